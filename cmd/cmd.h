@@ -1,0 +1,59 @@
+/* cmd.h - what the commands share. SPDX-License-Identifier: MIT */
+#ifndef CAD_CMD_H
+#define CAD_CMD_H
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "caduceus.h"
+
+/* One file, one command; main.c lists them. Each returns the exit status. */
+int cmd_annotate(int argc, char **argv);
+int cmd_model(int argc, char **argv);
+
+/* ---- main.c ---- */
+/* "caduceus CMD: message" on stderr; returns 1, the exit status. */
+int cmd_fail(const char *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same, as "warning: ..."; not with --quiet. */
+void cmd_warn(const char *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Flushes stdout: 0, or 1 with a message. Every command ends with it. */
+int cmd_finish(const char *cmd);
+
+/* ---- options.c: options that mean the same in every command ---- */
+typedef struct options_t {
+    const char *cmd;
+    const char *model, *device;
+    int threads;
+    bool quiet;
+    int verbosity;     /* 3 = default; more lets htslib speak */
+} options_t;
+
+void options_init(options_t *o, const char *cmd);
+#define OPTIONS_SHORT "m:d:@:"
+#define OPTIONS_LONG \
+    { "model", required_argument, NULL, 'm' }, { "device", required_argument, NULL, 'd' }, \
+    { "threads", required_argument, NULL, '@' }, { "precision", required_argument, NULL, 1001 }, \
+    { "quiet", no_argument, NULL, 1002 }, { "verbosity", required_argument, NULL, 1003 }, \
+    { "help", no_argument, NULL, 1004 }
+#define OPTIONS_USAGE \
+"  -m, --model PATH       checkpoint: folder, .safetensors file or hf:ORG/NAME[@REV]\n" \
+"                         [$CADUCEUS_MODEL, else the bundled demonstration model]\n" \
+"  -@, --threads N        compute threads, 0 means 1 [CPUs this process may use]\n" \
+"  -d, --device DEV       auto or cpu [auto]\n" \
+"      --precision P      fp32 [fp32]\n" \
+"      --quiet            no progress and no warnings, but the demonstration model's\n" \
+"      --verbosity N      above 3, messages of htslib too [3]\n" \
+"      --help             this text\n"
+/* Handles a shared option: 0 = done, 1 = not one of them, -1 = error, reported. */
+int options_take(options_t *o, int c, const char *arg);
+/* An integer option's value: 0, or 1 after reporting. */
+int option_int(const char *cmd, const char *name, const char *arg, int64_t lo, int64_t hi, int64_t *out);
+/* Reports the option that getopt did not know: 1. */
+int option_unknown(const char *cmd, char **argv);
+/* Opens the model that the options name: 0, or 1 after reporting. */
+int options_open_model(const options_t *o, cad_model_t **model);
+
+#endif

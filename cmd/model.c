@@ -1,0 +1,288 @@
+/* model.c - caduceus model info | verify. SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "internal.h"
+
+static const char USAGE_INFO[] =
+"Usage: caduceus model info [options] [MODEL]\n\n"
+"Prints configuration, parameters, vocabulary, stored type and checksum.\n\n"
+"Options:\n" OPTIONS_USAGE;
+
+static const char USAGE_VERIFY[] =
+"Usage: caduceus model verify [options] [EXPECTED.safetensors]\n\n"
+"Runs the input_ids of EXPECTED (default: expected.safetensors beside the\n"
+"weights) through the model and prints the relative Frobenius error of every\n"
+"tensor given: last_hidden_state, logits, class_logits. Without an expected\n"
+"file, checks reverse-complement equivariance on random sequence. Exits 1 when\n"
+"an error is above the tolerance.\n\n"
+"Options:\n"
+"      --tolerance X      largest error to accept [2e-6]\n" OPTIONS_USAGE;
+
+static const char USAGE[] =
+"Usage: caduceus model info|verify [options]\n\n"
+"  info       print what a checkpoint is\n"
+"  verify     run it and compare with expected tensors\n";
+
+/* ---- info ---- */
+
+static void info_line(const char *key, int64_t value) { printf("%s\t%lld\n", key, (long long)value); }
+
+static int info(const options_t *o)
+{
+    cad_model_t *m;
+    int64_t labels;
+    if (options_open_model(o, &m)) return 1;
+    labels = cad_model_number(m, CAD_LABELS);
+    printf("model\t%s\n", cad_model_text(m, CAD_TEXT_KIND));
+    printf("head\t%s\n", labels ? "classifier" : "masked language model");
+    if (labels) info_line("labels", labels);
+    printf("configuration\t%s\n", cad_model_text(m, CAD_TEXT_DETAILS));
+    info_line("parameters", cad_model_number(m, CAD_PARAMETERS));
+    info_line("window", cad_model_number(m, CAD_MAX_LEN));
+    printf("vocabulary\t%s (%lld rows)\n", cad_model_text(m, CAD_TEXT_VOCABULARY), (long long)cad_model_number(m, CAD_VOCAB));
+    printf("tokens\tA=%d C=%d G=%d T=%d N=%d MASK=%d PAD=%d SEP=%d UNK=%d\n", m->vocab.base[0], m->vocab.base[1],
+           m->vocab.base[2], m->vocab.base[3], m->vocab.n, m->vocab.mask, m->vocab.pad, m->vocab.sep, m->vocab.unk);
+    printf("dtype\t%s\n", cad_model_text(m, CAD_TEXT_DTYPE));
+    printf("sha256\t%s\n", cad_model_text(m, CAD_TEXT_SHA256));
+    if (*cad_model_text(m, CAD_TEXT_STATUS)) printf("status\t%s\n", cad_model_text(m, CAD_TEXT_STATUS));
+    cad_model_close(m);
+    return cmd_finish(o->cmd);
+}
+
+/* ---- verify ---- */
+
+typedef struct {
+    const options_t *o;
+    double tolerance;
+    cad_model_t *m;
+    cad_context_t *ctx;
+    int64_t B, L;
+    uint8_t *tok, *tok_rc;   // (B,L); tok_rc NULL when not given
+    bool failed;
+} verify_t;
+
+static void report(verify_t *v, const char *what, double error)
+{
+    bool ok = error <= v->tolerance; /* NaN is not */
+    if (!ok) v->failed = true;
+    printf("%s\t%.3g\t%s\n", what, error, ok ? "ok" : "FAILED");
+}
+
+/* |got - want| / |want| */
+static double frobenius(const float *got, const float *want, int64_t n)
+{
+    double num = 0, den = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double d = (double)got[i] - (double)want[i];
+        num += d * d;
+        den += (double)want[i] * (double)want[i];
+    }
+    return num == 0 ? 0 : sqrt(num / den);
+}
+
+static int read_ids(verify_t *v, cad_safetensors_t *st, const char *name, uint8_t **out, cad_error_t *err)
+{
+    const cad_stored_t *t = cad_safetensors_find(st, name);
+    int64_t *id, V = cad_model_number(v->m, CAD_VOCAB);
+    int rc;
+    if (!t) return 0;
+    if (t->ndim != 2 || (v->B && (t->shape[0] != v->B || t->shape[1] != v->L)))
+        return cad_fail(err, CAD_EFORMAT, "%s: tensor %s is not of shape (B,L)", st->path[0], name);
+    v->B = t->shape[0];
+    v->L = t->shape[1];
+    id = cad_alloc((size_t)t->count, sizeof *id);
+    *out = cad_alloc((size_t)t->count, 1);
+    rc = id && *out ? cad_safetensors_i64(st, t, id, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    for (int64_t i = 0; rc == 0 && i < t->count; i++) {
+        if (id[i] < 0 || id[i] >= V) rc = cad_fail(err, CAD_EFORMAT, "%s: token %lld in %s; the model has %lld", st->path[0], (long long)id[i], name, (long long)V);
+        else (*out)[i] = (uint8_t)id[i];
+    }
+    free(id);
+    return rc;
+}
+
+typedef enum { HIDDEN, LOGITS, CLASSES } tensor_t;
+
+static int compute(verify_t *v, tensor_t what, int64_t b, float *out, cad_error_t *err)
+{
+    const uint8_t *tok = v->tok + b * v->L, *rc = v->tok_rc ? v->tok_rc + b * v->L : NULL;
+    switch (what) {
+    case HIDDEN: return cad_forward(v->ctx, tok, v->L, out, NULL, err);
+    case LOGITS: return cad_forward(v->ctx, tok, v->L, NULL, out, err);
+    default: return cad_classify(v->ctx, tok, rc, v->L, out, err);
+    }
+}
+
+static int compare(verify_t *v, cad_safetensors_t *st, const char *name, tensor_t what, int *compared, cad_error_t *err)
+{
+    const cad_stored_t *t = cad_safetensors_find(st, name);
+    int64_t width = cad_model_number(v->m, what == HIDDEN ? CAD_HIDDEN_WIDTH : what == LOGITS ? CAD_VOCAB : CAD_LABELS);
+    int64_t each = (what == CLASSES ? 1 : v->L) * width;
+    float *got, *want;
+    int rc = 0;
+    if (!t) return 0;
+    if (t->count != v->B * each || t->shape[t->ndim - 1] != width)
+        return cad_fail(err, CAD_EFORMAT, "%s: tensor %s does not fit the model and input_ids", st->path[0], name);
+    got = cad_alloc((size_t)t->count, sizeof *got);
+    want = cad_alloc((size_t)t->count, sizeof *want);
+    rc = got && want ? cad_safetensors_f32(st, t, want, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    for (int64_t b = 0; b < v->B && rc == 0; b++) rc = compute(v, what, b, got + b * each, err);
+    if (rc == 0) report(v, name, frobenius(got, want, t->count));
+    free(got);
+    free(want);
+    ++*compared;
+    return rc;
+}
+
+/* Conjoined results of a sequence and of its reverse complement, the latter turned back. */
+static int equivariance(verify_t *v, int64_t b, double *error, cad_error_t *err)
+{
+    int64_t L = v->L, V = cad_model_number(v->m, CAD_VOCAB), labels = cad_model_number(v->m, CAD_LABELS);
+    int64_t n = labels ? labels : L * V;
+    const uint8_t *tok = v->tok + b * L;
+    uint8_t *other = cad_alloc((size_t)L, 1);
+    float *x = cad_alloc((size_t)n, sizeof *x), *y = cad_alloc((size_t)n, sizeof *y), *turned = cad_alloc((size_t)n, sizeof *turned);
+    int rc = other && x && y && turned ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (rc == 0) {
+        cad_reverse_complement(v->m, tok, L, other);
+        rc = labels ? cad_classify(v->ctx, tok, other, L, x, err) : cad_forward_conjoined(v->ctx, tok, L, x, err);
+    }
+    if (rc == 0) rc = labels ? cad_classify(v->ctx, other, tok, L, y, err) : cad_forward_conjoined(v->ctx, other, L, y, err);
+    for (int64_t i = 0; rc == 0 && i < n; i++)
+        turned[i] = labels ? y[i] : y[(L - 1 - i / V) * V + v->m->vocab.comp[i % V]];
+    if (rc == 0) *error = fmax(*error, frobenius(turned, x, n));
+    free(other);
+    free(x);
+    free(y);
+    free(turned);
+    return rc;
+}
+
+static int random_tokens(verify_t *v, cad_error_t *err)
+{
+    uint64_t state = 42; /* splitmix64 */
+    v->B = 2;
+    v->L = 600;
+    v->tok = cad_alloc((size_t)(v->B * v->L), 1);
+    if (!v->tok) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    for (int64_t i = 0; i < v->B * v->L; i++) {
+        uint64_t z = (state += 0x9e3779b97f4a7c15u);
+        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+        z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+        v->tok[i] = (uint8_t)v->m->vocab.base[(z ^ z >> 31) & 3];
+    }
+    return 0;
+}
+
+static int run_verify(verify_t *v, cad_safetensors_t *st, const char *expected, cad_error_t *err)
+{
+    double error = 0;
+    int compared = 0, rc;
+    if (expected) {
+        rc = cad_safetensors_open(st, expected, err);
+        if (rc == 0) rc = read_ids(v, st, "input_ids", &v->tok, err);
+        if (rc == 0) rc = read_ids(v, st, "input_ids_rc", &v->tok_rc, err);
+        if (rc == 0 && !v->tok) rc = cad_fail(err, CAD_EFORMAT, "%s: has no input_ids", expected);
+    } else
+        rc = random_tokens(v, err);
+    if (rc == 0) rc = cad_context_open(&v->ctx, v->m, v->o->device, v->o->threads, v->L, err);
+    if (rc == 0 && expected) {
+        rc = compare(v, st, "last_hidden_state", HIDDEN, &compared, err);
+        if (rc == 0) rc = compare(v, st, "logits", LOGITS, &compared, err);
+        if (rc == 0) rc = compare(v, st, "class_logits", CLASSES, &compared, err);
+        if (rc == 0 && !compared) rc = cad_fail(err, CAD_EFORMAT, "%s: holds none of last_hidden_state, logits, class_logits", expected);
+    }
+    for (int64_t b = 0; b < v->B && b < 2 && rc == 0; b++) rc = equivariance(v, b, &error, err);
+    if (rc == 0) report(v, "rc_equivariance", error);
+    return rc;
+}
+
+/* expected.safetensors beside the weights, malloc'd, or NULL. */
+static char *default_expected(const char *model)
+{
+    size_t n = model ? strlen(model) : 0;
+    const char *slash = model ? strrchr(model, '/') : NULL;
+    char *dir, *path;
+    if (!model || !strncmp(model, "hf:", 3)) return NULL;
+    if (n > 12 && !strcmp(model + n - 12, ".safetensors")) dir = slash ? strndup(model, (size_t)(slash - model)) : strdup(".");
+    else dir = strdup(model);
+    path = dir ? cad_path_join(dir, "expected.safetensors") : NULL;
+    free(dir);
+    if (path && access(path, F_OK)) {
+        free(path);
+        path = NULL;
+    }
+    return path;
+}
+
+static int verify(const options_t *o, const char *expected, double tolerance)
+{
+    verify_t v = { .o = o, .tolerance = tolerance };
+    cad_safetensors_t st = { 0 };
+    cad_error_t err;
+    char *beside = expected ? NULL : default_expected(o->model ? o->model : getenv("CADUCEUS_MODEL"));
+    int rc;
+    if (options_open_model(o, &v.m)) {
+        free(beside);
+        return 1;
+    }
+    rc = run_verify(&v, &st, expected ? expected : beside, &err);
+    if (rc) rc = cmd_fail(o->cmd, "%s", err.text);
+    else rc = cmd_finish(o->cmd);
+    if (rc == 0 && v.failed) rc = cmd_fail(o->cmd, "errors above the tolerance of %g", tolerance);
+    cad_safetensors_close(&st);
+    cad_context_close(v.ctx);
+    cad_model_close(v.m);
+    free(v.tok);
+    free(v.tok_rc);
+    free(beside);
+    return rc;
+}
+
+/* ---- entry ---- */
+
+static int parse_tolerance(const char *cmd, const char *arg, double *out)
+{
+    char *end;
+    *out = strtod(arg, &end);
+    if (end != arg && !*end && *out >= 0 && *out <= 1e9) return 0;
+    return cmd_fail(cmd, "--tolerance %s: expected a number of at least 0", arg);
+}
+
+int cmd_model(int argc, char **argv)
+{
+    static const struct option longs[] = { OPTIONS_LONG, { "tolerance", required_argument, NULL, 1 }, { 0 } };
+    options_t o;
+    double tolerance = 2e-6;
+    bool is_info, is_verify;
+    int c, r;
+    if (argc < 2) {
+        fputs(USAGE, stderr);
+        return 1;
+    }
+    if (!strcmp(argv[1], "--help")) {
+        fputs(USAGE, stdout);
+        return cmd_finish("model");
+    }
+    is_info = !strcmp(argv[1], "info");
+    is_verify = !strcmp(argv[1], "verify");
+    if (!is_info && !is_verify) return cmd_fail("model", "%s: expected info or verify", argv[1]);
+    options_init(&o, is_info ? "model info" : "model verify");
+    argc--;
+    argv++;
+    while ((c = getopt_long(argc, argv, OPTIONS_SHORT, longs, NULL)) != -1) {
+        if (c == 1004) {
+            fputs(is_info ? USAGE_INFO : USAGE_VERIFY, stdout);
+            return cmd_finish(o.cmd);
+        }
+        if (c == '?') return option_unknown(o.cmd, argv);
+        if (c == 1 && is_info) return cmd_fail(o.cmd, "--tolerance belongs to `model verify`");
+        r = c == 1 ? parse_tolerance(o.cmd, optarg, &tolerance) : options_take(&o, c, optarg);
+        if (r) return 1;
+    }
+    if (argc - optind > 1) return cmd_fail(o.cmd, "one file at most, %d given", argc - optind);
+    if (is_info && optind < argc) o.model = argv[optind];
+    return is_info ? info(&o) : verify(&o, optind < argc ? argv[optind] : NULL, tolerance);
+}

@@ -1,0 +1,113 @@
+/* options.c - options that mean the same in every command. SPDX-License-Identifier: MIT */
+#include <sched.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "internal.h"
+#include "glue.h"
+
+/* CPUs granted by the cgroup's quota, or a large number. */
+static int64_t cgroup_cpus(void)
+{
+    long long quota, period;
+    int64_t n = 1 << 20;
+    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
+    if (!f) return n;
+    if (fscanf(f, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0) n = (quota + period - 1) / period;
+    fclose(f);
+    return n;
+}
+
+static int default_threads(void)
+{
+    const char *slurm = getenv("SLURM_CPUS_PER_TASK");
+    int64_t n = cad_max(1, cad_min(sysconf(_SC_NPROCESSORS_ONLN), cgroup_cpus())), s;
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) n = cad_min(n, CPU_COUNT(&set));
+    if (slurm && cad_parse_int(slurm, 1, 4096, &s)) n = cad_min(n, s);
+    return (int)cad_min(cad_max(n, 1), 4096);
+}
+
+void options_init(options_t *o, const char *cmd)
+{
+    memset(o, 0, sizeof *o);
+    o->cmd = cmd;
+    o->device = "auto";
+    o->threads = default_threads();
+    o->verbosity = 3;
+    opterr = 0; /* option_unknown speaks */
+}
+
+int option_int(const char *cmd, const char *name, const char *arg, int64_t lo, int64_t hi, int64_t *out)
+{
+    if (cad_parse_int(arg, lo, hi, out)) return 0;
+    return cmd_fail(cmd, "%s %s: expected a whole number from %lld to %lld", name, arg, (long long)lo, (long long)hi);
+}
+
+int options_take(options_t *o, int c, const char *arg)
+{
+    int64_t n;
+    switch (c) {
+    case 'm': o->model = arg; return 0;
+    case 'd':
+        o->device = arg;
+        if (!strcmp(arg, "cpu") || !strcmp(arg, "auto")) return 0;
+        if (!strncmp(arg, "cuda", 4)) cmd_fail(o->cmd, "-d %s: this version has no CUDA module; use -d cpu", arg);
+        else cmd_fail(o->cmd, "-d %s: expected auto or cpu", arg);
+        return -1;
+    case '@':
+        if (option_int(o->cmd, "-@", arg, 0, 4096, &n)) return -1;
+        o->threads = n ? (int)n : 1;
+        return 0;
+    case 1001:
+        if (!strcmp(arg, "fp32")) return 0;
+        cmd_fail(o->cmd, "--precision %s: expected fp32", arg);
+        return -1;
+    case 1002: o->quiet = true; return 0;
+    case 1003:
+        if (option_int(o->cmd, "--verbosity", arg, 0, 9, &n)) return -1;
+        o->verbosity = (int)n;
+        glue_verbosity((int)n);
+        return 0;
+    default: return 1;
+    }
+}
+
+int option_unknown(const char *cmd, char **argv)
+{
+    const char *arg = argv[optind - 1];
+    if (optopt && optopt < 128 && strncmp(arg, "--", 2)) return cmd_fail(cmd, "-%c: no such option, or its value is missing; see --help", optopt);
+    return cmd_fail(cmd, "%s: no such option, ambiguous, or its value is missing or unwanted; see --help", arg);
+}
+
+/* The demonstration model: beside the binary in a build tree, in the shared data
+ * of the prefix that the binary lies in, or where it was installed. */
+static const char *bundled(char *buf, size_t size)
+{
+    static const char *const places[] = { "/models/demo", "/../share/caduceus/models/demo" };
+    char exe[4096];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    char *slash;
+    if (n > 0) {
+        exe[n] = 0;
+        slash = strrchr(exe, '/');
+        if (slash) *slash = 0;
+        for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+            snprintf(buf, size, "%s%s", exe, places[i]);
+            if (!access(buf, R_OK)) return buf;
+        }
+    }
+    return PKGMODELDIR;
+}
+
+int options_open_model(const options_t *o, cad_model_t **model)
+{
+    const char *path = o->model ? o->model : getenv("CADUCEUS_MODEL");
+    char buf[4352];
+    cad_error_t err;
+    bool demo = !path || !*path;
+    if (demo) path = bundled(buf, sizeof buf);
+    if (cad_model_open(model, path, &err)) return cmd_fail(o->cmd, "%s", err.text);
+    if (demo) cmd_warn(o->cmd, "no -m given: using the bundled demonstration model, not for publication");
+    return 0;
+}

@@ -1,0 +1,191 @@
+/* caduceus.h - run Caduceus DNA language models.
+ *
+ * Schiff et al., "Caduceus: Bi-Directional Equivariant Long-Range DNA Sequence
+ * Modeling", ICML 2024 (arXiv 2403.03234). D = d_model, V = rows of the
+ * embedding, L = length of a sequence in tokens; one base is one token.
+ *
+ * Conventions
+ *   - A fallible function returns 0 or a negative CAD_E* code and, if `err` is
+ *     not NULL, writes one line of text into it. Objects come back through the
+ *     first argument, which is set to NULL on failure.
+ *   - The library never prints, exits or installs signal handlers.
+ *   - A model is immutable: any number of threads and contexts may share it. It
+ *     must outlive its contexts. A context serves one caller at a time and owns
+ *     its worker threads.
+ *   - Coordinates are 0-based, intervals half-open. Arrays are float32, C order.
+ *   - Results do not depend on the number of threads, nor on what else is
+ *     computed in the same call.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef CADUCEUS_H
+#define CADUCEUS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define CAD_API __attribute__((visibility("default")))
+#else
+#define CAD_API
+#endif
+
+#define CAD_ENOMEM  (-1) /* memory could not be allocated */
+#define CAD_EIO     (-2) /* a file could not be opened, read or written */
+#define CAD_EFORMAT (-3) /* a file's contents are not what they should be */
+#define CAD_EARG    (-4) /* an argument is out of range or does not fit the model */
+#define CAD_EDEVICE (-5) /* a device or its driver is missing or failed */
+
+typedef struct cad_error_t { char text[768]; } cad_error_t;
+typedef struct cad_model_t cad_model_t;
+typedef struct cad_context_t cad_context_t;
+
+/* Version of the library, e.g. "0.1.0". Static; never freed. */
+CAD_API const char *cad_version(void);
+
+/* A short name of a CAD_E* code. Static; never freed. */
+CAD_API const char *cad_strerror(int code);
+
+/* ---- model -------------------------------------------------------------- */
+
+/* Opens a checkpoint: a folder holding config.json and model.safetensors (or
+ * model.safetensors.index.json and its shards), a .safetensors file beside its
+ * config.json, or "hf:ORG/NAME[@REV]" for a snapshot in the local hub cache.
+ * All weights are read into memory and checked (shapes, ties, NaN). */
+CAD_API int cad_model_open(cad_model_t **model, const char *path, cad_error_t *err);
+
+/* Frees a model; NULL is allowed. */
+CAD_API void cad_model_close(cad_model_t *model);
+
+enum cad_number_t {
+    CAD_D_MODEL = 1,   /* D */
+    CAD_N_LAYER,       /* blocks */
+    CAD_D_INNER,       /* E = expand x D */
+    CAD_D_STATE,       /* N */
+    CAD_D_CONV,        /* K */
+    CAD_DT_RANK,       /* R */
+    CAD_VOCAB,         /* V */
+    CAD_LABELS,        /* classes of the head, 0 for a language model */
+    CAD_MAX_LEN,       /* tokens: model_max_length of tokenizer_config.json if
+                          it is at most 2^20, else 131072 */
+    CAD_PARAMETERS,    /* trained numbers, a tied tensor counted once */
+    CAD_RCPS,          /* 1: Caduceus-PS, 0: Caduceus-Ph */
+    CAD_BIDIRECTIONAL, /* 1 or 0 */
+    CAD_HIDDEN_WIDTH,  /* last_hidden_state: 2D (PS) or D (Ph) */
+    CAD_TOKEN_MASK,    /* token ids; -1 if the vocabulary lacks one */
+    CAD_TOKEN_PAD,
+    CAD_TOKEN_SEP,
+    CAD_TOKEN_UNK,
+    CAD_TOKEN_N
+};
+/* One property of the model; -1 for an unknown one. */
+CAD_API int64_t cad_model_number(const cad_model_t *model, enum cad_number_t what);
+
+enum cad_text_t {
+    CAD_TEXT_SHA256 = 1, /* of the weight file (shards: of all, in the index's order) */
+    CAD_TEXT_DTYPE,      /* stored type(s) of the weights: F32, F16, BF16 or a list */
+    CAD_TEXT_STATUS,     /* "status" of the file's metadata, "" if absent */
+    CAD_TEXT_KIND,       /* "Caduceus-PS" or "Caduceus-Ph" */
+    CAD_TEXT_DETAILS,    /* the switches of config.json, one line */
+    CAD_TEXT_VOCABULARY  /* "table", "plant" or the file it came from */
+};
+/* One property as text, owned by the model; "" for an unknown one. */
+CAD_API const char *cad_model_text(const cad_model_t *model, enum cad_text_t what);
+
+#define CAD_N_AS_TOKEN 1u  /* encode N and IUPAC codes as token N, not as PAD */
+
+/* Encodes n letters into n token ids; upper and lower case alike. Anything but
+ * A, C, G, T becomes PAD as in pretraining (UNK where the vocabulary has no N).
+ * Returns how many letters were neither A, C, G, T nor N (IUPAC and others). */
+CAD_API int64_t cad_encode(const cad_model_t *model, const char *seq, int64_t n,
+                           unsigned flags, uint8_t *tokens);
+
+/* out[i] = complement of tokens[n-1-i]; out and tokens must not overlap. */
+CAD_API void cad_reverse_complement(const cad_model_t *model, const uint8_t *tokens,
+                                    int64_t n, uint8_t *out);
+
+/* ---- context ------------------------------------------------------------ */
+
+/* Opens a context.
+ *   device   "cpu" or "auto"
+ *   threads  compute threads in all, at least 1
+ *   max_len  the longest sequence that will be given, in tokens
+ * Working memory is reserved here, once; the calls below allocate only small
+ * bookkeeping. */
+CAD_API int cad_context_open(cad_context_t **ctx, const cad_model_t *model,
+                             const char *device, int threads, int64_t max_len,
+                             cad_error_t *err);
+
+/* Joins the worker threads and frees the context; NULL is allowed. */
+CAD_API void cad_context_close(cad_context_t *ctx);
+
+/* Device and instruction set in use, e.g. "cpu avx512". Owned by the context. */
+CAD_API const char *cad_context_device(const cad_context_t *ctx);
+
+/* Bytes of working memory reserved by cad_context_open (touched only as needed). */
+CAD_API size_t cad_context_bytes(const cad_context_t *ctx);
+
+/* ---- computing ---------------------------------------------------------- */
+
+/* The published forward pass of one sequence: tokens (L), hidden (L,
+ * CAD_HIDDEN_WIDTH) or NULL, logits (L,V) or NULL. A Ph model's logits are the
+ * plain strand's, not conjoined. */
+CAD_API int cad_forward(cad_context_t *ctx, const uint8_t *tokens, int64_t len,
+                        float *hidden, float *logits, cad_error_t *err);
+
+/* Both strands conjoined, logits (L,V): for PS as published, for Ph the mean of
+ * the strand's and of its reverse complement's, turned back. */
+CAD_API int cad_forward_conjoined(cad_context_t *ctx, const uint8_t *tokens,
+                                  int64_t len, float *logits, cad_error_t *err);
+
+/* Classifier logits (CAD_LABELS). `tokens_rc` is the second strand; NULL means
+ * the reverse complement for PS and a single strand for Ph. */
+CAD_API int cad_classify(cad_context_t *ctx, const uint8_t *tokens,
+                         const uint8_t *tokens_rc, int64_t len, float *logits,
+                         cad_error_t *err);
+
+enum cad_pool_t { CAD_POOL_NONE, CAD_POOL_MEAN, CAD_POOL_MAX };
+
+/* A window: a core to be scored, and its flanks as context. */
+typedef struct cad_window_t {
+    const uint8_t *tokens;       /* (len), the caller's */
+    int64_t len;                 /* tokens in the window, flanks included */
+    int64_t core_beg, core_end;  /* the core: [core_beg, core_end) of tokens */
+    const uint8_t *skip;         /* (len): non-zero = visible but unscored; or NULL */
+    float *logp;                 /* cad_score's result (core length, 4), the caller's */
+    float *embedding;            /* cad_embed's result, the caller's */
+} cad_window_t;
+
+#define CAD_MASK_NONE 0   /* one pass, every base visible */
+#define CAD_MASK_EACH (-1) /* one pass a base */
+                          /* K > 0: K passes, each masking every K-th base */
+
+/* Natural log-probabilities of A, C, G, T at every scored position of n windows'
+ * cores: log softmax of the conjoined logits over the four bases. A position is
+ * scored if its token is A, C, G or T and it is not skipped; other rows of logp
+ * are NaN. A scored position is masked in its own pass (see CAD_MASK_*). */
+CAD_API int cad_score(cad_context_t *ctx, cad_window_t *windows, int n,
+                      int64_t mask, cad_error_t *err);
+
+/* Embeddings of n windows' cores, nothing masked. At position t it is
+ * (a_t + c_{L-1-t})/2, a and c the last hidden states of the two strands.
+ * MEAN and MAX: embedding (D); NONE: (core length, D). */
+CAD_API int cad_embed(cad_context_t *ctx, cad_window_t *windows, int n,
+                      enum cad_pool_t pool, cad_error_t *err);
+
+/* Forward passes of both strands that cad_score would run for this window; the
+ * cost is that number times len. */
+CAD_API int64_t cad_passes(const cad_model_t *model, const cad_window_t *window,
+                           int64_t mask);
+
+/* Entropy -sum p log2 p, in bits, of one row of logp. */
+CAD_API double cad_entropy(const float logp[4]);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

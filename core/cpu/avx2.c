@@ -1,0 +1,4 @@
+/* avx2.c - the CPU backend for AVX2. SPDX-License-Identifier: MIT */
+#define CAD_ISA_AVX2
+#define CAD_OPS cad_cpu_avx2
+#include "kernels.h"

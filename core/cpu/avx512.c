@@ -1,0 +1,4 @@
+/* avx512.c - the CPU backend for AVX512. SPDX-License-Identifier: MIT */
+#define CAD_ISA_AVX512
+#define CAD_OPS cad_cpu_avx512
+#include "kernels.h"

@@ -1,0 +1,40 @@
+/* cpu.c - choosing the instruction set at run time. SPDX-License-Identifier: MIT */
+#include "../ops.h"
+
+extern const cad_ops_t cad_cpu_plain, cad_cpu_avx2, cad_cpu_avx512;
+
+static bool always(void) { return true; }
+#ifdef CAD_X86
+static bool has_avx2(void)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+static bool has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+}
+#endif
+
+static const struct { const char *name; bool (*there)(void); const cad_ops_t *ops; } ISA[] = { /* best first */
+#ifdef CAD_X86
+    { "avx512", has_avx512, &cad_cpu_avx512 },
+    { "avx2", has_avx2, &cad_cpu_avx2 },
+#endif
+    { "plain", always, &cad_cpu_plain },
+};
+
+int cad_cpu_ops(const cad_ops_t **ops, cad_error_t *err)
+{
+    const char *most = getenv("CADUCEUS_ISA");
+    bool below = !most || !*most;
+    for (size_t i = 0; i < sizeof ISA / sizeof *ISA; i++) {
+        below = below || !strcmp(most, ISA[i].name);
+        if (below && ISA[i].there()) {
+            *ops = ISA[i].ops;
+            return 0;
+        }
+    }
+    return cad_fail(err, CAD_EARG, "CADUCEUS_ISA=%.20s: expected avx512, avx2 or plain", most);
+}

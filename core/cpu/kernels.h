@@ -1,0 +1,616 @@
+/* kernels.h - the CPU backend, compiled once per instruction set.
+ *
+ * The including file defines CAD_ISA_* and CAD_OPS, the name of the table to
+ * export. Vectors run over channels throughout: one channel, one vector lane.
+ * Every output of a matrix product is one sum over k in ascending order,
+ * whatever the size of the block it is computed in, so that no result depends on
+ * tiling, batching or threads. SPDX-License-Identifier: MIT
+ */
+#include <float.h>
+#include <math.h>
+
+#include "../ops.h"
+#include "simd.h"
+
+/* Rows x vectors of one micro-kernel: what the registers hold. */
+#if defined(CAD_ISA_AVX512)
+#define MR 14
+#define NAME "cpu avx512"
+#elif defined(CAD_ISA_AVX2)
+#define MR 6
+#define NAME "cpu avx2"
+#else
+#define MR 6
+#define NAME "cpu plain"
+#endif
+#define NV 2
+#define PW (NV * VW)
+#define TILE 126 /* a multiple of every MR; keeps a tile's activations in cache */
+#define SUB 64   /* rows whose dt is held at a time */
+
+typedef struct { /* one Mamba, packed */
+    const float *in_x, *in_z, *in_x_bias, *in_z_bias; // panels (Ep,Dp), (Ep)
+    const float *conv, *conv_bias;                    // (K,Ep), (Ep)
+    const float *x;                                   // panels (Sp,Ep)
+    const float *dt, *dt_bias;                        // (R,Ep), (Ep)
+    const float *a;                                   // (Ep/VW,N,VW) -exp(A_log) log2 e
+    const float *skip;                                // (Ep)
+    const float *out, *out_bias;                      // panels (Dp,Ep), (Dp)
+    bool reverse;
+} pack_t;
+
+struct cad_weights_t {
+    int64_t D, N, K, R, V, Dp, Ep, Sp;
+    float eps;
+    bool rms;
+    pack_t *dir;                              // (layers,2)
+    const float **norm, **norm_bias;          // (layers) of (Dp)
+    const float *norm_f, *norm_f_bias, *real; // (Dp); real: 1 below D, else 0
+    const float *embed, *head[2], *zero;      // (V,Dp); zero: (max(Dp,Ep,Sp))
+    float *mem;
+};
+
+/* ---- packing ---- */
+
+typedef struct { float *base; int64_t used; } store_t; /* base NULL: only counts */
+
+static float *reserve(store_t *s, int64_t n)
+{
+    float *at = s->base ? s->base + s->used : NULL;
+    s->used += cad_round_up(n, 16);
+    return at;
+}
+
+static const float *pack_vector(store_t *s, const float *v, int64_t n, int64_t np)
+{
+    float *d = reserve(s, np);
+    if (d && v) memcpy(d, v, (size_t)n * sizeof *d);
+    return d;
+}
+
+/* rows x cols, rows ld apart, each padded to colsp. */
+static const float *pack_rows(store_t *s, const float *v, int64_t rows, int64_t cols, int64_t colsp)
+{
+    float *d = reserve(s, rows * colsp);
+    for (int64_t r = 0; d && r < rows; r++) memcpy(d + r * colsp, v + r * cols, (size_t)cols * sizeof *d);
+    return d;
+}
+
+/* (n,k) to (k,np): column r of the source becomes row r. */
+static const float *pack_transposed(store_t *s, const float *v, int64_t n, int64_t k, int64_t np)
+{
+    float *d = reserve(s, k * np);
+    for (int64_t i = 0; d && i < n; i++)
+        for (int64_t j = 0; j < k; j++) d[j * np + i] = v[i * k + j];
+    return d;
+}
+
+/* (n,k) to panels of PW outputs, [np/PW][kp][PW]; the last may be narrower. */
+static const float *pack_panels(store_t *s, const float *v, int64_t n, int64_t k, int64_t np, int64_t kp)
+{
+    float *d = reserve(s, np * kp);
+    for (int64_t i = 0; d && i < n; i++) {
+        int64_t p = i / PW * PW, width = cad_min(PW, np - p);
+        for (int64_t j = 0; j < k; j++) d[p * kp + j * width + i - p] = v[i * k + j];
+    }
+    return d;
+}
+
+static const float *pack_decay(store_t *s, const float *a_log, int64_t E, int64_t Ep, int64_t N)
+{
+    float *d = reserve(s, Ep * N);
+    for (int64_t e = 0; d && e < E; e++)
+        for (int64_t n = 0; n < N; n++) {
+            double a = -exp((double)a_log[e * N + n]) * 1.4426950408889634;
+            d[(e / VW * N + n) * VW + e % VW] = a < -FLT_MAX ? -FLT_MAX : (float)a;
+        }
+    return d;
+}
+
+static pack_t pack_direction(store_t *s, const cad_weights_t *w, const cad_model_t *m, const cad_direction_t *d)
+{
+    int64_t D = w->D, E = m->cfg.d_inner, S = w->R + 2 * w->N;
+    pack_t p = { 0 };
+    p.in_x = pack_panels(s, d->in, E, D, w->Ep, w->Dp);
+    p.in_z = pack_panels(s, d->in + E * D, E, D, w->Ep, w->Dp);
+    p.in_x_bias = pack_vector(s, d->in_bias, E, w->Ep);
+    p.in_z_bias = pack_vector(s, d->in_bias ? d->in_bias + E : NULL, E, w->Ep);
+    p.conv = pack_transposed(s, d->conv, E, w->K, w->Ep);
+    p.conv_bias = pack_vector(s, d->conv_bias, E, w->Ep);
+    p.x = pack_panels(s, d->x, S, E, w->Sp, w->Ep);
+    p.dt = pack_transposed(s, d->dt, E, w->R, w->Ep);
+    p.dt_bias = pack_vector(s, d->dt_bias, E, w->Ep);
+    p.a = pack_decay(s, d->a_log, E, w->Ep, w->N);
+    p.skip = pack_vector(s, d->skip, E, w->Ep);
+    p.out = pack_panels(s, d->out, D, E, w->Dp, w->Ep);
+    p.out_bias = pack_vector(s, d->out_bias, D, w->Dp);
+    p.reverse = d->reverse;
+    return p;
+}
+
+static const float *pack_head(store_t *s, const cad_weights_t *w, const cad_model_t *m, int strand)
+{
+    float *d = reserve(s, w->V * w->Dp);
+    for (int64_t v = 0; d && v < w->V; v++)
+        memcpy(d + v * w->Dp, m->embed + (strand ? m->vocab.comp[v] : v) * w->D, (size_t)w->D * sizeof *d);
+    return d;
+}
+
+static void pack_all(store_t *s, cad_weights_t *w, const cad_model_t *m)
+{
+    float *real = reserve(s, w->Dp);
+    for (int64_t i = 0; real && i < w->D; i++) real[i] = 1.0f;
+    w->real = real;
+    w->zero = reserve(s, cad_max(cad_max(w->Dp, w->Ep), w->Sp));
+    w->embed = pack_rows(s, m->embed_in, w->V, w->D, w->Dp);
+    w->head[0] = pack_head(s, w, m, 0);
+    w->head[1] = pack_head(s, w, m, 1);
+    w->norm_f = pack_vector(s, m->norm_f, w->D, w->Dp);
+    w->norm_f_bias = pack_vector(s, m->norm_f_bias, w->D, w->Dp);
+    for (int i = 0; i < m->cfg.n_layer; i++) {
+        const cad_layer_t *l = &m->layer[i];
+        w->norm[i] = pack_vector(s, l->norm, w->D, w->Dp);
+        w->norm_bias[i] = pack_vector(s, l->norm_bias, w->D, w->Dp);
+        for (int k = 0; k < l->ndir; k++) w->dir[2 * i + k] = pack_direction(s, w, m, &l->dir[k]);
+    }
+}
+
+static void weights_close(cad_weights_t *w)
+{
+    if (!w) return;
+    free(w->mem);
+    free(w->dir);
+    free(w->norm);
+    free(w->norm_bias);
+    free(w);
+}
+
+static cad_extent_t extent(const cad_model_t *m)
+{
+    const cad_config_t *c = &m->cfg;
+    return (cad_extent_t){ cad_round_up(c->d_model, CAD_PAD), cad_round_up(c->d_inner, CAD_PAD),
+                           cad_round_up(c->dt_rank + 2 * c->d_state, CAD_PAD), c->d_state };
+}
+
+static int weights_open(cad_weights_t **out, const cad_model_t *m, cad_error_t *err)
+{
+    cad_weights_t *w = calloc(1, sizeof *w);
+    size_t layers = (size_t)m->cfg.n_layer;
+    cad_extent_t e = extent(m);
+    store_t s = { NULL, 0 };
+    *out = NULL;
+    if (!w) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    w->D = m->cfg.d_model;
+    w->N = m->cfg.d_state;
+    w->K = m->cfg.d_conv;
+    w->R = m->cfg.dt_rank;
+    w->V = m->vocab.rows;
+    w->Dp = e.Dp;
+    w->Ep = e.Ep;
+    w->Sp = e.Sp;
+    w->eps = (float)m->cfg.norm_epsilon;
+    w->rms = m->cfg.rms_norm;
+    w->dir = calloc(layers * 2, sizeof *w->dir);
+    w->norm = calloc(layers, sizeof *w->norm);
+    w->norm_bias = calloc(layers, sizeof *w->norm_bias);
+    if (w->dir && w->norm && w->norm_bias) {
+        pack_all(&s, w, m);
+        w->mem = cad_alloc((size_t)s.used, sizeof *w->mem);
+    }
+    if (!w->mem) {
+        weights_close(w);
+        return cad_fail(err, CAD_ENOMEM, "out of memory for %lld packed weights", (long long)s.used);
+    }
+    memset(w->mem, 0, (size_t)s.used * sizeof *w->mem);
+    s = (store_t){ w->mem, 0 };
+    pack_all(&s, w, m);
+    *out = w;
+    return 0;
+}
+
+/* ---- matrix products: C = A (rows,k) x packed (n,k)^T ---- */
+
+typedef struct {
+    float *c;             // (rows,ldc)
+    const float *other;   // (rows,ldc), for PLUS and TIMES
+    const float *bias;    // (n)
+    int64_t ldc;
+    enum { STORE, ADD, PLUS, TIMES } how;
+} dest_t;
+
+INLINE void finish(const dest_t *d, int64_t at, vf v)
+{
+    switch (d->how) {
+    case STORE: break;
+    case ADD: v = vload(d->c + at) + v; break;
+    case PLUS: v = vload(d->c + at) + (vload(d->other + at) + v); break;
+    case TIMES: v = vload(d->c + at) + vload(d->other + at) * v; break;
+    }
+    vstore(d->c + at, v);
+}
+
+INLINE void micro(const int mr, const int nv, const float *a, int64_t lda, const float *b, int64_t k,
+                  const dest_t *d, int64_t row, int64_t col)
+{
+    vf acc[MR][NV];
+#pragma GCC unroll 14
+    for (int i = 0; i < mr; i++)
+#pragma GCC unroll 2
+        for (int j = 0; j < nv; j++) acc[i][j] = vset(0.0f);
+    for (int64_t p = 0; p < k; p++) {
+        vf v[NV];
+#pragma GCC unroll 2
+        for (int j = 0; j < nv; j++) v[j] = vload(b + (p * nv + j) * VW);
+#pragma GCC unroll 14
+        for (int i = 0; i < mr; i++) {
+            vf s = vset(a[i * lda + p]);
+#pragma GCC unroll 2
+            for (int j = 0; j < nv; j++) acc[i][j] = vfma(s, v[j], acc[i][j]);
+        }
+    }
+#pragma GCC unroll 14
+    for (int i = 0; i < mr; i++)
+#pragma GCC unroll 2
+        for (int j = 0; j < nv; j++)
+            finish(d, (row + i) * d->ldc + col + j * VW, acc[i][j] + vload(d->bias + col + j * VW));
+}
+
+#define EDGE(i) case i: micro(i, nv, a, lda, b, k, d, row, col); break;
+INLINE void micro_edge(int mr, const int nv, const float *a, int64_t lda, const float *b, int64_t k,
+                       const dest_t *d, int64_t row, int64_t col)
+{
+    switch (mr) {
+        EDGE(1) EDGE(2) EDGE(3) EDGE(4) EDGE(5)
+#if MR > 6
+        EDGE(6) EDGE(7) EDGE(8) EDGE(9) EDGE(10) EDGE(11) EDGE(12) EDGE(13)
+#endif
+    }
+}
+
+INLINE void panel(const int nv, const float *a, int64_t lda, int64_t rows, const float *b, int64_t k,
+                  const dest_t *d, int64_t row, int64_t col)
+{
+    int64_t r = 0;
+    for (; r + MR <= rows; r += MR) micro(MR, nv, a + r * lda, lda, b, k, d, row + r, col);
+    if (r < rows) micro_edge((int)(rows - r), nv, a + r * lda, lda, b, k, d, row + r, col);
+}
+
+/* a: rows of A; row: where they go in C. */
+static void product(const float *a, int64_t lda, int64_t rows, const float *packed, int64_t n, int64_t k,
+                    const dest_t *d, int64_t row)
+{
+    int64_t col = 0;
+    for (; col + PW <= n; col += PW) panel(2, a, lda, rows, packed + col * k, k, d, row, col);
+    for (; col < n; col += VW) panel(1, a, lda, rows, packed + col * k, k, d, row, col);
+}
+
+/* ---- sharing a tile's rows or channels among a team ---- */
+
+typedef struct {
+    cad_lane_t *l;
+    const pack_t *p;
+    const float *norm, *norm_bias;
+    cad_span_t s;
+    int64_t chunk;
+    dest_t dest;
+    bool add, gate;
+} job_t;
+
+static void share_rows(job_t *j, cad_task_f *fn)
+{
+    int64_t rows = j->s.end - j->s.beg, threads = cad_team_threads(j->l->team);
+    j->chunk = cad_round_up((rows + threads - 1) / threads, MR);
+    cad_team_run(j->l->team, (rows + j->chunk - 1) / j->chunk, fn, j);
+}
+
+static cad_span_t chunk_of(const job_t *j, int64_t task)
+{
+    cad_span_t s = j->s;
+    s.beg = j->s.beg + task * j->chunk;
+    s.end = cad_min(s.beg + j->chunk, j->s.end);
+    return s;
+}
+
+static job_t job_for(cad_lane_t *l, int layer, int dir, cad_span_t s)
+{
+    return (job_t){ .l = l, .p = &l->weights->dir[2 * layer + dir], .s = s };
+}
+
+/* ---- embedding and norm ---- */
+
+static int op_embed(cad_lane_t *l, const uint8_t *tok, cad_span_t s)
+{
+    const cad_weights_t *w = l->weights;
+    for (int64_t r = s.beg; r < s.end; r++)
+        memcpy(l->res + r * w->Dp, w->embed + tok[r] * w->Dp, (size_t)w->Dp * sizeof(float));
+    return 0;
+}
+
+/* out = norm(x) over the D real channels; padding becomes 0. */
+static void norm_row(const cad_weights_t *w, const float *x, const float *weight, const float *bias, float *out)
+{
+    vf acc = vset(0.0f), mean = vset(0.0f), scale;
+    if (!w->rms) {
+        for (int64_t i = 0; i < w->Dp; i += VW) acc = acc + vload(x + i);
+        mean = vset(vsum(acc) / (float)w->D);
+        acc = vset(0.0f);
+    }
+    for (int64_t i = 0; i < w->Dp; i += VW) {
+        vf d = (vload(x + i) - mean) * vload(w->real + i);
+        acc = vfma(d, d, acc);
+    }
+    scale = vset(1.0f / sqrtf(vsum(acc) / (float)w->D + w->eps));
+    for (int64_t i = 0; i < w->Dp; i += VW)
+        vstore(out + i, vfma((vload(x + i) - mean) * scale, vload(weight + i), vload(bias + i)));
+}
+
+/* ---- in ---- */
+
+static void in_task(void *arg, int64_t task, int worker)
+{
+    job_t *j = arg;
+    const cad_weights_t *w = j->l->weights;
+    cad_span_t s = chunk_of(j, task);
+    float *a = j->l->a + (s.beg - j->s.beg) * w->Dp;
+    dest_t x = { j->l->x, NULL, j->p->in_x_bias, w->Ep, STORE }, z = { j->l->z, NULL, j->p->in_z_bias, w->Ep, STORE };
+    (void)worker;
+    for (int64_t r = s.beg; r < s.end; r++)
+        norm_row(w, j->l->res + r * w->Dp, j->norm, j->norm_bias, a + (r - s.beg) * w->Dp);
+    product(a, w->Dp, s.end - s.beg, j->p->in_x, w->Ep, w->Dp, &x, s.beg);
+    product(a, w->Dp, s.end - s.beg, j->p->in_z, w->Ep, w->Dp, &z, s.beg);
+}
+
+static int op_in(cad_lane_t *l, int layer, int dir, cad_span_t s)
+{
+    job_t j = job_for(l, layer, dir, s);
+    j.norm = l->weights->norm[layer];
+    j.norm_bias = l->weights->norm_bias[layer];
+    share_rows(&j, in_task);
+    return 0;
+}
+
+/* ---- conv ---- */
+
+/* The sequence that holds row r. */
+static int find_seq(const cad_span_t *s, int64_t r)
+{
+    int lo = 0, hi = s->nseq - 1;
+    while (lo < hi) {
+        int mid = (lo + hi + 1) / 2;
+        if (s->off[mid] <= r) lo = mid;
+        else hi = mid - 1;
+    }
+    return lo;
+}
+
+/* u = silu(bias + sum_k w_k x[r - step (K-1-k)]), taps before the sequence's start left out. */
+INLINE void conv_row(const pack_t *p, const float *x, int64_t Ep, int64_t step, const int64_t K, int64_t first, float *u)
+{
+    for (int64_t c = 0; c < Ep; c += VW) {
+        vf acc = vload(p->conv_bias + c);
+        for (int64_t k = first; k < K; k++)
+            acc = vfma(vload(p->conv + k * Ep + c), vload(x - step * (K - 1 - k) * Ep + c), acc);
+        vstore(u + c, vsilu(acc));
+    }
+}
+
+static void conv_task(void *arg, int64_t task, int worker)
+{
+    job_t *j = arg;
+    const cad_weights_t *w = j->l->weights;
+    cad_span_t s = chunk_of(j, task);
+    int64_t step = j->p->reverse ? -1 : 1, first = s.beg - j->s.beg;
+    float *u = j->l->u + first * w->Ep;
+    dest_t d = { j->l->xdbl + first * w->Sp, NULL, w->zero, w->Sp, STORE };
+    int q = find_seq(&s, s.beg);
+    (void)worker;
+    for (int64_t r = s.beg; r < s.end; r++) {
+        while (r >= s.off[q + 1]) q++;
+        int64_t past = j->p->reverse ? s.off[q + 1] - 1 - r : r - s.off[q];
+        const float *x = j->l->x + r * w->Ep;
+        float *to = u + (r - s.beg) * w->Ep;
+        if (w->K == 4 && past >= 3) conv_row(j->p, x, w->Ep, step, 4, 0, to);
+        else conv_row(j->p, x, w->Ep, step, w->K, cad_max(0, w->K - 1 - past), to);
+    }
+    product(u, w->Ep, s.end - s.beg, j->p->x, w->Sp, w->Ep, &d, 0);
+}
+
+static int op_conv(cad_lane_t *l, int layer, int dir, cad_span_t s)
+{
+    job_t j = job_for(l, layer, dir, s);
+    share_rows(&j, conv_task);
+    return 0;
+}
+
+/* ---- scan ---- */
+
+typedef struct { /* VW channels of one stretch of one sequence */
+    const cad_weights_t *w;
+    const pack_t *p;
+    int64_t c;            /* first channel */
+    const float *u, *xdbl; /* of the first row in memory order */
+    float *y;
+    const float *z;
+    int64_t rows;
+    bool add;
+} stretch_t;
+
+/* dt = softplus(dt_in x dt_proj^T + bias), four rows at a time. */
+INLINE void delta_rows(const stretch_t *t, int64_t at, const int n, float *dt)
+{
+    const cad_weights_t *w = t->w;
+    vf acc[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < n; i++) acc[i] = vload(t->p->dt_bias + t->c);
+    for (int64_t r = 0; r < w->R; r++) {
+        vf v = vload(t->p->dt + r * w->Ep + t->c);
+#pragma GCC unroll 4
+        for (int i = 0; i < n; i++) acc[i] = vfma(vset(t->xdbl[(at + i) * w->Sp + r]), v, acc[i]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < n; i++) vstore(dt + i * VW, vsoftplus(acc[i]));
+}
+
+static void delta(const stretch_t *t, int64_t beg, int64_t end, float *dt)
+{
+    int64_t r = beg;
+    for (; r + 4 <= end; r += 4) delta_rows(t, r, 4, dt + (r - beg) * VW);
+    for (; r < end; r++) delta_rows(t, r, 1, dt + (r - beg) * VW);
+}
+
+/* One row: s = exp(dt A) s + dt u B, y = s.C + skip u. */
+INLINE void scan_row(const stretch_t *t, int64_t r, const int64_t N, vf dt, vf *s)
+{
+    const cad_weights_t *w = t->w;
+    const float *a = t->p->a + t->c * N, *B = t->xdbl + r * w->Sp + w->R, *C = B + N;
+    float *y = t->y + r * w->Ep;
+    vf u = vload(t->u + r * w->Ep), dtu = dt * u, part[4] = { vset(0.0f), vset(0.0f), vset(0.0f), vset(0.0f) }, sum;
+#pragma GCC unroll 16
+    for (int64_t n = 0; n < N; n++) {
+        s[n] = vfma(vexp2(dt * vload(a + n * VW)), s[n], dtu * vset(B[n]));
+        part[n & 3] = vfma(s[n], vset(C[n]), part[n & 3]);
+    }
+    sum = vfma(vload(t->p->skip + t->c), u, (part[0] + part[1]) + (part[2] + part[3]));
+    if (t->add) sum = vload(y) + sum;
+    if (t->z) sum = sum * vsilu(vload(t->z + r * w->Ep));
+    vstore(y, sum);
+}
+
+/* carry: (N,VW). With N known, the states stay in registers. */
+INLINE void scan_rows(const stretch_t *t, const int64_t N, float *carry, vf *s)
+{
+    float dt[SUB * VW];
+    for (int64_t n = 0; n < N; n++) s[n] = vload(carry + n * VW);
+    for (int64_t i = 0; i < t->rows; i += SUB) {
+        int64_t n = cad_min(SUB, t->rows - i), beg = t->p->reverse ? t->rows - i - n : i;
+        delta(t, beg, beg + n, dt);
+        if (t->p->reverse)
+            for (int64_t r = n - 1; r >= 0; r--) scan_row(t, beg + r, N, vload(dt + r * VW), s);
+        else
+            for (int64_t r = 0; r < n; r++) scan_row(t, beg + r, N, vload(dt + r * VW), s);
+    }
+    for (int64_t n = 0; n < N; n++) vstore(carry + n * VW, s[n]);
+}
+
+static void scan_16(const stretch_t *t, float *carry)
+{
+    vf s[16];
+    scan_rows(t, 16, carry, s);
+}
+
+static void scan_any(const stretch_t *t, float *carry)
+{
+    vf s[1024]; /* config.c: d_state is at most 1024 */
+    scan_rows(t, t->w->N, carry, s);
+}
+
+/* The rows of one sequence that lie in the tile. */
+static void scan_piece(const job_t *j, int q, int64_t c)
+{
+    cad_lane_t *l = j->l;
+    const cad_weights_t *w = l->weights;
+    int64_t beg = cad_max(j->s.beg, j->s.off[q]), end = cad_min(j->s.end, j->s.off[q + 1]);
+    bool fresh = j->p->reverse ? end == j->s.off[q + 1] : beg == j->s.off[q];
+    float *carry = l->carry + c * w->N;
+    stretch_t t = { w, j->p, c, l->u + (beg - j->s.beg) * w->Ep + c, l->xdbl + (beg - j->s.beg) * w->Sp,
+                    l->y + beg * w->Ep + c, j->gate ? l->z + beg * w->Ep + c : NULL, end - beg, j->add };
+    if (fresh) memset(carry, 0, (size_t)w->N * VW * sizeof *carry);
+    if (w->N == 16) scan_16(&t, carry);
+    else scan_any(&t, carry);
+}
+
+static void scan_task(void *arg, int64_t task, int worker)
+{
+    const job_t *j = arg;
+    int first = find_seq(&j->s, j->s.beg), last = find_seq(&j->s, j->s.end - 1);
+    int64_t Ep = j->l->weights->Ep, from = task * j->chunk, to = cad_min(from + j->chunk, Ep);
+    (void)worker;
+    for (int i = 0; i <= last - first; i++)
+        for (int64_t c = from; c < to; c += VW) scan_piece(j, j->p->reverse ? last - i : first + i, c);
+}
+
+static int op_scan(cad_lane_t *l, int layer, int dir, cad_span_t s, bool add, bool gate)
+{
+    job_t j = job_for(l, layer, dir, s);
+    int64_t Ep = l->weights->Ep, threads = cad_team_threads(l->team);
+    j.add = add;
+    j.gate = gate;
+    j.chunk = cad_round_up((Ep + threads - 1) / threads, VW);
+    cad_team_run(l->team, (Ep + j.chunk - 1) / j.chunk, scan_task, &j);
+    return 0;
+}
+
+/* ---- out ---- */
+
+static void out_task(void *arg, int64_t task, int worker)
+{
+    job_t *j = arg;
+    const cad_weights_t *w = j->l->weights;
+    cad_span_t s = chunk_of(j, task);
+    (void)worker;
+    product(j->l->y + s.beg * w->Ep, w->Ep, s.end - s.beg, j->p->out, w->Dp, w->Ep, &j->dest, s.beg);
+}
+
+static int op_out(cad_lane_t *l, int layer, int dir, cad_span_t s, cad_out_t how)
+{
+    job_t j = job_for(l, layer, dir, s);
+    float *c = how == CAD_OUT_KEEP ? l->h : l->res;
+    j.dest = (dest_t){ c, l->h, j.p->out_bias, l->weights->Dp,
+                       how == CAD_OUT_KEEP ? STORE : how == CAD_OUT_ADD ? ADD : how == CAD_OUT_PLUS ? PLUS : TIMES };
+    share_rows(&j, out_task);
+    return 0;
+}
+
+/* ---- head and pool ---- */
+
+static float *final_norm(cad_lane_t *l, int64_t r, int worker)
+{
+    const cad_weights_t *w = l->weights;
+    float *row = l->row + worker * w->Dp;
+    norm_row(w, l->res + r * w->Dp, w->norm_f, w->norm_f_bias, row);
+    return row;
+}
+
+static int op_head(cad_lane_t *l, int strand, const int64_t *row, int64_t n, float *logits)
+{
+    const cad_weights_t *w = l->weights;
+    for (int64_t i = 0; i < n; i++) {
+        const float *h = final_norm(l, row[i], 0);
+        for (int64_t v = 0; v < w->V; v++) {
+            const float *t = w->head[strand] + v * w->Dp;
+            vf acc = vset(0.0f);
+            for (int64_t d = 0; d < w->Dp; d += VW) acc = vfma(vload(h + d), vload(t + d), acc);
+            logits[i * w->V + v] = vsum(acc);
+        }
+    }
+    return 0;
+}
+
+static int op_pool(cad_lane_t *l, int64_t beg, int64_t end, enum cad_pool_t how, float *out)
+{
+    const cad_weights_t *w = l->weights;
+    if (how == CAD_POOL_MEAN) memset(l->sum, 0, (size_t)w->D * sizeof *l->sum);
+    for (int64_t r = beg; r < end; r++) {
+        const float *h = final_norm(l, r, 0);
+        if (how == CAD_POOL_NONE || (how == CAD_POOL_MAX && r == beg))
+            memcpy(out + (how == CAD_POOL_NONE ? (r - beg) * w->D : 0), h, (size_t)w->D * sizeof *out);
+        else if (how == CAD_POOL_MAX)
+            for (int64_t d = 0; d < w->D; d++) out[d] = h[d] > out[d] ? h[d] : out[d];
+        else
+            for (int64_t d = 0; d < w->D; d++) l->sum[d] += (double)h[d];
+    }
+    if (how == CAD_POOL_MEAN)
+        for (int64_t d = 0; d < w->D; d++) out[d] = (float)(l->sum[d] / (double)(end - beg));
+    return 0;
+}
+
+static void *host_alloc(size_t bytes) { return cad_alloc(bytes, 1); }
+
+extern const cad_ops_t CAD_OPS;
+const cad_ops_t CAD_OPS = {
+    .name = NAME, .tile = TILE,
+    .weights_open = weights_open, .weights_close = weights_close, .extent = extent,
+    .alloc = host_alloc, .release = free,
+    .embed = op_embed, .in = op_in, .conv = op_conv, .scan = op_scan, .out = op_out,
+    .head = op_head, .pool = op_pool,
+};

@@ -1,0 +1,129 @@
+/* simd.h - one spelling of vector arithmetic for every instruction set.
+ *
+ * A kernel file defines CAD_ISA_AVX512, CAD_ISA_AVX2 or neither before including
+ * this. VW floats make a vf. vfma(a,b,c) = a*b + c, with one rounding where the
+ * instruction set has it. SPDX-License-Identifier: MIT
+ */
+#ifndef CAD_SIMD_H
+#define CAD_SIMD_H
+
+#include <stdint.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+#if defined(CAD_ISA_AVX512)
+#include <immintrin.h>
+#define VW 16
+typedef __m512 vf;
+INLINE vf vload(const float *p) { return _mm512_loadu_ps(p); }
+INLINE void vstore(float *p, vf a) { _mm512_storeu_ps(p, a); }
+INLINE vf vset(float a) { return _mm512_set1_ps(a); }
+INLINE vf vfma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+INLINE vf vmax(vf a, vf b) { return _mm512_max_ps(a, b); }
+INLINE vf vmin(vf a, vf b) { return _mm512_min_ps(a, b); }
+INLINE vf vround(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+INLINE vf vscale(vf p, vf n) { return _mm512_scalef_ps(p, n); }
+
+#elif defined(CAD_ISA_AVX2)
+#include <immintrin.h>
+#define VW 8
+typedef __m256 vf;
+INLINE vf vload(const float *p) { return _mm256_loadu_ps(p); }
+INLINE void vstore(float *p, vf a) { _mm256_storeu_ps(p, a); }
+INLINE vf vset(float a) { return _mm256_set1_ps(a); }
+INLINE vf vfma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+INLINE vf vmax(vf a, vf b) { return _mm256_max_ps(a, b); }
+INLINE vf vmin(vf a, vf b) { return _mm256_min_ps(a, b); }
+INLINE vf vround(vf a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+INLINE vf vscale(vf p, vf n) /* p * 2^n, n in [-126, 127] */
+{
+    __m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    return _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(e, 23)));
+}
+
+#else /* plain C: vectors of four, in the compiler's own spelling */
+#define VW 4
+typedef float vf __attribute__((vector_size(16)));
+typedef int32_t vi __attribute__((vector_size(16)));
+INLINE vf vload(const float *p) { vf a; memcpy(&a, p, sizeof a); return a; }
+INLINE void vstore(float *p, vf a) { memcpy(p, &a, sizeof a); }
+INLINE vf vset(float a) { return (vf){ a, a, a, a }; }
+INLINE vf vfma(vf a, vf b, vf c) { return a * b + c; }
+INLINE vf vpick(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
+INLINE vf vmax(vf a, vf b) { return vpick(a > b, a, b); }
+INLINE vf vmin(vf a, vf b) { return vpick(a < b, a, b); }
+INLINE vf vround(vf a) /* |a| < 2^22: adding 1.5 x 2^23 leaves no fraction bits */
+{
+    vf big = vset(0x1.8p23f), t = a + big;
+    return t - big;
+}
+INLINE vf vscale(vf p, vf n)
+{
+    vi e = { (int32_t)n[0], (int32_t)n[1], (int32_t)n[2], (int32_t)n[3] };
+    return p * (vf)((e + 127) << 23);
+}
+#endif
+
+/* 2^f on [-1/2, 1/2]: the minimax polynomial with its constant term held at 1,
+ * so that 2^0 = 1 exactly and a state that should not decay does not. Relative
+ * error 9e-8 before rounding. */
+INLINE vf vexp2_poly(vf f)
+{
+    vf p = vfma(f, vset(0x1.5bba14p-10f), vset(0x1.3cea88p-7f));
+    p = vfma(f, p, vset(0x1.c6b752p-5f));
+    p = vfma(f, p, vset(0x1.ebf9bcp-3f));
+    p = vfma(f, p, vset(0x1.62e42ap-1f));
+    return vfma(f, p, vset(1.0f));
+}
+
+/* 2^x, x clamped to [-126, 127]. */
+INLINE vf vexp2(vf x)
+{
+    vf n;
+    x = vmin(vmax(x, vset(-126.0f)), vset(127.0f));
+    n = vround(x);
+    return vscale(vexp2_poly(x - n), n);
+}
+
+/* e^x, x clamped to [-87.3, 88]; log2(e) in two parts keeps the product exact. */
+INLINE vf vexp(vf x)
+{
+    const vf log2e = vset(0x1.715476p0f), rest = vset(0x1.4ae0cp-26f);
+    vf n, f;
+    x = vmin(vmax(x, vset(-87.3f)), vset(88.0f));
+    n = vround(x * log2e);
+    f = vfma(x, rest, vfma(x, log2e, vset(0.0f) - n));
+    return vscale(vexp2_poly(f), n);
+}
+
+INLINE vf vsilu(vf x)
+{
+    return x / (vset(1.0f) + vexp(vset(0.0f) - x));
+}
+
+/* log(1 + e^x) = max(x,0) + log1p(e^-|x|). With s = y/(2+y), log1p(y) =
+ * 2 atanh(s) = 2 s (1 + s^2/3 + ...), the series fitted on s^2 in [0, 1/9]:
+ * relative error 2e-7 also where dt is small. */
+INLINE vf vsoftplus(vf x)
+{
+    vf zero = vset(0.0f), y = vexp(vmin(x, zero - x));
+    vf s = y / (vset(2.0f) + y), q = s * s, p;
+    p = vfma(q, vset(0.14005994f), vset(0.14000902f));
+    p = vfma(q, p, vset(0.20010764f));
+    p = vfma(q, p, vset(0.33333208f));
+    p = vfma(q, p, vset(1.0f));
+    return vfma(s + s, p, vmax(x, zero));
+}
+
+/* Sum over lanes, in one fixed order. */
+INLINE float vsum(vf a)
+{
+    float t[VW];
+    vstore(t, a);
+    for (int w = VW / 2; w; w /= 2)
+        for (int i = 0; i < w; i++) t[i] += t[i + w];
+    return t[0];
+}
+
+#endif

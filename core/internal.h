@@ -1,0 +1,166 @@
+/* internal.h - what the files of core/ share, a section per file.
+ *
+ * Letters: B sequences, L tokens, D d_model, E d_inner, N d_state, K d_conv,
+ * R dt_rank, V vocabulary rows. Dp and Ep are D and E rounded up to CAD_PAD, the
+ * strides of activations; padding channels hold zeros.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef CAD_INTERNAL_H
+#define CAD_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "caduceus.h"
+
+#define CAD_PAD 16
+#define CAD_LONGEST ((int64_t)1 << 31) /* tokens in one window */
+
+/* ---- error.c ---- */
+/* Writes the text (err may be NULL) and returns code, so that callers say
+ * `return cad_fail(err, CAD_EIO, ...)`. */
+int cad_fail(cad_error_t *err, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- util.c ---- */
+/* count x size bytes, aligned to 64 and not cleared; NULL on overflow or failure. */
+void *cad_alloc(size_t count, size_t size);
+static inline int64_t cad_round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+static inline int64_t cad_min(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t cad_max(int64_t a, int64_t b) { return a > b ? a : b; }
+/* Reads exactly n bytes at offset: 0, or a CAD_E* with text. */
+int cad_pread(int fd, void *buf, size_t n, int64_t offset, const char *path, cad_error_t *err);
+/* A decimal integer in [lo, hi] and nothing after it; false otherwise. */
+bool cad_parse_int(const char *s, int64_t lo, int64_t hi, int64_t *out);
+/* "dir/name", malloc'd; NULL when out of memory. */
+char *cad_path_join(const char *dir, const char *name);
+
+/* ---- team.c: one pool of threads ---- */
+typedef struct cad_team_t cad_team_t;
+int cad_team_open(cad_team_t **team, int threads, cad_error_t *err);
+void cad_team_close(cad_team_t *team);
+int cad_team_threads(const cad_team_t *team); /* 1 for NULL */
+/* Calls fn(arg, task, worker) for every task in [0, ntask), worker in
+ * [0, threads); returns when all are done. A NULL team runs them in the caller. */
+typedef void cad_task_f(void *arg, int64_t task, int worker);
+void cad_team_run(cad_team_t *team, int64_t ntask, cad_task_f *fn, void *arg);
+
+/* ---- config.c ---- */
+typedef struct cad_config_t {
+    int64_t d_model, n_layer, vocab_size, vocab_multiple; /* vocab_size as written */
+    int64_t d_state, d_conv, d_inner, dt_rank;
+    double norm_epsilon;
+    bool conv_bias, proj_bias, rms_norm, fused_add_norm;
+    bool bidirectional, multiply, tied, rcps, classifier;
+    int64_t num_labels;  /* of config.json, 0 when it does not say */
+    int64_t max_len;     /* tokenizer_config.json */
+    int16_t comp[256];   /* complement_map, -1 = not given */
+    bool has_comp;
+} cad_config_t;
+int cad_config_read(cad_config_t *cfg, const char *dir, cad_error_t *err);
+/* Fused-norm checkpoints with rcps: layers stored with the strands exchanged. */
+bool cad_config_folded(const cad_config_t *cfg, int64_t layer);
+
+/* ---- token.c ---- */
+typedef struct cad_vocab_t {
+    int rows;                        /* V */
+    int base[4], mask, pad, sep, unk, n; /* ids; -1 = none */
+    uint8_t comp[256];
+    uint8_t letter[256], letter_n[256]; /* ASCII to id, N as PAD or as N */
+    char source[64];
+} cad_vocab_t;
+int cad_vocab_read(cad_vocab_t *v, const cad_config_t *cfg, const char *dir,
+                   int64_t rows, cad_error_t *err);
+
+/* ---- safetensors.c ---- */
+typedef enum { CAD_F32, CAD_F16, CAD_BF16, CAD_F64, CAD_I64, CAD_OTHER } cad_dtype_t;
+typedef struct cad_stored_t { /* one tensor of a file */
+    char *name;
+    cad_dtype_t dtype;
+    char dtype_name[8];
+    int ndim;
+    int64_t shape[8], count;
+    int64_t begin, bytes; /* begin: offset in the file */
+    int fd;               /* index into the open files */
+    bool used;
+} cad_stored_t;
+typedef struct cad_safetensors_t {
+    cad_stored_t *tensor; /* sorted by name */
+    int ntensor, nfile;
+    int *fd;
+    char **path;
+    char *status;         /* __metadata__.status, or NULL */
+} cad_safetensors_t;
+/* path: one file, or an index.json naming shards beside it. */
+int cad_safetensors_open(cad_safetensors_t *st, const char *path, cad_error_t *err);
+void cad_safetensors_close(cad_safetensors_t *st);
+cad_stored_t *cad_safetensors_find(const cad_safetensors_t *st, const char *name);
+/* F32, F16, BF16 or F64 to float32. */
+int cad_safetensors_f32(const cad_safetensors_t *st, const cad_stored_t *t, float *out,
+                        cad_error_t *err);
+int cad_safetensors_i64(const cad_safetensors_t *st, const cad_stored_t *t, int64_t *out,
+                        cad_error_t *err);
+/* SHA-256 of the files' bytes in order, as 64 hex digits. */
+int cad_safetensors_sha256(const cad_safetensors_t *st, char hex[65], cad_error_t *err);
+/* "(2,3)" for messages. */
+const char *cad_shape_text(const int64_t *shape, int ndim, char *buf, size_t size);
+
+/* ---- tensors.c: the one table of a model's tensors ---- */
+typedef enum {
+    CAD_T_EMBED, CAD_T_NORM_F, CAD_T_NORM_F_BIAS, CAD_T_SCORE, /* of the model */
+    CAD_T_NORM, CAD_T_NORM_BIAS,                               /* of a layer */
+    CAD_T_IN, CAD_T_IN_BIAS, CAD_T_CONV, CAD_T_CONV_BIAS, CAD_T_X, CAD_T_DT,
+    CAD_T_DT_BIAS, CAD_T_A_LOG, CAD_T_SKIP, CAD_T_OUT, CAD_T_OUT_BIAS, /* of a direction */
+    CAD_T_ROLES
+} cad_role_t;
+typedef struct cad_tensor_t {
+    char name[112], alias[112]; /* as published, without prefix; alias "" if none */
+    cad_role_t role;
+    int layer, dir;             /* dir as computed: 0 forward, 1 reverse in time */
+    int ndim;
+    int64_t shape[3], count;
+    int64_t offset;             /* into the parameters */
+    int flip_axis;              /* axis stored reversed by the fold, or -1 */
+} cad_tensor_t;
+/* All tensors that a checkpoint of this configuration has, in published order;
+ * a tied pair is one entry with an alias. labels: rows of score, 0 for none. */
+int cad_tensors_list(const cad_config_t *cfg, int64_t rows, int64_t labels,
+                     cad_tensor_t **list, int *n, int64_t *total, cad_error_t *err);
+
+/* ---- model.c ---- */
+typedef struct cad_direction_t { /* one Mamba; float32, published layouts */
+    const float *in, *in_bias;     // (2E,D), (2E) or NULL
+    const float *conv, *conv_bias; // (E,K), (E) or NULL
+    const float *x;                // (R+2N,E)
+    const float *dt, *dt_bias;     // (E,R), (E)
+    const float *a_log, *skip;     // (E,N), (E)
+    const float *out, *out_bias;   // (D,E), (D) or NULL
+    bool reverse;                  /* runs backwards in time */
+} cad_direction_t;
+typedef struct cad_layer_t {
+    const float *norm, *norm_bias; // (D), (D) or NULL
+    int ndir;
+    cad_direction_t dir[2];
+} cad_layer_t;
+struct cad_model_t {
+    cad_config_t cfg;
+    cad_vocab_t vocab;
+    cad_tensor_t *tensor;
+    int ntensor;
+    float *param;
+    int64_t nparam, labels;
+    cad_layer_t *layer;
+    const float *embed;              // (V,D), also the head
+    float *embed_in;                 // (V,D), what tokens enter with
+    const float *norm_f, *norm_f_bias, *score; // (D), (D) or NULL, (labels,D) or NULL
+    char sha256[65], dtype[64], status[256], details[512];
+};
+/* The tied, additive, bias-free block, whose two directions share both projections. */
+bool cad_model_merged(const cad_model_t *model);
+
+/* ---- ops.h is the table of operations; strand.c runs it ---- */
+
+#endif

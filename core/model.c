@@ -1,0 +1,403 @@
+/* model.c - a checkpoint in memory. SPDX-License-Identifier: MIT */
+#include <dirent.h>
+#include <errno.h>
+#include <math.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+/* ---- names and presence ---- */
+
+static bool starts(const char *s, const char *with) { return !strncmp(s, with, strlen(with)); }
+
+/* "model." of training checkpoints and "caduceus." are dropped. */
+static void strip_prefixes(cad_safetensors_t *st)
+{
+    static const char *const prefix[] = { "model.", "caduceus." };
+    for (int i = 0; i < st->ntensor; i++)
+        for (int k = 0; k < 2; k++) {
+            char *s = st->tensor[i].name;
+            size_t n = strlen(prefix[k]);
+            if (starts(s, prefix[k])) memmove(s, s + n, strlen(s + n) + 1);
+        }
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const cad_stored_t *)a)->name, ((const cad_stored_t *)b)->name);
+}
+
+static int normalise_names(cad_safetensors_t *st, const char *path, cad_error_t *err)
+{
+    strip_prefixes(st);
+    if (st->ntensor) qsort(st->tensor, (size_t)st->ntensor, sizeof *st->tensor, by_name);
+    for (int i = 1; i < st->ntensor; i++)
+        if (!strcmp(st->tensor[i].name, st->tensor[i - 1].name))
+            return cad_fail(err, CAD_EFORMAT, "%s: tensor %s is there twice, under different prefixes", path, st->tensor[i].name);
+    return 0;
+}
+
+static int check_shape(const cad_stored_t *s, const cad_tensor_t *t, const char *path, cad_error_t *err)
+{
+    char want[64], got[160];
+    bool same = s->ndim == t->ndim;
+    for (int i = 0; i < t->ndim && same; i++) same = s->shape[i] == t->shape[i];
+    if (same) return 0;
+    return cad_fail(err, CAD_EFORMAT, "%s: tensor %s has shape %s; config.json asks for %s", path, s->name,
+                    cad_shape_text(s->shape, s->ndim, got, sizeof got), cad_shape_text(t->shape, t->ndim, want, sizeof want));
+}
+
+/* The stored tensor(s) of entry t: name in s[0] or alias in s[0], both in s[0..1]. */
+static int match(cad_safetensors_t *st, const cad_tensor_t *t, const char *path, cad_stored_t *s[2], cad_error_t *err)
+{
+    char want[64];
+    s[0] = cad_safetensors_find(st, t->name);
+    s[1] = t->alias[0] ? cad_safetensors_find(st, t->alias) : NULL;
+    if (!s[0]) { s[0] = s[1]; s[1] = NULL; }
+    if (!s[0])
+        return cad_fail(err, CAD_EFORMAT, "%s: tensor %s %s is missing; do weights and config.json belong together?", path, t->name,
+                        cad_shape_text(t->shape, t->ndim, want, sizeof want));
+    for (int i = 0; i < 2 && s[i]; i++) {
+        int rc = check_shape(s[i], t, path, err);
+        if (rc) return rc;
+        s[i]->used = true;
+    }
+    return 0;
+}
+
+static int check_complement(const cad_model_t *m, cad_safetensors_t *st, cad_stored_t *t, const char *path, cad_error_t *err)
+{
+    int64_t id[256];
+    int rc;
+    t->used = true;
+    if (t->count > m->vocab.rows)
+        return cad_fail(err, CAD_EFORMAT, "%s: %s has %lld entries for %d tokens", path, t->name, (long long)t->count, m->vocab.rows);
+    if ((rc = cad_safetensors_i64(st, t, id, err))) return rc;
+    for (int i = 0; i < t->count; i++)
+        if (id[i] != m->vocab.comp[i])
+            return cad_fail(err, CAD_EFORMAT, "%s: %s sends token %d to %lld, config.json's complement_map to %d", path, t->name, i, (long long)id[i], m->vocab.comp[i]);
+    return 0;
+}
+
+static int check_leftovers(const cad_model_t *m, cad_safetensors_t *st, const char *path, cad_error_t *err)
+{
+    for (int i = 0; i < st->ntensor; i++) {
+        cad_stored_t *t = &st->tensor[i];
+        size_t n = strlen(t->name);
+        int rc = 0;
+        if (t->used) continue;
+        if (n >= 15 && !strcmp(t->name + n - 14, "complement_map")) rc = check_complement(m, st, t, path, err);
+        else rc = cad_fail(err, CAD_EFORMAT, "%s: tensor %s is not part of the model that config.json describes", path, t->name);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+/* ---- values ---- */
+
+static void swap_range(float *a, int64_t n, int64_t step, int64_t width)
+{
+    for (int64_t i = 0, j = n - 1; i < j; i++, j--)
+        for (int64_t k = 0; k < width; k++) {
+            float tmp = a[i * step + k];
+            a[i * step + k] = a[j * step + k];
+            a[j * step + k] = tmp;
+        }
+}
+
+static void flip(float *a, const cad_tensor_t *t)
+{
+    if (t->flip_axis == 0) swap_range(a, t->shape[0], t->count / t->shape[0], t->count / t->shape[0]);
+    if (t->flip_axis == 1)
+        for (int64_t r = 0; r < t->shape[0]; r++) swap_range(a + r * t->shape[1], t->shape[1], 1, 1);
+}
+
+static int load_tensor(cad_model_t *m, cad_safetensors_t *st, const cad_tensor_t *t, const char *path, cad_error_t *err)
+{
+    cad_stored_t *s[2];
+    float *a = m->param + t->offset, *b;
+    int rc = match(st, t, path, s, err);
+    if (rc == 0) rc = cad_safetensors_f32(st, s[0], a, err);
+    if (rc) return rc;
+    for (int64_t i = 0; i < t->count; i++)
+        if (!isfinite(a[i])) return cad_fail(err, CAD_EFORMAT, "%s: tensor %s holds %s", path, s[0]->name, isnan(a[i]) ? "NaN" : "an infinity");
+    if (s[1]) {
+        b = cad_alloc((size_t)t->count, sizeof *b);
+        if (!b) return cad_fail(err, CAD_ENOMEM, "out of memory");
+        rc = cad_safetensors_f32(st, s[1], b, err);
+        if (rc == 0 && memcmp(a, b, (size_t)t->count * sizeof *a))
+            rc = cad_fail(err, CAD_EFORMAT, "%s: %s and %s differ, but config.json says they are tied", path, s[0]->name, s[1]->name);
+        free(b);
+    }
+    flip(a, t);
+    return rc;
+}
+
+/* Points the layers at the parameters. */
+static void wire_direction(cad_direction_t *d, const cad_tensor_t *t, const float *p)
+{
+    switch (t->role) {
+    case CAD_T_IN: d->in = p; break;
+    case CAD_T_IN_BIAS: d->in_bias = p; break;
+    case CAD_T_CONV: d->conv = p; break;
+    case CAD_T_CONV_BIAS: d->conv_bias = p; break;
+    case CAD_T_X: d->x = p; break;
+    case CAD_T_DT: d->dt = p; break;
+    case CAD_T_DT_BIAS: d->dt_bias = p; break;
+    case CAD_T_A_LOG: d->a_log = p; break;
+    case CAD_T_SKIP: d->skip = p; break;
+    case CAD_T_OUT: d->out = p; break;
+    case CAD_T_OUT_BIAS: d->out_bias = p; break;
+    default: break;
+    }
+}
+
+static void wire(cad_model_t *m)
+{
+    bool shared = m->cfg.tied && m->cfg.bidirectional;
+    for (int i = 0; i < m->ntensor; i++) {
+        const cad_tensor_t *t = &m->tensor[i];
+        const float *p = m->param + t->offset;
+        cad_layer_t *l = t->layer < 0 ? NULL : &m->layer[t->layer];
+        switch (t->role) {
+        case CAD_T_EMBED: m->embed = p; break;
+        case CAD_T_NORM_F: m->norm_f = p; break;
+        case CAD_T_NORM_F_BIAS: m->norm_f_bias = p; break;
+        case CAD_T_SCORE: m->score = p; break;
+        case CAD_T_NORM: l->norm = p; break;
+        case CAD_T_NORM_BIAS: l->norm_bias = p; break;
+        default:
+            wire_direction(&l->dir[t->dir], t, p);
+            if (shared && (t->role == CAD_T_IN || t->role == CAD_T_IN_BIAS || t->role == CAD_T_OUT || t->role == CAD_T_OUT_BIAS))
+                wire_direction(&l->dir[1], t, p);
+        }
+    }
+    for (int64_t i = 0; i < m->cfg.n_layer; i++) {
+        m->layer[i].ndir = m->cfg.bidirectional ? 2 : 1;
+        m->layer[i].dir[0].reverse = !m->cfg.bidirectional && cad_config_folded(&m->cfg, i);
+        m->layer[i].dir[1].reverse = true;
+    }
+}
+
+/* Under the fold, an odd depth leaves the input table reversed and complemented. */
+static int set_input_table(cad_model_t *m, cad_error_t *err)
+{
+    int64_t D = m->cfg.d_model;
+    bool turned = m->cfg.rcps && m->cfg.fused_add_norm && m->cfg.n_layer % 2 == 1;
+    m->embed_in = cad_alloc((size_t)(m->vocab.rows * D), sizeof(float));
+    if (!m->embed_in) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    for (int v = 0; v < m->vocab.rows; v++)
+        for (int64_t d = 0; d < D; d++)
+            m->embed_in[v * D + d] = turned ? m->embed[m->vocab.comp[v] * D + D - 1 - d] : m->embed[v * D + d];
+    return 0;
+}
+
+/* ---- opening ---- */
+
+/* hf:ORG/NAME[@REV] to a snapshot folder of the local hub cache. */
+static char *hub_path(const char *spec, cad_error_t *err)
+{
+    char name[512], rev[128] = "main", root[1024], path[3072], hash[128] = "";
+    const char *cache = getenv("HF_HUB_CACHE"), *home = getenv("HF_HOME"), *user = getenv("HOME");
+    char *at, *slash;
+    FILE *f;
+    if (strlen(spec) >= sizeof name) { cad_fail(err, CAD_EARG, "hf:%.40s...: the name is too long", spec); return NULL; }
+    strcpy(name, spec);
+    at = strchr(name, '@');
+    if (at) { *at = 0; snprintf(rev, sizeof rev, "%s", at + 1); }
+    slash = strchr(name, '/');
+    if (!slash || strchr(slash + 1, '/') || strstr(name, "..") || strstr(rev, "..")) {
+        cad_fail(err, CAD_EARG, "hf:%s: expected hf:ORG/NAME or hf:ORG/NAME@REVISION", spec);
+        return NULL;
+    }
+    *slash = 0;
+    if (cache) snprintf(root, sizeof root, "%s", cache);
+    else if (home) snprintf(root, sizeof root, "%s/hub", home);
+    else snprintf(root, sizeof root, "%s/.cache/huggingface/hub", user ? user : "");
+    snprintf(path, sizeof path, "%s/models--%s--%s/refs/%s", root, name, slash + 1, rev);
+    f = fopen(path, "rb");
+    if (f) {
+        if (fgets(hash, sizeof hash, f)) hash[strcspn(hash, "\r\n")] = 0;
+        fclose(f);
+    }
+    snprintf(path, sizeof path, "%s/models--%s--%s/snapshots/%s", root, name, slash + 1, hash[0] ? hash : rev);
+    if (access(path, R_OK)) {
+        cad_fail(err, CAD_EIO, "hf:%s: not in the hub cache (%s); download the model there first", spec, path);
+        return NULL;
+    }
+    return strdup(path);
+}
+
+/* The folder of config.json and the path of the weights, both malloc'd. */
+static int locate(const char *given, char **dir, char **weights, cad_error_t *err)
+{
+    char *path = starts(given, "hf:") ? hub_path(given + 3, err) : strdup(given);
+    struct stat sb;
+    int rc = 0;
+    *dir = *weights = NULL;
+    if (!path) return starts(given, "hf:") ? CAD_EIO : cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (stat(path, &sb)) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
+    else if (S_ISDIR(sb.st_mode)) {
+        *dir = strdup(path);
+        *weights = cad_path_join(path, "model.safetensors");
+        if (*weights && access(*weights, F_OK)) {
+            char *index = cad_path_join(path, "model.safetensors.index.json");
+            if (index && access(index, F_OK)) {
+                rc = cad_fail(err, CAD_EIO, "%s: holds neither model.safetensors nor model.safetensors.index.json", path);
+                free(index);
+            } else {
+                free(*weights);
+                *weights = index;
+            }
+        }
+    } else {
+        char *slash = strrchr(path, '/');
+        *dir = slash ? strndup(path, (size_t)(slash - path) + (slash == path)) : strdup(".");
+        *weights = strdup(path);
+    }
+    if (rc == 0 && (!*dir || !*weights)) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+    free(path);
+    return rc;
+}
+
+/* V, and how many labels the head has. */
+static int find_sizes(cad_model_t *m, cad_safetensors_t *st, const char *path, int64_t *rows, cad_error_t *err)
+{
+    static const char *const name[] = { "backbone.embeddings.word_embeddings.embedding.weight",
+        "backbone.embeddings.word_embeddings.weight", "lm_head.lm_head.weight", "lm_head.weight" };
+    const cad_stored_t *t = NULL, *score = cad_safetensors_find(st, "score.weight");
+    int64_t v = m->cfg.vocab_size;
+    for (int i = 0; i < 4 && !t; i++) t = cad_safetensors_find(st, name[i]);
+    if (!t) return cad_fail(err, CAD_EFORMAT, "%s: no embedding table in it; is it a Caduceus checkpoint?", path);
+    *rows = t->ndim == 2 ? t->shape[0] : 0;
+    if (*rows != v && *rows != cad_round_up(v, m->cfg.vocab_multiple))
+        return cad_fail(err, CAD_EFORMAT, "%s: tensor %s has %lld rows; config.json asks for a vocabulary of %lld, padded to a multiple of %lld",
+                        path, t->name, (long long)*rows, (long long)v, (long long)m->cfg.vocab_multiple);
+    if (*rows > 256) return cad_fail(err, CAD_EFORMAT, "%s: vocabularies above 256 tokens are not DNA", path);
+    m->labels = score && score->ndim == 2 ? score->shape[0] : score || m->cfg.classifier ? cad_max(m->cfg.num_labels, 1) : 0;
+    if (m->labels && m->cfg.num_labels && m->labels != m->cfg.num_labels)
+        return cad_fail(err, CAD_EFORMAT, "%s: score.weight has %lld rows; config.json says %lld labels", path, (long long)m->labels, (long long)m->cfg.num_labels);
+    return 0;
+}
+
+static void note_dtypes(cad_model_t *m, const cad_safetensors_t *st)
+{
+    for (int i = 0; i < st->ntensor; i++) {
+        const cad_stored_t *t = &st->tensor[i];
+        size_t n = strlen(m->dtype);
+        if (t->dtype != CAD_I64 && !strstr(m->dtype, t->dtype_name) && n + 8 < sizeof m->dtype)
+            snprintf(m->dtype + n, sizeof m->dtype - n, "%s%s", n ? "," : "", t->dtype_name);
+    }
+}
+
+static void describe(cad_model_t *m)
+{
+    const cad_config_t *c = &m->cfg;
+    snprintf(m->details, sizeof m->details,
+             "d_model=%lld n_layer=%lld d_state=%lld d_conv=%lld d_inner=%lld dt_rank=%lld norm=%s fused_add_norm=%s "
+             "bidirectional=%s strategy=%s tied=%s projection_bias=%s",
+             (long long)c->d_model, (long long)c->n_layer, (long long)c->d_state, (long long)c->d_conv, (long long)c->d_inner,
+             (long long)c->dt_rank, c->rms_norm ? "RMS" : "Layer", c->fused_add_norm ? "yes" : "no", c->bidirectional ? "yes" : "no",
+             c->multiply ? "ew_multiply" : "add", c->tied ? "yes" : "no", c->proj_bias ? "yes" : "no");
+}
+
+static int load(cad_model_t *m, cad_safetensors_t *st, const char *dir, const char *path, cad_error_t *err)
+{
+    int64_t rows = 0, total = 0;
+    cad_stored_t *s[2];
+    int rc;
+    if ((rc = cad_safetensors_open(st, path, err))) return rc;
+    if ((rc = normalise_names(st, path, err))) return rc;
+    if ((rc = find_sizes(m, st, path, &rows, err))) return rc;
+    if ((rc = cad_vocab_read(&m->vocab, &m->cfg, dir, rows, err))) return rc;
+    if ((rc = cad_tensors_list(&m->cfg, rows, m->labels, &m->tensor, &m->ntensor, &total, err))) return rc;
+    for (int i = 0; i < m->ntensor; i++) {
+        if ((rc = match(st, &m->tensor[i], path, s, err))) return rc;
+        m->nparam += m->tensor[i].count;
+    }
+    if ((rc = check_leftovers(m, st, path, err))) return rc;
+    m->param = cad_alloc((size_t)total, sizeof(float));
+    m->layer = calloc((size_t)m->cfg.n_layer, sizeof *m->layer);
+    if (!m->param || !m->layer) return cad_fail(err, CAD_ENOMEM, "%s: out of memory for %lld parameters", path, (long long)m->nparam);
+    for (int i = 0; i < m->ntensor; i++)
+        if ((rc = load_tensor(m, st, &m->tensor[i], path, err))) return rc;
+    wire(m);
+    note_dtypes(m, st);
+    describe(m);
+    snprintf(m->status, sizeof m->status, "%s", st->status ? st->status : "");
+    if ((rc = set_input_table(m, err))) return rc;
+    return cad_safetensors_sha256(st, m->sha256, err);
+}
+
+int cad_model_open(cad_model_t **out, const char *given, cad_error_t *err)
+{
+    cad_model_t *m = calloc(1, sizeof *m);
+    cad_safetensors_t st = { 0 };
+    char *dir = NULL, *weights = NULL;
+    int rc;
+    *out = NULL;
+    if (!m) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    rc = locate(given, &dir, &weights, err);
+    if (rc == 0) rc = cad_config_read(&m->cfg, dir, err);
+    if (rc == 0) rc = load(m, &st, dir, weights, err);
+    cad_safetensors_close(&st);
+    free(dir);
+    free(weights);
+    if (rc) cad_model_close(m);
+    else *out = m;
+    return rc;
+}
+
+void cad_model_close(cad_model_t *m)
+{
+    if (!m) return;
+    free(m->tensor);
+    free(m->param);
+    free(m->layer);
+    free(m->embed_in);
+    free(m);
+}
+
+bool cad_model_merged(const cad_model_t *m)
+{
+    return m->cfg.bidirectional && m->cfg.tied && !m->cfg.multiply && !m->cfg.proj_bias;
+}
+
+int64_t cad_model_number(const cad_model_t *m, enum cad_number_t what)
+{
+    switch (what) {
+    case CAD_D_MODEL: return m->cfg.d_model;
+    case CAD_N_LAYER: return m->cfg.n_layer;
+    case CAD_D_INNER: return m->cfg.d_inner;
+    case CAD_D_STATE: return m->cfg.d_state;
+    case CAD_D_CONV: return m->cfg.d_conv;
+    case CAD_DT_RANK: return m->cfg.dt_rank;
+    case CAD_VOCAB: return m->vocab.rows;
+    case CAD_LABELS: return m->labels;
+    case CAD_MAX_LEN: return m->cfg.max_len;
+    case CAD_PARAMETERS: return m->nparam;
+    case CAD_RCPS: return m->cfg.rcps;
+    case CAD_BIDIRECTIONAL: return m->cfg.bidirectional;
+    case CAD_HIDDEN_WIDTH: return m->cfg.d_model * (m->cfg.rcps ? 2 : 1);
+    case CAD_TOKEN_MASK: return m->vocab.mask;
+    case CAD_TOKEN_PAD: return m->vocab.pad;
+    case CAD_TOKEN_SEP: return m->vocab.sep;
+    case CAD_TOKEN_UNK: return m->vocab.unk;
+    case CAD_TOKEN_N: return m->vocab.n;
+    }
+    return -1;
+}
+
+const char *cad_model_text(const cad_model_t *m, enum cad_text_t what)
+{
+    switch (what) {
+    case CAD_TEXT_SHA256: return m->sha256;
+    case CAD_TEXT_DTYPE: return m->dtype;
+    case CAD_TEXT_STATUS: return m->status;
+    case CAD_TEXT_KIND: return m->cfg.rcps ? "Caduceus-PS" : "Caduceus-Ph";
+    case CAD_TEXT_DETAILS: return m->details;
+    case CAD_TEXT_VOCABULARY: return m->vocab.source;
+    }
+    return "";
+}

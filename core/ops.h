@@ -1,0 +1,88 @@
+/* ops.h - the table of operations that a backend fills, and the lane they act on.
+ *
+ * A batch is packed: sequence i is rows [off[i], off[i+1]) and nothing separates
+ * it from its neighbours but these offsets. strand.c loops over tiles of rows;
+ * conv reads x beyond the tile (x is kept for all rows), scan keeps its state in
+ * `carry`, which it clears where a sequence begins in its direction of time.
+ * Every entry is mandatory and returns 0 or a CAD_E* code.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef CAD_OPS_H
+#define CAD_OPS_H
+
+#include "internal.h"
+
+typedef struct cad_weights_t cad_weights_t; /* a backend's packed weights */
+typedef struct cad_ops_t cad_ops_t;
+
+typedef struct cad_lane_t { /* one stream of execution and its activations */
+    const cad_ops_t *ops;
+    const cad_weights_t *weights;
+    cad_team_t *team;     /* threads inside an operation; NULL: the caller's alone */
+    int64_t rows, tile;   /* capacity; rows per step */
+    uint8_t *tok;         // (rows)
+    float *res;           // (rows,Dp) residual stream
+    float *x, *z, *y;     // (rows,Ep)
+    float *h;             // (rows,Dp) first direction's output; NULL in the merged block
+    float *a;             // (tile,Dp) normalised rows
+    float *u;             // (tile,Ep) after conv and SiLU
+    float *xdbl;          // (tile,Sp) dt_in, B, C
+    float *carry;         // (N,Ep) scan state
+    float *row;           // (workers,Dp)
+    double *sum;          // (Dp)
+} cad_lane_t;
+
+typedef struct cad_span_t { /* rows [beg, end) of a packed batch */
+    const int64_t *off;   // (nseq+1)
+    int nseq;
+    int64_t beg, end;
+} cad_span_t;
+
+/* How `out` leaves o = y x out_proj^T + bias. */
+typedef enum {
+    CAD_OUT_ADD,   /* res += o */
+    CAD_OUT_KEEP,  /* h = o */
+    CAD_OUT_PLUS,  /* res += h + o */
+    CAD_OUT_TIMES  /* res += h * o */
+} cad_out_t;
+
+typedef struct cad_extent_t { int64_t Dp, Ep, Sp, N; } cad_extent_t; /* strides */
+
+struct cad_ops_t {
+    const char *name;  /* "cpu avx512" */
+    int64_t tile;      /* rows per step of one worker */
+
+    /* Weights in the backend's layout: once for inference. */
+    int (*weights_open)(cad_weights_t **w, const cad_model_t *model, cad_error_t *err);
+    void (*weights_close)(cad_weights_t *w);
+    cad_extent_t (*extent)(const cad_model_t *model);
+    /* Memory for a lane's activations. */
+    void *(*alloc)(size_t bytes);
+    void (*release)(void *p);
+
+    /* res[r] = input row of tok[r]. */
+    int (*embed)(cad_lane_t *l, const uint8_t *tok, cad_span_t s);
+    /* x, z = norm(res) x in_proj^T + bias. */
+    int (*in)(cad_lane_t *l, int layer, int dir, cad_span_t s);
+    /* u = silu(conv(x)), xdbl = u x x_proj^T, both for this tile. */
+    int (*conv)(cad_lane_t *l, int layer, int dir, cad_span_t s);
+    /* y = scan(u, xdbl) + skip u [+ y as it was, if add] [times silu(z), if gate]. */
+    int (*scan)(cad_lane_t *l, int layer, int dir, cad_span_t s, bool add, bool gate);
+    int (*out)(cad_lane_t *l, int layer, int dir, cad_span_t s, cad_out_t how);
+    /* logits (n,V) of norm_f(res[row[i]]); strand 1 has the complemented table. */
+    int (*head)(cad_lane_t *l, int strand, const int64_t *row, int64_t n, float *logits);
+    /* norm_f(res) of rows [beg, end): NONE (end-beg,D), MEAN and MAX (D). */
+    int (*pool)(cad_lane_t *l, int64_t beg, int64_t end, enum cad_pool_t how, float *out);
+};
+
+/* ---- cpu/cpu.c ---- */
+/* The best table that this processor runs; $CADUCEUS_ISA=avx512|avx2|plain lowers it. */
+int cad_cpu_ops(const cad_ops_t **ops, cad_error_t *err);
+
+/* ---- strand.c ---- */
+/* Carves the lane's activations; returns the bytes needed. base NULL: a dry run. */
+size_t cad_lane_carve(cad_lane_t *l, const cad_model_t *model, char *base);
+/* Runs the encoder over nseq packed sequences; res then holds the last residual. */
+int cad_strand_forward(cad_lane_t *l, const cad_model_t *model, const int64_t *off, int nseq);
+
+#endif

@@ -1,0 +1,100 @@
+/* strand.c - the strand encoder: embedding, bidirectional Mamba blocks.
+ *
+ * Written once for every backend, in terms of ops.h. One sweep runs one Mamba
+ * over the packed rows in its direction of time, tile by tile.
+ *
+ * Merged block (tied projections, added directions, no projection bias):
+ *     res += ((y_fwd + y_rev) * silu(z)) out_proj^T
+ * so in_proj and out_proj are computed once. Otherwise each direction runs in full.
+ * SPDX-License-Identifier: MIT
+ */
+#include "ops.h"
+
+typedef struct {
+    bool in, out;      /* project into x, z; project y out */
+    bool add, gate;    /* see ops.scan */
+    cad_out_t how;
+} sweep_t;
+
+static int step(cad_lane_t *l, int layer, int dir, cad_span_t s, const sweep_t *w)
+{
+    const cad_ops_t *ops = l->ops;
+    int rc = 0;
+    if (w->in) rc = ops->in(l, layer, dir, s);
+    if (rc == 0) rc = ops->conv(l, layer, dir, s);
+    if (rc == 0) rc = ops->scan(l, layer, dir, s, w->add, w->gate);
+    if (rc == 0 && w->out) rc = ops->out(l, layer, dir, s, w->how);
+    return rc;
+}
+
+static int sweep(cad_lane_t *l, const cad_model_t *m, int layer, int dir, cad_span_t all, sweep_t w)
+{
+    int64_t ntile = (all.end + l->tile - 1) / l->tile;
+    int rc = 0;
+    for (int64_t i = 0; i < ntile && rc == 0; i++) {
+        int64_t k = m->layer[layer].dir[dir].reverse ? ntile - 1 - i : i;
+        cad_span_t s = all;
+        s.beg = k * l->tile;
+        s.end = cad_min(s.beg + l->tile, all.end);
+        rc = step(l, layer, dir, s, &w);
+    }
+    return rc;
+}
+
+static int block(cad_lane_t *l, const cad_model_t *m, int layer, cad_span_t all)
+{
+    int rc;
+    if (m->layer[layer].ndir == 1)
+        return sweep(l, m, layer, 0, all, (sweep_t){ true, true, false, true, CAD_OUT_ADD });
+    if (cad_model_merged(m)) {
+        rc = sweep(l, m, layer, 0, all, (sweep_t){ true, false, false, false, CAD_OUT_ADD });
+        if (rc) return rc;
+        return sweep(l, m, layer, 1, all, (sweep_t){ false, true, true, true, CAD_OUT_ADD });
+    }
+    rc = sweep(l, m, layer, 0, all, (sweep_t){ true, true, false, true, CAD_OUT_KEEP });
+    if (rc) return rc;
+    return sweep(l, m, layer, 1, all, (sweep_t){ true, true, false, true, m->cfg.multiply ? CAD_OUT_TIMES : CAD_OUT_PLUS });
+}
+
+int cad_strand_forward(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq)
+{
+    cad_span_t all = { off, nseq, 0, off[nseq] };
+    int rc = l->ops->embed(l, l->tok, all);
+    for (int i = 0; i < m->cfg.n_layer && rc == 0; i++) rc = block(l, m, i, all);
+    return rc;
+}
+
+/* A bump allocator; with base NULL it only counts. Overflow sticks at SIZE_MAX. */
+typedef struct { char *base; size_t used; } bump_t;
+
+static void *take(bump_t *b, int64_t count, int64_t width, size_t size)
+{
+    size_t n, at = b->used;
+    if (__builtin_mul_overflow((size_t)count, (size_t)width, &n) || __builtin_mul_overflow(n, size, &n) ||
+        n > SIZE_MAX / 2 || at > SIZE_MAX / 2) {
+        b->used = SIZE_MAX;
+        return NULL;
+    }
+    b->used = (at + n + 63) / 64 * 64;
+    return b->base ? b->base + at : NULL;
+}
+
+size_t cad_lane_carve(cad_lane_t *l, const cad_model_t *m, char *base)
+{
+    cad_extent_t e = l->ops->extent(m);
+    bool whole = m->layer[0].ndir == 2 && !cad_model_merged(m);
+    bump_t b = { base, 0 };
+    l->tok = take(&b, l->rows, 1, 1);
+    l->res = take(&b, l->rows, e.Dp, sizeof(float));
+    l->x = take(&b, l->rows, e.Ep, sizeof(float));
+    l->z = take(&b, l->rows, e.Ep, sizeof(float));
+    l->y = take(&b, l->rows, e.Ep, sizeof(float));
+    l->h = whole ? take(&b, l->rows, e.Dp, sizeof(float)) : NULL;
+    l->a = take(&b, l->tile, e.Dp, sizeof(float));
+    l->u = take(&b, l->tile, e.Ep, sizeof(float));
+    l->xdbl = take(&b, l->tile, e.Sp, sizeof(float));
+    l->carry = take(&b, e.N, e.Ep, sizeof(float));
+    l->row = take(&b, cad_team_threads(l->team), e.Dp, sizeof(float));
+    l->sum = take(&b, e.Dp, 1, sizeof(double));
+    return b.used;
+}

@@ -1,0 +1,54 @@
+/* util.c - memory and files. SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+void *cad_alloc(size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) return NULL;
+    if (bytes == 0) bytes = 1;
+    if (bytes > SIZE_MAX - 63) return NULL;
+    return aligned_alloc(64, (bytes + 63) / 64 * 64);
+}
+
+int cad_pread(int fd, void *buf, size_t n, int64_t offset, const char *path, cad_error_t *err)
+{
+    char *at = buf;
+    while (n) {
+        ssize_t got = pread(fd, at, n, (off_t)offset);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
+        if (got == 0)
+            return cad_fail(err, CAD_EIO, "%s: the file ends early; it shrank while being read, or a copy is incomplete", path);
+        at += got;
+        n -= (size_t)got;
+        offset += got;
+    }
+    return 0;
+}
+
+bool cad_parse_int(const char *s, int64_t lo, int64_t hi, int64_t *out)
+{
+    bool minus = *s == '-';
+    int64_t v = 0;
+    if (minus || *s == '+') s++;
+    if (!*s) return false;
+    for (; *s; s++) {
+        if (*s < '0' || *s > '9') return false;
+        if (__builtin_mul_overflow(v, 10, &v) || __builtin_sub_overflow(v, *s - '0', &v)) return false;
+    }
+    if (!minus && __builtin_sub_overflow(0, v, &v)) return false; /* v was counted downwards */
+    if (v < lo || v > hi) return false;
+    *out = v;
+    return true;
+}
+
+char *cad_path_join(const char *dir, const char *name)
+{
+    size_t size = strlen(dir) + strlen(name) + 2;
+    char *path = malloc(size);
+    if (path) snprintf(path, size, "%s/%s", dir, name);
+    return path;
+}

@@ -1,0 +1,385 @@
+/* fasta.c - a reference that is what its index says.
+ *
+ * htslib trusts .fai and .gzi: a stale or hostile one yields wrong bases or
+ * worse. Before htslib loads them, both are parsed and compared with the file:
+ * every contig's header line must end where its bases begin, lines must end
+ * where the index says, and nothing may follow that the index does not know.
+ * SPDX-License-Identifier: MIT
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <nettle/sha2.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "glue.h"
+#include "temporary.h"
+
+#define REMEDY "remake it with `samtools faidx`"
+#define GAP (1 << 20)  /* the longest header line looked at */
+#define SAMPLES 8      /* line ends looked at in one contig */
+
+/* ---- parsing .fai ---- */
+
+static int by_name(const void *a, const void *b, void *arg)
+{
+    const contig_t *c = arg;
+    return strcmp(c[*(const int *)a].name, c[*(const int *)b].name);
+}
+
+static bool parse_line(char *line, contig_t *c)
+{
+    char *field[5], *save = NULL;
+    for (int i = 0; i < 5; i++) {
+        field[i] = strtok_r(i ? NULL : line, "\t\r\n", &save);
+        if (!field[i]) return false;
+    }
+    c->name = strdup(field[0]);
+    return cad_parse_int(field[1], 0, INT64_MAX / 4, &c->length) && cad_parse_int(field[2], 0, INT64_MAX / 4, &c->offset) &&
+           cad_parse_int(field[3], 0, INT32_MAX, &c->bases) && cad_parse_int(field[4], 0, INT32_MAX, &c->width) &&
+           (c->length == 0 || (c->bases > 0 && c->width >= c->bases));
+}
+
+static int read_fai(fasta_t *f, const char *path, cad_error_t *err)
+{
+    FILE *in = fopen(path, "r");
+    char *line = NULL;
+    size_t room = 0;
+    int rc = 0;
+    if (!in) return cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
+    while (rc == 0 && getline(&line, &room, in) > 0) {
+        contig_t *grown = realloc(f->contig, (size_t)(f->ncontig + 1) * sizeof *grown);
+        if (!grown) { rc = cad_fail(err, CAD_ENOMEM, "out of memory"); break; }
+        f->contig = grown;
+        memset(&grown[f->ncontig], 0, sizeof *grown);
+        if (!parse_line(line, &grown[f->ncontig++])) rc = cad_fail(err, CAD_EFORMAT, "%s:%d: malformed; " REMEDY, path, f->ncontig);
+        else if (!grown[f->ncontig - 1].name) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+    }
+    free(line);
+    fclose(in);
+    if (rc == 0 && f->ncontig == 0) rc = cad_fail(err, CAD_EFORMAT, "%s: lists no contigs; is %s a FASTA file?", path, f->path);
+    return rc;
+}
+
+static int sort_names(fasta_t *f, cad_error_t *err)
+{
+    f->by_name = malloc((size_t)f->ncontig * sizeof *f->by_name);
+    if (!f->by_name) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    for (int i = 0; i < f->ncontig; i++) f->by_name[i] = i;
+    qsort_r(f->by_name, (size_t)f->ncontig, sizeof *f->by_name, by_name, f->contig);
+    for (int i = 1; i < f->ncontig; i++)
+        if (!strcmp(f->contig[f->by_name[i]].name, f->contig[f->by_name[i - 1]].name))
+            return cad_fail(err, CAD_EFORMAT, "%s: contig %s is there twice; names must be unique", f->path, f->contig[f->by_name[i]].name);
+    return 0;
+}
+
+const contig_t *fasta_find(const fasta_t *f, const char *name)
+{
+    int lo = 0, hi = f->ncontig - 1;
+    while (lo <= hi) {
+        int mid = (lo + hi) / 2;
+        const contig_t *c = &f->contig[f->by_name[mid]];
+        int cmp = strcmp(name, c->name);
+        if (cmp == 0) return c;
+        if (cmp < 0) hi = mid - 1;
+        else lo = mid + 1;
+    }
+    return NULL;
+}
+
+const char *fasta_hint(const fasta_t *f, const char *name, char *buf, size_t size)
+{
+    char other[512];
+    const char *bare = !strncmp(name, "chr", 3) ? name + 3 : name;
+    buf[0] = 0;
+    if (bare != name) snprintf(other, sizeof other, "%s", !strcmp(bare, "M") ? "MT" : bare);
+    else snprintf(other, sizeof other, "chr%s", !strcmp(name, "MT") ? "M" : name);
+    if (fasta_find(f, other)) snprintf(buf, size, "; it has \"%s\": make the names agree", other);
+    else snprintf(buf, size, "; its first contig is \"%.100s\"", f->contig[0].name);
+    return buf;
+}
+
+/* ---- comparing the index with the file ---- */
+
+static int disagree(const fasta_t *f, const contig_t *c, const char *what, cad_error_t *err)
+{
+    return cad_fail(err, CAD_EFORMAT, "%s.fai: does not belong to the FASTA (contig %s: %s); " REMEDY, f->path, c->name, what);
+}
+
+static int64_t read_at(BGZF *fp, int64_t at, char *buf, int64_t n)
+{
+    if (bgzf_useek(fp, at, SEEK_SET) < 0) return -1;
+    return bgzf_read(fp, buf, (size_t)n);
+}
+
+static int64_t end_of(const contig_t *c)
+{
+    if (c->length == 0) return c->offset;
+    return c->offset + (c->length - 1) / c->bases * c->width + (c->length - 1) % c->bases + 1;
+}
+
+/* Bytes [beg, next->offset) must be line ends and then next's header line. */
+static int check_header(const fasta_t *f, BGZF *fp, int64_t beg, const contig_t *next, char *buf, cad_error_t *err)
+{
+    int64_t n = next->offset - beg, i = 0, name = (int64_t)strlen(next->name);
+    const contig_t *other;
+    if (n < name + 1 || n > GAP || read_at(fp, beg, buf, n) != n) return disagree(f, next, "its offset", err);
+    while (i < n && isspace((unsigned char)buf[i])) i++;
+    if (beg && i == 0) return disagree(f, next, "the length of the contig before it", err);
+    if (i == n || buf[i] != '>') return disagree(f, next, "no header line before its bases", err);
+    buf[n] = 0;
+    if (strncmp(buf + i + 1, next->name, (size_t)name) || (i + 1 + name < n && !isspace((unsigned char)buf[i + 1 + name]))) {
+        buf[i + 1 + (int64_t)strcspn(buf + i + 1, " \t\r\n")] = 0;
+        other = fasta_find(f, buf + i + 1);
+        if (other) return cad_fail(err, CAD_EFORMAT, "%s: contig %s is there twice; names must be unique", f->path, other->name);
+        return disagree(f, next, "another name in its header line", err);
+    }
+    if (memchr(buf + i, '\n', (size_t)(n - i)) != buf + n - 1 && next->length) return disagree(f, next, "its offset", err);
+    return 0;
+}
+
+/* Some lines of the contig must end where the index says. */
+static int check_lines(const fasta_t *f, BGZF *fp, const contig_t *c, int samples, cad_error_t *err)
+{
+    int64_t full = c->length ? (c->length - 1) / c->bases : 0; /* lines followed by another */
+    char end[3];
+    for (int k = 0; k < samples && k < full; k++) {
+        int64_t line = samples == 1 ? 0 : full <= samples ? k : k * (full - 1) / (samples - 1);
+        int64_t at = c->offset + line * c->width + c->bases - 1;
+        if (read_at(fp, at, end, 2) != 2 || !isgraph((unsigned char)end[0]) || (end[1] != '\n' && end[1] != '\r'))
+            return disagree(f, c, "the length of its lines", err);
+    }
+    if (c->length && (read_at(fp, end_of(c) - 1, end, 1) != 1 || !isgraph((unsigned char)end[0])))
+        return disagree(f, c, "its length", err);
+    return 0;
+}
+
+static int by_offset(const void *a, const void *b, void *arg)
+{
+    const contig_t *c = arg;
+    int64_t x = c[*(const int *)a].offset, y = c[*(const int *)b].offset;
+    return x < y ? -1 : x > y;
+}
+
+static int check_tail(const fasta_t *f, BGZF *fp, const contig_t *c, char *buf, cad_error_t *err)
+{
+    int64_t n = read_at(fp, end_of(c), buf, GAP);
+    if (n < 0) return disagree(f, c, "its length", err);
+    buf[n] = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (isspace((unsigned char)buf[i])) continue;
+        if (buf[i] != '>' || i == 0) return disagree(f, c, "its length", err);
+        buf[i + 1 + (int64_t)strcspn(buf + i + 1, " \t\r\n")] = 0;
+        if (fasta_find(f, buf + i + 1)) return cad_fail(err, CAD_EFORMAT, "%s: contig %s is there twice; names must be unique", f->path, buf + i + 1);
+        return disagree(f, c, "another contig follows it", err);
+    }
+    return 0;
+}
+
+static int check_contents(const fasta_t *f, BGZF *fp, cad_error_t *err)
+{
+    int *order = malloc((size_t)f->ncontig * sizeof *order), rc = 0;
+    char *buf = malloc(GAP + 1);
+    int64_t end = 0;
+    if (!order || !buf) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+    for (int i = 0; rc == 0 && i < f->ncontig; i++) order[i] = i;
+    if (rc == 0) qsort_r(order, (size_t)f->ncontig, sizeof *order, by_offset, f->contig);
+    for (int i = 0; rc == 0 && i < f->ncontig; i++) {
+        const contig_t *c = &f->contig[order[i]];
+        rc = check_header(f, fp, end, c, buf, err);
+        if (rc == 0) rc = check_lines(f, fp, c, f->ncontig > 200 ? 1 : SAMPLES, err);
+        end = end_of(c);
+    }
+    if (rc == 0) rc = check_tail(f, fp, &f->contig[order[f->ncontig - 1]], buf, err);
+    free(order);
+    free(buf);
+    return rc;
+}
+
+/* ---- .gzi: a count, then pairs of (compressed, uncompressed) offsets ---- */
+
+static uint64_t little64(const unsigned char *b)
+{
+    uint64_t u = 0;
+    for (int i = 7; i >= 0; i--) u = u << 8 | b[i];
+    return u;
+}
+
+static int check_gzi(const char *path, const char *fasta, cad_error_t *err)
+{
+    struct stat sb, fa;
+    unsigned char pair[16], magic[2];
+    uint64_t n = 0, c0 = 0, u0 = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC), fafd = open(fasta, O_RDONLY | O_CLOEXEC), rc = 0;
+    if (fd < 0 || fafd < 0 || fstat(fd, &sb) || fstat(fafd, &fa))
+        rc = cad_fail(err, CAD_EIO, "%s: %s; a bgzip-compressed FASTA needs it: " REMEDY, path, strerror(errno));
+    if (rc == 0 && (sb.st_size < 8 || cad_pread(fd, pair, 8, 0, path, NULL) || (n = little64(pair), n > (uint64_t)sb.st_size / 16) || n * 16 + 8 != (uint64_t)sb.st_size))
+        rc = cad_fail(err, CAD_EFORMAT, "%s: malformed; " REMEDY, path);
+    for (uint64_t i = 0; rc == 0 && i < n; i++) {
+        uint64_t c, u;
+        bool bad = cad_pread(fd, pair, 16, (int64_t)(8 + 16 * i), path, NULL) != 0;
+        c = little64(pair);
+        u = little64(pair + 8);
+        bad = bad || c <= c0 || u <= u0 || u - u0 > 65536 || c >= (uint64_t)fa.st_size;
+        if (!bad && (i % 1024 == 0 || i == n - 1)) bad = cad_pread(fafd, magic, 2, (int64_t)c, fasta, NULL) || magic[0] != 0x1f || magic[1] != 0x8b;
+        if (bad) rc = cad_fail(err, CAD_EFORMAT, "%s: does not belong to the FASTA; " REMEDY, path);
+        c0 = c;
+        u0 = u;
+    }
+    if (fd >= 0) close(fd);
+    if (fafd >= 0) close(fafd);
+    return rc;
+}
+
+/* ---- building a missing index ---- */
+
+static char *suffixed(const char *path, const char *suffix)
+{
+    char *s = malloc(strlen(path) + strlen(suffix) + 1);
+    if (s) { strcpy(s, path); strcat(s, suffix); }
+    return s;
+}
+
+/* Builds at base.fai and base.gzi; both are removed when that fails. */
+static int build_at(const char *fasta, const char *fai, const char *gzi, cad_error_t *err)
+{
+    int t1 = temporary_add(fai), t2 = temporary_add(gzi), rc = 0;
+    if (fai_build3(fasta, fai, gzi)) {
+        unlink(fai);
+        unlink(gzi);
+        rc = cad_fail(err, CAD_EFORMAT, "%s: cannot be indexed: is it FASTA, and are all lines of a contig but the last equally long?", fasta);
+    }
+    temporary_forget(t1);
+    temporary_forget(t2);
+    return rc;
+}
+
+static int build_beside(const char *fasta, const char *fai, const char *gzi, const char *base, bool packed, cad_error_t *err)
+{
+    char *fai_tmp = suffixed(base, ".fai"), *gzi_tmp = suffixed(base, ".gzi");
+    int rc = fai_tmp && gzi_tmp ? build_at(fasta, fai_tmp, gzi_tmp, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (rc == 0 && ((packed && rename(gzi_tmp, gzi)) || rename(fai_tmp, fai))) rc = cad_fail(err, CAD_EIO, "%s: %s", fai, strerror(errno));
+    free(fai_tmp);
+    free(gzi_tmp);
+    return rc;
+}
+
+static int build_temporary(fasta_t *f, notes_t *notes, cad_error_t *err)
+{
+    const char *dir = getenv("TMPDIR");
+    char base[4096];
+    int fd;
+    snprintf(base, sizeof base, "%s/caduceus-XXXXXX", dir && *dir ? dir : "/tmp");
+    fd = mkstemp(base);
+    if (fd < 0) return cad_fail(err, CAD_EIO, "%s: no index, and none can be made beside it or in %s", f->path, base);
+    close(fd);
+    f->tmp_fai = suffixed(base, ".fai");
+    f->tmp_gzi = suffixed(base, ".gzi");
+    unlink(base);
+    if (!f->tmp_fai || !f->tmp_gzi) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    note(notes, NOTE_INDEX, 1, "%s: no index and its folder is read-only: indexing it anew in a temporary place; `samtools faidx` it once to save the time", f->path);
+    return build_at(f->path, f->tmp_fai, f->tmp_gzi, err);
+}
+
+static int build(fasta_t *f, const char *fai, const char *gzi, bool packed, notes_t *notes, cad_error_t *err)
+{
+    char *base = malloc(strlen(f->path) + 64);
+    int fd, rc;
+    if (!base) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    sprintf(base, "%s.tmp-%ld", f->path, (long)getpid());
+    fd = open(base, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0) {
+        close(fd);
+        unlink(base);
+        rc = build_beside(f->path, fai, gzi, base, packed, err);
+    } else
+        rc = build_temporary(f, notes, err);
+    free(base);
+    return rc;
+}
+
+/* ---- opening ---- */
+
+static void checksum(fasta_t *f)
+{
+    struct sha256_ctx sha;
+    uint8_t digest[SHA256_DIGEST_SIZE];
+    char number[32];
+    sha256_init(&sha);
+    for (int i = 0; i < f->ncontig; i++) {
+        sha256_update(&sha, strlen(f->contig[i].name), (const uint8_t *)f->contig[i].name);
+        sha256_update(&sha, (size_t)snprintf(number, sizeof number, "\t%lld\n", (long long)f->contig[i].length), (const uint8_t *)number);
+    }
+    sha256_digest(&sha, sizeof digest, digest);
+    for (size_t i = 0; i < sizeof digest; i++) snprintf(f->checksum + 2 * i, 3, "%02x", digest[i]);
+}
+
+static void compare_age(const fasta_t *f, const char *fai, notes_t *notes)
+{
+    struct stat a, b;
+    if (f->tmp_fai || stat(f->path, &a) || stat(fai, &b)) return;
+    if (b.st_mtime < a.st_mtime) note(notes, NOTE_INDEX, 1, "%s is older than the FASTA; its contents agree", fai);
+}
+
+static int open_checked(fasta_t *f, const char *fai, const char *gzi, BGZF *fp, notes_t *notes, cad_error_t *err)
+{
+    bool packed = fp->is_compressed;
+    int rc = 0;
+    if (packed && (fp->is_gzip || bgzf_compression(fp) != 2))
+        return cad_fail(err, CAD_EFORMAT, "%s: compressed with gzip, which has no random access; recompress it: gunzip, then bgzip", f->path);
+    if (access(fai, F_OK)) rc = build(f, fai, gzi, packed, notes, err);
+    if (rc) return rc;
+    if (f->tmp_fai) { fai = f->tmp_fai; gzi = f->tmp_gzi; }
+    if (packed && (rc = check_gzi(gzi, f->path, err))) return rc;
+    if (packed && bgzf_index_load(fp, gzi, NULL)) return cad_fail(err, CAD_EFORMAT, "%s: malformed; " REMEDY, gzi);
+    if ((rc = read_fai(f, fai, err)) || (rc = sort_names(f, err)) || (rc = check_contents(f, fp, err))) return rc;
+    compare_age(f, fai, notes);
+    checksum(f);
+    f->fai = fai_load3(f->path, fai, packed ? gzi : NULL, 0);
+    if (f->tmp_fai) { unlink(f->tmp_fai); unlink(f->tmp_gzi); } /* in memory now */
+    return f->fai ? 0 : cad_fail(err, CAD_EIO, "%s: htslib cannot load it: %s", f->path, strerror(errno));
+}
+
+int fasta_open(fasta_t *f, const char *path, notes_t *notes, cad_error_t *err)
+{
+    char *fai = suffixed(path, ".fai"), *gzi = suffixed(path, ".gzi");
+    struct stat sb;
+    BGZF *fp = NULL;
+    int rc = 0;
+    memset(f, 0, sizeof *f);
+    f->path = path;
+    if (!fai || !gzi) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+    else if (stat(path, &sb)) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
+    else if (!S_ISREG(sb.st_mode)) rc = cad_fail(err, CAD_EIO, "%s: not a regular file; a reference must allow random access", path);
+    else if (sb.st_size == 0) rc = cad_fail(err, CAD_EFORMAT, "%s: the file is empty", path);
+    else if (!(fp = bgzf_open(path, "r"))) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
+    if (rc == 0) rc = open_checked(f, fai, gzi, fp, notes, err);
+    if (fp) bgzf_close(fp);
+    free(fai);
+    free(gzi);
+    if (rc) fasta_close(f);
+    return rc;
+}
+
+void fasta_close(fasta_t *f)
+{
+    if (f->fai) fai_destroy(f->fai);
+    for (int i = 0; i < f->ncontig; i++) free(f->contig[i].name);
+    free(f->tmp_fai);
+    free(f->tmp_gzi);
+    free(f->contig);
+    free(f->by_name);
+    memset(f, 0, sizeof *f);
+}
+
+int fasta_fetch(const fasta_t *f, const contig_t *c, int64_t beg, int64_t end, char *seq, cad_error_t *err)
+{
+    hts_pos_t got = 0;
+    char *s = faidx_fetch_seq64(f->fai, c->name, beg, end - 1, &got);
+    bool ok = s && got == end - beg;
+    if (ok) memcpy(seq, s, (size_t)got + 1);
+    free(s);
+    return ok ? 0 : cad_fail(err, CAD_EIO, "%s: cannot read %s:%lld-%lld; the file is damaged or its index does not belong to it",
+                             f->path, c->name, (long long)beg + 1, (long long)end);
+}

@@ -1,0 +1,199 @@
+/* glue.h - files to windows to records. A section per file of htslib-glue/.
+ * Coordinates are 0-based half-open unless a comment says otherwise.
+ * SPDX-License-Identifier: MIT */
+#ifndef CAD_GLUE_H
+#define CAD_GLUE_H
+
+#include <htslib/bgzf.h>
+#include <htslib/faidx.h>
+#include <htslib/hts.h>
+#include <htslib/kstring.h>
+
+#include "internal.h"
+
+/* ---- notes.c: warnings that do not stop, signals ---- */
+typedef enum {
+    NOTE_EMPTY, NOTE_CLIPPED, NOTE_IUPAC, NOTE_UNSCORED, NOTE_BROWSER, NOTE_INDEX, NOTE_KINDS
+} note_kind_t;
+typedef struct notes_t {
+    const char *cmd;
+    bool quiet;
+    int64_t count[NOTE_KINDS];
+} notes_t;
+/* Prints the first of its kind, counts all. */
+void note(notes_t *n, note_kind_t kind, int64_t times, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/* One closing line with the counts, if there are any. */
+void notes_summary(const notes_t *n);
+/* Signal handlers, htslib's own messages off, no network references. */
+void glue_init(void);
+void glue_verbosity(int level);
+const char *glue_htslib_version(void);
+
+/* ---- output.c ---- */
+typedef struct output_t output_t;
+/* path: a file, or "-" for stdout. A regular or absent file is written under a
+ * temporary name beside it and renamed by output_close; anything else directly. */
+int output_open(output_t **out, const char *path, bool bgzf, cad_error_t *err);
+int output_write(output_t *out, const void *data, size_t n, cad_error_t *err);
+/* Overwrites bytes at the start of a seekable, uncompressed output; spooled
+ * outputs are always seekable. */
+int output_patch(output_t *out, const void *data, size_t n, cad_error_t *err);
+/* Makes a direct output seekable by spooling it through a temporary file. */
+int output_spool(output_t *out, cad_error_t *err);
+/* Flushes, syncs, renames. Frees out whatever happens. */
+int output_close(output_t *out, cad_error_t *err);
+/* Removes the temporary and frees out; NULL is allowed. */
+void output_abort(output_t *out);
+bool output_is_gz(const char *path);
+/* The output is a file, not a pipe or device: a .json may lie beside it. */
+bool output_is_file(const output_t *out);
+/* The two paths are one file (same inode, or a link to it). */
+bool same_file(const char *a, const char *b);
+/* Both files cannot be one: 0 or CAD_EARG. Either may be NULL. */
+int refuse_same(const char *output, const char *input, cad_error_t *err);
+
+/* ---- input.c: lines of plain, gzip or BGZF text ---- */
+typedef enum { INPUT_BED, INPUT_FASTA, INPUT_FASTQ } input_kind_t;
+typedef struct input_t {
+    const char *path;    /* for messages; "standard input" for "-" */
+    BGZF *fp;
+    input_kind_t kind;
+    char *buf;
+    size_t at, fill;
+    int64_t line;        /* number of the last line read, from 1 */
+    int64_t bytes, size; /* read so far; of the file, 0 when unknown */
+    bool eof;
+} input_t;
+/* format: NULL to detect, or bed, fasta, fastq. */
+int input_open(input_t *in, const char *path, const char *format, cad_error_t *err);
+/* One line without its \n (a \r is kept): 1, 0 at the end, or CAD_E*. */
+int input_line(input_t *in, kstring_t *line, cad_error_t *err);
+/* The next byte without consuming it, -1 at the end, or CAD_E* below -1. */
+int input_peek(input_t *in, cad_error_t *err);
+void input_close(input_t *in);
+
+/* ---- fasta.c: an indexed reference ---- */
+typedef struct contig_t { char *name; int64_t length, offset, bases, width; } contig_t;
+typedef struct fasta_t {
+    faidx_t *fai;
+    contig_t *contig;    /* in the order of the index */
+    int ncontig;
+    int *by_name;        /* contig numbers sorted by name */
+    char *tmp_fai, *tmp_gzi; /* index built in a temporary place */
+    const char *path;
+    char checksum[65];   /* SHA-256 of the "name\tlength\n" lines */
+} fasta_t;
+int fasta_open(fasta_t *f, const char *path, notes_t *notes, cad_error_t *err);
+void fasta_close(fasta_t *f);
+const contig_t *fasta_find(const fasta_t *f, const char *name);
+/* Text like `; the FASTA has "chr20"` or "". */
+const char *fasta_hint(const fasta_t *f, const char *name, char *buf, size_t size);
+/* Bases [beg, end) as written, into seq (end-beg+1 bytes). */
+int fasta_fetch(const fasta_t *f, const contig_t *c, int64_t beg, int64_t end, char *seq, cad_error_t *err);
+
+/* ---- bed.c ---- */
+typedef struct interval_t { int64_t beg, end; } interval_t;
+typedef struct bed_row_t {
+    char *contig;        /* malloc'd */
+    interval_t span;
+    int ncol;
+    interval_t *block;   /* BED12 blocks if asked for, else NULL */
+    int nblock;
+} bed_row_t;
+/* A data line: 0 or CAD_EFORMAT. */
+int bed_parse(const char *path, int64_t number, const char *line, size_t len, bool split,
+              bed_row_t *row, cad_error_t *err);
+void bed_free(bed_row_t *row);
+typedef enum { LINE_DATA, LINE_BLANK, LINE_COMMENT, LINE_BROWSER } line_kind_t;
+line_kind_t bed_line_kind(const char *line, size_t len);
+/* Columns of a line: tab-separated if it has a tab, else by blanks. */
+int bed_columns(const char *line, size_t len);
+/* "#chrom\tstart..." for ncol columns. */
+void bed_header(kstring_t *s, int ncol);
+
+/* ---- regions.c: -r and -L ---- */
+typedef struct regions_t regions_t;
+int regions_new(regions_t **r, cad_error_t *err);
+/* "chr", "chr:beg" or "chr:beg-end", 1-based inclusive, comma-separated. */
+int regions_add_text(regions_t *r, const char *text, const fasta_t *ref, cad_error_t *err);
+int regions_add_bed(regions_t *r, const char *path, cad_error_t *err);
+void regions_finish(regions_t *r);
+bool regions_overlap(const regions_t *r, const char *contig, int64_t beg, int64_t end);
+void regions_free(regions_t *r);
+
+/* ---- seqs.c: FASTA and FASTQ records ---- */
+typedef struct seq_t { kstring_t name, bases, scratch; } seq_t;
+/* The next record: 1, 0 at the end, or CAD_E*. */
+int seq_next(input_t *in, seq_t *s, cad_error_t *err);
+void seq_free(seq_t *s);
+
+/* ---- tiles.c ---- */
+typedef struct tiling_t { int64_t window, flank, core; } tiling_t;
+/* flank < 0: the default min(1024, window/4). CAD_EARG if no core is left. */
+int tiling_set(tiling_t *t, int64_t window, int64_t flank, cad_error_t *err);
+int64_t tiles_count(const tiling_t *t, interval_t region);
+/* Tile k from the left: its core, and the window clipped to [0, length). */
+void tiles_get(const tiling_t *t, interval_t region, int64_t length, int64_t k,
+               interval_t *core, interval_t *window);
+
+/* ---- npy.c ---- */
+typedef struct npy_t { output_t *out; int64_t rows, width; } npy_t;
+/* Begins a matrix of `width` columns in n->out, which npy_close closes. */
+int npy_begin(npy_t *n, int64_t width, cad_error_t *err);
+int npy_write(npy_t *n, const float *row, int64_t rows, cad_error_t *err);
+int npy_close(npy_t *n, cad_error_t *err);
+
+/* ---- pipeline.c: regions in, scores out, in order ---- */
+typedef enum { POOL_OFF, POOL_ROWS, POOL_MEAN, POOL_MAX, POOL_CENTER } pooling_t;
+typedef struct score_sums_t { int64_t n; double pll, entropy; } score_sums_t;
+typedef struct item_t {
+    kstring_t text;       /* the input line, or the record's name */
+    bool scored;          /* false: text passes through */
+    const contig_t *contig;
+    char *seq;            /* own sequence (FASTA input); NULL: from the reference */
+    int64_t length;       /* of the contig or of seq */
+    interval_t span, *part; /* what is scored: parts of the span */
+    int npart, ncol;
+    int64_t nbase;        /* of all parts */
+    score_sums_t sums;
+    double *pooled;       // (D) sums or maxima; NULL until first used
+    int64_t npooled;
+    int64_t open;         /* windows not yet computed */
+    bool cut;             /* all its windows exist */
+    struct item_t *next;
+} item_t;
+item_t *item_new(void);
+void item_free(item_t *it);
+
+typedef struct work_t { int64_t regions, windows, passes, tokens, bases; } work_t;
+typedef struct pipeline_t {
+    /* set by the caller */
+    const cad_model_t *model;
+    cad_context_t *ctx;   /* NULL: count only (--dry-run) */
+    const fasta_t *ref;
+    tiling_t tiling;
+    int64_t mask;
+    bool want_scores, skip_soft, sep;
+    unsigned encode_flags;
+    pooling_t pooling;
+    int (*sink)(void *arg, item_t *it, cad_error_t *err);
+    int (*rows)(void *arg, const float *rows, int64_t n, cad_error_t *err); /* POOL_ROWS */
+    void *arg;
+    notes_t *notes;
+    int64_t batch_tokens;
+    /* its own */
+    item_t *head, *tail;
+    struct slot_t *slot;
+    int nslot, room;
+    int64_t queued;       /* tokens x passes waiting */
+    work_t work;
+} pipeline_t;
+/* Takes the item over; it reaches the sink after all items put before it. */
+int pipeline_put(pipeline_t *p, item_t *it, cad_error_t *err);
+/* Computes and hands on all that is left. */
+int pipeline_flush(pipeline_t *p, cad_error_t *err);
+/* Frees what an error left behind. */
+void pipeline_close(pipeline_t *p);
+
+#endif

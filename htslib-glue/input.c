@@ -1,0 +1,135 @@
+/* input.c - text input, plain, gzip or BGZF, and what kind it is.
+ * SPDX-License-Identifier: MIT */
+#include <ctype.h>
+#include <errno.h>
+#include <htslib/hfile.h>
+#include <sys/stat.h>
+
+#include "glue.h"
+
+#define BUFFER (1 << 16)
+
+static int refuse(const char *path, const char *what, cad_error_t *err)
+{
+    return cad_fail(err, CAD_EFORMAT, "%s: looks like %s; this version annotates BED, FASTA and FASTQ", path, what);
+}
+
+/* The kind by magic: htslib knows FASTA, FASTQ and the binary formats; all other text is BED. */
+static int detect(input_t *in, hFILE *h, cad_error_t *err)
+{
+    htsFormat fmt;
+    memset(&fmt, 0, sizeof fmt);
+    if (hts_detect_format(h, &fmt)) return cad_fail(err, CAD_EIO, "%s: %s", in->path, strerror(errno ? errno : EIO));
+    switch (fmt.format) {
+    case fasta_format: in->kind = INPUT_FASTA; return 0;
+    case fastq_format: in->kind = INPUT_FASTQ; return 0;
+    case sam: return refuse(in->path, "SAM", err);
+    case bam: return refuse(in->path, "BAM", err);
+    case cram: return refuse(in->path, "CRAM", err);
+    case vcf: return refuse(in->path, "VCF", err);
+    case bcf: return refuse(in->path, "BCF", err);
+    case bai: case crai: case csi: case fai_format: case gzi: case tbi: return refuse(in->path, "an index", err);
+    default: in->kind = INPUT_BED; return 0;
+    }
+}
+
+static int forced(input_t *in, const char *format, cad_error_t *err)
+{
+    if (!strcmp(format, "bed")) in->kind = INPUT_BED;
+    else if (!strcmp(format, "fasta")) in->kind = INPUT_FASTA;
+    else if (!strcmp(format, "fastq")) in->kind = INPUT_FASTQ;
+    else return cad_fail(err, CAD_EARG, "--in-format %.40s: expected bed, fasta or fastq", format);
+    return 0;
+}
+
+static int fill(input_t *in, cad_error_t *err)
+{
+    ssize_t n;
+    if (in->at < in->fill || in->eof) return 0;
+    n = bgzf_read(in->fp, in->buf, BUFFER);
+    if (n < 0)
+        return cad_fail(err, CAD_EIO, "%s:%lld: damaged or cut short after this line; restore or recompress it", in->path, (long long)in->line);
+    in->at = 0;
+    in->fill = (size_t)n;
+    in->bytes += n;
+    in->eof = n == 0;
+    if (in->eof && in->fp->no_eof_block)
+        return cad_fail(err, CAD_EIO, "%s:%lld: cut short: the BGZF end marker is missing; restore it", in->path, (long long)in->line);
+    return 0;
+}
+
+/* The first line that is neither blank, comment, track nor browser must have
+ * two integers in columns 2 and 3; GFF has them in 4 and 5. */
+static int check_bed(input_t *in, cad_error_t *err)
+{
+    if (in->bytes == 0 && in->eof) return cad_fail(err, CAD_EFORMAT, "%s: the file is empty", in->path);
+    if (in->fill >= 5 && !memcmp(in->buf, "##gff", 5))
+        return cad_fail(err, CAD_EFORMAT, "%s: looks like GFF; convert it: grep -v '^#' FILE | awk -v OFS='\\t' '{print $1,$4-1,$5,$3,\".\",$7}'", in->path);
+    if (in->fill >= 16 && !memcmp(in->buf, "##fileformat=VCF", 16)) return refuse(in->path, "VCF", err);
+    return 0;
+}
+
+int input_open(input_t *in, const char *path, const char *format, cad_error_t *err)
+{
+    struct stat sb;
+    hFILE *h;
+    int rc;
+    memset(in, 0, sizeof *in);
+    in->path = strcmp(path, "-") ? path : "standard input";
+    if (strcmp(path, "-") && stat(path, &sb) == 0) {
+        if (S_ISDIR(sb.st_mode)) return cad_fail(err, CAD_EIO, "%s: is a folder", path);
+        if (S_ISREG(sb.st_mode)) in->size = sb.st_size;
+    }
+    errno = 0;
+    h = hopen(path, "r");
+    if (!h) return cad_fail(err, CAD_EIO, "%s: %s", in->path, strerror(errno ? errno : EIO));
+    rc = format ? forced(in, format, err) : detect(in, h, err);
+    if (rc == 0) in->buf = malloc(BUFFER);
+    if (rc == 0 && in->buf) in->fp = bgzf_hopen(h, "r");
+    if (!in->fp) {
+        hclose_abruptly(h);
+        if (rc == 0) rc = in->size == 0 && errno == 0 ? cad_fail(err, CAD_EFORMAT, "%s: the file is empty", in->path)
+                                                      : cad_fail(err, CAD_ENOMEM, "%s: out of memory", in->path);
+        return rc;
+    }
+    if (in->fp->is_compressed) in->size = 0;
+    rc = fill(in, err);
+    return rc ? rc : check_bed(in, err);
+}
+
+int input_line(input_t *in, kstring_t *line, cad_error_t *err)
+{
+    bool any = false;
+    line->l = 0;
+    for (;;) {
+        int rc = fill(in, err);
+        const char *nl;
+        size_t n;
+        if (rc) return rc;
+        if (in->eof) break;
+        any = true;
+        nl = memchr(in->buf + in->at, '\n', in->fill - in->at);
+        n = (nl ? (size_t)(nl - in->buf) : in->fill) - in->at;
+        if (kputsn(in->buf + in->at, n, line) < 0) return cad_fail(err, CAD_ENOMEM, "%s:%lld: out of memory", in->path, (long long)in->line + 1);
+        in->at += n + (nl != NULL);
+        if (nl) break;
+    }
+    if (!any) return 0;
+    in->line++;
+    if (memchr(line->s, 0, line->l)) return cad_fail(err, CAD_EFORMAT, "%s:%lld: binary data; is this a text file?", in->path, (long long)in->line);
+    return 1;
+}
+
+int input_peek(input_t *in, cad_error_t *err)
+{
+    int rc = fill(in, err);
+    if (rc) return rc - 1;
+    return in->eof ? -1 : (unsigned char)in->buf[in->at];
+}
+
+void input_close(input_t *in)
+{
+    if (in->fp) bgzf_close(in->fp);
+    free(in->buf);
+    memset(in, 0, sizeof *in);
+}

@@ -1,0 +1,90 @@
+/* notes.c - warnings, and what happens on signals. SPDX-License-Identifier: MIT */
+#include <htslib/hts_log.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#include "glue.h"
+#include "temporary.h"
+
+void note(notes_t *n, note_kind_t kind, int64_t times, const char *fmt, ...)
+{
+    va_list ap;
+    bool first = n->count[kind] == 0;
+    if (times <= 0) return;
+    n->count[kind] += times;
+    if (!first || n->quiet) return;
+    fflush(stdout);
+    fprintf(stderr, "caduceus %s: warning: ", n->cmd);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+}
+
+void notes_summary(const notes_t *n)
+{
+    static const char *const name[NOTE_KINDS] = { "empty regions", "regions clipped at contig ends",
+        "letters other than ACGTN read as N", "regions with nothing to score", "track or browser lines dropped", "index notes" };
+    const char *sep = "";
+    int64_t any = 0;
+    for (int i = 0; i < NOTE_KINDS; i++) any += n->count[i];
+    if (!any || n->quiet) return;
+    fprintf(stderr, "caduceus %s: in all: ", n->cmd);
+    for (int i = 0; i < NOTE_KINDS; i++) {
+        if (!n->count[i]) continue;
+        fprintf(stderr, "%s%lld %s", sep, (long long)n->count[i], name[i]);
+        sep = ", ";
+    }
+    fputc('\n', stderr);
+}
+
+/* ---- temporaries, removed when a signal ends the process ---- */
+
+static char temporary[TEMPORARIES][4096];
+static volatile sig_atomic_t in_use[TEMPORARIES];
+
+int temporary_add(const char *path)
+{
+    for (int i = 0; i < TEMPORARIES; i++)
+        if (!in_use[i] && strlen(path) < sizeof temporary[i]) {
+            strcpy(temporary[i], path);
+            in_use[i] = 1;
+            return i;
+        }
+    return -1;
+}
+
+void temporary_forget(int i)
+{
+    if (i >= 0) in_use[i] = 0;
+}
+
+static void on_signal(int sig)
+{
+    signal(sig, SIG_DFL); /* a second one ends at once */
+    for (int i = 0; i < TEMPORARIES; i++)
+        if (in_use[i]) unlink(temporary[i]);
+    raise(sig); /* delivered when the handler returns, with the right status */
+}
+
+void glue_init(void)
+{
+    static const int fatal[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
+    struct sigaction sa = { .sa_handler = on_signal }, old;
+    sigemptyset(&sa.sa_mask);
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) {
+        sigaction(fatal[i], NULL, &old);
+        if (old.sa_handler != SIG_IGN || fatal[i] == SIGPIPE) sigaction(fatal[i], &sa, NULL); /* nohup stays */
+    }
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is a write error */
+    setenv("REF_PATH", ":", 0); /* htslib must not fetch references unless told to */
+    hts_set_log_level(HTS_LOG_OFF);
+}
+
+void glue_verbosity(int level)
+{
+    hts_set_log_level(level > 3 ? (enum htsLogLevel)level : HTS_LOG_OFF);
+}
+
+const char *glue_htslib_version(void) { return hts_version(); }

@@ -1,0 +1,261 @@
+/* output.c - outputs that are whole or absent. SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <htslib/hfile.h>
+#include <libgen.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "glue.h"
+#include "temporary.h"
+
+struct output_t {
+    char *name;       /* as given, for messages */
+    char *path;       /* the file to replace, links resolved; NULL: direct */
+    char *tmp;
+    int ticket;
+    int fd;           /* a second descriptor, for patching, syncing */
+    hFILE *h;
+    BGZF *bgzf;       /* over h, or NULL */
+    int direct;       /* spooling: where the bytes go in the end, else -1 */
+    bool failed;
+};
+
+static BGZF *abandoned; /* a compressed stream that must not get its EOF block */
+
+bool output_is_gz(const char *path)
+{
+    size_t n = strlen(path);
+    return (n > 3 && !strcmp(path + n - 3, ".gz")) || (n > 4 && !strcmp(path + n - 4, ".bgz"));
+}
+
+bool output_is_file(const output_t *o) { return o->path != NULL; }
+
+bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+int refuse_same(const char *output, const char *input, cad_error_t *err)
+{
+    struct stat sb;
+    if (!output || !input || !strcmp(input, "-") || !strcmp(output, "-")) return 0;
+    if (stat(output, &sb) || !S_ISREG(sb.st_mode) || !same_file(output, input)) return 0;
+    return cad_fail(err, CAD_EARG, "%s: is also an input (%s); choose another output", output, input);
+}
+
+/* Follows links by hand, so that a dangling one names the file to create. */
+static char *resolve(const char *path, cad_error_t *err)
+{
+    char *at = strdup(path), target[4096];
+    struct stat sb;
+    for (int hops = 0; at && hops < 40; hops++) {
+        ssize_t n;
+        char *dir, *next;
+        if (lstat(at, &sb) || !S_ISLNK(sb.st_mode)) return at;
+        n = readlink(at, target, sizeof target - 1);
+        if (n < 0) break;
+        target[n] = 0;
+        dir = strdup(at);
+        next = target[0] == '/' || !dir ? strdup(target) : cad_path_join(dirname(dir), target);
+        free(dir);
+        free(at);
+        at = next;
+    }
+    free(at);
+    cad_fail(err, CAD_EIO, "%s: too many symbolic links, or out of memory", path);
+    return NULL;
+}
+
+static int open_temporary(output_t *o, cad_error_t *err)
+{
+    size_t size = strlen(o->path) + 64;
+    o->tmp = malloc(size);
+    if (!o->tmp) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    for (int i = 0; i < 100; i++) {
+        snprintf(o->tmp, size, "%s.tmp-%ld-%d", o->path, (long)getpid(), i);
+        o->ticket = temporary_add(o->tmp);
+        o->fd = open(o->tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (o->fd >= 0) return 0;
+        temporary_forget(o->ticket);
+        o->ticket = -1;
+        if (errno != EEXIST) break;
+    }
+    free(o->tmp);
+    o->tmp = NULL;
+    return cad_fail(err, CAD_EIO, "%s: cannot write there: %s", o->name, strerror(errno));
+}
+
+/* A regular or absent file gets a temporary; anything else is opened as it is. */
+static int open_target(output_t *o, const char *path, cad_error_t *err)
+{
+    struct stat sb;
+    if (!strcmp(path, "-")) {
+        o->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+        return o->fd < 0 ? cad_fail(err, CAD_EIO, "standard output: %s", strerror(errno)) : 0;
+    }
+    if (stat(path, &sb) == 0 && !S_ISREG(sb.st_mode)) {
+        if (S_ISDIR(sb.st_mode)) return cad_fail(err, CAD_EIO, "%s: is a folder", path);
+        o->fd = open(path, O_WRONLY | O_CLOEXEC);
+        return o->fd < 0 ? cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno)) : 0;
+    }
+    o->path = resolve(path, err);
+    if (!o->path) return CAD_EIO;
+    if (access(o->path, F_OK) == 0 && access(o->path, W_OK))
+        return cad_fail(err, CAD_EIO, "%s: cannot write there: %s", path, strerror(errno));
+    return open_temporary(o, err);
+}
+
+static int open_stream(output_t *o, bool bgzf, cad_error_t *err)
+{
+    int fd = fcntl(o->fd, F_DUPFD_CLOEXEC, 3);
+    o->h = fd < 0 ? NULL : hdopen(fd, "w");
+    if (!o->h) {
+        if (fd >= 0) close(fd);
+        return cad_fail(err, CAD_EIO, "%s: %s", o->name, strerror(errno));
+    }
+    if (!bgzf) return 0;
+    o->bgzf = bgzf_hopen(o->h, "w");
+    return o->bgzf ? 0 : cad_fail(err, CAD_ENOMEM, "%s: out of memory", o->name);
+}
+
+int output_open(output_t **out, const char *path, bool bgzf, cad_error_t *err)
+{
+    output_t *o = calloc(1, sizeof *o);
+    int rc;
+    *out = NULL;
+    if (!o) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    o->fd = o->direct = o->ticket = -1;
+    o->name = strdup(strcmp(path, "-") ? path : "standard output");
+    rc = o->name ? open_target(o, path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (rc == 0 && bgzf && isatty(o->fd)) rc = cad_fail(err, CAD_EARG, "%s: compressed data would go to a terminal", o->name);
+    if (rc == 0) rc = open_stream(o, bgzf, err);
+    if (rc) output_abort(o);
+    else *out = o;
+    return rc;
+}
+
+static int write_error(output_t *o, cad_error_t *err)
+{
+    o->failed = true;
+    return cad_fail(err, CAD_EIO, "%s: write failed: %s", o->name, strerror(errno ? errno : EIO));
+}
+
+int output_write(output_t *o, const void *data, size_t n, cad_error_t *err)
+{
+    ssize_t put;
+    errno = 0;
+    put = o->bgzf ? bgzf_write(o->bgzf, data, n) : hwrite(o->h, data, n);
+    return put == (ssize_t)n ? 0 : write_error(o, err);
+}
+
+int output_spool(output_t *o, cad_error_t *err)
+{
+    FILE *f;
+    if (o->path) return 0;
+    f = tmpfile();
+    if (!f) return cad_fail(err, CAD_EIO, "%s: no room for a temporary file: %s", o->name, strerror(errno));
+    if (o->h) hclose_abruptly(o->h); /* nothing written yet */
+    o->h = NULL;
+    o->direct = o->fd;
+    o->fd = fcntl(fileno(f), F_DUPFD_CLOEXEC, 3);
+    fclose(f);
+    return o->fd < 0 ? write_error(o, err) : open_stream(o, false, err);
+}
+
+int output_patch(output_t *o, const void *data, size_t n, cad_error_t *err)
+{
+    errno = 0;
+    if (hflush(o->h) || pwrite(o->fd, data, n, 0) != (ssize_t)n) return write_error(o, err);
+    return 0;
+}
+
+static int write_all(int fd, const char *data, ssize_t n)
+{
+    while (n > 0) {
+        ssize_t put = write(fd, data, (size_t)n);
+        if (put < 0 && errno == EINTR) continue;
+        if (put <= 0) return -1;
+        data += put;
+        n -= put;
+    }
+    return 0;
+}
+
+static int copy_spool(output_t *o, cad_error_t *err)
+{
+    char buf[1 << 16];
+    ssize_t n;
+    if (lseek(o->fd, 0, SEEK_SET) < 0) return write_error(o, err);
+    while ((n = read(o->fd, buf, sizeof buf)) > 0)
+        if (write_all(o->direct, buf, n)) return write_error(o, err);
+    return n < 0 ? write_error(o, err) : 0;
+}
+
+static int close_stream(output_t *o)
+{
+    int rc = o->bgzf ? bgzf_close(o->bgzf) : o->h ? hclose(o->h) : 0;
+    o->bgzf = NULL;
+    o->h = NULL;
+    return rc;
+}
+
+static int sync_folder(const char *path)
+{
+    char *copy = strdup(path);
+    int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, rc = 0;
+    if (fd >= 0) {
+        rc = fsync(fd) && errno != EINVAL ? -1 : 0;
+        close(fd);
+    }
+    free(copy);
+    return rc;
+}
+
+static int finish_file(output_t *o, cad_error_t *err)
+{
+    struct stat sb;
+    if (stat(o->path, &sb) == 0) (void)!fchmod(o->fd, sb.st_mode & 07777); /* keep the mode of what is replaced */
+    if (fsync(o->fd)) return write_error(o, err);
+    if (rename(o->tmp, o->path)) return write_error(o, err);
+    temporary_forget(o->ticket);
+    free(o->tmp);
+    o->tmp = NULL;
+    return sync_folder(o->path) ? write_error(o, err) : 0;
+}
+
+int output_close(output_t *o, cad_error_t *err)
+{
+    int rc = 0;
+    errno = 0;
+    if (o->failed) rc = CAD_EIO;
+    else if (close_stream(o)) rc = write_error(o, err);
+    if (rc == 0 && o->direct >= 0) rc = copy_spool(o, err);
+    if (rc == 0 && o->path) rc = finish_file(o, err);
+    if (rc == 0 && o->direct >= 0 && close(o->direct)) rc = write_error(o, err);
+    if (rc == 0) o->direct = -1;
+    if (rc == 0 && close(o->fd)) rc = write_error(o, err);
+    if (rc == 0) o->fd = -1;
+    output_abort(o);
+    return rc;
+}
+
+void output_abort(output_t *o)
+{
+    if (!o) return;
+    if (o->tmp) {
+        unlink(o->tmp);
+        temporary_forget(o->ticket);
+    }
+    if (o->bgzf && o->tmp) bgzf_close(o->bgzf);
+    else if (o->bgzf) abandoned = o->bgzf; /* closing would write the EOF block */
+    else if (o->h) hclose_abruptly(o->h);
+    if (o->fd >= 0) close(o->fd);
+    if (o->direct >= 0) close(o->direct);
+    (void)abandoned;
+    free(o->tmp);
+    free(o->path);
+    free(o->name);
+    free(o);
+}

@@ -1,0 +1,149 @@
+/* regions.c - which rows to read and write (-r, -L). SPDX-License-Identifier: MIT */
+#include "glue.h"
+
+typedef struct { char *contig; int64_t beg, end, reach; } span_t; /* reach: largest end so far */
+
+struct regions_t {
+    span_t *span;
+    int n, room;
+};
+
+int regions_new(regions_t **r, cad_error_t *err)
+{
+    *r = calloc(1, sizeof **r);
+    return *r ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+}
+
+void regions_free(regions_t *r)
+{
+    if (!r) return;
+    for (int i = 0; i < r->n; i++) free(r->span[i].contig);
+    free(r->span);
+    free(r);
+}
+
+/* Takes contig over. */
+static int add(regions_t *r, char *contig, int64_t beg, int64_t end, cad_error_t *err)
+{
+    if (contig && r->n == r->room) {
+        int room = r->room ? 2 * r->room : 64;
+        span_t *s = realloc(r->span, (size_t)room * sizeof *s);
+        if (s) { r->span = s; r->room = room; }
+    }
+    if (!contig || r->n == r->room) {
+        free(contig);
+        return cad_fail(err, CAD_ENOMEM, "out of memory");
+    }
+    r->span[r->n++] = (span_t){ contig, beg, end, 0 };
+    return 0;
+}
+
+/* A number with or without thousands separators. */
+static bool number(const char *s, size_t n, int64_t *out)
+{
+    char buf[32];
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (s[i] == ',') continue;
+        if (k + 1 == sizeof buf) return false;
+        buf[k++] = s[i];
+    }
+    buf[k] = 0;
+    return k && buf[0] != '+' && cad_parse_int(buf, 1, INT64_MAX - 1, out);
+}
+
+/* beg, beg-, beg-end, -end; 1-based inclusive. */
+static bool range(const char *s, int64_t *beg, int64_t *end)
+{
+    const char *dash = strchr(s, '-');
+    size_t n = strlen(s);
+    int64_t b = 1;
+    *end = INT64_MAX;
+    if (!dash) { if (!number(s, n, &b)) return false; }
+    else {
+        if (dash > s && !number(s, (size_t)(dash - s), &b)) return false;
+        if (dash[1] && !number(dash + 1, n - (size_t)(dash - s) - 1, end)) return false;
+        if (dash == s && !dash[1]) return false;
+    }
+    *beg = b - 1;
+    return *beg < *end;
+}
+
+/* A whole contig name wins over name:range, as names may hold colons. */
+static int add_one(regions_t *r, const char *text, const fasta_t *ref, cad_error_t *err)
+{
+    const char *colon = strrchr(text, ':');
+    int64_t beg = 0, end = INT64_MAX;
+    bool whole = !colon || (ref && fasta_find(ref, text));
+    char *name = whole ? strdup(text) : strndup(text, (size_t)(colon - text)), hint[700];
+    int rc;
+    if (!whole && !range(colon + 1, &beg, &end)) rc = cad_fail(err, CAD_EARG, "-r %s: expected CONTIG, CONTIG:BEG or CONTIG:BEG-END, counted from 1", text);
+    else if (name && ref && !fasta_find(ref, name)) rc = cad_fail(err, CAD_EARG, "-r %s: no contig \"%s\" in %s%s", text, name, ref->path, fasta_hint(ref, name, hint, sizeof hint));
+    else return add(r, name, beg, end, err);
+    free(name);
+    return rc;
+}
+
+/* Commas separate regions, but also thousands: a piece that is all digits and
+ * dashes belongs to the one before it. */
+int regions_add_text(regions_t *r, const char *text, const fasta_t *ref, cad_error_t *err)
+{
+    char *copy = strdup(text), *beg = copy, *p;
+    int rc = copy ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    for (p = copy; rc == 0 && p; ) {
+        p = strchr(p, ',');
+        if (p && strchr(beg, ':') && strchr(beg, ':') < p && strspn(p + 1, "0123456789") >= 3 && strchr(",-", p[4])) { p++; continue; }
+        if (p) *p++ = 0;
+        rc = add_one(r, beg, ref, err);
+        beg = p;
+    }
+    free(copy);
+    return rc;
+}
+
+int regions_add_bed(regions_t *r, const char *path, cad_error_t *err)
+{
+    input_t in;
+    kstring_t line = { 0, 0, NULL };
+    int rc = input_open(&in, path, "bed", err);
+    while (rc == 0 && (rc = input_line(&in, &line, err)) > 0) {
+        bed_row_t row;
+        rc = 0;
+        if (bed_line_kind(line.s, line.l) != LINE_DATA) continue;
+        rc = bed_parse(in.path, in.line, line.s, line.l, false, &row, err);
+        if (rc) break;
+        rc = add(r, row.contig, row.span.beg, row.span.end, err);
+    }
+    free(line.s);
+    input_close(&in);
+    return rc;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const span_t *x = a, *y = b;
+    int c = strcmp(x->contig, y->contig);
+    return c ? c : x->beg < y->beg ? -1 : x->beg > y->beg;
+}
+
+void regions_finish(regions_t *r)
+{
+    if (r->n) qsort(r->span, (size_t)r->n, sizeof *r->span, by_place);
+    for (int i = 0; i < r->n; i++) {
+        bool same = i && !strcmp(r->span[i].contig, r->span[i - 1].contig);
+        r->span[i].reach = same ? cad_max(r->span[i].end, r->span[i - 1].reach) : r->span[i].end;
+    }
+}
+
+/* An empty row [p,p) counts as the place p. */
+bool regions_overlap(const regions_t *r, const char *contig, int64_t beg, int64_t end)
+{
+    int lo = 0, hi = r->n - 1;
+    if (end == beg) end = beg + 1;
+    while (lo <= hi) { /* the last span of the contig that begins before end */
+        int mid = (lo + hi) / 2, c = strcmp(r->span[mid].contig, contig);
+        if (c < 0 || (c == 0 && r->span[mid].beg < end)) lo = mid + 1;
+        else hi = mid - 1;
+    }
+    return hi >= 0 && !strcmp(r->span[hi].contig, contig) && r->span[hi].reach > beg;
+}

@@ -1,0 +1,12 @@
+/* temporary.h - files to remove when a signal ends the process.
+ * SPDX-License-Identifier: MIT */
+#ifndef CAD_TEMPORARY_H
+#define CAD_TEMPORARY_H
+
+#define TEMPORARIES 16
+
+/* Registers a path: a ticket, or -1 when the table is full. */
+int temporary_add(const char *path);
+void temporary_forget(int ticket);
+
+#endif

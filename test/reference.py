@@ -1,0 +1,629 @@
+#!/usr/bin/python3
+"""Independent float64 reference of the Caduceus model and of the scores of caduceus annotate.
+
+Shares no code with the C project; it exists to catch its mistakes. PS with fused_add_norm is computed as
+published, with the two halves of the channels exchanged in every block, not by folding weights.
+
+  reference.py verify DIR...                        compare with DIR/expected.safetensors; exit 1 above 2e-6
+  reference.py annotate -m DIR -T FASTA [...] BED   chrom, start, end and the scores, one line per region
+  reference.py random OUTDIR --seed S [--set k=v]   a random checkpoint with its expected tensors
+  reference.py sample OUTDIR --n 24 --seed S        many, which between them cover every switch
+
+Letters as in the C code: B sequences, L tokens, D d_model, E d_inner, N d_state, K d_conv, R dt_rank, V rows.
+"""
+import argparse
+import gzip
+import itertools
+import json
+import math
+import os
+import re
+import sys
+
+import numpy as np
+
+TOLERANCE = 2e-6      # relative Frobenius; the expected tensors are float64 results stored as F32
+SCAN_CHUNK = 1 << 15  # elements of a (time,B,E,N) temporary of the scan
+PASS_CHUNK = 1 << 21  # elements of a (B,L,E) activation when masked passes are batched
+
+# ---- safetensors -------------------------------------------------------------------------------------------
+
+DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "BF16": "<u2"}
+
+def read_tensors(path):
+    """{name: array}: floating point of any width becomes float64, I64 stays."""
+    with open(path, "rb") as f:
+        blob = f.read()
+    size = int.from_bytes(blob[:8], "little")
+    header = json.loads(blob[8:8 + size])
+    header.pop("__metadata__", None)
+    tensors = {}
+    for name, t in header.items():
+        lo, hi = (8 + size + o for o in t["data_offsets"])
+        a = np.frombuffer(blob[lo:hi], DTYPES[t["dtype"]])
+        if t["dtype"] == "BF16":
+            a = (a.astype("<u4") << 16).view("<f4")
+        a = a.reshape(t["shape"])
+        tensors[name] = a if t["dtype"] == "I64" else a.astype(np.float64)
+    return tensors
+
+def to_bytes(a, dtype):
+    if dtype == "BF16":  # round to nearest, ties to even, on the bits of the float32
+        bits = a.astype("<f4").view("<u4")
+        return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype("<u2").tobytes()
+    return a.astype(DTYPES[dtype]).tobytes()
+
+def write_tensors(path, tensors, dtype):
+    """Write {name: array}, wide types first as the safetensors library does, so that all are aligned."""
+    kinds = {n: "I64" if a.dtype.kind == "i" else dtype for n, a in tensors.items()}
+    order = sorted(tensors, key=lambda n: (-np.dtype(DTYPES[kinds[n]]).itemsize, n))
+    header, data, at = {"__metadata__": {"format": "pt"}}, [], 0
+    for n in order:
+        data.append(to_bytes(np.ascontiguousarray(tensors[n]), kinds[n]))
+        header[n] = {"dtype": kinds[n], "shape": list(tensors[n].shape), "data_offsets": [at, at + len(data[-1])]}
+        at += len(data[-1])
+    head = json.dumps(header, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)
+    with open(path, "wb") as f:
+        f.write(len(head).to_bytes(8, "little") + head + b"".join(data))
+
+# ---- vocabulary and configuration --------------------------------------------------------------------------
+
+TABLE = {t: i for i, t in enumerate("CLS SEP BOS MASK PAD RESERVED UNK A C G T N".split())}
+PLANT = {t: i for i, t in enumerate("PAD MASK UNK A C G T".split())}
+
+CONFIG = {"rms_norm": True, "fused_add_norm": True, "bidirectional": True, "bidirectional_strategy": "add",
+          "bidirectional_weight_tie": True, "rcps": False, "norm_epsilon": 1e-5, "pad_vocab_size_multiple": 8,
+          "residual_in_fp32": False}
+SSM = {"d_state": 16, "d_conv": 4, "expand": 2, "dt_rank": "auto", "dt_min": 1e-3, "dt_max": 0.1,
+       "dt_init": "random", "dt_scale": 1.0, "dt_init_floor": 1e-4, "conv_bias": True, "bias": False}
+
+def read_json(*path):
+    try:
+        with open(os.path.join(*path)) as f:
+            return json.load(f)
+    except FileNotFoundError:
+        return None
+
+def swaps(vocab):
+    """The complement map of a vocabulary, without the ids that complement to themselves."""
+    return {vocab[b]: vocab[c] for b, c in zip("ACGT", "TGCA")}
+
+def read_vocab(folder, comp):
+    """{token in upper case without brackets: id}."""
+    tokenizer = read_json(folder, "tokenizer.json")
+    text = os.path.join(folder, "vocab.txt")
+    if tokenizer is not None:
+        found = tokenizer.get("model", tokenizer)["vocab"]
+    elif os.path.exists(text):
+        with open(text) as f:
+            found = {t: i for i, t in enumerate(f.read().split())}
+    else:
+        plant = all(comp.get(i) == j for i, j in swaps(PLANT).items())
+        return PLANT if plant else TABLE
+    return {t.strip("[]<>").upper(): i for t, i in found.items()}
+
+class Model:
+    """A checkpoint folder: cfg, canonical tensors w, vocabulary, comp (V,)."""
+
+    def __init__(self, folder):
+        raw = read_json(folder, "config.json")
+        self.cfg = {**CONFIG, **{k: v for k, v in raw.items() if v is not None}}
+        self.ssm = {**SSM, **(raw.get("ssm_cfg") or {})}
+        self.w = {canonical(n): a for n, a in read_tensors(os.path.join(folder, "model.safetensors")).items()}
+        self.tie("backbone.embeddings.word_embeddings.weight", "lm_head.weight")
+        if self.cfg["bidirectional"] and self.cfg["bidirectional_weight_tie"]:
+            for i, n in itertools.product(range(self.cfg["n_layer"]), ("in_proj", "out_proj")):
+                for part in ("weight", "bias") if self.ssm["bias"] else ("weight",):
+                    self.tie(*(f"backbone.layers.{i}.mixer.mamba_{d}.{n}.{part}" for d in ("fwd", "rev")))
+        self.table = self.w["lm_head.weight"]  # (V,D)
+        comp = raw.get("complement_map")
+        comp = swaps(TABLE) if comp is None else {int(k): v for k, v in comp.items()}
+        self.comp = np.array([comp.get(i, i) for i in range(len(self.table))])
+        self.vocab = read_vocab(folder, comp)
+        self.acgt = np.array([self.vocab[b] for b in "ACGT"])
+        self.max_length = (read_json(folder, "tokenizer_config.json") or {}).get("model_max_length")
+
+    def tie(self, x, y):
+        a, b = self.w.get(x, self.w.get(y)), self.w.get(y, self.w.get(x))
+        if not np.array_equal(a, b):
+            raise ValueError(f"{x} and {y} are tied but differ")
+        self.w[x] = self.w[y] = a
+
+    def under(self, prefix):
+        """The tensors below a name, by the rest of their names."""
+        return {n[len(prefix):]: a for n, a in self.w.items() if n.startswith(prefix)}
+
+def canonical(name):
+    """Drop the wrappers' share of a name, which differs between PS, Ph, fused, unfused and training files."""
+    name = re.sub(r"^(model\.)?(caduceus\.)?", "", name).replace(".submodule.", ".")
+    return name.replace("word_embeddings.embedding.", "word_embeddings.").replace("lm_head.lm_head.", "lm_head.")
+
+# ---- the model ---------------------------------------------------------------------------------------------
+
+def silu(x):
+    return x * 0.5 * (1 + np.tanh(x / 2))
+
+def softplus(x):
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+def norm(m, x, w):
+    """RMSNorm or LayerNorm over the last axis."""
+    if not m.cfg["rms_norm"]:
+        x = x - x.mean(-1, keepdims=True)
+    x = x / np.sqrt((x * x).mean(-1, keepdims=True) + m.cfg["norm_epsilon"]) * w["weight"]
+    return x if m.cfg["rms_norm"] else x + w["bias"]
+
+def conv(x, w):
+    """Causal depthwise convolution: x (B,L,E), weight (E,1,K)."""
+    weight = w["conv1d.weight"][:, 0]
+    K, L = weight.shape[1], x.shape[1]
+    x = np.pad(x, ((0, 0), (K - 1, 0), (0, 0)))
+    return sum(x[:, k:k + L] * weight[:, k] for k in range(K)) + w.get("conv1d.bias", 0)
+
+def scan(u, dt, A, Bm, Cm):
+    """s <- exp(dt A) s + dt u B, y = s C: u, dt (B,L,E), Bm, Cm (B,L,N) -> (B,L,E)."""
+    (B, L, E), N = u.shape, A.shape[1]
+    u, dt, Bm, Cm = (np.moveaxis(v, 1, 0) for v in (u, dt, Bm, Cm))
+    y, s = np.empty((L, B, E)), np.zeros((B, E, N))
+    step = max(1, SCAN_CHUNK // (B * E * N))
+    for at in range(0, L, step):
+        t = slice(at, at + step)
+        decay = np.exp(dt[t][..., None] * A)                       # (t,B,E,N)
+        state = (dt[t] * u[t])[..., None] * Bm[t][:, :, None, :]   # what enters, then the state itself
+        for k in range(len(state)):
+            state[k] += decay[k] * s
+            s = state[k]
+        y[t] = (state @ Cm[t][..., None])[..., 0]
+    return np.moveaxis(y, 0, 1)
+
+def mamba(m, h, w):
+    """One direction in its own time order, (B,L,D) -> (B,L,D)."""
+    x, z = np.split(h @ w["in_proj.weight"].T + w.get("in_proj.bias", 0), 2, axis=-1)
+    u = silu(conv(x, w))
+    R, N = w["dt_proj.weight"].shape[1], w["A_log"].shape[1]
+    dt, Bm, Cm = np.split(u @ w["x_proj.weight"].T, [R, R + N], axis=-1)
+    dt = softplus(dt @ w["dt_proj.weight"].T + w["dt_proj.bias"])
+    y = scan(u, dt, -np.exp(w["A_log"]), Bm, Cm) + w["D"] * u
+    return (y * silu(z)) @ w["out_proj.weight"].T + w.get("out_proj.bias", 0)
+
+def bimamba(m, h, i):
+    at = f"backbone.layers.{i}.mixer.mamba_"
+    out = mamba(m, h, m.under(at + "fwd."))
+    if not m.cfg["bidirectional"]:
+        return out
+    rev = mamba(m, h[:, ::-1], m.under(at + "rev."))[:, ::-1]
+    return out * rev if m.cfg["bidirectional_strategy"] == "ew_multiply" else out + rev
+
+def hidden_ph(m, ids):
+    h, res = m.table[ids], 0
+    for i in range(m.cfg["n_layer"]):
+        res = res + h
+        h = bimamba(m, norm(m, res, m.under(f"backbone.layers.{i}.norm.")), i)
+    return norm(m, res + h, m.under("backbone.norm_f."))
+
+def flip(x):
+    """Reverse length and channels, which is what RC does to a half."""
+    return x[:, ::-1, ::-1]
+
+def on_halves(f, first, second):
+    """f on the first half and, between two flips, on the second: what every RC-equivariant wrapper does."""
+    out = f(np.concatenate([first, flip(second)]))
+    return out[:len(first)], flip(out[len(first):])
+
+def hidden_ps(m, ids):
+    """(B,L,2D): the sequence's half, then the half of its reverse complement flipped in length and channel."""
+    h = m.table[ids], flip(m.table[revcomp(m, ids)])
+    res = (0, 0)
+    for i in range(m.cfg["n_layer"]):
+        w = m.under(f"backbone.layers.{i}.norm.")
+        if m.cfg["fused_add_norm"]:
+            # The published fused block puts the second half, unflipped, through the norm into the first slot, and
+            # the first half, flipped and flipped back, into the second; hidden states and residual alike.
+            h, res = h[::-1], res[::-1]
+        res = h[0] + res[0], h[1] + res[1]
+        h = on_halves(lambda x: norm(m, x, w), *res)
+        h = on_halves(lambda x: bimamba(m, x, i), *h)
+    w = m.under("backbone.norm_f.")  # the final norm exchanges nothing
+    return np.concatenate(on_halves(lambda x: norm(m, x, w), h[0] + res[0], h[1] + res[1]), axis=-1)
+
+def revcomp(m, ids):
+    return m.comp[ids[:, ::-1]]
+
+def hidden(m, ids):
+    """last_hidden_state as published."""
+    return hidden_ps(m, ids) if m.cfg["rcps"] else hidden_ph(m, ids)
+
+def strands(m, ids, ids_rc=None):
+    """a and c (B,L,D), each in its own order; for PS both are halves of one run."""
+    if m.cfg["rcps"]:
+        a, c = np.split(hidden(m, ids), 2, axis=-1)
+        return a, flip(c)
+    both = hidden(m, np.concatenate([ids, revcomp(m, ids) if ids_rc is None else ids_rc]))
+    return both[:len(ids)], both[len(ids):]
+
+def head(m, h):
+    """logits (B,L,V) as published, from hidden()."""
+    if not m.cfg["rcps"]:
+        return h @ m.table.T
+    first, second = np.split(h, 2, axis=-1)
+    return first @ m.table.T + second[..., ::-1] @ m.table[m.comp].T
+
+def conjoined_logits(m, ids):
+    """PS is conjoined as it is; Ph takes the mean over the strands."""
+    if m.cfg["rcps"]:
+        return head(m, hidden(m, ids))
+    a, c = strands(m, ids)
+    return (head(m, a) + head(m, c)[:, ::-1][..., m.comp]) / 2
+
+def class_logits(m, ids, ids_rc=None):
+    """Mean pooling; both strands for PS, and for Ph when the second one is given."""
+    rate = lambda h: h.mean(1) @ m.w["score.weight"].T
+    if not m.cfg["rcps"] and ids_rc is None:
+        return rate(hidden(m, ids))
+    a, c = strands(m, ids, ids_rc)
+    return (rate(a) + rate(c)) / 2
+
+def verify(args):
+    worst = 0
+    for folder in args.folders:
+        m = Model(folder)
+        want = read_tensors(os.path.join(folder, "expected.safetensors"))
+        for name, error in compare(m, want):
+            worst = max(worst, error) if error == error else math.inf
+            print(f"{os.path.basename(os.path.normpath(folder))}\t{name}\t{error:.3e}", flush=True)
+    return 0 if worst <= TOLERANCE else 1
+
+def compare(m, want):
+    ids = want["input_ids"]
+    got = {}
+    if "class_logits" in want:
+        got["class_logits"] = class_logits(m, ids, want.get("input_ids_rc"))
+    else:
+        got["last_hidden_state"] = hidden(m, ids)
+        got["logits"] = head(m, got["last_hidden_state"])
+    for name, x in got.items():
+        yield name, np.linalg.norm(x - want[name]) / np.linalg.norm(want[name])
+
+# ---- annotate ----------------------------------------------------------------------------------------------
+
+def read_fasta(path):
+    """{name: bytes}, plain or gzip (BGZF is gzip)."""
+    with open(path, "rb") as f:
+        data = f.read()
+    if data[:2] == b"\x1f\x8b":
+        data = gzip.decompress(data)
+    records = (r.partition(b"\n") for r in re.split(rb"(?m)^>", data)[1:])
+    return {name.split()[0].decode(): b"".join(seq.split()) for name, _, seq in records}
+
+def read_bed(path):
+    with open(path) as f:
+        for row in map(str.split, f):
+            if row and row[0] not in ("track", "browser") and not row[0].startswith("#"):
+                yield row[0], int(row[1]), int(row[2])
+
+def encode(m, text):
+    """bytes -> (L,) ids and (L,) index into ACGT or -1. What is not ACGT is PAD, UNK in a vocabulary without N."""
+    base = np.full(256, -1)
+    for i, (big, small) in enumerate(zip(b"ACGT", b"acgt")):
+        base[big] = base[small] = i
+    base = base[np.frombuffer(text, np.uint8)]
+    other = m.vocab["PAD" if "N" in m.vocab else "UNK"]
+    return np.where(base < 0, other, m.acgt[base]), base
+
+def cores(start, end, C):
+    """Cut a region about its middle into cores of at most C bases, symmetrically."""
+    if end - start <= C:
+        return [(start, end)] if start < end else []
+    middle = C - (end - start - C) % 2
+    cuts = [start + (end - start - middle) // 2]
+    cuts.append(cuts[0] + middle)
+    while cuts[0] > start:
+        cuts.insert(0, max(start, cuts[0] - C))
+    while cuts[-1] < end:
+        cuts.append(min(end, cuts[-1] + C))
+    return [(a, b) for a, b in zip(cuts, cuts[1:]) if a < b]
+
+def mask_sets(mask, at, origin):
+    """Split window indices at (n,) into the sets that share a pass; origin is the window's 0-based start."""
+    if mask == "none" or not len(at):
+        return [at] if len(at) else []
+    if mask == "each":
+        return [at[i:i + 1] for i in range(len(at))]
+    residue = (at + origin) % int(mask.removeprefix("stride:"))
+    return [at[residue == r] for r in np.unique(residue)]
+
+def base_log_probs(m, ids, sets, masked):
+    """log softmax over ACGT at the positions of each set, one pass per set, concatenated: (n,4)."""
+    rows = max(1, PASS_CHUNK // (2 * len(ids) * m.ssm["expand"] * m.cfg["d_model"]))
+    out = [np.empty((0, 4))]
+    for at in range(0, len(sets), rows):
+        group = sets[at:at + rows]
+        batch = np.repeat(ids[None], len(group), 0)
+        for row, s in zip(batch, group if masked else ()):
+            row[s] = m.vocab["MASK"]
+        logits = conjoined_logits(m, batch)[..., m.acgt]  # (rows,L,4)
+        out += [x[s] for x, s in zip(logits, group)]
+    x = np.concatenate(out)
+    x = x - x.max(-1, keepdims=True)
+    return x - np.log(np.exp(x).sum(-1, keepdims=True))
+
+def region(m, seq, start, end, opt):
+    """Log probabilities (n,4), the true bases (n,) and embeddings (end-start,D) or None of a region."""
+    lps, bases, embeddings = [np.empty((0, 4))], [np.empty(0, int)], []
+    for lo, hi in cores(start, end, opt.window - 2 * opt.flank):
+        origin, stop = max(0, lo - opt.flank), min(len(seq), hi + opt.flank)
+        text = seq[origin:stop]
+        ids, base = encode(m, text)
+        scored = base >= 0
+        if opt.skip_soft_masked:
+            scored &= np.frombuffer(text, np.uint8) < ord("a")
+        scored[:lo - origin] = scored[hi - origin:] = False
+        sets = mask_sets(opt.mask, np.flatnonzero(scored), origin)
+        lps.append(base_log_probs(m, ids, sets, opt.mask != "none"))
+        bases += [base[s] for s in sets]
+        if opt.embed:  # of the visible sequence
+            a, c = strands(m, ids[None])
+            embeddings.append(((a + c[:, ::-1]) / 2)[0, lo - origin:hi - origin])
+    return np.concatenate(lps), np.concatenate(bases), np.concatenate(embeddings) if embeddings else None
+
+def pooled(e, how):
+    n = len(e)
+    return {"mean": e.mean(0), "max": e.max(0), "center": (e[(n - 1) // 2] + e[n // 2]) / 2}[how]
+
+def score(name, lp, base):
+    """The values (n,) whose mean is a region's score."""
+    p = np.exp(lp)
+    ref = np.arange(len(base)), base
+    entropy = -(p * lp).sum(-1) / np.log(2)
+    table = {"pll": lp[ref], "entropy": entropy, "ic": 2 - entropy, "logo_ref": p[ref] * (2 - entropy),
+             **{"p" + b: p[:, i] for i, b in enumerate("ACGT")}}
+    return table[name.removesuffix("_unmasked")]
+
+def cell(name, lp, base):
+    if name == "n":
+        return str(len(base))
+    return "%.10g" % (score(name, lp, base).mean() + 0.0) if len(base) else "."  # + 0.0 turns -0 into 0
+
+def annotate(opt):
+    m, fasta = Model(opt.model), read_fasta(opt.reference)
+    if opt.window is None:
+        opt.window = m.max_length if m.max_length and m.max_length <= 1 << 20 else 131072
+    if opt.flank is None:
+        opt.flank = min(1024, opt.window // 4)
+    if 2 * opt.flank >= opt.window:
+        sys.exit("reference.py annotate: 2 flanks do not fit the window")
+    embeddings = []
+    for chrom, start, end in read_bed(opt.bed):
+        if not 0 <= start <= end <= len(fasta[chrom]):
+            sys.exit(f"reference.py annotate: {chrom}:{start}-{end} is not within the contig")
+        lp, base, e = region(m, fasta[chrom], start, end, opt)
+        print(chrom, start, end, *(cell(s, lp, base) for s in opt.score.split(",")), sep="\t", flush=True)
+        embeddings.append(np.full(m.cfg["d_model"], np.nan) if e is None else pooled(e, opt.pool))
+    if opt.embed:
+        np.save(opt.embed, np.array(embeddings).reshape(-1, m.cfg["d_model"]))
+    return 0
+
+# ---- random checkpoints ------------------------------------------------------------------------------------
+
+SETTINGS = {  # the defaults of random, and for sample the values each setting takes
+    "d_model": (16, [7, 16, 20, 24, 34, 48]), "n_layer": (2, [1, 2, 3, 4]), "rcps": (True, [True, True, False]),
+    "fused_add_norm": (True, [True, True, False]), "rms_norm": (True, [True, True, False]),
+    "norm_epsilon": (1e-5, [1e-5, 1e-5, 1e-3]), "bidirectional": (True, [True, True, True, False]),
+    "bidirectional_strategy": ("add", ["add", "add", "add", "ew_multiply"]),
+    "bidirectional_weight_tie": (True, [True, True, False]), "d_state": (16, [16, 16, 8, 5, 1]),
+    "d_conv": (4, [4, 4, 3, 2]), "expand": (2, [2, 2, 3, 1]), "dt_rank": ("auto", ["auto", "auto", 1, 5]),
+    "bias": (False, [False, False, True]), "conv_bias": (True, [True, True, False]),
+    "num_labels": (0, [0, 0, 0, 1, 2, 5]),               # above 0: a classifier
+    "labels_as": ("num_labels", ["num_labels", "id2label", "absent"]),
+    "vocab": ("table", ["table", "table", "plant"]),     # the plant vocabulary without a file is implicit in the map
+    "vocab_file": ("none", ["none", "none", "tokenizer.json", "vocab.txt"]),
+    "vocab_stored": ("after", ["before", "after"]),      # vocab_size before or after padding
+    "pad_vocab_size_multiple": (8, [8, 8, 16, 1]),
+    "map": ("full", ["full", "full", "short", "absent"]),  # complement_map: all ids, those that change, no map
+    "config": ("full", ["full", "terse"]),               # terse leaves defaults out
+    "dtype": ("F32", ["F32", "F16", "BF16"]), "keep": ("fwd", ["fwd", "rev", "both"]),
+    "keep_head": ("embedding", ["embedding", "lm_head", "both"]),
+    "prefix": ("caduceus.", ["caduceus.", "caduceus.", "", "model.caduceus."]),
+    "model_max_length": (None, [None, 64, 512, 10 ** 30]),
+    "L": (50, [1, 2, 3, 17, 64, 100, 257]), "B": (2, [1, 2, 3]),
+}
+
+def settle(s):
+    """Resolve the combinations that cannot be stored."""
+    if s["prefix"] == "":
+        s["num_labels"] = 0           # a bare backbone has no head of either kind
+    if s["prefix"] == "" or s["num_labels"]:
+        s["keep_head"] = "embedding"
+    if s["vocab"] == "plant" and s["map"] == "absent":
+        s["map"] = "full"             # an absent map is the table's
+    return s
+
+def padded(s):
+    n, k = len(PLANT if s["vocab"] == "plant" else TABLE), s["pad_vocab_size_multiple"]
+    return -(-n // k) * k
+
+def full_map(s, size):
+    swap = swaps(PLANT if s["vocab"] == "plant" else TABLE)
+    return {i: swap.get(i, i) for i in range(size)}
+
+def make_config(s):
+    V = padded(s) if s["vocab_stored"] == "after" else len(PLANT if s["vocab"] == "plant" else TABLE)
+    cfg = {k: s.get(k, v) for k, v in CONFIG.items()}
+    ssm = {k: s.get(k, v) for k, v in SSM.items()}
+    if s["config"] == "terse":
+        cfg = {k: v for k, v in cfg.items() if v != CONFIG[k]}
+        ssm = {k: v for k, v in ssm.items() if v != SSM[k]} or None
+        cfg.setdefault("bidirectional_strategy", None)
+    cfg.update(architectures=["CaduceusFor" + ("SequenceClassification" if s["num_labels"] else "MaskedLM")],
+               model_type="caduceus", d_model=s["d_model"], n_layer=s["n_layer"], vocab_size=V, ssm_cfg=ssm,
+               torch_dtype={"F32": "float32", "F16": "float16", "BF16": "bfloat16"}[s["dtype"]])
+    if s["map"] != "absent":
+        cfg["complement_map"] = {str(i): j for i, j in full_map(s, V).items() if s["map"] == "full" or i != j}
+    if s["num_labels"] and s["labels_as"] == "num_labels":
+        cfg["num_labels"] = s["num_labels"]
+    if s["num_labels"] and s["labels_as"] == "id2label":
+        cfg["id2label"] = {str(i): f"LABEL_{i}" for i in range(s["num_labels"])}
+    return cfg
+
+def make_direction(s, rng):
+    """One Mamba. Unlike a fresh model: linear layers of gain one and dt mostly in 0.003..0.3, so that a mistake in
+    the scan or in a deep layer shows at the end, and A_log, D jittered, so that no two channels are alike."""
+    D, N, K, E = s["d_model"], s["d_state"], s["d_conv"], s["expand"] * s["d_model"]
+    R = math.ceil(D / 16) if s["dt_rank"] == "auto" else s["dt_rank"]
+    linear = lambda fan_in, *shape: rng.uniform(-1, 1, shape) * (3 / fan_in) ** 0.5
+    dt = np.exp(rng.uniform(np.log(0.003), np.log(0.3), E))
+    w = {"in_proj.weight": linear(D, 2 * E, D), "conv1d.weight": linear(K, E, 1, K),
+         "x_proj.weight": linear(E, R + 2 * N, E), "dt_proj.weight": linear(3 * R, E, R),
+         "dt_proj.bias": np.log(np.expm1(dt)), "D": rng.normal(1, 0.3, E),
+         "A_log": np.log(np.arange(1, N + 1)) + rng.normal(0, 0.3, (E, N)),
+         "out_proj.weight": linear(E, D, E) / s["n_layer"] ** 0.5}
+    if s["conv_bias"]:
+        w["conv1d.bias"] = linear(3 * K, E)
+    if s["bias"]:
+        w.update({"in_proj.bias": rng.normal(0, 0.2, 2 * E), "out_proj.bias": rng.normal(0, 0.2, D)})
+    return w
+
+def make_mixer(s, rng):
+    """{mamba_fwd.…, mamba_rev.…}: tied tensors equal, stored under the names that keep says."""
+    fwd = make_direction(s, rng)
+    if not s["bidirectional"]:
+        return {"mamba_fwd." + n: a for n, a in fwd.items()}
+    rev = make_direction(s, rng)
+    if s["bidirectional_weight_tie"]:
+        tied = {n: fwd[n] for n in fwd if n.startswith(("in_proj", "out_proj"))}
+        rev.update(tied)
+        if s["keep"] != "both":
+            for n in tied:
+                del (rev if s["keep"] == "fwd" else fwd)[n]
+    return {f"mamba_{d}.{n}": a for d, w in (("fwd", fwd), ("rev", rev)) for n, a in w.items()}
+
+def make_norm(s, rng):
+    wrap = "submodule." if s["rcps"] and not s["fused_add_norm"] else ""
+    w = {wrap + "weight": rng.normal(1, 0.3, s["d_model"])}
+    if not s["rms_norm"]:
+        w[wrap + "bias"] = rng.normal(0, 0.1, s["d_model"])
+    return w
+
+def make_tensors(s, rng):
+    base, D, V = s["prefix"] + "backbone.", s["d_model"], padded(s)
+    outer = "model." if s["prefix"].startswith("model.") else ""
+    out = {}
+    put = lambda at, w: out.update({at + n: a for n, a in w.items()})
+    for i in range(s["n_layer"]):
+        put(f"{base}layers.{i}.mixer." + ("submodule." if s["rcps"] else ""), make_mixer(s, rng))
+        put(f"{base}layers.{i}.norm.", make_norm(s, rng))
+    put(base + "norm_f.", make_norm(s, rng))
+    table, words = rng.normal(0, 2 * D ** -0.5, (V, D)), base + "embeddings.word_embeddings."
+    if s["keep_head"] != "lm_head":
+        out[words + ("embedding.weight" if s["rcps"] else "weight")] = table
+    if s["keep_head"] != "embedding":
+        out[outer + ("lm_head.lm_head.weight" if s["rcps"] else "lm_head.weight")] = table
+    comp = np.array(list(full_map(s, V).values()))
+    if s["rcps"]:
+        out[words + "complement_map"] = comp
+    if s["rcps"] and s["prefix"] and not s["num_labels"]:
+        out[outer + "lm_head.complement_map"] = comp
+    if s["num_labels"]:
+        out[outer + "score.weight"] = rng.normal(0, D ** -0.5, (s["num_labels"], D))
+    return out
+
+def write_vocab(folder, s):
+    for name in ("tokenizer.json", "vocab.txt", "tokenizer_config.json"):  # an earlier checkpoint's
+        if os.path.exists(os.path.join(folder, name)):
+            os.remove(os.path.join(folder, name))
+    vocab = PLANT if s["vocab"] == "plant" else TABLE
+    case = str.lower if s["vocab"] == "plant" else str
+    tokens = {case(t) if len(t) == 1 else f"[{t}]": i for t, i in vocab.items()}
+    if s["vocab_file"] == "tokenizer.json":
+        write_json(folder, s["vocab_file"], {"version": "1.0", "model": {"type": "WordLevel", "vocab": tokens}})
+    elif s["vocab_file"] == "vocab.txt":
+        with open(os.path.join(folder, "vocab.txt"), "w") as f:
+            f.write("".join(t + "\n" for t in tokens))
+    if s["model_max_length"] is not None:
+        write_json(folder, "tokenizer_config.json", {"model_max_length": s["model_max_length"]})
+
+def write_json(folder, name, value):
+    with open(os.path.join(folder, name), "w") as f:
+        json.dump(value, f, indent=2)
+        f.write("\n")
+
+def make_checkpoint(folder, s, rng):
+    s = settle({**{k: v for k, (v, _) in SETTINGS.items()}, **s})
+    os.makedirs(folder, exist_ok=True)
+    write_json(folder, "config.json", make_config(s))
+    write_tensors(os.path.join(folder, "model.safetensors"), make_tensors(s, rng), s["dtype"])
+    write_vocab(folder, s)
+    m = Model(folder)  # read back: the weights as rounded, under the names as stored
+    some = rng.integers(0, len(m.vocab), (s["B"], s["L"]))  # any id but the padding of the table
+    ids = np.where(rng.random(some.shape) < 0.8, m.acgt[rng.integers(0, 4, some.shape)], some)
+    out = {"input_ids": ids}
+    if s["num_labels"]:
+        if not s["rcps"]:
+            out["input_ids_rc"] = revcomp(m, ids)
+        out["class_logits"] = class_logits(m, ids, out.get("input_ids_rc"))
+    else:
+        out["last_hidden_state"] = hidden(m, ids)
+        out["logits"] = head(m, out["last_hidden_state"])
+    write_tensors(os.path.join(folder, "expected.safetensors"), out, "F32")
+    return s
+
+def parse_setting(text):
+    key, equals, value = text.partition("=")
+    if not equals or key not in SETTINGS:
+        raise argparse.ArgumentTypeError(f"{text}: expected one of {' '.join(SETTINGS)} and =value")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+def random(args):
+    make_checkpoint(args.outdir, dict(args.set or ()), np.random.default_rng(args.seed))
+    return 0
+
+def sample(args):
+    """Every setting runs through its values in a random order of its own, so that all occur, in random company."""
+    rng = np.random.default_rng(args.seed)
+    columns = {}
+    for k, (_, values) in SETTINGS.items():
+        cycle = list(itertools.islice(itertools.cycle(values), args.n))
+        columns[k] = [cycle[i] for i in rng.permutation(args.n)]
+    for i in range(args.n):
+        s = make_checkpoint(os.path.join(args.outdir, f"{i:03d}"), {k: c[i] for k, c in columns.items()}, rng)
+        print(f"{i:03d}", *(f"{k}={v}" for k, v in s.items() if v != SETTINGS[k][0]), flush=True)
+    return 0
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+
+    def command(f):
+        c = commands.add_parser(f.__name__)
+        c.set_defaults(run=f)
+        return c
+
+    command(verify).add_argument("folders", nargs="+", metavar="DIR")
+    c = command(annotate)
+    c.add_argument("-m", "--model", required=True)
+    c.add_argument("-T", "--reference", required=True)
+    c.add_argument("--mask", default="stride:8", help="each, stride:K or none")
+    c.add_argument("--score", default="pll,n", help="of pll entropy ic logo_ref pA pC pG pT n")
+    c.add_argument("--window", type=int)
+    c.add_argument("--flank", type=int)
+    c.add_argument("--skip-soft-masked", action="store_true")
+    c.add_argument("--pool", default="mean", choices=["mean", "max", "center"])
+    c.add_argument("--embed", metavar="OUT.npy")
+    c.add_argument("bed")
+    c = command(random)
+    c.add_argument("outdir")
+    c.add_argument("--seed", type=int, required=True)
+    c.add_argument("--set", action="extend", nargs="+", type=parse_setting, metavar="key=value")
+    c = command(sample)
+    c.add_argument("outdir")
+    c.add_argument("--n", type=int, default=24)
+    c.add_argument("--seed", type=int, required=True)
+    args = parser.parse_args()
+    return args.run(args)
+
+if __name__ == "__main__":
+    sys.exit(main())
