@@ -46,6 +46,7 @@ static bool get_bool(reader_t *r, json_t *o, const char *key, bool def)
     return json_is_true(v);
 }
 
+/* Integers are read as reals: HF writes model_max_length beyond 2^63. */
 static int load(json_t **root, const char *path, bool optional, cad_error_t *err)
 {
     json_error_t je;
@@ -53,7 +54,7 @@ static int load(json_t **root, const char *path, bool optional, cad_error_t *err
     *root = NULL;
     if (!f && optional && errno == ENOENT) return 0;
     if (!f) return cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
-    *root = json_loadf(f, JSON_REJECT_DUPLICATES, &je);
+    *root = json_loadf(f, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &je);
     fclose(f);
     if (!*root) return cad_fail(err, CAD_EFORMAT, "%s:%d: %s", path, je.line, je.text);
     if (json_is_object(*root)) return 0;
@@ -102,8 +103,8 @@ static void read_complement(cad_config_t *c, reader_t *r)
     json_object_foreach(map, key, v) {
         char *end;
         long id = strtol(key, &end, 10);
-        json_int_t to = json_is_integer(v) ? json_integer_value(v) : -1;
-        if (*end || end == key || id < 0 || id > 255 || to < 0 || to > 255) {
+        double to = json_is_number(v) ? json_number_value(v) : -1;
+        if (*end || end == key || id < 0 || id > 255 || to < 0 || to > 255 || to != floor(to)) {
             bad(r, "complement_map", "has an entry that is not a pair of token ids from 0 to 255");
             return;
         }

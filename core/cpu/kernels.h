@@ -26,6 +26,7 @@
 #define NV 2
 #define PW (NV * VW)
 #define TILE 126 /* a multiple of every MR; keeps a tile's activations in cache */
+#define CHUNK 64 /* terms of a matrix product summed before they join the total */
 #define SUB 64   /* rows whose dt is held at a time */
 
 typedef struct { /* one Mamba, packed */
@@ -229,15 +230,14 @@ INLINE void finish(const dest_t *d, int64_t at, vf v)
     vstore(d->c + at, v);
 }
 
-INLINE void micro(const int mr, const int nv, const float *a, int64_t lda, const float *b, int64_t k,
-                  const dest_t *d, int64_t row, int64_t col)
+/* acc = A's rows x B's vectors over n terms of the sum. */
+INLINE void micro_sum(const int mr, const int nv, const float *a, int64_t lda, const float *b, int64_t n, vf acc[MR][NV])
 {
-    vf acc[MR][NV];
 #pragma GCC unroll 14
     for (int i = 0; i < mr; i++)
 #pragma GCC unroll 2
         for (int j = 0; j < nv; j++) acc[i][j] = vset(0.0f);
-    for (int64_t p = 0; p < k; p++) {
+    for (int64_t p = 0; p < n; p++) {
         vf v[NV];
 #pragma GCC unroll 2
         for (int j = 0; j < nv; j++) v[j] = vload(b + (p * nv + j) * VW);
@@ -248,11 +248,25 @@ INLINE void micro(const int mr, const int nv, const float *a, int64_t lda, const
             for (int j = 0; j < nv; j++) acc[i][j] = vfma(s, v[j], acc[i][j]);
         }
     }
-#pragma GCC unroll 14
+}
+
+/* One block of C. The sum is taken CHUNK terms at a time: rounding then grows
+ * with the square root of CHUNK and of k/CHUNK rather than of k. */
+INLINE void micro(const int mr, const int nv, const float *a, int64_t lda, const float *b, int64_t k,
+                  const dest_t *d, int64_t row, int64_t col)
+{
+    vf acc[MR][NV], sum[MR][NV];
     for (int i = 0; i < mr; i++)
+        for (int j = 0; j < nv; j++) sum[i][j] = vload(d->bias + col + j * VW);
+    for (int64_t p = 0; p < k; p += CHUNK) {
+        micro_sum(mr, nv, a + p, lda, b + p * nv * VW, cad_min(CHUNK, k - p), acc);
+#pragma GCC unroll 14
+        for (int i = 0; i < mr; i++)
 #pragma GCC unroll 2
-        for (int j = 0; j < nv; j++)
-            finish(d, (row + i) * d->ldc + col + j * VW, acc[i][j] + vload(d->bias + col + j * VW));
+            for (int j = 0; j < nv; j++) sum[i][j] = sum[i][j] + acc[i][j];
+    }
+    for (int i = 0; i < mr; i++)
+        for (int j = 0; j < nv; j++) finish(d, (row + i) * d->ldc + col + j * VW, sum[i][j]);
 }
 
 #define EDGE(i) case i: micro(i, nv, a, lda, b, k, d, row, col); break;

@@ -1,0 +1,22 @@
+#!/bin/sh
+# layers.t - each layer includes only itself and what lies below it.
+. "${srcdir:-.}/test/lib.sh"
+cd "$srcdir" || exit 1
+
+# includes FOLDER REGEX: no file of the folder includes anything that matches.
+never() {
+    hits=$(grep -rnE "^#include [<\"]($2)" "$1" --include='*.c' --include='*.h' --include='*.cu' 2>/dev/null)
+    is "$3" "$hits" ""
+}
+
+never core 'htslib/|cuda|glue\.h|cmd\.h|\.\./(htslib-glue|cmd|plugin)' "core knows neither htslib, CUDA, glue nor commands"
+never htslib-glue 'ops\.h|engine\.h|cuda|cmd\.h|.*/cpu/' "glue knows no backends and no commands"
+never cuda 'htslib/|glue\.h|cmd\.h' "cuda knows no files"
+never cmd 'ops\.h|engine\.h|cuda|.*/cpu/' "commands know no backends"
+is "only the commands end the process" "$(grep -rnE '\b(exit|abort) ?\(' core htslib-glue cuda 2>/dev/null | grep -vE 'bgzf|output_abort')" ""
+is "the core never prints" "$(grep -rnE '\b(printf|puts|fputs|perror|fprintf) ?\(' core | grep -v snprintf)" ""
+is "only conjoin and the checkpoint know PS from Ph" \
+    "$(grep -rlE 'rcps' core --include='*.c' | sort | tr '\n' ' ')" \
+    "core/config.c core/conjoin.c core/model.c core/score.c core/tensors.c "
+is "no fast-math, no native code" "$(grep -nE -e '-ffast-math|-march=native|fopenmp' configure.ac Makefile.am m4/caduceus.m4)" ""
+finish
