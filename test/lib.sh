@@ -23,9 +23,9 @@ finish() { echo "1..$tests"; }
 
 # ok NAME COMMAND...: the command exits 0.
 ok() {
-    name=$1; shift
+    local name=$1; shift
     if "$@" >"$dir/.out" 2>"$dir/.err"; then pass "$name"
-    else fail "$name"; echo "# exit $?: $*"; diag "$dir/.err"; fi
+    else fail "$name"; echo "# exit $?: $*"; diag "$dir/.out" "$dir/.err"; fi
 }
 
 # same NAME FILE FILE: equal bytes.
@@ -49,7 +49,7 @@ like() {
 # error NAME REGEX COMMAND...: exit status 1 and exactly one line on stderr, which
 # begins "caduceus CMD: " and matches; warnings are not counted as that line.
 error() {
-    name=$1; regex=$2; shift 2
+    local name=$1 regex=$2 status; shift 2
     "$@" >"$dir/.out" 2>"$dir/.err"; status=$?
     grep -v ': warning: ' "$dir/.err" >"$dir/.lines"
     if [ $status -ne 1 ]; then fail "$name"; echo "# exit status $status, expected 1"; diag "$dir/.err"

@@ -1,0 +1,245 @@
+#!/bin/sh
+# checkpoint.t - checkpoints that are damaged, contradictory or something else, and
+# the unusual ones that must load (faults 32 to 42).
+. "${srcdir:-.}/test/lib.sh"
+
+python=$(command -v python3 || echo /usr/bin/python3)
+full=$builddir/.libs/libfullfs.so
+
+# info MODEL, and the error must name the file that is wrong.
+bad() { # NAME REGEX WHAT
+    error "$3" "$2" "$caduceus" model info -m "$dir/bad/$1"
+    grep -Fq "/bad/$1/" "$dir/.err" || { [ "$(wc -c <"$dir/.err")" -gt 2000 ] || echo "$1: $(head -c 200 "$dir/.err")" >>"$dir/unnamed"; }
+}
+
+if "$python" -c '' 2>/dev/null && mkdir "$dir/bad" && "$python" "$srcdir/test/make-bad.py" "$data" "$dir/bad" >"$dir/cases"; then
+    : >"$dir/unnamed"
+    tab=$(printf '\t')
+    while IFS=$tab read -r name regex what; do
+        if [ "$regex" = good ]; then ok "loads and verifies: $what" "$caduceus" model verify -m "$dir/bad/$name"
+        else bad "$name" "$regex" "$what"; fi
+    done <"$dir/cases"
+    is "every message names the file by its path" "$(head -n 20 "$dir/unnamed")" ""
+
+    # 32: a header of more than 100 MB in a file that is large enough
+    cp -r "$data/ps" "$dir/large"
+    printf '\001\000\100\006\000\000\000\000{' >"$dir/large/model.safetensors"
+    if truncate -s 200M "$dir/large/model.safetensors" 2>/dev/null; then
+        error "a header above 100 MB is refused" 'header of 104857601 bytes' "$caduceus" model info -m "$dir/large"
+    else skip "a header above 100 MB is refused" "no sparse files"; fi
+
+    # Ids that are in no row of the table must not reach it.
+    cp -r "$data/ps" "$dir/eleven"
+    "$python" - "$dir/eleven" <<'PY'
+import json, struct, sys
+at = sys.argv[1]
+raw = open(at + "/model.safetensors", "rb").read()
+n = struct.unpack("<Q", raw[:8])[0]
+head, data, out = json.loads(raw[8:8 + n]), raw[8 + n:], b""
+for k, v in head.items():
+    if k == "__metadata__": continue
+    a, b = v["data_offsets"]
+    part = data[a:b]
+    if k.endswith("complement_map") or "word_embeddings" in k:
+        part = part[:len(part) // 16 * 11]
+        v["shape"][0] = 11
+    v["data_offsets"] = [len(out), len(out) + len(part)]
+    out += part
+text = json.dumps(head).encode()
+open(at + "/model.safetensors", "wb").write(struct.pack("<Q", len(text)) + text + out)
+c = json.load(open(at + "/config.json"))
+c.update(vocab_size=11, pad_vocab_size_multiple=1, complement_map={k: v for k, v in c["complement_map"].items() if int(k) < 11})
+json.dump(c, open(at + "/config.json", "w"))
+PY
+    rm -f "$dir/eleven/expected.safetensors"
+    printf '>a\nACGTNNNNACGTACGT\n' >"$dir/n.fa"
+    ok "a table of 11 rows has no N" "$caduceus" model info -m "$dir/eleven"
+    like "N is absent from its tokens" 'N=-1 ' "$dir/.out"
+    error "--n-token needs a row for N" 'has no N' "$caduceus" annotate -m "$dir/eleven" --n-token "$dir/n.fa"
+
+    # A vocabulary without MASK cannot mask.
+    cp -r "$data/ps" "$dir/no-mask"
+    printf '{"vocab": {"[PAD]": 4, "A": 7, "C": 8, "G": 9, "T": 10, "N": 11}}\n' >"$dir/no-mask/tokenizer.json"
+    error "masked scores need a MASK token" 'no \[MASK\]' "$caduceus" annotate -m "$dir/no-mask" "$dir/n.fa"
+    ok "unmasked scores do not" "$caduceus" annotate -m "$dir/no-mask" --mask none "$dir/n.fa"
+    error "--sep needs a SEP token" 'no \[SEP\]' "$caduceus" annotate -m "$dir/no-mask" --mask none --sep "$dir/n.fa"
+
+    # Only the folder of good shards: the same weights, the same results.
+    "$caduceus" annotate --quiet -m "$data/ps" "$dir/n.fa" 2>&1 | grep -v '^##' >"$dir/whole.bed"
+    "$caduceus" annotate --quiet -m "$dir/bad/shards" "$dir/n.fa" 2>&1 | grep -v '^##' >"$dir/shards.bed"
+    same "shards give the scores of the whole" "$dir/whole.bed" "$dir/shards.bed"
+    ok "an index can be named itself" "$caduceus" model verify -m "$dir/bad/shards/model.safetensors.index.json" "$data/ps/expected.safetensors"
+
+    # A name in the header must not reach the terminal as it is.
+    "$caduceus" model info -m "$dir/bad/extra-newline" 2>"$dir/.err"
+    is "a line end in a name does not end the message's line" "$(wc -l <"$dir/.err" | tr -d ' ')" 1
+else
+    skip "damaged checkpoints are refused" "no python3"
+fi
+
+# ---- cut short, at load (42) and before ----
+cp -r "$data/ps" "$dir/cut"
+size=$(wc -c <"$data/ps/model.safetensors")
+n=0
+wrong=
+while [ $n -lt "$size" ]; do
+    head -c $n "$data/ps/model.safetensors" >"$dir/cut/model.safetensors"
+    "$caduceus" model info -m "$dir/cut" >"$dir/.out" 2>"$dir/.err"
+    [ $? -eq 1 ] && [ "$(wc -l <"$dir/.err")" -eq 1 ] && [ ! -s "$dir/.out" ] || wrong="$wrong $n"
+    n=$((n + n / 7 + 5))
+done
+head -c $((size - 1)) "$data/ps/model.safetensors" >"$dir/cut/model.safetensors"
+is "cut at any length it is an error in one line" "$wrong" ""
+error "cut by one byte it is an error" 'past the end.*complete' "$caduceus" model info -m "$dir/cut"
+for shell in 'cut/expected' ; do head -c 5000 "$data/ps/expected.safetensors" >"$dir/$shell.safetensors"; done
+cp "$data/ps/model.safetensors" "$dir/cut/model.safetensors"
+error "expected tensors cut short are an error" 'expected.safetensors.*(past the end|follow|cut short|span)' "$caduceus" model verify -m "$dir/cut"
+
+if [ ! -e "$full" ]; then skip "a file that shrinks while it is read" "no $(basename "$full")"
+elif ldd "$caduceus" 2>/dev/null | grep -q asan || grep -q __asan_init "$caduceus"; then skip "a file that shrinks while it is read" "built with a sanitizer"
+else
+    for n in 0 8 16 2000 4000 6000 20000 40000 60000; do
+        error "the weights end after $n bytes were read" 'model.safetensors: the file ends early' env LD_PRELOAD="$full" FULLFS_SHRINK=$n "$caduceus" model info -m "$data/ps"
+    done
+    ok "the library that shrinks files lets whole ones pass" env LD_PRELOAD="$full" FULLFS_SHRINK=10000000 "$caduceus" model info -m "$data/ps"
+fi
+
+# ---- what -m may name ----
+ok "-m takes a .safetensors file" "$caduceus" model verify -m "$data/ps/model.safetensors"
+like "and finds the expected tensors beside it" '^logits	' "$dir/.out"
+(cd "$data/ps" && "$caduceus" model verify -m model.safetensors) >"$dir/.out" 2>"$dir/.err"
+is "-m takes a bare file name" "$?" 0
+(cd "$data/ps" && "$caduceus" model verify -m .) >"$dir/.out" 2>"$dir/.err"
+is "-m takes a dot" "$?" 0
+mkdir "$dir/empty" "$dir/config-only"
+cp "$data/ps/config.json" "$dir/config-only"
+cp "$data/ps/model.safetensors" "$dir/empty/alone.safetensors"
+error "-m a folder without weights" 'holds neither model.safetensors nor' "$caduceus" model info -m "$dir/config-only"
+error "-m a file without config.json beside it" 'config.json: No such file' "$caduceus" model info -m "$dir/empty/alone.safetensors"
+error "-m a missing path" 'nowhere: No such file' "$caduceus" model info -m "$dir/nowhere"
+error "-m a path below a file" 'Not a directory' "$caduceus" model info -m "$data/ps/config.json/x"
+error "-m config.json" 'config.json: ' "$caduceus" model info -m "$data/ps/config.json"
+error "-m a device" '/dev/' "$caduceus" model info -m /dev/null
+error "-m without a value" '-m' "$caduceus" model info -m
+ln -s nowhere "$dir/config-only/model.safetensors"
+error "weights that are a dangling link" 'model.safetensors' "$caduceus" model info -m "$dir/config-only"
+rm "$dir/config-only/model.safetensors"
+mkfifo "$dir/config-only/model.safetensors"
+error "weights that are a FIFO do not hang" 'not a regular file' timeout 10 "$caduceus" model info -m "$dir/config-only"
+CADUCEUS_MODEL=$dir/nowhere
+export CADUCEUS_MODEL
+error "\$CADUCEUS_MODEL is used" 'nowhere: No such file' "$caduceus" model info
+ok "-m goes before \$CADUCEUS_MODEL" "$caduceus" model info -m "$data/ps"
+unset CADUCEUS_MODEL
+
+if [ "$(id -u)" != 0 ] || setpriv --reuid=65534 --clear-groups true 2>/dev/null; then
+    [ "$(id -u)" = 0 ] && as='setpriv --reuid=65534 --clear-groups' || as=
+    chmod 755 "$dir"
+    cp -r "$data/ps" "$dir/secret"
+    chmod 000 "$dir/secret/model.safetensors"
+    error "weights that may not be read" 'model.safetensors: Permission denied' $as "$caduceus" model info -m "$dir/secret"
+    chmod 000 "$dir/secret/config.json"
+    error "a config.json that may not be read" 'config.json: Permission denied' $as "$caduceus" model info -m "$dir/secret"
+    rm -rf "$dir/secret"
+else
+    skip "weights that may not be read" "root without setpriv"
+fi
+
+# ---- the hub cache ----
+hub=$dir/hub/models--lab--dna
+mkdir -p "$hub/refs" "$hub/snapshots/0123abc" "$hub/snapshots/fedc" "$hub/blobs"
+printf 0123abc >"$hub/refs/main"
+cp "$data/ps/model.safetensors" "$hub/blobs/ps"
+ln -s ../../blobs/ps "$hub/snapshots/0123abc/model.safetensors"
+cp "$data/ps/config.json" "$hub/snapshots/0123abc"
+cp "$data/ph/config.json" "$data/ph/model.safetensors" "$hub/snapshots/fedc"
+printf 'fedc\n' >"$hub/refs/v2"
+HF_HUB_CACHE=$dir/hub
+export HF_HUB_CACHE
+ok "hf:ORG/NAME is found in the cache" "$caduceus" model info -m hf:lab/dna
+like "at the revision main" '^model	Caduceus-PS' "$dir/.out"
+ok "hf:ORG/NAME@REV by reference" "$caduceus" model info -m hf:lab/dna@v2
+like "is that revision" '^model	Caduceus-Ph' "$dir/.out"
+ok "hf:ORG/NAME@REV by hash" "$caduceus" model info -m hf:lab/dna@fedc
+like "is that one, too" '^model	Caduceus-Ph' "$dir/.out"
+ok "hf: verifies without expected tensors" "$caduceus" model verify -m hf:lab/dna
+error "hf: a missing model" 'hf:lab/other: not in the hub cache' "$caduceus" model info -m hf:lab/other
+error "hf: a missing revision" 'hf:lab/dna@v3: not in the hub cache' "$caduceus" model info -m hf:lab/dna@v3
+for name in lab lab/dna/x lab/.. ../dna lab/dna@../x ''; do
+    error "hf:$name is refused" "hf:.*(expected hf:ORG/NAME|not in the hub cache)" "$caduceus" model info -m "hf:$name"
+done
+error "hf: a long name" 'too long' "$caduceus" model info -m "hf:a/$(bases 600 1)"
+rm "$hub/snapshots/fedc/model.safetensors"
+error "hf: a snapshot without weights" 'holds neither' "$caduceus" model info -m hf:lab/dna@v2
+unset HF_HUB_CACHE
+mkdir "$dir/home" && mv "$dir/hub" "$dir/home/hub"
+ok "HF_HOME/hub is searched" env HF_HOME="$dir/home" "$caduceus" model info -m hf:lab/dna
+
+# ---- model info and verify ----
+ok "model info" "$caduceus" model info -m "$data/cls-ps"
+for line in 'model	Caduceus-PS' 'head	classifier' 'labels	3' 'configuration	d_model=8 n_layer=2 d_state=16 d_conv=4 d_inner=16 dt_rank=1 norm=RMS fused_add_norm=yes bidirectional=yes strategy=add tied=yes projection_bias=no' \
+    'parameters	4592' 'window	512' 'vocabulary	table \(16 rows\)' 'tokens	A=7 C=8 G=9 T=10 N=11 MASK=3 PAD=4 SEP=1 UNK=6' 'dtype	F32'; do
+    like "info prints $(echo "$line" | cut -f 1)" "^$line\$" "$dir/.out"
+done
+is "info prints the file's SHA-256" "$(sed -n 's/^sha256	//p' "$dir/.out")" "$(sha256sum <"$data/cls-ps/model.safetensors" | cut -d ' ' -f 1)"
+is "info prints two columns only" "$(awk -F '\t' 'NF != 2' "$dir/.out")" ""
+"$caduceus" model info "$data/cls-ps" >"$dir/plain" 2>&1
+same "info takes the model without -m" "$dir/.out" "$dir/plain"
+"$caduceus" model info -m "$data/plant" >"$dir/.out" 2>&1
+like "info shows the plant vocabulary" '^tokens	A=3 C=4 G=5 T=6 N=-1 MASK=1 PAD=0 SEP=-1 UNK=2$' "$dir/.out"
+"$caduceus" model info -m "$data/ph-bf16" >"$dir/.out" 2>&1
+like "info shows the stored type" '^dtype	.*BF16' "$dir/.out"
+
+ok "--tolerance is taken" "$caduceus" model verify -m "$data/ps" --tolerance 1e-3
+error "--tolerance 0 fails" 'above the tolerance of 0' "$caduceus" model verify -m "$data/ps" --tolerance 0
+like "and the rows say which" '	FAILED$' "$dir/.out"
+for x in x '' -1 nan inf 1e999 1e-6x '1 2' ' 1' 0x1; do
+    error "--tolerance '$x' is refused" '--tolerance' "$caduceus" model verify -m "$data/ps" --tolerance "$x"
+done
+error "--tolerance without a value" 'tolerance' "$caduceus" model verify -m "$data/ps" --tolerance
+error "--tolerance does not fit info" 'tolerance' "$caduceus" model info -m "$data/ps" --tolerance 1
+error "two expected files" 'one file at most' "$caduceus" model verify -m "$data/ps" a b
+error "two models" 'one file at most' "$caduceus" model info "$data/ps" "$data/ph"
+error "a missing expected file" 'nowhere: No such file' "$caduceus" model verify -m "$data/ps" "$dir/nowhere"
+error "expected tensors of another model" 'does not fit|is not' "$caduceus" model verify -m "$data/ps" "$data/ph/expected.safetensors"
+error "weights in place of expected tensors" 'has no input_ids' "$caduceus" model verify -m "$data/ps" "$data/ps/model.safetensors"
+error "an unknown subcommand" 'expected info' "$caduceus" model frobnicate
+error "an unknown option" '--frobnicate' "$caduceus" model info --frobnicate
+error "results that cannot be written" 'No space left' sh -c '"$0" model info -m "$1" >/dev/full' "$caduceus" "$data/ps"
+
+# An expected file that is itself hostile.
+if "$python" -c '' 2>/dev/null; then
+    "$python" - "$dir" <<'PY'
+import json, struct, sys
+def write(name, **tensors):
+    head, data = {}, b""
+    for k, (dtype, shape, b) in tensors.items():
+        head[k] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(b)]}
+        data += b
+    text = json.dumps(head).encode()
+    open(f"{sys.argv[1]}/{name}.st", "wb").write(struct.pack("<Q", len(text)) + text + data)
+ids = ("I64", [1, 4], struct.pack("<4q", 7, 8, 9, 10))
+write("range", input_ids=("I64", [1, 4], struct.pack("<4q", 7, 8, 9, 16)))
+write("negative", input_ids=("I64", [1, 4], struct.pack("<4q", 7, 8, 9, -1)))
+write("flat", input_ids=("I64", [4], ids[2]))
+write("type", input_ids=("F32", [1, 4], bytes(16)))
+write("nothing", input_ids=ids)
+write("nan", input_ids=ids, logits=("F32", [1, 4, 16], struct.pack("<f", float("nan")) * 64))
+write("shape", input_ids=ids, logits=("F32", [1, 16, 4], bytes(256)))
+write("kind", input_ids=ids, logits=("I64", [1, 4, 16], bytes(512)))
+write("scalar", input_ids=ids, class_logits=("F32", [], bytes(4)))
+write("strands", input_ids=ids, input_ids_rc=("I64", [2, 2], ids[2]), class_logits=("F32", [1, 3], bytes(12)))
+PY
+    error "input_ids beyond the vocabulary" 'token 16 in input_ids' "$caduceus" model verify -m "$data/ps" "$dir/range.st"
+    error "negative input_ids" 'token -1 in input_ids' "$caduceus" model verify -m "$data/ps" "$dir/negative.st"
+    error "input_ids in one dimension" 'input_ids is not of shape' "$caduceus" model verify -m "$data/ps" "$dir/flat.st"
+    error "input_ids of floats" 'input_ids is F32; expected I64' "$caduceus" model verify -m "$data/ps" "$dir/type.st"
+    error "nothing to compare" 'holds none of' "$caduceus" model verify -m "$data/ps" "$dir/nothing.st"
+    error "expected NaN never agrees" 'above the tolerance' "$caduceus" model verify -m "$data/ps" "$dir/nan.st" --tolerance 1e9
+    error "expected logits of another shape" 'logits does not fit' "$caduceus" model verify -m "$data/ps" "$dir/shape.st"
+    error "expected logits of integers" 'logits is I64' "$caduceus" model verify -m "$data/ps" "$dir/kind.st"
+    error "expected class logits for a model without" 'class_logits does not fit' "$caduceus" model verify -m "$data/ps" "$dir/scalar.st"
+    error "strands of unlike shape" 'input_ids_rc is not of shape' "$caduceus" model verify -m "$data/cls-ps" "$dir/strands.st"
+fi
+
+finish

@@ -1,0 +1,57 @@
+/* failmalloc.c - a library for LD_PRELOAD whose n-th allocation fails.
+ *
+ * FAILMALLOC_AT=n counts malloc, calloc, realloc, aligned_alloc and
+ * posix_memalign, and through them strdup, fopen and the like. With
+ * FAILMALLOC_ON=1 all later ones fail as well. Counting starts when the
+ * libraries are initialised, just before main.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* The C library's own, which need no dlsym. */
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *old, size_t size);
+extern void *__libc_memalign(size_t align, size_t size);
+
+static atomic_long seen;
+static long at; /* 0: not counting */
+static bool on;
+
+__attribute__((constructor)) static void start(void)
+{
+    const char *s = getenv("FAILMALLOC_AT");
+    on = getenv("FAILMALLOC_ON") != NULL;
+    at = s ? atol(s) : 0;
+}
+
+static bool fails(void)
+{
+    long n;
+    if (at <= 0) return false;
+    n = atomic_fetch_add(&seen, 1) + 1;
+    if (n != at && (!on || n < at)) return false;
+    errno = ENOMEM;
+    return true;
+}
+
+EXPORT void *malloc(size_t size) { return fails() ? NULL : __libc_malloc(size); }
+EXPORT void *calloc(size_t count, size_t size) { return fails() ? NULL : __libc_calloc(count, size); }
+EXPORT void *realloc(void *old, size_t size) { return fails() ? NULL : __libc_realloc(old, size); }
+EXPORT void *aligned_alloc(size_t align, size_t size) { return fails() ? NULL : __libc_memalign(align, size); }
+
+EXPORT int posix_memalign(void **out, size_t align, size_t size)
+{
+    void *p = fails() ? NULL : __libc_memalign(align, size);
+    if (!p) return ENOMEM;
+    *out = p;
+    return 0;
+}

@@ -1,0 +1,81 @@
+/* fullfs.c - a library for LD_PRELOAD that plays a full or failing disk.
+ *
+ * FULLFS_AFTER=n   regular files take n bytes in all, then ENOSPC
+ * FULLFS_FSYNC=1   fsync of a regular file fails with EIO
+ * FULLFS_CLOSE=1   close of a regular file open for writing fails with ENOSPC
+ * FULLFS_SHRINK=n  pread finds the end of the file after n bytes in all
+ * SPDX-License-Identifier: MIT
+ */
+#undef _FILE_OFFSET_BITS /* pwrite and pwrite64 must be two names here */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+static atomic_llong done, got;
+
+static bool regular(int fd)
+{
+    struct stat sb;
+    return fstat(fd, &sb) == 0 && S_ISREG(sb.st_mode);
+}
+
+static bool writable(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
+}
+
+/* How many of n bytes the limit that the environment names still allows. */
+static size_t allowed(const char *limit, atomic_llong *used, size_t n)
+{
+    const char *s = getenv(limit);
+    long long left;
+    if (!s) return n;
+    left = atoll(s) - atomic_load(used);
+    if (left < 0) left = 0;
+    if ((unsigned long long)left < n) n = (size_t)left;
+    atomic_fetch_add(used, (long long)n);
+    return n;
+}
+
+static ssize_t put(int fd, const void *data, size_t n, off_t at, bool positioned)
+{
+    size_t some = n && regular(fd) ? allowed("FULLFS_AFTER", &done, n) : n;
+    if (n && !some) { errno = ENOSPC; return -1; }
+    return positioned ? syscall(SYS_pwrite64, fd, data, some, at) : syscall(SYS_write, fd, data, some);
+}
+
+static ssize_t get(int fd, void *data, size_t n, off_t at)
+{
+    return syscall(SYS_pread64, fd, data, regular(fd) ? allowed("FULLFS_SHRINK", &got, n) : n, at);
+}
+
+EXPORT ssize_t write(int fd, const void *data, size_t n) { return put(fd, data, n, 0, false); }
+EXPORT ssize_t pwrite(int fd, const void *data, size_t n, off_t at) { return put(fd, data, n, at, true); }
+EXPORT ssize_t pwrite64(int fd, const void *data, size_t n, off64_t at) { return put(fd, data, n, at, true); }
+EXPORT ssize_t pread(int fd, void *data, size_t n, off_t at) { return get(fd, data, n, at); }
+EXPORT ssize_t pread64(int fd, void *data, size_t n, off64_t at) { return get(fd, data, n, at); }
+
+EXPORT int fsync(int fd)
+{
+    if (getenv("FULLFS_FSYNC") && regular(fd)) { errno = EIO; return -1; }
+    return (int)syscall(SYS_fsync, fd);
+}
+
+EXPORT int close(int fd)
+{
+    bool fail = getenv("FULLFS_CLOSE") && regular(fd) && writable(fd);
+    int rc = (int)syscall(SYS_close, fd);
+    if (fail) errno = ENOSPC;
+    return fail ? -1 : rc;
+}

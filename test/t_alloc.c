@@ -1,0 +1,95 @@
+/* t_alloc.c - the n-th allocation fails, for every n: each call must report
+ * CAD_ENOMEM and leak nothing. Linked with --wrap for the allocators.
+ * SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include "caduceus.h"
+#include "tap.h"
+
+static long countdown = -1, live; /* allocations until one fails; not yet freed */
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t s);
+void *__real_realloc(void *p, size_t n);
+void *__real_aligned_alloc(size_t a, size_t n);
+void __real_free(void *p);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t s);
+void *__wrap_realloc(void *p, size_t n);
+void *__wrap_aligned_alloc(size_t a, size_t n);
+char *__wrap_strdup(const char *s);
+char *__wrap_strndup(const char *s, size_t n);
+void __wrap_free(void *p);
+
+static int fails(void) { return countdown >= 0 && countdown-- == 0; }
+static void *counted(void *p) { __atomic_add_fetch(&live, p != NULL, __ATOMIC_RELAXED); return p; }
+
+void *__wrap_malloc(size_t n) { return fails() ? NULL : counted(__real_malloc(n)); }
+void *__wrap_calloc(size_t n, size_t s) { return fails() ? NULL : counted(__real_calloc(n, s)); }
+void *__wrap_aligned_alloc(size_t a, size_t n) { return fails() ? NULL : counted(__real_aligned_alloc(a, n)); }
+void *__wrap_realloc(void *p, size_t n)
+{
+    void *q = fails() ? NULL : __real_realloc(p, n);
+    return p ? q : counted(q);
+}
+char *__wrap_strndup(const char *s, size_t n)
+{
+    size_t len = strnlen(s, n);
+    char *t = __wrap_malloc(len + 1);
+    if (t) { memcpy(t, s, len); t[len] = 0; }
+    return t;
+}
+char *__wrap_strdup(const char *s) { return __wrap_strndup(s, strlen(s)); }
+void __wrap_free(void *p)
+{
+    __atomic_sub_fetch(&live, p != NULL, __ATOMIC_RELAXED);
+    __real_free(p);
+}
+
+/* Everything a caller does: 0, or the first error. */
+static int use(const char *path, cad_error_t *err)
+{
+    cad_model_t *m = NULL;
+    cad_context_t *ctx = NULL;
+    uint8_t tok[48];
+    float logp[48 * 4], hidden[48 * 64], logits[48 * 16];
+    cad_window_t w = { .tokens = tok, .len = 48, .core_beg = 4, .core_end = 44, .logp = logp, .embedding = hidden };
+    int rc = cad_model_open(&m, path, err);
+    if (rc == 0) rc = cad_context_open(&ctx, m, "cpu", 2, 64, err);
+    if (rc == 0) cad_encode(m, "ACGTACGTTTGACNACGTACGTTTGACNACGTACGTTTGACNACGTAC", 48, 0, tok);
+    if (rc == 0) rc = cad_forward(ctx, tok, 48, hidden, logits, err);
+    if (rc == 0) rc = cad_score(ctx, &w, 1, 8, err);
+    if (rc == 0) rc = cad_embed(ctx, &w, 1, CAD_POOL_MAX, err);
+    cad_context_close(ctx);
+    cad_model_close(m);
+    return rc;
+}
+
+int main(void)
+{
+    const char *srcdir = getenv("srcdir");
+    char path[4096];
+    cad_error_t err;
+    long n, leaks = 0, wrong = 0, silent = 0;
+    snprintf(path, sizeof path, "%s/test/data/ps", srcdir ? srcdir : ".");
+    tap_ok(use(path, &err) == 0, "without failures all calls succeed");
+    tap_ok(live == 0, "and leave %ld allocations behind", live);
+    for (n = 0; n < 100000; n++) {
+        int rc;
+        countdown = n;
+        err.text[0] = 0;
+        rc = use(path, &err);
+        leaks += live != 0;
+        live = 0;
+        if (rc == 0) break;
+        wrong += rc != CAD_ENOMEM;
+        silent += err.text[0] == 0;
+    }
+    countdown = -1;
+    tap_ok(n > 50, "%ld allocations were made to fail in turn", n);
+    tap_ok(leaks == 0, "%ld of the failures leaked", leaks);
+    tap_ok(wrong == 0, "%ld of them were not reported as CAD_ENOMEM", wrong);
+    tap_ok(silent == 0, "%ld of them had no text", silent);
+    return tap_finish();
+}

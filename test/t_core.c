@@ -1,0 +1,213 @@
+/* t_core.c - units of core and glue. SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <stdatomic.h>
+
+#include "glue.h"
+#include "tap.h"
+
+static uint64_t state = 1;
+
+static int64_t draw(int64_t below)
+{
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (int64_t)((state >> 33) % (uint64_t)below);
+}
+
+/* ---- integers ---- */
+
+static void test_parse_int(void)
+{
+    static const char *const bad[] = { "", "-", "+", "1x", " 1", "1 ", "9223372036854775808", "-9223372036854775809", "1e3", "0x10", "--1", "99999999999999999999" };
+    int64_t v = 0;
+    int wrong = 0;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) wrong += cad_parse_int(bad[i], INT64_MIN, INT64_MAX, &v);
+    tap_ok(wrong == 0, "malformed and overflowing integers are refused");
+    tap_ok(cad_parse_int("9223372036854775807", 0, INT64_MAX, &v) && v == INT64_MAX, "the largest integer is read");
+    tap_ok(cad_parse_int("-9223372036854775808", INT64_MIN, 0, &v) && v == INT64_MIN, "the smallest integer is read");
+    tap_ok(!cad_parse_int("5", 6, 9, &v) && !cad_parse_int("10", 6, 9, &v), "bounds are kept");
+}
+
+/* ---- tiles ---- */
+
+static bool tiles_partition(const tiling_t *t, interval_t r, int64_t length)
+{
+    int64_t at = r.beg, n = tiles_count(t, r);
+    for (int64_t k = 0; k < n; k++) {
+        interval_t core, window;
+        tiles_get(t, r, length, k, &core, &window);
+        if (core.beg != at || core.end <= core.beg || core.end - core.beg > t->core) return false;
+        if (window.beg != cad_max(core.beg - t->flank, 0) || window.end != cad_min(core.end + t->flank, length)) return false;
+        if (window.end - window.beg > t->window) return false;
+        at = core.end;
+    }
+    return at == r.end;
+}
+
+/* The mirror image of a region is cut at the mirror images of its cuts. */
+static bool tiles_mirror(const tiling_t *t, interval_t r, int64_t length)
+{
+    interval_t other = { length - r.end, length - r.beg };
+    int64_t n = tiles_count(t, r);
+    if (n != tiles_count(t, other)) return false;
+    for (int64_t k = 0; k < n; k++) {
+        interval_t a, b, w;
+        tiles_get(t, r, length, k, &a, &w);
+        tiles_get(t, other, length, n - 1 - k, &b, &w);
+        if (a.beg != length - b.end || a.end != length - b.beg) return false;
+    }
+    return true;
+}
+
+static void test_tiles(void)
+{
+    int parted = 0, mirrored = 0, whole = 0, trials = 3000;
+    tiling_t t;
+    cad_error_t err;
+    for (int i = 0; i < trials; i++) {
+        int64_t W = 1 + draw(40), length = 1 + draw(400), beg, end;
+        interval_t r;
+        if (tiling_set(&t, W, draw(W), &err)) tiling_set(&t, W, 0, &err);
+        beg = draw(length);
+        end = beg + draw(length - beg + 1);
+        r = (interval_t){ beg, end };
+        parted += tiles_partition(&t, r, length);
+        mirrored += tiles_mirror(&t, r, length);
+        whole += end - beg > t.core || tiles_count(&t, r) == (end > beg);
+    }
+    tap_ok(parted == trials, "cores cover every base of a region once, in order, with clipped flanks");
+    tap_ok(mirrored == trials, "a region and its mirror image are cut alike");
+    tap_ok(whole == trials, "a region that fits is not cut");
+    tap_ok(tiling_set(&t, 100, 50, &err) == CAD_EARG && tiling_set(&t, 100, 49, &err) == 0, "a flank that leaves no core is refused");
+    tap_ok(tiling_set(&t, 131072, -1, &err) == 0 && t.flank == 1024 && tiling_set(&t, 512, -1, &err) == 0 && t.flank == 128, "default flanks");
+}
+
+/* ---- regions ---- */
+
+static void test_regions(void)
+{
+    static const char *const name[] = { "a", "b", "a:5" };
+    struct { int c; int64_t beg, end; } span[60];
+    regions_t *r;
+    char text[64];
+    cad_error_t err;
+    int wrong = 0;
+    regions_new(&r, &err);
+    for (int i = 0; i < 60; i++) {
+        span[i].c = (int)draw(2);
+        span[i].beg = draw(1000);
+        span[i].end = span[i].beg + 1 + draw(30);
+        snprintf(text, sizeof text, "%s:%lld-%lld", name[span[i].c], (long long)span[i].beg + 1, (long long)span[i].end);
+        regions_add_text(r, text, NULL, &err);
+    }
+    regions_finish(r);
+    for (int i = 0; i < 5000; i++) {
+        int c = (int)draw(3);
+        int64_t beg = draw(1100), end = beg + draw(20), e = end == beg ? beg + 1 : end;
+        bool want = false;
+        for (int k = 0; k < 60; k++) want |= span[k].c == c && span[k].beg < e && span[k].end > beg;
+        wrong += regions_overlap(r, name[c], beg, end) != want;
+    }
+    tap_ok(wrong == 0, "overlaps agree with a scan over all regions");
+    regions_free(r);
+    regions_new(&r, &err);
+    tap_ok(regions_add_text(r, "a:0-5", NULL, &err) == CAD_EARG && regions_add_text(r, "a:9-5", NULL, &err) == CAD_EARG && regions_add_text(r, "a:x", NULL, &err) == CAD_EARG, "malformed regions are refused");
+    tap_ok(regions_add_text(r, "a:1,000-2,000,b", NULL, &err) == 0, "thousands and several regions");
+    regions_finish(r);
+    tap_ok(regions_overlap(r, "a", 999, 1000) && !regions_overlap(r, "a", 998, 999) && !regions_overlap(r, "a", 2000, 2001) && regions_overlap(r, "b", 7, 8), "they mean 1-based inclusive");
+    regions_free(r);
+}
+
+/* ---- team ---- */
+
+typedef struct { atomic_int count[500]; } tally_t;
+static void tally(void *arg, int64_t task, int worker)
+{
+    (void)worker;
+    atomic_fetch_add(&((tally_t *)arg)->count[task], 1);
+}
+
+static void test_team(void)
+{
+    cad_team_t *team;
+    tally_t t = { { 0 } };
+    int wrong = 0;
+    cad_team_open(&team, 5, NULL);
+    for (int round = 0; round < 200; round++) cad_team_run(team, round * 2 + 1, tally, &t);
+    cad_team_close(team);
+    for (int i = 0; i < 500; i++) wrong += atomic_load(&t.count[i]) != (i < 399 ? 200 - (i + 1) / 2 : 0);
+    tap_ok(wrong == 0, "every task of every run is done once");
+}
+
+/* ---- model, tokens, scores ---- */
+
+static void test_tokens(const cad_model_t *m)
+{
+    uint8_t tok[16], rc[16], back[16];
+    int64_t odd = cad_encode(m, "ACGTacgtNnRYx-*U", 16, 0, tok);
+    static const uint8_t want[] = { 7, 8, 9, 10, 7, 8, 9, 10, 4, 4, 4, 4, 4, 4, 4, 4 };
+    tap_ok(!memcmp(tok, want, 16) && odd == 6, "letters become tokens, N and IUPAC codes PAD");
+    cad_encode(m, "ACNR", 4, CAD_N_AS_TOKEN, tok);
+    tap_ok(tok[2] == 11 && tok[3] == 11, "N as token N on request");
+    cad_encode(m, "AACGTTGN", 8, 0, tok);
+    cad_reverse_complement(m, tok, 8, rc);
+    cad_reverse_complement(m, rc, 8, back);
+    tap_ok(rc[0] == 4 && rc[1] == 8 && rc[7] == 10 && !memcmp(tok, back, 8), "the reverse complement undoes itself");
+}
+
+static void test_scores(cad_context_t *ctx, const cad_model_t *m)
+{
+    static const float even[4] = { -1.3862944f, -1.3862944f, -1.3862944f, -1.3862944f };
+    uint8_t tok[60], skip[60] = { 0 };
+    float logp[60 * 4], each[60 * 4], wide[60 * 4];
+    cad_window_t w = { .tokens = tok, .len = 60, .core_beg = 5, .core_end = 55, .skip = skip, .logp = logp };
+    int nan = 0;
+    double worst = 0;
+    cad_error_t err;
+    for (int i = 0; i < 60; i++) tok[i] = (uint8_t)(7 + draw(4));
+    tok[20] = 4;
+    skip[21] = 1;
+    tap_ok(fabs(cad_entropy(even) - 2) < 1e-6, "even odds have two bits");
+    tap_ok(cad_passes(m, &w, CAD_MASK_EACH) == 48 && cad_passes(m, &w, CAD_MASK_NONE) == 1 && cad_passes(m, &w, 8) == 8, "passes are counted");
+    tap_ok(cad_score(ctx, &w, 1, 8, &err) == 0, "a window is scored");
+    for (int i = 0; i < 50; i++) {
+        double sum = 0;
+        for (int b = 0; b < 4; b++) sum += exp((double)logp[4 * i + b]);
+        if (isnan(logp[4 * i])) nan++;
+        else worst = fmax(worst, fabs(sum - 1));
+    }
+    tap_ok(nan == 2 && isnan(logp[4 * 15]) && isnan(logp[4 * 16]), "PAD and skipped bases are not scored");
+    tap_ok(worst < 1e-6, "probabilities of the four bases add up to one");
+    w.logp = each;
+    cad_score(ctx, &w, 1, CAD_MASK_EACH, &err);
+    w.logp = wide;
+    cad_score(ctx, &w, 1, 1000, &err);
+    for (int i = 0; i < 200; i++) nan += !isnan(each[i]) && each[i] != wide[i];
+    tap_ok(nan == 2, "a stride longer than the core equals masking each base, bit for bit");
+    w.core_end = 61;
+    tap_ok(cad_score(ctx, &w, 1, 8, &err) == CAD_EARG, "a core beyond the window is refused");
+    w.core_end = 55;
+    tok[3] = 77;
+    tap_ok(cad_score(ctx, &w, 1, 8, &err) == CAD_EARG, "a token beyond the vocabulary is refused");
+    tap_ok(cad_classify(ctx, tok, NULL, 10, logp, &err) == CAD_EARG, "a language model does not classify");
+}
+
+int main(void)
+{
+    const char *srcdir = getenv("srcdir");
+    char path[4096];
+    cad_model_t *m;
+    cad_context_t *ctx;
+    cad_error_t err;
+    test_parse_int();
+    test_tiles();
+    test_regions();
+    test_team();
+    snprintf(path, sizeof path, "%s/test/data/ps", srcdir ? srcdir : ".");
+    if (!tap_ok(cad_model_open(&m, path, &err) == 0 && cad_context_open(&ctx, m, "cpu", 2, 512, &err) == 0, "a model and a context open")) return 1;
+    test_tokens(m);
+    test_scores(ctx, m);
+    cad_context_close(ctx);
+    tap_ok(cad_context_open(&ctx, m, "cuda", 1, 10, &err) == CAD_EDEVICE && !ctx, "an unknown device is refused");
+    cad_model_close(m);
+    return tap_finish();
+}

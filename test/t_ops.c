@@ -1,0 +1,303 @@
+/* t_ops.c - every operation, instruction set and ragged shape against plain
+ * loops in double; tilings and teams against each other, bit for bit.
+ * SPDX-License-Identifier: MIT */
+#include <math.h>
+
+#include "ops.h"
+#include "tap.h"
+
+static uint64_t state;
+
+static double uniform(void) /* [-1, 1) */
+{
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (double)(int64_t)(state ^ state << 31) * 0x1p-63;
+}
+
+static float *random_floats(int64_t n, double scale)
+{
+    float *a = cad_alloc((size_t)n, sizeof *a);
+    for (int64_t i = 0; i < n; i++) a[i] = (float)(scale * uniform());
+    return a;
+}
+
+typedef struct { int D, E, N, K, R, V; bool rms, bias; } shape_t;
+
+/* A model of one layer with random weights; not from a file. */
+static void fake(cad_model_t *m, const shape_t *s)
+{
+    cad_layer_t *l = calloc(1, sizeof *l);
+    memset(m, 0, sizeof *m);
+    m->cfg = (cad_config_t){ .d_model = s->D, .n_layer = 1, .d_inner = s->E, .d_state = s->N, .d_conv = s->K, .dt_rank = s->R,
+        .rms_norm = s->rms, .norm_epsilon = 1e-5, .bidirectional = true, .multiply = true, .proj_bias = s->bias };
+    m->vocab.rows = s->V;
+    for (int v = 0; v < s->V; v++) m->vocab.comp[v] = (uint8_t)(s->V - 1 - v);
+    m->layer = l;
+    m->embed = m->embed_in = random_floats(s->V * s->D, 1);
+    m->norm_f = random_floats(s->D, 1);
+    m->norm_f_bias = s->rms ? NULL : random_floats(s->D, 1);
+    l->ndir = 2;
+    l->norm = random_floats(s->D, 1);
+    l->norm_bias = s->rms ? NULL : random_floats(s->D, 1);
+    for (int k = 0; k < 2; k++)
+        l->dir[k] = (cad_direction_t){ .in = random_floats(2 * s->E * s->D, 1), .in_bias = s->bias ? random_floats(2 * s->E, 1) : NULL,
+            .conv = random_floats(s->E * s->K, 1), .conv_bias = random_floats(s->E, 1), .x = random_floats((s->R + 2 * s->N) * s->E, 1),
+            .dt = random_floats(s->E * s->R, 0.3), .dt_bias = random_floats(s->E, 3), .a_log = random_floats(s->E * s->N, 2),
+            .skip = random_floats(s->E, 1), .out = random_floats(s->D * s->E, 1), .out_bias = s->bias ? random_floats(s->D, 1) : NULL, .reverse = k == 1 };
+}
+
+static void drop(cad_model_t *m)
+{
+    for (int k = 0; k < 2; k++) {
+        cad_direction_t *d = &m->layer->dir[k];
+        const float *part[] = { d->in, d->in_bias, d->conv, d->conv_bias, d->x, d->dt, d->dt_bias, d->a_log, d->skip, d->out, d->out_bias };
+        for (size_t i = 0; i < sizeof part / sizeof *part; i++) free((void *)part[i]);
+    }
+    free((void *)m->layer->norm);
+    free((void *)m->layer->norm_bias);
+    free((void *)m->norm_f);
+    free((void *)m->norm_f_bias);
+    free(m->embed_in);
+    free(m->layer);
+}
+
+/* ---- the same in double, unpadded ---- */
+
+typedef struct { double *res, *a, *x, *z, *u, *xdbl, *y, *h; } plain_t;
+
+static double *doubles(int64_t n) { return calloc((size_t)n, sizeof(double)); }
+
+static void plain_norm(const cad_model_t *m, const double *x, const float *w, const float *b, double *out)
+{
+    int64_t D = m->cfg.d_model;
+    double mean = 0, var = 0;
+    for (int64_t i = 0; i < D && !m->cfg.rms_norm; i++) mean += x[i] / (double)D;
+    for (int64_t i = 0; i < D; i++) var += (x[i] - mean) * (x[i] - mean) / (double)D;
+    for (int64_t i = 0; i < D; i++) out[i] = (x[i] - mean) / sqrt(var + (double)(float)m->cfg.norm_epsilon) * (double)w[i] + (b ? (double)b[i] : 0);
+}
+
+static double dot(const float *w, const double *x, int64_t n)
+{
+    double s = 0;
+    for (int64_t i = 0; i < n; i++) s += (double)w[i] * x[i];
+    return s;
+}
+
+static double silu(double v) { return v / (1 + exp(-v)); }
+static double softplus(double v) { return v > 30 ? v : log1p(exp(v)); }
+
+/* One direction over all sequences: fills x, z, u, xdbl, y (gated) and h = out. */
+static void plain_direction(const cad_model_t *m, const int64_t *off, int nseq, int dir, plain_t *p)
+{
+    const cad_direction_t *d = &m->layer->dir[dir];
+    int64_t D = m->cfg.d_model, E = m->cfg.d_inner, N = m->cfg.d_state, K = m->cfg.d_conv, R = m->cfg.dt_rank, S = R + 2 * N;
+    int64_t step = d->reverse ? -1 : 1;
+    for (int64_t r = 0; r < off[nseq]; r++) {
+        plain_norm(m, p->res + r * D, m->layer->norm, m->layer->norm_bias, p->a);
+        for (int64_t e = 0; e < E; e++) {
+            p->x[r * E + e] = dot(d->in + e * D, p->a, D) + (d->in_bias ? (double)d->in_bias[e] : 0);
+            p->z[r * E + e] = dot(d->in + (E + e) * D, p->a, D) + (d->in_bias ? (double)d->in_bias[E + e] : 0);
+        }
+    }
+    for (int q = 0; q < nseq; q++) {
+        double *s = doubles(E * N);
+        for (int64_t i = 0; i < off[q + 1] - off[q]; i++) {
+            int64_t r = d->reverse ? off[q + 1] - 1 - i : off[q] + i;
+            double *u = p->u + r * E, *bc = p->xdbl + r * S;
+            for (int64_t e = 0; e < E; e++) {
+                double v = (double)d->conv_bias[e];
+                for (int64_t k = 0; k < K; k++)
+                    if (K - 1 - k <= i) v += (double)d->conv[e * K + k] * p->x[(r - step * (K - 1 - k)) * E + e];
+                u[e] = silu(v);
+            }
+            for (int64_t j = 0; j < S; j++) bc[j] = dot(d->x + j * E, u, E);
+            for (int64_t e = 0; e < E; e++) {
+                double dt = softplus(dot(d->dt + e * R, bc, R) + (double)d->dt_bias[e]), y = (double)d->skip[e] * u[e];
+                for (int64_t n = 0; n < N; n++) {
+                    double *sn = &s[e * N + n];
+                    *sn = exp(-dt * exp((double)d->a_log[e * N + n])) * *sn + dt * u[e] * bc[R + n];
+                    y += *sn * bc[R + N + n];
+                }
+                p->y[r * E + e] = y * silu(p->z[r * E + e]);
+            }
+        }
+        free(s);
+    }
+    for (int64_t r = 0; r < off[nseq]; r++)
+        for (int64_t i = 0; i < D; i++) p->h[r * D + i] = dot(d->out + i * E, p->y + r * E, E) + (d->out_bias ? (double)d->out_bias[i] : 0);
+}
+
+static double distance(const float *got, int64_t stride, const double *want, int64_t rows, int64_t width)
+{
+    double num = 0, den = 1e-300;
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < width; c++) {
+            double w = want[r * width + c], e = (double)got[r * stride + c] - w;
+            num += e * e;
+            den += w * w;
+        }
+    return sqrt(num / den);
+}
+
+/* ---- one comparison ---- */
+
+static bool padding_is_zero(const float *a, int64_t rows, int64_t width, int64_t stride)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = width; c < stride; c++)
+            if (a[r * stride + c] != 0) return false;
+    return true;
+}
+
+static void check_direction(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq, int dir, plain_t *p, const char *name)
+{
+    cad_extent_t e = l->ops->extent(m);
+    int64_t E = m->cfg.d_inner, D = m->cfg.d_model, S = m->cfg.dt_rank + 2 * m->cfg.d_state, rows = off[nseq], ntile = (rows + l->tile - 1) / l->tile;
+    double in = 0, conv = 0, xdbl = 0, scan, out;
+    plain_direction(m, off, nseq, dir, p);
+    for (int64_t i = 0; i < ntile; i++) {
+        int64_t k = dir ? ntile - 1 - i : i;
+        cad_span_t s = { off, nseq, k * l->tile, cad_min((k + 1) * l->tile, rows) };
+        l->ops->in(l, 0, dir, s);
+    }
+    in = distance(l->x, e.Ep, p->x, rows, E) + distance(l->z, e.Ep, p->z, rows, E);
+    for (int64_t i = 0; i < ntile; i++) {
+        int64_t k = dir ? ntile - 1 - i : i;
+        cad_span_t s = { off, nseq, k * l->tile, cad_min((k + 1) * l->tile, rows) };
+        l->ops->conv(l, 0, dir, s);
+        conv = fmax(conv, distance(l->u, e.Ep, p->u + s.beg * E, s.end - s.beg, E));
+        xdbl = fmax(xdbl, distance(l->xdbl, e.Sp, p->xdbl + s.beg * S, s.end - s.beg, S));
+        l->ops->scan(l, 0, dir, s, false, true);
+        l->ops->out(l, 0, dir, s, CAD_OUT_KEEP);
+    }
+    scan = distance(l->y, e.Ep, p->y, rows, E);
+    out = distance(l->h, e.Dp, p->h, rows, D);
+    tap_ok(in < 1e-6, "%s in: %.2g", name, in);
+    tap_ok(conv < 1e-6 && xdbl < 2e-6, "%s conv: %.2g, x_proj: %.2g", name, conv, xdbl);
+    tap_ok(scan < 4e-6, "%s scan: %.2g", name, scan);
+    tap_ok(out < 4e-6, "%s out: %.2g", name, out);
+    tap_ok(padding_is_zero(l->y, rows, E, e.Ep) && padding_is_zero(l->h, rows, D, e.Dp), "%s padding stays zero", name);
+}
+
+static void check_head(cad_lane_t *l, const cad_model_t *m, const plain_t *p, int64_t rows, const char *name)
+{
+    int64_t D = m->cfg.d_model, V = m->vocab.rows, row[3] = { rows - 1, 0, rows / 2 };
+    float *logits = random_floats(3 * V, 1), *pool = random_floats(rows * D, 1);
+    double *want = doubles(3 * V), *norm = doubles(rows * D), *mean = doubles(D), *top = doubles(D);
+    for (int64_t r = 0; r < rows; r++) {
+        plain_norm(m, p->res + r * D, m->norm_f, m->norm_f_bias, norm + r * D);
+        for (int64_t d = 0; d < D; d++) {
+            mean[d] += norm[r * D + d] / (double)rows;
+            top[d] = r ? fmax(top[d], norm[r * D + d]) : norm[d];
+        }
+    }
+    for (int s = 0; s < 2; s++) {
+        for (int i = 0; i < 3; i++)
+            for (int64_t v = 0; v < V; v++) want[i * V + v] = dot(m->embed + (s ? m->vocab.comp[v] : v) * D, norm + row[i] * D, D);
+        l->ops->head(l, s, row, 3, logits);
+        tap_ok(distance(logits, V, want, 3, V) < 1e-6, "%s head of strand %d", name, s);
+    }
+    l->ops->pool(l, 0, rows, CAD_POOL_NONE, pool);
+    tap_ok(distance(pool, D, norm, rows, D) < 1e-6, "%s pool none", name);
+    l->ops->pool(l, 0, rows, CAD_POOL_MEAN, pool);
+    tap_ok(distance(pool, D, mean, 1, D) < 1e-5, "%s pool mean", name);
+    l->ops->pool(l, 0, rows, CAD_POOL_MAX, pool);
+    tap_ok(distance(pool, D, top, 1, D) < 1e-6, "%s pool max", name);
+    free(logits);
+    free(pool);
+    free(want);
+    free(norm);
+    free(mean);
+    free(top);
+}
+
+static void open_lane(cad_lane_t *l, const cad_ops_t *ops, const cad_weights_t *w, const cad_model_t *m, cad_team_t *team, int64_t rows, int64_t tile)
+{
+    size_t bytes;
+    *l = (cad_lane_t){ .ops = ops, .weights = w, .team = team, .rows = rows, .tile = tile };
+    bytes = cad_lane_carve(l, m, NULL);
+    cad_lane_carve(l, m, ops->alloc(bytes));
+}
+
+static void check_shape(const cad_ops_t *ops, const shape_t *s, int64_t tile)
+{
+    static const int64_t off[] = { 0, 1, 4, 5, 41, 43, 150, 171 };
+    int nseq = 7;
+    int64_t rows = off[nseq], D = s->D, E = s->E, S = s->R + 2 * s->N;
+    char name[96];
+    cad_model_t m;
+    cad_weights_t *w;
+    cad_lane_t l;
+    plain_t p;
+    fake(&m, s);
+    ops->weights_open(&w, &m, NULL);
+    open_lane(&l, ops, w, &m, NULL, rows, tile);
+    p = (plain_t){ doubles(rows * D), doubles(D), doubles(rows * E), doubles(rows * E), doubles(rows * E), doubles(rows * S), doubles(rows * E), doubles(rows * D) };
+    for (int64_t r = 0; r < rows; r++) {
+        l.tok[r] = (uint8_t)(r * 7 % s->V);
+        for (int64_t d = 0; d < D; d++) p.res[r * D + d] = (double)m.embed[l.tok[r] * D + d];
+    }
+    ops->embed(&l, l.tok, (cad_span_t){ off, nseq, 0, rows });
+    snprintf(name, sizeof name, "%s D=%d E=%d N=%d K=%d R=%d tile=%lld", ops->name, s->D, s->E, s->N, s->K, s->R, (long long)tile);
+    tap_ok(distance(l.res, ops->extent(&m).Dp, p.res, rows, D) == 0, "%s embed", name);
+    check_head(&l, &m, &p, rows, name);
+    check_direction(&l, &m, off, nseq, 0, &p, name);
+    check_direction(&l, &m, off, nseq, 1, &p, name);
+    free(p.res); free(p.a); free(p.x); free(p.z); free(p.u); free(p.xdbl); free(p.y); free(p.h);
+    ops->release(l.tok);
+    ops->weights_close(w);
+    drop(&m);
+}
+
+/* The whole encoder: tiles and teams must not change a bit; a sequence's result
+ * must not depend on its neighbours. */
+static void check_invariance(const cad_ops_t *ops, const shape_t *s)
+{
+    static const int64_t off[] = { 0, 3, 90, 200, 333 }, alone[] = { 0, 110 };
+    cad_model_t m;
+    cad_weights_t *w;
+    cad_lane_t a, b;
+    cad_team_t *team;
+    int64_t Dp;
+    fake(&m, s);
+    Dp = ops->extent(&m).Dp;
+    ops->weights_open(&w, &m, NULL);
+    cad_team_open(&team, 3, NULL);
+    open_lane(&a, ops, w, &m, NULL, 333, ops->tile);
+    open_lane(&b, ops, w, &m, team, 333, 17);
+    for (int i = 0; i < 333; i++) a.tok[i] = b.tok[i] = (uint8_t)((i * i + 3 * i) % s->V);
+    cad_strand_forward(&a, &m, off, 4);
+    cad_strand_forward(&b, &m, off, 4);
+    tap_ok(!memcmp(a.res, b.res, (size_t)(333 * Dp) * sizeof *a.res), "%s: tiles of 17 rows on three threads give the same bits", ops->name);
+    memmove(b.tok, a.tok + 90, 110);
+    cad_strand_forward(&b, &m, alone, 1);
+    tap_ok(!memcmp(a.res + 90 * Dp, b.res, (size_t)(110 * Dp) * sizeof *a.res), "%s: a sequence alone gives the same bits as in a batch", ops->name);
+    ops->release(a.tok);
+    ops->release(b.tok);
+    cad_team_close(team);
+    ops->weights_close(w);
+    drop(&m);
+}
+
+int main(void)
+{
+    static const char *const isa[] = { "plain", "avx2", "avx512" };
+    static const shape_t shape[] = {
+        { 16, 32, 16, 4, 1, 16, true, false }, { 118, 236, 16, 4, 8, 16, true, false }, { 10, 30, 5, 3, 3, 8, true, true },
+        { 24, 48, 16, 4, 2, 16, false, true }, { 1, 1, 1, 1, 1, 5, true, false }, { 33, 66, 17, 7, 20, 16, false, false },
+        { 256, 512, 16, 4, 16, 16, true, false },
+    };
+    for (size_t i = 0; i < sizeof isa / sizeof *isa; i++) {
+        const cad_ops_t *ops = NULL;
+        setenv("CADUCEUS_ISA", isa[i], 1);
+        if (cad_cpu_ops(&ops, NULL) || !strstr(ops->name, isa[i])) {
+            tap_skip(isa[i], "this processor lacks it");
+            continue;
+        }
+        state = 42;
+        for (size_t k = 0; k < sizeof shape / sizeof *shape; k++) check_shape(ops, &shape[k], k % 2 ? 171 : 23);
+        check_invariance(ops, &shape[1]);
+        check_invariance(ops, &shape[2]);
+    }
+    return tap_finish();
+}

@@ -1,0 +1,35 @@
+/* tap.h - TAP in C. SPDX-License-Identifier: MIT */
+#ifndef CAD_TAP_H
+#define CAD_TAP_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+static int tap_tests, tap_failed;
+
+__attribute__((format(printf, 2, 3), unused)) static bool tap_ok(bool good, const char *fmt, ...)
+{
+    va_list ap;
+    printf("%sok %d - ", good ? "" : "not ", ++tap_tests);
+    va_start(ap, fmt);
+    vprintf(fmt, ap);
+    va_end(ap);
+    putchar('\n');
+    fflush(stdout);
+    tap_failed += !good;
+    return good;
+}
+
+__attribute__((unused)) static void tap_skip(const char *name, const char *why)
+{
+    printf("ok %d - %s # SKIP %s\n", ++tap_tests, name, why);
+}
+
+__attribute__((unused)) static int tap_finish(void)
+{
+    printf("1..%d\n", tap_tests);
+    return tap_failed != 0;
+}
+
+#endif
