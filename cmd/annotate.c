@@ -16,7 +16,7 @@ static const char USAGE[] =
 "  -o, --output FILE      output; .gz is compressed with BGZF [-]\n"
 "      --in-format FMT    bed, fasta or fastq [detected]\n"
 "  -r, --region REGION    only rows that overlap CONTIG[:BEG-END], counted from 1\n"
-"  -L, --targets BED      only rows that overlap a region of this file\n"
+"  -L, --targets-file BED only rows that overlap a region of this file\n"
 "      --score LIST       of pll, n, entropy, ic, or none [pll,n]\n"
 "      --mask HOW         each, stride:K or none [stride:8]\n"
 "      --window W         bases in a window, flanks included [the model's length]\n"
@@ -62,7 +62,8 @@ typedef struct {
     pipeline_t pipe;
     kstring_t line, held;    /* the line being built; an input header held back */
     float *row;              // (D)
-    int ncol;                /* columns of the input, 0 before the first row */
+    int ncol;                /* columns of the rows, 0 before the first one written */
+    int seen;                /* columns of the first row read, wanted or not */
     int64_t passed;          /* bytes that a dry run would write */
     struct timespec start, shown;
     bool tty;
@@ -106,7 +107,7 @@ enum { O_FORMAT = 1, O_SCORE, O_MASK, O_WINDOW, O_FLANK, O_CLIP, O_SPLIT, O_SOFT
 static const struct option LONGS[] = {
     OPTIONS_LONG, { "reference", required_argument, NULL, 'T' }, { "fasta-ref", required_argument, NULL, 'T' },
     { "output", required_argument, NULL, 'o' }, { "region", required_argument, NULL, 'r' },
-    { "targets", required_argument, NULL, 'L' }, { "in-format", required_argument, NULL, O_FORMAT },
+    { "targets-file", required_argument, NULL, 'L' }, { "in-format", required_argument, NULL, O_FORMAT },
     { "score", required_argument, NULL, O_SCORE }, { "mask", required_argument, NULL, O_MASK },
     { "window", required_argument, NULL, O_WINDOW }, { "flank", required_argument, NULL, O_FLANK },
     { "clip", no_argument, NULL, O_CLIP }, { "split", no_argument, NULL, O_SPLIT },
@@ -214,14 +215,22 @@ static void provenance(const annotate_t *t, kstring_t *s, const char *format)
     free(opts.s);
 }
 
+static bool embed_column(const args_t *a) { return a->embed && !strcmp(a->embed, "-"); }
+
+/* A row that is not BED12 must not end up with twelve columns. */
+static bool needs_filler(const args_t *a, int ncol)
+{
+    int added = a->nscore + embed_column(a);
+    return added && ncol + added == 12;
+}
+
 static void column_names(const annotate_t *t, kstring_t *s, int ncol)
 {
     const args_t *a = t->a;
-    int added = a->nscore + (a->embed && !strcmp(a->embed, "-"));
     for (int i = 0; i < a->nscore; i++)
         ksprintf(s, "\t%s%s", SCORE[a->score[i]], a->mask == CAD_MASK_NONE && a->score[i] != N ? "_unmasked" : "");
-    if (added > a->nscore) kputs("\tembedding", s);
-    if (ncol + added == 12) kputs("\tfiller", s); /* 12 columns would claim to be BED12 */
+    if (embed_column(a)) kputs("\tembedding", s);
+    if (needs_filler(a, ncol)) kputs("\tfiller", s);
 }
 
 static int put_line(annotate_t *t, const char *s, size_t n, cad_error_t *err)
@@ -237,15 +246,17 @@ static int write_header(annotate_t *t, int ncol, cad_error_t *err)
 {
     kstring_t s = { 0, 0, NULL };
     size_t n = t->held.l;
-    bool extend = n && bed_columns(t->held.s, n) == (ncol ? ncol : bed_columns(t->held.s, n));
+    bool cr = n && t->held.s[n - 1] == '\r', extend;
     int rc = 0;
-    if (n && t->held.s[n - 1] == '\r') n--;
+    n -= cr;
+    extend = n && (!ncol || bed_columns(t->held.s, n) == ncol);
     if (t->held.l && !extend) rc = put_line(t, t->held.s, t->held.l, err);
     if (!ncol) ncol = extend ? bed_columns(t->held.s, n) : 3;
     provenance(t, &s, "##caduceus_%s=%s\n");
     if (extend) kputsn(t->held.s, n, &s);
     else bed_header(&s, ncol);
     column_names(t, &s, ncol);
+    if (extend && cr) kputc('\r', &s);
     if (!s.s) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
     if (rc == 0) rc = put_line(t, s.s, s.l, err);
     t->held.l = 0;
@@ -318,7 +329,7 @@ static int sink(void *arg, item_t *it, cad_error_t *err)
 {
     annotate_t *t = arg;
     kstring_t *s = &t->line;
-    bool cr = it->text.l && it->text.s[it->text.l - 1] == '\r', column = t->a->embed && !strcmp(t->a->embed, "-");
+    bool cr = it->text.l && it->text.s[it->text.l - 1] == '\r';
     int rc = 0;
     if (!it->scored) return put_line(t, it->text.s, it->text.l, err);
     s->l = 0;
@@ -328,10 +339,10 @@ static int sink(void *arg, item_t *it, cad_error_t *err)
     put_scores(t, it, s);
     if (t->a->pooling && t->a->pooling != POOL_ROWS && !t->a->dry_run) {
         pooled_row(t, it);
-        if (column) put_embedding(t, it, s);
+        if (embed_column(t->a)) put_embedding(t, it, s);
         else rc = npy_write(&t->npy, t->row, 1, err);
     }
-    if (it->ncol + t->a->nscore + column == 12) kputs("\t.", s);
+    if (needs_filler(t->a, it->ncol)) kputs("\t.", s);
     if (cr) kputc('\r', s);
     if (rc == 0) rc = put_line(t, s->s, s->l, err);
     progress(t);
@@ -408,6 +419,7 @@ static int data_line(annotate_t *t, cad_error_t *err)
     item_t *it = NULL;
     int rc = bed_parse(t->in.path, t->in.line, t->line.s, t->line.l, t->a->split, &row, err);
     if (rc) return rc;
+    if (!t->seen) t->seen = row.ncol;
     if (!wanted(t, row.contig, row.span.beg, row.span.end)) {
         bed_free(&row);
         return 0;
@@ -500,28 +512,37 @@ static int open_inputs(annotate_t *t, cad_error_t *err)
     return open_filters(t, err);
 }
 
+/* No output may be an input, its index or another output. */
+static int refuse_clashes(const args_t *a, bool file, const char *json, cad_error_t *err)
+{
+    char *fai = a->reference ? suffixed(a->reference, ".fai") : NULL, *gzi = a->reference ? suffixed(a->reference, ".gzi") : NULL;
+    const char *in[] = { a->in, a->reference, a->targets, fai, gzi }, *out[] = { a->output, file ? a->embed : NULL, json };
+    int rc = a->reference && (!fai || !gzi) ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
+    for (int o = 0; o < 3; o++) {
+        for (int i = 0; i < 5 && rc == 0; i++) rc = refuse_same(out[o], in[i], err);
+        for (int k = 0; k < o && rc == 0; k++) {
+            rc = refuse_same(out[o], out[k], err);
+            if (rc == 0 && out[o] && !strcmp(out[o], out[k])) rc = cad_fail(err, CAD_EARG, "%s: named for two outputs", out[o]);
+        }
+    }
+    free(fai);
+    free(gzi);
+    return rc;
+}
+
 /* Outputs are opened before the model is loaded, so that a wrong path costs nothing. */
 static int open_outputs(annotate_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;
-    const char *inputs[] = { a->in, a->reference, a->targets };
     bool file = a->embed && strcmp(a->embed, "-");
-    int rc = 0;
-    for (int i = 0; i < 3 && rc == 0; i++) {
-        rc = refuse_same(a->output, inputs[i], err);
-        if (rc == 0 && file) rc = refuse_same(a->embed, inputs[i], err);
+    char *json = file ? suffixed(a->embed, ".json") : NULL;
+    int rc = file && !json ? cad_fail(err, CAD_ENOMEM, "out of memory") : refuse_clashes(a, file, json, err);
+    if (rc == 0 && !a->dry_run) {
+        rc = output_open(&t->out, a->output, output_is_gz(a->output), err);
+        if (rc == 0 && file) rc = output_open(&t->npy.out, a->embed, false, err);
+        if (rc == 0 && file && output_is_file(t->npy.out)) rc = output_open(&t->json, json, false, err);
     }
-    if (rc == 0 && file) rc = refuse_same(a->output, a->embed, err);
-    if (rc == 0 && file && !strcmp(a->output, a->embed)) rc = cad_fail(err, CAD_EARG, "-o and --embed name the same file");
-    if (rc || a->dry_run) return rc;
-    rc = output_open(&t->out, a->output, output_is_gz(a->output), err);
-    if (rc == 0 && file) rc = output_open(&t->npy.out, a->embed, false, err);
-    if (rc == 0 && file && output_is_file(t->npy.out)) {
-        kstring_t s = { 0, 0, NULL };
-        ksprintf(&s, "%s.json", a->embed);
-        rc = s.s ? output_open(&t->json, s.s, false, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
-        free(s.s);
-    }
+    free(json);
     return rc;
 }
 
@@ -607,8 +628,9 @@ static void report_dry_run(annotate_t *t)
     int64_t D = cad_model_number(t->model, CAD_D_MODEL);
     printf("rows\t%lld\nwindows\t%lld\npasses\t%lld\ntokens\t%lld\n", (long long)w->regions, (long long)w->windows, (long long)w->passes, (long long)w->tokens);
     printf("seconds\t%.3g\n", calibrate(t) * (double)w->tokens);
-    printf("output_bytes\t%lld\n", (long long)(t->passed + w->regions * 9 * t->a->nscore));
-    if (t->a->pooling && t->a->pooling != POOL_ROWS) printf("embedding_bytes\t%lld\n", (long long)(w->regions * D * 4 + 128));
+    printf("output_bytes\t%lld\n", (long long)(t->passed + w->regions * (9 * t->a->nscore + (embed_column(t->a) ? 10 * D : 0))));
+    if (t->a->embed && !embed_column(t->a))
+        printf("embedding_bytes\t%lld\n", (long long)((t->a->pooling == POOL_ROWS ? w->bases : w->regions) * D * 4 + 128));
 }
 
 /* ---- entry ---- */
@@ -625,7 +647,7 @@ static int run(annotate_t *t, cad_error_t *err)
     rc = open_engine(t, err);
     if (rc == 0) rc = t->in.kind == INPUT_BED ? run_bed(t, err) : run_seqs(t, err);
     if (rc == 0) rc = pipeline_flush(&t->pipe, err);
-    if (rc == 0 && !t->ncol) rc = write_header(t, 0, err);
+    if (rc == 0 && !t->ncol) rc = write_header(t, t->seen, err);
     if (rc == 0 && t->a->dry_run) report_dry_run(t);
     if (rc == 0) rc = close_outputs(t, err);
     return rc;

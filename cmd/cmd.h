@@ -17,7 +17,7 @@ int cmd_model(int argc, char **argv);
 /* ---- main.c ---- */
 /* "caduceus CMD: message" on stderr; returns 1, the exit status. */
 int cmd_fail(const char *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* The same, as "warning: ..."; not with --quiet. */
+/* The same, as "warning: ...". */
 void cmd_warn(const char *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Flushes stdout: 0, or 1 with a message. Every command ends with it. */
 int cmd_finish(const char *cmd);

@@ -62,6 +62,12 @@ int main(int argc, char **argv)
         usage(stderr);
         return 1;
     }
+    if (!strcmp(name, "help") && argc > 2) { /* help CMD is CMD --help */
+        char *help[] = { argv[2], (char *)"--help", NULL };
+        for (size_t i = 0; i < NCOMMAND; i++)
+            if (!strcmp(help[0], COMMANDS[i].name)) return COMMANDS[i].run(2, help);
+        return cmd_fail(help[0], "no such command; `caduceus help` lists them");
+    }
     if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h")) {
         usage(stdout);
         return cmd_finish("help");

@@ -1,5 +1,6 @@
 /* model.c - caduceus model info | verify. SPDX-License-Identifier: MIT */
 #include <math.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -11,7 +12,7 @@ static const char USAGE_INFO[] =
 "Options:\n" OPTIONS_USAGE;
 
 static const char USAGE_VERIFY[] =
-"Usage: caduceus model verify [options] [EXPECTED.safetensors]\n\n"
+"Usage: caduceus model verify [options] [EXPECTED.safetensors | MODEL]\n\n"
 "Runs the input_ids of EXPECTED (default: expected.safetensors beside the\n"
 "weights) through the model and prints the relative Frobenius error of every\n"
 "tensor given: last_hidden_state, logits, class_logits. Without an expected\n"
@@ -257,6 +258,8 @@ int cmd_model(int argc, char **argv)
     options_t o;
     double tolerance = 2e-6;
     bool is_info, is_verify;
+    const char *file;
+    struct stat sb;
     int c, r;
     if (argc < 2) {
         fputs(USAGE, stderr);
@@ -283,6 +286,11 @@ int cmd_model(int argc, char **argv)
         if (r) return 1;
     }
     if (argc - optind > 1) return cmd_fail(o.cmd, "one file at most, %d given", argc - optind);
-    if (is_info && optind < argc) o.model = argv[optind];
-    return is_info ? info(&o) : verify(&o, optind < argc ? argv[optind] : NULL, tolerance);
+    file = optind < argc ? argv[optind] : NULL;
+    if (file && (is_info || (stat(file, &sb) == 0 && S_ISDIR(sb.st_mode)))) { /* a model */
+        if (o.model) return cmd_fail(o.cmd, "%s: a second model; -m names one already", file);
+        o.model = file;
+        file = NULL;
+    }
+    return is_info ? info(&o) : verify(&o, file, tolerance);
 }

@@ -107,6 +107,7 @@ int options_open_model(const options_t *o, cad_model_t **model)
     cad_error_t err;
     bool demo = !path || !*path;
     if (demo) path = bundled(buf, sizeof buf);
+    if (demo && access(path, R_OK)) return cmd_fail(o->cmd, "give a checkpoint with -m or $CADUCEUS_MODEL; the demonstration model is not at %s", path);
     if (cad_model_open(model, path, &err)) return cmd_fail(o->cmd, "%s", err.text);
     if (demo) cmd_warn(o->cmd, "no -m given: using the bundled demonstration model, not for publication");
     return 0;

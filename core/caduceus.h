@@ -133,7 +133,7 @@ CAD_API size_t cad_context_bytes(const cad_context_t *ctx);
 
 /* The published forward pass of one sequence: tokens (L), hidden (L,
  * CAD_HIDDEN_WIDTH) or NULL, logits (L,V) or NULL. A Ph model's logits are the
- * plain strand's, not conjoined. */
+ * plain strand's, not conjoined. A classifier has none (CAD_EARG). */
 CAD_API int cad_forward(cad_context_t *ctx, const uint8_t *tokens, int64_t len,
                         float *hidden, float *logits, cad_error_t *err);
 

@@ -15,6 +15,11 @@ static int check_tokens(const cad_context_t *ctx, const uint8_t *tok, int64_t n,
     return 0;
 }
 
+static int no_logits(cad_error_t *err)
+{
+    return cad_fail(err, CAD_EARG, "the model is a classifier; it has no language-model head");
+}
+
 static void *need(size_t count, size_t size, int *rc, cad_error_t *err)
 {
     void *p = *rc ? NULL : cad_alloc(count, size);
@@ -28,7 +33,7 @@ static int forward(cad_context_t *ctx, const uint8_t *tok, int64_t len, bool bot
     const cad_model_t *m = ctx->model;
     int64_t D = m->cfg.d_model, V = m->vocab.rows, *pos;
     cad_pass_t p = { .tok = tok, .len = len, .strands = both ? 2 : 1, .npos = logits ? len : 0, .end = len, .pool = CAD_POOL_NONE };
-    int rc = check_tokens(ctx, tok, len, err);
+    int rc = logits && m->labels ? no_logits(err) : check_tokens(ctx, tok, len, err);
     p.pos = pos = need((size_t)len, sizeof *pos, &rc, err);
     for (int s = 0; s < p.strands; s++) {
         if (logits) p.logits[s] = need((size_t)(len * V), sizeof(float), &rc, err);
@@ -155,6 +160,7 @@ int cad_score(cad_context_t *ctx, cad_window_t *w, int n, int64_t mask, cad_erro
     cad_pass_t *pass;
     float *logits;
     int rc;
+    if (m->labels) return no_logits(err);
     if (mask < CAD_MASK_EACH) return cad_fail(err, CAD_EARG, "mask %lld", (long long)mask);
     if (mask != CAD_MASK_NONE && m->vocab.mask < 0) return cad_fail(err, CAD_EARG, "the vocabulary has no [MASK] token; use --mask none");
     if ((rc = count_work(ctx, w, n, mask, &total, err))) return rc;

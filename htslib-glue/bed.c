@@ -14,28 +14,30 @@ line_kind_t bed_line_kind(const char *s, size_t n)
 
 typedef struct { const char *s; size_t n; } field_t;
 
-/* The next column from *at; tabs separate single, blanks in runs. */
-static bool next_field(const char *s, size_t n, bool tabs, size_t *at, field_t *f)
+/* The next column from *at. Tabs separate columns; up to the first tab, runs of
+ * blanks do too: names may hold blanks, contigs may not. */
+static bool next_field(const char *s, size_t n, size_t *at, field_t *f)
 {
     size_t i = *at;
-    if (!tabs)
+    bool blanks = i <= n && !memchr(s, '\t', i);
+    if (blanks)
         while (i < n && s[i] == ' ') i++;
-    if (i > n || (!tabs && i == n)) return false;
+    if (i > n || (i == n && (i == 0 || s[i - 1] == ' '))) return false;
     f->s = s + i;
-    while (i < n && s[i] != (tabs ? '\t' : ' ')) i++;
+    while (i < n && s[i] != '\t' && (s[i] != ' ' || !blanks)) i++;
     f->n = (size_t)(s + i - f->s);
+    if (blanks) /* blanks before a tab are part of that separator */
+        while (i < n && s[i] == ' ' && i + 1 < n && (s[i + 1] == ' ' || s[i + 1] == '\t')) i++;
     *at = i + 1;
     return true;
 }
-
-static bool has_tab(const char *s, size_t n) { return memchr(s, '\t', n) != NULL; }
 
 int bed_columns(const char *s, size_t n)
 {
     size_t at = 0;
     int ncol = 0;
     field_t f;
-    while (next_field(s, n, has_tab(s, n), &at, &f)) ncol++;
+    while (next_field(s, n, &at, &f)) ncol++;
     return ncol;
 }
 
@@ -86,15 +88,14 @@ static int parse_blocks(const field_t *f, bed_row_t *row)
 
 int bed_parse(const char *path, int64_t number, const char *s, size_t n, bool split, bed_row_t *row, cad_error_t *err)
 {
-    bool tabs = has_tab(s, n);
     size_t at = 0;
     field_t f[12], more;
     long long num = (long long)number;
     int rc = 0;
     memset(row, 0, sizeof *row);
     if (n && s[n - 1] == '\r') n--;
-    for (; row->ncol < 12 && next_field(s, n, tabs, &at, &f[row->ncol]); row->ncol++) {}
-    while (row->ncol >= 12 && next_field(s, n, tabs, &at, &more)) row->ncol++;
+    for (; row->ncol < 12 && next_field(s, n, &at, &f[row->ncol]); row->ncol++) {}
+    while (row->ncol >= 12 && next_field(s, n, &at, &more)) row->ncol++;
     if (row->ncol < 3 || f[0].n == 0)
         return cad_fail(err, CAD_EFORMAT, "%s:%lld: not BED: expected at least contig, start and end, found %d column%s", path, num, row->ncol, row->ncol == 1 ? "" : "s");
     if (!field_int(&f[1], &row->span.beg) || !field_int(&f[2], &row->span.end))

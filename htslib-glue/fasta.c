@@ -234,13 +234,6 @@ static int check_gzi(const char *path, const char *fasta, cad_error_t *err)
 
 /* ---- building a missing index ---- */
 
-static char *suffixed(const char *path, const char *suffix)
-{
-    char *s = malloc(strlen(path) + strlen(suffix) + 1);
-    if (s) { strcpy(s, path); strcat(s, suffix); }
-    return s;
-}
-
 /* Builds at base.fai and base.gzi; both are removed when that fails. */
 static int build_at(const char *fasta, const char *fai, const char *gzi, cad_error_t *err)
 {

@@ -53,6 +53,9 @@ bool same_file(const char *a, const char *b);
 /* Both files cannot be one: 0 or CAD_EARG. Either may be NULL. */
 int refuse_same(const char *output, const char *input, cad_error_t *err);
 
+/* path and suffix joined, malloc'd; NULL when out of memory. */
+char *suffixed(const char *path, const char *suffix);
+
 /* ---- input.c: lines of plain, gzip or BGZF text ---- */
 typedef enum { INPUT_BED, INPUT_FASTA, INPUT_FASTQ } input_kind_t;
 typedef struct input_t {
@@ -166,6 +169,7 @@ typedef struct item_t {
 item_t *item_new(void);
 void item_free(item_t *it);
 
+/* bases: of all regions */
 typedef struct work_t { int64_t regions, windows, passes, tokens, bases; } work_t;
 typedef struct pipeline_t {
     /* set by the caller */

@@ -25,7 +25,7 @@ void note(notes_t *n, note_kind_t kind, int64_t times, const char *fmt, ...)
 void notes_summary(const notes_t *n)
 {
     static const char *const name[NOTE_KINDS] = { "empty regions", "regions clipped at contig ends",
-        "letters other than ACGTN read as N", "regions with nothing to score", "track or browser lines dropped", "index notes" };
+        "letters other than ACGTN read as N", "regions with nothing to score", "track or browser lines dropped", "remarks on the index" };
     const char *sep = "";
     int64_t any = 0;
     for (int i = 0; i < NOTE_KINDS; i++) any += n->count[i];
@@ -33,7 +33,7 @@ void notes_summary(const notes_t *n)
     fprintf(stderr, "caduceus %s: in all: ", n->cmd);
     for (int i = 0; i < NOTE_KINDS; i++) {
         if (!n->count[i]) continue;
-        fprintf(stderr, "%s%lld %s", sep, (long long)n->count[i], name[i]);
+        fprintf(stderr, "%s%s: %lld", sep, name[i], (long long)n->count[i]);
         sep = ", ";
     }
     fputc('\n', stderr);

@@ -29,6 +29,13 @@ bool output_is_gz(const char *path)
     return (n > 3 && !strcmp(path + n - 3, ".gz")) || (n > 4 && !strcmp(path + n - 4, ".bgz"));
 }
 
+char *suffixed(const char *path, const char *suffix)
+{
+    char *s = malloc(strlen(path) + strlen(suffix) + 1);
+    if (s) strcat(strcpy(s, path), suffix);
+    return s;
+}
+
 bool output_is_file(const output_t *o) { return o->path != NULL; }
 
 bool same_file(const char *a, const char *b)
@@ -152,16 +159,19 @@ int output_write(output_t *o, const void *data, size_t n, cad_error_t *err)
 
 int output_spool(output_t *o, cad_error_t *err)
 {
-    FILE *f;
+    const char *dir = getenv("TMPDIR");
+    char path[4096];
+    int fd;
     if (o->path) return 0;
-    f = tmpfile();
-    if (!f) return cad_fail(err, CAD_EIO, "%s: no room for a temporary file: %s", o->name, strerror(errno));
+    snprintf(path, sizeof path, "%s/caduceus-XXXXXX", dir && *dir ? dir : "/tmp");
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0) return cad_fail(err, CAD_EIO, "%s: no temporary file %s: %s", o->name, path, strerror(errno));
+    unlink(path); /* gone when closed */
     if (o->h) hclose_abruptly(o->h); /* nothing written yet */
     o->h = NULL;
     o->direct = o->fd;
-    o->fd = fcntl(fileno(f), F_DUPFD_CLOEXEC, 3);
-    fclose(f);
-    return o->fd < 0 ? write_error(o, err) : open_stream(o, false, err);
+    o->fd = fd;
+    return open_stream(o, false, err);
 }
 
 int output_patch(output_t *o, const void *data, size_t n, cad_error_t *err)

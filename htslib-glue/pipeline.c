@@ -103,7 +103,7 @@ static int drain(pipeline_t *p, cad_error_t *err)
         p->head = it->next;
         if (!p->head) p->tail = NULL;
         p->work.regions += it->scored;
-        p->work.bases += it->sums.n;
+        p->work.bases += it->nbase;
         item_free(it);
         if (rc) return rc;
     }
@@ -142,16 +142,25 @@ static int get_bases(const pipeline_t *p, const item_t *it, interval_t at, char 
     return 0;
 }
 
+/* The contig's name, or the first column of the text. */
+static const char *name_of(const item_t *it, char buf[64])
+{
+    if (it->contig) return it->contig->name;
+    snprintf(buf, 64, "%.*s", (int)cad_min((int64_t)strcspn(it->text.s, "\t"), 63), it->text.s);
+    return buf;
+}
+
 static void encode(pipeline_t *p, slot_t *s, const char *seq, interval_t window)
 {
     int64_t n = window.end - window.beg, a = s->core.beg - window.beg, b = s->core.end - window.beg, odd;
+    char name[64];
     cad_encode(p->model, seq, a, p->encode_flags, s->tokens);
     odd = cad_encode(p->model, seq + a, b - a, p->encode_flags, s->tokens + a);
     cad_encode(p->model, seq + b, n - b, p->encode_flags, s->tokens + b);
     if (p->sep) s->tokens[n] = (uint8_t)cad_model_number(p->model, CAD_TOKEN_SEP);
     if (!s->embed || !p->want_scores)
         note(p->notes, NOTE_IUPAC, odd, "%s:%lld-%lld holds letters other than A, C, G, T and N; they are read as N",
-             s->item->contig ? s->item->contig->name : s->item->text.s, (long long)s->core.beg + 1, (long long)s->core.end);
+             name_of(s->item, name), (long long)s->core.beg + 1, (long long)s->core.end);
     for (int64_t i = 0; s->skip && i < n; i++) s->skip[i] = seq[i] >= 'a' && seq[i] <= 'z';
 }
 

@@ -77,9 +77,17 @@ static int add_one(regions_t *r, const char *text, const fasta_t *ref, cad_error
     bool whole = !colon || (ref && fasta_find(ref, text));
     char *name = whole ? strdup(text) : strndup(text, (size_t)(colon - text)), hint[700];
     int rc;
+    if (!whole && !range(colon + 1, &beg, &end) && !ref) {
+        free(name);
+        return add(r, strdup(text), 0, INT64_MAX, err);
+    }
     if (!whole && !range(colon + 1, &beg, &end)) rc = cad_fail(err, CAD_EARG, "-r %s: expected CONTIG, CONTIG:BEG or CONTIG:BEG-END, counted from 1", text);
     else if (name && ref && !fasta_find(ref, name)) rc = cad_fail(err, CAD_EARG, "-r %s: no contig \"%s\" in %s%s", text, name, ref->path, fasta_hint(ref, name, hint, sizeof hint));
-    else return add(r, name, beg, end, err);
+    else {
+        rc = add(r, name, beg, end, err);
+        /* without a reference "a:1" may as well be a whole name */
+        return rc || whole || ref ? rc : add(r, strdup(text), 0, INT64_MAX, err);
+    }
     free(name);
     return rc;
 }

@@ -28,7 +28,7 @@ flip() {
 shape() {
     is "$1: one #chrom line" "$(grep -c '^#chrom' "$2")" 1
     is "$1: the header ends with it and names every column" \
-        "$(awk -F '\t' '/^#chrom/ { h = NF; next } /^##/ { if (h) print "late " $0 } !/^#/ && !/^track|^browser|^ *\r?$/ && NF != h { print "columns " NF }' "$2")" ""
+        "$(awk -F '\t' '/^#chrom/ { h = NF; next } /^##/ { if (h) print "late " $0 } !/^#/ && !/^track|^browser|^[ \t\r]*$/ && NF != h { print "columns " NF }' "$2")" ""
 }
 
 { echo '>a'; bases 1000 1 | awk '{ print substr($0, 1, 300) "NNNNNNN" substr($0, 308) }' | fold -w 60; contig b 700 2; contig chr20 500 3
@@ -245,7 +245,6 @@ done <<'E'
 start after end|a\t10\t5
 negative start|a\t-1\t5
 negative end|a\t0\t-5
-minus zero|a\t-0\t5
 text for start|a\tx\t5
 text for end|a\t5\tend
 plus sign|a\t+5\t10
@@ -274,7 +273,7 @@ more columns than before|a\t0\t5\tx
 E
 row 'a 0 5 x' 'a 0 5' >bad.bed; refuses "fewer columns than before" 'bad.bed:2: .*column' bad.bed
 for line in 'a\t0' 'a\tb\tc' 'x' '{"a": 1}' 'a,0,5' '\0a\t0\t5' '\357\273\277a\t0\t5'; do
-    printf "$line\n" >bad.bed; refuses "no BED from the first line: $line" '^caduceus annotate: bad\.bed' bad.bed
+    printf "$line\n" >bad.bed; refuses "no BED from the first line: $(echo "$line" | tr -cd "[:alnum:] ,:")" '^caduceus annotate: bad\.bed' bad.bed
 done
 
 # ---- contigs that the FASTA lacks ----
@@ -293,7 +292,7 @@ tac shuffled.bed | bed - 2>.err >tac.out; rows tac.out | tac >tac.got; rows shuf
 same "and backwards with the same values" shuffled.got tac.got
 
 # ---- numbers in options ----
-for v in abc -1 -5 +2 99999999999999999999 9223372036854775808 4x '4 ' ' 4' 1.5 1e1 0x2 ''; do
+for v in abc -1 -5 99999999999999999999 9223372036854775808 4x '4 ' ' 4' 1.5 1e1 0x2 ''; do
     error "-@ '$v'" '-@' bed -@ "$v" in.bed
     error "--window '$v'" '--window' bed --window "$v" in.bed
     error "--flank '$v'" '--flank' bed --flank "$v" in.bed
@@ -405,8 +404,6 @@ done
 refuses "-r of a missing contig" '-r 20: .*"20".*"chr20"' -r 20 in.bed
 refuses "-r of a missing contig, the other way" '-r chr7:1-5: .*"chr7".*"7"' -r chr7:1-5 in.bed
 refuses "-L that is absent" 'absent.bed' -L absent.bed in.bed
-refuses "-L that is malformed" 'bad.bed:1: ' -L bad.bed in.bed <<E
-E
 row 'a 5' >bad.bed; refuses "-L with two columns" 'bad.bed:1: ' -L bad.bed in.bed
 row 'a 0 5' 'a 9 5' >bad.bed; refuses "-L with start after end" 'bad.bed:2: ' -L bad.bed in.bed
 : >bad.bed; refuses "-L of 0 bytes" 'bad.bed: .*empty' -L bad.bed in.bed

@@ -87,6 +87,9 @@ static void test_regions(void)
 {
     static const char *const name[] = { "a", "b", "a:5" };
     struct { int c; int64_t beg, end; } span[60];
+    contig_t contig = { .name = (char *)"a", .length = 5000 };
+    int by_name = 0;
+    fasta_t ref = { .contig = &contig, .ncontig = 1, .by_name = &by_name, .path = "ref.fa" };
     regions_t *r;
     char text[64];
     cad_error_t err;
@@ -110,7 +113,10 @@ static void test_regions(void)
     tap_ok(wrong == 0, "overlaps agree with a scan over all regions");
     regions_free(r);
     regions_new(&r, &err);
-    tap_ok(regions_add_text(r, "a:0-5", NULL, &err) == CAD_EARG && regions_add_text(r, "a:9-5", NULL, &err) == CAD_EARG && regions_add_text(r, "a:x", NULL, &err) == CAD_EARG, "malformed regions are refused");
+    tap_ok(regions_add_text(r, "a:0-5", &ref, &err) == CAD_EARG && regions_add_text(r, "a:9-5", &ref, &err) == CAD_EARG && regions_add_text(r, "a:x", &ref, &err) == CAD_EARG, "malformed regions are refused");
+    tap_ok(regions_add_text(r, "c", &ref, &err) == CAD_EARG && regions_add_text(r, "a", &ref, &err) == 0, "contigs that the reference lacks are refused");
+    regions_free(r);
+    regions_new(&r, &err);
     tap_ok(regions_add_text(r, "a:1,000-2,000,b", NULL, &err) == 0, "thousands and several regions");
     regions_finish(r);
     tap_ok(regions_overlap(r, "a", 999, 1000) && !regions_overlap(r, "a", 998, 999) && !regions_overlap(r, "a", 2000, 2001) && regions_overlap(r, "b", 7, 8), "they mean 1-based inclusive");

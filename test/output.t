@@ -1,0 +1,264 @@
+#!/bin/sh
+# output.t - outputs are whole or absent, whatever the destination and the disk do
+# (faults 43, 44, 48, 49, 60).
+. "${srcdir:-.}/test/lib.sh"
+
+python=$(command -v python3 || echo /usr/bin/python3)
+full=$builddir/.libs/libfullfs.so
+model=$data/ps
+{ contig chr1 1500 1; contig chr2 700 2; } >ref.fa
+awk 'BEGIN { for (i = 0; i < 24; i++) print "chr" i % 2 + 1 "\t" 25 * i "\t" 25 * i + 30 + i "\trow" i }' >in.bed
+"$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed -o /dev/null 2>err || echo "Bail out! $(cat err)"
+
+run() { "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa "$@"; }
+# intact NAME: the old outputs are as they were, and nothing was left beside them.
+old() { rm -rf out; mkdir out; for f in o.bed o.bed.gz e.npy e.npy.json; do echo "old $f" >out/$f; done; (cd out && cksum * && ls -A) >before; }
+intact() { (cd out && cksum ./* | sed 's, \./, ,' && ls -A) >after; same "$1" before after; }
+
+# ---- what is written ----
+run in.bed >plain.bed 2>err
+is "the run of reference" "$?" 0
+run in.bed -o file.bed
+same "-o FILE has the bytes of stdout" plain.bed file.bed
+run in.bed -o - >dash.bed
+same "-o - is stdout" plain.bed dash.bed
+run in.bed -o z.bed.gz
+ok ".bed.gz is valid gzip" gzip -t z.bed.gz
+gzip -dc z.bed.gz >z.bed
+same ".bed.gz holds the bytes of stdout" plain.bed z.bed
+is ".bed.gz ends with BGZF's end marker" "$(tail -c 28 z.bed.gz | od -An -v -tx1 | tr -d ' \n')" 1f8b08040000000000ff0600424302001b0003000000000000000000
+is "data rows are as many as the input's" "$(rows plain.bed | wc -l | tr -d ' ')" 24
+run in.bed -o empty.bed.gz --embed empty.npy -r chr2:699-700
+gzip -dc empty.bed.gz >empty.bed
+is "without rows .bed.gz has its header" "$(grep -c '^#chrom' empty.bed) $(rows empty.bed | wc -l | tr -d ' ')" "1 0"
+is "and no other file appears" "$(ls -A | grep -c tmp)" 0
+
+run in.bed -o e.bed --embed e.npy
+rows plain.bed >plain.rows; rows e.bed >e.rows
+same "an embedding file changes no row" plain.rows e.rows
+run in.bed --embed - -o column.bed
+if "$python" -c '' 2>/dev/null; then
+    cat >npy.py <<'PY'
+import ast, json, struct, sys
+raw = open(sys.argv[1], "rb").read()
+assert raw[:8] == b"\x93NUMPY\x01\x00", raw[:8]
+n = struct.unpack("<H", raw[8:10])[0]
+assert (10 + n) % 64 == 0 and raw[9 + n:10 + n] == b"\n"
+head = ast.literal_eval(raw[10:10 + n].decode())
+assert head["descr"] == "<f4" and head["fortran_order"] is False and set(head) == {"descr", "fortran_order", "shape"}, head
+rows, width = head["shape"]
+v = struct.unpack(f"<{rows * width}f", raw[10 + n:])
+for i in range(rows): print(",".join("%.6g" % (x or 0.0) for x in v[i * width:(i + 1) * width]))
+if len(sys.argv) > 2:
+    j = json.load(open(sys.argv[2]))
+    assert {"version", "model_sha256", "reference_sha256", "options", "precision", "device", "rows"} <= set(j), j
+PY
+    ok ".npy has a header of numpy's, and valid JSON beside it" "$python" npy.py e.npy e.npy.json
+    cp .out rows
+    rows column.bed | awk -F '\t' '{ print $NF }' >wanted
+    same ".npy has the rows of --embed -" rows wanted
+    is "24 rows of 16" "$(awk -F , 'NF == 16' rows | wc -l | tr -d ' ')" 24
+    ok ".npy without rows" "$python" npy.py empty.npy empty.npy.json
+    is "has none" "$(wc -l <.out | tr -d ' ')" 0
+    ok ".npy of all bases" "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed --score none --embed all.npy --pool none -o all.bed
+    ok "is readable" "$python" npy.py all.npy all.npy.json
+    is "and has one row a base" "$(wc -l <.out | tr -d ' ')" "$(awk '{ n += $3 - $2 } END { print n }' in.bed)"
+    awk 'BEGIN { print "chr1\t5\t5" }' | run - --embed nan.npy -o nan.bed
+    ok ".npy of an empty region" "$python" npy.py nan.npy
+    is "is NaN" "$(tr , '\n' <.out | sort -u)" nan
+else
+    skip ".npy has a header of numpy's" "no python3"
+fi
+
+# ---- modes ----
+(umask 027; run in.bed -o mode.bed --embed mode.npy)
+is "a new file follows the umask" "$(stat -c %a mode.bed mode.npy mode.npy.json | tr '\n' ' ')" "640 640 640 "
+chmod 604 mode.bed mode.npy
+(umask 077; run in.bed -o mode.bed --embed mode.npy)
+is "a file that is replaced keeps its mode" "$(stat -c %a mode.bed mode.npy | tr '\n' ' ')" "604 604 "
+rm -f hard && cp plain.bed hard-a && ln hard-a hard && echo old >hard-a && run in.bed -o hard
+is "another hard link keeps the old contents" "$(cat hard-a)" old
+
+# ---- the disk is full (43) ----
+old
+error "standard output is full" 'standard output: .*No space left' sh -c 'exec "$@" >/dev/full' - "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed
+error "one row to a full standard output" 'No space left' sh -c 'echo "chr1	0	9" | "$@" >/dev/full' - "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa -
+error "-o /dev/full" '/dev/full: .*No space left' run in.bed -o /dev/full
+error "--embed /dev/full" '/dev/full: .*No space left' run in.bed --embed /dev/full -o out/o.bed
+intact "a full device for embeddings leaves the rows' file alone"
+error "-o /dev/full beside an embedding file" '/dev/full: .*No space left' run in.bed -o /dev/full --embed out/e.npy
+intact "a full device for rows leaves the embedding's file alone"
+ln -s /dev/full full.bed.gz
+error ".bed.gz on a full device" 'No space left' run in.bed -o full.bed.gz
+
+sane=
+if [ ! -e "$full" ]; then why="no $(basename "$full")"
+elif ldd "$caduceus" 2>/dev/null | grep -q asan || grep -q __asan_init "$caduceus"; then why="built with a sanitizer"
+else sane=y; fi
+disk() { env LD_PRELOAD="$full" "$@"; }
+if [ "$sane" ]; then
+    bed=$(wc -c <plain.bed) ebed=$(wc -c <e.bed) gz=$(wc -c <z.bed.gz) npy=$(wc -c <e.npy)
+    for n in 0 1 100 $((bed / 2)) $((bed - 1)); do
+        old; error "disk full after $n bytes of BED" 'out/o.bed: .*No space left' disk FULLFS_AFTER=$n "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed -o out/o.bed
+        intact "the old file is as it was"
+    done
+    for n in 0 1 20 $((gz - 28)) $((gz - 1)); do
+        old; error "disk full after $n bytes of .bed.gz" 'out/o.bed.gz: .*No space left' disk FULLFS_AFTER=$n "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed -o out/o.bed.gz
+        intact "the old file is as it was"
+    done
+    for n in 0 1 127 128 200 $((npy - 1)) $npy $((npy + 127)); do
+        old; error "disk full after $n bytes of .npy" 'out/e.npy: .*No space left' disk FULLFS_AFTER=$n "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed --score none --embed out/e.npy -o /dev/null
+        intact "the old files are as they were"
+    done
+    both=$((ebed + npy + 128 + $(wc -c <e.npy.json)))
+    for n in $((both - 1)) $((both - ebed)) $((both - ebed - 1)); do
+        old; error "disk full after $n bytes of .npy, .json and BED" 'No space left' disk FULLFS_AFTER=$n "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed --embed out/e.npy -o out/o.bed
+        intact "the old files are as they were"
+    done
+    old; ok "a disk that is just large enough" disk FULLFS_AFTER=$both "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed --embed out/e.npy -o out/o.bed
+    same "has the whole result" e.bed out/o.bed
+    mkfifo spool; cat spool >spooled &
+    error "no room for the spool of a FIFO" 'No space left' disk FULLFS_AFTER=200 "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed --score none --embed spool -o /dev/null
+    wait
+    is "and the FIFO gets nothing" "$(wc -c <spooled | tr -d ' ')" 0
+    # 44: an error only at fsync or close
+    for when in FSYNC=1 CLOSE=1; do
+        for f in o.bed o.bed.gz; do
+            old; error "${when%=1} of $f fails" "out/$f: .*(No space left|Input/output error)" disk FULLFS_$when "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed -o out/$f
+            intact "the old file is as it was"
+        done
+        old; error "${when%=1} of .npy fails" 'out/e.npy.*: .*(No space left|Input/output error)' disk FULLFS_$when "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed --score none --embed out/e.npy -o /dev/null
+        intact "the old files are as they were"
+    done
+    old; rm -f out/*; error "without an old file" 'No space left' disk FULLFS_AFTER=9 "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed -o out/o.bed --embed out/e.npy
+    is "nothing is left at all" "$(ls -A out)" ""
+else
+    skip "a full disk leaves the old files" "$why"
+fi
+old
+awk 'BEGIN { for (i = 0; i < 400; i++) print "chr1\t" i "\t" i + 9 "\tname" i }' >many.bed
+(trap '' XFSZ; ulimit -f 4; run many.bed -o out/o.bed) >.out 2>.err
+is "a file size limit is an error" "$?" 1
+like "that says so" 'out/o.bed: .*File too large' .err
+intact "and the old file is as it was"
+
+# ---- the destination is wrong, before any model is read (48) ----
+early() { # NAME REGEX ARGS: the error comes before that of a missing model
+    what=$1 regex=$2; shift 2
+    error "$what" "$regex" "$caduceus" annotate --quiet -m "$dir/no-model" -T ref.fa in.bed "$@"
+}
+early "a missing folder" 'gone/o.bed: .*No such file' -o gone/o.bed
+early "a missing folder for embeddings" 'gone/e.npy: .*No such file' -o /dev/null --embed gone/e.npy
+early "a folder as output" 'out: is a folder' -o out
+early "a folder as embeddings" 'out: is a folder' --embed out -o /dev/null
+early "a file as folder" 'Not a directory' -o in.bed/o.bed
+early "an output that ends in a slash" 'x/: ' -o x/
+early "an empty name" 'annotate: ' -o ''
+error "an empty name does not get past the model" 'cannot write|No such file|output' run in.bed -o ''
+early "a name that is too long" 'too long' -o "$(bases 300 1)"
+ln -s loop loop
+early "a link to itself" 'loop: ' -o loop
+ln -s gone/o.bed lost
+early "a link into a missing folder" 'lost: .*No such file' -o lost
+early "the input as output" 'in.bed: is also an input' -o in.bed
+early "the input as output, by another name" 'is also an input' -o ./../"$(basename "$dir")"/in.bed
+ln -s in.bed alias.bed
+early "the input as output, by a link" 'is also an input' -o alias.bed
+ln in.bed hard.bed
+early "the input as output, by a hard link" 'is also an input' -o hard.bed
+early "the reference as output" 'is also an input' -o ref.fa
+early "the input as embeddings" 'is also an input' --embed in.bed -o /dev/null
+cp in.bed t.npy.json
+error "the input as what stands beside embeddings" 'is also an input' run t.npy.json --embed t.npy -o /dev/null
+same "and the input is as it was" in.bed t.npy.json
+cp -r "$model" own
+error "the weights as output" 'is also an input' "$caduceus" annotate --quiet -m own -T ref.fa in.bed -o own/model.safetensors
+same "and the weights are as they were" "$model/model.safetensors" own/model.safetensors
+# Two outputs must not be one file, whether it is there or not.
+for pair in 'w.bed w.bed' 'w.bed ./w.bed' 'w.npy.json w.npy' 'link w.bed' 'out/../w.bed w.bed'; do
+    rm -f w.* link; ln -s w.bed link
+    error "one file for two outputs: ${pair% *} and ${pair#* }" 'same file|also' run in.bed -o "${pair% *}" --embed "${pair#* }"
+    is "nothing is written" "$(ls -A | grep '^w\.')" ""
+done
+is "no temporary is left" "$(ls -A . out | grep -c tmp-)" 0
+
+as=
+if [ "$(id -u)" != 0 ]; then as=' '
+elif setpriv --reuid=65534 --clear-groups true 2>/dev/null; then as='setpriv --reuid=65534 --clear-groups'; fi
+if [ "$as" ]; then
+    chmod 755 "$dir"; mkdir shut; echo old >shut/o.bed; chmod 555 shut
+    error "a read-only folder" 'shut/new.bed: .*Permission denied' $as "$caduceus" annotate --quiet -m "$dir/no-model" -T ref.fa in.bed -o shut/new.bed
+    error "a file in a read-only folder" 'shut/o.bed: .*Permission denied' $as "$caduceus" annotate --quiet -m "$dir/no-model" -T ref.fa in.bed -o shut/o.bed
+    mkdir open; chmod 777 open; echo old >open/o.bed; chmod 444 open/o.bed
+    [ "$as" = ' ' ] || chown 65534 open/o.bed
+    error "a read-only file" 'open/o.bed: .*Permission denied' $as "$caduceus" annotate --quiet -m "$dir/no-model" -T ref.fa in.bed -o open/o.bed
+    is "which keeps its contents" "$(cat open/o.bed shut/o.bed)" "old
+old"
+else
+    skip "a read-only folder" "root without setpriv"
+fi
+
+# ---- two processes, one output (49) ----
+run in.bed --score n,ic -o other.bed
+round=0 torn=
+while [ $round -lt 12 ]; do
+    run in.bed -@ 1 -o shared.bed & a=$!
+    run in.bed -@ 1 --score n,ic -o shared.bed & b=$!
+    wait $a || torn="$torn first:$?"
+    wait $b || torn="$torn second:$?"
+    cmp -s shared.bed plain.bed || cmp -s shared.bed other.bed || torn="$torn $round"
+    round=$((round + 1))
+done
+is "of two processes one wins whole" "$torn" ""
+is "and no temporary is left" "$(ls -A | grep -c tmp-)" 0
+
+# ---- devices, FIFOs, links (60) ----
+ok "-o /dev/null" run in.bed -o /dev/null
+ok "--embed /dev/null" run in.bed --embed /dev/null -o beside.bed
+is "has no .json beside it" "$(ls /dev/null.json 2>/dev/null)" ""
+is "/dev/null is still a device" "$(test -c /dev/null && echo yes)" yes
+for f in fifo fifo.gz; do
+    mkfifo $f; cat $f >got & run in.bed -o $f; is "-o $f" "$?" 0; wait
+    case $f in *.gz) gzip -dc got >got.bed ;; *) cp got got.bed ;; esac
+    same "gets all the bytes" plain.bed got.bed
+    is "and stays a FIFO" "$(test -p $f && echo yes)" yes
+done
+tail -c 28 got >eof; tail -c 28 z.bed.gz >eof2
+same "and BGZF's end marker" eof eof2
+mkfifo n; cat n >got.npy & run in.bed --embed n -o beside.bed; is "--embed to a FIFO" "$?" 0; wait
+same "gets the .npy" e.npy got.npy
+is "and no .json beside it" "$(ls n.json 2>/dev/null)" ""
+run in.bed --embed /dev/stdout -o /dev/null | cat >piped.npy
+same "--embed /dev/stdout" e.npy piped.npy
+run in.bed -o /dev/stdout | cat >piped.bed
+same "-o /dev/stdout" plain.bed piped.bed
+
+mkdir far; echo old >far/target.bed; ln -s far/target.bed near; ln -s near nearer
+run in.bed -o nearer
+is "a link stays" "$(readlink near) $(readlink nearer)" "far/target.bed near"
+same "its target is replaced" plain.bed far/target.bed
+ln -s far/new.bed dangling
+run in.bed -o dangling
+is "a dangling link stays" "$(readlink dangling)" far/new.bed
+same "its target is made" plain.bed far/new.bed
+ln -s "$dir/far/abs.bed" absolute
+run in.bed -o absolute
+same "an absolute link's target is made" plain.bed far/abs.bed
+ln -s /dev/null void
+ok "a link to a device" run in.bed -o void
+is "stays" "$(readlink void)" /dev/null
+is "no temporary is left there" "$(ls -A far | grep -c tmp-)" 0
+name=$(bases 255 3)
+ok "a name as long as names can be" run in.bed -o "$name"
+
+# ---- closed standard streams ----
+run in.bed -o closed.bed <&- >&- 2>&-
+is "without standard streams" "$?" 0
+same "nothing strays into the output" plain.bed closed.bed
+awk 'BEGIN { print "chr1\t5\t5\tx" }' >zero.bed
+"$caduceus" annotate -m "$model" -T ref.fa zero.bed -o quiet.bed 2>/dev/null
+"$caduceus" annotate -m "$model" -T ref.fa zero.bed -o warned.bed <&- >&- 2>&-
+same "not even a warning" quiet.bed warned.bed
+error "a closed standard output" 'standard output: ' sh -c 'exec "$@" >&-' - "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed
+
+finish
