@@ -1,6 +1,7 @@
 /* annotate.c - caduceus annotate: any genomic file in, the same kind of file out.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
+#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -60,7 +61,8 @@ typedef struct {
     npy_t npy;
     output_t *json;
     pipeline_t pipe;
-    kstring_t line, held;    /* the line being built; an input header held back */
+    kstring_t line, held;    /* the line read; an input header held back */
+    text_t text;             /* the line being built */
     float *row;              // (D)
     int ncol;                /* columns of the rows, 0 before the first one written */
     int seen;                /* columns of the first row read, wanted or not */
@@ -185,34 +187,35 @@ static void mask_text(int64_t mask, char buf[32])
 }
 
 /* Result-changing options, in one order; never threads, paths or time. */
-static void options_text(const annotate_t *t, kstring_t *s)
+static void options_text(const annotate_t *t, text_t *s)
 {
     const args_t *a = t->a;
     char mask[32];
-    kputs("score=", s);
-    for (int i = 0; i < a->nscore; i++) ksprintf(s, "%s%s", i ? "," : "", SCORE[a->score[i]]);
-    if (!a->nscore) kputs("none", s);
+    text_puts(s, "score=");
+    for (int i = 0; i < a->nscore; i++) text_printf(s, "%s%s", i ? "," : "", SCORE[a->score[i]]);
+    if (!a->nscore) text_puts(s, "none");
     mask_text(a->mask, mask);
-    ksprintf(s, " mask=%s window=%lld flank=%lld", mask, (long long)t->tiling.window, (long long)t->tiling.flank);
-    if (a->pooling) ksprintf(s, " pool=%s", POOL[a->pooling]);
-    if (a->split) kputs(" split", s);
-    if (a->clip) kputs(" clip", s);
-    if (a->skip_soft) kputs(" skip-soft-masked", s);
-    if (a->n_token) kputs(" n-token", s);
-    if (a->sep) kputs(" sep", s);
+    text_printf(s, " mask=%s window=%lld flank=%lld", mask, (long long)t->tiling.window, (long long)t->tiling.flank);
+    if (a->pooling) text_printf(s, " pool=%s", POOL[a->pooling]);
+    if (a->split) text_puts(s, " split");
+    if (a->clip) text_puts(s, " clip");
+    if (a->skip_soft) text_puts(s, " skip-soft-masked");
+    if (a->n_token) text_puts(s, " n-token");
+    if (a->sep) text_puts(s, " sep");
 }
 
-static void provenance(const annotate_t *t, kstring_t *s, const char *format)
+static void provenance(const annotate_t *t, text_t *s, const char *format)
 {
-    kstring_t opts = { 0, 0, NULL };
+    text_t opts = { 0 };
     options_text(t, &opts);
-    ksprintf(s, format, "version", cad_version());
-    ksprintf(s, format, "model_sha256", cad_model_text(t->model, CAD_TEXT_SHA256));
-    if (t->has_ref) ksprintf(s, format, "reference_sha256", t->ref.checksum);
-    ksprintf(s, format, "options", opts.s ? opts.s : "");
-    ksprintf(s, format, "precision", "fp32");
-    ksprintf(s, format, "device", t->ctx ? cad_context_device(t->ctx) : t->a->o.device);
-    free(opts.s);
+    text_printf(s, format, "version", cad_version());
+    text_printf(s, format, "model_sha256", cad_model_text(t->model, CAD_TEXT_SHA256));
+    if (t->has_ref) text_printf(s, format, "reference_sha256", t->ref.checksum);
+    text_printf(s, format, "options", opts.s.s ? opts.s.s : "");
+    s->failed |= opts.failed;
+    text_printf(s, format, "precision", "fp32");
+    text_printf(s, format, "device", t->ctx ? cad_context_device(t->ctx) : t->a->o.device);
+    text_free(&opts);
 }
 
 static bool embed_column(const args_t *a) { return a->embed && !strcmp(a->embed, "-"); }
@@ -224,13 +227,13 @@ static bool needs_filler(const args_t *a, int ncol)
     return added && ncol + added == 12;
 }
 
-static void column_names(const annotate_t *t, kstring_t *s, int ncol)
+static void column_names(const annotate_t *t, text_t *s, int ncol)
 {
     const args_t *a = t->a;
     for (int i = 0; i < a->nscore; i++)
-        ksprintf(s, "\t%s%s", SCORE[a->score[i]], a->mask == CAD_MASK_NONE && a->score[i] != N ? "_unmasked" : "");
-    if (embed_column(a)) kputs("\tembedding", s);
-    if (needs_filler(a, ncol)) kputs("\tfiller", s);
+        text_printf(s, "\t%s%s", SCORE[a->score[i]], a->mask == CAD_MASK_NONE && a->score[i] != N ? "_unmasked" : "");
+    if (embed_column(a)) text_puts(s, "\tembedding");
+    if (needs_filler(a, ncol)) text_puts(s, "\tfiller");
 }
 
 static int put_line(annotate_t *t, const char *s, size_t n, cad_error_t *err)
@@ -241,10 +244,17 @@ static int put_line(annotate_t *t, const char *s, size_t n, cad_error_t *err)
     return rc;
 }
 
+static int put_text(annotate_t *t, text_t *s, cad_error_t *err)
+{
+    text_put(s, "\n", 1);
+    t->passed += (int64_t)s->s.l;
+    return t->a->dry_run ? 0 : text_write(t->out, s, err);
+}
+
 /* "##caduceus_..." lines and the one #chrom line, before the first row or at the end. */
 static int write_header(annotate_t *t, int ncol, cad_error_t *err)
 {
-    kstring_t s = { 0, 0, NULL };
+    text_t s = { 0 };
     size_t n = t->held.l;
     bool cr = n && t->held.s[n - 1] == '\r', extend;
     int rc = 0;
@@ -253,40 +263,31 @@ static int write_header(annotate_t *t, int ncol, cad_error_t *err)
     if (t->held.l && !extend) rc = put_line(t, t->held.s, t->held.l, err);
     if (!ncol) ncol = extend ? bed_columns(t->held.s, n) : 3;
     provenance(t, &s, "##caduceus_%s=%s\n");
-    if (extend) kputsn(t->held.s, n, &s);
+    if (extend) text_put(&s, t->held.s, n);
     else bed_header(&s, ncol);
     column_names(t, &s, ncol);
-    if (extend && cr) kputc('\r', &s);
-    if (!s.s) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
-    if (rc == 0) rc = put_line(t, s.s, s.l, err);
+    if (extend && cr) text_put(&s, "\r", 1);
+    if (rc == 0) rc = put_text(t, &s, err);
     t->held.l = 0;
     t->ncol = ncol;
-    free(s.s);
+    text_free(&s);
     return rc;
 }
 
 /* ---- the sink: one finished item becomes one line ---- */
 
-static void put_number(kstring_t *s, double v)
-{
-    char buf[40];
-    if (isnan(v)) kputs("\t.", s);
-    else {
-        snprintf(buf, sizeof buf, "\t%.6g", v == 0 ? 0.0 : v);
-        kputs(buf, s);
-    }
-}
-
-static void put_scores(const annotate_t *t, const item_t *it, kstring_t *s)
+static void put_scores(const annotate_t *t, const item_t *it, text_t *s)
 {
     double n = (double)it->sums.n, entropy = it->sums.entropy / n;
-    for (int i = 0; i < t->a->nscore; i++)
+    for (int i = 0; i < t->a->nscore; i++) {
+        text_put(s, "\t", 1);
         switch (t->a->score[i]) {
-        case PLL: put_number(s, it->sums.pll / n); break;
-        case ENTROPY: put_number(s, entropy); break;
-        case IC: put_number(s, 2 - entropy); break;
-        case N: ksprintf(s, "\t%lld", (long long)it->sums.n); break;
+        case PLL: text_number(s, it->sums.pll / n); break;
+        case ENTROPY: text_number(s, entropy); break;
+        case IC: text_number(s, 2 - entropy); break;
+        case N: text_printf(s, "%lld", (long long)it->sums.n); break;
         }
+    }
 }
 
 static void pooled_row(const annotate_t *t, const item_t *it)
@@ -296,14 +297,12 @@ static void pooled_row(const annotate_t *t, const item_t *it)
         t->row[d] = it->npooled == 0 ? NAN : (float)(t->a->pooling == POOL_MAX ? it->pooled[d] : it->pooled[d] / (double)it->npooled);
 }
 
-static void put_embedding(const annotate_t *t, const item_t *it, kstring_t *s)
+static void put_embedding(const annotate_t *t, const item_t *it, text_t *s)
 {
-    int64_t D = cad_model_number(t->model, CAD_D_MODEL);
-    char buf[40];
-    if (it->npooled == 0) { kputs("\t.", s); return; }
+    int64_t D = it->npooled ? cad_model_number(t->model, CAD_D_MODEL) : 1; /* one "." */
     for (int64_t d = 0; d < D; d++) {
-        snprintf(buf, sizeof buf, "%c%.6g", d ? ',' : '\t', t->row[d] == 0 ? 0.0 : (double)t->row[d]);
-        kputs(buf, s);
+        text_put(s, d ? "," : "\t", 1);
+        text_number(s, (double)t->row[d]);
     }
 }
 
@@ -328,12 +327,12 @@ static void progress(annotate_t *t)
 static int sink(void *arg, item_t *it, cad_error_t *err)
 {
     annotate_t *t = arg;
-    kstring_t *s = &t->line;
+    text_t *s = &t->text;
     bool cr = it->text.l && it->text.s[it->text.l - 1] == '\r';
     int rc = 0;
     if (!it->scored) return put_line(t, it->text.s, it->text.l, err);
-    s->l = 0;
-    kputsn(it->text.s, it->text.l - cr, s);
+    text_clear(s);
+    text_put(s, it->text.s, it->text.l - cr);
     if (it->sums.n == 0 && t->pipe.want_scores && it->nbase)
         note(&t->notes, NOTE_UNSCORED, !t->a->dry_run, "%.*s: no base to score; its scores are \".\"", (int)cad_min((int64_t)it->text.l, 60), it->text.s);
     put_scores(t, it, s);
@@ -342,9 +341,9 @@ static int sink(void *arg, item_t *it, cad_error_t *err)
         if (embed_column(t->a)) put_embedding(t, it, s);
         else rc = npy_write(&t->npy, t->row, 1, err);
     }
-    if (needs_filler(t->a, it->ncol)) kputs("\t.", s);
-    if (cr) kputc('\r', s);
-    if (rc == 0) rc = put_line(t, s->s, s->l, err);
+    if (needs_filler(t->a, it->ncol)) text_puts(s, "\t.");
+    if (cr) text_put(s, "\r", 1);
+    if (rc == 0) rc = put_text(t, s, err);
     progress(t);
     return rc;
 }
@@ -374,7 +373,7 @@ static int other_line(annotate_t *t, line_kind_t kind, cad_error_t *err)
         note(&t->notes, NOTE_BROWSER, 1, "%s:%lld: track and browser lines are left out of a compressed BED", t->in.path, (long long)t->in.line);
         return 0;
     }
-    if (kind == LINE_COMMENT && !t->ncol && l->s[0] == '#' && l->l > 1 && l->s[1] != '#' && memchr(l->s, '\t', l->l) && bed_columns(l->s, l->l) >= 3) {
+    if (kind == LINE_COMMENT && !t->ncol && l->s[0] == '#' && l->l > 1 && l->s[1] != '#' && (memchr(l->s, '\t', l->l) || !strncasecmp(l->s, "#chrom", 6)) && bed_columns(l->s, l->l) >= 3) {
         int rc = t->held.l ? pass_through(t, &t->held, err) : 0;
         t->held.l = 0;
         if (rc == 0 && kputsn(l->s, l->l, &t->held) < 0) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
@@ -512,6 +511,19 @@ static int open_inputs(annotate_t *t, cad_error_t *err)
     return open_filters(t, err);
 }
 
+/* Nor one of the model's files. */
+static int refuse_model(const char *output, const char *model, cad_error_t *err)
+{
+    static const char *const part[] = { "", "/model.safetensors", "/config.json", "/tokenizer_config.json", "/model.safetensors.index.json" };
+    int rc = 0;
+    for (size_t i = 0; model && i < sizeof part / sizeof *part && rc == 0; i++) {
+        char *path = suffixed(model, part[i]);
+        rc = path ? refuse_same(output, path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+        free(path);
+    }
+    return rc;
+}
+
 /* No output may be an input, its index or another output. */
 static int refuse_clashes(const args_t *a, bool file, const char *json, cad_error_t *err)
 {
@@ -521,9 +533,9 @@ static int refuse_clashes(const args_t *a, bool file, const char *json, cad_erro
     for (int o = 0; o < 3; o++) {
         for (int i = 0; i < 5 && rc == 0; i++) rc = refuse_same(out[o], in[i], err);
         for (int k = 0; k < o && rc == 0; k++) {
-            rc = refuse_same(out[o], out[k], err);
-            if (rc == 0 && out[o] && !strcmp(out[o], out[k])) rc = cad_fail(err, CAD_EARG, "%s: named for two outputs", out[o]);
+            rc = refuse_twice(out[o], out[k], err);
         }
+        if (rc == 0) rc = refuse_model(out[o], options_model(&a->o), err);
     }
     free(fai);
     free(gzi);
@@ -570,29 +582,29 @@ static int open_engine(annotate_t *t, cad_error_t *err)
     return t->npy.out ? npy_begin(&t->npy, D, err) : 0;
 }
 
-static int close_json(annotate_t *t, cad_error_t *err)
+static int write_json(annotate_t *t, cad_error_t *err)
 {
-    kstring_t s = { 0, 0, NULL };
+    text_t s = { 0 };
     int rc;
-    kputs("{\n", &s);
+    text_puts(&s, "{\n");
     provenance(t, &s, "  \"%s\": \"%s\",\n");
-    ksprintf(&s, "  \"rows\": \"%s\"\n}\n", t->a->pooling == POOL_ROWS ? "bases of the regions, in order" : "regions, in order");
-    rc = s.s ? output_write(t->json, s.s, s.l, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
-    free(s.s);
-    if (rc) return rc;
-    rc = output_close(t->json, err);
-    t->json = NULL;
+    text_printf(&s, "  \"rows\": \"%s\"\n}\n", t->a->pooling == POOL_ROWS ? "bases of the regions, in order" : "regions, in order");
+    rc = text_write(t->json, &s, err);
+    text_free(&s);
     return rc;
 }
 
 static int close_outputs(annotate_t *t, cad_error_t *err)
 {
-    int rc = 0;
-    if (t->npy.out) rc = npy_close(&t->npy, err);
-    if (rc == 0 && t->json) rc = close_json(t, err);
-    if (rc == 0 && t->out) {
-        rc = output_close(t->out, err);
-        t->out = NULL;
+    output_t **out[] = { &t->out, &t->npy.out, &t->json };
+    int rc = t->npy.out ? npy_finish(&t->npy, err) : 0;
+    if (rc == 0 && t->json) rc = write_json(t, err);
+    for (int i = 0; i < 3 && rc == 0; i++)
+        if (*out[i]) rc = output_sync(*out[i], err);
+    for (int i = 0; i < 3 && rc == 0; i++) {
+        if (!*out[i]) continue;
+        rc = output_close(*out[i], err);
+        *out[i] = NULL;
     }
     return rc;
 }
@@ -678,6 +690,7 @@ int cmd_annotate(int argc, char **argv)
     cad_model_close(t.model);
     free(t.row);
     free(t.line.s);
+    text_free(&t.text);
     free(t.held.s);
     return rc || cmd_finish("annotate") ? 1 : 0;
 }

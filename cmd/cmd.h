@@ -53,7 +53,9 @@ int options_take(options_t *o, int c, const char *arg);
 int option_int(const char *cmd, const char *name, const char *arg, int64_t lo, int64_t hi, int64_t *out);
 /* Reports the option that getopt did not know: 1. */
 int option_unknown(const char *cmd, char **argv);
-/* Opens the model that the options name: 0, or 1 after reporting. */
+/* The model that the options or $CADUCEUS_MODEL name, or NULL. */
+const char *options_model(const options_t *o);
+/* Opens that model, else the demonstration model: 0, or 1 after reporting. */
 int options_open_model(const options_t *o, cad_model_t **model);
 
 #endif

@@ -1,5 +1,6 @@
 /* main.c - the list of commands. SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <jansson.h>
 #include <stdarg.h>
 
 #include "cmd.h"
@@ -54,10 +55,19 @@ static int version(void)
     return cmd_finish("version");
 }
 
+/* jansson 2.14 frees a string twice when an allocation fails. */
+static void *must_alloc(size_t n)
+{
+    void *p = malloc(n);
+    if (!p) glue_out_of_memory();
+    return p;
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : NULL;
     glue_init();
+    json_set_alloc_funcs(must_alloc, free);
     if (!name) {
         usage(stderr);
         return 1;

@@ -124,7 +124,7 @@ static int compare(verify_t *v, cad_safetensors_t *st, const char *name, tensor_
     float *got, *want;
     int rc = 0;
     if (!t) return 0;
-    if (t->count != v->B * each || t->shape[t->ndim - 1] != width)
+    if (t->ndim != (what == CLASSES ? 2 : 3) || t->count != v->B * each || t->shape[0] != v->B || t->shape[t->ndim - 1] != width)
         return cad_fail(err, CAD_EFORMAT, "%s: tensor %s does not fit the model and input_ids", st->path[0], name);
     got = cad_alloc((size_t)t->count, sizeof *got);
     want = cad_alloc((size_t)t->count, sizeof *want);
@@ -223,7 +223,7 @@ static int verify(const options_t *o, const char *expected, double tolerance)
     verify_t v = { .o = o, .tolerance = tolerance };
     cad_safetensors_t st = { 0 };
     cad_error_t err;
-    char *beside = expected ? NULL : default_expected(o->model ? o->model : getenv("CADUCEUS_MODEL"));
+    char *beside = expected ? NULL : default_expected(options_model(o));
     int rc;
     if (options_open_model(o, &v.m)) {
         free(beside);

@@ -100,12 +100,18 @@ static const char *bundled(char *buf, size_t size)
     return PKGMODELDIR;
 }
 
-int options_open_model(const options_t *o, cad_model_t **model)
+const char *options_model(const options_t *o)
 {
     const char *path = o->model ? o->model : getenv("CADUCEUS_MODEL");
+    return path && *path ? path : NULL;
+}
+
+int options_open_model(const options_t *o, cad_model_t **model)
+{
+    const char *path = options_model(o);
     char buf[4352];
     cad_error_t err;
-    bool demo = !path || !*path;
+    bool demo = !path;
     if (demo) path = bundled(buf, sizeof buf);
     if (demo && access(path, R_OK)) return cmd_fail(o->cmd, "give a checkpoint with -m or $CADUCEUS_MODEL; the demonstration model is not at %s", path);
     if (cad_model_open(model, path, &err)) return cmd_fail(o->cmd, "%s", err.text);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
+#include <sys/stat.h>
 
 #include "internal.h"
 
@@ -51,9 +52,14 @@ static int load(json_t **root, const char *path, bool optional, cad_error_t *err
 {
     json_error_t je;
     FILE *f = fopen(path, "rb");
+    struct stat sb;
     *root = NULL;
     if (!f && optional && errno == ENOENT) return 0;
     if (!f) return cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
+    if (fstat(fileno(f), &sb) == 0 && S_ISDIR(sb.st_mode)) {
+        fclose(f);
+        return cad_fail(err, CAD_EIO, "%s: %s", path, strerror(EISDIR));
+    }
     *root = json_loadf(f, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &je);
     fclose(f);
     if (!*root) return cad_fail(err, CAD_EFORMAT, "%s:%d: %s", path, je.line, je.text);

@@ -10,6 +10,8 @@ int cad_fail(cad_error_t *err, int code, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(err->text, sizeof err->text, fmt, ap);
     va_end(ap);
+    for (char *s = err->text; *s; s++) /* names from files may hold anything; a message is one line */
+        if ((unsigned char)*s < ' ' || *s == 127) *s = '?';
     return code;
 }
 

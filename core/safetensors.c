@@ -42,7 +42,8 @@ static const char *disguise(const unsigned char *b, size_t n)
     if (n >= 11 && !memcmp(b, "version htt", 11)) return "a git-LFS pointer; fetch the file itself with `git lfs pull`";
     if (n >= 4 && !memcmp(b, "PK\3\4", 4)) return "a zip archive (a PyTorch pickle?); convert it to safetensors";
     if (n >= 2 && b[0] == 0x80 && b[1] <= 5) return "a Python pickle; convert it to safetensors";
-    if (n >= 5 && b[0] == '<' && (b[1] == '!' || b[1] == 'h' || b[1] == 'H')) return "an HTML page; the download failed";
+    while (n && (*b == ' ' || *b == '\n' || *b == '\r' || *b == '\t')) { b++; n--; }
+    if (n >= 2 && b[0] == '<' && (b[1] == '!' || b[1] == 'h' || b[1] == 'H')) return "an HTML page; the download failed";
     return NULL;
 }
 

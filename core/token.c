@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
+#include <sys/stat.h>
 
 #include "internal.h"
 
@@ -41,11 +42,17 @@ static void vocab_add(cad_vocab_t *v, const char *token, int id)
 
 static int open_text(FILE **f, char **path, const char *dir, const char *name, cad_error_t *err)
 {
+    struct stat sb;
     *f = NULL;
     *path = cad_path_join(dir, name);
     if (!*path) return cad_fail(err, CAD_ENOMEM, "out of memory");
     *f = fopen(*path, "rb");
     if (!*f && errno != ENOENT) return cad_fail(err, CAD_EIO, "%s: %s", *path, strerror(errno));
+    if (*f && fstat(fileno(*f), &sb) == 0 && S_ISDIR(sb.st_mode)) {
+        fclose(*f);
+        *f = NULL;
+        return cad_fail(err, CAD_EIO, "%s: %s", *path, strerror(EISDIR));
+    }
     return 0;
 }
 
@@ -116,6 +123,14 @@ static void vocab_builtin(cad_vocab_t *v, bool plant)
     snprintf(v->source, sizeof v->source, "%s", plant ? "plant" : "table");
 }
 
+/* Tokens of the builtin tables that the model has no row for. */
+static void drop_missing(cad_vocab_t *v)
+{
+    int *id[] = { &v->mask, &v->pad, &v->sep, &v->unk, &v->n };
+    for (size_t i = 0; i < sizeof id / sizeof *id; i++)
+        if (*id[i] >= v->rows) *id[i] = -1;
+}
+
 static int set_complement(cad_vocab_t *v, const cad_config_t *cfg, cad_error_t *err)
 {
     for (int i = 0; i < 256; i++) v->comp[i] = (uint8_t)i;
@@ -153,9 +168,13 @@ int cad_vocab_read(cad_vocab_t *v, const cad_config_t *cfg, const char *dir,
     if (rc == 0 && !found) rc = read_file(v, dir, "vocab.txt", read_lines, &found, err);
     if (rc) return rc;
     if (!found) vocab_builtin(v, plant_complement(cfg));
+    drop_missing(v);
     for (int b = 0; b < 4; b++)
         if (v->base[b] < 0 || v->base[b] >= v->rows)
             return cad_fail(err, CAD_EFORMAT, "the vocabulary (%s) has no token %c within the model's %d rows", v->source, "ACGT"[b], v->rows);
+    for (int b = 1; b < 4; b++)
+        for (int a = 0; a < b; a++)
+            if (v->base[a] == v->base[b]) return cad_fail(err, CAD_EFORMAT, "the vocabulary (%s) gives %c and %c the same id", v->source, "ACGT"[a], "ACGT"[b]);
     if (v->pad < 0 && v->unk < 0)
         return cad_fail(err, CAD_EFORMAT, "the vocabulary (%s) has neither [PAD] nor [UNK]", v->source);
     rc = set_complement(v, cfg, err);

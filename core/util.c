@@ -33,7 +33,7 @@ bool cad_parse_int(const char *s, int64_t lo, int64_t hi, int64_t *out)
 {
     bool minus = *s == '-';
     int64_t v = 0;
-    if (minus || *s == '+') s++;
+    if (minus) s++;
     if (!*s) return false;
     for (; *s; s++) {
         if (*s < '0' || *s > '9') return false;

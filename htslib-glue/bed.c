@@ -1,14 +1,21 @@
 /* bed.c - BED lines. SPDX-License-Identifier: MIT */
 #include "glue.h"
 
+/* The word, then a blank or the end; "track<TAB>12" is a contig of that name. */
+static bool is_keyword(const char *s, size_t n, const char *word)
+{
+    size_t k = strlen(word);
+    if (n < k || memcmp(s, word, k)) return false;
+    return n == k || s[k] == ' ' || s[k] == '\r' || (s[k] == '\t' && (n == k + 1 || s[k + 1] < '0' || s[k + 1] > '9'));
+}
+
 line_kind_t bed_line_kind(const char *s, size_t n)
 {
     size_t i = 0;
     while (i < n && (s[i] == ' ' || s[i] == '\t' || s[i] == '\r')) i++;
     if (i == n) return LINE_BLANK;
     if (s[0] == '#') return LINE_COMMENT;
-    if (n >= 5 && !memcmp(s, "track", 5) && (n == 5 || s[5] == ' ' || s[5] == '\t' || s[5] == '\r')) return LINE_BROWSER;
-    if (n >= 7 && !memcmp(s, "browser", 7) && (n == 7 || s[7] == ' ' || s[7] == '\t' || s[7] == '\r')) return LINE_BROWSER;
+    if (is_keyword(s, n, "track") || is_keyword(s, n, "browser")) return LINE_BROWSER;
     return LINE_DATA;
 }
 
@@ -123,13 +130,13 @@ void bed_free(bed_row_t *row)
     row->block = NULL;
 }
 
-void bed_header(kstring_t *s, int ncol)
+void bed_header(text_t *t, int ncol)
 {
     static const char *const name[] = { "#chrom", "start", "end", "name", "score", "strand", "thickStart",
                                         "thickEnd", "itemRgb", "blockCount", "blockSizes", "blockStarts" };
     for (int i = 0; i < ncol; i++) {
-        if (i) kputc('\t', s);
-        if (i < 12) kputs(name[i], s);
-        else ksprintf(s, "column%d", i + 1);
+        if (i) text_put(t, "\t", 1);
+        if (i < 12) text_puts(t, name[i]);
+        else text_printf(t, "column%d", i + 1);
     }
 }

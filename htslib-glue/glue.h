@@ -27,6 +27,9 @@ void note(notes_t *n, note_kind_t kind, int64_t times, const char *fmt, ...)
 void notes_summary(const notes_t *n);
 /* Signal handlers, htslib's own messages off, no network references. */
 void glue_init(void);
+/* Removes the temporaries, says that memory is out and ends the process: for
+ * libraries that do not survive a failed allocation. */
+void glue_out_of_memory(void) __attribute__((noreturn));
 void glue_verbosity(int level);
 const char *glue_htslib_version(void);
 
@@ -41,20 +44,34 @@ int output_write(output_t *out, const void *data, size_t n, cad_error_t *err);
 int output_patch(output_t *out, const void *data, size_t n, cad_error_t *err);
 /* Makes a direct output seekable by spooling it through a temporary file. */
 int output_spool(output_t *out, cad_error_t *err);
-/* Flushes, syncs, renames. Frees out whatever happens. */
+/* All bytes written and synced, but nothing renamed yet: with several outputs,
+ * sync all before closing one. */
+int output_sync(output_t *out, cad_error_t *err);
+/* Syncs, renames. Frees out whatever happens. */
 int output_close(output_t *out, cad_error_t *err);
 /* Removes the temporary and frees out; NULL is allowed. */
 void output_abort(output_t *out);
 bool output_is_gz(const char *path);
 /* The output is a file, not a pipe or device: a .json may lie beside it. */
 bool output_is_file(const output_t *out);
-/* The two paths are one file (same inode, or a link to it). */
-bool same_file(const char *a, const char *b);
-/* Both files cannot be one: 0 or CAD_EARG. Either may be NULL. */
+/* An output must not be an input, nor two outputs one file, also through links;
+ * "-" is what the shell connected. 0 or CAD_EARG; NULL is nothing. */
+int refuse_twice(const char *output, const char *other, cad_error_t *err);
 int refuse_same(const char *output, const char *input, cad_error_t *err);
 
 /* path and suffix joined, malloc'd; NULL when out of memory. */
 char *suffixed(const char *path, const char *suffix);
+
+/* ---- text.c: a line being built; errors stick until it is written ---- */
+typedef struct text_t { kstring_t s; bool failed; } text_t;
+void text_put(text_t *t, const char *s, size_t n);
+void text_puts(text_t *t, const char *s);
+void text_printf(text_t *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* %.6g, "." for NaN. */
+void text_number(text_t *t, double v);
+void text_clear(text_t *t);
+void text_free(text_t *t);
+int text_write(output_t *out, const text_t *t, cad_error_t *err);
 
 /* ---- input.c: lines of plain, gzip or BGZF text ---- */
 typedef enum { INPUT_BED, INPUT_FASTA, INPUT_FASTQ } input_kind_t;
@@ -79,7 +96,7 @@ void input_close(input_t *in);
 /* ---- fasta.c: an indexed reference ---- */
 typedef struct contig_t { char *name; int64_t length, offset, bases, width; } contig_t;
 typedef struct fasta_t {
-    faidx_t *fai;
+    BGZF *fp;            /* with its .gzi loaded if compressed */
     contig_t *contig;    /* in the order of the index */
     int ncontig;
     int *by_name;        /* contig numbers sorted by name */
@@ -113,7 +130,7 @@ line_kind_t bed_line_kind(const char *line, size_t len);
 /* Columns of a line: tab-separated if it has a tab, else by blanks. */
 int bed_columns(const char *line, size_t len);
 /* "#chrom\tstart..." for ncol columns. */
-void bed_header(kstring_t *s, int ncol);
+void bed_header(text_t *t, int ncol);
 
 /* ---- regions.c: -r and -L ---- */
 typedef struct regions_t regions_t;
@@ -142,10 +159,11 @@ void tiles_get(const tiling_t *t, interval_t region, int64_t length, int64_t k,
 
 /* ---- npy.c ---- */
 typedef struct npy_t { output_t *out; int64_t rows, width; } npy_t;
-/* Begins a matrix of `width` columns in n->out, which npy_close closes. */
+/* Begins a matrix of `width` columns in n->out. */
 int npy_begin(npy_t *n, int64_t width, cad_error_t *err);
 int npy_write(npy_t *n, const float *row, int64_t rows, cad_error_t *err);
-int npy_close(npy_t *n, cad_error_t *err);
+/* Writes the header; n->out is then to be closed. */
+int npy_finish(npy_t *n, cad_error_t *err);
 
 /* ---- pipeline.c: regions in, scores out, in order ---- */
 typedef enum { POOL_OFF, POOL_ROWS, POOL_MEAN, POOL_MAX, POOL_CENTER } pooling_t;

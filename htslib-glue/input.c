@@ -14,23 +14,31 @@ static int refuse(const char *path, const char *what, cad_error_t *err)
     return cad_fail(err, CAD_EFORMAT, "%s: looks like %s; this version annotates BED, FASTA and FASTQ", path, what);
 }
 
-/* The kind by magic: htslib knows FASTA, FASTQ and the binary formats; all other text is BED. */
+/* What we cannot read, by magic. */
 static int detect(input_t *in, hFILE *h, cad_error_t *err)
 {
     htsFormat fmt;
     memset(&fmt, 0, sizeof fmt);
     if (hts_detect_format(h, &fmt)) return cad_fail(err, CAD_EIO, "%s: %s", in->path, strerror(errno ? errno : EIO));
     switch (fmt.format) {
-    case fasta_format: in->kind = INPUT_FASTA; return 0;
-    case fastq_format: in->kind = INPUT_FASTQ; return 0;
     case sam: return refuse(in->path, "SAM", err);
     case bam: return refuse(in->path, "BAM", err);
     case cram: return refuse(in->path, "CRAM", err);
     case vcf: return refuse(in->path, "VCF", err);
     case bcf: return refuse(in->path, "BCF", err);
     case bai: case crai: case csi: case fai_format: case gzi: case tbi: return refuse(in->path, "an index", err);
-    default: in->kind = INPUT_BED; return 0;
+    default: return 0;
     }
+}
+
+/* Text is FASTA or FASTQ by its first mark, else BED. */
+static void detect_text(input_t *in)
+{
+    size_t i = 0;
+    while (i < in->fill && isspace((unsigned char)in->buf[i])) i++;
+    if (i < in->fill && in->buf[i] == '>') in->kind = INPUT_FASTA;
+    else if (i < in->fill && in->buf[i] == '@') in->kind = INPUT_FASTQ;
+    else in->kind = INPUT_BED;
 }
 
 static int forced(input_t *in, const char *format, cad_error_t *err)
@@ -58,9 +66,7 @@ static int fill(input_t *in, cad_error_t *err)
     return 0;
 }
 
-/* The first line that is neither blank, comment, track nor browser must have
- * two integers in columns 2 and 3; GFF has them in 4 and 5. */
-static int check_bed(input_t *in, cad_error_t *err)
+static int check_text(input_t *in, cad_error_t *err)
 {
     if (in->bytes == 0 && in->eof) return cad_fail(err, CAD_EFORMAT, "%s: the file is empty", in->path);
     if (in->fill >= 5 && !memcmp(in->buf, "##gff", 5))
@@ -94,7 +100,8 @@ int input_open(input_t *in, const char *path, const char *format, cad_error_t *e
     }
     if (in->fp->is_compressed) in->size = 0;
     rc = fill(in, err);
-    return rc ? rc : check_bed(in, err);
+    if (rc == 0 && !format) detect_text(in);
+    return rc ? rc : check_text(in, err);
 }
 
 int input_line(input_t *in, kstring_t *line, cad_error_t *err)

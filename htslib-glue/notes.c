@@ -1,4 +1,5 @@
 /* notes.c - warnings, and what happens on signals. SPDX-License-Identifier: MIT */
+#include <fcntl.h>
 #include <htslib/hts_log.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -24,8 +25,8 @@ void note(notes_t *n, note_kind_t kind, int64_t times, const char *fmt, ...)
 
 void notes_summary(const notes_t *n)
 {
-    static const char *const name[NOTE_KINDS] = { "empty regions", "regions clipped at contig ends",
-        "letters other than ACGTN read as N", "regions with nothing to score", "track or browser lines dropped", "remarks on the index" };
+    static const char *const name[NOTE_KINDS] = { "empty region(s)", "region(s) clipped at a contig end",
+        "letters other than ACGTN read as N", "region(s) with nothing to score", "track or browser line(s) dropped", "remark(s) on the index" };
     const char *sep = "";
     int64_t any = 0;
     for (int i = 0; i < NOTE_KINDS; i++) any += n->count[i];
@@ -33,7 +34,7 @@ void notes_summary(const notes_t *n)
     fprintf(stderr, "caduceus %s: in all: ", n->cmd);
     for (int i = 0; i < NOTE_KINDS; i++) {
         if (!n->count[i]) continue;
-        fprintf(stderr, "%s%s: %lld", sep, name[i], (long long)n->count[i]);
+        fprintf(stderr, "%s%lld %s", sep, (long long)n->count[i], name[i]);
         sep = ", ";
     }
     fputc('\n', stderr);
@@ -60,18 +61,40 @@ void temporary_forget(int i)
     if (i >= 0) in_use[i] = 0;
 }
 
+static void remove_temporaries(void)
+{
+    for (int i = 0; i < TEMPORARIES; i++)
+        if (in_use[i]) unlink(temporary[i]);
+}
+
+void glue_out_of_memory(void)
+{
+    static const char text[] = "caduceus model: out of memory\n";
+    remove_temporaries();
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(1);
+}
+
 static void on_signal(int sig)
 {
     signal(sig, SIG_DFL); /* a second one ends at once */
-    for (int i = 0; i < TEMPORARIES; i++)
-        if (in_use[i]) unlink(temporary[i]);
+    remove_temporaries();
     raise(sig); /* delivered when the handler returns, with the right status */
+}
+
+/* A closed standard descriptor would be taken by the next file opened. In its
+ * place comes one on which the use it is for fails. */
+static void hold_standard_descriptors(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", fd ? O_RDONLY : O_WRONLY);
 }
 
 void glue_init(void)
 {
     static const int fatal[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
     struct sigaction sa = { .sa_handler = on_signal }, old;
+    hold_standard_descriptors();
     sigemptyset(&sa.sa_mask);
     for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) {
         sigaction(fatal[i], NULL, &old);

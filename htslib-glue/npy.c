@@ -5,20 +5,6 @@
 
 #define HEADER 128
 
-static int header(npy_t *n, cad_error_t *err)
-{
-    char h[HEADER + 1];
-    int used;
-    memset(h, ' ', sizeof h);
-    memcpy(h, "\x93NUMPY\x01\x00", 8);
-    h[8] = (HEADER - 10) & 255;
-    h[9] = (HEADER - 10) >> 8;
-    used = snprintf(h + 10, HEADER - 10, "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %lld), }", (long long)n->rows, (long long)n->width);
-    h[10 + used] = ' ';
-    h[HEADER - 1] = '\n';
-    return output_patch(n->out, h, HEADER, err);
-}
-
 int npy_begin(npy_t *n, int64_t width, cad_error_t *err)
 {
     static const char blank[HEADER];
@@ -42,11 +28,16 @@ int npy_write(npy_t *n, const float *row, int64_t rows, cad_error_t *err)
     return 0;
 }
 
-int npy_close(npy_t *n, cad_error_t *err)
+int npy_finish(npy_t *n, cad_error_t *err)
 {
-    int rc = header(n, err);
-    if (rc) output_abort(n->out);
-    else rc = output_close(n->out, err);
-    n->out = NULL;
-    return rc;
+    char h[HEADER + 1];
+    int used;
+    memset(h, ' ', sizeof h);
+    memcpy(h, "\x93NUMPY\x01\x00", 8);
+    h[8] = (HEADER - 10) & 255;
+    h[9] = (HEADER - 10) >> 8;
+    used = snprintf(h + 10, HEADER - 10, "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %lld), }", (long long)n->rows, (long long)n->width);
+    h[10 + used] = ' ';
+    h[HEADER - 1] = '\n';
+    return output_patch(n->out, h, HEADER, err);
 }

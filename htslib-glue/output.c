@@ -18,7 +18,7 @@ struct output_t {
     hFILE *h;
     BGZF *bgzf;       /* over h, or NULL */
     int direct;       /* spooling: where the bytes go in the end, else -1 */
-    bool failed;
+    bool failed, synced;
 };
 
 static BGZF *abandoned; /* a compressed stream that must not get its EOF block */
@@ -38,19 +38,17 @@ char *suffixed(const char *path, const char *suffix)
 
 bool output_is_file(const output_t *o) { return o->path != NULL; }
 
-bool same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
+/* Of a path, or of the descriptor that "-" stands for. */
+static int status(const char *path, int fd, struct stat *sb) { return strcmp(path, "-") ? stat(path, sb) : fstat(fd, sb); }
 
 int refuse_same(const char *output, const char *input, cad_error_t *err)
 {
-    struct stat sb;
-    if (!output || !input || !strcmp(input, "-") || !strcmp(output, "-")) return 0;
-    if (stat(output, &sb) || !S_ISREG(sb.st_mode) || !same_file(output, input)) return 0;
+    struct stat x, y;
+    if (!output || !input || status(output, STDOUT_FILENO, &x) || status(input, STDIN_FILENO, &y)) return 0;
+    if (!S_ISREG(x.st_mode) || x.st_dev != y.st_dev || x.st_ino != y.st_ino) return 0;
     return cad_fail(err, CAD_EARG, "%s: is also an input (%s); choose another output", output, input);
 }
+
 
 /* Follows links by hand, so that a dangling one names the file to create. */
 static char *resolve(const char *path, cad_error_t *err)
@@ -75,13 +73,41 @@ static char *resolve(const char *path, cad_error_t *err)
     return NULL;
 }
 
+/* a and b are links resolved: one name in one folder, or one file by two names. */
+static bool one_target(char *a, char *b)
+{
+    struct stat s, t;
+    char *x = strrchr(a, '/'), *y = strrchr(b, '/');
+    if (stat(a, &s) == 0 && stat(b, &t) == 0) return S_ISREG(s.st_mode) && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
+    if (strcmp(x ? x + 1 : a, y ? y + 1 : b)) return false;
+    if (x) *x = 0; /* the folders remain */
+    if (y) *y = 0;
+    return stat(x ? (*a ? a : "/") : ".", &s) == 0 && stat(y ? (*b ? b : "/") : ".", &t) == 0 && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
+}
+
+int refuse_twice(const char *a, const char *b, cad_error_t *err)
+{
+    char *x, *y = NULL;
+    int rc = 0;
+    if (!a || !b || !strcmp(a, "-") || !strcmp(b, "-")) return 0;
+    x = resolve(a, err);
+    if (x) y = resolve(b, err);
+    if (!x || !y) rc = CAD_EIO;
+    else if (one_target(x, y)) rc = cad_fail(err, CAD_EARG, "%s: named for two outputs", a);
+    free(x);
+    free(y);
+    return rc;
+}
+
 static int open_temporary(output_t *o, cad_error_t *err)
 {
     size_t size = strlen(o->path) + 64;
+    const char *slash = strrchr(o->path, '/');
+    int folder = slash ? (int)(slash - o->path) + 1 : 0;
     o->tmp = malloc(size);
     if (!o->tmp) return cad_fail(err, CAD_ENOMEM, "out of memory");
     for (int i = 0; i < 100; i++) {
-        snprintf(o->tmp, size, "%s.tmp-%ld-%d", o->path, (long)getpid(), i);
+        snprintf(o->tmp, size, "%.*s.caduceus-%ld-%d.tmp", folder, o->path, (long)getpid(), i);
         o->ticket = temporary_add(o->tmp);
         o->fd = open(o->tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (o->fd >= 0) return 0;
@@ -134,6 +160,10 @@ int output_open(output_t **out, const char *path, bool bgzf, cad_error_t *err)
     *out = NULL;
     if (!o) return cad_fail(err, CAD_ENOMEM, "out of memory");
     o->fd = o->direct = o->ticket = -1;
+    if (!*path) {
+        free(o);
+        return cad_fail(err, CAD_EARG, "an output without a name");
+    }
     o->name = strdup(strcmp(path, "-") ? path : "standard output");
     rc = o->name ? open_target(o, path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
     if (rc == 0 && bgzf && isatty(o->fd)) rc = cad_fail(err, CAD_EARG, "%s: compressed data would go to a terminal", o->name);
@@ -177,7 +207,13 @@ int output_spool(output_t *o, cad_error_t *err)
 int output_patch(output_t *o, const void *data, size_t n, cad_error_t *err)
 {
     errno = 0;
-    if (hflush(o->h) || pwrite(o->fd, data, n, 0) != (ssize_t)n) return write_error(o, err);
+    if (hflush(o->h)) return write_error(o, err);
+    for (size_t done = 0; done < n; ) {
+        ssize_t put = pwrite(o->fd, (const char *)data + done, n - done, (off_t)done);
+        if (put < 0 && errno == EINTR) continue;
+        if (put <= 0) return write_error(o, err);
+        done += (size_t)put;
+    }
     return 0;
 }
 
@@ -223,11 +259,8 @@ static int sync_folder(const char *path)
     return rc;
 }
 
-static int finish_file(output_t *o, cad_error_t *err)
+static int publish(output_t *o, cad_error_t *err)
 {
-    struct stat sb;
-    if (stat(o->path, &sb) == 0) (void)!fchmod(o->fd, sb.st_mode & 07777); /* keep the mode of what is replaced */
-    if (fsync(o->fd)) return write_error(o, err);
     if (rename(o->tmp, o->path)) return write_error(o, err);
     temporary_forget(o->ticket);
     free(o->tmp);
@@ -235,14 +268,24 @@ static int finish_file(output_t *o, cad_error_t *err)
     return sync_folder(o->path) ? write_error(o, err) : 0;
 }
 
+int output_sync(output_t *o, cad_error_t *err)
+{
+    struct stat sb;
+    errno = 0;
+    if (o->synced) return 0;
+    if (o->failed) return CAD_EIO;
+    if (close_stream(o)) return write_error(o, err);
+    if (o->direct >= 0 && copy_spool(o, err)) return CAD_EIO;
+    if (o->path && stat(o->path, &sb) == 0) (void)!fchmod(o->fd, sb.st_mode & 07777); /* keep the mode of what is replaced */
+    if (o->path && fsync(o->fd)) return write_error(o, err);
+    o->synced = true;
+    return 0;
+}
+
 int output_close(output_t *o, cad_error_t *err)
 {
-    int rc = 0;
-    errno = 0;
-    if (o->failed) rc = CAD_EIO;
-    else if (close_stream(o)) rc = write_error(o, err);
-    if (rc == 0 && o->direct >= 0) rc = copy_spool(o, err);
-    if (rc == 0 && o->path) rc = finish_file(o, err);
+    int rc = output_sync(o, err);
+    if (rc == 0 && o->path) rc = publish(o, err);
     if (rc == 0 && o->direct >= 0 && close(o->direct)) rc = write_error(o, err);
     if (rc == 0) o->direct = -1;
     if (rc == 0 && close(o->fd)) rc = write_error(o, err);

@@ -98,6 +98,10 @@ int regions_add_text(regions_t *r, const char *text, const fasta_t *ref, cad_err
 {
     char *copy = strdup(text), *beg = copy, *p;
     int rc = copy ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (ref && fasta_find(ref, text)) { /* names may hold commas */
+        free(copy);
+        return add_one(r, text, ref, err);
+    }
     for (p = copy; rc == 0 && p; ) {
         p = strchr(p, ',');
         if (p && strchr(beg, ':') && strchr(beg, ':') < p && strspn(p + 1, "0123456789") >= 3 && strchr(",-", p[4])) { p++; continue; }

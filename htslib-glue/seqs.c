@@ -19,7 +19,7 @@ static int append_bases(const input_t *in, seq_t *s, cad_error_t *err)
     const kstring_t *t = &s->scratch;
     for (size_t i = 0; i < t->l; i++) {
         if (isspace((unsigned char)t->s[i])) continue;
-        if (!isgraph((unsigned char)t->s[i])) return bad(in, "not sequence text", err);
+        if (!isalpha((unsigned char)t->s[i]) && !strchr("*-.", t->s[i])) return bad(in, "a character that is not a base", err);
         if (kputc(t->s[i], &s->bases) < 0) return cad_fail(err, CAD_ENOMEM, "%s: out of memory", in->path);
     }
     return 0;

@@ -104,17 +104,17 @@ error "--embed is a link to the input" 'is also an input' bed own.bed --embed ha
 error "--embed is the reference" 'is also an input' bed own.bed --embed ref.fa
 cp own.bed m.npy.json; cp own.bed hard2.bed
 error "the .json beside --embed is the input" 'is also an input' bed m.npy.json --embed m.npy
-error "-o and --embed are one file" 'same file|also' bed own.bed -o one.out --embed one.out
-error "-o and --embed are one file, spelt differently" 'same file|also' bed own.bed -o one.out --embed ./one.out
-error "-o is the .json beside --embed" 'same file|also' bed own.bed -o one.npy.json --embed one.npy
+error "-o and --embed are one file" 'two outputs' bed own.bed -o one.out --embed one.out
+error "-o and --embed are one file, spelt differently" 'two outputs' bed own.bed -o one.out --embed ./one.out
+error "-o is the .json beside --embed" 'two outputs' bed own.bed -o one.npy.json --embed one.npy
 cp -r "$data/ps" model
 error "-o is the model's weights" 'is also an input' "$caduceus" annotate -m model --window 512 -T ref.fa own.bed -o model/model.safetensors
 error "standard output is the input" 'also an input' sh -c '"$0" annotate -m "$1" --window 512 -T ref.fa hard2.bed >>hard2.bed' "$caduceus" "$data/ps"
 same "the input is as before" in.bed own.bed
 same "the weights are as before" "$data/ps/model.safetensors" model/model.safetensors
-cp in.bed own.bed; bed in.bed >/dev/null 2>&1
-ok "-o names what standard input reads" sh -c '"$0" annotate -m "$1" --window 512 -T ref.fa - -o own.bed <own.bed' "$caduceus" "$data/ps"
-same "which is replaced when whole" out.bed own.bed
+cp in.bed own.bed; cp own.bed own.want
+error "-o names what standard input reads" "also an input" sh -c '"$0" annotate -m "$1" --window 512 -T ref.fa - -o own.bed <own.bed' "$caduceus" "$data/ps"
+same "which is as before" own.want own.bed
 
 # ---- tiling: 128 + 256 + 128 ----
 # cut BEG END: the rule of interface.md, core C = 256, in rows.
@@ -210,7 +210,7 @@ row 'a 0 9 x 0 + 0 0 0 q' >bed10.bed
 printf 'a 0  100 x\nb 5 600   y\na 295 320 z\nchr20 0 500 w\n' >space.bed
 for f in in crlf rich bed12 bed10 space n narrow; do
     bed $f.bed >once.bed 2>.err; ok "$f: our output is valid input" bed once.bed; cp .out again.bed
-    tr -d '\r' <again.bed >again.lf; shape "$f again" again.lf
+    tr -d '\r' <again.bed >again.lf; [ $f = space ] || shape "$f again" again.lf
     tr -d '\r' <once.bed >once.lf; grep -v '^track\|^browser\|^[[:space:]]*$' once.lf >o; grep -v '^track\|^browser\|^[[:space:]]*$' again.lf >a
     scores o >o.scores; rows a | sed 's/	\.$//' >a.rows; scores a.rows >a.scores
     [ $f = bed10 ] || same "$f: with the same scores" o.scores a.scores
@@ -267,7 +267,6 @@ two columns|a\t5
 two columns, spaces|a 5
 empty contig|\t0\t5
 a lone CR in a number|a\t0\r\t5
-a tab too few|a 0\t5
 a NUL|a\t0\t5\t\000x
 more columns than before|a\t0\t5\tx
 E
@@ -440,5 +439,5 @@ refuses "FASTA read as BED" 'ref.fa:1: ' --in-format bed ref.fa
 
 # ---- what every refusal above must leave ----
 echo old >old; same "the destination is untouched" old kept.bed
-is "no temporary file is left" "$(find . -name '*.tmp-*')" ""
+is "no temporary file is left" "$(find . -name '.caduceus-*')" ""
 finish

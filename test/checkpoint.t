@@ -209,7 +209,7 @@ error "results that cannot be written" 'No space left' sh -c '"$0" model info -m
 
 # An expected file that is itself hostile.
 if "$python" -c '' 2>/dev/null; then
-    "$python" - "$dir" <<'PY'
+    "$python" - "$dir" "$data" <<'PY'
 import json, struct, sys
 def write(name, **tensors):
     head, data = {}, b""
@@ -228,6 +228,25 @@ write("nan", input_ids=ids, logits=("F32", [1, 4, 16], struct.pack("<f", float("
 write("shape", input_ids=ids, logits=("F32", [1, 16, 4], bytes(256)))
 write("kind", input_ids=ids, logits=("I64", [1, 4, 16], bytes(512)))
 write("scalar", input_ids=ids, class_logits=("F32", [], bytes(4)))
+# A model of one label, for which a scalar has the right number of values.
+import os, shutil
+one = sys.argv[1] + "/one-label"
+shutil.copytree(sys.argv[2] + "/cls-ps", one)
+raw = open(one + "/model.safetensors", "rb").read()
+n = struct.unpack("<Q", raw[:8])[0]
+head = json.loads(raw[8:8 + n])
+tensors = {}
+for k, v in head.items():
+    if k == "__metadata__": continue
+    a, b = v["data_offsets"]
+    part = raw[8 + n + a:8 + n + b]
+    tensors[k] = (v["dtype"], [1, 8], part[:32]) if k == "score.weight" else (v["dtype"], v["shape"], part)
+write("one", **tensors)
+os.replace(sys.argv[1] + "/one.st", one + "/model.safetensors")
+c = json.load(open(one + "/config.json"))
+c.pop("id2label", None)
+c["num_labels"] = 1
+json.dump(c, open(one + "/config.json", "w"))
 write("strands", input_ids=ids, input_ids_rc=("I64", [2, 2], ids[2]), class_logits=("F32", [1, 3], bytes(12)))
 PY
     error "input_ids beyond the vocabulary" 'token 16 in input_ids' "$caduceus" model verify -m "$data/ps" "$dir/range.st"
@@ -239,6 +258,7 @@ PY
     error "expected logits of another shape" 'logits does not fit' "$caduceus" model verify -m "$data/ps" "$dir/shape.st"
     error "expected logits of integers" 'logits is I64' "$caduceus" model verify -m "$data/ps" "$dir/kind.st"
     error "expected class logits for a model without" 'class_logits does not fit' "$caduceus" model verify -m "$data/ps" "$dir/scalar.st"
+    error "a scalar for the logits of one label" 'class_logits does not fit' "$caduceus" model verify -m "$dir/one-label" "$dir/scalar.st"
     error "strands of unlike shape" 'input_ids_rc is not of shape' "$caduceus" model verify -m "$data/cls-ps" "$dir/strands.st"
 fi
 

@@ -177,10 +177,10 @@ same "and the weights are as they were" "$model/model.safetensors" own/model.saf
 # Two outputs must not be one file, whether it is there or not.
 for pair in 'w.bed w.bed' 'w.bed ./w.bed' 'w.npy.json w.npy' 'link w.bed' 'out/../w.bed w.bed'; do
     rm -f w.* link; ln -s w.bed link
-    error "one file for two outputs: ${pair% *} and ${pair#* }" 'same file|also' run in.bed -o "${pair% *}" --embed "${pair#* }"
+    error "one file for two outputs: ${pair% *} and ${pair#* }" 'two outputs|also' run in.bed -o "${pair% *}" --embed "${pair#* }"
     is "nothing is written" "$(ls -A | grep '^w\.')" ""
 done
-is "no temporary is left" "$(ls -A . out | grep -c tmp-)" 0
+is "no temporary is left" "$(ls -A . out | grep -c 'tmp$')" 0
 
 as=
 if [ "$(id -u)" != 0 ]; then as=' '
@@ -210,7 +210,7 @@ while [ $round -lt 12 ]; do
     round=$((round + 1))
 done
 is "of two processes one wins whole" "$torn" ""
-is "and no temporary is left" "$(ls -A | grep -c tmp-)" 0
+is "and no temporary is left" "$(ls -A | grep -c 'tmp$')" 0
 
 # ---- devices, FIFOs, links (60) ----
 ok "-o /dev/null" run in.bed -o /dev/null
@@ -247,7 +247,7 @@ same "an absolute link's target is made" plain.bed far/abs.bed
 ln -s /dev/null void
 ok "a link to a device" run in.bed -o void
 is "stays" "$(readlink void)" /dev/null
-is "no temporary is left there" "$(ls -A far | grep -c tmp-)" 0
+is "no temporary is left there" "$(ls -A far | grep -c 'tmp$')" 0
 name=$(bases 255 3)
 ok "a name as long as names can be" run in.bed -o "$name"
 

@@ -27,8 +27,8 @@ during() {
     exec 7>feed
     cat in.bed filler >&7
     n=0
-    while [ "$(ls out | grep -c tmp-)" -lt 3 ] && [ $n -lt 100 ]; do sleep 0.05; n=$((n + 1)); done
-    is "$1: three temporaries are open" "$(ls out | grep -c tmp-)" 3
+    while [ "$(ls -A out | grep -c 'tmp$')" -lt 3 ] && [ $n -lt 100 ]; do sleep 0.05; n=$((n + 1)); done
+    is "$1: three temporaries are open" "$(ls -A out | grep -c 'tmp$')" 3
     kill -"$1" $pid
     { wait $pid; status=$?; } 2>/dev/null
     exec 7>&-
@@ -41,7 +41,7 @@ if perl -e 1 2>/dev/null; then
         intact "${s%=*}: the old outputs are there, the temporaries are not"
     done
     during KILL 137
-    rm -f out/*tmp-*
+    rm -f out/.*tmp
     intact "KILL: the old outputs are there"
     old; rm out/*
     natural "$caduceus" annotate --quiet -m "$model" -T ref.fa - -o out/o.bed <feed & pid=$!
@@ -51,7 +51,7 @@ if perl -e 1 2>/dev/null; then
     while [ "$(ls -A out | wc -l)" -lt 1 ] && [ $n -lt 100 ]; do sleep 0.05; n=$((n + 1)); done
     kill -KILL $pid; wait $pid
     exec 7>&-
-    is "KILL: no destination appears" "$(ls out | grep -v tmp-)" ""
+    is "KILL: no destination appears" "$(ls out)" ""
 
     # While it computes.
     contig long 60000 3 >long.fa
@@ -59,7 +59,7 @@ if perl -e 1 2>/dev/null; then
         old
         natural "$caduceus" annotate --quiet -@ 2 -m "$model" --mask each long.fa -o out/o.bed --embed out/e.npy </dev/null & pid=$!
         n=0
-        while [ "$(ls out | grep -c tmp-)" -lt 3 ] && [ $n -lt 100 ]; do sleep 0.05; n=$((n + 1)); done
+        while [ "$(ls -A out | grep -c 'tmp$')" -lt 3 ] && [ $n -lt 100 ]; do sleep 0.05; n=$((n + 1)); done
         sleep 0.2
         kill -"${s%=*}" $pid; wait $pid
         is "${s%=*} while it computes: status ${s#*=}" "$?" "${s#*=}"
@@ -72,7 +72,7 @@ if perl -e 1 2>/dev/null; then
     exec 7>feed
     cat in.bed filler >&7
     n=0
-    while [ "$(ls out | grep -c tmp-)" -lt 1 ] && [ $n -lt 100 ]; do sleep 0.05; n=$((n + 1)); done
+    while [ "$(ls -A out | grep -c 'tmp$')" -lt 1 ] && [ $n -lt 100 ]; do sleep 0.05; n=$((n + 1)); done
     kill -HUP $pid; kill -INT $pid
     exec 7>&-
     wait $pid
