@@ -131,7 +131,7 @@ static void drop_missing(cad_vocab_t *v)
         if (*id[i] >= v->rows) *id[i] = -1;
 }
 
-static int set_complement(cad_vocab_t *v, const cad_config_t *cfg, cad_error_t *err)
+static int set_complement(cad_vocab_t *v, const cad_config_t *cfg, const char *dir, cad_error_t *err)
 {
     for (int i = 0; i < 256; i++) v->comp[i] = (uint8_t)i;
     for (int b = 0; b < 4 && !cfg->has_comp; b++) v->comp[v->base[b]] = (uint8_t)v->base[3 - b];
@@ -139,10 +139,10 @@ static int set_complement(cad_vocab_t *v, const cad_config_t *cfg, cad_error_t *
         if (cfg->comp[i] >= 0) v->comp[i] = (uint8_t)cfg->comp[i];
     for (int i = 0; i < v->rows; i++)
         if (v->comp[i] >= v->rows || v->comp[v->comp[i]] != i)
-            return cad_fail(err, CAD_EFORMAT, "config.json: complement_map is not its own inverse at token %d", i);
+            return cad_fail(err, CAD_EFORMAT, "%s/config.json: complement_map is not its own inverse at token %d", dir, i);
     for (int b = 0; b < 4; b++)
         if (v->comp[v->base[b]] != v->base[3 - b])
-            return cad_fail(err, CAD_EFORMAT, "config.json: complement_map does not exchange A with T and C with G (%s vocabulary)", v->source);
+            return cad_fail(err, CAD_EFORMAT, "%s/config.json: complement_map does not exchange A with T and C with G (%s vocabulary)", dir, v->source);
     return 0;
 }
 
@@ -171,13 +171,13 @@ int cad_vocab_read(cad_vocab_t *v, const cad_config_t *cfg, const char *dir,
     drop_missing(v);
     for (int b = 0; b < 4; b++)
         if (v->base[b] < 0 || v->base[b] >= v->rows)
-            return cad_fail(err, CAD_EFORMAT, "the vocabulary (%s) has no token %c within the model's %d rows", v->source, "ACGT"[b], v->rows);
+            return cad_fail(err, CAD_EFORMAT, "%s: the vocabulary (%s) has no token %c within the model's %d rows", dir, v->source, "ACGT"[b], v->rows);
     for (int b = 1; b < 4; b++)
         for (int a = 0; a < b; a++)
-            if (v->base[a] == v->base[b]) return cad_fail(err, CAD_EFORMAT, "the vocabulary (%s) gives %c and %c the same id", v->source, "ACGT"[a], "ACGT"[b]);
+            if (v->base[a] == v->base[b]) return cad_fail(err, CAD_EFORMAT, "%s: the vocabulary (%s) gives %c and %c the same id", dir, v->source, "ACGT"[a], "ACGT"[b]);
     if (v->pad < 0 && v->unk < 0)
-        return cad_fail(err, CAD_EFORMAT, "the vocabulary (%s) has neither [PAD] nor [UNK]", v->source);
-    rc = set_complement(v, cfg, err);
+        return cad_fail(err, CAD_EFORMAT, "%s: the vocabulary (%s) has neither [PAD] nor [UNK]", dir, v->source);
+    rc = set_complement(v, cfg, dir, err);
     if (rc == 0) set_letters(v);
     return rc;
 }

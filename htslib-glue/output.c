@@ -133,6 +133,7 @@ static int open_target(output_t *o, const char *path, cad_error_t *err)
         o->fd = open(path, O_WRONLY | O_CLOEXEC);
         return o->fd < 0 ? cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno)) : 0;
     }
+    if (lstat(path, &sb) && errno == ENAMETOOLONG) return cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
     o->path = resolve(path, err);
     if (!o->path) return CAD_EIO;
     if (access(o->path, F_OK) == 0 && access(o->path, W_OK))
