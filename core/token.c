@@ -161,22 +161,24 @@ static void set_letters(cad_vocab_t *v)
 int cad_vocab_read(cad_vocab_t *v, const cad_config_t *cfg, const char *dir,
                    int64_t rows, cad_error_t *err)
 {
+    const char *file;
     bool found;
     int rc;
     vocab_clear(v, (int)rows);
     rc = read_file(v, dir, "tokenizer.json", read_json, &found, err);
     if (rc == 0 && !found) rc = read_file(v, dir, "vocab.txt", read_lines, &found, err);
     if (rc) return rc;
+    file = found ? v->source : "config.json";
     if (!found) vocab_builtin(v, plant_complement(cfg));
     drop_missing(v);
     for (int b = 0; b < 4; b++)
         if (v->base[b] < 0 || v->base[b] >= v->rows)
-            return cad_fail(err, CAD_EFORMAT, "%s: the vocabulary (%s) has no token %c within the model's %d rows", dir, v->source, "ACGT"[b], v->rows);
+            return cad_fail(err, CAD_EFORMAT, "%s/%s: the vocabulary has no token %c within the model's %d rows", dir, file, "ACGT"[b], v->rows);
     for (int b = 1; b < 4; b++)
         for (int a = 0; a < b; a++)
-            if (v->base[a] == v->base[b]) return cad_fail(err, CAD_EFORMAT, "%s: the vocabulary (%s) gives %c and %c the same id", dir, v->source, "ACGT"[a], "ACGT"[b]);
+            if (v->base[a] == v->base[b]) return cad_fail(err, CAD_EFORMAT, "%s/%s: the vocabulary gives %c and %c the same id", dir, file, "ACGT"[a], "ACGT"[b]);
     if (v->pad < 0 && v->unk < 0)
-        return cad_fail(err, CAD_EFORMAT, "%s: the vocabulary (%s) has neither [PAD] nor [UNK]", dir, v->source);
+        return cad_fail(err, CAD_EFORMAT, "%s/%s: the vocabulary has neither [PAD] nor [UNK]", dir, file);
     rc = set_complement(v, cfg, dir, err);
     if (rc == 0) set_letters(v);
     return rc;

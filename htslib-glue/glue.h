@@ -165,9 +165,26 @@ int npy_write(npy_t *n, const float *row, int64_t rows, cad_error_t *err);
 /* Writes the header; n->out is then to be closed. */
 int npy_finish(npy_t *n, cad_error_t *err);
 
+/* ---- scores.c ---- */
+typedef enum { SCORE_PLL, SCORE_N, SCORE_ENTROPY, SCORE_IC, SCORES } score_t;
+typedef struct score_list_t { int n; score_t kind[16]; } score_list_t;
+typedef struct score_sums_t { int64_t n; double pll, entropy; } score_sums_t; /* over n bases; nats, bits */
+/* "pll,n", or "none". */
+int scores_parse(score_list_t *l, const char *text, cad_error_t *err);
+/* The names, the suffix on all but n. */
+void scores_names(const score_list_t *l, const char *separator, const char *suffix, text_t *t);
+/* The mean over the bases, or their number. */
+void score_put(score_t kind, const score_sums_t *s, text_t *t);
+
+/* ---- provenance.c: keys and values, borrowed ---- */
+#define PROVENANCE_KEYS 8
+typedef struct provenance_t { int n; const char *key[PROVENANCE_KEYS], *value[PROVENANCE_KEYS]; } provenance_t;
+void provenance_add(provenance_t *p, const char *key, const char *value);
+void provenance_header(const provenance_t *p, text_t *t); /* "##caduceus_key=value" lines */
+void provenance_json(const provenance_t *p, text_t *t);
+
 /* ---- pipeline.c: regions in, scores out, in order ---- */
 typedef enum { POOL_OFF, POOL_ROWS, POOL_MEAN, POOL_MAX, POOL_CENTER } pooling_t;
-typedef struct score_sums_t { int64_t n; double pll, entropy; } score_sums_t;
 typedef struct item_t {
     kstring_t text;       /* the input line, or the record's name */
     bool scored;          /* false: text passes through */
@@ -217,5 +234,50 @@ int pipeline_put(pipeline_t *p, item_t *it, cad_error_t *err);
 int pipeline_flush(pipeline_t *p, cad_error_t *err);
 /* Frees what an error left behind. */
 void pipeline_close(pipeline_t *p);
+
+/* ---- table.c: annotate's sink ---- */
+typedef struct table_t {
+    output_t *out;        /* NULL: a dry run, which only counts bytes */
+    npy_t npy;            /* npy.out NULL: no matrix */
+    output_t *json;       /* beside the matrix, or NULL */
+    score_list_t scores;
+    int64_t mask;
+    pooling_t pooling;
+    bool column;          /* embeddings as a column */
+    const provenance_t *provenance;
+    notes_t *notes;
+    void (*row_done)(void *arg); /* after each computed row; NULL in a dry run */
+    void *arg;
+    int64_t bytes;        /* written, or that would be */
+    text_t text;          /* its own */
+    float *row;           // (D)
+} table_t;
+/* width: D. After the outputs are open and before the first row. */
+int table_begin(table_t *t, int64_t width, cad_error_t *err);
+/* Provenance and the one #chrom line for rows of ncol columns (0: no row seen):
+ * the given line extended if it fits. */
+int table_header(table_t *t, int ncol, const char *given, size_t n, cad_error_t *err);
+int table_pass(table_t *t, const char *line, size_t n, cad_error_t *err);
+/* For pipeline_t.sink and .rows, with the table as arg. */
+int table_sink(void *table, item_t *it, cad_error_t *err);
+int table_rows(void *table, const float *rows, int64_t n, cad_error_t *err);
+int table_close(table_t *t, cad_error_t *err);
+void table_free(table_t *t);
+
+/* ---- rows.c: annotate's sources ---- */
+typedef struct rows_t {
+    input_t *in;
+    const fasta_t *ref;   /* of BED rows */
+    const regions_t *only, *targets; /* -r and -L; NULL: all rows */
+    bool clip, split, drop_browser;
+    notes_t *notes;
+    pipeline_t *pipe;
+    table_t *table;
+    kstring_t line, held; /* its own: the line read; a header held back */
+    int ncol;             /* of the first row read, then of those written */
+    bool headed;
+} rows_t;
+/* Reads all rows, puts them into the pipeline and flushes it. */
+int rows_run(rows_t *r, cad_error_t *err);
 
 #endif

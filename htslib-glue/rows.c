@@ -1,0 +1,172 @@
+/* rows.c - the sources of annotate: BED rows over a reference, and FASTA and
+ * FASTQ records, as items for the pipeline. SPDX-License-Identifier: MIT */
+#include <strings.h>
+
+#include "glue.h"
+
+static int out_of_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }
+
+static bool wanted(const rows_t *r, const char *contig, int64_t beg, int64_t end)
+{
+    return (!r->only || regions_overlap(r->only, contig, beg, end)) && (!r->targets || regions_overlap(r->targets, contig, beg, end));
+}
+
+static int write_header(rows_t *r, int ncol, cad_error_t *err)
+{
+    int rc = table_header(r->table, ncol, r->held.s ? r->held.s : "", r->held.l, err);
+    r->held.l = 0;
+    r->headed = true;
+    return rc;
+}
+
+static int pass_through(rows_t *r, const kstring_t *line, cad_error_t *err)
+{
+    item_t *it = item_new();
+    if (!it || kputsn(line->s ? line->s : "", line->l, &it->text) < 0) {
+        item_free(it);
+        return out_of_memory(err);
+    }
+    return pipeline_put(r->pipe, it, err);
+}
+
+/* "#chrom start end" with any separators, or "#x<TAB>..." of three columns or more. */
+static bool may_be_header(const kstring_t *l)
+{
+    if (l->l < 2 || l->s[0] != '#' || l->s[1] == '#' || bed_columns(l->s, l->l) < 3) return false;
+    return memchr(l->s, '\t', l->l) || !strncasecmp(l->s, "#chrom", 6);
+}
+
+/* Comments before the first row: the last one with columns may be its header. */
+static int other_line(rows_t *r, line_kind_t kind, cad_error_t *err)
+{
+    const kstring_t *l = &r->line;
+    int rc;
+    if (kind == LINE_BROWSER && r->drop_browser) {
+        note(r->notes, NOTE_BROWSER, 1, "%s:%lld: track and browser lines are left out of a compressed BED", r->in->path, (long long)r->in->line);
+        return 0;
+    }
+    if (kind != LINE_COMMENT || r->headed || !may_be_header(l)) return pass_through(r, l, err);
+    rc = r->held.l ? pass_through(r, &r->held, err) : 0;
+    r->held.l = 0;
+    if (rc == 0 && kputsn(l->s, l->l, &r->held) < 0) rc = out_of_memory(err);
+    return rc;
+}
+
+/* ---- BED ---- */
+
+static int check_place(rows_t *r, const bed_row_t *row, const contig_t *c, cad_error_t *err)
+{
+    long long line = (long long)r->in->line;
+    char hint[700];
+    if (!c)
+        return cad_fail(err, CAD_EFORMAT, "%s:%lld: contig \"%s\" is not in %s%s", r->in->path, line, row->contig, r->ref->path,
+                        fasta_hint(r->ref, row->contig, hint, sizeof hint));
+    if (row->span.end > c->length && !r->clip)
+        return cad_fail(err, CAD_EFORMAT, "%s:%lld: end %lld is past the end of %s (%lld bases); correct it, or clip with --clip", r->in->path, line,
+                        (long long)row->span.end, c->name, (long long)c->length);
+    if (row->span.end > c->length) note(r->notes, NOTE_CLIPPED, 1, "%s:%lld: clipped at the end of %s", r->in->path, line, c->name);
+    if (row->span.beg == row->span.end) note(r->notes, NOTE_EMPTY, 1, "%s:%lld: an empty region; its scores are \".\"", r->in->path, line);
+    return 0;
+}
+
+static item_t *new_item(const rows_t *r, const bed_row_t *row, const contig_t *c)
+{
+    item_t *it = item_new();
+    int n = row->block ? row->nblock : 1;
+    if (!it) return NULL;
+    it->part = malloc((size_t)n * sizeof *it->part);
+    if (!it->part || kputsn(r->line.s, r->line.l, &it->text) < 0) {
+        item_free(it);
+        return NULL;
+    }
+    it->scored = true;
+    it->ncol = row->ncol;
+    it->contig = c;
+    it->length = c->length;
+    it->npart = n;
+    for (int i = 0; i < n; i++) {
+        interval_t p = row->block ? row->block[i] : row->span;
+        it->part[i] = (interval_t){ cad_min(p.beg, c->length), cad_min(p.end, c->length) };
+    }
+    return it;
+}
+
+static int place_row(rows_t *r, const bed_row_t *row, cad_error_t *err)
+{
+    const contig_t *c = fasta_find(r->ref, row->contig);
+    item_t *it;
+    int rc;
+    if (r->headed && r->ncol != row->ncol)
+        return cad_fail(err, CAD_EFORMAT, "%s:%lld: %d columns, but the rows before it have %d; added columns would not line up", r->in->path,
+                        (long long)r->in->line, row->ncol, r->ncol);
+    if ((rc = check_place(r, row, c, err))) return rc;
+    r->ncol = row->ncol;
+    if (!r->headed && (rc = write_header(r, row->ncol, err))) return rc;
+    it = new_item(r, row, c);
+    return it ? pipeline_put(r->pipe, it, err) : out_of_memory(err);
+}
+
+static int data_line(rows_t *r, cad_error_t *err)
+{
+    bed_row_t row;
+    int rc = bed_parse(r->in->path, r->in->line, r->line.s, r->line.l, r->split, &row, err);
+    if (rc) return rc;
+    if (!r->ncol) r->ncol = row.ncol;
+    if (wanted(r, row.contig, row.span.beg, row.span.end)) rc = place_row(r, &row, err);
+    bed_free(&row);
+    return rc;
+}
+
+static int run_bed(rows_t *r, cad_error_t *err)
+{
+    int rc;
+    while ((rc = input_line(r->in, &r->line, err)) > 0) {
+        line_kind_t kind = bed_line_kind(r->line.s, r->line.l);
+        rc = kind == LINE_DATA ? data_line(r, err) : other_line(r, kind, err);
+        if (rc) return rc;
+    }
+    return rc;
+}
+
+/* ---- FASTA and FASTQ: a record is its own contig, its row `name 0 length` ---- */
+
+/* Takes the bases over. */
+static int put_record(rows_t *r, seq_t *s, cad_error_t *err)
+{
+    item_t *it = item_new();
+    if (it) it->part = malloc(sizeof *it->part);
+    if (!it || !it->part || ksprintf(&it->text, "%s\t0\t%zu", s->name.s, s->bases.l) < 0) {
+        item_free(it);
+        return out_of_memory(err);
+    }
+    if (s->bases.l == 0) note(r->notes, NOTE_EMPTY, 1, "%s:%lld: an empty sequence; its scores are \".\"", r->in->path, (long long)r->in->line);
+    it->scored = true;
+    it->ncol = 3;
+    it->npart = 1;
+    it->seq = s->bases.s;
+    it->length = (int64_t)s->bases.l;
+    it->part[0] = (interval_t){ 0, it->length };
+    s->bases = (kstring_t){ 0, 0, NULL };
+    return pipeline_put(r->pipe, it, err);
+}
+
+static int run_seqs(rows_t *r, cad_error_t *err)
+{
+    seq_t s = { { 0, 0, NULL }, { 0, 0, NULL }, { 0, 0, NULL } };
+    int rc = write_header(r, 3, err);
+    while (rc == 0 && (rc = seq_next(r->in, &s, err)) > 0)
+        rc = wanted(r, s.name.s, 0, (int64_t)s.bases.l) ? put_record(r, &s, err) : 0;
+    seq_free(&s);
+    return rc;
+}
+
+int rows_run(rows_t *r, cad_error_t *err)
+{
+    int rc = r->in->kind == INPUT_BED ? run_bed(r, err) : run_seqs(r, err);
+    if (rc == 0) rc = pipeline_flush(r->pipe, err);
+    if (rc == 0 && !r->headed) rc = write_header(r, r->ncol, err);
+    free(r->line.s);
+    free(r->held.s);
+    r->line = r->held = (kstring_t){ 0, 0, NULL };
+    return rc;
+}

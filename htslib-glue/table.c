@@ -1,0 +1,150 @@
+/* table.c - the sink of annotate: input lines with columns added, and the matrix
+ * of embeddings beside them. SPDX-License-Identifier: MIT */
+#include <math.h>
+
+#include "glue.h"
+
+/* A row that is not BED12 must not end up with twelve columns. */
+static bool needs_filler(const table_t *t, int ncol)
+{
+    int added = t->scores.n + t->column;
+    return added && ncol + added == 12;
+}
+
+static int put_line(table_t *t, text_t *s, cad_error_t *err)
+{
+    text_put(s, "\n", 1);
+    t->bytes += (int64_t)s->s.l;
+    return t->out ? text_write(t->out, s, err) : 0;
+}
+
+int table_pass(table_t *t, const char *line, size_t n, cad_error_t *err)
+{
+    text_clear(&t->text);
+    text_put(&t->text, line, n);
+    return put_line(t, &t->text, err);
+}
+
+/* ---- header ---- */
+
+static void put_names(table_t *t, int ncol)
+{
+    text_t *s = &t->text;
+    if (t->scores.n) text_put(s, "\t", 1);
+    scores_names(&t->scores, "\t", t->mask == CAD_MASK_NONE ? "_unmasked" : "", s);
+    if (t->column) text_puts(s, "\tembedding");
+    if (needs_filler(t, ncol)) text_puts(s, "\tfiller");
+}
+
+int table_header(table_t *t, int ncol, const char *given, size_t n, cad_error_t *err)
+{
+    text_t *s = &t->text;
+    bool cr = n && given[n - 1] == '\r', extend;
+    int columns = bed_columns(given, n - cr), rc = 0;
+    extend = n && (!ncol || columns == ncol);
+    if (n && !extend) rc = table_pass(t, given, n, err); /* a comment after all */
+    text_clear(s);
+    provenance_header(t->provenance, s);
+    if (!ncol) ncol = extend ? columns : 3;
+    if (extend) text_put(s, given, n - cr);
+    else bed_header(s, ncol);
+    put_names(t, ncol);
+    if (extend && cr) text_put(s, "\r", 1);
+    return rc ? rc : put_line(t, s, err);
+}
+
+/* ---- rows ---- */
+
+static void pooled_row(table_t *t, const item_t *it)
+{
+    for (int64_t d = 0; d < t->npy.width; d++)
+        t->row[d] = it->npooled == 0 ? NAN : (float)(t->pooling == POOL_MAX ? it->pooled[d] : it->pooled[d] / (double)it->npooled);
+}
+
+static void put_embedding(table_t *t, const item_t *it)
+{
+    int64_t n = it->npooled ? t->npy.width : 1; /* one "." */
+    for (int64_t d = 0; d < n; d++) {
+        text_put(&t->text, d ? "," : "\t", 1);
+        text_number(&t->text, (double)t->row[d]);
+    }
+}
+
+static int scored_row(table_t *t, const item_t *it, cad_error_t *err)
+{
+    text_t *s = &t->text;
+    bool cr = it->text.l && it->text.s[it->text.l - 1] == '\r';
+    int rc = 0;
+    text_clear(s);
+    text_put(s, it->text.s, it->text.l - cr);
+    for (int i = 0; i < t->scores.n; i++) {
+        text_put(s, "\t", 1);
+        score_put(t->scores.kind[i], &it->sums, s);
+    }
+    if (t->row && t->pooling != POOL_ROWS) pooled_row(t, it);
+    if (t->column) put_embedding(t, it);
+    else if (t->row && t->pooling != POOL_ROWS) rc = npy_write(&t->npy, t->row, 1, err);
+    if (needs_filler(t, it->ncol)) text_puts(s, "\t.");
+    if (cr) text_put(s, "\r", 1);
+    return rc ? rc : put_line(t, s, err);
+}
+
+int table_sink(void *arg, item_t *it, cad_error_t *err)
+{
+    table_t *t = arg;
+    if (!it->scored) return table_pass(t, it->text.s, it->text.l, err);
+    if (it->sums.n == 0 && it->nbase && t->scores.n && t->row_done)
+        note(t->notes, NOTE_UNSCORED, 1, "%.*s: no base to score; its scores are \".\"", (int)cad_min((int64_t)it->text.l, 60), it->text.s);
+    if (t->row_done) t->row_done(t->arg);
+    return scored_row(t, it, err);
+}
+
+int table_rows(void *arg, const float *rows, int64_t n, cad_error_t *err)
+{
+    return npy_write(&((table_t *)arg)->npy, rows, n, err);
+}
+
+/* ---- opening and closing ---- */
+
+int table_begin(table_t *t, int64_t width, cad_error_t *err)
+{
+    t->npy.width = width;
+    if (!t->column && !t->npy.out) return 0;
+    t->row = cad_alloc((size_t)width, sizeof *t->row);
+    if (!t->row) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    return t->npy.out ? npy_begin(&t->npy, width, err) : 0;
+}
+
+static int write_json(table_t *t, cad_error_t *err)
+{
+    provenance_t p = *t->provenance;
+    provenance_add(&p, "rows", t->pooling == POOL_ROWS ? "bases of the regions, in order" : "regions, in order");
+    text_clear(&t->text);
+    provenance_json(&p, &t->text);
+    return text_write(t->json, &t->text, err);
+}
+
+int table_close(table_t *t, cad_error_t *err)
+{
+    output_t **out[] = { &t->out, &t->npy.out, &t->json };
+    int rc = t->npy.out ? npy_finish(&t->npy, err) : 0;
+    if (rc == 0 && t->json) rc = write_json(t, err);
+    for (int i = 0; i < 3 && rc == 0; i++)
+        if (*out[i]) rc = output_sync(*out[i], err);
+    for (int i = 0; i < 3 && rc == 0; i++) {
+        if (!*out[i]) continue;
+        rc = output_close(*out[i], err);
+        *out[i] = NULL;
+    }
+    return rc;
+}
+
+void table_free(table_t *t)
+{
+    output_abort(t->out);
+    output_abort(t->npy.out);
+    output_abort(t->json);
+    free(t->row);
+    text_free(&t->text);
+    memset(t, 0, sizeof *t);
+}
