@@ -93,7 +93,7 @@ int table_sink(void *arg, item_t *it, cad_error_t *err)
 {
     table_t *t = arg;
     if (!it->scored) return table_pass(t, it->text.s, it->text.l, err);
-    if (it->sums.n == 0 && it->nbase && t->scores.n && t->row_done)
+    if (it->sums.n == 0 && it->nbase && t->scores.n && t->out)
         note(t->notes, NOTE_UNSCORED, 1, "%.*s: no base to score; its scores are \".\"", (int)cad_min((int64_t)it->text.l, 60), it->text.s);
     if (t->row_done) t->row_done(t->arg);
     return scored_row(t, it, err);
