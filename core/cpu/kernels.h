@@ -6,7 +6,6 @@
  * whatever the size of the block it is computed in, so that no result depends on
  * tiling, batching or threads. SPDX-License-Identifier: MIT
  */
-#include <float.h>
 #include <math.h>
 
 #include "../ops.h"
@@ -28,6 +27,7 @@
 #define TILE 126 /* a multiple of every MR; keeps a tile's activations in cache */
 #define CHUNK 64 /* terms of a matrix product summed before they join the total */
 #define SUB 64   /* rows whose dt is held at a time */
+#define AHEAD 8  /* rows fetched ahead of the scan */
 
 typedef struct { /* one Mamba, packed */
     const float *in_x, *in_z, *in_x_bias, *in_z_bias; // panels (Ep,Dp), (Ep)
@@ -103,7 +103,7 @@ static const float *pack_decay(store_t *s, const float *a_log, int64_t E, int64_
     for (int64_t e = 0; d && e < E; e++)
         for (int64_t n = 0; n < N; n++) {
             double a = -exp((double)a_log[e * N + n]) * 1.4426950408889634;
-            d[(e / VW * N + n) * VW + e % VW] = a < -FLT_MAX ? -FLT_MAX : (float)a;
+            d[(e / VW * N + n) * VW + e % VW] = a < -1e30 ? -1e30f : (float)a; /* dt A stays finite */
         }
     return d;
 }
@@ -472,6 +472,16 @@ static void delta(const stretch_t *t, int64_t beg, int64_t end, float *dt)
     for (; r < end; r++) delta_rows(t, r, 1, dt + (r - beg) * VW);
 }
 
+/* Rows are far apart in memory: ask for those that come next. */
+INLINE void fetch_ahead(const stretch_t *t, int64_t r, int64_t step)
+{
+    int64_t ahead = r + AHEAD * step;
+    if (ahead < 0 || ahead >= t->rows) return;
+    __builtin_prefetch(t->u + ahead * t->w->Ep);
+    if (t->add) __builtin_prefetch(t->y + ahead * t->w->Ep, 1);
+    if (t->z) __builtin_prefetch(t->z + ahead * t->w->Ep);
+}
+
 /* One row: s = exp(dt A) s + dt u B, y = s.C + skip u. */
 INLINE void scan_row(const stretch_t *t, int64_t r, const int64_t N, vf dt, vf *s)
 {
@@ -481,7 +491,7 @@ INLINE void scan_row(const stretch_t *t, int64_t r, const int64_t N, vf dt, vf *
     vf u = vload(t->u + r * w->Ep), dtu = dt * u, part[4] = { vset(0.0f), vset(0.0f), vset(0.0f), vset(0.0f) }, sum;
 #pragma GCC unroll 16
     for (int64_t n = 0; n < N; n++) {
-        s[n] = vfma(vexp2(dt * vload(a + n * VW)), s[n], dtu * vset(B[n]));
+        s[n] = vfma(vdecay(dt * vload(a + n * VW)), s[n], dtu * vset(B[n]));
         part[n & 3] = vfma(s[n], vset(C[n]), part[n & 3]);
     }
     sum = vfma(vload(t->p->skip + t->c), u, (part[0] + part[1]) + (part[2] + part[3]));
@@ -499,9 +509,15 @@ INLINE void scan_rows(const stretch_t *t, const int64_t N, float *carry, vf *s)
         int64_t n = cad_min(SUB, t->rows - i), beg = t->p->reverse ? t->rows - i - n : i;
         delta(t, beg, beg + n, dt);
         if (t->p->reverse)
-            for (int64_t r = n - 1; r >= 0; r--) scan_row(t, beg + r, N, vload(dt + r * VW), s);
+            for (int64_t r = n - 1; r >= 0; r--) {
+                fetch_ahead(t, beg + r, -1);
+                scan_row(t, beg + r, N, vload(dt + r * VW), s);
+            }
         else
-            for (int64_t r = 0; r < n; r++) scan_row(t, beg + r, N, vload(dt + r * VW), s);
+            for (int64_t r = 0; r < n; r++) {
+                fetch_ahead(t, beg + r, 1);
+                scan_row(t, beg + r, N, vload(dt + r * VW), s);
+            }
     }
     for (int64_t n = 0; n < N; n++) vstore(carry + n * VW, s[n]);
 }

@@ -77,12 +77,15 @@ INLINE vf vexp2_poly(vf f)
     return vfma(f, p, vset(1.0f));
 }
 
-/* 2^x, x clamped to [-126, 127]. */
-INLINE vf vexp2(vf x)
+/* 2^x for x <= 0: a decay. Where the instruction scales by any power, nothing
+ * need be clamped. */
+INLINE vf vdecay(vf x)
 {
-    vf n;
-    x = vmin(vmax(x, vset(-126.0f)), vset(127.0f));
-    n = vround(x);
+#if defined(CAD_ISA_AVX512)
+    vf n = vround(x);
+#else
+    vf n = vround(x = vmax(x, vset(-126.0f)));
+#endif
     return vscale(vexp2_poly(x - n), n);
 }
 
