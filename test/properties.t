@@ -63,4 +63,19 @@ for isa in plain avx2; do
     CADUCEUS_ISA=$isa run -T ref.fa --window 200 --score pll,entropy,ic,n in.bed | grep -v '^#' >isa.tsv
     ok "$isa kernels agree to float rounding" close_to isa.tsv rows.tsv 1e-5
 done
+
+# Peak memory does not grow with the number of regions.
+py=$(python)
+if [ -n "$py" ]; then
+    cat >peak.py <<'PY'
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+PY
+    contig long 30000 5 >long.fa
+    awk 'BEGIN { for (i = 0; i < 12000; i++) print "long\t" i * 2 "\t" i * 2 + 40 }' >many.bed
+    head -n 3000 many.bed >few.bed
+    for set in few many; do "$py" peak.py "$caduceus" annotate --quiet -@ 1 -m "$data/ps" -T long.fa --mask none --window 60 $set.bed >$set.kb; done
+    ok "12,000 regions take the memory of 3,000" test "$(cat many.kb)" -lt $(($(cat few.kb) + 6000))
+else skip "12,000 regions take the memory of 3,000" "no python"; fi
 finish
