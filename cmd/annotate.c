@@ -187,7 +187,7 @@ static void set_provenance(annotate_t *t)
     if (a->sep) text_puts(s, " sep");
     provenance_add(&t->provenance, "version", cad_version());
     provenance_add(&t->provenance, "model_sha256", cad_model_text(t->model, CAD_TEXT_SHA256));
-    if (a->reference) provenance_add(&t->provenance, "reference_sha256", t->ref.checksum);
+    if (a->reference) provenance_add(&t->provenance, "contigs_sha256", t->ref.checksum);
     provenance_add(&t->provenance, "options", s->s.s ? s->s.s : "");
     provenance_add(&t->provenance, "precision", "fp32");
     provenance_add(&t->provenance, "device", cad_context_device(t->ctx));
@@ -204,17 +204,15 @@ static void progress(void *arg)
 {
     annotate_t *t = arg;
     struct timespec now;
-    double all;
+    double all, share;
     if (!t->progress) return;
     clock_gettime(CLOCK_MONOTONIC, &now);
     if (seconds(t->shown, now) < 1) return;
     t->shown = now;
     all = seconds(t->start, now);
-    fprintf(stderr, "\r%lld rows, %.3g tokens/s", (long long)t->pipe.work.regions, (double)t->pipe.work.tokens / all);
-    if (t->in.size) {
-        double share = (double)t->in.bytes / (double)t->in.size;
-        fprintf(stderr, ", %.0f%% read, about %.0f s left", 100 * share, all / share - all);
-    }
+    fprintf(stderr, "\r%lld rows, %.3g tokens/s", (long long)t->pipe.work.regions, (double)t->pipe.work.done / all);
+    share = t->in.size ? (double)(t->in.bytes - (int64_t)(t->in.fill - t->in.at)) / (double)t->in.size : 0;
+    if (share > 0 && share < 1) fprintf(stderr, ", %.0f%% read, about %.0f s left", 100 * share, all / share - all);
     fputs("  ", stderr);
 }
 
@@ -248,7 +246,7 @@ static int open_inputs(annotate_t *t, cad_error_t *err)
     return rc ? rc : open_filters(t, err);
 }
 
-/* Nor one of the model's files. */
+/* The output must not be one of the model's files. */
 static int refuse_model(const char *output, const char *model, cad_error_t *err)
 {
     static const char *const part[] = { "", "/model.safetensors", "/config.json", "/tokenizer_config.json", "/model.safetensors.index.json" };
@@ -319,11 +317,9 @@ static int open_engine(annotate_t *t, cad_error_t *err)
     t->table.column = embed_column(a);
     t->table.provenance = &t->provenance;
     t->table.notes = &t->notes;
-    t->table.row_done = a->dry_run ? NULL : progress;
-    t->table.arg = t;
     t->pipe = (pipeline_t){ .model = t->model, .ctx = a->dry_run ? NULL : t->ctx, .ref = &t->ref, .tiling = t->tiling, .mask = a->mask,
         .want_scores = a->scores.n > 0, .skip_soft = a->skip_soft, .sep = a->sep, .encode_flags = a->n_token ? CAD_N_AS_TOKEN : 0,
-        .pooling = a->pooling, .sink = table_sink, .rows = table_rows, .arg = &t->table, .notes = &t->notes,
+        .pooling = a->pooling, .sink = table_sink, .rows = table_rows, .arg = &t->table, .notes = &t->notes, .tick = progress, .tick_arg = t,
         .batch_tokens = cad_max((int64_t)1 << 18, (int64_t)a->o.threads << 16) };
     clock_gettime(CLOCK_MONOTONIC, &t->start);
     t->shown = t->start;
@@ -340,19 +336,22 @@ static double calibrate(annotate_t *t)
     struct timespec a, b;
     cad_window_t w = { .len = n, .core_end = n };
     uint8_t *tok = malloc((size_t)n);
-    float *logp = malloc((size_t)n * 4 * sizeof *logp);
+    float *logp = malloc((size_t)n * 4 * sizeof *logp), *emb = malloc((size_t)cad_model_number(t->model, CAD_D_MODEL) * sizeof *emb);
     double s = 0;
     for (int64_t i = 0; tok && i < n; i++) tok[i] = (uint8_t)t->model->vocab.base[i * 7 % 11 % 4];
     w.tokens = tok;
     w.logp = logp;
-    for (int i = 0; tok && logp && i < 2; i++) { /* the first warms up */
+    w.embedding = t->table.row ? t->table.row : emb;
+    for (int i = 0; tok && logp && w.embedding && i < 2; i++) { /* the first warms up */
         clock_gettime(CLOCK_MONOTONIC, &a);
-        cad_score(t->ctx, &w, 1, CAD_MASK_NONE, NULL);
+        if (t->pipe.want_scores) cad_score(t->ctx, &w, 1, CAD_MASK_NONE, NULL);
+        else cad_embed(t->ctx, &w, 1, CAD_POOL_MEAN, NULL);
         clock_gettime(CLOCK_MONOTONIC, &b);
         s = seconds(a, b);
     }
     free(tok);
     free(logp);
+    free(emb);
     return s / (double)n;
 }
 

@@ -6,15 +6,35 @@
 #include "internal.h"
 #include "glue.h"
 
-/* CPUs granted by the cgroup's quota, or a large number. */
-static int64_t cgroup_cpus(void)
+#define MANY (1 << 20)
+
+/* CPUs that one cgroup's quota grants, rounded up; MANY if it sets none. */
+static int64_t group_cpus(const char *group)
 {
     long long quota, period;
-    int64_t n = 1 << 20;
-    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
+    int64_t n = MANY;
+    char path[4352];
+    FILE *f;
+    snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", group);
+    f = fopen(path, "r");
     if (!f) return n;
     if (fscanf(f, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0) n = (quota + period - 1) / period;
     fclose(f);
+    return n;
+}
+
+/* The least that this process's cgroup (version 2) and those above it grant. */
+static int64_t cgroup_cpus(void)
+{
+    char line[4096], *group = NULL;
+    int64_t n = group_cpus("");
+    FILE *f = fopen("/proc/self/cgroup", "r");
+    while (f && !group && fgets(line, sizeof line, f))
+        if (!strncmp(line, "0::/", 4)) group = line + 3;
+    if (f) fclose(f);
+    if (!group) return n;
+    group[strcspn(group, "\n")] = 0;
+    for (char *slash; *group && (slash = strrchr(group, '/')); *slash = 0) n = cad_min(n, group_cpus(group));
     return n;
 }
 

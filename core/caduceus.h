@@ -114,8 +114,8 @@ CAD_API void cad_reverse_complement(const cad_model_t *model, const uint8_t *tok
  *   device   "cpu" or "auto"
  *   threads  compute threads in all, at least 1
  *   max_len  the longest sequence that will be given, in tokens
- * Working memory is reserved here, once; the calls below allocate only small
- * bookkeeping. */
+ * Memory for activations is reserved here, once; the calls below allocate room
+ * for results on their way to the caller. */
 CAD_API int cad_context_open(cad_context_t **ctx, const cad_model_t *model,
                              const char *device, int threads, int64_t max_len,
                              cad_error_t *err);

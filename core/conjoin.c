@@ -6,6 +6,8 @@
  */
 #include "engine.h"
 
+int cad_conjoin_strands(const cad_model_t *m) { return m->cfg.rcps ? 2 : 1; }
+
 void cad_conjoin_logits(const cad_model_t *m, int64_t n, const float *a, const float *c, float *out)
 {
     float scale = m->cfg.rcps ? 1.0f : 0.5f;
@@ -20,7 +22,8 @@ void cad_conjoin_embedding(int64_t n, const float *a, const float *c, float *out
 void cad_conjoin_hidden(const cad_model_t *m, int64_t n, const float *a, const float *c, float *out)
 {
     int64_t D = m->cfg.d_model;
-    for (int64_t t = 0; t < n; t++) {
+    if (!m->cfg.rcps) memcpy(out, a, (size_t)(n * D) * sizeof *out);
+    for (int64_t t = 0; m->cfg.rcps && t < n; t++) {
         memcpy(out + t * 2 * D, a + t * D, (size_t)D * sizeof *out);
         for (int64_t d = 0; d < D; d++) out[t * 2 * D + D + d] = c[t * D + D - 1 - d];
     }

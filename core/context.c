@@ -36,7 +36,9 @@ static int open_lane(cad_context_t *ctx, cad_lane_t *l, cad_team_t *team, int64_
     l->tile = cad_min(ctx->ops->tile * (team ? WIDE_TILES : 1), rows);
     bytes = cad_lane_carve(l, ctx->model, NULL);
     base = bytes == SIZE_MAX ? NULL : ctx->ops->alloc(bytes);
-    if (!base) return cad_fail(err, CAD_ENOMEM, "out of memory: a window of %lld tokens needs %.3g GB; use a smaller --window", (long long)rows, (double)bytes * 1e-9);
+    if (!base)
+        return cad_fail(err, CAD_ENOMEM, "out of memory: %d threads and windows of up to %lld tokens need %.3g GB and more; use fewer threads or a smaller window",
+                        ctx->threads, (long long)ctx->max_len, (double)(ctx->bytes + bytes) * 1e-9);
     cad_lane_carve(l, ctx->model, base);
     ctx->bytes += bytes;
     return 0;

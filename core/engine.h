@@ -35,11 +35,13 @@ struct cad_context_t {
 int cad_run(cad_context_t *ctx, const cad_pass_t *pass, int64_t npass, cad_error_t *err);
 
 /* ---- conjoin.c: how two strand encodings become one result ---- */
+/* Strands that the published forward pass of this model encodes: 2 (PS) or 1. */
+int cad_conjoin_strands(const cad_model_t *m);
 /* out = a + c (PS) or their mean (Ph), n rows of V; out may be a. */
 void cad_conjoin_logits(const cad_model_t *m, int64_t n, const float *a, const float *c, float *out);
 /* out = (a + c) / 2, n numbers. */
 void cad_conjoin_embedding(int64_t n, const float *a, const float *c, float *out);
-/* PS's published hidden state: rows [a_t | reversed c_t], n rows of 2D. */
+/* The published hidden state, n rows: [a_t | reversed c_t] (PS), a_t (Ph). */
 void cad_conjoin_hidden(const cad_model_t *m, int64_t n, const float *a, const float *c, float *out);
 
 #endif

@@ -226,7 +226,9 @@ static char *hub_path(const char *spec, cad_error_t *err)
         cad_fail(err, CAD_EIO, "hf:%s: not in the hub cache (%s); download the model there first", spec, path);
         return NULL;
     }
-    return strdup(path);
+    at = strdup(path);
+    if (!at) cad_fail(err, CAD_ENOMEM, "out of memory");
+    return at;
 }
 
 /* The folder of config.json and the path of the weights, both malloc'd. */
@@ -236,7 +238,8 @@ static int locate(const char *given, char **dir, char **weights, cad_error_t *er
     struct stat sb;
     int rc = 0;
     *dir = *weights = NULL;
-    if (!path) return starts(given, "hf:") ? CAD_EIO : cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!path && starts(given, "hf:")) return CAD_EIO; /* said */
+    if (!path) return cad_fail(err, CAD_ENOMEM, "out of memory");
     if (stat(path, &sb)) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
     else if (S_ISDIR(sb.st_mode)) {
         *dir = strdup(path);

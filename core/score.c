@@ -27,12 +27,12 @@ static void *need(size_t count, size_t size, int *rc, cad_error_t *err)
     return p;
 }
 
-static int forward(cad_context_t *ctx, const uint8_t *tok, int64_t len, bool both,
+static int forward(cad_context_t *ctx, const uint8_t *tok, int64_t len, int strands,
                    float *hidden, float *logits, cad_error_t *err)
 {
     const cad_model_t *m = ctx->model;
     int64_t D = m->cfg.d_model, V = m->vocab.rows, *pos;
-    cad_pass_t p = { .tok = tok, .len = len, .strands = both ? 2 : 1, .npos = logits ? len : 0, .end = len, .pool = CAD_POOL_NONE };
+    cad_pass_t p = { .tok = tok, .len = len, .strands = strands, .npos = logits ? len : 0, .end = len, .pool = CAD_POOL_NONE };
     int rc = logits && m->labels ? no_logits(err) : check_tokens(ctx, tok, len, err);
     p.pos = pos = need((size_t)len, sizeof *pos, &rc, err);
     for (int s = 0; s < p.strands; s++) {
@@ -41,10 +41,9 @@ static int forward(cad_context_t *ctx, const uint8_t *tok, int64_t len, bool bot
     }
     for (int64_t i = 0; rc == 0 && i < len; i++) pos[i] = i;
     if (rc == 0) rc = cad_run(ctx, &p, 1, err);
-    if (rc == 0 && logits && both) cad_conjoin_logits(m, len, p.logits[0], p.logits[1], logits);
+    if (rc == 0 && logits && strands == 2) cad_conjoin_logits(m, len, p.logits[0], p.logits[1], logits);
     else if (rc == 0 && logits) memcpy(logits, p.logits[0], (size_t)(len * V) * sizeof *logits);
-    if (rc == 0 && hidden && m->cfg.rcps) cad_conjoin_hidden(m, len, p.pooled[0], p.pooled[1], hidden);
-    else if (rc == 0 && hidden) memcpy(hidden, p.pooled[0], (size_t)(len * D) * sizeof *hidden);
+    if (rc == 0 && hidden) cad_conjoin_hidden(m, len, p.pooled[0], p.pooled[1], hidden);
     for (int s = 0; s < 2; s++) {
         free(p.logits[s]);
         free(p.pooled[s]);
@@ -55,19 +54,19 @@ static int forward(cad_context_t *ctx, const uint8_t *tok, int64_t len, bool bot
 
 int cad_forward(cad_context_t *ctx, const uint8_t *tok, int64_t len, float *hidden, float *logits, cad_error_t *err)
 {
-    return forward(ctx, tok, len, ctx->model->cfg.rcps, hidden, logits, err);
+    return forward(ctx, tok, len, cad_conjoin_strands(ctx->model), hidden, logits, err);
 }
 
 int cad_forward_conjoined(cad_context_t *ctx, const uint8_t *tok, int64_t len, float *logits, cad_error_t *err)
 {
-    return forward(ctx, tok, len, true, NULL, logits, err);
+    return forward(ctx, tok, len, 2, NULL, logits, err);
 }
 
 int cad_classify(cad_context_t *ctx, const uint8_t *tok, const uint8_t *tok_rc, int64_t len, float *logits, cad_error_t *err)
 {
     const cad_model_t *m = ctx->model;
     int64_t D = m->cfg.d_model;
-    cad_pass_t p = { .tok = tok, .tok_rc = tok_rc, .len = len, .strands = m->cfg.rcps || tok_rc ? 2 : 1, .end = len, .pool = CAD_POOL_MEAN };
+    cad_pass_t p = { .tok = tok, .tok_rc = tok_rc, .len = len, .strands = tok_rc ? 2 : cad_conjoin_strands(m), .end = len, .pool = CAD_POOL_MEAN };
     int rc = m->labels ? check_tokens(ctx, tok, len, err) : cad_fail(err, CAD_EARG, "the model has no classifier head");
     if (rc == 0 && tok_rc) rc = check_tokens(ctx, tok_rc, len, err);
     for (int s = 0; s < p.strands; s++) p.pooled[s] = need((size_t)D, sizeof(float), &rc, err);
@@ -123,12 +122,14 @@ int64_t cad_passes(const cad_model_t *m, const cad_window_t *w, int64_t mask)
     return plan(m, w, mask, NULL, NULL, &npos);
 }
 
-static void log_softmax(const cad_model_t *m, const float *logits, float out[4])
+/* False when a logit is NaN or infinite. */
+static bool log_softmax(const cad_model_t *m, const float *logits, float out[4])
 {
     double top = -INFINITY, sum = 0;
     for (int b = 0; b < 4; b++) top = fmax(top, (double)logits[m->vocab.base[b]]);
     for (int b = 0; b < 4; b++) sum += exp((double)logits[m->vocab.base[b]] - top);
     for (int b = 0; b < 4; b++) out[b] = (float)((double)logits[m->vocab.base[b]] - top - log(sum));
+    return isfinite(top) && isfinite(sum) && !isnan(sum);
 }
 
 static int check_window(const cad_context_t *ctx, const cad_window_t *w, cad_error_t *err)
@@ -161,6 +162,7 @@ int cad_score(cad_context_t *ctx, cad_window_t *w, int n, int64_t mask, cad_erro
     float *logits;
     int rc;
     if (m->labels) return no_logits(err);
+    if (n < 0) return cad_fail(err, CAD_EARG, "%d windows", n);
     if (mask < CAD_MASK_EACH) return cad_fail(err, CAD_EARG, "mask %lld", (long long)mask);
     if (mask != CAD_MASK_NONE && m->vocab.mask < 0) return cad_fail(err, CAD_EARG, "the vocabulary has no [MASK] token; use --mask none");
     if ((rc = count_work(ctx, w, n, mask, &total, err))) return rc;
@@ -191,7 +193,8 @@ int cad_score(cad_context_t *ctx, cad_window_t *w, int n, int64_t mask, cad_erro
             const cad_pass_t *p = &pass[q];
             cad_conjoin_logits(m, p->npos, p->logits[0], p->logits[1], p->logits[0]);
             for (int64_t t = 0; t < p->npos; t++)
-                log_softmax(m, p->logits[0] + t * V, w[i].logp + 4 * (p->pos[t] - w[i].core_beg));
+                if (!log_softmax(m, p->logits[0] + t * V, w[i].logp + 4 * (p->pos[t] - w[i].core_beg)))
+                    rc = cad_fail(err, CAD_EFORMAT, "the model overflows: a logit is not finite; are its weights damaged?");
         }
         k += np;
     }
@@ -229,7 +232,7 @@ static void embed_one(cad_context_t *ctx, cad_window_t *w, const cad_pass_t *p, 
 int cad_embed(cad_context_t *ctx, cad_window_t *w, int n, enum cad_pool_t pool, cad_error_t *err)
 {
     int64_t D = ctx->model->cfg.d_model;
-    int rc = 0;
+    int rc = n < 0 || pool < CAD_POOL_NONE || pool > CAD_POOL_MAX ? cad_fail(err, CAD_EARG, "%d windows pooled by %d", n, (int)pool) : 0;
     cad_pass_t *pass = need((size_t)n, sizeof *pass, &rc, err);
     if (rc) return rc;
     memset(pass, 0, (size_t)n * sizeof *pass);

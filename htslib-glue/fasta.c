@@ -266,62 +266,69 @@ static int check_gzi(const char *path, const char *fasta, cad_error_t *err)
 
 /* ---- building a missing index ---- */
 
-/* Builds at base.fai and base.gzi; both are removed when that fails. */
+/* Both are removed when that fails. */
 static int build_at(const char *fasta, const char *fai, const char *gzi, cad_error_t *err)
 {
-    int t1 = temporary_add(fai), t2 = temporary_add(gzi), rc = 0;
-    if (fai_build3(fasta, fai, gzi)) {
-        unlink(fai);
-        unlink(gzi);
-        rc = cad_fail(err, CAD_EFORMAT, "%s: cannot be indexed: is it FASTA, and are all lines of a contig but the last equally long?", fasta);
+    errno = 0;
+    if (fai_build3(fasta, fai, gzi) == 0) return 0;
+    unlink(fai);
+    unlink(gzi);
+    if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG) return cad_fail(err, CAD_EIO, "%s: cannot write its index: %s", fasta, strerror(errno));
+    return cad_fail(err, CAD_EFORMAT, "%s: cannot be indexed: is it FASTA, and are all lines of a contig but the last equally long?", fasta);
+}
+
+/* Under temporary names first: another process may look at the same moment. */
+static int build_beside(const char *fasta, const char *fai, const char *gzi, const char *fai_tmp, const char *gzi_tmp, bool packed, cad_error_t *err)
+{
+    int t1 = temporary_add(fai_tmp), t2 = temporary_add(gzi_tmp), rc = build_at(fasta, fai_tmp, gzi_tmp, err);
+    if (rc == 0 && ((packed && rename(gzi_tmp, gzi)) || rename(fai_tmp, fai))) {
+        rc = cad_fail(err, CAD_EIO, "%s: %s", fai, strerror(errno));
+        unlink(fai_tmp);
+        unlink(gzi_tmp);
     }
     temporary_forget(t1);
     temporary_forget(t2);
     return rc;
 }
 
-static int build_beside(const char *fasta, const char *fai, const char *gzi, const char *base, bool packed, cad_error_t *err)
-{
-    char *fai_tmp = suffixed(base, ".fai"), *gzi_tmp = suffixed(base, ".gzi");
-    int rc = fai_tmp && gzi_tmp ? build_at(fasta, fai_tmp, gzi_tmp, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
-    if (rc == 0 && ((packed && rename(gzi_tmp, gzi)) || rename(fai_tmp, fai))) rc = cad_fail(err, CAD_EIO, "%s: %s", fai, strerror(errno));
-    free(fai_tmp);
-    free(gzi_tmp);
-    return rc;
-}
-
+/* In a folder of its own, gone before this returns: fasta.c keeps indexes in memory. */
 static int build_temporary(fasta_t *f, notes_t *notes, cad_error_t *err)
 {
     const char *dir = getenv("TMPDIR");
     char base[4096];
-    int fd;
     snprintf(base, sizeof base, "%s/caduceus-XXXXXX", dir && *dir ? dir : "/tmp");
-    fd = mkstemp(base);
-    if (fd < 0) return cad_fail(err, CAD_EIO, "%s: no index, and none can be made beside it or in %s", f->path, base);
-    close(fd);
-    f->tmp_fai = suffixed(base, ".fai");
-    f->tmp_gzi = suffixed(base, ".gzi");
-    unlink(base);
-    if (!f->tmp_fai || !f->tmp_gzi) return cad_fail(err, CAD_ENOMEM, "out of memory");
-    note(notes, NOTE_INDEX, 1, "%s: no index and its folder is read-only: indexing it anew in a temporary place; `samtools faidx` it once to save the time", f->path);
+    if (!mkdtemp(base)) return cad_fail(err, CAD_EIO, "%s: has no index; none can be made beside it, nor in %s: %s", f->path, base, strerror(errno));
+    f->tmp_dir = strdup(base);
+    f->tmp_fai = suffixed(base, "/fai");
+    f->tmp_gzi = suffixed(base, "/gzi");
+    if (!f->tmp_dir || !f->tmp_fai || !f->tmp_gzi) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    note(notes, NOTE_INDEX, 1, "%s: has no index and its folder cannot be written: indexing it anew in a temporary place; `samtools faidx` it once to save the time", f->path);
     return build_at(f->path, f->tmp_fai, f->tmp_gzi, err);
 }
 
 static int build(fasta_t *f, const char *fai, const char *gzi, bool packed, notes_t *notes, cad_error_t *err)
 {
-    char *base = malloc(strlen(f->path) + 64);
+    char suffix[64], *fai_tmp, *gzi_tmp;
     int fd, rc;
-    if (!base) return cad_fail(err, CAD_ENOMEM, "out of memory");
-    sprintf(base, "%s.tmp-%ld", f->path, (long)getpid());
-    fd = open(base, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd >= 0) {
-        close(fd);
-        unlink(base);
-        rc = build_beside(f->path, fai, gzi, base, packed, err);
-    } else
-        rc = build_temporary(f, notes, err);
-    free(base);
+    snprintf(suffix, sizeof suffix, ".tmp-%ld", (long)getpid());
+    fai_tmp = suffixed(fai, suffix);
+    gzi_tmp = suffixed(gzi, suffix);
+    fd = fai_tmp && gzi_tmp ? open(fai_tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
+    if (!fai_tmp || !gzi_tmp) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+    else if (fd >= 0) rc = build_beside(f->path, fai, gzi, fai_tmp, gzi_tmp, packed, err);
+    else rc = build_temporary(f, notes, err);
+    if (fd >= 0) close(fd);
+    free(fai_tmp);
+    free(gzi_tmp);
     return rc;
+}
+
+/* The index is in memory now. */
+static void drop_temporary(fasta_t *f)
+{
+    if (f->tmp_fai) unlink(f->tmp_fai);
+    if (f->tmp_gzi) unlink(f->tmp_gzi);
+    if (f->tmp_dir) rmdir(f->tmp_dir);
 }
 
 /* ---- opening ---- */
@@ -361,7 +368,6 @@ static int open_checked(fasta_t *f, const char *fai, const char *gzi, BGZF *fp, 
     if (packed && (rc = check_gzi(gzi, f->path, err))) return rc;
     if (packed && bgzf_index_load(fp, gzi, NULL)) rc = cad_fail(err, CAD_EFORMAT, "%s: malformed; " REMEDY, gzi);
     if (rc == 0) rc = read_fai(f, fai, err);
-    if (f->tmp_fai) { unlink(f->tmp_fai); unlink(f->tmp_gzi); } /* in memory now */
     if (rc || (rc = sort_names(f, err)) || (rc = check_contents(f, fp, err))) return rc;
     compare_age(f, fai, notes);
     checksum(f);
@@ -383,6 +389,7 @@ int fasta_open(fasta_t *f, const char *path, notes_t *notes, cad_error_t *err)
     else if (!(fp = bgzf_open(path, "r"))) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
     f->fp = fp;
     if (rc == 0) rc = open_checked(f, fai, gzi, fp, notes, err);
+    drop_temporary(f);
     free(fai);
     free(gzi);
     if (rc) fasta_close(f);
@@ -393,6 +400,7 @@ void fasta_close(fasta_t *f)
 {
     if (f->fp) bgzf_close(f->fp);
     for (int i = 0; i < f->ncontig; i++) free(f->contig[i].name);
+    free(f->tmp_dir);
     free(f->tmp_fai);
     free(f->tmp_gzi);
     free(f->contig);

@@ -100,7 +100,7 @@ typedef struct fasta_t {
     contig_t *contig;    /* in the order of the index */
     int ncontig;
     int *by_name;        /* contig numbers sorted by name */
-    char *tmp_fai, *tmp_gzi; /* index built in a temporary place */
+    char *tmp_dir, *tmp_fai, *tmp_gzi; /* index built in a temporary place */
     const char *path;
     char checksum[65];   /* SHA-256 of the "name\tlength\n" lines */
 } fasta_t;
@@ -205,7 +205,7 @@ item_t *item_new(void);
 void item_free(item_t *it);
 
 /* bases: of all regions */
-typedef struct work_t { int64_t regions, windows, passes, tokens, bases; } work_t;
+typedef struct work_t { int64_t regions, windows, passes, tokens, done, bases; } work_t; /* done: of tokens */
 typedef struct pipeline_t {
     /* set by the caller */
     const cad_model_t *model;
@@ -221,11 +221,14 @@ typedef struct pipeline_t {
     void *arg;
     notes_t *notes;
     int64_t batch_tokens;
+    void (*tick)(void *arg); /* after each batch, or NULL */
+    void *tick_arg;
     /* its own */
     item_t *head, *tail;
     struct slot_t *slot;
     int nslot, room;
     int64_t queued;       /* tokens x passes waiting */
+    int64_t floats, held; /* of unpooled embeddings waiting; bytes of waiting items */
     work_t work;
 } pipeline_t;
 /* Takes the item over; it reaches the sink after all items put before it. */
@@ -246,8 +249,6 @@ typedef struct table_t {
     bool column;          /* embeddings as a column */
     const provenance_t *provenance;
     notes_t *notes;
-    void (*row_done)(void *arg); /* after each computed row; NULL in a dry run */
-    void *arg;
     int64_t bytes;        /* written, or that would be */
     text_t text;          /* its own */
     float *row;           // (D)

@@ -26,7 +26,7 @@ static int detect(input_t *in, hFILE *h, cad_error_t *err)
     case cram: return refuse(in->path, "CRAM", err);
     case vcf: return refuse(in->path, "VCF", err);
     case bcf: return refuse(in->path, "BCF", err);
-    case bai: case crai: case csi: case fai_format: case gzi: case tbi: return refuse(in->path, "an index", err);
+    case bai: case csi: case gzi: case tbi: return refuse(in->path, "an index", err);
     default: return 0;
     }
 }

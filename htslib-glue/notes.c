@@ -69,7 +69,7 @@ static void remove_temporaries(void)
 
 void glue_out_of_memory(void)
 {
-    static const char text[] = "caduceus model: out of memory\n";
+    static const char text[] = "caduceus model: out of memory\n"; /* jansson reads models only */
     remove_temporaries();
     (void)!write(STDERR_FILENO, text, sizeof text - 1);
     _exit(1);
@@ -90,15 +90,27 @@ static void hold_standard_descriptors(void)
         if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", fd ? O_RDONLY : O_WRONLY);
 }
 
+static const int FATAL[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
+
+static void mask_fatal(int how)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof FATAL / sizeof *FATAL; i++) sigaddset(&set, FATAL[i]);
+    pthread_sigmask(how, &set, NULL);
+}
+
+void signals_hold(void) { mask_fatal(SIG_BLOCK); }
+void signals_release(void) { mask_fatal(SIG_UNBLOCK); }
+
 void glue_init(void)
 {
-    static const int fatal[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
     struct sigaction sa = { .sa_handler = on_signal }, old;
     hold_standard_descriptors();
     sigemptyset(&sa.sa_mask);
-    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) {
-        sigaction(fatal[i], NULL, &old);
-        if (old.sa_handler != SIG_IGN || fatal[i] == SIGPIPE) sigaction(fatal[i], &sa, NULL); /* nohup stays */
+    for (size_t i = 0; i < sizeof FATAL / sizeof *FATAL; i++) {
+        sigaction(FATAL[i], NULL, &old);
+        if (old.sa_handler != SIG_IGN || FATAL[i] == SIGPIPE) sigaction(FATAL[i], &sa, NULL); /* nohup stays */
     }
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is a write error */
     setenv("REF_PATH", ":", 0); /* htslib must not fetch references unless told to */

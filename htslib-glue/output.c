@@ -16,12 +16,11 @@ struct output_t {
     int ticket;
     int fd;           /* a second descriptor, for patching, syncing */
     hFILE *h;
+    int stream_fd;    /* the descriptor that h owns */
     BGZF *bgzf;       /* over h, or NULL */
     int direct;       /* spooling: where the bytes go in the end, else -1 */
     bool failed, synced;
 };
-
-static BGZF *abandoned; /* a compressed stream that must not get its EOF block */
 
 bool output_is_gz(const char *path)
 {
@@ -108,11 +107,11 @@ static int open_temporary(output_t *o, cad_error_t *err)
     if (!o->tmp) return cad_fail(err, CAD_ENOMEM, "out of memory");
     for (int i = 0; i < 100; i++) {
         snprintf(o->tmp, size, "%.*s.caduceus-%ld-%d.tmp", folder, o->path, (long)getpid(), i);
-        o->ticket = temporary_add(o->tmp);
+        signals_hold();
         o->fd = open(o->tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (o->fd >= 0) o->ticket = temporary_add(o->tmp);
+        signals_release();
         if (o->fd >= 0) return 0;
-        temporary_forget(o->ticket);
-        o->ticket = -1;
         if (errno != EEXIST) break;
     }
     free(o->tmp);
@@ -120,13 +119,24 @@ static int open_temporary(output_t *o, cad_error_t *err)
     return cad_fail(err, CAD_EIO, "%s: cannot write there: %s", o->name, strerror(errno));
 }
 
+/* The descriptor that the shell connected: "-", /dev/stdout, /dev/fd/N; else -1. */
+static int given_descriptor(const char *path)
+{
+    int64_t n = -1;
+    if (!strcmp(path, "-") || !strcmp(path, "/dev/stdout")) return STDOUT_FILENO;
+    if (!strcmp(path, "/dev/stderr")) return STDERR_FILENO;
+    if (!strncmp(path, "/dev/fd/", 8)) cad_parse_int(path + 8, 0, INT32_MAX, &n);
+    else if (!strncmp(path, "/proc/self/fd/", 14)) cad_parse_int(path + 14, 0, INT32_MAX, &n);
+    return (int)n;
+}
+
 /* A regular or absent file gets a temporary; anything else is opened as it is. */
 static int open_target(output_t *o, const char *path, cad_error_t *err)
 {
     struct stat sb;
-    if (!strcmp(path, "-")) {
-        o->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-        return o->fd < 0 ? cad_fail(err, CAD_EIO, "standard output: %s", strerror(errno)) : 0;
+    if (given_descriptor(path) >= 0) {
+        o->fd = fcntl(given_descriptor(path), F_DUPFD_CLOEXEC, 3);
+        return o->fd < 0 ? cad_fail(err, CAD_EIO, "%s: %s", o->name, strerror(errno)) : 0;
     }
     if (stat(path, &sb) == 0 && !S_ISREG(sb.st_mode)) {
         if (S_ISDIR(sb.st_mode)) return cad_fail(err, CAD_EIO, "%s: is a folder", path);
@@ -143,7 +153,7 @@ static int open_target(output_t *o, const char *path, cad_error_t *err)
 
 static int open_stream(output_t *o, bool bgzf, cad_error_t *err)
 {
-    int fd = fcntl(o->fd, F_DUPFD_CLOEXEC, 3);
+    int fd = o->stream_fd = fcntl(o->fd, F_DUPFD_CLOEXEC, 3);
     o->h = fd < 0 ? NULL : hdopen(fd, "w");
     if (!o->h) {
         if (fd >= 0) close(fd);
@@ -295,6 +305,17 @@ int output_close(output_t *o, cad_error_t *err)
     return rc;
 }
 
+/* Closing a compressed stream writes its EOF block: let that go nowhere. */
+static void abandon(output_t *o)
+{
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (null >= 0) {
+        dup2(null, o->stream_fd);
+        close(null);
+        bgzf_close(o->bgzf);
+    }
+}
+
 void output_abort(output_t *o)
 {
     if (!o) return;
@@ -303,11 +324,10 @@ void output_abort(output_t *o)
         temporary_forget(o->ticket);
     }
     if (o->bgzf && o->tmp) bgzf_close(o->bgzf);
-    else if (o->bgzf) abandoned = o->bgzf; /* closing would write the EOF block */
+    else if (o->bgzf) abandon(o);
     else if (o->h) hclose_abruptly(o->h);
     if (o->fd >= 0) close(o->fd);
     if (o->direct >= 0) close(o->direct);
-    (void)abandoned;
     free(o->tmp);
     free(o->path);
     free(o->name);

@@ -37,6 +37,9 @@ static void slot_free(slot_t *s)
     free(s->w.embedding);
 }
 
+#define FLOATS (16 << 20) /* of unpooled embeddings in a batch */
+#define HELD (16 << 20) /* bytes of items waiting behind an uncomputed window */
+
 /* ---- after computing ---- */
 
 static void add_scores(const pipeline_t *p, slot_t *s)
@@ -94,6 +97,12 @@ static int compute_embeddings(pipeline_t *p, cad_window_t *w, cad_error_t *err)
     return rc;
 }
 
+/* Roughly what an item keeps in memory. */
+static int64_t weight(const item_t *it)
+{
+    return (int64_t)(sizeof *it + it->text.m + (size_t)it->npart * sizeof *it->part) + (it->seq ? it->length : 0);
+}
+
 /* Hands on the items at the head of the queue that are complete. */
 static int drain(pipeline_t *p, cad_error_t *err)
 {
@@ -103,6 +112,7 @@ static int drain(pipeline_t *p, cad_error_t *err)
         p->head = it->next;
         if (!p->head) p->tail = NULL;
         p->work.regions += it->scored;
+        p->held -= weight(it);
         p->work.bases += it->nbase;
         item_free(it);
         if (rc) return rc;
@@ -117,7 +127,7 @@ static void clear_slots(pipeline_t *p)
         slot_free(&p->slot[i]);
     }
     p->nslot = 0;
-    p->queued = 0;
+    p->queued = p->floats = 0;
 }
 
 static int compute(pipeline_t *p, cad_error_t *err)
@@ -129,7 +139,9 @@ static int compute(pipeline_t *p, cad_error_t *err)
         if (rc == 0) rc = compute_embeddings(p, w, err);
     }
     free(w);
+    p->work.done += p->queued;
     clear_slots(p);
+    if (rc == 0 && p->tick) p->tick(p->tick_arg);
     return rc ? rc : drain(p, err);
 }
 
@@ -225,7 +237,8 @@ static int add_slot(pipeline_t *p, item_t *it, interval_t core, interval_t windo
     p->work.windows++;
     p->work.passes += passes;
     p->work.tokens += passes * s->w.len;
-    return p->queued >= p->batch_tokens ? compute(p, err) : 0;
+    if (embed && p->pooling != POOL_MEAN && p->pooling != POOL_CENTER) p->floats += 2 * n * cad_model_number(p->model, CAD_D_MODEL);
+    return p->queued >= p->batch_tokens || p->floats >= FLOATS ? compute(p, err) : 0;
 }
 
 /* The part of a core that holds the middle base, or middle two, of all parts.
@@ -262,9 +275,11 @@ int pipeline_put(pipeline_t *p, item_t *it, cad_error_t *err)
     else p->head = it;
     p->tail = it;
     for (int i = 0; i < it->npart; i++) it->nbase += it->part[i].end - it->part[i].beg;
+    p->held += weight(it);
     rc = cut_item(p, it, err);
     it->cut = true;
-    return rc ? rc : drain(p, err);
+    if (rc == 0) rc = drain(p, err);
+    return rc == 0 && p->held > HELD && p->nslot ? compute(p, err) : rc;
 }
 
 int pipeline_flush(pipeline_t *p, cad_error_t *err)

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "glue.h"
+#include "temporary.h"
 
 /* A row that is not BED12 must not end up with twelve columns. */
 static bool needs_filler(const table_t *t, int ncol)
@@ -95,7 +96,6 @@ int table_sink(void *arg, item_t *it, cad_error_t *err)
     if (!it->scored) return table_pass(t, it->text.s, it->text.l, err);
     if (it->sums.n == 0 && it->nbase && t->scores.n && t->out)
         note(t->notes, NOTE_UNSCORED, 1, "%.*s: no base to score; its scores are \".\"", (int)cad_min((int64_t)it->text.l, 60), it->text.s);
-    if (t->row_done) t->row_done(t->arg);
     return scored_row(t, it, err);
 }
 
@@ -131,11 +131,13 @@ int table_close(table_t *t, cad_error_t *err)
     if (rc == 0 && t->json) rc = write_json(t, err);
     for (int i = 0; i < 3 && rc == 0; i++)
         if (*out[i]) rc = output_sync(*out[i], err);
+    signals_hold(); /* all or none */
     for (int i = 0; i < 3 && rc == 0; i++) {
         if (!*out[i]) continue;
         rc = output_close(*out[i], err);
         *out[i] = NULL;
     }
+    signals_release();
     return rc;
 }
 

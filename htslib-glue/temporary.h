@@ -1,4 +1,4 @@
-/* temporary.h - files to remove when a signal ends the process.
+/* temporary.h - files to remove when a signal ends the process (notes.c).
  * SPDX-License-Identifier: MIT */
 #ifndef CAD_TEMPORARY_H
 #define CAD_TEMPORARY_H
@@ -8,5 +8,8 @@
 /* Registers a path: a ticket, or -1 when the table is full. */
 int temporary_add(const char *path);
 void temporary_forget(int ticket);
+/* Between these a fatal signal waits. */
+void signals_hold(void);
+void signals_release(void);
 
 #endif

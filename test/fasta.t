@@ -163,7 +163,7 @@ if { [ -z "$user" ] || have setpriv; } && $user test -r "$data/ps/model.safetens
     export TMPDIR="$dir/tmp"
     ok "a read-only folder without an index" $user "$caduceus" annotate -m "$data/ps" --window 512 -T ro/ref.fa ro/in.bed; cp .out ro.out
     same "gives the same bytes" want ro.out
-    warned "a read-only folder" 'ro/ref.fa: no index'
+    warned "a read-only folder" 'ro/ref.fa: has no index'
     is "TMPDIR is left empty" "$(ls -A tmp)$(ls ro | grep -v '^in.bed$\|^ref.fa$')" ""
     error "E1 with a bad row leaves TMPDIR empty, too" 'contig' $user sh -c 'printf "zz\t0\t5\n" | "$0" annotate -m "$1" -T ro/ref.fa -' "$caduceus" "$data/ps"
     is "indeed" "$(ls -A tmp)" ""

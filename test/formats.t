@@ -9,9 +9,9 @@ like "every column is named in the last header line" '^#chrom	start	end	name	sco
 is "the header stands directly before the rows" "$(grep -c '^#' out.bed)" "$(awk '!/^#/ { exit } { n++ } END { print n }' out.bed)"
 grep -v '^#' out.bed | cut -f 1-6 >cols
 same "input columns are kept verbatim" cols in.bed
-for key in version model_sha256 reference_sha256 options precision device; do like "provenance names $key" "^##caduceus_$key=.+" out.bed; done
+for key in version model_sha256 contigs_sha256 options precision device; do like "provenance names $key" "^##caduceus_$key=.+" out.bed; done
 like "the checksum is the weights'" "model_sha256=$(sha256sum <"$data/ps/model.safetensors" | cut -d ' ' -f 1)" out.bed
-like "the reference's is over its contigs" "reference_sha256=$(cut -f 1,2 ref.fa.fai | sha256sum | cut -d ' ' -f 1)" out.bed
+like "the reference's is over its contigs" "contigs_sha256=$(cut -f 1,2 ref.fa.fai | sha256sum | cut -d ' ' -f 1)" out.bed
 "$caduceus" annotate --quiet -m "$data/ps" -T ref.fa out.bed >again.bed
 like "our output is valid input, its header extended" '^#chrom	start	end	name	score	strand	pll	n	pll	n$' again.bed
 grep -v '^#' again.bed | awk -F '\t' '$7 != $9 || $8 != $10 { bad = 1 } END { exit bad }' && pass "and scores the same" || fail "and scores the same"

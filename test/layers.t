@@ -17,6 +17,6 @@ is "only the commands end the process" "$(grep -rnE '\b(exit|abort) ?\(' core ht
 is "the core never prints" "$(grep -rnE '\b(printf|puts|fputs|perror|fprintf) ?\(' core | grep -v snprintf)" ""
 is "only conjoin and the checkpoint know PS from Ph" \
     "$(grep -rlE 'rcps' core --include='*.c' | sort | tr '\n' ' ')" \
-    "core/config.c core/conjoin.c core/model.c core/score.c core/tensors.c "
+    "core/config.c core/conjoin.c core/model.c core/tensors.c "
 is "no fast-math, no native code" "$(grep -nE -e '-ffast-math|-march=native|fopenmp' configure.ac Makefile.am m4/caduceus.m4)" ""
 finish

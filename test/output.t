@@ -51,7 +51,7 @@ v = struct.unpack(f"<{rows * width}f", raw[10 + n:])
 for i in range(rows): print(",".join("%.6g" % (x or 0.0) for x in v[i * width:(i + 1) * width]))
 if len(sys.argv) > 2:
     j = json.load(open(sys.argv[2]))
-    assert {"version", "model_sha256", "reference_sha256", "options", "precision", "device", "rows"} <= set(j), j
+    assert {"version", "model_sha256", "contigs_sha256", "options", "precision", "device", "rows"} <= set(j), j
 PY
     ok ".npy has a header of numpy's, and valid JSON beside it" "$python" npy.py e.npy e.npy.json
     cp .out rows
