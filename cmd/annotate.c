@@ -308,7 +308,7 @@ static int open_engine(annotate_t *t, cad_error_t *err)
     const args_t *a = t->a;
     int rc = tiling_set(&t->tiling, a->window ? a->window : cad_model_number(t->model, CAD_MAX_LEN), a->flank, err);
     if (rc == 0) rc = check_model(t, err);
-    if (rc == 0) rc = cad_context_open(&t->ctx, t->model, a->o.device, a->o.threads, t->tiling.window + a->sep, err);
+    if (rc == 0) rc = options_open_context(&a->o, t->model, t->tiling.window + a->sep, &t->ctx, err);
     if (rc) return rc;
     set_provenance(t);
     t->table.scores = a->scores;

@@ -55,6 +55,8 @@ int option_int(const char *cmd, const char *name, const char *arg, int64_t lo, i
 int option_unknown(const char *cmd, char **argv);
 /* The model that the options or $CADUCEUS_MODEL name, or NULL. */
 const char *options_model(const options_t *o);
+/* A context of these options for windows of up to max_len tokens. */
+int options_open_context(const options_t *o, const cad_model_t *model, int64_t max_len, cad_context_t **ctx, cad_error_t *err);
 /* Opens that model, else the demonstration model: 0, or 1 after reporting. */
 int options_open_model(const options_t *o, cad_model_t **model);
 

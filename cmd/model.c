@@ -188,7 +188,7 @@ static int run_verify(verify_t *v, cad_safetensors_t *st, const char *expected, 
         if (rc == 0 && !v->tok) rc = cad_fail(err, CAD_EFORMAT, "%s: has no input_ids", expected);
     } else
         rc = random_tokens(v, err);
-    if (rc == 0) rc = cad_context_open(&v->ctx, v->m, v->o->device, v->o->threads, v->L, err);
+    if (rc == 0) rc = options_open_context(v->o, v->m, v->L, &v->ctx, err);
     if (rc == 0 && expected) {
         rc = compare(v, st, "last_hidden_state", HIDDEN, &compared, err);
         if (rc == 0) rc = compare(v, st, "logits", LOGITS, &compared, err);

@@ -126,6 +126,16 @@ const char *options_model(const options_t *o)
     return path && *path ? path : NULL;
 }
 
+int options_open_context(const options_t *o, const cad_model_t *model, int64_t max_len, cad_context_t **ctx, cad_error_t *err)
+{
+    cad_options_t c;
+    cad_options_init(&c);
+    c.device = o->device;
+    c.threads = o->threads;
+    c.max_len = max_len;
+    return cad_context_open(ctx, model, &c, err);
+}
+
 int options_open_model(const options_t *o, cad_model_t **model)
 {
     const char *path = options_model(o);

@@ -76,7 +76,11 @@ enum cad_number_t {
     CAD_RCPS,          /* 1: Caduceus-PS, 0: Caduceus-Ph */
     CAD_BIDIRECTIONAL, /* 1 or 0 */
     CAD_HIDDEN_WIDTH,  /* last_hidden_state: 2D (PS) or D (Ph) */
-    CAD_TOKEN_MASK,    /* token ids; -1 if the vocabulary lacks one */
+    CAD_TOKEN_A,       /* token ids, also the columns of logits */
+    CAD_TOKEN_C,
+    CAD_TOKEN_G,
+    CAD_TOKEN_T,
+    CAD_TOKEN_MASK,    /* -1 if the vocabulary lacks it, as the following */
     CAD_TOKEN_PAD,
     CAD_TOKEN_SEP,
     CAD_TOKEN_UNK,
@@ -110,15 +114,24 @@ CAD_API void cad_reverse_complement(const cad_model_t *model, const uint8_t *tok
 
 /* ---- context ------------------------------------------------------------ */
 
-/* Opens a context.
- *   device   "cpu" or "auto"
- *   threads  compute threads in all, at least 1
- *   max_len  the longest sequence that will be given, in tokens
- * Memory for activations is reserved here, once; the calls below allocate room
- * for results on their way to the caller. */
+/* How a context is to run. Fill it with cad_options_init, then change members;
+ * `size` lets later versions add some. */
+typedef struct cad_options_t {
+    size_t size;            /* of this struct, as the caller was compiled */
+    const char *device;     /* "auto" (the default) or "cpu" */
+    const char *precision;  /* "fp32" (the default) */
+    int threads;            /* compute threads in all, 1 to 4096; default 1 */
+    int64_t max_len;        /* the longest sequence that will be given, in tokens;
+                               default the model's CAD_MAX_LEN */
+} cad_options_t;
+#define cad_options_init(options) cad_options_init_sized((options), sizeof(cad_options_t))
+CAD_API void cad_options_init_sized(cad_options_t *options, size_t size);
+
+/* Opens a context; options NULL: the defaults. Memory for activations is reserved
+ * here, once; the calls below allocate room for results on their way to the
+ * caller. */
 CAD_API int cad_context_open(cad_context_t **ctx, const cad_model_t *model,
-                             const char *device, int threads, int64_t max_len,
-                             cad_error_t *err);
+                             const cad_options_t *options, cad_error_t *err);
 
 /* Joins the worker threads and frees the context; NULL is allowed. */
 CAD_API void cad_context_close(cad_context_t *ctx);

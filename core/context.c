@@ -36,12 +36,20 @@ static int open_lane(cad_context_t *ctx, cad_lane_t *l, cad_team_t *team, int64_
     l->tile = cad_min(ctx->ops->tile * (team ? WIDE_TILES : 1), rows);
     bytes = cad_lane_carve(l, ctx->model, NULL);
     base = bytes == SIZE_MAX ? NULL : ctx->ops->alloc(bytes);
-    if (!base)
+    l->arena = base;
+    l->tok = cad_alloc((size_t)rows, 1);
+    if (!base || !l->tok)
         return cad_fail(err, CAD_ENOMEM, "out of memory: %d threads and windows of up to %lld tokens need %.3g GB and more; use fewer threads or a smaller window",
                         ctx->threads, (long long)ctx->max_len, (double)(ctx->bytes + bytes) * 1e-9);
     cad_lane_carve(l, ctx->model, base);
     ctx->bytes += bytes;
     return 0;
+}
+
+static void close_lane(cad_lane_t *l)
+{
+    if (l->ops) l->ops->release(l->arena);
+    free(l->tok);
 }
 
 static int open_lanes(cad_context_t *ctx, cad_error_t *err)
@@ -57,24 +65,45 @@ static int open_lanes(cad_context_t *ctx, cad_error_t *err)
     return ctx->threads > 1 ? open_lane(ctx, &ctx->wide, ctx->team, rows, err) : 0;
 }
 
-int cad_context_open(cad_context_t **out, const cad_model_t *model, const char *device, int threads,
-                     int64_t max_len, cad_error_t *err)
+void cad_options_init_sized(cad_options_t *o, size_t size)
+{
+    memset(o, 0, size);
+    o->size = size;
+    o->device = "auto";
+    o->precision = "fp32";
+    o->threads = 1;
+}
+
+/* The caller's options over the defaults, checked. */
+static int take_options(cad_options_t *o, const cad_options_t *given, const cad_model_t *model, cad_error_t *err)
+{
+    cad_options_init(o);
+    if (given) memcpy(o, given, given->size < sizeof *o ? given->size : sizeof *o);
+    if (o->max_len == 0) o->max_len = model->cfg.max_len;
+    if (o->threads < 1 || o->threads > 4096) return cad_fail(err, CAD_EARG, "%d threads: expected 1 to 4096", o->threads);
+    if (o->max_len < 1 || o->max_len > CAD_LONGEST)
+        return cad_fail(err, CAD_EARG, "a window of %lld tokens: expected 1 to %lld", (long long)o->max_len, (long long)CAD_LONGEST);
+    if (strcmp(o->device, "cpu") && strcmp(o->device, "auto"))
+        return cad_fail(err, CAD_EDEVICE, "device %.40s: this build has no module for it; use cpu", o->device);
+    if (strcmp(o->precision, "fp32")) return cad_fail(err, CAD_EARG, "precision %.40s: expected fp32", o->precision);
+    return 0;
+}
+
+int cad_context_open(cad_context_t **out, const cad_model_t *model, const cad_options_t *options, cad_error_t *err)
 {
     cad_context_t *ctx;
-    int rc;
+    cad_options_t o;
+    int rc = take_options(&o, options, model, err);
     *out = NULL;
-    if (threads < 1 || threads > 4096) return cad_fail(err, CAD_EARG, "%d threads: expected 1 to 4096", threads);
-    if (max_len < 1 || max_len > CAD_LONGEST) return cad_fail(err, CAD_EARG, "a window of %lld tokens: expected 1 to %lld", (long long)max_len, (long long)CAD_LONGEST);
-    if (strcmp(device, "cpu") && strcmp(device, "auto"))
-        return cad_fail(err, CAD_EDEVICE, "device %.40s: this build has no module for it; use cpu", device);
+    if (rc) return rc;
     ctx = calloc(1, sizeof *ctx);
     if (!ctx) return cad_fail(err, CAD_ENOMEM, "out of memory");
     ctx->model = model;
-    ctx->threads = threads;
-    ctx->max_len = max_len;
+    ctx->threads = o.threads;
+    ctx->max_len = o.max_len;
     rc = cad_cpu_ops(&ctx->ops, err);
     if (rc == 0) rc = ctx->ops->weights_open(&ctx->weights, model, err);
-    if (rc == 0 && threads > 1) rc = cad_team_open(&ctx->team, threads, err);
+    if (rc == 0 && o.threads > 1) rc = cad_team_open(&ctx->team, o.threads, err);
     if (rc == 0) rc = open_lanes(ctx, err);
     if (rc) cad_context_close(ctx);
     else *out = ctx;
@@ -85,8 +114,8 @@ void cad_context_close(cad_context_t *ctx)
 {
     if (!ctx) return;
     cad_team_close(ctx->team);
-    for (int i = 0; ctx->lane && i < ctx->threads; i++) ctx->ops->release(ctx->lane[i].tok);
-    if (ctx->ops) ctx->ops->release(ctx->wide.tok); /* tok is where a lane's memory begins */
+    for (int i = 0; ctx->lane && i < ctx->threads; i++) close_lane(&ctx->lane[i]);
+    close_lane(&ctx->wide);
     free(ctx->lane);
     if (ctx->ops) ctx->ops->weights_close(ctx->weights);
     free(ctx);

@@ -383,6 +383,7 @@ int64_t cad_model_number(const cad_model_t *m, enum cad_number_t what)
     case CAD_RCPS: return m->cfg.rcps;
     case CAD_BIDIRECTIONAL: return m->cfg.bidirectional;
     case CAD_HIDDEN_WIDTH: return m->cfg.d_model * (m->cfg.rcps ? 2 : 1);
+    case CAD_TOKEN_A: case CAD_TOKEN_C: case CAD_TOKEN_G: case CAD_TOKEN_T: return m->vocab.base[what - CAD_TOKEN_A];
     case CAD_TOKEN_MASK: return m->vocab.mask;
     case CAD_TOKEN_PAD: return m->vocab.pad;
     case CAD_TOKEN_SEP: return m->vocab.sep;

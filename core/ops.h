@@ -20,7 +20,8 @@ typedef struct cad_lane_t { /* one stream of execution and its activations */
     const cad_weights_t *weights;
     cad_team_t *team;     /* threads inside an operation; NULL: the caller's alone */
     int64_t rows, tile;   /* capacity; rows per step */
-    uint8_t *tok;         // (rows)
+    uint8_t *tok;         // (rows) in the host's memory
+    void *arena;          /* the backend's memory, which holds what follows */
     float *res;           // (rows,Dp) residual stream
     float *x, *z, *y;     // (rows,Ep)
     float *h;             // (rows,Dp) first direction's output; NULL in the merged block

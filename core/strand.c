@@ -84,7 +84,6 @@ size_t cad_lane_carve(cad_lane_t *l, const cad_model_t *m, char *base)
     cad_extent_t e = l->ops->extent(m);
     bool whole = m->layer[0].ndir == 2 && !cad_model_merged(m);
     bump_t b = { base, 0 };
-    l->tok = take(&b, l->rows, 1, 1);
     l->res = take(&b, l->rows, e.Dp, sizeof(float));
     l->x = take(&b, l->rows, e.Ep, sizeof(float));
     l->z = take(&b, l->rows, e.Ep, sizeof(float));

@@ -38,6 +38,7 @@ int main(int argc, char **argv)
     cad_context_t *ctx = NULL;
     uint8_t *tokens = NULL;
     float *logp = NULL;
+    cad_options_t options;
     cad_error_t err = { "out of memory" };
     cad_window_t w;
     int64_t len;
@@ -48,7 +49,9 @@ int main(int argc, char **argv)
     }
     len = (int64_t)strlen(argv[2]);
     rc = cad_model_open(&model, argv[1], &err);
-    if (rc == 0) rc = cad_context_open(&ctx, model, "cpu", 1, len, &err);
+    cad_options_init(&options);
+    options.max_len = len;
+    if (rc == 0) rc = cad_context_open(&ctx, model, &options, &err);
     if (rc) goto done;
     rc = CAD_ENOMEM;
     tokens = malloc((size_t)len);

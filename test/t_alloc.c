@@ -55,8 +55,12 @@ static int use(const char *path, cad_error_t *err)
     uint8_t tok[48];
     float logp[48 * 4], hidden[48 * 64], logits[48 * 16];
     cad_window_t w = { .tokens = tok, .len = 48, .core_beg = 4, .core_end = 44, .logp = logp, .embedding = hidden };
+    cad_options_t o;
     int rc = cad_model_open(&m, path, err);
-    if (rc == 0) rc = cad_context_open(&ctx, m, "cpu", 2, 64, err);
+    cad_options_init(&o);
+    o.threads = 2;
+    o.max_len = 64;
+    if (rc == 0) rc = cad_context_open(&ctx, m, &o, err);
     if (rc == 0) cad_encode(m, "ACGTACGTTTGACNACGTACGTTTGACNACGTACGTTTGACNACGTAC", 48, 0, tok);
     if (rc == 0) rc = cad_forward(ctx, tok, 48, hidden, logits, err);
     if (rc == 0) rc = cad_score(ctx, &w, 1, 8, err);

@@ -201,19 +201,24 @@ int main(void)
 {
     const char *srcdir = getenv("srcdir");
     char path[4096];
+    cad_options_t o;
     cad_model_t *m;
     cad_context_t *ctx;
     cad_error_t err;
+    cad_options_init(&o);
+    o.threads = 2;
+    o.max_len = 512;
     test_parse_int();
     test_tiles();
     test_regions();
     test_team();
     snprintf(path, sizeof path, "%s/test/data/ps", srcdir ? srcdir : ".");
-    if (!tap_ok(cad_model_open(&m, path, &err) == 0 && cad_context_open(&ctx, m, "cpu", 2, 512, &err) == 0, "a model and a context open")) return 1;
+    if (!tap_ok(cad_model_open(&m, path, &err) == 0 && cad_context_open(&ctx, m, &o, &err) == 0, "a model and a context open")) return 1;
     test_tokens(m);
     test_scores(ctx, m);
     cad_context_close(ctx);
-    tap_ok(cad_context_open(&ctx, m, "cuda", 1, 10, &err) == CAD_EDEVICE && !ctx, "an unknown device is refused");
+    o.device = "cuda";
+    tap_ok(cad_context_open(&ctx, m, &o, &err) == CAD_EDEVICE && !ctx, "an unknown device is refused");
     cad_model_close(m);
     return tap_finish();
 }

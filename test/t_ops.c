@@ -216,7 +216,15 @@ static void open_lane(cad_lane_t *l, const cad_ops_t *ops, const cad_weights_t *
     size_t bytes;
     *l = (cad_lane_t){ .ops = ops, .weights = w, .team = team, .rows = rows, .tile = tile };
     bytes = cad_lane_carve(l, m, NULL);
-    cad_lane_carve(l, m, ops->alloc(bytes));
+    l->arena = ops->alloc(bytes);
+    l->tok = cad_alloc((size_t)rows, 1);
+    cad_lane_carve(l, m, l->arena);
+}
+
+static void close_lane(cad_lane_t *l)
+{
+    l->ops->release(l->arena);
+    free(l->tok);
 }
 
 static void check_shape(const cad_ops_t *ops, const shape_t *s, int64_t tile)
@@ -244,7 +252,7 @@ static void check_shape(const cad_ops_t *ops, const shape_t *s, int64_t tile)
     check_direction(&l, &m, off, nseq, 0, &p, name);
     check_direction(&l, &m, off, nseq, 1, &p, name);
     free(p.res); free(p.a); free(p.x); free(p.z); free(p.u); free(p.xdbl); free(p.y); free(p.h);
-    ops->release(l.tok);
+    close_lane(&l);
     ops->weights_close(w);
     drop(&m);
 }
@@ -272,8 +280,8 @@ static void check_invariance(const cad_ops_t *ops, const shape_t *s)
     memmove(b.tok, a.tok + 90, 110);
     cad_strand_forward(&b, &m, alone, 1);
     tap_ok(!memcmp(a.res + 90 * Dp, b.res, (size_t)(110 * Dp) * sizeof *a.res), "%s: a sequence alone gives the same bits as in a batch", ops->name);
-    ops->release(a.tok);
-    ops->release(b.tok);
+    close_lane(&a);
+    close_lane(&b);
     cad_team_close(team);
     ops->weights_close(w);
     drop(&m);
