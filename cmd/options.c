@@ -68,7 +68,9 @@ int options_take(options_t *o, int c, const char *arg)
 {
     int64_t n;
     switch (c) {
-    case 'm': o->model = arg; return 0;
+    case 'm':
+        o->model = arg;
+        return *arg ? 0 : -cmd_fail(o->cmd, "-m: an empty name");
     case 'd':
         o->device = arg;
         if (!strcmp(arg, "cpu") || !strcmp(arg, "auto")) return 0;

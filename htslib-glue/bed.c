@@ -108,7 +108,8 @@ int bed_parse(const char *path, int64_t number, const char *s, size_t n, bool sp
     if (!field_int(&f[1], &row->span.beg) || !field_int(&f[2], &row->span.end))
         return cad_fail(err, CAD_EFORMAT, "%s:%lld: start \"%.*s\" or end \"%.*s\" is not a whole number below 2^63%s", path, num,
                         (int)cad_min((int64_t)f[1].n, 30), f[1].s, (int)cad_min((int64_t)f[2].n, 30), f[2].s,
-                        row->ncol >= 8 ? "; GFF or GTF? Convert it: grep -v '^#' FILE | awk -v OFS='\\t' '{print $1,$4-1,$5,$3,\".\",$7}'" : "");
+                        row->ncol >= 8 ? "; GFF or GTF? Convert it: zcat -f FILE | grep -v '^#' | awk -v OFS='\\t' '{print $1,$4-1,$5,$3,\".\",$7}'"
+                        : number == 1 ? "; a header line begins with #" : "");
     if (row->span.beg < 0)
         return cad_fail(err, CAD_EFORMAT, "%s:%lld: start %lld is negative; BED counts from 0", path, num, (long long)row->span.beg);
     if (row->span.beg > row->span.end)

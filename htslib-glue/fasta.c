@@ -18,6 +18,7 @@
 
 #define REMEDY "remake it with `samtools faidx`"
 #define GAP (1 << 20)  /* the longest header line looked at */
+#define CACHE (4 << 20) /* bytes of decompressed blocks kept */
 #define SAMPLES 8      /* line ends looked at in one contig */
 
 /* ---- parsing .fai ---- */
@@ -354,21 +355,37 @@ static void compare_age(const fasta_t *f, const char *fai, notes_t *notes)
     if (b.st_mtime < a.st_mtime) note(notes, NOTE_INDEX, 1, "%s is older than the FASTA; its contents agree", fai);
 }
 
+/* An index that we made and that does not fit: the FASTA is at fault. */
+static int disown(const fasta_t *f, const char *fai, const char *gzi, int rc, cad_error_t *err)
+{
+    unlink(fai);
+    unlink(gzi);
+    if (rc == CAD_ENOMEM || strstr(err->text, "there twice")) return rc;
+    return cad_fail(err, CAD_EFORMAT, "%s: malformed FASTA: blanks within sequence lines, after >, or lines that are no sequence; reformat it", f->path);
+}
+
 static int open_checked(fasta_t *f, const char *fai, const char *gzi, BGZF *fp, notes_t *notes, cad_error_t *err)
 {
-    bool packed = fp->is_compressed;
+    bool packed = fp->is_compressed, ours = false;
     int rc = 0;
     if (packed && (fp->is_gzip || bgzf_compression(fp) != 2))
         return cad_fail(err, CAD_EFORMAT, "%s: compressed with gzip, which has no random access; recompress it: gunzip, then bgzip", f->path);
     if (packed && bgzf_check_EOF(fp) != 1)
         return cad_fail(err, CAD_EFORMAT, "%s: cut short: the BGZF end marker is missing; restore it", f->path);
-    if (access(fai, F_OK)) rc = build(f, fai, gzi, packed, notes, err);
+    if (access(fai, F_OK)) {
+        ours = true;
+        rc = build(f, fai, gzi, packed, notes, err);
+    }
     if (rc) return rc;
     if (f->tmp_fai) { fai = f->tmp_fai; gzi = f->tmp_gzi; }
     if (packed && (rc = check_gzi(gzi, f->path, err))) return rc;
     if (packed && bgzf_index_load(fp, gzi, NULL)) rc = cad_fail(err, CAD_EFORMAT, "%s: malformed; " REMEDY, gzi);
     if (rc == 0) rc = read_fai(f, fai, err);
-    if (rc || (rc = sort_names(f, err)) || (rc = check_contents(f, fp, err))) return rc;
+    if (rc == 0) rc = sort_names(f, err);
+    if (rc == 0) rc = check_contents(f, fp, err);
+    if (rc && ours) return disown(f, fai, gzi, rc, err);
+    if (rc) return rc;
+    if (packed) bgzf_set_cache_size(fp, CACHE);
     compare_age(f, fai, notes);
     checksum(f);
     return 0;

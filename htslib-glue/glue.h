@@ -167,7 +167,7 @@ int npy_finish(npy_t *n, cad_error_t *err);
 
 /* ---- scores.c ---- */
 typedef enum { SCORE_PLL, SCORE_N, SCORE_ENTROPY, SCORE_IC, SCORES } score_t;
-typedef struct score_list_t { int n; score_t kind[16]; } score_list_t;
+typedef struct score_list_t { int n; score_t kind[SCORES]; } score_list_t;
 typedef struct score_sums_t { int64_t n; double pll, entropy; } score_sums_t; /* over n bases; nats, bits */
 /* "pll,n", or "none". */
 int scores_parse(score_list_t *l, const char *text, cad_error_t *err);

@@ -66,11 +66,22 @@ static int fill(input_t *in, cad_error_t *err)
     return 0;
 }
 
+/* Kinds of bytes that are no text to us, by their first ones. */
+static const struct { const char *magic; size_t n; const char *what; } FOREIGN[] = {
+    { "\xfd" "7zXZ", 5, "compressed with xz: decompress it first" }, { "BZh", 3, "compressed with bzip2: decompress it first" },
+    { "\x28\xb5\x2f\xfd", 4, "compressed with zstd: decompress it first" },
+    { "\xff\xfe", 2, "UTF-16: convert it with iconv" }, { "\xfe\xff", 2, "UTF-16: convert it with iconv" },
+    { "\xef\xbb\xbf", 3, "UTF-8 with a byte-order mark: remove it with tail -c +4" },
+};
+
 static int check_text(input_t *in, cad_error_t *err)
 {
+    for (size_t i = 0; i < sizeof FOREIGN / sizeof *FOREIGN; i++)
+        if (in->fill >= FOREIGN[i].n && !memcmp(in->buf, FOREIGN[i].magic, FOREIGN[i].n))
+            return cad_fail(err, CAD_EFORMAT, "%s: %s", in->path, FOREIGN[i].what);
     if (in->bytes == 0 && in->eof) return cad_fail(err, CAD_EFORMAT, "%s: the file is empty", in->path);
     if (in->fill >= 5 && !memcmp(in->buf, "##gff", 5))
-        return cad_fail(err, CAD_EFORMAT, "%s: looks like GFF; convert it: grep -v '^#' FILE | awk -v OFS='\\t' '{print $1,$4-1,$5,$3,\".\",$7}'", in->path);
+        return cad_fail(err, CAD_EFORMAT, "%s: looks like GFF; convert it: zcat -f FILE | grep -v '^#' | awk -v OFS='\\t' '{print $1,$4-1,$5,$3,\".\",$7}'", in->path);
     if (in->fill >= 16 && !memcmp(in->buf, "##fileformat=VCF", 16)) return refuse(in->path, "VCF", err);
     return 0;
 }

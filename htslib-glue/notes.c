@@ -90,7 +90,7 @@ static void hold_standard_descriptors(void)
         if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", fd ? O_RDONLY : O_WRONLY);
 }
 
-static const int FATAL[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
+static const int FATAL[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT, SIGXCPU, SIGALRM, SIGUSR1, SIGUSR2 };
 
 static void mask_fatal(int how)
 {

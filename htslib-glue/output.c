@@ -92,7 +92,7 @@ int refuse_twice(const char *a, const char *b, cad_error_t *err)
     x = resolve(a, err);
     if (x) y = resolve(b, err);
     if (!x || !y) rc = CAD_EIO;
-    else if (one_target(x, y)) rc = cad_fail(err, CAD_EARG, "%s: named for two outputs", a);
+    else if (one_target(x, y)) rc = cad_fail(err, CAD_EARG, "%s: named for two outputs, or an index", a);
     free(x);
     free(y);
     return rc;

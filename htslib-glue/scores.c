@@ -12,8 +12,9 @@ int scores_parse(score_list_t *l, const char *text, cad_error_t *err)
         size_t n = strcspn(s, ",");
         int k = 0;
         while (k < SCORES && (strlen(NAME[k]) != n || strncmp(s, NAME[k], n))) k++;
-        if (k == SCORES || l->n == 16)
-            return cad_fail(err, CAD_EARG, "--score %.60s: expected up to 16 of pll, n, entropy, ic, or none", text);
+        for (int i = 0; i < l->n && k < SCORES; i++)
+            if (l->kind[i] == (score_t)k) return cad_fail(err, CAD_EARG, "--score %.60s: %s twice", text, NAME[k]);
+        if (k == SCORES) return cad_fail(err, CAD_EARG, "--score %.60s: expected some of pll, n, entropy, ic, or none", text);
         l->kind[l->n++] = (score_t)k;
         if (!s[n]) return 0;
         s += n + 1;

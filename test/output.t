@@ -261,4 +261,11 @@ awk 'BEGIN { print "chr1\t5\t5\tx" }' >zero.bed
 same "not even a warning" quiet.bed warned.bed
 error "a closed standard output" 'standard output: ' sh -c 'exec "$@" >&-' - "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed
 
+# ---- descriptors by another name are written directly ----
+echo before >log; run in.bed -o /dev/stdout >>log
+is "-o /dev/stdout appends where the shell appends" "$(head -n 1 log) $(rows log | wc -l | tr -d ' ')" "before $(rows plain.bed | wc -l | tr -d ' ')"
+{ echo before; run in.bed -o /dev/fd/1; echo after; } >log
+is "-o /dev/fd/1 leaves what surrounds it" "$(head -n 1 log) $(tail -n 1 log)" "before after"
+error "-m '' is no model" 'empty name' "$caduceus" annotate -m "" -T ref.fa in.bed
+
 finish
