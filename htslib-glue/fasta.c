@@ -217,12 +217,17 @@ static int check_contents(const fasta_t *f, BGZF *fp, cad_error_t *err)
 
 /* ---- .gzi: a count, then pairs of (compressed, uncompressed) offsets ---- */
 
-/* BGZF: a gzip member whose extra field gives its size less one; its last four
- * bytes are the size of its data. */
-static bool block_size(const unsigned char h[18], uint64_t *size)
+/* BGZF: gzip members whose extra field gives their size less one; the last four
+ * bytes of a member are the size of its data. False at the end of the file. */
+static bool block_at(int fd, uint64_t at, uint64_t *size, uint64_t *data)
 {
+    unsigned char h[18], n[4];
+    if (cad_pread(fd, h, sizeof h, (int64_t)at, "", NULL)) return false;
     *size = (uint64_t)(h[16] | h[17] << 8) + 1;
-    return h[0] == 0x1f && h[1] == 0x8b && h[12] == 'B' && h[13] == 'C' && *size > 26;
+    if (h[0] != 0x1f || h[1] != 0x8b || h[12] != 'B' || h[13] != 'C' || *size <= sizeof h + sizeof n) return false;
+    if (cad_pread(fd, n, sizeof n, (int64_t)(at + *size - sizeof n), "", NULL)) return false;
+    *data = (uint64_t)(n[0] | n[1] << 8 | n[2] << 16) + ((uint64_t)n[3] << 24);
+    return true;
 }
 
 static uint64_t little64(const unsigned char *b)
@@ -232,34 +237,41 @@ static uint64_t little64(const unsigned char *b)
     return u;
 }
 
-/* Walks the file's blocks beside the entries: each must begin where one ends. */
-static int check_entries(int gzi, int fasta, uint64_t n, const char *path, cad_error_t *err)
+static bool entry_is(int fd, uint64_t i, uint64_t c, uint64_t u)
 {
-    unsigned char pair[16], at[22]; /* a block's last four bytes and the next one's header */
-    uint64_t c = 0, u = 0, size;
-    if (cad_pread(fasta, at + 4, 18, 0, path, NULL) || !block_size(at + 4, &size)) return cad_fail(err, CAD_EFORMAT, "%s: the FASTA is not BGZF", path);
-    for (uint64_t i = 0; ; i++) {
-        if (cad_pread(fasta, at, 4, (int64_t)(c + size) - 4, path, err)) return CAD_EFORMAT;
-        u += (uint64_t)(at[0] | at[1] << 8 | at[2] << 16) + ((uint64_t)at[3] << 24);
-        c += size;
-        if (cad_pread(fasta, at + 4, 18, (int64_t)c, path, NULL) || !block_size(at + 4, &size)) return i >= n ? 0 : cad_fail(err, CAD_EFORMAT, "%s: does not belong to the FASTA; " REMEDY, path);
-        if (i == n && size == 28) return 0; /* the end marker is not indexed */
-        if (i == n || cad_pread(gzi, pair, 16, (int64_t)(8 + 16 * i), path, NULL) || little64(pair) != c || little64(pair + 8) != u)
-            return cad_fail(err, CAD_EFORMAT, "%s: does not belong to the FASTA; " REMEDY, path);
+    unsigned char pair[16];
+    return cad_pread(fd, pair, sizeof pair, (int64_t)(8 + 16 * i), "", NULL) == 0 && little64(pair) == c && little64(pair + 8) == u;
+}
+
+/* Every block with data but the first has an entry, in order, and nothing else has. */
+static bool entries_fit(int gzi, int fasta, uint64_t n)
+{
+    uint64_t c = 0, u = 0, size, data, blocks = 0;
+    for (; block_at(fasta, c, &size, &data); c += size, u += data) {
+        if (data == 0) continue;
+        if (blocks && (blocks > n || !entry_is(gzi, blocks - 1, c, u))) return false;
+        blocks++;
     }
+    return n == (blocks ? blocks - 1 : 0);
 }
 
 static int check_gzi(const char *path, const char *fasta, cad_error_t *err)
 {
     struct stat sb;
     unsigned char count[8];
-    uint64_t n = 0;
+    uint64_t n;
     int fd = open(path, O_RDONLY | O_CLOEXEC), fafd = open(fasta, O_RDONLY | O_CLOEXEC), rc = 0;
-    if (fd < 0 || fafd < 0 || fstat(fd, &sb))
+    if (fd < 0 || fafd < 0 || fstat(fd, &sb)) {
         rc = cad_fail(err, CAD_EIO, "%s: %s; a bgzip-compressed FASTA needs it: " REMEDY, path, strerror(errno));
-    if (rc == 0 && (sb.st_size < 8 || cad_pread(fd, count, 8, 0, path, NULL) || (n = little64(count), n > (uint64_t)sb.st_size / 16) || n * 16 + 8 != (uint64_t)sb.st_size))
+    } else if (sb.st_size < 8 || cad_pread(fd, count, sizeof count, 0, path, NULL)) {
         rc = cad_fail(err, CAD_EFORMAT, "%s: malformed; " REMEDY, path);
-    if (rc == 0) rc = check_entries(fd, fafd, n, path, err);
+    } else {
+        n = little64(count);
+        if (n > (uint64_t)sb.st_size / 16 || n * 16 + 8 != (uint64_t)sb.st_size)
+            rc = cad_fail(err, CAD_EFORMAT, "%s: malformed; " REMEDY, path);
+        else if (!entries_fit(fd, fafd, n))
+            rc = cad_fail(err, CAD_EFORMAT, "%s: does not belong to the FASTA; " REMEDY, path);
+    }
     if (fd >= 0) close(fd);
     if (fafd >= 0) close(fafd);
     return rc;

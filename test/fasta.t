@@ -354,4 +354,14 @@ same "the destination is untouched" kept - <<E
 old
 E
 is "no temporary file is left" "$(find . -name '.caduceus-*')" ""
+# ---- bgzip files joined with cat have an empty block in the middle ----
+if have bgzip; then
+    contig j1 90000 3 >j1.fa; contig j2 90000 4 >j2.fa
+    { bgzip -c j1.fa; bgzip -c j2.fa; } >joined.fa.gz; cat j1.fa j2.fa >joined.fa
+    row 'j1 80000 80100' 'j2 100 200' 'j2 89900 90000' >j.bed
+    ok "joined, plain" on joined.fa j.bed; cp .out joined.want
+    ok "joined, compressed" on joined.fa.gz j.bed; same "gives the same bytes" joined.want .out
+    ok "joined, compressed, indexed" on joined.fa.gz j.bed; same "again" joined.want .out
+else skip "joined bgzip files" "no bgzip"; fi
+
 finish
