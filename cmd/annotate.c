@@ -249,7 +249,8 @@ static int open_inputs(annotate_t *t, cad_error_t *err)
 /* The output must not be one of the model's files. */
 static int refuse_model(const char *output, const char *model, cad_error_t *err)
 {
-    static const char *const part[] = { "", "/model.safetensors", "/config.json", "/tokenizer_config.json", "/tokenizer.json", "/vocab.txt", "/model.safetensors.index.json" };
+    static const char *const part[] = { "", "/model.safetensors", "/model.safetensors.index.json", "/config.json",
+                                        "/tokenizer_config.json", "/tokenizer.json", "/vocab.txt" };
     int rc = 0;
     for (size_t i = 0; model && i < sizeof part / sizeof *part && rc == 0; i++) {
         char *path = suffixed(model, part[i]);

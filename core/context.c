@@ -233,7 +233,8 @@ int cad_run(cad_context_t *ctx, const cad_pass_t *pass, int64_t npass, cad_error
     run_t r = { ctx, pass, seq, pack, off, rcs };
     if (npass && (!seq || !pack || !off || !rcs)) rc = cad_fail(err, CAD_ENOMEM, "out of memory for %lld passes", (long long)npass);
     for (int64_t i = 0; i < npass && rc == 0; i++) {
-        if (pass[i].len > ctx->max_len) rc = cad_fail(err, CAD_EARG, "a sequence of %lld tokens in a context for %lld", (long long)pass[i].len, (long long)ctx->max_len);
+        if (pass[i].len > ctx->max_len)
+            rc = cad_fail(err, CAD_EARG, "a sequence of %lld tokens in a context for %lld", (long long)pass[i].len, (long long)ctx->max_len);
         for (int s = 0; s < pass[i].strands && rc == 0; s++) seq[nseq++] = 2 * i + s;
     }
     if (rc == 0 && nseq) {

@@ -76,7 +76,8 @@ static int check_complement(const cad_model_t *m, cad_safetensors_t *st, cad_sto
     if ((rc = cad_safetensors_i64(st, t, id, err))) return rc;
     for (int i = 0; i < t->count; i++)
         if (id[i] != m->vocab.comp[i])
-            return cad_fail(err, CAD_EFORMAT, "%s: %s sends token %d to %lld, config.json's complement_map to %d", path, t->name, i, (long long)id[i], m->vocab.comp[i]);
+            return cad_fail(err, CAD_EFORMAT, "%s: %s sends token %d to %lld, config.json's complement_map to %d",
+                            path, t->name, i, (long long)id[i], m->vocab.comp[i]);
     return 0;
 }
 

@@ -124,7 +124,8 @@ static int check_gapless(const cad_stored_t *t, int n, int64_t data, int64_t end
     int64_t at = data;
     for (int i = 0; i < n; i++) {
         if (t[i].begin != at)
-            return cad_fail(err, CAD_EFORMAT, "%s: tensor %s: data_offsets %s the tensor before it", path, t[i].name, t[i].begin < at ? "overlap" : "leave a hole after");
+            return cad_fail(err, CAD_EFORMAT, "%s: tensor %s: data_offsets %s the tensor before it",
+                            path, t[i].name, t[i].begin < at ? "overlap" : "leave a hole after");
         at += t[i].bytes;
     }
     if (at != end) return cad_fail(err, CAD_EFORMAT, "%s: %lld bytes follow the last tensor", path, (long long)(end - at));

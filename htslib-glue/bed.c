@@ -104,7 +104,8 @@ int bed_parse(const char *path, int64_t number, const char *s, size_t n, bool sp
     for (; row->ncol < 12 && next_field(s, n, &at, &f[row->ncol]); row->ncol++) {}
     while (row->ncol >= 12 && next_field(s, n, &at, &more)) row->ncol++;
     if (row->ncol < 3 || f[0].n == 0)
-        return cad_fail(err, CAD_EFORMAT, "%s:%lld: not BED: expected at least contig, start and end, found %d column%s", path, num, row->ncol, row->ncol == 1 ? "" : "s");
+        return cad_fail(err, CAD_EFORMAT, "%s:%lld: not BED: expected at least contig, start and end, found %d column%s",
+                        path, num, row->ncol, row->ncol == 1 ? "" : "s");
     if (!field_int(&f[1], &row->span.beg) || !field_int(&f[2], &row->span.end))
         return cad_fail(err, CAD_EFORMAT, "%s:%lld: start \"%.*s\" or end \"%.*s\" is not a whole number below 2^63%s", path, num,
                         (int)cad_min((int64_t)f[1].n, 30), f[1].s, (int)cad_min((int64_t)f[2].n, 30), f[2].s,

@@ -315,7 +315,8 @@ static int build_temporary(fasta_t *f, notes_t *notes, cad_error_t *err)
     f->tmp_fai = suffixed(base, "/fai");
     f->tmp_gzi = suffixed(base, "/gzi");
     if (!f->tmp_dir || !f->tmp_fai || !f->tmp_gzi) return cad_fail(err, CAD_ENOMEM, "out of memory");
-    note(notes, NOTE_INDEX, 1, "%s: has no index and its folder cannot be written: indexing it anew in a temporary place; `samtools faidx` it once to save the time", f->path);
+    note(notes, NOTE_INDEX, 1, "%s: has no index and its folder cannot be written: indexing it anew in a temporary place; "
+         "`samtools faidx` it once to save the time", f->path);
     return build_at(f->path, f->tmp_fai, f->tmp_gzi, err);
 }
 

@@ -81,7 +81,8 @@ static int check_text(input_t *in, cad_error_t *err)
             return cad_fail(err, CAD_EFORMAT, "%s: %s", in->path, FOREIGN[i].what);
     if (in->bytes == 0 && in->eof) return cad_fail(err, CAD_EFORMAT, "%s: the file is empty", in->path);
     if (in->fill >= 5 && !memcmp(in->buf, "##gff", 5))
-        return cad_fail(err, CAD_EFORMAT, "%s: looks like GFF; convert it: zcat -f FILE | grep -v '^#' | awk -v OFS='\\t' '{print $1,$4-1,$5,$3,\".\",$7}'", in->path);
+        return cad_fail(err, CAD_EFORMAT,
+                        "%s: looks like GFF; convert it: zcat -f FILE | grep -v '^#' | awk -v OFS='\\t' '{print $1,$4-1,$5,$3,\".\",$7}'", in->path);
     if (in->fill >= 16 && !memcmp(in->buf, "##fileformat=VCF", 16)) return refuse(in->path, "VCF", err);
     return 0;
 }

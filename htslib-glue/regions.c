@@ -81,8 +81,10 @@ static int add_one(regions_t *r, const char *text, const fasta_t *ref, cad_error
         free(name);
         return add(r, strdup(text), 0, INT64_MAX, err);
     }
-    if (!whole && !range(colon + 1, &beg, &end)) rc = cad_fail(err, CAD_EARG, "-r %s: expected CONTIG, CONTIG:BEG or CONTIG:BEG-END, counted from 1", text);
-    else if (name && ref && !fasta_find(ref, name)) rc = cad_fail(err, CAD_EARG, "-r %s: no contig \"%s\" in %s%s", text, name, ref->path, fasta_hint(ref, name, hint, sizeof hint));
+    if (!whole && !range(colon + 1, &beg, &end))
+        rc = cad_fail(err, CAD_EARG, "-r %s: expected CONTIG, CONTIG:BEG or CONTIG:BEG-END, counted from 1", text);
+    else if (name && ref && !fasta_find(ref, name))
+        rc = cad_fail(err, CAD_EARG, "-r %s: no contig \"%s\" in %s%s", text, name, ref->path, fasta_hint(ref, name, hint, sizeof hint));
     else {
         rc = add(r, name, beg, end, err);
         /* without a reference "a:1" may as well be a whole name */
