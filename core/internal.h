@@ -161,6 +161,4 @@ struct cad_model_t {
 /* The tied, additive, bias-free block, whose two directions share both projections. */
 bool cad_model_merged(const cad_model_t *model);
 
-/* ---- ops.h is the table of operations; strand.c runs it ---- */
-
 #endif

@@ -29,7 +29,7 @@ typedef struct cad_lane_t { /* one stream of execution and its activations */
     float *u;             // (tile,Ep) after conv and SiLU
     float *xdbl;          // (tile,Sp) dt_in, B, C
     float *carry;         // (N,Ep) scan state
-    float *row;           // (workers,Dp)
+    float *row;           // (Dp)
     double *sum;          // (Dp)
 } cad_lane_t;
 

@@ -93,7 +93,7 @@ size_t cad_lane_carve(cad_lane_t *l, const cad_model_t *m, char *base)
     l->u = take(&b, l->tile, e.Ep, sizeof(float));
     l->xdbl = take(&b, l->tile, e.Sp, sizeof(float));
     l->carry = take(&b, e.N, e.Ep, sizeof(float));
-    l->row = take(&b, cad_team_threads(l->team), e.Dp, sizeof(float));
+    l->row = take(&b, 1, e.Dp, sizeof(float));
     l->sum = take(&b, e.Dp, 1, sizeof(double));
     return b.used;
 }
