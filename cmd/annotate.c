@@ -57,6 +57,7 @@ typedef struct {
     text_t options;          /* as provenance has them */
     provenance_t provenance;
     pipeline_t pipe;
+    cutter_t cutter;
     table_t table;
     struct timespec start, shown;
     bool progress;
@@ -210,7 +211,7 @@ static void progress(void *arg)
     if (seconds(t->shown, now) < 1) return;
     t->shown = now;
     all = seconds(t->start, now);
-    fprintf(stderr, "\r%lld rows, %.3g tokens/s", (long long)t->pipe.work.regions, (double)t->pipe.work.done / all);
+    fprintf(stderr, "\r%lld rows, %.3g tokens/s", (long long)t->table.rows, (double)t->pipe.work.done / all);
     share = t->in.size ? (double)(t->in.bytes - (int64_t)(t->in.fill - t->in.at)) / (double)t->in.size : 0;
     if (share > 0 && share < 1) fprintf(stderr, ", %.0f%% read, about %.0f s left", 100 * share, all / share - all);
     fputs("  ", stderr);
@@ -315,14 +316,14 @@ static int open_engine(annotate_t *t, cad_error_t *err)
     if (rc) return rc;
     set_provenance(t);
     t->table.scores = a->scores;
-    t->table.mask = a->mask;
-    t->table.pooling = a->pooling;
     t->table.column = embed_column(a);
     t->table.provenance = &t->provenance;
-    t->table.notes = &t->notes;
-    t->pipe = (pipeline_t){ .model = t->model, .ctx = a->dry_run ? NULL : t->ctx, .ref = &t->ref, .tiling = t->tiling, .mask = a->mask,
-        .want_scores = a->scores.n > 0, .skip_soft = a->skip_soft, .sep = a->sep, .encode_flags = a->n_token ? CAD_N_AS_TOKEN : 0,
-        .pooling = a->pooling, .sink = table_sink, .rows = table_rows, .arg = &t->table, .notes = &t->notes, .tick = progress, .tick_arg = t,
+    t->table.cutter = &t->cutter;
+    t->cutter = (cutter_t){ .model = t->model, .ref = &t->ref, .tiling = &t->tiling, .mask = a->mask, .want_scores = a->scores.n > 0,
+        .skip_soft = a->skip_soft, .sep = a->sep, .encode_flags = a->n_token ? CAD_N_AS_TOKEN : 0, .pooling = a->pooling,
+        .rows = table_rows, .rows_arg = &t->table, .notes = &t->notes, .pipe = &t->pipe };
+    t->pipe = (pipeline_t){ .model = t->model, .ctx = a->dry_run ? NULL : t->ctx, .mask = a->mask, .pool = pooling_of(a->pooling),
+        .take = table_take, .sink = table_sink, .drop = table_drop, .arg = &t->table, .tick = progress, .tick_arg = t,
         .batch_tokens = cad_max((int64_t)1 << 18, (int64_t)a->o.threads << 16) };
     clock_gettime(CLOCK_MONOTONIC, &t->start);
     t->shown = t->start;
@@ -350,7 +351,7 @@ static double calibrate(annotate_t *t)
     for (int i = 0; all && i < copies; i++) all[i] = w; /* results over each other: only time counts */
     for (int i = 0; all && tok && logp && w.embedding && i < 3; i++) {
         clock_gettime(CLOCK_MONOTONIC, &a);
-        if (t->pipe.want_scores) cad_score(t->ctx, all, copies, CAD_MASK_NONE, NULL);
+        if (t->cutter.want_scores) cad_score(t->ctx, all, copies, CAD_MASK_NONE, NULL);
         else cad_embed(t->ctx, all, copies, CAD_POOL_MEAN, NULL);
         clock_gettime(CLOCK_MONOTONIC, &b);
         s = seconds(a, b);
@@ -367,11 +368,11 @@ static void report_dry_run(annotate_t *t)
 {
     const work_t *w = &t->pipe.work;
     int64_t D = cad_model_number(t->model, CAD_D_MODEL);
-    printf("rows\t%lld\nwindows\t%lld\npasses\t%lld\ntokens\t%lld\n", (long long)w->regions, (long long)w->windows, (long long)w->passes, (long long)w->tokens);
+    printf("rows\t%lld\nwindows\t%lld\npasses\t%lld\ntokens\t%lld\n", (long long)t->table.rows, (long long)w->windows, (long long)w->passes, (long long)w->tokens);
     printf("seconds\t%.3g\n", calibrate(t) * (double)w->tokens);
-    printf("output_bytes\t%lld\n", (long long)(t->table.bytes + w->regions * (8 * t->a->scores.n + (embed_column(t->a) ? 10 * D : 0))));
+    printf("output_bytes\t%lld\n", (long long)(t->table.bytes + t->table.rows * (8 * t->a->scores.n + (embed_column(t->a) ? 10 * D : 0))));
     if (t->a->embed && !embed_column(t->a))
-        printf("embedding_bytes\t%lld\n", (long long)((t->a->pooling == POOL_ROWS ? w->bases : w->regions) * D * 4 + 128));
+        printf("embedding_bytes\t%lld\n", (long long)((t->a->pooling == POOL_ROWS ? t->table.bases : t->table.rows) * D * 4 + 128));
 }
 
 /* ---- entry ---- */
@@ -380,7 +381,7 @@ static int run(annotate_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;
     rows_t rows = { .in = &t->in, .ref = &t->ref, .clip = a->clip, .split = a->split, .drop_browser = output_is_gz(a->output),
-        .notes = &t->notes, .pipe = &t->pipe, .table = &t->table };
+        .cutter = &t->cutter, .table = &t->table };
     int rc = open_inputs(t, err);
     if (rc == 0) rc = open_outputs(t, err);
     if (rc == 0 && a->reference) rc = fasta_open(&t->ref, a->reference, &t->notes, err); /* may build an index */

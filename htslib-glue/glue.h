@@ -183,60 +183,99 @@ void provenance_add(provenance_t *p, const char *key, const char *value);
 void provenance_header(const provenance_t *p, text_t *t); /* "##caduceus_key=value" lines */
 void provenance_json(const provenance_t *p, text_t *t);
 
-/* ---- pipeline.c: regions in, scores out, in order ---- */
-typedef enum { POOL_OFF, POOL_ROWS, POOL_MEAN, POOL_MAX, POOL_CENTER } pooling_t;
-typedef struct item_t {
-    kstring_t text;       /* the input line, or the record's name */
-    bool scored;          /* false: text passes through */
-    const contig_t *contig;
-    char *seq;            /* own sequence (FASTA input); NULL: from the reference */
-    int64_t length;       /* of the contig or of seq */
-    interval_t span, *part; /* what is scored: parts of the span */
-    int npart, ncol;
-    int64_t nbase;        /* of all parts */
-    score_sums_t sums;
-    double *pooled;       // (D) sums or maxima; NULL until first used
-    int64_t npooled;
-    int64_t open;         /* windows not yet computed */
-    bool cut;             /* all its windows exist */
+/* ---- pipeline.c: items and their windows in, results out, in order ---- */
+typedef struct item_t { /* what a source puts in; the first member of its own struct */
     struct item_t *next;
+    int64_t bytes;        /* roughly what it holds while it waits */
+    int64_t open;         /* windows not yet computed */
+    bool whole;           /* all its windows are there */
 } item_t;
-item_t *item_new(void);
-void item_free(item_t *it);
-
-/* bases: of all regions */
-typedef struct work_t { int64_t regions, windows, passes, tokens, done, bases; } work_t; /* done: of tokens */
+typedef struct job_t {    /* one window of an item; intervals count from its first token */
+    item_t *item;
+    int64_t id;           /* the item's own name for it */
+    uint8_t *tokens, *skip; // (len), malloc'd; skip as in cad_window_t, or NULL
+    int64_t len;
+    int64_t mask;         /* the pipeline's, or CAD_MASK_EACH */
+    interval_t scored;    /* empty: no scores */
+    interval_t pooled;    /* empty: no embedding */
+    float *logp;          // (scored,4)
+    float *embedding;     // (D), or (pooled,D) for CAD_POOL_NONE
+} job_t;
+void job_free(job_t *j);
+typedef struct work_t { int64_t windows, passes, tokens, done; } work_t; /* done: of tokens */
 typedef struct pipeline_t {
     /* set by the caller */
     const cad_model_t *model;
     cad_context_t *ctx;   /* NULL: count only (--dry-run) */
-    const fasta_t *ref;
-    tiling_t tiling;
     int64_t mask;
-    bool want_scores, skip_soft, sep;
-    unsigned encode_flags;
-    pooling_t pooling;
-    int (*sink)(void *arg, item_t *it, cad_error_t *err);
-    int (*rows)(void *arg, const float *rows, int64_t n, cad_error_t *err); /* POOL_ROWS */
-    void *arg;
-    notes_t *notes;
+    enum cad_pool_t pool;
     int64_t batch_tokens;
     void (*tick)(void *arg); /* after each batch, or NULL */
     void *tick_arg;
+    int (*take)(void *arg, item_t *it, const job_t *j, cad_error_t *err); /* a window is computed */
+    int (*sink)(void *arg, item_t *it, cad_error_t *err);                 /* an item is complete */
+    void (*drop)(void *arg, item_t *it);                                  /* and done with */
+    void *arg;
     /* its own */
     item_t *head, *tail;
-    struct slot_t *slot;
-    int nslot, room;
+    job_t *job;
+    int njob, room;
     int64_t queued;       /* tokens x passes waiting */
     int64_t floats, held; /* of unpooled embeddings waiting; bytes of waiting items */
     work_t work;
 } pipeline_t;
 /* Takes the item over; it reaches the sink after all items put before it. */
-int pipeline_put(pipeline_t *p, item_t *it, cad_error_t *err);
+void pipeline_put(pipeline_t *p, item_t *it);
+/* A window of the item put last; takes tokens and skip over. */
+int pipeline_job(pipeline_t *p, job_t job, cad_error_t *err);
+/* The item put last has all its windows. */
+int pipeline_done(pipeline_t *p, cad_error_t *err);
 /* Computes and hands on all that is left. */
 int pipeline_flush(pipeline_t *p, cad_error_t *err);
 /* Frees what an error left behind. */
 void pipeline_close(pipeline_t *p);
+
+/* ---- cut.c: regions into windows, results back into regions ---- */
+typedef enum { POOL_OFF, POOL_ROWS, POOL_MEAN, POOL_MAX, POOL_CENTER } pooling_t;
+enum cad_pool_t pooling_of(pooling_t p);
+typedef struct region_t {
+    item_t item;
+    kstring_t text;       /* the input line, or the record's name */
+    bool scored;          /* false: text passes through */
+    const char *name;     /* of the contig or record, for messages; borrowed */
+    int name_len;
+    const contig_t *contig;
+    char *seq;            /* own sequence, malloc'd; NULL: from the contig */
+    int64_t length;       /* of the contig or of seq */
+    interval_t *part;     /* what is scored, malloc'd */
+    int npart, ncol;
+    int64_t nbase;        /* of all parts */
+    score_sums_t sums;
+    double *pooled;       // (D) sums or maxima; NULL until first used
+    int64_t npooled;
+    float *bases;         // (nbase) log p of each base, NaN where unscored; NULL unless wanted
+} region_t;
+typedef struct cutter_t { /* how all regions of a run are cut and encoded */
+    const cad_model_t *model;
+    const fasta_t *ref;
+    const tiling_t *tiling;
+    int64_t mask;
+    bool want_scores, want_bases, skip_soft, sep;
+    unsigned encode_flags;
+    pooling_t pooling;
+    int (*rows)(void *arg, const float *rows, int64_t n, cad_error_t *err); /* POOL_ROWS */
+    void *rows_arg;
+    notes_t *notes;
+    pipeline_t *pipe;
+} cutter_t;
+/* Cuts the region and puts it into the pipeline, which then owns it. */
+int region_put(const cutter_t *c, region_t *r, cad_error_t *err);
+/* For pipeline_t.take. */
+int region_take(const cutter_t *c, region_t *r, const job_t *j, cad_error_t *err);
+/* The pooled embedding (D), NaN where nothing was pooled. */
+void region_embedding(const cutter_t *c, const region_t *r, float *out);
+/* Frees what it holds. */
+void region_clear(region_t *r);
 
 /* ---- table.c: annotate's sink ---- */
 typedef struct table_t {
@@ -244,12 +283,11 @@ typedef struct table_t {
     npy_t npy;            /* npy.out NULL: no matrix */
     output_t *json;       /* beside the matrix, or NULL */
     score_list_t scores;
-    int64_t mask;
-    pooling_t pooling;
+    const cutter_t *cutter;
     bool column;          /* embeddings as a column */
     const provenance_t *provenance;
-    notes_t *notes;
     int64_t bytes;        /* written, or that would be */
+    int64_t rows, bases;  /* of the regions seen */
     text_t text;          /* its own */
     float *row;           // (D)
 } table_t;
@@ -259,8 +297,10 @@ int table_begin(table_t *t, int64_t width, cad_error_t *err);
  * the given line extended if it fits. */
 int table_header(table_t *t, int ncol, const char *given, size_t n, cad_error_t *err);
 int table_pass(table_t *t, const char *line, size_t n, cad_error_t *err);
-/* For pipeline_t.sink and .rows, with the table as arg. */
+/* For the pipeline and the cutter, with the table as arg. */
+int table_take(void *table, item_t *it, const job_t *j, cad_error_t *err);
 int table_sink(void *table, item_t *it, cad_error_t *err);
+void table_drop(void *table, item_t *it);
 int table_rows(void *table, const float *rows, int64_t n, cad_error_t *err);
 int table_close(table_t *t, cad_error_t *err);
 void table_free(table_t *t);
@@ -271,8 +311,7 @@ typedef struct rows_t {
     const fasta_t *ref;   /* of BED rows */
     const regions_t *only, *targets; /* -r and -L; NULL: all rows */
     bool clip, split, drop_browser;
-    notes_t *notes;
-    pipeline_t *pipe;
+    const cutter_t *cutter;
     table_t *table;
     kstring_t line, held; /* its own: the line read; a header held back */
     int ncol;             /* of the first row read, then of those written */

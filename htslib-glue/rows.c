@@ -6,6 +6,20 @@
 
 static int out_of_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }
 
+static region_t *new_region(const char *text, size_t n, int nparts)
+{
+    region_t *g = calloc(1, sizeof *g);
+    if (!g) return NULL;
+    if (nparts) g->part = malloc((size_t)nparts * sizeof *g->part);
+    if ((nparts && !g->part) || kputsn(text, n, &g->text) < 0) {
+        region_clear(g);
+        free(g);
+        return NULL;
+    }
+    g->npart = nparts;
+    return g;
+}
+
 static bool wanted(const rows_t *r, const char *contig, int64_t beg, int64_t end)
 {
     return (!r->only || regions_overlap(r->only, contig, beg, end)) && (!r->targets || regions_overlap(r->targets, contig, beg, end));
@@ -21,12 +35,8 @@ static int write_header(rows_t *r, int ncol, cad_error_t *err)
 
 static int pass_through(rows_t *r, const kstring_t *line, cad_error_t *err)
 {
-    item_t *it = item_new();
-    if (!it || kputsn(line->s ? line->s : "", line->l, &it->text) < 0) {
-        item_free(it);
-        return out_of_memory(err);
-    }
-    return pipeline_put(r->pipe, it, err);
+    region_t *g = new_region(line->s ? line->s : "", line->l, 0);
+    return g ? region_put(r->cutter, g, err) : out_of_memory(err);
 }
 
 /* "#chrom start end" with any separators, or "#x<TAB>..." of three columns or more. */
@@ -42,7 +52,7 @@ static int other_line(rows_t *r, line_kind_t kind, cad_error_t *err)
     const kstring_t *l = &r->line;
     int rc;
     if (kind == LINE_BROWSER && r->drop_browser) {
-        note(r->notes, NOTE_BROWSER, 1, "%s:%lld: track and browser lines are left out of a compressed BED", r->in->path, (long long)r->in->line);
+        note(r->cutter->notes, NOTE_BROWSER, 1, "%s:%lld: track and browser lines are left out of a compressed BED", r->in->path, (long long)r->in->line);
         return 0;
     }
     if (kind != LINE_COMMENT || r->headed || !may_be_header(l)) return pass_through(r, l, err);
@@ -64,37 +74,32 @@ static int check_place(rows_t *r, const bed_row_t *row, const contig_t *c, cad_e
     if (row->span.end > c->length && !r->clip)
         return cad_fail(err, CAD_EFORMAT, "%s:%lld: end %lld is past the end of %s (%lld bases); correct it, or clip with --clip", r->in->path, line,
                         (long long)row->span.end, c->name, (long long)c->length);
-    if (row->span.end > c->length) note(r->notes, NOTE_CLIPPED, 1, "%s:%lld: clipped at the end of %s", r->in->path, line, c->name);
-    if (row->span.beg == row->span.end) note(r->notes, NOTE_EMPTY, 1, "%s:%lld: an empty region; its scores are \".\"", r->in->path, line);
+    if (row->span.end > c->length) note(r->cutter->notes, NOTE_CLIPPED, 1, "%s:%lld: clipped at the end of %s", r->in->path, line, c->name);
+    if (row->span.beg == row->span.end) note(r->cutter->notes, NOTE_EMPTY, 1, "%s:%lld: an empty region; its scores are \".\"", r->in->path, line);
     return 0;
 }
 
-static item_t *new_item(const rows_t *r, const bed_row_t *row, const contig_t *c)
+static region_t *bed_region(const rows_t *r, const bed_row_t *row, const contig_t *c)
 {
-    item_t *it = item_new();
-    int n = row->block ? row->nblock : 1;
-    if (!it) return NULL;
-    it->part = malloc((size_t)n * sizeof *it->part);
-    if (!it->part || kputsn(r->line.s, r->line.l, &it->text) < 0) {
-        item_free(it);
-        return NULL;
-    }
-    it->scored = true;
-    it->ncol = row->ncol;
-    it->contig = c;
-    it->length = c->length;
-    it->npart = n;
-    for (int i = 0; i < n; i++) {
+    region_t *g = new_region(r->line.s, r->line.l, row->block ? row->nblock : 1);
+    if (!g) return NULL;
+    g->scored = true;
+    g->ncol = row->ncol;
+    g->contig = c;
+    g->name = c->name;
+    g->name_len = (int)strlen(c->name);
+    g->length = c->length;
+    for (int i = 0; i < g->npart; i++) {
         interval_t p = row->block ? row->block[i] : row->span;
-        it->part[i] = (interval_t){ cad_min(p.beg, c->length), cad_min(p.end, c->length) };
+        g->part[i] = (interval_t){ cad_min(p.beg, c->length), cad_min(p.end, c->length) };
     }
-    return it;
+    return g;
 }
 
 static int place_row(rows_t *r, const bed_row_t *row, cad_error_t *err)
 {
     const contig_t *c = fasta_find(r->ref, row->contig);
-    item_t *it;
+    region_t *g;
     int rc;
     if (r->headed && r->ncol != row->ncol)
         return cad_fail(err, CAD_EFORMAT, "%s:%lld: %d columns, but the rows before it have %d; added columns would not line up", r->in->path,
@@ -102,8 +107,8 @@ static int place_row(rows_t *r, const bed_row_t *row, cad_error_t *err)
     if ((rc = check_place(r, row, c, err))) return rc;
     r->ncol = row->ncol;
     if (!r->headed && (rc = write_header(r, row->ncol, err))) return rc;
-    it = new_item(r, row, c);
-    return it ? pipeline_put(r->pipe, it, err) : out_of_memory(err);
+    g = bed_region(r, row, c);
+    return g ? region_put(r->cutter, g, err) : out_of_memory(err);
 }
 
 static int data_line(rows_t *r, cad_error_t *err)
@@ -133,21 +138,22 @@ static int run_bed(rows_t *r, cad_error_t *err)
 /* Takes the bases over. */
 static int put_record(rows_t *r, seq_t *s, cad_error_t *err)
 {
-    item_t *it = item_new();
-    if (it) it->part = malloc(sizeof *it->part);
-    if (!it || !it->part || ksprintf(&it->text, "%s\t0\t%zu", s->name.s, s->bases.l) < 0) {
-        item_free(it);
+    region_t *g = new_region(s->name.s, s->name.l, 1);
+    if (!g) return out_of_memory(err);
+    if (s->bases.l == 0) note(r->cutter->notes, NOTE_EMPTY, 1, "%s:%lld: an empty sequence; its scores are \".\"", r->in->path, (long long)r->in->line);
+    g->scored = true;
+    g->ncol = 3;
+    g->seq = s->bases.s;
+    g->length = (int64_t)s->bases.l;
+    g->part[0] = (interval_t){ 0, g->length };
+    s->bases = (kstring_t){ 0, 0, NULL };
+    if (ksprintf(&g->text, "\t0\t%lld", (long long)g->length) < 0) {
+        table_drop(r->table, &g->item);
         return out_of_memory(err);
     }
-    if (s->bases.l == 0) note(r->notes, NOTE_EMPTY, 1, "%s:%lld: an empty sequence; its scores are \".\"", r->in->path, (long long)r->in->line);
-    it->scored = true;
-    it->ncol = 3;
-    it->npart = 1;
-    it->seq = s->bases.s;
-    it->length = (int64_t)s->bases.l;
-    it->part[0] = (interval_t){ 0, it->length };
-    s->bases = (kstring_t){ 0, 0, NULL };
-    return pipeline_put(r->pipe, it, err);
+    g->name = g->text.s;
+    g->name_len = (int)s->name.l;
+    return region_put(r->cutter, g, err);
 }
 
 static int run_seqs(rows_t *r, cad_error_t *err)
@@ -163,7 +169,7 @@ static int run_seqs(rows_t *r, cad_error_t *err)
 int rows_run(rows_t *r, cad_error_t *err)
 {
     int rc = r->in->kind == INPUT_BED ? run_bed(r, err) : run_seqs(r, err);
-    if (rc == 0) rc = pipeline_flush(r->pipe, err);
+    if (rc == 0) rc = pipeline_flush(r->cutter->pipe, err);
     if (rc == 0 && !r->headed) rc = write_header(r, r->ncol, err);
     free(r->line.s);
     free(r->held.s);

@@ -32,7 +32,7 @@ static void put_names(table_t *t, int ncol)
 {
     text_t *s = &t->text;
     if (t->scores.n) text_put(s, "\t", 1);
-    scores_names(&t->scores, "\t", t->mask == CAD_MASK_NONE ? "_unmasked" : "", s);
+    scores_names(&t->scores, "\t", t->cutter->mask == CAD_MASK_NONE ? "_unmasked" : "", s);
     if (t->column) text_puts(s, "\tembedding");
     if (needs_filler(t, ncol)) text_puts(s, "\tfiller");
 }
@@ -56,47 +56,56 @@ int table_header(table_t *t, int ncol, const char *given, size_t n, cad_error_t 
 
 /* ---- rows ---- */
 
-static void pooled_row(table_t *t, const item_t *it)
+static void put_embedding(table_t *t, const region_t *r)
 {
-    for (int64_t d = 0; d < t->npy.width; d++)
-        t->row[d] = it->npooled == 0 ? NAN : (float)(t->pooling == POOL_MAX ? it->pooled[d] : it->pooled[d] / (double)it->npooled);
-}
-
-static void put_embedding(table_t *t, const item_t *it)
-{
-    int64_t n = it->npooled ? t->npy.width : 1; /* one "." */
+    int64_t n = r->npooled ? t->npy.width : 1; /* one "." */
     for (int64_t d = 0; d < n; d++) {
         text_put(&t->text, d ? "," : "\t", 1);
         text_number(&t->text, (double)t->row[d]);
     }
 }
 
-static int scored_row(table_t *t, const item_t *it, cad_error_t *err)
+static int scored_row(table_t *t, const region_t *r, cad_error_t *err)
 {
     text_t *s = &t->text;
-    bool cr = it->text.l && it->text.s[it->text.l - 1] == '\r';
+    bool cr = r->text.l && r->text.s[r->text.l - 1] == '\r', pooled = t->row && t->cutter->pooling != POOL_ROWS;
     int rc = 0;
     text_clear(s);
-    text_put(s, it->text.s, it->text.l - cr);
+    text_put(s, r->text.s, r->text.l - cr);
     for (int i = 0; i < t->scores.n; i++) {
         text_put(s, "\t", 1);
-        score_put(t->scores.kind[i], &it->sums, s);
+        score_put(t->scores.kind[i], &r->sums, s);
     }
-    if (t->row && t->pooling != POOL_ROWS) pooled_row(t, it);
-    if (t->column) put_embedding(t, it);
-    else if (t->row && t->pooling != POOL_ROWS) rc = npy_write(&t->npy, t->row, 1, err);
-    if (needs_filler(t, it->ncol)) text_puts(s, "\t.");
+    if (pooled) region_embedding(t->cutter, r, t->row);
+    if (t->column) put_embedding(t, r);
+    else if (pooled) rc = npy_write(&t->npy, t->row, 1, err);
+    if (needs_filler(t, r->ncol)) text_puts(s, "\t.");
     if (cr) text_put(s, "\r", 1);
     return rc ? rc : put_line(t, s, err);
+}
+
+int table_take(void *arg, item_t *it, const job_t *j, cad_error_t *err)
+{
+    return region_take(((table_t *)arg)->cutter, (region_t *)it, j, err);
 }
 
 int table_sink(void *arg, item_t *it, cad_error_t *err)
 {
     table_t *t = arg;
-    if (!it->scored) return table_pass(t, it->text.s, it->text.l, err);
-    if (it->sums.n == 0 && it->nbase && t->scores.n && t->out)
-        note(t->notes, NOTE_UNSCORED, 1, "%.*s: no base to score; its scores are \".\"", (int)cad_min((int64_t)it->text.l, 60), it->text.s);
-    return scored_row(t, it, err);
+    const region_t *r = (const region_t *)it;
+    if (!r->scored) return table_pass(t, r->text.s, r->text.l, err);
+    t->rows++;
+    t->bases += r->nbase;
+    if (r->sums.n == 0 && r->nbase && t->scores.n && t->out)
+        note(t->cutter->notes, NOTE_UNSCORED, 1, "%.*s: no base to score; its scores are \".\"", (int)cad_min((int64_t)r->text.l, 60), r->text.s);
+    return scored_row(t, r, err);
+}
+
+void table_drop(void *arg, item_t *it)
+{
+    (void)arg;
+    region_clear((region_t *)it);
+    free(it);
 }
 
 int table_rows(void *arg, const float *rows, int64_t n, cad_error_t *err)
@@ -118,7 +127,7 @@ int table_begin(table_t *t, int64_t width, cad_error_t *err)
 static int write_json(table_t *t, cad_error_t *err)
 {
     provenance_t p = *t->provenance;
-    provenance_add(&p, "rows", t->pooling == POOL_ROWS ? "bases of the regions, in order" : "regions, in order");
+    provenance_add(&p, "rows", t->cutter->pooling == POOL_ROWS ? "bases of the regions, in order" : "regions, in order");
     text_clear(&t->text);
     provenance_json(&p, &t->text);
     return text_write(t->json, &t->text, err);
