@@ -1,7 +1,6 @@
 /* annotate.c - caduceus annotate: any genomic file in, the same kind of file out.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
-#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -10,43 +9,83 @@
 
 static const char USAGE[] =
 "Usage: caduceus annotate [options] IN\n\n"
-"Scores the regions of a BED (with -T), or the records of a FASTA or FASTQ, and\n"
-"writes every input line back with columns added. IN may be - and compressed.\n\n"
-"Options:\n"
-"  -T, --reference FASTA  reference of the regions, plain or bgzip; also --fasta-ref\n"
-"  -o, --output FILE      output; .gz is compressed with BGZF [-]\n"
-"      --in-format FMT    bed, fasta or fastq [detected]\n"
-"  -r, --region REGION    only rows that overlap CONTIG[:BEG-END], counted from 1\n"
-"  -L, --targets-file BED only rows that overlap a region of this file\n"
-"      --score LIST       of pll, n, entropy, ic, or none [pll,n]\n"
+"Scores what IN holds and writes all of it back: BED regions, FASTA and FASTQ\n"
+"records with columns added, SAM, BAM and CRAM reads with tags, VCF and BCF\n"
+"variants with INFO fields. IN may be -, and compressed.\n\n"
+"Input and output:\n"
+"  -T, --reference FASTA  reference of regions, variants and CRAM; also --fasta-ref\n"
+"      --chr-alias FILE   other names of its contigs: a line each, tab-separated\n"
+"      --in-format FMT    bed, fasta, fastq, sam, bam, cram, vcf or bcf [detected]\n"
+"  -o, --output FILE      output; its suffix chooses the format [-, as the input]\n"
+"  -O, --output-fmt FMT   sam, bam, cram[,OPTIONS]; u, b, v or z with a level, as z9\n"
+"      --output-fmt-option KEY=VALUE  an option of htslib's for reads and variants\n"
+"      --write-index[=csi|bai|tbi]  an index beside the output [csi]\n"
+"  -r, --region REGION    only what overlaps CONTIG[:BEG-END], counted from 1; reads\n"
+"                         and variants are found through their index\n"
+"  -R, --regions-file FILE|REGION  the same, of a BED\n"
+"  -t, --targets FILE|REGION  the same without an index; variants by their POS\n"
+"  -L, --targets-file BED the same, of a BED\n"
+"      --no-PG            add no @PG line\n"
+"      --no-version       add no lines on version and model to a VCF header\n"
+"Scores:\n"
+"      --score LIST       regions: of pll, n, entropy, ic [pll,n]; reads: of pll, n,\n"
+"                         bases [pll,n]; variants: of llr, dpll, n, dist, cos\n"
+"                         [llr,dpll]; or none\n"
 "      --mask HOW         each, stride:K or none [stride:8]\n"
 "      --window W         bases in a window, flanks included [the model's length]\n"
-"      --flank F          context on each side [min(1024, W/4)]\n"
-"      --clip             clip regions at contig ends instead of stopping\n"
-"      --split            score the blocks of BED12 rows\n"
+"      --flank F          context on each side [min(1024, W/4); variants:\n"
+"                         min(1024, (W-1)/2)]\n"
 "      --skip-soft-masked lower-case bases are context, but not scored\n"
-"      --embed FILE       embeddings: a .npy matrix, or - for one more column\n"
+"      --embed FILE       embeddings: a .npy matrix, or - for a column or tag\n"
 "      --pool HOW         mean, max, center or none [mean]\n"
 "      --n-token          encode N as the token N, not as PAD\n"
 "      --sep              end every window with the SEP token\n"
+"Regions:\n"
+"      --clip             clip regions at contig ends instead of stopping\n"
+"      --split            score the blocks of BED12 rows\n"
+"Reads:\n"
+"  -f, --require-flags N  score only reads with all of these flags\n"
+"  -F, --exclude-flags N  score no reads with any of these flags\n"
+"  -q, --min-MQ N         score only reads of at least this MAPQ\n"
+"      --include EXPR     score only reads for which htslib's expression holds\n"
+"      --context HOW      seq: a read's own bases; ref: the reference under it [seq]\n"
+"      --clip-soft        leave soft-clipped bases out\n"
+"      --min-BQ Q         read bases of lower quality as N [0]\n"
+"      --tag-map LIST     other names for tags, as yp=xp,yn=xn\n"
+"Variants:\n"
+"      --check-ref e|w    REF differs from FASTA: stop, or keep the record unscored [e]\n"
+"      --anchor A         bases before the variant in a window of --window bases\n"
+"      --pool-window P    bases pooled on each side for dist and cos [768]\n"
+"      --info-prefix P    beginning of INFO names [CADUCEUS]\n"
+"Other:\n"
 "      --dry-run          count windows and tokens, estimate time and size\n"
 OPTIONS_USAGE;
 
 static const char *const POOL[] = { "", "none", "mean", "max", "center" };
+static const char *const READ_SCORE[] = { "pll", "n", "bases" };
+static const tag_t READ_TAG[] = { TAG_PLL, TAG_N, TAG_BASES };
+static const char *const VARIANT_SCORE[] = { "llr", "dpll", "n", "dist", "cos" };
+static const char *const TAG[TAGS] = { "yp", "yn", "ye", "yb" };
 
 typedef struct {
     options_t o;
-    const char *in, *in_format, *reference, *output, *embed;
-    const char *region[64], *targets;
-    int nregion;
-    score_list_t scores;
-    int64_t mask, window, flank;
+    const char *in, *in_format, *reference, *aliases, *output, *format, *embed, *score;
+    const char *format_option[16];
+    struct { int how; const char *text; } limit[64]; /* -r -R -t -L */
+    int nlimit, nformat_option;
+    index_t index;
+    int64_t mask, window, flank, anchor;
     bool clip, split, skip_soft, sep, n_token, dry_run;
     pooling_t pooling;
+    score_list_t scores;     /* of regions */
+    reads_options_t reads;
+    variants_options_t variants;
+    bool named[TAGS];        /* by --tag-map */
+    bool used[128];          /* options given, by code */
 } args_t;
 
 typedef struct {
-    const args_t *a;
+    args_t *a;
     notes_t notes;
     cad_model_t *model;
     cad_context_t *ctx;
@@ -54,29 +93,58 @@ typedef struct {
     input_t in;
     regions_t *only, *targets;
     tiling_t tiling;
-    text_t options;          /* as provenance has them */
+    text_t options, command, description; /* as provenance and @PG have them */
     provenance_t provenance;
     pipeline_t pipe;
     cutter_t cutter;
-    table_t table;
+    table_t table;           /* regions */
+    reads_t reads;
+    variants_t variants;
+    records_out_t records;   /* of reads or variants */
+    htsThreadPool pool;
     struct timespec start, shown;
     bool progress;
 } annotate_t;
 
 /* ---- options ---- */
 
-static int parse_scores(args_t *a, const char *list)
-{
-    cad_error_t err;
-    return scores_parse(&a->scores, list, &err) ? cmd_fail(a->o.cmd, "%s", err.text) : 0;
-}
+enum { O_FORMAT = 1, O_SCORE, O_MASK, O_WINDOW, O_FLANK, O_CLIP, O_SPLIT, O_SOFT, O_EMBED, O_POOL, O_NTOKEN, O_SEP, O_DRY, O_ALIAS, O_FMTOPT,
+       O_INDEX, O_NOPG, O_NOVERSION, O_INCLUDE, O_CONTEXT, O_CLIPSOFT, O_MINBQ, O_TAGMAP, O_CHECKREF, O_ANCHOR, O_POOLWIN, O_PREFIX };
+enum { BED = 1 << INPUT_BED, SEQS = 1 << INPUT_FASTA | 1 << INPUT_FASTQ, READS = 1 << INPUT_READS, VARIANTS = 1 << INPUT_VARIANTS };
+static const struct option LONGS[] = {
+    OPTIONS_LONG, { "reference", required_argument, NULL, 'T' }, { "fasta-ref", required_argument, NULL, 'T' },
+    { "output", required_argument, NULL, 'o' }, { "output-fmt", required_argument, NULL, 'O' }, { "region", required_argument, NULL, 'r' },
+    { "regions-file", required_argument, NULL, 'R' }, { "targets", required_argument, NULL, 't' },
+    { "targets-file", required_argument, NULL, 'L' }, { "require-flags", required_argument, NULL, 'f' },
+    { "exclude-flags", required_argument, NULL, 'F' }, { "min-MQ", required_argument, NULL, 'q' },
+    { "in-format", required_argument, NULL, O_FORMAT }, { "score", required_argument, NULL, O_SCORE }, { "mask", required_argument, NULL, O_MASK },
+    { "window", required_argument, NULL, O_WINDOW }, { "flank", required_argument, NULL, O_FLANK }, { "clip", no_argument, NULL, O_CLIP },
+    { "split", no_argument, NULL, O_SPLIT }, { "skip-soft-masked", no_argument, NULL, O_SOFT }, { "embed", required_argument, NULL, O_EMBED },
+    { "pool", required_argument, NULL, O_POOL }, { "n-token", no_argument, NULL, O_NTOKEN }, { "sep", no_argument, NULL, O_SEP },
+    { "dry-run", no_argument, NULL, O_DRY }, { "chr-alias", required_argument, NULL, O_ALIAS },
+    { "output-fmt-option", required_argument, NULL, O_FMTOPT }, { "write-index", optional_argument, NULL, O_INDEX },
+    { "no-PG", no_argument, NULL, O_NOPG }, { "no-version", no_argument, NULL, O_NOVERSION }, { "include", required_argument, NULL, O_INCLUDE },
+    { "context", required_argument, NULL, O_CONTEXT }, { "clip-soft", no_argument, NULL, O_CLIPSOFT }, { "min-BQ", required_argument, NULL, O_MINBQ },
+    { "tag-map", required_argument, NULL, O_TAGMAP }, { "check-ref", required_argument, NULL, O_CHECKREF },
+    { "anchor", required_argument, NULL, O_ANCHOR }, { "pool-window", required_argument, NULL, O_POOLWIN },
+    { "info-prefix", required_argument, NULL, O_PREFIX }, { 0 }
+};
+
+/* Options that do not fit every kind of input. */
+static const struct { int code, kinds; } FITS[] = {
+    { 'T', BED | READS | VARIANTS }, { O_ALIAS, BED | READS | VARIANTS }, { 'O', READS | VARIANTS }, { O_FMTOPT, READS | VARIANTS },
+    { O_INDEX, READS | VARIANTS }, { O_NOPG, READS }, { O_NOVERSION, VARIANTS }, { O_CLIP, BED }, { O_SPLIT, BED }, { O_SOFT, BED | SEQS | READS },
+    { O_EMBED, BED | SEQS | READS }, { O_POOL, BED | SEQS | READS }, { 'f', READS }, { 'F', READS }, { 'q', READS }, { O_INCLUDE, READS },
+    { O_CONTEXT, READS }, { O_CLIPSOFT, READS }, { O_MINBQ, READS }, { O_TAGMAP, READS }, { O_CHECKREF, VARIANTS }, { O_ANCHOR, VARIANTS },
+    { O_POOLWIN, VARIANTS }, { O_PREFIX, VARIANTS },
+};
 
 static int parse_mask(args_t *a, const char *s)
 {
     if (!strcmp(s, "each")) a->mask = CAD_MASK_EACH;
     else if (!strcmp(s, "none")) a->mask = CAD_MASK_NONE;
     else if (strncmp(s, "stride:", 7) || !cad_parse_int(s + 7, 1, 1 << 20, &a->mask))
-        return cmd_fail(a->o.cmd, "--mask %s: expected each, stride:K (K from 1) or none", s);
+        return cmd_fail("annotate", "--mask %s: expected each, stride:K (K from 1) or none", s);
     return 0;
 }
 
@@ -84,37 +152,82 @@ static int parse_pool(args_t *a, const char *s)
 {
     for (pooling_t p = POOL_ROWS; p <= POOL_CENTER; p++)
         if (!strcmp(s, POOL[p])) { a->pooling = p; return 0; }
-    return cmd_fail(a->o.cmd, "--pool %s: expected mean, max, center or none", s);
+    return cmd_fail("annotate", "--pool %s: expected mean, max, center or none", s);
 }
 
-enum { O_FORMAT = 1, O_SCORE, O_MASK, O_WINDOW, O_FLANK, O_CLIP, O_SPLIT, O_SOFT, O_EMBED, O_POOL, O_NTOKEN, O_SEP, O_DRY };
-static const struct option LONGS[] = {
-    OPTIONS_LONG, { "reference", required_argument, NULL, 'T' }, { "fasta-ref", required_argument, NULL, 'T' },
-    { "output", required_argument, NULL, 'o' }, { "region", required_argument, NULL, 'r' },
-    { "targets-file", required_argument, NULL, 'L' }, { "in-format", required_argument, NULL, O_FORMAT },
-    { "score", required_argument, NULL, O_SCORE }, { "mask", required_argument, NULL, O_MASK },
-    { "window", required_argument, NULL, O_WINDOW }, { "flank", required_argument, NULL, O_FLANK },
-    { "clip", no_argument, NULL, O_CLIP }, { "split", no_argument, NULL, O_SPLIT },
-    { "skip-soft-masked", no_argument, NULL, O_SOFT }, { "embed", required_argument, NULL, O_EMBED },
-    { "pool", required_argument, NULL, O_POOL }, { "n-token", no_argument, NULL, O_NTOKEN },
-    { "sep", no_argument, NULL, O_SEP }, { "dry-run", no_argument, NULL, O_DRY }, { 0 }
-};
+static int parse_index(args_t *a, const char *s)
+{
+    a->index = !s || !strcmp(s, "csi") ? INDEX_CSI : !strcmp(s, "bai") ? INDEX_BAI : !strcmp(s, "tbi") ? INDEX_TBI : INDEX_NONE;
+    return a->index ? 0 : cmd_fail("annotate", "--write-index=%s: expected csi, bai or tbi", s);
+}
+
+static int parse_flags(const char *option, const char *s, int *flags)
+{
+    int f = bam_str2flag(s);
+    if (f < 0 || f > 0xffff) return cmd_fail("annotate", "%s %s: expected flags as a number or names; samtools flags lists them", option, s);
+    *flags |= f;
+    return 0;
+}
+
+static int parse_int(const char *option, const char *s, int hi, int *out)
+{
+    int64_t n;
+    if (option_int("annotate", option, s, 0, hi, &n)) return 1;
+    *out = (int)n;
+    return 0;
+}
+
+static int parse_choice(const char *option, const char *s, const char *no, const char *yes, bool *out)
+{
+    *out = !strcmp(s, yes);
+    return *out || !strcmp(s, no) ? 0 : cmd_fail("annotate", "%s %s: expected %s or %s", option, s, no, yes);
+}
+
+/* Standard tags are all upper case: a tag of ours has a lower-case letter or begins with X, Y or Z. */
+static bool may_be_tag(const char *s)
+{
+    bool letter = (s[0] >= 'a' && s[0] <= 'z') || (s[0] >= 'A' && s[0] <= 'Z'), lower = s[0] >= 'a' || (s[1] >= 'a' && s[1] <= 'z');
+    bool second = letter && ((s[1] >= 'a' && s[1] <= 'z') || (s[1] >= 'A' && s[1] <= 'Z') || (s[1] >= '0' && s[1] <= '9'));
+    return second && (lower || s[0] >= 'X');
+}
+
+static int parse_tags(args_t *a, const char *s)
+{
+    for (;; s += 6) {
+        tag_t t = 0;
+        while (t < TAGS && strncmp(s, TAG[t], 2)) t++;
+        if (t == TAGS || s[2] != '=' || !may_be_tag(s + 3) || (s[5] && s[5] != ','))
+            return cmd_fail("annotate", "--tag-map %s: expected yp=XX, with yn, ye, yb likewise, comma-separated; XX a tag for local use, as xp or Xp", s);
+        memcpy(a->reads.tag[t], s + 3, 2);
+        a->named[t] = true;
+        if (!s[5]) return 0;
+    }
+}
+
+static int take_limit(args_t *a, int how, const char *text)
+{
+    if (a->nlimit == (int)(sizeof a->limit / sizeof *a->limit)) return cmd_fail("annotate", "-%c: more than 64 times; use a file", how);
+    a->limit[a->nlimit].how = how;
+    a->limit[a->nlimit++].text = text;
+    return 0;
+}
 
 static int take_option(args_t *a, int c, const char *arg)
 {
+    const char *cmd = "annotate";
     switch (c) {
     case 'T': a->reference = arg; return 0;
     case 'o': a->output = arg; return 0;
-    case 'r':
-        if (a->nregion == 64) return cmd_fail(a->o.cmd, "-r: more than 64 times; use -L");
-        a->region[a->nregion++] = arg;
-        return 0;
-    case 'L': a->targets = arg; return 0;
+    case 'O': a->format = arg; return 0;
+    case 'r': case 'R': case 't': case 'L': return take_limit(a, c, arg);
+    case 'f': return parse_flags("-f", arg, &a->reads.require);
+    case 'F': return parse_flags("-F", arg, &a->reads.exclude);
+    case 'q': return parse_int("-q", arg, 255, &a->reads.min_mapq);
     case O_FORMAT: a->in_format = arg; return 0;
-    case O_SCORE: return parse_scores(a, arg);
+    case O_SCORE: a->score = arg; return 0;
     case O_MASK: return parse_mask(a, arg);
-    case O_WINDOW: return option_int(a->o.cmd, "--window", arg, 1, 1 << 30, &a->window);
-    case O_FLANK: return option_int(a->o.cmd, "--flank", arg, 0, 1 << 29, &a->flank);
+    case O_WINDOW: return option_int(cmd, "--window", arg, 1, 1 << 30, &a->window);
+    case O_FLANK: return option_int(cmd, "--flank", arg, 0, 1 << 29, &a->flank);
     case O_CLIP: a->clip = true; return 0;
     case O_SPLIT: a->split = true; return 0;
     case O_SOFT: a->skip_soft = true; return 0;
@@ -123,6 +236,23 @@ static int take_option(args_t *a, int c, const char *arg)
     case O_NTOKEN: a->n_token = true; return 0;
     case O_SEP: a->sep = true; return 0;
     case O_DRY: a->dry_run = true; return 0;
+    case O_ALIAS: a->aliases = arg; return 0;
+    case O_FMTOPT:
+        if (a->nformat_option == 16) return cmd_fail(cmd, "--output-fmt-option: more than 16 times");
+        a->format_option[a->nformat_option++] = arg;
+        return 0;
+    case O_INDEX: return parse_index(a, arg);
+    case O_NOPG: a->reads.no_pg = true; return 0;
+    case O_NOVERSION: a->variants.no_version = true; return 0;
+    case O_INCLUDE: a->reads.include = arg; return 0;
+    case O_CONTEXT: return parse_choice("--context", arg, "seq", "ref", &a->reads.context_ref);
+    case O_CLIPSOFT: a->reads.clip_soft = true; return 0;
+    case O_MINBQ: return parse_int("--min-BQ", arg, 255, &a->reads.min_bq);
+    case O_TAGMAP: return parse_tags(a, arg);
+    case O_CHECKREF: return parse_choice("--check-ref", arg, "e", "w", &a->variants.keep_mismatch);
+    case O_ANCHOR: return option_int(cmd, "--anchor", arg, 0, 1 << 30, &a->anchor);
+    case O_POOLWIN: return option_int(cmd, "--pool-window", arg, 0, 1 << 29, &a->variants.pool_window);
+    case O_PREFIX: a->variants.prefix = arg; return 0;
     default: return options_take(&a->o, c, arg);
     }
 }
@@ -130,21 +260,22 @@ static int take_option(args_t *a, int c, const char *arg)
 /* 0 = go on, 1 = error, 2 = help shown. */
 static int parse_args(args_t *a, int argc, char **argv)
 {
-    int c, r;
+    int c;
     memset(a, 0, sizeof *a);
     options_init(&a->o, "annotate");
+    reads_options_init(&a->reads);
+    variants_options_init(&a->variants);
     a->output = "-";
     a->mask = 8;
-    a->flank = -1;
-    parse_scores(a, "pll,n");
-    while ((c = getopt_long(argc, argv, OPTIONS_SHORT "T:o:r:L:", LONGS, NULL)) != -1) {
+    a->flank = a->anchor = -1;
+    while ((c = getopt_long(argc, argv, OPTIONS_SHORT "T:o:O:r:R:t:L:f:F:q:", LONGS, NULL)) != -1) {
         if (c == 1004) {
             fputs(USAGE, stdout);
             return cmd_finish("annotate") ? 1 : 2;
         }
         if (c == '?' || c == ':') return option_unknown("annotate", argv);
-        r = take_option(a, c, optarg);
-        if (r) return 1;
+        if (c < 128) a->used[c] = true;
+        if (take_option(a, c, optarg)) return 1;
     }
     if (argc - optind != 1) {
         if (argc == 1) fputs(USAGE, stderr);
@@ -155,43 +286,145 @@ static int parse_args(args_t *a, int argc, char **argv)
     if (a->pooling && !a->embed) return cmd_fail("annotate", "--pool needs --embed");
     if (a->embed && !a->pooling) a->pooling = POOL_MEAN;
     if (a->embed && !strcmp(a->embed, "-") && a->pooling == POOL_ROWS) return cmd_fail("annotate", "--pool none needs a file: --embed FILE.npy");
-    if (!a->scores.n && !a->embed) return cmd_fail("annotate", "--score none without --embed leaves nothing to do");
     return 0;
 }
 
-/* ---- headers and provenance ---- */
+/* ---- options against the kind of input ---- */
 
 static bool embed_column(const args_t *a) { return a->embed && !strcmp(a->embed, "-"); }
 
-static void mask_text(int64_t mask, char buf[32])
+static int misfit(int code, input_kind_t kind, const char *path, cad_error_t *err)
 {
-    if (mask == CAD_MASK_EACH) strcpy(buf, "each");
-    else if (mask == CAD_MASK_NONE) strcpy(buf, "none");
-    else snprintf(buf, 32, "stride:%lld", (long long)mask);
+    static const char *const what[] = { "regions", "sequence records", "sequence records", "reads", "variants" };
+    size_t i = 0;
+    while (LONGS[i].val != code) i++;
+    if (code == 'T') return cad_fail(err, CAD_EARG, "%s: FASTA and FASTQ records are their own sequence; -T does not fit", path);
+    return cad_fail(err, CAD_EARG, "%s: holds %s; --%s does not fit them", path, what[kind], LONGS[i].name);
+}
+
+static int check_fit(const args_t *a, const input_t *in, cad_error_t *err)
+{
+    for (size_t i = 0; i < sizeof FITS / sizeof *FITS; i++)
+        if (a->used[FITS[i].code] && !(FITS[i].kinds & 1 << in->kind)) return misfit(FITS[i].code, in->kind, in->path, err);
+    if (in->kind == INPUT_BED && !a->reference) return cad_fail(err, CAD_EARG, "%s: BED regions need their reference: give -T FASTA", in->path);
+    if (in->kind == INPUT_VARIANTS && !a->reference) return cad_fail(err, CAD_EARG, "%s: variants need their reference: give -T FASTA", in->path);
+    if (a->aliases && !a->reference) return cad_fail(err, CAD_EARG, "--chr-alias needs -T");
+    return 0;
+}
+
+static int check_reads(args_t *a, cad_error_t *err)
+{
+    reads_options_t *o = &a->reads;
+    int picked[TAGS], n, rc = list_parse(a->score ? a->score : "pll,n", READ_SCORE, 3, picked, &n, err);
+    if (rc) return rc;
+    for (int i = 0; i < n; i++) o->want[READ_TAG[picked[i]]] = true;
+    o->want[TAG_EMBEDDING] = a->embed != NULL;
+    if (!n && !a->embed) return cad_fail(err, CAD_EARG, "--score none without --embed leaves nothing to do");
+    if (a->embed && !embed_column(a)) return cad_fail(err, CAD_EARG, "--embed %s: reads take --embed -, which is the tag ye", a->embed);
+    if (o->context_ref && !a->reference) return cad_fail(err, CAD_EARG, "--context ref needs -T FASTA");
+    if (o->context_ref && (o->clip_soft || a->used[O_MINBQ])) return cad_fail(err, CAD_EARG, "--clip-soft and --min-BQ do not fit --context ref");
+    if (!o->context_ref && a->skip_soft) return cad_fail(err, CAD_EARG, "reads have no lower case; --skip-soft-masked needs --context ref");
+    for (tag_t t = 0; t < TAGS; t++)
+        for (tag_t u = 0; u < t; u++)
+            if (!strcmp(o->tag[t], o->tag[u])) return cad_fail(err, CAD_EARG, "--tag-map: two tags named %s", o->tag[t]);
+    for (tag_t t = 0; t < TAGS && a->mask == CAD_MASK_NONE; t++)
+        if (o->want[t] && !a->named[t] && (t == TAG_PLL || t == TAG_BASES))
+            return cad_fail(err, CAD_EARG, "--mask none gives no pseudo-likelihood: name the tag with --tag-map %s=XX", TAG[t]);
+    return 0;
+}
+
+static int check_variants(args_t *a, cad_error_t *err)
+{
+    int picked[FIELDS], n, rc = list_parse(a->score ? a->score : "llr,dpll", VARIANT_SCORE, 5, picked, &n, err);
+    const char *p = a->variants.prefix;
+    if (rc) return rc;
+    for (int i = 0; i < n; i++) a->variants.want[picked[i]] = true;
+    if (!n) return cad_fail(err, CAD_EARG, "--score none leaves nothing to do");
+    if (!*p || (*p >= '0' && *p <= '9') || p[strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.")])
+        return cad_fail(err, CAD_EARG, "--info-prefix %s: expected letters, digits, _ and ., not beginning with a digit", p);
+    if (a->anchor >= 0 && (!a->window || a->flank >= 0)) return cad_fail(err, CAD_EARG, "--anchor goes with --window, and without --flank");
+    if (a->anchor >= 0 && a->anchor >= a->window) return cad_fail(err, CAD_EARG, "--anchor %lld is not inside --window %lld", (long long)a->anchor, (long long)a->window);
+    return 0;
+}
+
+static int check_regions(args_t *a, cad_error_t *err)
+{
+    int rc = scores_parse(&a->scores, a->score ? a->score : "pll,n", err);
+    if (rc == 0 && !a->scores.n && !a->embed) rc = cad_fail(err, CAD_EARG, "--score none without --embed leaves nothing to do");
+    return rc;
+}
+
+static int check_scores(args_t *a, input_kind_t kind, cad_error_t *err)
+{
+    return kind == INPUT_READS ? check_reads(a, err) : kind == INPUT_VARIANTS ? check_variants(a, err) : check_regions(a, err);
+}
+
+/* ---- provenance ---- */
+
+static void mask_text(int64_t mask, text_t *s)
+{
+    if (mask == CAD_MASK_EACH || mask == CAD_MASK_NONE) text_puts(s, mask == CAD_MASK_EACH ? " mask=each" : " mask=none");
+    else text_printf(s, " mask=stride:%lld", (long long)mask);
+}
+
+static void put_scores(const annotate_t *t, text_t *s)
+{
+    const args_t *a = t->a;
+    const char *sep = "score=";
+    if (t->in.kind < INPUT_READS) {
+        text_puts(s, sep);
+        scores_names(&a->scores, ",", "", s);
+        if (!a->scores.n) text_puts(s, "none");
+    }
+    for (int i = 0; i < 3 && t->in.kind == INPUT_READS; i++, sep = ",")
+        if (a->reads.want[READ_TAG[i]]) text_printf(s, "%s%s", sep, READ_SCORE[i]);
+    for (info_t f = 0; f < FIELD_NOTE && t->in.kind == INPUT_VARIANTS; f++)
+        if (a->variants.want[f]) { text_printf(s, "%s%s", sep, VARIANT_SCORE[f]); sep = ","; }
 }
 
 /* Result-changing options, in one order; never threads, paths or time. */
-static void set_provenance(annotate_t *t)
+static void put_options(annotate_t *t)
 {
     const args_t *a = t->a;
     text_t *s = &t->options;
-    char mask[32];
-    mask_text(a->mask, mask);
-    text_puts(s, "score=");
-    scores_names(&a->scores, ",", "", s);
-    text_printf(s, "%s mask=%s window=%lld flank=%lld", a->scores.n ? "" : "none", mask, (long long)t->tiling.window, (long long)t->tiling.flank);
+    put_scores(t, s);
+    mask_text(a->mask, s);
+    if (t->in.kind == INPUT_VARIANTS) {
+        text_printf(s, " window=%lld left=%lld right=%lld", (long long)t->variants.context.window, (long long)t->variants.context.left, (long long)t->variants.context.right);
+        if (a->variants.want[FIELD_DIST] || a->variants.want[FIELD_COS]) text_printf(s, " pool-window=%lld", (long long)a->variants.pool_window);
+    } else
+        text_printf(s, " window=%lld flank=%lld", (long long)t->tiling.window, (long long)t->tiling.flank);
     if (a->pooling) text_printf(s, " pool=%s", POOL[a->pooling]);
     if (a->split) text_puts(s, " split");
     if (a->clip) text_puts(s, " clip");
+    if (a->reads.context_ref) text_puts(s, " context=ref");
+    if (a->reads.clip_soft) text_puts(s, " clip-soft");
+    if (a->reads.min_bq) text_printf(s, " min-BQ=%d", a->reads.min_bq);
     if (a->skip_soft) text_puts(s, " skip-soft-masked");
     if (a->n_token) text_puts(s, " n-token");
     if (a->sep) text_puts(s, " sep");
-    provenance_add(&t->provenance, "version", cad_version());
-    provenance_add(&t->provenance, "model_sha256", cad_model_text(t->model, CAD_TEXT_SHA256));
-    if (a->reference) provenance_add(&t->provenance, "contigs_sha256", t->ref.checksum);
-    provenance_add(&t->provenance, "options", s->s.s ? s->s.s : "");
-    provenance_add(&t->provenance, "precision", "fp32");
-    provenance_add(&t->provenance, "device", cad_context_device(t->ctx));
+}
+
+static void set_provenance(annotate_t *t)
+{
+    provenance_t *p = &t->provenance;
+    put_options(t);
+    provenance_add(p, "version", cad_version());
+    provenance_add(p, "model_sha256", cad_model_text(t->model, CAD_TEXT_SHA256));
+    if (t->a->reference && (t->in.kind != INPUT_READS || t->a->reads.context_ref)) provenance_add(p, "contigs_sha256", t->ref.checksum);
+    provenance_add(p, "options", t->options.s.s ? t->options.s.s : "");
+    provenance_add(p, "precision", "fp32");
+    provenance_add(p, "device", cad_context_device(t->ctx));
+    for (int i = 1; i < p->n; i++) text_printf(&t->description, "%s%s: %s", i > 1 ? "; " : "", p->key[i], p->value[i]);
+}
+
+/* Before getopt moves them; @PG holds neither tabs nor ends of line. */
+static void keep_command(annotate_t *t, int argc, char **argv)
+{
+    text_puts(&t->command, "caduceus annotate");
+    for (int i = 1; i < argc; i++) text_printf(&t->command, " %s", argv[i]);
+    for (size_t i = 0; i < t->command.s.l; i++)
+        if (t->command.s.s[i] == '\t' || t->command.s.s[i] == '\n') t->command.s.s[i] = ' ';
 }
 
 /* ---- progress ---- */
@@ -201,93 +434,121 @@ static double seconds(struct timespec a, struct timespec b)
     return (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
 }
 
+/* Bytes read so far of a file of known size, else 0. */
+static double share_read(const annotate_t *t)
+{
+    const htsFile *fp = t->in.kind == INPUT_READS ? t->reads.fp : t->variants.fp;
+    if (!t->in.size) return 0;
+    if (t->in.kind < INPUT_READS) return (double)(t->in.bytes - (int64_t)(t->in.fill - t->in.at)) / (double)t->in.size;
+    return fp && fp->is_bgzf ? (double)fp->fp.bgzf->block_address / (double)t->in.size : 0;
+}
+
 static void progress(void *arg)
 {
     annotate_t *t = arg;
     struct timespec now;
-    double all, share;
+    double all, share = share_read(t);
     if (!t->progress) return;
     clock_gettime(CLOCK_MONOTONIC, &now);
     if (seconds(t->shown, now) < 1) return;
     t->shown = now;
     all = seconds(t->start, now);
-    fprintf(stderr, "\r%lld rows, %.3g tokens/s", (long long)t->table.rows, (double)t->pipe.work.done / all);
-    share = t->in.size ? (double)(t->in.bytes - (int64_t)(t->in.fill - t->in.at)) / (double)t->in.size : 0;
+    fprintf(stderr, "\r%lld rows, %.3g tokens/s", (long long)(t->table.rows + t->reads.records + t->variants.records), (double)t->pipe.work.done / all);
     if (share > 0 && share < 1) fprintf(stderr, ", %.0f%% read, about %.0f s left", 100 * share, all / share - all);
     fputs("  ", stderr);
 }
 
 /* ---- opening and closing ---- */
 
+static int add_limit(regions_t **r, int how, const char *text, const names_t *names, cad_error_t *err)
+{
+    bool file = how == 'L' || (how != 'r' && access(text, F_OK) == 0);
+    int rc = *r ? 0 : regions_new(r, err);
+    if (rc) return rc;
+    return file ? regions_add_bed(*r, text, err) : regions_add_text(*r, text, names, err);
+}
+
 static int open_filters(annotate_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;
+    names_t names = { &t->ref, fasta_has, t->ref.path, &t->ref };
     int rc = 0;
-    if (a->nregion) rc = regions_new(&t->only, err);
-    for (int i = 0; i < a->nregion && rc == 0; i++) rc = regions_add_text(t->only, a->region[i], a->reference ? &t->ref : NULL, err);
-    if (rc == 0 && a->nregion) regions_finish(t->only);
-    if (rc == 0 && a->targets) rc = regions_new(&t->targets, err);
-    if (rc == 0 && a->targets) rc = regions_add_bed(t->targets, a->targets, err);
-    if (rc == 0 && a->targets) regions_finish(t->targets);
+    if (t->in.kind == INPUT_READS) names = (names_t){ &t->reads, reads_has_contig, t->in.path, NULL };
+    if (t->in.kind == INPUT_VARIANTS) names = (names_t){ &t->variants, variants_has_contig, t->in.path, NULL };
+    for (int i = 0; i < a->nlimit && rc == 0; i++) {
+        int how = a->limit[i].how;
+        rc = add_limit(how == 'r' || how == 'R' ? &t->only : &t->targets, how, a->limit[i].text, t->in.kind == INPUT_BED || t->in.kind >= INPUT_READS ? &names : NULL, err);
+    }
+    if (t->only) regions_finish(t->only);
+    if (t->targets) regions_finish(t->targets);
     return rc;
 }
 
 static int open_inputs(annotate_t *t, cad_error_t *err)
 {
-    const args_t *a = t->a;
+    args_t *a = t->a;
     int rc = input_open(&t->in, a->in, a->in_format, err);
-    if (rc) return rc;
-    if (t->in.kind == INPUT_BED && !a->reference)
-        return cad_fail(err, CAD_EARG, "%s: BED regions need their reference: give -T FASTA", t->in.path);
-    if (t->in.kind != INPUT_BED && a->reference)
-        return cad_fail(err, CAD_EARG, "%s: FASTA and FASTQ records are their own sequence; -T does not fit", t->in.path);
-    if (t->in.kind != INPUT_BED && (a->split || a->clip))
-        return cad_fail(err, CAD_EARG, "%s: --split and --clip fit BED only", t->in.path);
-    if (a->targets && !strcmp(a->in, "-") && !strcmp(a->targets, "-")) return cad_fail(err, CAD_EARG, "the input and -L are both standard input");
-    return 0;
+    if (rc == 0) rc = check_fit(a, &t->in, err);
+    if (rc == 0) rc = check_scores(a, t->in.kind, err);
+    for (int i = 0; i < a->nlimit && rc == 0; i++)
+        if (a->limit[i].how == 'L' && !strcmp(a->limit[i].text, "-") && !strcmp(a->in, "-")) rc = cad_fail(err, CAD_EARG, "the input and -L are both standard input");
+    if (rc || t->in.kind < INPUT_READS) return rc;
+    rc = records_pool(&t->pool, a->o.threads, err);
+    t->reads.in = t->variants.in = &t->in;
+    t->reads.o = &a->reads;
+    t->variants.o = &a->variants;
+    if (rc == 0) rc = t->in.kind == INPUT_READS ? reads_open(&t->reads, a->reference, &t->pool, err) : variants_open(&t->variants, &t->pool, err);
+    return rc;
 }
 
-/* The output must not be one of the model's files. */
-static int refuse_model(const char *output, const char *model, cad_error_t *err)
+static const char *const CHECKPOINT[] = { "", "/model.safetensors", "/model.safetensors.index.json", "/config.json",
+                                          "/tokenizer_config.json", "/tokenizer.json", "/vocab.txt" };
+static const char *const INDEXES[] = { ".bai", ".csi", ".tbi", ".crai" };
+
+/* The output must not be one of the files that belong to an input. */
+static int refuse_files(const char *output, const char *input, const char *const suffix[], size_t n, cad_error_t *err)
 {
-    static const char *const part[] = { "", "/model.safetensors", "/model.safetensors.index.json", "/config.json",
-                                        "/tokenizer_config.json", "/tokenizer.json", "/vocab.txt" };
     int rc = 0;
-    for (size_t i = 0; model && i < sizeof part / sizeof *part && rc == 0; i++) {
-        char *path = suffixed(model, part[i]);
+    for (size_t i = 0; input && i < n && rc == 0; i++) {
+        char *path = suffixed(input, suffix[i]);
         rc = path ? refuse_same(output, path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
         free(path);
     }
     return rc;
 }
 
-/* No output may be an input, its index or another output. */
-static int refuse_clashes(const args_t *a, bool file, const char *json, cad_error_t *err)
+/* One output against all inputs, their indexes and the outputs before it. */
+static int refuse_one(const args_t *a, const char *const out[], int k, const char *fai, const char *gzi, cad_error_t *err)
+{
+    const char *in[] = { a->in, a->reference, a->aliases, fai, gzi };
+    int rc = 0;
+    for (int i = 0; i < 5 && rc == 0; i++) rc = refuse_same(out[k], in[i], err);
+    if (rc == 0) rc = refuse_files(out[k], a->in, INDEXES, sizeof INDEXES / sizeof *INDEXES, err);
+    for (int i = 0; i < a->nlimit && rc == 0; i++)
+        if (a->limit[i].how != 'r') rc = refuse_same(out[k], a->limit[i].text, err);
+    if (rc == 0) rc = refuse_twice(out[k], fai, err); /* they may not exist yet */
+    if (rc == 0) rc = refuse_twice(out[k], gzi, err);
+    for (int i = 0; i < k && rc == 0; i++) rc = refuse_twice(out[k], out[i], err);
+    return rc ? rc : refuse_files(out[k], options_model(&a->o), CHECKPOINT, sizeof CHECKPOINT / sizeof *CHECKPOINT, err);
+}
+
+static int refuse_clashes(const args_t *a, const char *const out[], int n, cad_error_t *err)
 {
     char *fai = a->reference ? suffixed(a->reference, ".fai") : NULL, *gzi = a->reference ? suffixed(a->reference, ".gzi") : NULL;
-    const char *in[] = { a->in, a->reference, a->targets, fai, gzi }, *out[] = { a->output, file ? a->embed : NULL, json };
     int rc = a->reference && (!fai || !gzi) ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
-    for (int o = 0; o < 3; o++) {
-        for (int i = 0; i < 5 && rc == 0; i++) rc = refuse_same(out[o], in[i], err);
-        if (rc == 0) rc = refuse_twice(out[o], fai, err); /* they may not exist yet */
-        if (rc == 0) rc = refuse_twice(out[o], gzi, err);
-        for (int k = 0; k < o && rc == 0; k++) {
-            rc = refuse_twice(out[o], out[k], err);
-        }
-        if (rc == 0) rc = refuse_model(out[o], options_model(&a->o), err);
-    }
+    for (int k = 0; k < n && rc == 0; k++) rc = refuse_one(a, out, k, fai, gzi, err);
     free(fai);
     free(gzi);
     return rc;
 }
 
-/* Outputs are opened before the model is loaded, so that a wrong path costs nothing. */
-static int open_outputs(annotate_t *t, cad_error_t *err)
+static int open_table(annotate_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;
-    bool file = a->embed && strcmp(a->embed, "-");
+    bool file = a->embed && !embed_column(a);
     char *json = file ? suffixed(a->embed, ".json") : NULL;
-    int rc = file && !json ? cad_fail(err, CAD_ENOMEM, "out of memory") : refuse_clashes(a, file, json, err);
+    const char *out[] = { a->output, file ? a->embed : NULL, json };
+    int rc = file && !json ? cad_fail(err, CAD_ENOMEM, "out of memory") : refuse_clashes(a, out, 3, err);
     if (rc == 0 && !a->dry_run) {
         rc = output_open(&t->table.out, a->output, output_is_gz(a->output), err);
         if (rc == 0 && file) rc = output_open(&t->table.npy.out, a->embed, false, err);
@@ -297,106 +558,160 @@ static int open_outputs(annotate_t *t, cad_error_t *err)
     return rc;
 }
 
+static int open_records(annotate_t *t, cad_error_t *err)
+{
+    const args_t *a = t->a;
+    records_out_t *r = &t->records;
+    bool reads = t->in.kind == INPUT_READS;
+    int rc = 0;
+    r->path = a->output;
+    r->index = a->index;
+    t->reads.out = t->variants.out = r;
+    for (int i = 0; i < a->nformat_option && rc == 0; i++)
+        if (hts_opt_add((hts_opt **)&r->format.hts.specific, a->format_option[i])) rc = cad_fail(err, CAD_EARG, "--output-fmt-option %s: not an option that htslib knows", a->format_option[i]);
+    if (rc == 0) rc = format_choose(&r->format, reads, a->format, a->output, reads ? &t->reads.fp->format : &t->variants.fp->format, err);
+    if (rc == 0) rc = records_plan(r, err);
+    if (rc == 0) rc = refuse_clashes(a, (const char *[]){ a->output, r->index_path }, 2, err);
+    return rc || a->dry_run ? rc : records_create(r, err);
+}
+
+/* Outputs are opened before the model is loaded, so that a wrong path costs nothing. */
+static int open_outputs(annotate_t *t, cad_error_t *err) { return t->in.kind < INPUT_READS ? open_table(t, err) : open_records(t, err); }
+
 static int check_model(const annotate_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;
+    bool scores = t->in.kind == INPUT_VARIANTS ? a->variants.want[FIELD_LLR] || a->variants.want[FIELD_DPLL] : t->cutter.want_scores;
     if (a->sep && cad_model_number(t->model, CAD_TOKEN_SEP) < 0) return cad_fail(err, CAD_EARG, "--sep: the model's vocabulary has no [SEP]");
     if (a->n_token && cad_model_number(t->model, CAD_TOKEN_N) < 0) return cad_fail(err, CAD_EARG, "--n-token: the model's vocabulary has no N");
-    if (cad_model_number(t->model, CAD_LABELS) && a->scores.n)
-        return cad_fail(err, CAD_EARG, "the model is a classifier without a language-model head; use --score none --embed FILE");
+    if (cad_model_number(t->model, CAD_LABELS) && scores)
+        return cad_fail(err, CAD_EARG, "the model is a classifier without a language-model head; %s",
+                        t->in.kind == INPUT_VARIANTS ? "use --score dist,cos" : "use --score none --embed FILE");
     return 0;
+}
+
+static int open_regions(annotate_t *t, int64_t window, cad_error_t *err)
+{
+    const args_t *a = t->a;
+    bool reads = t->in.kind == INPUT_READS;
+    t->table.scores = a->scores;
+    t->table.column = embed_column(a);
+    t->table.provenance = &t->provenance;
+    t->table.cutter = t->reads.cutter = &t->cutter;
+    t->cutter = (cutter_t){ .model = t->model, .ref = &t->ref, .tiling = &t->tiling, .mask = a->mask, .skip_soft = a->skip_soft, .sep = a->sep,
+        .encode_flags = a->n_token ? CAD_N_AS_TOKEN : 0, .pooling = a->pooling, .rows = table_rows, .rows_arg = &t->table, .notes = &t->notes,
+        .pipe = &t->pipe, .want_bases = a->reads.want[TAG_BASES],
+        .want_scores = reads ? a->reads.want[TAG_PLL] || a->reads.want[TAG_N] || a->reads.want[TAG_BASES] : a->scores.n > 0 };
+    return tiling_set(&t->tiling, window, a->flank, err);
+}
+
+static int open_variants(annotate_t *t, int64_t window, int64_t *longest, cad_error_t *err)
+{
+    const args_t *a = t->a;
+    variants_t *v = &t->variants;
+    v->ref = &t->ref;
+    v->model = t->model;
+    v->mask = a->mask;
+    v->sep = a->sep;
+    v->encode_flags = a->n_token ? CAD_N_AS_TOKEN : 0;
+    v->notes = &t->notes;
+    v->pipe = &t->pipe;
+    return context_set(&v->context, window, a->flank, a->anchor, longest, err);
 }
 
 static int open_engine(annotate_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;
-    int rc = tiling_set(&t->tiling, a->window ? a->window : cad_model_number(t->model, CAD_MAX_LEN), a->flank, err);
+    int64_t window = a->window ? a->window : cad_model_number(t->model, CAD_MAX_LEN), longest = window;
+    bool variants = t->in.kind == INPUT_VARIANTS, reads = t->in.kind == INPUT_READS;
+    int rc = variants ? open_variants(t, window, &longest, err) : open_regions(t, window, err);
     if (rc == 0) rc = check_model(t, err);
-    if (rc == 0) rc = options_open_context(&a->o, t->model, t->tiling.window + a->sep, &t->ctx, err);
+    if (rc == 0) rc = options_open_context(&a->o, t->model, longest + a->sep, &t->ctx, err);
     if (rc) return rc;
     set_provenance(t);
-    t->table.scores = a->scores;
-    t->table.column = embed_column(a);
-    t->table.provenance = &t->provenance;
-    t->table.cutter = &t->cutter;
-    t->cutter = (cutter_t){ .model = t->model, .ref = &t->ref, .tiling = &t->tiling, .mask = a->mask, .want_scores = a->scores.n > 0,
-        .skip_soft = a->skip_soft, .sep = a->sep, .encode_flags = a->n_token ? CAD_N_AS_TOKEN : 0, .pooling = a->pooling,
-        .rows = table_rows, .rows_arg = &t->table, .notes = &t->notes, .pipe = &t->pipe };
     t->pipe = (pipeline_t){ .model = t->model, .ctx = a->dry_run ? NULL : t->ctx, .mask = a->mask, .pool = pooling_of(a->pooling),
-        .take = table_take, .sink = table_sink, .drop = table_drop, .arg = &t->table, .tick = progress, .tick_arg = t,
-        .batch_tokens = cad_max((int64_t)1 << 18, (int64_t)a->o.threads << 16) };
+        .take = reads ? reads_take : variants ? variants_take : table_take, .sink = reads ? reads_sink : variants ? variants_sink : table_sink,
+        .drop = reads ? reads_drop : variants ? variants_drop : table_drop, .arg = reads ? (void *)&t->reads : variants ? (void *)&t->variants : &t->table,
+        .tick = progress, .tick_arg = t, .batch_tokens = cad_max((int64_t)1 << 18, (int64_t)a->o.threads << 16) };
     clock_gettime(CLOCK_MONOTONIC, &t->start);
     t->shown = t->start;
     t->progress = !a->o.quiet && isatty(STDERR_FILENO);
-    return table_begin(&t->table, cad_model_number(t->model, CAD_D_MODEL), err);
+    return t->in.kind < INPUT_READS ? table_begin(&t->table, cad_model_number(t->model, CAD_D_MODEL), err) : 0;
 }
 
 /* ---- dry run ---- */
 
-/* Seconds per token of one pass, from a short run of random bases. */
-static double calibrate(annotate_t *t)
-{
-    const work_t *work = &t->pipe.work;
-    int64_t n = cad_min(cad_max(work->passes ? work->tokens / work->passes : 1, 1), 8192); /* a typical window */
-    int copies = (int)cad_max(cad_min(16384 / n, 256), t->a->o.threads);
-    struct timespec a, b;
-    cad_window_t w = { .len = n, .core_end = n }, *all = malloc((size_t)copies * sizeof *all);
-    uint8_t *tok = malloc((size_t)n);
-    float *logp = malloc((size_t)n * 4 * sizeof *logp), *emb = malloc((size_t)cad_model_number(t->model, CAD_D_MODEL) * sizeof *emb);
-    double s = 0, best = 1e9;
-    for (int64_t i = 0; tok && i < n; i++) tok[i] = (uint8_t)t->model->vocab.base[i * 7 % 11 % 4];
-    w.tokens = tok;
-    w.logp = logp;
-    w.embedding = t->table.row ? t->table.row : emb;
-    for (int i = 0; all && i < copies; i++) all[i] = w; /* results over each other: only time counts */
-    for (int i = 0; all && tok && logp && w.embedding && i < 3; i++) {
-        clock_gettime(CLOCK_MONOTONIC, &a);
-        if (t->cutter.want_scores) cad_score(t->ctx, all, copies, CAD_MASK_NONE, NULL);
-        else cad_embed(t->ctx, all, copies, CAD_POOL_MEAN, NULL);
-        clock_gettime(CLOCK_MONOTONIC, &b);
-        s = seconds(a, b);
-        if (s < best) best = s;
-    }
-    free(all);
-    free(tok);
-    free(logp);
-    free(emb);
-    return best / (double)(n * copies);
-}
-
 static void report_dry_run(annotate_t *t)
 {
     const work_t *w = &t->pipe.work;
-    int64_t D = cad_model_number(t->model, CAD_D_MODEL);
-    printf("rows\t%lld\nwindows\t%lld\npasses\t%lld\ntokens\t%lld\n", (long long)t->table.rows, (long long)w->windows, (long long)w->passes, (long long)w->tokens);
-    printf("seconds\t%.3g\n", calibrate(t) * (double)w->tokens);
-    printf("output_bytes\t%lld\n", (long long)(t->table.bytes + t->table.rows * (8 * t->a->scores.n + (embed_column(t->a) ? 10 * D : 0))));
-    if (t->a->embed && !embed_column(t->a))
-        printf("embedding_bytes\t%lld\n", (long long)((t->a->pooling == POOL_ROWS ? t->table.bases : t->table.rows) * D * 4 + 128));
+    const args_t *a = t->a;
+    int64_t D = cad_model_number(t->model, CAD_D_MODEL), rows = t->table.rows + t->reads.records + t->variants.records, bytes;
+    printf("rows\t%lld\nwindows\t%lld\npasses\t%lld\ntokens\t%lld\n", (long long)rows, (long long)w->windows, (long long)w->passes, (long long)w->tokens);
+    printf("seconds\t%.3g\n", seconds_per_token(t->ctx, t->model, w->passes ? w->tokens / w->passes : 1, a->o.threads) * (double)w->tokens);
+    bytes = t->table.bytes + t->table.rows * (8 * a->scores.n + (embed_column(a) ? 10 * D : 0)) + t->variants.bytes + t->variants.alleles * 16 +
+            t->reads.bytes + t->reads.scored * (14 + (a->embed ? 4 * D : 0)) + (a->reads.want[TAG_BASES] ? 4 * t->reads.bases : 0);
+    printf("output_bytes\t%lld\n", (long long)bytes); /* uncompressed */
+    if (a->embed && !embed_column(a))
+        printf("embedding_bytes\t%lld\n", (long long)((a->pooling == POOL_ROWS ? t->table.bases : t->table.rows) * D * 4 + 128));
 }
 
 /* ---- entry ---- */
 
+static int run_rows(annotate_t *t, cad_error_t *err)
+{
+    const args_t *a = t->a;
+    rows_t rows = { .in = &t->in, .ref = &t->ref, .clip = a->clip, .split = a->split, .drop_browser = output_is_gz(a->output), .only = t->only,
+        .targets = t->targets, .cutter = &t->cutter, .table = &t->table };
+    return rows_run(&rows, err);
+}
+
+static int run_kind(annotate_t *t, cad_error_t *err)
+{
+    t->reads.only = t->variants.only = t->only;
+    t->reads.targets = t->variants.targets = t->targets;
+    if (t->options.failed || t->command.failed || t->description.failed) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (t->in.kind == INPUT_READS) return reads_run(&t->reads, t->a->reference, &t->pool, t->command.s.s, t->description.s.s, err);
+    if (t->in.kind == INPUT_VARIANTS) return variants_run(&t->variants, &t->provenance, &t->pool, err);
+    return run_rows(t, err);
+}
+
 static int run(annotate_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;
-    rows_t rows = { .in = &t->in, .ref = &t->ref, .clip = a->clip, .split = a->split, .drop_browser = output_is_gz(a->output),
-        .cutter = &t->cutter, .table = &t->table };
     int rc = open_inputs(t, err);
     if (rc == 0) rc = open_outputs(t, err);
     if (rc == 0 && a->reference) rc = fasta_open(&t->ref, a->reference, &t->notes, err); /* may build an index */
+    if (rc == 0 && a->aliases) rc = fasta_alias(&t->ref, a->aliases, err);
     if (rc == 0) rc = open_filters(t, err);
     if (rc) return rc;
     if (options_open_model(&a->o, &t->model)) {
         err->text[0] = 0; /* reported */
         return CAD_EIO;
     }
-    rows.only = t->only;
-    rows.targets = t->targets;
     rc = open_engine(t, err);
-    if (rc == 0) rc = rows_run(&rows, err);
+    if (rc == 0) rc = run_kind(t, err);
     if (rc == 0 && a->dry_run) report_dry_run(t);
+    if (rc == 0) rc = records_close(&t->records, err);
     return rc ? rc : table_close(&t->table, err);
+}
+
+static void close_all(annotate_t *t)
+{
+    pipeline_close(&t->pipe);
+    table_free(&t->table);
+    records_free(&t->records);
+    reads_close(&t->reads);
+    variants_close(&t->variants);
+    if (t->pool.pool) hts_tpool_destroy(t->pool.pool);
+    text_free(&t->options);
+    text_free(&t->command);
+    text_free(&t->description);
+    input_close(&t->in);
+    if (t->a->reference) fasta_close(&t->ref);
+    regions_free(t->only);
+    regions_free(t->targets);
+    cad_context_close(t->ctx);
+    cad_model_close(t->model);
 }
 
 int cmd_annotate(int argc, char **argv)
@@ -404,22 +719,19 @@ int cmd_annotate(int argc, char **argv)
     args_t a;
     annotate_t t = { 0 };
     cad_error_t err = { "" };
-    int rc = parse_args(&a, argc, argv);
-    if (rc) return rc == 2 ? 0 : 1;
+    int rc;
+    keep_command(&t, argc, argv);
+    rc = parse_args(&a, argc, argv);
+    if (rc) {
+        text_free(&t.command);
+        return rc == 2 ? 0 : 1;
+    }
     t.a = &a;
     t.notes = (notes_t){ .cmd = "annotate", .quiet = a.o.quiet };
     rc = run(&t, &err);
     if (t.shown.tv_sec != t.start.tv_sec) fputc('\n', stderr); /* after progress */
     if (rc && err.text[0]) cmd_fail("annotate", "%s", err.text);
     if (rc == 0) notes_summary(&t.notes);
-    pipeline_close(&t.pipe);
-    table_free(&t.table);
-    text_free(&t.options);
-    input_close(&t.in);
-    if (a.reference) fasta_close(&t.ref);
-    regions_free(t.only);
-    regions_free(t.targets);
-    cad_context_close(t.ctx);
-    cad_model_close(t.model);
+    close_all(&t);
     return rc || cmd_finish("annotate") ? 1 : 0;
 }

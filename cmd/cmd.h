@@ -14,13 +14,19 @@
 int cmd_annotate(int argc, char **argv);
 int cmd_model(int argc, char **argv);
 
-/* ---- main.c ---- */
+/* ---- report.c ---- */
+/* Before anything else in a process: signals, closed descriptors, allocation. */
+void cmd_init(void);
 /* "caduceus CMD: message" on stderr; returns 1, the exit status. */
 int cmd_fail(const char *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same, as "warning: ...". */
 void cmd_warn(const char *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Flushes stdout: 0, or 1 with a message. Every command ends with it. */
 int cmd_finish(const char *cmd);
+
+/* ---- estimate.c ---- */
+/* Of one pass over both strands, from a short run; window: a typical one, in tokens. */
+double seconds_per_token(cad_context_t *ctx, const cad_model_t *model, int64_t window, int threads);
 
 /* ---- options.c: options that mean the same in every command ---- */
 typedef struct options_t {

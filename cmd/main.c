@@ -1,45 +1,12 @@
 /* main.c - the list of commands. SPDX-License-Identifier: MIT */
-#include <errno.h>
-#include <jansson.h>
-#include <stdarg.h>
-
 #include "cmd.h"
 #include "glue.h"
 
 static const struct { const char *name; int (*run)(int, char **); const char *summary; } COMMANDS[] = {
-    { "annotate", cmd_annotate, "score or embed the regions of a BED, or the records of a FASTA or FASTQ" },
+    { "annotate", cmd_annotate, "score regions, sequences, reads or variants; any file in, the same kind out" },
     { "model", cmd_model, "show a checkpoint, or verify it against expected tensors" },
 };
 #define NCOMMAND (sizeof COMMANDS / sizeof *COMMANDS)
-
-int cmd_fail(const char *cmd, const char *fmt, ...)
-{
-    va_list ap;
-    fflush(stdout);
-    fprintf(stderr, "caduceus %s: ", cmd);
-    va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
-    va_end(ap);
-    fputc('\n', stderr);
-    return 1;
-}
-
-void cmd_warn(const char *cmd, const char *fmt, ...)
-{
-    va_list ap;
-    fflush(stdout);
-    fprintf(stderr, "caduceus %s: warning: ", cmd);
-    va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
-    va_end(ap);
-    fputc('\n', stderr);
-}
-
-int cmd_finish(const char *cmd)
-{
-    if (fflush(stdout) || ferror(stdout)) return cmd_fail(cmd, "standard output: %s", strerror(errno));
-    return 0;
-}
 
 static void usage(FILE *f)
 {
@@ -55,19 +22,10 @@ static int version(void)
     return cmd_finish("version");
 }
 
-/* jansson 2.14 frees a string twice when an allocation fails. */
-static void *must_alloc(size_t n)
-{
-    void *p = malloc(n);
-    if (!p) glue_out_of_memory();
-    return p;
-}
-
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : NULL;
-    glue_init();
-    json_set_alloc_funcs(must_alloc, free);
+    cmd_init();
     if (!name) {
         usage(stderr);
         return 1;

@@ -1,4 +1,5 @@
 /* options.c - options that mean the same in every command. SPDX-License-Identifier: MIT */
+#include <dlfcn.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -102,24 +103,23 @@ int option_unknown(const char *cmd, char **argv)
     return cmd_fail(cmd, "%s: no such option, ambiguous, or its value is missing or unwanted; see --help", arg);
 }
 
-/* The demonstration model: beside the binary in a build tree, in the shared data
- * of the prefix that the binary lies in, or where it was installed. */
+/* The demonstration model: in the build tree, in the shared data of the prefix that
+ * the binary or the bcftools plugin lies in, or where it was installed. */
 static const char *bundled(char *buf, size_t size)
 {
-    static const char *const places[] = { "/models/demo", "/../share/caduceus/models/demo" };
-    char exe[4096];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    char *slash;
-    if (n > 0) {
-        exe[n] = 0;
-        slash = strrchr(exe, '/');
-        if (slash) *slash = 0;
-        for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-            snprintf(buf, size, "%s%s", exe, places[i]);
-            if (!access(buf, R_OK)) return buf;
-        }
+    static const char *const places[] = { "/models/demo", "/../share/caduceus/models/demo", "/../../models/demo", "/../../share/caduceus/models/demo" };
+    Dl_info self;
+    char *file = dladdr((const void *)places, &self) ? realpath(strchr(self.dli_fname, '/') ? self.dli_fname : "/proc/self/exe", NULL) : NULL;
+    char *slash = file ? strrchr(file, '/') : NULL;
+    const char *found = PKGMODELDIR;
+    for (size_t i = 0; slash && i < sizeof places / sizeof *places; i++) {
+        snprintf(buf, size, "%.*s%s", (int)(slash - file), file, places[i]);
+        if (access(buf, R_OK)) continue;
+        found = buf;
+        break;
     }
-    return PKGMODELDIR;
+    free(file);
+    return found;
 }
 
 const char *options_model(const options_t *o)

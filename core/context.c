@@ -20,6 +20,7 @@ typedef struct {
     const int64_t *seq;  /* 2 x pass + strand */
     const pack_t *pack;
     int64_t *off;        // offsets of pack i start at first[i] + i
+    cad_rows_t *want;    // rows of each sequence, counted from its pack's first
     int *rc;             // (threads)
 } run_t;
 
@@ -136,6 +137,21 @@ static void fill_tokens(const cad_model_t *m, const cad_pass_t *p, int strand, u
         tok[strand ? p->len - 1 - p->pos[i] : p->pos[i]] = (uint8_t)m->vocab.mask;
 }
 
+/* From the first to the last row that is read, in the strand's own order. */
+static cad_rows_t rows_read(const cad_pass_t *p, int strand)
+{
+    int64_t beg = p->len, end = 0;
+    if (p->pooled[strand]) {
+        beg = p->beg;
+        end = p->end;
+    }
+    for (int64_t i = 0; p->logits[strand] && i < p->npos; i++) {
+        beg = cad_min(beg, p->pos[i]);
+        end = cad_max(end, p->pos[i] + 1);
+    }
+    return strand ? (cad_rows_t){ p->len - end, p->len - beg } : (cad_rows_t){ beg, end };
+}
+
 static int take_logits(cad_lane_t *l, const cad_model_t *m, const cad_pass_t *p, int strand, int64_t base)
 {
     int64_t row[256], V = m->vocab.rows;
@@ -171,14 +187,18 @@ static int run_pack(const run_t *r, int64_t k, cad_lane_t *l)
     const cad_model_t *m = r->ctx->model;
     const pack_t *pack = &r->pack[k];
     int64_t *off = r->off + pack->first + k;
+    cad_rows_t *want = r->want + pack->first;
     int rc;
     off[0] = 0;
     for (int64_t i = 0; i < pack->n; i++) {
         int64_t seq = r->seq[pack->first + i];
-        fill_tokens(m, &r->pass[seq / 2], (int)(seq % 2), l->tok + off[i]);
-        off[i + 1] = off[i] + r->pass[seq / 2].len;
+        const cad_pass_t *p = &r->pass[seq / 2];
+        cad_rows_t rows = rows_read(p, (int)(seq % 2));
+        fill_tokens(m, p, (int)(seq % 2), l->tok + off[i]);
+        want[i] = (cad_rows_t){ off[i] + rows.beg, off[i] + rows.end };
+        off[i + 1] = off[i] + p->len;
     }
-    rc = cad_strand_forward(l, m, off, (int)pack->n);
+    rc = cad_strand_forward(l, m, off, (int)pack->n, want);
     for (int64_t i = 0; i < pack->n && rc == 0; i++) {
         int64_t seq = r->seq[pack->first + i];
         const cad_pass_t *p = &r->pass[seq / 2];
@@ -229,9 +249,10 @@ int cad_run(cad_context_t *ctx, const cad_pass_t *pass, int64_t npass, cad_error
     int64_t nseq = 0, npack, *seq = malloc((size_t)npass * 2 * sizeof *seq);
     pack_t *pack = malloc((size_t)npass * 2 * sizeof *pack);
     int64_t *off = malloc((size_t)npass * 4 * sizeof *off);
+    cad_rows_t *want = malloc((size_t)npass * 2 * sizeof *want);
     int *rcs = calloc((size_t)ctx->threads, sizeof *rcs), rc = 0;
-    run_t r = { ctx, pass, seq, pack, off, rcs };
-    if (npass && (!seq || !pack || !off || !rcs)) rc = cad_fail(err, CAD_ENOMEM, "out of memory for %lld passes", (long long)npass);
+    run_t r = { ctx, pass, seq, pack, off, want, rcs };
+    if (npass && (!seq || !pack || !off || !want || !rcs)) rc = cad_fail(err, CAD_ENOMEM, "out of memory for %lld passes", (long long)npass);
     for (int64_t i = 0; i < npass && rc == 0; i++) {
         if (pass[i].len > ctx->max_len)
             rc = cad_fail(err, CAD_EARG, "a sequence of %lld tokens in a context for %lld", (long long)pass[i].len, (long long)ctx->max_len);
@@ -245,6 +266,7 @@ int cad_run(cad_context_t *ctx, const cad_pass_t *pass, int64_t npass, cad_error
     free(seq);
     free(pack);
     free(off);
+    free(want);
     free(rcs);
     return rc;
 }

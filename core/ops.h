@@ -3,7 +3,11 @@
  * A batch is packed: sequence i is rows [off[i], off[i+1]) and nothing separates
  * it from its neighbours but these offsets. strand.c loops over tiles of rows;
  * conv reads x beyond the tile (x is kept for all rows), scan keeps its state in
- * `carry`, which it clears where a sequence begins in its direction of time.
+ * `carry`, which it clears where a sequence begins in its direction of time. In
+ * the last layer a span says which rows are wanted, and strand.c hands out only
+ * the part of a tile that they need: spans do not begin at multiples of `tile`,
+ * and x, z, y and h of other rows are left from before. A backend whose tile is
+ * the whole batch finds each sequence's need in `want`.
  * Every entry is mandatory and returns 0 or a CAD_E* code.
  * SPDX-License-Identifier: MIT
  */
@@ -33,11 +37,34 @@ typedef struct cad_lane_t { /* one stream of execution and its activations */
     double *sum;          // (Dp)
 } cad_lane_t;
 
+typedef struct cad_rows_t { int64_t beg, end; } cad_rows_t; /* none if beg >= end */
+
 typedef struct cad_span_t { /* rows [beg, end) of a packed batch */
     const int64_t *off;   // (nseq+1)
+    const cad_rows_t *want; // (nseq) each sequence's rows whose result is read; NULL: all
     int nseq;
     int64_t beg, end;
 } cad_span_t;
+
+/* What a span's wanted rows need: themselves and, of their sequences, the rows
+ * before (CAD_PAST) and after them (CAD_FUTURE). One range: a row between two
+ * sequences' needs is in it, and whatever is computed there is never read. */
+enum { CAD_PAST = 1, CAD_FUTURE = 2 };
+static inline cad_span_t cad_span_need(cad_span_t s, unsigned reach)
+{
+    int64_t beg = s.end, end = s.beg;
+    if (!s.want) return s;
+    for (int q = 0; q < s.nseq; q++) {
+        int64_t from = cad_max(s.beg, reach & CAD_PAST ? s.off[q] : s.want[q].beg);
+        int64_t to = cad_min(s.end, reach & CAD_FUTURE ? s.off[q + 1] : s.want[q].end);
+        if (from >= to || s.want[q].beg >= s.want[q].end) continue;
+        beg = cad_min(beg, from);
+        end = cad_max(end, to);
+    }
+    s.beg = cad_min(beg, end);
+    s.end = end;
+    return s;
+}
 
 /* How `out` leaves o = y x out_proj^T + bias. */
 typedef enum {
@@ -63,9 +90,9 @@ struct cad_ops_t {
 
     /* res[r] = input row of tok[r]. */
     int (*embed)(cad_lane_t *l, const uint8_t *tok, cad_span_t s);
-    /* x, z = norm(res) x in_proj^T + bias. */
+    /* x, z = norm(res) x in_proj^T + bias; z may be left out but for wanted rows. */
     int (*in)(cad_lane_t *l, int layer, int dir, cad_span_t s);
-    /* u = silu(conv(x)), xdbl = u x x_proj^T, both for this tile. */
+    /* u = silu(conv(x)), xdbl = u x x_proj^T, both of this span from row 0 on. */
     int (*conv)(cad_lane_t *l, int layer, int dir, cad_span_t s);
     /* y = scan(u, xdbl) + skip u [+ y as it was, if add] [times silu(z), if gate]. */
     int (*scan)(cad_lane_t *l, int layer, int dir, cad_span_t s, bool add, bool gate);
@@ -83,7 +110,9 @@ int cad_cpu_ops(const cad_ops_t **ops, cad_error_t *err);
 /* ---- strand.c ---- */
 /* Carves the lane's activations; returns the bytes needed. base NULL: a dry run. */
 size_t cad_lane_carve(cad_lane_t *l, const cad_model_t *model, char *base);
-/* Runs the encoder over nseq packed sequences; res then holds the last residual. */
-int cad_strand_forward(cad_lane_t *l, const cad_model_t *model, const int64_t *off, int nseq);
+/* Runs the encoder over nseq packed sequences; res then holds the last residual
+ * of the rows in want (nseq), or of all if it is NULL. */
+int cad_strand_forward(cad_lane_t *l, const cad_model_t *model, const int64_t *off, int nseq,
+                       const cad_rows_t *want);
 
 #endif

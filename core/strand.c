@@ -6,6 +6,9 @@
  * Merged block (tied projections, added directions, no projection bias):
  *     res += ((y_fwd + y_rev) * silu(z)) out_proj^T
  * so in_proj and out_proj are computed once. Otherwise each direction runs in full.
+ *
+ * Nothing follows the last layer but the rows that are read, often one of a
+ * window: a direction of time stops there, and only there are z and out needed.
  * SPDX-License-Identifier: MIT
  */
 #include "ops.h"
@@ -16,27 +19,34 @@ typedef struct {
     cad_out_t how;
 } sweep_t;
 
-static int step(cad_lane_t *l, int layer, int dir, cad_span_t s, const sweep_t *w)
+static bool some(cad_span_t s) { return s.beg < s.end; }
+
+/* One tile. A sweep that leaves `out` to the next leaves it its x too, and so
+ * projects what either direction needs. */
+static int step(cad_lane_t *l, int layer, int dir, cad_span_t s, const sweep_t *w, unsigned reach)
 {
     const cad_ops_t *ops = l->ops;
+    cad_span_t in = cad_span_need(s, w->out ? reach : CAD_PAST | CAD_FUTURE);
+    cad_span_t run = cad_span_need(s, reach), out = cad_span_need(s, 0);
     int rc = 0;
-    if (w->in) rc = ops->in(l, layer, dir, s);
-    if (rc == 0) rc = ops->conv(l, layer, dir, s);
-    if (rc == 0) rc = ops->scan(l, layer, dir, s, w->add, w->gate);
-    if (rc == 0 && w->out) rc = ops->out(l, layer, dir, s, w->how);
+    if (w->in && some(in)) rc = ops->in(l, layer, dir, in);
+    if (rc == 0 && some(run)) rc = ops->conv(l, layer, dir, run);
+    if (rc == 0 && some(run)) rc = ops->scan(l, layer, dir, run, w->add, w->gate);
+    if (rc == 0 && w->out && some(out)) rc = ops->out(l, layer, dir, out, w->how);
     return rc;
 }
 
 static int sweep(cad_lane_t *l, const cad_model_t *m, int layer, int dir, cad_span_t all, sweep_t w)
 {
     int64_t ntile = (all.end + l->tile - 1) / l->tile;
+    bool reverse = m->layer[layer].dir[dir].reverse;
     int rc = 0;
     for (int64_t i = 0; i < ntile && rc == 0; i++) {
-        int64_t k = m->layer[layer].dir[dir].reverse ? ntile - 1 - i : i;
+        int64_t k = reverse ? ntile - 1 - i : i;
         cad_span_t s = all;
         s.beg = k * l->tile;
         s.end = cad_min(s.beg + l->tile, all.end);
-        rc = step(l, layer, dir, s, &w);
+        rc = step(l, layer, dir, s, &w, reverse ? CAD_FUTURE : CAD_PAST);
     }
     return rc;
 }
@@ -56,11 +66,14 @@ static int block(cad_lane_t *l, const cad_model_t *m, int layer, cad_span_t all)
     return sweep(l, m, layer, 1, all, (sweep_t){ true, true, false, true, m->cfg.multiply ? CAD_OUT_TIMES : CAD_OUT_PLUS });
 }
 
-int cad_strand_forward(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq)
+int cad_strand_forward(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq, const cad_rows_t *want)
 {
-    cad_span_t all = { off, nseq, 0, off[nseq] };
+    cad_span_t all = { off, NULL, nseq, 0, off[nseq] };
     int rc = l->ops->embed(l, l->tok, all);
-    for (int i = 0; i < m->cfg.n_layer && rc == 0; i++) rc = block(l, m, i, all);
+    for (int i = 0; i < m->cfg.n_layer && rc == 0; i++) {
+        if (i == m->cfg.n_layer - 1) all.want = want;
+        rc = block(l, m, i, all);
+    }
     return rc;
 }
 

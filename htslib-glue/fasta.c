@@ -86,8 +86,10 @@ const contig_t *fasta_find(const fasta_t *f, const char *name)
         if (cmp < 0) hi = mid - 1;
         else lo = mid + 1;
     }
-    return NULL;
+    return alias_find(f, name);
 }
+
+bool fasta_has(const void *fasta, const char *name) { return fasta_find(fasta, name) != NULL; }
 
 const char *fasta_hint(const fasta_t *f, const char *name, char *buf, size_t size)
 {
@@ -96,7 +98,7 @@ const char *fasta_hint(const fasta_t *f, const char *name, char *buf, size_t siz
     buf[0] = 0;
     if (bare != name) snprintf(other, sizeof other, "%s", !strcmp(bare, "M") ? "MT" : bare);
     else snprintf(other, sizeof other, "chr%s", !strcmp(name, "MT") ? "M" : name);
-    if (fasta_find(f, other)) snprintf(buf, size, "; it has \"%s\": make the names agree", other);
+    if (fasta_find(f, other)) snprintf(buf, size, "; it has \"%s\": make the names agree, or see --chr-alias", other);
     else snprintf(buf, size, "; its first contig is \"%.100s\"", f->contig[0].name);
     return buf;
 }
@@ -435,6 +437,7 @@ void fasta_close(fasta_t *f)
     free(f->tmp_gzi);
     free(f->contig);
     free(f->by_name);
+    alias_free(f);
     memset(f, 0, sizeof *f);
 }
 

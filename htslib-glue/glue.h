@@ -8,12 +8,16 @@
 #include <htslib/faidx.h>
 #include <htslib/hts.h>
 #include <htslib/kstring.h>
+#include <htslib/sam.h>
+#include <htslib/thread_pool.h>
+#include <htslib/vcf.h>
 
 #include "internal.h"
 
 /* ---- notes.c: warnings that do not stop, signals ---- */
 typedef enum {
-    NOTE_EMPTY, NOTE_CLIPPED, NOTE_IUPAC, NOTE_UNSCORED, NOTE_BROWSER, NOTE_INDEX, NOTE_KINDS
+    NOTE_EMPTY, NOTE_CLIPPED, NOTE_IUPAC, NOTE_UNSCORED, NOTE_BROWSER, NOTE_INDEX,
+    NOTE_NO_SEQUENCE, NOTE_UNMAPPED, NOTE_NO_CONTIG, NOTE_REF_MISMATCH, NOTE_UNSCORABLE, NOTE_KINDS
 } note_kind_t;
 typedef struct notes_t {
     const char *cmd;
@@ -54,6 +58,13 @@ void output_abort(output_t *out);
 bool output_is_gz(const char *path);
 /* The output is a file, not a pipe or device: a .json may lie beside it. */
 bool output_is_file(const output_t *out);
+bool output_is_terminal(const output_t *out);
+/* Where its bytes are until it is closed; NULL unless it is a file. */
+const char *output_temporary(const output_t *out);
+/* An htslib file over the output, which closes it. */
+int output_hts(output_t *out, const char *mode, htsFile **fp, cad_error_t *err);
+/* Reports that writing through that file failed: CAD_EIO. */
+int output_failed(output_t *out, cad_error_t *err);
 /* An output must not be an input, nor two outputs one file, also through links;
  * "-" is what the shell connected. 0 or CAD_EARG; NULL is nothing. */
 int refuse_twice(const char *output, const char *other, cad_error_t *err);
@@ -73,11 +84,12 @@ void text_clear(text_t *t);
 void text_free(text_t *t);
 int text_write(output_t *out, const text_t *t, cad_error_t *err);
 
-/* ---- input.c: lines of plain, gzip or BGZF text ---- */
-typedef enum { INPUT_BED, INPUT_FASTA, INPUT_FASTQ } input_kind_t;
+/* ---- input.c: what an input is; lines of plain, gzip or BGZF text ---- */
+typedef enum { INPUT_BED, INPUT_FASTA, INPUT_FASTQ, INPUT_READS, INPUT_VARIANTS } input_kind_t;
 typedef struct input_t {
     const char *path;    /* for messages; "standard input" for "-" */
-    BGZF *fp;
+    BGZF *fp;            /* of text */
+    struct hFILE *h;     /* of reads and variants, for records_open; else NULL */
     input_kind_t kind;
     char *buf;
     size_t at, fill;
@@ -85,13 +97,49 @@ typedef struct input_t {
     int64_t bytes, size; /* read so far; of the file, 0 when unknown */
     bool eof;
 } input_t;
-/* format: NULL to detect, or bed, fasta, fastq. */
+/* format: NULL to detect, or bed, fasta, fastq, sam, bam, cram, vcf, bcf. */
 int input_open(input_t *in, const char *path, const char *format, cad_error_t *err);
 /* One line without its \n (a \r is kept): 1, 0 at the end, or CAD_E*. */
 int input_line(input_t *in, kstring_t *line, cad_error_t *err);
 /* The next byte without consuming it, -1 at the end, or CAD_E* below -1. */
 int input_peek(input_t *in, cad_error_t *err);
 void input_close(input_t *in);
+
+/* ---- records.c: alignment and variant files ---- */
+/* Threads that compress and decompress; none for fewer than two. */
+int records_pool(htsThreadPool *pool, int threads, cad_error_t *err);
+/* Takes over the input's handle. reference: of CRAM, or NULL. */
+int records_open(htsFile **fp, input_t *in, const char *reference, htsThreadPool *pool, cad_error_t *err);
+/* After the last record: 0, or CAD_EIO if the file was cut short. */
+int records_end(htsFile *fp, const char *path, cad_error_t *err);
+typedef struct format_t { htsFormat hts; bool bgzf; char level; } format_t; /* level: a digit, or 0 */
+/* What -O asks for, or the path's suffix, else the input's; f->hts.specific may
+ * hold options already. */
+int format_choose(format_t *f, bool reads, const char *asked, const char *path, const htsFormat *in, cad_error_t *err);
+typedef enum { INDEX_NONE, INDEX_CSI, INDEX_BAI, INDEX_TBI } index_t;
+typedef struct records_out_t {
+    const char *path;    /* set by the caller, as the next two */
+    format_t format;
+    index_t index;
+    htsFile *fp;         /* NULL: a dry run */
+    output_t *out, *index_out; /* its own, as what follows */
+    char *index_path;
+    int shift;
+    bool any;            /* the last record's place, for records_in_order */
+    uint32_t contig;
+    int64_t pos;
+} records_out_t;
+/* Names the index; nothing is opened yet. */
+int records_plan(records_out_t *o, cad_error_t *err);
+/* Opens the outputs: early, so that a wrong path costs nothing. */
+int records_create(records_out_t *o, cad_error_t *err);
+/* Writes the header, one of the two. */
+int records_begin(records_out_t *o, sam_hdr_t *reads, bcf_hdr_t *variants, const char *reference, htsThreadPool *pool, cad_error_t *err);
+/* Before a record is written; name: for the message. */
+int records_in_order(records_out_t *o, int contig, int64_t pos, const char *name, cad_error_t *err);
+/* Saves the index; syncs and renames all or nothing. */
+int records_close(records_out_t *o, cad_error_t *err);
+void records_free(records_out_t *o);
 
 /* ---- fasta.c: an indexed reference ---- */
 typedef struct contig_t { char *name; int64_t length, offset, bases, width; } contig_t;
@@ -100,6 +148,8 @@ typedef struct fasta_t {
     contig_t *contig;    /* in the order of the index */
     int ncontig;
     int *by_name;        /* contig numbers sorted by name */
+    struct alias_t *alias; /* more names, sorted */
+    int nalias;
     char *tmp_dir, *tmp_fai, *tmp_gzi; /* index built in a temporary place */
     const char *path;
     char checksum[65];   /* SHA-256 of the "name\tlength\n" lines */
@@ -107,10 +157,16 @@ typedef struct fasta_t {
 int fasta_open(fasta_t *f, const char *path, notes_t *notes, cad_error_t *err);
 void fasta_close(fasta_t *f);
 const contig_t *fasta_find(const fasta_t *f, const char *name);
+bool fasta_has(const void *fasta, const char *name); /* for names_t */
 /* Text like `; the FASTA has "chr20"` or "". */
 const char *fasta_hint(const fasta_t *f, const char *name, char *buf, size_t size);
 /* Bases [beg, end) as written, into seq (end-beg+1 bytes). */
 int fasta_fetch(const fasta_t *f, const contig_t *c, int64_t beg, int64_t end, char *seq, cad_error_t *err);
+
+/* ---- alias.c: other names of its contigs, which fasta_find knows too ---- */
+int fasta_alias(fasta_t *f, const char *path, cad_error_t *err);
+const contig_t *alias_find(const fasta_t *f, const char *name); /* NULL: not one of them */
+void alias_free(fasta_t *f);
 
 /* ---- bed.c ---- */
 typedef struct interval_t { int64_t beg, end; } interval_t;
@@ -132,13 +188,25 @@ int bed_columns(const char *line, size_t len);
 /* "#chrom\tstart..." for ncol columns. */
 void bed_header(text_t *t, int ncol);
 
-/* ---- regions.c: -r and -L ---- */
+/* ---- regions.c: -r, -R, -t, -L ---- */
 typedef struct regions_t regions_t;
+typedef struct names_t { /* the contig names there are */
+    const void *dict;
+    bool (*has)(const void *dict, const char *name);
+    const char *path;     /* where they come from */
+    const fasta_t *hint;  /* or NULL */
+} names_t;
 int regions_new(regions_t **r, cad_error_t *err);
-/* "chr", "chr:beg" or "chr:beg-end", 1-based inclusive, comma-separated. */
-int regions_add_text(regions_t *r, const char *text, const fasta_t *ref, cad_error_t *err);
+/* "chr", "chr:beg" or "chr:beg-end", 1-based inclusive, comma-separated. names: NULL
+ * if they are not known beforehand. */
+int regions_add_text(regions_t *r, const char *text, const names_t *names, cad_error_t *err);
 int regions_add_bed(regions_t *r, const char *path, cad_error_t *err);
 void regions_finish(regions_t *r);
+/* Span k of a contig, in order and apart; false if there are no more. */
+bool regions_get(const regions_t *r, const char *contig, int k, interval_t *span);
+/* Those on contigs that there are, as text for htslib; n strings and the array are
+ * malloc'd. NULL: out of memory. */
+char **regions_text(const regions_t *r, bool (*has)(const void *dict, const char *name), const void *dict, int *n);
 bool regions_overlap(const regions_t *r, const char *contig, int64_t beg, int64_t end);
 void regions_free(regions_t *r);
 
@@ -169,6 +237,8 @@ int npy_finish(npy_t *n, cad_error_t *err);
 typedef enum { SCORE_PLL, SCORE_N, SCORE_ENTROPY, SCORE_IC, SCORES } score_t;
 typedef struct score_list_t { int n; score_t kind[SCORES]; } score_list_t;
 typedef struct score_sums_t { int64_t n; double pll, entropy; } score_sums_t; /* over n bases; nats, bits */
+/* Names of a --score list, each at most once, as numbers in its order; "none": 0. */
+int list_parse(const char *text, const char *const name[], int names, int *picked, int *n, cad_error_t *err);
 /* "pll,n", or "none". */
 int scores_parse(score_list_t *l, const char *text, cad_error_t *err);
 /* The names, the suffix on all but n. */
@@ -319,5 +389,130 @@ typedef struct rows_t {
 } rows_t;
 /* Reads all rows, puts them into the pipeline and flushes it. */
 int rows_run(rows_t *r, cad_error_t *err);
+
+
+/* ---- reads.c: SAM, BAM and CRAM, source and sink ---- */
+typedef enum { TAG_PLL, TAG_N, TAG_EMBEDDING, TAG_BASES, TAGS } tag_t; /* yp yn ye yb */
+typedef struct reads_options_t {
+    int require, exclude, min_mapq; /* -f, -F, -q: which reads are scored */
+    const char *include;  /* htslib's expression, or NULL */
+    bool context_ref, clip_soft, no_pg;
+    int min_bq;           /* bases below are read as N */
+    char tag[TAGS][3];
+    bool want[TAGS];
+} reads_options_t;
+void reads_options_init(reads_options_t *o);
+typedef struct reads_t {
+    input_t *in;          /* set by the caller, as what follows */
+    const reads_options_t *o;
+    const regions_t *only, *targets; /* -r -R, -t -L; NULL: all */
+    records_out_t *out;
+    const cutter_t *cutter;
+    htsFile *fp;          /* its own, as what follows */
+    sam_hdr_t *header;
+    struct hts_filter_t *filter;
+    hts_idx_t *index;
+    hts_itr_t *walk;
+    struct read_t *spare;
+    float *row;           // (D)
+    char missing[700];    /* the first contig that the reference lacks */
+    int64_t records, scored, bases, bytes; /* handed on; tagged; scored; uncompressed */
+} reads_t;
+/* Reads the header. reference: of CRAM, or NULL. */
+int reads_open(reads_t *r, const char *reference, htsThreadPool *pool, cad_error_t *err);
+bool reads_has_contig(const void *reads, const char *name); /* for names_t */
+/* Reads, scores and writes all; command and description: for @PG. */
+int reads_run(reads_t *r, const char *reference, htsThreadPool *pool, const char *command, const char *description, cad_error_t *err);
+/* For pipeline_t, with the reads as arg. */
+int reads_take(void *reads, item_t *it, const job_t *j, cad_error_t *err);
+int reads_sink(void *reads, item_t *it, cad_error_t *err);
+void reads_drop(void *reads, item_t *it);
+void reads_close(reads_t *r);
+
+/* ---- alleles.c: ALT alleles, their haplotypes, what is compared ---- */
+typedef struct view_t { /* upper-case reference bases around the last place asked for */
+    const fasta_t *ref;
+    const contig_t *contig;
+    interval_t at;
+    char *seq;
+} view_t;
+/* Bases [beg, end), valid until the next call. */
+int view_get(view_t *v, const contig_t *c, int64_t beg, int64_t end, const char **seq, cad_error_t *err);
+void view_free(view_t *v);
+bool is_base(char b); /* A, C, G or T */
+typedef struct context_t { /* of a variant */
+    int64_t window, left, right; /* bases in the window; on each side of an SNV */
+    int64_t longest;             /* the longest segment that is scored */
+} context_t;
+/* flank, anchor: -1 if not given. max_len: of the longest haplotype that can come. */
+int context_set(context_t *x, int64_t window, int64_t flank, int64_t anchor, int64_t *max_len, cad_error_t *err);
+typedef enum { ALLELE_NONE, ALLELE_SNV, ALLELE_OTHER } allele_kind_t;
+typedef struct allele_t {
+    const char *note;     /* static: why it is not scored, or EDGE; else NULL */
+    allele_kind_t kind;
+    interval_t ref;       /* the REF segment on the contig */
+    kstring_t alt;        /* the ALT segment */
+    int64_t left, right;  /* context of both haplotypes */
+    interval_t compared[2]; /* in the REF and the ALT haplotype, from its first base */
+    int shorter;          /* 0 or 1: the haplotype that takes more bases */
+    bool half;            /* its outermost bases count half */
+    int64_t n;            /* bases compared */
+} allele_t;
+/* STAR, SYMBOLIC, or NULL for a sequence. */
+const char *allele_note(const char *alt);
+/* Of a sequence ALT and a REF at pos that was checked against the reference; reuses a->alt. */
+int allele_set(allele_t *a, const char *ref, const char *alt, int64_t pos, const contig_t *c, view_t *v, const context_t *x, cad_error_t *err);
+/* Bases of haplotype 0 (REF) or 1 (ALT). */
+int allele_haplotype(const allele_t *a, int h, const contig_t *c, view_t *v, kstring_t *out, cad_error_t *err);
+
+/* ---- variants.c: VCF and BCF, source and sink ---- */
+typedef enum { FIELD_LLR, FIELD_DPLL, FIELD_N, FIELD_DIST, FIELD_COS, FIELD_NOTE, FIELDS } info_t;
+typedef struct variants_options_t {
+    bool want[FIELDS];    /* NOTE is always written */
+    const char *prefix;   /* of INFO names and header lines */
+    bool keep_mismatch;   /* --check-ref w */
+    bool no_version;
+    int64_t pool_window;  /* bases pooled on each side, for DIST and COS */
+} variants_options_t;
+void variants_options_init(variants_options_t *o);
+typedef struct variants_t {
+    input_t *in;          /* set by the caller, as what follows */
+    const variants_options_t *o;
+    const regions_t *only, *targets; /* -r -R, -t -L; NULL: all */
+    records_out_t *out;
+    const fasta_t *ref;
+    const cad_model_t *model;
+    context_t context;
+    int64_t mask;         /* of DPLL; an SNV's site is masked alone */
+    bool sep;
+    unsigned encode_flags;
+    notes_t *notes;
+    pipeline_t *pipe;
+    htsFile *fp;          /* its own, as what follows */
+    bcf_hdr_t *header;
+    struct tbx_t *tabix;
+    hts_idx_t *index;
+    hts_itr_t *walk;
+    struct variant_t *spare;
+    struct site_t *site;  /* the last SNV's */
+    view_t view;
+    kstring_t text_line, haplotype;
+    text_t text;
+    void *values;
+    char name[FIELDS][64];
+    char missing[700];    /* the first contig that the reference lacks */
+    int64_t line;         /* of the last record; 0 = not known */
+    int64_t records, alleles, scored, bytes;
+} variants_t;
+/* Reads the header. */
+int variants_open(variants_t *v, htsThreadPool *pool, cad_error_t *err);
+bool variants_has_contig(const void *variants, const char *name); /* for names_t */
+/* Reads, scores and writes all. */
+int variants_run(variants_t *v, const provenance_t *p, htsThreadPool *pool, cad_error_t *err);
+/* For pipeline_t, with the variants as arg. */
+int variants_take(void *variants, item_t *it, const job_t *j, cad_error_t *err);
+int variants_sink(void *variants, item_t *it, cad_error_t *err);
+void variants_drop(void *variants, item_t *it);
+void variants_close(variants_t *v);
 
 #endif

@@ -1,4 +1,4 @@
-/* input.c - text input, plain, gzip or BGZF, and what kind it is.
+/* input.c - what kind an input is, and lines of text: plain, gzip or BGZF.
  * SPDX-License-Identifier: MIT */
 #include <ctype.h>
 #include <errno.h>
@@ -9,24 +9,18 @@
 
 #define BUFFER (1 << 16)
 
-static int refuse(const char *path, const char *what, cad_error_t *err)
-{
-    return cad_fail(err, CAD_EFORMAT, "%s: looks like %s; this version annotates BED, FASTA and FASTQ", path, what);
-}
-
-/* What we cannot read, by magic. */
+/* What its first bytes say; text is looked at later. */
 static int detect(input_t *in, hFILE *h, cad_error_t *err)
 {
     htsFormat fmt;
     memset(&fmt, 0, sizeof fmt);
+    in->kind = INPUT_BED;
     if (hts_detect_format(h, &fmt)) return cad_fail(err, CAD_EIO, "%s: %s", in->path, strerror(errno ? errno : EIO));
     switch (fmt.format) {
-    case sam: return refuse(in->path, "SAM", err);
-    case bam: return refuse(in->path, "BAM", err);
-    case cram: return refuse(in->path, "CRAM", err);
-    case vcf: return refuse(in->path, "VCF", err);
-    case bcf: return refuse(in->path, "BCF", err);
-    case bai: case csi: case gzi: case tbi: return refuse(in->path, "an index", err);
+    case sam: case bam: case cram: in->kind = INPUT_READS; return 0;
+    case vcf: case bcf: in->kind = INPUT_VARIANTS; return 0;
+    case bai: case csi: case gzi: case tbi: case crai:
+        return cad_fail(err, CAD_EFORMAT, "%s: is an index; give the file that it belongs to", in->path);
     default: return 0;
     }
 }
@@ -41,13 +35,19 @@ static void detect_text(input_t *in)
     else in->kind = INPUT_BED;
 }
 
+static const struct { const char *name; input_kind_t kind; } FORMAT[] = {
+    { "bed", INPUT_BED }, { "fasta", INPUT_FASTA }, { "fastq", INPUT_FASTQ }, { "sam", INPUT_READS }, { "bam", INPUT_READS },
+    { "cram", INPUT_READS }, { "vcf", INPUT_VARIANTS }, { "bcf", INPUT_VARIANTS },
+};
+
 static int forced(input_t *in, const char *format, cad_error_t *err)
 {
-    if (!strcmp(format, "bed")) in->kind = INPUT_BED;
-    else if (!strcmp(format, "fasta")) in->kind = INPUT_FASTA;
-    else if (!strcmp(format, "fastq")) in->kind = INPUT_FASTQ;
-    else return cad_fail(err, CAD_EARG, "--in-format %.40s: expected bed, fasta or fastq", format);
-    return 0;
+    for (size_t i = 0; i < sizeof FORMAT / sizeof *FORMAT; i++)
+        if (!strcmp(format, FORMAT[i].name)) {
+            in->kind = FORMAT[i].kind;
+            return 0;
+        }
+    return cad_fail(err, CAD_EARG, "--in-format %.40s: expected bed, fasta, fastq, sam, bam, cram, vcf or bcf", format);
 }
 
 static int fill(input_t *in, cad_error_t *err)
@@ -83,14 +83,28 @@ static int check_text(input_t *in, cad_error_t *err)
     if (in->fill >= 5 && !memcmp(in->buf, "##gff", 5))
         return cad_fail(err, CAD_EFORMAT,
                         "%s: looks like GFF; convert it: zcat -f FILE | grep -v '^#' | awk -v OFS='\\t' '{print $1,$4-1,$5,$3,\".\",$7}'", in->path);
-    if (in->fill >= 16 && !memcmp(in->buf, "##fileformat=VCF", 16)) return refuse(in->path, "VCF", err);
     return 0;
+}
+
+/* Lines are read through BGZF, which takes plain and gzip too. */
+static int open_text(input_t *in, bool forced_kind, cad_error_t *err)
+{
+    int rc;
+    in->buf = malloc(BUFFER);
+    if (in->buf) in->fp = bgzf_hopen(in->h, "r");
+    if (!in->fp)
+        return in->buf && in->size == 0 && errno == 0 ? cad_fail(err, CAD_EFORMAT, "%s: the file is empty", in->path)
+                                                      : cad_fail(err, CAD_ENOMEM, "%s: out of memory", in->path);
+    in->h = NULL;
+    if (in->fp->is_compressed) in->size = 0;
+    rc = fill(in, err);
+    if (rc == 0 && !forced_kind) detect_text(in);
+    return rc ? rc : check_text(in, err);
 }
 
 int input_open(input_t *in, const char *path, const char *format, cad_error_t *err)
 {
     struct stat sb;
-    hFILE *h;
     int rc;
     memset(in, 0, sizeof *in);
     in->path = strcmp(path, "-") ? path : "standard input";
@@ -99,21 +113,11 @@ int input_open(input_t *in, const char *path, const char *format, cad_error_t *e
         if (S_ISREG(sb.st_mode)) in->size = sb.st_size;
     }
     errno = 0;
-    h = hopen(path, "r");
-    if (!h) return cad_fail(err, CAD_EIO, "%s: %s", in->path, strerror(errno ? errno : EIO));
-    rc = format ? forced(in, format, err) : detect(in, h, err);
-    if (rc == 0) in->buf = malloc(BUFFER);
-    if (rc == 0 && in->buf) in->fp = bgzf_hopen(h, "r");
-    if (!in->fp) {
-        hclose_abruptly(h);
-        if (rc == 0) rc = in->size == 0 && errno == 0 ? cad_fail(err, CAD_EFORMAT, "%s: the file is empty", in->path)
-                                                      : cad_fail(err, CAD_ENOMEM, "%s: out of memory", in->path);
-        return rc;
-    }
-    if (in->fp->is_compressed) in->size = 0;
-    rc = fill(in, err);
-    if (rc == 0 && !format) detect_text(in);
-    return rc ? rc : check_text(in, err);
+    in->h = hopen(path, "r");
+    if (!in->h) return cad_fail(err, CAD_EIO, "%s: %s", in->path, strerror(errno ? errno : EIO));
+    rc = format ? forced(in, format, err) : detect(in, in->h, err);
+    if (rc == 0 && in->kind < INPUT_READS) rc = open_text(in, format != NULL, err);
+    return rc;
 }
 
 int input_line(input_t *in, kstring_t *line, cad_error_t *err)
@@ -149,6 +153,7 @@ int input_peek(input_t *in, cad_error_t *err)
 void input_close(input_t *in)
 {
     if (in->fp) bgzf_close(in->fp);
+    if (in->h) hclose_abruptly(in->h);
     free(in->buf);
     memset(in, 0, sizeof *in);
 }

@@ -26,7 +26,9 @@ void note(notes_t *n, note_kind_t kind, int64_t times, const char *fmt, ...)
 void notes_summary(const notes_t *n)
 {
     static const char *const name[NOTE_KINDS] = { "empty region(s)", "region(s) clipped at a contig end",
-        "letters other than ACGTN read as N", "region(s) with nothing to score", "track or browser line(s) dropped", "remark(s) on the index" };
+        "letters other than ACGTN read as N", "region(s) or read(s) with nothing to score", "track or browser line(s) dropped", "remark(s) on the index",
+        "read(s) without a sequence", "read(s) not aligned", "allele(s) or read(s) on contigs that the FASTA lacks", "allele(s) whose REF differs from the FASTA",
+        "allele(s) that cannot be scored" };
     const char *sep = "";
     int64_t any = 0;
     for (int i = 0; i < NOTE_KINDS; i++) any += n->count[i];

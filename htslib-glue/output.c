@@ -18,6 +18,7 @@ struct output_t {
     hFILE *h;
     int stream_fd;    /* the descriptor that h owns */
     BGZF *bgzf;       /* over h, or NULL */
+    htsFile *hts;     /* over h, or NULL */
     int direct;       /* spooling: where the bytes go in the end, else -1 */
     bool failed, synced;
 };
@@ -36,6 +37,8 @@ char *suffixed(const char *path, const char *suffix)
 }
 
 bool output_is_file(const output_t *o) { return o->path != NULL; }
+bool output_is_terminal(const output_t *o) { return isatty(o->fd); }
+const char *output_temporary(const output_t *o) { return o->tmp; }
 
 /* Of a path, or of the descriptor that "-" stands for. */
 static int status(const char *path, int fd, struct stat *sb) { return strcmp(path, "-") ? stat(path, sb) : fstat(fd, sb); }
@@ -190,6 +193,19 @@ static int write_error(output_t *o, cad_error_t *err)
     return cad_fail(err, CAD_EIO, "%s: write failed: %s", o->name, strerror(errno ? errno : EIO));
 }
 
+int output_failed(output_t *o, cad_error_t *err)
+{
+    if (o->h && herrno(o->h)) errno = herrno(o->h); /* compressing threads have an errno of their own */
+    return write_error(o, err);
+}
+
+int output_hts(output_t *o, const char *mode, htsFile **fp, cad_error_t *err)
+{
+    errno = 0;
+    o->hts = *fp = hts_hopen(o->h, "caduceus", mode); /* CRAM keeps the name: one for all outputs */
+    return *fp ? 0 : cad_fail(err, CAD_ENOMEM, "%s: out of memory", o->name);
+}
+
 int output_write(output_t *o, const void *data, size_t n, cad_error_t *err)
 {
     ssize_t put;
@@ -252,10 +268,13 @@ static int copy_spool(output_t *o, cad_error_t *err)
 
 static int close_stream(output_t *o)
 {
-    int rc = o->bgzf ? bgzf_close(o->bgzf) : o->h ? hclose(o->h) : 0;
+    int at = o->hts && o->hts->is_bgzf && hts_flush(o->hts) ? herrno(o->h) : 0; /* else its threads' errno is lost */
+    int rc = o->hts ? hts_close(o->hts) : o->bgzf ? bgzf_close(o->bgzf) : o->h ? hclose(o->h) : 0;
+    o->hts = NULL;
     o->bgzf = NULL;
     o->h = NULL;
-    return rc;
+    if (at) errno = at;
+    return rc || at ? -1 : 0;
 }
 
 static int sync_folder(const char *path)
@@ -288,6 +307,7 @@ int output_sync(output_t *o, cad_error_t *err)
     if (close_stream(o)) return write_error(o, err);
     if (o->direct >= 0 && copy_spool(o, err)) return CAD_EIO;
     if (o->path && stat(o->path, &sb) == 0) (void)!fchmod(o->fd, sb.st_mode & 07777); /* keep the mode of what is replaced */
+    if (o->path) (void)!futimens(o->fd, NULL); /* an index, synced last, is not older than its file */
     if (o->path && fsync(o->fd)) return write_error(o, err);
     o->synced = true;
     return 0;
@@ -312,7 +332,7 @@ static void abandon(output_t *o)
     if (null >= 0) {
         dup2(null, o->stream_fd);
         close(null);
-        bgzf_close(o->bgzf);
+        close_stream(o);
     }
 }
 
@@ -323,8 +343,8 @@ void output_abort(output_t *o)
         unlink(o->tmp);
         temporary_forget(o->ticket);
     }
-    if (o->bgzf && o->tmp) bgzf_close(o->bgzf);
-    else if (o->bgzf) abandon(o);
+    if ((o->bgzf || o->hts) && o->tmp) close_stream(o);
+    else if (o->bgzf || o->hts) abandon(o);
     else if (o->h) hclose_abruptly(o->h);
     if (o->fd >= 0) close(o->fd);
     if (o->direct >= 0) close(o->direct);

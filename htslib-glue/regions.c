@@ -1,7 +1,7 @@
 /* regions.c - which rows to read and write (-r, -L). SPDX-License-Identifier: MIT */
 #include "glue.h"
 
-typedef struct { char *contig; int64_t beg, end, reach; } span_t; /* reach: largest end so far */
+typedef struct { char *contig; int64_t beg, end; } span_t;
 
 struct regions_t {
     span_t *span;
@@ -34,7 +34,7 @@ static int add(regions_t *r, char *contig, int64_t beg, int64_t end, cad_error_t
         free(contig);
         return cad_fail(err, CAD_ENOMEM, "out of memory");
     }
-    r->span[r->n++] = (span_t){ contig, beg, end, 0 };
+    r->span[r->n++] = (span_t){ contig, beg, end };
     return 0;
 }
 
@@ -70,25 +70,25 @@ static bool range(const char *s, int64_t *beg, int64_t *end)
 }
 
 /* A whole contig name wins over name:range, as names may hold colons. */
-static int add_one(regions_t *r, const char *text, const fasta_t *ref, cad_error_t *err)
+static int add_one(regions_t *r, const char *text, const names_t *names, cad_error_t *err)
 {
     const char *colon = strrchr(text, ':');
     int64_t beg = 0, end = INT64_MAX;
-    bool whole = !colon || (ref && fasta_find(ref, text));
+    bool whole = !colon || (names && names->has(names->dict, text));
     char *name = whole ? strdup(text) : strndup(text, (size_t)(colon - text)), hint[700];
     int rc;
-    if (!whole && !range(colon + 1, &beg, &end) && !ref) {
+    if (!whole && !range(colon + 1, &beg, &end) && !names) {
         free(name);
         return add(r, strdup(text), 0, INT64_MAX, err);
     }
     if (!whole && !range(colon + 1, &beg, &end))
-        rc = cad_fail(err, CAD_EARG, "-r %s: expected CONTIG, CONTIG:BEG or CONTIG:BEG-END, counted from 1", text);
-    else if (name && ref && !fasta_find(ref, name))
-        rc = cad_fail(err, CAD_EARG, "-r %s: no contig \"%s\" in %s%s", text, name, ref->path, fasta_hint(ref, name, hint, sizeof hint));
+        rc = cad_fail(err, CAD_EARG, "region %s: expected CONTIG, CONTIG:BEG or CONTIG:BEG-END, counted from 1", text);
+    else if (name && names && !names->has(names->dict, name))
+        rc = cad_fail(err, CAD_EARG, "region %s: no contig \"%s\" in %s%s", text, name, names->path, names->hint ? fasta_hint(names->hint, name, hint, sizeof hint) : "");
     else {
         rc = add(r, name, beg, end, err);
         /* without a reference "a:1" may as well be a whole name */
-        return rc || whole || ref ? rc : add(r, strdup(text), 0, INT64_MAX, err);
+        return rc || whole || names ? rc : add(r, strdup(text), 0, INT64_MAX, err);
     }
     free(name);
     return rc;
@@ -96,19 +96,19 @@ static int add_one(regions_t *r, const char *text, const fasta_t *ref, cad_error
 
 /* Commas separate regions, but also thousands: a piece that is all digits and
  * dashes belongs to the one before it. */
-int regions_add_text(regions_t *r, const char *text, const fasta_t *ref, cad_error_t *err)
+int regions_add_text(regions_t *r, const char *text, const names_t *names, cad_error_t *err)
 {
     char *copy = strdup(text), *beg = copy, *p;
     int rc = copy ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
-    if (ref && fasta_find(ref, text)) { /* names may hold commas */
+    if (names && names->has(names->dict, text)) { /* names may hold commas */
         free(copy);
-        return add_one(r, text, ref, err);
+        return add_one(r, text, names, err);
     }
     for (p = copy; rc == 0 && p; ) {
         p = strchr(p, ',');
         if (p && strchr(beg, ':') && strchr(beg, ':') < p && strspn(p + 1, "0123456789") >= 3 && strchr(",-", p[4])) { p++; continue; }
         if (p) *p++ = 0;
-        rc = add_one(r, beg, ref, err);
+        rc = add_one(r, beg, names, err);
         beg = p;
     }
     free(copy);
@@ -140,24 +140,72 @@ static int by_place(const void *a, const void *b)
     return c ? c : x->beg < y->beg ? -1 : x->beg > y->beg;
 }
 
+/* Sorts and joins, so that spans of a contig ascend and keep apart. */
 void regions_finish(regions_t *r)
 {
+    int n = 0;
     if (r->n) qsort(r->span, (size_t)r->n, sizeof *r->span, by_place);
     for (int i = 0; i < r->n; i++) {
-        bool same = i && !strcmp(r->span[i].contig, r->span[i - 1].contig);
-        r->span[i].reach = same ? cad_max(r->span[i].end, r->span[i - 1].reach) : r->span[i].end;
+        span_t *last = n ? &r->span[n - 1] : NULL;
+        if (last && r->span[i].beg <= last->end && !strcmp(r->span[i].contig, last->contig)) {
+            last->end = cad_max(last->end, r->span[i].end);
+            free(r->span[i].contig);
+        } else
+            r->span[n++] = r->span[i];
     }
+    r->n = n;
+}
+
+/* The last span of the contig that begins before end, or of a contig before it. */
+static int last_before(const regions_t *r, const char *contig, int64_t end)
+{
+    int lo = 0, hi = r->n - 1;
+    while (lo <= hi) {
+        int mid = (lo + hi) / 2, c = strcmp(r->span[mid].contig, contig);
+        if (c < 0 || (c == 0 && r->span[mid].beg < end)) lo = mid + 1;
+        else hi = mid - 1;
+    }
+    return hi;
 }
 
 /* An empty row [p,p) counts as the place p. */
 bool regions_overlap(const regions_t *r, const char *contig, int64_t beg, int64_t end)
 {
-    int lo = 0, hi = r->n - 1;
-    if (end == beg) end = beg + 1;
-    while (lo <= hi) { /* the last span of the contig that begins before end */
-        int mid = (lo + hi) / 2, c = strcmp(r->span[mid].contig, contig);
-        if (c < 0 || (c == 0 && r->span[mid].beg < end)) lo = mid + 1;
-        else hi = mid - 1;
+    int i = last_before(r, contig, end == beg ? beg + 1 : end);
+    return i >= 0 && !strcmp(r->span[i].contig, contig) && r->span[i].end > beg;
+}
+
+bool regions_get(const regions_t *r, const char *contig, int k, interval_t *span)
+{
+    int i = last_before(r, contig, INT64_MIN) + 1 + k;
+    if (i >= r->n || strcmp(r->span[i].contig, contig)) return false;
+    *span = (interval_t){ r->span[i].beg, r->span[i].end };
+    return true;
+}
+
+/* {name}:beg-end, so that a name may hold colons; "*" is what is unplaced. */
+static char *span_text(const span_t *s)
+{
+    size_t size = strlen(s->contig) + 48;
+    char *text = malloc(size);
+    if (!text) return NULL;
+    if (!strcmp(s->contig, "*")) strcpy(text, "*");
+    else if (s->end == INT64_MAX) snprintf(text, size, "{%s}:%lld", s->contig, (long long)s->beg + 1);
+    else snprintf(text, size, "{%s}:%lld-%lld", s->contig, (long long)s->beg + 1, (long long)s->end);
+    return text;
+}
+
+char **regions_text(const regions_t *r, bool (*has)(const void *dict, const char *name), const void *dict, int *n)
+{
+    char **all = calloc((size_t)r->n + 1, sizeof *all);
+    *n = 0;
+    for (int i = 0; all && i < r->n; i++) {
+        if (!has(dict, r->span[i].contig)) continue;
+        all[*n] = span_text(&r->span[i]);
+        if (all[(*n)++]) continue;
+        while (*n > 0) free(all[--*n]);
+        free(all);
+        return NULL;
     }
-    return hi >= 0 && !strcmp(r->span[hi].contig, contig) && r->span[hi].reach > beg;
+    return all;
 }

@@ -3,22 +3,35 @@
 
 static const char *const NAME[SCORES] = { "pll", "n", "entropy", "ic" };
 
-int scores_parse(score_list_t *l, const char *text, cad_error_t *err)
+int list_parse(const char *text, const char *const name[], int names, int *picked, int *n, cad_error_t *err)
 {
     const char *s = text;
-    l->n = 0;
-    if (!strcmp(text, "none")) return 0;
-    for (;;) {
-        size_t n = strcspn(s, ",");
+    text_t all = { 0 };
+    int rc = 0;
+    *n = 0;
+    for (bool more = strcmp(text, "none"); more && rc == 0; ) {
+        size_t len = strcspn(s, ",");
         int k = 0;
-        while (k < SCORES && (strlen(NAME[k]) != n || strncmp(s, NAME[k], n))) k++;
-        for (int i = 0; i < l->n && k < SCORES; i++)
-            if (l->kind[i] == (score_t)k) return cad_fail(err, CAD_EARG, "--score %.60s: %s twice", text, NAME[k]);
-        if (k == SCORES) return cad_fail(err, CAD_EARG, "--score %.60s: expected some of pll, n, entropy, ic, or none", text);
-        l->kind[l->n++] = (score_t)k;
-        if (!s[n]) return 0;
-        s += n + 1;
+        while (k < names && (strlen(name[k]) != len || strncmp(s, name[k], len))) k++;
+        for (int i = 0; i < *n && k < names; i++)
+            if (picked[i] == k) rc = cad_fail(err, CAD_EARG, "--score %.60s: %s twice", text, name[k]);
+        if (k == names) {
+            for (int i = 0; i < names; i++) text_printf(&all, "%s, ", name[i]);
+            rc = cad_fail(err, CAD_EARG, "--score %.60s: expected some of %sor none", text, all.s.s ? all.s.s : "");
+        } else if (rc == 0)
+            picked[(*n)++] = k;
+        more = s[len] != 0;
+        s += len + 1;
     }
+    text_free(&all);
+    return rc;
+}
+
+int scores_parse(score_list_t *l, const char *text, cad_error_t *err)
+{
+    int picked[SCORES], rc = list_parse(text, NAME, SCORES, picked, &l->n, err);
+    for (int i = 0; i < l->n; i++) l->kind[i] = (score_t)picked[i];
+    return rc;
 }
 
 void scores_names(const score_list_t *l, const char *separator, const char *suffix, text_t *t)

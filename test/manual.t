@@ -3,29 +3,57 @@
 . "${srcdir:-.}/test/lib.sh"
 doc=$srcdir/doc
 tab=$(printf '\t')
+so=$builddir/plugin/caduceus.so
+no_plugin=
+command -v bcftools >/dev/null 2>&1 || no_plugin="no bcftools"
+[ -e "$so" ] || no_plugin=${no_plugin:-"the plugin is not built"}
+[ -e "$so" ] && grep -q __asan_init "$so" && no_plugin=${no_plugin:-"built with sanitizers"}
+export BCFTOOLS_PLUGINS="$builddir/plugin:"
 
 # ---- reading usage texts and pages ----
 
 # words: the options named in the text on stdin, sorted, one a line.
 words() { grep -oE '(^|[ ,;])--?[A-Za-z@][A-Za-z-]*' | tr -d ' ,;' | sort -u; }
 
+# options: from a usage text, "section<TAB>entry" for each line of options, continued lines joined.
+options() {
+    awk -v OFS='\t' '
+        function flush() { if (held != "") print section, held; held = "" }
+        /^Example/ { exit }
+        /^[A-Z][a-z ]*:/ && !/^(Usage|About):/ { flush(); section = $0; sub(/:.*/, "", section); next }
+        section == "" || !/^ / { next }
+        /^          / && !/^ *-/ { sub(/^ */, " "); held = held $0; next }
+        { flush(); held = $0 }
+        END { flush() }'
+}
+
 # usage COMMAND...: options of its --help.
-usage() { "$caduceus" "$@" --help | sed -n '/^Options:/,$p' | grep '^ ' | words; }
+usage() { "$caduceus" "$@" --help | options | cut -f 2 | words; }
 
 # plain: man source on stdin without escapes.
-plain() { sed 's/\\f[BIRP]//g; s/\\et/\\t/g; s/\\-/-/g'; }
+plain() { sed 's/\\f[BIRP]//g; s/\\et/\\t/g; s/\\en/\\n/g; s/\\-/-/g'; }
 
 # section NAME PAGE: the source lines of one section.
 section() { awk -v name="$1" '/^\.SH/ { at = $0 == ".SH " name; next } at' "$2" | plain; }
 
-# paged PAGE: options that head an entry of OPTIONS.
-paged() { section OPTIONS "$1" | awk 'tagged { print } { tagged = /^\.TP/ }' | words; }
+# under NAME: of a section on stdin, the lines of one subsection; of all if NAME is empty.
+under() { awk -v name="$1" 'name == "" { print; next } /^\.SS/ { at = $0 == ".SS " name; next } at'; }
+
+# paged PAGE [SUBSECTION]: options that head an entry of OPTIONS.
+paged() { section OPTIONS "$1" | under "${2-}" | awk 'tagged { print } { tagged = /^\.TP/ }' | words; }
 
 # entry OPTION PAGE: the text of its entry in OPTIONS, on one line.
 entry() {
     section OPTIONS "$2" | awk -v option="$1" '
-        tagged { at = index(" " $0 " ", option " ") || index($0, option ",") } { tagged = /^\.TP/ }
+        tagged { at = index(" " $0 " ", option " ") || index($0, option ",") || index($0, option "[") } { tagged = /^\.TP/ }
         at && !tagged { sub(/^\.[A-Z]+ */, ""); gsub(/"/, ""); printf "%s ", $0 }'
+}
+
+# covers NAME USAGE PAGED: two lists of options are one.
+covers() {
+    if [ "$(wc -l <"$2")" -lt "${4:-8}" ]; then fail "the options of $1 can be read from its usage"; return; fi
+    is "every option of $1's usage is in its page" "$(comm -23 "$2" "$3" | tr '\n' ' ')" ""
+    is "every option of $1's page is in its usage" "$(comm -13 "$2" "$3" | tr '\n' ' ')" ""
 }
 
 # ---- options ----
@@ -34,39 +62,102 @@ entry() {
 usage annotate >annotate.usage
 for command in annotate model; do
     paged "$doc/caduceus-$command.1" >$command.page
-    if [ "$(wc -l <$command.usage)" -lt 8 ]; then fail "the options of $command can be read from its usage"; continue; fi
-    comm -23 $command.usage $command.page >missing
-    comm -13 $command.usage $command.page >invented
-    is "every option of $command's --help is in its page" "$(tr '\n' ' ' <missing)" ""
-    is "every option of $command's page is in its --help" "$(tr '\n' ' ' <invented)" ""
+    covers "$command" $command.usage $command.page
 done
 
-# ---- defaults: "OPTION VALUE" where the usage shows one word in brackets ----
+# The sections of annotate's usage are the subsections of its page.
+"$caduceus" annotate --help | options | cut -f 1 | uniq >groups
+is "annotate's page groups options as its usage does" "$(section OPTIONS "$doc/caduceus-annotate.1" | sed -n 's/^\.SS //p')" "$(cat groups)"
+while read -r group; do
+    "$caduceus" annotate --help | options | awk -F'\t' -v group="$group" '$1 == group' | cut -f 2 | sed 's/  *[^ -].*//' | words >listed
+    paged "$doc/caduceus-annotate.1" "$group" | comm -23 listed - >missing
+    is "annotate's page has under \"$group\" what its usage has" "$(tr '\n' ' ' <missing)" ""
+done <groups
 
+# The plugin's: what stands before -- and what stands after it.
+plugin=$doc/bcftools-caduceus.1
+paged "$plugin" "General options" >general.page
+paged "$plugin" "Plugin options" >own.page
+if [ -z "$no_plugin" ]; then
+    bcftools +caduceus -h >plugin.usage 2>err
+    for group in General Plugin; do
+        options <plugin.usage | awk -F'\t' -v group="$group options" '$1 == group' | cut -f 2 | words >group.usage
+        paged "$plugin" "$group options" >group.page
+        covers "the plugin's $group part" group.usage group.page 4
+    done
+else
+    for group in General Plugin; do
+        skip "every option of the plugin's $group part's usage is in its page" "$no_plugin"
+        skip "every option of the plugin's $group part's page is in its usage" "$no_plugin"
+    done
+fi
+is "the plugin's own options are annotate's" "$(comm -23 own.page annotate.usage | tr '\n' ' ')" ""
+
+# ---- defaults: values of one word in brackets ----
+
+# defaults: of a usage text, "kind option value"; kind: of input, or all.
 defaults() {
-    "$caduceus" "$@" --help | sed -n '/^Options:/,$p' |
-        sed -nE 's/^ .*(--[a-z-]+) [A-Z]+  .*\[([a-z0-9][a-z0-9:,.-]*)\]$/\1 \2/p' | grep -v ' detected$'
+    options | awk -F'\t' '{
+        match($2, /--[A-Za-z-]+/); option = substr($2, RSTART, RLENGTH); rest = $2
+        while (match(rest, / \[[A-Za-z0-9][A-Za-z0-9:,.-]*\]/)) {
+            value = substr(rest, RSTART + 2, RLENGTH - 3)
+            before = substr(rest, 1, RSTART)
+            rest = substr(rest, RSTART + RLENGTH)
+            kind = $1 ~ /^(Regions|Reads|Variants)$/ ? tolower($1) : "all"
+            if (match(before, /(regions|reads|variants): [^:]*$/)) { kind = substr(before, RSTART); sub(/:.*/, "", kind) }
+            if (value != "detected") print kind, option, value
+        } }'
 }
-for command in annotate "model verify"; do
-    defaults $command >defaults
-    if [ ! -s defaults ]; then fail "the defaults of $command can be read from its usage"; continue; fi
-    while read -r option value; do
-        text=$(entry "$option" "$doc/caduceus-${command%% *}.1")
-        case " $text" in
-            *default*" $value"[\ ,.\;]* | *" $value"[\ ,.\;\)]*default*) pass "$command $option: the page gives the default $value" ;;
-            *) fail "$command $option: the page gives the default $value"; echo "# $text" ;;
-        esac
-    done <defaults
-done
 
-# A default that is spelled out changes nothing.
-contig a 700 5 >a.fa
-set -- --window 512 --flank 128 --output -
-defaults annotate >defaults
-while read -r option value; do set -- "$@" "$option" "$value"; done <defaults
-"$caduceus" annotate -m "$data/ps" --embed - a.fa >silent.bed 2>err
-ok "the defaults of annotate's usage are accepted" "$caduceus" annotate -m "$data/ps" --embed - "$@" a.fa
-same "the defaults of annotate's usage are its defaults" silent.bed .out
+# documented NAME PAGE: the defaults on stdin are in the page.
+documented() {
+    while read -r _ option value; do
+        text=$(entry "$option" "$2")
+        case " $text" in
+            *"default is $value "* | *"default $value"[\ ,.\;]* | *"default, $value "* | *" $value (the default"* | *" $value , the default"*) pass "$1 $option: the page gives the default $value" ;;
+            *) fail "$1 $option: the page gives the default $value"; echo "# $text" ;;
+        esac
+    done
+}
+
+for command in annotate "model verify"; do
+    "$caduceus" $command --help | defaults >defaults
+    if [ ! -s defaults ]; then fail "the defaults of $command can be read from its usage"; continue; fi
+    documented "$command" "$doc/caduceus-${command%% *}.1" <defaults
+done
+if [ -z "$no_plugin" ]; then
+    defaults <plugin.usage >defaults
+    documented "the plugin's" "$plugin" <defaults
+else skip "the plugin's page gives the defaults" "$no_plugin"; fi
+
+# Defaults that are spelled out change nothing: of a contig, reads on it, variants in it.
+contig chr20 3000 21 >a.fa
+base() { grep -v '>' a.fa | tr -d '\n' | cut -c "$1-$2"; }
+{
+    printf '@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:chr20\tLN:3000\n'
+    printf 'one\t0\tchr20\t101\t60\t80M\t*\t0\t0\t%s\t*\ntwo\t16\tchr20\t901\t60\t90M\t*\t0\t0\t%s\t*\n' "$(base 101 180)" "$(base 901 990)"
+} >a.sam
+{
+    printf '##fileformat=VCFv4.2\n##contig=<ID=chr20,length=3000>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n'
+    printf 'chr20\t500\tsnv\t%s\t%s\t.\tPASS\t.\n' "$(base 500 500)" "$(base 500 500 | tr ACGT CGTA)"
+    printf 'chr20\t700\tdel\t%s\t%s\t.\tPASS\t.\n' "$(base 700 703)" "$(base 700 700)"
+} >a.vcf
+quietly() { "$caduceus" annotate --quiet -m "$data/ps" "$@"; }
+"$caduceus" annotate --help | defaults | grep -v -- ' --write-index ' >defaults
+for kind in regions reads variants; do
+    case $kind in
+        regions) set -- --embed - --window 512 --flank 128 a.fa ;;
+        reads) set -- --embed - --window 512 --flank 128 --no-PG a.sam ;;
+        variants) set -- --window 512 --flank 255 -T a.fa a.vcf ;;
+    esac
+    quietly "$@" >silent
+    while read -r which option value; do
+        case $kind:$option in variants:--pool) continue ;; esac # needs --embed
+        case $which in all | $kind) set -- "$option" "$value" "$@" ;; esac
+    done <defaults
+    ok "the defaults for $kind in annotate's usage are accepted" quietly "$@"
+    same "the defaults for $kind in annotate's usage are its defaults" silent .out
+done
 
 # ---- pages ----
 
@@ -86,7 +177,7 @@ for page in "$doc"/caduceus-*.1; do
 done
 version=$(sed -nE 's/^AC_INIT\(\[caduceus\], \[([^]]*)\].*/\1/p' "$srcdir/configure.ac")
 is "caduceus version is that of configure.ac" "$("$caduceus" version | sed -n 's/^caduceus //p')" "$version"
-for page in "$doc"/caduceus*.1; do
+for page in "$doc"/*.1; do
     name=$(basename "$page")
     is "$name is of this version" "$(sed -nE 's/^\.TH .*"caduceus ([^"]*)".*/\1/p' "$page")" "$version"
     if command -v mandoc >/dev/null 2>&1; then
@@ -96,15 +187,36 @@ done
 
 # ---- commands shown to readers ----
 
-# shown: from lines on stdin, the parts of pipelines that run caduceus.
+# shown: from lines on stdin, the parts of pipelines that run caduceus or its plugin.
 shown() {
     awk '{ if (sub(/\\$/, "")) { held = held $0; next } print held $0; held = "" }' |
-        sed 's/[[:space:]]#.*//' | tr '|;&' '\n\n\n' | sed -nE 's/^[[:space:]]*(\$ )?caduceus /caduceus /p'
+        sed 's/[[:space:]]#.*//' | tr '|;&' '\n\n\n' | sed -nE 's/^[[:space:]]*(\$ )?(caduceus|bcftools \+caduceus) /\2 /p'
+}
+
+# given FILE WORD...: the options among the words, up to --, are in the file.
+given() {
+    local file=$1; shift
+    for word in "$@"; do
+        case $word in
+            -) ;;
+            --) return 0 ;;
+            --*) grep -qx -- "${word%%=*}" "$file" || { echo "$word" >&2; return 1; } ;;
+            -?*) grep -qx -- "-$(echo "$word" | cut -c2)" "$file" || { echo "$word" >&2; return 1; } ;;
+        esac
+    done
 }
 
 # known LINE: only options that exist, of a command that exists.
 known() {
     set -f; set -- $1; set +f
+    if [ "$1" = bcftools ]; then
+        given general.page "$@" || return 1
+        while [ $# -gt 0 ] && [ "$1" != -- ]; do shift; done
+        [ $# -gt 0 ] || return 1
+        shift
+        given annotate.usage "$@"
+        return
+    fi
     shift
     case $1 in
         help | version | --help | --version | -h) return 0 ;;
@@ -112,14 +224,7 @@ known() {
         *) grep -qx -- "$1" commands || return 1; command=$1; shift ;;
     esac
     { usage $command; echo --help; } >options
-    for word in "$@"; do
-        case $word in
-            -) ;;
-            --) return 0 ;;
-            --*) grep -qx -- "${word%%=*}" options || { echo "$word" >&2; return 1; } ;;
-            -?*) grep -qx -- "-$(echo "$word" | cut -c2)" options || { echo "$word" >&2; return 1; } ;;
-        esac
-    done
+    given options "$@"
 }
 
 # audit NAME: every command in the file "text" is known.
@@ -131,28 +236,46 @@ audit() {
 
 awk '/^[[:space:]]*```/ { at = !at; next } at' "$srcdir/README.md" >text 2>/dev/null
 audit "README.md shows only options that exist"
-for page in "$doc"/caduceus*.1; do
+for page in "$doc"/*.1; do
     awk '/^\.EE/ { at = 0 } at; /^\.EX/ { at = 1 }' "$page" | plain >text
     audit "$(basename "$page") shows only options that exist"
-    cat text >>examples
 done
-known "caduceus annotate -T x --no-such y" 2>/dev/null && fail "an option that does not exist is noticed" || pass "an option that does not exist is noticed"
-known "caduceus annotate -Z x" 2>/dev/null && fail "a short option that does not exist is noticed" || pass "a short option that does not exist is noticed"
+for line in "caduceus annotate -T x --no-such y" "caduceus annotate -Z x" "bcftools +caduceus --no-such in.vcf -- -T x" "bcftools +caduceus in.vcf -- -Z x"; do
+    if known "$line" 2>/dev/null; then fail "an option that does not exist is noticed: $line"; else pass "an option that does not exist is noticed: $line"; fi
+done
 
 # The examples of the pages, run on small files of the names that they use.
-mkdir bin try try/model
+mkdir bin try try/model try/plant blocks
 printf '#!/bin/sh\nexec "%s" "$@"\n' "$caduceus" >bin/caduceus
 chmod +x bin/caduceus
 cp "$data"/ps/* try/model
-contig chr20 3000 21 >try/hg38.fa
+cp "$data"/plant/* try/plant
+cp a.fa try/hg38.fa
 bases 40 22 | sed 's/^/>p\n/' >try/probes.fa
 printf 'chr20\t%s\t%s\tr\n' 100 400 900 2700 >try/regions.bed
 cp try/regions.bed try/peaks.bed
 gzip -c try/peaks.bed >try/peaks.bed.gz
 printf 'chr20\t100\t900\tt\t0\t-\t100\t900\t0\t2\t50,60,\t0,740,\n' >try/transcripts.bed
+quietly --score n a.sam -o try/in.bam --write-index
+for name in in.vcf.gz in.bcf; do quietly --score n -T a.fa a.vcf -o try/$name --write-index; done
+for page in "$doc"/*.1; do
+    awk -v name="blocks/$(basename "$page")" '/^\.EE/ { at = 0 } at { print >name "." n } /^\.EX/ { at = 1; n++ }' "$page"
+done
+: >examples
+for block in blocks/*; do
+    without=
+    for tool in samtools bcftools zcat; do
+        if grep -qE "(^|\|) *$tool " $block && ! command -v $tool >/dev/null 2>&1; then without="no $tool"; fi
+    done
+    grep -q 'bcftools +caduceus' $block && without=$no_plugin
+    if [ -n "$without" ]; then skip "the example ${block#blocks/} runs" "$without"
+    else plain <$block >>examples; fi
+done
 ok "the examples of the pages run" env PATH="$dir/bin:$PATH" sh -ec 'cd try && . ../examples'
 is "they print no error" "$(cat .err)" ""
 is "the matrix of the examples has a row for each region" "$(grep -ao "shape': ([0-9]*," try/peaks.npy)" "shape': (2,"
+is "the reads of the examples are tagged" "$(quietly --score n --no-PG try/tagged.bam -O sam | grep -c "${tab}yp:f:")" 2
+is "the variants of the examples are scored" "$(quietly --score n -T a.fa try/scored.vcf.gz -O v | grep -cE 'CADUCEUS_(LLR|DPLL)=-?[0-9]')" 2
 
 # ---- the example program ----
 

@@ -1,17 +1,21 @@
 #!/usr/bin/python3
-"""Independent float64 reference of the Caduceus model and of the scores of caduceus annotate.
+"""Independent float64 reference of the Caduceus model and of the scores of caduceus annotate: regions and variants.
 
 Shares no code with the C project; it exists to catch its mistakes. PS with fused_add_norm is computed as
 published, with the two halves of the channels exchanged in every block, not by folding weights.
 
   reference.py verify DIR...                        compare with DIR/expected.safetensors; exit 1 above 2e-6
   reference.py annotate -m DIR -T FASTA [...] BED   chrom, start, end and the scores, one line per region
+  reference.py variants DIR FASTA VCF [...]         chrom, pos, ref, alt, llr, dpll, n, dist, cos, note; --score none
+                                                    writes their geometry, without a model if DIR is -
   reference.py random OUTDIR --seed S [--set k=v]   a random checkpoint with its expected tensors
   reference.py sample OUTDIR --n 24 --seed S        many, which between them cover every switch
 
 Letters as in the C code: B sequences, L tokens, D d_model, E d_inner, N d_state, K d_conv, R dt_rank, V rows.
 """
 import argparse
+import dataclasses
+import functools
 import gzip
 import itertools
 import json
@@ -287,13 +291,15 @@ def compare(m, want):
 
 # ---- annotate ----------------------------------------------------------------------------------------------
 
-def read_fasta(path):
-    """{name: bytes}, plain or gzip (BGZF is gzip)."""
+def read_bytes(path):
+    """A file's contents, plain or gzip (BGZF is gzip)."""
     with open(path, "rb") as f:
         data = f.read()
-    if data[:2] == b"\x1f\x8b":
-        data = gzip.decompress(data)
-    records = (r.partition(b"\n") for r in re.split(rb"(?m)^>", data)[1:])
+    return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+
+def read_fasta(path):
+    """{name: bytes}"""
+    records = (r.partition(b"\n") for r in re.split(rb"(?m)^>", read_bytes(path))[1:])
     return {name.split()[0].decode(): b"".join(seq.split()) for name, _, seq in records}
 
 def read_bed(path):
@@ -348,6 +354,11 @@ def base_log_probs(m, ids, sets, masked):
     x = x - x.max(-1, keepdims=True)
     return x - np.log(np.exp(x).sum(-1, keepdims=True))
 
+def embedding(m, ids):
+    """(L,D), both strands, of ids (L,)."""
+    a, c = strands(m, ids[None])
+    return ((a + c[:, ::-1]) / 2)[0]
+
 def region(m, seq, start, end, opt):
     """Log probabilities (n,4), the true bases (n,) and embeddings (end-start,D) or None of a region."""
     lps, bases, embeddings = [np.empty((0, 4))], [np.empty(0, int)], []
@@ -363,8 +374,7 @@ def region(m, seq, start, end, opt):
         lps.append(base_log_probs(m, ids, sets, opt.mask != "none"))
         bases += [base[s] for s in sets]
         if opt.embed:  # of the visible sequence
-            a, c = strands(m, ids[None])
-            embeddings.append(((a + c[:, ::-1]) / 2)[0, lo - origin:hi - origin])
+            embeddings.append(embedding(m, ids)[lo - origin:hi - origin])
     return np.concatenate(lps), np.concatenate(bases), np.concatenate(embeddings) if embeddings else None
 
 def pooled(e, how):
@@ -385,10 +395,13 @@ def cell(name, lp, base):
         return str(len(base))
     return "%.10g" % (score(name, lp, base).mean() + 0.0) if len(base) else "."  # + 0.0 turns -0 into 0
 
+def default_window(m):
+    return m.max_length if m.max_length and m.max_length <= 1 << 20 else 131072
+
 def annotate(opt):
     m, fasta = Model(opt.model), read_fasta(opt.reference)
     if opt.window is None:
-        opt.window = m.max_length if m.max_length and m.max_length <= 1 << 20 else 131072
+        opt.window = default_window(m)
     if opt.flank is None:
         opt.flank = min(1024, opt.window // 4)
     if 2 * opt.flank >= opt.window:
@@ -402,6 +415,204 @@ def annotate(opt):
         embeddings.append(np.full(m.cfg["d_model"], np.nan) if e is None else pooled(e, opt.pool))
     if opt.embed:
         np.save(opt.embed, np.array(embeddings).reshape(-1, m.cfg["d_model"]))
+    return 0
+
+# ---- variants ----------------------------------------------------------------------------------------------
+
+VARIANT_SCORES = "llr", "dpll", "n", "dist", "cos"
+UNTOUCHED = {".", "<NON_REF>", "<*>"}  # a record with no other ALT says nothing about a sequence
+NOT_ACGT = re.compile(rb"[^ACGT]")
+
+@dataclasses.dataclass
+class Allele:
+    """An ALT on its contig: the segments REF [beg,end) and alt, between a and b bases of context."""
+    note: str = None
+    kind: str = None    # SNV or OTHER
+    beg: int = None
+    end: int = None
+    alt: bytes = None
+    a: int = None
+    b: int = None
+    n: int = None       # bases compared, None if the allele is not scored
+    spans: list = None  # of the REF and the ALT haplotype: [lo,hi) and whether the outermost bases weigh 1/2
+
+    def haplotypes(self, seq):
+        left, right = seq[self.beg - self.a:self.beg], seq[self.end:self.end + self.b]
+        return left + seq[self.beg:self.end] + right, left + self.alt + right
+
+def read_vcf(path):
+    """chrom, pos, ref and alts of every record."""
+    for row in read_bytes(path).decode().split("\n"):
+        if row and not row.startswith("#"):
+            chrom, pos, _, ref, alts = row.split("\t")[:5]
+            yield chrom, int(pos), ref, alts.split(",")
+
+def trim(ref, alt):
+    """Take off the common suffix, then the common prefix: (length of the prefix, ref, alt)."""
+    k = len(os.path.commonprefix([ref[::-1], alt[::-1]]))
+    ref, alt = ref[:len(ref) - k], alt[:len(alt) - k]
+    k = len(os.path.commonprefix([ref, alt]))
+    return k, ref[k:], alt[k:]
+
+def slide(seq, beg, end, unit, limit):
+    """Steps that an indel of unit at [beg,end) can go left and right; counting stops beyond limit."""
+    fits = lambda i, j: 0 <= i < len(seq) and seq[i] in b"ACGT" and seq[i] == unit[j % len(unit)]
+    left = right = 0
+    while left <= limit and fits(beg - left - 1, -left - 1):
+        left += 1
+    while right <= limit and fits(end + right, right):
+        right += 1
+    return left, right
+
+def scored_spans(lengths, a, b, s):
+    """Allele.spans, or None: each haplotype counts as many bases as the longer one's segment and s a side."""
+    spans = []
+    room = a - min(s, a), b - min(s, b)
+    for length in lengths:
+        more = max(lengths) - length
+        half = (more + 1) // 2
+        left, right = half, half
+        if half > min(room):  # one side gives all that it has, the other the rest
+            left, right = (min(r, more - min(room)) for r in room)
+        if left + right < more:
+            return None
+        spans.append((a - min(s, a) - left, a + length + min(s, b) + right, left + right > more))
+    return spans
+
+def locate(seq, beg, ref, alt, opt):
+    """The Allele of a REF and an ALT in capitals, REF at beg, where both are sequence and REF agrees with seq."""
+    prefix, ref, alt = trim(ref, alt)
+    if not ref and not alt:
+        return Allele("SAME")
+    if NOT_ACGT.search(ref):
+        return Allele("N_REF")
+    if NOT_ACGT.search(alt):
+        return Allele("N_ALT")
+    beg, end = beg + prefix, beg + prefix + len(ref)
+    snv = len(ref) == len(alt) == 1
+    s = 0 if snv else min(128, *opt.flanks)
+    limit = max(1024, opt.window // 4)
+    if not ref or not alt:
+        left, right = slide(seq, beg, end, ref or alt, limit)
+        alt = seq[beg - left:beg] + alt + seq[end:end + right]
+        beg, end = beg - left, end + right
+    short, m = sorted([end - beg, len(alt)])
+    if m > limit:
+        return Allele("LONG", "OTHER")
+    fl, fr = (max(f, s + (m - short + 1) // 2) for f in opt.flanks)
+    a, b = min(fl, beg), min(fr, len(seq) - end)
+    a, b = min(beg, a + fr - b), min(len(seq) - end, b + fl - a)  # what one side lacks the other takes
+    v = Allele("EDGE", "SNV" if snv else "OTHER", beg, end, alt, a, b)
+    v.spans, side = None, s + 1
+    while not v.spans and side:  # near a contig's end fewer bases a side
+        side -= 1
+        v.spans = scored_spans([end - beg, len(alt)], a, b, side)
+    if not v.spans:
+        return v
+    if any(NOT_ACGT.search(h, lo, hi) for h, (lo, hi, _) in zip(v.haplotypes(seq), v.spans)):
+        v.note = "N_REF"
+        return v
+    v.n = m + min(side, a) + min(side, b)
+    if a + b == fl + fr and min(a, b) >= s and side == s:
+        v.note = None
+    return v
+
+def agrees(seq, beg, ref):
+    """Whether REF lies within the contig and contradicts none of its bases."""
+    there = seq[max(0, beg):beg + len(ref)]
+    return len(there) == len(ref) and not any(x != y and x in b"ACGT" and y in b"ACGT" for x, y in zip(there, ref))
+
+def alleles(fasta, chrom, pos, ref, alts, opt):
+    """An Allele for each ALT of a record."""
+    seq, ref = fasta.get(chrom), ref.upper().encode()
+    for alt in alts:
+        if not re.fullmatch("[A-Za-z]+", alt):
+            yield Allele(None if UNTOUCHED.issuperset(alts) else "STAR" if alt == "*" else "SYMBOLIC")
+        elif seq is None:
+            yield Allele("NO_CONTIG")
+        elif agrees(seq, pos - 1, ref):
+            yield locate(seq, pos - 1, ref, alt.upper().encode(), opt)
+        elif opt.check_ref == "w":
+            yield Allele("REF_MISMATCH")
+        else:
+            sys.exit(f"reference.py variants: {chrom}:{pos}: REF is not what the FASTA has")
+
+@functools.lru_cache(4)  # the alleles of a site share what is computed for REF
+def span_log_probs(m, haplotype, lo, hi, mask):
+    """(hi-lo,4): masked as --mask says, within the span only."""
+    ids, _ = encode(m, haplotype)
+    sets = mask_sets(mask, np.arange(lo, hi), 0)
+    lp = np.empty((hi - lo, 4))
+    lp[np.concatenate(sets) - lo] = base_log_probs(m, ids, sets, mask != "none")
+    return lp
+
+@functools.lru_cache(4)
+def haplotype_embedding(m, haplotype):
+    return embedding(m, encode(m, haplotype)[0])
+
+def llr(m, v, haplotypes):
+    lp = span_log_probs(m, haplotypes[0], v.a, v.a + 1, "each")[0]
+    ref, alt = (b"ACGT".index(h[v.a]) for h in haplotypes)
+    return lp[alt] - lp[ref]
+
+def dpll(m, v, haplotypes, mask):
+    total = []
+    for h, (lo, hi, half) in zip(haplotypes, v.spans):
+        lp = span_log_probs(m, h, lo, hi, mask)
+        lp = lp[np.arange(hi - lo), encode(m, h[lo:hi])[1]]
+        total.append(lp.sum() - (lp[0] + lp[-1]) / 2 * half)
+    return total[1] - total[0]
+
+def distances(m, v, haplotypes, radius):
+    """{dist, cos}, nothing if there is no base to pool."""
+    w = min(radius, v.a, v.b)
+    ends = [len(h) - v.b + w for h in haplotypes]
+    if min(ends) == v.a - w:
+        return {}
+    x, y = (haplotype_embedding(m, h)[v.a - w:end].mean(0) for h, end in zip(haplotypes, ends))
+    return {"dist": np.linalg.norm(x - y), "cos": 1 - x @ y / np.linalg.norm(x) / np.linalg.norm(y)}
+
+def allele_scores(m, seq, v, opt):
+    """{name: value} of an allele that is scored, without what is not asked for."""
+    out, haplotypes = {"n": v.n}, v.haplotypes(seq)
+    if v.kind == "SNV" and "llr" in opt.score:
+        out["llr"] = llr(m, v, haplotypes)
+    if v.kind == "OTHER" and "dpll" in opt.score:
+        out["dpll"] = dpll(m, v, haplotypes, opt.mask)
+    if {"dist", "cos"} & opt.score:
+        out |= distances(m, v, haplotypes, opt.pool_window)
+    return {name: "%.9g" % (x + 0.0) for name, x in out.items() if name in opt.score}
+
+def flanks(opt):
+    """Nominal bases of context to the left and right."""
+    if opt.anchor is not None:
+        return opt.anchor, opt.window - 1 - opt.anchor
+    flank = min(1024, (opt.window - 1) // 2) if opt.flank is None else opt.flank
+    return flank, flank
+
+def variants(opt):
+    if opt.score != {"none"} and not opt.score.issubset(VARIANT_SCORES):
+        sys.exit("reference.py variants: unknown --score")
+    if opt.model == "-" and (opt.score != {"none"} or opt.window is None):
+        sys.exit("reference.py variants: without a model, --score none and --window are needed")
+    m = None if opt.model == "-" else Model(opt.model)
+    fasta = {name: seq.upper() for name, seq in read_fasta(opt.fasta).items()}
+    if opt.window is None:
+        opt.window = default_window(m)
+    opt.flanks = flanks(opt)
+    if min(opt.flanks) < 0 or sum(opt.flanks) >= opt.window:
+        sys.exit("reference.py variants: the flanks do not fit the window")
+    records = itertools.islice(read_vcf(opt.vcf), opt.limit)
+    for i, (chrom, pos, ref, alts) in enumerate(records):
+        if opt.pick and i not in opt.pick:
+            continue
+        for alt, v in zip(alts, alleles(fasta, chrom, pos, ref, alts, opt)):
+            if opt.score == {"none"}:
+                cells = v.kind or "-", v.beg, v.end, (v.alt or b"").decode(), v.a, v.b, v.note, v.n
+            else:
+                got = allele_scores(m, fasta[chrom], v, opt) if v.n else {}
+                cells = *map(got.get, VARIANT_SCORES), v.note
+            print(chrom, pos, ref, alt, *("." if c in (None, "") else c for c in cells), sep="\t", flush=True)
     return 0
 
 # ---- random checkpoints ------------------------------------------------------------------------------------
@@ -614,6 +825,22 @@ def main():
     c.add_argument("--pool", default="mean", choices=["mean", "max", "center"])
     c.add_argument("--embed", metavar="OUT.npy")
     c.add_argument("bed")
+    c = command(variants)
+    c.add_argument("model")
+    c.add_argument("fasta")
+    c.add_argument("vcf")
+    c.add_argument("--window", type=int)
+    either = c.add_mutually_exclusive_group()
+    either.add_argument("--flank", type=int)
+    either.add_argument("--anchor", type=int)
+    c.add_argument("--mask", default="stride:8", help="each, stride:K or none; an SNV's site is always masked")
+    c.add_argument("--pool-window", type=int, default=768)
+    c.add_argument("--check-ref", default="e", choices="ew")
+    c.add_argument("--score", default="llr,dpll,n", type=lambda s: set(s.split(",")),
+                   help="of llr dpll n dist cos, or none: kind, beg, end, altseg, a, b, note, n instead")
+    either = c.add_mutually_exclusive_group()
+    either.add_argument("--limit", type=int, help="the first so many records")
+    either.add_argument("--pick", type=lambda s: set(map(int, s.split(","))), help="records by number, from 0")
     c = command(random)
     c.add_argument("outdir")
     c.add_argument("--seed", type=int, required=True)

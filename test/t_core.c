@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdatomic.h>
 
+#include "engine.h"
 #include "glue.h"
 #include "tap.h"
 
@@ -90,6 +91,7 @@ static void test_regions(void)
     contig_t contig = { .name = (char *)"a", .length = 5000 };
     int by_name = 0;
     fasta_t ref = { .contig = &contig, .ncontig = 1, .by_name = &by_name, .path = "ref.fa" };
+    names_t names = { &ref, fasta_has, ref.path, &ref };
     regions_t *r;
     char text[64];
     cad_error_t err;
@@ -113,8 +115,8 @@ static void test_regions(void)
     tap_ok(wrong == 0, "overlaps agree with a scan over all regions");
     regions_free(r);
     regions_new(&r, &err);
-    tap_ok(regions_add_text(r, "a:0-5", &ref, &err) == CAD_EARG && regions_add_text(r, "a:9-5", &ref, &err) == CAD_EARG && regions_add_text(r, "a:x", &ref, &err) == CAD_EARG, "malformed regions are refused");
-    tap_ok(regions_add_text(r, "c", &ref, &err) == CAD_EARG && regions_add_text(r, "a", &ref, &err) == 0, "contigs that the reference lacks are refused");
+    tap_ok(regions_add_text(r, "a:0-5", &names, &err) == CAD_EARG && regions_add_text(r, "a:9-5", &names, &err) == CAD_EARG && regions_add_text(r, "a:x", &names, &err) == CAD_EARG, "malformed regions are refused");
+    tap_ok(regions_add_text(r, "c", &names, &err) == CAD_EARG && regions_add_text(r, "a", &names, &err) == 0, "contigs that the reference lacks are refused");
     regions_free(r);
     regions_new(&r, &err);
     tap_ok(regions_add_text(r, "a:1,000-2,000,b", NULL, &err) == 0, "thousands and several regions");
@@ -197,8 +199,97 @@ static void test_scores(cad_context_t *ctx, const cad_model_t *m)
     tap_ok(cad_classify(ctx, tok, NULL, 10, logp, &err) == CAD_EARG, "a language model does not classify");
 }
 
+/* ---- wanted rows ---- */
+
+enum { PASSES = 7, LONGEST = 2100, WIDEST = 16 }; /* WIDEST: of D and V here */
+
+typedef struct { /* everything of one pass, and a part of it */
+    uint8_t tok[LONGEST];
+    float logits[2][LONGEST * WIDEST], hidden[2][LONGEST * WIDEST];
+    int64_t pos[LONGEST];
+    float some[2][LONGEST * WIDEST], pooled[2][LONGEST * WIDEST];
+} answer_t;
+
+static void ask_all(cad_pass_t *p, answer_t *r, int64_t len)
+{
+    for (int64_t i = 0; i < len; i++) {
+        r->tok[i] = (uint8_t)(7 + draw(4));
+        r->pos[i] = i;
+    }
+    *p = (cad_pass_t){ .tok = r->tok, .len = len, .strands = 2, .pos = r->pos, .npos = len, .end = len, .pool = CAD_POOL_NONE,
+                       .logits = { r->logits[0], r->logits[1] }, .pooled = { r->hidden[0], r->hidden[1] } };
+}
+
+/* One row, every eighth of a stretch, an embedding's range, or of both. */
+static void ask_some(cad_pass_t *p, answer_t *r)
+{
+    int64_t how = draw(4), step = how ? 8 : LONGEST, beg = draw(p->len), end = beg + 1 + draw(p->len - beg);
+    p->npos = 0;
+    for (int64_t i = beg; i < end; i += step) r->pos[p->npos++] = i;
+    p->beg = draw(p->len);
+    p->end = p->beg + 1 + draw(p->len - p->beg);
+    for (int s = 0; s < 2; s++) {
+        p->logits[s] = how < 3 ? r->some[s] : NULL;
+        p->pooled[s] = how > 1 ? r->pooled[s] : NULL;
+    }
+}
+
+/* Is what was asked for what it was among all rows? */
+static bool same_rows(const cad_pass_t *p, const answer_t *r, int64_t D, int64_t V)
+{
+    for (int s = 0; s < 2; s++) {
+        for (int64_t i = 0; p->logits[s] && i < p->npos; i++)
+            if (memcmp(r->some[s] + i * V, r->logits[s] + p->pos[i] * V, (size_t)V * sizeof(float))) return false;
+        if (p->pooled[s] && memcmp(r->pooled[s], r->hidden[s] + p->beg * D, (size_t)((p->end - p->beg) * D) * sizeof(float))) return false;
+    }
+    return true;
+}
+
+static int count_same(cad_context_t *ctx, cad_pass_t *pass, answer_t *r)
+{
+    const cad_model_t *m = ctx->model;
+    int same = 0;
+    for (int trial = 0; trial < 12; trial++) {
+        int n = 1 + trial % PASSES, first = (int)draw(PASSES + 1 - n);
+        bool good = true;
+        for (int k = first; k < first + n; k++) ask_some(&pass[k], &r[k]);
+        good = cad_run(ctx, pass + first, n, NULL) == 0;
+        for (int k = first; k < first + n; k++) good &= same_rows(&pass[k], &r[k], m->cfg.d_model, m->vocab.rows);
+        same += good;
+    }
+    return same;
+}
+
+static void test_wanted(const char *srcdir, const char *name)
+{
+    static const int64_t len[PASSES] = { 700, 1, 127, 300, LONGEST, 40, 513 };
+    answer_t *r = calloc(PASSES, sizeof *r);
+    cad_pass_t pass[PASSES];
+    char path[4096];
+    cad_options_t o;
+    cad_model_t *m;
+    int same = 0;
+    cad_options_init(&o);
+    o.max_len = LONGEST;
+    snprintf(path, sizeof path, "%s/test/data/%s", srcdir ? srcdir : ".", name);
+    cad_model_open(&m, path, NULL);
+    for (int k = 0; k < PASSES; k++) ask_all(&pass[k], &r[k], len[k]);
+    for (int i = 0; i < 2; i++) {
+        cad_context_t *ctx;
+        o.threads = i ? 3 : 1;
+        cad_context_open(&ctx, m, &o, NULL);
+        if (i == 0) cad_run(ctx, pass, PASSES, NULL);
+        same += count_same(ctx, pass, r);
+        cad_context_close(ctx);
+    }
+    tap_ok(same == 24, "%s: rows asked for alone are the same bits as among all", name);
+    cad_model_close(m);
+    free(r);
+}
+
 int main(void)
 {
+    static const char *const wanted[] = { "ps", "ph", "ph-untied", "ps-causal", "ps-odd-depth", "ps-bias", "ps-ssm", "ps-layernorm", "plant" };
     const char *srcdir = getenv("srcdir");
     char path[4096];
     cad_options_t o;
@@ -212,6 +303,7 @@ int main(void)
     test_tiles();
     test_regions();
     test_team();
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) test_wanted(srcdir, wanted[i]);
     snprintf(path, sizeof path, "%s/test/data/ps", srcdir ? srcdir : ".");
     if (!tap_ok(cad_model_open(&m, path, &err) == 0 && cad_context_open(&ctx, m, &o, &err) == 0, "a model and a context open")) return 1;
     test_tokens(m);

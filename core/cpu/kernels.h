@@ -186,14 +186,14 @@ static void in_task(void *arg, int64_t task, int worker)
 {
     job_t *j = arg;
     const cad_weights_t *w = j->l->weights;
-    cad_span_t s = chunk_of(j, task);
+    cad_span_t s = chunk_of(j, task), gate = cad_span_need(s, 0);
     float *a = j->l->a + (s.beg - j->s.beg) * w->Dp;
     dest_t x = { j->l->x, NULL, j->p->in_x_bias, w->Ep, STORE }, z = { j->l->z, NULL, j->p->in_z_bias, w->Ep, STORE };
     (void)worker;
     for (int64_t r = s.beg; r < s.end; r++)
         norm_row(w, j->l->res + r * w->Dp, j->norm, j->norm_bias, a + (r - s.beg) * w->Dp);
     product(a, w->Dp, s.end - s.beg, j->p->in_x, w->Ep, w->Dp, &x, s.beg);
-    product(a, w->Dp, s.end - s.beg, j->p->in_z, w->Ep, w->Dp, &z, s.beg);
+    product(a + (gate.beg - s.beg) * w->Dp, w->Dp, gate.end - gate.beg, j->p->in_z, w->Ep, w->Dp, &z, gate.beg);
 }
 
 static int op_in(cad_lane_t *l, int layer, int dir, cad_span_t s)
