@@ -1,11 +1,6 @@
 /* annotate.c - caduceus annotate: any genomic file in, the same kind of file out.
  * SPDX-License-Identifier: MIT */
-#include <math.h>
-#include <time.h>
-#include <unistd.h>
-
 #include "cmd.h"
-#include "glue.h"
 
 static const char USAGE[] =
 "Usage: caduceus annotate [options] IN\n\n"
@@ -20,8 +15,9 @@ static const char USAGE[] =
 "  -O, --output-fmt FMT   sam, bam, cram[,OPTIONS]; u, b, v or z with a level, as z9\n"
 "      --output-fmt-option KEY=VALUE  an option of htslib's for reads and variants\n"
 "      --write-index[=csi|bai|tbi]  an index beside the output [csi]\n"
-"  -r, --region REGION    only what overlaps CONTIG[:BEG-END], counted from 1; reads\n"
-"                         and variants are found through their index\n"
+"  -r, --region REGION    only what overlaps CONTIG[:BEG[-END]], counted from 1; reads\n"
+"                         and variants are found through their index; CONTIG:BEG is\n"
+"                         all from there on, but of variants that base\n"
 "  -R, --regions-file FILE|REGION  the same, of a BED\n"
 "  -t, --targets FILE|REGION  the same without an index; variants by their POS\n"
 "  -L, --targets-file BED the same, of a BED\n"
@@ -58,6 +54,7 @@ static const char USAGE[] =
 "      --pool-window P    bases pooled on each side for dist and cos [768]\n"
 "      --info-prefix P    beginning of INFO names [CADUCEUS]\n"
 "Other:\n"
+"      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
 "      --dry-run          count windows and tokens, estimate time and size\n"
 OPTIONS_USAGE;
 
@@ -71,8 +68,9 @@ typedef struct {
     options_t o;
     const char *in, *in_format, *reference, *aliases, *output, *format, *embed, *score;
     const char *format_option[16];
-    struct { int how; const char *text; } limit[64]; /* -r -R -t -L */
-    int nlimit, nformat_option;
+    limits_t limits;         /* -r -R -t -L */
+    shard_t shard;
+    int nformat_option;
     index_t index;
     int64_t mask, window, flank, anchor;
     bool clip, split, skip_soft, sep, n_token, dry_run;
@@ -93,8 +91,10 @@ typedef struct {
     input_t in;
     regions_t *only, *targets;
     tiling_t tiling;
-    text_t options, command, description; /* as provenance and @PG have them */
+    const text_t *command;   /* as @PG has it */
+    text_t options, description; /* as provenance and @PG have them */
     provenance_t provenance;
+    char work[64], shard[48]; /* of provenance */
     pipeline_t pipe;
     cutter_t cutter;
     table_t table;           /* regions */
@@ -102,14 +102,13 @@ typedef struct {
     variants_t variants;
     records_out_t records;   /* of reads or variants */
     htsThreadPool pool;
-    struct timespec start, shown;
-    bool progress;
+    progress_t progress;
 } annotate_t;
 
 /* ---- options ---- */
 
 enum { O_FORMAT = 1, O_SCORE, O_MASK, O_WINDOW, O_FLANK, O_CLIP, O_SPLIT, O_SOFT, O_EMBED, O_POOL, O_NTOKEN, O_SEP, O_DRY, O_ALIAS, O_FMTOPT,
-       O_INDEX, O_NOPG, O_NOVERSION, O_INCLUDE, O_CONTEXT, O_CLIPSOFT, O_MINBQ, O_TAGMAP, O_CHECKREF, O_ANCHOR, O_POOLWIN, O_PREFIX };
+       O_INDEX, O_NOPG, O_NOVERSION, O_INCLUDE, O_CONTEXT, O_CLIPSOFT, O_MINBQ, O_TAGMAP, O_CHECKREF, O_ANCHOR, O_POOLWIN, O_PREFIX, O_SHARD };
 enum { BED = 1 << INPUT_BED, SEQS = 1 << INPUT_FASTA | 1 << INPUT_FASTQ, READS = 1 << INPUT_READS, VARIANTS = 1 << INPUT_VARIANTS };
 static const struct option LONGS[] = {
     OPTIONS_LONG, { "reference", required_argument, NULL, 'T' }, { "fasta-ref", required_argument, NULL, 'T' },
@@ -127,7 +126,8 @@ static const struct option LONGS[] = {
     { "context", required_argument, NULL, O_CONTEXT }, { "clip-soft", no_argument, NULL, O_CLIPSOFT }, { "min-BQ", required_argument, NULL, O_MINBQ },
     { "tag-map", required_argument, NULL, O_TAGMAP }, { "check-ref", required_argument, NULL, O_CHECKREF },
     { "anchor", required_argument, NULL, O_ANCHOR }, { "pool-window", required_argument, NULL, O_POOLWIN },
-    { "info-prefix", required_argument, NULL, O_PREFIX }, { 0 }
+    { "info-prefix", required_argument, NULL, O_PREFIX },
+    { "shard", required_argument, NULL, O_SHARD }, { 0 }
 };
 
 /* Options that do not fit every kind of input. */
@@ -139,15 +139,6 @@ static const struct { int code, kinds; } FITS[] = {
     { O_POOLWIN, VARIANTS }, { O_PREFIX, VARIANTS },
 };
 
-static int parse_mask(args_t *a, const char *s)
-{
-    if (!strcmp(s, "each")) a->mask = CAD_MASK_EACH;
-    else if (!strcmp(s, "none")) a->mask = CAD_MASK_NONE;
-    else if (strncmp(s, "stride:", 7) || !cad_parse_int(s + 7, 1, 1 << 20, &a->mask))
-        return cmd_fail("annotate", "--mask %s: expected each, stride:K (K from 1) or none", s);
-    return 0;
-}
-
 static int parse_pool(args_t *a, const char *s)
 {
     for (pooling_t p = POOL_ROWS; p <= POOL_CENTER; p++)
@@ -155,17 +146,14 @@ static int parse_pool(args_t *a, const char *s)
     return cmd_fail("annotate", "--pool %s: expected mean, max, center or none", s);
 }
 
-static int parse_index(args_t *a, const char *s)
-{
-    a->index = !s || !strcmp(s, "csi") ? INDEX_CSI : !strcmp(s, "bai") ? INDEX_BAI : !strcmp(s, "tbi") ? INDEX_TBI : INDEX_NONE;
-    return a->index ? 0 : cmd_fail("annotate", "--write-index=%s: expected csi, bai or tbi", s);
-}
-
 static int parse_flags(const char *option, const char *s, int *flags)
 {
-    int f = bam_str2flag(s);
-    if (f < 0 || f > 0xffff) return cmd_fail("annotate", "%s %s: expected flags as a number or names; samtools flags lists them", option, s);
-    *flags |= f;
+    bool hex = !strncmp(s, "0x", 2) && s[2] && strlen(s) <= 6 && !s[2 + strspn(s + 2, "0123456789abcdefABCDEF")];
+    bool name = (*s >= 'A' && *s <= 'Z') || (*s >= 'a' && *s <= 'z');
+    int64_t f;
+    if (!cad_parse_int(s, 0, 0xffff, &f)) f = hex || name ? bam_str2flag(s) : -1; /* it would read 1x as 1 */
+    if (f < 0) return cmd_fail("annotate", "%s %s: expected flags as a number or names; samtools flags lists them", option, s);
+    *flags |= (int)f;
     return 0;
 }
 
@@ -204,14 +192,6 @@ static int parse_tags(args_t *a, const char *s)
     }
 }
 
-static int take_limit(args_t *a, int how, const char *text)
-{
-    if (a->nlimit == (int)(sizeof a->limit / sizeof *a->limit)) return cmd_fail("annotate", "-%c: more than 64 times; use a file", how);
-    a->limit[a->nlimit].how = how;
-    a->limit[a->nlimit++].text = text;
-    return 0;
-}
-
 static int take_option(args_t *a, int c, const char *arg)
 {
     const char *cmd = "annotate";
@@ -219,13 +199,13 @@ static int take_option(args_t *a, int c, const char *arg)
     case 'T': a->reference = arg; return 0;
     case 'o': a->output = arg; return 0;
     case 'O': a->format = arg; return 0;
-    case 'r': case 'R': case 't': case 'L': return take_limit(a, c, arg);
+    case 'r': case 'R': case 't': case 'L': return limits_take(&a->limits, cmd, c, arg);
     case 'f': return parse_flags("-f", arg, &a->reads.require);
     case 'F': return parse_flags("-F", arg, &a->reads.exclude);
     case 'q': return parse_int("-q", arg, 255, &a->reads.min_mapq);
     case O_FORMAT: a->in_format = arg; return 0;
     case O_SCORE: a->score = arg; return 0;
-    case O_MASK: return parse_mask(a, arg);
+    case O_MASK: return option_mask(cmd, arg, &a->mask);
     case O_WINDOW: return option_int(cmd, "--window", arg, 1, 1 << 30, &a->window);
     case O_FLANK: return option_int(cmd, "--flank", arg, 0, 1 << 29, &a->flank);
     case O_CLIP: a->clip = true; return 0;
@@ -241,7 +221,7 @@ static int take_option(args_t *a, int c, const char *arg)
         if (a->nformat_option == 16) return cmd_fail(cmd, "--output-fmt-option: more than 16 times");
         a->format_option[a->nformat_option++] = arg;
         return 0;
-    case O_INDEX: return parse_index(a, arg);
+    case O_INDEX: return option_index(cmd, arg, &a->index);
     case O_NOPG: a->reads.no_pg = true; return 0;
     case O_NOVERSION: a->variants.no_version = true; return 0;
     case O_INCLUDE: a->reads.include = arg; return 0;
@@ -252,6 +232,7 @@ static int take_option(args_t *a, int c, const char *arg)
     case O_CHECKREF: return parse_choice("--check-ref", arg, "e", "w", &a->variants.keep_mismatch);
     case O_ANCHOR: return option_int(cmd, "--anchor", arg, 0, 1 << 30, &a->anchor);
     case O_POOLWIN: return option_int(cmd, "--pool-window", arg, 0, 1 << 29, &a->variants.pool_window);
+    case O_SHARD: return option_shard(cmd, arg, &a->shard);
     case O_PREFIX: a->variants.prefix = arg; return 0;
     default: return options_take(&a->o, c, arg);
     }
@@ -285,6 +266,7 @@ static int parse_args(args_t *a, int argc, char **argv)
     a->in = argv[optind];
     if (a->pooling && !a->embed) return cmd_fail("annotate", "--pool needs --embed");
     if (a->embed && !a->pooling) a->pooling = POOL_MEAN;
+    if (a->shard.of && (!strcmp(a->in, "-") || !strcmp(a->output, "-"))) return cmd_fail("annotate", "--shard needs an input file, and an output file with -o");
     if (a->embed && !strcmp(a->embed, "-") && a->pooling == POOL_ROWS) return cmd_fail("annotate", "--pool none needs a file: --embed FILE.npy");
     return 0;
 }
@@ -361,12 +343,6 @@ static int check_scores(args_t *a, input_kind_t kind, cad_error_t *err)
 
 /* ---- provenance ---- */
 
-static void mask_text(int64_t mask, text_t *s)
-{
-    if (mask == CAD_MASK_EACH || mask == CAD_MASK_NONE) text_puts(s, mask == CAD_MASK_EACH ? " mask=each" : " mask=none");
-    else text_printf(s, " mask=stride:%lld", (long long)mask);
-}
-
 static void put_scores(const annotate_t *t, text_t *s)
 {
     const args_t *a = t->a;
@@ -376,10 +352,11 @@ static void put_scores(const annotate_t *t, text_t *s)
         scores_names(&a->scores, ",", "", s);
         if (!a->scores.n) text_puts(s, "none");
     }
-    for (int i = 0; i < 3 && t->in.kind == INPUT_READS; i++, sep = ",")
-        if (a->reads.want[READ_TAG[i]]) text_printf(s, "%s%s", sep, READ_SCORE[i]);
+    for (int i = 0; i < 3 && t->in.kind == INPUT_READS; i++)
+        if (a->reads.want[READ_TAG[i]]) { text_printf(s, "%s%s", sep, READ_SCORE[i]); sep = ","; }
     for (info_t f = 0; f < FIELD_NOTE && t->in.kind == INPUT_VARIANTS; f++)
         if (a->variants.want[f]) { text_printf(s, "%s%s", sep, VARIANT_SCORE[f]); sep = ","; }
+    if (t->in.kind == INPUT_READS && *sep == 's') text_puts(s, "score=none");
 }
 
 /* Result-changing options, in one order; never threads, paths or time. */
@@ -388,7 +365,7 @@ static void put_options(annotate_t *t)
     const args_t *a = t->a;
     text_t *s = &t->options;
     put_scores(t, s);
-    mask_text(a->mask, s);
+    option_mask_text(a->mask, s);
     if (t->in.kind == INPUT_VARIANTS) {
         text_printf(s, " window=%lld left=%lld right=%lld", (long long)t->variants.context.window, (long long)t->variants.context.left, (long long)t->variants.context.right);
         if (a->variants.want[FIELD_DIST] || a->variants.want[FIELD_COS]) text_printf(s, " pool-window=%lld", (long long)a->variants.pool_window);
@@ -408,80 +385,47 @@ static void put_options(annotate_t *t)
 static void set_provenance(annotate_t *t)
 {
     provenance_t *p = &t->provenance;
+    const args_t *a = t->a;
     put_options(t);
-    provenance_add(p, "version", cad_version());
-    provenance_add(p, "model_sha256", cad_model_text(t->model, CAD_TEXT_SHA256));
-    if (t->a->reference && (t->in.kind != INPUT_READS || t->a->reads.context_ref)) provenance_add(p, "contigs_sha256", t->ref.checksum);
-    provenance_add(p, "options", t->options.s.s ? t->options.s.s : "");
-    provenance_add(p, "precision", "fp32");
-    provenance_add(p, "device", cad_context_device(t->ctx));
-    for (int i = 1; i < p->n; i++) text_printf(&t->description, "%s%s: %s", i > 1 ? "; " : "", p->key[i], p->value[i]);
+    options_provenance(p, t->model, t->ctx, a->reference && (t->in.kind != INPUT_READS || a->reads.context_ref) ? t->ref.checksum : NULL, &t->options);
+    shard_provenance(p, &a->shard, t->work, t->shard);
+    for (int i = 1; i < p->n; i++)
+        if (!provenance_of_part(p->key[i])) text_printf(&t->description, "%s%s: %s", i > 1 ? "; " : "", p->key[i], p->value[i]);
 }
 
 /* Before getopt moves them; @PG holds neither tabs nor ends of line. */
-static void keep_command(annotate_t *t, int argc, char **argv)
+static void keep_command(text_t *t, int argc, char **argv)
 {
-    text_puts(&t->command, "caduceus annotate");
-    for (int i = 1; i < argc; i++) text_printf(&t->command, " %s", argv[i]);
-    for (size_t i = 0; i < t->command.s.l; i++)
-        if (t->command.s.s[i] == '\t' || t->command.s.s[i] == '\n') t->command.s.s[i] = ' ';
+    text_puts(t, "caduceus annotate");
+    for (int i = 1; i < argc; i++) text_printf(t, " %s", argv[i]);
+    for (size_t i = 0; i < t->s.l; i++)
+        if (t->s.s[i] == '\t' || t->s.s[i] == '\n') t->s.s[i] = ' ';
 }
 
 /* ---- progress ---- */
 
-static double seconds(struct timespec a, struct timespec b)
+/* Of a file of known size, else 0. */
+static double share_read(const void *arg)
 {
-    return (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
-}
-
-/* Bytes read so far of a file of known size, else 0. */
-static double share_read(const annotate_t *t)
-{
+    const annotate_t *t = arg;
     const htsFile *fp = t->in.kind == INPUT_READS ? t->reads.fp : t->variants.fp;
     if (!t->in.size) return 0;
     if (t->in.kind < INPUT_READS) return (double)(t->in.bytes - (int64_t)(t->in.fill - t->in.at)) / (double)t->in.size;
     return fp && fp->is_bgzf ? (double)fp->fp.bgzf->block_address / (double)t->in.size : 0;
 }
 
-static void progress(void *arg)
-{
-    annotate_t *t = arg;
-    struct timespec now;
-    double all, share = share_read(t);
-    if (!t->progress) return;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (seconds(t->shown, now) < 1) return;
-    t->shown = now;
-    all = seconds(t->start, now);
-    fprintf(stderr, "\r%lld rows, %.3g tokens/s", (long long)(t->table.rows + t->reads.records + t->variants.records), (double)t->pipe.work.done / all);
-    if (share > 0 && share < 1) fprintf(stderr, ", %.0f%% read, about %.0f s left", 100 * share, all / share - all);
-    fputs("  ", stderr);
-}
-
 /* ---- opening and closing ---- */
-
-static int add_limit(regions_t **r, int how, const char *text, const names_t *names, cad_error_t *err)
-{
-    bool file = how == 'L' || (how != 'r' && access(text, F_OK) == 0);
-    int rc = *r ? 0 : regions_new(r, err);
-    if (rc) return rc;
-    return file ? regions_add_bed(*r, text, err) : regions_add_text(*r, text, names, err);
-}
 
 static int open_filters(annotate_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;
-    names_t names = { &t->ref, fasta_has, t->ref.path, &t->ref };
-    int rc = 0;
-    if (t->in.kind == INPUT_READS) names = (names_t){ &t->reads, reads_has_contig, t->in.path, NULL };
-    if (t->in.kind == INPUT_VARIANTS) names = (names_t){ &t->variants, variants_has_contig, t->in.path, NULL };
-    for (int i = 0; i < a->nlimit && rc == 0; i++) {
-        int how = a->limit[i].how;
-        rc = add_limit(how == 'r' || how == 'R' ? &t->only : &t->targets, how, a->limit[i].text, t->in.kind == INPUT_BED || t->in.kind >= INPUT_READS ? &names : NULL, err);
-    }
-    if (t->only) regions_finish(t->only);
-    if (t->targets) regions_finish(t->targets);
-    return rc;
+    names_t names = { &t->ref, fasta_has, t->ref.path, &t->ref, false };
+    const names_t *known = t->in.kind == INPUT_BED || t->in.kind >= INPUT_READS ? &names : NULL;
+    int rc;
+    if (t->in.kind == INPUT_READS) names = (names_t){ &t->reads, reads_has_contig, t->in.path, NULL, false };
+    if (t->in.kind == INPUT_VARIANTS) names = (names_t){ &t->variants, variants_has_contig, t->in.path, NULL, true };
+    rc = limits_open(&a->limits, "rR", &t->only, known, err);
+    return rc ? rc : limits_open(&a->limits, "tL", &t->targets, known, err);
 }
 
 static int open_inputs(annotate_t *t, cad_error_t *err)
@@ -490,32 +434,18 @@ static int open_inputs(annotate_t *t, cad_error_t *err)
     int rc = input_open(&t->in, a->in, a->in_format, err);
     if (rc == 0) rc = check_fit(a, &t->in, err);
     if (rc == 0) rc = check_scores(a, t->in.kind, err);
-    for (int i = 0; i < a->nlimit && rc == 0; i++)
-        if (a->limit[i].how == 'L' && !strcmp(a->limit[i].text, "-") && !strcmp(a->in, "-")) rc = cad_fail(err, CAD_EARG, "the input and -L are both standard input");
+    for (int i = 0; i < a->limits.n && rc == 0; i++)
+        if (a->limits.limit[i].how == 'L' && !strcmp(a->limits.limit[i].text, "-") && !strcmp(a->in, "-")) rc = cad_fail(err, CAD_EARG, "the input and -L are both standard input");
     if (rc || t->in.kind < INPUT_READS) return rc;
     rc = records_pool(&t->pool, a->o.threads, err);
     t->reads.in = t->variants.in = &t->in;
     t->reads.o = &a->reads;
     t->variants.o = &a->variants;
-    if (rc == 0) rc = t->in.kind == INPUT_READS ? reads_open(&t->reads, a->reference, &t->pool, err) : variants_open(&t->variants, &t->pool, err);
+    if (rc == 0) rc = t->in.kind == INPUT_READS ? reads_open(&t->reads, a->reference, err) : variants_open(&t->variants, err);
     return rc;
 }
 
-static const char *const CHECKPOINT[] = { "", "/model.safetensors", "/model.safetensors.index.json", "/config.json",
-                                          "/tokenizer_config.json", "/tokenizer.json", "/vocab.txt" };
 static const char *const INDEXES[] = { ".bai", ".csi", ".tbi", ".crai" };
-
-/* The output must not be one of the files that belong to an input. */
-static int refuse_files(const char *output, const char *input, const char *const suffix[], size_t n, cad_error_t *err)
-{
-    int rc = 0;
-    for (size_t i = 0; input && i < n && rc == 0; i++) {
-        char *path = suffixed(input, suffix[i]);
-        rc = path ? refuse_same(output, path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
-        free(path);
-    }
-    return rc;
-}
 
 /* One output against all inputs, their indexes and the outputs before it. */
 static int refuse_one(const args_t *a, const char *const out[], int k, const char *fai, const char *gzi, cad_error_t *err)
@@ -524,12 +454,12 @@ static int refuse_one(const args_t *a, const char *const out[], int k, const cha
     int rc = 0;
     for (int i = 0; i < 5 && rc == 0; i++) rc = refuse_same(out[k], in[i], err);
     if (rc == 0) rc = refuse_files(out[k], a->in, INDEXES, sizeof INDEXES / sizeof *INDEXES, err);
-    for (int i = 0; i < a->nlimit && rc == 0; i++)
-        if (a->limit[i].how != 'r') rc = refuse_same(out[k], a->limit[i].text, err);
+    for (int i = 0; i < a->limits.n && rc == 0; i++)
+        if (a->limits.limit[i].how != 'r') rc = refuse_same(out[k], a->limits.limit[i].text, err);
     if (rc == 0) rc = refuse_twice(out[k], fai, err); /* they may not exist yet */
     if (rc == 0) rc = refuse_twice(out[k], gzi, err);
     for (int i = 0; i < k && rc == 0; i++) rc = refuse_twice(out[k], out[i], err);
-    return rc ? rc : refuse_files(out[k], options_model(&a->o), CHECKPOINT, sizeof CHECKPOINT / sizeof *CHECKPOINT, err);
+    return rc ? rc : options_refuse_model(&a->o, out[k], err);
 }
 
 static int refuse_clashes(const args_t *a, const char *const out[], int n, cad_error_t *err)
@@ -553,6 +483,7 @@ static int open_table(annotate_t *t, cad_error_t *err)
         rc = output_open(&t->table.out, a->output, output_is_gz(a->output), err);
         if (rc == 0 && file) rc = output_open(&t->table.npy.out, a->embed, false, err);
         if (rc == 0 && file && output_is_file(t->table.npy.out)) rc = output_open(&t->table.json, json, false, err);
+        if (rc == 0 && a->shard.of) rc = output_beside(&t->table.part, a->output, ".json", err);
     }
     free(json);
     return rc;
@@ -572,7 +503,8 @@ static int open_records(annotate_t *t, cad_error_t *err)
     if (rc == 0) rc = format_choose(&r->format, reads, a->format, a->output, reads ? &t->reads.fp->format : &t->variants.fp->format, err);
     if (rc == 0) rc = records_plan(r, err);
     if (rc == 0) rc = refuse_clashes(a, (const char *[]){ a->output, r->index_path }, 2, err);
-    return rc || a->dry_run ? rc : records_create(r, err);
+    if (rc == 0 && !a->dry_run) rc = records_create(r, err);
+    return rc || a->dry_run || !a->shard.of ? rc : output_beside(&r->part, a->output, ".json", err);
 }
 
 /* Outputs are opened before the model is loaded, so that a wrong path costs nothing. */
@@ -629,13 +561,13 @@ static int open_engine(annotate_t *t, cad_error_t *err)
     if (rc == 0) rc = options_open_context(&a->o, t->model, longest + a->sep, &t->ctx, err);
     if (rc) return rc;
     set_provenance(t);
-    t->pipe = (pipeline_t){ .model = t->model, .ctx = a->dry_run ? NULL : t->ctx, .mask = a->mask, .pool = pooling_of(a->pooling),
+    t->pipe = (pipeline_t){ .shard = a->shard, .model = t->model, .ctx = a->dry_run ? NULL : t->ctx, .mask = a->mask, .pool = pooling_of(a->pooling),
         .take = reads ? reads_take : variants ? variants_take : table_take, .sink = reads ? reads_sink : variants ? variants_sink : table_sink,
         .drop = reads ? reads_drop : variants ? variants_drop : table_drop, .arg = reads ? (void *)&t->reads : variants ? (void *)&t->variants : &t->table,
-        .tick = progress, .tick_arg = t, .batch_tokens = cad_max((int64_t)1 << 18, (int64_t)a->o.threads << 16) };
-    clock_gettime(CLOCK_MONOTONIC, &t->start);
-    t->shown = t->start;
-    t->progress = !a->o.quiet && isatty(STDERR_FILENO);
+        .tick = progress_tick, .tick_arg = &t->progress, .batch_tokens = options_batch(&a->o) };
+    t->progress.share = share_read;
+    t->progress.share_arg = t;
+    progress_begin(&t->progress, &a->o, &t->pipe.work, reads ? &t->reads.records : variants ? &t->variants.records : &t->table.rows, "rows");
     return t->in.kind < INPUT_READS ? table_begin(&t->table, cad_model_number(t->model, CAD_D_MODEL), err) : 0;
 }
 
@@ -643,11 +575,9 @@ static int open_engine(annotate_t *t, cad_error_t *err)
 
 static void report_dry_run(annotate_t *t)
 {
-    const work_t *w = &t->pipe.work;
     const args_t *a = t->a;
     int64_t D = cad_model_number(t->model, CAD_D_MODEL), rows = t->table.rows + t->reads.records + t->variants.records, bytes;
-    printf("rows\t%lld\nwindows\t%lld\npasses\t%lld\ntokens\t%lld\n", (long long)rows, (long long)w->windows, (long long)w->passes, (long long)w->tokens);
-    printf("seconds\t%.3g\n", seconds_per_token(t->ctx, t->model, w->passes ? w->tokens / w->passes : 1, a->o.threads) * (double)w->tokens);
+    report_work(&t->pipe.work, t->ctx, t->model, a->o.threads, "rows", rows);
     bytes = t->table.bytes + t->table.rows * (8 * a->scores.n + (embed_column(a) ? 10 * D : 0)) + t->variants.bytes + t->variants.alleles * 16 +
             t->reads.bytes + t->reads.scored * (14 + (a->embed ? 4 * D : 0)) + (a->reads.want[TAG_BASES] ? 4 * t->reads.bases : 0);
     printf("output_bytes\t%lld\n", (long long)bytes); /* uncompressed */
@@ -669,8 +599,8 @@ static int run_kind(annotate_t *t, cad_error_t *err)
 {
     t->reads.only = t->variants.only = t->only;
     t->reads.targets = t->variants.targets = t->targets;
-    if (t->options.failed || t->command.failed || t->description.failed) return cad_fail(err, CAD_ENOMEM, "out of memory");
-    if (t->in.kind == INPUT_READS) return reads_run(&t->reads, t->a->reference, &t->pool, t->command.s.s, t->description.s.s, err);
+    if (t->options.failed || t->command->failed || t->description.failed) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (t->in.kind == INPUT_READS) return reads_run(&t->reads, t->a->reference, &t->pool, t->command->s.s, t->description.s.s, err);
     if (t->in.kind == INPUT_VARIANTS) return variants_run(&t->variants, &t->provenance, &t->pool, err);
     return run_rows(t, err);
 }
@@ -689,9 +619,10 @@ static int run(annotate_t *t, cad_error_t *err)
         return CAD_EIO;
     }
     rc = open_engine(t, err);
+    if (rc == 0 && a->shard.of && options_part_done(&a->o, a->output, &t->provenance)) return 0;
     if (rc == 0) rc = run_kind(t, err);
-    if (rc == 0 && a->dry_run) report_dry_run(t);
-    if (rc == 0) rc = records_close(&t->records, err);
+    if (rc || a->dry_run) return rc;
+    rc = records_close(&t->records, &t->provenance, err);
     return rc ? rc : table_close(&t->table, err);
 }
 
@@ -704,7 +635,6 @@ static void close_all(annotate_t *t)
     variants_close(&t->variants);
     if (t->pool.pool) hts_tpool_destroy(t->pool.pool);
     text_free(&t->options);
-    text_free(&t->command);
     text_free(&t->description);
     input_close(&t->in);
     if (t->a->reference) fasta_close(&t->ref);
@@ -714,24 +644,45 @@ static void close_all(annotate_t *t)
     cad_model_close(t->model);
 }
 
+/* One run; then, after a dry run, what it counted. */
+static int run_once(args_t *a, const text_t *command, work_t *count)
+{
+    annotate_t t = { .a = a, .command = command, .notes = { .cmd = "annotate", .quiet = a->o.quiet || count } };
+    cad_error_t err = { "" };
+    int rc = run(&t, &err);
+    progress_end(&t.progress);
+    if (rc && err.text[0]) cmd_fail("annotate", "%s", err.text);
+    if (rc == 0) notes_summary(&t.notes);
+    if (rc == 0 && a->dry_run && !count) report_dry_run(&t);
+    if (count) *count = t.pipe.work;
+    close_all(&t);
+    return rc != 0;
+}
+
+/* A shard's share is known once the work of all is. */
+static int count_work(args_t *a, const text_t *command)
+{
+    args_t all = *a;
+    work_t work;
+    int rc;
+    all.dry_run = true;
+    all.shard = (shard_t){ 0 };
+    rc = run_once(&all, command, &work);
+    a->shard.total = work.tokens;
+    a->shard.digest = work.digest;
+    return rc;
+}
+
 int cmd_annotate(int argc, char **argv)
 {
     args_t a;
-    annotate_t t = { 0 };
-    cad_error_t err = { "" };
+    text_t command = { 0 };
     int rc;
-    keep_command(&t, argc, argv);
+    keep_command(&command, argc, argv);
     rc = parse_args(&a, argc, argv);
-    if (rc) {
-        text_free(&t.command);
-        return rc == 2 ? 0 : 1;
-    }
-    t.a = &a;
-    t.notes = (notes_t){ .cmd = "annotate", .quiet = a.o.quiet };
-    rc = run(&t, &err);
-    if (t.shown.tv_sec != t.start.tv_sec) fputc('\n', stderr); /* after progress */
-    if (rc && err.text[0]) cmd_fail("annotate", "%s", err.text);
-    if (rc == 0) notes_summary(&t.notes);
-    close_all(&t);
+    if (rc == 0 && a.shard.of) rc = count_work(&a, &command);
+    if (rc == 0) rc = run_once(&a, &command, NULL);
+    else if (rc == 2) rc = 0;
+    text_free(&command);
     return rc || cmd_finish("annotate") ? 1 : 0;
 }

@@ -7,12 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <time.h>
 
-#include "caduceus.h"
+#include "glue.h"
 
 /* One file, one command; main.c lists them. Each returns the exit status. */
 int cmd_annotate(int argc, char **argv);
+int cmd_merge(int argc, char **argv);
 int cmd_model(int argc, char **argv);
+int cmd_track(int argc, char **argv);
 
 /* ---- report.c ---- */
 /* Before anything else in a process: signals, closed descriptors, allocation. */
@@ -23,10 +27,6 @@ int cmd_fail(const char *cmd, const char *fmt, ...) __attribute__((format(printf
 void cmd_warn(const char *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Flushes stdout: 0, or 1 with a message. Every command ends with it. */
 int cmd_finish(const char *cmd);
-
-/* ---- estimate.c ---- */
-/* Of one pass over both strands, from a short run; window: a typical one, in tokens. */
-double seconds_per_token(cad_context_t *ctx, const cad_model_t *model, int64_t window, int threads);
 
 /* ---- options.c: options that mean the same in every command ---- */
 typedef struct options_t {
@@ -65,5 +65,50 @@ const char *options_model(const options_t *o);
 int options_open_context(const options_t *o, const cad_model_t *model, int64_t max_len, cad_context_t **ctx, cad_error_t *err);
 /* Opens that model, else the demonstration model: 0, or 1 after reporting. */
 int options_open_model(const options_t *o, cad_model_t **model);
+
+/* "each", "stride:K" or "none": 0, or 1 after reporting; and " mask=..." for provenance. */
+int option_mask(const char *cmd, const char *arg, int64_t *mask);
+void option_mask_text(int64_t mask, text_t *t);
+/* Where results come from; contigs: the reference's checksum, or NULL; options: those
+ * that change results. Both are borrowed. */
+void options_provenance(provenance_t *p, const cad_model_t *model, const cad_context_t *ctx, const char *contigs, const text_t *options);
+/* An output must not be one of the model's files. */
+int options_refuse_model(const options_t *o, const char *output, cad_error_t *err);
+/* The same for any input and the suffixes of what belongs to it. */
+int refuse_files(const char *output, const char *input, const char *const suffix[], size_t n, cad_error_t *err);
+/* --write-index[=FMT]: 0, or 1 after reporting. */
+int option_index(const char *cmd, const char *arg, index_t *index);
+/* --shard: 0, or 1 after reporting. */
+int option_shard(const char *cmd, const char *arg, shard_t *shard);
+/* The part is there and whole; says so. */
+bool options_part_done(const options_t *o, const char *path, const provenance_t *p);
+/* Tokens computed at once. */
+int64_t options_batch(const options_t *o);
+
+/* -r, -R, -t, -L as given. */
+typedef struct limits_t {
+    struct { int how; const char *text; } limit[64];
+    int n;
+} limits_t;
+int limits_take(limits_t *l, const char *cmd, int how, const char *text);
+/* Those given by the options in `hows` as *r, which stays NULL if there are none. */
+int limits_open(const limits_t *l, const char *hows, regions_t **r, const names_t *names, cad_error_t *err);
+
+/* ---- progress.c ---- */
+typedef struct progress_t {
+    double (*share)(const void *arg); /* done so far, 0 = not known; or NULL */
+    const void *share_arg;
+    const work_t *work;
+    const int64_t *rows;
+    const char *what;
+    bool on, printed;
+    struct timespec start, shown;
+} progress_t;
+/* A line on a terminal, once a second. rows: how many `what` are done. */
+void progress_begin(progress_t *p, const options_t *o, const work_t *work, const int64_t *rows, const char *what);
+void progress_tick(void *progress);
+void progress_end(const progress_t *p);
+/* What --dry-run prints first; runs the model shortly to estimate the time. */
+void report_work(const work_t *w, cad_context_t *ctx, const cad_model_t *model, int threads, const char *what, int64_t rows);
 
 #endif

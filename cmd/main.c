@@ -1,9 +1,10 @@
 /* main.c - the list of commands. SPDX-License-Identifier: MIT */
 #include "cmd.h"
-#include "glue.h"
 
 static const struct { const char *name; int (*run)(int, char **); const char *summary; } COMMANDS[] = {
     { "annotate", cmd_annotate, "score regions, sequences, reads or variants; any file in, the same kind out" },
+    { "track", cmd_track, "score every base of contigs or regions, as bigWig or bedGraph tracks" },
+    { "merge", cmd_merge, "join the parts that --shard wrote" },
     { "model", cmd_model, "show a checkpoint, or verify it against expected tensors" },
 };
 #define NCOMMAND (sizeof COMMANDS / sizeof *COMMANDS)

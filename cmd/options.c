@@ -150,3 +150,98 @@ int options_open_model(const options_t *o, cad_model_t **model)
     if (demo) cmd_warn(o->cmd, "no -m given: using the bundled demonstration model, not for publication");
     return 0;
 }
+
+/* ---- what several commands need ---- */
+
+int option_mask(const char *cmd, const char *arg, int64_t *mask)
+{
+    if (!strcmp(arg, "each")) *mask = CAD_MASK_EACH;
+    else if (!strcmp(arg, "none")) *mask = CAD_MASK_NONE;
+    else if (strncmp(arg, "stride:", 7) || !cad_parse_int(arg + 7, 1, 1 << 20, mask))
+        return cmd_fail(cmd, "--mask %s: expected each, stride:K (K from 1) or none", arg);
+    return 0;
+}
+
+void option_mask_text(int64_t mask, text_t *t)
+{
+    if (mask == CAD_MASK_EACH || mask == CAD_MASK_NONE) text_puts(t, mask == CAD_MASK_EACH ? " mask=each" : " mask=none");
+    else text_printf(t, " mask=stride:%lld", (long long)mask);
+}
+
+void options_provenance(provenance_t *p, const cad_model_t *model, const cad_context_t *ctx, const char *contigs, const text_t *options)
+{
+    provenance_add(p, "version", cad_version());
+    provenance_add(p, "model_sha256", cad_model_text(model, CAD_TEXT_SHA256));
+    if (contigs) provenance_add(p, "contigs_sha256", contigs);
+    provenance_add(p, "options", options->s.s ? options->s.s : "");
+    provenance_add(p, "precision", "fp32");
+    provenance_add(p, "device", cad_context_device(ctx));
+}
+
+int refuse_files(const char *output, const char *input, const char *const suffix[], size_t n, cad_error_t *err)
+{
+    int rc = 0;
+    for (size_t i = 0; input && i < n && rc == 0; i++) {
+        char *path = suffixed(input, suffix[i]);
+        rc = path ? refuse_same(output, path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+        free(path);
+    }
+    return rc;
+}
+
+int options_refuse_model(const options_t *o, const char *output, cad_error_t *err)
+{
+    static const char *const part[] = { "", "/model.safetensors", "/model.safetensors.index.json", "/config.json",
+                                        "/tokenizer_config.json", "/tokenizer.json", "/vocab.txt" };
+    return refuse_files(output, options_model(o), part, sizeof part / sizeof *part, err);
+}
+
+int option_index(const char *cmd, const char *arg, index_t *index)
+{
+    *index = !arg || !strcmp(arg, "csi") ? INDEX_CSI : !strcmp(arg, "bai") ? INDEX_BAI : !strcmp(arg, "tbi") ? INDEX_TBI : INDEX_NONE;
+    return *index ? 0 : cmd_fail(cmd, "--write-index=%s: expected csi, bai or tbi", arg);
+}
+
+int option_shard(const char *cmd, const char *arg, shard_t *shard)
+{
+    cad_error_t err;
+    return shard_parse(shard, arg, &err) ? cmd_fail(cmd, "%s", err.text) : 0;
+}
+
+bool options_part_done(const options_t *o, const char *path, const provenance_t *p)
+{
+    text_t json = { 0 };
+    bool done;
+    provenance_json(p, &json);
+    done = !json.failed && part_done(path, &json);
+    text_free(&json);
+    if (done && !o->quiet) fprintf(stderr, "caduceus %s: %s is there and whole; nothing to do\n", o->cmd, path);
+    return done;
+}
+
+int64_t options_batch(const options_t *o) { return cad_max((int64_t)1 << 18, (int64_t)o->threads << 16); }
+
+int limits_take(limits_t *l, const char *cmd, int how, const char *text)
+{
+    if (l->n == (int)(sizeof l->limit / sizeof *l->limit)) return cmd_fail(cmd, "-%c: more than 64 regions or files; use one file", how);
+    l->limit[l->n].how = how;
+    l->limit[l->n++].text = text;
+    return 0;
+}
+
+static int add_limit(regions_t **r, int how, const char *text, const names_t *names, cad_error_t *err)
+{
+    bool file = how == 'L' || (how != 'r' && access(text, F_OK) == 0);
+    int rc = *r ? 0 : regions_new(r, err);
+    if (rc) return rc;
+    return file ? regions_add_bed(*r, text, err) : regions_add_text(*r, text, names, err);
+}
+
+int limits_open(const limits_t *l, const char *hows, regions_t **r, const names_t *names, cad_error_t *err)
+{
+    int rc = 0;
+    for (int i = 0; i < l->n && rc == 0; i++)
+        if (strchr(hows, l->limit[i].how)) rc = add_limit(r, l->limit[i].how, l->limit[i].text, names, err);
+    if (*r) regions_finish(*r);
+    return rc;
+}

@@ -49,6 +49,24 @@ static int take_line(fasta_t *f, const char *line, cad_error_t *err)
     return rc;
 }
 
+/* Sorts, and leaves out what stands beside several contigs, as the column of
+ * sources in UCSC's older files. */
+static void drop_ambiguous(fasta_t *f)
+{
+    int n = 0;
+    qsort(f->alias, (size_t)f->nalias, sizeof *f->alias, by_name);
+    for (int i = 0, j; i < f->nalias; i = j) {
+        bool one = true;
+        for (j = i + 1; j < f->nalias && !strcmp(f->alias[j].name, f->alias[i].name); j++) {
+            one &= f->alias[j].contig == f->alias[i].contig;
+            free(f->alias[j].name);
+        }
+        if (one) f->alias[n++] = f->alias[i];
+        else free(f->alias[i].name);
+    }
+    f->nalias = n;
+}
+
 int fasta_alias(fasta_t *f, const char *path, cad_error_t *err)
 {
     input_t in;
@@ -58,12 +76,8 @@ int fasta_alias(fasta_t *f, const char *path, cad_error_t *err)
     free(line.s);
     input_close(&in);
     if (rc || got < 0) return rc ? rc : got;
-    if (f->nalias == 0) return cad_fail(err, CAD_EFORMAT, "%s: names no contig of %s; a line holds names of one contig, tab-separated", path, f->path);
-    qsort(f->alias, (size_t)f->nalias, sizeof *f->alias, by_name);
-    for (int i = 1; i < f->nalias; i++)
-        if (!strcmp(f->alias[i].name, f->alias[i - 1].name) && f->alias[i].contig != f->alias[i - 1].contig)
-            return cad_fail(err, CAD_EFORMAT, "%s: \"%s\" names two contigs of %s", path, f->alias[i].name, f->path);
-    return 0;
+    if (f->nalias) drop_ambiguous(f);
+    return f->nalias ? 0 : cad_fail(err, CAD_EFORMAT, "%s: names no contig of %s; a line holds names of one contig, tab-separated", path, f->path);
 }
 
 const contig_t *alias_find(const fasta_t *f, const char *name)

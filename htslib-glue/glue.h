@@ -17,7 +17,7 @@
 /* ---- notes.c: warnings that do not stop, signals ---- */
 typedef enum {
     NOTE_EMPTY, NOTE_CLIPPED, NOTE_IUPAC, NOTE_UNSCORED, NOTE_BROWSER, NOTE_INDEX,
-    NOTE_NO_SEQUENCE, NOTE_UNMAPPED, NOTE_NO_CONTIG, NOTE_REF_MISMATCH, NOTE_UNSCORABLE, NOTE_KINDS
+    NOTE_NO_SEQUENCE, NOTE_UNMAPPED, NOTE_NO_CONTIG, NOTE_REF_MISMATCH, NOTE_UNSCORABLE, NOTE_VALUE, NOTE_KINDS
 } note_kind_t;
 typedef struct notes_t {
     const char *cmd;
@@ -42,10 +42,11 @@ typedef struct output_t output_t;
 /* path: a file, or "-" for stdout. A regular or absent file is written under a
  * temporary name beside it and renamed by output_close; anything else directly. */
 int output_open(output_t **out, const char *path, bool bgzf, cad_error_t *err);
+int output_beside(output_t **out, const char *path, const char *suffix, cad_error_t *err); /* path + suffix */
 int output_write(output_t *out, const void *data, size_t n, cad_error_t *err);
-/* Overwrites bytes at the start of a seekable, uncompressed output; spooled
- * outputs are always seekable. */
-int output_patch(output_t *out, const void *data, size_t n, cad_error_t *err);
+/* Overwrites bytes of a seekable, uncompressed output; spooled outputs are always
+ * seekable. */
+int output_patch(output_t *out, uint64_t at, const void *data, size_t n, cad_error_t *err);
 /* Makes a direct output seekable by spooling it through a temporary file. */
 int output_spool(output_t *out, cad_error_t *err);
 /* All bytes written and synced, but nothing renamed yet: with several outputs,
@@ -105,12 +106,28 @@ int input_line(input_t *in, kstring_t *line, cad_error_t *err);
 int input_peek(input_t *in, cad_error_t *err);
 void input_close(input_t *in);
 
+/* ---- provenance.c: keys and values, borrowed ---- */
+#define PROVENANCE_KEYS 12
+typedef struct provenance_t { int n; const char *key[PROVENANCE_KEYS], *value[PROVENANCE_KEYS]; } provenance_t;
+void provenance_add(provenance_t *p, const char *key, const char *value);
+void provenance_header(const provenance_t *p, text_t *t); /* "##caduceus_key=value" lines, less what is a part's own */
+bool provenance_of_part(const char *key);
+void provenance_json(const provenance_t *p, text_t *t);
+int provenance_write(const provenance_t *p, output_t *out, cad_error_t *err); /* as JSON */
+
 /* ---- records.c: alignment and variant files ---- */
-/* Threads that compress and decompress; none for fewer than two. */
+/* Threads that compress; none for fewer than two. */
 int records_pool(htsThreadPool *pool, int threads, cad_error_t *err);
 /* Takes over the input's handle. reference: of CRAM, or NULL. */
-int records_open(htsFile **fp, input_t *in, const char *reference, htsThreadPool *pool, cad_error_t *err);
-/* After the last record: 0, or CAD_EIO if the file was cut short. */
+int records_open(htsFile **fp, input_t *in, const char *reference, cad_error_t *err);
+/* Lets the pool decompress BGZF: after the header, for reading to the end. */
+int records_threads(htsFile *fp, htsThreadPool *pool, cad_error_t *err);
+/* htslib would follow @SQ UR of a CRAM's header; references are local. unless_m5: only
+ * where M5 is missing. */
+void records_forget_remote(sam_hdr_t *h, bool unless_m5);
+/* Before jumping by an index: 0, or CAD_EIO if the file was cut short. */
+int records_whole(htsFile *fp, const char *path, cad_error_t *err);
+/* The same after the last record of a stream. */
 int records_end(htsFile *fp, const char *path, cad_error_t *err);
 typedef struct format_t { htsFormat hts; bool bgzf; char level; } format_t; /* level: a digit, or 0 */
 /* What -O asks for, or the path's suffix, else the input's; f->hts.specific may
@@ -122,6 +139,7 @@ typedef struct records_out_t {
     format_t format;
     index_t index;
     htsFile *fp;         /* NULL: a dry run */
+    output_t *part;      /* beside a shard, or NULL; set by the caller, then its own */
     output_t *out, *index_out; /* its own, as what follows */
     char *index_path;
     int shift;
@@ -129,7 +147,7 @@ typedef struct records_out_t {
     uint32_t contig;
     int64_t pos;
 } records_out_t;
-/* Names the index; nothing is opened yet. */
+/* Looks at the options, names the index; nothing is opened yet. */
 int records_plan(records_out_t *o, cad_error_t *err);
 /* Opens the outputs: early, so that a wrong path costs nothing. */
 int records_create(records_out_t *o, cad_error_t *err);
@@ -137,8 +155,10 @@ int records_create(records_out_t *o, cad_error_t *err);
 int records_begin(records_out_t *o, sam_hdr_t *reads, bcf_hdr_t *variants, const char *reference, htsThreadPool *pool, cad_error_t *err);
 /* Before a record is written; name: for the message. */
 int records_in_order(records_out_t *o, int contig, int64_t pos, const char *name, cad_error_t *err);
+/* Reports that a record or the header could not be written. */
+int records_failed(records_out_t *o, cad_error_t *err);
 /* Saves the index; syncs and renames all or nothing. */
-int records_close(records_out_t *o, cad_error_t *err);
+int records_close(records_out_t *o, const provenance_t *p, cad_error_t *err);
 void records_free(records_out_t *o);
 
 /* ---- fasta.c: an indexed reference ---- */
@@ -195,6 +215,7 @@ typedef struct names_t { /* the contig names there are */
     bool (*has)(const void *dict, const char *name);
     const char *path;     /* where they come from */
     const fasta_t *hint;  /* or NULL */
+    bool point;           /* chr:beg is that base alone, as in bcftools, not all from it on */
 } names_t;
 int regions_new(regions_t **r, cad_error_t *err);
 /* "chr", "chr:beg" or "chr:beg-end", 1-based inclusive, comma-separated. names: NULL
@@ -202,11 +223,10 @@ int regions_new(regions_t **r, cad_error_t *err);
 int regions_add_text(regions_t *r, const char *text, const names_t *names, cad_error_t *err);
 int regions_add_bed(regions_t *r, const char *path, cad_error_t *err);
 void regions_finish(regions_t *r);
+/* All contigs are there; after regions_finish. */
+int regions_check(const regions_t *r, const names_t *names, cad_error_t *err);
 /* Span k of a contig, in order and apart; false if there are no more. */
 bool regions_get(const regions_t *r, const char *contig, int k, interval_t *span);
-/* Those on contigs that there are, as text for htslib; n strings and the array are
- * malloc'd. NULL: out of memory. */
-char **regions_text(const regions_t *r, bool (*has)(const void *dict, const char *name), const void *dict, int *n);
 bool regions_overlap(const regions_t *r, const char *contig, int64_t beg, int64_t end);
 void regions_free(regions_t *r);
 
@@ -226,6 +246,7 @@ void tiles_get(const tiling_t *t, interval_t region, int64_t length, int64_t k,
                interval_t *core, interval_t *window);
 
 /* ---- npy.c ---- */
+#define NPY_HEADER 128 /* bytes before the rows */
 typedef struct npy_t { output_t *out; int64_t rows, width; } npy_t;
 /* Begins a matrix of `width` columns in n->out. */
 int npy_begin(npy_t *n, int64_t width, cad_error_t *err);
@@ -246,19 +267,13 @@ void scores_names(const score_list_t *l, const char *separator, const char *suff
 /* The mean over the bases, or their number. */
 void score_put(score_t kind, const score_sums_t *s, text_t *t);
 
-/* ---- provenance.c: keys and values, borrowed ---- */
-#define PROVENANCE_KEYS 8
-typedef struct provenance_t { int n; const char *key[PROVENANCE_KEYS], *value[PROVENANCE_KEYS]; } provenance_t;
-void provenance_add(provenance_t *p, const char *key, const char *value);
-void provenance_header(const provenance_t *p, text_t *t); /* "##caduceus_key=value" lines */
-void provenance_json(const provenance_t *p, text_t *t);
-
 /* ---- pipeline.c: items and their windows in, results out, in order ---- */
 typedef struct item_t { /* what a source puts in; the first member of its own struct */
     struct item_t *next;
     int64_t bytes;        /* roughly what it holds while it waits */
     int64_t open;         /* windows not yet computed */
     bool whole;           /* all its windows are there */
+    bool elsewhere;       /* of another shard */
 } item_t;
 typedef struct job_t {    /* one window of an item; intervals count from its first token */
     item_t *item;
@@ -272,9 +287,18 @@ typedef struct job_t {    /* one window of an item; intervals count from its fir
     float *embedding;     // (D), or (pooled,D) for CAD_POOL_NONE
 } job_t;
 void job_free(job_t *j);
-typedef struct work_t { int64_t windows, passes, tokens, done; } work_t; /* done: of tokens */
+typedef struct work_t {
+    int64_t windows, passes, tokens, done; /* done: of tokens */
+    uint64_t digest;      /* of all windows' tokens, also those of other shards */
+} work_t;
+typedef struct shard_t {
+    int64_t index, of;    /* from 1; of 0: all */
+    int64_t total;        /* tokens of all shards, */
+    uint64_t digest;      /* and what they are */
+} shard_t;
 typedef struct pipeline_t {
     /* set by the caller */
+    shard_t shard;
     const cad_model_t *model;
     cad_context_t *ctx;   /* NULL: count only (--dry-run) */
     int64_t mask;
@@ -290,12 +314,15 @@ typedef struct pipeline_t {
     item_t *head, *tail;
     job_t *job;
     int njob, room;
+    bool elsewhere;       /* the last item is of another shard */
     int64_t queued;       /* tokens x passes waiting */
     int64_t floats, held; /* of unpooled embeddings waiting; bytes of waiting items */
     work_t work;
 } pipeline_t;
 /* Takes the item over; it reaches the sink after all items put before it. */
 void pipeline_put(pipeline_t *p, item_t *it);
+/* together: in the shard of the item before. */
+void pipeline_put_with(pipeline_t *p, item_t *it, bool together);
 /* A window of the item put last; takes tokens and skip over. */
 int pipeline_job(pipeline_t *p, job_t job, cad_error_t *err);
 /* The item put last has all its windows. */
@@ -352,6 +379,7 @@ typedef struct table_t {
     output_t *out;        /* NULL: a dry run, which only counts bytes */
     npy_t npy;            /* npy.out NULL: no matrix */
     output_t *json;       /* beside the matrix, or NULL */
+    output_t *part;       /* beside a shard's rows, or NULL */
     score_list_t scores;
     const cutter_t *cutter;
     bool column;          /* embeddings as a column */
@@ -414,12 +442,13 @@ typedef struct reads_t {
     hts_idx_t *index;
     hts_itr_t *walk;
     struct read_t *spare;
+    bool *known;          // (contigs) compared with the reference that CRAM is written with
     float *row;           // (D)
     char missing[700];    /* the first contig that the reference lacks */
-    int64_t records, scored, bases, bytes; /* handed on; tagged; scored; uncompressed */
+    int64_t seen, records, scored, bases, bytes; /* read; handed on; tagged; scored; uncompressed */
 } reads_t;
 /* Reads the header. reference: of CRAM, or NULL. */
-int reads_open(reads_t *r, const char *reference, htsThreadPool *pool, cad_error_t *err);
+int reads_open(reads_t *r, const char *reference, cad_error_t *err);
 bool reads_has_contig(const void *reads, const char *name); /* for names_t */
 /* Reads, scores and writes all; command and description: for @PG. */
 int reads_run(reads_t *r, const char *reference, htsThreadPool *pool, const char *command, const char *description, cad_error_t *err);
@@ -494,7 +523,9 @@ typedef struct variants_t {
     hts_idx_t *index;
     hts_itr_t *walk;
     struct variant_t *spare;
-    struct site_t *site;  /* the last SNV's */
+    struct site_t *site;  /* the last SNV's of records at one POS */
+    int last_rid;         /* the last record's place */
+    int64_t last_pos;
     view_t view;
     kstring_t text_line, haplotype;
     text_t text;
@@ -502,10 +533,10 @@ typedef struct variants_t {
     char name[FIELDS][64];
     char missing[700];    /* the first contig that the reference lacks */
     int64_t line;         /* of the last record; 0 = not known */
-    int64_t records, alleles, scored, bytes;
+    int64_t records_put, records, alleles, scored, bytes;
 } variants_t;
 /* Reads the header. */
-int variants_open(variants_t *v, htsThreadPool *pool, cad_error_t *err);
+int variants_open(variants_t *v, cad_error_t *err);
 bool variants_has_contig(const void *variants, const char *name); /* for names_t */
 /* Reads, scores and writes all. */
 int variants_run(variants_t *v, const provenance_t *p, htsThreadPool *pool, cad_error_t *err);
@@ -514,5 +545,86 @@ int variants_take(void *variants, item_t *it, const job_t *j, cad_error_t *err);
 int variants_sink(void *variants, item_t *it, cad_error_t *err);
 void variants_drop(void *variants, item_t *it);
 void variants_close(variants_t *v);
+
+/* ---- bigwig.c ---- */
+typedef struct bigwig_t bigwig_t;
+/* Of contigs in the order in which values will come. `to` stays the caller's. */
+int bigwig_open(bigwig_t **w, output_t *to, const contig_t *contig, int ncontig, cad_error_t *err);
+/* Contigs and positions ascend. */
+int bigwig_add(bigwig_t *w, int contig, int64_t pos, float v, cad_error_t *err);
+/* Writes the indexes and zoom levels; `to` is then to be closed. */
+int bigwig_finish(bigwig_t *w, cad_error_t *err);
+void bigwig_free(bigwig_t *w);
+
+/* ---- bigread.c: reading it back ---- */
+#define BIGWIG_BLOCK (24 + 8 * 4096) /* bytes of a block, uncompressed */
+typedef struct bigread_t {
+    const char *path;
+    int fd;
+    contig_t *contig;     /* names and lengths */
+    int ncontig;
+    uint64_t index;
+    unsigned char raw[BIGWIG_BLOCK], packed[BIGWIG_BLOCK + BIGWIG_BLOCK / 8 + 64];
+} bigread_t;
+int bigread_open(bigread_t *r, const char *path, cad_error_t *err);
+typedef int bigread_f(void *arg, int contig, int64_t pos, float v, cad_error_t *err);
+/* Every value, in order. */
+int bigread_all(bigread_t *r, bigread_f *each, void *arg, cad_error_t *err);
+void bigread_close(bigread_t *r);
+
+/* ---- tracks.c: per-base scores along a reference ---- */
+typedef enum { TRACK_PLL, TRACK_ENTROPY, TRACK_IC, TRACK_LOGO_REF, TRACK_LOGO_A, TRACK_LOGO_C, TRACK_LOGO_G, TRACK_LOGO_T,
+               TRACK_PA, TRACK_PC, TRACK_PG, TRACK_PT, TRACK_KINDS } track_kind_t;
+const char *track_name(track_kind_t kind);
+typedef struct track_t {
+    track_kind_t kind;    /* set by the caller, as the next six */
+    char *path;           /* malloc'd */
+    bool is_bigwig, csi;  /* else bedGraph; the index is CSI, not TBI */
+    output_t *out;        /* NULL: a dry run */
+    output_t *index;      /* of compressed bedGraph, or NULL */
+    output_t *json;       /* provenance beside a bigWig, or NULL */
+    bigwig_t *bigwig;     /* its own, as what follows */
+    int contig;           /* bedGraph: the run of equal values so far */
+    interval_t run;
+    float value;
+} track_t;
+typedef struct tracks_t {
+    const cad_model_t *model; /* set by the caller, as what follows */
+    const fasta_t *ref;
+    const regions_t *only; /* NULL: whole contigs */
+    const tiling_t *tiling;
+    int64_t mask;
+    bool skip_soft;
+    unsigned encode_flags;
+    int decimals;
+    track_t track[TRACK_KINDS];
+    int n;
+    notes_t *notes;
+    pipeline_t *pipe;
+    int at_contig, at_span; /* its own, as what follows */
+    text_t text;
+    int64_t cores, bases;
+} tracks_t;
+/* Begins the files; then reads, scores and writes all. */
+int tracks_begin(tracks_t *t, const provenance_t *p, cad_error_t *err);
+int tracks_run(tracks_t *t, cad_error_t *err);
+/* For pipeline_t, with the tracks as arg. */
+int tracks_take(void *tracks, item_t *it, const job_t *j, cad_error_t *err);
+int tracks_sink(void *tracks, item_t *it, cad_error_t *err);
+void tracks_drop(void *tracks, item_t *it);
+/* Syncs and renames all files, or none. */
+int tracks_close(tracks_t *t, cad_error_t *err);
+void tracks_free(tracks_t *t);
+
+/* ---- shard.c: --shard, and the parts that shards write ---- */
+/* "I/N", or "slurm" for the task of a job array. */
+int shard_parse(shard_t *s, const char *text, cad_error_t *err);
+/* Adds all the work and the shard, if there is one, as the last keys; both texts are borrowed. */
+void shard_provenance(provenance_t *p, const shard_t *s, char work[64], char text[48]);
+/* The part is there, and path.json says just this. */
+bool part_done(const char *path, const text_t *json);
+/* The parts are all shards of one run: path[order[k]] is shard k + 1; json: their common
+ * provenance, without the shard. */
+int parts_check(const char *const path[], int n, int order[], kstring_t *json, cad_error_t *err);
 
 #endif

@@ -28,7 +28,7 @@ void notes_summary(const notes_t *n)
     static const char *const name[NOTE_KINDS] = { "empty region(s)", "region(s) clipped at a contig end",
         "letters other than ACGTN read as N", "region(s) or read(s) with nothing to score", "track or browser line(s) dropped", "remark(s) on the index",
         "read(s) without a sequence", "read(s) not aligned", "allele(s) or read(s) on contigs that the FASTA lacks", "allele(s) whose REF differs from the FASTA",
-        "allele(s) that cannot be scored" };
+        "allele(s) that cannot be scored", "value(s) of INFO that could not be kept" };
     const char *sep = "";
     int64_t any = 0;
     for (int i = 0; i < NOTE_KINDS; i++) any += n->count[i];
@@ -115,7 +115,7 @@ void glue_init(void)
         if (old.sa_handler != SIG_IGN || FATAL[i] == SIGPIPE) sigaction(FATAL[i], &sa, NULL); /* nohup stays */
     }
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is a write error */
-    setenv("REF_PATH", ":", 0); /* htslib must not fetch references unless told to */
+    if (!getenv("REF_PATH") || !*getenv("REF_PATH")) setenv("REF_PATH", ":", 1); /* htslib must not fetch references unless told to */
     hts_set_log_level(HTS_LOG_OFF);
 }
 

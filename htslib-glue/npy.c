@@ -3,15 +3,14 @@
  * SPDX-License-Identifier: MIT */
 #include "glue.h"
 
-#define HEADER 128
 
 int npy_begin(npy_t *n, int64_t width, cad_error_t *err)
 {
-    static const char blank[HEADER];
+    static const char blank[NPY_HEADER];
     int rc = output_spool(n->out, err);
     n->rows = 0;
     n->width = width;
-    return rc ? rc : output_write(n->out, blank, HEADER, err);
+    return rc ? rc : output_write(n->out, blank, NPY_HEADER, err);
 }
 
 int npy_write(npy_t *n, const float *row, int64_t rows, cad_error_t *err)
@@ -30,14 +29,14 @@ int npy_write(npy_t *n, const float *row, int64_t rows, cad_error_t *err)
 
 int npy_finish(npy_t *n, cad_error_t *err)
 {
-    char h[HEADER + 1];
+    char h[NPY_HEADER + 1];
     int used;
     memset(h, ' ', sizeof h);
     memcpy(h, "\x93NUMPY\x01\x00", 8);
-    h[8] = (HEADER - 10) & 255;
-    h[9] = (HEADER - 10) >> 8;
-    used = snprintf(h + 10, HEADER - 10, "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %lld), }", (long long)n->rows, (long long)n->width);
+    h[8] = (NPY_HEADER - 10) & 255;
+    h[9] = (NPY_HEADER - 10) >> 8;
+    used = snprintf(h + 10, NPY_HEADER - 10, "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %lld), }", (long long)n->rows, (long long)n->width);
     h[10 + used] = ' ';
-    h[HEADER - 1] = '\n';
-    return output_patch(n->out, h, HEADER, err);
+    h[NPY_HEADER - 1] = '\n';
+    return output_patch(n->out, 0, h, NPY_HEADER, err);
 }

@@ -167,6 +167,14 @@ static int open_stream(output_t *o, bool bgzf, cad_error_t *err)
     return o->bgzf ? 0 : cad_fail(err, CAD_ENOMEM, "%s: out of memory", o->name);
 }
 
+int output_beside(output_t **out, const char *path, const char *suffix, cad_error_t *err)
+{
+    char *beside = suffixed(path, suffix);
+    int rc = beside ? output_open(out, beside, false, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    free(beside);
+    return rc;
+}
+
 int output_open(output_t **out, const char *path, bool bgzf, cad_error_t *err)
 {
     output_t *o = calloc(1, sizeof *o);
@@ -231,12 +239,12 @@ int output_spool(output_t *o, cad_error_t *err)
     return open_stream(o, false, err);
 }
 
-int output_patch(output_t *o, const void *data, size_t n, cad_error_t *err)
+int output_patch(output_t *o, uint64_t at, const void *data, size_t n, cad_error_t *err)
 {
     errno = 0;
     if (hflush(o->h)) return write_error(o, err);
     for (size_t done = 0; done < n; ) {
-        ssize_t put = pwrite(o->fd, (const char *)data + done, n - done, (off_t)done);
+        ssize_t put = pwrite(o->fd, (const char *)data + done, n - done, (off_t)(at + done));
         if (put < 0 && errno == EINTR) continue;
         if (put <= 0) return write_error(o, err);
         done += (size_t)put;
@@ -343,7 +351,8 @@ void output_abort(output_t *o)
         unlink(o->tmp);
         temporary_forget(o->ticket);
     }
-    if ((o->bgzf || o->hts) && o->tmp) close_stream(o);
+    if (o->hts && o->failed && o->hts->format.format == cram) o->hts = NULL; /* left behind: closing writes the container again, and crashes */
+    else if ((o->bgzf || o->hts) && o->tmp) close_stream(o);
     else if (o->bgzf || o->hts) abandon(o);
     else if (o->h) hclose_abruptly(o->h);
     if (o->fd >= 0) close(o->fd);

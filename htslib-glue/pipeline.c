@@ -3,7 +3,10 @@
  *
  * Memory is bounded by one batch of windows and the items it belongs to. Results
  * are handed over window by window in their order, so a batch's size changes no
- * result. SPDX-License-Identifier: MIT
+ * result.
+ *
+ * A shard is a run of items: those before which shard/of of all work is done. The
+ * others are cut, so that work is counted, and dropped. SPDX-License-Identifier: MIT
  */
 #include "glue.h"
 
@@ -61,7 +64,7 @@ static int drain(pipeline_t *p, cad_error_t *err)
 {
     while (p->head && p->head->whole && p->head->open == 0) {
         item_t *it = p->head;
-        int rc = p->sink(p->arg, it, err);
+        int rc = it->elsewhere ? 0 : p->sink(p->arg, it, err);
         p->head = it->next;
         if (!p->head) p->tail = NULL;
         p->held -= it->bytes;
@@ -93,16 +96,27 @@ static int compute(pipeline_t *p, cad_error_t *err)
 
 /* ---- putting ---- */
 
-void pipeline_put(pipeline_t *p, item_t *it)
+/* Is work unit w of all in this shard? The last shard takes what comes after all work. */
+static bool in_shard(const shard_t *s, int64_t w)
+{
+    int64_t k = s->total ? (int64_t)((unsigned __int128)w * (uint64_t)s->of / (uint64_t)s->total) : 0;
+    return s->of == 0 || cad_min(k, s->of - 1) == s->index - 1;
+}
+
+void pipeline_put_with(pipeline_t *p, item_t *it, bool together)
 {
     it->next = NULL;
     it->open = 0;
     it->whole = false;
+    it->elsewhere = together ? p->elsewhere : !in_shard(&p->shard, p->work.tokens);
+    p->elsewhere = it->elsewhere;
     if (p->tail) p->tail->next = it;
     else p->head = it;
     p->tail = it;
     p->held += it->bytes;
 }
+
+void pipeline_put(pipeline_t *p, item_t *it) { pipeline_put_with(p, it, false); }
 
 int pipeline_done(pipeline_t *p, cad_error_t *err)
 {
@@ -133,6 +147,13 @@ static int room_for_job(pipeline_t *p, cad_error_t *err)
     return 0;
 }
 
+/* FNV-1a. */
+static void digest(uint64_t *d, const job_t *j)
+{
+    for (int64_t i = 0; i < j->len; i++) *d = (*d ^ j->tokens[i]) * 0x100000001b3u;
+    *d = (*d ^ (uint64_t)(j->scored.beg + 3 * j->scored.end)) * 0x100000001b3u;
+}
+
 int pipeline_job(pipeline_t *p, job_t job, cad_error_t *err)
 {
     int64_t passes = 0;
@@ -143,7 +164,12 @@ int pipeline_job(pipeline_t *p, job_t job, cad_error_t *err)
         if (passes == 0) job.scored.end = job.scored.beg; /* nothing but N: no need to run it */
     }
     passes += pooled(&job);
-    if (rc == 0) rc = room_for_results(p, &job, err);
+    if (rc == 0 && passes) digest(&p->work.digest, &job);
+    if (rc == 0 && p->tail->elsewhere) {
+        p->work.tokens += passes * job.len;
+        passes = 0;
+    }
+    if (rc == 0 && passes) rc = room_for_results(p, &job, err);
     if (rc || passes == 0) {
         job_free(&job);
         return rc;

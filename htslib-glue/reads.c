@@ -1,9 +1,12 @@
 /* reads.c - SAM, BAM and CRAM: every record passes, in order; the chosen ones are
  * scored and gain tags. SPDX-License-Identifier: MIT */
+#include <ctype.h>
 #include <errno.h>
 #include <htslib/cram.h>
+#include <fcntl.h>
 #include <htslib/hts_expr.h>
 #include <math.h>
+#include <unistd.h>
 
 #include "glue.h"
 
@@ -138,6 +141,56 @@ static int tag_read(reads_t *r, read_t *d, cad_error_t *err)
     return put_tags(r, d, err);
 }
 
+static int contig_md5(const fasta_t *f, const contig_t *c, char hex[33], cad_error_t *err)
+{
+    enum { PIECE = 1 << 20 };
+    unsigned char digest[16];
+    char *seq = malloc(PIECE + 1);
+    hts_md5_context *sum = hts_md5_init();
+    int rc = seq && sum ? 0 : out_of_memory(err);
+    for (int64_t at = 0, n; at < c->length && rc == 0; at += n) {
+        n = cad_min(c->length - at, PIECE);
+        rc = fasta_fetch(f, c, at, at + n, seq, err);
+        for (int64_t i = 0; i < n && rc == 0; i++) seq[i] = (char)toupper((unsigned char)seq[i]);
+        if (rc == 0) hts_md5_update(sum, seq, (unsigned long)n);
+    }
+    if (rc == 0) {
+        hts_md5_final(digest, sum);
+        hts_md5_hex(hex, digest);
+    }
+    if (sum) hts_md5_destroy(sum);
+    free(seq);
+    return rc;
+}
+
+/* htslib would write a CRAM that only the wrong reference decodes. */
+static int check_reference(reads_t *r, int tid, cad_error_t *err)
+{
+    const char *name = sam_hdr_tid2name(r->header, tid);
+    const contig_t *c = fasta_find(r->cutter->ref, name);
+    kstring_t m5 = { 0, 0, NULL };
+    char hex[33];
+    int rc = 0;
+    r->known[tid] = true;
+    if (c && sam_hdr_find_tag_id(r->header, "SQ", "SN", name, "M5", &m5) == 0) {
+        rc = contig_md5(r->cutter->ref, c, hex, err);
+        if (rc == 0 && strcasecmp(hex, m5.s))
+            rc = cad_fail(err, CAD_EFORMAT, "%s: contig %s is another sequence than %s has by its @SQ M5; give the reference of the reads", r->cutter->ref->path, name, r->in->path);
+    }
+    free(m5.s);
+    return rc;
+}
+
+/* htslib writes some of these to CRAM, but does not read them again. */
+static int check_cram(reads_t *r, const bam1_t *b, cad_error_t *err)
+{
+    if (b->core.tid >= 0 && !r->known[b->core.tid] && check_reference(r, b->core.tid, err)) return CAD_EFORMAT;
+    if (bam_endpos(b) > INT32_MAX || b->core.mpos > INT32_MAX)
+        return cad_fail(err, CAD_EFORMAT, "%s: read %s or its mate lies beyond base 2147483647, which CRAM cannot hold; write SAM", r->in->path, bam_get_qname(b));
+    if ((b->core.flag & BAM_FUNMAP) || (b->core.tid >= 0 && b->core.pos >= 0 && b->core.n_cigar)) return 0;
+    return cad_fail(err, CAD_EFORMAT, "%s: read %s is aligned, but lacks RNAME, POS or CIGAR, which CRAM cannot hold; write BAM", r->in->path, bam_get_qname(b));
+}
+
 int reads_sink(void *arg, item_t *it, cad_error_t *err)
 {
     reads_t *r = arg;
@@ -149,10 +202,11 @@ int reads_sink(void *arg, item_t *it, cad_error_t *err)
     r->bases += d->region.nbase;
     r->bytes += b->l_data + 36;
     if (rc || !r->out->fp) return rc;
-    rc = records_in_order(r->out, b->core.tid, b->core.pos, bam_get_qname(b), err);
+    if (r->known) rc = check_cram(r, b, err);
+    if (rc == 0) rc = records_in_order(r->out, b->core.tid, b->core.pos, bam_get_qname(b), err);
     if (rc) return rc;
     errno = 0;
-    return sam_write1(r->out->fp, r->header, b) < 0 ? output_failed(r->out->out, err) : 0;
+    return sam_write1(r->out->fp, r->header, b) < 0 ? records_failed(r->out, err) : 0;
 }
 
 /* ---- which reads, and which of their bases ---- */
@@ -255,16 +309,17 @@ static int prepare(reads_t *r, read_t *d, cad_error_t *err)
     d->picked = true;
     g->name = bam_get_qname(d->bam);
     g->name_len = (int)strlen(g->name);
-    rc = r->o->context_ref ? place_on_reference(r, d, err) : own_sequence(r, d, err);
-    if (rc == 0 && !r->o->context_ref && g->npart == 0)
+    rc = d->bam->core.l_qseq == 0 ? 0 : r->o->context_ref ? place_on_reference(r, d, err) : own_sequence(r, d, err);
+    if (rc == 0 && g->npart == 0 && (d->bam->core.l_qseq == 0 || !r->o->context_ref))
         note(r->cutter->notes, NOTE_NO_SEQUENCE, 1, "read %s has no sequence and passes untagged", bam_get_qname(d->bam));
     return rc;
 }
 
 static bool wanted(const reads_t *r, const bam1_t *b)
 {
-    const char *name = b->core.tid < 0 ? NULL : sam_hdr_tid2name(r->header, b->core.tid);
-    return !r->targets || (name && regions_overlap(r->targets, name, b->core.pos, bam_endpos(b)));
+    if (!r->targets) return true;
+    if (b->core.tid < 0) return regions_overlap(r->targets, "*", 0, 1);
+    return regions_overlap(r->targets, sam_hdr_tid2name(r->header, b->core.tid), b->core.pos, bam_endpos(b));
 }
 
 /* Owns d. */
@@ -287,50 +342,39 @@ static int put_read(reads_t *r, read_t *d, cad_error_t *err)
 
 /* ---- the file ---- */
 
-/* htslib would follow @SQ UR: references are local. */
-static void forget_remote(htsFile *fp)
-{
-    sam_hdr_t *h = fp->format.format == cram ? cram_fd_get_header(fp->fp.cram) : NULL;
-    kstring_t url = { 0, 0, NULL };
-    for (int i = 0; h && i < sam_hdr_nref(h); i++)
-        if (sam_hdr_find_tag_id(h, "SQ", "SN", sam_hdr_tid2name(h, i), "UR", &url) == 0 && strstr(url.s, "://"))
-            sam_hdr_remove_tag_id(h, "SQ", "SN", sam_hdr_tid2name(h, i), "UR");
-    free(url.s);
-}
-
 bool reads_has_contig(const void *reads, const char *name)
 {
     const reads_t *r = reads;
     return !strcmp(name, "*") || sam_hdr_name2tid(r->header, name) >= 0;
 }
 
-int reads_open(reads_t *r, const char *reference, htsThreadPool *pool, cad_error_t *err)
+/* Tried on a record without anything, as a fault would come up only with the first
+ * read; htslib prints some of them itself. */
+static int open_filter(reads_t *r, cad_error_t *err)
 {
-    int rc = records_open(&r->fp, r->in, reference, pool, err);
+    bam1_t *b = bam_init1();
+    int spoken = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), null = open("/dev/null", O_WRONLY | O_CLOEXEC), bad = 1;
+    r->filter = hts_filter_init(r->o->include);
+    if (b && r->filter && spoken >= 0 && null >= 0 && bam_set1(b, 1, "*", BAM_FUNMAP, -1, -1, 0, 0, NULL, -1, -1, 0, 0, NULL, NULL, 0) >= 0) {
+        dup2(null, STDERR_FILENO);
+        bad = sam_passes_filter(r->header, b, r->filter);
+        dup2(spoken, STDERR_FILENO);
+    }
+    if (spoken >= 0) close(spoken);
+    if (null >= 0) close(null);
+    if (b) bam_destroy1(b);
+    return bad < 0 ? cad_fail(err, CAD_EARG, "--include %s: not an expression that htslib understands", r->o->include) : r->filter ? 0 : out_of_memory(err);
+}
+
+int reads_open(reads_t *r, const char *reference, cad_error_t *err)
+{
+    int rc = records_open(&r->fp, r->in, reference, err);
     if (rc) return rc;
     errno = 0;
     r->header = sam_hdr_read(r->fp);
-    if (!r->header) return cad_fail(err, CAD_EFORMAT, "%s: its header is damaged or missing", r->in->path);
-    forget_remote(r->fp);
-    if (r->o->include) r->filter = hts_filter_init(r->o->include);
-    return r->o->include && !r->filter ? cad_fail(err, CAD_EARG, "--include %s: not an expression that htslib understands", r->o->include) : 0;
-}
-
-/* -r: through the index. */
-static int jump(reads_t *r, cad_error_t *err)
-{
-    int n = 0, rc = 0;
-    char **text;
-    if (!strcmp(r->in->path, "standard input")) return cad_fail(err, CAD_EARG, "-r, -R: standard input has no index; -t and -L filter a stream");
-    r->index = sam_index_load3(r->fp, r->in->path, NULL, HTS_IDX_SILENT_FAIL);
-    if (!r->index) return cad_fail(err, CAD_EIO, "%s: -r and -R need an index; make one with samtools index, or filter with -t, -L", r->in->path);
-    text = regions_text(r->only, reads_has_contig, r, &n);
-    if (!text) return out_of_memory(err);
-    r->walk = n ? sam_itr_regarray(r->index, r->header, text, (unsigned)n) : NULL;
-    if (n && !r->walk) rc = cad_fail(err, CAD_EFORMAT, "%s: the index does not fit the file; renew it with samtools index", r->in->path);
-    for (int i = 0; i < n; i++) free(text[i]);
-    free(text);
-    return rc;
+    if (!r->header) return cad_fail(err, CAD_EFORMAT, "%s: cut short, or its header is damaged or missing", r->in->path);
+    if (r->fp->format.format == cram) records_forget_remote(cram_fd_get_header(r->fp->fp.cram), false);
+    return r->o->include ? open_filter(r, err) : 0;
 }
 
 static int add_program(reads_t *r, const char *command, const char *description, cad_error_t *err)
@@ -340,24 +384,103 @@ static int add_program(reads_t *r, const char *command, const char *description,
                ? cad_fail(err, CAD_EFORMAT, "%s: no @PG line can be added to its header; --no-PG leaves it out", r->in->path) : 0;
 }
 
-static int read_all(reads_t *r, cad_error_t *err)
+/* Field k of a line that was parsed: its tabs may be NUL now. */
+static const char *field(const char *line, int k)
 {
-    int64_t seen = 0;
-    for (;; seen++) {
+    while (k-- > 0) line += strcspn(line, "\t") + 1;
+    return line;
+}
+
+/* The contig that a field names, -1 for *, or below. */
+static int named_contig(const reads_t *r, const char *s)
+{
+    char name[1024];
+    size_t n = strcspn(s, "\t");
+    snprintf(name, sizeof name, "%.*s", (int)cad_min(n, sizeof name - 1), s);
+    return strcmp(name, "*") ? sam_hdr_name2tid(r->header, name) < 0 ? -2 : sam_hdr_name2tid(r->header, name) : -1;
+}
+
+/* htslib turns SAM records without POS or CIGAR, or with a contig that the header
+ * lacks, into unaligned ones. The former are put right, the latter refused. */
+static int as_written(const reads_t *r, bam1_t *b, cad_error_t *err)
+{
+    const char *line = r->fp->line.s, *mate = field(line, 6);
+    int contig = named_contig(r, field(line, 2)), mate_contig = *mate == '=' ? contig : named_contig(r, mate);
+    if (contig < -1 || mate_contig < -1)
+        return cad_fail(err, CAD_EFORMAT, "%s: read %s is on a contig that no @SQ line names; add the line", r->in->path, bam_get_qname(b));
+    b->core.flag = (uint16_t)strtol(field(line, 1), NULL, 0);
+    b->core.tid = contig;
+    b->core.mtid = mate_contig;
+    return 0;
+}
+
+static int bad_record(const reads_t *r, int64_t seen, cad_error_t *err)
+{
+    if (r->fp->format.format == sam && !r->fp->is_bgzf)
+        return cad_fail(err, CAD_EFORMAT, "%s:%lld: not a SAM record, or cut short", r->in->path, (long long)r->fp->lineno);
+    return cad_fail(err, CAD_EIO, "%s: damaged or cut short after record %lld%s", r->in->path, (long long)seen,
+                    r->fp->format.format == cram ? ", or its reference is missing or another: give it with -T" : "; restore it");
+}
+
+/* All records, or those of r->walk; those that begin before `from` were seen already. */
+static int read_some(reads_t *r, int64_t from, cad_error_t *err)
+{
+    for (;; r->seen++) {
         read_t *d = read_new(r);
         int got, rc;
         if (!d) return out_of_memory(err);
         errno = 0;
-        got = r->only && !r->walk ? -1 : r->only ? sam_itr_multi_next(r->fp, r->walk, d->bam) : sam_read1(r->fp, r->header, d->bam);
-        if (got >= 0) rc = put_read(r, d, err);
-        else {
+        got = r->walk ? sam_itr_next(r->fp, r->walk, d->bam) : sam_read1(r->fp, r->header, d->bam);
+        if (got < 0 || d->bam->core.pos < from) {
             read_drop(r, d);
-            if (got == -1) return r->only ? 0 : records_end(r->fp, r->in->path, err);
-            return cad_fail(err, CAD_EIO, "%s: damaged or cut short after record %lld%s", r->in->path, (long long)seen,
-                            r->fp->format.format == cram ? ", or its reference is missing or another: give it with -T" : "; restore it");
+            if (got < -1) return bad_record(r, r->seen, err);
+            if (got < 0) return 0;
+            continue;
         }
+        rc = r->fp->format.format == sam ? as_written(r, d->bam, err) : 0;
+        if (rc) read_drop(r, d);
+        else rc = put_read(r, d, err);
         if (rc) return rc;
     }
+}
+
+/* ---- -r: through the index ---- */
+
+static int open_index(reads_t *r, cad_error_t *err)
+{
+    if (!strcmp(r->in->path, "standard input")) return cad_fail(err, CAD_EARG, "-r, -R: standard input has no index; -t and -L filter a stream");
+    r->index = sam_index_load3(r->fp, r->in->path, NULL, HTS_IDX_SILENT_FAIL);
+    if (!r->index) return cad_fail(err, CAD_EIO, "%s: -r and -R need an index; make one with samtools index, or filter with -t, -L", r->in->path);
+    return records_whole(r->fp, r->in->path, err);
+}
+
+/* Span by span: htslib 1.16 loses records of CRAM when it is given several at once. */
+static int read_contig(reads_t *r, int tid, const char *name, cad_error_t *err)
+{
+    interval_t span, before = { 0, INT64_MIN };
+    int rc = 0;
+    for (int k = 0; rc == 0 && regions_get(r->only, name, k, &span); k++) {
+        hts_itr_destroy(r->walk);
+        r->walk = tid == HTS_IDX_NOCOOR ? sam_itr_queryi(r->index, tid, 0, 0) : sam_itr_queryi(r->index, tid, span.beg, cad_min(span.end, HTS_POS_MAX));
+        if (!r->walk) return cad_fail(err, CAD_EFORMAT, "%s: the index does not fit the file; renew it with samtools index", r->in->path);
+        rc = read_some(r, before.end, err);
+        before = span;
+    }
+    return rc;
+}
+
+static int read_spans(reads_t *r, cad_error_t *err)
+{
+    int rc = open_index(r, err);
+    for (int i = 0; i < sam_hdr_nref(r->header) && rc == 0; i++) rc = read_contig(r, i, sam_hdr_tid2name(r->header, i), err);
+    return rc ? rc : read_contig(r, HTS_IDX_NOCOOR, "*", err);
+}
+
+static int read_all(reads_t *r, htsThreadPool *pool, cad_error_t *err)
+{
+    int rc = records_threads(r->fp, pool, err);
+    if (rc == 0) rc = read_some(r, INT64_MIN, err);
+    return rc ? rc : records_end(r->fp, r->in->path, err);
 }
 
 int reads_run(reads_t *r, const char *reference, htsThreadPool *pool, const char *command, const char *description, cad_error_t *err)
@@ -367,9 +490,12 @@ int reads_run(reads_t *r, const char *reference, htsThreadPool *pool, const char
         r->row = cad_alloc((size_t)cad_model_number(r->cutter->model, CAD_D_MODEL), sizeof *r->row);
         if (!r->row) rc = out_of_memory(err);
     }
+    if (rc == 0 && r->out->format.hts.format == cram) {
+        r->known = calloc((size_t)sam_hdr_nref(r->header) + 1, sizeof *r->known);
+        if (!r->known) rc = out_of_memory(err);
+    }
     if (rc == 0 && r->out->fp) rc = records_begin(r->out, r->header, NULL, reference, pool, err);
-    if (rc == 0 && r->only) rc = jump(r, err);
-    if (rc == 0) rc = read_all(r, err);
+    if (rc == 0) rc = r->only ? read_spans(r, err) : read_all(r, pool, err);
     if (rc == 0) rc = pipeline_flush(r->cutter->pipe, err);
     if (rc == 0 && r->missing[0] && !r->scored) rc = cad_fail(err, CAD_EFORMAT, "%s: nothing could be scored: %s", r->in->path, r->missing);
     return rc;
@@ -388,11 +514,13 @@ void reads_close(reads_t *r)
     hts_filter_free(r->filter);
     sam_hdr_destroy(r->header);
     if (r->fp) hts_close(r->fp);
+    free(r->known);
     free(r->row);
     r->fp = NULL;
     r->header = NULL;
     r->index = NULL;
     r->walk = NULL;
     r->filter = NULL;
+    r->known = NULL;
     r->row = NULL;
 }

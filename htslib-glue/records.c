@@ -20,16 +20,17 @@ int records_pool(htsThreadPool *pool, int threads, cad_error_t *err)
     return pool->pool ? 0 : cad_fail(err, CAD_ENOMEM, "cannot start %d threads", threads);
 }
 
-/* Text stays in order and on one thread, so that messages can name the line. */
+/* BGZF alone: with threads htslib's CRAM misses no end marker when reading, and when
+ * writing chooses codecs by who comes first. Text keeps its line numbers. */
 static int use_pool(htsFile *fp, htsThreadPool *pool)
 {
-    bool blocks = fp->format.format == cram || (fp->is_bgzf && fp->format.format != sam);
+    bool blocks = fp->is_bgzf && fp->format.format != sam;
     return pool->pool && blocks ? hts_set_opt(fp, HTS_OPT_THREAD_POOL, pool) : 0;
 }
 
 /* ---- reading ---- */
 
-int records_open(htsFile **fp, input_t *in, const char *reference, htsThreadPool *pool, cad_error_t *err)
+int records_open(htsFile **fp, input_t *in, const char *reference, cad_error_t *err)
 {
     errno = 0;
     *fp = hts_hopen(in->h, in->path, "r");
@@ -37,16 +38,41 @@ int records_open(htsFile **fp, input_t *in, const char *reference, htsThreadPool
     in->h = NULL; /* the file's now */
     if ((*fp)->format.format == cram && reference && hts_set_fai_filename(*fp, reference))
         return cad_fail(err, CAD_EIO, "%s: cannot be used as the reference of %s", reference, in->path);
-    return use_pool(*fp, pool) ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
+    return 0;
 }
+
+/* Not before the header is read, nor for jumps: looking for the end marker, or for a
+ * place, waits for ever for a reading thread that damage has ended (htslib 1.16). */
+int records_threads(htsFile *fp, htsThreadPool *pool, cad_error_t *err)
+{
+    return use_pool(fp, pool) ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
+}
+
+static int cut_short(const char *path, cad_error_t *err)
+{
+    return cad_fail(err, CAD_EIO, "%s: cut short: the end marker is missing; restore the file", path);
+}
+
+int records_whole(htsFile *fp, const char *path, cad_error_t *err) { return hts_check_EOF(fp) == 0 ? cut_short(path, err) : 0; }
 
 int records_end(htsFile *fp, const char *path, cad_error_t *err)
 {
     bool cut = false;
     if (fp->format.format == cram) /* version 2.0 had no end marker */
         cut = cram_eof(fp->fp.cram) == 2 && !(cram_major_vers(fp->fp.cram) == 2 && cram_minor_vers(fp->fp.cram) == 0);
-    else if (fp->is_bgzf) cut = fp->fp.bgzf->no_eof_block;
-    return cut ? cad_fail(err, CAD_EIO, "%s: cut short: the end marker is missing; restore the file", path) : 0;
+    else if (fp->is_bgzf) cut = fp->fp.bgzf->is_compressed && fp->fp.bgzf->no_eof_block;
+    return cut ? cut_short(path, err) : 0;
+}
+
+void records_forget_remote(sam_hdr_t *h, bool unless_m5)
+{
+    kstring_t s = { 0, 0, NULL };
+    for (int i = 0; h && i < sam_hdr_nref(h); i++) {
+        const char *name = sam_hdr_tid2name(h, i);
+        if (sam_hdr_find_tag_id(h, "SQ", "SN", name, "UR", &s) || !hisremote(s.s)) continue;
+        if (!unless_m5 || sam_hdr_find_tag_id(h, "SQ", "SN", name, "M5", &s)) sam_hdr_remove_tag_id(h, "SQ", "SN", name, "UR");
+    }
+    free(s.s);
 }
 
 /* ---- the format of an output ---- */
@@ -115,15 +141,15 @@ static int check_length(const records_out_t *o, const char *contig, int64_t leng
     enum htsExactFormat format = o->format.hts.format;
     if (length <= INT32_MAX || (format != bam && format != bcf)) return 0;
     return cad_fail(err, CAD_EARG, "%s: %s cannot hold contig %s of %lld bases; write %s", o->path, format == bam ? "BAM" : "BCF", contig, (long long)length,
-                    format == bam ? "SAM or CRAM" : "VCF");
+                    format == bam ? "SAM" : "VCF");
 }
 
 static int check_lengths(const records_out_t *o, const sam_hdr_t *reads, const bcf_hdr_t *variants, cad_error_t *err)
 {
     int rc = 0;
     for (int i = 0; reads && i < sam_hdr_nref(reads) && rc == 0; i++) rc = check_length(o, sam_hdr_tid2name(reads, i), sam_hdr_tid2len(reads, i), err);
-    for (int i = 0; variants && i < variants->n[BCF_DT_CTG] && rc == 0; i++)
-        rc = check_length(o, bcf_hdr_id2name(variants, i), (int64_t)variants->id[BCF_DT_CTG][i].val->info[0], err);
+    for (int i = 0; variants && i < variants->n[BCF_DT_CTG] && rc == 0; i++) /* numbers may have gaps: IDX= */
+        if (bcf_hdr_id2name(variants, i)) rc = check_length(o, bcf_hdr_id2name(variants, i), (int64_t)variants->id[BCF_DT_CTG][i].val->info[0], err);
     return rc;
 }
 
@@ -143,6 +169,8 @@ static const char *index_suffix(const records_out_t *o, int *shift)
 int records_plan(records_out_t *o, cad_error_t *err)
 {
     const char *suffix = o->index ? index_suffix(o, &o->shift) : "";
+    for (const hts_opt *p = o->format.hts.specific; p; p = p->next) /* a second pool crashes htslib */
+        if (p->opt == HTS_OPT_NTHREADS || p->opt == HTS_OPT_THREAD_POOL) return cad_fail(err, CAD_EARG, "-O, --output-fmt-option: threads are set with -@");
     if (!o->index) return 0;
     if (!suffix) return cad_fail(err, CAD_EARG, "--write-index: no index of that kind fits this output; BAM takes csi or bai, VCF.gz csi or tbi, BCF csi, CRAM its own");
     if (!strcmp(o->path, "-")) return cad_fail(err, CAD_EARG, "--write-index: there is no index beside standard output; name a file with -o");
@@ -165,10 +193,42 @@ int records_create(records_out_t *o, cad_error_t *err)
     return rc ? rc : output_hts(o->out, mode, &o->fp, err);
 }
 
+/* CRAM is written against a reference unless the user says otherwise. */
+static bool needs_reference(const records_out_t *o)
+{
+    bool needs = o->format.hts.format == cram;
+    for (const hts_opt *p = o->format.hts.specific; p; p = p->next)
+        if ((p->opt == CRAM_OPT_NO_REF && p->val.i) || (p->opt == CRAM_OPT_EMBED_REF && p->val.i == 2)) needs = false;
+    return needs;
+}
+
+/* Not an error of writing, so it is one of looking for the reference, which may leave any. */
+static bool lacks_reference(const records_out_t *o)
+{
+    static const int writing[] = { ENOSPC, EDQUOT, EFBIG, EIO, EPIPE, EBADF, ENOMEM };
+    bool found = !needs_reference(o);
+    for (size_t i = 0; i < sizeof writing / sizeof *writing; i++) found |= errno == writing[i];
+    return !found;
+}
+
+static int say_reference(const records_out_t *o, cad_error_t *err)
+{
+    return cad_fail(err, CAD_EARG, "%s: CRAM needs the reference of its contigs, which is missing or another: give it with -T, or see -O cram,no_ref=1",
+                    strcmp(o->path, "-") ? o->path : "standard output");
+}
+
+int records_failed(records_out_t *o, cad_error_t *err)
+{
+    bool reference = lacks_reference(o);
+    int rc = output_failed(o->out, err);
+    return reference ? say_reference(o, err) : rc;
+}
+
 /* The reference, the threads, the user's options: when the model is loaded. */
 static int configure(records_out_t *o, const char *reference, htsThreadPool *pool, cad_error_t *err)
 {
     o->fp->format.format = o->format.hts.format;
+    if (o->format.hts.format == cram) hts_set_opt(o->fp, CRAM_OPT_EMBED_REF, 0); /* else htslib makes one up where it finds none */
     if (o->format.hts.format == cram && reference && hts_set_fai_filename(o->fp, reference))
         return cad_fail(err, CAD_EIO, "%s: cannot be used as the reference of %s", reference, o->path);
     if (o->format.hts.specific && hts_opt_apply(o->fp, o->format.hts.specific))
@@ -181,8 +241,11 @@ int records_begin(records_out_t *o, sam_hdr_t *reads, bcf_hdr_t *variants, const
     int rc = check_lengths(o, reads, variants, err), bad;
     if (rc == 0) rc = configure(o, reference, pool, err);
     if (rc) return rc;
+    if (reads && needs_reference(o)) records_forget_remote(reads, true); /* htslib would look them up for M5, and sets UR itself */
+    errno = 0;
     bad = reads ? sam_hdr_write(o->fp, reads) : bcf_hdr_write(o->fp, variants);
-    if (bad) return output_failed(o->out, err);
+    if (bad) return records_failed(o, err);
+    if (o->format.hts.format == cram) records_forget_remote(cram_fd_get_header(o->fp->fp.cram), false); /* it is written */
     if (!o->index) return 0;
     bad = reads ? sam_idx_init(o->fp, reads, o->shift, output_temporary(o->index_out)) : bcf_idx_init(o->fp, variants, o->shift, output_temporary(o->index_out));
     return bad ? cad_fail(err, CAD_ENOMEM, "%s: no index can be made for this output", o->path) : 0;
@@ -201,25 +264,28 @@ int records_in_order(records_out_t *o, int contig, int64_t pos, const char *name
     return 0;
 }
 
-int records_close(records_out_t *o, cad_error_t *err)
+int records_close(records_out_t *o, const provenance_t *p, cad_error_t *err)
 {
     bool reads = o->format.hts.format == sam || o->format.hts.format == bam || o->format.hts.format == cram;
     int rc = 0;
     if (!o->out) return 0;
-    if (o->index && (reads ? sam_idx_save(o->fp) : bcf_idx_save(o->fp))) {
-        rc = output_failed(o->out, err);
-        if (rc == 0) rc = cad_fail(err, CAD_EIO, "%s: the index could not be written", o->index_path);
-    }
+    if (o->index && (reads ? sam_idx_save(o->fp) : bcf_idx_save(o->fp))) rc = output_failed(o->out, err);
     o->fp = NULL; /* closed by the output */
-    if (rc == 0) rc = output_sync(o->out, err);
+    if (rc == 0 && (rc = output_sync(o->out, err)) && lacks_reference(o)) rc = say_reference(o, err);
     if (rc == 0 && o->index_out) rc = output_sync(o->index_out, err);
+    if (rc == 0 && o->part) rc = provenance_write(p, o->part, err);
+    if (rc == 0 && o->part) rc = output_sync(o->part, err);
     if (rc) return rc;
-    signals_hold(); /* both or none */
+    signals_hold(); /* all or none */
     rc = output_close(o->out, err);
     o->out = NULL;
     if (rc == 0 && o->index_out) {
         rc = output_close(o->index_out, err);
         o->index_out = NULL;
+    }
+    if (rc == 0 && o->part) {
+        rc = output_close(o->part, err);
+        o->part = NULL;
     }
     signals_release();
     return rc;
@@ -229,6 +295,7 @@ void records_free(records_out_t *o)
 {
     output_abort(o->out);
     output_abort(o->index_out);
+    output_abort(o->part);
     hts_opt_free(o->format.hts.specific);
     free(o->index_path);
     memset(o, 0, sizeof *o);

@@ -52,14 +52,17 @@ static bool number(const char *s, size_t n, int64_t *out)
     return k && buf[0] != '+' && cad_parse_int(buf, 1, INT64_MAX - 1, out);
 }
 
-/* beg, beg-, beg-end, -end; 1-based inclusive. */
-static bool range(const char *s, int64_t *beg, int64_t *end)
+/* beg, beg-, beg-end, -end; 1-based inclusive. point: beg alone is one base. */
+static bool range(const char *s, bool point, int64_t *beg, int64_t *end)
 {
     const char *dash = strchr(s, '-');
     size_t n = strlen(s);
     int64_t b = 1;
     *end = INT64_MAX;
-    if (!dash) { if (!number(s, n, &b)) return false; }
+    if (!dash) {
+        if (!number(s, n, &b)) return false;
+        if (point) *end = b;
+    }
     else {
         if (dash > s && !number(s, (size_t)(dash - s), &b)) return false;
         if (dash[1] && !number(dash + 1, n - (size_t)(dash - s) - 1, end)) return false;
@@ -76,12 +79,13 @@ static int add_one(regions_t *r, const char *text, const names_t *names, cad_err
     int64_t beg = 0, end = INT64_MAX;
     bool whole = !colon || (names && names->has(names->dict, text));
     char *name = whole ? strdup(text) : strndup(text, (size_t)(colon - text)), hint[700];
+    bool good = whole || range(colon + 1, names && names->point, &beg, &end);
     int rc;
-    if (!whole && !range(colon + 1, &beg, &end) && !names) {
+    if (!good && !names) {
         free(name);
         return add(r, strdup(text), 0, INT64_MAX, err);
     }
-    if (!whole && !range(colon + 1, &beg, &end))
+    if (!good)
         rc = cad_fail(err, CAD_EARG, "region %s: expected CONTIG, CONTIG:BEG or CONTIG:BEG-END, counted from 1", text);
     else if (name && names && !names->has(names->dict, name))
         rc = cad_fail(err, CAD_EARG, "region %s: no contig \"%s\" in %s%s", text, name, names->path, names->hint ? fasta_hint(names->hint, name, hint, sizeof hint) : "");
@@ -183,29 +187,12 @@ bool regions_get(const regions_t *r, const char *contig, int k, interval_t *span
     return true;
 }
 
-/* {name}:beg-end, so that a name may hold colons; "*" is what is unplaced. */
-static char *span_text(const span_t *s)
+int regions_check(const regions_t *r, const names_t *names, cad_error_t *err)
 {
-    size_t size = strlen(s->contig) + 48;
-    char *text = malloc(size);
-    if (!text) return NULL;
-    if (!strcmp(s->contig, "*")) strcpy(text, "*");
-    else if (s->end == INT64_MAX) snprintf(text, size, "{%s}:%lld", s->contig, (long long)s->beg + 1);
-    else snprintf(text, size, "{%s}:%lld-%lld", s->contig, (long long)s->beg + 1, (long long)s->end);
-    return text;
-}
-
-char **regions_text(const regions_t *r, bool (*has)(const void *dict, const char *name), const void *dict, int *n)
-{
-    char **all = calloc((size_t)r->n + 1, sizeof *all);
-    *n = 0;
-    for (int i = 0; all && i < r->n; i++) {
-        if (!has(dict, r->span[i].contig)) continue;
-        all[*n] = span_text(&r->span[i]);
-        if (all[(*n)++]) continue;
-        while (*n > 0) free(all[--*n]);
-        free(all);
-        return NULL;
-    }
-    return all;
+    char hint[700];
+    for (int i = 0; i < r->n; i++)
+        if (!names->has(names->dict, r->span[i].contig))
+            return cad_fail(err, CAD_EFORMAT, "region of \"%s\": no such contig in %s%s", r->span[i].contig, names->path,
+                            names->hint ? fasta_hint(names->hint, r->span[i].contig, hint, sizeof hint) : "");
+    return 0;
 }

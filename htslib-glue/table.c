@@ -128,20 +128,19 @@ static int write_json(table_t *t, cad_error_t *err)
 {
     provenance_t p = *t->provenance;
     provenance_add(&p, "rows", t->cutter->pooling == POOL_ROWS ? "bases of the regions, in order" : "regions, in order");
-    text_clear(&t->text);
-    provenance_json(&p, &t->text);
-    return text_write(t->json, &t->text, err);
+    return provenance_write(&p, t->json, err);
 }
 
 int table_close(table_t *t, cad_error_t *err)
 {
-    output_t **out[] = { &t->out, &t->npy.out, &t->json };
+    output_t **out[] = { &t->out, &t->npy.out, &t->json, &t->part };
     int rc = t->npy.out ? npy_finish(&t->npy, err) : 0;
     if (rc == 0 && t->json) rc = write_json(t, err);
-    for (int i = 0; i < 3 && rc == 0; i++)
+    if (rc == 0 && t->part) rc = provenance_write(t->provenance, t->part, err);
+    for (int i = 0; i < 4 && rc == 0; i++)
         if (*out[i]) rc = output_sync(*out[i], err);
     signals_hold(); /* all or none */
-    for (int i = 0; i < 3 && rc == 0; i++) {
+    for (int i = 0; i < 4 && rc == 0; i++) {
         if (!*out[i]) continue;
         rc = output_close(*out[i], err);
         *out[i] = NULL;
@@ -155,6 +154,7 @@ void table_free(table_t *t)
     output_abort(t->out);
     output_abort(t->npy.out);
     output_abort(t->json);
+    output_abort(t->part);
     free(t->row);
     text_free(&t->text);
     memset(t, 0, sizeof *t);

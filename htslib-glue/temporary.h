@@ -3,7 +3,7 @@
 #ifndef CAD_TEMPORARY_H
 #define CAD_TEMPORARY_H
 
-#define TEMPORARIES 16
+#define TEMPORARIES 64
 
 /* Registers a path: a ticket, or -1 when the table is full. */
 int temporary_add(const char *path);

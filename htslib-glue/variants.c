@@ -247,7 +247,13 @@ static int put_window(variants_t *v, result_t *r, int64_t id, const contig_t *c,
     return pipeline_job(v->pipe, j, err);
 }
 
-/* A new site, or the last one if the record before was there too. */
+static void leave_site(variants_t *v)
+{
+    site_leave(v->site);
+    v->site = NULL;
+}
+
+/* A new site, or the last one if an allele before was there too. */
 static int join_site(variants_t *v, result_t *r, const contig_t *c, bool *is_new, cad_error_t *err)
 {
     site_t *s = v->site;
@@ -392,50 +398,108 @@ static int put_alleles(variants_t *v, variant_t *d, int sequences, cad_error_t *
     return rc;
 }
 
-/* Owns d. */
+/* Owns d. Records at one place share sites, and so a shard. */
 static int put_variant(variants_t *v, variant_t *d, cad_error_t *err)
 {
+    bool together;
     int sequences, rc = list_alleles(d, &sequences, err);
     if (rc) {
         variant_drop(v, d);
         return rc;
     }
     d->item.bytes = (int64_t)(sizeof *d + d->rec->shared.m + d->rec->indiv.m);
-    pipeline_put(v->pipe, &d->item);
+    together = v->records_put++ && v->last_rid == d->rec->rid && v->last_pos == d->rec->pos;
+    v->last_rid = d->rec->rid;
+    v->last_pos = d->rec->pos;
+    if (!together) leave_site(v);
+    pipeline_put_with(v->pipe, &d->item, together);
     rc = put_alleles(v, d, sequences, err);
     return rc ? rc : pipeline_done(v->pipe, err);
 }
 
 /* ---- reading ---- */
 
-/* Column k of a VCF line, not terminated. */
-static const char *column(const char *line, int k, size_t *n)
+typedef struct piece_t { const char *s; size_t n; } piece_t; /* of a line, not terminated */
+enum { CHROM, POS, ID, REF, ALT, QUAL, FILTER, INFO, COLUMNS };
+
+/* Columns of a line; the first ones into c. */
+static int columns(const kstring_t *line, piece_t c[COLUMNS])
 {
-    while (k-- > 0) {
-        line = strchr(line, '\t');
-        if (!line) return NULL;
-        line++;
+    const char *s = line->s, *end = s + line->l, *tab;
+    int n = 0;
+    for (;; s = tab + 1) {
+        tab = memchr(s, '\t', (size_t)(end - s));
+        if (n < COLUMNS) c[n] = (piece_t){ s, (size_t)((tab ? tab : end) - s) };
+        n++;
+        if (!tab) return n;
     }
-    *n = strcspn(line, "\t");
-    return line;
 }
 
-/* What vcf_parse would read as 0, or make up. */
+/* The piece as a string, for look-ups and messages. */
+static const char *piece(variants_t *v, piece_t p)
+{
+    text_clear(&v->text);
+    text_put(&v->text, p.s, p.n);
+    return v->text.s.s ? v->text.s.s : "";
+}
+
+/* The first item of *rest, which then begins after it. */
+static piece_t split(piece_t *rest, char separator)
+{
+    const char *end = memchr(rest->s, separator, rest->n);
+    piece_t first = { rest->s, end ? (size_t)(end - rest->s) : rest->n };
+    size_t gone = first.n + (end != NULL);
+    *rest = (piece_t){ rest->s + gone, rest->n - gone };
+    return first;
+}
+
+/* "." or a number that htslib keeps. */
+static bool is_number(piece_t p, bool whole)
+{
+    char *end = NULL;
+    long long n = 0;
+    if (p.n == 1 && *p.s == '.') return true;
+    errno = 0;
+    if (whole) n = strtoll(p.s, &end, 10);
+    else (void)!strtod(p.s, &end);
+    return p.n && end == p.s + p.n && (!whole || (!errno && n >= BCF_MIN_BT_INT32 && n <= BCF_MAX_BT_INT32));
+}
+
+/* htslib reads numbers that are none, or too large for it, as missing without an error. */
+static void check_info(variants_t *v, piece_t info)
+{
+    char buf[4200];
+    while (info.n) {
+        piece_t value = split(&info, ';'), key = split(&value, '=');
+        int id = bcf_hdr_id2int(v->header, BCF_DT_ID, piece(v, key)), type;
+        if (!value.n || !bcf_hdr_idinfo_exists(v->header, BCF_HL_INFO, id)) continue;
+        type = (int)bcf_hdr_id2type(v->header, BCF_HL_INFO, id);
+        while ((type == BCF_HT_INT || type == BCF_HT_REAL) && value.n) {
+            piece_t one = split(&value, ',');
+            if (!is_number(one, type == BCF_HT_INT))
+                note(v->notes, NOTE_VALUE, 1, "%s: INFO/%s: \"%.*s\" is no %s; htslib cannot keep it", place(v, buf), v->text.s.s, (int)cad_min((int64_t)one.n, 40), one.s,
+                     type == BCF_HT_INT ? "Integer of 32 bits" : "Float");
+        }
+    }
+}
+
+/* What vcf_parse would read as 0, make up or leave out. */
 static int check_line(variants_t *v, cad_error_t *err)
 {
-    const char *line = v->text_line.s, *name, *pos;
+    piece_t c[COLUMNS];
     char buf[4200];
-    size_t n, k = 0;
-    name = column(line, 0, &n);
-    if (!name || n > 250 || n == 0) return cad_fail(err, CAD_EFORMAT, "%s: no VCF record", place(v, buf));
-    v->text.s.l = 0;
-    text_put(&v->text, name, n);
-    if (bcf_hdr_name2id(v->header, v->text.s.s) < 0)
-        return cad_fail(err, CAD_EFORMAT, "%s: contig \"%s\" is not in the VCF header; add it with bcftools reheader --fai", place(v, buf), v->text.s.s);
-    pos = column(line, 1, &n);
-    while (pos && k < n && isdigit((unsigned char)pos[k])) k++;
-    if (!pos || n == 0 || k < n || n > 18)
-        return cad_fail(err, CAD_EFORMAT, "%s: POS \"%.*s\" is not a position", place(v, buf), pos ? (int)cad_min((int64_t)n, 40) : 0, pos ? pos : "");
+    int n = columns(&v->text_line, c), samples = bcf_hdr_nsamples(v->header), least = samples ? COLUMNS + 1 + samples : COLUMNS;
+    size_t k = 0;
+    if (strlen(v->text_line.s) != v->text_line.l) return cad_fail(err, CAD_EFORMAT, "%s: binary data", place(v, buf));
+    if (bcf_hdr_name2id(v->header, piece(v, c[CHROM])) < 0)
+        return cad_fail(err, CAD_EFORMAT, "%s: contig \"%.100s\" is not in the VCF header; add it with bcftools reheader --fai", place(v, buf), v->text.s.s);
+    if (n < least || n > cad_max(least, COLUMNS + 1)) /* FORMAT may stand without samples */
+        return cad_fail(err, CAD_EFORMAT, "%s: %d columns, expected %d; cut short?", place(v, buf), n, least);
+    while (k < c[POS].n && isdigit((unsigned char)c[POS].s[k])) k++;
+    if (k == 0 || k < c[POS].n || k > 18) return cad_fail(err, CAD_EFORMAT, "%s: POS \"%.40s\" is not a position", place(v, buf), piece(v, c[POS]));
+    if (!is_number(c[QUAL], false)) return cad_fail(err, CAD_EFORMAT, "%s: QUAL \"%.40s\" is not a number", place(v, buf), piece(v, c[QUAL]));
+    if (!c[REF].n || !c[ALT].n) return cad_fail(err, CAD_EFORMAT, "%s: REF or ALT is empty", place(v, buf));
+    check_info(v, c[INFO]);
     return 0;
 }
 
@@ -513,7 +577,8 @@ static int open_index(variants_t *v, cad_error_t *err)
     if (!strcmp(v->in->path, "standard input")) return cad_fail(err, CAD_EARG, "-r, -R: standard input has no index; -t and -L filter a stream");
     if (v->fp->format.format == bcf) v->index = bcf_index_load3(v->in->path, NULL, HTS_IDX_SILENT_FAIL);
     else v->tabix = tbx_index_load3(v->in->path, NULL, HTS_IDX_SILENT_FAIL);
-    return v->index || v->tabix ? 0 : cad_fail(err, CAD_EIO, "%s: -r and -R need an index; make one with bcftools index, or filter with -t, -L", v->in->path);
+    if (!v->index && !v->tabix) return cad_fail(err, CAD_EIO, "%s: -r and -R need an index; make one with bcftools index, or filter with -t, -L", v->in->path);
+    return records_whole(v->fp, v->in->path, err);
 }
 
 static int read_span(variants_t *v, int contig, const char *name, interval_t span, int64_t from, cad_error_t *err)
@@ -576,6 +641,7 @@ static int add_provenance(variants_t *v, const provenance_t *p, cad_error_t *err
 {
     for (int i = 0; i < p->n && !v->o->no_version; i++) {
         char key[96];
+        if (provenance_of_part(p->key[i])) continue;
         snprintf(key, sizeof key, "%s_%s", v->o->prefix, p->key[i]);
         bcf_hdr_remove(v->header, BCF_HL_GEN, key); /* of an earlier run */
         if (bcf_hdr_printf(v->header, "##%s=%s", key, p->value[i])) return out_of_memory(err);
@@ -607,9 +673,9 @@ bool variants_has_contig(const void *variants, const char *name)
     return bcf_hdr_name2id(((const variants_t *)variants)->header, name) >= 0;
 }
 
-int variants_open(variants_t *v, htsThreadPool *pool, cad_error_t *err)
+int variants_open(variants_t *v, cad_error_t *err)
 {
-    int rc = records_open(&v->fp, v->in, NULL, pool, err);
+    int rc = records_open(&v->fp, v->in, NULL, err);
     if (rc) return rc;
     v->header = bcf_hdr_read(v->fp);
     return v->header ? 0 : cad_fail(err, CAD_EFORMAT, "%s: its header is damaged or missing", v->in->path);
@@ -619,6 +685,7 @@ int variants_run(variants_t *v, const provenance_t *p, htsThreadPool *pool, cad_
 {
     int rc = write_header(v, p, pool, err);
     v->view.ref = v->ref;
+    if (rc == 0 && !v->only) rc = records_threads(v->fp, pool, err);
     if (rc == 0) rc = v->only ? read_spans(v, err) : read_some(v, next_streamed, INT64_MIN, err);
     if (rc == 0 && !v->only) rc = records_end(v->fp, v->in->path, err);
     if (rc == 0) rc = pipeline_flush(v->pipe, err);

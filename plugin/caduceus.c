@@ -37,9 +37,9 @@ const char *usage(void)
 "  -o, --output FILE         write to FILE [standard output]\n"
 "  -O, --output-type TYPE    u/b/v/z[0-9] [by the suffix of FILE, else v]\n"
 "  -r, --regions REGION      only records that overlap, through the index\n"
-"  -R, --regions-file FILE   the same, regions of a BED\n"
+"  -R, --regions-file BED    the same, regions of a file named .bed or .bed.gz\n"
 "  -t, --targets REGION      only records whose POS lies in REGION, streaming\n"
-"  -T, --targets-file FILE   the same, regions of a BED\n"
+"  -T, --targets-file BED    the same, of a file named .bed or .bed.gz\n"
 "  -W, --write-index[=FMT]   csi or tbi beside the output [csi]\n"
 "      --threads N           compute threads in all\n"
 "      --no-version          add no lines on version and model to the header\n"
@@ -56,8 +56,6 @@ const char *usage(void)
 typedef struct {
     int n;
     char **arg; /* room for all */
-    char **regions; /* of which these are ours */
-    int nregions;
     const char *in, *out;
     bool typed; /* -O was given */
 } line_t;
@@ -68,12 +66,6 @@ static void add(line_t *l, const char *option, const char *value)
     if (value) l->arg[l->n++] = (char *)(uintptr_t)value;
 }
 
-static bool ends_in(const char *s, const char *suffix)
-{
-    size_t n = strlen(s), k = strlen(suffix);
-    return n > k && !strcmp(s + n - k, suffix);
-}
-
 enum { O_THREADS = 1, O_NOVERSION };
 static const struct option LONGS[] = {
     { "output", required_argument, NULL, 'o' }, { "output-type", required_argument, NULL, 'O' }, { "regions", required_argument, NULL, 'r' },
@@ -82,39 +74,26 @@ static const struct option LONGS[] = {
     { "include", required_argument, NULL, 'i' }, { "exclude", required_argument, NULL, 'e' }, { "help", no_argument, NULL, 'h' }, { 0 }
 };
 
-/* bcftools reads other names as 1-based tables, and ^ as what to leave out. */
-static int take_file(line_t *l, const char *option, const char *given, char *path)
+static bool ends_in(const char *path, const char *const suffix[], size_t n)
 {
-    static const char *const suffix[] = { ".bed", ".bed.gz", ".bed.bgz" };
-    for (size_t i = 0; i < sizeof suffix / sizeof *suffix; i++)
-        if (ends_in(path, suffix[i]) && *path != '^') {
-            add(l, option, path);
-            return 0;
-        }
-    return cmd_fail("annotate", "%s %s: expected a BED file, named so%s", given, path, strcmp(given, "-T") ? "" : "; the reference is given after --, as -- -T ref.fa");
+    for (size_t i = 0; path && i < n; i++) {
+        size_t len = strlen(path), k = strlen(suffix[i]);
+        if (len > k && !strcmp(path + len - k, suffix[i])) return true;
+    }
+    return false;
 }
 
-/* CONTIG:POS is that position alone in bcftools: CONTIG:POS-POS here. */
-static int take_regions(line_t *l, const char *option, const char *text)
+static bool says_format(const char *path)
 {
-    char *out = calloc(1, 2 * strlen(text) + 2), *to = out;
-    if (!out) return cmd_fail("annotate", "out of memory");
-    if (*text == '^') {
-        free(out);
-        return cmd_fail("annotate", "%s %s: leave records out in a pipe, with bcftools view", option, text);
-    }
-    for (const char *at = text; ; at++) {
-        size_t n = strcspn(at, ",");
-        const char *colon = memrchr(at, ':', n), *pos = colon ? colon + 1 : NULL;
-        to += sprintf(to, "%.*s", (int)n, at);
-        if (pos && pos < at + n && strspn(pos, "0123456789") == (size_t)(at + n - pos)) to += sprintf(to, "-%.*s", (int)(at + n - pos), pos);
-        at += n;
-        if (!*at) break;
-        *to++ = ',';
-    }
-    l->regions[l->nregions++] = out;
-    add(l, option, out);
-    return 0;
+    static const char *const suffix[] = { ".bcf", ".vcf", ".vcf.gz", ".vcf.bgz" };
+    return ends_in(path, suffix, sizeof suffix / sizeof *suffix);
+}
+
+/* bcftools counts from 1 in regions files that are not named so. */
+static bool is_bed(const char *path)
+{
+    static const char *const suffix[] = { ".bed", ".bed.gz", ".bed.bgz" };
+    return ends_in(path, suffix, sizeof suffix / sizeof *suffix);
 }
 
 /* 0, 1 after an error, 2 when help is wanted. */
@@ -123,9 +102,16 @@ static int take(line_t *l, int c, char **argv)
     switch (c) {
     case 'o': l->out = optarg; add(l, "-o", optarg); return 0;
     case 'O': l->typed = true; add(l, "-O", optarg); return 0;
-    case 'r': case 't': return take_regions(l, c == 'r' ? "-r" : "-t", optarg);
-    case 'R': case 'T': return take_file(l, c == 'R' ? "-R" : "-L", c == 'R' ? "-R" : "-T", optarg);
+    case 'r': add(l, "-r", optarg); return 0;
+    case 't': add(l, "-t", optarg); return 0;
+    case 'R': case 'T':
+        if (!is_bed(optarg))
+            return cmd_fail("annotate", "-%c %s: expected a BED file, named .bed or .bed.gz: bcftools counts others from 1%s", c, optarg,
+                            c == 'T' ? "; the reference stands after --" : "");
+        add(l, c == 'R' ? "-R" : "-L", optarg);
+        return 0;
     case 'W':
+        if (optarg && *optarg == '=') optarg++; /* as in -W=tbi */
         if (optarg && strcmp(optarg, "csi") && strcmp(optarg, "tbi")) return cmd_fail("annotate", "-W %s: expected csi or tbi", optarg);
         add(l, optarg && *optarg == 't' ? "--write-index=tbi" : "--write-index", NULL);
         return 0;
@@ -150,11 +136,6 @@ static int general(line_t *l, int argc, char **argv)
     return 0;
 }
 
-static bool says_format(const char *path)
-{
-    return path && (ends_in(path, ".bcf") || ends_in(path, ".vcf") || ends_in(path, ".vcf.gz") || ends_in(path, ".vcf.bgz"));
-}
-
 /* What stands after --; there -f is the reference, as in bcftools norm. */
 static void own(line_t *l, int argc, char **argv)
 {
@@ -175,8 +156,7 @@ int run(int argc, char **argv)
     }
     while (split < argc && strcmp(argv[split], "--")) split++;
     l.arg = calloc((size_t)argc * 2 + 8, sizeof *l.arg);
-    l.regions = calloc((size_t)argc, sizeof *l.regions);
-    if (!l.arg || !l.regions) return cmd_fail("annotate", "out of memory");
+    if (!l.arg) return cmd_fail("annotate", "out of memory");
     add(&l, "annotate", NULL);
     rc = general(&l, split, argv);
     if (rc == 2) fputs(usage(), stdout);
@@ -187,8 +167,6 @@ int run(int argc, char **argv)
         optind = 0;
         rc = cmd_annotate(l.n, l.arg);
     }
-    while (l.nregions > 0) free(l.regions[--l.nregions]);
-    free(l.regions);
     free(l.arg);
     return rc == 1;
 }

@@ -91,7 +91,7 @@ static void test_regions(void)
     contig_t contig = { .name = (char *)"a", .length = 5000 };
     int by_name = 0;
     fasta_t ref = { .contig = &contig, .ncontig = 1, .by_name = &by_name, .path = "ref.fa" };
-    names_t names = { &ref, fasta_has, ref.path, &ref };
+    names_t names = { &ref, fasta_has, ref.path, &ref, false };
     regions_t *r;
     char text[64];
     cad_error_t err;

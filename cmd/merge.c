@@ -1,0 +1,361 @@
+/* merge.c - caduceus merge: the parts that --shard wrote, as one file.
+ *
+ * Values and records go through the writers that an unsharded run uses, so the result
+ * is that run's to the byte. SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "internal.h"
+
+static const char USAGE[] =
+"Usage: caduceus merge [options] -o OUT PART...\n\n"
+"Joins all parts of a run that was cut with --shard: BED, bedGraph, bigWig, .npy,\n"
+"SAM, BAM, CRAM, VCF or BCF. The parts may come in any order; beside each lies its\n"
+".json, which must tell that they are all shards of one run.\n\n"
+"Options:\n"
+"  -o, --output OUT       the whole\n"
+"  -T, --reference FASTA  reference of CRAM; also --fasta-ref\n"
+"      --write-index[=csi|bai|tbi]  an index beside reads or variants [csi]\n"
+"  -@, --threads N        threads that compress [1]\n"
+"      --help             this text\n";
+
+typedef struct {
+    const char *output, *reference;
+    index_t index;
+    int64_t threads;
+    char **part;
+    int n, *order;      /* part[order[k]] is shard k + 1 */
+    kstring_t json;     /* the parts' provenance, without the shard */
+} args_t;
+
+static const char *part_at(const args_t *a, int k) { return a->part[a->order[k]]; }
+
+/* ---- options ---- */
+
+enum { O_INDEX = 1 };
+static const struct option LONGS[] = {
+    { "output", required_argument, NULL, 'o' }, { "reference", required_argument, NULL, 'T' }, { "fasta-ref", required_argument, NULL, 'T' },
+    { "write-index", optional_argument, NULL, O_INDEX }, { "threads", required_argument, NULL, '@' }, { "help", no_argument, NULL, 1004 }, { 0 }
+};
+
+static int take_option(args_t *a, int c, const char *arg)
+{
+    switch (c) {
+    case 'o': a->output = arg; return 0;
+    case 'T': a->reference = arg; return 0;
+    case '@': return option_int("merge", "-@", arg, 0, 4096, &a->threads);
+    default: return option_index("merge", arg, &a->index);
+    }
+}
+
+/* 0 = go on, 1 = error, 2 = help shown. */
+static int parse_args(args_t *a, int argc, char **argv)
+{
+    int c;
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, "o:T:@:", LONGS, NULL)) != -1) {
+        if (c == 1004) {
+            fputs(USAGE, stdout);
+            return cmd_finish("merge") ? 1 : 2;
+        }
+        if (c == '?' || c == ':') return option_unknown("merge", argv);
+        if (take_option(a, c, optarg)) return 1;
+    }
+    if (argc == 1) {
+        fputs(USAGE, stderr);
+        return 1;
+    }
+    a->part = argv + optind;
+    a->n = argc - optind;
+    if (!a->output) return cmd_fail("merge", "name the output with -o");
+    if (!a->n) return cmd_fail("merge", "name the parts");
+    for (int i = 0; i < a->n; i++)
+        if (!strcmp(a->part[i], "-")) return cmd_fail("merge", "standard input is no part: its .json is missing");
+    return 0;
+}
+
+/* ---- text: BED rows, bedGraph runs ---- */
+
+typedef struct { text_t line, run; char contig[256]; long long beg, end; char value[32]; } graph_t;
+
+/* Lines before the rows of a part but the first: its provenance and column names. */
+static bool is_header(const kstring_t *l, bool *named)
+{
+    if (!strncmp(l->s, "##caduceus_", 11)) return true;
+    if (*named || l->s[0] != '#') return false;
+    *named = true;
+    return true;
+}
+
+static int put_run(graph_t *g, output_t *out, cad_error_t *err)
+{
+    if (g->beg == g->end) return 0;
+    text_clear(&g->run);
+    text_printf(&g->run, "%s\t%lld\t%lld\t%s\n", g->contig, g->beg, g->end, g->value);
+    g->beg = g->end;
+    return text_write(out, &g->run, err);
+}
+
+/* Runs of equal values may have been cut between two parts. */
+static int graph_line(graph_t *g, const input_t *in, const kstring_t *l, output_t *out, cad_error_t *err)
+{
+    char contig[256], value[32];
+    long long beg, end;
+    int rc = 0;
+    if (sscanf(l->s, "%255[^\t]\t%lld\t%lld\t%31s", contig, &beg, &end, value) != 4) return cad_fail(err, CAD_EFORMAT, "%s:%lld: no bedGraph line", in->path, (long long)in->line);
+    if (g->end != beg || strcmp(g->contig, contig) || strcmp(g->value, value)) {
+        rc = put_run(g, out, err);
+        strcpy(g->contig, contig);
+        strcpy(g->value, value);
+        g->beg = beg;
+    }
+    g->end = end;
+    return rc;
+}
+
+static int put_line(const kstring_t *l, output_t *out, cad_error_t *err)
+{
+    int rc = output_write(out, l->s, l->l, err);
+    return rc ? rc : output_write(out, "\n", 1, err);
+}
+
+static int text_part(const args_t *a, int k, bool graph, graph_t *g, output_t *out, cad_error_t *err)
+{
+    input_t in;
+    kstring_t line = { 0, 0, NULL };
+    bool head = k > 0, named = false;
+    int rc = input_open(&in, part_at(a, k), "bed", err), got = 0;
+    while (rc == 0 && (got = input_line(&in, &line, err)) > 0) {
+        head = head && is_header(&line, &named);
+        if (head) continue;
+        rc = graph && line.s[0] != '#' ? graph_line(g, &in, &line, out, err) : put_line(&line, out, err);
+    }
+    free(line.s);
+    input_close(&in);
+    return rc ? rc : got;
+}
+
+static int merge_text(const args_t *a, bool graph, output_t *out, cad_error_t *err)
+{
+    graph_t g = { 0 };
+    int rc = 0;
+    for (int k = 0; k < a->n && rc == 0; k++) rc = text_part(a, k, graph, &g, out, err);
+    if (rc == 0) rc = put_run(&g, out, err);
+    text_free(&g.run);
+    return rc;
+}
+
+/* ---- matrices ---- */
+
+static int matrix_part(const char *path, npy_t *n, cad_error_t *err)
+{
+    char head[NPY_HEADER + 1] = "", buf[1 << 16];
+    const char *shape;
+    long long rows, width;
+    size_t got;
+    FILE *f = fopen(path, "rb");
+    int rc = 0;
+    if (!f) return cad_fail(err, CAD_EIO, "%s: cannot be read", path);
+    if (fread(head, 1, NPY_HEADER, f) != NPY_HEADER || !(shape = strstr(head + 10, "'shape': (")) || sscanf(shape + 10, "%lld, %lld", &rows, &width) != 2)
+        rc = cad_fail(err, CAD_EFORMAT, "%s: not a matrix of caduceus, or damaged", path);
+    if (rc == 0 && !n->width) rc = npy_begin(n, width, err);
+    while (rc == 0 && (got = fread(buf, 1, sizeof buf, f)) > 0) rc = output_write(n->out, buf, got, err);
+    if (rc == 0 && (ferror(f) || ftello(f) != NPY_HEADER + 4 * rows * width)) rc = cad_fail(err, CAD_EFORMAT, "%s: its size does not fit its shape", path);
+    n->rows += rc ? 0 : rows;
+    fclose(f);
+    return rc;
+}
+
+static int merge_matrices(const args_t *a, output_t *out, cad_error_t *err)
+{
+    npy_t n = { .out = out };
+    int rc = 0;
+    for (int k = 0; k < a->n && rc == 0; k++) rc = matrix_part(part_at(a, k), &n, err);
+    return rc ? rc : npy_finish(&n, err);
+}
+
+/* ---- bigWig ---- */
+
+static int add_value(void *w, int contig, int64_t pos, float v, cad_error_t *err) { return bigwig_add(w, contig, pos, v, err); }
+
+static int merge_bigwigs(const args_t *a, output_t *out, cad_error_t *err)
+{
+    bigread_t *first = calloc(1, sizeof *first), *r = calloc(1, sizeof *r);
+    bigwig_t *w = NULL;
+    int rc = first && r ? bigread_open(first, part_at(a, 0), err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (rc == 0) rc = bigwig_open(&w, out, first->contig, first->ncontig, err);
+    for (int k = 0; k < a->n && rc == 0; k++) {
+        rc = bigread_open(r, part_at(a, k), err);
+        if (rc == 0 && r->ncontig != first->ncontig) rc = cad_fail(err, CAD_EFORMAT, "%s: other contigs than %s", r->path, first->path);
+        if (rc == 0) rc = bigread_all(r, add_value, w, err);
+        bigread_close(r);
+    }
+    if (rc == 0) rc = bigwig_finish(w, err);
+    bigwig_free(w);
+    if (first) bigread_close(first);
+    free(first);
+    free(r);
+    return rc;
+}
+
+/* ---- reads and variants ---- */
+
+typedef struct {
+    records_out_t out;
+    htsThreadPool pool;
+    sam_hdr_t *reads;     /* of the first part */
+    bcf_hdr_t *variants;
+    bam1_t *read;
+    bcf1_t *variant;
+} records_t;
+
+static int begin_records(const args_t *a, records_t *t, const htsFormat *in, cad_error_t *err)
+{
+    int rc = format_choose(&t->out.format, t->reads != NULL, NULL, a->output, in, err);
+    t->out.path = a->output;
+    t->out.index = a->index;
+    t->read = bam_init1();
+    t->variant = bcf_init();
+    if (!t->read || !t->variant) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (rc == 0) rc = records_plan(&t->out, err);
+    if (rc == 0) rc = records_create(&t->out, err);
+    return rc ? rc : records_begin(&t->out, t->reads, t->variants, a->reference, &t->pool, err);
+}
+
+static int copy_reads(records_t *t, htsFile *fp, sam_hdr_t *h, const char *path, cad_error_t *err)
+{
+    int got;
+    while ((got = sam_read1(fp, h, t->read)) >= 0) {
+        int rc = records_in_order(&t->out, t->read->core.tid, t->read->core.pos, bam_get_qname(t->read), err);
+        if (rc) return rc;
+        if (sam_write1(t->out.fp, t->reads, t->read) < 0) return output_failed(t->out.out, err);
+    }
+    return got == -1 ? records_end(fp, path, err) : cad_fail(err, CAD_EIO, "%s: damaged or cut short", path);
+}
+
+static int copy_variants(records_t *t, htsFile *fp, bcf_hdr_t *h, const char *path, cad_error_t *err)
+{
+    int got;
+    while ((got = bcf_read(fp, h, t->variant)) >= 0) {
+        int rc = records_in_order(&t->out, t->variant->rid, t->variant->pos, "of a part", err);
+        if (rc) return rc;
+        t->variant->errcode &= ~BCF_ERR_TAG_UNDEF;
+        if (bcf_write(t->out.fp, t->variants, t->variant) < 0) return output_failed(t->out.out, err);
+    }
+    return got == -1 ? records_end(fp, path, err) : cad_fail(err, CAD_EIO, "%s: damaged or cut short", path);
+}
+
+static int records_part(const args_t *a, records_t *t, const char *path, input_t *in, cad_error_t *err)
+{
+    bool reads = in->kind == INPUT_READS;
+    htsFile *fp = NULL;
+    sam_hdr_t *rh = NULL;
+    bcf_hdr_t *vh = NULL;
+    int rc = records_open(&fp, in, a->reference, err);
+    if (rc == 0 && reads) rh = sam_hdr_read(fp);
+    if (rc == 0 && !reads) vh = bcf_hdr_read(fp);
+    if (rc == 0 && !rh && !vh) rc = cad_fail(err, CAD_EFORMAT, "%s: its header is damaged or missing", path);
+    if (rc == 0 && !t->out.fp) { /* the first */
+        t->reads = rh ? sam_hdr_dup(rh) : NULL;
+        t->variants = vh ? bcf_hdr_dup(vh) : NULL;
+        rc = t->reads || t->variants ? begin_records(a, t, &fp->format, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    }
+    if (rc == 0) rc = reads ? copy_reads(t, fp, rh, path, err) : copy_variants(t, fp, vh, path, err);
+    sam_hdr_destroy(rh);
+    if (vh) bcf_hdr_destroy(vh);
+    if (fp) hts_close(fp);
+    return rc;
+}
+
+static int merge_records(const args_t *a, cad_error_t *err)
+{
+    records_t t = { 0 };
+    int rc = records_pool(&t.pool, (int)a->threads, err);
+    for (int k = 0; k < a->n && rc == 0; k++) {
+        input_t in;
+        rc = input_open(&in, part_at(a, k), NULL, err);
+        if (rc == 0 && in.kind < INPUT_READS) rc = cad_fail(err, CAD_EFORMAT, "%s: holds neither reads nor variants, as the parts before it", part_at(a, k));
+        if (rc == 0) rc = records_part(a, &t, part_at(a, k), &in, err);
+        input_close(&in);
+    }
+    if (rc == 0) rc = records_close(&t.out, NULL, err);
+    records_free(&t.out);
+    sam_hdr_destroy(t.reads);
+    if (t.variants) bcf_hdr_destroy(t.variants);
+    if (t.read) bam_destroy1(t.read);
+    if (t.variant) bcf_destroy(t.variant);
+    if (t.pool.pool) hts_tpool_destroy(t.pool.pool);
+    return rc;
+}
+
+/* ---- what the parts are ---- */
+
+typedef enum { PARTS_TEXT, PARTS_GRAPH, PARTS_MATRIX, PARTS_BIGWIG, PARTS_RECORDS } parts_t;
+
+static int kind_of(const args_t *a, parts_t *kind, cad_error_t *err)
+{
+    unsigned char magic[6] = { 0 };
+    uint32_t bigwig = 0x888FFC26u;
+    input_t in;
+    int fd = open(part_at(a, 0), O_RDONLY | O_CLOEXEC), rc = 0;
+    if (fd < 0 || read(fd, magic, sizeof magic) < 0) rc = cad_fail(err, CAD_EIO, "%s: cannot be read", part_at(a, 0));
+    if (fd >= 0) close(fd);
+    if (rc) return rc;
+    *kind = !memcmp(magic, "\x93NUMPY", 6) ? PARTS_MATRIX : !memcmp(magic, &bigwig, 4) ? PARTS_BIGWIG : strstr(a->json.s, "\"track\": \"") ? PARTS_GRAPH : PARTS_TEXT;
+    if (*kind != PARTS_TEXT) return 0;
+    rc = input_open(&in, part_at(a, 0), NULL, err);
+    if (rc == 0 && in.kind >= INPUT_READS) *kind = PARTS_RECORDS;
+    input_close(&in);
+    return rc;
+}
+
+/* An unsharded run leaves provenance beside bigWigs and matrices: the parts' less all work. */
+static int write_json(const args_t *a, output_t *json, cad_error_t *err)
+{
+    const char *work = strstr(a->json.s, "  \"work\": "), *next = work ? strchr(work, '\n') : NULL;
+    int rc = output_write(json, a->json.s, (size_t)((next ? work : a->json.s + a->json.l) - a->json.s), err);
+    return rc || !next ? rc : output_write(json, next + 1, strlen(next + 1), err);
+}
+
+static int merge_file(const args_t *a, parts_t kind, cad_error_t *err)
+{
+    output_t *out = NULL, *json = NULL;
+    bool beside = kind == PARTS_BIGWIG || kind == PARTS_MATRIX;
+    int rc = output_open(&out, a->output, !beside && output_is_gz(a->output), err);
+    if (rc == 0 && beside && output_is_file(out)) rc = output_beside(&json, a->output, ".json", err);
+    if (rc == 0) rc = kind == PARTS_BIGWIG ? merge_bigwigs(a, out, err) : kind == PARTS_MATRIX ? merge_matrices(a, out, err) : merge_text(a, kind == PARTS_GRAPH, out, err);
+    if (rc == 0 && json) rc = write_json(a, json, err);
+    if (rc == 0) rc = output_sync(out, err);
+    if (rc == 0 && json) rc = output_close(json, err);
+    else output_abort(json);
+    if (rc == 0) rc = output_close(out, err);
+    else output_abort(out);
+    return rc;
+}
+
+static int run(args_t *a, cad_error_t *err)
+{
+    parts_t kind;
+    int rc = 0;
+    for (int i = 0; i < a->n && rc == 0; i++) rc = refuse_same(a->output, a->part[i], err);
+    if (rc == 0) rc = parts_check((const char *const *)a->part, a->n, a->order, &a->json, err);
+    if (rc == 0) rc = kind_of(a, &kind, err);
+    if (rc) return rc;
+    if (a->index && kind != PARTS_RECORDS) return cad_fail(err, CAD_EARG, "--write-index fits reads and variants only");
+    return kind == PARTS_RECORDS ? merge_records(a, err) : merge_file(a, kind, err);
+}
+
+int cmd_merge(int argc, char **argv)
+{
+    args_t a = { .threads = 1 };
+    cad_error_t err = { "" };
+    int rc = parse_args(&a, argc, argv);
+    if (rc) return rc == 2 ? 0 : 1;
+    a.order = calloc((size_t)argc, sizeof *a.order);
+    rc = a.order ? run(&a, &err) : cad_fail(&err, CAD_ENOMEM, "out of memory");
+    if (rc) cmd_fail("merge", "%s", err.text);
+    free(a.order);
+    free(a.json.s);
+    return rc || cmd_finish("merge") ? 1 : 0;
+}

@@ -1,0 +1,330 @@
+/* track.c - caduceus track: per-base scores along a reference, for genome browsers.
+ * SPDX-License-Identifier: MIT */
+#include <time.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "glue.h"
+
+static const char USAGE[] =
+"Usage: caduceus track [options] -T ref.fa -o OUT\n\n"
+"Scores every base of whole contigs, or of regions, as bigWig or bedGraph tracks.\n\n"
+"Options:\n"
+"  -T, --reference FASTA  the reference, plain or bgzip; also --fasta-ref\n"
+"      --chr-alias FILE   other names of its contigs: a line each, tab-separated\n"
+"  -r, --region REGION    CONTIG[:BEG-END], counted from 1 [all contigs]\n"
+"  -R, --regions-file FILE|REGION  the same, of a BED\n"
+"  -L, --targets-file BED the same, of a BED\n"
+"  -o, --output OUT       .bw, .bedGraph or .bedGraph.gz; for several tracks the\n"
+"                         beginning of their names; - is bedGraph [-]\n"
+"  -O, --output-fmt FMT   bw, bedGraph or bedGraph.gz [by the name, else bw]\n"
+"      --score LIST       of pll, entropy, ic, logo, logo_ref, pA, pC, pG, pT [pll]\n"
+"      --mask HOW         each, stride:K or none [stride:8]\n"
+"      --window W         bases in a window, flanks included [the model's length, at\n"
+"                         most 16384]\n"
+"      --flank F          context on each side [min(1024, W/4)]\n"
+"      --skip-soft-masked lower-case bases are context, but not scored\n"
+"      --decimals N       digits after the point, 0 to 6 [3]\n"
+"      --n-token          encode N as the token N, not as PAD\n"
+"      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
+"      --dry-run          count windows and tokens, estimate time\n"
+OPTIONS_USAGE;
+
+#define WINDOW 16384 /* the longest by default */
+static const char *const SCORE[] = { "pll", "entropy", "ic", "logo_ref", "logo", "pA", "pC", "pG", "pT" };
+static const track_kind_t FIRST_KIND[] = { TRACK_PLL, TRACK_ENTROPY, TRACK_IC, TRACK_LOGO_REF, TRACK_LOGO_A, TRACK_PA, TRACK_PC, TRACK_PG, TRACK_PT };
+enum { SCORES_OF_TRACKS = sizeof SCORE / sizeof *SCORE, LOGO = 4 };
+typedef enum { FORMAT_BY_NAME, FORMAT_BIGWIG, FORMAT_GRAPH, FORMAT_GRAPH_GZ } track_format_t;
+
+typedef struct {
+    options_t o;
+    const char *reference, *aliases, *output, *score;
+    limits_t limits;
+    shard_t shard;
+    track_format_t format;
+    int64_t mask, window, flank, decimals;
+    bool skip_soft, n_token, dry_run;
+} args_t;
+
+typedef struct {
+    args_t *a;
+    notes_t notes;
+    cad_model_t *model;
+    cad_context_t *ctx;
+    fasta_t ref;
+    regions_t *only;
+    tiling_t tiling;
+    text_t options;
+    provenance_t provenance;
+    char work[64], shard[48]; /* of provenance */
+    pipeline_t pipe;
+    tracks_t tracks;
+    progress_t progress;
+} run_t;
+
+/* ---- options ---- */
+
+enum { O_SCORE = 1, O_MASK, O_WINDOW, O_FLANK, O_SOFT, O_DECIMALS, O_NTOKEN, O_DRY, O_ALIAS, O_SHARD };
+static const struct option LONGS[] = {
+    OPTIONS_LONG, { "reference", required_argument, NULL, 'T' }, { "fasta-ref", required_argument, NULL, 'T' },
+    { "chr-alias", required_argument, NULL, O_ALIAS }, { "region", required_argument, NULL, 'r' }, { "regions-file", required_argument, NULL, 'R' },
+    { "targets-file", required_argument, NULL, 'L' }, { "output", required_argument, NULL, 'o' }, { "output-fmt", required_argument, NULL, 'O' },
+    { "score", required_argument, NULL, O_SCORE }, { "mask", required_argument, NULL, O_MASK }, { "window", required_argument, NULL, O_WINDOW },
+    { "flank", required_argument, NULL, O_FLANK }, { "skip-soft-masked", no_argument, NULL, O_SOFT },
+    { "decimals", required_argument, NULL, O_DECIMALS }, { "n-token", no_argument, NULL, O_NTOKEN }, { "dry-run", no_argument, NULL, O_DRY },
+    { "shard", required_argument, NULL, O_SHARD }, { 0 }
+};
+
+static int parse_format(args_t *a, const char *s)
+{
+    a->format = !strcmp(s, "bw") ? FORMAT_BIGWIG : !strcmp(s, "bedGraph") ? FORMAT_GRAPH : !strcmp(s, "bedGraph.gz") ? FORMAT_GRAPH_GZ : FORMAT_BY_NAME;
+    return a->format ? 0 : cmd_fail("track", "-O %s: expected bw, bedGraph or bedGraph.gz", s);
+}
+
+static int take_option(args_t *a, int c, const char *arg)
+{
+    switch (c) {
+    case 'T': a->reference = arg; return 0;
+    case 'o': a->output = arg; return 0;
+    case 'O': return parse_format(a, arg);
+    case 'r': case 'R': case 'L': return limits_take(&a->limits, "track", c, arg);
+    case O_SCORE: a->score = arg; return 0;
+    case O_MASK: return option_mask("track", arg, &a->mask);
+    case O_WINDOW: return option_int("track", "--window", arg, 1, 1 << 30, &a->window);
+    case O_FLANK: return option_int("track", "--flank", arg, 0, 1 << 29, &a->flank);
+    case O_SOFT: a->skip_soft = true; return 0;
+    case O_DECIMALS: return option_int("track", "--decimals", arg, 0, 6, &a->decimals);
+    case O_NTOKEN: a->n_token = true; return 0;
+    case O_DRY: a->dry_run = true; return 0;
+    case O_ALIAS: a->aliases = arg; return 0;
+    case O_SHARD: return option_shard("track", arg, &a->shard);
+    default: return options_take(&a->o, c, arg);
+    }
+}
+
+/* 0 = go on, 1 = error, 2 = help shown. */
+static int parse_args(args_t *a, int argc, char **argv)
+{
+    int c;
+    memset(a, 0, sizeof *a);
+    options_init(&a->o, "track");
+    a->output = "-";
+    a->score = "pll";
+    a->mask = 8;
+    a->flank = -1;
+    a->decimals = 3;
+    while ((c = getopt_long(argc, argv, OPTIONS_SHORT "T:o:O:r:R:L:", LONGS, NULL)) != -1) {
+        if (c == 1004) {
+            fputs(USAGE, stdout);
+            return cmd_finish("track") ? 1 : 2;
+        }
+        if (c == '?' || c == ':') return option_unknown("track", argv);
+        if (take_option(a, c, optarg)) return 1;
+    }
+    if (argc == 1) {
+        fputs(USAGE, stderr);
+        return 1;
+    }
+    if (argc > optind) return cmd_fail("track", "%s: no such argument; regions are given with -r or -L", argv[optind]);
+    if (a->shard.of && !strcmp(a->output, "-")) return cmd_fail("track", "--shard needs an output file: -o");
+    if (!a->reference) return cmd_fail("track", "give the reference with -T FASTA");
+    return 0;
+}
+
+/* ---- the tracks and their files ---- */
+
+static int list_tracks(run_t *t, cad_error_t *err)
+{
+    int picked[SCORES_OF_TRACKS], n, rc = list_parse(t->a->score, SCORE, SCORES_OF_TRACKS, picked, &n, err);
+    if (rc) return rc;
+    if (!n) return cad_fail(err, CAD_EARG, "--score none leaves nothing to do");
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < (picked[i] == LOGO ? 4 : 1); k++) t->tracks.track[t->tracks.n++].kind = (track_kind_t)(FIRST_KIND[picked[i]] + k);
+    return 0;
+}
+
+static bool ends_in(const char *path, const char *suffix)
+{
+    size_t n = strlen(path), k = strlen(suffix);
+    return n > k && !strcasecmp(path + n - k, suffix);
+}
+
+static track_format_t format_of(const args_t *a, bool several)
+{
+    const char *p = a->output;
+    if (a->format) return a->format;
+    if (several) return FORMAT_BIGWIG;
+    if (!strcmp(p, "-") || ends_in(p, ".bedGraph") || ends_in(p, ".bg") || ends_in(p, ".bdg")) return FORMAT_GRAPH;
+    if (ends_in(p, ".bedGraph.gz") || ends_in(p, ".bg.gz") || ends_in(p, ".bdg.gz")) return FORMAT_GRAPH_GZ;
+    return FORMAT_BIGWIG;
+}
+
+static int name_track(const run_t *t, track_t *x, track_format_t format, cad_error_t *err)
+{
+    static const char *const suffix[] = { "", ".bw", ".bedGraph", ".bedGraph.gz" };
+    text_t s = { 0 };
+    text_puts(&s, t->a->output);
+    if (t->tracks.n > 1) text_printf(&s, ".%s%s", track_name(x->kind), suffix[format]);
+    x->path = s.s.s;
+    x->is_bigwig = format == FORMAT_BIGWIG;
+    return s.failed ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
+}
+
+static int open_track(const run_t *t, track_t *x, track_format_t format, cad_error_t *err)
+{
+    int64_t longest = 0;
+    int rc = output_open(&x->out, x->path, format == FORMAT_GRAPH_GZ, err);
+    for (int i = 0; i < t->ref.ncontig; i++) longest = cad_max(longest, t->ref.contig[i].length);
+    x->csi = longest >= (int64_t)1 << 29;
+    if (rc == 0 && x->is_bigwig && output_is_terminal(x->out)) return cad_fail(err, CAD_EARG, "binary data would go to a terminal; name a file with -o");
+    if (rc || !output_is_file(x->out)) return rc;
+    if (format == FORMAT_GRAPH_GZ) rc = output_beside(&x->index, x->path, x->csi ? ".csi" : ".tbi", err);
+    return rc == 0 && (x->is_bigwig || t->a->shard.of) ? output_beside(&x->json, x->path, ".json", err) : rc;
+}
+
+static int refuse_clashes(const run_t *t, const char *out, cad_error_t *err)
+{
+    static const char *const own[] = { "", ".fai", ".gzi" };
+    int rc = options_refuse_model(&t->a->o, out, err);
+    for (int i = 0; i < 3 && rc == 0; i++) {
+        char *path = suffixed(t->a->reference, own[i]);
+        rc = !path ? cad_fail(err, CAD_ENOMEM, "out of memory") : refuse_same(out, path, err);
+        if (rc == 0) rc = refuse_twice(out, path, err);
+        free(path);
+    }
+    for (int i = 0; i < t->a->limits.n && rc == 0; i++)
+        if (t->a->limits.limit[i].how != 'r') rc = refuse_same(out, t->a->limits.limit[i].text, err);
+    return rc;
+}
+
+static int open_outputs(run_t *t, cad_error_t *err)
+{
+    const args_t *a = t->a;
+    track_format_t format = format_of(a, t->tracks.n > 1);
+    int rc = t->tracks.n > 1 && !strcmp(a->output, "-") ? cad_fail(err, CAD_EARG, "several tracks need -o, the beginning of their names") : 0;
+    for (int k = 0; k < t->tracks.n && rc == 0; k++) {
+        rc = name_track(t, &t->tracks.track[k], format, err);
+        if (rc == 0) rc = refuse_clashes(t, t->tracks.track[k].path, err);
+    }
+    for (int k = 0; k < t->tracks.n && rc == 0 && !a->dry_run; k++) rc = open_track(t, &t->tracks.track[k], format, err);
+    return rc;
+}
+
+/* ---- running ---- */
+
+static void set_provenance(run_t *t)
+{
+    const args_t *a = t->a;
+    text_t *s = &t->options;
+    text_puts(s, "track");
+    option_mask_text(a->mask, s);
+    text_printf(s, " window=%lld flank=%lld decimals=%lld", (long long)t->tiling.window, (long long)t->tiling.flank, (long long)a->decimals);
+    if (a->skip_soft) text_puts(s, " skip-soft-masked");
+    if (a->n_token) text_puts(s, " n-token");
+    options_provenance(&t->provenance, t->model, t->ctx, t->ref.checksum, s);
+    shard_provenance(&t->provenance, &a->shard, t->work, t->shard);
+}
+
+static int open_engine(run_t *t, cad_error_t *err)
+{
+    const args_t *a = t->a;
+    int64_t window = a->window ? a->window : cad_min(cad_model_number(t->model, CAD_MAX_LEN), WINDOW);
+    int rc = tiling_set(&t->tiling, window, a->flank, err);
+    if (rc == 0 && cad_model_number(t->model, CAD_LABELS)) rc = cad_fail(err, CAD_EARG, "the model is a classifier without a language-model head");
+    if (rc == 0 && a->n_token && cad_model_number(t->model, CAD_TOKEN_N) < 0) rc = cad_fail(err, CAD_EARG, "--n-token: the model's vocabulary has no N");
+    if (rc == 0) rc = options_open_context(&a->o, t->model, window, &t->ctx, err);
+    if (rc) return rc;
+    set_provenance(t);
+    t->tracks.model = t->model;
+    t->tracks.ref = &t->ref;
+    t->tracks.only = t->only;
+    t->tracks.tiling = &t->tiling;
+    t->tracks.mask = a->mask;
+    t->tracks.skip_soft = a->skip_soft;
+    t->tracks.encode_flags = a->n_token ? CAD_N_AS_TOKEN : 0;
+    t->tracks.decimals = (int)a->decimals;
+    t->tracks.notes = &t->notes;
+    t->tracks.pipe = &t->pipe;
+    t->pipe = (pipeline_t){ .shard = a->shard, .model = t->model, .ctx = a->dry_run ? NULL : t->ctx, .mask = a->mask, .take = tracks_take, .sink = tracks_sink,
+        .drop = tracks_drop, .arg = &t->tracks, .tick = progress_tick, .tick_arg = &t->progress, .batch_tokens = options_batch(&a->o) };
+    progress_begin(&t->progress, &a->o, &t->pipe.work, &t->tracks.cores, "cores");
+    return t->options.failed ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
+}
+
+/* All tracks of this shard are there already. */
+static bool tracks_done(const run_t *t)
+{
+    for (int k = 0; k < t->tracks.n; k++) {
+        provenance_t p = t->provenance;
+        provenance_add(&p, "track", track_name(t->tracks.track[k].kind));
+        if (!options_part_done(&t->a->o, t->tracks.track[k].path, &p)) return false;
+    }
+    return true;
+}
+
+static int run(run_t *t, cad_error_t *err)
+{
+    const args_t *a = t->a;
+    names_t names;
+    int rc = list_tracks(t, err);
+    if (rc == 0) rc = fasta_open(&t->ref, a->reference, &t->notes, err);
+    if (rc == 0 && a->aliases) rc = fasta_alias(&t->ref, a->aliases, err);
+    names = (names_t){ &t->ref, fasta_has, t->ref.path, &t->ref, false };
+    if (rc == 0) rc = open_outputs(t, err);
+    if (rc == 0) rc = limits_open(&a->limits, "rRL", &t->only, &names, err);
+    if (rc == 0 && t->only) rc = regions_check(t->only, &names, err);
+    if (rc) return rc;
+    if (options_open_model(&a->o, &t->model)) {
+        err->text[0] = 0; /* reported */
+        return CAD_EIO;
+    }
+    rc = open_engine(t, err);
+    if (rc == 0 && a->shard.of && tracks_done(t)) return 0;
+    if (rc == 0) rc = tracks_begin(&t->tracks, &t->provenance, err);
+    if (rc == 0) rc = tracks_run(&t->tracks, err);
+    return rc || a->dry_run ? rc : tracks_close(&t->tracks, err);
+}
+
+/* One run; or, with count, a dry one that tells its work. */
+static int run_once(args_t *a, work_t *count)
+{
+    run_t t = { .a = a, .notes = { .cmd = "track", .quiet = a->o.quiet || count } };
+    cad_error_t err = { "" };
+    int rc = run(&t, &err);
+    progress_end(&t.progress);
+    if (rc && err.text[0]) cmd_fail("track", "%s", err.text);
+    if (rc == 0) notes_summary(&t.notes);
+    if (rc == 0 && a->dry_run && !count) report_work(&t.pipe.work, t.ctx, t.model, a->o.threads, "bases", t.tracks.bases);
+    if (count) *count = t.pipe.work;
+    pipeline_close(&t.pipe);
+    tracks_free(&t.tracks);
+    text_free(&t.options);
+    fasta_close(&t.ref);
+    regions_free(t.only);
+    cad_context_close(t.ctx);
+    cad_model_close(t.model);
+    return rc != 0;
+}
+
+static int count_work(args_t *a)
+{
+    args_t all = *a;
+    work_t work;
+    int rc;
+    all.dry_run = true;
+    all.shard = (shard_t){ 0 };
+    rc = run_once(&all, &work);
+    a->shard.total = work.tokens;
+    a->shard.digest = work.digest;
+    return rc;
+}
+
+int cmd_track(int argc, char **argv)
+{
+    args_t a;
+    int rc = parse_args(&a, argc, argv);
+    if (rc == 0 && a.shard.of) rc = count_work(&a);
+    if (rc == 0) rc = run_once(&a, NULL);
+    else if (rc == 2) rc = 0;
+    return rc || cmd_finish("track") ? 1 : 0;
+}
