@@ -1,5 +1,8 @@
 /* annotate.c - caduceus annotate: any genomic file in, the same kind of file out.
  * SPDX-License-Identifier: MIT */
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "cmd.h"
 
 static const char USAGE[] =
@@ -238,6 +241,12 @@ static int take_option(args_t *a, int c, const char *arg)
     }
 }
 
+static bool is_regular(const char *path)
+{
+    struct stat sb;
+    return strcmp(path, "-") && (stat(path, &sb) || S_ISREG(sb.st_mode)); /* a missing file is reported later */
+}
+
 /* 0 = go on, 1 = error, 2 = help shown. */
 static int parse_args(args_t *a, int argc, char **argv)
 {
@@ -266,7 +275,8 @@ static int parse_args(args_t *a, int argc, char **argv)
     a->in = argv[optind];
     if (a->pooling && !a->embed) return cmd_fail("annotate", "--pool needs --embed");
     if (a->embed && !a->pooling) a->pooling = POOL_MEAN;
-    if (a->shard.of && (!strcmp(a->in, "-") || !strcmp(a->output, "-"))) return cmd_fail("annotate", "--shard needs an input file, and an output file with -o");
+    if (a->shard.of && (a->dry_run || !strcmp(a->output, "-"))) return cmd_fail("annotate", "--shard needs an output file, and no --dry-run");
+    if (a->shard.of && (!is_regular(a->in) || limits_stream(&a->limits))) return cmd_fail("annotate", "--shard reads its input twice: it must be a file");
     if (a->embed && !strcmp(a->embed, "-") && a->pooling == POOL_ROWS) return cmd_fail("annotate", "--pool none needs a file: --embed FILE.npy");
     return 0;
 }
@@ -483,6 +493,7 @@ static int open_table(annotate_t *t, cad_error_t *err)
         rc = output_open(&t->table.out, a->output, output_is_gz(a->output), err);
         if (rc == 0 && file) rc = output_open(&t->table.npy.out, a->embed, false, err);
         if (rc == 0 && file && output_is_file(t->table.npy.out)) rc = output_open(&t->table.json, json, false, err);
+        if (rc == 0 && a->shard.of && !output_is_file(t->table.out)) rc = cad_fail(err, CAD_EARG, "%s: --shard writes to files only", a->output);
         if (rc == 0 && a->shard.of) rc = output_beside(&t->table.part, a->output, ".json", err);
     }
     free(json);
@@ -497,6 +508,7 @@ static int open_records(annotate_t *t, cad_error_t *err)
     int rc = 0;
     r->path = a->output;
     r->index = a->index;
+    r->embed = reads && !a->reference && t->reads.fp->format.format == cram;
     t->reads.out = t->variants.out = r;
     for (int i = 0; i < a->nformat_option && rc == 0; i++)
         if (hts_opt_add((hts_opt **)&r->format.hts.specific, a->format_option[i])) rc = cad_fail(err, CAD_EARG, "--output-fmt-option %s: not an option that htslib knows", a->format_option[i]);
@@ -504,6 +516,7 @@ static int open_records(annotate_t *t, cad_error_t *err)
     if (rc == 0) rc = records_plan(r, err);
     if (rc == 0) rc = refuse_clashes(a, (const char *[]){ a->output, r->index_path }, 2, err);
     if (rc == 0 && !a->dry_run) rc = records_create(r, err);
+    if (rc == 0 && a->shard.of && r->out && !output_is_file(r->out)) rc = cad_fail(err, CAD_EARG, "%s: --shard writes to files only", a->output);
     return rc || a->dry_run || !a->shard.of ? rc : output_beside(&r->part, a->output, ".json", err);
 }
 
@@ -619,7 +632,7 @@ static int run(annotate_t *t, cad_error_t *err)
         return CAD_EIO;
     }
     rc = open_engine(t, err);
-    if (rc == 0 && a->shard.of && options_part_done(&a->o, a->output, &t->provenance)) return 0;
+    if (rc == 0 && a->shard.of && (!a->embed || embed_column(a) || access(a->embed, F_OK) == 0) && options_part_done(&a->o, a->output, &t->provenance)) return 0;
     if (rc == 0) rc = run_kind(t, err);
     if (rc || a->dry_run) return rc;
     rc = records_close(&t->records, &t->provenance, err);
@@ -659,6 +672,16 @@ static int run_once(args_t *a, const text_t *command, work_t *count)
     return rc != 0;
 }
 
+/* What else tells one sharded run from another. */
+static uint64_t options_digest(const args_t *a, uint64_t d)
+{
+    d = limits_digest(&a->limits, d);
+    d = text_digest(a->format ? a->format : "", d);
+    d = text_digest(a->variants.prefix, d);
+    for (tag_t t = 0; t < TAGS; t++) d = text_digest(a->reads.tag[t], d);
+    return d * 31 + (uint64_t)a->index;
+}
+
 /* A shard's share is known once the work of all is. */
 static int count_work(args_t *a, const text_t *command)
 {
@@ -669,7 +692,7 @@ static int count_work(args_t *a, const text_t *command)
     all.shard = (shard_t){ 0 };
     rc = run_once(&all, command, &work);
     a->shard.total = work.tokens;
-    a->shard.digest = work.digest;
+    a->shard.digest = options_digest(a, work.digest);
     return rc;
 }
 

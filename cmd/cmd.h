@@ -94,6 +94,12 @@ int limits_take(limits_t *l, const char *cmd, int how, const char *text);
 /* Those given by the options in `hows` as *r, which stays NULL if there are none. */
 int limits_open(const limits_t *l, const char *hows, regions_t **r, const names_t *names, cad_error_t *err);
 
+/* One of them is standard input. */
+bool limits_stream(const limits_t *l);
+/* Into a digest that tells sharded runs apart. */
+uint64_t text_digest(const char *s, uint64_t digest);
+uint64_t limits_digest(const limits_t *l, uint64_t digest);
+
 /* ---- progress.c ---- */
 typedef struct progress_t {
     double (*share)(const void *arg); /* done so far, 0 = not known; or NULL */

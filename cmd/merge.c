@@ -215,6 +215,7 @@ static int begin_records(const args_t *a, records_t *t, const htsFormat *in, cad
     int rc = format_choose(&t->out.format, t->reads != NULL, NULL, a->output, in, err);
     t->out.path = a->output;
     t->out.index = a->index;
+    t->out.embed = !a->reference && in->format == cram;
     t->read = bam_init1();
     t->variant = bcf_init();
     if (!t->read || !t->variant) return cad_fail(err, CAD_ENOMEM, "out of memory");
@@ -318,19 +319,32 @@ static int write_json(const args_t *a, output_t *json, cad_error_t *err)
     return rc || !next ? rc : output_write(json, next + 1, strlen(next + 1), err);
 }
 
+/* The parts of compressed bedGraph have an index each; so has the whole. */
+static int index_graph(const args_t *a, output_t *graph, output_t **index, cad_error_t *err)
+{
+    char *beside = suffixed(part_at(a, 0), ".csi");
+    bool csi = beside && access(beside, F_OK) == 0;
+    int rc = output_beside(index, a->output, csi ? ".csi" : ".tbi", err);
+    free(beside);
+    return rc ? rc : graph_index(graph, *index, csi, a->output, err);
+}
+
 static int merge_file(const args_t *a, parts_t kind, cad_error_t *err)
 {
-    output_t *out = NULL, *json = NULL;
+    output_t *out = NULL, *json = NULL, *index = NULL;
     bool beside = kind == PARTS_BIGWIG || kind == PARTS_MATRIX;
     int rc = output_open(&out, a->output, !beside && output_is_gz(a->output), err);
     if (rc == 0 && beside && output_is_file(out)) rc = output_beside(&json, a->output, ".json", err);
     if (rc == 0) rc = kind == PARTS_BIGWIG ? merge_bigwigs(a, out, err) : kind == PARTS_MATRIX ? merge_matrices(a, out, err) : merge_text(a, kind == PARTS_GRAPH, out, err);
     if (rc == 0 && json) rc = write_json(a, json, err);
     if (rc == 0) rc = output_sync(out, err);
-    if (rc == 0 && json) rc = output_close(json, err);
-    else output_abort(json);
-    if (rc == 0) rc = output_close(out, err);
-    else output_abort(out);
+    if (rc == 0 && kind == PARTS_GRAPH && output_is_gz(a->output) && output_is_file(out)) rc = index_graph(a, out, &index, err);
+    if (rc == 0) rc = output_close(out, err), out = NULL;
+    if (rc == 0 && index) rc = output_close(index, err), index = NULL;
+    if (rc == 0 && json) rc = output_close(json, err), json = NULL;
+    output_abort(out);
+    output_abort(index);
+    output_abort(json);
     return rc;
 }
 

@@ -245,3 +245,22 @@ int limits_open(const limits_t *l, const char *hows, regions_t **r, const names_
     if (*r) regions_finish(*r);
     return rc;
 }
+
+bool limits_stream(const limits_t *l)
+{
+    for (int i = 0; i < l->n; i++)
+        if (!strcmp(l->limit[i].text, "-")) return true;
+    return false;
+}
+
+uint64_t text_digest(const char *s, uint64_t d)
+{
+    for (; *s; s++) d = (d ^ (unsigned char)*s) * 0x100000001b3u;
+    return d * 31;
+}
+
+uint64_t limits_digest(const limits_t *l, uint64_t d)
+{
+    for (int i = 0; i < l->n; i++) d = text_digest(l->limit[i].text, d) + (uint64_t)l->limit[i].how;
+    return d;
+}

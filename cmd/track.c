@@ -126,7 +126,8 @@ static int parse_args(args_t *a, int argc, char **argv)
         return 1;
     }
     if (argc > optind) return cmd_fail("track", "%s: no such argument; regions are given with -r or -L", argv[optind]);
-    if (a->shard.of && !strcmp(a->output, "-")) return cmd_fail("track", "--shard needs an output file: -o");
+    if (a->shard.of && (a->dry_run || !strcmp(a->output, "-"))) return cmd_fail("track", "--shard needs an output file, and no --dry-run");
+    if (a->shard.of && limits_stream(&a->limits)) return cmd_fail("track", "--shard reads its input twice: -L - does not fit");
     if (!a->reference) return cmd_fail("track", "give the reference with -T FASTA");
     return 0;
 }
@@ -139,7 +140,11 @@ static int list_tracks(run_t *t, cad_error_t *err)
     if (rc) return rc;
     if (!n) return cad_fail(err, CAD_EARG, "--score none leaves nothing to do");
     for (int i = 0; i < n; i++)
-        for (int k = 0; k < (picked[i] == LOGO ? 4 : 1); k++) t->tracks.track[t->tracks.n++].kind = (track_kind_t)(FIRST_KIND[picked[i]] + k);
+        for (int k = 0; k < (picked[i] == LOGO ? 4 : 1); k++) {
+            track_t *x = &t->tracks.track[t->tracks.n++];
+            x->kind = (track_kind_t)(FIRST_KIND[picked[i]] + k);
+            track_name(x, t->a->mask);
+        }
     return 0;
 }
 
@@ -163,8 +168,10 @@ static int name_track(const run_t *t, track_t *x, track_format_t format, cad_err
 {
     static const char *const suffix[] = { "", ".bw", ".bedGraph", ".bedGraph.gz" };
     text_t s = { 0 };
-    text_puts(&s, t->a->output);
-    if (t->tracks.n > 1) text_printf(&s, ".%s%s", track_name(x->kind), suffix[format]);
+    size_t n = strlen(t->a->output);
+    if (t->tracks.n > 1 && ends_in(t->a->output, suffix[format])) n -= strlen(suffix[format]);
+    text_put(&s, t->a->output, n);
+    if (t->tracks.n > 1) text_printf(&s, ".%s%s", x->name, suffix[format]);
     x->path = s.s.s;
     x->is_bigwig = format == FORMAT_BIGWIG;
     return s.failed ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
@@ -177,6 +184,7 @@ static int open_track(const run_t *t, track_t *x, track_format_t format, cad_err
     for (int i = 0; i < t->ref.ncontig; i++) longest = cad_max(longest, t->ref.contig[i].length);
     x->csi = longest >= (int64_t)1 << 29;
     if (rc == 0 && x->is_bigwig && output_is_terminal(x->out)) return cad_fail(err, CAD_EARG, "binary data would go to a terminal; name a file with -o");
+    if (rc == 0 && t->a->shard.of && !output_is_file(x->out)) rc = cad_fail(err, CAD_EARG, "%s: --shard writes to files only", x->path);
     if (rc || !output_is_file(x->out)) return rc;
     if (format == FORMAT_GRAPH_GZ) rc = output_beside(&x->index, x->path, x->csi ? ".csi" : ".tbi", err);
     return rc == 0 && (x->is_bigwig || t->a->shard.of) ? output_beside(&x->json, x->path, ".json", err) : rc;
@@ -256,7 +264,7 @@ static bool tracks_done(const run_t *t)
 {
     for (int k = 0; k < t->tracks.n; k++) {
         provenance_t p = t->provenance;
-        provenance_add(&p, "track", track_name(t->tracks.track[k].kind));
+        provenance_add(&p, "track", t->tracks.track[k].name);
         if (!options_part_done(&t->a->o, t->tracks.track[k].path, &p)) return false;
     }
     return true;
@@ -315,7 +323,7 @@ static int count_work(args_t *a)
     all.shard = (shard_t){ 0 };
     rc = run_once(&all, &work);
     a->shard.total = work.tokens;
-    a->shard.digest = work.digest;
+    a->shard.digest = limits_digest(&a->limits, work.digest);
     return rc;
 }
 

@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <math.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "glue.h"
@@ -366,12 +367,18 @@ int bigwig_add(bigwig_t *w, int contig, int64_t pos, float v, cad_error_t *err)
 static int open_zooms(bigwig_t *w, cad_error_t *err)
 {
     int64_t longest = 0, width = FIRST;
+    int fd;
     for (int i = 0; i < w->ncontig; i++) longest = cad_max(longest, w->contig[i].length);
     for (w->nzoom = 0; w->nzoom < ZOOMS && (w->nzoom == 0 || width < longest); width *= FACTOR) {
         zoom_t *z = &w->zoom[w->nzoom++];
         z->width = (uint32_t)width;
-        z->spool = tmpfile();
-        if (!z->spool) return cad_fail(err, CAD_EIO, "no temporary file for zoom levels: %s", strerror(errno));
+        fd = unnamed_file("zoom levels", err);
+        if (fd < 0) return fd;
+        z->spool = fdopen(fd, "w+b");
+        if (!z->spool) {
+            close(fd);
+            return out_of_memory(err);
+        }
     }
     return 0;
 }

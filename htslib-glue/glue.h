@@ -49,6 +49,8 @@ int output_write(output_t *out, const void *data, size_t n, cad_error_t *err);
 int output_patch(output_t *out, uint64_t at, const void *data, size_t n, cad_error_t *err);
 /* Makes a direct output seekable by spooling it through a temporary file. */
 int output_spool(output_t *out, cad_error_t *err);
+/* A temporary file, gone when closed: its descriptor, or CAD_EIO. what: for messages. */
+int unnamed_file(const char *what, cad_error_t *err);
 /* All bytes written and synced, but nothing renamed yet: with several outputs,
  * sync all before closing one. */
 int output_sync(output_t *out, cad_error_t *err);
@@ -135,9 +137,10 @@ typedef struct format_t { htsFormat hts; bool bgzf; char level; } format_t; /* l
 int format_choose(format_t *f, bool reads, const char *asked, const char *path, const htsFormat *in, cad_error_t *err);
 typedef enum { INDEX_NONE, INDEX_CSI, INDEX_BAI, INDEX_TBI } index_t;
 typedef struct records_out_t {
-    const char *path;    /* set by the caller, as the next two */
+    const char *path;    /* set by the caller, as the next three */
     format_t format;
     index_t index;
+    bool embed;          /* of CRAM: a reference that is not found is made up and embedded */
     htsFile *fp;         /* NULL: a dry run */
     output_t *part;      /* beside a shard, or NULL; set by the caller, then its own */
     output_t *out, *index_out; /* its own, as what follows */
@@ -575,9 +578,9 @@ void bigread_close(bigread_t *r);
 /* ---- tracks.c: per-base scores along a reference ---- */
 typedef enum { TRACK_PLL, TRACK_ENTROPY, TRACK_IC, TRACK_LOGO_REF, TRACK_LOGO_A, TRACK_LOGO_C, TRACK_LOGO_G, TRACK_LOGO_T,
                TRACK_PA, TRACK_PC, TRACK_PG, TRACK_PT, TRACK_KINDS } track_kind_t;
-const char *track_name(track_kind_t kind);
 typedef struct track_t {
-    track_kind_t kind;    /* set by the caller, as the next six */
+    track_kind_t kind;    /* set by the caller, as the next seven */
+    char name[24];        /* of the score, see track_name */
     char *path;           /* malloc'd */
     bool is_bigwig, csi;  /* else bedGraph; the index is CSI, not TBI */
     output_t *out;        /* NULL: a dry run */
@@ -588,6 +591,8 @@ typedef struct track_t {
     interval_t run;
     float value;
 } track_t;
+/* Names the score: not a pseudo-likelihood where nothing is masked. */
+void track_name(track_t *x, int64_t mask);
 typedef struct tracks_t {
     const cad_model_t *model; /* set by the caller, as what follows */
     const fasta_t *ref;
@@ -612,6 +617,8 @@ int tracks_run(tracks_t *t, cad_error_t *err);
 int tracks_take(void *tracks, item_t *it, const job_t *j, cad_error_t *err);
 int tracks_sink(void *tracks, item_t *it, cad_error_t *err);
 void tracks_drop(void *tracks, item_t *it);
+/* Writes and syncs the tabix index of a compressed bedGraph that is synced. */
+int graph_index(output_t *graph, output_t *index, bool csi, const char *path, cad_error_t *err);
 /* Syncs and renames all files, or none. */
 int tracks_close(tracks_t *t, cad_error_t *err);
 void tracks_free(tracks_t *t);

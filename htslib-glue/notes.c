@@ -77,6 +77,16 @@ void glue_out_of_memory(void)
     _exit(1);
 }
 
+/* htslib ends the process where an allocation fails that it cannot do without. */
+static void on_exit_early(void)
+{
+    static const char text[] = "caduceus annotate: out of memory in htslib\n";
+    bool any = false;
+    for (int i = 0; i < TEMPORARIES; i++) any |= in_use[i] != 0;
+    remove_temporaries();
+    if (any) (void)!write(STDERR_FILENO, text, sizeof text - 1);
+}
+
 static void on_signal(int sig)
 {
     signal(sig, SIG_DFL); /* a second one ends at once */
@@ -115,6 +125,7 @@ void glue_init(void)
         if (old.sa_handler != SIG_IGN || FATAL[i] == SIGPIPE) sigaction(FATAL[i], &sa, NULL); /* nohup stays */
     }
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is a write error */
+    (void)atexit(on_exit_early);
     if (!getenv("REF_PATH") || !*getenv("REF_PATH")) setenv("REF_PATH", ":", 1); /* htslib must not fetch references unless told to */
     hts_set_log_level(HTS_LOG_OFF);
 }

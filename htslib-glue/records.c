@@ -193,10 +193,11 @@ int records_create(records_out_t *o, cad_error_t *err)
     return rc ? rc : output_hts(o->out, mode, &o->fp, err);
 }
 
-/* CRAM is written against a reference unless the user says otherwise. */
+/* CRAM is written against a reference unless the user says otherwise, or it came
+ * from CRAM that was read without one. */
 static bool needs_reference(const records_out_t *o)
 {
-    bool needs = o->format.hts.format == cram;
+    bool needs = o->format.hts.format == cram && !o->embed;
     for (const hts_opt *p = o->format.hts.specific; p; p = p->next)
         if ((p->opt == CRAM_OPT_NO_REF && p->val.i) || (p->opt == CRAM_OPT_EMBED_REF && p->val.i == 2)) needs = false;
     return needs;
@@ -228,7 +229,7 @@ int records_failed(records_out_t *o, cad_error_t *err)
 static int configure(records_out_t *o, const char *reference, htsThreadPool *pool, cad_error_t *err)
 {
     o->fp->format.format = o->format.hts.format;
-    if (o->format.hts.format == cram) hts_set_opt(o->fp, CRAM_OPT_EMBED_REF, 0); /* else htslib makes one up where it finds none */
+    if (o->format.hts.format == cram && !o->embed) hts_set_opt(o->fp, CRAM_OPT_EMBED_REF, 0); /* else htslib makes one up where it finds none */
     if (o->format.hts.format == cram && reference && hts_set_fai_filename(o->fp, reference))
         return cad_fail(err, CAD_EIO, "%s: cannot be used as the reference of %s", reference, o->path);
     if (o->format.hts.specific && hts_opt_apply(o->fp, o->format.hts.specific))
@@ -256,6 +257,8 @@ int records_in_order(records_out_t *o, int contig, int64_t pos, const char *name
 {
     uint32_t at = (uint32_t)contig; /* -1 is last */
     if (!o->index) return 0;
+    if (pos >= (int64_t)1 << 29 && (o->index == INDEX_BAI || o->index == INDEX_TBI))
+        return cad_fail(err, CAD_EARG, "record %s: lies beyond what BAI and TBI can index; use --write-index=csi", name);
     if (o->any && (at < o->contig || (at == o->contig && contig >= 0 && pos < o->pos)))
         return cad_fail(err, CAD_EFORMAT, "record %s: not sorted by coordinate, so the output cannot be indexed; sort it, or leave out --write-index", name);
     o->any = true;

@@ -11,7 +11,10 @@
 
 static const char *const NAME[TRACK_KINDS] = { "pll", "entropy", "ic", "logo_ref", "logo.A", "logo.C", "logo.G", "logo.T", "pA", "pC", "pG", "pT" };
 
-const char *track_name(track_kind_t kind) { return NAME[kind]; }
+void track_name(track_t *x, int64_t mask)
+{
+    snprintf(x->name, sizeof x->name, "%s%s", NAME[x->kind], mask == CAD_MASK_NONE ? "_unmasked" : "");
+}
 
 typedef struct {
     item_t item;
@@ -170,6 +173,8 @@ static int put_contig(tracks_t *t, int contig, cad_error_t *err)
     int rc = 0;
     for (int i = 0; rc == 0 && (t->only ? regions_get(t->only, c->name, i, &span) : i == 0); i++) {
         int64_t end = cad_min(span.end, c->length);
+        if (span.beg >= c->length && t->only)
+            return cad_fail(err, CAD_EARG, "region %s:%lld: begins past the end of the contig (%lld bases)", c->name, (long long)span.beg + 1, (long long)c->length);
         for (int64_t k = cad_max(next, span.beg / C); k * C < end && rc == 0; k++) {
             rc = put_core(t, contig, k, err);
             next = k + 1;
@@ -192,30 +197,33 @@ int tracks_begin(tracks_t *t, const provenance_t *p, cad_error_t *err)
     int rc = 0;
     for (int k = 0; k < t->n && rc == 0; k++) {
         track_t *x = &t->track[k];
+        provenance_t mine = *p;
         if (!x->out) continue;
+        provenance_add(&mine, "track", x->name);
         if (x->is_bigwig) rc = bigwig_open(&x->bigwig, x->out, t->ref->contig, t->ref->ncontig, err);
         else {
             text_clear(&t->text);
-            provenance_header(p, &t->text);
+            provenance_header(&mine, &t->text);
             rc = text_write(x->out, &t->text, err);
         }
         if (rc == 0 && x->json) {
-            provenance_t mine = *p;
-            provenance_add(&mine, "track", NAME[x->kind]);
             rc = provenance_write(&mine, x->json, err);
         }
     }
     return rc;
 }
 
+int graph_index(output_t *graph, output_t *index, bool csi, const char *path, cad_error_t *err)
+{
+    if (tbx_index_build3(output_temporary(graph), output_temporary(index), csi ? 14 : 0, 0, &tbx_conf_bed)) return cad_fail(err, CAD_EIO, "%s: the tabix index could not be written", path);
+    return output_sync(index, err);
+}
+
 static int finish_track(tracks_t *t, track_t *x, cad_error_t *err)
 {
     int rc = x->bigwig ? bigwig_finish(x->bigwig, err) : put_run(t, x, err);
     if (rc == 0) rc = output_sync(x->out, err);
-    if (rc == 0 && x->index) {
-        if (tbx_index_build3(output_temporary(x->out), output_temporary(x->index), x->csi ? 14 : 0, 0, &tbx_conf_bed)) return cad_fail(err, CAD_EIO, "%s: the tabix index could not be written", x->path);
-        rc = output_sync(x->index, err);
-    }
+    if (rc == 0 && x->index) rc = graph_index(x->out, x->index, x->csi, x->path, err);
     return rc || !x->json ? rc : output_sync(x->json, err);
 }
 

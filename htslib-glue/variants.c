@@ -634,7 +634,8 @@ static int declare(variants_t *v, info_t f, cad_error_t *err)
         if ((int)bcf_hdr_id2type(v->header, BCF_HL_INFO, id) == type[f] && bcf_hdr_id2length(v->header, BCF_HL_INFO, id) == BCF_VL_A) return 0;
         return cad_fail(err, CAD_EFORMAT, "%s: its header declares INFO/%s of another Type or Number; choose other names with --info-prefix", v->in->path, v->name[f]);
     }
-    return bcf_hdr_printf(v->header, "##INFO=<ID=%s,Number=A,Type=%s,Description=\"%s\">", v->name[f], FIELD[f].type, FIELD[f].text) ? out_of_memory(err) : 0;
+    if (bcf_hdr_printf(v->header, "##INFO=<ID=%s,Number=A,Type=%s,Description=\"%s\">", v->name[f], FIELD[f].type, FIELD[f].text)) return out_of_memory(err);
+    return bcf_hdr_sync(v->header) < 0 ? out_of_memory(err) : 0; /* its tables may have moved */
 }
 
 static int add_provenance(variants_t *v, const provenance_t *p, cad_error_t *err)

@@ -419,7 +419,7 @@ for f in x.gff y.gff z.gtf; do
     same "$f: the line shown converts it" gff.want2 gff.got
 done
 gzip -c x.gff >x.gff.gz; refuses "gzip'd GFF" 'GFF.*awk' x.gff.gz
-printf 'BAM\001\000\000\000\000\000\000\000\000' >x.bam
+printf 'BAM\001\377\000\000\000' >x.bam
 printf 'CRAM\003\000xxxxxxxxxxxxxxxxxxxx' >x.cram; printf 'BCF\002\002\000\000\000\000xxxxxxx' >x.bcf
 for f in x.bam x.cram x.bcf; do refuses "damaged $f" "$f: " $f; done
 refuses "an index" 'ref.fa.fai' ref.fa.fai
@@ -428,7 +428,7 @@ head -c 3000 "$data/ps/model.safetensors" >junk; refuses "safetensors" '^caduceu
 head -c 3000 "$caduceus" >junk; refuses "a program" '^caduceus annotate: junk' junk
 gzip -c junk >junk.gz; refuses "a program, compressed" '^caduceus annotate: junk.gz' junk.gz
 refuses "FASTA given with -T" '-T' ref.fa
-refuses "a wrong --in-format" 'in.bed: its header' --in-format bam in.bed
+refuses "a wrong --in-format" 'in.bed: .*its header' --in-format bam in.bed
 refuses "an unknown --in-format" '--in-format gff' --in-format gff in.bed
 refuses "FASTA read as BED" 'ref.fa:1: ' --in-format bed ref.fa
 

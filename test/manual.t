@@ -59,8 +59,8 @@ covers() {
 # ---- options ----
 
 { usage model info; usage model verify; } | sort -u >model.usage
-usage annotate >annotate.usage
-for command in annotate model; do
+for command in annotate track merge; do usage $command >$command.usage; done
+for command in annotate track merge model; do
     paged "$doc/caduceus-$command.1" >$command.page
     covers "$command" $command.usage $command.page
 done
@@ -120,7 +120,7 @@ documented() {
     done
 }
 
-for command in annotate "model verify"; do
+for command in annotate track merge "model verify"; do
     "$caduceus" $command --help | defaults >defaults
     if [ ! -s defaults ]; then fail "the defaults of $command can be read from its usage"; continue; fi
     documented "$command" "$doc/caduceus-${command%% *}.1" <defaults
@@ -158,6 +158,13 @@ for kind in regions reads variants; do
     ok "the defaults for $kind in annotate's usage are accepted" quietly "$@"
     same "the defaults for $kind in annotate's usage are its defaults" silent .out
 done
+quietly_track() { "$caduceus" track --quiet -m "$data/ps" -T a.fa --window 512 "$@"; }
+quietly_track >silent
+set --
+"$caduceus" track --help | defaults >defaults
+while read -r _ option value; do set -- "$@" "$option" "$value"; done <defaults
+ok "the defaults in track's usage are accepted" quietly_track "$@"
+same "the defaults in track's usage are its defaults" silent .out
 
 # ---- pages ----
 
@@ -276,6 +283,10 @@ is "they print no error" "$(cat .err)" ""
 is "the matrix of the examples has a row for each region" "$(grep -ao "shape': ([0-9]*," try/peaks.npy)" "shape': (2,"
 is "the reads of the examples are tagged" "$(quietly --score n --no-PG try/tagged.bam -O sam | grep -c "${tab}yp:f:")" 2
 is "the variants of the examples are scored" "$(quietly --score n -T a.fa try/scored.vcf.gz -O v | grep -cE 'CADUCEUS_(LLR|DPLL)=-?[0-9]')" 2
+is "track names several tracks as its page says" "$(cd try && echo hg38.*.bw)" "hg38.entropy.bw hg38.logo.A.bw hg38.logo.C.bw hg38.logo.G.bw hg38.logo.T.bw"
+quietly_track -o pll.bw
+same "the track merged in the examples is that of one run" pll.bw try/whole.bw
+same "so is its .json" pll.bw.json try/whole.bw.json
 
 # ---- the example program ----
 

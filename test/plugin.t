@@ -67,7 +67,7 @@ same "--threads 5 gives the bytes of --threads 1" got.1 got.5
 ann in.vcf --no-version >want; plug --no-version in.vcf >got 2>got.err; like_annotate "--no-version"
 is "no header line of bcftools' or ours" "$(grep -c -e bcftools_ -e '^##CADUCEUS' got)" 0
 for in in in.vcf.gz in.bcf; do
-    for o in '-r chr1:100-300' '-r chr1:118' '-r chr1:100-200,chr1:150-300,chr2' '-R some.bed' '-t chr1:100-300' '-R some.bed -t chr1'; do
+    for o in '-r chr1:100-300' '-r chr1:114' '-r chr1:100-200,chr1:150-300,chr2' '-R some.bed' '-t chr1:100-300' '-R some.bed -t chr1'; do
         # shellcheck disable=SC2086
         ann $in -Ov $o >want
         # shellcheck disable=SC2086
@@ -75,6 +75,12 @@ for in in in.vcf.gz in.bcf; do
         # shellcheck disable=SC2086
         bcftools view --no-version $in $o | grep -v '^#' | cut -f 1-7 >want; grep -v '^#' got | cut -f 1-7 >got.rows
         same "$in $o: the records of bcftools view" want got.rows
+    done
+    for o in chr1:114 chr1:225,chr2:77,chr1:299-301; do
+        bcftools view --no-version $in -r $o | grep -v '^#' | cut -f 1-7 >want; plug $in -r $o 2>got.err | grep -v '^#' | cut -f 1-7 >got
+        like_annotate "$in -r $o: the records of bcftools view"
+        bcftools view --no-version $in -t $o | grep -v '^#' | cut -f 1-7 >want; plug -t $o <$in 2>got.err | grep -v '^#' | cut -f 1-7 >got
+        like_annotate "$in -t $o: the records of bcftools view"
     done
     ann $in -Ov -L some.bed >want
     plug $in -T some.bed >got 2>got.err; like_annotate "$in -T FILE is annotate's -L"
@@ -103,11 +109,11 @@ done
 more=
 for w in -W -Wcsi -W=csi --write-index --write-index=csi; do
     rm -f ix.*; plug in.vcf -Ob -o ix.bcf $w 2>got.err
-    is "$w" "$(bcftools index -n ix.bcf) $(echo ix.*)" "59 ix.bcf ix.bcf.csi"
+    is "$w" "$(bcftools index -n ix.bcf 2>/dev/null) $(echo ix.*)" "59 ix.bcf ix.bcf.csi"
 done
 for w in -Wtbi -W=tbi --write-index=tbi; do
     rm -f ix.*; plug in.vcf -o ix.vcf.gz $w 2>got.err
-    is "$w" "$(bcftools index -n ix.vcf.gz) $(echo ix.*)" "59 ix.vcf.gz ix.vcf.gz.tbi"
+    is "$w" "$(bcftools index -n ix.vcf.gz 2>/dev/null) $(echo ix.*)" "59 ix.vcf.gz ix.vcf.gz.tbi"
 done
 bcftools view in.vcf -Ou | plug -Ou | bcftools view --no-version - >got 2>got.err
 is "in a pipe of bcftools" "$(grep -c 'CADUCEUS_LLR=' got) $(grep -c '^##bcftools_viewCommand' got)" "40 1"
@@ -179,7 +185,7 @@ n=$(BCFTOOLS_PLUGINS= bcftools plugin -l 2>/dev/null | grep -c '^[a-zA-Z]')
 is "and the stock ones" "$(grep -v caduceus out | grep -c '^[a-zA-Z]')" "$n"
 bcftools plugin -lv >out 2>err; like "bcftools plugin -lv describes it" '^Score variants with a Caduceus' out
 is "and has no complaint about its version" "$(grep -i -A 3 caduceus err out | grep -ci -e 'version' -e 'not')" 0
-(unset BCFTOOLS_PLUGINS; bcftools 2>&1) | sed "s, [0-9]* plugins, N plugins," >want; bcftools 2>&1 | sed "s, [0-9]* plugins, N plugins," >got
+(unset BCFTOOLS_PLUGINS; bcftools 2>&1) | sed 's/[0-9]* plugins/plugins/' >want; bcftools 2>&1 | sed 's/[0-9]* plugins/plugins/' >got
 same "bare bcftools is as ever" want got
 (unset BCFTOOLS_PLUGINS; bcftools view in.bcf --no-version) >want; bcftools view in.bcf --no-version >got
 same "and so is bcftools view" want got
