@@ -77,7 +77,7 @@ static int parse_args(args_t *a, int argc, char **argv)
 
 /* ---- text: BED rows, bedGraph runs ---- */
 
-typedef struct { text_t line, run; char contig[256]; long long beg, end; char value[32]; } graph_t;
+typedef struct { text_t run; char contig[256]; long long beg, end; char value[32]; } graph_t;
 
 /* Lines before the rows of a part but the first: its provenance and column names. */
 static bool is_header(const kstring_t *l, bool *named)
@@ -319,14 +319,14 @@ static int write_json(const args_t *a, output_t *json, cad_error_t *err)
     return rc || !next ? rc : output_write(json, next + 1, strlen(next + 1), err);
 }
 
-/* The parts of compressed bedGraph have an index each; so has the whole. */
-static int index_graph(const args_t *a, output_t *graph, output_t **index, cad_error_t *err)
+/* As track does: .csi where a contig is too long for .tbi, which the parts' own index tells. */
+static int index_graph(const args_t *a, output_t *out, output_t **index, cad_error_t *err)
 {
-    char *beside = suffixed(part_at(a, 0), ".csi");
-    bool csi = beside && access(beside, F_OK) == 0;
-    int rc = output_beside(index, a->output, csi ? ".csi" : ".tbi", err);
-    free(beside);
-    return rc ? rc : graph_index(graph, *index, csi, a->output, err);
+    char *theirs = suffixed(part_at(a, 0), ".csi");
+    bool csi = theirs && access(theirs, F_OK) == 0;
+    int rc = theirs ? output_beside(index, a->output, csi ? ".csi" : ".tbi", err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    free(theirs);
+    return rc ? rc : tracks_index(out, *index, csi, a->output, err);
 }
 
 static int merge_file(const args_t *a, parts_t kind, cad_error_t *err)
@@ -350,9 +350,11 @@ static int merge_file(const args_t *a, parts_t kind, cad_error_t *err)
 
 static int run(args_t *a, cad_error_t *err)
 {
+    static const char *const own[] = { "", ".json" };
     parts_t kind;
     int rc = 0;
-    for (int i = 0; i < a->n && rc == 0; i++) rc = refuse_same(a->output, a->part[i], err);
+    for (int i = 0; i < a->n && rc == 0; i++) rc = refuse_files(a->output, a->part[i], own, 2, err);
+    if (rc == 0) rc = refuse_same(a->output, a->reference, err);
     if (rc == 0) rc = parts_check((const char *const *)a->part, a->n, a->order, &a->json, err);
     if (rc == 0) rc = kind_of(a, &kind, err);
     if (rc) return rc;

@@ -297,6 +297,8 @@ static int put_zoom(bigwig_t *w, zoom_t *z, uint64_t *data, uint64_t *index, cad
     size_t got;
     int rc;
     *data = w->at;
+    errno = 0;
+    if (fflush(z->spool)) return cad_fail(err, CAD_EIO, "a temporary file: write failed: %s", strerror(errno ? errno : EIO));
     rc = put(w, &n, 4, err);
     base = w->at;
     rewind(z->spool);
@@ -372,8 +374,8 @@ static int open_zooms(bigwig_t *w, cad_error_t *err)
     for (w->nzoom = 0; w->nzoom < ZOOMS && (w->nzoom == 0 || width < longest); width *= FACTOR) {
         zoom_t *z = &w->zoom[w->nzoom++];
         z->width = (uint32_t)width;
-        fd = unnamed_file("zoom levels", err);
-        if (fd < 0) return fd;
+        fd = output_scratch("zoom levels", err);
+        if (fd < 0) return CAD_EIO;
         z->spool = fdopen(fd, "w+b");
         if (!z->spool) {
             close(fd);

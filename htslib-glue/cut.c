@@ -143,6 +143,7 @@ int region_put(const cutter_t *c, region_t *r, cad_error_t *err)
     int rc = 0;
     r->item.bytes += (int64_t)(sizeof *r + r->text.m + (size_t)r->npart * sizeof *r->part) + (r->seq ? r->length : 0);
     for (int i = 0; i < r->npart; i++) r->nbase += r->part[i].end - r->part[i].beg;
+    pipeline_digest(c->pipe, r->text.s, r->text.l);
     pipeline_put(c->pipe, &r->item);
     if (c->want_bases && r->nbase) {
         r->bases = malloc((size_t)r->nbase * sizeof *r->bases);

@@ -49,8 +49,8 @@ int output_write(output_t *out, const void *data, size_t n, cad_error_t *err);
 int output_patch(output_t *out, uint64_t at, const void *data, size_t n, cad_error_t *err);
 /* Makes a direct output seekable by spooling it through a temporary file. */
 int output_spool(output_t *out, cad_error_t *err);
-/* A temporary file, gone when closed: its descriptor, or CAD_EIO. what: for messages. */
-int unnamed_file(const char *what, cad_error_t *err);
+/* A file without a name in $TMPDIR, gone when closed: a descriptor, or -1. */
+int output_scratch(const char *name, cad_error_t *err);
 /* All bytes written and synced, but nothing renamed yet: with several outputs,
  * sync all before closing one. */
 int output_sync(output_t *out, cad_error_t *err);
@@ -292,7 +292,7 @@ typedef struct job_t {    /* one window of an item; intervals count from its fir
 void job_free(job_t *j);
 typedef struct work_t {
     int64_t windows, passes, tokens, done; /* done: of tokens */
-    uint64_t digest;      /* of all windows' tokens, also those of other shards */
+    uint64_t digest;      /* of all items and their windows' tokens, also those of other shards */
 } work_t;
 typedef struct shard_t {
     int64_t index, of;    /* from 1; of 0: all */
@@ -328,6 +328,8 @@ void pipeline_put(pipeline_t *p, item_t *it);
 void pipeline_put_with(pipeline_t *p, item_t *it, bool together);
 /* A window of the item put last; takes tokens and skip over. */
 int pipeline_job(pipeline_t *p, job_t job, cad_error_t *err);
+/* What an item is besides its windows: parts of inputs that differ in it do not fit together. */
+void pipeline_digest(pipeline_t *p, const void *data, size_t n);
 /* The item put last has all its windows. */
 int pipeline_done(pipeline_t *p, cad_error_t *err);
 /* Computes and hands on all that is left. */
@@ -617,10 +619,10 @@ int tracks_run(tracks_t *t, cad_error_t *err);
 int tracks_take(void *tracks, item_t *it, const job_t *j, cad_error_t *err);
 int tracks_sink(void *tracks, item_t *it, cad_error_t *err);
 void tracks_drop(void *tracks, item_t *it);
-/* Writes and syncs the tabix index of a compressed bedGraph that is synced. */
-int graph_index(output_t *graph, output_t *index, bool csi, const char *path, cad_error_t *err);
 /* Syncs and renames all files, or none. */
 int tracks_close(tracks_t *t, cad_error_t *err);
+/* The tabix index of a whole bedGraph.gz. */
+int tracks_index(output_t *graph, output_t *index, bool csi, const char *path, cad_error_t *err);
 void tracks_free(tracks_t *t);
 
 /* ---- shard.c: --shard, and the parts that shards write ---- */

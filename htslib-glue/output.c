@@ -222,15 +222,17 @@ int output_write(output_t *o, const void *data, size_t n, cad_error_t *err)
     return put == (ssize_t)n ? 0 : write_error(o, err);
 }
 
-int unnamed_file(const char *what, cad_error_t *err)
+int output_scratch(const char *name, cad_error_t *err)
 {
     const char *dir = getenv("TMPDIR");
     char path[4096];
     int fd;
     snprintf(path, sizeof path, "%s/caduceus-XXXXXX", dir && *dir ? dir : "/tmp");
+    signals_hold();
     fd = mkostemp(path, O_CLOEXEC);
-    if (fd < 0) return cad_fail(err, CAD_EIO, "%s: no temporary file %s: %s", what, path, strerror(errno));
-    unlink(path); /* gone when closed */
+    if (fd < 0) cad_fail(err, CAD_EIO, "%s: no temporary file %s: %s", name, path, strerror(errno));
+    else unlink(path);
+    signals_release();
     return fd;
 }
 
@@ -238,8 +240,8 @@ int output_spool(output_t *o, cad_error_t *err)
 {
     int fd;
     if (o->path) return 0;
-    fd = unnamed_file(o->name, err);
-    if (fd < 0) return fd;
+    fd = output_scratch(o->name, err);
+    if (fd < 0) return CAD_EIO;
     if (o->h) hclose_abruptly(o->h); /* nothing written yet */
     o->h = NULL;
     o->direct = o->fd;

@@ -147,11 +147,14 @@ static int room_for_job(pipeline_t *p, cad_error_t *err)
     return 0;
 }
 
-/* FNV-1a. */
-static void digest(uint64_t *d, const job_t *j)
+/* FNV-1a, while work is counted. */
+void pipeline_digest(pipeline_t *p, const void *data, size_t n)
 {
-    for (int64_t i = 0; i < j->len; i++) *d = (*d ^ j->tokens[i]) * 0x100000001b3u;
-    *d = (*d ^ (uint64_t)(j->scored.beg + 3 * j->scored.end)) * 0x100000001b3u;
+    const unsigned char *byte = data;
+    if (p->ctx) return;
+    uint64_t d = p->work.digest;
+    for (size_t i = 0; i < n; i++) d = (d ^ byte[i]) * 0x100000001b3u;
+    p->work.digest = (d ^ n) * 0x100000001b3u;
 }
 
 int pipeline_job(pipeline_t *p, job_t job, cad_error_t *err)
@@ -164,7 +167,10 @@ int pipeline_job(pipeline_t *p, job_t job, cad_error_t *err)
         if (passes == 0) job.scored.end = job.scored.beg; /* nothing but N: no need to run it */
     }
     passes += pooled(&job);
-    if (rc == 0 && passes) digest(&p->work.digest, &job);
+    if (rc == 0 && passes) {
+        pipeline_digest(p, job.tokens, (size_t)job.len);
+        pipeline_digest(p, &job.scored, sizeof job.scored);
+    }
     if (rc == 0 && p->tail->elsewhere) {
         p->work.tokens += passes * job.len;
         passes = 0;

@@ -315,12 +315,14 @@ static int prepare(reads_t *r, read_t *d, cad_error_t *err)
     return rc;
 }
 
-static bool wanted(const reads_t *r, const bam1_t *b)
+static bool overlaps(const reads_t *r, const regions_t *some, const bam1_t *b)
 {
-    if (!r->targets) return true;
-    if (b->core.tid < 0) return regions_overlap(r->targets, "*", 0, 1);
-    return regions_overlap(r->targets, sam_hdr_tid2name(r->header, b->core.tid), b->core.pos, bam_endpos(b));
+    if (!some) return true;
+    if (b->core.tid < 0) return regions_overlap(some, "*", 0, 1);
+    return regions_overlap(some, sam_hdr_tid2name(r->header, b->core.tid), b->core.pos, bam_endpos(b));
 }
+
+static bool wanted(const reads_t *r, const bam1_t *b) { return overlaps(r, r->only, b) && overlaps(r, r->targets, b); }
 
 /* Owns d. */
 static int put_read(reads_t *r, read_t *d, cad_error_t *err)
@@ -335,6 +337,8 @@ static int put_read(reads_t *r, read_t *d, cad_error_t *err)
         return rc;
     }
     d->region.item.bytes = (int64_t)(sizeof *d + d->bam->m_data);
+    pipeline_digest(r->cutter->pipe, &d->bam->core, sizeof d->bam->core);
+    pipeline_digest(r->cutter->pipe, d->bam->data, (size_t)d->bam->l_data);
     if (d->region.npart) return region_put(r->cutter, &d->region, err);
     pipeline_put(r->cutter->pipe, &d->region.item);
     return pipeline_done(r->cutter->pipe, err);
@@ -454,17 +458,27 @@ static int open_index(reads_t *r, cad_error_t *err)
     return records_whole(r->fp, r->in->path, err);
 }
 
-/* Span by span: htslib 1.16 loses records of CRAM when it is given several at once. */
+/* Spans k and on that lie near each other, as one: what lies between is read, but not
+ * wanted. Else a slice of CRAM is decoded again for each of them. */
+static bool next_run(const regions_t *only, const char *name, int *k, interval_t *run)
+{
+    enum { NEAR = 1 << 16 }; /* about what a slice covers */
+    interval_t span;
+    if (!regions_get(only, name, *k, run)) return false;
+    while (regions_get(only, name, ++*k, &span) && span.beg - run->end < NEAR) run->end = span.end;
+    return true;
+}
+
+/* Run by run: htslib 1.16 loses records of CRAM when it is given several at once. */
 static int read_contig(reads_t *r, int tid, const char *name, cad_error_t *err)
 {
     interval_t span, before = { 0, INT64_MIN };
     int rc = 0;
-    for (int k = 0; rc == 0 && regions_get(r->only, name, k, &span); k++) {
+    for (int k = 0; rc == 0 && next_run(r->only, name, &k, &span); before = span) {
         hts_itr_destroy(r->walk);
         r->walk = tid == HTS_IDX_NOCOOR ? sam_itr_queryi(r->index, tid, 0, 0) : sam_itr_queryi(r->index, tid, span.beg, cad_min(span.end, HTS_POS_MAX));
         if (!r->walk) return cad_fail(err, CAD_EFORMAT, "%s: the index does not fit the file; renew it with samtools index", r->in->path);
         rc = read_some(r, before.end, err);
-        before = span;
     }
     return rc;
 }

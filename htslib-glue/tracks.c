@@ -3,6 +3,7 @@
  * Cores lie at multiples of C in reference coordinates and are computed whole, so a
  * base's value depends on the reference, the model and the options alone.
  * SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <htslib/tbx.h>
 #include <math.h>
 
@@ -213,17 +214,20 @@ int tracks_begin(tracks_t *t, const provenance_t *p, cad_error_t *err)
     return rc;
 }
 
-int graph_index(output_t *graph, output_t *index, bool csi, const char *path, cad_error_t *err)
+int tracks_index(output_t *graph, output_t *index, bool csi, const char *path, cad_error_t *err)
 {
-    if (tbx_index_build3(output_temporary(graph), output_temporary(index), csi ? 14 : 0, 0, &tbx_conf_bed)) return cad_fail(err, CAD_EIO, "%s: the tabix index could not be written", path);
-    return output_sync(index, err);
+    int rc = output_sync(graph, err);
+    errno = 0;
+    if (rc == 0 && tbx_index_build3(output_temporary(graph), output_temporary(index), csi ? 14 : 0, 0, &tbx_conf_bed))
+        return cad_fail(err, CAD_EIO, "%s: the tabix index could not be written: %s", path, strerror(errno ? errno : EIO));
+    return rc ? rc : output_sync(index, err);
 }
 
 static int finish_track(tracks_t *t, track_t *x, cad_error_t *err)
 {
     int rc = x->bigwig ? bigwig_finish(x->bigwig, err) : put_run(t, x, err);
     if (rc == 0) rc = output_sync(x->out, err);
-    if (rc == 0 && x->index) rc = graph_index(x->out, x->index, x->csi, x->path, err);
+    if (rc == 0 && x->index) rc = tracks_index(x->out, x->index, x->csi, x->path, err);
     return rc || !x->json ? rc : output_sync(x->json, err);
 }
 

@@ -412,6 +412,11 @@ static int put_variant(variants_t *v, variant_t *d, cad_error_t *err)
     v->last_rid = d->rec->rid;
     v->last_pos = d->rec->pos;
     if (!together) leave_site(v);
+    pipeline_digest(v->pipe, &d->rec->pos, sizeof d->rec->pos);
+    pipeline_digest(v->pipe, &d->rec->rid, sizeof d->rec->rid);
+    pipeline_digest(v->pipe, &d->rec->qual, sizeof d->rec->qual);
+    pipeline_digest(v->pipe, d->rec->shared.s, d->rec->shared.l);
+    pipeline_digest(v->pipe, d->rec->indiv.s, d->rec->indiv.l);
     pipeline_put_with(v->pipe, &d->item, together);
     rc = put_alleles(v, d, sequences, err);
     return rc ? rc : pipeline_done(v->pipe, err);

@@ -1,0 +1,190 @@
+#!/bin/sh
+# shard.t - shares of the work, and merging them: the bytes of an unsharded run
+# (faults 43-52, 58).
+. "${srcdir:-.}/test/lib.sh"
+
+full=$builddir/.libs/libfullfs.so
+model=$data/ps
+unset SLURM_ARRAY_TASK_ID SLURM_ARRAY_TASK_MIN SLURM_ARRAY_TASK_MAX SLURM_ARRAY_TASK_STEP
+{ contig chrZ 900 1; echo ">gap"; bases 200 6 | sed 's/./N/g'; contig chr2 300 2; contig one 1 3; } >ref.fa
+awk 'BEGIN { print "# of regions"; for (i = 0; i < 40; i++) { b = (i * 137) % 800; print (i % 3 ? "chrZ" : "chr2") "\t" (b % 250) "\t" (b % 250) + (i % 7 == 0 ? 0 : 3 * i % 49) "\trow" i; if (i == 20) print "# half way" }; print "# the end" }' >in.bed
+awk 'BEGIN { for (i = 0; i < 20; i++) { s = (i * 31) % 180; print ">r" i; t = ""; for (k = 0; k < 5 + 11 * (i % 9); k++) t = t substr("ACGTNACGTC", (k * 7 + i * 3) % 10 + 1, 1); print t } }' >in.fa
+seq=$(grep -v '>' ref.fa | tr -d '\n')
+at() { echo "$seq" | cut -c "$1"; }
+other() { echo "$1" | tr ACGT CGTA; }
+{ echo "##fileformat=VCFv4.2"; echo "##contig=<ID=chrZ,length=900>"; echo '##INFO=<ID=X,Number=1,Type=Integer,Description="x">'; printf '#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n'
+  for p in 3 40 40 40 41 90 200 200 300 451 600 700 700 700 700 899; do r=$(at $p); printf 'chrZ\t%s\tid%s\t%s\t%s\t.\t.\tX=%s\n' $p $p $r "$(other $r)" $p; done
+  printf 'chrZ\t900\ts\t%s\t<DEL>\t.\t.\tX=9\n' "$(at 900)"; } >in.vcf
+{ printf '@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:chrZ\tLN:900\n'
+  for p in 5 50 50 120 300 301 444 600 777 800; do e=$((p + 10 + p % 37)); s=$(echo "$seq" | cut -c $p-$e); printf 'q%s\t0\tchrZ\t%s\t60\t%sM\t*\t0\t0\t%s\t*\n' $p $p ${#s} $s; done; } >in.sam
+
+A() { "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa "$@"; }
+T() { "$caduceus" track --quiet --window 96 -m "$model" -T ref.fa "$@"; }
+N() { "$caduceus" annotate --quiet --window 96 -m "$model" "$@"; }
+M() { "$caduceus" merge "$@"; }
+
+# cut N SUFFIX COMMAND...: parts p1..pN; the parts' names in an order that is not theirs.
+cut_run() {
+    local n=$1 suffix=$2 i; shift 2
+    rm -f p[0-9]*; parts=
+    for i in $(seq $n); do "$@" -@ $((i % 3 + 1)) --shard $i/$n -o p$i$suffix || return 1; [ $((i % 2)) = 0 ] && parts="$parts p$i$suffix" || parts="p$i$suffix $parts"; done
+}
+# whole NAME SUFFIX COMMAND...: 1, 4 and 13 parts, merged, are the unsharded run.
+whole() {
+    local name=$1 suffix=$2 n; shift 2
+    rm -f whole$suffix* got$suffix*
+    "$@" -o whole$suffix || { fail "$name"; return; }
+    for n in 1 4 13; do
+        cut_run $n $suffix "$@" 2>err || { fail "$name in $n"; diag err; continue; }
+        if ! M -o got$suffix $parts $with 2>err; then fail "$name in $n"; diag err; continue; fi
+        same "$name in $n parts" whole$suffix got$suffix
+        for x in .json .tbi; do [ ! -e whole$suffix$x ] || same "and its $x" whole$suffix$x got$suffix$x; done
+    done
+}
+with=
+whole BED .bed A in.bed
+whole BED.gz .bed.gz A in.bed
+whole FASTA .bed N in.fa
+whole VCF .vcf A in.vcf
+whole VCF.gz .vcf.gz A in.vcf -O z
+whole BCF .bcf A in.vcf -O b
+whole SAM .sam N --no-PG in.sam
+whole BAM .bam N --no-PG -O BAM in.sam
+with="-T ref.fa"; whole CRAM .cram A --no-PG -O CRAM in.sam; with=
+whole "bigWig" .bw T
+whole "bedGraph" .bedGraph T --decimals 1
+whole "bedGraph.gz" .bedGraph.gz T --decimals 0
+whole "bigWig of regions" .bw T -r chrZ:5-500,one
+
+# several tracks
+T --score pll,pA -o w
+for i in 1 2 3; do T --score pll,pA --shard $i/3 -o s$i; done
+for s in pll pA; do M -o m.$s.bw s3.$s.bw s1.$s.bw s2.$s.bw; same "track $s of several" w.$s.bw m.$s.bw; same "and its .json" w.$s.bw.json m.$s.bw.json; done
+error "parts of two tracks" 'made otherwise' M -o out.bw s1.pll.bw s2.pA.bw s3.pll.bw
+
+# matrices
+for how in mean none; do
+    A in.bed --embed e.npy --pool $how -o e.bed
+    for i in 1 2 3 4; do A in.bed --embed e$i.npy --pool $how --shard $i/4 -o e$i.bed; done
+    M -o m.npy e2.npy e4.npy e1.npy e3.npy 2>err || diag err
+    same "matrices, --pool $how" e.npy m.npy; same "and their .json" e.npy.json m.npy.json
+    M -o m.bed e2.bed e4.bed e1.bed e3.bed; same "and the rows beside them" e.bed m.bed
+    rm -f e*.npy* e*.bed* m.npy*
+done
+
+# ---- shares ----
+{ awk 'BEGIN { for (i = 0; i < 40; i++) print "chrZ\t" i "\t" i + 1 }'; awk 'BEGIN { for (i = 0; i < 10; i++) print "chrZ\t0\t800" }'; } >heavy.bed
+for i in 1 2; do A heavy.bed --shard $i/2 -o h$i.bed; done
+ok "shares are of work, not of rows" test "$(rows h1.bed | wc -l)" -gt 40
+is "all rows are there" "$(cat h1.bed h2.bed | grep -vc '^#')" 50
+head -n 3 heavy.bed >three.bed
+for i in 1 2 3 4 5 6 7; do A three.bed --shard $i/7 -o f$i.bed; done
+A three.bed -o f.bed; M -o fm.bed f[1-7].bed; same "more shards than rows" f.bed fm.bed
+cut_run 13 .vcf A in.vcf
+is "records at one POS stay together" "$(for i in $(seq 13); do rows p$i.vcf | cut -f 2 | sort -u; done | sort | uniq -d)" ""
+
+# ---- rerun ----
+cut_run 3 .bed A in.bed
+state() { stat -c '%n %i %Y' p*.bed | sort; }
+state >before
+for i in 1 2 3; do A in.bed --shard $i/3 -o p$i.bed; done; state >after
+same "what is there is not redone" before after
+"$caduceus" annotate --window 96 -m "$model" -T ref.fa in.bed --shard 1/3 -o p1.bed 2>err; like "and is said" 'nothing to do' err
+cp p2.bed want; rm p2.bed; A in.bed --shard 2/3 -o p2.bed; same "a missing part is" want p2.bed
+rm p2.bed.json; ls -i p2.bed >before; A in.bed --shard 2/3 -o p2.bed; ls -i p2.bed >after
+is "so is one without .json" "$(cmp -s before after && echo kept)$(test -e p2.bed.json && echo .json)" .json
+redone() { # NAME COMMAND...
+    local name=$1; shift; ls -i p2.bed >before; "$@" --shard 2/3 -o p2.bed; ls -i p2.bed >after
+    is "a part of $name is redone" "$(cmp -s before after && echo kept)" ""
+    error "and refused beside others" 'made otherwise|of shard|is shard' M -o out.bed p1.bed p2.bed p3.bed
+    A in.bed --shard 2/3 -o p2.bed
+}
+redone "other options" A in.bed --score ic
+redone "another window" A in.bed --window 64
+redone "another model" "$caduceus" annotate --quiet --window 96 -m "$data/ps-bias" -T ref.fa in.bed
+sed 's/^A/C/' ref.fa >ref2.fa
+redone "another reference" "$caduceus" annotate --quiet --window 96 -m "$model" -T ref2.fa in.bed
+sed '$d' in.bed | sed '5d' >in2.bed
+redone "other regions" A in2.bed
+sed 's/row/name/' in.bed >in3.bed
+redone "other names" A in3.bed
+sed 's/^chrZ\(.*row2\)$/chr2\1/' in.bed >in4.bed
+is "nothing else is written" "$(ls -A | grep -c 'tmp$')$(ls out.bed 2>/dev/null)" 0
+sed 's/X=3$/X=5/' in.vcf >in2.vcf
+A in.vcf --shard 1/2 -o v1.vcf; A in2.vcf --shard 1/2 -o v1.vcf
+like "VCF: other INFO is redone" "X=5;" v1.vcf
+sed 's/q5	/Q5	/' in.sam >in2.sam
+N --no-PG in.sam --shard 1/2 -o r1.sam; N --no-PG in2.sam --shard 1/2 -o r1.sam
+like "SAM: another name is redone" '^Q5' r1.sam
+
+A in.bed --embed q.npy --shard 1/2 -o q.bed; cp q.npy want; rm q.npy
+A in.bed --embed q.npy --shard 1/2 -o q.bed; same "a matrix that is missing is redone" want q.npy
+T -o g.bedGraph.gz --shard 1/2; rm -f g.bedGraph.gz.tbi; T -o g.bedGraph.gz --shard 1/2; ok "so is a track's index" test -s g.bedGraph.gz.tbi
+T -o g -O bedGraph --shard 1/2; T -o g -O bw --shard 1/2; T -o g2.bw --shard 1/2; same "and another format" g2.bw g
+T -o g1.bw -r chrZ:1-300 --shard 1/2; T -o g2.bw -r chrZ:1-310 --shard 2/2
+error "tracks of regions that differ within a core" 'made otherwise' M -o out.bw g1.bw g2.bw
+
+# ---- what merge refuses ----
+error "a missing part" 'is shard . of 3, but 2 parts' M -o out.bed p1.bed p3.bed
+error "a part twice" 'is shard 1, and so is' M -o out.bed p1.bed p3.bed p1.bed
+error "a file that is not there" 'gone.bed' M -o out.bed p1.bed gone.bed p3.bed
+error "a whole file" 'in.bed.json|\.json' M -o out.bed in.bed
+error "the output is a part" 'also an input' M -o p1.bed p1.bed p2.bed p3.bed
+error "the output is a part's .json" 'also an input' M -o p1.bed.json p1.bed p2.bed p3.bed
+error "no output" 'output with -o' M p1.bed p2.bed p3.bed
+error "no parts" 'name the parts' M -o out.bed
+error "standard input" 'standard input' M -o out.bed -
+error "a missing folder" 'No such file' M -o gone/out.bed p1.bed p2.bed p3.bed
+M -o - p1.bed p2.bed p3.bed >std 2>err; A in.bed -o want; same "standard output" want std
+is "nothing is written" "$(ls out.bed* 2>/dev/null)" ""
+damage() { # NAME SUFFIX BYTES COMMAND...: the part cut short
+    local name=$1 suffix=$2 cut=$3; shift 3
+    cut_run 2 $suffix "$@"; head -c -$cut p1$suffix >x; cp x p1$suffix
+    error "a $name cut short by $cut" 'p1|size' M -o out$suffix $with p1$suffix p2$suffix
+    is "leaves nothing" "$(ls -A | grep '^out\|tmp$')" ""
+}
+for n in 1 28 60; do damage BED.gz .bed.gz $n A in.bed; done
+for n in 28 40; do damage VCF.gz .vcf.gz $n A in.vcf -O z; damage BCF .bcf $n A in.vcf -O b; damage BAM .bam $n N --no-PG -O BAM in.sam; done
+with="-T ref.fa"; damage CRAM .cram 38 A --no-PG -O CRAM in.sam; with=
+cut_run 2 .bw T
+size=$(($(wc -c <p1.bw)))
+for n in 20 64 $((size / 8)) $((size / 2)); do head -c $n p1.bw >x; cp p1.bw keep; cp x p1.bw; error "a bigWig of $n bytes" 'p1.bw' M -o out.bw p1.bw p2.bw; cp keep p1.bw; done
+for at in 8 24 180 400 $((size / 4)); do
+    cp keep p1.bw; printf '\377\377\377\377' | dd of=p1.bw bs=1 seek=$at conv=notrunc 2>/dev/null
+    timeout 10 "$caduceus" merge -o out.bw p1.bw p2.bw >.out 2>.err; rc=$?
+    ok "a bigWig damaged at $at does not crash" test $rc -le 1; rm -f out.bw*
+done
+cp keep p1.bw
+A in.bed --embed e1.npy --shard 1/2 -o e1.bed; A in.bed --embed e2.npy --shard 2/2 -o e2.bed
+cp e1.npy saved; head -c -4 saved >e1.npy; error "a matrix cut short" 'e1.npy' M -o out.npy e1.npy e2.npy
+head -c 50 saved >e1.npy; error "a matrix without its header" 'e1.npy' M -o out.npy e1.npy e2.npy
+cp saved e1.npy; echo >>e1.npy; error "a matrix with more" 'e1.npy' M -o out.npy e1.npy e2.npy
+: >e1.npy.json; error "an empty .json" 'e1.npy.json' M -o out.npy e1.npy e2.npy
+is "nothing is written" "$(ls -A | grep '^out\|tmp$')" ""
+
+# ---- Slurm ----
+slurm() { env SLURM_ARRAY_TASK_ID=$1 SLURM_ARRAY_TASK_MIN=$2 SLURM_ARRAY_TASK_MAX=$3 SLURM_ARRAY_TASK_STEP=$4 "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed "$5" ${6+"$6"} -o sl.bed; }
+cut_run 3 .bed A in.bed
+slurm 0 0 2 1 --shard slurm; same "--shard slurm, from 0" p1.bed sl.bed
+slurm 14 10 14 2 --shard slurm; same "with a step" p3.bed sl.bed
+slurm 12 10 15 2 --shard slurm; same "with a step that does not end at the last" p2.bed sl.bed
+rm -f sl.bed*; slurm 2 1 3 1 --quiet; same "the environment alone does nothing" want sl.bed
+error "a task that is not of the array" 'not one of the array' slurm 11 10 14 2 --shard slurm
+error "no array" 'is missing' A in.bed --shard slurm -o sl.bed
+for s in 0/3 4/3 1 1/0 a/b 1/3x -1/3 /3 1/ ''; do error "--shard '$s'" 'expected I/N' A in.bed --shard "$s" -o sl.bed; done
+
+# ---- streams and signals ----
+error "standard input in shares" 'needs an input file' sh -c 'exec "$@" <in.bed' - "$caduceus" annotate -m "$model" -T ref.fa - --shard 1/2 -o x.bed
+error "standard output in shares" 'output' A in.bed --shard 1/2
+error "track: standard output in shares" 'output file' T --shard 1/2
+rm -f k.bw*; contig long 400000 5 >long.fa
+"$caduceus" track --quiet --mask each --window 4096 -m "$model" -T long.fa --shard 1/2 -o k.bw & pid=$!
+i=0; while [ $i -lt 100 ] && ! ls -A | grep -q 'tmp$'; do i=$((i + 1)); sleep .05; done
+kill -TERM $pid; wait $pid; is "a killed shard" $? 143
+is "leaves nothing" "$(ls -A | grep '^k.bw\|tmp$')" ""
+if [ -e "$full" ] && ! ldd "$caduceus" 2>/dev/null | grep -q asan && ! grep -q __asan_init "$caduceus"; then
+    cut_run 2 .bw T
+    for n in 0 300 $(($(wc -c <whole.bw) / 2)); do error "merge on a full disk after $n bytes" 'No space left' env LD_PRELOAD="$full" FULLFS_AFTER=$n "$caduceus" merge -o out.bw p1.bw p2.bw; done
+    is "leaves nothing" "$(ls -A | grep '^out\|tmp$')" ""
+else skip "merge on a full disk" "no libfullfs, or a sanitizer"; fi
+finish
