@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
-#include "internal.h"
+#include "temporary.h"
 
 static const char USAGE[] =
 "Usage: caduceus merge [options] -o OUT PART...\n\n"
@@ -77,7 +77,7 @@ static int parse_args(args_t *a, int argc, char **argv)
 
 /* ---- text: BED rows, bedGraph runs ---- */
 
-typedef struct { text_t run; char contig[256]; long long beg, end; char value[32]; } graph_t;
+typedef struct { text_t run; kstring_t contig; long long beg, end; char value[32]; } graph_t;
 
 /* Lines before the rows of a part but the first: its provenance and column names. */
 static bool is_header(const kstring_t *l, bool *named)
@@ -92,7 +92,7 @@ static int put_run(graph_t *g, output_t *out, cad_error_t *err)
 {
     if (g->beg == g->end) return 0;
     text_clear(&g->run);
-    text_printf(&g->run, "%s\t%lld\t%lld\t%s\n", g->contig, g->beg, g->end, g->value);
+    text_printf(&g->run, "%s\t%lld\t%lld\t%s\n", g->contig.s, g->beg, g->end, g->value);
     g->beg = g->end;
     return text_write(out, &g->run, err);
 }
@@ -100,13 +100,15 @@ static int put_run(graph_t *g, output_t *out, cad_error_t *err)
 /* Runs of equal values may have been cut between two parts. */
 static int graph_line(graph_t *g, const input_t *in, const kstring_t *l, output_t *out, cad_error_t *err)
 {
-    char contig[256], value[32];
+    char value[32];
     long long beg, end;
+    size_t n = strcspn(l->s, "\t");
     int rc = 0;
-    if (sscanf(l->s, "%255[^\t]\t%lld\t%lld\t%31s", contig, &beg, &end, value) != 4) return cad_fail(err, CAD_EFORMAT, "%s:%lld: no bedGraph line", in->path, (long long)in->line);
-    if (g->end != beg || strcmp(g->contig, contig) || strcmp(g->value, value)) {
+    if (sscanf(l->s + n, "\t%lld\t%lld\t%31s", &beg, &end, value) != 3) return cad_fail(err, CAD_EFORMAT, "%s:%lld: no bedGraph line", in->path, (long long)in->line);
+    if (g->end != beg || n != g->contig.l || memcmp(g->contig.s, l->s, n) || strcmp(g->value, value)) {
         rc = put_run(g, out, err);
-        strcpy(g->contig, contig);
+        g->contig.l = 0;
+        if (kputsn(l->s, n, &g->contig) < 0) return cad_fail(err, CAD_ENOMEM, "out of memory");
         strcpy(g->value, value);
         g->beg = beg;
     }
@@ -143,6 +145,7 @@ static int merge_text(const args_t *a, bool graph, output_t *out, cad_error_t *e
     for (int k = 0; k < a->n && rc == 0; k++) rc = text_part(a, k, graph, &g, out, err);
     if (rc == 0) rc = put_run(&g, out, err);
     text_free(&g.run);
+    free(g.contig.s);
     return rc;
 }
 
@@ -339,9 +342,12 @@ static int merge_file(const args_t *a, parts_t kind, cad_error_t *err)
     if (rc == 0 && json) rc = write_json(a, json, err);
     if (rc == 0) rc = output_sync(out, err);
     if (rc == 0 && kind == PARTS_GRAPH && output_is_gz(a->output) && output_is_file(out)) rc = index_graph(a, out, &index, err);
+    if (rc == 0 && json) rc = output_sync(json, err);
+    signals_hold(); /* all or none */
     if (rc == 0) rc = output_close(out, err), out = NULL;
     if (rc == 0 && index) rc = output_close(index, err), index = NULL;
     if (rc == 0 && json) rc = output_close(json, err), json = NULL;
+    signals_release();
     output_abort(out);
     output_abort(index);
     output_abort(json);

@@ -60,6 +60,7 @@ typedef struct {
     pipeline_t pipe;
     tracks_t tracks;
     progress_t progress;
+    track_format_t format;
 } run_t;
 
 /* ---- options ---- */
@@ -209,7 +210,9 @@ static int open_outputs(run_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;
     track_format_t format = format_of(a, t->tracks.n > 1);
-    int rc = t->tracks.n > 1 && !strcmp(a->output, "-") ? cad_fail(err, CAD_EARG, "several tracks need -o, the beginning of their names") : 0;
+    int rc;
+    t->format = format;
+    rc = t->tracks.n > 1 && !strcmp(a->output, "-") ? cad_fail(err, CAD_EARG, "several tracks need -o, the beginning of their names") : 0;
     for (int k = 0; k < t->tracks.n && rc == 0; k++) {
         rc = name_track(t, &t->tracks.track[k], format, err);
         if (rc == 0) rc = refuse_clashes(t, t->tracks.track[k].path, err);
@@ -255,6 +258,7 @@ static int open_engine(run_t *t, cad_error_t *err)
     t->tracks.pipe = &t->pipe;
     t->pipe = (pipeline_t){ .shard = a->shard, .model = t->model, .ctx = a->dry_run ? NULL : t->ctx, .mask = a->mask, .take = tracks_take, .sink = tracks_sink,
         .drop = tracks_drop, .arg = &t->tracks, .tick = progress_tick, .tick_arg = &t->progress, .batch_tokens = options_batch(&a->o) };
+    pipeline_digest(&t->pipe, &t->format, sizeof t->format);
     progress_begin(&t->progress, &a->o, &t->pipe.work, &t->tracks.cores, "cores");
     return t->options.failed ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
 }
@@ -264,6 +268,10 @@ static bool tracks_done(const run_t *t)
 {
     for (int k = 0; k < t->tracks.n; k++) {
         provenance_t p = t->provenance;
+        char *index = suffixed(t->tracks.track[k].path, t->tracks.track[k].csi ? ".csi" : ".tbi");
+        bool indexed = !t->tracks.track[k].index || (index && access(index, F_OK) == 0);
+        free(index);
+        if (!indexed) return false;
         provenance_add(&p, "track", t->tracks.track[k].name);
         if (!options_part_done(&t->a->o, t->tracks.track[k].path, &p)) return false;
     }

@@ -174,7 +174,7 @@ error "no array" 'is missing' A in.bed --shard slurm -o sl.bed
 for s in 0/3 4/3 1 1/0 a/b 1/3x -1/3 /3 1/ ''; do error "--shard '$s'" 'expected I/N' A in.bed --shard "$s" -o sl.bed; done
 
 # ---- streams and signals ----
-error "standard input in shares" 'needs an input file' sh -c 'exec "$@" <in.bed' - "$caduceus" annotate -m "$model" -T ref.fa - --shard 1/2 -o x.bed
+error "standard input in shares" 'it must be a file' sh -c 'exec "$@" <in.bed' - "$caduceus" annotate -m "$model" -T ref.fa - --shard 1/2 -o x.bed
 error "standard output in shares" 'output' A in.bed --shard 1/2
 error "track: standard output in shares" 'output file' T --shard 1/2
 rm -f k.bw*; contig long 400000 5 >long.fa
