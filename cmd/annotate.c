@@ -69,7 +69,7 @@ static const char *const TAG[TAGS] = { "yp", "yn", "ye", "yb" };
 /* ---- options ---- */
 
 enum { O_FORMAT = 1, O_SCORE, O_MASK, O_WINDOW, O_FLANK, O_CLIP, O_SPLIT, O_SOFT, O_EMBED, O_POOL, O_NTOKEN, O_SEP, O_DRY, O_ALIAS, O_FMTOPT,
-       O_INDEX, O_NOPG, O_NOVERSION, O_INCLUDE, O_CONTEXT, O_CLIPSOFT, O_MINBQ, O_TAGMAP, O_CHECKREF, O_ANCHOR, O_POOLWIN, O_PREFIX, O_SHARD };
+       O_INDEX, O_NOPG, O_NOVERSION, O_INCLUDE, O_CONTEXT, O_CLIPSOFT, O_MINBQ, O_TAGMAP, O_CHECKREF, O_ANCHOR, O_POOLWIN, O_PREFIX, O_SHARD, O_DIFFERENCE };
 enum { BED = 1 << INPUT_BED, SEQS = 1 << INPUT_FASTA | 1 << INPUT_FASTQ, READS = 1 << INPUT_READS, VARIANTS = 1 << INPUT_VARIANTS };
 static const struct option LONGS[] = {
     OPTIONS_LONG, { "reference", required_argument, NULL, 'T' }, { "fasta-ref", required_argument, NULL, 'T' },
@@ -88,16 +88,16 @@ static const struct option LONGS[] = {
     { "tag-map", required_argument, NULL, O_TAGMAP }, { "check-ref", required_argument, NULL, O_CHECKREF },
     { "anchor", required_argument, NULL, O_ANCHOR }, { "pool-window", required_argument, NULL, O_POOLWIN },
     { "info-prefix", required_argument, NULL, O_PREFIX },
-    { "shard", required_argument, NULL, O_SHARD }, { 0 }
+    { "shard", required_argument, NULL, O_SHARD }, { "difference", no_argument, NULL, O_DIFFERENCE }, { 0 }
 };
 
 /* Options that do not fit every kind of input. */
 static const struct { int code, kinds; } FITS[] = {
     { 'T', BED | READS | VARIANTS }, { O_ALIAS, BED | READS | VARIANTS }, { 'O', READS | VARIANTS }, { O_FMTOPT, READS | VARIANTS },
     { O_INDEX, READS | VARIANTS }, { O_NOPG, READS }, { O_NOVERSION, VARIANTS }, { O_CLIP, BED }, { O_SPLIT, BED }, { O_SOFT, BED | SEQS | READS },
-    { O_EMBED, BED | SEQS | READS }, { O_POOL, BED | SEQS | READS }, { 'f', READS }, { 'F', READS }, { 'q', READS }, { O_INCLUDE, READS },
+    { O_EMBED, BED | SEQS | READS | VARIANTS }, { O_POOL, BED | SEQS | READS }, { 'f', READS }, { 'F', READS }, { 'q', READS }, { O_INCLUDE, READS },
     { O_CONTEXT, READS }, { O_CLIPSOFT, READS }, { O_MINBQ, READS }, { O_TAGMAP, READS }, { O_CHECKREF, VARIANTS }, { O_ANCHOR, VARIANTS },
-    { O_POOLWIN, VARIANTS }, { O_PREFIX, VARIANTS },
+    { O_POOLWIN, VARIANTS }, { O_PREFIX, VARIANTS }, { O_DIFFERENCE, VARIANTS },
 };
 
 static int parse_pool(annotate_args_t *a, const char *s)
@@ -195,6 +195,7 @@ static int take_option(annotate_args_t *a, int c, const char *arg)
     case O_POOLWIN: return option_int(cmd, "--pool-window", arg, 0, 1 << 29, &a->variants.pool_window);
     case O_SHARD: return option_shard(cmd, arg, &a->shard);
     case O_PREFIX: a->variants.prefix = arg; return 0;
+    case O_DIFFERENCE: a->variants.difference = true; return 0;
     default: return options_take(&a->o, c, arg);
     }
 }
@@ -205,12 +206,11 @@ static bool is_regular(const char *path)
     return strcmp(path, "-") && (stat(path, &sb) || S_ISREG(sb.st_mode)); /* a missing file is reported later */
 }
 
-/* 0 = go on, 1 = error, 2 = help shown. */
-static int parse_args(annotate_args_t *a, int argc, char **argv)
+int annotate_parse(annotate_args_t *a, const char *cmd, const char *usage, int argc, char **argv)
 {
     int c;
     memset(a, 0, sizeof *a);
-    options_init(&a->o, "annotate");
+    options_init(&a->o, cmd);
     reads_options_init(&a->reads);
     variants_options_init(&a->variants);
     a->output = "-";
@@ -218,24 +218,31 @@ static int parse_args(annotate_args_t *a, int argc, char **argv)
     a->flank = a->anchor = -1;
     while ((c = getopt_long(argc, argv, OPTIONS_SHORT "T:o:O:r:R:t:L:f:F:q:", LONGS, NULL)) != -1) {
         if (c == 1004) {
-            fputs(USAGE, stdout);
-            return cmd_finish("annotate") ? 1 : 2;
+            fputs(usage, stdout);
+            return cmd_finish(cmd) ? 1 : 2;
         }
-        if (c == '?' || c == ':') return option_unknown("annotate", argv);
+        if (c == '?' || c == ':') return option_unknown(cmd, argv);
         if (c < 128) a->used[c] = true;
         if (take_option(a, c, optarg)) return 1;
     }
     if (argc - optind != 1) {
-        if (argc == 1) fputs(USAGE, stderr);
-        else cmd_fail("annotate", "expected one input, %d given; - is standard input", argc - optind);
+        if (argc == 1) fputs(usage, stderr);
+        else cmd_fail(cmd, "expected one input, %d given; - is standard input", argc - optind);
         return 1;
     }
     a->in = argv[optind];
-    if (a->pooling && !a->embed) return cmd_fail("annotate", "--pool needs --embed");
+    return 0;
+}
+
+/* Options among each other. */
+static int settle(annotate_args_t *a)
+{
+    const char *cmd = a->o.cmd;
+    if (a->pooling && !a->embed) return cmd_fail(cmd, "--pool needs --embed");
     if (a->embed && !a->pooling) a->pooling = POOL_MEAN;
-    if (a->shard.of && (a->dry_run || !strcmp(a->output, "-"))) return cmd_fail("annotate", "--shard needs an output file, and no --dry-run");
-    if (a->shard.of && (!is_regular(a->in) || limits_stream(&a->limits))) return cmd_fail("annotate", "--shard reads its input twice: it must be a file");
-    if (a->embed && !strcmp(a->embed, "-") && a->pooling == POOL_ROWS) return cmd_fail("annotate", "--pool none needs a file: --embed FILE.npy");
+    if (a->shard.of && (a->dry_run || !strcmp(a->output, "-"))) return cmd_fail(cmd, "--shard needs an output file, and no --dry-run");
+    if (a->shard.of && (!is_regular(a->in) || limits_stream(&a->limits))) return cmd_fail(cmd, "--shard reads its input twice: it must be a file");
+    if (a->embed && !strcmp(a->embed, "-") && a->pooling == POOL_ROWS) return cmd_fail(cmd, "--pool none needs a file: --embed FILE.npy");
     return 0;
 }
 
@@ -256,6 +263,7 @@ static int check_fit(const annotate_args_t *a, const input_t *in, cad_error_t *e
 {
     for (size_t i = 0; i < sizeof FITS / sizeof *FITS; i++)
         if (a->used[FITS[i].code] && !(FITS[i].kinds & 1 << in->kind)) return misfit(FITS[i].code, in->kind, in->path, err);
+    if (a->matrix && in->kind == INPUT_READS) return cad_fail(err, CAD_EARG, "%s: holds reads; caduceus annotate --embed - tags them, or convert them to FASTA", in->path);
     if (in->kind == INPUT_BED && !a->reference) return cad_fail(err, CAD_EARG, "%s: BED regions need their reference: give -T FASTA", in->path);
     if (in->kind == INPUT_VARIANTS && !a->reference) return cad_fail(err, CAD_EARG, "%s: variants need their reference: give -T FASTA", in->path);
     if (a->aliases && !a->reference) return cad_fail(err, CAD_EARG, "--chr-alias needs -T");
@@ -289,7 +297,10 @@ static int check_variants(annotate_args_t *a, cad_error_t *err)
     const char *p = a->variants.prefix;
     if (rc) return rc;
     for (int i = 0; i < n; i++) a->variants.want[picked[i]] = true;
-    if (!n) return cad_fail(err, CAD_EARG, "--score none leaves nothing to do");
+    if (a->variants.difference && !a->matrix) return cad_fail(err, CAD_EARG, "--difference is an option of caduceus embed");
+    if (a->embed && !a->matrix) return cad_fail(err, CAD_EARG, "--embed %s: variants have a command of their own for that: caduceus embed", a->embed);
+    a->variants.matrix = a->matrix;
+    if (!n && !a->matrix) return cad_fail(err, CAD_EARG, "--score none leaves nothing to do");
     if (!*p || (*p >= '0' && *p <= '9') || p[strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.")])
         return cad_fail(err, CAD_EARG, "--info-prefix %s: expected letters, digits, _ and ., not beginning with a digit", p);
     if (a->anchor >= 0 && (!a->window || a->flank >= 0)) return cad_fail(err, CAD_EARG, "--anchor goes with --window, and without --flank");
@@ -346,15 +357,40 @@ static int count_work(annotate_args_t *a, const text_t *command)
     return rc;
 }
 
+/* What embed has no use for. */
+static const int NO_MATRIX[] = { 'O', O_FMTOPT, O_INDEX, O_NOPG, O_NOVERSION, O_SCORE, O_MASK, O_SOFT, O_EMBED, 'f', 'F', 'q', O_INCLUDE, O_CONTEXT,
+                                 O_CLIPSOFT, O_MINBQ, O_TAGMAP, O_PREFIX };
+
+int annotate_matrix(annotate_args_t *a, const char *names)
+{
+    for (size_t i = 0; i < sizeof NO_MATRIX / sizeof *NO_MATRIX; i++) {
+        size_t k = 0;
+        if (!a->used[NO_MATRIX[i]]) continue;
+        while (LONGS[k].val != NO_MATRIX[i]) k++;
+        return cmd_fail(a->o.cmd, "--%s: not an option of embed; see --help", LONGS[k].name);
+    }
+    a->matrix = true;
+    a->embed = a->output;
+    a->output = names;
+    a->score = "none";
+    return settle(a);
+}
+
+int annotate_all(annotate_args_t *a, const text_t *command)
+{
+    int rc = a->shard.of ? count_work(a, command) : 0;
+    return rc ? rc : annotate_run(a, command, NULL);
+}
+
 int cmd_annotate(int argc, char **argv)
 {
     annotate_args_t a;
     text_t command = { 0 };
     int rc;
     keep_command(&command, argc, argv);
-    rc = parse_args(&a, argc, argv);
-    if (rc == 0 && a.shard.of) rc = count_work(&a, &command);
-    if (rc == 0) rc = annotate_run(&a, &command, NULL);
+    rc = annotate_parse(&a, "annotate", USAGE, argc, argv);
+    if (rc == 0) rc = settle(&a);
+    if (rc == 0) rc = annotate_all(&a, &command);
     else if (rc == 2) rc = 0;
     text_free(&command);
     return rc || cmd_finish("annotate") ? 1 : 0;

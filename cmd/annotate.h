@@ -14,6 +14,7 @@ typedef struct {
     index_t index;
     int64_t mask, window, flank, anchor;
     bool clip, split, skip_soft, sep, n_token, dry_run;
+    bool matrix;             /* caduceus embed: the matrix, and the names of its rows as output */
     pooling_t pooling;
     score_list_t scores;     /* of regions */
     reads_options_t reads;
@@ -27,6 +28,13 @@ extern const char *const POOL_NAME[];      /* of pooling_t */
 extern const char *const READ_SCORE[];     /* three, */
 extern const tag_t READ_TAG[];             /* and their tags */
 extern const char *const VARIANT_SCORE[];  /* of info_t, without the note */
+/* Fills a from the command line: 0 = go on, 1 = error, 2 = help shown. */
+int annotate_parse(annotate_args_t *a, const char *cmd, const char *usage, int argc, char **argv);
+/* Turns parsed options into embed's: the output is the matrix, `names` that of its rows'
+ * names. 0, or 1 after reporting. */
+int annotate_matrix(annotate_args_t *a, const char *names);
+/* All of the work, sharded or not: 0, or 1 after reporting. */
+int annotate_all(annotate_args_t *a, const text_t *command);
 /* Embeddings are a column or a tag. */
 bool embed_column(const annotate_args_t *a);
 /* The options against what the input holds; completes the scores wanted. */

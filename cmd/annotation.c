@@ -50,11 +50,12 @@ static void put_options(annotate_t *t)
 {
     const annotate_args_t *a = t->a;
     text_t *s = &t->options;
-    put_scores(t, s);
-    option_mask_text(a->mask, s);
+    if (a->matrix) text_puts(s, t->in.kind != INPUT_VARIANTS ? "embed" : a->variants.difference ? "embed=alt-ref" : "embed=ref,alt");
+    else put_scores(t, s);
+    if (!a->matrix) option_mask_text(a->mask, s);
     if (t->in.kind == INPUT_VARIANTS) {
         text_printf(s, " window=%lld left=%lld right=%lld", (long long)t->variants.context.window, (long long)t->variants.context.left, (long long)t->variants.context.right);
-        if (a->variants.want[FIELD_DIST] || a->variants.want[FIELD_COS]) text_printf(s, " pool-window=%lld", (long long)a->variants.pool_window);
+        if (a->matrix || a->variants.want[FIELD_DIST] || a->variants.want[FIELD_COS]) text_printf(s, " pool-window=%lld", (long long)a->variants.pool_window);
     } else
         text_printf(s, " window=%lld flank=%lld", (long long)t->tiling.window, (long long)t->tiling.flank);
     if (a->pooling) text_printf(s, " pool=%s", POOL_NAME[a->pooling]);
@@ -186,8 +187,11 @@ static int open_records(annotate_t *t, cad_error_t *err)
     return rc || a->dry_run || !a->shard.of ? rc : output_beside(&r->part, a->output, ".json", err);
 }
 
+/* Rows of text rather than records. */
+static bool takes_table(const annotate_t *t) { return t->in.kind < INPUT_READS || (t->in.kind == INPUT_VARIANTS && t->a->matrix); }
+
 /* Outputs are opened before the model is loaded, so that a wrong path costs nothing. */
-static int open_outputs(annotate_t *t, cad_error_t *err) { return t->in.kind < INPUT_READS ? open_table(t, err) : open_records(t, err); }
+static int open_outputs(annotate_t *t, cad_error_t *err) { return takes_table(t) ? open_table(t, err) : open_records(t, err); }
 
 static int check_model(const annotate_t *t, cad_error_t *err)
 {
@@ -207,6 +211,7 @@ static int open_regions(annotate_t *t, int64_t window, cad_error_t *err)
     bool reads = t->in.kind == INPUT_READS;
     t->table.scores = a->scores;
     t->table.column = embed_column(a);
+    t->table.rows_are = a->pooling == POOL_ROWS ? "bases of the regions, in order" : "regions, in order";
     t->table.provenance = &t->provenance;
     t->table.cutter = t->reads.cutter = &t->cutter;
     t->cutter = (cutter_t){ .model = t->model, .ref = &t->ref, .tiling = &t->tiling, .mask = a->mask, .skip_soft = a->skip_soft, .sep = a->sep,
@@ -227,6 +232,10 @@ static int open_variants(annotate_t *t, int64_t window, int64_t *longest, cad_er
     v->encode_flags = a->n_token ? CAD_N_AS_TOKEN : 0;
     v->notes = &t->notes;
     v->pipe = &t->pipe;
+    v->out = &t->records;
+    v->table = &t->table;
+    t->table.provenance = &t->provenance;
+    t->table.rows_are = a->variants.difference ? "ALT alleles, in order: ALT less REF" : "ALT alleles, in order: REF, then ALT";
     return context_set(&v->context, window, a->flank, a->anchor, longest, err);
 }
 
@@ -247,7 +256,7 @@ static int open_engine(annotate_t *t, cad_error_t *err)
     t->progress.share = share_read;
     t->progress.share_arg = t;
     progress_begin(&t->progress, &a->o, &t->pipe.work, reads ? &t->reads.records : variants ? &t->variants.records : &t->table.rows, "rows");
-    return t->in.kind < INPUT_READS ? table_begin(&t->table, cad_model_number(t->model, CAD_D_MODEL), err) : 0;
+    return takes_table(t) ? table_begin(&t->table, cad_model_number(t->model, CAD_D_MODEL) * (variants && !a->variants.difference ? 2 : 1), err) : 0;
 }
 
 /* ---- dry run ---- */
@@ -274,8 +283,22 @@ static int run_rows(annotate_t *t, cad_error_t *err)
     return rows_run(&rows, err);
 }
 
+/* Names of a matrix' rows for variants: the header. */
+static int name_columns(annotate_t *t, cad_error_t *err)
+{
+    text_t s = { 0 };
+    int rc;
+    provenance_header(&t->provenance, &s);
+    text_puts(&s, "#chrom\tpos\tref\talt\tnote");
+    rc = s.failed ? cad_fail(err, CAD_ENOMEM, "out of memory") : table_pass(&t->table, s.s.s, s.s.l, err);
+    text_free(&s);
+    return rc;
+}
+
 static int run_kind(annotate_t *t, cad_error_t *err)
 {
+    int rc = t->a->matrix && t->in.kind == INPUT_VARIANTS ? name_columns(t, err) : 0;
+    if (rc) return rc;
     t->reads.only = t->variants.only = t->only;
     t->reads.targets = t->variants.targets = t->targets;
     if (t->options.failed || t->command->failed || t->description.failed) return cad_fail(err, CAD_ENOMEM, "out of memory");
@@ -326,11 +349,11 @@ static void close_all(annotate_t *t)
 /* One run; then, after a dry run, what it counted. */
 int annotate_run(annotate_args_t *a, const text_t *command, work_t *count)
 {
-    annotate_t t = { .a = a, .command = command, .notes = { .cmd = "annotate", .quiet = a->o.quiet || count } };
+    annotate_t t = { .a = a, .command = command, .notes = { .cmd = a->o.cmd, .quiet = a->o.quiet || count } };
     cad_error_t err = { "" };
     int rc = run(&t, &err);
     progress_end(&t.progress);
-    if (rc && err.text[0]) cmd_fail("annotate", "%s", err.text);
+    if (rc && err.text[0]) cmd_fail(a->o.cmd, "%s", err.text);
     if (rc == 0) notes_summary(&t.notes);
     if (rc == 0 && a->dry_run && !count) report_dry_run(&t);
     if (count) *count = t.pipe.work;

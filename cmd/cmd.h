@@ -14,6 +14,7 @@
 
 /* One file, one command; main.c lists them. Each returns the exit status. */
 int cmd_annotate(int argc, char **argv);
+int cmd_embed(int argc, char **argv);
 int cmd_merge(int argc, char **argv);
 int cmd_model(int argc, char **argv);
 int cmd_track(int argc, char **argv);

@@ -3,6 +3,7 @@
 
 static const struct { const char *name; int (*run)(int, char **); const char *summary; } COMMANDS[] = {
     { "annotate", cmd_annotate, "score regions, sequences, reads or variants; any file in, the same kind out" },
+    { "embed", cmd_embed, "write embeddings of sequences, regions or variants as a matrix" },
     { "track", cmd_track, "score every base of contigs or regions, as bigWig or bedGraph tracks" },
     { "merge", cmd_merge, "join the parts that --shard wrote" },
     { "model", cmd_model, "show a checkpoint, or verify it against expected tensors" },

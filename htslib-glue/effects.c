@@ -187,12 +187,41 @@ static int put_info(variants_t *v, variant_t *d, cad_error_t *err)
     return rc ? rc : put_notes(v, d, err);
 }
 
+/* ---- matrix ---- */
+
+/* [REF | ALT], or ALT - REF; NaN where the allele has no embedding. */
+static int put_row(variants_t *v, const result_t *r, cad_error_t *err)
+{
+    const float *x = r->site ? r->site->embedding : r->embedding[0], *y = r->embedding[1];
+    int64_t width = v->table->npy.width, D = v->o->difference ? width : width / 2;
+    float *row = v->table->row;
+    bool none = !r->scored || !x || !y;
+    for (int64_t i = 0; i < width; i++) row[i] = none ? NAN : v->o->difference ? y[i] - x[i] : i < D ? x[i] : y[i - D];
+    return npy_write(&v->table->npy, row, 1, err);
+}
+
+/* A row and its name for each ALT. */
+static int put_rows(variants_t *v, const variant_t *d, cad_error_t *err)
+{
+    int rc = 0;
+    for (int i = 0; i < d->nalt && rc == 0; i++) {
+        const char *note = d->alt[i].allele.note;
+        text_clear(&v->text);
+        text_printf(&v->text, "%s\t%lld\t%s\t%s\t%s", bcf_seqname_safe(v->header, d->rec), (long long)d->rec->pos + 1, d->rec->d.allele[0],
+                    d->rec->d.allele[i + 1], note ? note : ".");
+        if (v->text.failed) return out_of_memory(err);
+        rc = table_pass(v->table, v->text.s.s, v->text.s.l, err);
+        if (rc == 0 && v->table->npy.out) rc = put_row(v, &d->alt[i], err);
+    }
+    return rc;
+}
+
 int variants_sink(void *arg, item_t *it, cad_error_t *err)
 {
     variants_t *v = arg;
     variant_t *d = (variant_t *)it;
     char name[300];
-    int rc = d->nalt && v->out->fp ? put_info(v, d, err) : 0;
+    int rc = v->o->matrix ? put_rows(v, d, err) : d->nalt && v->out->fp ? put_info(v, d, err) : 0;
     v->records++;
     v->alleles += d->nalt;
     v->bytes += (int64_t)(d->rec->shared.l + d->rec->indiv.l + 32);
@@ -206,6 +235,8 @@ int variants_sink(void *arg, item_t *it, cad_error_t *err)
 
 /* ---- jobs ---- */
 
+static bool pools(const variants_t *v) { return v->o->want[FIELD_DIST] || v->o->want[FIELD_COS] || v->o->matrix; }
+
 /* One haplotype as a window; `scored` may be empty. */
 static int put_window(variants_t *v, result_t *r, int64_t id, const contig_t *c, int64_t mask, interval_t scored, cad_error_t *err)
 {
@@ -218,7 +249,7 @@ static int put_window(variants_t *v, result_t *r, int64_t id, const contig_t *c,
     if (!j.tokens) return out_of_memory(err);
     cad_encode(v->model, v->haplotype.s, n, v->encode_flags, j.tokens);
     if (v->sep) j.tokens[n] = (uint8_t)cad_model_number(v->model, CAD_TOKEN_SEP);
-    if (v->o->want[FIELD_DIST] || v->o->want[FIELD_COS]) j.pooled = (interval_t){ a->left - w, n - a->right + w };
+    if (pools(v)) j.pooled = (interval_t){ a->left - w, n - a->right + w };
     return pipeline_job(v->pipe, j, err);
 }
 
@@ -252,7 +283,7 @@ static int put_snv(variants_t *v, variant_t *d, int alt, const contig_t *c, cad_
     bool is_new;
     int rc = join_site(v, r, c, &is_new, err);
     if (rc == 0 && is_new) rc = put_window(v, r, 2 * alt, c, CAD_MASK_EACH, v->o->want[FIELD_LLR] ? r->allele.compared[0] : none, err);
-    if (rc == 0 && (v->o->want[FIELD_DIST] || v->o->want[FIELD_COS])) rc = put_window(v, r, 2 * alt + 1, c, CAD_MASK_EACH, none, err);
+    if (rc == 0 && pools(v)) rc = put_window(v, r, 2 * alt + 1, c, CAD_MASK_EACH, none, err);
     return rc;
 }
 

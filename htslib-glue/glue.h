@@ -389,6 +389,7 @@ typedef struct table_t {
     const cutter_t *cutter;
     bool column;          /* embeddings as a column */
     const provenance_t *provenance;
+    const char *rows_are; /* what a row of the matrix is, for its .json */
     int64_t bytes;        /* written, or that would be */
     int64_t rows, bases;  /* of the regions seen */
     text_t text;          /* its own */
@@ -506,7 +507,9 @@ typedef struct variants_options_t {
     const char *prefix;   /* of INFO names and header lines */
     bool keep_mismatch;   /* --check-ref w */
     bool no_version;
-    int64_t pool_window;  /* bases pooled on each side, for DIST and COS */
+    int64_t pool_window;  /* bases pooled on each side, for DIST, COS and a matrix */
+    bool matrix;          /* embeddings of REF and ALT as rows of a matrix, not INFO */
+    bool difference;      /* ALT less REF instead of both */
 } variants_options_t;
 void variants_options_init(variants_options_t *o);
 typedef struct variants_t {
@@ -514,6 +517,7 @@ typedef struct variants_t {
     const variants_options_t *o;
     const regions_t *only, *targets; /* -r -R, -t -L; NULL: all */
     records_out_t *out;
+    table_t *table;       /* of a matrix: its rows' names, and the rows */
     const fasta_t *ref;
     const cad_model_t *model;
     context_t context;

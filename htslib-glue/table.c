@@ -127,7 +127,7 @@ int table_begin(table_t *t, int64_t width, cad_error_t *err)
 static int write_json(table_t *t, cad_error_t *err)
 {
     provenance_t p = *t->provenance;
-    provenance_add(&p, "rows", t->cutter->pooling == POOL_ROWS ? "bases of the regions, in order" : "regions, in order");
+    provenance_add(&p, "rows", t->rows_are);
     return provenance_write(&p, t->json, err);
 }
 

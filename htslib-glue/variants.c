@@ -276,7 +276,7 @@ int variants_open(variants_t *v, cad_error_t *err)
 
 int variants_run(variants_t *v, const provenance_t *p, htsThreadPool *pool, cad_error_t *err)
 {
-    int rc = write_header(v, p, pool, err);
+    int rc = v->o->matrix ? 0 : write_header(v, p, pool, err);
     v->view.ref = v->ref;
     if (rc == 0 && !v->only) rc = records_threads(v->fp, pool, err);
     if (rc == 0) rc = v->only ? read_spans(v, err) : read_some(v, next_streamed, INT64_MIN, err);

@@ -394,7 +394,7 @@ refuses "--write-index=tbi" 'no index of that kind' in.bam --write-index=tbi
 refuses "--write-index=gzi" 'expected csi, bai or tbi' in.bam --write-index=gzi
 error "--write-index of SAM" 'no index of that kind' annotate in.bam -o bare/x.sam --write-index
 error "--write-index=bai of CRAM" 'no index of that kind' annotate -T ref.fa in.bam -o bare/x.cram --write-index=bai
-mkfifo pipe.bam; error "--write-index of a FIFO" 'not a regular file|pipe.bam' sh -c 'cat pipe.bam >/dev/null & "$0" annotate -m "$1" in.bam -o pipe.bam --write-index; s=$?; wait; exit $s' "$caduceus" "$data/ps"
+mkfifo pipe.bam; error "--write-index of a FIFO" 'not a regular file|pipe.bam' sh -c 'exec "$0" annotate -m "$1" in.bam -o pipe.bam --write-index 8<>pipe.bam' "$caduceus" "$data/ps"
 
 # ---- the same bytes for any number of threads (58) ----
 for f in sam bam cram; do
@@ -626,7 +626,7 @@ if perl -e 1 2>/dev/null; then
     for s in INT=130 TERM=143 KILL=137; do
         old bam; rm -f feed; mkfifo feed
         natural "$caduceus" annotate --quiet -m "$data/ps" --window 64 --include 'mapq > 99' - -o out/x.bam --write-index <feed 2>sig.err & pid=$!
-        exec 7>feed
+        exec 7<>feed
         head -c 60000 many.sam >&7
         n=0; while [ "$(ls -A out | grep -c 'tmp$')" -lt 2 ] && [ $n -lt 200 ]; do sleep 0.05; n=$((n + 1)); done
         kill -"${s%=*}" $pid; { wait $pid; status=$?; } 2>/dev/null
@@ -655,7 +655,7 @@ done
 is "of two processes one wins whole" "$torn" ""
 for f in sam bam cram; do
     quick -T ref.fa in.bam -o plain.$f
-    rm -f fifo.$f; mkfifo fifo.$f; cat fifo.$f >got & quick -T ref.fa in.bam -o fifo.$f; is "-o a FIFO, $f" "$?" 0; wait $!
+    rm -f fifo.$f; mkfifo fifo.$f; $late cat fifo.$f >got & quick -T ref.fa in.bam -o fifo.$f; is "-o a FIFO, $f" "$?" 0; wait $!
     same "gets all the bytes" plain.$f got
     ln -s /dev/null null.$f; ok "-o a link to /dev/null, $f" quick -T ref.fa in.bam -o null.$f
     mkdir -p far; echo old >far/t.$f; ln -s far/t.$f near.$f; quick -T ref.fa in.bam -o near.$f
