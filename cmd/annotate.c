@@ -41,6 +41,7 @@ static const char USAGE[] =
 "Regions:\n"
 "      --clip             clip regions at contig ends instead of stopping\n"
 "      --split            score the blocks of BED12 rows\n"
+"      --grid             cores as track has them: a row is the mean of the track\n"
 "Reads:\n"
 "  -f, --require-flags N  score only reads with all of these flags\n"
 "  -F, --exclude-flags N  score no reads with any of these flags\n"
@@ -69,7 +70,7 @@ static const char *const TAG[TAGS] = { "yp", "yn", "ye", "yb" };
 /* ---- options ---- */
 
 enum { O_FORMAT = 1, O_SCORE, O_MASK, O_WINDOW, O_FLANK, O_CLIP, O_SPLIT, O_SOFT, O_EMBED, O_POOL, O_NTOKEN, O_SEP, O_DRY, O_ALIAS, O_FMTOPT,
-       O_INDEX, O_NOPG, O_NOVERSION, O_INCLUDE, O_CONTEXT, O_CLIPSOFT, O_MINBQ, O_TAGMAP, O_CHECKREF, O_ANCHOR, O_POOLWIN, O_PREFIX, O_SHARD, O_DIFFERENCE };
+       O_INDEX, O_NOPG, O_NOVERSION, O_INCLUDE, O_CONTEXT, O_CLIPSOFT, O_MINBQ, O_TAGMAP, O_CHECKREF, O_ANCHOR, O_POOLWIN, O_PREFIX, O_SHARD, O_DIFFERENCE, O_GRID };
 enum { BED = 1 << INPUT_BED, SEQS = 1 << INPUT_FASTA | 1 << INPUT_FASTQ, READS = 1 << INPUT_READS, VARIANTS = 1 << INPUT_VARIANTS };
 static const struct option LONGS[] = {
     OPTIONS_LONG, { "reference", required_argument, NULL, 'T' }, { "fasta-ref", required_argument, NULL, 'T' },
@@ -88,13 +89,14 @@ static const struct option LONGS[] = {
     { "tag-map", required_argument, NULL, O_TAGMAP }, { "check-ref", required_argument, NULL, O_CHECKREF },
     { "anchor", required_argument, NULL, O_ANCHOR }, { "pool-window", required_argument, NULL, O_POOLWIN },
     { "info-prefix", required_argument, NULL, O_PREFIX },
-    { "shard", required_argument, NULL, O_SHARD }, { "difference", no_argument, NULL, O_DIFFERENCE }, { 0 }
+    { "shard", required_argument, NULL, O_SHARD }, { "difference", no_argument, NULL, O_DIFFERENCE },
+    { "grid", no_argument, NULL, O_GRID }, { 0 }
 };
 
 /* Options that do not fit every kind of input. */
 static const struct { int code, kinds; } FITS[] = {
     { 'T', BED | READS | VARIANTS }, { O_ALIAS, BED | READS | VARIANTS }, { 'O', READS | VARIANTS }, { O_FMTOPT, READS | VARIANTS },
-    { O_INDEX, READS | VARIANTS }, { O_NOPG, READS }, { O_NOVERSION, VARIANTS }, { O_CLIP, BED }, { O_SPLIT, BED }, { O_SOFT, BED | SEQS | READS },
+    { O_INDEX, READS | VARIANTS }, { O_NOPG, READS }, { O_NOVERSION, VARIANTS }, { O_CLIP, BED }, { O_GRID, BED }, { O_SPLIT, BED }, { O_SOFT, BED | SEQS | READS },
     { O_EMBED, BED | SEQS | READS | VARIANTS }, { O_POOL, BED | SEQS | READS }, { 'f', READS }, { 'F', READS }, { 'q', READS }, { O_INCLUDE, READS },
     { O_CONTEXT, READS }, { O_CLIPSOFT, READS }, { O_MINBQ, READS }, { O_TAGMAP, READS }, { O_CHECKREF, VARIANTS }, { O_ANCHOR, VARIANTS },
     { O_POOLWIN, VARIANTS }, { O_PREFIX, VARIANTS }, { O_DIFFERENCE, VARIANTS },
@@ -195,6 +197,7 @@ static int take_option(annotate_args_t *a, int c, const char *arg)
     case O_POOLWIN: return option_int(cmd, "--pool-window", arg, 0, 1 << 29, &a->variants.pool_window);
     case O_SHARD: return option_shard(cmd, arg, &a->shard);
     case O_PREFIX: a->variants.prefix = arg; return 0;
+    case O_GRID: a->grid = true; return 0;
     case O_DIFFERENCE: a->variants.difference = true; return 0;
     default: return options_take(&a->o, c, arg);
     }
@@ -359,7 +362,7 @@ static int count_work(annotate_args_t *a, const text_t *command)
 
 /* What embed has no use for. */
 static const int NO_MATRIX[] = { 'O', O_FMTOPT, O_INDEX, O_NOPG, O_NOVERSION, O_SCORE, O_MASK, O_SOFT, O_EMBED, 'f', 'F', 'q', O_INCLUDE, O_CONTEXT,
-                                 O_CLIPSOFT, O_MINBQ, O_TAGMAP, O_PREFIX };
+                                 O_CLIPSOFT, O_MINBQ, O_TAGMAP, O_PREFIX, O_GRID };
 
 int annotate_matrix(annotate_args_t *a, const char *names)
 {

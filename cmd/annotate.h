@@ -13,7 +13,7 @@ typedef struct {
     int nformat_option;
     index_t index;
     int64_t mask, window, flank, anchor;
-    bool clip, split, skip_soft, sep, n_token, dry_run;
+    bool clip, split, skip_soft, sep, n_token, grid, dry_run;
     bool matrix;             /* caduceus embed: the matrix, and the names of its rows as output */
     pooling_t pooling;
     score_list_t scores;     /* of regions */

@@ -61,6 +61,7 @@ static void put_options(annotate_t *t)
     if (a->pooling) text_printf(s, " pool=%s", POOL_NAME[a->pooling]);
     if (a->split) text_puts(s, " split");
     if (a->clip) text_puts(s, " clip");
+    if (a->grid) text_puts(s, " grid");
     if (a->reads.context_ref) text_puts(s, " context=ref");
     if (a->reads.clip_soft) text_puts(s, " clip-soft");
     if (a->reads.min_bq) text_printf(s, " min-BQ=%d", a->reads.min_bq);
@@ -218,6 +219,7 @@ static int open_regions(annotate_t *t, int64_t window, cad_error_t *err)
         .encode_flags = a->n_token ? CAD_N_AS_TOKEN : 0, .pooling = a->pooling, .rows = table_rows, .rows_arg = &t->table, .notes = &t->notes,
         .pipe = &t->pipe, .want_bases = a->reads.want[TAG_BASES],
         .want_scores = reads ? a->reads.want[TAG_PLL] || a->reads.want[TAG_N] || a->reads.want[TAG_BASES] : a->scores.n > 0 };
+    t->tiling.grid = a->grid;
     return tiling_set(&t->tiling, window, a->flank, err);
 }
 
@@ -242,7 +244,7 @@ static int open_variants(annotate_t *t, int64_t window, int64_t *longest, cad_er
 static int open_engine(annotate_t *t, cad_error_t *err)
 {
     const annotate_args_t *a = t->a;
-    int64_t window = a->window ? a->window : cad_model_number(t->model, CAD_MAX_LEN), longest = window;
+    int64_t model = cad_model_number(t->model, CAD_MAX_LEN), window = a->window ? a->window : a->grid ? cad_min(model, TRACK_WINDOW) : model, longest = window;
     bool variants = t->in.kind == INPUT_VARIANTS, reads = t->in.kind == INPUT_READS;
     int rc = variants ? open_variants(t, window, &longest, err) : open_regions(t, window, err);
     if (rc == 0) rc = check_model(t, err);

@@ -12,6 +12,8 @@
 
 #include "glue.h"
 
+#define TRACK_WINDOW 16384 /* the longest window of tracks by default */
+
 /* One file, one command; main.c lists them. Each returns the exit status. */
 int cmd_annotate(int argc, char **argv);
 int cmd_embed(int argc, char **argv);

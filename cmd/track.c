@@ -30,7 +30,6 @@ static const char USAGE[] =
 "      --dry-run          count windows and tokens, estimate time\n"
 OPTIONS_USAGE;
 
-#define WINDOW 16384 /* the longest by default */
 static const char *const SCORE[] = { "pll", "entropy", "ic", "logo_ref", "logo", "pA", "pC", "pG", "pT" };
 static const track_kind_t FIRST_KIND[] = { TRACK_PLL, TRACK_ENTROPY, TRACK_IC, TRACK_LOGO_REF, TRACK_LOGO_A, TRACK_PA, TRACK_PC, TRACK_PG, TRACK_PT };
 enum { SCORES_OF_TRACKS = sizeof SCORE / sizeof *SCORE, LOGO = 4 };
@@ -239,7 +238,7 @@ static void set_provenance(run_t *t)
 static int open_engine(run_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;
-    int64_t window = a->window ? a->window : cad_min(cad_model_number(t->model, CAD_MAX_LEN), WINDOW);
+    int64_t window = a->window ? a->window : cad_min(cad_model_number(t->model, CAD_MAX_LEN), TRACK_WINDOW);
     int rc = tiling_set(&t->tiling, window, a->flank, err);
     if (rc == 0 && cad_model_number(t->model, CAD_LABELS)) rc = cad_fail(err, CAD_EARG, "the model is a classifier without a language-model head");
     if (rc == 0 && a->n_token && cad_model_number(t->model, CAD_TOKEN_N) < 0) rc = cad_fail(err, CAD_EARG, "--n-token: the model's vocabulary has no N");

@@ -18,7 +18,7 @@ void region_clear(region_t *r)
 
 static void add_scores(const cutter_t *c, region_t *r, const job_t *j)
 {
-    for (int64_t t = j->scored.beg; t < j->scored.end; t++) {
+    for (int64_t t = j->kept.beg; t < j->kept.end; t++) {
         const float *logp = j->logp + 4 * (t - j->scored.beg);
         int b = 0;
         if (isnan(logp[0])) continue;
@@ -26,7 +26,7 @@ static void add_scores(const cutter_t *c, region_t *r, const job_t *j)
         r->sums.n++;
         r->sums.pll += (double)logp[b];
         r->sums.entropy += cad_entropy(logp);
-        if (r->bases) r->bases[j->id + t - j->scored.beg] = logp[b];
+        if (r->bases) r->bases[j->id + t - j->kept.beg] = logp[b];
     }
 }
 
@@ -82,7 +82,8 @@ static void encode(const cutter_t *c, const region_t *r, job_t *j, const char *s
 
 static interval_t within(interval_t x, interval_t window) { return (interval_t){ x.beg - window.beg, x.end - window.beg }; }
 
-static int make_job(const cutter_t *c, const region_t *r, interval_t core, interval_t window, interval_t keep, job_t *j, cad_error_t *err)
+/* counts: bases of the core that are the region's; pool: of these, what is pooled. */
+static int make_job(const cutter_t *c, const region_t *r, interval_t core, interval_t window, interval_t counts, interval_t pool, job_t *j, cad_error_t *err)
 {
     int64_t n = window.end - window.beg;
     char *seq = malloc((size_t)n + 1);
@@ -94,7 +95,8 @@ static int make_job(const cutter_t *c, const region_t *r, interval_t core, inter
     rc = seq && j->tokens && (j->skip || !c->skip_soft) ? get_bases(c, r, window, seq, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
     if (rc == 0) encode(c, r, j, seq, window, core);
     if (c->want_scores) j->scored = within(core, window);
-    if (keep.end > keep.beg) j->pooled = within(keep, window);
+    j->kept = within(counts, window);
+    if (pool.end > pool.beg) j->pooled = within(pool, window);
     free(seq);
     return rc;
 }
@@ -119,13 +121,14 @@ static int cut_part(const cutter_t *c, region_t *r, interval_t part, int64_t *do
 {
     int rc = 0;
     for (int64_t k = 0, n = tiles_count(c->tiling, part); k < n && rc == 0; k++) {
-        interval_t core, window, keep;
+        interval_t core, window, counts, pool;
         job_t j = { .id = *done };
         tiles_get(c->tiling, part, r->length, k, &core, &window);
-        keep = to_pool(c, r, core, *done);
-        *done += core.end - core.beg;
-        if (!c->want_scores && keep.end <= keep.beg) continue;
-        rc = make_job(c, r, core, window, keep, &j, err);
+        counts = (interval_t){ cad_max(core.beg, part.beg), cad_min(core.end, part.end) };
+        pool = to_pool(c, r, counts, *done);
+        *done += counts.end - counts.beg;
+        if (!c->want_scores && pool.end <= pool.beg) continue;
+        rc = make_job(c, r, core, window, counts, pool, &j, err);
         if (rc == 0) rc = pipeline_job(c->pipe, j, err);
         else job_free(&j);
     }

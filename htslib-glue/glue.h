@@ -240,11 +240,15 @@ int seq_next(input_t *in, seq_t *s, cad_error_t *err);
 void seq_free(seq_t *s);
 
 /* ---- tiles.c ---- */
-typedef struct tiling_t { int64_t window, flank, core; } tiling_t;
+typedef struct tiling_t {
+    int64_t window, flank, core;
+    bool grid;            /* cores at multiples of `core` in the contig, whole; else about the middle */
+} tiling_t;
 /* flank < 0: the default min(1024, window/4). CAD_EARG if no core is left. */
 int tiling_set(tiling_t *t, int64_t window, int64_t flank, cad_error_t *err);
 int64_t tiles_count(const tiling_t *t, interval_t region);
-/* Tile k from the left: its core, and the window clipped to [0, length). */
+/* Tile k from the left: its core, and the window clipped to [0, length). Of a grid the
+ * first and last core may reach beyond the region. */
 void tiles_get(const tiling_t *t, interval_t region, int64_t length, int64_t k,
                interval_t *core, interval_t *window);
 
@@ -285,6 +289,7 @@ typedef struct job_t {    /* one window of an item; intervals count from its fir
     int64_t len;
     int64_t mask;         /* the pipeline's, or CAD_MASK_EACH */
     interval_t scored;    /* empty: no scores */
+    interval_t kept;      /* regions: what of it counts */
     interval_t pooled;    /* empty: no embedding */
     float *logp;          // (scored,4)
     float *embedding;     // (D), or (pooled,D) for CAD_POOL_NONE

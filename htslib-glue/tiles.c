@@ -24,13 +24,19 @@ static void cut(const tiling_t *t, int64_t n, int64_t *side, int64_t *middle)
 int64_t tiles_count(const tiling_t *t, interval_t r)
 {
     int64_t side, middle;
+    if (t->grid) return r.end > r.beg ? (r.end - 1) / t->core - r.beg / t->core + 1 : 0;
     cut(t, r.end - r.beg, &side, &middle);
     return (middle > 0) + 2 * ((side + t->core - 1) / t->core);
 }
 
 void tiles_get(const tiling_t *t, interval_t r, int64_t length, int64_t k, interval_t *core, interval_t *window)
 {
-    int64_t side, middle, C = t->core, per, first;
+    int64_t side, middle, C = t->core, per, first, at = (r.beg / C + k) * C;
+    if (t->grid) {
+        *core = (interval_t){ at, cad_min(at + C, length) };
+        *window = (interval_t){ cad_max(at - t->flank, 0), cad_min(core->end + t->flank, length) };
+        return;
+    }
     cut(t, r.end - r.beg, &side, &middle);
     per = (side + C - 1) / C;                 /* cores on each side */
     first = r.beg + side - (per - 1) * C;     /* where the second core begins */

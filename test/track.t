@@ -269,4 +269,16 @@ if [ "$as" ]; then
     $as "$caduceus" track --quiet --window 96 -m "$model" -T shut/ref.fa -O bedGraph >got 2>err; is "a reference without index in one" $? 0
     rows got >got.rows; rows t.bedGraph >want; same "is read" want got.rows
 else skip "a read-only folder" "root without setpriv"; fi
+# ---- annotate --grid: a row is the mean of the track ----
+{ contig g1 900 21; contig g2 77 22; } | awk 'NR == 4 { gsub(/A/, "N") } { print }' >grid.fa
+printf 'g1\t0\t900\ng1\t100\t101\ng1\t63\t65\ng1\t250\t777\ng2\t10\t77\ng1\t30\t31\n' >grid.bed
+for mask in stride:8 each none; do
+    "$caduceus" track --quiet -m "$data/ps" -T grid.fa --window 64 --mask $mask --decimals 6 >grid.bedGraph
+    "$caduceus" annotate --quiet -m "$data/ps" -T grid.fa --window 64 --mask $mask --grid grid.bed | grep -v '^#' >grid.got
+    awk -v OFS='\t' 'FNR == NR { if ($0 !~ /^#/) for (i = $2; i < $3; i++) v[$1, i] = $4; next }
+        { n = s = 0; for (i = $2; i < $3; i++) if (($1, i) in v) { n++; s += v[$1, i] } print $0, n ? s / n : ".", n }' grid.bedGraph grid.bed >grid.want
+    ok "annotate --grid --mask $mask gives means of the track" close_to grid.got grid.want 2e-6
+done
+error "--grid fits regions only" 'grid' "$caduceus" annotate -m "$data/ps" --grid grid.fa
+
 finish

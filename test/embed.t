@@ -1,0 +1,71 @@
+#!/bin/sh
+# embed.t - caduceus embed: matrices of embeddings and the names of their rows.
+. "${srcdir:-.}/test/lib.sh"
+
+{ contig one 900 7; contig two 120 8; } >ref.fa
+printf 'one\t300\t420\tx\none\t0\t30\ty\ntwo\t0\t120\tz\none\t700\t700\tempty\n' >in.bed
+base() { grep -v '>' ref.fa | head -n 15 | tr -d '\n' | cut -c "$1"; }
+other() { base "$1" | tr ACGT CGTA; }
+{ printf '##fileformat=VCFv4.2\n##contig=<ID=one,length=900>\n##contig=<ID=gone,length=9>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n'
+  printf 'one\t100\t.\t%s\t%s\t.\t.\t.\n' "$(base 100)" "$(other 100)"
+  printf 'one\t200\t.\t%s\t%s,<DEL>,%s\t.\t.\t.\n' "$(base 200)" "$(base 200)TTG" "$(other 200)"
+  printf 'one\t300\t.\t%s\t.\t.\t.\t.\n' "$(base 300)"
+  printf 'gone\t5\t.\tA\tC\t.\t.\t.\n'; } >in.vcf
+embed() { "$caduceus" embed --quiet -m "$data/ps" --window 96 "$@"; }
+annotate() { "$caduceus" annotate --quiet -m "$data/ps" --window 96 "$@"; }
+py=$(python)
+check() { # NAME CODE: numpy code that asserts
+    if [ -z "$py" ]; then skip "$1" "no numpy"; else ok "$1" "$py" -c "import numpy as n; $2"; fi
+}
+
+# ---- regions and records: annotate's matrix, with names ----
+for how in mean max center none; do
+    ok "embed --pool $how" embed -T ref.fa --pool $how in.bed -o m.npy
+    annotate -T ref.fa --score none --pool $how --embed want.npy in.bed >want.tsv
+    same "--pool $how: the matrix is annotate's" m.npy want.npy
+    grep -v '^##' m.tsv >got; grep -v '^##' want.tsv >rows; same "--pool $how: the names are the rows" got rows
+done
+ok "sequences" embed ref.fa -o s.npy
+is "their names" "$(rows s.tsv | tr '\n' ' ')" "$(printf 'one\t0\t900 two\t0\t120 ')"
+check "their rows" 'a = n.load("s.npy"); assert a.shape == (2, 16) and a.dtype == n.float32 and not n.isnan(a).any()'
+like "provenance beside it" '"rows": "regions, in order"' s.npy.json
+cat ref.fa | embed - -o piped.npy; same "standard input" s.npy piped.npy
+embed ref.fa -o plain -@ 3; same "a name without .npy, three threads" s.npy plain; same "names beside it" s.tsv plain.tsv
+
+# ---- variants ----
+ok "variants" embed -T ref.fa in.vcf -o v.npy
+is "a row for each ALT" "$(rows v.tsv | cut -f 1,2,5 | tr '\t\n' ': ')" "one:100:. one:200:. one:200:SYMBOLIC one:200:. gone:5:NO_CONTIG "
+like "the columns have names" "^#chrom	pos	ref	alt	note$" v.tsv
+embed -T ref.fa --difference in.vcf -o d.npy
+annotate -T ref.fa --score dist,cos in.vcf >scored.vcf
+sed -n 's/.*CADUCEUS_DIST=\([^;]*\).*/\1/p' scored.vcf | tr , '\n' >dist; sed -n 's/.*CADUCEUS_COS=\([^;	]*\).*/\1/p' scored.vcf | tr , '\n' >cos
+check "REF and ALT side by side; unscored alleles are NaN" 'v = n.load("v.npy"); assert v.shape == (5, 32); assert list(n.isnan(v).all(1)) == [False, False, True, False, True] and n.isnan(v).any(1).sum() == 2'
+check "--difference is ALT less REF" 'v, d = n.load("v.npy"), n.load("d.npy"); assert d.shape == (5, 16); assert n.array_equal(d, v[:, 16:] - v[:, :16], equal_nan=True)'
+check "its length is dist, its angle cos" 'v = n.load("v.npy").astype(float)[:4]; x, y = v[:, :16], v[:, 16:]; k = [0, 1, 3]
+f = lambda p: n.array([float(s) if s.strip() != "." else n.nan for s in open(p)])
+assert abs(n.linalg.norm(y - x, axis=1) - f("dist"))[k].max() < 1e-5; assert abs(1 - (x * y).sum(1) / n.linalg.norm(x, axis=1) / n.linalg.norm(y, axis=1) - f("cos"))[k].max() < 1e-5'
+embed -T ref.fa --pool-window 3 in.vcf -o narrow.npy; if cmp -s narrow.npy v.npy; then fail "--pool-window matters"; else pass "--pool-window matters"; fi
+embed -T ref.fa -t one:150-250 in.vcf -o t.npy; is "-t" "$(rows t.tsv | wc -l | tr -d ' ')" 3
+
+# ---- shares ----
+for in in in.bed in.vcf; do
+    rm -f p.*; embed -T ref.fa $in -o whole.npy
+    for i in 1 2 3; do embed -T ref.fa $in --shard $i/3 -o p.$i.npy; done
+    "$caduceus" merge -o p.npy p.2.npy p.3.npy p.1.npy; same "$in in three shares" whole.npy p.npy
+    same "$in: provenance" whole.npy.json p.npy.json
+    "$caduceus" merge -o p.tsv p.1.tsv p.2.tsv p.3.tsv; same "$in: names" whole.tsv p.tsv
+done
+
+# ---- errors ----
+echo old >kept.npy; echo old >kept.tsv; cp kept.npy old
+error "no output" 'embed: .*-o OUT.npy' embed ref.fa
+error "an option of annotate's" 'embed: --score: not an option of embed' embed --score pll ref.fa -o kept.npy
+error "reads" 'annotate --embed -' embed "$srcdir/examples/example.sam" -o kept.npy
+error "BED without a reference" 'embed: in.bed: .*-T' embed in.bed -o kept.npy
+error "--difference without variants" 'embed: .*--difference' embed --difference ref.fa -o kept.npy
+error "a missing input" 'embed: nothing.fa' embed nothing.fa -o kept.npy
+cp in.bed in.tsv; error "the names would replace the input" 'also an input' embed -T ref.fa in.tsv -o in.npy
+printf 'one\t900\t.\tAAAA\tC\t.\t.\t.\n' | cat in.vcf - >bad.vcf; error "an error after rows" 'bad.vcf:9: ' embed -T ref.fa bad.vcf -o kept.npy
+same "the old matrix is there" old kept.npy; same "the old names too" old kept.tsv
+is "no temporary file is left" "$(find . -name '.caduceus-*')" ""
+finish
