@@ -268,11 +268,11 @@ static void report_dry_run(annotate_t *t)
     const annotate_args_t *a = t->a;
     int64_t D = cad_model_number(t->model, CAD_D_MODEL), rows = t->table.rows + t->reads.records + t->variants.records, bytes;
     report_work(&t->pipe.work, t->ctx, t->model, a->o.threads, "rows", rows);
-    bytes = t->table.bytes + t->table.rows * (8 * a->scores.n + (embed_column(a) ? 10 * D : 0)) + t->variants.bytes + t->variants.alleles * 16 +
+    bytes = t->table.bytes + t->table.rows * (8 * a->scores.n + (embed_column(a) ? 10 * D : 0)) + (a->matrix ? 0 : t->variants.bytes + t->variants.alleles * 16) +
             t->reads.bytes + t->reads.scored * (14 + (a->embed ? 4 * D : 0)) + (a->reads.want[TAG_BASES] ? 4 * t->reads.bases : 0);
     printf("output_bytes\t%lld\n", (long long)bytes); /* uncompressed */
     if (a->embed && !embed_column(a))
-        printf("embedding_bytes\t%lld\n", (long long)((a->pooling == POOL_ROWS ? t->table.bases : t->table.rows) * D * 4 + 128));
+        printf("embedding_bytes\t%lld\n", (long long)((a->pooling == POOL_ROWS ? t->table.bases : t->table.rows + t->variants.alleles) * t->table.npy.width * 4 + NPY_HEADER));
 }
 
 /* ---- running ---- */

@@ -154,11 +154,10 @@ static bool ends_in(const char *path, const char *suffix)
     return n > k && !strcasecmp(path + n - k, suffix);
 }
 
-static track_format_t format_of(const args_t *a, bool several)
+static track_format_t format_of(const args_t *a)
 {
     const char *p = a->output;
     if (a->format) return a->format;
-    if (several) return FORMAT_BIGWIG;
     if (!strcmp(p, "-") || ends_in(p, ".bedGraph") || ends_in(p, ".bg") || ends_in(p, ".bdg")) return FORMAT_GRAPH;
     if (ends_in(p, ".bedGraph.gz") || ends_in(p, ".bg.gz") || ends_in(p, ".bdg.gz")) return FORMAT_GRAPH_GZ;
     return FORMAT_BIGWIG;
@@ -208,7 +207,7 @@ static int refuse_clashes(const run_t *t, const char *out, cad_error_t *err)
 static int open_outputs(run_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;
-    track_format_t format = format_of(a, t->tracks.n > 1);
+    track_format_t format = format_of(a);
     int rc;
     t->format = format;
     rc = t->tracks.n > 1 && !strcmp(a->output, "-") ? cad_fail(err, CAD_EARG, "several tracks need -o, the beginning of their names") : 0;
