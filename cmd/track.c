@@ -1,6 +1,7 @@
 /* track.c - caduceus track: per-base scores along a reference, for genome browsers.
  * SPDX-License-Identifier: MIT */
-#include <time.h>
+#include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -17,6 +18,10 @@ static const char USAGE[] =
 "  -L, --targets-file BED the same, of a BED\n"
 "  -o, --output OUT       .bw, .bedGraph or .bedGraph.gz; for several tracks the\n"
 "                         beginning of their names; - is bedGraph [-]\n"
+"      --hub DIR          a UCSC track hub and an IGV session instead of -o: pll, logo\n"
+"                         and logo_ref unless --score says otherwise\n"
+"      --genome NAME      its genome, as hg38\n"
+"      --email ADDRESS    its contact\n"
 "  -O, --output-fmt FMT   bw, bedGraph or bedGraph.gz [by the name, else bw]\n"
 "      --score LIST       of pll, entropy, ic, logo, logo_ref, pA, pC, pG, pT [pll]\n"
 "      --mask HOW         each, stride:K or none [stride:8]\n"
@@ -37,7 +42,7 @@ typedef enum { FORMAT_BY_NAME, FORMAT_BIGWIG, FORMAT_GRAPH, FORMAT_GRAPH_GZ } tr
 
 typedef struct {
     options_t o;
-    const char *reference, *aliases, *output, *score;
+    const char *reference, *aliases, *output, *score, *hub, *genome, *email;
     limits_t limits;
     shard_t shard;
     track_format_t format;
@@ -58,13 +63,14 @@ typedef struct {
     char work[64], shard[48]; /* of provenance */
     pipeline_t pipe;
     tracks_t tracks;
+    hub_t hub;
     progress_t progress;
     track_format_t format;
 } run_t;
 
 /* ---- options ---- */
 
-enum { O_SCORE = 1, O_MASK, O_WINDOW, O_FLANK, O_SOFT, O_DECIMALS, O_NTOKEN, O_DRY, O_ALIAS, O_SHARD };
+enum { O_SCORE = 1, O_MASK, O_WINDOW, O_FLANK, O_SOFT, O_DECIMALS, O_NTOKEN, O_DRY, O_ALIAS, O_SHARD, O_HUB, O_GENOME, O_EMAIL };
 static const struct option LONGS[] = {
     OPTIONS_LONG, { "reference", required_argument, NULL, 'T' }, { "fasta-ref", required_argument, NULL, 'T' },
     { "chr-alias", required_argument, NULL, O_ALIAS }, { "region", required_argument, NULL, 'r' }, { "regions-file", required_argument, NULL, 'R' },
@@ -72,7 +78,8 @@ static const struct option LONGS[] = {
     { "score", required_argument, NULL, O_SCORE }, { "mask", required_argument, NULL, O_MASK }, { "window", required_argument, NULL, O_WINDOW },
     { "flank", required_argument, NULL, O_FLANK }, { "skip-soft-masked", no_argument, NULL, O_SOFT },
     { "decimals", required_argument, NULL, O_DECIMALS }, { "n-token", no_argument, NULL, O_NTOKEN }, { "dry-run", no_argument, NULL, O_DRY },
-    { "shard", required_argument, NULL, O_SHARD }, { 0 }
+    { "shard", required_argument, NULL, O_SHARD }, { "hub", required_argument, NULL, O_HUB },
+    { "genome", required_argument, NULL, O_GENOME }, { "email", required_argument, NULL, O_EMAIL }, { 0 }
 };
 
 static int parse_format(args_t *a, const char *s)
@@ -97,9 +104,21 @@ static int take_option(args_t *a, int c, const char *arg)
     case O_NTOKEN: a->n_token = true; return 0;
     case O_DRY: a->dry_run = true; return 0;
     case O_ALIAS: a->aliases = arg; return 0;
+    case O_HUB: a->hub = arg; return 0;
+    case O_GENOME: a->genome = arg; return 0;
+    case O_EMAIL: a->email = arg; return 0;
     case O_SHARD: return option_shard("track", arg, &a->shard);
     default: return options_take(&a->o, c, arg);
     }
+}
+
+static int check_hub(const args_t *a)
+{
+    if (!a->genome || !a->email) return cmd_fail("track", "--hub needs --genome, as hg38, and --email");
+    if (!*a->genome || strpbrk(a->genome, "/ \t\n") || *a->genome == '.') return cmd_fail("track", "--genome %s: expected a name as hg38", a->genome);
+    if (strpbrk(a->email, "\n\t ")) return cmd_fail("track", "--email %s: expected an address", a->email);
+    if (strcmp(a->output, "-") || a->format || a->shard.of) return cmd_fail("track", "--hub names its files itself; -o, -O and --shard do not fit");
+    return 0;
 }
 
 /* 0 = go on, 1 = error, 2 = help shown. */
@@ -109,7 +128,6 @@ static int parse_args(args_t *a, int argc, char **argv)
     memset(a, 0, sizeof *a);
     options_init(&a->o, "track");
     a->output = "-";
-    a->score = "pll";
     a->mask = 8;
     a->flank = -1;
     a->decimals = 3;
@@ -128,6 +146,9 @@ static int parse_args(args_t *a, int argc, char **argv)
     if (argc > optind) return cmd_fail("track", "%s: no such argument; regions are given with -r or -L", argv[optind]);
     if (a->shard.of && (a->dry_run || !strcmp(a->output, "-"))) return cmd_fail("track", "--shard needs an output file, and no --dry-run");
     if (a->shard.of && limits_stream(&a->limits)) return cmd_fail("track", "--shard reads its input twice: -L - does not fit");
+    if (!a->score) a->score = a->hub ? "pll,logo,logo_ref" : "pll";
+    if (a->hub && check_hub(a)) return 1;
+    if (!a->hub && (a->genome || a->email)) return cmd_fail("track", "--genome and --email go with --hub");
     if (!a->reference) return cmd_fail("track", "give the reference with -T FASTA");
     return 0;
 }
@@ -163,8 +184,21 @@ static track_format_t format_of(const args_t *a)
     return FORMAT_BIGWIG;
 }
 
+/* In the hub's folder; the logo's bases are A.bw to T.bw there. */
+static int name_in_hub(const run_t *t, track_t *x, cad_error_t *err)
+{
+    char name[40];
+    if (x->kind >= TRACK_LOGO_A && x->kind <= TRACK_LOGO_T) snprintf(name, sizeof name, "%c.bw", "ACGT"[x->kind - TRACK_LOGO_A]);
+    else snprintf(name, sizeof name, "%s.bw", x->name);
+    x->is_bigwig = true;
+    x->path = hub_path(&t->hub, true, name);
+    return x->path ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+}
+
 static int name_track(const run_t *t, track_t *x, track_format_t format, cad_error_t *err)
 {
+    if (t->a->hub) return name_in_hub(t, x, err);
+
     static const char *const suffix[] = { "", ".bw", ".bedGraph", ".bedGraph.gz" };
     text_t s = { 0 };
     size_t n = strlen(t->a->output);
@@ -204,13 +238,25 @@ static int refuse_clashes(const run_t *t, const char *out, cad_error_t *err)
     return rc;
 }
 
+static int make_folders(run_t *t, cad_error_t *err)
+{
+    char *folder;
+    int bad;
+    t->hub = (hub_t){ .dir = t->a->hub, .genome = t->a->genome, .email = t->a->email, .ref = &t->ref, .track = t->tracks.track, .n = t->tracks.n };
+    if (t->a->dry_run) return 0;
+    folder = hub_path(&t->hub, true, "");
+    bad = !folder || (mkdir(t->a->hub, 0777) && errno != EEXIST) || (mkdir(folder, 0777) && errno != EEXIST);
+    free(folder);
+    return bad ? cad_fail(err, CAD_EIO, "%s: cannot write there: %s", t->a->hub, strerror(errno)) : hub_open(&t->hub, err);
+}
+
 static int open_outputs(run_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;
-    track_format_t format = format_of(a);
+    track_format_t format = a->hub ? FORMAT_BIGWIG : format_of(a);
     int rc;
     t->format = format;
-    rc = t->tracks.n > 1 && !strcmp(a->output, "-") ? cad_fail(err, CAD_EARG, "several tracks need -o, the beginning of their names") : 0;
+    rc = a->hub ? make_folders(t, err) : t->tracks.n > 1 && !strcmp(a->output, "-") ? cad_fail(err, CAD_EARG, "several tracks need -o, the beginning of their names") : 0;
     for (int k = 0; k < t->tracks.n && rc == 0; k++) {
         rc = name_track(t, &t->tracks.track[k], format, err);
         if (rc == 0) rc = refuse_clashes(t, t->tracks.track[k].path, err);
@@ -296,7 +342,9 @@ static int run(run_t *t, cad_error_t *err)
     if (rc == 0 && a->shard.of && tracks_done(t)) return 0;
     if (rc == 0) rc = tracks_begin(&t->tracks, &t->provenance, err);
     if (rc == 0) rc = tracks_run(&t->tracks, err);
-    return rc || a->dry_run ? rc : tracks_close(&t->tracks, err);
+    if (rc || a->dry_run) return rc;
+    rc = tracks_close(&t->tracks, err);
+    return rc || !a->hub ? rc : hub_close(&t->hub, err);
 }
 
 /* One run; or, with count, a dry one that tells its work. */
@@ -311,6 +359,7 @@ static int run_once(args_t *a, work_t *count)
     if (rc == 0 && a->dry_run && !count) report_work(&t.pipe.work, t.ctx, t.model, a->o.threads, "bases", t.tracks.bases);
     if (count) *count = t.pipe.work;
     pipeline_close(&t.pipe);
+    hub_free(&t.hub);
     tracks_free(&t.tracks);
     text_free(&t.options);
     fasta_close(&t.ref);

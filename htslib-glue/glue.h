@@ -634,6 +634,23 @@ int tracks_close(tracks_t *t, cad_error_t *err);
 int tracks_index(output_t *graph, output_t *index, bool csi, const char *path, cad_error_t *err);
 void tracks_free(tracks_t *t);
 
+/* ---- hub.c: a track hub ---- */
+enum { HUB_FILES = 5 };
+typedef struct hub_t {
+    const char *dir, *genome, *email;
+    const fasta_t *ref;
+    const track_t *track; /* (n), in dir/genome/NAME.bw; the logo's are A.bw to T.bw */
+    int n;
+    output_t *out[HUB_FILES]; /* its own */
+} hub_t;
+/* dir/name or dir/genome/name, malloc'd. */
+char *hub_path(const hub_t *h, bool of_genome, const char *name);
+/* Opens the hub's own files; the folders must be there. */
+int hub_open(hub_t *h, cad_error_t *err);
+/* Writes, syncs and renames them. */
+int hub_close(hub_t *h, cad_error_t *err);
+void hub_free(hub_t *h);
+
 /* ---- shard.c: --shard, and the parts that shards write ---- */
 /* "I/N", or "slurm" for the task of a job array. */
 int shard_parse(shard_t *s, const char *text, cad_error_t *err);

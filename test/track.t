@@ -281,4 +281,24 @@ for mask in stride:8 each none; do
 done
 error "--grid fits regions only" 'grid' "$caduceus" annotate -m "$data/ps" --grid grid.fa
 
+# ---- a hub ----
+{ contig 1 300 31; contig MT 90 32; } >hub.fa
+hub() { "$caduceus" track --quiet -m "$data/ps" -T hub.fa --window 64 "$@"; }
+ok "a track hub" hub --hub hub --genome hg19 --email me@example.org
+is "its files" "$(cd hub && find . -name '*.txt' -o -name '*.bw' -o -name igv.json | sort | tr '\n' ' ')" \
+    "./genomes.txt ./hg19/A.bw ./hg19/C.bw ./hg19/G.bw ./hg19/T.bw ./hg19/chromAlias.txt ./hg19/igv.json ./hg19/logo_ref.bw ./hg19/pll.bw ./hg19/trackDb.txt ./hub.txt "
+is "every bigDataUrl is there, relative" "$(sed -n 's/^ *bigDataUrl //p' hub/hg19/trackDb.txt | while read -r f; do [ -s "hub/hg19/$f" ] || echo "$f"; done)" ""
+like "the logo" '^logo on$' hub/hg19/trackDb.txt; like "stacked" '^aggregate stacked$' hub/hg19/trackDb.txt
+like "names of UCSC" '^chrM	MT$' hub/hg19/chromAlias.txt; like "genomes.txt knows them" '^chromAlias hg19/chromAlias.txt$' hub/genomes.txt
+hub --score pll,logo -o all; for b in A C G T; do same "its $b is the logo's" all.logo.$b.bw hub/hg19/$b.bw; done
+ok "igv.json is JSON" perl -MJSON::PP -e 'local $/; open F, "hub/hg19/igv.json"; my $j = decode_json(<F>); die unless $j->{genome} eq "hg19" && grep { ($_->{graphType} // "") eq "dynseq" && -s "hub/hg19/$_->{url}" } @{$j->{tracks}}'
+sed 's/^>1$/>chr1/; s/^>MT$/>chrM/' hub.fa >ucsc.fa; "$caduceus" track --quiet -m "$data/ps" -T ucsc.fa --window 64 --hub ucsc --genome hg19 --email me@example.org
+is "no alias where names are UCSC's" "$(ls ucsc/hg19/chromAlias.txt 2>/dev/null; grep chromAlias ucsc/genomes.txt)" ""
+for a in "--hub h" "--hub h --genome hg19" "--hub h --genome a/b --email x" "--hub h --genome hg19 --email x -o y.bw" "--hub h --genome hg19 --email x --shard 1/2" "--genome hg19"; do
+    # shellcheck disable=SC2086
+    error "$a" 'track: --' hub $a
+done
+is "nothing is made then" "$(ls -d h 2>/dev/null)" ""
+error "a hub where a file is" 'hub.txt: cannot write' hub --hub hub/hub.txt --genome hg19 --email x
+
 finish

@@ -1,0 +1,15 @@
+#!/bin/sh
+# contrib.t - the Snakemake workflow: shares and their merge are one run's bytes.
+. "${srcdir:-.}/test/lib.sh"
+if ! command -v snakemake >/dev/null; then skip "the Snakemake workflow" "no snakemake"; finish; exit; fi
+
+{ contig a 700 5; contig b 300 6; } >ref.fa
+"$caduceus" track --quiet -m "$data/ps" -T ref.fa --window 64 -o whole.bw
+flow() { HOME=$dir snakemake -s "$srcdir/contrib/snakemake/Snakefile" --cores 2 --nolock "$@" --config reference=ref.fa model="$data/ps" out=flow.bw shards=3 options="--window 64" threads=1 caduceus="$caduceus"; }
+ok "three shares" flow
+same "are one run" whole.bw flow.bw; same "with its provenance" whole.bw.json flow.bw.json
+ls -i flow.bw.parts/* >before; rm flow.bw.parts/2.flow.bw
+ok "after a part is lost" flow
+ls -i flow.bw.parts/* >after; is "only it is made again" "$(diff before after | grep '^>' | sed 's/.*parts.//' | tr '\n' ' ')" "2.flow.bw 2.flow.bw.json "
+same "and the whole is the same" whole.bw flow.bw
+finish
