@@ -150,6 +150,13 @@ static int refuse_clashes(const annotate_args_t *a, const char *const out[], int
     return rc;
 }
 
+/* An array for each region rather than one matrix. */
+static bool embed_several(const annotate_args_t *a)
+{
+    size_t n = a->embed ? strlen(a->embed) : 0;
+    return n > 4 && !strcmp(a->embed + n - 4, ".npz");
+}
+
 static int open_table(annotate_t *t, cad_error_t *err)
 {
     const annotate_args_t *a = t->a;
@@ -159,8 +166,8 @@ static int open_table(annotate_t *t, cad_error_t *err)
     int rc = file && !json ? cad_fail(err, CAD_ENOMEM, "out of memory") : refuse_clashes(a, out, 3, err);
     if (rc == 0 && !a->dry_run) {
         rc = output_open(&t->table.out, a->output, output_is_gz(a->output), err);
-        if (rc == 0 && file) rc = output_open(&t->table.npy.out, a->embed, false, err);
-        if (rc == 0 && file && output_is_file(t->table.npy.out)) rc = output_open(&t->table.json, json, false, err);
+        if (rc == 0 && file) rc = output_open(embed_several(a) ? &t->table.npz.out : &t->table.npy.out, a->embed, false, err);
+        if (rc == 0 && file && output_is_file(embed_several(a) ? t->table.npz.out : t->table.npy.out)) rc = output_open(&t->table.json, json, false, err);
         if (rc == 0 && a->shard.of && !output_is_file(t->table.out)) rc = cad_fail(err, CAD_EARG, "%s: --shard writes to files only", a->output);
         if (rc == 0 && a->shard.of) rc = output_beside(&t->table.part, a->output, ".json", err);
     }
@@ -212,7 +219,7 @@ static int open_regions(annotate_t *t, int64_t window, cad_error_t *err)
     bool reads = t->in.kind == INPUT_READS;
     t->table.scores = a->scores;
     t->table.column = embed_column(a);
-    t->table.rows_are = a->pooling == POOL_ROWS ? "bases of the regions, in order" : "regions, in order";
+    t->table.rows_are = embed_several(a) ? "an array for each region, its bases in order" : a->pooling == POOL_ROWS ? "bases of the regions, in order" : "regions, in order";
     t->table.provenance = &t->provenance;
     t->table.cutter = t->reads.cutter = &t->cutter;
     t->cutter = (cutter_t){ .model = t->model, .ref = &t->ref, .tiling = &t->tiling, .mask = a->mask, .skip_soft = a->skip_soft, .sep = a->sep,

@@ -11,7 +11,8 @@ static const char USAGE[] =
 "  -T, --reference FASTA  reference of regions and variants; also --fasta-ref\n"
 "      --chr-alias FILE   other names of its contigs: a line each, tab-separated\n"
 "      --in-format FMT    bed, fasta, fastq, vcf or bcf [detected]\n"
-"  -o, --output OUT.npy   the matrix; OUT.tsv and OUT.npy.json come beside it\n"
+"  -o, --output OUT.npy   the matrix; OUT.tsv and OUT.npy.json come beside it; OUT.npz\n"
+"                         with --pool none holds an array for each row of OUT.tsv\n"
 "  -r, --region REGION    only what overlaps CONTIG[:BEG-END], counted from 1\n"
 "  -R, --regions-file FILE|REGION  the same, of a BED\n"
 "  -t, --targets FILE|REGION  the same without an index; variants by their POS\n"
@@ -39,7 +40,7 @@ static char *names_path(const char *matrix)
 {
     size_t n = strlen(matrix);
     char *path = malloc(n + 5);
-    if (n > 4 && !strcmp(matrix + n - 4, ".npy")) n -= 4;
+    if (n > 4 && (!strcmp(matrix + n - 4, ".npy") || !strcmp(matrix + n - 4, ".npz"))) n -= 4;
     if (path) snprintf(path, n + 5, "%.*s.tsv", (int)n, matrix);
     return path;
 }

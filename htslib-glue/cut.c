@@ -33,7 +33,7 @@ static void add_scores(const cutter_t *c, region_t *r, const job_t *j)
 static int add_embedding(const cutter_t *c, region_t *r, const job_t *j, cad_error_t *err)
 {
     int64_t D = cad_model_number(c->model, CAD_D_MODEL), n = j->pooled.end - j->pooled.beg;
-    if (c->pooling == POOL_ROWS) return c->rows(c->rows_arg, j->embedding, n, err);
+    if (c->pooling == POOL_ROWS) return c->rows(c->rows_arg, r, j->embedding, n, err);
     if (!r->pooled) {
         r->pooled = calloc((size_t)D, sizeof *r->pooled);
         if (!r->pooled) return cad_fail(err, CAD_ENOMEM, "out of memory");

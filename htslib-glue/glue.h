@@ -261,6 +261,25 @@ int npy_write(npy_t *n, const float *row, int64_t rows, cad_error_t *err);
 /* Writes the header; n->out is then to be closed. */
 int npy_finish(npy_t *n, cad_error_t *err);
 
+/* The header of a matrix, NPY_HEADER bytes. */
+void npy_header(char h[NPY_HEADER + 1], int64_t rows, int64_t width);
+
+/* ---- npz.c: several matrices, named "0.npy", "1.npy" ... for their rows ---- */
+typedef struct npz_t {
+    output_t *out;        /* set by the caller */
+    struct entry_t *entry; /* its own, as what follows */
+    size_t n;
+    uint64_t at, size;
+    int64_t left;         /* numbers of the array that are to come */
+    uint32_t crc;
+} npz_t;
+/* Begins the next array; its rows then come in any portions. */
+int npz_array(npz_t *z, int64_t row, int64_t rows, int64_t width, cad_error_t *err);
+int npz_rows(npz_t *z, const float *v, int64_t n, cad_error_t *err); /* n numbers */
+/* Writes the directory; z->out is then to be closed. */
+int npz_finish(npz_t *z, cad_error_t *err);
+void npz_free(npz_t *z);
+
 /* ---- scores.c ---- */
 typedef enum { SCORE_PLL, SCORE_N, SCORE_ENTROPY, SCORE_IC, SCORES } score_t;
 typedef struct score_list_t { int n; score_t kind[SCORES]; } score_list_t;
@@ -349,6 +368,7 @@ typedef struct region_t {
     item_t item;
     kstring_t text;       /* the input line, or the record's name */
     bool scored;          /* false: text passes through */
+    int64_t row;          /* its number among the scored, from 0 */
     const char *name;     /* of the contig or record, for messages; borrowed */
     int name_len;
     const contig_t *contig;
@@ -370,7 +390,7 @@ typedef struct cutter_t { /* how all regions of a run are cut and encoded */
     bool want_scores, want_bases, skip_soft, sep;
     unsigned encode_flags;
     pooling_t pooling;
-    int (*rows)(void *arg, const float *rows, int64_t n, cad_error_t *err); /* POOL_ROWS */
+    int (*rows)(void *arg, const region_t *r, const float *rows, int64_t n, cad_error_t *err); /* POOL_ROWS */
     void *rows_arg;
     notes_t *notes;
     pipeline_t *pipe;
@@ -388,6 +408,7 @@ void region_clear(region_t *r);
 typedef struct table_t {
     output_t *out;        /* NULL: a dry run, which only counts bytes */
     npy_t npy;            /* npy.out NULL: no matrix */
+    npz_t npz;            /* instead of npy, if npz.out: an array for each region's bases */
     output_t *json;       /* beside the matrix, or NULL */
     output_t *part;       /* beside a shard's rows, or NULL */
     score_list_t scores;
@@ -410,7 +431,7 @@ int table_pass(table_t *t, const char *line, size_t n, cad_error_t *err);
 int table_take(void *table, item_t *it, const job_t *j, cad_error_t *err);
 int table_sink(void *table, item_t *it, cad_error_t *err);
 void table_drop(void *table, item_t *it);
-int table_rows(void *table, const float *rows, int64_t n, cad_error_t *err);
+int table_rows(void *table, const region_t *r, const float *rows, int64_t n, cad_error_t *err);
 int table_close(table_t *t, cad_error_t *err);
 void table_free(table_t *t);
 
@@ -422,7 +443,8 @@ typedef struct rows_t {
     bool clip, split, drop_browser;
     const cutter_t *cutter;
     table_t *table;
-    kstring_t line, held; /* its own: the line read; a header held back */
+    int64_t nrow;         /* its own, as what follows: rows so far */
+    kstring_t line, held; /* the line read; a header held back */
     int ncol;             /* of the first row read, then of those written */
     bool headed;
 } rows_t;

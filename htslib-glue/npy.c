@@ -27,16 +27,21 @@ int npy_write(npy_t *n, const float *row, int64_t rows, cad_error_t *err)
     return 0;
 }
 
-int npy_finish(npy_t *n, cad_error_t *err)
+void npy_header(char h[NPY_HEADER + 1], int64_t rows, int64_t width)
 {
-    char h[NPY_HEADER + 1];
     int used;
-    memset(h, ' ', sizeof h);
+    memset(h, ' ', NPY_HEADER + 1);
     memcpy(h, "\x93NUMPY\x01\x00", 8);
     h[8] = (NPY_HEADER - 10) & 255;
     h[9] = (NPY_HEADER - 10) >> 8;
-    used = snprintf(h + 10, NPY_HEADER - 10, "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %lld), }", (long long)n->rows, (long long)n->width);
+    used = snprintf(h + 10, NPY_HEADER - 10, "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %lld), }", (long long)rows, (long long)width);
     h[10 + used] = ' ';
     h[NPY_HEADER - 1] = '\n';
+}
+
+int npy_finish(npy_t *n, cad_error_t *err)
+{
+    char h[NPY_HEADER + 1];
+    npy_header(h, n->rows, n->width);
     return output_patch(n->out, 0, h, NPY_HEADER, err);
 }

@@ -79,11 +79,12 @@ static int check_place(rows_t *r, const bed_row_t *row, const contig_t *c, cad_e
     return 0;
 }
 
-static region_t *bed_region(const rows_t *r, const bed_row_t *row, const contig_t *c)
+static region_t *bed_region(rows_t *r, const bed_row_t *row, const contig_t *c)
 {
     region_t *g = new_region(r->line.s, r->line.l, row->block ? row->nblock : 1);
     if (!g) return NULL;
     g->scored = true;
+    g->row = r->nrow++;
     g->ncol = row->ncol;
     g->contig = c;
     g->name = c->name;
@@ -142,6 +143,7 @@ static int put_record(rows_t *r, seq_t *s, cad_error_t *err)
     if (!g) return out_of_memory(err);
     if (s->bases.l == 0) note(r->cutter->notes, NOTE_EMPTY, 1, "%s:%lld: an empty sequence; its scores are \".\"", r->in->path, (long long)r->in->line);
     g->scored = true;
+    g->row = r->nrow++;
     g->ncol = 3;
     g->seq = s->bases.s;
     g->length = (int64_t)s->bases.l;

@@ -93,9 +93,11 @@ int table_sink(void *arg, item_t *it, cad_error_t *err)
 {
     table_t *t = arg;
     const region_t *r = (const region_t *)it;
+    int rc;
     if (!r->scored) return table_pass(t, r->text.s, r->text.l, err);
     t->rows++;
     t->bases += r->nbase;
+    if (t->npz.out && r->nbase == 0 && (rc = npz_array(&t->npz, r->row, 0, t->npy.width, err))) return rc;
     if (r->sums.n == 0 && r->nbase && t->scores.n && t->out)
         note(t->cutter->notes, NOTE_UNSCORED, 1, "%.*s: no base to score; its scores are \".\"", (int)cad_min((int64_t)r->text.l, 60), r->text.s);
     return scored_row(t, r, err);
@@ -108,9 +110,13 @@ void table_drop(void *arg, item_t *it)
     free(it);
 }
 
-int table_rows(void *arg, const float *rows, int64_t n, cad_error_t *err)
+int table_rows(void *arg, const region_t *r, const float *rows, int64_t n, cad_error_t *err)
 {
-    return npy_write(&((table_t *)arg)->npy, rows, n, err);
+    table_t *t = arg;
+    int rc;
+    if (!t->npz.out) return npy_write(&t->npy, rows, n, err);
+    rc = t->npz.left ? 0 : npz_array(&t->npz, r->row, r->nbase, t->npy.width, err); /* its first */
+    return rc ? rc : npz_rows(&t->npz, rows, n * t->npy.width, err);
 }
 
 /* ---- opening and closing ---- */
@@ -118,7 +124,7 @@ int table_rows(void *arg, const float *rows, int64_t n, cad_error_t *err)
 int table_begin(table_t *t, int64_t width, cad_error_t *err)
 {
     t->npy.width = width;
-    if (!t->column && !t->npy.out) return 0;
+    if (!t->column && !t->npy.out) return 0; /* or .npz, which needs no row */
     t->row = cad_alloc((size_t)width, sizeof *t->row);
     if (!t->row) return cad_fail(err, CAD_ENOMEM, "out of memory");
     return t->npy.out ? npy_begin(&t->npy, width, err) : 0;
@@ -133,14 +139,14 @@ static int write_json(table_t *t, cad_error_t *err)
 
 int table_close(table_t *t, cad_error_t *err)
 {
-    output_t **out[] = { &t->out, &t->npy.out, &t->json, &t->part };
-    int rc = t->npy.out ? npy_finish(&t->npy, err) : 0;
+    output_t **out[] = { &t->out, &t->npy.out, &t->npz.out, &t->json, &t->part };
+    int rc = t->npy.out ? npy_finish(&t->npy, err) : t->npz.out ? npz_finish(&t->npz, err) : 0;
     if (rc == 0 && t->json) rc = write_json(t, err);
     if (rc == 0 && t->part) rc = provenance_write(t->provenance, t->part, err);
-    for (int i = 0; i < 4 && rc == 0; i++)
+    for (int i = 0; i < 5 && rc == 0; i++)
         if (*out[i]) rc = output_sync(*out[i], err);
     signals_hold(); /* all or none */
-    for (int i = 0; i < 4 && rc == 0; i++) {
+    for (int i = 0; i < 5 && rc == 0; i++) {
         if (!*out[i]) continue;
         rc = output_close(*out[i], err);
         *out[i] = NULL;
@@ -153,6 +159,8 @@ void table_free(table_t *t)
 {
     output_abort(t->out);
     output_abort(t->npy.out);
+    output_abort(t->npz.out);
+    npz_free(&t->npz);
     output_abort(t->json);
     output_abort(t->part);
     free(t->row);

@@ -32,6 +32,11 @@ like "provenance beside it" '"rows": "regions, in order"' s.npy.json
 cat ref.fa | embed - -o piped.npy; same "standard input" s.npy piped.npy
 embed ref.fa -o plain -@ 3; same "a name without .npy, three threads" s.npy plain; same "names beside it" s.tsv plain.tsv
 
+ok "an array for each row" embed -T ref.fa --pool none in.bed -o a.npz
+embed -T ref.fa --pool none in.bed -o a.npy
+check "is in the .npz" 'z, m = n.load("a.npz"), n.load("a.npy"); assert sorted(z.files) == list("0123") and [z[k].shape for k in "0123"] == [(120, 16), (30, 16), (120, 16), (0, 16)]; assert n.array_equal(n.concatenate([z[k] for k in "0123"]), m)'
+error ".npz without --pool none" 'needs --pool none' embed ref.fa -o kept.npz
+
 # ---- variants ----
 ok "variants" embed -T ref.fa in.vcf -o v.npy
 is "a row for each ALT" "$(rows v.tsv | cut -f 1,2,5 | tr '\t\n' ': ')" "one:100:. one:200:. one:200:SYMBOLIC one:200:. gone:5:NO_CONTIG "
