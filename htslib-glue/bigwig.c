@@ -243,10 +243,12 @@ static int put_contigs(bigwig_t *w, cad_error_t *err)
 static int flush_zoom(bigwig_t *w, zoom_t *z, cad_error_t *err)
 {
     size_t size = 0;
-    int rc = z->n ? pack(w, z->block, (size_t)z->n * sizeof *z->block, &size, err) : 0;
-    const record_t *a = z->block, *b = &z->block[z->n - 1];
-    if (rc || !z->n) return rc;
-    rc = add_bound(&z->bounds, (bound_t){ a->contig, a->beg, b->contig, b->end, z->bytes, size }, err);
+    const record_t *a = z->block, *b;
+    int rc;
+    if (!z->n) return 0;
+    b = &z->block[z->n - 1];
+    rc = pack(w, z->block, (size_t)z->n * sizeof *z->block, &size, err);
+    if (rc == 0) rc = add_bound(&z->bounds, (bound_t){ a->contig, a->beg, b->contig, b->end, z->bytes, size }, err);
     errno = 0;
     if (rc == 0 && fwrite(w->packed, 1, size, z->spool) != size) rc = cad_fail(err, CAD_EIO, "a temporary file: write failed: %s", strerror(errno ? errno : EIO));
     z->bytes += size;
