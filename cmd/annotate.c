@@ -237,6 +237,9 @@ int annotate_parse(annotate_args_t *a, const char *cmd, const char *usage, int a
     return 0;
 }
 
+bool embed_column(const annotate_args_t *a) { return a->embed && !strcmp(a->embed, "-"); }
+bool embed_several(const annotate_args_t *a) { return a->embed && ends_in(a->embed, ".npz"); }
+
 /* Options among each other. */
 static int settle(annotate_args_t *a)
 {
@@ -245,15 +248,13 @@ static int settle(annotate_args_t *a)
     if (a->embed && !a->pooling) a->pooling = POOL_MEAN;
     if (a->shard.of && (a->dry_run || !strcmp(a->output, "-"))) return cmd_fail(cmd, "--shard needs an output file, and no --dry-run");
     if (a->shard.of && (!is_regular(a->in) || limits_stream(&a->limits))) return cmd_fail(cmd, "--shard reads its input twice: it must be a file");
-    if (a->embed && strlen(a->embed) > 4 && !strcmp(a->embed + strlen(a->embed) - 4, ".npz") && (a->pooling != POOL_ROWS || a->shard.of))
+    if (embed_several(a) && (a->pooling != POOL_ROWS || a->shard.of))
         return cmd_fail(cmd, "%s: .npz is an array for each region's bases: it needs --pool none, and no --shard", a->embed);
-    if (a->embed && !strcmp(a->embed, "-") && a->pooling == POOL_ROWS) return cmd_fail(cmd, "--pool none needs a file: --embed FILE.npy");
+    if (embed_column(a) && a->pooling == POOL_ROWS) return cmd_fail(cmd, "--pool none needs a file: --embed FILE.npy");
     return 0;
 }
 
 /* ---- options against the kind of input ---- */
-
-bool embed_column(const annotate_args_t *a) { return a->embed && !strcmp(a->embed, "-"); }
 
 static int misfit(int code, input_kind_t kind, const char *path, cad_error_t *err)
 {

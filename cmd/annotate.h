@@ -37,6 +37,8 @@ int annotate_matrix(annotate_args_t *a, const char *names);
 int annotate_all(annotate_args_t *a, const text_t *command);
 /* Embeddings are a column or a tag. */
 bool embed_column(const annotate_args_t *a);
+/* They are an array for each region rather than one matrix. */
+bool embed_several(const annotate_args_t *a);
 /* The options against what the input holds; completes the scores wanted. */
 int annotate_check(annotate_args_t *a, const input_t *in, cad_error_t *err);
 

@@ -150,13 +150,6 @@ static int refuse_clashes(const annotate_args_t *a, const char *const out[], int
     return rc;
 }
 
-/* An array for each region rather than one matrix. */
-static bool embed_several(const annotate_args_t *a)
-{
-    size_t n = a->embed ? strlen(a->embed) : 0;
-    return n > 4 && !strcmp(a->embed + n - 4, ".npz");
-}
-
 static int open_table(annotate_t *t, cad_error_t *err)
 {
     const annotate_args_t *a = t->a;

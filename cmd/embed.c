@@ -40,7 +40,7 @@ static char *names_path(const char *matrix)
 {
     size_t n = strlen(matrix);
     char *path = malloc(n + 5);
-    if (n > 4 && (!strcmp(matrix + n - 4, ".npy") || !strcmp(matrix + n - 4, ".npz"))) n -= 4;
+    if (ends_in(matrix, ".npy") || ends_in(matrix, ".npz")) n -= 4;
     if (path) snprintf(path, n + 5, "%.*s.tsv", (int)n, matrix);
     return path;
 }

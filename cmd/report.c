@@ -20,27 +20,29 @@ void cmd_init(void)
     json_set_alloc_funcs(must_alloc, free);
 }
 
+static void say(const char *cmd, const char *kind, const char *fmt, va_list ap)
+{
+    fflush(stdout);
+    fprintf(stderr, "caduceus %s: %s", cmd, kind);
+    vfprintf(stderr, fmt, ap);
+    fputc('\n', stderr);
+}
+
 int cmd_fail(const char *cmd, const char *fmt, ...)
 {
     va_list ap;
-    fflush(stdout);
-    fprintf(stderr, "caduceus %s: ", cmd);
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    say(cmd, "", fmt, ap);
     va_end(ap);
-    fputc('\n', stderr);
     return 1;
 }
 
 void cmd_warn(const char *cmd, const char *fmt, ...)
 {
     va_list ap;
-    fflush(stdout);
-    fprintf(stderr, "caduceus %s: warning: ", cmd);
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    say(cmd, "warning: ", fmt, ap);
     va_end(ap);
-    fputc('\n', stderr);
 }
 
 int cmd_finish(const char *cmd)

@@ -169,12 +169,6 @@ static int list_tracks(run_t *t, cad_error_t *err)
     return 0;
 }
 
-static bool ends_in(const char *path, const char *suffix)
-{
-    size_t n = strlen(path), k = strlen(suffix);
-    return n > k && !strcasecmp(path + n - k, suffix);
-}
-
 static track_format_t format_of(const args_t *a)
 {
     const char *p = a->output;

@@ -58,6 +58,8 @@ int output_sync(output_t *out, cad_error_t *err);
 int output_close(output_t *out, cad_error_t *err);
 /* Removes the temporary and frees out; NULL is allowed. */
 void output_abort(output_t *out);
+/* A longer path ends in the suffix, in any case of letters. */
+bool ends_in(const char *path, const char *suffix);
 bool output_is_gz(const char *path);
 /* The output is a file, not a pipe or device: a .json may lie beside it. */
 bool output_is_file(const output_t *out);

@@ -23,11 +23,13 @@ struct output_t {
     bool failed, synced;
 };
 
-bool output_is_gz(const char *path)
+bool ends_in(const char *path, const char *suffix)
 {
-    size_t n = strlen(path);
-    return (n > 3 && !strcmp(path + n - 3, ".gz")) || (n > 4 && !strcmp(path + n - 4, ".bgz"));
+    size_t n = strlen(path), k = strlen(suffix);
+    return n > k && !strcasecmp(path + n - k, suffix);
 }
+
+bool output_is_gz(const char *path) { return ends_in(path, ".gz") || ends_in(path, ".bgz"); }
 
 char *suffixed(const char *path, const char *suffix)
 {

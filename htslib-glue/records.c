@@ -83,12 +83,6 @@ static const struct { const char *suffix; bool reads; enum htsExactFormat format
     { ".bcf", false, bcf, true },
 };
 
-static bool ends_in(const char *path, const char *suffix)
-{
-    size_t n = strlen(path), k = strlen(suffix);
-    return n > k && !strcmp(path + n - k, suffix);
-}
-
 /* 1, 0 if the suffix says nothing, or CAD_EARG. */
 static int by_suffix(format_t *f, bool reads, const char *path, cad_error_t *err)
 {

@@ -74,27 +74,13 @@ static const struct option LONGS[] = {
     { "include", required_argument, NULL, 'i' }, { "exclude", required_argument, NULL, 'e' }, { "help", no_argument, NULL, 'h' }, { 0 }
 };
 
-static bool ends_in(const char *path, const char *const suffix[], size_t n)
-{
-    for (size_t i = 0; path && i < n; i++) {
-        size_t len = strlen(path), k = strlen(suffix[i]);
-        if (len > k && !strcmp(path + len - k, suffix[i])) return true;
-    }
-    return false;
-}
-
 static bool says_format(const char *path)
 {
-    static const char *const suffix[] = { ".bcf", ".vcf", ".vcf.gz", ".vcf.bgz" };
-    return ends_in(path, suffix, sizeof suffix / sizeof *suffix);
+    return path && (ends_in(path, ".bcf") || ends_in(path, ".vcf") || ends_in(path, ".vcf.gz") || ends_in(path, ".vcf.bgz"));
 }
 
 /* bcftools counts from 1 in regions files that are not named so. */
-static bool is_bed(const char *path)
-{
-    static const char *const suffix[] = { ".bed", ".bed.gz", ".bed.bgz" };
-    return ends_in(path, suffix, sizeof suffix / sizeof *suffix);
-}
+static bool is_bed(const char *path) { return ends_in(path, ".bed") || ends_in(path, ".bed.gz") || ends_in(path, ".bed.bgz"); }
 
 /* 0, 1 after an error, 2 when help is wanted. */
 static int take(line_t *l, int c, char **argv)
