@@ -71,7 +71,8 @@ static const char *const TAG[TAGS] = { "yp", "yn", "ye", "yb" };
 
 enum { O_FORMAT = 1, O_SCORE, O_MASK, O_WINDOW, O_FLANK, O_CLIP, O_SPLIT, O_SOFT, O_EMBED, O_POOL, O_NTOKEN, O_SEP, O_DRY, O_ALIAS, O_FMTOPT,
        O_INDEX, O_NOPG, O_NOVERSION, O_INCLUDE, O_CONTEXT, O_CLIPSOFT, O_MINBQ, O_TAGMAP, O_CHECKREF, O_ANCHOR, O_POOLWIN, O_PREFIX, O_SHARD, O_DIFFERENCE, O_GRID };
-enum { BED = 1 << INPUT_BED, SEQS = 1 << INPUT_FASTA | 1 << INPUT_FASTQ, READS = 1 << INPUT_READS, VARIANTS = 1 << INPUT_VARIANTS };
+enum { BED = 1 << INPUT_BED, SEQS = 1 << INPUT_FASTA | 1 << INPUT_FASTQ, READS = 1 << INPUT_READS, VARIANTS = 1 << INPUT_VARIANTS,
+       ALL = BED | SEQS | READS | VARIANTS, MATRIX = 1 << 8 /* embed takes it */ };
 static const struct option LONGS[] = {
     OPTIONS_LONG, { "reference", required_argument, NULL, 'T' }, { "fasta-ref", required_argument, NULL, 'T' },
     { "output", required_argument, NULL, 'o' }, { "output-fmt", required_argument, NULL, 'O' }, { "region", required_argument, NULL, 'r' },
@@ -93,13 +94,14 @@ static const struct option LONGS[] = {
     { "grid", no_argument, NULL, O_GRID }, { 0 }
 };
 
-/* Options that do not fit every kind of input. */
+/* Options that do not fit every kind of input, or not embed. */
 static const struct { int code, kinds; } FITS[] = {
-    { 'T', BED | READS | VARIANTS }, { O_ALIAS, BED | READS | VARIANTS }, { 'O', READS | VARIANTS }, { O_FMTOPT, READS | VARIANTS },
-    { O_INDEX, READS | VARIANTS }, { O_NOPG, READS }, { O_NOVERSION, VARIANTS }, { O_CLIP, BED }, { O_GRID, BED }, { O_SPLIT, BED }, { O_SOFT, BED | SEQS | READS },
-    { O_EMBED, BED | SEQS | READS | VARIANTS }, { O_POOL, BED | SEQS | READS }, { 'f', READS }, { 'F', READS }, { 'q', READS }, { O_INCLUDE, READS },
-    { O_CONTEXT, READS }, { O_CLIPSOFT, READS }, { O_MINBQ, READS }, { O_TAGMAP, READS }, { O_CHECKREF, VARIANTS }, { O_ANCHOR, VARIANTS },
-    { O_POOLWIN, VARIANTS }, { O_PREFIX, VARIANTS }, { O_DIFFERENCE, VARIANTS },
+    { 'T', BED | READS | VARIANTS | MATRIX }, { O_ALIAS, BED | READS | VARIANTS | MATRIX }, { 'O', READS | VARIANTS }, { O_FMTOPT, READS | VARIANTS },
+    { O_INDEX, READS | VARIANTS }, { O_NOPG, READS }, { O_NOVERSION, VARIANTS }, { O_CLIP, BED | MATRIX }, { O_GRID, BED }, { O_SPLIT, BED | MATRIX },
+    { O_SCORE, ALL }, { O_MASK, ALL }, { O_SOFT, BED | SEQS | READS }, { O_EMBED, ALL }, { O_POOL, BED | SEQS | READS | MATRIX }, { 'f', READS },
+    { 'F', READS }, { 'q', READS }, { O_INCLUDE, READS }, { O_CONTEXT, READS }, { O_CLIPSOFT, READS }, { O_MINBQ, READS }, { O_TAGMAP, READS },
+    { O_CHECKREF, VARIANTS | MATRIX }, { O_ANCHOR, VARIANTS | MATRIX }, { O_POOLWIN, VARIANTS | MATRIX }, { O_PREFIX, VARIANTS },
+    { O_DIFFERENCE, VARIANTS | MATRIX },
 };
 
 static int parse_pool(annotate_args_t *a, const char *s)
@@ -256,19 +258,27 @@ static int settle(annotate_args_t *a)
 
 /* ---- options against the kind of input ---- */
 
+static const char *long_name(int code)
+{
+    size_t i = 0;
+    while (LONGS[i].val != code) i++;
+    return LONGS[i].name;
+}
+
 static int misfit(int code, input_kind_t kind, const char *path, cad_error_t *err)
 {
     static const char *const what[] = { "regions", "sequence records", "sequence records", "reads", "variants" };
-    size_t i = 0;
-    while (LONGS[i].val != code) i++;
     if (code == 'T') return cad_fail(err, CAD_EARG, "%s: FASTA and FASTQ records are their own sequence; -T does not fit", path);
-    return cad_fail(err, CAD_EARG, "%s: holds %s; --%s does not fit them", path, what[kind], LONGS[i].name);
+    return cad_fail(err, CAD_EARG, "%s: holds %s; --%s does not fit them", path, what[kind], long_name(code));
 }
 
 static int check_fit(const annotate_args_t *a, const input_t *in, cad_error_t *err)
 {
-    for (size_t i = 0; i < sizeof FITS / sizeof *FITS; i++)
-        if (a->used[FITS[i].code] && !(FITS[i].kinds & 1 << in->kind)) return misfit(FITS[i].code, in->kind, in->path, err);
+    for (size_t i = 0; i < sizeof FITS / sizeof *FITS; i++) {
+        if (!a->used[FITS[i].code]) continue;
+        if (a->matrix && !(FITS[i].kinds & MATRIX)) return cad_fail(err, CAD_EARG, "--%s: not an option of embed; see --help", long_name(FITS[i].code));
+        if (!(FITS[i].kinds & 1 << in->kind)) return misfit(FITS[i].code, in->kind, in->path, err);
+    }
     if (a->matrix && in->kind == INPUT_READS) return cad_fail(err, CAD_EARG, "%s: holds reads; caduceus annotate --embed - tags them, or convert them to FASTA", in->path);
     if (in->kind == INPUT_BED && !a->reference) return cad_fail(err, CAD_EARG, "%s: BED regions need their reference: give -T FASTA", in->path);
     if (in->kind == INPUT_VARIANTS && !a->reference) return cad_fail(err, CAD_EARG, "%s: variants need their reference: give -T FASTA", in->path);
@@ -363,18 +373,8 @@ static int count_work(annotate_args_t *a, const text_t *command)
     return rc;
 }
 
-/* What embed has no use for. */
-static const int NO_MATRIX[] = { 'O', O_FMTOPT, O_INDEX, O_NOPG, O_NOVERSION, O_SCORE, O_MASK, O_SOFT, O_EMBED, 'f', 'F', 'q', O_INCLUDE, O_CONTEXT,
-                                 O_CLIPSOFT, O_MINBQ, O_TAGMAP, O_PREFIX, O_GRID };
-
 int annotate_matrix(annotate_args_t *a, const char *names)
 {
-    for (size_t i = 0; i < sizeof NO_MATRIX / sizeof *NO_MATRIX; i++) {
-        size_t k = 0;
-        if (!a->used[NO_MATRIX[i]]) continue;
-        while (LONGS[k].val != NO_MATRIX[i]) k++;
-        return cmd_fail(a->o.cmd, "--%s: not an option of embed; see --help", LONGS[k].name);
-    }
     a->matrix = true;
     a->embed = a->output;
     a->output = names;
