@@ -1,7 +1,7 @@
 #!/bin/sh
 # contrib.t - the Snakemake workflow: shares and their merge are one run's bytes.
 . "${srcdir:-.}/test/lib.sh"
-if ! command -v snakemake >/dev/null; then skip "the Snakemake workflow" "no snakemake"; finish; exit; fi
+if ! snakemake --version >/dev/null 2>&1; then skip "the Snakemake workflow" "no snakemake that runs"; finish; exit; fi
 
 { contig a 700 5; contig b 300 6; } >ref.fa
 "$caduceus" track --quiet -m "$data/ps" -T ref.fa --window 64 -o whole.bw
