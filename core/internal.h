@@ -28,6 +28,10 @@ int cad_fail(cad_error_t *err, int code, const char *fmt, ...)
 /* ---- util.c ---- */
 /* count x size bytes, aligned to 64 and not cleared; NULL on overflow or failure. */
 void *cad_alloc(size_t count, size_t size);
+/* A bump allocator of pieces aligned to 64; with base NULL it only counts.
+ * Overflow sticks at SIZE_MAX. */
+typedef struct { char *base; size_t used; } cad_bump_t;
+void *cad_bump(cad_bump_t *b, int64_t count, int64_t width, size_t size);
 static inline int64_t cad_round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 static inline int64_t cad_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t cad_max(int64_t a, int64_t b) { return a > b ? a : b; }

@@ -19,6 +19,15 @@
 typedef struct cad_weights_t cad_weights_t; /* a backend's packed weights */
 typedef struct cad_ops_t cad_ops_t;
 
+#define CAD_STRETCH 64 /* rows of a pack between the scan states that a tape keeps */
+
+typedef struct cad_tape_t { /* what a forward pass leaves for the backward pass */
+    int64_t rows;
+    float **res;          // (layers+1) of (rows,Dp): what each layer reads; what the head reads
+    float **x;            // (layers) of (rows,Ep); NULL: made again
+    float **state;        // (layers,2) of (rows/CAD_STRETCH+sequences,Ep,N); NULL: made again
+} cad_tape_t;
+
 typedef struct cad_lane_t { /* one stream of execution and its activations */
     const cad_ops_t *ops;
     const cad_weights_t *weights;
@@ -27,12 +36,15 @@ typedef struct cad_lane_t { /* one stream of execution and its activations */
     uint8_t *tok;         // (rows) in the host's memory
     void *arena;          /* the backend's memory, which holds what follows */
     float *res;           // (rows,Dp) residual stream
+    float *base;          // (rows,Dp) what `in` reads and `out` adds to: res, but for a tape
     float *x, *z, *y;     // (rows,Ep)
     float *h;             // (rows,Dp) first direction's output; NULL in the merged block
     float *a;             // (tile,Dp) normalised rows
     float *u;             // (tile,Ep) after conv and SiLU
     float *xdbl;          // (tile,Sp) dt_in, B, C
     float *carry;         // (N,Ep) scan state
+    float *state[2];      /* by direction: where scan keeps the states at stretches; NULL: nowhere */
+    const cad_tape_t *tape; /* NULL in inference */
     float *row;           // (Dp)
     double *sum;          // (Dp)
 } cad_lane_t;
@@ -68,11 +80,13 @@ static inline cad_span_t cad_span_need(cad_span_t s, unsigned reach)
 
 /* How `out` leaves o = y x out_proj^T + bias. */
 typedef enum {
-    CAD_OUT_ADD,   /* res += o */
+    CAD_OUT_ADD,   /* res = base + o */
     CAD_OUT_KEEP,  /* h = o */
-    CAD_OUT_PLUS,  /* res += h + o */
-    CAD_OUT_TIMES  /* res += h * o */
+    CAD_OUT_PLUS,  /* res = base + (h + o) */
+    CAD_OUT_TIMES  /* res = base + h * o */
 } cad_out_t;
+
+enum { CAD_IN_X = 1, CAD_IN_Z = 2 }; /* what `in` computes */
 
 typedef struct cad_extent_t { int64_t Dp, Ep, Sp, N; } cad_extent_t; /* strides */
 
@@ -82,6 +96,7 @@ struct cad_ops_t {
 
     /* Weights in the backend's layout: once for inference. */
     int (*weights_open)(cad_weights_t **w, const cad_model_t *model, cad_error_t *err);
+    void (*weights_renew)(cad_weights_t *w, const cad_model_t *model); /* its parameters have changed */
     void (*weights_close)(cad_weights_t *w);
     cad_extent_t (*extent)(const cad_model_t *model);
     /* Memory for a lane's activations. */
@@ -90,8 +105,8 @@ struct cad_ops_t {
 
     /* res[r] = input row of tok[r]. */
     int (*embed)(cad_lane_t *l, const uint8_t *tok, cad_span_t s);
-    /* x, z = norm(res) x in_proj^T + bias; z may be left out but for wanted rows. */
-    int (*in)(cad_lane_t *l, int layer, int dir, cad_span_t s);
+    /* x, z = norm(base) x in_proj^T + bias; z may be left out but for wanted rows. */
+    int (*in)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned parts);
     /* u = silu(conv(x)), xdbl = u x x_proj^T, both of this span from row 0 on. */
     int (*conv)(cad_lane_t *l, int layer, int dir, cad_span_t s);
     /* y = scan(u, xdbl) + skip u [+ y as it was, if add] [times silu(z), if gate]. */
@@ -111,8 +126,14 @@ int cad_cpu_ops(const cad_ops_t **ops, cad_error_t *err);
 /* Carves the lane's activations; returns the bytes needed. base NULL: a dry run. */
 size_t cad_lane_carve(cad_lane_t *l, const cad_model_t *model, char *base);
 /* Runs the encoder over nseq packed sequences; res then holds the last residual
- * of the rows in want (nseq), or of all if it is NULL. */
+ * of the rows in want (nseq), or of all if it is NULL. With a tape, want is NULL. */
 int cad_strand_forward(cad_lane_t *l, const cad_model_t *model, const int64_t *off, int nseq,
                        const cad_rows_t *want);
+/* One direction of a layer once more, for the backward pass: x and z as `parts`
+ * say, the states that scan keeps, and h if `out`. */
+int cad_strand_replay(cad_lane_t *l, const cad_model_t *model, int layer, int dir, cad_span_t all,
+                      unsigned parts, bool out);
+/* Points the lane at a layer of its tape. */
+void cad_strand_enter(cad_lane_t *l, int layer);
 
 #endif

@@ -14,10 +14,13 @@
 #include "ops.h"
 
 typedef struct {
-    bool in, out;      /* project into x, z; project y out */
+    unsigned in;       /* what to project into: CAD_IN_* */
+    bool out;          /* project y out */
     bool add, gate;    /* see ops.scan */
     cad_out_t how;
 } sweep_t;
+
+#define BOTH (CAD_IN_X | CAD_IN_Z)
 
 static bool some(cad_span_t s) { return s.beg < s.end; }
 
@@ -29,7 +32,7 @@ static int step(cad_lane_t *l, int layer, int dir, cad_span_t s, const sweep_t *
     cad_span_t in = cad_span_need(s, w->out ? reach : CAD_PAST | CAD_FUTURE);
     cad_span_t run = cad_span_need(s, reach), out = cad_span_need(s, 0);
     int rc = 0;
-    if (w->in && some(in)) rc = ops->in(l, layer, dir, in);
+    if (w->in && some(in)) rc = ops->in(l, layer, dir, in, w->in);
     if (rc == 0 && some(run)) rc = ops->conv(l, layer, dir, run);
     if (rc == 0 && some(run)) rc = ops->scan(l, layer, dir, run, w->add, w->gate);
     if (rc == 0 && w->out && some(out)) rc = ops->out(l, layer, dir, out, w->how);
@@ -55,58 +58,61 @@ static int block(cad_lane_t *l, const cad_model_t *m, int layer, cad_span_t all)
 {
     int rc;
     if (m->layer[layer].ndir == 1)
-        return sweep(l, m, layer, 0, all, (sweep_t){ true, true, false, true, CAD_OUT_ADD });
+        return sweep(l, m, layer, 0, all, (sweep_t){ BOTH, true, false, true, CAD_OUT_ADD });
     if (cad_model_merged(m)) {
-        rc = sweep(l, m, layer, 0, all, (sweep_t){ true, false, false, false, CAD_OUT_ADD });
+        rc = sweep(l, m, layer, 0, all, (sweep_t){ BOTH, false, false, false, CAD_OUT_ADD });
         if (rc) return rc;
-        return sweep(l, m, layer, 1, all, (sweep_t){ false, true, true, true, CAD_OUT_ADD });
+        return sweep(l, m, layer, 1, all, (sweep_t){ 0, true, true, true, CAD_OUT_ADD });
     }
-    rc = sweep(l, m, layer, 0, all, (sweep_t){ true, true, false, true, CAD_OUT_KEEP });
+    rc = sweep(l, m, layer, 0, all, (sweep_t){ BOTH, true, false, true, CAD_OUT_KEEP });
     if (rc) return rc;
-    return sweep(l, m, layer, 1, all, (sweep_t){ true, true, false, true, m->cfg.multiply ? CAD_OUT_TIMES : CAD_OUT_PLUS });
+    return sweep(l, m, layer, 1, all, (sweep_t){ BOTH, true, false, true, m->cfg.multiply ? CAD_OUT_TIMES : CAD_OUT_PLUS });
+}
+
+void cad_strand_enter(cad_lane_t *l, int layer)
+{
+    const cad_tape_t *t = l->tape;
+    l->base = t->res[layer];
+    l->res = t->res[layer + 1];
+    if (t->x) l->x = t->x[layer];
+    for (int k = 0; k < 2 && t->state; k++) l->state[k] = t->state[2 * layer + k];
+}
+
+int cad_strand_replay(cad_lane_t *l, const cad_model_t *m, int layer, int dir, cad_span_t all, unsigned parts, bool out)
+{
+    return sweep(l, m, layer, dir, all, (sweep_t){ parts, out, false, out, CAD_OUT_KEEP });
 }
 
 int cad_strand_forward(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq, const cad_rows_t *want)
 {
     cad_span_t all = { off, NULL, nseq, 0, off[nseq] };
-    int rc = l->ops->embed(l, l->tok, all);
+    int rc;
+    if (l->tape) l->res = l->tape->res[0];
+    rc = l->ops->embed(l, l->tok, all);
     for (int i = 0; i < m->cfg.n_layer && rc == 0; i++) {
         if (i == m->cfg.n_layer - 1) all.want = want;
+        if (l->tape) cad_strand_enter(l, i);
         rc = block(l, m, i, all);
     }
     return rc;
-}
-
-/* A bump allocator; with base NULL it only counts. Overflow sticks at SIZE_MAX. */
-typedef struct { char *base; size_t used; } bump_t;
-
-static void *take(bump_t *b, int64_t count, int64_t width, size_t size)
-{
-    size_t n, at = b->used;
-    if (__builtin_mul_overflow((size_t)count, (size_t)width, &n) || __builtin_mul_overflow(n, size, &n) ||
-        n > SIZE_MAX / 2 || at > SIZE_MAX / 2) {
-        b->used = SIZE_MAX;
-        return NULL;
-    }
-    b->used = (at + n + 63) / 64 * 64;
-    return b->base ? b->base + at : NULL;
 }
 
 size_t cad_lane_carve(cad_lane_t *l, const cad_model_t *m, char *base)
 {
     cad_extent_t e = l->ops->extent(m);
     bool whole = m->layer[0].ndir == 2 && !cad_model_merged(m);
-    bump_t b = { base, 0 };
-    l->res = take(&b, l->rows, e.Dp, sizeof(float));
-    l->x = take(&b, l->rows, e.Ep, sizeof(float));
-    l->z = take(&b, l->rows, e.Ep, sizeof(float));
-    l->y = take(&b, l->rows, e.Ep, sizeof(float));
-    l->h = whole ? take(&b, l->rows, e.Dp, sizeof(float)) : NULL;
-    l->a = take(&b, l->tile, e.Dp, sizeof(float));
-    l->u = take(&b, l->tile, e.Ep, sizeof(float));
-    l->xdbl = take(&b, l->tile, e.Sp, sizeof(float));
-    l->carry = take(&b, e.N, e.Ep, sizeof(float));
-    l->row = take(&b, 1, e.Dp, sizeof(float));
-    l->sum = take(&b, e.Dp, 1, sizeof(double));
+    cad_bump_t b = { base, 0 };
+    l->res = cad_bump(&b, l->rows, e.Dp, sizeof(float));
+    l->base = l->res;
+    l->x = cad_bump(&b, l->rows, e.Ep, sizeof(float));
+    l->z = cad_bump(&b, l->rows, e.Ep, sizeof(float));
+    l->y = cad_bump(&b, l->rows, e.Ep, sizeof(float));
+    l->h = whole ? cad_bump(&b, l->rows, e.Dp, sizeof(float)) : NULL;
+    l->a = cad_bump(&b, l->tile, e.Dp, sizeof(float));
+    l->u = cad_bump(&b, l->tile, e.Ep, sizeof(float));
+    l->xdbl = cad_bump(&b, l->tile, e.Sp, sizeof(float));
+    l->carry = cad_bump(&b, e.N, e.Ep, sizeof(float));
+    l->row = cad_bump(&b, 1, e.Dp, sizeof(float));
+    l->sum = cad_bump(&b, e.Dp, 1, sizeof(double));
     return b.used;
 }

@@ -158,7 +158,7 @@ static void check_direction(cad_lane_t *l, const cad_model_t *m, const int64_t *
     for (int64_t i = 0; i < ntile; i++) {
         int64_t k = dir ? ntile - 1 - i : i;
         cad_span_t s = { off, NULL, nseq, k * l->tile, cad_min((k + 1) * l->tile, rows) };
-        l->ops->in(l, 0, dir, s);
+        l->ops->in(l, 0, dir, s, CAD_IN_X | CAD_IN_Z);
     }
     in = distance(l->x, e.Ep, p->x, rows, E) + distance(l->z, e.Ep, p->z, rows, E);
     for (int64_t i = 0; i < ntile; i++) {
@@ -292,10 +292,10 @@ static void check_invariance(const cad_ops_t *ops, const shape_t *s)
 static const cad_ops_t *counted; /* the table behind the counting one */
 static struct { int64_t in, conv, scan, out; } rows_of;
 
-static int count_in(cad_lane_t *l, int layer, int dir, cad_span_t s)
+static int count_in(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned parts)
 {
     rows_of.in += s.end - s.beg;
-    return counted->in(l, layer, dir, s);
+    return counted->in(l, layer, dir, s, parts);
 }
 
 static int count_conv(cad_lane_t *l, int layer, int dir, cad_span_t s)

@@ -2,3 +2,4 @@
 #define CAD_ISA_AVX2
 #define CAD_OPS cad_cpu_avx2
 #include "kernels.h"
+#include "forward.h"

@@ -2,3 +2,4 @@
 #define CAD_ISA_AVX512
 #define CAD_OPS cad_cpu_avx512
 #include "kernels.h"
+#include "forward.h"

@@ -127,6 +127,12 @@ static void pack_all(store_t *s, cad_weights_t *w, const cad_model_t *m)
     }
 }
 
+static void weights_renew(cad_weights_t *w, const cad_model_t *m)
+{
+    store_t s = { w->mem, 0 };
+    pack_all(&s, w, m);
+}
+
 static void weights_close(cad_weights_t *w)
 {
     if (!w) return;
@@ -174,8 +180,7 @@ static int weights_open(cad_weights_t **out, const cad_model_t *m, cad_error_t *
         return cad_fail(err, CAD_ENOMEM, "out of memory for %lld packed weights", (long long)s.used);
     }
     memset(w->mem, 0, (size_t)s.used * sizeof *w->mem);
-    s = (store_t){ w->mem, 0 };
-    pack_all(&s, w, m);
+    weights_renew(w, m);
     *out = w;
     return 0;
 }

@@ -2,3 +2,4 @@
 #define CAD_ISA_PLAIN
 #define CAD_OPS cad_cpu_plain
 #include "kernels.h"
+#include "forward.h"
