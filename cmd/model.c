@@ -19,7 +19,8 @@ static const char USAGE_VERIFY[] =
 "file, checks reverse-complement equivariance on random sequence. Exits 1 when\n"
 "an error is above the tolerance.\n\n"
 "Options:\n"
-"      --tolerance X      largest error to accept [2e-6]\n" OPTIONS_USAGE;
+"      --tolerance X      largest error to accept [2e-6; gradients 5e-6, their loss 1e-6]\n"
+"      --recompute        gradients: keep each layer's input alone, as in training\n" OPTIONS_USAGE;
 
 static const char USAGE[] =
 "Usage: caduceus model info|verify [options]\n\n"
@@ -56,7 +57,8 @@ static int info(const options_t *o)
 
 typedef struct {
     const options_t *o;
-    double tolerance;
+    double tolerance;        /* negative: the default of each quantity */
+    bool recompute;
     cad_model_t *m;
     cad_context_t *ctx;
     int64_t B, L;
@@ -64,9 +66,9 @@ typedef struct {
     bool failed;
 } verify_t;
 
-static void report(verify_t *v, const char *what, double error)
+static void report(verify_t *v, const char *what, double error, double tolerance)
 {
-    bool ok = error <= v->tolerance; /* NaN is not */
+    bool ok = error <= (v->tolerance < 0 ? tolerance : v->tolerance); /* NaN is not */
     if (!ok) v->failed = true;
     printf("%s\t%.3g\t%s\n", what, error, ok ? "ok" : "FAILED");
 }
@@ -130,10 +132,71 @@ static int compare(verify_t *v, cad_safetensors_t *st, const char *name, tensor_
     want = cad_alloc((size_t)t->count, sizeof *want);
     rc = got && want ? cad_safetensors_f32(st, t, want, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
     for (int64_t b = 0; b < v->B && rc == 0; b++) rc = compute(v, what, b, got + b * each, err);
-    if (rc == 0) report(v, name, frobenius(got, want, t->count));
+    if (rc == 0) report(v, name, frobenius(got, want, t->count), 2e-6);
     free(got);
     free(want);
     ++*compared;
+    return rc;
+}
+
+/* ---- gradients: labels (4: ignored), loss (the mean), grad.NAME ---- */
+
+#define IGNORED 4
+
+/* Adds the loss and gradient of every sequence. */
+static int add_sequences(verify_t *v, cad_trainer_t *t, const uint8_t *labels, double *loss, cad_error_t *err)
+{
+    float *weight = cad_alloc((size_t)(v->B * v->L), sizeof *weight);
+    int64_t scored = 0;
+    int rc = weight ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    for (int64_t i = 0; i < v->B * v->L && rc == 0; i++) {
+        weight[i] = labels[i] != IGNORED;
+        scored += labels[i] != IGNORED;
+    }
+    for (int64_t b = 0; b < v->B && rc == 0; b++) {
+        cad_example_t e = { v->tok + b * v->L, v->L, labels + b * v->L, weight + b * v->L, NULL };
+        rc = cad_trainer_add(t, CAD_LOSS_TOKENS, &e, 1, 1 / (double)scored, loss, err);
+    }
+    *loss /= (double)scored;
+    free(weight);
+    return rc;
+}
+
+static int compare_gradient(verify_t *v, cad_trainer_t *t, cad_safetensors_t *st, const cad_stored_t *s, cad_error_t *err)
+{
+    const char *name = s->name + 5;
+    float *got = cad_alloc((size_t)s->count, sizeof *got), *want = cad_alloc((size_t)s->count, sizeof *want);
+    int rc = got && want ? cad_safetensors_f32(st, s, want, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!strncmp(name, "caduceus.", 9)) name += 9;
+    if (rc == 0 && cad_trainer_gradient(t, name, got))
+        rc = cad_fail(err, CAD_EFORMAT, "%s: %s: the model has no such tensor", st->path[0], s->name);
+    if (rc == 0) report(v, s->name, frobenius(got, want, s->count), 5e-6);
+    free(got);
+    free(want);
+    return rc;
+}
+
+static int compare_gradients(verify_t *v, cad_safetensors_t *st, cad_error_t *err)
+{
+    const cad_stored_t *s = cad_safetensors_find(st, "loss");
+    cad_trainer_t *t = NULL;
+    cad_recipe_t r;
+    uint8_t *labels = NULL;
+    double loss = 0;
+    float want = 0;
+    int rc = s && s->count == 1 ? read_ids(v, st, "labels", &labels, err) : cad_fail(err, CAD_EFORMAT, "%s: labels without a loss", st->path[0]);
+    cad_recipe_init(&r);
+    r.threads = v->o->threads;
+    r.max_tokens = v->L;
+    r.recompute = v->recompute;
+    if (rc == 0) rc = cad_safetensors_f32(st, s, &want, err);
+    if (rc == 0) rc = cad_trainer_open(&t, v->m, &r, err);
+    if (rc == 0) rc = add_sequences(v, t, labels, &loss, err);
+    if (rc == 0) report(v, "loss", fabs(loss - (double)want) / fabs((double)want), 1e-6);
+    for (int i = 0; i < st->ntensor && rc == 0; i++)
+        if (!strncmp(st->tensor[i].name, "grad.", 5)) rc = compare_gradient(v, t, st, &st->tensor[i], err);
+    cad_trainer_close(t);
+    free(labels);
     return rc;
 }
 
@@ -190,13 +253,14 @@ static int run_verify(verify_t *v, cad_safetensors_t *st, const char *expected, 
         rc = random_tokens(v, err);
     if (rc == 0) rc = options_open_context(v->o, v->m, v->L, &v->ctx, err);
     if (rc == 0 && expected) {
+        if (cad_safetensors_find(st, "labels")) return compare_gradients(v, st, err);
         rc = compare(v, st, "last_hidden_state", HIDDEN, &compared, err);
         if (rc == 0) rc = compare(v, st, "logits", LOGITS, &compared, err);
         if (rc == 0) rc = compare(v, st, "class_logits", CLASSES, &compared, err);
         if (rc == 0 && !compared) rc = cad_fail(err, CAD_EFORMAT, "%s: holds none of last_hidden_state, logits, class_logits", expected);
     }
     for (int64_t b = 0; b < v->B && b < 2 && rc == 0; b++) rc = equivariance(v, b, &error, err);
-    if (rc == 0) report(v, "rc_equivariance", error);
+    if (rc == 0) report(v, "rc_equivariance", error, 2e-6);
     return rc;
 }
 
@@ -218,9 +282,9 @@ static char *default_expected(const char *model)
     return path;
 }
 
-static int verify(const options_t *o, const char *expected, double tolerance)
+static int verify(const options_t *o, const char *expected, double tolerance, bool recompute)
 {
-    verify_t v = { .o = o, .tolerance = tolerance };
+    verify_t v = { .o = o, .tolerance = tolerance, .recompute = recompute };
     cad_safetensors_t st = { 0 };
     cad_error_t err;
     char *beside = expected ? NULL : default_expected(options_model(o));
@@ -232,7 +296,7 @@ static int verify(const options_t *o, const char *expected, double tolerance)
     rc = run_verify(&v, &st, expected ? expected : beside, &err);
     if (rc) rc = cmd_fail(o->cmd, "%s", err.text);
     else rc = cmd_finish(o->cmd);
-    if (rc == 0 && v.failed) rc = cmd_fail(o->cmd, "errors above the tolerance of %g", tolerance);
+    if (rc == 0 && v.failed) rc = cmd_fail(o->cmd, "errors above the tolerance");
     cad_safetensors_close(&st);
     cad_context_close(v.ctx);
     cad_model_close(v.m);
@@ -254,10 +318,11 @@ static int parse_tolerance(const char *cmd, const char *arg, double *out)
 
 int cmd_model(int argc, char **argv)
 {
-    static const struct option longs[] = { OPTIONS_LONG, { "tolerance", required_argument, NULL, 1 }, { 0 } };
+    static const struct option longs[] = { OPTIONS_LONG, { "tolerance", required_argument, NULL, 1 },
+                                           { "recompute", no_argument, NULL, 2 }, { 0 } };
     options_t o;
-    double tolerance = 2e-6;
-    bool is_info, is_verify;
+    double tolerance = -1;
+    bool is_info, is_verify, recompute = false;
     const char *file;
     struct stat sb;
     int c, r;
@@ -281,8 +346,9 @@ int cmd_model(int argc, char **argv)
             return cmd_finish(o.cmd);
         }
         if (c == '?') return option_unknown(o.cmd, argv);
-        if (c == 1 && is_info) return cmd_fail(o.cmd, "--tolerance belongs to `model verify`");
-        r = c == 1 ? parse_tolerance(o.cmd, optarg, &tolerance) : options_take(&o, c, optarg);
+        if ((c == 1 || c == 2) && is_info) return cmd_fail(o.cmd, "--%s belongs to `model verify`", c == 1 ? "tolerance" : "recompute");
+        recompute = recompute || c == 2;
+        r = c == 2 ? 0 : c == 1 ? parse_tolerance(o.cmd, optarg, &tolerance) : options_take(&o, c, optarg);
         if (r) return 1;
     }
     if (argc - optind > 1) return cmd_fail(o.cmd, "one file at most, %d given", argc - optind);
@@ -292,5 +358,5 @@ int cmd_model(int argc, char **argv)
         o.model = file;
         file = NULL;
     }
-    return is_info ? info(&o) : verify(&o, file, tolerance);
+    return is_info ? info(&o) : verify(&o, file, tolerance, recompute);
 }

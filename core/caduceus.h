@@ -112,6 +112,32 @@ CAD_API int64_t cad_encode(const cad_model_t *model, const char *seq, int64_t n,
 CAD_API void cad_reverse_complement(const cad_model_t *model, const uint8_t *tokens,
                                     int64_t n, uint8_t *out);
 
+/* ---- making and saving models ------------------------------------------- */
+
+/* A new model with the paper's initial values. config: the text of a config.json;
+ * the vocabulary is the published table (or, by its complement_map, PlantCaduceus'),
+ * its rows rounded up to pad_vocab_size_multiple. max_len: what CAD_MAX_LEN is to
+ * be, 1 to 2^20. The same seed gives the same model. A classifier's config gives
+ * one. CAD_TEXT_SHA256 is "". */
+CAD_API int cad_model_create(cad_model_t **model, const char *config, int64_t max_len,
+                             uint64_t seed, cad_error_t *err);
+
+/* A classifier (or regressor) of `labels` outputs, 1 to 2^20, on a copy of the
+ * encoder of a language model or classifier; score's initial values are N(0, 0.02^2)
+ * by the seed. The backbone may be closed afterwards. */
+CAD_API int cad_model_classifier(cad_model_t **model, const cad_model_t *backbone,
+                                 int64_t labels, uint64_t seed, cad_error_t *err);
+
+/* Writes a checkpoint as published into folder dir, which is made if absent:
+ * config.json, model.safetensors (float32), tokenizer_config.json and, if the model
+ * was opened with one, its tokenizer.json or vocab.txt. Files of these names are
+ * replaced once all are written; on failure they are left as they were. status:
+ * text for the file's metadata (UTF-8; see CAD_TEXT_STATUS), "" for none, NULL
+ * for the model's own. Weights that are NaN or infinite are refused (CAD_EARG),
+ * and so is a folder with another model's tokenizer. */
+CAD_API int cad_model_save(const cad_model_t *model, const char *dir, const char *status,
+                           cad_error_t *err);
+
 /* ---- context ------------------------------------------------------------ */
 
 /* How a context is to run. Fill it with cad_options_init, then change members;
@@ -197,6 +223,79 @@ CAD_API int64_t cad_passes(const cad_model_t *model, const cad_window_t *window,
 
 /* Entropy -sum p log2 p, in bits, of one row of logp. */
 CAD_API double cad_entropy(const float logp[4]);
+
+/* ---- training ----------------------------------------------------------- */
+
+/* How to train. Fill it with cad_recipe_init, then change members. The optimiser
+ * is AdamW (Loshchilov and Hutter 2019) with the gradient's global norm clipped;
+ * biases, embeddings, A_log and D do not decay. */
+typedef struct cad_recipe_t {
+    size_t size;            /* of this struct, as the caller was compiled */
+    int threads;            /* default 1; results do not depend on it */
+    int recompute;          /* 1: keep each layer's input alone and run it again:
+                               a third of the memory, a third more time */
+    int freeze;             /* 1: only score.weight is trained */
+    int64_t max_tokens;     /* of the longest sequence; default CAD_MAX_LEN */
+    enum cad_pool_t pool;   /* a classifier's: CAD_POOL_MEAN (default) or MAX */
+    double beta1, beta2, epsilon, weight_decay; /* 0.9, 0.95, 1e-8, 0.1 */
+    double clip;            /* 1.0; 0: the gradient is not clipped */
+} cad_recipe_t;
+#define cad_recipe_init(recipe) cad_recipe_init_sized((recipe), sizeof(cad_recipe_t))
+CAD_API void cad_recipe_init_sized(cad_recipe_t *recipe, size_t size);
+
+/* A trainer serves one caller at a time and owns its threads; it runs on the CPU.
+ * The model is the caller's, changes with every update and must outlive the
+ * trainer; a context keeps the weights that it was opened with. recipe NULL: the
+ * defaults. */
+typedef struct cad_trainer_t cad_trainer_t;
+CAD_API int cad_trainer_open(cad_trainer_t **trainer, cad_model_t *model,
+                             const cad_recipe_t *recipe, cad_error_t *err);
+CAD_API void cad_trainer_close(cad_trainer_t *trainer); /* NULL is allowed */
+
+/* Bytes of memory reserved (touched only as needed); updates done so far. */
+CAD_API size_t cad_trainer_bytes(const cad_trainer_t *trainer);
+CAD_API int64_t cad_trainer_steps(const cad_trainer_t *trainer);
+
+enum cad_loss_t {
+    CAD_LOSS_TOKENS,  /* cross-entropy over all V columns at positions with a weight */
+    CAD_LOSS_CLASSES, /* softmax cross-entropy; target: probabilities (labels) */
+    CAD_LOSS_BINARY,  /* a logistic loss for each label, summed; target: 0 to 1 */
+    CAD_LOSS_SQUARED  /* squared error, summed over labels */
+};
+
+typedef struct cad_example_t { /* all arrays are the caller's */
+    const uint8_t *tokens;  /* (len): what the model sees, masks included */
+    int64_t len;
+    const uint8_t *labels;  /* TOKENS: (len) the true tokens */
+    const float *weight;    /* TOKENS: (len) of each position's loss; 0: none */
+    const float *target;    /* the other losses: (CAD_LABELS) */
+} cad_example_t;
+
+/* The losses of n examples, in nats: their sum is added to *sum and, if scale is
+ * not 0, scale times its gradient to the trainer's. A PS model sees both strands,
+ * a Ph model the one given. Nothing to score adds nothing. */
+CAD_API int cad_trainer_add(cad_trainer_t *trainer, enum cad_loss_t loss,
+                            const cad_example_t *examples, int n, double scale,
+                            double *sum, cad_error_t *err);
+
+/* One step of AdamW with the gradient gathered since the last, which is then 0.
+ * norm, if not NULL: the gradient's before clipping. A gradient that is not
+ * finite is CAD_EARG and changes nothing. */
+CAD_API int cad_trainer_update(cad_trainer_t *trainer, double lr, double *norm,
+                               cad_error_t *err);
+
+/* The gradient gathered so far of the tensor of this published name (without the
+ * prefix "caduceus."), in its published layout: out (its size). CAD_EARG if there
+ * is none. Both twins of a tied pair count under the first one's name. */
+CAD_API int cad_trainer_gradient(cad_trainer_t *trainer, const char *name, float *out);
+
+/* Parameters, moments and steps in one file, written whole or not at all. note:
+ * the caller's own text (or NULL), which load returns: malloc'd, the caller's to
+ * free. Gathered gradients are not saved. */
+CAD_API int cad_trainer_save(const cad_trainer_t *trainer, const char *path,
+                             const char *note, cad_error_t *err);
+CAD_API int cad_trainer_load(cad_trainer_t *trainer, const char *path, char **note,
+                             cad_error_t *err);
 
 #ifdef __cplusplus
 }

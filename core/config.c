@@ -1,8 +1,6 @@
 /* config.c - config.json and tokenizer_config.json. SPDX-License-Identifier: MIT */
-#include <errno.h>
 #include <jansson.h>
 #include <math.h>
-#include <sys/stat.h>
 
 #include "internal.h"
 
@@ -47,26 +45,39 @@ static bool get_bool(reader_t *r, json_t *o, const char *key, bool def)
     return json_is_true(v);
 }
 
+static double get_real(reader_t *r, json_t *o, const char *key, double def, double lo, double hi)
+{
+    json_t *v = json_object_get(o, key);
+    char what[96];
+    double d = json_number_value(v);
+    if (!v || json_is_null(v)) return def;
+    if (json_is_number(v) && d >= lo && d <= hi) return d;
+    snprintf(what, sizeof what, "is not a number from %g to %g", lo, hi);
+    bad(r, key, what);
+    return def;
+}
+
 /* Integers are read as reals: HF writes model_max_length beyond 2^63. */
-static int load(json_t **root, const char *path, bool optional, cad_error_t *err)
+static int parse(json_t **root, const char *text, size_t size, const char *path, cad_error_t *err)
 {
     json_error_t je;
-    FILE *f = fopen(path, "rb");
-    struct stat sb;
-    *root = NULL;
-    if (!f && optional && errno == ENOENT) return 0;
-    if (!f) return cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
-    if (fstat(fileno(f), &sb) == 0 && S_ISDIR(sb.st_mode)) {
-        fclose(f);
-        return cad_fail(err, CAD_EIO, "%s: %s", path, strerror(EISDIR));
-    }
-    *root = json_loadf(f, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &je);
-    fclose(f);
+    *root = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &je);
     if (!*root) return cad_fail(err, CAD_EFORMAT, "%s:%d: %s", path, je.line, je.text);
     if (json_is_object(*root)) return 0;
     json_decref(*root);
     *root = NULL;
     return cad_fail(err, CAD_EFORMAT, "%s: not a JSON object", path);
+}
+
+static int load(json_t **root, const char *path, bool optional, cad_error_t *err)
+{
+    char *text;
+    size_t size;
+    int rc = cad_read_text(&text, &size, path, optional, err);
+    *root = NULL;
+    if (rc == 0 && text) rc = parse(root, text, size, path, err);
+    free(text);
+    return rc;
 }
 
 static void read_ssm(cad_config_t *c, reader_t *r)
@@ -86,6 +97,26 @@ static void read_ssm(cad_config_t *c, reader_t *r)
         if (strcmp(json_string_value(rank), "auto")) bad(r, "dt_rank", "is neither a number nor \"auto\"");
     } else
         c->dt_rank = get_int(r, ssm, "dt_rank", c->dt_rank, 1, 65536);
+}
+
+/* What only a new model needs. */
+static void read_initial(cad_config_t *c, reader_t *r)
+{
+    json_t *ssm = json_object_get(r->root, "ssm_cfg"), *init = json_object_get(ssm, "dt_init");
+    json_t *cfg = json_object_get(r->root, "initializer_cfg");
+    const char *how = json_string_value(init);
+    c->dt_min = get_real(r, ssm, "dt_min", 1e-3, 1e-12, 1e6);
+    c->dt_max = get_real(r, ssm, "dt_max", 0.1, 1e-12, 1e6);
+    if (r->rc == 0 && c->dt_max < c->dt_min) bad(r, "dt_max", "is below dt_min");
+    c->dt_scale = get_real(r, ssm, "dt_scale", 1, 0, 1e6);
+    c->dt_init_floor = get_real(r, ssm, "dt_init_floor", 1e-4, 0, 1e6);
+    c->dt_constant = how && !strcmp(how, "constant");
+    if (init && !json_is_null(init) && !c->dt_constant && !(how && !strcmp(how, "random")))
+        bad(r, "dt_init", "is neither \"random\" nor \"constant\"");
+    if (cfg && !json_is_null(cfg) && !json_is_object(cfg)) bad(r, "initializer_cfg", "is not an object");
+    c->init_range = get_real(r, cfg, "initializer_range", 0.02, 0, 1e6);
+    c->init_rescale = get_bool(r, cfg, "rescale_prenorm_residual", true);
+    c->init_residuals = get_int(r, cfg, "n_residuals_per_layer", 1, 1, 1024);
 }
 
 static void read_strategy(cad_config_t *c, reader_t *r)
@@ -133,12 +164,8 @@ static void read_labels(cad_config_t *c, reader_t *r)
 
 static void read_epsilon(cad_config_t *c, reader_t *r)
 {
-    json_t *v = json_object_get(r->root, "norm_epsilon");
-    c->norm_epsilon = 1e-5;
-    if (!v || json_is_null(v)) return;
-    c->norm_epsilon = json_number_value(v);
-    if (!json_is_number(v) || !(c->norm_epsilon > 0) || c->norm_epsilon > 1)
-        bad(r, "norm_epsilon", "is not a number above 0 and at most 1");
+    c->norm_epsilon = get_real(r, r->root, "norm_epsilon", 1e-5, 0, 1);
+    if (c->norm_epsilon <= 0) bad(r, "norm_epsilon", "is not above 0");
 }
 
 static void read_all(cad_config_t *c, reader_t *r)
@@ -154,17 +181,20 @@ static void read_all(cad_config_t *c, reader_t *r)
     c->rcps = get_bool(r, r->root, "rcps", false);
     read_epsilon(c, r);
     read_ssm(c, r);
+    read_initial(c, r);
     read_strategy(c, r);
     read_complement(c, r);
     read_labels(c, r);
 }
+
+#define DEFAULT_LENGTH 131072
 
 static int read_max_len(cad_config_t *c, const char *dir, cad_error_t *err)
 {
     char *path = cad_path_join(dir, "tokenizer_config.json");
     json_t *root, *v;
     int rc;
-    c->max_len = 131072;
+    c->max_len = DEFAULT_LENGTH;
     if (!path) return cad_fail(err, CAD_ENOMEM, "out of memory");
     rc = load(&root, path, true, err);
     v = json_object_get(root, "model_max_length");
@@ -194,7 +224,94 @@ int cad_config_read(cad_config_t *cfg, const char *dir, cad_error_t *err)
     return rc ? rc : read_max_len(cfg, dir, err);
 }
 
+int cad_config_parse(cad_config_t *cfg, const char *text, cad_error_t *err)
+{
+    reader_t r = { NULL, "config.json", err, 0 };
+    int rc = parse(&r.root, text, strlen(text), r.path, err);
+    memset(cfg, 0, sizeof *cfg);
+    if (rc) return rc;
+    read_all(cfg, &r);
+    cfg->max_len = DEFAULT_LENGTH;
+    json_decref(r.root);
+    return r.rc;
+}
+
 bool cad_config_folded(const cad_config_t *c, int64_t layer)
 {
     return c->rcps && c->fused_add_norm && (c->n_layer - 1 - layer) % 2 == 1;
+}
+
+/* ---- writing ---- */
+
+char *cad_json_text(json_t *value, size_t flags, size_t *size)
+{
+    char *text = NULL;
+    *size = value ? json_dumpb(value, NULL, 0, flags) : 0;
+    if (*size) text = malloc(*size + 1);
+    if (text && json_dumpb(value, text, *size, flags) != *size) {
+        free(text);
+        text = NULL;
+    }
+    if (text) text[*size] = 0;
+    json_decref(value);
+    return text;
+}
+
+#define PRETTY (JSON_INDENT(2) | JSON_REAL_PRECISION(15))
+
+/* {"0": 0, ...}; the ids' complements. */
+static json_t *complement_json(const uint8_t *comp, int64_t rows)
+{
+    json_t *map = json_object();
+    char key[24];
+    for (int64_t i = 0; i < rows; i++) {
+        snprintf(key, sizeof key, "%lld", (long long)i);
+        json_object_set_new(map, key, json_integer(comp[i]));
+    }
+    return map;
+}
+
+/* The names that the published code gives to classes without any. */
+static json_t *labels_json(int64_t labels)
+{
+    json_t *map = json_object();
+    char key[24];
+    for (int64_t i = 0; i < labels; i++) {
+        snprintf(key, sizeof key, "%lld", (long long)i);
+        json_object_set_new(map, key, json_sprintf("LABEL_%lld", (long long)i));
+    }
+    return map;
+}
+
+static json_t *ssm_json(const cad_config_t *c)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:s, s:f, s:f, s:b, s:b}", "d_state", (json_int_t)c->d_state,
+                     "d_conv", (json_int_t)c->d_conv, "expand", (json_int_t)(c->d_inner / c->d_model), "dt_rank", (json_int_t)c->dt_rank,
+                     "dt_min", c->dt_min, "dt_max", c->dt_max, "dt_init", c->dt_constant ? "constant" : "random",
+                     "dt_scale", c->dt_scale, "dt_init_floor", c->dt_init_floor, "conv_bias", c->conv_bias, "bias", c->proj_bias);
+}
+
+char *cad_config_text(const cad_config_t *c, const uint8_t *comp, int64_t rows, int64_t labels, size_t *size)
+{
+    json_int_t multiple = rows % c->vocab_multiple ? 1 : c->vocab_multiple; /* the rows are all there */
+    json_t *o = json_pack("{s:[s], s:s, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:s, s:b, s:b, s:b, s:f, s:o, s:{s:f, s:b, s:I}, s:o, s:s}",
+                          "architectures", labels ? "CaduceusForSequenceClassification" : "CaduceusForMaskedLM", "model_type", "caduceus",
+                          "d_model", (json_int_t)c->d_model, "n_layer", (json_int_t)c->n_layer,
+                          "vocab_size", (json_int_t)rows, "pad_vocab_size_multiple", multiple,
+                          "rcps", c->rcps, "bidirectional", c->bidirectional, "bidirectional_weight_tie", c->tied,
+                          "bidirectional_strategy", c->multiply ? "ew_multiply" : "add",
+                          "fused_add_norm", c->fused_add_norm, "rms_norm", c->rms_norm, "residual_in_fp32", 0, "norm_epsilon", c->norm_epsilon,
+                          "ssm_cfg", ssm_json(c), "initializer_cfg", "initializer_range", c->init_range,
+                          "rescale_prenorm_residual", c->init_rescale, "n_residuals_per_layer", (json_int_t)c->init_residuals,
+                          "complement_map", complement_json(comp, rows), "torch_dtype", "float32");
+    if (labels) {
+        json_object_set_new(o, "num_labels", json_integer(labels));
+        json_object_set_new(o, "id2label", labels_json(labels));
+    }
+    return cad_json_text(o, PRETTY, size);
+}
+
+char *cad_tokenizer_config_text(const cad_config_t *c, size_t *size)
+{
+    return cad_json_text(json_pack("{s:I}", "model_max_length", (json_int_t)c->max_len), PRETTY, size);
 }

@@ -41,6 +41,26 @@ int cad_pread(int fd, void *buf, size_t n, int64_t offset, const char *path, cad
 bool cad_parse_int(const char *s, int64_t lo, int64_t hi, int64_t *out);
 /* "dir/name", malloc'd; NULL when out of memory. */
 char *cad_path_join(const char *dir, const char *name);
+/* A whole text file, malloc'd, with a NUL behind its size bytes; NULL and 0 for an
+ * absent one that is optional. */
+int cad_read_text(char **text, size_t *size, const char *path, bool optional, cad_error_t *err);
+
+/* ---- file.c: files that are whole or absent ---- */
+typedef struct cad_file_t { char *path, *tmp; int fd; bool named; } cad_file_t;
+/* Begins a file that is to become path: it has no name or a temporary one beside
+ * path until published. A failed call leaves nothing to abort. */
+int cad_file_open(cad_file_t *f, const char *path, cad_error_t *err);
+int cad_file_write(cad_file_t *f, const void *data, size_t n, cad_error_t *err);
+/* On the disk, closed, under its temporary name. */
+int cad_file_sync(cad_file_t *f, cad_error_t *err);
+/* Renames what was synced, and frees f. */
+int cad_file_publish(cad_file_t *f, cad_error_t *err);
+/* Gives up what is not published; a zeroed f is allowed. */
+void cad_file_abort(cad_file_t *f);
+/* fsync of the folder that holds path: 0 or -1 with errno. */
+int cad_sync_folder(const char *path);
+/* Makes folder dir if it is absent (*made, may be NULL) and checks that files can be made there. */
+int cad_folder_make(const char *dir, bool *made, cad_error_t *err);
 
 /* ---- team.c: one pool of threads ---- */
 typedef struct cad_team_t cad_team_t;
@@ -63,8 +83,22 @@ typedef struct cad_config_t {
     int64_t max_len;     /* tokenizer_config.json */
     int16_t comp[256];   /* complement_map, -1 = not given */
     bool has_comp;
+    double dt_min, dt_max, dt_scale, dt_init_floor; /* initial values, as the next */
+    bool dt_constant;    /* dt_init "constant" rather than "random" */
+    double init_range;   /* initializer_cfg */
+    bool init_rescale;
+    int64_t init_residuals;
 } cad_config_t;
 int cad_config_read(cad_config_t *cfg, const char *dir, cad_error_t *err);
+/* The text of a config.json; max_len is left at its default. */
+int cad_config_parse(cad_config_t *cfg, const char *text, cad_error_t *err);
+/* Texts of config.json (comp: (rows)) and tokenizer_config.json, malloc'd; NULL when
+ * out of memory. labels 0: a language model. */
+char *cad_config_text(const cad_config_t *cfg, const uint8_t *comp, int64_t rows, int64_t labels, size_t *size);
+char *cad_tokenizer_config_text(const cad_config_t *cfg, size_t *size);
+/* Text of a jansson value, which is taken over (NULL gives NULL); malloc'd. */
+struct json_t;
+char *cad_json_text(struct json_t *value, size_t flags, size_t *size);
 /* Fused-norm checkpoints with rcps: layers stored with the strands exchanged. */
 bool cad_config_folded(const cad_config_t *cfg, int64_t layer);
 
@@ -75,9 +109,15 @@ typedef struct cad_vocab_t {
     uint8_t comp[256];
     uint8_t letter[256], letter_n[256]; /* ASCII to id, N as PAD or as N */
     char source[64];
+    char *text;                      /* of the file that source names, or NULL */
+    size_t size;
 } cad_vocab_t;
+/* dir NULL: no files, a built-in vocabulary. v->text is freed by the model. */
 int cad_vocab_read(cad_vocab_t *v, const cad_config_t *cfg, const char *dir,
                    int64_t rows, cad_error_t *err);
+int cad_vocab_copy(cad_vocab_t *v, const cad_vocab_t *from, cad_error_t *err);
+/* Writes the tokenizer file that the vocabulary came from, if any, into dir. */
+int cad_vocab_write(const cad_vocab_t *v, const char *dir, cad_file_t *f, cad_error_t *err);
 
 /* ---- safetensors.c ---- */
 typedef enum { CAD_F32, CAD_F16, CAD_BF16, CAD_F64, CAD_I64, CAD_OTHER } cad_dtype_t;
@@ -96,7 +136,8 @@ typedef struct cad_safetensors_t {
     int ntensor, nfile;
     int *fd;
     char **path;
-    char *status;         /* __metadata__.status, or NULL */
+    struct cad_pair_t { char *key, *value; } *meta; /* __metadata__; nmeta of them */
+    int nmeta;
 } cad_safetensors_t;
 /* path: one file, or an index.json naming shards beside it. */
 int cad_safetensors_open(cad_safetensors_t *st, const char *path, cad_error_t *err);
@@ -107,10 +148,26 @@ int cad_safetensors_f32(const cad_safetensors_t *st, const cad_stored_t *t, floa
                         cad_error_t *err);
 int cad_safetensors_i64(const cad_safetensors_t *st, const cad_stored_t *t, int64_t *out,
                         cad_error_t *err);
+/* __metadata__'s text for a key (of several shards, the first that has it), or NULL. */
+const char *cad_safetensors_meta(const cad_safetensors_t *st, const char *key);
 /* SHA-256 of the files' bytes in order, as 64 hex digits. */
 int cad_safetensors_sha256(const cad_safetensors_t *st, char hex[65], cad_error_t *err);
 /* "(2,3)" for messages. */
 const char *cad_shape_text(const int64_t *shape, int ndim, char *buf, size_t size);
+
+/* ---- safewrite.c ---- */
+typedef struct cad_array_t { /* a tensor to be written: F32 or I64, in C order */
+    const char *name;
+    cad_dtype_t dtype;
+    int ndim;
+    int64_t shape[3];
+    const void *data;
+} cad_array_t;
+typedef struct cad_meta_t { const char *key, *value; } cad_meta_t; /* value NULL or "": left out */
+/* A weight file with its tensors in the order given, metadata "format": "pt" and meta. */
+int cad_safetensors_put(cad_file_t *f, const cad_array_t *array, int n, const cad_meta_t *meta, int nmeta, cad_error_t *err);
+/* The same as a file of its own, whole or absent. */
+int cad_safetensors_write(const char *path, const cad_array_t *array, int n, const cad_meta_t *meta, int nmeta, cad_error_t *err);
 
 /* ---- tensors.c: the one table of a model's tensors ---- */
 typedef enum {
@@ -133,6 +190,16 @@ typedef struct cad_tensor_t {
  * a tied pair is one entry with an alias. labels: rows of score, 0 for none. */
 int cad_tensors_list(const cad_config_t *cfg, int64_t rows, int64_t labels,
                      cad_tensor_t **list, int *n, int64_t *total, cad_error_t *err);
+/* Published layout to computed, or back: reverses flip_axis of values a. */
+void cad_tensor_flip(const cad_tensor_t *t, float *a);
+/* Name with the prefix of published files. */
+void cad_tensor_published(const cad_tensor_t *t, char name[128]);
+/* Full names of the complement_map buffers that such a checkpoint has: 0 to 2. */
+int cad_tensors_buffers(const cad_config_t *cfg, int64_t labels, const char *name[2]);
+
+/* ---- locate.c ---- */
+/* The folder of config.json and the path of the weights, both malloc'd. */
+int cad_locate(const char *given, char **dir, char **weights, cad_error_t *err);
 
 /* ---- model.c ---- */
 typedef struct cad_direction_t { /* one Mamba; float32, published layouts */
@@ -154,8 +221,8 @@ struct cad_model_t {
     cad_vocab_t vocab;
     cad_tensor_t *tensor;
     int ntensor;
-    float *param;
-    int64_t nparam, labels;
+    float *param;                    // (total), tensors at their offsets, zeros between
+    int64_t total, nparam, labels;
     cad_layer_t *layer;
     const float *embed;              // (V,D), also the head
     float *embed_in;                 // (V,D), what tokens enter with
@@ -164,5 +231,12 @@ struct cad_model_t {
 };
 /* The tied, additive, bias-free block, whose two directions share both projections. */
 bool cad_model_merged(const cad_model_t *model);
+/* Under the fold, an odd depth leaves the input table reversed and complemented. */
+bool cad_model_turned(const cad_model_t *model);
+/* Of a model with cfg and labels: the table of tensors; memory for it, cleared, and the layers wired. */
+int cad_model_list(cad_model_t *model, int64_t rows, cad_error_t *err);
+int cad_model_allocate(cad_model_t *model, cad_error_t *err);
+/* To be called when param has changed: what is derived from it. */
+void cad_model_refresh(cad_model_t *model);
 
 #endif

@@ -1,9 +1,5 @@
 /* model.c - a checkpoint in memory. SPDX-License-Identifier: MIT */
-#include <dirent.h>
-#include <errno.h>
 #include <math.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "internal.h"
 
@@ -97,23 +93,6 @@ static int check_leftovers(const cad_model_t *m, cad_safetensors_t *st, const ch
 
 /* ---- values ---- */
 
-static void swap_range(float *a, int64_t n, int64_t step, int64_t width)
-{
-    for (int64_t i = 0, j = n - 1; i < j; i++, j--)
-        for (int64_t k = 0; k < width; k++) {
-            float tmp = a[i * step + k];
-            a[i * step + k] = a[j * step + k];
-            a[j * step + k] = tmp;
-        }
-}
-
-static void flip(float *a, const cad_tensor_t *t)
-{
-    if (t->flip_axis == 0) swap_range(a, t->shape[0], t->count / t->shape[0], t->count / t->shape[0]);
-    if (t->flip_axis == 1)
-        for (int64_t r = 0; r < t->shape[0]; r++) swap_range(a + r * t->shape[1], t->shape[1], 1, 1);
-}
-
 static int load_tensor(cad_model_t *m, cad_safetensors_t *st, const cad_tensor_t *t, const char *path, cad_error_t *err)
 {
     cad_stored_t *s[2];
@@ -131,7 +110,7 @@ static int load_tensor(cad_model_t *m, cad_safetensors_t *st, const cad_tensor_t
             rc = cad_fail(err, CAD_EFORMAT, "%s: %s and %s differ, but config.json says they are tied", path, s[0]->name, s[1]->name);
         free(b);
     }
-    flip(a, t);
+    cad_tensor_flip(t, a);
     return rc;
 }
 
@@ -181,89 +160,21 @@ static void wire(cad_model_t *m)
     }
 }
 
-/* Under the fold, an odd depth leaves the input table reversed and complemented. */
-static int set_input_table(cad_model_t *m, cad_error_t *err)
+bool cad_model_turned(const cad_model_t *m)
+{
+    return m->cfg.rcps && m->cfg.fused_add_norm && m->cfg.n_layer % 2 == 1;
+}
+
+void cad_model_refresh(cad_model_t *m)
 {
     int64_t D = m->cfg.d_model;
-    bool turned = m->cfg.rcps && m->cfg.fused_add_norm && m->cfg.n_layer % 2 == 1;
-    m->embed_in = cad_alloc((size_t)(m->vocab.rows * D), sizeof(float));
-    if (!m->embed_in) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    bool turned = cad_model_turned(m);
     for (int v = 0; v < m->vocab.rows; v++)
         for (int64_t d = 0; d < D; d++)
             m->embed_in[v * D + d] = turned ? m->embed[m->vocab.comp[v] * D + D - 1 - d] : m->embed[v * D + d];
-    return 0;
 }
 
 /* ---- opening ---- */
-
-/* hf:ORG/NAME[@REV] to a snapshot folder of the local hub cache. */
-static char *hub_path(const char *spec, cad_error_t *err)
-{
-    char name[512], rev[128] = "main", root[1024], path[3072], hash[128] = "";
-    const char *cache = getenv("HF_HUB_CACHE"), *home = getenv("HF_HOME"), *user = getenv("HOME");
-    char *at, *slash;
-    FILE *f;
-    if (strlen(spec) >= sizeof name) { cad_fail(err, CAD_EARG, "hf:%.40s...: the name is too long", spec); return NULL; }
-    strcpy(name, spec);
-    at = strchr(name, '@');
-    if (at) { *at = 0; snprintf(rev, sizeof rev, "%s", at + 1); }
-    slash = strchr(name, '/');
-    if (!slash || strchr(slash + 1, '/') || strstr(name, "..") || strstr(rev, "..")) {
-        cad_fail(err, CAD_EARG, "hf:%s: expected hf:ORG/NAME or hf:ORG/NAME@REVISION", spec);
-        return NULL;
-    }
-    *slash = 0;
-    if (cache) snprintf(root, sizeof root, "%s", cache);
-    else if (home) snprintf(root, sizeof root, "%s/hub", home);
-    else snprintf(root, sizeof root, "%s/.cache/huggingface/hub", user ? user : "");
-    snprintf(path, sizeof path, "%s/models--%s--%s/refs/%s", root, name, slash + 1, rev);
-    f = fopen(path, "rb");
-    if (f) {
-        if (fgets(hash, sizeof hash, f)) hash[strcspn(hash, "\r\n")] = 0;
-        fclose(f);
-    }
-    snprintf(path, sizeof path, "%s/models--%s--%s/snapshots/%s", root, name, slash + 1, hash[0] ? hash : rev);
-    if (access(path, R_OK)) {
-        cad_fail(err, CAD_EIO, "hf:%s: not in the hub cache (%s); download the model there first", spec, path);
-        return NULL;
-    }
-    at = strdup(path);
-    if (!at) cad_fail(err, CAD_ENOMEM, "out of memory");
-    return at;
-}
-
-/* The folder of config.json and the path of the weights, both malloc'd. */
-static int locate(const char *given, char **dir, char **weights, cad_error_t *err)
-{
-    char *path = starts(given, "hf:") ? hub_path(given + 3, err) : strdup(given);
-    struct stat sb;
-    int rc = 0;
-    *dir = *weights = NULL;
-    if (!path && starts(given, "hf:")) return CAD_EIO; /* said */
-    if (!path) return cad_fail(err, CAD_ENOMEM, "out of memory");
-    if (stat(path, &sb)) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
-    else if (S_ISDIR(sb.st_mode)) {
-        *dir = strdup(path);
-        *weights = cad_path_join(path, "model.safetensors");
-        if (*weights && access(*weights, F_OK)) {
-            char *index = cad_path_join(path, "model.safetensors.index.json");
-            if (index && access(index, F_OK)) {
-                rc = cad_fail(err, CAD_EIO, "%s: holds neither model.safetensors nor model.safetensors.index.json", path);
-                free(index);
-            } else {
-                free(*weights);
-                *weights = index;
-            }
-        }
-    } else {
-        char *slash = strrchr(path, '/');
-        *dir = slash ? strndup(path, (size_t)(slash - path) + (slash == path)) : strdup(".");
-        *weights = strdup(path);
-    }
-    if (rc == 0 && (!*dir || !*weights)) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
-    free(path);
-    return rc;
-}
 
 /* V, and how many labels the head has. */
 static int find_sizes(cad_model_t *m, cad_safetensors_t *st, const char *path, int64_t *rows, cad_error_t *err)
@@ -306,31 +217,55 @@ static void describe(cad_model_t *m)
              c->multiply ? "ew_multiply" : "add", c->tied ? "yes" : "no", c->proj_bias ? "yes" : "no");
 }
 
+int cad_model_list(cad_model_t *m, int64_t rows, cad_error_t *err)
+{
+    int rc = cad_tensors_list(&m->cfg, rows, m->labels, &m->tensor, &m->ntensor, &m->total, err);
+    for (int i = 0; i < m->ntensor; i++) m->nparam += m->tensor[i].count;
+    return rc;
+}
+
+int cad_model_allocate(cad_model_t *m, cad_error_t *err)
+{
+    m->param = cad_alloc((size_t)m->total, sizeof(float));
+    m->layer = calloc((size_t)m->cfg.n_layer, sizeof *m->layer);
+    m->embed_in = cad_alloc((size_t)(m->vocab.rows * m->cfg.d_model), sizeof(float));
+    if (!m->param || !m->layer || !m->embed_in)
+        return cad_fail(err, CAD_ENOMEM, "out of memory for a model of %lld parameters", (long long)m->nparam);
+    memset(m->param, 0, (size_t)m->total * sizeof(float));
+    wire(m);
+    describe(m);
+    return 0;
+}
+
+/* As much of it as there is room for, in whole characters. */
+static void set_status(cad_model_t *m, const char *text)
+{
+    size_t n = (size_t)snprintf(m->status, sizeof m->status, "%s", text ? text : "");
+    if (n < sizeof m->status) return;
+    n = sizeof m->status - 1;
+    while (n && (text[n] & 0xc0) == 0x80) n--;
+    m->status[n] = 0;
+}
+
 static int load(cad_model_t *m, cad_safetensors_t *st, const char *dir, const char *path, cad_error_t *err)
 {
-    int64_t rows = 0, total = 0;
+    int64_t rows = 0;
     cad_stored_t *s[2];
     int rc;
     if ((rc = cad_safetensors_open(st, path, err))) return rc;
     if ((rc = normalise_names(st, path, err))) return rc;
     if ((rc = find_sizes(m, st, path, &rows, err))) return rc;
     if ((rc = cad_vocab_read(&m->vocab, &m->cfg, dir, rows, err))) return rc;
-    if ((rc = cad_tensors_list(&m->cfg, rows, m->labels, &m->tensor, &m->ntensor, &total, err))) return rc;
-    for (int i = 0; i < m->ntensor; i++) {
+    if ((rc = cad_model_list(m, rows, err))) return rc;
+    for (int i = 0; i < m->ntensor; i++)
         if ((rc = match(st, &m->tensor[i], path, s, err))) return rc;
-        m->nparam += m->tensor[i].count;
-    }
     if ((rc = check_leftovers(m, st, path, err))) return rc;
-    m->param = cad_alloc((size_t)total, sizeof(float));
-    m->layer = calloc((size_t)m->cfg.n_layer, sizeof *m->layer);
-    if (!m->param || !m->layer) return cad_fail(err, CAD_ENOMEM, "%s: out of memory for %lld parameters", path, (long long)m->nparam);
+    if ((rc = cad_model_allocate(m, err))) return rc;
     for (int i = 0; i < m->ntensor; i++)
         if ((rc = load_tensor(m, st, &m->tensor[i], path, err))) return rc;
-    wire(m);
+    cad_model_refresh(m);
     note_dtypes(m, st);
-    describe(m);
-    snprintf(m->status, sizeof m->status, "%s", st->status ? st->status : "");
-    if ((rc = set_input_table(m, err))) return rc;
+    set_status(m, cad_safetensors_meta(st, "status"));
     return cad_safetensors_sha256(st, m->sha256, err);
 }
 
@@ -342,7 +277,7 @@ int cad_model_open(cad_model_t **out, const char *given, cad_error_t *err)
     int rc;
     *out = NULL;
     if (!m) return cad_fail(err, CAD_ENOMEM, "out of memory");
-    rc = locate(given, &dir, &weights, err);
+    rc = cad_locate(given, &dir, &weights, err);
     if (rc == 0) rc = cad_config_read(&m->cfg, dir, err);
     if (rc == 0) rc = load(m, &st, dir, weights, err);
     cad_safetensors_close(&st);
@@ -360,6 +295,7 @@ void cad_model_close(cad_model_t *m)
     free(m->param);
     free(m->layer);
     free(m->embed_in);
+    free(m->vocab.text);
     free(m);
 }
 

@@ -123,7 +123,8 @@ struct cad_ops_t {
 int cad_cpu_ops(const cad_ops_t **ops, cad_error_t *err);
 
 /* ---- strand.c ---- */
-/* Carves the lane's activations; returns the bytes needed. base NULL: a dry run. */
+/* Carves the lane's activations, less those that its tape holds; returns the bytes
+ * needed. base NULL: a dry run. */
 size_t cad_lane_carve(cad_lane_t *l, const cad_model_t *model, char *base);
 /* Runs the encoder over nseq packed sequences; res then holds the last residual
  * of the rows in want (nseq), or of all if it is NULL. With a tape, want is NULL. */

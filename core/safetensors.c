@@ -132,16 +132,26 @@ static int check_gapless(const cad_stored_t *t, int n, int64_t data, int64_t end
     return 0;
 }
 
+static int add_meta(cad_safetensors_t *st, const char *key, const char *value, cad_error_t *err)
+{
+    struct cad_pair_t *p = realloc(st->meta, ((size_t)st->nmeta + 1) * sizeof *p);
+    if (!p) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    st->meta = p;
+    p += st->nmeta++;
+    p->key = strdup(key);
+    p->value = strdup(value);
+    return p->key && p->value ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+}
+
 static int parse_metadata(cad_safetensors_t *st, const json_t *meta, const char *path, cad_error_t *err)
 {
     const char *key;
     json_t *v;
+    int rc;
     if (!json_is_object(meta)) return cad_fail(err, CAD_EFORMAT, "%s: __metadata__ is not an object", path);
     json_object_foreach((json_t *)meta, key, v) {
         if (!json_is_string(v)) return cad_fail(err, CAD_EFORMAT, "%s: __metadata__.%s is not a string", path, key);
-        if (strcmp(key, "status") || st->status) continue;
-        st->status = strdup(json_string_value(v));
-        if (!st->status) return cad_fail(err, CAD_ENOMEM, "out of memory");
+        if ((rc = add_meta(st, key, json_string_value(v), err))) return rc;
     }
     return 0;
 }
@@ -281,7 +291,11 @@ void cad_safetensors_close(cad_safetensors_t *st)
     free(st->tensor);
     free(st->fd);
     free(st->path);
-    free(st->status);
+    for (int i = 0; i < st->nmeta; i++) {
+        free(st->meta[i].key);
+        free(st->meta[i].value);
+    }
+    free(st->meta);
     memset(st, 0, sizeof *st);
 }
 
@@ -290,6 +304,13 @@ cad_stored_t *cad_safetensors_find(const cad_safetensors_t *st, const char *name
     cad_stored_t key = { .name = (char *)name };
     if (st->ntensor == 0) return NULL;
     return bsearch(&key, st->tensor, (size_t)st->ntensor, sizeof key, by_name);
+}
+
+const char *cad_safetensors_meta(const cad_safetensors_t *st, const char *key)
+{
+    for (int i = 0; i < st->nmeta; i++)
+        if (!strcmp(st->meta[i].key, key)) return st->meta[i].value;
+    return NULL;
 }
 
 static float bits_f32(uint32_t u)

@@ -102,9 +102,8 @@ size_t cad_lane_carve(cad_lane_t *l, const cad_model_t *m, char *base)
     cad_extent_t e = l->ops->extent(m);
     bool whole = m->layer[0].ndir == 2 && !cad_model_merged(m);
     cad_bump_t b = { base, 0 };
-    l->res = cad_bump(&b, l->rows, e.Dp, sizeof(float));
-    l->base = l->res;
-    l->x = cad_bump(&b, l->rows, e.Ep, sizeof(float));
+    l->res = l->base = l->tape ? NULL : cad_bump(&b, l->rows, e.Dp, sizeof(float));
+    l->x = l->tape && l->tape->x ? NULL : cad_bump(&b, l->rows, e.Ep, sizeof(float));
     l->z = cad_bump(&b, l->rows, e.Ep, sizeof(float));
     l->y = cad_bump(&b, l->rows, e.Ep, sizeof(float));
     l->h = whole ? cad_bump(&b, l->rows, e.Dp, sizeof(float)) : NULL;

@@ -1,8 +1,7 @@
 /* token.c - vocabularies, encoding, complement. SPDX-License-Identifier: MIT */
 #include <ctype.h>
-#include <errno.h>
 #include <jansson.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "internal.h"
 
@@ -40,27 +39,11 @@ static void vocab_add(cad_vocab_t *v, const char *token, int id)
     }
 }
 
-static int open_text(FILE **f, char **path, const char *dir, const char *name, cad_error_t *err)
-{
-    struct stat sb;
-    *f = NULL;
-    *path = cad_path_join(dir, name);
-    if (!*path) return cad_fail(err, CAD_ENOMEM, "out of memory");
-    *f = fopen(*path, "rb");
-    if (!*f && errno != ENOENT) return cad_fail(err, CAD_EIO, "%s: %s", *path, strerror(errno));
-    if (*f && fstat(fileno(*f), &sb) == 0 && S_ISDIR(sb.st_mode)) {
-        fclose(*f);
-        *f = NULL;
-        return cad_fail(err, CAD_EIO, "%s: %s", *path, strerror(EISDIR));
-    }
-    return 0;
-}
-
 /* tokenizer.json: {"model": {"vocab": {token: id}}} or {"vocab": ...}. */
-static int read_json(cad_vocab_t *v, FILE *f, const char *path, cad_error_t *err)
+static int read_json(cad_vocab_t *v, const char *path, cad_error_t *err)
 {
     json_error_t je;
-    json_t *root = json_loadf(f, JSON_REJECT_DUPLICATES, &je), *map, *id;
+    json_t *root = json_loadb(v->text, v->size, JSON_REJECT_DUPLICATES, &je), *map, *id;
     const char *token;
     int rc = 0;
     if (!root) return cad_fail(err, CAD_EFORMAT, "%s:%d: %s", path, je.line, je.text);
@@ -80,32 +63,36 @@ static int read_json(cad_vocab_t *v, FILE *f, const char *path, cad_error_t *err
 }
 
 /* vocab.txt: one token a line, the line number is its id. */
-static int read_lines(cad_vocab_t *v, FILE *f, const char *path, cad_error_t *err)
+static int read_lines(cad_vocab_t *v, const char *path, cad_error_t *err)
 {
-    char line[256];
-    for (int id = 0; fgets(line, sizeof line, f); id++) {
-        line[strcspn(line, "\r\n")] = 0;
-        if (id >= v->rows && line[0])
+    const char *at = v->text, *end = at + v->size;
+    char token[64];
+    for (int id = 0; at < end; id++) {
+        size_t n = strcspn(at, "\n");
+        snprintf(token, sizeof token, "%.*s", (int)strcspn(at, "\r\n"), at);
+        if (id >= v->rows && token[0])
             return cad_fail(err, CAD_EFORMAT, "%s:%d: more tokens than the model's %d rows", path, id + 1, v->rows);
-        vocab_add(v, line, id);
+        vocab_add(v, token, id);
+        at += n + 1;
     }
-    return ferror(f) ? cad_fail(err, CAD_EIO, "%s: read error", path) : 0;
+    return 0;
 }
 
-static int read_file(cad_vocab_t *v, const char *dir, const char *name,
-                     int (*read)(cad_vocab_t *, FILE *, const char *, cad_error_t *),
-                     bool *found, cad_error_t *err)
+static const struct { const char *name; int (*read)(cad_vocab_t *, const char *, cad_error_t *); } FILES[] = {
+    { "tokenizer.json", read_json }, { "vocab.txt", read_lines }, /* the first that is there */
+};
+enum { NFILES = sizeof FILES / sizeof *FILES };
+
+static int read_files(cad_vocab_t *v, const char *dir, cad_error_t *err)
 {
-    char *path;
-    FILE *f;
-    int rc = open_text(&f, &path, dir, name, err);
-    *found = f != NULL;
-    if (f) {
-        rc = read(v, f, path, err);
-        fclose(f);
-        snprintf(v->source, sizeof v->source, "%s", name);
+    int rc = 0;
+    for (int i = 0; i < NFILES && rc == 0 && !v->text; i++) {
+        char *path = cad_path_join(dir, FILES[i].name);
+        rc = path ? cad_read_text(&v->text, &v->size, path, true, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+        if (rc == 0 && v->text) rc = FILES[i].read(v, path, err);
+        if (v->text) snprintf(v->source, sizeof v->source, "%s", FILES[i].name);
+        free(path);
     }
-    free(path);
     return rc;
 }
 
@@ -131,7 +118,22 @@ static void drop_missing(cad_vocab_t *v)
         if (*id[i] >= v->rows) *id[i] = -1;
 }
 
-static int set_complement(cad_vocab_t *v, const cad_config_t *cfg, const char *dir, cad_error_t *err)
+static int check_tokens(const cad_vocab_t *v, const char *place, cad_error_t *err)
+{
+    const char *file = v->text ? v->source : "config.json";
+    for (int b = 0; b < 4; b++)
+        if (v->base[b] < 0 || v->base[b] >= v->rows)
+            return cad_fail(err, CAD_EFORMAT, "%s%s: the vocabulary has no token %c within the model's %d rows", place, file, "ACGT"[b], v->rows);
+    for (int b = 1; b < 4; b++)
+        for (int a = 0; a < b; a++)
+            if (v->base[a] == v->base[b])
+                return cad_fail(err, CAD_EFORMAT, "%s%s: the vocabulary gives %c and %c the same id", place, file, "ACGT"[a], "ACGT"[b]);
+    if (v->pad < 0 && v->unk < 0)
+        return cad_fail(err, CAD_EFORMAT, "%s%s: the vocabulary has neither [PAD] nor [UNK]", place, file);
+    return 0;
+}
+
+static int set_complement(cad_vocab_t *v, const cad_config_t *cfg, const char *place, cad_error_t *err)
 {
     for (int i = 0; i < 256; i++) v->comp[i] = (uint8_t)i;
     for (int b = 0; b < 4 && !cfg->has_comp; b++) v->comp[v->base[b]] = (uint8_t)v->base[3 - b];
@@ -139,10 +141,10 @@ static int set_complement(cad_vocab_t *v, const cad_config_t *cfg, const char *d
         if (cfg->comp[i] >= 0) v->comp[i] = (uint8_t)cfg->comp[i];
     for (int i = 0; i < v->rows; i++)
         if (v->comp[i] >= v->rows || v->comp[v->comp[i]] != i)
-            return cad_fail(err, CAD_EFORMAT, "%s/config.json: complement_map is not its own inverse at token %d", dir, i);
+            return cad_fail(err, CAD_EFORMAT, "%sconfig.json: complement_map is not its own inverse at token %d", place, i);
     for (int b = 0; b < 4; b++)
         if (v->comp[v->base[b]] != v->base[3 - b])
-            return cad_fail(err, CAD_EFORMAT, "%s/config.json: complement_map does not exchange A with T and C with G (%s vocabulary)", dir, v->source);
+            return cad_fail(err, CAD_EFORMAT, "%sconfig.json: complement_map does not exchange A with T and C with G (%s vocabulary)", place, v->source);
     return 0;
 }
 
@@ -161,27 +163,52 @@ static void set_letters(cad_vocab_t *v)
 int cad_vocab_read(cad_vocab_t *v, const cad_config_t *cfg, const char *dir,
                    int64_t rows, cad_error_t *err)
 {
-    const char *file;
-    bool found;
+    char place[4352];
     int rc;
     vocab_clear(v, (int)rows);
-    rc = read_file(v, dir, "tokenizer.json", read_json, &found, err);
-    if (rc == 0 && !found) rc = read_file(v, dir, "vocab.txt", read_lines, &found, err);
+    rc = dir ? read_files(v, dir, err) : 0;
     if (rc) return rc;
-    file = found ? v->source : "config.json";
-    if (!found) vocab_builtin(v, plant_complement(cfg));
+    if (!v->text) vocab_builtin(v, plant_complement(cfg));
+    snprintf(place, sizeof place, "%s%s", dir ? dir : "", dir ? "/" : "");
     drop_missing(v);
-    for (int b = 0; b < 4; b++)
-        if (v->base[b] < 0 || v->base[b] >= v->rows)
-            return cad_fail(err, CAD_EFORMAT, "%s/%s: the vocabulary has no token %c within the model's %d rows", dir, file, "ACGT"[b], v->rows);
-    for (int b = 1; b < 4; b++)
-        for (int a = 0; a < b; a++)
-            if (v->base[a] == v->base[b]) return cad_fail(err, CAD_EFORMAT, "%s/%s: the vocabulary gives %c and %c the same id", dir, file, "ACGT"[a], "ACGT"[b]);
-    if (v->pad < 0 && v->unk < 0)
-        return cad_fail(err, CAD_EFORMAT, "%s/%s: the vocabulary has neither [PAD] nor [UNK]", dir, file);
-    rc = set_complement(v, cfg, dir, err);
+    if ((rc = check_tokens(v, place, err))) return rc;
+    rc = set_complement(v, cfg, place, err);
     if (rc == 0) set_letters(v);
     return rc;
+}
+
+int cad_vocab_copy(cad_vocab_t *v, const cad_vocab_t *from, cad_error_t *err)
+{
+    *v = *from;
+    if (!from->text) return 0;
+    v->text = malloc(from->size + 1);
+    if (!v->text) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    memcpy(v->text, from->text, from->size + 1);
+    return 0;
+}
+
+/* What would be read instead of this vocabulary must not be there. */
+static int refuse_others(const cad_vocab_t *v, const char *dir, cad_error_t *err)
+{
+    int rc = 0;
+    for (int i = 0; i < NFILES && rc == 0 && !(v->text && !strcmp(v->source, FILES[i].name)); i++) {
+        char *path = cad_path_join(dir, FILES[i].name);
+        if (!path) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+        else if (access(path, F_OK) == 0) rc = cad_fail(err, CAD_EARG, "%s: belongs to another model; choose an empty folder", path);
+        free(path);
+    }
+    return rc;
+}
+
+int cad_vocab_write(const cad_vocab_t *v, const char *dir, cad_file_t *f, cad_error_t *err)
+{
+    char *path;
+    int rc = refuse_others(v, dir, err);
+    if (rc || !v->text) return rc;
+    path = cad_path_join(dir, v->source);
+    rc = path ? cad_file_open(f, path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    free(path);
+    return rc ? rc : cad_file_write(f, v->text, v->size, err);
 }
 
 int64_t cad_encode(const cad_model_t *model, const char *seq, int64_t n, unsigned flags,

@@ -64,3 +64,43 @@ char *cad_path_join(const char *dir, const char *name)
     if (path) snprintf(path, size, "%s/%s", dir, name);
     return path;
 }
+
+#define TEXT_LIMIT ((size_t)64 << 20)
+
+static int read_all(FILE *f, char **text, size_t *size, const char *path, cad_error_t *err)
+{
+    size_t room = 0;
+    for (;;) {
+        char *grown;
+        size_t n;
+        if (*size + 1 >= room) {
+            room = room ? 2 * room : 1 << 14;
+            grown = room > TEXT_LIMIT ? NULL : realloc(*text, room);
+            if (room > TEXT_LIMIT) return cad_fail(err, CAD_EFORMAT, "%s: larger than %zu MB; what is it?", path, TEXT_LIMIT >> 20);
+            if (!grown) return cad_fail(err, CAD_ENOMEM, "%s: out of memory", path);
+            *text = grown;
+        }
+        errno = 0;
+        n = fread(*text + *size, 1, room - *size - 1, f);
+        *size += n;
+        (*text)[*size] = 0;
+        if (n == 0 && ferror(f)) return cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno ? errno : EIO));
+        if (n == 0) return 0;
+    }
+}
+
+int cad_read_text(char **text, size_t *size, const char *path, bool optional, cad_error_t *err)
+{
+    FILE *f = fopen(path, "rbe");
+    int rc;
+    *text = NULL;
+    *size = 0;
+    if (!f && optional && errno == ENOENT) return 0;
+    if (!f) return cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
+    rc = read_all(f, text, size, path, err);
+    fclose(f);
+    if (rc == 0) return 0;
+    free(*text);
+    *text = NULL;
+    return rc;
+}

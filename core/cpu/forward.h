@@ -1,5 +1,6 @@
 /* forward.h - the table of operations (ops.h). Included after kernels.h.
  * SPDX-License-Identifier: MIT */
+#include "weights.h"
 
 /* ---- embed ---- */
 
@@ -33,7 +34,7 @@ static int op_in(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned parts
     j.parts = parts;
     j.norm = l->weights->norm[layer];
     j.norm_bias = l->weights->norm_bias[layer];
-    share_rows(&j, in_task);
+    share_rows(&j, &j, in_task);
     return 0;
 }
 
@@ -68,7 +69,7 @@ static void conv_task(void *arg, int64_t task, int worker)
 static int op_conv(cad_lane_t *l, int layer, int dir, cad_span_t s)
 {
     job_t j = job_for(l, layer, dir, s);
-    share_rows(&j, conv_task);
+    share_rows(&j, &j, conv_task);
     return 0;
 }
 
@@ -200,7 +201,7 @@ static int op_out(cad_lane_t *l, int layer, int dir, cad_span_t s, cad_out_t how
     float *c = how == CAD_OUT_KEEP ? l->h : l->res;
     j.dest = (dest_t){ c, l->base, l->h, j.p->out_bias, l->weights->Dp,
                        how == CAD_OUT_KEEP ? STORE : how == CAD_OUT_ADD ? ADD : how == CAD_OUT_PLUS ? PLUS : TIMES };
-    share_rows(&j, out_task);
+    share_rows(&j, &j, out_task);
     return 0;
 }
 

@@ -135,11 +135,12 @@ typedef struct {
     bool add, gate;
 } job_t;
 
-static void share_rows(job_t *j, cad_task_f *fn)
+/* fn(arg) for each of some runs of j's rows. */
+static void share_rows(job_t *j, void *arg, cad_task_f *fn)
 {
     int64_t rows = j->s.end - j->s.beg, threads = cad_team_threads(j->l->team);
     j->chunk = cad_round_up((rows + threads - 1) / threads, MR);
-    cad_team_run(j->l->team, (rows + j->chunk - 1) / j->chunk, fn, j);
+    cad_team_run(j->l->team, (rows + j->chunk - 1) / j->chunk, fn, arg);
 }
 
 static cad_span_t chunk_of(const job_t *j, int64_t task)

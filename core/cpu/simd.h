@@ -129,4 +129,43 @@ INLINE float vsum(vf a)
     return t[0];
 }
 
+/* VW vectors to one: lane i is the sum of a[i]'s lanes, in one fixed order. */
+#if defined(CAD_ISA_AVX512)
+INLINE vf vsum4(vf a, vf b, vf c, vf d) /* a quarter of a vector each, four partial sums in it */
+{
+    vf ab = _mm512_mask_blend_ps(0xFF00, a, b) + _mm512_shuffle_f32x4(a, b, 0x4E);
+    vf cd = _mm512_mask_blend_ps(0xFF00, c, d) + _mm512_shuffle_f32x4(c, d, 0x4E);
+    return _mm512_shuffle_f32x4(ab, cd, 0x88) + _mm512_shuffle_f32x4(ab, cd, 0xDD);
+}
+INLINE vf vsums(const vf *a)
+{
+    vf p = vsum4(a[0], a[4], a[8], a[12]), q = vsum4(a[1], a[5], a[9], a[13]);
+    vf r = vsum4(a[2], a[6], a[10], a[14]), s = vsum4(a[3], a[7], a[11], a[15]);
+    vf pq = _mm512_unpacklo_ps(p, q) + _mm512_unpackhi_ps(p, q), rs = _mm512_unpacklo_ps(r, s) + _mm512_unpackhi_ps(r, s);
+    return _mm512_shuffle_ps(pq, rs, 0x44) + _mm512_shuffle_ps(pq, rs, 0xEE);
+}
+#elif defined(CAD_ISA_AVX2)
+INLINE vf vsums(const vf *a)
+{
+    vf p = _mm256_hadd_ps(_mm256_hadd_ps(a[0], a[1]), _mm256_hadd_ps(a[2], a[3]));
+    vf q = _mm256_hadd_ps(_mm256_hadd_ps(a[4], a[5]), _mm256_hadd_ps(a[6], a[7]));
+    return _mm256_permute2f128_ps(p, q, 0x20) + _mm256_permute2f128_ps(p, q, 0x31);
+}
+#else
+INLINE vf vsums(const vf *a) { return (vf){ vsum(a[0]), vsum(a[1]), vsum(a[2]), vsum(a[3]) }; }
+#endif
+
+/* out[i] += the sum of a[i]'s lanes, n vectors. */
+INLINE void vsum_rows(const vf *a, const int64_t n, float *out)
+{
+    int64_t i = 0;
+    for (; i + VW <= n; i += VW) vstore(out + i, vload(out + i) + vsums(a + i));
+    for (; i < n; i++) out[i] += vsum(a[i]);
+}
+
+INLINE vf vsigmoid(vf x)
+{
+    return vset(1.0f) / (vset(1.0f) + vexp(vset(0.0f) - x));
+}
+
 #endif

@@ -1,0 +1,532 @@
+/* backward.h - the backward table (train.h). Included after kernels.h.
+ *
+ * Gradients of data are products and row or channel loops, shared as in the
+ * forward pass. Gradients of weights are sums over the rows of a span: each
+ * output is one thread's, which adds the rows in order. SPDX-License-Identifier: MIT
+ */
+#include "../train.h"
+#include "grads.h"
+
+#define STRIP 112     /* rows of one partial sum of a weight's gradient */
+#define GROUP (8 * MR) /* of A's columns: one task's */
+
+typedef struct {
+    job_t f;           /* the span and the lane, as the forward kernels take them */
+    cad_grad_lane_t *l;
+    grad_t *g;
+    bool add;
+} back_t;
+
+static back_t back_for(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
+{
+    return (back_t){ .f = job_for(&l->f, layer, dir, s), .l = l, .g = &l->grads->dir[2 * layer + dir] };
+}
+
+static void share_blocks(back_t *b, cad_task_f *fn)
+{
+    b->f.chunk = CAD_BLOCK;
+    cad_team_run(b->l->f.team, (b->l->grads->Ep + CAD_BLOCK - 1) / CAD_BLOCK, fn, b);
+}
+
+/* ---- gradients of weights: C (n,k) += A (rows,n)^T B (rows,k) ---- */
+
+typedef struct {
+    const float *a, *b;
+    float *c;
+    int64_t lda, ldb, ldc, n, k, rows, groups;
+} outer_t;
+
+INLINE void outer_micro(const int mr, const int nv, const float *a, int64_t lda, const float *b, int64_t rows, float *c, int64_t ldc)
+{
+    vf acc[MR][NV];
+#pragma GCC unroll 14
+    for (int i = 0; i < mr; i++)
+#pragma GCC unroll 2
+        for (int j = 0; j < nv; j++) acc[i][j] = vset(0.0f);
+    for (int64_t r = 0; r < rows; r++) {
+        vf v[NV];
+#pragma GCC unroll 2
+        for (int j = 0; j < nv; j++) v[j] = vload(b + (r * nv + j) * VW);
+#pragma GCC unroll 14
+        for (int i = 0; i < mr; i++) {
+            vf s = vset(a[r * lda + i]);
+#pragma GCC unroll 2
+            for (int j = 0; j < nv; j++) acc[i][j] = vfma(s, v[j], acc[i][j]);
+        }
+    }
+    for (int i = 0; i < mr; i++)
+        for (int j = 0; j < nv; j++) vstore(c + i * ldc + j * VW, vload(c + i * ldc + j * VW) + acc[i][j]);
+}
+
+#define OUTER_EDGE(i) case i: outer_micro(i, nv, a, lda, b, rows, c, ldc); break;
+INLINE void outer_edge(int mr, const int nv, const float *a, int64_t lda, const float *b, int64_t rows, float *c, int64_t ldc)
+{
+    switch (mr) {
+        OUTER_EDGE(1) OUTER_EDGE(2) OUTER_EDGE(3) OUTER_EDGE(4) OUTER_EDGE(5)
+#if MR > 6
+        OUTER_EDGE(6) OUTER_EDGE(7) OUTER_EDGE(8) OUTER_EDGE(9) OUTER_EDGE(10) OUTER_EDGE(11) OUTER_EDGE(12) OUTER_EDGE(13)
+#endif
+    }
+}
+
+/* nv vectors of B's columns from col on, A's columns [from, to). */
+INLINE void outer_panel(const outer_t *o, const int nv, int64_t col, int64_t from, int64_t to)
+{
+    float b[STRIP * PW];
+    for (int64_t r = 0; r < o->rows; r += STRIP) {
+        int64_t rows = cad_min(STRIP, o->rows - r), i = from;
+        for (int64_t k = 0; k < rows; k++)
+            for (int j = 0; j < nv; j++) vstore(b + (k * nv + j) * VW, vload(o->b + (r + k) * o->ldb + col + j * VW));
+        for (; i + MR <= to; i += MR)
+            outer_micro(MR, nv, o->a + r * o->lda + i, o->lda, b, rows, o->c + i * o->ldc + col, o->ldc);
+        if (i < to)
+            outer_edge((int)(to - i), nv, o->a + r * o->lda + i, o->lda, b, rows, o->c + i * o->ldc + col, o->ldc);
+    }
+}
+
+static void outer_task(void *arg, int64_t task, int worker)
+{
+    const outer_t *o = arg;
+    int64_t col = task / o->groups * PW, from = task % o->groups * GROUP, to = cad_min(from + GROUP, o->n);
+    (void)worker;
+    if (col + PW <= o->k) outer_panel(o, NV, col, from, to);
+    else for (; col < o->k; col += VW) outer_panel(o, 1, col, from, to);
+}
+
+static void outer(back_t *b, const float *a, int64_t lda, int64_t n, const float *v, int64_t ldb, int64_t k, float *c, int64_t ldc)
+{
+    outer_t o = { a, v, c, lda, ldb, ldc, n, k, b->f.s.end - b->f.s.beg, (n + GROUP - 1) / GROUP };
+    cad_team_run(b->l->f.team, (k + PW - 1) / PW * o.groups, outer_task, &o);
+}
+
+/* c (k) += the sum of rows of a. */
+static void add_columns(const float *a, int64_t lda, int64_t rows, int64_t k, float *c)
+{
+    for (int64_t i = 0; i < k; i += VW) {
+        vf acc = vset(0.0f);
+        for (int64_t r = 0; r < rows; r++) acc = acc + vload(a + r * lda + i);
+        vstore(c + i, vload(c + i) + acc);
+    }
+}
+
+/* ---- norm ---- */
+
+/* dx += the gradient through norm(x) of dy (Dp); xhat (Dp) becomes the normalised x. */
+static void norm_back_row(const cad_weights_t *w, const float *x, const float *weight, const float *dy, float *dx, float *xhat)
+{
+    vf acc = vset(0.0f), mean = vset(0.0f), proj = vset(0.0f), shift = vset(0.0f), scale;
+    float inv = 1.0f / (float)w->D;
+    if (!w->rms) {
+        for (int64_t i = 0; i < w->Dp; i += VW) acc = acc + vload(x + i);
+        mean = vset(vsum(acc) * inv);
+        acc = vset(0.0f);
+    }
+    for (int64_t i = 0; i < w->Dp; i += VW) {
+        vf d = (vload(x + i) - mean) * vload(w->real + i);
+        vstore(xhat + i, d);
+        acc = vfma(d, d, acc);
+    }
+    scale = vset(1.0f / sqrtf(vsum(acc) * inv + w->eps));
+    for (int64_t i = 0; i < w->Dp; i += VW) {
+        vf h = vload(xhat + i) * scale, d = vload(dy + i) * vload(weight + i);
+        vstore(xhat + i, h);
+        proj = vfma(d, h, proj);
+        shift = shift + d;
+    }
+    proj = vset(vsum(proj) * inv);
+    shift = w->rms ? vset(0.0f) : vset(vsum(shift) * inv);
+    for (int64_t i = 0; i < w->Dp; i += VW) {
+        vf d = vload(dy + i) * vload(weight + i) - shift - vload(xhat + i) * proj;
+        vstore(dx + i, vfma(d * vload(w->real + i), scale, vload(dx + i)));
+    }
+}
+
+/* ---- out ---- */
+
+static void out_back_task(void *arg, int64_t task, int worker)
+{
+    back_t *b = arg;
+    const cad_weights_t *w = b->l->f.weights;
+    cad_span_t s = chunk_of(&b->f, task);
+    dest_t g = { b->l->g, NULL, NULL, w->zero, w->Ep, STORE };
+    (void)worker;
+    product(b->l->dout + s.beg * w->Dp, w->Dp, s.end - s.beg, b->g->outt, w->Ep, w->Dp, &g, s.beg);
+    memset(b->l->dx + s.beg * w->Ep, 0, (size_t)((s.end - s.beg) * w->Ep) * sizeof(float));
+}
+
+static int back_out(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
+{
+    back_t b = back_for(l, layer, dir, s);
+    share_rows(&b.f, &b, out_back_task);
+    return 0;
+}
+
+/* ---- scan ---- */
+
+typedef struct { /* VW channels of some rows of one sequence */
+    stretch_t t;
+    const float *g, *z;   // (rows,Ep)
+    float *du, *dpre;     // (rows,Ep)
+    float *bc;            // (rows,2N) sums of this block of channels
+    float *carry;         // (N,VW)
+    float *s, *decay;     // (CAD_STRETCH+1,N,VW): the state before each row; its decay
+    float *da, *dskip, *dbias; // (N,VW), (VW)
+} back_stretch_t;
+
+typedef struct { float dt[STRETCH * VW], pre[STRETCH * VW], dy[STRETCH * VW]; } held_t;
+
+/* Rows [beg, beg+n) forwards in time: y, the states, dC. */
+INLINE void scan_again(const back_stretch_t *b, int64_t beg, int64_t n, const int64_t N, held_t *h, vf *s, vf *sum)
+{
+    const stretch_t *t = &b->t;
+    const cad_weights_t *w = t->w;
+    const float *a = t->p->a + t->c * N, *kept = kept_state(w, t->keep, t->seq, t->row + beg, t->c);
+    for (int64_t k = 0; k < N; k++) s[k] = vload(kept + k * VW);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t at = t->p->reverse ? n - 1 - i : i, r = beg + at;
+        const float *B = t->xdbl + r * w->Sp + w->R, *C = B + N;
+        float *y = t->y + r * w->Ep, *keep = b->s + i * N * VW, *decay = b->decay + i * N * VW;
+        vf u = vload(t->u + r * w->Ep), dt = vload(h->dt + at * VW), dtu = dt * u, part[4] = { vset(0.0f), vset(0.0f), vset(0.0f), vset(0.0f) }, out;
+        vf dy = vload(b->g + r * w->Ep) * vsilu(vload(b->z + r * w->Ep));
+        vstore(h->dy + at * VW, dy);
+#pragma GCC unroll 16
+        for (int64_t k = 0; k < N; k++) {
+            vf d = vdecay(dt * vload(a + k * VW));
+            vstore(keep + k * VW, s[k]);
+            vstore(decay + k * VW, d);
+            s[k] = vfma(d, s[k], dtu * vset(B[k]));
+            part[k & 3] = vfma(s[k], vset(C[k]), part[k & 3]);
+            sum[k] = dy * s[k];
+        }
+        vsum_rows(sum, N, b->bc + r * 2 * N + N);
+        out = vfma(vload(t->p->skip + t->c), u, (part[0] + part[1]) + (part[2] + part[3]));
+        if (t->add) out = vload(y) + out;
+        vstore(y, out);
+    }
+}
+
+/* The same rows backwards in time; ds: gradient of the state after each. */
+INLINE void scan_back(const back_stretch_t *b, int64_t beg, int64_t n, const int64_t N, const held_t *h, vf *ds, vf *sum)
+{
+    const stretch_t *t = &b->t;
+    const cad_weights_t *w = t->w;
+    const float *a = t->p->a + t->c * N;
+    const vf ln2 = vset(0x1.62e43p-1f), skip = vload(t->p->skip + t->c);
+    vf dskip = vset(0.0f), dbias = vset(0.0f);
+    for (int64_t i = n - 1; i >= 0; i--) {
+        int64_t at = t->p->reverse ? n - 1 - i : i, r = beg + at;
+        const float *B = t->xdbl + r * w->Sp + w->R, *C = B + N, *s = b->s + i * N * VW, *decay = b->decay + i * N * VW;
+        vf u = vload(t->u + r * w->Ep), dt = vload(h->dt + at * VW), dy = vload(h->dy + at * VW), dtu = dt * u;
+        vf q[2] = { vset(0.0f), vset(0.0f) }, p[2] = { vset(0.0f), vset(0.0f) }, ddt;
+#pragma GCC unroll 16
+        for (int64_t k = 0; k < N; k++) {
+            vf d = vfma(dy, vset(C[k]), ds[k]), back = d * vload(decay + k * VW), slope = back * vload(s + k * VW);
+            sum[k] = d * dtu;
+            q[k & 1] = vfma(d, vset(B[k]), q[k & 1]);
+            p[k & 1] = vfma(slope, vload(a + k * VW), p[k & 1]);
+            vstore(b->da + k * VW, vfma(slope, dt, vload(b->da + k * VW)));
+            ds[k] = back;
+        }
+        vsum_rows(sum, N, b->bc + r * 2 * N);
+        q[0] = q[0] + q[1];
+        ddt = vfma(p[0] + p[1], ln2, q[0] * u) * vsigmoid(vload(h->pre + at * VW));
+        vstore(b->dpre + r * w->Ep, ddt);
+        vstore(b->du + r * w->Ep, vfma(q[0], dt, dy * skip));
+        dbias = dbias + ddt;
+        dskip = vfma(dy, u, dskip);
+    }
+    vstore(b->dskip, vload(b->dskip) + dskip);
+    vstore(b->dbias, vload(b->dbias) + dbias);
+}
+
+/* All rows of a piece, stretch by stretch, the last in time first. */
+INLINE void scan_back_rows(const back_stretch_t *b, const int64_t N, vf *s, vf *sum)
+{
+    const stretch_t *t = &b->t;
+    float da[1024 * VW]; /* one stretch's; config.c: d_state is at most 1024 */
+    held_t h;
+    for (int64_t left = t->rows, n; left; left -= n) {
+        int64_t beg, last = t->row + (t->p->reverse ? t->rows - left : left - 1); /* in time */
+        back_stretch_t now = *b;
+        if (t->p->reverse) n = cad_min(STRETCH - last % STRETCH, left);
+        else n = cad_min(last % STRETCH + 1, left);
+        beg = (t->p->reverse ? last : last + 1 - n) - t->row;
+        memset(da, 0, (size_t)(N * VW) * sizeof *da);
+        now.da = da;
+        delta(t, beg, beg + n, h.pre, h.dt);
+        scan_again(&now, beg, n, N, &h, s, sum);
+        for (int64_t k = 0; k < N; k++) s[k] = vload(b->carry + k * VW);
+        scan_back(&now, beg, n, N, &h, s, sum);
+        for (int64_t k = 0; k < N; k++) {
+            vstore(b->carry + k * VW, s[k]);
+            vstore(b->da + k * VW, vload(b->da + k * VW) + vload(da + k * VW));
+        }
+    }
+}
+
+static void scan_back_16(const back_stretch_t *b)
+{
+    vf s[16], sum[16];
+    scan_back_rows(b, 16, s, sum);
+}
+
+static void scan_back_any(const back_stretch_t *b)
+{
+    vf s[1024], sum[1024];
+    scan_back_rows(b, b->t.w->N, s, sum);
+}
+
+static void scan_back_piece(back_t *b, int q, int64_t c, float *bc, float *scratch)
+{
+    cad_grad_lane_t *l = b->l;
+    const cad_weights_t *w = l->f.weights;
+    piece_t p = piece_of(&b->f.s, q, b->f.p->reverse);
+    int64_t at = p.beg - b->f.s.beg, N = w->N;
+    back_stretch_t t = { rows_of_piece(&b->f, q, &p, c), l->g + p.beg * w->Ep + c, l->f.z + p.beg * w->Ep + c,
+                         l->du + at * w->Ep + c, l->dpre + at * w->Ep + c, bc + at * 2 * N, l->carry + c * N,
+                         scratch, scratch + (STRETCH + 1) * N * VW, b->g->a + c * N, b->g->skip + c, b->g->dt_bias + c };
+    if (p.last) memset(t.carry, 0, (size_t)(N * VW) * sizeof(float));
+    if (N == 16) scan_back_16(&t);
+    else scan_back_any(&t);
+}
+
+static void scan_back_task(void *arg, int64_t task, int worker)
+{
+    back_t *b = arg;
+    const cad_weights_t *w = b->l->f.weights;
+    const cad_span_t *s = &b->f.s;
+    int64_t from = task * b->f.chunk, to = cad_min(from + b->f.chunk, w->Ep), sums = (s->end - s->beg) * 2 * w->N;
+    float *bc = b->l->part + task * b->l->f.tile * 2 * w->N, *scratch = b->l->states + worker * 2 * (STRETCH + 1) * w->N * CAD_PAD;
+    int first = find_seq(s, s->beg), last = find_seq(s, s->end - 1);
+    memset(bc, 0, (size_t)sums * sizeof *bc);
+    for (int i = 0; i <= last - first; i++)
+        for (int64_t c = from; c < to; c += VW) scan_back_piece(b, b->f.p->reverse ? first + i : last - i, c, bc, scratch);
+}
+
+static int back_scan(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, bool add)
+{
+    back_t b = back_for(l, layer, dir, s);
+    b.f.add = add;
+    share_blocks(&b, scan_back_task);
+    return 0;
+}
+
+/* ---- conv ---- */
+
+/* dxdbl and du of some rows: dt_in's columns first, whose padding B and C then cover. */
+static void project_back_task(void *arg, int64_t task, int worker)
+{
+    back_t *b = arg;
+    cad_grad_lane_t *l = b->l;
+    const cad_weights_t *w = l->f.weights;
+    cad_span_t s = chunk_of(&b->f, task);
+    int64_t first = s.beg - b->f.s.beg, rows = s.end - s.beg, N2 = 2 * w->N, blocks = (w->Ep + CAD_BLOCK - 1) / CAD_BLOCK;
+    float *dxdbl = l->dxdbl + first * w->Sp, *du = l->du + first * w->Ep;
+    dest_t dt = { dxdbl, NULL, NULL, w->zero, w->Sp, STORE }, u = { du, du, NULL, w->zero, w->Ep, ADD };
+    (void)worker;
+    product(l->dpre + first * w->Ep, w->Ep, rows, b->g->dtt, l->grads->Rp, w->Ep, &dt, 0);
+    for (int64_t r = 0; r < rows; r++) {
+        float *bc = dxdbl + r * w->Sp + w->R;
+        memset(bc, 0, (size_t)(w->Sp - w->R) * sizeof *bc);
+        for (int64_t k = 0; k < blocks; k++) {
+            const float *part = l->part + (k * l->f.tile + first + r) * N2;
+            for (int64_t n = 0; n < N2; n++) bc[n] += part[n];
+        }
+    }
+    product(dxdbl, w->Sp, rows, b->g->xt, w->Ep, w->Sp, &u, 0);
+}
+
+/* One row of VW channels: dx += w dc, dw += x dc, where dc = du silu'(conv). */
+INLINE vf conv_back_row(const pack_t *p, const float *x, const float *du, float *dx, int64_t Ep, int64_t step, const int64_t K, int64_t first, int64_t c, vf *dw)
+{
+    vf sum = conv_sum(p, x, Ep, step, K, first, c), on = vsigmoid(sum);
+    vf dc = vload(du + c) * on * vfma(sum, vset(1.0f) - on, vset(1.0f));
+    for (int64_t k = first; k < K; k++) {
+        int64_t at = c - step * (K - 1 - k) * Ep;
+        dw[k] = vfma(vload(x + at), dc, dw[k]);
+        vstore(dx + at, vfma(vload(p->conv + k * Ep + c), dc, vload(dx + at)));
+    }
+    return dc;
+}
+
+static void conv_back_task(void *arg, int64_t task, int worker)
+{
+    back_t *b = arg;
+    cad_grad_lane_t *l = b->l;
+    const cad_weights_t *w = l->f.weights;
+    const cad_span_t *s = &b->f.s;
+    bool reverse = b->f.p->reverse;
+    int64_t from = task * b->f.chunk, to = cad_min(from + b->f.chunk, w->Ep), step = reverse ? -1 : 1, K = w->K;
+    (void)worker;
+    for (int64_t c = from; c < to; c += VW) {
+        vf dw[64], db = vset(0.0f); /* config.c: d_conv is at most 64 */
+        int q = find_seq(s, s->beg);
+        for (int64_t k = 0; k < K; k++) dw[k] = vset(0.0f);
+        for (int64_t r = s->beg; r < s->end; r++) {
+            while (r >= s->off[q + 1]) q++;
+            int64_t past = reverse ? s->off[q + 1] - 1 - r : r - s->off[q];
+            const float *x = l->f.x + r * w->Ep, *du = l->du + (r - s->beg) * w->Ep;
+            float *dx = l->dx + r * w->Ep;
+            if (K == 4 && past >= 3) db = db + conv_back_row(b->f.p, x, du, dx, w->Ep, step, 4, 0, c, dw);
+            else db = db + conv_back_row(b->f.p, x, du, dx, w->Ep, step, K, cad_max(0, K - 1 - past), c, dw);
+        }
+        for (int64_t k = 0; k < K; k++) vstore(b->g->conv + k * w->Ep + c, vload(b->g->conv + k * w->Ep + c) + dw[k]);
+        vstore(b->g->conv_bias + c, vload(b->g->conv_bias + c) + db);
+    }
+}
+
+static int back_conv(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
+{
+    const cad_weights_t *w = l->f.weights;
+    back_t b = back_for(l, layer, dir, s);
+    share_rows(&b.f, &b, project_back_task);
+    outer(&b, l->dxdbl, w->Sp, w->R + 2 * w->N, l->f.u, w->Ep, w->Ep, b.g->x, w->Ep);
+    outer(&b, l->f.xdbl, w->Sp, w->R, l->dpre, w->Ep, w->Ep, b.g->dt, w->Ep);
+    share_blocks(&b, conv_back_task);
+    return 0;
+}
+
+/* ---- in ---- */
+
+/* u = y silu(z), g becomes dz, a the normalised rows, da their gradient. */
+static void gate_back_task(void *arg, int64_t task, int worker)
+{
+    back_t *b = arg;
+    cad_grad_lane_t *l = b->l;
+    const cad_weights_t *w = l->f.weights;
+    cad_span_t s = chunk_of(&b->f, task);
+    int64_t first = s.beg - b->f.s.beg, rows = s.end - s.beg;
+    float *da = l->da + first * w->Dp;
+    dest_t x = { da, NULL, NULL, w->zero, w->Dp, STORE }, z = { da, da, NULL, w->zero, w->Dp, ADD };
+    (void)worker;
+    for (int64_t i = s.beg * w->Ep; i < s.end * w->Ep; i += VW) {
+        vf v = vload(l->f.z + i), on = vsigmoid(v), y = vload(l->f.y + i), g = vload(l->g + i);
+        vstore(l->f.u + i - b->f.s.beg * w->Ep, y * (v * on));
+        vstore(l->g + i, g * y * on * vfma(v, vset(1.0f) - on, vset(1.0f)));
+    }
+    for (int64_t r = 0; r < rows; r++)
+        norm_row(w, l->f.base + (s.beg + r) * w->Dp, b->f.norm, b->f.norm_bias, l->f.a + (first + r) * w->Dp);
+    product(l->dx + s.beg * w->Ep, w->Ep, rows, b->g->in_xt, w->Dp, w->Ep, &x, 0);
+    product(l->g + s.beg * w->Ep, w->Ep, rows, b->g->in_zt, w->Dp, w->Ep, &z, 0);
+}
+
+/* dres through the norm; a becomes da times the normalised residual. */
+static void norm_back_task(void *arg, int64_t task, int worker)
+{
+    back_t *b = arg;
+    cad_grad_lane_t *l = b->l;
+    const cad_weights_t *w = l->f.weights;
+    cad_span_t s = chunk_of(&b->f, task);
+    (void)worker;
+    for (int64_t r = s.beg; r < s.end; r++) {
+        const float *da = l->da + (r - b->f.s.beg) * w->Dp;
+        float *xhat = l->f.a + (r - b->f.s.beg) * w->Dp;
+        norm_back_row(w, l->f.base + r * w->Dp, b->f.norm, da, l->dres + r * w->Dp, xhat);
+        for (int64_t i = 0; i < w->Dp; i += VW) vstore(xhat + i, vload(xhat + i) * vload(da + i));
+    }
+}
+
+static int back_in(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
+{
+    const cad_weights_t *w = l->f.weights;
+    back_t b = back_for(l, layer, dir, s);
+    int64_t rows = s.end - s.beg;
+    const float *dx = l->dx + s.beg * w->Ep, *dz = l->g + s.beg * w->Ep, *dout = l->dout + s.beg * w->Dp;
+    b.f.norm = w->norm[layer];
+    b.f.norm_bias = w->norm_bias[layer];
+    share_rows(&b.f, &b, gate_back_task);
+    outer(&b, dout, w->Dp, w->D, l->f.u, w->Ep, w->Ep, b.g->out, w->Ep);
+    outer(&b, dx, w->Ep, l->grads->E, l->f.a, w->Dp, w->Dp, b.g->in_x, w->Dp);
+    outer(&b, dz, w->Ep, l->grads->E, l->f.a, w->Dp, w->Dp, b.g->in_z, w->Dp);
+    add_columns(dout, w->Dp, rows, w->Dp, b.g->out_bias);
+    add_columns(dx, w->Ep, rows, w->Ep, b.g->in_x_bias);
+    add_columns(dz, w->Ep, rows, w->Ep, b.g->in_z_bias);
+    share_rows(&b.f, &b, norm_back_task);
+    add_columns(l->f.a, w->Dp, rows, w->Dp, l->grads->norm[layer]);
+    add_columns(l->da, w->Dp, rows, w->Dp, l->grads->norm_bias[layer]);
+    return 0;
+}
+
+/* ---- embedding, head, pool ---- */
+
+static void add_row(float *to, const float *from, float times, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += VW) vstore(to + i, vfma(vload(from + i), vset(times), vload(to + i)));
+}
+
+static int back_embed(cad_grad_lane_t *l, const uint8_t *tok, cad_span_t s)
+{
+    int64_t Dp = l->grads->Dp;
+    for (int64_t r = s.beg; r < s.end; r++) add_row(l->grads->embed + tok[r] * Dp, l->dres + r * Dp, 1.0f, Dp);
+    return 0;
+}
+
+/* dres of row r from dh (Dp), the gradient of norm_f's output. */
+static void final_norm_back(cad_grad_lane_t *l, int64_t r, const float *dh)
+{
+    const cad_weights_t *w = l->f.weights;
+    float *xhat = l->f.row;
+    norm_back_row(w, l->f.res + r * w->Dp, w->norm_f, dh, l->dres + r * w->Dp, xhat);
+    for (int64_t i = 0; i < w->Dp; i += VW)
+        vstore(l->grads->norm_f + i, vfma(vload(xhat + i), vload(dh + i), vload(l->grads->norm_f + i)));
+    add_row(l->grads->norm_f_bias, dh, 1.0f, w->Dp);
+}
+
+static int back_head(cad_grad_lane_t *l, int strand, const int64_t *row, int64_t n, const float *dlogits)
+{
+    const cad_weights_t *w = l->f.weights;
+    float *h = l->f.a, *dh = l->da;
+    for (int64_t i = 0; i < n; i++) {
+        norm_row(w, l->f.res + row[i] * w->Dp, w->norm_f, w->norm_f_bias, h);
+        memset(dh, 0, (size_t)w->Dp * sizeof *dh);
+        for (int64_t v = 0; v < w->V; v++) {
+            add_row(dh, w->head[strand] + v * w->Dp, dlogits[i * w->V + v], w->Dp);
+            add_row(l->grads->head[strand] + v * w->Dp, h, dlogits[i * w->V + v], w->Dp);
+        }
+        final_norm_back(l, row[i], dh);
+    }
+    return 0;
+}
+
+static void mean_back(cad_grad_lane_t *l, int64_t beg, int64_t end, const float *dpooled)
+{
+    float *dh = l->da;
+    memset(dh, 0, (size_t)l->grads->Dp * sizeof *dh);
+    for (int64_t d = 0; d < l->grads->D; d++) dh[d] = dpooled[d] / (float)(end - beg);
+    for (int64_t r = beg; r < end; r++) final_norm_back(l, r, dh);
+}
+
+/* Channels [from, to), at most 64: each one's gradient goes to the first row that has its maximum. */
+static void max_back(cad_grad_lane_t *l, int64_t beg, int64_t end, const float *dpooled, int64_t from, int64_t to)
+{
+    const cad_weights_t *w = l->f.weights;
+    float *dh = l->da, *h = l->f.a, best[64];
+    int64_t at[64];
+    for (int64_t r = beg; r < end; r++) {
+        norm_row(w, l->f.res + r * w->Dp, w->norm_f, w->norm_f_bias, h);
+        for (int64_t d = from; d < to; d++)
+            if (r == beg || h[d] > best[d - from]) {
+                best[d - from] = h[d];
+                at[d - from] = r;
+            }
+    }
+    for (int64_t d = from; d < to; d++) {
+        memset(dh, 0, (size_t)w->Dp * sizeof *dh);
+        dh[d] = dpooled[d];
+        final_norm_back(l, at[d - from], dh);
+    }
+}
+
+static int back_pool(cad_grad_lane_t *l, int64_t beg, int64_t end, enum cad_pool_t how, const float *dpooled)
+{
+    int64_t D = l->grads->D;
+    if (how == CAD_POOL_MEAN) mean_back(l, beg, end, dpooled);
+    else for (int64_t d = 0; d < D; d += 64) max_back(l, beg, end, dpooled, d, cad_min(d + 64, D));
+    return 0;
+}
+
+extern const cad_back_ops_t CAD_BACK_OPS;
+const cad_back_ops_t CAD_BACK_OPS = {
+    .name = NAME, .open = grads_open, .close = grads_close, .renew = grads_renew, .clear = grads_clear, .collect = grads_collect,
+    .embed = back_embed, .out = back_out, .scan = back_scan, .conv = back_conv, .in = back_in, .head = back_head, .pool = back_pool,
+};

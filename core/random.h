@@ -1,0 +1,45 @@
+/* random.h - random numbers as pure functions of a seed and a place, so that no
+ * order of work, thread or restart changes one. splitmix64 with the place mixed
+ * into its state. SPDX-License-Identifier: MIT */
+#ifndef CAD_RANDOM_H
+#define CAD_RANDOM_H
+
+#include <math.h>
+#include <stdint.h>
+
+#define CAD_GOLDEN 0x9e3779b97f4a7c15u
+
+static inline uint64_t cad_mix(uint64_t z)
+{
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+/* 64 random bits. a, b, c: what is drawn for, e.g. step, window and position. */
+static inline uint64_t cad_random(uint64_t seed, uint64_t a, uint64_t b, uint64_t c)
+{
+    uint64_t s = cad_mix(seed + CAD_GOLDEN);
+    s = cad_mix(s + (a + 1) * CAD_GOLDEN);
+    s = cad_mix(s + (b + 1) * CAD_GOLDEN);
+    return cad_mix(s + (c + 1) * CAD_GOLDEN);
+}
+
+/* Of 64 random bits: a number in [0, 1); one of n (n >= 1, below 2^32); a standard normal deviate. */
+static inline double cad_unit(uint64_t bits) { return (double)(bits >> 11) * 0x1p-53; }
+static inline uint64_t cad_below(uint64_t bits, uint64_t n) { return (bits >> 32) * n >> 32; }
+static inline double cad_normal(uint64_t bits)
+{
+    double u = 1 - cad_unit(bits), angle = 6.283185307179586 * cad_unit(cad_mix(bits + CAD_GOLDEN));
+    return sqrt(-2 * log(u)) * cos(angle);
+}
+
+/* A name as a place (FNV-1a). */
+static inline uint64_t cad_random_name(const char *s)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (; *s; s++) h = (h ^ (unsigned char)*s) * 0x100000001b3u;
+    return h;
+}
+
+#endif

@@ -1,0 +1,71 @@
+/* train.h - the backward table of operations and the lane they act on.
+ *
+ * Everything that inference does not need. One layer's backward pass is
+ *     out    g = dout x out_proj, dx = 0                     any order of tiles
+ *     scan   y, du, dpre, dB, dC from g and the kept states  each direction, backwards
+ *     conv   dt_proj, x_proj, conv: dx                          in its own time
+ *     in     gate, dz, out_proj's and in_proj's weights, the norm: dres
+ * over the same spans as the forward pass. Weight gradients are sums over rows in
+ * ascending order of tiles, each tile's part one fixed-order sum, whatever the
+ * number of threads.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef CAD_TRAIN_H
+#define CAD_TRAIN_H
+
+#include "ops.h"
+
+#define CAD_BLOCK 64 /* channels whose dB and dC are summed together */
+
+typedef struct cad_grads_t cad_grads_t; /* a backend's gradients and transposed weights */
+typedef struct cad_back_ops_t cad_back_ops_t;
+
+typedef struct cad_grad_lane_t {
+    cad_lane_t f;         /* the forward pass's, with a tape */
+    const cad_back_ops_t *ops;
+    cad_grads_t *grads;
+    const float *dout;    // (rows,Dp) gradient of what `out` made of y
+    float *dres;          // (rows,Dp) gradient of the residual stream
+    float *g, *dx;        // (rows,Ep) of the gated y (then of z); of x
+    float *keep[2];       // (rows,Dp) copies of dout where the directions differ; or NULL
+    float *du, *dpre;     // (tile,Ep) of u; of dt before its softplus
+    float *dxdbl;         // (tile,Sp) of dt_in, B, C
+    float *part;          // (Ep/CAD_BLOCK,tile,2N) of B and C, by block of channels
+    float *da;            // (tile,Dp) of the normalised rows
+    float *carry;         // (N,Ep) gradient of the scan state
+    float *states;        // (threads,2,CAD_STRETCH+1,N,16) of one stretch
+} cad_grad_lane_t;
+
+struct cad_back_ops_t {
+    const char *name;
+    int (*open)(cad_grads_t **g, const cad_model_t *model, cad_error_t *err); /* gradients are 0 */
+    void (*close)(cad_grads_t *g);
+    void (*renew)(cad_grads_t *g, const cad_model_t *model); /* its parameters have changed */
+    void (*clear)(cad_grads_t *g);
+    /* Adds all gradients into flat, which is laid out as the parameters are. */
+    void (*collect)(const cad_grads_t *g, const cad_model_t *model, float *flat);
+
+    int (*embed)(cad_grad_lane_t *l, const uint8_t *tok, cad_span_t s);
+    int (*out)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s);
+    /* After conv has made u and xdbl again. add: y holds the other direction's. */
+    int (*scan)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, bool add);
+    int (*conv)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s);
+    int (*in)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s);
+    /* dlogits (n,V) of norm_f(base[row[i]]), each row once: dres += ... */
+    int (*head)(cad_grad_lane_t *l, int strand, const int64_t *row, int64_t n, const float *dlogits);
+    /* dpooled (D) of the mean (or maximum) of norm_f(base) over rows [beg, end). */
+    int (*pool)(cad_grad_lane_t *l, int64_t beg, int64_t end, enum cad_pool_t how, const float *dpooled);
+};
+
+/* ---- cpu/cpu_back.c ---- */
+/* The backward table for the same instruction set as ops. */
+const cad_back_ops_t *cad_cpu_back_ops(const cad_ops_t *ops);
+
+/* ---- back.c ---- */
+/* Carves what a grad lane needs beside the lane's own; returns the bytes. */
+size_t cad_grad_lane_carve(cad_grad_lane_t *l, const cad_model_t *model, char *base);
+/* dres: gradient of the last residual on entry. Afterwards all gradients of the
+ * tape's forward pass are added to l->grads. */
+int cad_strand_backward(cad_grad_lane_t *l, const cad_model_t *model, const int64_t *off, int nseq);
+
+#endif

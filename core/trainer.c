@@ -1,0 +1,590 @@
+/* trainer.c - losses, gradients and AdamW.
+ *
+ * Examples are packed as in inference; both strands of a pack have a tape of
+ * their own and the same offsets. A pack goes forwards on every strand, its loss
+ * gives the gradient of the conjoined result, which each strand takes backwards.
+ * One lane, the whole team inside the operations: what is summed, and in which
+ * order, depends on the examples and on the packs' capacity alone.
+ * SPDX-License-Identifier: MIT
+ */
+#include <math.h>
+
+#include "engine.h"
+#include "train.h"
+
+#define ROWS 4096 /* of a pack; a longer example is one by itself */
+#define TILE 448  /* a multiple of CAD_STRETCH */
+#define CHUNK 256 /* positions whose logits are held at a time */
+#define SLICE 16384 /* parameters of one task of the optimiser */
+
+struct cad_trainer_t {
+    cad_model_t *model;
+    cad_recipe_t recipe;
+    const cad_ops_t *ops;
+    const cad_back_ops_t *back;
+    cad_team_t *team;
+    cad_weights_t *weights;
+    cad_grad_lane_t lane;
+    cad_tape_t tape[2];
+    uint8_t *tok[2];            // (rows)
+    int strands, most;          /* sequences in a pack */
+    int64_t *off;               // (most+1)
+    float **slot;               /* the pointers of both tapes */
+    char *arena[3];             /* the lane's, the gradients', the tapes' */
+    int64_t *row[2];            // (rows) scored positions on each strand
+    float *dlogits;             // (rows,V)
+    float *pooled[2];           // (most,D)
+    float *grad, *m, *v;        // (total) as the parameters
+    bool *decay;                // (tensors)
+    int64_t step;
+    size_t bytes;
+};
+
+typedef struct { const cad_example_t *ex; int n; } pack_t;
+
+/* ---- opening ---- */
+
+void cad_recipe_init_sized(cad_recipe_t *r, size_t size)
+{
+    memset(r, 0, size);
+    r->size = size;
+    r->threads = 1;
+    r->pool = CAD_POOL_MEAN;
+    r->beta1 = 0.9;
+    r->beta2 = 0.95;
+    r->epsilon = 1e-8;
+    r->weight_decay = 0.1;
+    r->clip = 1.0;
+}
+
+static int take_recipe(cad_recipe_t *r, const cad_recipe_t *given, const cad_model_t *m, cad_error_t *err)
+{
+    cad_recipe_init(r);
+    if (given) memcpy(r, given, given->size < sizeof *r ? given->size : sizeof *r);
+    if (r->max_tokens == 0) r->max_tokens = m->cfg.max_len;
+    if (r->threads < 1 || r->threads > 4096) return cad_fail(err, CAD_EARG, "%d threads: expected 1 to 4096", r->threads);
+    if (r->max_tokens < 1 || r->max_tokens > CAD_LONGEST)
+        return cad_fail(err, CAD_EARG, "sequences of %lld tokens: expected 1 to %lld", (long long)r->max_tokens, (long long)CAD_LONGEST);
+    if (!(r->beta1 >= 0 && r->beta1 < 1 && r->beta2 >= 0 && r->beta2 < 1 && r->epsilon > 0 && r->weight_decay >= 0 && r->clip >= 0))
+        return cad_fail(err, CAD_EARG, "AdamW's settings: expected 0 <= beta < 1, epsilon > 0, decay and clip of at least 0");
+    if (r->pool != CAD_POOL_MEAN && r->pool != CAD_POOL_MAX) return cad_fail(err, CAD_EARG, "pooling: expected the mean or the maximum");
+    return 0;
+}
+
+/* Pointers of a strand's tape, in t->slot. */
+static void lay_tape(cad_trainer_t *t, int strand, cad_bump_t *b)
+{
+    const cad_model_t *m = t->model;
+    cad_extent_t e = t->ops->extent(m);
+    int64_t n = m->cfg.n_layer, rows = t->lane.f.rows, slots = rows / CAD_STRETCH + t->most;
+    bool whole = m->layer[0].ndir == 2 && !cad_model_merged(m), all = !t->recipe.recompute && !whole;
+    cad_tape_t *tape = &t->tape[strand];
+    float **p = t->slot + strand * (4 * n + 1);
+    *tape = (cad_tape_t){ rows, p, all ? p + n + 1 : NULL, all ? p + 2 * n + 1 : NULL };
+    for (int64_t i = 0; i <= n; i++) tape->res[i] = cad_bump(b, rows, e.Dp, sizeof(float));
+    for (int64_t i = 0; i < n && all; i++) {
+        tape->x[i] = cad_bump(b, rows, e.Ep, sizeof(float));
+        for (int k = 0; k < 2; k++) tape->state[2 * i + k] = k < m->layer[i].ndir ? cad_bump(b, slots, e.Ep * e.N, sizeof(float)) : NULL;
+    }
+}
+
+static size_t lay_tapes(cad_trainer_t *t, char *base)
+{
+    cad_extent_t e = t->ops->extent(t->model);
+    cad_bump_t b = { base, 0 };
+    for (int s = 0; s < t->strands; s++) lay_tape(t, s, &b);
+    for (int k = 0; k < 2 && !t->tape[0].state; k++)
+        t->lane.f.state[k] = cad_bump(&b, t->lane.f.rows / CAD_STRETCH + t->most, e.Ep * e.N, sizeof(float));
+    return b.used;
+}
+
+static int open_arena(cad_trainer_t *t, int i, size_t bytes, cad_error_t *err)
+{
+    t->arena[i] = bytes == SIZE_MAX ? NULL : t->ops->alloc(bytes);
+    t->bytes += bytes;
+    if (t->arena[i]) return 0;
+    return cad_fail(err, CAD_ENOMEM, "out of memory: training on sequences of up to %lld tokens needs %.3g GB and more; make them shorter%s",
+                    (long long)t->recipe.max_tokens, (double)t->bytes * 1e-9, t->recipe.recompute ? "" : " or recompute layers");
+}
+
+/* The lane is carved without its own residual and x where the tapes have them. */
+static int open_lane(cad_trainer_t *t, cad_error_t *err)
+{
+    cad_lane_t *f = &t->lane.f;
+    int rc;
+    f->ops = t->ops;
+    f->weights = t->weights;
+    f->team = t->team;
+    f->rows = cad_max(t->recipe.max_tokens, ROWS);
+    f->tile = cad_min(TILE, cad_round_up(f->rows, CAD_STRETCH));
+    f->tape = &t->tape[0];
+    t->most = (int)cad_min(f->rows / CAD_STRETCH + 1, 1 << 20);
+    t->lane.ops = t->back;
+    t->slot = calloc((size_t)(2 * (4 * t->model->cfg.n_layer + 1)), sizeof *t->slot);
+    if (!t->slot) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    rc = open_arena(t, 2, lay_tapes(t, NULL), err);
+    if (rc == 0) lay_tapes(t, t->arena[2]);
+    if (rc == 0) rc = open_arena(t, 0, cad_lane_carve(f, t->model, NULL), err);
+    if (rc == 0) cad_lane_carve(f, t->model, t->arena[0]);
+    if (rc == 0) rc = open_arena(t, 1, cad_grad_lane_carve(&t->lane, t->model, NULL), err);
+    if (rc == 0) cad_grad_lane_carve(&t->lane, t->model, t->arena[1]);
+    return rc;
+}
+
+static void *get(cad_trainer_t *t, size_t count, size_t size, int *rc, cad_error_t *err)
+{
+    void *p = *rc ? NULL : cad_alloc(count, size);
+    if (*rc == 0 && !p) *rc = cad_fail(err, CAD_ENOMEM, "out of memory for training");
+    if (p) memset(p, 0, count * size);
+    t->bytes += count * size;
+    return p;
+}
+
+static int open_buffers(cad_trainer_t *t, cad_error_t *err)
+{
+    const cad_model_t *m = t->model;
+    size_t rows = (size_t)t->lane.f.rows, total = (size_t)m->total, most = (size_t)t->most;
+    int rc = 0;
+    for (int s = 0; s < 2; s++) {
+        t->tok[s] = get(t, rows, 1, &rc, err);
+        t->row[s] = get(t, rows, sizeof(int64_t), &rc, err);
+        t->pooled[s] = get(t, most * (size_t)m->cfg.d_model, sizeof(float), &rc, err);
+    }
+    t->off = get(t, most + 1, sizeof(int64_t), &rc, err);
+    t->dlogits = get(t, rows, (size_t)m->vocab.rows * sizeof(float), &rc, err);
+    t->grad = get(t, total, sizeof(float), &rc, err);
+    t->m = get(t, total, sizeof(float), &rc, err);
+    t->v = get(t, total, sizeof(float), &rc, err);
+    t->decay = get(t, (size_t)m->ntensor, sizeof(bool), &rc, err);
+    return rc;
+}
+
+/* Weights of projections and norms decay; the paper's code leaves these out: */
+static bool decays(cad_role_t r)
+{
+    switch (r) {
+    case CAD_T_EMBED: case CAD_T_A_LOG: case CAD_T_SKIP:
+    case CAD_T_NORM_F_BIAS: case CAD_T_NORM_BIAS: case CAD_T_IN_BIAS: case CAD_T_CONV_BIAS: case CAD_T_DT_BIAS: case CAD_T_OUT_BIAS:
+        return false;
+    default: return true;
+    }
+}
+
+int cad_trainer_open(cad_trainer_t **out, cad_model_t *model, const cad_recipe_t *recipe, cad_error_t *err)
+{
+    cad_trainer_t *t = calloc(1, sizeof *t);
+    int rc;
+    *out = NULL;
+    if (!t) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    t->model = model;
+    t->strands = cad_conjoin_strands(model);
+    rc = take_recipe(&t->recipe, recipe, model, err);
+    if (rc == 0) rc = cad_cpu_ops(&t->ops, err);
+    if (rc == 0) t->back = cad_cpu_back_ops(t->ops);
+    if (rc == 0) rc = t->ops->weights_open(&t->weights, model, err);
+    if (rc == 0) rc = t->back->open(&t->lane.grads, model, err);
+    if (rc == 0 && t->recipe.threads > 1) rc = cad_team_open(&t->team, t->recipe.threads, err);
+    if (rc == 0) rc = open_lane(t, err);
+    if (rc == 0) rc = open_buffers(t, err);
+    for (int i = 0; i < model->ntensor && rc == 0; i++) t->decay[i] = decays(model->tensor[i].role);
+    if (rc) cad_trainer_close(t);
+    else *out = t;
+    return rc;
+}
+
+void cad_trainer_close(cad_trainer_t *t)
+{
+    if (!t) return;
+    cad_team_close(t->team);
+    for (int i = 0; i < 3; i++)
+        if (t->arena[i]) t->ops->release(t->arena[i]);
+    if (t->weights) t->ops->weights_close(t->weights);
+    if (t->lane.grads) t->back->close(t->lane.grads);
+    for (int s = 0; s < 2; s++) {
+        free(t->tok[s]);
+        free(t->row[s]);
+        free(t->pooled[s]);
+    }
+    free(t->slot);
+    free(t->off);
+    free(t->dlogits);
+    free(t->grad);
+    free(t->m);
+    free(t->v);
+    free(t->decay);
+    free(t);
+}
+
+size_t cad_trainer_bytes(const cad_trainer_t *t) { return t->bytes; }
+
+int64_t cad_trainer_steps(const cad_trainer_t *t) { return t->step; }
+
+/* ---- packs ---- */
+
+static int64_t fill(cad_trainer_t *t, const pack_t *p)
+{
+    t->off[0] = 0;
+    for (int i = 0; i < p->n; i++) {
+        const cad_example_t *e = &p->ex[i];
+        memcpy(t->tok[0] + t->off[i], e->tokens, (size_t)e->len);
+        if (t->strands == 2) cad_reverse_complement(t->model, e->tokens, e->len, t->tok[1] + t->off[i]);
+        t->off[i + 1] = t->off[i] + e->len;
+    }
+    return t->off[p->n];
+}
+
+static void take_strand(cad_trainer_t *t, int s)
+{
+    t->lane.f.tape = &t->tape[s];
+    t->lane.f.res = t->tape[s].res[t->model->cfg.n_layer];
+    t->lane.f.tok = t->tok[s];
+}
+
+static int forward(cad_trainer_t *t, const pack_t *p)
+{
+    int rc = 0;
+    for (int s = 0; s < t->strands && rc == 0; s++) {
+        take_strand(t, s);
+        rc = cad_strand_forward(&t->lane.f, t->model, t->off, p->n, NULL);
+    }
+    return rc;
+}
+
+static void clear_dres(cad_trainer_t *t, int64_t rows)
+{
+    memset(t->lane.dres, 0, (size_t)(rows * t->ops->extent(t->model).Dp) * sizeof(float));
+}
+
+/* ---- losses ---- */
+
+/* weight x cross-entropy of one row of n logits; the gradient replaces them. */
+static double cross_entropy(float *logit, int64_t n, const float *target, int64_t label, double weight, double scale)
+{
+    double max = -INFINITY, sum = 0, loss = 0;
+    for (int64_t v = 0; v < n; v++) max = fmax(max, (double)logit[v]);
+    for (int64_t v = 0; v < n; v++) sum += exp((double)logit[v] - max);
+    for (int64_t v = 0; v < n; v++) {
+        double want = target ? (double)target[v] : v == label, logp = (double)logit[v] - max - log(sum);
+        if (want > 0) loss -= want * logp;
+        logit[v] = (float)(scale * weight * (exp(logp) - want));
+    }
+    return weight * loss;
+}
+
+/* Positions with a weight, as rows of either strand. */
+static int64_t scored_rows(cad_trainer_t *t, const pack_t *p)
+{
+    int64_t n = 0;
+    for (int i = 0; i < p->n; i++)
+        for (int64_t k = 0; k < p->ex[i].len; k++)
+            if (p->ex[i].weight[k] > 0) {
+                t->row[0][n] = t->off[i] + k;
+                t->row[1][n++] = t->off[i + 1] - 1 - k;
+            }
+    return n;
+}
+
+static int conjoined_logits(cad_trainer_t *t, int64_t at, int64_t n, float *other)
+{
+    float *out = t->dlogits + at * t->model->vocab.rows;
+    int rc = 0;
+    for (int s = 0; s < t->strands && rc == 0; s++) {
+        take_strand(t, s);
+        rc = t->ops->head(&t->lane.f, s, t->row[s] + at, n, s ? other : out);
+    }
+    if (t->strands == 2) cad_conjoin_logits(t->model, n, out, other, out);
+    return rc;
+}
+
+static int token_loss(cad_trainer_t *t, const pack_t *p, double scale, int64_t n, double *sum)
+{
+    int64_t V = t->model->vocab.rows, at = 0;
+    float other[CHUNK * 256]; /* V is at most 256 */
+    int rc = 0;
+    for (int64_t i = 0; i < n && rc == 0; i += CHUNK) rc = conjoined_logits(t, i, cad_min(CHUNK, n - i), other);
+    for (int i = 0; i < p->n && rc == 0; i++)
+        for (int64_t k = 0; k < p->ex[i].len; k++)
+            if (p->ex[i].weight[k] > 0)
+                *sum += cross_entropy(t->dlogits + at++ * V, V, NULL, p->ex[i].labels[k], (double)p->ex[i].weight[k], scale);
+    return rc;
+}
+
+static int tokens_back(cad_trainer_t *t, const pack_t *p, int64_t n)
+{
+    int rc = 0;
+    for (int s = 0; s < t->strands && rc == 0; s++) {
+        take_strand(t, s);
+        clear_dres(t, t->off[p->n]);
+        rc = t->back->head(&t->lane, s, t->row[s], n, t->dlogits);
+        if (rc == 0) rc = cad_strand_backward(&t->lane, t->model, t->off, p->n);
+    }
+    return rc;
+}
+
+/* Loss of one example's outputs; the gradient replaces them. */
+static double label_loss(float *out, int64_t n, const float *target, enum cad_loss_t loss, double scale)
+{
+    double sum = 0;
+    if (loss == CAD_LOSS_CLASSES) return cross_entropy(out, n, target, 0, 1, scale);
+    for (int64_t i = 0; i < n; i++) {
+        double x = (double)out[i], y = (double)target[i], d;
+        if (loss == CAD_LOSS_SQUARED) {
+            d = 2 * (x - y);
+            sum += (x - y) * (x - y);
+        } else {
+            d = 1 / (1 + exp(-x)) - y;
+            sum += fmax(x, 0) - x * y + log1p(exp(-fabs(x)));
+        }
+        out[i] = (float)(scale * d);
+    }
+    return sum;
+}
+
+/* Of example i: the mean of its strands' pooled rows, and its outputs. */
+static void classify(const cad_trainer_t *t, int i, float *mean, float *out)
+{
+    int64_t D = t->model->cfg.d_model;
+    for (int64_t d = 0; d < D; d++) {
+        mean[d] = t->pooled[0][i * D + d];
+        if (t->strands == 2) mean[d] = (mean[d] + t->pooled[1][i * D + d]) * 0.5f;
+    }
+    for (int64_t c = 0; c < t->model->labels; c++) {
+        double acc = 0;
+        for (int64_t d = 0; d < D; d++) acc += (double)mean[d] * (double)t->model->score[c * D + d];
+        out[c] = (float)acc;
+    }
+}
+
+static float *score_grad(const cad_trainer_t *t) { return t->grad + (t->model->score - t->model->param); }
+
+static int pool_strands(cad_trainer_t *t, const pack_t *p)
+{
+    int64_t D = t->model->cfg.d_model;
+    int rc = 0;
+    for (int s = 0; s < t->strands && rc == 0; s++) {
+        take_strand(t, s);
+        for (int i = 0; i < p->n && rc == 0; i++)
+            rc = t->ops->pool(&t->lane.f, t->off[i], t->off[i + 1], t->recipe.pool, t->pooled[s] + i * D);
+    }
+    return rc;
+}
+
+/* pooled[0] becomes the gradient of each strand's pooled row; score's is added. */
+static int label_losses(cad_trainer_t *t, enum cad_loss_t loss, const pack_t *p, double scale, double *sum)
+{
+    int64_t D = t->model->cfg.d_model, labels = t->model->labels;
+    float *out = cad_alloc((size_t)labels, sizeof *out), *mean = cad_alloc((size_t)D, sizeof *mean), *grad = score_grad(t);
+    if (!out || !mean) {
+        free(out);
+        free(mean);
+        return CAD_ENOMEM;
+    }
+    for (int i = 0; i < p->n; i++) {
+        float *d = t->pooled[0] + i * D;
+        classify(t, i, mean, out);
+        *sum += label_loss(out, labels, p->ex[i].target, loss, scale);
+        memset(d, 0, (size_t)D * sizeof *d);
+        for (int64_t c = 0; c < labels; c++)
+            for (int64_t k = 0; k < D; k++) {
+                grad[c * D + k] += out[c] * mean[k];
+                d[k] += out[c] * t->model->score[c * D + k] / (float)t->strands;
+            }
+    }
+    free(out);
+    free(mean);
+    return 0;
+}
+
+static int labels_back(cad_trainer_t *t, const pack_t *p)
+{
+    int64_t D = t->model->cfg.d_model;
+    int rc = 0;
+    for (int s = 0; s < t->strands && rc == 0; s++) {
+        take_strand(t, s);
+        clear_dres(t, t->off[p->n]);
+        for (int i = 0; i < p->n && rc == 0; i++)
+            rc = t->back->pool(&t->lane, t->off[i], t->off[i + 1], t->recipe.pool, t->pooled[0] + i * D);
+        if (rc == 0) rc = cad_strand_backward(&t->lane, t->model, t->off, p->n);
+    }
+    return rc;
+}
+
+/* One pack, forwards and, if scale is not 0, backwards. */
+static int run_pack(cad_trainer_t *t, enum cad_loss_t loss, const pack_t *p, double scale, double *sum)
+{
+    int64_t n;
+    int rc;
+    fill(t, p);
+    n = loss == CAD_LOSS_TOKENS ? scored_rows(t, p) : 1;
+    if (n == 0) return 0;
+    rc = forward(t, p);
+    if (rc) return rc;
+    if (loss == CAD_LOSS_TOKENS) {
+        rc = token_loss(t, p, scale, n, sum);
+        return rc || scale == 0 || t->recipe.freeze ? rc : tokens_back(t, p, n);
+    }
+    rc = pool_strands(t, p);
+    if (rc == 0) rc = label_losses(t, loss, p, scale, sum);
+    return rc || scale == 0 || t->recipe.freeze ? rc : labels_back(t, p);
+}
+
+static int check_example(const cad_trainer_t *t, enum cad_loss_t loss, const cad_example_t *e, cad_error_t *err)
+{
+    int V = t->model->vocab.rows;
+    if (e->len < 1) return cad_fail(err, CAD_EARG, "an empty sequence");
+    if (e->len > t->recipe.max_tokens)
+        return cad_fail(err, CAD_EARG, "a sequence of %lld tokens for a trainer of %lld", (long long)e->len, (long long)t->recipe.max_tokens);
+    for (int64_t i = 0; i < e->len; i++)
+        if (e->tokens[i] >= V || (loss == CAD_LOSS_TOKENS && e->weight[i] > 0 && e->labels[i] >= V))
+            return cad_fail(err, CAD_EARG, "a token at %lld is not in the vocabulary of %d", (long long)i, V);
+    return 0;
+}
+
+int cad_trainer_add(cad_trainer_t *t, enum cad_loss_t loss, const cad_example_t *ex, int n, double scale, double *sum, cad_error_t *err)
+{
+    pack_t p = { ex, 0 };
+    int64_t rows = 0;
+    int rc = 0;
+    if (loss == CAD_LOSS_TOKENS && t->model->labels) return cad_fail(err, CAD_EARG, "the model is a classifier; it has no language-model head");
+    if (loss != CAD_LOSS_TOKENS && !t->model->labels) return cad_fail(err, CAD_EARG, "the model is a language model; it has no score.weight");
+    for (int i = 0; i < n && rc == 0; i++) rc = check_example(t, loss, &ex[i], err);
+    if (rc) return rc;
+    for (int i = 0; i < n && rc == 0; i++) {
+        if (p.n && (rows + ex[i].len > ROWS || p.n == t->most)) {
+            rc = run_pack(t, loss, &p, scale, sum);
+            p = (pack_t){ ex + i, 0 };
+            rows = 0;
+        }
+        p.n++;
+        rows += ex[i].len;
+    }
+    if (rc == 0 && p.n) rc = run_pack(t, loss, &p, scale, sum);
+    return rc ? cad_fail(err, rc, "%s: %s", t->ops->name, cad_strerror(rc)) : 0;
+}
+
+/* ---- the optimiser: Loshchilov and Hutter, "Decoupled weight decay regularization", 2019 ---- */
+
+typedef struct {
+    cad_trainer_t *t;
+    const cad_tensor_t *tensor;
+    double lr, clip, fix1, fix2, keep;
+} adam_t;
+
+static void adam_task(void *arg, int64_t task, int worker)
+{
+    const adam_t *a = arg;
+    cad_trainer_t *t = a->t;
+    const cad_recipe_t *r = &t->recipe;
+    int64_t beg = a->tensor->offset + task * SLICE, end = cad_min(beg + SLICE, a->tensor->offset + a->tensor->count);
+    float *p = t->model->param;
+    (void)worker;
+    for (int64_t i = beg; i < end; i++) {
+        double g = (double)t->grad[i] * a->clip;
+        double m = r->beta1 * (double)t->m[i] + (1 - r->beta1) * g, v = r->beta2 * (double)t->v[i] + (1 - r->beta2) * g * g;
+        t->m[i] = (float)m;
+        t->v[i] = (float)v;
+        p[i] = (float)((double)p[i] * a->keep - a->lr * (m / a->fix1) / (sqrt(v / a->fix2) + r->epsilon));
+    }
+}
+
+/* All gradients where the parameters are. */
+static void collect(cad_trainer_t *t)
+{
+    t->back->collect(t->lane.grads, t->model, t->grad);
+    t->back->clear(t->lane.grads);
+}
+
+static double norm_of(const float *a, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += (double)a[i] * (double)a[i];
+    return sqrt(sum);
+}
+
+static void renew(cad_trainer_t *t)
+{
+    cad_model_refresh(t->model);
+    t->ops->weights_renew(t->weights, t->model);
+    t->back->renew(t->lane.grads, t->model);
+}
+
+int cad_trainer_update(cad_trainer_t *t, double lr, double *norm, cad_error_t *err)
+{
+    const cad_recipe_t *r = &t->recipe;
+    double size;
+    adam_t a = { .t = t, .lr = lr };
+    collect(t);
+    size = norm_of(t->grad, t->model->total);
+    if (norm) *norm = size;
+    if (!isfinite(size)) return cad_fail(err, CAD_EARG, "step %lld: the gradient is not finite; a smaller learning rate may help", (long long)t->step + 1);
+    t->step++;
+    a.clip = r->clip > 0 && size > r->clip ? r->clip / size : 1;
+    a.fix1 = 1 - pow(r->beta1, (double)t->step);
+    a.fix2 = 1 - pow(r->beta2, (double)t->step);
+    for (int i = 0; i < t->model->ntensor; i++) {
+        a.tensor = &t->model->tensor[i];
+        a.keep = t->decay[i] ? 1 - lr * r->weight_decay : 1;
+        if (r->freeze && a.tensor->role != CAD_T_SCORE) continue;
+        cad_team_run(t->team, (a.tensor->count + SLICE - 1) / SLICE, adam_task, &a);
+    }
+    memset(t->grad, 0, (size_t)t->model->total * sizeof *t->grad);
+    renew(t);
+    return 0;
+}
+
+int cad_trainer_gradient(cad_trainer_t *t, const char *name, float *out)
+{
+    collect(t);
+    for (int i = 0; i < t->model->ntensor; i++) {
+        const cad_tensor_t *x = &t->model->tensor[i];
+        if (strcmp(name, x->name)) continue;
+        memcpy(out, t->grad + x->offset, (size_t)x->count * sizeof *out);
+        cad_tensor_flip(x, out);
+        return 0;
+    }
+    return CAD_EARG;
+}
+
+/* ---- a checkpoint: the parameters and what the optimiser knows, as they lie in memory ---- */
+
+int cad_trainer_save(const cad_trainer_t *t, const char *path, const char *note, cad_error_t *err)
+{
+    char step[32];
+    int64_t n = t->model->total;
+    const cad_array_t array[] = { { "parameters", CAD_F32, 1, { n }, t->model->param }, { "exp_avg", CAD_F32, 1, { n }, t->m },
+                                  { "exp_avg_sq", CAD_F32, 1, { n }, t->v } };
+    const cad_meta_t meta[] = { { "step", step }, { "model", t->model->details }, { "note", note } };
+    snprintf(step, sizeof step, "%lld", (long long)t->step);
+    return cad_safetensors_write(path, array, 3, meta, 3, err);
+}
+
+static int read_array(const cad_safetensors_t *st, const char *name, float *out, int64_t n, const char *path, cad_error_t *err)
+{
+    const cad_stored_t *s = cad_safetensors_find(st, name);
+    if (!s || s->count != n) return cad_fail(err, CAD_EFORMAT, "%s: %s is not what a checkpoint of this model holds", path, name);
+    return cad_safetensors_f32(st, s, out, err);
+}
+
+int cad_trainer_load(cad_trainer_t *t, const char *path, char **note, cad_error_t *err)
+{
+    cad_safetensors_t st = { 0 };
+    int64_t n = t->model->total, step = 0;
+    const char *text, *model;
+    int rc = cad_safetensors_open(&st, path, err);
+    *note = NULL;
+    text = rc ? NULL : cad_safetensors_meta(&st, "step");
+    model = rc ? NULL : cad_safetensors_meta(&st, "model");
+    if (rc == 0 && (!text || !cad_parse_int(text, 0, INT64_MAX, &step))) rc = cad_fail(err, CAD_EFORMAT, "%s: not a training checkpoint", path);
+    if (rc == 0 && (!model || strcmp(model, t->model->details)))
+        rc = cad_fail(err, CAD_EFORMAT, "%s: is of another model: %s", path, model ? model : "");
+    if (rc == 0) rc = read_array(&st, "parameters", t->model->param, n, path, err);
+    if (rc == 0) rc = read_array(&st, "exp_avg", t->m, n, path, err);
+    if (rc == 0) rc = read_array(&st, "exp_avg_sq", t->v, n, path, err);
+    text = rc ? NULL : cad_safetensors_meta(&st, "note");
+    if (rc == 0 && !(*note = strdup(text ? text : ""))) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+    cad_safetensors_close(&st);
+    if (rc) return rc;
+    t->step = step;
+    renew(t);
+    return 0;
+}
