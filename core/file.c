@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,17 +35,25 @@ static int take_name(cad_file_t *f)
     return -1;
 }
 
+/* Opens the folder that holds path. */
+static int open_folder(const char *path, int flags)
+{
+    char dir[4352];
+    size_t n = strlen(path);
+    while (n && path[n - 1] == '/') n--;
+    while (n && path[n - 1] != '/') n--;
+    if (n >= sizeof dir) { errno = ENAMETOOLONG; return -1; }
+    snprintf(dir, sizeof dir, "%.*s", (int)n, path);
+    return open(n ? dir : ".", flags | O_CLOEXEC, 0666);
+}
+
 static int open_unnamed(const char *path)
 {
-    int fd = -1;
 #ifdef O_TMPFILE
-    char *copy = strdup(path);
-    if (copy && access("/proc/self/fd", X_OK) == 0) fd = open(dirname(copy), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
-    free(copy);
-#else
-    (void)path;
+    if (access("/proc/self/fd", X_OK) == 0) return open_folder(path, O_TMPFILE | O_RDWR);
 #endif
-    return fd;
+    (void)path;
+    return -1;
 }
 
 int cad_file_open(cad_file_t *f, const char *path, cad_error_t *err)
@@ -120,13 +127,10 @@ void cad_file_abort(cad_file_t *f)
 
 int cad_sync_folder(const char *path)
 {
-    char *copy = strdup(path);
-    int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, rc = 0;
-    if (fd >= 0) {
-        rc = fsync(fd) && errno != EINVAL ? -1 : 0;
-        close(fd);
-    }
-    free(copy);
+    int fd = open_folder(path, O_RDONLY | O_DIRECTORY), rc = 0;
+    if (fd < 0) return errno == EACCES ? 0 : -1; /* written to, but not read */
+    if (fsync(fd) && errno != EINVAL) rc = -1;
+    close(fd);
     return rc;
 }
 
