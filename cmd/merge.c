@@ -279,7 +279,6 @@ static int merge_records(const args_t *a, cad_error_t *err)
     for (int k = 0; k < a->n && rc == 0; k++) {
         input_t in;
         rc = input_open(&in, part_at(a, k), NULL, err);
-        if (rc == 0 && in.kind < INPUT_READS) rc = cad_fail(err, CAD_EFORMAT, "%s: holds neither reads nor variants, as the parts before it", part_at(a, k));
         if (rc == 0) rc = records_part(a, &t, part_at(a, k), &in, err);
         input_close(&in);
     }
@@ -295,22 +294,35 @@ static int merge_records(const args_t *a, cad_error_t *err)
 
 /* ---- what the parts are ---- */
 
-typedef enum { PARTS_TEXT, PARTS_GRAPH, PARTS_MATRIX, PARTS_BIGWIG, PARTS_RECORDS } parts_t;
+typedef enum { PARTS_TEXT, PARTS_GRAPH, PARTS_MATRIX, PARTS_BIGWIG, PARTS_READS, PARTS_VARIANTS } parts_t;
 
-static int kind_of(const args_t *a, parts_t *kind, cad_error_t *err)
+/* By its first bytes; a graph is text. */
+static int kind_of(const char *path, parts_t *kind, cad_error_t *err)
 {
     unsigned char magic[6] = { 0 };
     uint32_t bigwig = 0x888FFC26u;
     input_t in;
-    int fd = open(part_at(a, 0), O_RDONLY | O_CLOEXEC), rc = 0;
-    if (fd < 0 || read(fd, magic, sizeof magic) < 0) rc = cad_fail(err, CAD_EIO, "%s: cannot be read", part_at(a, 0));
+    int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
+    if (fd < 0 || read(fd, magic, sizeof magic) < 0) rc = cad_fail(err, CAD_EIO, "%s: cannot be read", path);
     if (fd >= 0) close(fd);
     if (rc) return rc;
-    *kind = !memcmp(magic, "\x93NUMPY", 6) ? PARTS_MATRIX : !memcmp(magic, &bigwig, 4) ? PARTS_BIGWIG : strstr(a->json.s, "\"track\": \"") ? PARTS_GRAPH : PARTS_TEXT;
+    *kind = !memcmp(magic, "\x93NUMPY", 6) ? PARTS_MATRIX : !memcmp(magic, &bigwig, 4) ? PARTS_BIGWIG : PARTS_TEXT;
     if (*kind != PARTS_TEXT) return 0;
-    rc = input_open(&in, part_at(a, 0), NULL, err);
-    if (rc == 0 && in.kind >= INPUT_READS) *kind = PARTS_RECORDS;
+    rc = input_open(&in, path, NULL, err);
+    if (rc == 0 && in.kind >= INPUT_READS) *kind = in.kind == INPUT_READS ? PARTS_READS : PARTS_VARIANTS;
     input_close(&in);
+    return rc;
+}
+
+static int same_kind(const args_t *a, parts_t *kind, cad_error_t *err)
+{
+    static const char *const name[] = { "text", "text", "a matrix", "a bigWig", "reads", "variants" };
+    parts_t other;
+    int rc = kind_of(a->part[0], kind, err);
+    for (int i = 1; i < a->n && rc == 0; i++) {
+        rc = kind_of(a->part[i], &other, err);
+        if (rc == 0 && other != *kind) rc = cad_fail(err, CAD_EFORMAT, "%s holds %s, but %s %s: parts of one kind can be merged", a->part[0], name[*kind], a->part[i], name[other]);
+    }
     return rc;
 }
 
@@ -361,11 +373,12 @@ static int run(args_t *a, cad_error_t *err)
     int rc = 0;
     for (int i = 0; i < a->n && rc == 0; i++) rc = refuse_files(a->output, a->part[i], own, 2, err);
     if (rc == 0) rc = refuse_same(a->output, a->reference, err);
+    if (rc == 0) rc = same_kind(a, &kind, err);
     if (rc == 0) rc = parts_check((const char *const *)a->part, a->n, a->order, &a->json, err);
-    if (rc == 0) rc = kind_of(a, &kind, err);
     if (rc) return rc;
-    if (a->index && kind != PARTS_RECORDS) return cad_fail(err, CAD_EARG, "--write-index fits reads and variants only");
-    return kind == PARTS_RECORDS ? merge_records(a, err) : merge_file(a, kind, err);
+    if (kind == PARTS_TEXT && strstr(a->json.s, "\"track\": \"")) kind = PARTS_GRAPH;
+    if (a->index && kind < PARTS_READS) return cad_fail(err, CAD_EARG, "--write-index fits reads and variants only");
+    return kind >= PARTS_READS ? merge_records(a, err) : merge_file(a, kind, err);
 }
 
 int cmd_merge(int argc, char **argv)

@@ -1,7 +1,5 @@
 /* track.c - caduceus track: per-base scores along a reference, for genome browsers.
  * SPDX-License-Identifier: MIT */
-#include <errno.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -18,7 +16,7 @@ static const char USAGE[] =
 "  -L, --targets-file BED the same, of a BED\n"
 "  -o, --output OUT       .bw, .bedGraph or .bedGraph.gz; for several tracks the\n"
 "                         beginning of their names; - is bedGraph [-]\n"
-"      --hub DIR          a UCSC track hub and an IGV session instead of -o: pll, logo\n"
+"      --hub DIR          a UCSC track hub and IGV sessions instead of -o: pll, logo\n"
 "                         and logo_ref unless --score says otherwise\n"
 "      --genome NAME      its genome, as hg38\n"
 "      --email ADDRESS    its contact\n"
@@ -115,7 +113,7 @@ static int take_option(args_t *a, int c, const char *arg)
 static int check_hub(const args_t *a)
 {
     if (!a->genome || !a->email) return cmd_fail("track", "--hub needs --genome, as hg38, and --email");
-    if (!*a->genome || strpbrk(a->genome, "/ \t\n") || *a->genome == '.') return cmd_fail("track", "--genome %s: expected a name as hg38", a->genome);
+    if (!*a->genome || strpbrk(a->genome, "/ \t\n\"\\&<>") || *a->genome == '.') return cmd_fail("track", "--genome %s: expected a name as hg38", a->genome);
     if (strpbrk(a->email, "\n\t ")) return cmd_fail("track", "--email %s: expected an address", a->email);
     if (strcmp(a->output, "-") || a->format || a->shard.of) return cmd_fail("track", "--hub names its files itself; -o, -O and --shard do not fit");
     return 0;
@@ -232,16 +230,10 @@ static int refuse_clashes(const run_t *t, const char *out, cad_error_t *err)
     return rc;
 }
 
-static int make_folders(run_t *t, cad_error_t *err)
+static int open_hub(run_t *t, cad_error_t *err)
 {
-    char *folder;
-    int bad;
     t->hub = (hub_t){ .dir = t->a->hub, .genome = t->a->genome, .email = t->a->email, .ref = &t->ref, .track = t->tracks.track, .n = t->tracks.n };
-    if (t->a->dry_run) return 0;
-    folder = hub_path(&t->hub, true, "");
-    bad = !folder || (mkdir(t->a->hub, 0777) && errno != EEXIST) || (mkdir(folder, 0777) && errno != EEXIST);
-    free(folder);
-    return bad ? cad_fail(err, CAD_EIO, "%s: cannot write there: %s", t->a->hub, strerror(errno)) : hub_open(&t->hub, err);
+    return t->a->dry_run ? 0 : hub_open(&t->hub, err);
 }
 
 static int open_outputs(run_t *t, cad_error_t *err)
@@ -250,7 +242,7 @@ static int open_outputs(run_t *t, cad_error_t *err)
     track_format_t format = a->hub ? FORMAT_BIGWIG : format_of(a);
     int rc;
     t->format = format;
-    rc = a->hub ? make_folders(t, err) : t->tracks.n > 1 && !strcmp(a->output, "-") ? cad_fail(err, CAD_EARG, "several tracks need -o, the beginning of their names") : 0;
+    rc = a->hub ? open_hub(t, err) : t->tracks.n > 1 && !strcmp(a->output, "-") ? cad_fail(err, CAD_EARG, "several tracks need -o, the beginning of their names") : 0;
     for (int k = 0; k < t->tracks.n && rc == 0; k++) {
         rc = name_track(t, &t->tracks.track[k], format, err);
         if (rc == 0) rc = refuse_clashes(t, t->tracks.track[k].path, err);
@@ -353,8 +345,8 @@ static int run_once(args_t *a, work_t *count)
     if (rc == 0 && a->dry_run && !count) report_work(&t.pipe.work, t.ctx, t.model, a->o.threads, "bases", t.tracks.bases);
     if (count) *count = t.pipe.work;
     pipeline_close(&t.pipe);
-    hub_free(&t.hub);
     tracks_free(&t.tracks);
+    hub_free(&t.hub);
     text_free(&t.options);
     fasta_close(&t.ref);
     regions_free(t.only);

@@ -61,6 +61,18 @@ for in in in.bed in.vcf; do
     "$caduceus" merge -o p.tsv p.1.tsv p.2.tsv p.3.tsv; same "$in: names" whole.tsv p.tsv
 done
 
+# ---- the page's classifier, as it stands there ----
+name="a classifier learns from embeddings of regions"
+if [ "$py" ] && "$py" -c 'import sklearn' 2>/dev/null; then
+    awk '/^\.fi/ { at = 0 } at; /^\.nf/ { at = 1 }' "$srcdir/doc/caduceus-embed.1" | sed 's/\\e/\\/g; s/\\-/-/g' >classify.py
+    # 40 regions, of AT and of GC by turns, and one of N
+    { echo ">c"; for i in $(seq 20); do bases 100 $i | tr C A; bases 100 $i | tr A C; done; bases 100 1 | sed 's/./N/g'; } >labelled.fa
+    awk 'BEGIN { for (i = 0; i < 41; i++) print "c\t" 100 * i "\t" 100 * i + 100 "\t" (i % 2 ? "GC" : "AT") }' >regions.bed
+    embed -T labelled.fa regions.bed -o regions.npy
+    ok "$name" "$py" classify.py
+    is "nine in ten or more are told apart" "$(awk '$1 > .9 { print "y" }' .out)" y
+else skip "$name" "no python3 with sklearn"; fi
+
 # ---- errors ----
 echo old >kept.npy; echo old >kept.tsv; cp kept.npy old
 error "no output" 'embed: .*-o OUT.npy' embed ref.fa

@@ -128,6 +128,10 @@ error "tracks of regions that differ within a core" 'made otherwise' M -o out.bw
 error "a missing part" 'is shard . of 3, but 2 parts' M -o out.bed p1.bed p3.bed
 error "a part twice" 'is shard 1, and so is' M -o out.bed p1.bed p3.bed p1.bed
 error "a file that is not there" 'gone.bed' M -o out.bed p1.bed gone.bed p3.bed
+A in.bed --embed k.npy --shard 2/3 -o k.bed
+error "a part of another kind" 'p1.bed holds text, but k.npy a matrix' M -o out.bed p1.bed k.npy p3.bed
+A in.vcf --shard 2/3 -o k.vcf
+error "variants among rows" 'k.vcf holds variants, but p1.bed text' M -o out.bed k.vcf p1.bed p3.bed
 error "a whole file" 'in.bed.json|\.json' M -o out.bed in.bed
 error "the output is a part" 'also an input' M -o p1.bed p1.bed p2.bed p3.bed
 error "the output is a part's .json" 'also an input' M -o p1.bed.json p1.bed p2.bed p3.bed

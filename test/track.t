@@ -180,6 +180,7 @@ PY
     "$caduceus" track --quiet -m "$model" -T ref.fa -r chrZ --dry-run >/dev/null 2>&1
     [ -e ref.fa.fai ] || awk '/^>/ { if (n != "") print n "\t" l; n = substr($1, 2); l = 0; next } { l += length($0) } END { print n "\t" l }' ref.fa >ref.fa.fai
     bw "bigWig: values, header, contigs, zoom levels" a.bw t.bedGraph
+    is "where all values are negative" "$(rows t.bedGraph | awk '$4 >= 0' | wc -l | tr -d ' ')" 0
     run -L some.bed -o some.bw; bw "of regions" some.bw some.bedGraph
     awk 'BEGIN { for (i = 0; i < 700; i += 3) print "chrZ\t" i "\t" i + 1 + i % 2 }' >sparse.bed
     run -L sparse.bed -o sparse.bw; run -L sparse.bed -o sparse.bedGraph; bw "of scattered bases" sparse.bw sparse.bedGraph
@@ -201,6 +202,15 @@ PY
     for f in runs.bw runs.bedGraph; do "$caduceus" track --quiet -m "$data/ph" --mask none --window 1024 -T runs.fa -o $f; done
     bw "more blocks than one node of the index holds" runs.bw runs.bedGraph runs
     ok "they are" "$python" -c 'import struct; raw = open("runs.bw", "rb").read(); at = struct.unpack("<Q", raw[24:32])[0]; assert struct.unpack("<Q", raw[at + 8:at + 16])[0] > 256 and raw[at + 48] == 0'
+    contig million 1000000 10 >million.fa
+    for f in million.bw million.bedGraph; do "$caduceus" track --quiet -m "$data/ph" --mask none --window 1024 --decimals 6 -T million.fa -o $f; done
+    ok "a million intervals" "$python" -c 'import numpy as n, pyBigWig
+w = pyBigWig.open("million.bw")
+g = n.loadtxt("million.bedGraph", usecols=(1, 2, 3))
+want = n.repeat(g[:, 2].astype(n.float32), (g[:, 1] - g[:, 0]).astype(int))
+assert len(w.intervals("million")) == 1000000 and n.array_equal(n.array(w.values("million", 0, 1000000), n.float32), want)
+assert n.allclose(w.stats("million", 0, 1 << 19, nBins=8), want[:1 << 19].astype(float).reshape(8, -1).mean(1), atol=1e-6)'
+    rm million.*
 else
     skip "bigWig: values, header, contigs, zoom levels" "no python3 with pyBigWig"
 fi
@@ -285,20 +295,45 @@ error "--grid fits regions only" 'grid' "$caduceus" annotate -m "$data/ps" --gri
 { contig 1 300 31; contig MT 90 32; } >hub.fa
 hub() { "$caduceus" track --quiet -m "$data/ps" -T hub.fa --window 64 "$@"; }
 ok "a track hub" hub --hub hub --genome hg19 --email me@example.org
-is "its files" "$(cd hub && find . -name '*.txt' -o -name '*.bw' -o -name igv.json | sort | tr '\n' ' ')" \
-    "./genomes.txt ./hg19/A.bw ./hg19/C.bw ./hg19/G.bw ./hg19/T.bw ./hg19/chromAlias.txt ./hg19/igv.json ./hg19/logo_ref.bw ./hg19/pll.bw ./hg19/trackDb.txt ./hub.txt "
+is "its files" "$(cd hub && find . -name '*.txt' -o -name '*.bw' -o -name 'igv*' | sort | tr '\n' ' ')" \
+    "./genomes.txt ./hg19/A.bw ./hg19/C.bw ./hg19/G.bw ./hg19/T.bw ./hg19/chromAlias.txt ./hg19/igv.json ./hg19/igv_session.xml ./hg19/logo_ref.bw ./hg19/pll.bw ./hg19/trackDb.txt ./hub.txt "
 is "every bigDataUrl is there, relative" "$(sed -n 's/^ *bigDataUrl //p' hub/hg19/trackDb.txt | while read -r f; do [ -s "hub/hg19/$f" ] || echo "$f"; done)" ""
 like "the logo" '^logo on$' hub/hg19/trackDb.txt; like "stacked" '^aggregate stacked$' hub/hg19/trackDb.txt
 like "names of UCSC" '^chrM	MT$' hub/hg19/chromAlias.txt; like "genomes.txt knows them" '^chromAlias hg19/chromAlias.txt$' hub/genomes.txt
 hub --score pll,logo -o all; for b in A C G T; do same "its $b is the logo's" all.logo.$b.bw hub/hg19/$b.bw; done
 ok "igv.json is JSON" perl -MJSON::PP -e 'local $/; open F, "hub/hg19/igv.json"; my $j = decode_json(<F>); die unless $j->{genome} eq "hg19" && grep { ($_->{graphType} // "") eq "dynseq" && -s "hub/hg19/$_->{url}" } @{$j->{tracks}}'
+if [ "$python" ]; then
+    cat >session.py <<'PY'
+"""session.py FOLDER GENOME NAME...: igv_session.xml has a resource and a track for each name, in order."""
+import os, sys, xml.etree.ElementTree as tree
+folder, genome, names = sys.argv[1], sys.argv[2], sys.argv[3:]
+root = tree.parse(os.path.join(folder, "igv_session.xml")).getroot()
+assert root.tag == "Session" and root.get("genome") == genome and root.get("version") == "8"
+paths, tracks = [r.get("path") for r in root.iter("Resource")], list(root.iter("Track"))
+assert paths == [n + ".bw" for n in names] == [t.get("id") for t in tracks], paths
+assert all(os.path.getsize(os.path.join(folder, p)) for p in paths)
+for t, name in zip(tracks, names):
+    bounds = [float(t.find("DataRange").get(k)) for k in ("minimum", "baseline", "maximum")]
+    assert bounds[0] <= bounds[1] <= bounds[2] and bounds[0] < bounds[2], bounds
+    assert t.find("DataRange").get("type") == "LINEAR"
+    assert (t.get("renderer") == "DYNSEQ") == name.startswith("logo_ref"), name
+PY
+    ok "igv_session.xml names them" "$python" session.py hub/hg19 hg19 pll logo_ref
+    hub --hub every --genome hg19 --email x --mask none --score pll,entropy,ic,logo,logo_ref,pA,pC,pG,pT
+    ok "all scores too" "$python" session.py every/hg19 hg19 pll_unmasked entropy_unmasked ic_unmasked logo_ref_unmasked pA_unmasked pC_unmasked pG_unmasked pT_unmasked
+else skip "igv_session.xml names them" "no python3 with numpy"; fi
 sed 's/^>1$/>chr1/; s/^>MT$/>chrM/' hub.fa >ucsc.fa; "$caduceus" track --quiet -m "$data/ps" -T ucsc.fa --window 64 --hub ucsc --genome hg19 --email me@example.org
 is "no alias where names are UCSC's" "$(ls ucsc/hg19/chromAlias.txt 2>/dev/null; grep chromAlias ucsc/genomes.txt)" ""
-for a in "--hub h" "--hub h --genome hg19" "--hub h --genome a/b --email x" "--hub h --genome hg19 --email x -o y.bw" "--hub h --genome hg19 --email x --shard 1/2" "--genome hg19"; do
+for a in "--hub h" "--hub h --genome hg19" "--hub h --genome a/b --email x" "--hub h --genome a&b --email x" "--hub h --genome hg19 --email x -o y.bw" "--hub h --genome hg19 --email x --shard 1/2" "--genome hg19"; do
     # shellcheck disable=SC2086
     error "$a" 'track: --' hub $a
 done
 is "nothing is made then" "$(ls -d h 2>/dev/null)" ""
+for a in "--hub h" "--hub hub"; do
+    # shellcheck disable=SC2086
+    error "$a fails" 'no contig "Z"' hub $a --genome hg20 --email x -r Z
+done
+is "and leaves no folder of its own" "$(ls -d h hub/hg20 2>/dev/null; find hub -name hub.txt)" "hub/hub.txt"
 error "a hub where a file is" 'hub.txt: cannot write' hub --hub hub/hub.txt --genome hg19 --email x
 
 finish
