@@ -6,7 +6,8 @@ static const struct { const char *name; int (*run)(int, char **); const char *su
     { "embed", cmd_embed, "write embeddings of sequences, regions or variants as a matrix" },
     { "track", cmd_track, "score every base of contigs or regions, as bigWig or bedGraph tracks" },
     { "merge", cmd_merge, "join the parts that --shard wrote" },
-    { "model", cmd_model, "show a checkpoint, or verify it against expected tensors" },
+    { "pretrain", cmd_pretrain, "train a model on a genome" },
+    { "model", cmd_model, "show a checkpoint, verify it against expected tensors, or write it anew" },
 };
 #define NCOMMAND (sizeof COMMANDS / sizeof *COMMANDS)
 

@@ -1,10 +1,11 @@
-/* model.c - caduceus model info | verify. SPDX-License-Identifier: MIT */
+/* model.c - caduceus model info | verify | convert. SPDX-License-Identifier: MIT */
 #include <math.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd.h"
 #include "internal.h"
+#include "random.h"
 
 static const char USAGE_INFO[] =
 "Usage: caduceus model info [options] [MODEL]\n\n"
@@ -22,10 +23,18 @@ static const char USAGE_VERIFY[] =
 "      --tolerance X      largest error to accept [2e-6; gradients 5e-6, their loss 1e-6]\n"
 "      --recompute        gradients: keep each layer's input alone, as in training\n" OPTIONS_USAGE;
 
+static const char USAGE_CONVERT[] =
+"Usage: caduceus model convert [options] -o DIR [MODEL]\n\n"
+"Writes a checkpoint anew into folder DIR: float32, one weight file, published\n"
+"names, each tied tensor once.\n\n"
+"Options:\n"
+"  -o, --output DIR       folder to write to; made if absent\n" OPTIONS_USAGE;
+
 static const char USAGE[] =
-"Usage: caduceus model info|verify [options]\n\n"
+"Usage: caduceus model info|verify|convert [options]\n\n"
 "  info       print what a checkpoint is\n"
-"  verify     run it and compare with expected tensors\n";
+"  verify     run it and compare with expected tensors\n"
+"  convert    write it anew, as float32 with the published names\n";
 
 /* ---- info ---- */
 
@@ -226,17 +235,11 @@ static int equivariance(verify_t *v, int64_t b, double *error, cad_error_t *err)
 
 static int random_tokens(verify_t *v, cad_error_t *err)
 {
-    uint64_t state = 42; /* splitmix64 */
     v->B = 2;
     v->L = 600;
     v->tok = cad_alloc((size_t)(v->B * v->L), 1);
     if (!v->tok) return cad_fail(err, CAD_ENOMEM, "out of memory");
-    for (int64_t i = 0; i < v->B * v->L; i++) {
-        uint64_t z = (state += 0x9e3779b97f4a7c15u);
-        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-        z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-        v->tok[i] = (uint8_t)v->m->vocab.base[(z ^ z >> 31) & 3];
-    }
+    for (int64_t i = 0; i < v->B * v->L; i++) v->tok[i] = (uint8_t)v->m->vocab.base[cad_random(42, 0, 0, (uint64_t)i) & 3];
     return 0;
 }
 
@@ -306,24 +309,46 @@ static int verify(const options_t *o, const char *expected, double tolerance, bo
     return rc;
 }
 
+/* ---- convert ---- */
+
+static int convert(const options_t *o, const char *dir)
+{
+    static const char *const part[] = { "model.safetensors", "config.json" };
+    cad_model_t *m = NULL;
+    cad_error_t err;
+    bool made = false;
+    int rc;
+    if (!dir) return cmd_fail(o->cmd, "-o: give the folder to write to");
+    rc = cad_folder_make(dir, &made, &err);
+    for (size_t i = 0; i < sizeof part / sizeof *part && rc == 0; i++) {
+        char *path = cad_path_join(dir, part[i]);
+        rc = path ? options_refuse_model(o, path, &err) : cad_fail(&err, CAD_ENOMEM, "out of memory");
+        free(path);
+    }
+    if (rc) rc = cmd_fail(o->cmd, "%s", err.text);
+    else rc = options_open_model(o, &m);
+    if (rc == 0 && cad_model_save(m, dir, NULL, &err)) rc = cmd_fail(o->cmd, "%s", err.text);
+    if (rc && made) rmdir(dir);
+    cad_model_close(m);
+    return rc ? rc : cmd_finish(o->cmd);
+}
+
 /* ---- entry ---- */
 
-static int parse_tolerance(const char *cmd, const char *arg, double *out)
-{
-    char *end;
-    *out = strtod(arg, &end);
-    if (end != arg && !*end && *out >= 0 && *out <= 1e9) return 0;
-    return cmd_fail(cmd, "--tolerance %s: expected a number of at least 0", arg);
-}
+typedef enum { INFO, VERIFY, CONVERT, NACTION } action_t;
+static const struct { const char *name, *cmd, *usage; } ACTION[] = {
+    { "info", "model info", USAGE_INFO }, { "verify", "model verify", USAGE_VERIFY }, { "convert", "model convert", USAGE_CONVERT },
+};
 
 int cmd_model(int argc, char **argv)
 {
-    static const struct option longs[] = { OPTIONS_LONG, { "tolerance", required_argument, NULL, 1 },
+    static const struct option longs[] = { OPTIONS_LONG, { "tolerance", required_argument, NULL, 1 }, { "output", required_argument, NULL, 'o' },
                                            { "recompute", no_argument, NULL, 2 }, { 0 } };
     options_t o;
     double tolerance = -1;
-    bool is_info, is_verify, recompute = false;
-    const char *file;
+    bool recompute = false;
+    action_t what = INFO;
+    const char *file, *output = NULL;
     struct stat sb;
     int c, r;
     if (argc < 2) {
@@ -334,29 +359,30 @@ int cmd_model(int argc, char **argv)
         fputs(USAGE, stdout);
         return cmd_finish("model");
     }
-    is_info = !strcmp(argv[1], "info");
-    is_verify = !strcmp(argv[1], "verify");
-    if (!is_info && !is_verify) return cmd_fail("model", "%s: expected info or verify", argv[1]);
-    options_init(&o, is_info ? "model info" : "model verify");
+    while (what < NACTION && strcmp(argv[1], ACTION[what].name)) what++;
+    if (what == NACTION) return cmd_fail("model", "%s: expected info, verify or convert", argv[1]);
+    options_init(&o, ACTION[what].cmd);
     argc--;
     argv++;
-    while ((c = getopt_long(argc, argv, OPTIONS_SHORT, longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, OPTIONS_SHORT "o:", longs, NULL)) != -1) {
         if (c == 1004) {
-            fputs(is_info ? USAGE_INFO : USAGE_VERIFY, stdout);
+            fputs(ACTION[what].usage, stdout);
             return cmd_finish(o.cmd);
         }
         if (c == '?') return option_unknown(o.cmd, argv);
-        if ((c == 1 || c == 2) && is_info) return cmd_fail(o.cmd, "--%s belongs to `model verify`", c == 1 ? "tolerance" : "recompute");
+        if ((c == 1 || c == 2) && what != VERIFY) return cmd_fail(o.cmd, "--%s belongs to `model verify`", c == 1 ? "tolerance" : "recompute");
+        if (c == 'o' && what != CONVERT) return cmd_fail(o.cmd, "-o belongs to `model convert`");
+        if (c == 'o') output = optarg;
         recompute = recompute || c == 2;
-        r = c == 2 ? 0 : c == 1 ? parse_tolerance(o.cmd, optarg, &tolerance) : options_take(&o, c, optarg);
+        r = c == 'o' || c == 2 ? 0 : c == 1 ? option_real(o.cmd, "--tolerance", optarg, 0, 1e9, &tolerance) : options_take(&o, c, optarg);
         if (r) return 1;
     }
     if (argc - optind > 1) return cmd_fail(o.cmd, "one file at most, %d given", argc - optind);
     file = optind < argc ? argv[optind] : NULL;
-    if (file && (is_info || (stat(file, &sb) == 0 && S_ISDIR(sb.st_mode)))) { /* a model */
+    if (file && (what != VERIFY || (stat(file, &sb) == 0 && S_ISDIR(sb.st_mode)))) { /* a model */
         if (o.model) return cmd_fail(o.cmd, "%s: a second model; -m names one already", file);
         o.model = file;
         file = NULL;
     }
-    return is_info ? info(&o) : verify(&o, file, tolerance, recompute);
+    return what == INFO ? info(&o) : what == VERIFY ? verify(&o, file, tolerance, recompute) : convert(&o, output);
 }

@@ -65,6 +65,14 @@ int option_int(const char *cmd, const char *name, const char *arg, int64_t lo, i
     return cmd_fail(cmd, "%s %s: expected a whole number from %lld to %lld", name, arg, (long long)lo, (long long)hi);
 }
 
+int option_real(const char *cmd, const char *name, const char *arg, double lo, double hi, double *out)
+{
+    char *end;
+    *out = strtod(arg, &end);
+    if (end != arg && !*end && *out >= lo && *out <= hi) return 0;
+    return cmd_fail(cmd, "%s %s: expected a number from %g to %g", name, arg, lo, hi);
+}
+
 int options_take(options_t *o, int c, const char *arg)
 {
     int64_t n;

@@ -271,6 +271,13 @@ typedef struct cad_example_t { /* all arrays are the caller's */
     const float *target;    /* the other losses: (CAD_LABELS) */
 } cad_example_t;
 
+/* Masks a window as pretraining does: of 15 % of the positions, chosen by seed and
+ * window (any number), 80 % become MASK, 10 % a random token, 10 % stay. masked,
+ * weight: (len); weight is 1 where a loss is due, 0 elsewhere and at PAD. Returns
+ * how many are 1. */
+CAD_API int64_t cad_mask(const cad_model_t *model, uint64_t seed, uint64_t window,
+                         const uint8_t *tokens, int64_t len, uint8_t *masked, float *weight);
+
 /* The losses of n examples, in nats: their sum is added to *sum and, if scale is
  * not 0, scale times its gradient to the trainer's. A PS model sees both strands,
  * a Ph model the one given. Nothing to score adds nothing. */

@@ -115,6 +115,10 @@ int bed_parse(const char *path, int64_t number, const char *s, size_t n, bool sp
         return cad_fail(err, CAD_EFORMAT, "%s:%lld: start %lld is negative; BED counts from 0", path, num, (long long)row->span.beg);
     if (row->span.beg > row->span.end)
         return cad_fail(err, CAD_EFORMAT, "%s:%lld: start %lld is after end %lld", path, num, (long long)row->span.beg, (long long)row->span.end);
+    if (row->ncol > 3) {
+        row->name = f[3].s;
+        row->name_len = (int)f[3].n;
+    }
     row->contig = strndup(f[0].s, f[0].n);
     if (!row->contig) rc = CAD_ENOMEM;
     else if (split && row->ncol >= 12) rc = parse_blocks(f, row);

@@ -17,7 +17,7 @@
 /* ---- notes.c: warnings that do not stop, signals ---- */
 typedef enum {
     NOTE_EMPTY, NOTE_CLIPPED, NOTE_IUPAC, NOTE_UNSCORED, NOTE_BROWSER, NOTE_INDEX,
-    NOTE_NO_SEQUENCE, NOTE_UNMAPPED, NOTE_NO_CONTIG, NOTE_REF_MISMATCH, NOTE_UNSCORABLE, NOTE_VALUE, NOTE_KINDS
+    NOTE_NO_SEQUENCE, NOTE_UNMAPPED, NOTE_NO_CONTIG, NOTE_REF_MISMATCH, NOTE_UNSCORABLE, NOTE_VALUE, NOTE_FITTED, NOTE_KINDS
 } note_kind_t;
 typedef struct notes_t {
     const char *cmd;
@@ -199,6 +199,8 @@ typedef struct bed_row_t {
     char *contig;        /* malloc'd */
     interval_t span;
     int ncol;
+    const char *name;    /* column 4, in the line; NULL if there is none */
+    int name_len;
     interval_t *block;   /* BED12 blocks if asked for, else NULL */
     int nblock;
 } bed_row_t;
@@ -227,13 +229,31 @@ int regions_new(regions_t **r, cad_error_t *err);
  * if they are not known beforehand. */
 int regions_add_text(regions_t *r, const char *text, const names_t *names, cad_error_t *err);
 int regions_add_bed(regions_t *r, const char *path, cad_error_t *err);
+int regions_add_span(regions_t *r, const char *contig, interval_t span, cad_error_t *err);
 void regions_finish(regions_t *r);
 /* All contigs are there; after regions_finish. */
 int regions_check(const regions_t *r, const names_t *names, cad_error_t *err);
 /* Span k of a contig, in order and apart; false if there are no more. */
 bool regions_get(const regions_t *r, const char *contig, int k, interval_t *span);
 bool regions_overlap(const regions_t *r, const char *contig, int64_t beg, int64_t end);
+/* The same as regions_get within the contig, with a warning if that cuts it; NULL: the
+ * whole contig. 1, 0 if there are no more, CAD_EARG if it begins past the end. */
+int regions_within(const regions_t *r, const contig_t *c, int k, interval_t *span, notes_t *notes, cad_error_t *err);
 void regions_free(regions_t *r);
+
+/* ---- splits.c: intervals of a reference under the names in column 4, as train and valid ---- */
+typedef struct splits_t {
+    int n;
+    char **name;          // (n) in the order in which they first come; none: (1) NULL
+    regions_t **span;     // (n)
+    const char *path;     /* of the first file; for messages */
+} splits_t;
+/* The rows of a BED; of several files, one after the other. */
+int splits_add(splits_t *s, const char *path, const fasta_t *ref, notes_t *notes, cad_error_t *err);
+void splits_finish(splits_t *s);
+/* The number of the split, or CAD_EARG with the names that there are. */
+int splits_find(const splits_t *s, const char *option, const char *name, cad_error_t *err);
+void splits_free(splits_t *s);
 
 /* ---- seqs.c: FASTA and FASTQ records ---- */
 typedef struct seq_t { kstring_t name, bases, scratch; } seq_t;

@@ -321,6 +321,20 @@ int variants_sink(void *variants, item_t *it, cad_error_t *err);
 void variants_drop(void *variants, item_t *it);
 void variants_close(variants_t *v);
 
+/* ---- corpus.c: windows of a reference in random order, for training ---- */
+typedef struct corpus_t {
+    const fasta_t *ref;
+    struct corpus_stretch_t *stretch;
+    int64_t n, room, windows, bases, len; /* windows in one pass over the corpus; bases of the longest */
+    uint64_t seed;
+    bool ordered;        /* set after opening: windows in the reference's order */
+} corpus_t;
+/* on: NULL for all contigs. Nothing in it is no error: windows is 0. */
+int corpus_open(corpus_t *c, const fasta_t *ref, const regions_t *on, int64_t len, uint64_t seed, cad_error_t *err);
+/* Bases of window i >= 0 of a run, which goes over the corpus again and again: seq (len+1). */
+int corpus_window(const corpus_t *c, int64_t i, char *seq, int64_t *len, cad_error_t *err);
+void corpus_close(corpus_t *c);
+
 /* ---- tracks.c: per-base scores along a reference ---- */
 typedef enum { TRACK_PLL, TRACK_ENTROPY, TRACK_IC, TRACK_LOGO_REF, TRACK_LOGO_A, TRACK_LOGO_C, TRACK_LOGO_G, TRACK_LOGO_T,
                TRACK_PA, TRACK_PC, TRACK_PG, TRACK_PT, TRACK_KINDS } track_kind_t;

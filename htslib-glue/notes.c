@@ -28,7 +28,8 @@ void notes_summary(const notes_t *n)
     static const char *const name[NOTE_KINDS] = { "empty region(s)", "region(s) clipped at a contig end",
         "letters other than ACGTN read as N", "region(s) or read(s) with nothing to score", "track or browser line(s) dropped", "remark(s) on the index",
         "read(s) without a sequence", "read(s) not aligned", "allele(s) or read(s) on contigs that the FASTA lacks", "allele(s) whose REF differs from the FASTA",
-        "allele(s) that cannot be scored", "value(s) of INFO that could not be kept" };
+        "allele(s) that cannot be scored", "value(s) of INFO that could not be kept",
+        "interval(s) that the baseline was fitted on" };
     const char *sep = "";
     int64_t any = 0;
     for (int i = 0; i < NOTE_KINDS; i++) any += n->count[i];

@@ -297,25 +297,13 @@ static int close_stream(output_t *o)
     return rc || at ? -1 : 0;
 }
 
-static int sync_folder(const char *path)
-{
-    char *copy = strdup(path);
-    int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, rc = 0;
-    if (fd >= 0) {
-        rc = fsync(fd) && errno != EINVAL ? -1 : 0;
-        close(fd);
-    }
-    free(copy);
-    return rc;
-}
-
 static int publish(output_t *o, cad_error_t *err)
 {
     if (rename(o->tmp, o->path)) return write_error(o, err);
     temporary_forget(o->ticket);
     free(o->tmp);
     o->tmp = NULL;
-    return sync_folder(o->path) ? write_error(o, err) : 0;
+    return cad_sync_folder(o->path) ? write_error(o, err) : 0;
 }
 
 int output_sync(output_t *o, cad_error_t *err)

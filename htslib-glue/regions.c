@@ -38,6 +38,11 @@ static int add(regions_t *r, char *contig, int64_t beg, int64_t end, cad_error_t
     return 0;
 }
 
+int regions_add_span(regions_t *r, const char *contig, interval_t span, cad_error_t *err)
+{
+    return add(r, strdup(contig), span.beg, span.end, err);
+}
+
 /* A number with or without thousands separators. */
 static bool number(const char *s, size_t n, int64_t *out)
 {
@@ -185,6 +190,19 @@ bool regions_get(const regions_t *r, const char *contig, int k, interval_t *span
     if (i >= r->n || strcmp(r->span[i].contig, contig)) return false;
     *span = (interval_t){ r->span[i].beg, r->span[i].end };
     return true;
+}
+
+int regions_within(const regions_t *r, const contig_t *c, int k, interval_t *span, notes_t *notes, cad_error_t *err)
+{
+    *span = (interval_t){ 0, c->length };
+    if (!r) return k == 0;
+    if (!regions_get(r, c->name, k, span)) return 0;
+    if (span->end > c->length && span->end < INT64_MAX - 1)
+        note(notes, NOTE_CLIPPED, 1, "region %s:%lld-%lld: clipped at the end of the contig", c->name, (long long)span->beg + 1, (long long)span->end);
+    if (span->beg >= c->length)
+        return cad_fail(err, CAD_EARG, "region %s:%lld: begins past the end of the contig (%lld bases)", c->name, (long long)span->beg + 1, (long long)c->length);
+    span->end = cad_min(span->end, c->length);
+    return 1;
 }
 
 int regions_check(const regions_t *r, const names_t *names, cad_error_t *err)

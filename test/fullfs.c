@@ -3,6 +3,7 @@
  * FULLFS_AFTER=n   regular files take n bytes in all, then ENOSPC
  * FULLFS_FSYNC=1   fsync of a regular file fails with EIO
  * FULLFS_CLOSE=1   close of a regular file open for writing fails with ENOSPC
+ * FULLFS_NAMED=1   no files without a name, as on some network file systems
  * FULLFS_SHRINK=n  pread finds the end of the file after n bytes in all
  * SPDX-License-Identifier: MIT
  */
@@ -12,6 +13,7 @@
 #endif
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -65,6 +67,33 @@ EXPORT ssize_t pwrite(int fd, const void *data, size_t n, off_t at) { return put
 EXPORT ssize_t pwrite64(int fd, const void *data, size_t n, off64_t at) { return put(fd, data, n, at, true); }
 EXPORT ssize_t pread(int fd, void *data, size_t n, off_t at) { return get(fd, data, n, at); }
 EXPORT ssize_t pread64(int fd, void *data, size_t n, off64_t at) { return get(fd, data, n, at); }
+
+#ifdef O_TMPFILE
+static int open_as(const char *path, int flags, va_list ap)
+{
+    mode_t mode = flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE ? va_arg(ap, mode_t) : 0;
+    if ((flags & O_TMPFILE) == O_TMPFILE && getenv("FULLFS_NAMED")) { errno = EOPNOTSUPP; return -1; }
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+EXPORT int open(const char *path, int flags, ...)
+{
+    va_list ap;
+    va_start(ap, flags);
+    int fd = open_as(path, flags, ap);
+    va_end(ap);
+    return fd;
+}
+
+EXPORT int open64(const char *path, int flags, ...)
+{
+    va_list ap;
+    va_start(ap, flags);
+    int fd = open_as(path, flags, ap);
+    va_end(ap);
+    return fd;
+}
+#endif
 
 EXPORT int fsync(int fd)
 {

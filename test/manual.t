@@ -58,7 +58,7 @@ covers() {
 
 # ---- options ----
 
-{ usage model info; usage model verify; } | sort -u >model.usage
+{ usage model info; usage model verify; usage model convert; } | sort -u >model.usage
 for command in annotate track embed merge; do usage $command >$command.usage; done
 for command in annotate track embed merge model; do
     paged "$doc/caduceus-$command.1" >$command.page
@@ -242,7 +242,7 @@ known() {
     shift
     case $1 in
         help | version | --help | --version | -h) return 0 ;;
-        model) case $2 in info | verify) command="model $2"; shift 2 ;; -*) command=model; shift ;; *) return 1 ;; esac ;;
+        model) case $2 in info | verify | convert) command="model $2"; shift 2 ;; -*) command=model; shift ;; *) return 1 ;; esac ;;
         *) grep -qx -- "$1" commands || return 1; command=$1; shift ;;
     esac
     { usage $command; echo --help; } >options
