@@ -132,8 +132,7 @@ static int refuse_one(const annotate_args_t *a, const char *const out[], int k, 
     int rc = 0;
     for (int i = 0; i < 5 && rc == 0; i++) rc = refuse_same(out[k], in[i], err);
     if (rc == 0) rc = refuse_files(out[k], a->in, INDEXES, sizeof INDEXES / sizeof *INDEXES, err);
-    for (int i = 0; i < a->limits.n && rc == 0; i++)
-        if (a->limits.limit[i].how != 'r') rc = refuse_same(out[k], a->limits.limit[i].text, err);
+    if (rc == 0) rc = limits_refuse(&a->limits, out[k], err);
     if (rc == 0) rc = refuse_twice(out[k], fai, err); /* they may not exist yet */
     if (rc == 0) rc = refuse_twice(out[k], gzi, err);
     for (int i = 0; i < k && rc == 0; i++) rc = refuse_twice(out[k], out[i], err);

@@ -17,6 +17,7 @@
 /* One file, one command; main.c lists them. Each returns the exit status. */
 int cmd_annotate(int argc, char **argv);
 int cmd_embed(int argc, char **argv);
+int cmd_eval(int argc, char **argv);
 int cmd_merge(int argc, char **argv);
 int cmd_model(int argc, char **argv);
 int cmd_pretrain(int argc, char **argv);
@@ -82,6 +83,8 @@ void options_provenance(provenance_t *p, const cad_model_t *model, const cad_con
 int options_refuse_model(const options_t *o, const char *output, cad_error_t *err);
 /* The same for any input and the suffixes of what belongs to it. */
 int refuse_files(const char *output, const char *input, const char *const suffix[], size_t n, cad_error_t *err);
+/* A reference and its indexes. */
+int refuse_reference(const char *output, const char *reference, cad_error_t *err);
 /* --write-index[=FMT]: 0, or 1 after reporting. */
 int option_index(const char *cmd, const char *arg, index_t *index);
 /* --shard: 0, or 1 after reporting. */
@@ -100,6 +103,8 @@ int limits_take(limits_t *l, const char *cmd, int how, const char *text);
 /* Those given by the options in `hows` as *r, which stays NULL if there are none. */
 int limits_open(const limits_t *l, const char *hows, regions_t **r, const names_t *names, cad_error_t *err);
 
+/* An output must not be one of their files. */
+int limits_refuse(const limits_t *l, const char *output, cad_error_t *err);
 /* One of them is standard input. */
 bool limits_stream(const limits_t *l);
 /* Into a digest that tells sharded runs apart. */

@@ -204,6 +204,18 @@ int options_refuse_model(const options_t *o, const char *output, cad_error_t *er
     return refuse_files(output, options_model(o), part, sizeof part / sizeof *part, err);
 }
 
+int refuse_reference(const char *output, const char *reference, cad_error_t *err)
+{
+    static const char *const own[] = { "", ".fai", ".gzi" }; /* which may be made */
+    int rc = refuse_files(output, reference, own, 3, err);
+    for (int i = 0; i < 3 && rc == 0; i++) {
+        char *path = suffixed(reference, own[i]);
+        rc = path ? refuse_twice(output, path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+        free(path);
+    }
+    return rc;
+}
+
 int option_index(const char *cmd, const char *arg, index_t *index)
 {
     *index = !arg || !strcmp(arg, "csi") ? INDEX_CSI : !strcmp(arg, "bai") ? INDEX_BAI : !strcmp(arg, "tbi") ? INDEX_TBI : INDEX_NONE;
@@ -251,6 +263,14 @@ int limits_open(const limits_t *l, const char *hows, regions_t **r, const names_
     for (int i = 0; i < l->n && rc == 0; i++)
         if (strchr(hows, l->limit[i].how)) rc = add_limit(r, l->limit[i].how, l->limit[i].text, names, err);
     if (*r) regions_finish(*r);
+    return rc;
+}
+
+int limits_refuse(const limits_t *l, const char *output, cad_error_t *err)
+{
+    int rc = 0;
+    for (int i = 0; i < l->n && rc == 0; i++)
+        if (l->limit[i].how != 'r') rc = refuse_same(output, l->limit[i].text, err);
     return rc;
 }
 

@@ -217,17 +217,9 @@ static int open_track(const run_t *t, track_t *x, track_format_t format, cad_err
 
 static int refuse_clashes(const run_t *t, const char *out, cad_error_t *err)
 {
-    static const char *const own[] = { "", ".fai", ".gzi" };
     int rc = options_refuse_model(&t->a->o, out, err);
-    for (int i = 0; i < 3 && rc == 0; i++) {
-        char *path = suffixed(t->a->reference, own[i]);
-        rc = !path ? cad_fail(err, CAD_ENOMEM, "out of memory") : refuse_same(out, path, err);
-        if (rc == 0) rc = refuse_twice(out, path, err);
-        free(path);
-    }
-    for (int i = 0; i < t->a->limits.n && rc == 0; i++)
-        if (t->a->limits.limit[i].how != 'r') rc = refuse_same(out, t->a->limits.limit[i].text, err);
-    return rc;
+    if (rc == 0) rc = refuse_reference(out, t->a->reference, err);
+    return rc ? rc : limits_refuse(&t->a->limits, out, err);
 }
 
 static int open_hub(run_t *t, cad_error_t *err)

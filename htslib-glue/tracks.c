@@ -170,19 +170,16 @@ static int put_contig(tracks_t *t, int contig, cad_error_t *err)
 {
     const contig_t *c = &t->ref->contig[contig];
     int64_t C = t->tiling->core, next = 0;
-    interval_t span = { 0, c->length };
-    int rc = 0;
-    for (int i = 0; rc == 0 && (t->only ? regions_get(t->only, c->name, i, &span) : i == 0); i++) {
-        int64_t end = cad_min(span.end, c->length);
+    interval_t span;
+    int rc;
+    for (int i = 0; (rc = regions_within(t->only, c, i, &span, t->notes, err)) > 0; i++) {
         pipeline_digest(t->pipe, &span, sizeof span); /* cores alone do not tell what is written of them */
-        if (span.end > c->length && span.end < INT64_MAX - 1)
-            note(t->notes, NOTE_CLIPPED, 1, "region %s:%lld-%lld: clipped at the end of the contig", c->name, (long long)span.beg + 1, (long long)span.end);
-        if (span.beg >= c->length && t->only)
-            return cad_fail(err, CAD_EARG, "region %s:%lld: begins past the end of the contig (%lld bases)", c->name, (long long)span.beg + 1, (long long)c->length);
-        for (int64_t k = cad_max(next, span.beg / C); k * C < end && rc == 0; k++) {
+        rc = 0;
+        for (int64_t k = cad_max(next, span.beg / C); k * C < span.end && rc == 0; k++) {
             rc = put_core(t, contig, k, err);
             next = k + 1;
         }
+        if (rc) break;
     }
     return rc;
 }

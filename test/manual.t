@@ -59,8 +59,8 @@ covers() {
 # ---- options ----
 
 { usage model info; usage model verify; usage model convert; } | sort -u >model.usage
-for command in annotate track embed merge; do usage $command >$command.usage; done
-for command in annotate track embed merge model; do
+for command in annotate track embed eval merge; do usage $command >$command.usage; done
+for command in annotate track embed eval merge model; do
     paged "$doc/caduceus-$command.1" >$command.page
     covers "$command" $command.usage $command.page
 done
@@ -181,6 +181,15 @@ for input in a.bed a.vcf; do
     for suffix in npy npy.json tsv; do same "they are its defaults: $input, .$suffix" silent.$suffix spelled.$suffix; done
 done
 
+printf 'chr20\t0\t2000\ttrain\nchr20\t2100\t2900\tvalid\n' >corpus.bed
+quietly_eval() { "$caduceus" eval --quiet -m "$data/ps" -T a.fa -L corpus.bed --window 512 "$@"; }
+quietly_eval >silent
+set --
+"$caduceus" eval --help | defaults >defaults
+while read -r _ option value; do set -- "$@" "$option" "$value"; done <defaults
+ok "the defaults in eval's usage are accepted" quietly_eval "$@"
+same "the defaults in eval's usage are its defaults" silent .out
+
 # ---- pages ----
 
 "$caduceus" help | sed -nE 's/^  ([a-z]+) .*/\1/p' >commands
@@ -276,6 +285,7 @@ cp a.fa try/hg38.fa
 bases 40 22 | sed 's/^/>p\n/' >try/probes.fa
 printf 'chr20\t%s\t%s\tr\n' 100 400 900 2700 >try/regions.bed
 cp try/regions.bed try/peaks.bed
+cp corpus.bed try
 gzip -c try/peaks.bed >try/peaks.bed.gz
 printf 'chr20\t100\t900\tt\t0\t-\t100\t900\t0\t2\t50,60,\t0,740,\n' >try/transcripts.bed
 quietly --score n a.sam -o try/in.bam --write-index

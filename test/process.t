@@ -140,6 +140,8 @@ else
     }
     failures "annotate" "$caduceus" annotate --quiet --window 96 -@ 1 -m "$model" -T ref.fa few.bed -o f.bed.gz --embed f.npy
     failures "annotate of FASTA with 3 threads" "$caduceus" annotate --quiet --window 96 -@ 3 -m "$model" few.fa -o f.bed --embed -
+    awk -v OFS='\t' '{ print $1, $2, $3, NR % 2 ? "train" : "valid" }' few.bed >split.bed
+    failures "eval with 2 threads" "$caduceus" eval --quiet --window 96 -@ 2 -m "$model" -T ref.fa -L split.bed --markov 4 --sample 3 -o f.tsv
     failures "model info" "$caduceus" model info -m "$model"
 fi
 

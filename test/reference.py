@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Independent float64 reference of the Caduceus model and of the scores of caduceus annotate: regions and variants.
+"""Independent float64 reference of the Caduceus model and of the scores of caduceus annotate: regions and variants; of caduceus eval.
 
 Shares no code with the C project; it exists to catch its mistakes. PS with fused_add_norm is computed as
 published, with the two halves of the channels exchanged in every block, not by folding weights.
@@ -8,12 +8,14 @@ published, with the two halves of the channels exchanged in every block, not by 
   reference.py annotate -m DIR -T FASTA [...] BED   chrom, start, end and the scores, one line per region
   reference.py variants DIR FASTA VCF [...]         chrom, pos, ref, alt, llr, dpll, n, dist, cos, note; --score none
                                                     writes their geometry, without a model if DIR is -
+  reference.py evaluate -m DIR -T FASTA [...] BED   group, predictor, bases, loss, bits, accuracy, perplexity
   reference.py random OUTDIR --seed S [--set k=v]   a random checkpoint with its expected tensors
   reference.py sample OUTDIR --n 24 --seed S        many, which between them cover every switch
 
 Letters as in the C code: B sequences, L tokens, D d_model, E d_inner, N d_state, K d_conv, R dt_rank, V rows.
 """
 import argparse
+import collections
 import dataclasses
 import functools
 import gzip
@@ -415,6 +417,68 @@ def annotate(opt):
         embeddings.append(np.full(m.cfg["d_model"], np.nan) if e is None else pooled(e, opt.pool))
     if opt.embed:
         np.save(opt.embed, np.array(embeddings).reshape(-1, m.cfg["d_model"]))
+    return 0
+
+# ---- eval ---------------------------------------------------------------------------------------------------
+
+def both_strands(text):
+    return text, text[::-1].translate(str.maketrans("ACGT", "TGCA"))
+
+def count_words(texts, order):
+    """How often each word of up to order + 1 bases occurs on both strands."""
+    words = (s[i - k:i + 1] for text in texts for s in both_strands(text) for i in range(len(s)) for k in range(min(order, i) + 1))
+    return collections.Counter(w for w in words if set(w) <= set("ACGT"))
+
+def markov(words, order, before):
+    """P(A,C,G,T) of each order behind a text: (order+1,4)."""
+    rows = [np.full(4, 0.25)]
+    for k in range(order + 1):
+        context = before[len(before) - k:]
+        n = np.array([words[context + x] for x in "ACGT"])
+        known = len(before) >= k and set(context) <= set("ACGT")
+        rows.append((n + (k + 2) * rows[-1]) / (n.sum() + k + 2) if known else rows[-1])
+    return np.array(rows[1:])
+
+def markov_sides(words, order, text, t):
+    """(2,order+1,4): from the left, and from both sides."""
+    left, right = markov(words, order, text[:t]), markov(words, order, both_strands(text)[1][:len(text) - 1 - t])[:, ::-1]
+    both = left * right / left[0]
+    return np.array([left, both / both.sum(-1, keepdims=True)])
+
+def put_result(group, predictor, p, base):
+    """p (n,4) and base (n,); ties are shared."""
+    true = p[np.arange(len(base)), base]
+    best = p == p.max(-1, keepdims=True)
+    right = best[np.arange(len(base)), base] / best.sum(-1)
+    loss = -np.log(true).mean()
+    print(group, predictor, len(base), *("%.6g" % x for x in (loss, loss / math.log(2), right.mean(), math.exp(loss))), sep="\t")
+
+def evaluate(opt):
+    """Rows of the BED name their splits in the fourth column and neither touch nor overlap."""
+    m, fasta = Model(opt.model), read_fasta(opt.reference)
+    opt.embed = None
+    with open(opt.bed) as f:
+        rows = [(c, int(beg), int(end), split) for c, beg, end, split in map(str.split, f)]
+    as_is = {c: seq.decode() for c, seq in fasta.items()}
+    upper = {c: text.upper() for c, text in as_is.items()}
+    words = count_words([upper[c][beg:end] for c, beg, end, split in rows if split == "train"], opt.markov)
+    for group in dict.fromkeys(split for *_, split in rows):
+        logp, base, other, at_base = [], [], [], []
+        for c, start, end in (r[:3] for r in rows if r[3] == group):
+            lp, b, _ = region(m, fasta[c], start, end, opt)
+            logp.append(lp)
+            base.append(b)
+            for lo, hi in cores(start, end, opt.window - 2 * opt.flank):
+                origin, text = max(0, lo - opt.flank), upper[c][max(0, lo - opt.flank):hi + opt.flank]
+                scored = [t for t in range(lo, hi) if as_is[c][t] in ("ACGT" if opt.skip_soft_masked else "ACGTacgt")]
+                other += [markov_sides(words, opt.markov, text, t - origin) for t in scored]
+                at_base += ["ACGT".index(upper[c][t]) for t in scored]
+        put_result(group, "model", np.exp(np.concatenate(logp)), np.concatenate(base))
+        other = np.array(other)
+        for k in range(opt.markov + 1):
+            put_result(group, f"markov-{k}", other[:, 0, k], np.array(at_base))
+        for k in range(1, opt.markov + 1):
+            put_result(group, f"markov-{k}-two-sided", other[:, 1, k], np.array(at_base))
     return 0
 
 # ---- variants ----------------------------------------------------------------------------------------------
@@ -824,6 +888,15 @@ def main():
     c.add_argument("--skip-soft-masked", action="store_true")
     c.add_argument("--pool", default="mean", choices=["mean", "max", "center"])
     c.add_argument("--embed", metavar="OUT.npy")
+    c.add_argument("bed")
+    c = command(evaluate)
+    c.add_argument("-m", "--model", required=True)
+    c.add_argument("-T", "--reference", required=True)
+    c.add_argument("--mask", default="stride:8", help="each, stride:K or none")
+    c.add_argument("--window", type=int, required=True)
+    c.add_argument("--flank", type=int, required=True)
+    c.add_argument("--markov", type=int, default=12)
+    c.add_argument("--skip-soft-masked", action="store_true")
     c.add_argument("bed")
     c = command(variants)
     c.add_argument("model")

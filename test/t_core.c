@@ -287,6 +287,62 @@ static void test_wanted(const char *srcdir, const char *name)
     free(r);
 }
 
+/* ---- Markov models ---- */
+
+#define BASES 3000
+
+static bool same_counts(const cad_markov_t *a, const cad_markov_t *b)
+{
+    bool same = true;
+    for (int k = 0; k <= a->order; k++) same &= !memcmp(a->count[k], b->count[k], ((size_t)4 << 2 * k) * sizeof(uint32_t));
+    return same;
+}
+
+static void test_markov(void)
+{
+    uint8_t base[BASES], mirror[BASES];
+    double before[CAD_MARKOV_ORDERS][4], after[CAD_MARKOV_ORDERS][4], both[4], worst = 0;
+    cad_markov_t at_once, pieces, other;
+    cad_team_t *team;
+    int whole = 0, alike = 0, mirrored = 0;
+    cad_error_t err;
+    cad_team_open(&team, 3, NULL);
+    for (int64_t i = 0; i < BASES; i++) base[i] = (uint8_t)(draw(40) ? draw(4) : 4);
+    for (int64_t i = 0; i < BASES; i++) mirror[i] = (uint8_t)(base[BASES - 1 - i] < 4 ? 3 - base[BASES - 1 - i] : 4);
+    whole += cad_markov_open(&at_once, 6, &err) == 0 && cad_markov_open(&pieces, 6, &err) == 0 && cad_markov_open(&other, 6, &err) == 0;
+    whole += cad_markov_count(&at_once, team, base, BASES, 0, &err) == 0 && cad_markov_count(&other, NULL, mirror, BASES, 0, &err) == 0;
+    for (int64_t at = 0, n; at < BASES; at += n) {
+        int64_t beg = cad_max(at - 6, 0);
+        n = cad_min(1 + draw(30), BASES - at);
+        whole += cad_markov_count(&pieces, team, base + beg, at + n - beg, at - beg, &err) != 0;
+    }
+    tap_ok(whole == 2 && same_counts(&at_once, &pieces), "words are counted alike at once and in pieces");
+    tap_ok(same_counts(&at_once, &other), "a sequence and its reverse complement count alike");
+    for (int64_t t = 0; t < BASES; t++) {
+        bool same = true;
+        cad_markov_predict(&at_once, base, BASES, t, false, before);
+        cad_markov_predict(&at_once, mirror, BASES, BASES - 1 - t, true, after);
+        for (int k = 0; k <= 6; k++) {
+            for (int x = 0; x < 4; x++) same &= before[k][x] == after[k][3 - x];
+            worst = fmax(worst, fabs(before[k][0] + before[k][1] + before[k][2] + before[k][3] - 1));
+        }
+        mirrored += same;
+        cad_markov_predict(&at_once, base, BASES, t, true, after);
+        cad_markov_join(before[0], after[0], before[0], both);
+        alike += fabs(both[0] - before[0][0]) < 1e-12 && fabs(both[1] - before[0][1]) < 1e-12;
+    }
+    tap_ok(mirrored == BASES, "what comes before is what comes after on the other strand");
+    tap_ok(worst < 1e-12, "probabilities sum to 1");
+    tap_ok(alike == BASES, "of order 0 there are no sides");
+    memset(base, 0, sizeof base);
+    at_once.count[0][0] = UINT32_MAX - 2 * BASES + 1;
+    tap_ok(cad_markov_count(&at_once, team, base, BASES, 0, &err) == CAD_EARG, "a count that would overflow is refused");
+    cad_markov_close(&at_once);
+    cad_markov_close(&pieces);
+    cad_markov_close(&other);
+    cad_team_close(team);
+}
+
 int main(void)
 {
     static const char *const wanted[] = { "ps", "ph", "ph-untied", "ps-causal", "ps-odd-depth", "ps-bias", "ps-ssm", "ps-layernorm", "plant" };
@@ -303,6 +359,7 @@ int main(void)
     test_tiles();
     test_regions();
     test_team();
+    test_markov();
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) test_wanted(srcdir, wanted[i]);
     snprintf(path, sizeof path, "%s/test/data/ps", srcdir ? srcdir : ".");
     if (!tap_ok(cad_model_open(&m, path, &err) == 0 && cad_context_open(&ctx, m, &o, &err) == 0, "a model and a context open")) return 1;
