@@ -175,6 +175,17 @@ typedef struct { /* VW channels of some rows of one sequence */
 
 typedef struct { float dt[STRETCH * VW], pre[STRETCH * VW], dy[STRETCH * VW]; } held_t;
 
+/* Rows are far apart in memory: ask for those that come next. */
+INLINE void fetch_back(const back_stretch_t *b, int64_t r, int64_t step)
+{
+    int64_t ahead = r + AHEAD * step, at = ahead * b->t.w->Ep;
+    if (ahead < 0 || ahead >= b->t.rows) return;
+    __builtin_prefetch(b->t.u + at);
+    __builtin_prefetch(b->g + at);
+    __builtin_prefetch(b->z + at);
+    __builtin_prefetch(b->t.y + at, 1);
+}
+
 /* Rows [beg, beg+n) forwards in time: y, the states, dC. */
 INLINE void scan_again(const back_stretch_t *b, int64_t beg, int64_t n, const int64_t N, held_t *h, vf *s, vf *sum)
 {
@@ -188,6 +199,7 @@ INLINE void scan_again(const back_stretch_t *b, int64_t beg, int64_t n, const in
         float *y = t->y + r * w->Ep, *keep = b->s + i * N * VW, *decay = b->decay + i * N * VW;
         vf u = vload(t->u + r * w->Ep), dt = vload(h->dt + at * VW), dtu = dt * u, part[4] = { vset(0.0f), vset(0.0f), vset(0.0f), vset(0.0f) }, out;
         vf dy = vload(b->g + r * w->Ep) * vsilu(vload(b->z + r * w->Ep));
+        fetch_back(b, r, t->p->reverse ? -1 : 1);
         vstore(h->dy + at * VW, dy);
 #pragma GCC unroll 16
         for (int64_t k = 0; k < N; k++) {
@@ -367,6 +379,9 @@ static void conv_back_task(void *arg, int64_t task, int worker)
             int64_t past = reverse ? s->off[q + 1] - 1 - r : r - s->off[q];
             const float *x = l->f.x + r * w->Ep, *du = l->du + (r - s->beg) * w->Ep;
             float *dx = l->dx + r * w->Ep;
+            __builtin_prefetch(x + AHEAD * w->Ep + c);
+            __builtin_prefetch(du + AHEAD * w->Ep + c);
+            __builtin_prefetch(dx + AHEAD * w->Ep + c, 1);
             if (K == 4 && past >= 3) db = db + conv_back_row(b->f.p, x, du, dx, w->Ep, step, 4, 0, c, dw);
             else db = db + conv_back_row(b->f.p, x, du, dx, w->Ep, step, K, cad_max(0, K - 1 - past), c, dw);
         }
