@@ -1,0 +1,348 @@
+/* t_grad.c - gradients against central differences of the same network in double:
+ * every tensor, every switch of the configuration, ragged packs, every
+ * instruction set; and the invariance of what is trained. SPDX-License-Identifier: MIT */
+#include <math.h>
+
+#include "internal.h"
+#include "random.h"
+#include "tap.h"
+
+/* ---- the network in double, one strand at a time ---- */
+
+typedef struct { const cad_model_t *m; const double *p; } net_t;
+
+/* A tensor's values; the tied twin's for the second direction; NULL if there is none. */
+static const double *tensor(const net_t *n, cad_role_t role, int layer, int dir)
+{
+    const double *first = NULL;
+    for (int i = 0; i < n->m->ntensor; i++) {
+        const cad_tensor_t *t = &n->m->tensor[i];
+        if (t->role != role || t->layer != layer) continue;
+        if (t->dir == dir) return n->p + t->offset;
+        first = n->p + t->offset;
+    }
+    return n->m->cfg.tied ? first : NULL;
+}
+
+static double silu(double v) { return v / (1 + exp(-v)); }
+
+static double dot(const double *a, const double *b, int64_t n)
+{
+    double s = 0;
+    for (int64_t i = 0; i < n; i++) s += a[i] * b[i];
+    return s;
+}
+
+static void norm(const net_t *n, const double *x, const double *w, const double *b, double *out)
+{
+    int64_t D = n->m->cfg.d_model;
+    double mean = 0, var = 0;
+    for (int64_t i = 0; i < D && !n->m->cfg.rms_norm; i++) mean += x[i] / (double)D;
+    for (int64_t i = 0; i < D; i++) var += (x[i] - mean) * (x[i] - mean) / (double)D;
+    for (int64_t i = 0; i < D; i++) out[i] = (x[i] - mean) / sqrt(var + n->m->cfg.norm_epsilon) * w[i] + (b ? b[i] : 0);
+}
+
+/* h (L,D) of one Mamba over a (L,D). */
+static void mamba(const net_t *net, int layer, int dir, const double *a, int64_t L, double *h)
+{
+    const cad_config_t *c = &net->m->cfg;
+    int64_t D = c->d_model, E = c->d_inner, N = c->d_state, K = c->d_conv, R = c->dt_rank;
+    const double *in = tensor(net, CAD_T_IN, layer, dir), *in_bias = c->proj_bias ? tensor(net, CAD_T_IN_BIAS, layer, dir) : NULL;
+    const double *conv = tensor(net, CAD_T_CONV, layer, dir), *conv_bias = c->conv_bias ? tensor(net, CAD_T_CONV_BIAS, layer, dir) : NULL;
+    const double *x_proj = tensor(net, CAD_T_X, layer, dir), *dt_proj = tensor(net, CAD_T_DT, layer, dir), *dt_bias = tensor(net, CAD_T_DT_BIAS, layer, dir);
+    const double *a_log = tensor(net, CAD_T_A_LOG, layer, dir), *skip = tensor(net, CAD_T_SKIP, layer, dir);
+    const double *out = tensor(net, CAD_T_OUT, layer, dir), *out_bias = c->proj_bias ? tensor(net, CAD_T_OUT_BIAS, layer, dir) : NULL;
+    bool reverse = net->m->layer[layer].dir[dir].reverse;
+    double *x = calloc((size_t)(L * E), sizeof *x), *u = calloc((size_t)E, sizeof *u), *y = calloc((size_t)E, sizeof *y);
+    double *s = calloc((size_t)(E * N), sizeof *s), *bc = calloc((size_t)(R + 2 * N), sizeof *bc);
+    for (int64_t r = 0; r < L; r++)
+        for (int64_t e = 0; e < E; e++) x[r * E + e] = dot(in + e * D, a + r * D, D) + (in_bias ? in_bias[e] : 0);
+    for (int64_t i = 0; i < L; i++) {
+        int64_t r = reverse ? L - 1 - i : i, step = reverse ? -1 : 1;
+        for (int64_t e = 0; e < E; e++) {
+            double v = conv_bias ? conv_bias[e] : 0;
+            for (int64_t k = 0; k < K && k <= i; k++) v += conv[e * K + K - 1 - k] * x[(r - step * k) * E + e];
+            u[e] = silu(v);
+        }
+        for (int64_t j = 0; j < R + 2 * N; j++) bc[j] = dot(x_proj + j * E, u, E);
+        for (int64_t e = 0; e < E; e++) {
+            double dt = log1p(exp(dot(dt_proj + e * R, bc, R) + dt_bias[e])), sum = skip[e] * u[e];
+            double z = dot(in + (E + e) * D, a + r * D, D) + (in_bias ? in_bias[E + e] : 0);
+            for (int64_t n = 0; n < N; n++) {
+                s[e * N + n] = exp(-dt * exp(a_log[e * N + n])) * s[e * N + n] + dt * u[e] * bc[R + n];
+                sum += s[e * N + n] * bc[R + N + n];
+            }
+            y[e] = sum * silu(z);
+        }
+        for (int64_t d = 0; d < D; d++) h[r * D + d] = dot(out + d * E, y, E) + (out_bias ? out_bias[d] : 0);
+    }
+    free(x);
+    free(u);
+    free(y);
+    free(s);
+    free(bc);
+}
+
+/* The normalised last residual (L,D) of one strand. */
+static void encode(const net_t *net, const uint8_t *tok, int64_t L, double *out)
+{
+    const cad_config_t *c = &net->m->cfg;
+    int64_t D = c->d_model;
+    const double *table = tensor(net, CAD_T_EMBED, -1, 0);
+    double *res = calloc((size_t)(L * D), sizeof *res), *a = calloc((size_t)(L * D), sizeof *a), *h[2];
+    for (int k = 0; k < 2; k++) h[k] = calloc((size_t)(L * D), sizeof *h[k]);
+    for (int64_t r = 0; r < L; r++)
+        for (int64_t d = 0; d < D; d++)
+            res[r * D + d] = cad_model_turned(net->m) ? table[net->m->vocab.comp[tok[r]] * D + D - 1 - d] : table[tok[r] * D + d];
+    for (int i = 0; i < c->n_layer; i++) {
+        for (int64_t r = 0; r < L; r++)
+            norm(net, res + r * D, tensor(net, CAD_T_NORM, i, 0), c->rms_norm ? NULL : tensor(net, CAD_T_NORM_BIAS, i, 0), a + r * D);
+        for (int k = 0; k < net->m->layer[i].ndir; k++) mamba(net, i, k, a, L, h[k]);
+        for (int64_t j = 0; j < L * D; j++)
+            res[j] += net->m->layer[i].ndir == 1 ? h[0][j] : c->multiply ? h[0][j] * h[1][j] : h[0][j] + h[1][j];
+    }
+    for (int64_t r = 0; r < L; r++)
+        norm(net, res + r * D, tensor(net, CAD_T_NORM_F, -1, 0), c->rms_norm ? NULL : tensor(net, CAD_T_NORM_F_BIAS, -1, 0), out + r * D);
+    free(res);
+    free(a);
+    free(h[0]);
+    free(h[1]);
+}
+
+/* ---- losses ---- */
+
+static double cross_entropy(const double *logit, int64_t n, int64_t label)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += exp(logit[i] - logit[label]);
+    return log(sum);
+}
+
+static double token_loss(const net_t *net, const cad_example_t *e, double *const strand[2])
+{
+    int64_t D = net->m->cfg.d_model, V = net->m->vocab.rows;
+    const double *table = tensor(net, CAD_T_EMBED, -1, 0);
+    double logit[256], loss = 0;
+    for (int64_t t = 0; t < e->len; t++) {
+        for (int64_t v = 0; v < V; v++) {
+            logit[v] = dot(table + v * D, strand[0] + t * D, D);
+            if (net->m->cfg.rcps) logit[v] += dot(table + net->m->vocab.comp[v] * D, strand[1] + (e->len - 1 - t) * D, D);
+        }
+        if (e->weight[t] > 0) loss += (double)e->weight[t] * cross_entropy(logit, V, e->labels[t]);
+    }
+    return loss;
+}
+
+static double label_loss(const net_t *net, const cad_example_t *e, double *const strand[2], enum cad_loss_t how, enum cad_pool_t pool)
+{
+    int64_t D = net->m->cfg.d_model, labels = net->m->labels;
+    const double *score = tensor(net, CAD_T_SCORE, -1, 0);
+    double out[8] = { 0 }, loss = 0;
+    int strands = net->m->cfg.rcps ? 2 : 1;
+    for (int s = 0; s < strands; s++)
+        for (int64_t d = 0; d < D; d++) {
+            double mean = 0, top = -INFINITY;
+            for (int64_t t = 0; t < e->len; t++) {
+                mean += strand[s][t * D + d] / (double)e->len;
+                top = fmax(top, strand[s][t * D + d]);
+            }
+            for (int64_t c = 0; c < labels; c++) out[c] += score[c * D + d] * (pool == CAD_POOL_MAX ? top : mean) / strands;
+        }
+    for (int64_t c = 0; c < labels; c++) {
+        double y = (double)e->target[c];
+        if (how == CAD_LOSS_CLASSES) loss += y * cross_entropy(out, labels, c);
+        if (how == CAD_LOSS_BINARY) loss += log1p(exp(out[c])) - y * out[c];
+        if (how == CAD_LOSS_SQUARED) loss += (out[c] - y) * (out[c] - y);
+    }
+    return loss;
+}
+
+static double total_loss(const net_t *net, const cad_example_t *ex, int n, enum cad_loss_t how, enum cad_pool_t pool)
+{
+    double loss = 0;
+    for (int i = 0; i < n; i++) {
+        size_t size = (size_t)(ex[i].len * net->m->cfg.d_model);
+        double *strand[2] = { calloc(size, sizeof(double)), calloc(size, sizeof(double)) };
+        uint8_t *turned = malloc((size_t)ex[i].len);
+        cad_reverse_complement(net->m, ex[i].tokens, ex[i].len, turned);
+        encode(net, ex[i].tokens, ex[i].len, strand[0]);
+        if (net->m->cfg.rcps) encode(net, turned, ex[i].len, strand[1]);
+        loss += how == CAD_LOSS_TOKENS ? token_loss(net, &ex[i], strand) : label_loss(net, &ex[i], strand, how, pool);
+        free(strand[0]);
+        free(strand[1]);
+        free(turned);
+    }
+    return loss;
+}
+
+/* ---- a model and examples ---- */
+
+typedef struct { const char *name, *config; int64_t labels; enum cad_loss_t how; enum cad_pool_t pool; int64_t len[8]; } case_t;
+
+static double real(uint64_t a, uint64_t b) { return 2 * cad_unit(cad_random(7, a, b, 0)) - 1; }
+
+/* Initial values, shaken so that none is special. */
+static cad_model_t *model_of(const case_t *c)
+{
+    cad_model_t *m = NULL, *classifier = NULL;
+    cad_error_t err;
+    if (cad_model_create(&m, c->config, 1024, 5, &err)) {
+        printf("# %s\n", err.text);
+        return NULL;
+    }
+    if (c->labels) {
+        cad_model_classifier(&classifier, m, c->labels, 6, &err);
+        cad_model_close(m);
+        m = classifier;
+    }
+    for (int i = 0; i < m->ntensor; i++)
+        for (int64_t k = 0; k < m->tensor[i].count; k++) {
+            float *p = m->param + m->tensor[i].offset + k;
+            double shake = real((uint64_t)i, (uint64_t)k);
+            if (m->tensor[i].role == CAD_T_EMBED || m->tensor[i].role == CAD_T_SCORE) *p = (float)shake;
+            else *p += (float)(0.2 * shake);
+        }
+    cad_model_refresh(m);
+    return m;
+}
+
+static int examples_of(const case_t *c, const cad_model_t *m, cad_example_t *ex)
+{
+    int n = 0;
+    for (; n < 8 && c->len[n]; n++) {
+        size_t L = (size_t)c->len[n];
+        uint8_t *tok = malloc(L), *label = malloc(L);
+        float *weight = malloc(L * sizeof *weight), *target = malloc(8 * sizeof *target);
+        for (size_t i = 0; i < L; i++) {
+            tok[i] = (uint8_t)cad_below(cad_random(1, (uint64_t)n, i, 1), (uint64_t)m->vocab.rows);
+            label[i] = (uint8_t)cad_below(cad_random(1, (uint64_t)n, i, 2), (uint64_t)m->vocab.rows);
+            weight[i] = i % 3 == 1 || L == 1 ? (float)(1 + i % 2) : 0;
+        }
+        for (int k = 0; k < 8; k++) target[k] = c->how == CAD_LOSS_SQUARED ? (float)real(99, (uint64_t)(n + k)) : k == n % (int)cad_max(1, c->labels);
+        ex[n] = (cad_example_t){ tok, c->len[n], label, weight, target };
+    }
+    return n;
+}
+
+static void free_examples(cad_example_t *ex, int n)
+{
+    for (int i = 0; i < n; i++) {
+        free((void *)ex[i].tokens);
+        free((void *)ex[i].labels);
+        free((void *)ex[i].weight);
+        free((void *)ex[i].target);
+    }
+}
+
+/* All gradients (total) where the parameters are; the loss. */
+static double gradients(const case_t *c, cad_model_t *m, const cad_example_t *ex, int n, int threads, int recompute, float *grad)
+{
+    cad_trainer_t *t;
+    cad_recipe_t r;
+    cad_error_t err = { "" };
+    double loss = 0;
+    cad_recipe_init(&r);
+    r.threads = threads;
+    r.recompute = recompute;
+    r.pool = c->pool;
+    r.max_tokens = 1024;
+    if (cad_trainer_open(&t, m, &r, &err) || cad_trainer_add(t, c->how, ex, n, 1, &loss, &err)) printf("# %s\n", err.text);
+    memset(grad, 0, (size_t)m->total * sizeof *grad);
+    for (int i = 0; i < m->ntensor; i++) {
+        cad_trainer_gradient(t, m->tensor[i].name, grad + m->tensor[i].offset);
+        cad_tensor_flip(&m->tensor[i], grad + m->tensor[i].offset);
+    }
+    cad_trainer_close(t);
+    return loss;
+}
+
+/* The derivative of the loss along the gradient of one tensor, and a random step beside it. */
+static double mismatch(const case_t *c, cad_model_t *m, const cad_example_t *ex, int n, const cad_tensor_t *t, const float *grad)
+{
+    const float *g = grad + t->offset;
+    double size = 0, want = 0, f[2], h = 1e-4, *p = malloc((size_t)m->total * sizeof *p), *v = malloc((size_t)t->count * sizeof *v);
+    for (int64_t k = 0; k < t->count; k++) size += (double)g[k] * (double)g[k];
+    size = sqrt(size) + 1e-30;
+    for (int64_t k = 0; k < t->count; k++) {
+        v[k] = (double)g[k] / size + real(55, (uint64_t)k) / sqrt((double)t->count);
+        want += v[k] * (double)g[k];
+    }
+    for (int side = 0; side < 2; side++) {
+        net_t net = { m, p };
+        for (int64_t k = 0; k < m->total; k++) p[k] = (double)m->param[k];
+        for (int64_t k = 0; k < t->count; k++) p[t->offset + k] += (side ? h : -h) * v[k];
+        f[side] = total_loss(&net, ex, n, c->how, c->pool);
+    }
+    free(p);
+    free(v);
+    return fabs((f[1] - f[0]) / (2 * h) - want) / size;
+}
+
+static void check_case(const case_t *c, const char *isa)
+{
+    cad_model_t *m = model_of(c);
+    cad_example_t ex[8];
+    float *grad, *again;
+    double *p, loss, worst = 0, want;
+    const char *name = "";
+    bool same = true;
+    int n;
+    if (!tap_ok(m != NULL, "%s, %s: a model", isa, c->name)) return;
+    n = examples_of(c, m, ex);
+    grad = cad_alloc((size_t)m->total, sizeof *grad);
+    again = cad_alloc((size_t)m->total, sizeof *again);
+    p = malloc((size_t)m->total * sizeof *p);
+    for (int64_t k = 0; k < m->total; k++) p[k] = (double)m->param[k];
+    want = total_loss(&(net_t){ m, p }, ex, n, c->how, c->pool);
+    loss = gradients(c, m, ex, n, 1, 0, grad);
+    tap_ok(fabs(loss - want) < 2e-6 * fabs(want), "%s, %s: the loss, %.2g", isa, c->name, fabs(loss - want) / fabs(want));
+    for (int i = 0; i < m->ntensor; i++) {
+        double e = mismatch(c, m, ex, n, &m->tensor[i], grad);
+        if (!(e <= worst)) name = m->tensor[i].name;
+        if (!(e <= worst)) worst = e;
+    }
+    tap_ok(worst < 2e-5, "%s, %s: every tensor's gradient, at worst %.2g of %s", isa, c->name, worst, name);
+    for (int k = 0; k < 3; k++) {
+        gradients(c, m, ex, n, k == 0 ? 1 : k == 1 ? 3 : 7, k != 1, again);
+        same = same && !memcmp(grad, again, (size_t)m->total * sizeof *grad);
+    }
+    tap_ok(same, "%s, %s: the same bits with threads and with layers run again", isa, c->name);
+    free_examples(ex, n);
+    free(p);
+    free(grad);
+    free(again);
+    cad_model_close(m);
+}
+
+#define SMALL "\"d_model\": 6, \"n_layer\": 2, \"vocab_size\": 12"
+static const case_t CASES[] = {
+    { "PS, fused, even depth", "{" SMALL ", \"rcps\": true}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 1, 2, 63, 5, 70 } },
+    { "PS, fused, odd depth", "{\"d_model\": 5, \"n_layer\": 3, \"vocab_size\": 12, \"rcps\": true}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 20, 3 } },
+    { "Ph, beyond a tile", "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 30, 460, 449, 9 } },
+    { "PS, unfused, odd SSM", "{" SMALL ", \"rcps\": true, \"fused_add_norm\": false, \"ssm_cfg\": {\"d_state\": 17, \"d_conv\": 3, \"expand\": 3, \"dt_rank\": 5}}",
+      0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 66, 4 } },
+    { "PS, projection biases", "{" SMALL ", \"rcps\": true, \"ssm_cfg\": {\"bias\": true, \"d_state\": 3, \"d_conv\": 2}}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 17, 65 } },
+    { "PS, LayerNorm, no conv bias", "{" SMALL ", \"rcps\": true, \"rms_norm\": false, \"ssm_cfg\": {\"conv_bias\": false}}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 33 } },
+    { "Ph, untied", "{" SMALL ", \"bidirectional_weight_tie\": false}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 40, 40 } },
+    { "PS, products of directions", "{" SMALL ", \"rcps\": true, \"bidirectional_strategy\": \"ew_multiply\"}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 40, 7 } },
+    { "PS, one direction", "{" SMALL ", \"rcps\": true, \"bidirectional\": false}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 40, 7 } },
+    { "more channels than a block", "{\"d_model\": 40, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 25 } },
+    { "PS, classes", "{" SMALL ", \"rcps\": true}", 3, CAD_LOSS_CLASSES, CAD_POOL_MEAN, { 9, 31, 1 } },
+    { "Ph, labels, maximum", "{" SMALL "}", 4, CAD_LOSS_BINARY, CAD_POOL_MAX, { 9, 31 } },
+    { "PS, regression", "{" SMALL ", \"rcps\": true}", 2, CAD_LOSS_SQUARED, CAD_POOL_MEAN, { 9, 31 } },
+};
+
+int main(void)
+{
+    static const char *const isa[] = { "plain", "avx2", "avx512" };
+    for (size_t i = 0; i < sizeof isa / sizeof *isa; i++) {
+        cad_model_t *m = model_of(&CASES[0]);
+        cad_context_t *ctx = NULL;
+        setenv("CADUCEUS_ISA", isa[i], 1);
+        if (cad_context_open(&ctx, m, NULL, NULL) || !strstr(cad_context_device(ctx), isa[i])) tap_skip(isa[i], "this processor lacks it");
+        else for (size_t k = 0; k < sizeof CASES / sizeof *CASES; k++) check_case(&CASES[k], isa[i]);
+        cad_context_close(ctx);
+        cad_model_close(m);
+    }
+    return tap_finish();
+}
