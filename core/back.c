@@ -100,13 +100,25 @@ static int layer_back(const pass_t *p)
     return rc;
 }
 
+/* The first layer's input is not kept. */
+static int embed_again(cad_grad_lane_t *l, cad_span_t all)
+{
+    float *res = l->f.res;
+    int rc;
+    l->f.res = l->f.base;
+    rc = l->f.ops->embed(&l->f, l->f.tok, all);
+    l->f.res = res;
+    return rc;
+}
+
 int cad_strand_backward(cad_grad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq)
 {
     pass_t p = { l, m, 0, { off, NULL, nseq, 0, off[nseq] } };
     for (p.layer = (int)m->cfg.n_layer - 1; p.layer >= 0; p.layer--) {
-        int rc;
+        int rc = 0;
         cad_strand_enter(&l->f, p.layer);
-        rc = layer_back(&p);
+        if (p.layer == 0) rc = embed_again(l, p.all);
+        if (rc == 0) rc = layer_back(&p);
         if (rc) return rc;
     }
     return l->ops->embed(l, l->f.tok, p.all);

@@ -81,7 +81,8 @@ static void lay_tape(cad_trainer_t *t, int strand, cad_bump_t *b)
     cad_tape_t *tape = &t->tape[strand];
     float **p = t->slot + strand * (4 * n + 1);
     *tape = (cad_tape_t){ rows, p, all ? p + n + 1 : NULL, all ? p + 2 * n + 1 : NULL };
-    for (int64_t i = 0; i <= n; i++) tape->res[i] = cad_bump(b, rows, e.Dp, sizeof(float));
+    for (int64_t i = 0; i <= n; i++) /* the embedding is made again, so both strands' may lie in one place */
+        tape->res[i] = i == 0 && strand ? t->tape[0].res[0] : cad_bump(b, rows, e.Dp, sizeof(float));
     for (int64_t i = 0; i < n && all; i++) {
         tape->x[i] = cad_bump(b, rows, e.Ep, sizeof(float));
         for (int k = 0; k < 2; k++) tape->state[2 * i + k] = k < m->layer[i].ndir ? cad_bump(b, slots, e.Ep * e.N, sizeof(float)) : NULL;
