@@ -447,6 +447,8 @@ static int one_step(run_t *r, cad_error_t *err)
     return rc;
 }
 
+#define LOG_HEADER "#step\ttokens\tloss\tlr\tgradient_norm\tvalid_loss\ttokens_per_s\n"
+
 /* log.tsv with what was logged up to `step`, open at its end. */
 static int open_log(run_t *r, int64_t step, cad_error_t *err)
 {
@@ -456,7 +458,7 @@ static int open_log(run_t *r, int64_t step, cad_error_t *err)
     int rc = path ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
     if (rc == 0 && step) rc = cad_read_text(&old, &n, path, true, err);
     if (rc == 0) rc = output_open(&out, path, false, err);
-    if (rc == 0) rc = output_write(out, "#step\ttokens\tloss\tlr\tgradient_norm\tvalid_loss\ttokens_per_s\n", 60, err);
+    if (rc == 0) rc = output_write(out, LOG_HEADER, strlen(LOG_HEADER), err);
     for (char *line = old; rc == 0 && line && *line; ) {
         char *end = strchr(line, '\n');
         if (end && *line != '#' && strtoll(line, NULL, 10) <= step) rc = output_write(out, line, (size_t)(end + 1 - line), err);
