@@ -18,8 +18,10 @@
 int cmd_annotate(int argc, char **argv);
 int cmd_embed(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
+int cmd_finetune(int argc, char **argv);
 int cmd_merge(int argc, char **argv);
 int cmd_model(int argc, char **argv);
+int cmd_predict(int argc, char **argv);
 int cmd_pretrain(int argc, char **argv);
 int cmd_track(int argc, char **argv);
 
@@ -62,7 +64,7 @@ void options_init(options_t *o, const char *cmd);
 int options_take(options_t *o, int c, const char *arg);
 /* An integer option's value: 0, or 1 after reporting. */
 int option_int(const char *cmd, const char *name, const char *arg, int64_t lo, int64_t hi, int64_t *out);
-/* A real number's, in any locale with a point. */
+/* The same of a number. */
 int option_real(const char *cmd, const char *name, const char *arg, double lo, double hi, double *out);
 /* Reports the option that getopt did not know: 1. */
 int option_unknown(const char *cmd, char **argv);

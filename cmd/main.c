@@ -3,12 +3,14 @@
 
 static const struct { const char *name; int (*run)(int, char **); const char *summary; } COMMANDS[] = {
     { "annotate", cmd_annotate, "score regions, sequences, reads or variants; any file in, the same kind out" },
-    { "embed", cmd_embed, "write embeddings of sequences, regions or variants as a matrix" },
     { "track", cmd_track, "score every base of contigs or regions, as bigWig or bedGraph tracks" },
-    { "eval", cmd_eval, "tell how well a model predicts held-out sequence, beside Markov models" },
-    { "merge", cmd_merge, "join the parts that --shard wrote" },
+    { "embed", cmd_embed, "write embeddings of sequences, regions or variants as a matrix" },
     { "pretrain", cmd_pretrain, "train a model on a genome" },
+    { "finetune", cmd_finetune, "train a classifier of sequences or regions on labels of yours" },
+    { "predict", cmd_predict, "classes, labels or values of sequences or regions, by a fine-tuned model" },
+    { "eval", cmd_eval, "tell how well a model predicts held-out sequence, beside Markov models" },
     { "model", cmd_model, "show a checkpoint, verify it against expected tensors, or write it anew" },
+    { "merge", cmd_merge, "join the parts that --shard wrote" },
 };
 #define NCOMMAND (sizeof COMMANDS / sizeof *COMMANDS)
 

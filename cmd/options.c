@@ -69,7 +69,7 @@ int option_real(const char *cmd, const char *name, const char *arg, double lo, d
 {
     char *end;
     *out = strtod(arg, &end);
-    if (end != arg && !*end && *out >= lo && *out <= hi) return 0;
+    if (*arg > ' ' && !*end && *out >= lo && *out <= hi) return 0;
     return cmd_fail(cmd, "%s %s: expected a number from %g to %g", name, arg, lo, hi);
 }
 

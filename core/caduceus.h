@@ -216,6 +216,11 @@ CAD_API int cad_score(cad_context_t *ctx, cad_window_t *windows, int n,
 CAD_API int cad_embed(cad_context_t *ctx, cad_window_t *windows, int n,
                       enum cad_pool_t pool, cad_error_t *err);
 
+/* Classifier logits (n, CAD_LABELS) of n windows: both strands of each conjoined, Ph's
+ * too, and pooled over the core as config.json's pooling_strategy says. */
+CAD_API int cad_classify_all(cad_context_t *ctx, const cad_window_t *windows, int n,
+                             float *logits, cad_error_t *err);
+
 /* Forward passes of both strands that cad_score would run for this window; the
  * cost is that number times len. */
 CAD_API int64_t cad_passes(const cad_model_t *model, const cad_window_t *window,

@@ -162,6 +162,14 @@ static void read_labels(cad_config_t *c, reader_t *r)
     }
 }
 
+static void read_pooling(cad_config_t *c, reader_t *r)
+{
+    json_t *v = json_object_get(r->root, "pooling_strategy");
+    const char *s = json_string_value(v);
+    c->pool = s && !strcmp(s, "max") ? CAD_POOL_MAX : CAD_POOL_MEAN;
+    if (v && !json_is_null(v) && (!s || (strcmp(s, "mean") && strcmp(s, "max")))) bad(r, "pooling_strategy", "is neither \"mean\" nor \"max\"");
+}
+
 static void read_epsilon(cad_config_t *c, reader_t *r)
 {
     c->norm_epsilon = get_real(r, r->root, "norm_epsilon", 1e-5, 0, 1);
@@ -185,6 +193,7 @@ static void read_all(cad_config_t *c, reader_t *r)
     read_strategy(c, r);
     read_complement(c, r);
     read_labels(c, r);
+    read_pooling(c, r);
 }
 
 #define DEFAULT_LENGTH 131072
@@ -306,7 +315,7 @@ static json_t *ssm_json(const cad_config_t *c)
                      "dt_scale", c->dt_scale, "dt_init_floor", c->dt_init_floor, "conv_bias", c->conv_bias, "bias", c->proj_bias);
 }
 
-char *cad_config_text(const cad_config_t *c, const uint8_t *comp, int64_t rows, int64_t labels, size_t *size)
+char *cad_config_text(const cad_config_t *c, const uint8_t *comp, int64_t rows, int64_t labels, const char *head, size_t *size)
 {
     json_int_t multiple = rows % c->vocab_multiple ? 1 : c->vocab_multiple; /* the rows are all there */
     json_t *o = json_pack("{s:[s], s:s, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:s, s:b, s:b, s:b, s:f, s:o, s:{s:f, s:b, s:I}, s:o, s:s}",
@@ -322,6 +331,11 @@ char *cad_config_text(const cad_config_t *c, const uint8_t *comp, int64_t rows, 
     if (labels) {
         json_object_set_new(o, "num_labels", json_integer(labels));
         json_object_set_new(o, "id2label", labels_json(labels));
+    }
+    if (labels && head) {
+        json_t *more = json_loads(head, 0, NULL);
+        json_object_update(o, more);
+        json_decref(more);
     }
     return cad_json_text(o, PRETTY, size);
 }

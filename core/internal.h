@@ -96,6 +96,7 @@ typedef struct cad_config_t {
     bool conv_bias, proj_bias, rms_norm, fused_add_norm;
     bool bidirectional, multiply, tied, rcps, classifier;
     int64_t num_labels;  /* of config.json, 0 when it does not say */
+    enum cad_pool_t pool; /* of a classifier */
     int64_t max_len;     /* tokenizer_config.json */
     int16_t comp[256];   /* complement_map, -1 = not given */
     bool has_comp;
@@ -109,8 +110,8 @@ int cad_config_read(cad_config_t *cfg, const char *dir, cad_error_t *err);
 /* The text of a config.json; max_len is left at its default. */
 int cad_config_parse(cad_config_t *cfg, const char *text, cad_error_t *err);
 /* Texts of config.json (comp: (rows)) and tokenizer_config.json, malloc'd; NULL when
- * out of memory. labels 0: a language model. */
-char *cad_config_text(const cad_config_t *cfg, const uint8_t *comp, int64_t rows, int64_t labels, size_t *size);
+ * out of memory. labels 0: a language model; head: more keys, a JSON object or NULL. */
+char *cad_config_text(const cad_config_t *cfg, const uint8_t *comp, int64_t rows, int64_t labels, const char *head, size_t *size);
 char *cad_tokenizer_config_text(const cad_config_t *cfg, size_t *size);
 /* The text of a config.json with other values, 0 and -1 for those that stay; malloc'd,
  * NULL on failure. */
@@ -246,6 +247,7 @@ struct cad_model_t {
     const float *embed;              // (V,D), also the head
     float *embed_in;                 // (V,D), what tokens enter with
     const float *norm_f, *norm_f_bias, *score; // (D), (D) or NULL, (labels,D) or NULL
+    char *head;                      /* a classifier's own keys of config.json (head.c), or NULL */
     char sha256[65], dtype[64], status[256], details[512];
 };
 /* The tied, additive, bias-free block, whose two directions share both projections. */

@@ -1,7 +1,7 @@
 /* model.c - a checkpoint in memory. SPDX-License-Identifier: MIT */
 #include <math.h>
 
-#include "internal.h"
+#include "head.h"
 
 /* ---- names and presence ---- */
 
@@ -280,6 +280,7 @@ int cad_model_open(cad_model_t **out, const char *given, cad_error_t *err)
     rc = cad_locate(given, &dir, &weights, err);
     if (rc == 0) rc = cad_config_read(&m->cfg, dir, err);
     if (rc == 0) rc = load(m, &st, dir, weights, err);
+    if (rc == 0 && m->labels) rc = cad_head_load(m, dir, err);
     cad_safetensors_close(&st);
     free(dir);
     free(weights);
@@ -296,6 +297,7 @@ void cad_model_close(cad_model_t *m)
     free(m->layer);
     free(m->embed_in);
     free(m->vocab.text);
+    free(m->head);
     free(m);
 }
 

@@ -42,7 +42,7 @@ static int put_configs(save_t *s, cad_error_t *err)
 {
     const cad_model_t *m = s->m;
     size_t size = 0;
-    char *text = cad_config_text(&m->cfg, m->vocab.comp, m->vocab.rows, m->labels, &size);
+    char *text = cad_config_text(&m->cfg, m->vocab.comp, m->vocab.rows, m->labels, m->head, &size);
     int rc = put_text(s, CONFIG, "config.json", text, size, err);
     if (rc) return rc;
     text = cad_tokenizer_config_text(&m->cfg, &size);

@@ -62,24 +62,42 @@ int cad_forward_conjoined(cad_context_t *ctx, const uint8_t *tok, int64_t len, f
     return forward(ctx, tok, len, 2, NULL, logits, err);
 }
 
-int cad_classify(cad_context_t *ctx, const uint8_t *tok, const uint8_t *tok_rc, int64_t len, float *logits, cad_error_t *err)
+/* score x the pooled rows, averaged over the strands. */
+static void head_one(const cad_model_t *m, const cad_pass_t *p, float *logits)
 {
-    const cad_model_t *m = ctx->model;
     int64_t D = m->cfg.d_model;
-    cad_pass_t p = { .tok = tok, .tok_rc = tok_rc, .len = len, .strands = tok_rc ? 2 : cad_conjoin_strands(m), .end = len, .pool = CAD_POOL_MEAN };
-    int rc = m->labels ? check_tokens(ctx, tok, len, err) : cad_fail(err, CAD_EARG, "the model has no classifier head");
-    if (rc == 0 && tok_rc) rc = check_tokens(ctx, tok_rc, len, err);
-    for (int s = 0; s < p.strands; s++) p.pooled[s] = need((size_t)D, sizeof(float), &rc, err);
-    if (rc == 0) rc = cad_run(ctx, &p, 1, err);
-    if (rc == 0 && p.strands == 2) cad_conjoin_embedding(D, p.pooled[0], p.pooled[1], p.pooled[0]);
-    for (int64_t k = 0; k < m->labels && rc == 0; k++) {
+    if (p->strands == 2) cad_conjoin_embedding(D, p->pooled[0], p->pooled[1], p->pooled[0]);
+    for (int64_t k = 0; k < m->labels; k++) {
         double sum = 0;
-        for (int64_t d = 0; d < D; d++) sum += (double)m->score[k * D + d] * (double)p.pooled[0][d];
+        for (int64_t d = 0; d < D; d++) sum += (double)m->score[k * D + d] * (double)p->pooled[0][d];
         logits[k] = (float)sum;
     }
-    free(p.pooled[0]);
-    free(p.pooled[1]);
+}
+
+/* Passes that pool what they say; logits (n, labels). */
+static int classify(cad_context_t *ctx, cad_pass_t *pass, int n, float *logits, cad_error_t *err)
+{
+    const cad_model_t *m = ctx->model;
+    int rc = m->labels ? 0 : cad_fail(err, CAD_EARG, "the model has no classifier head");
+    for (int i = 0; i < n && rc == 0; i++) {
+        pass[i].pool = m->cfg.pool;
+        for (int s = 0; s < pass[i].strands; s++) pass[i].pooled[s] = need((size_t)m->cfg.d_model, sizeof(float), &rc, err);
+    }
+    if (rc == 0) rc = cad_run(ctx, pass, n, err);
+    for (int i = 0; i < n; i++) {
+        if (rc == 0) head_one(m, &pass[i], logits + i * m->labels);
+        free(pass[i].pooled[0]);
+        free(pass[i].pooled[1]);
+    }
     return rc;
+}
+
+int cad_classify(cad_context_t *ctx, const uint8_t *tok, const uint8_t *tok_rc, int64_t len, float *logits, cad_error_t *err)
+{
+    cad_pass_t p = { .tok = tok, .tok_rc = tok_rc, .len = len, .strands = tok_rc ? 2 : cad_conjoin_strands(ctx->model), .end = len };
+    int rc = check_tokens(ctx, tok, len, err);
+    if (rc == 0 && tok_rc) rc = check_tokens(ctx, tok_rc, len, err);
+    return rc ? rc : classify(ctx, &p, 1, logits, err);
 }
 
 /* ---- masked scoring ---- */
@@ -227,6 +245,20 @@ static void embed_one(cad_context_t *ctx, cad_window_t *w, const cad_pass_t *p, 
     cad_conjoin_embedding(pool == CAD_POOL_MEAN ? D : n * D, p->pooled[0], p->pooled[1], p->pooled[0]);
     if (pool == CAD_POOL_MAX) max_rows(p->pooled[0], n, D, w->embedding);
     else memcpy(w->embedding, p->pooled[0], (size_t)(pool == CAD_POOL_MEAN ? D : n * D) * sizeof(float));
+}
+
+int cad_classify_all(cad_context_t *ctx, const cad_window_t *w, int n, float *logits, cad_error_t *err)
+{
+    int rc = n < 0 ? cad_fail(err, CAD_EARG, "%d windows", n) : 0;
+    cad_pass_t *pass = need((size_t)n, sizeof *pass, &rc, err);
+    for (int i = 0; i < n && rc == 0; i++) {
+        rc = check_window(ctx, &w[i], err);
+        if (rc == 0 && w[i].core_beg == w[i].core_end) rc = cad_fail(err, CAD_EARG, "a class of no bases");
+        pass[i] = (cad_pass_t){ .tok = w[i].tokens, .len = w[i].len, .strands = 2, .beg = w[i].core_beg, .end = w[i].core_end };
+    }
+    if (rc == 0) rc = classify(ctx, pass, n, logits, err);
+    free(pass);
+    return rc;
 }
 
 int cad_embed(cad_context_t *ctx, cad_window_t *w, int n, enum cad_pool_t pool, cad_error_t *err)

@@ -48,6 +48,15 @@ int bed_columns(const char *s, size_t n)
     return ncol;
 }
 
+bool bed_column(const char *s, size_t n, size_t *at, const char **column, size_t *len)
+{
+    field_t f;
+    if (!next_field(s, n, at, &f)) return false;
+    *column = f.s;
+    *len = f.n;
+    return true;
+}
+
 static bool field_int(const field_t *f, int64_t *out)
 {
     char buf[24];

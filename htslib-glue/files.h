@@ -212,6 +212,8 @@ typedef enum { LINE_DATA, LINE_BLANK, LINE_COMMENT, LINE_BROWSER } line_kind_t;
 line_kind_t bed_line_kind(const char *line, size_t len);
 /* Columns of a line: tab-separated if it has a tab, else by blanks. */
 int bed_columns(const char *line, size_t len);
+/* The next column; *at is 0 before the first. */
+bool bed_column(const char *line, size_t len, size_t *at, const char **column, size_t *n);
 /* "#chrom\tstart..." for ncol columns. */
 void bed_header(text_t *t, int ncol);
 
@@ -256,10 +258,12 @@ int splits_find(const splits_t *s, const char *option, const char *name, cad_err
 void splits_free(splits_t *s);
 
 /* ---- seqs.c: FASTA and FASTQ records ---- */
-typedef struct seq_t { kstring_t name, bases, scratch; } seq_t;
+typedef struct seq_t { kstring_t name, comment, bases, scratch; } seq_t; /* comment: the rest of the name's line */
 /* The next record: 1, 0 at the end, or CAD_E*. */
 int seq_next(input_t *in, seq_t *s, cad_error_t *err);
 void seq_free(seq_t *s);
+/* Letters without blanks onto the bases; anything that is no base is an error. */
+int bases_append(const input_t *in, const char *s, size_t n, kstring_t *bases, cad_error_t *err);
 
 /* ---- npy.c ---- */
 #define NPY_HEADER 128 /* bytes before the rows */

@@ -165,6 +165,10 @@ int table_begin(table_t *t, int64_t width, cad_error_t *err);
 /* Provenance and the one #chrom line for rows of ncol columns (0: no row seen):
  * the given line extended if it fits. */
 int table_header(table_t *t, int ncol, const char *given, size_t n, cad_error_t *err);
+/* That header for names that each follow a tab; s gets no \n. */
+void table_columns(const provenance_t *p, int ncol, const char *given, size_t n, const text_t *names, int64_t added, text_t *s);
+/* A row that is not BED12 must not end up with twelve columns: it gets one more. */
+bool table_filler(int ncol, int64_t added);
 int table_pass(table_t *t, const char *line, size_t n, cad_error_t *err);
 /* For the pipeline and the cutter, with the table as arg. */
 int table_take(void *table, item_t *it, const job_t *j, cad_error_t *err);
@@ -189,6 +193,12 @@ typedef struct rows_t {
 } rows_t;
 /* Reads all rows, puts them into the pipeline and flushes it. */
 int rows_run(rows_t *r, cad_error_t *err);
+/* The contig of the row just read; the error that it ends beyond it. */
+int row_contig(const input_t *in, const bed_row_t *row, const fasta_t *ref, const contig_t **c, cad_error_t *err);
+int row_beyond(const input_t *in, const bed_row_t *row, const contig_t *c, const char *remedy, cad_error_t *err);
+/* May this comment name columns? "#chrom start end" with any separators, or "#x<TAB>..."
+ * of three columns or more. */
+bool row_header(const char *line, size_t len);
 
 
 /* ---- reads.c: SAM, BAM and CRAM, source and sink ---- */

@@ -39,11 +39,10 @@ static int pass_through(rows_t *r, const kstring_t *line, cad_error_t *err)
     return g ? region_put(r->cutter, g, err) : out_of_memory(err);
 }
 
-/* "#chrom start end" with any separators, or "#x<TAB>..." of three columns or more. */
-static bool may_be_header(const kstring_t *l)
+bool row_header(const char *s, size_t n)
 {
-    if (l->l < 2 || l->s[0] != '#' || l->s[1] == '#' || bed_columns(l->s, l->l) < 3) return false;
-    return memchr(l->s, '\t', l->l) || !strncasecmp(l->s, "#chrom", 6);
+    if (n < 2 || s[0] != '#' || s[1] == '#' || bed_columns(s, n) < 3) return false;
+    return memchr(s, '\t', n) || !strncasecmp(s, "#chrom", 6);
 }
 
 /* Comments before the first row: the last one with columns may be its header. */
@@ -55,7 +54,7 @@ static int other_line(rows_t *r, line_kind_t kind, cad_error_t *err)
         note(r->cutter->notes, NOTE_BROWSER, 1, "%s:%lld: track and browser lines are left out of a compressed BED", r->in->path, (long long)r->in->line);
         return 0;
     }
-    if (kind != LINE_COMMENT || r->headed || !may_be_header(l)) return pass_through(r, l, err);
+    if (kind != LINE_COMMENT || r->headed || !row_header(l->s, l->l)) return pass_through(r, l, err);
     rc = r->held.l ? pass_through(r, &r->held, err) : 0;
     r->held.l = 0;
     if (rc == 0 && kputsn(l->s, l->l, &r->held) < 0) rc = out_of_memory(err);
@@ -64,16 +63,25 @@ static int other_line(rows_t *r, line_kind_t kind, cad_error_t *err)
 
 /* ---- BED ---- */
 
+int row_contig(const input_t *in, const bed_row_t *row, const fasta_t *ref, const contig_t **c, cad_error_t *err)
+{
+    char hint[700];
+    *c = fasta_find(ref, row->contig);
+    if (*c) return 0;
+    return cad_fail(err, CAD_EFORMAT, "%s:%lld: contig \"%s\" is not in %s%s", in->path, (long long)in->line, row->contig, ref->path,
+                    fasta_hint(ref, row->contig, hint, sizeof hint));
+}
+
+int row_beyond(const input_t *in, const bed_row_t *row, const contig_t *c, const char *remedy, cad_error_t *err)
+{
+    return cad_fail(err, CAD_EFORMAT, "%s:%lld: end %lld is past the end of %s (%lld bases); %s", in->path, (long long)in->line,
+                    (long long)row->span.end, c->name, (long long)c->length, remedy);
+}
+
 static int check_place(rows_t *r, const bed_row_t *row, const contig_t *c, cad_error_t *err)
 {
     long long line = (long long)r->in->line;
-    char hint[700];
-    if (!c)
-        return cad_fail(err, CAD_EFORMAT, "%s:%lld: contig \"%s\" is not in %s%s", r->in->path, line, row->contig, r->ref->path,
-                        fasta_hint(r->ref, row->contig, hint, sizeof hint));
-    if (row->span.end > c->length && !r->clip)
-        return cad_fail(err, CAD_EFORMAT, "%s:%lld: end %lld is past the end of %s (%lld bases); correct it, or clip with --clip", r->in->path, line,
-                        (long long)row->span.end, c->name, (long long)c->length);
+    if (row->span.end > c->length && !r->clip) return row_beyond(r->in, row, c, "correct it, or clip with --clip", err);
     if (row->span.end > c->length) note(r->cutter->notes, NOTE_CLIPPED, 1, "%s:%lld: clipped at the end of %s", r->in->path, line, c->name);
     if (row->span.beg == row->span.end) note(r->cutter->notes, NOTE_EMPTY, 1, "%s:%lld: an empty region; its scores are \".\"", r->in->path, line);
     return 0;
@@ -99,13 +107,15 @@ static region_t *bed_region(rows_t *r, const bed_row_t *row, const contig_t *c)
 
 static int place_row(rows_t *r, const bed_row_t *row, cad_error_t *err)
 {
-    const contig_t *c = fasta_find(r->ref, row->contig);
+    const contig_t *c;
     region_t *g;
     int rc;
     if (r->headed && r->ncol != row->ncol)
         return cad_fail(err, CAD_EFORMAT, "%s:%lld: %d columns, but the rows before it have %d; added columns would not line up", r->in->path,
                         (long long)r->in->line, row->ncol, r->ncol);
-    if ((rc = check_place(r, row, c, err))) return rc;
+    rc = row_contig(r->in, row, r->ref, &c, err);
+    if (rc == 0) rc = check_place(r, row, c, err);
+    if (rc) return rc;
     r->ncol = row->ncol;
     if (!r->headed && (rc = write_header(r, row->ncol, err))) return rc;
     g = bed_region(r, row, c);
@@ -160,8 +170,9 @@ static int put_record(rows_t *r, seq_t *s, cad_error_t *err)
 
 static int run_seqs(rows_t *r, cad_error_t *err)
 {
-    seq_t s = { { 0, 0, NULL }, { 0, 0, NULL }, { 0, 0, NULL } };
+    seq_t s;
     int rc = write_header(r, 3, err);
+    memset(&s, 0, sizeof s);
     while (rc == 0 && (rc = seq_next(r->in, &s, err)) > 0)
         rc = wanted(r, s.name.s, 0, (int64_t)s.bases.l) ? put_record(r, &s, err) : 0;
     seq_free(&s);

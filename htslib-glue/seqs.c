@@ -14,16 +14,17 @@ static int bad(const input_t *in, const char *what, cad_error_t *err)
     return cad_fail(err, CAD_EFORMAT, "%s:%lld: %s", in->path, (long long)in->line, what);
 }
 
-static int append_bases(const input_t *in, seq_t *s, cad_error_t *err)
+int bases_append(const input_t *in, const char *s, size_t n, kstring_t *bases, cad_error_t *err)
 {
-    const kstring_t *t = &s->scratch;
-    for (size_t i = 0; i < t->l; i++) {
-        if (isspace((unsigned char)t->s[i])) continue;
-        if (!isalpha((unsigned char)t->s[i]) && !strchr("*-.", t->s[i])) return bad(in, "a character that is not a base", err);
-        if (kputc(t->s[i], &s->bases) < 0) return cad_fail(err, CAD_ENOMEM, "%s: out of memory", in->path);
+    for (size_t i = 0; i < n; i++) {
+        if (isspace((unsigned char)s[i])) continue;
+        if (!isalpha((unsigned char)s[i]) && !strchr("*-.", s[i])) return bad(in, "a character that is not a base", err);
+        if (kputc(s[i], bases) < 0) return cad_fail(err, CAD_ENOMEM, "%s: out of memory", in->path);
     }
     return 0;
 }
+
+static int append_bases(const input_t *in, seq_t *s, cad_error_t *err) { return bases_append(in, s->scratch.s, s->scratch.l, &s->bases, err); }
 
 static int read_name(const input_t *in, seq_t *s, char mark, cad_error_t *err)
 {
@@ -31,8 +32,8 @@ static int read_name(const input_t *in, seq_t *s, char mark, cad_error_t *err)
     if (s->scratch.s[0] != mark) return bad(in, mark == '>' ? "expected a line that begins with >" : "expected a line that begins with @", err);
     while (n < s->scratch.l && !isspace((unsigned char)s->scratch.s[n])) n++;
     if (n == 1) return bad(in, "a record without a name", err);
-    s->name.l = s->bases.l = 0;
-    if (kputsn(s->scratch.s + 1, n - 1, &s->name) < 0 || kputsn("", 0, &s->bases) < 0) return cad_fail(err, CAD_ENOMEM, "%s: out of memory", in->path);
+    s->name.l = s->comment.l = s->bases.l = 0;
+    if (kputsn(s->scratch.s + 1, n - 1, &s->name) < 0 || kputsn(s->scratch.s + n, s->scratch.l - n, &s->comment) < 0 || kputsn("", 0, &s->bases) < 0) return cad_fail(err, CAD_ENOMEM, "%s: out of memory", in->path);
     return 0;
 }
 
@@ -87,6 +88,7 @@ int seq_next(input_t *in, seq_t *s, cad_error_t *err)
 void seq_free(seq_t *s)
 {
     free(s->name.s);
+    free(s->comment.s);
     free(s->bases.s);
     free(s->scratch.s);
     memset(s, 0, sizeof *s);

@@ -5,12 +5,9 @@
 #include "glue.h"
 #include "temporary.h"
 
-/* A row that is not BED12 must not end up with twelve columns. */
-static bool needs_filler(const table_t *t, int ncol)
-{
-    int added = t->scores.n + t->column;
-    return added && ncol + added == 12;
-}
+bool table_filler(int ncol, int64_t added) { return added && ncol + added == 12; }
+
+static bool needs_filler(const table_t *t, int ncol) { return table_filler(ncol, t->scores.n + t->column); }
 
 static int put_line(table_t *t, text_t *s, cad_error_t *err)
 {
@@ -28,30 +25,35 @@ int table_pass(table_t *t, const char *line, size_t n, cad_error_t *err)
 
 /* ---- header ---- */
 
-static void put_names(table_t *t, int ncol)
+void table_columns(const provenance_t *p, int ncol, const char *given, size_t n, const text_t *names, int64_t added, text_t *s)
 {
-    text_t *s = &t->text;
-    if (t->scores.n) text_put(s, "\t", 1);
-    scores_names(&t->scores, "\t", t->cutter->mask == CAD_MASK_NONE ? "_unmasked" : "", s);
-    if (t->column) text_puts(s, "\tembedding");
-    if (needs_filler(t, ncol)) text_puts(s, "\tfiller");
+    bool cr = n && given[n - 1] == '\r', extend;
+    int columns = bed_columns(given, n - cr);
+    extend = n && (!ncol || columns == ncol);
+    if (n && !extend) { /* a comment after all */
+        text_put(s, given, n);
+        text_put(s, "\n", 1);
+    }
+    provenance_header(p, s);
+    if (!ncol) ncol = extend ? columns : 3;
+    if (extend) text_put(s, given, n - cr);
+    else bed_header(s, ncol);
+    text_put(s, names->s.s ? names->s.s : "", names->s.l);
+    if (table_filler(ncol, added)) text_puts(s, "\tfiller");
+    if (extend && cr) text_put(s, "\r", 1);
+    s->failed |= names->failed;
 }
 
 int table_header(table_t *t, int ncol, const char *given, size_t n, cad_error_t *err)
 {
-    text_t *s = &t->text;
-    bool cr = n && given[n - 1] == '\r', extend;
-    int columns = bed_columns(given, n - cr), rc = 0;
-    extend = n && (!ncol || columns == ncol);
-    if (n && !extend) rc = table_pass(t, given, n, err); /* a comment after all */
-    text_clear(s);
-    provenance_header(t->provenance, s);
-    if (!ncol) ncol = extend ? columns : 3;
-    if (extend) text_put(s, given, n - cr);
-    else bed_header(s, ncol);
-    put_names(t, ncol);
-    if (extend && cr) text_put(s, "\r", 1);
-    return rc ? rc : put_line(t, s, err);
+    text_t names = { 0 };
+    if (t->scores.n) text_put(&names, "\t", 1);
+    scores_names(&t->scores, "\t", t->cutter->mask == CAD_MASK_NONE ? "_unmasked" : "", &names);
+    if (t->column) text_puts(&names, "\tembedding");
+    text_clear(&t->text);
+    table_columns(t->provenance, ncol, given, n, &names, t->scores.n + t->column, &t->text);
+    text_free(&names);
+    return put_line(t, &t->text, err);
 }
 
 /* ---- rows ---- */

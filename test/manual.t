@@ -13,7 +13,7 @@ export BCFTOOLS_PLUGINS="$builddir/plugin:"
 # ---- reading usage texts and pages ----
 
 # words: the options named in the text on stdin, sorted, one a line.
-words() { grep -oE '(^|[ ,;])--?[A-Za-z@][A-Za-z-]*' | tr -d ' ,;' | sort -u; }
+words() { grep -oE '(^|[ ,;])--?[A-Za-z@][A-Za-z0-9-]*' | tr -d ' ,;' | sort -u; }
 
 # options: from a usage text, "section<TAB>entry" for each line of options, continued lines joined.
 options() {
@@ -59,8 +59,8 @@ covers() {
 # ---- options ----
 
 { usage model info; usage model verify; usage model convert; } | sort -u >model.usage
-for command in annotate track embed eval merge; do usage $command >$command.usage; done
-for command in annotate track embed eval merge model; do
+for command in annotate track embed eval merge finetune predict; do usage $command >$command.usage; done
+for command in annotate track embed eval merge finetune predict model; do
     paged "$doc/caduceus-$command.1" >$command.page
     covers "$command" $command.usage $command.page
 done
@@ -98,7 +98,7 @@ is "the plugin's own options are annotate's" "$(comm -23 own.page annotate.usage
 # defaults: of a usage text, "kind option value"; kind: of input, or all.
 defaults() {
     options | awk -F'\t' '{
-        match($2, /--[A-Za-z-]+/); option = substr($2, RSTART, RLENGTH); rest = $2
+        match($2, /--[A-Za-z0-9-]+/); option = substr($2, RSTART, RLENGTH); rest = $2
         while (match(rest, / \[[A-Za-z0-9][A-Za-z0-9:,.-]*\]/)) {
             value = substr(rest, RSTART + 2, RLENGTH - 3)
             before = substr(rest, 1, RSTART)
@@ -120,7 +120,7 @@ documented() {
     done
 }
 
-for command in annotate track embed merge "model verify"; do
+for command in annotate track embed merge finetune predict "model verify"; do
     "$caduceus" $command --help | defaults >defaults
     if [ ! -s defaults ]; then fail "the defaults of $command can be read from its usage"; continue; fi
     documented "$command" "$doc/caduceus-${command%% *}.1" <defaults
@@ -284,6 +284,10 @@ cp "$data"/plant/* try/plant
 cp a.fa try/hg38.fa
 bases 40 22 | sed 's/^/>p\n/' >try/probes.fa
 printf 'chr20\t%s\t%s\tr\n' 100 400 900 2700 >try/regions.bed
+for i in 1 2 3 4 5 6 7 8; do printf 'chr20\t%d\t%d\t%s\n' $((200 * i)) $((200 * i + 60)) $((i % 2)); done >try/classes.bed
+{ echo sequence,label; for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo "$(bases 40 $((1000 * i))),$((i % 2))"; done; } >try/train.csv
+cp try/train.csv try/test.csv
+cp try/probes.fa try/more.fa
 cp try/regions.bed try/peaks.bed
 cp corpus.bed try
 gzip -c try/peaks.bed >try/peaks.bed.gz

@@ -199,6 +199,43 @@ static void test_scores(cad_context_t *ctx, const cad_model_t *m)
     tap_ok(cad_classify(ctx, tok, NULL, 10, logp, &err) == CAD_EARG, "a language model does not classify");
 }
 
+/* Many at once, each as alone with both strands given; a core is all that is pooled. */
+static void test_classify(const char *srcdir, const char *name)
+{
+    cad_model_t *m = NULL;
+    cad_context_t *ctx = NULL;
+    cad_options_t o;
+    cad_window_t w[9];
+    uint8_t tok[9][60], rc[60];
+    float all[9 * 3], one[3], part[3];
+    int64_t K;
+    int wrong = 0;
+    char path[4096];
+    snprintf(path, sizeof path, "%s/test/data/%s", srcdir ? srcdir : ".", name);
+    cad_options_init(&o);
+    o.threads = 2;
+    o.max_len = 60;
+    cad_model_open(&m, path, NULL);
+    if (!tap_ok(m && cad_context_open(&ctx, m, &o, NULL) == 0, "%s: a classifier opens", name)) return;
+    K = cad_model_number(m, CAD_LABELS);
+    for (int i = 0; i < 9; i++) {
+        for (int k = 0; k < 60; k++) tok[i][k] = (uint8_t)(7 + draw(4));
+        w[i] = (cad_window_t){ .tokens = tok[i], .len = 60 - 5 * i, .core_end = 60 - 5 * i };
+    }
+    wrong += cad_classify_all(ctx, w, 9, all, NULL) != 0;
+    for (int i = 0; i < 9; i++) {
+        cad_reverse_complement(m, tok[i], w[i].len, rc);
+        wrong += cad_classify(ctx, tok[i], rc, w[i].len, one, NULL) != 0 || memcmp(one, all + i * K, (size_t)K * sizeof *one);
+    }
+    tap_ok(wrong == 0, "%s: a batch of windows is classified as each alone, bit for bit", name);
+    w[0].core_beg = 20;
+    tap_ok(cad_classify_all(ctx, w, 1, part, NULL) == 0 && memcmp(part, all, (size_t)K * sizeof *part), "%s: a core is pooled", name);
+    w[0].core_beg = w[0].core_end;
+    tap_ok(cad_classify_all(ctx, w, 1, part, NULL) == CAD_EARG, "%s: an empty core is refused", name);
+    cad_context_close(ctx);
+    cad_model_close(m);
+}
+
 /* ---- wanted rows ---- */
 
 enum { PASSES = 7, LONGEST = 2100, WIDEST = 16 }; /* WIDEST: of D and V here */
@@ -361,6 +398,8 @@ int main(void)
     test_team();
     test_markov();
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) test_wanted(srcdir, wanted[i]);
+    test_classify(srcdir, "cls-ps");
+    test_classify(srcdir, "cls-ph");
     snprintf(path, sizeof path, "%s/test/data/ps", srcdir ? srcdir : ".");
     if (!tap_ok(cad_model_open(&m, path, &err) == 0 && cad_context_open(&ctx, m, &o, &err) == 0, "a model and a context open")) return 1;
     test_tokens(m);
