@@ -191,7 +191,7 @@ like "info shows the plant vocabulary" '^tokens	A=3 C=4 G=5 T=6 N=-1 MASK=1 PAD=
 like "info shows the stored type" '^dtype	.*BF16' "$dir/.out"
 
 ok "--tolerance is taken" "$caduceus" model verify -m "$data/ps" --tolerance 1e-3
-error "--tolerance 0 fails" 'above the tolerance of 0' "$caduceus" model verify -m "$data/ps" --tolerance 0
+error "--tolerance 0 fails" 'above the tolerance' "$caduceus" model verify -m "$data/ps" --tolerance 0
 like "and the rows say which" '	FAILED$' "$dir/.out"
 for x in x '' -1 nan inf 1e999 1e-6x '1 2'; do
     error "--tolerance '$x' is refused" '--tolerance' "$caduceus" model verify -m "$data/ps" --tolerance "$x"
