@@ -53,7 +53,8 @@ void options_init(options_t *o, const char *cmd);
     { "help", no_argument, NULL, 1004 }
 #define OPTIONS_USAGE \
 "  -m, --model PATH       checkpoint: folder, .safetensors file or hf:ORG/NAME[@REV]\n" \
-"                         [$CADUCEUS_MODEL, else the bundled demonstration model]\n" \
+"                         [$CADUCEUS_MODEL, else the bundled demonstration model]\n" OPTIONS_USAGE_RUN
+#define OPTIONS_USAGE_RUN \
 "  -@, --threads N        compute threads, 0 means 1 [CPUs this process may use]\n" \
 "  -d, --device DEV       auto or cpu [auto]\n" \
 "      --precision P      fp32 [fp32]\n" \
@@ -112,6 +113,15 @@ bool limits_stream(const limits_t *l);
 /* Into a digest that tells sharded runs apart. */
 uint64_t text_digest(const char *s, uint64_t digest);
 uint64_t limits_digest(const limits_t *l, uint64_t digest);
+
+/* ---- trainlog.c: a table with a line for each step of training, DIR/log.tsv ---- */
+/* Opens it at its end, made or with its lines up to step, under this first line. */
+int trainlog_open(cad_file_t *log, const char *dir, const char *header, int64_t step, cad_error_t *err);
+int trainlog_put(cad_file_t *log, const text_t *line, cad_error_t *err);
+/* On the disk, before a checkpoint that goes on from there is. */
+int trainlog_sync(const cad_file_t *log, cad_error_t *err);
+/* 0 or CAD_EIO; a zeroed one is allowed. */
+int trainlog_close(cad_file_t *log, cad_error_t *err);
 
 /* ---- progress.c ---- */
 typedef struct progress_t {

@@ -278,8 +278,8 @@ typedef struct cad_example_t { /* all arrays are the caller's */
 
 /* Masks a window as pretraining does: of 15 % of the positions, chosen by seed and
  * window (any number), 80 % become MASK, 10 % a random token, 10 % stay. masked,
- * weight: (len); weight is 1 where a loss is due, 0 elsewhere and at PAD. Returns
- * how many are 1. */
+ * weight: (len); weight is 1 where a loss is due, 0 elsewhere, at PAD and at what N
+ * is encoded as. Returns how many are 1. The vocabulary must have a MASK. */
 CAD_API int64_t cad_mask(const cad_model_t *model, uint64_t seed, uint64_t window,
                          const uint8_t *tokens, int64_t len, uint8_t *masked, float *weight);
 

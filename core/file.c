@@ -5,8 +5,10 @@
  * It is synced, named beside its destination and renamed over it.
  * SPDX-License-Identifier: MIT
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +19,8 @@ static int cannot(const char *path, cad_error_t *err)
     return cad_fail(err, CAD_EIO, "%s: cannot write there: %s", path, strerror(errno));
 }
 
+#define TEMPORARY ".caduceus-%ld-%d.tmp" /* process, number */
+
 /* Creates f->tmp, the first name that is free: for f->fd, or as a new file. */
 static int take_name(cad_file_t *f)
 {
@@ -26,7 +30,7 @@ static int take_name(cad_file_t *f)
     char unnamed[64];
     snprintf(unnamed, sizeof unnamed, "/proc/self/fd/%d", f->fd);
     for (int i = 0; i < 100; i++) {
-        snprintf(f->tmp, size, "%.*s.caduceus-%ld-%d.tmp", folder, f->path, (long)getpid(), i);
+        snprintf(f->tmp, size, "%.*s" TEMPORARY, folder, f->path, (long)getpid(), i);
         if (f->fd >= 0) f->named = linkat(AT_FDCWD, unnamed, AT_FDCWD, f->tmp, AT_SYMLINK_FOLLOW) == 0;
         else f->named = (f->fd = open(f->tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) >= 0;
         if (f->named) return 0;
@@ -144,4 +148,20 @@ int cad_folder_make(const char *dir, bool *made, cad_error_t *err)
     if (stat(dir, &sb)) return cannot(dir, err);
     if (!S_ISDIR(sb.st_mode)) return cad_fail(err, CAD_EIO, "%s: is there and is not a folder", dir);
     return access(dir, W_OK | X_OK) ? cannot(dir, err) : 0;
+}
+
+void cad_folder_sweep(const char *dir)
+{
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && (e = readdir(d)); ) {
+        char name[64], *path;
+        long pid;
+        int i;
+        if (sscanf(e->d_name, TEMPORARY, &pid, &i) != 2 || pid <= 0 || kill((pid_t)pid, 0) == 0 || errno != ESRCH) continue;
+        snprintf(name, sizeof name, TEMPORARY, pid, i);
+        path = strcmp(name, e->d_name) ? NULL : cad_path_join(dir, name);
+        if (path) unlink(path);
+        free(path);
+    }
+    if (d) closedir(d);
 }

@@ -61,6 +61,8 @@ void cad_file_abort(cad_file_t *f);
 int cad_sync_folder(const char *path);
 /* Makes folder dir if it is absent (*made, may be NULL) and checks that files can be made there. */
 int cad_folder_make(const char *dir, bool *made, cad_error_t *err);
+/* Removes the temporaries in it of processes that are no more. */
+void cad_folder_sweep(const char *dir);
 
 /* ---- team.c: one pool of threads ---- */
 typedef struct cad_team_t cad_team_t;

@@ -20,12 +20,13 @@ int64_t cad_mask(const cad_model_t *m, uint64_t seed, uint64_t window, const uin
 {
     const cad_vocab_t *v = &m->vocab;
     uint64_t any = tokens_of(v);
+    uint8_t unknown = v->letter['N']; /* PAD, but UNK of the plant vocabulary */
     int64_t scored = 0;
     for (int64_t i = 0; i < len; i++) {
         double how = cad_unit(cad_random(seed, window, (uint64_t)i, 1));
         bool chosen = cad_unit(cad_random(seed, window, (uint64_t)i, 0)) < CHOSEN;
         masked[i] = tokens[i];
-        weight[i] = chosen && tokens[i] != v->pad ? 1.0f : 0.0f;
+        weight[i] = chosen && tokens[i] != v->pad && tokens[i] != unknown ? 1.0f : 0.0f;
         scored += weight[i] > 0;
         if (chosen && how < MASKED) masked[i] = (uint8_t)v->mask;
         else if (chosen && how < REPLACED) masked[i] = (uint8_t)cad_below(cad_random(seed, window, (uint64_t)i, 2), any);

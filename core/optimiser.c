@@ -105,8 +105,12 @@ int cad_trainer_save(const cad_trainer_t *t, const char *path, const char *note,
 static int read_array(const cad_safetensors_t *st, const char *name, float *out, int64_t n, const char *path, cad_error_t *err)
 {
     const cad_stored_t *s = cad_safetensors_find(st, name);
+    int rc;
     if (!s || s->count != n) return cad_fail(err, CAD_EFORMAT, "%s: %s is not what a checkpoint of this model holds", path, name);
-    return cad_safetensors_f32(st, s, out, err);
+    rc = cad_safetensors_f32(st, s, out, err);
+    for (int64_t i = 0; i < n && rc == 0; i++)
+        if (!isfinite(out[i])) rc = cad_fail(err, CAD_EFORMAT, "%s: %s holds %s", path, name, isnan(out[i]) ? "NaN" : "an infinity");
+    return rc;
 }
 
 int cad_trainer_load(cad_trainer_t *t, const char *path, char **note, cad_error_t *err)

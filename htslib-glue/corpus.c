@@ -2,12 +2,15 @@
  *
  * Intervals are tiled by windows of one length; the last is shifted left, a
  * shorter interval is a window by itself. Every pass over the corpus (an epoch)
- * has its own order and, after the first, its own offset of the tiling. Window i
- * of a run is a function of the seed and i alone.
+ * has its own order and, after the first, its own offset of the tiling to the left,
+ * so that no window comes twice in it. Window i of a run is a function of the seed
+ * and i alone.
  * SPDX-License-Identifier: MIT
  */
 #include "glue.h"
 #include "random.h"
+
+#define PIECE (1 << 20) /* bases read at a time for the digest */
 
 struct corpus_stretch_t { const contig_t *contig; interval_t span; int64_t first; }; /* first: its first window's number */
 
@@ -47,6 +50,38 @@ void corpus_close(corpus_t *c)
     memset(c, 0, sizeof *c);
 }
 
+static uint64_t mix_in(uint64_t d, const char *s, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += 8) {
+        uint64_t word = 0;
+        memcpy(&word, s + i, (size_t)cad_min(8, n - i));
+        d = cad_mix(d + CAD_GOLDEN + word);
+    }
+    return d;
+}
+
+static int digest_stretch(const corpus_t *c, const struct corpus_stretch_t *s, char *seq, uint64_t *d, cad_error_t *err)
+{
+    int rc = 0;
+    *d = cad_random(*d, cad_random_name(s->contig->name), (uint64_t)s->span.beg, (uint64_t)s->span.end);
+    for (int64_t at = s->span.beg, end; at < s->span.end && rc == 0; at = end) {
+        end = cad_min(at + PIECE, s->span.end);
+        rc = fasta_fetch(c->ref, s->contig, at, end, seq, err);
+        if (rc == 0) *d = mix_in(*d, seq, end - at);
+    }
+    return rc;
+}
+
+int corpus_digest(const corpus_t *c, uint64_t *digest, cad_error_t *err)
+{
+    char *seq = malloc(PIECE + 1);
+    int rc = seq ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    *digest = 0;
+    for (int64_t i = 0; i < c->n && rc == 0; i++) rc = digest_stretch(c, &c->stretch[i], seq, digest, err);
+    free(seq);
+    return rc;
+}
+
 /* A permutation of [0, n), keyed: a Feistel network over the next power of four,
  * walked until it falls into the range. */
 static uint64_t permuted(uint64_t i, uint64_t n, uint64_t seed, uint64_t epoch)
@@ -81,7 +116,7 @@ static const struct corpus_stretch_t *stretch_of(const corpus_t *c, int64_t wind
 static interval_t window_span(const corpus_t *c, const struct corpus_stretch_t *s, int64_t k, uint64_t epoch)
 {
     int64_t shift = epoch ? (int64_t)cad_below(cad_random(c->seed, epoch, (uint64_t)s->first, 99), (uint64_t)c->len) : 0;
-    int64_t beg = cad_max(s->span.beg, cad_min(s->span.beg + k * c->len + shift, s->span.end - c->len));
+    int64_t beg = cad_max(s->span.beg, cad_min(s->span.beg + k * c->len - shift, s->span.end - c->len));
     return (interval_t){ beg, cad_min(beg + c->len, s->span.end) };
 }
 

@@ -343,6 +343,8 @@ typedef struct corpus_t {
 int corpus_open(corpus_t *c, const fasta_t *ref, const regions_t *on, int64_t len, uint64_t seed, cad_error_t *err);
 /* Bases of window i >= 0 of a run, which goes over the corpus again and again: seq (len+1). */
 int corpus_window(const corpus_t *c, int64_t i, char *seq, int64_t *len, cad_error_t *err);
+/* Of the intervals and all their bases, which are read through once. */
+int corpus_digest(const corpus_t *c, uint64_t *digest, cad_error_t *err);
 void corpus_close(corpus_t *c);
 
 /* ---- evals.c: how well bases are predicted ---- */

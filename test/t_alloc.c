@@ -84,6 +84,36 @@ static int make(const char *dir, cad_error_t *err)
     return rc;
 }
 
+/* And for a step of training that is kept and loaded again. */
+static int train(const char *dir, cad_error_t *err)
+{
+    static const char config[] = "{\"d_model\": 8, \"n_layer\": 2, \"vocab_size\": 12, \"rcps\": true}";
+    cad_model_t *m = NULL;
+    cad_trainer_t *t = NULL;
+    cad_recipe_t r;
+    uint8_t tok[48], masked[48];
+    float weight[48];
+    cad_example_t e = { .tokens = masked, .len = 48, .labels = tok, .weight = weight };
+    char path[4096], *note = NULL;
+    double sum = 0;
+    int rc = cad_model_create(&m, config, 100, 1, err);
+    snprintf(path, sizeof path, "%s/training.safetensors", dir);
+    cad_recipe_init(&r);
+    r.threads = 2;
+    r.max_tokens = 64;
+    if (rc == 0) rc = cad_trainer_open(&t, m, &r, err);
+    if (rc == 0) cad_encode(m, "ACGTACGTTTGACNACGTACGTTTGACNACGTACGTTTGACNACGTAC", 48, 0, tok);
+    if (rc == 0) cad_mask(m, 1, 1, tok, 48, masked, weight);
+    if (rc == 0) rc = cad_trainer_add(t, CAD_LOSS_TOKENS, &e, 1, 1, &sum, err);
+    if (rc == 0) rc = cad_trainer_update(t, 1e-3, NULL, err);
+    if (rc == 0) rc = cad_trainer_save(t, path, "a test", err);
+    if (rc == 0) rc = cad_trainer_load(t, path, &note, err);
+    free(note);
+    cad_trainer_close(t);
+    cad_model_close(m);
+    return rc;
+}
+
 static void fail_each(const char *what, int (*call)(const char *, cad_error_t *), const char *path)
 {
     long n, leaks = 0, wrong = 0, silent = 0;
@@ -110,7 +140,7 @@ static void fail_each(const char *what, int (*call)(const char *, cad_error_t *)
 
 int main(void)
 {
-    static const char *const files[] = { "config.json", "tokenizer_config.json", "model.safetensors" };
+    static const char *const files[] = { "config.json", "tokenizer_config.json", "model.safetensors", "training.safetensors" };
     const char *srcdir = getenv("srcdir"), *tmp = getenv("TMPDIR");
     char path[4096], dir[3000], file[4096];
     snprintf(path, sizeof path, "%s/test/data/ps", srcdir ? srcdir : ".");
@@ -118,7 +148,8 @@ int main(void)
     fail_each("a model that is run", use, path);
     if (!mkdtemp(dir)) return 1;
     fail_each("one that is made and saved", make, dir);
-    for (int i = 0; i < 3; i++) {
+    fail_each("a step of training", train, dir);
+    for (int i = 0; i < 4; i++) {
         snprintf(file, sizeof file, "%s/%s", dir, files[i]);
         unlink(file);
     }
