@@ -53,12 +53,12 @@ void options_init(options_t *o, const char *cmd);
     { "help", no_argument, NULL, 1004 }
 #define OPTIONS_USAGE \
 "  -m, --model PATH       checkpoint: folder, .safetensors file or hf:ORG/NAME[@REV]\n" \
-"                         [$CADUCEUS_MODEL, else the bundled demonstration model]\n" OPTIONS_USAGE_RUN
+"                         [$CADUCEUS_MODEL, else the bundled small model]\n" OPTIONS_USAGE_RUN
 #define OPTIONS_USAGE_RUN \
 "  -@, --threads N        compute threads, 0 means 1 [CPUs this process may use]\n" \
 "  -d, --device DEV       auto or cpu [auto]\n" \
 "      --precision P      fp32 [fp32]\n" \
-"      --quiet            no progress and no warnings, but the demonstration model's\n" \
+"      --quiet            no progress and no warnings, but the bundled model's\n" \
 "      --verbosity N      above 3, messages of htslib too [3]\n" \
 "      --help             this text\n"
 /* Handles a shared option: 0 = done, 1 = not one of them, -1 = error, reported. */
@@ -73,7 +73,7 @@ int option_unknown(const char *cmd, char **argv);
 const char *options_model(const options_t *o);
 /* A context of these options for windows of up to max_len tokens. */
 int options_open_context(const options_t *o, const cad_model_t *model, int64_t max_len, cad_context_t **ctx, cad_error_t *err);
-/* Opens that model, else the demonstration model: 0, or 1 after reporting. */
+/* Opens that model, else the bundled model: 0, or 1 after reporting. */
 int options_open_model(const options_t *o, cad_model_t **model);
 
 /* "each", "stride:K" or "none": 0, or 1 after reporting; and " mask=..." for provenance. */

@@ -111,11 +111,11 @@ int option_unknown(const char *cmd, char **argv)
     return cmd_fail(cmd, "%s: no such option, ambiguous, or its value is missing or unwanted; see --help", arg);
 }
 
-/* The demonstration model: in the build tree, in the shared data of the prefix that
+/* The bundled model: in the build tree, in the shared data of the prefix that
  * the binary or the bcftools plugin lies in, or where it was installed. */
 static const char *bundled(char *buf, size_t size)
 {
-    static const char *const places[] = { "/models/demo", "/../share/caduceus/models/demo", "/../../models/demo", "/../../share/caduceus/models/demo" };
+    static const char *const places[] = { "/models/human-small", "/../share/caduceus/models/human-small", "/../../models/human-small", "/../../share/caduceus/models/human-small" };
     Dl_info self;
     char *file = dladdr((const void *)places, &self) ? realpath(strchr(self.dli_fname, '/') ? self.dli_fname : "/proc/self/exe", NULL) : NULL;
     char *slash = file ? strrchr(file, '/') : NULL;
@@ -153,9 +153,9 @@ int options_open_model(const options_t *o, cad_model_t **model)
     cad_error_t err;
     bool demo = !path;
     if (demo) path = bundled(buf, sizeof buf);
-    if (demo && access(path, R_OK)) return cmd_fail(o->cmd, "give a checkpoint with -m or $CADUCEUS_MODEL; the demonstration model is not at %s", path);
+    if (demo && access(path, R_OK)) return cmd_fail(o->cmd, "give a checkpoint with -m or $CADUCEUS_MODEL; the bundled model is not at %s", path);
     if (cad_model_open(model, path, &err)) return cmd_fail(o->cmd, "%s", err.text);
-    if (demo) cmd_warn(o->cmd, "no -m given: using the bundled demonstration model, not for publication");
+    if (demo) cmd_warn(o->cmd, "no -m given: using the bundled small model, not for publication");
     return 0;
 }
 

@@ -215,8 +215,8 @@ if [ -f "$builddir/Makefile" ] && (unset MAKEFLAGS MAKELEVEL MFLAGS; make -s -C 
     is "one plugin is installed" "$(find "$dir/root" -name 'caduceus.so*' | wc -l | tr -d ' ')" 1
     export BCFTOOLS_PLUGINS="${installed%/*}:"
     ann in.vcf >want; plug in.vcf >got 2>got.err; like_annotate "the installed plugin"
-    bcftools +caduceus in.vcf -- -T ref.fa --window 64 --quiet >got 2>got.err; is "finds the installed demonstration model" "$?" 0
-    is "with one warning" "$(grep -c 'demonstration model' got.err) $(wc -l <got.err | tr -d ' ')" "1 1"
+    bcftools +caduceus in.vcf -- -T ref.fa --window 64 --quiet >got 2>got.err; is "finds the installed bundled model" "$?" 0
+    is "with one warning" "$(grep -c 'bundled small model' got.err) $(wc -l <got.err | tr -d ' ')" "1 1"
     is "nothing of it refers to the build tree" "$(readelf -d "$installed" 2>/dev/null | grep -i -e rpath -e runpath)" ""
 else skip "the installed plugin" "no make install here"; fi
 finish
