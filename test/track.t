@@ -336,4 +336,13 @@ done
 is "and leaves no folder of its own" "$(ls -d h hub/hg20 2>/dev/null; find hub -name hub.txt)" "hub/hub.txt"
 error "a hub where a file is" 'hub.txt: cannot write' hub --hub hub/hub.txt --genome hg19 --email x
 
+# ---- the page's picture, as it stands there ----
+name="gnuplot draws a track"
+if command -v gnuplot >/dev/null; then
+    sed -n '/gnuplot \\-e/p' "$srcdir/doc/caduceus-track.1" | sed 's/\\-/-/g' >draw.sh
+    run -r chrZ --score ic -O bedGraph -o ic.bedGraph
+    ok "$name" sh draw.sh <ic.bedGraph
+    ok "as a PNG" test "$(head -c 4 ic.png | tail -c 3)" = PNG
+else skip "$name" "no gnuplot"; fi
+
 finish
