@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """torch_forward.py - the peer: the published Caduceus-PS forward pass in PyTorch
-on the CPU, with the sequential reference scan (one step per token, as the
-published code does where no NVIDIA card is at hand).
+with the sequential reference scan (one step per token, as the published code does
+without its own kernels), on the CPU or a card.
 
-    torch_forward.py MODEL LENGTH THREADS
+    torch_forward.py MODEL LENGTH THREADS [DEVICE]
 
-prints seconds and tokens per second of one forward pass of LENGTH random bases.
+prints seconds and tokens per second of one forward pass of LENGTH random bases; DEVICE
+is cpu (the default) or cuda, which runs once before.
 Needs Debian's python3-torch. Tied, additive, bias-free PS models with RMSNorm.
 """
 import json
@@ -74,17 +75,23 @@ def forward(ids, w, layers, comp):
 
 def main():
     path, length, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    device = sys.argv[4] if len(sys.argv) > 4 else "cpu"
     torch.set_num_threads(threads)
     with open(os.path.join(path, "config.json")) as f:
         layers = json.load(f)["n_layer"]
-    w = load(os.path.join(path, "model.safetensors"))
+    w = {k: t.to(device) for k, t in load(os.path.join(path, "model.safetensors")).items()}
     comp = torch.arange(16)
     comp[[7, 8, 9, 10]] = torch.tensor([10, 9, 8, 7])
     torch.manual_seed(1)
-    ids = torch.randint(7, 11, (length,))
+    ids, comp = torch.randint(7, 11, (length,)).to(device), comp.to(device)
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     with torch.no_grad():
+        if device == "cuda":
+            forward(ids, w, layers, comp)
+        wait()
         start = time.perf_counter()
         forward(ids, w, layers, comp)
+        wait()
         seconds = time.perf_counter() - start
     print(f"{seconds:.3f} s\t{length / seconds:.1f} tokens/s")
 

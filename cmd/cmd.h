@@ -38,7 +38,7 @@ int cmd_finish(const char *cmd);
 /* ---- options.c: options that mean the same in every command ---- */
 typedef struct options_t {
     const char *cmd;
-    const char *model, *device;
+    const char *model, *device, *precision; /* NULL: not given */
     int threads;
     bool quiet;
     int verbosity;     /* 3 = default; more lets htslib speak */
@@ -56,8 +56,8 @@ void options_init(options_t *o, const char *cmd);
 "                         [$CADUCEUS_MODEL, else the bundled small model]\n" OPTIONS_USAGE_RUN
 #define OPTIONS_USAGE_RUN \
 "  -@, --threads N        compute threads, 0 means 1 [CPUs this process may use]\n" \
-"  -d, --device DEV       auto or cpu [auto]\n" \
-"      --precision P      fp32 [fp32]\n" \
+"  -d, --device DEV       auto, cpu, cuda or cuda:I [auto]\n" \
+"      --precision P      fp32, or on CUDA bf16 [CPU: fp32, CUDA: bf16]\n" \
 "      --quiet            no progress and no warnings, but the bundled model's\n" \
 "      --verbosity N      above 3, messages of htslib too [3]\n" \
 "      --help             this text\n"
@@ -69,6 +69,8 @@ int option_int(const char *cmd, const char *name, const char *arg, int64_t lo, i
 int option_real(const char *cmd, const char *name, const char *arg, double lo, double hi, double *out);
 /* Reports the option that getopt did not know: 1. */
 int option_unknown(const char *cmd, char **argv);
+/* Training runs on the CPU: 0, or 1 after reporting that something else was asked for. */
+int options_train(options_t *o);
 /* The model that the options or $CADUCEUS_MODEL name, or NULL. */
 const char *options_model(const options_t *o);
 /* A context of these options for windows of up to max_len tokens. */

@@ -53,7 +53,6 @@ void options_init(options_t *o, const char *cmd)
 {
     memset(o, 0, sizeof *o);
     o->cmd = cmd;
-    o->device = "auto";
     o->threads = default_threads();
     o->verbosity = 3;
     opterr = 0; /* option_unknown speaks */
@@ -82,17 +81,17 @@ int options_take(options_t *o, int c, const char *arg)
         return *arg ? 0 : -cmd_fail(o->cmd, "-m: an empty name");
     case 'd':
         o->device = arg;
-        if (!strcmp(arg, "cpu") || !strcmp(arg, "auto")) return 0;
-        if (!strncmp(arg, "cuda", 4)) cmd_fail(o->cmd, "-d %s: this version has no CUDA module; use -d cpu", arg);
-        else cmd_fail(o->cmd, "-d %s: expected auto or cpu", arg);
+        if (cad_device_number(arg) != CAD_ON_UNKNOWN) return 0;
+        cmd_fail(o->cmd, "-d %s: expected auto, cpu, cuda or cuda:I", arg);
         return -1;
     case '@':
         if (option_int(o->cmd, "-@", arg, 0, 4096, &n)) return -1;
         o->threads = n ? (int)n : 1;
         return 0;
     case 1001:
-        if (!strcmp(arg, "fp32")) return 0;
-        cmd_fail(o->cmd, "--precision %s: expected fp32", arg);
+        o->precision = arg;
+        if (!strcmp(arg, "fp32") || !strcmp(arg, "bf16")) return 0;
+        cmd_fail(o->cmd, "--precision %s: expected fp32 or bf16", arg);
         return -1;
     case 1002: o->quiet = true; return 0;
     case 1003:
@@ -102,6 +101,14 @@ int options_take(options_t *o, int c, const char *arg)
         return 0;
     default: return 1;
     }
+}
+
+int options_train(options_t *o)
+{
+    if (cad_device_number(o->device) >= 0 || (o->precision && strcmp(o->precision, "fp32")))
+        return cmd_fail(o->cmd, "training runs on the CPU, in fp32: -d cuda and --precision bf16 are for commands that run a model");
+    o->device = "cpu";
+    return 0;
 }
 
 int option_unknown(const char *cmd, char **argv)
@@ -139,11 +146,15 @@ const char *options_model(const options_t *o)
 int options_open_context(const options_t *o, const cad_model_t *model, int64_t max_len, cad_context_t **ctx, cad_error_t *err)
 {
     cad_options_t c;
+    int rc;
     cad_options_init(&c);
     c.device = o->device;
+    c.precision = o->precision;
     c.threads = o->threads;
     c.max_len = max_len;
-    return cad_context_open(ctx, model, &c, err);
+    rc = cad_context_open(ctx, model, &c, err);
+    if (rc == 0 && !o->quiet && *cad_context_note(*ctx)) fprintf(stderr, "caduceus %s: note: computing on the CPU: %s\n", o->cmd, cad_context_note(*ctx));
+    return rc;
 }
 
 int options_open_model(const options_t *o, cad_model_t **model)
@@ -182,7 +193,7 @@ void options_provenance(provenance_t *p, const cad_model_t *model, const cad_con
     provenance_add(p, "model_sha256", cad_model_text(model, CAD_TEXT_SHA256));
     if (contigs) provenance_add(p, "contigs_sha256", contigs);
     provenance_add(p, "options", options->s.s ? options->s.s : "");
-    provenance_add(p, "precision", "fp32");
+    provenance_add(p, "precision", cad_context_precision(ctx));
     provenance_add(p, "device", cad_context_device(ctx));
 }
 

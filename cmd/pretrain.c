@@ -142,7 +142,7 @@ static int parse(args_t *a, int argc, char **argv)
         if (take(a, c, optarg)) return 1;
     }
     if (optind < argc) return cmd_fail("pretrain", "%s: not an option; the genome is given with -T", argv[optind]);
-    return check(a);
+    return options_train(&a->o) ? 1 : check(a);
 }
 
 /* ---- the folder ---- */

@@ -144,9 +144,14 @@ CAD_API int cad_model_save(const cad_model_t *model, const char *dir, const char
  * `size` lets later versions add some. */
 typedef struct cad_options_t {
     size_t size;            /* of this struct, as the caller was compiled */
-    const char *device;     /* "auto" (the default) or "cpu" */
-    const char *precision;  /* "fp32" (the default) */
-    int threads;            /* compute threads in all, 1 to 4096; default 1 */
+    const char *device;     /* "cpu", "cuda", "cuda:I" (counted from 0), or "auto": cuda
+                               where its module, a driver and a device are found, else
+                               cpu; default NULL, which is auto */
+    const char *precision;  /* "fp32", or on CUDA "bf16": bfloat16 inputs of matrix
+                               products, all else float32; default NULL: fp32 on the
+                               CPU, bf16 on CUDA */
+    int threads;            /* compute threads in all, 1 to 4096; default 1. A device
+                               has its own */
     int64_t max_len;        /* the longest sequence that will be given, in tokens;
                                default the model's CAD_MAX_LEN */
 } cad_options_t;
@@ -162,8 +167,14 @@ CAD_API int cad_context_open(cad_context_t **ctx, const cad_model_t *model,
 /* Joins the worker threads and frees the context; NULL is allowed. */
 CAD_API void cad_context_close(cad_context_t *ctx);
 
-/* Device and instruction set in use, e.g. "cpu avx512". Owned by the context. */
+/* Device and instruction set in use, e.g. "cpu avx512", and the precision, "fp32" or
+ * "bf16". Owned by the context. */
 CAD_API const char *cad_context_device(const cad_context_t *ctx);
+CAD_API const char *cad_context_precision(const cad_context_t *ctx);
+
+/* Why "auto" computes on the CPU; "" if it does not, or if the device was left to NULL
+ * and no CUDA module is installed. Owned by the context. */
+CAD_API const char *cad_context_note(const cad_context_t *ctx);
 
 /* Bytes of working memory reserved by cad_context_open (touched only as needed). */
 CAD_API size_t cad_context_bytes(const cad_context_t *ctx);

@@ -22,12 +22,14 @@ typedef struct cad_pass_t {
 
 struct cad_context_t {
     const cad_model_t *model;
-    const cad_ops_t *ops;
+    cad_ops_t table;
+    const cad_ops_t *ops;    /* the table once it is filled */
+    char note[512];
     cad_weights_t *weights;
     cad_team_t *team;
-    int threads;
-    int64_t max_len;
-    cad_lane_t *lane;        // (threads), each run by one thread
+    int lanes;
+    int64_t max_len, pack;   /* rows gathered from short sequences */
+    cad_lane_t *lane;        // (lanes), each run by one thread
     cad_lane_t wide;         /* run by the whole team: long windows, small batches */
     size_t bytes;
 };

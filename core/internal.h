@@ -31,7 +31,17 @@ void *cad_alloc(size_t count, size_t size);
 /* A bump allocator of pieces aligned to 64; with base NULL it only counts.
  * Overflow sticks at SIZE_MAX. */
 typedef struct { char *base; size_t used; } cad_bump_t;
-void *cad_bump(cad_bump_t *b, int64_t count, int64_t width, size_t size);
+static inline void *cad_bump(cad_bump_t *b, int64_t count, int64_t width, size_t size)
+{
+    size_t n, at = b->used;
+    if (__builtin_mul_overflow((size_t)count, (size_t)width, &n) || __builtin_mul_overflow(n, size, &n) ||
+        n > SIZE_MAX / 2 || at > SIZE_MAX / 2) {
+        b->used = SIZE_MAX;
+        return NULL;
+    }
+    b->used = (at + n + 63) / 64 * 64;
+    return b->base ? b->base + at : NULL;
+}
 static inline int64_t cad_round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 static inline int64_t cad_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t cad_max(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -89,6 +99,11 @@ int cad_markov_count(cad_markov_t *m, cad_team_t *team, const uint8_t *base, int
 void cad_markov_predict(const cad_markov_t *m, const uint8_t *base, int64_t n, int64_t t, bool after, double (*p)[4]);
 /* From both sides, which are independent given the base; alone: of order 0. */
 void cad_markov_join(const double before[4], const double after[4], const double alone[4], double p[4]);
+
+/* ---- device.c ---- */
+enum { CAD_ON_AUTO = -3, CAD_ON_CPU, CAD_ON_UNKNOWN };
+/* What a device's name means: one of these, or which CUDA device. NULL is auto. */
+int cad_device_number(const char *device);
 
 /* ---- config.c ---- */
 typedef struct cad_config_t {
@@ -253,7 +268,7 @@ struct cad_model_t {
     char sha256[65], dtype[64], status[256], details[512];
 };
 /* The tied, additive, bias-free block, whose two directions share both projections. */
-bool cad_model_merged(const cad_model_t *model);
+static inline bool cad_model_merged(const cad_model_t *m) { return m->cfg.bidirectional && m->cfg.tied && !m->cfg.multiply && !m->cfg.proj_bias; }
 /* Under the fold, an odd depth leaves the input table reversed and complemented. */
 bool cad_model_turned(const cad_model_t *model);
 /* Of a model with cfg and labels: the table of tensors; memory for it, cleared, and the layers wired. */

@@ -301,11 +301,6 @@ void cad_model_close(cad_model_t *m)
     free(m);
 }
 
-bool cad_model_merged(const cad_model_t *m)
-{
-    return m->cfg.bidirectional && m->cfg.tied && !m->cfg.multiply && !m->cfg.proj_bias;
-}
-
 int64_t cad_model_number(const cad_model_t *m, enum cad_number_t what)
 {
     switch (what) {

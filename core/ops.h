@@ -2,13 +2,15 @@
  *
  * A batch is packed: sequence i is rows [off[i], off[i+1]) and nothing separates
  * it from its neighbours but these offsets. strand.c loops over tiles of rows;
- * conv reads x beyond the tile (x is kept for all rows), scan keeps its state in
- * `carry`, which it clears where a sequence begins in its direction of time. In
- * the last layer a span says which rows are wanted, and strand.c hands out only
- * the part of a tile that they need: spans do not begin at multiples of `tile`,
- * and x, z, y and h of other rows are left from before. A backend whose tile is
- * the whole batch finds each sequence's need in `want`.
- * Every entry is mandatory and returns 0 or a CAD_E* code.
+ * conv reads x beyond the tile (x is kept for all rows), scan keeps its state
+ * from tile to tile and clears it where a sequence begins in its direction of
+ * time. In the last layer a span says which rows are wanted, and strand.c hands
+ * out only the part of a tile that they need: spans do not begin at multiples of
+ * `tile`, and x, z, y and h of other rows are left from before. A backend whose
+ * tile is the whole batch (CAD_WHOLE) needs no state between tiles, and finds each
+ * sequence's need in `want`.
+ * Every entry is mandatory and returns 0 or a CAD_E* code, for which it may leave
+ * a reason in the lane.
  * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_OPS_H
@@ -28,13 +30,18 @@ typedef struct cad_tape_t { /* what a forward pass leaves for the backward pass 
     float **state;        // (layers,2) of (rows/CAD_STRETCH+sequences,Ep,N); NULL: made again
 } cad_tape_t;
 
+typedef struct cad_extent_t { int64_t Dp, Ep, Sp, N; } cad_extent_t; /* strides */
+
 typedef struct cad_lane_t { /* one stream of execution and its activations */
     const cad_ops_t *ops;
     const cad_weights_t *weights;
     cad_team_t *team;     /* threads inside an operation; NULL: the caller's alone */
     int64_t rows, tile;   /* capacity; rows per step */
     uint8_t *tok;         // (rows) in the host's memory
-    void *arena;          /* the backend's memory, which holds what follows */
+    void *own;            /* the backend's memory */
+    size_t bytes;         /* of it */
+    char text[256];       /* why an operation failed; "" if its code says it all */
+    /* The CPU's, in `own`; training reads them too: */
     float *res;           // (rows,Dp) residual stream
     float *base;          // (rows,Dp) what `in` reads and `out` adds to: res, but for a tape
     float *x, *z, *y;     // (rows,Ep)
@@ -45,6 +52,7 @@ typedef struct cad_lane_t { /* one stream of execution and its activations */
     float *carry;         // (N,Ep) scan state
     float *state[2];      /* by direction: where scan keeps the states at stretches; NULL: nowhere */
     const cad_tape_t *tape; /* NULL in inference */
+    cad_extent_t extent;
     float *row;           // (Dp)
     double *sum;          // (Dp)
 } cad_lane_t;
@@ -88,20 +96,44 @@ typedef enum {
 
 enum { CAD_IN_X = 1, CAD_IN_Z = 2 }; /* what `in` computes */
 
-typedef struct cad_extent_t { int64_t Dp, Ep, Sp, N; } cad_extent_t; /* strides */
+typedef struct cad_pick_t { /* a row whose logits are read */
+    int64_t row;
+    int strand;           /* 1 has the complemented table */
+    float *to;            // (V) in the host's memory
+} cad_pick_t;
+
+typedef struct cad_range_t { /* rows [beg, end) that are pooled */
+    int64_t beg, end;
+    enum cad_pool_t how;
+    float *to;            // MEAN and MAX (D), NONE (end-beg,D), in the host's memory
+} cad_range_t;
+
+/* What a lane holds, for tests: widths Dp, Ep, Ep, Ep, Sp, Ep, Dp. */
+typedef enum { CAD_AT_RES, CAD_AT_X, CAD_AT_Z, CAD_AT_U, CAD_AT_XDBL, CAD_AT_Y, CAD_AT_H } cad_at_t;
+
+#define CAD_WHOLE ((int64_t)1 << 40) /* a tile or split beyond any batch */
 
 struct cad_ops_t {
-    const char *name;  /* "cpu avx512" */
-    int64_t tile;      /* rows per step of one worker */
+    char name[64];        /* "cpu avx512" */
+    char precision[8];    /* "fp32" */
+    int device;           /* which of several */
+    int64_t tile;         /* rows per step of one worker */
+    int64_t wide;         /* tiles per step of a team; 0: no team works inside operations */
+    int64_t pack, least;  /* rows gathered from short sequences; fewest, where memory is short */
+    int64_t split;        /* longer sequences are the whole team's */
+    int lanes;            /* at once; 0: as many as there are threads */
 
     /* Weights in the backend's layout: once for inference. */
-    int (*weights_open)(cad_weights_t **w, const cad_model_t *model, cad_error_t *err);
+    int (*weights_open)(cad_weights_t **w, const cad_ops_t *ops, const cad_model_t *model, cad_error_t *err);
     void (*weights_renew)(cad_weights_t *w, const cad_model_t *model); /* its parameters have changed */
     void (*weights_close)(cad_weights_t *w);
     cad_extent_t (*extent)(const cad_model_t *model);
-    /* Memory for a lane's activations. */
-    void *(*alloc)(size_t bytes);
-    void (*release)(void *p);
+    /* What a lane of l->rows needs (l->bytes, also on failure); less what its tape holds.
+     * A lane that failed to open, or never tried, may be closed. */
+    int (*lane_open)(cad_lane_t *l, const cad_model_t *model);
+    void (*lane_close)(cad_lane_t *l);
+    /* Rows [beg, beg+n) of a part in float32; u and xdbl begin with the last span. */
+    int (*read)(cad_lane_t *l, cad_at_t what, int64_t beg, int64_t n, float *out);
 
     /* res[r] = input row of tok[r]. */
     int (*embed)(cad_lane_t *l, const uint8_t *tok, cad_span_t s);
@@ -112,20 +144,22 @@ struct cad_ops_t {
     /* y = scan(u, xdbl) + skip u [+ y as it was, if add] [times silu(z), if gate]. */
     int (*scan)(cad_lane_t *l, int layer, int dir, cad_span_t s, bool add, bool gate);
     int (*out)(cad_lane_t *l, int layer, int dir, cad_span_t s, cad_out_t how);
-    /* logits (n,V) of norm_f(res[row[i]]); strand 1 has the complemented table. */
-    int (*head)(cad_lane_t *l, int strand, const int64_t *row, int64_t n, float *logits);
-    /* norm_f(res) of rows [beg, end): NONE (end-beg,D), MEAN and MAX (D). */
-    int (*pool)(cad_lane_t *l, int64_t beg, int64_t end, enum cad_pool_t how, float *out);
+    /* Logits of norm_f(res) at n rows of the pack. */
+    int (*head)(cad_lane_t *l, const cad_pick_t *pick, int64_t n);
+    /* norm_f(res) of n ranges of rows. */
+    int (*pool)(cad_lane_t *l, const cad_range_t *range, int64_t n);
 };
 
 /* ---- cpu/cpu.c ---- */
 /* The best table that this processor runs; $CADUCEUS_ISA=avx512|avx2|plain lowers it. */
 int cad_cpu_ops(const cad_ops_t **ops, cad_error_t *err);
 
+/* ---- cpu/lane.c: the lane of every instruction set ---- */
+int cad_cpu_lane_open(cad_lane_t *l, const cad_model_t *model);
+void cad_cpu_lane_close(cad_lane_t *l);
+int cad_cpu_read(cad_lane_t *l, cad_at_t what, int64_t beg, int64_t n, float *out);
+
 /* ---- strand.c ---- */
-/* Carves the lane's activations, less those that its tape holds; returns the bytes
- * needed. base NULL: a dry run. */
-size_t cad_lane_carve(cad_lane_t *l, const cad_model_t *model, char *base);
 /* Runs the encoder over nseq packed sequences; res then holds the last residual
  * of the rows in want (nseq), or of all if it is NULL. With a tape, want is NULL. */
 int cad_strand_forward(cad_lane_t *l, const cad_model_t *model, const int64_t *off, int nseq,

@@ -96,22 +96,3 @@ int cad_strand_forward(cad_lane_t *l, const cad_model_t *m, const int64_t *off, 
     }
     return rc;
 }
-
-size_t cad_lane_carve(cad_lane_t *l, const cad_model_t *m, char *base)
-{
-    cad_extent_t e = l->ops->extent(m);
-    bool whole = m->layer[0].ndir == 2 && !cad_model_merged(m);
-    cad_bump_t b = { base, 0 };
-    l->res = l->base = l->tape ? NULL : cad_bump(&b, l->rows, e.Dp, sizeof(float));
-    l->x = l->tape && l->tape->x ? NULL : cad_bump(&b, l->rows, e.Ep, sizeof(float));
-    l->z = cad_bump(&b, l->rows, e.Ep, sizeof(float));
-    l->y = cad_bump(&b, l->rows, e.Ep, sizeof(float));
-    l->h = whole ? cad_bump(&b, l->rows, e.Dp, sizeof(float)) : NULL;
-    l->a = cad_bump(&b, l->tile, e.Dp, sizeof(float));
-    l->u = cad_bump(&b, l->tile, e.Ep, sizeof(float));
-    l->xdbl = cad_bump(&b, l->tile, e.Sp, sizeof(float));
-    l->carry = cad_bump(&b, e.N, e.Ep, sizeof(float));
-    l->row = cad_bump(&b, 1, e.Dp, sizeof(float));
-    l->sum = cad_bump(&b, e.Dp, 1, sizeof(double));
-    return b.used;
-}

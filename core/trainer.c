@@ -75,13 +75,17 @@ static size_t lay_tapes(cad_trainer_t *t, char *base)
     return b.used;
 }
 
-static int open_arena(cad_trainer_t *t, int i, size_t bytes, cad_error_t *err)
+static int no_memory(const cad_trainer_t *t, cad_error_t *err)
 {
-    t->arena[i] = bytes == SIZE_MAX ? NULL : t->ops->alloc(bytes);
-    t->bytes += bytes;
-    if (t->arena[i]) return 0;
     return cad_fail(err, CAD_ENOMEM, "out of memory: training on sequences of up to %lld tokens needs %.3g GB and more; make them shorter%s",
                     (long long)t->recipe.max_tokens, (double)t->bytes * 1e-9, t->recipe.recompute ? "" : " or recompute layers");
+}
+
+static int open_arena(cad_trainer_t *t, int i, size_t bytes, cad_error_t *err)
+{
+    t->arena[i] = bytes == SIZE_MAX ? NULL : cad_alloc(bytes, 1);
+    t->bytes += bytes;
+    return t->arena[i] ? 0 : no_memory(t, err);
 }
 
 /* The lane is carved without its own residual and x where the tapes have them. */
@@ -99,12 +103,14 @@ static int open_lane(cad_trainer_t *t, cad_error_t *err)
     t->lane.ops = t->back;
     t->slot = calloc((size_t)(2 * (4 * t->model->cfg.n_layer + 1)), sizeof *t->slot);
     if (!t->slot) return cad_fail(err, CAD_ENOMEM, "out of memory");
-    rc = open_arena(t, 2, lay_tapes(t, NULL), err);
-    if (rc == 0) lay_tapes(t, t->arena[2]);
-    if (rc == 0) rc = open_arena(t, 0, cad_lane_carve(f, t->model, NULL), err);
-    if (rc == 0) cad_lane_carve(f, t->model, t->arena[0]);
-    if (rc == 0) rc = open_arena(t, 1, cad_grad_lane_carve(&t->lane, t->model, NULL), err);
-    if (rc == 0) cad_grad_lane_carve(&t->lane, t->model, t->arena[1]);
+    rc = open_arena(t, 1, lay_tapes(t, NULL), err);
+    if (rc) return rc;
+    lay_tapes(t, t->arena[1]);
+    rc = t->ops->lane_open(f, t->model);
+    t->bytes += f->bytes;
+    if (rc) return no_memory(t, err);
+    rc = open_arena(t, 0, cad_grad_lane_carve(&t->lane, t->model, NULL), err);
+    if (rc == 0) cad_grad_lane_carve(&t->lane, t->model, t->arena[0]);
     return rc;
 }
 
@@ -158,7 +164,7 @@ int cad_trainer_open(cad_trainer_t **out, cad_model_t *model, const cad_recipe_t
     rc = take_recipe(&t->recipe, recipe, model, err);
     if (rc == 0) rc = cad_cpu_ops(&t->ops, err);
     if (rc == 0) t->back = cad_cpu_back_ops(t->ops);
-    if (rc == 0) rc = t->ops->weights_open(&t->weights, model, err);
+    if (rc == 0) rc = t->ops->weights_open(&t->weights, t->ops, model, err);
     if (rc == 0) rc = t->back->open(&t->lane.grads, model, err);
     if (rc == 0 && t->recipe.threads > 1) rc = cad_team_open(&t->team, t->recipe.threads, err);
     if (rc == 0) rc = open_lane(t, err);
@@ -173,8 +179,8 @@ void cad_trainer_close(cad_trainer_t *t)
 {
     if (!t) return;
     cad_team_close(t->team);
-    for (int i = 0; i < 3; i++)
-        if (t->arena[i]) t->ops->release(t->arena[i]);
+    for (int i = 0; i < 2; i++) free(t->arena[i]);
+    if (t->ops) t->ops->lane_close(&t->lane.f);
     if (t->weights) t->ops->weights_close(t->weights);
     if (t->lane.grads) t->back->close(t->lane.grads);
     for (int s = 0; s < 2; s++) {
@@ -263,11 +269,14 @@ static int64_t scored_rows(cad_trainer_t *t, const pack_t *p)
 
 static int conjoined_logits(cad_trainer_t *t, int64_t at, int64_t n, float *other)
 {
-    float *out = t->dlogits + at * t->model->vocab.rows;
+    int64_t V = t->model->vocab.rows;
+    float *out = t->dlogits + at * V;
+    cad_pick_t pick[CHUNK];
     int rc = 0;
     for (int s = 0; s < t->strands && rc == 0; s++) {
         take_strand(t, s);
-        rc = t->ops->head(&t->lane.f, s, t->row[s] + at, n, s ? other : out);
+        for (int64_t i = 0; i < n; i++) pick[i] = (cad_pick_t){ t->row[s][at + i], s, (s ? other : out) + i * V };
+        rc = t->ops->head(&t->lane.f, pick, n);
     }
     if (t->strands == 2) cad_conjoin_logits(t->model, n, out, other, out);
     return rc;
@@ -340,8 +349,10 @@ static int pool_strands(cad_trainer_t *t, const pack_t *p)
     int rc = 0;
     for (int s = 0; s < t->strands && rc == 0; s++) {
         take_strand(t, s);
-        for (int i = 0; i < p->n && rc == 0; i++)
-            rc = t->ops->pool(&t->lane.f, t->off[i], t->off[i + 1], t->recipe.pool, t->pooled[s] + i * D);
+        for (int i = 0; i < p->n && rc == 0; i++) {
+            cad_range_t range = { t->off[i], t->off[i + 1], t->recipe.pool, t->pooled[s] + i * D };
+            rc = t->ops->pool(&t->lane.f, &range, 1);
+        }
     }
     return rc;
 }

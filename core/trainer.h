@@ -17,7 +17,7 @@ struct cad_trainer_t {
     int strands, most;          /* sequences in a pack */
     int64_t *off;               // (most+1)
     float **slot;               /* the pointers of both tapes */
-    char *arena[3];             /* the lane's, the gradients', the tapes' */
+    char *arena[2];             /* the gradients', the tapes' */
     int64_t *row[2];            // (rows) scored positions on each strand
     float *dlogits;             // (rows,V)
     float *pooled[2];           // (most,D)

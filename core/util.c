@@ -13,18 +13,6 @@ void *cad_alloc(size_t count, size_t size)
     return aligned_alloc(64, (bytes + 63) / 64 * 64);
 }
 
-void *cad_bump(cad_bump_t *b, int64_t count, int64_t width, size_t size)
-{
-    size_t n, at = b->used;
-    if (__builtin_mul_overflow((size_t)count, (size_t)width, &n) || __builtin_mul_overflow(n, size, &n) ||
-        n > SIZE_MAX / 2 || at > SIZE_MAX / 2) {
-        b->used = SIZE_MAX;
-        return NULL;
-    }
-    b->used = (at + n + 63) / 64 * 64;
-    return b->base ? b->base + at : NULL;
-}
-
 int cad_pread(int fd, void *buf, size_t n, int64_t offset, const char *path, cad_error_t *err)
 {
     char *at = buf;

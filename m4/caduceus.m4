@@ -43,14 +43,28 @@ AC_DEFUN([CAD_HTSLIB_DIR], [
   AC_SUBST([HTSLIB_LIBS])
 ])
 
-# CAD_CUDA(auto|yes|no|DIR): sets NVCC and cad_cuda.
+# CAD_CUDA(auto|yes|no|DIR): sets NVCC, NVCCFLAGS, CUDA_LIBS and cad_cuda: nvcc, or no.
 AC_DEFUN([CAD_CUDA], [
   NVCC=
   AS_CASE([$1],
-    [no], [cad_cuda=no],
+    [no], [],
     [auto|yes], [AC_PATH_PROG([NVCC], [nvcc], [], [$PATH:/usr/local/cuda/bin])],
-    [AC_PATH_PROG([NVCC], [nvcc], [], [$1/bin])
-     AS_IF([test -z "$NVCC"], [AC_MSG_ERROR([--with-cuda=$1: no nvcc in $1/bin])])])
-  AS_IF([test "$1" = yes && test -z "$NVCC"], [AC_MSG_ERROR([--with-cuda=yes: nvcc was not found; give --with-cuda=DIR])])
-  AS_IF([test -n "$NVCC"], [cad_cuda="$NVCC (not used by this version)"], [cad_cuda=no])
+    [AC_PATH_PROG([NVCC], [nvcc], [], [$1/bin])])
+  cad_cuda=no
+  AS_IF([test -n "$NVCC"], [
+    cad_cuda_lib=`dirname "$NVCC"`/../lib64
+    NVCCFLAGS="-std=c++17 -O3 -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=sm_90 -gencode arch=compute_90,code=compute_90 -Xcompiler -fPIC,-fvisibility=hidden,-Wall"
+    CUDA_LIBS="-L$cad_cuda_lib -lcublasLt -Xlinker -rpath=`cd "$cad_cuda_lib" 2>/dev/null && pwd`"
+    AC_MSG_CHECKING([whether $NVCC builds a module with cublasLt])
+    AS_MKDIR_P([conftest.dir])
+    AS_ECHO(["#include <cublasLt.h>
+__global__ void f(float *x) { *x = 1; }
+int g(void) { cublasLtHandle_t h; f<<<1, 1>>>(0); return cublasLtCreate(&h); }"]) >conftest.dir/conftest.cu
+    AS_IF(["$NVCC" $NVCCFLAGS -shared -o conftest.dir/conftest.so conftest.dir/conftest.cu $CUDA_LIBS >&AS_MESSAGE_LOG_FD 2>&1], [cad_cuda=$NVCC])
+    rm -rf conftest.dir
+    AC_MSG_RESULT([$cad_cuda])])
+  AS_IF([test "$cad_cuda" = no],
+    [AS_CASE([$1], [auto|no], [], [AC_MSG_ERROR([--with-cuda=$1: no CUDA Toolkit with nvcc and cublasLt that works; see config.log])])])
+  AC_SUBST([NVCCFLAGS])
+  AC_SUBST([CUDA_LIBS])
 ])

@@ -9,6 +9,7 @@ shared=${CADUCEUS_SHARED:-$srcdir/../shared}   # larger data, where present
 reference=$srcdir/test/reference.py
 export LC_ALL=C
 unset CADUCEUS_MODEL CADUCEUS_ISA
+export CADUCEUS_CUDA_MODULE=   # none; cuda.t names some
 dir=$(mktemp -d "${TMPDIR:-/tmp}/caduceus-test.XXXXXX") || exit 1
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 1' INT TERM

@@ -175,12 +175,13 @@ done
 
 # ---- devices (55) ----
 for d in cuda cuda:0 cuda:99 gpu '' CPU cpux; do
-    error "-d '$d' is an error" "-d $d" run -d "$d" in.bed
+    error "-d '$d' is an error" "(-d|device) $d" run -d "$d" in.bed
 done
 run -d cpu in.bed >cpu.bed; run -d auto in.bed >auto.bed
 same "-d cpu" plain.bed cpu.bed
 same "-d auto" plain.bed auto.bed
-error "--precision bf16 is an error" '--precision bf16' run --precision bf16 in.bed
+error "--precision bf16 is an error on the CPU" 'precision bf16: the CPU' run --precision bf16 in.bed
+error "--precision fp16 is an error" '--precision fp16' run --precision fp16 in.bed
 
 # ---- usage ----
 usage() { # NAME STATUS STREAM COMMAND...

@@ -599,7 +599,10 @@ int main(void)
     test_scores(ctx, m);
     cad_context_close(ctx);
     o.device = "cuda";
-    tap_ok(cad_context_open(&ctx, m, &o, &err) == CAD_EDEVICE && !ctx, "an unknown device is refused");
+    setenv("CADUCEUS_CUDA_MODULE", "", 1);
+    tap_ok(cad_context_open(&ctx, m, &o, &err) == CAD_EDEVICE && !ctx, "a device without a module is refused");
+    o.device = "gpu";
+    tap_ok(cad_context_open(&ctx, m, &o, &err) == CAD_EARG && !ctx, "an unknown device is refused");
     cad_model_close(m);
     return tap_finish();
 }

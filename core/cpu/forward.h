@@ -214,46 +214,49 @@ static const float *final_norm(cad_lane_t *l, int64_t r)
     return l->row;
 }
 
-static int op_head(cad_lane_t *l, int strand, const int64_t *row, int64_t n, float *logits)
+static int op_head(cad_lane_t *l, const cad_pick_t *pick, int64_t n)
 {
     const cad_weights_t *w = l->weights;
     for (int64_t i = 0; i < n; i++) {
-        const float *h = final_norm(l, row[i]);
+        const float *h = final_norm(l, pick[i].row);
         for (int64_t v = 0; v < w->V; v++) {
-            const float *t = w->head[strand] + v * w->Dp;
+            const float *t = w->head[pick[i].strand] + v * w->Dp;
             vf acc = vset(0.0f);
             for (int64_t d = 0; d < w->Dp; d += VW) acc = vfma(vload(h + d), vload(t + d), acc);
-            logits[i * w->V + v] = vsum(acc);
+            pick[i].to[v] = vsum(acc);
         }
     }
     return 0;
 }
 
-static int op_pool(cad_lane_t *l, int64_t beg, int64_t end, enum cad_pool_t how, float *out)
+static void pool_range(cad_lane_t *l, const cad_range_t *p)
 {
     const cad_weights_t *w = l->weights;
-    if (how == CAD_POOL_MEAN) memset(l->sum, 0, (size_t)w->D * sizeof *l->sum);
-    for (int64_t r = beg; r < end; r++) {
+    if (p->how == CAD_POOL_MEAN) memset(l->sum, 0, (size_t)w->D * sizeof *l->sum);
+    for (int64_t r = p->beg; r < p->end; r++) {
         const float *h = final_norm(l, r);
-        if (how == CAD_POOL_NONE || (how == CAD_POOL_MAX && r == beg))
-            memcpy(out + (how == CAD_POOL_NONE ? (r - beg) * w->D : 0), h, (size_t)w->D * sizeof *out);
-        else if (how == CAD_POOL_MAX)
-            for (int64_t d = 0; d < w->D; d++) out[d] = h[d] > out[d] ? h[d] : out[d];
+        if (p->how == CAD_POOL_NONE || (p->how == CAD_POOL_MAX && r == p->beg))
+            memcpy(p->to + (p->how == CAD_POOL_NONE ? (r - p->beg) * w->D : 0), h, (size_t)w->D * sizeof *h);
+        else if (p->how == CAD_POOL_MAX)
+            for (int64_t d = 0; d < w->D; d++) p->to[d] = h[d] > p->to[d] ? h[d] : p->to[d];
         else
             for (int64_t d = 0; d < w->D; d++) l->sum[d] += (double)h[d];
     }
-    if (how == CAD_POOL_MEAN)
-        for (int64_t d = 0; d < w->D; d++) out[d] = (float)(l->sum[d] / (double)(end - beg));
+    if (p->how == CAD_POOL_MEAN)
+        for (int64_t d = 0; d < w->D; d++) p->to[d] = (float)(l->sum[d] / (double)(p->end - p->beg));
+}
+
+static int op_pool(cad_lane_t *l, const cad_range_t *range, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) pool_range(l, &range[i]);
     return 0;
 }
 
-static void *host_alloc(size_t bytes) { return cad_alloc(bytes, 1); }
-
 extern const cad_ops_t CAD_OPS;
 const cad_ops_t CAD_OPS = {
-    .name = NAME, .tile = TILE,
+    .name = NAME, .precision = "fp32", .tile = TILE, .wide = 4, .pack = 2048, .least = 2048, .split = 16384,
     .weights_open = weights_open, .weights_renew = weights_renew, .weights_close = weights_close, .extent = extent,
-    .alloc = host_alloc, .release = free,
+    .lane_open = cad_cpu_lane_open, .lane_close = cad_cpu_lane_close, .read = cad_cpu_read,
     .embed = op_embed, .in = op_in, .conv = op_conv, .scan = op_scan, .out = op_out,
     .head = op_head, .pool = op_pool,
 };

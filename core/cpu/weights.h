@@ -117,12 +117,13 @@ static cad_extent_t extent(const cad_model_t *m)
                            cad_round_up(c->dt_rank + 2 * c->d_state, CAD_PAD), c->d_state };
 }
 
-static int weights_open(cad_weights_t **out, const cad_model_t *m, cad_error_t *err)
+static int weights_open(cad_weights_t **out, const cad_ops_t *ops, const cad_model_t *m, cad_error_t *err)
 {
     cad_weights_t *w = calloc(1, sizeof *w);
     size_t layers = (size_t)m->cfg.n_layer;
     cad_extent_t e = extent(m);
     store_t s = { NULL, 0 };
+    (void)ops;
     *out = NULL;
     if (!w) return cad_fail(err, CAD_ENOMEM, "out of memory");
     w->D = m->cfg.d_model;

@@ -1,0 +1,97 @@
+/* portable.h - one spelling of CUDA for nvcc and for the host shim.
+ *
+ * The backend is written in what C and CUDA C++ have in common. A kernel takes
+ * one argument, a struct called j:
+ *     KERNEL(name, job_t) { ... threadIdx.x ... }
+ *     LAUNCH(name, blocks_x, blocks_y, threads, shared_bytes, stream, job);
+ * Under nvcc these are the real thing; shim.h runs them on the CPU, the threads
+ * of a block as fibers. SPDX-License-Identifier: MIT
+ */
+#ifndef CAD_PORTABLE_H
+#define CAD_PORTABLE_H
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __CUDACC__
+#include <cublasLt.h>
+#include <cuda_runtime.h>
+
+#define PACK 131072 /* rows gathered from short sequences */
+#define DEVICE static __device__ __forceinline__
+#define KERNEL(name, job) static __global__ void __launch_bounds__(THREADS, 4) name(const __grid_constant__ job j)
+#define LAUNCH(name, bx, by, threads, shared, stream, job) name<<<dim3((unsigned)(bx), (unsigned)(by)), threads, shared, stream>>>(job)
+#define SHARED(type, name) extern __shared__ __align__(16) char shared_bytes[]; type *name = (type *)shared_bytes
+#define UNROLL _Pragma("unroll")
+
+/* Four values at a multiple of 16 bytes. */
+DEVICE void load4(const float *p, float *to)
+{
+    float4 v = *(const float4 *)p;
+    to[0] = v.x;
+    to[1] = v.y;
+    to[2] = v.z;
+    to[3] = v.w;
+}
+DEVICE float shuffle_xor(float v, int k) { return __shfl_xor_sync(0xffffffffu, v, k); }
+DEVICE float fma32(float a, float b, float c) { return fmaf(a, b, c); }
+/* 2^x, two units in the last place; 2^0 is 1. */
+DEVICE float exp2_fast(float x)
+{
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+/* a / b for b within [1, 2^126]. */
+DEVICE float divide_fast(float a, float b) { return __fdividef(a, b); }
+
+#else
+#include "shim.h"
+
+#define DEVICE static inline __attribute__((always_inline, unused))
+#define UNROLL
+DEVICE void load4(const float *p, float *to) { memcpy(to, p, 4 * sizeof *p); }
+DEVICE float shuffle_xor(float v, int k) { return shim_shuffle_xor(v, k); }
+DEVICE float fma32(float a, float b, float c) { return a * b + c; }
+DEVICE float exp2_fast(float x) { return exp2f(x); }
+DEVICE float divide_fast(float a, float b) { return a / b; }
+#endif
+
+#define THREADS 128 /* of a block: four warps */
+
+/* bfloat16: the upper half of a float32. */
+typedef struct { uint16_t bits; } bf16_t;
+
+#ifdef __CUDACC__
+#define ANYWHERE static __host__ __device__ __forceinline__
+#else
+#define ANYWHERE DEVICE
+#endif
+
+typedef union { float f; uint32_t u; } bits32_t;
+
+ANYWHERE float from_bf16(bf16_t v)
+{
+    bits32_t b;
+    b.u = (uint32_t)v.bits << 16;
+    return b.f;
+}
+
+/* To the nearest, ties to even; NaN stays NaN. */
+ANYWHERE bf16_t to_bf16(float v)
+{
+    bf16_t h;
+#ifdef __CUDA_ARCH__
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(h.bits) : "f"(v));
+#else
+    bits32_t b;
+    b.f = v;
+    if (v != v) h.bits = 0x7fff;
+    else h.bits = (uint16_t)((b.u + 0x7fff + (b.u >> 16 & 1)) >> 16);
+#endif
+    return h;
+}
+
+#endif

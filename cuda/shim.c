@@ -1,0 +1,286 @@
+/* shim.c - the CUDA backend, compiled for the CPU. See shim.h.
+ * SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+
+#include "shim.h"
+
+#define FIBERS 256
+#define STACK ((size_t)1 << 16)
+#define SHARED_BYTES 49152 /* what a block may have without asking */
+
+typedef enum { READY, AT_BARRIER, IN_WARP, DONE } state_t;
+
+typedef struct {
+    struct shim_t *shim;
+    shim_index_t thread;
+    state_t state;
+    bool started;
+    ucontext_t start;
+    jmp_buf at;
+    char *stack;
+} fiber_t;
+
+struct shim_t { /* a stream: one block runs at a time */
+    fiber_t fiber[FIBERS];
+    fiber_t *now;
+    shim_index_t block;
+    shim_kernel_f *kernel;
+    const void *job;
+    int threads;
+    unsigned turn;       /* rounds so far: what the order of the next follows from */
+    float slot[FIBERS];  /* of a shuffle */
+    jmp_buf scheduler;
+    char *shared;        /* allocated for each launch, so that an overrun shows */
+};
+
+static __thread struct shim_t *running;
+static struct { size_t used; int64_t launches; cudaError_t fault; } card;
+
+static int64_t setting(const char *name, int64_t otherwise)
+{
+    const char *s = getenv(name);
+    return s && *s ? strtoll(s, NULL, 10) : otherwise;
+}
+
+/* ---- devices and memory ---- */
+
+const char *cudaGetErrorString(cudaError_t e)
+{
+    switch (e) {
+    case cudaSuccess: return "no error";
+    case cudaErrorMemoryAllocation: return "out of memory";
+    case cudaErrorNoDevice: return "no CUDA-capable device is detected";
+    case cudaErrorIllegalAddress: return "an illegal memory access was encountered";
+    default: return "threads of a block wait at different barriers";
+    }
+}
+
+cudaError_t cudaGetDeviceCount(int *n)
+{
+    *n = (int)setting("CADUCEUS_SHIM_DEVICES", 1);
+    return *n ? cudaSuccess : cudaErrorNoDevice;
+}
+
+cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
+{
+    (void)device;
+    memset(p, 0, sizeof *p);
+    strcpy(p->name, "host shim");
+    p->major = 9;
+    return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device)
+{
+    (void)device;
+    return __atomic_load_n(&card.fault, __ATOMIC_RELAXED);
+}
+
+#define HEAD 64 /* before each allocation: its size */
+
+cudaError_t cudaMalloc(void **p, size_t n)
+{
+    size_t most = (size_t)setting("CADUCEUS_SHIM_MEMORY", INT64_MAX);
+    char *a = __atomic_load_n(&card.used, __ATOMIC_RELAXED) + n > most ? NULL : malloc(n + HEAD);
+    *p = NULL;
+    if (!a) return cudaErrorMemoryAllocation;
+    memcpy(a, &n, sizeof n);
+    __atomic_add_fetch(&card.used, n, __ATOMIC_RELAXED);
+    *p = a + HEAD;
+    return cudaSuccess;
+}
+
+cudaError_t cudaFree(void *p)
+{
+    size_t n;
+    if (!p) return cudaSuccess;
+    memcpy(&n, (char *)p - HEAD, sizeof n);
+    __atomic_sub_fetch(&card.used, n, __ATOMIC_RELAXED);
+    free((char *)p - HEAD);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMallocHost(void **p, size_t n)
+{
+    *p = malloc(n);
+    return *p ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+
+cudaError_t cudaFreeHost(void *p)
+{
+    free(p);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemcpy(void *to, const void *from, size_t n, int kind)
+{
+    (void)kind;
+    if (n) memcpy(to, from, n);
+    return cudaGetLastError();
+}
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, int kind, cudaStream_t stream)
+{
+    (void)stream;
+    return cudaMemcpy(to, from, n, kind);
+}
+
+cudaError_t cudaMemsetAsync(void *p, int byte, size_t n, cudaStream_t stream)
+{
+    (void)stream;
+    memset(p, byte, n);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
+{
+    (void)flags;
+    *stream = calloc(1, sizeof **stream);
+    return *stream ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t s)
+{
+    for (int i = 0; i < FIBERS; i++) free(s->fiber[i].stack);
+    free(s);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream)
+{
+    (void)stream;
+    return cudaGetLastError();
+}
+
+cudaError_t cudaGetLastError(void) { return __atomic_load_n(&card.fault, __ATOMIC_RELAXED); }
+
+/* ---- fibers ---- */
+
+/* Back to the scheduler until it lets this fiber go on. */
+static void rest(fiber_t *f, state_t why)
+{
+    f->state = why;
+    if (!_setjmp(f->at)) _longjmp(f->shim->scheduler, 1);
+}
+
+static void fiber_main(unsigned high, unsigned low)
+{
+    fiber_t *f = (fiber_t *)((uintptr_t)high << 32 | low);
+    for (;;) {
+        f->shim->kernel(f->shim->job);
+        rest(f, DONE);
+    }
+}
+
+static bool fiber_new(struct shim_t *s, int i)
+{
+    fiber_t *f = &s->fiber[i];
+    if (f->stack) return true;
+    f->stack = malloc(STACK);
+    if (!f->stack) return false;
+    f->shim = s;
+    f->thread.x = (unsigned)i;
+    getcontext(&f->start);
+    f->start.uc_stack.ss_sp = f->stack;
+    f->start.uc_stack.ss_size = STACK;
+    makecontext(&f->start, (void (*)(void))fiber_main, 2, (unsigned)((uintptr_t)f >> 32), (unsigned)(uintptr_t)f);
+    return true;
+}
+
+static void resume(struct shim_t *s, fiber_t *f)
+{
+    bool first = !f->started;
+    s->now = f;
+    f->started = true;
+    if (_setjmp(s->scheduler)) return;
+    if (first) setcontext(&f->start);
+    _longjmp(f->at, 1);
+}
+
+/* Everyone ready has a turn. */
+static void round_of(struct shim_t *s)
+{
+    unsigned n = (unsigned)s->threads, step = 2 * (s->turn * 7 % 61) + 1;
+    for (unsigned i = 0; i < n; i++) {
+        fiber_t *f = &s->fiber[(s->turn + i * step) % n];
+        if (f->state == READY) resume(s, f);
+    }
+    s->turn++;
+}
+
+/* Those of [beg, end) that wait for `why`, if all that are not done do; -1 otherwise. */
+static int waiting(const struct shim_t *s, int beg, int end, state_t why)
+{
+    int n = 0;
+    for (int i = beg; i < end; i++) {
+        if (s->fiber[i].state != why && s->fiber[i].state != DONE) return -1;
+        n += s->fiber[i].state == why;
+    }
+    return n;
+}
+
+static bool release(struct shim_t *s, int beg, int end, state_t why)
+{
+    if (waiting(s, beg, end, why) < 1) return false;
+    for (int i = beg; i < end; i++)
+        if (s->fiber[i].state == why) s->fiber[i].state = READY;
+    return true;
+}
+
+static bool run_block(struct shim_t *s)
+{
+    for (int i = 0; i < s->threads; i++) s->fiber[i].state = READY;
+    for (;;) {
+        bool freed = false;
+        round_of(s);
+        if (waiting(s, 0, s->threads, DONE) > 0) return true;
+        for (int w = 0; w < s->threads; w += 32) freed |= release(s, w, w + 32 < s->threads ? w + 32 : s->threads, IN_WARP);
+        if (!freed && !release(s, 0, s->threads, AT_BARRIER)) return false;
+    }
+}
+
+const shim_index_t *shim_thread(void) { return &running->now->thread; }
+const shim_index_t *shim_block(void) { return &running->block; }
+void *shim_shared(void) { return running->shared; }
+void shim_barrier(void) { rest(running->now, AT_BARRIER); }
+
+float shim_shuffle_xor(float v, int k)
+{
+    struct shim_t *s = running;
+    fiber_t *f = s->now;
+    unsigned other = (f->thread.x & ~31u) | ((f->thread.x ^ (unsigned)k) & 31u);
+    s->slot[f->thread.x] = v;
+    rest(f, IN_WARP);
+    v = s->slot[other];
+    rest(f, IN_WARP);
+    return v;
+}
+
+static void fault(cudaError_t e) { __atomic_store_n(&card.fault, e, __ATOMIC_RELAXED); }
+
+void shim_launch(shim_kernel_f *kernel, const void *job, int64_t bx, int64_t by, int threads, size_t shared, cudaStream_t s)
+{
+    bool ready = shared <= SHARED_BYTES && threads <= FIBERS && bx < (int64_t)1 << 31 && by < 65536;
+    if (__atomic_add_fetch(&card.launches, 1, __ATOMIC_RELAXED) == setting("CADUCEUS_SHIM_FAULT", -1)) fault(cudaErrorIllegalAddress);
+    if (cudaGetLastError()) return;
+    s->shared = malloc(shared + 1);
+    for (int i = 0; i < threads && ready; i++) ready = fiber_new(s, i);
+    if (!ready || !s->shared) fault(cudaErrorMemoryAllocation);
+    s->kernel = kernel;
+    s->job = job;
+    s->threads = threads;
+    running = s;
+    for (int64_t y = 0; y < by && !cudaGetLastError(); y++)
+        for (int64_t x = 0; x < bx && !cudaGetLastError(); x++) {
+            s->block.x = (unsigned)x;
+            s->block.y = (unsigned)y;
+            if (!run_block(s)) fault(cudaErrorCooperativeLaunchTooLarge);
+        }
+    free(s->shared);
+}
+
+#include "backend.cu"

@@ -1,0 +1,66 @@
+/* shim.h - as much of CUDA as the backend uses, on the CPU, for tests without a card.
+ *
+ * The threads of a block are fibers, run in an order that changes from turn to turn,
+ * so that a missing barrier shows. Device memory is the host's. For tests of what goes
+ * wrong, the environment sets
+ *     CADUCEUS_SHIM_DEVICES   how many devices there are [1]
+ *     CADUCEUS_SHIM_MEMORY    bytes of device memory [no limit]
+ *     CADUCEUS_SHIM_FAULT     the launch that fails, and all that follows it [none]
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef CAD_SHIM_H
+#define CAD_SHIM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PACK 4096 /* rows gathered from short sequences */
+
+typedef enum {
+    cudaSuccess = 0, cudaErrorMemoryAllocation = 2, cudaErrorNoDevice = 100, cudaErrorIllegalAddress = 700,
+    cudaErrorCooperativeLaunchTooLarge = 720
+} cudaError_t;
+enum { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
+enum { cudaStreamNonBlocking = 1 };
+typedef struct shim_t *cudaStream_t; /* the fibers of its launches */
+struct cudaDeviceProp { char name[256]; int major, minor; };
+
+const char *cudaGetErrorString(cudaError_t e);
+cudaError_t cudaGetDeviceCount(int *n);
+cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device);
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaMalloc(void **p, size_t n);
+cudaError_t cudaFree(void *p);
+cudaError_t cudaMallocHost(void **p, size_t n);
+cudaError_t cudaFreeHost(void *p);
+cudaError_t cudaMemcpy(void *to, const void *from, size_t n, int kind);
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, int kind, cudaStream_t stream);
+cudaError_t cudaMemsetAsync(void *p, int byte, size_t n, cudaStream_t stream);
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
+cudaError_t cudaStreamDestroy(cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaGetLastError(void);
+
+/* ---- inside a kernel ---- */
+typedef struct { unsigned x, y; } shim_index_t;
+const shim_index_t *shim_thread(void);
+const shim_index_t *shim_block(void);
+void *shim_shared(void);
+void shim_barrier(void);
+float shim_shuffle_xor(float v, int k);
+#define threadIdx (*shim_thread())
+#define blockIdx (*shim_block())
+#define __syncthreads() shim_barrier()
+#define SHARED(type, name) type *name = (type *)shim_shared()
+
+/* ---- launches ---- */
+typedef void shim_kernel_f(const void *job);
+void shim_launch(shim_kernel_f *kernel, const void *job, int64_t bx, int64_t by, int threads, size_t shared, cudaStream_t stream);
+#define KERNEL(name, job) SHIM_KERNEL(name, job)
+#define SHIM_KERNEL(name, job) \
+    static void name##_body(const job j); \
+    static void name(const void *p) { name##_body(*(const job *)p); } \
+    static void name##_body(const job j)
+#define LAUNCH(name, bx, by, threads, shared, stream, job) shim_launch(name, &(job), bx, by, threads, shared, stream)
+
+#endif

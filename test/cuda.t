@@ -1,0 +1,149 @@
+#!/bin/sh
+# cuda.t - the CUDA backend: its module, its kernels under the host shim, and what goes
+# wrong (faults 54, 55, 56). With a card, gpu-check runs the kernels on it.
+. "${srcdir:-.}/test/lib.sh"
+
+shim=$builddir/.libs/caduceus-cuda-shim.so
+real=$builddir/caduceus-cuda.so
+model=$data/ps
+contig one 3000 11 >ref.fa
+awk 'BEGIN { s = 5; for (i = 0; i < 9; i++) { s = (s * 16807) % 2147483647; b = s % 2900; s = (s * 16807) % 2147483647; e = b + 1 + s % 160; if (e > 3000) e = 3000; print "one\t" b "\t" e } }' >in.bed
+run() { "$caduceus" annotate -m "$model" -T ref.fa --window 200 --mask none "$@"; }
+on() { CADUCEUS_CUDA_MODULE=$1; shift; "$@"; CADUCEUS_CUDA_MODULE=; } # MODULE COMMAND...
+shimmed() { on "$shim" "$@"; }
+run -d cpu --score pll,entropy,n in.bed >cpu.bed
+
+# ---- modules that are not there, or not ours ----
+error "no module: -d cuda is an error" 'device cuda: no CUDA module' run -d cuda in.bed
+run -d auto in.bed --score pll,entropy,n >auto.bed 2>note
+same "no module: -d auto computes on the CPU" auto.bed cpu.bed
+is "and says so in one line" "$(grep -c '^caduceus annotate: note: computing on the CPU: no CUDA module' note) $(wc -l <note)" "1 1"
+run in.bed >auto.bed 2>note
+is "without -d nothing is said" "$(cat note)" ""
+on "$dir/none.so" error "a module that is not there is an error" 'none\.so' run -d cuda in.bed
+echo text >text.so
+on "$dir/text.so" error "a file that is no module is an error" 'text\.so' run -d cuda in.bed
+cc=$(command -v cc || command -v gcc)
+if [ -n "$cc" ]; then
+    echo 'int other(void) { return 0; }' | "$cc" -shared -fPIC -x c - -o other.so
+    on "$dir/other.so" error "a library without the entry is an error" 'cad_module' run -d cuda in.bed
+    echo 'int cad_module(void); int cad_module(void) { return -4; }' | "$cc" -shared -fPIC -x c - -o old.so
+    on "$dir/old.so" error "a module of another version is an error" "another version's" run -d cuda in.bed
+    on "$dir/old.so" run in.bed --score pll,entropy,n >auto.bed 2>note
+    same "and auto computes on the CPU" auto.bed cpu.bed
+    like "with a note" "note: computing on the CPU: .*another version's" note
+else
+    skip "modules of other versions are refused" "no compiler"
+fi
+
+# exports MODULE: what it defines, and what it wants of ours.
+exports() { echo "$(nm -D --defined-only "$1" | awk '{ print $3 }')" "$(nm -D --undefined-only "$1" | grep -c ' cad_')"; }
+
+# ---- the module for cards ----
+if [ -e "$real" ]; then
+    is "the CUDA module exports one symbol and imports none of ours" "$(exports "$real")" "cad_module 0"
+    if nvidia-smi >/dev/null 2>&1; then
+        on "$real" ok "with a card, -d cuda runs" run --quiet -d cuda in.bed
+    else
+        on "$real" error "without a card, -d cuda is an error" 'device cuda: ' run -d cuda in.bed
+        on "$real" run -d auto --score pll,entropy,n in.bed >auto.bed 2>note
+        same "and auto computes on the CPU" auto.bed cpu.bed
+        is "with one note" "$(grep -c 'note: computing on the CPU: ' note) $(wc -l <note)" "1 1"
+    fi
+else
+    skip "the CUDA module loads" "no CUDA Toolkit when configured"
+fi
+
+# ---- the same kernels on the CPU ----
+if [ ! -e "$shim" ]; then
+    skip "the kernels run under the shim" "the shim is not built"
+    finish
+    exit
+fi
+is "the shim exports one symbol and imports none of ours" "$(exports "$shim")" "cad_module 0"
+for kind in "$data"/*/; do
+    for p in fp32 bf16; do
+        shimmed ok "$(basename "$kind") verifies in $p" "$caduceus" model verify -d cuda --precision $p -m "$kind"
+    done
+done
+if [ -d "$shared/golden" ]; then
+    for kind in "$shared"/golden/*d16* "$shared"/golden/*d24* "$shared"/golden/*d32*; do
+        for p in fp32 bf16; do
+            shimmed ok "golden $(basename "$kind") verifies in $p" "$caduceus" model verify -d cuda --precision $p -m "$kind"
+        done
+    done
+else
+    skip "the golden checkpoints verify" "not present"
+fi
+
+gpu() { shimmed run --quiet -d cuda --precision fp32 --score pll,entropy,n "$@"; }
+gpu in.bed >gpu.bed
+rows gpu.bed >gpu.rows; rows cpu.bed >cpu.rows
+ok "the CPU's scores and those of -d cuda agree" close_to gpu.rows cpu.rows 1e-5
+head -n 2 in.bed >few.bed
+gpu --mask each few.bed | grep -v '^#' >gpu.rows1; run --quiet -d cpu --score pll,entropy,n --mask each few.bed | grep -v '^#' >cpu.rows1
+ok "and with masks" close_to gpu.rows1 cpu.rows1 1e-5
+like "provenance names the device" '^##caduceus_device=cuda host shim' gpu.bed
+like "and the precision" '^##caduceus_precision=fp32' gpu.bed
+shimmed run --quiet in.bed >auto.bed
+like "auto takes the device" '^##caduceus_device=cuda host shim' auto.bed
+like "and its own precision" '^##caduceus_precision=bf16' auto.bed
+shimmed run --quiet -d cuda:0 --precision bf16 in.bed >bf16.bed
+same "cuda:0 is cuda, bf16 its default" bf16.bed auto.bed
+rows bf16.bed | cut -f 4,5 >half.rows; run --quiet -d cpu in.bed | grep -v '^#' | cut -f 4,5 >full.rows
+ok "bf16 agrees as far as it can" close_to half.rows full.rows 2e-2
+
+# A result depends on nothing but its sequence.
+gpu -@ 7 in.bed >many.bed
+same "-@ 7 gives the same bytes" many.bed gpu.bed
+while read -r c b e; do printf '%s\t%s\t%s\n' "$c" "$b" "$e" >row.bed; gpu row.bed | grep -v '^#'; done <in.bed >alone.rows
+same "rows alone give the same bytes" alone.rows gpu.rows
+for pool in mean max; do
+    shimmed run --quiet -d cuda --precision fp32 --score none --embed - --pool $pool in.bed | grep -v '^#' | cut -f 4 | tr ',' '\t' >gpu.embed
+    run -d cpu --quiet --score none --embed - --pool $pool in.bed | grep -v '^#' | cut -f 4 | tr ',' '\t' >cpu.embed
+    ok "$pool embeddings agree" close_to gpu.embed cpu.embed 1e-5
+done
+
+# ---- what goes wrong ----
+shimmed error "an index that is not there is an error" 'device cuda:1: there is 1 CUDA device' run -d cuda:1 in.bed
+export CADUCEUS_SHIM_DEVICES=0
+shimmed error "no device is an error" 'device cuda: no CUDA-capable device' run -d cuda in.bed
+shimmed run --score pll,entropy,n in.bed >auto.bed 2>note
+same "auto without a device computes on the CPU" auto.bed cpu.bed
+is "with one note" "$(grep -c 'note: computing on the CPU: no CUDA-capable device' note) $(wc -l <note)" "1 1"
+shimmed error "but never in bf16" 'precision bf16: the CPU' run --quiet --precision bf16 in.bed
+unset CADUCEUS_SHIM_DEVICES
+export CADUCEUS_SHIM_MEMORY=30000000 # two lanes of the usual packs do not fit
+gpu in.bed >less.bed
+same "with less memory, smaller packs give the same bytes" less.bed gpu.bed
+export CADUCEUS_SHIM_MEMORY=1000000
+echo old >out.bed
+shimmed error "too little memory is an error that says how much" 'out of memory on cuda.* GB' run -d cuda in.bed -o out.bed
+is "and leaves the output" "$(cat out.bed)" old
+export CADUCEUS_SHIM_MEMORY=1000
+shimmed error "as is too little for the model" 'out of memory' run -d cuda in.bed
+unset CADUCEUS_SHIM_MEMORY
+for n in 1 5 11; do
+    export CADUCEUS_SHIM_FAULT=$n
+    shimmed error "a fault in launch $n is an error" 'cuda host shim: .*illegal memory access' run -d cuda in.bed -o out.bed
+    is "and leaves the output" "$(cat out.bed)" old
+done
+unset CADUCEUS_SHIM_FAULT
+error "training takes no device" 'training runs on the CPU' "$caduceus" pretrain -d cuda -T ref.fa -o trained
+
+# ---- inside bcftools ----
+so=$builddir/plugin/caduceus.so
+if command -v bcftools >/dev/null 2>&1 && [ -e "$so" ] && ! grep -q __asan_init "$so"; then
+    export BCFTOOLS_PLUGINS="$builddir/plugin:"
+    { printf '##fileformat=VCFv4.2\n##contig=<ID=one,length=3000>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n'
+      bases 3000 11 | fold -w 1 | awk '$1 != "A" && NR % 500 == 7 { print "one\t" NR "\t.\t" $1 "\tA\t.\t.\t." }'; } >in.vcf
+    shimmed bcftools +caduceus in.vcf -- -T ref.fa -m "$model" --quiet -d cuda --precision fp32 | grep -v '^##' >plugin.vcf
+    shimmed "$caduceus" annotate --quiet -T ref.fa -m "$model" -d cuda --precision fp32 in.vcf | grep -v '^##' >command.vcf
+    same "the plugin loads the module too" plugin.vcf command.vcf
+    is "and has something to say" "$(grep -c CADUCEUS_LLR plugin.vcf)" "$(grep -vc '^#' in.vcf)"
+    bcftools +caduceus in.vcf -- -T ref.fa -m "$model" -d cuda >/dev/null 2>plugin.err
+    is "without a module -d cuda is an error there" "$? $(grep -c 'no CUDA module' plugin.err)" "1 1"
+else
+    skip "the plugin loads the module too" "no bcftools or no plugin"
+fi
+finish
