@@ -32,6 +32,16 @@ typedef struct cad_tape_t { /* what a forward pass leaves for the backward pass,
 } cad_tape_t;
 
 typedef struct cad_extent_t { int64_t Dp, Ep, Sp, N; } cad_extent_t; /* strides */
+static inline cad_extent_t cad_extent(const cad_model_t *m)
+{
+    const cad_config_t *c = &m->cfg;
+    cad_extent_t e;
+    e.Dp = cad_round_up(c->d_model, CAD_PAD);
+    e.Ep = cad_round_up(c->d_inner, CAD_PAD);
+    e.Sp = cad_round_up(c->dt_rank + 2 * c->d_state, CAD_PAD);
+    e.N = c->d_state;
+    return e;
+}
 
 typedef struct cad_lane_t { /* one stream of execution and its activations */
     const cad_ops_t *ops;
@@ -133,7 +143,6 @@ struct cad_ops_t {
     int (*weights_open)(cad_weights_t **w, const cad_ops_t *ops, const cad_model_t *model, cad_error_t *err);
     void (*weights_renew)(cad_weights_t *w, const cad_model_t *model); /* its parameters have changed */
     void (*weights_close)(cad_weights_t *w);
-    cad_extent_t (*extent)(const cad_model_t *model);
     /* What a lane of l->rows needs (l->bytes, also on failure); less what its tape holds.
      * A lane that failed to open, or never tried, may be closed. */
     int (*lane_open)(cad_lane_t *l, const cad_model_t *model);

@@ -49,7 +49,7 @@ static int take_recipe(cad_recipe_t *r, const cad_recipe_t *given, const cad_mod
 static void lay_tape(cad_trainer_t *t, int strand, cad_bump_t *b)
 {
     const cad_model_t *m = t->model;
-    cad_extent_t e = t->ops->extent(m);
+    cad_extent_t e = cad_extent(m);
     int64_t n = m->cfg.n_layer, rows = t->lane.f.rows, slots = rows / CAD_STRETCH + t->lane.most;
     bool all = t->back->keeps && !t->recipe.recompute && !cad_model_apart(m);
     cad_tape_t *tape = &t->tape[strand];

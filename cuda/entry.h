@@ -34,7 +34,6 @@ static void fill_ops(cad_ops_t *ops, bool half)
     ops->weights_open = weights_open;
     ops->weights_renew = weights_renew;
     ops->weights_close = weights_close;
-    ops->extent = extent;
     ops->lane_open = lane_open;
     ops->lane_close = lane_close;
     ops->read = op_read;

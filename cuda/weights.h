@@ -155,20 +155,9 @@ static void weights_close(cad_weights_t *w)
     free(w);
 }
 
-static cad_extent_t extent(const cad_model_t *m)
-{
-    const cad_config_t *c = &m->cfg;
-    cad_extent_t e;
-    e.Dp = cad_round_up(c->d_model, CAD_PAD);
-    e.Ep = cad_round_up(c->d_inner, CAD_PAD);
-    e.Sp = cad_round_up(c->dt_rank + 2 * c->d_state, CAD_PAD);
-    e.N = c->d_state;
-    return e;
-}
-
 static void set_sizes(cad_weights_t *w, const cad_model_t *m)
 {
-    cad_extent_t e = extent(m);
+    cad_extent_t e = cad_extent(m);
     w->D = m->cfg.d_model;
     w->N = m->cfg.d_state;
     w->K = m->cfg.d_conv;

@@ -93,16 +93,16 @@ static void close_lane(cad_lane_t *l)
     free(l->tok);
 }
 
-static int64_t width_of(const cad_lane_t *l, const cad_model_t *m, cad_at_t what)
+static int64_t width_of(const cad_model_t *m, cad_at_t what)
 {
-    cad_extent_t e = l->ops->extent(m);
+    cad_extent_t e = cad_extent(m);
     return what == CAD_AT_RES || what == CAD_AT_H ? e.Dp : what == CAD_AT_XDBL ? e.Sp : e.Ep;
 }
 
 /* Rows of a part, padding included. */
 static float *fetch(cad_lane_t *l, const cad_model_t *m, cad_at_t what, int64_t beg, int64_t n)
 {
-    float *a = cad_alloc((size_t)(n * width_of(l, m, what)), sizeof *a);
+    float *a = cad_alloc((size_t)(n * width_of(m, what)), sizeof *a);
     if (l->ops->read(l, what, beg, n, a)) tap_ok(false, "%s: activations are read: %s", l->ops->name, l->text);
     return a;
 }
@@ -111,7 +111,7 @@ static float *fetch(cad_lane_t *l, const cad_model_t *m, cad_at_t what, int64_t 
 static double error_of(cad_lane_t *l, const cad_model_t *m, cad_at_t what, int64_t beg, int64_t n, const double *want, int64_t width)
 {
     float *got = fetch(l, m, what, beg, n);
-    double d = distance(got, width_of(l, m, what), want, n, width);
+    double d = distance(got, width_of(m, what), want, n, width);
     free(got);
     return d;
 }
@@ -142,7 +142,7 @@ static double slack(const cad_ops_t *ops) { return strcmp(ops->precision, "bf16"
 static bool padding_is_zero(cad_lane_t *l, const cad_model_t *m, cad_at_t what, int64_t rows, int64_t width)
 {
     float *a = fetch(l, m, what, 0, rows);
-    int64_t stride = width_of(l, m, what), bad = 0;
+    int64_t stride = width_of(m, what), bad = 0;
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = width; c < stride; c++) bad += a[r * stride + c] != 0;
     free(a);
@@ -243,7 +243,7 @@ static void check_shape(const cad_ops_t *ops, const shape_t *s, int64_t tile, co
 static bool same_rows(cad_lane_t *a, cad_lane_t *b, const cad_model_t *m, int64_t from, int64_t to, int64_t n)
 {
     float *x = fetch(a, m, CAD_AT_RES, from, n), *y = fetch(b, m, CAD_AT_RES, to, n);
-    int64_t Dp = width_of(a, m, CAD_AT_RES);
+    int64_t Dp = width_of(m, CAD_AT_RES);
     bool same = !memcmp(x, y, (size_t)(n * Dp) * sizeof *x);
     for (int64_t i = 0; i < n; i++) same = same && !isnan(x[i * Dp]);
     free(x);

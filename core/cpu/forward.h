@@ -316,7 +316,7 @@ static int op_pool(cad_lane_t *l, const cad_range_t *range, int64_t n)
 
 #define TABLE(kind) { \
     .name = NAME, .precision = kind, .tile = TILE, .wide = 4, .pack = 2048, .least = 2048, .split = 16384, .late = true, \
-    .weights_open = weights_open, .weights_renew = weights_renew, .weights_close = weights_close, .extent = extent, \
+    .weights_open = weights_open, .weights_renew = weights_renew, .weights_close = weights_close, \
     .lane_open = cad_cpu_lane_open, .lane_close = cad_cpu_lane_close, .read = cad_cpu_read, \
     .embed = op_embed, .in = op_in, .conv = op_conv, .scan = op_scan, .out = op_out, \
     .head = op_head, .pool = op_pool }

@@ -23,7 +23,7 @@ static size_t carve(cad_lane_t *l, const cad_model_t *m, char *base)
 
 int cad_cpu_lane_open(cad_lane_t *l, const cad_model_t *m)
 {
-    l->extent = l->ops->extent(m);
+    l->extent = cad_extent(m);
     if (!l->zrows) l->zrows = l->rows;
     l->bytes = carve(l, m, NULL);
     l->own = l->bytes == SIZE_MAX ? NULL : cad_alloc(l->bytes, 1);
@@ -59,7 +59,7 @@ void cad_cpu_give(const cad_ops_t *ops, void *memory)
 
 size_t cad_cpu_carve_back(cad_grad_lane_t *l, const cad_model_t *m, char *base)
 {
-    cad_extent_t e = l->f.ops->extent(m);
+    cad_extent_t e = cad_extent(m);
     int64_t rows = l->f.rows, tile = l->f.tile, blocks = (e.Ep + CAD_BLOCK - 1) / CAD_BLOCK;
     cad_bump_t b = { base, 0 };
     l->dres = cad_bump(&b, rows, e.Dp, sizeof(float));

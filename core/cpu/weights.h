@@ -154,18 +154,11 @@ static void weights_close(cad_weights_t *w)
     free(w);
 }
 
-static cad_extent_t extent(const cad_model_t *m)
-{
-    const cad_config_t *c = &m->cfg;
-    return (cad_extent_t){ cad_round_up(c->d_model, CAD_PAD), cad_round_up(c->d_inner, CAD_PAD),
-                           cad_round_up(c->dt_rank + 2 * c->d_state, CAD_PAD), c->d_state };
-}
-
 static int weights_open(cad_weights_t **out, const cad_ops_t *ops, const cad_model_t *m, cad_error_t *err)
 {
     cad_weights_t *w = calloc(1, sizeof *w);
     size_t layers = (size_t)m->cfg.n_layer;
-    cad_extent_t e = extent(m);
+    cad_extent_t e = cad_extent(m);
     store_t s = { NULL, 0 };
     *out = NULL;
     if (!w) return cad_fail(err, CAD_ENOMEM, "out of memory");
