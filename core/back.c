@@ -1,11 +1,12 @@
 /* back.c - the strand encoder backwards, once for every backend.
  *
  * A unit is what one `out` closes: the merged block with both directions, or one
- * Mamba. For each layer, the last first: z, x and the scan's states are made
- * again where the tape does not hold them, then
- *     out   every tile; then for each direction, last tile in its time first:
+ * Mamba. For each layer, the last first: x, z and the scan's states are made again
+ * where the tape does not hold them; then for each direction, a tile at a time, the last
+ * in its time first, while it is in the cache:
+ *     out (and z where x was kept)     in the first direction's sweep
  *     conv (forwards, for u) scan conv
- *     in    every tile
+ *     in                               in the last one's
  * Where a layer is two units, both take the gradient that came from above.
  * SPDX-License-Identifier: MIT
  */
@@ -28,17 +29,29 @@ static cad_span_t tile(const pass_t *p, int64_t k)
     return s;
 }
 
-/* One direction of time, backwards in it. */
-static int sweep(const pass_t *p, int dir, bool add)
+/* What a tile's way back begins with: z, unless a replay has made it, and the gradient of y. */
+static int enter(const pass_t *p, int dir, cad_span_t s)
+{
+    cad_lane_t *f = &p->l->f;
+    int rc = f->tape->x ? f->ops->in(f, p->layer, dir, s, CAD_IN_Z) : 0;
+    return rc ? rc : p->l->ops->out(p->l, p->layer, dir, s);
+}
+
+/* Direction dir+k of a unit's ndir, backwards in its time. The first one's tiles are entered
+ * a tile ahead, as the conv's dx reaches into the next; the last one's are then finished. */
+static int sweep(const pass_t *p, int dir, int k, int ndir)
 {
     cad_grad_lane_t *l = p->l;
-    bool reverse = p->m->layer[p->layer].dir[dir].reverse;
-    int rc = 0;
-    for (int64_t i = 0, n = tiles(p); i < n && rc == 0; i++) {
+    bool reverse = p->m->layer[p->layer].dir[dir + k].reverse;
+    int64_t n = tiles(p);
+    int rc = k ? 0 : enter(p, dir, tile(p, reverse ? 0 : n - 1));
+    for (int64_t i = 0; i < n && rc == 0; i++) {
         cad_span_t s = tile(p, reverse ? i : n - 1 - i);
-        rc = l->f.ops->conv(&l->f, p->layer, dir, s);
-        if (rc == 0) rc = l->ops->scan(l, p->layer, dir, s, add);
-        if (rc == 0) rc = l->ops->conv(l, p->layer, dir, s);
+        if (k == 0 && i + 1 < n) rc = enter(p, dir, tile(p, reverse ? i + 1 : n - 2 - i));
+        if (rc == 0) rc = l->f.ops->conv(&l->f, p->layer, dir + k, s);
+        if (rc == 0) rc = l->ops->scan(l, p->layer, dir + k, s, k > 0);
+        if (rc == 0) rc = l->ops->conv(l, p->layer, dir + k, s);
+        if (rc == 0 && k == ndir - 1) rc = l->ops->in(l, p->layer, dir, s);
     }
     return rc;
 }
@@ -46,22 +59,10 @@ static int sweep(const pass_t *p, int dir, bool add)
 /* Directions [dir, dir+ndir) of one unit; dout is set. */
 static int unit(const pass_t *p, int dir, int ndir)
 {
-    cad_grad_lane_t *l = p->l;
     int rc = 0;
-    for (int64_t i = 0; i < tiles(p) && rc == 0; i++) rc = l->ops->out(l, p->layer, dir, tile(p, i));
-    for (int k = 0; k < ndir && rc == 0; k++) rc = sweep(p, dir + k, k > 0);
-    for (int64_t i = 0; i < tiles(p) && rc == 0; i++) rc = l->ops->in(l, p->layer, dir, tile(p, i));
-    return rc;
-}
-
-/* x, z and states of a unit: a tape that holds them leaves z to be made. */
-static int prepare(const pass_t *p, int dir, int ndir)
-{
-    cad_lane_t *f = &p->l->f;
-    int rc = 0;
-    for (int64_t i = 0; i < tiles(p) && rc == 0 && f->tape->x; i++) rc = f->ops->in(f, p->layer, dir, tile(p, i), CAD_IN_Z);
-    for (int k = 0; k < ndir && rc == 0 && !f->tape->x; k++)
-        rc = cad_strand_replay(f, p->m, p->layer, dir + k, p->all, k ? 0 : CAD_IN_X | CAD_IN_Z, false);
+    for (int k = 0; k < ndir && rc == 0 && !p->l->f.tape->x; k++)
+        rc = cad_strand_replay(&p->l->f, p->m, p->layer, dir + k, p->all, k ? 0 : CAD_IN_X | CAD_IN_Z, false);
+    for (int k = 0; k < ndir && rc == 0; k++) rc = sweep(p, dir, k, ndir);
     return rc;
 }
 
@@ -85,14 +86,12 @@ static int layer_back(const pass_t *p)
     int ndir = p->m->layer[p->layer].ndir, rc = 0;
     if (ndir == 1 || cad_model_merged(p->m)) {
         l->dout = l->dres;
-        rc = prepare(p, 0, ndir);
-        return rc ? rc : unit(p, 0, ndir);
+        return unit(p, 0, ndir);
     }
     rc = divide(p);
     for (int k = 0; k < 2 && rc == 0; k++) {
         l->dout = l->keep[k];
-        rc = prepare(p, k, 1);
-        if (rc == 0) rc = unit(p, k, 1);
+        rc = unit(p, k, 1);
     }
     return rc;
 }

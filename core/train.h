@@ -1,12 +1,13 @@
 /* train.h - the backward table of operations and the lane they act on.
  *
  * Everything that inference does not need. One layer's backward pass is
- *     out    g = dout x out_proj, dx = 0                     any order of tiles
+ *     out    g = dout x out_proj, dx = 0                     before a neighbour's conv
  *     scan   y, du, dpre, dB, dC from g and the kept states  each direction, backwards
  *     conv   dt_proj, x_proj, conv: dx                          in its own time
  *     in     gate, dz, out_proj's and in_proj's weights, the norm: dres
+ *                                                            after both directions'
  * over the same spans as the forward pass. Weight gradients are sums over rows in
- * ascending order of tiles, each tile's part one fixed-order sum, whatever the
+ * the order of the sweeps' tiles, each tile's part one fixed-order sum, whatever the
  * number of threads. Tapes and what a grad lane holds lie in the backend's memory:
  * outside its operations they are addresses.
  * SPDX-License-Identifier: MIT
@@ -17,6 +18,7 @@
 #include "ops.h"
 
 #define CAD_BLOCK 64 /* channels whose dB and dC are summed together */
+#define CAD_WIDE 32  /* of which the CPU takes so many at a time; a multiple of CAD_PAD */
 
 typedef struct cad_grads_t cad_grads_t; /* a backend's gradients, and weights for the way back */
 
@@ -34,7 +36,7 @@ typedef struct cad_grad_lane_t {
     float *part;          // (Ep/CAD_BLOCK,tile,2N) of B and C, by block of channels
     float *da;            // (tile,Dp) of the normalised rows
     float *carry;         // (N,Ep) gradient of the scan state
-    float *states;        // (threads,2,CAD_STRETCH+1,N,16) of one stretch
+    float *scratch;       // (threads) of cad_scan_scratch(N)
     float *kept[2];       /* what f.state is on the way back, where the tape has no states */
 } cad_grad_lane_t;
 
@@ -75,6 +77,9 @@ struct cad_back_ops_t {
 };
 
 /* ---- cpu/lane.c: the CPU's memory ---- */
+/* Floats that a thread needs for a stretch of the scan: two of (CAD_STRETCH+1,CAD_WIDE,N)
+ * and sums of a few rows. */
+static inline int64_t cad_scan_scratch(int64_t N) { return 2 * (CAD_STRETCH + 1) * CAD_WIDE * N + 4 * CAD_PAD * N; }
 void *cad_cpu_take(const cad_ops_t *ops, size_t bytes);
 void cad_cpu_give(const cad_ops_t *ops, void *memory);
 size_t cad_cpu_carve_back(cad_grad_lane_t *l, const cad_model_t *model, char *base);

@@ -72,7 +72,7 @@ size_t cad_cpu_carve_back(cad_grad_lane_t *l, const cad_model_t *m, char *base)
     l->part = cad_bump(&b, blocks * tile, 2 * e.N, sizeof(float));
     l->da = cad_bump(&b, tile, e.Dp, sizeof(float));
     l->carry = cad_bump(&b, e.N, e.Ep, sizeof(float));
-    l->states = cad_bump(&b, (int64_t)cad_team_threads(l->f.team) * 2 * (CAD_STRETCH + 1), e.N * CAD_PAD, sizeof(float));
+    l->scratch = cad_bump(&b, cad_team_threads(l->f.team), cad_scan_scratch(e.N), sizeof(float));
     for (int k = 0; k < 2; k++) l->kept[k] = l->f.tape->state ? NULL : cad_bump(&b, rows / CAD_STRETCH + l->most, e.Ep * e.N, sizeof(float));
     return b.used;
 }

@@ -181,6 +181,12 @@ INLINE void vexps(const int n, const float sign, vf *x)
     EACH x[i] = vscale(x[i], k[i]);
 }
 
+INLINE void vsigmoids(const int n, vf *x)
+{
+    vexps(n, -1.0f, x);
+    EACH x[i] = vdiv(vset(1.0f), vset(1.0f) + x[i]);
+}
+
 INLINE void vsilus(const int n, vf *x)
 {
     vf e[GROUP];
@@ -210,11 +216,7 @@ INLINE void vsoftpluses(const int n, vf *x)
 /* One vector of each. */
 INLINE vf vdecay(vf x) { vdecays(1, &x); return x; }
 INLINE vf vsilu(vf x) { vsilus(1, &x); return x; }
-INLINE vf vsigmoid(vf x)
-{
-    vexps(1, -1.0f, &x);
-    return vdiv(vset(1.0f), vset(1.0f) + x);
-}
+INLINE vf vsigmoid(vf x) { vsigmoids(1, &x); return x; }
 
 /* Sum over lanes, in one fixed order. */
 INLINE float vsum(vf a)
@@ -252,12 +254,16 @@ INLINE vf vsums(const vf *a)
 INLINE vf vsums(const vf *a) { return (vf){ vsum(a[0]), vsum(a[1]), vsum(a[2]), vsum(a[3]) }; }
 #endif
 
-/* out[i] += the sum of a[i]'s lanes, n vectors. */
-INLINE void vsum_rows(const vf *a, const int64_t n, float *out)
+/* out[i] += the sum of row i of a (n,VW). */
+INLINE void vsum_rows(const float *a, const int64_t n, float *out)
 {
     int64_t i = 0;
-    for (; i + VW <= n; i += VW) vstore(out + i, vload(out + i) + vsums(a + i));
-    for (; i < n; i++) out[i] += vsum(a[i]);
+    for (; i + VW <= n; i += VW) {
+        vf v[VW];
+        UNROLL for (int k = 0; k < VW; k++) v[k] = vload(a + (i + k) * VW);
+        vstore(out + i, vload(out + i) + vsums(v));
+    }
+    for (; i < n; i++) out[i] += vsum(vload(a + i * VW));
 }
 
 #endif
