@@ -35,12 +35,28 @@ INLINE stretch_t vector_of(const back_stretch_t *b, int g)
     return t;
 }
 
+/* Rows are far apart in memory: ask for z and g of the n that follow, and for what these need later. */
+INLINE void fetch_back(const back_stretch_t *b, int g, int64_t r, const int n)
+{
+    int64_t Ep = b->t.w->Ep, at = r * Ep + g * VW;
+    for (int i = 0; i < n; i++, at += Ep) {
+        int64_t ahead = at + cad_min(n, b->t.rows - 1 - r - i) * Ep;
+        __builtin_prefetch(b->z + ahead);
+        __builtin_prefetch(b->g + ahead);
+        __builtin_prefetch(b->t.u + at);
+        __builtin_prefetch(b->t.y + at, 1);
+        __builtin_prefetch(b->du + at, 1);
+        __builtin_prefetch(b->dpre + at, 1);
+    }
+}
+
 /* Of n rows: dy = g silu(z), and the softplus's slope at pre, which it replaces. */
 INLINE void hold_rows(const back_stretch_t *b, int g, int64_t beg, int64_t at, const int n)
 {
     held_t *h = &b->held[g];
     int64_t Ep = b->t.w->Ep, from = (beg + at) * Ep + g * VW;
     vf v[GROUP];
+    fetch_back(b, g, beg + at, n);
     EACH v[i] = vload(b->z + from + i * Ep);
     vsilus(n, v);
     EACH vstore(h->dy + (at + i) * VW, v[i] * vload(b->g + from + i * Ep));
