@@ -150,7 +150,7 @@ struct cad_ops_t {
     /* Rows [beg, beg+n) of a part in float32; u and xdbl begin with the last span. */
     int (*read)(cad_lane_t *l, cad_at_t what, int64_t beg, int64_t n, float *out);
 
-    /* res[r] = input row of tok[r]. */
+    /* res[r] = input row of tok[r]. s.want: what the last layer will be asked for. */
     int (*embed)(cad_lane_t *l, const uint8_t *tok, cad_span_t s);
     /* x, z = norm(base) x in_proj^T + bias; z may be left out but for wanted rows. */
     int (*in)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned parts);

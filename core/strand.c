@@ -87,12 +87,12 @@ int cad_strand_replay(cad_lane_t *l, const cad_model_t *m, int layer, int dir, c
 
 int cad_strand_forward(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq, const cad_rows_t *want)
 {
-    cad_span_t all = { off, NULL, nseq, 0, off[nseq] };
+    cad_span_t all = { off, want, nseq, 0, off[nseq] };
     int rc;
     if (l->tape) l->res = l->tape->res[0];
     rc = l->ops->embed(l, l->tok, all);
     for (int i = 0; i < m->cfg.n_layer && rc == 0; i++) {
-        if (i == m->cfg.n_layer - 1) all.want = want;
+        all.want = i == m->cfg.n_layer - 1 ? want : NULL;
         if (l->tape) cad_strand_enter(l, i);
         rc = block(l, m, i, all);
     }

@@ -11,6 +11,7 @@
 
 #include "product.h"
 #include "weights.h"
+#include "graph.h"
 #include "lane.h"
 #include "kernels.h"
 #include "gradients.h"

@@ -78,6 +78,17 @@ struct cad_weights_t {
 typedef struct { int32_t seq, k, slot; } item_t; /* the k-th piece in time; where its state is kept, or -1 */
 typedef struct { int64_t beg, end; int32_t range, max; } slab_t; /* rows of one range */
 
+#define GRAPH_SEQS 64 /* of a batch that is recorded, at most */
+#define GRAPH_KEY (1 + 3 * GRAPH_SEQS)
+
+typedef enum { EAGER, CAPTURING, REPLAYING } graph_mode_t;
+typedef struct { /* graph.h */
+    graph_mode_t mode;
+    bool asked;
+    cudaGraphExec_t exec;             /* of the batch with this key, or NULL */
+    int64_t key[GRAPH_KEY];
+} graph_t;
+
 typedef struct { /* a lane's own: one stream, one piece of device memory */
     cudaStream_t stream;
     char *arena, *stage;              /* on the device; in pinned memory */
@@ -99,6 +110,7 @@ typedef struct { /* a lane's own: one stream, one piece of device memory */
     float *out_stage;                 // (out_floats)
     int64_t items, slots, span_beg;   /* of this batch; where the last span began */
     bool wanted;                      /* `want` is on the device */
+    graph_t graph;
 } gpu_t;
 
 static inline gpu_t *gpu_of(const cad_lane_t *l) { return (gpu_t *)l->own; }

@@ -10,6 +10,7 @@ static int NAME(op_in)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned
     NAME(norm_job_t) norm = { l->base, (T *)g->a, norm_of(w, w->norm[layer], w->norm_bias[layer]), s.beg, s.end, w->Dp };
     NAME(spread_job_t) spread = { xz + s.beg * 2 * w->Ep, p->in_bias, (s.end - s.beg) * 2 * w->Ep, 2 * w->Ep };
     int rc;
+    if (replaying(l)) return 0;
     (void)parts; /* x and z are one product */
     LAUNCH(NAME(norm), ceil_div(s.end - s.beg, THREADS / WARP), 1, THREADS, 0, g->stream, norm);
     if (p->in_bias) LAUNCH(NAME(spread), ceil_div(spread.n, THREADS), 1, THREADS, 0, g->stream, spread);
@@ -25,6 +26,7 @@ static int NAME(op_conv)(cad_lane_t *l, int layer, int dir, cad_span_t s)
     NAME(conv_job_t) conv = { (const T *)g->xz, (T *)g->u, p->conv, p->conv_bias, g->off, s.beg, s.end, w->Ep, w->K, s.nseq, p->reverse };
     int rc;
     g->span_beg = s.beg;
+    if (replaying(l)) return 0;
     LAUNCH(NAME(conv), ceil_div(s.end - s.beg, RUN), ceil_div(w->Ep, THREADS), THREADS, 0, g->stream, conv);
     rc = launched(l, "conv");
     return rc ? rc : multiply(l, &w->product[X_PROJ], g->u, p->x, g->xdbl, g->xdbl, s.beg, s.end, 0);
@@ -67,7 +69,9 @@ static int NAME(op_scan)(cad_lane_t *l, int layer, int dir, cad_span_t s, bool a
 {
     const cad_weights_t *w = l->weights;
     const dir_t *p = &w->dir[2 * layer + dir];
-    int rc = send_want(l, s);
+    int rc;
+    if (replaying(l)) return 0;
+    rc = send_want(l, s);
     for (int64_t n = 0; n < w->N && rc == 0; n += STATES) {
         NAME(scan_job_t) j = NAME(scan_job)(l, p, s, n, l->state[dir]);
         j.add = add || n > 0;

@@ -77,9 +77,12 @@ static int lane_memory(cad_lane_t *l, gpu_t *g)
 static int lane_open(cad_lane_t *l, const cad_model_t *model)
 {
     gpu_t *g = (gpu_t *)calloc(1, sizeof *g);
+    const char *graphs = getenv("CADUCEUS_CUDA_GRAPHS");
     (void)model;
     l->own = g;
-    return g ? lane_memory(l, g) : CAD_ENOMEM;
+    if (!g) return CAD_ENOMEM;
+    g->graph.asked = graphs && !strcmp(graphs, "1");
+    return lane_memory(l, g);
 }
 
 static void lane_close(cad_lane_t *l)
@@ -87,6 +90,7 @@ static void lane_close(cad_lane_t *l)
     gpu_t *g = gpu_of(l);
     if (!g) return;
     cudaSetDevice(l->weights->device);
+    graph_drop(g);
     if (g->stream) cudaStreamDestroy(g->stream);
     cudaFree(g->arena);
     cudaFreeHost(g->stage);

@@ -225,24 +225,33 @@ static float dot(const float *a, const float *b, int64_t n)
     return sum;
 }
 
+typedef struct { const product_t *p; const void *a, *w, *c; void *d; int64_t beg, end; float beta; } multiply_job_t;
+
 /* k is a multiple of 16: Dp, Ep or Sp. */
-static int multiply(cad_lane_t *l, const product_t *p, const void *a, const void *w, const void *c, void *d, int64_t beg, int64_t end, float beta)
+static int multiply_rows(const void *job)
 {
+    const multiply_job_t *j = (const multiply_job_t *)job;
+    const product_t *p = j->p;
     float *row = (float *)malloc((size_t)((p->n + 1) * p->k) * sizeof *row), *table = row + p->k;
-    (void)l;
     if (!row) return CAD_ENOMEM;
-    spell_table(p, w, table);
-    for (int64_t r = beg; r < end; r++) {
-        spell_out(a, r * p->k, p->k, p->half, row);
+    spell_table(p, j->w, table);
+    for (int64_t r = j->beg; r < j->end; r++) {
+        spell_out(j->a, r * p->k, p->k, p->half, row);
         for (int64_t i = 0; i < p->n; i++) {
             int64_t at = r * p->ldc + i;
-            float v = dot(row, table + i * p->k, p->k) + (beta == 0 ? 0 : beta * number(c, at, p->half_out));
-            if (p->half_out) ((bf16_t *)d)[at] = to_bf16(v);
-            else ((float *)d)[at] = v;
+            float v = dot(row, table + i * p->k, p->k) + (j->beta == 0 ? 0 : j->beta * number(j->c, at, p->half_out));
+            if (p->half_out) ((bf16_t *)j->d)[at] = to_bf16(v);
+            else ((float *)j->d)[at] = v;
         }
     }
     free(row);
     return 0;
+}
+
+static int multiply(cad_lane_t *l, const product_t *p, const void *a, const void *w, const void *c, void *d, int64_t beg, int64_t end, float beta)
+{
+    multiply_job_t j = { p, a, w, c, d, beg, end, beta };
+    return shim_call(multiply_rows, &j, sizeof j, gpu_of(l)->stream);
 }
 
 static int outer_block(cad_lane_t *l, const outer_t *o, const float *a, const float *b, int64_t r, int64_t n, float *parts)

@@ -6,8 +6,12 @@ static int op_embed(cad_lane_t *l, const uint8_t *tok, cad_span_t s)
     const cad_weights_t *w = l->weights;
     gpu_t *g = gpu_of(l);
     embed_job_t j = { l->res, w->embed, g->tok, s.end * w->Dp, w->Dp };
-    int rc = send_batch(l, tok, s.off, s.nseq);
-    if (rc) return rc;
+    int rc;
+    if (g->graph.mode != EAGER) graph_drop(g); /* the last batch failed */
+    rc = send_batch(l, tok, s.off, s.nseq);
+    if (rc == 0) rc = send_want(l, s);
+    if (rc == 0) rc = graph_begin(l, &s);
+    if (rc || replaying(l)) return rc;
     LAUNCH(embed, ceil_div(j.n, THREADS), 1, THREADS, 0, g->stream, j);
     return launched(l, "embed");
 }
@@ -25,6 +29,7 @@ static int op_out(cad_lane_t *l, int layer, int dir, cad_span_t s, cad_out_t how
     spread_out_job_t bias = { to + at, add ? l->base + at : NULL, p->out_bias, n, w->Dp };
     combine_job_t both = { l->res + at, l->base + at, l->h + at, g->o + at, n, how == CAD_OUT_TIMES };
     int rc = 0;
+    if (replaying(l)) return 0;
     if (p->out_bias) {
         LAUNCH(spread_out, ceil_div(n, THREADS), 1, THREADS, 0, g->stream, bias);
         rc = launched(l, "out");
@@ -57,7 +62,7 @@ static int head_part(cad_lane_t *l, const cad_pick_t *pick, int64_t n)
 
 static int op_head(cad_lane_t *l, const cad_pick_t *pick, int64_t n)
 {
-    int rc = 0;
+    int rc = graph_end(l);
     for (int64_t i = 0; i < n && rc == 0; i += PICKS) rc = head_part(l, pick + i, cad_min(PICKS, n - i));
     return rc;
 }
@@ -114,7 +119,8 @@ static int op_pool(cad_lane_t *l, const cad_range_t *range, int64_t n)
     const cad_weights_t *w = l->weights;
     gpu_t *g = gpu_of(l);
     final_job_t j = { l->res, normed_rows(l), norm_of(w, w->norm_f, w->norm_f_bias), l->rows, 0, w->Dp };
-    int rc;
+    int rc = graph_end(l);
+    if (rc) return rc;
     for (int64_t i = 0; i < n; i++) {
         j.beg = cad_min(j.beg, range[i].beg);
         j.end = cad_max(j.end, range[i].end);
@@ -141,7 +147,8 @@ static int op_read(cad_lane_t *l, cad_at_t what, int64_t beg, int64_t n, float *
     int64_t row = beg + (what == CAD_AT_U || what == CAD_AT_XDBL ? g->span_beg : 0);
     size_t size = half ? sizeof(bf16_t) : sizeof(float), bytes = (size_t)(n * ld) * size;
     char *copy = (char *)malloc(bytes);
-    int rc = copy ? arrive(l) : CAD_ENOMEM;
+    int rc = copy ? graph_end(l) : CAD_ENOMEM;
+    if (rc == 0) rc = arrive(l);
     if (rc == 0) rc = to_host(l, copy, (const char *)part[what] + (size_t)(row * ld) * size, bytes);
     if (rc == 0) rc = arrive(l);
     for (int64_t r = 0; r < n && rc == 0; r++)

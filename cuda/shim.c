@@ -24,6 +24,18 @@ typedef struct {
     char *stack;
 } fiber_t;
 
+typedef struct node_t { /* a launch, or a library's call */
+    struct node_t *next;
+    shim_kernel_f *kernel;
+    int (*library)(const void *job);
+    int64_t bx, by;
+    int threads;
+    size_t shared;
+    char job[];
+} node_t;
+
+struct shim_graph_t { node_t *first, **last; bool used; };
+
 struct shim_t { /* a stream: one block runs at a time */
     fiber_t fiber[FIBERS];
     fiber_t *now;
@@ -35,10 +47,13 @@ struct shim_t { /* a stream: one block runs at a time */
     float slot[2][FIBERS]; /* of a shuffle and of the next */
     jmp_buf scheduler;
     char *shared;        /* allocated for each launch, so that an overrun shows */
+    struct shim_graph_t *recording;
 };
 
 static __thread struct shim_t *running;
-static struct { size_t used; int64_t launches; cudaError_t fault; } card;
+static struct { size_t used; int64_t launches, graphs; cudaError_t fault; } card;
+
+static void fault(cudaError_t e) { __atomic_store_n(&card.fault, e, __ATOMIC_RELAXED); }
 
 static int64_t setting(const char *name, int64_t otherwise)
 {
@@ -54,6 +69,7 @@ const char *cudaGetErrorString(cudaError_t e)
     case cudaSuccess: return "no error";
     case cudaErrorMemoryAllocation: return "out of memory";
     case cudaErrorNoDevice: return "no CUDA-capable device is detected";
+    case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
     case cudaErrorIllegalAddress: return "an illegal memory access was encountered";
     default: return "threads of a block wait at different barriers";
     }
@@ -125,7 +141,7 @@ cudaError_t cudaMemcpy(void *to, const void *from, size_t n, int kind)
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, int kind, cudaStream_t stream)
 {
-    (void)stream;
+    if (stream->recording) fault(cudaErrorStreamCaptureUnsupported); /* this backend records no copies */
     return cudaMemcpy(to, from, n, kind);
 }
 
@@ -167,7 +183,7 @@ cudaError_t cudaDeviceSynchronize(void) { return cudaGetLastError(); }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
-    (void)stream;
+    if (stream->recording) fault(cudaErrorStreamCaptureUnsupported);
     return cudaGetLastError();
 }
 
@@ -276,9 +292,67 @@ float shim_shuffle_xor(float v, int k)
     return slot[other];
 }
 
-static void fault(cudaError_t e) { __atomic_store_n(&card.fault, e, __ATOMIC_RELAXED); }
+/* ---- graphs ---- */
 
-void shim_launch(shim_kernel_f *kernel, const void *job, int64_t bx, int64_t by, int threads, size_t shared, cudaStream_t s)
+cudaError_t cudaStreamBeginCapture(cudaStream_t s, int mode)
+{
+    (void)mode;
+    s->recording = calloc(1, sizeof *s->recording);
+    if (!s->recording) return cudaErrorMemoryAllocation;
+    s->recording->last = &s->recording->first;
+    return cudaGetLastError();
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *graph)
+{
+    *graph = s->recording;
+    s->recording = NULL;
+    return cudaGetLastError();
+}
+
+cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags)
+{
+    (void)flags;
+    graph->used = true;
+    *exec = graph;
+    return cudaGetLastError();
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t g)
+{
+    for (node_t *n = g->first, *next; n; n = next) {
+        next = n->next;
+        free(n);
+    }
+    free(g);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t g) { return g->used ? cudaSuccess : cudaGraphExecDestroy(g); }
+
+static node_t *record(cudaStream_t s, const void *job, size_t size)
+{
+    node_t *n = calloc(1, sizeof *n + size);
+    if (!n) {
+        fault(cudaErrorMemoryAllocation);
+        return NULL;
+    }
+    memcpy(n->job, job, size);
+    *s->recording->last = n;
+    s->recording->last = &n->next;
+    return n;
+}
+
+int shim_call(int (*library)(const void *job), const void *job, size_t size, cudaStream_t s)
+{
+    node_t *n;
+    if (!s->recording) return library(job);
+    n = record(s, job, size);
+    if (n) n->library = library;
+    return 0;
+}
+
+static void launch(shim_kernel_f *kernel, const void *job, int64_t bx, int64_t by, int threads, size_t shared, cudaStream_t s)
 {
     bool ready = shared <= SHARED_BYTES && threads <= FIBERS && bx < (int64_t)1 << 31 && by < 65536;
     if (__atomic_add_fetch(&card.launches, 1, __ATOMIC_RELAXED) == setting("CADUCEUS_SHIM_FAULT", -1)) fault(cudaErrorIllegalAddress);
@@ -297,6 +371,32 @@ void shim_launch(shim_kernel_f *kernel, const void *job, int64_t bx, int64_t by,
             if (!run_block(s)) fault(cudaErrorCooperativeLaunchTooLarge);
         }
     free(s->shared);
+}
+
+void shim_launch(shim_kernel_f *kernel, const void *job, size_t size, int64_t bx, int64_t by, int threads, size_t shared, cudaStream_t s)
+{
+    node_t *n;
+    if (!s->recording) {
+        launch(kernel, job, bx, by, threads, shared, s);
+        return;
+    }
+    n = record(s, job, size);
+    if (!n) return;
+    n->kernel = kernel;
+    n->bx = bx;
+    n->by = by;
+    n->threads = threads;
+    n->shared = shared;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t g, cudaStream_t s)
+{
+    if (__atomic_add_fetch(&card.graphs, 1, __ATOMIC_RELAXED) == setting("CADUCEUS_SHIM_GRAPH", -1)) fault(cudaErrorIllegalAddress);
+    for (node_t *n = g->first; n && !cudaGetLastError(); n = n->next) {
+        if (n->kernel) launch(n->kernel, n->job, n->bx, n->by, n->threads, n->shared, s);
+        else if (n->library(n->job)) fault(cudaErrorMemoryAllocation);
+    }
+    return cudaGetLastError();
 }
 
 #include "backend.cu"

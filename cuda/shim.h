@@ -6,6 +6,7 @@
  *     CADUCEUS_SHIM_DEVICES   how many devices there are [1]
  *     CADUCEUS_SHIM_MEMORY    bytes of device memory [no limit]
  *     CADUCEUS_SHIM_FAULT     the launch that fails, and all that follows it [none]
+ *     CADUCEUS_SHIM_GRAPH     the launch of a graph that fails [none]
  * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_SHIM_H
@@ -18,11 +19,13 @@
 
 typedef enum {
     cudaSuccess = 0, cudaErrorMemoryAllocation = 2, cudaErrorNoDevice = 100, cudaErrorIllegalAddress = 700,
-    cudaErrorCooperativeLaunchTooLarge = 720
+    cudaErrorCooperativeLaunchTooLarge = 720, cudaErrorStreamCaptureUnsupported = 900
 } cudaError_t;
 enum { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
 enum { cudaStreamNonBlocking = 1 };
 typedef struct shim_t *cudaStream_t; /* the fibers of its launches */
+enum { cudaStreamCaptureModeThreadLocal = 1 };
+typedef struct shim_graph_t *cudaGraph_t, *cudaGraphExec_t; /* one thing: destroying the first leaves it to the second */
 struct cudaDeviceProp { char name[256]; int major, minor; };
 
 const char *cudaGetErrorString(cudaError_t e);
@@ -40,6 +43,12 @@ cudaError_t cudaMemsetAsync(void *p, int byte, size_t n, cudaStream_t stream);
 cudaError_t cudaMemset2DAsync(void *p, size_t pitch, int byte, size_t width, size_t rows, cudaStream_t stream);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, int mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
+cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
 cudaError_t cudaDeviceSynchronize(void);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaGetLastError(void);
@@ -58,13 +67,15 @@ float shim_shuffle_xor(float v, int k);
 
 /* ---- launches ---- */
 typedef void shim_kernel_f(const void *job);
-void shim_launch(shim_kernel_f *kernel, const void *job, int64_t bx, int64_t by, int threads, size_t shared, cudaStream_t stream);
+void shim_launch(shim_kernel_f *kernel, const void *job, size_t size, int64_t bx, int64_t by, int threads, size_t shared, cudaStream_t stream);
 #define KERNEL(name, job) SHIM_KERNEL(name, job)
 #define KERNEL_WIDE(name, job) SHIM_KERNEL(name, job)
 #define SHIM_KERNEL(name, job) \
     static void name##_body(const job j); \
     static void name(const void *p) { name##_body(*(const job *)p); } \
     static void name##_body(const job j)
-#define LAUNCH(name, bx, by, threads, shared, stream, job) shim_launch(name, &(job), bx, by, threads, shared, stream)
+/* A library's work: now, or when the graph that is being recorded is launched. */
+int shim_call(int (*library)(const void *job), const void *job, size_t size, cudaStream_t stream);
+#define LAUNCH(name, bx, by, threads, shared, stream, job) shim_launch(name, &(job), sizeof(job), bx, by, threads, shared, stream)
 
 #endif

@@ -107,6 +107,26 @@ for pool in mean max; do
     ok "$pool embeddings agree" close_to gpu.embed cpu.embed 1e-5
 done
 
+# Batches of one shape, recorded once: five packs of 12 windows on two lanes.
+awk 'BEGIN { for (i = 0; i < 60; i++) print "one\t" 40 * i + 100 "\t" 40 * i + 300 }' >even.bed
+gpu even.bed >eager.bed
+CADUCEUS_CUDA_GRAPHS=1 gpu even.bed >graph.bed
+same "recorded batches give the same bytes" graph.bed eager.bed
+gpu --mask each few.bed | grep -v '^#' >eager.rows; CADUCEUS_CUDA_GRAPHS=1 gpu --mask each few.bed | grep -v '^#' >graph.rows
+same "and with masks" graph.rows eager.rows
+CADUCEUS_CUDA_GRAPHS=1 gpu in.bed >graph.bed
+same "and batches of one shape each" graph.bed gpu.bed
+for n in 1 3; do # of three or four launches at least one is a replay
+    export CADUCEUS_SHIM_GRAPH=$n CADUCEUS_CUDA_GRAPHS=1
+    shimmed error "a fault in launch $n of recorded batches is an error" 'cuda host shim: .*illegal memory access' run -d cuda --precision fp32 even.bed
+    unset CADUCEUS_CUDA_GRAPHS
+    shimmed ok "which without recording there is none of" run --quiet -d cuda --precision fp32 even.bed
+    unset CADUCEUS_SHIM_GRAPH
+done
+export CADUCEUS_SHIM_FAULT=60 CADUCEUS_CUDA_GRAPHS=1
+shimmed error "a fault while recording is an error" 'illegal memory access' run -d cuda --precision fp32 even.bed
+unset CADUCEUS_SHIM_FAULT CADUCEUS_CUDA_GRAPHS
+
 # ---- what goes wrong ----
 shimmed error "an index that is not there is an error" 'device cuda:1: there is 1 CUDA device' run -d cuda:1 in.bed
 export CADUCEUS_SHIM_DEVICES=0
