@@ -157,6 +157,7 @@ static int open_folder(run_t *r, cad_error_t *err)
         "tokenizer_config.json", "model.safetensors.index.json", "tokenizer.json", "vocab.txt" };
     bool begun = false;
     int rc = cad_folder_make(r->a->dir, &r->made, err);
+    if (rc == 0) rc = cad_folder_claim(r->a->dir, &r->claim, err);
     for (size_t i = 0; i < sizeof ours / sizeof *ours + sizeof others / sizeof *others && rc == 0; i++) {
         char *path = cad_path_join(r->a->dir, i < 2 ? ours[i] : others[i - 2]);
         bool there = path && access(path, F_OK) == 0;
@@ -430,7 +431,7 @@ static void close_run(run_t *r)
 int cmd_pretrain(int argc, char **argv)
 {
     args_t a;
-    run_t r = { .a = &a };
+    run_t r = { .a = &a, .claim = -1 };
     cad_error_t err, later;
     int rc = parse(&a, argc, argv);
     if (rc) return rc == 2 ? 0 : 1;
@@ -444,6 +445,7 @@ int cmd_pretrain(int argc, char **argv)
     if (rc) cmd_fail("pretrain", "%s", err.text);
     else notes_summary(&r.notes);
     if (rc && r.made) rmdir(a.dir); /* if nothing is in it */
+    if (r.claim >= 0) close(r.claim);
     close_run(&r);
     return rc || cmd_finish("pretrain") ? 1 : 0;
 }

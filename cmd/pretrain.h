@@ -37,6 +37,7 @@ typedef struct {
     struct timespec begun, shown;
     int64_t first;      /* the step that this process began with */
     bool made;          /* the folder */
+    int claim;          /* on it, or -1 */
     bool written;       /* a line on the terminal, without its end */
 } run_t;
 

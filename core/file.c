@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -148,6 +149,16 @@ int cad_folder_make(const char *dir, bool *made, cad_error_t *err)
     if (stat(dir, &sb)) return cannot(dir, err);
     if (!S_ISDIR(sb.st_mode)) return cad_fail(err, CAD_EIO, "%s: is there and is not a folder", dir);
     return access(dir, W_OK | X_OK) ? cannot(dir, err) : 0;
+}
+
+int cad_folder_claim(const char *dir, int *fd, cad_error_t *err)
+{
+    *fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*fd < 0 || flock(*fd, LOCK_EX | LOCK_NB) == 0) return 0;
+    if (errno == EWOULDBLOCK) return cad_fail(err, CAD_EIO, "%s: another process is at work there; wait for it, or give another folder", dir);
+    close(*fd);
+    *fd = -1;
+    return 0;
 }
 
 void cad_folder_sweep(const char *dir)

@@ -71,6 +71,8 @@ void cad_file_abort(cad_file_t *f);
 int cad_sync_folder(const char *path);
 /* Makes folder dir if it is absent (*made, may be NULL) and checks that files can be made there. */
 int cad_folder_make(const char *dir, bool *made, cad_error_t *err);
+/* Until *fd is closed, or the process dies, other claims on dir fail; not where the file system cannot do that (*fd: -1). */
+int cad_folder_claim(const char *dir, int *fd, cad_error_t *err);
 /* Removes the temporaries in it of processes that are no more. */
 void cad_folder_sweep(const char *dir);
 
