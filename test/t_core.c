@@ -7,14 +7,6 @@
 #include "glue.h"
 #include "tap.h"
 
-static uint64_t state = 1;
-
-static int64_t draw(int64_t below)
-{
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (int64_t)((state >> 33) % (uint64_t)below);
-}
-
 /* ---- integers ---- */
 
 static void test_parse_int(void)
@@ -66,11 +58,11 @@ static void test_tiles(void)
     tiling_t t;
     cad_error_t err;
     for (int i = 0; i < trials; i++) {
-        int64_t W = 1 + draw(40), length = 1 + draw(400), beg, end;
+        int64_t W = 1 + tap_draw(40), length = 1 + tap_draw(400), beg, end;
         interval_t r;
-        if (tiling_set(&t, W, draw(W), &err)) tiling_set(&t, W, 0, &err);
-        beg = draw(length);
-        end = beg + draw(length - beg + 1);
+        if (tiling_set(&t, W, tap_draw(W), &err)) tiling_set(&t, W, 0, &err);
+        beg = tap_draw(length);
+        end = beg + tap_draw(length - beg + 1);
         r = (interval_t){ beg, end };
         parted += tiles_partition(&t, r, length);
         mirrored += tiles_mirror(&t, r, length);
@@ -99,16 +91,16 @@ static void test_regions(void)
     int wrong = 0;
     regions_new(&r, &err);
     for (int i = 0; i < 60; i++) {
-        span[i].c = (int)draw(2);
-        span[i].beg = draw(1000);
-        span[i].end = span[i].beg + 1 + draw(30);
+        span[i].c = (int)tap_draw(2);
+        span[i].beg = tap_draw(1000);
+        span[i].end = span[i].beg + 1 + tap_draw(30);
         snprintf(text, sizeof text, "%s:%lld-%lld", name[span[i].c], (long long)span[i].beg + 1, (long long)span[i].end);
         regions_add_text(r, text, NULL, &err);
     }
     regions_finish(r);
     for (int i = 0; i < 5000; i++) {
-        int c = (int)draw(3);
-        int64_t beg = draw(1100), end = beg + draw(20), e = end == beg ? beg + 1 : end;
+        int c = (int)tap_draw(3);
+        int64_t beg = tap_draw(1100), end = beg + tap_draw(20), e = end == beg ? beg + 1 : end;
         bool want = false;
         for (int k = 0; k < 60; k++) want |= span[k].c == c && span[k].beg < e && span[k].end > beg;
         wrong += regions_overlap(r, name[c], beg, end) != want;
@@ -172,7 +164,7 @@ static void test_scores(cad_context_t *ctx, const cad_model_t *m)
     int nan = 0;
     double worst = 0;
     cad_error_t err;
-    for (int i = 0; i < 60; i++) tok[i] = (uint8_t)(7 + draw(4));
+    for (int i = 0; i < 60; i++) tok[i] = (uint8_t)(7 + tap_draw(4));
     tok[20] = 4;
     skip[21] = 1;
     tap_ok(fabs(cad_entropy(even) - 2) < 1e-6, "even odds have two bits");
@@ -220,7 +212,7 @@ static void test_classify(const char *srcdir, const char *name)
     if (!tap_ok(m && cad_context_open(&ctx, m, &o, NULL) == 0, "%s: a classifier opens", name)) return;
     K = cad_model_number(m, CAD_LABELS);
     for (int i = 0; i < 9; i++) {
-        for (int k = 0; k < 60; k++) tok[i][k] = (uint8_t)(7 + draw(4));
+        for (int k = 0; k < 60; k++) tok[i][k] = (uint8_t)(7 + tap_draw(4));
         w[i] = (cad_window_t){ .tokens = tok[i], .len = 60 - 5 * i, .core_end = 60 - 5 * i };
     }
     wrong += cad_classify_all(ctx, w, 9, all, NULL) != 0;
@@ -251,7 +243,7 @@ typedef struct { /* everything of one pass, and a part of it */
 static void ask_all(const cad_model_t *m, cad_pass_t *p, answer_t *r, int64_t len)
 {
     for (int64_t i = 0; i < len; i++) {
-        r->tok[i] = (uint8_t)m->vocab.base[draw(4)];
+        r->tok[i] = (uint8_t)m->vocab.base[tap_draw(4)];
         r->pos[i] = i;
     }
     *p = (cad_pass_t){ .tok = r->tok, .len = len, .strands = 2, .pos = r->pos, .npos = len, .end = len, .pool = CAD_POOL_NONE,
@@ -261,11 +253,11 @@ static void ask_all(const cad_model_t *m, cad_pass_t *p, answer_t *r, int64_t le
 /* One row, every eighth of a stretch, an embedding's range, or of both. */
 static void ask_some(cad_pass_t *p, answer_t *r)
 {
-    int64_t how = draw(4), step = how ? 8 : LONGEST, beg = draw(p->len), end = beg + 1 + draw(p->len - beg);
+    int64_t how = tap_draw(4), step = how ? 8 : LONGEST, beg = tap_draw(p->len), end = beg + 1 + tap_draw(p->len - beg);
     p->npos = 0;
     for (int64_t i = beg; i < end; i += step) r->pos[p->npos++] = i;
-    p->beg = draw(p->len);
-    p->end = p->beg + 1 + draw(p->len - p->beg);
+    p->beg = tap_draw(p->len);
+    p->end = p->beg + 1 + tap_draw(p->len - p->beg);
     for (int s = 0; s < 2; s++) {
         p->logits[s] = how < 3 ? r->some[s] : NULL;
         p->pooled[s] = how > 1 ? r->pooled[s] : NULL;
@@ -288,7 +280,7 @@ static int count_same(cad_context_t *ctx, cad_pass_t *pass, answer_t *r)
     const cad_model_t *m = ctx->model;
     int same = 0;
     for (int trial = 0; trial < 12; trial++) {
-        int n = 1 + trial % PASSES, first = (int)draw(PASSES + 1 - n);
+        int n = 1 + trial % PASSES, first = (int)tap_draw(PASSES + 1 - n);
         bool good = true;
         for (int k = first; k < first + n; k++) ask_some(&pass[k], &r[k]);
         good = cad_run(ctx, pass + first, n, NULL) == 0;
@@ -345,13 +337,13 @@ static void test_markov(void)
     int whole = 0, alike = 0, mirrored = 0;
     cad_error_t err;
     cad_team_open(&team, 3, NULL);
-    for (int64_t i = 0; i < BASES; i++) base[i] = (uint8_t)(draw(40) ? draw(4) : 4);
+    for (int64_t i = 0; i < BASES; i++) base[i] = (uint8_t)(tap_draw(40) ? tap_draw(4) : 4);
     for (int64_t i = 0; i < BASES; i++) mirror[i] = (uint8_t)(base[BASES - 1 - i] < 4 ? 3 - base[BASES - 1 - i] : 4);
     whole += cad_markov_open(&at_once, 6, &err) == 0 && cad_markov_open(&pieces, 6, &err) == 0 && cad_markov_open(&other, 6, &err) == 0;
     whole += cad_markov_count(&at_once, team, base, BASES, 0, &err) == 0 && cad_markov_count(&other, NULL, mirror, BASES, 0, &err) == 0;
     for (int64_t at = 0, n; at < BASES; at += n) {
         int64_t beg = cad_max(at - 6, 0);
-        n = cad_min(1 + draw(30), BASES - at);
+        n = cad_min(1 + tap_draw(30), BASES - at);
         whole += cad_markov_count(&pieces, team, base + beg, at + n - beg, at - beg, &err) != 0;
     }
     tap_ok(whole == 2 && same_counts(&at_once, &pieces), "words are counted alike at once and in pieces");
@@ -381,195 +373,6 @@ static void test_markov(void)
     cad_team_close(team);
 }
 
-/* ---- masks ---- */
-
-#define POSITIONS 200000
-
-typedef struct { int64_t chosen, hidden, other, kept, strange, untouched; } tally_of_masks_t;
-
-/* PAD is 4, MASK 3, and 12 tokens mean something. */
-static tally_of_masks_t count_masks(const uint8_t *tok, const uint8_t *masked, const float *weight)
-{
-    tally_of_masks_t t = { 0 };
-    for (int64_t i = 0; i < POSITIONS; i++) {
-        t.strange += masked[i] > 11 || (weight[i] != 0 && weight[i] != 1) || (weight[i] == 0 && tok[i] != 4 && masked[i] != tok[i]);
-        t.untouched += tok[i] == 4 && weight[i] == 0;
-        if (weight[i] == 0) continue;
-        t.chosen++;
-        if (masked[i] == 3) t.hidden++;
-        else if (masked[i] != tok[i]) t.other++;
-        else t.kept++;
-    }
-    return t;
-}
-
-static bool about(int64_t got, double want, double within) { return fabs((double)got - want) <= within * want; }
-
-static void test_mask(const cad_model_t *m)
-{
-    uint8_t *tok = malloc(POSITIONS), *masked = malloc(POSITIONS), *again = malloc(POSITIONS);
-    float *weight = malloc(POSITIONS * sizeof *weight);
-    int64_t pads = 0, n, differ = 0;
-    double c;
-    tally_of_masks_t t;
-    for (int64_t i = 0; i < POSITIONS; i++) {
-        tok[i] = (uint8_t)(draw(20) ? 7 + draw(4) : 4);
-        pads += tok[i] == 4;
-    }
-    n = cad_mask(m, 5, 17, tok, POSITIONS, masked, weight);
-    t = count_masks(tok, masked, weight);
-    c = (double)t.chosen;
-    tap_ok(n == t.chosen && t.strange == 0, "what a mask changes is scored, and counted");
-    tap_ok(t.untouched == pads, "PAD is never scored");
-    tap_ok(about(t.chosen, 0.15 * (double)(POSITIONS - pads), 0.02), "15 %% of the others are");
-    tap_ok(about(t.hidden, c * (0.8 + 0.1 / 12), 0.02), "80 %% of them are masked");
-    tap_ok(about(t.other, c * 0.1 * 10 / 12, 0.06) && about(t.kept, c * (0.1 + 0.1 / 12), 0.06), "10 %% are any token, 10 %% stay");
-    cad_mask(m, 5, 17, tok, POSITIONS, again, weight);
-    tap_ok(!memcmp(masked, again, POSITIONS), "the same seed and window give the same mask");
-    cad_mask(m, 5, 17, tok, 100, again, weight);
-    tap_ok(!memcmp(masked, again, 100), "whatever comes behind");
-    for (int k = 0; k < 2; k++) {
-        cad_mask(m, k ? 5 : 6, k ? 18 : 17, tok, POSITIONS, again, weight);
-        differ += memcmp(masked, again, POSITIONS) != 0;
-    }
-    tap_ok(differ == 2, "another seed gives another mask, and so does another window");
-    free(tok);
-    free(masked);
-    free(again);
-    free(weight);
-}
-
-static void test_mask_plant(const char *srcdir)
-{
-    static char seq[2000];
-    uint8_t tok[sizeof seq], masked[sizeof seq];
-    float weight[sizeof seq];
-    char path[4096];
-    cad_model_t *m;
-    snprintf(path, sizeof path, "%s/test/data/plant", srcdir ? srcdir : ".");
-    memset(seq, 'N', sizeof seq);
-    cad_model_open(&m, path, NULL);
-    cad_encode(m, seq, sizeof seq, 0, tok);
-    tap_ok(cad_mask(m, 1, 1, tok, sizeof seq, masked, weight) == 0, "N is not scored where it is UNK either");
-    cad_model_close(m);
-}
-
-/* ---- windows of a corpus ---- */
-
-enum { CONTIGS = 5, SPAN = 128 };
-static const int LENGTH[CONTIGS] = { 1000, 130, 40, 256, 1 }; /* windows: 8 2 1 2 1 */
-
-static bool write_genome(const char *path, char genome[CONTIGS][1001])
-{
-    FILE *f = fopen(path, "w");
-    for (int c = 0; f && c < CONTIGS; c++) {
-        for (int i = 0; i < LENGTH[c]; i++) genome[c][i] = "ACGT"[draw(4)];
-        genome[c][LENGTH[c]] = 0;
-        fprintf(f, ">c%d\n%s\n", c, genome[c]);
-    }
-    return f && fclose(f) == 0;
-}
-
-typedef struct { int seen[CONTIGS][1001], windows, twice, foreign; } cover_t;
-
-/* Where windows [from, from + n) of a run lie. */
-static cover_t cover(const corpus_t *c, char genome[CONTIGS][1001], int64_t from, int64_t n, int *tiled)
-{
-    static int begins[CONTIGS][1001];
-    cover_t v = { 0 };
-    *tiled = 0;
-    memset(begins, 0, sizeof begins);
-    for (int64_t i = from; i < from + n; i++) {
-        char seq[SPAN + 1], *at = NULL;
-        int64_t len = 0;
-        int k;
-        if (corpus_window(c, i, seq, &len, NULL)) return v;
-        for (k = 0; k < CONTIGS && !at; k++)
-            if (LENGTH[k] == len || (len == SPAN && LENGTH[k] > SPAN)) at = strstr(genome[k], seq);
-        if (!at) { v.foreign++; continue; }
-        k--;
-        v.windows++;
-        v.twice += begins[k][at - genome[k]]++;
-        *tiled += (at - genome[k]) % SPAN == 0 || at - genome[k] == LENGTH[k] - SPAN;
-        for (int64_t p = 0; p < len; p++) v.seen[k][at - genome[k] + p]++;
-    }
-    return v;
-}
-
-static int unseen(const cover_t *v)
-{
-    int n = 0;
-    for (int c = 0; c < CONTIGS; c++)
-        for (int i = 0; i < LENGTH[c]; i++) n += !v->seen[c][i];
-    return n;
-}
-
-static void test_corpus_windows(const fasta_t *ref, char genome[CONTIGS][1001])
-{
-    corpus_t c, same, other;
-    cover_t first, v;
-    uint64_t digest[2];
-    char a[SPAN + 1], b[SPAN + 1];
-    int tiled, good = 0, most = 0, alike = 0, differ = 0;
-    int64_t n;
-    corpus_open(&c, ref, NULL, SPAN, 3, NULL);
-    corpus_open(&same, ref, NULL, SPAN, 3, NULL);
-    corpus_open(&other, ref, NULL, SPAN, 4, NULL);
-    tap_ok(c.windows == 14 && c.bases == 1427, "intervals are tiled, a short one is a window");
-    first = cover(&c, genome, 0, c.windows, &tiled);
-    tap_ok(first.windows == 14 && !first.twice && !unseen(&first) && tiled == 14, "the first epoch has every tile once, the last of an interval shifted left");
-    for (int64_t epoch = 1; epoch < 40; epoch++) {
-        v = cover(&c, genome, epoch * c.windows, c.windows, &tiled);
-        good += v.windows == 14 && !v.twice && !v.foreign;
-        most = unseen(&v) > most ? unseen(&v) : most;
-    }
-    tap_ok(good == 39, "later ones too have no window twice");
-    tap_ok(most < 3 * SPAN, "and leave out less than a window of an interval");
-    for (int64_t i = 0; i < 60; i++) {
-        corpus_window(&c, i, a, &n, NULL);
-        corpus_window(&same, i, b, &n, NULL);
-        alike += !strcmp(a, b);
-        corpus_window(&other, i, b, &n, NULL);
-        differ += strcmp(a, b) != 0;
-    }
-    tap_ok(alike == 60 && differ > 30, "the seed decides on the order");
-    c.ordered = true;
-    corpus_window(&c, 0, a, &n, NULL);
-    corpus_window(&c, 9, b, &n, NULL);
-    tap_ok(!strncmp(a, genome[0], SPAN) && !strcmp(b, genome[1] + 2), "or none does");
-    tap_ok(corpus_digest(&c, digest, NULL) == 0 && corpus_digest(&other, digest + 1, NULL) == 0 && digest[0] == digest[1], "the digest is that of the intervals");
-    corpus_close(&c);
-    corpus_close(&same);
-    corpus_close(&other);
-}
-
-static void test_corpus(void)
-{
-    static char genome[CONTIGS][1001];
-    const char *tmp = getenv("TMPDIR");
-    char dir[3000], path[4096];
-    notes_t notes = { .cmd = "test", .quiet = true };
-    fasta_t ref;
-    uint64_t digest[2] = { 0, 0 };
-    corpus_t c;
-    snprintf(dir, sizeof dir, "%s/caduceus-test.XXXXXX", tmp ? tmp : "/tmp");
-    if (!tap_ok(mkdtemp(dir) != NULL, "a folder is made")) return;
-    snprintf(path, sizeof path, "%s/g.fa", dir);
-    for (int i = 0; i < 2; i++) { /* the second genome is another of the same lengths */
-        if (!tap_ok(write_genome(path, genome) && fasta_open(&ref, path, &notes, NULL) == 0, "a genome opens")) return;
-        if (i == 0) test_corpus_windows(&ref, genome);
-        corpus_open(&c, &ref, NULL, SPAN, 3, NULL);
-        corpus_digest(&c, &digest[i], NULL);
-        corpus_close(&c);
-        fasta_close(&ref);
-    }
-    tap_ok(digest[0] != digest[1], "other bases have another digest");
-    unlink(path);
-    snprintf(path, sizeof path, "%s/g.fa.fai", dir);
-    unlink(path);
-    rmdir(dir);
-}
-
 int main(void)
 {
     static const char *const wanted[] = { "ps", "ph", "ph-untied", "ps-causal", "ps-odd-depth", "ps-bias", "ps-ssm", "ps-layernorm", "plant" };
@@ -587,15 +390,12 @@ int main(void)
     test_regions();
     test_team();
     test_markov();
-    test_corpus();
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) test_wanted(srcdir, wanted[i]);
     test_classify(srcdir, "cls-ps");
     test_classify(srcdir, "cls-ph");
     snprintf(path, sizeof path, "%s/test/data/ps", srcdir ? srcdir : ".");
     if (!tap_ok(cad_model_open(&m, path, &err) == 0 && cad_context_open(&ctx, m, &o, &err) == 0, "a model and a context open")) return 1;
     test_tokens(m);
-    test_mask(m);
-    test_mask_plant(srcdir);
     test_scores(ctx, m);
     cad_context_close(ctx);
     o.device = "cuda";

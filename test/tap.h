@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 static int tap_tests, tap_failed;
@@ -30,6 +31,14 @@ __attribute__((unused)) static int tap_finish(void)
 {
     printf("1..%d\n", tap_tests);
     return tap_failed != 0;
+}
+
+/* A number below `below`, the same ones in each run. */
+static inline int64_t tap_draw(int64_t below)
+{
+    static uint64_t state = 1;
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (int64_t)((state >> 33) % (uint64_t)below);
 }
 
 #endif
