@@ -109,7 +109,6 @@ typedef struct { /* a lane's own: one stream, one piece of device memory */
     slab_t *slab, *slab_stage;        // (slabs)
     float *out_stage;                 // (out_floats)
     int64_t items, slots, span_beg;   /* of this batch; where the last span began */
-    bool wanted;                      /* `want` is on the device */
     graph_t graph;
 } gpu_t;
 

@@ -69,9 +69,8 @@ static int NAME(op_scan)(cad_lane_t *l, int layer, int dir, cad_span_t s, bool a
 {
     const cad_weights_t *w = l->weights;
     const dir_t *p = &w->dir[2 * layer + dir];
-    int rc;
+    int rc = 0;
     if (replaying(l)) return 0;
-    rc = send_want(l, s);
     for (int64_t n = 0; n < w->N && rc == 0; n += STATES) {
         NAME(scan_job_t) j = NAME(scan_job)(l, p, s, n, l->state[dir]);
         j.add = add || n > 0;

@@ -134,31 +134,22 @@ static void list_items(gpu_t *g, const int64_t *off, int nseq)
 }
 
 /* A new batch: what is staged has been read, as results of the last one have arrived. */
-static int send_batch(cad_lane_t *l, const uint8_t *tok, const int64_t *off, int nseq)
+static int send_batch(cad_lane_t *l, const uint8_t *tok, const cad_span_t *s)
 {
     gpu_t *g = gpu_of(l);
-    int64_t rows = off[nseq];
+    int64_t rows = s->off[s->nseq];
     int rc = check(l, cudaSetDevice(l->weights->device), "choosing the device");
     if (rc == 0) rc = arrive(l);
     if (rc == 0) rc = renewed(l, l->weights->stale);
     if (rc) return rc;
-    g->wanted = false;
-    list_items(g, off, nseq);
+    list_items(g, s->off, s->nseq);
     memcpy(g->tok_stage, tok, (size_t)rows);
-    memcpy(g->off_stage, off, (size_t)(nseq + 1) * sizeof *off);
+    memcpy(g->off_stage, s->off, (size_t)(s->nseq + 1) * sizeof *s->off);
+    if (s->want) memcpy(g->want_stage, s->want, (size_t)s->nseq * sizeof *s->want);
     rc = to_device(l, g->tok, g->tok_stage, (size_t)rows);
-    if (rc == 0) rc = to_device(l, g->off, g->off_stage, (size_t)(nseq + 1) * sizeof *off);
-    if (rc == 0) rc = to_device(l, g->first, g->first_stage, (size_t)nseq * sizeof *g->first);
+    if (rc == 0) rc = to_device(l, g->off, g->off_stage, (size_t)(s->nseq + 1) * sizeof *s->off);
+    if (rc == 0) rc = to_device(l, g->first, g->first_stage, (size_t)s->nseq * sizeof *g->first);
     if (rc == 0) rc = to_device(l, g->item, g->item_stage, (size_t)g->items * sizeof *g->item);
+    if (rc == 0 && s->want) rc = to_device(l, g->want, g->want_stage, (size_t)s->nseq * sizeof *s->want);
     return rc;
-}
-
-/* The last layer's wanted rows, once a batch. */
-static int send_want(cad_lane_t *l, cad_span_t s)
-{
-    gpu_t *g = gpu_of(l);
-    if (!s.want || g->wanted) return 0;
-    g->wanted = true;
-    memcpy(g->want_stage, s.want, (size_t)s.nseq * sizeof *s.want);
-    return to_device(l, g->want, g->want_stage, (size_t)s.nseq * sizeof *s.want);
 }

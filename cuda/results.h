@@ -8,8 +8,7 @@ static int op_embed(cad_lane_t *l, const uint8_t *tok, cad_span_t s)
     embed_job_t j = { l->res, w->embed, g->tok, s.end * w->Dp, w->Dp };
     int rc;
     if (g->graph.mode != EAGER) graph_drop(g); /* the last batch failed */
-    rc = send_batch(l, tok, s.off, s.nseq);
-    if (rc == 0) rc = send_want(l, s);
+    rc = send_batch(l, tok, &s);
     if (rc == 0) rc = graph_begin(l, &s);
     if (rc || replaying(l)) return rc;
     LAUNCH(embed, ceil_div(j.n, THREADS), 1, THREADS, 0, g->stream, j);

@@ -7,6 +7,7 @@
  */
 
 #define WIDE (CAD_WIDE / VW) /* vectors of channels at a time, at most */
+_Static_assert(FEW * VW <= 4 * CAD_PAD, "cad_scan_scratch has room for the sums of FEW rows");
 
 typedef struct { float dt[STRETCH * VW], slope[STRETCH * VW], dy[STRETCH * VW], dskip[VW], dbias[VW]; } held_t;
 
