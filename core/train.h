@@ -18,7 +18,6 @@
 #include "ops.h"
 
 #define CAD_BLOCK 64 /* channels whose dB and dC are summed together */
-#define CAD_WIDE 32  /* of which the CPU takes so many at a time; a multiple of CAD_PAD */
 
 typedef struct cad_grads_t cad_grads_t; /* a backend's gradients, and weights for the way back */
 
@@ -77,9 +76,8 @@ struct cad_back_ops_t {
 };
 
 /* ---- cpu/lane.c: the CPU's memory ---- */
-/* Floats that a thread needs for a stretch of the scan: two of (CAD_STRETCH+1,CAD_WIDE,N)
- * and sums of a few rows. */
-static inline int64_t cad_scan_scratch(int64_t N) { return 2 * (CAD_STRETCH + 1) * CAD_WIDE * N + 4 * CAD_PAD * N; }
+/* Floats that a thread needs for a stretch of the scan: B, C and their gradients. */
+static inline int64_t cad_scan_scratch(int64_t N) { return 4 * CAD_STRETCH * N; }
 void *cad_cpu_take(const cad_ops_t *ops, size_t bytes);
 void cad_cpu_give(const cad_ops_t *ops, void *memory);
 size_t cad_cpu_carve_back(cad_grad_lane_t *l, const cad_model_t *model, char *base);

@@ -254,7 +254,7 @@ static double gradients(const case_t *c, cad_model_t *m, const cad_example_t *ex
     r.precision = precision;
     if (cad_trainer_open(&t, m, &r, &err) || cad_trainer_add(t, c->how, ex, n, 1, &loss, &err)) printf("# %s\n", err.text);
     memset(grad, 0, (size_t)m->total * sizeof *grad);
-    for (int i = 0; i < m->ntensor; i++) {
+    for (int i = 0; t && i < m->ntensor; i++) {
         cad_trainer_gradient(t, m->tensor[i].name, grad + m->tensor[i].offset);
         cad_tensor_flip(&m->tensor[i], grad + m->tensor[i].offset);
     }

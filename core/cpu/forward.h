@@ -198,7 +198,7 @@ INLINE void scan_rows(const stretch_t *t, const int64_t N, float *s)
     int64_t step = t->p->reverse ? -1 : 1;
     for (int64_t i = 0, n, r; i < t->rows; i += n) {
         int64_t beg = next_stretch(t, i, &n), at = t->p->reverse ? n - 1 : 0;
-        delta(t, beg, beg + n, NULL, dt);
+        delta(t, beg, beg + n, dt);
         if (t->keep) memcpy(kept_state(t->w, t->keep, t->seq, t->row + beg, t->c), s, (size_t)(N * VW) * sizeof *s);
         for (r = 0; r + FEW <= n; r += FEW) {
             fetch_ahead(t, beg + at + r * step, FEW, step);

@@ -242,29 +242,34 @@ typedef struct { /* VW channels of some rows of one sequence */
     float *keep;          /* states at the beginnings of stretches; or NULL */
 } stretch_t;
 
-/* dt = softplus(pre), pre = dt_in x dt_proj^T + bias, of n rows: (n,VW). */
-INLINE void delta_rows(const stretch_t *t, int64_t at, const int n, float *pre, float *dt)
+/* dt = softplus(pre), pre = dt_in x dt_proj^T + bias, of n rows, step apart. */
+INLINE void delta_rows(const stretch_t *t, int64_t at, const int64_t step, const int n, vf *pre, vf *dt)
 {
     const cad_weights_t *w = t->w;
     const float *in = t->xdbl + at * w->Sp, *p = t->p->dt + t->c;
-    vf acc[GROUP];
-    EACH acc[i] = vload(t->p->dt_bias + t->c);
+    EACH pre[i] = vload(t->p->dt_bias + t->c);
     for (int64_t r = 0; r < w->R; r++, p += w->Ep) {
         vf v = vload(p);
-        EACH acc[i] = vfma(vset(in[i * w->Sp + r]), v, acc[i]);
+        EACH pre[i] = vfma(vset(in[i * step * w->Sp + r]), v, pre[i]);
     }
-    if (pre) EACH vstore(pre + i * VW, acc[i]);
-    vsoftpluses(n, acc);
-    EACH vstore(dt + i * VW, acc[i]);
+    EACH dt[i] = pre[i];
+    vsoftpluses(n, dt);
 }
 
-/* dt (end-beg,VW) of rows [beg, end), and pre if it is not NULL. */
-INLINE void delta(const stretch_t *t, int64_t beg, int64_t end, float *pre, float *dt)
+INLINE void delta_some(const stretch_t *t, int64_t at, const int n, float *to)
+{
+    vf pre[GROUP], dt[GROUP];
+    delta_rows(t, at, 1, n, pre, dt);
+    EACH vstore(to + i * VW, dt[i]);
+}
+
+/* dt (end-beg,VW) of rows [beg, end). */
+INLINE void delta(const stretch_t *t, int64_t beg, int64_t end, float *dt)
 {
     int64_t r = beg;
-    for (; r + GROUP <= end; r += GROUP) delta_rows(t, r, GROUP, pre ? pre + (r - beg) * VW : NULL, dt + (r - beg) * VW);
-    for (; r + FEW <= end; r += FEW) delta_rows(t, r, FEW, pre ? pre + (r - beg) * VW : NULL, dt + (r - beg) * VW);
-    for (; r < end; r++) delta_rows(t, r, 1, pre ? pre + (r - beg) * VW : NULL, dt + (r - beg) * VW);
+    for (; r + GROUP <= end; r += GROUP) delta_some(t, r, GROUP, dt + (r - beg) * VW);
+    for (; r + FEW <= end; r += FEW) delta_some(t, r, FEW, dt + (r - beg) * VW);
+    for (; r < end; r++) delta_some(t, r, 1, dt + (r - beg) * VW);
 }
 
 /* The rows of one sequence that lie in the span, for channels from c on. */

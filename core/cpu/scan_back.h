@@ -1,235 +1,293 @@
 /* scan_back.h - the scan backwards in time: part of backward.h.
  *
  * A stretch of rows is run forwards from its kept state, leaving the state before each
- * row and its decay, and then backwards. WIDE vectors of channels go together, a few rows
- * at a time, so that dB and dC are summed over them before the lanes of a vector are.
- * SPDX-License-Identifier: MIT
+ * row and its decay, and then backwards: one vector of channels and two of their states
+ * at a time, which is what the nearest cache holds. Between hold() and leave(), rows are
+ * in the order of time.
  */
 
-#define WIDE (CAD_WIDE / VW) /* vectors of channels at a time, at most */
-_Static_assert(FEW * VW <= 4 * CAD_PAD, "cad_scan_scratch has room for the sums of FEW rows");
+#define PAIR 2 /* states at a time */
+#define LOT 8  /* rows whose terms of dB or dC are summed over channels at once */
 
-typedef struct { float dt[STRETCH * VW], slope[STRETCH * VW], dy[STRETCH * VW], dskip[VW], dbias[VW]; } held_t;
+typedef struct { /* VW channels of a row */
+    float dt[VW], du[VW]; /* du = dt u */
+    float dy[VW], slope[VW]; /* slope of dt's softplus */
+    float y[VW], q[VW], p[VW]; /* so far: y; sums of ds B; of ds (decay s) A */
+} held_row_t;
 
-typedef struct { /* some vectors of channels of some rows of one sequence */
+typedef struct {
+    held_row_t row[STRETCH];
+    float before[STRETCH * PAIR][2][VW]; /* a pair's states before each row, and their decays */
+    float terms[LOT * PAIR * VW];
+} held_t;
+
+typedef struct { /* VW channels of a stretch; pointers are to its first row in time */
     stretch_t t;
-    int wide;             /* vectors */
-    const float *g, *z;   // (rows,Ep)
-    float *du, *dpre;     // (rows,Ep)
-    float *bc;            // (rows,2N) sums of this block of channels
-    float *carry;         // (wide,N,VW)
-    float *s, *decay;     // (STRETCH,WIDE,N,VW): the state before each row; its decay. A few rows' together
-    float *sum;           // (FEW,N,VW)
-    float *state;         // (WIDE,N,VW)
-    float *slopes;        // (WIDE,N,VW) dA of one stretch
-    float *da, *dskip, *dbias; // (wide,N,VW), (wide,VW)
-    held_t *held;         // (WIDE)
-} back_stretch_t;
+    int64_t rows, step;   /* step: 1 or -1 in memory */
+    const float *g, *z;
+    float *du, *dpre;
+    const float *state;   // (N,VW) before the first row
+    float *carry;         // (N,VW) gradient of the state after the last row, then before the first
+    float *da, *dskip, *dbias; // (N,VW), (VW)
+    float *B, *C, *dB, *dC; // (N,STRETCH), but each pair of states as (STRETCH,PAIR)
+} lap_t;
 
-/* Vector g alone. */
-INLINE stretch_t vector_of(const back_stretch_t *b, int g)
+/* Rows are far apart in memory: ask for what the n that follow r begin with, and for what these end with. */
+INLINE void fetch_back(const lap_t *b, int64_t r, const int n)
 {
-    stretch_t t = b->t;
-    t.c += g * VW;
-    t.u += g * VW;
-    t.y += g * VW;
-    return t;
-}
-
-/* Rows are far apart in memory: ask for z and g of the n that follow, and for what these need later. */
-INLINE void fetch_back(const back_stretch_t *b, int g, int64_t r, const int n)
-{
-    int64_t Ep = b->t.w->Ep, at = r * Ep + g * VW;
+    int64_t Ep = b->t.w->Ep * b->step, at = r * Ep;
     for (int i = 0; i < n; i++, at += Ep) {
-        int64_t ahead = at + cad_min(n, b->t.rows - 1 - r - i) * Ep;
+        int64_t ahead = at + cad_min(n, b->rows - 1 - r - i) * Ep;
         __builtin_prefetch(b->z + ahead);
         __builtin_prefetch(b->g + ahead);
-        __builtin_prefetch(b->t.u + at);
+        __builtin_prefetch(b->t.u + ahead);
         __builtin_prefetch(b->t.y + at, 1);
         __builtin_prefetch(b->du + at, 1);
         __builtin_prefetch(b->dpre + at, 1);
     }
 }
 
-/* Of n rows: dy = g silu(z), and the softplus's slope at pre, which it replaces. */
-INLINE void hold_rows(const back_stretch_t *b, int g, int64_t beg, int64_t at, const int n)
+/* n rows from r on: dt and its slope, dy = g silu(z), y = skip u. */
+INLINE void hold_rows(const lap_t *b, held_row_t *h, int64_t r, const int n)
 {
-    held_t *h = &b->held[g];
-    int64_t Ep = b->t.w->Ep, from = (beg + at) * Ep + g * VW;
-    vf v[GROUP];
-    fetch_back(b, g, beg + at, n);
+    const int64_t Ep = b->t.w->Ep * b->step, from = r * Ep;
+    const vf skip = vload(b->t.p->skip + b->t.c), zero = vset(0.0f);
+    vf v[GROUP], d[GROUP];
+    fetch_back(b, r, n);
+    delta_rows(&b->t, r * b->step, b->step, n, v, d);
+    EACH {
+        vf u = vload(b->t.u + from + i * Ep);
+        vstore(h[i].dt, d[i]);
+        vstore(h[i].du, d[i] * u);
+        vstore(h[i].y, skip * u);
+        vstore(h[i].q, zero);
+        vstore(h[i].p, zero);
+    }
+    vsigmoids(n, v);
+    EACH vstore(h[i].slope, v[i]);
     EACH v[i] = vload(b->z + from + i * Ep);
     vsilus(n, v);
-    EACH vstore(h->dy + (at + i) * VW, v[i] * vload(b->g + from + i * Ep));
-    EACH v[i] = vload(h->slope + (at + i) * VW);
-    vsigmoids(n, v);
-    EACH vstore(h->slope + (at + i) * VW, v[i]);
+    EACH vstore(h[i].dy, v[i] * vload(b->g + from + i * Ep));
 }
 
-static void hold(const back_stretch_t *b, int g, int64_t beg, int64_t n)
+static void hold(const lap_t *b, held_t *h)
 {
-    stretch_t t = vector_of(b, g);
-    held_t *h = &b->held[g];
     int64_t r = 0;
-    delta(&t, beg, beg + n, h->slope, h->dt);
-    for (; r + GROUP <= n; r += GROUP) hold_rows(b, g, beg, r, GROUP);
-    for (; r < n; r++) hold_rows(b, g, beg, r, 1);
-    memset(h->dskip, 0, sizeof h->dskip);
-    memset(h->dbias, 0, sizeof h->dbias);
+    for (int64_t k = 0; k < b->t.w->N; k++) __builtin_prefetch(b->state + k * VW);
+    for (; r + GROUP <= b->rows; r += GROUP) hold_rows(b, h->row + r, r, GROUP);
+    for (; r < b->rows; r++) hold_rows(b, h->row + r, r, 1);
 }
 
-/* n rows of vector g from `at` of a stretch that begins with row beg, forwards in time,
- * `done` rows after its beginning: y, the states, their decays, dC's terms. */
-INLINE void again_some(const back_stretch_t *b, int g, int64_t beg, int64_t at, int64_t done, const int n, int64_t step, const int64_t N)
+/* n rows from r on, forwards: what they add to y, the states s and their decays, dC's terms. */
+INLINE void again_some(held_t *h, const float *B, const float *C, int64_t r, const int n, const int pair, const vf *a, vf *s)
 {
-    const stretch_t *t = &b->t;
-    const cad_weights_t *w = t->w;
-    const held_t *h = &b->held[g];
-    const float *a = t->p->a + (t->c + g * VW) * N, *B = t->xdbl + (beg + at) * w->Sp + w->R;
-    const int64_t row = (beg + at) * w->Ep + g * VW, uw = step * w->Ep, bw = step * w->Sp, hw = step * VW;
-    float *s = b->state + g * N * VW, *sum = b->sum, *keep = b->s + (done * WIDE + g * n) * N * VW, *decay = b->decay + (done * WIDE + g * n) * N * VW;
-    vf d[GROUP], du[GROUP], dy[GROUP], y[GROUP];
-    EACH d[i] = vload(h->dt + at * VW + i * hw);
-    EACH dy[i] = vload(h->dy + at * VW + i * hw);
-    EACH du[i] = vload(t->u + row + i * uw);
-    EACH y[i] = vload(t->p->skip + t->c + g * VW) * du[i];
-    EACH du[i] = d[i] * du[i];
-    for (int64_t k = 0; k < N; k++, B++, sum += VW, keep += n * VW, decay += n * VW) {
-        vf x[GROUP], v = vload(s + k * VW), ak = vload(a + k * VW);
-        EACH x[i] = d[i] * ak;
+    held_row_t *row = h->row + r;
+    float (*before)[2][VW] = h->before + r * pair, *terms = h->terms + r % LOT * pair * VW;
+    vf d[FEW], du[FEW], dy[FEW], y[FEW];
+    EACH d[i] = vload(row[i].dt);
+    EACH du[i] = vload(row[i].du);
+    EACH dy[i] = vload(row[i].dy);
+    EACH y[i] = vload(row[i].y);
+    UNROLL for (int k = 0; k < pair; k++) {
+        vf x[FEW];
+        EACH x[i] = d[i] * a[k];
         vdecays(n, x);
         EACH {
-            vstore(keep + i * VW, v);
-            vstore(decay + i * VW, x[i]);
-            v = vfma(x[i], v, du[i] * vset(B[i * bw]));
-            y[i] = vfma(v, vset(B[i * bw + N]), y[i]);
-            vstore(sum + i * N * VW, vfma(v, dy[i], vload(sum + i * N * VW)));
+            const int at = i * pair + k;
+            vstore(before[at][0], s[k]);
+            vstore(before[at][1], x[i]);
+            s[k] = vfma(x[i], s[k], du[i] * vset(B[r * pair + at]));
+            y[i] = vfma(s[k], vset(C[r * pair + at]), y[i]);
+            vstore(terms + at * VW, s[k] * dy[i]);
         }
-        vstore(s + k * VW, v);
     }
-    if (t->add) EACH y[i] = vload(t->y + row + i * uw) + y[i];
-    EACH vstore(t->y + row + i * uw, y[i]);
+    EACH vstore(row[i].y, y[i]);
 }
 
-/* The same rows backwards; state: gradient of the state after the last of them, then before the first. */
-INLINE void back_some(const back_stretch_t *b, int g, int64_t beg, int64_t at, int64_t done, const int n, int64_t step, const int64_t N)
+/* The same rows backwards; v: gradient of the states after the last of them, then before the first. */
+INLINE void back_some(held_t *h, const float *B, const float *C, int64_t r, const int n, const int pair, const vf *a, vf *v, vf *da)
 {
-    const stretch_t *t = &b->t;
-    const cad_weights_t *w = t->w;
-    held_t *h = &b->held[g];
-    const float *a = t->p->a + (t->c + g * VW) * N, *B = t->xdbl + (beg + at) * w->Sp + w->R;
-    const int64_t row = (beg + at) * w->Ep + g * VW, uw = step * w->Ep, bw = step * w->Sp, hw = step * VW;
-    const float *s = b->s + (done * WIDE + g * n) * N * VW, *decay = b->decay + (done * WIDE + g * n) * N * VW;
-    float *ds = b->state + g * N * VW, *da = b->slopes + g * N * VW, *sum = b->sum;
-    const vf ln2 = vset(0x1.62e43p-1f), skip = vload(t->p->skip + t->c + g * VW);
-    vf d[GROUP], du[GROUP], dy[GROUP], q[GROUP], p[GROUP], dskip = vload(h->dskip), dbias = vload(h->dbias);
-    EACH d[i] = vload(h->dt + at * VW + i * hw);
-    EACH dy[i] = vload(h->dy + at * VW + i * hw);
-    EACH du[i] = d[i] * vload(t->u + row + i * uw);
-    EACH q[i] = p[i] = vset(0.0f);
-    for (int64_t k = 0; k < N; k++, B++, sum += VW, s += n * VW, decay += n * VW) {
-        vf v = vload(ds + k * VW), ak = vload(a + k * VW), dak = vload(da + k * VW);
-        UNROLL for (int i = n - 1; i >= 0; i--) {
-            vf slope;
-            v = vfma(dy[i], vset(B[i * bw + N]), v);
-            vstore(sum + i * N * VW, vfma(v, du[i], vload(sum + i * N * VW)));
-            q[i] = vfma(v, vset(B[i * bw]), q[i]);
-            v = v * vload(decay + i * VW);
-            slope = v * vload(s + i * VW);
-            p[i] = vfma(slope, ak, p[i]);
-            dak = vfma(slope, d[i], dak);
-        }
-        vstore(ds + k * VW, v);
-        vstore(da + k * VW, dak);
-    }
+    held_row_t *row = h->row + r;
+    float (*before)[2][VW] = h->before + r * pair, *terms = h->terms + r % LOT * pair * VW;
     UNROLL for (int i = n - 1; i >= 0; i--) {
-        vf u = vload(t->u + row + i * uw), dpre = vfma(p[i], ln2, q[i] * u) * vload(h->slope + at * VW + i * hw);
-        vstore(b->dpre + row + i * uw, dpre);
-        vstore(b->du + row + i * uw, vfma(q[i], d[i], dy[i] * skip));
+        vf d = vload(row[i].dt), du = vload(row[i].du), dy = vload(row[i].dy), q = vload(row[i].q), p = vload(row[i].p);
+        UNROLL for (int k = 0; k < pair; k++) {
+            const int at = i * pair + k;
+            vf slope;
+            v[k] = vfma(dy, vset(C[r * pair + at]), v[k]);
+            vstore(terms + at * VW, v[k] * du);
+            q = vfma(v[k], vset(B[r * pair + at]), q);
+            v[k] = v[k] * vload(before[at][1]);
+            slope = v[k] * vload(before[at][0]);
+            p = vfma(slope, a[k], p);
+            da[k] = vfma(slope, d, da[k]);
+        }
+        vstore(row[i].q, q);
+        vstore(row[i].p, p);
+    }
+}
+
+/* States k to k+pair of all rows, forwards and backwards. */
+INLINE void states_back(const lap_t *b, held_t *h, int64_t k, const int pair)
+{
+    const float *B = b->B + k * STRETCH, *C = b->C + k * STRETCH;
+    int64_t r = 0, full = b->rows / LOT * LOT;
+    vf a[PAIR], s[PAIR], da[PAIR];
+    UNROLL for (int i = 0; i < pair; i++) {
+        a[i] = vload(b->t.p->a + b->t.c * b->t.w->N + (k + i) * VW);
+        s[i] = vload(b->state + (k + i) * VW);
+        da[i] = vset(0.0f);
+    }
+    for (; r < full; r += LOT) {
+        UNROLL for (int i = 0; i < LOT; i += FEW) again_some(h, B, C, r + i, FEW, pair, a, s);
+        vsum_rows(h->terms, LOT * pair, b->dC + k * STRETCH + r * pair);
+    }
+    if (r < b->rows) {
+        memset(h->terms, 0, sizeof h->terms);
+        for (; r < b->rows; r++) again_some(h, B, C, r, 1, pair, a, s);
+        vsum_rows(h->terms, LOT * pair, b->dC + k * STRETCH + full * pair);
+    }
+    UNROLL for (int i = 0; i < pair; i++) s[i] = vload(b->carry + (k + i) * VW);
+    if (full < b->rows) {
+        while (r-- > full) back_some(h, B, C, r, 1, pair, a, s, da);
+        vsum_rows(h->terms, LOT * pair, b->dB + k * STRETCH + full * pair);
+    }
+    for (r = full; r > 0; ) {
+        r -= LOT;
+        UNROLL for (int i = LOT - FEW; i >= 0; i -= FEW) back_some(h, B, C, r + i, FEW, pair, a, s, da);
+        vsum_rows(h->terms, LOT * pair, b->dB + k * STRETCH + r * pair);
+    }
+    UNROLL for (int i = 0; i < pair; i++) {
+        vstore(b->carry + (k + i) * VW, s[i]);
+        vstore(b->da + (k + i) * VW, vload(b->da + (k + i) * VW) + da[i]);
+    }
+}
+
+/* From what is held: y, du, dpre, and the sums over rows. */
+static void leave(const lap_t *b, const held_t *h)
+{
+    const vf ln2 = vset(0x1.62e43p-1f), skip = vload(b->t.p->skip + b->t.c);
+    vf dskip = vset(0.0f), dbias = vset(0.0f);
+    for (int64_t r = 0, at = 0; r < b->rows; r++, at += b->t.w->Ep * b->step) {
+        const held_row_t *row = &h->row[r];
+        vf u = vload(b->t.u + at), y = vload(row->y), dy = vload(row->dy), q = vload(row->q);
+        vf dpre = vfma(vload(row->p), ln2, q * u) * vload(row->slope);
+        if (b->t.add) y = vload(b->t.y + at) + y;
+        vstore(b->t.y + at, y);
+        vstore(b->dpre + at, dpre);
+        vstore(b->du + at, vfma(q, vload(row->dt), dy * skip));
         dbias = dbias + dpre;
-        dskip = vfma(dy[i], u, dskip);
+        dskip = vfma(dy, u, dskip);
     }
-    vstore(h->dskip, dskip);
-    vstore(h->dbias, dbias);
+    vstore(b->dskip, vload(b->dskip) + dskip);
+    vstore(b->dbias, vload(b->dbias) + dbias);
 }
 
-/* A few rows of all vectors, and their dC or, backwards, dB. */
-INLINE void some_rows(const back_stretch_t *b, bool back, int64_t beg, int64_t n, int64_t done, const int few, const int64_t N)
+/* One vector of channels after another of a stretch. */
+INLINE void stretch_back(lap_t b, int64_t channels, const int64_t N)
 {
-    int64_t step = b->t.p->reverse ? -1 : 1, at = b->t.p->reverse ? n - 1 - done : done;
-    memset(b->sum, 0, (size_t)(few * N * VW) * sizeof(float));
-    for (int g = 0; g < b->wide; g++) {
-        if (back) back_some(b, g, beg, at, done, few, step, N);
-        else again_some(b, g, beg, at, done, few, step, N);
+    held_t h;
+    for (int64_t c = 0, k; c < channels; c += VW) {
+        hold(&b, &h);
+        for (k = 0; k + PAIR <= N; k += PAIR) states_back(&b, &h, k, PAIR);
+        for (; k < N; k++) states_back(&b, &h, k, 1);
+        leave(&b, &h);
+        b.t.c += VW;
+        b.t.u += VW;
+        b.t.y += VW;
+        b.g += VW;
+        b.z += VW;
+        b.du += VW;
+        b.dpre += VW;
+        b.state += N * VW;
+        b.carry += N * VW;
+        b.da += N * VW;
+        b.dskip += VW;
+        b.dbias += VW;
     }
-    for (int i = 0; i < few; i++) vsum_rows(b->sum + i * N * VW, N, b->bc + (beg + at + i * step) * 2 * N + (back ? 0 : N));
 }
 
-INLINE void stretch_back(const back_stretch_t *b, int64_t beg, int64_t n, const int64_t N)
+static void stretch_back_16(const lap_t *b, int64_t channels) { stretch_back(*b, channels, 16); }
+static void stretch_back_any(const lap_t *b, int64_t channels) { stretch_back(*b, channels, b->t.w->N); }
+
+/* B and C of a stretch's rows, out of their rows; dB and dC are 0. */
+static void gather(const lap_t *b)
 {
-    int64_t done = 0;
-    size_t states = (size_t)(b->wide * N * VW) * sizeof(float);
-    for (int g = 0; g < b->wide; g++) hold(b, g, beg, n);
-    memset(b->slopes, 0, states);
-    memcpy(b->state, kept_state(b->t.w, b->t.keep, b->t.seq, b->t.row + beg, b->t.c), states);
-    for (; done + FEW <= n; done += FEW) some_rows(b, false, beg, n, done, FEW, N);
-    for (; done < n; done++) some_rows(b, false, beg, n, done, 1, N);
-    memcpy(b->state, b->carry, states);
-    for (; done % FEW; done--) some_rows(b, true, beg, n, done - 1, 1, N);
-    for (; done; done -= FEW) some_rows(b, true, beg, n, done - FEW, FEW, N);
-    memcpy(b->carry, b->state, states);
-    for (int64_t i = 0; i < b->wide * N * VW; i += VW) vstore(b->da + i, vload(b->da + i) + vload(b->slopes + i));
-    for (int g = 0; g < b->wide; g++) {
-        vstore(b->dskip + g * VW, vload(b->dskip + g * VW) + vload(b->held[g].dskip));
-        vstore(b->dbias + g * VW, vload(b->dbias + g * VW) + vload(b->held[g].dbias));
-    }
+    int64_t N = b->t.w->N, pair;
+    const float *from = b->t.xdbl + b->t.w->R;
+    for (int64_t r = 0; r < b->rows; r++, from += b->step * b->t.w->Sp)
+        for (int64_t k = 0; k < N; k += pair) {
+            pair = N - k < PAIR ? 1 : PAIR;
+            memcpy(b->B + k * STRETCH + r * pair, from + k, (size_t)pair * sizeof(float));
+            memcpy(b->C + k * STRETCH + r * pair, from + N + k, (size_t)pair * sizeof(float));
+        }
+    memset(b->dB, 0, (size_t)(STRETCH * N) * sizeof(float));
+    memset(b->dC, 0, (size_t)(STRETCH * N) * sizeof(float));
 }
 
-/* All rows of a piece, stretch by stretch, the last in time first. */
-INLINE void scan_back_rows(const back_stretch_t *b, const int64_t N)
+/* dB and dC to (rows,2N). */
+static void scatter(const lap_t *b, float *to)
 {
-    const stretch_t *t = &b->t;
-    for (int64_t left = t->rows, n; left; left -= n) {
-        int64_t last = t->row + (t->p->reverse ? t->rows - left : left - 1); /* in time */
-        if (t->p->reverse) n = cad_min(STRETCH - last % STRETCH, left);
-        else n = cad_min(last % STRETCH + 1, left);
-        stretch_back(b, (t->p->reverse ? last : last + 1 - n) - t->row, n, N);
-    }
+    int64_t N = b->t.w->N, pair;
+    for (int64_t r = 0; r < b->rows; r++, to += b->step * 2 * N)
+        for (int64_t k = 0; k < N; k += pair) {
+            pair = N - k < PAIR ? 1 : PAIR;
+            memcpy(to + k, b->dB + k * STRETCH + r * pair, (size_t)pair * sizeof(float));
+            memcpy(to + N + k, b->dC + k * STRETCH + r * pair, (size_t)pair * sizeof(float));
+        }
 }
 
-static void scan_back_16(const back_stretch_t *b) { scan_back_rows(b, 16); }
-static void scan_back_any(const back_stretch_t *b) { scan_back_rows(b, b->t.w->N); }
-
-static void scan_back_piece(back_t *b, int q, int64_t c, int wide, float *bc, float *scratch)
+/* n rows from row beg of a piece, all in one stretch; bc: (rows,2N) of the piece. */
+static void scan_back_stretch(const back_t *b, const piece_t *p, int q, int64_t beg, int64_t n, int64_t from, int64_t to, float *bc, float *scratch)
 {
     cad_grad_lane_t *l = b->l;
     const cad_weights_t *w = l->f.weights;
-    piece_t p = piece_of(&b->f.s, q, b->f.p->reverse);
-    int64_t at = p.beg - b->f.s.beg, N = w->N, size = WIDE * N * VW;
-    held_t held[WIDE];
-    back_stretch_t t = {
-        .t = rows_of_piece(&b->f, q, &p, c), .wide = wide, .g = l->g + p.beg * w->Ep + c, .z = l->f.z + p.beg * w->Ep + c,
-        .du = l->du + at * w->Ep + c, .dpre = l->dpre + at * w->Ep + c, .bc = bc + at * 2 * N, .carry = l->carry + c * N,
-        .s = scratch, .decay = scratch + STRETCH * size, .state = scratch + 2 * STRETCH * size, .slopes = scratch + (2 * STRETCH + 1) * size,
-        .sum = scratch + (2 * STRETCH + 2) * size, .da = b->g->a + c * N, .dskip = b->g->skip + c, .dbias = b->g->dt_bias + c, .held = held
+    int64_t N = w->N, first = b->f.p->reverse ? beg + n - 1 : beg; /* in time */
+    lap_t t = {
+        .t = rows_of_piece(&b->f, q, p, from), .rows = n, .step = b->f.p->reverse ? -1 : 1,
+        .state = kept_state(w, l->f.state[b->f.dir], q, p->beg + beg, from), .carry = l->carry + from * N,
+        .da = b->g->a + from * N, .dskip = b->g->skip + from, .dbias = b->g->dt_bias + from,
+        .B = scratch, .C = scratch + N * STRETCH, .dB = scratch + 2 * N * STRETCH, .dC = scratch + 3 * N * STRETCH
     };
-    if (p.last) memset(t.carry, 0, (size_t)(wide * N * VW) * sizeof(float));
-    if (N == 16) scan_back_16(&t);
-    else scan_back_any(&t);
+    int64_t row = p->beg + first, at = (row - b->f.s.beg) * w->Ep + from;
+    t.t.u += first * w->Ep;
+    t.t.y += first * w->Ep;
+    t.t.xdbl += first * w->Sp;
+    t.g = l->g + row * w->Ep + from;
+    t.z = l->f.z + row * w->Ep + from;
+    t.du = l->du + at;
+    t.dpre = l->dpre + at;
+    gather(&t);
+    if (N == 16) stretch_back_16(&t, to - from);
+    else stretch_back_any(&t, to - from);
+    scatter(&t, bc + first * 2 * N);
+}
+
+/* All rows of a piece, stretch by stretch, the last in time first. */
+static void scan_back_piece(const back_t *b, int q, int64_t from, int64_t to, float *bc, float *scratch)
+{
+    const cad_weights_t *w = b->l->f.weights;
+    piece_t p = piece_of(&b->f.s, q, b->f.p->reverse);
+    if (p.last) memset(b->l->carry + from * w->N, 0, (size_t)((to - from) * w->N) * sizeof(float));
+    bc += (p.beg - b->f.s.beg) * 2 * w->N;
+    for (int64_t left = p.end - p.beg, n; left; left -= n) {
+        int64_t last = b->f.p->reverse ? p.end - left : p.beg + left - 1; /* in time */
+        if (b->f.p->reverse) n = cad_min(STRETCH - last % STRETCH, left);
+        else n = cad_min(last % STRETCH + 1, left);
+        scan_back_stretch(b, &p, q, (b->f.p->reverse ? last : last + 1 - n) - p.beg, n, from, to, bc, scratch);
+    }
 }
 
 static void scan_back_task(void *arg, int64_t task, int worker)
 {
-    back_t *b = arg;
+    const back_t *b = arg;
     const cad_weights_t *w = b->l->f.weights;
     const cad_span_t *s = &b->f.s;
-    int64_t from = task * b->f.chunk, to = cad_min(from + b->f.chunk, w->Ep), sums = (s->end - s->beg) * 2 * w->N;
+    int64_t from = task * b->f.chunk, to = cad_min(from + b->f.chunk, w->Ep);
     float *bc = b->l->part + task * b->l->f.tile * 2 * w->N, *scratch = b->l->scratch + worker * cad_scan_scratch(w->N);
     int first = find_seq(s, s->beg), last = find_seq(s, s->end - 1);
-    memset(bc, 0, (size_t)sums * sizeof *bc);
     for (int i = 0; i <= last - first; i++)
-        for (int64_t c = from; c < to; c += CAD_WIDE)
-            scan_back_piece(b, b->f.p->reverse ? first + i : last - i, c, (int)(cad_min(CAD_WIDE, to - c) / VW), bc, scratch);
+        scan_back_piece(b, b->f.p->reverse ? first + i : last - i, from, to, bc, scratch);
 }
 
 static int back_scan(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, bool add)
