@@ -34,10 +34,14 @@ static void adam_task(void *arg, int64_t task, int worker)
 /* All gradients where the parameters are. */
 static int collect(cad_trainer_t *t, cad_error_t *err)
 {
-    int rc;
-    t->lane.f.text[0] = 0;
-    rc = t->back->collect(&t->lane, t->model, t->grad);
-    return rc ? cad_fail(err, rc, "%s: %s", t->ops->name, t->lane.f.text[0] ? t->lane.f.text : cad_strerror(rc)) : 0;
+    int rc = 0;
+    cad_grad_lane_t *l = &t->lane[0];
+    l->f.text[0] = 0;
+    for (int s = 0; s < 2 && t->grads[s] && rc == 0; s++) {
+        l->grads = t->grads[s];
+        rc = t->back->collect(l, t->model, t->grad);
+    }
+    return rc ? cad_fail(err, rc, "%s: %s", t->ops->name, l->f.text[0] ? l->f.text : cad_strerror(rc)) : 0;
 }
 
 static double norm_of(const float *a, int64_t n)
@@ -51,7 +55,7 @@ static void renew(cad_trainer_t *t)
 {
     cad_model_refresh(t->model);
     t->ops->weights_renew(t->weights, t->model);
-    t->back->renew(t->lane.grads, t->model);
+    t->back->renew(t->grads[0], t->model);
 }
 
 int cad_trainer_update(cad_trainer_t *t, double lr, double *norm, cad_error_t *err)

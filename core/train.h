@@ -45,6 +45,7 @@ struct cad_back_ops_t {
     int64_t round;        /* a lane's rows are a multiple of it */
     int64_t tile;
     bool keeps;           /* tapes may hold x and the states; else a layer is always run again */
+    int lanes;            /* that may work at once, each with gradients of its own */
 
     /* Memory for tapes and for what carve lays out; NULL when there is none left. */
     void *(*take)(const cad_ops_t *ops, size_t bytes);
@@ -52,7 +53,8 @@ struct cad_back_ops_t {
     /* Lays out what a grad lane needs beside the lane's own; returns the bytes. base NULL: a dry run. */
     size_t (*carve)(cad_grad_lane_t *l, const cad_model_t *model, char *base);
 
-    int (*open)(cad_grads_t **g, const cad_ops_t *ops, const cad_model_t *model, cad_error_t *err); /* gradients are 0 */
+    /* Gradients are 0. like, if not NULL: shares its weights, which outlive these and are the ones renewed. */
+    int (*open)(cad_grads_t **g, const cad_ops_t *ops, const cad_model_t *model, const cad_grads_t *like, cad_error_t *err);
     void (*close)(cad_grads_t *g);
     void (*renew)(cad_grads_t *g, const cad_model_t *model); /* its parameters have changed */
     /* Adds all gradients into flat, which is laid out as the parameters are; then they are 0. */

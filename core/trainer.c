@@ -3,8 +3,10 @@
  * Examples are packed as in inference; both strands of a pack have a tape of
  * their own and the same offsets. A pack goes forwards on every strand, its loss
  * gives the gradient of the conjoined result, which each strand takes backwards.
- * One lane, the whole team inside the operations: what is summed, and in which
- * order, depends on the examples and on the packs' capacity alone.
+ * Where there are threads for it, the strands work at once, each on a lane of its own;
+ * else one after the other on one lane with the whole team inside the operations. Each
+ * strand has gradients of its own all the same, so what is summed, and in which order,
+ * depends on the examples and on the packs' capacity alone.
  * SPDX-License-Identifier: MIT
  */
 #include <math.h>
@@ -14,7 +16,7 @@
 
 #define CHUNK 2048 /* positions whose logits are made at a time */
 
-typedef struct { const cad_example_t *ex; int n; } pack_t;
+typedef struct { const cad_example_t *ex; int n; int64_t scored; } pack_t; /* scored: positions with a weight */
 
 /* ---- opening ---- */
 
@@ -50,13 +52,13 @@ static void lay_tape(cad_trainer_t *t, int strand, cad_bump_t *b)
 {
     const cad_model_t *m = t->model;
     cad_extent_t e = cad_extent(m);
-    int64_t n = m->cfg.n_layer, rows = t->lane.f.rows, slots = rows / CAD_STRETCH + t->lane.most;
+    int64_t n = m->cfg.n_layer, rows = t->lane[0].f.rows, slots = rows / CAD_STRETCH + t->most;
     bool all = t->back->keeps && !t->recipe.recompute && !cad_model_apart(m);
     cad_tape_t *tape = &t->tape[strand];
     float **p = t->slot + strand * (4 * n + 1);
     *tape = (cad_tape_t){ rows, p, all ? p + n + 1 : NULL, all ? p + 2 * n + 1 : NULL };
-    for (int64_t i = 0; i <= n; i++) /* the embedding is made again, so both strands' may lie in one place */
-        tape->res[i] = i == 0 && strand ? t->tape[0].res[0] : cad_bump(b, rows, e.Dp, sizeof(float));
+    for (int64_t i = 0; i <= n; i++) /* the embedding is made again, so a lane needs one place for it */
+        tape->res[i] = i == 0 && strand >= t->lanes ? t->tape[0].res[0] : cad_bump(b, rows, e.Dp, sizeof(float));
     for (int64_t i = 0; i < n && all; i++) {
         tape->x[i] = cad_bump(b, rows, e.Ep, sizeof(float));
         for (int k = 0; k < 2; k++) tape->state[2 * i + k] = k < m->layer[i].ndir ? cad_bump(b, slots, e.Ep * e.N, sizeof(float)) : NULL;
@@ -73,7 +75,8 @@ static size_t lay_tapes(cad_trainer_t *t, char *base)
 /* What a backend's operation came back with. */
 static int report(const cad_trainer_t *t, int rc, cad_error_t *err)
 {
-    const char *text = t->lane.f.text;
+    const char *text = t->lane[0].f.text;
+    for (int i = 1; i < t->lanes && !*text; i++) text = t->lane[i].f.text;
     return cad_fail(err, rc, "%s: %s", t->ops->name, *text ? text : cad_strerror(rc));
 }
 
@@ -90,53 +93,73 @@ static int open_arena(cad_trainer_t *t, int i, size_t bytes, cad_error_t *err)
     return t->arena[i] ? 0 : no_memory(t, err);
 }
 
-/* The lane is carved without its own residual and x where the tapes have them. */
-static int open_lane(cad_trainer_t *t, cad_error_t *err)
+/* A lane is carved without its own residual and x where the tapes have them. */
+static int open_lane(cad_trainer_t *t, int i, cad_error_t *err)
 {
-    cad_lane_t *f = &t->lane.f;
-    int rc;
-    memset(&t->lane, 0, offsetof(cad_grad_lane_t, ops));
-    f->ops = t->ops;
-    f->weights = t->weights;
-    f->team = t->team;
-    f->rows = cad_round_up(cad_max(t->recipe.max_tokens, t->pack), t->back->round);
-    f->tile = cad_min(t->back->tile, cad_round_up(f->rows, CAD_STRETCH));
-    f->tape = &t->tape[0];
-    t->bytes = 0;
-    t->lane.most = (int)cad_min(f->rows / CAD_STRETCH + 1, 1 << 20);
-    rc = open_arena(t, 1, lay_tapes(t, NULL), err);
-    if (rc) return rc;
-    lay_tapes(t, t->arena[1]);
-    rc = t->ops->lane_open(f, t->model);
-    t->bytes += f->bytes;
+    cad_grad_lane_t *l = &t->lane[i];
+    int rc = t->ops->lane_open(&l->f, t->model);
+    t->bytes += l->f.bytes;
     if (rc) return rc == CAD_ENOMEM ? no_memory(t, err) : report(t, rc, err);
-    rc = open_arena(t, 0, t->back->carve(&t->lane, t->model, NULL), err);
-    if (rc == 0) t->back->carve(&t->lane, t->model, t->arena[0]);
+    rc = open_arena(t, i, t->back->carve(l, t->model, NULL), err);
+    if (rc == 0) t->back->carve(l, t->model, t->arena[i]);
     return rc;
 }
 
-static void close_lane(cad_trainer_t *t)
+static int open_lanes(cad_trainer_t *t, cad_error_t *err)
 {
-    for (int i = 0; i < 2 && t->back; i++) {
+    int64_t rows = cad_round_up(cad_max(t->recipe.max_tokens, t->pack), t->back->round);
+    int rc;
+    memset(t->lane, 0, sizeof t->lane);
+    t->bytes = 0;
+    t->most = (int)cad_min(rows / CAD_STRETCH + 1, 1 << 20);
+    for (int i = 0; i < t->lanes; i++)
+        t->lane[i] = (cad_grad_lane_t){
+            .f = { .ops = t->ops, .weights = t->weights, .team = t->lanes == 2 ? t->half[i] : t->team, .rows = rows,
+                   .tile = cad_min(t->back->tile, cad_round_up(rows, CAD_STRETCH)), .tape = &t->tape[i] },
+            .ops = t->back, .grads = t->grads[0], .most = t->most
+        };
+    rc = open_arena(t, 2, lay_tapes(t, NULL), err);
+    if (rc) return rc;
+    lay_tapes(t, t->arena[2]);
+    for (int i = 0; i < t->lanes && rc == 0; i++) rc = open_lane(t, i, err);
+    return rc;
+}
+
+static void close_lanes(cad_trainer_t *t)
+{
+    for (int i = 0; i < 3 && t->back; i++) {
         t->back->give(t->ops, t->arena[i]);
         t->arena[i] = NULL;
     }
-    if (t->lane.f.ops) t->ops->lane_close(&t->lane.f);
-    t->lane.f.ops = NULL;
+    for (int i = 0; i < t->lanes; i++) {
+        if (t->lane[i].f.ops) t->ops->lane_close(&t->lane[i].f);
+        t->lane[i].f.ops = NULL;
+    }
 }
 
-/* Where memory is short, smaller packs may do. */
-static int fit_lane(cad_trainer_t *t, cad_error_t *err)
+/* Where memory is short, one lane may do, and then smaller packs. */
+static int fit_lanes(cad_trainer_t *t, cad_error_t *err)
 {
     int rc;
-    t->lane.ops = t->back;
     t->slot = calloc((size_t)(2 * (4 * t->model->cfg.n_layer + 1)), sizeof *t->slot);
     if (!t->slot) return cad_fail(err, CAD_ENOMEM, "out of memory");
     t->pack = t->back->rows;
-    while ((rc = open_lane(t, err)) == CAD_ENOMEM && t->pack > t->back->least && t->pack > t->recipe.max_tokens) {
-        close_lane(t);
-        t->pack = cad_max(t->pack / 2, t->back->least);
+    while ((rc = open_lanes(t, err)) == CAD_ENOMEM && (t->lanes > 1 || (t->pack > t->back->least && t->pack > t->recipe.max_tokens))) {
+        close_lanes(t);
+        if (t->lanes == 1) t->pack = cad_max(t->pack / 2, t->back->least);
+        t->lanes = 1;
     }
+    return rc;
+}
+
+/* Two lanes share the threads; layers are run again to save memory, and so on one lane. */
+static int open_teams(cad_trainer_t *t, cad_error_t *err)
+{
+    int threads = t->recipe.threads, rc = 0;
+    t->lanes = t->grads[1] && threads > 1 && !t->recipe.recompute ? 2 : 1;
+    if (threads > 1) rc = cad_team_open(&t->team, threads, err);
+    for (int i = 0; i < 2 && t->lanes == 2 && rc == 0; i++)
+        if ((threads + 1 - i) / 2 > 1) rc = cad_team_open(&t->half[i], (threads + 1 - i) / 2, err);
     return rc;
 }
 
@@ -152,7 +175,7 @@ static void *get(cad_trainer_t *t, size_t count, size_t size, int *rc, cad_error
 static int open_buffers(cad_trainer_t *t, cad_error_t *err)
 {
     const cad_model_t *m = t->model;
-    size_t rows = (size_t)t->lane.f.rows, total = (size_t)m->total, most = (size_t)t->lane.most;
+    size_t rows = (size_t)t->lane[0].f.rows, total = (size_t)m->total, most = (size_t)t->most;
     int rc = 0;
     for (int s = 0; s < 2; s++) {
         t->tok[s] = get(t, rows, 1, &rc, err);
@@ -189,7 +212,9 @@ static int open_backend(cad_trainer_t *t, cad_error_t *err)
     t->ops = &t->table;
     t->back = t->ops->back ? t->ops->back : cad_cpu_back_ops(t->ops);
     rc = t->ops->weights_open(&t->weights, t->ops, t->model, err);
-    return rc ? rc : t->back->open(&t->lane.grads, t->ops, t->model, err);
+    if (rc == 0) rc = t->back->open(&t->grads[0], t->ops, t->model, NULL, err);
+    if (rc == 0 && t->strands == 2 && t->back->lanes > 1) rc = t->back->open(&t->grads[1], t->ops, t->model, t->grads[0], err);
+    return rc;
 }
 
 int cad_trainer_open(cad_trainer_t **out, cad_model_t *model, const cad_recipe_t *recipe, cad_error_t *err)
@@ -202,8 +227,8 @@ int cad_trainer_open(cad_trainer_t **out, cad_model_t *model, const cad_recipe_t
     t->strands = cad_conjoin_strands(model);
     rc = take_recipe(&t->recipe, recipe, model, err);
     if (rc == 0) rc = open_backend(t, err);
-    if (rc == 0 && t->recipe.threads > 1) rc = cad_team_open(&t->team, t->recipe.threads, err);
-    if (rc == 0) rc = fit_lane(t, err);
+    if (rc == 0) rc = open_teams(t, err);
+    if (rc == 0) rc = fit_lanes(t, err);
     if (rc == 0) rc = open_buffers(t, err);
     for (int i = 0; i < model->ntensor && rc == 0; i++) t->decay[i] = decays(model->tensor[i].role);
     if (rc) cad_trainer_close(t);
@@ -215,10 +240,11 @@ void cad_trainer_close(cad_trainer_t *t)
 {
     if (!t) return;
     cad_team_close(t->team);
-    close_lane(t);
+    close_lanes(t);
     if (t->weights) t->ops->weights_close(t->weights);
-    if (t->lane.grads) t->back->close(t->lane.grads);
-    for (int s = 0; s < 2; s++) {
+    for (int s = 1; s >= 0; s--) {
+        if (t->grads[s]) t->back->close(t->grads[s]);
+        cad_team_close(t->half[s]);
         free(t->tok[s]);
         free(t->row[s]);
         free(t->pooled[s]);
@@ -258,22 +284,41 @@ static int64_t fill(cad_trainer_t *t, const pack_t *p)
     return t->off[p->n];
 }
 
-static void take_strand(cad_trainer_t *t, int s)
+/* The lane of a strand, at its tape. */
+static cad_grad_lane_t *strand_lane(cad_trainer_t *t, int s)
 {
-    t->lane.f.tape = &t->tape[s];
-    t->lane.f.res = t->tape[s].res[t->model->cfg.n_layer];
-    t->lane.f.tok = t->tok[s];
+    cad_grad_lane_t *l = &t->lane[s % t->lanes];
+    l->f.tape = &t->tape[s];
+    l->f.res = t->tape[s].res[t->model->cfg.n_layer];
+    l->f.tok = t->tok[s];
+    l->grads = t->grads[1] ? t->grads[s] : t->grads[0];
+    return l;
 }
 
-static int forward(cad_trainer_t *t, const pack_t *p)
+typedef int strand_f(cad_trainer_t *t, cad_grad_lane_t *l, int strand, const pack_t *p);
+typedef struct { cad_trainer_t *t; strand_f *fn; const pack_t *p; int rc[2]; } strands_t;
+
+static void strand_task(void *arg, int64_t s, int worker)
 {
-    int rc = 0;
-    for (int k = 0; k < 2; k++) t->lane.f.state[k] = NULL; /* the backward pass runs a layer again for its states */
-    for (int s = 0; s < t->strands && rc == 0; s++) {
-        take_strand(t, s);
-        rc = cad_strand_forward(&t->lane.f, t->model, t->off, p->n, NULL);
-    }
-    return rc;
+    strands_t *a = arg;
+    (void)worker;
+    a->rc[s] = a->fn(a->t, strand_lane(a->t, (int)s), (int)s, a->p);
+}
+
+/* fn of each strand, of both at once if each has a lane. */
+static int each_strand(cad_trainer_t *t, strand_f *fn, const pack_t *p)
+{
+    strands_t a = { t, fn, p, { 0, 0 } };
+    if (t->lanes == 2) cad_team_run(t->team, 2, strand_task, &a);
+    for (int s = 0; s < t->strands && t->lanes == 1 && !a.rc[0]; s++) strand_task(&a, s, 0);
+    return a.rc[0] ? a.rc[0] : a.rc[1];
+}
+
+static int forward(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
+{
+    (void)s;
+    for (int k = 0; k < 2; k++) l->f.state[k] = NULL; /* the backward pass runs a layer again for its states */
+    return cad_strand_forward(&l->f, t->model, t->off, p->n, NULL);
 }
 
 /* ---- losses ---- */
@@ -312,17 +357,16 @@ static int conjoined_logits(cad_trainer_t *t, int64_t at, int64_t n)
     cad_pick_t pick[CHUNK];
     int rc = 0;
     for (int s = 0; s < t->strands && rc == 0; s++) {
-        take_strand(t, s);
         for (int64_t i = 0; i < n; i++) pick[i] = (cad_pick_t){ t->row[s][at + i], s, (s ? t->other : out) + i * V };
-        rc = t->ops->head(&t->lane.f, pick, n);
+        rc = t->ops->head(&strand_lane(t, s)->f, pick, n);
     }
     if (t->strands == 2) cad_conjoin_logits(t->model, n, out, t->other, out);
     return rc;
 }
 
-static int token_loss(cad_trainer_t *t, const pack_t *p, double scale, int64_t n, double *sum)
+static int token_loss(cad_trainer_t *t, const pack_t *p, double scale, double *sum)
 {
-    int64_t V = t->model->vocab.rows, at = 0;
+    int64_t V = t->model->vocab.rows, n = p->scored, at = 0;
     int rc = 0;
     for (int64_t i = 0; i < n && rc == 0; i += CHUNK) rc = conjoined_logits(t, i, cad_min(CHUNK, n - i));
     for (int i = 0; i < p->n && rc == 0; i++)
@@ -332,16 +376,11 @@ static int token_loss(cad_trainer_t *t, const pack_t *p, double scale, int64_t n
     return rc;
 }
 
-static int tokens_back(cad_trainer_t *t, const pack_t *p, int64_t n)
+static int tokens_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
 {
-    int rc = 0;
-    for (int s = 0; s < t->strands && rc == 0; s++) {
-        take_strand(t, s);
-        rc = t->back->start(&t->lane, t->off[p->n]);
-        if (rc == 0) rc = t->back->head(&t->lane, s, t->row[s], n, t->dlogits);
-        if (rc == 0) rc = cad_strand_backward(&t->lane, t->model, t->off, p->n);
-    }
-    return rc;
+    int rc = t->back->start(l, t->off[p->n]);
+    if (rc == 0) rc = t->back->head(l, s, t->row[s], p->scored, t->dlogits);
+    return rc ? rc : cad_strand_backward(l, t->model, t->off, p->n);
 }
 
 /* Loss of one example's outputs; the gradient replaces them. */
@@ -380,16 +419,13 @@ static void classify(const cad_trainer_t *t, int i, float *mean, float *out)
 
 static float *score_grad(const cad_trainer_t *t) { return t->grad + (t->model->score - t->model->param); }
 
-static int pool_strands(cad_trainer_t *t, const pack_t *p)
+static int pool_strand(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
 {
     int64_t D = t->model->cfg.d_model;
     int rc = 0;
-    for (int s = 0; s < t->strands && rc == 0; s++) {
-        take_strand(t, s);
-        for (int i = 0; i < p->n && rc == 0; i++) {
-            cad_range_t range = { t->off[i], t->off[i + 1], t->recipe.pool, t->pooled[s] + i * D };
-            rc = t->ops->pool(&t->lane.f, &range, 1);
-        }
+    for (int i = 0; i < p->n && rc == 0; i++) {
+        cad_range_t range = { t->off[i], t->off[i + 1], t->recipe.pool, t->pooled[s] + i * D };
+        rc = t->ops->pool(&l->f, &range, 1);
     }
     return rc;
 }
@@ -420,37 +456,29 @@ static int label_losses(cad_trainer_t *t, enum cad_loss_t loss, const pack_t *p,
     return 0;
 }
 
-static int labels_back(cad_trainer_t *t, const pack_t *p)
+static int labels_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
 {
     int64_t D = t->model->cfg.d_model;
-    int rc = 0;
-    for (int s = 0; s < t->strands && rc == 0; s++) {
-        take_strand(t, s);
-        rc = t->back->start(&t->lane, t->off[p->n]);
-        for (int i = 0; i < p->n && rc == 0; i++)
-            rc = t->back->pool(&t->lane, t->off[i], t->off[i + 1], t->recipe.pool, t->pooled[0] + i * D);
-        if (rc == 0) rc = cad_strand_backward(&t->lane, t->model, t->off, p->n);
-    }
-    return rc;
+    int rc = t->back->start(l, t->off[p->n]);
+    (void)s;
+    for (int i = 0; i < p->n && rc == 0; i++)
+        rc = t->back->pool(l, t->off[i], t->off[i + 1], t->recipe.pool, t->pooled[0] + i * D);
+    return rc ? rc : cad_strand_backward(l, t->model, t->off, p->n);
 }
 
 /* One pack, forwards and, if scale is not 0, backwards. */
-static int run_pack(cad_trainer_t *t, enum cad_loss_t loss, const pack_t *p, double scale, double *sum)
+static int run_pack(cad_trainer_t *t, enum cad_loss_t loss, pack_t *p, double scale, double *sum)
 {
-    int64_t n;
+    bool tokens = loss == CAD_LOSS_TOKENS;
     int rc;
     fill(t, p);
-    n = loss == CAD_LOSS_TOKENS ? scored_rows(t, p) : 1;
-    if (n == 0) return 0;
-    rc = forward(t, p);
-    if (rc) return rc;
-    if (loss == CAD_LOSS_TOKENS) {
-        rc = token_loss(t, p, scale, n, sum);
-        return rc || scale == 0 || t->recipe.freeze ? rc : tokens_back(t, p, n);
-    }
-    rc = pool_strands(t, p);
-    if (rc == 0) rc = label_losses(t, loss, p, scale, sum);
-    return rc || scale == 0 || t->recipe.freeze ? rc : labels_back(t, p);
+    p->scored = tokens ? scored_rows(t, p) : 0;
+    if (tokens && p->scored == 0) return 0;
+    rc = each_strand(t, forward, p);
+    if (rc == 0 && !tokens) rc = each_strand(t, pool_strand, p);
+    if (rc == 0) rc = tokens ? token_loss(t, p, scale, sum) : label_losses(t, loss, p, scale, sum);
+    if (rc || scale == 0 || t->recipe.freeze) return rc;
+    return each_strand(t, tokens ? tokens_back : labels_back, p);
 }
 
 static int check_example(const cad_trainer_t *t, enum cad_loss_t loss, const cad_example_t *e, cad_error_t *err)
@@ -467,18 +495,18 @@ static int check_example(const cad_trainer_t *t, enum cad_loss_t loss, const cad
 
 int cad_trainer_add(cad_trainer_t *t, enum cad_loss_t loss, const cad_example_t *ex, int n, double scale, double *sum, cad_error_t *err)
 {
-    pack_t p = { ex, 0 };
+    pack_t p = { ex, 0, 0 };
     int64_t rows = 0;
     int rc = 0;
     if (loss == CAD_LOSS_TOKENS && t->model->labels) return cad_fail(err, CAD_EARG, "the model is a classifier; it has no language-model head");
     if (loss != CAD_LOSS_TOKENS && !t->model->labels) return cad_fail(err, CAD_EARG, "the model is a language model; it has no score.weight");
     for (int i = 0; i < n && rc == 0; i++) rc = check_example(t, loss, &ex[i], err);
     if (rc) return rc;
-    t->lane.f.text[0] = 0;
+    for (int i = 0; i < t->lanes; i++) t->lane[i].f.text[0] = 0;
     for (int i = 0; i < n && rc == 0; i++) {
-        if (p.n && (rows + ex[i].len > t->pack || p.n == t->lane.most)) {
+        if (p.n && (rows + ex[i].len > t->pack || p.n == t->most)) {
             rc = run_pack(t, loss, &p, scale, sum);
-            p = (pack_t){ ex + i, 0 };
+            p = (pack_t){ ex + i, 0, 0 };
             rows = 0;
         }
         p.n++;

@@ -17,9 +17,9 @@ static int find_device(cad_ops_t *ops, int index, cad_error_t *err)
 }
 
 static const cad_back_ops_t BACK[2] = { /* fp32, bf16; in the order of core/train.h */
-    { "cuda", ROWS, BLOCK, BLOCK, CAD_WHOLE, false, back_take, back_give, back_carve, grads_open, grads_close, grads_renew, grads_collect,
+    { "cuda", ROWS, BLOCK, BLOCK, CAD_WHOLE, false, 1, back_take, back_give, back_carve, grads_open, grads_close, grads_renew, grads_collect,
       back_start, back_divide, back_embed, back_out, back_scan_fp32, back_conv_fp32, back_in_fp32, back_head, back_pool },
-    { "cuda", ROWS, BLOCK, BLOCK, CAD_WHOLE, false, back_take, back_give, back_carve, grads_open, grads_close, grads_renew, grads_collect,
+    { "cuda", ROWS, BLOCK, BLOCK, CAD_WHOLE, false, 1, back_take, back_give, back_carve, grads_open, grads_close, grads_renew, grads_collect,
       back_start, back_divide, back_embed, back_out, back_scan_bf16, back_conv_bf16, back_in_bf16, back_head, back_pool }
 };
 

@@ -195,10 +195,11 @@ static bool fits_back(const cad_model_t *m)
     return (STEP * (PADDED(m->cfg.dt_rank) + 2 * STATES) + 2 * (THREADS / WARP) * AHEAD * 2 * STATES) * (int64_t)sizeof(float) <= 49152;
 }
 
-static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t *m, cad_error_t *err)
+static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t *m, const cad_grads_t *like, cad_error_t *err)
 {
     cad_grads_t *q = (cad_grads_t *)calloc(1, sizeof *q);
     int rc;
+    (void)like; /* there is one lane */
     *out = NULL;
     if (!q) return fail(err, CAD_ENOMEM, "out of memory");
     if (!fits_back(m)) {

@@ -385,7 +385,7 @@ static int back_pool(cad_grad_lane_t *l, int64_t beg, int64_t end, enum cad_pool
 
 extern const cad_back_ops_t CAD_BACK_OPS;
 const cad_back_ops_t CAD_BACK_OPS = {
-    .name = NAME, .rows = 4096, .least = 4096, .round = 1, .tile = 128 /* a multiple of CAD_STRETCH */, .keeps = true,
+    .name = NAME, .rows = 4096, .least = 4096, .round = 1, .tile = 128 /* a multiple of CAD_STRETCH */, .keeps = true, .lanes = 2,
     .take = cad_cpu_take, .give = cad_cpu_give, .carve = cad_cpu_carve_back,
     .open = grads_open, .close = grads_close, .renew = grads_renew, .collect = grads_collect, .start = back_start, .divide = back_divide,
     .embed = back_embed, .out = back_out, .scan = back_scan, .conv = back_conv, .in = back_in, .head = back_head, .pool = back_pool,

@@ -11,6 +11,7 @@ struct cad_grads_t {
     cad_sums_t s;
     turn_t *turn;                         // (layers,2)
     float *sums, *turned;                 /* all gradients; all turned weights */
+    bool lent;                            /* turn and turned are another's */
 };
 
 /* v (k,n), rows ld apart, to panels of n outputs: pack_panels of its transpose. */
@@ -45,9 +46,9 @@ static void grads_close(cad_grads_t *g)
 {
     if (!g) return;
     cad_sums_close(&g->s);
-    free(g->turn);
     free(g->sums);
-    free(g->turned);
+    if (!g->lent) free(g->turn);
+    if (!g->lent) free(g->turned);
     free(g);
 }
 
@@ -59,27 +60,39 @@ static void grads_renew(cad_grads_t *g, const cad_model_t *m)
     turn_weights(&s, g, m);
 }
 
-static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t *m, cad_error_t *err)
+/* The weights turned round; false when out of memory. */
+static bool open_turned(cad_grads_t *g, const cad_model_t *m, const cad_grads_t *like)
+{
+    store_t s = { NULL, 0 };
+    if (like) {
+        g->lent = true;
+        g->turn = like->turn;
+        g->turned = like->turned;
+        return true;
+    }
+    g->turn = calloc((size_t)m->cfg.n_layer * 2, sizeof *g->turn);
+    if (!g->turn) return false;
+    turn_weights(&s, g, m);
+    g->turned = cad_alloc((size_t)s.used, sizeof(float));
+    if (!g->turned) return false;
+    memset(g->turned, 0, (size_t)s.used * sizeof(float));
+    grads_renew(g, m);
+    return true;
+}
+
+static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t *m, const cad_grads_t *like, cad_error_t *err)
 {
     cad_grads_t *g = calloc(1, sizeof *g);
-    store_t turned = { NULL, 0 };
     (void)ops;
     *out = NULL;
     if (!g) return cad_fail(err, CAD_ENOMEM, "out of memory");
-    g->turn = calloc((size_t)m->cfg.n_layer * 2, sizeof *g->turn);
-    if (g->turn && cad_sums_open(&g->s, m, m->cfg.d_state, VW)) {
-        turn_weights(&turned, g, m);
-        g->sums = cad_alloc((size_t)g->s.count, sizeof(float));
-        g->turned = cad_alloc((size_t)turned.used, sizeof(float));
-    }
-    if (!g->sums || !g->turned) {
+    if (cad_sums_open(&g->s, m, m->cfg.d_state, VW) && open_turned(g, m, like)) g->sums = cad_alloc((size_t)g->s.count, sizeof(float));
+    if (!g->sums) {
         grads_close(g);
         return cad_fail(err, CAD_ENOMEM, "out of memory for the gradients of %lld parameters", (long long)m->nparam);
     }
     cad_sums_place(&g->s, m, g->sums);
     grads_clear(g);
-    memset(g->turned, 0, (size_t)turned.used * sizeof(float));
-    grads_renew(g, m);
     *out = g;
     return 0;
 }
