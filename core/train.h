@@ -32,10 +32,10 @@ typedef struct cad_grad_lane_t {
     float *keep[2];       // (rows,Dp) copies of dout where the directions differ; or NULL
     float *du, *dpre;     // (tile,Ep) of u; of dt before its softplus
     float *dxdbl;         // (tile,Sp) of dt_in, B, C
-    float *part;          // (Ep/CAD_BLOCK,tile,2N) of B and C, by block of channels
+    float *bc;            // (2N,tile) B and C; the CPU's, in an order of its own
+    float *part;          // (Ep/CAD_BLOCK) times their gradients, by block of channels, likewise
     float *da;            // (tile,Dp) of the normalised rows
     float *carry;         // (N,Ep) gradient of the scan state
-    float *scratch;       // (threads) of cad_scan_scratch(N)
     float *kept[2];       /* what f.state is on the way back, where the tape has no states */
 } cad_grad_lane_t;
 
@@ -78,8 +78,8 @@ struct cad_back_ops_t {
 };
 
 /* ---- cpu/lane.c: the CPU's memory ---- */
-/* Floats that a thread needs for a stretch of the scan: B, C and their gradients. */
-static inline int64_t cad_scan_scratch(int64_t N) { return 4 * CAD_STRETCH * N; }
+/* (2N,tile) and what a sum of eight rows of two states may reach beyond. */
+static inline int64_t cad_part_size(int64_t tile, int64_t N) { return 2 * N * tile + CAD_PAD; }
 void *cad_cpu_take(const cad_ops_t *ops, size_t bytes);
 void cad_cpu_give(const cad_ops_t *ops, void *memory);
 size_t cad_cpu_carve_back(cad_grad_lane_t *l, const cad_model_t *model, char *base);

@@ -74,8 +74,14 @@ static void outer_task(void *arg, int64_t task, int worker)
     const outer_t *o = arg;
     int64_t col = task / o->groups * PW, from = task % o->groups * SHARE, to = cad_min(from + SHARE, o->n);
     (void)worker;
-    if (col + PW <= o->k) outer_panel(o, NV, col, from, to);
-    else for (; col < o->k; col += VW) outer_panel(o, 1, col, from, to);
+    switch (cad_min(NV, (o->k - col) / VW)) {
+    case 1: outer_panel(o, 1, col, from, to); break;
+#if NV > 2
+    case 2: outer_panel(o, 2, col, from, to); break;
+    case 3: outer_panel(o, 3, col, from, to); break;
+#endif
+    case NV: outer_panel(o, NV, col, from, to); break;
+    }
 }
 
 static void outer(back_t *b, const float *a, int64_t lda, int64_t n, const float *v, int64_t ldb, int64_t k, float *c, int64_t ldc)
@@ -175,19 +181,13 @@ static void project_back_task(void *arg, int64_t task, int worker)
     cad_grad_lane_t *l = b->l;
     const cad_weights_t *w = l->f.weights;
     cad_span_t s = chunk_of(&b->f, task);
-    int64_t first = s.beg - b->f.s.beg, rows = s.end - s.beg, N2 = 2 * w->N, blocks = (w->Ep + CAD_BLOCK - 1) / CAD_BLOCK;
+    int64_t first = s.beg - b->f.s.beg, rows = s.end - s.beg, known = w->R + 2 * w->N;
     float *dxdbl = l->dxdbl + first * w->Sp, *du = l->du + first * w->Ep;
     dest_t dt = { dxdbl, NULL, NULL, w->zero, w->Sp, STORE }, u = { du, du, NULL, w->zero, w->Ep, ADD };
     (void)worker;
     product(l->dpre + first * w->Ep, w->Ep, rows, b->t->dtt, l->grads->s.Rp, w->Ep, &dt, 0);
-    for (int64_t r = 0; r < rows; r++) {
-        float *bc = dxdbl + r * w->Sp + w->R;
-        memset(bc, 0, (size_t)(w->Sp - w->R) * sizeof *bc);
-        for (int64_t k = 0; k < blocks; k++) {
-            const float *part = l->part + (k * l->f.tile + first + r) * N2;
-            for (int64_t n = 0; n < N2; n++) bc[n] += part[n];
-        }
-    }
+    scatter(b, first, rows);
+    for (int64_t r = 0; r < rows; r++) memset(dxdbl + r * w->Sp + known, 0, (size_t)(w->Sp - known) * sizeof(float));
     product(dxdbl, w->Sp, rows, b->t->xt, w->Ep, w->Sp, &u, 0);
 }
 
@@ -204,29 +204,96 @@ INLINE vf conv_back_row(const pack_t *p, const float *x, const float *du, float 
     return dc;
 }
 
+/* Rows beg to end of sequence q, of any number of taps; dw (K), db. */
+static void conv_back_any(const back_t *b, int q, int64_t beg, int64_t end, int64_t c, vf *dw, vf *db)
+{
+    const cad_grad_lane_t *l = b->l;
+    const cad_span_t *s = &b->f.s;
+    int64_t Ep = l->f.weights->Ep, K = l->f.weights->K;
+    bool reverse = b->f.p->reverse;
+    for (int64_t r = beg; r < end; r++) {
+        int64_t past = reverse ? s->off[q + 1] - 1 - r : r - s->off[q];
+        *db = *db + conv_back_row(b->f.p, l->f.x + r * Ep, l->du + (r - s->beg) * Ep, l->dx + r * Ep, Ep, reverse ? -1 : 1, K, cad_max(0, K - 1 - past), c, dw);
+    }
+}
+
+#define TAPS 4 /* of the published models: x and dc of as many rows stay in registers */
+
+typedef struct { vf w[TAPS], bias, x[TAPS - 1], dc[TAPS - 1], dw[TAPS], db; } taps_t; /* x, dc: of the rows before, 0 where there are none */
+
+/* n rows, ew apart; dx of the rows TAPS-1 before them is then complete, and if whole they are there. */
+INLINE void taps_rows(taps_t *t, const float *x, const float *du, float *dx, int64_t ew, const int n, const bool whole)
+{
+    vf v[TAPS - 1 + FEW], dc[TAPS - 1 + FEW], sum[FEW], on[FEW];
+    UNROLL for (int i = 0; i < TAPS - 1; i++) {
+        v[i] = t->x[i];
+        dc[i] = t->dc[i];
+    }
+    EACH __builtin_prefetch(x + (i + AHEAD) * ew);
+    EACH __builtin_prefetch(du + (i + AHEAD) * ew);
+    EACH __builtin_prefetch(dx + (i + AHEAD) * ew, 1);
+    EACH v[TAPS - 1 + i] = vload(x + i * ew);
+    EACH sum[i] = t->bias;
+    UNROLL for (int k = 0; k < TAPS; k++) EACH sum[i] = vfma(t->w[k], v[i + k], sum[i]);
+    EACH on[i] = sum[i];
+    vsigmoids(n, on);
+    EACH dc[TAPS - 1 + i] = vload(du + i * ew) * on[i] * vfma(sum[i], vset(1.0f) - on[i], vset(1.0f));
+    UNROLL for (int k = 0; k < TAPS; k++) EACH t->dw[k] = vfma(v[i + k], dc[TAPS - 1 + i], t->dw[k]);
+    EACH t->db = t->db + dc[TAPS - 1 + i];
+    dx -= (TAPS - 1) * ew;
+    EACH {
+        vf d = whole ? vload(dx + i * ew) : dc[i];
+        UNROLL for (int k = 0; k < TAPS; k++) d = vfma(t->w[TAPS - 1 - k], dc[i + k], d);
+        if (whole) vstore(dx + i * ew, d);
+    }
+    UNROLL for (int i = 0; i < TAPS - 1; i++) {
+        t->x[i] = v[n + i];
+        t->dc[i] = dc[n + i];
+    }
+}
+
+/* The same of TAPS taps, in the order of time. */
+static void conv_back_taps(const back_t *b, int q, int64_t beg, int64_t end, int64_t c, vf *dw, vf *db)
+{
+    const cad_grad_lane_t *l = b->l;
+    const pack_t *p = b->f.p;
+    int64_t Ep = l->f.weights->Ep, ew = p->reverse ? -Ep : Ep, rows = end - beg, first = p->reverse ? end - 1 : beg, r = 0;
+    int64_t past = p->reverse ? b->f.s.off[q + 1] - end : beg - b->f.s.off[q]; /* rows of the sequence before these */
+    const float *x = l->f.x + first * Ep + c, *du = l->du + (first - b->f.s.beg) * Ep + c;
+    float *dx = l->dx + first * Ep + c;
+    taps_t t = { .bias = vload(p->conv_bias + c), .db = *db };
+    for (int k = 0; k < TAPS; k++) t.w[k] = vload(p->conv + k * Ep + c);
+    for (int k = 0; k < TAPS; k++) t.dw[k] = dw[k];
+    for (int i = 0; i < TAPS - 1; i++) {
+        t.x[i] = past >= TAPS - 1 - i ? vload(x - (TAPS - 1 - i) * ew) : vset(0.0f);
+        t.dc[i] = vset(0.0f);
+    }
+    for (; r < rows && r + past < TAPS - 1; r++) taps_rows(&t, x + r * ew, du + r * ew, dx + r * ew, ew, 1, false);
+    for (; r + FEW <= rows; r += FEW) taps_rows(&t, x + r * ew, du + r * ew, dx + r * ew, ew, FEW, true);
+    for (; r < rows; r++) taps_rows(&t, x + r * ew, du + r * ew, dx + r * ew, ew, 1, true);
+    for (int i = (int)cad_max(0, TAPS - 1 - past - rows); i < TAPS - 1; i++) {
+        float *to = dx + (rows - (TAPS - 1) + i) * ew;
+        for (int k = i; k < TAPS - 1; k++) vstore(to, vfma(t.w[TAPS - 1 - (k - i)], t.dc[k], vload(to)));
+    }
+    for (int k = 0; k < TAPS; k++) dw[k] = t.dw[k];
+    *db = t.db;
+}
+
 static void conv_back_task(void *arg, int64_t task, int worker)
 {
-    back_t *b = arg;
-    cad_grad_lane_t *l = b->l;
-    const cad_weights_t *w = l->f.weights;
+    const back_t *b = arg;
+    const cad_weights_t *w = b->l->f.weights;
     const cad_span_t *s = &b->f.s;
-    bool reverse = b->f.p->reverse;
-    int64_t from = task * b->f.chunk, to = cad_min(from + b->f.chunk, w->Ep), step = reverse ? -1 : 1, K = w->K;
+    int64_t from = task * b->f.chunk, to = cad_min(from + b->f.chunk, w->Ep), K = w->K;
+    int first = find_seq(s, s->beg), last = find_seq(s, s->end - 1);
     (void)worker;
     for (int64_t c = from; c < to; c += VW) {
         vf dw[64], db = vset(0.0f); /* config.c: d_conv is at most 64 */
-        int q = find_seq(s, s->beg);
         for (int64_t k = 0; k < K; k++) dw[k] = vset(0.0f);
-        for (int64_t r = s->beg; r < s->end; r++) {
-            while (r >= s->off[q + 1]) q++;
-            int64_t past = reverse ? s->off[q + 1] - 1 - r : r - s->off[q];
-            const float *x = l->f.x + r * w->Ep, *du = l->du + (r - s->beg) * w->Ep;
-            float *dx = l->dx + r * w->Ep;
-            __builtin_prefetch(x + AHEAD * w->Ep + c);
-            __builtin_prefetch(du + AHEAD * w->Ep + c);
-            __builtin_prefetch(dx + AHEAD * w->Ep + c, 1);
-            if (K == 4 && past >= 3) db = db + conv_back_row(b->f.p, x, du, dx, w->Ep, step, 4, 0, c, dw);
-            else db = db + conv_back_row(b->f.p, x, du, dx, w->Ep, step, K, cad_max(0, K - 1 - past), c, dw);
+        for (int q = first; q <= last; q++) {
+            piece_t p = piece_of(s, q, b->f.p->reverse);
+            if (K == TAPS) conv_back_taps(b, q, p.beg, p.end, c, dw, &db);
+            else conv_back_any(b, q, p.beg, p.end, c, dw, &db);
         }
         for (int64_t k = 0; k < K; k++) vstore(b->g->conv + k * w->Ep + c, vload(b->g->conv + k * w->Ep + c) + dw[k]);
         vstore(b->g->conv_bias + c, vload(b->g->conv_bias + c) + db);

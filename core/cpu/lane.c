@@ -69,10 +69,10 @@ size_t cad_cpu_carve_back(cad_grad_lane_t *l, const cad_model_t *m, char *base)
     l->du = cad_bump(&b, tile, e.Ep, sizeof(float));
     l->dpre = cad_bump(&b, tile, e.Ep, sizeof(float));
     l->dxdbl = cad_bump(&b, tile, e.Sp, sizeof(float));
-    l->part = cad_bump(&b, blocks * tile, 2 * e.N, sizeof(float));
+    l->bc = cad_bump(&b, 2 * e.N, tile, sizeof(float));
+    l->part = cad_bump(&b, blocks, cad_part_size(tile, e.N), sizeof(float));
     l->da = cad_bump(&b, tile, e.Dp, sizeof(float));
     l->carry = cad_bump(&b, e.N, e.Ep, sizeof(float));
-    l->scratch = cad_bump(&b, cad_team_threads(l->f.team), cad_scan_scratch(e.N), sizeof(float));
     for (int k = 0; k < 2; k++) l->kept[k] = l->f.tape->state ? NULL : cad_bump(&b, rows / CAD_STRETCH + l->most, e.Ep * e.N, sizeof(float));
     return b.used;
 }

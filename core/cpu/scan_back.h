@@ -24,12 +24,15 @@ typedef struct {
 typedef struct { /* VW channels of a stretch; pointers are to its first row in time */
     stretch_t t;
     int64_t rows, step;   /* step: 1 or -1 in memory */
+    int64_t time;         /* of the first row, in its tile */
     const float *g, *z;
     float *du, *dpre;
     const float *state;   // (N,VW) before the first row
     float *carry;         // (N,VW) gradient of the state after the last row, then before the first
     float *da, *dskip, *dbias; // (N,VW), (VW)
-    float *B, *C, *dB, *dC; // (N,STRETCH), but each pair of states as (STRETCH,PAIR)
+    const float *B, *C;   // (N,tile) in time, see gather()
+    float *dB, *dC;
+    int64_t tile;
 } lap_t;
 
 /* Rows are far apart in memory: ask for what the n that follow r begin with, and for what these end with. */
@@ -130,7 +133,9 @@ INLINE void back_some(held_t *h, const float *B, const float *C, int64_t r, cons
 /* States k to k+pair of all rows, forwards and backwards. */
 INLINE void states_back(const lap_t *b, held_t *h, int64_t k, const int pair)
 {
-    const float *B = b->B + k * STRETCH, *C = b->C + k * STRETCH;
+    const int64_t at = k * b->tile + b->time * pair;
+    const float *B = b->B + at, *C = b->C + at;
+    float *dB = b->dB + at, *dC = b->dC + at;
     int64_t r = 0, full = b->rows / LOT * LOT;
     vf a[PAIR], s[PAIR], da[PAIR];
     UNROLL for (int i = 0; i < pair; i++) {
@@ -140,22 +145,22 @@ INLINE void states_back(const lap_t *b, held_t *h, int64_t k, const int pair)
     }
     for (; r < full; r += LOT) {
         UNROLL for (int i = 0; i < LOT; i += FEW) again_some(h, B, C, r + i, FEW, pair, a, s);
-        vsum_rows(h->terms, LOT * pair, b->dC + k * STRETCH + r * pair);
+        vsum_rows(h->terms, LOT * pair, dC + r * pair);
     }
     if (r < b->rows) {
         memset(h->terms, 0, sizeof h->terms);
         for (; r < b->rows; r++) again_some(h, B, C, r, 1, pair, a, s);
-        vsum_rows(h->terms, LOT * pair, b->dC + k * STRETCH + full * pair);
+        vsum_rows(h->terms, LOT * pair, dC + full * pair);
     }
     UNROLL for (int i = 0; i < pair; i++) s[i] = vload(b->carry + (k + i) * VW);
     if (full < b->rows) {
         while (r-- > full) back_some(h, B, C, r, 1, pair, a, s, da);
-        vsum_rows(h->terms, LOT * pair, b->dB + k * STRETCH + full * pair);
+        vsum_rows(h->terms, LOT * pair, dB + full * pair);
     }
     for (r = full; r > 0; ) {
         r -= LOT;
         UNROLL for (int i = LOT - FEW; i >= 0; i -= FEW) back_some(h, B, C, r + i, FEW, pair, a, s, da);
-        vsum_rows(h->terms, LOT * pair, b->dB + k * STRETCH + r * pair);
+        vsum_rows(h->terms, LOT * pair, dB + r * pair);
     }
     UNROLL for (int i = 0; i < pair; i++) {
         vstore(b->carry + (k + i) * VW, s[i]);
@@ -210,71 +215,53 @@ INLINE void stretch_back(lap_t b, int64_t channels, const int64_t N)
 static void stretch_back_16(const lap_t *b, int64_t channels) { stretch_back(*b, channels, 16); }
 static void stretch_back_any(const lap_t *b, int64_t channels) { stretch_back(*b, channels, b->t.w->N); }
 
-/* B and C of a stretch's rows, out of their rows; dB and dC are 0. */
-static void gather(const lap_t *b)
+/* B and C of a tile's rows, out of their rows, in the order of time: each pair of states
+ * as (rows,PAIR), PAIR x tile behind the pair before. */
+static void gather(const back_t *b)
 {
-    int64_t N = b->t.w->N, pair;
-    const float *from = b->t.xdbl + b->t.w->R;
-    for (int64_t r = 0; r < b->rows; r++, from += b->step * b->t.w->Sp)
-        for (int64_t k = 0; k < N; k += pair) {
-            pair = N - k < PAIR ? 1 : PAIR;
-            memcpy(b->B + k * STRETCH + r * pair, from + k, (size_t)pair * sizeof(float));
-            memcpy(b->C + k * STRETCH + r * pair, from + N + k, (size_t)pair * sizeof(float));
-        }
-    memset(b->dB, 0, (size_t)(STRETCH * N) * sizeof(float));
-    memset(b->dC, 0, (size_t)(STRETCH * N) * sizeof(float));
+    const cad_grad_lane_t *l = b->l;
+    int64_t N = l->f.weights->N, Sp = l->f.weights->Sp, tile = l->f.tile, rows = b->f.s.end - b->f.s.beg, pair;
+    for (int64_t k = 0; k < 2 * N; k += pair) {
+        const float *from = l->f.xdbl + l->f.weights->R + k;
+        pair = N - k % N < PAIR ? 1 : PAIR;
+        for (int64_t r = 0; r < rows; r++)
+            memcpy(l->bc + k * tile + (b->f.p->reverse ? rows - 1 - r : r) * pair, from + r * Sp, (size_t)pair * sizeof *from);
+    }
 }
 
-/* dB and dC to (rows,2N). */
-static void scatter(const lap_t *b, float *to)
-{
-    int64_t N = b->t.w->N, pair;
-    for (int64_t r = 0; r < b->rows; r++, to += b->step * 2 * N)
-        for (int64_t k = 0; k < N; k += pair) {
-            pair = N - k < PAIR ? 1 : PAIR;
-            memcpy(to + k, b->dB + k * STRETCH + r * pair, (size_t)pair * sizeof(float));
-            memcpy(to + N + k, b->dC + k * STRETCH + r * pair, (size_t)pair * sizeof(float));
-        }
-}
-
-/* n rows from row beg of a piece, all in one stretch; bc: (rows,2N) of the piece. */
-static void scan_back_stretch(const back_t *b, const piece_t *p, int q, int64_t beg, int64_t n, int64_t from, int64_t to, float *bc, float *scratch)
+/* n rows from row beg on, all in one stretch of sequence q; sums: dB and dC as gather() has B and C. */
+static void scan_back_stretch(const back_t *b, int q, const piece_t *p, int64_t beg, int64_t n, int64_t from, int64_t to, float *sums)
 {
     cad_grad_lane_t *l = b->l;
     const cad_weights_t *w = l->f.weights;
-    int64_t N = w->N, first = b->f.p->reverse ? beg + n - 1 : beg; /* in time */
+    const cad_span_t *s = &b->f.s;
+    bool reverse = b->f.p->reverse;
+    int64_t N = w->N, first = reverse ? beg + n - 1 : beg, row = first * w->Ep + from, at = row - s->beg * w->Ep;
+    int64_t time = reverse ? s->end - 1 - first : first - s->beg;
     lap_t t = {
-        .t = rows_of_piece(&b->f, q, p, from), .rows = n, .step = b->f.p->reverse ? -1 : 1,
-        .state = kept_state(w, l->f.state[b->f.dir], q, p->beg + beg, from), .carry = l->carry + from * N,
-        .da = b->g->a + from * N, .dskip = b->g->skip + from, .dbias = b->g->dt_bias + from,
-        .B = scratch, .C = scratch + N * STRETCH, .dB = scratch + 2 * N * STRETCH, .dC = scratch + 3 * N * STRETCH
+        .t = rows_of_piece(&b->f, q, p, from), .rows = n, .step = reverse ? -1 : 1, .g = l->g + row, .z = l->f.z + row,
+        .du = l->du + at, .dpre = l->dpre + at, .state = kept_state(w, l->f.state[b->f.dir], q, beg, from), .carry = l->carry + from * N,
+        .da = b->g->a + from * N, .dskip = b->g->skip + from, .dbias = b->g->dt_bias + from, .tile = l->f.tile,
+        .B = l->bc, .C = l->bc + N * l->f.tile, .dB = sums, .dC = sums + N * l->f.tile, .time = time
     };
-    int64_t row = p->beg + first, at = (row - b->f.s.beg) * w->Ep + from;
-    t.t.u += first * w->Ep;
-    t.t.y += first * w->Ep;
-    t.t.xdbl += first * w->Sp;
-    t.g = l->g + row * w->Ep + from;
-    t.z = l->f.z + row * w->Ep + from;
-    t.du = l->du + at;
-    t.dpre = l->dpre + at;
-    gather(&t);
+    t.t.u += (first - p->beg) * w->Ep;
+    t.t.y += (first - p->beg) * w->Ep;
+    t.t.xdbl += (first - p->beg) * w->Sp;
     if (N == 16) stretch_back_16(&t, to - from);
     else stretch_back_any(&t, to - from);
-    scatter(&t, bc + first * 2 * N);
 }
 
 /* All rows of a piece, stretch by stretch, the last in time first. */
-static void scan_back_piece(const back_t *b, int q, int64_t from, int64_t to, float *bc, float *scratch)
+static void scan_back_piece(const back_t *b, int q, int64_t from, int64_t to, float *sums)
 {
     const cad_weights_t *w = b->l->f.weights;
     piece_t p = piece_of(&b->f.s, q, b->f.p->reverse);
     if (p.last) memset(b->l->carry + from * w->N, 0, (size_t)((to - from) * w->N) * sizeof(float));
-    bc += (p.beg - b->f.s.beg) * 2 * w->N;
     for (int64_t left = p.end - p.beg, n; left; left -= n) {
         int64_t last = b->f.p->reverse ? p.end - left : p.beg + left - 1; /* in time */
         if (b->f.p->reverse) n = cad_min(STRETCH - last % STRETCH, left);
         else n = cad_min(last % STRETCH + 1, left);
-        scan_back_stretch(b, &p, q, (b->f.p->reverse ? last : last + 1 - n) - p.beg, n, from, to, bc, scratch);
+        scan_back_stretch(b, q, &p, b->f.p->reverse ? last : last + 1 - n, n, from, to, sums);
     }
 }
 
@@ -283,17 +270,42 @@ static void scan_back_task(void *arg, int64_t task, int worker)
     const back_t *b = arg;
     const cad_weights_t *w = b->l->f.weights;
     const cad_span_t *s = &b->f.s;
-    int64_t from = task * b->f.chunk, to = cad_min(from + b->f.chunk, w->Ep);
-    float *bc = b->l->part + task * b->l->f.tile * 2 * w->N, *scratch = b->l->scratch + worker * cad_scan_scratch(w->N);
+    int64_t from = task * b->f.chunk, to = cad_min(from + b->f.chunk, w->Ep), size = cad_part_size(b->l->f.tile, w->N);
+    float *sums = b->l->part + task * size;
     int first = find_seq(s, s->beg), last = find_seq(s, s->end - 1);
-    for (int i = 0; i <= last - first; i++)
-        scan_back_piece(b, b->f.p->reverse ? first + i : last - i, from, to, bc, scratch);
+    (void)worker;
+    memset(sums, 0, (size_t)size * sizeof *sums);
+    for (int i = 0; i <= last - first; i++) scan_back_piece(b, b->f.p->reverse ? first + i : last - i, from, to, sums);
+}
+
+/* The sum over blocks of channels, in the first one's place. */
+static void add_parts(const back_t *b)
+{
+    float *sum = b->l->part;
+    int64_t size = cad_part_size(b->l->f.tile, b->l->f.weights->N);
+    for (int64_t k = 1; k * CAD_BLOCK < b->l->f.weights->Ep; k++)
+        for (int64_t i = 0; i < size; i += VW) vstore(sum + i, vload(sum + i) + vload(sum + k * size + i));
+}
+
+/* dB and dC to n rows of dxdbl, of which the first is row beg of the tile. */
+static void scatter(const back_t *b, int64_t beg, int64_t n)
+{
+    const cad_grad_lane_t *l = b->l;
+    int64_t N = l->f.weights->N, Sp = l->f.weights->Sp, rows = b->f.s.end - b->f.s.beg, pair;
+    for (int64_t k = 0; k < 2 * N; k += pair) {
+        float *to = l->dxdbl + l->f.weights->R + k;
+        pair = N - k % N < PAIR ? 1 : PAIR;
+        for (int64_t r = beg; r < beg + n; r++)
+            memcpy(to + r * Sp, l->part + k * l->f.tile + (b->f.p->reverse ? rows - 1 - r : r) * pair, (size_t)pair * sizeof *to);
+    }
 }
 
 static int back_scan(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, bool add)
 {
     back_t b = back_for(l, layer, dir, s);
     b.f.add = add;
+    gather(&b);
     share_blocks(&b, scan_back_task);
+    add_parts(&b);
     return 0;
 }
