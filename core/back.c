@@ -4,7 +4,7 @@
  * Mamba. For each layer, the last first: x, z and the scan's states are made again
  * where the tape does not hold them; then for each direction, a tile at a time, the last
  * in its time first, while it is in the cache:
- *     out (and z where x was kept)     in the first direction's sweep
+ *     out (and z)                      in the first direction's sweep
  *     conv (forwards, for u) scan conv
  *     in                               in the last one's
  * Where a layer is two units, both take the gradient that came from above.
@@ -29,11 +29,16 @@ static cad_span_t tile(const pass_t *p, int64_t k)
     return s;
 }
 
+static int make_z(const pass_t *p, int dir, cad_span_t s)
+{
+    cad_lane_t *f = &p->l->f;
+    return f->ops->in(f, p->layer, dir, s, CAD_IN_Z);
+}
+
 /* What a tile's way back begins with: z, unless a replay has made it, and the gradient of y. */
 static int enter(const pass_t *p, int dir, cad_span_t s)
 {
-    cad_lane_t *f = &p->l->f;
-    int rc = f->tape->x ? f->ops->in(f, p->layer, dir, s, CAD_IN_Z) : 0;
+    int rc = p->l->f.ops->late ? make_z(p, dir, s) : 0;
     return rc ? rc : p->l->ops->out(p->l, p->layer, dir, s);
 }
 
@@ -42,12 +47,13 @@ static int enter(const pass_t *p, int dir, cad_span_t s)
 static int sweep(const pass_t *p, int dir, int k, int ndir)
 {
     cad_grad_lane_t *l = p->l;
-    bool reverse = p->m->layer[p->layer].dir[dir + k].reverse;
+    bool reverse = p->m->layer[p->layer].dir[dir + k].reverse, gone = k && l->f.zrows < l->f.rows; /* z of this tile */
     int64_t n = tiles(p);
     int rc = k ? 0 : enter(p, dir, tile(p, reverse ? 0 : n - 1));
     for (int64_t i = 0; i < n && rc == 0; i++) {
         cad_span_t s = tile(p, reverse ? i : n - 1 - i);
         if (k == 0 && i + 1 < n) rc = enter(p, dir, tile(p, reverse ? i + 1 : n - 2 - i));
+        if (rc == 0 && gone) rc = make_z(p, dir, s);
         if (rc == 0) rc = l->f.ops->conv(&l->f, p->layer, dir + k, s);
         if (rc == 0) rc = l->ops->scan(l, p->layer, dir + k, s, k > 0);
         if (rc == 0) rc = l->ops->conv(l, p->layer, dir + k, s);
@@ -59,9 +65,10 @@ static int sweep(const pass_t *p, int dir, int k, int ndir)
 /* Directions [dir, dir+ndir) of one unit; dout is set. */
 static int unit(const pass_t *p, int dir, int ndir)
 {
+    unsigned in = p->l->f.ops->late ? CAD_IN_X : CAD_IN_X | CAD_IN_Z;
     int rc = 0;
     for (int k = 0; k < ndir && rc == 0 && !p->l->f.tape->x; k++)
-        rc = cad_strand_replay(&p->l->f, p->m, p->layer, dir + k, p->all, k ? 0 : CAD_IN_X | CAD_IN_Z, false);
+        rc = cad_strand_replay(&p->l->f, p->m, p->layer, dir + k, p->all, k ? 0 : in, false);
     for (int k = 0; k < ndir && rc == 0; k++) rc = sweep(p, dir, k, ndir);
     return rc;
 }

@@ -26,7 +26,7 @@ typedef struct cad_back_ops_t cad_back_ops_t; /* train.h */
 
 typedef struct cad_tape_t { /* what a forward pass leaves for the backward pass, in the backend's memory */
     int64_t rows;
-    float **res;          // (layers+1) of (rows,Dp): what each layer reads; what the head reads
+    float **res;          // (layers+1) of (rows,Dp): what each layer reads; what the head reads, in the first one's place
     float **x;            // (layers) of (rows,Ep); NULL: made again
     float **state;        // (layers,2) of (rows/CAD_STRETCH+sequences,Ep,N); NULL: made again
 } cad_tape_t;

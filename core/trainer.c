@@ -57,8 +57,8 @@ static void lay_tape(cad_trainer_t *t, int strand, cad_bump_t *b)
     cad_tape_t *tape = &t->tape[strand];
     float **p = t->slot + strand * (4 * n + 1);
     *tape = (cad_tape_t){ rows, p, all ? p + n + 1 : NULL, all ? p + 2 * n + 1 : NULL };
-    for (int64_t i = 0; i <= n; i++) /* the embedding is made again, so a lane needs one place for it */
-        tape->res[i] = i == 0 && strand >= t->lanes ? t->tape[0].res[0] : cad_bump(b, rows, e.Dp, sizeof(float));
+    for (int64_t i = 1; i <= n; i++) tape->res[i] = cad_bump(b, rows, e.Dp, sizeof(float));
+    tape->res[0] = tape->res[n]; /* the embedding is made again, when the head is done with it */
     for (int64_t i = 0; i < n && all; i++) {
         tape->x[i] = cad_bump(b, rows, e.Ep, sizeof(float));
         for (int k = 0; k < 2; k++) tape->state[2 * i + k] = k < m->layer[i].ndir ? cad_bump(b, slots, e.Ep * e.N, sizeof(float)) : NULL;
@@ -108,6 +108,9 @@ static int open_lane(cad_trainer_t *t, int i, cad_error_t *err)
 static int open_lanes(cad_trainer_t *t, cad_error_t *err)
 {
     int64_t rows = cad_round_up(cad_max(t->recipe.max_tokens, t->pack), t->back->round);
+    int64_t tile = cad_min(t->back->tile, cad_round_up(rows, CAD_STRETCH));
+    bool thrifty = t->ops->late && (t->recipe.recompute || rows > t->back->rows); /* z is made for each direction, and then gone */
+    int64_t zrows = thrifty ? cad_min(2 * tile, rows) : rows; /* a tile's is made while its neighbour's is in use */
     int rc;
     memset(t->lane, 0, sizeof t->lane);
     t->bytes = 0;
@@ -115,7 +118,7 @@ static int open_lanes(cad_trainer_t *t, cad_error_t *err)
     for (int i = 0; i < t->lanes; i++)
         t->lane[i] = (cad_grad_lane_t){
             .f = { .ops = t->ops, .weights = t->weights, .team = t->lanes == 2 ? t->half[i] : t->team, .rows = rows,
-                   .tile = cad_min(t->back->tile, cad_round_up(rows, CAD_STRETCH)), .tape = &t->tape[i] },
+                   .tile = tile, .zrows = zrows, .tape = &t->tape[i] },
             .ops = t->back, .grads = t->grads[0], .most = t->most
         };
     rc = open_arena(t, 2, lay_tapes(t, NULL), err);

@@ -331,7 +331,7 @@ static const case_t CASES[] = {
     { "PS, projection biases", "{" SMALL ", \"rcps\": true, \"ssm_cfg\": {\"bias\": true, \"d_state\": 3, \"d_conv\": 2}}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 17, 65 } },
     { "PS, LayerNorm, no conv bias", "{" SMALL ", \"rcps\": true, \"rms_norm\": false, \"ssm_cfg\": {\"conv_bias\": false}}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 33 } },
     { "Ph, untied", "{" SMALL ", \"bidirectional_weight_tie\": false}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 40, 40 } },
-    { "PS, products of directions", "{" SMALL ", \"rcps\": true, \"bidirectional_strategy\": \"ew_multiply\"}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 40, 7 } },
+    { "PS, products of directions", "{" SMALL ", \"rcps\": true, \"bidirectional_strategy\": \"ew_multiply\"}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 290, 7 } },
     { "PS, one direction", "{" SMALL ", \"rcps\": true, \"bidirectional\": false}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 40, 7 } },
     { "more channels than a block", "{\"d_model\": 40, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 25 } },
     { "PS, classes", "{" SMALL ", \"rcps\": true}", 3, CAD_LOSS_CLASSES, CAD_POOL_MEAN, { 9, 31, 1 } },

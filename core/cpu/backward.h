@@ -322,17 +322,19 @@ static void gate_back_task(void *arg, int64_t task, int worker)
     cad_span_t s = chunk_of(&b->f, task);
     int64_t first = s.beg - b->f.s.beg, rows = s.end - s.beg;
     float *da = l->da + first * w->Dp;
+    const float *ys = l->f.y + s.beg * w->Ep, *zs = z_of(&l->f, s.beg);
+    float *us = l->f.u + first * w->Ep, *gs = l->g + s.beg * w->Ep;
     dest_t x = { da, NULL, NULL, w->zero, w->Dp, STORE }, z = { da, da, NULL, w->zero, w->Dp, ADD };
     (void)worker;
-    for (int64_t i = s.beg * w->Ep; i < s.end * w->Ep; i += VW) {
-        vf v = vload(l->f.z + i), on = vsigmoid(v), y = vload(l->f.y + i), g = vload(l->g + i);
-        vstore(l->f.u + i - b->f.s.beg * w->Ep, y * (v * on));
-        vstore(l->g + i, g * y * on * vfma(v, vset(1.0f) - on, vset(1.0f)));
+    for (int64_t i = 0; i < rows * w->Ep; i += VW) {
+        vf v = vload(zs + i), on = vsigmoid(v), y = vload(ys + i), g = vload(gs + i);
+        vstore(us + i, y * (v * on));
+        vstore(gs + i, g * y * on * vfma(v, vset(1.0f) - on, vset(1.0f)));
     }
     for (int64_t r = 0; r < rows; r++)
         norm_row(w, l->f.base + (s.beg + r) * w->Dp, b->f.norm, b->f.norm_bias, l->f.a + (first + r) * w->Dp);
     product(l->dx + s.beg * w->Ep, w->Ep, rows, b->t->in_xt, w->Dp, w->Ep, &x, 0);
-    product(l->g + s.beg * w->Ep, w->Ep, rows, b->t->in_zt, w->Dp, w->Ep, &z, 0);
+    product(gs, w->Ep, rows, b->t->in_zt, w->Dp, w->Ep, &z, 0);
 }
 
 /* dres through the norm; a becomes da times the normalised residual. */

@@ -51,7 +51,7 @@ static void first_task(void *arg, int64_t task, int worker)
     cad_span_t s = chunk_of(j, task), gate = cad_span_need(s, 0);
     (void)worker;
     if (j->parts & CAD_IN_X) copy_first(w->first_x[j->dir], w->Ep, j->l->tok + s.beg, s.end - s.beg, j->l->x + s.beg * w->Ep);
-    if (j->parts & CAD_IN_Z) copy_first(w->first_z[j->dir], w->Ep, j->l->tok + gate.beg, gate.end - gate.beg, j->l->z + gate.beg % j->l->zrows * w->Ep);
+    if (j->parts & CAD_IN_Z) copy_first(w->first_z[j->dir], w->Ep, j->l->tok + gate.beg, gate.end - gate.beg, z_of(j->l, gate.beg));
 }
 
 static void in_task(void *arg, int64_t task, int worker)

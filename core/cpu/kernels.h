@@ -289,11 +289,13 @@ INLINE float *kept_state(const cad_weights_t *w, float *state, int q, int64_t ro
     return state + ((row / STRETCH + q) * w->Ep + c) * w->N;
 }
 
+static float *z_of(const cad_lane_t *l, int64_t row) { return l->z + row % l->zrows * l->weights->Ep; }
+
 static stretch_t rows_of_piece(const job_t *j, int q, const piece_t *p, int64_t c)
 {
     const cad_lane_t *l = j->l;
     const cad_weights_t *w = l->weights;
     int64_t at = p->beg - j->s.beg;
     return (stretch_t){ w, j->p, c, l->u + at * w->Ep + c, l->xdbl + at * w->Sp, l->y + p->beg * w->Ep + c,
-                        j->gate ? l->z + p->beg % l->zrows * w->Ep + c : NULL, q, p->beg, p->end - p->beg, j->add, l->state[j->dir] };
+                        j->gate ? z_of(l, p->beg) + c : NULL, q, p->beg, p->end - p->beg, j->add, l->state[j->dir] };
 }

@@ -239,7 +239,7 @@ static void scan_back_stretch(const back_t *b, int q, const piece_t *p, int64_t 
     int64_t N = w->N, first = reverse ? beg + n - 1 : beg, row = first * w->Ep + from, at = row - s->beg * w->Ep;
     int64_t time = reverse ? s->end - 1 - first : first - s->beg;
     lap_t t = {
-        .t = rows_of_piece(&b->f, q, p, from), .rows = n, .step = reverse ? -1 : 1, .g = l->g + row, .z = l->f.z + row,
+        .t = rows_of_piece(&b->f, q, p, from), .rows = n, .step = reverse ? -1 : 1, .g = l->g + row, .z = z_of(&l->f, first) + from,
         .du = l->du + at, .dpre = l->dpre + at, .state = kept_state(w, l->f.state[b->f.dir], q, beg, from), .carry = l->carry + from * N,
         .da = b->g->a + from * N, .dskip = b->g->skip + from, .dbias = b->g->dt_bias + from, .tile = l->f.tile,
         .B = l->bc, .C = l->bc + N * l->f.tile, .dB = sums, .dC = sums + N * l->f.tile, .time = time
