@@ -14,11 +14,13 @@ void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t s);
 void *__real_realloc(void *p, size_t n);
 void *__real_aligned_alloc(size_t a, size_t n);
+char *__real_realpath(const char *path, char *out);
 void __real_free(void *p);
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t s);
 void *__wrap_realloc(void *p, size_t n);
 void *__wrap_aligned_alloc(size_t a, size_t n);
+char *__wrap_realpath(const char *path, char *out);
 char *__wrap_strdup(const char *s);
 char *__wrap_strndup(const char *s, size_t n);
 void __wrap_free(void *p);
@@ -41,6 +43,7 @@ char *__wrap_strndup(const char *s, size_t n)
     if (t) { memcpy(t, s, len); t[len] = 0; }
     return t;
 }
+char *__wrap_realpath(const char *path, char *out) { return out ? __real_realpath(path, out) : counted(__real_realpath(path, NULL)); }
 char *__wrap_strdup(const char *s) { return __wrap_strndup(s, strlen(s)); }
 void __wrap_free(void *p)
 {
