@@ -38,7 +38,7 @@ static int make_z(const pass_t *p, int dir, cad_span_t s)
 /* What a tile's way back begins with: z, unless a replay has made it, and the gradient of y. */
 static int enter(const pass_t *p, int dir, cad_span_t s)
 {
-    int rc = p->l->f.ops->late ? make_z(p, dir, s) : 0;
+    int rc = p->l->f.ops->late || p->l->f.tape->x ? make_z(p, dir, s) : 0;
     return rc ? rc : p->l->ops->out(p->l, p->layer, dir, s);
 }
 

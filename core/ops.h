@@ -61,7 +61,7 @@ typedef struct cad_lane_t { /* one stream of execution and its activations */
     /* The CPU's, in `own`; training reads them too: */
     float *x, *y;         // (rows,Ep)
     float *z;             // (zrows,Ep), row r of the pack at r % zrows
-    int64_t zrows;        /* set by who opens the lane; 0: rows, else at least a tile */
+    int64_t zrows;        /* set by who opens the lane; 0: rows; else tiles: one, or two on the way back */
     float *a;             // (tile,Dp) normalised rows
     float *u;             // (tile,Ep) after conv and SiLU
     float *xdbl;          // (tile,Sp) dt_in, B, C

@@ -41,7 +41,7 @@ static int collect(cad_trainer_t *t, cad_error_t *err)
         l->grads = t->grads[s];
         rc = t->back->collect(l, t->model, t->grad);
     }
-    return rc ? cad_fail(err, rc, "%s: %s", t->ops->name, l->f.text[0] ? l->f.text : cad_strerror(rc)) : 0;
+    return rc ? cad_trainer_report(t, rc, err) : 0;
 }
 
 static double norm_of(const float *a, int64_t n)

@@ -33,7 +33,7 @@ typedef struct cad_grad_lane_t {
     float *du, *dpre;     // (tile,Ep) of u; of dt before its softplus
     float *dxdbl;         // (tile,Sp) of dt_in, B, C
     float *bc;            // (2N,tile) B and C; the CPU's, in an order of its own
-    float *part;          // (Ep/CAD_BLOCK) times their gradients, by block of channels, likewise
+    float *part;          // (Ep/CAD_BLOCK) of the gradients of B and C, by block of channels; likewise
     float *da;            // (tile,Dp) of the normalised rows
     float *carry;         // (N,Ep) gradient of the scan state
     float *kept[2];       /* what f.state is on the way back, where the tape has no states */

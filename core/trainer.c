@@ -72,8 +72,7 @@ static size_t lay_tapes(cad_trainer_t *t, char *base)
     return b.used;
 }
 
-/* What a backend's operation came back with. */
-static int report(const cad_trainer_t *t, int rc, cad_error_t *err)
+int cad_trainer_report(const cad_trainer_t *t, int rc, cad_error_t *err)
 {
     const char *text = t->lane[0].f.text;
     for (int i = 1; i < t->lanes && !*text; i++) text = t->lane[i].f.text;
@@ -86,11 +85,17 @@ static int no_memory(const cad_trainer_t *t, cad_error_t *err)
                     t->table.back ? t->ops->name : "", (long long)t->recipe.max_tokens, (double)t->bytes * 1e-9, t->recipe.recompute || !t->back->keeps ? "" : " or recompute layers");
 }
 
-static int open_arena(cad_trainer_t *t, int i, size_t bytes, cad_error_t *err)
+static int take(cad_trainer_t *t, char **arena, size_t bytes, cad_error_t *err)
 {
-    t->arena[i] = t->back->take(t->ops, bytes);
+    *arena = t->back->take(t->ops, bytes);
     t->bytes += bytes;
-    return t->arena[i] ? 0 : no_memory(t, err);
+    return *arena ? 0 : no_memory(t, err);
+}
+
+static void give(cad_trainer_t *t, char **arena)
+{
+    t->back->give(t->ops, *arena);
+    *arena = NULL;
 }
 
 /* A lane is carved without its own residual and x where the tapes have them. */
@@ -99,8 +104,8 @@ static int open_lane(cad_trainer_t *t, int i, cad_error_t *err)
     cad_grad_lane_t *l = &t->lane[i];
     int rc = t->ops->lane_open(&l->f, t->model);
     t->bytes += l->f.bytes;
-    if (rc) return rc == CAD_ENOMEM ? no_memory(t, err) : report(t, rc, err);
-    rc = open_arena(t, i, t->back->carve(l, t->model, NULL), err);
+    if (rc) return rc == CAD_ENOMEM ? no_memory(t, err) : cad_trainer_report(t, rc, err);
+    rc = take(t, &t->arena[i], t->back->carve(l, t->model, NULL), err);
     if (rc == 0) t->back->carve(l, t->model, t->arena[i]);
     return rc;
 }
@@ -110,7 +115,7 @@ static int open_lanes(cad_trainer_t *t, cad_error_t *err)
     int64_t rows = cad_round_up(cad_max(t->recipe.max_tokens, t->pack), t->back->round);
     int64_t tile = cad_min(t->back->tile, cad_round_up(rows, CAD_STRETCH));
     bool thrifty = t->ops->late && (t->recipe.recompute || rows > t->back->rows); /* z is made for each direction, and then gone */
-    int64_t zrows = thrifty ? cad_min(2 * tile, rows) : rows; /* a tile's is made while its neighbour's is in use */
+    int64_t zrows = thrifty && rows > 2 * tile ? 2 * tile : rows; /* a tile's is made while its neighbour's is in use */
     int rc;
     memset(t->lane, 0, sizeof t->lane);
     t->bytes = 0;
@@ -121,23 +126,44 @@ static int open_lanes(cad_trainer_t *t, cad_error_t *err)
                    .tile = tile, .zrows = zrows, .tape = &t->tape[i] },
             .ops = t->back, .grads = t->grads[0], .most = t->most
         };
-    rc = open_arena(t, 2, lay_tapes(t, NULL), err);
+    rc = take(t, &t->tapes, lay_tapes(t, NULL), err);
     if (rc) return rc;
-    lay_tapes(t, t->arena[2]);
+    lay_tapes(t, t->tapes);
     for (int i = 0; i < t->lanes && rc == 0; i++) rc = open_lane(t, i, err);
     return rc;
 }
 
 static void close_lanes(cad_trainer_t *t)
 {
-    for (int i = 0; i < 3 && t->back; i++) {
-        t->back->give(t->ops, t->arena[i]);
-        t->arena[i] = NULL;
-    }
     for (int i = 0; i < t->lanes; i++) {
+        give(t, &t->arena[i]);
         if (t->lane[i].f.ops) t->ops->lane_close(&t->lane[i].f);
         t->lane[i].f.ops = NULL;
     }
+    give(t, &t->tapes);
+}
+
+/* From two lanes to one, which has the whole team. */
+static void join_lanes(cad_trainer_t *t)
+{
+    for (int i = 0; i < 2; i++) {
+        cad_team_close(t->half[i]);
+        t->half[i] = NULL;
+    }
+    t->lanes = 1;
+}
+
+/* Two lanes share the threads; where layers are run again to save memory, there is one. */
+static int open_teams(cad_trainer_t *t, cad_error_t *err)
+{
+    int threads = t->recipe.threads, rc = threads > 1 ? cad_team_open(&t->team, threads, err) : 0;
+    bool enough = threads > 1 && t->grads[1] && !t->recipe.recompute;
+    cad_error_t none;
+    for (int i = 0; i < 2 && rc == 0 && enough; i++)
+        if ((threads + 1 - i) / 2 > 1) enough = cad_team_open(&t->half[i], (threads + 1 - i) / 2, &none) == 0;
+    t->lanes = 2;
+    if (!enough) join_lanes(t);
+    return rc;
 }
 
 /* Where memory is short, one lane may do, and then smaller packs. */
@@ -149,20 +175,9 @@ static int fit_lanes(cad_trainer_t *t, cad_error_t *err)
     t->pack = t->back->rows;
     while ((rc = open_lanes(t, err)) == CAD_ENOMEM && (t->lanes > 1 || (t->pack > t->back->least && t->pack > t->recipe.max_tokens))) {
         close_lanes(t);
-        if (t->lanes == 1) t->pack = cad_max(t->pack / 2, t->back->least);
-        t->lanes = 1;
+        if (t->lanes > 1) join_lanes(t);
+        else t->pack = cad_max(t->pack / 2, t->back->least);
     }
-    return rc;
-}
-
-/* Two lanes share the threads; layers are run again to save memory, and so on one lane. */
-static int open_teams(cad_trainer_t *t, cad_error_t *err)
-{
-    int threads = t->recipe.threads, rc = 0;
-    t->lanes = t->grads[1] && threads > 1 && !t->recipe.recompute ? 2 : 1;
-    if (threads > 1) rc = cad_team_open(&t->team, threads, err);
-    for (int i = 0; i < 2 && t->lanes == 2 && rc == 0; i++)
-        if ((threads + 1 - i) / 2 > 1) rc = cad_team_open(&t->half[i], (threads + 1 - i) / 2, err);
     return rc;
 }
 
@@ -243,11 +258,11 @@ void cad_trainer_close(cad_trainer_t *t)
 {
     if (!t) return;
     cad_team_close(t->team);
-    close_lanes(t);
+    if (t->back) close_lanes(t);
+    join_lanes(t);
     if (t->weights) t->ops->weights_close(t->weights);
-    for (int s = 1; s >= 0; s--) {
+    for (int s = 0; s < 2; s++) {
         if (t->grads[s]) t->back->close(t->grads[s]);
-        cad_team_close(t->half[s]);
         free(t->tok[s]);
         free(t->row[s]);
         free(t->pooled[s]);
@@ -313,7 +328,7 @@ static int each_strand(cad_trainer_t *t, strand_f *fn, const pack_t *p)
 {
     strands_t a = { t, fn, p, { 0, 0 } };
     if (t->lanes == 2) cad_team_run(t->team, 2, strand_task, &a);
-    for (int s = 0; s < t->strands && t->lanes == 1 && !a.rc[0]; s++) strand_task(&a, s, 0);
+    else for (int s = 0; s < t->strands && !a.rc[0]; s++) strand_task(&a, s, 0);
     return a.rc[0] ? a.rc[0] : a.rc[1];
 }
 
@@ -516,5 +531,5 @@ int cad_trainer_add(cad_trainer_t *t, enum cad_loss_t loss, const cad_example_t 
         rows += ex[i].len;
     }
     if (rc == 0 && p.n) rc = run_pack(t, loss, &p, scale, sum);
-    return rc ? report(t, rc, err) : 0;
+    return rc ? cad_trainer_report(t, rc, err) : 0;
 }

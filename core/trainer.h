@@ -25,7 +25,7 @@ struct cad_trainer_t {
     int64_t *off;               // (most+1)
     int most;                   /* sequences in a pack */
     float **slot;               /* the pointers of both tapes */
-    char *arena[3];             /* each lane's gradients', the tapes'; in the backend's memory */
+    char *arena[2], *tapes;     /* memory of the backend's: each lane's gradients'; the tapes' */
     int64_t *row[2];            // (rows) scored positions on each strand
     float *dlogits;             // (rows,V)
     float *other;               // (chunk,V) the second strand's logits
@@ -35,5 +35,8 @@ struct cad_trainer_t {
     int64_t step;
     size_t bytes;
 };
+
+/* Gives rc, which an operation came back with, and says why. */
+int cad_trainer_report(const cad_trainer_t *t, int rc, cad_error_t *err);
 
 #endif

@@ -117,7 +117,8 @@ static int train(const char *dir, cad_error_t *err)
     return rc;
 }
 
-static void fail_each(const char *what, int (*call)(const char *, cad_error_t *), const char *path)
+/* least: fewer allocations are not believed. */
+static void fail_each(const char *what, int (*call)(const char *, cad_error_t *), const char *path, long least)
 {
     long n, leaks = 0, wrong = 0, silent = 0;
     cad_error_t err;
@@ -130,12 +131,12 @@ static void fail_each(const char *what, int (*call)(const char *, cad_error_t *)
         rc = call(path, &err);
         leaks += live != 0;
         live = 0;
-        if (rc == 0) break;
-        wrong += rc != CAD_ENOMEM;
-        silent += err.text[0] == 0;
+        if (rc == 0 && countdown >= 0) break; /* none failed; one that did may have been done without */
+        wrong += rc && rc != CAD_ENOMEM;
+        silent += rc && err.text[0] == 0;
     }
     countdown = -1;
-    tap_ok(n > 15, "%ld allocations were made to fail in turn", n);
+    tap_ok(n >= least, "%ld allocations were made to fail in turn", n);
     tap_ok(leaks == 0, "%ld of the failures leaked", leaks);
     tap_ok(wrong == 0, "%ld of them were not reported as CAD_ENOMEM", wrong);
     tap_ok(silent == 0, "%ld of them had no text", silent);
@@ -148,10 +149,10 @@ int main(void)
     char path[4096], dir[3000], file[4096];
     snprintf(path, sizeof path, "%s/test/data/ps", srcdir ? srcdir : ".");
     snprintf(dir, sizeof dir, "%s/caduceus-test.XXXXXX", tmp ? tmp : "/tmp");
-    fail_each("a model that is run", use, path);
+    fail_each("a model that is run", use, path, 100);
     if (!mkdtemp(dir)) return 1;
-    fail_each("one that is made and saved", make, dir);
-    fail_each("a step of training", train, dir);
+    fail_each("one that is made and saved", make, dir, 25);
+    fail_each("a step of training", train, dir, 60);
     for (int i = 0; i < 4; i++) {
         snprintf(file, sizeof file, "%s/%s", dir, files[i]);
         unlink(file);

@@ -250,6 +250,7 @@ static double gradients(const case_t *c, cad_model_t *m, const cad_example_t *ex
     r.recompute = recompute;
     r.pool = c->pool;
     r.max_tokens = 4096;
+    for (int i = 0; i < n; i++) r.max_tokens = cad_max(r.max_tokens, ex[i].len);
     r.device = device;
     r.precision = precision;
     if (cad_trainer_open(&t, m, &r, &err) || cad_trainer_add(t, c->how, ex, n, 1, &loss, &err)) printf("# %s\n", err.text);
@@ -339,6 +340,13 @@ static const case_t CASES[] = {
     { "PS, regression", "{" SMALL ", \"rcps\": true}", 2, CAD_LOSS_SQUARED, CAD_POOL_MEAN, { 9, 31 } },
 };
 
+/* What the CPU takes apart: tiles of 128 rows, packs of 4096, pairs of states. */
+static const case_t TILES[] = {
+    { "PS, beside a tile's border", "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true, \"ssm_cfg\": {\"d_state\": 5}}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 126, 1, 2, 3, 4, 120, 7, 130 } },
+    { "PS, across it, one state", "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true, \"ssm_cfg\": {\"d_state\": 1}}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 127, 2, 125, 3, 255, 1, 128, 9 } },
+    { "PS, longer than a pack", "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true, \"ssm_cfg\": {\"d_state\": 2}}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 4300 } },
+};
+
 /* What a device takes apart: long sequences, blocks of channels, turns of states and taps. */
 static const case_t PIECES[] = {
     { "a long sequence among others", "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 30, 2300, 9 } },
@@ -355,7 +363,10 @@ static void check_cpu(const char *isa)
     o.device = "cpu";
     setenv("CADUCEUS_ISA", isa, 1);
     if (cad_context_open(&ctx, m, &o, NULL) || !strstr(cad_context_device(ctx), isa)) tap_skip(isa, "this processor lacks it");
-    else for (size_t k = 0; k < sizeof CASES / sizeof *CASES; k++) check_case(&CASES[k], isa, 1);
+    else {
+        for (size_t k = 0; k < sizeof CASES / sizeof *CASES; k++) check_case(&CASES[k], isa, 1);
+        for (size_t k = 0; k < sizeof TILES / sizeof *TILES; k++) check_case(&TILES[k], isa, 1);
+    }
     cad_context_close(ctx);
     cad_model_close(m);
 }

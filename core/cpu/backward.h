@@ -191,29 +191,24 @@ static void project_back_task(void *arg, int64_t task, int worker)
     product(dxdbl, w->Sp, rows, b->t->xt, w->Ep, w->Sp, &u, 0);
 }
 
-/* One row of VW channels: dx += w dc, dw += x dc, where dc = du silu'(conv). */
-INLINE vf conv_back_row(const pack_t *p, const float *x, const float *du, float *dx, int64_t Ep, int64_t step, const int64_t K, int64_t first, int64_t c, vf *dw)
-{
-    vf sum = conv_sum(p, x, Ep, step, K, first, c), on = vsigmoid(sum);
-    vf dc = vload(du + c) * on * vfma(sum, vset(1.0f) - on, vset(1.0f));
-    for (int64_t k = first; k < K; k++) {
-        int64_t at = c - step * (K - 1 - k) * Ep;
-        dw[k] = vfma(vload(x + at), dc, dw[k]);
-        vstore(dx + at, vfma(vload(p->conv + k * Ep + c), dc, vload(dx + at)));
-    }
-    return dc;
-}
-
-/* Rows beg to end of sequence q, of any number of taps; dw (K), db. */
+/* Rows beg to end of sequence q, for VW channels: dx += w dc, dw += x dc, where dc =
+ * du silu'(conv). Of any number of taps; dw (K), db. */
 static void conv_back_any(const back_t *b, int q, int64_t beg, int64_t end, int64_t c, vf *dw, vf *db)
 {
     const cad_grad_lane_t *l = b->l;
     const cad_span_t *s = &b->f.s;
-    int64_t Ep = l->f.weights->Ep, K = l->f.weights->K;
-    bool reverse = b->f.p->reverse;
+    const pack_t *p = b->f.p;
+    int64_t Ep = l->f.weights->Ep, K = l->f.weights->K, step = p->reverse ? -1 : 1;
     for (int64_t r = beg; r < end; r++) {
-        int64_t past = reverse ? s->off[q + 1] - 1 - r : r - s->off[q];
-        *db = *db + conv_back_row(b->f.p, l->f.x + r * Ep, l->du + (r - s->beg) * Ep, l->dx + r * Ep, Ep, reverse ? -1 : 1, K, cad_max(0, K - 1 - past), c, dw);
+        int64_t past = p->reverse ? s->off[q + 1] - 1 - r : r - s->off[q], first = cad_max(0, K - 1 - past);
+        vf sum = conv_sum(p, l->f.x + r * Ep, Ep, step, K, first, c), on = vsigmoid(sum);
+        vf dc = vload(l->du + (r - s->beg) * Ep + c) * on * vfma(sum, vset(1.0f) - on, vset(1.0f));
+        for (int64_t k = first; k < K; k++) {
+            int64_t at = (r - step * (K - 1 - k)) * Ep + c;
+            dw[k] = vfma(vload(l->f.x + at), dc, dw[k]);
+            vstore(l->dx + at, vfma(vload(p->conv + k * Ep + c), dc, vload(l->dx + at)));
+        }
+        *db = *db + dc;
     }
 }
 
@@ -221,7 +216,7 @@ static void conv_back_any(const back_t *b, int q, int64_t beg, int64_t end, int6
 
 typedef struct { vf w[TAPS], bias, x[TAPS - 1], dc[TAPS - 1], dw[TAPS], db; } taps_t; /* x, dc: of the rows before, 0 where there are none */
 
-/* n rows, ew apart; dx of the rows TAPS-1 before them is then complete, and if whole they are there. */
+/* n rows, ew apart. whole: the rows TAPS-1 before them exist, and their dx is then complete. */
 INLINE void taps_rows(taps_t *t, const float *x, const float *du, float *dx, int64_t ew, const int n, const bool whole)
 {
     vf v[TAPS - 1 + FEW], dc[TAPS - 1 + FEW], sum[FEW], on[FEW];
@@ -241,10 +236,10 @@ INLINE void taps_rows(taps_t *t, const float *x, const float *du, float *dx, int
     UNROLL for (int k = 0; k < TAPS; k++) EACH t->dw[k] = vfma(v[i + k], dc[TAPS - 1 + i], t->dw[k]);
     EACH t->db = t->db + dc[TAPS - 1 + i];
     dx -= (TAPS - 1) * ew;
-    EACH {
-        vf d = whole ? vload(dx + i * ew) : dc[i];
+    if (whole) EACH {
+        vf d = vload(dx + i * ew);
         UNROLL for (int k = 0; k < TAPS; k++) d = vfma(t->w[TAPS - 1 - k], dc[i + k], d);
-        if (whole) vstore(dx + i * ew, d);
+        vstore(dx + i * ew, d);
     }
     UNROLL for (int i = 0; i < TAPS - 1; i++) {
         t->x[i] = v[n + i];
@@ -252,7 +247,7 @@ INLINE void taps_rows(taps_t *t, const float *x, const float *du, float *dx, int
     }
 }
 
-/* The same of TAPS taps, in the order of time. */
+/* The same of TAPS taps. */
 static void conv_back_taps(const back_t *b, int q, int64_t beg, int64_t end, int64_t c, vf *dw, vf *db)
 {
     const cad_grad_lane_t *l = b->l;

@@ -8,6 +8,7 @@
 
 #define PAIR 2 /* states at a time */
 #define LOT 8  /* rows whose terms of dB or dC are summed over channels at once */
+_Static_assert((LOT - 1) * PAIR <= CAD_PAD, "cad_part_size has room for a lot that begins with the last row");
 
 typedef struct { /* VW channels of a row */
     float dt[VW], du[VW]; /* du = dt u */
@@ -189,9 +190,10 @@ static void leave(const lap_t *b, const held_t *h)
 }
 
 /* One vector of channels after another of a stretch. */
-INLINE void stretch_back(lap_t b, int64_t channels, const int64_t N)
+static void stretch_back(lap_t b, int64_t channels)
 {
-    held_t h;
+    held_t h __attribute__((aligned(64)));
+    const int64_t N = b.t.w->N;
     for (int64_t c = 0, k; c < channels; c += VW) {
         hold(&b, &h);
         for (k = 0; k + PAIR <= N; k += PAIR) states_back(&b, &h, k, PAIR);
@@ -211,9 +213,6 @@ INLINE void stretch_back(lap_t b, int64_t channels, const int64_t N)
         b.dbias += VW;
     }
 }
-
-static void stretch_back_16(const lap_t *b, int64_t channels) { stretch_back(*b, channels, 16); }
-static void stretch_back_any(const lap_t *b, int64_t channels) { stretch_back(*b, channels, b->t.w->N); }
 
 /* B and C of a tile's rows, out of their rows, in the order of time: each pair of states
  * as (rows,PAIR), PAIR x tile behind the pair before. */
@@ -247,8 +246,7 @@ static void scan_back_stretch(const back_t *b, int q, const piece_t *p, int64_t 
     t.t.u += (first - p->beg) * w->Ep;
     t.t.y += (first - p->beg) * w->Ep;
     t.t.xdbl += (first - p->beg) * w->Sp;
-    if (N == 16) stretch_back_16(&t, to - from);
-    else stretch_back_any(&t, to - from);
+    stretch_back(t, to - from);
 }
 
 /* All rows of a piece, stretch by stretch, the last in time first. */
