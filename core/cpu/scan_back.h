@@ -214,6 +214,12 @@ static void stretch_back(lap_t b, int64_t channels)
     }
 }
 
+static inline void copy_pair(float *to, const float *from, int64_t pair)
+{
+    to[0] = from[0];
+    if (pair == PAIR) to[1] = from[1];
+}
+
 /* B and C of a tile's rows, out of their rows, in the order of time: each pair of states
  * as (rows,PAIR), PAIR x tile behind the pair before. */
 static void gather(const back_t *b)
@@ -224,7 +230,7 @@ static void gather(const back_t *b)
         const float *from = l->f.xdbl + l->f.weights->R + k;
         pair = N - k % N < PAIR ? 1 : PAIR;
         for (int64_t r = 0; r < rows; r++)
-            memcpy(l->bc + k * tile + (b->f.p->reverse ? rows - 1 - r : r) * pair, from + r * Sp, (size_t)pair * sizeof *from);
+            copy_pair(l->bc + k * tile + (b->f.p->reverse ? rows - 1 - r : r) * pair, from + r * Sp, pair);
     }
 }
 
@@ -237,16 +243,16 @@ static void scan_back_stretch(const back_t *b, int q, const piece_t *p, int64_t 
     bool reverse = b->f.p->reverse;
     int64_t N = w->N, first = reverse ? beg + n - 1 : beg, row = first * w->Ep + from, at = row - s->beg * w->Ep;
     int64_t time = reverse ? s->end - 1 - first : first - s->beg;
-    lap_t t = {
+    lap_t lap = {
         .t = rows_of_piece(&b->f, q, p, from), .rows = n, .step = reverse ? -1 : 1, .g = l->g + row, .z = z_of(&l->f, first) + from,
         .du = l->du + at, .dpre = l->dpre + at, .state = kept_state(w, l->f.state[b->f.dir], q, beg, from), .carry = l->carry + from * N,
         .da = b->g->a + from * N, .dskip = b->g->skip + from, .dbias = b->g->dt_bias + from, .tile = l->f.tile,
         .B = l->bc, .C = l->bc + N * l->f.tile, .dB = sums, .dC = sums + N * l->f.tile, .time = time
     };
-    t.t.u += (first - p->beg) * w->Ep;
-    t.t.y += (first - p->beg) * w->Ep;
-    t.t.xdbl += (first - p->beg) * w->Sp;
-    stretch_back(t, to - from);
+    lap.t.u += (first - p->beg) * w->Ep;
+    lap.t.y += (first - p->beg) * w->Ep;
+    lap.t.xdbl += (first - p->beg) * w->Sp;
+    stretch_back(lap, to - from);
 }
 
 /* All rows of a piece, stretch by stretch, the last in time first. */
@@ -294,7 +300,7 @@ static void scatter(const back_t *b, int64_t beg, int64_t n)
         float *to = l->dxdbl + l->f.weights->R + k;
         pair = N - k % N < PAIR ? 1 : PAIR;
         for (int64_t r = beg; r < beg + n; r++)
-            memcpy(to + r * Sp, l->part + k * l->f.tile + (b->f.p->reverse ? rows - 1 - r : r) * pair, (size_t)pair * sizeof *to);
+            copy_pair(to + r * Sp, l->part + k * l->f.tile + (b->f.p->reverse ? rows - 1 - r : r) * pair, pair);
     }
 }
 
