@@ -1,9 +1,11 @@
-/* trainer.h - what trainer.c and optimiser.c share. SPDX-License-Identifier: MIT */
+/* trainer.h - what trainer.c, loss.c and optimiser.c share. SPDX-License-Identifier: MIT */
 #ifndef CAD_TRAINER_H
 #define CAD_TRAINER_H
 
 #include "module.h"
 #include "train.h"
+
+#define CAD_LOGITS 2048 /* positions whose logits are made at a time */
 
 struct cad_trainer_t {
     cad_model_t *model;
@@ -28,7 +30,7 @@ struct cad_trainer_t {
     char *arena[2], *tapes;     /* memory of the backend's: each lane's gradients'; the tapes' */
     int64_t *row[2];            // (rows) scored positions on each strand
     float *dlogits;             // (rows,V)
-    float *other;               // (chunk,V) the second strand's logits
+    float *other;               // (CAD_LOGITS,V) the second strand's logits
     float *pooled[2];           // (most,D)
     float *grad, *m, *v;        // (total) as the parameters
     bool *decay;                // (tensors)
