@@ -85,17 +85,22 @@ int options_open_model(const options_t *o, cad_model_t **model);
  * where they are given, not 0 or -1. */
 int option_new_model(cad_model_t **model, const char *path, int64_t d_model, int64_t n_layer, int rcps, int64_t max_len, uint64_t seed, cad_error_t *err);
 
+/* Saves it into folder dir; a signal comes before or after. */
+int options_save_model(const cad_model_t *model, const char *dir, const char *status, cad_error_t *err);
+
 /* "each", "stride:K" or "none": 0, or 1 after reporting; and " mask=..." for provenance. */
 int option_mask(const char *cmd, const char *arg, int64_t *mask);
 void option_mask_text(int64_t mask, text_t *t);
 /* Where results come from; contigs: the reference's checksum, or NULL; options: those
  * that change results. Both are borrowed. */
 void options_provenance(provenance_t *p, const cad_model_t *model, const cad_context_t *ctx, const char *contigs, const text_t *options);
+/* The same without a context; model: its SHA-256. All is borrowed. */
+void options_provenance_of(provenance_t *p, const char *model, const char *contigs, const text_t *options, const char *precision, const char *device);
 /* An output must not be one of the model's files. */
 int options_refuse_model(const options_t *o, const char *output, cad_error_t *err);
 /* The same for any input and the suffixes of what belongs to it. */
 int refuse_files(const char *output, const char *input, const char *const suffix[], size_t n, cad_error_t *err);
-/* A reference and its indexes. */
+/* A reference (or NULL) and its indexes. */
 int refuse_reference(const char *output, const char *reference, cad_error_t *err);
 /* --write-index[=FMT]: 0, or 1 after reporting. */
 int option_index(const char *cmd, const char *arg, index_t *index);
@@ -142,6 +147,8 @@ typedef struct progress_t {
     bool on, printed;
     struct timespec start, shown;
 } progress_t;
+/* Of the monotonic clock. */
+double seconds_since(struct timespec t);
 /* A line on a terminal, once a second. rows: how many `what` are done. */
 void progress_begin(progress_t *p, const options_t *o, const work_t *work, const int64_t *rows, const char *what);
 void progress_tick(void *progress);

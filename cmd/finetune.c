@@ -31,7 +31,7 @@ LABELS_USAGE
 "                         pearson or spearman [mcc; multilabel: auroc; regress: pearson]\n"
 "      --patience N       stop after N epochs without a better one; 0: never [0]\n"
 "      --pool HOW         mean or max over the positions [mean]\n"
-"      --rc-aug on|off    reverse-complement half of the rows [Ph: on; PS: off]\n"
+"      --rc-aug yes|no    turn half of the rows round [Ph: yes, PS: no]\n"
 "      --freeze           train the head alone\n"
 "      --from-scratch     take the model's configuration, not its weights\n"
 "      --recompute        less memory, more time\n"
@@ -72,14 +72,13 @@ static int choice(const char *option, const char *s, const char *const name[], i
 
 static int take_choice(finetune_args_t *a, int c, const char *arg)
 {
-    static const char *const pool[] = { "mean", "max" }, *const aug[] = { "off", "on" };
+    static const char *const pool[] = { "mean", "max" };
     int k = c == O_TASK ? choice("--task", arg, TASK_NAME, 3) : c == O_METRIC ? choice("--metric", arg, METRIC_NAME, METRICS)
-          : c == O_POOL ? choice("--pool", arg, pool, 2) : choice("--rc-aug", arg, aug, 2);
+          : choice("--pool", arg, pool, 2);
     if (k < 0) return 1;
     if (c == O_TASK) a->task = (cad_head_kind_t)k;
     else if (c == O_METRIC) a->metric = (metric_t)k;
-    else if (c == O_POOL) a->pool = k ? CAD_POOL_MAX : CAD_POOL_MEAN;
-    else a->aug = k;
+    else a->pool = k ? CAD_POOL_MAX : CAD_POOL_MEAN;
     return 0;
 }
 
@@ -104,7 +103,8 @@ static int take_option(finetune_args_t *a, int c, const char *arg)
     case O_FREEZE: a->freeze = true; return 0;
     case O_SCRATCH: a->scratch = true; return 0;
     case O_RECOMPUTE: a->recompute = true; return 0;
-    case O_TASK: case O_METRIC: case O_POOL: case O_AUG: return take_choice(a, c, arg);
+    case O_AUG: return option_yes(cmd, "--rc-aug", arg, &a->aug);
+    case O_TASK: case O_METRIC: case O_POOL: return take_choice(a, c, arg);
     default:
         rc = labels_take(&a->l, cmd, c, arg);
         return rc == 1 ? options_take(&a->o, c, arg) : rc;
@@ -162,9 +162,9 @@ static const char *const PARTS[] = { "config.json", "model.safetensors", "tokeni
 
 static int refuse_clash(const finetune_args_t *a, const char *output, cad_error_t *err)
 {
-    const char *in[] = { a->train, a->valid, a->test, a->l.reference };
-    int rc = 0;
-    for (int i = 0; i < 4 && rc == 0; i++) rc = refuse_same(output, in[i], err);
+    const char *in[] = { a->train, a->valid, a->test };
+    int rc = refuse_reference(output, a->l.reference, err);
+    for (int i = 0; i < 3 && rc == 0; i++) rc = refuse_same(output, in[i], err);
     return rc ? rc : options_refuse_model(&a->o, output, err);
 }
 
@@ -196,6 +196,8 @@ static int open_folder(tuning_t *r, cad_error_t *err)
     int rc = refuse_clashes(r->a, err);
     if (rc) return rc;
     rc = cad_folder_make(dir, &r->made, err);
+    if (rc == 0) rc = cad_folder_claim(dir, &r->claim, err);
+    if (rc == 0) cad_folder_sweep(dir);
     for (int i = 0; i < 4 && rc == 0; i++) {
         char *path = cad_path_join(dir, PARTS[i]);
         rc = path ? try_file(path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
@@ -271,18 +273,17 @@ static int run(tuning_t *r, finetune_args_t *a, cad_error_t *err)
 int cmd_finetune(int argc, char **argv)
 {
     finetune_args_t a;
-    tuning_t r;
+    tuning_t r = { .a = &a, .claim = -1 };
     cad_error_t err = { "" };
     int rc = parse_args(&a, argc, argv);
     if (rc) return rc == 2 ? 0 : 1;
-    memset(&r, 0, sizeof r);
-    r.a = &a;
     r.notes = (notes_t){ .cmd = "finetune", .quiet = a.o.quiet };
     r.head = (cad_head_t){ .kind = a.task, .pool = a.pool };
     rc = run(&r, &a, &err);
     progress_end(&r.progress);
     if (rc && err.text[0]) cmd_fail("finetune", "%s", err.text);
     if (rc && r.made) (void)!rmdir(a.output); /* goes if it is empty */
+    if (r.claim >= 0) close(r.claim);
     if (rc == 0) notes_summary(&r.notes);
     tuning_close(&r);
     return rc || cmd_finish("finetune") ? 1 : 0;

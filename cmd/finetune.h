@@ -26,6 +26,7 @@ typedef struct {
     examples_t train, valid, test;
     output_t *log;           /* or NULL */
     bool made;               /* the folder is ours */
+    int claim;               /* on it, or -1 */
     char status[200], source[65]; /* of the result; SHA-256 of the model to begin with */
     cad_trainer_t *trainer;  /* tuning.c's, as what follows */
     bool aug;
@@ -35,8 +36,7 @@ typedef struct {
     int64_t part_tokens, step, steps;
     double best;
     int64_t best_epoch;
-    text_t options, table, updates; /* updates: rows for the log */
-    provenance_t provenance;
+    text_t table, updates;   /* updates: rows for the log */
     progress_t progress;
     work_t work;
     int64_t seen;            /* rows trained on */

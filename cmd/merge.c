@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "cmd.h"
-#include "temporary.h"
 
 static const char USAGE[] =
 "Usage: caduceus merge [options] -o OUT PART...\n\n"
@@ -346,7 +345,7 @@ static int index_graph(const args_t *a, output_t *out, output_t **index, cad_err
 
 static int merge_file(const args_t *a, parts_t kind, cad_error_t *err)
 {
-    output_t *out = NULL, *json = NULL, *index = NULL;
+    output_t *out = NULL, *json = NULL, *index = NULL, **all[] = { &out, &index, &json };
     bool beside = kind == PARTS_BIGWIG || kind == PARTS_MATRIX;
     int rc = output_open(&out, a->output, !beside && output_is_gz(a->output), err);
     if (rc == 0 && beside && output_is_file(out)) rc = output_beside(&json, a->output, ".json", err);
@@ -354,12 +353,7 @@ static int merge_file(const args_t *a, parts_t kind, cad_error_t *err)
     if (rc == 0 && json) rc = write_json(a, json, err);
     if (rc == 0) rc = output_sync(out, err);
     if (rc == 0 && kind == PARTS_GRAPH && output_is_gz(a->output) && output_is_file(out)) rc = index_graph(a, out, &index, err);
-    if (rc == 0 && json) rc = output_sync(json, err);
-    signals_hold(); /* all or none */
-    if (rc == 0) rc = output_close(out, err), out = NULL;
-    if (rc == 0 && index) rc = output_close(index, err), index = NULL;
-    if (rc == 0 && json) rc = output_close(json, err), json = NULL;
-    signals_release();
+    if (rc == 0) rc = outputs_close(all, 3, err);
     output_abort(out);
     output_abort(index);
     output_abort(json);

@@ -320,7 +320,7 @@ static int convert(const options_t *o, const char *dir)
     }
     if (rc) rc = cmd_fail(o->cmd, "%s", err.text);
     else rc = options_open_model(o, &m);
-    if (rc == 0 && cad_model_save(m, dir, NULL, &err)) rc = cmd_fail(o->cmd, "%s", err.text);
+    if (rc == 0 && options_save_model(m, dir, NULL, &err)) rc = cmd_fail(o->cmd, "%s", err.text);
     if (rc && made) rmdir(dir);
     cad_model_close(m);
     return rc ? rc : cmd_finish(o->cmd);

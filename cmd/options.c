@@ -6,6 +6,7 @@
 #include "cmd.h"
 #include "internal.h"
 #include "glue.h"
+#include "temporary.h"
 
 #define MANY (1 << 20)
 
@@ -202,6 +203,15 @@ int option_new_model(cad_model_t **model, const char *path, int64_t d_model, int
     return rc;
 }
 
+int options_save_model(const cad_model_t *model, const char *dir, const char *status, cad_error_t *err)
+{
+    int rc;
+    signals_hold();
+    rc = cad_model_save(model, dir, status, err);
+    signals_release();
+    return rc;
+}
+
 /* ---- what several commands need ---- */
 
 int option_mask(const char *cmd, const char *arg, int64_t *mask)
@@ -219,14 +229,19 @@ void option_mask_text(int64_t mask, text_t *t)
     else text_printf(t, " mask=stride:%lld", (long long)mask);
 }
 
-void options_provenance(provenance_t *p, const cad_model_t *model, const cad_context_t *ctx, const char *contigs, const text_t *options)
+void options_provenance_of(provenance_t *p, const char *model, const char *contigs, const text_t *options, const char *precision, const char *device)
 {
     provenance_add(p, "version", cad_version());
-    provenance_add(p, "model_sha256", cad_model_text(model, CAD_TEXT_SHA256));
+    provenance_add(p, "model_sha256", model);
     if (contigs) provenance_add(p, "contigs_sha256", contigs);
     provenance_add(p, "options", options->s.s ? options->s.s : "");
-    provenance_add(p, "precision", cad_context_precision(ctx));
-    provenance_add(p, "device", cad_context_device(ctx));
+    provenance_add(p, "precision", precision);
+    provenance_add(p, "device", device);
+}
+
+void options_provenance(provenance_t *p, const cad_model_t *model, const cad_context_t *ctx, const char *contigs, const text_t *options)
+{
+    options_provenance_of(p, cad_model_text(model, CAD_TEXT_SHA256), contigs, options, cad_context_precision(ctx), cad_context_device(ctx));
 }
 
 int refuse_files(const char *output, const char *input, const char *const suffix[], size_t n, cad_error_t *err)
@@ -244,14 +259,16 @@ int options_refuse_model(const options_t *o, const char *output, cad_error_t *er
 {
     static const char *const part[] = { "", "/model.safetensors", "/model.safetensors.index.json", "/config.json",
                                         "/tokenizer_config.json", "/tokenizer.json", "/vocab.txt" };
-    return refuse_files(output, options_model(o), part, sizeof part / sizeof *part, err);
+    const char *model = options_model(o);
+    char buf[4352];
+    return refuse_files(output, model ? model : bundled(buf, sizeof buf), part, sizeof part / sizeof *part, err);
 }
 
 int refuse_reference(const char *output, const char *reference, cad_error_t *err)
 {
     static const char *const own[] = { "", ".fai", ".gzi" }; /* which may be made */
     int rc = refuse_files(output, reference, own, 3, err);
-    for (int i = 0; i < 3 && rc == 0; i++) {
+    for (int i = 0; reference && i < 3 && rc == 0; i++) {
         char *path = suffixed(reference, own[i]);
         rc = path ? refuse_twice(output, path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
         free(path);

@@ -14,7 +14,8 @@ static const char USAGE[] =
 "  -o, --output FILE      output, compressed if it ends in .gz [-]\n"
 LABELS_USAGE
 "      --metrics FILE     compare with the labels in IN, as finetune does\n"
-OPTIONS_USAGE;
+"  -m, --model PATH       checkpoint of caduceus finetune [$CADUCEUS_MODEL]\n"
+OPTIONS_USAGE_RUN;
 
 typedef struct {
     options_t o;
@@ -96,7 +97,7 @@ static int open_outputs(run_t *r, cad_error_t *err)
     for (int i = 0; i < 2 && rc == 0; i++) {
         if (!out[i]) continue;
         rc = refuse_same(out[i], a->in, err);
-        if (rc == 0) rc = refuse_same(out[i], a->l.reference, err);
+        if (rc == 0) rc = refuse_reference(out[i], a->l.reference, err);
         if (rc == 0) rc = options_refuse_model(&a->o, out[i], err);
     }
     if (rc == 0) rc = output_open(&r->out, a->output, output_is_gz(a->output), err);
@@ -105,6 +106,7 @@ static int open_outputs(run_t *r, cad_error_t *err)
 
 static int open_model(run_t *r, cad_error_t *err)
 {
+    if (!options_model(&r->a->o)) return cad_fail(err, CAD_EARG, "name a checkpoint of caduceus finetune with -m or $CADUCEUS_MODEL");
     if (options_open_model(&r->a->o, &r->model)) {
         err->text[0] = 0; /* reported */
         return CAD_EIO;
@@ -283,19 +285,11 @@ static int write_metrics(run_t *r, cad_error_t *err)
     return rc ? rc : text_write(r->metrics, &r->text, err);
 }
 
-/* Both or none. */
 static int close_outputs(run_t *r, cad_error_t *err)
 {
     output_t **out[] = { &r->out, &r->metrics };
     int rc = r->metrics ? write_metrics(r, err) : 0;
-    for (int i = 0; i < 2 && rc == 0; i++)
-        if (*out[i]) rc = output_sync(*out[i], err);
-    for (int i = 0; i < 2 && rc == 0; i++) {
-        if (!*out[i]) continue;
-        rc = output_close(*out[i], err);
-        *out[i] = NULL;
-    }
-    return rc;
+    return rc ? rc : outputs_close(out, 2, err);
 }
 
 static int run(run_t *r, cad_error_t *err)

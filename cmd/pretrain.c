@@ -72,7 +72,7 @@ static int take(args_t *a, int c, const char *arg)
     const int64_t big = (int64_t)1 << 40;
     switch (c) {
     case 'T': a->reference = arg; return 0;
-    case 'L': a->bed = arg; return 0;
+    case 'L': return limits_take(&a->limits, cmd, c, arg);
     case 'o': a->dir = arg; return 0;
     case O_TRAIN: a->train = arg; return 0;
     case O_VALID: a->valid = arg; return 0;
@@ -145,7 +145,7 @@ static int parse(args_t *a, int argc, char **argv)
 static int refuse_inputs(const args_t *a, const char *output, cad_error_t *err)
 {
     int rc = refuse_reference(output, a->reference, err);
-    if (rc == 0) rc = refuse_same(output, a->bed, err);
+    if (rc == 0) rc = limits_refuse(&a->limits, output, err);
     if (rc == 0) rc = refuse_same(output, a->config, err);
     return rc || !a->o.model ? rc : options_refuse_model(&a->o, output, err);
 }
@@ -257,7 +257,7 @@ static int save_model(const run_t *r, cad_error_t *err)
     char status[160];
     snprintf(status, sizeof status, "pretrained: %lld of %lld steps of %lld tokens", (long long)cad_trainer_steps(r->trainer), (long long)r->a->steps,
              (long long)(windows_of_step(r->a) * r->a->seq_len));
-    return cad_model_save(r->model, r->a->dir, status, err);
+    return options_save_model(r->model, r->a->dir, status, err);
 }
 
 static int save_training(const run_t *r, cad_error_t *err)
@@ -269,8 +269,8 @@ static int save_training(const run_t *r, cad_error_t *err)
     return rc;
 }
 
-/* What --resume needs, unless it is over, then the model. A signal waits until all
- * is there, and nothing else. */
+/* What --resume needs, unless the run is over, then the model: a signal comes before or
+ * after both. */
 static int save(const run_t *r, bool over, cad_error_t *err)
 {
     int rc = 0;
@@ -279,13 +279,6 @@ static int save(const run_t *r, bool over, cad_error_t *err)
     if (rc == 0) rc = save_model(r, err);
     signals_release();
     return rc;
-}
-
-static double seconds_since(struct timespec t)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - t.tv_sec) + 1e-9 * (double)(now.tv_nsec - t.tv_nsec);
 }
 
 /* What a step was like; NaN where there was nothing to score, or to validate. */

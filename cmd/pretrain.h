@@ -6,7 +6,8 @@
 
 typedef struct {
     options_t o;
-    const char *reference, *bed, *train, *valid, *config, *dir;
+    limits_t limits;    /* BEDs */
+    const char *reference, *train, *valid, *config, *dir;
     int64_t d_model, n_layer, seq_len, batch, accumulate, steps, seed, valid_every, valid_tokens, save_every;
     double fraction, soft, lr, lr_end, warmup, decay, clip;
     int rcps, rc_aug;   /* -1: not given */
@@ -14,7 +15,7 @@ typedef struct {
 } args_t;
 
 typedef struct { /* the windows of one step, or of a validation */
-    int64_t n, len, scored;
+    int64_t n, len;
     double weight;      /* of all */
     char *seq;          // (len+1)
     uint8_t *tokens, *masked; // (n,len)

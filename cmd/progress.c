@@ -1,11 +1,14 @@
 /* progress.c - how far a run is, and how long one would take. SPDX-License-Identifier: MIT */
+#include <math.h>
 #include <unistd.h>
 
 #include "cmd.h"
 
-static double seconds(struct timespec a, struct timespec b)
+double seconds_since(struct timespec t)
 {
-    return (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - t.tv_sec) + 1e-9 * (double)(now.tv_nsec - t.tv_nsec);
 }
 
 void progress_begin(progress_t *p, const options_t *o, const work_t *work, const int64_t *rows, const char *what)
@@ -21,13 +24,11 @@ void progress_begin(progress_t *p, const options_t *o, const work_t *work, const
 void progress_tick(void *arg)
 {
     progress_t *p = arg;
-    struct timespec now;
     double all, share;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (!p->on || seconds(p->shown, now) < 1) return;
-    p->shown = now;
+    if (!p->on || seconds_since(p->shown) < 1) return;
+    clock_gettime(CLOCK_MONOTONIC, &p->shown);
     p->printed = true;
-    all = seconds(p->start, now);
+    all = seconds_since(p->start);
     share = p->share ? p->share(p->share_arg) : 0;
     fprintf(stderr, "\r%lld %s, %.3g tokens/s", (long long)*p->rows, p->what, (double)p->work->done / all);
     if (share > 0 && share < 1) fprintf(stderr, ", %.0f%% done, about %.0f s left", 100 * share, all / share - all);
@@ -46,17 +47,16 @@ static double seconds_per_token(cad_context_t *ctx, const cad_model_t *model, in
     cad_window_t w = { .len = n, .core_end = n }, *all = malloc((size_t)copies * sizeof *all);
     uint8_t *tok = malloc((size_t)n);
     float *emb = malloc((size_t)cad_model_number(model, CAD_D_MODEL) * sizeof *emb);
-    struct timespec a, b;
     double best = 1e9;
     for (int64_t i = 0; tok && i < n; i++) tok[i] = (uint8_t)cad_model_number(model, (enum cad_number_t)(CAD_TOKEN_A + i * 7 % 11 % 4));
     w.tokens = tok;
     w.embedding = emb;
     for (int i = 0; all && i < copies; i++) all[i] = w; /* results over each other: only time counts */
     for (int i = 0; all && tok && emb && i < 3; i++) {
-        clock_gettime(CLOCK_MONOTONIC, &a);
+        struct timespec begun;
+        clock_gettime(CLOCK_MONOTONIC, &begun);
         cad_embed(ctx, all, copies, CAD_POOL_MEAN, NULL);
-        clock_gettime(CLOCK_MONOTONIC, &b);
-        if (seconds(a, b) < best) best = seconds(a, b);
+        best = fmin(best, seconds_since(begun));
     }
     free(all);
     free(tok);

@@ -6,25 +6,31 @@
 
 #include "cmd.h"
 
-static int copy_lines(output_t *out, const char *line, int64_t step, cad_error_t *err)
+/* The lines up to step of the log there, if there is one. */
+static int copy_lines(output_t *out, const char *path, int64_t step, cad_error_t *err)
 {
+    FILE *old = fopen(path, "re");
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t n = 0;
     int rc = 0;
-    for (const char *end; rc == 0 && (end = strchr(line, '\n')); line = end + 1)
-        if (*line != '#' && strtoll(line, NULL, 10) <= step) rc = output_write(out, line, (size_t)(end + 1 - line), err);
+    if (!old) return errno == ENOENT ? 0 : cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
+    while (rc == 0 && (n = getline(&line, &room, old)) > 0)
+        if (line[n - 1] == '\n' && *line != '#' && strtoll(line, NULL, 10) <= step) rc = output_write(out, line, (size_t)n, err);
+    if (rc == 0 && !feof(old)) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
+    free(line);
+    fclose(old);
     return rc;
 }
 
 /* The log anew, whole or as it was. */
 static int rewrite(const char *path, const char *header, int64_t step, cad_error_t *err)
 {
-    output_t *out = NULL;
-    char *old = NULL;
-    size_t n;
-    int rc = step ? cad_read_text(&old, &n, path, true, err) : 0;
-    if (rc == 0) rc = output_open(&out, path, false, err);
-    if (rc == 0) rc = output_write(out, header, strlen(header), err);
-    if (rc == 0 && old) rc = copy_lines(out, old, step, err);
-    free(old);
+    output_t *out;
+    int rc = output_open(&out, path, false, err);
+    if (rc) return rc;
+    rc = output_write(out, header, strlen(header), err);
+    if (rc == 0 && step) rc = copy_lines(out, path, step, err);
     if (rc == 0) return output_close(out, err);
     output_abort(out);
     return rc;

@@ -22,6 +22,7 @@ static int make_classifier(tuning_t *r, cad_error_t *err)
     r->model = NULL;
     if (rc == 0) rc = cad_model_classifier(&r->model, fresh ? fresh : from, r->head.n, (uint64_t)r->a->seed, err);
     if (rc == 0) rc = cad_head_write(&r->head, r->model, err);
+    if (rc == 0) r->model->cfg.max_len = cad_max(r->model->cfg.max_len, cad_min(r->a->l.window, 1 << 20)); /* predict's window */
     cad_model_close(fresh);
     cad_model_close(from);
     return rc;
@@ -76,20 +77,40 @@ static int write_table(tuning_t *r, cad_error_t *err)
     return rc;
 }
 
-static void put_options(tuning_t *r)
+static void put_options(const tuning_t *r, text_t *t)
 {
     static const char *const pool[] = { "none", "mean", "max" };
     const finetune_args_t *a = r->a;
-    text_t *t = &r->options;
     text_printf(t, "task=%s window=%lld%s", TASK_NAME[a->task], (long long)a->l.window, a->l.crop ? " crop" : "");
     if (a->valid) text_puts(t, " valid");
     else text_printf(t, " valid-fraction=%g", a->fraction);
     text_printf(t, " epochs=%lld batch=%lld lr=%g warmup=%g weight-decay=%g beta2=%g seed=%lld metric=%s patience=%lld pool=%s rc-aug=%s", (long long)a->epochs,
                 (long long)a->batch, a->lr, a->warmup, a->decay, a->beta2, (long long)a->seed, METRIC_NAME[a->metric], (long long)a->patience,
-                pool[a->pool], r->aug ? "on" : "off");
+                pool[a->pool], r->aug ? "yes" : "no");
     if (a->freeze) text_puts(t, " freeze");
     if (a->scratch) text_puts(t, " from-scratch");
 }
+
+/* Heads of both tables. */
+static void begin_tables(tuning_t *r)
+{
+    provenance_t p = { 0 };
+    text_t options = { 0 };
+    put_options(r, &options);
+    options_provenance_of(&p, r->source, r->a->l.reference ? r->ref.checksum : NULL, &options, cad_trainer_precision(r->trainer), cad_trainer_device(r->trainer));
+    provenance_add(&p, "train_sha256", r->train.digest);
+    if (r->a->valid) provenance_add(&p, "valid_sha256", r->valid.digest);
+    provenance_header(&p, &r->table);
+    provenance_header(&p, &r->updates);
+    text_free(&options);
+    text_puts(&r->table, "#epoch\tupdates\ttrain_loss");
+    for (metric_t i = 0; i < METRICS; i++)
+        if (metric_fits(&r->head, i)) text_printf(&r->table, "\tvalid_%s", METRIC_NAME[i]);
+    text_puts(&r->table, "\tkept\n");
+    text_puts(&r->updates, "#update\tepoch\tlr\tloss\tgradient_norm\n");
+}
+
+/* ---- measuring ---- */
 
 /* Where the trainer is, which has said so. */
 static int open_context(const tuning_t *r, const cad_model_t *model, int64_t longest, cad_context_t **ctx, cad_error_t *err)
@@ -98,32 +119,6 @@ static int open_context(const tuning_t *r, const cad_model_t *model, int64_t lon
     o.quiet = true;
     return options_open_context(&o, model, longest, ctx, err);
 }
-
-/* Heads of both tables. The device's name comes from a context. */
-static int begin_tables(tuning_t *r, cad_error_t *err)
-{
-    provenance_t *p = &r->provenance;
-    cad_context_t *ctx = NULL;
-    int rc = open_context(r, r->model, 1, &ctx, err);
-    if (rc) return rc;
-    put_options(r);
-    options_provenance(p, r->model, ctx, r->a->l.reference ? r->ref.checksum : NULL, &r->options);
-    for (int i = 0; i < p->n; i++)
-        if (!strcmp(p->key[i], "model_sha256")) p->value[i] = r->source; /* not the classifier's */
-    provenance_add(p, "train_sha256", r->train.digest);
-    if (r->a->valid) provenance_add(p, "valid_sha256", r->valid.digest);
-    provenance_header(p, &r->table);
-    provenance_header(p, &r->updates);
-    text_puts(&r->table, "#epoch\tupdates\ttrain_loss");
-    for (metric_t i = 0; i < METRICS; i++)
-        if (metric_fits(&r->head, i)) text_printf(&r->table, "\tvalid_%s", METRIC_NAME[i]);
-    text_puts(&r->table, "\tkept\n");
-    text_puts(&r->updates, "#update\tepoch\tlr\tloss\tgradient_norm\n");
-    cad_context_close(ctx);
-    return 0;
-}
-
-/* ---- measuring ---- */
 
 static int measure(tuning_t *r, const examples_t *e, const cad_model_t *model, metrics_t *m, cad_error_t *err)
 {
@@ -185,7 +180,7 @@ static int end_epoch(tuning_t *r, int64_t epoch, double loss, cad_error_t *err)
     if (kept) {
         r->best = m.value[r->a->metric];
         r->best_epoch = epoch;
-        rc = cad_model_save(r->model, r->a->output, r->status, err);
+        rc = options_save_model(r->model, r->a->output, r->status, err);
     }
     put_epoch(r, epoch, loss, &m, kept);
     say_epoch(r, epoch, loss, &m, kept);
@@ -329,8 +324,8 @@ int tuning_run(tuning_t *r, cad_error_t *err)
     examples_encode(&r->valid, r->model, &r->notes);
     examples_encode(&r->test, r->model, &r->notes);
     rc = make_room(r, err);
-    if (rc == 0) rc = begin_tables(r, err);
     if (rc == 0) rc = open_trainer(r, err);
+    if (rc == 0) begin_tables(r);
     if (rc == 0) rc = train(r, err);
     if (rc == 0 && r->log) rc = close_log(r, err);
     return rc ? rc : report(r, err);
@@ -348,7 +343,6 @@ void tuning_close(tuning_t *r)
     free(r->order);
     free(r->part);
     free(r->turned);
-    text_free(&r->options);
     text_free(&r->table);
     text_free(&r->updates);
     output_abort(r->log);

@@ -38,10 +38,11 @@ static regions_t *take_split(splits_t *s, int k)
 static int read_splits(run_t *r, cad_error_t *err)
 {
     const args_t *a = r->a;
-    int rc = splits_add(&r->splits, a->bed, &r->ref, &r->notes, err), train = 0, valid = -1;
+    int rc = 0, train = 0, valid = -1;
+    for (int i = 0; i < a->limits.n && rc == 0; i++) rc = splits_add(&r->splits, a->limits.limit[i].text, &r->ref, &r->notes, err);
     if (rc) return rc;
     splits_finish(&r->splits);
-    if (r->splits.n == 0) return cad_fail(err, CAD_EARG, "%s: holds no intervals", a->bed);
+    if (r->splits.n == 0) return cad_fail(err, CAD_EARG, "%s: holds no intervals", r->splits.path);
     if (r->splits.name[0] && a->fraction == 0) {
         train = splits_find(&r->splits, "--train", a->train ? a->train : "train", err);
         if (train < 0) return train;
@@ -50,9 +51,9 @@ static int read_splits(run_t *r, cad_error_t *err)
         if (a->valid && (valid = splits_find(&r->splits, "--valid", a->valid, err)) < 0) return valid;
         if (valid == train) return cad_fail(err, CAD_EARG, "--valid %s: the split that is trained on", r->splits.name[valid]);
     } else if (a->train || a->valid)
-        return cad_fail(err, CAD_EARG, "%s: has no fourth column that would name splits", a->bed);
-    else if (r->splits.n > 1)
-        return cad_fail(err, CAD_EARG, "%s: names splits; use --train and --valid rather than --valid-fraction", a->bed);
+        return cad_fail(err, CAD_EARG, "%s: has no fourth column that would name splits", r->splits.path);
+    else if (r->splits.name[0])
+        return cad_fail(err, CAD_EARG, "%s: names splits; use --train and --valid rather than --valid-fraction", r->splits.path);
     r->on[0] = take_split(&r->splits, train);
     if (valid >= 0) r->on[1] = take_split(&r->splits, valid);
     return 0;
@@ -74,14 +75,15 @@ int pretrain_data(run_t *r, cad_error_t *err)
 {
     const args_t *a = r->a;
     uint64_t seed = cad_random((uint64_t)a->seed, 0, 0, 1);
+    const char *path = a->limits.n ? a->limits.limit[0].text : a->reference;
     int rc = fasta_open(&r->ref, a->reference, &r->notes, err);
-    if (rc == 0 && a->bed) rc = read_splits(r, err);
-    if (rc == 0 && !a->bed && (a->train || a->valid)) rc = cad_fail(err, CAD_EARG, "--train and --valid name splits of -L BED, which is not given");
+    if (rc == 0 && a->limits.n) rc = read_splits(r, err);
+    if (rc == 0 && !a->limits.n && (a->train || a->valid)) rc = cad_fail(err, CAD_EARG, "--train and --valid name splits of -L BED, which is not given");
     if (rc == 0 && a->fraction > 0) rc = hold_out(r, err);
     if (rc == 0) rc = corpus_open(&r->corpus[0], &r->ref, r->on[0], a->seq_len, seed, err);
     if (rc == 0 && r->on[1]) rc = corpus_open(&r->corpus[1], &r->ref, r->on[1], a->seq_len, seed, err);
-    if (rc == 0 && r->corpus[0].windows == 0) rc = cad_fail(err, CAD_EARG, "%s: nothing to train on", a->bed ? a->bed : a->reference);
-    if (rc == 0 && r->on[1] && r->corpus[1].windows == 0) rc = cad_fail(err, CAD_EARG, "%s: nothing to validate on", a->bed ? a->bed : a->reference);
+    if (rc == 0 && r->corpus[0].windows == 0) rc = cad_fail(err, CAD_EARG, "%s: nothing to train on", path);
+    if (rc == 0 && r->on[1] && r->corpus[1].windows == 0) rc = cad_fail(err, CAD_EARG, "%s: nothing to validate on", path);
     if (rc == 0 && r->on[1]) warn_shared(r);
     r->corpus[1].ordered = true;
     return rc;
@@ -129,7 +131,7 @@ static int batch_put(run_t *r, batch_t *b, int64_t k, const corpus_t *c, int64_t
     if (rc) return rc;
     cad_encode(r->model, b->seq, len, 0, turned ? masked : tokens);
     if (turned) cad_reverse_complement(r->model, masked, len, tokens);
-    b->scored += cad_mask(r->model, c->seed, (uint64_t)i, tokens, len, masked, w);
+    cad_mask(r->model, c->seed, (uint64_t)i, tokens, len, masked, w);
     if (r->a->soft != 1) weigh_soft(r, b->seq, len, turned, w);
     for (int64_t p = 0; p < len; p++) b->weight += (double)w[p];
     b->ex[k] = (cad_example_t){ masked, len, tokens, w, NULL };
@@ -141,7 +143,6 @@ int pretrain_fill_step(run_t *r, int64_t step, cad_error_t *err)
     batch_t *b = &r->batch;
     bool turn = pretrain_turns(r);
     int rc = 0;
-    b->scored = 0;
     b->weight = 0;
     for (int64_t k = 0; k < b->n && rc == 0; k++) {
         int64_t i = step * b->n + k;

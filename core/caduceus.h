@@ -311,7 +311,7 @@ CAD_API int cad_trainer_add(cad_trainer_t *trainer, enum cad_loss_t loss,
 
 /* One step of AdamW with the gradient gathered since the last, which is then 0.
  * norm, if not NULL: the gradient's before clipping. A gradient that is not
- * finite is CAD_EARG and changes nothing. */
+ * finite is CAD_EARG; it becomes 0 too, and nothing else changes. */
 CAD_API int cad_trainer_update(cad_trainer_t *trainer, double lr, double *norm,
                                cad_error_t *err);
 
@@ -323,7 +323,8 @@ CAD_API int cad_trainer_gradient(cad_trainer_t *trainer, const char *name, float
 
 /* Parameters, moments and steps in one file, written whole or not at all. note:
  * the caller's own text (or NULL), which load returns: malloc'd, the caller's to
- * free. Gathered gradients are not saved. */
+ * free. Gathered gradients are neither saved nor changed. Where load fails, trainer and
+ * model may hold part of the file: close them. */
 CAD_API int cad_trainer_save(const cad_trainer_t *trainer, const char *path,
                              const char *note, cad_error_t *err);
 CAD_API int cad_trainer_load(cad_trainer_t *trainer, const char *path, char **note,

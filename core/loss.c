@@ -75,8 +75,9 @@ static double cross_entropy(float *logit, int64_t n, const float *target, int64_
     double max = -INFINITY, sum = 0, loss = 0;
     for (int64_t v = 0; v < n; v++) max = fmax(max, (double)logit[v]);
     for (int64_t v = 0; v < n; v++) sum += exp((double)logit[v] - max);
+    sum = max + log(sum);
     for (int64_t v = 0; v < n; v++) {
-        double want = target ? (double)target[v] : v == label, logp = (double)logit[v] - max - log(sum);
+        double want = target ? (double)target[v] : v == label, logp = (double)logit[v] - sum;
         if (want > 0) loss -= want * logp;
         logit[v] = (float)(scale * weight * (exp(logp) - want));
     }

@@ -8,7 +8,7 @@
 #define MASKED 0.8
 #define REPLACED 0.9
 
-/* Tokens that mean something: the first so many rows of the vocabulary. */
+/* How many rows of the vocabulary stand for a token: the first. */
 static uint64_t tokens_of(const cad_vocab_t *v)
 {
     int most = 0, id[] = { v->base[0], v->base[1], v->base[2], v->base[3], v->mask, v->pad, v->sep, v->unk, v->n };

@@ -9,7 +9,7 @@
 
 #include "train.h"
 
-#define CAD_MODULE_ABI 4 /* counts changes that no size shows */
+#define CAD_MODULE_ABI 5 /* counts changes that no size shows */
 #define CAD_MODULE_SYMBOL "cad_module"
 
 typedef struct cad_host_t { /* the sizes of what host and module share */

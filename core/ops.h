@@ -25,7 +25,6 @@ typedef struct cad_back_ops_t cad_back_ops_t; /* train.h */
 #define CAD_STRETCH 64 /* rows of a pack between the scan states that a tape keeps */
 
 typedef struct cad_tape_t { /* what a forward pass leaves for the backward pass, in the backend's memory */
-    int64_t rows;
     float **res;          // (layers+1) of (rows,Dp): what each layer reads; what the head reads, in the first one's place
     float **x;            // (layers) of (rows,Ep); NULL: made again
     float **state;        // (layers,2) of (rows/CAD_STRETCH+sequences,Ep,N); NULL: made again

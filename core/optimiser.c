@@ -67,7 +67,10 @@ int cad_trainer_update(cad_trainer_t *t, double lr, double *norm, cad_error_t *e
     if (rc) return rc;
     size = norm_of(t->grad, t->model->total);
     if (norm) *norm = size;
-    if (!isfinite(size)) return cad_fail(err, CAD_EARG, "step %lld: the gradient is not finite; a smaller learning rate may help", (long long)t->step + 1);
+    if (!isfinite(size)) {
+        memset(t->grad, 0, (size_t)t->model->total * sizeof *t->grad);
+        return cad_fail(err, CAD_EARG, "step %lld: the gradient is not finite; a smaller learning rate may help", (long long)t->step + 1);
+    }
     t->step++;
     a.clip = r->clip > 0 && size > r->clip ? r->clip / size : 1;
     a.fix1 = 1 - pow(r->beta1, (double)t->step);
@@ -79,7 +82,7 @@ int cad_trainer_update(cad_trainer_t *t, double lr, double *norm, cad_error_t *e
         cad_team_run(t->team, (a.tensor->count + SLICE - 1) / SLICE, adam_task, &a);
     }
     memset(t->grad, 0, (size_t)t->model->total * sizeof *t->grad);
-    renew(t);
+    if (!r->freeze) renew(t); /* the classifier's head is read from the model itself */
     return 0;
 }
 

@@ -1,7 +1,8 @@
 /* save.c - a model as a checkpoint folder, as published.
  *
  * All files are on the disk under no or temporary names before the first is
- * renamed: a full disk leaves what was there. SPDX-License-Identifier: MIT
+ * renamed: a full disk leaves what was there. A crash leaves the checkpoint that was there, the
+ * new one, or, where the configurations differ, none; never files of both. SPDX-License-Identifier: MIT
  */
 #include <math.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@ typedef struct {
     char (*name)[128];          // (ntensor)
     cad_array_t *array;         // (ntensor + 2)
     int64_t comp[256];          // (V)
+    bool other;                 /* the configuration there is not this one */
 } save_t;
 
 static int begin(save_t *s, int which, const char *name, cad_error_t *err)
@@ -38,12 +40,25 @@ static int put_text(save_t *s, int which, const char *name, char *text, size_t s
     return rc;
 }
 
+/* Whether the folder's config.json is there and not this one, which a line's end follows. */
+static bool other_config(const char *dir, const char *text, size_t size)
+{
+    char *path = cad_path_join(dir, "config.json"), *old = NULL;
+    size_t n = 0;
+    bool other = !path || cad_read_text(&old, &n, path, true, NULL) || (old && (n != size + 1 || memcmp(old, text, size)));
+    free(old);
+    free(path);
+    return other;
+}
+
 static int put_configs(save_t *s, cad_error_t *err)
 {
     const cad_model_t *m = s->m;
     size_t size = 0;
     char *text = cad_config_text(&m->cfg, m->vocab.comp, m->vocab.rows, m->labels, m->head, &size);
-    int rc = put_text(s, CONFIG, "config.json", text, size, err);
+    int rc;
+    s->other = text && other_config(s->dir, text, size);
+    rc = put_text(s, CONFIG, "config.json", text, size, err);
     if (rc) return rc;
     text = cad_tokenizer_config_text(&m->cfg, &size);
     rc = put_text(s, TOKENIZER_CONFIG, "tokenizer_config.json", text, size, err);
@@ -90,12 +105,14 @@ static int put_weights(save_t *s, cad_error_t *err)
     return cad_safetensors_put(&s->file[WEIGHTS], s->array, n, &meta, 1, err);
 }
 
-/* The weights last: until they are there, the folder is no checkpoint, or the old one. */
+/* The weights last. Those of another configuration go first: beside this one they would be
+ * taken for its own. */
 static int publish(save_t *s, cad_error_t *err)
 {
     int rc = 0;
     for (int i = 0; i < NFILES && rc == 0; i++)
         if (s->file[i].path) rc = cad_file_sync(&s->file[i], err);
+    if (rc == 0 && s->other) unlink(s->file[WEIGHTS].path);
     for (int i = NFILES - 1; i >= 0 && rc == 0; i--)
         if (s->file[i].path) rc = cad_file_publish(&s->file[i], err);
     return rc;

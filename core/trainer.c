@@ -40,7 +40,7 @@ static void lay_tape(cad_trainer_t *t, int strand, cad_bump_t *b)
     bool all = t->back->keeps && !t->recipe.recompute && !cad_model_apart(m);
     cad_tape_t *tape = &t->tape[strand];
     float **p = t->slot + strand * (4 * n + 1);
-    *tape = (cad_tape_t){ rows, p, all ? p + n + 1 : NULL, all ? p + 2 * n + 1 : NULL };
+    *tape = (cad_tape_t){ p, all ? p + n + 1 : NULL, all ? p + 2 * n + 1 : NULL };
     for (int64_t i = 1; i <= n; i++) tape->res[i] = cad_bump(b, rows, e.Dp, sizeof(float));
     tape->res[0] = tape->res[n]; /* the embedding is made again, when the head is done with it */
     for (int64_t i = 0; i < n && all; i++) {

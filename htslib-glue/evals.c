@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "glue.h"
+#include "random.h"
 
 #define PIECE ((int64_t)1 << 22) /* bases counted at once */
 
@@ -208,20 +209,11 @@ int eval_plan(eval_t *e, cad_error_t *err)
 
 /* ---- running ---- */
 
-/* 64 bits that depend on the seed and i alone (splitmix64). */
-static uint64_t random_bits(uint64_t seed, uint64_t i)
-{
-    uint64_t z = seed + (i + 1) * 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
 /* Window i of all, when put have been chosen: every set of `chosen` is as likely. */
 static bool choose(const eval_t *e, int64_t i, int64_t put)
 {
-    uint64_t left = (uint64_t)(e->windows - i);
-    return (uint64_t)((unsigned __int128)random_bits(e->seed, (uint64_t)i) * left >> 64) < (uint64_t)(e->chosen - put);
+    uint64_t left = (uint64_t)(e->windows - i), bits = cad_mix(e->seed + ((uint64_t)i + 1) * CAD_GOLDEN);
+    return (uint64_t)((unsigned __int128)bits * left >> 64) < (uint64_t)(e->chosen - put);
 }
 
 static int put_window(eval_t *e, const eval_stretch_t *s, interval_t core, cad_error_t *err)

@@ -51,11 +51,13 @@ int output_patch(output_t *out, uint64_t at, const void *data, size_t n, cad_err
 int output_spool(output_t *out, cad_error_t *err);
 /* A file without a name in $TMPDIR, gone when closed: a descriptor, or -1. */
 int output_scratch(const char *name, cad_error_t *err);
-/* All bytes written and synced, but nothing renamed yet: with several outputs,
- * sync all before closing one. */
+/* All bytes written and synced, but nothing renamed yet. */
 int output_sync(output_t *out, cad_error_t *err);
 /* Syncs, renames. Frees out whatever happens. */
 int output_close(output_t *out, cad_error_t *err);
+/* Closes all n of them, those that are NULL left out: syncs all, then renames them; a signal
+ * comes before or after that. Those closed become NULL. */
+int outputs_close(output_t **const out[], int n, cad_error_t *err);
 /* Removes the temporary and frees out; NULL is allowed. */
 void output_abort(output_t *out);
 /* A longer path ends in the suffix, in any case of letters. */

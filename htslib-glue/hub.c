@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "glue.h"
-#include "temporary.h"
 
 /* How IGV draws a track: in a colour, within a range; logo_ref as letters, fitted to what is in view. */
 static const struct { const char *colour, *low, *high; } LOOK[TRACK_KINDS] = {
@@ -160,23 +159,17 @@ int hub_open(hub_t *h, cad_error_t *err)
 
 int hub_close(hub_t *h, cad_error_t *err)
 {
+    output_t **all[HUB_FILES];
     int rc = 0;
     for (int i = 0; i < HUB_FILES && rc == 0; i++) {
         text_t t = { 0 };
+        all[i] = &h->out[i];
         if (!h->out[i]) continue;
         FILES[i].put(h, &t);
         rc = text_write(h->out[i], &t, err);
         text_free(&t);
-        if (rc == 0) rc = output_sync(h->out[i], err);
     }
-    signals_hold(); /* all or none */
-    for (int i = 0; i < HUB_FILES && rc == 0; i++) {
-        if (!h->out[i]) continue;
-        rc = output_close(h->out[i], err);
-        h->out[i] = NULL;
-    }
-    signals_release();
-    return rc;
+    return rc ? rc : outputs_close(all, HUB_FILES, err);
 }
 
 void hub_free(hub_t *h)

@@ -355,7 +355,7 @@ static int next_seq(labelled_t *l, cad_error_t *err)
     return rc ? rc : 1;
 }
 
-/* Of a BED all lines; of a table those that are no comments. */
+/* Of a BED all lines; of a table those that are not blank. */
 static int next_line(labelled_t *l, cad_error_t *err)
 {
     int rc = 1;
@@ -381,13 +381,6 @@ int labelled_next(labelled_t *l, cad_error_t *err)
     l->bases.l = 0;
     if (kputsn("", 0, &l->bases) < 0) return out_of_memory(l, err);
     return l->in.kind == INPUT_BED ? next_line(l, err) : next_seq(l, err);
-}
-
-const char *labelled_label(const labelled_t *l, int k)
-{
-    const char *s = l->label.s;
-    while (k-- > 0) s += strlen(s) + 1;
-    return s;
 }
 
 void labelled_close(labelled_t *l)

@@ -34,14 +34,12 @@ typedef struct labelled_t {
     size_t *at;                  // (ncell) beginnings of columns in cell
     int ncell, room, sequence_column, name_column, *label_column;
     char separator;
-    bool held, ended;            /* the first row is in raw */
+    bool held;                   /* the first row is in raw */
     seq_t seq;
 } labelled_t;
 int labelled_open(labelled_t *l, cad_error_t *err);
 /* The next row: 1, 0 at the end, or CAD_E*. */
 int labelled_next(labelled_t *l, cad_error_t *err);
-/* Label k of the row. */
-const char *labelled_label(const labelled_t *l, int k);
 /* BED: the leading line that names columns, "" if there is none. */
 const char *labelled_header(const labelled_t *l, size_t *n);
 void labelled_close(labelled_t *l);

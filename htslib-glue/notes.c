@@ -113,8 +113,17 @@ static void mask_fatal(int how)
     pthread_sigmask(how, &set, NULL);
 }
 
-void signals_hold(void) { mask_fatal(SIG_BLOCK); }
-void signals_release(void) { mask_fatal(SIG_UNBLOCK); }
+static int held; /* one thread's: the one that writes */
+
+void signals_hold(void)
+{
+    if (held++ == 0) mask_fatal(SIG_BLOCK);
+}
+
+void signals_release(void)
+{
+    if (--held == 0) mask_fatal(SIG_UNBLOCK);
+}
 
 void glue_init(void)
 {

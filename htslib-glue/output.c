@@ -333,6 +333,21 @@ int output_close(output_t *o, cad_error_t *err)
     return rc;
 }
 
+int outputs_close(output_t **const out[], int n, cad_error_t *err)
+{
+    int rc = 0;
+    for (int i = 0; i < n && rc == 0; i++)
+        if (*out[i]) rc = output_sync(*out[i], err);
+    signals_hold();
+    for (int i = 0; i < n && rc == 0; i++) {
+        if (!*out[i]) continue;
+        rc = output_close(*out[i], err);
+        *out[i] = NULL;
+    }
+    signals_release();
+    return rc;
+}
+
 /* Closing a compressed stream writes its EOF block: let that go nowhere. */
 static void abandon(output_t *o)
 {

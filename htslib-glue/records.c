@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "glue.h"
-#include "temporary.h"
 
 /* ---- threads that compress and decompress ---- */
 
@@ -264,28 +263,14 @@ int records_in_order(records_out_t *o, int contig, int64_t pos, const char *name
 int records_close(records_out_t *o, const provenance_t *p, cad_error_t *err)
 {
     bool reads = o->format.hts.format == sam || o->format.hts.format == bam || o->format.hts.format == cram;
+    output_t **all[] = { &o->out, &o->index_out, &o->part };
     int rc = 0;
     if (!o->out) return 0;
     if (o->index && (reads ? sam_idx_save(o->fp) : bcf_idx_save(o->fp))) rc = output_failed(o->out, err);
     o->fp = NULL; /* closed by the output */
     if (rc == 0 && (rc = output_sync(o->out, err)) && lacks_reference(o)) rc = say_reference(o, err);
-    if (rc == 0 && o->index_out) rc = output_sync(o->index_out, err);
     if (rc == 0 && o->part) rc = provenance_write(p, o->part, err);
-    if (rc == 0 && o->part) rc = output_sync(o->part, err);
-    if (rc) return rc;
-    signals_hold(); /* all or none */
-    rc = output_close(o->out, err);
-    o->out = NULL;
-    if (rc == 0 && o->index_out) {
-        rc = output_close(o->index_out, err);
-        o->index_out = NULL;
-    }
-    if (rc == 0 && o->part) {
-        rc = output_close(o->part, err);
-        o->part = NULL;
-    }
-    signals_release();
-    return rc;
+    return rc ? rc : outputs_close(all, 3, err);
 }
 
 void records_free(records_out_t *o)

@@ -3,7 +3,6 @@
 #include <math.h>
 
 #include "glue.h"
-#include "temporary.h"
 
 bool table_filler(int ncol, int64_t added) { return added && ncol + added == 12; }
 
@@ -145,16 +144,7 @@ int table_close(table_t *t, cad_error_t *err)
     int rc = t->npy.out ? npy_finish(&t->npy, err) : t->npz.out ? npz_finish(&t->npz, err) : 0;
     if (rc == 0 && t->json) rc = write_json(t, err);
     if (rc == 0 && t->part) rc = provenance_write(t->provenance, t->part, err);
-    for (int i = 0; i < 5 && rc == 0; i++)
-        if (*out[i]) rc = output_sync(*out[i], err);
-    signals_hold(); /* all or none */
-    for (int i = 0; i < 5 && rc == 0; i++) {
-        if (!*out[i]) continue;
-        rc = output_close(*out[i], err);
-        *out[i] = NULL;
-    }
-    signals_release();
-    return rc;
+    return rc ? rc : outputs_close(out, 5, err);
 }
 
 void table_free(table_t *t)

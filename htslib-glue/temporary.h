@@ -8,7 +8,7 @@
 /* Registers a path: a ticket, or -1 when the table is full. */
 int temporary_add(const char *path);
 void temporary_forget(int ticket);
-/* Between these a fatal signal waits. */
+/* Between these a fatal signal waits. They nest. */
 void signals_hold(void);
 void signals_release(void);
 

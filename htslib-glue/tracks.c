@@ -239,11 +239,7 @@ int tracks_close(tracks_t *t, cad_error_t *err)
     signals_hold(); /* all or none */
     for (int k = 0; k < t->n && rc == 0; k++) {
         output_t **out[] = { &t->track[k].out, &t->track[k].index, &t->track[k].json };
-        for (int i = 0; i < 3 && rc == 0; i++) {
-            if (!*out[i]) continue;
-            rc = output_close(*out[i], err);
-            *out[i] = NULL;
-        }
+        rc = outputs_close(out, 3, err);
     }
     signals_release();
     return rc;

@@ -112,10 +112,10 @@ finetune train.csv --recompute -o lean >lean.out; same "--recompute changes noth
 ok "--pool max" finetune train.csv --test test.csv --pool max -o max; cp .out max.out
 predict -m max test.csv --metrics got -o /dev/null; rows got >got.rows; rows max.out >want.rows; same "predict pools as it was trained" got.rows want.rows
 ok "Caduceus-Ph" finetune -m "$data/ph" train.csv --test test.csv -o ph; cp .out ph.out
-like "its rows are turned" 'rc-aug=on' ph/metrics.tsv; like "those of Caduceus-PS are not" 'rc-aug=off' one/metrics.tsv
+like "its rows are turned" 'rc-aug=yes' ph/metrics.tsv; like "those of Caduceus-PS are not" 'rc-aug=no' one/metrics.tsv
 predict -m ph test.csv -o got; predict -m ph turned.csv -o want; ok "its strands are conjoined" close_to got want 2e-6
-finetune -m "$data/ph" train.csv --rc-aug off -o straight >/dev/null
-is "--rc-aug off" "$(cmp -s ph/model.safetensors straight/model.safetensors; echo $?)" 1
+finetune -m "$data/ph" train.csv --rc-aug no -o straight >/dev/null
+is "--rc-aug no" "$(cmp -s ph/model.safetensors straight/model.safetensors; echo $?)" 1
 finetune -m one train.csv --epochs 1 --lr 1e-9 -o again >/dev/null; is "a classifier may be fine-tuned again" "$(rows again/metrics.tsv | wc -l | tr -d ' ')" 1
 finetune train.csv --valid test.csv --epochs 30 --patience 2 --metric loss --lr 0.3 -o early >/dev/null
 is "--patience stops early" "$(rows early/metrics.tsv | awk -F'\t' '{ n++; if ($NF) kept = n } END { print (n < 30) (n - kept) }')" 12
@@ -170,6 +170,8 @@ error "a sequence longer than the window" 'ref.fa:[0-9]*: a sequence of 6400 bas
 ok "its middle" predict -m one --crop ref.fa -o middle.tsv
 awk 'NR == 1 { print; next } { q = q $0 } END { print substr(q, 2945, 512) }' ref.fa >middle.fa; predict -m one --crop middle.fa -o want.tsv
 is "--crop takes the middle" "$(rows middle.tsv)" "$(rows want.tsv)"
+awk 'NR == 2 { print "sequence,label\n" $1 $1 ",0\n" $1 $1 $1 ",1" }' middle.fa >long.csv
+finetune --window 2000 --valid-fraction 0 --epochs 1 long.csv -o long >/dev/null; ok "predict takes what finetune was given" predict -m long long.csv -o long.tsv
 error "BED without a reference" 'train.bed: .*-T FASTA' finetune train.bed -o bad
 error "BED: a label column that is not there" 'train.bed:3: 4 columns, and the label is in column 5' finetune -T ref.fa --label-column 5 train.bed -o bad
 error "BED: past the end" 'end 6401 is past the end of c' sh -c 'printf "c\t0\t6401\t1\n" >end.bed; "$@" -T ref.fa end.bed -o bad' sh "$caduceus" finetune -m "$data/ps"
@@ -185,7 +187,11 @@ is "no folder is left" "$(ls -d bad 2>/dev/null)" ""
 cp -r one keep; error "an error leaves the folder alone" 'is none of the model' finetune train.csv --test unseen.csv -o keep
 for file in model.safetensors metrics.tsv; do same "its $file too" one/$file keep/$file; done
 error "the folder of the model" 'is also an input' finetune -m one train.csv -o one
-echo x >file; error "a file in place of the folder" 'file: is there and is not a folder' finetune train.csv -o file
+echo x >file; error "the bundled model's folder" 'is also an input' env -u CADUCEUS_MODEL "$caduceus" finetune train.csv -o "$builddir/models/human-small"
+error "an output that is the reference's index" 'is also an input' predict -m one -T ref.fa train.bed -o ref.fa.fai
+error "or its log" 'is also an input' finetune -T ref.fa train.bed -o bad --log ref.fa.fai
+error "predict without a model" 'name a checkpoint of caduceus finetune with -m' env -u CADUCEUS_MODEL "$caduceus" predict test.csv -o bad.tsv
+error "a file in place of the folder" 'file: is there and is not a folder' finetune train.csv -o file
 error "an output that is the input" 'is also an input' predict -m one test.csv -o test.csv
 error "labels without --metrics" '--label-column needs --metrics' predict -m one --label-column label test.csv
 error "standard input twice" 'several inputs are standard input' finetune - --test - -o bad
@@ -196,6 +202,16 @@ if [ -e "$full" ] && ! grep -q __asan_init "$caduceus"; then
     for n in 0 900 20000 48000; do error "a full disk after $n bytes" 'No space left' env LD_PRELOAD="$full" FULLFS_AFTER=$n "$caduceus" finetune --quiet -m "$data/ps" --seed 5 train.csv -o keep; done
     same "leaves the checkpoint that was there" one/model.safetensors keep/model.safetensors
     same "and its configuration" one/config.json keep/config.json
+    crash() { # N TRAIN: a machine that stops at rename N, over a checkpoint of two classes
+        rm -rf crash; cp -r one crash
+        env LD_PRELOAD="$full" FULLFS_RENAME=$1 FULLFS_NAMED=1 "$caduceus" finetune --quiet -m "$data/ps" --epochs 1 "$2" -o crash >/dev/null 2>&1
+    }
+    for n in 1 2 3; do
+        crash $n test.csv; predict -m crash test.csv -o crash.tsv; same "stopped at rename $n, with the same classes: the old checkpoint" crash.tsv plain.tsv
+        crash $n three.csv; error "with others: none" 'holds neither model.safetensors' predict -m crash test.csv -o crash.tsv
+    done
+    crash 4 three.csv; predict -m crash test.csv -o crash.tsv; like "later: the new one" "^row${tab}p_9${tab}p_10${tab}p_x${tab}predicted" crash.tsv
+    ok "the next run clears up" finetune three.csv --epochs 1 -o crash; is "no temporary is left" "$(ls -A crash | grep tmp)" ""
 else skip "a full disk" "no libfullfs, or a sanitizer"; fi
 # begun NAME: a long run in the background, which has kept its first epoch.
 begun() {
@@ -205,6 +221,7 @@ begun() {
 begun killed; kill -9 $pid; wait $pid 2>/dev/null
 ok "after kill -9 the best epoch so far is there" predict -m killed test.csv -o killed.tsv
 like "and the table of epochs" '^1	9	' killed/metrics.tsv
+begun busy; error "a folder at which another process is at work" 'busy: another process is at work there' finetune train.csv -o busy; kill -9 $pid; wait $pid 2>/dev/null
 begun ended; kill -TERM $pid; wait $pid; is "SIGTERM" $? 143
 is "leaves the best epoch and nothing else" "$(ls -A ended | tr '\n' ' ')" "config.json metrics.tsv model.safetensors tokenizer_config.json "
 is "no temporary file is left" "$(find . -name '.caduceus-*')" ""

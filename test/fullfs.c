@@ -4,6 +4,7 @@
  * FULLFS_FSYNC=1   fsync of a regular file fails with EIO
  * FULLFS_CLOSE=1   close of a regular file open for writing fails with ENOSPC
  * FULLFS_NAMED=1   no files without a name, as on some network file systems
+ * FULLFS_RENAME=n  the process dies where it would rename its nth file
  * FULLFS_SHRINK=n  pread finds the end of the file after n bytes in all
  * SPDX-License-Identifier: MIT
  */
@@ -13,9 +14,11 @@
 #endif
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -23,7 +26,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-static atomic_llong done, got;
+static atomic_llong done, got, renamed;
 
 static bool regular(int fd)
 {
@@ -99,6 +102,13 @@ EXPORT int fsync(int fd)
 {
     if (getenv("FULLFS_FSYNC") && regular(fd)) { errno = EIO; return -1; }
     return (int)syscall(SYS_fsync, fd);
+}
+
+EXPORT int rename(const char *from, const char *to)
+{
+    const char *last = getenv("FULLFS_RENAME");
+    if (last && atomic_fetch_add(&renamed, 1) + 1 >= atoll(last)) raise(SIGKILL);
+    return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
 EXPORT int close(int fd)

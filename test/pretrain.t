@@ -45,6 +45,8 @@ for o in "-@ 1" "-@ 2" "-@ 5" "-@ 3 --recompute"; do # several packs, of several
     [ "$o" = "-@ 1" ] || same "$o: longer windows" packs/training.safetensors got/training.safetensors
 done
 (grep train g.bed | cut -f 1-3) >plain.bed; rm -rf got; train -L plain.bed -o got; same "a BED without names is all for training" want/model.safetensors got/model.safetensors
+for s in train valid; do awk -v s=$s '$4 == s' g.bed >$s.bed; done
+rm -rf got; train -L valid.bed -L train.bed -o got; same "two BEDs are one" want/model.safetensors got/model.safetensors
 for o in "--seed 2" "--lr 0.004" "--soft-mask-weight 0.1" "--rc-aug yes" "--rcps no" "--weight-decay 0" "--clip 0.01" "--warmup 0.5"; do
     # shellcheck disable=SC2086
     rm -rf got; train -L g.bed -o got $o; ok "$o trains" test -s got/model.safetensors
@@ -232,6 +234,8 @@ if [ -e "$full" ] && ! grep -q __asan_init "$caduceus"; then
         error "going on, $how" 'half/[a-z_.]*: write failed: (No space left|Input/output error)' disk FULLFS_$how "$caduceus" pretrain $tiny $steps -o half --resume
         (cd half && ls -A && cksum *) | grep -v '^[a-z]' >after; same "$how: all files are as they were" before after
     done
+    yes '9999	1' | head -c 70000000 >>half/log.tsv
+    ok "going on with a log of 70 MB" train $steps -o half --resume; rows half/log.tsv | cut -f 1-6 >got.log; same "of which the steps done remain" want.log got.log
 else skip "disk full" "no libfullfs, or a sanitizer"; fi
 error "a folder in no folder" 'no/x: cannot write there: No such file' train -o no/x
 error "a file in its place" 'g.bed: is there and is not a folder' train -o g.bed
@@ -287,6 +291,7 @@ bad "one split for both" '--valid train: the split that is trained on' -L g.bed 
 bad "splits without names" 'no fourth column' -L plain.bed --train a
 bad "splits without intervals" 'which is not given' --train a
 bad "names and a fraction" 'names splits' -L g.bed --valid-fraction 0.1
+bad "one name and a fraction" 'names splits' -L train.bed --valid-fraction 0.1
 bad "a fraction of nothing" 'nothing to validate on' --valid-fraction 0.00001
 bad "--train and a fraction" 'holds out' -L g.bed --train train --valid-fraction 0.1
 error "-m and --rcps" 'make a new one' "$caduceus" pretrain -T g.fa -o x -m "$data/ps" --rcps no

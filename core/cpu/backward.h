@@ -15,7 +15,6 @@ typedef struct {
     cad_grad_lane_t *l;
     const cad_sum_t *g;
     const turn_t *t;
-    bool add;
 } back_t;
 
 static back_t back_for(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
@@ -197,7 +196,7 @@ static void conv_back_any(const back_t *b, int q, int64_t beg, int64_t end, int6
 {
     const cad_grad_lane_t *l = b->l;
     const cad_span_t *s = &b->f.s;
-    const pack_t *p = b->f.p;
+    const packed_t *p = b->f.p;
     int64_t Ep = l->f.weights->Ep, K = l->f.weights->K, step = p->reverse ? -1 : 1;
     for (int64_t r = beg; r < end; r++) {
         int64_t past = p->reverse ? s->off[q + 1] - 1 - r : r - s->off[q], first = cad_max(0, K - 1 - past);
@@ -251,7 +250,7 @@ INLINE void taps_rows(taps_t *t, const float *x, const float *du, float *dx, int
 static void conv_back_taps(const back_t *b, int q, int64_t beg, int64_t end, int64_t c, vf *dw, vf *db)
 {
     const cad_grad_lane_t *l = b->l;
-    const pack_t *p = b->f.p;
+    const packed_t *p = b->f.p;
     int64_t Ep = l->f.weights->Ep, ew = p->reverse ? -Ep : Ep, rows = end - beg, first = p->reverse ? end - 1 : beg, r = 0;
     int64_t past = p->reverse ? b->f.s.off[q + 1] - end : beg - b->f.s.off[q]; /* rows of the sequence before these */
     const float *x = l->f.x + first * Ep + c, *du = l->du + (first - b->f.s.beg) * Ep + c;

@@ -80,7 +80,7 @@ static int op_in(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned parts
 
 /* ---- conv ---- */
 
-INLINE void conv_some(const pack_t *p, const float *x, int64_t Ep, int64_t step, const int64_t K, int64_t first, int64_t c, const int n, float *u)
+INLINE void conv_some(const packed_t *p, const float *x, int64_t Ep, int64_t step, const int64_t K, int64_t first, int64_t c, const int n, float *u)
 {
     vf v[GROUP];
     EACH v[i] = conv_sum(p, x, Ep, step, K, first, c + i * VW);
@@ -88,7 +88,7 @@ INLINE void conv_some(const pack_t *p, const float *x, int64_t Ep, int64_t step,
     EACH vstore(u + c + i * VW, v[i]);
 }
 
-INLINE void conv_row(const pack_t *p, const float *x, int64_t Ep, int64_t step, const int64_t K, int64_t first, float *u)
+INLINE void conv_row(const packed_t *p, const float *x, int64_t Ep, int64_t step, const int64_t K, int64_t first, float *u)
 {
     int64_t c = 0;
     for (; c + GROUP * VW <= Ep; c += GROUP * VW) conv_some(p, x, Ep, step, K, first, c, GROUP, u);

@@ -154,7 +154,7 @@ static void product(const float *a, int64_t lda, int64_t rows, const float *pack
 
 typedef struct {
     cad_lane_t *l;
-    const pack_t *p;
+    const packed_t *p;
     int dir;
     const float *norm, *norm_bias;
     cad_span_t s;
@@ -219,7 +219,7 @@ static int find_seq(const cad_span_t *s, int64_t r)
 
 /* bias + sum_k w_k x[r - step (K-1-k)] of channels from c on; taps before the
  * sequence's start are left out: k begins at first. */
-INLINE vf conv_sum(const pack_t *p, const float *x, int64_t Ep, int64_t step, const int64_t K, int64_t first, int64_t c)
+INLINE vf conv_sum(const packed_t *p, const float *x, int64_t Ep, int64_t step, const int64_t K, int64_t first, int64_t c)
 {
     vf acc = vload(p->conv_bias + c);
     for (int64_t k = first; k < K; k++)
@@ -231,7 +231,7 @@ INLINE vf conv_sum(const pack_t *p, const float *x, int64_t Ep, int64_t step, co
 
 typedef struct { /* VW channels of some rows of one sequence */
     const cad_weights_t *w;
-    const pack_t *p;
+    const packed_t *p;
     int64_t c;            /* first channel */
     const float *u, *xdbl; /* of the first row in memory order */
     float *y;

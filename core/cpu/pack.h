@@ -11,13 +11,13 @@ typedef struct { /* one Mamba, packed */
     const float *skip;                                // (Ep)
     const float *out, *out_bias;                      // panels (Dp,Ep), (Dp)
     bool reverse;
-} pack_t;
+} packed_t;
 
 struct cad_weights_t {
     int64_t D, N, K, R, V, Dp, Ep, Sp;
     float eps;
     bool rms, half;                           /* half: panels of bfloat16 pairs */
-    pack_t *dir;                              // (layers,2)
+    packed_t *dir;                              // (layers,2)
     const float **norm, **norm_bias;          // (layers) of (Dp)
     const float *norm_f, *norm_f_bias, *real; // (Dp); real: 1 below D, else 0
     const float *embed, *head[2], *zero;      // (V,Dp); zero: (max(Dp,Ep,Sp))

@@ -67,10 +67,10 @@ static const float *pack_decay(store_t *s, const float *a_log, int64_t E, int64_
     return d;
 }
 
-static pack_t pack_direction(store_t *s, const cad_weights_t *w, const cad_model_t *m, const cad_direction_t *d)
+static packed_t pack_direction(store_t *s, const cad_weights_t *w, const cad_model_t *m, const cad_direction_t *d)
 {
     int64_t D = w->D, E = m->cfg.d_inner, S = w->R + 2 * w->N;
-    pack_t p = { 0 };
+    packed_t p = { 0 };
     p.in_x = pack_panels(s, w, d->in, E, D, w->Ep, w->Dp);
     p.in_z = pack_panels(s, w, d->in + E * D, E, D, w->Ep, w->Dp);
     p.in_x_bias = pack_vector(s, d->in_bias, E, w->Ep);
@@ -99,7 +99,7 @@ static const float *pack_head(store_t *s, const cad_weights_t *w, const cad_mode
 /* Layer 0 sees no more than V different rows. */
 static void fill_first(cad_weights_t *w, int dir)
 {
-    const pack_t *p = &w->dir[dir];
+    const packed_t *p = &w->dir[dir];
     dest_t x = { w->first_x[dir], NULL, NULL, p->in_x_bias, w->Ep, STORE }, z = { w->first_z[dir], NULL, NULL, p->in_z_bias, w->Ep, STORE };
     for (int64_t v = 0; v < w->V; v++) {
         norm_row(w, w->embed + v * w->Dp, w->norm[0], w->norm_bias[0], w->row);
