@@ -165,14 +165,23 @@ static int add_sequences(verify_t *v, cad_trainer_t *t, const uint8_t *labels, d
     return rc;
 }
 
+/* The tensor of this published name has this shape. */
+static bool like_tensor(const cad_model_t *m, const char *name, const cad_stored_t *s)
+{
+    for (int i = 0; i < m->ntensor; i++) {
+        const cad_tensor_t *t = &m->tensor[i];
+        if (!strcmp(name, t->name)) return s->count == t->count && s->ndim == t->ndim && !memcmp(s->shape, t->shape, (size_t)t->ndim * sizeof *t->shape);
+    }
+    return false;
+}
+
 static int compare_gradient(verify_t *v, cad_trainer_t *t, cad_safetensors_t *st, const cad_stored_t *s, cad_error_t *err)
 {
-    const char *name = s->name + 5;
+    const char *name = s->name + (strncmp(s->name, "grad.caduceus.", 14) ? 5 : 14);
+    if (!like_tensor(v->m, name, s)) return cad_fail(err, CAD_EFORMAT, "%s: %s: the model has no such tensor of this shape", st->path[0], s->name);
     float *got = cad_alloc((size_t)s->count, sizeof *got), *want = cad_alloc((size_t)s->count, sizeof *want);
     int rc = got && want ? cad_safetensors_f32(st, s, want, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
-    if (!strncmp(name, "caduceus.", 9)) name += 9;
-    if (rc == 0 && cad_trainer_gradient(t, name, got))
-        rc = cad_fail(err, CAD_EFORMAT, "%s: %s: the model has no such tensor", st->path[0], s->name);
+    if (rc == 0 && (rc = cad_trainer_gradient(t, name, got))) cad_fail(err, rc, "%s: no gradient: %s", s->name, cad_strerror(rc));
     if (rc == 0) report(v, s->name, cad_relative_error(got, want, s->count), coarse(cad_trainer_precision(t)) ? 5e-2 : 5e-6);
     free(got);
     free(want);

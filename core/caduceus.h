@@ -44,7 +44,7 @@ typedef struct cad_error_t { char text[768]; } cad_error_t;
 typedef struct cad_model_t cad_model_t;
 typedef struct cad_context_t cad_context_t;
 
-/* Version of the library, e.g. "0.1.0". Static; never freed. */
+/* Version of the library, e.g. "0.2.0". Static; never freed. */
 CAD_API const char *cad_version(void);
 
 /* A short name of a CAD_E* code. Static; never freed. */
@@ -91,7 +91,7 @@ CAD_API int64_t cad_model_number(const cad_model_t *model, enum cad_number_t wha
 
 enum cad_text_t {
     CAD_TEXT_SHA256 = 1, /* of the weight file (shards: of all, in the index's order) */
-    CAD_TEXT_DTYPE,      /* stored type(s) of the weights: F32, F16, BF16 or a list */
+    CAD_TEXT_DTYPE,      /* stored type(s) of the weights: F32, F16, BF16, F64 or a list */
     CAD_TEXT_STATUS,     /* "status" of the file's metadata, "" if absent */
     CAD_TEXT_KIND,       /* "Caduceus-PS" or "Caduceus-Ph" */
     CAD_TEXT_DETAILS,    /* the switches of config.json, one line */
@@ -172,8 +172,8 @@ CAD_API void cad_context_close(cad_context_t *ctx);
 CAD_API const char *cad_context_device(const cad_context_t *ctx);
 CAD_API const char *cad_context_precision(const cad_context_t *ctx);
 
-/* Why "auto" computes on the CPU; "" if it does not, or if the device was left to NULL
- * and no CUDA module is installed. Owned by the context. */
+/* Why "auto" computes on the CPU, and whether bf16 is slow there; "" if neither, or if
+ * the device was left to NULL and no CUDA module is installed. Owned by the context. */
 CAD_API const char *cad_context_note(const cad_context_t *ctx);
 
 /* Bytes of working memory reserved by cad_context_open (touched only as needed). */
@@ -271,7 +271,7 @@ CAD_API int cad_trainer_open(cad_trainer_t **trainer, cad_model_t *model,
                              const cad_recipe_t *recipe, cad_error_t *err);
 CAD_API void cad_trainer_close(cad_trainer_t *trainer); /* NULL is allowed */
 
-/* As of a context: device, precision, and why "auto" computes on the CPU. */
+/* As of a context: device, precision, and its note. */
 CAD_API const char *cad_trainer_device(const cad_trainer_t *trainer);
 CAD_API const char *cad_trainer_precision(const cad_trainer_t *trainer);
 CAD_API const char *cad_trainer_note(const cad_trainer_t *trainer);

@@ -195,16 +195,6 @@ static int64_t list_range(const cad_pass_t *p, int strand, int64_t base, cad_ran
     return 1;
 }
 
-static void reverse_rows(float *a, int64_t n, int64_t width)
-{
-    for (int64_t i = 0, j = n - 1; i < j; i++, j--)
-        for (int64_t k = 0; k < width; k++) {
-            float t = a[i * width + k];
-            a[i * width + k] = a[j * width + k];
-            a[j * width + k] = t;
-        }
-}
-
 /* Results of a pack's rows, from the lane to where they are wanted. */
 static int take_results(const run_t *r, const pack_t *pack, const int64_t *off, cad_lane_t *l)
 {
@@ -224,7 +214,7 @@ static int take_results(const run_t *r, const pack_t *pack, const int64_t *off, 
     for (int64_t i = 0; i < pack->n && rc == 0; i++) {
         int64_t seq = r->seq[pack->first + i];
         const cad_pass_t *p = &r->pass[seq / 2];
-        if (seq % 2 && p->pooled[1] && p->pool == CAD_POOL_NONE) reverse_rows(p->pooled[1], p->end - p->beg, m->cfg.d_model);
+        if (seq % 2 && p->pooled[1] && p->pool == CAD_POOL_NONE) cad_reverse_rows(p->pooled[1], p->end - p->beg, m->cfg.d_model);
     }
     return rc;
 }

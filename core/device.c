@@ -10,19 +10,23 @@
 
 /* ---- finding the module ---- */
 
-/* In the build tree, or under the prefix that this code lies in, or where it was
- * installed: the path, or "" if it is in none of these. */
+/* Beside this code, in its build tree, under its prefix, or where it was installed: the
+ * path, or "" if it is in none of these. What lies above an installed folder is not ours. */
 static void find_module(char *path, size_t size)
 {
-    static const char *const places[] = { "/" MODULE, "/../" MODULE, "/../../" MODULE, "/../lib/caduceus/" MODULE,
-                                          "/caduceus/" MODULE, "/../../lib/caduceus/" MODULE };
+    static const struct { const char *in, *path; } places[] = { /* in: how the folder of this code ends */
+        { "", "/" MODULE }, { "/.libs", "/../" MODULE }, { "/plugin", "/../" MODULE }, { "/plugin/.libs", "/../../" MODULE },
+        { "", "/../lib/caduceus/" MODULE }, { "", "/caduceus/" MODULE }, { "", "/../../lib/caduceus/" MODULE }
+    };
     Dl_info self;
     char *file = dladdr((const void *)places, &self) ? realpath(strchr(self.dli_fname, '/') ? self.dli_fname : "/proc/self/exe", NULL) : NULL;
     char *slash = file ? strrchr(file, '/') : NULL;
     snprintf(path, size, "%s/%s", PKGLIBDIR, MODULE);
     for (size_t i = 0; slash && i < sizeof places / sizeof *places; i++) {
         char at[4096];
-        snprintf(at, sizeof at, "%.*s%s", (int)(slash - file), file, places[i]);
+        size_t n = strlen(places[i].in);
+        if ((size_t)(slash - file) < n || strncmp(slash - n, places[i].in, n)) continue;
+        snprintf(at, sizeof at, "%.*s%s", (int)(slash - file), file, places[i].path);
         if (access(at, R_OK)) continue;
         snprintf(path, size, "%s", at);
         break;

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -18,6 +19,28 @@
 static int cannot(const char *path, cad_error_t *err)
 {
     return cad_fail(err, CAD_EIO, "%s: cannot write there: %s", path, strerror(errno));
+}
+
+char *cad_resolve(const char *path, cad_error_t *err)
+{
+    char *at = strdup(path), target[4096];
+    struct stat sb;
+    for (int hops = 0; at && hops < 40; hops++) {
+        ssize_t n;
+        char *dir, *next;
+        if (lstat(at, &sb) || !S_ISLNK(sb.st_mode)) return at;
+        n = readlink(at, target, sizeof target - 1);
+        if (n < 0) break;
+        target[n] = 0;
+        dir = strdup(at);
+        next = target[0] == '/' || !dir ? strdup(target) : cad_path_join(dirname(dir), target);
+        free(dir);
+        free(at);
+        at = next;
+    }
+    free(at);
+    cad_fail(err, CAD_EIO, "%s: too many symbolic links, or out of memory", path);
+    return NULL;
 }
 
 #define TEMPORARY ".caduceus-%ld-%d.tmp" /* process, number */
@@ -64,13 +87,12 @@ static int open_unnamed(const char *path)
 int cad_file_open(cad_file_t *f, const char *path, cad_error_t *err)
 {
     struct stat sb;
-    bool there = lstat(path, &sb) == 0;
     int rc = 0;
     memset(f, 0, sizeof *f);
     f->fd = -1;
-    f->path = there && S_ISLNK(sb.st_mode) ? realpath(path, NULL) : NULL; /* a link's target is replaced, not the link */
-    if (!f->path) f->path = strdup(path);
-    f->tmp = f->path ? malloc(strlen(f->path) + 64) : NULL;
+    f->path = cad_resolve(path, err); /* a link's target is replaced, not the link */
+    if (!f->path) return CAD_EIO;
+    f->tmp = malloc(strlen(f->path) + 64);
     if (!f->tmp) rc = cad_fail(err, CAD_ENOMEM, "%s: out of memory", path);
     else if (stat(path, &sb) == 0 && !S_ISREG(sb.st_mode)) rc = cad_fail(err, CAD_EIO, "%s: is there and is not a file", path);
     else {

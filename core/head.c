@@ -122,11 +122,11 @@ static int put_names(json_t *root, const cad_head_t *h)
     return rc | json_object_set_new(root, "label2id", ids);
 }
 
-/* Takes root over. */
+/* Takes root over. Numbers are those that config.json will have. */
 static int keep(cad_model_t *m, json_t *root, cad_error_t *err)
 {
     size_t size;
-    char *text = cad_json_text(root, JSON_REAL_PRECISION(17), &size);
+    char *text = cad_json_text(root, JSON_REAL_PRECISION(15), &size);
     if (!text) return cad_fail(err, CAD_ENOMEM, "out of memory for config.json");
     free(m->head);
     m->head = text;

@@ -49,6 +49,8 @@ static inline int64_t cad_max(int64_t a, int64_t b) { return a > b ? a : b; }
 int cad_pread(int fd, void *buf, size_t n, int64_t offset, const char *path, cad_error_t *err);
 /* A decimal integer in [lo, hi] and nothing after it; false otherwise. */
 bool cad_parse_int(const char *s, int64_t lo, int64_t hi, int64_t *out);
+/* The n rows of a (n,width) the other way round. */
+void cad_reverse_rows(float *a, int64_t n, int64_t width);
 /* "dir/name", malloc'd; NULL when out of memory. */
 char *cad_path_join(const char *dir, const char *name);
 /* A whole text file, malloc'd, with a NUL behind its size bytes; NULL and 0 for an
@@ -56,6 +58,8 @@ char *cad_path_join(const char *dir, const char *name);
 int cad_read_text(char **text, size_t *size, const char *path, bool optional, cad_error_t *err);
 
 /* ---- file.c: files that are whole or absent ---- */
+/* Follows links by hand, so that a dangling one names the file to create: malloc'd, or NULL. */
+char *cad_resolve(const char *path, cad_error_t *err);
 typedef struct cad_file_t { char *path, *tmp; int fd; bool named; } cad_file_t;
 /* Begins a file that is to become path: it has no name or a temporary one beside
  * path until published. A failed call leaves nothing to abort. */

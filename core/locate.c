@@ -5,26 +5,24 @@
 
 #include "internal.h"
 
-/* hf:ORG/NAME[@REV] to a snapshot folder of the local hub cache. */
-static char *hub_path(const char *spec, cad_error_t *err)
+/* hf:ORG/NAME[@REV] to a snapshot folder of the local hub cache: *out, malloc'd. */
+static int hub_path(const char *spec, char **out, cad_error_t *err)
 {
-    char name[512], rev[128] = "main", root[1024], path[3072], hash[128] = "";
+    char name[512], rev[512] = "main", root[4096], path[6144], hash[512] = "";
     const char *cache = getenv("HF_HUB_CACHE"), *home = getenv("HF_HOME"), *user = getenv("HOME");
     char *at, *slash;
     FILE *f;
-    if (strlen(spec) >= sizeof name) { cad_fail(err, CAD_EARG, "hf:%.40s...: the name is too long", spec); return NULL; }
+    size_t length;
+    if (strlen(spec) >= sizeof name) return cad_fail(err, CAD_EARG, "hf:%.40s...: the name is too long", spec);
     strcpy(name, spec);
     at = strchr(name, '@');
     if (at) { *at = 0; snprintf(rev, sizeof rev, "%s", at + 1); }
     slash = strchr(name, '/');
-    if (!slash || strchr(slash + 1, '/') || strstr(name, "..") || strstr(rev, "..")) {
-        cad_fail(err, CAD_EARG, "hf:%s: expected hf:ORG/NAME or hf:ORG/NAME@REVISION", spec);
-        return NULL;
-    }
+    if (!slash || strchr(slash + 1, '/') || strstr(name, "..") || strstr(rev, ".."))
+        return cad_fail(err, CAD_EARG, "hf:%s: expected hf:ORG/NAME or hf:ORG/NAME@REVISION", spec);
     *slash = 0;
-    if (cache) snprintf(root, sizeof root, "%s", cache);
-    else if (home) snprintf(root, sizeof root, "%s/hub", home);
-    else snprintf(root, sizeof root, "%s/.cache/huggingface/hub", user ? user : "");
+    length = (size_t)snprintf(root, sizeof root, "%s%s", cache ? cache : home ? home : user ? user : "", cache ? "" : home ? "/hub" : "/.cache/huggingface/hub");
+    if (length >= sizeof root) return cad_fail(err, CAD_EARG, "hf:%s: the path of the hub cache is too long", spec);
     snprintf(path, sizeof path, "%s/models--%s--%s/refs/%s", root, name, slash + 1, rev);
     f = fopen(path, "rb");
     if (f) {
@@ -32,23 +30,19 @@ static char *hub_path(const char *spec, cad_error_t *err)
         fclose(f);
     }
     snprintf(path, sizeof path, "%s/models--%s--%s/snapshots/%s", root, name, slash + 1, hash[0] ? hash : rev);
-    if (access(path, R_OK)) {
-        cad_fail(err, CAD_EIO, "hf:%s: not in the hub cache (%s); download the model there first", spec, path);
-        return NULL;
-    }
-    at = strdup(path);
-    if (!at) cad_fail(err, CAD_ENOMEM, "out of memory");
-    return at;
+    if (access(path, R_OK)) return cad_fail(err, CAD_EIO, "hf:%s: not in the hub cache (%s); download the model there first", spec, path);
+    *out = strdup(path);
+    return *out ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
 }
 
 int cad_locate(const char *given, char **dir, char **weights, cad_error_t *err)
 {
-    char *path = !strncmp(given, "hf:", 3) ? hub_path(given + 3, err) : strdup(given);
+    bool hub = !strncmp(given, "hf:", 3);
+    char *path = hub ? NULL : strdup(given);
     struct stat sb;
-    int rc = 0;
+    int rc = hub ? hub_path(given + 3, &path, err) : path ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
     *dir = *weights = NULL;
-    if (!path && !strncmp(given, "hf:", 3)) return CAD_EIO; /* said */
-    if (!path) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (rc) return rc;
     if (stat(path, &sb)) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
     else if (S_ISDIR(sb.st_mode)) {
         *dir = strdup(path);

@@ -191,12 +191,23 @@ static int find_sizes(cad_model_t *m, cad_safetensors_t *st, const char *path, i
     return 0;
 }
 
+/* Among words with commas between them. */
+static bool listed(const char *list, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *s = list; s; s = strchr(s, ',')) {
+        s += *s == ',';
+        if (!strncmp(s, word, n) && (!s[n] || s[n] == ',')) return true;
+    }
+    return false;
+}
+
 static void note_dtypes(cad_model_t *m, const cad_safetensors_t *st)
 {
     for (int i = 0; i < st->ntensor; i++) {
         const cad_stored_t *t = &st->tensor[i];
         size_t n = strlen(m->dtype);
-        if (t->dtype != CAD_I64 && !strstr(m->dtype, t->dtype_name) && n + 8 < sizeof m->dtype)
+        if (t->dtype != CAD_I64 && !listed(m->dtype, t->dtype_name) && n + 8 < sizeof m->dtype)
             snprintf(m->dtype + n, sizeof m->dtype - n, "%s%s", n ? "," : "", t->dtype_name);
     }
 }

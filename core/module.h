@@ -9,15 +9,16 @@
 
 #include "train.h"
 
-#define CAD_MODULE_ABI 5 /* counts changes that no size shows */
+#define CAD_MODULE_ABI 6 /* counts changes that no size shows, and those of cad_host_t */
 #define CAD_MODULE_SYMBOL "cad_module"
 
 typedef struct cad_host_t { /* the sizes of what host and module share */
-    uint32_t abi, ops, lane, model, config, layer, direction, error, back, back_lane;
+    uint32_t abi, ops, lane, model, config, layer, direction, error, back, back_lane, tape, tensor, span, pick, range, rows;
 } cad_host_t;
 #define CAD_HOST_INIT { CAD_MODULE_ABI, sizeof(cad_ops_t), sizeof(cad_lane_t), sizeof(cad_model_t), sizeof(cad_config_t), \
                         sizeof(cad_layer_t), sizeof(cad_direction_t), sizeof(cad_error_t), \
-                        sizeof(cad_back_ops_t), sizeof(cad_grad_lane_t) }
+                        sizeof(cad_back_ops_t), sizeof(cad_grad_lane_t), sizeof(cad_tape_t), \
+                        sizeof(cad_tensor_t), sizeof(cad_span_t), sizeof(cad_pick_t), sizeof(cad_range_t), sizeof(cad_rows_t) }
 
 /* Fills the table for device `index`, with bfloat16 inputs of matrix products (half)
  * or float32. CAD_EARG, without text: another version's host. */

@@ -241,9 +241,14 @@ static bool has_file(const cad_safetensors_t *st, const char *path)
 static int add_shards(cad_safetensors_t *st, const char *index, cad_error_t *err)
 {
     json_error_t je;
-    json_t *root = json_load_file(index, JSON_REJECT_DUPLICATES, &je), *map, *v;
+    json_t *root, *map, *v;
     const char *slash = strrchr(index, '/'), *key;
-    int rc = 0;
+    char *text;
+    size_t n;
+    int rc = cad_read_text(&text, &n, index, false, err);
+    if (rc) return rc;
+    root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &je);
+    free(text);
     if (!root) return cad_fail(err, CAD_EFORMAT, "%s:%d: %s", index, je.line, je.text);
     map = json_object_get(root, "weight_map");
     if (!json_is_object(map) || json_object_size(map) == 0)
@@ -372,7 +377,7 @@ static void put_i64(void *out, int64_t i, const unsigned char *b, cad_dtype_t ty
 int cad_safetensors_f32(const cad_safetensors_t *st, const cad_stored_t *t, float *out, cad_error_t *err)
 {
     if (t->dtype != CAD_F32 && t->dtype != CAD_F16 && t->dtype != CAD_BF16 && t->dtype != CAD_F64)
-        return cad_fail(err, CAD_EFORMAT, "%s: tensor %s is %s; expected F32, F16 or BF16", st->path[t->fd], t->name, t->dtype_name);
+        return cad_fail(err, CAD_EFORMAT, "%s: tensor %s is %s; expected F32, F16, BF16 or F64", st->path[t->fd], t->name, t->dtype_name);
     return stream(st, t, out, put_f32, err);
 }
 

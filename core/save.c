@@ -106,15 +106,18 @@ static int put_weights(save_t *s, cad_error_t *err)
 }
 
 /* The weights last. Those of another configuration go first: beside this one they would be
- * taken for its own. */
+ * taken for its own. From there on no failure stops it: the new files are whole. */
 static int publish(save_t *s, cad_error_t *err)
 {
     int rc = 0;
     for (int i = 0; i < NFILES && rc == 0; i++)
         if (s->file[i].path) rc = cad_file_sync(&s->file[i], err);
-    if (rc == 0 && s->other) unlink(s->file[WEIGHTS].path);
-    for (int i = NFILES - 1; i >= 0 && rc == 0; i--)
-        if (s->file[i].path) rc = cad_file_publish(&s->file[i], err);
+    if (rc) return rc;
+    if (s->other) unlink(s->file[WEIGHTS].path);
+    for (int i = NFILES - 1; i >= 0; i--) {
+        int failed = s->file[i].path ? cad_file_publish(&s->file[i], rc ? NULL : err) : 0;
+        if (rc == 0) rc = failed;
+    }
     return rc;
 }
 

@@ -118,8 +118,8 @@ static int64_t plan(const cad_model_t *m, const cad_window_t *w, int64_t mask, i
     int64_t n = 0, npass = 0, classes = mask > 0 ? mask : 1;
     classes = cad_min(classes, w->core_end - w->core_beg);
     for (int64_t c = 0; c < classes; c++) {
-        int64_t before = n, stride = mask > 0 ? mask : 1;
-        for (int64_t t = w->core_beg + c; t < w->core_end; t += stride)
+        int64_t before = n;
+        for (int64_t t = w->core_beg + c; t < w->core_end; t += classes)
             if (scored(m, w, t)) {
                 if (pos) pos[n] = t;
                 if (mask == CAD_MASK_EACH && pass) pass[npass] = (cad_pass_t){ .pos = pos + n, .npos = 1 };
@@ -182,7 +182,7 @@ int cad_score(cad_context_t *ctx, cad_window_t *w, int n, int64_t mask, cad_erro
     if (m->labels) return no_logits(err);
     if (n < 0) return cad_fail(err, CAD_EARG, "%d windows", n);
     if (mask < CAD_MASK_EACH) return cad_fail(err, CAD_EARG, "mask %lld", (long long)mask);
-    if (mask != CAD_MASK_NONE && m->vocab.mask < 0) return cad_fail(err, CAD_EARG, "the vocabulary has no [MASK] token; use --mask none");
+    if (mask != CAD_MASK_NONE && m->vocab.mask < 0) return cad_fail(err, CAD_EARG, "the vocabulary has no [MASK] token; score without masking (mask none)");
     if ((rc = count_work(ctx, w, n, mask, &total, err))) return rc;
     pos = need((size_t)total.npos, sizeof *pos, &rc, err);
     pass = need((size_t)total.npass, sizeof *pass, &rc, err);

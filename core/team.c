@@ -105,7 +105,7 @@ int cad_team_open(cad_team_t **out, int threads, cad_error_t *err)
     team->thread = calloc((size_t)threads, sizeof *team->thread);
     if (!team->thread || start(team)) {
         cad_team_close(team);
-        return cad_fail(err, CAD_ENOMEM, "could not start %d threads; give a smaller number with -@", threads);
+        return cad_fail(err, CAD_ENOMEM, "could not start %d threads; ask for fewer", threads);
     }
     *out = team;
     return 0;

@@ -117,21 +117,11 @@ int cad_tensors_list(const cad_config_t *c, int64_t rows, int64_t labels,
     return 0;
 }
 
-static void swap_range(float *a, int64_t n, int64_t step, int64_t width)
-{
-    for (int64_t i = 0, j = n - 1; i < j; i++, j--)
-        for (int64_t k = 0; k < width; k++) {
-            float tmp = a[i * step + k];
-            a[i * step + k] = a[j * step + k];
-            a[j * step + k] = tmp;
-        }
-}
-
 void cad_tensor_flip(const cad_tensor_t *t, float *a)
 {
-    if (t->flip_axis == 0) swap_range(a, t->shape[0], t->count / t->shape[0], t->count / t->shape[0]);
+    if (t->flip_axis == 0) cad_reverse_rows(a, t->shape[0], t->count / t->shape[0]);
     if (t->flip_axis == 1)
-        for (int64_t r = 0; r < t->shape[0]; r++) swap_range(a + r * t->shape[1], t->shape[1], 1, 1);
+        for (int64_t r = 0; r < t->shape[0]; r++) cad_reverse_rows(a + r * t->shape[1], t->shape[1], 1);
 }
 
 void cad_tensor_published(const cad_tensor_t *t, char name[128])

@@ -63,6 +63,16 @@ char *cad_path_join(const char *dir, const char *name)
     return path;
 }
 
+void cad_reverse_rows(float *a, int64_t n, int64_t width)
+{
+    for (int64_t i = 0, j = n - 1; i < j; i++, j--)
+        for (int64_t k = 0; k < width; k++) {
+            float t = a[i * width + k];
+            a[i * width + k] = a[j * width + k];
+            a[j * width + k] = t;
+        }
+}
+
 #define TEXT_LIMIT ((size_t)64 << 20)
 
 static int read_all(FILE *f, char **text, size_t *size, const char *path, cad_error_t *err)

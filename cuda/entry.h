@@ -56,7 +56,7 @@ int cad_module(const cad_host_t *host, int index, bool half, cad_ops_t *ops, cad
 {
     cad_host_t own = CAD_HOST_INIT;
     int rc;
-    if (memcmp(host, &own, sizeof own)) return CAD_EARG; /* built for another version: err's layout is not known */
+    if (host->abi != own.abi || memcmp(host, &own, sizeof own)) return CAD_EARG; /* built for another version: err's layout is not known */
     rc = find_device(ops, index, err);
     if (rc == 0) fill_ops(ops, half);
     return rc;

@@ -56,6 +56,13 @@ static int graph_begin(cad_lane_t *l, const cad_span_t *s)
     return rc;
 }
 
+/* Of an operation that reads amid a batch: what was recorded is no whole batch. */
+static void graph_forget(gpu_t *g)
+{
+    graph_drop(g);
+    memset(g->graph.key, 0, sizeof g->graph.key);
+}
+
 /* Queues what was recorded, now or before. */
 static int graph_end(cad_lane_t *l)
 {

@@ -147,6 +147,7 @@ static int op_read(cad_lane_t *l, cad_at_t what, int64_t beg, int64_t n, float *
     size_t size = half ? sizeof(bf16_t) : sizeof(float), bytes = (size_t)(n * ld) * size;
     char *copy = (char *)malloc(bytes);
     int rc = copy ? graph_end(l) : CAD_ENOMEM;
+    graph_forget(g);
     if (rc == 0) rc = arrive(l);
     if (rc == 0) rc = to_host(l, copy, (const char *)part[what] + (size_t)(row * ld) * size, bytes);
     if (rc == 0) rc = arrive(l);

@@ -54,29 +54,6 @@ int refuse_same(const char *output, const char *input, cad_error_t *err)
 }
 
 
-/* Follows links by hand, so that a dangling one names the file to create. */
-static char *resolve(const char *path, cad_error_t *err)
-{
-    char *at = strdup(path), target[4096];
-    struct stat sb;
-    for (int hops = 0; at && hops < 40; hops++) {
-        ssize_t n;
-        char *dir, *next;
-        if (lstat(at, &sb) || !S_ISLNK(sb.st_mode)) return at;
-        n = readlink(at, target, sizeof target - 1);
-        if (n < 0) break;
-        target[n] = 0;
-        dir = strdup(at);
-        next = target[0] == '/' || !dir ? strdup(target) : cad_path_join(dirname(dir), target);
-        free(dir);
-        free(at);
-        at = next;
-    }
-    free(at);
-    cad_fail(err, CAD_EIO, "%s: too many symbolic links, or out of memory", path);
-    return NULL;
-}
-
 /* a and b are links resolved: one name in one folder, or one file by two names. */
 static bool one_target(char *a, char *b)
 {
@@ -94,8 +71,8 @@ int refuse_twice(const char *a, const char *b, cad_error_t *err)
     char *x, *y = NULL;
     int rc = 0;
     if (!a || !b || !strcmp(a, "-") || !strcmp(b, "-")) return 0;
-    x = resolve(a, err);
-    if (x) y = resolve(b, err);
+    x = cad_resolve(a, err);
+    if (x) y = cad_resolve(b, err);
     if (!x || !y) rc = CAD_EIO;
     else if (one_target(x, y)) rc = cad_fail(err, CAD_EARG, "%s: named for two outputs, or an index", a);
     free(x);
@@ -149,7 +126,7 @@ static int open_target(output_t *o, const char *path, cad_error_t *err)
         return o->fd < 0 ? cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno)) : 0;
     }
     if (lstat(path, &sb) && errno == ENAMETOOLONG) return cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
-    o->path = resolve(path, err);
+    o->path = cad_resolve(path, err);
     if (!o->path) return CAD_EIO;
     if (access(o->path, F_OK) == 0 && access(o->path, W_OK))
         return cad_fail(err, CAD_EIO, "%s: cannot write there: %s", path, strerror(errno));

@@ -22,7 +22,7 @@ sys.exit(not eval(sys.argv[1]))' "$2" 2>.err; then pass "$1"
 # ---- the table ----
 ok "a model is measured" bench -m "$model" --window 40 --error-window 24
 cp .out table
-like "the processor and version come first" '^caduceus [0-9.]+, .+ CPUs; medians of 1 rounds$' table
+like "the processor and version come first" '^caduceus [0-9a-z.-]+, .+ CPUs; medians of 1 rounds$' table
 like "the model is described" 'model 1: .*ps, Caduceus-PS, D 16, 2 layers, 10672 parameters' table
 like "a cell has its numbers" '^ +1 +40 +1 +1 +fp32 +[0-9.e+]+ +[0-9.e+]+ +[0-9.e+]+ +[0-9]+% +[0-9]+ +([0-9]+|-) +[0-9.]+e-0[5-9]  cpu ' table
 is "there are three tables" "$(grep -cE '^ *(model|threads) ' table)" 4

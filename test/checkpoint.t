@@ -176,6 +176,24 @@ mkdir "$dir/home" && mv "$dir/hub" "$dir/home/hub"
 ok "HF_HOME/hub is searched" env HF_HOME="$dir/home" "$caduceus" model info -m hf:lab/dna
 
 # ---- model info and verify ----
+if "$python" -c '' 2>/dev/null; then
+    "$python" - "$dir" <<'PY'
+import json, struct, sys
+def write(name, tensors):
+    head, data = {}, b""
+    for key, dtype, shape, raw in tensors:
+        head[key] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(raw)]}; data += raw
+    text = json.dumps(head).encode()
+    open(sys.argv[1] + "/" + name, "wb").write(struct.pack("<Q", len(text)) + text + data)
+ids = ("input_ids", "I64", [1, 8], struct.pack("<8q", *([7] * 8)))
+labels = ("labels", "I64", [1, 8], struct.pack("<8q", *([8] * 8)))
+loss = ("loss", "F32", [1], struct.pack("<f", 1.0))
+write("thin.safetensors", [ids, labels, loss, ("grad.caduceus.backbone.layers.0.norm.weight", "F32", [1], bytes(4))])
+write("short.safetensors", [ids, ("labels", "I64", [1, 80], struct.pack("<80q", *([8] * 80))), loss])
+PY
+    error "a gradient of another shape" 'thin.safetensors: grad.*norm.weight: the model has no such tensor of this shape' "$caduceus" model verify -m "$data/ps" "$dir/thin.safetensors"
+    error "labels of another shape" 'short.safetensors: .*labels' "$caduceus" model verify -m "$data/ps" "$dir/short.safetensors"
+else skip "gradients of another shape" "no python"; fi
 ok "model info" "$caduceus" model info -m "$data/cls-ps"
 for line in 'model	Caduceus-PS' 'head	classifier' 'labels	3' 'configuration	d_model=8 n_layer=2 d_state=16 d_conv=4 d_inner=16 dt_rank=1 norm=RMS fused_add_norm=yes bidirectional=yes strategy=add tied=yes projection_bias=no' \
     'parameters	4592' 'window	512' 'vocabulary	table \(16 rows\)' 'tokens	A=7 C=8 G=9 T=10 N=11 MASK=3 PAD=4 SEP=1 UNK=6' 'dtype	F32'; do

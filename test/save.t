@@ -22,6 +22,12 @@ if [ -d "$shared/golden" ]; then
     for model in "$shared"/golden/*/; do converts "golden $(basename "$model")" "$model"; done
 else skip "the large golden checkpoints are converted" "not present"; fi
 
+# ---- a link's target is replaced, also one that is not there yet (60) ----
+mkdir links; ln -s ../elsewhere.safetensors links/model.safetensors
+ok "a dangling link is written through" "$caduceus" model convert -m "$data/ps" -o links
+is "and stays" "$(readlink links/model.safetensors)$(test -f elsewhere.safetensors && echo ' there')" "../elsewhere.safetensors there"
+rm -rf links elsewhere.safetensors
+
 # ---- the files, read by others' rules ----
 cat >read.py <<'PY'
 import json, struct, sys

@@ -181,7 +181,7 @@ static void test_scores(cad_context_t *ctx, const cad_model_t *m)
     w.logp = each;
     cad_score(ctx, &w, 1, CAD_MASK_EACH, &err);
     w.logp = wide;
-    cad_score(ctx, &w, 1, 1000, &err);
+    cad_score(ctx, &w, 1, INT64_MAX, &err);
     for (int i = 0; i < 200; i++) nan += !isnan(each[i]) && each[i] != wide[i];
     tap_ok(nan == 2, "a stride longer than the core equals masking each base, bit for bit");
     w.core_end = 61;

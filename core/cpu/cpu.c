@@ -4,7 +4,6 @@
 extern const cad_ops_t cad_cpu_plain, cad_cpu_avx2, cad_cpu_avx512;
 extern const cad_ops_t cad_cpu_plain_half, cad_cpu_avx2_half, cad_cpu_avx512_half, cad_cpu_avx512bf16_half;
 
-static bool always(void) { return true; }
 #ifdef CAD_X86
 static bool has_avx2(void)
 {
@@ -16,19 +15,23 @@ static bool has_avx512(void)
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
 }
+#define X86(there, full, half) there, full, half
+#else
+#define X86(there, full, half) NULL, NULL, NULL
+#endif
 #ifdef CAD_X86_BF16
 static bool has_bf16(void) { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }
+#define X86_BF16(there, full, half) there, full, half
+#else
+#define X86_BF16(there, full, half) NULL, NULL, NULL
 #endif
-#endif
+static bool always(void) { return true; }
 
-static const struct { const char *name; bool (*there)(void); const cad_ops_t *full, *half; } ISA[] = { /* best first */
-#ifdef CAD_X86
-#ifdef CAD_X86_BF16
-    { "avx512bf16", has_bf16, &cad_cpu_avx512, &cad_cpu_avx512bf16_half },
-#endif
-    { "avx512", has_avx512, &cad_cpu_avx512, &cad_cpu_avx512_half },
-    { "avx2", has_avx2, &cad_cpu_avx2, &cad_cpu_avx2_half },
-#endif
+/* Best first; there: on this processor, NULL: not built. */
+static const struct { const char *name; bool (*there)(void); const cad_ops_t *full, *half; } ISA[] = {
+    { "avx512bf16", X86_BF16(has_bf16, &cad_cpu_avx512, &cad_cpu_avx512bf16_half) },
+    { "avx512", X86(has_avx512, &cad_cpu_avx512, &cad_cpu_avx512_half) },
+    { "avx2", X86(has_avx2, &cad_cpu_avx2, &cad_cpu_avx2_half) },
     { "plain", always, &cad_cpu_plain, &cad_cpu_plain_half },
 };
 
@@ -38,7 +41,7 @@ int cad_cpu_ops(const cad_ops_t **ops, bool half, cad_error_t *err)
     bool below = !most || !*most;
     for (size_t i = 0; i < sizeof ISA / sizeof *ISA; i++) {
         below = below || !strcmp(most, ISA[i].name);
-        if (below && ISA[i].there()) {
+        if (below && ISA[i].there && ISA[i].there()) {
             *ops = half ? ISA[i].half : ISA[i].full;
             return 0;
         }
