@@ -365,7 +365,7 @@ static int count_work(annotate_args_t *a, const text_t *command)
     annotate_args_t all = *a;
     work_t work;
     int rc;
-    all.dry_run = true;
+    all.dry_run = all.o.counting = true;
     all.shard = (shard_t){ 0 };
     rc = annotate_run(&all, command, &work);
     a->shard.total = work.tokens;

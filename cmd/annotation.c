@@ -1,6 +1,5 @@
 /* annotation.c - one run of annotate: its source, windows and sink put together.
  * SPDX-License-Identifier: MIT */
-#include <unistd.h>
 
 #include "annotate.h"
 
@@ -98,11 +97,12 @@ static double share_read(const void *arg)
 static int open_filters(annotate_t *t, cad_error_t *err)
 {
     const annotate_args_t *a = t->a;
-    names_t names = { &t->ref, fasta_has, t->ref.path, &t->ref, false };
+    names_t names = { &t->ref, fasta_has, t->ref.path, &t->ref, false, false };
     const names_t *known = t->in.kind == INPUT_BED || t->in.kind >= INPUT_READS ? &names : NULL;
     int rc;
-    if (t->in.kind == INPUT_READS) names = (names_t){ &t->reads, reads_has_contig, t->in.path, NULL, false };
-    if (t->in.kind == INPUT_VARIANTS) names = (names_t){ &t->variants, variants_has_contig, t->in.path, NULL, true };
+    if (t->in.kind == INPUT_READS) names = (names_t){ &t->reads, reads_has_contig, t->in.path, NULL, false, false };
+    if (t->in.kind == INPUT_VARIANTS) names = (names_t){ &t->variants, variants_has_contig, t->in.path, NULL, false, true };
+    names.some = true; /* panels list contigs that an input may lack */
     rc = limits_open(&a->limits, "rR", &t->only, known, err);
     return rc ? rc : limits_open(&a->limits, "tL", &t->targets, known, err);
 }
@@ -125,27 +125,16 @@ static int open_inputs(annotate_t *t, cad_error_t *err)
 
 static const char *const INDEXES[] = { ".bai", ".csi", ".tbi", ".crai" };
 
-/* One output against all inputs, their indexes and the outputs before it. */
-static int refuse_one(const annotate_args_t *a, const char *const out[], int k, const char *fai, const char *gzi, cad_error_t *err)
-{
-    const char *in[] = { a->in, a->reference, a->aliases, fai, gzi };
-    int rc = 0;
-    for (int i = 0; i < 5 && rc == 0; i++) rc = refuse_same(out[k], in[i], err);
-    if (rc == 0) rc = refuse_files(out[k], a->in, INDEXES, sizeof INDEXES / sizeof *INDEXES, err);
-    if (rc == 0) rc = limits_refuse(&a->limits, out[k], err);
-    if (rc == 0) rc = refuse_twice(out[k], fai, err); /* they may not exist yet */
-    if (rc == 0) rc = refuse_twice(out[k], gzi, err);
-    for (int i = 0; i < k && rc == 0; i++) rc = refuse_twice(out[k], out[i], err);
-    return rc ? rc : options_refuse_model(&a->o, out[k], err);
-}
-
+/* Outputs against all inputs, their indexes and each other. */
 static int refuse_clashes(const annotate_args_t *a, const char *const out[], int n, cad_error_t *err)
 {
-    char *fai = a->reference ? suffixed(a->reference, ".fai") : NULL, *gzi = a->reference ? suffixed(a->reference, ".gzi") : NULL;
-    int rc = a->reference && (!fai || !gzi) ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
-    for (int k = 0; k < n && rc == 0; k++) rc = refuse_one(a, out, k, fai, gzi, err);
-    free(fai);
-    free(gzi);
+    int rc = 0;
+    for (int k = 0; k < n && rc == 0; k++) {
+        rc = refuse_same(out[k], a->in, err);
+        if (rc == 0) rc = refuse_files(out[k], a->in, INDEXES, sizeof INDEXES / sizeof *INDEXES, err);
+        if (rc == 0) rc = options_refuse_inputs(&a->o, out[k], a->reference, a->aliases, &a->limits, err);
+        for (int i = 0; i < k && rc == 0; i++) rc = refuse_twice(out[k], out[i], err);
+    }
     return rc;
 }
 
@@ -322,7 +311,7 @@ static int run(annotate_t *t, cad_error_t *err)
         return CAD_EIO;
     }
     rc = open_engine(t, err);
-    if (rc == 0 && a->shard.of && (!a->embed || embed_column(a) || access(a->embed, F_OK) == 0) && options_part_done(&a->o, a->output, &t->provenance)) return 0;
+    if (rc == 0 && a->shard.of && (!a->embed || embed_column(a) || part_whole(a->embed)) && options_part_done(&a->o, a->output, &t->provenance)) return 0;
     if (rc == 0) rc = run_kind(t, err);
     if (rc || a->dry_run) return rc;
     rc = records_close(&t->records, &t->provenance, err);

@@ -42,6 +42,7 @@ typedef struct options_t {
     const char *model, *device, *precision; /* NULL: not given */
     int threads;
     bool quiet;
+    bool counting;     /* a run before the one that speaks */
     int verbosity;     /* 3 = default; more lets htslib speak */
 } options_t;
 
@@ -122,6 +123,8 @@ int limits_open(const limits_t *l, const char *hows, regions_t **r, const names_
 
 /* An output must not be one of their files. */
 int limits_refuse(const limits_t *l, const char *output, cad_error_t *err);
+/* Nor an index or .json beside it, nor any of these: the model's, the reference's, the aliases. */
+int options_refuse_inputs(const options_t *o, const char *output, const char *reference, const char *aliases, const limits_t *l, cad_error_t *err);
 /* One of them is standard input. */
 bool limits_stream(const limits_t *l);
 /* Into a digest that tells sharded runs apart. */

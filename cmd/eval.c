@@ -151,7 +151,7 @@ static int find_baseline(run_t *t, cad_error_t *err)
 static int open_intervals(run_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;
-    names_t names = { &t->ref, fasta_has, t->ref.path, &t->ref, false };
+    names_t names = { &t->ref, fasta_has, t->ref.path, &t->ref, false, false };
     int rc = limits_open(&a->limits, "r", &t->only, &names, err);
     for (int i = 0; i < a->limits.n && rc == 0; i++)
         if (a->limits.limit[i].how == 'L') rc = splits_add(&t->splits, a->limits.limit[i].text, &t->ref, &t->notes, err);

@@ -78,12 +78,11 @@ static int parse_args(args_t *a, int argc, char **argv)
 
 typedef struct { text_t run; kstring_t contig; long long beg, end; char value[32]; } graph_t;
 
-/* Lines before the rows of a part but the first: its provenance and column names. */
+/* Lines before the rows of a part but the first: its provenance, then column names. */
 static bool is_header(const kstring_t *l, bool *named)
 {
-    if (!strncmp(l->s, "##caduceus_", 11)) return true;
     if (*named || l->s[0] != '#') return false;
-    *named = true;
+    *named = strncmp(l->s, "##caduceus_", 11) != 0;
     return true;
 }
 
@@ -230,17 +229,19 @@ static int copy_reads(records_t *t, htsFile *fp, sam_hdr_t *h, const char *path,
 {
     int got;
     while ((got = sam_read1(fp, h, t->read)) >= 0) {
-        int rc = records_in_order(&t->out, t->read->core.tid, t->read->core.pos, bam_get_qname(t->read), err);
+        int rc = records_as_written(fp, h, t->read, path, err);
+        if (rc == 0) rc = records_in_order(&t->out, t->read->core.tid, t->read->core.pos, bam_get_qname(t->read), err);
         if (rc) return rc;
         if (sam_write1(t->out.fp, t->reads, t->read) < 0) return output_failed(t->out.out, err);
     }
     return got == -1 ? records_end(fp, path, err) : cad_fail(err, CAD_EIO, "%s: damaged or cut short", path);
 }
 
-static int copy_variants(records_t *t, htsFile *fp, bcf_hdr_t *h, const char *path, cad_error_t *err)
+/* With one header, which gains the tags that none of the parts declares. */
+static int copy_variants(records_t *t, htsFile *fp, const char *path, cad_error_t *err)
 {
     int got;
-    while ((got = bcf_read(fp, h, t->variant)) >= 0) {
+    while ((got = bcf_read(fp, t->variants, t->variant)) >= 0) {
         int rc = records_in_order(&t->out, t->variant->rid, t->variant->pos, "of a part", err);
         if (rc) return rc;
         t->variant->errcode &= ~BCF_ERR_TAG_UNDEF;
@@ -264,7 +265,7 @@ static int records_part(const args_t *a, records_t *t, const char *path, input_t
         t->variants = vh ? bcf_hdr_dup(vh) : NULL;
         rc = t->reads || t->variants ? begin_records(a, t, &fp->format, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
     }
-    if (rc == 0) rc = reads ? copy_reads(t, fp, rh, path, err) : copy_variants(t, fp, vh, path, err);
+    if (rc == 0) rc = reads ? copy_reads(t, fp, rh, path, err) : copy_variants(t, fp, path, err);
     sam_hdr_destroy(rh);
     if (vh) bcf_hdr_destroy(vh);
     if (fp) hts_close(fp);

@@ -1,6 +1,7 @@
 /* options.c - options that mean the same in every command. SPDX-License-Identifier: MIT */
 #include <dlfcn.h>
 #include <sched.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -181,7 +182,7 @@ int options_open_model(const options_t *o, cad_model_t **model)
     if (demo) path = bundled(buf, sizeof buf);
     if (demo && access(path, R_OK)) return cmd_fail(o->cmd, "give a checkpoint with -m or $CADUCEUS_MODEL; the bundled model is not at %s", path);
     if (cad_model_open(model, path, &err)) return cmd_fail(o->cmd, "%s", err.text);
-    if (demo) cmd_warn(o->cmd, "no -m given: using the bundled small model, not for publication");
+    if (demo && !o->counting) cmd_warn(o->cmd, "no -m given: using the bundled small model, not for publication");
     return 0;
 }
 
@@ -276,6 +277,22 @@ int refuse_reference(const char *output, const char *reference, cad_error_t *err
     return rc;
 }
 
+int options_refuse_inputs(const options_t *o, const char *output, const char *reference, const char *aliases, const limits_t *l, cad_error_t *err)
+{
+    static const char *const beside[] = { "", ".json", ".tbi", ".csi" };
+    int rc = 0, n = !output ? 0 : strcmp(output, "-") ? 4 : 1;
+    for (int i = 0; i < n && rc == 0; i++) {
+        char *path = suffixed(output, beside[i]);
+        if (!path) return cad_fail(err, CAD_ENOMEM, "out of memory");
+        rc = options_refuse_model(o, path, err);
+        if (rc == 0) rc = refuse_reference(path, reference, err);
+        if (rc == 0) rc = refuse_same(path, aliases, err);
+        if (rc == 0) rc = limits_refuse(l, path, err);
+        free(path);
+    }
+    return rc;
+}
+
 int option_index(const char *cmd, const char *arg, index_t *index)
 {
     *index = !arg || !strcmp(arg, "csi") ? INDEX_CSI : !strcmp(arg, "bai") ? INDEX_BAI : !strcmp(arg, "tbi") ? INDEX_TBI : INDEX_NONE;
@@ -311,10 +328,11 @@ int limits_take(limits_t *l, const char *cmd, int how, const char *text)
 
 static int add_limit(regions_t **r, int how, const char *text, const names_t *names, cad_error_t *err)
 {
-    bool file = how == 'L' || (how != 'r' && access(text, F_OK) == 0);
+    struct stat sb;
+    bool file = how == 'L' || (how != 'r' && stat(text, &sb) == 0 && !S_ISDIR(sb.st_mode));
     int rc = *r ? 0 : regions_new(r, err);
     if (rc) return rc;
-    return file ? regions_add_bed(*r, text, err) : regions_add_text(*r, text, names, err);
+    return file ? regions_add_bed(*r, text, names, err) : regions_add_text(*r, text, names, err);
 }
 
 int limits_open(const limits_t *l, const char *hows, regions_t **r, const names_t *names, cad_error_t *err)

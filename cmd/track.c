@@ -215,13 +215,6 @@ static int open_track(const run_t *t, track_t *x, track_format_t format, cad_err
     return rc == 0 && (x->is_bigwig || t->a->shard.of) ? output_beside(&x->json, x->path, ".json", err) : rc;
 }
 
-static int refuse_clashes(const run_t *t, const char *out, cad_error_t *err)
-{
-    int rc = options_refuse_model(&t->a->o, out, err);
-    if (rc == 0) rc = refuse_reference(out, t->a->reference, err);
-    return rc ? rc : limits_refuse(&t->a->limits, out, err);
-}
-
 static int open_hub(run_t *t, cad_error_t *err)
 {
     t->hub = (hub_t){ .dir = t->a->hub, .genome = t->a->genome, .email = t->a->email, .ref = &t->ref, .track = t->tracks.track, .n = t->tracks.n };
@@ -237,7 +230,7 @@ static int open_outputs(run_t *t, cad_error_t *err)
     rc = a->hub ? open_hub(t, err) : t->tracks.n > 1 && !strcmp(a->output, "-") ? cad_fail(err, CAD_EARG, "several tracks need -o, the beginning of their names") : 0;
     for (int k = 0; k < t->tracks.n && rc == 0; k++) {
         rc = name_track(t, &t->tracks.track[k], format, err);
-        if (rc == 0) rc = refuse_clashes(t, t->tracks.track[k].path, err);
+        if (rc == 0) rc = options_refuse_inputs(&a->o, t->tracks.track[k].path, a->reference, a->aliases, &a->limits, err);
     }
     for (int k = 0; k < t->tracks.n && rc == 0 && !a->dry_run; k++) rc = open_track(t, &t->tracks.track[k], format, err);
     return rc;
@@ -288,6 +281,8 @@ static int open_engine(run_t *t, cad_error_t *err)
 /* All tracks of this shard are there already. */
 static bool tracks_done(const run_t *t)
 {
+    options_t mute = t->a->o;
+    mute.quiet = true;
     for (int k = 0; k < t->tracks.n; k++) {
         provenance_t p = t->provenance;
         char *index = suffixed(t->tracks.track[k].path, t->tracks.track[k].csi ? ".csi" : ".tbi");
@@ -295,8 +290,9 @@ static bool tracks_done(const run_t *t)
         free(index);
         if (!indexed) return false;
         provenance_add(&p, "track", t->tracks.track[k].name);
-        if (!options_part_done(&t->a->o, t->tracks.track[k].path, &p)) return false;
+        if (!options_part_done(&mute, t->tracks.track[k].path, &p)) return false;
     }
+    if (!t->a->o.quiet) fprintf(stderr, "caduceus track: %s: all is there and whole; nothing to do\n", t->a->output);
     return true;
 }
 
@@ -307,10 +303,9 @@ static int run(run_t *t, cad_error_t *err)
     int rc = list_tracks(t, err);
     if (rc == 0) rc = fasta_open(&t->ref, a->reference, &t->notes, err);
     if (rc == 0 && a->aliases) rc = fasta_alias(&t->ref, a->aliases, err);
-    names = (names_t){ &t->ref, fasta_has, t->ref.path, &t->ref, false };
+    names = (names_t){ &t->ref, fasta_has, t->ref.path, &t->ref, false, false };
     if (rc == 0) rc = open_outputs(t, err);
     if (rc == 0) rc = limits_open(&a->limits, "rRL", &t->only, &names, err);
-    if (rc == 0 && t->only) rc = regions_check(t->only, &names, err);
     if (rc) return rc;
     if (options_open_model(&a->o, &t->model)) {
         err->text[0] = 0; /* reported */
@@ -321,7 +316,7 @@ static int run(run_t *t, cad_error_t *err)
     if (rc == 0) rc = tracks_begin(&t->tracks, &t->provenance, err);
     if (rc == 0) rc = tracks_run(&t->tracks, err);
     if (rc || a->dry_run) return rc;
-    rc = tracks_close(&t->tracks, err);
+    rc = tracks_close(&t->tracks, &t->provenance, err);
     return rc || !a->hub ? rc : hub_close(&t->hub, err);
 }
 
@@ -352,7 +347,7 @@ static int count_work(args_t *a)
     args_t all = *a;
     work_t work;
     int rc;
-    all.dry_run = true;
+    all.dry_run = all.o.counting = true;
     all.shard = (shard_t){ 0 };
     rc = run_once(&all, &work);
     a->shard.total = work.tokens;

@@ -21,26 +21,35 @@ static int cannot(const char *path, cad_error_t *err)
     return cad_fail(err, CAD_EIO, "%s: cannot write there: %s", path, strerror(errno));
 }
 
-char *cad_resolve(const char *path, cad_error_t *err)
+/* What a link at this path says, as a path: malloc'd, or NULL. */
+static char *follow(const char *path)
 {
-    char *at = strdup(path), target[4096];
+    char target[4096], *copy, *next;
+    ssize_t n = readlink(path, target, sizeof target - 1);
+    if (n < 0) return NULL;
+    target[n] = 0;
+    if (target[0] == '/') return strdup(target);
+    copy = strdup(path);
+    next = copy ? cad_path_join(dirname(copy), target) : NULL;
+    free(copy);
+    return next;
+}
+
+int cad_resolve(const char *path, char **out, cad_error_t *err)
+{
+    char *at = strdup(path);
     struct stat sb;
-    for (int hops = 0; at && hops < 40; hops++) {
-        ssize_t n;
-        char *dir, *next;
-        if (lstat(at, &sb) || !S_ISLNK(sb.st_mode)) return at;
-        n = readlink(at, target, sizeof target - 1);
-        if (n < 0) break;
-        target[n] = 0;
-        dir = strdup(at);
-        next = target[0] == '/' || !dir ? strdup(target) : cad_path_join(dirname(dir), target);
-        free(dir);
+    int hops = 0;
+    for (; at && hops < 40 && lstat(at, &sb) == 0 && S_ISLNK(sb.st_mode); hops++) {
+        char *next = follow(at);
         free(at);
         at = next;
     }
+    *out = at;
+    if (at && hops < 40) return 0;
     free(at);
-    cad_fail(err, CAD_EIO, "%s: too many symbolic links, or out of memory", path);
-    return NULL;
+    *out = NULL;
+    return hops < 40 ? cad_fail(err, CAD_ENOMEM, "%s: out of memory", path) : cad_fail(err, CAD_EIO, "%s: too many symbolic links", path);
 }
 
 #define TEMPORARY ".caduceus-%ld-%d.tmp" /* process, number */
@@ -90,8 +99,8 @@ int cad_file_open(cad_file_t *f, const char *path, cad_error_t *err)
     int rc = 0;
     memset(f, 0, sizeof *f);
     f->fd = -1;
-    f->path = cad_resolve(path, err); /* a link's target is replaced, not the link */
-    if (!f->path) return CAD_EIO;
+    rc = cad_resolve(path, &f->path, err); /* a link's target is replaced, not the link */
+    if (rc) return rc;
     f->tmp = malloc(strlen(f->path) + 64);
     if (!f->tmp) rc = cad_fail(err, CAD_ENOMEM, "%s: out of memory", path);
     else if (stat(path, &sb) == 0 && !S_ISREG(sb.st_mode)) rc = cad_fail(err, CAD_EIO, "%s: is there and is not a file", path);

@@ -58,8 +58,8 @@ char *cad_path_join(const char *dir, const char *name);
 int cad_read_text(char **text, size_t *size, const char *path, bool optional, cad_error_t *err);
 
 /* ---- file.c: files that are whole or absent ---- */
-/* Follows links by hand, so that a dangling one names the file to create: malloc'd, or NULL. */
-char *cad_resolve(const char *path, cad_error_t *err);
+/* Follows links by hand, so that a dangling one names the file to create: *out, malloc'd. */
+int cad_resolve(const char *path, char **out, cad_error_t *err);
 typedef struct cad_file_t { char *path, *tmp; int fd; bool named; } cad_file_t;
 /* Begins a file that is to become path: it has no name or a temporary one beside
  * path until published. A failed call leaves nothing to abort. */

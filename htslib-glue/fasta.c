@@ -284,25 +284,25 @@ static int check_gzi(const char *path, const char *fasta, cad_error_t *err)
 /* Both are removed when that fails. */
 static int build_at(const char *fasta, const char *fai, const char *gzi, cad_error_t *err)
 {
+    int why;
     errno = 0;
     if (fai_build3(fasta, fai, gzi) == 0) return 0;
+    why = errno;
     unlink(fai);
     unlink(gzi);
-    if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG) return cad_fail(err, CAD_EIO, "%s: cannot write its index: %s", fasta, strerror(errno));
+    if (why == ENOSPC || why == EDQUOT || why == EFBIG) return cad_fail(err, CAD_EIO, "%s: cannot write its index: %s", fasta, strerror(why));
     return cad_fail(err, CAD_EFORMAT, "%s: cannot be indexed: is it FASTA, and are all lines of a contig but the last equally long?", fasta);
 }
 
 /* Under temporary names first: another process may look at the same moment. */
 static int build_beside(const char *fasta, const char *fai, const char *gzi, const char *fai_tmp, const char *gzi_tmp, bool packed, cad_error_t *err)
 {
-    int t1 = temporary_add(fai_tmp), t2 = temporary_add(gzi_tmp), rc = build_at(fasta, fai_tmp, gzi_tmp, err);
+    int rc = build_at(fasta, fai_tmp, gzi_tmp, err);
     if (rc == 0 && ((packed && rename(gzi_tmp, gzi)) || rename(fai_tmp, fai))) {
         rc = cad_fail(err, CAD_EIO, "%s: %s", fai, strerror(errno));
         unlink(fai_tmp);
         unlink(gzi_tmp);
     }
-    temporary_forget(t1);
-    temporary_forget(t2);
     return rc;
 }
 
@@ -311,31 +311,57 @@ static int build_temporary(fasta_t *f, notes_t *notes, cad_error_t *err)
 {
     const char *dir = getenv("TMPDIR");
     char base[4096];
+    bool made;
     snprintf(base, sizeof base, "%s/caduceus-XXXXXX", dir && *dir ? dir : "/tmp");
-    if (!mkdtemp(base)) return cad_fail(err, CAD_EIO, "%s: has no index; none can be made beside it, nor in %s: %s", f->path, base, strerror(errno));
-    f->tmp_dir = strdup(base);
-    f->tmp_fai = suffixed(base, "/fai");
-    f->tmp_gzi = suffixed(base, "/gzi");
+    signals_hold();
+    made = mkdtemp(base) != NULL;
+    if (made) {
+        f->tmp_dir = strdup(base);
+        f->tmp_fai = suffixed(base, "/fai");
+        f->tmp_gzi = suffixed(base, "/gzi");
+    }
+    if (f->tmp_dir && f->tmp_fai && f->tmp_gzi) { /* the files first: they are removed in this order */
+        f->ticket[0] = temporary_add(f->tmp_fai);
+        f->ticket[1] = temporary_add(f->tmp_gzi);
+        f->ticket[2] = temporary_add(f->tmp_dir);
+    }
+    signals_release();
+    if (!made) return cad_fail(err, CAD_EIO, "%s: has no index; none can be made beside it, nor in %s: %s", f->path, base, strerror(errno));
     if (!f->tmp_dir || !f->tmp_fai || !f->tmp_gzi) return cad_fail(err, CAD_ENOMEM, "out of memory");
     note(notes, NOTE_INDEX, 1, "%s: has no index and its folder cannot be written: indexing it anew in a temporary place; "
          "`samtools faidx` it once to save the time", f->path);
     return build_at(f->path, f->tmp_fai, f->tmp_gzi, err);
 }
 
+/* Creates the first of these names that is free, so that what derives from it is free too. */
+static bool take_temporary(const char *fai, char *name, size_t size)
+{
+    for (int i = 0; i < 100; i++) {
+        int fd;
+        if ((size_t)snprintf(name, size, "%s.tmp-%ld-%d", fai, (long)getpid(), i) >= size) return false;
+        fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0) return close(fd) == 0;
+        if (errno != EEXIST) return false;
+    }
+    return false;
+}
+
 static int build(fasta_t *f, const char *fai, const char *gzi, bool packed, notes_t *notes, cad_error_t *err)
 {
-    char suffix[64], *fai_tmp, *gzi_tmp;
-    int fd, rc;
-    snprintf(suffix, sizeof suffix, ".tmp-%ld", (long)getpid());
-    fai_tmp = suffixed(fai, suffix);
-    gzi_tmp = suffixed(gzi, suffix);
-    fd = fai_tmp && gzi_tmp ? open(fai_tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
-    if (!fai_tmp || !gzi_tmp) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
-    else if (fd >= 0) rc = build_beside(f->path, fai, gzi, fai_tmp, gzi_tmp, packed, err);
-    else rc = build_temporary(f, notes, err);
-    if (fd >= 0) close(fd);
-    free(fai_tmp);
-    free(gzi_tmp);
+    char fai_tmp[4096], gzi_tmp[4104];
+    int ticket[2] = { -1, -1 }, rc;
+    bool beside;
+    signals_hold();
+    beside = take_temporary(fai, fai_tmp, sizeof fai_tmp);
+    if (beside) {
+        snprintf(gzi_tmp, sizeof gzi_tmp, "%s.gzi", fai_tmp);
+        ticket[0] = temporary_add(fai_tmp);
+        ticket[1] = temporary_add(gzi_tmp);
+    }
+    signals_release();
+    rc = beside ? build_beside(f->path, fai, gzi, fai_tmp, gzi_tmp, packed, err) : build_temporary(f, notes, err);
+    temporary_forget(ticket[0]);
+    temporary_forget(ticket[1]);
     return rc;
 }
 
@@ -345,6 +371,7 @@ static void drop_temporary(fasta_t *f)
     if (f->tmp_fai) unlink(f->tmp_fai);
     if (f->tmp_gzi) unlink(f->tmp_gzi);
     if (f->tmp_dir) rmdir(f->tmp_dir);
+    for (int i = 0; f->tmp_dir && f->tmp_fai && f->tmp_gzi && i < 3; i++) temporary_forget(f->ticket[i]);
 }
 
 /* ---- opening ---- */

@@ -53,6 +53,8 @@ int output_spool(output_t *out, cad_error_t *err);
 int output_scratch(const char *name, cad_error_t *err);
 /* All bytes written and synced, but nothing renamed yet. */
 int output_sync(output_t *out, cad_error_t *err);
+/* Its bytes, once synced. */
+int64_t output_bytes(const output_t *out);
 /* Syncs, renames. Frees out whatever happens. */
 int output_close(output_t *out, cad_error_t *err);
 /* Closes all n of them, those that are NULL left out: syncs all, then renames them; a signal
@@ -133,6 +135,11 @@ int records_threads(htsFile *fp, htsThreadPool *pool, cad_error_t *err);
 void records_forget_remote(sam_hdr_t *h, bool unless_m5);
 /* Before jumping by an index: 0, or CAD_EIO if the file was cut short. */
 int records_whole(htsFile *fp, const char *path, cad_error_t *err);
+/* What -r needs besides an index: BGZF. */
+int records_blocks(htsFile *fp, const char *path, cad_error_t *err);
+/* htslib turns SAM records without POS or CIGAR, or with a contig that the header lacks,
+ * into unaligned ones. The former are put right, the latter refused; others stay. */
+int records_as_written(htsFile *fp, sam_hdr_t *h, bam1_t *b, const char *path, cad_error_t *err);
 /* The same after the last record of a stream. */
 int records_end(htsFile *fp, const char *path, cad_error_t *err);
 typedef struct format_t { htsFormat hts; bool bgzf; char level; } format_t; /* level: a digit, or 0 */
@@ -178,6 +185,7 @@ typedef struct fasta_t {
     struct alias_t *alias; /* more names, sorted */
     int nalias;
     char *tmp_dir, *tmp_fai, *tmp_gzi; /* index built in a temporary place */
+    int ticket[3];        /* of these */
     const char *path;
     char checksum[65];   /* SHA-256 of the "name\tlength\n" lines */
 } fasta_t;
@@ -225,18 +233,17 @@ typedef struct names_t { /* the contig names there are */
     const void *dict;
     bool (*has)(const void *dict, const char *name);
     const char *path;     /* where they come from */
-    const fasta_t *hint;  /* or NULL */
+    const fasta_t *hint;  /* it is these; or NULL */
+    bool some;            /* of a BED, one row's contig must be there, not every row's */
     bool point;           /* chr:beg is that base alone, as in bcftools, not all from it on */
 } names_t;
 int regions_new(regions_t **r, cad_error_t *err);
 /* "chr", "chr:beg" or "chr:beg-end", 1-based inclusive, comma-separated. names: NULL
- * if they are not known beforehand. */
+ * if they are not known beforehand. Contigs of a FASTA go by its own names from there on. */
 int regions_add_text(regions_t *r, const char *text, const names_t *names, cad_error_t *err);
-int regions_add_bed(regions_t *r, const char *path, cad_error_t *err);
+int regions_add_bed(regions_t *r, const char *path, const names_t *names, cad_error_t *err);
 int regions_add_span(regions_t *r, const char *contig, interval_t span, cad_error_t *err);
 void regions_finish(regions_t *r);
-/* All contigs are there; after regions_finish. */
-int regions_check(const regions_t *r, const names_t *names, cad_error_t *err);
 /* Span k of a contig, in order and apart; false if there are no more. */
 bool regions_get(const regions_t *r, const char *contig, int k, interval_t *span);
 bool regions_overlap(const regions_t *r, const char *contig, int64_t beg, int64_t end);
@@ -287,9 +294,13 @@ typedef struct npz_t {
     uint64_t at, size;
     int64_t left;         /* numbers of the array that are to come */
     uint32_t crc;
+    int64_t *empty, width; // (nempty) arrays without rows, which may come amid another and are written last
+    size_t nempty;
 } npz_t;
-/* Begins the next array; its rows then come in any portions. */
+/* Begins the next array; its rows, one or more, then come in any portions. */
 int npz_array(npz_t *z, int64_t row, int64_t rows, int64_t width, cad_error_t *err);
+/* An array without rows. */
+int npz_empty(npz_t *z, int64_t row, int64_t width, cad_error_t *err);
 int npz_rows(npz_t *z, const float *v, int64_t n, cad_error_t *err); /* n numbers */
 /* Writes the directory; z->out is then to be closed. */
 int npz_finish(npz_t *z, cad_error_t *err);

@@ -167,6 +167,8 @@ int table_begin(table_t *t, int64_t width, cad_error_t *err);
 int table_header(table_t *t, int ncol, const char *given, size_t n, cad_error_t *err);
 /* That header for names that each follow a tab; s gets no \n. */
 void table_columns(const provenance_t *p, int ncol, const char *given, size_t n, const text_t *names, int64_t added, text_t *s);
+/* A given line fits rows of ncol columns (0: none seen), and becomes their header. */
+bool table_extends(int ncol, const char *given, size_t n);
 /* A row that is not BED12 must not end up with twelve columns: it gets one more. */
 bool table_filler(int ncol, int64_t added);
 int table_pass(table_t *t, const char *line, size_t n, cad_error_t *err);
@@ -227,7 +229,7 @@ typedef struct reads_t {
     bool *known;          // (contigs) compared with the reference that CRAM is written with
     float *row;           // (D)
     char missing[700];    /* the first contig that the reference lacks */
-    int64_t seen, records, scored, bases, bytes; /* read; handed on; tagged; scored; uncompressed */
+    int64_t seen, placed, records, scored, bases, bytes; /* read; with bases to score; of this share: handed on; tagged; scored; uncompressed */
 } reads_t;
 /* Reads the header. reference: of CRAM, or NULL. */
 int reads_open(reads_t *r, const char *reference, cad_error_t *err);
@@ -423,7 +425,7 @@ int tracks_take(void *tracks, item_t *it, const job_t *j, cad_error_t *err);
 int tracks_sink(void *tracks, item_t *it, cad_error_t *err);
 void tracks_drop(void *tracks, item_t *it);
 /* Syncs and renames all files, or none. */
-int tracks_close(tracks_t *t, cad_error_t *err);
+int tracks_close(tracks_t *t, const provenance_t *p, cad_error_t *err);
 /* The tabix index of a whole bedGraph.gz. */
 int tracks_index(output_t *graph, output_t *index, bool csi, const char *path, cad_error_t *err);
 void tracks_free(tracks_t *t);
@@ -452,10 +454,14 @@ void hub_free(hub_t *h);
 int shard_parse(shard_t *s, const char *text, cad_error_t *err);
 /* Adds all the work and the shard, if there is one, as the last keys; both texts are borrowed. */
 void shard_provenance(provenance_t *p, const shard_t *s, char work[64], char text[48]);
-/* The part is there, and path.json says just this. */
+/* Writes provenance beside an output, which is then synced; of a shard, with the output's bytes. */
+int part_write(const provenance_t *p, output_t *beside, output_t *out, cad_error_t *err);
+/* A shard's output is there with the bytes that path.json names. */
+bool part_whole(const char *path);
+/* The part is there with the bytes that path.json names, which else says just this. */
 bool part_done(const char *path, const text_t *json);
-/* The parts are all shards of one run: path[order[k]] is shard k + 1; json: their common
- * provenance, without the shard. */
+/* The parts are whole, and all shards of one run: path[order[k]] is shard k + 1; json: their
+ * common provenance, without shard and bytes. */
 int parts_check(const char *const path[], int n, int order[], kstring_t *json, cad_error_t *err);
 
 #endif

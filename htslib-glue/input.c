@@ -19,7 +19,10 @@ static int detect(input_t *in, hFILE *h, cad_error_t *err)
     switch (fmt.format) {
     case sam: case bam: case cram: in->kind = INPUT_READS; return 0;
     case vcf: case bcf: in->kind = INPUT_VARIANTS; return 0;
-    case bai: case csi: case gzi: case tbi: case crai:
+    case crai: /* six numbers, as a BED may have */
+        if (!ends_in(in->path, ".crai")) return 0;
+        /* fall through */
+    case bai: case csi: case gzi: case tbi:
         return cad_fail(err, CAD_EFORMAT, "%s: is an index; give the file that it belongs to", in->path);
     default: return 0;
     }

@@ -28,7 +28,7 @@ void notes_summary(const notes_t *n)
     static const char *const name[NOTE_KINDS] = { "empty region(s)", "region(s) clipped at a contig end",
         "letters other than ACGTN read as N", "region(s) or read(s) with nothing to score", "track or browser line(s) dropped", "remark(s) on the index",
         "read(s) without a sequence", "read(s) not aligned", "allele(s) or read(s) on contigs that the FASTA lacks", "allele(s) whose REF differs from the FASTA",
-        "allele(s) that cannot be scored", "value(s) of INFO that could not be kept",
+        "allele(s) that cannot be scored", "value(s) of INFO or FORMAT that could not be kept",
         "interval(s) that the baseline was fitted on" };
     const char *sep = "";
     int64_t any = 0;
@@ -67,7 +67,7 @@ void temporary_forget(int i)
 static void remove_temporaries(void)
 {
     for (int i = 0; i < TEMPORARIES; i++)
-        if (in_use[i]) unlink(temporary[i]);
+        if (in_use[i] && unlink(temporary[i])) rmdir(temporary[i]);
 }
 
 void glue_out_of_memory(void)
@@ -105,11 +105,12 @@ static void hold_standard_descriptors(void)
 
 static const int FATAL[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT, SIGXCPU, SIGALRM, SIGUSR1, SIGUSR2 };
 
-static void mask_fatal(int how)
+static void mask_fatal(int how, bool pipe)
 {
     sigset_t set;
     sigemptyset(&set);
-    for (size_t i = 0; i < sizeof FATAL / sizeof *FATAL; i++) sigaddset(&set, FATAL[i]);
+    for (size_t i = 0; i < sizeof FATAL / sizeof *FATAL; i++)
+        if (pipe || FATAL[i] != SIGPIPE) sigaddset(&set, FATAL[i]);
     pthread_sigmask(how, &set, NULL);
 }
 
@@ -117,12 +118,17 @@ static int held; /* one thread's: the one that writes */
 
 void signals_hold(void)
 {
-    if (held++ == 0) mask_fatal(SIG_BLOCK);
+    if (held++ == 0) mask_fatal(SIG_BLOCK, true);
+}
+
+void signals_keep(void)
+{
+    if (held++ == 0) mask_fatal(SIG_BLOCK, false);
 }
 
 void signals_release(void)
 {
-    if (--held == 0) mask_fatal(SIG_UNBLOCK);
+    if (--held == 0) mask_fatal(SIG_UNBLOCK, true);
 }
 
 void glue_init(void)

@@ -56,8 +56,17 @@ int npz_array(npz_t *z, int64_t row, int64_t rows, int64_t width, cad_error_t *e
     memcpy(p, name, (size_t)n);
     npy_header(head, rows, width);
     rc = put(z, h, 30 + (size_t)n, err);
-    if (rc == 0) rc = put_data(z, head, NPY_HEADER, err);
-    return rc == 0 && z->left == 0 ? npz_rows(z, NULL, 0, err) : rc;
+    return rc ? rc : put_data(z, head, NPY_HEADER, err);
+}
+
+int npz_empty(npz_t *z, int64_t row, int64_t width, cad_error_t *err)
+{
+    int64_t *more = realloc(z->empty, (z->nempty + 1) * sizeof *more);
+    if (!more) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    z->empty = more;
+    z->empty[z->nempty++] = row;
+    z->width = width;
+    return 0;
 }
 
 int npz_rows(npz_t *z, const float *v, int64_t n, cad_error_t *err)
@@ -118,8 +127,13 @@ static int put_entry(npz_t *z, size_t i, cad_error_t *err)
 int npz_finish(npz_t *z, cad_error_t *err)
 {
     unsigned char h[56 + 20 + 22], *p = h;
-    uint64_t directory = z->at, end;
+    uint64_t directory, end;
     int rc = 0;
+    for (size_t i = 0; i < z->nempty && rc == 0; i++) {
+        rc = npz_array(z, z->empty[i], 0, z->width, err);
+        if (rc == 0) rc = npz_rows(z, NULL, 0, err);
+    }
+    directory = z->at;
     for (size_t i = 0; i < z->n && rc == 0; i++) rc = put_entry(z, i, err);
     end = z->at;
     p = le(p, 0x06064b50, 4);  /* end of the directory in 64 bits, */
@@ -149,5 +163,7 @@ int npz_finish(npz_t *z, cad_error_t *err)
 void npz_free(npz_t *z)
 {
     free(z->entry);
+    free(z->empty);
     z->entry = NULL;
+    z->empty = NULL;
 }

@@ -68,13 +68,12 @@ static bool one_target(char *a, char *b)
 
 int refuse_twice(const char *a, const char *b, cad_error_t *err)
 {
-    char *x, *y = NULL;
-    int rc = 0;
+    char *x = NULL, *y = NULL;
+    int rc;
     if (!a || !b || !strcmp(a, "-") || !strcmp(b, "-")) return 0;
-    x = cad_resolve(a, err);
-    if (x) y = cad_resolve(b, err);
-    if (!x || !y) rc = CAD_EIO;
-    else if (one_target(x, y)) rc = cad_fail(err, CAD_EARG, "%s: named for two outputs, or an index", a);
+    rc = cad_resolve(a, &x, err);
+    if (rc == 0) rc = cad_resolve(b, &y, err);
+    if (rc == 0 && one_target(x, y)) rc = cad_fail(err, CAD_EARG, "%s: named for two outputs, or an index", a);
     free(x);
     free(y);
     return rc;
@@ -116,6 +115,7 @@ static int given_descriptor(const char *path)
 static int open_target(output_t *o, const char *path, cad_error_t *err)
 {
     struct stat sb;
+    int rc;
     if (given_descriptor(path) >= 0) {
         o->fd = fcntl(given_descriptor(path), F_DUPFD_CLOEXEC, 3);
         return o->fd < 0 ? cad_fail(err, CAD_EIO, "%s: %s", o->name, strerror(errno)) : 0;
@@ -126,8 +126,8 @@ static int open_target(output_t *o, const char *path, cad_error_t *err)
         return o->fd < 0 ? cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno)) : 0;
     }
     if (lstat(path, &sb) && errno == ENAMETOOLONG) return cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
-    o->path = cad_resolve(path, err);
-    if (!o->path) return CAD_EIO;
+    rc = cad_resolve(path, &o->path, err);
+    if (rc) return rc;
     if (access(o->path, F_OK) == 0 && access(o->path, W_OK))
         return cad_fail(err, CAD_EIO, "%s: cannot write there: %s", path, strerror(errno));
     return open_temporary(o, err);
@@ -296,6 +296,12 @@ int output_sync(output_t *o, cad_error_t *err)
     if (o->path && fsync(o->fd)) return write_error(o, err);
     o->synced = true;
     return 0;
+}
+
+int64_t output_bytes(const output_t *o)
+{
+    struct stat sb;
+    return fstat(o->fd, &sb) ? -1 : (int64_t)sb.st_size;
 }
 
 int output_close(output_t *o, cad_error_t *err)

@@ -336,6 +336,7 @@ static int put_read(reads_t *r, read_t *d, cad_error_t *err)
         read_drop(r, d);
         return rc;
     }
+    r->placed += d->region.npart > 0;
     d->region.item.bytes = (int64_t)(sizeof *d + d->bam->m_data);
     pipeline_digest(r->cutter->pipe, &d->bam->core, sizeof d->bam->core);
     pipeline_digest(r->cutter->pipe, d->bam->data, (size_t)d->bam->l_data);
@@ -388,36 +389,6 @@ static int add_program(reads_t *r, const char *command, const char *description,
                ? cad_fail(err, CAD_EFORMAT, "%s: no @PG line can be added to its header; --no-PG leaves it out", r->in->path) : 0;
 }
 
-/* Field k of a line that was parsed: its tabs may be NUL now. */
-static const char *field(const char *line, int k)
-{
-    while (k-- > 0) line += strcspn(line, "\t") + 1;
-    return line;
-}
-
-/* The contig that a field names, -1 for *, or below. */
-static int named_contig(const reads_t *r, const char *s)
-{
-    char name[1024];
-    size_t n = strcspn(s, "\t");
-    snprintf(name, sizeof name, "%.*s", (int)cad_min(n, sizeof name - 1), s);
-    return strcmp(name, "*") ? sam_hdr_name2tid(r->header, name) < 0 ? -2 : sam_hdr_name2tid(r->header, name) : -1;
-}
-
-/* htslib turns SAM records without POS or CIGAR, or with a contig that the header
- * lacks, into unaligned ones. The former are put right, the latter refused. */
-static int as_written(const reads_t *r, bam1_t *b, cad_error_t *err)
-{
-    const char *line = r->fp->line.s, *mate = field(line, 6);
-    int contig = named_contig(r, field(line, 2)), mate_contig = *mate == '=' ? contig : named_contig(r, mate);
-    if (contig < -1 || mate_contig < -1)
-        return cad_fail(err, CAD_EFORMAT, "%s: read %s is on a contig that no @SQ line names; add the line", r->in->path, bam_get_qname(b));
-    b->core.flag = (uint16_t)strtol(field(line, 1), NULL, 0);
-    b->core.tid = contig;
-    b->core.mtid = mate_contig;
-    return 0;
-}
-
 static int bad_record(const reads_t *r, int64_t seen, cad_error_t *err)
 {
     if (r->fp->format.format == sam && !r->fp->is_bgzf)
@@ -441,7 +412,7 @@ static int read_some(reads_t *r, int64_t from, cad_error_t *err)
             if (got < 0) return 0;
             continue;
         }
-        rc = r->fp->format.format == sam ? as_written(r, d->bam, err) : 0;
+        rc = records_as_written(r->fp, r->header, d->bam, r->in->path, err);
         if (rc) read_drop(r, d);
         else rc = put_read(r, d, err);
         if (rc) return rc;
@@ -452,10 +423,12 @@ static int read_some(reads_t *r, int64_t from, cad_error_t *err)
 
 static int open_index(reads_t *r, cad_error_t *err)
 {
+    int rc;
     if (!strcmp(r->in->path, "standard input")) return cad_fail(err, CAD_EARG, "-r, -R: standard input has no index; -t and -L filter a stream");
     r->index = sam_index_load3(r->fp, r->in->path, NULL, HTS_IDX_SILENT_FAIL);
     if (!r->index) return cad_fail(err, CAD_EIO, "%s: -r and -R need an index; make one with samtools index, or filter with -t, -L", r->in->path);
-    return records_whole(r->fp, r->in->path, err);
+    rc = r->fp->format.format == cram ? 0 : records_blocks(r->fp, r->in->path, err);
+    return rc ? rc : records_whole(r->fp, r->in->path, err);
 }
 
 /* Spans k and on that lie near each other, as one: what lies between is read, but not
@@ -511,7 +484,7 @@ int reads_run(reads_t *r, const char *reference, htsThreadPool *pool, const char
     if (rc == 0 && r->out->fp) rc = records_begin(r->out, r->header, NULL, reference, pool, err);
     if (rc == 0) rc = r->only ? read_spans(r, err) : read_all(r, pool, err);
     if (rc == 0) rc = pipeline_flush(r->cutter->pipe, err);
-    if (rc == 0 && r->missing[0] && !r->scored) rc = cad_fail(err, CAD_EFORMAT, "%s: nothing could be scored: %s", r->in->path, r->missing);
+    if (rc == 0 && r->missing[0] && !r->placed) rc = cad_fail(err, CAD_EFORMAT, "%s: nothing could be scored: %s", r->in->path, r->missing);
     return rc;
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "glue.h"
+#include "temporary.h"
 
 /* ---- threads that compress and decompress ---- */
 
@@ -15,7 +16,9 @@ int records_pool(htsThreadPool *pool, int threads, cad_error_t *err)
 {
     *pool = (htsThreadPool){ NULL, 0 };
     if (threads < 2) return 0;
+    signals_keep();
     pool->pool = hts_tpool_init(threads);
+    signals_release();
     return pool->pool ? 0 : cad_fail(err, CAD_ENOMEM, "cannot start %d threads", threads);
 }
 
@@ -24,7 +27,12 @@ int records_pool(htsThreadPool *pool, int threads, cad_error_t *err)
 static int use_pool(htsFile *fp, htsThreadPool *pool)
 {
     bool blocks = fp->is_bgzf && fp->format.format != sam;
-    return pool->pool && blocks ? hts_set_opt(fp, HTS_OPT_THREAD_POOL, pool) : 0;
+    int rc;
+    if (!pool->pool || !blocks) return 0;
+    signals_keep();
+    rc = hts_set_opt(fp, HTS_OPT_THREAD_POOL, pool);
+    signals_release();
+    return rc;
 }
 
 /* ---- reading ---- */
@@ -54,6 +62,12 @@ static int cut_short(const char *path, cad_error_t *err)
 
 int records_whole(htsFile *fp, const char *path, cad_error_t *err) { return hts_check_EOF(fp) == 0 ? cut_short(path, err) : 0; }
 
+int records_blocks(htsFile *fp, const char *path, cad_error_t *err)
+{
+    if (fp->is_bgzf && fp->format.compression == bgzf) return 0;
+    return cad_fail(err, CAD_EFORMAT, "%s: -r and -R need a file compressed with bgzip; recompress and index it, or filter with -t, -L", path);
+}
+
 int records_end(htsFile *fp, const char *path, cad_error_t *err)
 {
     bool cut = false;
@@ -72,6 +86,39 @@ void records_forget_remote(sam_hdr_t *h, bool unless_m5)
         if (!unless_m5 || sam_hdr_find_tag_id(h, "SQ", "SN", name, "M5", &s)) sam_hdr_remove_tag_id(h, "SQ", "SN", name, "UR");
     }
     free(s.s);
+}
+
+/* Field k of a line that was parsed: its tabs may be NUL now. */
+static const char *field(const char *line, int k)
+{
+    while (k-- > 0) line += strcspn(line, "\t") + 1;
+    return line;
+}
+
+/* The contig that a field names, -1 for *, or below. */
+static int named_contig(sam_hdr_t *h, const char *s)
+{
+    char name[1024];
+    size_t n = strcspn(s, "\t");
+    snprintf(name, sizeof name, "%.*s", (int)cad_min(n, sizeof name - 1), s);
+    return strcmp(name, "*") ? sam_hdr_name2tid(h, name) < 0 ? -2 : sam_hdr_name2tid(h, name) : -1;
+}
+
+int records_as_written(htsFile *fp, sam_hdr_t *h, bam1_t *b, const char *path, cad_error_t *err)
+{
+    const char *line, *mate;
+    int contig, mate_contig;
+    if (fp->format.format != sam) return 0;
+    line = fp->line.s;
+    mate = field(line, 6);
+    contig = named_contig(h, field(line, 2));
+    mate_contig = *mate == '=' ? contig : named_contig(h, mate);
+    if (contig < -1 || mate_contig < -1)
+        return cad_fail(err, CAD_EFORMAT, "%s: read %s is on a contig that no @SQ line names; add the line", path, bam_get_qname(b));
+    b->core.flag = (uint16_t)strtol(field(line, 1), NULL, 0);
+    b->core.tid = contig;
+    b->core.mtid = mate_contig;
+    return 0;
 }
 
 /* ---- the format of an output ---- */
@@ -153,7 +200,7 @@ static const char *index_suffix(const records_out_t *o, int *shift)
     bool bai = o->index == INDEX_BAI, tbi = o->index == INDEX_TBI;
     *shift = bai || tbi || format == cram ? 0 : 14;
     if (format == cram) return o->index == INDEX_CSI ? ".crai" : NULL;
-    if (!o->format.bgzf || o->format.level == '0') return NULL;
+    if (!o->format.bgzf || (format == bcf && o->format.level == '0')) return NULL;
     if (format == sam || format == bam) return bai ? ".bai" : tbi ? NULL : ".csi";
     if (format == bcf) return o->index == INDEX_CSI ? ".csi" : NULL;
     return tbi ? ".tbi" : bai ? NULL : ".csi";
@@ -269,7 +316,7 @@ int records_close(records_out_t *o, const provenance_t *p, cad_error_t *err)
     if (o->index && (reads ? sam_idx_save(o->fp) : bcf_idx_save(o->fp))) rc = output_failed(o->out, err);
     o->fp = NULL; /* closed by the output */
     if (rc == 0 && (rc = output_sync(o->out, err)) && lacks_reference(o)) rc = say_reference(o, err);
-    if (rc == 0 && o->part) rc = provenance_write(p, o->part, err);
+    if (rc == 0 && o->part) rc = part_write(p, o->part, o->out, err);
     return rc ? rc : outputs_close(all, 3, err);
 }
 

@@ -77,6 +77,13 @@ static bool range(const char *s, bool point, int64_t *beg, int64_t *end)
     return *beg < *end;
 }
 
+/* A contig's name as the FASTA has it, malloc'd. */
+static char *own_name(const names_t *names, const char *name)
+{
+    const contig_t *c = names && names->hint ? fasta_find(names->hint, name) : NULL;
+    return strdup(c ? c->name : name);
+}
+
 /* A whole contig name wins over name:range, as names may hold colons. */
 static int add_one(regions_t *r, const char *text, const names_t *names, cad_error_t *err)
 {
@@ -95,7 +102,8 @@ static int add_one(regions_t *r, const char *text, const names_t *names, cad_err
     else if (name && names && !names->has(names->dict, name))
         rc = cad_fail(err, CAD_EARG, "region %s: no contig \"%s\" in %s%s", text, name, names->path, names->hint ? fasta_hint(names->hint, name, hint, sizeof hint) : "");
     else {
-        rc = add(r, name, beg, end, err);
+        rc = add(r, name ? own_name(names, name) : NULL, beg, end, err);
+        free(name);
         /* without a reference "a:1" may as well be a whole name */
         return rc || whole || names ? rc : add(r, strdup(text), 0, INT64_MAX, err);
     }
@@ -124,10 +132,29 @@ int regions_add_text(regions_t *r, const char *text, const names_t *names, cad_e
     return rc;
 }
 
-int regions_add_bed(regions_t *r, const char *path, cad_error_t *err)
+/* Of a row whose contig is none of these names. */
+static int no_contig(const input_t *in, const char *contig, const names_t *names, cad_error_t *err)
+{
+    char hint[700];
+    return cad_fail(err, CAD_EFORMAT, "%s:%lld: contig \"%s\" is not in %s%s", in->path, (long long)in->line, contig, names->path,
+                    names->hint ? fasta_hint(names->hint, contig, hint, sizeof hint) : "");
+}
+
+/* A row whose regions are to be read lies in its contig, at least in part. */
+static int check_row(const input_t *in, const bed_row_t *row, const names_t *names, cad_error_t *err)
+{
+    const contig_t *c = names->hint ? fasta_find(names->hint, row->contig) : NULL;
+    if (!names->has(names->dict, row->contig)) return no_contig(in, row->contig, names, err);
+    if (!c || row->span.beg < c->length || row->span.end == c->length) return 0;
+    return cad_fail(err, CAD_EFORMAT, "%s:%lld: begins past the end of %s (%lld bases)", in->path, (long long)in->line, c->name, (long long)c->length);
+}
+
+int regions_add_bed(regions_t *r, const char *path, const names_t *names, cad_error_t *err)
 {
     input_t in;
     kstring_t line = { 0, 0, NULL };
+    bool any = false;
+    cad_error_t none = { "" }; /* of the first row without a contig */
     int rc = input_open(&in, path, "bed", err);
     while (rc == 0 && (rc = input_line(&in, &line, err)) > 0) {
         bed_row_t row;
@@ -135,8 +162,13 @@ int regions_add_bed(regions_t *r, const char *path, cad_error_t *err)
         if (bed_line_kind(line.s, line.l) != LINE_DATA) continue;
         rc = bed_parse(in.path, in.line, line.s, line.l, false, &row, err);
         if (rc) break;
-        rc = add(r, row.contig, row.span.beg, row.span.end, err);
+        if (names && !names->some) rc = check_row(&in, &row, names, err);
+        any = any || !names || names->has(names->dict, row.contig);
+        if (!any && !none.text[0]) no_contig(&in, row.contig, names, &none);
+        if (rc == 0) rc = add(r, own_name(names, row.contig), row.span.beg, row.span.end, err);
+        bed_free(&row);
     }
+    if (rc == 0 && !any && none.text[0]) rc = cad_fail(err, CAD_EFORMAT, "%s, nor any other row's", none.text);
     free(line.s);
     input_close(&in);
     return rc;
@@ -199,18 +231,8 @@ int regions_within(const regions_t *r, const contig_t *c, int k, interval_t *spa
     if (!regions_get(r, c->name, k, span)) return 0;
     if (span->end > c->length && span->end < INT64_MAX - 1)
         note(notes, NOTE_CLIPPED, 1, "region %s:%lld-%lld: clipped at the end of the contig", c->name, (long long)span->beg + 1, (long long)span->end);
-    if (span->beg >= c->length)
+    if (span->beg >= c->length && span->end > c->length)
         return cad_fail(err, CAD_EARG, "region %s:%lld: begins past the end of the contig (%lld bases)", c->name, (long long)span->beg + 1, (long long)c->length);
     span->end = cad_min(span->end, c->length);
     return 1;
-}
-
-int regions_check(const regions_t *r, const names_t *names, cad_error_t *err)
-{
-    char hint[700];
-    for (int i = 0; i < r->n; i++)
-        if (!names->has(names->dict, r->span[i].contig))
-            return cad_fail(err, CAD_EFORMAT, "region of \"%s\": no such contig in %s%s", r->span[i].contig, names->path,
-                            names->hint ? fasta_hint(names->hint, r->span[i].contig, hint, sizeof hint) : "");
-    return 0;
 }

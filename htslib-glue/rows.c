@@ -25,18 +25,23 @@ static bool wanted(const rows_t *r, const char *contig, int64_t beg, int64_t end
     return (!r->only || regions_overlap(r->only, contig, beg, end)) && (!r->targets || regions_overlap(r->targets, contig, beg, end));
 }
 
-static int write_header(rows_t *r, int ncol, cad_error_t *err)
-{
-    int rc = table_header(r->table, ncol, r->held.s ? r->held.s : "", r->held.l, err);
-    r->held.l = 0;
-    r->headed = true;
-    return rc;
-}
-
 static int pass_through(rows_t *r, const kstring_t *line, cad_error_t *err)
 {
     region_t *g = new_region(line->s ? line->s : "", line->l, 0);
     return g ? region_put(r->cutter, g, err) : out_of_memory(err);
+}
+
+static int write_header(rows_t *r, int ncol, cad_error_t *err)
+{
+    int rc = 0;
+    if (r->held.l && !table_extends(ncol, r->held.s, r->held.l)) { /* a comment after all, of one shard */
+        rc = pass_through(r, &r->held, err);
+        r->held.l = 0;
+    }
+    if (rc == 0) rc = table_header(r->table, ncol, r->held.s ? r->held.s : "", r->held.l, err);
+    r->held.l = 0;
+    r->headed = true;
+    return rc;
 }
 
 bool row_header(const char *s, size_t n)
@@ -124,11 +129,13 @@ static int place_row(rows_t *r, const bed_row_t *row, cad_error_t *err)
 
 static int data_line(rows_t *r, cad_error_t *err)
 {
+    const contig_t *c;
     bed_row_t row;
     int rc = bed_parse(r->in->path, r->in->line, r->line.s, r->line.l, r->split, &row, err);
     if (rc) return rc;
     if (!r->ncol) r->ncol = row.ncol;
-    if (wanted(r, row.contig, row.span.beg, row.span.end)) rc = place_row(r, &row, err);
+    c = r->only || r->targets ? fasta_find(r->ref, row.contig) : NULL;
+    if (wanted(r, c ? c->name : row.contig, row.span.beg, row.span.end)) rc = place_row(r, &row, err);
     bed_free(&row);
     return rc;
 }

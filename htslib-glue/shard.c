@@ -1,9 +1,10 @@
 /* shard.c - a run's share of the work (--shard), and the parts that shards write.
  *
- * Beside a part lies PART.json: its provenance and which shard it is. It is renamed
- * last, so where it is, the part is whole. SPDX-License-Identifier: MIT
+ * Beside a part lies PART.json: its provenance, which shard it is, and how many bytes. It is
+ * renamed last, so where it is and the bytes agree, the part is whole. SPDX-License-Identifier: MIT
  */
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "glue.h"
 
@@ -57,33 +58,75 @@ static int slurp(const char *path, kstring_t *s, cad_error_t *err)
     return bad ? cad_fail(err, CAD_EIO, "%s: cannot be read", path) : 0;
 }
 
-bool part_done(const char *path, const text_t *json)
+/* Takes the line `  "KEY": "..."` out of a part's provenance: its value, "" if there is none. */
+static void take_key(kstring_t *json, const char *key, char *value, size_t size)
 {
-    char *beside = suffixed(path, ".json");
-    kstring_t have = { 0, 0, NULL };
-    FILE *f = beside ? fopen(path, "r") : NULL; /* the part itself */
-    bool done = f && slurp(beside, &have, NULL) == 0 && have.l == json->s.l && !memcmp(have.s, json->s.s, have.l);
-    if (f) fclose(f);
-    free(beside);
-    free(have.s);
-    return done;
-}
-
-/* Takes the line `  "shard": "I/N"` out of a part's provenance. */
-static int take_shard(const char *path, kstring_t *json, shard_t *s, cad_error_t *err)
-{
-    static const char key[] = "  \"shard\": \"";
-    char *line = json->s ? strstr(json->s, key) : NULL, *end = line ? strchr(line, '\n') : NULL, text[48] = "";
-    size_t n = line ? strcspn(line + sizeof key - 1, "\"") : 0;
-    if (end && n < sizeof text) memcpy(text, line + sizeof key - 1, n);
-    if (!end || shard_parse(s, text, NULL)) return cad_fail(err, CAD_EFORMAT, "%s: names no shard; only what --shard wrote can be merged", path);
+    char head[32], *line, *end;
+    size_t n;
+    *value = 0;
+    snprintf(head, sizeof head, "  \"%s\": \"", key);
+    line = json->s ? strstr(json->s, head) : NULL;
+    end = line ? strchr(line, '\n') : NULL;
+    if (!end) return;
+    n = strcspn(line + strlen(head), "\"");
+    if (n < size) snprintf(value, size, "%.*s", (int)n, line + strlen(head));
     if (end[-1] != ',') { /* the last key: the comma before it goes too */
         line -= 2;
         end--;
     }
     memmove(line, end + 1, strlen(end + 1) + 1);
     json->l = strlen(json->s);
-    return 0;
+}
+
+/* The provenance beside a part, which has as many bytes as that says. */
+static int read_part(const char *path, kstring_t *json, cad_error_t *err)
+{
+    char *beside = suffixed(path, ".json"), bytes[24];
+    struct stat sb;
+    int64_t n = -1;
+    int rc = beside ? slurp(beside, json, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (rc == 0) take_key(json, "bytes", bytes, sizeof bytes);
+    if (rc == 0 && !cad_parse_int(bytes, 0, INT64_MAX, &n)) rc = cad_fail(err, CAD_EFORMAT, "%s: names no shard; only what --shard wrote can be merged", beside);
+    if (rc == 0 && stat(path, &sb)) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
+    if (rc == 0 && (int64_t)sb.st_size != n)
+        rc = cad_fail(err, CAD_EFORMAT, "%s: damaged, or not the part of its .json: %lld bytes, not %lld; run its shard again", path, (long long)sb.st_size, (long long)n);
+    free(beside);
+    return rc;
+}
+
+int part_write(const provenance_t *p, output_t *beside, output_t *out, cad_error_t *err)
+{
+    provenance_t mine = *p;
+    char bytes[24];
+    bool shard = false;
+    int rc = output_sync(out, err);
+    for (int i = 0; i < p->n; i++) shard |= !strcmp(p->key[i], "shard");
+    snprintf(bytes, sizeof bytes, "%lld", (long long)output_bytes(out));
+    if (shard) provenance_add(&mine, "bytes", bytes);
+    return rc ? rc : provenance_write(&mine, beside, err);
+}
+
+bool part_whole(const char *path)
+{
+    kstring_t json = { 0, 0, NULL };
+    bool whole = read_part(path, &json, NULL) == 0;
+    free(json.s);
+    return whole;
+}
+
+bool part_done(const char *path, const text_t *json)
+{
+    kstring_t have = { 0, 0, NULL };
+    bool done = read_part(path, &have, NULL) == 0 && have.l == json->s.l && !memcmp(have.s, json->s.s, have.l);
+    free(have.s);
+    return done;
+}
+
+static int take_shard(const char *path, kstring_t *json, shard_t *s, cad_error_t *err)
+{
+    char text[48];
+    take_key(json, "shard", text, sizeof text);
+    return shard_parse(s, text, NULL) ? cad_fail(err, CAD_EFORMAT, "%s.json: names no shard; only what --shard wrote can be merged", path) : 0;
 }
 
 int parts_check(const char *const path[], int n, int order[], kstring_t *json, cad_error_t *err)
@@ -92,11 +135,9 @@ int parts_check(const char *const path[], int n, int order[], kstring_t *json, c
     int rc = 0;
     for (int i = 0; i < n; i++) order[i] = -1;
     for (int i = 0; i < n && rc == 0; i++) {
-        char *beside = suffixed(path[i], ".json");
         shard_t s = { 0 };
-        rc = beside ? slurp(beside, &mine, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
-        if (rc == 0) rc = take_shard(beside, &mine, &s, err);
-        free(beside);
+        rc = read_part(path[i], &mine, err);
+        if (rc == 0) rc = take_shard(path[i], &mine, &s, err);
         if (rc) break;
         if (s.of != n) rc = cad_fail(err, CAD_EFORMAT, "%s: is shard %lld of %lld, but %d parts are given", path[i], (long long)s.index, (long long)s.of, n);
         else if (order[s.index - 1] >= 0) rc = cad_fail(err, CAD_EFORMAT, "%s: is shard %lld, and so is %s", path[i], (long long)s.index, path[order[s.index - 1]]);

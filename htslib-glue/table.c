@@ -24,18 +24,31 @@ int table_pass(table_t *t, const char *line, size_t n, cad_error_t *err)
 
 /* ---- header ---- */
 
+bool table_extends(int ncol, const char *given, size_t n)
+{
+    return n && (!ncol || bed_columns(given, n - (given[n - 1] == '\r')) == ncol);
+}
+
+/* Columns that are parted by blanks, with tabs. */
+static void put_columns(const char *given, size_t n, text_t *s)
+{
+    bool tabs = memchr(given, '\t', n) != NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (tabs || given[i] != ' ') text_put(s, given + i, 1);
+        else if (i + 1 < n && given[i + 1] != ' ') text_put(s, "\t", 1);
+    }
+}
+
 void table_columns(const provenance_t *p, int ncol, const char *given, size_t n, const text_t *names, int64_t added, text_t *s)
 {
-    bool cr = n && given[n - 1] == '\r', extend;
-    int columns = bed_columns(given, n - cr);
-    extend = n && (!ncol || columns == ncol);
+    bool cr = n && given[n - 1] == '\r', extend = table_extends(ncol, given, n);
     if (n && !extend) { /* a comment after all */
         text_put(s, given, n);
         text_put(s, "\n", 1);
     }
     provenance_header(p, s);
-    if (!ncol) ncol = extend ? columns : 3;
-    if (extend) text_put(s, given, n - cr);
+    if (!ncol) ncol = extend ? bed_columns(given, n - cr) : 3;
+    if (extend) put_columns(given, n - cr, s);
     else bed_header(s, ncol);
     text_put(s, names->s.s ? names->s.s : "", names->s.l);
     if (table_filler(ncol, added)) text_puts(s, "\tfiller");
@@ -98,7 +111,7 @@ int table_sink(void *arg, item_t *it, cad_error_t *err)
     if (!r->scored) return table_pass(t, r->text.s, r->text.l, err);
     t->rows++;
     t->bases += r->nbase;
-    if (t->npz.out && r->nbase == 0 && (rc = npz_array(&t->npz, r->row, 0, t->npy.width, err))) return rc;
+    if (t->npz.out && r->nbase == 0 && (rc = npz_empty(&t->npz, r->row, t->npy.width, err))) return rc;
     if (r->sums.n == 0 && r->nbase && t->scores.n && t->out)
         note(t->cutter->notes, NOTE_UNSCORED, 1, "%.*s: no base to score; its scores are \".\"", (int)cad_min((int64_t)r->text.l, 60), r->text.s);
     return scored_row(t, r, err);
@@ -135,7 +148,7 @@ static int write_json(table_t *t, cad_error_t *err)
 {
     provenance_t p = *t->provenance;
     provenance_add(&p, "rows", t->rows_are);
-    return provenance_write(&p, t->json, err);
+    return part_write(&p, t->json, t->npy.out ? t->npy.out : t->npz.out, err);
 }
 
 int table_close(table_t *t, cad_error_t *err)
@@ -143,7 +156,7 @@ int table_close(table_t *t, cad_error_t *err)
     output_t **out[] = { &t->out, &t->npy.out, &t->npz.out, &t->json, &t->part };
     int rc = t->npy.out ? npy_finish(&t->npy, err) : t->npz.out ? npz_finish(&t->npz, err) : 0;
     if (rc == 0 && t->json) rc = write_json(t, err);
-    if (rc == 0 && t->part) rc = provenance_write(t->provenance, t->part, err);
+    if (rc == 0 && t->part) rc = part_write(t->provenance, t->part, t->out, err);
     return rc ? rc : outputs_close(out, 5, err);
 }
 

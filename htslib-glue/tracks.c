@@ -207,9 +207,6 @@ int tracks_begin(tracks_t *t, const provenance_t *p, cad_error_t *err)
             provenance_header(&mine, &t->text);
             rc = text_write(x->out, &t->text, err);
         }
-        if (rc == 0 && x->json) {
-            rc = provenance_write(&mine, x->json, err);
-        }
     }
     return rc;
 }
@@ -223,19 +220,23 @@ int tracks_index(output_t *graph, output_t *index, bool csi, const char *path, c
     return rc ? rc : output_sync(index, err);
 }
 
-static int finish_track(tracks_t *t, track_t *x, cad_error_t *err)
+static int finish_track(tracks_t *t, track_t *x, const provenance_t *p, cad_error_t *err)
 {
+    provenance_t mine = *p;
     int rc = x->bigwig ? bigwig_finish(x->bigwig, err) : put_run(t, x, err);
     if (rc == 0) rc = output_sync(x->out, err);
     if (rc == 0 && x->index) rc = tracks_index(x->out, x->index, x->csi, x->path, err);
-    return rc || !x->json ? rc : output_sync(x->json, err);
+    provenance_add(&mine, "track", x->name);
+    return rc || !x->json ? rc : part_write(&mine, x->json, x->out, err);
 }
 
-int tracks_close(tracks_t *t, cad_error_t *err)
+int tracks_close(tracks_t *t, const provenance_t *p, cad_error_t *err)
 {
     int rc = 0;
     for (int k = 0; k < t->n && rc == 0; k++)
-        if (t->track[k].out) rc = finish_track(t, &t->track[k], err);
+        if (t->track[k].out) rc = finish_track(t, &t->track[k], p, err);
+    for (int k = 0; k < t->n && rc == 0; k++)
+        if (t->track[k].json) rc = output_sync(t->track[k].json, err);
     signals_hold(); /* all or none */
     for (int k = 0; k < t->n && rc == 0; k++) {
         output_t **out[] = { &t->track[k].out, &t->track[k].index, &t->track[k].json };

@@ -57,21 +57,48 @@ static bool is_number(piece_t p, bool whole)
     return p.n && end == p.s + p.n && (!whole || (!errno && n >= BCF_MIN_BT_INT32 && n <= BCF_MAX_BT_INT32));
 }
 
+/* BCF_HT_INT or BCF_HT_REAL, else another number. */
+static int type_of(variants_t *v, int kind, piece_t key)
+{
+    int id = bcf_hdr_id2int(v->header, BCF_DT_ID, piece(v, key));
+    return bcf_hdr_idinfo_exists(v->header, kind, id) ? (int)bcf_hdr_id2type(v->header, kind, id) : -1;
+}
+
 /* htslib reads numbers that are none, or too large for it, as missing without an error. */
-static void check_info(variants_t *v, piece_t info)
+static void check_values(variants_t *v, const char *what, int type, piece_t key, piece_t value)
 {
     char buf[4200];
+    while ((type == BCF_HT_INT || type == BCF_HT_REAL) && value.n) {
+        piece_t one = split(&value, ',');
+        if (!is_number(one, type == BCF_HT_INT))
+            note(v->notes, NOTE_VALUE, 1, "%s: %s/%s: \"%.*s\" is no %s; htslib cannot keep it", variant_place(v, buf), what, piece(v, key), (int)cad_min((int64_t)one.n, 40), one.s,
+                 type == BCF_HT_INT ? "Integer of 32 bits" : "Float");
+    }
+}
+
+static void check_info(variants_t *v, piece_t info)
+{
     while (info.n) {
         piece_t value = split(&info, ';'), key = split(&value, '=');
-        int id = bcf_hdr_id2int(v->header, BCF_DT_ID, piece(v, key)), type;
-        if (!value.n || !bcf_hdr_idinfo_exists(v->header, BCF_HL_INFO, id)) continue;
-        type = (int)bcf_hdr_id2type(v->header, BCF_HL_INFO, id);
-        while ((type == BCF_HT_INT || type == BCF_HT_REAL) && value.n) {
-            piece_t one = split(&value, ',');
-            if (!is_number(one, type == BCF_HT_INT))
-                note(v->notes, NOTE_VALUE, 1, "%s: INFO/%s: \"%.*s\" is no %s; htslib cannot keep it", variant_place(v, buf), v->text.s.s, (int)cad_min((int64_t)one.n, 40), one.s,
-                     type == BCF_HT_INT ? "Integer of 32 bits" : "Float");
-        }
+        if (value.n) check_values(v, "INFO", type_of(v, BCF_HL_INFO, key), key, value);
+    }
+}
+
+/* FORMAT, and a column for each sample. */
+static void check_samples(variants_t *v, piece_t rest)
+{
+    enum { KEYS = 64 };
+    piece_t format = split(&rest, '\t'), key[KEYS];
+    int type[KEYS], n = 0;
+    bool numbers = false;
+    for (; format.n && n < KEYS; n++) {
+        key[n] = split(&format, ':');
+        type[n] = type_of(v, BCF_HL_FMT, key[n]);
+        numbers |= type[n] == BCF_HT_INT || type[n] == BCF_HT_REAL;
+    }
+    while (numbers && rest.n) {
+        piece_t sample = split(&rest, '\t');
+        for (int k = 0; k < n && sample.n; k++) check_values(v, "FORMAT", type[k], key[k], split(&sample, ':'));
     }
 }
 
@@ -92,6 +119,7 @@ static int check_line(variants_t *v, cad_error_t *err)
     if (!is_number(c[QUAL], false)) return cad_fail(err, CAD_EFORMAT, "%s: QUAL \"%.40s\" is not a number", variant_place(v, buf), piece(v, c[QUAL]));
     if (!c[REF].n || !c[ALT].n) return cad_fail(err, CAD_EFORMAT, "%s: REF or ALT is empty", variant_place(v, buf));
     check_info(v, c[INFO]);
+    if (n > COLUMNS) check_samples(v, (piece_t){ c[INFO].s + c[INFO].n + 1, (size_t)(v->text_line.s + v->text_line.l - c[INFO].s - c[INFO].n - 1) });
     return 0;
 }
 
@@ -166,11 +194,13 @@ static int read_some(variants_t *v, int (*next)(variants_t *, bcf1_t *, cad_erro
 
 static int open_index(variants_t *v, cad_error_t *err)
 {
+    int rc;
     if (!strcmp(v->in->path, "standard input")) return cad_fail(err, CAD_EARG, "-r, -R: standard input has no index; -t and -L filter a stream");
     if (v->fp->format.format == bcf) v->index = bcf_index_load3(v->in->path, NULL, HTS_IDX_SILENT_FAIL);
     else v->tabix = tbx_index_load3(v->in->path, NULL, HTS_IDX_SILENT_FAIL);
     if (!v->index && !v->tabix) return cad_fail(err, CAD_EIO, "%s: -r and -R need an index; make one with bcftools index, or filter with -t, -L", v->in->path);
-    return records_whole(v->fp, v->in->path, err);
+    rc = records_blocks(v->fp, v->in->path, err);
+    return rc ? rc : records_whole(v->fp, v->in->path, err);
 }
 
 static int read_span(variants_t *v, int contig, const char *name, interval_t span, int64_t from, cad_error_t *err)

@@ -89,6 +89,10 @@ refuses "gzip cut short" 'cut short|damaged' -r b cut.gzip
 head -c $(($(wc -c <big.gzip) - 4)) big.gzip >cut.gzip
 refuses "gzip cut in its trailer" 'cut short|damaged' -r b cut.gzip
 
+# ---- six columns of numbers look like a CRAM index ----
+printf 'chr1\t100\t200\t7\t0\t1\n' | sed 's/^chr1/1/' >six.bed; gzip -c six.bed >six.bed.gz; sed 's/^>.*/>1/; 2,$ { />/,$ d; }' ref.fa >six.fa
+"$caduceus" annotate --quiet -m "$data/ps" -T six.fa six.bed >want 2>/dev/null; ok "compressed" "$caduceus" annotate --quiet -m "$data/ps" -T six.fa six.bed.gz; same "are rows" want .out
+
 # ---- output is an input ----
 cp in.bed own.bed; ln -s own.bed soft.bed; ln own.bed hard.bed; mkdir folder
 for o in own.bed soft.bed hard.bed ./own.bed folder/../own.bed; do error "-o $o is the input" 'is also an input' bed own.bed -o $o; done

@@ -73,6 +73,11 @@ if [ "$py" ] && "$py" -c 'import sklearn' 2>/dev/null; then
     is "nine in ten or more are told apart" "$(awk '$1 > .9 { print "y" }' .out)" y
 else skip "$name" "no python3 with sklearn"; fi
 
+# ---- an empty region amid the batches of a long one ----
+contig long 300000 9 >long.fa; printf 'long\t10\t40\nlong\t50\t50\nlong\t100\t299000\nlong\t7\t7\n' >long.bed
+ok "arrays of a long region and of empty ones" "$caduceus" embed --quiet -m "$data/ps" --pool none --flank 0 -T long.fa long.bed -o long.npz
+check "all are there" 'z = n.load("long.npz"); assert [z[str(i)].shape for i in range(4)] == [(30, 16), (0, 16), (298900, 16), (0, 16)]'
+
 # ---- errors ----
 echo old >kept.npy; echo old >kept.tsv; cp kept.npy old
 error "no output" 'embed: .*-o OUT.npy' embed ref.fa

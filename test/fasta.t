@@ -364,4 +364,19 @@ if have bgzip; then
     ok "joined, compressed, indexed" on joined.fa.gz j.bed; same "again" joined.want .out
 else skip "joined bgzip files" "no bgzip"; fi
 
+# ---- a full disk where an index is made (43) ----
+full=$builddir/.libs/libfullfs.so
+if [ -e "$full" ] && ! grep -q __asan_init "$caduceus"; then
+    mkdir disk; cp ref.fa disk/ref.fa; rm -f disk/ref.fa.fai
+    error "a full disk while indexing" 'disk/ref.fa: cannot write its index: No space left' env LD_PRELOAD="$full" FULLFS_AFTER=0 "$caduceus" annotate -m "$data/ps" -T disk/ref.fa in.bed
+    is "nothing is left" "$(ls -A disk)" ref.fa
+else skip "a full disk while indexing" "no libfullfs, or a sanitizer"; fi
+
+# ---- regions by other names of contigs ----
+c=$(sed -n '1s/^>\([^ ]*\).*/\1/p' ref.fa)
+printf '%s\tother\n' "$c" >names; printf 'other\t0\t30\nother\t40\t60\n' >other.bed
+for r in "$c" other; do "$caduceus" annotate --quiet -m "$data/ps" -T ref.fa --chr-alias names -r $r:1-35 other.bed >$r.got; is "-r $r" "$(grep -vc '^#' $r.got)" 1; done
+printf 'nobody\t0\t30\n' >nobody.bed
+error "-L that names none of the contigs" 'nobody.bed:1: contig "nobody" is not in ref.fa.*, nor any other row' "$caduceus" annotate -m "$data/ps" -T ref.fa -L nobody.bed --chr-alias names other.bed
+
 finish

@@ -166,6 +166,29 @@ cp saved e1.npy; echo >>e1.npy; error "a matrix with more" 'e1.npy' M -o out.npy
 : >e1.npy.json; error "an empty .json" 'e1.npy.json' M -o out.npy e1.npy e2.npy
 is "nothing is written" "$(ls -A | grep '^out\|tmp$')" ""
 
+# ---- what parts hold is what a whole run writes ----
+{ printf '# a comment\n#chrom start end name\n'; grep -v '^#' in.bed | cut -f 1-3; } >thin.bed; whole "a header that does not fit" .bed A thin.bed
+awk '{ print } $4 == "row20" { print "##caduceus_y=1"; print "#x y z" }' in.bed >said.bed; whole "comments like ours" .bed A said.bed
+is "none is lost" "$(grep -c '^##caduceus_y=1$\|^#x y z$' got.bed)" 2
+{ cat in.sam; printf 'odd\t0\tchrZ\t820\t60\t*\t*\t0\t0\tACGTACGT\t*\n'; } >odd.sam; whole "reads without CIGAR" .sam N odd.sam --no-PG
+is "stay aligned" "$(grep '^odd' got.sam | cut -f 2)" 0
+awk -F'\t' -v OFS='\t' '/^[^#]/ && !n++ { $7 = "low"; $8 = $8 ";FOO=1" } 1' in.vcf >free.vcf; whole "tags that are not declared" .vcf A free.vcf
+printf '@SQ\tSN:chrZ\tLN:900\n@SQ\tSN:none\tLN:900\n' >two.sam; grep '^q' in.sam | head -n 1 >>two.sam
+for i in 1 2 3 4 5; do printf 'n%s\t0\tnone\t%s\t60\t8M\t*\t0\t0\tACGTACGT\t*\n' $i $i; done >>two.sam
+whole "reads of which one part alone is scored" .sam A --context ref two.sam --no-PG
+
+# ---- a part that changed is no part ----
+cut_run 2 .bed A in.bed; cp p1.bed p1.was
+head -c -9 p1.was >p1.bed; error "a part cut short" 'p1.bed: damaged, or not the part of its .json' M -o out.bed p1.bed p2.bed
+A in.bed --shard 1/2 -o p1.bed; same "is made again" p1.was p1.bed
+A in.bed -o p1.bed; A in.bed --shard 1/2 -o p1.bed; same "so is one that a whole run replaced" p1.was p1.bed
+T --score pll,ic --shard 1/2 -o q; rm q.ic.bw; "$caduceus" track --window 96 -m "$model" -T ref.fa --score pll,ic --shard 1/2 -o q 2>err
+is "nothing is said to be done if one track is missing" "$(grep -c 'nothing to do' err)" 0
+"$caduceus" track --window 96 -m "$model" -T ref.fa --score pll,ic --shard 1/2 -o q 2>err; is "once if none is" "$(grep -c 'nothing to do' err)" 1
+env -u CADUCEUS_MODEL "$caduceus" annotate --window 96 -T ref.fa in.bed --shard 1/2 -o d.bed 2>err; A --score none --embed e.npy in.bed --shard 2/2 -o e.bed; cp e.npy e.was; head -c -4 e.was >e.npy
+A --score none --embed e.npy in.bed --shard 2/2 -o e.bed; same "a matrix cut short is made again" e.was e.npy
+is "one warning of the bundled model" "$(grep -c bundled err)" 1
+
 # ---- Slurm ----
 slurm() { env SLURM_ARRAY_TASK_ID=$1 SLURM_ARRAY_TASK_MIN=$2 SLURM_ARRAY_TASK_MAX=$3 SLURM_ARRAY_TASK_STEP=$4 "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed "$5" ${6+"$6"} -o sl.bed; }
 cut_run 3 .bed A in.bed

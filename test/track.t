@@ -336,6 +336,18 @@ done
 is "and leaves no folder of its own" "$(ls -d h hub/hg20 2>/dev/null; find hub -name hub.txt)" "hub/hub.txt"
 error "a hub where a file is" 'hub.txt: cannot write' hub --hub hub/hub.txt --genome hg19 --email x
 
+# ---- other names of contigs; what a BED of regions may say ----
+printf 'chrZ\tZ\n' >alias; run -r chrZ:1-100 -o want.bedGraph; run --chr-alias alias -r Z:1-100 -o got.bedGraph; same "-r by another name" want.bedGraph got.bedGraph
+printf 'Z\t0\t100\n' >alias.bed; run --chr-alias alias -L alias.bed -o got.bedGraph; same "-L by another name" want.bedGraph got.bedGraph
+printf 'chrZ\t0\t100\nchrZ\t700\t700\n' >end.bed; run -L end.bed -o got.bedGraph; same "an empty row at the end of a contig" want.bedGraph got.bedGraph
+printf 'chrZ\t0\t9\nchr9\t0\t9\n' >gone.bed; error "a row of a contig that is not there" 'gone.bed:2: contig "chr9" is not in ref.fa' run -L gone.bed -o x.bw
+printf '# x\nchrZ\t900\t950\n' >past.bed; error "a row past the end" 'past.bed:2: begins past the end of chrZ .700 bases.' run -L past.bed -o x.bw
+for o in "--chr-alias alias -O bedGraph -o alias" "-L y.bw.json -o y.bw" "-L y.bedGraph.gz.tbi -o y.bedGraph.gz"; do
+    cp some.bed y.bw.json; cp some.bed y.bedGraph.gz.tbi
+    # shellcheck disable=SC2086
+    error "an output over an input: $o" 'is also an input' run $o
+done
+
 # ---- the page's picture, as it stands there ----
 name="gnuplot draws a track"
 if command -v gnuplot >/dev/null; then

@@ -430,6 +430,10 @@ for kind in vcf.gz=csi vcf.gz=tbi bcf=csi; do
     same "the index is the same with threads" $o.${kind#*=} it.${kind%=*}.${kind#*=}
 done
 rm -f ix.*; ann rich.vcf -o ix.bcf --write-index; is "--write-index is csi" "$(echo ix.*)" "ix.bcf ix.bcf.csi"
+ok "an index of blocks that are not compressed" ann rich.vcf -O z0 -o flat.vcf.gz --write-index=tbi
+ann flat.vcf.gz -r chr1:1-700 >got; ann ix.bcf -Ov -r chr1:1-700 >want; is "finds as many records" "$(rows got | wc -l)" "$(rows want | wc -l)"
+gzip -dc flat.vcf.gz >text.vcf.gz; cp flat.vcf.gz.tbi text.vcf.gz.tbi; sleep 1; touch text.vcf.gz.tbi
+error "an index beside what is not compressed" 'text.vcf.gz: -r and -R need a file compressed with bgzip' ann text.vcf.gz -r chr1:1-700
 for bad in "-o x.vcf --write-index" "--write-index" "-o x.bcf --write-index=tbi" "-o x.bcf --write-index=bai" "-o x.vcf.gz --write-index=gzi" "-o /dev/null -Ob --write-index"; do
     # shellcheck disable=SC2086
     error "$bad" 'write-index' ann rich.vcf $bad
@@ -574,6 +578,10 @@ lost 2 'AC=1,-9999999999,x'
 lost 1 DP=12.5
 lost 1 AF=0.5x
 lost 0 .
+{ printf '##fileformat=VCFv4.2\n##contig=<ID=chr1>\n##FORMAT=<ID=GT,Number=1,Type=String,Description="g">\n##FORMAT=<ID=DP,Number=1,Type=Integer,Description="d">\n##FORMAT=<ID=GQ,Number=1,Type=Float,Description="q">\n'
+  printf '#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\tb\nchr1\t700\t.\t%s\t%s\t.\t.\t.\tGT:DP:GQ\t0/1:99999999999:5\t1/1:.\n' "$base" "${others%%,*}"; } >lost.vcf
+"$caduceus" annotate --window 64 -m "$model" -T ref.fa lost.vcf >got.vcf 2>err
+is "values of samples" "$? $(grep -c 'warning: lost.vcf:7: FORMAT/DP: "99999999999"' err) $(grep -o 'in all: [0-9]* value' err)" "0 1 in all: 1 value"
 
 # ---- damaged files ----
 # cuts FILE: lengths to cut it to, spread over it and near its ends.
