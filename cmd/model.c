@@ -178,9 +178,12 @@ static bool like_tensor(const cad_model_t *m, const char *name, const cad_stored
 static int compare_gradient(verify_t *v, cad_trainer_t *t, cad_safetensors_t *st, const cad_stored_t *s, cad_error_t *err)
 {
     const char *name = s->name + (strncmp(s->name, "grad.caduceus.", 14) ? 5 : 14);
+    float *got, *want;
+    int rc;
     if (!like_tensor(v->m, name, s)) return cad_fail(err, CAD_EFORMAT, "%s: %s: the model has no such tensor of this shape", st->path[0], s->name);
-    float *got = cad_alloc((size_t)s->count, sizeof *got), *want = cad_alloc((size_t)s->count, sizeof *want);
-    int rc = got && want ? cad_safetensors_f32(st, s, want, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    got = cad_alloc((size_t)s->count, sizeof *got);
+    want = cad_alloc((size_t)s->count, sizeof *want);
+    rc = got && want ? cad_safetensors_f32(st, s, want, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
     if (rc == 0 && (rc = cad_trainer_gradient(t, name, got))) cad_fail(err, rc, "%s: no gradient: %s", s->name, cad_strerror(rc));
     if (rc == 0) report(v, s->name, cad_relative_error(got, want, s->count), coarse(cad_trainer_precision(t)) ? 5e-2 : 5e-6);
     free(got);

@@ -227,7 +227,8 @@ static int finish_track(tracks_t *t, track_t *x, const provenance_t *p, cad_erro
     if (rc == 0) rc = output_sync(x->out, err);
     if (rc == 0 && x->index) rc = tracks_index(x->out, x->index, x->csi, x->path, err);
     provenance_add(&mine, "track", x->name);
-    return rc || !x->json ? rc : part_write(&mine, x->json, x->out, err);
+    if (rc == 0 && x->json) rc = part_write(&mine, x->json, x->out, err);
+    return rc || !x->json ? rc : output_sync(x->json, err);
 }
 
 int tracks_close(tracks_t *t, const provenance_t *p, cad_error_t *err)
@@ -235,8 +236,6 @@ int tracks_close(tracks_t *t, const provenance_t *p, cad_error_t *err)
     int rc = 0;
     for (int k = 0; k < t->n && rc == 0; k++)
         if (t->track[k].out) rc = finish_track(t, &t->track[k], p, err);
-    for (int k = 0; k < t->n && rc == 0; k++)
-        if (t->track[k].json) rc = output_sync(t->track[k].json, err);
     signals_hold(); /* all or none */
     for (int k = 0; k < t->n && rc == 0; k++) {
         output_t **out[] = { &t->track[k].out, &t->track[k].index, &t->track[k].json };
