@@ -7,8 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench.h"
-#include "random.h"
+#include "measure/measure.h"
+#include "base/random.h"
 
 #define LEAST 0.02 /* seconds of a measurement */
 #define MOST 1001  /* rounds */
@@ -83,7 +83,9 @@ static dnnl_status_t reorder(const product_t *p, layout_t wanted, dnnl_memory_t 
     if (!rc) rc = dnnl_memory_create(to, wanted, engine, DNNL_MEMORY_ALLOCATE);
     if (!rc) rc = dnnl_reorder_primitive_desc_create(&d, AT(plain), engine, wanted, engine, NULL);
     if (!rc) rc = dnnl_primitive_create(&copy, d);
-    if (!rc) rc = dnnl_primitive_execute(copy, stream, 2, (dnnl_exec_arg_t[]){ { DNNL_ARG_FROM, from }, { DNNL_ARG_TO, *to } });
+    if (!rc)
+        rc = dnnl_primitive_execute(copy, stream, 2,
+                                    (dnnl_exec_arg_t[]) { { DNNL_ARG_FROM, from }, { DNNL_ARG_TO, *to } });
     return rc ? rc : dnnl_stream_wait(stream);
 }
 
@@ -165,7 +167,8 @@ static int measure(int64_t n, int64_t k, int64_t rows, int rounds)
         mine[i] = rate(&p, run_ours);
         ratio[i] = mine[i] / theirs[i];
     }
-    printf("%5lld %5lld %6lld %9.1f %9.1f %6.2f\n", (long long)n, (long long)k, (long long)rows, median(theirs, rounds), median(mine, rounds), median(ratio, rounds));
+    printf("%5lld %5lld %6lld %9.1f %9.1f %6.2f\n", (long long)n, (long long)k, (long long)rows, median(theirs, rounds),
+           median(mine, rounds), median(ratio, rounds));
     fflush(stdout);
     free(p.a);
     free(p.w);
@@ -189,9 +192,10 @@ int main(int argc, char **argv)
         return failed("cannot start anew with one thread; set OMP_NUM_THREADS=1");
     }
     if (cad_cpu_probe(&ours, false, &err) || cad_peaks_measure(&peaks, 1, false, &err)) return failed(err.text);
-    if (dnnl_engine_create(&engine, dnnl_cpu, 0) || dnnl_stream_create(&stream, engine, dnnl_stream_default_flags)) return failed("oneDNN does not start");
-    printf("%s against oneDNN %d.%d.%d, one thread, float32, GFLOP/s, medians of %lld; peak %.1f\n", ours->name, dnnl_version()->major, dnnl_version()->minor,
-           dnnl_version()->patch, (long long)rounds, peaks.flop * 1e-9);
+    if (dnnl_engine_create(&engine, dnnl_cpu, 0) || dnnl_stream_create(&stream, engine, dnnl_stream_default_flags))
+        return failed("oneDNN does not start");
+    printf("%s against oneDNN %d.%d.%d, one thread, float32, GFLOP/s, medians of %lld; peak %.1f\n", ours->name,
+           dnnl_version()->major, dnnl_version()->minor, dnnl_version()->patch, (long long)rounds, peaks.flop * 1e-9);
     printf("%5s %5s %6s %9s %9s %6s\n", "N", "K", "rows", "oneDNN", "caduceus", "ratio");
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
         for (size_t i = 0; i < sizeof shape / sizeof *shape; i++)

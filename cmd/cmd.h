@@ -10,7 +10,12 @@
 #include <strings.h>
 #include <time.h>
 
-#include "glue.h"
+#include "base/file.h"
+#include "io/provenance.h"
+#include "io/records.h"
+#include "io/regions.h"
+#include "io/text.h"
+#include "stream/pipeline.h"
 
 #define TRACK_WINDOW 16384 /* the longest window of tracks by default */
 
@@ -42,27 +47,29 @@ typedef struct options_t {
     const char *model, *device, *precision; /* NULL: not given */
     int threads;
     bool quiet;
-    bool counting;     /* a run before the one that speaks */
-    int verbosity;     /* 3 = default; more lets htslib speak */
+    bool counting; /* a run before the one that speaks */
+    int verbosity; /* 3 = default; more lets htslib speak */
 } options_t;
 
 void options_init(options_t *o, const char *cmd);
 #define OPTIONS_SHORT "m:d:@:"
-#define OPTIONS_LONG \
-    { "model", required_argument, NULL, 'm' }, { "device", required_argument, NULL, 'd' }, \
-    { "threads", required_argument, NULL, '@' }, { "precision", required_argument, NULL, 1001 }, \
-    { "quiet", no_argument, NULL, 1002 }, { "verbosity", required_argument, NULL, 1003 }, \
-    { "help", no_argument, NULL, 1004 }
-#define OPTIONS_USAGE \
-"  -m, --model PATH       checkpoint: folder, .safetensors file or hf:ORG/NAME[@REV]\n" \
-"                         [$CADUCEUS_MODEL, else the bundled small model]\n" OPTIONS_USAGE_RUN
-#define OPTIONS_USAGE_RUN \
-"  -@, --threads N        compute threads, 0 means 1 [CPUs this process may use]\n" \
-"  -d, --device DEV       auto, cpu, cuda or cuda:I [auto]\n" \
-"      --precision P      fp32 or bf16 [CPU: fp32, CUDA: bf16]\n" \
-"      --quiet            no progress and no warnings, but the bundled model's\n" \
-"      --verbosity N      above 3, messages of htslib too [3]\n" \
-"      --help             this text\n"
+#define OPTIONS_LONG                                                                                 \
+    { "model", required_argument, NULL, 'm' }, { "device", required_argument, NULL, 'd' },           \
+        { "threads", required_argument, NULL, '@' }, { "precision", required_argument, NULL, 1001 }, \
+        { "quiet", no_argument, NULL, 1002 }, { "verbosity", required_argument, NULL, 1003 },        \
+    {                                                                                                \
+        "help", no_argument, NULL, 1004                                                              \
+    }
+#define OPTIONS_USAGE                                                                       \
+    "  -m, --model PATH       checkpoint: folder, .safetensors file or hf:ORG/NAME[@REV]\n" \
+    "                         [$CADUCEUS_MODEL, else the bundled small model]\n" OPTIONS_USAGE_RUN
+#define OPTIONS_USAGE_RUN                                                               \
+    "  -@, --threads N        compute threads, 0 means 1 [CPUs this process may use]\n" \
+    "  -d, --device DEV       auto, cpu, cuda or cuda:I [auto]\n"                       \
+    "      --precision P      fp32 or bf16 [CPU: fp32, CUDA: bf16]\n"                   \
+    "      --quiet            no progress and no warnings, but the bundled model's\n"   \
+    "      --verbosity N      above 3, messages of htslib too [3]\n"                    \
+    "      --help             this text\n"
 /* Handles a shared option: 0 = done, 1 = not one of them, -1 = error, reported. */
 int options_take(options_t *o, int c, const char *arg);
 /* An integer option's value: 0, or 1 after reporting. */
@@ -76,15 +83,18 @@ int option_unknown(const char *cmd, char **argv);
 /* The model that the options or $CADUCEUS_MODEL name, or NULL. */
 const char *options_model(const options_t *o);
 /* A context of these options for windows of up to max_len tokens. */
-int options_open_context(const options_t *o, const cad_model_t *model, int64_t max_len, cad_context_t **ctx, cad_error_t *err);
+int options_open_context(const options_t *o, const cad_model_t *model, int64_t max_len, cad_context_t **ctx,
+                         cad_error_t *err);
 /* A trainer of this recipe with these options' device, precision and threads. */
-int options_open_trainer(const options_t *o, cad_model_t *model, cad_recipe_t *recipe, cad_trainer_t **trainer, cad_error_t *err);
+int options_open_trainer(const options_t *o, cad_model_t *model, cad_recipe_t *recipe, cad_trainer_t **trainer,
+                         cad_error_t *err);
 /* Opens that model, else the bundled model: 0, or 1 after reporting. */
 int options_open_model(const options_t *o, cad_model_t **model);
 
 /* A new model: of the config.json at path (NULL: a small published one), with other values
  * where they are given, not 0 or -1. */
-int option_new_model(cad_model_t **model, const char *path, int64_t d_model, int64_t n_layer, int rcps, int64_t max_len, uint64_t seed, cad_error_t *err);
+int option_new_model(cad_model_t **model, const char *path, int64_t d_model, int64_t n_layer, int rcps, int64_t max_len,
+                     uint64_t seed, cad_error_t *err);
 
 /* Saves it into folder dir; a signal comes before or after. */
 int options_save_model(const cad_model_t *model, const char *dir, const char *status, cad_error_t *err);
@@ -94,9 +104,11 @@ int option_mask(const char *cmd, const char *arg, int64_t *mask);
 void option_mask_text(int64_t mask, text_t *t);
 /* Where results come from; contigs: the reference's checksum, or NULL; options: those
  * that change results. Both are borrowed. */
-void options_provenance(provenance_t *p, const cad_model_t *model, const cad_context_t *ctx, const char *contigs, const text_t *options);
+void options_provenance(provenance_t *p, const cad_model_t *model, const cad_context_t *ctx, const char *contigs,
+                        const text_t *options);
 /* The same without a context; model: its SHA-256. All is borrowed. */
-void options_provenance_of(provenance_t *p, const char *model, const char *contigs, const text_t *options, const char *precision, const char *device);
+void options_provenance_of(provenance_t *p, const char *model, const char *contigs, const text_t *options,
+                           const char *precision, const char *device);
 /* An output must not be one of the model's files. */
 int options_refuse_model(const options_t *o, const char *output, cad_error_t *err);
 /* The same for any input and the suffixes of what belongs to it. */
@@ -114,7 +126,10 @@ int64_t options_batch(const options_t *o);
 
 /* -r, -R, -t, -L as given. */
 typedef struct limits_t {
-    struct { int how; const char *text; } limit[64];
+    struct {
+        int how;
+        const char *text;
+    } limit[64];
     int n;
 } limits_t;
 int limits_take(limits_t *l, const char *cmd, int how, const char *text);
@@ -124,7 +139,8 @@ int limits_open(const limits_t *l, const char *hows, regions_t **r, const names_
 /* An output must not be one of their files. */
 int limits_refuse(const limits_t *l, const char *output, cad_error_t *err);
 /* Nor an index or .json beside it, nor any of these: the model's, the reference's, the aliases. */
-int options_refuse_inputs(const options_t *o, const char *output, const char *reference, const char *aliases, const limits_t *l, cad_error_t *err);
+int options_refuse_inputs(const options_t *o, const char *output, const char *reference, const char *aliases,
+                          const limits_t *l, cad_error_t *err);
 /* One of them is standard input. */
 bool limits_stream(const limits_t *l);
 /* Into a digest that tells sharded runs apart. */
@@ -157,6 +173,7 @@ void progress_begin(progress_t *p, const options_t *o, const work_t *work, const
 void progress_tick(void *progress);
 void progress_end(const progress_t *p);
 /* What --dry-run prints first; runs the model shortly to estimate the time. */
-void report_work(const work_t *w, cad_context_t *ctx, const cad_model_t *model, int threads, const char *what, int64_t rows);
+void report_work(const work_t *w, cad_context_t *ctx, const cad_model_t *model, int threads, const char *what,
+                 int64_t rows);
 
 #endif

@@ -1,39 +1,37 @@
 /* embed.c - caduceus embed: a matrix of embeddings for machine learning. It is the
  * matrix of annotate with the names of its rows. SPDX-License-Identifier: MIT */
-#include "annotate.h"
+#include "annotate/annotate.h"
 
-static const char USAGE[] =
-"Usage: caduceus embed [options] IN -o OUT.npy\n\n"
-"Writes one embedding a row for the records of a FASTA or FASTQ, the regions of a\n"
-"BED, or the ALT alleles of a VCF or BCF: a float32 matrix that numpy.load opens,\n"
-"and the names of its rows in OUT.tsv. IN may be -, and compressed.\n\n"
-"Options:\n"
-"  -T, --reference FASTA  reference of regions and variants; also --fasta-ref\n"
-"      --chr-alias FILE   other names of its contigs: a line each, tab-separated\n"
-"      --in-format FMT    bed, fasta, fastq, vcf or bcf [detected]\n"
-"  -o, --output OUT.npy   the matrix; OUT.tsv and OUT.npy.json come beside it; OUT.npz\n"
-"                         with --pool none holds an array for each row of OUT.tsv\n"
-"  -r, --region REGION    only what overlaps CONTIG[:BEG-END], counted from 1\n"
-"  -R, --regions-file FILE|REGION  the same, of a BED\n"
-"  -t, --targets FILE|REGION  the same without an index; variants by their POS\n"
-"  -L, --targets-file BED the same, of a BED\n"
-"      --pool HOW         mean, max, center, or none: a row for each base [mean]\n"
-"      --window W         bases in a window, flanks included [the model's length]\n"
-"      --flank F          context on each side [min(1024, W/4); variants:\n"
-"                         min(1024, (W-1)/2)]\n"
-"      --clip             clip regions at contig ends instead of stopping\n"
-"      --split            pool the blocks of BED12 rows\n"
-"      --n-token          encode N as the token N, not as PAD\n"
-"      --sep              end every window with the SEP token\n"
-"Variants, a row for each ALT: the embeddings of REF and ALT side by side:\n"
-"      --difference       ALT less REF instead\n"
-"      --pool-window P    bases pooled on each side [768]\n"
-"      --anchor A         bases before the variant in a window of --window bases\n"
-"      --check-ref e|w    REF differs from FASTA: stop, or a row of NaN [e]\n"
-"Other:\n"
-"      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
-"      --dry-run          count windows and tokens, estimate time and size\n"
-OPTIONS_USAGE;
+static const char USAGE[] = "Usage: caduceus embed [options] IN -o OUT.npy\n\n"
+                            "Writes one embedding a row for the records of a FASTA or FASTQ, the regions of a\n"
+                            "BED, or the ALT alleles of a VCF or BCF: a float32 matrix that numpy.load opens,\n"
+                            "and the names of its rows in OUT.tsv. IN may be -, and compressed.\n\n"
+                            "Options:\n"
+                            "  -T, --reference FASTA  reference of regions and variants; also --fasta-ref\n"
+                            "      --chr-alias FILE   other names of its contigs: a line each, tab-separated\n"
+                            "      --in-format FMT    bed, fasta, fastq, vcf or bcf [detected]\n"
+                            "  -o, --output OUT.npy   the matrix; OUT.tsv and OUT.npy.json come beside it; OUT.npz\n"
+                            "                         with --pool none holds an array for each row of OUT.tsv\n"
+                            "  -r, --region REGION    only what overlaps CONTIG[:BEG-END], counted from 1\n"
+                            "  -R, --regions-file FILE|REGION  the same, of a BED\n"
+                            "  -t, --targets FILE|REGION  the same without an index; variants by their POS\n"
+                            "  -L, --targets-file BED the same, of a BED\n"
+                            "      --pool HOW         mean, max, center, or none: a row for each base [mean]\n"
+                            "      --window W         bases in a window, flanks included [the model's length]\n"
+                            "      --flank F          context on each side [min(1024, W/4); variants:\n"
+                            "                         min(1024, (W-1)/2)]\n"
+                            "      --clip             clip regions at contig ends instead of stopping\n"
+                            "      --split            pool the blocks of BED12 rows\n"
+                            "      --n-token          encode N as the token N, not as PAD\n"
+                            "      --sep              end every window with the SEP token\n"
+                            "Variants, a row for each ALT: the embeddings of REF and ALT side by side:\n"
+                            "      --difference       ALT less REF instead\n"
+                            "      --pool-window P    bases pooled on each side [768]\n"
+                            "      --anchor A         bases before the variant in a window of --window bases\n"
+                            "      --check-ref e|w    REF differs from FASTA: stop, or a row of NaN [e]\n"
+                            "Other:\n"
+                            "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
+                            "      --dry-run          count windows and tokens, estimate time and size\n" OPTIONS_USAGE;
 
 /* OUT.npy: OUT.tsv; malloc'd. */
 static char *names_path(const char *matrix)
@@ -52,7 +50,8 @@ int cmd_embed(int argc, char **argv)
     char *names;
     int rc = annotate_parse(&a, "embed", USAGE, argc, argv);
     if (rc) return rc == 2 ? 0 : 1;
-    if (!strcmp(a.output, "-")) return cmd_fail("embed", "name the matrix with -o OUT.npy; the names of its rows come beside it");
+    if (!strcmp(a.output, "-"))
+        return cmd_fail("embed", "name the matrix with -o OUT.npy; the names of its rows come beside it");
     names = names_path(a.output);
     rc = names ? annotate_matrix(&a, names) : cmd_fail("embed", "out of memory");
     if (rc == 0) rc = annotate_all(&a, &command);

@@ -1,35 +1,34 @@
 /* eval.c - caduceus eval: how well a model predicts held-out sequence, beside Markov
  * models of the training split. SPDX-License-Identifier: MIT */
+#include "stream/evals.h"
 #include "cmd.h"
 
-static const char USAGE[] =
-"Usage: caduceus eval [options] -T ref.fa [-L intervals.bed --split valid]\n\n"
-"Hides bases, asks the model for them, and prints a table of loss, bits per base,\n"
-"accuracy and perplexity; and of Markov models at the very same bases.\n\n"
-"Options:\n"
-"  -T, --reference FASTA  the reference, plain or bgzip; also --fasta-ref\n"
-"  -L, --targets-file BED intervals; its fourth column names splits, as train, valid\n"
-"                         [all contigs]\n"
-"      --split NAME       only the intervals of this split [all splits]\n"
-"  -r, --region REGION    only what overlaps CONTIG[:BEG-END], counted from 1\n"
-"  -o, --output FILE      the table; - is standard output [-]\n"
-"      --mask HOW         each, stride:K or none [stride:8]\n"
-"      --window W         bases in a window, flanks included [the model's length]\n"
-"      --flank F          context on each side [min(1024, W/4)]\n"
-"      --skip-soft-masked lower-case bases are context, but not evaluated\n"
-"      --sample N         only N windows, drawn at random [all windows]\n"
-"      --seed S           of the draw [1]\n"
-"      --markov K         Markov models of orders 0 to K, at most 12, or none [12]\n"
-"      --markov-split NAME  the split that they are fitted on [train]\n"
-"      --dry-run          count windows and tokens, estimate time\n"
-OPTIONS_USAGE;
+static const char USAGE[] = "Usage: caduceus eval [options] -T ref.fa [-L intervals.bed --split valid]\n\n"
+                            "Hides bases, asks the model for them, and prints a table of loss, bits per base,\n"
+                            "accuracy and perplexity; and of Markov models at the very same bases.\n\n"
+                            "Options:\n"
+                            "  -T, --reference FASTA  the reference, plain or bgzip; also --fasta-ref\n"
+                            "  -L, --targets-file BED intervals; its fourth column names splits, as train, valid\n"
+                            "                         [all contigs]\n"
+                            "      --split NAME       only the intervals of this split [all splits]\n"
+                            "  -r, --region REGION    only what overlaps CONTIG[:BEG-END], counted from 1\n"
+                            "  -o, --output FILE      the table; - is standard output [-]\n"
+                            "      --mask HOW         each, stride:K or none [stride:8]\n"
+                            "      --window W         bases in a window, flanks included [the model's length]\n"
+                            "      --flank F          context on each side [min(1024, W/4)]\n"
+                            "      --skip-soft-masked lower-case bases are context, but not evaluated\n"
+                            "      --sample N         only N windows, drawn at random [all windows]\n"
+                            "      --seed S           of the draw [1]\n"
+                            "      --markov K         Markov models of orders 0 to K, at most 12, or none [12]\n"
+                            "      --markov-split NAME  the split that they are fitted on [train]\n"
+                            "      --dry-run          count windows and tokens, estimate time\n" OPTIONS_USAGE;
 
 typedef struct {
     options_t o;
     const char *reference, *output, *split, *markov_split;
     limits_t limits;
     int64_t mask, window, flank, sample, seed, markov; /* markov: -1 for none */
-    bool skip_soft, dry_run, baseline; /* baseline: asked for, so it must be had */
+    bool skip_soft, dry_run, baseline;                 /* baseline: asked for, so it must be had */
 } args_t;
 
 typedef struct {
@@ -54,14 +53,23 @@ typedef struct {
 /* ---- options ---- */
 
 enum { O_SPLIT = 1, O_MASK, O_WINDOW, O_FLANK, O_SOFT, O_SAMPLE, O_SEED, O_MARKOV, O_MARKOV_SPLIT, O_DRY };
-static const struct option LONGS[] = {
-    OPTIONS_LONG, { "reference", required_argument, NULL, 'T' }, { "fasta-ref", required_argument, NULL, 'T' },
-    { "targets-file", required_argument, NULL, 'L' }, { "region", required_argument, NULL, 'r' }, { "output", required_argument, NULL, 'o' },
-    { "split", required_argument, NULL, O_SPLIT }, { "mask", required_argument, NULL, O_MASK }, { "window", required_argument, NULL, O_WINDOW },
-    { "flank", required_argument, NULL, O_FLANK }, { "skip-soft-masked", no_argument, NULL, O_SOFT }, { "sample", required_argument, NULL, O_SAMPLE },
-    { "seed", required_argument, NULL, O_SEED }, { "markov", required_argument, NULL, O_MARKOV }, { "markov-split", required_argument, NULL, O_MARKOV_SPLIT },
-    { "dry-run", no_argument, NULL, O_DRY }, { 0 }
-};
+static const struct option LONGS[] = { OPTIONS_LONG,
+                                       { "reference", required_argument, NULL, 'T' },
+                                       { "fasta-ref", required_argument, NULL, 'T' },
+                                       { "targets-file", required_argument, NULL, 'L' },
+                                       { "region", required_argument, NULL, 'r' },
+                                       { "output", required_argument, NULL, 'o' },
+                                       { "split", required_argument, NULL, O_SPLIT },
+                                       { "mask", required_argument, NULL, O_MASK },
+                                       { "window", required_argument, NULL, O_WINDOW },
+                                       { "flank", required_argument, NULL, O_FLANK },
+                                       { "skip-soft-masked", no_argument, NULL, O_SOFT },
+                                       { "sample", required_argument, NULL, O_SAMPLE },
+                                       { "seed", required_argument, NULL, O_SEED },
+                                       { "markov", required_argument, NULL, O_MARKOV },
+                                       { "markov-split", required_argument, NULL, O_MARKOV_SPLIT },
+                                       { "dry-run", no_argument, NULL, O_DRY },
+                                       { 0 } };
 
 static int take_markov(args_t *a, const char *arg)
 {
@@ -76,7 +84,8 @@ static int take_option(args_t *a, int c, const char *arg)
     switch (c) {
     case 'T': a->reference = arg; return 0;
     case 'o': a->output = arg; return 0;
-    case 'r': case 'L': return limits_take(&a->limits, "eval", c, arg);
+    case 'r':
+    case 'L': return limits_take(&a->limits, "eval", c, arg);
     case O_SPLIT: a->split = arg; return 0;
     case O_MASK: return option_mask("eval", arg, &a->mask);
     case O_WINDOW: return option_int("eval", "--window", arg, 1, 1 << 30, &a->window);
@@ -154,7 +163,8 @@ static int open_intervals(run_t *t, cad_error_t *err)
     names_t names = { &t->ref, fasta_has, t->ref.path, &t->ref, false, false };
     int rc = limits_open(&a->limits, "r", &t->only, &names, err);
     for (int i = 0; i < a->limits.n && rc == 0; i++)
-        if (a->limits.limit[i].how == 'L') rc = splits_add(&t->splits, a->limits.limit[i].text, &t->ref, &t->notes, err);
+        if (a->limits.limit[i].how == 'L')
+            rc = splits_add(&t->splits, a->limits.limit[i].text, &t->ref, &t->notes, err);
     splits_finish(&t->splits);
     t->eval.split = -1;
     if (rc == 0 && a->split) t->eval.split = rc = splits_find(&t->splits, "--split", a->split, err);
@@ -175,7 +185,8 @@ static int set_provenance(run_t *t, cad_error_t *err)
     for (int i = 0; i < a->limits.n; i++)
         if (a->limits.limit[i].how == 'r') text_printf(s, " region=%s", a->limits.limit[i].text);
     if (a->sample) text_printf(s, " sample=%lld seed=%lld", (long long)a->sample, (long long)a->seed);
-    if (t->eval.markov) text_printf(s, " markov=%lld markov-split=%s", (long long)a->markov, t->splits.name[t->eval.fitted]);
+    if (t->eval.markov)
+        text_printf(s, " markov=%lld markov-split=%s", (long long)a->markov, t->splits.name[t->eval.fitted]);
     options_provenance(&t->provenance, t->model, t->ctx, t->ref.checksum, s);
     return s->failed ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
 }
@@ -185,13 +196,28 @@ static int open_engine(run_t *t, cad_error_t *err)
     const args_t *a = t->a;
     int64_t window = a->window ? a->window : cad_model_number(t->model, CAD_MAX_LEN);
     int rc = tiling_set(&t->tiling, window, a->flank, err);
-    if (rc == 0 && cad_model_number(t->model, CAD_LABELS)) rc = cad_fail(err, CAD_EARG, "the model is a classifier without a language-model head");
+    if (rc == 0 && cad_model_number(t->model, CAD_LABELS))
+        rc = cad_fail(err, CAD_EARG, "the model is a classifier without a language-model head");
     if (rc == 0) rc = options_open_context(&a->o, t->model, window, &t->ctx, err);
     if (rc) return rc;
-    t->cutter = (cutter_t){ .model = t->model, .ref = &t->ref, .tiling = &t->tiling, .mask = a->mask, .want_scores = true, .skip_soft = a->skip_soft,
-        .notes = &t->notes, .pipe = &t->pipe };
-    t->pipe = (pipeline_t){ .model = t->model, .ctx = a->dry_run ? NULL : t->ctx, .mask = a->mask, .take = eval_take, .sink = eval_sink, .drop = eval_drop,
-        .arg = &t->eval, .tick = progress_tick, .tick_arg = &t->progress, .batch_tokens = options_batch(&a->o) };
+    t->cutter = (cutter_t) { .model = t->model,
+                             .ref = &t->ref,
+                             .tiling = &t->tiling,
+                             .mask = a->mask,
+                             .want_scores = true,
+                             .skip_soft = a->skip_soft,
+                             .notes = &t->notes,
+                             .pipe = &t->pipe };
+    t->pipe = (pipeline_t) { .model = t->model,
+                             .ctx = a->dry_run ? NULL : t->ctx,
+                             .mask = a->mask,
+                             .take = eval_take,
+                             .sink = eval_sink,
+                             .drop = eval_drop,
+                             .arg = &t->eval,
+                             .tick = progress_tick,
+                             .tick_arg = &t->progress,
+                             .batch_tokens = options_batch(&a->o) };
     t->eval.cutter = &t->cutter;
     t->eval.splits = &t->splits;
     t->eval.only = t->only;
@@ -204,7 +230,8 @@ static int evaluate(run_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;
     int rc = eval_plan(&t->eval, err);
-    if (rc == 0 && t->eval.markov && !a->dry_run) rc = eval_fit(&t->markov, (int)a->markov, &t->cutter, t->splits.span[t->eval.fitted], a->o.threads, err);
+    if (rc == 0 && t->eval.markov && !a->dry_run)
+        rc = eval_fit(&t->markov, (int)a->markov, &t->cutter, t->splits.span[t->eval.fitted], a->o.threads, err);
     if (rc) return rc;
     t->progress.share = eval_share;
     t->progress.share_arg = &t->eval;
@@ -262,7 +289,7 @@ int cmd_eval(int argc, char **argv)
     cad_error_t err = { "" };
     int rc = parse_args(&a, argc, argv);
     if (rc) return rc == 2 ? 0 : 1;
-    t.notes = (notes_t){ .cmd = "eval", .quiet = a.o.quiet };
+    t.notes = (notes_t) { .cmd = "eval", .quiet = a.o.quiet };
     rc = run(&t, &err);
     progress_end(&t.progress);
     if (rc && err.text[0]) cmd_fail("eval", "%s", err.text);

@@ -1,7 +1,11 @@
 /* main.c - the list of commands. SPDX-License-Identifier: MIT */
 #include "cmd.h"
 
-static const struct { const char *name; int (*run)(int, char **); const char *summary; } COMMANDS[] = {
+static const struct {
+    const char *name;
+    int (*run)(int, char **);
+    const char *summary;
+} COMMANDS[] = {
     { "annotate", cmd_annotate, "score regions, sequences, reads or variants; any file in, the same kind out" },
     { "track", cmd_track, "score every base of contigs or regions, as bigWig or bedGraph tracks" },
     { "embed", cmd_embed, "write embeddings of sequences, regions or variants as a matrix" },
@@ -17,10 +21,11 @@ static const struct { const char *name; int (*run)(int, char **); const char *su
 
 static void usage(FILE *f)
 {
-    fprintf(f, "caduceus %s - Caduceus DNA language models on genomes\n\nUsage: caduceus COMMAND [options]\n\n", cad_version());
+    fprintf(f, "caduceus %s - Caduceus DNA language models on genomes\n\nUsage: caduceus COMMAND [options]\n\n",
+            cad_version());
     for (size_t i = 0; i < NCOMMAND; i++) fprintf(f, "  %-10s %s\n", COMMANDS[i].name, COMMANDS[i].summary);
-    fprintf(f, "  %-10s %s\n  %-10s %s\n\n`caduceus COMMAND --help` shows a command's options.\n",
-            "help", "this text", "version", "versions of caduceus and htslib");
+    fprintf(f, "  %-10s %s\n  %-10s %s\n\n`caduceus COMMAND --help` shows a command's options.\n", "help", "this text",
+            "version", "versions of caduceus and htslib");
 }
 
 static int version(void)

@@ -5,27 +5,30 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "io/bigread.h"
+#include "io/npy.h"
+#include "io/shard.h"
+#include "stream/tracks.h"
 #include "cmd.h"
 
-static const char USAGE[] =
-"Usage: caduceus merge [options] -o OUT PART...\n\n"
-"Joins all parts of a run that was cut with --shard: BED, bedGraph, bigWig, .npy,\n"
-"SAM, BAM, CRAM, VCF or BCF. The parts may come in any order; beside each lies its\n"
-".json, which must tell that they are all shards of one run.\n\n"
-"Options:\n"
-"  -o, --output OUT       the whole\n"
-"  -T, --reference FASTA  reference of CRAM; also --fasta-ref\n"
-"      --write-index[=csi|bai|tbi]  an index beside reads or variants [csi]\n"
-"  -@, --threads N        threads that compress [1]\n"
-"      --help             this text\n";
+static const char USAGE[] = "Usage: caduceus merge [options] -o OUT PART...\n\n"
+                            "Joins all parts of a run that was cut with --shard: BED, bedGraph, bigWig, .npy,\n"
+                            "SAM, BAM, CRAM, VCF or BCF. The parts may come in any order; beside each lies its\n"
+                            ".json, which must tell that they are all shards of one run.\n\n"
+                            "Options:\n"
+                            "  -o, --output OUT       the whole\n"
+                            "  -T, --reference FASTA  reference of CRAM; also --fasta-ref\n"
+                            "      --write-index[=csi|bai|tbi]  an index beside reads or variants [csi]\n"
+                            "  -@, --threads N        threads that compress [1]\n"
+                            "      --help             this text\n";
 
 typedef struct {
     const char *output, *reference;
     index_t index;
     int64_t threads;
     char **part;
-    int n, *order;      /* part[order[k]] is shard k + 1 */
-    kstring_t json;     /* the parts' provenance, without the shard */
+    int n, *order;  /* part[order[k]] is shard k + 1 */
+    kstring_t json; /* the parts' provenance, without the shard */
 } args_t;
 
 static const char *part_at(const args_t *a, int k) { return a->part[a->order[k]]; }
@@ -33,10 +36,13 @@ static const char *part_at(const args_t *a, int k) { return a->part[a->order[k]]
 /* ---- options ---- */
 
 enum { O_INDEX = 1 };
-static const struct option LONGS[] = {
-    { "output", required_argument, NULL, 'o' }, { "reference", required_argument, NULL, 'T' }, { "fasta-ref", required_argument, NULL, 'T' },
-    { "write-index", optional_argument, NULL, O_INDEX }, { "threads", required_argument, NULL, '@' }, { "help", no_argument, NULL, 1004 }, { 0 }
-};
+static const struct option LONGS[] = { { "output", required_argument, NULL, 'o' },
+                                       { "reference", required_argument, NULL, 'T' },
+                                       { "fasta-ref", required_argument, NULL, 'T' },
+                                       { "write-index", optional_argument, NULL, O_INDEX },
+                                       { "threads", required_argument, NULL, '@' },
+                                       { "help", no_argument, NULL, 1004 },
+                                       { 0 } };
 
 static int take_option(args_t *a, int c, const char *arg)
 {
@@ -76,7 +82,12 @@ static int parse_args(args_t *a, int argc, char **argv)
 
 /* ---- text: BED rows, bedGraph runs ---- */
 
-typedef struct { text_t run; kstring_t contig; long long beg, end; char value[32]; } graph_t;
+typedef struct {
+    text_t run;
+    kstring_t contig;
+    long long beg, end;
+    char value[32];
+} graph_t;
 
 /* Lines before the rows of a part but the first: its provenance, then column names. */
 static bool is_header(const kstring_t *l, bool *named)
@@ -102,7 +113,8 @@ static int graph_line(graph_t *g, const input_t *in, const kstring_t *l, output_
     long long beg, end;
     size_t n = strcspn(l->s, "\t");
     int rc = 0;
-    if (sscanf(l->s + n, "\t%lld\t%lld\t%31s", &beg, &end, value) != 3) return cad_fail(err, CAD_EFORMAT, "%s:%lld: no bedGraph line", in->path, (long long)in->line);
+    if (sscanf(l->s + n, "\t%lld\t%lld\t%31s", &beg, &end, value) != 3)
+        return cad_fail(err, CAD_EFORMAT, "%s:%lld: no bedGraph line", in->path, (long long)in->line);
     if (g->end != beg || n != g->contig.l || memcmp(g->contig.s, l->s, n) || strcmp(g->value, value)) {
         rc = put_run(g, out, err);
         g->contig.l = 0;
@@ -158,11 +170,13 @@ static int matrix_part(const char *path, npy_t *n, cad_error_t *err)
     FILE *f = fopen(path, "rb");
     int rc = 0;
     if (!f) return cad_fail(err, CAD_EIO, "%s: cannot be read", path);
-    if (fread(head, 1, NPY_HEADER, f) != NPY_HEADER || !(shape = strstr(head + 10, "'shape': (")) || sscanf(shape + 10, "%lld, %lld", &rows, &width) != 2)
+    if (fread(head, 1, NPY_HEADER, f) != NPY_HEADER || !(shape = strstr(head + 10, "'shape': (")) ||
+        sscanf(shape + 10, "%lld, %lld", &rows, &width) != 2)
         rc = cad_fail(err, CAD_EFORMAT, "%s: not a matrix of caduceus, or damaged", path);
     if (rc == 0 && !n->width) rc = npy_begin(n, width, err);
     while (rc == 0 && (got = fread(buf, 1, sizeof buf, f)) > 0) rc = output_write(n->out, buf, got, err);
-    if (rc == 0 && (ferror(f) || ftello(f) != NPY_HEADER + 4 * rows * width)) rc = cad_fail(err, CAD_EFORMAT, "%s: its size does not fit its shape", path);
+    if (rc == 0 && (ferror(f) || ftello(f) != NPY_HEADER + 4 * rows * width))
+        rc = cad_fail(err, CAD_EFORMAT, "%s: its size does not fit its shape", path);
     n->rows += rc ? 0 : rows;
     fclose(f);
     return rc;
@@ -178,7 +192,10 @@ static int merge_matrices(const args_t *a, output_t *out, cad_error_t *err)
 
 /* ---- bigWig ---- */
 
-static int add_value(void *w, int contig, int64_t pos, float v, cad_error_t *err) { return bigwig_add(w, contig, pos, v, err); }
+static int add_value(void *w, int contig, int64_t pos, float v, cad_error_t *err)
+{
+    return bigwig_add(w, contig, pos, v, err);
+}
 
 static int merge_bigwigs(const args_t *a, output_t *out, cad_error_t *err)
 {
@@ -188,7 +205,8 @@ static int merge_bigwigs(const args_t *a, output_t *out, cad_error_t *err)
     if (rc == 0) rc = bigwig_open(&w, out, first->contig, first->ncontig, err);
     for (int k = 0; k < a->n && rc == 0; k++) {
         rc = bigread_open(r, part_at(a, k), err);
-        if (rc == 0 && r->ncontig != first->ncontig) rc = cad_fail(err, CAD_EFORMAT, "%s: other contigs than %s", r->path, first->path);
+        if (rc == 0 && r->ncontig != first->ncontig)
+            rc = cad_fail(err, CAD_EFORMAT, "%s: other contigs than %s", r->path, first->path);
         if (rc == 0) rc = bigread_all(r, add_value, w, err);
         bigread_close(r);
     }
@@ -205,7 +223,7 @@ static int merge_bigwigs(const args_t *a, output_t *out, cad_error_t *err)
 typedef struct {
     records_out_t out;
     htsThreadPool pool;
-    sam_hdr_t *reads;     /* of the first part */
+    sam_hdr_t *reads; /* of the first part */
     bcf_hdr_t *variants;
     bam1_t *read;
     bcf1_t *variant;
@@ -263,7 +281,8 @@ static int records_part(const args_t *a, records_t *t, const char *path, input_t
     if (rc == 0 && !t->out.fp) { /* the first */
         t->reads = rh ? sam_hdr_dup(rh) : NULL;
         t->variants = vh ? bcf_hdr_dup(vh) : NULL;
-        rc = t->reads || t->variants ? begin_records(a, t, &fp->format, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+        rc = t->reads || t->variants ? begin_records(a, t, &fp->format, err)
+                                     : cad_fail(err, CAD_ENOMEM, "out of memory");
     }
     if (rc == 0) rc = reads ? copy_reads(t, fp, rh, path, err) : copy_variants(t, fp, path, err);
     sam_hdr_destroy(rh);
@@ -321,7 +340,9 @@ static int same_kind(const args_t *a, parts_t *kind, cad_error_t *err)
     int rc = kind_of(a->part[0], kind, err);
     for (int i = 1; i < a->n && rc == 0; i++) {
         rc = kind_of(a->part[i], &other, err);
-        if (rc == 0 && other != *kind) rc = cad_fail(err, CAD_EFORMAT, "%s holds %s, but %s %s: parts of one kind can be merged", a->part[0], name[*kind], a->part[i], name[other]);
+        if (rc == 0 && other != *kind)
+            rc = cad_fail(err, CAD_EFORMAT, "%s holds %s, but %s %s: parts of one kind can be merged", a->part[0],
+                          name[*kind], a->part[i], name[other]);
     }
     return rc;
 }
@@ -339,7 +360,8 @@ static int index_graph(const args_t *a, output_t *out, output_t **index, cad_err
 {
     char *theirs = suffixed(part_at(a, 0), ".csi");
     bool csi = theirs && access(theirs, F_OK) == 0;
-    int rc = theirs ? output_beside(index, a->output, csi ? ".csi" : ".tbi", err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    int rc = theirs ? output_beside(index, a->output, csi ? ".csi" : ".tbi", err)
+                    : cad_fail(err, CAD_ENOMEM, "out of memory");
     free(theirs);
     return rc ? rc : tracks_index(out, *index, csi, a->output, err);
 }
@@ -350,10 +372,14 @@ static int merge_file(const args_t *a, parts_t kind, cad_error_t *err)
     bool beside = kind == PARTS_BIGWIG || kind == PARTS_MATRIX;
     int rc = output_open(&out, a->output, !beside && output_is_gz(a->output), err);
     if (rc == 0 && beside && output_is_file(out)) rc = output_beside(&json, a->output, ".json", err);
-    if (rc == 0) rc = kind == PARTS_BIGWIG ? merge_bigwigs(a, out, err) : kind == PARTS_MATRIX ? merge_matrices(a, out, err) : merge_text(a, kind == PARTS_GRAPH, out, err);
+    if (rc == 0)
+        rc = kind == PARTS_BIGWIG   ? merge_bigwigs(a, out, err)
+             : kind == PARTS_MATRIX ? merge_matrices(a, out, err)
+                                    : merge_text(a, kind == PARTS_GRAPH, out, err);
     if (rc == 0 && json) rc = write_json(a, json, err);
     if (rc == 0) rc = output_sync(out, err);
-    if (rc == 0 && kind == PARTS_GRAPH && output_is_gz(a->output) && output_is_file(out)) rc = index_graph(a, out, &index, err);
+    if (rc == 0 && kind == PARTS_GRAPH && output_is_gz(a->output) && output_is_file(out))
+        rc = index_graph(a, out, &index, err);
     if (rc == 0) rc = outputs_close(all, 3, err);
     output_abort(out);
     output_abort(index);

@@ -4,10 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "io/shard.h"
+#include "model/config.h"
 #include "cmd.h"
-#include "internal.h"
-#include "glue.h"
-#include "temporary.h"
+#include "io/temporary.h"
 
 #define MANY (1 << 20)
 
@@ -84,12 +84,10 @@ int options_take(options_t *o, int c, const char *arg)
 {
     int64_t n;
     switch (c) {
-    case 'm':
-        o->model = arg;
-        return *arg ? 0 : -cmd_fail(o->cmd, "-m: an empty name");
+    case 'm': o->model = arg; return *arg ? 0 : -cmd_fail(o->cmd, "-m: an empty name");
     case 'd':
         o->device = arg;
-        if (cad_device_number(arg) != CAD_ON_UNKNOWN) return 0;
+        if (cad_device_known(arg)) return 0;
         cmd_fail(o->cmd, "-d %s: expected auto, cpu, cuda or cuda:I", arg);
         return -1;
     case '@':
@@ -114,7 +112,8 @@ int options_take(options_t *o, int c, const char *arg)
 int option_unknown(const char *cmd, char **argv)
 {
     const char *arg = argv[optind - 1];
-    if (optopt && optopt < 128 && strncmp(arg, "--", 2)) return cmd_fail(cmd, "-%c: no such option, or its value is missing; see --help", optopt);
+    if (optopt && optopt < 128 && strncmp(arg, "--", 2))
+        return cmd_fail(cmd, "-%c: no such option, or its value is missing; see --help", optopt);
     return cmd_fail(cmd, "%s: no such option, ambiguous, or its value is missing or unwanted; see --help", arg);
 }
 
@@ -122,9 +121,12 @@ int option_unknown(const char *cmd, char **argv)
  * the binary or the bcftools plugin lies in, or where it was installed. */
 static const char *bundled(char *buf, size_t size)
 {
-    static const char *const places[] = { "/models/human-small", "/../share/caduceus/models/human-small", "/../../models/human-small", "/../../share/caduceus/models/human-small" };
+    static const char *const places[] = { "/models/human-small", "/../share/caduceus/models/human-small",
+                                          "/../../models/human-small", "/../../share/caduceus/models/human-small" };
     Dl_info self;
-    char *file = dladdr((const void *)places, &self) ? realpath(strchr(self.dli_fname, '/') ? self.dli_fname : "/proc/self/exe", NULL) : NULL;
+    char *file = dladdr((const void *)places, &self)
+                     ? realpath(strchr(self.dli_fname, '/') ? self.dli_fname : "/proc/self/exe", NULL)
+                     : NULL;
     char *slash = file ? strrchr(file, '/') : NULL;
     const char *found = PKGMODELDIR;
     for (size_t i = 0; slash && i < sizeof places / sizeof *places; i++) {
@@ -148,7 +150,8 @@ static void put_note(const options_t *o, const char *note)
     if (!o->quiet && *note) fprintf(stderr, "caduceus %s: note: computing on the CPU: %s\n", o->cmd, note);
 }
 
-int options_open_context(const options_t *o, const cad_model_t *model, int64_t max_len, cad_context_t **ctx, cad_error_t *err)
+int options_open_context(const options_t *o, const cad_model_t *model, int64_t max_len, cad_context_t **ctx,
+                         cad_error_t *err)
 {
     cad_options_t c;
     int rc;
@@ -162,7 +165,8 @@ int options_open_context(const options_t *o, const cad_model_t *model, int64_t m
     return rc;
 }
 
-int options_open_trainer(const options_t *o, cad_model_t *model, cad_recipe_t *recipe, cad_trainer_t **trainer, cad_error_t *err)
+int options_open_trainer(const options_t *o, cad_model_t *model, cad_recipe_t *recipe, cad_trainer_t **trainer,
+                         cad_error_t *err)
 {
     int rc;
     recipe->device = o->device;
@@ -180,19 +184,22 @@ int options_open_model(const options_t *o, cad_model_t **model)
     cad_error_t err;
     bool demo = !path;
     if (demo) path = bundled(buf, sizeof buf);
-    if (demo && access(path, R_OK)) return cmd_fail(o->cmd, "give a checkpoint with -m or $CADUCEUS_MODEL; the bundled model is not at %s", path);
+    if (demo && access(path, R_OK))
+        return cmd_fail(o->cmd, "give a checkpoint with -m or $CADUCEUS_MODEL; the bundled model is not at %s", path);
     if (cad_model_open(model, path, &err)) return cmd_fail(o->cmd, "%s", err.text);
     if (demo && !o->counting) cmd_warn(o->cmd, "no -m given: using the bundled small model, not for publication");
     return 0;
 }
 
-int option_new_model(cad_model_t **model, const char *path, int64_t d_model, int64_t n_layer, int rcps, int64_t max_len, uint64_t seed, cad_error_t *err)
+int option_new_model(cad_model_t **model, const char *path, int64_t d_model, int64_t n_layer, int rcps, int64_t max_len,
+                     uint64_t seed, cad_error_t *err)
 {
     char *base = NULL, *config;
     size_t n = 0;
     int rc = path ? cad_read_text(&base, &n, path, false, err) : 0;
     if (rc) return rc;
-    config = cad_config_change(base ? base : "{\"d_model\": 256, \"n_layer\": 4, \"vocab_size\": 12, \"rcps\": true}", d_model, n_layer, rcps, err);
+    config = cad_config_change(base ? base : "{\"d_model\": 256, \"n_layer\": 4, \"vocab_size\": 12, \"rcps\": true}",
+                               d_model, n_layer, rcps, err);
     free(base);
     rc = config ? cad_model_create(model, config, max_len, seed, err) : CAD_EFORMAT;
     free(config);
@@ -226,11 +233,13 @@ int option_mask(const char *cmd, const char *arg, int64_t *mask)
 
 void option_mask_text(int64_t mask, text_t *t)
 {
-    if (mask == CAD_MASK_EACH || mask == CAD_MASK_NONE) text_puts(t, mask == CAD_MASK_EACH ? " mask=each" : " mask=none");
+    if (mask == CAD_MASK_EACH || mask == CAD_MASK_NONE)
+        text_puts(t, mask == CAD_MASK_EACH ? " mask=each" : " mask=none");
     else text_printf(t, " mask=stride:%lld", (long long)mask);
 }
 
-void options_provenance_of(provenance_t *p, const char *model, const char *contigs, const text_t *options, const char *precision, const char *device)
+void options_provenance_of(provenance_t *p, const char *model, const char *contigs, const text_t *options,
+                           const char *precision, const char *device)
 {
     provenance_add(p, "version", cad_version());
     provenance_add(p, "model_sha256", model);
@@ -240,9 +249,11 @@ void options_provenance_of(provenance_t *p, const char *model, const char *conti
     provenance_add(p, "device", device);
 }
 
-void options_provenance(provenance_t *p, const cad_model_t *model, const cad_context_t *ctx, const char *contigs, const text_t *options)
+void options_provenance(provenance_t *p, const cad_model_t *model, const cad_context_t *ctx, const char *contigs,
+                        const text_t *options)
 {
-    options_provenance_of(p, cad_model_text(model, CAD_TEXT_SHA256), contigs, options, cad_context_precision(ctx), cad_context_device(ctx));
+    options_provenance_of(p, cad_model_text(model, CAD_TEXT_SHA256), contigs, options, cad_context_precision(ctx),
+                          cad_context_device(ctx));
 }
 
 int refuse_files(const char *output, const char *input, const char *const suffix[], size_t n, cad_error_t *err)
@@ -258,8 +269,13 @@ int refuse_files(const char *output, const char *input, const char *const suffix
 
 int options_refuse_model(const options_t *o, const char *output, cad_error_t *err)
 {
-    static const char *const part[] = { "", "/model.safetensors", "/model.safetensors.index.json", "/config.json",
-                                        "/tokenizer_config.json", "/tokenizer.json", "/vocab.txt" };
+    static const char *const part[] = { "",
+                                        "/model.safetensors",
+                                        "/model.safetensors.index.json",
+                                        "/config.json",
+                                        "/tokenizer_config.json",
+                                        "/tokenizer.json",
+                                        "/vocab.txt" };
     const char *model = options_model(o);
     char buf[4352];
     return refuse_files(output, model ? model : bundled(buf, sizeof buf), part, sizeof part / sizeof *part, err);
@@ -277,7 +293,8 @@ int refuse_reference(const char *output, const char *reference, cad_error_t *err
     return rc;
 }
 
-int options_refuse_inputs(const options_t *o, const char *output, const char *reference, const char *aliases, const limits_t *l, cad_error_t *err)
+int options_refuse_inputs(const options_t *o, const char *output, const char *reference, const char *aliases,
+                          const limits_t *l, cad_error_t *err)
 {
     static const char *const beside[] = { "", ".json", ".tbi", ".csi" };
     int rc = 0, n = !output ? 0 : strcmp(output, "-") ? 4 : 1;
@@ -295,7 +312,10 @@ int options_refuse_inputs(const options_t *o, const char *output, const char *re
 
 int option_index(const char *cmd, const char *arg, index_t *index)
 {
-    *index = !arg || !strcmp(arg, "csi") ? INDEX_CSI : !strcmp(arg, "bai") ? INDEX_BAI : !strcmp(arg, "tbi") ? INDEX_TBI : INDEX_NONE;
+    *index = !arg || !strcmp(arg, "csi") ? INDEX_CSI
+             : !strcmp(arg, "bai")       ? INDEX_BAI
+             : !strcmp(arg, "tbi")       ? INDEX_TBI
+                                         : INDEX_NONE;
     return *index ? 0 : cmd_fail(cmd, "--write-index=%s: expected csi, bai or tbi", arg);
 }
 
@@ -320,7 +340,8 @@ int64_t options_batch(const options_t *o) { return cad_max((int64_t)1 << 18, (in
 
 int limits_take(limits_t *l, const char *cmd, int how, const char *text)
 {
-    if (l->n == (int)(sizeof l->limit / sizeof *l->limit)) return cmd_fail(cmd, "-%c: more than 64 regions or files; use one file", how);
+    if (l->n == (int)(sizeof l->limit / sizeof *l->limit))
+        return cmd_fail(cmd, "-%c: more than 64 regions or files; use one file", how);
     l->limit[l->n].how = how;
     l->limit[l->n++].text = text;
     return 0;

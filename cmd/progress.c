@@ -48,7 +48,8 @@ static double seconds_per_token(cad_context_t *ctx, const cad_model_t *model, in
     uint8_t *tok = malloc((size_t)n);
     float *emb = malloc((size_t)cad_model_number(model, CAD_D_MODEL) * sizeof *emb);
     double best = 1e9;
-    for (int64_t i = 0; tok && i < n; i++) tok[i] = (uint8_t)cad_model_number(model, (enum cad_number_t)(CAD_TOKEN_A + i * 7 % 11 % 4));
+    for (int64_t i = 0; tok && i < n; i++)
+        tok[i] = (uint8_t)cad_model_number(model, (enum cad_number_t)(CAD_TOKEN_A + i * 7 % 11 % 4));
     w.tokens = tok;
     w.embedding = emb;
     for (int i = 0; all && i < copies; i++) all[i] = w; /* results over each other: only time counts */
@@ -64,9 +65,11 @@ static double seconds_per_token(cad_context_t *ctx, const cad_model_t *model, in
     return best / (double)(n * copies);
 }
 
-void report_work(const work_t *w, cad_context_t *ctx, const cad_model_t *model, int threads, const char *what, int64_t rows)
+void report_work(const work_t *w, cad_context_t *ctx, const cad_model_t *model, int threads, const char *what,
+                 int64_t rows)
 {
     int64_t typical = cad_min(cad_max(w->passes ? w->tokens / w->passes : 1, 1), 8192);
-    printf("%s\t%lld\nwindows\t%lld\npasses\t%lld\ntokens\t%lld\n", what, (long long)rows, (long long)w->windows, (long long)w->passes, (long long)w->tokens);
+    printf("%s\t%lld\nwindows\t%lld\npasses\t%lld\ntokens\t%lld\n", what, (long long)rows, (long long)w->windows,
+           (long long)w->passes, (long long)w->tokens);
     printf("seconds\t%.3g\n", seconds_per_token(ctx, model, typical, threads) * (double)w->tokens);
 }

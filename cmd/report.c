@@ -4,7 +4,6 @@
 #include <stdarg.h>
 
 #include "cmd.h"
-#include "glue.h"
 
 /* jansson 2.14 frees a string twice when an allocation fails. */
 static void *must_alloc(size_t n)

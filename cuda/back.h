@@ -11,7 +11,8 @@ static int fold_parts(cad_grad_lane_t *l, float *to, int64_t at, int64_t count, 
 }
 
 /* to (n,k) += A (rows,n)^T x B (rows,k); see thin. */
-static int thin_sum(cad_grad_lane_t *l, const float *a, const uint8_t *tok, int64_t n, const float *b, int64_t k, int64_t rows, float *to)
+static int thin_sum(cad_grad_lane_t *l, const float *a, const uint8_t *tok, int64_t n, const float *b, int64_t k,
+                    int64_t rows, float *to)
 {
     thin_job_t j = { a, tok, b, l->grads->parts, rows, n, k, n, k };
     int64_t slabs_n = ceil_div(rows, SLAB);
@@ -20,14 +21,20 @@ static int thin_sum(cad_grad_lane_t *l, const float *a, const uint8_t *tok, int6
 }
 
 /* to (k) += the sum of rows of b (rows,k). */
-static int columns(cad_grad_lane_t *l, const float *b, int64_t k, int64_t rows, float *to) { return thin_sum(l, NULL, NULL, 1, b, k, rows, to); }
+static int columns(cad_grad_lane_t *l, const float *b, int64_t k, int64_t rows, float *to)
+{
+    return thin_sum(l, NULL, NULL, 1, b, k, rows, to);
+}
 
 /* Rows behind the last, as far as a partial sum reads, are 0. */
 static int clear_tail(cad_grad_lane_t *l, const float *a, int64_t width, int64_t rows)
 {
     int64_t more = cad_round_up(rows, PART) - rows;
     if (more == 0) return 0;
-    return check(&l->f, cudaMemsetAsync((void *)(a + rows * width), 0, (size_t)(more * width) * sizeof *a, gpu_of(&l->f)->stream), "clearing");
+    return check(
+        &l->f,
+        cudaMemsetAsync((void *)(a + rows * width), 0, (size_t)(more * width) * sizeof *a, gpu_of(&l->f)->stream),
+        "clearing");
 }
 
 /* to (n,k) += A^T x B of `rows` rows. */
@@ -44,7 +51,8 @@ static int outer(cad_grad_lane_t *l, int which, const float *a, const float *b, 
 }
 
 /* dres += the gradient dy (n,Dp) of norm(x) of these rows, or of the first n; prod (n,Dp) and dy give the norm's own. */
-static int norm_gradients(cad_grad_lane_t *l, const float *x, float *dx, const int64_t *row, int64_t n, norm_t norm, float *weight, float *bias)
+static int norm_gradients(cad_grad_lane_t *l, const float *x, float *dx, const int64_t *row, int64_t n, norm_t norm,
+                          float *weight, float *bias)
 {
     cad_grads_t *q = l->grads;
     norm_back_job_t j = { x, l->da, dx, q->a, row, norm, n, q->s.Dp };
@@ -60,7 +68,10 @@ static int norm_gradients(cad_grad_lane_t *l, const float *x, float *dx, const i
 static int back_start(cad_grad_lane_t *l, int64_t n)
 {
     int rc = renewed(&l->f, l->grads->stale);
-    return rc ? rc : check(&l->f, cudaMemsetAsync(l->dres, 0, (size_t)(n * l->grads->s.Dp) * sizeof(float), gpu_of(&l->f)->stream), "clearing");
+    return rc ? rc
+              : check(&l->f,
+                      cudaMemsetAsync(l->dres, 0, (size_t)(n * l->grads->s.Dp) * sizeof(float), gpu_of(&l->f)->stream),
+                      "clearing");
 }
 
 static int back_divide(cad_grad_lane_t *l, int64_t n, bool times)
@@ -74,8 +85,10 @@ static int back_out(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
 {
     const cad_grads_t *q = l->grads;
     size_t width = (size_t)q->s.Ep * sizeof(float);
-    int rc = check(&l->f, cudaMemset2DAsync(l->dx, 2 * width, 0, width, (size_t)s.end, gpu_of(&l->f)->stream), "clearing");
-    return rc ? rc : multiply(&l->f, &q->product[OUT_BACK], l->dout, q->turn[2 * layer + dir].out, l->g, l->g, 0, s.end, 0);
+    int rc = check(&l->f, cudaMemset2DAsync(l->dx, 2 * width, 0, width, (size_t)s.end, gpu_of(&l->f)->stream),
+                   "clearing");
+    return rc ? rc
+              : multiply(&l->f, &q->product[OUT_BACK], l->dout, q->turn[2 * layer + dir].out, l->g, l->g, 0, s.end, 0);
 }
 
 /* ---- conv: dxdbl, and what it adds to du ---- */
@@ -154,7 +167,9 @@ static int max_gradients(cad_grad_lane_t *l, int64_t beg, int64_t end)
     const cad_weights_t *w = l->f.weights;
     final_job_t rows = { l->f.res, q->a, norm_of(w, w->norm_f, w->norm_f_bias), beg, end, w->Dp };
     max_back_job_t j = { l->da, q->a, q->dlogits, end - beg, w->D, w->Dp };
-    int rc = check(&l->f, cudaMemsetAsync(l->da, 0, (size_t)((end - beg) * w->Dp) * sizeof(float), gpu_of(&l->f)->stream), "clearing");
+    int rc = check(&l->f,
+                   cudaMemsetAsync(l->da, 0, (size_t)((end - beg) * w->Dp) * sizeof(float), gpu_of(&l->f)->stream),
+                   "clearing");
     if (rc) return rc;
     LAUNCH(final_norm, ceil_div(end - beg, THREADS / WARP), 1, THREADS, 0, gpu_of(&l->f)->stream, rows);
     LAUNCH(max_back, ceil_div(w->D, THREADS), 1, THREADS, 0, gpu_of(&l->f)->stream, j);
@@ -168,5 +183,7 @@ static int back_pool(cad_grad_lane_t *l, int64_t beg, int64_t end, enum cad_pool
     int64_t at = beg * w->Dp;
     int rc = to_device(&l->f, q->dlogits, dpooled, (size_t)w->D * sizeof *dpooled);
     if (rc == 0) rc = how == CAD_POOL_MEAN ? mean_gradients(l, end - beg) : max_gradients(l, beg, end);
-    return rc ? rc : norm_gradients(l, l->f.res + at, l->dres + at, NULL, end - beg, norm_of(w, w->norm_f, w->norm_f_bias), q->s.norm_f, q->s.norm_f_bias);
+    return rc ? rc
+              : norm_gradients(l, l->f.res + at, l->dres + at, NULL, end - beg, norm_of(w, w->norm_f, w->norm_f_bias),
+                               q->s.norm_f, q->s.norm_f_bias);
 }

@@ -7,7 +7,11 @@
 
 /* ---- sums of partial sums: to (count) += parts of them, `stride` apart ---- */
 
-typedef struct { float *to; const float *part; int64_t count, stride, parts; } fold_job_t;
+typedef struct {
+    float *to;
+    const float *part;
+    int64_t count, stride, parts;
+} fold_job_t;
 
 KERNEL(fold, fold_job_t)
 {
@@ -15,8 +19,8 @@ KERNEL(fold, fold_job_t)
     float acc = 0, v[BATCH];
     if (i >= j.count) return;
     for (int64_t k = 0; k < j.parts; k += BATCH) {
-        UNROLL for (int b = 0; b < BATCH; b++) v[b] = k + b < j.parts ? j.part[(k + b) * j.stride + i] : 0;
-        UNROLL for (int b = 0; b < BATCH; b++) acc += v[b];
+        REPEAT(b, BATCH) v[b] = k + b < j.parts ? j.part[(k + b) * j.stride + i] : 0;
+        REPEAT(b, BATCH) acc += v[b];
     }
     j.to[i] += acc;
 }
@@ -24,11 +28,18 @@ KERNEL(fold, fold_job_t)
 /* ---- C (n,k) = A (rows,n)^T x B (rows,k), where n is small: partial sums (slabs,n,k).
  * tok (rows): A[r][i] is tok[r] == i; neither: n is 1, and A is 1 ---- */
 
-typedef struct { const float *a; const uint8_t *tok; const float *b; float *part; int64_t rows, n, k, lda, ldb; } thin_job_t;
+typedef struct {
+    const float *a;
+    const uint8_t *tok;
+    const float *b;
+    float *part;
+    int64_t rows, n, k, lda, ldb;
+} thin_job_t;
 
 KERNEL(thin, thin_job_t)
 {
-    int64_t groups = (j.k + THREADS - 1) / THREADS, i = blockIdx.y / groups, c = blockIdx.y % groups * THREADS + threadIdx.x;
+    int64_t groups = (j.k + THREADS - 1) / THREADS, i = blockIdx.y / groups,
+            c = blockIdx.y % groups * THREADS + threadIdx.x;
     int64_t beg = (int64_t)blockIdx.x * SLAB, end = beg + SLAB < j.rows ? beg + SLAB : j.rows;
     float acc = 0;
     if (c >= j.k) return;
@@ -41,7 +52,12 @@ KERNEL(thin, thin_job_t)
 
 /* ---- keep = dres, or keep x dres: the gradients of two directions' outputs ---- */
 
-typedef struct { float *keep[2]; const float *dres; int64_t n; bool times; } divide_job_t; /* n = rows x Dp */
+typedef struct {
+    float *keep[2];
+    const float *dres;
+    int64_t n;
+    bool times;
+} divide_job_t; /* n = rows x Dp */
 
 KERNEL(divide, divide_job_t)
 {
@@ -54,9 +70,9 @@ KERNEL(divide, divide_job_t)
 /* ---- norm: one warp a row ---- */
 
 typedef struct {
-    const float *x, *dy;      // (rows,Dp) from the first row on; (n,Dp)
-    float *dx, *prod;         // (rows,Dp) likewise, added to; (n,Dp) dy times the normalised x
-    const int64_t *row;       // (n), or NULL: 0, 1, ...
+    const float *x, *dy; // (rows,Dp) from the first row on; (n,Dp)
+    float *dx, *prod;    // (rows,Dp) likewise, added to; (n,Dp) dy times the normalised x
+    const int64_t *row;  // (n), or NULL: 0, 1, ...
     norm_t norm;
     int64_t n, Dp;
 } norm_back_job_t;
@@ -90,7 +106,13 @@ KERNEL(norm_back, norm_back_job_t)
 
 /* ---- head: h = norm_f(x) of some rows and the gradient of it; one warp a row ---- */
 
-typedef struct { const float *x, *table, *dlogits; float *h, *dh; const int64_t *row; norm_t norm; int64_t n, Dp, V; } head_back_job_t;
+typedef struct {
+    const float *x, *table, *dlogits;
+    float *h, *dh;
+    const int64_t *row;
+    norm_t norm;
+    int64_t n, Dp, V;
+} head_back_job_t;
 
 KERNEL(head_back, head_back_job_t)
 {
@@ -111,7 +133,12 @@ KERNEL(head_back, head_back_job_t)
 
 /* ---- pooling: the gradient of n normalised rows. ---- */
 
-typedef struct { float *dh; const float *pooled; int64_t n, D, Dp; float share; } mean_back_job_t;
+typedef struct {
+    float *dh;
+    const float *pooled;
+    int64_t n, D, Dp;
+    float share;
+} mean_back_job_t;
 
 KERNEL(mean_back, mean_back_job_t)
 {
@@ -120,7 +147,11 @@ KERNEL(mean_back, mean_back_job_t)
 }
 
 /* Each channel's goes to the first row that has its maximum; dh is 0. h: (n,D) */
-typedef struct { float *dh; const float *h, *pooled; int64_t n, D, Dp; } max_back_job_t;
+typedef struct {
+    float *dh;
+    const float *h, *pooled;
+    int64_t n, D, Dp;
+} max_back_job_t;
 
 KERNEL(max_back, max_back_job_t)
 {
@@ -133,13 +164,18 @@ KERNEL(max_back, max_back_job_t)
 
 /* ---- dB and dC of a row: the sums over blocks of channels; what is behind them is 0 ---- */
 
-typedef struct { const float *part; float *to; int64_t n, rows, groups, Sp, N, Np, R; } project_job_t; // part: (groups,rows,2Np); to: (n,Sp)
+typedef struct {
+    const float *part;
+    float *to;
+    int64_t n, rows, groups, Sp, N, Np, R;
+} project_job_t; // part: (groups,rows,2Np); to: (n,Sp)
 
 KERNEL(project, project_job_t)
 {
     int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x, width = j.Sp - j.R, r = i / width, c = i % width;
     float acc = 0;
     if (r >= j.n) return;
-    for (int64_t g = 0; g < j.groups && c < 2 * j.N; g++) acc += j.part[(g * j.rows + r) * 2 * j.Np + (c < j.N ? c : j.Np + c - j.N)];
+    for (int64_t g = 0; g < j.groups && c < 2 * j.N; g++)
+        acc += j.part[(g * j.rows + r) * 2 * j.Np + (c < j.N ? c : j.Np + c - j.N)];
     j.to[r * j.Sp + j.R + c] = acc;
 }

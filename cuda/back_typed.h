@@ -4,7 +4,11 @@
 
 /* ---- gate: yz = y silu(z), and g becomes dz ---- */
 
-typedef struct { const T *y, *z; float *yz, *g; int64_t n, Ep; } NAME(gate_back_job_t); // (rows,Ep), z and g (rows,2Ep); n = rows x Ep
+typedef struct {
+    const T *y, *z;
+    float *yz, *g;
+    int64_t n, Ep;
+} NAME(gate_back_job_t); // (rows,Ep), z and g (rows,2Ep); n = rows x Ep
 
 KERNEL(NAME(gate_back), NAME(gate_back_job_t))
 {
@@ -20,12 +24,16 @@ KERNEL(NAME(gate_back), NAME(gate_back_job_t))
 
 /* ---- conv: du becomes dc, the gradient of what is before SiLU; u is made again ---- */
 
-typedef struct { NAME(conv_job_t) f; float *du, *u; } NAME(slope_job_t); // (rows,Ep)
+typedef struct {
+    NAME(conv_job_t) f;
+    float *du, *u;
+} NAME(slope_job_t); // (rows,Ep)
 
 KERNEL(NAME(conv_slope), NAME(slope_job_t))
 {
     const NAME(conv_job_t) *f = &j.f;
-    int64_t c = (int64_t)blockIdx.y * THREADS + threadIdx.x, r = f->beg + (int64_t)blockIdx.x * RUN, end = r + RUN < f->end ? r + RUN : f->end;
+    int64_t c = (int64_t)blockIdx.y * THREADS + threadIdx.x, r = f->beg + (int64_t)blockIdx.x * RUN,
+            end = r + RUN < f->end ? r + RUN : f->end;
     int q = find_seq(f->off, f->nseq, r);
     if (c >= f->Ep) return;
     for (; r < end; r++) {
@@ -40,11 +48,20 @@ KERNEL(NAME(conv_slope), NAME(slope_job_t))
 }
 
 /* dx += what each row gave to those at most K-1 after it in time. */
-typedef struct { const float *dc; float *dx; const float *w; const int64_t *off; int64_t rows, Ep, K; int nseq; bool reverse; } NAME(conv_back_job_t); // (rows,Ep), (rows,2Ep), (K,Ep)
+typedef struct {
+    const float *dc;
+    float *dx;
+    const float *w;
+    const int64_t *off;
+    int64_t rows, Ep, K;
+    int nseq;
+    bool reverse;
+} NAME(conv_back_job_t); // (rows,Ep), (rows,2Ep), (K,Ep)
 
 KERNEL(NAME(conv_back), NAME(conv_back_job_t))
 {
-    int64_t c = (int64_t)blockIdx.y * THREADS + threadIdx.x, r = (int64_t)blockIdx.x * RUN, end = r + RUN < j.rows ? r + RUN : j.rows, step = j.reverse ? -1 : 1;
+    int64_t c = (int64_t)blockIdx.y * THREADS + threadIdx.x, r = (int64_t)blockIdx.x * RUN,
+            end = r + RUN < j.rows ? r + RUN : j.rows, step = j.reverse ? -1 : 1;
     int q = find_seq(j.off, j.nseq, r);
     if (c >= j.Ep) return;
     for (; r < end; r++) {
@@ -52,28 +69,39 @@ KERNEL(NAME(conv_back), NAME(conv_back_job_t))
         while (r >= j.off[q + 1]) q++;
         for (int64_t k = 0; k < j.K; k++) {
             int64_t at = r + step * k;
-            if (at >= j.off[q] && at < j.off[q + 1]) acc = fma32(j.w[(j.K - 1 - k) * j.Ep + c], j.dc[at * j.Ep + c], acc);
+            if (at >= j.off[q] && at < j.off[q + 1])
+                acc = fma32(j.w[(j.K - 1 - k) * j.Ep + c], j.dc[at * j.Ep + c], acc);
         }
         j.dx[r * 2 * j.Ep + c] += acc;
     }
 }
 
 /* Partial sums (slabs,K+1,Ep) of the weights' gradients, then the bias'. */
-typedef struct { const T *x; const float *dc; float *part; const int64_t *off; int64_t rows, Ep, K; int nseq; bool reverse; } NAME(taps_job_t); // x: (rows,2Ep)
+typedef struct {
+    const T *x;
+    const float *dc;
+    float *part;
+    const int64_t *off;
+    int64_t rows, Ep, K;
+    int nseq;
+    bool reverse;
+} NAME(taps_job_t); // x: (rows,2Ep)
 
 #define TAPS 4 /* taken together */
 
-DEVICE void NAME(some_taps)(const NAME(taps_job_t) *j, int64_t beg, int64_t end, int64_t first, int64_t c, float *acc)
+DEVICE void NAME(some_taps)(const NAME(taps_job_t) * j, int64_t beg, int64_t end, int64_t first, int64_t c, float *acc)
 {
     int64_t step = j->reverse ? -1 : 1;
     int q = find_seq(j->off, j->nseq, beg);
-    UNROLL for (int k = 0; k <= TAPS; k++) acc[k] = 0;
+    UNROLL
+    for (int k = 0; k <= TAPS; k++) acc[k] = 0;
     for (int64_t r = beg; r < end; r++) {
         float dc = j->dc[r * j->Ep + c];
         while (r >= j->off[q + 1]) q++;
-        UNROLL for (int k = 0; k < TAPS; k++) {
+        REPEAT(k, TAPS) {
             int64_t at = r - step * (j->K - 1 - first - k);
-            if (first + k < j->K && at >= j->off[q] && at < j->off[q + 1]) acc[k] = fma32(get(j->x[at * 2 * j->Ep + c]), dc, acc[k]);
+            if (first + k < j->K && at >= j->off[q] && at < j->off[q + 1])
+                acc[k] = fma32(get(j->x[at * 2 * j->Ep + c]), dc, acc[k]);
         }
         acc[TAPS] += dc;
     }
@@ -81,12 +109,13 @@ DEVICE void NAME(some_taps)(const NAME(taps_job_t) *j, int64_t beg, int64_t end,
 
 KERNEL(NAME(conv_taps), NAME(taps_job_t))
 {
-    int64_t c = (int64_t)blockIdx.y * THREADS + threadIdx.x, beg = (int64_t)blockIdx.x * SLAB, end = beg + SLAB < j.rows ? beg + SLAB : j.rows;
+    int64_t c = (int64_t)blockIdx.y * THREADS + threadIdx.x, beg = (int64_t)blockIdx.x * SLAB,
+            end = beg + SLAB < j.rows ? beg + SLAB : j.rows;
     float acc[TAPS + 1], *to = j.part + (int64_t)blockIdx.x * (j.K + 1) * j.Ep + c;
     if (c >= j.Ep) return;
     for (int64_t first = 0; first < j.K; first += TAPS) {
         NAME(some_taps)(&j, beg, end, first, c, acc);
-        UNROLL for (int k = 0; k < TAPS; k++)
+        REPEAT(k, TAPS)
             if (first + k < j.K) to[(first + k) * j.Ep] = acc[k];
     }
     to[j.K * j.Ep] = acc[TAPS];
@@ -96,7 +125,7 @@ KERNEL(NAME(conv_taps), NAME(taps_job_t))
 
 /* ---- operations ---- */
 
-static int NAME(scan_back)(cad_grad_lane_t *l, const NAME(scan_back_job_t) *job, int nseq)
+static int NAME(scan_back)(cad_grad_lane_t *l, const NAME(scan_back_job_t) * job, int nseq)
 {
     gpu_t *g = gpu_of(&l->f);
     const NAME(scan_back_job_t) j = *job;
@@ -124,7 +153,8 @@ static int NAME(back_scan)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s,
     gpu_t *g = gpu_of(&l->f);
     int rc = 0;
     for (int64_t n = 0; n < w->N && rc == 0; n += STATES) {
-        NAME(scan_back_job_t) j = { NAME(scan_job)(&l->f, p, s, n, l->f.state[dir]), l->g, l->du, l->dpre, l->part, q->parts, l->f.rows };
+        NAME(scan_back_job_t)
+        j = { NAME(scan_job)(&l->f, p, s, n, l->f.state[dir]), l->g, l->du, l->dpre, l->part, q->parts, l->f.rows };
         j.f.add = add || n > 0;
         rc = NAME(scan_back)(l, &j, s.nseq);
         if (rc == 0) rc = fold_parts(l, t->a + n * w->Ep, 0, STATES * w->Ep, (STATES + 1) * w->Ep, g->items);
@@ -140,7 +170,8 @@ static int NAME(conv_gradients)(cad_grad_lane_t *l, const dir_t *p, const cad_su
     gpu_t *g = gpu_of(&l->f);
     int64_t groups = ceil_div(w->Ep, THREADS), parts = ceil_div(s.end, SLAB), stride = (w->K + 1) * w->Ep;
     NAME(conv_back_job_t) back = { l->du, l->dx, p->conv, g->off, s.end, w->Ep, w->K, s.nseq, p->reverse };
-    NAME(taps_job_t) taps = { (const T *)g->xz, l->du, l->grads->parts, g->off, s.end, w->Ep, w->K, s.nseq, p->reverse };
+    NAME(taps_job_t)
+    taps = { (const T *)g->xz, l->du, l->grads->parts, g->off, s.end, w->Ep, w->K, s.nseq, p->reverse };
     int rc;
     LAUNCH(NAME(conv_back), ceil_div(s.end, RUN), groups, THREADS, 0, g->stream, back);
     LAUNCH(NAME(conv_taps), parts, groups, THREADS, 0, g->stream, taps);
@@ -157,7 +188,10 @@ static int NAME(back_conv)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
     const dir_t *p = &w->dir[2 * layer + dir];
     const cad_sum_t *t = &q->s.dir[2 * layer + dir];
     gpu_t *g = gpu_of(&l->f);
-    NAME(slope_job_t) slope = { { (const T *)g->xz, NULL, p->conv, p->conv_bias, g->off, 0, s.end, w->Ep, w->K, s.nseq, p->reverse }, l->du, l->dpre };
+    NAME(slope_job_t)
+    slope = { { (const T *)g->xz, NULL, p->conv, p->conv_bias, g->off, 0, s.end, w->Ep, w->K, s.nseq, p->reverse },
+              l->du,
+              l->dpre };
     int rc = project_back(l, p, &q->turn[2 * layer + dir], s);
     if (rc == 0) rc = columns(l, l->dpre, w->Ep, s.end, t->dt_bias);
     if (rc == 0) rc = outer(l, DT_SUM, g->xdbl, l->dpre, s.end, t->dt);

@@ -7,7 +7,8 @@ static int NAME(op_in)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned
     const dir_t *p = &w->dir[2 * layer + dir];
     gpu_t *g = gpu_of(l);
     T *xz = (T *)g->xz;
-    NAME(norm_job_t) norm = { l->base, (T *)g->a, norm_of(w, w->norm[layer], w->norm_bias[layer]), s.beg, s.end, w->Dp };
+    NAME(norm_job_t)
+    norm = { l->base, (T *)g->a, norm_of(w, w->norm[layer], w->norm_bias[layer]), s.beg, s.end, w->Dp };
     NAME(spread_job_t) spread = { xz + s.beg * 2 * w->Ep, p->in_bias, (s.end - s.beg) * 2 * w->Ep, 2 * w->Ep };
     int rc;
     if (replaying(l)) return 0;
@@ -15,7 +16,8 @@ static int NAME(op_in)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned
     LAUNCH(NAME(norm), ceil_div(s.end - s.beg, THREADS / WARP), 1, THREADS, 0, g->stream, norm);
     if (p->in_bias) LAUNCH(NAME(spread), ceil_div(spread.n, THREADS), 1, THREADS, 0, g->stream, spread);
     rc = launched(l, "norm");
-    return rc ? rc : multiply(l, &w->product[IN_PROJ], g->a, p->in, g->xz, g->xz, s.beg, s.end, p->in_bias ? 1.0f : 0.0f);
+    return rc ? rc
+              : multiply(l, &w->product[IN_PROJ], g->a, p->in, g->xz, g->xz, s.beg, s.end, p->in_bias ? 1.0f : 0.0f);
 }
 
 static int NAME(op_conv)(cad_lane_t *l, int layer, int dir, cad_span_t s)
@@ -23,7 +25,10 @@ static int NAME(op_conv)(cad_lane_t *l, int layer, int dir, cad_span_t s)
     const cad_weights_t *w = l->weights;
     const dir_t *p = &w->dir[2 * layer + dir];
     gpu_t *g = gpu_of(l);
-    NAME(conv_job_t) conv = { (const T *)g->xz, (T *)g->u, p->conv, p->conv_bias, g->off, s.beg, s.end, w->Ep, w->K, s.nseq, p->reverse };
+    NAME(conv_job_t)
+    conv = {
+        (const T *)g->xz, (T *)g->u, p->conv, p->conv_bias, g->off, s.beg, s.end, w->Ep, w->K, s.nseq, p->reverse
+    };
     int rc;
     g->span_beg = s.beg;
     if (replaying(l)) return 0;
@@ -33,7 +38,7 @@ static int NAME(op_conv)(cad_lane_t *l, int layer, int dir, cad_span_t s)
 }
 
 /* STATES of each channel's, from j's `from` on. */
-static int NAME(scan_states)(cad_lane_t *l, const NAME(scan_job_t) *job, cad_span_t s)
+static int NAME(scan_states)(cad_lane_t *l, const NAME(scan_job_t) * job, cad_span_t s)
 {
     gpu_t *g = gpu_of(l);
     const NAME(scan_job_t) j = *job;
@@ -58,9 +63,31 @@ static NAME(scan_job_t) NAME(scan_job)(const cad_lane_t *l, const dir_t *p, cad_
 {
     const cad_weights_t *w = l->weights;
     const gpu_t *g = gpu_of(l);
-    NAME(scan_job_t) j = { (const T *)g->u, (const T *)g->xz + w->Ep, g->xdbl, (T *)g->y, p->dt, p->dt_bias, p->a + n * w->Ep, p->skip,
-                           g->off, s.want ? g->want : NULL, g->item, g->state, g->total, keep, w->Ep, w->Sp, w->N, w->Np, w->R, n,
-                           p->reverse, false, false, n == 0 };
+    NAME(scan_job_t)
+    j = { (const T *)g->u,
+          (const T *)g->xz + w->Ep,
+          g->xdbl,
+          (T *)g->y,
+          p->dt,
+          p->dt_bias,
+          p->a + n * w->Ep,
+          p->skip,
+          g->off,
+          s.want ? g->want : NULL,
+          g->item,
+          g->state,
+          g->total,
+          keep,
+          w->Ep,
+          w->Sp,
+          w->N,
+          w->Np,
+          w->R,
+          n,
+          p->reverse,
+          false,
+          false,
+          n == 0 };
     return j;
 }
 

@@ -4,29 +4,31 @@
  * once for an update, in the layout of core/grads.h. A lane's own memory for the backward
  * pass is laid out here too: a trainer has one lane. SPDX-License-Identifier: MIT
  */
-#include "grads.h"
+#include "engine/gradients.h"
 
-enum { OUT_BACK, DT_BACK, X_BACK, IN_BACK, BACKS };  /* g, dxdbl's dt_in, du, da */
-enum { OUT_SUM, IN_SUM, X_SUM, DT_SUM, SUMS };       /* gradients of weights */
+enum { OUT_BACK, DT_BACK, X_BACK, IN_BACK, BACKS }; /* g, dxdbl's dt_in, du, da */
+enum { OUT_SUM, IN_SUM, X_SUM, DT_SUM, SUMS };      /* gradients of weights */
 
-typedef struct { const float *in, *x, *out; } turn_t; // (2Ep,Dp), (Sp,Ep), (Dp,Ep), as in_proj, x_proj and out_proj are stored
+typedef struct {
+    const float *in, *x, *out;
+} turn_t; // (2Ep,Dp), (Sp,Ep), (Dp,Ep), as in_proj, x_proj and out_proj are stored
 
 struct cad_grads_t {
     int device;
     cad_sums_t s;
-    float *sums, *mirror;             /* all gradients: on the device; in pinned memory */
-    turn_t *turn;                     // (layers,2)
-    void *mem;                        /* the weights */
+    float *sums, *mirror; /* all gradients: on the device; in pinned memory */
+    turn_t *turn;         // (layers,2)
+    void *mem;            /* the weights */
     size_t bytes;
-    char *stage;                      /* of as many bytes on the host, or NULL */
-    bool stale;                       /* they could not be renewed */
+    char *stage; /* of as many bytes on the host, or NULL */
+    bool stale;  /* they could not be renewed */
     product_t product[BACKS];
     outer_t outer[SUMS];
     /* The lane's: */
-    float *a;                         // (rows,Dp) normalised rows
-    float *parts;                     /* partial sums, of one gradient at a time */
-    float *dlogits;                   // (rows,V), or (D) of what was pooled
-    int64_t *row;                     // (rows) whose logits have a gradient
+    float *a;       // (rows,Dp) normalised rows
+    float *parts;   /* partial sums, of one gradient at a time */
+    float *dlogits; // (rows,V), or (D) of what was pooled
+    int64_t *row;   // (rows) whose logits have a gradient
 };
 
 /* ---- a lane ---- */
@@ -51,7 +53,8 @@ static size_t back_carve(cad_grad_lane_t *l, const cad_model_t *m, char *base)
     l->dres = (float *)cad_bump(&b, rows, z->Dp, sizeof(float));
     l->dx = (float *)cad_bump(&b, rows, 2 * z->Ep, sizeof(float));
     l->g = base ? l->dx + z->Ep : NULL;
-    for (int k = 0; k < 2; k++) l->keep[k] = cad_model_apart(m) ? (float *)cad_bump(&b, rows, z->Dp, sizeof(float)) : NULL;
+    for (int k = 0; k < 2; k++)
+        l->keep[k] = cad_model_apart(m) ? (float *)cad_bump(&b, rows, z->Dp, sizeof(float)) : NULL;
     l->du = (float *)cad_bump(&b, rows, z->Ep, sizeof(float));
     l->dpre = (float *)cad_bump(&b, rows, z->Ep, sizeof(float));
     l->dxdbl = (float *)cad_bump(&b, rows, z->Sp, sizeof(float));
@@ -61,7 +64,8 @@ static size_t back_carve(cad_grad_lane_t *l, const cad_model_t *m, char *base)
     q->parts = (float *)cad_bump(&b, most_parts(q, rows, l->most), 1, sizeof(float));
     q->dlogits = (float *)cad_bump(&b, rows, cad_max(z->V, z->D), sizeof(float));
     q->row = (int64_t *)cad_bump(&b, rows, 1, sizeof *q->row);
-    for (int k = 0; k < 2; k++) l->kept[k] = k < m->layer[0].ndir ? (float *)cad_bump(&b, slots, z->Np * z->Ep, sizeof(float)) : NULL;
+    for (int k = 0; k < 2; k++)
+        l->kept[k] = k < m->layer[0].ndir ? (float *)cad_bump(&b, slots, z->Np * z->Ep, sizeof(float)) : NULL;
     return b.used;
 }
 
@@ -186,16 +190,20 @@ static int grads_upload(cad_grads_t *q, const cad_model_t *m, cad_error_t *err)
     cad_sums_place(&q->s, m, q->sums);
     if (e == cudaSuccess) return back_products_open(q->product, BACKS, q->outer, SUMS, err);
     cudaGetLastError();
-    return fail(err, code_of(e), "cuda:%d: gradients of %.3g GB: %s", q->device, (double)(sums + q->bytes) * 1e-9, cudaGetErrorString(e));
+    return fail(err, code_of(e), "cuda:%d: gradients of %.3g GB: %s", q->device, (double)(sums + q->bytes) * 1e-9,
+                cudaGetErrorString(e));
 }
 
 /* dt_in, B and C of STEP rows, and dB and dC of two groups of rows, are to fit into 48 KB. */
 static bool fits_back(const cad_model_t *m)
 {
-    return (STEP * (PADDED(m->cfg.dt_rank) + 2 * STATES) + 2 * (THREADS / WARP) * AHEAD * 2 * STATES) * (int64_t)sizeof(float) <= 49152;
+    return (STEP * (PADDED(m->cfg.dt_rank) + 2 * STATES) + 2 * (THREADS / WARP) * AHEAD * 2 * STATES) *
+               (int64_t)sizeof(float) <=
+           49152;
 }
 
-static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t *m, const cad_grads_t *like, cad_error_t *err)
+static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t *m, const cad_grads_t *like,
+                      cad_error_t *err)
 {
     cad_grads_t *q = (cad_grads_t *)calloc(1, sizeof *q);
     int rc;
@@ -204,11 +212,14 @@ static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t
     if (!q) return fail(err, CAD_ENOMEM, "out of memory");
     if (!fits_back(m)) {
         free(q);
-        return fail(err, CAD_EARG, "dt_rank %lld is more than the CUDA kernels hold in training; use the CPU", (long long)m->cfg.dt_rank);
+        return fail(err, CAD_EARG, "dt_rank %lld is more than the CUDA kernels hold in training; use the CPU",
+                    (long long)m->cfg.dt_rank);
     }
     q->device = ops->device;
     q->turn = (turn_t *)calloc((size_t)m->cfg.n_layer * 2, sizeof *q->turn);
-    rc = q->turn && cad_sums_open(&q->s, m, cad_round_up(m->cfg.d_state, STATES), 0) ? 0 : fail(err, CAD_ENOMEM, "out of memory");
+    rc = q->turn && cad_sums_open(&q->s, m, cad_round_up(m->cfg.d_state, STATES), 0)
+             ? 0
+             : fail(err, CAD_ENOMEM, "out of memory");
     if (rc == 0) set_back_products(q, !strcmp(ops->precision, "bf16"));
     if (rc == 0) rc = grads_upload(q, m, err);
     if (rc) grads_close(q);

@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: MIT */
 
 #define WARP 32
-#define AHEAD 4  /* rows fetched before they are used; STEP is a multiple */
-#define RUN 16   /* rows that a thread convolves */
+#define AHEAD 4 /* rows fetched before they are used; STEP is a multiple */
+#define RUN 16  /* rows that a thread convolves */
 #define LOG2E 1.44269504f
 
 /* ---- functions ---- */
@@ -26,7 +26,8 @@ DEVICE float softplus(float x)
 
 DEVICE void load_states(const float *p, float *to)
 {
-    UNROLL for (int n = 0; n < STATES; n += 4) load4(p + n, to + n);
+    UNROLL
+    for (int n = 0; n < STATES; n += 4) load4(p + n, to + n);
 }
 
 /* Over a warp, in one fixed order; every lane has the sum. */
@@ -40,7 +41,7 @@ DEVICE float warp_sum(float v)
 DEVICE void halve(float *v, int lane, const int k)
 {
     bool up = (lane & k) != 0;
-    UNROLL for (int i = 0; i < k; i++) {
+    REPEAT(i, k) {
         float away = up ? v[i] : v[i + k], stay = up ? v[i + k] : v[i];
         v[i] = stay + shuffle_xor(away, k);
     }
@@ -71,8 +72,15 @@ DEVICE int find_seq(const int64_t *off, int nseq, int64_t r)
 
 /* ---- norms: one warp a row ---- */
 
-typedef struct { const float *weight, *bias; int64_t D; float eps; bool rms; } norm_t; // (Dp)
-typedef struct { float mean, scale; } moments_t;
+typedef struct {
+    const float *weight, *bias;
+    int64_t D;
+    float eps;
+    bool rms;
+} norm_t; // (Dp)
+typedef struct {
+    float mean, scale;
+} moments_t;
 
 static norm_t norm_of(const cad_weights_t *w, const float *weight, const float *bias)
 {
@@ -91,11 +99,19 @@ DEVICE moments_t moments(const norm_t *t, const float *x, int lane)
     return m;
 }
 
-DEVICE float normed(const norm_t *t, moments_t m, const float *x, int64_t d) { return fma32((x[d] - m.mean) * m.scale, t->weight[d], t->bias[d]); }
+DEVICE float normed(const norm_t *t, moments_t m, const float *x, int64_t d)
+{
+    return fma32((x[d] - m.mean) * m.scale, t->weight[d], t->bias[d]);
+}
 
 /* ---- embed ---- */
 
-typedef struct { float *res; const float *table; const uint8_t *tok; int64_t n, Dp; } embed_job_t; /* n = rows x Dp */
+typedef struct {
+    float *res;
+    const float *table;
+    const uint8_t *tok;
+    int64_t n, Dp;
+} embed_job_t; /* n = rows x Dp */
 
 KERNEL(embed, embed_job_t)
 {
@@ -105,7 +121,12 @@ KERNEL(embed, embed_job_t)
 
 /* ---- residual of models whose directions are not merged ---- */
 
-typedef struct { float *res; const float *base, *h, *o; int64_t n; bool times; } combine_job_t; // from the span's first value on
+typedef struct {
+    float *res;
+    const float *base, *h, *o;
+    int64_t n;
+    bool times;
+} combine_job_t; // from the span's first value on
 
 /* res = base + (h + o), or base + h * o. */
 KERNEL(combine, combine_job_t)
@@ -115,7 +136,11 @@ KERNEL(combine, combine_job_t)
 }
 
 /* A bias under out_proj's product. n = rows x width. */
-typedef struct { float *to; const float *base, *bias; int64_t n, width; } spread_out_job_t; // base: or NULL
+typedef struct {
+    float *to;
+    const float *base, *bias;
+    int64_t n, width;
+} spread_out_job_t; // base: or NULL
 
 KERNEL(spread_out, spread_out_job_t)
 {
@@ -125,7 +150,13 @@ KERNEL(spread_out, spread_out_job_t)
 
 /* ---- head: one block a row ---- */
 
-typedef struct { const float *res, *head[2]; const int64_t *pick; float *out; norm_t norm; int64_t Dp, V; } head_job_t;
+typedef struct {
+    const float *res, *head[2];
+    const int64_t *pick;
+    float *out;
+    norm_t norm;
+    int64_t Dp, V;
+} head_job_t;
 
 KERNEL(head, head_job_t)
 {
@@ -143,7 +174,12 @@ KERNEL(head, head_job_t)
 
 /* ---- pooling: normalised rows, sums of slabs, sums of those ---- */
 
-typedef struct { const float *res; float *out; norm_t norm; int64_t beg, end, Dp; } final_job_t; // out: (end-beg,D)
+typedef struct {
+    const float *res;
+    float *out;
+    norm_t norm;
+    int64_t beg, end, Dp;
+} final_job_t; // out: (end-beg,D)
 
 KERNEL(final_norm, final_job_t)
 {
@@ -156,7 +192,12 @@ KERNEL(final_norm, final_job_t)
     for (int64_t d = lane; d < j.norm.D; d += WARP) j.out[(r - j.beg) * j.norm.D + d] = normed(&j.norm, m, x, d);
 }
 
-typedef struct { const float *rows; double *sum; const slab_t *slab; int64_t beg, D; } slab_job_t; // rows: from row `beg` on
+typedef struct {
+    const float *rows;
+    double *sum;
+    const slab_t *slab;
+    int64_t beg, D;
+} slab_job_t; // rows: from row `beg` on
 
 KERNEL(slabs, slab_job_t)
 {
@@ -172,7 +213,12 @@ KERNEL(slabs, slab_job_t)
     j.sum[blockIdx.x * j.D + d] = acc;
 }
 
-typedef struct { const double *sum; const slab_t *slab; float *out; int64_t n, D; } join_job_t; // n slabs; out: (ranges,D)
+typedef struct {
+    const double *sum;
+    const slab_t *slab;
+    float *out;
+    int64_t n, D;
+} join_job_t; // n slabs; out: (ranges,D)
 
 /* A range's slabs follow each other; the thread of its first joins them. */
 KERNEL(join, join_job_t)
@@ -195,23 +241,31 @@ KERNEL(join, join_job_t)
 
 #define BATCH 8 /* pieces read before the first is used */
 
-typedef struct { float *state; const float *total, *a; const int64_t *off; const int32_t *first; int64_t Ep; bool back; } carry_job_t;
+typedef struct {
+    float *state;
+    const float *total, *a;
+    const int64_t *off;
+    const int32_t *first;
+    int64_t Ep;
+    bool back;
+} carry_job_t;
 
 /* Ends of pieces become their beginnings; back: the last piece is the first. blockIdx.y: channels x STATES. */
 KERNEL(carry, carry_job_t)
 {
-    int64_t seq = blockIdx.x, groups = (j.Ep + THREADS - 1) / THREADS, n = blockIdx.y / groups, c = blockIdx.y % groups * THREADS + threadIdx.x;
+    int64_t seq = blockIdx.x, groups = (j.Ep + THREADS - 1) / THREADS, n = blockIdx.y / groups,
+            c = blockIdx.y % groups * THREADS + threadIdx.x;
     int64_t len = j.off[seq + 1] - j.off[seq], pieces = (len + CHUNK - 1) / CHUNK, slot = j.first[seq];
     float s = 0, a, end[BATCH], total[BATCH];
     if (slot < 0 || c >= j.Ep) return;
     a = j.a[n * j.Ep + c];
     for (int64_t k = 0; k < pieces; k += BATCH) {
-        UNROLL for (int i = 0; i < BATCH; i++) {
+        REPEAT(i, BATCH) {
             int64_t next = k + i < pieces ? k + i : k, at = slot + (j.back ? pieces - 1 - next : next);
             end[i] = j.state[(at * STATES + n) * j.Ep + c];
             total[i] = j.total[at * j.Ep + c];
         }
-        UNROLL for (int i = 0; i < BATCH; i++) {
+        REPEAT(i, BATCH) {
             if (k + i >= pieces) break;
             j.state[((slot + (j.back ? pieces - 1 - k - i : k + i)) * STATES + n) * j.Ep + c] = s;
             s = fma32(exp2_fast(a * total[i]), s, end[i]);

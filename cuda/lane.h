@@ -61,7 +61,9 @@ static int lane_memory(cad_lane_t *l, gpu_t *g)
     l->bytes = carve_device(l, NULL);
     staged = carve_stage(g, l->rows, NULL);
     e = cudaSetDevice(w->device);
-    if (e == cudaSuccess) e = l->bytes < SIZE_MAX / 2 && staged < SIZE_MAX / 2 ? cudaMalloc((void **)&g->arena, l->bytes) : cudaErrorMemoryAllocation;
+    if (e == cudaSuccess)
+        e = l->bytes < SIZE_MAX / 2 && staged < SIZE_MAX / 2 ? cudaMalloc((void **)&g->arena, l->bytes)
+                                                             : cudaErrorMemoryAllocation;
     if (e == cudaSuccess) e = cudaMallocHost((void **)&g->stage, staged);
     if (e == cudaSuccess) e = cudaStreamCreateWithFlags(&g->stream, cudaStreamNonBlocking);
     if (e == cudaSuccess) e = cudaMemsetAsync(g->arena, 0xff, l->bytes, g->stream); /* what nobody wrote is NaN */
@@ -99,15 +101,20 @@ static void lane_close(cad_lane_t *l)
 
 static int to_device(cad_lane_t *l, void *to, const void *from, size_t bytes)
 {
-    return check(l, cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, gpu_of(l)->stream), "copying to the device");
+    return check(l, cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, gpu_of(l)->stream),
+                 "copying to the device");
 }
 
 static int to_host(cad_lane_t *l, void *to, const void *from, size_t bytes)
 {
-    return check(l, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, gpu_of(l)->stream), "copying from the device");
+    return check(l, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, gpu_of(l)->stream),
+                 "copying from the device");
 }
 
-static int arrive(cad_lane_t *l) { return check(l, cudaStreamSynchronize(gpu_of(l)->stream), "waiting for the device"); }
+static int arrive(cad_lane_t *l)
+{
+    return check(l, cudaStreamSynchronize(gpu_of(l)->stream), "waiting for the device");
+}
 static int launched(cad_lane_t *l, const char *what) { return check(l, cudaGetLastError(), what); }
 
 /* New weights that did not get to the device. */

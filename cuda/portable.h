@@ -22,10 +22,15 @@
 #define PACK 131072 /* rows gathered from short sequences */
 #define DEVICE static __device__ __forceinline__
 #define KERNEL(name, job) static __global__ void __launch_bounds__(THREADS, 4) name(const __grid_constant__ job j)
-#define KERNEL_WIDE(name, job) static __global__ void __launch_bounds__(THREADS, 2) name(const __grid_constant__ job j) /* twice the registers */
-#define LAUNCH(name, bx, by, threads, shared, stream, job) name<<<dim3((unsigned)(bx), (unsigned)(by)), threads, shared, stream>>>(job)
-#define SHARED(type, name) extern __shared__ __align__(16) char shared_bytes[]; type *name = (type *)shared_bytes
+#define KERNEL_WIDE(name, job) \
+    static __global__ void __launch_bounds__(THREADS, 2) name(const __grid_constant__ job j) /* twice the registers */
+#define LAUNCH(name, bx, by, threads, shared, stream, job) \
+    name<<<dim3((unsigned)(bx), (unsigned)(by)), threads, shared, stream>>>(job)
+#define SHARED(type, name)                               \
+    extern __shared__ __align__(16) char shared_bytes[]; \
+    type *name = (type *)shared_bytes
 #define UNROLL _Pragma("unroll")
+#define REPEAT(i, n) UNROLL for (int i = 0; i < n; i++)
 
 /* Four values at a multiple of 16 bytes. */
 DEVICE void load4(const float *p, float *to)
@@ -53,6 +58,7 @@ DEVICE float divide_fast(float a, float b) { return __fdividef(a, b); }
 
 #define DEVICE static inline __attribute__((always_inline, unused))
 #define UNROLL
+#define REPEAT(i, n) for (int i = 0; i < n; i++)
 DEVICE void load4(const float *p, float *to) { memcpy(to, p, 4 * sizeof *p); }
 DEVICE float shuffle_xor(float v, int k) { return shim_shuffle_xor(v, k); }
 DEVICE float fma32(float a, float b, float c) { return a * b + c; }
@@ -63,7 +69,9 @@ DEVICE float divide_fast(float a, float b) { return a / b; }
 #define THREADS 128 /* of a block: four warps */
 
 /* bfloat16: the upper half of a float32. */
-typedef struct { uint16_t bits; } bf16_t;
+typedef struct {
+    uint16_t bits;
+} bf16_t;
 
 #ifdef __CUDACC__
 #define ANYWHERE static __host__ __device__ __forceinline__
@@ -71,7 +79,10 @@ typedef struct { uint16_t bits; } bf16_t;
 #define ANYWHERE DEVICE
 #endif
 
-typedef union { float f; uint32_t u; } bits32_t;
+typedef union {
+    float f;
+    uint32_t u;
+} bits32_t;
 
 ANYWHERE float from_bf16(bf16_t v)
 {

@@ -14,7 +14,9 @@ static size_t width_of(bool half) { return half ? sizeof(bf16_t) : sizeof(float)
 
 static int blas_check(cad_error_t *err, cublasStatus_t s, const char *what)
 {
-    return s == CUBLAS_STATUS_SUCCESS ? 0 : fail(err, s == CUBLAS_STATUS_ALLOC_FAILED ? CAD_ENOMEM : CAD_EDEVICE, "cublasLt, %s: %s", what, cublasLtGetStatusString(s));
+    return s == CUBLAS_STATUS_SUCCESS ? 0
+                                      : fail(err, s == CUBLAS_STATUS_ALLOC_FAILED ? CAD_ENOMEM : CAD_EDEVICE,
+                                             "cublasLt, %s: %s", what, cublasLtGetStatusString(s));
 }
 
 static cudaDataType_t type_of(bool half) { return half ? CUDA_R_16BF : CUDA_R_32F; }
@@ -23,9 +25,15 @@ static cudaDataType_t type_of(bool half) { return half ? CUDA_R_16BF : CUDA_R_32
 static int operation_open(cublasLtMatmulDesc_t *op, bool fast, bool first, bool second, cad_error_t *err)
 {
     cublasOperation_t turn = CUBLAS_OP_T;
-    int rc = blas_check(err, cublasLtMatmulDescCreate(op, fast ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F), "operation");
-    if (rc == 0 && first) rc = blas_check(err, cublasLtMatmulDescSetAttribute(*op, CUBLASLT_MATMUL_DESC_TRANSA, &turn, sizeof turn), "operation");
-    if (rc == 0 && second) rc = blas_check(err, cublasLtMatmulDescSetAttribute(*op, CUBLASLT_MATMUL_DESC_TRANSB, &turn, sizeof turn), "operation");
+    int rc = blas_check(
+        err, cublasLtMatmulDescCreate(op, fast ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F),
+        "operation");
+    if (rc == 0 && first)
+        rc = blas_check(err, cublasLtMatmulDescSetAttribute(*op, CUBLASLT_MATMUL_DESC_TRANSA, &turn, sizeof turn),
+                        "operation");
+    if (rc == 0 && second)
+        rc = blas_check(err, cublasLtMatmulDescSetAttribute(*op, CUBLASLT_MATMUL_DESC_TRANSB, &turn, sizeof turn),
+                        "operation");
     return rc;
 }
 
@@ -34,19 +42,30 @@ static int product_layouts(product_t *p, cad_error_t *err)
 {
     uint64_t n = (uint64_t)p->n, k = (uint64_t)p->k;
     int rc = operation_open(&p->op, p->fast, !p->turned, false, err);
-    if (rc == 0) rc = blas_check(err, cublasLtMatrixLayoutCreate(&p->w, type_of(p->half), p->turned ? n : k, p->turned ? k : n, p->turned ? p->n : p->k), "layout");
+    if (rc == 0)
+        rc = blas_check(err,
+                        cublasLtMatrixLayoutCreate(&p->w, type_of(p->half), p->turned ? n : k, p->turned ? k : n,
+                                                   p->turned ? p->n : p->k),
+                        "layout");
     if (rc == 0) rc = blas_check(err, cublasLtMatrixLayoutCreate(&p->a, type_of(p->half), k, BLOCK, p->k), "layout");
-    if (rc == 0) rc = blas_check(err, cublasLtMatrixLayoutCreate(&p->c, type_of(p->half_out), n, BLOCK, p->ldc), "layout");
+    if (rc == 0)
+        rc = blas_check(err, cublasLtMatrixLayoutCreate(&p->c, type_of(p->half_out), n, BLOCK, p->ldc), "layout");
     return rc;
 }
 
 /* One of a row of BLOCK / PART matrices, `step` values apart. */
-static int layout_batch(cublasLtMatrixLayout_t *m, int64_t rows, int64_t cols, int64_t ld, int64_t step, cad_error_t *err)
+static int layout_batch(cublasLtMatrixLayout_t *m, int64_t rows, int64_t cols, int64_t ld, int64_t step,
+                        cad_error_t *err)
 {
     int32_t n = BLOCK / PART;
     int rc = blas_check(err, cublasLtMatrixLayoutCreate(m, CUDA_R_32F, (uint64_t)rows, (uint64_t)cols, ld), "layout");
-    if (rc == 0) rc = blas_check(err, cublasLtMatrixLayoutSetAttribute(*m, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &n, sizeof n), "layout");
-    if (rc == 0) rc = blas_check(err, cublasLtMatrixLayoutSetAttribute(*m, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &step, sizeof step), "layout");
+    if (rc == 0)
+        rc = blas_check(err, cublasLtMatrixLayoutSetAttribute(*m, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &n, sizeof n),
+                        "layout");
+    if (rc == 0)
+        rc = blas_check(
+            err, cublasLtMatrixLayoutSetAttribute(*m, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &step, sizeof step),
+            "layout");
     return rc;
 }
 
@@ -60,17 +79,21 @@ static int outer_layouts(outer_t *o, cad_error_t *err)
     return rc;
 }
 
-static int prefer(cublasLtMatmulPreference_t like, cublasLtMatmulPreferenceAttributes_t what, const void *value, size_t size, cad_error_t *err)
+static int prefer(cublasLtMatmulPreference_t like, cublasLtMatmulPreferenceAttributes_t what, const void *value,
+                  size_t size, cad_error_t *err)
 {
     return blas_check(err, cublasLtMatmulPreferenceSetAttribute(like, what, value, size), "preference");
 }
 
 /* aligned: every matrix begins at a multiple of so many bytes. */
-static int find_algorithm(cublasLtHandle_t blas, cublasLtMatmulDesc_t op, cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c,
-                          uint32_t aligned, cublasLtMatmulAlgo_t *algo, cad_error_t *err)
+static int find_algorithm(cublasLtHandle_t blas, cublasLtMatmulDesc_t op, cublasLtMatrixLayout_t a,
+                          cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, uint32_t aligned,
+                          cublasLtMatmulAlgo_t *algo, cad_error_t *err)
 {
-    static const cublasLtMatmulPreferenceAttributes_t each[] = { CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
-                                                                 CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES };
+    static const cublasLtMatmulPreferenceAttributes_t each[] = { CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES,
+                                                                 CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+                                                                 CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES,
+                                                                 CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES };
     cublasLtMatmulPreference_t like = NULL;
     cublasLtMatmulHeuristicResult_t best;
     uint32_t whole = CUBLASLT_REDUCTION_SCHEME_NONE;
@@ -79,7 +102,8 @@ static int find_algorithm(cublasLtHandle_t blas, cublasLtMatmulDesc_t op, cublas
     if (rc == 0) rc = prefer(like, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &whole, sizeof whole, err);
     if (rc == 0) rc = prefer(like, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace, err);
     for (int i = 0; i < 4 && rc == 0; i++) rc = prefer(like, each[i], &aligned, sizeof aligned, err);
-    if (rc == 0) rc = blas_check(err, cublasLtMatmulAlgoGetHeuristic(blas, op, a, b, c, c, like, 1, &best, &found), "algorithm");
+    if (rc == 0)
+        rc = blas_check(err, cublasLtMatmulAlgoGetHeuristic(blas, op, a, b, c, c, like, 1, &best, &found), "algorithm");
     if (rc == 0 && !found) rc = fail(err, CAD_EDEVICE, "cublasLt has no algorithm for one of the model's products");
     if (rc == 0) *algo = best.algo;
     if (like) cublasLtMatmulPreferenceDestroy(like);
@@ -121,7 +145,8 @@ static void blas_close(cad_weights_t *w)
     if (w->blas) cublasLtDestroy(w->blas);
 }
 
-static void layouts_close(cublasLtMatmulDesc_t op, cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c)
+static void layouts_close(cublasLtMatmulDesc_t op, cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
+                          cublasLtMatrixLayout_t c)
 {
     if (op) cublasLtMatmulDescDestroy(op);
     if (a) cublasLtMatrixLayoutDestroy(a);
@@ -147,25 +172,28 @@ static int blas_report(cad_lane_t *l, cublasStatus_t s)
 }
 
 /* d = a x w + beta c of rows [beg, end) and those that share a block with them. */
-static int multiply(cad_lane_t *l, const product_t *p, const void *a, const void *w, const void *c, void *d, int64_t beg, int64_t end, float beta)
+static int multiply(cad_lane_t *l, const product_t *p, const void *a, const void *w, const void *c, void *d,
+                    int64_t beg, int64_t end, float beta)
 {
     float one = 1;
     int rc = 0;
     for (int64_t r = beg / BLOCK * BLOCK; r < end && rc == 0; r += BLOCK) {
         size_t in = (size_t)(r * p->k) * width_of(p->half), out = (size_t)(r * p->ldc) * width_of(p->half_out);
-        rc = blas_report(l, cublasLtMatmul(l->weights->blas, p->op, &one, w, p->w, (const char *)a + in, p->a, &beta, (const char *)c + out, p->c,
-                                           (char *)d + out, p->c, &p->algo, NULL, 0, gpu_of(l)->stream));
+        rc = blas_report(l, cublasLtMatmul(l->weights->blas, p->op, &one, w, p->w, (const char *)a + in, p->a, &beta,
+                                           (const char *)c + out, p->c, (char *)d + out, p->c, &p->algo, NULL, 0,
+                                           gpu_of(l)->stream));
     }
     return rc;
 }
 
 /* Partial sums (BLOCK/PART,n,k) of the block that begins at row r; of n rows in all. */
-static int outer_block(cad_lane_t *l, const outer_t *o, const float *a, const float *b, int64_t r, int64_t n, float *parts)
+static int outer_block(cad_lane_t *l, const outer_t *o, const float *a, const float *b, int64_t r, int64_t n,
+                       float *parts)
 {
     float one = 1, zero = 0;
     (void)n;
-    return blas_report(l, cublasLtMatmul(l->weights->blas, o->op, &one, b + r * o->ldb, o->b, a + r * o->lda, o->a, &zero, parts, o->c, parts, o->c,
-                                         &o->algo, NULL, 0, gpu_of(l)->stream));
+    return blas_report(l, cublasLtMatmul(l->weights->blas, o->op, &one, b + r * o->ldb, o->b, a + r * o->lda, o->a,
+                                         &zero, parts, o->c, parts, o->c, &o->algo, NULL, 0, gpu_of(l)->stream));
 }
 
 #else
@@ -201,7 +229,10 @@ static void outers_close(outer_t *o, int n)
     (void)n;
 }
 
-static float number(const void *a, int64_t i, bool half) { return half ? from_bf16(((const bf16_t *)a)[i]) : ((const float *)a)[i]; }
+static float number(const void *a, int64_t i, bool half)
+{
+    return half ? from_bf16(((const bf16_t *)a)[i]) : ((const float *)a)[i];
+}
 
 static void spell_out(const void *a, int64_t from, int64_t n, bool half, float *to)
 {
@@ -212,7 +243,8 @@ static void spell_out(const void *a, int64_t from, int64_t n, bool half, float *
 static void spell_table(const product_t *p, const void *w, float *to)
 {
     for (int64_t i = 0; i < p->n; i++)
-        for (int64_t j = 0; j < p->k; j++) to[i * p->k + j] = number(w, p->turned ? j * p->n + i : i * p->k + j, p->half);
+        for (int64_t j = 0; j < p->k; j++)
+            to[i * p->k + j] = number(w, p->turned ? j * p->n + i : i * p->k + j, p->half);
 }
 
 /* Sixteen sums, then theirs. */
@@ -225,7 +257,13 @@ static float dot(const float *a, const float *b, int64_t n)
     return sum;
 }
 
-typedef struct { const product_t *p; const void *a, *w, *c; void *d; int64_t beg, end; float beta; } multiply_job_t;
+typedef struct {
+    const product_t *p;
+    const void *a, *w, *c;
+    void *d;
+    int64_t beg, end;
+    float beta;
+} multiply_job_t;
 
 /* k is a multiple of 16: Dp, Ep or Sp. */
 static int multiply_rows(const void *job)
@@ -248,13 +286,15 @@ static int multiply_rows(const void *job)
     return 0;
 }
 
-static int multiply(cad_lane_t *l, const product_t *p, const void *a, const void *w, const void *c, void *d, int64_t beg, int64_t end, float beta)
+static int multiply(cad_lane_t *l, const product_t *p, const void *a, const void *w, const void *c, void *d,
+                    int64_t beg, int64_t end, float beta)
 {
     multiply_job_t j = { p, a, w, c, d, beg, end, beta };
     return shim_call(multiply_rows, &j, sizeof j, gpu_of(l)->stream);
 }
 
-static int outer_block(cad_lane_t *l, const outer_t *o, const float *a, const float *b, int64_t r, int64_t n, float *parts)
+static int outer_block(cad_lane_t *l, const outer_t *o, const float *a, const float *b, int64_t r, int64_t n,
+                       float *parts)
 {
     (void)l;
     for (int64_t end = cad_min(n, r + BLOCK); r < end; r += PART, parts += o->n * o->k) {

@@ -33,7 +33,9 @@ static int op_out(cad_lane_t *l, int layer, int dir, cad_span_t s, cad_out_t how
         LAUNCH(spread_out, ceil_div(n, THREADS), 1, THREADS, 0, g->stream, bias);
         rc = launched(l, "out");
     }
-    if (rc == 0) rc = multiply(l, &w->product[OUT_PROJ], g->y, p->out, add && !p->out_bias ? l->base : to, to, s.beg, s.end, add || p->out_bias ? 1.0f : 0.0f);
+    if (rc == 0)
+        rc = multiply(l, &w->product[OUT_PROJ], g->y, p->out, add && !p->out_bias ? l->base : to, to, s.beg, s.end,
+                      add || p->out_bias ? 1.0f : 0.0f);
     if (rc || add || how == CAD_OUT_KEEP) return rc;
     LAUNCH(combine, ceil_div(n, THREADS), 1, THREADS, 0, g->stream, both);
     return launched(l, "out");
@@ -46,7 +48,8 @@ static int head_part(cad_lane_t *l, const cad_pick_t *pick, int64_t n)
 {
     const cad_weights_t *w = l->weights;
     gpu_t *g = gpu_of(l);
-    head_job_t j = { l->res, { w->head[0], w->head[1] }, g->pick, g->out, norm_of(w, w->norm_f, w->norm_f_bias), w->Dp, w->V };
+    head_job_t j = { l->res, { w->head[0], w->head[1] }, g->pick, g->out, norm_of(w, w->norm_f, w->norm_f_bias), w->Dp,
+                     w->V };
     int rc;
     for (int64_t i = 0; i < n; i++) g->pick_stage[i] = 2 * pick[i].row + pick[i].strand;
     rc = to_device(l, g->pick, g->pick_stage, (size_t)n * sizeof *g->pick);
@@ -55,7 +58,8 @@ static int head_part(cad_lane_t *l, const cad_pick_t *pick, int64_t n)
     rc = launched(l, "head");
     if (rc == 0) rc = to_host(l, g->out_stage, g->out, (size_t)(n * w->V) * sizeof(float));
     if (rc == 0) rc = arrive(l);
-    for (int64_t i = 0; i < n && rc == 0; i++) memcpy(pick[i].to, g->out_stage + i * w->V, (size_t)w->V * sizeof(float));
+    for (int64_t i = 0; i < n && rc == 0; i++)
+        memcpy(pick[i].to, g->out_stage + i * w->V, (size_t)w->V * sizeof(float));
     return rc;
 }
 
@@ -128,7 +132,8 @@ static int op_pool(cad_lane_t *l, const cad_range_t *range, int64_t n)
     rc = launched(l, "pool");
     for (int64_t i = 0; i < n && rc == 0; i++)
         if (range[i].how == CAD_POOL_NONE)
-            rc = to_host(l, range[i].to, j.out + (range[i].beg - j.beg) * w->D, (size_t)((range[i].end - range[i].beg) * w->D) * sizeof(float));
+            rc = to_host(l, range[i].to, j.out + (range[i].beg - j.beg) * w->D,
+                         (size_t)((range[i].end - range[i].beg) * w->D) * sizeof(float));
     for (int64_t i = 0, k; i < n && rc == 0; i += k) rc = reduce(l, range + i, k = fitting(l, range + i, n - i), j.beg);
     return rc ? rc : arrive(l);
 }

@@ -12,23 +12,26 @@
  */
 
 typedef struct {
-    const T *u, *z;           // (rows,Ep), (rows,2Ep)
-    const float *xdbl;        // (rows,Sp)
-    T *y;                     // (rows,Ep)
+    const T *u, *z;                       // (rows,Ep), (rows,2Ep)
+    const float *xdbl;                    // (rows,Sp)
+    T *y;                                 // (rows,Ep)
     const float *dt, *dt_bias, *a, *skip; // a: (STATES,Ep) from state `from` on
     const int64_t *off;
-    const cad_rows_t *want;   // or NULL
+    const cad_rows_t *want; // or NULL
     const item_t *item;
     float *state, *total;
-    float *keep;              // (slots,Np,Ep), or NULL
+    float *keep; // (slots,Np,Ep), or NULL
     int64_t Ep, Sp, N, Np, R, from;
     bool reverse, add, gate, skips;
 } NAME(scan_job_t);
 
-typedef struct { int64_t beg, n; bool whole; } NAME(piece_t); /* rows in memory order; all that the piece has */
+typedef struct {
+    int64_t beg, n;
+    bool whole;
+} NAME(piece_t); /* rows in memory order; all that the piece has */
 
 /* The rows of a piece that are needed. */
-DEVICE NAME(piece_t) NAME(piece_of)(const NAME(scan_job_t) *j, const item_t *t)
+DEVICE NAME(piece_t) NAME(piece_of)(const NAME(scan_job_t) * j, const item_t *t)
 {
     int64_t lo = j->off[t->seq], hi = j->off[t->seq + 1], size = hi - lo > WHOLE ? CHUNK : hi - lo, beg, end, full;
     NAME(piece_t) p;
@@ -50,10 +53,14 @@ DEVICE NAME(piece_t) NAME(piece_of)(const NAME(scan_job_t) *j, const item_t *t)
 }
 
 /* The i-th row in time. */
-DEVICE int64_t NAME(row_at)(const NAME(scan_job_t) *j, const NAME(piece_t) *p, int64_t i) { return j->reverse ? p->beg + p->n - 1 - i : p->beg + i; }
+DEVICE int64_t NAME(row_at)(const NAME(scan_job_t) * j, const NAME(piece_t) * p, int64_t i)
+{
+    return j->reverse ? p->beg + p->n - 1 - i : p->beg + i;
+}
 
 /* dt_in, B and C of n rows from the i-th on; where R is small dt_in is padded to STATES. */
-DEVICE void NAME(stage)(const NAME(scan_job_t) *j, const NAME(piece_t) *p, int64_t i, int n, float *to, const bool small)
+DEVICE void NAME(stage)(const NAME(scan_job_t) * j, const NAME(piece_t) * p, int64_t i, int n, float *to,
+                        const bool small)
 {
     int R = (int)j->R, pad = small ? STATES : PADDED(R), width = pad + 2 * STATES, left = (int)(j->N - j->from);
     for (int k = (int)threadIdx.x; k < n * width; k += THREADS) {
@@ -66,11 +73,13 @@ DEVICE void NAME(stage)(const NAME(scan_job_t) *j, const NAME(piece_t) *p, int64
     }
 }
 
-typedef struct { float u[AHEAD], z[AHEAD], y[AHEAD]; } NAME(ahead_t);
+typedef struct {
+    float u[AHEAD], z[AHEAD], y[AHEAD];
+} NAME(ahead_t);
 
-DEVICE void NAME(fetch)(const NAME(scan_job_t) *j, const NAME(piece_t) *p, int64_t i, int64_t c, NAME(ahead_t) *f)
+DEVICE void NAME(fetch)(const NAME(scan_job_t) * j, const NAME(piece_t) * p, int64_t i, int64_t c, NAME(ahead_t) * f)
 {
-    UNROLL for (int k = 0; k < AHEAD; k++) {
+    REPEAT(k, AHEAD) {
         int64_t r = i + k < p->n ? NAME(row_at)(j, p, i + k) : p->beg;
         f->u[k] = get(j->u[r * j->Ep + c]);
         f->z[k] = j->gate ? get(j->z[r * 2 * j->Ep + c]) : 0;
@@ -79,15 +88,18 @@ DEVICE void NAME(fetch)(const NAME(scan_job_t) *j, const NAME(piece_t) *p, int64
 }
 
 /* A channel's part of the model and of the state. */
-typedef struct { float a[STATES], s[STATES], dt[STATES], dt_bias, skip, total; } NAME(channel_t);
+typedef struct {
+    float a[STATES], s[STATES], dt[STATES], dt_bias, skip, total;
+} NAME(channel_t);
 
 /* dt_in x dt_proj^T + bias, before softplus; small: R is at most STATES. */
-DEVICE float NAME(delta)(const NAME(scan_job_t) *j, const NAME(channel_t) *ch, const float *row, int64_t c, const bool small)
+DEVICE float NAME(delta)(const NAME(scan_job_t) * j, const NAME(channel_t) * ch, const float *row, int64_t c,
+                         const bool small)
 {
     float acc = ch->dt_bias, in[STATES];
     if (small) {
         load_states(row, in);
-        UNROLL for (int r = 0; r < STATES; r++) acc = fma32(in[r], ch->dt[r], acc);
+        REPEAT(r, STATES) acc = fma32(in[r], ch->dt[r], acc);
     } else {
         for (int64_t r = 0; r < j->R; r++) acc = fma32(row[r], j->dt[r * j->Ep + c], acc);
     }
@@ -95,12 +107,12 @@ DEVICE float NAME(delta)(const NAME(scan_job_t) *j, const NAME(channel_t) *ch, c
 }
 
 /* s = exp2(dt a) s + dt u B; returns s.C */
-DEVICE float NAME(advance)(NAME(channel_t) *ch, const float *bc, float dt, float u, const bool ends)
+DEVICE float NAME(advance)(NAME(channel_t) * ch, const float *bc, float dt, float u, const bool ends)
 {
     float x = dt * u, part[4] = { 0, 0, 0, 0 }, B[STATES], C[STATES];
     load_states(bc, B);
     if (!ends) load_states(bc + STATES, C);
-    UNROLL for (int n = 0; n < STATES; n++) {
+    REPEAT(n, STATES) {
         ch->s[n] = fma32(exp2_fast(dt * ch->a[n]), ch->s[n], x * B[n]);
         if (!ends) part[n & 3] = fma32(ch->s[n], C[n], part[n & 3]);
     }
@@ -108,11 +120,12 @@ DEVICE float NAME(advance)(NAME(channel_t) *ch, const float *bc, float dt, float
 }
 
 /* AHEAD rows, of which n are there. */
-DEVICE void NAME(advance_rows)(const NAME(scan_job_t) *j, const NAME(piece_t) *p, NAME(channel_t) *ch, const NAME(ahead_t) *f, const float *rows,
-                               int64_t i, int n, int64_t c, const bool small, const bool ends)
+DEVICE void NAME(advance_rows)(const NAME(scan_job_t) * j, const NAME(piece_t) * p, NAME(channel_t) * ch,
+                               const NAME(ahead_t) * f, const float *rows, int64_t i, int n, int64_t c,
+                               const bool small, const bool ends)
 {
     const int pad = small ? STATES : PADDED((int)j->R);
-    UNROLL for (int k = 0; k < AHEAD; k++) {
+    REPEAT(k, AHEAD) {
         const float *row = rows + k * (pad + 2 * STATES);
         float dt, y;
         if (k >= n) break;
@@ -127,9 +140,10 @@ DEVICE void NAME(advance_rows)(const NAME(scan_job_t) *j, const NAME(piece_t) *p
     }
 }
 
-DEVICE void NAME(open_channel)(const NAME(scan_job_t) *j, NAME(channel_t) *ch, int64_t c, int32_t slot, const bool small, const bool ends)
+DEVICE void NAME(open_channel)(const NAME(scan_job_t) * j, NAME(channel_t) * ch, int64_t c, int32_t slot,
+                               const bool small, const bool ends)
 {
-    UNROLL for (int n = 0; n < STATES; n++) {
+    REPEAT(n, STATES) {
         ch->a[n] = j->a[n * j->Ep + c];
         ch->s[n] = ends || slot < 0 ? 0 : j->state[(slot * (int64_t)STATES + n) * j->Ep + c];
         ch->dt[n] = small ? j->dt[n * j->Ep + c] : 0;
@@ -139,27 +153,27 @@ DEVICE void NAME(open_channel)(const NAME(scan_job_t) *j, NAME(channel_t) *ch, i
     ch->total = 0;
 }
 
-DEVICE void NAME(close_channel)(const NAME(scan_job_t) *j, const NAME(channel_t) *ch, int64_t c, int32_t slot)
+DEVICE void NAME(close_channel)(const NAME(scan_job_t) * j, const NAME(channel_t) * ch, int64_t c, int32_t slot)
 {
-    UNROLL for (int n = 0; n < STATES; n++) j->state[(slot * (int64_t)STATES + n) * j->Ep + c] = ch->s[n];
+    REPEAT(n, STATES) j->state[(slot * (int64_t)STATES + n) * j->Ep + c] = ch->s[n];
     j->total[slot * j->Ep + c] = ch->total;
 }
 
 /* Where the states lie that a tape holds from before the i-th row of a piece, a multiple of AHEAD. */
-DEVICE float *NAME(kept)(const NAME(scan_job_t) *j, const item_t *t, int64_t i, int64_t c)
+DEVICE float *NAME(kept)(const NAME(scan_job_t) * j, const item_t *t, int64_t i, int64_t c)
 {
     int64_t slot = j->off[t->seq] / AHEAD + t->seq + (t->k * (int64_t)CHUNK + i) / AHEAD;
     return j->keep + (slot * j->Np + j->from) * j->Ep + c;
 }
 
-DEVICE void NAME(keep_states)(const NAME(scan_job_t) *j, const item_t *t, int64_t i, int64_t c, const float *s)
+DEVICE void NAME(keep_states)(const NAME(scan_job_t) * j, const item_t *t, int64_t i, int64_t c, const float *s)
 {
     float *to = NAME(kept)(j, t, i, c);
-    UNROLL for (int n = 0; n < STATES; n++) to[n * j->Ep] = s[n];
+    REPEAT(n, STATES) to[n * j->Ep] = s[n];
 }
 
 /* All rows of a piece. Threads beyond the last channel only help to stage. */
-DEVICE void NAME(scan_piece)(const NAME(scan_job_t) *j, const bool small, const bool ends, const bool keeps)
+DEVICE void NAME(scan_piece)(const NAME(scan_job_t) * j, const bool small, const bool ends, const bool keeps)
 {
     SHARED(float, rows); // (STEP,width)
     const int width = (small ? STATES : PADDED((int)j->R)) + 2 * STATES;

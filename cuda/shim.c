@@ -18,7 +18,7 @@ typedef struct {
     struct shim_t *shim;
     shim_index_t thread;
     state_t state;
-    bool started, odd;   /* odd: an odd number of shuffles */
+    bool started, odd; /* odd: an odd number of shuffles */
     ucontext_t start;
     jmp_buf at;
     char *stack;
@@ -34,7 +34,10 @@ typedef struct node_t { /* a launch, or a library's call */
     char job[];
 } node_t;
 
-struct shim_graph_t { node_t *first, **last; bool used; };
+struct shim_graph_t {
+    node_t *first, **last;
+    bool used;
+};
 
 struct shim_t { /* a stream: one block runs at a time */
     fiber_t fiber[FIBERS];
@@ -43,15 +46,19 @@ struct shim_t { /* a stream: one block runs at a time */
     shim_kernel_f *kernel;
     const void *job;
     int threads;
-    unsigned turn;       /* rounds so far: what the order of the next follows from */
+    unsigned turn;         /* rounds so far: what the order of the next follows from */
     float slot[2][FIBERS]; /* of a shuffle and of the next */
     jmp_buf scheduler;
-    char *shared;        /* allocated for each launch, so that an overrun shows */
+    char *shared; /* allocated for each launch, so that an overrun shows */
     struct shim_graph_t *recording;
 };
 
 static __thread struct shim_t *running;
-static struct { size_t used; int64_t launches, graphs; cudaError_t fault; } card;
+static struct {
+    size_t used;
+    int64_t launches, graphs;
+    cudaError_t fault;
+} card;
 
 static void fault(cudaError_t e) { __atomic_store_n(&card.fault, e, __ATOMIC_RELAXED); }
 
@@ -270,7 +277,8 @@ static bool run_block(struct shim_t *s)
         bool freed = false;
         round_of(s);
         if (waiting(s, 0, s->threads, DONE) > 0) return true;
-        for (int w = 0; w < s->threads; w += 32) freed |= release(s, w, w + 32 < s->threads ? w + 32 : s->threads, IN_WARP);
+        for (int w = 0; w < s->threads; w += 32)
+            freed |= release(s, w, w + 32 < s->threads ? w + 32 : s->threads, IN_WARP);
         if (!freed && !release(s, 0, s->threads, AT_BARRIER)) return false;
     }
 }
@@ -352,10 +360,12 @@ int shim_call(int (*library)(const void *job), const void *job, size_t size, cud
     return 0;
 }
 
-static void launch(shim_kernel_f *kernel, const void *job, int64_t bx, int64_t by, int threads, size_t shared, cudaStream_t s)
+static void launch(shim_kernel_f *kernel, const void *job, int64_t bx, int64_t by, int threads, size_t shared,
+                   cudaStream_t s)
 {
     bool ready = shared <= SHARED_BYTES && threads <= FIBERS && bx < (int64_t)1 << 31 && by < 65536;
-    if (__atomic_add_fetch(&card.launches, 1, __ATOMIC_RELAXED) == setting("CADUCEUS_SHIM_FAULT", -1)) fault(cudaErrorIllegalAddress);
+    if (__atomic_add_fetch(&card.launches, 1, __ATOMIC_RELAXED) == setting("CADUCEUS_SHIM_FAULT", -1))
+        fault(cudaErrorIllegalAddress);
     if (cudaGetLastError()) return;
     s->shared = malloc(shared + 1);
     for (int i = 0; i < threads && ready; i++) ready = fiber_new(s, i);
@@ -373,7 +383,8 @@ static void launch(shim_kernel_f *kernel, const void *job, int64_t bx, int64_t b
     free(s->shared);
 }
 
-void shim_launch(shim_kernel_f *kernel, const void *job, size_t size, int64_t bx, int64_t by, int threads, size_t shared, cudaStream_t s)
+void shim_launch(shim_kernel_f *kernel, const void *job, size_t size, int64_t bx, int64_t by, int threads,
+                 size_t shared, cudaStream_t s)
 {
     node_t *n;
     if (!s->recording) {
@@ -391,7 +402,8 @@ void shim_launch(shim_kernel_f *kernel, const void *job, size_t size, int64_t bx
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t g, cudaStream_t s)
 {
-    if (__atomic_add_fetch(&card.graphs, 1, __ATOMIC_RELAXED) == setting("CADUCEUS_SHIM_GRAPH", -1)) fault(cudaErrorIllegalAddress);
+    if (__atomic_add_fetch(&card.graphs, 1, __ATOMIC_RELAXED) == setting("CADUCEUS_SHIM_GRAPH", -1))
+        fault(cudaErrorIllegalAddress);
     for (node_t *n = g->first; n && !cudaGetLastError(); n = n->next) {
         if (n->kernel) launch(n->kernel, n->job, n->bx, n->by, n->threads, n->shared, s);
         else if (n->library(n->job)) fault(cudaErrorMemoryAllocation);

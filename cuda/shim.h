@@ -18,15 +18,23 @@
 #define PACK 4096 /* rows gathered from short sequences */
 
 typedef enum {
-    cudaSuccess = 0, cudaErrorMemoryAllocation = 2, cudaErrorNoDevice = 100, cudaErrorIllegalAddress = 700,
-    cudaErrorCooperativeLaunchTooLarge = 720, cudaErrorStreamCaptureUnsupported = 900
+    cudaSuccess = 0,
+    cudaErrorMemoryAllocation = 2,
+    cudaErrorNoDevice = 100,
+    cudaErrorIllegalAddress = 700,
+    cudaErrorCooperativeLaunchTooLarge = 720,
+    cudaErrorStreamCaptureUnsupported = 900
 } cudaError_t;
 enum { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
 enum { cudaStreamNonBlocking = 1 };
 typedef struct shim_t *cudaStream_t; /* the fibers of its launches */
 enum { cudaStreamCaptureModeThreadLocal = 1 };
-typedef struct shim_graph_t *cudaGraph_t, *cudaGraphExec_t; /* one thing: destroying the first leaves it to the second */
-struct cudaDeviceProp { char name[256]; int major, minor; };
+typedef struct shim_graph_t *cudaGraph_t,
+    *cudaGraphExec_t; /* one thing: destroying the first leaves it to the second */
+struct cudaDeviceProp {
+    char name[256];
+    int major, minor;
+};
 
 const char *cudaGetErrorString(cudaError_t e);
 cudaError_t cudaGetDeviceCount(int *n);
@@ -54,7 +62,9 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaGetLastError(void);
 
 /* ---- inside a kernel ---- */
-typedef struct { unsigned x, y; } shim_index_t;
+typedef struct {
+    unsigned x, y;
+} shim_index_t;
 const shim_index_t *shim_thread(void);
 const shim_index_t *shim_block(void);
 void *shim_shared(void);
@@ -67,15 +77,17 @@ float shim_shuffle_xor(float v, int k);
 
 /* ---- launches ---- */
 typedef void shim_kernel_f(const void *job);
-void shim_launch(shim_kernel_f *kernel, const void *job, size_t size, int64_t bx, int64_t by, int threads, size_t shared, cudaStream_t stream);
+void shim_launch(shim_kernel_f *kernel, const void *job, size_t size, int64_t bx, int64_t by, int threads,
+                 size_t shared, cudaStream_t stream);
 #define KERNEL(name, job) SHIM_KERNEL(name, job)
 #define KERNEL_WIDE(name, job) SHIM_KERNEL(name, job)
-#define SHIM_KERNEL(name, job) \
-    static void name##_body(const job j); \
+#define SHIM_KERNEL(name, job)                                        \
+    static void name##_body(const job j);                             \
     static void name(const void *p) { name##_body(*(const job *)p); } \
     static void name##_body(const job j)
 /* A library's work: now, or when the graph that is being recorded is launched. */
 int shim_call(int (*library)(const void *job), const void *job, size_t size, cudaStream_t stream);
-#define LAUNCH(name, bx, by, threads, shared, stream, job) shim_launch(name, &(job), sizeof(job), bx, by, threads, shared, stream)
+#define LAUNCH(name, bx, by, threads, shared, stream, job) \
+    shim_launch(name, &(job), sizeof(job), bx, by, threads, shared, stream)
 
 #endif

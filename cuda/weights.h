@@ -2,7 +2,10 @@
 
 /* Weights are put together in host memory and copied in one piece; host NULL: only
  * counts. What is returned is the place on the device. */
-typedef struct { char *host, *device; size_t used; } store_t;
+typedef struct {
+    char *host, *device;
+    size_t used;
+} store_t;
 
 static size_t reserve(store_t *s, int64_t count, size_t size)
 {
@@ -16,7 +19,8 @@ static const void *on_device(const store_t *s, size_t at) { return s->device ? s
 
 /* v (rows,cols), or (cols,rows) if it is to be transposed, to (rows_p,cols_p); NULL
  * is zeros. */
-static const float *place(store_t *s, const float *v, int64_t rows, int64_t cols, int64_t rows_p, int64_t cols_p, bool transposed)
+static const float *place(store_t *s, const float *v, int64_t rows, int64_t cols, int64_t rows_p, int64_t cols_p,
+                          bool transposed)
 {
     size_t at = reserve(s, rows_p * cols_p, sizeof(float));
     float *d = (float *)on_host(s, at);
@@ -25,7 +29,10 @@ static const float *place(store_t *s, const float *v, int64_t rows, int64_t cols
     return (const float *)on_device(s, at);
 }
 
-static const float *place_vector(store_t *s, const float *v, int64_t n, int64_t np) { return place(s, v, 1, n, 1, np, false); }
+static const float *place_vector(store_t *s, const float *v, int64_t n, int64_t np)
+{
+    return place(s, v, 1, n, 1, np, false);
+}
 
 /* A matrix product's W: rows from `to` on of T. */
 static void fill_table(char *d, bool half, const float *v, int64_t rows, int64_t cols, int64_t cols_p, int64_t to)
@@ -33,20 +40,26 @@ static void fill_table(char *d, bool half, const float *v, int64_t rows, int64_t
     for (int64_t r = 0; r < rows; r++, v += cols) {
         int64_t at = (to + r) * cols_p;
         if (!half) memcpy((float *)d + at, v, (size_t)cols * sizeof *v);
-        else for (int64_t c = 0; c < cols; c++) ((bf16_t *)d)[at + c] = to_bf16(v[c]);
+        else
+            for (int64_t c = 0; c < cols; c++) ((bf16_t *)d)[at + c] = to_bf16(v[c]);
     }
 }
 
 /* v (parts*rows,cols) to T (parts*rows_p,cols_p). */
-static const void *place_table(store_t *s, bool half, const float *v, int parts, int64_t rows, int64_t cols, int64_t rows_p, int64_t cols_p)
+static const void *place_table(store_t *s, bool half, const float *v, int parts, int64_t rows, int64_t cols,
+                               int64_t rows_p, int64_t cols_p)
 {
     size_t at = reserve(s, parts * rows_p * cols_p, half ? sizeof(bf16_t) : sizeof(float));
-    for (int i = 0; s->host && i < parts; i++) fill_table((char *)on_host(s, at), half, v + i * rows * cols, rows, cols, cols_p, i * rows_p);
+    for (int i = 0; s->host && i < parts; i++)
+        fill_table((char *)on_host(s, at), half, v + i * rows * cols, rows, cols, cols_p, i * rows_p);
     return on_device(s, at);
 }
 
 /* x's and z's biases, each padded. */
-static const float *place_in_bias(store_t *s, const cad_weights_t *w, const float *v, int64_t E) { return v ? place(s, v, 2, E, 2, w->Ep, false) : NULL; }
+static const float *place_in_bias(store_t *s, const cad_weights_t *w, const float *v, int64_t E)
+{
+    return v ? place(s, v, 2, E, 2, w->Ep, false) : NULL;
+}
 
 /* -exp(A_log) log2 e, transposed; padding does not decay. */
 static const float *place_decay(store_t *s, const cad_weights_t *w, const float *a_log, int64_t E)
@@ -65,7 +78,8 @@ static const float *place_decay(store_t *s, const cad_weights_t *w, const float 
 static bool tied(const cad_layer_t *l) { return l->dir[0].in == l->dir[1].in && l->dir[0].out == l->dir[1].out; }
 
 /* first: the direction that this one shares projections with, or NULL. */
-static dir_t place_direction(store_t *s, const cad_weights_t *w, const cad_model_t *m, const cad_direction_t *d, const dir_t *first)
+static dir_t place_direction(store_t *s, const cad_weights_t *w, const cad_model_t *m, const cad_direction_t *d,
+                             const dir_t *first)
 {
     int64_t D = w->D, E = m->cfg.d_inner, S = w->R + 2 * w->N;
     dir_t p;
@@ -191,11 +205,15 @@ static int weights_upload(cad_weights_t *w, const cad_model_t *m, cad_error_t *e
     if (e == cudaSuccess) e = upload(w, m);
     if (e == cudaSuccess) return products_open(w, err);
     cudaGetLastError();
-    return fail(err, code_of(e), "cuda:%d: a model of %.3g GB: %s", w->device, (double)w->bytes * 1e-9, cudaGetErrorString(e));
+    return fail(err, code_of(e), "cuda:%d: a model of %.3g GB: %s", w->device, (double)w->bytes * 1e-9,
+                cudaGetErrorString(e));
 }
 
 /* dt_in, B and C of STEP rows are to fit into 48 KB. */
-static bool fits(const cad_model_t *m) { return STEP * (PADDED(m->cfg.dt_rank) + 2 * STATES) * (int64_t)sizeof(float) <= 49152; }
+static bool fits(const cad_model_t *m)
+{
+    return STEP * (PADDED(m->cfg.dt_rank) + 2 * STATES) * (int64_t)sizeof(float) <= 49152;
+}
 
 static int weights_open(cad_weights_t **out, const cad_ops_t *ops, const cad_model_t *m, cad_error_t *err)
 {
@@ -206,7 +224,8 @@ static int weights_open(cad_weights_t **out, const cad_ops_t *ops, const cad_mod
     if (!w) return fail(err, CAD_ENOMEM, "out of memory");
     if (!fits(m)) {
         free(w);
-        return fail(err, CAD_EARG, "dt_rank %lld is more than the CUDA kernels hold; use the CPU", (long long)m->cfg.dt_rank);
+        return fail(err, CAD_EARG, "dt_rank %lld is more than the CUDA kernels hold; use the CPU",
+                    (long long)m->cfg.dt_rank);
     }
     w->device = ops->device;
     w->half = !strcmp(ops->precision, "bf16");

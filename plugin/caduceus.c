@@ -29,28 +29,27 @@ void version(const char **bcftools, const char **htslib)
 
 const char *usage(void)
 {
-    return
-"\n"
-"About: Score variants with a Caduceus DNA language model (INFO/CADUCEUS_*).\n"
-"Usage: bcftools +caduceus [General options] IN -- -T ref.fa [Plugin options]\n"
-"General options:\n"
-"  -o, --output FILE         write to FILE [standard output]\n"
-"  -O, --output-type TYPE    u/b/v/z[0-9] [by the suffix of FILE, else v]\n"
-"  -r, --regions REGION      only records that overlap, through the index\n"
-"  -R, --regions-file BED    the same, regions of a file named .bed or .bed.gz\n"
-"  -t, --targets REGION      only records whose POS lies in REGION, streaming\n"
-"  -T, --targets-file BED    the same, of a file named .bed or .bed.gz\n"
-"  -W, --write-index[=FMT]   csi or tbi beside the output [csi]\n"
-"      --threads N           compute threads in all\n"
-"      --no-version          add no lines on version and model to the header\n"
-"Plugin options: those of `caduceus annotate` for variants, among them\n"
-"  -T, -f, --fasta-ref FILE  the reference\n"
-"  -m, --model PATH          the checkpoint\n"
-"      --score LIST          of llr, dpll, n, dist, cos [llr,dpll]\n"
-"      --check-ref e|w       REF differs from FASTA: stop, or keep unscored [e]\n"
-"Example:\n"
-"  bcftools +caduceus in.vcf.gz -Ob -o out.bcf -- -T ref.fa -m model\n"
-"\n";
+    return "\n"
+           "About: Score variants with a Caduceus DNA language model (INFO/CADUCEUS_*).\n"
+           "Usage: bcftools +caduceus [General options] IN -- -T ref.fa [Plugin options]\n"
+           "General options:\n"
+           "  -o, --output FILE         write to FILE [standard output]\n"
+           "  -O, --output-type TYPE    u/b/v/z[0-9] [by the suffix of FILE, else v]\n"
+           "  -r, --regions REGION      only records that overlap, through the index\n"
+           "  -R, --regions-file BED    the same, regions of a file named .bed or .bed.gz\n"
+           "  -t, --targets REGION      only records whose POS lies in REGION, streaming\n"
+           "  -T, --targets-file BED    the same, of a file named .bed or .bed.gz\n"
+           "  -W, --write-index[=FMT]   csi or tbi beside the output [csi]\n"
+           "      --threads N           compute threads in all\n"
+           "      --no-version          add no lines on version and model to the header\n"
+           "Plugin options: those of `caduceus annotate` for variants, among them\n"
+           "  -T, -f, --fasta-ref FILE  the reference\n"
+           "  -m, --model PATH          the checkpoint\n"
+           "      --score LIST          of llr, dpll, n, dist, cos [llr,dpll]\n"
+           "      --check-ref e|w       REF differs from FASTA: stop, or keep unscored [e]\n"
+           "Example:\n"
+           "  bcftools +caduceus in.vcf.gz -Ob -o out.bcf -- -T ref.fa -m model\n"
+           "\n";
 }
 
 typedef struct {
@@ -67,43 +66,66 @@ static void add(line_t *l, const char *option, const char *value)
 }
 
 enum { O_THREADS = 1, O_NOVERSION };
-static const struct option LONGS[] = {
-    { "output", required_argument, NULL, 'o' }, { "output-type", required_argument, NULL, 'O' }, { "regions", required_argument, NULL, 'r' },
-    { "regions-file", required_argument, NULL, 'R' }, { "targets", required_argument, NULL, 't' }, { "targets-file", required_argument, NULL, 'T' },
-    { "write-index", optional_argument, NULL, 'W' }, { "threads", required_argument, NULL, O_THREADS }, { "no-version", no_argument, NULL, O_NOVERSION },
-    { "include", required_argument, NULL, 'i' }, { "exclude", required_argument, NULL, 'e' }, { "help", no_argument, NULL, 'h' }, { 0 }
-};
+static const struct option LONGS[] = { { "output", required_argument, NULL, 'o' },
+                                       { "output-type", required_argument, NULL, 'O' },
+                                       { "regions", required_argument, NULL, 'r' },
+                                       { "regions-file", required_argument, NULL, 'R' },
+                                       { "targets", required_argument, NULL, 't' },
+                                       { "targets-file", required_argument, NULL, 'T' },
+                                       { "write-index", optional_argument, NULL, 'W' },
+                                       { "threads", required_argument, NULL, O_THREADS },
+                                       { "no-version", no_argument, NULL, O_NOVERSION },
+                                       { "include", required_argument, NULL, 'i' },
+                                       { "exclude", required_argument, NULL, 'e' },
+                                       { "help", no_argument, NULL, 'h' },
+                                       { 0 } };
 
 static bool says_format(const char *path)
 {
-    return path && (ends_in(path, ".bcf") || ends_in(path, ".vcf") || ends_in(path, ".vcf.gz") || ends_in(path, ".vcf.bgz"));
+    return path &&
+           (ends_in(path, ".bcf") || ends_in(path, ".vcf") || ends_in(path, ".vcf.gz") || ends_in(path, ".vcf.bgz"));
 }
 
 /* bcftools counts from 1 in regions files that are not named so. */
-static bool is_bed(const char *path) { return ends_in(path, ".bed") || ends_in(path, ".bed.gz") || ends_in(path, ".bed.bgz"); }
+static bool is_bed(const char *path)
+{
+    return ends_in(path, ".bed") || ends_in(path, ".bed.gz") || ends_in(path, ".bed.bgz");
+}
 
 /* 0, 1 after an error, 2 when help is wanted. */
 static int take(line_t *l, int c, char **argv)
 {
     switch (c) {
-    case 'o': l->out = optarg; add(l, "-o", optarg); return 0;
-    case 'O': l->typed = true; add(l, "-O", optarg); return 0;
+    case 'o':
+        l->out = optarg;
+        add(l, "-o", optarg);
+        return 0;
+    case 'O':
+        l->typed = true;
+        add(l, "-O", optarg);
+        return 0;
     case 'r': add(l, "-r", optarg); return 0;
     case 't': add(l, "-t", optarg); return 0;
-    case 'R': case 'T':
+    case 'R':
+    case 'T':
         if (!is_bed(optarg))
-            return cmd_fail("annotate", "-%c %s: expected a BED file, named .bed or .bed.gz: bcftools counts others from 1%s", c, optarg,
-                            c == 'T' ? "; the reference stands after --" : "");
+            return cmd_fail("annotate",
+                            "-%c %s: expected a BED file, named .bed or .bed.gz: bcftools counts others from 1%s", c,
+                            optarg, c == 'T' ? "; the reference stands after --" : "");
         add(l, c == 'R' ? "-R" : "-L", optarg);
         return 0;
     case 'W':
         if (optarg && *optarg == '=') optarg++; /* as in -W=tbi */
-        if (optarg && strcmp(optarg, "csi") && strcmp(optarg, "tbi")) return cmd_fail("annotate", "-W %s: expected csi or tbi", optarg);
+        if (optarg && strcmp(optarg, "csi") && strcmp(optarg, "tbi"))
+            return cmd_fail("annotate", "-W %s: expected csi or tbi", optarg);
         add(l, optarg && *optarg == 't' ? "--write-index=tbi" : "--write-index", NULL);
         return 0;
     case O_THREADS: add(l, "-@", optarg); return 0;
     case O_NOVERSION: add(l, "--no-version", NULL); return 0;
-    case 'i': case 'e': return cmd_fail("annotate", "-%c: filter in a pipe: bcftools view -%c '%s' ... | bcftools +caduceus - -- ...", c, c, optarg);
+    case 'i':
+    case 'e':
+        return cmd_fail("annotate", "-%c: filter in a pipe: bcftools view -%c '%s' ... | bcftools +caduceus - -- ...",
+                        c, c, optarg);
     case 'h': return 2;
     default: return option_unknown("annotate", argv);
     }
@@ -117,7 +139,9 @@ static int general(line_t *l, int argc, char **argv)
     opterr = 0;
     while ((c = getopt_long(argc, argv, "o:O:r:R:t:T:W::i:e:h", LONGS, NULL)) != -1)
         if ((rc = take(l, c, argv))) return rc;
-    if (argc - optind > 1) return cmd_fail("annotate", "expected one input, %d given; options of the plugin stand after --", argc - optind);
+    if (argc - optind > 1)
+        return cmd_fail("annotate", "expected one input, %d given; options of the plugin stand after --",
+                        argc - optind);
     l->in = argc > optind ? argv[optind] : "-";
     return 0;
 }

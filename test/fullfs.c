@@ -56,7 +56,10 @@ static size_t allowed(const char *limit, atomic_llong *used, size_t n)
 static ssize_t put(int fd, const void *data, size_t n, off_t at, bool positioned)
 {
     size_t some = n && regular(fd) ? allowed("FULLFS_AFTER", &done, n) : n;
-    if (n && !some) { errno = ENOSPC; return -1; }
+    if (n && !some) {
+        errno = ENOSPC;
+        return -1;
+    }
     return positioned ? syscall(SYS_pwrite64, fd, data, some, at) : syscall(SYS_write, fd, data, some);
 }
 
@@ -75,7 +78,10 @@ EXPORT ssize_t pread64(int fd, void *data, size_t n, off64_t at) { return get(fd
 static int open_as(const char *path, int flags, va_list ap)
 {
     mode_t mode = flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE ? va_arg(ap, mode_t) : 0;
-    if ((flags & O_TMPFILE) == O_TMPFILE && getenv("FULLFS_NAMED")) { errno = EOPNOTSUPP; return -1; }
+    if ((flags & O_TMPFILE) == O_TMPFILE && getenv("FULLFS_NAMED")) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
@@ -100,7 +106,10 @@ EXPORT int open64(const char *path, int flags, ...)
 
 EXPORT int fsync(int fd)
 {
-    if (getenv("FULLFS_FSYNC") && regular(fd)) { errno = EIO; return -1; }
+    if (getenv("FULLFS_FSYNC") && regular(fd)) {
+        errno = EIO;
+        return -1;
+    }
     return (int)syscall(SYS_fsync, fd);
 }
 

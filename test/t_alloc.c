@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/notes.h"
 #include "caduceus.h"
 #include "tap.h"
 
@@ -26,7 +27,11 @@ char *__wrap_strndup(const char *s, size_t n);
 void __wrap_free(void *p);
 
 static int fails(void) { return countdown >= 0 && countdown-- == 0; }
-static void *counted(void *p) { __atomic_add_fetch(&live, p != NULL, __ATOMIC_RELAXED); return p; }
+static void *counted(void *p)
+{
+    __atomic_add_fetch(&live, p != NULL, __ATOMIC_RELAXED);
+    return p;
+}
 
 void *__wrap_malloc(size_t n) { return fails() ? NULL : counted(__real_malloc(n)); }
 void *__wrap_calloc(size_t n, size_t s) { return fails() ? NULL : counted(__real_calloc(n, s)); }
@@ -40,10 +45,16 @@ char *__wrap_strndup(const char *s, size_t n)
 {
     size_t len = strnlen(s, n);
     char *t = __wrap_malloc(len + 1);
-    if (t) { memcpy(t, s, len); t[len] = 0; }
+    if (t) {
+        memcpy(t, s, len);
+        t[len] = 0;
+    }
     return t;
 }
-char *__wrap_realpath(const char *path, char *out) { return out ? __real_realpath(path, out) : counted(__real_realpath(path, NULL)); }
+char *__wrap_realpath(const char *path, char *out)
+{
+    return out ? __real_realpath(path, out) : counted(__real_realpath(path, NULL));
+}
 char *__wrap_strdup(const char *s) { return __wrap_strndup(s, strlen(s)); }
 void __wrap_free(void *p)
 {
@@ -144,7 +155,8 @@ static void fail_each(const char *what, int (*call)(const char *, cad_error_t *)
 
 int main(void)
 {
-    static const char *const files[] = { "config.json", "tokenizer_config.json", "model.safetensors", "training.safetensors" };
+    static const char *const files[] = { "config.json", "tokenizer_config.json", "model.safetensors",
+                                         "training.safetensors" };
     const char *srcdir = getenv("srcdir"), *tmp = getenv("TMPDIR");
     char path[4096], dir[3000], file[4096];
     snprintf(path, sizeof path, "%s/test/data/ps", srcdir ? srcdir : ".");

@@ -3,15 +3,33 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "engine.h"
-#include "glue.h"
+#include "engine/engine.h"
+#include "base/base.h"
+#include "base/team.h"
+#include "io/bed.h"
+#include "io/fasta.h"
+#include "io/regions.h"
+#include "stream/evals.h"
+#include "stream/pipeline.h"
+#include "stream/tiles.h"
 #include "tap.h"
 
 /* ---- integers ---- */
 
 static void test_parse_int(void)
 {
-    static const char *const bad[] = { "", "-", "+", "1x", " 1", "1 ", "9223372036854775808", "-9223372036854775809", "1e3", "0x10", "--1", "99999999999999999999" };
+    static const char *const bad[] = { "",
+                                       "-",
+                                       "+",
+                                       "1x",
+                                       " 1",
+                                       "1 ",
+                                       "9223372036854775808",
+                                       "-9223372036854775809",
+                                       "1e3",
+                                       "0x10",
+                                       "--1",
+                                       "99999999999999999999" };
     int64_t v = 0;
     int wrong = 0;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) wrong += cad_parse_int(bad[i], INT64_MIN, INT64_MAX, &v);
@@ -30,7 +48,8 @@ static bool tiles_partition(const tiling_t *t, interval_t r, int64_t length)
         interval_t core, window;
         tiles_get(t, r, length, k, &core, &window);
         if (core.beg != at || core.end <= core.beg || core.end - core.beg > t->core) return false;
-        if (window.beg != cad_max(core.beg - t->flank, 0) || window.end != cad_min(core.end + t->flank, length)) return false;
+        if (window.beg != cad_max(core.beg - t->flank, 0) || window.end != cad_min(core.end + t->flank, length))
+            return false;
         if (window.end - window.beg > t->window) return false;
         at = core.end;
     }
@@ -63,7 +82,7 @@ static void test_tiles(void)
         if (tiling_set(&t, W, tap_draw(W), &err)) tiling_set(&t, W, 0, &err);
         beg = tap_draw(length);
         end = beg + tap_draw(length - beg + 1);
-        r = (interval_t){ beg, end };
+        r = (interval_t) { beg, end };
         parted += tiles_partition(&t, r, length);
         mirrored += tiles_mirror(&t, r, length);
         whole += end - beg > t.core || tiles_count(&t, r) == (end > beg);
@@ -71,8 +90,11 @@ static void test_tiles(void)
     tap_ok(parted == trials, "cores cover every base of a region once, in order, with clipped flanks");
     tap_ok(mirrored == trials, "a region and its mirror image are cut alike");
     tap_ok(whole == trials, "a region that fits is not cut");
-    tap_ok(tiling_set(&t, 100, 50, &err) == CAD_EARG && tiling_set(&t, 100, 49, &err) == 0, "a flank that leaves no core is refused");
-    tap_ok(tiling_set(&t, 131072, -1, &err) == 0 && t.flank == 1024 && tiling_set(&t, 512, -1, &err) == 0 && t.flank == 128, "default flanks");
+    tap_ok(tiling_set(&t, 100, 50, &err) == CAD_EARG && tiling_set(&t, 100, 49, &err) == 0,
+           "a flank that leaves no core is refused");
+    tap_ok(tiling_set(&t, 131072, -1, &err) == 0 && t.flank == 1024 && tiling_set(&t, 512, -1, &err) == 0 &&
+               t.flank == 128,
+           "default flanks");
 }
 
 /* ---- regions ---- */
@@ -80,7 +102,10 @@ static void test_tiles(void)
 static void test_regions(void)
 {
     static const char *const name[] = { "a", "b", "a:5" };
-    struct { int c; int64_t beg, end; } span[60];
+    struct {
+        int c;
+        int64_t beg, end;
+    } span[60];
     contig_t contig = { .name = (char *)"a", .length = 5000 };
     int by_name = 0;
     fasta_t ref = { .contig = &contig, .ncontig = 1, .by_name = &by_name, .path = "ref.fa" };
@@ -94,7 +119,8 @@ static void test_regions(void)
         span[i].c = (int)tap_draw(2);
         span[i].beg = tap_draw(1000);
         span[i].end = span[i].beg + 1 + tap_draw(30);
-        snprintf(text, sizeof text, "%s:%lld-%lld", name[span[i].c], (long long)span[i].beg + 1, (long long)span[i].end);
+        snprintf(text, sizeof text, "%s:%lld-%lld", name[span[i].c], (long long)span[i].beg + 1,
+                 (long long)span[i].end);
         regions_add_text(r, text, NULL, &err);
     }
     regions_finish(r);
@@ -108,19 +134,27 @@ static void test_regions(void)
     tap_ok(wrong == 0, "overlaps agree with a scan over all regions");
     regions_free(r);
     regions_new(&r, &err);
-    tap_ok(regions_add_text(r, "a:0-5", &names, &err) == CAD_EARG && regions_add_text(r, "a:9-5", &names, &err) == CAD_EARG && regions_add_text(r, "a:x", &names, &err) == CAD_EARG, "malformed regions are refused");
-    tap_ok(regions_add_text(r, "c", &names, &err) == CAD_EARG && regions_add_text(r, "a", &names, &err) == 0, "contigs that the reference lacks are refused");
+    tap_ok(regions_add_text(r, "a:0-5", &names, &err) == CAD_EARG &&
+               regions_add_text(r, "a:9-5", &names, &err) == CAD_EARG &&
+               regions_add_text(r, "a:x", &names, &err) == CAD_EARG,
+           "malformed regions are refused");
+    tap_ok(regions_add_text(r, "c", &names, &err) == CAD_EARG && regions_add_text(r, "a", &names, &err) == 0,
+           "contigs that the reference lacks are refused");
     regions_free(r);
     regions_new(&r, &err);
     tap_ok(regions_add_text(r, "a:1,000-2,000,b", NULL, &err) == 0, "thousands and several regions");
     regions_finish(r);
-    tap_ok(regions_overlap(r, "a", 999, 1000) && !regions_overlap(r, "a", 998, 999) && !regions_overlap(r, "a", 2000, 2001) && regions_overlap(r, "b", 7, 8), "they mean 1-based inclusive");
+    tap_ok(regions_overlap(r, "a", 999, 1000) && !regions_overlap(r, "a", 998, 999) &&
+               !regions_overlap(r, "a", 2000, 2001) && regions_overlap(r, "b", 7, 8),
+           "they mean 1-based inclusive");
     regions_free(r);
 }
 
 /* ---- team ---- */
 
-typedef struct { atomic_int count[500]; } tally_t;
+typedef struct {
+    atomic_int count[500];
+} tally_t;
 static void tally(void *arg, int64_t task, int worker)
 {
     (void)worker;
@@ -168,7 +202,8 @@ static void test_scores(cad_context_t *ctx, const cad_model_t *m)
     tok[20] = 4;
     skip[21] = 1;
     tap_ok(fabs(cad_entropy(even) - 2) < 1e-6, "even odds have two bits");
-    tap_ok(cad_passes(m, &w, CAD_MASK_EACH) == 48 && cad_passes(m, &w, CAD_MASK_NONE) == 1 && cad_passes(m, &w, 8) == 8, "passes are counted");
+    tap_ok(cad_passes(m, &w, CAD_MASK_EACH) == 48 && cad_passes(m, &w, CAD_MASK_NONE) == 1 && cad_passes(m, &w, 8) == 8,
+           "passes are counted");
     tap_ok(cad_score(ctx, &w, 1, 8, &err) == 0, "a window is scored");
     for (int i = 0; i < 50; i++) {
         double sum = 0;
@@ -213,16 +248,18 @@ static void test_classify(const char *srcdir, const char *name)
     K = cad_model_number(m, CAD_LABELS);
     for (int i = 0; i < 9; i++) {
         for (int k = 0; k < 60; k++) tok[i][k] = (uint8_t)(7 + tap_draw(4));
-        w[i] = (cad_window_t){ .tokens = tok[i], .len = 60 - 5 * i, .core_end = 60 - 5 * i };
+        w[i] = (cad_window_t) { .tokens = tok[i], .len = 60 - 5 * i, .core_end = 60 - 5 * i };
     }
     wrong += cad_classify_all(ctx, w, 9, all, NULL) != 0;
     for (int i = 0; i < 9; i++) {
         cad_reverse_complement(m, tok[i], w[i].len, rc);
-        wrong += cad_classify(ctx, tok[i], rc, w[i].len, one, NULL) != 0 || memcmp(one, all + i * K, (size_t)K * sizeof *one);
+        wrong += cad_classify(ctx, tok[i], rc, w[i].len, one, NULL) != 0 ||
+                 memcmp(one, all + i * K, (size_t)K * sizeof *one);
     }
     tap_ok(wrong == 0, "%s: a batch of windows is classified as each alone, bit for bit", name);
     w[0].core_beg = 20;
-    tap_ok(cad_classify_all(ctx, w, 1, part, NULL) == 0 && memcmp(part, all, (size_t)K * sizeof *part), "%s: a core is pooled", name);
+    tap_ok(cad_classify_all(ctx, w, 1, part, NULL) == 0 && memcmp(part, all, (size_t)K * sizeof *part),
+           "%s: a core is pooled", name);
     w[0].core_beg = w[0].core_end;
     tap_ok(cad_classify_all(ctx, w, 1, part, NULL) == CAD_EARG, "%s: an empty core is refused", name);
     cad_context_close(ctx);
@@ -246,8 +283,15 @@ static void ask_all(const cad_model_t *m, cad_pass_t *p, answer_t *r, int64_t le
         r->tok[i] = (uint8_t)m->vocab.base[tap_draw(4)];
         r->pos[i] = i;
     }
-    *p = (cad_pass_t){ .tok = r->tok, .len = len, .strands = 2, .pos = r->pos, .npos = len, .end = len, .pool = CAD_POOL_NONE,
-                       .logits = { r->logits[0], r->logits[1] }, .pooled = { r->hidden[0], r->hidden[1] } };
+    *p = (cad_pass_t) { .tok = r->tok,
+                        .len = len,
+                        .strands = 2,
+                        .pos = r->pos,
+                        .npos = len,
+                        .end = len,
+                        .pool = CAD_POOL_NONE,
+                        .logits = { r->logits[0], r->logits[1] },
+                        .pooled = { r->hidden[0], r->hidden[1] } };
 }
 
 /* One row, every eighth of a stretch, an embedding's range, or of both. */
@@ -270,7 +314,9 @@ static bool same_rows(const cad_pass_t *p, const answer_t *r, int64_t D, int64_t
     for (int s = 0; s < 2; s++) {
         for (int64_t i = 0; p->logits[s] && i < p->npos; i++)
             if (memcmp(r->some[s] + i * V, r->logits[s] + p->pos[i] * V, (size_t)V * sizeof(float))) return false;
-        if (p->pooled[s] && memcmp(r->pooled[s], r->hidden[s] + p->beg * D, (size_t)((p->end - p->beg) * D) * sizeof(float))) return false;
+        if (p->pooled[s] &&
+            memcmp(r->pooled[s], r->hidden[s] + p->beg * D, (size_t)((p->end - p->beg) * D) * sizeof(float)))
+            return false;
     }
     return true;
 }
@@ -324,7 +370,8 @@ static void test_wanted(const char *srcdir, const char *name)
 static bool same_counts(const cad_markov_t *a, const cad_markov_t *b)
 {
     bool same = true;
-    for (int k = 0; k <= a->order; k++) same &= !memcmp(a->count[k], b->count[k], ((size_t)4 << 2 * k) * sizeof(uint32_t));
+    for (int k = 0; k <= a->order; k++)
+        same &= !memcmp(a->count[k], b->count[k], ((size_t)4 << 2 * k) * sizeof(uint32_t));
     return same;
 }
 
@@ -339,8 +386,10 @@ static void test_markov(void)
     cad_team_open(&team, 3, NULL);
     for (int64_t i = 0; i < BASES; i++) base[i] = (uint8_t)(tap_draw(40) ? tap_draw(4) : 4);
     for (int64_t i = 0; i < BASES; i++) mirror[i] = (uint8_t)(base[BASES - 1 - i] < 4 ? 3 - base[BASES - 1 - i] : 4);
-    whole += cad_markov_open(&at_once, 6, &err) == 0 && cad_markov_open(&pieces, 6, &err) == 0 && cad_markov_open(&other, 6, &err) == 0;
-    whole += cad_markov_count(&at_once, team, base, BASES, 0, &err) == 0 && cad_markov_count(&other, NULL, mirror, BASES, 0, &err) == 0;
+    whole += cad_markov_open(&at_once, 6, &err) == 0 && cad_markov_open(&pieces, 6, &err) == 0 &&
+             cad_markov_open(&other, 6, &err) == 0;
+    whole += cad_markov_count(&at_once, team, base, BASES, 0, &err) == 0 &&
+             cad_markov_count(&other, NULL, mirror, BASES, 0, &err) == 0;
     for (int64_t at = 0, n; at < BASES; at += n) {
         int64_t beg = cad_max(at - 6, 0);
         n = cad_min(1 + tap_draw(30), BASES - at);
@@ -366,7 +415,8 @@ static void test_markov(void)
     tap_ok(alike == BASES, "of order 0 there are no sides");
     memset(base, 0, sizeof base);
     at_once.count[0][0] = UINT32_MAX - 2 * BASES + 1;
-    tap_ok(cad_markov_count(&at_once, team, base, BASES, 0, &err) == CAD_EARG, "a count that would overflow is refused");
+    tap_ok(cad_markov_count(&at_once, team, base, BASES, 0, &err) == CAD_EARG,
+           "a count that would overflow is refused");
     cad_markov_close(&at_once);
     cad_markov_close(&pieces);
     cad_markov_close(&other);
@@ -375,7 +425,8 @@ static void test_markov(void)
 
 int main(void)
 {
-    static const char *const wanted[] = { "ps", "ph", "ph-untied", "ps-causal", "ps-odd-depth", "ps-bias", "ps-ssm", "ps-layernorm", "plant" };
+    static const char *const wanted[] = { "ps",      "ph",     "ph-untied",    "ps-causal", "ps-odd-depth",
+                                          "ps-bias", "ps-ssm", "ps-layernorm", "plant" };
     const char *srcdir = getenv("srcdir");
     char path[4096];
     cad_options_t o;
@@ -394,7 +445,9 @@ int main(void)
     test_classify(srcdir, "cls-ps");
     test_classify(srcdir, "cls-ph");
     snprintf(path, sizeof path, "%s/test/data/ps", srcdir ? srcdir : ".");
-    if (!tap_ok(cad_model_open(&m, path, &err) == 0 && cad_context_open(&ctx, m, &o, &err) == 0, "a model and a context open")) return 1;
+    if (!tap_ok(cad_model_open(&m, path, &err) == 0 && cad_context_open(&ctx, m, &o, &err) == 0,
+                "a model and a context open"))
+        return 1;
     test_tokens(m);
     test_scores(ctx, m);
     cad_context_close(ctx);

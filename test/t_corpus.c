@@ -3,22 +3,29 @@
 #include <math.h>
 #include <unistd.h>
 
-#include "engine.h"
-#include "glue.h"
+#include "engine/engine.h"
+#include "io/fasta.h"
+#include "io/notes.h"
+#include "io/regions.h"
+#include "learn/corpus.h"
+#include "stream/pipeline.h"
 #include "tap.h"
 
 /* ---- masks ---- */
 
 #define POSITIONS 200000
 
-typedef struct { int64_t chosen, hidden, other, kept, strange, untouched; } tally_of_masks_t;
+typedef struct {
+    int64_t chosen, hidden, other, kept, strange, untouched;
+} tally_of_masks_t;
 
 /* PAD is 4, MASK 3, and 12 tokens mean something. */
 static tally_of_masks_t count_masks(const uint8_t *tok, const uint8_t *masked, const float *weight)
 {
     tally_of_masks_t t = { 0 };
     for (int64_t i = 0; i < POSITIONS; i++) {
-        t.strange += masked[i] > 11 || (weight[i] != 0 && weight[i] != 1) || (weight[i] == 0 && tok[i] != 4 && masked[i] != tok[i]);
+        t.strange += masked[i] > 11 || (weight[i] != 0 && weight[i] != 1) ||
+                     (weight[i] == 0 && tok[i] != 4 && masked[i] != tok[i]);
         t.untouched += tok[i] == 4 && weight[i] == 0;
         if (weight[i] == 0) continue;
         t.chosen++;
@@ -49,7 +56,8 @@ static void test_mask(const cad_model_t *m)
     tap_ok(t.untouched == pads, "PAD is never scored");
     tap_ok(about(t.chosen, 0.15 * (double)(POSITIONS - pads), 0.02), "15 %% of the others are");
     tap_ok(about(t.hidden, c * (0.8 + 0.1 / 12), 0.02), "80 %% of them are masked");
-    tap_ok(about(t.other, c * 0.1 * 10 / 12, 0.06) && about(t.kept, c * (0.1 + 0.1 / 12), 0.06), "10 %% are any token, 10 %% stay");
+    tap_ok(about(t.other, c * 0.1 * 10 / 12, 0.06) && about(t.kept, c * (0.1 + 0.1 / 12), 0.06),
+           "10 %% are any token, 10 %% stay");
     cad_mask(m, 5, 17, tok, POSITIONS, again, weight);
     tap_ok(!memcmp(masked, again, POSITIONS), "the same seed and window give the same mask");
     cad_mask(m, 5, 17, tok, 100, again, weight);
@@ -96,7 +104,9 @@ static bool write_genome(const char *path, char genome[CONTIGS][1001])
     return f && fclose(f) == 0;
 }
 
-typedef struct { int seen[CONTIGS][1001], windows, twice, foreign; } cover_t;
+typedef struct {
+    int seen[CONTIGS][1001], windows, twice, foreign;
+} cover_t;
 
 /* Where windows [from, from + n) of a run lie. */
 static cover_t cover(const corpus_t *c, char genome[CONTIGS][1001], int64_t from, int64_t n, int *tiled)
@@ -112,7 +122,10 @@ static cover_t cover(const corpus_t *c, char genome[CONTIGS][1001], int64_t from
         if (corpus_window(c, i, seq, &len, NULL)) return v;
         for (k = 0; k < CONTIGS && !at; k++)
             if (LENGTH[k] == len || (len == SPAN && LENGTH[k] > SPAN)) at = strstr(genome[k], seq);
-        if (!at) { v.foreign++; continue; }
+        if (!at) {
+            v.foreign++;
+            continue;
+        }
         k--;
         v.windows++;
         v.twice += begins[k][at - genome[k]]++;
@@ -143,7 +156,8 @@ static void test_corpus_windows(const fasta_t *ref, char genome[CONTIGS][1001])
     corpus_open(&other, ref, NULL, SPAN, 4, NULL);
     tap_ok(c.windows == 14 && c.bases == 1427, "intervals are tiled, a short one is a window");
     first = cover(&c, genome, 0, c.windows, &tiled);
-    tap_ok(first.windows == 14 && !first.twice && !unseen(&first) && tiled == 14, "the first epoch has every tile once, the last of an interval shifted left");
+    tap_ok(first.windows == 14 && !first.twice && !unseen(&first) && tiled == 14,
+           "the first epoch has every tile once, the last of an interval shifted left");
     for (int64_t epoch = 1; epoch < 40; epoch++) {
         v = cover(&c, genome, epoch * c.windows, c.windows, &tiled);
         good += v.windows == 14 && !v.twice && !v.foreign;
@@ -163,7 +177,9 @@ static void test_corpus_windows(const fasta_t *ref, char genome[CONTIGS][1001])
     corpus_window(&c, 0, a, &n, NULL);
     corpus_window(&c, 9, b, &n, NULL);
     tap_ok(!strncmp(a, genome[0], SPAN) && !strcmp(b, genome[1] + 2), "or none does");
-    tap_ok(corpus_digest(&c, digest, NULL) == 0 && corpus_digest(&other, digest + 1, NULL) == 0 && digest[0] == digest[1], "the digest is that of the intervals");
+    tap_ok(corpus_digest(&c, digest, NULL) == 0 && corpus_digest(&other, digest + 1, NULL) == 0 &&
+               digest[0] == digest[1],
+           "the digest is that of the intervals");
     corpus_close(&c);
     corpus_close(&same);
     corpus_close(&other);

@@ -5,13 +5,21 @@
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 
-#include "internal.h"
-#include "random.h"
+#include "base/base.h"
+#include "io/regions.h"
+#include "model/config.h"
+#include "model/model.h"
+#include "model/tensors.h"
+#include "stream/pipeline.h"
+#include "base/random.h"
 #include "tap.h"
 
 /* ---- the network in double, one strand at a time ---- */
 
-typedef struct { const cad_model_t *m; const double *p; } net_t;
+typedef struct {
+    const cad_model_t *m;
+    const double *p;
+} net_t;
 
 /* A tensor's values; the tied twin's for the second direction; NULL if there is none. */
 static const double *tensor(const net_t *n, cad_role_t role, int layer, int dir)
@@ -49,13 +57,18 @@ static void mamba(const net_t *net, int layer, int dir, const double *a, int64_t
 {
     const cad_config_t *c = &net->m->cfg;
     int64_t D = c->d_model, E = c->d_inner, N = c->d_state, K = c->d_conv, R = c->dt_rank;
-    const double *in = tensor(net, CAD_T_IN, layer, dir), *in_bias = c->proj_bias ? tensor(net, CAD_T_IN_BIAS, layer, dir) : NULL;
-    const double *conv = tensor(net, CAD_T_CONV, layer, dir), *conv_bias = c->conv_bias ? tensor(net, CAD_T_CONV_BIAS, layer, dir) : NULL;
-    const double *x_proj = tensor(net, CAD_T_X, layer, dir), *dt_proj = tensor(net, CAD_T_DT, layer, dir), *dt_bias = tensor(net, CAD_T_DT_BIAS, layer, dir);
+    const double *in = tensor(net, CAD_T_IN, layer, dir),
+                 *in_bias = c->proj_bias ? tensor(net, CAD_T_IN_BIAS, layer, dir) : NULL;
+    const double *conv = tensor(net, CAD_T_CONV, layer, dir),
+                 *conv_bias = c->conv_bias ? tensor(net, CAD_T_CONV_BIAS, layer, dir) : NULL;
+    const double *x_proj = tensor(net, CAD_T_X, layer, dir), *dt_proj = tensor(net, CAD_T_DT, layer, dir),
+                 *dt_bias = tensor(net, CAD_T_DT_BIAS, layer, dir);
     const double *a_log = tensor(net, CAD_T_A_LOG, layer, dir), *skip = tensor(net, CAD_T_SKIP, layer, dir);
-    const double *out = tensor(net, CAD_T_OUT, layer, dir), *out_bias = c->proj_bias ? tensor(net, CAD_T_OUT_BIAS, layer, dir) : NULL;
+    const double *out = tensor(net, CAD_T_OUT, layer, dir),
+                 *out_bias = c->proj_bias ? tensor(net, CAD_T_OUT_BIAS, layer, dir) : NULL;
     bool reverse = net->m->layer[layer].dir[dir].reverse;
-    double *x = calloc((size_t)(L * E), sizeof *x), *u = calloc((size_t)E, sizeof *u), *y = calloc((size_t)E, sizeof *y);
+    double *x = calloc((size_t)(L * E), sizeof *x), *u = calloc((size_t)E, sizeof *u),
+           *y = calloc((size_t)E, sizeof *y);
     double *s = calloc((size_t)(E * N), sizeof *s), *bc = calloc((size_t)(R + 2 * N), sizeof *bc);
     for (int64_t r = 0; r < L; r++)
         for (int64_t e = 0; e < E; e++) x[r * E + e] = dot(in + e * D, a + r * D, D) + (in_bias ? in_bias[e] : 0);
@@ -95,16 +108,19 @@ static void encode(const net_t *net, const uint8_t *tok, int64_t L, double *out)
     for (int k = 0; k < 2; k++) h[k] = calloc((size_t)(L * D), sizeof *h[k]);
     for (int64_t r = 0; r < L; r++)
         for (int64_t d = 0; d < D; d++)
-            res[r * D + d] = cad_model_turned(net->m) ? table[net->m->vocab.comp[tok[r]] * D + D - 1 - d] : table[tok[r] * D + d];
+            res[r * D + d] = cad_model_turned(net->m) ? table[net->m->vocab.comp[tok[r]] * D + D - 1 - d]
+                                                      : table[tok[r] * D + d];
     for (int i = 0; i < c->n_layer; i++) {
         for (int64_t r = 0; r < L; r++)
-            norm(net, res + r * D, tensor(net, CAD_T_NORM, i, 0), c->rms_norm ? NULL : tensor(net, CAD_T_NORM_BIAS, i, 0), a + r * D);
+            norm(net, res + r * D, tensor(net, CAD_T_NORM, i, 0),
+                 c->rms_norm ? NULL : tensor(net, CAD_T_NORM_BIAS, i, 0), a + r * D);
         for (int k = 0; k < net->m->layer[i].ndir; k++) mamba(net, i, k, a, L, h[k]);
         for (int64_t j = 0; j < L * D; j++)
             res[j] += net->m->layer[i].ndir == 1 ? h[0][j] : c->multiply ? h[0][j] * h[1][j] : h[0][j] + h[1][j];
     }
     for (int64_t r = 0; r < L; r++)
-        norm(net, res + r * D, tensor(net, CAD_T_NORM_F, -1, 0), c->rms_norm ? NULL : tensor(net, CAD_T_NORM_F_BIAS, -1, 0), out + r * D);
+        norm(net, res + r * D, tensor(net, CAD_T_NORM_F, -1, 0),
+             c->rms_norm ? NULL : tensor(net, CAD_T_NORM_F_BIAS, -1, 0), out + r * D);
     free(res);
     free(a);
     free(h[0]);
@@ -128,14 +144,16 @@ static double token_loss(const net_t *net, const cad_example_t *e, double *const
     for (int64_t t = 0; t < e->len; t++) {
         for (int64_t v = 0; v < V; v++) {
             logit[v] = dot(table + v * D, strand[0] + t * D, D);
-            if (net->m->cfg.rcps) logit[v] += dot(table + net->m->vocab.comp[v] * D, strand[1] + (e->len - 1 - t) * D, D);
+            if (net->m->cfg.rcps)
+                logit[v] += dot(table + net->m->vocab.comp[v] * D, strand[1] + (e->len - 1 - t) * D, D);
         }
         if (e->weight[t] > 0) loss += (double)e->weight[t] * cross_entropy(logit, V, e->labels[t]);
     }
     return loss;
 }
 
-static double label_loss(const net_t *net, const cad_example_t *e, double *const strand[2], enum cad_loss_t how, enum cad_pool_t pool)
+static double label_loss(const net_t *net, const cad_example_t *e, double *const strand[2], enum cad_loss_t how,
+                         enum cad_pool_t pool)
 {
     int64_t D = net->m->cfg.d_model, labels = net->m->labels;
     const double *score = tensor(net, CAD_T_SCORE, -1, 0);
@@ -148,7 +166,8 @@ static double label_loss(const net_t *net, const cad_example_t *e, double *const
                 mean += strand[s][t * D + d] / (double)e->len;
                 top = fmax(top, strand[s][t * D + d]);
             }
-            for (int64_t c = 0; c < labels; c++) out[c] += score[c * D + d] * (pool == CAD_POOL_MAX ? top : mean) / strands;
+            for (int64_t c = 0; c < labels; c++)
+                out[c] += score[c * D + d] * (pool == CAD_POOL_MAX ? top : mean) / strands;
         }
     for (int64_t c = 0; c < labels; c++) {
         double y = (double)e->target[c];
@@ -179,7 +198,13 @@ static double total_loss(const net_t *net, const cad_example_t *ex, int n, enum 
 
 /* ---- a model and examples ---- */
 
-typedef struct { const char *name, *config; int64_t labels; enum cad_loss_t how; enum cad_pool_t pool; int64_t len[8]; } case_t;
+typedef struct {
+    const char *name, *config;
+    int64_t labels;
+    enum cad_loss_t how;
+    enum cad_pool_t pool;
+    int64_t len[8];
+} case_t;
 
 static double real(uint64_t a, uint64_t b) { return 2 * cad_unit(cad_random(7, a, b, 0)) - 1; }
 
@@ -220,8 +245,10 @@ static int examples_of(const case_t *c, const cad_model_t *m, cad_example_t *ex)
             label[i] = (uint8_t)cad_below(cad_random(1, (uint64_t)n, i, 2), (uint64_t)m->vocab.rows);
             weight[i] = i % 3 == 1 || L == 1 ? (float)(1 + i % 2) : 0;
         }
-        for (int k = 0; k < 8; k++) target[k] = c->how == CAD_LOSS_SQUARED ? (float)real(99, (uint64_t)(n + k)) : k == n % (int)cad_max(1, c->labels);
-        ex[n] = (cad_example_t){ tok, c->len[n], label, weight, target };
+        for (int k = 0; k < 8; k++)
+            target[k] = c->how == CAD_LOSS_SQUARED ? (float)real(99, (uint64_t)(n + k))
+                                                   : k == n % (int)cad_max(1, c->labels);
+        ex[n] = (cad_example_t) { tok, c->len[n], label, weight, target };
     }
     return n;
 }
@@ -239,7 +266,8 @@ static void free_examples(cad_example_t *ex, int n)
 static const char *device = "cpu", *precision; /* where gradients are computed */
 
 /* All gradients (total) where the parameters are; the loss. */
-static double gradients(const case_t *c, cad_model_t *m, const cad_example_t *ex, int n, int threads, int recompute, float *grad)
+static double gradients(const case_t *c, cad_model_t *m, const cad_example_t *ex, int n, int threads, int recompute,
+                        float *grad)
 {
     cad_trainer_t *t;
     cad_recipe_t r;
@@ -253,7 +281,8 @@ static double gradients(const case_t *c, cad_model_t *m, const cad_example_t *ex
     for (int i = 0; i < n; i++) r.max_tokens = cad_max(r.max_tokens, ex[i].len);
     r.device = device;
     r.precision = precision;
-    if (cad_trainer_open(&t, m, &r, &err) || cad_trainer_add(t, c->how, ex, n, 1, &loss, &err)) printf("# %s\n", err.text);
+    if (cad_trainer_open(&t, m, &r, &err) || cad_trainer_add(t, c->how, ex, n, 1, &loss, &err))
+        printf("# %s\n", err.text);
     memset(grad, 0, (size_t)m->total * sizeof *grad);
     for (int i = 0; t && i < m->ntensor; i++) {
         cad_trainer_gradient(t, m->tensor[i].name, grad + m->tensor[i].offset);
@@ -264,10 +293,12 @@ static double gradients(const case_t *c, cad_model_t *m, const cad_example_t *ex
 }
 
 /* The derivative of the loss along the gradient of one tensor, and a random step beside it. */
-static double mismatch(const case_t *c, cad_model_t *m, const cad_example_t *ex, int n, const cad_tensor_t *t, const float *grad)
+static double mismatch(const case_t *c, cad_model_t *m, const cad_example_t *ex, int n, const cad_tensor_t *t,
+                       const float *grad)
 {
     const float *g = grad + t->offset;
-    double size = 0, want = 0, f[2], h = 1e-4, *p = malloc((size_t)m->total * sizeof *p), *v = malloc((size_t)t->count * sizeof *v);
+    double size = 0, want = 0, f[2], h = 1e-4, *p = malloc((size_t)m->total * sizeof *p),
+           *v = malloc((size_t)t->count * sizeof *v);
     for (int64_t k = 0; k < t->count; k++) size += (double)g[k] * (double)g[k];
     size = sqrt(size) + 1e-30;
     for (int64_t k = 0; k < t->count; k++) {
@@ -301,16 +332,18 @@ static void check_case(const case_t *c, const char *isa, double much)
     again = cad_alloc((size_t)m->total, sizeof *again);
     p = malloc((size_t)m->total * sizeof *p);
     for (int64_t k = 0; k < m->total; k++) p[k] = (double)m->param[k];
-    want = total_loss(&(net_t){ m, p }, ex, n, c->how, c->pool);
+    want = total_loss(&(net_t) { m, p }, ex, n, c->how, c->pool);
     loss = gradients(c, m, ex, n, 1, 0, grad);
-    tap_ok(fabs(loss - want) < 2e-6 * much * fabs(want), "%s, %s: the loss, %.2g", isa, c->name, fabs(loss - want) / fabs(want));
+    tap_ok(fabs(loss - want) < 2e-6 * much * fabs(want), "%s, %s: the loss, %.2g", isa, c->name,
+           fabs(loss - want) / fabs(want));
     for (int i = 0; i < m->ntensor; i++) {
         double e = mismatch(c, m, ex, n, &m->tensor[i], grad);
         if (!(e <= worst)) name = m->tensor[i].name;
         if (!(e <= worst)) worst = e;
     }
     tap_ok(worst < 2e-5 * much, "%s, %s: every tensor's gradient, at worst %.2g of %s", isa, c->name, worst, name);
-    for (int k = 0; k < (strcmp(device, "cpu") ? 1 : 3); k++) { /* a device has threads of its own and always runs layers again */
+    for (int k = 0; k < (strcmp(device, "cpu") ? 1 : 3);
+         k++) { /* a device has threads of its own and always runs layers again */
         gradients(c, m, ex, n, k == 0 ? 1 : k == 1 ? 3 : 7, k != 1, again);
         same = same && !memcmp(grad, again, (size_t)m->total * sizeof *grad);
     }
@@ -325,16 +358,56 @@ static void check_case(const case_t *c, const char *isa, double much)
 #define SMALL "\"d_model\": 6, \"n_layer\": 2, \"vocab_size\": 12"
 static const case_t CASES[] = {
     { "PS, fused, even depth", "{" SMALL ", \"rcps\": true}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 1, 2, 63, 5, 70 } },
-    { "PS, fused, odd depth", "{\"d_model\": 5, \"n_layer\": 3, \"vocab_size\": 12, \"rcps\": true}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 20, 3 } },
-    { "Ph, beyond a tile", "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 30, 460, 449, 9 } },
-    { "PS, unfused, odd SSM", "{" SMALL ", \"rcps\": true, \"fused_add_norm\": false, \"ssm_cfg\": {\"d_state\": 17, \"d_conv\": 3, \"expand\": 3, \"dt_rank\": 5}}",
-      0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 66, 4 } },
-    { "PS, projection biases", "{" SMALL ", \"rcps\": true, \"ssm_cfg\": {\"bias\": true, \"d_state\": 3, \"d_conv\": 2}}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 17, 65 } },
-    { "PS, LayerNorm, no conv bias", "{" SMALL ", \"rcps\": true, \"rms_norm\": false, \"ssm_cfg\": {\"conv_bias\": false}}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 33 } },
+    { "PS, fused, odd depth",
+      "{\"d_model\": 5, \"n_layer\": 3, \"vocab_size\": 12, \"rcps\": true}",
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 20, 3 } },
+    { "Ph, beyond a tile",
+      "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12}",
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 30, 460, 449, 9 } },
+    { "PS, unfused, odd SSM",
+      "{" SMALL
+      ", \"rcps\": true, \"fused_add_norm\": false, \"ssm_cfg\": {\"d_state\": 17, \"d_conv\": 3, \"expand\": 3, \"dt_rank\": 5}}",
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 66, 4 } },
+    { "PS, projection biases",
+      "{" SMALL ", \"rcps\": true, \"ssm_cfg\": {\"bias\": true, \"d_state\": 3, \"d_conv\": 2}}",
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 17, 65 } },
+    { "PS, LayerNorm, no conv bias",
+      "{" SMALL ", \"rcps\": true, \"rms_norm\": false, \"ssm_cfg\": {\"conv_bias\": false}}",
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 33 } },
     { "Ph, untied", "{" SMALL ", \"bidirectional_weight_tie\": false}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 40, 40 } },
-    { "PS, products of directions", "{" SMALL ", \"rcps\": true, \"bidirectional_strategy\": \"ew_multiply\"}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 290, 7 } },
-    { "PS, one direction", "{" SMALL ", \"rcps\": true, \"bidirectional\": false}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 40, 7 } },
-    { "more channels than a block", "{\"d_model\": 40, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 25 } },
+    { "PS, products of directions",
+      "{" SMALL ", \"rcps\": true, \"bidirectional_strategy\": \"ew_multiply\"}",
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 290, 7 } },
+    { "PS, one direction",
+      "{" SMALL ", \"rcps\": true, \"bidirectional\": false}",
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 40, 7 } },
+    { "more channels than a block",
+      "{\"d_model\": 40, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true}",
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 25 } },
     { "PS, classes", "{" SMALL ", \"rcps\": true}", 3, CAD_LOSS_CLASSES, CAD_POOL_MEAN, { 9, 31, 1 } },
     { "Ph, labels, maximum", "{" SMALL "}", 4, CAD_LOSS_BINARY, CAD_POOL_MAX, { 9, 31 } },
     { "PS, regression", "{" SMALL ", \"rcps\": true}", 2, CAD_LOSS_SQUARED, CAD_POOL_MEAN, { 9, 31 } },
@@ -342,16 +415,46 @@ static const case_t CASES[] = {
 
 /* What the CPU takes apart: tiles of 128 rows, packs of 4096, pairs of states. */
 static const case_t TILES[] = {
-    { "PS, beside a tile's border", "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true, \"ssm_cfg\": {\"d_state\": 5}}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 126, 1, 2, 3, 4, 120, 7, 130 } },
-    { "PS, across it, one state", "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true, \"ssm_cfg\": {\"d_state\": 1}}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 127, 2, 125, 3, 255, 1, 128, 9 } },
-    { "PS, longer than a pack", "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true, \"ssm_cfg\": {\"d_state\": 2}}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 4300 } },
+    { "PS, beside a tile's border",
+      "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true, \"ssm_cfg\": {\"d_state\": 5}}",
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 126, 1, 2, 3, 4, 120, 7, 130 } },
+    { "PS, across it, one state",
+      "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true, \"ssm_cfg\": {\"d_state\": 1}}",
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 127, 2, 125, 3, 255, 1, 128, 9 } },
+    { "PS, longer than a pack",
+      "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true, \"ssm_cfg\": {\"d_state\": 2}}",
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 4300 } },
 };
 
 /* What a device takes apart: long sequences, blocks of channels, turns of states and taps. */
 static const case_t PIECES[] = {
-    { "a long sequence among others", "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 30, 2300, 9 } },
-    { "long, in turns of states", "{\"d_model\": 3, \"n_layer\": 1, \"vocab_size\": 12, \"ssm_cfg\": {\"d_state\": 20, \"d_conv\": 6}}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 2100 } },
-    { "blocks of channels, a large dt_rank", "{\"d_model\": 80, \"n_layer\": 1, \"vocab_size\": 12, \"ssm_cfg\": {\"dt_rank\": 21}}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 21, 40, 2 } },
+    { "a long sequence among others",
+      "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true}",
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 30, 2300, 9 } },
+    { "long, in turns of states",
+      "{\"d_model\": 3, \"n_layer\": 1, \"vocab_size\": 12, \"ssm_cfg\": {\"d_state\": 20, \"d_conv\": 6}}",
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 2100 } },
+    { "blocks of channels, a large dt_rank",
+      "{\"d_model\": 80, \"n_layer\": 1, \"vocab_size\": 12, \"ssm_cfg\": {\"dt_rank\": 21}}",
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 21, 40, 2 } },
 };
 
 static void check_cpu(const char *isa)
@@ -362,7 +465,8 @@ static void check_cpu(const char *isa)
     cad_options_init(&o);
     o.device = "cpu";
     setenv("CADUCEUS_ISA", isa, 1);
-    if (cad_context_open(&ctx, m, &o, NULL) || !strstr(cad_context_device(ctx), isa)) tap_skip(isa, "this processor lacks it");
+    if (cad_context_open(&ctx, m, &o, NULL) || !strstr(cad_context_device(ctx), isa))
+        tap_skip(isa, "this processor lacks it");
     else {
         for (size_t k = 0; k < sizeof CASES / sizeof *CASES; k++) check_case(&CASES[k], isa, 1);
         for (size_t k = 0; k < sizeof TILES / sizeof *TILES; k++) check_case(&TILES[k], isa, 1);
@@ -380,7 +484,7 @@ static void check_cuda(const char *how, double much)
     snprintf(name, sizeof name, "cuda %s", how);
     device = "cuda";
     precision = how;
-    for (size_t k = 0; k < sizeof CASES / sizeof *CASES; k += much > 1 ? 3 : 1) check_case(&CASES[k], name, much);
+    for (size_t k = 0; k<sizeof CASES / sizeof *CASES; k += much> 1 ? 3 : 1) check_case(&CASES[k], name, much);
     for (size_t k = 0; k < sizeof PIECES / sizeof *PIECES; k++) check_case(&PIECES[k], name, much);
 }
 

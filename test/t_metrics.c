@@ -2,7 +2,12 @@
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 
-#include "labelled.h"
+#include "base/random.h"
+#include "io/regions.h"
+#include "learn/examples.h"
+#include "learn/metrics.h"
+#include "learn/predictions.h"
+#include "stream/pipeline.h"
 #include "tap.h"
 
 static bool near(double got, double want)
@@ -20,7 +25,8 @@ static void is(const char *name, double got, double want)
 
 static void test_two_classes(void)
 {
-    const int64_t m[] = { 3, 1, 2, 4 }, perfect[] = { 5, 0, 0, 2 }, wrong[] = { 0, 5, 2, 0 }, constant[] = { 0, 5, 0, 2 }, one[] = { 3, 2, 0, 0 };
+    const int64_t m[] = { 3, 1, 2, 4 }, perfect[] = { 5, 0, 0, 2 }, wrong[] = { 0, 5, 2, 0 },
+                  constant[] = { 0, 5, 0, 2 }, one[] = { 3, 2, 0, 0 };
     const int64_t none[] = { 0, 0, 0, 0 };
     is("accuracy", metric_accuracy(m, 2), 0.7);
     is("MCC of two classes", metric_mcc(m, 2), (4.0 * 3 - 1 * 2) / sqrt(5.0 * 6 * 4 * 5));
@@ -73,7 +79,8 @@ static void test_auroc(void)
 
 static void test_correlation(void)
 {
-    const double x[] = { 1, 2, 3, 4, 5 }, y[] = { 2, 4, 6, 8, 10 }, down[] = { 9, 7, 5, 3, 1 }, z[] = { 1, 3, 2, 5, 4 }, tie[] = { 1, 2, 2, 3, 3 };
+    const double x[] = { 1, 2, 3, 4, 5 }, y[] = { 2, 4, 6, 8, 10 }, down[] = { 9, 7, 5, 3, 1 }, z[] = { 1, 3, 2, 5, 4 },
+                 tie[] = { 1, 2, 2, 3, 3 };
     const double flat[] = { 0.1, 0.1, 0.1, 0.1, 0.1 }, steep[] = { 1, 10, 100, 1000, 1e9 };
     is("Pearson of a line", metric_pearson(x, y, 5), 1);
     is("Pearson of a falling line", metric_pearson(x, down, 5), -1);
@@ -97,16 +104,19 @@ static void test_classes(void)
     metrics_t m;
     double want = 0, p[2];
     tap_ok(metrics_of(&m, &h, logits, y, 4, NULL) == 0, "metrics of two classes");
-    for (int i = 0; i < 4; i++) want += log(exp((double)logits[2 * i]) + exp((double)logits[2 * i + 1])) - (double)(y[2 * i] > 0 ? logits[2 * i] : logits[2 * i + 1]);
+    for (int i = 0; i < 4; i++)
+        want += log(exp((double)logits[2 * i]) + exp((double)logits[2 * i + 1])) -
+                (double)(y[2 * i] > 0 ? logits[2 * i] : logits[2 * i + 1]);
     is("cross-entropy", m.value[METRIC_LOSS], want / 4);
     is("their accuracy", m.value[METRIC_ACCURACY], 0.75);
     is("their AUROC", m.value[METRIC_AUROC], 2.0 / 3);
     is("they have no correlation", m.value[METRIC_PEARSON], NAN);
-    tap_ok(m.confusion[0] == 2 && m.confusion[1] == 1 && m.confusion[2] == 0 && m.confusion[3] == 1, "confusion matrix: rows are the truth");
+    tap_ok(m.confusion[0] == 2 && m.confusion[1] == 1 && m.confusion[2] == 0 && m.confusion[3] == 1,
+           "confusion matrix: rows are the truth");
     metrics_free(&m);
-    prediction_of(&h, (const float[]){ 1000, -1000 }, p);
+    prediction_of(&h, (const float[]) { 1000, -1000 }, p);
     tap_ok(near(p[0], 1) && near(p[1], 0), "large logits do not overflow");
-    is("nor does their loss", prediction_loss(&h, (const float[]){ 1000, -1000 }, (const float[]){ 0, 1 }), 2000);
+    is("nor does their loss", prediction_loss(&h, (const float[]) { 1000, -1000 }, (const float[]) { 0, 1 }), 2000);
 }
 
 static void test_sets(void)
@@ -120,7 +130,8 @@ static void test_sets(void)
     is("MCC too", m.value[METRIC_MCC], 0.5);
     is("F1 too", m.value[METRIC_F1], (0.8 + 2.0 / 3) / 2);
     metrics_free(&m);
-    tap_ok(metrics_of(&m, &h, logits, y, 0, NULL) == 0 && isnan(m.value[METRIC_LOSS]) && isnan(m.value[METRIC_MCC]), "of no rows all are undefined");
+    tap_ok(metrics_of(&m, &h, logits, y, 0, NULL) == 0 && isnan(m.value[METRIC_LOSS]) && isnan(m.value[METRIC_MCC]),
+           "of no rows all are undefined");
     metrics_free(&m);
 }
 

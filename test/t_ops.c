@@ -5,8 +5,10 @@
 #include <dlfcn.h>
 #include <math.h>
 
-#include "bench.h"
-#include "module.h"
+#include "measure/measure.h"
+#include "base/random.h"
+#include "io/regions.h"
+#include "engine/module.h"
 #include "tap.h"
 
 static uint64_t state;
@@ -24,15 +26,27 @@ static float *random_floats(int64_t n, double scale)
     return a;
 }
 
-typedef struct { int D, E, N, K, R, V; bool rms, bias; } shape_t;
+typedef struct {
+    int D, E, N, K, R, V;
+    bool rms, bias;
+} shape_t;
 
 /* A model of one layer with random weights; not from a file. */
 static void fake(cad_model_t *m, const shape_t *s)
 {
     cad_layer_t *l = calloc(1, sizeof *l);
     memset(m, 0, sizeof *m);
-    m->cfg = (cad_config_t){ .d_model = s->D, .n_layer = 1, .d_inner = s->E, .d_state = s->N, .d_conv = s->K, .dt_rank = s->R,
-        .rms_norm = s->rms, .norm_epsilon = 1e-5, .bidirectional = true, .multiply = true, .proj_bias = s->bias };
+    m->cfg = (cad_config_t) { .d_model = s->D,
+                              .n_layer = 1,
+                              .d_inner = s->E,
+                              .d_state = s->N,
+                              .d_conv = s->K,
+                              .dt_rank = s->R,
+                              .rms_norm = s->rms,
+                              .norm_epsilon = 1e-5,
+                              .bidirectional = true,
+                              .multiply = true,
+                              .proj_bias = s->bias };
     m->vocab.rows = s->V;
     for (int v = 0; v < s->V; v++) m->vocab.comp[v] = (uint8_t)(s->V - 1 - v);
     m->layer = l;
@@ -43,17 +57,26 @@ static void fake(cad_model_t *m, const shape_t *s)
     l->norm = random_floats(s->D, 1);
     l->norm_bias = s->rms ? NULL : random_floats(s->D, 1);
     for (int k = 0; k < 2; k++)
-        l->dir[k] = (cad_direction_t){ .in = random_floats(2 * s->E * s->D, 1), .in_bias = s->bias ? random_floats(2 * s->E, 1) : NULL,
-            .conv = random_floats(s->E * s->K, 1), .conv_bias = random_floats(s->E, 1), .x = random_floats((s->R + 2 * s->N) * s->E, 1),
-            .dt = random_floats(s->E * s->R, 0.3), .dt_bias = random_floats(s->E, 3), .a_log = random_floats(s->E * s->N, 2),
-            .skip = random_floats(s->E, 1), .out = random_floats(s->D * s->E, 1), .out_bias = s->bias ? random_floats(s->D, 1) : NULL, .reverse = k == 1 };
+        l->dir[k] = (cad_direction_t) { .in = random_floats(2 * s->E * s->D, 1),
+                                        .in_bias = s->bias ? random_floats(2 * s->E, 1) : NULL,
+                                        .conv = random_floats(s->E * s->K, 1),
+                                        .conv_bias = random_floats(s->E, 1),
+                                        .x = random_floats((s->R + 2 * s->N) * s->E, 1),
+                                        .dt = random_floats(s->E * s->R, 0.3),
+                                        .dt_bias = random_floats(s->E, 3),
+                                        .a_log = random_floats(s->E * s->N, 2),
+                                        .skip = random_floats(s->E, 1),
+                                        .out = random_floats(s->D * s->E, 1),
+                                        .out_bias = s->bias ? random_floats(s->D, 1) : NULL,
+                                        .reverse = k == 1 };
 }
 
 static void drop(cad_model_t *m)
 {
     for (int k = 0; k < 2; k++) {
         cad_direction_t *d = &m->layer->dir[k];
-        const float *part[] = { d->in, d->in_bias, d->conv, d->conv_bias, d->x, d->dt, d->dt_bias, d->a_log, d->skip, d->out, d->out_bias };
+        const float *part[] = { d->in,      d->in_bias, d->conv, d->conv_bias, d->x,       d->dt,
+                                d->dt_bias, d->a_log,   d->skip, d->out,       d->out_bias };
         for (size_t i = 0; i < sizeof part / sizeof *part; i++) free((void *)part[i]);
     }
     free((void *)m->layer->norm);
@@ -80,9 +103,14 @@ static double distance(const float *got, int64_t stride, const double *want, int
 
 /* ---- lanes, whose memory may be a device's ---- */
 
-static void open_lane(cad_lane_t *l, const cad_ops_t *ops, const cad_weights_t *w, const cad_model_t *m, cad_team_t *team, int64_t rows, int64_t tile)
+static void open_lane(cad_lane_t *l, const cad_ops_t *ops, const cad_weights_t *w, const cad_model_t *m,
+                      cad_team_t *team, int64_t rows, int64_t tile)
 {
-    *l = (cad_lane_t){ .ops = ops, .weights = w, .team = ops->wide ? team : NULL, .rows = rows, .tile = ops->tile == CAD_WHOLE ? rows : tile };
+    *l = (cad_lane_t) { .ops = ops,
+                        .weights = w,
+                        .team = ops->wide ? team : NULL,
+                        .rows = rows,
+                        .tile = ops->tile == CAD_WHOLE ? rows : tile };
     l->tok = cad_alloc((size_t)rows, 1);
     if (ops->lane_open(l, m)) tap_ok(false, "%s: a lane opens: %s", ops->name, l->text);
 }
@@ -108,7 +136,8 @@ static float *fetch(cad_lane_t *l, const cad_model_t *m, cad_at_t what, int64_t 
 }
 
 /* Relative error of rows [beg, beg+n) of a part that want (n,width) is of. */
-static double error_of(cad_lane_t *l, const cad_model_t *m, cad_at_t what, int64_t beg, int64_t n, const double *want, int64_t width)
+static double error_of(cad_lane_t *l, const cad_model_t *m, cad_at_t what, int64_t beg, int64_t n, const double *want,
+                       int64_t width)
 {
     float *got = fetch(l, m, what, beg, n);
     double d = distance(got, width_of(m, what), want, n, width);
@@ -149,9 +178,11 @@ static bool padding_is_zero(cad_lane_t *l, const cad_model_t *m, cad_at_t what, 
     return bad == 0;
 }
 
-static void check_direction(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq, int dir, cad_reference_t *p, const char *name)
+static void check_direction(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq, int dir,
+                            cad_reference_t *p, const char *name)
 {
-    int64_t E = m->cfg.d_inner, D = m->cfg.d_model, S = m->cfg.dt_rank + 2 * m->cfg.d_state, rows = off[nseq], ntile = (rows + l->tile - 1) / l->tile;
+    int64_t E = m->cfg.d_inner, D = m->cfg.d_model, S = m->cfg.dt_rank + 2 * m->cfg.d_state, rows = off[nseq],
+            ntile = (rows + l->tile - 1) / l->tile;
     double in = 0, conv = 0, xdbl = 0, scan, out, much = slack(l->ops);
     cad_reference_mamba(p, m, 0, dir, off, nseq);
     for (int64_t i = 0; i < ntile; i++) {
@@ -175,7 +206,8 @@ static void check_direction(cad_lane_t *l, const cad_model_t *m, const int64_t *
     tap_ok(conv < 1e-6 * much && xdbl < 2e-6 * much, "%s conv: %.2g, x_proj: %.2g", name, conv, xdbl);
     tap_ok(scan < 4e-6 * much, "%s scan: %.2g", name, scan);
     tap_ok(out < 4e-6 * much, "%s out: %.2g", name, out);
-    tap_ok(padding_is_zero(l, m, CAD_AT_Y, rows, E) && padding_is_zero(l, m, CAD_AT_H, rows, D), "%s padding stays zero", name);
+    tap_ok(padding_is_zero(l, m, CAD_AT_Y, rows, E) && padding_is_zero(l, m, CAD_AT_H, rows, D),
+           "%s padding stays zero", name);
 }
 
 static void check_head(cad_lane_t *l, const cad_model_t *m, const cad_reference_t *p, int64_t rows, const char *name)
@@ -183,7 +215,9 @@ static void check_head(cad_lane_t *l, const cad_model_t *m, const cad_reference_
     int64_t D = m->cfg.d_model, V = m->vocab.rows, row[3] = { rows - 1, 0, rows / 2 };
     float *logits = random_floats(3 * V, 1), *pool = random_floats((rows + 2) * D, 1);
     cad_pick_t pick[3];
-    cad_range_t range[] = { { 0, rows, CAD_POOL_MEAN, pool }, { 0, rows, CAD_POOL_NONE, pool + D }, { 0, rows, CAD_POOL_MAX, pool + (rows + 1) * D } };
+    cad_range_t range[] = { { 0, rows, CAD_POOL_MEAN, pool },
+                            { 0, rows, CAD_POOL_NONE, pool + D },
+                            { 0, rows, CAD_POOL_MAX, pool + (rows + 1) * D } };
     double *want = doubles(3 * V), *norm = doubles(rows * D), *mean = doubles(D), *top = doubles(D);
     for (int64_t r = 0; r < rows; r++) {
         cad_reference_norm(m, p->res + r * D, m->norm_f, m->norm_f_bias, norm + r * D);
@@ -194,8 +228,9 @@ static void check_head(cad_lane_t *l, const cad_model_t *m, const cad_reference_
     }
     for (int s = 0; s < 2; s++) {
         for (int i = 0; i < 3; i++)
-            for (int64_t v = 0; v < V; v++) want[i * V + v] = cad_reference_dot(m->embed + (s ? m->vocab.comp[v] : v) * D, norm + row[i] * D, D);
-        for (int i = 0; i < 3; i++) pick[i] = (cad_pick_t){ row[i], s, logits + i * V };
+            for (int64_t v = 0; v < V; v++)
+                want[i * V + v] = cad_reference_dot(m->embed + (s ? m->vocab.comp[v] : v) * D, norm + row[i] * D, D);
+        for (int i = 0; i < 3; i++) pick[i] = (cad_pick_t) { row[i], s, logits + i * V };
         l->ops->head(l, pick, 3);
         tap_ok(distance(logits, V, want, 3, V) < 1e-6, "%s head of strand %d", name, s);
     }
@@ -227,8 +262,9 @@ static void check_shape(const cad_ops_t *ops, const shape_t *s, int64_t tile, co
         l.tok[r] = (uint8_t)(r * 7 % s->V);
         for (int64_t d = 0; d < D; d++) p.res[r * D + d] = (double)m.embed[l.tok[r] * D + d];
     }
-    ops->embed(&l, l.tok, (cad_span_t){ off, NULL, nseq, 0, rows });
-    snprintf(name, sizeof name, "%s %s D=%d E=%d N=%d K=%d R=%d tile=%lld", ops->name, ops->precision, s->D, s->E, s->N, s->K, s->R, (long long)tile);
+    ops->embed(&l, l.tok, (cad_span_t) { off, NULL, nseq, 0, rows });
+    snprintf(name, sizeof name, "%s %s D=%d E=%d N=%d K=%d R=%d tile=%lld", ops->name, ops->precision, s->D, s->E, s->N,
+             s->K, s->R, (long long)tile);
     tap_ok(error_of(&l, &m, CAD_AT_RES, 0, rows, p.res, D) == 0, "%s embed", name);
     check_head(&l, &m, &p, rows, name);
     check_direction(&l, &m, off, nseq, 0, &p, name);
@@ -282,7 +318,9 @@ static void check_invariance(const cad_ops_t *ops, const shape_t *s)
 /* ---- rows that are not wanted ---- */
 
 static const cad_ops_t *counted; /* the table behind the counting one */
-static struct { int64_t in, conv, scan, out; } rows_of;
+static struct {
+    int64_t in, conv, scan, out;
+} rows_of;
 
 static int count_in(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned parts)
 {
@@ -327,7 +365,9 @@ static void draw_wanted(const int64_t *off, int nseq, cad_rows_t *want)
 {
     for (int q = 0; q < nseq; q++) {
         int64_t beg = within(off[q], off[q + 1]), end = within(off[q], off[q + 1]), how = within(0, 4);
-        want[q] = how == 0 ? (cad_rows_t){ beg, beg + 1 } : how == 1 ? (cad_rows_t){ off[q], off[q + 1] } : (cad_rows_t){ beg, end };
+        want[q] = how == 0   ? (cad_rows_t) { beg, beg + 1 }
+                  : how == 1 ? (cad_rows_t) { off[q], off[q + 1] }
+                             : (cad_rows_t) { beg, end };
     }
 }
 
@@ -335,7 +375,8 @@ static bool same_wanted(cad_lane_t *all, cad_lane_t *part, const cad_model_t *m,
 {
     bool same = true;
     for (int q = 0; q < nseq && same; q++)
-        if (want[q].beg < want[q].end) same = same_rows(all, part, m, want[q].beg, want[q].beg, want[q].end - want[q].beg);
+        if (want[q].beg < want[q].end)
+            same = same_rows(all, part, m, want[q].beg, want[q].beg, want[q].end - want[q].beg);
     return same;
 }
 
@@ -360,7 +401,8 @@ static bool one_row(cad_lane_t *l, const cad_model_t *m, const cad_ops_t *counti
     l->ops = counting;
     cad_strand_forward(l, m, off, 4, want);
     l->ops = ops;
-    return rows_of.conv == past + future && rows_of.scan == past + future && rows_of.in == past + future - merged + (merged && ops->late) &&
+    return rows_of.conv == past + future && rows_of.scan == past + future &&
+           rows_of.in == past + future - merged + (merged && ops->late) &&
            rows_of.out == (merged ? 1 : m->layer->ndir) && gated(l, m, 150) &&
            (ops->tile == CAD_WHOLE || (!gated(l, m, 149) && !gated(l, m, 151)));
 }
@@ -429,10 +471,12 @@ static void check_long(const cad_ops_t *ops)
     cad_strand_forward(&a, &m, off, 3, NULL);
     poison(&b, &m, off, 3);
     cad_strand_forward(&b, &m, off, 3, want);
-    tap_ok(same_wanted(&a, &b, &m, 3, want), "%s %s: wanted rows of a long sequence are the same bits", ops->name, ops->precision);
+    tap_ok(same_wanted(&a, &b, &m, 3, want), "%s %s: wanted rows of a long sequence are the same bits", ops->name,
+           ops->precision);
     memcpy(b.tok, a.tok + 70, 3930);
     cad_strand_forward(&b, &m, alone, 1, NULL);
-    tap_ok(same_rows(&a, &b, &m, 70, 0, 3930), "%s %s: a long sequence alone gives the same bits", ops->name, ops->precision);
+    tap_ok(same_rows(&a, &b, &m, 70, 0, 3930), "%s %s: a long sequence alone gives the same bits", ops->name,
+           ops->precision);
     close_lane(&a);
     close_lane(&b);
     ops->weights_close(w);
@@ -442,8 +486,9 @@ static void check_long(const cad_ops_t *ops)
 static void check_backend(const cad_ops_t *ops)
 {
     static const shape_t shape[] = {
-        { 16, 32, 16, 4, 1, 16, true, false }, { 118, 236, 16, 4, 8, 16, true, false }, { 10, 30, 5, 3, 3, 8, true, true },
-        { 24, 48, 16, 4, 2, 16, false, true }, { 1, 1, 1, 1, 1, 5, true, false }, { 33, 66, 17, 7, 20, 16, false, false },
+        { 16, 32, 16, 4, 1, 16, true, false },    { 118, 236, 16, 4, 8, 16, true, false },
+        { 10, 30, 5, 3, 3, 8, true, true },       { 24, 48, 16, 4, 2, 16, false, true },
+        { 1, 1, 1, 1, 1, 5, true, false },        { 33, 66, 17, 7, 20, 16, false, false },
         { 256, 512, 16, 4, 16, 16, true, false },
     };
     static const int64_t off[] = { 0, 1, 4, 5, 41, 43, 150, 171 };
@@ -464,7 +509,8 @@ static void check_cpu(bool half)
     for (size_t i = 0; i < sizeof isa / sizeof *isa - !half; i++) {
         const cad_ops_t *ops = NULL;
         setenv("CADUCEUS_ISA", isa[i], 1);
-        if (cad_cpu_ops(&ops, half, NULL) || strcmp(strchr(ops->name, ' ') + 1, isa[i])) tap_skip(isa[i], "this processor lacks it");
+        if (cad_cpu_ops(&ops, half, NULL) || strcmp(strchr(ops->name, ' ') + 1, isa[i]))
+            tap_skip(isa[i], "this processor lacks it");
         else check_backend(ops);
     }
 }
@@ -473,14 +519,16 @@ static void check_cpu(bool half)
 static void check_refusal(void)
 {
     cad_host_t older = CAD_HOST_INIT, other = CAD_HOST_INIT;
-    void *handle = dlopen(getenv("CADUCEUS_CUDA_MODULE"), RTLD_NOW | RTLD_LOCAL), *at = handle ? dlsym(handle, CAD_MODULE_SYMBOL) : NULL;
+    void *handle = dlopen(getenv("CADUCEUS_CUDA_MODULE"), RTLD_NOW | RTLD_LOCAL),
+         *at = handle ? dlsym(handle, CAD_MODULE_SYMBOL) : NULL;
     cad_module_f *entry;
     cad_ops_t ops;
     cad_error_t err;
     memcpy(&entry, &at, sizeof at);
     older.abi--;
     other.lane += 8;
-    tap_ok(at && entry(&older, 0, false, &ops, &err) == CAD_EARG && entry(&other, 0, false, &ops, &err) == CAD_EARG, "it refuses a host of another version");
+    tap_ok(at && entry(&older, 0, false, &ops, &err) == CAD_EARG && entry(&other, 0, false, &ops, &err) == CAD_EARG,
+           "it refuses a host of another version");
     if (handle) dlclose(handle);
 }
 
@@ -492,7 +540,8 @@ static void check_cuda(const char *precision)
     cad_error_t err;
     snprintf(path, sizeof path, "%s/.libs/caduceus-cuda-shim.so", builddir ? builddir : ".");
     if (!named || !*named) setenv("CADUCEUS_CUDA_MODULE", path, 1);
-    if (tap_ok(cad_device_open(&ops, "cuda", precision, note, sizeof note, &err) == 0, "the CUDA backend opens")) check_backend(&ops);
+    if (tap_ok(cad_device_open(&ops, "cuda", precision, note, sizeof note, &err) == 0, "the CUDA backend opens"))
+        check_backend(&ops);
     else printf("# %s\n", err.text);
 }
 

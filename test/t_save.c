@@ -4,8 +4,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "internal.h"
-#include "random.h"
+#include "base/base.h"
+#include "io/notes.h"
+#include "io/regions.h"
+#include "model/config.h"
+#include "model/model.h"
+#include "model/safetensors.h"
+#include "model/tensors.h"
+#include "model/vocabulary.h"
+#include "stream/pipeline.h"
+#include "base/random.h"
 #include "tap.h"
 
 static char scratch[4000];
@@ -59,9 +67,11 @@ static void test_random(void)
     }
     for (int k = 0; k < 10; k++) worst = (int)cad_max(worst, labs(below[k] - n / 10));
     tap_ok(fabs(mean - 0.5) < 0.003, "uniform numbers have mean 1/2");
-    tap_ok(fabs(sum) < 0.01 && fabs(squares - 1) < 0.015 && fabs(fourth - 3) < 0.12, "normal ones have the moments they should");
+    tap_ok(fabs(sum) < 0.01 && fabs(squares - 1) < 0.015 && fabs(fourth - 3) < 0.12,
+           "normal ones have the moments they should");
     tap_ok(worst < 700, "whole numbers below 10 are equally frequent");
-    tap_ok(cad_random(0, 0, 0, 0) != cad_random(0, 0, 0, 1) && cad_random(0, 0, 1, 0) != cad_random(0, 1, 0, 0) && cad_random(1, 0, 0, 0) != cad_random(0, 1, 0, 0),
+    tap_ok(cad_random(0, 0, 0, 0) != cad_random(0, 0, 0, 1) && cad_random(0, 0, 1, 0) != cad_random(0, 1, 0, 0) &&
+               cad_random(1, 0, 0, 0) != cad_random(0, 1, 0, 0),
            "each argument counts, in its place");
     tap_ok(cad_random(1, 2, 3, 4) == 0x2944ecb97de769b2u, "the numbers are those of earlier versions");
 }
@@ -71,25 +81,29 @@ static void test_random(void)
 static bool same_config(const cad_config_t *a, const cad_config_t *b)
 {
     return a->d_model == b->d_model && a->n_layer == b->n_layer && a->d_state == b->d_state && a->d_conv == b->d_conv &&
-           a->d_inner == b->d_inner && a->dt_rank == b->dt_rank && fabs(a->norm_epsilon / b->norm_epsilon - 1) < 1e-14 &&
-           a->conv_bias == b->conv_bias && a->proj_bias == b->proj_bias && a->rms_norm == b->rms_norm && a->fused_add_norm == b->fused_add_norm &&
-           a->bidirectional == b->bidirectional && a->multiply == b->multiply && a->tied == b->tied && a->rcps == b->rcps &&
-           a->classifier == b->classifier && a->max_len == b->max_len && a->dt_min == b->dt_min && a->dt_max == b->dt_max &&
-           a->dt_scale == b->dt_scale && a->dt_init_floor == b->dt_init_floor && a->dt_constant == b->dt_constant &&
-           a->init_range == b->init_range && a->init_rescale == b->init_rescale && a->init_residuals == b->init_residuals;
+           a->d_inner == b->d_inner && a->dt_rank == b->dt_rank &&
+           fabs(a->norm_epsilon / b->norm_epsilon - 1) < 1e-14 && a->conv_bias == b->conv_bias &&
+           a->proj_bias == b->proj_bias && a->rms_norm == b->rms_norm && a->fused_add_norm == b->fused_add_norm &&
+           a->bidirectional == b->bidirectional && a->multiply == b->multiply && a->tied == b->tied &&
+           a->rcps == b->rcps && a->classifier == b->classifier && a->max_len == b->max_len && a->dt_min == b->dt_min &&
+           a->dt_max == b->dt_max && a->dt_scale == b->dt_scale && a->dt_init_floor == b->dt_init_floor &&
+           a->dt_constant == b->dt_constant && a->init_range == b->init_range && a->init_rescale == b->init_rescale &&
+           a->init_residuals == b->init_residuals;
 }
 
 static bool same_vocab(const cad_vocab_t *a, const cad_vocab_t *b)
 {
-    return a->rows == b->rows && !memcmp(a->base, b->base, sizeof a->base) && a->mask == b->mask && a->pad == b->pad && a->sep == b->sep &&
-           a->unk == b->unk && a->n == b->n && !memcmp(a->comp, b->comp, (size_t)a->rows) && !memcmp(a->letter, b->letter, 256) &&
-           !memcmp(a->letter_n, b->letter_n, 256) && !strcmp(a->source, b->source);
+    return a->rows == b->rows && !memcmp(a->base, b->base, sizeof a->base) && a->mask == b->mask && a->pad == b->pad &&
+           a->sep == b->sep && a->unk == b->unk && a->n == b->n && !memcmp(a->comp, b->comp, (size_t)a->rows) &&
+           !memcmp(a->letter, b->letter, 256) && !memcmp(a->letter_n, b->letter_n, 256) &&
+           !strcmp(a->source, b->source);
 }
 
 static bool same_model(const cad_model_t *a, const cad_model_t *b)
 {
-    return same_config(&a->cfg, &b->cfg) && same_vocab(&a->vocab, &b->vocab) && a->labels == b->labels && a->total == b->total &&
-           a->nparam == b->nparam && !memcmp(a->param, b->param, (size_t)a->total * sizeof(float)) && !strcmp(a->status, b->status) &&
+    return same_config(&a->cfg, &b->cfg) && same_vocab(&a->vocab, &b->vocab) && a->labels == b->labels &&
+           a->total == b->total && a->nparam == b->nparam &&
+           !memcmp(a->param, b->param, (size_t)a->total * sizeof(float)) && !strcmp(a->status, b->status) &&
            !memcmp(a->embed_in, b->embed_in, (size_t)(a->vocab.rows * a->cfg.d_model) * sizeof(float));
 }
 
@@ -108,7 +122,8 @@ static void test_round_trip(const char *path, const char *name)
     char out[4352];
     cad_error_t err = { "" };
     snprintf(out, sizeof out, "%s/%s", scratch, name);
-    tap_ok(cad_model_open(&m, path, &err) == 0 && round_trip(m, out, &err) && round_trip(m, out, &err), "%s is saved, and over itself, bit for bit: %s", name, err.text);
+    tap_ok(cad_model_open(&m, path, &err) == 0 && round_trip(m, out, &err) && round_trip(m, out, &err),
+           "%s is saved, and over itself, bit for bit: %s", name, err.text);
     tap_ok(entries(out) == 3, "%s leaves three files", name);
     cad_model_close(m);
     empty(out);
@@ -129,16 +144,21 @@ static void test_folder(const char *folder)
 
 /* ---- making ---- */
 
-static const char PS[] = "{\"d_model\": 48, \"n_layer\": 3, \"vocab_size\": 12, \"rcps\": true, \"pad_vocab_size_multiple\": 8,"
-                         " \"ssm_cfg\": {\"dt_min\": 0.002, \"dt_max\": 0.05}}";
-static const char OTHER[] = "{\"d_model\": 20, \"n_layer\": 2, \"vocab_size\": 12, \"rms_norm\": false, \"bidirectional_weight_tie\": false,"
-                            " \"bidirectional_strategy\": \"ew_multiply\", \"norm_epsilon\": 1e-6, \"ssm_cfg\": {\"bias\": true, \"dt_init\": \"constant\","
-                            " \"dt_rank\": 4, \"dt_scale\": 2, \"d_state\": 3, \"expand\": 3, \"d_conv\": 2},"
-                            " \"initializer_cfg\": {\"initializer_range\": 0.5, \"rescale_prenorm_residual\": false}}";
+static const char PS[] =
+    "{\"d_model\": 48, \"n_layer\": 3, \"vocab_size\": 12, \"rcps\": true, \"pad_vocab_size_multiple\": 8,"
+    " \"ssm_cfg\": {\"dt_min\": 0.002, \"dt_max\": 0.05}}";
+static const char OTHER[] =
+    "{\"d_model\": 20, \"n_layer\": 2, \"vocab_size\": 12, \"rms_norm\": false, \"bidirectional_weight_tie\": false,"
+    " \"bidirectional_strategy\": \"ew_multiply\", \"norm_epsilon\": 1e-6, \"ssm_cfg\": {\"bias\": true, \"dt_init\": \"constant\","
+    " \"dt_rank\": 4, \"dt_scale\": 2, \"d_state\": 3, \"expand\": 3, \"d_conv\": 2},"
+    " \"initializer_cfg\": {\"initializer_range\": 0.5, \"rescale_prenorm_residual\": false}}";
 static const char PLANT[] = "{\"d_model\": 16, \"n_layer\": 1, \"vocab_size\": 7, \"rcps\": true, \"complement_map\":"
                             " {\"0\": 0, \"1\": 1, \"2\": 2, \"3\": 6, \"4\": 5, \"5\": 4, \"6\": 3}}";
 
-typedef struct { double least, most, mean, spread; int64_t n; } moments_t;
+typedef struct {
+    double least, most, mean, spread;
+    int64_t n;
+} moments_t;
 
 /* Of all tensors of a role. */
 static moments_t moments(const cad_model_t *m, cad_role_t role)
@@ -161,7 +181,8 @@ static moments_t moments(const cad_model_t *m, cad_role_t role)
 static bool uniform_in(moments_t s, double bound)
 {
     double slack = bound * 6 / sqrt((double)s.n);
-    return s.least >= -bound * 1.0000001 && s.most <= bound * 1.0000001 && fabs(s.mean) < slack && fabs(s.spread - bound / sqrt(3)) < slack;
+    return s.least >= -bound * 1.0000001 && s.most <= bound * 1.0000001 && fabs(s.mean) < slack &&
+           fabs(s.spread - bound / sqrt(3)) < slack;
 }
 
 static bool constant(moments_t s, double x) { return s.n && s.least == x && s.most == x; }
@@ -177,15 +198,23 @@ static void test_initial(const cad_model_t *m)
 {
     moments_t e = moments(m, CAD_T_EMBED), a = moments(m, CAD_T_A_LOG);
     double D = 48, E = 96, R = 3, K = 4;
-    tap_ok(cad_model_number(m, CAD_VOCAB) == 16 && cad_model_number(m, CAD_MAX_LEN) == 1024 && m->vocab.base[0] == 7, "a vocabulary of 12 has 16 rows");
-    tap_ok(fabs(e.mean) < 0.004 && fabs(e.spread - 0.02) < 0.003 && e.most < 0.1, "embedding N(0, 0.02^2), padding rows too");
-    tap_ok(uniform_in(moments(m, CAD_T_IN), pow(D, -0.5)) && uniform_in(moments(m, CAD_T_X), pow(E, -0.5)), "projections U(1/sqrt(fan in))");
+    tap_ok(cad_model_number(m, CAD_VOCAB) == 16 && cad_model_number(m, CAD_MAX_LEN) == 1024 && m->vocab.base[0] == 7,
+           "a vocabulary of 12 has 16 rows");
+    tap_ok(fabs(e.mean) < 0.004 && fabs(e.spread - 0.02) < 0.003 && e.most < 0.1,
+           "embedding N(0, 0.02^2), padding rows too");
+    tap_ok(uniform_in(moments(m, CAD_T_IN), pow(D, -0.5)) && uniform_in(moments(m, CAD_T_X), pow(E, -0.5)),
+           "projections U(1/sqrt(fan in))");
     tap_ok(uniform_in(moments(m, CAD_T_OUT), pow(E * 3, -0.5)), "out_proj the same over sqrt(n_layer)");
-    tap_ok(uniform_in(moments(m, CAD_T_CONV), pow(K, -0.5)) && uniform_in(moments(m, CAD_T_CONV_BIAS), pow(K, -0.5)), "convolution U(1/sqrt(K))");
+    tap_ok(uniform_in(moments(m, CAD_T_CONV), pow(K, -0.5)) && uniform_in(moments(m, CAD_T_CONV_BIAS), pow(K, -0.5)),
+           "convolution U(1/sqrt(K))");
     tap_ok(uniform_in(moments(m, CAD_T_DT), pow(R, -0.5)), "dt_proj U(1/sqrt(R))");
     tap_ok(steps_in(m, 0.002, 0.05), "step sizes fill dt_min to dt_max");
-    tap_ok(a.least == 0 && fabs(a.most - log(16)) < 1e-6 && fabs(exp((double)m->layer[1].dir[1].a_log[16 * 5 + 6]) - 7) < 1e-5, "A_log is log(1 to N) in every row");
-    tap_ok(constant(moments(m, CAD_T_SKIP), 1) && constant(moments(m, CAD_T_NORM), 1) && constant(moments(m, CAD_T_NORM_F), 1), "D and norms are 1");
+    tap_ok(a.least == 0 && fabs(a.most - log(16)) < 1e-6 &&
+               fabs(exp((double)m->layer[1].dir[1].a_log[16 * 5 + 6]) - 7) < 1e-5,
+           "A_log is log(1 to N) in every row");
+    tap_ok(constant(moments(m, CAD_T_SKIP), 1) && constant(moments(m, CAD_T_NORM), 1) &&
+               constant(moments(m, CAD_T_NORM_F), 1),
+           "D and norms are 1");
 }
 
 static void test_other(void)
@@ -196,7 +225,9 @@ static void test_other(void)
     if (!tap_ok(cad_model_create(&m, OTHER, 50, 7, &err) == 0, "a model with every other switch: %s", err.text)) return;
     e = moments(m, CAD_T_EMBED);
     tap_ok(constant(moments(m, CAD_T_DT), 1) && fabs(e.spread - 0.5) < 0.1, "constant dt_proj, initializer_range");
-    tap_ok(constant(moments(m, CAD_T_IN_BIAS), 0) && constant(moments(m, CAD_T_OUT_BIAS), 0) && constant(moments(m, CAD_T_NORM_BIAS), 0), "biases of projections and norms are 0");
+    tap_ok(constant(moments(m, CAD_T_IN_BIAS), 0) && constant(moments(m, CAD_T_OUT_BIAS), 0) &&
+               constant(moments(m, CAD_T_NORM_BIAS), 0),
+           "biases of projections and norms are 0");
     tap_ok(uniform_in(moments(m, CAD_T_OUT), pow(60, -0.5)), "out_proj without rescaling");
     tap_ok(round_trip(m, scratch, &err), "it is saved: %s", err.text);
     cad_model_close(m);
@@ -246,7 +277,8 @@ static void test_refresh(cad_model_t *m)
     float before = m->embed_in[7 * 48 + 3], *at = m->param + (10 * 48 + 44), old = *at;
     *at = 5;
     cad_model_refresh(m);
-    tap_ok(m->embed_in[7 * 48 + 3] == 5 && before == old, "the input table of an odd depth follows the embedding's, turned");
+    tap_ok(m->embed_in[7 * 48 + 3] == 5 && before == old,
+           "the input table of an odd depth follows the embedding's, turned");
     *at = old;
     cad_model_refresh(m);
 }
@@ -256,36 +288,57 @@ static void test_classifier(const cad_model_t *m)
     cad_model_t *c, *d;
     moments_t s;
     cad_error_t err = { "" };
-    if (!tap_ok(cad_model_classifier(&c, m, 300, 1, &err) == 0, "a classifier on a language model: %s", err.text)) return;
+    if (!tap_ok(cad_model_classifier(&c, m, 300, 1, &err) == 0, "a classifier on a language model: %s", err.text))
+        return;
     s = moments(c, CAD_T_SCORE);
-    tap_ok(cad_model_number(c, CAD_LABELS) == 300 && fabs(s.mean) < 0.001 && fabs(s.spread - 0.02) < 0.001, "its score is N(0, 0.02^2)");
-    tap_ok(c->ntensor == m->ntensor + 1 && !memcmp(c->param, m->param, (size_t)m->total * sizeof(float)) && !memcmp(c->embed_in, m->embed_in, 16 * 48 * sizeof(float)), "its encoder is a copy");
+    tap_ok(cad_model_number(c, CAD_LABELS) == 300 && fabs(s.mean) < 0.001 && fabs(s.spread - 0.02) < 0.001,
+           "its score is N(0, 0.02^2)");
+    tap_ok(c->ntensor == m->ntensor + 1 && !memcmp(c->param, m->param, (size_t)m->total * sizeof(float)) &&
+               !memcmp(c->embed_in, m->embed_in, 16 * 48 * sizeof(float)),
+           "its encoder is a copy");
     empty(scratch);
     tap_ok(round_trip(c, scratch, &err), "it is saved: %s", err.text);
-    tap_ok(cad_model_classifier(&d, c, 1, 2, &err) == 0 && cad_model_number(d, CAD_LABELS) == 1 && round_trip(d, scratch, &err), "and another on that one, over it: %s", err.text);
+    tap_ok(cad_model_classifier(&d, c, 1, 2, &err) == 0 && cad_model_number(d, CAD_LABELS) == 1 &&
+               round_trip(d, scratch, &err),
+           "and another on that one, over it: %s", err.text);
     cad_model_close(c);
     cad_model_close(d);
-    tap_ok(cad_model_classifier(&c, m, 0, 1, &err) == CAD_EARG && !c && cad_model_classifier(&c, m, (1 << 20) + 1, 1, &err) == CAD_EARG, "no label, or too many, are refused");
+    tap_ok(cad_model_classifier(&c, m, 0, 1, &err) == CAD_EARG && !c &&
+               cad_model_classifier(&c, m, (1 << 20) + 1, 1, &err) == CAD_EARG,
+           "no label, or too many, are refused");
 }
 
 static void test_refusals(void)
 {
-    static const struct { const char *config, *what; } bad[] = {
-        { "{\"d_model\": 8", "config.json:" }, { "[]", "not a JSON object" }, { "{\"d_model\": 8, \"n_layer\": 1}", "\"vocab_size\" is required" },
-        { "{\"d_model\": 8, \"n_layer\": 1, \"vocab_size\": 12, \"ssm_cfg\": {\"dt_min\": 1, \"dt_max\": 0.1}}", "\"dt_max\" is below dt_min" },
-        { "{\"d_model\": 8, \"n_layer\": 1, \"vocab_size\": 12, \"ssm_cfg\": {\"dt_min\": 0}}", "\"dt_min\" is not a number from" },
-        { "{\"d_model\": 8, \"n_layer\": 1, \"vocab_size\": 12, \"ssm_cfg\": {\"dt_init\": \"?\"}}", "\"dt_init\" is neither" },
-        { "{\"d_model\": 8, \"n_layer\": 1, \"vocab_size\": 250, \"pad_vocab_size_multiple\": 100}", "above 256 tokens" },
-        { "{\"d_model\": 8, \"n_layer\": 1, \"vocab_size\": 7, \"pad_vocab_size_multiple\": 1}", "config.json: the vocabulary has no token A" },
-        { "{\"d_model\": 8, \"n_layer\": 1, \"vocab_size\": 12, \"complement_map\": {\"7\": 9, \"9\": 7}}", "config.json: complement_map does not" },
+    static const struct {
+        const char *config, *what;
+    } bad[] = {
+        { "{\"d_model\": 8", "config.json:" },
+        { "[]", "not a JSON object" },
+        { "{\"d_model\": 8, \"n_layer\": 1}", "\"vocab_size\" is required" },
+        { "{\"d_model\": 8, \"n_layer\": 1, \"vocab_size\": 12, \"ssm_cfg\": {\"dt_min\": 1, \"dt_max\": 0.1}}",
+          "\"dt_max\" is below dt_min" },
+        { "{\"d_model\": 8, \"n_layer\": 1, \"vocab_size\": 12, \"ssm_cfg\": {\"dt_min\": 0}}",
+          "\"dt_min\" is not a number from" },
+        { "{\"d_model\": 8, \"n_layer\": 1, \"vocab_size\": 12, \"ssm_cfg\": {\"dt_init\": \"?\"}}",
+          "\"dt_init\" is neither" },
+        { "{\"d_model\": 8, \"n_layer\": 1, \"vocab_size\": 250, \"pad_vocab_size_multiple\": 100}",
+          "above 256 tokens" },
+        { "{\"d_model\": 8, \"n_layer\": 1, \"vocab_size\": 7, \"pad_vocab_size_multiple\": 1}",
+          "config.json: the vocabulary has no token A" },
+        { "{\"d_model\": 8, \"n_layer\": 1, \"vocab_size\": 12, \"complement_map\": {\"7\": 9, \"9\": 7}}",
+          "config.json: complement_map does not" },
     };
     cad_model_t *m;
     cad_error_t err;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         err.text[0] = 0;
-        tap_ok(cad_model_create(&m, bad[i].config, 100, 1, &err) == CAD_EFORMAT && !m && strstr(err.text, bad[i].what), "refused: %s", err.text);
+        tap_ok(cad_model_create(&m, bad[i].config, 100, 1, &err) == CAD_EFORMAT && !m && strstr(err.text, bad[i].what),
+               "refused: %s", err.text);
     }
-    tap_ok(cad_model_create(&m, PS, 0, 1, &err) == CAD_EARG && cad_model_create(&m, PS, (1 << 20) + 1, 1, &err) == CAD_EARG, "refused: %s", err.text);
+    tap_ok(cad_model_create(&m, PS, 0, 1, &err) == CAD_EARG &&
+               cad_model_create(&m, PS, (1 << 20) + 1, 1, &err) == CAD_EARG,
+           "refused: %s", err.text);
 }
 
 /* ---- what saving refuses, and what stays then ---- */
@@ -299,14 +352,21 @@ static void test_save_refusals(cad_model_t *m)
     snprintf(deep, sizeof deep, "%s/a/b", dir);
     mkdir(scratch, 0700);
     *at = NAN;
-    tap_ok(cad_model_save(m, dir, NULL, &err) == CAD_EARG && strstr(err.text, "holds NaN") && access(dir, F_OK), "NaN is not saved: %s", err.text);
+    tap_ok(cad_model_save(m, dir, NULL, &err) == CAD_EARG && strstr(err.text, "holds NaN") && access(dir, F_OK),
+           "NaN is not saved: %s", err.text);
     *at = old;
-    tap_ok(cad_model_save(m, dir, "\xff", &err) == CAD_EARG && access(dir, F_OK), "a status that is not UTF-8 is refused: %s", err.text);
-    tap_ok(cad_model_save(m, deep, NULL, &err) == CAD_EIO && strstr(err.text, "No such file"), "a folder in no folder is refused: %s", err.text);
+    tap_ok(cad_model_save(m, dir, "\xff", &err) == CAD_EARG && access(dir, F_OK),
+           "a status that is not UTF-8 is refused: %s", err.text);
+    tap_ok(cad_model_save(m, deep, NULL, &err) == CAD_EIO && strstr(err.text, "No such file"),
+           "a folder in no folder is refused: %s", err.text);
     tap_ok(mkdir(dir, 0700) == 0 && file_put(dir, "vocab.txt", "a\n"), "a folder with a tokenizer");
-    tap_ok(cad_model_save(m, dir, NULL, &err) == CAD_EARG && strstr(err.text, "vocab.txt: belongs to another model") && entries(dir) == 1, "is refused: %s", err.text);
+    tap_ok(cad_model_save(m, dir, NULL, &err) == CAD_EARG && strstr(err.text, "vocab.txt: belongs to another model") &&
+               entries(dir) == 1,
+           "is refused: %s", err.text);
     empty(dir);
-    tap_ok(file_put(scratch, "new", "") && cad_model_save(m, dir, NULL, &err) == CAD_EIO && strstr(err.text, "not a folder"), "a file in the folder's place is refused: %s", err.text);
+    tap_ok(file_put(scratch, "new", "") && cad_model_save(m, dir, NULL, &err) == CAD_EIO &&
+               strstr(err.text, "not a folder"),
+           "a file in the folder's place is refused: %s", err.text);
     unlink(dir);
 }
 
@@ -317,10 +377,16 @@ static void test_status(const cad_model_t *m)
     cad_error_t err = { "" };
     memset(text, 'x', sizeof text);
     strcpy(text + 253, "\xe2\x82\xac and more \"than\" fits");
-    tap_ok(cad_model_save(m, scratch, text, &err) == 0 && cad_model_open(&back, scratch, &err) == 0 && strlen(back->status) == 253, "a long status is cut between characters: %s", err.text);
-    tap_ok(cad_model_save(back, scratch, NULL, &err) == 0 && cad_model_open(&again, scratch, &err) == 0 && !strcmp(again->status, back->status), "it stays where none is given");
+    tap_ok(cad_model_save(m, scratch, text, &err) == 0 && cad_model_open(&back, scratch, &err) == 0 &&
+               strlen(back->status) == 253,
+           "a long status is cut between characters: %s", err.text);
+    tap_ok(cad_model_save(back, scratch, NULL, &err) == 0 && cad_model_open(&again, scratch, &err) == 0 &&
+               !strcmp(again->status, back->status),
+           "it stays where none is given");
     cad_model_close(again);
-    tap_ok(cad_model_save(back, scratch, "", &err) == 0 && cad_model_open(&again, scratch, &err) == 0 && !again->status[0], "and goes where an empty one is");
+    tap_ok(cad_model_save(back, scratch, "", &err) == 0 && cad_model_open(&again, scratch, &err) == 0 &&
+               !again->status[0],
+           "and goes where an empty one is");
     cad_model_close(again);
     cad_model_close(back);
 }
@@ -335,12 +401,17 @@ static void test_tokenizer(const char *srcdir, const char *name, const char *tex
     snprintf(path, sizeof path, "%s/test/data/plant", srcdir);
     snprintf(from, sizeof from, "%s/from", scratch);
     snprintf(to, sizeof to, "%s/to", scratch);
-    tap_ok(cad_model_open(&p, path, &err) == 0 && cad_model_save(p, from, NULL, &err) == 0 && file_put(from, name, text) && cad_model_open(&m, from, &err) == 0, "a model with %s: %s", name, err.text);
-    tap_ok(m && !strcmp(m->vocab.source, name) && round_trip(m, to, &err) && round_trip(m, from, &err) && entries(to) == 4, "is saved with it: %s", err.text);
+    tap_ok(cad_model_open(&p, path, &err) == 0 && cad_model_save(p, from, NULL, &err) == 0 &&
+               file_put(from, name, text) && cad_model_open(&m, from, &err) == 0,
+           "a model with %s: %s", name, err.text);
+    tap_ok(m && !strcmp(m->vocab.source, name) && round_trip(m, to, &err) && round_trip(m, from, &err) &&
+               entries(to) == 4,
+           "is saved with it: %s", err.text);
     if (m) {
         cad_model_t *c = NULL;
         empty(to);
-        tap_ok(cad_model_classifier(&c, m, 2, 1, &err) == 0 && round_trip(c, to, &err) && entries(to) == 4, "and so is a classifier on it: %s", err.text);
+        tap_ok(cad_model_classifier(&c, m, 2, 1, &err) == 0 && round_trip(c, to, &err) && entries(to) == 4,
+               "and so is a classifier on it: %s", err.text);
         cad_model_close(c);
     }
     cad_model_close(m);
@@ -366,17 +437,25 @@ static void test_writer(void)
     snprintf(path, sizeof path, "%s/w", scratch);
     snprintf(link, sizeof link, "%s/link", scratch);
     mkdir(scratch, 0700);
-    tap_ok(cad_safetensors_write(path, array, 2, meta, 2, &err) == 0 && cad_safetensors_open(&st, path, &err) == 0, "a file of two tensors: %s", err.text);
-    tap_ok(cad_safetensors_f32(&st, cad_safetensors_find(&st, "a\""), f, &err) == 0 && !memcmp(f, x, sizeof f), "float32 as they were, to the bit");
-    tap_ok(cad_safetensors_i64(&st, cad_safetensors_find(&st, "b"), n, &err) == 0 && !memcmp(n, y, sizeof n), "and int64");
-    tap_ok(!strcmp(cad_safetensors_meta(&st, "note"), "{\"step\": 5}\n") && !strcmp(cad_safetensors_meta(&st, "format"), "pt") && !cad_safetensors_meta(&st, "none"), "metadata by key");
+    tap_ok(cad_safetensors_write(path, array, 2, meta, 2, &err) == 0 && cad_safetensors_open(&st, path, &err) == 0,
+           "a file of two tensors: %s", err.text);
+    tap_ok(cad_safetensors_f32(&st, cad_safetensors_find(&st, "a\""), f, &err) == 0 && !memcmp(f, x, sizeof f),
+           "float32 as they were, to the bit");
+    tap_ok(cad_safetensors_i64(&st, cad_safetensors_find(&st, "b"), n, &err) == 0 && !memcmp(n, y, sizeof n),
+           "and int64");
+    tap_ok(!strcmp(cad_safetensors_meta(&st, "note"), "{\"step\": 5}\n") &&
+               !strcmp(cad_safetensors_meta(&st, "format"), "pt") && !cad_safetensors_meta(&st, "none"),
+           "metadata by key");
     cad_safetensors_close(&st);
     chmod(path, 0604);
-    tap_ok(symlink("w", link) == 0 && cad_safetensors_write(link, array, 1, meta, 0, &err) == 0 && lstat(link, &sb) == 0 && S_ISLNK(sb.st_mode) &&
-           stat(path, &sb) == 0 && (sb.st_mode & 0777) == 0604 && sb.st_size < 150, "a link's target is replaced and keeps its mode: %s", err.text);
+    tap_ok(symlink("w", link) == 0 && cad_safetensors_write(link, array, 1, meta, 0, &err) == 0 &&
+               lstat(link, &sb) == 0 && S_ISLNK(sb.st_mode) && stat(path, &sb) == 0 && (sb.st_mode & 0777) == 0604 &&
+               sb.st_size < 150,
+           "a link's target is replaced and keeps its mode: %s", err.text);
     unlink(path);
     unlink(link);
-    tap_ok(cad_safetensors_write(scratch, array, 2, meta, 2, &err) == CAD_EIO, "a folder in its place is refused: %s", err.text);
+    tap_ok(cad_safetensors_write(scratch, array, 2, meta, 2, &err) == CAD_EIO, "a folder in its place is refused: %s",
+           err.text);
     tap_ok(entries(scratch) == 0, "nothing else is left");
 }
 
@@ -406,13 +485,16 @@ int main(void)
     cad_model_close(m);
     test_published();
     test_other();
-    tap_ok(cad_model_create(&m, PLANT, 512, 1, &err) == 0 && !strcmp(cad_model_text(m, CAD_TEXT_VOCABULARY), "plant") && round_trip(m, scratch, &err), "a plant vocabulary by its complement_map: %s", err.text);
+    tap_ok(cad_model_create(&m, PLANT, 512, 1, &err) == 0 && !strcmp(cad_model_text(m, CAD_TEXT_VOCABULARY), "plant") &&
+               round_trip(m, scratch, &err),
+           "a plant vocabulary by its complement_map: %s", err.text);
     cad_model_close(m);
     empty(scratch);
     mkdir(scratch, 0700);
     test_refusals();
     test_tokenizer(srcdir, "vocab.txt", "[PAD]\n[MASK]\n[UNK]\na\nc\ng\nt\n");
-    test_tokenizer(srcdir, "tokenizer.json", "{\"model\": {\"vocab\": {\"[PAD]\": 0, \"[UNK]\": 1, \"a\": 3, \"c\": 4, \"g\": 5, \"t\": 6}}}");
+    test_tokenizer(srcdir, "tokenizer.json",
+                   "{\"model\": {\"vocab\": {\"[PAD]\": 0, \"[UNK]\": 1, \"a\": 3, \"c\": 4, \"g\": 5, \"t\": 6}}}");
     empty(scratch);
     return tap_finish();
 }

@@ -4,14 +4,14 @@
  * forward pass. Gradients of weights are sums over the rows of a span: each
  * output is one thread's, which adds the rows in order. SPDX-License-Identifier: MIT
  */
-#include "../train.h"
+#include "engine/backward.h"
 #include "grads.h"
 
-#define STRIP 64      /* rows of one partial sum of a weight's gradient */
+#define STRIP 64        /* rows of one partial sum of a weight's gradient */
 #define SHARE (16 * MR) /* of A's columns: one task's */
 
 typedef struct {
-    job_t f;           /* the span and the lane, as the forward kernels take them */
+    job_t f; /* the span and the lane, as the forward kernels take them */
     cad_grad_lane_t *l;
     const cad_sum_t *g;
     const turn_t *t;
@@ -20,7 +20,7 @@ typedef struct {
 static back_t back_for(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
 {
     int64_t i = 2 * layer + dir;
-    return (back_t){ .f = job_for(&l->f, layer, dir, s), .l = l, .g = &l->grads->s.dir[i], .t = &l->grads->turn[i] };
+    return (back_t) { .f = job_for(&l->f, layer, dir, s), .l = l, .g = &l->grads->s.dir[i], .t = &l->grads->turn[i] };
 }
 
 static void share_blocks(back_t *b, cad_task_f *fn)
@@ -37,7 +37,8 @@ typedef struct {
     int64_t lda, ldb, ldc, n, k, rows, groups;
 } outer_t;
 
-INLINE void outer_micro(const int mr, const int nv, const float *a, int64_t lda, const float *b, int64_t rows, float *c, int64_t ldc)
+INLINE void outer_micro(const int mr, const int nv, const float *a, int64_t lda, const float *b, int64_t rows, float *c,
+                        int64_t ldc)
 {
     vf acc[MR][NV];
     micro_sum(false, mr, nv, a, 1, lda, b, rows, acc);
@@ -45,8 +46,10 @@ INLINE void outer_micro(const int mr, const int nv, const float *a, int64_t lda,
         for (int j = 0; j < nv; j++) vstore(c + i * ldc + j * VW, vload(c + i * ldc + j * VW) + acc[i][j]);
 }
 
-#define OUTER_EDGE(i) case i: outer_micro(i, nv, a, lda, b, rows, c, ldc); break;
-INLINE void outer_edge(int mr, const int nv, const float *a, int64_t lda, const float *b, int64_t rows, float *c, int64_t ldc)
+#define OUTER_EDGE(i) \
+    case i: outer_micro(i, nv, a, lda, b, rows, c, ldc); break;
+INLINE void outer_edge(int mr, const int nv, const float *a, int64_t lda, const float *b, int64_t rows, float *c,
+                       int64_t ldc)
 {
     switch (mr) {
         OUTER_EDGE(1) OUTER_EDGE(2) OUTER_EDGE(3) OUTER_EDGE(4) OUTER_EDGE(5)
@@ -83,7 +86,8 @@ static void outer_task(void *arg, int64_t task, int worker)
     }
 }
 
-static void outer(back_t *b, const float *a, int64_t lda, int64_t n, const float *v, int64_t ldb, int64_t k, float *c, int64_t ldc)
+static void outer(back_t *b, const float *a, int64_t lda, int64_t n, const float *v, int64_t ldb, int64_t k, float *c,
+                  int64_t ldc)
 {
     outer_t o = { a, v, c, lda, ldb, ldc, n, k, b->f.s.end - b->f.s.beg, (n + SHARE - 1) / SHARE };
     cad_team_run(b->l->f.team, (k + PW - 1) / PW * o.groups, outer_task, &o);
@@ -102,7 +106,8 @@ static void add_columns(const float *a, int64_t lda, int64_t rows, int64_t k, fl
 /* ---- norm ---- */
 
 /* dx += the gradient through norm(x) of dy (Dp); xhat (Dp) becomes the normalised x. */
-static void norm_back_row(const cad_weights_t *w, const float *x, const float *weight, const float *dy, float *dx, float *xhat)
+static void norm_back_row(const cad_weights_t *w, const float *x, const float *weight, const float *dy, float *dx,
+                          float *xhat)
 {
     vf acc = vset(0.0f), mean = vset(0.0f), proj = vset(0.0f), shift = vset(0.0f), scale;
     float inv = 1.0f / (float)w->D;
@@ -213,34 +218,39 @@ static void conv_back_any(const back_t *b, int q, int64_t beg, int64_t end, int6
 
 #define TAPS 4 /* of the published models: x and dc of as many rows stay in registers */
 
-typedef struct { vf w[TAPS], bias, x[TAPS - 1], dc[TAPS - 1], dw[TAPS], db; } taps_t; /* x, dc: of the rows before, 0 where there are none */
+typedef struct {
+    vf w[TAPS], bias, x[TAPS - 1], dc[TAPS - 1], dw[TAPS], db;
+} taps_t; /* x, dc: of the rows before, 0 where there are none */
 
 /* n rows, ew apart. whole: the rows TAPS-1 before them exist, and their dx is then complete. */
 INLINE void taps_rows(taps_t *t, const float *x, const float *du, float *dx, int64_t ew, const int n, const bool whole)
 {
     vf v[TAPS - 1 + FEW], dc[TAPS - 1 + FEW], sum[FEW], on[FEW];
-    UNROLL for (int i = 0; i < TAPS - 1; i++) {
+    REPEAT(i, TAPS - 1) {
         v[i] = t->x[i];
         dc[i] = t->dc[i];
     }
-    EACH __builtin_prefetch(x + (i + AHEAD) * ew);
-    EACH __builtin_prefetch(du + (i + AHEAD) * ew);
-    EACH __builtin_prefetch(dx + (i + AHEAD) * ew, 1);
-    EACH v[TAPS - 1 + i] = vload(x + i * ew);
-    EACH sum[i] = t->bias;
-    UNROLL for (int k = 0; k < TAPS; k++) EACH sum[i] = vfma(t->w[k], v[i + k], sum[i]);
-    EACH on[i] = sum[i];
+    REPEAT(i, n) __builtin_prefetch(x + (i + AHEAD) * ew);
+    REPEAT(i, n) __builtin_prefetch(du + (i + AHEAD) * ew);
+    REPEAT(i, n) __builtin_prefetch(dx + (i + AHEAD) * ew, 1);
+    REPEAT(i, n) v[TAPS - 1 + i] = vload(x + i * ew);
+    REPEAT(i, n) sum[i] = t->bias;
+    REPEAT(k, TAPS)
+        REPEAT(i, n) sum[i] = vfma(t->w[k], v[i + k], sum[i]);
+    REPEAT(i, n) on[i] = sum[i];
     vsigmoids(n, on);
-    EACH dc[TAPS - 1 + i] = vload(du + i * ew) * on[i] * vfma(sum[i], vset(1.0f) - on[i], vset(1.0f));
-    UNROLL for (int k = 0; k < TAPS; k++) EACH t->dw[k] = vfma(v[i + k], dc[TAPS - 1 + i], t->dw[k]);
-    EACH t->db = t->db + dc[TAPS - 1 + i];
+    REPEAT(i, n) dc[TAPS - 1 + i] = vload(du + i * ew) * on[i] * vfma(sum[i], vset(1.0f) - on[i], vset(1.0f));
+    REPEAT(k, TAPS)
+        REPEAT(i, n) t->dw[k] = vfma(v[i + k], dc[TAPS - 1 + i], t->dw[k]);
+    REPEAT(i, n) t->db = t->db + dc[TAPS - 1 + i];
     dx -= (TAPS - 1) * ew;
-    if (whole) EACH {
-        vf d = vload(dx + i * ew);
-        UNROLL for (int k = 0; k < TAPS; k++) d = vfma(t->w[TAPS - 1 - k], dc[i + k], d);
-        vstore(dx + i * ew, d);
-    }
-    UNROLL for (int i = 0; i < TAPS - 1; i++) {
+    if (whole)
+        REPEAT(i, n) {
+            vf d = vload(dx + i * ew);
+            REPEAT(k, TAPS) d = vfma(t->w[TAPS - 1 - k], dc[i + k], d);
+            vstore(dx + i * ew, d);
+        }
+    REPEAT(i, TAPS - 1) {
         t->x[i] = v[n + i];
         t->dc[i] = dc[n + i];
     }
@@ -251,7 +261,8 @@ static void conv_back_taps(const back_t *b, int q, int64_t beg, int64_t end, int
 {
     const cad_grad_lane_t *l = b->l;
     const packed_t *p = b->f.p;
-    int64_t Ep = l->f.weights->Ep, ew = p->reverse ? -Ep : Ep, rows = end - beg, first = p->reverse ? end - 1 : beg, r = 0;
+    int64_t Ep = l->f.weights->Ep, ew = p->reverse ? -Ep : Ep, rows = end - beg, first = p->reverse ? end - 1 : beg,
+            r = 0;
     int64_t past = p->reverse ? b->f.s.off[q + 1] - end : beg - b->f.s.off[q]; /* rows of the sequence before these */
     const float *x = l->f.x + first * Ep + c, *du = l->du + (first - b->f.s.beg) * Ep + c;
     float *dx = l->dx + first * Ep + c;
@@ -442,14 +453,34 @@ static int back_pool(cad_grad_lane_t *l, int64_t beg, int64_t end, enum cad_pool
 {
     int64_t D = l->grads->s.D;
     if (how == CAD_POOL_MEAN) mean_back(l, beg, end, dpooled);
-    else for (int64_t d = 0; d < D; d += 64) max_back(l, beg, end, dpooled, d, cad_min(d + 64, D));
+    else
+        for (int64_t d = 0; d < D; d += 64) max_back(l, beg, end, dpooled, d, cad_min(d + 64, D));
     return 0;
 }
 
 extern const cad_back_ops_t CAD_BACK_OPS;
 const cad_back_ops_t CAD_BACK_OPS = {
-    .name = NAME, .rows = 4096, .least = 4096, .round = 1, .tile = 128 /* a multiple of CAD_STRETCH */, .keeps = true, .lanes = 2,
-    .take = cad_cpu_take, .give = cad_cpu_give, .carve = cad_cpu_carve_back,
-    .open = grads_open, .close = grads_close, .renew = grads_renew, .collect = grads_collect, .start = back_start, .divide = back_divide,
-    .embed = back_embed, .out = back_out, .scan = back_scan, .conv = back_conv, .in = back_in, .head = back_head, .pool = back_pool,
+    .name = NAME,
+    .rows = 4096,
+    .least = 4096,
+    .round = 1,
+    .tile = 128 /* a multiple of CAD_STRETCH */,
+    .keeps = true,
+    .lanes = 2,
+    .take = cad_cpu_take,
+    .give = cad_cpu_give,
+    .carve = cad_cpu_carve_back,
+    .open = grads_open,
+    .close = grads_close,
+    .renew = grads_renew,
+    .collect = grads_collect,
+    .start = back_start,
+    .divide = back_divide,
+    .embed = back_embed,
+    .out = back_out,
+    .scan = back_scan,
+    .conv = back_conv,
+    .in = back_in,
+    .head = back_head,
+    .pool = back_pool,
 };

@@ -1,5 +1,5 @@
 /* cpu.c - choosing the instruction set at run time. SPDX-License-Identifier: MIT */
-#include "../ops.h"
+#include "engine/ops.h"
 
 extern const cad_ops_t cad_cpu_plain, cad_cpu_avx2, cad_cpu_avx512;
 extern const cad_ops_t cad_cpu_plain_half, cad_cpu_avx2_half, cad_cpu_avx512_half, cad_cpu_avx512bf16_half;
@@ -28,7 +28,11 @@ static bool has_bf16(void) { return has_avx512() && __builtin_cpu_supports("avx5
 static bool always(void) { return true; }
 
 /* Best first; there: on this processor, NULL: not built. */
-static const struct { const char *name; bool (*there)(void); const cad_ops_t *full, *half; } ISA[] = {
+static const struct {
+    const char *name;
+    bool (*there)(void);
+    const cad_ops_t *full, *half;
+} ISA[] = {
     { "avx512bf16", X86_BF16(has_bf16, &cad_cpu_avx512, &cad_cpu_avx512bf16_half) },
     { "avx512", X86(has_avx512, &cad_cpu_avx512, &cad_cpu_avx512_half) },
     { "avx2", X86(has_avx2, &cad_cpu_avx2, &cad_cpu_avx2_half) },

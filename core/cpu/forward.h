@@ -5,7 +5,8 @@
 #define ROOM 65536 /* bfloat16 numbers of A that a product holds */
 
 /* A is rounded to bfloat16; packed holds pairs, k numbers a row. */
-static void product_half(const float *a, int64_t lda, int64_t rows, const float *packed, int64_t n, int64_t k, const dest_t *d, int64_t row)
+static void product_half(const float *a, int64_t lda, int64_t rows, const float *packed, int64_t n, int64_t k,
+                         const dest_t *d, int64_t row)
 {
     int64_t most = cad_max(MR, cad_min(TILE, ROOM / k / MR * MR));
     uint16_t pairs[most * k] __attribute__((aligned(64)));
@@ -18,7 +19,8 @@ static void product_half(const float *a, int64_t lda, int64_t rows, const float 
 }
 
 /* A product with weights, of the precision they were packed in. */
-static void project(const cad_weights_t *w, const float *a, int64_t lda, int64_t rows, const float *packed, int64_t n, int64_t k, const dest_t *d, int64_t row)
+static void project(const cad_weights_t *w, const float *a, int64_t lda, int64_t rows, const float *packed, int64_t n,
+                    int64_t k, const dest_t *d, int64_t row)
 {
     if (w->half) product_half(a, lda, rows, packed, n, k, d, row);
     else product(a, lda, rows, packed, n, k, d, row);
@@ -50,8 +52,10 @@ static void first_task(void *arg, int64_t task, int worker)
     const cad_weights_t *w = j->l->weights;
     cad_span_t s = chunk_of(j, task), gate = cad_span_need(s, 0);
     (void)worker;
-    if (j->parts & CAD_IN_X) copy_first(w->first_x[j->dir], w->Ep, j->l->tok + s.beg, s.end - s.beg, j->l->x + s.beg * w->Ep);
-    if (j->parts & CAD_IN_Z) copy_first(w->first_z[j->dir], w->Ep, j->l->tok + gate.beg, gate.end - gate.beg, z_of(j->l, gate.beg));
+    if (j->parts & CAD_IN_X)
+        copy_first(w->first_x[j->dir], w->Ep, j->l->tok + s.beg, s.end - s.beg, j->l->x + s.beg * w->Ep);
+    if (j->parts & CAD_IN_Z)
+        copy_first(w->first_z[j->dir], w->Ep, j->l->tok + gate.beg, gate.end - gate.beg, z_of(j->l, gate.beg));
 }
 
 static void in_task(void *arg, int64_t task, int worker)
@@ -60,12 +64,15 @@ static void in_task(void *arg, int64_t task, int worker)
     const cad_weights_t *w = j->l->weights;
     cad_span_t s = chunk_of(j, task), gate = cad_span_need(s, 0);
     float *a = j->l->a + (s.beg - j->s.beg) * w->Dp;
-    dest_t x = { j->l->x, NULL, NULL, j->p->in_x_bias, w->Ep, STORE }, z = { j->l->z, NULL, NULL, j->p->in_z_bias, w->Ep, STORE };
+    dest_t x = { j->l->x, NULL, NULL, j->p->in_x_bias, w->Ep, STORE },
+           z = { j->l->z, NULL, NULL, j->p->in_z_bias, w->Ep, STORE };
     (void)worker;
     for (int64_t r = s.beg; r < s.end; r++)
         norm_row(w, j->l->base + r * w->Dp, j->norm, j->norm_bias, a + (r - s.beg) * w->Dp);
     if (j->parts & CAD_IN_X) project(w, a, w->Dp, s.end - s.beg, j->p->in_x, w->Ep, w->Dp, &x, s.beg);
-    if (j->parts & CAD_IN_Z) project(w, a + (gate.beg - s.beg) * w->Dp, w->Dp, gate.end - gate.beg, j->p->in_z, w->Ep, w->Dp, &z, gate.beg % j->l->zrows);
+    if (j->parts & CAD_IN_Z)
+        project(w, a + (gate.beg - s.beg) * w->Dp, w->Dp, gate.end - gate.beg, j->p->in_z, w->Ep, w->Dp, &z,
+                gate.beg % j->l->zrows);
 }
 
 static int op_in(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned parts)
@@ -80,15 +87,17 @@ static int op_in(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned parts
 
 /* ---- conv ---- */
 
-INLINE void conv_some(const packed_t *p, const float *x, int64_t Ep, int64_t step, const int64_t K, int64_t first, int64_t c, const int n, float *u)
+INLINE void conv_some(const packed_t *p, const float *x, int64_t Ep, int64_t step, const int64_t K, int64_t first,
+                      int64_t c, const int n, float *u)
 {
     vf v[GROUP];
-    EACH v[i] = conv_sum(p, x, Ep, step, K, first, c + i * VW);
+    REPEAT(i, n) v[i] = conv_sum(p, x, Ep, step, K, first, c + i * VW);
     vsilus(n, v);
-    EACH vstore(u + c + i * VW, v[i]);
+    REPEAT(i, n) vstore(u + c + i * VW, v[i]);
 }
 
-INLINE void conv_row(const packed_t *p, const float *x, int64_t Ep, int64_t step, const int64_t K, int64_t first, float *u)
+INLINE void conv_row(const packed_t *p, const float *x, int64_t Ep, int64_t step, const int64_t K, int64_t first,
+                     float *u)
 {
     int64_t c = 0;
     for (; c + GROUP * VW <= Ep; c += GROUP * VW) conv_some(p, x, Ep, step, K, first, c, GROUP, u);
@@ -139,27 +148,28 @@ INLINE void fetch_ahead(const stretch_t *t, int64_t r, const int n, int64_t step
 
 /* n rows from `at` of a stretch that begins with row beg; step 1 or -1 in memory:
  * s = exp(dt A) s + dt u B, y = s.C + skip u. */
-INLINE void scan_some(const stretch_t *t, int64_t beg, int64_t at, const int n, int64_t step, const int64_t N, const float *dt, float *y, float *s)
+INLINE void scan_some(const stretch_t *t, int64_t beg, int64_t at, const int n, int64_t step, const int64_t N,
+                      const float *dt, float *y, float *s)
 {
     const cad_weights_t *w = t->w;
     const float *a = t->p->a + t->c * N, *u = t->u + (beg + at) * w->Ep, *B = t->xdbl + (beg + at) * w->Sp + w->R;
     const int64_t uw = step * w->Ep, bw = step * w->Sp, dw = step * VW;
     vf d[GROUP], du[GROUP], sum[GROUP];
-    EACH d[i] = vload(dt + at * VW + i * dw);
-    EACH du[i] = vload(u + i * uw);
-    EACH sum[i] = vload(t->p->skip + t->c) * du[i];
-    EACH du[i] = d[i] * du[i];
+    REPEAT(i, n) d[i] = vload(dt + at * VW + i * dw);
+    REPEAT(i, n) du[i] = vload(u + i * uw);
+    REPEAT(i, n) sum[i] = vload(t->p->skip + t->c) * du[i];
+    REPEAT(i, n) du[i] = d[i] * du[i];
     for (int64_t k = 0; k < N; k++, B++) {
         vf x[GROUP], h = vload(s + k * VW), v = vload(a + k * VW);
-        EACH x[i] = d[i] * v;
+        REPEAT(i, n) x[i] = d[i] * v;
         vdecays(n, x);
-        EACH {
+        REPEAT(i, n) {
             h = vfma(x[i], h, du[i] * vset(B[i * bw]));
             sum[i] = vfma(h, vset(B[i * bw + N]), sum[i]);
         }
         vstore(s + k * VW, h);
     }
-    EACH vstore(y + at * VW + i * dw, sum[i]);
+    REPEAT(i, n) vstore(y + at * VW + i * dw, sum[i]);
 }
 
 /* What a scan leaves of n rows. */
@@ -168,14 +178,15 @@ INLINE void leave_rows(const stretch_t *t, int64_t r, const int n, const float *
     float *y = t->y + r * t->w->Ep;
     int64_t Ep = t->w->Ep;
     vf v[GROUP], g[GROUP];
-    EACH v[i] = vload(from + i * VW);
-    if (t->add) EACH v[i] = vload(y + i * Ep) + v[i];
+    REPEAT(i, n) v[i] = vload(from + i * VW);
+    if (t->add)
+        REPEAT(i, n) v[i] = vload(y + i * Ep) + v[i];
     if (t->z) {
-        EACH g[i] = vload(t->z + (r + i) * Ep);
+        REPEAT(i, n) g[i] = vload(t->z + (r + i) * Ep);
         vsilus(n, g);
-        EACH v[i] = v[i] * g[i];
+        REPEAT(i, n) v[i] = v[i] * g[i];
     }
-    EACH vstore(y + i * Ep, v[i]);
+    REPEAT(i, n) vstore(y + i * Ep, v[i]);
 }
 
 /* The n rows that follow i rows in time: the first in memory. They end where a
@@ -261,8 +272,15 @@ static int op_out(cad_lane_t *l, int layer, int dir, cad_span_t s, cad_out_t how
 {
     job_t j = job_for(l, layer, dir, s);
     float *c = how == CAD_OUT_KEEP ? l->h : l->res;
-    j.dest = (dest_t){ c, l->base, l->h, j.p->out_bias, l->weights->Dp,
-                       how == CAD_OUT_KEEP ? STORE : how == CAD_OUT_ADD ? ADD : how == CAD_OUT_PLUS ? PLUS : TIMES };
+    j.dest = (dest_t) { c,
+                        l->base,
+                        l->h,
+                        j.p->out_bias,
+                        l->weights->Dp,
+                        how == CAD_OUT_KEEP   ? STORE
+                        : how == CAD_OUT_ADD  ? ADD
+                        : how == CAD_OUT_PLUS ? PLUS
+                                              : TIMES };
     share_rows(&j, &j, out_task);
     return 0;
 }
@@ -314,12 +332,13 @@ static int op_pool(cad_lane_t *l, const cad_range_t *range, int64_t n)
     return 0;
 }
 
-#define TABLE(kind) { \
-    .name = NAME, .precision = kind, .tile = TILE, .wide = 4, .pack = 2048, .least = 2048, .split = 16384, .late = true, \
-    .weights_open = weights_open, .weights_renew = weights_renew, .weights_close = weights_close, \
-    .lane_open = cad_cpu_lane_open, .lane_close = cad_cpu_lane_close, .read = cad_cpu_read, \
-    .embed = op_embed, .in = op_in, .conv = op_conv, .scan = op_scan, .out = op_out, \
-    .head = op_head, .pool = op_pool }
+#define TABLE(kind)                                                                                                 \
+    {                                                                                                               \
+        .name = NAME, .precision = kind, .tile = TILE, .wide = 4, .pack = 2048, .least = 2048, .split = 16384,      \
+        .late = true, .weights_open = weights_open, .weights_renew = weights_renew, .weights_close = weights_close, \
+        .lane_open = cad_cpu_lane_open, .lane_close = cad_cpu_lane_close, .read = cad_cpu_read, .embed = op_embed,  \
+        .in = op_in, .conv = op_conv, .scan = op_scan, .out = op_out, .head = op_head, .pool = op_pool              \
+    }
 #if defined(CAD_OPS)
 extern const cad_ops_t CAD_OPS;
 const cad_ops_t CAD_OPS = TABLE("fp32");

@@ -1,17 +1,17 @@
 /* grads.h - gradients in the host's memory, and the weights turned round. Part of
  * backward.h. SPDX-License-Identifier: MIT */
-#include "../grads.h"
+#include "engine/gradients.h"
 
-typedef struct { /* one Mamba's weights for the way back */
-    const float *in_xt, *in_zt;           // panels (Dp,Ep)
-    const float *xt, *dtt, *outt;         // panels (Ep,Sp), (Rp,Ep), (Ep,Dp)
+typedef struct {                  /* one Mamba's weights for the way back */
+    const float *in_xt, *in_zt;   // panels (Dp,Ep)
+    const float *xt, *dtt, *outt; // panels (Ep,Sp), (Rp,Ep), (Ep,Dp)
 } turn_t;
 
 struct cad_grads_t {
     cad_sums_t s;
-    turn_t *turn;                         // (layers,2)
-    float *sums, *turned;                 /* all gradients; all turned weights */
-    bool lent;                            /* turn and turned are another's */
+    turn_t *turn;         // (layers,2)
+    float *sums, *turned; /* all gradients; all turned weights */
+    bool lent;            /* turn and turned are another's */
 };
 
 /* v (k,n), rows ld apart, to panels of n outputs: pack_panels of its transpose. */
@@ -80,13 +80,15 @@ static bool open_turned(cad_grads_t *g, const cad_model_t *m, const cad_grads_t 
     return true;
 }
 
-static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t *m, const cad_grads_t *like, cad_error_t *err)
+static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t *m, const cad_grads_t *like,
+                      cad_error_t *err)
 {
     cad_grads_t *g = calloc(1, sizeof *g);
     (void)ops;
     *out = NULL;
     if (!g) return cad_fail(err, CAD_ENOMEM, "out of memory");
-    if (cad_sums_open(&g->s, m, m->cfg.d_state, VW) && open_turned(g, m, like)) g->sums = cad_alloc((size_t)g->s.count, sizeof(float));
+    if (cad_sums_open(&g->s, m, m->cfg.d_state, VW) && open_turned(g, m, like))
+        g->sums = cad_alloc((size_t)g->s.count, sizeof(float));
     if (!g->sums) {
         grads_close(g);
         return cad_fail(err, CAD_ENOMEM, "out of memory for the gradients of %lld parameters", (long long)m->nparam);

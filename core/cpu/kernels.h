@@ -8,7 +8,7 @@
  */
 #include <math.h>
 
-#include "../ops.h"
+#include "engine/ops.h"
 #include "simd.h"
 
 /* Rows x vectors of one micro-kernel: what the registers hold. */
@@ -28,10 +28,10 @@
 #define NV 2
 #endif
 #define PW (NV * VW)
-#define TILE 120 /* a multiple of MR and GROUP; keeps a tile's activations in cache */
-#define CHUNK 64 /* terms of a matrix product summed before they join the total */
+#define TILE 120            /* a multiple of MR and GROUP; keeps a tile's activations in cache */
+#define CHUNK 64            /* terms of a matrix product summed before they join the total */
 #define STRETCH CAD_STRETCH /* rows whose dt is held at a time */
-#define AHEAD 8  /* rows fetched ahead of the scan */
+#define AHEAD 8             /* rows fetched ahead of the scan */
 
 #include "pack.h"
 
@@ -41,10 +41,10 @@
  * float32, and the pairs' products are summed in float32. k counts words. */
 
 typedef struct {
-    float *c;             // (rows,ldc)
-    const float *base;    // (rows,ldc), for ADD, PLUS and TIMES; may be c
-    const float *other;   // (rows,ldc), for PLUS and TIMES
-    const float *bias;    // (n)
+    float *c;           // (rows,ldc)
+    const float *base;  // (rows,ldc), for ADD, PLUS and TIMES; may be c
+    const float *other; // (rows,ldc), for PLUS and TIMES
+    const float *bias;  // (n)
     int64_t ldc;
     enum { STORE, ADD, PLUS, TIMES } how; /* with base: v, base + v, base + (other + v), base + other v */
 } dest_t;
@@ -61,16 +61,17 @@ INLINE void finish(const dest_t *d, int64_t at, vf v)
 }
 
 /* acc = A's rows x B's vectors over n terms of the sum; A's rows are `lda` apart, its terms `next`. */
-INLINE void micro_sum(const bool half, const int mr, const int nv, const float *a, int64_t lda, int64_t next, const float *b, int64_t n, vf acc[MR][NV])
+INLINE void micro_sum(const bool half, const int mr, const int nv, const float *a, int64_t lda, int64_t next,
+                      const float *b, int64_t n, vf acc[MR][NV])
 {
-    UNROLL for (int i = 0; i < mr; i++)
-        UNROLL for (int j = 0; j < nv; j++) acc[i][j] = vset(0.0f);
+    REPEAT(i, mr)
+        REPEAT(j, nv) acc[i][j] = vset(0.0f);
     for (int64_t p = 0; p < n; p++) {
         vf v[NV];
-        UNROLL for (int j = 0; j < nv; j++) v[j] = vload(b + (p * nv + j) * VW);
-        UNROLL for (int i = 0; i < mr; i++) {
+        REPEAT(j, nv) v[j] = vload(b + (p * nv + j) * VW);
+        REPEAT(i, mr) {
             vf s = vset(a[i * lda + p * next]);
-            UNROLL for (int j = 0; j < nv; j++) acc[i][j] = half ? vdot2(s, v[j], acc[i][j]) : vfma(s, v[j], acc[i][j]);
+            REPEAT(j, nv) acc[i][j] = half ? vdot2(s, v[j], acc[i][j]) : vfma(s, v[j], acc[i][j]);
         }
     }
 }
@@ -79,17 +80,18 @@ INLINE void micro_sum(const bool half, const int mr, const int nv, const float *
  * rounding grows with the square root of CHUNK and of k/CHUNK rather than of k. */
 typedef struct {
     const dest_t *d;
-    int64_t row, col;     /* in C */
-    float *sum;           /* (rows,nv,VW) so far */
+    int64_t row, col; /* in C */
+    float *sum;       /* (rows,nv,VW) so far */
 } block_t;
 
-INLINE void micro(const bool half, const int mr, const int nv, const bool first, const bool last, const float *a, int64_t lda, const float *b, int64_t n, const block_t *t)
+INLINE void micro(const bool half, const int mr, const int nv, const bool first, const bool last, const float *a,
+                  int64_t lda, const float *b, int64_t n, const block_t *t)
 {
     vf acc[MR][NV];
     const dest_t *d = t->d;
     micro_sum(half, mr, nv, a, lda, 1, b, n, acc);
-    UNROLL for (int i = 0; i < mr; i++)
-        UNROLL for (int j = 0; j < nv; j++) {
+    REPEAT(i, mr)
+        REPEAT(j, nv) {
             float *sum = t->sum + (i * nv + j) * VW;
             int64_t at = (t->row + i) * d->ldc + t->col + j * VW;
             vf v = (first ? vload(d->bias + t->col + j * VW) : vload(sum)) + acc[i][j];
@@ -99,23 +101,28 @@ INLINE void micro(const bool half, const int mr, const int nv, const bool first,
         }
 }
 
-#define EDGE(i) case i: micro(half, i, nv, first, last, a, lda, b, n, t); break;
-INLINE void micro_edge(const bool half, int mr, const int nv, const bool first, const bool last, const float *a, int64_t lda, const float *b, int64_t n, const block_t *t)
+#define EDGE(i) \
+    case i: micro(half, i, nv, first, last, a, lda, b, n, t); break;
+INLINE void micro_edge(const bool half, int mr, const int nv, const bool first, const bool last, const float *a,
+                       int64_t lda, const float *b, int64_t n, const block_t *t)
 {
     switch (mr) {
         EDGE(1) EDGE(2) EDGE(3) EDGE(4) EDGE(5)
     }
 }
 
-INLINE void chunk(const bool half, const int nv, const bool first, const bool last, const float *a, int64_t lda, int64_t rows, const float *b, int64_t n, block_t t)
+INLINE void chunk(const bool half, const int nv, const bool first, const bool last, const float *a, int64_t lda,
+                  int64_t rows, const float *b, int64_t n, block_t t)
 {
     int64_t r = 0;
-    for (; r + MR <= rows; r += MR, t.row += MR, t.sum += MR * nv * VW) micro(half, MR, nv, first, last, a + r * lda, lda, b, n, &t);
+    for (; r + MR <= rows; r += MR, t.row += MR, t.sum += MR * nv * VW)
+        micro(half, MR, nv, first, last, a + r * lda, lda, b, n, &t);
     if (r < rows) micro_edge(half, (int)(rows - r), nv, first, last, a + r * lda, lda, b, n, &t);
 }
 
 /* nv vectors of C, for up to TILE rows: a chunk of B stays in the first-level cache for all of them. */
-INLINE void panel(const bool half, const int nv, const float *a, int64_t lda, int64_t rows, const float *b, int64_t k, const dest_t *d, int64_t row, int64_t col)
+INLINE void panel(const bool half, const int nv, const float *a, int64_t lda, int64_t rows, const float *b, int64_t k,
+                  const dest_t *d, int64_t row, int64_t col)
 {
     float sum[TILE * PW] __attribute__((aligned(64)));
     block_t t = { d, row, col, sum };
@@ -130,8 +137,8 @@ INLINE void panel(const bool half, const int nv, const float *a, int64_t lda, in
 }
 
 /* Up to TILE rows of A; row: where they go in C. */
-INLINE void panels(const bool half, const float *a, int64_t lda, int64_t rows, const float *packed, int64_t n, int64_t k,
-                   const dest_t *d, int64_t row)
+INLINE void panels(const bool half, const float *a, int64_t lda, int64_t rows, const float *packed, int64_t n,
+                   int64_t k, const dest_t *d, int64_t row)
 {
     int64_t col = 0;
     for (; col + PW <= n; col += PW) panel(half, NV, a, lda, rows, packed + col * k, k, d, row, col);
@@ -144,7 +151,8 @@ INLINE void panels(const bool half, const float *a, int64_t lda, int64_t rows, c
     }
 }
 
-static void product(const float *a, int64_t lda, int64_t rows, const float *packed, int64_t n, int64_t k, const dest_t *d, int64_t row)
+static void product(const float *a, int64_t lda, int64_t rows, const float *packed, int64_t n, int64_t k,
+                    const dest_t *d, int64_t row)
 {
     for (int64_t r = 0; r < rows; r += TILE)
         panels(false, a + r * lda, lda, cad_min(TILE, rows - r), packed, n, k, d, row + r);
@@ -182,7 +190,7 @@ static cad_span_t chunk_of(const job_t *j, int64_t task)
 
 static job_t job_for(cad_lane_t *l, int layer, int dir, cad_span_t s)
 {
-    return (job_t){ .l = l, .p = &l->weights->dir[2 * layer + dir], .dir = dir, .s = s };
+    return (job_t) { .l = l, .p = &l->weights->dir[2 * layer + dir], .dir = dir, .s = s };
 }
 
 /* ---- one row ---- */
@@ -219,7 +227,8 @@ static int find_seq(const cad_span_t *s, int64_t r)
 
 /* bias + sum_k w_k x[r - step (K-1-k)] of channels from c on; taps before the
  * sequence's start are left out: k begins at first. */
-INLINE vf conv_sum(const packed_t *p, const float *x, int64_t Ep, int64_t step, const int64_t K, int64_t first, int64_t c)
+INLINE vf conv_sum(const packed_t *p, const float *x, int64_t Ep, int64_t step, const int64_t K, int64_t first,
+                   int64_t c)
 {
     vf acc = vload(p->conv_bias + c);
     for (int64_t k = first; k < K; k++)
@@ -232,14 +241,14 @@ INLINE vf conv_sum(const packed_t *p, const float *x, int64_t Ep, int64_t step, 
 typedef struct { /* VW channels of some rows of one sequence */
     const cad_weights_t *w;
     const packed_t *p;
-    int64_t c;            /* first channel */
+    int64_t c;             /* first channel */
     const float *u, *xdbl; /* of the first row in memory order */
     float *y;
     const float *z;
     int seq;
-    int64_t row, rows;    /* the first, of the pack; how many */
+    int64_t row, rows; /* the first, of the pack; how many */
     bool add;
-    float *keep;          /* states at the beginnings of stretches; or NULL */
+    float *keep; /* states at the beginnings of stretches; or NULL */
 } stretch_t;
 
 /* dt = softplus(pre), pre = dt_in x dt_proj^T + bias, of n rows, step apart. */
@@ -247,12 +256,12 @@ INLINE void delta_rows(const stretch_t *t, int64_t at, const int64_t step, const
 {
     const cad_weights_t *w = t->w;
     const float *in = t->xdbl + at * w->Sp, *p = t->p->dt + t->c;
-    EACH pre[i] = vload(t->p->dt_bias + t->c);
+    REPEAT(i, n) pre[i] = vload(t->p->dt_bias + t->c);
     for (int64_t r = 0; r < w->R; r++, p += w->Ep) {
         vf v = vload(p);
-        EACH pre[i] = vfma(vset(in[i * step * w->Sp + r]), v, pre[i]);
+        REPEAT(i, n) pre[i] = vfma(vset(in[i * step * w->Sp + r]), v, pre[i]);
     }
-    EACH dt[i] = pre[i];
+    REPEAT(i, n) dt[i] = pre[i];
     vsoftpluses(n, dt);
 }
 
@@ -260,7 +269,7 @@ INLINE void delta_some(const stretch_t *t, int64_t at, const int n, float *to)
 {
     vf pre[GROUP], dt[GROUP];
     delta_rows(t, at, 1, n, pre, dt);
-    EACH vstore(to + i * VW, dt[i]);
+    REPEAT(i, n) vstore(to + i * VW, dt[i]);
 }
 
 /* dt (end-beg,VW) of rows [beg, end). */
@@ -273,13 +282,16 @@ INLINE void delta(const stretch_t *t, int64_t beg, int64_t end, float *dt)
 }
 
 /* The rows of one sequence that lie in the span, for channels from c on. */
-typedef struct { int64_t beg, end; bool first, last; } piece_t; /* holds the sequence's first, last row in time */
+typedef struct {
+    int64_t beg, end;
+    bool first, last;
+} piece_t; /* holds the sequence's first, last row in time */
 
 static piece_t piece_of(const cad_span_t *s, int q, bool reverse)
 {
     int64_t beg = cad_max(s->beg, s->off[q]), end = cad_min(s->end, s->off[q + 1]);
     bool head = beg == s->off[q], tail = end == s->off[q + 1];
-    return (piece_t){ beg, end, reverse ? tail : head, reverse ? head : tail };
+    return (piece_t) { beg, end, reverse ? tail : head, reverse ? head : tail };
 }
 
 /* Where the state that sequence q enters the stretch of `row` with is kept: (N,VW)
@@ -296,6 +308,16 @@ static stretch_t rows_of_piece(const job_t *j, int q, const piece_t *p, int64_t 
     const cad_lane_t *l = j->l;
     const cad_weights_t *w = l->weights;
     int64_t at = p->beg - j->s.beg;
-    return (stretch_t){ w, j->p, c, l->u + at * w->Ep + c, l->xdbl + at * w->Sp, l->y + p->beg * w->Ep + c,
-                        j->gate ? z_of(l, p->beg) + c : NULL, q, p->beg, p->end - p->beg, j->add, l->state[j->dir] };
+    return (stretch_t) { w,
+                         j->p,
+                         c,
+                         l->u + at * w->Ep + c,
+                         l->xdbl + at * w->Sp,
+                         l->y + p->beg * w->Ep + c,
+                         j->gate ? z_of(l, p->beg) + c : NULL,
+                         q,
+                         p->beg,
+                         p->end - p->beg,
+                         j->add,
+                         l->state[j->dir] };
 }

@@ -1,5 +1,5 @@
 /* lane.c - a lane's activations in the host's memory. SPDX-License-Identifier: MIT */
-#include "../train.h"
+#include "engine/backward.h"
 
 /* Lays out the activations, less those that the tape holds; returns the bytes
  * needed. base NULL: a dry run. */
@@ -37,7 +37,9 @@ void cad_cpu_lane_close(cad_lane_t *l) { free(l->own); }
 int cad_cpu_read(cad_lane_t *l, cad_at_t what, int64_t beg, int64_t n, float *out)
 {
     const float *const part[] = { l->res, l->x, l->z, l->u, l->xdbl, l->y, l->h };
-    int64_t width = what == CAD_AT_RES || what == CAD_AT_H ? l->extent.Dp : what == CAD_AT_XDBL ? l->extent.Sp : l->extent.Ep;
+    int64_t width = what == CAD_AT_RES || what == CAD_AT_H ? l->extent.Dp
+                    : what == CAD_AT_XDBL                  ? l->extent.Sp
+                                                           : l->extent.Ep;
     if (what == CAD_AT_Z) beg %= l->zrows;
     memcpy(out, part[what] + beg * width, (size_t)(n * width) * sizeof *out);
     return 0;
@@ -73,6 +75,7 @@ size_t cad_cpu_carve_back(cad_grad_lane_t *l, const cad_model_t *m, char *base)
     l->part = cad_bump(&b, blocks, cad_part_size(tile, e.N), sizeof(float));
     l->da = cad_bump(&b, tile, e.Dp, sizeof(float));
     l->carry = cad_bump(&b, e.N, e.Ep, sizeof(float));
-    for (int k = 0; k < 2; k++) l->kept[k] = l->f.tape->state ? NULL : cad_bump(&b, rows / CAD_STRETCH + l->most, e.Ep * e.N, sizeof(float));
+    for (int k = 0; k < 2; k++)
+        l->kept[k] = l->f.tape->state ? NULL : cad_bump(&b, rows / CAD_STRETCH + l->most, e.Ep * e.N, sizeof(float));
     return b.used;
 }

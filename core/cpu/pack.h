@@ -2,7 +2,7 @@
  * channels padded with zeros. Part of kernels.h, compiled with it.
  * SPDX-License-Identifier: MIT */
 
-typedef struct { /* one Mamba, packed */
+typedef struct {                                      /* one Mamba, packed */
     const float *in_x, *in_z, *in_x_bias, *in_z_bias; // panels (Ep,Dp), (Ep)
     const float *conv, *conv_bias;                    // (K,Ep), (Ep)
     const float *x;                                   // panels (Sp,Ep)
@@ -17,7 +17,7 @@ struct cad_weights_t {
     int64_t D, N, K, R, V, Dp, Ep, Sp;
     float eps;
     bool rms, half;                           /* half: panels of bfloat16 pairs */
-    packed_t *dir;                              // (layers,2)
+    packed_t *dir;                            // (layers,2)
     const float **norm, **norm_bias;          // (layers) of (Dp)
     const float *norm_f, *norm_f_bias, *real; // (Dp); real: 1 below D, else 0
     const float *embed, *head[2], *zero;      // (V,Dp); zero: (max(Dp,Ep,Sp))
@@ -25,7 +25,10 @@ struct cad_weights_t {
     float *mem, *row;                         // row: (Dp)
 };
 
-typedef struct { float *base; int64_t used; } store_t; /* base NULL: only counts */
+typedef struct {
+    float *base;
+    int64_t used;
+} store_t; /* base NULL: only counts */
 
 static float *reserve(store_t *s, int64_t n)
 {

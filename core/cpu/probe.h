@@ -1,6 +1,6 @@
 /* probe.h - the rates of an instruction set's arithmetic, and its matrix product, for
  * bench. Included after forward.h. SPDX-License-Identifier: MIT */
-#include "../bench.h"
+#include "measure/measure.h"
 
 #define CHAINS 12 /* sums that do not wait for each other, and fit the registers */
 #define LOOP 512  /* numbers in the first-level cache */
@@ -9,9 +9,9 @@
 static float probe_flop(int64_t n, float seed)
 {
     vf s[CHAINS], factor = vset(0.5f), term = vset(seed), sum = vset(0.0f);
-    UNROLL for (int i = 0; i < CHAINS; i++) s[i] = vset(seed + (float)i);
+    REPEAT(i, CHAINS) s[i] = vset(seed + (float)i);
     for (int64_t done = 0; done < n; done += 2 * CHAINS * VW)
-        UNROLL for (int i = 0; i < CHAINS; i++) s[i] = vfma(s[i], factor, term);
+        REPEAT(i, CHAINS) s[i] = vfma(s[i], factor, term);
     for (int i = 0; i < CHAINS; i++) sum = sum + s[i];
     return vsum(sum);
 }
@@ -20,10 +20,11 @@ static float probe_flop(int64_t n, float seed)
 static float probe_half(int64_t n, float seed)
 {
     vf s[CHAINS], sum = vset(0.0f);
-    __m512 a = (__m512)_mm512_cvtne2ps_pbh(vset(seed), vset(0.5f)), b = (__m512)_mm512_cvtne2ps_pbh(vset(0.25f), vset(-0.5f));
-    UNROLL for (int i = 0; i < CHAINS; i++) s[i] = vset((float)i);
+    __m512 a = (__m512)_mm512_cvtne2ps_pbh(vset(seed), vset(0.5f)),
+           b = (__m512)_mm512_cvtne2ps_pbh(vset(0.25f), vset(-0.5f));
+    REPEAT(i, CHAINS) s[i] = vset((float)i);
     for (int64_t done = 0; done < n; done += 4 * CHAINS * VW)
-        UNROLL for (int i = 0; i < CHAINS; i++) s[i] = vdot2(a, b, s[i]);
+        REPEAT(i, CHAINS) s[i] = vdot2(a, b, s[i]);
     for (int i = 0; i < CHAINS; i++) sum = sum + s[i];
     return vsum(sum);
 }
@@ -45,9 +46,9 @@ static float probe_updates(int64_t n, float seed)
         const float *d = dt + row % ROWS * VW;
         for (int64_t k = 0; k < 16; k++) {
             vf x[4], s = vload(h + k * VW), v = vload(a + k * VW);
-            UNROLL for (int i = 0; i < 4; i++) x[i] = vload(d + i * VW) * v;
+            REPEAT(i, 4) x[i] = vload(d + i * VW) * v;
             vdecays(4, x);
-            UNROLL for (int i = 0; i < 4; i++) {
+            REPEAT(i, 4) {
                 s = vfma(x[i], s, vload(d + i * VW) * vset(BC[k]));
                 sum[i] = vfma(s, vset(BC[16 + k]), sum[i]);
             }
@@ -64,9 +65,9 @@ static float probe_exps(int64_t n, float seed)
     for (int64_t done = 0; done < n; done += LOOP)
         for (int at = 0; at < LOOP; at += GROUP * VW) {
             vf v[GROUP];
-            UNROLL for (int i = 0; i < GROUP; i++) v[i] = vload(x + at + i * VW);
+            REPEAT(i, GROUP) v[i] = vload(x + at + i * VW);
             vsilus(GROUP, v);
-            UNROLL for (int i = 0; i < GROUP; i++) vstore(x + at + i * VW, vset(seed) + v[i]);
+            REPEAT(i, GROUP) vstore(x + at + i * VW, vset(seed) + v[i]);
         }
     return x[0] + x[LOOP - 1];
 }
@@ -77,7 +78,8 @@ static void probe_pack(const float *w, int64_t n, int64_t k, float *packed)
     pack_panels_full(&s, w, n, k, n, k);
 }
 
-static void probe_product(const float *a, int64_t rows, const float *packed, int64_t n, int64_t k, const float *bias, float *c)
+static void probe_product(const float *a, int64_t rows, const float *packed, int64_t n, int64_t k, const float *bias,
+                          float *c)
 {
     dest_t d = { c, NULL, NULL, bias, n, STORE };
     product(a, k, rows, packed, n, k, &d, 0);

@@ -10,9 +10,9 @@
 #define LOT 8  /* rows whose terms of dB or dC are summed over channels at once */
 _Static_assert((LOT - 1) * PAIR <= CAD_PAD, "cad_part_size has room for a lot that begins with the last row");
 
-typedef struct { /* VW channels of a row */
-    float dt[VW], du[VW]; /* du = dt u */
-    float dy[VW], slope[VW]; /* slope of dt's softplus */
+typedef struct {               /* VW channels of a row */
+    float dt[VW], du[VW];      /* du = dt u */
+    float dy[VW], slope[VW];   /* slope of dt's softplus */
     float y[VW], q[VW], p[VW]; /* so far: y; sums of ds B; of ds (decay s) A */
 } held_row_t;
 
@@ -24,14 +24,14 @@ typedef struct {
 
 typedef struct { /* VW channels of a stretch; pointers are to its first row in time */
     stretch_t t;
-    int64_t rows, step;   /* step: 1 or -1 in memory */
-    int64_t time;         /* of the first row, in its tile */
+    int64_t rows, step; /* step: 1 or -1 in memory */
+    int64_t time;       /* of the first row, in its tile */
     const float *g, *z;
     float *du, *dpre;
-    const float *state;   // (N,VW) before the first row
-    float *carry;         // (N,VW) gradient of the state after the last row, then before the first
+    const float *state;        // (N,VW) before the first row
+    float *carry;              // (N,VW) gradient of the state after the last row, then before the first
     float *da, *dskip, *dbias; // (N,VW), (VW)
-    const float *B, *C;   // (N,tile) in time, see gather()
+    const float *B, *C;        // (N,tile) in time, see gather()
     float *dB, *dC;
     int64_t tile;
 } lap_t;
@@ -59,7 +59,7 @@ INLINE void hold_rows(const lap_t *b, held_row_t *h, int64_t r, const int n)
     vf v[GROUP], d[GROUP];
     fetch_back(b, r, n);
     delta_rows(&b->t, r * b->step, b->step, n, v, d);
-    EACH {
+    REPEAT(i, n) {
         vf u = vload(b->t.u + from + i * Ep);
         vstore(h[i].dt, d[i]);
         vstore(h[i].du, d[i] * u);
@@ -68,10 +68,10 @@ INLINE void hold_rows(const lap_t *b, held_row_t *h, int64_t r, const int n)
         vstore(h[i].p, zero);
     }
     vsigmoids(n, v);
-    EACH vstore(h[i].slope, v[i]);
-    EACH v[i] = vload(b->z + from + i * Ep);
+    REPEAT(i, n) vstore(h[i].slope, v[i]);
+    REPEAT(i, n) v[i] = vload(b->z + from + i * Ep);
     vsilus(n, v);
-    EACH vstore(h[i].dy, v[i] * vload(b->g + from + i * Ep));
+    REPEAT(i, n) vstore(h[i].dy, v[i] * vload(b->g + from + i * Ep));
 }
 
 static void hold(const lap_t *b, held_t *h)
@@ -83,20 +83,21 @@ static void hold(const lap_t *b, held_t *h)
 }
 
 /* n rows from r on, forwards: what they add to y, the states s and their decays, dC's terms. */
-INLINE void again_some(held_t *h, const float *B, const float *C, int64_t r, const int n, const int pair, const vf *a, vf *s)
+INLINE void again_some(held_t *h, const float *B, const float *C, int64_t r, const int n, const int pair, const vf *a,
+                       vf *s)
 {
     held_row_t *row = h->row + r;
-    float (*before)[2][VW] = h->before + r * pair, *terms = h->terms + r % LOT * pair * VW;
+    float(*before)[2][VW] = h->before + r * pair, *terms = h->terms + r % LOT * pair * VW;
     vf d[FEW], du[FEW], dy[FEW], y[FEW];
-    EACH d[i] = vload(row[i].dt);
-    EACH du[i] = vload(row[i].du);
-    EACH dy[i] = vload(row[i].dy);
-    EACH y[i] = vload(row[i].y);
-    UNROLL for (int k = 0; k < pair; k++) {
+    REPEAT(i, n) d[i] = vload(row[i].dt);
+    REPEAT(i, n) du[i] = vload(row[i].du);
+    REPEAT(i, n) dy[i] = vload(row[i].dy);
+    REPEAT(i, n) y[i] = vload(row[i].y);
+    REPEAT(k, pair) {
         vf x[FEW];
-        EACH x[i] = d[i] * a[k];
+        REPEAT(i, n) x[i] = d[i] * a[k];
         vdecays(n, x);
-        EACH {
+        REPEAT(i, n) {
             const int at = i * pair + k;
             vstore(before[at][0], s[k]);
             vstore(before[at][1], x[i]);
@@ -105,17 +106,19 @@ INLINE void again_some(held_t *h, const float *B, const float *C, int64_t r, con
             vstore(terms + at * VW, s[k] * dy[i]);
         }
     }
-    EACH vstore(row[i].y, y[i]);
+    REPEAT(i, n) vstore(row[i].y, y[i]);
 }
 
 /* The same rows backwards; v: gradient of the states after the last of them, then before the first. */
-INLINE void back_some(held_t *h, const float *B, const float *C, int64_t r, const int n, const int pair, const vf *a, vf *v, vf *da)
+INLINE void back_some(held_t *h, const float *B, const float *C, int64_t r, const int n, const int pair, const vf *a,
+                      vf *v, vf *da)
 {
     held_row_t *row = h->row + r;
-    float (*before)[2][VW] = h->before + r * pair, *terms = h->terms + r % LOT * pair * VW;
-    UNROLL for (int i = n - 1; i >= 0; i--) {
+    float(*before)[2][VW] = h->before + r * pair, *terms = h->terms + r % LOT * pair * VW;
+    UNROLL
+    for (int i = n - 1; i >= 0; i--) {
         vf d = vload(row[i].dt), du = vload(row[i].du), dy = vload(row[i].dy), q = vload(row[i].q), p = vload(row[i].p);
-        UNROLL for (int k = 0; k < pair; k++) {
+        REPEAT(k, pair) {
             const int at = i * pair + k;
             vf slope;
             v[k] = vfma(dy, vset(C[r * pair + at]), v[k]);
@@ -139,13 +142,14 @@ INLINE void states_back(const lap_t *b, held_t *h, int64_t k, const int pair)
     float *dB = b->dB + at, *dC = b->dC + at;
     int64_t r = 0, full = b->rows / LOT * LOT;
     vf a[PAIR], s[PAIR], da[PAIR];
-    UNROLL for (int i = 0; i < pair; i++) {
+    REPEAT(i, pair) {
         a[i] = vload(b->t.p->a + b->t.c * b->t.w->N + (k + i) * VW);
         s[i] = vload(b->state + (k + i) * VW);
         da[i] = vset(0.0f);
     }
     for (; r < full; r += LOT) {
-        UNROLL for (int i = 0; i < LOT; i += FEW) again_some(h, B, C, r + i, FEW, pair, a, s);
+        UNROLL
+        for (int i = 0; i < LOT; i += FEW) again_some(h, B, C, r + i, FEW, pair, a, s);
         vsum_rows(h->terms, LOT * pair, dC + r * pair);
     }
     if (r < b->rows) {
@@ -153,17 +157,18 @@ INLINE void states_back(const lap_t *b, held_t *h, int64_t k, const int pair)
         for (; r < b->rows; r++) again_some(h, B, C, r, 1, pair, a, s);
         vsum_rows(h->terms, LOT * pair, dC + full * pair);
     }
-    UNROLL for (int i = 0; i < pair; i++) s[i] = vload(b->carry + (k + i) * VW);
+    REPEAT(i, pair) s[i] = vload(b->carry + (k + i) * VW);
     if (full < b->rows) {
         while (r-- > full) back_some(h, B, C, r, 1, pair, a, s, da);
         vsum_rows(h->terms, LOT * pair, dB + full * pair);
     }
-    for (r = full; r > 0; ) {
+    for (r = full; r > 0;) {
         r -= LOT;
-        UNROLL for (int i = LOT - FEW; i >= 0; i -= FEW) back_some(h, B, C, r + i, FEW, pair, a, s, da);
+        UNROLL
+        for (int i = LOT - FEW; i >= 0; i -= FEW) back_some(h, B, C, r + i, FEW, pair, a, s, da);
         vsum_rows(h->terms, LOT * pair, dB + r * pair);
     }
-    UNROLL for (int i = 0; i < pair; i++) {
+    REPEAT(i, pair) {
         vstore(b->carry + (k + i) * VW, s[i]);
         vstore(b->da + (k + i) * VW, vload(b->da + (k + i) * VW) + da[i]);
     }
@@ -235,7 +240,8 @@ static void gather(const back_t *b)
 }
 
 /* n rows from row beg on, all in one stretch of sequence q; sums: dB and dC as gather() has B and C. */
-static void scan_back_stretch(const back_t *b, int q, const piece_t *p, int64_t beg, int64_t n, int64_t from, int64_t to, float *sums)
+static void scan_back_stretch(const back_t *b, int q, const piece_t *p, int64_t beg, int64_t n, int64_t from,
+                              int64_t to, float *sums)
 {
     cad_grad_lane_t *l = b->l;
     const cad_weights_t *w = l->f.weights;
@@ -243,12 +249,24 @@ static void scan_back_stretch(const back_t *b, int q, const piece_t *p, int64_t 
     bool reverse = b->f.p->reverse;
     int64_t N = w->N, first = reverse ? beg + n - 1 : beg, row = first * w->Ep + from, at = row - s->beg * w->Ep;
     int64_t time = reverse ? s->end - 1 - first : first - s->beg;
-    lap_t lap = {
-        .t = rows_of_piece(&b->f, q, p, from), .rows = n, .step = reverse ? -1 : 1, .g = l->g + row, .z = z_of(&l->f, first) + from,
-        .du = l->du + at, .dpre = l->dpre + at, .state = kept_state(w, l->f.state[b->f.dir], q, beg, from), .carry = l->carry + from * N,
-        .da = b->g->a + from * N, .dskip = b->g->skip + from, .dbias = b->g->dt_bias + from, .tile = l->f.tile,
-        .B = l->bc, .C = l->bc + N * l->f.tile, .dB = sums, .dC = sums + N * l->f.tile, .time = time
-    };
+    lap_t lap = { .t = rows_of_piece(&b->f, q, p, from),
+                  .rows = n,
+                  .step = reverse ? -1 : 1,
+                  .g = l->g + row,
+                  .z = z_of(&l->f, first) + from,
+                  .du = l->du + at,
+                  .dpre = l->dpre + at,
+                  .state = kept_state(w, l->f.state[b->f.dir], q, beg, from),
+                  .carry = l->carry + from * N,
+                  .da = b->g->a + from * N,
+                  .dskip = b->g->skip + from,
+                  .dbias = b->g->dt_bias + from,
+                  .tile = l->f.tile,
+                  .B = l->bc,
+                  .C = l->bc + N * l->f.tile,
+                  .dB = sums,
+                  .dC = sums + N * l->f.tile,
+                  .time = time };
     lap.t.u += (first - p->beg) * w->Ep;
     lap.t.y += (first - p->beg) * w->Ep;
     lap.t.xdbl += (first - p->beg) * w->Sp;

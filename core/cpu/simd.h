@@ -16,6 +16,7 @@
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
+#define REPEAT(i, n) UNROLL for (int i = 0; i < n; i++)
 
 #if defined(CAD_ISA_AVX512)
 #include <immintrin.h>
@@ -40,7 +41,10 @@ INLINE void vhalves(uint16_t *p, vf a)
 }
 #else
 INLINE vf vlow(vf a) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a), 16)); }
-INLINE vf vhigh(vf a) { return _mm512_castsi512_ps(_mm512_and_epi32(_mm512_castps_si512(a), _mm512_set1_epi32(-65536))); }
+INLINE vf vhigh(vf a)
+{
+    return _mm512_castsi512_ps(_mm512_and_epi32(_mm512_castps_si512(a), _mm512_set1_epi32(-65536)));
+}
 INLINE void vhalves(uint16_t *p, vf a)
 {
     __m512i i = _mm512_castps_si512(a), odd = _mm512_and_epi32(_mm512_srli_epi32(i, 16), _mm512_set1_epi32(1));
@@ -75,7 +79,10 @@ INLINE vf vfnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }
 INLINE vf vmax(vf a, vf b) { return _mm256_max_ps(a, b); }
 INLINE vf vmin(vf a, vf b) { return _mm256_min_ps(a, b); }
 INLINE vf vlow(vf a) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a), 16)); }
-INLINE vf vhigh(vf a) { return _mm256_castsi256_ps(_mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32(-65536))); }
+INLINE vf vhigh(vf a)
+{
+    return _mm256_castsi256_ps(_mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32(-65536)));
+}
 INLINE vf vround(vf a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 INLINE vf vscale(vf p, vf n) /* p * 2^n, n in [-126, 127] */
 {
@@ -87,9 +94,14 @@ INLINE vf vscale(vf p, vf n) /* p * 2^n, n in [-126, 127] */
 #define VW 4
 typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));
-INLINE vf vload(const float *p) { vf a; memcpy(&a, p, sizeof a); return a; }
+INLINE vf vload(const float *p)
+{
+    vf a;
+    memcpy(&a, p, sizeof a);
+    return a;
+}
 INLINE void vstore(float *p, vf a) { memcpy(p, &a, sizeof a); }
-INLINE vf vset(float a) { return (vf){ a, a, a, a }; }
+INLINE vf vset(float a) { return (vf) { a, a, a, a }; }
 INLINE vf vfma(vf a, vf b, vf c) { return a * b + c; }
 INLINE vf vfms(vf a, vf b, vf c) { return a * b - c; }
 INLINE vf vfnma(vf a, vf b, vf c) { return c - a * b; }
@@ -145,27 +157,26 @@ INLINE vf vdiv(vf a, vf b) { return a / b; }
 #define GROUP 4
 #endif
 #define FEW 4 /* where more are not to be had, or would not fit the registers */
-#define EACH UNROLL for (int i = 0; i < n; i++)
 
 /* p = 2^f on [-1/2, 1/2]: the minimax polynomial of degree 5 with its constant term held
  * at 1, so that 2^0 = 1 exactly and a state that should not decay does not. Relative
  * error 9e-8 before rounding. */
 INLINE void vpowers(const int n, const vf *f, vf *p)
 {
-    EACH p[i] = vfma(f[i], vset(0x1.5bba14p-10f), vset(0x1.3cea88p-7f));
-    EACH p[i] = vfma(f[i], p[i], vset(0x1.c6b752p-5f));
-    EACH p[i] = vfma(f[i], p[i], vset(0x1.ebf9bcp-3f));
-    EACH p[i] = vfma(f[i], p[i], vset(0x1.62e42ap-1f));
-    EACH p[i] = vfma(f[i], p[i], vset(1.0f));
+    REPEAT(i, n) p[i] = vfma(f[i], vset(0x1.5bba14p-10f), vset(0x1.3cea88p-7f));
+    REPEAT(i, n) p[i] = vfma(f[i], p[i], vset(0x1.c6b752p-5f));
+    REPEAT(i, n) p[i] = vfma(f[i], p[i], vset(0x1.ebf9bcp-3f));
+    REPEAT(i, n) p[i] = vfma(f[i], p[i], vset(0x1.62e42ap-1f));
+    REPEAT(i, n) p[i] = vfma(f[i], p[i], vset(1.0f));
 }
 
 /* 2^x for x <= 0: a decay. */
 INLINE void vdecays(const int n, vf *x)
 {
     vf f[GROUP], p[GROUP];
-    EACH f[i] = vsplit(x[i], &x[i]);
+    REPEAT(i, n) f[i] = vsplit(x[i], &x[i]);
     vpowers(n, f, p);
-    EACH x[i] = vscale(p[i], x[i]);
+    REPEAT(i, n) x[i] = vscale(p[i], x[i]);
 }
 
 /* e^(sign x), x clamped to [-87.3, 87.3]; log2(e) in two parts keeps the product exact. */
@@ -173,26 +184,26 @@ INLINE void vexps(const int n, const float sign, vf *x)
 {
     const vf log2e = vset(sign * 0x1.715476p0f), rest = vset(sign * 0x1.4ae0cp-26f), bound = vset(87.3f);
     vf k[GROUP], f[GROUP];
-    EACH x[i] = vmin(vmax(x[i], vset(-87.3f)), bound);
-    EACH k[i] = vround(x[i] * log2e);
-    EACH f[i] = vfms(x[i], log2e, k[i]);
-    EACH f[i] = vfma(x[i], rest, f[i]);
+    REPEAT(i, n) x[i] = vmin(vmax(x[i], vset(-87.3f)), bound);
+    REPEAT(i, n) k[i] = vround(x[i] * log2e);
+    REPEAT(i, n) f[i] = vfms(x[i], log2e, k[i]);
+    REPEAT(i, n) f[i] = vfma(x[i], rest, f[i]);
     vpowers(n, f, x);
-    EACH x[i] = vscale(x[i], k[i]);
+    REPEAT(i, n) x[i] = vscale(x[i], k[i]);
 }
 
 INLINE void vsigmoids(const int n, vf *x)
 {
     vexps(n, -1.0f, x);
-    EACH x[i] = vdiv(vset(1.0f), vset(1.0f) + x[i]);
+    REPEAT(i, n) x[i] = vdiv(vset(1.0f), vset(1.0f) + x[i]);
 }
 
 INLINE void vsilus(const int n, vf *x)
 {
     vf e[GROUP];
-    EACH e[i] = x[i];
+    REPEAT(i, n) e[i] = x[i];
     vexps(n, -1.0f, e);
-    EACH x[i] = vdiv(x[i], vset(1.0f) + e[i]);
+    REPEAT(i, n) x[i] = vdiv(x[i], vset(1.0f) + e[i]);
 }
 
 /* log(1 + e^x) = max(x,0) + log1p(e^-|x|). With s = y/(2+y), log1p(y) =
@@ -202,21 +213,33 @@ INLINE void vsoftpluses(const int n, vf *x)
 {
     const vf zero = vset(0.0f);
     vf s[GROUP], q[GROUP], p[GROUP];
-    EACH s[i] = vmax(x[i], zero - x[i]);
+    REPEAT(i, n) s[i] = vmax(x[i], zero - x[i]);
     vexps(n, -1.0f, s);
-    EACH s[i] = vdiv(s[i], vset(2.0f) + s[i]);
-    EACH q[i] = s[i] * s[i];
-    EACH p[i] = vfma(q[i], vset(0.14005994f), vset(0.14000902f));
-    EACH p[i] = vfma(q[i], p[i], vset(0.20010764f));
-    EACH p[i] = vfma(q[i], p[i], vset(0.33333208f));
-    EACH p[i] = vfma(q[i], p[i], vset(1.0f));
-    EACH x[i] = vfma(s[i] + s[i], p[i], vmax(x[i], zero));
+    REPEAT(i, n) s[i] = vdiv(s[i], vset(2.0f) + s[i]);
+    REPEAT(i, n) q[i] = s[i] * s[i];
+    REPEAT(i, n) p[i] = vfma(q[i], vset(0.14005994f), vset(0.14000902f));
+    REPEAT(i, n) p[i] = vfma(q[i], p[i], vset(0.20010764f));
+    REPEAT(i, n) p[i] = vfma(q[i], p[i], vset(0.33333208f));
+    REPEAT(i, n) p[i] = vfma(q[i], p[i], vset(1.0f));
+    REPEAT(i, n) x[i] = vfma(s[i] + s[i], p[i], vmax(x[i], zero));
 }
 
 /* One vector of each. */
-INLINE vf vdecay(vf x) { vdecays(1, &x); return x; }
-INLINE vf vsilu(vf x) { vsilus(1, &x); return x; }
-INLINE vf vsigmoid(vf x) { vsigmoids(1, &x); return x; }
+INLINE vf vdecay(vf x)
+{
+    vdecays(1, &x);
+    return x;
+}
+INLINE vf vsilu(vf x)
+{
+    vsilus(1, &x);
+    return x;
+}
+INLINE vf vsigmoid(vf x)
+{
+    vsigmoids(1, &x);
+    return x;
+}
 
 /* Sum over lanes, in one fixed order. */
 INLINE float vsum(vf a)
@@ -240,7 +263,8 @@ INLINE vf vsums(const vf *a)
 {
     vf p = vsum4(a[0], a[4], a[8], a[12]), q = vsum4(a[1], a[5], a[9], a[13]);
     vf r = vsum4(a[2], a[6], a[10], a[14]), s = vsum4(a[3], a[7], a[11], a[15]);
-    vf pq = _mm512_unpacklo_ps(p, q) + _mm512_unpackhi_ps(p, q), rs = _mm512_unpacklo_ps(r, s) + _mm512_unpackhi_ps(r, s);
+    vf pq = _mm512_unpacklo_ps(p, q) + _mm512_unpackhi_ps(p, q),
+       rs = _mm512_unpacklo_ps(r, s) + _mm512_unpackhi_ps(r, s);
     return _mm512_shuffle_ps(pq, rs, 0x44) + _mm512_shuffle_ps(pq, rs, 0xEE);
 }
 #elif defined(CAD_ISA_AVX2)
@@ -251,7 +275,7 @@ INLINE vf vsums(const vf *a)
     return _mm256_permute2f128_ps(p, q, 0x20) + _mm256_permute2f128_ps(p, q, 0x31);
 }
 #else
-INLINE vf vsums(const vf *a) { return (vf){ vsum(a[0]), vsum(a[1]), vsum(a[2]), vsum(a[3]) }; }
+INLINE vf vsums(const vf *a) { return (vf) { vsum(a[0]), vsum(a[1]), vsum(a[2]), vsum(a[3]) }; }
 #endif
 
 /* out[i] += the sum of row i of a (n,VW). */
@@ -260,7 +284,7 @@ INLINE void vsum_rows(const float *a, const int64_t n, float *out)
     int64_t i = 0;
     for (; i + VW <= n; i += VW) {
         vf v[VW];
-        UNROLL for (int k = 0; k < VW; k++) v[k] = vload(a + (i + k) * VW);
+        REPEAT(k, VW) v[k] = vload(a + (i + k) * VW);
         vstore(out + i, vload(out + i) + vsums(v));
     }
     for (; i < n; i++) out[i] += vsum(vload(a + i * VW));

@@ -51,7 +51,8 @@ static const float *pack_panels_half(store_t *s, const float *v, int64_t n, int6
     return d;
 }
 
-static const float *pack_panels(store_t *s, const cad_weights_t *w, const float *v, int64_t n, int64_t k, int64_t np, int64_t kp)
+static const float *pack_panels(store_t *s, const cad_weights_t *w, const float *v, int64_t n, int64_t k, int64_t np,
+                                int64_t kp)
 {
     return w->half ? pack_panels_half(s, v, n, k, np, kp) : pack_panels_full(s, v, n, k, np, kp);
 }
@@ -100,7 +101,8 @@ static const float *pack_head(store_t *s, const cad_weights_t *w, const cad_mode
 static void fill_first(cad_weights_t *w, int dir)
 {
     const packed_t *p = &w->dir[dir];
-    dest_t x = { w->first_x[dir], NULL, NULL, p->in_x_bias, w->Ep, STORE }, z = { w->first_z[dir], NULL, NULL, p->in_z_bias, w->Ep, STORE };
+    dest_t x = { w->first_x[dir], NULL, NULL, p->in_x_bias, w->Ep, STORE },
+           z = { w->first_z[dir], NULL, NULL, p->in_z_bias, w->Ep, STORE };
     for (int64_t v = 0; v < w->V; v++) {
         norm_row(w, w->embed + v * w->Dp, w->norm[0], w->norm_bias[0], w->row);
         project(w, w->row, w->Dp, 1, p->in_x, w->Ep, w->Dp, &x, v);

@@ -1,0 +1,270 @@
+/* cells.c - measuring the cells of bench, one after another, several times over.
+ * SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+#include <math.h>
+#include <unistd.h>
+
+#include "model/model.h"
+#include "bench/cells.h"
+#include "base/random.h"
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+#define LEAST 0.1 /* seconds of a measurement */
+#define WARM 2048 /* tokens of a window that goes before it */
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* ---- memory: what the system counts as this process's ---- */
+
+/* Bytes by a line of /proc/self/status, as "VmRSS:"; -1 where there is none. */
+static int64_t resident(const char *key)
+{
+    FILE *f = fopen("/proc/self/status", "re");
+    char line[256];
+    long long kb = -1;
+    while (f && fgets(line, sizeof line, f))
+        if (!strncmp(line, key, strlen(key)) && sscanf(line + strlen(key), "%lld", &kb) != 1) kb = -1;
+    if (f) fclose(f);
+    return kb < 0 ? -1 : (int64_t)kb * 1024;
+}
+
+/* The peak starts anew from here, where the system lets it: the bytes now, else -1. */
+static int64_t restart_peak(void)
+{
+    int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+    bool done;
+#ifdef __GLIBC__
+    malloc_trim(0); /* what an earlier cell left */
+#endif
+    done = fd >= 0 && write(fd, "5", 1) == 1;
+    if (fd >= 0) close(fd);
+    return done ? resident("VmRSS:") : -1;
+}
+
+/* ---- one cell, once ---- */
+
+typedef struct {
+    cad_context_t *ctx;
+    uint8_t *tokens;  // (window)
+    float *embedding; // (D), of all windows
+    cad_window_t *w;  // (batch)
+} setting_t;
+
+static void close_setting(setting_t *s)
+{
+    cad_context_close(s->ctx);
+    free(s->tokens);
+    free(s->embedding);
+    free(s->w);
+}
+
+static void random_tokens(const cad_model_t *m, uint8_t *tokens, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) tokens[i] = (uint8_t)m->vocab.base[cad_random(7, 0, 0, (uint64_t)i) & 3];
+}
+
+static int open_context(bench_t *b, const cell_t *c, int64_t max_len, cad_context_t **ctx, cad_error_t *err)
+{
+    options_t o = b->a->o;
+    o.precision = c->wanted;
+    o.threads = c->threads;
+    o.quiet = o.quiet || b->told;
+    b->told = true;
+    return options_open_context(&o, c->model->m, max_len, ctx, err);
+}
+
+static int open_setting(bench_t *b, const cell_t *c, setting_t *s, cad_error_t *err)
+{
+    memset(s, 0, sizeof *s);
+    s->tokens = malloc((size_t)c->window);
+    s->embedding = calloc((size_t)cad_model_number(c->model->m, CAD_D_MODEL), sizeof *s->embedding);
+    s->w = calloc((size_t)c->batch, sizeof *s->w);
+    if (!s->tokens || !s->embedding || !s->w)
+        return cad_fail(err, CAD_ENOMEM, "out of memory for %lld windows", (long long)c->batch);
+    random_tokens(c->model->m, s->tokens, c->window);
+    for (int64_t i = 0; i < c->batch; i++) /* results over each other: only time counts */
+        s->w[i] = (cad_window_t) {
+            .tokens = s->tokens, .len = c->window, .core_end = c->window, .embedding = s->embedding
+        };
+    return open_context(b, c, c->window, &s->ctx, err);
+}
+
+static int compute(const cell_t *c, setting_t *s, cad_error_t *err)
+{
+    return cad_embed(s->ctx, s->w, (int)c->batch, CAD_POOL_MEAN, err);
+}
+
+/* The first pages and the processor's clock. */
+static int warm_up(const cell_t *c, setting_t *s, cad_error_t *err)
+{
+    cad_window_t w[16];
+    int n = (int)cad_min(cad_min(c->batch, 2 * c->threads), 16);
+    for (int i = 0; i < n; i++) {
+        w[i] = s->w[i];
+        w[i].len = w[i].core_end = cad_min(c->window, WARM);
+    }
+    return cad_embed(s->ctx, w, n, CAD_POOL_MEAN, err);
+}
+
+static int measure_speed(cell_t *c, setting_t *s, int64_t round, cad_error_t *err)
+{
+    int64_t calls = 0;
+    double start = now(), spent = 0;
+    int rc = 0;
+    for (; rc == 0 && spent < LEAST; calls++) {
+        rc = compute(c, s, err);
+        spent = now() - start;
+    }
+    c->rate[round] = (double)(calls * c->batch * c->window) / spent;
+    return rc;
+}
+
+static int measure_operations(cell_t *c, setting_t *s, cad_error_t *err)
+{
+    double spent[CAD_NOP];
+    cad_meter_t *meter;
+    int rc = cad_meter_open(&meter, s->ctx, err);
+    if (rc == 0) rc = compute(c, s, err);
+    if (rc == 0) {
+        cad_meter_read(meter, spent);
+        for (int i = 0; i < CAD_NOP; i++) c->spent[i] += spent[i];
+        c->metered += 2.0 * (double)(c->batch * c->window * cad_model_number(c->model->m, CAD_N_LAYER));
+    }
+    cad_meter_close(meter);
+    return rc;
+}
+
+static int measure_cell(bench_t *b, cell_t *c, int64_t round, cad_error_t *err)
+{
+    setting_t s;
+    int64_t before = restart_peak();
+    int rc = open_setting(b, c, &s, err);
+    if (rc == 0) rc = warm_up(c, &s, err);
+    if (rc == 0) rc = measure_speed(c, &s, round, err);
+    if (rc == 0) {
+        snprintf(c->device, sizeof c->device, "%s", cad_context_device(s.ctx));
+        snprintf(c->precision, sizeof c->precision, "%s", cad_context_precision(s.ctx));
+        c->reserved = (int64_t)cad_context_bytes(s.ctx);
+        if (before >= 0) c->touched = cad_max(c->touched, resident("VmHWM:") - before);
+        if (!b->a->brief) rc = measure_operations(c, &s, err);
+    }
+    close_setting(&s);
+    return rc;
+}
+
+/* ---- errors: one for a model, device and precision ---- */
+
+static int open_reference(subject_t *s, int64_t len, cad_error_t *err)
+{
+    bool classifier = cad_model_number(s->m, CAD_LABELS) > 0;
+    s->tokens = malloc((size_t)len);
+    s->hidden = cad_alloc((size_t)(len * cad_model_number(s->m, CAD_HIDDEN_WIDTH)), sizeof *s->hidden);
+    s->logits = classifier ? NULL : cad_alloc((size_t)(len * cad_model_number(s->m, CAD_VOCAB)), sizeof *s->logits);
+    if (!s->tokens || !s->hidden || !(s->logits || classifier)) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    random_tokens(s->m, s->tokens, len);
+    return cad_reference_forward(s->m, s->tokens, len, s->hidden, s->logits, err);
+}
+
+static int compare(bench_t *b, cell_t *c, float *hidden, float *logits, cad_error_t *err)
+{
+    const subject_t *s = c->model;
+    int64_t len = b->a->error_window;
+    cad_context_t *ctx;
+    int rc = open_context(b, c, len, &ctx, err);
+    if (rc) return rc;
+    rc = cad_forward(ctx, s->tokens, len, hidden, s->logits ? logits : NULL, err);
+    if (rc == 0)
+        c->hidden_error = cad_relative_error(hidden, s->hidden, len * cad_model_number(s->m, CAD_HIDDEN_WIDTH));
+    if (rc == 0 && s->logits)
+        c->logits_error = cad_relative_error(logits, s->logits, len * cad_model_number(s->m, CAD_VOCAB));
+    cad_context_close(ctx);
+    return rc;
+}
+
+/* That of an earlier cell whose results are the same, or a comparison. */
+static int measure_error(bench_t *b, cell_t *c, cad_error_t *err)
+{
+    int64_t len = b->a->error_window;
+    float *hidden, *logits;
+    int rc;
+    for (const cell_t *d = b->cell; d < c; d++)
+        if (d->model == c->model && d->wanted == c->wanted && !*d->refused) {
+            c->hidden_error = d->hidden_error;
+            c->logits_error = d->logits_error;
+            return 0;
+        }
+    hidden = cad_alloc((size_t)(len * cad_model_number(c->model->m, CAD_HIDDEN_WIDTH)), sizeof *hidden);
+    logits = cad_alloc((size_t)(len * cad_model_number(c->model->m, CAD_VOCAB)), sizeof *logits);
+    rc = hidden && logits ? compare(b, c, hidden, logits, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    free(hidden);
+    free(logits);
+    return rc;
+}
+
+/* ---- rounds ---- */
+
+/* What the cell is measured against: rates as given, else those of this many threads in its
+ * precision, NULL on a device. */
+static int find_rates(bench_t *b, cell_t *c)
+{
+    bool half = !strcmp(c->precision, "bf16"), given = b->a->peaks_given;
+    if (b->a->brief || (!given && strncmp(c->device, "cpu", 3))) return -1;
+    for (int i = 0; i < b->nrates; i++)
+        if (given || (b->rates[i].threads == c->threads && b->rates[i].half == half)) return i;
+    b->rates[b->nrates] = (rates_t) { c->threads, half, b->a->peaks };
+    return b->nrates++;
+}
+
+static int measure_rates(bench_t *b, cad_error_t *err)
+{
+    int rc = 0;
+    for (int i = 0; i < b->ncell; i++)
+        if (!*b->cell[i].refused) {
+            int at = find_rates(b, &b->cell[i]);
+            b->cell[i].peaks = at < 0 ? NULL : &b->rates[at];
+        }
+    for (int i = 0; i < b->nrates && rc == 0 && !b->a->peaks_given; i++)
+        rc = cad_peaks_measure(&b->rates[i].rate, b->rates[i].threads, b->rates[i].half, err);
+    return rc;
+}
+
+static void tell(const bench_t *b, int64_t round, int cell)
+{
+    if (!b->a->o.quiet && isatty(STDERR_FILENO))
+        fprintf(stderr, "\rround %lld of %lld, cell %d of %d  ", (long long)round + 1, (long long)b->a->rounds,
+                cell + 1, b->ncell);
+}
+
+static void refuse(cell_t *c, const cad_error_t *err) { snprintf(c->refused, sizeof c->refused, "%s", err->text); }
+
+static int measure_round(bench_t *b, int64_t round, cad_error_t *err)
+{
+    for (int i = 0; i < b->ncell; i++) {
+        cell_t *c = &b->cell[i];
+        cad_error_t why;
+        if (*c->refused) continue;
+        tell(b, round, i);
+        if (measure_cell(b, c, round, &why) || (round == 0 && b->a->error_window && measure_error(b, c, &why)))
+            refuse(c, &why);
+    }
+    return measure_rates(b, err);
+}
+
+int cells_measure(bench_t *b, cad_error_t *err)
+{
+    int rc = 0;
+    b->rates = calloc((size_t)b->ncell, sizeof *b->rates);
+    if (!b->rates) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    for (int i = 0; i < b->nmodel && rc == 0 && b->a->error_window; i++)
+        rc = open_reference(&b->model[i], b->a->error_window, err);
+    for (int64_t round = 0; round < b->a->rounds && rc == 0; round++) rc = measure_round(b, round, err);
+    if (!b->a->o.quiet && isatty(STDERR_FILENO)) fputc('\n', stderr);
+    return rc;
+}

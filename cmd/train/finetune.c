@@ -1,0 +1,337 @@
+/* finetune.c - caduceus finetune: a classifier of labelled sequences. Here are its
+ * options, inputs and outputs; tuning.c trains. SPDX-License-Identifier: MIT */
+#include <unistd.h>
+
+#include "train/finetune.h"
+
+static const char USAGE[] = "Usage: caduceus finetune [options] TRAIN -o DIR\n\n"
+                            "Trains a classifier, from a checkpoint, on labelled sequences: a CSV or TSV with a\n"
+                            "header (sequence,label), a FASTA with label=X in the descriptions, or a BED with\n"
+                            "labels in column 4, over a reference. Writes the best epoch as a checkpoint for\n"
+                            "caduceus predict, and prints its metrics.\n\n"
+                            "Input and output:\n"
+                            "  -o, --output DIR       the folder to write: the checkpoint, and metrics.tsv with a\n"
+                            "                         row for each epoch\n" LABELS_USAGE
+                            "      --valid FILE       labelled sequences that choose the best epoch\n"
+                            "      --valid-fraction X such a part of TRAIN, alike in all classes; 0: none [0.1]\n"
+                            "      --test FILE        labelled sequences to measure the best epoch on\n"
+                            "      --log FILE         a TSV with a row for each update\n"
+                            "Training:\n"
+                            "      --task TASK        classify, multilabel or regress [classify]\n"
+                            "      --epochs N         passes over TRAIN [10]\n"
+                            "      --batch N          sequences in an update [128]\n"
+                            "      --lr X             highest learning rate [1e-3]\n"
+                            "      --warmup X         part of the updates in which it rises [0.01]\n"
+                            "      --weight-decay X   of AdamW [0.1]\n"
+                            "      --beta2 X          of AdamW [0.999]\n"
+                            "      --seed N           of all that is random [1]\n"
+                            "      --metric M         what makes an epoch the best: loss, accuracy, mcc, f1, auroc,\n"
+                            "                         pearson or spearman [mcc; multilabel: auroc; regress: pearson]\n"
+                            "      --patience N       stop after N epochs without a better one; 0: never [0]\n"
+                            "      --pool HOW         mean or max over the positions [mean]\n"
+                            "      --rc-aug yes|no    turn half of the rows round [Ph: yes, PS: no]\n"
+                            "      --freeze           train the head alone\n"
+                            "      --from-scratch     take the model's configuration, not its weights\n"
+                            "      --recompute        less memory, more time\n"
+                            "Other:\n" OPTIONS_USAGE;
+
+/* ---- options ---- */
+
+enum {
+    O_VALID = 1,
+    O_FRACTION,
+    O_TEST,
+    O_LOG,
+    O_TASK,
+    O_EPOCHS,
+    O_BATCH,
+    O_LR,
+    O_WARMUP,
+    O_DECAY,
+    O_BETA2,
+    O_SEED,
+    O_METRIC,
+    O_PATIENCE,
+    O_POOL,
+    O_AUG,
+    O_FREEZE,
+    O_SCRATCH,
+    O_RECOMPUTE
+};
+static const struct option LONGS[] = { OPTIONS_LONG,
+                                       LABELS_LONG,
+                                       { "output", required_argument, NULL, 'o' },
+                                       { "valid", required_argument, NULL, O_VALID },
+                                       { "valid-fraction", required_argument, NULL, O_FRACTION },
+                                       { "test", required_argument, NULL, O_TEST },
+                                       { "log", required_argument, NULL, O_LOG },
+                                       { "task", required_argument, NULL, O_TASK },
+                                       { "epochs", required_argument, NULL, O_EPOCHS },
+                                       { "batch", required_argument, NULL, O_BATCH },
+                                       { "lr", required_argument, NULL, O_LR },
+                                       { "warmup", required_argument, NULL, O_WARMUP },
+                                       { "weight-decay", required_argument, NULL, O_DECAY },
+                                       { "beta2", required_argument, NULL, O_BETA2 },
+                                       { "seed", required_argument, NULL, O_SEED },
+                                       { "metric", required_argument, NULL, O_METRIC },
+                                       { "patience", required_argument, NULL, O_PATIENCE },
+                                       { "pool", required_argument, NULL, O_POOL },
+                                       { "rc-aug", required_argument, NULL, O_AUG },
+                                       { "freeze", no_argument, NULL, O_FREEZE },
+                                       { "from-scratch", no_argument, NULL, O_SCRATCH },
+                                       { "recompute", no_argument, NULL, O_RECOMPUTE },
+                                       { 0 } };
+
+const char *const TASK_NAME[] = { "classify", "multilabel", "regress" }; /* of cad_head_kind_t */
+
+/* The place of s in a list, or -1 after reporting. */
+static int choice(const char *option, const char *s, const char *const name[], int n)
+{
+    text_t all = { 0 };
+    for (int i = 0; i < n; i++) {
+        if (!strcmp(s, name[i])) {
+            text_free(&all);
+            return i;
+        }
+        text_printf(&all, "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " or ", name[i]);
+    }
+    cmd_fail("finetune", "%s %s: expected %s", option, s, all.s.s ? all.s.s : "");
+    text_free(&all);
+    return -1;
+}
+
+static int take_choice(finetune_args_t *a, int c, const char *arg)
+{
+    static const char *const pool[] = { "mean", "max" };
+    int k = c == O_TASK     ? choice("--task", arg, TASK_NAME, 3)
+            : c == O_METRIC ? choice("--metric", arg, METRIC_NAME, METRICS)
+                            : choice("--pool", arg, pool, 2);
+    if (k < 0) return 1;
+    if (c == O_TASK) a->task = (cad_head_kind_t)k;
+    else if (c == O_METRIC) a->metric = (metric_t)k;
+    else a->pool = k ? CAD_POOL_MAX : CAD_POOL_MEAN;
+    return 0;
+}
+
+static int take_option(finetune_args_t *a, int c, const char *arg)
+{
+    const char *cmd = "finetune";
+    int rc;
+    switch (c) {
+    case 'o': a->output = arg; return 0;
+    case O_VALID: a->valid = arg; return 0;
+    case O_FRACTION: return option_real(cmd, "--valid-fraction", arg, 0, 0.9, &a->fraction);
+    case O_TEST: a->test = arg; return 0;
+    case O_LOG: a->log = arg; return 0;
+    case O_EPOCHS: return option_int(cmd, "--epochs", arg, 1, 1 << 20, &a->epochs);
+    case O_BATCH: return option_int(cmd, "--batch", arg, 1, 1 << 20, &a->batch);
+    case O_LR: return option_real(cmd, "--lr", arg, 1e-9, 10, &a->lr);
+    case O_WARMUP: return option_real(cmd, "--warmup", arg, 0, 1, &a->warmup);
+    case O_DECAY: return option_real(cmd, "--weight-decay", arg, 0, 10, &a->decay);
+    case O_BETA2: return option_real(cmd, "--beta2", arg, 0, 0.999999, &a->beta2);
+    case O_SEED: return option_int(cmd, "--seed", arg, 0, INT64_MAX, &a->seed);
+    case O_PATIENCE: return option_int(cmd, "--patience", arg, 0, 1 << 20, &a->patience);
+    case O_FREEZE: a->freeze = true; return 0;
+    case O_SCRATCH: a->scratch = true; return 0;
+    case O_RECOMPUTE: a->recompute = true; return 0;
+    case O_AUG: return option_yes(cmd, "--rc-aug", arg, &a->aug);
+    case O_TASK:
+    case O_METRIC:
+    case O_POOL: return take_choice(a, c, arg);
+    default: rc = labels_take(&a->l, cmd, c, arg); return rc == 1 ? options_take(&a->o, c, arg) : rc;
+    }
+}
+
+static int streams(const finetune_args_t *a)
+{
+    const char *in[] = { a->train, a->valid, a->test };
+    int n = 0;
+    for (int i = 0; i < 3; i++) n += in[i] && !strcmp(in[i], "-");
+    return n;
+}
+
+/* Options among each other. */
+static int settle(finetune_args_t *a)
+{
+    static const metric_t usual[] = { METRIC_MCC, METRIC_AUROC, METRIC_PEARSON };
+    cad_head_t head = { .kind = a->task };
+    if (streams(a) > 1) return cmd_fail("finetune", "several inputs are standard input");
+    if (!a->output) return cmd_fail("finetune", "name the folder to write with -o");
+    if (a->metric == METRICS) a->metric = usual[a->task];
+    if (!metric_fits(&head, a->metric))
+        return cmd_fail("finetune", "--metric %s does not fit --task %s", METRIC_NAME[a->metric], TASK_NAME[a->task]);
+    if (a->patience && !a->valid && a->fraction == 0)
+        return cmd_fail("finetune", "--patience needs --valid or --valid-fraction");
+    return 0;
+}
+
+/* 0 = go on, 1 = error, 2 = help shown. */
+static int parse_args(finetune_args_t *a, int argc, char **argv)
+{
+    int c;
+    *a = (finetune_args_t) { .epochs = 10,
+                             .batch = 128,
+                             .seed = 1,
+                             .fraction = 0.1,
+                             .lr = 1e-3,
+                             .warmup = 0.01,
+                             .decay = 0.1,
+                             .beta2 = 0.999,
+                             .metric = METRICS,
+                             .aug = -1,
+                             .pool = CAD_POOL_MEAN };
+    options_init(&a->o, "finetune");
+    while ((c = getopt_long(argc, argv, OPTIONS_SHORT "T:o:", LONGS, NULL)) != -1) {
+        if (c == 1004) {
+            fputs(USAGE, stdout);
+            return cmd_finish("finetune") ? 1 : 2;
+        }
+        if (c == '?' || c == ':') return option_unknown("finetune", argv);
+        if (take_option(a, c, optarg)) return 1;
+    }
+    if (argc == 1) {
+        fputs(USAGE, stderr);
+        return 1;
+    }
+    if (argc - optind != 1)
+        return cmd_fail("finetune", "expected one file of labelled sequences, %d given; - is standard input",
+                        argc - optind);
+    a->train = argv[optind];
+    return settle(a);
+}
+
+/* ---- outputs ---- */
+
+static const char *const PARTS[] = { "config.json", "model.safetensors", "tokenizer_config.json", "metrics.tsv" };
+
+static int refuse_clash(const finetune_args_t *a, const char *output, cad_error_t *err)
+{
+    const char *in[] = { a->train, a->valid, a->test };
+    int rc = refuse_reference(output, a->l.reference, err);
+    for (int i = 0; i < 3 && rc == 0; i++) rc = refuse_same(output, in[i], err);
+    return rc ? rc : options_refuse_model(&a->o, output, err);
+}
+
+static int refuse_clashes(const finetune_args_t *a, cad_error_t *err)
+{
+    int rc = a->log ? refuse_clash(a, a->log, err) : 0;
+    for (int i = 0; i < 4 && rc == 0; i++) {
+        char *path = cad_path_join(a->output, PARTS[i]);
+        rc = path ? refuse_clash(a, path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+        if (rc == 0 && a->log) rc = refuse_twice(a->log, path, err);
+        free(path);
+    }
+    return rc;
+}
+
+/* A file can be made there; it is not. */
+static int try_file(const char *path, cad_error_t *err)
+{
+    output_t *out;
+    int rc = output_open(&out, path, false, err);
+    if (rc == 0) output_abort(out);
+    return rc;
+}
+
+/* The folder and what goes into it, before anything is read. */
+static int open_folder(tuning_t *r, cad_error_t *err)
+{
+    const char *dir = r->a->output;
+    int rc = refuse_clashes(r->a, err);
+    if (rc) return rc;
+    rc = cad_folder_make(dir, &r->made, err);
+    if (rc == 0) rc = cad_folder_claim(dir, &r->claim, err);
+    if (rc == 0) cad_folder_sweep(dir);
+    for (int i = 0; i < 4 && rc == 0; i++) {
+        char *path = cad_path_join(dir, PARTS[i]);
+        rc = path ? try_file(path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+        free(path);
+    }
+    return rc == 0 && r->a->log ? output_open(&r->log, r->a->log, output_is_gz(r->a->log), err) : rc;
+}
+
+/* ---- inputs ---- */
+
+static int read_one(tuning_t *r, examples_t *e, const char *path, bool *bed, cad_error_t *err)
+{
+    const finetune_args_t *a = r->a;
+    labelled_t l;
+    int rc = labels_open(&l, &a->l, path, &r->ref, a->l.window, true, err);
+    *bed |= rc == 0 && l.in.kind == INPUT_BED && !l.table;
+    if (rc == 0) rc = examples_read(e, &l, err);
+    e->path = strcmp(path, "-") ? path : "standard input";
+    labelled_close(&l);
+    return rc;
+}
+
+static int read_inputs(tuning_t *r, cad_error_t *err)
+{
+    const finetune_args_t *a = r->a;
+    bool bed = false;
+    int rc = a->l.reference ? fasta_open(&r->ref, a->l.reference, &r->notes, err) : 0;
+    if (rc == 0) rc = read_one(r, &r->train, a->train, &bed, err);
+    if (rc == 0 && a->valid) rc = read_one(r, &r->valid, a->valid, &bed, err);
+    if (rc == 0 && a->test) rc = read_one(r, &r->test, a->test, &bed, err);
+    if (rc == 0 && a->l.reference && !bed)
+        rc = cad_fail(err, CAD_EARG, "-T: no input is a BED; the others hold their own sequences");
+    return rc;
+}
+
+/* What the labels are, and the validation split. */
+static int settle_labels(tuning_t *r, cad_error_t *err)
+{
+    const finetune_args_t *a = r->a;
+    int rc = examples_learn(&r->train, &r->head, err);
+    if (rc == 0) rc = examples_targets(&r->train, &r->head, err);
+    if (rc == 0 && a->valid) rc = examples_targets(&r->valid, &r->head, err);
+    else if (rc == 0 && a->fraction > 0)
+        rc = examples_split(&r->train, &r->valid, &r->head, a->fraction, (uint64_t)a->seed, err);
+    return rc == 0 && a->test ? examples_targets(&r->test, &r->head, err) : rc;
+}
+
+static int open_model(tuning_t *r, cad_error_t *err)
+{
+    const finetune_args_t *a = r->a;
+    cad_file_t tokenizer = { 0 };
+    int rc;
+    if (options_open_model(&a->o, &r->model)) {
+        err->text[0] = 0; /* reported */
+        return CAD_EIO;
+    }
+    memcpy(r->source, cad_model_text(r->model, CAD_TEXT_SHA256), sizeof r->source);
+    rc = cad_vocab_write(&r->model->vocab, a->output, &tokenizer, err); /* may a checkpoint go there? */
+    cad_file_abort(&tokenizer);
+    snprintf(r->status, sizeof r->status, "fine-tuned by caduceus %s from %s%.12s", cad_version(),
+             a->scratch ? "scratch, as " : "", r->source);
+    return rc;
+}
+
+static int run(tuning_t *r, finetune_args_t *a, cad_error_t *err)
+{
+    int rc = open_folder(r, err);
+    if (rc == 0) rc = open_model(r, err);
+    if (rc) return rc;
+    if (!a->l.window) a->l.window = cad_model_number(r->model, CAD_MAX_LEN);
+    rc = read_inputs(r, err);
+    if (rc == 0) rc = settle_labels(r, err);
+    return rc ? rc : tuning_run(r, err);
+}
+
+int cmd_finetune(int argc, char **argv)
+{
+    finetune_args_t a;
+    tuning_t r = { .a = &a, .claim = -1 };
+    cad_error_t err = { "" };
+    int rc = parse_args(&a, argc, argv);
+    if (rc) return rc == 2 ? 0 : 1;
+    r.notes = (notes_t) { .cmd = "finetune", .quiet = a.o.quiet };
+    r.head = (cad_head_t) { .kind = a.task, .pool = a.pool };
+    rc = run(&r, &a, &err);
+    progress_end(&r.progress);
+    if (rc && err.text[0]) cmd_fail("finetune", "%s", err.text);
+    if (rc && r.made) (void)!rmdir(a.output); /* goes if it is empty */
+    if (r.claim >= 0) close(r.claim);
+    if (rc == 0) notes_summary(&r.notes);
+    tuning_close(&r);
+    return rc || cmd_finish("finetune") ? 1 : 0;
+}

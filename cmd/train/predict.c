@@ -1,0 +1,353 @@
+/* predict.c - caduceus predict: what a fine-tuned model says of sequences.
+ * SPDX-License-Identifier: MIT */
+#include "learn/examples.h"
+#include "learn/metrics.h"
+#include "stream/table.h"
+#include "train/label_options.h"
+
+#define ROWS 65536 /* that wait for a batch at most */
+
+static const char USAGE[] =
+    "Usage: caduceus predict [options] IN\n\n"
+    "Writes what a fine-tuned checkpoint says of each sequence of a CSV or TSV with a\n"
+    "header, a FASTA or FASTQ, or a BED over a reference: a probability for each class or\n"
+    "label and what is predicted, or the values of a regression. The rows of a BED gain\n"
+    "columns; the output for others is a TSV. IN may be -, and compressed.\n\n"
+    "Options:\n"
+    "  -o, --output FILE      output, compressed if it ends in .gz [-]\n" LABELS_USAGE
+    "      --metrics FILE     compare with the labels in IN, as finetune does\n"
+    "  -m, --model PATH       checkpoint of caduceus finetune [$CADUCEUS_MODEL]\n" OPTIONS_USAGE_RUN;
+
+typedef struct {
+    options_t o;
+    label_options_t l;
+    const char *in, *output, *metrics;
+} args_t;
+
+typedef struct {
+    kstring_t text;
+    int64_t example;
+    bool cr;
+} line_t; /* example: -1 = no sequence, -2 = no row */
+
+typedef struct {
+    const args_t *a;
+    notes_t notes;
+    fasta_t ref;
+    labelled_t in;
+    output_t *out, *metrics;
+    cad_model_t *model;
+    cad_context_t *ctx;
+    cad_head_t head;
+    examples_t batch;
+    line_t *line; // (ROWS)
+    int64_t nline;
+    float *logits, *target; // (rows,K) of all rows, for the metrics, else of a batch
+    int64_t rows, room;
+    bool headed;
+    text_t text, options;
+    provenance_t provenance;
+    progress_t progress;
+    work_t work;
+} run_t;
+
+/* ---- options ---- */
+
+enum { O_METRICS = 1 };
+static const struct option LONGS[] = { OPTIONS_LONG,
+                                       LABELS_LONG,
+                                       { "output", required_argument, NULL, 'o' },
+                                       { "metrics", required_argument, NULL, O_METRICS },
+                                       { 0 } };
+
+static int take_option(args_t *a, int c, const char *arg)
+{
+    int rc = labels_take(&a->l, "predict", c, arg);
+    if (rc < 1) return rc;
+    if (c != 'o' && c != O_METRICS) return options_take(&a->o, c, arg);
+    *(c == 'o' ? &a->output : &a->metrics) = arg;
+    return 0;
+}
+
+/* 0 = go on, 1 = error, 2 = help shown. */
+static int parse_args(args_t *a, int argc, char **argv)
+{
+    int c;
+    *a = (args_t) { .output = "-" };
+    options_init(&a->o, "predict");
+    while ((c = getopt_long(argc, argv, OPTIONS_SHORT "T:o:", LONGS, NULL)) != -1) {
+        if (c == 1004) {
+            fputs(USAGE, stdout);
+            return cmd_finish("predict") ? 1 : 2;
+        }
+        if (c == '?' || c == ':') return option_unknown("predict", argv);
+        if (take_option(a, c, optarg)) return 1;
+    }
+    if (argc == 1) {
+        fputs(USAGE, stderr);
+        return 1;
+    }
+    if (argc - optind != 1)
+        return cmd_fail("predict", "expected one input, %d given; - is standard input", argc - optind);
+    a->in = argv[optind];
+    if (a->metrics && !strcmp(a->metrics, "-") && !strcmp(a->output, "-"))
+        return cmd_fail("predict", "--metrics and the output are both standard output");
+    if (a->l.labels && !a->metrics) return cmd_fail("predict", "--label-column needs --metrics");
+    return 0;
+}
+
+/* ---- opening ---- */
+
+static int open_outputs(run_t *r, cad_error_t *err)
+{
+    const args_t *a = r->a;
+    const char *out[] = { a->output, a->metrics };
+    int rc = refuse_twice(a->output, a->metrics, err);
+    for (int i = 0; i < 2 && rc == 0; i++) {
+        if (!out[i]) continue;
+        rc = refuse_same(out[i], a->in, err);
+        if (rc == 0) rc = refuse_reference(out[i], a->l.reference, err);
+        if (rc == 0) rc = options_refuse_model(&a->o, out[i], err);
+    }
+    if (rc == 0) rc = output_open(&r->out, a->output, output_is_gz(a->output), err);
+    return rc == 0 && a->metrics ? output_open(&r->metrics, a->metrics, output_is_gz(a->metrics), err) : rc;
+}
+
+static int open_model(run_t *r, cad_error_t *err)
+{
+    if (!options_model(&r->a->o))
+        return cad_fail(err, CAD_EARG, "name a checkpoint of caduceus finetune with -m or $CADUCEUS_MODEL");
+    if (options_open_model(&r->a->o, &r->model)) {
+        err->text[0] = 0; /* reported */
+        return CAD_EIO;
+    }
+    if (!cad_model_number(r->model, CAD_LABELS))
+        return cad_fail(err, CAD_EARG,
+                        "the model is a language model without a classifier; make one of it with caduceus finetune");
+    return cad_head_read(&r->head, r->model, err);
+}
+
+static bool of_bed(const run_t *r) { return r->in.in.kind == INPUT_BED && !r->in.table; }
+
+static int open_input(run_t *r, cad_error_t *err)
+{
+    const args_t *a = r->a;
+    int64_t window = a->l.window ? a->l.window : cad_model_number(r->model, CAD_MAX_LEN);
+    int rc = a->l.reference ? fasta_open(&r->ref, a->l.reference, &r->notes, err) : 0;
+    if (rc == 0) rc = labels_open(&r->in, &a->l, a->in, &r->ref, window, a->metrics != NULL, err);
+    if (rc) return rc;
+    if (a->l.reference && !of_bed(r))
+        return cad_fail(err, CAD_EARG, "%s: holds its own sequences; -T does not fit", r->in.in.path);
+    text_printf(&r->options, "predict window=%lld%s", (long long)window, a->l.crop ? " crop" : "");
+    return options_open_context(&a->o, r->model, window, &r->ctx, err);
+}
+
+static int make_room(run_t *r, cad_error_t *err)
+{
+    r->line = calloc(ROWS, sizeof *r->line);
+    return r->line ? examples_begin(&r->batch, &r->in, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+}
+
+/* ---- writing ---- */
+
+static bool dropped(run_t *r, const char *s, size_t n)
+{
+    if (bed_line_kind(s, n) != LINE_BROWSER || !output_is_gz(r->a->output)) return false;
+    note(&r->notes, NOTE_BROWSER, 1, "%s: track and browser lines are left out of a compressed BED", r->in.in.path);
+    return true;
+}
+
+/* Lines before the first row, but for their header. */
+static void put_leading(run_t *r, const char *header)
+{
+    const char *s = r->in.leading.s, *end = s ? s + r->in.leading.l : NULL, *stop;
+    for (; s < end; s = stop + 1) {
+        stop = memchr(s, '\n', (size_t)(end - s));
+        if (s != header && !dropped(r, s, (size_t)(stop - s))) text_put(&r->text, s, (size_t)(stop - s) + 1);
+    }
+}
+
+static void put_header(run_t *r)
+{
+    text_t names = { 0 };
+    size_t n;
+    const char *header = labelled_header(&r->in, &n);
+    prediction_names(&r->head, &names);
+    if (of_bed(r)) {
+        put_leading(r, header);
+        table_columns(&r->provenance, r->in.ncol, header, n, &names, prediction_columns(&r->head), &r->text);
+    } else {
+        provenance_header(&r->provenance, &r->text);
+        text_printf(&r->text, "%s%s", r->in.named ? "name" : "row", names.s.s ? names.s.s : "");
+        r->text.failed |= names.failed;
+    }
+    text_puts(&r->text, "\n");
+    text_free(&names);
+    r->headed = true;
+}
+
+static void put_line(run_t *r, const line_t *x, const float *logits, double *p)
+{
+    text_t *t = &r->text;
+    text_put(t, x->text.s, x->text.l);
+    if (x->example >= 0) {
+        prediction_of(&r->head, logits + x->example * r->head.n, p);
+        prediction_put(&r->head, p, t);
+    } else if (x->example == -1) prediction_none(&r->head, t);
+    if (x->example >= -1 && of_bed(r) && table_filler(r->in.ncol, prediction_columns(&r->head))) text_puts(t, "\t.");
+    text_puts(t, x->cr ? "\r\n" : "\n");
+}
+
+/* ---- batches ---- */
+
+static int room_for_logits(run_t *r, cad_error_t *err)
+{
+    int64_t need = r->rows + r->batch.n, K = r->head.n;
+    float *more;
+    if (need <= r->room) return 0;
+    r->room = cad_max(need, 2 * r->room);
+    more = realloc(r->logits, (size_t)(r->room * K) * sizeof *more);
+    if (more) r->logits = more;
+    if (more && r->metrics && (more = realloc(r->target, (size_t)(r->room * K) * sizeof *more))) r->target = more;
+    return more ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory for %lld rows", (long long)r->room);
+}
+
+static int compute(run_t *r, cad_error_t *err)
+{
+    examples_t *e = &r->batch;
+    int64_t K = r->head.n;
+    int rc = room_for_logits(r, err);
+    if (rc) return rc;
+    examples_encode(e, r->model, &r->notes);
+    rc = examples_logits(e, r->ctx, r->head.n, options_batch(&r->a->o), r->logits + r->rows * K, err);
+    if (rc || !r->metrics) return rc;
+    rc = examples_targets(e, &r->head, err);
+    if (rc == 0) memcpy(r->target + r->rows * K, e->target, (size_t)(e->n * K) * sizeof *e->target);
+    return rc;
+}
+
+static int flush(run_t *r, cad_error_t *err)
+{
+    double *p = cad_alloc((size_t)r->head.n, sizeof *p);
+    int rc = p ? compute(r, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    text_clear(&r->text);
+    if (rc == 0 && !r->headed) put_header(r);
+    for (int64_t i = 0; i < r->nline && rc == 0; i++) put_line(r, &r->line[i], r->logits + r->rows * r->head.n, p);
+    if (rc == 0) rc = text_write(r->out, &r->text, err);
+    if (rc == 0 && r->metrics) r->rows += r->batch.n;
+    r->work.done += r->batch.tokens;
+    progress_tick(&r->progress);
+    r->nline = 0;
+    examples_clear(&r->batch);
+    free(p);
+    return rc;
+}
+
+/* The input's line, the row's name or its number. */
+static int put_text(const run_t *r, kstring_t *s, cad_error_t *err)
+{
+    const labelled_t *l = &r->in;
+    int rc;
+    s->l = 0;
+    if (of_bed(r)) rc = kputsn(l->text.s ? l->text.s : "", l->text.l, s);
+    else rc = l->named ? kputsn(l->name.s, l->name.l, s) : kputll((long long)l->row, s);
+    return rc < 0 ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
+}
+
+static int take_row(run_t *r, cad_error_t *err)
+{
+    const labelled_t *l = &r->in;
+    line_t *x = &r->line[r->nline];
+    int rc = put_text(r, &x->text, err);
+    if (rc || (!l->data && dropped(r, l->text.s, l->text.l))) return rc;
+    x->example = l->data ? l->bases.l ? r->batch.n : -1 : -2;
+    x->cr = of_bed(r) && l->cr;
+    r->nline++;
+    if (x->example == -1)
+        note(&r->notes, NOTE_EMPTY, 1, "%s:%lld: an empty sequence; its columns are \".\"", l->in.path,
+             (long long)l->line);
+    if (x->example >= 0) rc = examples_add(&r->batch, l, err);
+    return rc == 0 && (r->nline == ROWS || r->batch.tokens >= options_batch(&r->a->o)) ? flush(r, err) : rc;
+}
+
+static double share_read(const void *run)
+{
+    const input_t *in = &((const run_t *)run)->in.in;
+    return in->size ? (double)in->bytes / (double)in->size : 0;
+}
+
+static int read_rows(run_t *r, cad_error_t *err)
+{
+    int rc;
+    r->progress.share = share_read;
+    r->progress.share_arg = r;
+    progress_begin(&r->progress, &r->a->o, &r->work, &r->in.row, "rows");
+    options_provenance(&r->provenance, r->model, r->ctx, r->a->l.reference ? r->ref.checksum : NULL, &r->options);
+    while ((rc = labelled_next(&r->in, err)) > 0)
+        if ((rc = take_row(r, err))) return rc;
+    return rc ? rc : flush(r, err);
+}
+
+static int write_metrics(run_t *r, cad_error_t *err)
+{
+    metrics_t m = { .n = 0 };
+    int rc = metrics_of(&m, &r->head, r->logits, r->target, r->rows, err);
+    text_clear(&r->text);
+    provenance_header(&r->provenance, &r->text);
+    if (rc == 0) metrics_put(&m, &r->head, &r->text);
+    metrics_free(&m);
+    return rc ? rc : text_write(r->metrics, &r->text, err);
+}
+
+static int close_outputs(run_t *r, cad_error_t *err)
+{
+    output_t **out[] = { &r->out, &r->metrics };
+    int rc = r->metrics ? write_metrics(r, err) : 0;
+    return rc ? rc : outputs_close(out, 2, err);
+}
+
+static int run(run_t *r, cad_error_t *err)
+{
+    int rc = open_outputs(r, err);
+    if (rc == 0) rc = open_model(r, err);
+    if (rc == 0) rc = open_input(r, err);
+    if (rc == 0) rc = make_room(r, err);
+    if (rc == 0) rc = read_rows(r, err);
+    return rc ? rc : close_outputs(r, err);
+}
+
+static void close_all(run_t *r)
+{
+    output_abort(r->out);
+    output_abort(r->metrics);
+    examples_free(&r->batch);
+    for (int64_t i = 0; r->line && i < ROWS; i++) free(r->line[i].text.s);
+    free(r->line);
+    free(r->logits);
+    free(r->target);
+    text_free(&r->text);
+    text_free(&r->options);
+    labelled_close(&r->in);
+    if (r->a->l.reference) fasta_close(&r->ref);
+    cad_head_free(&r->head);
+    cad_context_close(r->ctx);
+    cad_model_close(r->model);
+}
+
+int cmd_predict(int argc, char **argv)
+{
+    args_t a;
+    run_t r;
+    cad_error_t err = { "" };
+    int rc = parse_args(&a, argc, argv);
+    if (rc) return rc == 2 ? 0 : 1;
+    memset(&r, 0, sizeof r);
+    r.a = &a;
+    r.notes = (notes_t) { .cmd = "predict", .quiet = a.o.quiet };
+    rc = run(&r, &err);
+    progress_end(&r.progress);
+    if (rc && err.text[0]) cmd_fail("predict", "%s", err.text);
+    if (rc == 0) notes_summary(&r.notes);
+    close_all(&r);
+    return rc || cmd_finish("predict") ? 1 : 0;
+}

@@ -1,0 +1,521 @@
+/* pretrain.c - caduceus pretrain: masked language modelling on a genome.
+ * SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <unistd.h>
+
+#include "model/model.h"
+#include "train/pretrain.h"
+#include "base/random.h"
+#include "io/temporary.h"
+
+static const char USAGE[] = "Usage: caduceus pretrain [options] -T genome.fa -o DIR\n\n"
+                            "Trains a Caduceus on a genome and writes it into folder DIR: a checkpoint as\n"
+                            "published, log.tsv, and training.safetensors, from which --resume goes on.\n\n"
+                            "Data:\n"
+                            "  -T, --reference FASTA  the genome, plain or bgzip; also --fasta-ref\n"
+                            "  -L, --targets-file BED intervals; the fourth column may name their split\n"
+                            "      --train NAME       split to train on, if there are names [train]\n"
+                            "      --valid NAME       split to validate on [valid]\n"
+                            "      --valid-fraction F hold out the last part of every interval instead\n"
+                            "      --soft-mask-weight W  weight of the loss at lower-case bases [1]\n"
+                            "      --rc-aug yes|no    turn half of the windows round [Ph: yes, PS: no]\n"
+                            "Model (new, unless -m gives one to go on with):\n"
+                            "  -m, --model PATH       checkpoint: folder, .safetensors file or hf:ORG/NAME[@REV]\n"
+                            "      --config FILE      a config.json; the next options change it\n"
+                            "      --d-model D        [256]\n"
+                            "      --n-layer N        [4]\n"
+                            "      --rcps yes|no      Caduceus-PS, else Caduceus-Ph [yes]\n"
+                            "  -o, --output DIR       where results go\n"
+                            "Recipe:\n"
+                            "      --seq-len L        bases in a window [1024]\n"
+                            "      --batch-tokens B   tokens of a batch, in whole windows [1048576]\n"
+                            "      --accumulate A     batches in a step [1]\n"
+                            "      --steps N          updates [10000]\n"
+                            "      --lr X             highest learning rate [0.008]\n"
+                            "      --lr-end X         what it decays to, as a cosine [LR/80]\n"
+                            "      --warmup F         share of the steps before the highest [0.1]\n"
+                            "      --weight-decay X   of AdamW [0.1]\n"
+                            "      --clip X           largest norm of a gradient, 0: any [1]\n"
+                            "      --seed S           of initial values, order and masks [1]\n"
+                            "Running:\n"
+                            "      --valid-every K    steps between validations [200]\n"
+                            "      --valid-tokens N   tokens of one [262144]\n"
+                            "      --save-every K     steps between checkpoints [200]\n"
+                            "      --resume           go on from DIR/training.safetensors, if it is there\n"
+                            "      --recompute        a third of the memory for a third more time\n" OPTIONS_USAGE_RUN;
+
+/* ---- options ---- */
+
+#define MOST_TOKENS ((int64_t)1 << 31) /* of a step */
+
+enum {
+    O_TRAIN = 1,
+    O_VALID,
+    O_FRACTION,
+    O_SOFT,
+    O_RC,
+    O_CONFIG,
+    O_D,
+    O_LAYERS,
+    O_RCPS,
+    O_LEN,
+    O_BATCH,
+    O_ACCUMULATE,
+    O_STEPS,
+    O_LR,
+    O_LR_END,
+    O_WARMUP,
+    O_DECAY,
+    O_CLIP,
+    O_SEED,
+    O_VALID_EVERY,
+    O_VALID_TOKENS,
+    O_SAVE,
+    O_RESUME,
+    O_RECOMPUTE
+};
+static const struct option LONGS[] = { OPTIONS_LONG,
+                                       { "reference", required_argument, NULL, 'T' },
+                                       { "fasta-ref", required_argument, NULL, 'T' },
+                                       { "targets-file", required_argument, NULL, 'L' },
+                                       { "output", required_argument, NULL, 'o' },
+                                       { "train", required_argument, NULL, O_TRAIN },
+                                       { "valid", required_argument, NULL, O_VALID },
+                                       { "valid-fraction", required_argument, NULL, O_FRACTION },
+                                       { "soft-mask-weight", required_argument, NULL, O_SOFT },
+                                       { "rc-aug", required_argument, NULL, O_RC },
+                                       { "config", required_argument, NULL, O_CONFIG },
+                                       { "d-model", required_argument, NULL, O_D },
+                                       { "n-layer", required_argument, NULL, O_LAYERS },
+                                       { "rcps", required_argument, NULL, O_RCPS },
+                                       { "seq-len", required_argument, NULL, O_LEN },
+                                       { "batch-tokens", required_argument, NULL, O_BATCH },
+                                       { "accumulate", required_argument, NULL, O_ACCUMULATE },
+                                       { "steps", required_argument, NULL, O_STEPS },
+                                       { "lr", required_argument, NULL, O_LR },
+                                       { "lr-end", required_argument, NULL, O_LR_END },
+                                       { "warmup", required_argument, NULL, O_WARMUP },
+                                       { "weight-decay", required_argument, NULL, O_DECAY },
+                                       { "clip", required_argument, NULL, O_CLIP },
+                                       { "seed", required_argument, NULL, O_SEED },
+                                       { "valid-every", required_argument, NULL, O_VALID_EVERY },
+                                       { "valid-tokens", required_argument, NULL, O_VALID_TOKENS },
+                                       { "save-every", required_argument, NULL, O_SAVE },
+                                       { "resume", no_argument, NULL, O_RESUME },
+                                       { "recompute", no_argument, NULL, O_RECOMPUTE },
+                                       { 0 } };
+
+static int take(args_t *a, int c, const char *arg)
+{
+    const char *cmd = "pretrain";
+    const int64_t big = (int64_t)1 << 40;
+    switch (c) {
+    case 'T': a->reference = arg; return 0;
+    case 'L': return limits_take(&a->limits, cmd, c, arg);
+    case 'o': a->dir = arg; return 0;
+    case O_TRAIN: a->train = arg; return 0;
+    case O_VALID: a->valid = arg; return 0;
+    case O_CONFIG: a->config = arg; return 0;
+    case O_RESUME: a->resume = true; return 0;
+    case O_RECOMPUTE: a->recompute = true; return 0;
+    case O_RC: return option_yes(cmd, "--rc-aug", arg, &a->rc_aug);
+    case O_RCPS: return option_yes(cmd, "--rcps", arg, &a->rcps);
+    case O_FRACTION: return option_real(cmd, "--valid-fraction", arg, 0, 0.9, &a->fraction);
+    case O_SOFT: return option_real(cmd, "--soft-mask-weight", arg, 0, 1000, &a->soft);
+    case O_LR: return option_real(cmd, "--lr", arg, 0, 10, &a->lr);
+    case O_LR_END: return option_real(cmd, "--lr-end", arg, 0, 10, &a->lr_end);
+    case O_WARMUP: return option_real(cmd, "--warmup", arg, 0, 1, &a->warmup);
+    case O_DECAY: return option_real(cmd, "--weight-decay", arg, 0, 10, &a->decay);
+    case O_CLIP: return option_real(cmd, "--clip", arg, 0, 1e9, &a->clip);
+    case O_D: return option_int(cmd, "--d-model", arg, 1, 65536, &a->d_model);
+    case O_LAYERS: return option_int(cmd, "--n-layer", arg, 1, 1024, &a->n_layer);
+    case O_LEN: return option_int(cmd, "--seq-len", arg, 2, 1 << 20, &a->seq_len);
+    case O_BATCH: return option_int(cmd, "--batch-tokens", arg, 1, 1 << 30, &a->batch);
+    case O_ACCUMULATE: return option_int(cmd, "--accumulate", arg, 1, 1 << 20, &a->accumulate);
+    case O_STEPS: return option_int(cmd, "--steps", arg, 1, (int64_t)1 << 31, &a->steps);
+    case O_SEED: return option_int(cmd, "--seed", arg, 0, INT64_MAX, &a->seed);
+    case O_VALID_EVERY: return option_int(cmd, "--valid-every", arg, 1, big, &a->valid_every);
+    case O_VALID_TOKENS: return option_int(cmd, "--valid-tokens", arg, 1, 1 << 30, &a->valid_tokens);
+    case O_SAVE: return option_int(cmd, "--save-every", arg, 1, big, &a->save_every);
+    default: return options_take(&a->o, c, arg);
+    }
+}
+
+static int64_t windows_of_step(const args_t *a) { return cad_max(1, a->batch / a->seq_len) * a->accumulate; }
+
+/* Whether the options fit together. */
+static int check(args_t *a)
+{
+    if (!a->reference) return cmd_fail("pretrain", "give the genome with -T");
+    if (!a->dir) return cmd_fail("pretrain", "name the folder for the result with -o DIR");
+    if (a->o.model && (a->config || a->d_model || a->n_layer || a->rcps >= 0))
+        return cmd_fail("pretrain", "-m gives the model; --config, --d-model, --n-layer and --rcps make a new one");
+    if (a->fraction > 0 && (a->train || a->valid))
+        return cmd_fail("pretrain",
+                        "--valid-fraction holds out part of every interval; --train and --valid name splits");
+    if (windows_of_step(a) > MOST_TOKENS / a->seq_len)
+        return cmd_fail("pretrain", "a step of more than 2^31 tokens; lower --batch-tokens or --accumulate");
+    if (a->lr_end < 0) a->lr_end = a->lr / 80;
+    return 0;
+}
+
+static int parse(args_t *a, int argc, char **argv)
+{
+    int c;
+    *a = (args_t) { .seq_len = 1024,
+                    .batch = 1 << 20,
+                    .accumulate = 1,
+                    .steps = 10000,
+                    .seed = 1,
+                    .valid_every = 200,
+                    .valid_tokens = 1 << 18,
+                    .save_every = 200,
+                    .soft = 1,
+                    .lr = 8e-3,
+                    .lr_end = -1,
+                    .warmup = 0.1,
+                    .decay = 0.1,
+                    .clip = 1,
+                    .rcps = -1,
+                    .rc_aug = -1 };
+    options_init(&a->o, "pretrain");
+    if (argc < 2) {
+        fputs(USAGE, stderr);
+        return 1;
+    }
+    while ((c = getopt_long(argc, argv, OPTIONS_SHORT "T:L:o:", LONGS, NULL)) != -1) {
+        if (c == 1004) {
+            fputs(USAGE, stdout);
+            return cmd_finish("pretrain") ? 1 : 2;
+        }
+        if (c == '?') return option_unknown("pretrain", argv);
+        if (take(a, c, optarg)) return 1;
+    }
+    if (optind < argc) return cmd_fail("pretrain", "%s: not an option; the genome is given with -T", argv[optind]);
+    return check(a);
+}
+
+/* ---- the folder ---- */
+
+/* None of the files to write is an input. */
+static int refuse_inputs(const args_t *a, const char *output, cad_error_t *err)
+{
+    int rc = refuse_reference(output, a->reference, err);
+    if (rc == 0) rc = limits_refuse(&a->limits, output, err);
+    if (rc == 0) rc = refuse_same(output, a->config, err);
+    return rc || !a->o.model ? rc : options_refuse_model(&a->o, output, err);
+}
+
+/* The folder, before anything is read: it is new, or --resume and of a run like this. */
+static int open_folder(run_t *r, cad_error_t *err)
+{
+    static const char *const ours[] = { "training.safetensors", "log.tsv" }, *const others[] = {
+        "model.safetensors", "config.json", "tokenizer_config.json", "model.safetensors.index.json",
+        "tokenizer.json",    "vocab.txt"
+    };
+    bool begun = false;
+    int rc = cad_folder_make(r->a->dir, &r->made, err);
+    if (rc == 0) rc = cad_folder_claim(r->a->dir, &r->claim, err);
+    for (size_t i = 0; i < sizeof ours / sizeof *ours + sizeof others / sizeof *others && rc == 0; i++) {
+        char *path = cad_path_join(r->a->dir, i < 2 ? ours[i] : others[i - 2]);
+        bool there = path && access(path, F_OK) == 0;
+        if (i == 0) begun = there;
+        rc = path ? refuse_inputs(r->a, path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+        if (rc == 0 && there && i < 2 && !r->a->resume)
+            rc = cad_fail(err, CAD_EARG,
+                          "%s: of a training that was begun; go on with --resume, or give another folder", path);
+        if (rc == 0 && there && i >= 2 && !begun)
+            rc = cad_fail(err, CAD_EARG, "%s: of another model, without a training to go on with; give another folder",
+                          path);
+        free(path);
+    }
+    if (rc == 0 && r->a->resume) cad_folder_sweep(r->a->dir);
+    return rc;
+}
+
+/* ---- model ---- */
+
+static int open_model(run_t *r, cad_error_t *err)
+{
+    const args_t *a = r->a;
+    int rc = a->o.model ? cad_model_open(&r->model, a->o.model, err)
+                        : option_new_model(&r->model, a->config, a->d_model, a->n_layer, a->rcps, a->seq_len,
+                                           (uint64_t)a->seed, err);
+    const char *name = a->o.model ? a->o.model : a->config ? a->config : "the model";
+    if (rc) return rc;
+    if (cad_model_number(r->model, CAD_LABELS))
+        return cad_fail(err, CAD_EARG, "%s: a classifier, which has no language-model head to train", name);
+    if (cad_model_number(r->model, CAD_TOKEN_MASK) < 0)
+        return cad_fail(err, CAD_EARG, "%s: its vocabulary has no [MASK] token", name);
+    r->model->cfg.max_len = cad_max(r->model->cfg.max_len, a->seq_len);
+    return 0;
+}
+
+static int open_trainer(run_t *r, cad_error_t *err)
+{
+    const args_t *a = r->a;
+    cad_recipe_t recipe;
+    int rc = open_model(r, err);
+    if (rc) return rc;
+    cad_recipe_init(&recipe);
+    recipe.recompute = a->recompute;
+    recipe.max_tokens = a->seq_len;
+    recipe.weight_decay = a->decay;
+    recipe.clip = a->clip;
+    return options_open_trainer(&a->o, r->model, &recipe, &r->trainer, err);
+}
+
+/* Where the weights began: a checkpoint's sum, or of the configuration (the seed comes later). */
+static int describe_model(run_t *r, cad_error_t *err)
+{
+    const cad_model_t *m = r->model;
+    size_t n;
+    char *config = r->a->o.model ? NULL : cad_config_text(&m->cfg, m->vocab.comp, m->vocab.rows, m->labels, NULL, &n);
+    if (!r->a->o.model && !config) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (config) text_printf(&r->recipe, "model=%016llx ", (unsigned long long)cad_random_name(config));
+    else text_printf(&r->recipe, "model=%s ", cad_model_text(m, CAD_TEXT_SHA256));
+    free(config);
+    return 0;
+}
+
+/* All that decides what is computed: "key=value key=value". */
+static int describe(run_t *r, cad_error_t *err)
+{
+    const args_t *a = r->a;
+    text_t *t = &r->recipe;
+    uint64_t data;
+    int rc = corpus_digest(&r->corpus[0], &data, err);
+    if (rc == 0) rc = describe_model(r, err);
+    if (rc) return rc;
+    text_printf(t, "data=%016llx bases=%lld seq_len=%lld windows=%lld steps=%lld ", (unsigned long long)data,
+                (long long)r->corpus[0].bases, (long long)a->seq_len, (long long)windows_of_step(a),
+                (long long)a->steps);
+    text_printf(t, "lr=%.9g lr_end=%.9g warmup=%.9g weight_decay=%.9g clip=%.9g ", a->lr, a->lr_end, a->warmup,
+                a->decay, a->clip);
+    text_printf(t, "soft_mask_weight=%.9g rc_aug=%s seed=%lld", a->soft, pretrain_turns(r) ? "yes" : "no",
+                (long long)a->seed);
+    return t->failed ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
+}
+
+/* ---- running ---- */
+
+static double rate_at(const args_t *a, int64_t step)
+{
+    double warm = floor(a->warmup * (double)a->steps), s = (double)step;
+    if (s < warm) return 1e-6 + (a->lr - 1e-6) * (s + 1) / warm;
+    return a->lr_end +
+           (a->lr - a->lr_end) * 0.5 * (1 + cos(3.141592653589793 * (s - warm) / fmax(1, (double)a->steps - warm)));
+}
+
+static int validate(run_t *r, double *loss, cad_error_t *err)
+{
+    const batch_t *b = &r->check;
+    *loss = 0;
+    if (b->weight > 0) {
+        int rc = cad_trainer_add(r->trainer, CAD_LOSS_TOKENS, b->ex, (int)b->n, 0, loss, err);
+        *loss /= b->weight;
+        return rc;
+    }
+    *loss = NAN;
+    return 0;
+}
+
+static int save_model(const run_t *r, cad_error_t *err)
+{
+    char status[160];
+    snprintf(status, sizeof status, "pretrained: %lld of %lld steps of %lld tokens",
+             (long long)cad_trainer_steps(r->trainer), (long long)r->a->steps,
+             (long long)(windows_of_step(r->a) * r->a->seq_len));
+    return options_save_model(r->model, r->a->dir, status, err);
+}
+
+static int save_training(const run_t *r, cad_error_t *err)
+{
+    char *path = cad_path_join(r->a->dir, "training.safetensors");
+    int rc = path ? trainlog_sync(&r->log, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (rc == 0) rc = cad_trainer_save(r->trainer, path, r->recipe.s.s, err);
+    free(path);
+    return rc;
+}
+
+/* What --resume needs, unless the run is over, then the model: a signal comes before or
+ * after both. */
+static int save(const run_t *r, bool over, cad_error_t *err)
+{
+    int rc = 0;
+    signals_hold();
+    if (!over) rc = save_training(r, err);
+    if (rc == 0) rc = save_model(r, err);
+    signals_release();
+    return rc;
+}
+
+/* What a step was like; NaN where there was nothing to score, or to validate. */
+typedef struct {
+    double loss, rate, norm, valid;
+} outcome_t;
+
+/* A line that is rewritten every second on a terminal, else one for each validation. */
+static void tell(run_t *r, const outcome_t *o, double speed, bool check)
+{
+    bool terminal = isatty(STDERR_FILENO);
+    int64_t step = cad_trainer_steps(r->trainer), left = r->a->steps - step;
+    if (r->a->o.quiet || (!check && !(terminal && seconds_since(r->shown) >= 1))) return;
+    clock_gettime(CLOCK_MONOTONIC, &r->shown);
+    fprintf(stderr, "%sstep %lld of %lld, ", terminal ? "\r" : "", (long long)step, (long long)r->a->steps);
+    if (!isnan(o->loss)) fprintf(stderr, "loss %.4f, ", o->loss);
+    fprintf(stderr, "%.3g tokens/s", speed);
+    if (left) fprintf(stderr, ", about %.0f s left", (double)(left * r->batch.n * r->a->seq_len) / speed);
+    if (!isnan(o->valid)) fprintf(stderr, "; validation %.4f (%.4f bits a base)", o->valid, o->valid / log(2));
+    fputs(terminal ? "                    " : "", stderr); /* over the end of a longer line */
+    if (check) fputc('\n', stderr);
+    r->written = !check;
+}
+
+static int log_step(run_t *r, const outcome_t *o, bool check, cad_error_t *err)
+{
+    int64_t step = cad_trainer_steps(r->trainer), each = r->batch.n * r->a->seq_len;
+    double speed = (double)((step - r->first) * each) / fmax(seconds_since(r->begun), 1e-9);
+    text_t t = { 0 };
+    int rc;
+    text_printf(&t, "%lld\t%lld\t", (long long)step, (long long)(step * each));
+    text_number(&t, o->loss);
+    text_printf(&t, "\t%.6g\t%.4g\t", o->rate, o->norm);
+    text_number(&t, o->valid);
+    text_printf(&t, "\t%.0f\n", speed);
+    rc = trainlog_put(&r->log, &t, err);
+    text_free(&t);
+    if (rc == 0) tell(r, o, speed, check);
+    return rc;
+}
+
+static int one_step(run_t *r, cad_error_t *err)
+{
+    const args_t *a = r->a;
+    int64_t step = cad_trainer_steps(r->trainer);
+    outcome_t o = { 0, rate_at(a, step), 0, NAN };
+    int rc = pretrain_fill_step(r, step, err);
+    bool last = step + 1 == a->steps, check = (step + 1) % a->valid_every == 0 || last;
+    if (rc == 0 && r->batch.weight > 0)
+        rc = cad_trainer_add(r->trainer, CAD_LOSS_TOKENS, r->batch.ex, (int)r->batch.n, 1 / r->batch.weight, &o.loss,
+                             err);
+    o.loss = r->batch.weight > 0 ? o.loss / r->batch.weight : NAN;
+    if (rc == 0) rc = cad_trainer_update(r->trainer, o.rate, &o.norm, err);
+    if (rc == 0 && check) rc = validate(r, &o.valid, err);
+    if (rc == 0) rc = log_step(r, &o, check, err);
+    if (rc == 0 && ((step + 1) % a->save_every == 0 || last)) rc = save(r, false, err);
+    return rc;
+}
+
+/* ---- going on ---- */
+
+/* Adds the key=values of a that b lacks. */
+static void differences(const char *a, const char *b, text_t *t)
+{
+    size_t n;
+    for (const char *s = a; *s; s += n + (s[n] == ' ')) {
+        const char *at = b;
+        n = strcspn(s, " ");
+        while (*at && (strncmp(at, s, n) || (at[n] && at[n] != ' ')))
+            at += strcspn(at, " ") + (at[strcspn(at, " ")] == ' ');
+        if (!*at && n) text_printf(t, " %.*s", (int)n, s);
+    }
+}
+
+static int compare_recipes(const char *note, const char *recipe, const char *path, cad_error_t *err)
+{
+    text_t t = { 0 };
+    int rc = 0;
+    if (!strcmp(note, recipe)) return 0;
+    text_puts(&t, "begun with");
+    differences(note, recipe, &t);
+    text_puts(&t, ", not");
+    differences(recipe, note, &t);
+    rc = cad_fail(err, CAD_EARG, "%s: %s; go on with the same data and settings, or give another folder", path,
+                  t.failed ? "other data or settings" : t.s.s);
+    text_free(&t);
+    return rc;
+}
+
+static int go_on(run_t *r, cad_error_t *err)
+{
+    char *path = cad_path_join(r->a->dir, "training.safetensors"), *note = NULL;
+    int rc = path ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (rc == 0 && access(path, F_OK) == 0) {
+        rc = cad_trainer_load(r->trainer, path, &note, err);
+        if (rc == 0) rc = compare_recipes(note, r->recipe.s.s, path, err);
+    }
+    r->first = cad_trainer_steps(r->trainer);
+    if (rc == 0 && r->a->resume && !r->a->o.quiet) {
+        if (r->first == r->a->steps)
+            fprintf(stderr, "caduceus pretrain: %s: all %lld steps are done\n", path, (long long)r->first);
+        else if (r->first)
+            fprintf(stderr, "caduceus pretrain: %s: going on after step %lld\n", path, (long long)r->first);
+        else fprintf(stderr, "caduceus pretrain: %s: not there, beginning\n", path);
+    }
+    free(note);
+    free(path);
+    return rc;
+}
+
+static int steps(run_t *r, cad_error_t *err)
+{
+    int rc;
+    if (r->first == r->a->steps) return save(r, true, err); /* again: a process may have died before it */
+    rc = trainlog_open(&r->log, r->a->dir, "#step\ttokens\tloss\tlr\tgradient_norm\tvalid_loss\ttokens_per_s\n",
+                       r->first, err);
+    clock_gettime(CLOCK_MONOTONIC, &r->begun);
+    r->shown = r->begun;
+    while (rc == 0 && cad_trainer_steps(r->trainer) < r->a->steps) rc = one_step(r, err);
+    return rc;
+}
+
+static int train(run_t *r, cad_error_t *err)
+{
+    const args_t *a = r->a;
+    int rc = open_folder(r, err);
+    if (rc == 0) rc = pretrain_data(r, err);
+    if (rc == 0) rc = open_trainer(r, err);
+    if (rc == 0) rc = pretrain_batch(&r->batch, windows_of_step(a), a->seq_len, err);
+    if (rc == 0 && r->on[1]) rc = pretrain_fill_check(r, err);
+    if (rc == 0) rc = describe(r, err);
+    if (rc == 0) rc = go_on(r, err);
+    return rc ? rc : steps(r, err);
+}
+
+static void close_run(run_t *r)
+{
+    pretrain_batch_close(&r->batch);
+    pretrain_batch_close(&r->check);
+    cad_trainer_close(r->trainer);
+    cad_model_close(r->model);
+    corpus_close(&r->corpus[0]);
+    corpus_close(&r->corpus[1]);
+    regions_free(r->on[0]);
+    regions_free(r->on[1]);
+    splits_free(&r->splits);
+    fasta_close(&r->ref);
+    text_free(&r->recipe);
+}
+
+int cmd_pretrain(int argc, char **argv)
+{
+    args_t a;
+    run_t r = { .a = &a, .claim = -1 };
+    cad_error_t err, later;
+    int rc = parse(&a, argc, argv);
+    if (rc) return rc == 2 ? 0 : 1;
+    r.notes = (notes_t) { .cmd = "pretrain", .quiet = a.o.quiet };
+    rc = train(&r, &err);
+    if (trainlog_close(&r.log, &later) && rc == 0) {
+        rc = CAD_EIO;
+        err = later;
+    }
+    if (r.written) fputc('\n', stderr);
+    if (rc) cmd_fail("pretrain", "%s", err.text);
+    else notes_summary(&r.notes);
+    if (rc && r.made) rmdir(a.dir); /* if nothing is in it */
+    if (r.claim >= 0) close(r.claim);
+    close_run(&r);
+    return rc || cmd_finish("pretrain") ? 1 : 0;
+}

@@ -1,0 +1,358 @@
+/* tuning.c - the training of caduceus finetune.
+ *
+ * Every choice (split, order, which rows are turned) is a function of the seed, the epoch
+ * and the row: threads change nothing. SPDX-License-Identifier: MIT */
+#include <math.h>
+
+#include "train/finetune.h"
+
+#define PART (1 << 20) /* tokens of one cad_trainer_add */
+
+/* ---- the model ---- */
+
+/* In the place of the model that was opened, a classifier that begins with its encoder. */
+static int make_classifier(tuning_t *r, cad_error_t *err)
+{
+    cad_model_t *from = r->model, *fresh = NULL;
+    size_t size;
+    char *config = cad_config_text(&from->cfg, from->vocab.comp, from->vocab.rows, 0, NULL, &size);
+    int rc = config ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (rc == 0 && r->a->scratch) rc = cad_model_create(&fresh, config, from->cfg.max_len, (uint64_t)r->a->seed, err);
+    free(config);
+    r->model = NULL;
+    if (rc == 0) rc = cad_model_classifier(&r->model, fresh ? fresh : from, r->head.n, (uint64_t)r->a->seed, err);
+    if (rc == 0) rc = cad_head_write(&r->head, r->model, err);
+    if (rc == 0)
+        r->model->cfg.max_len = cad_max(r->model->cfg.max_len, cad_min(r->a->l.window, 1 << 20)); /* predict's window */
+    cad_model_close(fresh);
+    cad_model_close(from);
+    return rc;
+}
+
+static int open_trainer(tuning_t *r, cad_error_t *err)
+{
+    const finetune_args_t *a = r->a;
+    cad_recipe_t recipe;
+    cad_recipe_init(&recipe);
+    recipe.recompute = a->recompute;
+    recipe.freeze = a->freeze;
+    recipe.max_tokens = r->train.longest;
+    recipe.pool = a->pool;
+    recipe.weight_decay = a->decay;
+    recipe.beta2 = a->beta2;
+    return options_open_trainer(&a->o, r->model, &recipe, &r->trainer, err);
+}
+
+static int make_room(tuning_t *r, cad_error_t *err)
+{
+    const finetune_args_t *a = r->a;
+    r->steps = a->epochs * ((r->train.n + a->batch - 1) / a->batch);
+    r->part_tokens = cad_max(cad_min(PART, r->train.tokens), r->train.longest);
+    r->order = cad_alloc((size_t)r->train.n, sizeof *r->order);
+    r->part = cad_alloc((size_t)cad_min(a->batch, r->train.n), sizeof *r->part);
+    r->turned = cad_alloc((size_t)r->part_tokens, 1);
+    return r->order && r->part && r->turned ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+}
+
+/* ---- the tables ---- */
+
+/* Replaces the whole file. */
+static int write_file(const char *path, const text_t *t, cad_error_t *err)
+{
+    output_t *out;
+    int rc = output_open(&out, path, output_is_gz(path), err);
+    if (rc) return rc;
+    rc = text_write(out, t, err);
+    if (rc == 0) return output_close(out, err);
+    output_abort(out);
+    return rc;
+}
+
+static int write_table(tuning_t *r, cad_error_t *err)
+{
+    char *path = cad_path_join(r->a->output, "metrics.tsv");
+    int rc = path ? write_file(path, &r->table, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    free(path);
+    if (rc == 0 && r->log) rc = text_write(r->log, &r->updates, err);
+    text_clear(&r->updates);
+    return rc;
+}
+
+static void put_options(const tuning_t *r, text_t *t)
+{
+    static const char *const pool[] = { "none", "mean", "max" };
+    const finetune_args_t *a = r->a;
+    text_printf(t, "task=%s window=%lld%s", TASK_NAME[a->task], (long long)a->l.window, a->l.crop ? " crop" : "");
+    if (a->valid) text_puts(t, " valid");
+    else text_printf(t, " valid-fraction=%g", a->fraction);
+    text_printf(
+        t,
+        " epochs=%lld batch=%lld lr=%g warmup=%g weight-decay=%g beta2=%g seed=%lld metric=%s patience=%lld pool=%s rc-aug=%s",
+        (long long)a->epochs, (long long)a->batch, a->lr, a->warmup, a->decay, a->beta2, (long long)a->seed,
+        METRIC_NAME[a->metric], (long long)a->patience, pool[a->pool], r->aug ? "yes" : "no");
+    if (a->freeze) text_puts(t, " freeze");
+    if (a->scratch) text_puts(t, " from-scratch");
+}
+
+/* Heads of both tables. */
+static void begin_tables(tuning_t *r)
+{
+    provenance_t p = { 0 };
+    text_t options = { 0 };
+    put_options(r, &options);
+    options_provenance_of(&p, r->source, r->a->l.reference ? r->ref.checksum : NULL, &options,
+                          cad_trainer_precision(r->trainer), cad_trainer_device(r->trainer));
+    provenance_add(&p, "train_sha256", r->train.digest);
+    if (r->a->valid) provenance_add(&p, "valid_sha256", r->valid.digest);
+    provenance_header(&p, &r->table);
+    provenance_header(&p, &r->updates);
+    text_free(&options);
+    text_puts(&r->table, "#epoch\tupdates\ttrain_loss");
+    for (metric_t i = 0; i < METRICS; i++)
+        if (metric_fits(&r->head, i)) text_printf(&r->table, "\tvalid_%s", METRIC_NAME[i]);
+    text_puts(&r->table, "\tkept\n");
+    text_puts(&r->updates, "#update\tepoch\tlr\tloss\tgradient_norm\n");
+}
+
+/* ---- measuring ---- */
+
+/* Where the trainer is, which has said so. */
+static int open_context(const tuning_t *r, const cad_model_t *model, int64_t longest, cad_context_t **ctx,
+                        cad_error_t *err)
+{
+    options_t o = r->a->o;
+    o.quiet = true;
+    return options_open_context(&o, model, longest, ctx, err);
+}
+
+static int measure(tuning_t *r, const examples_t *e, const cad_model_t *model, metrics_t *m, cad_error_t *err)
+{
+    cad_context_t *ctx = NULL;
+    float *logits = cad_alloc((size_t)e->n * (size_t)r->head.n, sizeof *logits);
+    int rc = logits ? open_context(r, model, e->longest, &ctx, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (rc == 0) rc = examples_logits(e, ctx, r->head.n, options_batch(&r->a->o), logits, err);
+    if (rc == 0) rc = metrics_of(m, &r->head, logits, e->target, e->n, err);
+    cad_context_close(ctx);
+    free(logits);
+    return rc;
+}
+
+static bool better(const tuning_t *r, const metrics_t *m)
+{
+    double v = m->value[r->a->metric];
+    if (!r->best_epoch || r->valid.n == 0) return true; /* without validation the last epoch stays */
+    if (isnan(v) || isnan(r->best)) return isnan(r->best) && !isnan(v);
+    return r->a->metric == METRIC_LOSS ? v < r->best : v > r->best;
+}
+
+static void put_epoch(tuning_t *r, int64_t epoch, double loss, const metrics_t *m, bool kept)
+{
+    text_t *t = &r->table;
+    text_printf(t, "%lld\t%lld\t", (long long)epoch, (long long)r->step);
+    text_number(t, loss);
+    for (metric_t i = 0; i < METRICS; i++) {
+        if (!metric_fits(&r->head, i)) continue;
+        text_puts(t, "\t");
+        text_number(t, m->value[i]);
+    }
+    text_printf(t, "\t%d\n", kept);
+}
+
+static void say_epoch(const tuning_t *r, int64_t epoch, double loss, const metrics_t *m, bool kept)
+{
+    text_t t = { 0 };
+    if (!r->progress.on) return;
+    text_printf(&t, "%s epoch %lld of %lld: loss ", r->progress.printed ? "\r" : "", (long long)epoch,
+                (long long)r->a->epochs);
+    text_number(&t, loss);
+    if (r->valid.n) {
+        text_printf(&t, "; validation %s ", METRIC_NAME[r->a->metric]);
+        text_number(&t, m->value[r->a->metric]);
+    }
+    if (!t.failed) fprintf(stderr, "caduceus finetune:%s%s\n", t.s.s, kept ? ", kept" : "");
+    text_free(&t);
+}
+
+/* Measures an epoch, keeps it if it is the best. */
+static int end_epoch(tuning_t *r, int64_t epoch, double loss, cad_error_t *err)
+{
+    metrics_t m = { .n = 0 };
+    bool kept;
+    int rc = 0;
+    for (int i = 0; i < METRICS; i++) m.value[i] = NAN;
+    if (r->valid.n) rc = measure(r, &r->valid, r->model, &m, err);
+    if (rc) return rc;
+    kept = better(r, &m);
+    if (kept) {
+        r->best = m.value[r->a->metric];
+        r->best_epoch = epoch;
+        rc = options_save_model(r->model, r->a->output, r->status, err);
+    }
+    put_epoch(r, epoch, loss, &m, kept);
+    say_epoch(r, epoch, loss, &m, kept);
+    metrics_free(&m);
+    return rc ? rc : write_table(r, err);
+}
+
+/* ---- training ---- */
+
+/* As timm's cosine schedule: linear from 1e-6, then the cosine of all updates to lr/10. */
+static double rate(const finetune_args_t *a, int64_t step, int64_t steps)
+{
+    int64_t rising = (int64_t)(a->warmup * (double)steps);
+    double low = a->lr / 10, first = fmin(1e-6, a->lr);
+    if (step < rising) return first + (a->lr - first) * (double)step / (double)rising;
+    return low + (a->lr - low) * 0.5 * (1 + cos(3.14159265358979323846 * (double)step / (double)steps));
+}
+
+static enum cad_loss_t loss_of(const tuning_t *r)
+{
+    return r->head.kind == CAD_CLASSES      ? CAD_LOSS_CLASSES
+           : r->head.kind == CAD_LABELS_SET ? CAD_LOSS_BINARY
+                                            : CAD_LOSS_SQUARED;
+}
+
+/* Rows [i, n) of a batch as far as one part goes: how many. */
+static int fill_part(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch)
+{
+    int64_t tokens = 0, K = r->head.n, i = 0;
+    for (; i < n; i++) {
+        const example_t *x = &r->train.row[row[i]];
+        if (tokens + x->len > r->part_tokens) break;
+        r->part[i] = (cad_example_t) { .tokens = x->tokens, .len = x->len, .target = r->train.target + row[i] * K };
+        if (r->aug && examples_turned(row[i], (uint64_t)r->a->seed, epoch)) {
+            cad_reverse_complement(r->model, x->tokens, x->len, r->turned + tokens);
+            r->part[i].tokens = r->turned + tokens;
+        }
+        tokens += x->len;
+    }
+    r->work.done += tokens;
+    r->seen += i;
+    return (int)i;
+}
+
+static void put_update(tuning_t *r, int64_t epoch, double lr, double loss, double norm)
+{
+    text_t *t = &r->updates;
+    if (!r->log) return;
+    text_printf(t, "%lld\t%lld\t", (long long)r->step, (long long)epoch);
+    text_number(t, lr);
+    text_puts(t, "\t");
+    text_number(t, loss);
+    text_puts(t, "\t");
+    text_number(t, norm);
+    text_puts(t, "\n");
+}
+
+static int update(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch, double *total, cad_error_t *err)
+{
+    double sum = 0, norm = 0, lr = rate(r->a, r->step, r->steps);
+    int rc = 0;
+    for (int64_t i = 0, k; i < n && rc == 0; i += k) {
+        k = fill_part(r, row + i, n - i, epoch);
+        rc = cad_trainer_add(r->trainer, loss_of(r), r->part, (int)k, 1 / (double)n, &sum, err);
+    }
+    r->step++;
+    if (rc == 0 && !isfinite(sum))
+        rc = cad_fail(err, CAD_EARG, "update %lld: the loss is not finite any more; lower --lr", (long long)r->step);
+    if (rc == 0) rc = cad_trainer_update(r->trainer, lr, &norm, err);
+    put_update(r, epoch, lr, sum / (double)n, norm);
+    *total += sum;
+    return rc;
+}
+
+static int train_epoch(tuning_t *r, int64_t epoch, cad_error_t *err)
+{
+    double total = 0;
+    int rc = 0;
+    examples_shuffle(r->order, r->train.n, (uint64_t)r->a->seed, epoch);
+    for (int64_t i = 0; i < r->train.n && rc == 0; i += r->a->batch) {
+        rc = update(r, r->order + i, cad_min(r->a->batch, r->train.n - i), epoch, &total, err);
+        progress_tick(&r->progress);
+    }
+    return rc ? rc : end_epoch(r, epoch, total / (double)r->train.n, err);
+}
+
+static double share_done(const void *tuning)
+{
+    const tuning_t *r = tuning;
+    return (double)r->seen / (double)(r->a->epochs * r->train.n);
+}
+
+static int train(tuning_t *r, cad_error_t *err)
+{
+    const finetune_args_t *a = r->a;
+    int rc = 0;
+    r->progress.share = share_done;
+    r->progress.share_arg = r;
+    progress_begin(&r->progress, &a->o, &r->work, &r->seen, "sequences");
+    for (int64_t epoch = 1; epoch <= a->epochs && rc == 0; epoch++) {
+        rc = train_epoch(r, epoch, err);
+        if (a->patience && epoch - r->best_epoch >= a->patience) break;
+    }
+    return rc;
+}
+
+/* ---- all ---- */
+
+/* Of the checkpoint as written, on the test rows, else on those that chose it. */
+static int report(tuning_t *r, cad_error_t *err)
+{
+    const examples_t *e = r->test.n ? &r->test : &r->valid;
+    cad_model_t *best = NULL;
+    metrics_t m = { .n = 0 };
+    text_t t = { 0 };
+    int rc = e->n ? cad_model_open(&best, r->a->output, err) : 0;
+    if (rc || !e->n) return rc;
+    rc = measure(r, e, best, &m, err);
+    if (rc == 0) {
+        text_printf(&t, "#rows\t%s\n#epoch\t%lld\n", r->test.n ? "test" : "validation", (long long)r->best_epoch);
+        metrics_put(&m, &r->head, &t);
+        if (t.failed) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+        else fputs(t.s.s, stdout);
+    }
+    text_free(&t);
+    metrics_free(&m);
+    cad_model_close(best);
+    return rc;
+}
+
+static int close_log(tuning_t *r, cad_error_t *err)
+{
+    output_t *log = r->log;
+    r->log = NULL;
+    return output_close(log, err);
+}
+
+int tuning_run(tuning_t *r, cad_error_t *err)
+{
+    int rc = make_classifier(r, err);
+    if (rc) return rc;
+    r->aug = r->a->aug < 0 ? !cad_model_number(r->model, CAD_RCPS) : r->a->aug;
+    examples_encode(&r->train, r->model, &r->notes);
+    examples_encode(&r->valid, r->model, &r->notes);
+    examples_encode(&r->test, r->model, &r->notes);
+    rc = make_room(r, err);
+    if (rc == 0) rc = open_trainer(r, err);
+    if (rc == 0) begin_tables(r);
+    if (rc == 0) rc = train(r, err);
+    if (rc == 0 && r->log) rc = close_log(r, err);
+    return rc ? rc : report(r, err);
+}
+
+void tuning_close(tuning_t *r)
+{
+    cad_trainer_close(r->trainer);
+    cad_model_close(r->model);
+    cad_head_free(&r->head);
+    examples_free(&r->train);
+    examples_free(&r->valid);
+    examples_free(&r->test);
+    if (r->a->l.reference) fasta_close(&r->ref);
+    free(r->order);
+    free(r->part);
+    free(r->turned);
+    text_free(&r->table);
+    text_free(&r->updates);
+    output_abort(r->log);
+}

@@ -1,0 +1,217 @@
+/* file.c - files that are whole or absent.
+ *
+ * A file is written without a name where the file system can do that, so that
+ * nothing is left behind whenever the process dies; else under a temporary one.
+ * It is synced, named beside its destination and renamed over it.
+ * SPDX-License-Identifier: MIT
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "base/file.h"
+
+static int cannot(const char *path, cad_error_t *err)
+{
+    return cad_fail(err, CAD_EIO, "%s: cannot write there: %s", path, strerror(errno));
+}
+
+/* What a link at this path says, as a path: malloc'd, or NULL. */
+static char *follow(const char *path)
+{
+    char target[4096], *copy, *next;
+    ssize_t n = readlink(path, target, sizeof target - 1);
+    if (n < 0) return NULL;
+    target[n] = 0;
+    if (target[0] == '/') return strdup(target);
+    copy = strdup(path);
+    next = copy ? cad_path_join(dirname(copy), target) : NULL;
+    free(copy);
+    return next;
+}
+
+int cad_resolve(const char *path, char **out, cad_error_t *err)
+{
+    char *at = strdup(path);
+    struct stat sb;
+    int hops = 0;
+    for (; at && hops < 40 && lstat(at, &sb) == 0 && S_ISLNK(sb.st_mode); hops++) {
+        char *next = follow(at);
+        free(at);
+        at = next;
+    }
+    *out = at;
+    if (at && hops < 40) return 0;
+    free(at);
+    *out = NULL;
+    return hops < 40 ? cad_fail(err, CAD_ENOMEM, "%s: out of memory", path)
+                     : cad_fail(err, CAD_EIO, "%s: too many symbolic links", path);
+}
+
+#define TEMPORARY ".caduceus-%ld-%d.tmp" /* process, number */
+
+/* Creates f->tmp, the first name that is free: for f->fd, or as a new file. */
+static int take_name(cad_file_t *f)
+{
+    size_t size = strlen(f->path) + 64;
+    const char *slash = strrchr(f->path, '/');
+    int folder = slash ? (int)(slash - f->path) + 1 : 0;
+    char unnamed[64];
+    snprintf(unnamed, sizeof unnamed, "/proc/self/fd/%d", f->fd);
+    for (int i = 0; i < 100; i++) {
+        snprintf(f->tmp, size, "%.*s" TEMPORARY, folder, f->path, (long)getpid(), i);
+        if (f->fd >= 0) f->named = linkat(AT_FDCWD, unnamed, AT_FDCWD, f->tmp, AT_SYMLINK_FOLLOW) == 0;
+        else f->named = (f->fd = open(f->tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) >= 0;
+        if (f->named) return 0;
+        if (errno != EEXIST) break;
+    }
+    return -1;
+}
+
+/* Opens the folder that holds path. */
+static int open_folder(const char *path, int flags)
+{
+    char dir[4352];
+    size_t n = strlen(path);
+    while (n && path[n - 1] == '/') n--;
+    while (n && path[n - 1] != '/') n--;
+    if (n >= sizeof dir) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    snprintf(dir, sizeof dir, "%.*s", (int)n, path);
+    return open(n ? dir : ".", flags | O_CLOEXEC, 0666);
+}
+
+static int open_unnamed(const char *path)
+{
+#ifdef O_TMPFILE
+    if (access("/proc/self/fd", X_OK) == 0) return open_folder(path, O_TMPFILE | O_RDWR);
+#endif
+    (void)path;
+    return -1;
+}
+
+int cad_file_open(cad_file_t *f, const char *path, cad_error_t *err)
+{
+    struct stat sb;
+    int rc = 0;
+    memset(f, 0, sizeof *f);
+    f->fd = -1;
+    rc = cad_resolve(path, &f->path, err); /* a link's target is replaced, not the link */
+    if (rc) return rc;
+    f->tmp = malloc(strlen(f->path) + 64);
+    if (!f->tmp) rc = cad_fail(err, CAD_ENOMEM, "%s: out of memory", path);
+    else if (stat(path, &sb) == 0 && !S_ISREG(sb.st_mode))
+        rc = cad_fail(err, CAD_EIO, "%s: is there and is not a file", path);
+    else {
+        f->fd = open_unnamed(f->path);
+        if (f->fd < 0 && take_name(f)) rc = cannot(path, err);
+    }
+    if (rc) cad_file_abort(f);
+    return rc;
+}
+
+static int write_error(const cad_file_t *f, cad_error_t *err)
+{
+    return cad_fail(err, CAD_EIO, "%s: write failed: %s", f->path, strerror(errno ? errno : EIO));
+}
+
+int cad_file_write(cad_file_t *f, const void *data, size_t n, cad_error_t *err)
+{
+    const char *at = data;
+    while (n) {
+        ssize_t put = write(f->fd, at, n);
+        if (put < 0 && errno == EINTR) continue;
+        if (put <= 0) return write_error(f, err);
+        at += put;
+        n -= (size_t)put;
+    }
+    return 0;
+}
+
+int cad_file_sync(cad_file_t *f, cad_error_t *err)
+{
+    struct stat sb;
+    int fd = f->fd;
+    if (stat(f->path, &sb) == 0) (void)!fchmod(fd, sb.st_mode & 07777); /* keep the mode of what is replaced */
+    if (fsync(fd)) return write_error(f, err);
+    if (!f->named && take_name(f)) return write_error(f, err);
+    f->fd = -1;
+    return close(fd) ? write_error(f, err) : 0;
+}
+
+int cad_file_publish(cad_file_t *f, cad_error_t *err)
+{
+    int rc = 0;
+    if (rename(f->tmp, f->path)) rc = write_error(f, err);
+    else f->named = false;
+    if (rc == 0 && cad_sync_folder(f->path)) rc = write_error(f, err);
+    cad_file_abort(f);
+    return rc;
+}
+
+void cad_file_abort(cad_file_t *f)
+{
+    if (!f->path) return;
+    if (f->named) unlink(f->tmp);
+    if (f->fd >= 0) close(f->fd);
+    free(f->tmp);
+    free(f->path);
+    memset(f, 0, sizeof *f);
+}
+
+int cad_sync_folder(const char *path)
+{
+    int fd = open_folder(path, O_RDONLY | O_DIRECTORY), rc = 0;
+    if (fd < 0) return errno == EACCES ? 0 : -1; /* written to, but not read */
+    if (fsync(fd) && errno != EINVAL) rc = -1;
+    close(fd);
+    return rc;
+}
+
+int cad_folder_make(const char *dir, bool *made, cad_error_t *err)
+{
+    struct stat sb;
+    bool fresh = mkdir(dir, 0777) == 0;
+    if (made) *made = fresh;
+    if (fresh) return cad_sync_folder(dir) ? cannot(dir, err) : 0;
+    if (errno != EEXIST) return cannot(dir, err);
+    if (stat(dir, &sb)) return cannot(dir, err);
+    if (!S_ISDIR(sb.st_mode)) return cad_fail(err, CAD_EIO, "%s: is there and is not a folder", dir);
+    return access(dir, W_OK | X_OK) ? cannot(dir, err) : 0;
+}
+
+int cad_folder_claim(const char *dir, int *fd, cad_error_t *err)
+{
+    *fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*fd < 0 || flock(*fd, LOCK_EX | LOCK_NB) == 0) return 0;
+    if (errno == EWOULDBLOCK)
+        return cad_fail(err, CAD_EIO, "%s: another process is at work there; wait for it, or give another folder", dir);
+    close(*fd);
+    *fd = -1;
+    return 0;
+}
+
+void cad_folder_sweep(const char *dir)
+{
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        char name[64], *path;
+        long pid;
+        int i;
+        if (sscanf(e->d_name, TEMPORARY, &pid, &i) != 2 || pid <= 0 || kill((pid_t)pid, 0) == 0 || errno != ESRCH)
+            continue;
+        snprintf(name, sizeof name, TEMPORARY, pid, i);
+        path = strcmp(name, e->d_name) ? NULL : cad_path_join(dir, name);
+        if (path) unlink(path);
+        free(path);
+    }
+    if (d) closedir(d);
+}

@@ -1,0 +1,30 @@
+/* conjoin.c - the only place that knows PS from Ph once a model is loaded.
+ *
+ * c is strand 1 in strand 0's order: row t is the encoding of the reverse
+ * complement at L-1-t, and its logits were taken with the complemented table.
+ * SPDX-License-Identifier: MIT
+ */
+#include "engine/engine.h"
+
+int cad_conjoin_strands(const cad_model_t *m) { return m->cfg.rcps ? 2 : 1; }
+
+void cad_conjoin_logits(const cad_model_t *m, int64_t n, const float *a, const float *c, float *out)
+{
+    float scale = m->cfg.rcps ? 1.0f : 0.5f;
+    for (int64_t i = 0; i < n * m->vocab.rows; i++) out[i] = (a[i] + c[i]) * scale;
+}
+
+void cad_conjoin_embedding(int64_t n, const float *a, const float *c, float *out)
+{
+    for (int64_t i = 0; i < n; i++) out[i] = (a[i] + c[i]) * 0.5f;
+}
+
+void cad_conjoin_hidden(const cad_model_t *m, int64_t n, const float *a, const float *c, float *out)
+{
+    int64_t D = m->cfg.d_model;
+    if (!m->cfg.rcps) memcpy(out, a, (size_t)(n * D) * sizeof *out);
+    for (int64_t t = 0; m->cfg.rcps && t < n; t++) {
+        memcpy(out + t * 2 * D, a + t * D, (size_t)D * sizeof *out);
+        for (int64_t d = 0; d < D; d++) out[t * 2 * D + D + d] = c[t * D + D - 1 - d];
+    }
+}

@@ -1,0 +1,331 @@
+/* context.c - lanes, and running passes on them.
+ *
+ * A pass is one or two strand sequences. Consecutive sequences are packed up to
+ * as many rows as the backend likes; a pack is the unit of work. With at least as
+ * many packs as lanes, each lane takes whole packs; otherwise, and for long windows,
+ * the team works inside the operations, if the backend has work for one. None of
+ * this changes a result.
+ * SPDX-License-Identifier: MIT
+ */
+#include "engine/engine.h"
+#include "engine/module.h"
+
+typedef struct {
+    int64_t first, n, rows, picks;
+} pack_t; /* sequences [first, first+n); its first pick */
+
+typedef struct {
+    cad_context_t *ctx;
+    const cad_pass_t *pass;
+    const int64_t *seq; /* 2 x pass + strand */
+    const pack_t *pack;
+    int64_t *off;       // offsets of pack i start at first[i] + i
+    cad_rows_t *want;   // rows of each sequence, counted from its pack's first
+    cad_pick_t *pick;   // rows whose logits are read
+    cad_range_t *range; // rows to be pooled, at most one range a sequence
+    int *rc;            // (lanes)
+} run_t;
+
+/* ---- opening ---- */
+
+static int open_lane(cad_context_t *ctx, cad_lane_t *l, cad_team_t *team, int64_t rows, cad_error_t *err)
+{
+    int rc;
+    l->ops = ctx->ops;
+    l->weights = ctx->weights;
+    l->team = team;
+    l->rows = rows;
+    l->tile = cad_min(ctx->ops->tile * (team ? ctx->ops->wide : 1), rows);
+    l->zrows = ctx->ops->late ? l->tile : 0;
+    l->tok = cad_alloc((size_t)rows, 1);
+    rc = l->tok ? ctx->ops->lane_open(l, ctx->model) : CAD_ENOMEM;
+    ctx->bytes += l->bytes;
+    if (rc == CAD_ENOMEM)
+        return cad_fail(
+            err, rc,
+            "out of memory on %s: windows of up to %lld tokens, %d batches at a time, need %.3g GB and more; use %sa smaller window",
+            ctx->ops->name, (long long)ctx->max_len, ctx->lanes, (double)ctx->bytes * 1e-9,
+            ctx->ops->lanes ? "" : "fewer threads or ");
+    return rc ? cad_fail(err, rc, "%s: %s", ctx->ops->name, l->text[0] ? l->text : cad_strerror(rc)) : 0;
+}
+
+static void close_lane(cad_lane_t *l)
+{
+    if (l->ops) l->ops->lane_close(l);
+    free(l->tok);
+    memset(l, 0, sizeof *l);
+}
+
+static void close_lanes(cad_context_t *ctx)
+{
+    for (int i = 0; ctx->lane && i < ctx->lanes; i++) close_lane(&ctx->lane[i]);
+    close_lane(&ctx->wide);
+    ctx->bytes = 0;
+}
+
+/* Each lane holds a pack and, unless the team takes it, the longest window. */
+static int open_lanes(cad_context_t *ctx, cad_error_t *err)
+{
+    bool wide = ctx->lanes > 1 && ctx->ops->wide > 0;
+    int64_t rows = cad_max(ctx->max_len, ctx->pack), short_rows = wide ? cad_min(rows, ctx->ops->split) : rows;
+    for (int i = 0; i < ctx->lanes; i++) {
+        int rc = open_lane(ctx, &ctx->lane[i], NULL, short_rows, err);
+        if (rc) return rc;
+    }
+    return wide ? open_lane(ctx, &ctx->wide, ctx->team, rows, err) : 0;
+}
+
+/* Where memory is short, smaller packs and then a single lane may do. */
+static int fit_lanes(cad_context_t *ctx, cad_error_t *err)
+{
+    const cad_ops_t *ops = ctx->ops;
+    int rc;
+    ctx->lane = calloc((size_t)ctx->lanes, sizeof *ctx->lane);
+    if (!ctx->lane) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    for (ctx->pack = ops->pack; (rc = open_lanes(ctx, err)) == CAD_ENOMEM;) {
+        bool smaller = ctx->pack > ops->least && ctx->pack > ctx->max_len;
+        if (!smaller && (ops->lanes == 0 || ctx->lanes == 1)) break;
+        close_lanes(ctx);
+        if (smaller) ctx->pack = cad_max(ctx->pack / 2, ops->least);
+        else {
+            cad_team_close(ctx->team);
+            ctx->team = NULL;
+            ctx->lanes = 1;
+        }
+    }
+    return rc;
+}
+
+void cad_options_init_sized(cad_options_t *o, size_t size)
+{
+    memset(o, 0, size);
+    o->size = size;
+    o->threads = 1;
+}
+
+/* The caller's options over the defaults, checked. */
+static int take_options(cad_options_t *o, const cad_options_t *given, const cad_model_t *model, cad_error_t *err)
+{
+    cad_options_init(o);
+    if (given) memcpy(o, given, given->size < sizeof *o ? given->size : sizeof *o);
+    if (o->max_len == 0) o->max_len = model->cfg.max_len;
+    if (o->threads < 1 || o->threads > 4096)
+        return cad_fail(err, CAD_EARG, "%d threads: expected 1 to 4096", o->threads);
+    if (o->max_len < 1 || o->max_len > CAD_LONGEST)
+        return cad_fail(err, CAD_EARG, "a window of %lld tokens: expected 1 to %lld", (long long)o->max_len,
+                        (long long)CAD_LONGEST);
+    return 0;
+}
+
+int cad_context_open(cad_context_t **out, const cad_model_t *model, const cad_options_t *options, cad_error_t *err)
+{
+    cad_context_t *ctx;
+    cad_options_t o;
+    int rc = take_options(&o, options, model, err);
+    *out = NULL;
+    if (rc) return rc;
+    ctx = calloc(1, sizeof *ctx);
+    if (!ctx) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    ctx->model = model;
+    ctx->max_len = o.max_len;
+    rc = cad_device_open(&ctx->table, o.device, o.precision, ctx->note, sizeof ctx->note, err);
+    if (rc == 0) ctx->ops = &ctx->table;
+    if (rc == 0) rc = ctx->ops->weights_open(&ctx->weights, ctx->ops, model, err);
+    if (rc == 0) ctx->lanes = ctx->ops->lanes ? ctx->ops->lanes : o.threads;
+    if (rc == 0 && ctx->lanes > 1) rc = cad_team_open(&ctx->team, ctx->lanes, err);
+    if (rc == 0) rc = fit_lanes(ctx, err);
+    if (rc) cad_context_close(ctx);
+    else *out = ctx;
+    return rc;
+}
+
+void cad_context_close(cad_context_t *ctx)
+{
+    if (!ctx) return;
+    cad_team_close(ctx->team);
+    close_lanes(ctx);
+    free(ctx->lane);
+    if (ctx->ops) ctx->ops->weights_close(ctx->weights);
+    free(ctx);
+}
+
+const char *cad_context_device(const cad_context_t *ctx) { return ctx->ops->name; }
+
+const char *cad_context_precision(const cad_context_t *ctx) { return ctx->ops->precision; }
+
+const char *cad_context_note(const cad_context_t *ctx) { return ctx->note; }
+
+size_t cad_context_bytes(const cad_context_t *ctx) { return ctx->bytes; }
+
+/* ---- running ---- */
+
+static void fill_tokens(const cad_model_t *m, const cad_pass_t *p, int strand, uint8_t *tok)
+{
+    if (strand == 0) memcpy(tok, p->tok, (size_t)p->len);
+    else if (p->tok_rc) memcpy(tok, p->tok_rc, (size_t)p->len);
+    else cad_reverse_complement(m, p->tok, p->len, tok);
+    for (int64_t i = 0; p->masked && i < p->npos; i++)
+        tok[strand ? p->len - 1 - p->pos[i] : p->pos[i]] = (uint8_t)m->vocab.mask;
+}
+
+/* From the first to the last row that is read, in the strand's own order. */
+static cad_rows_t rows_read(const cad_pass_t *p, int strand)
+{
+    int64_t beg = p->len, end = 0;
+    if (p->pooled[strand]) {
+        beg = p->beg;
+        end = p->end;
+    }
+    for (int64_t i = 0; p->logits[strand] && i < p->npos; i++) {
+        beg = cad_min(beg, p->pos[i]);
+        end = cad_max(end, p->pos[i] + 1);
+    }
+    return strand ? (cad_rows_t) { p->len - end, p->len - beg } : (cad_rows_t) { beg, end };
+}
+
+static int64_t picks_of(const cad_pass_t *p, int strand) { return p->logits[strand] ? p->npos : 0; }
+
+/* Where in the pack the rows lie whose logits are wanted; returns how many. */
+static int64_t list_picks(const cad_pass_t *p, int strand, int64_t base, int64_t V, cad_pick_t *pick)
+{
+    int64_t n = picks_of(p, strand);
+    for (int64_t i = 0; i < n; i++)
+        pick[i] = (cad_pick_t) { base + (strand ? p->len - 1 - p->pos[i] : p->pos[i]), strand,
+                                 p->logits[strand] + i * V };
+    return n;
+}
+
+static int64_t list_range(const cad_pass_t *p, int strand, int64_t base, cad_range_t *range)
+{
+    int64_t beg = strand ? p->len - p->end : p->beg, end = strand ? p->len - p->beg : p->end;
+    if (!p->pooled[strand]) return 0;
+    *range = (cad_range_t) { base + beg, base + end, p->pool, p->pooled[strand] };
+    return 1;
+}
+
+/* Results of a pack's rows, from the lane to where they are wanted. */
+static int take_results(const run_t *r, const pack_t *pack, const int64_t *off, cad_lane_t *l)
+{
+    const cad_model_t *m = r->ctx->model;
+    cad_pick_t *pick = r->pick + pack->picks;
+    cad_range_t *range = r->range + pack->first;
+    int64_t npick = 0, nrange = 0;
+    int rc = 0;
+    for (int64_t i = 0; i < pack->n; i++) {
+        int64_t seq = r->seq[pack->first + i];
+        const cad_pass_t *p = &r->pass[seq / 2];
+        npick += list_picks(p, (int)(seq % 2), off[i], m->vocab.rows, pick + npick);
+        nrange += list_range(p, (int)(seq % 2), off[i], range + nrange);
+    }
+    if (npick) rc = l->ops->head(l, pick, npick);
+    if (rc == 0 && nrange) rc = l->ops->pool(l, range, nrange);
+    for (int64_t i = 0; i < pack->n && rc == 0; i++) {
+        int64_t seq = r->seq[pack->first + i];
+        const cad_pass_t *p = &r->pass[seq / 2];
+        if (seq % 2 && p->pooled[1] && p->pool == CAD_POOL_NONE)
+            cad_reverse_rows(p->pooled[1], p->end - p->beg, m->cfg.d_model);
+    }
+    return rc;
+}
+
+static int run_pack(const run_t *r, int64_t k, cad_lane_t *l)
+{
+    const cad_model_t *m = r->ctx->model;
+    const pack_t *pack = &r->pack[k];
+    int64_t *off = r->off + pack->first + k;
+    cad_rows_t *want = r->want + pack->first;
+    int rc;
+    l->text[0] = 0;
+    off[0] = 0;
+    for (int64_t i = 0; i < pack->n; i++) {
+        int64_t seq = r->seq[pack->first + i];
+        const cad_pass_t *p = &r->pass[seq / 2];
+        cad_rows_t rows = rows_read(p, (int)(seq % 2));
+        fill_tokens(m, p, (int)(seq % 2), l->tok + off[i]);
+        want[i] = (cad_rows_t) { off[i] + rows.beg, off[i] + rows.end };
+        off[i + 1] = off[i] + p->len;
+    }
+    rc = cad_strand_forward(l, m, off, (int)pack->n, want);
+    return rc ? rc : take_results(r, pack, off, l);
+}
+
+static void pack_task(void *arg, int64_t task, int worker)
+{
+    run_t *r = arg;
+    int rc;
+    if (r->pack[task].rows > r->ctx->lane[worker].rows) return; /* the team's */
+    rc = run_pack(r, task, &r->ctx->lane[worker]);
+    if (rc) r->rc[worker] = rc;
+}
+
+static int64_t make_packs(const cad_context_t *ctx, const cad_pass_t *pass, const int64_t *seq, int64_t nseq,
+                          pack_t *pack)
+{
+    int64_t n = 0, picks = 0;
+    for (int64_t i = 0; i < nseq; i++) {
+        const cad_pass_t *p = &pass[seq[i] / 2];
+        if (n && pack[n - 1].rows + p->len <= ctx->pack) {
+            pack[n - 1].n++;
+            pack[n - 1].rows += p->len;
+        } else pack[n++] = (pack_t) { i, 1, p->len, picks };
+        picks += picks_of(p, (int)(seq[i] % 2));
+    }
+    return n;
+}
+
+static int run_packs(run_t *r, int64_t npack)
+{
+    cad_context_t *ctx = r->ctx;
+    bool wide = ctx->wide.ops != NULL, apart = !wide || npack >= ctx->lanes;
+    int rc = 0;
+    for (int64_t k = 0; k < npack && rc == 0 && wide; k++)
+        if (!apart || r->pack[k].rows > ctx->lane[0].rows) rc = run_pack(r, k, &ctx->wide);
+    if (rc == 0 && apart) cad_team_run(ctx->team, npack, pack_task, r);
+    for (int i = 0; i < ctx->lanes && rc == 0; i++) rc = r->rc[i];
+    return rc;
+}
+
+/* The first lane that has a reason gives it. */
+static int report(const cad_context_t *ctx, int rc, cad_error_t *err)
+{
+    const char *text = ctx->wide.text;
+    for (int i = 0; i < ctx->lanes && !*text; i++) text = ctx->lane[i].text;
+    return cad_fail(err, rc, "%s: %s", ctx->ops->name, *text ? text : cad_strerror(rc));
+}
+
+int cad_run(cad_context_t *ctx, const cad_pass_t *pass, int64_t npass, cad_error_t *err)
+{
+    int64_t nseq = 0, npick = 0, npack, *seq = malloc((size_t)npass * 2 * sizeof *seq);
+    pack_t *pack = malloc((size_t)npass * 2 * sizeof *pack);
+    int64_t *off = malloc((size_t)npass * 4 * sizeof *off);
+    cad_rows_t *want = malloc((size_t)npass * 2 * sizeof *want);
+    cad_range_t *range = malloc((size_t)npass * 2 * sizeof *range);
+    cad_pick_t *pick = NULL;
+    int *rcs = calloc((size_t)ctx->lanes, sizeof *rcs), rc = 0;
+    if (npass && (!seq || !pack || !off || !want || !range || !rcs))
+        rc = cad_fail(err, CAD_ENOMEM, "out of memory for %lld passes", (long long)npass);
+    for (int64_t i = 0; i < npass && rc == 0; i++) {
+        if (pass[i].len > ctx->max_len)
+            rc = cad_fail(err, CAD_EARG, "a sequence of %lld tokens in a context for %lld", (long long)pass[i].len,
+                          (long long)ctx->max_len);
+        for (int s = 0; s < pass[i].strands && rc == 0; s++) {
+            seq[nseq++] = 2 * i + s;
+            npick += picks_of(&pass[i], s);
+        }
+    }
+    if (rc == 0 && npick && !(pick = malloc((size_t)npick * sizeof *pick)))
+        rc = cad_fail(err, CAD_ENOMEM, "out of memory for %lld results", (long long)npick);
+    if (rc == 0 && nseq) {
+        npack = make_packs(ctx, pass, seq, nseq, pack);
+        rc = run_packs(&(run_t) { ctx, pass, seq, pack, off, want, pick, range, rcs }, npack);
+        if (rc) report(ctx, rc, err);
+    }
+    free(seq);
+    free(pack);
+    free(off);
+    free(want);
+    free(pick);
+    free(range);
+    free(rcs);
+    return rc;
+}

@@ -1,0 +1,135 @@
+/* device.c - choosing where to compute, and loading the module for it.
+ * SPDX-License-Identifier: MIT */
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include "engine/module.h"
+
+#define MODULE "caduceus-cuda.so"
+#define DRIVER "libcuda.so.1"
+
+/* ---- finding the module ---- */
+
+/* Beside this code, in its build tree, under its prefix, or where it was installed: the
+ * path, or "" if it is in none of these. What lies above an installed folder is not ours. */
+static void find_module(char *path, size_t size)
+{
+    static const struct {
+        const char *in, *path;
+    } places[] = { /* in: how the folder of this code ends */
+                   { "", "/" MODULE },
+                   { "/.libs", "/../" MODULE },
+                   { "/plugin", "/../" MODULE },
+                   { "/plugin/.libs", "/../../" MODULE },
+                   { "", "/../lib/caduceus/" MODULE },
+                   { "", "/caduceus/" MODULE },
+                   { "", "/../../lib/caduceus/" MODULE }
+    };
+    Dl_info self;
+    char *file = dladdr((const void *)places, &self)
+                     ? realpath(strchr(self.dli_fname, '/') ? self.dli_fname : "/proc/self/exe", NULL)
+                     : NULL;
+    char *slash = file ? strrchr(file, '/') : NULL;
+    snprintf(path, size, "%s/%s", PKGLIBDIR, MODULE);
+    for (size_t i = 0; slash && i < sizeof places / sizeof *places; i++) {
+        char at[4096];
+        size_t n = strlen(places[i].in);
+        if ((size_t)(slash - file) < n || strncmp(slash - n, places[i].in, n)) continue;
+        snprintf(at, sizeof at, "%.*s%s", (int)(slash - file), file, places[i].path);
+        if (access(at, R_OK)) continue;
+        snprintf(path, size, "%s", at);
+        break;
+    }
+    free(file);
+    if (access(path, R_OK)) *path = 0;
+}
+
+/* A symbol of a library, or NULL. The library stays in memory: drivers do not like to
+ * be unloaded. */
+static void *load(const char *path, const char *symbol, cad_error_t *err)
+{
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE), *at = handle ? dlsym(handle, symbol) : NULL;
+    const char *text = at ? NULL : dlerror();
+    if (!at) cad_fail(err, CAD_EDEVICE, "%s", text ? text : path);
+    if (handle) dlclose(handle);
+    return at;
+}
+
+/* Without a driver the module and its libraries, which are large, need not be loaded. */
+static int find_entry(cad_module_f **entry, bool *there, cad_error_t *err)
+{
+    const char *named = getenv("CADUCEUS_CUDA_MODULE");
+    char path[4096];
+    void *at;
+    if (named) snprintf(path, sizeof path, "%s", named);
+    else find_module(path, sizeof path);
+    *there = *path != 0;
+    if (!*path) return cad_fail(err, CAD_EDEVICE, "no CUDA module (%s) is installed", MODULE);
+    if (!named && !load(DRIVER, "cuInit", err))
+        return cad_fail(err, CAD_EDEVICE, "no NVIDIA driver (%s) is installed", DRIVER);
+    at = load(path, CAD_MODULE_SYMBOL, err);
+    if (!at) return CAD_EDEVICE;
+    memcpy(entry, &at, sizeof at);
+    return 0;
+}
+
+/* ---- choosing ---- */
+
+static int open_module(cad_ops_t *ops, int index, bool half, bool *there, cad_error_t *err)
+{
+    static const cad_host_t host = CAD_HOST_INIT;
+    cad_module_f *entry = NULL;
+    int rc = find_entry(&entry, there, err);
+    if (rc) return rc;
+    memset(ops, 0, sizeof *ops);
+    rc = entry(&host, index, half, ops, err);
+    return rc == CAD_EARG
+               ? cad_fail(err, CAD_EDEVICE,
+                          "the CUDA module is another version's; install the one that belongs to caduceus %s",
+                          cad_version())
+               : rc;
+}
+
+static int open_cpu(cad_ops_t *ops, bool half, char *note, size_t size, cad_error_t *err)
+{
+    const cad_ops_t *cpu;
+    size_t used = strlen(note);
+    int rc = cad_cpu_ops(&cpu, half, err);
+    if (rc) return rc;
+    if (half && !strstr(cpu->name, "bf16"))
+        snprintf(note + used, size - used, "%sit has no bfloat16 instructions, so bf16 is slower than fp32",
+                 used ? "; " : "");
+    *ops = *cpu;
+    return 0;
+}
+
+int cad_device_number(const char *device)
+{
+    int64_t i = 0;
+    if (!device || !strcmp(device, "auto")) return CAD_ON_AUTO;
+    if (!strcmp(device, "cpu")) return CAD_ON_CPU;
+    if (strncmp(device, "cuda", 4)) return CAD_ON_UNKNOWN;
+    if (device[4] && (device[4] != ':' || !cad_parse_int(device + 5, 0, 1023, &i))) return CAD_ON_UNKNOWN;
+    return (int)i;
+}
+
+int cad_device_known(const char *device) { return cad_device_number(device) != CAD_ON_UNKNOWN; }
+
+int cad_device_open(cad_ops_t *ops, const char *device, const char *precision, char *note, size_t size,
+                    cad_error_t *err)
+{
+    int number = cad_device_number(device), rc;
+    bool there = false, half = precision && !strcmp(precision, "bf16");
+    cad_error_t why;
+    *note = 0;
+    if (precision && strcmp(precision, "fp32") && strcmp(precision, "bf16"))
+        return cad_fail(err, CAD_EARG, "precision %.40s: expected fp32 or bf16", precision);
+    if (number == CAD_ON_UNKNOWN)
+        return cad_fail(err, CAD_EARG, "device %.40s: expected auto, cpu, cuda or cuda:I", device);
+    if (number == CAD_ON_CPU) return open_cpu(ops, half, note, size, err);
+    rc = open_module(ops, number == CAD_ON_AUTO ? 0 : number, !precision || half, &there, &why);
+    if (rc == 0) return 0;
+    if (number != CAD_ON_AUTO) return cad_fail(err, rc, "device %s: %s", device, why.text);
+    if (there || device) snprintf(note, size, "%s", why.text);
+    return open_cpu(ops, half, note, size, err);
+}

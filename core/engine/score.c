@@ -1,0 +1,308 @@
+/* score.c - the library's questions to a model: forward, classify, score, embed.
+ * SPDX-License-Identifier: MIT */
+#include <math.h>
+
+#include "engine/engine.h"
+
+/* ---- whole sequences ---- */
+
+static int check_tokens(const cad_context_t *ctx, const uint8_t *tok, int64_t n, cad_error_t *err)
+{
+    if (n < 1) return cad_fail(err, CAD_EARG, "an empty sequence");
+    for (int64_t i = 0; i < n; i++)
+        if (tok[i] >= ctx->model->vocab.rows)
+            return cad_fail(err, CAD_EARG, "token %d at %lld: the vocabulary has %d", tok[i], (long long)i,
+                            ctx->model->vocab.rows);
+    return 0;
+}
+
+static int no_logits(cad_error_t *err)
+{
+    return cad_fail(err, CAD_EARG, "the model is a classifier; it has no language-model head");
+}
+
+static void *need(size_t count, size_t size, int *rc, cad_error_t *err)
+{
+    void *p = *rc ? NULL : cad_alloc(count, size);
+    if (!p && *rc == 0) *rc = cad_fail(err, CAD_ENOMEM, "out of memory for %zu values", count);
+    return p;
+}
+
+static int forward(cad_context_t *ctx, const uint8_t *tok, int64_t len, int strands, float *hidden, float *logits,
+                   cad_error_t *err)
+{
+    const cad_model_t *m = ctx->model;
+    int64_t D = m->cfg.d_model, V = m->vocab.rows, *pos;
+    cad_pass_t p = {
+        .tok = tok, .len = len, .strands = strands, .npos = logits ? len : 0, .end = len, .pool = CAD_POOL_NONE
+    };
+    int rc = logits && m->labels ? no_logits(err) : check_tokens(ctx, tok, len, err);
+    p.pos = pos = need((size_t)len, sizeof *pos, &rc, err);
+    for (int s = 0; s < p.strands; s++) {
+        if (logits) p.logits[s] = need((size_t)(len * V), sizeof(float), &rc, err);
+        if (hidden) p.pooled[s] = need((size_t)(len * D), sizeof(float), &rc, err);
+    }
+    for (int64_t i = 0; rc == 0 && i < len; i++) pos[i] = i;
+    if (rc == 0) rc = cad_run(ctx, &p, 1, err);
+    if (rc == 0 && logits && strands == 2) cad_conjoin_logits(m, len, p.logits[0], p.logits[1], logits);
+    else if (rc == 0 && logits) memcpy(logits, p.logits[0], (size_t)(len * V) * sizeof *logits);
+    if (rc == 0 && hidden) cad_conjoin_hidden(m, len, p.pooled[0], p.pooled[1], hidden);
+    for (int s = 0; s < 2; s++) {
+        free(p.logits[s]);
+        free(p.pooled[s]);
+    }
+    free(pos);
+    return rc;
+}
+
+int cad_forward(cad_context_t *ctx, const uint8_t *tok, int64_t len, float *hidden, float *logits, cad_error_t *err)
+{
+    return forward(ctx, tok, len, cad_conjoin_strands(ctx->model), hidden, logits, err);
+}
+
+int cad_forward_conjoined(cad_context_t *ctx, const uint8_t *tok, int64_t len, float *logits, cad_error_t *err)
+{
+    return forward(ctx, tok, len, 2, NULL, logits, err);
+}
+
+/* score x the pooled rows, averaged over the strands. */
+static void head_one(const cad_model_t *m, const cad_pass_t *p, float *logits)
+{
+    int64_t D = m->cfg.d_model;
+    if (p->strands == 2) cad_conjoin_embedding(D, p->pooled[0], p->pooled[1], p->pooled[0]);
+    for (int64_t k = 0; k < m->labels; k++) {
+        double sum = 0;
+        for (int64_t d = 0; d < D; d++) sum += (double)m->score[k * D + d] * (double)p->pooled[0][d];
+        logits[k] = (float)sum;
+    }
+}
+
+/* Passes that pool what they say; logits (n, labels). */
+static int classify(cad_context_t *ctx, cad_pass_t *pass, int n, float *logits, cad_error_t *err)
+{
+    const cad_model_t *m = ctx->model;
+    int rc = m->labels ? 0 : cad_fail(err, CAD_EARG, "the model has no classifier head");
+    for (int i = 0; i < n && rc == 0; i++) {
+        pass[i].pool = m->cfg.pool;
+        for (int s = 0; s < pass[i].strands; s++)
+            pass[i].pooled[s] = need((size_t)m->cfg.d_model, sizeof(float), &rc, err);
+    }
+    if (rc == 0) rc = cad_run(ctx, pass, n, err);
+    for (int i = 0; i < n; i++) {
+        if (rc == 0) head_one(m, &pass[i], logits + i * m->labels);
+        free(pass[i].pooled[0]);
+        free(pass[i].pooled[1]);
+    }
+    return rc;
+}
+
+int cad_classify(cad_context_t *ctx, const uint8_t *tok, const uint8_t *tok_rc, int64_t len, float *logits,
+                 cad_error_t *err)
+{
+    cad_pass_t p = {
+        .tok = tok, .tok_rc = tok_rc, .len = len, .strands = tok_rc ? 2 : cad_conjoin_strands(ctx->model), .end = len
+    };
+    int rc = check_tokens(ctx, tok, len, err);
+    if (rc == 0 && tok_rc) rc = check_tokens(ctx, tok_rc, len, err);
+    return rc ? rc : classify(ctx, &p, 1, logits, err);
+}
+
+/* ---- masked scoring ---- */
+
+static bool scored(const cad_model_t *m, const cad_window_t *w, int64_t t)
+{
+    int id = w->tokens[t];
+    if (w->skip && w->skip[t]) return false;
+    return id == m->vocab.base[0] || id == m->vocab.base[1] || id == m->vocab.base[2] || id == m->vocab.base[3];
+}
+
+/* Positions of a window in the order of their passes, into pos; the passes
+ * themselves into pass, if given. Returns the number of passes. Positions share
+ * a pass when they differ by a multiple of K, so the coordinate of tokens[0]
+ * does not matter. */
+static int64_t plan(const cad_model_t *m, const cad_window_t *w, int64_t mask, int64_t *pos, cad_pass_t *pass,
+                    int64_t *npos)
+{
+    int64_t n = 0, npass = 0, classes = mask > 0 ? mask : 1;
+    classes = cad_min(classes, w->core_end - w->core_beg);
+    for (int64_t c = 0; c < classes; c++) {
+        int64_t before = n;
+        for (int64_t t = w->core_beg + c; t < w->core_end; t += classes)
+            if (scored(m, w, t)) {
+                if (pos) pos[n] = t;
+                if (mask == CAD_MASK_EACH && pass) pass[npass] = (cad_pass_t) { .pos = pos + n, .npos = 1 };
+                if (mask == CAD_MASK_EACH) npass++;
+                n++;
+            }
+        if (mask == CAD_MASK_EACH || n == before) continue;
+        if (pass) pass[npass] = (cad_pass_t) { .pos = pos + before, .npos = n - before };
+        npass++;
+    }
+    *npos = n;
+    return npass;
+}
+
+int64_t cad_passes(const cad_model_t *m, const cad_window_t *w, int64_t mask)
+{
+    int64_t npos;
+    return plan(m, w, mask, NULL, NULL, &npos);
+}
+
+/* False when a logit is NaN or infinite. */
+static bool log_softmax(const cad_model_t *m, const float *logits, float out[4])
+{
+    double top = -INFINITY, sum = 0;
+    for (int b = 0; b < 4; b++) top = fmax(top, (double)logits[m->vocab.base[b]]);
+    for (int b = 0; b < 4; b++) sum += exp((double)logits[m->vocab.base[b]] - top);
+    for (int b = 0; b < 4; b++) out[b] = (float)((double)logits[m->vocab.base[b]] - top - log(sum));
+    return isfinite(top) && isfinite(sum) && !isnan(sum);
+}
+
+static int check_window(const cad_context_t *ctx, const cad_window_t *w, cad_error_t *err)
+{
+    if (w->core_beg < 0 || w->core_beg > w->core_end || w->core_end > w->len)
+        return cad_fail(err, CAD_EARG, "a core of [%lld,%lld) in a window of %lld", (long long)w->core_beg,
+                        (long long)w->core_end, (long long)w->len);
+    return w->len ? check_tokens(ctx, w->tokens, w->len, err) : 0;
+}
+
+typedef struct {
+    int64_t npass, npos;
+} count_t;
+
+static int count_work(cad_context_t *ctx, const cad_window_t *w, int n, int64_t mask, count_t *total, cad_error_t *err)
+{
+    for (int i = 0; i < n; i++) {
+        int64_t npos;
+        int rc = check_window(ctx, &w[i], err);
+        if (rc) return rc;
+        total->npass += plan(ctx->model, &w[i], mask, NULL, NULL, &npos);
+        total->npos += npos;
+    }
+    return 0;
+}
+
+int cad_score(cad_context_t *ctx, cad_window_t *w, int n, int64_t mask, cad_error_t *err)
+{
+    const cad_model_t *m = ctx->model;
+    int64_t V = m->vocab.rows, at = 0, k = 0, *pos;
+    count_t total = { 0, 0 };
+    cad_pass_t *pass;
+    float *logits;
+    int rc;
+    if (m->labels) return no_logits(err);
+    if (n < 0) return cad_fail(err, CAD_EARG, "%d windows", n);
+    if (mask < CAD_MASK_EACH) return cad_fail(err, CAD_EARG, "mask %lld", (long long)mask);
+    if (mask != CAD_MASK_NONE && m->vocab.mask < 0)
+        return cad_fail(err, CAD_EARG, "the vocabulary has no [MASK] token; score without masking (mask none)");
+    if ((rc = count_work(ctx, w, n, mask, &total, err))) return rc;
+    pos = need((size_t)total.npos, sizeof *pos, &rc, err);
+    pass = need((size_t)total.npass, sizeof *pass, &rc, err);
+    logits = need((size_t)(2 * total.npos * V), sizeof *logits, &rc, err);
+    for (int i = 0; i < n && rc == 0; i++) {
+        int64_t npos, np = plan(m, &w[i], mask, pos + at, pass + k, &npos);
+        for (int64_t q = k; q < k + np; q++) {
+            float *to = logits + 2 * (pass[q].pos - pos) * V;
+            pass[q].tok = w[i].tokens;
+            pass[q].len = w[i].len;
+            pass[q].strands = 2;
+            pass[q].masked = mask != CAD_MASK_NONE;
+            pass[q].logits[0] = to;
+            pass[q].logits[1] = to + pass[q].npos * V;
+        }
+        at += npos;
+        k += np;
+    }
+    if (rc == 0) rc = cad_run(ctx, pass, total.npass, err);
+    for (int i = 0; i < n && rc == 0; i++)
+        for (int64_t t = 0; t < 4 * (w[i].core_end - w[i].core_beg); t++) w[i].logp[t] = NAN;
+    k = 0;
+    for (int i = 0; i < n && rc == 0; i++) {
+        int64_t np = cad_passes(m, &w[i], mask);
+        for (int64_t q = k; q < k + np; q++) {
+            const cad_pass_t *p = &pass[q];
+            cad_conjoin_logits(m, p->npos, p->logits[0], p->logits[1], p->logits[0]);
+            for (int64_t t = 0; t < p->npos; t++)
+                if (!log_softmax(m, p->logits[0] + t * V, w[i].logp + 4 * (p->pos[t] - w[i].core_beg)))
+                    rc = cad_fail(err, CAD_EFORMAT,
+                                  "the model overflows: a logit is not finite; are its weights damaged?");
+        }
+        k += np;
+    }
+    free(logits);
+    free(pass);
+    free(pos);
+    return rc;
+}
+
+double cad_entropy(const float logp[4])
+{
+    double h = 0;
+    for (int b = 0; b < 4; b++) h -= exp((double)logp[b]) * (double)logp[b];
+    return h * 1.4426950408889634;
+}
+
+/* ---- embeddings ---- */
+
+/* MAX is taken over conjoined rows, so it needs both strands' rows. */
+static void max_rows(const float *a, int64_t n, int64_t D, float *out)
+{
+    memcpy(out, a, (size_t)D * sizeof *out);
+    for (int64_t i = 1; i < n; i++)
+        for (int64_t d = 0; d < D; d++) out[d] = a[i * D + d] > out[d] ? a[i * D + d] : out[d];
+}
+
+static void embed_one(cad_context_t *ctx, cad_window_t *w, const cad_pass_t *p, enum cad_pool_t pool)
+{
+    int64_t D = ctx->model->cfg.d_model, n = w->core_end - w->core_beg;
+    cad_conjoin_embedding(pool == CAD_POOL_MEAN ? D : n * D, p->pooled[0], p->pooled[1], p->pooled[0]);
+    if (pool == CAD_POOL_MAX) max_rows(p->pooled[0], n, D, w->embedding);
+    else memcpy(w->embedding, p->pooled[0], (size_t)(pool == CAD_POOL_MEAN ? D : n * D) * sizeof(float));
+}
+
+int cad_classify_all(cad_context_t *ctx, const cad_window_t *w, int n, float *logits, cad_error_t *err)
+{
+    int rc = n < 0 ? cad_fail(err, CAD_EARG, "%d windows", n) : 0;
+    cad_pass_t *pass = need((size_t)n, sizeof *pass, &rc, err);
+    for (int i = 0; i < n && rc == 0; i++) {
+        rc = check_window(ctx, &w[i], err);
+        if (rc == 0 && w[i].core_beg == w[i].core_end) rc = cad_fail(err, CAD_EARG, "a class of no bases");
+        pass[i] = (cad_pass_t) {
+            .tok = w[i].tokens, .len = w[i].len, .strands = 2, .beg = w[i].core_beg, .end = w[i].core_end
+        };
+    }
+    if (rc == 0) rc = classify(ctx, pass, n, logits, err);
+    free(pass);
+    return rc;
+}
+
+int cad_embed(cad_context_t *ctx, cad_window_t *w, int n, enum cad_pool_t pool, cad_error_t *err)
+{
+    int64_t D = ctx->model->cfg.d_model;
+    int rc = n < 0 || pool < CAD_POOL_NONE || pool > CAD_POOL_MAX
+                 ? cad_fail(err, CAD_EARG, "%d windows pooled by %d", n, (int)pool)
+                 : 0;
+    cad_pass_t *pass = need((size_t)n, sizeof *pass, &rc, err);
+    if (rc) return rc;
+    memset(pass, 0, (size_t)n * sizeof *pass);
+    for (int i = 0; i < n && rc == 0; i++) {
+        int64_t len = w[i].core_end - w[i].core_beg, values = pool == CAD_POOL_MEAN ? D : len * D;
+        rc = check_window(ctx, &w[i], err);
+        if (rc == 0 && len < 1) rc = cad_fail(err, CAD_EARG, "an embedding of no bases");
+        pass[i] = (cad_pass_t) { .tok = w[i].tokens,
+                                 .len = w[i].len,
+                                 .strands = 2,
+                                 .beg = w[i].core_beg,
+                                 .end = w[i].core_end,
+                                 .pool = pool == CAD_POOL_MAX ? CAD_POOL_NONE : pool };
+        for (int s = 0; s < 2; s++) pass[i].pooled[s] = need((size_t)values, sizeof(float), &rc, err);
+    }
+    if (rc == 0) rc = cad_run(ctx, pass, n, err);
+    for (int i = 0; i < n; i++) {
+        if (rc == 0) embed_one(ctx, &w[i], &pass[i], pool);
+        free(pass[i].pooled[0]);
+        free(pass[i].pooled[1]);
+    }
+    free(pass);
+    return rc;
+}

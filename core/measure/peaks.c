@@ -1,0 +1,162 @@
+/* peaks.c - what a model's operations cost, and what this machine could do.
+ * SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <time.h>
+
+#include "base/team.h"
+#include "model/model.h"
+#include "measure/measure.h"
+
+/* ---- costs ---- */
+
+void cad_costs(const cad_model_t *m, cad_cost_t cost[CAD_NOP])
+{
+    const cad_config_t *c = &m->cfg;
+    double D = (double)c->d_model, E = (double)c->d_inner, N = (double)c->d_state, K = (double)c->d_conv,
+           R = (double)c->dt_rank;
+    double dirs = m->layer[0].ndir, blocks = cad_model_merged(m) ? 1 : dirs;
+    memset(cost, 0, CAD_NOP * sizeof *cost);
+    cost[CAD_OP_IN].flop = blocks * 2 * D * 2 * E;
+    cost[CAD_OP_CONV].flop = dirs * (2 * K * E + 2 * (R + 2 * N) * E);
+    cost[CAD_OP_CONV].exps = dirs * E;
+    cost[CAD_OP_SCAN].flop = dirs * 2 * R * E;
+    cost[CAD_OP_SCAN].updates = dirs * E * N;
+    cost[CAD_OP_SCAN].exps = dirs * E + blocks * E;
+    cost[CAD_OP_OUT].flop = blocks * 2 * E * D;
+}
+
+double cad_traffic(const cad_model_t *m)
+{
+    double D = (double)m->cfg.d_model, E = (double)m->cfg.d_inner;
+    if (cad_model_merged(m)) return 4 * (3 * D + 4 * E);
+    return 4 * m->layer[0].ndir * (3 * D + 2 * E);
+}
+
+double cad_floor(const cad_cost_t *cost, const cad_peaks_t *p)
+{
+    return cost->flop / p->flop + cost->updates / p->updates + cost->exps / p->exps;
+}
+
+/* ---- peaks ---- */
+
+#define SHORT 4e-3 /* seconds of a run */
+#define RUNS 3
+#define MB ((size_t)1 << 20)
+
+typedef float work_f(int64_t n, float seed);
+typedef struct { /* one thread's */
+    double rate;
+    float kept;      /* or the compiler would leave the work out */
+    char *from, *to; // (block)
+    size_t block;    /* beyond its share of most caches */
+} worker_t;
+typedef struct {
+    worker_t *worker;
+    work_f *work;
+    int64_t n;
+} job_t; /* work NULL: copies */
+
+/* Seconds of this thread: what other processes take does not count. */
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void work_task(void *arg, int64_t task, int thread)
+{
+    job_t *j = arg;
+    worker_t *w = &j->worker[task];
+    double start = now();
+    (void)thread;
+    if (j->work) w->kept = j->work(j->n, 0.01f);
+    else {
+        memcpy(w->to, w->from, w->block);
+        w->kept = w->to[w->block / 2];
+    }
+    w->rate = (double)j->n / (now() - start);
+}
+
+/* The mean of the threads in the best run, into *rate if that was less. */
+static void measure(cad_team_t *team, worker_t *worker, work_f *work, int64_t n, double *rate)
+{
+    int threads = cad_team_threads(team);
+    job_t j = { worker, work, n };
+    for (int i = 0; i < RUNS; i++) {
+        double sum = 0;
+        cad_team_run(team, threads, work_task, &j);
+        for (int t = 0; t < threads; t++) sum += worker[t].rate;
+        *rate = fmax(*rate, sum / threads);
+    }
+}
+
+/* As many as take a short run. */
+static int64_t amount(work_f *work)
+{
+    int64_t n = 1 << 16;
+    volatile float kept;
+    for (;;) {
+        double start = now();
+        kept = work(n, 0.01f);
+        if (now() - start > SHORT || n > (int64_t)1 << 40) break;
+        n *= 2;
+    }
+    (void)kept;
+    return n;
+}
+
+/* By the thread that will use them, where memory is near some processors. */
+static void touch_task(void *arg, int64_t task, int thread)
+{
+    worker_t *w = (worker_t *)arg + task;
+    (void)thread;
+    memset(w->from, 1, w->block);
+    memset(w->to, 2, w->block);
+}
+
+static int open_workers(worker_t **worker, cad_team_t *team, cad_error_t *err)
+{
+    int threads = cad_team_threads(team);
+    size_t block = (size_t)cad_min(cad_max(256 / threads, 4), 32) * MB;
+    *worker = calloc((size_t)threads, sizeof **worker);
+    if (!*worker) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    for (int i = 0; i < threads; i++) {
+        worker_t *w = &(*worker)[i];
+        w->block = block;
+        w->from = cad_alloc(block, 1);
+        w->to = cad_alloc(block, 1);
+        if (!w->from || !w->to) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    }
+    cad_team_run(team, threads, touch_task, *worker);
+    return 0;
+}
+
+static void close_workers(worker_t *worker, int threads)
+{
+    for (int i = 0; worker && i < threads; i++) {
+        free(worker[i].from);
+        free(worker[i].to);
+    }
+    free(worker);
+}
+
+int cad_peaks_measure(cad_peaks_t *p, int threads, bool half, cad_error_t *err)
+{
+    const cad_probe_t *probe;
+    cad_team_t *team = NULL;
+    worker_t *worker = NULL;
+    int rc = cad_cpu_probe(&probe, half, err);
+    if (rc == 0 && threads > 1) rc = cad_team_open(&team, threads, err);
+    if (rc == 0) rc = open_workers(&worker, team, err);
+    if (rc == 0) {
+        work_f *flop = half && probe->half ? probe->half : probe->flop;
+        measure(team, worker, flop, amount(flop), &p->flop);
+        measure(team, worker, probe->updates, amount(probe->updates), &p->updates);
+        measure(team, worker, probe->exps, amount(probe->exps), &p->exps);
+        measure(team, worker, NULL, 2 * (int64_t)worker->block, &p->bytes); /* read and written */
+    }
+    close_workers(worker, threads);
+    cad_team_close(team);
+    return rc;
+}

@@ -1,0 +1,371 @@
+/* model.c - a checkpoint in memory. SPDX-License-Identifier: MIT */
+#include <math.h>
+
+#include "model/safetensors.h"
+#include "model/labels.h"
+
+/* ---- names and presence ---- */
+
+static bool starts(const char *s, const char *with) { return !strncmp(s, with, strlen(with)); }
+
+/* "model." of training checkpoints and "caduceus." are dropped. */
+static void strip_prefixes(cad_safetensors_t *st)
+{
+    static const char *const prefix[] = { "model.", "caduceus." };
+    for (int i = 0; i < st->ntensor; i++)
+        for (int k = 0; k < 2; k++) {
+            char *s = st->tensor[i].name;
+            size_t n = strlen(prefix[k]);
+            if (starts(s, prefix[k])) memmove(s, s + n, strlen(s + n) + 1);
+        }
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const cad_stored_t *)a)->name, ((const cad_stored_t *)b)->name);
+}
+
+static int normalise_names(cad_safetensors_t *st, const char *path, cad_error_t *err)
+{
+    strip_prefixes(st);
+    if (st->ntensor) qsort(st->tensor, (size_t)st->ntensor, sizeof *st->tensor, by_name);
+    for (int i = 1; i < st->ntensor; i++)
+        if (!strcmp(st->tensor[i].name, st->tensor[i - 1].name))
+            return cad_fail(err, CAD_EFORMAT, "%s: tensor %s is there twice, under different prefixes", path,
+                            st->tensor[i].name);
+    return 0;
+}
+
+static int check_shape(const cad_stored_t *s, const cad_tensor_t *t, const char *path, cad_error_t *err)
+{
+    char want[64], got[160];
+    bool same = s->ndim == t->ndim;
+    for (int i = 0; i < t->ndim && same; i++) same = s->shape[i] == t->shape[i];
+    if (same) return 0;
+    return cad_fail(err, CAD_EFORMAT, "%s: tensor %s has shape %s; config.json asks for %s", path, s->name,
+                    cad_shape_text(s->shape, s->ndim, got, sizeof got),
+                    cad_shape_text(t->shape, t->ndim, want, sizeof want));
+}
+
+/* The stored tensor(s) of entry t: name in s[0] or alias in s[0], both in s[0..1]. */
+static int match(cad_safetensors_t *st, const cad_tensor_t *t, const char *path, cad_stored_t *s[2], cad_error_t *err)
+{
+    char want[64];
+    s[0] = cad_safetensors_find(st, t->name);
+    s[1] = t->alias[0] ? cad_safetensors_find(st, t->alias) : NULL;
+    if (!s[0]) {
+        s[0] = s[1];
+        s[1] = NULL;
+    }
+    if (!s[0])
+        return cad_fail(err, CAD_EFORMAT, "%s: tensor %s %s is missing; do weights and config.json belong together?",
+                        path, t->name, cad_shape_text(t->shape, t->ndim, want, sizeof want));
+    for (int i = 0; i < 2 && s[i]; i++) {
+        int rc = check_shape(s[i], t, path, err);
+        if (rc) return rc;
+        s[i]->used = true;
+    }
+    return 0;
+}
+
+static int check_complement(const cad_model_t *m, cad_safetensors_t *st, cad_stored_t *t, const char *path,
+                            cad_error_t *err)
+{
+    int64_t id[256];
+    int rc;
+    t->used = true;
+    if (t->count > m->vocab.rows)
+        return cad_fail(err, CAD_EFORMAT, "%s: %s has %lld entries for %d tokens", path, t->name, (long long)t->count,
+                        m->vocab.rows);
+    if ((rc = cad_safetensors_i64(st, t, id, err))) return rc;
+    for (int i = 0; i < t->count; i++)
+        if (id[i] != m->vocab.comp[i])
+            return cad_fail(err, CAD_EFORMAT, "%s: %s sends token %d to %lld, config.json's complement_map to %d", path,
+                            t->name, i, (long long)id[i], m->vocab.comp[i]);
+    return 0;
+}
+
+static int check_leftovers(const cad_model_t *m, cad_safetensors_t *st, const char *path, cad_error_t *err)
+{
+    for (int i = 0; i < st->ntensor; i++) {
+        cad_stored_t *t = &st->tensor[i];
+        size_t n = strlen(t->name);
+        int rc = 0;
+        if (t->used) continue;
+        if (n >= 15 && !strcmp(t->name + n - 14, "complement_map")) rc = check_complement(m, st, t, path, err);
+        else
+            rc = cad_fail(err, CAD_EFORMAT, "%s: tensor %s is not part of the model that config.json describes", path,
+                          t->name);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+/* ---- values ---- */
+
+static int load_tensor(cad_model_t *m, cad_safetensors_t *st, const cad_tensor_t *t, const char *path, cad_error_t *err)
+{
+    cad_stored_t *s[2];
+    float *a = m->param + t->offset, *b;
+    int rc = match(st, t, path, s, err);
+    if (rc == 0) rc = cad_safetensors_f32(st, s[0], a, err);
+    if (rc) return rc;
+    for (int64_t i = 0; i < t->count; i++)
+        if (!isfinite(a[i]))
+            return cad_fail(err, CAD_EFORMAT, "%s: tensor %s holds %s", path, s[0]->name,
+                            isnan(a[i]) ? "NaN" : "an infinity");
+    if (s[1]) {
+        b = cad_alloc((size_t)t->count, sizeof *b);
+        if (!b) return cad_fail(err, CAD_ENOMEM, "out of memory");
+        rc = cad_safetensors_f32(st, s[1], b, err);
+        if (rc == 0 && memcmp(a, b, (size_t)t->count * sizeof *a))
+            rc = cad_fail(err, CAD_EFORMAT, "%s: %s and %s differ, but config.json says they are tied", path,
+                          s[0]->name, s[1]->name);
+        free(b);
+    }
+    cad_tensor_flip(t, a);
+    return rc;
+}
+
+/* Points the layers at the parameters. */
+static void wire_direction(cad_direction_t *d, const cad_tensor_t *t, const float *p)
+{
+    switch (t->role) {
+    case CAD_T_IN: d->in = p; break;
+    case CAD_T_IN_BIAS: d->in_bias = p; break;
+    case CAD_T_CONV: d->conv = p; break;
+    case CAD_T_CONV_BIAS: d->conv_bias = p; break;
+    case CAD_T_X: d->x = p; break;
+    case CAD_T_DT: d->dt = p; break;
+    case CAD_T_DT_BIAS: d->dt_bias = p; break;
+    case CAD_T_A_LOG: d->a_log = p; break;
+    case CAD_T_SKIP: d->skip = p; break;
+    case CAD_T_OUT: d->out = p; break;
+    case CAD_T_OUT_BIAS: d->out_bias = p; break;
+    default: break;
+    }
+}
+
+static void wire(cad_model_t *m)
+{
+    bool shared = m->cfg.tied && m->cfg.bidirectional;
+    for (int i = 0; i < m->ntensor; i++) {
+        const cad_tensor_t *t = &m->tensor[i];
+        const float *p = m->param + t->offset;
+        cad_layer_t *l = t->layer < 0 ? NULL : &m->layer[t->layer];
+        switch (t->role) {
+        case CAD_T_EMBED: m->embed = p; break;
+        case CAD_T_NORM_F: m->norm_f = p; break;
+        case CAD_T_NORM_F_BIAS: m->norm_f_bias = p; break;
+        case CAD_T_SCORE: m->score = p; break;
+        case CAD_T_NORM: l->norm = p; break;
+        case CAD_T_NORM_BIAS: l->norm_bias = p; break;
+        default:
+            wire_direction(&l->dir[t->dir], t, p);
+            if (shared &&
+                (t->role == CAD_T_IN || t->role == CAD_T_IN_BIAS || t->role == CAD_T_OUT || t->role == CAD_T_OUT_BIAS))
+                wire_direction(&l->dir[1], t, p);
+        }
+    }
+    for (int64_t i = 0; i < m->cfg.n_layer; i++) {
+        m->layer[i].ndir = m->cfg.bidirectional ? 2 : 1;
+        m->layer[i].dir[0].reverse = !m->cfg.bidirectional && cad_config_folded(&m->cfg, i);
+        m->layer[i].dir[1].reverse = true;
+    }
+}
+
+void cad_model_refresh(cad_model_t *m)
+{
+    int64_t D = m->cfg.d_model;
+    bool turned = cad_model_turned(m);
+    for (int v = 0; v < m->vocab.rows; v++)
+        for (int64_t d = 0; d < D; d++)
+            m->embed_in[v * D + d] = turned ? m->embed[m->vocab.comp[v] * D + D - 1 - d] : m->embed[v * D + d];
+}
+
+/* ---- opening ---- */
+
+/* V, and how many labels the head has. */
+static int find_sizes(cad_model_t *m, cad_safetensors_t *st, const char *path, int64_t *rows, cad_error_t *err)
+{
+    static const char *const name[] = { "backbone.embeddings.word_embeddings.embedding.weight",
+                                        "backbone.embeddings.word_embeddings.weight", "lm_head.lm_head.weight",
+                                        "lm_head.weight" };
+    const cad_stored_t *t = NULL, *score = cad_safetensors_find(st, "score.weight");
+    int64_t v = m->cfg.vocab_size;
+    for (int i = 0; i < 4 && !t; i++) t = cad_safetensors_find(st, name[i]);
+    if (!t) return cad_fail(err, CAD_EFORMAT, "%s: no embedding table in it; is it a Caduceus checkpoint?", path);
+    *rows = t->ndim == 2 ? t->shape[0] : 0;
+    if (*rows != v && *rows != cad_round_up(v, m->cfg.vocab_multiple))
+        return cad_fail(
+            err, CAD_EFORMAT,
+            "%s: tensor %s has %lld rows; config.json asks for a vocabulary of %lld, padded to a multiple of %lld",
+            path, t->name, (long long)*rows, (long long)v, (long long)m->cfg.vocab_multiple);
+    if (*rows > 256) return cad_fail(err, CAD_EFORMAT, "%s: vocabularies above 256 tokens are not DNA", path);
+    m->labels = score && score->ndim == 2    ? score->shape[0]
+                : score || m->cfg.classifier ? cad_max(m->cfg.num_labels, 1)
+                                             : 0;
+    if (m->labels && m->cfg.num_labels && m->labels != m->cfg.num_labels)
+        return cad_fail(err, CAD_EFORMAT, "%s: score.weight has %lld rows; config.json says %lld labels", path,
+                        (long long)m->labels, (long long)m->cfg.num_labels);
+    return 0;
+}
+
+/* Among words with commas between them. */
+static bool listed(const char *list, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *s = list; s; s = strchr(s, ',')) {
+        s += *s == ',';
+        if (!strncmp(s, word, n) && (!s[n] || s[n] == ',')) return true;
+    }
+    return false;
+}
+
+static void note_dtypes(cad_model_t *m, const cad_safetensors_t *st)
+{
+    for (int i = 0; i < st->ntensor; i++) {
+        const cad_stored_t *t = &st->tensor[i];
+        size_t n = strlen(m->dtype);
+        if (t->dtype != CAD_I64 && !listed(m->dtype, t->dtype_name) && n + 8 < sizeof m->dtype)
+            snprintf(m->dtype + n, sizeof m->dtype - n, "%s%s", n ? "," : "", t->dtype_name);
+    }
+}
+
+static void describe(cad_model_t *m)
+{
+    const cad_config_t *c = &m->cfg;
+    snprintf(m->details, sizeof m->details,
+             "d_model=%lld n_layer=%lld d_state=%lld d_conv=%lld d_inner=%lld dt_rank=%lld norm=%s fused_add_norm=%s "
+             "bidirectional=%s strategy=%s tied=%s projection_bias=%s",
+             (long long)c->d_model, (long long)c->n_layer, (long long)c->d_state, (long long)c->d_conv,
+             (long long)c->d_inner, (long long)c->dt_rank, c->rms_norm ? "RMS" : "Layer",
+             c->fused_add_norm ? "yes" : "no", c->bidirectional ? "yes" : "no", c->multiply ? "ew_multiply" : "add",
+             c->tied ? "yes" : "no", c->proj_bias ? "yes" : "no");
+}
+
+int cad_model_list(cad_model_t *m, int64_t rows, cad_error_t *err)
+{
+    int rc = cad_tensors_list(&m->cfg, rows, m->labels, &m->tensor, &m->ntensor, &m->total, err);
+    for (int i = 0; i < m->ntensor; i++) m->nparam += m->tensor[i].count;
+    return rc;
+}
+
+int cad_model_allocate(cad_model_t *m, cad_error_t *err)
+{
+    m->param = cad_alloc((size_t)m->total, sizeof(float));
+    m->layer = calloc((size_t)m->cfg.n_layer, sizeof *m->layer);
+    m->embed_in = cad_alloc((size_t)(m->vocab.rows * m->cfg.d_model), sizeof(float));
+    if (!m->param || !m->layer || !m->embed_in)
+        return cad_fail(err, CAD_ENOMEM, "out of memory for a model of %lld parameters", (long long)m->nparam);
+    memset(m->param, 0, (size_t)m->total * sizeof(float));
+    wire(m);
+    describe(m);
+    return 0;
+}
+
+/* As much of it as there is room for, in whole characters. */
+static void set_status(cad_model_t *m, const char *text)
+{
+    size_t n = (size_t)snprintf(m->status, sizeof m->status, "%s", text ? text : "");
+    if (n < sizeof m->status) return;
+    n = sizeof m->status - 1;
+    while (n && (text[n] & 0xc0) == 0x80) n--;
+    m->status[n] = 0;
+}
+
+static int load(cad_model_t *m, cad_safetensors_t *st, const char *dir, const char *path, cad_error_t *err)
+{
+    int64_t rows = 0;
+    cad_stored_t *s[2];
+    int rc;
+    if ((rc = cad_safetensors_open(st, path, err))) return rc;
+    if ((rc = normalise_names(st, path, err))) return rc;
+    if ((rc = find_sizes(m, st, path, &rows, err))) return rc;
+    if ((rc = cad_vocab_read(&m->vocab, &m->cfg, dir, rows, err))) return rc;
+    if ((rc = cad_model_list(m, rows, err))) return rc;
+    for (int i = 0; i < m->ntensor; i++)
+        if ((rc = match(st, &m->tensor[i], path, s, err))) return rc;
+    if ((rc = check_leftovers(m, st, path, err))) return rc;
+    if ((rc = cad_model_allocate(m, err))) return rc;
+    for (int i = 0; i < m->ntensor; i++)
+        if ((rc = load_tensor(m, st, &m->tensor[i], path, err))) return rc;
+    cad_model_refresh(m);
+    note_dtypes(m, st);
+    set_status(m, cad_safetensors_meta(st, "status"));
+    return cad_safetensors_sha256(st, m->sha256, err);
+}
+
+int cad_model_open(cad_model_t **out, const char *given, cad_error_t *err)
+{
+    cad_model_t *m = calloc(1, sizeof *m);
+    cad_safetensors_t st = { 0 };
+    char *dir = NULL, *weights = NULL;
+    int rc;
+    *out = NULL;
+    if (!m) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    rc = cad_locate(given, &dir, &weights, err);
+    if (rc == 0) rc = cad_config_read(&m->cfg, dir, err);
+    if (rc == 0) rc = load(m, &st, dir, weights, err);
+    if (rc == 0 && m->labels) rc = cad_head_load(m, dir, err);
+    cad_safetensors_close(&st);
+    free(dir);
+    free(weights);
+    if (rc) cad_model_close(m);
+    else *out = m;
+    return rc;
+}
+
+void cad_model_close(cad_model_t *m)
+{
+    if (!m) return;
+    free(m->tensor);
+    free(m->param);
+    free(m->layer);
+    free(m->embed_in);
+    free(m->vocab.text);
+    free(m->head);
+    free(m);
+}
+
+int64_t cad_model_number(const cad_model_t *m, enum cad_number_t what)
+{
+    switch (what) {
+    case CAD_D_MODEL: return m->cfg.d_model;
+    case CAD_N_LAYER: return m->cfg.n_layer;
+    case CAD_D_INNER: return m->cfg.d_inner;
+    case CAD_D_STATE: return m->cfg.d_state;
+    case CAD_D_CONV: return m->cfg.d_conv;
+    case CAD_DT_RANK: return m->cfg.dt_rank;
+    case CAD_VOCAB: return m->vocab.rows;
+    case CAD_LABELS: return m->labels;
+    case CAD_MAX_LEN: return m->cfg.max_len;
+    case CAD_PARAMETERS: return m->nparam;
+    case CAD_RCPS: return m->cfg.rcps;
+    case CAD_BIDIRECTIONAL: return m->cfg.bidirectional;
+    case CAD_HIDDEN_WIDTH: return m->cfg.d_model * (m->cfg.rcps ? 2 : 1);
+    case CAD_TOKEN_A:
+    case CAD_TOKEN_C:
+    case CAD_TOKEN_G:
+    case CAD_TOKEN_T: return m->vocab.base[what - CAD_TOKEN_A];
+    case CAD_TOKEN_MASK: return m->vocab.mask;
+    case CAD_TOKEN_PAD: return m->vocab.pad;
+    case CAD_TOKEN_SEP: return m->vocab.sep;
+    case CAD_TOKEN_UNK: return m->vocab.unk;
+    case CAD_TOKEN_N: return m->vocab.n;
+    }
+    return -1;
+}
+
+const char *cad_model_text(const cad_model_t *m, enum cad_text_t what)
+{
+    switch (what) {
+    case CAD_TEXT_SHA256: return m->sha256;
+    case CAD_TEXT_DTYPE: return m->dtype;
+    case CAD_TEXT_STATUS: return m->status;
+    case CAD_TEXT_KIND: return m->cfg.rcps ? "Caduceus-PS" : "Caduceus-Ph";
+    case CAD_TEXT_DETAILS: return m->details;
+    case CAD_TEXT_VOCABULARY: return m->vocab.source;
+    }
+    return "";
+}

@@ -1,0 +1,365 @@
+/* config.c - config.json and tokenizer_config.json. SPDX-License-Identifier: MIT */
+#include <jansson.h>
+#include <math.h>
+
+#include "model/config.h"
+
+typedef struct {
+    json_t *root;
+    const char *path;
+    cad_error_t *err;
+    int rc;
+} reader_t;
+
+static int bad(reader_t *r, const char *key, const char *what)
+{
+    if (r->rc == 0) r->rc = cad_fail(r->err, CAD_EFORMAT, "%s: \"%s\" %s", r->path, key, what);
+    return r->rc;
+}
+
+/* An integer in [lo, hi]; the default where the key is absent or null. */
+static int64_t get_int(reader_t *r, json_t *o, const char *key, int64_t def, int64_t lo, int64_t hi)
+{
+    json_t *v = json_object_get(o, key);
+    char what[96];
+    double d;
+    if (!v || json_is_null(v)) return def;
+    if (!json_is_number(v)) {
+        bad(r, key, "is not a number");
+        return def;
+    }
+    d = json_number_value(v);
+    if (d != floor(d) || d < (double)lo || d > (double)hi) {
+        snprintf(what, sizeof what, "is %g; expected a whole number from %lld to %lld", d, (long long)lo,
+                 (long long)hi);
+        bad(r, key, what);
+        return def;
+    }
+    return (int64_t)d;
+}
+
+static int64_t need_int(reader_t *r, const char *key, int64_t lo, int64_t hi)
+{
+    json_t *v = json_object_get(r->root, key);
+    if (!v || json_is_null(v)) {
+        bad(r, key, "is required and missing");
+        return lo;
+    }
+    return get_int(r, r->root, key, lo, lo, hi);
+}
+
+static bool get_bool(reader_t *r, json_t *o, const char *key, bool def)
+{
+    json_t *v = json_object_get(o, key);
+    if (!v || json_is_null(v)) return def;
+    if (!json_is_boolean(v)) bad(r, key, "is neither true nor false");
+    return json_is_true(v);
+}
+
+static double get_real(reader_t *r, json_t *o, const char *key, double def, double lo, double hi)
+{
+    json_t *v = json_object_get(o, key);
+    char what[96];
+    double d = json_number_value(v);
+    if (!v || json_is_null(v)) return def;
+    if (json_is_number(v) && d >= lo && d <= hi) return d;
+    snprintf(what, sizeof what, "is not a number from %g to %g", lo, hi);
+    bad(r, key, what);
+    return def;
+}
+
+/* Integers are read as reals: HF writes model_max_length beyond 2^63. */
+static int parse(json_t **root, const char *text, size_t size, const char *path, cad_error_t *err)
+{
+    json_error_t je;
+    *root = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &je);
+    if (!*root) return cad_fail(err, CAD_EFORMAT, "%s:%d: %s", path, je.line, je.text);
+    if (json_is_object(*root)) return 0;
+    json_decref(*root);
+    *root = NULL;
+    return cad_fail(err, CAD_EFORMAT, "%s: not a JSON object", path);
+}
+
+static int load(json_t **root, const char *path, bool optional, cad_error_t *err)
+{
+    char *text;
+    size_t size;
+    int rc = cad_read_text(&text, &size, path, optional, err);
+    *root = NULL;
+    if (rc == 0 && text) rc = parse(root, text, size, path, err);
+    free(text);
+    return rc;
+}
+
+static void read_ssm(cad_config_t *c, reader_t *r)
+{
+    json_t *ssm = json_object_get(r->root, "ssm_cfg"), *rank;
+    int64_t expand;
+    if (ssm && !json_is_null(ssm) && !json_is_object(ssm)) bad(r, "ssm_cfg", "is not an object");
+    c->d_state = get_int(r, ssm, "d_state", 16, 1, 1024);
+    c->d_conv = get_int(r, ssm, "d_conv", 4, 1, 64);
+    expand = get_int(r, ssm, "expand", 2, 1, 64);
+    c->d_inner = expand * c->d_model;
+    c->conv_bias = get_bool(r, ssm, "conv_bias", true);
+    c->proj_bias = get_bool(r, ssm, "bias", false);
+    rank = json_object_get(ssm, "dt_rank");
+    c->dt_rank = (c->d_model + 15) / 16;
+    if (rank && json_is_string(rank)) {
+        if (strcmp(json_string_value(rank), "auto")) bad(r, "dt_rank", "is neither a number nor \"auto\"");
+    } else c->dt_rank = get_int(r, ssm, "dt_rank", c->dt_rank, 1, 65536);
+}
+
+/* What only a new model needs. */
+static void read_initial(cad_config_t *c, reader_t *r)
+{
+    json_t *ssm = json_object_get(r->root, "ssm_cfg"), *init = json_object_get(ssm, "dt_init");
+    json_t *cfg = json_object_get(r->root, "initializer_cfg");
+    const char *how = json_string_value(init);
+    c->dt_min = get_real(r, ssm, "dt_min", 1e-3, 1e-12, 1e6);
+    c->dt_max = get_real(r, ssm, "dt_max", 0.1, 1e-12, 1e6);
+    if (r->rc == 0 && c->dt_max < c->dt_min) bad(r, "dt_max", "is below dt_min");
+    c->dt_scale = get_real(r, ssm, "dt_scale", 1, 0, 1e6);
+    c->dt_init_floor = get_real(r, ssm, "dt_init_floor", 1e-4, 0, 1e6);
+    c->dt_constant = how && !strcmp(how, "constant");
+    if (init && !json_is_null(init) && !c->dt_constant && !(how && !strcmp(how, "random")))
+        bad(r, "dt_init", "is neither \"random\" nor \"constant\"");
+    if (cfg && !json_is_null(cfg) && !json_is_object(cfg)) bad(r, "initializer_cfg", "is not an object");
+    c->init_range = get_real(r, cfg, "initializer_range", 0.02, 0, 1e6);
+    c->init_rescale = get_bool(r, cfg, "rescale_prenorm_residual", true);
+    c->init_residuals = get_int(r, cfg, "n_residuals_per_layer", 1, 1, 1024);
+}
+
+static void read_strategy(cad_config_t *c, reader_t *r)
+{
+    json_t *v = json_object_get(r->root, "bidirectional_strategy");
+    if (!v || json_is_null(v)) return;
+    if (!json_is_string(v)) {
+        bad(r, "bidirectional_strategy", "is not a string");
+        return;
+    }
+    c->multiply = !strcmp(json_string_value(v), "ew_multiply");
+    if (!c->multiply && strcmp(json_string_value(v), "add"))
+        bad(r, "bidirectional_strategy", "is neither \"add\" nor \"ew_multiply\"");
+}
+
+static void read_complement(cad_config_t *c, reader_t *r)
+{
+    json_t *map = json_object_get(r->root, "complement_map"), *v;
+    const char *key;
+    for (int i = 0; i < 256; i++) c->comp[i] = -1;
+    if (!map || json_is_null(map)) return;
+    if (!json_is_object(map)) {
+        bad(r, "complement_map", "is not an object");
+        return;
+    }
+    c->has_comp = true;
+    json_object_foreach(map, key, v)
+    {
+        char *end;
+        long id = strtol(key, &end, 10);
+        double to = json_is_number(v) ? json_number_value(v) : -1;
+        if (*end || end == key || id < 0 || id > 255 || to < 0 || to > 255 || to != floor(to)) {
+            bad(r, "complement_map", "has an entry that is not a pair of token ids from 0 to 255");
+            return;
+        }
+        c->comp[id] = (int16_t)to;
+    }
+}
+
+static void read_labels(cad_config_t *c, reader_t *r)
+{
+    json_t *arch = json_object_get(r->root, "architectures");
+    json_t *id2label = json_object_get(r->root, "id2label");
+    c->num_labels = get_int(r, r->root, "num_labels", 0, 1, 1 << 20);
+    if (c->num_labels == 0 && json_is_object(id2label)) c->num_labels = (int64_t)json_object_size(id2label);
+    for (size_t i = 0; i < json_array_size(arch); i++) {
+        const char *s = json_string_value(json_array_get(arch, i));
+        if (s && strstr(s, "SequenceClassification")) c->classifier = true;
+    }
+}
+
+static void read_pooling(cad_config_t *c, reader_t *r)
+{
+    json_t *v = json_object_get(r->root, "pooling_strategy");
+    const char *s = json_string_value(v);
+    c->pool = s && !strcmp(s, "max") ? CAD_POOL_MAX : CAD_POOL_MEAN;
+    if (v && !json_is_null(v) && (!s || (strcmp(s, "mean") && strcmp(s, "max"))))
+        bad(r, "pooling_strategy", "is neither \"mean\" nor \"max\"");
+}
+
+static void read_epsilon(cad_config_t *c, reader_t *r)
+{
+    c->norm_epsilon = get_real(r, r->root, "norm_epsilon", 1e-5, 0, 1);
+    if (c->norm_epsilon <= 0) bad(r, "norm_epsilon", "is not above 0");
+}
+
+static void read_all(cad_config_t *c, reader_t *r)
+{
+    c->d_model = need_int(r, "d_model", 1, 65536);
+    c->n_layer = need_int(r, "n_layer", 1, 1024);
+    c->vocab_size = need_int(r, "vocab_size", 5, 256);
+    c->vocab_multiple = get_int(r, r->root, "pad_vocab_size_multiple", 8, 1, 256);
+    c->rms_norm = get_bool(r, r->root, "rms_norm", true);
+    c->fused_add_norm = get_bool(r, r->root, "fused_add_norm", true);
+    c->bidirectional = get_bool(r, r->root, "bidirectional", true);
+    c->tied = get_bool(r, r->root, "bidirectional_weight_tie", true);
+    c->rcps = get_bool(r, r->root, "rcps", false);
+    read_epsilon(c, r);
+    read_ssm(c, r);
+    read_initial(c, r);
+    read_strategy(c, r);
+    read_complement(c, r);
+    read_labels(c, r);
+    read_pooling(c, r);
+}
+
+#define DEFAULT_LENGTH 131072
+
+static int read_max_len(cad_config_t *c, const char *dir, cad_error_t *err)
+{
+    char *path = cad_path_join(dir, "tokenizer_config.json");
+    json_t *root, *v;
+    int rc;
+    c->max_len = DEFAULT_LENGTH;
+    if (!path) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    rc = load(&root, path, true, err);
+    v = json_object_get(root, "model_max_length");
+    if (json_is_number(v)) { /* HF writes 1e30 for "no limit" */
+        double d = json_number_value(v);
+        if (d >= 1 && d <= 1 << 20 && d == floor(d)) c->max_len = (int64_t)d;
+    }
+    json_decref(root);
+    free(path);
+    return rc;
+}
+
+int cad_config_read(cad_config_t *cfg, const char *dir, cad_error_t *err)
+{
+    char *path = cad_path_join(dir, "config.json");
+    reader_t r = { NULL, path, err, 0 };
+    int rc;
+    memset(cfg, 0, sizeof *cfg);
+    if (!path) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    rc = load(&r.root, path, false, err);
+    if (rc == 0) {
+        read_all(cfg, &r);
+        rc = r.rc;
+    }
+    json_decref(r.root);
+    free(path);
+    return rc ? rc : read_max_len(cfg, dir, err);
+}
+
+int cad_config_parse(cad_config_t *cfg, const char *text, cad_error_t *err)
+{
+    reader_t r = { NULL, "config.json", err, 0 };
+    int rc = parse(&r.root, text, strlen(text), r.path, err);
+    memset(cfg, 0, sizeof *cfg);
+    if (rc) return rc;
+    read_all(cfg, &r);
+    cfg->max_len = DEFAULT_LENGTH;
+    json_decref(r.root);
+    return r.rc;
+}
+
+bool cad_config_folded(const cad_config_t *c, int64_t layer)
+{
+    return c->rcps && c->fused_add_norm && (c->n_layer - 1 - layer) % 2 == 1;
+}
+
+/* ---- writing ---- */
+
+char *cad_config_change(const char *text, int64_t d_model, int64_t n_layer, int rcps, cad_error_t *err)
+{
+    json_t *root = NULL;
+    char *out = NULL;
+    size_t n;
+    int rc = parse(&root, text, strlen(text), "config.json", err);
+    if (rc) return NULL;
+    if (d_model) json_object_set_new(root, "d_model", json_integer((json_int_t)d_model));
+    if (n_layer) json_object_set_new(root, "n_layer", json_integer((json_int_t)n_layer));
+    if (rcps >= 0) json_object_set_new(root, "rcps", json_boolean(rcps));
+    out = cad_json_text(root, 0, &n);
+    if (!out) cad_fail(err, CAD_ENOMEM, "out of memory");
+    return out;
+}
+
+char *cad_json_text(json_t *value, size_t flags, size_t *size)
+{
+    char *text = NULL;
+    *size = value ? json_dumpb(value, NULL, 0, flags) : 0;
+    if (*size) text = malloc(*size + 1);
+    if (text && json_dumpb(value, text, *size, flags) != *size) {
+        free(text);
+        text = NULL;
+    }
+    if (text) text[*size] = 0;
+    json_decref(value);
+    return text;
+}
+
+#define PRETTY (JSON_INDENT(2) | JSON_REAL_PRECISION(15))
+
+/* {"0": 0, ...}; the ids' complements. */
+static json_t *complement_json(const uint8_t *comp, int64_t rows)
+{
+    json_t *map = json_object();
+    char key[24];
+    for (int64_t i = 0; i < rows; i++) {
+        snprintf(key, sizeof key, "%lld", (long long)i);
+        json_object_set_new(map, key, json_integer(comp[i]));
+    }
+    return map;
+}
+
+/* The names that the published code gives to classes without any. */
+static json_t *labels_json(int64_t labels)
+{
+    json_t *map = json_object();
+    char key[24];
+    for (int64_t i = 0; i < labels; i++) {
+        snprintf(key, sizeof key, "%lld", (long long)i);
+        json_object_set_new(map, key, json_sprintf("LABEL_%lld", (long long)i));
+    }
+    return map;
+}
+
+static json_t *ssm_json(const cad_config_t *c)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:s, s:f, s:f, s:b, s:b}", "d_state", (json_int_t)c->d_state,
+                     "d_conv", (json_int_t)c->d_conv, "expand", (json_int_t)(c->d_inner / c->d_model), "dt_rank",
+                     (json_int_t)c->dt_rank, "dt_min", c->dt_min, "dt_max", c->dt_max, "dt_init",
+                     c->dt_constant ? "constant" : "random", "dt_scale", c->dt_scale, "dt_init_floor", c->dt_init_floor,
+                     "conv_bias", c->conv_bias, "bias", c->proj_bias);
+}
+
+char *cad_config_text(const cad_config_t *c, const uint8_t *comp, int64_t rows, int64_t labels, const char *head,
+                      size_t *size)
+{
+    json_int_t multiple = rows % c->vocab_multiple ? 1 : c->vocab_multiple; /* the rows are all there */
+    json_t *o = json_pack(
+        "{s:[s], s:s, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:s, s:b, s:b, s:b, s:f, s:o, s:{s:f, s:b, s:I}, s:o, s:s}",
+        "architectures", labels ? "CaduceusForSequenceClassification" : "CaduceusForMaskedLM", "model_type", "caduceus",
+        "d_model", (json_int_t)c->d_model, "n_layer", (json_int_t)c->n_layer, "vocab_size", (json_int_t)rows,
+        "pad_vocab_size_multiple", multiple, "rcps", c->rcps, "bidirectional", c->bidirectional,
+        "bidirectional_weight_tie", c->tied, "bidirectional_strategy", c->multiply ? "ew_multiply" : "add",
+        "fused_add_norm", c->fused_add_norm, "rms_norm", c->rms_norm, "residual_in_fp32", 0, "norm_epsilon",
+        c->norm_epsilon, "ssm_cfg", ssm_json(c), "initializer_cfg", "initializer_range", c->init_range,
+        "rescale_prenorm_residual", c->init_rescale, "n_residuals_per_layer", (json_int_t)c->init_residuals,
+        "complement_map", complement_json(comp, rows), "torch_dtype", "float32");
+    if (labels) {
+        json_object_set_new(o, "num_labels", json_integer(labels));
+        json_object_set_new(o, "id2label", labels_json(labels));
+    }
+    if (labels && head) {
+        json_t *more = json_loads(head, 0, NULL);
+        json_object_update(o, more);
+        json_decref(more);
+    }
+    return cad_json_text(o, PRETTY, size);
+}
+
+char *cad_tokenizer_config_text(const cad_config_t *c, size_t *size)
+{
+    return cad_json_text(json_pack("{s:I}", "model_max_length", (json_int_t)c->max_len), PRETTY, size);
+}

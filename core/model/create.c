@@ -1,0 +1,123 @@
+/* create.c - new models, with the paper's initial values.
+ *
+ * A number depends on the seed, its tensor's published name and its place in the
+ * published layout, and on nothing else. SPDX-License-Identifier: MIT
+ */
+#include <math.h>
+
+#include "model/model.h"
+#include "base/random.h"
+
+/* softplus^-1 of a step size drawn log-uniformly between dt_min and dt_max. */
+static double step_bias(const cad_config_t *c, uint64_t bits)
+{
+    double lo = log(c->dt_min), hi = log(c->dt_max);
+    double dt = fmax(exp(lo + (hi - lo) * cad_unit(bits)), c->dt_init_floor);
+    return dt + log(-expm1(-dt));
+}
+
+static double uniform(uint64_t bits, double bound) { return (2 * cad_unit(bits) - 1) * bound; }
+
+/* The i-th number of a tensor, in its published layout. */
+static double initial(const cad_config_t *c, cad_role_t role, int64_t i, uint64_t bits)
+{
+    double out = c->init_rescale ? sqrt((double)(c->n_layer * c->init_residuals)) : 1;
+    double dt = c->dt_scale / sqrt((double)c->dt_rank);
+    switch (role) {
+    case CAD_T_EMBED:
+    case CAD_T_SCORE: return c->init_range * cad_normal(bits);
+    case CAD_T_NORM:
+    case CAD_T_NORM_F:
+    case CAD_T_SKIP: return 1;
+    case CAD_T_IN: return uniform(bits, 1 / sqrt((double)c->d_model));
+    case CAD_T_X: return uniform(bits, 1 / sqrt((double)c->d_inner));
+    case CAD_T_OUT: return uniform(bits, 1 / sqrt((double)c->d_inner)) / out;
+    case CAD_T_CONV:
+    case CAD_T_CONV_BIAS: return uniform(bits, 1 / sqrt((double)c->d_conv));
+    case CAD_T_DT: return c->dt_constant ? dt : uniform(bits, dt);
+    case CAD_T_DT_BIAS: return step_bias(c, bits);
+    case CAD_T_A_LOG: return log((double)(i % c->d_state + 1));
+    default: return 0; /* biases of norms and projections */
+    }
+}
+
+static void fill(cad_model_t *m, const cad_tensor_t *t, uint64_t seed)
+{
+    uint64_t name = cad_random_name(t->name);
+    float *a = m->param + t->offset;
+    for (int64_t i = 0; i < t->count; i++)
+        a[i] = (float)initial(&m->cfg, t->role, i, cad_random(seed, name, 0, (uint64_t)i));
+    cad_tensor_flip(t, a);
+}
+
+static int check_labels(int64_t labels, cad_error_t *err)
+{
+    if (labels >= 1 && labels <= 1 << 20) return 0;
+    return cad_fail(err, CAD_EARG, "%lld labels: expected 1 to %d", (long long)labels, 1 << 20);
+}
+
+static int build(cad_model_t *m, const char *config, int64_t max_len, uint64_t seed, cad_error_t *err)
+{
+    int64_t rows;
+    int rc = cad_config_parse(&m->cfg, config, err);
+    if (rc) return rc;
+    if (max_len < 1 || max_len > 1 << 20)
+        return cad_fail(err, CAD_EARG, "a length of %lld tokens: expected 1 to %d", (long long)max_len, 1 << 20);
+    m->cfg.max_len = max_len;
+    rows = cad_round_up(m->cfg.vocab_size, m->cfg.vocab_multiple);
+    if (rows > 256) return cad_fail(err, CAD_EFORMAT, "config.json: vocabularies above 256 tokens are not DNA");
+    m->labels = m->cfg.classifier ? cad_max(m->cfg.num_labels, 1) : 0;
+    rc = cad_vocab_read(&m->vocab, &m->cfg, NULL, rows, err);
+    if (rc == 0) rc = cad_model_list(m, rows, err);
+    if (rc == 0) rc = cad_model_allocate(m, err);
+    for (int i = 0; i < m->ntensor && rc == 0; i++) fill(m, &m->tensor[i], seed);
+    return rc;
+}
+
+/* The encoder is from's, whose tensors come first and lie where they lay. */
+static int extend(cad_model_t *m, const cad_model_t *from, int64_t labels, uint64_t seed, cad_error_t *err)
+{
+    int rc = check_labels(labels, err);
+    if (rc) return rc;
+    m->cfg = from->cfg;
+    m->cfg.classifier = true;
+    m->cfg.num_labels = m->labels = labels;
+    rc = cad_vocab_copy(&m->vocab, &from->vocab, err);
+    if (rc == 0) rc = cad_model_list(m, from->vocab.rows, err);
+    if (rc == 0) rc = cad_model_allocate(m, err);
+    for (int i = 0; i < m->ntensor && rc == 0; i++) {
+        const cad_tensor_t *t = &m->tensor[i];
+        if (t->role == CAD_T_SCORE) fill(m, t, seed);
+        else memcpy(m->param + t->offset, from->param + t->offset, (size_t)t->count * sizeof(float));
+    }
+    return rc;
+}
+
+static int finish(cad_model_t **out, cad_model_t *m, int rc)
+{
+    if (rc) {
+        cad_model_close(m);
+        return rc;
+    }
+    cad_model_refresh(m);
+    snprintf(m->dtype, sizeof m->dtype, "F32");
+    *out = m;
+    return 0;
+}
+
+int cad_model_create(cad_model_t **out, const char *config, int64_t max_len, uint64_t seed, cad_error_t *err)
+{
+    cad_model_t *m = calloc(1, sizeof *m);
+    *out = NULL;
+    if (!m) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    return finish(out, m, build(m, config, max_len, seed, err));
+}
+
+int cad_model_classifier(cad_model_t **out, const cad_model_t *backbone, int64_t labels, uint64_t seed,
+                         cad_error_t *err)
+{
+    cad_model_t *m = calloc(1, sizeof *m);
+    *out = NULL;
+    if (!m) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    return finish(out, m, extend(m, backbone, labels, seed, err));
+}

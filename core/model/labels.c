@@ -1,0 +1,172 @@
+/* head.c - what a classifier's outputs mean, from and into its config.json: the
+ * keys that transformers knows (id2label, label2id, num_labels, problem_type), and
+ * target_mean and target_scale for values. SPDX-License-Identifier: MIT */
+#include <jansson.h>
+
+#include "model/labels.h"
+
+static const char *const PROBLEM[] = { "single_label_classification", "multi_label_classification", "regression" };
+
+void cad_head_free(cad_head_t *h)
+{
+    for (int64_t k = 0; h->name && k < h->n; k++) free(h->name[k]);
+    free(h->name);
+    free(h->mean);
+    free(h->scale);
+    memset(h, 0, sizeof *h);
+}
+
+int cad_head_room(cad_head_t *h, int64_t n, cad_error_t *err)
+{
+    h->n = n;
+    h->name = calloc((size_t)n, sizeof *h->name);
+    if (h->kind == CAD_VALUES) {
+        h->mean = calloc((size_t)n, sizeof *h->mean);
+        h->scale = calloc((size_t)n, sizeof *h->scale);
+    }
+    if (h->name && (h->kind != CAD_VALUES || (h->mean && h->scale))) return 0;
+    return cad_fail(err, CAD_ENOMEM, "out of memory for %lld labels", (long long)n);
+}
+
+/* ---- reading ---- */
+
+static int bad(const char *key, const char *what, cad_error_t *err)
+{
+    return cad_fail(err, CAD_EFORMAT, "config.json: \"%s\" %s", key, what);
+}
+
+static int read_kind(cad_head_t *h, json_t *root, int64_t labels, cad_error_t *err)
+{
+    const char *s = json_string_value(json_object_get(root, "problem_type"));
+    h->kind = labels == 1 ? CAD_VALUES : CAD_CLASSES; /* as transformers takes it */
+    for (int i = 0; s && i < 3; i++)
+        if (!strcmp(s, PROBLEM[i])) {
+            h->kind = (cad_head_kind_t)i;
+            return 0;
+        }
+    return s ? bad("problem_type", "is none of single_label_classification, multi_label_classification and regression",
+                   err)
+             : 0;
+}
+
+/* A name goes into tables: no tabs or line ends. */
+static bool printable(const char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s < ' ') return false;
+    return true;
+}
+
+static int read_name(cad_head_t *h, json_t *names, int64_t k, cad_error_t *err)
+{
+    char key[32];
+    const char *s;
+    snprintf(key, sizeof key, "%lld", (long long)k);
+    s = json_string_value(json_object_get(names, key));
+    if (s && (!*s || !printable(s)))
+        return bad("id2label", "has a name that is empty or holds control characters", err);
+    snprintf(key, sizeof key, "LABEL_%lld", (long long)k);
+    h->name[k] = strdup(s ? s : key);
+    return h->name[k] ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+}
+
+static int read_numbers(json_t *root, const char *key, double *out, int64_t n, double otherwise, cad_error_t *err)
+{
+    json_t *v = json_object_get(root, key);
+    for (int64_t k = 0; k < n; k++) out[k] = otherwise;
+    if (!v) return 0;
+    if (json_array_size(v) != (size_t)n) return bad(key, "is not a list of a number for each label", err);
+    for (int64_t k = 0; k < n; k++) {
+        json_t *x = json_array_get(v, (size_t)k);
+        if (!json_is_number(x)) return bad(key, "is not a list of a number for each label", err);
+        out[k] = json_number_value(x);
+    }
+    return 0;
+}
+
+int cad_head_read(cad_head_t *h, const cad_model_t *m, cad_error_t *err)
+{
+    json_t *root = m->head ? json_loads(m->head, JSON_DECODE_INT_AS_REAL, NULL) : NULL;
+    int rc;
+    memset(h, 0, sizeof *h);
+    h->pool = m->cfg.pool;
+    rc = read_kind(h, root, m->labels, err);
+    if (rc == 0) rc = cad_head_room(h, m->labels, err);
+    for (int64_t k = 0; k < h->n && rc == 0; k++) rc = read_name(h, json_object_get(root, "id2label"), k, err);
+    if (rc == 0 && h->mean) rc = read_numbers(root, "target_mean", h->mean, h->n, 0, err);
+    if (rc == 0 && h->scale) rc = read_numbers(root, "target_scale", h->scale, h->n, 1, err);
+    json_decref(root);
+    if (rc) cad_head_free(h);
+    return rc;
+}
+
+/* ---- writing ---- */
+
+static json_t *numbers(const double *v, int64_t n)
+{
+    json_t *list = json_array();
+    for (int64_t k = 0; k < n; k++) json_array_append_new(list, json_real(v[k]));
+    return list;
+}
+
+/* -1 where a name is not UTF-8. */
+static int put_names(json_t *root, const cad_head_t *h)
+{
+    json_t *names = json_object(), *ids = json_object();
+    char key[32];
+    int rc = 0;
+    for (int64_t k = 0; k < h->n; k++) {
+        snprintf(key, sizeof key, "%lld", (long long)k);
+        rc |= json_object_set_new(names, key, json_string(h->name[k]));
+        rc |= json_object_set_new(ids, h->name[k], json_integer(k));
+    }
+    rc |= json_object_set_new(root, "num_labels", json_integer(h->n));
+    rc |= json_object_set_new(root, "id2label", names);
+    return rc | json_object_set_new(root, "label2id", ids);
+}
+
+/* Takes root over. Numbers are those that config.json will have. */
+static int keep(cad_model_t *m, json_t *root, cad_error_t *err)
+{
+    size_t size;
+    char *text = cad_json_text(root, JSON_REAL_PRECISION(15), &size);
+    if (!text) return cad_fail(err, CAD_ENOMEM, "out of memory for config.json");
+    free(m->head);
+    m->head = text;
+    return 0;
+}
+
+int cad_head_write(const cad_head_t *h, cad_model_t *m, cad_error_t *err)
+{
+    json_t *root = json_object();
+    if (put_names(root, h)) {
+        json_decref(root);
+        return cad_fail(err, CAD_EFORMAT, "a label is not UTF-8 text, as config.json has to be");
+    }
+    json_object_set_new(root, "problem_type", json_string(PROBLEM[h->kind]));
+    json_object_set_new(root, "pooling_strategy", json_string(h->pool == CAD_POOL_MAX ? "max" : "mean"));
+    if (h->mean) json_object_set_new(root, "target_mean", numbers(h->mean, h->n));
+    if (h->scale) json_object_set_new(root, "target_scale", numbers(h->scale, h->n));
+    m->cfg.pool = h->pool;
+    return keep(m, root, err);
+}
+
+int cad_head_load(cad_model_t *m, const char *dir, cad_error_t *err)
+{
+    static const char *const key[] = { "id2label",         "label2id",    "problem_type",
+                                       "pooling_strategy", "target_mean", "target_scale" };
+    char *path = cad_path_join(dir, "config.json"), *text = NULL;
+    json_t *all, *root;
+    size_t size;
+    int rc = path ? cad_read_text(&text, &size, path, false, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    free(path);
+    if (rc) return rc;
+    all = json_loadb(text, size, 0, NULL);
+    if (!all) all = json_loadb(text, size, JSON_DECODE_INT_AS_REAL, NULL); /* a number beyond 2^63 */
+    root = all ? json_object() : NULL;
+    for (size_t i = 0; i < sizeof key / sizeof *key; i++)
+        if (json_object_get(all, key[i])) json_object_set(root, key[i], json_object_get(all, key[i]));
+    json_decref(all);
+    free(text);
+    return keep(m, root, err);
+}

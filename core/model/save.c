@@ -1,0 +1,144 @@
+/* save.c - a model as a checkpoint folder, as published.
+ *
+ * All files are on the disk under no or temporary names before the first is
+ * renamed: a full disk leaves what was there. A crash leaves the checkpoint that was there, the
+ * new one, or, where the configurations differ, none; never files of both. SPDX-License-Identifier: MIT
+ */
+#include <math.h>
+#include <unistd.h>
+
+#include "model/model.h"
+#include "model/safetensors.h"
+
+enum { WEIGHTS, CONFIG, TOKENIZER_CONFIG, TOKENIZER, NFILES };
+
+typedef struct {
+    const cad_model_t *m;
+    const char *dir, *status;
+    cad_file_t file[NFILES];
+    float *value;       // (total) the parameters, fold undone
+    char (*name)[128];  // (ntensor)
+    cad_array_t *array; // (ntensor + 2)
+    int64_t comp[256];  // (V)
+    bool other;         /* the configuration there is not this one */
+} save_t;
+
+static int begin(save_t *s, int which, const char *name, cad_error_t *err)
+{
+    char *path = cad_path_join(s->dir, name);
+    int rc = path ? cad_file_open(&s->file[which], path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    free(path);
+    return rc;
+}
+
+/* Takes text over. */
+static int put_text(save_t *s, int which, const char *name, char *text, size_t size, cad_error_t *err)
+{
+    int rc = text ? begin(s, which, name, err) : cad_fail(err, CAD_ENOMEM, "%s/%s: out of memory", s->dir, name);
+    if (rc == 0) rc = cad_file_write(&s->file[which], text, size, err);
+    if (rc == 0) rc = cad_file_write(&s->file[which], "\n", 1, err);
+    free(text);
+    return rc;
+}
+
+/* Whether the folder's config.json is there and not this one, which a line's end follows. */
+static bool other_config(const char *dir, const char *text, size_t size)
+{
+    char *path = cad_path_join(dir, "config.json"), *old = NULL;
+    size_t n = 0;
+    bool other = !path || cad_read_text(&old, &n, path, true, NULL) ||
+                 (old && (n != size + 1 || memcmp(old, text, size)));
+    free(old);
+    free(path);
+    return other;
+}
+
+static int put_configs(save_t *s, cad_error_t *err)
+{
+    const cad_model_t *m = s->m;
+    size_t size = 0;
+    char *text = cad_config_text(&m->cfg, m->vocab.comp, m->vocab.rows, m->labels, m->head, &size);
+    int rc;
+    s->other = text && other_config(s->dir, text, size);
+    rc = put_text(s, CONFIG, "config.json", text, size, err);
+    if (rc) return rc;
+    text = cad_tokenizer_config_text(&m->cfg, &size);
+    rc = put_text(s, TOKENIZER_CONFIG, "tokenizer_config.json", text, size, err);
+    return rc ? rc : cad_vocab_write(&m->vocab, s->dir, &s->file[TOKENIZER], err);
+}
+
+/* As the format's own writer: wide numbers first, which keeps all aligned, then by name. */
+static int by_width(const void *a, const void *b)
+{
+    const cad_array_t *x = a, *y = b;
+    if (x->dtype != y->dtype) return x->dtype == CAD_I64 ? -1 : 1;
+    return strcmp(x->name, y->name);
+}
+
+static int list_tensor(save_t *s, int i, cad_error_t *err)
+{
+    const cad_tensor_t *t = &s->m->tensor[i];
+    float *a = s->value + t->offset;
+    for (int64_t k = 0; k < t->count; k++)
+        if (!isfinite(a[k]))
+            return cad_fail(err, CAD_EARG, "%s: tensor %s holds %s; the model is not saved", s->dir, t->name,
+                            isnan(a[k]) ? "NaN" : "an infinity");
+    cad_tensor_flip(t, a);
+    cad_tensor_published(t, s->name[i]);
+    s->array[i] = (cad_array_t) { s->name[i], CAD_F32, t->ndim, { t->shape[0], t->shape[1], t->shape[2] }, a };
+    return 0;
+}
+
+static int put_weights(save_t *s, cad_error_t *err)
+{
+    const cad_model_t *m = s->m;
+    const char *buffer[2];
+    cad_meta_t meta = { "status", s->status };
+    int n = m->ntensor, nbuffer = cad_tensors_buffers(&m->cfg, m->labels, buffer),
+        rc = begin(s, WEIGHTS, "model.safetensors", err);
+    if (rc) return rc;
+    s->value = cad_alloc((size_t)m->total, sizeof *s->value);
+    s->name = calloc((size_t)n, sizeof *s->name);
+    s->array = calloc((size_t)n + 2, sizeof *s->array);
+    if (!s->value || !s->name || !s->array) return cad_fail(err, CAD_ENOMEM, "%s: out of memory", s->dir);
+    memcpy(s->value, m->param, (size_t)m->total * sizeof *s->value);
+    for (int i = 0; i < n && rc == 0; i++) rc = list_tensor(s, i, err);
+    if (rc) return rc;
+    for (int i = 0; i < m->vocab.rows; i++) s->comp[i] = m->vocab.comp[i];
+    for (int i = 0; i < nbuffer; i++)
+        s->array[n++] = (cad_array_t) { buffer[i], CAD_I64, 1, { m->vocab.rows, 0, 0 }, s->comp };
+    qsort(s->array, (size_t)n, sizeof *s->array, by_width);
+    return cad_safetensors_put(&s->file[WEIGHTS], s->array, n, &meta, 1, err);
+}
+
+/* The weights last. Those of another configuration go first: beside this one they would be
+ * taken for its own. From there on no failure stops it: the new files are whole. */
+static int publish(save_t *s, cad_error_t *err)
+{
+    int rc = 0;
+    for (int i = 0; i < NFILES && rc == 0; i++)
+        if (s->file[i].path) rc = cad_file_sync(&s->file[i], err);
+    if (rc) return rc;
+    if (s->other) unlink(s->file[WEIGHTS].path);
+    for (int i = NFILES - 1; i >= 0; i--) {
+        int failed = s->file[i].path ? cad_file_publish(&s->file[i], rc ? NULL : err) : 0;
+        if (rc == 0) rc = failed;
+    }
+    return rc;
+}
+
+int cad_model_save(const cad_model_t *m, const char *dir, const char *status, cad_error_t *err)
+{
+    save_t s = { .m = m, .dir = dir, .status = status ? status : m->status };
+    bool made = false;
+    int rc = cad_folder_make(dir, &made, err);
+    if (rc == 0) rc = put_weights(&s, err);
+    if (rc == 0) rc = put_configs(&s, err);
+    if (rc == 0) rc = publish(&s, err);
+    for (int i = 0; i < NFILES; i++) cad_file_abort(&s.file[i]);
+    if (rc && made) rmdir(dir);
+    free(s.value);
+    free(s.name);
+    free(s.array);
+    return rc;
+}

@@ -1,0 +1,144 @@
+/* tensors.c - the one table of a model's tensors: published names, shapes, ties
+ * and the fused-norm fold.
+ *
+ * The fold. With fused_add_norm and rcps, the reference exchanges its two
+ * channel halves in every block. The same function is computed by one strand
+ * encoder whose layers i with (n-1-i) odd have the D axis reversed and the two
+ * directions exchanged. Here that is data: flip_axis, and the direction that a
+ * stored name fills. It is an involution, so reading and writing are alike.
+ * SPDX-License-Identifier: MIT
+ */
+#include <stdarg.h>
+
+#include "model/model.h"
+#include "model/tensors.h"
+
+typedef struct {
+    const cad_config_t *cfg;
+    cad_tensor_t *list;
+    int n;
+    int64_t total;
+} table_t;
+
+static cad_tensor_t *add(table_t *t, cad_role_t role, int layer, int dir, int64_t s0, int64_t s1, int64_t s2)
+{
+    cad_tensor_t *x = &t->list[t->n++];
+    memset(x, 0, sizeof *x);
+    x->role = role;
+    x->layer = layer;
+    x->dir = dir;
+    x->shape[0] = s0;
+    x->shape[1] = s1;
+    x->shape[2] = s2;
+    x->ndim = s2 ? 3 : s1 ? 2 : 1;
+    x->count = s0 * (s1 ? s1 : 1) * (s2 ? s2 : 1);
+    x->offset = t->total;
+    x->flip_axis = -1;
+    t->total += cad_round_up(x->count, CAD_PAD);
+    return x;
+}
+
+static void put(char name[112], const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void put(char name[112], const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(name, 112, fmt, ap);
+    va_end(ap);
+}
+
+static void add_direction(table_t *t, int layer, int stored)
+{
+    static const char *const which[] = { "fwd", "rev" };
+    const cad_config_t *c = t->cfg;
+    const char *wrap = c->rcps ? ".submodule" : "";
+    bool fold = cad_config_folded(c, layer), shared = c->tied && c->bidirectional;
+    int64_t D = c->d_model, E = c->d_inner, N = c->d_state, K = c->d_conv, R = c->dt_rank;
+    int dir = fold && c->bidirectional ? 1 - stored : stored;
+    const struct {
+        cad_role_t role;
+        const char *leaf;
+        int64_t s[3];
+        bool there, proj;
+        int flip;
+    } part[] = {
+        { CAD_T_IN, "in_proj.weight", { 2 * E, D, 0 }, true, true, 1 },
+        { CAD_T_IN_BIAS, "in_proj.bias", { 2 * E, 0, 0 }, c->proj_bias, true, -1 },
+        { CAD_T_CONV, "conv1d.weight", { E, 1, K }, true, false, -1 },
+        { CAD_T_CONV_BIAS, "conv1d.bias", { E, 0, 0 }, c->conv_bias, false, -1 },
+        { CAD_T_X, "x_proj.weight", { R + 2 * N, E, 0 }, true, false, -1 },
+        { CAD_T_DT, "dt_proj.weight", { E, R, 0 }, true, false, -1 },
+        { CAD_T_DT_BIAS, "dt_proj.bias", { E, 0, 0 }, true, false, -1 },
+        { CAD_T_A_LOG, "A_log", { E, N, 0 }, true, false, -1 },
+        { CAD_T_SKIP, "D", { E, 0, 0 }, true, false, -1 },
+        { CAD_T_OUT, "out_proj.weight", { D, E, 0 }, true, true, 0 },
+        { CAD_T_OUT_BIAS, "out_proj.bias", { D, 0, 0 }, c->proj_bias, true, 0 },
+    };
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+        if (!part[i].there || (part[i].proj && shared && stored == 1)) continue;
+        int at = part[i].proj && shared ? 0 : dir;
+        cad_tensor_t *x = add(t, part[i].role, layer, at, part[i].s[0], part[i].s[1], part[i].s[2]);
+        put(x->name, "backbone.layers.%d.mixer%s.mamba_%s.%s", layer, wrap, which[stored], part[i].leaf);
+        if (part[i].proj && shared) put(x->alias, "backbone.layers.%d.mixer%s.mamba_rev.%s", layer, wrap, part[i].leaf);
+        if (fold) x->flip_axis = part[i].flip;
+    }
+}
+
+static void add_norm(table_t *t, cad_role_t role, int layer)
+{
+    const cad_config_t *c = t->cfg;
+    const char *wrap = c->rcps && !c->fused_add_norm ? ".submodule" : "";
+    for (int bias = 0; bias <= !c->rms_norm; bias++) {
+        cad_tensor_t *x = add(t, role + (cad_role_t)bias, layer, 0, c->d_model, 0, 0);
+        const char *leaf = bias ? "bias" : "weight";
+        if (layer < 0) put(x->name, "backbone.norm_f%s.%s", wrap, leaf);
+        else put(x->name, "backbone.layers.%d.norm%s.%s", layer, wrap, leaf);
+        if (layer >= 0 && cad_config_folded(c, layer)) x->flip_axis = 0;
+    }
+}
+
+int cad_tensors_list(const cad_config_t *c, int64_t rows, int64_t labels, cad_tensor_t **list, int *n, int64_t *total,
+                     cad_error_t *err)
+{
+    table_t t = { c, NULL, 0, 0 };
+    cad_tensor_t *x;
+    t.list = calloc((size_t)c->n_layer * 24 + 4, sizeof *t.list);
+    if (!t.list) return cad_fail(err, CAD_ENOMEM, "out of memory for %lld layers", (long long)c->n_layer);
+    x = add(&t, CAD_T_EMBED, -1, 0, rows, c->d_model, 0);
+    put(x->name, "backbone.embeddings.word_embeddings%s.weight", c->rcps ? ".embedding" : "");
+    put(x->alias, "lm_head%s.weight", c->rcps ? ".lm_head" : "");
+    for (int i = 0; i < c->n_layer; i++) {
+        add_direction(&t, i, 0);
+        if (c->bidirectional) add_direction(&t, i, 1);
+        add_norm(&t, CAD_T_NORM, i);
+    }
+    add_norm(&t, CAD_T_NORM_F, -1);
+    if (labels) {
+        x = add(&t, CAD_T_SCORE, -1, 0, labels, c->d_model, 0);
+        put(x->name, "score.weight");
+    }
+    *list = t.list;
+    *n = t.n;
+    *total = t.total;
+    return 0;
+}
+
+void cad_tensor_flip(const cad_tensor_t *t, float *a)
+{
+    if (t->flip_axis == 0) cad_reverse_rows(a, t->shape[0], t->count / t->shape[0]);
+    if (t->flip_axis == 1)
+        for (int64_t r = 0; r < t->shape[0]; r++) cad_reverse_rows(a + r * t->shape[1], t->shape[1], 1);
+}
+
+void cad_tensor_published(const cad_tensor_t *t, char name[128])
+{
+    bool head = t->role == CAD_T_SCORE;
+    snprintf(name, 128, "%s%s", head ? "" : "caduceus.", t->name);
+}
+
+int cad_tensors_buffers(const cad_config_t *c, int64_t labels, const char *name[2])
+{
+    name[0] = "caduceus.backbone.embeddings.word_embeddings.complement_map";
+    name[1] = "lm_head.complement_map";
+    return c->rcps ? labels ? 1 : 2 : 0;
+}

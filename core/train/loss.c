@@ -1,0 +1,280 @@
+/* loss.c - losses and their gradients.
+ *
+ * Examples are packed as in inference; both strands of a pack have a tape of
+ * their own and the same offsets. A pack goes forwards on every strand, its loss
+ * gives the gradient of the conjoined result, which each strand takes backwards.
+ * Where there are threads for it, the strands work at once, each on a lane of its own;
+ * else one after the other on one lane with the whole team inside the operations. Each
+ * strand has gradients of its own all the same, so what is summed, and in which order,
+ * depends on the examples and on the packs' capacity alone.
+ * SPDX-License-Identifier: MIT
+ */
+#include <math.h>
+
+#include "engine/engine.h"
+#include "train/trainer.h"
+
+typedef struct {
+    const cad_example_t *ex;
+    int n;
+    int64_t scored;
+} pack_t; /* scored: positions with a weight */
+
+/* ---- packs ---- */
+
+static int64_t fill(cad_trainer_t *t, const pack_t *p)
+{
+    t->off[0] = 0;
+    for (int i = 0; i < p->n; i++) {
+        const cad_example_t *e = &p->ex[i];
+        memcpy(t->tok[0] + t->off[i], e->tokens, (size_t)e->len);
+        if (t->strands == 2) cad_reverse_complement(t->model, e->tokens, e->len, t->tok[1] + t->off[i]);
+        t->off[i + 1] = t->off[i] + e->len;
+    }
+    return t->off[p->n];
+}
+
+/* The lane of a strand, at its tape. */
+static cad_grad_lane_t *strand_lane(cad_trainer_t *t, int s)
+{
+    cad_grad_lane_t *l = &t->lane[s % t->lanes];
+    l->f.tape = &t->tape[s];
+    l->f.res = t->tape[s].res[t->model->cfg.n_layer];
+    l->f.tok = t->tok[s];
+    l->grads = t->grads[1] ? t->grads[s] : t->grads[0];
+    return l;
+}
+
+typedef int strand_f(cad_trainer_t *t, cad_grad_lane_t *l, int strand, const pack_t *p);
+typedef struct {
+    cad_trainer_t *t;
+    strand_f *fn;
+    const pack_t *p;
+    int rc[2];
+} strands_t;
+
+static void strand_task(void *arg, int64_t s, int worker)
+{
+    strands_t *a = arg;
+    (void)worker;
+    a->rc[s] = a->fn(a->t, strand_lane(a->t, (int)s), (int)s, a->p);
+}
+
+/* fn of each strand, of both at once if each has a lane. */
+static int each_strand(cad_trainer_t *t, strand_f *fn, const pack_t *p)
+{
+    strands_t a = { t, fn, p, { 0, 0 } };
+    if (t->lanes == 2) cad_team_run(t->team, 2, strand_task, &a);
+    else
+        for (int s = 0; s < t->strands && !a.rc[0]; s++) strand_task(&a, s, 0);
+    return a.rc[0] ? a.rc[0] : a.rc[1];
+}
+
+static int forward(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
+{
+    (void)s;
+    for (int k = 0; k < 2; k++) l->f.state[k] = NULL; /* the backward pass runs a layer again for its states */
+    return cad_strand_forward(&l->f, t->model, t->off, p->n, NULL);
+}
+
+/* ---- losses ---- */
+
+/* weight x cross-entropy of one row of n logits; the gradient replaces them. */
+static double cross_entropy(float *logit, int64_t n, const float *target, int64_t label, double weight, double scale)
+{
+    double max = -INFINITY, sum = 0, loss = 0;
+    for (int64_t v = 0; v < n; v++) max = fmax(max, (double)logit[v]);
+    for (int64_t v = 0; v < n; v++) sum += exp((double)logit[v] - max);
+    sum = max + log(sum);
+    for (int64_t v = 0; v < n; v++) {
+        double want = target ? (double)target[v] : v == label, logp = (double)logit[v] - sum;
+        if (want > 0) loss -= want * logp;
+        logit[v] = (float)(scale * weight * (exp(logp) - want));
+    }
+    return weight * loss;
+}
+
+/* Positions with a weight, as rows of either strand. */
+static int64_t scored_rows(cad_trainer_t *t, const pack_t *p)
+{
+    int64_t n = 0;
+    for (int i = 0; i < p->n; i++)
+        for (int64_t k = 0; k < p->ex[i].len; k++)
+            if (p->ex[i].weight[k] > 0) {
+                t->row[0][n] = t->off[i] + k;
+                t->row[1][n++] = t->off[i + 1] - 1 - k;
+            }
+    return n;
+}
+
+static int conjoined_logits(cad_trainer_t *t, int64_t at, int64_t n)
+{
+    int64_t V = t->model->vocab.rows;
+    float *out = t->dlogits + at * V;
+    cad_pick_t pick[CAD_LOGITS];
+    int rc = 0;
+    for (int s = 0; s < t->strands && rc == 0; s++) {
+        for (int64_t i = 0; i < n; i++) pick[i] = (cad_pick_t) { t->row[s][at + i], s, (s ? t->other : out) + i * V };
+        rc = t->ops->head(&strand_lane(t, s)->f, pick, n);
+    }
+    if (t->strands == 2) cad_conjoin_logits(t->model, n, out, t->other, out);
+    return rc;
+}
+
+static int token_loss(cad_trainer_t *t, const pack_t *p, double scale, double *sum)
+{
+    int64_t V = t->model->vocab.rows, n = p->scored, at = 0;
+    int rc = 0;
+    for (int64_t i = 0; i < n && rc == 0; i += CAD_LOGITS) rc = conjoined_logits(t, i, cad_min(CAD_LOGITS, n - i));
+    for (int i = 0; i < p->n && rc == 0; i++)
+        for (int64_t k = 0; k < p->ex[i].len; k++)
+            if (p->ex[i].weight[k] > 0)
+                *sum += cross_entropy(t->dlogits + at++ * V, V, NULL, p->ex[i].labels[k], (double)p->ex[i].weight[k],
+                                      scale);
+    return rc;
+}
+
+static int tokens_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
+{
+    int rc = t->back->start(l, t->off[p->n]);
+    if (rc == 0) rc = t->back->head(l, s, t->row[s], p->scored, t->dlogits);
+    return rc ? rc : cad_strand_backward(l, t->model, t->off, p->n);
+}
+
+/* Loss of one example's outputs; the gradient replaces them. */
+static double label_loss(float *out, int64_t n, const float *target, enum cad_loss_t loss, double scale)
+{
+    double sum = 0;
+    if (loss == CAD_LOSS_CLASSES) return cross_entropy(out, n, target, 0, 1, scale);
+    for (int64_t i = 0; i < n; i++) {
+        double x = (double)out[i], y = (double)target[i], d;
+        if (loss == CAD_LOSS_SQUARED) {
+            d = 2 * (x - y);
+            sum += (x - y) * (x - y);
+        } else {
+            d = 1 / (1 + exp(-x)) - y;
+            sum += fmax(x, 0) - x * y + log1p(exp(-fabs(x)));
+        }
+        out[i] = (float)(scale * d);
+    }
+    return sum;
+}
+
+/* Of example i: the mean of its strands' pooled rows, and its outputs. */
+static void classify(const cad_trainer_t *t, int i, float *mean, float *out)
+{
+    int64_t D = t->model->cfg.d_model;
+    for (int64_t d = 0; d < D; d++) {
+        mean[d] = t->pooled[0][i * D + d];
+        if (t->strands == 2) mean[d] = (mean[d] + t->pooled[1][i * D + d]) * 0.5f;
+    }
+    for (int64_t c = 0; c < t->model->labels; c++) {
+        double acc = 0;
+        for (int64_t d = 0; d < D; d++) acc += (double)mean[d] * (double)t->model->score[c * D + d];
+        out[c] = (float)acc;
+    }
+}
+
+static float *score_grad(const cad_trainer_t *t) { return t->grad + (t->model->score - t->model->param); }
+
+static int pool_strand(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
+{
+    int64_t D = t->model->cfg.d_model;
+    int rc = 0;
+    for (int i = 0; i < p->n && rc == 0; i++) {
+        cad_range_t range = { t->off[i], t->off[i + 1], t->recipe.pool, t->pooled[s] + i * D };
+        rc = t->ops->pool(&l->f, &range, 1);
+    }
+    return rc;
+}
+
+/* pooled[0] becomes the gradient of each strand's pooled row; score's is added. */
+static int label_losses(cad_trainer_t *t, enum cad_loss_t loss, const pack_t *p, double scale, double *sum)
+{
+    int64_t D = t->model->cfg.d_model, labels = t->model->labels;
+    float *out = cad_alloc((size_t)labels, sizeof *out), *mean = cad_alloc((size_t)D, sizeof *mean),
+          *grad = score_grad(t);
+    if (!out || !mean) {
+        free(out);
+        free(mean);
+        return CAD_ENOMEM;
+    }
+    for (int i = 0; i < p->n; i++) {
+        float *d = t->pooled[0] + i * D;
+        classify(t, i, mean, out);
+        *sum += label_loss(out, labels, p->ex[i].target, loss, scale);
+        memset(d, 0, (size_t)D * sizeof *d);
+        for (int64_t c = 0; c < labels; c++)
+            for (int64_t k = 0; k < D; k++) {
+                grad[c * D + k] += out[c] * mean[k];
+                d[k] += out[c] * t->model->score[c * D + k] / (float)t->strands;
+            }
+    }
+    free(out);
+    free(mean);
+    return 0;
+}
+
+static int labels_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
+{
+    int64_t D = t->model->cfg.d_model;
+    int rc = t->back->start(l, t->off[p->n]);
+    (void)s;
+    for (int i = 0; i < p->n && rc == 0; i++)
+        rc = t->back->pool(l, t->off[i], t->off[i + 1], t->recipe.pool, t->pooled[0] + i * D);
+    return rc ? rc : cad_strand_backward(l, t->model, t->off, p->n);
+}
+
+/* One pack, forwards and, if scale is not 0, backwards. */
+static int run_pack(cad_trainer_t *t, enum cad_loss_t loss, pack_t *p, double scale, double *sum)
+{
+    bool tokens = loss == CAD_LOSS_TOKENS;
+    int rc;
+    fill(t, p);
+    p->scored = tokens ? scored_rows(t, p) : 0;
+    if (tokens && p->scored == 0) return 0;
+    rc = each_strand(t, forward, p);
+    if (rc == 0 && !tokens) rc = each_strand(t, pool_strand, p);
+    if (rc == 0) rc = tokens ? token_loss(t, p, scale, sum) : label_losses(t, loss, p, scale, sum);
+    if (rc || scale == 0 || t->recipe.freeze) return rc;
+    return each_strand(t, tokens ? tokens_back : labels_back, p);
+}
+
+static int check_example(const cad_trainer_t *t, enum cad_loss_t loss, const cad_example_t *e, cad_error_t *err)
+{
+    int V = t->model->vocab.rows;
+    if (e->len < 1) return cad_fail(err, CAD_EARG, "an empty sequence");
+    if (e->len > t->recipe.max_tokens)
+        return cad_fail(err, CAD_EARG, "a sequence of %lld tokens for a trainer of %lld", (long long)e->len,
+                        (long long)t->recipe.max_tokens);
+    for (int64_t i = 0; i < e->len; i++)
+        if (e->tokens[i] >= V || (loss == CAD_LOSS_TOKENS && e->weight[i] > 0 && e->labels[i] >= V))
+            return cad_fail(err, CAD_EARG, "a token at %lld is not in the vocabulary of %d", (long long)i, V);
+    return 0;
+}
+
+int cad_trainer_add(cad_trainer_t *t, enum cad_loss_t loss, const cad_example_t *ex, int n, double scale, double *sum,
+                    cad_error_t *err)
+{
+    pack_t p = { ex, 0, 0 };
+    int64_t rows = 0;
+    int rc = 0;
+    if (loss == CAD_LOSS_TOKENS && t->model->labels)
+        return cad_fail(err, CAD_EARG, "the model is a classifier; it has no language-model head");
+    if (loss != CAD_LOSS_TOKENS && !t->model->labels)
+        return cad_fail(err, CAD_EARG, "the model is a language model; it has no score.weight");
+    for (int i = 0; i < n && rc == 0; i++) rc = check_example(t, loss, &ex[i], err);
+    if (rc) return rc;
+    for (int i = 0; i < t->lanes; i++) t->lane[i].f.text[0] = 0;
+    for (int i = 0; i < n && rc == 0; i++) {
+        if (p.n && (rows + ex[i].len > t->pack || p.n == t->most)) {
+            rc = run_pack(t, loss, &p, scale, sum);
+            p = (pack_t) { ex + i, 0, 0 };
+            rows = 0;
+        }
+        p.n++;
+        rows += ex[i].len;
+    }
+    if (rc == 0 && p.n) rc = run_pack(t, loss, &p, scale, sum);
+    return rc ? cad_trainer_report(t, rc, err) : 0;
+}

@@ -1,0 +1,157 @@
+/* optimiser.c - AdamW over the table of tensors, and training checkpoints.
+ * SPDX-License-Identifier: MIT */
+#include <math.h>
+
+#include "model/safetensors.h"
+#include "train/trainer.h"
+
+#define SLICE 16384 /* parameters of one task */
+
+/* ---- the optimiser: Loshchilov and Hutter, "Decoupled weight decay regularization", 2019 ---- */
+
+typedef struct {
+    cad_trainer_t *t;
+    const cad_tensor_t *tensor;
+    double lr, clip, fix1, fix2, keep;
+} adam_t;
+
+static void adam_task(void *arg, int64_t task, int worker)
+{
+    const adam_t *a = arg;
+    cad_trainer_t *t = a->t;
+    const cad_recipe_t *r = &t->recipe;
+    int64_t beg = a->tensor->offset + task * SLICE, end = cad_min(beg + SLICE, a->tensor->offset + a->tensor->count);
+    float *p = t->model->param;
+    (void)worker;
+    for (int64_t i = beg; i < end; i++) {
+        double g = (double)t->grad[i] * a->clip;
+        double m = r->beta1 * (double)t->m[i] + (1 - r->beta1) * g,
+               v = r->beta2 * (double)t->v[i] + (1 - r->beta2) * g * g;
+        t->m[i] = (float)m;
+        t->v[i] = (float)v;
+        p[i] = (float)((double)p[i] * a->keep - a->lr * (m / a->fix1) / (sqrt(v / a->fix2) + r->epsilon));
+    }
+}
+
+/* All gradients where the parameters are. */
+static int collect(cad_trainer_t *t, cad_error_t *err)
+{
+    int rc = 0;
+    cad_grad_lane_t *l = &t->lane[0];
+    l->f.text[0] = 0;
+    for (int s = 0; s < 2 && t->grads[s] && rc == 0; s++) {
+        l->grads = t->grads[s];
+        rc = t->back->collect(l, t->model, t->grad);
+    }
+    return rc ? cad_trainer_report(t, rc, err) : 0;
+}
+
+static double norm_of(const float *a, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += (double)a[i] * (double)a[i];
+    return sqrt(sum);
+}
+
+static void renew(cad_trainer_t *t)
+{
+    cad_model_refresh(t->model);
+    t->ops->weights_renew(t->weights, t->model);
+    t->back->renew(t->grads[0], t->model);
+}
+
+int cad_trainer_update(cad_trainer_t *t, double lr, double *norm, cad_error_t *err)
+{
+    const cad_recipe_t *r = &t->recipe;
+    double size;
+    adam_t a = { .t = t, .lr = lr };
+    int rc = collect(t, err);
+    if (rc) return rc;
+    size = norm_of(t->grad, t->model->total);
+    if (norm) *norm = size;
+    if (!isfinite(size)) {
+        memset(t->grad, 0, (size_t)t->model->total * sizeof *t->grad);
+        return cad_fail(err, CAD_EARG, "step %lld: the gradient is not finite; a smaller learning rate may help",
+                        (long long)t->step + 1);
+    }
+    t->step++;
+    a.clip = r->clip > 0 && size > r->clip ? r->clip / size : 1;
+    a.fix1 = 1 - pow(r->beta1, (double)t->step);
+    a.fix2 = 1 - pow(r->beta2, (double)t->step);
+    for (int i = 0; i < t->model->ntensor; i++) {
+        a.tensor = &t->model->tensor[i];
+        a.keep = t->decay[i] ? 1 - lr * r->weight_decay : 1;
+        if (r->freeze && a.tensor->role != CAD_T_SCORE) continue;
+        cad_team_run(t->team, (a.tensor->count + SLICE - 1) / SLICE, adam_task, &a);
+    }
+    memset(t->grad, 0, (size_t)t->model->total * sizeof *t->grad);
+    if (!r->freeze) renew(t); /* the classifier's head is read from the model itself */
+    return 0;
+}
+
+int cad_trainer_gradient(cad_trainer_t *t, const char *name, float *out)
+{
+    int rc = collect(t, NULL);
+    if (rc) return rc;
+    for (int i = 0; i < t->model->ntensor; i++) {
+        const cad_tensor_t *x = &t->model->tensor[i];
+        if (strcmp(name, x->name)) continue;
+        memcpy(out, t->grad + x->offset, (size_t)x->count * sizeof *out);
+        cad_tensor_flip(x, out);
+        return 0;
+    }
+    return CAD_EARG;
+}
+
+/* ---- a checkpoint: the parameters and what the optimiser knows, as they lie in memory ---- */
+
+int cad_trainer_save(const cad_trainer_t *t, const char *path, const char *note, cad_error_t *err)
+{
+    char step[32];
+    int64_t n = t->model->total;
+    const cad_array_t array[] = { { "parameters", CAD_F32, 1, { n }, t->model->param },
+                                  { "exp_avg", CAD_F32, 1, { n }, t->m },
+                                  { "exp_avg_sq", CAD_F32, 1, { n }, t->v } };
+    const cad_meta_t meta[] = { { "step", step }, { "model", t->model->details }, { "note", note } };
+    snprintf(step, sizeof step, "%lld", (long long)t->step);
+    return cad_safetensors_write(path, array, 3, meta, 3, err);
+}
+
+static int read_array(const cad_safetensors_t *st, const char *name, float *out, int64_t n, const char *path,
+                      cad_error_t *err)
+{
+    const cad_stored_t *s = cad_safetensors_find(st, name);
+    int rc;
+    if (!s || s->count != n)
+        return cad_fail(err, CAD_EFORMAT, "%s: %s is not what a checkpoint of this model holds", path, name);
+    rc = cad_safetensors_f32(st, s, out, err);
+    for (int64_t i = 0; i < n && rc == 0; i++)
+        if (!isfinite(out[i]))
+            rc = cad_fail(err, CAD_EFORMAT, "%s: %s holds %s", path, name, isnan(out[i]) ? "NaN" : "an infinity");
+    return rc;
+}
+
+int cad_trainer_load(cad_trainer_t *t, const char *path, char **note, cad_error_t *err)
+{
+    cad_safetensors_t st = { 0 };
+    int64_t n = t->model->total, step = 0;
+    const char *text, *model;
+    int rc = cad_safetensors_open(&st, path, err);
+    *note = NULL;
+    text = rc ? NULL : cad_safetensors_meta(&st, "step");
+    model = rc ? NULL : cad_safetensors_meta(&st, "model");
+    if (rc == 0 && (!text || !cad_parse_int(text, 0, INT64_MAX, &step)))
+        rc = cad_fail(err, CAD_EFORMAT, "%s: not a training checkpoint", path);
+    if (rc == 0 && (!model || strcmp(model, t->model->details)))
+        rc = cad_fail(err, CAD_EFORMAT, "%s: is of another model: %s", path, model ? model : "");
+    if (rc == 0) rc = read_array(&st, "parameters", t->model->param, n, path, err);
+    if (rc == 0) rc = read_array(&st, "exp_avg", t->m, n, path, err);
+    if (rc == 0) rc = read_array(&st, "exp_avg_sq", t->v, n, path, err);
+    text = rc ? NULL : cad_safetensors_meta(&st, "note");
+    if (rc == 0 && !(*note = strdup(text ? text : ""))) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+    cad_safetensors_close(&st);
+    if (rc) return rc;
+    t->step = step;
+    renew(t);
+    return 0;
+}

@@ -1,0 +1,297 @@
+/* trainer.c - opening a trainer: its backend, teams, lanes and tapes.
+ * SPDX-License-Identifier: MIT
+ */
+#include "engine/engine.h"
+#include "train/trainer.h"
+
+void cad_recipe_init_sized(cad_recipe_t *r, size_t size)
+{
+    memset(r, 0, size);
+    r->size = size;
+    r->threads = 1;
+    r->pool = CAD_POOL_MEAN;
+    r->beta1 = 0.9;
+    r->beta2 = 0.95;
+    r->epsilon = 1e-8;
+    r->weight_decay = 0.1;
+    r->clip = 1.0;
+}
+
+static int take_recipe(cad_recipe_t *r, const cad_recipe_t *given, const cad_model_t *m, cad_error_t *err)
+{
+    cad_recipe_init(r);
+    if (given) memcpy(r, given, given->size < sizeof *r ? given->size : sizeof *r);
+    if (r->max_tokens == 0) r->max_tokens = m->cfg.max_len;
+    if (r->threads < 1 || r->threads > 4096)
+        return cad_fail(err, CAD_EARG, "%d threads: expected 1 to 4096", r->threads);
+    if (r->max_tokens < 1 || r->max_tokens > CAD_LONGEST)
+        return cad_fail(err, CAD_EARG, "sequences of %lld tokens: expected 1 to %lld", (long long)r->max_tokens,
+                        (long long)CAD_LONGEST);
+    if (!(r->beta1 >= 0 && r->beta1 < 1 && r->beta2 >= 0 && r->beta2 < 1 && r->epsilon > 0 && r->weight_decay >= 0 &&
+          r->clip >= 0))
+        return cad_fail(err, CAD_EARG,
+                        "AdamW's settings: expected 0 <= beta < 1, epsilon > 0, decay and clip of at least 0");
+    if (r->pool != CAD_POOL_MEAN && r->pool != CAD_POOL_MAX)
+        return cad_fail(err, CAD_EARG, "pooling: expected the mean or the maximum");
+    return 0;
+}
+
+/* Pointers of a strand's tape, in t->slot. */
+static void lay_tape(cad_trainer_t *t, int strand, cad_bump_t *b)
+{
+    const cad_model_t *m = t->model;
+    cad_extent_t e = cad_extent(m);
+    int64_t n = m->cfg.n_layer, rows = t->lane[0].f.rows, slots = rows / CAD_STRETCH + t->most;
+    bool all = t->back->keeps && !t->recipe.recompute && !cad_model_apart(m);
+    cad_tape_t *tape = &t->tape[strand];
+    float **p = t->slot + strand * (4 * n + 1);
+    *tape = (cad_tape_t) { p, all ? p + n + 1 : NULL, all ? p + 2 * n + 1 : NULL };
+    for (int64_t i = 1; i <= n; i++) tape->res[i] = cad_bump(b, rows, e.Dp, sizeof(float));
+    tape->res[0] = tape->res[n]; /* the embedding is made again, when the head is done with it */
+    for (int64_t i = 0; i < n && all; i++) {
+        tape->x[i] = cad_bump(b, rows, e.Ep, sizeof(float));
+        for (int k = 0; k < 2; k++)
+            tape->state[2 * i + k] = k < m->layer[i].ndir ? cad_bump(b, slots, e.Ep * e.N, sizeof(float)) : NULL;
+    }
+}
+
+static size_t lay_tapes(cad_trainer_t *t, char *base)
+{
+    cad_bump_t b = { base, 0 };
+    for (int s = 0; s < t->strands; s++) lay_tape(t, s, &b);
+    return b.used;
+}
+
+int cad_trainer_report(const cad_trainer_t *t, int rc, cad_error_t *err)
+{
+    const char *text = t->lane[0].f.text;
+    for (int i = 1; i < t->lanes && !*text; i++) text = t->lane[i].f.text;
+    return cad_fail(err, rc, "%s: %s", t->ops->name, *text ? text : cad_strerror(rc));
+}
+
+static int no_memory(const cad_trainer_t *t, cad_error_t *err)
+{
+    return cad_fail(
+        err, CAD_ENOMEM,
+        "out of memory%s%s: training on sequences of up to %lld tokens needs %.3g GB and more; make them shorter%s",
+        t->table.back ? " on " : "", t->table.back ? t->ops->name : "", (long long)t->recipe.max_tokens,
+        (double)t->bytes * 1e-9, t->recipe.recompute || !t->back->keeps ? "" : " or recompute layers");
+}
+
+static int take(cad_trainer_t *t, char **arena, size_t bytes, cad_error_t *err)
+{
+    *arena = t->back->take(t->ops, bytes);
+    t->bytes += bytes;
+    return *arena ? 0 : no_memory(t, err);
+}
+
+static void give(cad_trainer_t *t, char **arena)
+{
+    t->back->give(t->ops, *arena);
+    *arena = NULL;
+}
+
+/* A lane is carved without its own residual and x where the tapes have them. */
+static int open_lane(cad_trainer_t *t, int i, cad_error_t *err)
+{
+    cad_grad_lane_t *l = &t->lane[i];
+    int rc = t->ops->lane_open(&l->f, t->model);
+    t->bytes += l->f.bytes;
+    if (rc) return rc == CAD_ENOMEM ? no_memory(t, err) : cad_trainer_report(t, rc, err);
+    rc = take(t, &t->arena[i], t->back->carve(l, t->model, NULL), err);
+    if (rc == 0) t->back->carve(l, t->model, t->arena[i]);
+    return rc;
+}
+
+static int open_lanes(cad_trainer_t *t, cad_error_t *err)
+{
+    int64_t rows = cad_round_up(cad_max(t->recipe.max_tokens, t->pack), t->back->round);
+    int64_t tile = cad_min(t->back->tile, cad_round_up(rows, CAD_STRETCH));
+    bool thrifty = t->ops->late &&
+                   (t->recipe.recompute || rows > t->back->rows); /* z is made for each direction, and then gone */
+    int64_t zrows = thrifty && rows > 2 * tile ? 2 * tile : rows; /* a tile's is made while its neighbour's is in use */
+    int rc;
+    memset(t->lane, 0, sizeof t->lane);
+    t->bytes = 0;
+    t->most = (int)cad_min(rows / CAD_STRETCH + 1, 1 << 20);
+    for (int i = 0; i < t->lanes; i++)
+        t->lane[i] = (cad_grad_lane_t) { .f = { .ops = t->ops,
+                                                .weights = t->weights,
+                                                .team = t->lanes == 2 ? t->half[i] : t->team,
+                                                .rows = rows,
+                                                .tile = tile,
+                                                .zrows = zrows,
+                                                .tape = &t->tape[i] },
+                                         .ops = t->back,
+                                         .grads = t->grads[0],
+                                         .most = t->most };
+    rc = take(t, &t->tapes, lay_tapes(t, NULL), err);
+    if (rc) return rc;
+    lay_tapes(t, t->tapes);
+    for (int i = 0; i < t->lanes && rc == 0; i++) rc = open_lane(t, i, err);
+    return rc;
+}
+
+static void close_lanes(cad_trainer_t *t)
+{
+    for (int i = 0; i < t->lanes; i++) {
+        give(t, &t->arena[i]);
+        if (t->lane[i].f.ops) t->ops->lane_close(&t->lane[i].f);
+        t->lane[i].f.ops = NULL;
+    }
+    give(t, &t->tapes);
+}
+
+/* From two lanes to one, which has the whole team. */
+static void join_lanes(cad_trainer_t *t)
+{
+    for (int i = 0; i < 2; i++) {
+        cad_team_close(t->half[i]);
+        t->half[i] = NULL;
+    }
+    t->lanes = 1;
+}
+
+/* Two lanes share the threads; where layers are run again to save memory, there is one. */
+static int open_teams(cad_trainer_t *t, cad_error_t *err)
+{
+    int threads = t->recipe.threads, rc = threads > 1 ? cad_team_open(&t->team, threads, err) : 0;
+    bool enough = threads > 1 && t->grads[1] && !t->recipe.recompute;
+    cad_error_t none;
+    for (int i = 0; i < 2 && rc == 0 && enough; i++)
+        if ((threads + 1 - i) / 2 > 1) enough = cad_team_open(&t->half[i], (threads + 1 - i) / 2, &none) == 0;
+    t->lanes = 2;
+    if (!enough) join_lanes(t);
+    return rc;
+}
+
+/* Where memory is short, one lane may do, and then smaller packs. */
+static int fit_lanes(cad_trainer_t *t, cad_error_t *err)
+{
+    int rc;
+    t->slot = calloc((size_t)(2 * (4 * t->model->cfg.n_layer + 1)), sizeof *t->slot);
+    if (!t->slot) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    t->pack = t->back->rows;
+    while ((rc = open_lanes(t, err)) == CAD_ENOMEM &&
+           (t->lanes > 1 || (t->pack > t->back->least && t->pack > t->recipe.max_tokens))) {
+        close_lanes(t);
+        if (t->lanes > 1) join_lanes(t);
+        else t->pack = cad_max(t->pack / 2, t->back->least);
+    }
+    return rc;
+}
+
+static void *get(cad_trainer_t *t, size_t count, size_t size, int *rc, cad_error_t *err)
+{
+    void *p = *rc ? NULL : cad_alloc(count, size);
+    if (*rc == 0 && !p) *rc = cad_fail(err, CAD_ENOMEM, "out of memory for training");
+    if (p) memset(p, 0, count * size);
+    t->bytes += count * size;
+    return p;
+}
+
+static int open_buffers(cad_trainer_t *t, cad_error_t *err)
+{
+    const cad_model_t *m = t->model;
+    size_t rows = (size_t)t->lane[0].f.rows, total = (size_t)m->total, most = (size_t)t->most;
+    int rc = 0;
+    for (int s = 0; s < 2; s++) {
+        t->tok[s] = get(t, rows, 1, &rc, err);
+        t->row[s] = get(t, rows, sizeof(int64_t), &rc, err);
+        t->pooled[s] = get(t, most * (size_t)m->cfg.d_model, sizeof(float), &rc, err);
+    }
+    t->off = get(t, most + 1, sizeof(int64_t), &rc, err);
+    t->dlogits = get(t, rows, (size_t)m->vocab.rows * sizeof(float), &rc, err);
+    t->other = get(t, CAD_LOGITS, (size_t)m->vocab.rows * sizeof(float), &rc, err);
+    t->grad = get(t, total, sizeof(float), &rc, err);
+    t->m = get(t, total, sizeof(float), &rc, err);
+    t->v = get(t, total, sizeof(float), &rc, err);
+    t->decay = get(t, (size_t)m->ntensor, sizeof(bool), &rc, err);
+    return rc;
+}
+
+/* Weights of projections and norms decay; the paper's code leaves these out: */
+static bool decays(cad_role_t r)
+{
+    switch (r) {
+    case CAD_T_EMBED:
+    case CAD_T_A_LOG:
+    case CAD_T_SKIP:
+    case CAD_T_NORM_F_BIAS:
+    case CAD_T_NORM_BIAS:
+    case CAD_T_IN_BIAS:
+    case CAD_T_CONV_BIAS:
+    case CAD_T_DT_BIAS:
+    case CAD_T_OUT_BIAS: return false;
+    default: return true;
+    }
+}
+
+/* Both tables, weights and gradients. */
+static int open_backend(cad_trainer_t *t, cad_error_t *err)
+{
+    int rc = cad_device_open(&t->table, t->recipe.device, t->recipe.precision, t->note, sizeof t->note, err);
+    if (rc) return rc;
+    if (!t->table.back && strcmp(t->table.precision, "fp32"))
+        return cad_fail(err, CAD_EARG, "precision %s: the CPU trains in fp32", t->table.precision);
+    t->ops = &t->table;
+    t->back = t->ops->back ? t->ops->back : cad_cpu_back_ops(t->ops);
+    rc = t->ops->weights_open(&t->weights, t->ops, t->model, err);
+    if (rc == 0) rc = t->back->open(&t->grads[0], t->ops, t->model, NULL, err);
+    if (rc == 0 && t->strands == 2 && t->back->lanes > 1)
+        rc = t->back->open(&t->grads[1], t->ops, t->model, t->grads[0], err);
+    return rc;
+}
+
+int cad_trainer_open(cad_trainer_t **out, cad_model_t *model, const cad_recipe_t *recipe, cad_error_t *err)
+{
+    cad_trainer_t *t = calloc(1, sizeof *t);
+    int rc;
+    *out = NULL;
+    if (!t) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    t->model = model;
+    t->strands = cad_conjoin_strands(model);
+    rc = take_recipe(&t->recipe, recipe, model, err);
+    if (rc == 0) rc = open_backend(t, err);
+    if (rc == 0) rc = open_teams(t, err);
+    if (rc == 0) rc = fit_lanes(t, err);
+    if (rc == 0) rc = open_buffers(t, err);
+    for (int i = 0; i < model->ntensor && rc == 0; i++) t->decay[i] = decays(model->tensor[i].role);
+    if (rc) cad_trainer_close(t);
+    else *out = t;
+    return rc;
+}
+
+void cad_trainer_close(cad_trainer_t *t)
+{
+    if (!t) return;
+    cad_team_close(t->team);
+    if (t->back) close_lanes(t);
+    join_lanes(t);
+    if (t->weights) t->ops->weights_close(t->weights);
+    for (int s = 0; s < 2; s++) {
+        if (t->grads[s]) t->back->close(t->grads[s]);
+        free(t->tok[s]);
+        free(t->row[s]);
+        free(t->pooled[s]);
+    }
+    free(t->slot);
+    free(t->off);
+    free(t->dlogits);
+    free(t->other);
+    free(t->grad);
+    free(t->m);
+    free(t->v);
+    free(t->decay);
+    free(t);
+}
+
+size_t cad_trainer_bytes(const cad_trainer_t *t) { return t->bytes; }
+
+const char *cad_trainer_device(const cad_trainer_t *t) { return t->ops->name; }
+
+const char *cad_trainer_precision(const cad_trainer_t *t) { return t->ops->precision; }
+
+const char *cad_trainer_note(const cad_trainer_t *t) { return t->note; }
+
+int64_t cad_trainer_steps(const cad_trainer_t *t) { return t->step; }

@@ -1,0 +1,485 @@
+/* bigwig.c - a bigWig file (Kent et al., Bioinformatics 2010, and its supplement).
+ *
+ * Written here rather than with libBigWig 0.4.7, whose zoom levels exchange minimum
+ * and maximum and stay in memory, and whose writing past a full disk is not safe.
+ * Values arrive in ascending order and leave at once; zoom levels wait, compressed,
+ * in unnamed temporary files. Memory holds 32 bytes for each block of the file.
+ *
+ * Layout: header, zoom headers, summary, contig tree, data, its index, then each
+ * zoom level's records and index, and the magic once more. Host byte order, which
+ * readers learn from the magic. SPDX-License-Identifier: MIT
+ */
+#include <errno.h>
+#include <math.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "io/bigread.h"
+#include "io/bigwig.h"
+
+#define MAGIC 0x888FFC26u
+#define TREE_MAGIC 0x78CA8C91u
+#define INDEX_MAGIC 0x2468ACE0u
+#define FANOUT 256  /* children of a node, in both trees */
+#define ITEMS 4096  /* values in a data block */
+#define DENSE 64    /* as many in a row make a fixedStep block */
+#define RECORDS 512 /* in a zoom block */
+#define ZOOMS 10    /* levels at most */
+#define FIRST 16    /* bases in a record of the first level, */
+#define FACTOR 4    /* and how many of a level make one of the next */
+#define SECTION 24  /* bytes before the values of a block */
+#define BLOCK BIGWIG_BLOCK
+
+typedef struct {
+    uint32_t contig, beg, last, end;
+    uint64_t at, size;
+} bound_t; /* from (contig, beg) to (last, end) */
+typedef struct {
+    bound_t *b;
+    size_t n, room;
+} bounds_t;
+typedef struct {
+    uint32_t contig, beg, end, valid;
+    float min, max, sum, square;
+} record_t;
+
+typedef struct {
+    uint32_t width;     /* bases in a record */
+    record_t open;      /* valid 0: none */
+    double sum, square; /* of the open record */
+    record_t block[RECORDS];
+    int n;
+    uint64_t records, bytes;
+    bounds_t bounds; /* offsets count from the level's first byte */
+    FILE *spool;
+} zoom_t;
+
+struct bigwig_t {
+    output_t *out;
+    const contig_t *contig;
+    int ncontig, nzoom;
+    uint64_t at;               /* bytes written */
+    uint64_t data, count;      /* offset of the data; blocks in it */
+    uint32_t start[ITEMS], on; /* of contig `on` */
+    float value[ITEMS];
+    int n, run; /* run: values in a row at the end */
+    bounds_t bounds;
+    uint64_t covered;
+    double min, max, sum, square;
+    zoom_t zoom[ZOOMS];
+    unsigned char raw[BLOCK], packed[BLOCK + BLOCK / 8 + 64];
+};
+
+/* ---- bytes ---- */
+
+static int put(bigwig_t *w, const void *p, size_t n, cad_error_t *err)
+{
+    w->at += n;
+    return output_write(w->out, p, n, err);
+}
+
+static int out_of_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }
+
+static int add_bound(bounds_t *l, bound_t b, cad_error_t *err)
+{
+    if (l->n == l->room) {
+        size_t room = l->room ? 2 * l->room : 256;
+        bound_t *more = realloc(l->b, room * sizeof *more);
+        if (!more) return out_of_memory(err);
+        l->b = more;
+        l->room = room;
+    }
+    l->b[l->n++] = b;
+    return 0;
+}
+
+/* Compresses n bytes into w->packed. */
+static int pack(bigwig_t *w, const void *p, size_t n, size_t *size, cad_error_t *err)
+{
+    uLongf room = sizeof w->packed;
+    if (compress2(w->packed, &room, p, n, 6) != Z_OK) return out_of_memory(err);
+    *size = room;
+    return 0;
+}
+
+/* ---- trees ---- */
+
+typedef struct {
+    uint64_t n, width;
+} level_t; /* nodes; entries under one node */
+
+/* Levels of a tree over n entries, the root first. */
+static int levels_of(uint64_t n, level_t *level)
+{
+    int k = 1;
+    for (uint64_t width = FANOUT; width < n; width *= FANOUT) k++;
+    for (int i = k - 1, first = 1; i >= 0; i--, first = 0) {
+        level[i].width = first ? FANOUT : level[i + 1].width * FANOUT;
+        level[i].n = n ? (n + level[i].width - 1) / level[i].width : 1;
+    }
+    return k;
+}
+
+/* Bytes of a level whose entries have `size`: nodes are full but the last. */
+static uint64_t level_bytes(const level_t *level, int i, int k, uint64_t n, uint64_t size)
+{
+    uint64_t entries = i == k - 1 ? n : level[i + 1].n;
+    return 4 * level[i].n + size * entries;
+}
+
+static int put_node(bigwig_t *w, bool leaf, uint64_t n, cad_error_t *err)
+{
+    unsigned char head[4] = { leaf, 0, 0, 0 };
+    uint16_t count = (uint16_t)n;
+    memcpy(head + 2, &count, 2);
+    return put(w, head, 4, err);
+}
+
+/* Children of node `i` in level l: [first, end) of the level below, or of the entries. */
+static void children(const level_t *level, int l, int k, uint64_t n, uint64_t i, uint64_t *first, uint64_t *end)
+{
+    uint64_t below = l == k - 1 ? n : level[l + 1].n;
+    *first = i * FANOUT;
+    *end = *first + FANOUT < below ? *first + FANOUT : below;
+}
+
+/* What lies under node i of level l. */
+static bound_t under(const bounds_t *b, const level_t *level, int l, uint64_t i)
+{
+    uint64_t first = i * level[l].width, last = first + level[l].width < b->n ? first + level[l].width : b->n;
+    bound_t u = b->b[first];
+    u.last = b->b[last - 1].last;
+    u.end = b->b[last - 1].end;
+    return u;
+}
+
+static int put_bound(bigwig_t *w, const bound_t *b, uint64_t at, const uint64_t *size, cad_error_t *err)
+{
+    uint32_t place[4] = { b->contig, b->beg, b->last, b->end };
+    int rc = put(w, place, sizeof place, err);
+    if (rc == 0) rc = put(w, &at, 8, err);
+    return rc || !size ? rc : put(w, size, 8, err);
+}
+
+/* One level of an index; `next`: where the level below begins; base is added to offsets of data. */
+static int put_index_level(bigwig_t *w, const bounds_t *b, const level_t *level, int l, int k, uint64_t next,
+                           uint64_t base, cad_error_t *err)
+{
+    int rc = 0;
+    for (uint64_t i = 0; i < level[l].n && rc == 0; i++) {
+        uint64_t first, end;
+        children(level, l, k, b->n, i, &first, &end);
+        rc = put_node(w, l == k - 1, end - first, err);
+        for (uint64_t c = first; c < end && rc == 0; c++) {
+            if (l == k - 1) rc = put_bound(w, &b->b[c], b->b[c].at + base, &b->b[c].size, err);
+            else {
+                bound_t u = under(b, level, l + 1, c);
+                rc = put_bound(w, &u, next + c * (4 + FANOUT * (l + 1 == k - 1 ? 32 : 24)), NULL, err);
+            }
+        }
+    }
+    return rc;
+}
+
+static int put_index(bigwig_t *w, const bounds_t *b, uint32_t per_block, uint64_t base, cad_error_t *err)
+{
+    level_t level[12];
+    int k = levels_of(b->n, level), rc;
+    bound_t all = b->n ? under(b, level, 0, 0) : (bound_t) { 0 };
+    uint32_t head[12] = { INDEX_MAGIC, FANOUT, 0, 0, all.contig, all.beg, all.last, all.end, 0, 0, per_block, 0 };
+    uint64_t n = b->n, end = w->at, next;
+    memcpy(head + 2, &n, 8);
+    memcpy(head + 8, &end, 8); /* of the data that it indexes */
+    rc = put(w, head, sizeof head, err);
+    next = w->at;
+    for (int l = 0; l < k && rc == 0; l++) {
+        next += level_bytes(level, l, k, b->n, l == k - 1 ? 32 : 24);
+        rc = put_index_level(w, b, level, l, k, next, base, err);
+    }
+    return rc;
+}
+
+/* ---- contigs ---- */
+
+static int by_name(const void *a, const void *b, void *contig)
+{
+    const contig_t *c = contig;
+    return strcmp(c[*(const uint32_t *)a].name, c[*(const uint32_t *)b].name);
+}
+
+static int put_contig(bigwig_t *w, uint32_t id, uint32_t key, bool leaf, uint64_t child, cad_error_t *err)
+{
+    char name[256] = { 0 };
+    uint32_t value[2] = { id, (uint32_t)w->contig[id].length };
+    int rc;
+    memcpy(name, w->contig[id].name, strlen(w->contig[id].name));
+    rc = put(w, name, key, err);
+    return rc ? rc : leaf ? put(w, value, 8, err) : put(w, &child, 8, err);
+}
+
+/* A tree by name; ids are the contigs' numbers. */
+static int put_contigs(bigwig_t *w, cad_error_t *err)
+{
+    uint32_t *order = malloc((size_t)w->ncontig * sizeof *order), key = 1;
+    level_t level[12];
+    uint64_t n = (uint64_t)w->ncontig, next;
+    int k = levels_of(n, level), rc;
+    uint32_t head[8] = { TREE_MAGIC, FANOUT, 0, 8 };
+    if (!order) return out_of_memory(err);
+    for (uint32_t i = 0; i < n; i++) {
+        order[i] = i;
+        key = (uint32_t)cad_max(key, (int64_t)strlen(w->contig[i].name));
+    }
+    qsort_r(order, n, sizeof *order, by_name, (void *)(uintptr_t)w->contig);
+    head[2] = key;
+    memcpy(head + 4, &n, 8);
+    rc = put(w, head, sizeof head, err);
+    next = w->at;
+    for (int l = 0; l < k && rc == 0; l++) {
+        next += level_bytes(level, l, k, n, key + 8);
+        for (uint64_t i = 0; i < level[l].n && rc == 0; i++) {
+            uint64_t first, end;
+            children(level, l, k, n, i, &first, &end);
+            rc = put_node(w, l == k - 1, end - first, err);
+            for (uint64_t c = first; c < end && rc == 0; c++) {
+                uint64_t entry = l == k - 1 ? c : c * level[l + 1].width;
+                rc = put_contig(w, order[entry], key, l == k - 1, next + c * (4 + FANOUT * (uint64_t)(key + 8)), err);
+            }
+        }
+    }
+    free(order);
+    return rc;
+}
+
+/* ---- zoom levels ---- */
+
+static int flush_zoom(bigwig_t *w, zoom_t *z, cad_error_t *err)
+{
+    size_t size = 0;
+    const record_t *a = z->block, *b;
+    int rc;
+    if (!z->n) return 0;
+    b = &z->block[z->n - 1];
+    rc = pack(w, z->block, (size_t)z->n * sizeof *z->block, &size, err);
+    if (rc == 0) rc = add_bound(&z->bounds, (bound_t) { a->contig, a->beg, b->contig, b->end, z->bytes, size }, err);
+    errno = 0;
+    if (rc == 0 && fwrite(w->packed, 1, size, z->spool) != size)
+        rc = cad_fail(err, CAD_EIO, "a temporary file: write failed: %s", strerror(errno ? errno : EIO));
+    z->bytes += size;
+    z->records += (uint64_t)z->n;
+    z->n = 0;
+    return rc;
+}
+
+static int zoom_add(bigwig_t *w, int level, const record_t *r, double sum, double square, cad_error_t *err);
+
+/* The open record is whole: into the block, and on to the next level. */
+static int close_record(bigwig_t *w, int level, cad_error_t *err)
+{
+    zoom_t *z = &w->zoom[level];
+    record_t r = z->open;
+    int rc = 0;
+    if (!r.valid) return 0;
+    r.sum = (float)z->sum;
+    r.square = (float)z->square;
+    z->open.valid = 0;
+    z->block[z->n++] = r;
+    if (z->n == RECORDS) rc = flush_zoom(w, z, err);
+    return rc == 0 && level + 1 < w->nzoom ? zoom_add(w, level + 1, &r, z->sum, z->square, err) : rc;
+}
+
+static int zoom_add(bigwig_t *w, int level, const record_t *r, double sum, double square, cad_error_t *err)
+{
+    zoom_t *z = &w->zoom[level];
+    uint32_t beg = r->beg / z->width * z->width;
+    int rc = z->open.valid && (z->open.contig != r->contig || z->open.beg != beg) ? close_record(w, level, err) : 0;
+    if (!z->open.valid) {
+        int64_t end = cad_min((int64_t)beg + z->width, w->contig[r->contig].length);
+        z->open = (record_t) { r->contig, beg, (uint32_t)end, 0, r->min, r->max, 0, 0 };
+        z->sum = z->square = 0;
+    }
+    z->open.valid += r->valid;
+    z->open.min = fminf(z->open.min, r->min);
+    z->open.max = fmaxf(z->open.max, r->max);
+    z->sum += sum;
+    z->square += square;
+    return rc;
+}
+
+static int put_zoom(bigwig_t *w, zoom_t *z, uint64_t *data, uint64_t *index, cad_error_t *err)
+{
+    uint32_t n = (uint32_t)z->records;
+    uint64_t base;
+    size_t got;
+    int rc;
+    *data = w->at;
+    errno = 0;
+    if (fflush(z->spool))
+        return cad_fail(err, CAD_EIO, "a temporary file: write failed: %s", strerror(errno ? errno : EIO));
+    rc = put(w, &n, 4, err);
+    base = w->at;
+    rewind(z->spool);
+    while (rc == 0 && (got = fread(w->packed, 1, sizeof w->packed, z->spool)) > 0) rc = put(w, w->packed, got, err);
+    if (rc == 0 && (ferror(z->spool) || w->at - base != z->bytes))
+        rc = cad_fail(err, CAD_EIO, "a temporary file: read failed");
+    *index = w->at;
+    return rc ? rc : put_index(w, &z->bounds, RECORDS, base, err);
+}
+
+/* ---- data ---- */
+
+/* The first n values as a block. */
+static int put_block(bigwig_t *w, int n, cad_error_t *err)
+{
+    bool dense = w->start[n - 1] - w->start[0] == (uint32_t)n - 1;
+    uint32_t head[5] = { w->on, w->start[0], w->start[n - 1] + 1, dense, 1 };
+    uint16_t count = (uint16_t)n;
+    unsigned char *p = w->raw + SECTION;
+    size_t size = 0;
+    int rc;
+    memcpy(w->raw, head, sizeof head);
+    w->raw[20] = dense ? 3 : 2; /* fixedStep, variableStep */
+    w->raw[21] = 0;
+    memcpy(w->raw + 22, &count, 2);
+    for (int i = 0; i < n; i++) {
+        if (!dense) {
+            memcpy(p, &w->start[i], 4);
+            p += 4;
+        }
+        memcpy(p, &w->value[i], 4);
+        p += 4;
+    }
+    rc = pack(w, w->raw, (size_t)(p - w->raw), &size, err);
+    if (rc == 0) rc = add_bound(&w->bounds, (bound_t) { w->on, head[1], w->on, head[2], w->at, size }, err);
+    w->count++;
+    return rc ? rc : put(w, w->packed, size, err);
+}
+
+/* Writes the values before the last `keep`. */
+static int flush_data(bigwig_t *w, int keep, cad_error_t *err)
+{
+    int n = w->n - keep, rc = n ? put_block(w, n, err) : 0;
+    memmove(w->start, w->start + n, (size_t)keep * sizeof *w->start);
+    memmove(w->value, w->value + n, (size_t)keep * sizeof *w->value);
+    w->n = keep;
+    return rc;
+}
+
+int bigwig_add(bigwig_t *w, int contig, int64_t pos, float v, cad_error_t *err)
+{
+    record_t one = { (uint32_t)contig, (uint32_t)pos, (uint32_t)pos + 1, 1, v, v, 0, 0 };
+    bool next = w->n && w->on == (uint32_t)contig && pos == (int64_t)w->start[w->n - 1] + 1;
+    int rc = 0;
+    if (w->n && (w->n == ITEMS || w->on != (uint32_t)contig || (!next && w->run == w->n && w->run >= DENSE)))
+        rc = flush_data(w, 0, err);
+    w->run = next ? w->run + 1 : 1;
+    if (w->run > w->n + 1) w->run = w->n + 1;
+    w->on = (uint32_t)contig;
+    w->start[w->n] = (uint32_t)pos;
+    w->value[w->n++] = v;
+    if (rc == 0 && w->run == DENSE && w->n > DENSE) rc = flush_data(w, DENSE, err);
+    w->min = w->covered ? fmin(w->min, (double)v) : (double)v;
+    w->max = w->covered ? fmax(w->max, (double)v) : (double)v;
+    w->covered++;
+    w->sum += (double)v;
+    w->square += (double)v * (double)v;
+    return rc || !w->nzoom ? rc : zoom_add(w, 0, &one, (double)v, (double)v * (double)v, err);
+}
+
+/* ---- opening and closing ---- */
+
+static int open_zooms(bigwig_t *w, cad_error_t *err)
+{
+    int64_t longest = 0, width = FIRST;
+    int fd;
+    for (int i = 0; i < w->ncontig; i++) longest = cad_max(longest, w->contig[i].length);
+    for (w->nzoom = 0; w->nzoom < ZOOMS && (w->nzoom == 0 || width < longest); width *= FACTOR) {
+        zoom_t *z = &w->zoom[w->nzoom++];
+        z->width = (uint32_t)width;
+        fd = output_scratch("zoom levels", err);
+        if (fd < 0) return CAD_EIO;
+        z->spool = fdopen(fd, "w+b");
+        if (!z->spool) {
+            close(fd);
+            return out_of_memory(err);
+        }
+    }
+    return 0;
+}
+
+int bigwig_open(bigwig_t **out, output_t *to, const contig_t *contig, int ncontig, cad_error_t *err)
+{
+    static const char zero[64 + 24 * ZOOMS + 40];
+    bigwig_t *w = calloc(1, sizeof *w);
+    int rc = 0;
+    *out = w;
+    if (!w) return out_of_memory(err);
+    w->out = to;
+    w->contig = contig;
+    w->ncontig = ncontig;
+    for (int i = 0; i < ncontig && rc == 0; i++) {
+        if (strlen(contig[i].name) > 255)
+            rc = cad_fail(err, CAD_EARG, "contig %.40s...: a name of more than 255 letters does not fit bigWig",
+                          contig[i].name);
+        else if (contig[i].length > UINT32_MAX)
+            rc = cad_fail(err, CAD_EARG, "contig %.255s: longer than bigWig can hold; write bedGraph", contig[i].name);
+    }
+    if (rc == 0) rc = output_spool(to, err);
+    if (rc == 0) rc = open_zooms(w, err);
+    if (rc == 0) rc = put(w, zero, 64 + 24 * (size_t)w->nzoom + 40, err);
+    if (rc == 0) rc = put_contigs(w, err);
+    w->data = w->at;
+    return rc ? rc : put(w, zero, 8, err);
+}
+
+/* The places kept free at the start. */
+static int patch_head(bigwig_t *w, uint64_t index, const uint64_t (*zoom)[2], cad_error_t *err)
+{
+    unsigned char head[64 + 24 * ZOOMS + 40] = { 0 };
+    uint16_t version[2] = { 4, (uint16_t)w->nzoom };
+    uint32_t magic = MAGIC, block = BLOCK;
+    uint64_t summary = 64 + 24 * (uint64_t)w->nzoom, tree = summary + 40;
+    double total[4] = { w->min, w->max, w->sum, w->square };
+    memcpy(head, &magic, 4);
+    memcpy(head + 4, version, 4);
+    memcpy(head + 8, &tree, 8);
+    memcpy(head + 16, &w->data, 8);
+    memcpy(head + 24, &index, 8);
+    memcpy(head + 44, &summary, 8);
+    memcpy(head + 52, &block, 4);
+    for (int i = 0; i < w->nzoom; i++) {
+        memcpy(head + 64 + 24 * i, &w->zoom[i].width, 4);
+        memcpy(head + 64 + 24 * i + 8, zoom[i], 16);
+    }
+    memcpy(head + summary, &w->covered, 8);
+    memcpy(head + summary + 8, total, sizeof total);
+    return output_patch(w->out, 0, head, tree, err);
+}
+
+int bigwig_finish(bigwig_t *w, cad_error_t *err)
+{
+    uint64_t index, zoom[ZOOMS][2];
+    uint32_t magic = MAGIC;
+    int rc = w->n ? flush_data(w, 0, err) : 0;
+    for (int i = 0; i < w->nzoom && rc == 0; i++) { /* closing one feeds the next */
+        rc = close_record(w, i, err);
+        if (rc == 0) rc = flush_zoom(w, &w->zoom[i], err);
+    }
+    index = w->at;
+    if (rc == 0) rc = put_index(w, &w->bounds, ITEMS, 0, err);
+    for (int i = 0; i < w->nzoom && rc == 0; i++) rc = put_zoom(w, &w->zoom[i], &zoom[i][0], &zoom[i][1], err);
+    if (rc == 0) rc = put(w, &magic, 4, err);
+    if (rc == 0) rc = patch_head(w, index, (const uint64_t(*)[2])zoom, err);
+    return rc ? rc : output_patch(w->out, w->data, &w->count, 8, err);
+}
+
+void bigwig_free(bigwig_t *w)
+{
+    if (!w) return;
+    for (int i = 0; i < ZOOMS; i++) {
+        if (w->zoom[i].spool) fclose(w->zoom[i].spool);
+        free(w->zoom[i].bounds.b);
+    }
+    free(w->bounds.b);
+    free(w);
+}

@@ -1,0 +1,522 @@
+/* fasta.c - a reference that is what its index says.
+ *
+ * htslib trusts .fai and .gzi: a stale or hostile one yields wrong bases or
+ * worse. Before htslib loads them, both are parsed and compared with the file:
+ * every contig's header line must end where its bases begin, lines must end
+ * where the index says, and nothing may follow that the index does not know.
+ * SPDX-License-Identifier: MIT
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <nettle/sha2.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <htslib/faidx.h>
+
+#include "io/input.h"
+#include "io/output.h"
+#include "io/fasta.h"
+#include "io/temporary.h"
+
+#define REMEDY "remake it with `samtools faidx`"
+#define GAP (1 << 20)   /* the longest header line looked at */
+#define CACHE (4 << 20) /* bytes of decompressed blocks kept */
+#define SAMPLES 8       /* line ends looked at in one contig */
+
+/* ---- parsing .fai ---- */
+
+static int by_name(const void *a, const void *b, void *arg)
+{
+    const contig_t *c = arg;
+    return strcmp(c[*(const int *)a].name, c[*(const int *)b].name);
+}
+
+static bool parse_line(char *line, contig_t *c)
+{
+    char *field[5], *save = NULL;
+    for (int i = 0; i < 5; i++) {
+        field[i] = strtok_r(i ? NULL : line, "\t\r\n", &save);
+        if (!field[i]) return false;
+    }
+    c->name = strdup(field[0]);
+    return cad_parse_int(field[1], 0, INT64_MAX / 4, &c->length) &&
+           cad_parse_int(field[2], 0, INT64_MAX / 4, &c->offset) && cad_parse_int(field[3], 0, INT32_MAX, &c->bases) &&
+           cad_parse_int(field[4], 0, INT32_MAX, &c->width) &&
+           (c->length == 0 ||
+            (c->bases > 0 && c->width >= c->bases && c->length / c->bases < INT64_MAX / 4 / c->width));
+}
+
+static int read_fai(fasta_t *f, const char *path, cad_error_t *err)
+{
+    FILE *in = fopen(path, "r");
+    char *line = NULL;
+    size_t room = 0;
+    int rc = 0;
+    if (!in) return cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
+    while (rc == 0 && getline(&line, &room, in) > 0) {
+        contig_t *grown = realloc(f->contig, (size_t)(f->ncontig + 1) * sizeof *grown);
+        if (!grown) {
+            rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+            break;
+        }
+        f->contig = grown;
+        memset(&grown[f->ncontig], 0, sizeof *grown);
+        if (!parse_line(line, &grown[f->ncontig++]))
+            rc = cad_fail(err, CAD_EFORMAT, "%s:%d: malformed; " REMEDY, path, f->ncontig);
+        else if (!grown[f->ncontig - 1].name) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+    }
+    free(line);
+    fclose(in);
+    if (rc == 0 && f->ncontig == 0)
+        rc = cad_fail(err, CAD_EFORMAT, "%s: lists no contigs; is %s a FASTA file?", path, f->path);
+    return rc;
+}
+
+static int sort_names(fasta_t *f, cad_error_t *err)
+{
+    f->by_name = malloc((size_t)f->ncontig * sizeof *f->by_name);
+    if (!f->by_name) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    for (int i = 0; i < f->ncontig; i++) f->by_name[i] = i;
+    qsort_r(f->by_name, (size_t)f->ncontig, sizeof *f->by_name, by_name, f->contig);
+    for (int i = 1; i < f->ncontig; i++)
+        if (!strcmp(f->contig[f->by_name[i]].name, f->contig[f->by_name[i - 1]].name))
+            return cad_fail(err, CAD_EFORMAT, "%s: contig %s is there twice; names must be unique", f->path,
+                            f->contig[f->by_name[i]].name);
+    return 0;
+}
+
+const contig_t *fasta_find(const fasta_t *f, const char *name)
+{
+    int lo = 0, hi = f->ncontig - 1;
+    while (lo <= hi) {
+        int mid = (lo + hi) / 2;
+        const contig_t *c = &f->contig[f->by_name[mid]];
+        int cmp = strcmp(name, c->name);
+        if (cmp == 0) return c;
+        if (cmp < 0) hi = mid - 1;
+        else lo = mid + 1;
+    }
+    return alias_find(f, name);
+}
+
+bool fasta_has(const void *fasta, const char *name) { return fasta_find(fasta, name) != NULL; }
+
+const char *fasta_hint(const fasta_t *f, const char *name, char *buf, size_t size)
+{
+    char other[512];
+    const char *bare = !strncmp(name, "chr", 3) ? name + 3 : name;
+    buf[0] = 0;
+    if (bare != name) snprintf(other, sizeof other, "%s", !strcmp(bare, "M") ? "MT" : bare);
+    else snprintf(other, sizeof other, "chr%s", !strcmp(name, "MT") ? "M" : name);
+    if (fasta_find(f, other)) snprintf(buf, size, "; it has \"%s\": make the names agree, or see --chr-alias", other);
+    else snprintf(buf, size, "; its first contig is \"%.100s\"", f->contig[0].name);
+    return buf;
+}
+
+/* ---- comparing the index with the file ---- */
+
+static int disagree(const fasta_t *f, const contig_t *c, const char *what, cad_error_t *err)
+{
+    return cad_fail(err, CAD_EFORMAT, "%s.fai: does not belong to the FASTA (contig %s: %s); " REMEDY, f->path, c->name,
+                    what);
+}
+
+static int64_t read_at(BGZF *fp, int64_t at, char *buf, int64_t n)
+{
+    if (bgzf_useek(fp, at, SEEK_SET) < 0) return -1;
+    return bgzf_read(fp, buf, (size_t)n);
+}
+
+/* Where base i of the contig lies in the file. */
+static int64_t place(const contig_t *c, int64_t i) { return c->offset + i / c->bases * c->width + i % c->bases; }
+
+static int64_t end_of(const contig_t *c) { return c->length ? place(c, c->length - 1) + 1 : c->offset; }
+
+/* At the start of a header line: its name, cut off in place. The next line, or NULL. */
+static char *take_name(char *line, char **name)
+{
+    char *nl = strchr(line, '\n');
+    *name = line + 1;
+    line[1 + strcspn(line + 1, " \t\r\n")] = 0;
+    return nl ? nl + 1 : NULL;
+}
+
+/* Headers without bases are not in the index; they must not repeat a name of it. */
+static int check_empty(const fasta_t *f, const char *name, cad_error_t *err)
+{
+    if (!fasta_find(f, name)) return 0;
+    return cad_fail(err, CAD_EFORMAT, "%s: contig %s is there twice; names must be unique", f->path, name);
+}
+
+/* Bytes [beg, next->offset) must be line ends and header lines, the last next's. */
+static int check_header(const fasta_t *f, BGZF *fp, int64_t beg, const contig_t *next, char *buf, cad_error_t *err)
+{
+    int64_t n = next->offset - beg;
+    char *line = buf, *name = NULL;
+    if (n < 2 || n > GAP || read_at(fp, beg, buf, n) != n || (next->length && buf[n - 1] != '\n'))
+        return disagree(f, next, "its offset", err);
+    buf[n] = 0;
+    if (beg && !isspace((unsigned char)*line)) return disagree(f, next, "the length of the contig before it", err);
+    while (line && *line) {
+        int rc = name ? check_empty(f, name, err) : 0;
+        if (rc) return rc;
+        while (isspace((unsigned char)*line)) line++;
+        if (!*line) break;
+        if (*line != '>') return disagree(f, next, "bases before it that the index does not know", err);
+        line = take_name(line, &name);
+    }
+    if (!name) return disagree(f, next, "no header line before its bases", err);
+    return strcmp(name, next->name) ? disagree(f, next, "another name in its header line", err) : 0;
+}
+
+/* Some lines of the contig must end where the index says. */
+static int check_lines(const fasta_t *f, BGZF *fp, const contig_t *c, int samples, cad_error_t *err)
+{
+    int64_t full = c->length ? (c->length - 1) / c->bases : 0; /* lines followed by another */
+    char end[3];
+    for (int k = 0; k < samples && k < full; k++) {
+        int64_t line = samples == 1 ? 0 : full <= samples ? k : k * (full - 1) / (samples - 1);
+        int64_t at = c->offset + line * c->width + c->bases - 1;
+        if (read_at(fp, at, end, 2) != 2 || !isgraph((unsigned char)end[0]) || (end[1] != '\n' && end[1] != '\r'))
+            return disagree(f, c, "the length of its lines", err);
+    }
+    if (c->length && (read_at(fp, end_of(c) - 1, end, 1) != 1 || !isgraph((unsigned char)end[0])))
+        return disagree(f, c, "its length", err);
+    return 0;
+}
+
+static int by_offset(const void *a, const void *b, void *arg)
+{
+    const contig_t *c = arg;
+    int64_t x = c[*(const int *)a].offset, y = c[*(const int *)b].offset;
+    return x < y ? -1 : x > y;
+}
+
+static int check_tail(const fasta_t *f, BGZF *fp, const contig_t *c, char *buf, cad_error_t *err)
+{
+    int64_t n = read_at(fp, end_of(c), buf, GAP);
+    char *line = buf, *name;
+    int rc;
+    if (n < 0 || (n && !isspace((unsigned char)buf[0]))) return disagree(f, c, "its length", err);
+    buf[n] = 0;
+    while (line) {
+        while (isspace((unsigned char)*line)) line++;
+        if (!*line) break;
+        if (*line != '>') return disagree(f, c, "more bases follow it", err);
+        line = take_name(line, &name);
+        if ((rc = check_empty(f, name, err))) return rc;
+    }
+    return 0;
+}
+
+static int check_contents(const fasta_t *f, BGZF *fp, cad_error_t *err)
+{
+    int *order = malloc((size_t)f->ncontig * sizeof *order), rc = 0;
+    char *buf = malloc(GAP + 1);
+    int64_t end = 0;
+    if (!order || !buf) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+    for (int i = 0; rc == 0 && i < f->ncontig; i++) order[i] = i;
+    if (rc == 0) qsort_r(order, (size_t)f->ncontig, sizeof *order, by_offset, f->contig);
+    for (int i = 0; rc == 0 && i < f->ncontig; i++) {
+        const contig_t *c = &f->contig[order[i]];
+        rc = check_header(f, fp, end, c, buf, err);
+        if (rc == 0) rc = check_lines(f, fp, c, f->ncontig > 200 ? 1 : SAMPLES, err);
+        end = end_of(c);
+    }
+    if (rc == 0) rc = check_tail(f, fp, &f->contig[order[f->ncontig - 1]], buf, err);
+    free(order);
+    free(buf);
+    return rc;
+}
+
+/* ---- .gzi: a count, then pairs of (compressed, uncompressed) offsets ---- */
+
+/* BGZF: gzip members whose extra field gives their size less one; the last four
+ * bytes of a member are the size of its data. False at the end of the file. */
+static bool block_at(int fd, uint64_t at, uint64_t *size, uint64_t *data)
+{
+    unsigned char h[18], n[4];
+    if (cad_pread(fd, h, sizeof h, (int64_t)at, "", NULL)) return false;
+    *size = (uint64_t)(h[16] | h[17] << 8) + 1;
+    if (h[0] != 0x1f || h[1] != 0x8b || h[12] != 'B' || h[13] != 'C' || *size <= sizeof h + sizeof n) return false;
+    if (cad_pread(fd, n, sizeof n, (int64_t)(at + *size - sizeof n), "", NULL)) return false;
+    *data = (uint64_t)(n[0] | n[1] << 8 | n[2] << 16) + ((uint64_t)n[3] << 24);
+    return true;
+}
+
+static uint64_t little64(const unsigned char *b)
+{
+    uint64_t u = 0;
+    for (int i = 7; i >= 0; i--) u = u << 8 | b[i];
+    return u;
+}
+
+static bool entry_is(int fd, uint64_t i, uint64_t c, uint64_t u)
+{
+    unsigned char pair[16];
+    return cad_pread(fd, pair, sizeof pair, (int64_t)(8 + 16 * i), "", NULL) == 0 && little64(pair) == c &&
+           little64(pair + 8) == u;
+}
+
+/* Every block with data but the first has an entry, in order, and nothing else has. */
+static bool entries_fit(int gzi, int fasta, uint64_t n)
+{
+    uint64_t c = 0, u = 0, size, data, blocks = 0;
+    for (; block_at(fasta, c, &size, &data); c += size, u += data) {
+        if (data == 0) continue;
+        if (blocks && (blocks > n || !entry_is(gzi, blocks - 1, c, u))) return false;
+        blocks++;
+    }
+    return n == (blocks ? blocks - 1 : 0);
+}
+
+static int check_gzi(const char *path, const char *fasta, cad_error_t *err)
+{
+    struct stat sb;
+    unsigned char count[8];
+    uint64_t n;
+    int fd = open(path, O_RDONLY | O_CLOEXEC), fafd = open(fasta, O_RDONLY | O_CLOEXEC), rc = 0;
+    if (fd < 0 || fafd < 0 || fstat(fd, &sb)) {
+        rc = cad_fail(err, CAD_EIO, "%s: %s; a bgzip-compressed FASTA needs it: " REMEDY, path, strerror(errno));
+    } else if (sb.st_size < 8 || cad_pread(fd, count, sizeof count, 0, path, NULL)) {
+        rc = cad_fail(err, CAD_EFORMAT, "%s: malformed; " REMEDY, path);
+    } else {
+        n = little64(count);
+        if (n > (uint64_t)sb.st_size / 16 || n * 16 + 8 != (uint64_t)sb.st_size)
+            rc = cad_fail(err, CAD_EFORMAT, "%s: malformed; " REMEDY, path);
+        else if (!entries_fit(fd, fafd, n))
+            rc = cad_fail(err, CAD_EFORMAT, "%s: does not belong to the FASTA; " REMEDY, path);
+    }
+    if (fd >= 0) close(fd);
+    if (fafd >= 0) close(fafd);
+    return rc;
+}
+
+/* ---- building a missing index ---- */
+
+/* Both are removed when that fails. */
+static int build_at(const char *fasta, const char *fai, const char *gzi, cad_error_t *err)
+{
+    int why;
+    errno = 0;
+    if (fai_build3(fasta, fai, gzi) == 0) return 0;
+    why = errno;
+    unlink(fai);
+    unlink(gzi);
+    if (why == ENOSPC || why == EDQUOT || why == EFBIG)
+        return cad_fail(err, CAD_EIO, "%s: cannot write its index: %s", fasta, strerror(why));
+    return cad_fail(err, CAD_EFORMAT,
+                    "%s: cannot be indexed: is it FASTA, and are all lines of a contig but the last equally long?",
+                    fasta);
+}
+
+/* Under temporary names first: another process may look at the same moment. */
+static int build_beside(const char *fasta, const char *fai, const char *gzi, const char *fai_tmp, const char *gzi_tmp,
+                        bool packed, cad_error_t *err)
+{
+    int rc = build_at(fasta, fai_tmp, gzi_tmp, err);
+    if (rc == 0 && ((packed && rename(gzi_tmp, gzi)) || rename(fai_tmp, fai))) {
+        rc = cad_fail(err, CAD_EIO, "%s: %s", fai, strerror(errno));
+        unlink(fai_tmp);
+        unlink(gzi_tmp);
+    }
+    return rc;
+}
+
+/* In a folder of its own, gone before this returns: fasta.c keeps indexes in memory. */
+static int build_temporary(fasta_t *f, notes_t *notes, cad_error_t *err)
+{
+    const char *dir = getenv("TMPDIR");
+    char base[4096];
+    bool made;
+    snprintf(base, sizeof base, "%s/caduceus-XXXXXX", dir && *dir ? dir : "/tmp");
+    signals_hold();
+    made = mkdtemp(base) != NULL;
+    if (made) {
+        f->tmp_dir = strdup(base);
+        f->tmp_fai = suffixed(base, "/fai");
+        f->tmp_gzi = suffixed(base, "/gzi");
+    }
+    if (f->tmp_dir && f->tmp_fai && f->tmp_gzi) { /* the files first: they are removed in this order */
+        f->ticket[0] = temporary_add(f->tmp_fai);
+        f->ticket[1] = temporary_add(f->tmp_gzi);
+        f->ticket[2] = temporary_add(f->tmp_dir);
+    }
+    signals_release();
+    if (!made)
+        return cad_fail(err, CAD_EIO, "%s: has no index; none can be made beside it, nor in %s: %s", f->path, base,
+                        strerror(errno));
+    if (!f->tmp_dir || !f->tmp_fai || !f->tmp_gzi) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    note(notes, NOTE_INDEX, 1,
+         "%s: has no index and its folder cannot be written: indexing it anew in a temporary place; "
+         "`samtools faidx` it once to save the time",
+         f->path);
+    return build_at(f->path, f->tmp_fai, f->tmp_gzi, err);
+}
+
+/* Creates the first of these names that is free, so that what derives from it is free too. */
+static bool take_temporary(const char *fai, char *name, size_t size)
+{
+    for (int i = 0; i < 100; i++) {
+        int fd;
+        if ((size_t)snprintf(name, size, "%s.tmp-%ld-%d", fai, (long)getpid(), i) >= size) return false;
+        fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0) return close(fd) == 0;
+        if (errno != EEXIST) return false;
+    }
+    return false;
+}
+
+static int build(fasta_t *f, const char *fai, const char *gzi, bool packed, notes_t *notes, cad_error_t *err)
+{
+    char fai_tmp[4096], gzi_tmp[4104];
+    int ticket[2] = { -1, -1 }, rc;
+    bool beside;
+    signals_hold();
+    beside = take_temporary(fai, fai_tmp, sizeof fai_tmp);
+    if (beside) {
+        snprintf(gzi_tmp, sizeof gzi_tmp, "%s.gzi", fai_tmp);
+        ticket[0] = temporary_add(fai_tmp);
+        ticket[1] = temporary_add(gzi_tmp);
+    }
+    signals_release();
+    rc = beside ? build_beside(f->path, fai, gzi, fai_tmp, gzi_tmp, packed, err) : build_temporary(f, notes, err);
+    temporary_forget(ticket[0]);
+    temporary_forget(ticket[1]);
+    return rc;
+}
+
+/* The index is in memory now. */
+static void drop_temporary(fasta_t *f)
+{
+    if (f->tmp_fai) unlink(f->tmp_fai);
+    if (f->tmp_gzi) unlink(f->tmp_gzi);
+    if (f->tmp_dir) rmdir(f->tmp_dir);
+    for (int i = 0; f->tmp_dir && f->tmp_fai && f->tmp_gzi && i < 3; i++) temporary_forget(f->ticket[i]);
+}
+
+/* ---- opening ---- */
+
+static void checksum(fasta_t *f)
+{
+    struct sha256_ctx sha;
+    uint8_t digest[SHA256_DIGEST_SIZE];
+    char number[32];
+    sha256_init(&sha);
+    for (int i = 0; i < f->ncontig; i++) {
+        sha256_update(&sha, strlen(f->contig[i].name), (const uint8_t *)f->contig[i].name);
+        sha256_update(&sha, (size_t)snprintf(number, sizeof number, "\t%lld\n", (long long)f->contig[i].length),
+                      (const uint8_t *)number);
+    }
+    sha256_digest(&sha, sizeof digest, digest);
+    for (size_t i = 0; i < sizeof digest; i++) snprintf(f->checksum + 2 * i, 3, "%02x", digest[i]);
+}
+
+static void compare_age(const fasta_t *f, const char *fai, notes_t *notes)
+{
+    struct stat a, b;
+    if (f->tmp_fai || stat(f->path, &a) || stat(fai, &b)) return;
+    if (b.st_mtime < a.st_mtime) note(notes, NOTE_INDEX, 1, "%s is older than the FASTA; its contents agree", fai);
+}
+
+/* An index that we made and that does not fit: the FASTA is at fault. */
+static int disown(const fasta_t *f, const char *fai, const char *gzi, int rc, cad_error_t *err)
+{
+    unlink(fai);
+    unlink(gzi);
+    if (rc == CAD_ENOMEM || strstr(err->text, "there twice")) return rc;
+    return cad_fail(
+        err, CAD_EFORMAT,
+        "%s: malformed FASTA: blanks within sequence lines, after >, or lines that are no sequence; reformat it",
+        f->path);
+}
+
+static int open_checked(fasta_t *f, const char *fai, const char *gzi, BGZF *fp, notes_t *notes, cad_error_t *err)
+{
+    bool packed = fp->is_compressed, ours = false;
+    int rc = 0;
+    if (packed && (fp->is_gzip || bgzf_compression(fp) != 2))
+        return cad_fail(err, CAD_EFORMAT,
+                        "%s: compressed with gzip, which has no random access; recompress it: gunzip, then bgzip",
+                        f->path);
+    if (packed && bgzf_check_EOF(fp) != 1)
+        return cad_fail(err, CAD_EFORMAT, "%s: cut short: the BGZF end marker is missing; restore it", f->path);
+    if (access(fai, F_OK)) {
+        ours = true;
+        rc = build(f, fai, gzi, packed, notes, err);
+    }
+    if (rc) return rc;
+    if (f->tmp_fai) {
+        fai = f->tmp_fai;
+        gzi = f->tmp_gzi;
+    }
+    if (packed && (rc = check_gzi(gzi, f->path, err))) return rc;
+    if (packed && bgzf_index_load(fp, gzi, NULL)) rc = cad_fail(err, CAD_EFORMAT, "%s: malformed; " REMEDY, gzi);
+    if (rc == 0) rc = read_fai(f, fai, err);
+    if (rc == 0) rc = sort_names(f, err);
+    if (rc == 0) rc = check_contents(f, fp, err);
+    if (rc && ours) return disown(f, fai, gzi, rc, err);
+    if (rc) return rc;
+    if (packed) bgzf_set_cache_size(fp, CACHE);
+    compare_age(f, fai, notes);
+    checksum(f);
+    return 0;
+}
+
+int fasta_open(fasta_t *f, const char *path, notes_t *notes, cad_error_t *err)
+{
+    char *fai = suffixed(path, ".fai"), *gzi = suffixed(path, ".gzi");
+    struct stat sb;
+    BGZF *fp = NULL;
+    int rc = 0;
+    memset(f, 0, sizeof *f);
+    f->path = path;
+    if (!fai || !gzi) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+    else if (stat(path, &sb)) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
+    else if (!S_ISREG(sb.st_mode))
+        rc = cad_fail(err, CAD_EIO, "%s: not a regular file; a reference must allow random access", path);
+    else if (sb.st_size == 0) rc = cad_fail(err, CAD_EFORMAT, "%s: the file is empty", path);
+    else if (!(fp = bgzf_open(path, "r"))) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
+    f->fp = fp;
+    if (rc == 0) rc = open_checked(f, fai, gzi, fp, notes, err);
+    drop_temporary(f);
+    free(fai);
+    free(gzi);
+    if (rc) fasta_close(f);
+    return rc;
+}
+
+void fasta_close(fasta_t *f)
+{
+    if (f->fp) bgzf_close(f->fp);
+    for (int i = 0; i < f->ncontig; i++) free(f->contig[i].name);
+    free(f->tmp_dir);
+    free(f->tmp_fai);
+    free(f->tmp_gzi);
+    free(f->contig);
+    free(f->by_name);
+    alias_free(f);
+    memset(f, 0, sizeof *f);
+}
+
+/* Reads the lines themselves: every line end must be where the index has it. */
+int fasta_fetch(const fasta_t *f, const contig_t *c, int64_t beg, int64_t end, char *seq, cad_error_t *err)
+{
+    int64_t from = beg < end ? place(c, beg) : 0, n = beg < end ? place(c, end - 1) + 1 - from : 0, k = 0;
+    char *raw = malloc((size_t)n + 1);
+    int rc = 0;
+    if (!raw) return cad_fail(err, CAD_ENOMEM, "out of memory for %lld bases", (long long)(end - beg));
+    if (n && read_at(f->fp, from, raw, n) != n)
+        rc = cad_fail(err, CAD_EIO, "%s: cannot read %s:%lld-%lld; the file is damaged", f->path, c->name,
+                      (long long)beg + 1, (long long)end);
+    for (int64_t i = 0; rc == 0 && i < n; i++) {
+        bool base = (from + i - c->offset) % c->width < c->bases;
+        if (base != (isgraph((unsigned char)raw[i]) != 0)) rc = disagree(f, c, "the length of its lines", err);
+        if (base) seq[k++] = raw[i];
+    }
+    seq[k] = 0;
+    free(raw);
+    return rc;
+}

@@ -1,0 +1,185 @@
+/* input.c - what kind an input is, and lines of text: plain, gzip or BGZF.
+ * SPDX-License-Identifier: MIT */
+#include <ctype.h>
+#include <errno.h>
+#include <htslib/hfile.h>
+#include <sys/stat.h>
+
+#include "io/output.h"
+#include "io/input.h"
+
+#define BUFFER (1 << 16)
+
+/* What its first bytes say; text is looked at later. */
+static int detect(input_t *in, hFILE *h, cad_error_t *err)
+{
+    htsFormat fmt;
+    memset(&fmt, 0, sizeof fmt);
+    in->kind = INPUT_BED;
+    if (hts_detect_format(h, &fmt)) return cad_fail(err, CAD_EIO, "%s: %s", in->path, strerror(errno ? errno : EIO));
+    switch (fmt.format) {
+    case sam:
+    case bam:
+    case cram: in->kind = INPUT_READS; return 0;
+    case vcf:
+    case bcf: in->kind = INPUT_VARIANTS; return 0;
+    case crai: /* six numbers, as a BED may have */
+        if (!ends_in(in->path, ".crai")) return 0;
+        /* fall through */
+    case bai:
+    case csi:
+    case gzi:
+    case tbi: return cad_fail(err, CAD_EFORMAT, "%s: is an index; give the file that it belongs to", in->path);
+    default: return 0;
+    }
+}
+
+/* Text is FASTA or FASTQ by its first mark, else BED. */
+static void detect_text(input_t *in)
+{
+    size_t i = 0;
+    while (i < in->fill && isspace((unsigned char)in->buf[i])) i++;
+    if (i < in->fill && in->buf[i] == '>') in->kind = INPUT_FASTA;
+    else if (i < in->fill && in->buf[i] == '@') in->kind = INPUT_FASTQ;
+    else in->kind = INPUT_BED;
+}
+
+static const struct {
+    const char *name;
+    input_kind_t kind;
+} FORMAT[] = {
+    { "bed", INPUT_BED },   { "fasta", INPUT_FASTA }, { "fastq", INPUT_FASTQ },  { "sam", INPUT_READS },
+    { "bam", INPUT_READS }, { "cram", INPUT_READS },  { "vcf", INPUT_VARIANTS }, { "bcf", INPUT_VARIANTS },
+};
+
+static int forced(input_t *in, const char *format, cad_error_t *err)
+{
+    for (size_t i = 0; i < sizeof FORMAT / sizeof *FORMAT; i++)
+        if (!strcmp(format, FORMAT[i].name)) {
+            in->kind = FORMAT[i].kind;
+            return 0;
+        }
+    return cad_fail(err, CAD_EARG, "--in-format %.40s: expected bed, fasta, fastq, sam, bam, cram, vcf or bcf", format);
+}
+
+static int fill(input_t *in, cad_error_t *err)
+{
+    ssize_t n;
+    if (in->at < in->fill || in->eof) return 0;
+    n = bgzf_read(in->fp, in->buf, BUFFER);
+    if (n < 0)
+        return cad_fail(err, CAD_EIO, "%s:%lld: damaged or cut short after this line; restore or recompress it",
+                        in->path, (long long)in->line);
+    in->at = 0;
+    in->fill = (size_t)n;
+    in->bytes += n;
+    in->eof = n == 0;
+    if (in->eof && in->fp->no_eof_block)
+        return cad_fail(err, CAD_EIO, "%s:%lld: cut short: the BGZF end marker is missing; restore it", in->path,
+                        (long long)in->line);
+    return 0;
+}
+
+/* Kinds of bytes that are no text to us, by their first ones. */
+static const struct {
+    const char *magic;
+    size_t n;
+    const char *what;
+} FOREIGN[] = {
+    { "\xfd"
+      "7zXZ",
+      5, "compressed with xz: decompress it first" },
+    { "BZh", 3, "compressed with bzip2: decompress it first" },
+    { "\x28\xb5\x2f\xfd", 4, "compressed with zstd: decompress it first" },
+    { "\xff\xfe", 2, "UTF-16: convert it with iconv" },
+    { "\xfe\xff", 2, "UTF-16: convert it with iconv" },
+    { "\xef\xbb\xbf", 3, "UTF-8 with a byte-order mark: remove it with tail -c +4" },
+};
+
+static int check_text(input_t *in, cad_error_t *err)
+{
+    for (size_t i = 0; i < sizeof FOREIGN / sizeof *FOREIGN; i++)
+        if (in->fill >= FOREIGN[i].n && !memcmp(in->buf, FOREIGN[i].magic, FOREIGN[i].n))
+            return cad_fail(err, CAD_EFORMAT, "%s: %s", in->path, FOREIGN[i].what);
+    if (in->bytes == 0 && in->eof) return cad_fail(err, CAD_EFORMAT, "%s: the file is empty", in->path);
+    if (in->fill >= 5 && !memcmp(in->buf, "##gff", 5))
+        return cad_fail(
+            err, CAD_EFORMAT,
+            "%s: looks like GFF; convert it: zcat -f FILE | grep -v '^#' | awk -v OFS='\\t' '{print $1,$4-1,$5,$3,\".\",$7}'",
+            in->path);
+    return 0;
+}
+
+/* Lines are read through BGZF, which takes plain and gzip too. */
+static int open_text(input_t *in, bool forced_kind, cad_error_t *err)
+{
+    int rc;
+    in->buf = malloc(BUFFER);
+    if (in->buf) in->fp = bgzf_hopen(in->h, "r");
+    if (!in->fp)
+        return in->buf && in->size == 0 && errno == 0 ? cad_fail(err, CAD_EFORMAT, "%s: the file is empty", in->path)
+                                                      : cad_fail(err, CAD_ENOMEM, "%s: out of memory", in->path);
+    in->h = NULL;
+    if (in->fp->is_compressed) in->size = 0;
+    rc = fill(in, err);
+    if (rc == 0 && !forced_kind) detect_text(in);
+    return rc ? rc : check_text(in, err);
+}
+
+int input_open(input_t *in, const char *path, const char *format, cad_error_t *err)
+{
+    struct stat sb;
+    int rc;
+    memset(in, 0, sizeof *in);
+    in->path = strcmp(path, "-") ? path : "standard input";
+    if (strcmp(path, "-") && stat(path, &sb) == 0) {
+        if (S_ISDIR(sb.st_mode)) return cad_fail(err, CAD_EIO, "%s: is a folder", path);
+        if (S_ISREG(sb.st_mode)) in->size = sb.st_size;
+    }
+    errno = 0;
+    in->h = hopen(path, "r");
+    if (!in->h) return cad_fail(err, CAD_EIO, "%s: %s", in->path, strerror(errno ? errno : EIO));
+    rc = format ? forced(in, format, err) : detect(in, in->h, err);
+    if (rc == 0 && in->kind < INPUT_READS) rc = open_text(in, format != NULL, err);
+    return rc;
+}
+
+int input_line(input_t *in, kstring_t *line, cad_error_t *err)
+{
+    bool any = false;
+    line->l = 0;
+    for (;;) {
+        int rc = fill(in, err);
+        const char *nl;
+        size_t n;
+        if (rc) return rc;
+        if (in->eof) break;
+        any = true;
+        nl = memchr(in->buf + in->at, '\n', in->fill - in->at);
+        n = (nl ? (size_t)(nl - in->buf) : in->fill) - in->at;
+        if (kputsn(in->buf + in->at, n, line) < 0)
+            return cad_fail(err, CAD_ENOMEM, "%s:%lld: out of memory", in->path, (long long)in->line + 1);
+        in->at += n + (nl != NULL);
+        if (nl) break;
+    }
+    if (!any) return 0;
+    in->line++;
+    if (memchr(line->s, 0, line->l))
+        return cad_fail(err, CAD_EFORMAT, "%s:%lld: binary data; is this a text file?", in->path, (long long)in->line);
+    return 1;
+}
+
+int input_peek(input_t *in, cad_error_t *err)
+{
+    int rc = fill(in, err);
+    if (rc) return rc - 1;
+    return in->eof ? -1 : (unsigned char)in->buf[in->at];
+}
+
+void input_close(input_t *in)
+{
+    if (in->fp) bgzf_close(in->fp);
+    if (in->h) hclose_abruptly(in->h);
+    free(in->buf);
+    memset(in, 0, sizeof *in);
+}

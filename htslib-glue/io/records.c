@@ -1,0 +1,371 @@
+/* records.c - alignment and variant files through htslib: opened, checked to their
+ * end, written whole or not at all, indexed. SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <htslib/cram.h>
+#include <htslib/hfile.h>
+#include <htslib/sam.h>
+#include <htslib/vcf.h>
+#include <unistd.h>
+
+#include "io/shard.h"
+#include "io/records.h"
+#include "io/temporary.h"
+
+/* ---- threads that compress and decompress ---- */
+
+int records_pool(htsThreadPool *pool, int threads, cad_error_t *err)
+{
+    *pool = (htsThreadPool) { NULL, 0 };
+    if (threads < 2) return 0;
+    signals_keep();
+    pool->pool = hts_tpool_init(threads);
+    signals_release();
+    return pool->pool ? 0 : cad_fail(err, CAD_ENOMEM, "cannot start %d threads", threads);
+}
+
+/* BGZF alone: with threads htslib's CRAM misses no end marker when reading, and when
+ * writing chooses codecs by who comes first. Text keeps its line numbers. */
+static int use_pool(htsFile *fp, htsThreadPool *pool)
+{
+    bool blocks = fp->is_bgzf && fp->format.format != sam;
+    int rc;
+    if (!pool->pool || !blocks) return 0;
+    signals_keep();
+    rc = hts_set_opt(fp, HTS_OPT_THREAD_POOL, pool);
+    signals_release();
+    return rc;
+}
+
+/* ---- reading ---- */
+
+int records_open(htsFile **fp, input_t *in, const char *reference, cad_error_t *err)
+{
+    errno = 0;
+    *fp = hts_hopen(in->h, in->path, "r");
+    if (!*fp)
+        return cad_fail(err, CAD_EFORMAT, "%s: cannot be read: %s", in->path,
+                        errno ? strerror(errno) : "damaged, or of another format");
+    in->h = NULL; /* the file's now */
+    if ((*fp)->format.format == cram && reference && hts_set_fai_filename(*fp, reference))
+        return cad_fail(err, CAD_EIO, "%s: cannot be used as the reference of %s", reference, in->path);
+    return 0;
+}
+
+/* Not before the header is read, nor for jumps: looking for the end marker, or for a
+ * place, waits for ever for a reading thread that damage has ended (htslib 1.16). */
+int records_threads(htsFile *fp, htsThreadPool *pool, cad_error_t *err)
+{
+    return use_pool(fp, pool) ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
+}
+
+static int cut_short(const char *path, cad_error_t *err)
+{
+    return cad_fail(err, CAD_EIO, "%s: cut short: the end marker is missing; restore the file", path);
+}
+
+int records_whole(htsFile *fp, const char *path, cad_error_t *err)
+{
+    return hts_check_EOF(fp) == 0 ? cut_short(path, err) : 0;
+}
+
+int records_blocks(htsFile *fp, const char *path, cad_error_t *err)
+{
+    if (fp->is_bgzf && fp->format.compression == bgzf) return 0;
+    return cad_fail(err, CAD_EFORMAT,
+                    "%s: -r and -R need a file compressed with bgzip; recompress and index it, or filter with -t, -L",
+                    path);
+}
+
+int records_end(htsFile *fp, const char *path, cad_error_t *err)
+{
+    bool cut = false;
+    if (fp->format.format == cram) /* version 2.0 had no end marker */
+        cut = cram_eof(fp->fp.cram) == 2 && !(cram_major_vers(fp->fp.cram) == 2 && cram_minor_vers(fp->fp.cram) == 0);
+    else if (fp->is_bgzf) cut = fp->fp.bgzf->is_compressed && fp->fp.bgzf->no_eof_block;
+    return cut ? cut_short(path, err) : 0;
+}
+
+void records_forget_remote(sam_hdr_t *h, bool unless_m5)
+{
+    kstring_t s = { 0, 0, NULL };
+    for (int i = 0; h && i < sam_hdr_nref(h); i++) {
+        const char *name = sam_hdr_tid2name(h, i);
+        if (sam_hdr_find_tag_id(h, "SQ", "SN", name, "UR", &s) || !hisremote(s.s)) continue;
+        if (!unless_m5 || sam_hdr_find_tag_id(h, "SQ", "SN", name, "M5", &s))
+            sam_hdr_remove_tag_id(h, "SQ", "SN", name, "UR");
+    }
+    free(s.s);
+}
+
+/* Field k of a line that was parsed: its tabs may be NUL now. */
+static const char *field(const char *line, int k)
+{
+    while (k-- > 0) line += strcspn(line, "\t") + 1;
+    return line;
+}
+
+/* The contig that a field names, -1 for *, or below. */
+static int named_contig(sam_hdr_t *h, const char *s)
+{
+    char name[1024];
+    size_t n = strcspn(s, "\t");
+    snprintf(name, sizeof name, "%.*s", (int)cad_min(n, sizeof name - 1), s);
+    return strcmp(name, "*") ? sam_hdr_name2tid(h, name) < 0 ? -2 : sam_hdr_name2tid(h, name) : -1;
+}
+
+int records_as_written(htsFile *fp, sam_hdr_t *h, bam1_t *b, const char *path, cad_error_t *err)
+{
+    const char *line, *mate;
+    int contig, mate_contig;
+    if (fp->format.format != sam) return 0;
+    line = fp->line.s;
+    mate = field(line, 6);
+    contig = named_contig(h, field(line, 2));
+    mate_contig = *mate == '=' ? contig : named_contig(h, mate);
+    if (contig < -1 || mate_contig < -1)
+        return cad_fail(err, CAD_EFORMAT, "%s: read %s is on a contig that no @SQ line names; add the line", path,
+                        bam_get_qname(b));
+    b->core.flag = (uint16_t)strtol(field(line, 1), NULL, 0);
+    b->core.tid = contig;
+    b->core.mtid = mate_contig;
+    return 0;
+}
+
+/* ---- the format of an output ---- */
+
+static const struct {
+    const char *suffix;
+    bool reads;
+    enum htsExactFormat format;
+    bool bgzf;
+} SUFFIX[] = {
+    { ".sam", true, sam, false },    { ".sam.gz", true, sam, true },   { ".sam.bgz", true, sam, true },
+    { ".bam", true, bam, true },     { ".cram", true, cram, false },   { ".vcf", false, vcf, false },
+    { ".vcf.gz", false, vcf, true }, { ".vcf.bgz", false, vcf, true }, { ".bcf", false, bcf, true },
+};
+
+/* 1, 0 if the suffix says nothing, or CAD_EARG. */
+static int by_suffix(format_t *f, bool reads, const char *path, cad_error_t *err)
+{
+    for (size_t i = 0; i < sizeof SUFFIX / sizeof *SUFFIX; i++) {
+        if (!ends_in(path, SUFFIX[i].suffix)) continue;
+        if (SUFFIX[i].reads != reads)
+            return cad_fail(err, CAD_EARG, "%s: the input holds %s; choose another suffix, or -O", path,
+                            reads ? "reads" : "variants");
+        f->hts.format = SUFFIX[i].format;
+        f->bgzf = SUFFIX[i].bgzf;
+        return 1;
+    }
+    return 0;
+}
+
+/* "u", "b", "v" or "z", the last three with a level. */
+static bool by_letter(format_t *f, const char *s)
+{
+    int level = s[0] ? s[1] : 0;
+    if (!*s || !strchr("ubvz", *s) || (level && (s[2] || level < '0' || level > '9' || *s == 'u' || *s == 'v')))
+        return false;
+    f->hts.format = *s == 'u' || *s == 'b' ? bcf : vcf;
+    f->bgzf = *s != 'v';
+    f->level = *s == 'u' ? '0' : (char)level;
+    return true;
+}
+
+static bool by_name(format_t *f, const char *s)
+{
+    if (hts_parse_format(&f->hts, s)) return false;
+    f->bgzf = f->hts.format == bam || f->hts.compression == bgzf;
+    return f->hts.format == sam || f->hts.format == bam || f->hts.format == cram;
+}
+
+int format_choose(format_t *f, bool reads, const char *asked, const char *path, const htsFormat *in, cad_error_t *err)
+{
+    int rc;
+    if (asked && reads && !by_name(f, asked))
+        return cad_fail(err, CAD_EARG,
+                        "-O %.60s: reads are written as sam, bam or cram, with options as in bam,level=1", asked);
+    if (asked && !reads && !by_letter(f, asked))
+        return cad_fail(err, CAD_EARG, "-O %.60s: variants are written as u, b, v or z, with a level as in z9", asked);
+    rc = asked ? 1 : by_suffix(f, reads, path, err);
+    if (rc) return rc < 0 ? rc : 0;
+    f->hts.format = in->format;
+    f->bgzf = in->format == bam || in->format == bcf;
+    return 0;
+}
+
+/* ---- writing ---- */
+
+/* BAM and BCF keep coordinates in 31 bits. */
+static int check_length(const records_out_t *o, const char *contig, int64_t length, cad_error_t *err)
+{
+    enum htsExactFormat format = o->format.hts.format;
+    if (length <= INT32_MAX || (format != bam && format != bcf)) return 0;
+    return cad_fail(err, CAD_EARG, "%s: %s cannot hold contig %s of %lld bases; write %s", o->path,
+                    format == bam ? "BAM" : "BCF", contig, (long long)length, format == bam ? "SAM" : "VCF");
+}
+
+static int check_lengths(const records_out_t *o, const sam_hdr_t *reads, const bcf_hdr_t *variants, cad_error_t *err)
+{
+    int rc = 0;
+    for (int i = 0; reads && i < sam_hdr_nref(reads) && rc == 0; i++)
+        rc = check_length(o, sam_hdr_tid2name(reads, i), sam_hdr_tid2len(reads, i), err);
+    for (int i = 0; variants && i < variants->n[BCF_DT_CTG] && rc == 0; i++) /* numbers may have gaps: IDX= */
+        if (bcf_hdr_id2name(variants, i))
+            rc = check_length(o, bcf_hdr_id2name(variants, i), (int64_t)variants->id[BCF_DT_CTG][i].val->info[0], err);
+    return rc;
+}
+
+/* The index's suffix, and its min_shift for htslib; NULL if there can be none. */
+static const char *index_suffix(const records_out_t *o, int *shift)
+{
+    enum htsExactFormat format = o->format.hts.format;
+    bool bai = o->index == INDEX_BAI, tbi = o->index == INDEX_TBI;
+    *shift = bai || tbi || format == cram ? 0 : 14;
+    if (format == cram) return o->index == INDEX_CSI ? ".crai" : NULL;
+    if (!o->format.bgzf || (format == bcf && o->format.level == '0')) return NULL;
+    if (format == sam || format == bam) return bai ? ".bai" : tbi ? NULL : ".csi";
+    if (format == bcf) return o->index == INDEX_CSI ? ".csi" : NULL;
+    return tbi ? ".tbi" : bai ? NULL : ".csi";
+}
+
+int records_plan(records_out_t *o, cad_error_t *err)
+{
+    const char *suffix = o->index ? index_suffix(o, &o->shift) : "";
+    for (const hts_opt *p = o->format.hts.specific; p; p = p->next) /* a second pool crashes htslib */
+        if (p->opt == HTS_OPT_NTHREADS || p->opt == HTS_OPT_THREAD_POOL)
+            return cad_fail(err, CAD_EARG, "-O, --output-fmt-option: threads are set with -@");
+    if (!o->index) return 0;
+    if (!suffix)
+        return cad_fail(
+            err, CAD_EARG,
+            "--write-index: no index of that kind fits this output; BAM takes csi or bai, VCF.gz csi or tbi, BCF csi, CRAM its own");
+    if (!strcmp(o->path, "-"))
+        return cad_fail(err, CAD_EARG, "--write-index: there is no index beside standard output; name a file with -o");
+    o->index_path = suffixed(o->path, suffix);
+    return o->index_path ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+}
+
+int records_create(records_out_t *o, cad_error_t *err)
+{
+    char mode[4] = "w";
+    int rc;
+    bool binary = o->format.bgzf || o->format.hts.format == cram;
+    if (o->format.hts.format == cram) strcat(mode, "c");
+    else if (o->format.bgzf) strcat(mode, o->format.hts.format == bam || o->format.hts.format == bcf ? "b" : "z");
+    if (o->format.level) strncat(mode, &o->format.level, 1);
+    rc = output_open(&o->out, o->path, false, err);
+    if (rc == 0 && binary && output_is_terminal(o->out))
+        rc = cad_fail(err, CAD_EARG, "binary data would go to a terminal; name a file with -o, or see -O");
+    if (rc == 0 && o->index && !output_is_file(o->out))
+        rc = cad_fail(err, CAD_EARG, "--write-index: %s is not a regular file", o->path);
+    if (rc == 0 && o->index) rc = output_open(&o->index_out, o->index_path, false, err);
+    return rc ? rc : output_hts(o->out, mode, &o->fp, err);
+}
+
+/* CRAM is written against a reference unless the user says otherwise, or it came
+ * from CRAM that was read without one. */
+static bool needs_reference(const records_out_t *o)
+{
+    bool needs = o->format.hts.format == cram && !o->embed;
+    for (const hts_opt *p = o->format.hts.specific; p; p = p->next)
+        if ((p->opt == CRAM_OPT_NO_REF && p->val.i) || (p->opt == CRAM_OPT_EMBED_REF && p->val.i == 2)) needs = false;
+    return needs;
+}
+
+/* Not an error of writing, so it is one of looking for the reference, which may leave any. */
+static bool lacks_reference(const records_out_t *o)
+{
+    static const int writing[] = { ENOSPC, EDQUOT, EFBIG, EIO, EPIPE, EBADF, ENOMEM };
+    bool found = !needs_reference(o);
+    for (size_t i = 0; i < sizeof writing / sizeof *writing; i++) found |= errno == writing[i];
+    return !found;
+}
+
+static int say_reference(const records_out_t *o, cad_error_t *err)
+{
+    return cad_fail(
+        err, CAD_EARG,
+        "%s: CRAM needs the reference of its contigs, which is missing or another: give it with -T, or see -O cram,no_ref=1",
+        strcmp(o->path, "-") ? o->path : "standard output");
+}
+
+int records_failed(records_out_t *o, cad_error_t *err)
+{
+    bool reference = lacks_reference(o);
+    int rc = output_failed(o->out, err);
+    return reference ? say_reference(o, err) : rc;
+}
+
+/* The reference, the threads, the user's options: when the model is loaded. */
+static int configure(records_out_t *o, const char *reference, htsThreadPool *pool, cad_error_t *err)
+{
+    o->fp->format.format = o->format.hts.format;
+    if (o->format.hts.format == cram && !o->embed)
+        hts_set_opt(o->fp, CRAM_OPT_EMBED_REF, 0); /* else htslib makes one up where it finds none */
+    if (o->format.hts.format == cram && reference && hts_set_fai_filename(o->fp, reference))
+        return cad_fail(err, CAD_EIO, "%s: cannot be used as the reference of %s", reference, o->path);
+    if (o->format.hts.specific && hts_opt_apply(o->fp, o->format.hts.specific))
+        return cad_fail(err, CAD_EARG, "-O, --output-fmt-option: an option that does not fit the output");
+    return use_pool(o->fp, pool) ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
+}
+
+int records_begin(records_out_t *o, sam_hdr_t *reads, bcf_hdr_t *variants, const char *reference, htsThreadPool *pool,
+                  cad_error_t *err)
+{
+    int rc = check_lengths(o, reads, variants, err), bad;
+    if (rc == 0) rc = configure(o, reference, pool, err);
+    if (rc) return rc;
+    if (reads && needs_reference(o))
+        records_forget_remote(reads, true); /* htslib would look them up for M5, and sets UR itself */
+    errno = 0;
+    bad = reads ? sam_hdr_write(o->fp, reads) : bcf_hdr_write(o->fp, variants);
+    if (bad) return records_failed(o, err);
+    if (o->format.hts.format == cram)
+        records_forget_remote(cram_fd_get_header(o->fp->fp.cram), false); /* it is written */
+    if (!o->index) return 0;
+    bad = reads ? sam_idx_init(o->fp, reads, o->shift, output_temporary(o->index_out))
+                : bcf_idx_init(o->fp, variants, o->shift, output_temporary(o->index_out));
+    return bad ? cad_fail(err, CAD_ENOMEM, "%s: no index can be made for this output", o->path) : 0;
+}
+
+/* An index needs records in order: contigs as in the header, unplaced last. */
+int records_in_order(records_out_t *o, int contig, int64_t pos, const char *name, cad_error_t *err)
+{
+    uint32_t at = (uint32_t)contig; /* -1 is last */
+    if (!o->index) return 0;
+    if (pos >= (int64_t)1 << 29 && (o->index == INDEX_BAI || o->index == INDEX_TBI))
+        return cad_fail(err, CAD_EARG, "record %s: lies beyond what BAI and TBI can index; use --write-index=csi",
+                        name);
+    if (o->any && (at < o->contig || (at == o->contig && contig >= 0 && pos < o->pos)))
+        return cad_fail(
+            err, CAD_EFORMAT,
+            "record %s: not sorted by coordinate, so the output cannot be indexed; sort it, or leave out --write-index",
+            name);
+    o->any = true;
+    o->contig = at;
+    o->pos = pos;
+    return 0;
+}
+
+int records_close(records_out_t *o, const provenance_t *p, cad_error_t *err)
+{
+    bool reads = o->format.hts.format == sam || o->format.hts.format == bam || o->format.hts.format == cram;
+    output_t **all[] = { &o->out, &o->index_out, &o->part };
+    int rc = 0;
+    if (!o->out) return 0;
+    if (o->index && (reads ? sam_idx_save(o->fp) : bcf_idx_save(o->fp))) rc = output_failed(o->out, err);
+    o->fp = NULL; /* closed by the output */
+    if (rc == 0 && (rc = output_sync(o->out, err)) && lacks_reference(o)) rc = say_reference(o, err);
+    if (rc == 0 && o->part) rc = part_write(p, o->part, o->out, err);
+    return rc ? rc : outputs_close(all, 3, err);
+}
+
+void records_free(records_out_t *o)
+{
+    output_abort(o->out);
+    output_abort(o->index_out);
+    output_abort(o->part);
+    hts_opt_free(o->format.hts.specific);
+    free(o->index_path);
+    memset(o, 0, sizeof *o);
+}

@@ -1,0 +1,250 @@
+/* regions.c - which rows to read and write (-r, -L). SPDX-License-Identifier: MIT */
+#include "io/input.h"
+#include "io/regions.h"
+
+typedef struct {
+    char *contig;
+    int64_t beg, end;
+} span_t;
+
+struct regions_t {
+    span_t *span;
+    int n, room;
+};
+
+int regions_new(regions_t **r, cad_error_t *err)
+{
+    *r = calloc(1, sizeof **r);
+    return *r ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+}
+
+void regions_free(regions_t *r)
+{
+    if (!r) return;
+    for (int i = 0; i < r->n; i++) free(r->span[i].contig);
+    free(r->span);
+    free(r);
+}
+
+/* Takes contig over. */
+static int add(regions_t *r, char *contig, int64_t beg, int64_t end, cad_error_t *err)
+{
+    if (contig && r->n == r->room) {
+        int room = r->room ? 2 * r->room : 64;
+        span_t *s = realloc(r->span, (size_t)room * sizeof *s);
+        if (s) {
+            r->span = s;
+            r->room = room;
+        }
+    }
+    if (!contig || r->n == r->room) {
+        free(contig);
+        return cad_fail(err, CAD_ENOMEM, "out of memory");
+    }
+    r->span[r->n++] = (span_t) { contig, beg, end };
+    return 0;
+}
+
+int regions_add_span(regions_t *r, const char *contig, interval_t span, cad_error_t *err)
+{
+    return add(r, strdup(contig), span.beg, span.end, err);
+}
+
+/* A number with or without thousands separators. */
+static bool number(const char *s, size_t n, int64_t *out)
+{
+    char buf[32];
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (s[i] == ',') continue;
+        if (k + 1 == sizeof buf) return false;
+        buf[k++] = s[i];
+    }
+    buf[k] = 0;
+    return k && buf[0] != '+' && cad_parse_int(buf, 1, INT64_MAX - 1, out);
+}
+
+/* beg, beg-, beg-end, -end; 1-based inclusive. point: beg alone is one base. */
+static bool range(const char *s, bool point, int64_t *beg, int64_t *end)
+{
+    const char *dash = strchr(s, '-');
+    size_t n = strlen(s);
+    int64_t b = 1;
+    *end = INT64_MAX;
+    if (!dash) {
+        if (!number(s, n, &b)) return false;
+        if (point) *end = b;
+    } else {
+        if (dash > s && !number(s, (size_t)(dash - s), &b)) return false;
+        if (dash[1] && !number(dash + 1, n - (size_t)(dash - s) - 1, end)) return false;
+        if (dash == s && !dash[1]) return false;
+    }
+    *beg = b - 1;
+    return *beg < *end;
+}
+
+/* A contig's name as the FASTA has it, malloc'd. */
+static char *own_name(const names_t *names, const char *name)
+{
+    const contig_t *c = names && names->hint ? fasta_find(names->hint, name) : NULL;
+    return strdup(c ? c->name : name);
+}
+
+/* A whole contig name wins over name:range, as names may hold colons. */
+static int add_one(regions_t *r, const char *text, const names_t *names, cad_error_t *err)
+{
+    const char *colon = strrchr(text, ':');
+    int64_t beg = 0, end = INT64_MAX;
+    bool whole = !colon || (names && names->has(names->dict, text));
+    char *name = whole ? strdup(text) : strndup(text, (size_t)(colon - text)), hint[700];
+    bool good = whole || range(colon + 1, names && names->point, &beg, &end);
+    int rc;
+    if (!good && !names) {
+        free(name);
+        return add(r, strdup(text), 0, INT64_MAX, err);
+    }
+    if (!good)
+        rc = cad_fail(err, CAD_EARG, "region %s: expected CONTIG, CONTIG:BEG or CONTIG:BEG-END, counted from 1", text);
+    else if (name && names && !names->has(names->dict, name))
+        rc = cad_fail(err, CAD_EARG, "region %s: no contig \"%s\" in %s%s", text, name, names->path,
+                      names->hint ? fasta_hint(names->hint, name, hint, sizeof hint) : "");
+    else {
+        rc = add(r, name ? own_name(names, name) : NULL, beg, end, err);
+        free(name);
+        /* without a reference "a:1" may as well be a whole name */
+        return rc || whole || names ? rc : add(r, strdup(text), 0, INT64_MAX, err);
+    }
+    free(name);
+    return rc;
+}
+
+/* Commas separate regions, but also thousands: a piece that is all digits and
+ * dashes belongs to the one before it. */
+int regions_add_text(regions_t *r, const char *text, const names_t *names, cad_error_t *err)
+{
+    char *copy = strdup(text), *beg = copy, *p;
+    int rc = copy ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (names && names->has(names->dict, text)) { /* names may hold commas */
+        free(copy);
+        return add_one(r, text, names, err);
+    }
+    for (p = copy; rc == 0 && p;) {
+        p = strchr(p, ',');
+        if (p && strchr(beg, ':') && strchr(beg, ':') < p && strspn(p + 1, "0123456789") >= 3 && strchr(",-", p[4])) {
+            p++;
+            continue;
+        }
+        if (p) *p++ = 0;
+        rc = add_one(r, beg, names, err);
+        beg = p;
+    }
+    free(copy);
+    return rc;
+}
+
+/* Of a row whose contig is none of these names. */
+static int no_contig(const input_t *in, const char *contig, const names_t *names, cad_error_t *err)
+{
+    char hint[700];
+    return cad_fail(err, CAD_EFORMAT, "%s:%lld: contig \"%s\" is not in %s%s", in->path, (long long)in->line, contig,
+                    names->path, names->hint ? fasta_hint(names->hint, contig, hint, sizeof hint) : "");
+}
+
+/* A row whose regions are to be read lies in its contig, at least in part. */
+static int check_row(const input_t *in, const bed_row_t *row, const names_t *names, cad_error_t *err)
+{
+    const contig_t *c = names->hint ? fasta_find(names->hint, row->contig) : NULL;
+    if (!names->has(names->dict, row->contig)) return no_contig(in, row->contig, names, err);
+    if (!c || row->span.beg < c->length || row->span.end == c->length) return 0;
+    return cad_fail(err, CAD_EFORMAT, "%s:%lld: begins past the end of %s (%lld bases)", in->path, (long long)in->line,
+                    c->name, (long long)c->length);
+}
+
+int regions_add_bed(regions_t *r, const char *path, const names_t *names, cad_error_t *err)
+{
+    input_t in;
+    kstring_t line = { 0, 0, NULL };
+    bool any = false;
+    cad_error_t none = { "" }; /* of the first row without a contig */
+    int rc = input_open(&in, path, "bed", err);
+    while (rc == 0 && (rc = input_line(&in, &line, err)) > 0) {
+        bed_row_t row;
+        rc = 0;
+        if (bed_line_kind(line.s, line.l) != LINE_DATA) continue;
+        rc = bed_parse(in.path, in.line, line.s, line.l, false, &row, err);
+        if (rc) break;
+        if (names && !names->some) rc = check_row(&in, &row, names, err);
+        any = any || !names || names->has(names->dict, row.contig);
+        if (!any && !none.text[0]) no_contig(&in, row.contig, names, &none);
+        if (rc == 0) rc = add(r, own_name(names, row.contig), row.span.beg, row.span.end, err);
+        bed_free(&row);
+    }
+    if (rc == 0 && !any && none.text[0]) rc = cad_fail(err, CAD_EFORMAT, "%s, nor any other row's", none.text);
+    free(line.s);
+    input_close(&in);
+    return rc;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const span_t *x = a, *y = b;
+    int c = strcmp(x->contig, y->contig);
+    return c ? c : x->beg < y->beg ? -1 : x->beg > y->beg;
+}
+
+/* Sorts and joins, so that spans of a contig ascend and keep apart. */
+void regions_finish(regions_t *r)
+{
+    int n = 0;
+    if (r->n) qsort(r->span, (size_t)r->n, sizeof *r->span, by_place);
+    for (int i = 0; i < r->n; i++) {
+        span_t *last = n ? &r->span[n - 1] : NULL;
+        if (last && r->span[i].beg <= last->end && !strcmp(r->span[i].contig, last->contig)) {
+            last->end = cad_max(last->end, r->span[i].end);
+            free(r->span[i].contig);
+        } else r->span[n++] = r->span[i];
+    }
+    r->n = n;
+}
+
+/* The last span of the contig that begins before end, or of a contig before it. */
+static int last_before(const regions_t *r, const char *contig, int64_t end)
+{
+    int lo = 0, hi = r->n - 1;
+    while (lo <= hi) {
+        int mid = (lo + hi) / 2, c = strcmp(r->span[mid].contig, contig);
+        if (c < 0 || (c == 0 && r->span[mid].beg < end)) lo = mid + 1;
+        else hi = mid - 1;
+    }
+    return hi;
+}
+
+/* An empty row [p,p) counts as the place p. */
+bool regions_overlap(const regions_t *r, const char *contig, int64_t beg, int64_t end)
+{
+    int i = last_before(r, contig, end == beg ? beg + 1 : end);
+    return i >= 0 && !strcmp(r->span[i].contig, contig) && r->span[i].end > beg;
+}
+
+bool regions_get(const regions_t *r, const char *contig, int k, interval_t *span)
+{
+    int i = last_before(r, contig, INT64_MIN) + 1 + k;
+    if (i >= r->n || strcmp(r->span[i].contig, contig)) return false;
+    *span = (interval_t) { r->span[i].beg, r->span[i].end };
+    return true;
+}
+
+int regions_within(const regions_t *r, const contig_t *c, int k, interval_t *span, notes_t *notes, cad_error_t *err)
+{
+    *span = (interval_t) { 0, c->length };
+    if (!r) return k == 0;
+    if (!regions_get(r, c->name, k, span)) return 0;
+    if (span->end > c->length && span->end < INT64_MAX - 1)
+        note(notes, NOTE_CLIPPED, 1, "region %s:%lld-%lld: clipped at the end of the contig", c->name,
+             (long long)span->beg + 1, (long long)span->end);
+    if (span->beg >= c->length && span->end > c->length)
+        return cad_fail(err, CAD_EARG, "region %s:%lld: begins past the end of the contig (%lld bases)", c->name,
+                        (long long)span->beg + 1, (long long)c->length);
+    span->end = cad_min(span->end, c->length);
+    return 1;
+}

@@ -1,0 +1,22 @@
+/* text.h - a line being built; errors stick until it is written. SPDX-License-Identifier: MIT */
+#ifndef CAD_TEXT_H
+#define CAD_TEXT_H
+
+#include <htslib/kstring.h>
+
+#include "io/output.h"
+
+typedef struct text_t {
+    kstring_t s;
+    bool failed;
+} text_t;
+void text_put(text_t *t, const char *s, size_t n);
+void text_puts(text_t *t, const char *s);
+void text_printf(text_t *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* %.6g, "." for NaN. */
+void text_number(text_t *t, double v);
+void text_clear(text_t *t);
+void text_free(text_t *t);
+int text_write(output_t *out, const text_t *t, cad_error_t *err);
+
+#endif

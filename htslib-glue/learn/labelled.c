@@ -1,0 +1,424 @@
+/* labelled.c - sequences with labels: CSV or TSV with a header, FASTA or FASTQ with
+ * label=X in the description, BED over a reference with a column of labels.
+ * SPDX-License-Identifier: MIT */
+#include <strings.h>
+
+#include "stream/rows.h"
+#include "learn/labelled.h"
+
+static int bad(const labelled_t *l, const char *what, cad_error_t *err)
+{
+    return cad_fail(err, CAD_EFORMAT, "%s:%lld: %s", l->in.path, (long long)l->in.line, what);
+}
+
+static int out_of_memory(const labelled_t *l, cad_error_t *err)
+{
+    return cad_fail(err, CAD_ENOMEM, "%s: out of memory", l->in.path);
+}
+
+static const char *cell(const labelled_t *l, int k) { return l->cell.s + l->at[k]; }
+
+/* ---- columns of a line ---- */
+
+static int begin_cell(labelled_t *l, cad_error_t *err)
+{
+    if (l->ncell == l->room) {
+        int room = l->room ? 2 * l->room : 16;
+        size_t *more = realloc(l->at, (size_t)room * sizeof *more);
+        if (!more) return out_of_memory(l, err);
+        l->at = more;
+        l->room = room;
+    }
+    l->at[l->ncell++] = l->cell.l;
+    return 0;
+}
+
+/* A quoted column from its quote on, "" for a quote in it: what follows it, or NULL. */
+static const char *put_quoted(labelled_t *l, const char *s, const char *end)
+{
+    for (s++; s < end; s++) {
+        if (*s == '"' && (s + 1 == end || s[1] != '"')) return s + 1;
+        s += *s == '"';
+        if (kputc(*s, &l->cell) < 0) return NULL;
+    }
+    return NULL;
+}
+
+static int split_table(labelled_t *l, cad_error_t *err)
+{
+    const char *s = l->raw.s, *end = s + l->raw.l;
+    int rc;
+    if (s < end && end[-1] == '\r') end--;
+    l->cell.l = 0;
+    for (l->ncell = 0;; s++) {
+        const char *stop;
+        if ((rc = begin_cell(l, err))) return rc;
+        if (s < end && *s == '"') {
+            stop = put_quoted(l, s, end);
+            if (!stop || (stop < end && *stop != l->separator))
+                return bad(l, "a quoted column does not end where it should", err);
+        } else {
+            stop = memchr(s, l->separator, (size_t)(end - s));
+            if (!stop) stop = end;
+            if (kputsn(s, (size_t)(stop - s), &l->cell) < 0) return out_of_memory(l, err);
+        }
+        if (kputc(0, &l->cell) < 0) return out_of_memory(l, err);
+        s = stop;
+        if (s == end) return 0;
+    }
+}
+
+static int split_bed(labelled_t *l, const char *line, size_t n, cad_error_t *err)
+{
+    const char *s;
+    size_t at = 0, len;
+    int rc;
+    l->cell.l = 0;
+    l->ncell = 0;
+    while (bed_column(line, n, &at, &s, &len)) {
+        if ((rc = begin_cell(l, err))) return rc;
+        if (kputsn(s, len, &l->cell) < 0 || kputc(0, &l->cell) < 0) return out_of_memory(l, err);
+    }
+    return 0;
+}
+
+/* ---- which columns ---- */
+
+/* A column of the header by name, else by number from 1; -1 if there is none. */
+static int find_column(const labelled_t *l, const char *spec)
+{
+    int64_t k;
+    for (int i = 0; i < l->ncell; i++)
+        if (!strcmp(cell(l, i), spec)) return i;
+    return cad_parse_int(spec, 1, l->ncell, &k) ? (int)k - 1 : -1;
+}
+
+static int usual_column(const labelled_t *l, const char *a, const char *b)
+{
+    for (int i = 0; i < l->ncell; i++)
+        if (!strcasecmp(cell(l, i), a) || !strcasecmp(cell(l, i), b)) return i;
+    return -1;
+}
+
+static int no_column(const labelled_t *l, const char *spec, const char *option, cad_error_t *err)
+{
+    return cad_fail(
+        err, CAD_EFORMAT,
+        "%s:%lld: no column \"%.60s\" among the %d of this header; name it with %s (a BED has no header, or one that begins with #)",
+        l->in.path, (long long)l->in.line, spec, l->ncell, option);
+}
+
+/* Takes the name over. */
+static int add_label(labelled_t *l, int column, char *name, cad_error_t *err)
+{
+    int *more = realloc(l->label_column, (size_t)(l->nlabel + 1) * sizeof *more);
+    char **names = more ? realloc(l->label_name, (size_t)(l->nlabel + 1) * sizeof *names) : NULL;
+    if (more) l->label_column = more;
+    if (names) l->label_name = names;
+    if (!names || !name) {
+        free(name);
+        return out_of_memory(l, err);
+    }
+    l->label_column[l->nlabel] = column;
+    l->label_name[l->nlabel++] = name;
+    for (int i = 0; i + 1 < l->nlabel; i++)
+        if (!strcmp(l->label_name[i], name))
+            return cad_fail(err, CAD_EFORMAT, "%s: two columns of labels are named \"%.60s\"", l->in.path, name);
+    return 0;
+}
+
+/* Each part of a comma-separated list. */
+static int for_each(labelled_t *l, const char *list, int (*fn)(labelled_t *, const char *, cad_error_t *),
+                    cad_error_t *err)
+{
+    int rc = 0;
+    for (const char *s = list; rc == 0; s = strchr(s, ',') + 1) {
+        char *part = strndup(s, strcspn(s, ","));
+        rc = part ? fn(l, part, err) : out_of_memory(l, err);
+        free(part);
+        if (!strchr(s, ',')) break;
+    }
+    return rc;
+}
+
+static int named_label(labelled_t *l, const char *spec, cad_error_t *err)
+{
+    int k = find_column(l, spec);
+    return k < 0 ? no_column(l, spec, "--label-column", err) : add_label(l, k, strdup(cell(l, k)), err);
+}
+
+static int read_header(labelled_t *l, cad_error_t *err)
+{
+    int label, rc;
+    l->separator = memchr(l->raw.s, '\t', l->raw.l) ? '\t' : ',';
+    if ((rc = split_table(l, err))) return rc;
+    l->ncol = l->ncell;
+    l->sequence_column = l->sequence ? find_column(l, l->sequence) : usual_column(l, "sequence", "seq");
+    if (l->sequence_column < 0) return no_column(l, l->sequence ? l->sequence : "sequence", "--sequence-column", err);
+    l->name_column = usual_column(l, "name", "id");
+    l->named = l->name_column >= 0;
+    if (!l->need_labels) return 0;
+    if (l->labels) return for_each(l, l->labels, named_label, err);
+    label = usual_column(l, "label", "labels");
+    return label < 0 ? no_column(l, "label", "--label-column", err) : add_label(l, label, strdup("label"), err);
+}
+
+const char *labelled_header(const labelled_t *l, size_t *n)
+{
+    const char *s = l->leading.s, *end = s ? s + l->leading.l : NULL, *stop, *header = "";
+    *n = 0;
+    for (; s < end; s = stop + 1) {
+        stop = memchr(s, '\n', (size_t)(end - s));
+        if (!row_header(s, (size_t)(stop - s))) continue;
+        header = s;
+        *n = (size_t)(stop - s);
+    }
+    return header;
+}
+
+static int numbered_label(labelled_t *l, const char *spec, cad_error_t *err)
+{
+    size_t n;
+    const char *header = labelled_header(l, &n);
+    int64_t k;
+    char name[32];
+    int rc;
+    if (!cad_parse_int(spec, 4, 1 << 20, &k))
+        return cad_fail(err, CAD_EARG, "--label-column %.60s: expected the number of a column of %s, from 4", spec,
+                        l->in.path);
+    if (n && header[n - 1] == '\r') n--;
+    if ((rc = split_bed(l, header, n, err))) return rc;
+    snprintf(name, sizeof name, k == 4 ? "label" : "column%lld", (long long)k);
+    return add_label(l, (int)k - 1, strdup(k <= l->ncell ? cell(l, (int)k - 1) : name), err);
+}
+
+/* ---- opening ---- */
+
+static bool is_bed(const labelled_t *l)
+{
+    const char *s;
+    size_t at = 0, n;
+    int64_t v;
+    int found = 0;
+    for (int i = 0; i < 3 && bed_column(l->raw.s, l->raw.l - (l->raw.s[l->raw.l - 1] == '\r'), &at, &s, &n); i++) {
+        char number[24];
+        if (i == 0 || n >= sizeof number) continue;
+        snprintf(number, sizeof number, "%.*s", (int)n, s);
+        found += cad_parse_int(number, INT64_MIN, INT64_MAX, &v);
+    }
+    return found == 2;
+}
+
+/* Up to the first line that holds something. */
+static int read_leading(labelled_t *l, cad_error_t *err)
+{
+    int rc;
+    while ((rc = input_line(&l->in, &l->raw, err)) > 0) {
+        if (bed_line_kind(l->raw.s, l->raw.l) == LINE_DATA) {
+            l->held = true;
+            return 0;
+        }
+        if (kputsn(l->raw.s, l->raw.l, &l->leading) < 0 || kputc('\n', &l->leading) < 0) return out_of_memory(l, err);
+    }
+    return rc;
+}
+
+static int open_text(labelled_t *l, cad_error_t *err)
+{
+    bool asked = l->format && (!strcmp(l->format, "csv") || !strcmp(l->format, "tsv"));
+    int rc = read_leading(l, err);
+    if (rc) return rc;
+    l->table = asked || (!l->format && l->held && !is_bed(l));
+    if (l->table && l->held) {
+        l->held = false;
+        return read_header(l, err);
+    }
+    if (l->table) return bad(l, "no header: the first line names the columns, as sequence,label", err);
+    if (!l->ref) return cad_fail(err, CAD_EARG, "%s: the sequences of a BED need a reference: -T FASTA", l->in.path);
+    if (l->sequence) return cad_fail(err, CAD_EARG, "%s: --sequence-column does not fit a BED", l->in.path);
+    return l->need_labels ? for_each(l, l->labels ? l->labels : "4", numbered_label, err) : 0;
+}
+
+static int open_seqs(labelled_t *l, cad_error_t *err)
+{
+    l->named = true;
+    if (l->labels || l->sequence)
+        return cad_fail(err, CAD_EARG, "%s: FASTA and FASTQ have no columns; a label is label=X in the description",
+                        l->in.path);
+    return l->need_labels ? add_label(l, 0, strdup("label"), err) : 0;
+}
+
+int labelled_open(labelled_t *l, cad_error_t *err)
+{
+    const char *f = l->format;
+    int rc;
+    if (f && strcmp(f, "bed") && strcmp(f, "fasta") && strcmp(f, "fastq") && strcmp(f, "csv") && strcmp(f, "tsv"))
+        return cad_fail(err, CAD_EARG, "--in-format %.40s: expected csv, tsv, fasta, fastq or bed", f);
+    rc = input_open(&l->in, l->path, f && strchr("ct", *f) ? "bed" : f, err); /* lines of text */
+    if (rc) return rc;
+    if (l->in.kind >= INPUT_READS)
+        return cad_fail(err, CAD_EFORMAT, "%s: reads or variants; expected a table, FASTA, FASTQ or BED", l->in.path);
+    return l->in.kind == INPUT_BED ? open_text(l, err) : open_seqs(l, err);
+}
+
+/* ---- rows ---- */
+
+static int take_labels(labelled_t *l, cad_error_t *err)
+{
+    l->label.l = 0;
+    for (int i = 0; i < l->nlabel; i++) {
+        int k = l->label_column[i];
+        if (k >= l->ncell)
+            return cad_fail(err, CAD_EFORMAT,
+                            "%s:%lld: %d columns, and the label is in column %d; name another with --label-column",
+                            l->in.path, (long long)l->in.line, l->ncell, k + 1);
+        if (kputsn(cell(l, k), strlen(cell(l, k)) + 1, &l->label) < 0) return out_of_memory(l, err);
+    }
+    return 0;
+}
+
+static int too_long(const labelled_t *l, int64_t n, cad_error_t *err)
+{
+    return cad_fail(
+        err, CAD_EFORMAT,
+        "%s:%lld: a sequence of %lld bases, and the window is %lld; take the middle with --crop, or raise --window",
+        l->in.path, (long long)l->in.line, (long long)n, (long long)l->window);
+}
+
+/* The middle of [0, n). */
+static int64_t crop(const labelled_t *l, int64_t n) { return n > l->window ? (n - l->window) / 2 : 0; }
+
+static int crop_bases(labelled_t *l, cad_error_t *err)
+{
+    int64_t n = (int64_t)l->bases.l, beg = crop(l, n);
+    if (n <= l->window) return 0;
+    if (!l->crop) return too_long(l, n, err);
+    memmove(l->bases.s, l->bases.s + beg, (size_t)l->window);
+    l->bases.l = (size_t)l->window;
+    l->bases.s[l->bases.l] = 0;
+    return 0;
+}
+
+static int table_row(labelled_t *l, cad_error_t *err)
+{
+    const char *s;
+    int rc = split_table(l, err);
+    if (rc) return rc;
+    if (l->ncell != l->ncol)
+        return cad_fail(err, CAD_EFORMAT, "%s:%lld: %d columns, and the header has %d", l->in.path,
+                        (long long)l->in.line, l->ncell, l->ncol);
+    s = cell(l, l->sequence_column);
+    l->name.l = 0;
+    if (l->named && kputs(cell(l, l->name_column), &l->name) < 0) return out_of_memory(l, err);
+    rc = bases_append(&l->in, s, strlen(s), &l->bases, err);
+    return rc ? rc : take_labels(l, err);
+}
+
+/* Bases of the row's place on the reference. */
+static int fetch(labelled_t *l, const bed_row_t *row, cad_error_t *err)
+{
+    const contig_t *c;
+    int64_t n = row->span.end - row->span.beg, beg = row->span.beg + crop(l, n);
+    int rc = row_contig(&l->in, row, l->ref, &c, err);
+    if (rc) return rc;
+    if (row->span.end > c->length) return row_beyond(&l->in, row, c, "correct it", err);
+    if (n > l->window && !l->crop) return too_long(l, n, err);
+    n = cad_min(n, l->window);
+    if (ks_resize(&l->bases, (size_t)n + 1) < 0) return out_of_memory(l, err);
+    l->bases.l = (size_t)n;
+    l->bases.s[n] = 0;
+    return n ? fasta_fetch(l->ref, c, beg, beg + n, l->bases.s, err) : 0;
+}
+
+static int bed_row(labelled_t *l, cad_error_t *err)
+{
+    bed_row_t row;
+    int rc = bed_parse(l->in.path, l->in.line, l->raw.s, l->raw.l, false, &row, err);
+    if (rc) return rc;
+    if (!l->ncol) l->ncol = row.ncol;
+    if (l->ncol != row.ncol)
+        rc = cad_fail(err, CAD_EFORMAT, "%s:%lld: %d columns, but the rows before it have %d", l->in.path,
+                      (long long)l->in.line, row.ncol, l->ncol);
+    if (rc == 0) rc = fetch(l, &row, err);
+    if (rc == 0) rc = split_bed(l, l->text.s, l->text.l, err);
+    bed_free(&row);
+    return rc ? rc : take_labels(l, err);
+}
+
+/* label=X among the words of the description. */
+static int described_label(labelled_t *l, cad_error_t *err)
+{
+    const char *s = l->seq.comment.s;
+    l->label.l = 0;
+    if (!l->nlabel) return 0;
+    for (; *s; s += strcspn(s, " \t")) {
+        s += strspn(s, " \t");
+        if (strncmp(s, "label=", 6)) continue;
+        return kputsn(s + 6, strcspn(s + 6, " \t"), &l->label) < 0 || kputc(0, &l->label) < 0 ? out_of_memory(l, err)
+                                                                                              : 0;
+    }
+    return cad_fail(err, CAD_EFORMAT, "%s:%lld: record %.60s has no label; write label=X after its name", l->in.path,
+                    (long long)l->line, l->seq.name.s);
+}
+
+static int next_seq(labelled_t *l, cad_error_t *err)
+{
+    int64_t before = l->in.line;
+    int rc = seq_next(&l->in, &l->seq, err);
+    if (rc <= 0) return rc;
+    l->data = true;
+    l->row++;
+    l->line = before + 1;
+    l->name.l = 0;
+    if (kputs(l->seq.name.s, &l->name) < 0 || kputsn(l->seq.bases.s, l->seq.bases.l, &l->bases) < 0)
+        return out_of_memory(l, err);
+    rc = described_label(l, err);
+    if (rc == 0) rc = crop_bases(l, err);
+    return rc ? rc : 1;
+}
+
+/* Of a BED all lines; of a table those that are not blank. */
+static int next_line(labelled_t *l, cad_error_t *err)
+{
+    int rc = 1;
+    do {
+        if (!l->held) rc = input_line(&l->in, &l->raw, err);
+        l->held = false;
+        if (rc <= 0) return rc;
+        l->data = l->table ? l->raw.l && strcmp(l->raw.s, "\r") : bed_line_kind(l->raw.s, l->raw.l) == LINE_DATA;
+    } while (l->table && !l->data);
+    l->cr = l->raw.l && l->raw.s[l->raw.l - 1] == '\r';
+    l->text.l = 0;
+    if (kputsn(l->raw.s, l->raw.l - l->cr, &l->text) < 0) return out_of_memory(l, err);
+    if (!l->data) return 1;
+    l->row++;
+    l->line = l->in.line;
+    rc = l->table ? table_row(l, err) : bed_row(l, err);
+    if (rc == 0 && l->table) rc = crop_bases(l, err);
+    return rc ? rc : 1;
+}
+
+int labelled_next(labelled_t *l, cad_error_t *err)
+{
+    l->bases.l = 0;
+    if (kputsn("", 0, &l->bases) < 0) return out_of_memory(l, err);
+    return l->in.kind == INPUT_BED ? next_line(l, err) : next_seq(l, err);
+}
+
+void labelled_close(labelled_t *l)
+{
+    for (int i = 0; i < l->nlabel; i++) free(l->label_name[i]);
+    free(l->label_name);
+    free(l->label_column);
+    free(l->text.s);
+    free(l->name.s);
+    free(l->bases.s);
+    free(l->label.s);
+    free(l->leading.s);
+    free(l->raw.s);
+    free(l->cell.s);
+    free(l->at);
+    seq_free(&l->seq);
+    input_close(&l->in);
+    memset(l, 0, sizeof *l);
+}

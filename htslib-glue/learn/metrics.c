@@ -1,0 +1,351 @@
+/* metrics.c - how well predictions agree with labels. Pure functions; an undefined
+ * metric is NaN here and "." in print. SPDX-License-Identifier: MIT */
+#include <math.h>
+
+#include "learn/metrics.h"
+
+const char *const METRIC_NAME[METRICS] = { "loss", "accuracy", "mcc", "f1", "auroc", "pearson", "spearman" };
+
+/* ---- of a confusion matrix ---- */
+
+typedef struct {
+    double all, right;
+} totals_t;
+
+static totals_t totals(const int64_t *m, int64_t K)
+{
+    totals_t t = { 0, 0 };
+    for (int64_t i = 0; i < K * K; i++) t.all += (double)m[i];
+    for (int64_t k = 0; k < K; k++) t.right += (double)m[k * K + k];
+    return t;
+}
+
+static double row_sum(const int64_t *m, int64_t K, int64_t k)
+{
+    double sum = 0;
+    for (int64_t j = 0; j < K; j++) sum += (double)m[k * K + j];
+    return sum;
+}
+
+static double column_sum(const int64_t *m, int64_t K, int64_t k)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < K; i++) sum += (double)m[i * K + k];
+    return sum;
+}
+
+double metric_accuracy(const int64_t *m, int64_t K)
+{
+    totals_t t = totals(m, K);
+    return t.all > 0 ? t.right / t.all : NAN;
+}
+
+/* Gorodkin 2004, Comput. Biol. Chem. 28:367, R_K; of two classes it is Matthews 1975,
+ * Biochim. Biophys. Acta 405:442. With n rows, c of them right, t_k of class k and p_k
+ * called k: (c n - sum t_k p_k) / sqrt((n^2 - sum p_k^2) (n^2 - sum t_k^2)). 0 if one
+ * class is called throughout (Chicco and Jurman 2020, BMC Genomics 21:6), undefined if
+ * there is but one. */
+double metric_mcc(const int64_t *m, int64_t K)
+{
+    totals_t t = totals(m, K);
+    double both = 0, truth = 0, called = 0;
+    for (int64_t k = 0; k < K; k++) {
+        double r = row_sum(m, K, k), c = column_sum(m, K, k);
+        both += r * c;
+        truth += r * r;
+        called += c * c;
+    }
+    if (t.all * t.all == truth) return NAN;
+    if (t.all * t.all == called) return 0;
+    return (t.right * t.all - both) / sqrt((t.all * t.all - called) * (t.all * t.all - truth));
+}
+
+/* van Rijsbergen 1979: 2 TP / (2 TP + FP + FN); undefined for a class that neither is nor
+ * is called. */
+static double f1_of(const int64_t *m, int64_t K, int64_t k)
+{
+    double all = row_sum(m, K, k) + column_sum(m, K, k);
+    return all > 0 ? 2 * (double)m[k * K + k] / all : NAN;
+}
+
+static void add_defined(double v, double *sum, int64_t *n)
+{
+    if (isnan(v)) return;
+    *sum += v;
+    ++*n;
+}
+
+/* The unweighted mean over classes ("macro": Sokolova and Lapalme 2009, Inf. Process.
+ * Manag. 45:427), those that are undefined left out. */
+double metric_f1(const int64_t *m, int64_t K)
+{
+    double sum = 0;
+    int64_t n = 0;
+    if (K == 2) return f1_of(m, 2, 1);
+    for (int64_t k = 0; k < K; k++) add_defined(f1_of(m, K, k), &sum, &n);
+    return n ? sum / (double)n : NAN;
+}
+
+/* ---- of ranks ---- */
+
+typedef struct {
+    double value;
+    int64_t row;
+} ranked_t;
+
+static int by_value(const void *a, const void *b)
+{
+    double x = ((const ranked_t *)a)->value, y = ((const ranked_t *)b)->value;
+    return (x > y) - (x < y);
+}
+
+/* Ranks from 1; equal values share the mean of theirs (midranks). */
+static int rank_all(const double *v, int64_t n, double *rank)
+{
+    ranked_t *r = malloc((size_t)cad_max(n, 1) * sizeof *r);
+    if (!r) return CAD_ENOMEM;
+    for (int64_t i = 0; i < n; i++) r[i] = (ranked_t) { v[i], i };
+    qsort(r, (size_t)n, sizeof *r, by_value);
+    for (int64_t i = 0, j; i < n; i = j) {
+        for (j = i; j < n && r[j].value == r[i].value; j++) {}
+        for (int64_t k = i; k < j; k++) rank[r[k].row] = 0.5 * (double)(i + 1 + j);
+    }
+    free(r);
+    return 0;
+}
+
+/* Hanley and McNeil 1982, Radiology 143:29: the Wilcoxon statistic of the positives'
+ * ranks over the number of pairs; a tie counts half. */
+int metric_auroc(const double *score, const uint8_t *positive, int64_t n, double *out)
+{
+    double *rank = malloc((size_t)cad_max(n, 1) * sizeof *rank), sum = 0, yes = 0;
+    int rc = rank ? rank_all(score, n, rank) : CAD_ENOMEM;
+    for (int64_t i = 0; i < n && rc == 0; i++)
+        if (positive[i]) {
+            sum += rank[i];
+            yes++;
+        }
+    *out = yes > 0 && yes < (double)n ? (sum - 0.5 * yes * (yes + 1)) / (yes * ((double)n - yes)) : NAN;
+    free(rank);
+    return rc;
+}
+
+static bool constant(const double *x, int64_t n)
+{
+    for (int64_t i = 1; i < n; i++)
+        if (x[i] != x[0]) return false;
+    return true;
+}
+
+static double mean_of(const double *x, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += x[i];
+    return sum / (double)n;
+}
+
+/* Pearson 1895, Proc. R. Soc. 58:240, about the means; undefined where one side is constant. */
+double metric_pearson(const double *x, const double *y, int64_t n)
+{
+    double xy = 0, xx = 0, yy = 0, mx, my;
+    if (n < 2 || constant(x, n) || constant(y, n)) return NAN;
+    mx = mean_of(x, n);
+    my = mean_of(y, n);
+    for (int64_t i = 0; i < n; i++) {
+        xy += (x[i] - mx) * (y[i] - my);
+        xx += (x[i] - mx) * (x[i] - mx);
+        yy += (y[i] - my) * (y[i] - my);
+    }
+    return xx > 0 && yy > 0 ? fmax(-1, fmin(1, xy / (sqrt(xx) * sqrt(yy)))) : NAN;
+}
+
+/* Spearman 1904, Am. J. Psychol. 15:72: Pearson's of the midranks. */
+int metric_spearman(const double *x, const double *y, int64_t n, double *out)
+{
+    double *rank = malloc((size_t)cad_max(n, 1) * 2 * sizeof *rank);
+    int rc = rank ? rank_all(x, n, rank) : CAD_ENOMEM;
+    if (rc == 0) rc = rank_all(y, n, rank + n);
+    *out = rc ? NAN : metric_pearson(rank, rank + n, n);
+    free(rank);
+    return rc;
+}
+
+/* ---- all that fit a head ---- */
+
+bool metric_fits(const cad_head_t *head, metric_t m)
+{
+    return m == METRIC_LOSS || (head->kind == CAD_VALUES) == (m >= METRIC_PEARSON);
+}
+
+typedef struct {
+    const cad_head_t *head;
+    const float *target; // (n,K)
+    double *p;           // (n,K)
+    double *x, *y;       // (n)
+    uint8_t *yes;        // (n)
+    int64_t n, K;
+} tally_t;
+
+static int64_t true_class(const tally_t *t, int64_t i)
+{
+    int64_t k = 0;
+    while (k < t->K - 1 && t->target[i * t->K + k] < 0.5f) k++;
+    return k;
+}
+
+/* Classes: one matrix of (K,K). Labels: K of (2,2). */
+static void count_calls(const tally_t *t, metrics_t *m)
+{
+    for (int64_t i = 0; i < t->n; i++) {
+        const double *p = t->p + i * t->K;
+        const float *y = t->target + i * t->K;
+        if (t->head->kind == CAD_CLASSES) m->confusion[true_class(t, i) * t->K + prediction_class(p, t->K)]++;
+        else
+            for (int64_t k = 0; k < t->K; k++) m->confusion[4 * k + 2 * (y[k] > 0.5f) + (p[k] > 0.5)]++;
+    }
+}
+
+/* Rows with every label right. */
+static double exact(const tally_t *t)
+{
+    int64_t right = 0;
+    for (int64_t i = 0; i < t->n; i++) {
+        int64_t k = 0;
+        while (k < t->K && (t->target[i * t->K + k] > 0.5f) == (t->p[i * t->K + k] > 0.5)) k++;
+        right += k == t->K;
+    }
+    return t->n ? (double)right / (double)t->n : NAN;
+}
+
+/* Of one label or value. */
+static int one_of(const tally_t *t, metric_t what, int64_t k, double *v)
+{
+    for (int64_t i = 0; i < t->n; i++) {
+        double truth = (double)t->target[i * t->K + k];
+        t->x[i] = t->p[i * t->K + k];
+        t->yes[i] = truth > 0.5;
+        t->y[i] = t->head->scale ? truth * t->head->scale[k] + t->head->mean[k] : truth;
+    }
+    if (what == METRIC_AUROC) return metric_auroc(t->x, t->yes, t->n, v);
+    if (what == METRIC_SPEARMAN) return metric_spearman(t->x, t->y, t->n, v);
+    *v = metric_pearson(t->x, t->y, t->n);
+    return 0;
+}
+
+/* The mean over labels or values from the first on, those undefined left out. Several
+ * classes: one against the rest (Hand and Till 2001, Mach. Learn. 45:171, discuss both). */
+static int mean_over(const tally_t *t, metric_t what, int64_t first, double *out)
+{
+    double sum = 0, v;
+    int64_t n = 0;
+    int rc = 0;
+    for (int64_t k = first; k < t->K && rc == 0; k++)
+        if ((rc = one_of(t, what, k, &v)) == 0) add_defined(v, &sum, &n);
+    *out = n ? sum / (double)n : NAN;
+    return rc;
+}
+
+/* Means of MCC and F1 over labels. */
+static void label_means(metrics_t *m)
+{
+    double sum[2] = { 0, 0 };
+    int64_t n[2] = { 0, 0 };
+    for (int64_t k = 0; k < m->K; k++) {
+        add_defined(metric_mcc(m->confusion + 4 * k, 2), &sum[0], &n[0]);
+        add_defined(metric_f1(m->confusion + 4 * k, 2), &sum[1], &n[1]);
+    }
+    m->value[METRIC_MCC] = n[0] ? sum[0] / (double)n[0] : NAN;
+    m->value[METRIC_F1] = n[1] ? sum[1] / (double)n[1] : NAN;
+}
+
+static int fill(metrics_t *m, const tally_t *t)
+{
+    int rc;
+    if (t->head->kind == CAD_VALUES) {
+        rc = mean_over(t, METRIC_PEARSON, 0, &m->value[METRIC_PEARSON]);
+        return rc ? rc : mean_over(t, METRIC_SPEARMAN, 0, &m->value[METRIC_SPEARMAN]);
+    }
+    count_calls(t, m);
+    if (t->head->kind == CAD_CLASSES) {
+        m->value[METRIC_ACCURACY] = metric_accuracy(m->confusion, t->K);
+        m->value[METRIC_MCC] = metric_mcc(m->confusion, t->K);
+        m->value[METRIC_F1] = metric_f1(m->confusion, t->K);
+    } else {
+        m->value[METRIC_ACCURACY] = exact(t);
+        label_means(m);
+    }
+    return mean_over(t, METRIC_AUROC, t->head->kind == CAD_CLASSES && t->K == 2, &m->value[METRIC_AUROC]);
+}
+
+int metrics_of(metrics_t *m, const cad_head_t *head, const float *logits, const float *target, int64_t n,
+               cad_error_t *err)
+{
+    int64_t K = head->n, cells = head->kind == CAD_CLASSES ? K * K : 4 * K;
+    tally_t t = { .head = head, .target = target, .n = n, .K = K };
+    double loss = 0;
+    int rc = 0;
+    memset(m, 0, sizeof *m);
+    m->n = n;
+    m->K = K;
+    for (int i = 0; i < METRICS; i++) m->value[i] = NAN;
+    m->confusion = calloc((size_t)cells, sizeof *m->confusion);
+    t.p = cad_alloc((size_t)cad_max(n, 1) * (size_t)K, sizeof *t.p);
+    t.x = cad_alloc((size_t)cad_max(n, 1), sizeof *t.x);
+    t.y = cad_alloc((size_t)cad_max(n, 1), sizeof *t.y);
+    t.yes = cad_alloc((size_t)cad_max(n, 1), 1);
+    if (!m->confusion || !t.p || !t.x || !t.y || !t.yes) rc = CAD_ENOMEM;
+    for (int64_t i = 0; i < n && rc == 0; i++) {
+        prediction_of(head, logits + i * K, t.p + i * K);
+        loss += prediction_loss(head, logits + i * K, target + i * K);
+    }
+    if (rc == 0) rc = fill(m, &t);
+    if (n) m->value[METRIC_LOSS] = loss / (double)n;
+    free(t.p);
+    free(t.x);
+    free(t.y);
+    free(t.yes);
+    if (rc) metrics_free(m);
+    return rc ? cad_fail(err, rc, "out of memory for the metrics of %lld rows", (long long)n) : 0;
+}
+
+/* ---- in print ---- */
+
+static void put_matrix(const int64_t *m, int64_t K, char *const *name, const char *corner, text_t *t)
+{
+    text_printf(t, "#%s", corner);
+    for (int64_t k = 0; k < K; k++) text_printf(t, "\t%s", name[k]);
+    for (int64_t i = 0; i < K; i++) {
+        text_printf(t, "\n%s", name[i]);
+        for (int64_t j = 0; j < K; j++) text_printf(t, "\t%lld", (long long)m[i * K + j]);
+    }
+    text_puts(t, "\n");
+}
+
+static void put_labels(const metrics_t *m, const cad_head_t *head, text_t *t)
+{
+    text_puts(t, "#label\ttrue_negative\tfalse_positive\tfalse_negative\ttrue_positive\n");
+    for (int64_t k = 0; k < m->K; k++) {
+        const int64_t *c = m->confusion + 4 * k;
+        text_printf(t, "%s\t%lld\t%lld\t%lld\t%lld\n", head->name[k], (long long)c[0], (long long)c[1], (long long)c[2],
+                    (long long)c[3]);
+    }
+}
+
+void metrics_put(const metrics_t *m, const cad_head_t *head, text_t *t)
+{
+    text_printf(t, "#metric\tvalue\nn\t%lld\n", (long long)m->n);
+    for (metric_t i = 0; i < METRICS; i++) {
+        if (!metric_fits(head, i)) continue;
+        text_printf(t, "%s\t", METRIC_NAME[i]);
+        text_number(t, m->value[i]);
+        text_puts(t, "\n");
+    }
+    if (head->kind == CAD_CLASSES) put_matrix(m->confusion, m->K, head->name, "truth\\predicted", t);
+    if (head->kind == CAD_LABELS_SET) put_labels(m, head, t);
+}
+
+void metrics_free(metrics_t *m)
+{
+    free(m->confusion);
+    m->confusion = NULL;
+}

@@ -1,0 +1,165 @@
+/* cut.c - regions into windows, and the windows' results back into regions.
+ * Sums are taken in window order. SPDX-License-Identifier: MIT */
+#include <math.h>
+
+#include "model/model.h"
+#include "stream/cut.h"
+
+void region_clear(region_t *r)
+{
+    free(r->text.s);
+    free(r->seq);
+    free(r->part);
+    free(r->pooled);
+    free(r->bases);
+    memset(r, 0, sizeof *r);
+}
+
+/* ---- after computing ---- */
+
+static void add_scores(const cutter_t *c, region_t *r, const job_t *j)
+{
+    for (int64_t t = j->kept.beg; t < j->kept.end; t++) {
+        const float *logp = j->logp + 4 * (t - j->scored.beg);
+        int b = 0;
+        if (isnan(logp[0])) continue;
+        while (c->model->vocab.base[b] != j->tokens[t]) b++;
+        r->sums.n++;
+        r->sums.pll += (double)logp[b];
+        r->sums.entropy += cad_entropy(logp);
+        if (r->bases) r->bases[j->id + t - j->kept.beg] = logp[b];
+    }
+}
+
+static int add_embedding(const cutter_t *c, region_t *r, const job_t *j, cad_error_t *err)
+{
+    int64_t D = cad_model_number(c->model, CAD_D_MODEL), n = j->pooled.end - j->pooled.beg;
+    if (c->pooling == POOL_ROWS) return c->rows(c->rows_arg, r, j->embedding, n, err);
+    if (!r->pooled) {
+        r->pooled = calloc((size_t)D, sizeof *r->pooled);
+        if (!r->pooled) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    }
+    for (int64_t d = 0; d < D; d++) {
+        double e = (double)j->embedding[d];
+        if (c->pooling != POOL_MAX) r->pooled[d] += e * (double)n;
+        else if (r->npooled == 0 || e > r->pooled[d]) r->pooled[d] = e;
+    }
+    r->npooled += n;
+    return 0;
+}
+
+int region_take(const cutter_t *c, region_t *r, const job_t *j, cad_error_t *err)
+{
+    if (j->logp) add_scores(c, r, j);
+    return j->embedding ? add_embedding(c, r, j, err) : 0;
+}
+
+void region_embedding(const cutter_t *c, const region_t *r, float *out)
+{
+    for (int64_t d = 0, D = cad_model_number(c->model, CAD_D_MODEL); d < D; d++)
+        out[d] = r->npooled == 0 ? NAN
+                                 : (float)(c->pooling == POOL_MAX ? r->pooled[d] : r->pooled[d] / (double)r->npooled);
+}
+
+/* ---- cutting ---- */
+
+static int get_bases(const cutter_t *c, const region_t *r, interval_t at, char *seq, cad_error_t *err)
+{
+    if (!r->seq) return fasta_fetch(c->ref, r->contig, at.beg, at.end, seq, err);
+    memcpy(seq, r->seq + at.beg, (size_t)(at.end - at.beg));
+    return 0;
+}
+
+static void encode(const cutter_t *c, const region_t *r, job_t *j, const char *seq, interval_t window, interval_t core)
+{
+    int64_t n = window.end - window.beg, a = core.beg - window.beg, b = core.end - window.beg, odd;
+    cad_encode(c->model, seq, a, c->encode_flags, j->tokens);
+    odd = cad_encode(c->model, seq + a, b - a, c->encode_flags, j->tokens + a);
+    cad_encode(c->model, seq + b, n - b, c->encode_flags, j->tokens + b);
+    if (c->sep) j->tokens[n] = (uint8_t)cad_model_number(c->model, CAD_TOKEN_SEP);
+    note(c->notes, NOTE_IUPAC, odd, "%.*s:%lld-%lld holds letters other than A, C, G, T and N; they are read as N",
+         r->name_len, r->name, (long long)core.beg + 1, (long long)core.end);
+    for (int64_t i = 0; j->skip && i < n; i++) j->skip[i] = seq[i] >= 'a' && seq[i] <= 'z';
+}
+
+static interval_t within(interval_t x, interval_t window)
+{
+    return (interval_t) { x.beg - window.beg, x.end - window.beg };
+}
+
+/* counts: bases of the core that are the region's; pool: of these, what is pooled. */
+static int make_job(const cutter_t *c, const region_t *r, interval_t core, interval_t window, interval_t counts,
+                    interval_t pool, job_t *j, cad_error_t *err)
+{
+    int64_t n = window.end - window.beg;
+    char *seq = malloc((size_t)n + 1);
+    int rc;
+    j->len = n + c->sep;
+    j->mask = c->mask;
+    j->tokens = malloc((size_t)n + 1);
+    if (c->skip_soft) j->skip = calloc((size_t)n + 1, 1);
+    rc = seq && j->tokens && (j->skip || !c->skip_soft) ? get_bases(c, r, window, seq, err)
+                                                        : cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (rc == 0) encode(c, r, j, seq, window, core);
+    if (c->want_scores) j->scored = within(core, window);
+    j->kept = within(counts, window);
+    if (pool.end > pool.beg) j->pooled = within(pool, window);
+    free(seq);
+    return rc;
+}
+
+/* The part of a core that holds the middle base, or middle two, of all parts.
+ * done: bases in the parts before this core. */
+static interval_t center_of(const region_t *r, interval_t core, int64_t done)
+{
+    int64_t lo = (r->nbase - 1) / 2 - done, hi = r->nbase / 2 - done + 1;
+    interval_t keep = { core.beg + cad_max(lo, 0), cad_min(core.beg + hi, core.end) };
+    if (keep.end < keep.beg || lo >= core.end - core.beg) keep.end = keep.beg;
+    return keep;
+}
+
+static interval_t to_pool(const cutter_t *c, const region_t *r, interval_t core, int64_t done)
+{
+    if (c->pooling == POOL_OFF) return (interval_t) { 0, 0 };
+    return c->pooling == POOL_CENTER ? center_of(r, core, done) : core;
+}
+
+static int cut_part(const cutter_t *c, region_t *r, interval_t part, int64_t *done, cad_error_t *err)
+{
+    int rc = 0;
+    for (int64_t k = 0, n = tiles_count(c->tiling, part); k < n && rc == 0; k++) {
+        interval_t core, window, counts, pool;
+        job_t j = { .id = *done };
+        tiles_get(c->tiling, part, r->length, k, &core, &window);
+        counts = (interval_t) { cad_max(core.beg, part.beg), cad_min(core.end, part.end) };
+        pool = to_pool(c, r, counts, *done);
+        *done += counts.end - counts.beg;
+        if (!c->want_scores && pool.end <= pool.beg) continue;
+        rc = make_job(c, r, core, window, counts, pool, &j, err);
+        if (rc == 0) rc = pipeline_job(c->pipe, j, err);
+        else job_free(&j);
+    }
+    return rc;
+}
+
+enum cad_pool_t pooling_of(pooling_t p)
+{
+    return p == POOL_ROWS ? CAD_POOL_NONE : p == POOL_MAX ? CAD_POOL_MAX : CAD_POOL_MEAN;
+}
+
+int region_put(const cutter_t *c, region_t *r, cad_error_t *err)
+{
+    int64_t done = 0;
+    int rc = 0;
+    r->item.bytes += (int64_t)(sizeof *r + r->text.m + (size_t)r->npart * sizeof *r->part) + (r->seq ? r->length : 0);
+    for (int i = 0; i < r->npart; i++) r->nbase += r->part[i].end - r->part[i].beg;
+    pipeline_digest(c->pipe, r->text.s, r->text.l);
+    pipeline_put(c->pipe, &r->item);
+    if (c->want_bases && r->nbase) {
+        r->bases = malloc((size_t)r->nbase * sizeof *r->bases);
+        if (!r->bases) return cad_fail(err, CAD_ENOMEM, "out of memory");
+        for (int64_t i = 0; i < r->nbase; i++) r->bases[i] = NAN;
+    }
+    for (int i = 0; i < r->npart && rc == 0; i++) rc = cut_part(c, r, r->part[i], &done, err);
+    return rc ? rc : pipeline_done(c->pipe, err);
+}

@@ -1,0 +1,177 @@
+/* table.c - the sink of annotate: input lines with columns added, and the matrix
+ * of embeddings beside them. SPDX-License-Identifier: MIT */
+#include <math.h>
+
+#include "io/shard.h"
+#include "stream/table.h"
+
+bool table_filler(int ncol, int64_t added) { return added && ncol + added == 12; }
+
+static bool needs_filler(const table_t *t, int ncol) { return table_filler(ncol, t->scores.n + t->column); }
+
+static int put_line(table_t *t, text_t *s, cad_error_t *err)
+{
+    text_put(s, "\n", 1);
+    t->bytes += (int64_t)s->s.l;
+    return t->out ? text_write(t->out, s, err) : 0;
+}
+
+int table_pass(table_t *t, const char *line, size_t n, cad_error_t *err)
+{
+    text_clear(&t->text);
+    text_put(&t->text, line, n);
+    return put_line(t, &t->text, err);
+}
+
+/* ---- header ---- */
+
+bool table_extends(int ncol, const char *given, size_t n)
+{
+    return n && (!ncol || bed_columns(given, n - (given[n - 1] == '\r')) == ncol);
+}
+
+/* Columns that are parted by blanks, with tabs. */
+static void put_columns(const char *given, size_t n, text_t *s)
+{
+    bool tabs = memchr(given, '\t', n) != NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (tabs || given[i] != ' ') text_put(s, given + i, 1);
+        else if (i + 1 < n && given[i + 1] != ' ') text_put(s, "\t", 1);
+    }
+}
+
+void table_columns(const provenance_t *p, int ncol, const char *given, size_t n, const text_t *names, int64_t added,
+                   text_t *s)
+{
+    bool cr = n && given[n - 1] == '\r', extend = table_extends(ncol, given, n);
+    if (n && !extend) { /* a comment after all */
+        text_put(s, given, n);
+        text_put(s, "\n", 1);
+    }
+    provenance_header(p, s);
+    if (!ncol) ncol = extend ? bed_columns(given, n - cr) : 3;
+    if (extend) put_columns(given, n - cr, s);
+    else bed_header(s, ncol);
+    text_put(s, names->s.s ? names->s.s : "", names->s.l);
+    if (table_filler(ncol, added)) text_puts(s, "\tfiller");
+    if (extend && cr) text_put(s, "\r", 1);
+    s->failed |= names->failed;
+}
+
+int table_header(table_t *t, int ncol, const char *given, size_t n, cad_error_t *err)
+{
+    text_t names = { 0 };
+    if (t->scores.n) text_put(&names, "\t", 1);
+    scores_names(&t->scores, "\t", t->cutter->mask == CAD_MASK_NONE ? "_unmasked" : "", &names);
+    if (t->column) text_puts(&names, "\tembedding");
+    text_clear(&t->text);
+    table_columns(t->provenance, ncol, given, n, &names, t->scores.n + t->column, &t->text);
+    text_free(&names);
+    return put_line(t, &t->text, err);
+}
+
+/* ---- rows ---- */
+
+static void put_embedding(table_t *t, const region_t *r)
+{
+    int64_t n = r->npooled ? t->npy.width : 1; /* one "." */
+    for (int64_t d = 0; d < n; d++) {
+        text_put(&t->text, d ? "," : "\t", 1);
+        text_number(&t->text, (double)t->row[d]);
+    }
+}
+
+static int scored_row(table_t *t, const region_t *r, cad_error_t *err)
+{
+    text_t *s = &t->text;
+    bool cr = r->text.l && r->text.s[r->text.l - 1] == '\r', pooled = t->row && t->cutter->pooling != POOL_ROWS;
+    int rc = 0;
+    text_clear(s);
+    text_put(s, r->text.s, r->text.l - cr);
+    for (int i = 0; i < t->scores.n; i++) {
+        text_put(s, "\t", 1);
+        score_put(t->scores.kind[i], &r->sums, s);
+    }
+    if (pooled) region_embedding(t->cutter, r, t->row);
+    if (t->column) put_embedding(t, r);
+    else if (pooled) rc = npy_write(&t->npy, t->row, 1, err);
+    if (needs_filler(t, r->ncol)) text_puts(s, "\t.");
+    if (cr) text_put(s, "\r", 1);
+    return rc ? rc : put_line(t, s, err);
+}
+
+int table_take(void *arg, item_t *it, const job_t *j, cad_error_t *err)
+{
+    return region_take(((table_t *)arg)->cutter, (region_t *)it, j, err);
+}
+
+int table_sink(void *arg, item_t *it, cad_error_t *err)
+{
+    table_t *t = arg;
+    const region_t *r = (const region_t *)it;
+    int rc;
+    if (!r->scored) return table_pass(t, r->text.s, r->text.l, err);
+    t->rows++;
+    t->bases += r->nbase;
+    if (t->npz.out && r->nbase == 0 && (rc = npz_empty(&t->npz, r->row, t->npy.width, err))) return rc;
+    if (r->sums.n == 0 && r->nbase && t->scores.n && t->out)
+        note(t->cutter->notes, NOTE_UNSCORED, 1, "%.*s: no base to score; its scores are \".\"",
+             (int)cad_min((int64_t)r->text.l, 60), r->text.s);
+    return scored_row(t, r, err);
+}
+
+void table_drop(void *arg, item_t *it)
+{
+    (void)arg;
+    region_clear((region_t *)it);
+    free(it);
+}
+
+int table_rows(void *arg, const region_t *r, const float *rows, int64_t n, cad_error_t *err)
+{
+    table_t *t = arg;
+    int rc;
+    if (!t->npz.out) return npy_write(&t->npy, rows, n, err);
+    rc = t->npz.left ? 0 : npz_array(&t->npz, r->row, r->nbase, t->npy.width, err); /* its first */
+    return rc ? rc : npz_rows(&t->npz, rows, n * t->npy.width, err);
+}
+
+/* ---- opening and closing ---- */
+
+int table_begin(table_t *t, int64_t width, cad_error_t *err)
+{
+    t->npy.width = width;
+    if (!t->column && !t->npy.out) return 0; /* or .npz, which needs no row */
+    t->row = cad_alloc((size_t)width, sizeof *t->row);
+    if (!t->row) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    return t->npy.out ? npy_begin(&t->npy, width, err) : 0;
+}
+
+static int write_json(table_t *t, cad_error_t *err)
+{
+    provenance_t p = *t->provenance;
+    provenance_add(&p, "rows", t->rows_are);
+    return part_write(&p, t->json, t->npy.out ? t->npy.out : t->npz.out, err);
+}
+
+int table_close(table_t *t, cad_error_t *err)
+{
+    output_t **out[] = { &t->out, &t->npy.out, &t->npz.out, &t->json, &t->part };
+    int rc = t->npy.out ? npy_finish(&t->npy, err) : t->npz.out ? npz_finish(&t->npz, err) : 0;
+    if (rc == 0 && t->json) rc = write_json(t, err);
+    if (rc == 0 && t->part) rc = part_write(t->provenance, t->part, t->out, err);
+    return rc ? rc : outputs_close(out, 5, err);
+}
+
+void table_free(table_t *t)
+{
+    output_abort(t->out);
+    output_abort(t->npy.out);
+    output_abort(t->npz.out);
+    npz_free(&t->npz);
+    output_abort(t->json);
+    output_abort(t->part);
+    free(t->row);
+    text_free(&t->text);
+    memset(t, 0, sizeof *t);
+}
