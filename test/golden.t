@@ -16,6 +16,7 @@ done
 
 if [ -d "$shared/golden" ]; then
     for model in "$shared"/golden/*/; do
+        unsupported "$model" && { skip "golden $(basename "$model") verifies" "Mamba-2 is not supported yet"; continue; }
         ok "golden $(basename "$model") verifies" "$caduceus" model verify -m "$model"
         ok "golden $(basename "$model") verifies in bf16" "$caduceus" model verify -d cpu --precision bf16 -m "$model"
     done
@@ -32,6 +33,7 @@ gradients() { # NAME MODEL OPTION...
 ls "$shared"/golden/*/expected_grads.safetensors >grads 2>/dev/null
 while read -r file; do
     model=$(dirname "$file")
+    unsupported "$model" && { skip "golden $(basename "$model"): gradients" "Mamba-2 is not supported yet"; continue; }
     gradients "in full" "$model" -@ 1
     gradients "layers run again" "$model" -@ 1 --recompute
     cp "$dir/.out" again

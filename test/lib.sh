@@ -74,6 +74,9 @@ rows() { grep -v '^#' "$1"; }
 # python: the interpreter if it has numpy, else nothing.
 python() { for p in /usr/bin/python3 python3; do "$p" -c 'import numpy' 2>/dev/null && { echo "$p"; return; }; done; }
 
+# unsupported MODEL: a Mamba-2 checkpoint (its mixers have no x_proj) that the program refuses.
+unsupported() { ! grep -aq x_proj "$1/model.safetensors" && ! "$caduceus" model info -m "$1" >/dev/null 2>&1; }
+
 # close_to FILE FILE TOLERANCE: the same table, numbers within a relative (or, below 1, absolute) tolerance.
 close_to() {
     awk -v tol="$3" 'NR == FNR { a[FNR] = $0; n = FNR; next }

@@ -116,6 +116,22 @@ static bool round_trip(const cad_model_t *m, const char *dir, cad_error_t *err)
     return good;
 }
 
+/* A Mamba-2 checkpoint (its mixers have no x_proj) that cad_model_open refuses. */
+static bool unsupported(const char *folder)
+{
+    char path[4352];
+    cad_safetensors_t st = { 0 };
+    cad_model_t *m = NULL;
+    cad_error_t err = { "" };
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    bool mamba1 = cad_safetensors_open(&st, path, &err) != 0;
+    for (int i = 0; i < st.ntensor; i++) mamba1 = mamba1 || strstr(st.tensor[i].name, "x_proj");
+    cad_safetensors_close(&st);
+    bool refused = cad_model_open(&m, folder, &err) != 0;
+    cad_model_close(m);
+    return refused && !mamba1;
+}
+
 static void test_round_trip(const char *path, const char *name)
 {
     cad_model_t *m = NULL;
@@ -136,7 +152,9 @@ static void test_folder(const char *folder)
     char path[4352];
     while (d && (e = readdir(d))) {
         snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
-        if (e->d_name[0] != '.') test_round_trip(path, e->d_name);
+        if (e->d_name[0] == '.') continue;
+        if (unsupported(path)) tap_skip(e->d_name, "Mamba-2 is not supported yet");
+        else test_round_trip(path, e->d_name);
     }
     if (d) closedir(d);
     else tap_skip(folder, "not present");
