@@ -74,6 +74,14 @@ rows() { grep -v '^#' "$1"; }
 # python: the interpreter if it has numpy, else nothing.
 python() { for p in /usr/bin/python3 python3; do "$p" -c 'import numpy' 2>/dev/null && { echo "$p"; return; }; done; }
 
+# bound: sets $as to the words before a command that file modes are to bind. A user needs none; root gives up
+# its right to override them and stays the owner of this test's files. False where it cannot.
+bound() {
+    as=; [ "$(id -u)" = 0 ] || return 0
+    as='setpriv --bounding-set=-dac_override,-dac_read_search --inh-caps=-all'
+    $as test -r "$data/ps/config.json" 2>/dev/null && $as "$caduceus" --help >/dev/null 2>&1
+}
+
 # unsupported MODEL: a Mamba-2 checkpoint (its mixers have no x_proj) that the program refuses.
 unsupported() { ! grep -aq x_proj "$1/model.safetensors" && ! "$caduceus" model info -m "$1" >/dev/null 2>&1; }
 

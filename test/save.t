@@ -111,11 +111,11 @@ error "a folder with another model's tokenizer" 'tokenizer.json: belongs to anot
 rm plain/new/tokenizer.json
 cksum plain/new/* >after
 same "after all that the folder is as it was" before after
-if [ "$(id -u)" != 0 ]; then
+if bound; then
     mkdir shut && chmod 500 shut
-    error "a folder that is read-only" 'cannot write there' "$caduceus" model convert -m "$data/ps" -o shut
+    error "a folder that is read-only" 'cannot write there' $as "$caduceus" model convert -m "$data/ps" -o shut
     chmod 700 shut
-else skip "a folder that is read-only" "running as root"; fi
+else skip "a folder that is read-only" "root cannot give up its rights"; fi
 
 # ---- disks ----
 old() { rm -rf out; mkdir out; for f in $files; do echo "old $f" >out/$f; done; (cd out && cksum * && ls -A) >before; }
