@@ -261,7 +261,7 @@ int eval_run(eval_t *e, cad_error_t *err)
             put++;
         }
     }
-    return rc ? rc : pipeline_flush(e->cutter->pipe, err);
+    return pipeline_end(e->cutter->pipe, rc, err);
 }
 
 /* ---- the table ---- */

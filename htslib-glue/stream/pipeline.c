@@ -1,17 +1,24 @@
 /* pipeline.c - items and their windows come in, windows are computed in batches,
  * and finished items reach the sink in the order in which they came.
  *
- * Memory is bounded by one batch of windows and the items it belongs to. Results
- * are handed over window by window in their order, so a batch's size changes no
- * result.
+ * One thread (the worker) computes batches; everything else happens on the caller's thread,
+ * inside the functions of pipeline.h, so that sources and sinks need no locks. While the worker
+ * computes a batch, the caller hands out the results of the one before it, then reads and
+ * encodes the one after it.
+ *
+ * Nothing depends on how fast anything is. A batch ends at a number of tokens, or of bytes of
+ * the items that it holds up. Its results are handed out when the next batch is full, in the
+ * order of the windows. So bytes, errors and the order of all callbacks are the same in each run.
+ *
+ * Memory is bounded by the batches and by HELD bytes of items for each of them.
  *
  * A shard is a run of items: those before which shard/of of all work is done. The
  * others are cut, so that work is counted, and dropped. SPDX-License-Identifier: MIT
  */
 #include "stream/pipeline.h"
 
-#define FLOATS (16 << 20) /* of unpooled embeddings in a batch */
-#define HELD (16 << 20)   /* bytes of items waiting behind an uncomputed window */
+#define FLOATS (16 << 20) /* floats of unpooled embeddings in a batch */
+#define HELD (16 << 20)   /* bytes of items that wait for one batch */
 
 static bool scored(const job_t *j) { return j->scored.end > j->scored.beg; }
 static bool pooled(const job_t *j) { return j->pooled.end > j->pooled.beg; }
@@ -24,7 +31,7 @@ void job_free(job_t *j)
     free(j->embedding);
 }
 
-/* ---- computing ---- */
+/* ---- computing: on the worker's thread ---- */
 
 static cad_window_t window(const job_t *j, interval_t core)
 {
@@ -37,71 +44,122 @@ static cad_window_t window(const job_t *j, interval_t core)
                             .embedding = j->embedding };
 }
 
-/* All windows that are masked alike, in one call. */
-static int compute_scores(pipeline_t *p, cad_window_t *w, int64_t mask, cad_error_t *err)
+/* All windows with the same mask, in one call. */
+static int compute_scores(const jobs_t *b, cad_window_t *w, int64_t mask, cad_error_t *err)
 {
     int n = 0;
-    for (int i = 0; i < p->njob; i++)
-        if (scored(&p->job[i]) && p->job[i].mask == mask) w[n++] = window(&p->job[i], p->job[i].scored);
-    return n ? cad_score(p->ctx, w, n, mask, err) : 0;
+    for (int i = 0; i < b->n; i++)
+        if (scored(&b->job[i]) && b->job[i].mask == mask) w[n++] = window(&b->job[i], b->job[i].scored);
+    return n ? cad_score(b->pipe->ctx, w, n, mask, err) : 0;
 }
 
-static int compute_embeddings(pipeline_t *p, cad_window_t *w, cad_error_t *err)
+static int compute_embeddings(const jobs_t *b, cad_window_t *w, cad_error_t *err)
 {
     int n = 0;
-    for (int i = 0; i < p->njob; i++)
-        if (pooled(&p->job[i])) w[n++] = window(&p->job[i], p->job[i].pooled);
-    return n ? cad_embed(p->ctx, w, n, p->pool, err) : 0;
+    for (int i = 0; i < b->n; i++)
+        if (pooled(&b->job[i])) w[n++] = window(&b->job[i], b->job[i].pooled);
+    return n ? cad_embed(b->pipe->ctx, w, n, b->pipe->pool, err) : 0;
 }
 
-static int compute_jobs(pipeline_t *p, cad_error_t *err)
+static int compute_jobs(const jobs_t *b, cad_error_t *err)
 {
-    cad_window_t *w = malloc((size_t)p->njob * sizeof *w);
-    int rc = w ? compute_scores(p, w, p->mask, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
-    if (rc == 0 && p->mask != CAD_MASK_EACH) rc = compute_scores(p, w, CAD_MASK_EACH, err);
-    if (rc == 0) rc = compute_embeddings(p, w, err);
+    int64_t mask = b->pipe->mask;
+    cad_window_t *w = malloc((size_t)b->n * sizeof *w);
+    int rc = w ? compute_scores(b, w, mask, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (rc == 0 && mask != CAD_MASK_EACH) rc = compute_scores(b, w, CAD_MASK_EACH, err);
+    if (rc == 0) rc = compute_embeddings(b, w, err);
     free(w);
     return rc;
 }
 
+static int compute(void *arg, cad_error_t *err)
+{
+    const jobs_t *b = arg;
+    const pipeline_t *p = b->pipe;
+    return p->compute ? p->compute(p->compute_arg, b->job, b->n, err) : compute_jobs(b, err);
+}
+
+/* ---- batches and results ---- */
+
+static bool counts_only(const pipeline_t *p) { return !p->ctx && !p->compute; }
+static int batches(const pipeline_t *p) { return p->batches ? p->batches : PIPELINE_BATCHES; }
+static jobs_t *filling(pipeline_t *p) { return &p->batch[(p->first + p->sent) % batches(p)]; }
+
 /* Hands on the items at the head of the queue that are complete. */
 static int drain(pipeline_t *p, cad_error_t *err)
 {
-    while (p->head && p->head->whole && p->head->open == 0) {
+    int rc = 0;
+    while (rc == 0 && p->head && p->head->whole && p->head->open == 0) {
         item_t *it = p->head;
-        int rc = it->elsewhere ? 0 : p->sink(p->arg, it, err);
+        rc = it->elsewhere ? 0 : p->sink(p->arg, it, err);
         p->head = it->next;
         if (!p->head) p->tail = NULL;
-        p->held -= it->bytes;
+        p->waiting -= it->bytes;
         p->drop(p->arg, it);
-        if (rc) return rc;
     }
-    return 0;
+    p->failed |= rc != 0;
+    return rc;
 }
 
-static void clear_jobs(pipeline_t *p)
+static void clear_batch(jobs_t *b)
 {
-    for (int i = 0; i < p->njob; i++) {
-        p->job[i].item->open--;
-        job_free(&p->job[i]);
+    for (int i = 0; i < b->n; i++) {
+        b->job[i].item->open--;
+        job_free(&b->job[i]);
     }
-    p->njob = 0;
-    p->queued = p->floats = 0;
+    b->n = 0;
+    b->tokens = b->floats = 0;
 }
 
-static int compute(pipeline_t *p, cad_error_t *err)
+/* Waits for the oldest batch sent, hands out its results and the items that they complete. */
+static int collect(pipeline_t *p, cad_error_t *err)
 {
-    int rc = p->njob && p->ctx ? compute_jobs(p, err) : 0;
-    for (int i = 0; i < p->njob && rc == 0 && p->ctx; i++) rc = p->take(p->arg, p->job[i].item, &p->job[i], err);
-    p->work.done += p->queued;
-    clear_jobs(p);
+    jobs_t *b = &p->batch[p->first];
+    int rc = counts_only(p) ? 0 : worker_wait(p->worker, &b->task, err);
+    for (int i = 0; i < b->n && rc == 0 && !counts_only(p); i++) rc = p->take(p->arg, b->job[i].item, &b->job[i], err);
+    p->work.done += b->tokens;
+    clear_batch(b);
+    p->first = (p->first + 1) % batches(p);
+    p->sent--;
+    p->failed |= rc != 0;
     if (rc == 0 && p->tick) p->tick(p->tick_arg);
     return rc ? rc : drain(p, err);
 }
 
+static int collect_all(pipeline_t *p, cad_error_t *err)
+{
+    int rc = 0;
+    while (rc == 0 && p->sent) rc = collect(p, err);
+    return rc;
+}
+
+/* Passes over the items all of whose windows are sent: they no longer count as held. */
+static void pass_sent(pipeline_t *p)
+{
+    for (item_t *it = p->unsent; it && it->whole && it->unsent == 0; p->unsent = it = it->next) p->held -= it->bytes;
+}
+
+/* Sends the batch that was filled to the worker. Where that leaves none to fill, collects the oldest. */
+static int send_batch(pipeline_t *p, cad_error_t *err)
+{
+    jobs_t *b = filling(p);
+    if (b->n == 0) return 0;
+    if (!counts_only(p) && !p->worker) {
+        int rc = worker_open(&p->worker, err);
+        if (rc) return rc;
+    }
+    for (int i = 0; i < b->n; i++) b->job[i].item->unsent--;
+    pass_sent(p);
+    b->pipe = p;
+    b->task = (task_t) { .run = compute, .arg = b };
+    if (p->worker) worker_give(p->worker, &b->task);
+    p->sent++;
+    return p->sent == batches(p) ? collect(p, err) : 0;
+}
+
 /* ---- putting ---- */
 
-/* Is work unit w of all in this shard? The last shard takes what comes after all work. */
+/* Is work unit w of all work in this shard? The last shard takes the items after all work. */
 static bool in_shard(const shard_t *s, int64_t w)
 {
     int64_t k = s->total ? (int64_t)((unsigned __int128)w * (uint64_t)s->of / (uint64_t)s->total) : 0;
@@ -111,14 +169,16 @@ static bool in_shard(const shard_t *s, int64_t w)
 void pipeline_put_with(pipeline_t *p, item_t *it, bool together)
 {
     it->next = NULL;
-    it->open = 0;
+    it->open = it->unsent = 0;
     it->whole = false;
     it->elsewhere = together ? p->elsewhere : !in_shard(&p->shard, p->work.tokens);
     p->elsewhere = it->elsewhere;
     if (p->tail) p->tail->next = it;
     else p->head = it;
     p->tail = it;
+    if (!p->unsent) p->unsent = it;
     p->held += it->bytes;
+    p->waiting += it->bytes;
 }
 
 void pipeline_put(pipeline_t *p, item_t *it) { pipeline_put_with(p, it, false); }
@@ -127,15 +187,18 @@ int pipeline_done(pipeline_t *p, cad_error_t *err)
 {
     int rc;
     p->tail->whole = true;
+    pass_sent(p);
     rc = drain(p, err);
-    return rc == 0 && p->held > HELD && p->njob ? compute(p, err) : rc;
+    if (rc == 0 && p->held > HELD) rc = send_batch(p, err);
+    while (rc == 0 && p->sent && p->waiting > (int64_t)batches(p) * HELD) rc = collect(p, err);
+    return rc;
 }
 
 static int room_for_results(pipeline_t *p, job_t *j, cad_error_t *err)
 {
     int64_t n = j->scored.end - j->scored.beg, D = cad_model_number(p->model, CAD_D_MODEL),
             rows = j->pooled.end - j->pooled.beg;
-    if (!p->ctx) return 0;
+    if (counts_only(p)) return 0;
     if (scored(j)) j->logp = cad_alloc((size_t)n * 4, sizeof(float));
     if (pooled(j)) j->embedding = cad_alloc((size_t)(p->pool == CAD_POOL_NONE ? rows * D : D), sizeof(float));
     return (scored(j) && !j->logp) || (pooled(j) && !j->embedding)
@@ -143,73 +206,109 @@ static int room_for_results(pipeline_t *p, job_t *j, cad_error_t *err)
                : 0;
 }
 
-static int room_for_job(pipeline_t *p, cad_error_t *err)
+static int room_for_job(jobs_t *b, cad_error_t *err)
 {
-    int room = p->room ? 2 * p->room : 16;
+    int room = b->room ? 2 * b->room : 16;
     job_t *more;
-    if (p->njob < p->room) return 0;
-    more = realloc(p->job, (size_t)room * sizeof *more);
+    if (b->n < b->room) return 0;
+    more = realloc(b->job, (size_t)room * sizeof *more);
     if (!more) return cad_fail(err, CAD_ENOMEM, "out of memory");
-    p->job = more;
-    p->room = room;
+    b->job = more;
+    b->room = room;
     return 0;
 }
 
-/* FNV-1a, while work is counted. */
+/* FNV-1a; only while work is counted. */
 void pipeline_digest(pipeline_t *p, const void *data, size_t n)
 {
     const unsigned char *byte = data;
-    if (p->ctx) return;
+    if (!counts_only(p)) return;
     uint64_t d = p->work.digest;
     for (size_t i = 0; i < n; i++) d = (d ^ byte[i]) * 0x100000001b3u;
     p->work.digest = (d ^ n) * 0x100000001b3u;
 }
 
-int pipeline_job(pipeline_t *p, job_t job, cad_error_t *err)
+/* Counts the passes and adds the window to the digest. A window of N alone loses its scores. */
+static int64_t count_passes(pipeline_t *p, job_t *job)
 {
     int64_t passes = 0;
-    int rc = room_for_job(p, err);
-    if (rc == 0 && scored(&job)) {
-        cad_window_t w = window(&job, job.scored);
-        passes = cad_passes(p->model, &w, job.mask);
-        if (passes == 0) job.scored.end = job.scored.beg; /* nothing but N: no need to run it */
+    if (scored(job)) {
+        cad_window_t w = window(job, job->scored);
+        passes = cad_passes(p->model, &w, job->mask);
+        if (passes == 0) job->scored.end = job->scored.beg;
     }
-    passes += pooled(&job);
-    if (rc == 0 && passes) {
-        pipeline_digest(p, job.tokens, (size_t)job.len);
-        pipeline_digest(p, &job.scored, sizeof job.scored);
+    passes += pooled(job);
+    if (passes) {
+        pipeline_digest(p, job->tokens, (size_t)job->len);
+        pipeline_digest(p, &job->scored, sizeof job->scored);
     }
-    if (rc == 0 && p->tail->elsewhere) {
+    return passes;
+}
+
+/* Adds the window to the batch that is being filled. */
+static void add_job(pipeline_t *p, jobs_t *b, job_t job, int64_t passes)
+{
+    job.item = p->tail;
+    job.item->open++;
+    job.item->unsent++;
+    b->job[b->n++] = job;
+    b->tokens += passes * job.len;
+    if (pooled(&job) && p->pool != CAD_POOL_MEAN) b->floats += 2 * job.len * cad_model_number(p->model, CAD_D_MODEL);
+    p->work.windows++;
+    p->work.passes += passes;
+    p->work.tokens += passes * job.len;
+}
+
+int pipeline_job(pipeline_t *p, job_t job, cad_error_t *err)
+{
+    jobs_t *b = filling(p);
+    int rc = room_for_job(b, err);
+    int64_t passes = rc ? 0 : count_passes(p, &job);
+    if (p->tail->elsewhere) {
         p->work.tokens += passes * job.len;
         passes = 0;
     }
-    if (rc == 0 && passes) rc = room_for_results(p, &job, err);
+    if (passes) rc = room_for_results(p, &job, err);
     if (rc || passes == 0) {
         job_free(&job);
         return rc;
     }
-    job.item = p->tail;
-    job.item->open++;
-    p->job[p->njob++] = job;
-    p->queued += passes * job.len;
-    p->work.windows++;
-    p->work.passes += passes;
-    p->work.tokens += passes * job.len;
-    if (pooled(&job) && p->pool != CAD_POOL_MEAN) p->floats += 2 * job.len * cad_model_number(p->model, CAD_D_MODEL);
-    return p->queued >= p->batch_tokens || p->floats >= FLOATS ? compute(p, err) : 0;
+    add_job(p, b, job, passes);
+    return b->tokens >= p->batch_tokens || b->floats >= FLOATS ? send_batch(p, err) : 0;
 }
 
-int pipeline_flush(pipeline_t *p, cad_error_t *err) { return compute(p, err); }
+/* ---- the end ---- */
+
+int pipeline_flush(pipeline_t *p, cad_error_t *err)
+{
+    int rc = send_batch(p, err);
+    return rc ? rc : collect_all(p, err);
+}
+
+int pipeline_end(pipeline_t *p, int rc, cad_error_t *err)
+{
+    cad_error_t earlier;
+    int before;
+    if (rc == 0) return pipeline_flush(p, err);
+    before = p->failed ? 0 : collect_all(p, &earlier);
+    if (before && err) *err = earlier;
+    return before ? before : rc;
+}
 
 void pipeline_close(pipeline_t *p)
 {
-    clear_jobs(p);
+    worker_close(p->worker);
+    p->worker = NULL;
+    for (int i = 0; i < PIPELINE_BATCHES; i++) {
+        clear_batch(&p->batch[i]);
+        free(p->batch[i].job);
+        p->batch[i] = (jobs_t) { 0 };
+    }
     while (p->head) {
         item_t *next = p->head->next;
         p->drop(p->arg, p->head);
         p->head = next;
     }
-    free(p->job);
-    p->job = NULL;
-    p->tail = NULL;
+    p->tail = p->unsent = NULL;
+    p->sent = 0;
 }

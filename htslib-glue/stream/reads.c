@@ -518,7 +518,7 @@ int reads_run(reads_t *r, const char *reference, htsThreadPool *pool, const char
     }
     if (rc == 0 && r->out->fp) rc = records_begin(r->out, r->header, NULL, reference, pool, err);
     if (rc == 0) rc = r->only ? read_spans(r, err) : read_all(r, pool, err);
-    if (rc == 0) rc = pipeline_flush(r->cutter->pipe, err);
+    rc = pipeline_end(r->cutter->pipe, rc, err);
     if (rc == 0 && r->missing[0] && !r->placed)
         rc = cad_fail(err, CAD_EFORMAT, "%s: nothing could be scored: %s", r->in->path, r->missing);
     return rc;

@@ -197,7 +197,7 @@ static int run_seqs(rows_t *r, cad_error_t *err)
 int rows_run(rows_t *r, cad_error_t *err)
 {
     int rc = r->in->kind == INPUT_BED ? run_bed(r, err) : run_seqs(r, err);
-    if (rc == 0) rc = pipeline_flush(r->cutter->pipe, err);
+    rc = pipeline_end(r->cutter->pipe, rc, err);
     if (rc == 0 && !r->headed) rc = write_header(r, r->ncol, err);
     free(r->line.s);
     free(r->held.s);

@@ -200,7 +200,7 @@ int tracks_run(tracks_t *t, cad_error_t *err)
 {
     int rc = 0;
     for (int i = 0; i < t->ref->ncontig && rc == 0; i++) rc = put_contig(t, i, err);
-    return rc ? rc : pipeline_flush(t->pipe, err);
+    return pipeline_end(t->pipe, rc, err);
 }
 
 /* ---- files ---- */

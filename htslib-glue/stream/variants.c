@@ -348,7 +348,7 @@ int variants_run(variants_t *v, const provenance_t *p, htsThreadPool *pool, cad_
     if (rc == 0 && !v->only) rc = records_threads(v->fp, pool, err);
     if (rc == 0) rc = v->only ? read_spans(v, err) : read_some(v, next_streamed, INT64_MIN, err);
     if (rc == 0 && !v->only) rc = records_end(v->fp, v->in->path, err);
-    if (rc == 0) rc = pipeline_flush(v->pipe, err);
+    rc = pipeline_end(v->pipe, rc, err);
     if (rc == 0 && v->missing[0] && !v->scored)
         rc = cad_fail(err, CAD_EFORMAT, "%s: nothing could be scored: %s", v->in->path, v->missing);
     return rc;

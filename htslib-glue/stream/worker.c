@@ -1,0 +1,107 @@
+/* worker.c - a queue of tasks and the thread that runs them. SPDX-License-Identifier: MIT */
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/base.h"
+#include "stream/worker.h"
+
+struct worker_t {
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards all below, and done of each task */
+    pthread_cond_t given, done;
+    task_t *first, **end; /* tasks not yet begun; where the next one is linked */
+    bool stop;
+};
+
+static task_t *next_task(worker_t *w)
+{
+    task_t *task = NULL;
+    pthread_mutex_lock(&w->lock);
+    while (!w->first && !w->stop) pthread_cond_wait(&w->given, &w->lock);
+    if (!w->stop) {
+        task = w->first;
+        w->first = task->next;
+        if (!w->first) w->end = &w->first;
+    }
+    pthread_mutex_unlock(&w->lock);
+    return task;
+}
+
+static void *work(void *arg)
+{
+    worker_t *w = arg;
+    task_t *task;
+    while ((task = next_task(w))) {
+        task->rc = task->run(task->arg, &task->err);
+        pthread_mutex_lock(&w->lock);
+        task->done = true;
+        pthread_cond_signal(&w->done);
+        pthread_mutex_unlock(&w->lock);
+    }
+    return NULL;
+}
+
+static int start(worker_t *w)
+{
+    sigset_t all, old;
+    int rc;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    rc = pthread_create(&w->thread, NULL, work, w);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return rc;
+}
+
+static void release(worker_t *w)
+{
+    pthread_cond_destroy(&w->done);
+    pthread_cond_destroy(&w->given);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
+
+int worker_open(worker_t **out, cad_error_t *err)
+{
+    worker_t *w = *out = calloc(1, sizeof *w);
+    if (!w) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    w->end = &w->first;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->given, NULL);
+    pthread_cond_init(&w->done, NULL);
+    if (start(w) == 0) return 0;
+    release(w);
+    *out = NULL;
+    return cad_fail(err, CAD_ENOMEM, "could not start a thread");
+}
+
+void worker_give(worker_t *w, task_t *task)
+{
+    task->next = NULL;
+    task->done = false;
+    pthread_mutex_lock(&w->lock);
+    *w->end = task;
+    w->end = &task->next;
+    pthread_cond_signal(&w->given);
+    pthread_mutex_unlock(&w->lock);
+}
+
+int worker_wait(worker_t *w, task_t *task, cad_error_t *err)
+{
+    pthread_mutex_lock(&w->lock);
+    while (!task->done) pthread_cond_wait(&w->done, &w->lock);
+    pthread_mutex_unlock(&w->lock);
+    if (task->rc && err) *err = task->err;
+    return task->rc;
+}
+
+void worker_close(worker_t *w)
+{
+    if (!w) return;
+    pthread_mutex_lock(&w->lock);
+    w->stop = true;
+    pthread_cond_signal(&w->given);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->thread, NULL);
+    release(w);
+}

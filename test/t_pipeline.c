@@ -1,0 +1,405 @@
+/* t_pipeline.c - the pipeline with a step that computes nothing: order, batches, overlap,
+ * memory, errors. SPDX-License-Identifier: MIT */
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "stream/pipeline.h"
+#include "tap.h"
+
+#define BATCHES 4096 /* of one run, at most */
+
+typedef struct scene_t {
+    pipeline_t pipe;
+    uint8_t base;     /* a token that is scored */
+    pthread_t caller; /* the test's thread */
+    int64_t item_bytes;
+    int fail_batch, fail_take, fail_sink, fail_source; /* which one fails, from 0; -1: none */
+    /* what happened on the caller's thread */
+    int put, jobs, taken, sunk, dropped, ticks;
+    int most_jobs;        /* waiting at once */
+    int64_t most_waiting; /* bytes of items */
+    int64_t last_id;
+    bool strange; /* something out of order, or on the wrong thread */
+    /* what happened on the other one */
+    int computed;
+    int size[BATCHES];
+    bool strange_compute;
+    /* events that one thread waits for and the other one reports */
+    void (*before)(struct scene_t *s, int batch); /* in the computing thread; or NULL */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int filled, sunk_then, begun;
+} scene_t;
+typedef struct {
+    item_t item;
+    int id, windows, taken;
+} thing_t;
+
+static float value(int64_t id) { return (float)(id % 1000003); }
+
+/* ---- the computing thread ---- */
+
+static int fake_compute(void *arg, job_t *job, int n, cad_error_t *err)
+{
+    scene_t *s = arg;
+    int batch = s->computed;
+    sigset_t blocked;
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    if (pthread_equal(pthread_self(), s->caller) || !sigismember(&blocked, SIGTERM) || !sigismember(&blocked, SIGINT))
+        s->strange_compute = true;
+    if (batch < BATCHES) s->size[batch] = n;
+    if (s->before) s->before(s, batch);
+    for (int i = 0; i < n; i++) job[i].logp[0] = value(job[i].id);
+    s->computed++;
+    return batch == s->fail_batch ? cad_fail(err, CAD_EFORMAT, "batch %d", batch) : 0;
+}
+
+/* Waits until *count is at least n. */
+static void await(scene_t *s, const int *count, int n)
+{
+    pthread_mutex_lock(&s->lock);
+    while (*count < n) pthread_cond_wait(&s->changed, &s->lock);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void report(scene_t *s, int *count, int n)
+{
+    pthread_mutex_lock(&s->lock);
+    *count = n;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- callbacks ---- */
+
+static void check(scene_t *s, bool good) { s->strange |= !good || !pthread_equal(pthread_self(), s->caller); }
+
+static int take(void *arg, item_t *it, const job_t *j, cad_error_t *err)
+{
+    scene_t *s = arg;
+    thing_t *t = (thing_t *)it;
+    check(s, j->id > s->last_id && j->id / 16 == t->id && j->logp[0] == value(j->id));
+    s->last_id = j->id;
+    t->taken++;
+    return s->taken++ == s->fail_take ? cad_fail(err, CAD_EIO, "take") : 0;
+}
+
+static int sink(void *arg, item_t *it, cad_error_t *err)
+{
+    scene_t *s = arg;
+    thing_t *t = (thing_t *)it;
+    check(s, t->id == s->sunk && t->id == s->dropped && t->taken == t->windows);
+    report(s, &s->sunk_then, s->sunk + 1);
+    return s->sunk++ == s->fail_sink ? cad_fail(err, CAD_EIO, "sink") : 0;
+}
+
+static void drop(void *arg, item_t *it)
+{
+    scene_t *s = arg;
+    check(s, ((thing_t *)it)->id == s->dropped);
+    s->dropped++;
+    free(it);
+}
+
+static void tick(void *arg)
+{
+    scene_t *s = arg;
+    check(s, true);
+    s->ticks++;
+}
+
+/* ---- a source ---- */
+
+static void watch(scene_t *s)
+{
+    int64_t waiting = (s->put - s->dropped) * s->item_bytes;
+    if (s->jobs - s->taken > s->most_jobs) s->most_jobs = s->jobs - s->taken;
+    if (waiting > s->most_waiting) s->most_waiting = waiting;
+}
+
+static int put_window(scene_t *s, int64_t id, int len, cad_error_t *err)
+{
+    job_t j = { .id = id, .len = len, .mask = CAD_MASK_NONE, .scored = { 0, len }, .tokens = malloc((size_t)len) };
+    memset(j.tokens, s->base, (size_t)len);
+    s->jobs++;
+    watch(s);
+    return pipeline_job(&s->pipe, j, err);
+}
+
+/* Waits for the computing thread when it is told to, like a source that is slow. */
+static int put(scene_t *s, int windows, int len, cad_error_t *err)
+{
+    thing_t *t = calloc(1, sizeof *t);
+    int rc = 0;
+    t->id = s->put;
+    t->windows = windows;
+    t->item.bytes = s->item_bytes;
+    pipeline_put(&s->pipe, &t->item);
+    s->put++;
+    watch(s);
+    for (int w = 0; w < windows && rc == 0; w++) rc = put_window(s, t->id * 16 + w, len, err);
+    return rc ? rc : pipeline_done(&s->pipe, err);
+}
+
+/* n items of 0 to 3 windows of 1 to 9 tokens. */
+static int feed(scene_t *s, int n, cad_error_t *err)
+{
+    int rc = 0;
+    for (int i = 0; i < n && rc == 0; i++) {
+        if (i == s->fail_source) rc = cad_fail(err, CAD_EFORMAT, "line %d", i);
+        else rc = put(s, i * 7 % 11 % 4, 1 + i % 9, err);
+    }
+    return pipeline_end(&s->pipe, rc, err);
+}
+
+/* n items of one window of one token. */
+static int feed_plain(scene_t *s, int n, cad_error_t *err)
+{
+    int rc = 0;
+    for (int i = 0; i < n && rc == 0; i++) {
+        rc = i == s->fail_source ? cad_fail(err, CAD_EFORMAT, "line %d", i) : put(s, 1, 1, err);
+        report(s, &s->filled, i + 1);
+    }
+    return pipeline_end(&s->pipe, rc, err);
+}
+
+static void begin(scene_t *s, const cad_model_t *m, int batches, int64_t tokens)
+{
+    memset(s, 0, sizeof *s);
+    s->base = (uint8_t)cad_model_number(m, CAD_TOKEN_A);
+    s->caller = pthread_self();
+    s->fail_batch = s->fail_take = s->fail_sink = s->fail_source = -1;
+    s->last_id = -1;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->changed, NULL);
+    s->pipe = (pipeline_t) { .model = m,
+                             .mask = CAD_MASK_NONE,
+                             .batch_tokens = tokens,
+                             .batches = batches,
+                             .compute = fake_compute,
+                             .compute_arg = s,
+                             .take = take,
+                             .sink = sink,
+                             .drop = drop,
+                             .tick = tick,
+                             .tick_arg = s,
+                             .arg = s };
+}
+
+/* True: every item was dropped, in order, and each thread did its own. */
+static bool end(scene_t *s)
+{
+    pipeline_close(&s->pipe);
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->changed);
+    return !s->strange && !s->strange_compute && s->dropped == s->put;
+}
+
+/* ---- tests ---- */
+
+static scene_t scene; /* large */
+
+static void test_order(const cad_model_t *m)
+{
+    static const int64_t tokens[] = { 1, 10, 100, 1 << 20 };
+    scene_t *s = &scene;
+    bool fine = true, all = true, ticked = true;
+    for (int k = 0; k < 8; k++) {
+        cad_error_t err = { "" };
+        begin(s, m, 1 + k % 2, tokens[k / 2]);
+        fine &= feed(s, 1000, &err) == 0;
+        all &= s->sunk == 1000 && s->dropped == 1000 && s->taken == s->jobs && s->pipe.work.done == s->pipe.work.tokens;
+        ticked &= s->ticks == s->computed;
+        fine &= end(s);
+    }
+    tap_ok(fine, "results are handed out in order and on the caller's thread, for batches of any size");
+    tap_ok(all, "all of them, by the end of the input");
+    tap_ok(ticked, "a tick follows each batch");
+}
+
+/* Sizes of batches, where bytes of items end some and tokens others. */
+static void test_batches(const cad_model_t *m)
+{
+    scene_t *s = &scene;
+    static int size[BATCHES];
+    cad_error_t err;
+    int n;
+    begin(s, m, 1, 40);
+    s->item_bytes = (int64_t)3 << 20;
+    feed(s, 600, &err);
+    n = s->computed;
+    memcpy(size, s->size, sizeof size);
+    tap_ok(end(s) && n > 50, "items of 3 MB: %d batches", n);
+    for (int k = 0; k < 3; k++) {
+        begin(s, m, 2, 40);
+        s->item_bytes = (int64_t)3 << 20;
+        feed(s, 600, &err);
+        tap_ok(s->computed == n && !memcmp(size, s->size, sizeof size), "the same batches when computing overlaps");
+        end(s);
+    }
+}
+
+/* Batch k waits until the items of batch k + 1 are put, up to the last one of them, which sends it. */
+static void wait_for_next(scene_t *s, int batch)
+{
+    if (batch < 9) await(s, &s->filled, 10 * (batch + 1) + 9);
+}
+
+/* Batch k waits until the items of batch k - 1 have been written. */
+static void wait_for_sink(scene_t *s, int batch) { await(s, &s->sunk_then, 10 * batch); }
+
+/* Each would wait for ever if the pipeline did one thing at a time. */
+static void test_overlap(const cad_model_t *m)
+{
+    scene_t *s = &scene;
+    cad_error_t err;
+    int rc;
+    begin(s, m, 0, 10);
+    s->before = wait_for_next;
+    rc = feed_plain(s, 100, &err);
+    tap_ok(rc == 0 && s->sunk == 100 && end(s), "the next batch is read while one is computed");
+    begin(s, m, 0, 10);
+    s->before = wait_for_sink;
+    rc = feed_plain(s, 100, &err);
+    tap_ok(rc == 0 && s->sunk == 100 && end(s), "the last batch is written while one is computed");
+}
+
+static void test_memory(const cad_model_t *m)
+{
+    scene_t *s = &scene;
+    cad_error_t err;
+    int rc;
+    begin(s, m, 0, 10);
+    rc = feed_plain(s, 1000, &err);
+    tap_ok(rc == 0 && s->most_jobs == 20 && end(s), "two batches of windows are held (%d windows)", s->most_jobs);
+    begin(s, m, 0, 1 << 30);
+    s->item_bytes = 1 << 20;
+    rc = feed_plain(s, 1000, &err);
+    tap_ok(rc == 0 && s->most_waiting <= 34 << 20 && s->most_waiting > 16 << 20, "and 16 MB of items for each (%d MB)",
+           (int)(s->most_waiting >> 20));
+    end(s);
+    begin(s, m, 0, 1);
+    s->item_bytes = 1 << 20;
+    rc = put(s, 1, 1, &err); /* sent at once; the others wait behind it */
+    for (int i = 0; i < 200 && rc == 0; i++) rc = put(s, 0, 0, &err);
+    tap_ok(rc == 0 && s->most_waiting <= 34 << 20 && s->most_waiting > 16 << 20,
+           "also of items without windows (%d MB)", (int)(s->most_waiting >> 20));
+    tap_ok(s->sunk == 201, "which then leave at once");
+    end(s);
+}
+
+/* Runs 100 items in batches of 10 and expects this error after so many were written. */
+static void expect_error(scene_t *s, int code, const char *text, int sunk, const char *name)
+{
+    cad_error_t err = { "" };
+    int rc = feed_plain(s, 100, &err), again = s->sunk;
+    pipeline_end(&s->pipe, rc, &err);
+    tap_ok(rc == code && !strcmp(err.text, text) && s->sunk == sunk, "%s: \"%s\" after %d items", name, err.text,
+           s->sunk);
+    tap_ok(s->sunk == again && end(s), "nothing is handed out after it, and all items are dropped");
+}
+
+static void test_errors(const cad_model_t *m)
+{
+    scene_t *s = &scene;
+    for (int n = 1; n <= 2; n++) {
+        begin(s, m, n, 10);
+        s->fail_batch = 3;
+        expect_error(s, CAD_EFORMAT, "batch 3", 30, "a batch cannot be computed");
+        begin(s, m, n, 10);
+        s->fail_batch = 9;
+        expect_error(s, CAD_EFORMAT, "batch 9", 90, "nor can the last one");
+        begin(s, m, n, 10);
+        s->fail_take = 25;
+        expect_error(s, CAD_EIO, "take", 20, "a result cannot be taken");
+        begin(s, m, n, 10);
+        s->fail_sink = 25;
+        expect_error(s, CAD_EIO, "sink", 26, "an item cannot be written");
+        begin(s, m, n, 10);
+        s->fail_source = 35;
+        expect_error(s, CAD_EFORMAT, "line 35", 30, "the source fails: what was sent is written");
+        begin(s, m, n, 10);
+        s->fail_source = 35;
+        s->fail_batch = 2;
+        expect_error(s, CAD_EFORMAT, "batch 2", 20, "the source and an earlier batch fail: the batch's error counts");
+        begin(s, m, n, 10);
+        s->fail_source = 35;
+        s->fail_sink = 29;
+        expect_error(s, CAD_EIO, "sink", 30, "the source and an earlier item fail: the item's error counts");
+        begin(s, m, n, 10);
+        s->fail_source = 25;
+        s->fail_batch = 2;
+        expect_error(s, CAD_EFORMAT, "line 25", 20, "the source and a later batch fail: the source's error counts");
+    }
+}
+
+static void report_begun(scene_t *s, int batch)
+{
+    report(s, &s->begun, batch + 1);
+    await(s, &s->filled, 20);
+}
+
+/* Batch 0 is being computed and batch 1 waits when the pipeline closes. */
+static void test_close(const cad_model_t *m)
+{
+    scene_t *s = &scene;
+    cad_error_t err;
+    int rc = 0;
+    begin(s, m, 0, 10);
+    tap_ok(end(s), "a pipeline without items closes");
+    begin(s, m, 0, 10);
+    s->before = report_begun;
+    for (int i = 0; i < 19 && rc == 0; i++) rc = put(s, 1, 1, &err);
+    await(s, &s->begun, 1);
+    report(s, &s->filled, 20);
+    tap_ok(rc == 0 && end(s) && s->computed == 1 && s->sunk == 0, "closing drops what is computed, filled or waiting");
+    pipeline_close(&s->pipe);
+    tap_ok(s->dropped == 19, "closing twice is harmless");
+}
+
+static void test_counting(const cad_model_t *m)
+{
+    scene_t *s = &scene;
+    cad_error_t err;
+    uint64_t digest = 0;
+    for (int n = 1; n <= 2; n++) {
+        begin(s, m, n, 10);
+        s->pipe.compute = NULL;
+        for (int i = 0; i < 100; i++) put(s, 0, 0, &err); /* take would find no results to check */
+        for (int i = 0; i < 100; i++) {
+            thing_t *t = calloc(1, sizeof *t);
+            t->id = s->put++;
+            pipeline_put(&s->pipe, &t->item);
+            put_window(s, t->id * 16, 1 + i % 7, &err);
+            pipeline_done(&s->pipe, &err);
+        }
+        pipeline_end(&s->pipe, 0, &err);
+        if (n == 1) digest = s->pipe.work.digest;
+        tap_ok(s->sunk == 200 && s->computed == 0 && s->taken == 0 && s->pipe.work.windows == 100,
+               "without a context windows are counted, not computed");
+        tap_ok(digest && s->pipe.work.digest == digest, "their digest does not depend on batches");
+        end(s);
+    }
+}
+
+int main(void)
+{
+    const char *srcdir = getenv("srcdir");
+    char path[4096];
+    cad_model_t *m;
+    alarm(300); /* a deadlock fails */
+    snprintf(path, sizeof path, "%s/test/data/ps", srcdir ? srcdir : ".");
+    if (!tap_ok(cad_model_open(&m, path, NULL) == 0, "a model opens")) return 1;
+    test_order(m);
+    test_batches(m);
+    test_overlap(m);
+    test_memory(m);
+    test_errors(m);
+    test_close(m);
+    test_counting(m);
+    cad_model_close(m);
+    return tap_finish();
+}
