@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "stream/pipeline.h"
@@ -129,7 +130,7 @@ static int put_window(scene_t *s, int64_t id, int len, cad_error_t *err)
     return pipeline_job(&s->pipe, j, err);
 }
 
-/* Waits for the computing thread when it is told to, like a source that is slow. */
+/* An item with so many windows of so many tokens. */
 static int put(scene_t *s, int windows, int len, cad_error_t *err)
 {
     thing_t *t = calloc(1, sizeof *t);
@@ -267,6 +268,42 @@ static void test_overlap(const cad_model_t *m)
     tap_ok(rc == 0 && s->sunk == 100 && end(s), "the last batch is written while one is computed");
 }
 
+static void sleep_ms(int ms) { nanosleep(&(struct timespec) { .tv_nsec = ms * 1000000L }, NULL); }
+
+static void slow_compute(scene_t *s, int batch)
+{
+    (void)s;
+    (void)batch;
+    sleep_ms(5);
+}
+
+/* Seconds for 40 batches that take 5 ms to read and 5 ms to compute. */
+static double seconds(const cad_model_t *m, int batches)
+{
+    scene_t *s = &scene;
+    struct timespec a, b;
+    cad_error_t err;
+    int rc = 0;
+    begin(s, m, batches, 10);
+    s->before = slow_compute;
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    for (int i = 0; i < 400 && rc == 0; i++) {
+        if (i % 10 == 0) sleep_ms(5);
+        rc = put(s, 1, 1, &err);
+    }
+    pipeline_end(&s->pipe, rc, &err);
+    clock_gettime(CLOCK_MONOTONIC, &b);
+    end(s);
+    return (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
+}
+
+/* For information: a busy machine decides about times. */
+static void measure(const cad_model_t *m)
+{
+    double one = seconds(m, 1), two = seconds(m, 2);
+    printf("# 40 batches, 5 ms to read and 5 ms to compute each: %.2f s one by one, %.2f s overlapped\n", one, two);
+}
+
 static void test_memory(const cad_model_t *m)
 {
     scene_t *s = &scene;
@@ -396,6 +433,7 @@ int main(void)
     test_order(m);
     test_batches(m);
     test_overlap(m);
+    measure(m);
     test_memory(m);
     test_errors(m);
     test_close(m);
