@@ -14,8 +14,8 @@ typedef struct fasta_t {
     BGZF *fp;         /* with its .gzi loaded if compressed */
     contig_t *contig; /* in the order of the index */
     int ncontig;
-    int *by_name;          /* contig numbers sorted by name */
-    struct alias_t *alias; /* more names, sorted */
+    const contig_t **by_name; /* sorted */
+    struct alias_t *alias;    /* more names, sorted */
     int nalias;
     char *tmp_dir, *tmp_fai, *tmp_gzi; /* index built in a temporary place */
     int ticket[3];                     /* of these */

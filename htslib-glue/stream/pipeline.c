@@ -155,14 +155,10 @@ static int room_for_job(pipeline_t *p, cad_error_t *err)
     return 0;
 }
 
-/* FNV-1a, while work is counted. */
+/* Only while work is counted. */
 void pipeline_digest(pipeline_t *p, const void *data, size_t n)
 {
-    const unsigned char *byte = data;
-    if (p->ctx) return;
-    uint64_t d = p->work.digest;
-    for (size_t i = 0; i < n; i++) d = (d ^ byte[i]) * 0x100000001b3u;
-    p->work.digest = (d ^ n) * 0x100000001b3u;
+    if (!p->ctx) p->work.digest = cad_hash_word(cad_hash(p->work.digest, data, n), n);
 }
 
 int pipeline_job(pipeline_t *p, job_t job, cad_error_t *err)
