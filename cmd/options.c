@@ -54,6 +54,7 @@ void options_init(options_t *o, const char *cmd)
 {
     memset(o, 0, sizeof *o);
     o->cmd = cmd;
+    glue_command(cmd);
     o->threads = default_threads();
     o->verbosity = 3;
     opterr = 0; /* option_unknown speaks */

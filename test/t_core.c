@@ -107,7 +107,7 @@ static void test_regions(void)
         int64_t beg, end;
     } span[60];
     contig_t contig = { .name = (char *)"a", .length = 5000 };
-    int by_name = 0;
+    const contig_t *by_name = &contig;
     fasta_t ref = { .contig = &contig, .ncontig = 1, .by_name = &by_name, .path = "ref.fa" };
     names_t names = { &ref, fasta_has, ref.path, &ref, false };
     regions_t *r;

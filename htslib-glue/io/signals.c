@@ -5,6 +5,7 @@
 #include <htslib/hts_log.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -38,11 +39,21 @@ static void remove_temporaries(void)
         if (in_use[i] && unlink(temporary[i])) rmdir(temporary[i]);
 }
 
+static char command[32] = "help";
+
+void glue_command(const char *cmd) { snprintf(command, sizeof command, "%s", cmd); }
+
+/* Allocates nothing: memory is out. */
+static void say_last(const char *what)
+{
+    const char *part[] = { "caduceus ", command, ": ", what, "\n" };
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++) (void)!write(STDERR_FILENO, part[i], strlen(part[i]));
+}
+
 void glue_out_of_memory(void)
 {
-    static const char text[] = "caduceus: out of memory\n";
     remove_temporaries();
-    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    say_last("out of memory");
     _exit(1);
 }
 
@@ -50,11 +61,10 @@ void glue_out_of_memory(void)
  * cannot go on without an allocation. */
 static void on_exit_early(void)
 {
-    static const char text[] = "caduceus: out of memory in htslib\n";
     bool any = false;
     for (int i = 0; i < TEMPORARIES; i++) any |= in_use[i] != 0;
     remove_temporaries();
-    if (any) (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    if (any) say_last("out of memory in htslib");
 }
 
 static void on_signal(int sig)

@@ -6,6 +6,8 @@
 /* Once, before anything else: installs the signal handlers, silences htslib and keeps it
  * from fetching references over the network. */
 void glue_init(void);
+/* The command that messages name from here on (copied). */
+void glue_command(const char *cmd);
 /* Messages of htslib are shown from level 4 on. */
 void glue_verbosity(int level);
 const char *glue_htslib_version(void);
