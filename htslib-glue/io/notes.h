@@ -4,6 +4,7 @@
 
 #include "base/base.h"
 
+/* notes.c has their texts. */
 typedef enum {
     NOTE_EMPTY,
     NOTE_CLIPPED,
