@@ -11,9 +11,11 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "io/ledger.h"
 #include "io/provenance.h"
 #include "io/records.h"
 #include "io/regions.h"
+#include "io/signals.h"
 #include "io/text.h"
 #include "stream/pipeline.h"
 
@@ -109,12 +111,8 @@ void options_provenance(provenance_t *p, const cad_model_t *model, const cad_con
 /* The same without a context; model: its SHA-256. All is borrowed. */
 void options_provenance_of(provenance_t *p, const char *model, const char *contigs, const text_t *options,
                            const char *precision, const char *device);
-/* An output must not be one of the model's files. */
-int options_refuse_model(const options_t *o, const char *output, cad_error_t *err);
-/* The same for any input and the suffixes of what belongs to it. */
-int refuse_files(const char *output, const char *input, const char *const suffix[], size_t n, cad_error_t *err);
-/* A reference (or NULL) and its indexes. */
-int refuse_reference(const char *output, const char *reference, cad_error_t *err);
+/* Names the files of the model, as inputs. */
+void options_input_model(const options_t *o, ledger_t *l);
 /* --write-index[=FMT]: 0, or 1 after reporting. */
 int option_index(const char *cmd, const char *arg, index_t *index);
 /* --shard: 0, or 1 after reporting. */
@@ -136,11 +134,11 @@ int limits_take(limits_t *l, const char *cmd, int how, const char *text);
 /* Those given by the options in `hows` as *r, which stays NULL if there are none. */
 int limits_open(const limits_t *l, const char *hows, regions_t **r, const names_t *names, cad_error_t *err);
 
-/* An output must not be one of their files. */
-int limits_refuse(const limits_t *l, const char *output, cad_error_t *err);
-/* Nor an index or .json beside it, nor any of these: the model's, the reference's, the aliases. */
-int options_refuse_inputs(const options_t *o, const char *output, const char *reference, const char *aliases,
-                          const limits_t *l, cad_error_t *err);
+/* Names their files, as inputs. */
+void limits_inputs(const limits_t *limits, ledger_t *l);
+/* Names the files of the model, the reference, the aliases (NULL: none) and the limits. */
+void options_inputs(const options_t *o, const char *reference, const char *aliases, const limits_t *limits,
+                    ledger_t *l);
 /* One of them is standard input. */
 bool limits_stream(const limits_t *l);
 /* Into a digest that tells sharded runs apart. */

@@ -139,9 +139,11 @@ static int parse_args(args_t *a, int argc, char **argv)
 static int open_output(run_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;
-    int rc = options_refuse_model(&a->o, a->output, err);
-    if (rc == 0) rc = refuse_reference(a->output, a->reference, err);
-    if (rc == 0) rc = limits_refuse(&a->limits, a->output, err);
+    ledger_t files = { 0 };
+    int rc;
+    options_inputs(&a->o, a->reference, NULL, &a->limits, &files);
+    rc = ledger_output(&files, a->output, err);
+    ledger_free(&files);
     return rc || a->dry_run ? rc : output_open(&t->out, a->output, output_is_gz(a->output), err);
 }
 

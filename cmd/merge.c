@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "io/bigread.h"
+#include "io/bigwig_reader.h"
 #include "io/npy.h"
 #include "io/shard.h"
 #include "stream/tracks.h"
@@ -27,8 +27,8 @@ typedef struct {
     index_t index;
     int64_t threads;
     char **part;
-    int n, *order;  /* part[order[k]] is shard k + 1 */
-    kstring_t json; /* the parts' provenance, without the shard */
+    int n, *order; /* part[order[k]] is shard k + 1 */
+    json_t *json;  /* the parts' provenance, without the shard */
 } args_t;
 
 static const char *part_at(const args_t *a, int k) { return a->part[a->order[k]]; }
@@ -350,9 +350,13 @@ static int same_kind(const args_t *a, parts_t *kind, cad_error_t *err)
 /* An unsharded run leaves provenance beside bigWigs and matrices: the parts' less all work. */
 static int write_json(const args_t *a, output_t *json, cad_error_t *err)
 {
-    const char *work = strstr(a->json.s, "  \"work\": "), *next = work ? strchr(work, '\n') : NULL;
-    int rc = output_write(json, a->json.s, (size_t)((next ? work : a->json.s + a->json.l) - a->json.s), err);
-    return rc || !next ? rc : output_write(json, next + 1, strlen(next + 1), err);
+    text_t t = { 0 };
+    int rc;
+    json_object_del(a->json, "work");
+    provenance_layout(a->json, &t);
+    rc = text_write(json, &t, err);
+    text_free(&t);
+    return rc;
 }
 
 /* As track does: .csi where a contig is too long for .tbi, which the parts' own index tells. */
@@ -389,15 +393,18 @@ static int merge_file(const args_t *a, parts_t kind, cad_error_t *err)
 
 static int run(args_t *a, cad_error_t *err)
 {
-    static const char *const own[] = { "", ".json" };
+    static const char *const own[] = { "", ".json", NULL };
     parts_t kind;
-    int rc = 0;
-    for (int i = 0; i < a->n && rc == 0; i++) rc = refuse_files(a->output, a->part[i], own, 2, err);
-    if (rc == 0) rc = refuse_same(a->output, a->reference, err);
+    ledger_t files = { 0 };
+    int rc;
+    for (int i = 0; i < a->n; i++) ledger_inputs(&files, a->part[i], own);
+    ledger_input(&files, a->reference);
+    rc = ledger_output(&files, a->output, err);
+    ledger_free(&files);
     if (rc == 0) rc = same_kind(a, &kind, err);
     if (rc == 0) rc = parts_check((const char *const *)a->part, a->n, a->order, &a->json, err);
     if (rc) return rc;
-    if (kind == PARTS_TEXT && strstr(a->json.s, "\"track\": \"")) kind = PARTS_GRAPH;
+    if (kind == PARTS_TEXT && json_object_get(a->json, "track")) kind = PARTS_GRAPH;
     if (a->index && kind < PARTS_READS) return cad_fail(err, CAD_EARG, "--write-index fits reads and variants only");
     return kind >= PARTS_READS ? merge_records(a, err) : merge_file(a, kind, err);
 }
@@ -412,6 +419,6 @@ int cmd_merge(int argc, char **argv)
     rc = a.order ? run(&a, &err) : cad_fail(&err, CAD_ENOMEM, "out of memory");
     if (rc) cmd_fail("merge", "%s", err.text);
     free(a.order);
-    free(a.json.s);
+    json_decref(a.json);
     return rc || cmd_finish("merge") ? 1 : 0;
 }

@@ -336,16 +336,19 @@ static int convert(const options_t *o, const char *dir)
 {
     static const char *const part[] = { "model.safetensors", "config.json" };
     cad_model_t *m = NULL;
+    ledger_t files = { 0 };
     cad_error_t err;
     bool made = false;
     int rc;
     if (!dir) return cmd_fail(o->cmd, "-o: give the folder to write to");
     rc = cad_folder_make(dir, &made, &err);
+    options_input_model(o, &files);
     for (size_t i = 0; i < sizeof part / sizeof *part && rc == 0; i++) {
         char *path = cad_path_join(dir, part[i]);
-        rc = path ? options_refuse_model(o, path, &err) : cad_fail(&err, CAD_ENOMEM, "out of memory");
+        rc = path ? ledger_output(&files, path, &err) : cad_fail(&err, CAD_ENOMEM, "out of memory");
         free(path);
     }
+    ledger_free(&files);
     if (rc) rc = cmd_fail(o->cmd, "%s", err.text);
     else rc = options_open_model(o, &m);
     if (rc == 0 && options_save_model(m, dir, NULL, &err)) rc = cmd_fail(o->cmd, "%s", err.text);

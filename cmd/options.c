@@ -7,7 +7,6 @@
 #include "io/shard.h"
 #include "model/config.h"
 #include "cmd.h"
-#include "io/temporary.h"
 
 #define MANY (1 << 20)
 
@@ -55,6 +54,7 @@ void options_init(options_t *o, const char *cmd)
 {
     memset(o, 0, sizeof *o);
     o->cmd = cmd;
+    glue_command(cmd);
     o->threads = default_threads();
     o->verbosity = 3;
     opterr = 0; /* option_unknown speaks */
@@ -256,18 +256,7 @@ void options_provenance(provenance_t *p, const cad_model_t *model, const cad_con
                           cad_context_device(ctx));
 }
 
-int refuse_files(const char *output, const char *input, const char *const suffix[], size_t n, cad_error_t *err)
-{
-    int rc = 0;
-    for (size_t i = 0; input && i < n && rc == 0; i++) {
-        char *path = suffixed(input, suffix[i]);
-        rc = path ? refuse_same(output, path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
-        free(path);
-    }
-    return rc;
-}
-
-int options_refuse_model(const options_t *o, const char *output, cad_error_t *err)
+void options_input_model(const options_t *o, ledger_t *l)
 {
     static const char *const part[] = { "",
                                         "/model.safetensors",
@@ -275,39 +264,19 @@ int options_refuse_model(const options_t *o, const char *output, cad_error_t *er
                                         "/config.json",
                                         "/tokenizer_config.json",
                                         "/tokenizer.json",
-                                        "/vocab.txt" };
+                                        "/vocab.txt",
+                                        NULL };
     const char *model = options_model(o);
     char buf[4352];
-    return refuse_files(output, model ? model : bundled(buf, sizeof buf), part, sizeof part / sizeof *part, err);
+    ledger_inputs(l, model ? model : bundled(buf, sizeof buf), part);
 }
 
-int refuse_reference(const char *output, const char *reference, cad_error_t *err)
+void options_inputs(const options_t *o, const char *reference, const char *aliases, const limits_t *limits, ledger_t *l)
 {
-    static const char *const own[] = { "", ".fai", ".gzi" }; /* which may be made */
-    int rc = refuse_files(output, reference, own, 3, err);
-    for (int i = 0; reference && i < 3 && rc == 0; i++) {
-        char *path = suffixed(reference, own[i]);
-        rc = path ? refuse_twice(output, path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
-        free(path);
-    }
-    return rc;
-}
-
-int options_refuse_inputs(const options_t *o, const char *output, const char *reference, const char *aliases,
-                          const limits_t *l, cad_error_t *err)
-{
-    static const char *const beside[] = { "", ".json", ".tbi", ".csi" };
-    int rc = 0, n = !output ? 0 : strcmp(output, "-") ? 4 : 1;
-    for (int i = 0; i < n && rc == 0; i++) {
-        char *path = suffixed(output, beside[i]);
-        if (!path) return cad_fail(err, CAD_ENOMEM, "out of memory");
-        rc = options_refuse_model(o, path, err);
-        if (rc == 0) rc = refuse_reference(path, reference, err);
-        if (rc == 0) rc = refuse_same(path, aliases, err);
-        if (rc == 0) rc = limits_refuse(l, path, err);
-        free(path);
-    }
-    return rc;
+    options_input_model(o, l);
+    ledger_reference(l, reference);
+    ledger_input(l, aliases);
+    limits_inputs(limits, l);
 }
 
 int option_index(const char *cmd, const char *arg, index_t *index)
@@ -365,12 +334,10 @@ int limits_open(const limits_t *l, const char *hows, regions_t **r, const names_
     return rc;
 }
 
-int limits_refuse(const limits_t *l, const char *output, cad_error_t *err)
+void limits_inputs(const limits_t *limits, ledger_t *l)
 {
-    int rc = 0;
-    for (int i = 0; i < l->n && rc == 0; i++)
-        if (l->limit[i].how != 'r') rc = refuse_same(output, l->limit[i].text, err);
-    return rc;
+    for (int i = 0; i < limits->n; i++)
+        if (limits->limit[i].how != 'r') ledger_input(l, limits->limit[i].text);
 }
 
 bool limits_stream(const limits_t *l)
@@ -380,11 +347,7 @@ bool limits_stream(const limits_t *l)
     return false;
 }
 
-uint64_t text_digest(const char *s, uint64_t d)
-{
-    for (; *s; s++) d = (d ^ (unsigned char)*s) * 0x100000001b3u;
-    return d * 31;
-}
+uint64_t text_digest(const char *s, uint64_t d) { return cad_hash(d, s, strlen(s)) * 31; }
 
 uint64_t limits_digest(const limits_t *l, uint64_t d)
 {

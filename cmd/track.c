@@ -269,17 +269,19 @@ static int open_outputs(run_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;
     track_format_t format = a->hub ? FORMAT_BIGWIG : format_of(a);
+    ledger_t files = { 0 };
     int rc;
     t->format = format;
+    options_inputs(&a->o, a->reference, a->aliases, &a->limits, &files);
     rc = a->hub ? open_hub(t, err)
          : t->tracks.n > 1 && !strcmp(a->output, "-")
              ? cad_fail(err, CAD_EARG, "several tracks need -o, the beginning of their names")
              : 0;
     for (int k = 0; k < t->tracks.n && rc == 0; k++) {
         rc = name_track(t, &t->tracks.track[k], format, err);
-        if (rc == 0)
-            rc = options_refuse_inputs(&a->o, t->tracks.track[k].path, a->reference, a->aliases, &a->limits, err);
+        if (rc == 0) rc = ledger_output(&files, t->tracks.track[k].path, err);
     }
+    ledger_free(&files);
     for (int k = 0; k < t->tracks.n && rc == 0 && !a->dry_run; k++)
         rc = open_track(t, &t->tracks.track[k], format, err);
     return rc;

@@ -128,7 +128,7 @@ else
                 cmp -s got wanted || wrong="$wrong $n:output"
                 [ $n -gt 400 ] && [ "$failed" -eq "$before" ] && [ $n -gt 8000 ] && break ;;
             1)  failed=$((failed + 1))
-                [ "$(grep -cv ': warning: ' err)" -eq 1 ] && grep -q '^caduceus [a-z]' err || wrong="$wrong $n:lines"
+                [ "$(grep -cv ': warning: ' err)" -eq 1 ] && grep -q "^caduceus $2[ :]" err || wrong="$wrong $n:lines"
                 case $what in *info*) ;; *) [ "$(ls f.*)" = f.out ] || wrong="$wrong $n:left($(ls f.* | tr '\n' ' '))" ;; esac ;;
             *)  wrong="$wrong $n:status$status" ;;
             esac

@@ -39,6 +39,27 @@ static void test_parse_int(void)
     tap_ok(!cad_parse_int("5", 6, 9, &v) && !cad_parse_int("10", 6, 9, &v), "bounds are kept");
 }
 
+/* ---- arenas ---- */
+
+static void test_arena(void)
+{
+    static const int64_t wrong[][2] = { { -1, 4 }, { INT64_MAX, 2 }, { (int64_t)1 << 40, (int64_t)1 << 40 } };
+    char room[256];
+    cad_bump_t count = { NULL, 0 }, b = { room, 0 };
+    int caught = 0;
+    tap_ok(!cad_bump_floats(&count, 3, 5) && count.used == 64 && cad_bump_offset(&count, 1, 1, 1, 256) == 64 &&
+               count.used == 256,
+           "an arena counts first, in multiples of the alignment");
+    tap_ok(cad_bump_floats(&b, 3, 5) == (float *)(void *)room && (char *)cad_bump(&b, 1, 1, 1) == room + 64,
+           "then it hands out pieces");
+    for (int i = 0; i < 3; i++) {
+        cad_bump_t over = { room, 0 };
+        caught += !cad_bump_floats(&over, wrong[i][0], wrong[i][1]) && over.used == SIZE_MAX;
+        caught += !cad_bump(&over, 1, 1, 1) && over.used == SIZE_MAX;
+    }
+    tap_ok(caught == 6, "a size that overflows sticks");
+}
+
 /* ---- tiles ---- */
 
 static bool tiles_partition(const tiling_t *t, interval_t r, int64_t length)
@@ -107,7 +128,7 @@ static void test_regions(void)
         int64_t beg, end;
     } span[60];
     contig_t contig = { .name = (char *)"a", .length = 5000 };
-    int by_name = 0;
+    const contig_t *by_name = &contig;
     fasta_t ref = { .contig = &contig, .ncontig = 1, .by_name = &by_name, .path = "ref.fa" };
     names_t names = { &ref, fasta_has, ref.path, &ref, false };
     regions_t *r;
@@ -437,6 +458,7 @@ int main(void)
     o.threads = 2;
     o.max_len = 512;
     test_parse_int();
+    test_arena();
     test_tiles();
     test_regions();
     test_team();

@@ -141,18 +141,16 @@ static int open_inputs(annotate_t *t, cad_error_t *err)
     return rc;
 }
 
-static const char *const INDEXES[] = { ".bai", ".csi", ".tbi", ".crai" };
-
-/* Outputs against all inputs, their indexes and each other. */
-static int refuse_clashes(const annotate_args_t *a, const char *const out[], int n, cad_error_t *err)
+/* Checks n outputs (NULL: none) against all inputs, their indexes and each other. */
+static int name_files(const annotate_args_t *a, const char *const out[], int n, cad_error_t *err)
 {
+    static const char *const in[] = { "", ".bai", ".csi", ".tbi", ".crai", NULL };
+    ledger_t files = { 0 };
     int rc = 0;
-    for (int k = 0; k < n && rc == 0; k++) {
-        rc = refuse_same(out[k], a->in, err);
-        if (rc == 0) rc = refuse_files(out[k], a->in, INDEXES, sizeof INDEXES / sizeof *INDEXES, err);
-        if (rc == 0) rc = options_refuse_inputs(&a->o, out[k], a->reference, a->aliases, &a->limits, err);
-        for (int i = 0; i < k && rc == 0; i++) rc = refuse_twice(out[k], out[i], err);
-    }
+    ledger_inputs(&files, a->in, in);
+    options_inputs(&a->o, a->reference, a->aliases, &a->limits, &files);
+    for (int k = 0; k < n && rc == 0; k++) rc = ledger_output(&files, out[k], err);
+    ledger_free(&files);
     return rc;
 }
 
@@ -162,7 +160,7 @@ static int open_table(annotate_t *t, cad_error_t *err)
     bool file = a->embed && !embed_column(a);
     char *json = file ? suffixed(a->embed, ".json") : NULL;
     const char *out[] = { a->output, file ? a->embed : NULL, json };
-    int rc = file && !json ? cad_fail(err, CAD_ENOMEM, "out of memory") : refuse_clashes(a, out, 3, err);
+    int rc = file && !json ? cad_fail(err, CAD_ENOMEM, "out of memory") : name_files(a, out, 3, err);
     if (rc == 0 && !a->dry_run) {
         rc = output_open(&t->table.out, a->output, output_is_gz(a->output), err);
         if (rc == 0 && file)
@@ -195,7 +193,7 @@ static int open_records(annotate_t *t, cad_error_t *err)
         rc = format_choose(&r->format, reads, a->format, a->output,
                            reads ? &t->reads.fp->format : &t->variants.fp->format, err);
     if (rc == 0) rc = records_plan(r, err);
-    if (rc == 0) rc = refuse_clashes(a, (const char *[]) { a->output, r->index_path }, 2, err);
+    if (rc == 0) rc = name_files(a, (const char *[]) { a->output, r->index_path }, 2, err);
     if (rc == 0 && !a->dry_run) rc = records_create(r, err);
     if (rc == 0 && a->shard.of && r->out && !output_is_file(r->out))
         rc = cad_fail(err, CAD_EARG, "%s: --shard writes to files only", a->output);

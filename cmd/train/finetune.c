@@ -204,23 +204,22 @@ static int parse_args(finetune_args_t *a, int argc, char **argv)
 
 static const char *const PARTS[] = { "config.json", "model.safetensors", "tokenizer_config.json", "metrics.tsv" };
 
-static int refuse_clash(const finetune_args_t *a, const char *output, cad_error_t *err)
+static int name_files(const finetune_args_t *a, cad_error_t *err)
 {
-    const char *in[] = { a->train, a->valid, a->test };
-    int rc = refuse_reference(output, a->l.reference, err);
-    for (int i = 0; i < 3 && rc == 0; i++) rc = refuse_same(output, in[i], err);
-    return rc ? rc : options_refuse_model(&a->o, output, err);
-}
-
-static int refuse_clashes(const finetune_args_t *a, cad_error_t *err)
-{
-    int rc = a->log ? refuse_clash(a, a->log, err) : 0;
+    ledger_t files = { 0 };
+    int rc = 0;
+    ledger_reference(&files, a->l.reference);
+    ledger_input(&files, a->train);
+    ledger_input(&files, a->valid);
+    ledger_input(&files, a->test);
+    options_input_model(&a->o, &files);
     for (int i = 0; i < 4 && rc == 0; i++) {
         char *path = cad_path_join(a->output, PARTS[i]);
-        rc = path ? refuse_clash(a, path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
-        if (rc == 0 && a->log) rc = refuse_twice(a->log, path, err);
+        rc = path ? ledger_output(&files, path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
         free(path);
     }
+    if (rc == 0) rc = ledger_output(&files, a->log, err);
+    ledger_free(&files);
     return rc;
 }
 
@@ -237,7 +236,7 @@ static int try_file(const char *path, cad_error_t *err)
 static int open_folder(tuning_t *r, cad_error_t *err)
 {
     const char *dir = r->a->output;
-    int rc = refuse_clashes(r->a, err);
+    int rc = name_files(r->a, err);
     if (rc) return rc;
     rc = cad_folder_make(dir, &r->made, err);
     if (rc == 0) rc = cad_folder_claim(dir, &r->claim, err);

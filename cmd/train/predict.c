@@ -101,14 +101,14 @@ static int parse_args(args_t *a, int argc, char **argv)
 static int open_outputs(run_t *r, cad_error_t *err)
 {
     const args_t *a = r->a;
-    const char *out[] = { a->output, a->metrics };
-    int rc = refuse_twice(a->output, a->metrics, err);
-    for (int i = 0; i < 2 && rc == 0; i++) {
-        if (!out[i]) continue;
-        rc = refuse_same(out[i], a->in, err);
-        if (rc == 0) rc = refuse_reference(out[i], a->l.reference, err);
-        if (rc == 0) rc = options_refuse_model(&a->o, out[i], err);
-    }
+    ledger_t files = { 0 };
+    int rc;
+    ledger_input(&files, a->in);
+    ledger_reference(&files, a->l.reference);
+    options_input_model(&a->o, &files);
+    rc = ledger_output(&files, a->metrics, err);
+    if (rc == 0) rc = ledger_output(&files, a->output, err);
+    ledger_free(&files);
     if (rc == 0) rc = output_open(&r->out, a->output, output_is_gz(a->output), err);
     return rc == 0 && a->metrics ? output_open(&r->metrics, a->metrics, output_is_gz(a->metrics), err) : rc;
 }

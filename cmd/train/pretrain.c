@@ -6,7 +6,7 @@
 #include "model/model.h"
 #include "train/pretrain.h"
 #include "base/random.h"
-#include "io/temporary.h"
+#include "io/signals.h"
 
 static const char USAGE[] = "Usage: caduceus pretrain [options] -T genome.fa -o DIR\n\n"
                             "Trains a Caduceus on a genome and writes it into folder DIR: a checkpoint as\n"
@@ -197,13 +197,12 @@ static int parse(args_t *a, int argc, char **argv)
 
 /* ---- the folder ---- */
 
-/* None of the files to write is an input. */
-static int refuse_inputs(const args_t *a, const char *output, cad_error_t *err)
+static void name_inputs(const args_t *a, ledger_t *files)
 {
-    int rc = refuse_reference(output, a->reference, err);
-    if (rc == 0) rc = limits_refuse(&a->limits, output, err);
-    if (rc == 0) rc = refuse_same(output, a->config, err);
-    return rc || !a->o.model ? rc : options_refuse_model(&a->o, output, err);
+    ledger_reference(files, a->reference);
+    limits_inputs(&a->limits, files);
+    ledger_input(files, a->config);
+    if (a->o.model) options_input_model(&a->o, files);
 }
 
 /* The folder, before anything is read: it is new, or --resume and of a run like this. */
@@ -213,14 +212,16 @@ static int open_folder(run_t *r, cad_error_t *err)
         "model.safetensors", "config.json", "tokenizer_config.json", "model.safetensors.index.json",
         "tokenizer.json",    "vocab.txt"
     };
+    ledger_t files = { 0 };
     bool begun = false;
     int rc = cad_folder_make(r->a->dir, &r->made, err);
+    name_inputs(r->a, &files);
     if (rc == 0) rc = cad_folder_claim(r->a->dir, &r->claim, err);
     for (size_t i = 0; i < sizeof ours / sizeof *ours + sizeof others / sizeof *others && rc == 0; i++) {
         char *path = cad_path_join(r->a->dir, i < 2 ? ours[i] : others[i - 2]);
         bool there = path && access(path, F_OK) == 0;
         if (i == 0) begun = there;
-        rc = path ? refuse_inputs(r->a, path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+        rc = path ? ledger_output(&files, path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
         if (rc == 0 && there && i < 2 && !r->a->resume)
             rc = cad_fail(err, CAD_EARG,
                           "%s: of a training that was begun; go on with --resume, or give another folder", path);
@@ -229,6 +230,7 @@ static int open_folder(run_t *r, cad_error_t *err)
                           path);
         free(path);
     }
+    ledger_free(&files);
     if (rc == 0 && r->a->resume) cad_folder_sweep(r->a->dir);
     return rc;
 }

@@ -1,7 +1,8 @@
-/* error.c - error texts. SPDX-License-Identifier: MIT */
+/* error.c - error codes with a text. SPDX-License-Identifier: MIT */
 #include <stdarg.h>
+#include <stdio.h>
 
-#include "base/base.h"
+#include "base/error.h"
 
 int cad_fail(cad_error_t *err, int code, const char *fmt, ...)
 {
@@ -10,10 +11,12 @@ int cad_fail(cad_error_t *err, int code, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(err->text, sizeof err->text, fmt, ap);
     va_end(ap);
-    for (char *s = err->text; *s; s++) /* names from files may hold anything; a message is one line */
+    for (char *s = err->text; *s; s++) /* names from files may hold any byte; a message is one line */
         if ((unsigned char)*s < ' ' || *s == 127) *s = '?';
     return code;
 }
+
+int cad_out_of_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }
 
 const char *cad_strerror(int code)
 {

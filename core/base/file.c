@@ -1,8 +1,8 @@
-/* file.c - files that are whole or absent.
+/* file.c - reading whole files; writing files that are whole or absent; folders.
  *
- * A file is written without a name where the file system can do that, so that
- * nothing is left behind whenever the process dies; else under a temporary one.
- * It is synced, named beside its destination and renamed over it.
+ * A file is written without a name where the file system can do that, so that nothing is
+ * left behind if the process dies; else under a temporary name. It is then synced, given a
+ * temporary name beside its destination if it has none yet, and renamed over the destination.
  * SPDX-License-Identifier: MIT
  */
 #include <dirent.h>
@@ -14,15 +14,79 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/base.h"
 #include "base/file.h"
 
-static int cannot(const char *path, cad_error_t *err)
+/* ---- reading ---- */
+
+int cad_pread(int fd, void *buf, size_t n, int64_t offset, const char *path, cad_error_t *err)
 {
-    return cad_fail(err, CAD_EIO, "%s: cannot write there: %s", path, strerror(errno));
+    char *at = buf;
+    while (n) {
+        ssize_t got = pread(fd, at, n, (off_t)offset);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
+        if (got == 0)
+            return cad_fail(err, CAD_EIO,
+                            "%s: the file ends early; it shrank while being read, or a copy is incomplete", path);
+        at += got;
+        n -= (size_t)got;
+        offset += got;
+    }
+    return 0;
 }
 
-/* What a link at this path says, as a path: malloc'd, or NULL. */
+#define TEXT_LIMIT ((size_t)64 << 20)
+
+static int read_all(FILE *f, char **text, size_t *size, const char *path, cad_error_t *err)
+{
+    size_t room = 0;
+    for (;;) {
+        char *grown;
+        size_t n;
+        if (*size + 1 >= room) {
+            room = room ? 2 * room : 1 << 14;
+            grown = room > TEXT_LIMIT ? NULL : realloc(*text, room);
+            if (room > TEXT_LIMIT)
+                return cad_fail(err, CAD_EFORMAT, "%s: larger than %zu MB; what is it?", path, TEXT_LIMIT >> 20);
+            if (!grown) return cad_fail(err, CAD_ENOMEM, "%s: out of memory", path);
+            *text = grown;
+        }
+        errno = 0;
+        n = fread(*text + *size, 1, room - *size - 1, f);
+        *size += n;
+        (*text)[*size] = 0;
+        if (n == 0 && ferror(f)) return cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno ? errno : EIO));
+        if (n == 0) return 0;
+    }
+}
+
+int cad_read_text(char **text, size_t *size, const char *path, bool optional, cad_error_t *err)
+{
+    FILE *f = fopen(path, "rbe");
+    int rc;
+    *text = NULL;
+    *size = 0;
+    if (!f && optional && errno == ENOENT) return 0;
+    if (!f) return cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
+    rc = read_all(f, text, size, path, err);
+    fclose(f);
+    if (rc == 0) return 0;
+    free(*text);
+    *text = NULL;
+    return rc;
+}
+
+/* ---- paths ---- */
+
+char *cad_path_join(const char *dir, const char *name)
+{
+    size_t size = strlen(dir) + strlen(name) + 2;
+    char *path = malloc(size);
+    if (path) snprintf(path, size, "%s/%s", dir, name);
+    return path;
+}
+
+/* The path that the link at `path` holds, malloc'd; NULL if there is none. */
 static char *follow(const char *path)
 {
     char target[4096], *copy, *next;
@@ -54,9 +118,16 @@ int cad_resolve(const char *path, char **out, cad_error_t *err)
                      : cad_fail(err, CAD_EIO, "%s: too many symbolic links", path);
 }
 
-#define TEMPORARY ".caduceus-%ld-%d.tmp" /* process, number */
+/* ---- writing ---- */
 
-/* Creates f->tmp, the first name that is free: for f->fd, or as a new file. */
+static int cannot(const char *path, cad_error_t *err)
+{
+    return cad_fail(err, CAD_EIO, "%s: cannot write there: %s", path, strerror(errno));
+}
+
+#define TEMPORARY ".caduceus-%ld-%d.tmp" /* process id, number */
+
+/* Takes the first free temporary name as f->tmp: for the open file f->fd, else for a new file. */
 static int take_name(cad_file_t *f)
 {
     size_t size = strlen(f->path) + 64;
@@ -74,7 +145,7 @@ static int take_name(cad_file_t *f)
     return -1;
 }
 
-/* Opens the folder that holds path. */
+/* Opens the folder that holds path: a descriptor, or -1 with errno. */
 static int open_folder(const char *path, int flags)
 {
     char dir[4352];
@@ -98,7 +169,7 @@ static int open_unnamed(const char *path)
     return -1;
 }
 
-int cad_file_open(cad_file_t *f, const char *path, cad_error_t *err)
+static int begin(cad_file_t *f, const char *path, bool named, cad_error_t *err)
 {
     struct stat sb;
     int rc = 0;
@@ -111,36 +182,44 @@ int cad_file_open(cad_file_t *f, const char *path, cad_error_t *err)
     else if (stat(path, &sb) == 0 && !S_ISREG(sb.st_mode))
         rc = cad_fail(err, CAD_EIO, "%s: is there and is not a file", path);
     else {
-        f->fd = open_unnamed(f->path);
+        f->fd = named ? -1 : open_unnamed(f->path);
         if (f->fd < 0 && take_name(f)) rc = cannot(path, err);
     }
     if (rc) cad_file_abort(f);
     return rc;
 }
 
+int cad_file_open(cad_file_t *f, const char *path, cad_error_t *err) { return begin(f, path, false, err); }
+int cad_file_open_named(cad_file_t *f, const char *path, cad_error_t *err) { return begin(f, path, true, err); }
+
 static int write_error(const cad_file_t *f, cad_error_t *err)
 {
     return cad_fail(err, CAD_EIO, "%s: write failed: %s", f->path, strerror(errno ? errno : EIO));
 }
 
-int cad_file_write(cad_file_t *f, const void *data, size_t n, cad_error_t *err)
+int cad_write_all(int fd, const void *data, size_t n)
 {
     const char *at = data;
     while (n) {
-        ssize_t put = write(f->fd, at, n);
+        ssize_t put = write(fd, at, n);
         if (put < 0 && errno == EINTR) continue;
-        if (put <= 0) return write_error(f, err);
+        if (put <= 0) return -1;
         at += put;
         n -= (size_t)put;
     }
     return 0;
 }
 
+int cad_file_write(cad_file_t *f, const void *data, size_t n, cad_error_t *err)
+{
+    return cad_write_all(f->fd, data, n) ? write_error(f, err) : 0;
+}
+
 int cad_file_sync(cad_file_t *f, cad_error_t *err)
 {
     struct stat sb;
     int fd = f->fd;
-    if (stat(f->path, &sb) == 0) (void)!fchmod(fd, sb.st_mode & 07777); /* keep the mode of what is replaced */
+    if (stat(f->path, &sb) == 0) (void)!fchmod(fd, sb.st_mode & 07777); /* the mode of the file that is replaced */
     if (fsync(fd)) return write_error(f, err);
     if (!f->named && take_name(f)) return write_error(f, err);
     f->fd = -1;
@@ -159,18 +238,22 @@ int cad_file_publish(cad_file_t *f, cad_error_t *err)
 
 void cad_file_abort(cad_file_t *f)
 {
+    int why = errno; /* the error that led here */
     if (!f->path) return;
     if (f->named) unlink(f->tmp);
     if (f->fd >= 0) close(f->fd);
     free(f->tmp);
     free(f->path);
     memset(f, 0, sizeof *f);
+    errno = why;
 }
+
+/* ---- folders ---- */
 
 int cad_sync_folder(const char *path)
 {
     int fd = open_folder(path, O_RDONLY | O_DIRECTORY), rc = 0;
-    if (fd < 0) return errno == EACCES ? 0 : -1; /* written to, but not read */
+    if (fd < 0) return errno == EACCES ? 0 : -1; /* a folder may be writable but not readable */
     if (fsync(fd) && errno != EINVAL) rc = -1;
     close(fd);
     return rc;

@@ -1,11 +1,13 @@
-/* random.h - random numbers as pure functions of a seed and a place, so that no
- * order of work, thread or restart changes one. splitmix64 with the place mixed
- * into its state. SPDX-License-Identifier: MIT */
+/* random.h - random numbers as pure functions of a seed and a place, so that none depends
+ * on the order of work, on threads or on a restart. splitmix64 with the place mixed into
+ * its state. SPDX-License-Identifier: MIT */
 #ifndef CAD_RANDOM_H
 #define CAD_RANDOM_H
 
 #include <math.h>
-#include <stdint.h>
+#include <string.h>
+
+#include "base/number.h"
 
 #define CAD_GOLDEN 0x9e3779b97f4a7c15u
 
@@ -16,7 +18,7 @@ static inline uint64_t cad_mix(uint64_t z)
     return z ^ z >> 31;
 }
 
-/* 64 random bits. a, b, c: what is drawn for, e.g. step, window and position. */
+/* 64 random bits for the place (a,b,c), e.g. step, window and position. */
 static inline uint64_t cad_random(uint64_t seed, uint64_t a, uint64_t b, uint64_t c)
 {
     uint64_t s = cad_mix(seed + CAD_GOLDEN);
@@ -25,7 +27,8 @@ static inline uint64_t cad_random(uint64_t seed, uint64_t a, uint64_t b, uint64_
     return cad_mix(s + (c + 1) * CAD_GOLDEN);
 }
 
-/* Of 64 random bits: a number in [0, 1); one of n (n >= 1, below 2^32); a standard normal deviate. */
+/* Turn 64 random bits into a number in [0, 1); into an integer in [0, n), 1 <= n < 2^32; into a
+ * standard normal deviate. */
 static inline double cad_unit(uint64_t bits) { return (double)(bits >> 11) * 0x1p-53; }
 static inline uint64_t cad_below(uint64_t bits, uint64_t n) { return (bits >> 32) * n >> 32; }
 static inline double cad_normal(uint64_t bits)
@@ -34,12 +37,7 @@ static inline double cad_normal(uint64_t bits)
     return sqrt(-2 * log(u)) * cos(angle);
 }
 
-/* A name as a place (FNV-1a). */
-static inline uint64_t cad_random_name(const char *s)
-{
-    uint64_t h = 0xcbf29ce484222325u;
-    for (; *s; s++) h = (h ^ (unsigned char)*s) * 0x100000001b3u;
-    return h;
-}
+/* A name as a place. */
+static inline uint64_t cad_random_name(const char *s) { return cad_hash(CAD_HASH, s, strlen(s)); }
 
 #endif

@@ -1,8 +1,8 @@
-/* team.c - a fork-join team of threads.
+/* team.c - a fork-join pool of threads.
  *
- * One run at a time; tasks are taken from a shared counter. Between runs the
- * workers spin briefly (runs inside a forward pass follow each other within
- * microseconds), then sleep. SPDX-License-Identifier: MIT
+ * Runs do not overlap; threads take tasks from a shared counter. Between runs the
+ * workers spin briefly, since runs inside a forward pass follow each other within
+ * microseconds, and then sleep. SPDX-License-Identifier: MIT
  */
 #include <pthread.h>
 #include <signal.h>
@@ -22,8 +22,8 @@ struct cad_team_t {
     void *arg;
     int64_t ntask;
     _Atomic int64_t next;
-    _Atomic unsigned run; /* counts runs; a change wakes the workers */
-    _Atomic int busy;     /* workers still inside the current run */
+    _Atomic unsigned run; /* number of the run; a change wakes the workers */
+    _Atomic int busy;     /* workers that have not finished the current run */
     _Atomic bool stop;
 };
 
@@ -80,7 +80,7 @@ static void *work(void *arg)
 
 static int start(cad_team_t *team)
 {
-    sigset_t all, old; /* signals belong to the caller's thread */
+    sigset_t all, old; /* workers inherit the mask: signals go to the thread that calls */
     int rc = 0;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -90,7 +90,7 @@ static int start(cad_team_t *team)
             rc = -1;
             break;
         }
-        *seat = (seat_t) { team, i };
+        *seat = (seat_t) { .team = team, .worker = i };
         rc = pthread_create(&team->thread[i], NULL, work, seat);
         if (rc) free(seat);
         else team->started = i;

@@ -2,6 +2,7 @@
 #include <jansson.h>
 #include <math.h>
 
+#include "base/file.h"
 #include "model/config.h"
 
 typedef struct {

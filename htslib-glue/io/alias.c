@@ -1,5 +1,5 @@
-/* alias.c - other names of a reference's contigs (--chr-alias). A line lists names
- * of one contig, as UCSC's chromAlias.txt does. SPDX-License-Identifier: MIT */
+/* alias.c - other names of a reference's contigs (--chr-alias). Each line of the file lists
+ * names of one contig, as in UCSC's chromAlias.txt. SPDX-License-Identifier: MIT */
 #include "io/input.h"
 #include "io/fasta.h"
 
@@ -13,20 +13,20 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const alias_t *)a)->name, ((const alias_t *)b)->name);
 }
 
-/* Takes name over. */
+/* Takes ownership of name, which is NULL when out of memory. */
 static int add(fasta_t *f, char *name, const contig_t *c, cad_error_t *err)
 {
     alias_t *more = name ? realloc(f->alias, (size_t)(f->nalias + 1) * sizeof *more) : NULL;
     if (!more) {
         free(name);
-        return cad_fail(err, CAD_ENOMEM, "out of memory");
+        return cad_out_of_memory(err);
     }
     f->alias = more;
-    f->alias[f->nalias++] = (alias_t) { name, c };
+    f->alias[f->nalias++] = (alias_t) { .name = name, .contig = c };
     return 0;
 }
 
-/* The next name of a line, or NULL at its end. */
+/* The next name of a line, of n letters; NULL at its end. */
 static const char *next_name(const char **at, size_t *n)
 {
     const char *s = *at + strspn(*at, "\t\r");
@@ -35,6 +35,7 @@ static const char *next_name(const char **at, size_t *n)
     return *n ? s : NULL;
 }
 
+/* The contig of the FASTA that a line names, or NULL. */
 static const contig_t *known(const fasta_t *f, const char *line)
 {
     const char *s;
@@ -56,8 +57,8 @@ static int take_line(fasta_t *f, const char *line, cad_error_t *err)
     return rc;
 }
 
-/* Sorts, and leaves out what stands beside several contigs, as the column of
- * sources in UCSC's older files. */
+/* Sorts, and drops names that stand beside several contigs, as the column of sources in
+ * UCSC's older files does. */
 static void drop_ambiguous(fasta_t *f)
 {
     int n = 0;

@@ -1,7 +1,8 @@
 /* bed.c - BED lines. SPDX-License-Identifier: MIT */
 #include "io/bed.h"
 
-/* The word, then a blank or the end; "track<TAB>12" is a contig of that name. */
+/* True if the line begins with the word and a blank, or is the word alone; in "track<TAB>12" it
+ * is the name of a contig. */
 static bool is_keyword(const char *s, size_t n, const char *word)
 {
     size_t k = strlen(word);
@@ -24,8 +25,8 @@ typedef struct {
     size_t n;
 } field_t;
 
-/* The next column from *at. Tabs separate columns; up to the first tab, runs of
- * blanks do too: names may hold blanks, contigs may not. */
+/* The next column from *at. Tabs separate columns; before the first tab, runs of blanks do
+ * too, since names may hold blanks but contigs may not. */
 static bool next_field(const char *s, size_t n, size_t *at, field_t *f)
 {
     size_t i = *at;
@@ -36,7 +37,7 @@ static bool next_field(const char *s, size_t n, size_t *at, field_t *f)
     f->s = s + i;
     while (i < n && s[i] != '\t' && (s[i] != ' ' || !blanks)) i++;
     f->n = (size_t)(s + i - f->s);
-    if (blanks) /* blanks before a tab are part of that separator */
+    if (blanks) /* blanks before a tab belong to that separator */
         while (i < n && s[i] == ' ' && i + 1 < n && (s[i + 1] == ' ' || s[i + 1] == '\t')) i++;
     *at = i + 1;
     return true;
@@ -69,7 +70,7 @@ static bool field_int(const field_t *f, int64_t *out)
     return cad_parse_int(buf, INT64_MIN, INT64_MAX, out);
 }
 
-/* A comma-separated list of n numbers, a trailing comma allowed. */
+/* A comma-separated list of n numbers that are not negative; a trailing comma is allowed. */
 static bool field_list(const field_t *f, int n, int64_t *out)
 {
     const char *s = f->s, *end = f->s + f->n;
@@ -102,7 +103,7 @@ static int parse_blocks(const field_t *f, bed_row_t *row)
         int64_t beg = 0, end = 0;
         ok = !__builtin_add_overflow(row->span.beg, start[i], &beg) && !__builtin_add_overflow(beg, size[i], &end) &&
              end <= row->span.end;
-        if (ok && i) ok = beg >= row->block[i - 1].end; /* in order, disjoint */
+        if (ok && i) ok = beg >= row->block[i - 1].end; /* in order and disjoint */
         row->block[i] = (interval_t) { beg, end };
     }
     free(size);

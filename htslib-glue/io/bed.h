@@ -1,4 +1,4 @@
-/* bed.h - rows of a BED. Coordinates are 0-based half-open. SPDX-License-Identifier: MIT */
+/* bed.h - rows of a BED. Intervals are 0-based and half-open. SPDX-License-Identifier: MIT */
 #ifndef CAD_BED_H
 #define CAD_BED_H
 
@@ -11,22 +11,23 @@ typedef struct bed_row_t {
     char *contig; /* malloc'd */
     interval_t span;
     int ncol;
-    const char *name; /* column 4, in the line; NULL if there is none */
+    const char *name; /* column 4, borrowed from the line; NULL if there is none */
     int name_len;
-    interval_t *block; /* BED12 blocks if asked for, else NULL */
+    interval_t *block; /* (nblock) malloc'd, in order and disjoint; NULL unless asked for */
     int nblock;
 } bed_row_t;
-/* A data line: 0 or CAD_EFORMAT. */
+/* Parses a data line into *row, to be freed: 0, CAD_EFORMAT or CAD_ENOMEM, then with nothing to
+ * free. path and number (from 1) are for messages; split: BED12 blocks too. */
 int bed_parse(const char *path, int64_t number, const char *line, size_t len, bool split, bed_row_t *row,
               cad_error_t *err);
 void bed_free(bed_row_t *row);
 typedef enum { LINE_DATA, LINE_BLANK, LINE_COMMENT, LINE_BROWSER } line_kind_t;
 line_kind_t bed_line_kind(const char *line, size_t len);
-/* Columns of a line: tab-separated if it has a tab, else by blanks. */
+/* The number of columns. Tabs separate columns; before the first tab, blanks do too. */
 int bed_columns(const char *line, size_t len);
-/* The next column; *at is 0 before the first. */
+/* The next column, borrowed from the line; false at its end. *at is 0 before the first. */
 bool bed_column(const char *line, size_t len, size_t *at, const char **column, size_t *n);
-/* "#chrom\tstart..." for ncol columns. */
+/* Appends "#chrom\tstart..." for ncol columns. */
 void bed_header(text_t *t, int ncol);
 
 #endif

@@ -1,12 +1,12 @@
-/* bigwig.c - a bigWig file (Kent et al., Bioinformatics 2010, and its supplement).
+/* bigwig.c - writing bigWig (Kent et al., Bioinformatics 2010, and its supplement).
  *
- * Written here rather than with libBigWig 0.4.7, whose zoom levels exchange minimum
- * and maximum and stay in memory, and whose writing past a full disk is not safe.
- * Values arrive in ascending order and leave at once; zoom levels wait, compressed,
- * in unnamed temporary files. Memory holds 32 bytes for each block of the file.
+ * libBigWig 0.4.7 is not used: its zoom levels swap minimum and maximum and stay in
+ * memory, and it is not safe on a full disk. Here values arrive in ascending order and
+ * are written at once; zoom levels wait, compressed, in unnamed temporary files. Memory
+ * holds 32 bytes for each block of the file.
  *
- * Layout: header, zoom headers, summary, contig tree, data, its index, then each
- * zoom level's records and index, and the magic once more. Host byte order, which
+ * Layout: header, zoom headers, summary, contig tree, data, index of the data, then the
+ * records and index of each zoom level, and the magic again. Byte order is the host's, which
  * readers learn from the magic. SPDX-License-Identifier: MIT
  */
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "io/bigread.h"
+#include "io/bigwig_reader.h"
 #include "io/bigwig.h"
 
 #define MAGIC 0x888FFC26u
@@ -22,18 +22,18 @@
 #define INDEX_MAGIC 0x2468ACE0u
 #define FANOUT 256  /* children of a node, in both trees */
 #define ITEMS 4096  /* values in a data block */
-#define DENSE 64    /* as many in a row make a fixedStep block */
-#define RECORDS 512 /* in a zoom block */
-#define ZOOMS 10    /* levels at most */
-#define FIRST 16    /* bases in a record of the first level, */
-#define FACTOR 4    /* and how many of a level make one of the next */
+#define DENSE 64    /* consecutive positions from which a block is fixedStep */
+#define RECORDS 512 /* records in a zoom block */
+#define ZOOMS 10    /* zoom levels, at most */
+#define FIRST 16    /* bases in a record of the first zoom level */
+#define FACTOR 4    /* records of a level that make one of the next */
 #define SECTION 24  /* bytes before the values of a block */
 #define BLOCK BIGWIG_BLOCK
 
 typedef struct {
     uint32_t contig, beg, last, end;
     uint64_t at, size;
-} bound_t; /* from (contig, beg) to (last, end) */
+} bound_t; /* the range of a block, from (contig, beg) to (last, end), and its place in the file */
 typedef struct {
     bound_t *b;
     size_t n, room;
@@ -45,8 +45,8 @@ typedef struct {
 
 typedef struct {
     uint32_t width;     /* bases in a record */
-    record_t open;      /* valid 0: none */
-    double sum, square; /* of the open record */
+    record_t open;      /* the record being filled; valid 0: none */
+    double sum, square; /* of values in the open record */
     record_t block[RECORDS];
     int n;
     uint64_t records, bytes;
@@ -60,9 +60,9 @@ struct bigwig_t {
     int ncontig, nzoom;
     uint64_t at;               /* bytes written */
     uint64_t data, count;      /* offset of the data; blocks in it */
-    uint32_t start[ITEMS], on; /* of contig `on` */
+    uint32_t start[ITEMS], on; /* positions of the next block, on contig `on` */
     float value[ITEMS];
-    int n, run; /* run: values in a row at the end */
+    int n, run; /* values; how many at the end have consecutive positions */
     bounds_t bounds;
     uint64_t covered;
     double min, max, sum, square;
@@ -78,14 +78,12 @@ static int put(bigwig_t *w, const void *p, size_t n, cad_error_t *err)
     return output_write(w->out, p, n, err);
 }
 
-static int out_of_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }
-
 static int add_bound(bounds_t *l, bound_t b, cad_error_t *err)
 {
     if (l->n == l->room) {
         size_t room = l->room ? 2 * l->room : 256;
         bound_t *more = realloc(l->b, room * sizeof *more);
-        if (!more) return out_of_memory(err);
+        if (!more) return cad_out_of_memory(err);
         l->b = more;
         l->room = room;
     }
@@ -97,7 +95,7 @@ static int add_bound(bounds_t *l, bound_t b, cad_error_t *err)
 static int pack(bigwig_t *w, const void *p, size_t n, size_t *size, cad_error_t *err)
 {
     uLongf room = sizeof w->packed;
-    if (compress2(w->packed, &room, p, n, 6) != Z_OK) return out_of_memory(err);
+    if (compress2(w->packed, &room, p, n, 6) != Z_OK) return cad_out_of_memory(err);
     *size = room;
     return 0;
 }
@@ -106,9 +104,9 @@ static int pack(bigwig_t *w, const void *p, size_t n, size_t *size, cad_error_t 
 
 typedef struct {
     uint64_t n, width;
-} level_t; /* nodes; entries under one node */
+} level_t; /* nodes of a level; entries under one node */
 
-/* Levels of a tree over n entries, the root first. */
+/* Sizes the levels of a tree over n entries, the root first; returns how many levels. */
 static int levels_of(uint64_t n, level_t *level)
 {
     int k = 1;
@@ -120,7 +118,7 @@ static int levels_of(uint64_t n, level_t *level)
     return k;
 }
 
-/* Bytes of a level whose entries have `size`: nodes are full but the last. */
+/* Bytes of level i of k when an entry takes `size` bytes: all nodes but the last are full. */
 static uint64_t level_bytes(const level_t *level, int i, int k, uint64_t n, uint64_t size)
 {
     uint64_t entries = i == k - 1 ? n : level[i + 1].n;
@@ -135,7 +133,7 @@ static int put_node(bigwig_t *w, bool leaf, uint64_t n, cad_error_t *err)
     return put(w, head, 4, err);
 }
 
-/* Children of node `i` in level l: [first, end) of the level below, or of the entries. */
+/* The children of node i of level l: [first, end) of the level below, or of the entries. */
 static void children(const level_t *level, int l, int k, uint64_t n, uint64_t i, uint64_t *first, uint64_t *end)
 {
     uint64_t below = l == k - 1 ? n : level[l + 1].n;
@@ -143,7 +141,7 @@ static void children(const level_t *level, int l, int k, uint64_t n, uint64_t i,
     *end = *first + FANOUT < below ? *first + FANOUT : below;
 }
 
-/* What lies under node i of level l. */
+/* The range that node i of level l covers. */
 static bound_t under(const bounds_t *b, const level_t *level, int l, uint64_t i)
 {
     uint64_t first = i * level[l].width, last = first + level[l].width < b->n ? first + level[l].width : b->n;
@@ -161,7 +159,7 @@ static int put_bound(bigwig_t *w, const bound_t *b, uint64_t at, const uint64_t 
     return rc || !size ? rc : put(w, size, 8, err);
 }
 
-/* One level of an index; `next`: where the level below begins; base is added to offsets of data. */
+/* Writes level l of an index. next: offset of the level below; base is added to offsets of data. */
 static int put_index_level(bigwig_t *w, const bounds_t *b, const level_t *level, int l, int k, uint64_t next,
                            uint64_t base, cad_error_t *err)
 {
@@ -189,7 +187,7 @@ static int put_index(bigwig_t *w, const bounds_t *b, uint32_t per_block, uint64_
     uint32_t head[12] = { INDEX_MAGIC, FANOUT, 0, 0, all.contig, all.beg, all.last, all.end, 0, 0, per_block, 0 };
     uint64_t n = b->n, end = w->at, next;
     memcpy(head + 2, &n, 8);
-    memcpy(head + 8, &end, 8); /* of the data that it indexes */
+    memcpy(head + 8, &end, 8); /* the end of the indexed data */
     rc = put(w, head, sizeof head, err);
     next = w->at;
     for (int l = 0; l < k && rc == 0; l++) {
@@ -201,36 +199,37 @@ static int put_index(bigwig_t *w, const bounds_t *b, uint32_t per_block, uint64_
 
 /* ---- contigs ---- */
 
-static int by_name(const void *a, const void *b, void *contig)
+static int by_name(const void *a, const void *b)
 {
-    const contig_t *c = contig;
-    return strcmp(c[*(const uint32_t *)a].name, c[*(const uint32_t *)b].name);
+    return strcmp((*(const contig_t *const *)a)->name, (*(const contig_t *const *)b)->name);
 }
 
-static int put_contig(bigwig_t *w, uint32_t id, uint32_t key, bool leaf, uint64_t child, cad_error_t *err)
+/* key: bytes of a name in the tree. */
+static int put_contig(bigwig_t *w, const contig_t *c, uint32_t key, bool leaf, uint64_t child, cad_error_t *err)
 {
     char name[256] = { 0 };
-    uint32_t value[2] = { id, (uint32_t)w->contig[id].length };
+    uint32_t value[2] = { (uint32_t)(c - w->contig), (uint32_t)c->length };
     int rc;
-    memcpy(name, w->contig[id].name, strlen(w->contig[id].name));
+    memcpy(name, c->name, strlen(c->name));
     rc = put(w, name, key, err);
     return rc ? rc : leaf ? put(w, value, 8, err) : put(w, &child, 8, err);
 }
 
-/* A tree by name; ids are the contigs' numbers. */
+/* A tree sorted by name; a contig's id is its index in w->contig. */
 static int put_contigs(bigwig_t *w, cad_error_t *err)
 {
-    uint32_t *order = malloc((size_t)w->ncontig * sizeof *order), key = 1;
+    const contig_t **order = malloc((size_t)w->ncontig * sizeof *order);
+    uint32_t key = 1;
     level_t level[12];
     uint64_t n = (uint64_t)w->ncontig, next;
     int k = levels_of(n, level), rc;
     uint32_t head[8] = { TREE_MAGIC, FANOUT, 0, 8 };
-    if (!order) return out_of_memory(err);
+    if (!order) return cad_out_of_memory(err);
     for (uint32_t i = 0; i < n; i++) {
-        order[i] = i;
+        order[i] = &w->contig[i];
         key = (uint32_t)cad_max(key, (int64_t)strlen(w->contig[i].name));
     }
-    qsort_r(order, n, sizeof *order, by_name, (void *)(uintptr_t)w->contig);
+    qsort(order, n, sizeof *order, by_name);
     head[2] = key;
     memcpy(head + 4, &n, 8);
     rc = put(w, head, sizeof head, err);
@@ -261,7 +260,12 @@ static int flush_zoom(bigwig_t *w, zoom_t *z, cad_error_t *err)
     if (!z->n) return 0;
     b = &z->block[z->n - 1];
     rc = pack(w, z->block, (size_t)z->n * sizeof *z->block, &size, err);
-    if (rc == 0) rc = add_bound(&z->bounds, (bound_t) { a->contig, a->beg, b->contig, b->end, z->bytes, size }, err);
+    if (rc == 0)
+        rc = add_bound(
+            &z->bounds,
+            (bound_t) {
+                .contig = a->contig, .beg = a->beg, .last = b->contig, .end = b->end, .at = z->bytes, .size = size },
+            err);
     errno = 0;
     if (rc == 0 && fwrite(w->packed, 1, size, z->spool) != size)
         rc = cad_fail(err, CAD_EIO, "a temporary file: write failed: %s", strerror(errno ? errno : EIO));
@@ -273,7 +277,7 @@ static int flush_zoom(bigwig_t *w, zoom_t *z, cad_error_t *err)
 
 static int zoom_add(bigwig_t *w, int level, const record_t *r, double sum, double square, cad_error_t *err);
 
-/* The open record is whole: into the block, and on to the next level. */
+/* The open record is complete: adds it to the block and to the next level. */
 static int close_record(bigwig_t *w, int level, cad_error_t *err)
 {
     zoom_t *z = &w->zoom[level];
@@ -295,7 +299,7 @@ static int zoom_add(bigwig_t *w, int level, const record_t *r, double sum, doubl
     int rc = z->open.valid && (z->open.contig != r->contig || z->open.beg != beg) ? close_record(w, level, err) : 0;
     if (!z->open.valid) {
         int64_t end = cad_min((int64_t)beg + z->width, w->contig[r->contig].length);
-        z->open = (record_t) { r->contig, beg, (uint32_t)end, 0, r->min, r->max, 0, 0 };
+        z->open = (record_t) { .contig = r->contig, .beg = beg, .end = (uint32_t)end, .min = r->min, .max = r->max };
         z->sum = z->square = 0;
     }
     z->open.valid += r->valid;
@@ -328,7 +332,7 @@ static int put_zoom(bigwig_t *w, zoom_t *z, uint64_t *data, uint64_t *index, cad
 
 /* ---- data ---- */
 
-/* The first n values as a block. */
+/* Writes the first n values as a block. */
 static int put_block(bigwig_t *w, int n, cad_error_t *err)
 {
     bool dense = w->start[n - 1] - w->start[0] == (uint32_t)n - 1;
@@ -350,12 +354,16 @@ static int put_block(bigwig_t *w, int n, cad_error_t *err)
         p += 4;
     }
     rc = pack(w, w->raw, (size_t)(p - w->raw), &size, err);
-    if (rc == 0) rc = add_bound(&w->bounds, (bound_t) { w->on, head[1], w->on, head[2], w->at, size }, err);
+    if (rc == 0)
+        rc = add_bound(
+            &w->bounds,
+            (bound_t) { .contig = w->on, .beg = head[1], .last = w->on, .end = head[2], .at = w->at, .size = size },
+            err);
     w->count++;
     return rc ? rc : put(w, w->packed, size, err);
 }
 
-/* Writes the values before the last `keep`. */
+/* Writes all values but the last `keep`. */
 static int flush_data(bigwig_t *w, int keep, cad_error_t *err)
 {
     int n = w->n - keep, rc = n ? put_block(w, n, err) : 0;
@@ -367,7 +375,9 @@ static int flush_data(bigwig_t *w, int keep, cad_error_t *err)
 
 int bigwig_add(bigwig_t *w, int contig, int64_t pos, float v, cad_error_t *err)
 {
-    record_t one = { (uint32_t)contig, (uint32_t)pos, (uint32_t)pos + 1, 1, v, v, 0, 0 };
+    record_t one = {
+        .contig = (uint32_t)contig, .beg = (uint32_t)pos, .end = (uint32_t)pos + 1, .valid = 1, .min = v, .max = v
+    };
     bool next = w->n && w->on == (uint32_t)contig && pos == (int64_t)w->start[w->n - 1] + 1;
     int rc = 0;
     if (w->n && (w->n == ITEMS || w->on != (uint32_t)contig || (!next && w->run == w->n && w->run >= DENSE)))
@@ -401,7 +411,7 @@ static int open_zooms(bigwig_t *w, cad_error_t *err)
         z->spool = fdopen(fd, "w+b");
         if (!z->spool) {
             close(fd);
-            return out_of_memory(err);
+            return cad_out_of_memory(err);
         }
     }
     return 0;
@@ -413,7 +423,7 @@ int bigwig_open(bigwig_t **out, output_t *to, const contig_t *contig, int nconti
     bigwig_t *w = calloc(1, sizeof *w);
     int rc = 0;
     *out = w;
-    if (!w) return out_of_memory(err);
+    if (!w) return cad_out_of_memory(err);
     w->out = to;
     w->contig = contig;
     w->ncontig = ncontig;
@@ -432,7 +442,7 @@ int bigwig_open(bigwig_t **out, output_t *to, const contig_t *contig, int nconti
     return rc ? rc : put(w, zero, 8, err);
 }
 
-/* The places kept free at the start. */
+/* Fills in the header, zoom headers and summary. */
 static int patch_head(bigwig_t *w, uint64_t index, const uint64_t (*zoom)[2], cad_error_t *err)
 {
     unsigned char head[64 + 24 * ZOOMS + 40] = { 0 };
@@ -461,7 +471,7 @@ int bigwig_finish(bigwig_t *w, cad_error_t *err)
     uint64_t index, zoom[ZOOMS][2];
     uint32_t magic = MAGIC;
     int rc = w->n ? flush_data(w, 0, err) : 0;
-    for (int i = 0; i < w->nzoom && rc == 0; i++) { /* closing one feeds the next */
+    for (int i = 0; i < w->nzoom && rc == 0; i++) { /* closing a record adds to the next level */
         rc = close_record(w, i, err);
         if (rc == 0) rc = flush_zoom(w, &w->zoom[i], err);
     }

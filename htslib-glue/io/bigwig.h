@@ -6,12 +6,13 @@
 #include "io/output.h"
 
 typedef struct bigwig_t bigwig_t;
-/* Of contigs in the order in which values will come. `to` stays the caller's. */
+/* Begins a bigWig of these contigs (borrowed, in the order in which values will come) in `to`,
+ * which stays owned by the caller. Free *w also after a failure. */
 int bigwig_open(bigwig_t **w, output_t *to, const contig_t *contig, int ncontig, cad_error_t *err);
-/* Contigs and positions ascend. */
+/* The value of one base; pos is 0-based. Contigs and positions ascend. */
 int bigwig_add(bigwig_t *w, int contig, int64_t pos, float v, cad_error_t *err);
-/* Writes the indexes and zoom levels; `to` is then to be closed. */
+/* Writes the indexes and zoom levels; the caller then closes `to`. */
 int bigwig_finish(bigwig_t *w, cad_error_t *err);
-void bigwig_free(bigwig_t *w);
+void bigwig_free(bigwig_t *w); /* NULL is allowed */
 
 #endif

@@ -1,10 +1,9 @@
-/* fasta.c - a reference that is what its index says.
+/* fasta.c - an indexed FASTA whose index is checked against it.
  *
- * htslib trusts .fai and .gzi: a stale or hostile one yields wrong bases or
- * worse. Before htslib loads them, both are parsed and compared with the file:
- * every contig's header line must end where its bases begin, lines must end
- * where the index says, and nothing may follow that the index does not know.
- * SPDX-License-Identifier: MIT
+ * htslib trusts .fai and .gzi: a stale or hostile one yields wrong bases or worse. Before
+ * htslib loads them, both are parsed and compared with the file: the header line of every
+ * contig must end where its bases begin, lines must end where the index says, and nothing
+ * may follow the last contig that the index does not list. SPDX-License-Identifier: MIT
  */
 #include <ctype.h>
 #include <errno.h>
@@ -15,22 +14,38 @@
 
 #include <htslib/faidx.h>
 
-#include "io/input.h"
-#include "io/output.h"
+#include "base/file.h"
 #include "io/fasta.h"
-#include "io/temporary.h"
+#include "io/output.h"
+#include "io/signals.h"
 
 #define REMEDY "remake it with `samtools faidx`"
-#define GAP (1 << 20)   /* the longest header line looked at */
-#define CACHE (4 << 20) /* bytes of decompressed blocks kept */
-#define SAMPLES 8       /* line ends looked at in one contig */
+#define GAP (1 << 20)   /* bytes of header lines and blanks between two contigs, at most */
+#define CACHE (4 << 20) /* bytes of decompressed blocks in htslib's cache */
+#define SAMPLES 8       /* line ends that are checked in one contig */
 
 /* ---- parsing .fai ---- */
 
-static int by_name(const void *a, const void *b, void *arg)
+static int by_name(const void *a, const void *b)
 {
-    const contig_t *c = arg;
-    return strcmp(c[*(const int *)a].name, c[*(const int *)b].name);
+    return strcmp((*(const contig_t *const *)a)->name, (*(const contig_t *const *)b)->name);
+}
+
+static int by_offset(const void *a, const void *b)
+{
+    const contig_t *x = *(const contig_t *const *)a, *y = *(const contig_t *const *)b;
+    if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
+    return x < y ? -1 : x > y; /* contigs without bases may share an offset */
+}
+
+/* The contigs in another order, malloc'd; NULL when out of memory. */
+static const contig_t **sorted(const fasta_t *f, int (*compare)(const void *, const void *))
+{
+    const contig_t **c = malloc((size_t)f->ncontig * sizeof *c);
+    if (!c) return NULL;
+    for (int i = 0; i < f->ncontig; i++) c[i] = &f->contig[i];
+    qsort(c, (size_t)f->ncontig, sizeof *c, compare);
+    return c;
 }
 
 static bool parse_line(char *line, contig_t *c)
@@ -58,14 +73,14 @@ static int read_fai(fasta_t *f, const char *path, cad_error_t *err)
     while (rc == 0 && getline(&line, &room, in) > 0) {
         contig_t *grown = realloc(f->contig, (size_t)(f->ncontig + 1) * sizeof *grown);
         if (!grown) {
-            rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+            rc = cad_out_of_memory(err);
             break;
         }
         f->contig = grown;
         memset(&grown[f->ncontig], 0, sizeof *grown);
         if (!parse_line(line, &grown[f->ncontig++]))
             rc = cad_fail(err, CAD_EFORMAT, "%s:%d: malformed; " REMEDY, path, f->ncontig);
-        else if (!grown[f->ncontig - 1].name) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+        else if (!grown[f->ncontig - 1].name) rc = cad_out_of_memory(err);
     }
     free(line);
     fclose(in);
@@ -76,14 +91,12 @@ static int read_fai(fasta_t *f, const char *path, cad_error_t *err)
 
 static int sort_names(fasta_t *f, cad_error_t *err)
 {
-    f->by_name = malloc((size_t)f->ncontig * sizeof *f->by_name);
-    if (!f->by_name) return cad_fail(err, CAD_ENOMEM, "out of memory");
-    for (int i = 0; i < f->ncontig; i++) f->by_name[i] = i;
-    qsort_r(f->by_name, (size_t)f->ncontig, sizeof *f->by_name, by_name, f->contig);
+    f->by_name = sorted(f, by_name);
+    if (!f->by_name) return cad_out_of_memory(err);
     for (int i = 1; i < f->ncontig; i++)
-        if (!strcmp(f->contig[f->by_name[i]].name, f->contig[f->by_name[i - 1]].name))
+        if (!strcmp(f->by_name[i]->name, f->by_name[i - 1]->name))
             return cad_fail(err, CAD_EFORMAT, "%s: contig %s is there twice; names must be unique", f->path,
-                            f->contig[f->by_name[i]].name);
+                            f->by_name[i]->name);
     return 0;
 }
 
@@ -92,7 +105,7 @@ const contig_t *fasta_find(const fasta_t *f, const char *name)
     int lo = 0, hi = f->ncontig - 1;
     while (lo <= hi) {
         int mid = (lo + hi) / 2;
-        const contig_t *c = &f->contig[f->by_name[mid]];
+        const contig_t *c = f->by_name[mid];
         int cmp = strcmp(name, c->name);
         if (cmp == 0) return c;
         if (cmp < 0) hi = mid - 1;
@@ -129,12 +142,12 @@ static int64_t read_at(BGZF *fp, int64_t at, char *buf, int64_t n)
     return bgzf_read(fp, buf, (size_t)n);
 }
 
-/* Where base i of the contig lies in the file. */
+/* The offset in the file of base i of the contig. */
 static int64_t place(const contig_t *c, int64_t i) { return c->offset + i / c->bases * c->width + i % c->bases; }
 
 static int64_t end_of(const contig_t *c) { return c->length ? place(c, c->length - 1) + 1 : c->offset; }
 
-/* At the start of a header line: its name, cut off in place. The next line, or NULL. */
+/* Cuts off the name of a header line, in place; returns the next line, or NULL. */
 static char *take_name(char *line, char **name)
 {
     char *nl = strchr(line, '\n');
@@ -143,14 +156,14 @@ static char *take_name(char *line, char **name)
     return nl ? nl + 1 : NULL;
 }
 
-/* Headers without bases are not in the index; they must not repeat a name of it. */
+/* Contigs without bases are not in the index; their names must not be in it either. */
 static int check_empty(const fasta_t *f, const char *name, cad_error_t *err)
 {
     if (!fasta_find(f, name)) return 0;
     return cad_fail(err, CAD_EFORMAT, "%s: contig %s is there twice; names must be unique", f->path, name);
 }
 
-/* Bytes [beg, next->offset) must be line ends and header lines, the last next's. */
+/* Bytes [beg, next->offset) must be line ends and header lines, the last of which is next's. */
 static int check_header(const fasta_t *f, BGZF *fp, int64_t beg, const contig_t *next, char *buf, cad_error_t *err)
 {
     int64_t n = next->offset - beg;
@@ -171,7 +184,7 @@ static int check_header(const fasta_t *f, BGZF *fp, int64_t beg, const contig_t 
     return strcmp(name, next->name) ? disagree(f, next, "another name in its header line", err) : 0;
 }
 
-/* Some lines of the contig must end where the index says. */
+/* Checks that `samples` lines of the contig, and its last, end where the index says. */
 static int check_lines(const fasta_t *f, BGZF *fp, const contig_t *c, int samples, cad_error_t *err)
 {
     int64_t full = c->length ? (c->length - 1) / c->bases : 0; /* lines followed by another */
@@ -185,13 +198,6 @@ static int check_lines(const fasta_t *f, BGZF *fp, const contig_t *c, int sample
     if (c->length && (read_at(fp, end_of(c) - 1, end, 1) != 1 || !isgraph((unsigned char)end[0])))
         return disagree(f, c, "its length", err);
     return 0;
-}
-
-static int by_offset(const void *a, const void *b, void *arg)
-{
-    const contig_t *c = arg;
-    int64_t x = c[*(const int *)a].offset, y = c[*(const int *)b].offset;
-    return x < y ? -1 : x > y;
 }
 
 static int check_tail(const fasta_t *f, BGZF *fp, const contig_t *c, char *buf, cad_error_t *err)
@@ -213,28 +219,25 @@ static int check_tail(const fasta_t *f, BGZF *fp, const contig_t *c, char *buf, 
 
 static int check_contents(const fasta_t *f, BGZF *fp, cad_error_t *err)
 {
-    int *order = malloc((size_t)f->ncontig * sizeof *order), rc = 0;
+    const contig_t **contig = sorted(f, by_offset);
     char *buf = malloc(GAP + 1);
     int64_t end = 0;
-    if (!order || !buf) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
-    for (int i = 0; rc == 0 && i < f->ncontig; i++) order[i] = i;
-    if (rc == 0) qsort_r(order, (size_t)f->ncontig, sizeof *order, by_offset, f->contig);
+    int rc = contig && buf ? 0 : cad_out_of_memory(err);
     for (int i = 0; rc == 0 && i < f->ncontig; i++) {
-        const contig_t *c = &f->contig[order[i]];
-        rc = check_header(f, fp, end, c, buf, err);
-        if (rc == 0) rc = check_lines(f, fp, c, f->ncontig > 200 ? 1 : SAMPLES, err);
-        end = end_of(c);
+        rc = check_header(f, fp, end, contig[i], buf, err);
+        if (rc == 0) rc = check_lines(f, fp, contig[i], f->ncontig > 200 ? 1 : SAMPLES, err);
+        end = end_of(contig[i]);
     }
-    if (rc == 0) rc = check_tail(f, fp, &f->contig[order[f->ncontig - 1]], buf, err);
-    free(order);
+    if (rc == 0) rc = check_tail(f, fp, contig[f->ncontig - 1], buf, err);
+    free(contig);
     free(buf);
     return rc;
 }
 
 /* ---- .gzi: a count, then pairs of (compressed, uncompressed) offsets ---- */
 
-/* BGZF: gzip members whose extra field gives their size less one; the last four
- * bytes of a member are the size of its data. False at the end of the file. */
+/* A BGZF block is a gzip member whose extra field holds its size less one; its last four bytes
+ * are the size of its data. Returns both; false at the end of the file. */
 static bool block_at(int fd, uint64_t at, uint64_t *size, uint64_t *data)
 {
     unsigned char h[18], n[4];
@@ -260,7 +263,7 @@ static bool entry_is(int fd, uint64_t i, uint64_t c, uint64_t u)
            little64(pair + 8) == u;
 }
 
-/* Every block with data but the first has an entry, in order, and nothing else has. */
+/* True if every block with data but the first has an entry, in order, and nothing else has. */
 static bool entries_fit(int gzi, int fasta, uint64_t n)
 {
     uint64_t c = 0, u = 0, size, data, blocks = 0;
@@ -296,36 +299,18 @@ static int check_gzi(const char *path, const char *fasta, cad_error_t *err)
 
 /* ---- building a missing index ---- */
 
-/* Both are removed when that fails. */
 static int build_at(const char *fasta, const char *fai, const char *gzi, cad_error_t *err)
 {
-    int why;
     errno = 0;
     if (fai_build3(fasta, fai, gzi) == 0) return 0;
-    why = errno;
-    unlink(fai);
-    unlink(gzi);
-    if (why == ENOSPC || why == EDQUOT || why == EFBIG)
-        return cad_fail(err, CAD_EIO, "%s: cannot write its index: %s", fasta, strerror(why));
+    if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
+        return cad_fail(err, CAD_EIO, "%s: cannot write its index: %s", fasta, strerror(errno));
     return cad_fail(err, CAD_EFORMAT,
                     "%s: cannot be indexed: is it FASTA, and are all lines of a contig but the last equally long?",
                     fasta);
 }
 
-/* Under temporary names first: another process may look at the same moment. */
-static int build_beside(const char *fasta, const char *fai, const char *gzi, const char *fai_tmp, const char *gzi_tmp,
-                        bool packed, cad_error_t *err)
-{
-    int rc = build_at(fasta, fai_tmp, gzi_tmp, err);
-    if (rc == 0 && ((packed && rename(gzi_tmp, gzi)) || rename(fai_tmp, fai))) {
-        rc = cad_fail(err, CAD_EIO, "%s: %s", fai, strerror(errno));
-        unlink(fai_tmp);
-        unlink(gzi_tmp);
-    }
-    return rc;
-}
-
-/* In a folder of its own, gone before this returns: fasta.c keeps indexes in memory. */
+/* In a folder of its own, which fasta_open removes: the index is in memory by then. */
 static int build_temporary(fasta_t *f, notes_t *notes, cad_error_t *err)
 {
     const char *dir = getenv("TMPDIR");
@@ -338,8 +323,9 @@ static int build_temporary(fasta_t *f, notes_t *notes, cad_error_t *err)
         f->tmp_dir = strdup(base);
         f->tmp_fai = suffixed(base, "/fai");
         f->tmp_gzi = suffixed(base, "/gzi");
+        if (!f->tmp_dir) rmdir(base);
     }
-    if (f->tmp_dir && f->tmp_fai && f->tmp_gzi) { /* the files first: they are removed in this order */
+    if (f->tmp_dir && f->tmp_fai && f->tmp_gzi) { /* in the order of removal */
         f->ticket[0] = temporary_add(f->tmp_fai);
         f->ticket[1] = temporary_add(f->tmp_gzi);
         f->ticket[2] = temporary_add(f->tmp_dir);
@@ -348,7 +334,7 @@ static int build_temporary(fasta_t *f, notes_t *notes, cad_error_t *err)
     if (!made)
         return cad_fail(err, CAD_EIO, "%s: has no index; none can be made beside it, nor in %s: %s", f->path, base,
                         strerror(errno));
-    if (!f->tmp_dir || !f->tmp_fai || !f->tmp_gzi) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!f->tmp_dir || !f->tmp_fai || !f->tmp_gzi) return cad_out_of_memory(err);
     note(notes, NOTE_INDEX, 1,
          "%s: has no index and its folder cannot be written: indexing it anew in a temporary place; "
          "`samtools faidx` it once to save the time",
@@ -356,39 +342,56 @@ static int build_temporary(fasta_t *f, notes_t *notes, cad_error_t *err)
     return build_at(f->path, f->tmp_fai, f->tmp_gzi, err);
 }
 
-/* Creates the first of these names that is free, so that what derives from it is free too. */
-static bool take_temporary(const char *fai, char *name, size_t size)
+/* The files that are to become the indexes beside the FASTA: .gzi, if it is packed, and .fai,
+ * which is renamed last. */
+typedef struct {
+    cad_file_t file[2];
+    int ticket[2];
+} build_t;
+
+static void build_abort(build_t *b)
 {
-    for (int i = 0; i < 100; i++) {
-        int fd;
-        if ((size_t)snprintf(name, size, "%s.tmp-%ld-%d", fai, (long)getpid(), i) >= size) return false;
-        fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd >= 0) return close(fd) == 0;
-        if (errno != EEXIST) return false;
+    for (int i = 0; i < 2; i++) {
+        cad_file_abort(&b->file[i]);
+        temporary_forget(b->ticket[i]);
     }
-    return false;
+}
+
+/* False, with nothing left behind, if files cannot be made there. */
+static bool build_begin(build_t *b, const char *const path[2])
+{
+    bool good = true;
+    *b = (build_t) { .ticket = { -1, -1 } };
+    signals_hold();
+    for (int i = 0; i < 2 && good; i++) {
+        if (!path[i]) continue;
+        good = cad_file_open_named(&b->file[i], path[i], NULL) == 0;
+        if (good) b->ticket[i] = temporary_add(b->file[i].tmp);
+    }
+    if (!good) build_abort(b);
+    signals_release();
+    return good;
+}
+
+/* Another process may look for the indexes at any moment: they appear whole. */
+static int build_finish(build_t *b, const char *fasta, cad_error_t *err)
+{
+    int rc = build_at(fasta, b->file[1].tmp, b->file[0].tmp, err);
+    for (int i = 0; i < 2 && rc == 0; i++)
+        if (b->file[i].path) rc = cad_file_sync(&b->file[i], err);
+    for (int i = 0; i < 2 && rc == 0; i++)
+        if (b->file[i].path) rc = cad_file_publish(&b->file[i], err);
+    build_abort(b);
+    return rc;
 }
 
 static int build(fasta_t *f, const char *fai, const char *gzi, bool packed, notes_t *notes, cad_error_t *err)
 {
-    char fai_tmp[4096], gzi_tmp[4104];
-    int ticket[2] = { -1, -1 }, rc;
-    bool beside;
-    signals_hold();
-    beside = take_temporary(fai, fai_tmp, sizeof fai_tmp);
-    if (beside) {
-        snprintf(gzi_tmp, sizeof gzi_tmp, "%s.gzi", fai_tmp);
-        ticket[0] = temporary_add(fai_tmp);
-        ticket[1] = temporary_add(gzi_tmp);
-    }
-    signals_release();
-    rc = beside ? build_beside(f->path, fai, gzi, fai_tmp, gzi_tmp, packed, err) : build_temporary(f, notes, err);
-    temporary_forget(ticket[0]);
-    temporary_forget(ticket[1]);
-    return rc;
+    build_t b;
+    return build_begin(&b, (const char *const[]) { packed ? gzi : NULL, fai }) ? build_finish(&b, f->path, err)
+                                                                               : build_temporary(f, notes, err);
 }
 
-/* The index is in memory now. */
 static void drop_temporary(fasta_t *f)
 {
     if (f->tmp_fai) unlink(f->tmp_fai);
@@ -421,7 +424,7 @@ static void compare_age(const fasta_t *f, const char *fai, notes_t *notes)
     if (b.st_mtime < a.st_mtime) note(notes, NOTE_INDEX, 1, "%s is older than the FASTA; its contents agree", fai);
 }
 
-/* An index that we made and that does not fit: the FASTA is at fault. */
+/* An index made here that does not fit: the FASTA is at fault. The index is removed. */
 static int disown(const fasta_t *f, const char *fai, const char *gzi, int rc, cad_error_t *err)
 {
     unlink(fai);
@@ -473,7 +476,7 @@ int fasta_open(fasta_t *f, const char *path, notes_t *notes, cad_error_t *err)
     int rc = 0;
     memset(f, 0, sizeof *f);
     f->path = path;
-    if (!fai || !gzi) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!fai || !gzi) rc = cad_out_of_memory(err);
     else if (stat(path, &sb)) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
     else if (!S_ISREG(sb.st_mode))
         rc = cad_fail(err, CAD_EIO, "%s: not a regular file; a reference must allow random access", path);
@@ -501,7 +504,7 @@ void fasta_close(fasta_t *f)
     memset(f, 0, sizeof *f);
 }
 
-/* Reads the lines themselves: every line end must be where the index has it. */
+/* Reads whole lines, so that every line end can be checked against the index. */
 int fasta_fetch(const fasta_t *f, const contig_t *c, int64_t beg, int64_t end, char *seq, cad_error_t *err)
 {
     int64_t from = beg < end ? place(c, beg) : 0, n = beg < end ? place(c, end - 1) + 1 - from : 0, k = 0;

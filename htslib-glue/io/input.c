@@ -1,4 +1,4 @@
-/* input.c - what kind an input is, and lines of text: plain, gzip or BGZF.
+/* input.c - the kind of an input; lines of plain, gzip or BGZF text.
  * SPDX-License-Identifier: MIT */
 #include <ctype.h>
 #include <errno.h>
@@ -10,7 +10,7 @@
 
 #define BUFFER (1 << 16)
 
-/* What its first bytes say; text is looked at later. */
+/* Sets the kind by the first bytes, as htslib tells it; text counts as BED for now. */
 static int detect(input_t *in, hFILE *h, cad_error_t *err)
 {
     htsFormat fmt;
@@ -23,7 +23,7 @@ static int detect(input_t *in, hFILE *h, cad_error_t *err)
     case cram: in->kind = INPUT_READS; return 0;
     case vcf:
     case bcf: in->kind = INPUT_VARIANTS; return 0;
-    case crai: /* six numbers, as a BED may have */
+    case crai: /* htslib tells it by six numbers, which a BED may have */
         if (!ends_in(in->path, ".crai")) return 0;
         /* fall through */
     case bai:
@@ -34,7 +34,7 @@ static int detect(input_t *in, hFILE *h, cad_error_t *err)
     }
 }
 
-/* Text is FASTA or FASTQ by its first mark, else BED. */
+/* Text is FASTA or FASTQ if it begins with > or @, else BED. */
 static void detect_text(input_t *in)
 {
     size_t i = 0;
@@ -80,7 +80,7 @@ static int fill(input_t *in, cad_error_t *err)
     return 0;
 }
 
-/* Kinds of bytes that are no text to us, by their first ones. */
+/* Inputs that are not plain text, by their first bytes. */
 static const struct {
     const char *magic;
     size_t n;
@@ -110,7 +110,7 @@ static int check_text(input_t *in, cad_error_t *err)
     return 0;
 }
 
-/* Lines are read through BGZF, which takes plain and gzip too. */
+/* Lines are read through BGZF, which reads plain text and gzip too. */
 static int open_text(input_t *in, bool forced_kind, cad_error_t *err)
 {
     int rc;

@@ -1,9 +1,10 @@
-/* notes.h - warnings that do not stop, signals. SPDX-License-Identifier: MIT */
+/* notes.h - warnings that do not stop a run. SPDX-License-Identifier: MIT */
 #ifndef CAD_NOTES_H
 #define CAD_NOTES_H
 
 #include "base/base.h"
 
+/* notes.c has their texts. */
 typedef enum {
     NOTE_EMPTY,
     NOTE_CLIPPED,
@@ -21,20 +22,14 @@ typedef enum {
     NOTE_KINDS
 } note_kind_t;
 typedef struct notes_t {
-    const char *cmd;
-    bool quiet;
+    const char *cmd; /* the command's name, for messages; borrowed */
+    bool quiet;      /* count only */
     int64_t count[NOTE_KINDS];
 } notes_t;
-/* Prints the first of its kind, counts all. */
+/* Adds `times` to the count of its kind (0: nothing happens); the first of a kind is printed
+ * to stderr. */
 void note(notes_t *n, note_kind_t kind, int64_t times, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-/* One closing line with the counts, if there are any. */
+/* Prints one line with the counts, if any is not 0. */
 void notes_summary(const notes_t *n);
-/* Signal handlers, htslib's own messages off, no network references. */
-void glue_init(void);
-/* Removes the temporaries, says that memory is out and ends the process: for
- * libraries that do not survive a failed allocation. */
-void glue_out_of_memory(void) __attribute__((noreturn));
-void glue_verbosity(int level);
-const char *glue_htslib_version(void);
 
 #endif

@@ -1,5 +1,5 @@
-/* npy.c - a float32 matrix that numpy.load opens. The number of rows is known at
- * the end, so the header is written last, into the room kept for it.
+/* npy.c - a float32 matrix that numpy.load opens. The number of rows is known only at the
+ * end, so the header is written last, into room left at the start.
  * SPDX-License-Identifier: MIT */
 #include "io/npy.h"
 

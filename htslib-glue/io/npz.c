@@ -1,4 +1,4 @@
-/* npz.c - several float32 matrices in one .npz: a ZIP of stored .npy files, written in
+/* npz.c - several float32 matrices in one .npz: a ZIP of uncompressed .npy files, written in
  * one pass (sizes follow the data), with 64-bit sizes throughout.
  * SPDX-License-Identifier: MIT */
 #include <zlib.h>
@@ -11,7 +11,7 @@ typedef struct entry_t {
     uint32_t crc;
 } entry_t;
 
-/* Little-endian, whatever the host. */
+/* Appends `bytes` bytes of v, little-endian on any host; returns the end. */
 static unsigned char *le(unsigned char *p, uint64_t v, int bytes)
 {
     for (int i = 0; i < bytes; i++) *p++ = (unsigned char)(v >> 8 * i);
@@ -24,7 +24,7 @@ static int put(npz_t *z, const void *p, size_t n, cad_error_t *err)
     return output_write(z->out, p, n, err);
 }
 
-/* The same, as part of the entry. */
+/* The same, counted in the checksum and size of the entry. */
 static int put_data(npz_t *z, const void *p, size_t n, cad_error_t *err)
 {
     z->crc = (uint32_t)crc32(z->crc, p, (uInt)n);
@@ -40,7 +40,7 @@ int npz_array(npz_t *z, int64_t row, int64_t rows, int64_t width, cad_error_t *e
     unsigned char h[30 + 40], *p = h;
     int n, rc;
     entry_t *more = realloc(z->entry, (z->n + 1) * sizeof *more);
-    if (!more) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!more) return cad_out_of_memory(err);
     z->entry = more;
     z->entry[z->n] = (entry_t) { .row = row, .at = z->at };
     n = name_of(&z->entry[z->n], name);
@@ -66,7 +66,7 @@ int npz_array(npz_t *z, int64_t row, int64_t rows, int64_t width, cad_error_t *e
 int npz_empty(npz_t *z, int64_t row, int64_t width, cad_error_t *err)
 {
     int64_t *more = realloc(z->empty, (z->nempty + 1) * sizeof *more);
-    if (!more) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!more) return cad_out_of_memory(err);
     z->empty = more;
     z->empty[z->nempty++] = row;
     z->width = width;
@@ -88,7 +88,7 @@ int npz_rows(npz_t *z, const float *v, int64_t n, cad_error_t *err)
     }
     z->left -= n;
     if (rc || z->left) return rc;
-    p = le(b, 0x08074b50, 4); /* the array is whole: its checksum and sizes */
+    p = le(b, 0x08074b50, 4); /* the array is complete: its checksum and sizes */
     p = le(p, z->crc, 4);
     p = le(p, z->size, 8);
     p = le(p, z->size, 8);
@@ -97,7 +97,7 @@ int npz_rows(npz_t *z, const float *v, int64_t n, cad_error_t *err)
     return put(z, b, (size_t)(p - b), err);
 }
 
-/* One line of the directory: sizes and place in a 64-bit extra field. */
+/* Writes one entry of the directory, with sizes and offset in a 64-bit extra field. */
 static int put_entry(npz_t *z, size_t i, cad_error_t *err)
 {
     char name[40];
@@ -140,7 +140,7 @@ int npz_finish(npz_t *z, cad_error_t *err)
     directory = z->at;
     for (size_t i = 0; i < z->n && rc == 0; i++) rc = put_entry(z, i, err);
     end = z->at;
-    p = le(p, 0x06064b50, 4); /* end of the directory in 64 bits, */
+    p = le(p, 0x06064b50, 4); /* the 64-bit end of the directory, */
     p = le(p, 44, 8);
     p = le(p, 45, 2);
     p = le(p, 45, 2);
@@ -150,11 +150,11 @@ int npz_finish(npz_t *z, cad_error_t *err)
     p = le(p, z->n, 8);
     p = le(p, end - directory, 8);
     p = le(p, directory, 8);
-    p = le(p, 0x07064b50, 4); /* where that is, */
+    p = le(p, 0x07064b50, 4); /* its offset, */
     p = le(p, 0, 4);
     p = le(p, end, 8);
     p = le(p, 1, 4);
-    p = le(p, 0x06054b50, 4); /* and the old end */
+    p = le(p, 0x06054b50, 4); /* and the 32-bit end, which refers to it */
     p = le(p, 0, 4);
     p = le(p, 0xffff, 2);
     p = le(p, 0xffff, 2);

@@ -1,4 +1,4 @@
-/* provenance.c - where a result comes from, in one order for every format.
+/* provenance.c - where results come from, in the same order in every format.
  * SPDX-License-Identifier: MIT */
 #include "io/provenance.h"
 
@@ -17,13 +17,36 @@ void provenance_header(const provenance_t *p, text_t *t)
         if (!provenance_of_part(p->key[i])) text_printf(t, "##caduceus_%s=%s\n", p->key[i], p->value[i]);
 }
 
-/* Values hold no character that JSON escapes: versions, checksums, option names. */
+/* A string of JSON; where s is not UTF-8, with a question mark for every byte that is not ASCII. */
+static json_t *json_text(const char *s)
+{
+    json_t *json = json_string(s);
+    char *copy = json ? NULL : strdup(s);
+    for (char *c = copy; c && *c; c++)
+        if ((unsigned char)*c > 127) *c = '?';
+    if (copy) json = json_string(copy);
+    free(copy);
+    return json;
+}
+
+void provenance_layout(const json_t *json, text_t *t)
+{
+    char *s = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
+    if (!s) t->failed = true;
+    else {
+        text_puts(t, s);
+        text_put(t, "\n", 1);
+    }
+    free(s);
+}
+
 void provenance_json(const provenance_t *p, text_t *t)
 {
-    text_puts(t, "{\n");
+    json_t *json = json_object();
     for (int i = 0; i < p->n; i++)
-        text_printf(t, "  \"%s\": \"%s\"%s\n", p->key[i], p->value[i], i + 1 < p->n ? "," : "");
-    text_puts(t, "}\n");
+        if (json_object_set_new(json, p->key[i], json_text(p->value[i]))) t->failed = true;
+    provenance_layout(json, t);
+    json_decref(json);
 }
 
 int provenance_write(const provenance_t *p, output_t *out, cad_error_t *err)

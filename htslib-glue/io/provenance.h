@@ -1,6 +1,8 @@
-/* provenance.h - where results come from: keys and values, borrowed. SPDX-License-Identifier: MIT */
+/* provenance.h - where results come from, as keys and values. SPDX-License-Identifier: MIT */
 #ifndef CAD_PROVENANCE_H
 #define CAD_PROVENANCE_H
+
+#include <jansson.h>
 
 #include "io/output.h"
 #include "io/text.h"
@@ -8,12 +10,18 @@
 #define PROVENANCE_KEYS 12
 typedef struct provenance_t {
     int n;
-    const char *key[PROVENANCE_KEYS], *value[PROVENANCE_KEYS];
+    const char *key[PROVENANCE_KEYS], *value[PROVENANCE_KEYS]; /* borrowed */
 } provenance_t;
+/* Adds a key, unless there are PROVENANCE_KEYS. */
 void provenance_add(provenance_t *p, const char *key, const char *value);
-void provenance_header(const provenance_t *p, text_t *t); /* "##caduceus_key=value" lines, less what is a part's own */
-bool provenance_of_part(const char *key);
+/* "##caduceus_key=value" lines, without the keys that differ between the parts of one run. */
+void provenance_header(const provenance_t *p, text_t *t);
+bool provenance_of_part(const char *key); /* is such a key */
+/* A JSON object of strings. */
 void provenance_json(const provenance_t *p, text_t *t);
-int provenance_write(const provenance_t *p, output_t *out, cad_error_t *err); /* as JSON */
+/* Any JSON in the same layout. */
+void provenance_layout(const json_t *json, text_t *t);
+/* Writes the JSON: 0 or a negative CAD_E*. */
+int provenance_write(const provenance_t *p, output_t *out, cad_error_t *err);
 
 #endif

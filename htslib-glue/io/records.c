@@ -1,5 +1,5 @@
-/* records.c - alignment and variant files through htslib: opened, checked to their
- * end, written whole or not at all, indexed. SPDX-License-Identifier: MIT */
+/* records.c - alignment and variant files through htslib: opening, checking to the end, writing
+ * whole or not at all, indexing. SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <htslib/cram.h>
 #include <htslib/hfile.h>
@@ -9,7 +9,7 @@
 
 #include "io/shard.h"
 #include "io/records.h"
-#include "io/temporary.h"
+#include "io/signals.h"
 
 /* ---- threads that compress and decompress ---- */
 
@@ -23,8 +23,8 @@ int records_pool(htsThreadPool *pool, int threads, cad_error_t *err)
     return pool->pool ? 0 : cad_fail(err, CAD_ENOMEM, "cannot start %d threads", threads);
 }
 
-/* BGZF alone: with threads htslib's CRAM misses no end marker when reading, and when
- * writing chooses codecs by who comes first. Text keeps its line numbers. */
+/* For BGZF alone. With threads htslib does not notice that a CRAM lacks its end marker, and
+ * chooses the codecs of a CRAM by which thread is first; SAM would lose its line numbers. */
 static int use_pool(htsFile *fp, htsThreadPool *pool)
 {
     bool blocks = fp->is_bgzf && fp->format.format != sam;
@@ -45,17 +45,17 @@ int records_open(htsFile **fp, input_t *in, const char *reference, cad_error_t *
     if (!*fp)
         return cad_fail(err, CAD_EFORMAT, "%s: cannot be read: %s", in->path,
                         errno ? strerror(errno) : "damaged, or of another format");
-    in->h = NULL; /* the file's now */
+    in->h = NULL; /* owned by *fp now */
     if ((*fp)->format.format == cram && reference && hts_set_fai_filename(*fp, reference))
         return cad_fail(err, CAD_EIO, "%s: cannot be used as the reference of %s", reference, in->path);
     return 0;
 }
 
-/* Not before the header is read, nor for jumps: looking for the end marker, or for a
- * place, waits for ever for a reading thread that damage has ended (htslib 1.16). */
+/* Not before the header is read, nor for jumps: when damage has ended the reading thread, htslib
+ * 1.16 would wait for it for ever while it seeks or looks for the end marker. */
 int records_threads(htsFile *fp, htsThreadPool *pool, cad_error_t *err)
 {
-    return use_pool(fp, pool) ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
+    return use_pool(fp, pool) ? cad_out_of_memory(err) : 0;
 }
 
 static int cut_short(const char *path, cad_error_t *err)
@@ -97,14 +97,14 @@ void records_forget_remote(sam_hdr_t *h, bool unless_m5)
     free(s.s);
 }
 
-/* Field k of a line that was parsed: its tabs may be NUL now. */
+/* Field k of a line that htslib has parsed, and whose tabs it may have replaced by NUL. */
 static const char *field(const char *line, int k)
 {
     while (k-- > 0) line += strcspn(line, "\t") + 1;
     return line;
 }
 
-/* The contig that a field names, -1 for *, or below. */
+/* The number of the contig that a field names, -1 for *, -2 if the header lacks it. */
 static int named_contig(sam_hdr_t *h, const char *s)
 {
     char name[1024];
@@ -144,7 +144,7 @@ static const struct {
     { ".vcf.gz", false, vcf, true }, { ".vcf.bgz", false, vcf, true }, { ".bcf", false, bcf, true },
 };
 
-/* 1, 0 if the suffix says nothing, or CAD_EARG. */
+/* 1 if the suffix names a format, 0 if not, CAD_EARG if it is one of the other kind. */
 static int by_suffix(format_t *f, bool reads, const char *path, cad_error_t *err)
 {
     for (size_t i = 0; i < sizeof SUFFIX / sizeof *SUFFIX; i++) {
@@ -159,7 +159,7 @@ static int by_suffix(format_t *f, bool reads, const char *path, cad_error_t *err
     return 0;
 }
 
-/* "u", "b", "v" or "z", the last three with a level. */
+/* Reads "u", "b", "v" or "z"; b and z may have a level. */
 static bool by_letter(format_t *f, const char *s)
 {
     int level = s[0] ? s[1] : 0;
@@ -215,7 +215,8 @@ static int check_lengths(const records_out_t *o, const sam_hdr_t *reads, const b
     return rc;
 }
 
-/* The index's suffix, and its min_shift for htslib; NULL if there can be none. */
+/* The suffix of the index, or NULL if the format has none of that kind; *shift: htslib's
+ * min_shift. */
 static const char *index_suffix(const records_out_t *o, int *shift)
 {
     enum htsExactFormat format = o->format.hts.format;
@@ -242,7 +243,7 @@ int records_plan(records_out_t *o, cad_error_t *err)
     if (!strcmp(o->path, "-"))
         return cad_fail(err, CAD_EARG, "--write-index: there is no index beside standard output; name a file with -o");
     o->index_path = suffixed(o->path, suffix);
-    return o->index_path ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    return o->index_path ? 0 : cad_out_of_memory(err);
 }
 
 int records_create(records_out_t *o, cad_error_t *err)
@@ -262,8 +263,8 @@ int records_create(records_out_t *o, cad_error_t *err)
     return rc ? rc : output_hts(o->out, mode, &o->fp, err);
 }
 
-/* CRAM is written against a reference unless the user says otherwise, or it came
- * from CRAM that was read without one. */
+/* CRAM is written against a reference unless the user says otherwise, or the input is a CRAM that
+ * was read without one. */
 static bool needs_reference(const records_out_t *o)
 {
     bool needs = o->format.hts.format == cram && !o->embed;
@@ -272,7 +273,8 @@ static bool needs_reference(const records_out_t *o)
     return needs;
 }
 
-/* Not an error of writing, so it is one of looking for the reference, which may leave any. */
+/* True if errno is no error of writing: then htslib did not find the reference, which may leave
+ * any errno. */
 static bool lacks_reference(const records_out_t *o)
 {
     static const int writing[] = { ENOSPC, EDQUOT, EFBIG, EIO, EPIPE, EBADF, ENOMEM };
@@ -296,17 +298,17 @@ int records_failed(records_out_t *o, cad_error_t *err)
     return reference ? say_reference(o, err) : rc;
 }
 
-/* The reference, the threads, the user's options: when the model is loaded. */
+/* Sets the reference, the threads and the user's options, after the model is loaded. */
 static int configure(records_out_t *o, const char *reference, htsThreadPool *pool, cad_error_t *err)
 {
     o->fp->format.format = o->format.hts.format;
     if (o->format.hts.format == cram && !o->embed)
-        hts_set_opt(o->fp, CRAM_OPT_EMBED_REF, 0); /* else htslib makes one up where it finds none */
+        hts_set_opt(o->fp, CRAM_OPT_EMBED_REF, 0); /* else htslib derives and embeds one where it finds none */
     if (o->format.hts.format == cram && reference && hts_set_fai_filename(o->fp, reference))
         return cad_fail(err, CAD_EIO, "%s: cannot be used as the reference of %s", reference, o->path);
     if (o->format.hts.specific && hts_opt_apply(o->fp, o->format.hts.specific))
         return cad_fail(err, CAD_EARG, "-O, --output-fmt-option: an option that does not fit the output");
-    return use_pool(o->fp, pool) ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
+    return use_pool(o->fp, pool) ? cad_out_of_memory(err) : 0;
 }
 
 int records_begin(records_out_t *o, sam_hdr_t *reads, bcf_hdr_t *variants, const char *reference, htsThreadPool *pool,
@@ -316,7 +318,7 @@ int records_begin(records_out_t *o, sam_hdr_t *reads, bcf_hdr_t *variants, const
     if (rc == 0) rc = configure(o, reference, pool, err);
     if (rc) return rc;
     if (reads && needs_reference(o))
-        records_forget_remote(reads, true); /* htslib would look them up for M5, and sets UR itself */
+        records_forget_remote(reads, true); /* htslib would fetch them for M5, and sets UR itself */
     errno = 0;
     bad = reads ? sam_hdr_write(o->fp, reads) : bcf_hdr_write(o->fp, variants);
     if (bad) return records_failed(o, err);
@@ -328,7 +330,7 @@ int records_begin(records_out_t *o, sam_hdr_t *reads, bcf_hdr_t *variants, const
     return bad ? cad_fail(err, CAD_ENOMEM, "%s: no index can be made for this output", o->path) : 0;
 }
 
-/* An index needs records in order: contigs as in the header, unplaced last. */
+/* An index needs records in order: contigs as in the header, unaligned reads last. */
 int records_in_order(records_out_t *o, int contig, int64_t pos, const char *name, cad_error_t *err)
 {
     uint32_t at = (uint32_t)contig; /* -1 is last */

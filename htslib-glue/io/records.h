@@ -1,4 +1,5 @@
-/* records.h - alignment and variant files. SPDX-License-Identifier: MIT */
+/* records.h - alignment and variant files through htslib. Every function that takes err returns
+ * 0 or a negative CAD_E*. SPDX-License-Identifier: MIT */
 #ifndef CAD_RECORDS_H
 #define CAD_RECORDS_H
 
@@ -10,60 +11,62 @@
 #include "io/output.h"
 #include "io/provenance.h"
 
-/* Threads that compress; none for fewer than two. */
+/* Starts a pool of threads that compress and decompress; none for fewer than two. The caller
+ * destroys it. */
 int records_pool(htsThreadPool *pool, int threads, cad_error_t *err);
-/* Takes over the input's handle. reference: of CRAM, or NULL. */
+/* Opens *fp on the handle of the input, which it then owns. reference: for CRAM, or NULL. */
 int records_open(htsFile **fp, input_t *in, const char *reference, cad_error_t *err);
-/* Lets the pool decompress BGZF: after the header, for reading to the end. */
+/* Lets the pool decompress BGZF. After the header is read, and only for reading to the end. */
 int records_threads(htsFile *fp, htsThreadPool *pool, cad_error_t *err);
-/* htslib would follow @SQ UR of a CRAM's header; references are local. unless_m5: only
- * where M5 is missing. */
+/* Removes @SQ UR tags with remote addresses, which htslib would fetch references from. unless_m5:
+ * only where M5 is missing. */
 void records_forget_remote(sam_hdr_t *h, bool unless_m5);
-/* Before jumping by an index: 0, or CAD_EIO if the file was cut short. */
+/* Before a jump by an index: CAD_EIO if the file was cut short. */
 int records_whole(htsFile *fp, const char *path, cad_error_t *err);
-/* What -r needs besides an index: BGZF. */
+/* -r needs BGZF besides an index: CAD_EFORMAT for anything else. */
 int records_blocks(htsFile *fp, const char *path, cad_error_t *err);
-/* htslib turns SAM records without POS or CIGAR, or with a contig that the header lacks,
- * into unaligned ones. The former are put right, the latter refused; others stay. */
+/* htslib turns SAM records without POS or CIGAR, or on a contig that the header lacks, into
+ * unaligned ones. This restores the former from the line and refuses the latter. */
 int records_as_written(htsFile *fp, sam_hdr_t *h, bam1_t *b, const char *path, cad_error_t *err);
-/* The same after the last record of a stream. */
+/* After the last record: CAD_EIO if the end marker is missing. */
 int records_end(htsFile *fp, const char *path, cad_error_t *err);
 typedef struct format_t {
     htsFormat hts;
     bool bgzf;
-    char level;
-} format_t; /* level: a digit, or 0 */
-/* What -O asks for, or the path's suffix, else the input's; f->hts.specific may
- * hold options already. */
+    char level; /* of compression: a digit, or 0 for the default */
+} format_t;
+/* Chooses the format by -O (asked, or NULL), else by the suffix of path, else as the input. Options
+ * already in f->hts.specific are kept. */
 int format_choose(format_t *f, bool reads, const char *asked, const char *path, const htsFormat *in, cad_error_t *err);
 typedef enum { INDEX_NONE, INDEX_CSI, INDEX_BAI, INDEX_TBI } index_t;
 typedef struct records_out_t {
-    const char *path; /* set by the caller, as the next three */
+    const char *path; /* borrowed; set by the caller, as the next three */
     format_t format;
     index_t index;
-    bool embed;                /* of CRAM: a reference that is not found is made up and embedded */
-    htsFile *fp;               /* NULL: a dry run */
-    output_t *part;            /* beside a shard, or NULL; set by the caller, then its own */
-    output_t *out, *index_out; /* its own, as what follows */
+    bool embed;                /* for CRAM: a reference that is not found is derived from the reads and embedded */
+    htsFile *fp;               /* owned by out; NULL: a dry run */
+    output_t *part;            /* the .json beside a shard, or NULL; opened by the caller, then owned here */
+    output_t *out, *index_out; /* the rest is private */
     char *index_path;
-    int shift;
-    bool any; /* the last record's place, for records_in_order */
+    int shift; /* htslib's min_shift of the index */
+    bool any;  /* there was a record; it was at (contig, pos) */
     uint32_t contig;
     int64_t pos;
 } records_out_t;
-/* Looks at the options, names the index; nothing is opened yet. */
+/* Checks the options and names the index. Opens nothing. */
 int records_plan(records_out_t *o, cad_error_t *err);
-/* Opens the outputs: early, so that a wrong path costs nothing. */
+/* Opens the outputs. Before the model is loaded, so that a wrong path costs no time. */
 int records_create(records_out_t *o, cad_error_t *err);
-/* Writes the header, one of the two. */
+/* Writes the header: reads or variants, the other NULL. */
 int records_begin(records_out_t *o, sam_hdr_t *reads, bcf_hdr_t *variants, const char *reference, htsThreadPool *pool,
                   cad_error_t *err);
-/* Before a record is written; name: for the message. */
+/* Before a record is written: CAD_EFORMAT if it is not sorted and there is an index. pos is
+ * 0-based; name is for the message. */
 int records_in_order(records_out_t *o, int contig, int64_t pos, const char *name, cad_error_t *err);
-/* Reports that a record or the header could not be written. */
+/* Reports that a record or the header could not be written; returns the error. */
 int records_failed(records_out_t *o, cad_error_t *err);
-/* Saves the index; syncs and renames all or nothing. */
+/* Saves the index, then syncs and renames all outputs or none. */
 int records_close(records_out_t *o, const provenance_t *p, cad_error_t *err);
-void records_free(records_out_t *o);
+void records_free(records_out_t *o); /* aborts what is not closed */
 
 #endif

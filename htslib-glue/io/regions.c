@@ -1,4 +1,4 @@
-/* regions.c - which rows to read and write (-r, -L). SPDX-License-Identifier: MIT */
+/* regions.c - the regions that limit what is read or written (-r, -R, -t, -L). SPDX-License-Identifier: MIT */
 #include "io/input.h"
 #include "io/regions.h"
 
@@ -15,7 +15,7 @@ struct regions_t {
 int regions_new(regions_t **r, cad_error_t *err)
 {
     *r = calloc(1, sizeof **r);
-    return *r ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    return *r ? 0 : cad_out_of_memory(err);
 }
 
 void regions_free(regions_t *r)
@@ -26,7 +26,7 @@ void regions_free(regions_t *r)
     free(r);
 }
 
-/* Takes contig over. */
+/* Takes ownership of contig, which is NULL when out of memory. */
 static int add(regions_t *r, char *contig, int64_t beg, int64_t end, cad_error_t *err)
 {
     if (contig && r->n == r->room) {
@@ -39,9 +39,9 @@ static int add(regions_t *r, char *contig, int64_t beg, int64_t end, cad_error_t
     }
     if (!contig || r->n == r->room) {
         free(contig);
-        return cad_fail(err, CAD_ENOMEM, "out of memory");
+        return cad_out_of_memory(err);
     }
-    r->span[r->n++] = (span_t) { contig, beg, end };
+    r->span[r->n++] = (span_t) { .contig = contig, .beg = beg, .end = end };
     return 0;
 }
 
@@ -50,7 +50,7 @@ int regions_add_span(regions_t *r, const char *contig, interval_t span, cad_erro
     return add(r, strdup(contig), span.beg, span.end, err);
 }
 
-/* A number with or without thousands separators. */
+/* Reads a number from 1, with or without thousands separators. */
 static bool number(const char *s, size_t n, int64_t *out)
 {
     char buf[32];
@@ -64,7 +64,8 @@ static bool number(const char *s, size_t n, int64_t *out)
     return k && buf[0] != '+' && cad_parse_int(buf, 1, INT64_MAX - 1, out);
 }
 
-/* beg, beg-, beg-end, -end; 1-based inclusive. point: beg alone is one base. */
+/* Reads beg, beg-, beg-end or -end, 1-based and inclusive, as a half-open interval. point: beg
+ * alone is one base. */
 static bool range(const char *s, bool point, int64_t *beg, int64_t *end)
 {
     const char *dash = strchr(s, '-');
@@ -83,7 +84,7 @@ static bool range(const char *s, bool point, int64_t *beg, int64_t *end)
     return *beg < *end;
 }
 
-/* A contig's name as the FASTA has it, malloc'd. */
+/* The name of a contig as the FASTA spells it, malloc'd. */
 static char *own_name(const names_t *names, const char *name)
 {
     const contig_t *c = names && names->hint ? fasta_find(names->hint, name) : NULL;
@@ -111,7 +112,7 @@ static int add_one(regions_t *r, const char *text, const names_t *names, cad_err
     else {
         rc = add(r, name ? own_name(names, name) : NULL, beg, end, err);
         free(name);
-        /* without a reference "a:1" may as well be a whole name */
+        /* without a list of names "a:1" may also be a whole name */
         return rc || whole || names ? rc : add(r, strdup(text), 0, INT64_MAX, err);
     }
     free(name);
@@ -123,7 +124,7 @@ static int add_one(regions_t *r, const char *text, const names_t *names, cad_err
 int regions_add_text(regions_t *r, const char *text, const names_t *names, cad_error_t *err)
 {
     char *copy = strdup(text), *beg = copy, *p;
-    int rc = copy ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    int rc = copy ? 0 : cad_out_of_memory(err);
     if (names && names->has(names->dict, text)) { /* names may hold commas */
         free(copy);
         return add_one(r, text, names, err);
@@ -142,7 +143,6 @@ int regions_add_text(regions_t *r, const char *text, const names_t *names, cad_e
     return rc;
 }
 
-/* Of a row whose contig is none of these names. */
 static int no_contig(const input_t *in, const char *contig, const names_t *names, cad_error_t *err)
 {
     char hint[700];
@@ -150,7 +150,7 @@ static int no_contig(const input_t *in, const char *contig, const names_t *names
                     names->path, names->hint ? fasta_hint(names->hint, contig, hint, sizeof hint) : "");
 }
 
-/* A row whose regions are to be read lies in its contig, at least in part. */
+/* A row must lie in its contig, at least in part. */
 static int check_row(const input_t *in, const bed_row_t *row, const names_t *names, cad_error_t *err)
 {
     const contig_t *c = names->hint ? fasta_find(names->hint, row->contig) : NULL;
@@ -165,7 +165,7 @@ int regions_add_bed(regions_t *r, const char *path, const names_t *names, cad_er
     input_t in;
     kstring_t line = { 0, 0, NULL };
     bool any = false;
-    cad_error_t none = { "" }; /* of the first row without a contig */
+    cad_error_t none = { "" }; /* the error of the first row whose contig does not exist */
     int rc = input_open(&in, path, "bed", err);
     while (rc == 0 && (rc = input_line(&in, &line, err)) > 0) {
         bed_row_t row;
@@ -192,7 +192,7 @@ static int by_place(const void *a, const void *b)
     return c ? c : x->beg < y->beg ? -1 : x->beg > y->beg;
 }
 
-/* Sorts and joins, so that spans of a contig ascend and keep apart. */
+/* Sorts and joins, so that spans of a contig ascend and do not touch. */
 void regions_finish(regions_t *r)
 {
     int n = 0;
@@ -219,7 +219,7 @@ static int last_before(const regions_t *r, const char *contig, int64_t end)
     return hi;
 }
 
-/* An empty row [p,p) counts as the place p. */
+/* An empty row [p,p) counts as base p. */
 bool regions_overlap(const regions_t *r, const char *contig, int64_t beg, int64_t end)
 {
     int i = last_before(r, contig, end == beg ? beg + 1 : end);

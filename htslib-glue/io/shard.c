@@ -1,11 +1,13 @@
 /* shard.c - a run's share of the work (--shard), and the parts that shards write.
  *
- * Beside a part lies PART.json: its provenance, which shard it is, and how many bytes. It is
- * renamed last, so where it is and the bytes agree, the part is whole. SPDX-License-Identifier: MIT
+ * Beside a part lies PART.json: its provenance, which shard it is, and how many bytes it has.
+ * It is renamed last, so a part is whole if its PART.json exists and the number of bytes
+ * agrees. SPDX-License-Identifier: MIT
  */
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "io/shard.h"
 
 static int from_slurm(shard_t *s, cad_error_t *err)
@@ -47,57 +49,47 @@ void shard_provenance(provenance_t *p, const shard_t *s, char work[64], char tex
 
 /* ---- parts ---- */
 
-static int slurp(const char *path, kstring_t *s, cad_error_t *err)
+static int no_shard(const char *json, cad_error_t *err)
 {
-    char buf[4096];
-    size_t n;
-    FILE *f = fopen(path, "r");
-    bool bad;
-    s->l = 0;
-    if (!f) return cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
-    while ((n = fread(buf, 1, sizeof buf, f)) > 0 && s->l < 1 << 20)
-        if (kputsn(buf, n, s) < 0) break;
-    bad = ferror(f) || n;
-    fclose(f);
-    return bad ? cad_fail(err, CAD_EIO, "%s: cannot be read", path) : 0;
+    return cad_fail(err, CAD_EFORMAT, "%s: names no shard; only what --shard wrote can be merged", json);
 }
 
-/* Takes the line `  "KEY": "..."` out of a part's provenance: its value, "" if there is none. */
-static void take_key(kstring_t *json, const char *key, char *value, size_t size)
+/* Removes a key from the object; its value as text in a buffer, "" if it is none or too long. */
+static const char *take_key(json_t *json, const char *key, char *value, size_t size)
 {
-    char head[32], *line, *end;
-    size_t n;
-    *value = 0;
-    snprintf(head, sizeof head, "  \"%s\": \"", key);
-    line = json->s ? strstr(json->s, head) : NULL;
-    end = line ? strchr(line, '\n') : NULL;
-    if (!end) return;
-    n = strcspn(line + strlen(head), "\"");
-    if (n < size) snprintf(value, size, "%.*s", (int)n, line + strlen(head));
-    if (end[-1] != ',') { /* the last key: the comma before it goes too */
-        line -= 2;
-        end--;
-    }
-    memmove(line, end + 1, strlen(end + 1) + 1);
-    json->l = strlen(json->s);
+    const char *s = json_string_value(json_object_get(json, key));
+    snprintf(value, size, "%s", s && strlen(s) < size ? s : "");
+    json_object_del(json, key);
+    return value;
 }
 
-/* The provenance beside a part, which has as many bytes as that says. */
-static int read_part(const char *path, kstring_t *json, cad_error_t *err)
+static int check_size(const char *path, int64_t n, cad_error_t *err)
 {
-    char *beside = suffixed(path, ".json"), bytes[24];
     struct stat sb;
+    if (stat(path, &sb)) return cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
+    if ((int64_t)sb.st_size == n) return 0;
+    return cad_fail(err, CAD_EFORMAT,
+                    "%s: damaged, or not the part of its .json: %lld bytes, not %lld; run its shard again", path,
+                    (long long)sb.st_size, (long long)n);
+}
+
+/* Reads PART.json as *json, without its key "bytes", and checks that the part has so many; *json
+ * is NULL after a failure. */
+static int read_part(const char *path, json_t **json, cad_error_t *err)
+{
+    char *beside = suffixed(path, ".json"), *text = NULL, bytes[24];
+    size_t size;
     int64_t n = -1;
-    int rc = beside ? slurp(beside, json, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
-    if (rc == 0) take_key(json, "bytes", bytes, sizeof bytes);
-    if (rc == 0 && !cad_parse_int(bytes, 0, INT64_MAX, &n))
-        rc = cad_fail(err, CAD_EFORMAT, "%s: names no shard; only what --shard wrote can be merged", beside);
-    if (rc == 0 && stat(path, &sb)) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
-    if (rc == 0 && (int64_t)sb.st_size != n)
-        rc = cad_fail(err, CAD_EFORMAT,
-                      "%s: damaged, or not the part of its .json: %lld bytes, not %lld; run its shard again", path,
-                      (long long)sb.st_size, (long long)n);
+    int rc = beside ? cad_read_text(&text, &size, beside, false, err) : cad_out_of_memory(err);
+    *json = rc == 0 ? json_loads(text, 0, NULL) : NULL;
+    if (rc == 0 && !cad_parse_int(take_key(*json, "bytes", bytes, sizeof bytes), 0, INT64_MAX, &n))
+        rc = no_shard(beside, err);
+    if (rc == 0) rc = check_size(path, n, err);
+    free(text);
     free(beside);
+    if (rc == 0) return 0;
+    json_decref(*json);
+    *json = NULL;
     return rc;
 }
 
@@ -115,51 +107,58 @@ int part_write(const provenance_t *p, output_t *beside, output_t *out, cad_error
 
 bool part_whole(const char *path)
 {
-    kstring_t json = { 0, 0, NULL };
+    json_t *json;
     bool whole = read_part(path, &json, NULL) == 0;
-    free(json.s);
+    json_decref(json);
     return whole;
 }
 
 bool part_done(const char *path, const text_t *json)
 {
-    kstring_t have = { 0, 0, NULL };
-    bool done = read_part(path, &have, NULL) == 0 && have.l == json->s.l && !memcmp(have.s, json->s.s, have.l);
-    free(have.s);
+    json_t *have;
+    text_t t = { 0 };
+    bool done = read_part(path, &have, NULL) == 0;
+    if (done) provenance_layout(have, &t);
+    done = done && !t.failed && !strcmp(t.s.s, json->s.s);
+    text_free(&t);
+    json_decref(have);
     return done;
 }
 
-static int take_shard(const char *path, kstring_t *json, shard_t *s, cad_error_t *err)
+/* Puts the part of this provenance into its place among n. *run: the provenance of the run, which
+ * the first part gives. */
+static int place_part(const char *const path[], int i, int n, int order[], json_t *mine, json_t **run, cad_error_t *err)
 {
+    shard_t s = { 0 };
     char text[48];
-    take_key(json, "shard", text, sizeof text);
-    return shard_parse(s, text, NULL)
-               ? cad_fail(err, CAD_EFORMAT, "%s.json: names no shard; only what --shard wrote can be merged", path)
-               : 0;
+    if (shard_parse(&s, take_key(mine, "shard", text, sizeof text), NULL))
+        return cad_fail(err, CAD_EFORMAT, "%s.json: names no shard; only what --shard wrote can be merged", path[i]);
+    if (s.of != n)
+        return cad_fail(err, CAD_EFORMAT, "%s: is shard %lld of %lld, but %d parts are given", path[i],
+                        (long long)s.index, (long long)s.of, n);
+    if (order[s.index - 1] >= 0)
+        return cad_fail(err, CAD_EFORMAT, "%s: is shard %lld, and so is %s", path[i], (long long)s.index,
+                        path[order[s.index - 1]]);
+    if (!*run) *run = json_incref(mine);
+    if (!json_equal(*run, mine))
+        return cad_fail(err, CAD_EFORMAT, "%s: was made otherwise than %s: compare their .json", path[i], path[0]);
+    order[s.index - 1] = i;
+    return 0;
 }
 
-int parts_check(const char *const path[], int n, int order[], kstring_t *json, cad_error_t *err)
+int parts_check(const char *const path[], int n, int order[], json_t **json, cad_error_t *err)
 {
-    kstring_t mine = { 0, 0, NULL };
     int rc = 0;
+    *json = NULL;
     for (int i = 0; i < n; i++) order[i] = -1;
     for (int i = 0; i < n && rc == 0; i++) {
-        shard_t s = { 0 };
+        json_t *mine;
         rc = read_part(path[i], &mine, err);
-        if (rc == 0) rc = take_shard(path[i], &mine, &s, err);
-        if (rc) break;
-        if (s.of != n)
-            rc = cad_fail(err, CAD_EFORMAT, "%s: is shard %lld of %lld, but %d parts are given", path[i],
-                          (long long)s.index, (long long)s.of, n);
-        else if (order[s.index - 1] >= 0)
-            rc = cad_fail(err, CAD_EFORMAT, "%s: is shard %lld, and so is %s", path[i], (long long)s.index,
-                          path[order[s.index - 1]]);
-        else if (i && (mine.l != json->l || memcmp(mine.s, json->s, mine.l)))
-            rc = cad_fail(err, CAD_EFORMAT, "%s: was made otherwise than %s: compare their .json", path[i], path[0]);
-        else order[s.index - 1] = i;
-        if (rc == 0 && i == 0 && (json->l = 0, kputsn(mine.s, mine.l, json) < 0))
-            rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+        if (rc == 0) rc = place_part(path, i, n, order, mine, json, err);
+        json_decref(mine);
     }
-    free(mine.s);
+    if (rc == 0) return 0;
+    json_decref(*json);
+    *json = NULL;
     return rc;
 }

@@ -1,9 +1,9 @@
-/* splits.c - intervals of a reference under the names of splits: a BED whose fourth
- * column says train, valid and the like. SPDX-License-Identifier: MIT */
+/* splits.c - intervals of a reference, grouped by the names in column 4 of a BED.
+ * SPDX-License-Identifier: MIT */
 #include "io/input.h"
 #include "io/splits.h"
 
-#define MOST 1000 /* a BED with more names has something else in that column */
+#define MOST 1000 /* names; with more, column 4 holds something else than splits */
 
 static int find(const splits_t *s, const char *name, int n)
 {
@@ -13,7 +13,7 @@ static int find(const splits_t *s, const char *name, int n)
     return -1;
 }
 
-/* Its number, or CAD_E*. */
+/* The number of the new split, or a negative CAD_E*. */
 static int add_split(splits_t *s, const char *name, int n, cad_error_t *err)
 {
     char **names = realloc(s->name, (size_t)(s->n + 1) * sizeof *names);
@@ -21,14 +21,15 @@ static int add_split(splits_t *s, const char *name, int n, cad_error_t *err)
     int rc;
     if (names) s->name = names;
     if (spans) s->span = spans;
-    if (!spans) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!spans) return cad_out_of_memory(err);
     names[s->n] = name ? strndup(name, (size_t)n) : NULL;
-    if (name && !names[s->n]) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (name && !names[s->n]) return cad_out_of_memory(err);
     rc = regions_new(&spans[s->n], err);
     if (rc) free(names[s->n]);
     return rc ? rc : s->n++;
 }
 
+/* The number of the split of a row, which may be new, or a negative CAD_E*. */
 static int number_of(splits_t *s, const input_t *in, const bed_row_t *row, cad_error_t *err)
 {
     int k;

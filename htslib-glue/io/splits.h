@@ -1,19 +1,21 @@
-/* splits.h - intervals of a reference under the names in column 4, as train and valid. SPDX-License-Identifier: MIT */
+/* splits.h - intervals of a reference, grouped by the names in column 4 of a BED, such as train
+ * and valid. Contigs and intervals are checked against the reference. SPDX-License-Identifier: MIT */
 #ifndef CAD_SPLITS_H
 #define CAD_SPLITS_H
 
 #include "io/regions.h"
 
-typedef struct splits_t {
+typedef struct splits_t { /* zeroed: empty */
     int n;
-    char **name;      // (n) in the order in which they first come; none: (1) NULL
+    char **name;      // (n) in order of first occurrence; n 1 and NULL if there is no column 4
     regions_t **span; // (n)
-    const char *path; /* of the first file; for messages */
+    const char *path; /* of the first file, borrowed; for messages */
 } splits_t;
-/* The rows of a BED; of several files, one after the other. */
+/* Adds the rows of a BED: 0 or a negative CAD_E*. For each of several files in turn. */
 int splits_add(splits_t *s, const char *path, const fasta_t *ref, notes_t *notes, cad_error_t *err);
-void splits_finish(splits_t *s);
-/* The number of the split, or CAD_EARG with the names that there are. */
+void splits_finish(splits_t *s); /* after the last file */
+/* The number of the split of this name, or CAD_EARG with a text that lists the names. option is
+ * for the message. */
 int splits_find(const splits_t *s, const char *option, const char *name, cad_error_t *err);
 void splits_free(splits_t *s);
 

@@ -1,4 +1,4 @@
-/* text.h - a line being built; errors stick until it is written. SPDX-License-Identifier: MIT */
+/* text.h - building text. A failed allocation sticks until the text is written. SPDX-License-Identifier: MIT */
 #ifndef CAD_TEXT_H
 #define CAD_TEXT_H
 
@@ -6,17 +6,18 @@
 
 #include "io/output.h"
 
-typedef struct text_t {
+typedef struct text_t { /* zeroed: empty */
     kstring_t s;
-    bool failed;
+    bool failed; /* an allocation failed: the text is incomplete */
 } text_t;
 void text_put(text_t *t, const char *s, size_t n);
 void text_puts(text_t *t, const char *s);
 void text_printf(text_t *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* %.6g, "." for NaN. */
+/* Appends v as %.6g; "." for NaN. */
 void text_number(text_t *t, double v);
 void text_clear(text_t *t);
 void text_free(text_t *t);
+/* 0 or a negative CAD_E*. */
 int text_write(output_t *out, const text_t *t, cad_error_t *err);
 
 #endif

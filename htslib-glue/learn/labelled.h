@@ -4,7 +4,7 @@
 
 #include "io/fasta.h"
 #include "io/input.h"
-#include "io/seqs.h"
+#include "io/sequence.h"
 
 typedef struct labelled_t {
     /* set by the caller */

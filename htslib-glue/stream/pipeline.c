@@ -218,14 +218,10 @@ static int room_for_job(jobs_t *b, cad_error_t *err)
     return 0;
 }
 
-/* FNV-1a; only while work is counted. */
+/* Only while work is counted. */
 void pipeline_digest(pipeline_t *p, const void *data, size_t n)
 {
-    const unsigned char *byte = data;
-    if (!counts_only(p)) return;
-    uint64_t d = p->work.digest;
-    for (size_t i = 0; i < n; i++) d = (d ^ byte[i]) * 0x100000001b3u;
-    p->work.digest = (d ^ n) * 0x100000001b3u;
+    if (counts_only(p)) p->work.digest = cad_hash_word(cad_hash(p->work.digest, data, n), n);
 }
 
 /* Counts the passes and adds the window to the digest. A window of N alone loses its scores. */

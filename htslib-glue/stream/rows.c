@@ -2,7 +2,7 @@
  * FASTQ records, as items for the pipeline. SPDX-License-Identifier: MIT */
 #include <strings.h>
 
-#include "io/seqs.h"
+#include "io/sequence.h"
 #include "stream/rows.h"
 
 static int out_of_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }

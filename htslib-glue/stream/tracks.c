@@ -10,7 +10,7 @@
 #include "io/shard.h"
 #include "model/model.h"
 #include "stream/tracks.h"
-#include "io/temporary.h"
+#include "io/signals.h"
 
 static const char *const NAME[TRACK_KINDS] = { "pll",    "entropy", "ic", "logo_ref", "logo.A", "logo.C",
                                                "logo.G", "logo.T",  "pA", "pC",       "pG",     "pT" };

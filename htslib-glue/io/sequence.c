@@ -1,7 +1,7 @@
-/* seqs.c - FASTA and FASTQ records. SPDX-License-Identifier: MIT */
+/* sequence.c - FASTA and FASTQ records. SPDX-License-Identifier: MIT */
 #include <ctype.h>
 
-#include "io/seqs.h"
+#include "io/sequence.h"
 
 static void chomp(kstring_t *s)
 {

@@ -1,11 +1,12 @@
-/* bigread.c - reading back what bigwig.c wrote, to merge shards.
+/* bigwig_reader.c - reading back a bigWig that bigwig.c wrote, to merge shards.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 #include <zlib.h>
 
-#include "io/bigread.h"
+#include "base/file.h"
+#include "io/bigwig_reader.h"
 
 #define MAGIC 0x888FFC26u
 
@@ -28,7 +29,7 @@ static int take_contig(bigread_t *r, const unsigned char *entry, uint32_t key, c
     if (v[0] >= (uint32_t)r->ncontig || r->contig[v[0]].name) return damaged(r, err);
     r->contig[v[0]].name = strndup((const char *)entry, key);
     r->contig[v[0]].length = v[1];
-    return r->contig[v[0]].name ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    return r->contig[v[0]].name ? 0 : cad_out_of_memory(err);
 }
 
 static int walk_contigs(bigread_t *r, uint64_t at, uint32_t key, int depth, cad_error_t *err)
@@ -57,7 +58,7 @@ static int read_contigs(bigread_t *r, uint64_t tree, cad_error_t *err)
     if (head[2] > 255 || n > INT32_MAX / 64) return damaged(r, err);
     r->ncontig = (int)n;
     r->contig = calloc((size_t)n + 1, sizeof *r->contig);
-    if (!r->contig) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!r->contig) return cad_out_of_memory(err);
     rc = walk_contigs(r, tree + sizeof head, head[2], 0, err);
     for (int i = 0; i < r->ncontig && rc == 0; i++)
         if (!r->contig[i].name) rc = damaged(r, err);

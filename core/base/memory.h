@@ -1,0 +1,50 @@
+/* memory.h - aligned memory, and arenas laid out in it. C and CUDA C++.
+ * SPDX-License-Identifier: MIT */
+#ifndef CAD_MEMORY_H
+#define CAD_MEMORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Room for count x size bytes, aligned to 64 and not cleared; release with free().
+ * NULL if the product overflows or memory is out. */
+void *cad_alloc(size_t count, size_t size);
+
+/* An arena (bump allocator) that hands out pieces of one stretch of memory, each
+ * aligned to 64 bytes. Run the same calls twice: with base NULL they only count, and
+ * `used` is then the number of bytes to allocate; with base set they return the pieces.
+ * Every size is checked. A size that is negative or overflows sets used to SIZE_MAX,
+ * where it stays, so that one test of `used` after the last call covers all of them. */
+typedef struct {
+    char *base;
+    size_t used; /* bytes */
+} cad_bump_t;
+
+/* Reserves count x width elements of size bytes, aligned to `align` (a power of two), and
+ * returns their offset in bytes from base; SIZE_MAX on overflow. For callers that lay out
+ * two copies of one arena, such as host and device memory. */
+static inline size_t cad_bump_offset(cad_bump_t *b, int64_t count, int64_t width, size_t size, size_t align)
+{
+    size_t n, at = b->used;
+    if (__builtin_mul_overflow((size_t)count, (size_t)width, &n) || __builtin_mul_overflow(n, size, &n) ||
+        n > SIZE_MAX / 4 || at > SIZE_MAX / 4) {
+        b->used = SIZE_MAX;
+        return SIZE_MAX;
+    }
+    b->used = (at + n + align - 1) / align * align;
+    return at;
+}
+
+/* The same as memory, aligned to 64 bytes; NULL while counting, and on overflow. */
+static inline void *cad_bump(cad_bump_t *b, int64_t count, int64_t width, size_t size)
+{
+    size_t at = cad_bump_offset(b, count, width, size, 64);
+    return b->base && at != SIZE_MAX ? b->base + at : NULL;
+}
+
+static inline float *cad_bump_floats(cad_bump_t *b, int64_t count, int64_t width)
+{
+    return (float *)cad_bump(b, count, width, sizeof(float));
+}
+
+#endif

@@ -1,0 +1,30 @@
+/* number.h - integers: bounds, rounding, reading, hashing; rows in reverse order.
+ * SPDX-License-Identifier: MIT */
+#ifndef CAD_NUMBER_H
+#define CAD_NUMBER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+static inline int64_t cad_round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+static inline int64_t cad_min(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t cad_max(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* Reads a decimal integer in [lo, hi] with nothing after it; false, and *out as it was, otherwise. */
+bool cad_parse_int(const char *s, int64_t lo, int64_t hi, int64_t *out);
+
+/* FNV-1a: n more bytes into a hash that began as CAD_HASH. */
+#define CAD_HASH 0xcbf29ce484222325u
+static inline uint64_t cad_hash_word(uint64_t hash, uint64_t word) { return (hash ^ word) * 0x100000001b3u; }
+static inline uint64_t cad_hash(uint64_t hash, const void *data, size_t n)
+{
+    const unsigned char *byte = (const unsigned char *)data;
+    for (size_t i = 0; i < n; i++) hash = cad_hash_word(hash, byte[i]);
+    return hash;
+}
+
+/* Reverses the order of the n rows of a (n,width), in place. */
+void cad_reverse_rows(float *a, int64_t n, int64_t width);
+
+#endif

@@ -1,0 +1,132 @@
+/* signals.c - signals, temporary files, htslib's messages. The state in this file belongs to
+ * the process, as signal handlers do. SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+#include <htslib/hts.h>
+#include <htslib/hts_log.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "io/signals.h"
+
+/* ---- temporary files ---- */
+
+static char temporary[TEMPORARIES][4096];
+static volatile sig_atomic_t in_use[TEMPORARIES];
+
+int temporary_add(const char *path)
+{
+    for (int i = 0; i < TEMPORARIES; i++)
+        if (!in_use[i] && strlen(path) < sizeof temporary[i]) {
+            strcpy(temporary[i], path);
+            in_use[i] = 1;
+            return i;
+        }
+    return -1;
+}
+
+void temporary_forget(int i)
+{
+    if (i >= 0) in_use[i] = 0;
+}
+
+static void remove_temporaries(void)
+{
+    for (int i = 0; i < TEMPORARIES; i++)
+        if (in_use[i] && unlink(temporary[i])) rmdir(temporary[i]);
+}
+
+static char command[32] = "help";
+
+void glue_command(const char *cmd) { snprintf(command, sizeof command, "%s", cmd); }
+
+/* Allocates nothing: memory is out. */
+static void say_last(const char *what)
+{
+    const char *part[] = { "caduceus ", command, ": ", what, "\n" };
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++) (void)!write(STDERR_FILENO, part[i], strlen(part[i]));
+}
+
+void glue_out_of_memory(void)
+{
+    remove_temporaries();
+    say_last("out of memory");
+    _exit(1);
+}
+
+/* A temporary that is left at exit: htslib has ended the process, as it does where it
+ * cannot go on without an allocation. */
+static void on_exit_early(void)
+{
+    bool any = false;
+    for (int i = 0; i < TEMPORARIES; i++) any |= in_use[i] != 0;
+    remove_temporaries();
+    if (any) say_last("out of memory in htslib");
+}
+
+static void on_signal(int sig)
+{
+    signal(sig, SIG_DFL); /* a second signal ends the process at once */
+    remove_temporaries();
+    raise(sig); /* delivered when the handler returns, with the right status */
+}
+
+/* A closed standard descriptor would be reused by the next file opened. It is replaced by
+ * one on which its proper use fails. */
+static void hold_standard_descriptors(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", fd ? O_RDONLY : O_WRONLY);
+}
+
+static const int FATAL[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT, SIGXCPU, SIGALRM, SIGUSR1, SIGUSR2 };
+
+static void mask_fatal(int how, bool pipe)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof FATAL / sizeof *FATAL; i++)
+        if (pipe || FATAL[i] != SIGPIPE) sigaddset(&set, FATAL[i]);
+    pthread_sigmask(how, &set, NULL);
+}
+
+static int held; /* depth of nesting, in the thread that writes */
+
+void signals_hold(void)
+{
+    if (held++ == 0) mask_fatal(SIG_BLOCK, true);
+}
+
+void signals_keep(void)
+{
+    if (held++ == 0) mask_fatal(SIG_BLOCK, false);
+}
+
+void signals_release(void)
+{
+    if (--held == 0) mask_fatal(SIG_UNBLOCK, true);
+}
+
+void glue_init(void)
+{
+    struct sigaction sa = { .sa_handler = on_signal }, old;
+    hold_standard_descriptors();
+    sigemptyset(&sa.sa_mask);
+    for (size_t i = 0; i < sizeof FATAL / sizeof *FATAL; i++) {
+        sigaction(FATAL[i], NULL, &old);
+        if (old.sa_handler != SIG_IGN || FATAL[i] == SIGPIPE)
+            sigaction(FATAL[i], &sa, NULL); /* nohup keeps its effect */
+    }
+    signal(SIGXFSZ, SIG_IGN); /* exceeding a file size limit becomes a write error */
+    (void)atexit(on_exit_early);
+    if (!getenv("REF_PATH") || !*getenv("REF_PATH"))
+        setenv("REF_PATH", ":", 1); /* no references from the network unless the user asks */
+    hts_set_log_level(HTS_LOG_OFF);
+}
+
+void glue_verbosity(int level) { hts_set_log_level(level > 3 ? (enum htsLogLevel)level : HTS_LOG_OFF); }
+
+const char *glue_htslib_version(void) { return hts_version(); }
