@@ -80,22 +80,31 @@ static void remove_temporaries(void)
         if (in_use[i] && unlink(temporary[i])) rmdir(temporary[i]);
 }
 
+static char command[32] = "help";
+
+void glue_command(const char *cmd) { snprintf(command, sizeof command, "%s", cmd); }
+
+/* Without allocating: memory is out. */
+static void say_last(const char *what)
+{
+    const char *part[] = { "caduceus ", command, ": ", what, "\n" };
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++) (void)!write(STDERR_FILENO, part[i], strlen(part[i]));
+}
+
 void glue_out_of_memory(void)
 {
-    static const char text[] = "caduceus model: out of memory\n"; /* jansson reads models only */
     remove_temporaries();
-    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    say_last("out of memory");
     _exit(1);
 }
 
 /* htslib ends the process where an allocation fails that it cannot do without. */
 static void on_exit_early(void)
 {
-    static const char text[] = "caduceus annotate: out of memory in htslib\n";
     bool any = false;
     for (int i = 0; i < TEMPORARIES; i++) any |= in_use[i] != 0;
     remove_temporaries();
-    if (any) (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    if (any) say_last("out of memory in htslib");
 }
 
 static void on_signal(int sig)

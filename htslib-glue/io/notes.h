@@ -29,6 +29,8 @@ typedef struct notes_t {
 void note(notes_t *n, note_kind_t kind, int64_t times, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* One closing line with the counts, if there are any. */
 void notes_summary(const notes_t *n);
+/* The command that messages name from here on; the text is copied. */
+void glue_command(const char *cmd);
 /* Signal handlers, htslib's own messages off, no network references. */
 void glue_init(void);
 /* Removes the temporaries, says that memory is out and ends the process: for
