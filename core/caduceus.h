@@ -9,9 +9,11 @@
  *     is not NULL, writes one line of text into it. Objects are returned through
  *     the first argument, which is set to NULL on failure.
  *   - The library never prints, exits or installs signal handlers.
- *   - Any number of threads and contexts may read one model at the same time. A
- *     call that takes a non-const model changes it: no other thread may use the
- *     model meanwhile. A model must outlive its contexts and trainers.
+ *   - Any number of threads and contexts may use one model at the same time. A call
+ *     that changes it (a trainer's update, or any that takes a non-const model) must
+ *     be the only call on the model itself; open contexts may compute meanwhile, with
+ *     the weights that they were opened with. A model must outlive its contexts and
+ *     trainers.
  *   - A context or a trainer serves one caller at a time and owns its threads.
  *   - Pointers in structs are borrowed for the call, unless stated otherwise.
  *   - Coordinates are 0-based, intervals half-open. Arrays are float32, in C order.
@@ -202,17 +204,15 @@ CAD_API void cad_head_free(cad_head_t *head);
 
 /* Settings of a context: call cad_options_init, then change members. */
 typedef struct cad_options_t {
-    size_t size;           /* of this struct, as the caller was compiled */
-    const char *device;    /* "cpu", "cuda", "cuda:I" (counted from 0), or "auto": cuda
-                               where its module, a driver and a device are found, else
-                               cpu; default NULL, which is auto */
-    const char *precision; /* "fp32" or "bf16": bfloat16 inputs of matrix
-                               products, all else float32; default NULL: fp32 on the
-                               CPU, bf16 on CUDA */
-    int threads;           /* compute threads in all, 1 to 4096; default 1. A device
-                               has its own */
-    int64_t max_len;       /* length of the longest sequence, in tokens; default the
-                               model's CAD_MAX_LEN */
+    size_t size; /* of this struct, as the caller was compiled */
+    /* "cpu", "cuda", "cuda:I" (counted from 0), or "auto": cuda where its module, a driver
+     * and a device are found, else cpu. Default NULL, which is auto. */
+    const char *device;
+    /* "fp32", or "bf16": bfloat16 inputs of matrix products, all else float32. Default
+     * NULL: fp32 on the CPU, bf16 on CUDA. */
+    const char *precision;
+    int threads;     /* compute threads in all, 1 to 4096; default 1. A device has its own */
+    int64_t max_len; /* length of the longest sequence, in tokens; default CAD_MAX_LEN */
 } cad_options_t;
 #define cad_options_init(options) cad_options_init_sized((options), sizeof(cad_options_t))
 CAD_API void cad_options_init_sized(cad_options_t *options, size_t size);
@@ -302,19 +302,18 @@ CAD_API double cad_entropy(const float logp[4]);
  * AdamW (Loshchilov and Hutter 2019); the gradient is clipped by its global norm.
  * Biases, embeddings, A_log and D do not decay. */
 typedef struct cad_recipe_t {
-    size_t size;                                /* of this struct, as the caller was compiled */
-    int threads;                                /* default 1; results do not depend on it */
-    int recompute;                              /* 1: keep only each layer's input and recompute the rest:
-                               a third of the memory, a third more time; a CUDA
-                               device always does. Default 0 */
+    size_t size; /* of this struct, as the caller was compiled */
+    int threads; /* default 1; results do not depend on it */
+    /* 1: keep only each layer's input and recompute the rest: a third of the memory, a third
+     * more time. A CUDA device always does. Default 0. */
+    int recompute;
     int freeze;                                 /* 1: train only score.weight; default 0 */
     int64_t max_tokens;                         /* of the longest sequence; default CAD_MAX_LEN */
     enum cad_pool_t pool;                       /* of a classifier: CAD_POOL_MEAN (default) or MAX */
     double beta1, beta2, epsilon, weight_decay; /* 0.9, 0.95, 1e-8, 0.1 */
     double clip;                                /* 1.0; 0: the gradient is not clipped */
-    const char *device;                         /* NULL, "auto", "cpu", "cuda" or "cuda:I", and */
-    const char *precision;                      /* NULL, "fp32" or "bf16", as in cad_options_t; gradients,
-                               moments and parameters are always float32 */
+    /* As in cad_options_t. Gradients, moments and parameters are always float32. */
+    const char *device, *precision;
 } cad_recipe_t;
 #define cad_recipe_init(recipe) cad_recipe_init_sized((recipe), sizeof(cad_recipe_t))
 CAD_API void cad_recipe_init_sized(cad_recipe_t *recipe, size_t size);

@@ -106,14 +106,20 @@ int cad_trainer_gradient(cad_trainer_t *t, const char *name, float *out)
 
 /* ---- checkpoints: parameters and moments, laid out as in memory ---- */
 
+static cad_array_t flat(const char *name, const float *data, int64_t n)
+{
+    return (cad_array_t) { .name = name, .dtype = CAD_F32, .ndim = 1, .shape = { n }, .data = data };
+}
+
 int cad_trainer_save(const cad_trainer_t *t, const char *path, const char *note, cad_error_t *err)
 {
     char step[32];
     int64_t n = t->model->total;
-    const cad_array_t array[] = { { "parameters", CAD_F32, 1, { n }, t->model->param },
-                                  { "exp_avg", CAD_F32, 1, { n }, t->m },
-                                  { "exp_avg_sq", CAD_F32, 1, { n }, t->v } };
-    const cad_meta_t meta[] = { { "step", step }, { "model", t->model->details }, { "note", note } };
+    const cad_array_t array[] = { flat("parameters", t->model->param, n), flat("exp_avg", t->m, n),
+                                  flat("exp_avg_sq", t->v, n) };
+    const cad_meta_t meta[] = { { .key = "step", .value = step },
+                                { .key = "model", .value = t->model->details },
+                                { .key = "note", .value = note } };
     snprintf(step, sizeof step, "%lld", (long long)t->step);
     return cad_safetensors_write(path, array, 3, meta, 3, err);
 }
