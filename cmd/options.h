@@ -1,8 +1,9 @@
 /* options.h - the option table: options that several commands share, group by group.
  *
  * A group has a line for getopt_long (OPTIONS_*), its part of the usage text (*_USAGE),
- * a struct of values and a function that takes one option. A command lists the groups
- * that it has, then its own options, whose codes are letters or below OPT_FIRST.
+ * a struct of values, and a function *_take that stores one option: it returns 0 = done,
+ * 1 = not of this group, -1 = error, reported. A command lists its groups, then its own
+ * options, whose codes are letters or below OPT_FIRST.
  * SPDX-License-Identifier: MIT */
 #ifndef CAD_OPTIONS_H
 #define CAD_OPTIONS_H
@@ -131,8 +132,6 @@ typedef struct label_options_t {
     bool crop;
 } label_options_t;
 int labels_take(label_options_t *o, const char *cmd, int c, const char *arg);
-
-/* The *_take functions return 0 = done, 1 = not of this group, -1 = error, reported. */
 
 /* ---- parsing ---- */
 /* Stores one option of a command: 0, or another value after reporting. */

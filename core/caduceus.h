@@ -185,8 +185,8 @@ typedef struct cad_head_t {
 #define cad_head_init(head) cad_head_init_sized((head), sizeof(cad_head_t))
 CAD_API void cad_head_init_sized(cad_head_t *head, size_t size);
 
-/* Allocates the arrays of a head, whose kind is set, for n outputs (1 or more): names
- * are NULL, numbers are 0. */
+/* Allocates the arrays of a head for n outputs (1 or more): names are NULL, numbers are
+ * 0. kind must be set, and there must be no arrays yet. */
 CAD_API int cad_head_room(cad_head_t *head, int64_t n, cad_error_t *err);
 
 /* Reads the head of a classifier. A name that config.json lacks becomes LABEL_0,

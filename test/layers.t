@@ -30,9 +30,9 @@ measure='core/measure/measure\.h'
 if $cc -MM -MG -x c core/caduceus.h >/dev/null 2>&1; then
     room core/base "$base" "base knows nothing above it"
     room core/model "$model" "model knows base"
-    room core/blocks "$engine" "blocks know the model, and the engine beside them"
+    room core/blocks "$engine|core/measure/" "blocks know the model, and engine and measuring beside them"
     room core/engine "$engine" "the engine knows no backend, no training, no measuring"
-    room core/cpu "$engine|core/cpu/|$measure" "the CPU backend knows the engine"
+    room core/cpu "$engine|core/cpu/|core/measure/" "the CPU backend knows the engine, and measuring"
     room core/train "$engine|core/train/" "training knows no backend"
     room core/measure "$engine|core/measure/" "measuring knows no backend and no trainer"
     room cuda "$engine|cuda/" "the CUDA backend knows the engine"

@@ -312,6 +312,41 @@ static void test_head_kept(const char *srcdir)
     cad_model_close(m);
 }
 
+/* ---- changing a model's configuration ---- */
+
+static void test_configuration(const cad_model_t *from)
+{
+    static const char *const bad[] = { "{", "[]", "3", "" };
+    cad_model_t *m = NULL;
+    cad_error_t err;
+    char *text = NULL, *merged = NULL;
+    int refused = 0, bases = 0;
+    tap_ok(cad_model_config(&text, from, NULL) == 0 && cad_config_merge(&merged, text, "{\"n_layer\": 1}", NULL) == 0 &&
+               cad_model_create(&m, merged, 100, 1, NULL) == 0 && cad_model_number(m, CAD_N_LAYER) == 1 &&
+               cad_model_number(m, CAD_D_MODEL) == cad_model_number(from, CAD_D_MODEL),
+           "a model is made of another's configuration with a change");
+    free(merged);
+    tap_ok(cad_config_merge(&merged, text, "{}", NULL) == 0 && merged, "no change is a change");
+    free(merged);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        refused += cad_config_merge(&merged, text, bad[i], &err) == CAD_EFORMAT && !merged;
+        refused += cad_config_merge(&merged, bad[i], "{}", &err) == CAD_EFORMAT && !merged;
+    }
+    tap_ok(refused == 8, "texts that are no JSON objects are refused");
+    tap_ok(cad_model_set_max_len(m, 1 << 20, NULL) == 0 && cad_model_number(m, CAD_MAX_LEN) == 1 << 20 &&
+               cad_model_set_max_len(m, 0, &err) == CAD_EARG &&
+               cad_model_set_max_len(m, (1 << 20) + 1, &err) == CAD_EARG,
+           "a model's window is set within bounds");
+    for (int t = 0; t < 256; t++) {
+        int b = cad_token_base(m, (uint8_t)t);
+        bases += b >= 0 && cad_model_number(m, (enum cad_number_t)(CAD_TOKEN_A + b)) == t;
+    }
+    tap_ok(bases == 4, "four tokens are bases");
+    tap_ok(cad_model_save_check(m, "/dev/null", NULL) == 0, "a model of the published table brings no tokenizer");
+    free(text);
+    cad_model_close(m);
+}
+
 /* ---- the reason of a failed run ---- */
 
 static int fail_silently(cad_lane_t *l, const cad_range_t *range, int64_t n)
@@ -564,6 +599,7 @@ int main(void)
     test_tokens(m);
     test_scores(ctx, m);
     test_reasons(m);
+    test_configuration(m);
     cad_context_close(ctx);
     o.device = "cuda";
     setenv("CADUCEUS_CUDA_MODULE", "", 1);

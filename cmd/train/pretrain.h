@@ -45,7 +45,7 @@ typedef struct {
     bool written;  /* the terminal's line has no end yet */
 } run_t;
 
-/* ---- windows.c: the windows to train on ---- */
+/* ---- batches.c: the windows to train on ---- */
 /* Opens the reference and the corpora of both splits. */
 int pretrain_data(run_t *r, cad_error_t *err);
 /* Allocates room for n windows of up to len bases. */

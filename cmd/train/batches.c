@@ -1,4 +1,4 @@
-/* windows.c - the data of pretrain: splits of a genome, and batches of their windows.
+/* batches.c - the data of pretrain: splits of a genome, and batches of their windows.
  * SPDX-License-Identifier: MIT */
 #include "train/pretrain.h"
 #include "base/random.h"
