@@ -1,7 +1,7 @@
-/* merge.c - caduceus merge: the parts that --shard wrote, as one file.
+/* merge.c - caduceus merge: joins the parts that --shard wrote into one file.
  *
- * Values and records go through the writers that an unsharded run uses, so the result
- * is that run's to the byte. SPDX-License-Identifier: MIT */
+ * Values and records go through the writers of an unsharded run, so the result has the
+ * bytes of that run. SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -36,16 +36,14 @@ static const char *part_at(const args_t *a, int k) { return a->part[a->order[k]]
 /* ---- options ---- */
 
 enum { O_INDEX = 1 };
-static const struct option LONGS[] = { { "output", required_argument, NULL, 'o' },
-                                       { "reference", required_argument, NULL, 'T' },
-                                       { "fasta-ref", required_argument, NULL, 'T' },
-                                       { "write-index", optional_argument, NULL, O_INDEX },
-                                       { "threads", required_argument, NULL, '@' },
-                                       { "help", no_argument, NULL, 1004 },
-                                       { 0 } };
+static const struct option LONGS[] = {
+    OPTIONS_REFERENCE,         OPT_VALUE("output", 'o'),   OPT_MAYBE("write-index", O_INDEX),
+    OPT_VALUE("threads", '@'), OPT_FLAG("help", OPT_HELP), { 0 }
+};
 
-static int take_option(args_t *a, int c, const char *arg)
+static int take_option(void *args, int c, const char *arg)
 {
+    args_t *a = args;
     switch (c) {
     case 'o': a->output = arg; return 0;
     case 'T': a->reference = arg; return 0;
@@ -54,23 +52,11 @@ static int take_option(args_t *a, int c, const char *arg)
     }
 }
 
-/* 0 = go on, 1 = error, 2 = help shown. */
+/* Returns 0 to go on, 1 after an error, 2 after printing help. */
 static int parse_args(args_t *a, int argc, char **argv)
 {
-    int c;
-    opterr = 0;
-    while ((c = getopt_long(argc, argv, "o:T:@:", LONGS, NULL)) != -1) {
-        if (c == 1004) {
-            fputs(USAGE, stdout);
-            return cmd_finish("merge") ? 1 : 2;
-        }
-        if (c == '?' || c == ':') return option_unknown("merge", argv);
-        if (take_option(a, c, optarg)) return 1;
-    }
-    if (argc == 1) {
-        fputs(USAGE, stderr);
-        return 1;
-    }
+    int rc = options_parse("merge", argc, argv, "o:T:@:", LONGS, USAGE, take_option, a);
+    if (rc) return rc;
     a->part = argv + optind;
     a->n = argc - optind;
     if (!a->output) return cmd_fail("merge", "name the output with -o");
@@ -89,7 +75,7 @@ typedef struct {
     char value[32];
 } graph_t;
 
-/* Lines before the rows of a part but the first: its provenance, then column names. */
+/* Whether a line stands before a part's rows: provenance, then column names. */
 static bool is_header(const kstring_t *l, bool *named)
 {
     if (*named || l->s[0] != '#') return false;
@@ -106,7 +92,7 @@ static int put_run(graph_t *g, output_t *out, cad_error_t *err)
     return text_write(out, &g->run, err);
 }
 
-/* Runs of equal values may have been cut between two parts. */
+/* Joins runs of equal values, which two parts may share. */
 static int graph_line(graph_t *g, const input_t *in, const kstring_t *l, output_t *out, cad_error_t *err)
 {
     char value[32];
@@ -223,7 +209,7 @@ static int merge_bigwigs(const args_t *a, output_t *out, cad_error_t *err)
 typedef struct {
     records_out_t out;
     htsThreadPool pool;
-    sam_hdr_t *reads; /* of the first part */
+    sam_hdr_t *reads; /* header of the first part, as the next */
     bcf_hdr_t *variants;
     bam1_t *read;
     bcf1_t *variant;
@@ -255,7 +241,7 @@ static int copy_reads(records_t *t, htsFile *fp, sam_hdr_t *h, const char *path,
     return got == -1 ? records_end(fp, path, err) : cad_fail(err, CAD_EIO, "%s: damaged or cut short", path);
 }
 
-/* With one header, which gains the tags that none of the parts declares. */
+/* All parts are read with the header of the output, which gains the tags that no part declares. */
 static int copy_variants(records_t *t, htsFile *fp, const char *path, cad_error_t *err)
 {
     int got;
@@ -311,11 +297,11 @@ static int merge_records(const args_t *a, cad_error_t *err)
     return rc;
 }
 
-/* ---- what the parts are ---- */
+/* ---- kinds of parts ---- */
 
 typedef enum { PARTS_TEXT, PARTS_GRAPH, PARTS_MATRIX, PARTS_BIGWIG, PARTS_READS, PARTS_VARIANTS } parts_t;
 
-/* By its first bytes; a graph is text. */
+/* Finds the kind of a part by its first bytes; a graph counts as text here. */
 static int kind_of(const char *path, parts_t *kind, cad_error_t *err)
 {
     unsigned char magic[6] = { 0 };
@@ -347,7 +333,8 @@ static int same_kind(const args_t *a, parts_t *kind, cad_error_t *err)
     return rc;
 }
 
-/* An unsharded run leaves provenance beside bigWigs and matrices: the parts' less all work. */
+/* Writes the provenance that an unsharded run leaves beside bigWigs and matrices: the parts',
+ * without the line on the shard's work. */
 static int write_json(const args_t *a, output_t *json, cad_error_t *err)
 {
     text_t t = { 0 };
@@ -359,7 +346,8 @@ static int write_json(const args_t *a, output_t *json, cad_error_t *err)
     return rc;
 }
 
-/* As track does: .csi where a contig is too long for .tbi, which the parts' own index tells. */
+/* Indexes a bedGraph as track does: with .csi, where the parts have one, since a contig is too
+ * long for .tbi; else with .tbi. */
 static int index_graph(const args_t *a, output_t *out, output_t **index, cad_error_t *err)
 {
     char *theirs = suffixed(part_at(a, 0), ".csi");

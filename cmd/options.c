@@ -1,16 +1,19 @@
-/* options.c - options that mean the same in every command. SPDX-License-Identifier: MIT */
+/* options.c - takes shared options, and opens models, contexts and trainers by them. The
+ * table of options is in options.h. SPDX-License-Identifier: MIT */
 #include <dlfcn.h>
 #include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/shard.h"
-#include "model/config.h"
 #include "cmd.h"
 
-#define MANY (1 << 20)
+#define MANY (1 << 20) /* CPUs, where nothing limits them */
+#define SMALL_MODEL "{\"d_model\": 256, \"n_layer\": 4, \"vocab_size\": 12, \"rcps\": true}"
 
-/* CPUs that one cgroup's quota grants, rounded up; MANY if it sets none. */
+/* ---- the number of threads ---- */
+
+/* The CPUs that one cgroup's quota grants, rounded up; MANY if it sets none. */
 static int64_t group_cpus(const char *group)
 {
     long long quota, period;
@@ -25,7 +28,7 @@ static int64_t group_cpus(const char *group)
     return n;
 }
 
-/* The least that this process's cgroup (version 2) and those above it grant. */
+/* The fewest CPUs that this process's cgroup (version 2) or one above it grants. */
 static int64_t cgroup_cpus(void)
 {
     char line[4096], *group = NULL;
@@ -57,8 +60,11 @@ void options_init(options_t *o, const char *cmd)
     glue_command(cmd);
     o->threads = default_threads();
     o->verbosity = 3;
-    opterr = 0; /* option_unknown speaks */
+    glue_command(cmd);
+    opterr = 0; /* option_unknown reports instead */
 }
+
+/* ---- values ---- */
 
 int option_int(const char *cmd, const char *name, const char *arg, int64_t lo, int64_t hi, int64_t *out)
 {
@@ -80,6 +86,17 @@ int option_yes(const char *cmd, const char *name, const char *arg, int *out)
     return *out || !strcmp(arg, "no") ? 0 : cmd_fail(cmd, "%s %s: expected yes or no", name, arg);
 }
 
+int option_mask(const char *cmd, const char *arg, int64_t *mask)
+{
+    if (!strcmp(arg, "each")) *mask = CAD_MASK_EACH;
+    else if (!strcmp(arg, "none")) *mask = CAD_MASK_NONE;
+    else if (strncmp(arg, "stride:", 7) || !cad_parse_int(arg + 7, 1, 1 << 20, mask))
+        return cmd_fail(cmd, "--mask %s: expected each, stride:K (K from 1) or none", arg);
+    return 0;
+}
+
+/* ---- groups of options ---- */
+
 int options_take(options_t *o, int c, const char *arg)
 {
     int64_t n;
@@ -94,13 +111,13 @@ int options_take(options_t *o, int c, const char *arg)
         if (option_int(o->cmd, "-@", arg, 0, 4096, &n)) return -1;
         o->threads = n ? (int)n : 1;
         return 0;
-    case 1001:
+    case OPT_PRECISION:
         o->precision = arg;
         if (!strcmp(arg, "fp32") || !strcmp(arg, "bf16")) return 0;
         cmd_fail(o->cmd, "--precision %s: expected fp32 or bf16", arg);
         return -1;
-    case 1002: o->quiet = true; return 0;
-    case 1003:
+    case OPT_QUIET: o->quiet = true; return 0;
+    case OPT_VERBOSITY:
         if (option_int(o->cmd, "--verbosity", arg, 0, 9, &n)) return -1;
         o->verbosity = (int)n;
         glue_verbosity((int)n);
@@ -108,6 +125,53 @@ int options_take(options_t *o, int c, const char *arg)
     default: return 1;
     }
 }
+
+int new_model_take(new_model_t *n, const char *cmd, int c, const char *arg)
+{
+    switch (c) {
+    case OPT_CONFIG: n->config = arg; return 0;
+    case OPT_D_MODEL: return -option_int(cmd, "--d-model", arg, 1, 65536, &n->d_model);
+    case OPT_N_LAYER: return -option_int(cmd, "--n-layer", arg, 1, 1024, &n->n_layer);
+    case OPT_RCPS: return -option_yes(cmd, "--rcps", arg, &n->rcps);
+    default: return 1;
+    }
+}
+
+bool new_model_given(const new_model_t *n) { return n->config || n->d_model || n->n_layer || n->rcps >= 0; }
+
+int training_take(training_t *t, const char *cmd, int c, const char *arg)
+{
+    switch (c) {
+    case OPT_LR: return -option_real(cmd, "--lr", arg, t->least_lr, 10, &t->lr);
+    case OPT_WARMUP: return -option_real(cmd, "--warmup", arg, 0, 1, &t->warmup);
+    case OPT_DECAY: return -option_real(cmd, "--weight-decay", arg, 0, 10, &t->decay);
+    case OPT_SEED: return -option_int(cmd, "--seed", arg, 0, INT64_MAX, &t->seed);
+    case OPT_FRACTION: return -option_real(cmd, "--valid-fraction", arg, 0, 0.9, &t->fraction);
+    case OPT_RC_AUG: return -option_yes(cmd, "--rc-aug", arg, &t->rc_aug);
+    case OPT_RECOMPUTE: t->recompute = true; return 0;
+    default: return 1;
+    }
+}
+
+bool training_turns(const training_t *t, const cad_model_t *model)
+{
+    return t->rc_aug < 0 ? !cad_model_number(model, CAD_RCPS) : t->rc_aug;
+}
+
+int labels_take(label_options_t *o, const char *cmd, int c, const char *arg)
+{
+    switch (c) {
+    case 'T': o->reference = arg; return 0;
+    case OPT_FORMAT: o->format = arg; return 0;
+    case OPT_LABELS: o->labels = arg; return 0;
+    case OPT_SEQUENCE: o->sequence = arg; return 0;
+    case OPT_WINDOW: return -option_int(cmd, "--window", arg, 1, 1 << 30, &o->window);
+    case OPT_CROP: o->crop = true; return 0;
+    default: return 1;
+    }
+}
+
+/* ---- parsing ---- */
 
 int option_unknown(const char *cmd, char **argv)
 {
@@ -117,7 +181,30 @@ int option_unknown(const char *cmd, char **argv)
     return cmd_fail(cmd, "%s: no such option, ambiguous, or its value is missing or unwanted; see --help", arg);
 }
 
-/* The bundled model: in the build tree, in the shared data of the prefix that
+int options_parse(const char *cmd, int argc, char **argv, const char *shorts, const struct option *longs,
+                  const char *usage, option_f *take, void *args)
+{
+    int c;
+    glue_command(cmd);
+    opterr = 0; /* option_unknown reports instead */
+    if (argc == 1) {
+        fputs(usage, stderr);
+        return 1;
+    }
+    while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+        if (c == OPT_HELP) {
+            fputs(usage, stdout);
+            return cmd_finish(cmd) ? 1 : 2;
+        }
+        if (c == '?' || c == ':') return option_unknown(cmd, argv);
+        if (take(args, c, optarg)) return 1;
+    }
+    return 0;
+}
+
+/* ---- models, contexts, trainers ---- */
+
+/* The path of the bundled model: in the build tree, in the shared data of the prefix that
  * the binary or the bcftools plugin lies in, or where it was installed. */
 static const char *bundled(char *buf, size_t size)
 {
@@ -191,19 +278,32 @@ int options_open_model(const options_t *o, cad_model_t **model)
     return 0;
 }
 
-int option_new_model(cad_model_t **model, const char *path, int64_t d_model, int64_t n_layer, int rcps, int64_t max_len,
-                     uint64_t seed, cad_error_t *err)
+/* The options as members of a config.json. */
+static void put_changes(const new_model_t *n, text_t *t)
 {
-    char *base = NULL, *config;
-    size_t n = 0;
-    int rc = path ? cad_read_text(&base, &n, path, false, err) : 0;
+    const char *sep = "{";
+    if (n->d_model) text_printf(t, "%s\"d_model\": %lld", sep, (long long)n->d_model), sep = ", ";
+    if (n->n_layer) text_printf(t, "%s\"n_layer\": %lld", sep, (long long)n->n_layer), sep = ", ";
+    if (n->rcps >= 0) text_printf(t, "%s\"rcps\": %s", sep, n->rcps ? "true" : "false"), sep = ", ";
+    text_puts(t, *sep == '{' ? "{}" : "}");
+}
+
+int new_model_open(const new_model_t *n, cad_model_t **model, int64_t max_len, uint64_t seed, cad_error_t *err)
+{
+    const char *path = n->config;
+    char *base = NULL, *config = NULL;
+    text_t changes = { 0 };
+    size_t size = 0;
+    int rc = path ? cad_read_text(&base, &size, path, false, err) : 0;
     if (rc) return rc;
-    config = cad_config_change(base ? base : "{\"d_model\": 256, \"n_layer\": 4, \"vocab_size\": 12, \"rcps\": true}",
-                               d_model, n_layer, rcps, err);
+    put_changes(n, &changes);
+    rc = changes.failed ? cad_fail(err, CAD_ENOMEM, "out of memory")
+                        : cad_config_merge(&config, base ? base : SMALL_MODEL, changes.s.s, err);
+    text_free(&changes);
     free(base);
-    rc = config ? cad_model_create(model, config, max_len, seed, err) : CAD_EFORMAT;
+    if (rc == 0) rc = cad_model_create(model, config, max_len, seed, err);
     free(config);
-    if (rc && path && !strncmp(err->text, "config.json", 11)) { /* the parser does not know its name */
+    if (rc && path && !strncmp(err->text, "config.json", 11)) { /* the library does not know the file's name */
         cad_error_t named;
         cad_fail(&named, rc, "%s%s", path, err->text + 11);
         *err = named;
@@ -221,15 +321,6 @@ int options_save_model(const cad_model_t *model, const char *dir, const char *st
 }
 
 /* ---- what several commands need ---- */
-
-int option_mask(const char *cmd, const char *arg, int64_t *mask)
-{
-    if (!strcmp(arg, "each")) *mask = CAD_MASK_EACH;
-    else if (!strcmp(arg, "none")) *mask = CAD_MASK_NONE;
-    else if (strncmp(arg, "stride:", 7) || !cad_parse_int(arg + 7, 1, 1 << 20, mask))
-        return cmd_fail(cmd, "--mask %s: expected each, stride:K (K from 1) or none", arg);
-    return 0;
-}
 
 void option_mask_text(int64_t mask, text_t *t)
 {

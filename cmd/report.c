@@ -1,4 +1,4 @@
-/* report.c - how a command begins, and what it says on stderr. SPDX-License-Identifier: MIT */
+/* report.c - the start of a command, and its messages on stderr. SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <jansson.h>
 #include <stdarg.h>

@@ -5,16 +5,22 @@
  * embedding, L = length of a sequence in tokens; one base is one token.
  *
  * Conventions
- *   - A fallible function returns 0 or a negative CAD_E* code and, if `err` is
- *     not NULL, writes one line of text into it. Objects come back through the
- *     first argument, which is set to NULL on failure.
+ *   - A function that can fail returns 0 or a negative CAD_E* code and, if `err`
+ *     is not NULL, writes one line of text into it. Objects are returned through
+ *     the first argument, which is set to NULL on failure.
  *   - The library never prints, exits or installs signal handlers.
- *   - A model is immutable: any number of threads and contexts may share it. It
- *     must outlive its contexts. A context serves one caller at a time and owns
- *     its worker threads.
- *   - Coordinates are 0-based, intervals half-open. Arrays are float32, C order.
- *   - Results do not depend on the number of threads, nor on what else is
- *     computed in the same call.
+ *   - Any number of threads and contexts may use one model at the same time. A call
+ *     that changes it (a trainer's update, or any that takes a non-const model) must
+ *     be the only call on the model itself; open contexts may compute meanwhile, with
+ *     the weights that they were opened with. A model must outlive its contexts and
+ *     trainers.
+ *   - A context or a trainer serves one caller at a time and owns its threads.
+ *   - Pointers in structs are borrowed for the call, unless stated otherwise.
+ *   - Coordinates are 0-based, intervals half-open. Arrays are float32, in C order.
+ *   - Results depend neither on the number of threads nor on the other sequences
+ *     of the same call.
+ *   - A struct with a member `size` may grow in later versions. Initialise it with
+ *     its *_init macro, which stores the size that the caller was compiled with.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -54,10 +60,10 @@ CAD_API const char *cad_strerror(int code);
 
 /* ---- model -------------------------------------------------------------- */
 
-/* Opens a checkpoint: a folder holding config.json and model.safetensors (or
+/* Opens a checkpoint: a folder with config.json and model.safetensors (or
  * model.safetensors.index.json and its shards), a .safetensors file beside its
  * config.json, or "hf:ORG/NAME[@REV]" for a snapshot in the local hub cache.
- * All weights are read into memory and checked (shapes, ties, NaN). */
+ * Reads all weights into memory and checks them (shapes, tied pairs, NaN). */
 CAD_API int cad_model_open(cad_model_t **model, const char *path, cad_error_t *err);
 
 /* Frees a model; NULL is allowed. */
@@ -65,24 +71,24 @@ CAD_API void cad_model_close(cad_model_t *model);
 
 enum cad_number_t {
     CAD_D_MODEL = 1,   /* D */
-    CAD_N_LAYER,       /* blocks */
+    CAD_N_LAYER,       /* layers */
     CAD_D_INNER,       /* E = expand x D */
     CAD_D_STATE,       /* N */
     CAD_D_CONV,        /* K */
     CAD_DT_RANK,       /* R */
     CAD_VOCAB,         /* V */
-    CAD_LABELS,        /* classes of the head, 0 for a language model */
-    CAD_MAX_LEN,       /* tokens: model_max_length of tokenizer_config.json if
-                          it is at most 2^20, else 131072 */
-    CAD_PARAMETERS,    /* trained numbers, a tied tensor counted once */
+    CAD_LABELS,        /* outputs of a classifier; 0 for a language model */
+    CAD_MAX_LEN,       /* the model's window in tokens: model_max_length of
+                          tokenizer_config.json if at most 2^20, else 131072 */
+    CAD_PARAMETERS,    /* number of trained values; a tied tensor counts once */
     CAD_RCPS,          /* 1: Caduceus-PS, 0: Caduceus-Ph */
     CAD_BIDIRECTIONAL, /* 1 or 0 */
-    CAD_HIDDEN_WIDTH,  /* last_hidden_state: 2D (PS) or D (Ph) */
-    CAD_TOKEN_A,       /* token ids, also the columns of logits */
+    CAD_HIDDEN_WIDTH,  /* width of last_hidden_state: 2D (PS) or D (Ph) */
+    CAD_TOKEN_A,       /* token ids; logits have one column for each id */
     CAD_TOKEN_C,
     CAD_TOKEN_G,
     CAD_TOKEN_T,
-    CAD_TOKEN_MASK, /* -1 if the vocabulary lacks it, as the following */
+    CAD_TOKEN_MASK, /* this and the following: -1 if the vocabulary lacks it */
     CAD_TOKEN_PAD,
     CAD_TOKEN_SEP,
     CAD_TOKEN_UNK,
@@ -94,9 +100,9 @@ CAD_API int64_t cad_model_number(const cad_model_t *model, enum cad_number_t wha
 enum cad_text_t {
     CAD_TEXT_SHA256 = 1, /* of the weight file (shards: of all, in the index's order) */
     CAD_TEXT_DTYPE,      /* stored type(s) of the weights: F32, F16, BF16, F64 or a list */
-    CAD_TEXT_STATUS,     /* "status" of the file's metadata, "" if absent */
+    CAD_TEXT_STATUS,     /* "status" in the file's metadata, "" if absent */
     CAD_TEXT_KIND,       /* "Caduceus-PS" or "Caduceus-Ph" */
-    CAD_TEXT_DETAILS,    /* the switches of config.json, one line */
+    CAD_TEXT_DETAILS,    /* dimensions and switches of config.json, one line */
     CAD_TEXT_VOCABULARY  /* "table", "plant" or the file it came from */
 };
 /* One property as text, owned by the model; "" for an unknown one. */
@@ -104,134 +110,187 @@ CAD_API const char *cad_model_text(const cad_model_t *model, enum cad_text_t wha
 
 #define CAD_N_AS_TOKEN 1u /* encode N and IUPAC codes as token N, not as PAD */
 
-/* Encodes n letters into n token ids; upper and lower case alike. Anything but
- * A, C, G, T becomes PAD as in pretraining (UNK where the vocabulary has no N).
- * Returns how many letters were neither A, C, G, T nor N (IUPAC and others). */
+/* Encodes n letters, upper or lower case, as n token ids. Letters other than A, C,
+ * G and T become PAD as in pretraining (UNK where the vocabulary has no N).
+ * Returns the number of letters other than A, C, G, T and N (IUPAC and others). */
 CAD_API int64_t cad_encode(const cad_model_t *model, const char *seq, int64_t n, unsigned flags, uint8_t *tokens);
+
+/* 0, 1, 2 or 3 if the token is A, C, G or T, else -1. */
+CAD_API int cad_token_base(const cad_model_t *model, uint8_t token);
 
 /* out[i] = complement of tokens[n-1-i]; out and tokens must not overlap. */
 CAD_API void cad_reverse_complement(const cad_model_t *model, const uint8_t *tokens, int64_t n, uint8_t *out);
 
 /* ---- making and saving models ------------------------------------------- */
 
-/* A new model with the paper's initial values. config: the text of a config.json;
- * the vocabulary is the published table (or, by its complement_map, PlantCaduceus'),
- * its rows rounded up to pad_vocab_size_multiple. max_len: what CAD_MAX_LEN is to
- * be, 1 to 2^20. The same seed gives the same model. A classifier's config gives
- * one. CAD_TEXT_SHA256 is "". */
+/* Makes a model with the paper's initial values. config: the text of a config.json.
+ * The vocabulary is the published table (or PlantCaduceus', if complement_map is
+ * theirs), its rows rounded up to pad_vocab_size_multiple. max_len: the model's
+ * CAD_MAX_LEN, 1 to 2^20. The same seed gives the same model. A classifier's config
+ * gives a classifier. CAD_TEXT_SHA256 is "". */
 CAD_API int cad_model_create(cad_model_t **model, const char *config, int64_t max_len, uint64_t seed, cad_error_t *err);
 
-/* A classifier (or regressor) of `labels` outputs, 1 to 2^20, on a copy of the
- * encoder of a language model or classifier; score's initial values are N(0, 0.02^2)
- * by the seed. The backbone may be closed afterwards. */
+/* Makes a classifier (or regressor) of `labels` outputs, 1 to 2^20, on a copy of the
+ * encoder of a language model or classifier. The initial values of score are
+ * N(0, 0.02^2), drawn by the seed. The backbone may be closed afterwards. */
 CAD_API int cad_model_classifier(cad_model_t **model, const cad_model_t *backbone, int64_t labels, uint64_t seed,
                                  cad_error_t *err);
 
+/* Sets the model's CAD_MAX_LEN, 1 to 2^20 tokens. Open contexts and trainers keep
+ * the length that they were opened with. */
+CAD_API int cad_model_set_max_len(cad_model_t *model, int64_t max_len, cad_error_t *err);
+
+/* The text of the config.json that cad_model_save would write; to be freed with
+ * free(). NULL on failure. */
+CAD_API int cad_model_config(char **config, const cad_model_t *model, cad_error_t *err);
+
+/* Replaces members of a config.json by those of `changes`, the text of a JSON object.
+ * *merged: the new text, to be freed with free(); NULL on failure. */
+CAD_API int cad_config_merge(char **merged, const char *config, const char *changes, cad_error_t *err);
+
 /* Writes a checkpoint as published into folder dir, which is made if absent:
  * config.json, model.safetensors (float32), tokenizer_config.json and, if the model
- * was opened with one, its tokenizer.json or vocab.txt. Files of these names are
- * replaced once all are written; on failure they are left as they were. status:
- * text for the file's metadata (UTF-8; see CAD_TEXT_STATUS), "" for none, NULL
- * for the model's own. Weights that are NaN or infinite are refused (CAD_EARG),
- * and so is a folder with another model's tokenizer. */
+ * was opened with one, its tokenizer.json or vocab.txt. All files are written before
+ * the first one replaces an old one; on failure the old ones stay. status: text for
+ * the file's metadata (UTF-8; see CAD_TEXT_STATUS), "" for none, NULL for the model's
+ * own. Refuses (CAD_EARG) weights that are NaN or infinite, and a folder with
+ * another model's tokenizer. */
 CAD_API int cad_model_save(const cad_model_t *model, const char *dir, const char *status, cad_error_t *err);
+
+/* Checks that cad_model_save can write this model's tokenizer into the existing
+ * folder dir: no other model's is there, and a file can be made. Changes nothing. */
+CAD_API int cad_model_save_check(const cad_model_t *model, const char *dir, cad_error_t *err);
+
+/* ---- a classifier's head ------------------------------------------------ */
+
+enum cad_pool_t { CAD_POOL_NONE, CAD_POOL_MEAN, CAD_POOL_MAX };
+
+enum cad_head_kind_t {
+    CAD_HEAD_CLASSES, /* one of K classes: softmax over the logits */
+    CAD_HEAD_LABELS,  /* any of K labels: logistic function of each logit */
+    CAD_HEAD_VALUES   /* K numbers: value = logit x scale + mean */
+};
+
+/* The meaning of a classifier's K outputs, as config.json stores it (problem_type,
+ * pooling_strategy, id2label, target_mean, target_scale). The arrays are allocated by
+ * the library and owned by the head; names may be replaced by other malloc'd texts. */
+typedef struct cad_head_t {
+    size_t size;               /* of this struct, as the caller was compiled */
+    enum cad_head_kind_t kind; /* default CAD_HEAD_CLASSES */
+    enum cad_pool_t pool;      /* over positions: CAD_POOL_MEAN (default) or CAD_POOL_MAX */
+    int64_t n;                 /* K */
+    char **name;               // (K) UTF-8, without control characters
+    double *mean, *scale;      // (K); NULL unless CAD_HEAD_VALUES
+} cad_head_t;
+#define cad_head_init(head) cad_head_init_sized((head), sizeof(cad_head_t))
+CAD_API void cad_head_init_sized(cad_head_t *head, size_t size);
+
+/* Allocates the arrays of a head for n outputs (1 or more): names are NULL, numbers are
+ * 0. kind must be set, and there must be no arrays yet. */
+CAD_API int cad_head_room(cad_head_t *head, int64_t n, cad_error_t *err);
+
+/* Reads the head of a classifier. A name that config.json lacks becomes LABEL_0,
+ * LABEL_1 and so on. On failure the head holds nothing. */
+CAD_API int cad_head_read(cad_head_t *head, const cad_model_t *model, cad_error_t *err);
+
+/* Stores the head in a classifier of as many outputs: cad_model_save writes it, and
+ * contexts opened from now on pool as it says. */
+CAD_API int cad_head_write(const cad_head_t *head, cad_model_t *model, cad_error_t *err);
+
+/* Frees the arrays; kind and pool stay. A head without arrays is allowed. */
+CAD_API void cad_head_free(cad_head_t *head);
 
 /* ---- context ------------------------------------------------------------ */
 
-/* How a context is to run. Fill it with cad_options_init, then change members;
- * `size` lets later versions add some. */
+/* Settings of a context: call cad_options_init, then change members. */
 typedef struct cad_options_t {
-    size_t size;           /* of this struct, as the caller was compiled */
-    const char *device;    /* "cpu", "cuda", "cuda:I" (counted from 0), or "auto": cuda
-                               where its module, a driver and a device are found, else
-                               cpu; default NULL, which is auto */
-    const char *precision; /* "fp32" or "bf16": bfloat16 inputs of matrix
-                               products, all else float32; default NULL: fp32 on the
-                               CPU, bf16 on CUDA */
-    int threads;           /* compute threads in all, 1 to 4096; default 1. A device
-                               has its own */
-    int64_t max_len;       /* the longest sequence that will be given, in tokens;
-                               default the model's CAD_MAX_LEN */
+    size_t size; /* of this struct, as the caller was compiled */
+    /* "cpu", "cuda", "cuda:I" (counted from 0), or "auto": cuda where its module, a driver
+     * and a device are found, else cpu. Default NULL, which is auto. */
+    const char *device;
+    /* "fp32", or "bf16": bfloat16 inputs of matrix products, all else float32. Default
+     * NULL: fp32 on the CPU, bf16 on CUDA. */
+    const char *precision;
+    int threads;     /* compute threads in all, 1 to 4096; default 1. A device has its own */
+    int64_t max_len; /* length of the longest sequence, in tokens; default CAD_MAX_LEN */
 } cad_options_t;
 #define cad_options_init(options) cad_options_init_sized((options), sizeof(cad_options_t))
 CAD_API void cad_options_init_sized(cad_options_t *options, size_t size);
 
-/* Opens a context; options NULL: the defaults. Memory for activations is reserved
- * here, once; the calls below allocate room for results on their way to the
- * caller. */
+/* Opens a context; options NULL: the defaults. Reserves memory for activations here,
+ * once; later calls allocate room for intermediate results only. A context keeps the
+ * weights and the head that the model had when it was opened. */
 CAD_API int cad_context_open(cad_context_t **ctx, const cad_model_t *model, const cad_options_t *options,
                              cad_error_t *err);
 
 /* Joins the worker threads and frees the context; NULL is allowed. */
 CAD_API void cad_context_close(cad_context_t *ctx);
 
-/* Device and instruction set in use, e.g. "cpu avx512", and the precision, "fp32" or
+/* The device and instruction set in use, e.g. "cpu avx512"; the precision, "fp32" or
  * "bf16". Owned by the context. */
 CAD_API const char *cad_context_device(const cad_context_t *ctx);
 CAD_API const char *cad_context_precision(const cad_context_t *ctx);
 
-/* Why "auto" computes on the CPU, and whether bf16 is slow there; "" if neither, or if
- * the device was left to NULL and no CUDA module is installed. Owned by the context. */
+/* Why "auto" computes on the CPU, and whether bf16 is slow there; "" if neither applies,
+ * or if the device is NULL and no CUDA module is installed. Owned by the context. */
 CAD_API const char *cad_context_note(const cad_context_t *ctx);
 
 /* Bytes of working memory reserved by cad_context_open (touched only as needed). */
 CAD_API size_t cad_context_bytes(const cad_context_t *ctx);
 
-/* 1 if this is a device's name as cad_options_t takes it, whether or not there is such a
- * device here; else 0. */
+/* 1 if cad_options_t accepts this name of a device, present on this machine or not;
+ * else 0. */
 CAD_API int cad_device_known(const char *device);
 
 /* ---- computing ---------------------------------------------------------- */
 
 /* The published forward pass of one sequence: tokens (L), hidden (L,
- * CAD_HIDDEN_WIDTH) or NULL, logits (L,V) or NULL. A Ph model's logits are the
- * plain strand's, not conjoined. A classifier has none (CAD_EARG). */
+ * CAD_HIDDEN_WIDTH) or NULL, logits (L,V) or NULL. A Ph model's logits are those of
+ * the given strand alone, not conjoined. A classifier has none (CAD_EARG). */
 CAD_API int cad_forward(cad_context_t *ctx, const uint8_t *tokens, int64_t len, float *hidden, float *logits,
                         cad_error_t *err);
 
-/* Both strands conjoined, logits (L,V): for PS as published, for Ph the mean of
- * the strand's and of its reverse complement's, turned back. */
+/* Both strands conjoined, logits (L,V): for PS as published; for Ph the mean of the
+ * strand's logits and its reverse complement's, reverse-complemented back. */
 CAD_API int cad_forward_conjoined(cad_context_t *ctx, const uint8_t *tokens, int64_t len, float *logits,
                                   cad_error_t *err);
 
-/* Classifier logits (CAD_LABELS). `tokens_rc` is the second strand; NULL means
- * the reverse complement for PS and a single strand for Ph. */
+/* Classifier logits (CAD_LABELS) of one sequence. tokens_rc (len): the second strand;
+ * NULL means the reverse complement for PS and a single strand for Ph. */
 CAD_API int cad_classify(cad_context_t *ctx, const uint8_t *tokens, const uint8_t *tokens_rc, int64_t len,
                          float *logits, cad_error_t *err);
 
-enum cad_pool_t { CAD_POOL_NONE, CAD_POOL_MEAN, CAD_POOL_MAX };
-
-/* A window: a core to be scored, and its flanks as context. */
+/* A window: a core to be scored, with flanks that the model sees as well. */
 typedef struct cad_window_t {
-    const uint8_t *tokens;      /* (len), the caller's */
+    const uint8_t *tokens;      /* (len) */
     int64_t len;                /* tokens in the window, flanks included */
     int64_t core_beg, core_end; /* the core: [core_beg, core_end) of tokens */
-    const uint8_t *skip;        /* (len): non-zero = visible but unscored; or NULL */
-    float *logp;                /* cad_score's result (core length, 4), the caller's */
-    float *embedding;           /* cad_embed's result, the caller's */
+    const uint8_t *skip;        /* (len): non-zero = visible but not scored; or NULL */
+    float *logp;                /* (core length, 4) written by cad_score */
+    float *embedding;           /* written by cad_embed; its shape is given there */
 } cad_window_t;
 
 #define CAD_MASK_NONE 0    /* one pass, every base visible */
-#define CAD_MASK_EACH (-1) /* one pass a base */
+#define CAD_MASK_EACH (-1) /* one pass for each base, which is masked in it */
                            /* K > 0: K passes, each masking every K-th base */
 
-/* Natural log-probabilities of A, C, G, T at every scored position of n windows'
+/* Natural log-probabilities of A, C, G, T at the scored positions of n windows'
  * cores: log softmax of the conjoined logits over the four bases. A position is
  * scored if its token is A, C, G or T and it is not skipped; other rows of logp
- * are NaN. A scored position is masked in its own pass (see CAD_MASK_*). */
+ * are NaN. Each scored position is masked in one pass (see CAD_MASK_*). */
 CAD_API int cad_score(cad_context_t *ctx, cad_window_t *windows, int n, int64_t mask, cad_error_t *err);
 
-/* Embeddings of n windows' cores, nothing masked. At position t it is
- * (a_t + c_{L-1-t})/2, a and c the last hidden states of the two strands.
+/* Embeddings of n windows' cores, with nothing masked. The embedding at position t is
+ * (a_t + c_{L-1-t})/2, where a and c are the last hidden states of the two strands.
  * MEAN and MAX: embedding (D); NONE: (core length, D). */
 CAD_API int cad_embed(cad_context_t *ctx, cad_window_t *windows, int n, enum cad_pool_t pool, cad_error_t *err);
 
-/* Classifier logits (n, CAD_LABELS) of n windows: both strands of each conjoined, Ph's
- * too, and pooled over the core as config.json's pooling_strategy says. */
+/* Classifier logits (n, CAD_LABELS) of n windows: both strands are conjoined, for Ph
+ * too, and pooled over the core as the model's head says. */
 CAD_API int cad_classify_all(cad_context_t *ctx, const cad_window_t *windows, int n, float *logits, cad_error_t *err);
 
-/* Forward passes of both strands that cad_score would run for this window; the
- * cost is that number times len. */
+/* The number of forward passes (of both strands) that cad_score runs for this window.
+ * The cost is that number times len. */
 CAD_API int64_t cad_passes(const cad_model_t *model, const cad_window_t *window, int64_t mask);
 
 /* Entropy -sum p log2 p, in bits, of one row of logp. */
@@ -239,86 +298,99 @@ CAD_API double cad_entropy(const float logp[4]);
 
 /* ---- training ----------------------------------------------------------- */
 
-/* How to train. Fill it with cad_recipe_init, then change members. The optimiser
- * is AdamW (Loshchilov and Hutter 2019) with the gradient's global norm clipped;
- * biases, embeddings, A_log and D do not decay. */
+/* Settings of training: call cad_recipe_init, then change members. The optimiser is
+ * AdamW (Loshchilov and Hutter 2019); the gradient is clipped by its global norm.
+ * Biases, embeddings, A_log and D do not decay. */
 typedef struct cad_recipe_t {
-    size_t size;                                /* of this struct, as the caller was compiled */
-    int threads;                                /* default 1; results do not depend on it */
-    int recompute;                              /* 1: keep each layer's input alone and run it again:
-                               a third of the memory, a third more time; a CUDA
-                               device always does */
-    int freeze;                                 /* 1: only score.weight is trained */
+    size_t size; /* of this struct, as the caller was compiled */
+    int threads; /* default 1; results do not depend on it */
+    /* 1: keep only each layer's input and recompute the rest: a third of the memory, a third
+     * more time. A CUDA device always does. Default 0. */
+    int recompute;
+    int freeze;                                 /* 1: train only score.weight; default 0 */
     int64_t max_tokens;                         /* of the longest sequence; default CAD_MAX_LEN */
-    enum cad_pool_t pool;                       /* a classifier's: CAD_POOL_MEAN (default) or MAX */
+    enum cad_pool_t pool;                       /* of a classifier: CAD_POOL_MEAN (default) or MAX */
     double beta1, beta2, epsilon, weight_decay; /* 0.9, 0.95, 1e-8, 0.1 */
     double clip;                                /* 1.0; 0: the gradient is not clipped */
-    const char *device;                         /* NULL, "auto", "cpu", "cuda" or "cuda:I", and */
-    const char *precision;                      /* NULL, "fp32" or "bf16", as in cad_options_t; */
-                                                /* gradients, moments and parameters are float32 always */
+    /* As in cad_options_t. Gradients, moments and parameters are always float32. */
+    const char *device, *precision;
 } cad_recipe_t;
 #define cad_recipe_init(recipe) cad_recipe_init_sized((recipe), sizeof(cad_recipe_t))
 CAD_API void cad_recipe_init_sized(cad_recipe_t *recipe, size_t size);
 
-/* A trainer serves one caller at a time and owns its threads. The model is the
- * caller's, changes with every update and must outlive the trainer; a context keeps
- * the weights that it was opened with. recipe NULL: the defaults. */
+/* Opens a trainer; recipe NULL: the defaults. The model is borrowed, changes with
+ * every update and must outlive the trainer. */
 typedef struct cad_trainer_t cad_trainer_t;
 CAD_API int cad_trainer_open(cad_trainer_t **trainer, cad_model_t *model, const cad_recipe_t *recipe, cad_error_t *err);
-CAD_API void cad_trainer_close(cad_trainer_t *trainer); /* NULL is allowed */
 
-/* As of a context: device, precision, and its note. */
+/* Joins the trainer's threads and frees it; NULL is allowed. The model stays. */
+CAD_API void cad_trainer_close(cad_trainer_t *trainer);
+
+/* Device, precision and note, as for a context. Owned by the trainer. */
 CAD_API const char *cad_trainer_device(const cad_trainer_t *trainer);
 CAD_API const char *cad_trainer_precision(const cad_trainer_t *trainer);
 CAD_API const char *cad_trainer_note(const cad_trainer_t *trainer);
 
-/* Bytes of memory reserved (touched only as needed); updates done so far. */
+/* Bytes of memory reserved (touched only as needed); number of updates so far. */
 CAD_API size_t cad_trainer_bytes(const cad_trainer_t *trainer);
 CAD_API int64_t cad_trainer_steps(const cad_trainer_t *trainer);
 
 enum cad_loss_t {
     CAD_LOSS_TOKENS,  /* cross-entropy over all V columns at positions with a weight */
-    CAD_LOSS_CLASSES, /* softmax cross-entropy; target: probabilities (labels) */
-    CAD_LOSS_BINARY,  /* a logistic loss for each label, summed; target: 0 to 1 */
-    CAD_LOSS_SQUARED  /* squared error, summed over labels */
+    CAD_LOSS_CLASSES, /* softmax cross-entropy; target: K probabilities */
+    CAD_LOSS_BINARY,  /* logistic loss, summed over labels; target: K numbers in [0, 1] */
+    CAD_LOSS_SQUARED  /* squared error, summed over labels; target: K numbers */
 };
 
-typedef struct cad_example_t { /* all arrays are the caller's */
-    const uint8_t *tokens;     /* (len): what the model sees, masks included */
+typedef struct cad_example_t {
+    const uint8_t *tokens; /* (len) as the model sees them, masks included */
     int64_t len;
-    const uint8_t *labels; /* TOKENS: (len) the true tokens */
-    const float *weight;   /* TOKENS: (len) of each position's loss; 0: none */
-    const float *target;   /* the other losses: (CAD_LABELS) */
+    const uint8_t *labels; /* TOKENS: (len) the true tokens; else NULL */
+    const float *weight;   /* TOKENS: (len) weight of each position's loss; else NULL */
+    const float *target;   /* other losses: (CAD_LABELS); else NULL */
 } cad_example_t;
 
-/* Masks a window as pretraining does: of 15 % of the positions, chosen by seed and
- * window (any number), 80 % become MASK, 10 % a random token, 10 % stay. masked,
- * weight: (len); weight is 1 where a loss is due, 0 elsewhere, at PAD and at what N
- * is encoded as. Returns how many are 1. The vocabulary must have a MASK. */
+/* Masks a window of len tokens as pretraining does: chooses 15 % of the positions by
+ * seed and window (any number); 80 % of these become MASK, 10 % a random token, 10 %
+ * stay. masked, weight: (len). weight is 1 at chosen positions, but 0 at PAD and at
+ * the token for N, and 0 elsewhere. Returns the number of ones. The vocabulary must
+ * have a MASK. */
 CAD_API int64_t cad_mask(const cad_model_t *model, uint64_t seed, uint64_t window, const uint8_t *tokens, int64_t len,
                          uint8_t *masked, float *weight);
 
-/* The losses of n examples, in nats: their sum is added to *sum and, if scale is
- * not 0, scale times its gradient to the trainer's. A PS model sees both strands,
- * a Ph model the one given. Nothing to score adds nothing. */
+/* Adds the sum of n examples' losses (in nats) to *sum and, if scale is not 0, scale
+ * times its gradient to the trainer's gradient. A PS model sees both strands, a Ph
+ * model the given one. An example without scored positions adds nothing. */
 CAD_API int cad_trainer_add(cad_trainer_t *trainer, enum cad_loss_t loss, const cad_example_t *examples, int n,
                             double scale, double *sum, cad_error_t *err);
 
-/* One step of AdamW with the gradient gathered since the last, which is then 0.
- * norm, if not NULL: the gradient's before clipping. A gradient that is not
- * finite is CAD_EARG; it becomes 0 too, and nothing else changes. */
+/* Makes one update by AdamW with the gradient added up since the last one, then clears
+ * it. lr: the learning rate. norm, if not NULL: the gradient's norm before clipping.
+ * If the gradient is not finite, it is cleared and nothing else changes (CAD_EARG). */
 CAD_API int cad_trainer_update(cad_trainer_t *trainer, double lr, double *norm, cad_error_t *err);
 
-/* The gradient gathered so far of the tensor of this published name (without the
- * prefix "caduceus."), in its published layout: out (its size). CAD_EARG if there
- * is none, CAD_EDEVICE if a device failed. Both twins of a tied pair count under the
- * first one's name. */
+enum cad_cosine_t {
+    CAD_COSINE_AFTER, /* the cosine begins where the warm-up ends (pretraining) */
+    CAD_COSINE_OVER   /* the cosine spans all updates, as timm's; the warm-up replaces its
+                         beginning (fine-tuning) */
+};
+
+/* The learning rate of update `step` (from 0) of `steps`: it rises linearly from 1e-6
+ * (or from peak, if that is lower) to peak in the first floor(warmup x steps) updates,
+ * then falls to last as half a cosine. warmup: 0 to 1. A pure function. */
+CAD_API double cad_schedule(enum cad_cosine_t form, int64_t step, int64_t steps, double warmup, double peak,
+                            double last);
+
+/* Copies the gradient added up so far of the tensor with this published name (without
+ * the prefix "caduceus."), in its published layout, to out. CAD_EARG if there is no
+ * such tensor, CAD_EDEVICE if a device failed. The gradient of a tied pair is that of
+ * its first name. */
 CAD_API int cad_trainer_gradient(cad_trainer_t *trainer, const char *name, float *out);
 
-/* Parameters, moments and steps in one file, written whole or not at all. note:
- * the caller's own text (or NULL), which load returns: malloc'd, the caller's to
- * free. Gathered gradients are neither saved nor changed. Where load fails, trainer and
- * model may hold part of the file: close them. */
+/* Saves parameters, moments and the number of updates in one file, whole or not at
+ * all. note: any text, or NULL. Load returns it in *note, to be freed with free().
+ * Both leave the gradient alone. If load fails, trainer and model may hold part of the
+ * file: close them. */
 CAD_API int cad_trainer_save(const cad_trainer_t *trainer, const char *path, const char *note, cad_error_t *err);
 CAD_API int cad_trainer_load(cad_trainer_t *trainer, const char *path, char **note, cad_error_t *err);
 

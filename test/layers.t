@@ -1,26 +1,70 @@
 #!/bin/sh
-# layers.t - each layer includes only itself and what lies below it.
+# layers.t - each room uses only itself and the rooms below it, however it comes to include them.
 . "${srcdir:-.}/test/lib.sh"
 cd "$srcdir" || exit 1
+cc=${CC:-cc}
 
-# includes FOLDER REGEX: no file of the folder includes anything that matches.
+# depends FILE...: "FILE HEADER" for each header of ours that a file includes, directly or not.
+depends() {
+    $cc -MM -MG -x c -I core -I htslib-glue -I cmd "$@" 2>/dev/null | sed -e ':a' -e '/\\$/N; s/\\\n//; ta' |
+        awk '{ for (i = 3; i <= NF; i++) if ($i ~ /^(core|htslib-glue|cmd|plugin|cuda)\//) print $2, $i }'
+}
+
+# room FOLDER ALLOWED NAME: the folder's files depend only on files that match.
+room() {
+    files=$(find "$1" \( -name '*.c' -o -name '*.cu' \) 2>/dev/null | sort)
+    [ -n "$files" ] || { skip "$3" "no such room"; return; }
+    found=$(depends $files)
+    if [ -z "$found" ]; then fail "$3"; echo "# $cc -MM lists no dependencies"
+    else is "$3" "$(echo "$found" | awk -v ok="^($2)" '$2 !~ ok' | head -n 5)" ""; fi
+}
+
+base='core/(caduceus\.h|base/)'
+model="$base|core/model/"
+engine="$model|core/(blocks|engine)/"
+io="$base|htslib-glue/io/"
+stream="$io|htslib-glue/stream/"
+learn="$stream|htslib-glue/learn/"
+measure='core/measure/measure\.h'
+
+if $cc -MM -MG -x c core/caduceus.h >/dev/null 2>&1; then
+    room core/base "$base" "base knows nothing above it"
+    room core/model "$model" "model knows base"
+    room core/blocks "$engine|core/measure/" "blocks know the model, and engine and measuring beside them"
+    room core/engine "$engine" "the engine knows no backend, no training, no measuring"
+    room core/cpu "$engine|core/cpu/|core/measure/" "the CPU backend knows the engine, and measuring"
+    room core/train "$engine|core/train/" "training knows no backend"
+    room core/measure "$engine|core/measure/" "measuring knows no backend and no trainer"
+    room cuda "$engine|cuda/" "the CUDA backend knows the engine"
+    room htslib-glue/io "$io" "io knows base alone"
+    room htslib-glue/stream "$stream" "stream knows the library by caduceus.h"
+    room htslib-glue/learn "$learn" "learn too"
+    room cmd "$learn|cmd/|$measure" "commands too, and measure.h"
+    room plugin "$learn|cmd/" "the plugin knows the commands"
+    is "only bench and model measure" \
+        "$(depends $(find cmd -name '*.c') | awk '$2 ~ /measure/ { print $1 }' | grep -v '^cmd/bench/' | tr '\n' ' ')" \
+        "cmd/model.c "
+    is "measure.h shows nothing of the engine" "$(depends core/measure/measure.h | awk -v ok="^($base)" '$2 !~ ok')" ""
+else
+    skip "rooms" "no compiler that lists dependencies"
+fi
+
+# never FOLDER REGEX NAME: no file of the folder includes a header whose name as written matches.
 never() {
     hits=$(grep -rnE "^#include [<\"]($2)" "$1" --include='*.c' --include='*.h' --include='*.cu' 2>/dev/null)
     is "$3" "$hits" ""
 }
 
-never core 'htslib/|cuda|(io|stream|learn)/|cmd\.h|\.\./(htslib-glue|cmd|plugin)' "core knows neither htslib, CUDA, glue nor commands"
-never core/base '(model|blocks|engine|train|cpu|measure)/' "base knows nothing above it"
-never core/model '(engine|train|cpu|measure)/' "model knows no engine"
-never core/engine '(train|cpu|measure)/' "the engine knows no backend, no training, no measuring"
-never core/cpu '(train)/' "the CPU backend knows no trainer"
-never htslib-glue 'engine/|cuda|cmd\.h|train/|.*cpu/' "glue knows no backends and no commands"
-never htslib-glue/io '(model|stream|learn)/' "io knows no model"
-never htslib-glue/stream 'learn/' "stream knows nothing of learning"
-never cuda 'htslib/|(io|stream|learn)/|cmd\.h' "cuda knows no files"
-never cmd 'engine/|cuda|.*cpu/' "commands know no backends"
-is "only the commands end the process" "$(grep -rnE '\b(exit|abort) ?\(' core htslib-glue cuda 2>/dev/null | grep -vE 'bgzf|output_abort')" ""
-is "the core never prints" "$(grep -rnE '\b(printf|puts|fputs|perror|fprintf) ?\(' core | grep -v snprintf)" ""
+never core 'htslib/|cuda|\.\./' "core knows neither htslib nor CUDA"
+never cuda 'htslib/|\.\./' "cuda knows no files"
+never htslib-glue 'cuda|\.\./' "nor does glue know CUDA"
+never cmd 'cuda|\.\./' "nor do commands"
+never htslib-glue/io 'caduceus\.h' "io knows no model"
+is "no two files of different rooms have one name; kinds and backends share theirs" \
+    "$(find core htslib-glue cmd plugin -name '*.[ch]' ! -path 'core/blocks/*' ! -path 'core/cpu/*' | sed 's|.*/||' | sort | uniq -d)" ""
+is "only the commands end the process" "$(grep -rnE '\b(exit|abort) ?\(' core htslib-glue cuda --include='*.[ch]' --include='*.cu' |
+    grep -vE 'bgzf|output_abort')" ""
+is "the core never prints" "$(grep -rnE '\b(printf|puts|fputs|perror|fprintf) ?\(' core --include='*.[ch]' | grep -v snprintf)" ""
 is "only conjoin and the checkpoint know PS from Ph" \
     "$(grep -rlE 'rcps' core --include='*.c' | sort | tr '\n' ' ')" \
     "core/engine/conjoin.c core/model/checkpoint.c core/model/config.c core/model/tensors.c "

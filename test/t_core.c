@@ -14,6 +14,8 @@
 #include "stream/tiles.h"
 #include "tap.h"
 
+enum { WIDEST = 16 }; /* of D and V in the models here */
+
 /* ---- integers ---- */
 
 static void test_parse_int(void)
@@ -130,7 +132,7 @@ static void test_regions(void)
     contig_t contig = { .name = (char *)"a", .length = 5000 };
     const contig_t *by_name = &contig;
     fasta_t ref = { .contig = &contig, .ncontig = 1, .by_name = &by_name, .path = "ref.fa" };
-    names_t names = { &ref, fasta_has, ref.path, &ref, false };
+    names_t names = { .dict = &ref, .has = fasta_has, .path = ref.path, .hint = &ref };
     regions_t *r;
     char text[64];
     cad_error_t err;
@@ -287,9 +289,153 @@ static void test_classify(const char *srcdir, const char *name)
     cad_model_close(m);
 }
 
+/* Classifies a window of 40 tokens. */
+static bool classify_one(cad_context_t *ctx, float *logits)
+{
+    uint8_t tok[40];
+    cad_window_t w = { .tokens = tok, .len = 40, .core_end = 40 };
+    for (int i = 0; i < 40; i++) tok[i] = (uint8_t)(7 + i * 5 % 4);
+    return cad_classify_all(ctx, &w, 1, logits, NULL) == 0;
+}
+
+/* A context keeps the head of its opening, whatever happens to the model afterwards. */
+static void test_head_kept(const char *srcdir)
+{
+    cad_model_t *m = NULL;
+    cad_context_t *ctx = NULL, *later = NULL;
+    cad_head_t head;
+    float before[3], after[3], other[3];
+    int64_t n;
+    char path[4096];
+    snprintf(path, sizeof path, "%s/test/data/cls-ps", srcdir ? srcdir : ".");
+    cad_model_open(&m, path, NULL);
+    cad_head_init(&head);
+    if (!tap_ok(m && cad_context_open(&ctx, m, NULL, NULL) == 0 && classify_one(ctx, before) &&
+                    cad_head_read(&head, m, NULL) == 0,
+                "a classifier's head is read"))
+        return;
+    n = m->labels * m->cfg.d_model;
+    for (int64_t i = 0; i < n; i++) m->param[m->score - m->param + i] += 1; /* as a trainer does */
+    head.pool = head.pool == CAD_POOL_MAX ? CAD_POOL_MEAN : CAD_POOL_MAX;
+    tap_ok(cad_head_write(&head, m, NULL) == 0 && classify_one(ctx, after) &&
+               !memcmp(before, after, (size_t)m->labels * sizeof *before),
+           "a context keeps the head that it was opened with");
+    tap_ok(cad_context_open(&later, m, NULL, NULL) == 0 && classify_one(later, other) &&
+               memcmp(before, other, (size_t)m->labels * sizeof *before) != 0,
+           "a new context has the new one");
+    cad_head_free(&head);
+    cad_head_init(&head);
+    cad_head_room(&head, m->labels + 1, NULL);
+    tap_ok(cad_head_write(&head, m, NULL) == CAD_EARG, "a head of another size is refused");
+    cad_head_free(&head);
+    cad_context_close(ctx);
+    cad_context_close(later);
+    cad_model_close(m);
+}
+
+/* ---- changing a model's configuration ---- */
+
+static void test_configuration(const cad_model_t *from)
+{
+    static const char *const bad[] = { "{", "[]", "3", "" };
+    cad_model_t *m = NULL;
+    cad_error_t err;
+    char *text = NULL, *merged = NULL;
+    int refused = 0, bases = 0;
+    tap_ok(cad_model_config(&text, from, NULL) == 0 && cad_config_merge(&merged, text, "{\"n_layer\": 1}", NULL) == 0 &&
+               cad_model_create(&m, merged, 100, 1, NULL) == 0 && cad_model_number(m, CAD_N_LAYER) == 1 &&
+               cad_model_number(m, CAD_D_MODEL) == cad_model_number(from, CAD_D_MODEL),
+           "a model is made of another's configuration with a change");
+    free(merged);
+    tap_ok(cad_config_merge(&merged, text, "{}", NULL) == 0 && merged, "no change is a change");
+    free(merged);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        refused += cad_config_merge(&merged, text, bad[i], &err) == CAD_EFORMAT && !merged;
+        refused += cad_config_merge(&merged, bad[i], "{}", &err) == CAD_EFORMAT && !merged;
+    }
+    tap_ok(refused == 8, "texts that are no JSON objects are refused");
+    tap_ok(cad_model_set_max_len(m, 1 << 20, NULL) == 0 && cad_model_number(m, CAD_MAX_LEN) == 1 << 20 &&
+               cad_model_set_max_len(m, 0, &err) == CAD_EARG &&
+               cad_model_set_max_len(m, (1 << 20) + 1, &err) == CAD_EARG,
+           "a model's window is set within bounds");
+    for (int t = 0; t < 256; t++) {
+        int b = cad_token_base(m, (uint8_t)t);
+        bases += b >= 0 && cad_model_number(m, (enum cad_number_t)(CAD_TOKEN_A + b)) == t;
+    }
+    tap_ok(bases == 4, "four tokens are bases");
+    tap_ok(cad_model_save_check(m, "/dev/null", NULL) == 0, "a model of the published table brings no tokenizer");
+    free(text);
+    cad_model_close(m);
+}
+
+/* ---- the reason of a failed run ---- */
+
+static int fail_silently(cad_lane_t *l, const cad_range_t *range, int64_t n)
+{
+    (void)l;
+    (void)range;
+    (void)n;
+    return CAD_EDEVICE;
+}
+
+static int fail_aloud(cad_lane_t *l, const cad_range_t *range, int64_t n)
+{
+    (void)range;
+    snprintf(l->text, sizeof l->text, "%lld ranges", (long long)n);
+    return CAD_EDEVICE;
+}
+
+/* The reason of a failure is that of this run, on whatever lane an earlier one failed. */
+static void test_reasons(const cad_model_t *m)
+{
+    uint8_t tok[20] = { 0 };
+    float hidden[20 * WIDEST * 2];
+    cad_context_t *ctx;
+    cad_options_t o;
+    cad_error_t err;
+    cad_options_init(&o);
+    o.threads = 2;
+    o.max_len = 20;
+    cad_context_open(&ctx, m, &o, NULL);
+    ctx->table.pool = fail_aloud;
+    tap_ok(cad_forward(ctx, tok, 20, hidden, NULL, &err) == CAD_EDEVICE && strstr(err.text, " ranges"),
+           "a lane's reason is reported");
+    ctx->table.pool = fail_silently;
+    for (int i = 0; i < ctx->lanes; i++) strcpy(ctx->lane[i].text, "stale");
+    tap_ok(cad_forward(ctx, tok, 20, hidden, NULL, &err) == CAD_EDEVICE && strstr(err.text, ": device error"),
+           "an earlier run's reason is not");
+    cad_context_close(ctx);
+}
+
+/* ---- learning rates ---- */
+
+static void test_schedule(void)
+{
+    int falling = 0, rising = 0;
+    for (int64_t i = 1; i < 100; i++) {
+        double v = cad_schedule(CAD_COSINE_AFTER, i, 100, 0.2, 1, 0.1),
+               u = cad_schedule(CAD_COSINE_AFTER, i - 1, 100, 0.2, 1, 0.1);
+        falling += v < u;
+        rising += v > u;
+    }
+    tap_ok(rising == 19 && falling == 79, "a learning rate rises in the warm-up and falls thereafter");
+    tap_ok(cad_schedule(CAD_COSINE_AFTER, 19, 100, 0.2, 1, 0.1) == 1 &&
+               cad_schedule(CAD_COSINE_AFTER, 20, 100, 0.2, 1, 0.1) == 1,
+           "it peaks where the warm-up ends");
+    tap_ok(fabs(cad_schedule(CAD_COSINE_AFTER, 60, 100, 0.2, 1, 0.1) - 0.55) < 1e-12 &&
+               fabs(cad_schedule(CAD_COSINE_OVER, 50, 100, 0.2, 1, 0.1) - 0.55) < 1e-12,
+           "and is half-way in the middle of the cosine");
+    tap_ok(cad_schedule(CAD_COSINE_OVER, 0, 100, 0.2, 1, 0.1) == 1e-6 &&
+               cad_schedule(CAD_COSINE_OVER, 0, 100, 0.2, 1e-7, 0) == 1e-7,
+           "a warm-up begins at 1e-6, or at a lower peak");
+    tap_ok(cad_schedule(CAD_COSINE_OVER, 0, 100, 0, 1, 0.1) == 1 &&
+               cad_schedule(CAD_COSINE_AFTER, 0, 1, 0, 1, 0.1) == 1,
+           "without a warm-up it begins at the peak");
+}
+
 /* ---- wanted rows ---- */
 
-enum { PASSES = 7, LONGEST = 2100, WIDEST = 16 }; /* WIDEST: of D and V here */
+enum { PASSES = 7, LONGEST = 2100 };
 
 typedef struct { /* everything of one pass, and a part of it */
     uint8_t tok[LONGEST];
@@ -466,12 +612,16 @@ int main(void)
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) test_wanted(srcdir, wanted[i]);
     test_classify(srcdir, "cls-ps");
     test_classify(srcdir, "cls-ph");
+    test_head_kept(srcdir);
+    test_schedule();
     snprintf(path, sizeof path, "%s/test/data/ps", srcdir ? srcdir : ".");
     if (!tap_ok(cad_model_open(&m, path, &err) == 0 && cad_context_open(&ctx, m, &o, &err) == 0,
                 "a model and a context open"))
         return 1;
     test_tokens(m);
     test_scores(ctx, m);
+    test_reasons(m);
+    test_configuration(m);
     cad_context_close(ctx);
     o.device = "cuda";
     setenv("CADUCEUS_CUDA_MODULE", "", 1);

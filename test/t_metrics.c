@@ -68,20 +68,23 @@ static double spearman(const double *x, const double *y, int64_t n)
 
 static void test_auroc(void)
 {
-    const double s[] = { 0.1, 0.4, 0.35, 0.8 }, tied[] = { 1, 1, 1, 2 }, flat[] = { 3, 3, 3, 3 };
+    const double s[] = { 0.1, 0.4, 0.35, 0.8 }, tied[] = { 1, 1, 1, 2 }, flat[] = { 3, 3, 3, 3 },
+                 broken[] = { 1, NAN, 2, NAN };
     const uint8_t y[] = { 0, 0, 1, 1 }, all[] = { 1, 1, 1, 1 };
     is("AUROC", auroc(s, y, 4), 0.75);
     is("a tie counts half", auroc(tied, y, 4), 0.75);
     is("AUROC of constant scores is a half", auroc(flat, y, 4), 0.5);
     is("AUROC of one class is undefined", auroc(s, all, 4), NAN);
     is("AUROC of nothing is undefined", auroc(s, all, 0), NAN);
+    is("AUROC of scores with a NaN among them is undefined", auroc(broken, y, 4), NAN);
 }
 
 static void test_correlation(void)
 {
     const double x[] = { 1, 2, 3, 4, 5 }, y[] = { 2, 4, 6, 8, 10 }, down[] = { 9, 7, 5, 3, 1 }, z[] = { 1, 3, 2, 5, 4 },
                  tie[] = { 1, 2, 2, 3, 3 };
-    const double flat[] = { 0.1, 0.1, 0.1, 0.1, 0.1 }, steep[] = { 1, 10, 100, 1000, 1e9 };
+    const double flat[] = { 0.1, 0.1, 0.1, 0.1, 0.1 }, steep[] = { 1, 10, 100, 1000, 1e9 },
+                 broken[] = { NAN, 2, 3, NAN, 5 };
     is("Pearson of a line", metric_pearson(x, y, 5), 1);
     is("Pearson of a falling line", metric_pearson(x, down, 5), -1);
     is("Pearson", metric_pearson(x, z, 5), 0.8);
@@ -91,6 +94,7 @@ static void test_correlation(void)
     is("Spearman", spearman(x, z, 5), 0.8);
     is("Spearman with midranks", spearman(x, tie, 5), 9 / sqrt(10.0 * 9));
     is("Spearman of a constant is undefined", spearman(flat, x, 5), NAN);
+    is("Spearman of values with a NaN among them is undefined", spearman(x, broken, 5), NAN);
 }
 
 /* ---- of logits ---- */
@@ -99,7 +103,7 @@ static char *NAME[] = { (char *)"a", (char *)"b", (char *)"c" };
 
 static void test_classes(void)
 {
-    cad_head_t h = { .kind = CAD_CLASSES, .n = 2, .name = NAME };
+    cad_head_t h = { .kind = CAD_HEAD_CLASSES, .n = 2, .name = NAME };
     const float logits[] = { 0, 1, 2, 0, 0, 3, 1, 0 }, y[] = { 0, 1, 1, 0, 1, 0, 1, 0 };
     metrics_t m;
     double want = 0, p[2];
@@ -121,7 +125,7 @@ static void test_classes(void)
 
 static void test_sets(void)
 {
-    cad_head_t h = { .kind = CAD_LABELS_SET, .n = 2, .name = NAME };
+    cad_head_t h = { .kind = CAD_HEAD_LABELS, .n = 2, .name = NAME };
     const float logits[] = { 1, -1, -2, 3, 0.5f, 0.25f }, y[] = { 1, 0, 1, 1, 1, 0 };
     metrics_t m;
     tap_ok(metrics_of(&m, &h, logits, y, 3, NULL) == 0, "metrics of labels");
@@ -138,7 +142,7 @@ static void test_sets(void)
 static void test_values(void)
 {
     double mean[] = { 10 }, scale[] = { 2 };
-    cad_head_t h = { .kind = CAD_VALUES, .n = 1, .name = NAME, .mean = mean, .scale = scale };
+    cad_head_t h = { .kind = CAD_HEAD_VALUES, .n = 1, .name = NAME, .mean = mean, .scale = scale };
     const float logits[] = { 0, 1, 2 }, y[] = { 0, 1, 3 };
     metrics_t m;
     double p;

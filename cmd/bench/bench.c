@@ -1,4 +1,4 @@
-/* bench.c - caduceus bench: how fast, how large and how exact a model is on this machine.
+/* bench.c - caduceus bench: the speed, memory and accuracy of a model on this machine.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 
@@ -12,10 +12,7 @@ static const char USAGE[] = "Usage: caduceus bench [options]\n\n"
                             "  -m, --model PATH       checkpoint: folder, .safetensors file or hf:ORG/NAME[@REV]; may\n"
                             "                         be repeated [$CADUCEUS_MODEL, else the bundled small model]\n"
                             "      --config FILE      a random one instead, of this config.json; as the next options\n"
-                            "      --d-model D        [256]\n"
-                            "      --n-layer N        [4]\n"
-                            "      --rcps yes|no      Caduceus-PS, else Caduceus-Ph [yes]\n"
-                            "Cells:\n"
+                            NEW_MODEL_USAGE "Cells:\n"
                             "      --window LIST      tokens in a window [the model's length, at most 16384]\n"
                             "      --batch LIST       windows at once [1]\n"
                             "      --batch-tokens N   instead: as many windows as hold N tokens, at least one\n"
@@ -37,36 +34,31 @@ static const char USAGE[] = "Usage: caduceus bench [options]\n\n"
 /* ---- options ---- */
 
 enum {
-    O_CONFIG = 1,
-    O_D,
-    O_LAYERS,
-    O_RCPS,
-    O_WINDOW,
+    O_WINDOW = 1,
     O_BATCH,
     O_BATCH_TOKENS,
     O_ROUNDS,
     O_BRIEF,
     O_ERROR,
     O_PEAKS,
-    O_JSON,
-    O_PRECISION = 1001
+    O_JSON
 };
-static const struct option LONGS[] = { OPTIONS_LONG,
-                                       { "config", required_argument, NULL, O_CONFIG },
-                                       { "d-model", required_argument, NULL, O_D },
-                                       { "n-layer", required_argument, NULL, O_LAYERS },
-                                       { "rcps", required_argument, NULL, O_RCPS },
-                                       { "window", required_argument, NULL, O_WINDOW },
-                                       { "batch", required_argument, NULL, O_BATCH },
-                                       { "batch-tokens", required_argument, NULL, O_BATCH_TOKENS },
-                                       { "rounds", required_argument, NULL, O_ROUNDS },
-                                       { "brief", no_argument, NULL, O_BRIEF },
-                                       { "error-window", required_argument, NULL, O_ERROR },
-                                       { "peaks", required_argument, NULL, O_PEAKS },
-                                       { "json", no_argument, NULL, O_JSON },
-                                       { 0 } };
+static const struct option LONGS[] = {
+    OPTIONS_LONG,
+    OPTIONS_NEW_MODEL,
+    OPT_VALUE("window", O_WINDOW),
+    OPT_VALUE("batch", O_BATCH),
+    OPT_VALUE("batch-tokens", O_BATCH_TOKENS),
+    OPT_VALUE("rounds", O_ROUNDS),
+    OPT_FLAG("brief", O_BRIEF),
+    OPT_VALUE("error-window", O_ERROR),
+    OPT_VALUE("peaks", O_PEAKS),
+    OPT_FLAG("json", O_JSON),
+    { 0 }
+};
 
-/* The piece of a list at *at, which moves on behind its comma, or to NULL. */
+/* Copies the next element of a comma-separated list; *at moves behind its comma, or
+ * becomes NULL at the end. */
 static void next_piece(const char **at, char piece[32])
 {
     size_t n = strcspn(*at, ",");
@@ -124,16 +116,15 @@ static int take_model(args_t *a, const char *arg)
     return *arg ? 0 : cmd_fail("bench", "-m: an empty name");
 }
 
-static int take_option(args_t *a, int c, const char *arg)
+static int take_option(void *args, int c, const char *arg)
 {
+    args_t *a = args;
+    int rc = new_model_take(&a->fresh, "bench", c, arg);
+    if (rc < 1) return rc;
     switch (c) {
     case 'm': return take_model(a, arg);
     case '@': return take_list("-@", arg, 0, 4096, &a->threads);
-    case O_PRECISION: return take_precision(a, arg);
-    case O_CONFIG: a->config = arg; return 0;
-    case O_D: return option_int("bench", "--d-model", arg, 1, 65536, &a->d_model);
-    case O_LAYERS: return option_int("bench", "--n-layer", arg, 1, 1024, &a->n_layer);
-    case O_RCPS: return option_yes("bench", "--rcps", arg, &a->rcps);
+    case OPT_PRECISION: return take_precision(a, arg);
     case O_WINDOW: return take_list("--window", arg, 1, 1 << 30, &a->windows);
     case O_BATCH: return take_list("--batch", arg, 1, 1 << 24, &a->batches);
     case O_BATCH_TOKENS: return option_int("bench", "--batch-tokens", arg, 1, 1 << 30, &a->batch_tokens);
@@ -146,12 +137,10 @@ static int take_option(args_t *a, int c, const char *arg)
     }
 }
 
-static bool new_model(const args_t *a) { return a->config || a->d_model || a->n_layer || a->rcps >= 0; }
-
-/* Whether options fit together; and lists that were not given. */
+/* Checks that the options fit together and sets the lists that were not given. */
 static int check(args_t *a)
 {
-    if (a->nmodel && new_model(a))
+    if (a->nmodel && new_model_given(&a->fresh))
         return cmd_fail("bench", "-m gives the model; --config, --d-model, --n-layer and --rcps make a random one");
     if (a->batches.n && a->batch_tokens)
         return cmd_fail("bench", "--batch and --batch-tokens both say how many windows; give one");
@@ -162,32 +151,22 @@ static int check(args_t *a)
     if (!a->batches.n) a->batches = (list_t) { { 1 }, 1 };
     if (!a->threads.n) a->threads = (list_t) { { a->o.threads }, 1 };
     for (int i = 0; i < a->threads.n; i++) a->threads.at[i] = cad_max(a->threads.at[i], 1);
-    if (!a->nprecision) a->nprecision = 1; /* the device's own */
+    if (!a->nprecision) a->nprecision = 1; /* NULL: the default of the device */
     if (!a->nmodel) a->nmodel = 1;
     return 0;
 }
 
-/* 0 = go on, 1 = error, 2 = help shown. */
+/* Returns 0 to go on, 1 after an error, 2 after printing help. */
 static int parse_args(args_t *a, int argc, char **argv)
 {
-    int c;
+    int rc;
     memset(a, 0, sizeof *a);
     options_init(&a->o, "bench");
     a->rounds = 3;
-    a->rcps = -1;
+    a->fresh.rcps = -1;
     a->error_window = -1;
-    while ((c = getopt_long(argc, argv, OPTIONS_SHORT, LONGS, NULL)) != -1) {
-        if (c == 1004) {
-            fputs(USAGE, stdout);
-            return cmd_finish("bench") ? 1 : 2;
-        }
-        if (c == '?' || c == ':') return option_unknown("bench", argv);
-        if (take_option(a, c, optarg)) return 1;
-    }
-    if (argc == 1) {
-        fputs(USAGE, stderr);
-        return 1;
-    }
+    rc = options_parse("bench", argc, argv, OPTIONS_SHORT, LONGS, USAGE, take_option, a);
+    if (rc) return rc;
     if (argc > optind) return cmd_fail("bench", "%s: no such argument; a model is given with -m", argv[optind]);
     return check(a);
 }
@@ -198,6 +177,7 @@ static int parse_args(args_t *a, int argc, char **argv)
 static int open_models(bench_t *b)
 {
     const args_t *a = b->a;
+    bool fresh = new_model_given(&a->fresh);
     cad_error_t err;
     b->model = calloc((size_t)a->nmodel, sizeof *b->model);
     if (!b->model) return cmd_fail("bench", "out of memory");
@@ -205,9 +185,9 @@ static int open_models(bench_t *b)
         subject_t *s = &b->model[b->nmodel];
         options_t o = a->o;
         o.model = a->model[b->nmodel];
-        s->name = new_model(a) ? "random" : options_model(&o) ? options_model(&o) : "bundled";
-        if (!new_model(a) && options_open_model(&o, &s->m)) return 1;
-        if (new_model(a) && option_new_model(&s->m, a->config, a->d_model, a->n_layer, a->rcps, 131072, 1, &err))
+        s->name = fresh ? "random" : options_model(&o) ? options_model(&o) : "bundled";
+        if (!fresh && options_open_model(&o, &s->m)) return 1;
+        if (fresh && new_model_open(&a->fresh, &s->m, 131072, 1, &err))
             return cmd_fail("bench", "%s", err.text);
     }
     return 0;

@@ -1,19 +1,18 @@
-/* cellreport.c - what bench measured, as tables and as JSON. SPDX-License-Identifier: MIT */
+/* cellreport.c - prints the measurements of bench as tables or as JSON. SPDX-License-Identifier: MIT */
 #include <jansson.h>
 #include <math.h>
 #include <unistd.h>
 
-#include "model/config.h"
 #include "bench/cells.h"
 
-/* ---- what follows from a cell ---- */
+/* ---- the results of a cell ---- */
 
 typedef struct {
-    double median, least, most;            /* tokens a second */
-    double tls;                            /* ns of a thread, or of a device */
-    double floor;                          /* ns, NaN: not known */
-    double op[CAD_NOP], op_floor[CAD_NOP]; /* ns; NaN */
-    double traffic;                        /* ns that memory takes for what passes through it */
+    /* Times are ns of one thread, or of a device, per token, layer and strand; NaN: not known. */
+    double median, least, most; /* tokens per second */
+    double tls, floor;          /* of all operations: measured; the least possible */
+    double op[CAD_NOP], op_floor[CAD_NOP];
+    double traffic; /* for transfers from and to memory */
 } result_t;
 
 static int compare(const void *a, const void *b)
@@ -68,13 +67,14 @@ static void processor(char *name, size_t size)
 
 /* ---- tables ---- */
 
-/* A number in the fewest characters, or "-"; a share in percent. */
+/* The number v as text, "-" if it is NaN. */
 static const char *number(double v, const char *fmt, char buf[32])
 {
     snprintf(buf, 32, fmt, v);
     return isnan(v) ? "-" : buf;
 }
 
+/* A share in percent as text, "-" if it is NaN. */
 static const char *percent(double part, double whole, char buf[32])
 {
     return number(100 * part / whole, "%.0f%%", buf);
@@ -167,7 +167,7 @@ void cells_table(const bench_t *b)
 
 /* ---- JSON ---- */
 
-/* NaN is null. */
+/* A number; null for NaN and infinities. */
 static json_t *real(double v) { return isfinite(v) ? json_real(v) : json_null(); }
 
 static json_t *model_json(const subject_t *s)
@@ -241,16 +241,16 @@ static json_t *cell_json(const bench_t *b, const cell_t *c)
 int cells_json(const bench_t *b, cad_error_t *err)
 {
     char name[512], *text;
-    size_t n;
-    json_t *models = json_array(), *peaks = json_array(), *cells = json_array();
+    json_t *root, *models = json_array(), *peaks = json_array(), *cells = json_array();
     processor(name, sizeof name);
     for (int i = 0; i < b->nmodel; i++) json_array_append_new(models, model_json(&b->model[i]));
     for (int i = 0; i < b->nrates; i++) json_array_append_new(peaks, rates_json(b, &b->rates[i]));
     for (int i = 0; i < b->ncell; i++) json_array_append_new(cells, cell_json(b, &b->cell[i]));
-    text = cad_json_text(json_pack("{s:s, s:s, s:i, s:I, s:o, s:o, s:o}", "version", cad_version(), "processor", name,
-                                   "cpus", (int)sysconf(_SC_NPROCESSORS_ONLN), "rounds", (json_int_t)b->a->rounds,
-                                   "models", models, "peaks", peaks, "cells", cells),
-                         JSON_INDENT(1) | JSON_REAL_PRECISION(6), &n);
+    root = json_pack("{s:s, s:s, s:i, s:I, s:o, s:o, s:o}", "version", cad_version(), "processor", name, "cpus",
+                     (int)sysconf(_SC_NPROCESSORS_ONLN), "rounds", (json_int_t)b->a->rounds, "models", models, "peaks",
+                     peaks, "cells", cells);
+    text = root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
+    json_decref(root);
     if (!text) return cad_fail(err, CAD_ENOMEM, "out of memory");
     puts(text);
     free(text);

@@ -1,18 +1,17 @@
-/* cells.c - measuring the cells of bench, one after another, several times over.
+/* cells.c - measures the cells of bench, one after another, in several rounds.
  * SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <math.h>
 #include <unistd.h>
 
-#include "model/model.h"
 #include "bench/cells.h"
-#include "base/random.h"
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
 
-#define LEAST 0.1 /* seconds of a measurement */
-#define WARM 2048 /* tokens of a window that goes before it */
+#define LEAST 0.1 /* seconds that a measurement takes at least */
+#define WARM 2048 /* tokens of a warm-up window */
+#define SEED 7    /* of the sequences */
 
 static double now(void)
 {
@@ -21,9 +20,9 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* ---- memory: what the system counts as this process's ---- */
+/* ---- memory of this process, as the system counts it ---- */
 
-/* Bytes by a line of /proc/self/status, as "VmRSS:"; -1 where there is none. */
+/* The bytes in a line of /proc/self/status, e.g. "VmRSS:"; -1 where there is none. */
 static int64_t resident(const char *key)
 {
     FILE *f = fopen("/proc/self/status", "re");
@@ -35,13 +34,14 @@ static int64_t resident(const char *key)
     return kb < 0 ? -1 : (int64_t)kb * 1024;
 }
 
-/* The peak starts anew from here, where the system lets it: the bytes now, else -1. */
+/* Resets the peak of resident memory. Returns the bytes now, or -1 where the system
+ * does not support that. */
 static int64_t restart_peak(void)
 {
     int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
     bool done;
 #ifdef __GLIBC__
-    malloc_trim(0); /* what an earlier cell left */
+    malloc_trim(0); /* return the memory that earlier cells freed */
 #endif
     done = fd >= 0 && write(fd, "5", 1) == 1;
     if (fd >= 0) close(fd);
@@ -53,7 +53,7 @@ static int64_t restart_peak(void)
 typedef struct {
     cad_context_t *ctx;
     uint8_t *tokens;  // (window)
-    float *embedding; // (D), of all windows
+    float *embedding; // (D), shared by all windows
     cad_window_t *w;  // (batch)
 } setting_t;
 
@@ -63,11 +63,6 @@ static void close_setting(setting_t *s)
     free(s->tokens);
     free(s->embedding);
     free(s->w);
-}
-
-static void random_tokens(const cad_model_t *m, uint8_t *tokens, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) tokens[i] = (uint8_t)m->vocab.base[cad_random(7, 0, 0, (uint64_t)i) & 3];
 }
 
 static int open_context(bench_t *b, const cell_t *c, int64_t max_len, cad_context_t **ctx, cad_error_t *err)
@@ -88,8 +83,8 @@ static int open_setting(bench_t *b, const cell_t *c, setting_t *s, cad_error_t *
     s->w = calloc((size_t)c->batch, sizeof *s->w);
     if (!s->tokens || !s->embedding || !s->w)
         return cad_fail(err, CAD_ENOMEM, "out of memory for %lld windows", (long long)c->batch);
-    random_tokens(c->model->m, s->tokens, c->window);
-    for (int64_t i = 0; i < c->batch; i++) /* results over each other: only time counts */
+    cad_random_bases(c->model->m, SEED, c->window, s->tokens);
+    for (int64_t i = 0; i < c->batch; i++) /* results overwrite each other: only time counts */
         s->w[i] = (cad_window_t) {
             .tokens = s->tokens, .len = c->window, .core_end = c->window, .embedding = s->embedding
         };
@@ -101,7 +96,7 @@ static int compute(const cell_t *c, setting_t *s, cad_error_t *err)
     return cad_embed(s->ctx, s->w, (int)c->batch, CAD_POOL_MEAN, err);
 }
 
-/* The first pages and the processor's clock. */
+/* A first run, to touch the pages and raise the processor's clock. */
 static int warm_up(const cell_t *c, setting_t *s, cad_error_t *err)
 {
     cad_window_t w[16];
@@ -159,7 +154,7 @@ static int measure_cell(bench_t *b, cell_t *c, int64_t round, cad_error_t *err)
     return rc;
 }
 
-/* ---- errors: one for a model, device and precision ---- */
+/* ---- errors: one for each model, device and precision ---- */
 
 static int open_reference(subject_t *s, int64_t len, cad_error_t *err)
 {
@@ -168,7 +163,7 @@ static int open_reference(subject_t *s, int64_t len, cad_error_t *err)
     s->hidden = cad_alloc((size_t)(len * cad_model_number(s->m, CAD_HIDDEN_WIDTH)), sizeof *s->hidden);
     s->logits = classifier ? NULL : cad_alloc((size_t)(len * cad_model_number(s->m, CAD_VOCAB)), sizeof *s->logits);
     if (!s->tokens || !s->hidden || !(s->logits || classifier)) return cad_fail(err, CAD_ENOMEM, "out of memory");
-    random_tokens(s->m, s->tokens, len);
+    cad_random_bases(s->m, SEED, len, s->tokens);
     return cad_reference_forward(s->m, s->tokens, len, s->hidden, s->logits, err);
 }
 
@@ -188,7 +183,7 @@ static int compare(bench_t *b, cell_t *c, float *hidden, float *logits, cad_erro
     return rc;
 }
 
-/* That of an earlier cell whose results are the same, or a comparison. */
+/* Takes the error of an earlier cell with the same results, or measures it. */
 static int measure_error(bench_t *b, cell_t *c, cad_error_t *err)
 {
     int64_t len = b->a->error_window;
@@ -210,15 +205,15 @@ static int measure_error(bench_t *b, cell_t *c, cad_error_t *err)
 
 /* ---- rounds ---- */
 
-/* What the cell is measured against: rates as given, else those of this many threads in its
- * precision, NULL on a device. */
+/* The index of the machine's rates that a cell is compared with: as given, else those of as
+ * many threads in its precision, which are added if missing; -1 if none apply. */
 static int find_rates(bench_t *b, cell_t *c)
 {
     bool half = !strcmp(c->precision, "bf16"), given = b->a->peaks_given;
     if (b->a->brief || (!given && strncmp(c->device, "cpu", 3))) return -1;
     for (int i = 0; i < b->nrates; i++)
         if (given || (b->rates[i].threads == c->threads && b->rates[i].half == half)) return i;
-    b->rates[b->nrates] = (rates_t) { c->threads, half, b->a->peaks };
+    b->rates[b->nrates] = (rates_t) { .threads = c->threads, .half = half, .rate = b->a->peaks };
     return b->nrates++;
 }
 

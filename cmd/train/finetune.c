@@ -1,4 +1,4 @@
-/* finetune.c - caduceus finetune: a classifier of labelled sequences. Here are its
+/* finetune.c - caduceus finetune: a classifier of labelled sequences. This file has its
  * options, inputs and outputs; tuning.c trains. SPDX-License-Identifier: MIT */
 #include <unistd.h>
 
@@ -39,52 +39,39 @@ static const char USAGE[] = "Usage: caduceus finetune [options] TRAIN -o DIR\n\n
 
 enum {
     O_VALID = 1,
-    O_FRACTION,
     O_TEST,
     O_LOG,
     O_TASK,
     O_EPOCHS,
     O_BATCH,
-    O_LR,
-    O_WARMUP,
-    O_DECAY,
     O_BETA2,
-    O_SEED,
     O_METRIC,
     O_PATIENCE,
     O_POOL,
-    O_AUG,
     O_FREEZE,
-    O_SCRATCH,
-    O_RECOMPUTE
+    O_SCRATCH
 };
 static const struct option LONGS[] = { OPTIONS_LONG,
-                                       LABELS_LONG,
-                                       { "output", required_argument, NULL, 'o' },
-                                       { "valid", required_argument, NULL, O_VALID },
-                                       { "valid-fraction", required_argument, NULL, O_FRACTION },
-                                       { "test", required_argument, NULL, O_TEST },
-                                       { "log", required_argument, NULL, O_LOG },
-                                       { "task", required_argument, NULL, O_TASK },
-                                       { "epochs", required_argument, NULL, O_EPOCHS },
-                                       { "batch", required_argument, NULL, O_BATCH },
-                                       { "lr", required_argument, NULL, O_LR },
-                                       { "warmup", required_argument, NULL, O_WARMUP },
-                                       { "weight-decay", required_argument, NULL, O_DECAY },
-                                       { "beta2", required_argument, NULL, O_BETA2 },
-                                       { "seed", required_argument, NULL, O_SEED },
-                                       { "metric", required_argument, NULL, O_METRIC },
-                                       { "patience", required_argument, NULL, O_PATIENCE },
-                                       { "pool", required_argument, NULL, O_POOL },
-                                       { "rc-aug", required_argument, NULL, O_AUG },
-                                       { "freeze", no_argument, NULL, O_FREEZE },
-                                       { "from-scratch", no_argument, NULL, O_SCRATCH },
-                                       { "recompute", no_argument, NULL, O_RECOMPUTE },
+                                       OPTIONS_LABELS,
+                                       OPTIONS_TRAINING,
+                                       OPT_VALUE("output", 'o'),
+                                       OPT_VALUE("valid", O_VALID),
+                                       OPT_VALUE("test", O_TEST),
+                                       OPT_VALUE("log", O_LOG),
+                                       OPT_VALUE("task", O_TASK),
+                                       OPT_VALUE("epochs", O_EPOCHS),
+                                       OPT_VALUE("batch", O_BATCH),
+                                       OPT_VALUE("beta2", O_BETA2),
+                                       OPT_VALUE("metric", O_METRIC),
+                                       OPT_VALUE("patience", O_PATIENCE),
+                                       OPT_VALUE("pool", O_POOL),
+                                       OPT_FLAG("freeze", O_FREEZE),
+                                       OPT_FLAG("from-scratch", O_SCRATCH),
                                        { 0 } };
 
-const char *const TASK_NAME[] = { "classify", "multilabel", "regress" }; /* of cad_head_kind_t */
+const char *const TASK_NAME[] = { "classify", "multilabel", "regress" }; /* by enum cad_head_kind_t */
 
-/* The place of s in a list, or -1 after reporting. */
+/* The index of s in a list of names, or -1 after reporting. */
 static int choice(const char *option, const char *s, const char *const name[], int n)
 {
     text_t all = { 0 };
@@ -107,41 +94,44 @@ static int take_choice(finetune_args_t *a, int c, const char *arg)
             : c == O_METRIC ? choice("--metric", arg, METRIC_NAME, METRICS)
                             : choice("--pool", arg, pool, 2);
     if (k < 0) return 1;
-    if (c == O_TASK) a->task = (cad_head_kind_t)k;
+    if (c == O_TASK) a->task = (enum cad_head_kind_t)k;
     else if (c == O_METRIC) a->metric = (metric_t)k;
     else a->pool = k ? CAD_POOL_MAX : CAD_POOL_MEAN;
     return 0;
 }
 
-static int take_option(finetune_args_t *a, int c, const char *arg)
+/* The options of finetune alone: 0 = done, 1 = not one of them, -1 = error, reported. */
+static int take_own(finetune_args_t *a, int c, const char *arg)
 {
     const char *cmd = "finetune";
-    int rc;
     switch (c) {
     case 'o': a->output = arg; return 0;
     case O_VALID: a->valid = arg; return 0;
-    case O_FRACTION: return option_real(cmd, "--valid-fraction", arg, 0, 0.9, &a->fraction);
     case O_TEST: a->test = arg; return 0;
     case O_LOG: a->log = arg; return 0;
-    case O_EPOCHS: return option_int(cmd, "--epochs", arg, 1, 1 << 20, &a->epochs);
-    case O_BATCH: return option_int(cmd, "--batch", arg, 1, 1 << 20, &a->batch);
-    case O_LR: return option_real(cmd, "--lr", arg, 1e-9, 10, &a->lr);
-    case O_WARMUP: return option_real(cmd, "--warmup", arg, 0, 1, &a->warmup);
-    case O_DECAY: return option_real(cmd, "--weight-decay", arg, 0, 10, &a->decay);
-    case O_BETA2: return option_real(cmd, "--beta2", arg, 0, 0.999999, &a->beta2);
-    case O_SEED: return option_int(cmd, "--seed", arg, 0, INT64_MAX, &a->seed);
-    case O_PATIENCE: return option_int(cmd, "--patience", arg, 0, 1 << 20, &a->patience);
+    case O_EPOCHS: return -option_int(cmd, "--epochs", arg, 1, 1 << 20, &a->epochs);
+    case O_BATCH: return -option_int(cmd, "--batch", arg, 1, 1 << 20, &a->batch);
+    case O_BETA2: return -option_real(cmd, "--beta2", arg, 0, 0.999999, &a->beta2);
+    case O_PATIENCE: return -option_int(cmd, "--patience", arg, 0, 1 << 20, &a->patience);
     case O_FREEZE: a->freeze = true; return 0;
     case O_SCRATCH: a->scratch = true; return 0;
-    case O_RECOMPUTE: a->recompute = true; return 0;
-    case O_AUG: return option_yes(cmd, "--rc-aug", arg, &a->aug);
     case O_TASK:
     case O_METRIC:
-    case O_POOL: return take_choice(a, c, arg);
-    default: rc = labels_take(&a->l, cmd, c, arg); return rc == 1 ? options_take(&a->o, c, arg) : rc;
+    case O_POOL: return -take_choice(a, c, arg);
+    default: return 1;
     }
 }
 
+static int take_option(void *args, int c, const char *arg)
+{
+    finetune_args_t *a = args;
+    int rc = take_own(a, c, arg);
+    if (rc == 1) rc = labels_take(&a->l, "finetune", c, arg);
+    if (rc == 1) rc = training_take(&a->t, "finetune", c, arg);
+    return rc == 1 ? options_take(&a->o, c, arg) : rc;
+}
+
+/* The number of inputs that are standard input. */
 static int streams(const finetune_args_t *a)
 {
     const char *in[] = { a->train, a->valid, a->test };
@@ -150,7 +140,7 @@ static int streams(const finetune_args_t *a)
     return n;
 }
 
-/* Options among each other. */
+/* Checks that the options fit together; sets those that depend on others. */
 static int settle(finetune_args_t *a)
 {
     static const metric_t usual[] = { METRIC_MCC, METRIC_AUROC, METRIC_PEARSON };
@@ -160,39 +150,26 @@ static int settle(finetune_args_t *a)
     if (a->metric == METRICS) a->metric = usual[a->task];
     if (!metric_fits(&head, a->metric))
         return cmd_fail("finetune", "--metric %s does not fit --task %s", METRIC_NAME[a->metric], TASK_NAME[a->task]);
-    if (a->patience && !a->valid && a->fraction == 0)
+    if (a->patience && !a->valid && a->t.fraction == 0)
         return cmd_fail("finetune", "--patience needs --valid or --valid-fraction");
     return 0;
 }
 
-/* 0 = go on, 1 = error, 2 = help shown. */
+/* Returns 0 to go on, 1 after an error, 2 after printing help. */
 static int parse_args(finetune_args_t *a, int argc, char **argv)
 {
-    int c;
-    *a = (finetune_args_t) { .epochs = 10,
-                             .batch = 128,
-                             .seed = 1,
-                             .fraction = 0.1,
-                             .lr = 1e-3,
-                             .warmup = 0.01,
-                             .decay = 0.1,
-                             .beta2 = 0.999,
-                             .metric = METRICS,
-                             .aug = -1,
-                             .pool = CAD_POOL_MEAN };
+    int rc;
+    *a = (finetune_args_t) {
+        .t = { .least_lr = 1e-9, .lr = 1e-3, .warmup = 0.01, .decay = 0.1, .fraction = 0.1, .seed = 1, .rc_aug = -1 },
+        .epochs = 10,
+        .batch = 128,
+        .beta2 = 0.999,
+        .metric = METRICS,
+        .pool = CAD_POOL_MEAN
+    };
     options_init(&a->o, "finetune");
-    while ((c = getopt_long(argc, argv, OPTIONS_SHORT "T:o:", LONGS, NULL)) != -1) {
-        if (c == 1004) {
-            fputs(USAGE, stdout);
-            return cmd_finish("finetune") ? 1 : 2;
-        }
-        if (c == '?' || c == ':') return option_unknown("finetune", argv);
-        if (take_option(a, c, optarg)) return 1;
-    }
-    if (argc == 1) {
-        fputs(USAGE, stderr);
-        return 1;
-    }
+    rc = options_parse("finetune", argc, argv, OPTIONS_SHORT "T:o:", LONGS, USAGE, take_option, a);
+    if (rc) return rc;
     if (argc - optind != 1)
         return cmd_fail("finetune", "expected one file of labelled sequences, %d given; - is standard input",
                         argc - optind);
@@ -223,7 +200,7 @@ static int name_files(const finetune_args_t *a, cad_error_t *err)
     return rc;
 }
 
-/* A file can be made there; it is not. */
+/* Checks that a file can be made at path, without making it. */
 static int try_file(const char *path, cad_error_t *err)
 {
     output_t *out;
@@ -232,7 +209,7 @@ static int try_file(const char *path, cad_error_t *err)
     return rc;
 }
 
-/* The folder and what goes into it, before anything is read. */
+/* Opens the folder and checks its files, before anything is read. */
 static int open_folder(tuning_t *r, cad_error_t *err)
 {
     const char *dir = r->a->output;
@@ -276,30 +253,28 @@ static int read_inputs(tuning_t *r, cad_error_t *err)
     return rc;
 }
 
-/* What the labels are, and the validation split. */
+/* Learns the labels and splits off the rows to validate on. */
 static int settle_labels(tuning_t *r, cad_error_t *err)
 {
     const finetune_args_t *a = r->a;
     int rc = examples_learn(&r->train, &r->head, err);
     if (rc == 0) rc = examples_targets(&r->train, &r->head, err);
     if (rc == 0 && a->valid) rc = examples_targets(&r->valid, &r->head, err);
-    else if (rc == 0 && a->fraction > 0)
-        rc = examples_split(&r->train, &r->valid, &r->head, a->fraction, (uint64_t)a->seed, err);
+    else if (rc == 0 && a->t.fraction > 0)
+        rc = examples_split(&r->train, &r->valid, &r->head, a->t.fraction, (uint64_t)a->t.seed, err);
     return rc == 0 && a->test ? examples_targets(&r->test, &r->head, err) : rc;
 }
 
 static int open_model(tuning_t *r, cad_error_t *err)
 {
     const finetune_args_t *a = r->a;
-    cad_file_t tokenizer = { 0 };
     int rc;
     if (options_open_model(&a->o, &r->model)) {
         err->text[0] = 0; /* reported */
         return CAD_EIO;
     }
     memcpy(r->source, cad_model_text(r->model, CAD_TEXT_SHA256), sizeof r->source);
-    rc = cad_vocab_write(&r->model->vocab, a->output, &tokenizer, err); /* may a checkpoint go there? */
-    cad_file_abort(&tokenizer);
+    rc = cad_model_save_check(r->model, a->output, err);
     snprintf(r->status, sizeof r->status, "fine-tuned by caduceus %s from %s%.12s", cad_version(),
              a->scratch ? "scratch, as " : "", r->source);
     return rc;
@@ -324,7 +299,9 @@ int cmd_finetune(int argc, char **argv)
     int rc = parse_args(&a, argc, argv);
     if (rc) return rc == 2 ? 0 : 1;
     r.notes = (notes_t) { .cmd = "finetune", .quiet = a.o.quiet };
-    r.head = (cad_head_t) { .kind = a.task, .pool = a.pool };
+    cad_head_init(&r.head);
+    r.head.kind = a.task;
+    r.head.pool = a.pool;
     rc = run(&r, &a, &err);
     progress_end(&r.progress);
     if (rc && err.text[0]) cmd_fail("finetune", "%s", err.text);

@@ -1,11 +1,11 @@
-/* predict.c - caduceus predict: what a fine-tuned model says of sequences.
+/* predict.c - caduceus predict: classes, labels or values of sequences by a fine-tuned model.
  * SPDX-License-Identifier: MIT */
 #include "learn/examples.h"
 #include "learn/metrics.h"
 #include "stream/table.h"
 #include "train/label_options.h"
 
-#define ROWS 65536 /* that wait for a batch at most */
+#define ROWS 65536 /* lines in a batch at most */
 
 static const char USAGE[] =
     "Usage: caduceus predict [options] IN\n\n"
@@ -25,10 +25,10 @@ typedef struct {
 } args_t;
 
 typedef struct {
-    kstring_t text;
-    int64_t example;
-    bool cr;
-} line_t; /* example: -1 = no sequence, -2 = no row */
+    kstring_t text;  /* the input's line, name or number */
+    int64_t example; /* index in the batch; -1: no sequence, -2: not a row */
+    bool cr;         /* the line ended in CR LF */
+} line_t;
 
 typedef struct {
     const args_t *a;
@@ -42,7 +42,7 @@ typedef struct {
     examples_t batch;
     line_t *line; // (ROWS)
     int64_t nline;
-    float *logits, *target; // (rows,K) of all rows, for the metrics, else of a batch
+    float *logits, *target; // (rows,K) of all rows, if metrics are asked for, else of a batch
     int64_t rows, room;
     bool headed;
     text_t text, options;
@@ -54,14 +54,13 @@ typedef struct {
 /* ---- options ---- */
 
 enum { O_METRICS = 1 };
-static const struct option LONGS[] = { OPTIONS_LONG,
-                                       LABELS_LONG,
-                                       { "output", required_argument, NULL, 'o' },
-                                       { "metrics", required_argument, NULL, O_METRICS },
-                                       { 0 } };
+static const struct option LONGS[] = {
+    OPTIONS_LONG, OPTIONS_LABELS, OPT_VALUE("output", 'o'), OPT_VALUE("metrics", O_METRICS), { 0 }
+};
 
-static int take_option(args_t *a, int c, const char *arg)
+static int take_option(void *args, int c, const char *arg)
 {
+    args_t *a = args;
     int rc = labels_take(&a->l, "predict", c, arg);
     if (rc < 1) return rc;
     if (c != 'o' && c != O_METRICS) return options_take(&a->o, c, arg);
@@ -69,24 +68,14 @@ static int take_option(args_t *a, int c, const char *arg)
     return 0;
 }
 
-/* 0 = go on, 1 = error, 2 = help shown. */
+/* Returns 0 to go on, 1 after an error, 2 after printing help. */
 static int parse_args(args_t *a, int argc, char **argv)
 {
-    int c;
+    int rc;
     *a = (args_t) { .output = "-" };
     options_init(&a->o, "predict");
-    while ((c = getopt_long(argc, argv, OPTIONS_SHORT "T:o:", LONGS, NULL)) != -1) {
-        if (c == 1004) {
-            fputs(USAGE, stdout);
-            return cmd_finish("predict") ? 1 : 2;
-        }
-        if (c == '?' || c == ':') return option_unknown("predict", argv);
-        if (take_option(a, c, optarg)) return 1;
-    }
-    if (argc == 1) {
-        fputs(USAGE, stderr);
-        return 1;
-    }
+    rc = options_parse("predict", argc, argv, OPTIONS_SHORT "T:o:", LONGS, USAGE, take_option, a);
+    if (rc) return rc;
     if (argc - optind != 1)
         return cmd_fail("predict", "expected one input, %d given; - is standard input", argc - optind);
     a->in = argv[optind];
@@ -124,10 +113,11 @@ static int open_model(run_t *r, cad_error_t *err)
     if (!cad_model_number(r->model, CAD_LABELS))
         return cad_fail(err, CAD_EARG,
                         "the model is a language model without a classifier; make one of it with caduceus finetune");
+    cad_head_init(&r->head);
     return cad_head_read(&r->head, r->model, err);
 }
 
-static bool of_bed(const run_t *r) { return r->in.in.kind == INPUT_BED && !r->in.table; }
+static bool is_bed(const run_t *r) { return r->in.in.kind == INPUT_BED && !r->in.table; }
 
 static int open_input(run_t *r, cad_error_t *err)
 {
@@ -136,7 +126,7 @@ static int open_input(run_t *r, cad_error_t *err)
     int rc = a->l.reference ? fasta_open(&r->ref, a->l.reference, &r->notes, err) : 0;
     if (rc == 0) rc = labels_open(&r->in, &a->l, a->in, &r->ref, window, a->metrics != NULL, err);
     if (rc) return rc;
-    if (a->l.reference && !of_bed(r))
+    if (a->l.reference && !is_bed(r))
         return cad_fail(err, CAD_EARG, "%s: holds its own sequences; -T does not fit", r->in.in.path);
     text_printf(&r->options, "predict window=%lld%s", (long long)window, a->l.crop ? " crop" : "");
     return options_open_context(&a->o, r->model, window, &r->ctx, err);
@@ -150,6 +140,7 @@ static int make_room(run_t *r, cad_error_t *err)
 
 /* ---- writing ---- */
 
+/* Whether a line of n bytes is left out of the output; says so once. */
 static bool dropped(run_t *r, const char *s, size_t n)
 {
     if (bed_line_kind(s, n) != LINE_BROWSER || !output_is_gz(r->a->output)) return false;
@@ -157,7 +148,7 @@ static bool dropped(run_t *r, const char *s, size_t n)
     return true;
 }
 
-/* Lines before the first row, but for their header. */
+/* Copies the lines before the first row, except the header. */
 static void put_leading(run_t *r, const char *header)
 {
     const char *s = r->in.leading.s, *end = s ? s + r->in.leading.l : NULL, *stop;
@@ -173,7 +164,7 @@ static void put_header(run_t *r)
     size_t n;
     const char *header = labelled_header(&r->in, &n);
     prediction_names(&r->head, &names);
-    if (of_bed(r)) {
+    if (is_bed(r)) {
         put_leading(r, header);
         table_columns(&r->provenance, r->in.ncol, header, n, &names, prediction_columns(&r->head), &r->text);
     } else {
@@ -194,7 +185,7 @@ static void put_line(run_t *r, const line_t *x, const float *logits, double *p)
         prediction_of(&r->head, logits + x->example * r->head.n, p);
         prediction_put(&r->head, p, t);
     } else if (x->example == -1) prediction_none(&r->head, t);
-    if (x->example >= -1 && of_bed(r) && table_filler(r->in.ncol, prediction_columns(&r->head))) text_puts(t, "\t.");
+    if (x->example >= -1 && is_bed(r) && table_filler(r->in.ncol, prediction_columns(&r->head))) text_puts(t, "\t.");
     text_puts(t, x->cr ? "\r\n" : "\n");
 }
 
@@ -243,13 +234,13 @@ static int flush(run_t *r, cad_error_t *err)
     return rc;
 }
 
-/* The input's line, the row's name or its number. */
+/* Copies the input's line (BED), or the row's name or number. */
 static int put_text(const run_t *r, kstring_t *s, cad_error_t *err)
 {
     const labelled_t *l = &r->in;
     int rc;
     s->l = 0;
-    if (of_bed(r)) rc = kputsn(l->text.s ? l->text.s : "", l->text.l, s);
+    if (is_bed(r)) rc = kputsn(l->text.s ? l->text.s : "", l->text.l, s);
     else rc = l->named ? kputsn(l->name.s, l->name.l, s) : kputll((long long)l->row, s);
     return rc < 0 ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
 }
@@ -261,7 +252,7 @@ static int take_row(run_t *r, cad_error_t *err)
     int rc = put_text(r, &x->text, err);
     if (rc || (!l->data && dropped(r, l->text.s, l->text.l))) return rc;
     x->example = l->data ? l->bases.l ? r->batch.n : -1 : -2;
-    x->cr = of_bed(r) && l->cr;
+    x->cr = is_bed(r) && l->cr;
     r->nline++;
     if (x->example == -1)
         note(&r->notes, NOTE_EMPTY, 1, "%s:%lld: an empty sequence; its columns are \".\"", l->in.path,

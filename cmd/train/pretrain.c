@@ -3,10 +3,10 @@
 #include <math.h>
 #include <unistd.h>
 
-#include "model/model.h"
-#include "train/pretrain.h"
 #include "base/random.h"
 #include "io/signals.h"
+#include "train/pretrain.h"
+#include "train/trainlog.h"
 
 static const char USAGE[] = "Usage: caduceus pretrain [options] -T genome.fa -o DIR\n\n"
                             "Trains a Caduceus on a genome and writes it into folder DIR: a checkpoint as\n"
@@ -21,10 +21,7 @@ static const char USAGE[] = "Usage: caduceus pretrain [options] -T genome.fa -o 
                             "      --rc-aug yes|no    turn half of the windows round [Ph: yes, PS: no]\n"
                             "Model (new, unless -m gives one to go on with):\n"
                             "  -m, --model PATH       checkpoint: folder, .safetensors file or hf:ORG/NAME[@REV]\n"
-                            "      --config FILE      a config.json; the next options change it\n"
-                            "      --d-model D        [256]\n"
-                            "      --n-layer N        [4]\n"
-                            "      --rcps yes|no      Caduceus-PS, else Caduceus-Ph [yes]\n"
+                            "      --config FILE      a config.json; the next options change it\n" NEW_MODEL_USAGE
                             "  -o, --output DIR       where results go\n"
                             "Recipe:\n"
                             "      --seq-len L        bases in a window [1024]\n"
@@ -51,146 +48,110 @@ static const char USAGE[] = "Usage: caduceus pretrain [options] -T genome.fa -o 
 enum {
     O_TRAIN = 1,
     O_VALID,
-    O_FRACTION,
     O_SOFT,
-    O_RC,
-    O_CONFIG,
-    O_D,
-    O_LAYERS,
-    O_RCPS,
     O_LEN,
     O_BATCH,
     O_ACCUMULATE,
     O_STEPS,
-    O_LR,
     O_LR_END,
-    O_WARMUP,
-    O_DECAY,
     O_CLIP,
-    O_SEED,
     O_VALID_EVERY,
     O_VALID_TOKENS,
     O_SAVE,
-    O_RESUME,
-    O_RECOMPUTE
+    O_RESUME
 };
 static const struct option LONGS[] = { OPTIONS_LONG,
-                                       { "reference", required_argument, NULL, 'T' },
-                                       { "fasta-ref", required_argument, NULL, 'T' },
-                                       { "targets-file", required_argument, NULL, 'L' },
-                                       { "output", required_argument, NULL, 'o' },
-                                       { "train", required_argument, NULL, O_TRAIN },
-                                       { "valid", required_argument, NULL, O_VALID },
-                                       { "valid-fraction", required_argument, NULL, O_FRACTION },
-                                       { "soft-mask-weight", required_argument, NULL, O_SOFT },
-                                       { "rc-aug", required_argument, NULL, O_RC },
-                                       { "config", required_argument, NULL, O_CONFIG },
-                                       { "d-model", required_argument, NULL, O_D },
-                                       { "n-layer", required_argument, NULL, O_LAYERS },
-                                       { "rcps", required_argument, NULL, O_RCPS },
-                                       { "seq-len", required_argument, NULL, O_LEN },
-                                       { "batch-tokens", required_argument, NULL, O_BATCH },
-                                       { "accumulate", required_argument, NULL, O_ACCUMULATE },
-                                       { "steps", required_argument, NULL, O_STEPS },
-                                       { "lr", required_argument, NULL, O_LR },
-                                       { "lr-end", required_argument, NULL, O_LR_END },
-                                       { "warmup", required_argument, NULL, O_WARMUP },
-                                       { "weight-decay", required_argument, NULL, O_DECAY },
-                                       { "clip", required_argument, NULL, O_CLIP },
-                                       { "seed", required_argument, NULL, O_SEED },
-                                       { "valid-every", required_argument, NULL, O_VALID_EVERY },
-                                       { "valid-tokens", required_argument, NULL, O_VALID_TOKENS },
-                                       { "save-every", required_argument, NULL, O_SAVE },
-                                       { "resume", no_argument, NULL, O_RESUME },
-                                       { "recompute", no_argument, NULL, O_RECOMPUTE },
+                                       OPTIONS_REFERENCE,
+                                       OPTIONS_NEW_MODEL,
+                                       OPTIONS_TRAINING,
+                                       OPT_VALUE("targets-file", 'L'),
+                                       OPT_VALUE("output", 'o'),
+                                       OPT_VALUE("train", O_TRAIN),
+                                       OPT_VALUE("valid", O_VALID),
+                                       OPT_VALUE("soft-mask-weight", O_SOFT),
+                                       OPT_VALUE("seq-len", O_LEN),
+                                       OPT_VALUE("batch-tokens", O_BATCH),
+                                       OPT_VALUE("accumulate", O_ACCUMULATE),
+                                       OPT_VALUE("steps", O_STEPS),
+                                       OPT_VALUE("lr-end", O_LR_END),
+                                       OPT_VALUE("clip", O_CLIP),
+                                       OPT_VALUE("valid-every", O_VALID_EVERY),
+                                       OPT_VALUE("valid-tokens", O_VALID_TOKENS),
+                                       OPT_VALUE("save-every", O_SAVE),
+                                       OPT_FLAG("resume", O_RESUME),
                                        { 0 } };
 
-static int take(args_t *a, int c, const char *arg)
+/* The options of pretrain alone: 0 = done, 1 = not one of them, -1 = error, reported. */
+static int take_own(args_t *a, int c, const char *arg)
 {
     const char *cmd = "pretrain";
     const int64_t big = (int64_t)1 << 40;
     switch (c) {
     case 'T': a->reference = arg; return 0;
-    case 'L': return limits_take(&a->limits, cmd, c, arg);
+    case 'L': return -limits_take(&a->limits, cmd, c, arg);
     case 'o': a->dir = arg; return 0;
     case O_TRAIN: a->train = arg; return 0;
     case O_VALID: a->valid = arg; return 0;
-    case O_CONFIG: a->config = arg; return 0;
     case O_RESUME: a->resume = true; return 0;
-    case O_RECOMPUTE: a->recompute = true; return 0;
-    case O_RC: return option_yes(cmd, "--rc-aug", arg, &a->rc_aug);
-    case O_RCPS: return option_yes(cmd, "--rcps", arg, &a->rcps);
-    case O_FRACTION: return option_real(cmd, "--valid-fraction", arg, 0, 0.9, &a->fraction);
-    case O_SOFT: return option_real(cmd, "--soft-mask-weight", arg, 0, 1000, &a->soft);
-    case O_LR: return option_real(cmd, "--lr", arg, 0, 10, &a->lr);
-    case O_LR_END: return option_real(cmd, "--lr-end", arg, 0, 10, &a->lr_end);
-    case O_WARMUP: return option_real(cmd, "--warmup", arg, 0, 1, &a->warmup);
-    case O_DECAY: return option_real(cmd, "--weight-decay", arg, 0, 10, &a->decay);
-    case O_CLIP: return option_real(cmd, "--clip", arg, 0, 1e9, &a->clip);
-    case O_D: return option_int(cmd, "--d-model", arg, 1, 65536, &a->d_model);
-    case O_LAYERS: return option_int(cmd, "--n-layer", arg, 1, 1024, &a->n_layer);
-    case O_LEN: return option_int(cmd, "--seq-len", arg, 2, 1 << 20, &a->seq_len);
-    case O_BATCH: return option_int(cmd, "--batch-tokens", arg, 1, 1 << 30, &a->batch);
-    case O_ACCUMULATE: return option_int(cmd, "--accumulate", arg, 1, 1 << 20, &a->accumulate);
-    case O_STEPS: return option_int(cmd, "--steps", arg, 1, (int64_t)1 << 31, &a->steps);
-    case O_SEED: return option_int(cmd, "--seed", arg, 0, INT64_MAX, &a->seed);
-    case O_VALID_EVERY: return option_int(cmd, "--valid-every", arg, 1, big, &a->valid_every);
-    case O_VALID_TOKENS: return option_int(cmd, "--valid-tokens", arg, 1, 1 << 30, &a->valid_tokens);
-    case O_SAVE: return option_int(cmd, "--save-every", arg, 1, big, &a->save_every);
-    default: return options_take(&a->o, c, arg);
+    case O_SOFT: return -option_real(cmd, "--soft-mask-weight", arg, 0, 1000, &a->soft);
+    case O_LR_END: return -option_real(cmd, "--lr-end", arg, 0, 10, &a->lr_end);
+    case O_CLIP: return -option_real(cmd, "--clip", arg, 0, 1e9, &a->clip);
+    case O_LEN: return -option_int(cmd, "--seq-len", arg, 2, 1 << 20, &a->seq_len);
+    case O_BATCH: return -option_int(cmd, "--batch-tokens", arg, 1, 1 << 30, &a->batch);
+    case O_ACCUMULATE: return -option_int(cmd, "--accumulate", arg, 1, 1 << 20, &a->accumulate);
+    case O_STEPS: return -option_int(cmd, "--steps", arg, 1, (int64_t)1 << 31, &a->steps);
+    case O_VALID_EVERY: return -option_int(cmd, "--valid-every", arg, 1, big, &a->valid_every);
+    case O_VALID_TOKENS: return -option_int(cmd, "--valid-tokens", arg, 1, 1 << 30, &a->valid_tokens);
+    case O_SAVE: return -option_int(cmd, "--save-every", arg, 1, big, &a->save_every);
+    default: return 1;
     }
+}
+
+static int take_option(void *args, int c, const char *arg)
+{
+    args_t *a = args;
+    int rc = take_own(a, c, arg);
+    if (rc == 1) rc = new_model_take(&a->fresh, "pretrain", c, arg);
+    if (rc == 1) rc = training_take(&a->t, "pretrain", c, arg);
+    return rc == 1 ? options_take(&a->o, c, arg) : rc;
 }
 
 static int64_t windows_of_step(const args_t *a) { return cad_max(1, a->batch / a->seq_len) * a->accumulate; }
 
-/* Whether the options fit together. */
+/* Checks that the options fit together. */
 static int check(args_t *a)
 {
     if (!a->reference) return cmd_fail("pretrain", "give the genome with -T");
     if (!a->dir) return cmd_fail("pretrain", "name the folder for the result with -o DIR");
-    if (a->o.model && (a->config || a->d_model || a->n_layer || a->rcps >= 0))
+    if (a->o.model && new_model_given(&a->fresh))
         return cmd_fail("pretrain", "-m gives the model; --config, --d-model, --n-layer and --rcps make a new one");
-    if (a->fraction > 0 && (a->train || a->valid))
+    if (a->t.fraction > 0 && (a->train || a->valid))
         return cmd_fail("pretrain",
                         "--valid-fraction holds out part of every interval; --train and --valid name splits");
     if (windows_of_step(a) > MOST_TOKENS / a->seq_len)
         return cmd_fail("pretrain", "a step of more than 2^31 tokens; lower --batch-tokens or --accumulate");
-    if (a->lr_end < 0) a->lr_end = a->lr / 80;
+    if (a->lr_end < 0) a->lr_end = a->t.lr / 80;
     return 0;
 }
 
-static int parse(args_t *a, int argc, char **argv)
+static int parse_args(args_t *a, int argc, char **argv)
 {
-    int c;
-    *a = (args_t) { .seq_len = 1024,
+    int rc;
+    *a = (args_t) { .t = { .lr = 8e-3, .warmup = 0.1, .decay = 0.1, .seed = 1, .rc_aug = -1 },
+                    .fresh = { .rcps = -1 },
+                    .seq_len = 1024,
                     .batch = 1 << 20,
                     .accumulate = 1,
                     .steps = 10000,
-                    .seed = 1,
                     .valid_every = 200,
                     .valid_tokens = 1 << 18,
                     .save_every = 200,
                     .soft = 1,
-                    .lr = 8e-3,
                     .lr_end = -1,
-                    .warmup = 0.1,
-                    .decay = 0.1,
-                    .clip = 1,
-                    .rcps = -1,
-                    .rc_aug = -1 };
+                    .clip = 1 };
     options_init(&a->o, "pretrain");
-    if (argc < 2) {
-        fputs(USAGE, stderr);
-        return 1;
-    }
-    while ((c = getopt_long(argc, argv, OPTIONS_SHORT "T:L:o:", LONGS, NULL)) != -1) {
-        if (c == 1004) {
-            fputs(USAGE, stdout);
-            return cmd_finish("pretrain") ? 1 : 2;
-        }
-        if (c == '?') return option_unknown("pretrain", argv);
-        if (take(a, c, optarg)) return 1;
-    }
+    rc = options_parse("pretrain", argc, argv, OPTIONS_SHORT "T:L:o:", LONGS, USAGE, take_option, a);
+    if (rc) return rc;
     if (optind < argc) return cmd_fail("pretrain", "%s: not an option; the genome is given with -T", argv[optind]);
     return check(a);
 }
@@ -201,11 +162,11 @@ static void name_inputs(const args_t *a, ledger_t *files)
 {
     ledger_reference(files, a->reference);
     limits_inputs(&a->limits, files);
-    ledger_input(files, a->config);
+    ledger_input(files, a->fresh.config);
     if (a->o.model) options_input_model(&a->o, files);
 }
 
-/* The folder, before anything is read: it is new, or --resume and of a run like this. */
+/* Opens the folder, before anything is read: it must be new or, with --resume, hold a run. */
 static int open_folder(run_t *r, cad_error_t *err)
 {
     static const char *const ours[] = { "training.safetensors", "log.tsv" }, *const others[] = {
@@ -241,16 +202,14 @@ static int open_model(run_t *r, cad_error_t *err)
 {
     const args_t *a = r->a;
     int rc = a->o.model ? cad_model_open(&r->model, a->o.model, err)
-                        : option_new_model(&r->model, a->config, a->d_model, a->n_layer, a->rcps, a->seq_len,
-                                           (uint64_t)a->seed, err);
-    const char *name = a->o.model ? a->o.model : a->config ? a->config : "the model";
+                        : new_model_open(&a->fresh, &r->model, a->seq_len, (uint64_t)a->t.seed, err);
+    const char *name = a->o.model ? a->o.model : a->fresh.config ? a->fresh.config : "the model";
     if (rc) return rc;
     if (cad_model_number(r->model, CAD_LABELS))
         return cad_fail(err, CAD_EARG, "%s: a classifier, which has no language-model head to train", name);
     if (cad_model_number(r->model, CAD_TOKEN_MASK) < 0)
         return cad_fail(err, CAD_EARG, "%s: its vocabulary has no [MASK] token", name);
-    r->model->cfg.max_len = cad_max(r->model->cfg.max_len, a->seq_len);
-    return 0;
+    return cad_model_set_max_len(r->model, cad_max(cad_model_number(r->model, CAD_MAX_LEN), a->seq_len), err);
 }
 
 static int open_trainer(run_t *r, cad_error_t *err)
@@ -260,27 +219,26 @@ static int open_trainer(run_t *r, cad_error_t *err)
     int rc = open_model(r, err);
     if (rc) return rc;
     cad_recipe_init(&recipe);
-    recipe.recompute = a->recompute;
+    recipe.recompute = a->t.recompute;
     recipe.max_tokens = a->seq_len;
-    recipe.weight_decay = a->decay;
+    recipe.weight_decay = a->t.decay;
     recipe.clip = a->clip;
     return options_open_trainer(&a->o, r->model, &recipe, &r->trainer, err);
 }
 
-/* Where the weights began: a checkpoint's sum, or of the configuration (the seed comes later). */
+/* Adds what the weights begin with: a checkpoint's SHA-256, or a digest of the configuration. */
 static int describe_model(run_t *r, cad_error_t *err)
 {
-    const cad_model_t *m = r->model;
-    size_t n;
-    char *config = r->a->o.model ? NULL : cad_config_text(&m->cfg, m->vocab.comp, m->vocab.rows, m->labels, NULL, &n);
-    if (!r->a->o.model && !config) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    char *config = NULL;
+    int rc = r->a->o.model ? 0 : cad_model_config(&config, r->model, err);
+    if (rc) return rc;
     if (config) text_printf(&r->recipe, "model=%016llx ", (unsigned long long)cad_random_name(config));
-    else text_printf(&r->recipe, "model=%s ", cad_model_text(m, CAD_TEXT_SHA256));
+    else text_printf(&r->recipe, "model=%s ", cad_model_text(r->model, CAD_TEXT_SHA256));
     free(config);
     return 0;
 }
 
-/* All that decides what is computed: "key=value key=value". */
+/* Describes everything that results depend on: "key=value key=value". */
 static int describe(run_t *r, cad_error_t *err)
 {
     const args_t *a = r->a;
@@ -292,10 +250,10 @@ static int describe(run_t *r, cad_error_t *err)
     text_printf(t, "data=%016llx bases=%lld seq_len=%lld windows=%lld steps=%lld ", (unsigned long long)data,
                 (long long)r->corpus[0].bases, (long long)a->seq_len, (long long)windows_of_step(a),
                 (long long)a->steps);
-    text_printf(t, "lr=%.9g lr_end=%.9g warmup=%.9g weight_decay=%.9g clip=%.9g ", a->lr, a->lr_end, a->warmup,
-                a->decay, a->clip);
-    text_printf(t, "soft_mask_weight=%.9g rc_aug=%s seed=%lld", a->soft, pretrain_turns(r) ? "yes" : "no",
-                (long long)a->seed);
+    text_printf(t, "lr=%.9g lr_end=%.9g warmup=%.9g weight_decay=%.9g clip=%.9g ", a->t.lr, a->lr_end, a->t.warmup,
+                a->t.decay, a->clip);
+    text_printf(t, "soft_mask_weight=%.9g rc_aug=%s seed=%lld", a->soft, training_turns(&a->t, r->model) ? "yes" : "no",
+                (long long)a->t.seed);
     return t->failed ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
 }
 
@@ -303,10 +261,7 @@ static int describe(run_t *r, cad_error_t *err)
 
 static double rate_at(const args_t *a, int64_t step)
 {
-    double warm = floor(a->warmup * (double)a->steps), s = (double)step;
-    if (s < warm) return 1e-6 + (a->lr - 1e-6) * (s + 1) / warm;
-    return a->lr_end +
-           (a->lr - a->lr_end) * 0.5 * (1 + cos(3.141592653589793 * (s - warm) / fmax(1, (double)a->steps - warm)));
+    return cad_schedule(CAD_COSINE_AFTER, step, a->steps, a->t.warmup, a->t.lr, a->lr_end);
 }
 
 static int validate(run_t *r, double *loss, cad_error_t *err)
@@ -340,8 +295,8 @@ static int save_training(const run_t *r, cad_error_t *err)
     return rc;
 }
 
-/* What --resume needs, unless the run is over, then the model: a signal comes before or
- * after both. */
+/* Saves what --resume needs, unless the run is over, then the model. Signals are delayed
+ * until both are done. */
 static int save(const run_t *r, bool over, cad_error_t *err)
 {
     int rc = 0;
@@ -352,12 +307,11 @@ static int save(const run_t *r, bool over, cad_error_t *err)
     return rc;
 }
 
-/* What a step was like; NaN where there was nothing to score, or to validate. */
-typedef struct {
+typedef struct { /* results of a step; NaN if nothing was scored, or validated */
     double loss, rate, norm, valid;
 } outcome_t;
 
-/* A line that is rewritten every second on a terminal, else one for each validation. */
+/* Prints progress: on a terminal one line, rewritten every second; else a line for each validation. */
 static void tell(run_t *r, const outcome_t *o, double speed, bool check)
 {
     bool terminal = isatty(STDERR_FILENO);
@@ -369,7 +323,7 @@ static void tell(run_t *r, const outcome_t *o, double speed, bool check)
     fprintf(stderr, "%.3g tokens/s", speed);
     if (left) fprintf(stderr, ", about %.0f s left", (double)(left * r->batch.n * r->a->seq_len) / speed);
     if (!isnan(o->valid)) fprintf(stderr, "; validation %.4f (%.4f bits a base)", o->valid, o->valid / log(2));
-    fputs(terminal ? "                    " : "", stderr); /* over the end of a longer line */
+    fputs(terminal ? "                    " : "", stderr); /* covers the end of a longer line */
     if (check) fputc('\n', stderr);
     r->written = !check;
 }
@@ -409,9 +363,9 @@ static int one_step(run_t *r, cad_error_t *err)
     return rc;
 }
 
-/* ---- going on ---- */
+/* ---- resuming ---- */
 
-/* Adds the key=values of a that b lacks. */
+/* Appends those key=value pairs of a that b lacks. */
 static void differences(const char *a, const char *b, text_t *t)
 {
     size_t n;
@@ -463,7 +417,7 @@ static int go_on(run_t *r, cad_error_t *err)
 static int steps(run_t *r, cad_error_t *err)
 {
     int rc;
-    if (r->first == r->a->steps) return save(r, true, err); /* again: a process may have died before it */
+    if (r->first == r->a->steps) return save(r, true, err); /* the process may have died before this */
     rc = trainlog_open(&r->log, r->a->dir, "#step\ttokens\tloss\tlr\tgradient_norm\tvalid_loss\ttokens_per_s\n",
                        r->first, err);
     clock_gettime(CLOCK_MONOTONIC, &r->begun);
@@ -505,7 +459,7 @@ int cmd_pretrain(int argc, char **argv)
     args_t a;
     run_t r = { .a = &a, .claim = -1 };
     cad_error_t err, later;
-    int rc = parse(&a, argc, argv);
+    int rc = parse_args(&a, argc, argv);
     if (rc) return rc == 2 ? 0 : 1;
     r.notes = (notes_t) { .cmd = "pretrain", .quiet = a.o.quiet };
     rc = train(&r, &err);

@@ -1,4 +1,4 @@
-/* pretrain.h - what the files of pretrain share. SPDX-License-Identifier: MIT */
+/* pretrain.h - shared by the files of pretrain. SPDX-License-Identifier: MIT */
 #ifndef CAD_PRETRAIN_H
 #define CAD_PRETRAIN_H
 
@@ -8,17 +8,18 @@
 
 typedef struct {
     options_t o;
+    new_model_t fresh;
+    training_t t;
     limits_t limits; /* BEDs */
-    const char *reference, *train, *valid, *config, *dir;
-    int64_t d_model, n_layer, seq_len, batch, accumulate, steps, seed, valid_every, valid_tokens, save_every;
-    double fraction, soft, lr, lr_end, warmup, decay, clip;
-    int rcps, rc_aug; /* -1: not given */
-    bool resume, recompute;
+    const char *reference, *train, *valid, *dir;
+    int64_t seq_len, batch, accumulate, steps, valid_every, valid_tokens, save_every;
+    double soft, lr_end, clip;
+    bool resume;
 } args_t;
 
 typedef struct { /* the windows of one step, or of a validation */
     int64_t n, len;
-    double weight;            /* of all */
+    double weight;            /* sum over all positions */
     char *seq;                // (len+1)
     uint8_t *tokens, *masked; // (n,len)
     float *w;                 // (n,len)
@@ -30,31 +31,29 @@ typedef struct {
     notes_t notes;
     fasta_t ref;
     splits_t splits;
-    regions_t *on[2]; /* train, valid; NULL: everything, nothing */
+    regions_t *on[2]; /* to train and to validate on; NULL: everything, nothing */
     corpus_t corpus[2];
     cad_model_t *model;
     cad_trainer_t *trainer;
     batch_t batch, check;
-    text_t recipe; /* what must be the same to go on */
+    text_t recipe; /* everything that must be the same for --resume */
     cad_file_t log;
     struct timespec begun, shown;
-    int64_t first; /* the step that this process began with */
-    bool made;     /* the folder */
-    int claim;     /* on it, or -1 */
-    bool written;  /* a line on the terminal, without its end */
+    int64_t first; /* the first step of this process */
+    bool made;     /* this process made the folder */
+    int claim;     /* descriptor of the claim on the folder, or -1 */
+    bool written;  /* the terminal's line has no end yet */
 } run_t;
 
-/* ---- windows.c: what is trained on ---- */
+/* ---- batches.c: the windows to train on ---- */
 /* Opens the reference and the corpora of both splits. */
 int pretrain_data(run_t *r, cad_error_t *err);
-/* Whether windows are turned to their reverse complement at random. */
-bool pretrain_turns(const run_t *r);
-/* Room for n windows. */
+/* Allocates room for n windows of up to len bases. */
 int pretrain_batch(batch_t *b, int64_t n, int64_t len, cad_error_t *err);
 void pretrain_batch_close(batch_t *b);
-/* r->batch becomes the examples of a step. */
+/* Fills r->batch with the examples of a step. */
 int pretrain_fill_step(run_t *r, int64_t step, cad_error_t *err);
-/* r->check, those of every validation: evenly spaced windows, always with the same masks. */
+/* Fills r->check, the examples of every validation: evenly spaced windows with fixed masks. */
 int pretrain_fill_check(run_t *r, cad_error_t *err);
 
 #endif

@@ -1,12 +1,12 @@
-/* trainlog.c - log.tsv of a training. A run that goes on keeps the lines up to its
- * checkpoint, and only those that are whole. SPDX-License-Identifier: MIT */
+/* trainlog.c - log.tsv of a training. A resumed run keeps the whole lines up to its
+ * checkpoint. SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "cmd.h"
+#include "train/trainlog.h"
 
-/* The lines up to step of the log there, if there is one. */
+/* Copies the lines up to step of the old log, if there is one. */
 static int copy_lines(output_t *out, const char *path, int64_t step, cad_error_t *err)
 {
     FILE *old = fopen(path, "re");
@@ -24,7 +24,7 @@ static int copy_lines(output_t *out, const char *path, int64_t step, cad_error_t
     return rc;
 }
 
-/* The log anew, whole or as it was. */
+/* Rewrites the log; on failure the old one stays. */
 static int rewrite(const char *path, const char *header, int64_t step, cad_error_t *err)
 {
     output_t *out;

@@ -1,29 +1,42 @@
 /* tuning.c - the training of caduceus finetune.
  *
- * Every choice (split, order, which rows are turned) is a function of the seed, the epoch
- * and the row: threads change nothing. SPDX-License-Identifier: MIT */
+ * Every random choice (split, order, reverse complement) is a function of seed, epoch and
+ * row: the number of threads changes nothing. SPDX-License-Identifier: MIT */
 #include <math.h>
 
 #include "train/finetune.h"
 
-#define PART (1 << 20) /* tokens of one cad_trainer_add */
+#define PART (1 << 20) /* tokens given to one cad_trainer_add */
 
 /* ---- the model ---- */
 
-/* In the place of the model that was opened, a classifier that begins with its encoder. */
+/* A model of the same configuration with new initial values. */
+static int make_fresh(const tuning_t *r, cad_model_t **fresh, cad_error_t *err)
+{
+    char *config;
+    int rc = cad_model_config(&config, r->model, err);
+    if (rc == 0)
+        rc = cad_model_create(fresh, config, cad_model_number(r->model, CAD_MAX_LEN), (uint64_t)r->a->t.seed, err);
+    free(config);
+    return rc;
+}
+
+/* The window of predict is the model's length, unless an option gives another. */
+static int extend_window(tuning_t *r, cad_error_t *err)
+{
+    int64_t len = cad_model_number(r->model, CAD_MAX_LEN);
+    return cad_model_set_max_len(r->model, cad_max(len, cad_min(r->a->l.window, 1 << 20)), err);
+}
+
+/* Replaces the opened model by a classifier that begins with its encoder. */
 static int make_classifier(tuning_t *r, cad_error_t *err)
 {
     cad_model_t *from = r->model, *fresh = NULL;
-    size_t size;
-    char *config = cad_config_text(&from->cfg, from->vocab.comp, from->vocab.rows, 0, NULL, &size);
-    int rc = config ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
-    if (rc == 0 && r->a->scratch) rc = cad_model_create(&fresh, config, from->cfg.max_len, (uint64_t)r->a->seed, err);
-    free(config);
+    int rc = r->a->scratch ? make_fresh(r, &fresh, err) : 0;
     r->model = NULL;
-    if (rc == 0) rc = cad_model_classifier(&r->model, fresh ? fresh : from, r->head.n, (uint64_t)r->a->seed, err);
+    if (rc == 0) rc = cad_model_classifier(&r->model, fresh ? fresh : from, r->head.n, (uint64_t)r->a->t.seed, err);
     if (rc == 0) rc = cad_head_write(&r->head, r->model, err);
-    if (rc == 0)
-        r->model->cfg.max_len = cad_max(r->model->cfg.max_len, cad_min(r->a->l.window, 1 << 20)); /* predict's window */
+    if (rc == 0) rc = extend_window(r, err);
     cad_model_close(fresh);
     cad_model_close(from);
     return rc;
@@ -34,11 +47,11 @@ static int open_trainer(tuning_t *r, cad_error_t *err)
     const finetune_args_t *a = r->a;
     cad_recipe_t recipe;
     cad_recipe_init(&recipe);
-    recipe.recompute = a->recompute;
+    recipe.recompute = a->t.recompute;
     recipe.freeze = a->freeze;
     recipe.max_tokens = r->train.longest;
     recipe.pool = a->pool;
-    recipe.weight_decay = a->decay;
+    recipe.weight_decay = a->t.decay;
     recipe.beta2 = a->beta2;
     return options_open_trainer(&a->o, r->model, &recipe, &r->trainer, err);
 }
@@ -56,7 +69,7 @@ static int make_room(tuning_t *r, cad_error_t *err)
 
 /* ---- the tables ---- */
 
-/* Replaces the whole file. */
+/* Writes a file, whole or not at all. */
 static int write_file(const char *path, const text_t *t, cad_error_t *err)
 {
     output_t *out;
@@ -84,17 +97,17 @@ static void put_options(const tuning_t *r, text_t *t)
     const finetune_args_t *a = r->a;
     text_printf(t, "task=%s window=%lld%s", TASK_NAME[a->task], (long long)a->l.window, a->l.crop ? " crop" : "");
     if (a->valid) text_puts(t, " valid");
-    else text_printf(t, " valid-fraction=%g", a->fraction);
+    else text_printf(t, " valid-fraction=%g", a->t.fraction);
     text_printf(
         t,
         " epochs=%lld batch=%lld lr=%g warmup=%g weight-decay=%g beta2=%g seed=%lld metric=%s patience=%lld pool=%s rc-aug=%s",
-        (long long)a->epochs, (long long)a->batch, a->lr, a->warmup, a->decay, a->beta2, (long long)a->seed,
-        METRIC_NAME[a->metric], (long long)a->patience, pool[a->pool], r->aug ? "yes" : "no");
+        (long long)a->epochs, (long long)a->batch, a->t.lr, a->t.warmup, a->t.decay, a->beta2, (long long)a->t.seed,
+        METRIC_NAME[a->metric], (long long)a->patience, pool[a->pool], r->turns ? "yes" : "no");
     if (a->freeze) text_puts(t, " freeze");
     if (a->scratch) text_puts(t, " from-scratch");
 }
 
-/* Heads of both tables. */
+/* Writes the first lines of both tables. */
 static void begin_tables(tuning_t *r)
 {
     provenance_t p = { 0 };
@@ -116,7 +129,7 @@ static void begin_tables(tuning_t *r)
 
 /* ---- measuring ---- */
 
-/* Where the trainer is, which has said so. */
+/* Opens a context on the trainer's device, whose note was printed already. */
 static int open_context(const tuning_t *r, const cad_model_t *model, int64_t longest, cad_context_t **ctx,
                         cad_error_t *err)
 {
@@ -140,7 +153,7 @@ static int measure(tuning_t *r, const examples_t *e, const cad_model_t *model, m
 static bool better(const tuning_t *r, const metrics_t *m)
 {
     double v = m->value[r->a->metric];
-    if (!r->best_epoch || r->valid.n == 0) return true; /* without validation the last epoch stays */
+    if (!r->best_epoch || r->valid.n == 0) return true; /* without validation the last epoch is kept */
     if (isnan(v) || isnan(r->best)) return isnan(r->best) && !isnan(v);
     return r->a->metric == METRIC_LOSS ? v < r->best : v > r->best;
 }
@@ -173,7 +186,7 @@ static void say_epoch(const tuning_t *r, int64_t epoch, double loss, const metri
     text_free(&t);
 }
 
-/* Measures an epoch, keeps it if it is the best. */
+/* Measures an epoch and saves the model if it is the best so far. */
 static int end_epoch(tuning_t *r, int64_t epoch, double loss, cad_error_t *err)
 {
     metrics_t m = { .n = 0 };
@@ -196,23 +209,14 @@ static int end_epoch(tuning_t *r, int64_t epoch, double loss, cad_error_t *err)
 
 /* ---- training ---- */
 
-/* As timm's cosine schedule: linear from 1e-6, then the cosine of all updates to lr/10. */
-static double rate(const finetune_args_t *a, int64_t step, int64_t steps)
-{
-    int64_t rising = (int64_t)(a->warmup * (double)steps);
-    double low = a->lr / 10, first = fmin(1e-6, a->lr);
-    if (step < rising) return first + (a->lr - first) * (double)step / (double)rising;
-    return low + (a->lr - low) * 0.5 * (1 + cos(3.14159265358979323846 * (double)step / (double)steps));
-}
-
 static enum cad_loss_t loss_of(const tuning_t *r)
 {
-    return r->head.kind == CAD_CLASSES      ? CAD_LOSS_CLASSES
-           : r->head.kind == CAD_LABELS_SET ? CAD_LOSS_BINARY
-                                            : CAD_LOSS_SQUARED;
+    return r->head.kind == CAD_HEAD_CLASSES  ? CAD_LOSS_CLASSES
+           : r->head.kind == CAD_HEAD_LABELS ? CAD_LOSS_BINARY
+                                             : CAD_LOSS_SQUARED;
 }
 
-/* Rows [i, n) of a batch as far as one part goes: how many. */
+/* Makes examples of the first rows of a batch, up to PART tokens; returns their number. */
 static int fill_part(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch)
 {
     int64_t tokens = 0, K = r->head.n, i = 0;
@@ -220,7 +224,7 @@ static int fill_part(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch)
         const example_t *x = &r->train.row[row[i]];
         if (tokens + x->len > r->part_tokens) break;
         r->part[i] = (cad_example_t) { .tokens = x->tokens, .len = x->len, .target = r->train.target + row[i] * K };
-        if (r->aug && examples_turned(row[i], (uint64_t)r->a->seed, epoch)) {
+        if (r->turns && examples_turned(row[i], (uint64_t)r->a->t.seed, epoch)) {
             cad_reverse_complement(r->model, x->tokens, x->len, r->turned + tokens);
             r->part[i].tokens = r->turned + tokens;
         }
@@ -244,9 +248,17 @@ static void put_update(tuning_t *r, int64_t epoch, double lr, double loss, doubl
     text_puts(t, "\n");
 }
 
+/* The rate falls to a tenth of the highest. */
+static double rate(const tuning_t *r)
+{
+    const training_t *t = &r->a->t;
+    return cad_schedule(CAD_COSINE_OVER, r->step, r->steps, t->warmup, t->lr, t->lr / 10);
+}
+
+/* One update with n rows; their losses are added to *total. */
 static int update(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch, double *total, cad_error_t *err)
 {
-    double sum = 0, norm = 0, lr = rate(r->a, r->step, r->steps);
+    double sum = 0, norm = 0, lr = rate(r);
     int rc = 0;
     for (int64_t i = 0, k; i < n && rc == 0; i += k) {
         k = fill_part(r, row + i, n - i, epoch);
@@ -265,7 +277,7 @@ static int train_epoch(tuning_t *r, int64_t epoch, cad_error_t *err)
 {
     double total = 0;
     int rc = 0;
-    examples_shuffle(r->order, r->train.n, (uint64_t)r->a->seed, epoch);
+    examples_shuffle(r->order, r->train.n, (uint64_t)r->a->t.seed, epoch);
     for (int64_t i = 0; i < r->train.n && rc == 0; i += r->a->batch) {
         rc = update(r, r->order + i, cad_min(r->a->batch, r->train.n - i), epoch, &total, err);
         progress_tick(&r->progress);
@@ -295,7 +307,7 @@ static int train(tuning_t *r, cad_error_t *err)
 
 /* ---- all ---- */
 
-/* Of the checkpoint as written, on the test rows, else on those that chose it. */
+/* Prints the metrics of the written checkpoint on the test rows, else on those of validation. */
 static int report(tuning_t *r, cad_error_t *err)
 {
     const examples_t *e = r->test.n ? &r->test : &r->valid;
@@ -328,7 +340,7 @@ int tuning_run(tuning_t *r, cad_error_t *err)
 {
     int rc = make_classifier(r, err);
     if (rc) return rc;
-    r->aug = r->a->aug < 0 ? !cad_model_number(r->model, CAD_RCPS) : r->a->aug;
+    r->turns = training_turns(&r->a->t, r->model);
     examples_encode(&r->train, r->model, &r->notes);
     examples_encode(&r->valid, r->model, &r->notes);
     examples_encode(&r->test, r->model, &r->notes);

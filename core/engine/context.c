@@ -1,10 +1,10 @@
-/* context.c - lanes, and running passes on them.
+/* context.c - opens a context's lanes and runs passes on them.
  *
- * A pass is one or two strand sequences. Consecutive sequences are packed up to
- * as many rows as the backend likes; a pack is the unit of work. With at least as
- * many packs as lanes, each lane takes whole packs; otherwise, and for long windows,
- * the team works inside the operations, if the backend has work for one. None of
- * this changes a result.
+ * A pass has one or two strand sequences. Consecutive sequences are packed up to the
+ * number of rows that the backend prefers; a pack is the unit of work. With at least
+ * as many packs as lanes, each lane takes whole packs; otherwise, and for long
+ * windows, the team of threads works inside the operations, if the backend supports
+ * it. None of this changes a result.
  * SPDX-License-Identifier: MIT
  */
 #include "engine/engine.h"
@@ -12,7 +12,7 @@
 
 typedef struct {
     int64_t first, n, rows, picks;
-} pack_t; /* sequences [first, first+n); its first pick */
+} pack_t; /* sequences [first, first+n) of `rows` rows; index of its first pick */
 
 typedef struct {
     cad_context_t *ctx;
@@ -22,7 +22,7 @@ typedef struct {
     int64_t *off;       // offsets of pack i start at first[i] + i
     cad_rows_t *want;   // rows of each sequence, counted from its pack's first
     cad_pick_t *pick;   // rows whose logits are read
-    cad_range_t *range; // rows to be pooled, at most one range a sequence
+    cad_range_t *range; // rows to be pooled, at most one range per sequence
     int *rc;            // (lanes)
 } run_t;
 
@@ -63,7 +63,8 @@ static void close_lanes(cad_context_t *ctx)
     ctx->bytes = 0;
 }
 
-/* Each lane holds a pack and, unless the team takes it, the longest window. */
+/* Opens lanes that hold a pack each and, unless the whole team runs those, the longest
+ * window. */
 static int open_lanes(cad_context_t *ctx, cad_error_t *err)
 {
     bool wide = ctx->lanes > 1 && ctx->ops->wide > 0;
@@ -75,7 +76,7 @@ static int open_lanes(cad_context_t *ctx, cad_error_t *err)
     return wide ? open_lane(ctx, &ctx->wide, ctx->team, rows, err) : 0;
 }
 
-/* Where memory is short, smaller packs and then a single lane may do. */
+/* Opens the lanes; where memory is short, tries smaller packs and then a single lane. */
 static int fit_lanes(cad_context_t *ctx, cad_error_t *err)
 {
     const cad_ops_t *ops = ctx->ops;
@@ -103,7 +104,7 @@ void cad_options_init_sized(cad_options_t *o, size_t size)
     o->threads = 1;
 }
 
-/* The caller's options over the defaults, checked. */
+/* Copies the given options over the defaults and checks them. */
 static int take_options(cad_options_t *o, const cad_options_t *given, const cad_model_t *model, cad_error_t *err)
 {
     cad_options_init(o);
@@ -114,6 +115,20 @@ static int take_options(cad_options_t *o, const cad_options_t *given, const cad_
     if (o->max_len < 1 || o->max_len > CAD_LONGEST)
         return cad_fail(err, CAD_EARG, "a window of %lld tokens: expected 1 to %lld", (long long)o->max_len,
                         (long long)CAD_LONGEST);
+    return 0;
+}
+
+/* A trainer may change the model while this context computes: the head is copied, as the
+ * backend copies the other weights. */
+static int copy_head(cad_context_t *ctx, cad_error_t *err)
+{
+    const cad_model_t *m = ctx->model;
+    size_t n = (size_t)(m->labels * m->cfg.d_model);
+    ctx->pool = m->cfg.pool;
+    if (!m->score) return 0;
+    ctx->score = cad_alloc(n, sizeof *ctx->score);
+    if (!ctx->score) return cad_fail(err, CAD_ENOMEM, "out of memory for %lld labels", (long long)m->labels);
+    memcpy(ctx->score, m->score, n * sizeof *ctx->score);
     return 0;
 }
 
@@ -128,7 +143,8 @@ int cad_context_open(cad_context_t **out, const cad_model_t *model, const cad_op
     if (!ctx) return cad_fail(err, CAD_ENOMEM, "out of memory");
     ctx->model = model;
     ctx->max_len = o.max_len;
-    rc = cad_device_open(&ctx->table, o.device, o.precision, ctx->note, sizeof ctx->note, err);
+    rc = copy_head(ctx, err);
+    if (rc == 0) rc = cad_device_open(&ctx->table, o.device, o.precision, ctx->note, sizeof ctx->note, err);
     if (rc == 0) ctx->ops = &ctx->table;
     if (rc == 0) rc = ctx->ops->weights_open(&ctx->weights, ctx->ops, model, err);
     if (rc == 0) ctx->lanes = ctx->ops->lanes ? ctx->ops->lanes : o.threads;
@@ -145,6 +161,7 @@ void cad_context_close(cad_context_t *ctx)
     cad_team_close(ctx->team);
     close_lanes(ctx);
     free(ctx->lane);
+    free(ctx->score);
     if (ctx->ops) ctx->ops->weights_close(ctx->weights);
     free(ctx);
 }
@@ -168,7 +185,7 @@ static void fill_tokens(const cad_model_t *m, const cad_pass_t *p, int strand, u
         tok[strand ? p->len - 1 - p->pos[i] : p->pos[i]] = (uint8_t)m->vocab.mask;
 }
 
-/* From the first to the last row that is read, in the strand's own order. */
+/* The range of rows that are read, in the strand's own order. */
 static cad_rows_t rows_read(const cad_pass_t *p, int strand)
 {
     int64_t beg = p->len, end = 0;
@@ -185,7 +202,7 @@ static cad_rows_t rows_read(const cad_pass_t *p, int strand)
 
 static int64_t picks_of(const cad_pass_t *p, int strand) { return p->logits[strand] ? p->npos : 0; }
 
-/* Where in the pack the rows lie whose logits are wanted; returns how many. */
+/* Lists the rows of the pack whose logits are wanted; returns their number. */
 static int64_t list_picks(const cad_pass_t *p, int strand, int64_t base, int64_t V, cad_pick_t *pick)
 {
     int64_t n = picks_of(p, strand);
@@ -203,7 +220,7 @@ static int64_t list_range(const cad_pass_t *p, int strand, int64_t base, cad_ran
     return 1;
 }
 
-/* Results of a pack's rows, from the lane to where they are wanted. */
+/* Computes the wanted logits and pooled rows of a pack and copies them to the passes. */
 static int take_results(const run_t *r, const pack_t *pack, const int64_t *off, cad_lane_t *l)
 {
     const cad_model_t *m = r->ctx->model;
@@ -235,7 +252,6 @@ static int run_pack(const run_t *r, int64_t k, cad_lane_t *l)
     int64_t *off = r->off + pack->first + k;
     cad_rows_t *want = r->want + pack->first;
     int rc;
-    l->text[0] = 0;
     off[0] = 0;
     for (int64_t i = 0; i < pack->n; i++) {
         int64_t seq = r->seq[pack->first + i];
@@ -253,7 +269,7 @@ static void pack_task(void *arg, int64_t task, int worker)
 {
     run_t *r = arg;
     int rc;
-    if (r->pack[task].rows > r->ctx->lane[worker].rows) return; /* the team's */
+    if (r->pack[task].rows > r->ctx->lane[worker].rows) return; /* run by the team */
     rc = run_pack(r, task, &r->ctx->lane[worker]);
     if (rc) r->rc[worker] = rc;
 }
@@ -285,7 +301,14 @@ static int run_packs(run_t *r, int64_t npack)
     return rc;
 }
 
-/* The first lane that has a reason gives it. */
+/* A lane's text is the reason of a failure in this run, not in an earlier one. */
+static void clear_texts(cad_context_t *ctx)
+{
+    ctx->wide.text[0] = 0;
+    for (int i = 0; i < ctx->lanes; i++) ctx->lane[i].text[0] = 0;
+}
+
+/* Reports rc with the reason that the first lane gives, if any does. */
 static int report(const cad_context_t *ctx, int rc, cad_error_t *err)
 {
     const char *text = ctx->wide.text;
@@ -317,6 +340,7 @@ int cad_run(cad_context_t *ctx, const cad_pass_t *pass, int64_t npass, cad_error
         rc = cad_fail(err, CAD_ENOMEM, "out of memory for %lld results", (long long)npick);
     if (rc == 0 && nseq) {
         npack = make_packs(ctx, pass, seq, nseq, pack);
+        clear_texts(ctx);
         rc = run_packs(&(run_t) { ctx, pass, seq, pack, off, want, pick, range, rcs }, npack);
         if (rc) report(ctx, rc, err);
     }

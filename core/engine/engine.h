@@ -22,6 +22,8 @@ typedef struct cad_pass_t {
 
 struct cad_context_t {
     const cad_model_t *model;
+    float *score;         // (labels,D) a classifier's head as it was at opening, or NULL
+    enum cad_pool_t pool; /* of a classifier, likewise */
     cad_ops_t table;
     const cad_ops_t *ops; /* the table once it is filled */
     char note[512];

@@ -1,4 +1,4 @@
-/* score.c - the library's questions to a model: forward, classify, score, embed.
+/* score.c - what a context computes for a caller: forward, classify, score, embed.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 
@@ -65,31 +65,31 @@ int cad_forward_conjoined(cad_context_t *ctx, const uint8_t *tok, int64_t len, f
     return forward(ctx, tok, len, 2, NULL, logits, err);
 }
 
-/* score x the pooled rows, averaged over the strands. */
-static void head_one(const cad_model_t *m, const cad_pass_t *p, float *logits)
+/* logits (labels) = score x the pooled row, averaged over the strands. */
+static void head_one(const cad_context_t *ctx, const cad_pass_t *p, float *logits)
 {
-    int64_t D = m->cfg.d_model;
+    int64_t D = ctx->model->cfg.d_model;
     if (p->strands == 2) cad_conjoin_embedding(D, p->pooled[0], p->pooled[1], p->pooled[0]);
-    for (int64_t k = 0; k < m->labels; k++) {
+    for (int64_t k = 0; k < ctx->model->labels; k++) {
         double sum = 0;
-        for (int64_t d = 0; d < D; d++) sum += (double)m->score[k * D + d] * (double)p->pooled[0][d];
+        for (int64_t d = 0; d < D; d++) sum += (double)ctx->score[k * D + d] * (double)p->pooled[0][d];
         logits[k] = (float)sum;
     }
 }
 
-/* Passes that pool what they say; logits (n, labels). */
+/* Runs n passes, whose rows to pool are set; logits (n,labels). */
 static int classify(cad_context_t *ctx, cad_pass_t *pass, int n, float *logits, cad_error_t *err)
 {
     const cad_model_t *m = ctx->model;
     int rc = m->labels ? 0 : cad_fail(err, CAD_EARG, "the model has no classifier head");
     for (int i = 0; i < n && rc == 0; i++) {
-        pass[i].pool = m->cfg.pool;
+        pass[i].pool = ctx->pool;
         for (int s = 0; s < pass[i].strands; s++)
             pass[i].pooled[s] = need((size_t)m->cfg.d_model, sizeof(float), &rc, err);
     }
     if (rc == 0) rc = cad_run(ctx, pass, n, err);
     for (int i = 0; i < n; i++) {
-        if (rc == 0) head_one(m, &pass[i], logits + i * m->labels);
+        if (rc == 0) head_one(ctx, &pass[i], logits + i * m->labels);
         free(pass[i].pooled[0]);
         free(pass[i].pooled[1]);
     }
@@ -111,15 +111,13 @@ int cad_classify(cad_context_t *ctx, const uint8_t *tok, const uint8_t *tok_rc, 
 
 static bool scored(const cad_model_t *m, const cad_window_t *w, int64_t t)
 {
-    int id = w->tokens[t];
-    if (w->skip && w->skip[t]) return false;
-    return id == m->vocab.base[0] || id == m->vocab.base[1] || id == m->vocab.base[2] || id == m->vocab.base[3];
+    return !(w->skip && w->skip[t]) && cad_token_base(m, w->tokens[t]) >= 0;
 }
 
-/* Positions of a window in the order of their passes, into pos; the passes
- * themselves into pass, if given. Returns the number of passes. Positions share
- * a pass when they differ by a multiple of K, so the coordinate of tokens[0]
- * does not matter. */
+/* Plans the passes of a window: lists its scored positions in the order of their
+ * passes (pos, or NULL) and the passes themselves (pass, or NULL); sets npos, returns
+ * the number of passes. Positions share a pass when they differ by a multiple of K, so
+ * the coordinate of tokens[0] does not matter. */
 static int64_t plan(const cad_model_t *m, const cad_window_t *w, int64_t mask, int64_t *pos, cad_pass_t *pass,
                     int64_t *npos)
 {
@@ -244,7 +242,8 @@ double cad_entropy(const float logp[4])
 
 /* ---- embeddings ---- */
 
-/* MAX is taken over conjoined rows, so it needs both strands' rows. */
+/* out (D) = maximum of rows a (n,D). The maximum is taken over conjoined rows, so both
+ * strands' rows are needed first. */
 static void max_rows(const float *a, int64_t n, int64_t D, float *out)
 {
     memcpy(out, a, (size_t)D * sizeof *out);

@@ -89,4 +89,26 @@ int cad_reference_forward(const cad_model_t *m, const uint8_t *tok, int64_t len,
 /* |got - want| / |want|, Frobenius. */
 double cad_relative_error(const float *got, const float *want, int64_t n);
 
+/* ---- verify.c: a model against expected tensors ---- */
+/* Draws n tokens of A, C, G and T: token i depends on seed and i alone. */
+void cad_random_bases(const cad_model_t *m, uint64_t seed, int64_t n, uint8_t *tokens);
+typedef enum { CAD_VERDICT_FORWARD, CAD_VERDICT_LOSS, CAD_VERDICT_GRADIENT } cad_verdict_t;
+/* Called with the relative error of each quantity that was compared. */
+typedef void cad_verdict_f(void *arg, const char *name, cad_verdict_t kind, double error);
+typedef struct cad_expected_t cad_expected_t;
+/* Opens a safetensors file with input_ids (B,L), input_ids_rc (B,L) at choice, and either
+ * last_hidden_state, logits or class_logits of the forward pass, or labels (B,L; 4: not
+ * scored), loss (the mean) and gradients (grad.NAME). path NULL: two random sequences
+ * of 600 tokens and no tensors. model and path are borrowed until close. */
+int cad_expected_open(cad_expected_t **e, const cad_model_t *m, const char *path, cad_verdict_f *report, void *arg,
+                      cad_error_t *err);
+void cad_expected_close(cad_expected_t *e);        /* NULL is allowed */
+int64_t cad_expected_len(const cad_expected_t *e); /* L */
+bool cad_expected_trains(const cad_expected_t *e); /* the file holds labels */
+/* Compares the forward pass, and results with those of the reverse complement
+ * (rc_equivariance) for the first two sequences. */
+int cad_expected_forward(const cad_expected_t *e, cad_context_t *ctx, cad_error_t *err);
+/* Compares loss and gradients; the trainer, of this model, must hold none yet. */
+int cad_expected_gradients(const cad_expected_t *e, cad_trainer_t *t, cad_error_t *err);
+
 #endif

@@ -270,19 +270,18 @@ bool cad_config_folded(const cad_config_t *c, int64_t layer)
 
 /* ---- writing ---- */
 
-char *cad_config_change(const char *text, int64_t d_model, int64_t n_layer, int rcps, cad_error_t *err)
+int cad_config_merge(char **merged, const char *config, const char *changes, cad_error_t *err)
 {
-    json_t *root = NULL;
-    char *out = NULL;
+    json_t *root = NULL, *other = NULL;
     size_t n;
-    int rc = parse(&root, text, strlen(text), "config.json", err);
-    if (rc) return NULL;
-    if (d_model) json_object_set_new(root, "d_model", json_integer((json_int_t)d_model));
-    if (n_layer) json_object_set_new(root, "n_layer", json_integer((json_int_t)n_layer));
-    if (rcps >= 0) json_object_set_new(root, "rcps", json_boolean(rcps));
-    out = cad_json_text(root, 0, &n);
-    if (!out) cad_fail(err, CAD_ENOMEM, "out of memory");
-    return out;
+    int rc = parse(&root, config, strlen(config), "config.json", err);
+    *merged = NULL;
+    if (rc == 0) rc = parse(&other, changes, strlen(changes), "changes to config.json", err);
+    if (rc == 0 && json_object_update(root, other)) rc = cad_fail(err, CAD_ENOMEM, "out of memory for config.json");
+    json_decref(other);
+    if (rc) json_decref(root);
+    else if (!(*merged = cad_json_text(root, 0, &n))) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+    return rc;
 }
 
 char *cad_json_text(json_t *value, size_t flags, size_t *size)

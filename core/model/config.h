@@ -29,9 +29,6 @@ int cad_config_parse(cad_config_t *cfg, const char *text, cad_error_t *err);
 char *cad_config_text(const cad_config_t *cfg, const uint8_t *comp, int64_t rows, int64_t labels, const char *head,
                       size_t *size);
 char *cad_tokenizer_config_text(const cad_config_t *cfg, size_t *size);
-/* The text of a config.json with other values, 0 and -1 for those that stay; malloc'd,
- * NULL on failure. */
-char *cad_config_change(const char *text, int64_t d_model, int64_t n_layer, int rcps, cad_error_t *err);
 /* Text of a jansson value, which is taken over (NULL gives NULL); malloc'd. */
 struct json_t;
 char *cad_json_text(struct json_t *value, size_t flags, size_t *size);

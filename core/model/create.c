@@ -56,13 +56,25 @@ static int check_labels(int64_t labels, cad_error_t *err)
     return cad_fail(err, CAD_EARG, "%lld labels: expected 1 to %d", (long long)labels, 1 << 20);
 }
 
+static int check_max_len(int64_t max_len, cad_error_t *err)
+{
+    if (max_len >= 1 && max_len <= 1 << 20) return 0;
+    return cad_fail(err, CAD_EARG, "a length of %lld tokens: expected 1 to %d", (long long)max_len, 1 << 20);
+}
+
+int cad_model_set_max_len(cad_model_t *m, int64_t max_len, cad_error_t *err)
+{
+    int rc = check_max_len(max_len, err);
+    if (rc == 0) m->cfg.max_len = max_len;
+    return rc;
+}
+
 static int build(cad_model_t *m, const char *config, int64_t max_len, uint64_t seed, cad_error_t *err)
 {
     int64_t rows;
     int rc = cad_config_parse(&m->cfg, config, err);
+    if (rc == 0) rc = check_max_len(max_len, err);
     if (rc) return rc;
-    if (max_len < 1 || max_len > 1 << 20)
-        return cad_fail(err, CAD_EARG, "a length of %lld tokens: expected 1 to %d", (long long)max_len, 1 << 20);
     m->cfg.max_len = max_len;
     rows = cad_round_up(m->cfg.vocab_size, m->cfg.vocab_multiple);
     if (rows > 256) return cad_fail(err, CAD_EFORMAT, "config.json: vocabularies above 256 tokens are not DNA");

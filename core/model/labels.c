@@ -1,11 +1,19 @@
-/* head.c - what a classifier's outputs mean, from and into its config.json: the
- * keys that transformers knows (id2label, label2id, num_labels, problem_type), and
- * target_mean and target_scale for values. SPDX-License-Identifier: MIT */
+/* labels.c - the meaning of a classifier's outputs, read from and written to
+ * config.json: the keys that transformers knows (id2label, label2id, num_labels,
+ * problem_type), and target_mean and target_scale for values.
+ * SPDX-License-Identifier: MIT */
 #include <jansson.h>
 
 #include "model/labels.h"
 
 static const char *const PROBLEM[] = { "single_label_classification", "multi_label_classification", "regression" };
+
+void cad_head_init_sized(cad_head_t *h, size_t size)
+{
+    memset(h, 0, size);
+    h->size = size;
+    h->pool = CAD_POOL_MEAN;
+}
 
 void cad_head_free(cad_head_t *h)
 {
@@ -13,18 +21,21 @@ void cad_head_free(cad_head_t *h)
     free(h->name);
     free(h->mean);
     free(h->scale);
-    memset(h, 0, sizeof *h);
+    h->name = NULL;
+    h->mean = h->scale = NULL;
+    h->n = 0;
 }
 
 int cad_head_room(cad_head_t *h, int64_t n, cad_error_t *err)
 {
+    bool values = h->kind == CAD_HEAD_VALUES;
+    if (n < 1) return cad_fail(err, CAD_EARG, "%lld labels: expected 1 or more", (long long)n);
     h->n = n;
     h->name = calloc((size_t)n, sizeof *h->name);
-    if (h->kind == CAD_VALUES) {
-        h->mean = calloc((size_t)n, sizeof *h->mean);
-        h->scale = calloc((size_t)n, sizeof *h->scale);
-    }
-    if (h->name && (h->kind != CAD_VALUES || (h->mean && h->scale))) return 0;
+    h->mean = values ? calloc((size_t)n, sizeof *h->mean) : NULL;
+    h->scale = values ? calloc((size_t)n, sizeof *h->scale) : NULL;
+    if (h->name && (!values || (h->mean && h->scale))) return 0;
+    cad_head_free(h);
     return cad_fail(err, CAD_ENOMEM, "out of memory for %lld labels", (long long)n);
 }
 
@@ -38,10 +49,10 @@ static int bad(const char *key, const char *what, cad_error_t *err)
 static int read_kind(cad_head_t *h, json_t *root, int64_t labels, cad_error_t *err)
 {
     const char *s = json_string_value(json_object_get(root, "problem_type"));
-    h->kind = labels == 1 ? CAD_VALUES : CAD_CLASSES; /* as transformers takes it */
+    h->kind = labels == 1 ? CAD_HEAD_VALUES : CAD_HEAD_CLASSES; /* the default of transformers */
     for (int i = 0; s && i < 3; i++)
         if (!strcmp(s, PROBLEM[i])) {
-            h->kind = (cad_head_kind_t)i;
+            h->kind = (enum cad_head_kind_t)i;
             return 0;
         }
     return s ? bad("problem_type", "is none of single_label_classification, multi_label_classification and regression",
@@ -49,7 +60,7 @@ static int read_kind(cad_head_t *h, json_t *root, int64_t labels, cad_error_t *e
              : 0;
 }
 
-/* A name goes into tables: no tabs or line ends. */
+/* Names are written into tables: control characters (tabs, line ends) are refused. */
 static bool printable(const char *s)
 {
     for (; *s; s++)
@@ -88,7 +99,11 @@ int cad_head_read(cad_head_t *h, const cad_model_t *m, cad_error_t *err)
 {
     json_t *root = m->head ? json_loads(m->head, JSON_DECODE_INT_AS_REAL, NULL) : NULL;
     int rc;
-    memset(h, 0, sizeof *h);
+    cad_head_init_sized(h, h->size);
+    if (!m->labels) {
+        json_decref(root);
+        return cad_fail(err, CAD_EARG, "the model has no classifier head");
+    }
     h->pool = m->cfg.pool;
     rc = read_kind(h, root, m->labels, err);
     if (rc == 0) rc = cad_head_room(h, m->labels, err);
@@ -109,7 +124,7 @@ static json_t *numbers(const double *v, int64_t n)
     return list;
 }
 
-/* -1 where a name is not UTF-8. */
+/* Returns 0, or -1 if a name is not UTF-8. */
 static int put_names(json_t *root, const cad_head_t *h)
 {
     json_t *names = json_object(), *ids = json_object();
@@ -125,7 +140,7 @@ static int put_names(json_t *root, const cad_head_t *h)
     return rc | json_object_set_new(root, "label2id", ids);
 }
 
-/* Takes root over. Numbers are those that config.json will have. */
+/* Stores root as the model's head and frees it. Numbers are rounded as config.json has them. */
 static int keep(cad_model_t *m, json_t *root, cad_error_t *err)
 {
     size_t size;
@@ -138,7 +153,11 @@ static int keep(cad_model_t *m, json_t *root, cad_error_t *err)
 
 int cad_head_write(const cad_head_t *h, cad_model_t *m, cad_error_t *err)
 {
-    json_t *root = json_object();
+    json_t *root;
+    if (h->n != m->labels)
+        return cad_fail(err, CAD_EARG, "a head of %lld labels for a model of %lld", (long long)h->n,
+                        (long long)m->labels);
+    root = json_object();
     if (put_names(root, h)) {
         json_decref(root);
         return cad_fail(err, CAD_EFORMAT, "a label is not UTF-8 text, as config.json has to be");

@@ -53,6 +53,21 @@ static bool other_config(const char *dir, const char *text, size_t size)
     return other;
 }
 
+int cad_model_config(char **config, const cad_model_t *m, cad_error_t *err)
+{
+    size_t size;
+    *config = cad_config_text(&m->cfg, m->vocab.comp, m->vocab.rows, m->labels, m->head, &size);
+    return *config ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory for config.json");
+}
+
+int cad_model_save_check(const cad_model_t *m, const char *dir, cad_error_t *err)
+{
+    cad_file_t tokenizer = { 0 };
+    int rc = cad_vocab_write(&m->vocab, dir, &tokenizer, err);
+    cad_file_abort(&tokenizer);
+    return rc;
+}
+
 static int put_configs(save_t *s, cad_error_t *err)
 {
     const cad_model_t *m = s->m;

@@ -239,6 +239,13 @@ int64_t cad_encode(const cad_model_t *model, const char *seq, int64_t n, unsigne
     return odd;
 }
 
+int cad_token_base(const cad_model_t *model, uint8_t token)
+{
+    for (int b = 0; b < 4; b++)
+        if (model->vocab.base[b] == token) return b;
+    return -1;
+}
+
 void cad_reverse_complement(const cad_model_t *model, const uint8_t *tokens, int64_t n, uint8_t *out)
 {
     for (int64_t i = 0; i < n; i++) out[i] = model->vocab.comp[tokens[n - 1 - i]];

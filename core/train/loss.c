@@ -1,12 +1,12 @@
 /* loss.c - losses and their gradients.
  *
- * Examples are packed as in inference; both strands of a pack have a tape of
- * their own and the same offsets. A pack goes forwards on every strand, its loss
- * gives the gradient of the conjoined result, which each strand takes backwards.
- * Where there are threads for it, the strands work at once, each on a lane of its own;
- * else one after the other on one lane with the whole team inside the operations. Each
- * strand has gradients of its own all the same, so what is summed, and in which order,
- * depends on the examples and on the packs' capacity alone.
+ * Examples are packed as in inference. Both strands of a pack have the same offsets,
+ * and each has a tape. The forward pass of a pack runs on every strand; the loss gives
+ * the gradient of the conjoined result, and each strand runs its backward pass from
+ * it. With enough threads both strands run at once, each on its own lane; otherwise one
+ * after the other on one lane, with the whole team inside the operations. In either
+ * case each strand has its own gradients, so the sums and their order depend only on
+ * the examples and on the capacity of a pack.
  * SPDX-License-Identifier: MIT
  */
 #include <math.h>
@@ -18,11 +18,12 @@ typedef struct {
     const cad_example_t *ex;
     int n;
     int64_t scored;
-} pack_t; /* scored: positions with a weight */
+} pack_t; /* n examples from ex on; scored: number of positions with a weight */
 
 /* ---- packs ---- */
 
-static int64_t fill(cad_trainer_t *t, const pack_t *p)
+/* Fills the tokens of both strands and the offsets. */
+static void fill(cad_trainer_t *t, const pack_t *p)
 {
     t->off[0] = 0;
     for (int i = 0; i < p->n; i++) {
@@ -31,10 +32,9 @@ static int64_t fill(cad_trainer_t *t, const pack_t *p)
         if (t->strands == 2) cad_reverse_complement(t->model, e->tokens, e->len, t->tok[1] + t->off[i]);
         t->off[i + 1] = t->off[i] + e->len;
     }
-    return t->off[p->n];
 }
 
-/* The lane of a strand, at its tape. */
+/* The lane that runs a strand, with the strand's tape, tokens and gradients. */
 static cad_grad_lane_t *strand_lane(cad_trainer_t *t, int s)
 {
     cad_grad_lane_t *l = &t->lane[s % t->lanes];
@@ -60,10 +60,10 @@ static void strand_task(void *arg, int64_t s, int worker)
     a->rc[s] = a->fn(a->t, strand_lane(a->t, (int)s), (int)s, a->p);
 }
 
-/* fn of each strand, of both at once if each has a lane. */
+/* Calls fn for each strand; for both at once if each has a lane. */
 static int each_strand(cad_trainer_t *t, strand_f *fn, const pack_t *p)
 {
-    strands_t a = { t, fn, p, { 0, 0 } };
+    strands_t a = { .t = t, .fn = fn, .p = p };
     if (t->lanes == 2) cad_team_run(t->team, 2, strand_task, &a);
     else
         for (int s = 0; s < t->strands && !a.rc[0]; s++) strand_task(&a, s, 0);
@@ -73,13 +73,14 @@ static int each_strand(cad_trainer_t *t, strand_f *fn, const pack_t *p)
 static int forward(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
 {
     (void)s;
-    for (int k = 0; k < 2; k++) l->f.state[k] = NULL; /* the backward pass runs a layer again for its states */
+    for (int k = 0; k < 2; k++) l->f.state[k] = NULL; /* the backward pass recomputes them */
     return cad_strand_forward(&l->f, t->model, t->off, p->n, NULL);
 }
 
 /* ---- losses ---- */
 
-/* weight x cross-entropy of one row of n logits; the gradient replaces them. */
+/* Returns weight x cross-entropy of one row of n logits and replaces the logits by scale
+ * times its gradient. The target is n probabilities or, if target is NULL, a label. */
 static double cross_entropy(float *logit, int64_t n, const float *target, int64_t label, double weight, double scale)
 {
     double max = -INFINITY, sum = 0, loss = 0;
@@ -94,7 +95,7 @@ static double cross_entropy(float *logit, int64_t n, const float *target, int64_
     return weight * loss;
 }
 
-/* Positions with a weight, as rows of either strand. */
+/* Lists the positions with a weight as rows of either strand; returns their number. */
 static int64_t scored_rows(cad_trainer_t *t, const pack_t *p)
 {
     int64_t n = 0;
@@ -107,6 +108,7 @@ static int64_t scored_rows(cad_trainer_t *t, const pack_t *p)
     return n;
 }
 
+/* Logits (n,V) of scored positions [at, at+n), into dlogits. */
 static int conjoined_logits(cad_trainer_t *t, int64_t at, int64_t n)
 {
     int64_t V = t->model->vocab.rows;
@@ -114,7 +116,8 @@ static int conjoined_logits(cad_trainer_t *t, int64_t at, int64_t n)
     cad_pick_t pick[CAD_LOGITS];
     int rc = 0;
     for (int s = 0; s < t->strands && rc == 0; s++) {
-        for (int64_t i = 0; i < n; i++) pick[i] = (cad_pick_t) { t->row[s][at + i], s, (s ? t->other : out) + i * V };
+        for (int64_t i = 0; i < n; i++)
+            pick[i] = (cad_pick_t) { .row = t->row[s][at + i], .strand = s, .to = (s ? t->other : out) + i * V };
         rc = t->ops->head(&strand_lane(t, s)->f, pick, n);
     }
     if (t->strands == 2) cad_conjoin_logits(t->model, n, out, t->other, out);
@@ -141,7 +144,7 @@ static int tokens_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t
     return rc ? rc : cad_strand_backward(l, t->model, t->off, p->n);
 }
 
-/* Loss of one example's outputs; the gradient replaces them. */
+/* Returns the loss of one example's n outputs and replaces them by scale times its gradient. */
 static double label_loss(float *out, int64_t n, const float *target, enum cad_loss_t loss, double scale)
 {
     double sum = 0;
@@ -160,7 +163,7 @@ static double label_loss(float *out, int64_t n, const float *target, enum cad_lo
     return sum;
 }
 
-/* Of example i: the mean of its strands' pooled rows, and its outputs. */
+/* Computes example i's mean (D) of both strands' pooled rows and its outputs (labels). */
 static void classify(const cad_trainer_t *t, int i, float *mean, float *out)
 {
     int64_t D = t->model->cfg.d_model;
@@ -177,18 +180,19 @@ static void classify(const cad_trainer_t *t, int i, float *mean, float *out)
 
 static float *score_grad(const cad_trainer_t *t) { return t->grad + (t->model->score - t->model->param); }
 
+/* Pools all examples of a pack in one operation: a device is waited for once. */
 static int pool_strand(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
 {
     int64_t D = t->model->cfg.d_model;
-    int rc = 0;
-    for (int i = 0; i < p->n && rc == 0; i++) {
-        cad_range_t range = { t->off[i], t->off[i + 1], t->recipe.pool, t->pooled[s] + i * D };
-        rc = t->ops->pool(&l->f, &range, 1);
-    }
-    return rc;
+    for (int i = 0; i < p->n; i++)
+        t->range[s][i] = (cad_range_t) {
+            .beg = t->off[i], .end = t->off[i + 1], .how = t->recipe.pool, .to = t->pooled[s] + i * D
+        };
+    return t->ops->pool(&l->f, t->range[s], p->n);
 }
 
-/* pooled[0] becomes the gradient of each strand's pooled row; score's is added. */
+/* Adds the losses of a pack to *sum and the gradient of score to the trainer's; replaces
+ * pooled[0] by the gradient of each strand's pooled rows. */
 static int label_losses(cad_trainer_t *t, enum cad_loss_t loss, const pack_t *p, double scale, double *sum)
 {
     int64_t D = t->model->cfg.d_model, labels = t->model->labels;
@@ -225,7 +229,7 @@ static int labels_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t
     return rc ? rc : cad_strand_backward(l, t->model, t->off, p->n);
 }
 
-/* One pack, forwards and, if scale is not 0, backwards. */
+/* Runs the forward pass of one pack and, if scale is not 0, its backward pass. */
 static int run_pack(cad_trainer_t *t, enum cad_loss_t loss, pack_t *p, double scale, double *sum)
 {
     bool tokens = loss == CAD_LOSS_TOKENS;
@@ -256,7 +260,7 @@ static int check_example(const cad_trainer_t *t, enum cad_loss_t loss, const cad
 int cad_trainer_add(cad_trainer_t *t, enum cad_loss_t loss, const cad_example_t *ex, int n, double scale, double *sum,
                     cad_error_t *err)
 {
-    pack_t p = { ex, 0, 0 };
+    pack_t p = { .ex = ex };
     int64_t rows = 0;
     int rc = 0;
     if (loss == CAD_LOSS_TOKENS && t->model->labels)
@@ -269,7 +273,7 @@ int cad_trainer_add(cad_trainer_t *t, enum cad_loss_t loss, const cad_example_t 
     for (int i = 0; i < n && rc == 0; i++) {
         if (p.n && (rows + ex[i].len > t->pack || p.n == t->most)) {
             rc = run_pack(t, loss, &p, scale, sum);
-            p = (pack_t) { ex + i, 0, 0 };
+            p = (pack_t) { .ex = ex + i };
             rows = 0;
         }
         p.n++;

@@ -1,11 +1,11 @@
-/* optimiser.c - AdamW over the table of tensors, and training checkpoints.
+/* optimiser.c - AdamW over the table of tensors; training checkpoints.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 
 #include "model/safetensors.h"
 #include "train/trainer.h"
 
-#define SLICE 16384 /* parameters of one task */
+#define SLICE 16384 /* parameters in one task */
 
 /* ---- the optimiser: Loshchilov and Hutter, "Decoupled weight decay regularization", 2019 ---- */
 
@@ -33,7 +33,7 @@ static void adam_task(void *arg, int64_t task, int worker)
     }
 }
 
-/* All gradients where the parameters are. */
+/* Adds the backend's gradients to t->grad. */
 static int collect(cad_trainer_t *t, cad_error_t *err)
 {
     int rc = 0;
@@ -53,6 +53,7 @@ static double norm_of(const float *a, int64_t n)
     return sqrt(sum);
 }
 
+/* Passes changed parameters on to the backend. */
 static void renew(cad_trainer_t *t)
 {
     cad_model_refresh(t->model);
@@ -85,7 +86,7 @@ int cad_trainer_update(cad_trainer_t *t, double lr, double *norm, cad_error_t *e
         cad_team_run(t->team, (a.tensor->count + SLICE - 1) / SLICE, adam_task, &a);
     }
     memset(t->grad, 0, (size_t)t->model->total * sizeof *t->grad);
-    if (!r->freeze) renew(t); /* the classifier's head is read from the model itself */
+    if (!r->freeze) renew(t); /* the backend does not hold score */
     return 0;
 }
 
@@ -103,16 +104,22 @@ int cad_trainer_gradient(cad_trainer_t *t, const char *name, float *out)
     return CAD_EARG;
 }
 
-/* ---- a checkpoint: the parameters and what the optimiser knows, as they lie in memory ---- */
+/* ---- checkpoints: parameters and moments, laid out as in memory ---- */
+
+static cad_array_t flat(const char *name, const float *data, int64_t n)
+{
+    return (cad_array_t) { .name = name, .dtype = CAD_F32, .ndim = 1, .shape = { n }, .data = data };
+}
 
 int cad_trainer_save(const cad_trainer_t *t, const char *path, const char *note, cad_error_t *err)
 {
     char step[32];
     int64_t n = t->model->total;
-    const cad_array_t array[] = { { "parameters", CAD_F32, 1, { n }, t->model->param },
-                                  { "exp_avg", CAD_F32, 1, { n }, t->m },
-                                  { "exp_avg_sq", CAD_F32, 1, { n }, t->v } };
-    const cad_meta_t meta[] = { { "step", step }, { "model", t->model->details }, { "note", note } };
+    const cad_array_t array[] = { flat("parameters", t->model->param, n), flat("exp_avg", t->m, n),
+                                  flat("exp_avg_sq", t->v, n) };
+    const cad_meta_t meta[] = { { .key = "step", .value = step },
+                                { .key = "model", .value = t->model->details },
+                                { .key = "note", .value = note } };
     snprintf(step, sizeof step, "%lld", (long long)t->step);
     return cad_safetensors_write(path, array, 3, meta, 3, err);
 }

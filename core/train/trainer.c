@@ -1,4 +1,4 @@
-/* trainer.c - opening a trainer: its backend, teams, lanes and tapes.
+/* trainer.c - opens and closes a trainer: its backend, teams, lanes and tapes.
  * SPDX-License-Identifier: MIT
  */
 #include "engine/engine.h"
@@ -36,7 +36,7 @@ static int take_recipe(cad_recipe_t *r, const cad_recipe_t *given, const cad_mod
     return 0;
 }
 
-/* Pointers of a strand's tape, in t->slot. */
+/* Sets the pointers of a strand's tape, which lie in t->slot. */
 static void lay_tape(cad_trainer_t *t, int strand, cad_bump_t *b)
 {
     const cad_model_t *m = t->model;
@@ -45,9 +45,9 @@ static void lay_tape(cad_trainer_t *t, int strand, cad_bump_t *b)
     bool all = t->back->keeps && !t->recipe.recompute && !cad_model_apart(m);
     cad_tape_t *tape = &t->tape[strand];
     float **p = t->slot + strand * (4 * n + 1);
-    *tape = (cad_tape_t) { p, all ? p + n + 1 : NULL, all ? p + 2 * n + 1 : NULL };
+    *tape = (cad_tape_t) { .res = p, .x = all ? p + n + 1 : NULL, .state = all ? p + 2 * n + 1 : NULL };
     for (int64_t i = 1; i <= n; i++) tape->res[i] = cad_bump(b, rows, e.Dp, sizeof(float));
-    tape->res[0] = tape->res[n]; /* the embedding is made again, when the head is done with it */
+    tape->res[0] = tape->res[n]; /* recomputed: the head no longer needs it then */
     for (int64_t i = 0; i < n && all; i++) {
         tape->x[i] = cad_bump(b, rows, e.Ep, sizeof(float));
         for (int k = 0; k < 2; k++)
@@ -91,7 +91,7 @@ static void give(cad_trainer_t *t, char **arena)
     *arena = NULL;
 }
 
-/* A lane is carved without its own residual and x where the tapes have them. */
+/* Opens lane i; parts that lie in the tapes (residual, x) get no memory of their own. */
 static int open_lane(cad_trainer_t *t, int i, cad_error_t *err)
 {
     cad_grad_lane_t *l = &t->lane[i];
@@ -108,8 +108,8 @@ static int open_lanes(cad_trainer_t *t, cad_error_t *err)
     int64_t rows = cad_round_up(cad_max(t->recipe.max_tokens, t->pack), t->back->round);
     int64_t tile = cad_min(t->back->tile, cad_round_up(rows, CAD_STRETCH));
     bool thrifty = t->ops->late &&
-                   (t->recipe.recompute || rows > t->back->rows); /* z is made for each direction, and then gone */
-    int64_t zrows = thrifty && rows > 2 * tile ? 2 * tile : rows; /* a tile's is made while its neighbour's is in use */
+                   (t->recipe.recompute || rows > t->back->rows); /* z is recomputed for each direction */
+    int64_t zrows = thrifty && rows > 2 * tile ? 2 * tile : rows; /* one tile in use, its neighbour being computed */
     int rc;
     memset(t->lane, 0, sizeof t->lane);
     t->bytes = 0;
@@ -142,7 +142,7 @@ static void close_lanes(cad_trainer_t *t)
     give(t, &t->tapes);
 }
 
-/* From two lanes to one, which has the whole team. */
+/* Goes from two lanes to one, which gets the whole team. */
 static void join_lanes(cad_trainer_t *t)
 {
     for (int i = 0; i < 2; i++) {
@@ -152,7 +152,8 @@ static void join_lanes(cad_trainer_t *t)
     t->lanes = 1;
 }
 
-/* Two lanes share the threads; where layers are run again to save memory, there is one. */
+/* Opens the teams: two lanes with half of the threads each, or one lane where layers are
+ * recomputed to save memory. */
 static int open_teams(cad_trainer_t *t, cad_error_t *err)
 {
     int threads = t->recipe.threads, rc = threads > 1 ? cad_team_open(&t->team, threads, err) : 0;
@@ -165,7 +166,7 @@ static int open_teams(cad_trainer_t *t, cad_error_t *err)
     return rc;
 }
 
-/* Where memory is short, one lane may do, and then smaller packs. */
+/* Opens the lanes; where memory is short, tries a single lane and then smaller packs. */
 static int fit_lanes(cad_trainer_t *t, cad_error_t *err)
 {
     int rc;
@@ -199,6 +200,7 @@ static int open_buffers(cad_trainer_t *t, cad_error_t *err)
         t->tok[s] = get(t, rows, 1, &rc, err);
         t->row[s] = get(t, rows, sizeof(int64_t), &rc, err);
         t->pooled[s] = get(t, most * (size_t)m->cfg.d_model, sizeof(float), &rc, err);
+        t->range[s] = get(t, most, sizeof(cad_range_t), &rc, err);
     }
     t->off = get(t, most + 1, sizeof(int64_t), &rc, err);
     t->dlogits = get(t, rows, (size_t)m->vocab.rows * sizeof(float), &rc, err);
@@ -210,7 +212,7 @@ static int open_buffers(cad_trainer_t *t, cad_error_t *err)
     return rc;
 }
 
-/* Weights of projections and norms decay; the paper's code leaves these out: */
+/* Weights of projections and norms decay; the paper's code excludes the roles below. */
 static bool decays(cad_role_t r)
 {
     switch (r) {
@@ -227,7 +229,7 @@ static bool decays(cad_role_t r)
     }
 }
 
-/* Both tables, weights and gradients. */
+/* Opens the tables of both passes, the weights and the gradients. */
 static int open_backend(cad_trainer_t *t, cad_error_t *err)
 {
     int rc = cad_device_open(&t->table, t->recipe.device, t->recipe.precision, t->note, sizeof t->note, err);
@@ -274,6 +276,7 @@ void cad_trainer_close(cad_trainer_t *t)
         free(t->tok[s]);
         free(t->row[s]);
         free(t->pooled[s]);
+        free(t->range[s]);
     }
     free(t->slot);
     free(t->off);

@@ -1,11 +1,11 @@
-/* trainer.h - what trainer.c, loss.c and optimiser.c share. SPDX-License-Identifier: MIT */
+/* trainer.h - the trainer, shared by trainer.c, loss.c and optimiser.c. SPDX-License-Identifier: MIT */
 #ifndef CAD_TRAINER_H
 #define CAD_TRAINER_H
 
 #include "engine/module.h"
 #include "engine/backward.h"
 
-#define CAD_LOGITS 2048 /* positions whose logits are made at a time */
+#define CAD_LOGITS 2048 /* positions whose logits are computed at a time */
 
 struct cad_trainer_t {
     cad_model_t *model;
@@ -13,32 +13,33 @@ struct cad_trainer_t {
     cad_ops_t table;
     const cad_ops_t *ops; /* the table once it is filled */
     const cad_back_ops_t *back;
-    char note[512];      /* why it is not the device that auto would rather have */
+    char note[512];      /* why "auto" computes on the CPU, or "" */
     cad_team_t *team;    /* all threads */
-    cad_team_t *half[2]; /* inside each of two lanes; NULL: one thread */
+    cad_team_t *half[2]; /* the threads of each of two lanes; NULL: one thread */
     cad_weights_t *weights;
-    cad_grads_t *grads[2]; /* by strand; [1] NULL: both in [0] */
+    cad_grads_t *grads[2]; /* by strand; [1] NULL: both strands add to [0] */
     cad_grad_lane_t lane[2];
-    int lanes; /* 2: the strands work at once */
+    int lanes; /* 2: both strands run at once */
     cad_tape_t tape[2];
     uint8_t *tok[2]; // (rows)
     int strands;
-    int64_t pack;           /* rows; a longer example is one by itself */
+    int64_t pack;           /* rows of a pack; a longer example is a pack by itself */
     int64_t *off;           // (most+1)
     int most;               /* sequences in a pack */
     float **slot;           /* the pointers of both tapes */
-    char *arena[2], *tapes; /* memory of the backend's: each lane's gradients'; the tapes' */
+    char *arena[2], *tapes; /* memory from the backend: for each lane's gradients; for the tapes */
     int64_t *row[2];        // (rows) scored positions on each strand
     float *dlogits;         // (rows,V)
     float *other;           // (CAD_LOGITS,V) the second strand's logits
     float *pooled[2];       // (most,D)
-    float *grad, *m, *v;    // (total) as the parameters
+    cad_range_t *range[2];  // (most) rows to be pooled
+    float *grad, *m, *v;    // (total) gradient and moments, laid out as the parameters
     bool *decay;            // (tensors)
     int64_t step;
     size_t bytes;
 };
 
-/* Gives rc, which an operation came back with, and says why. */
+/* Returns rc, the code of a failed operation, after writing the reason to err. */
 int cad_trainer_report(const cad_trainer_t *t, int rc, cad_error_t *err);
 
 #endif

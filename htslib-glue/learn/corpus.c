@@ -1,10 +1,9 @@
 /* corpus.c - windows of a reference in random order, for training.
  *
- * Intervals are tiled by windows of one length; the last is shifted left, a
- * shorter interval is a window by itself. Every pass over the corpus (an epoch)
- * has its own order and, after the first, its own offset of the tiling to the left,
- * so that no window comes twice in it. Window i of a run is a function of the seed
- * and i alone.
+ * Intervals are tiled by windows of one length; the last window of an interval is shifted
+ * left, and a shorter interval is one window. Every pass over the corpus (an epoch) has
+ * its own order and, after the first, shifts the tiling left by its own offset; no window
+ * occurs twice in an epoch. Window i of a run depends on the seed and i alone.
  * SPDX-License-Identifier: MIT
  */
 #include "learn/corpus.h"
@@ -15,8 +14,8 @@
 struct corpus_stretch_t {
     const contig_t *contig;
     interval_t span;
-    int64_t first;
-}; /* first: its first window's number */
+    int64_t first; /* number of its first window */
+};
 
 static int64_t tiles_of(const corpus_t *c, interval_t s) { return (s.end - s.beg + c->len - 1) / c->len; }
 
@@ -86,8 +85,8 @@ int corpus_digest(const corpus_t *c, uint64_t *digest, cad_error_t *err)
     return rc;
 }
 
-/* A permutation of [0, n), keyed: a Feistel network over the next power of four,
- * walked until it falls into the range. */
+/* A keyed permutation of [0, n): a Feistel network over the next power of four, applied
+ * until the result is in the range. */
 static uint64_t permuted(uint64_t i, uint64_t n, uint64_t seed, uint64_t epoch)
 {
     unsigned half = 1;
@@ -117,6 +116,7 @@ static const struct corpus_stretch_t *stretch_of(const corpus_t *c, int64_t wind
     return &c->stretch[lo];
 }
 
+/* The span of the stretch's window k. */
 static interval_t window_span(const corpus_t *c, const struct corpus_stretch_t *s, int64_t k, uint64_t epoch)
 {
     int64_t shift = epoch ? (int64_t)cad_below(cad_random(c->seed, epoch, (uint64_t)s->first, 99), (uint64_t)c->len)

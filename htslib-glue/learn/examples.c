@@ -89,7 +89,7 @@ int examples_read(examples_t *e, labelled_t *l, cad_error_t *err)
     return rc;
 }
 
-/* A token replaces its letter. */
+/* Tokens overwrite the letters. */
 void examples_encode(examples_t *e, const cad_model_t *model, notes_t *notes)
 {
     char part[4096];
@@ -125,7 +125,8 @@ typedef struct {
 
 static int keep_name(names_list_t *l, const char *s, size_t n, cad_error_t *err)
 {
-    if (l->n && strlen(l->name[l->n - 1]) == n && !memcmp(l->name[l->n - 1], s, n)) return 0; /* often */
+    if (l->n && strlen(l->name[l->n - 1]) == n && !memcmp(l->name[l->n - 1], s, n))
+        return 0; /* the same label as the row before */
     if (l->n == l->room) {
         int64_t room = l->room ? 2 * l->room : 64;
         char **more = realloc(l->name, (size_t)room * sizeof *more);
@@ -137,7 +138,7 @@ static int keep_name(names_list_t *l, const char *s, size_t n, cad_error_t *err)
     return l->name[l->n] ? (l->n++, 0) : out_of_memory(err);
 }
 
-/* Whole numbers by size, before all others by their bytes. */
+/* Orders whole numbers by size; they come before other names, which are ordered by bytes. */
 static int by_label(const void *a, const void *b)
 {
     const char *x = *(char *const *)a, *y = *(char *const *)b;
@@ -165,7 +166,7 @@ static bool printable(const char *s, size_t n)
     return true;
 }
 
-/* One class, or what lies between semicolons. */
+/* Lists the names in a row's label: one class, or (set) names separated by semicolons. */
 static int row_names(const examples_t *e, const example_t *x, bool set, names_list_t *l, cad_error_t *err)
 {
     const char *s = x->label;
@@ -185,9 +186,9 @@ static int learn_names(const examples_t *e, cad_head_t *h, cad_error_t *err)
 {
     names_list_t l = { 0 };
     int rc = 0;
-    for (int64_t i = 0; i < e->n && rc == 0; i++) rc = row_names(e, &e->row[i], h->kind == CAD_LABELS_SET, &l, err);
+    for (int64_t i = 0; i < e->n && rc == 0; i++) rc = row_names(e, &e->row[i], h->kind == CAD_HEAD_LABELS, &l, err);
     sort_names(&l);
-    if (rc == 0 && h->kind == CAD_CLASSES && l.n < 2)
+    if (rc == 0 && h->kind == CAD_HEAD_CLASSES && l.n < 2)
         rc = cad_fail(err, CAD_EFORMAT, "%s: all rows have the label \"%.60s\": nothing to tell apart", e->path,
                       l.name[0]);
     if (rc == 0 && l.n == 0) rc = cad_fail(err, CAD_EFORMAT, "%s: no row has a label", e->path);
@@ -230,7 +231,7 @@ static int read_value(const examples_t *e, const example_t *x, int64_t k, double
     return bad_label(e, x, s, "is not a number; names are for --task classify", err);
 }
 
-/* Mean and deviation: score has no bias, so values are learnt about their mean. */
+/* Sets mean and deviation: score has no bias, so values are learnt about their mean. */
 static int learn_scale(const examples_t *e, cad_head_t *h, cad_error_t *err)
 {
     double v = 0;
@@ -256,12 +257,12 @@ static int learn_scale(const examples_t *e, cad_head_t *h, cad_error_t *err)
 int examples_learn(const examples_t *e, cad_head_t *h, cad_error_t *err)
 {
     int rc;
-    if (h->kind == CAD_CLASSES && e->nlabel > 1)
+    if (h->kind == CAD_HEAD_CLASSES && e->nlabel > 1)
         return cad_fail(err, CAD_EARG, "%s: %d columns of labels are for --task multilabel or regress", e->path,
                         e->nlabel);
-    if (h->kind == CAD_CLASSES || (h->kind == CAD_LABELS_SET && e->nlabel == 1)) return learn_names(e, h, err);
+    if (h->kind == CAD_HEAD_CLASSES || (h->kind == CAD_HEAD_LABELS && e->nlabel == 1)) return learn_names(e, h, err);
     rc = column_names(e, h, err);
-    return rc == 0 && h->kind == CAD_VALUES ? learn_scale(e, h, err) : rc;
+    return rc == 0 && h->kind == CAD_HEAD_VALUES ? learn_scale(e, h, err) : rc;
 }
 
 /* ---- targets ---- */
@@ -288,9 +289,9 @@ static int unknown(const examples_t *e, const example_t *x, const cad_head_t *h,
 static int set_names(const examples_t *e, const example_t *x, const cad_head_t *h, float *out, cad_error_t *err)
 {
     const char *s = x->label;
-    if (h->kind == CAD_CLASSES && !*s) return bad_label(e, x, s, "is empty", err);
+    if (h->kind == CAD_HEAD_CLASSES && !*s) return bad_label(e, x, s, "is empty", err);
     while (*s) {
-        size_t n = h->kind == CAD_LABELS_SET ? strcspn(s, ";") : strlen(s);
+        size_t n = h->kind == CAD_HEAD_LABELS ? strcspn(s, ";") : strlen(s);
         int64_t k = find_name(h, s, n);
         if (k < 0) return unknown(e, x, h, s, n, err);
         out[k] = 1;
@@ -299,7 +300,7 @@ static int set_names(const examples_t *e, const example_t *x, const cad_head_t *
     return 0;
 }
 
-/* The column of labels that is the head's k-th: by name where there are several names. */
+/* The label column of the head's output k: by name where there are several, or -1. */
 static int64_t column_of(const examples_t *e, const cad_head_t *h, int64_t k)
 {
     if (!e->named || h->n == 1) return k;
@@ -329,18 +330,18 @@ static int set_columns(const examples_t *e, const example_t *x, const cad_head_t
         int64_t column = column_of(e, h, k);
         const char *s = label_at(x, column);
         double v = 0;
-        int rc = h->kind == CAD_VALUES              ? read_value(e, x, column, &v, err)
+        int rc = h->kind == CAD_HEAD_VALUES         ? read_value(e, x, column, &v, err)
                  : strcmp(s, "0") && strcmp(s, "1") ? bad_label(e, x, s, "is neither 0 nor 1", err)
                                                     : 0;
         if (rc) return rc;
-        out[k] = h->kind == CAD_VALUES ? (float)((v - h->mean[k]) / h->scale[k]) : *s == '1';
+        out[k] = h->kind == CAD_HEAD_VALUES ? (float)((v - h->mean[k]) / h->scale[k]) : *s == '1';
     }
     return 0;
 }
 
 int examples_targets(examples_t *e, const cad_head_t *h, cad_error_t *err)
 {
-    bool names = h->kind == CAD_CLASSES || (h->kind == CAD_LABELS_SET && e->nlabel == 1);
+    bool names = h->kind == CAD_HEAD_CLASSES || (h->kind == CAD_HEAD_LABELS && e->nlabel == 1);
     int rc = names ? 0 : check_columns(e, h, err);
     if (rc) return rc;
     if (names && e->nlabel != 1)
@@ -357,7 +358,7 @@ int examples_targets(examples_t *e, const cad_head_t *h, cad_error_t *err)
 
 enum { FOR_ORDER, FOR_STRAND, FOR_SPLIT };
 
-/* Fisher and Yates. */
+/* The Fisher-Yates shuffle. */
 static void shuffle(int64_t *order, int64_t n, uint64_t seed, uint64_t what, uint64_t which)
 {
     for (int64_t i = 0; i < n; i++) order[i] = i;
@@ -378,8 +379,8 @@ bool examples_turned(int64_t row, uint64_t seed, int64_t epoch)
     return cad_random(seed, FOR_STRAND, (uint64_t)epoch, (uint64_t)row) & 1;
 }
 
-/* Marks a part of a group, but for a single row at least one and not all; group -1: all
- * rows. */
+/* Marks a fraction of the rows of class `group` (-1: of all rows): at least one and not all,
+ * unless there is a single row. */
 static void choose(const examples_t *e, int64_t K, int64_t group, double fraction, uint64_t seed, int64_t *member,
                    int64_t *order, bool *chosen)
 {
@@ -406,7 +407,7 @@ static void put_row(examples_t *to, const example_t *x, const float *target, int
     to->longest = cad_max(to->longest, x->len);
 }
 
-/* The chosen rows to `part`, the others together. */
+/* Moves the chosen rows to `part` and closes the gaps. */
 static int move_rows(examples_t *all, examples_t *part, int64_t K, const bool *chosen, cad_error_t *err)
 {
     int64_t total = all->n, n = count_true(chosen, total);
@@ -430,7 +431,7 @@ int examples_split(examples_t *all, examples_t *part, const cad_head_t *h, doubl
     bool *chosen = calloc((size_t)all->n, sizeof *chosen);
     int rc = member && chosen ? 0 : out_of_memory(err);
     memset(part, 0, sizeof *part);
-    if (rc == 0 && h->kind == CAD_CLASSES)
+    if (rc == 0 && h->kind == CAD_HEAD_CLASSES)
         for (int64_t k = 0; k < h->n; k++) choose(all, h->n, k, fraction, seed, member, member + all->n, chosen);
     else if (rc == 0) choose(all, h->n, -1, fraction, seed, member, member + all->n, chosen);
     if (rc == 0 && count_true(chosen, all->n) == 0)

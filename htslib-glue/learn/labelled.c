@@ -33,7 +33,8 @@ static int begin_cell(labelled_t *l, cad_error_t *err)
     return 0;
 }
 
-/* A quoted column from its quote on, "" for a quote in it: what follows it, or NULL. */
+/* Appends a quoted column, which begins at its quote and has "" for a quote. Returns the
+ * place behind it, or NULL. */
 static const char *put_quoted(labelled_t *l, const char *s, const char *end)
 {
     for (s++; s < end; s++) {
@@ -82,9 +83,9 @@ static int split_bed(labelled_t *l, const char *line, size_t n, cad_error_t *err
     return 0;
 }
 
-/* ---- which columns ---- */
+/* ---- finding columns ---- */
 
-/* A column of the header by name, else by number from 1; -1 if there is none. */
+/* The index of a header's column by name, else by number from 1; -1 if there is none. */
 static int find_column(const labelled_t *l, const char *spec)
 {
     int64_t k;
@@ -108,7 +109,7 @@ static int no_column(const labelled_t *l, const char *spec, const char *option, 
         l->in.path, (long long)l->in.line, spec, l->ncell, option);
 }
 
-/* Takes the name over. */
+/* Adds a label column; its malloc'd name is owned by l from here on. */
 static int add_label(labelled_t *l, int column, char *name, cad_error_t *err)
 {
     int *more = realloc(l->label_column, (size_t)(l->nlabel + 1) * sizeof *more);
@@ -127,7 +128,7 @@ static int add_label(labelled_t *l, int column, char *name, cad_error_t *err)
     return 0;
 }
 
-/* Each part of a comma-separated list. */
+/* Calls fn for each part of a comma-separated list. */
 static int for_each(labelled_t *l, const char *list, int (*fn)(labelled_t *, const char *, cad_error_t *),
                     cad_error_t *err)
 {
@@ -209,7 +210,7 @@ static bool is_bed(const labelled_t *l)
     return found == 2;
 }
 
-/* Up to the first line that holds something. */
+/* Reads up to the first line of data, which is held. */
 static int read_leading(labelled_t *l, cad_error_t *err)
 {
     int rc;
@@ -254,7 +255,7 @@ int labelled_open(labelled_t *l, cad_error_t *err)
     int rc;
     if (f && strcmp(f, "bed") && strcmp(f, "fasta") && strcmp(f, "fastq") && strcmp(f, "csv") && strcmp(f, "tsv"))
         return cad_fail(err, CAD_EARG, "--in-format %.40s: expected csv, tsv, fasta, fastq or bed", f);
-    rc = input_open(&l->in, l->path, f && strchr("ct", *f) ? "bed" : f, err); /* lines of text */
+    rc = input_open(&l->in, l->path, f && strchr("ct", *f) ? "bed" : f, err); /* "bed": lines of text */
     if (rc) return rc;
     if (l->in.kind >= INPUT_READS)
         return cad_fail(err, CAD_EFORMAT, "%s: reads or variants; expected a table, FASTA, FASTQ or BED", l->in.path);
@@ -285,7 +286,7 @@ static int too_long(const labelled_t *l, int64_t n, cad_error_t *err)
         l->in.path, (long long)l->in.line, (long long)n, (long long)l->window);
 }
 
-/* The middle of [0, n). */
+/* The start of the middle of [0, n). */
 static int64_t crop(const labelled_t *l, int64_t n) { return n > l->window ? (n - l->window) / 2 : 0; }
 
 static int crop_bases(labelled_t *l, cad_error_t *err)
@@ -314,7 +315,7 @@ static int table_row(labelled_t *l, cad_error_t *err)
     return rc ? rc : take_labels(l, err);
 }
 
-/* Bases of the row's place on the reference. */
+/* Reads the bases of a BED row from the reference. */
 static int fetch(labelled_t *l, const bed_row_t *row, cad_error_t *err)
 {
     const contig_t *c;
@@ -345,7 +346,7 @@ static int bed_row(labelled_t *l, cad_error_t *err)
     return rc ? rc : take_labels(l, err);
 }
 
-/* label=X among the words of the description. */
+/* Finds label=X among the words of a description. */
 static int described_label(labelled_t *l, cad_error_t *err)
 {
     const char *s = l->seq.comment.s;
@@ -377,7 +378,7 @@ static int next_seq(labelled_t *l, cad_error_t *err)
     return rc ? rc : 1;
 }
 
-/* Of a BED all lines; of a table those that are not blank. */
+/* Reads the next line: any line of a BED, a line of a table that is not blank. */
 static int next_line(labelled_t *l, cad_error_t *err)
 {
     int rc = 1;

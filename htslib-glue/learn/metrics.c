@@ -6,10 +6,10 @@
 
 const char *const METRIC_NAME[METRICS] = { "loss", "accuracy", "mcc", "f1", "auroc", "pearson", "spearman" };
 
-/* ---- of a confusion matrix ---- */
+/* ---- by a confusion matrix (K,K), rows the truth ---- */
 
 typedef struct {
-    double all, right;
+    double all, right; /* rows; rows on the diagonal */
 } totals_t;
 
 static totals_t totals(const int64_t *m, int64_t K)
@@ -68,6 +68,7 @@ static double f1_of(const int64_t *m, int64_t K, int64_t k)
     return all > 0 ? 2 * (double)m[k * K + k] / all : NAN;
 }
 
+/* Adds v to a mean unless it is undefined. */
 static void add_defined(double v, double *sum, int64_t *n)
 {
     if (isnan(v)) return;
@@ -75,8 +76,8 @@ static void add_defined(double v, double *sum, int64_t *n)
     ++*n;
 }
 
-/* The unweighted mean over classes ("macro": Sokolova and Lapalme 2009, Inf. Process.
- * Manag. 45:427), those that are undefined left out. */
+/* The unweighted mean over the classes where F1 is defined ("macro": Sokolova and Lapalme
+ * 2009, Inf. Process. Manag. 45:427). */
 double metric_f1(const int64_t *m, int64_t K)
 {
     double sum = 0;
@@ -86,7 +87,7 @@ double metric_f1(const int64_t *m, int64_t K)
     return n ? sum / (double)n : NAN;
 }
 
-/* ---- of ranks ---- */
+/* ---- by ranks ---- */
 
 typedef struct {
     double value;
@@ -99,11 +100,22 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Ranks from 1; equal values share the mean of theirs (midranks). */
+static bool any_nan(const double *v, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (isnan(v[i])) return true;
+    return false;
+}
+
+/* Ranks (n) of n values, from 1; equal values share their mean rank (midranks). A NaN, which
+ * has no rank, makes all ranks NaN. */
 static int rank_all(const double *v, int64_t n, double *rank)
 {
+    bool undefined = any_nan(v, n);
     ranked_t *r = malloc((size_t)cad_max(n, 1) * sizeof *r);
     if (!r) return CAD_ENOMEM;
+    for (int64_t i = 0; i < n && undefined; i++) rank[i] = NAN;
+    if (undefined) n = 0;
     for (int64_t i = 0; i < n; i++) r[i] = (ranked_t) { v[i], i };
     qsort(r, (size_t)n, sizeof *r, by_value);
     for (int64_t i = 0, j; i < n; i = j) {
@@ -170,19 +182,19 @@ int metric_spearman(const double *x, const double *y, int64_t n, double *out)
     return rc;
 }
 
-/* ---- all that fit a head ---- */
+/* ---- all metrics of a head ---- */
 
 bool metric_fits(const cad_head_t *head, metric_t m)
 {
-    return m == METRIC_LOSS || (head->kind == CAD_VALUES) == (m >= METRIC_PEARSON);
+    return m == METRIC_LOSS || (head->kind == CAD_HEAD_VALUES) == (m >= METRIC_PEARSON);
 }
 
 typedef struct {
     const cad_head_t *head;
     const float *target; // (n,K)
-    double *p;           // (n,K)
-    double *x, *y;       // (n)
-    uint8_t *yes;        // (n)
+    double *p;           // (n,K) predictions
+    double *x, *y;       // (n) predicted and true values of one label
+    uint8_t *yes;        // (n) true classes of one label
     int64_t n, K;
 } tally_t;
 
@@ -193,19 +205,19 @@ static int64_t true_class(const tally_t *t, int64_t i)
     return k;
 }
 
-/* Classes: one matrix of (K,K). Labels: K of (2,2). */
+/* Fills the confusion matrices: one (K,K) for classes, K of (2,2) for labels. */
 static void count_calls(const tally_t *t, metrics_t *m)
 {
     for (int64_t i = 0; i < t->n; i++) {
         const double *p = t->p + i * t->K;
         const float *y = t->target + i * t->K;
-        if (t->head->kind == CAD_CLASSES) m->confusion[true_class(t, i) * t->K + prediction_class(p, t->K)]++;
+        if (t->head->kind == CAD_HEAD_CLASSES) m->confusion[true_class(t, i) * t->K + prediction_class(p, t->K)]++;
         else
             for (int64_t k = 0; k < t->K; k++) m->confusion[4 * k + 2 * (y[k] > 0.5f) + (p[k] > 0.5)]++;
     }
 }
 
-/* Rows with every label right. */
+/* The share of rows with every label right. */
 static double exact(const tally_t *t)
 {
     int64_t right = 0;
@@ -217,7 +229,7 @@ static double exact(const tally_t *t)
     return t->n ? (double)right / (double)t->n : NAN;
 }
 
-/* Of one label or value. */
+/* A metric of label or value k alone. */
 static int one_of(const tally_t *t, metric_t what, int64_t k, double *v)
 {
     for (int64_t i = 0; i < t->n; i++) {
@@ -232,8 +244,8 @@ static int one_of(const tally_t *t, metric_t what, int64_t k, double *v)
     return 0;
 }
 
-/* The mean over labels or values from the first on, those undefined left out. Several
- * classes: one against the rest (Hand and Till 2001, Mach. Learn. 45:171, discuss both). */
+/* The mean over labels or values from `first` on where the metric is defined. Several
+ * classes: each against the rest (Hand and Till 2001, Mach. Learn. 45:171, discuss both). */
 static int mean_over(const tally_t *t, metric_t what, int64_t first, double *out)
 {
     double sum = 0, v;
@@ -245,7 +257,7 @@ static int mean_over(const tally_t *t, metric_t what, int64_t first, double *out
     return rc;
 }
 
-/* Means of MCC and F1 over labels. */
+/* Sets MCC and F1 to their means over labels. */
 static void label_means(metrics_t *m)
 {
     double sum[2] = { 0, 0 };
@@ -261,12 +273,12 @@ static void label_means(metrics_t *m)
 static int fill(metrics_t *m, const tally_t *t)
 {
     int rc;
-    if (t->head->kind == CAD_VALUES) {
+    if (t->head->kind == CAD_HEAD_VALUES) {
         rc = mean_over(t, METRIC_PEARSON, 0, &m->value[METRIC_PEARSON]);
         return rc ? rc : mean_over(t, METRIC_SPEARMAN, 0, &m->value[METRIC_SPEARMAN]);
     }
     count_calls(t, m);
-    if (t->head->kind == CAD_CLASSES) {
+    if (t->head->kind == CAD_HEAD_CLASSES) {
         m->value[METRIC_ACCURACY] = metric_accuracy(m->confusion, t->K);
         m->value[METRIC_MCC] = metric_mcc(m->confusion, t->K);
         m->value[METRIC_F1] = metric_f1(m->confusion, t->K);
@@ -274,13 +286,13 @@ static int fill(metrics_t *m, const tally_t *t)
         m->value[METRIC_ACCURACY] = exact(t);
         label_means(m);
     }
-    return mean_over(t, METRIC_AUROC, t->head->kind == CAD_CLASSES && t->K == 2, &m->value[METRIC_AUROC]);
+    return mean_over(t, METRIC_AUROC, t->head->kind == CAD_HEAD_CLASSES && t->K == 2, &m->value[METRIC_AUROC]);
 }
 
 int metrics_of(metrics_t *m, const cad_head_t *head, const float *logits, const float *target, int64_t n,
                cad_error_t *err)
 {
-    int64_t K = head->n, cells = head->kind == CAD_CLASSES ? K * K : 4 * K;
+    int64_t K = head->n, cells = head->kind == CAD_HEAD_CLASSES ? K * K : 4 * K;
     tally_t t = { .head = head, .target = target, .n = n, .K = K };
     double loss = 0;
     int rc = 0;
@@ -308,7 +320,7 @@ int metrics_of(metrics_t *m, const cad_head_t *head, const float *logits, const 
     return rc ? cad_fail(err, rc, "out of memory for the metrics of %lld rows", (long long)n) : 0;
 }
 
-/* ---- in print ---- */
+/* ---- printing ---- */
 
 static void put_matrix(const int64_t *m, int64_t K, char *const *name, const char *corner, text_t *t)
 {
@@ -340,8 +352,8 @@ void metrics_put(const metrics_t *m, const cad_head_t *head, text_t *t)
         text_number(t, m->value[i]);
         text_puts(t, "\n");
     }
-    if (head->kind == CAD_CLASSES) put_matrix(m->confusion, m->K, head->name, "truth\\predicted", t);
-    if (head->kind == CAD_LABELS_SET) put_labels(m, head, t);
+    if (head->kind == CAD_HEAD_CLASSES) put_matrix(m->confusion, m->K, head->name, "truth\\predicted", t);
+    if (head->kind == CAD_HEAD_LABELS) put_labels(m, head, t);
 }
 
 void metrics_free(metrics_t *m)

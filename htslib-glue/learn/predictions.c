@@ -1,4 +1,4 @@
-/* predictions.c - a classifier's logits as probabilities or values, and what they cost.
+/* predictions.c - probabilities, values and losses from a classifier's logits.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 
@@ -23,8 +23,8 @@ void prediction_of(const cad_head_t *h, const float *logits, double *out)
     double top = top_of(logits, h->n), sum = sum_of_exp(logits, h->n, top);
     for (int64_t k = 0; k < h->n; k++) {
         double z = (double)logits[k];
-        if (h->kind == CAD_CLASSES) out[k] = exp(z - top) / sum;
-        else if (h->kind == CAD_LABELS_SET) out[k] = z < 0 ? exp(z) / (1 + exp(z)) : 1 / (1 + exp(-z));
+        if (h->kind == CAD_HEAD_CLASSES) out[k] = exp(z - top) / sum;
+        else if (h->kind == CAD_HEAD_LABELS) out[k] = z < 0 ? exp(z) / (1 + exp(z)) : 1 / (1 + exp(-z));
         else out[k] = z * h->scale[k] + h->mean[k];
     }
 }
@@ -34,8 +34,8 @@ double prediction_loss(const cad_head_t *h, const float *logits, const float *ta
     double loss = 0, top = top_of(logits, h->n), norm = top + log(sum_of_exp(logits, h->n, top));
     for (int64_t k = 0; k < h->n; k++) {
         double z = (double)logits[k], y = (double)target[k];
-        if (h->kind == CAD_CLASSES) loss += y * (norm - z);
-        else if (h->kind == CAD_LABELS_SET) loss += fmax(z, 0) - z * y + log1p(exp(-fabs(z)));
+        if (h->kind == CAD_HEAD_CLASSES) loss += y * (norm - z);
+        else if (h->kind == CAD_HEAD_LABELS) loss += fmax(z, 0) - z * y + log1p(exp(-fabs(z)));
         else loss += (z - y) * (z - y);
     }
     return loss;
@@ -51,12 +51,12 @@ int64_t prediction_class(const double *p, int64_t K)
 
 /* ---- columns ---- */
 
-int64_t prediction_columns(const cad_head_t *h) { return h->n + (h->kind != CAD_VALUES); }
+int64_t prediction_columns(const cad_head_t *h) { return h->n + (h->kind != CAD_HEAD_VALUES); }
 
 void prediction_names(const cad_head_t *h, text_t *t)
 {
-    for (int64_t k = 0; k < h->n; k++) text_printf(t, "\t%s%s", h->kind == CAD_VALUES ? "" : "p_", h->name[k]);
-    if (h->kind != CAD_VALUES) text_puts(t, "\tpredicted");
+    for (int64_t k = 0; k < h->n; k++) text_printf(t, "\t%s%s", h->kind == CAD_HEAD_VALUES ? "" : "p_", h->name[k]);
+    if (h->kind != CAD_HEAD_VALUES) text_puts(t, "\tpredicted");
 }
 
 static void put_set(const cad_head_t *h, const double *p, text_t *t)
@@ -76,9 +76,9 @@ void prediction_put(const cad_head_t *h, const double *p, text_t *t)
         text_puts(t, "\t");
         text_number(t, p[k]);
     }
-    if (h->kind == CAD_VALUES) return;
+    if (h->kind == CAD_HEAD_VALUES) return;
     text_puts(t, "\t");
-    if (h->kind == CAD_CLASSES) text_puts(t, h->name[prediction_class(p, h->n)]);
+    if (h->kind == CAD_HEAD_CLASSES) text_puts(t, h->name[prediction_class(p, h->n)]);
     else put_set(h, p, t);
 }
 

@@ -1,11 +1,11 @@
-/* windows.c - what pretrain trains on: splits of a genome, and batches of their
- * windows. SPDX-License-Identifier: MIT */
+/* batches.c - the data of pretrain: splits of a genome, and batches of their windows.
+ * SPDX-License-Identifier: MIT */
 #include "train/pretrain.h"
 #include "base/random.h"
 
 /* ---- data ---- */
 
-/* Cuts the last part of every interval off into on[1]. */
+/* Moves the last part of every interval from on[0] to on[1]. */
 static int hold_out(run_t *r, cad_error_t *err)
 {
     regions_t *all = r->on[0], *kept = NULL;
@@ -16,7 +16,7 @@ static int hold_out(run_t *r, cad_error_t *err)
         const contig_t *c = &r->ref.contig[i];
         interval_t s = { 0, c->length };
         for (int k = 0; rc == 0 && (all ? regions_get(all, c->name, k, &s) : k == 0 && c->length > 0); k++) {
-            int64_t cut = s.end - (int64_t)(r->a->fraction * (double)(s.end - s.beg));
+            int64_t cut = s.end - (int64_t)(r->a->t.fraction * (double)(s.end - s.beg));
             if (cut > s.beg) rc = regions_add_span(r->on[0], c->name, (interval_t) { s.beg, cut }, err);
             if (rc == 0 && cut < s.end) rc = regions_add_span(r->on[1], c->name, (interval_t) { cut, s.end }, err);
         }
@@ -27,7 +27,7 @@ static int hold_out(run_t *r, cad_error_t *err)
     return rc;
 }
 
-/* Takes split k out of the list of splits. */
+/* Removes split k from the list; the caller frees it. */
 static regions_t *take_split(splits_t *s, int k)
 {
     regions_t *r = s->span[k];
@@ -44,7 +44,7 @@ static int read_splits(run_t *r, cad_error_t *err)
     if (rc) return rc;
     splits_finish(&r->splits);
     if (r->splits.n == 0) return cad_fail(err, CAD_EARG, "%s: holds no intervals", r->splits.path);
-    if (r->splits.name[0] && a->fraction == 0) {
+    if (r->splits.name[0] && a->t.fraction == 0) {
         train = splits_find(&r->splits, "--train", a->train ? a->train : "train", err);
         if (train < 0) return train;
         for (int k = 0; k < r->splits.n && !a->valid; k++)
@@ -62,7 +62,7 @@ static int read_splits(run_t *r, cad_error_t *err)
     return 0;
 }
 
-/* Validation on what is trained on tells little. */
+/* Warns if an interval is both trained and validated on. */
 static void warn_shared(const run_t *r)
 {
     interval_t s;
@@ -78,13 +78,13 @@ static void warn_shared(const run_t *r)
 int pretrain_data(run_t *r, cad_error_t *err)
 {
     const args_t *a = r->a;
-    uint64_t seed = cad_random((uint64_t)a->seed, 0, 0, 1);
+    uint64_t seed = cad_random((uint64_t)a->t.seed, 0, 0, 1);
     const char *path = a->limits.n ? a->limits.limit[0].text : a->reference;
     int rc = fasta_open(&r->ref, a->reference, &r->notes, err);
     if (rc == 0 && a->limits.n) rc = read_splits(r, err);
     if (rc == 0 && !a->limits.n && (a->train || a->valid))
         rc = cad_fail(err, CAD_EARG, "--train and --valid name splits of -L BED, which is not given");
-    if (rc == 0 && a->fraction > 0) rc = hold_out(r, err);
+    if (rc == 0 && a->t.fraction > 0) rc = hold_out(r, err);
     if (rc == 0) rc = corpus_open(&r->corpus[0], &r->ref, r->on[0], a->seq_len, seed, err);
     if (rc == 0 && r->on[1]) rc = corpus_open(&r->corpus[1], &r->ref, r->on[1], a->seq_len, seed, err);
     if (rc == 0 && r->corpus[0].windows == 0) rc = cad_fail(err, CAD_EARG, "%s: nothing to train on", path);
@@ -96,8 +96,6 @@ int pretrain_data(run_t *r, cad_error_t *err)
 }
 
 /* ---- batches ---- */
-
-bool pretrain_turns(const run_t *r) { return r->a->rc_aug < 0 ? !cad_model_number(r->model, CAD_RCPS) : r->a->rc_aug; }
 
 int pretrain_batch(batch_t *b, int64_t n, int64_t len, cad_error_t *err)
 {
@@ -121,13 +119,14 @@ void pretrain_batch_close(batch_t *b)
     free(b->ex);
 }
 
+/* Scales the weights of soft-masked (lower-case) bases. */
 static void weigh_soft(const run_t *r, const char *seq, int64_t len, bool turned, float *w)
 {
     for (int64_t i = 0; i < len; i++)
         if (seq[i] >= 'a' && seq[i] <= 'z') w[turned ? len - 1 - i : i] *= (float)r->a->soft;
 }
 
-/* Window i of a corpus becomes example k. */
+/* Makes window i of a corpus example k; turned: as its reverse complement. */
 static int batch_put(run_t *r, batch_t *b, int64_t k, const corpus_t *c, int64_t i, bool turned, cad_error_t *err)
 {
     uint8_t *tokens = b->tokens + k * b->len, *masked = b->masked + k * b->len;
@@ -140,14 +139,14 @@ static int batch_put(run_t *r, batch_t *b, int64_t k, const corpus_t *c, int64_t
     cad_mask(r->model, c->seed, (uint64_t)i, tokens, len, masked, w);
     if (r->a->soft != 1) weigh_soft(r, b->seq, len, turned, w);
     for (int64_t p = 0; p < len; p++) b->weight += (double)w[p];
-    b->ex[k] = (cad_example_t) { masked, len, tokens, w, NULL };
+    b->ex[k] = (cad_example_t) { .tokens = masked, .len = len, .labels = tokens, .weight = w };
     return 0;
 }
 
 int pretrain_fill_step(run_t *r, int64_t step, cad_error_t *err)
 {
     batch_t *b = &r->batch;
-    bool turn = pretrain_turns(r);
+    bool turn = training_turns(&r->a->t, r->model);
     int rc = 0;
     b->weight = 0;
     for (int64_t k = 0; k < b->n && rc == 0; k++) {

@@ -1,0 +1,154 @@
+/* options.h - the option table: options that several commands share, group by group.
+ *
+ * A group has a line for getopt_long (OPTIONS_*), its part of the usage text (*_USAGE),
+ * a struct of values, and a function *_take that stores one option: it returns 0 = done,
+ * 1 = not of this group, -1 = error, reported. A command lists its groups, then its own
+ * options, whose codes are letters or below OPT_FIRST.
+ * SPDX-License-Identifier: MIT */
+#ifndef CAD_OPTIONS_H
+#define CAD_OPTIONS_H
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "caduceus.h"
+
+#define OPT_FIRST 900
+enum { /* codes of shared options without a letter */
+       OPT_CONFIG = OPT_FIRST,
+       OPT_D_MODEL,
+       OPT_N_LAYER,
+       OPT_RCPS,
+       OPT_LR,
+       OPT_WARMUP,
+       OPT_DECAY,
+       OPT_SEED,
+       OPT_FRACTION,
+       OPT_RC_AUG,
+       OPT_RECOMPUTE,
+       OPT_FORMAT,
+       OPT_LABELS,
+       OPT_SEQUENCE,
+       OPT_WINDOW,
+       OPT_CROP,
+       OPT_PRECISION = 1001,
+       OPT_QUIET,
+       OPT_VERBOSITY,
+       OPT_HELP
+};
+#define OPT_VALUE(name, code)               \
+    {                                       \
+        name, required_argument, NULL, code \
+    }
+#define OPT_MAYBE(name, code)               \
+    {                                       \
+        name, optional_argument, NULL, code \
+    }
+#define OPT_FLAG(name, code)          \
+    {                                 \
+        name, no_argument, NULL, code \
+    }
+
+/* ---- every command that runs a model ---- */
+#define OPTIONS_SHORT "m:d:@:"
+#define OPTIONS_LONG                                                                                                \
+    OPT_VALUE("model", 'm'), OPT_VALUE("device", 'd'), OPT_VALUE("threads", '@'),                                   \
+        OPT_VALUE("precision", OPT_PRECISION), OPT_FLAG("quiet", OPT_QUIET), OPT_VALUE("verbosity", OPT_VERBOSITY), \
+        OPT_FLAG("help", OPT_HELP)
+#define OPTIONS_USAGE                                                                       \
+    "  -m, --model PATH       checkpoint: folder, .safetensors file or hf:ORG/NAME[@REV]\n" \
+    "                         [$CADUCEUS_MODEL, else the bundled small model]\n" OPTIONS_USAGE_RUN
+#define OPTIONS_USAGE_RUN                                                               \
+    "  -@, --threads N        compute threads, 0 means 1 [CPUs this process may use]\n" \
+    "  -d, --device DEV       auto, cpu, cuda or cuda:I [auto]\n"                       \
+    "      --precision P      fp32 or bf16 [CPU: fp32, CUDA: bf16]\n"                   \
+    "      --quiet            no progress and no warnings, but the bundled model's\n"   \
+    "      --verbosity N      above 3, messages of htslib too [3]\n"                    \
+    "      --help             this text\n"
+typedef struct options_t {
+    const char *cmd;
+    const char *model, *device, *precision; /* NULL: not given */
+    int threads;
+    bool quiet;
+    bool counting; /* a run that only counts work: the run after it prints the warnings */
+    int verbosity; /* 3 = default; above it, messages of htslib too */
+} options_t;
+void options_init(options_t *o, const char *cmd);
+int options_take(options_t *o, int c, const char *arg);
+
+/* ---- -T: a reference ---- */
+#define OPTIONS_REFERENCE OPT_VALUE("reference", 'T'), OPT_VALUE("fasta-ref", 'T')
+
+/* ---- a new model: pretrain, bench ---- */
+#define OPTIONS_NEW_MODEL                                                                                  \
+    OPT_VALUE("config", OPT_CONFIG), OPT_VALUE("d-model", OPT_D_MODEL), OPT_VALUE("n-layer", OPT_N_LAYER), \
+        OPT_VALUE("rcps", OPT_RCPS)
+#define NEW_MODEL_USAGE                \
+    "      --d-model D        [256]\n" \
+    "      --n-layer N        [4]\n"   \
+    "      --rcps yes|no      Caduceus-PS, else Caduceus-Ph [yes]\n"
+typedef struct new_model_t {
+    const char *config;       /* path of a config.json; NULL: a small published one */
+    int64_t d_model, n_layer; /* replace config's; 0: not given */
+    int rcps;                 /* likewise; -1: not given */
+} new_model_t;
+int new_model_take(new_model_t *n, const char *cmd, int c, const char *arg);
+bool new_model_given(const new_model_t *n);
+/* Makes the model, with initial values drawn by the seed. Errors name the config's path. */
+int new_model_open(const new_model_t *n, cad_model_t **model, int64_t max_len, uint64_t seed, cad_error_t *err);
+
+/* ---- training: pretrain, finetune ---- */
+#define OPTIONS_TRAINING                                                                                         \
+    OPT_VALUE("lr", OPT_LR), OPT_VALUE("warmup", OPT_WARMUP), OPT_VALUE("weight-decay", OPT_DECAY),              \
+        OPT_VALUE("seed", OPT_SEED), OPT_VALUE("valid-fraction", OPT_FRACTION), OPT_VALUE("rc-aug", OPT_RC_AUG), \
+        OPT_FLAG("recompute", OPT_RECOMPUTE)
+typedef struct training_t {
+    double least_lr; /* the lowest --lr that is accepted */
+    double lr, warmup, decay, fraction;
+    int64_t seed;
+    int rc_aug; /* 1 yes, 0 no, -1 the default of the model's kind */
+    bool recompute;
+} training_t;
+int training_take(training_t *t, const char *cmd, int c, const char *arg);
+/* Whether sequences are reverse-complemented at random: as given, else for Ph only. */
+bool training_turns(const training_t *t, const cad_model_t *model);
+
+/* ---- labelled sequences: finetune, predict ---- */
+#define OPTIONS_LABELS                                                                            \
+    OPTIONS_REFERENCE, OPT_VALUE("in-format", OPT_FORMAT), OPT_VALUE("label-column", OPT_LABELS), \
+        OPT_VALUE("sequence-column", OPT_SEQUENCE), OPT_VALUE("window", OPT_WINDOW), OPT_FLAG("crop", OPT_CROP)
+#define LABELS_USAGE                                                                       \
+    "  -T, --reference FASTA  reference of a BED; also --fasta-ref\n"                      \
+    "      --in-format FMT    csv, tsv, fasta, fastq or bed [detected]\n"                  \
+    "      --label-column LIST  columns of labels: names, or numbers as in a BED\n"        \
+    "                         [label; BED: 4]\n"                                           \
+    "      --sequence-column NAME  the column of sequences in a table [sequence or seq]\n" \
+    "      --window W         longest sequence, in bases [the model's length]\n"           \
+    "      --crop             take the middle of longer ones instead of stopping\n"
+typedef struct label_options_t {
+    const char *reference, *format, *labels, *sequence; /* NULL: not given */
+    int64_t window;                                     /* 0: the model's */
+    bool crop;
+} label_options_t;
+int labels_take(label_options_t *o, const char *cmd, int c, const char *arg);
+
+/* ---- parsing ---- */
+/* Stores one option of a command: 0, or another value after reporting. */
+typedef int option_f(void *args, int c, const char *arg);
+/* Calls take for each option. Prints the usage if there are no arguments or --help. Returns
+ * 0 = go on, 1 = error, reported, 2 = help was printed. optind is then the first operand. */
+int options_parse(const char *cmd, int argc, char **argv, const char *shorts, const struct option *longs,
+                  const char *usage, option_f *take, void *args);
+/* Reports the option that getopt did not know; returns 1. */
+int option_unknown(const char *cmd, char **argv);
+
+/* ---- values: each returns 0, or 1 after reporting ---- */
+int option_int(const char *cmd, const char *name, const char *arg, int64_t lo, int64_t hi, int64_t *out);
+int option_real(const char *cmd, const char *name, const char *arg, double lo, double hi, double *out);
+/* yes or no, as 1 or 0. */
+int option_yes(const char *cmd, const char *name, const char *arg, int *out);
+/* "each", "stride:K" or "none". */
+int option_mask(const char *cmd, const char *arg, int64_t *mask);
+
+#endif

@@ -1,0 +1,26 @@
+#!/bin/sh
+# abi.t - the library exports what caduceus.h declares, and its version tells of every change.
+# A function that is added or taken away: update test/data/symbols and -version-info.
+. "${srcdir:-.}/test/lib.sh"
+lib=$builddir/.libs/libcaduceus.so
+
+sed -n 's/^.*CAD_API [^(]*[ *]\(cad_[a-z0-9_]*\)(.*/\1/p' "$srcdir/core/caduceus.h" | sort >declared
+is "every declaration is found" "$(wc -l <declared)" "$(grep -c '^CAD_API' "$srcdir/core/caduceus.h")"
+sed -n 's/^.*-version-info \([0-9:]*\).*/\1/p' "$srcdir/Makefile.am" >version
+echo '#include "caduceus.h"' >alone.c
+for language in "-std=c99 -x c" "-std=c++11 -x c++"; do
+    if ! echo 'int main(void) { return 0; }' | ${CC:-cc} $language -fsyntax-only - 2>/dev/null; then
+        skip "caduceus.h compiles by itself: $language" "no compiler for it"
+    else ok "caduceus.h compiles by itself: $language" ${CC:-cc} $language -Wall -Werror -fsyntax-only -I "$srcdir/core" alone.c; fi
+done
+cat version declared >now
+same "the library's functions are those of its version" now "$srcdir/test/data/symbols"
+if [ -f "$lib" ] && command -v nm >/dev/null; then
+    nm -D --defined-only "$lib" | awk '{ print $3 }' | sort >exported
+    same "it exports what caduceus.h declares, and nothing else" exported declared
+    is "its soname is current less age" "$(readelf -d "$lib" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')" \
+        "libcaduceus.so.$(awk -F: '{ print $1 - $3 }' version)"
+else
+    skip "what the library exports" "no shared library"
+fi
+finish
