@@ -7,6 +7,10 @@ caduceus=${CADUCEUS:-$builddir/caduceus}
 data=$srcdir/test/data
 shared=${CADUCEUS_SHARED:-$srcdir/../shared}   # larger data, where present
 reference=$srcdir/test/reference.py
+checks=$srcdir/test/check                      # Python programs, one for each kind of file
+full=$builddir/.libs/libfullfs.so              # preloaded: disks that are full
+failing=$builddir/.libs/libfailmalloc.so       # preloaded: allocations that fail
+tab=$(printf '\t')
 export LC_ALL=C
 unset CADUCEUS_MODEL CADUCEUS_ISA
 export CADUCEUS_CUDA_MODULE=   # none; cuda.t names some
@@ -60,9 +64,78 @@ error() {
     else pass "$name"; fi
 }
 
+# prints NAME FILE COMMAND...: the command prints the bytes of FILE.
+prints() {
+    local name=$1 file=$2; shift 2
+    "$@" >got 2>.err || diag .err
+    same "$name" "$file" got
+}
+
+# agree NAME COMMAND COMMAND: two command lines, each in quotes, print the same.
+agree() {
+    eval "$2" >want
+    eval "$3" >got
+    same "$1" want got
+}
+
+# ---- counting and joining lines of standard input ----
+lines() { wc -l | tr -d ' '; }
+joined() { tr '\n' ' '; }
+
+# ---- where a command reads and writes ----
+reading() { local file=$1; shift; "$@" <"$file"; }           # FILE COMMAND...
+piped() { local file=$1; shift; cat "$file" | "$@"; }        # FILE COMMAND...
+appending() { local file=$1; shift; "$@" >>"$file"; }        # FILE COMMAND...
+to_full() { "$@" >/dev/full; }                               # COMMAND...
+to_closed() { "$@" >&-; }                                    # COMMAND...
+
+# ---- faults ----
+
+# sanitized: the command is built with a sanitizer, which does not share a process with preloaded libraries.
+sanitized() { ldd "$caduceus" 2>/dev/null | grep -q asan || grep -q __asan_init "$caduceus"; }
+
+# no_preload LIBRARY: why it cannot be preloaded, or nothing.
+no_preload() {
+    if [ ! -e "$1" ]; then echo "no $(basename "$1")"
+    elif sanitized; then echo "built with a sanitizer"; fi
+}
+
+# failing_disk FAULT COMMAND...: on a disk with a fault: AFTER=BYTES (full then), FSYNC=1, CLOSE=1, SHRINK=BYTES.
+failing_disk() { (export LD_PRELOAD="$full" "FULLFS_$1"; shift; "$@"); }
+
+# old FILE...: the folder out with files of these names; intact NAME: it is as it was, with no file more.
+old() {
+    local file
+    rm -rf out; mkdir out
+    for file; do echo "old $file" >"out/$file"; done
+    (cd out && cksum ./* && ls -A) >before
+}
+intact() { (cd out && cksum ./* && ls -A) >after; same "$1" before after; }
+
+# await N FOLDER: until a process has N temporary files there, five seconds at most.
+await() {
+    local i=0
+    while [ "$(ls -A "$2" | grep -c 'tmp$')" -lt "$1" ] && [ $i -lt 100 ]; do sleep 0.05; i=$((i + 1)); done
+}
+
+# natural COMMAND...: with signals as at login. Shells start background jobs with SIGINT ignored.
+natural() { exec perl -e '$SIG{$_} = "DEFAULT" for qw(INT QUIT PIPE TERM HUP); exec @ARGV or die' "$@"; }
+
+# flip FILE OFFSET: turns bit 0 of one byte.
+flip() {
+    local byte
+    byte=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
+    byte=$((byte % 2 ? byte - 1 : byte + 1))
+    printf "\\$(printf %o "$byte")" | dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
+}
+
+# ---- sequences and tables ----
+
 # bases N SEED: N random bases on one line, the same on every machine.
 bases() {
-    awk -v n="$1" -v s="$2" 'BEGIN { for (i = 0; i < n; i++) { s = (s * 16807) % 2147483647; printf "%s", substr("ACGT", int(s / 65536) % 4 + 1, 1) } print "" }'
+    awk -v n="$1" -v s="$2" 'BEGIN {
+        for (i = 0; i < n; i++) { s = (s * 16807) % 2147483647; printf "%s", substr("ACGT", int(s / 65536) % 4 + 1, 1) }
+        print "" }'
 }
 
 # contig NAME N SEED: a FASTA record in lines of 60.
@@ -71,8 +144,23 @@ contig() { echo ">$1"; bases "$2" "$3" | fold -w 60; }
 # rows FILE: data rows without header lines.
 rows() { grep -v '^#' "$1"; }
 
-# python: the interpreter if it has numpy, else nothing.
-python() { for p in /usr/bin/python3 python3; do "$p" -c 'import numpy' 2>/dev/null && { echo "$p"; return; }; done; }
+# fields LINE...: a table of lines whose columns are given with blanks.
+fields() { printf '%s\n' "$@" | tr ' ' '\t'; }
+
+# python: the interpreter if it has numpy, else nothing; any_python: with or without.
+python() {
+    for p in /usr/bin/python3 python3; do
+        "$p" -c 'import numpy' 2>/dev/null && { echo "$p"; return; }
+    done
+}
+any_python() { command -v python3 || { [ ! -x /usr/bin/python3 ] || echo /usr/bin/python3; }; }
+
+# check NAME PROGRAM ARGUMENT...: a program of test/check agrees; skipped without numpy.
+check() {
+    local name=$1 program=$2; shift 2
+    if [ -n "$py" ]; then ok "$name" "$py" "$checks/$program" "$@"
+    else skip "$name" "no python3 with numpy"; fi
+}
 
 # bound: sets $as to the words before a command that file modes are to bind. A user needs none; root gives up
 # its right to override them and stays the owner of this test's files. False where it cannot.
@@ -87,10 +175,14 @@ unsupported() { ! grep -aq x_proj "$1/model.safetensors" && ! "$caduceus" model 
 
 # close_to FILE FILE TOLERANCE: the same table, numbers within a relative (or, below 1, absolute) tolerance.
 close_to() {
-    awk -v tol="$3" 'NR == FNR { a[FNR] = $0; n = FNR; next }
+    awk -v tol="$3" '
+        NR == FNR { a[FNR] = $0; n = FNR; next }
         { m = FNR; k = split(a[FNR], x, "\t"); if (split($0, y, "\t") != k) bad = 1
-          for (i = 1; i <= k; i++) if (x[i] != y[i]) {
-              d = x[i] - y[i]; if (d < 0) d = -d; s = y[i] < 0 ? -y[i] : y[i]; if (s < 1) s = 1
-              if (x[i] == "." || y[i] == "." || x[i] == "" || !(d <= tol * s)) { print "# line " FNR ": " x[i] " against " y[i]; bad = 1 } } }
-        END { exit bad || m != n }' "$1" "$2"
+          for (i = 1; i <= k; i++) if (x[i] != y[i] && !close_(x[i], y[i])) {
+              print "# line " FNR ": " x[i] " against " y[i]; bad = 1 } }
+        END { exit bad || m != n }
+        function close_(a, b,  d, s) {
+            d = a - b; if (d < 0) d = -d
+            s = b < 0 ? -b : b; if (s < 1) s = 1
+            return a != "." && b != "." && a != "" && b != "" && d <= tol * s }' "$1" "$2"
 }
