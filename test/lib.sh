@@ -39,6 +39,11 @@ same() {
     else fail "$1"; diff "$2" "$3" | diag; fi
 }
 
+# differ NAME FILE FILE: not equal bytes.
+differ() {
+    if cmp -s "$2" "$3"; then fail "$1"; else pass "$1"; fi
+}
+
 # is NAME GOT WANT: equal strings.
 is() {
     if [ "$2" = "$3" ]; then pass "$1"
@@ -67,15 +72,15 @@ error() {
 # prints NAME FILE COMMAND...: the command prints the bytes of FILE.
 prints() {
     local name=$1 file=$2; shift 2
-    "$@" >got 2>.err || diag .err
-    same "$name" "$file" got
+    "$@" >.got 2>.err || diag .err
+    same "$name" "$file" .got
 }
 
 # agree NAME COMMAND COMMAND: two command lines, each in quotes, print the same.
 agree() {
-    eval "$2" >want
-    eval "$3" >got
-    same "$1" want got
+    eval "$2" >.want
+    eval "$3" >.got
+    same "$1" .want .got
 }
 
 # ---- counting and joining lines of standard input ----
@@ -144,8 +149,23 @@ contig() { echo ">$1"; bases "$2" "$3" | fold -w 60; }
 # rows FILE: data rows without header lines.
 rows() { grep -v '^#' "$1"; }
 
-# fields LINE...: a table of lines whose columns are given with blanks.
-fields() { printf '%s\n' "$@" | tr ' ' '\t'; }
+# row LINE...: a table of lines whose columns are given with blanks.
+row() { printf '%s\n' "$@" | tr ' ' '\t'; }
+
+# scores FILE: the last two columns of every row, pll and n.
+scores() { rows "$1" | awk -F '\t' -v OFS='\t' '{ print $(NF - 1), $NF }'; }
+
+# combined FILE: all rows as one: the weighted mean of pll, the sum of n.
+combined() {
+    scores "$1" | awk -v OFS='\t' '$2 { s += $1 * $2; n += $2 } END { if (n) print s / n, n; else print ".", 0 }'
+}
+
+# warned NAME REGEX: one warning of annotate in all, which matches, and a closing summary.
+warned() {
+    is "$1: one warning" "$(grep -c ': warning: ' .err)" 1
+    like "$1: says so" "$2" .err
+    like "$1: is counted" '^caduceus annotate: in all: ' .err
+}
 
 # python: the interpreter if it has numpy, else nothing; any_python: with or without.
 python() {
