@@ -263,7 +263,9 @@ error "a folder in no folder" 'no/x: cannot write there: No such file' train -o 
 error "a file in its place" 'g.bed: is there and is not a folder' train -o g.bed
 error "no name" 'cannot write there' train -o ''
 if bound; then
-    mkdir shut; chmod 500 shut; error "a folder that is read-only" 'cannot write there' $as "$caduceus" pretrain $tiny -o shut; chmod 700 shut
+    mkdir shut; chmod 500 shut
+    error "a folder that is read-only" 'cannot write there' $as "$caduceus" pretrain $tiny -o shut
+    chmod 700 shut
 else skip "a folder that is read-only" "root cannot give up its rights"; fi
 cp -r "$data/ps" pub; cksum pub/* >before
 error "the folder of -m" 'pub/model.safetensors: is also an input' "$caduceus" pretrain -T g.fa -m pub -o pub --steps 1

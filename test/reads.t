@@ -670,16 +670,23 @@ else
 fi
 
 # ---- what SAM holds and htslib would change ----
-one "a 0 * 0 0 * * 0 0 $b *" "b 0 chr1 10 60 * * 0 0 $b *" "c 4 chr1 10 60 50M * 0 0 $b *" "d 5 chr1 0 60 50M = 10 0 $b *" "f 1 * 0 60 * chr1 10 0 $b *" \
-    "g 0 chr1 10 60 * * 0 0 * *" "h 0 chr1 0 60 50M * 0 0 $b *" "* 16 HLA:01:02 10 60 50M HLA 3 0 $b *" >odd.sam
-grep -v '^@' odd.sam >wanted
-for f in sam bam; do annotate odd.sam -q 99 -O $f -o odd.$f.out; if [ $f = sam ]; then grep -v '^@' odd.sam.out >got; else samtools view odd.bam.out >got; fi; same "records without POS, CIGAR or RNAME pass as they are, $f" wanted got; done
-for r in "a 0 * 0 0 * * 0 0 $b *" "b 0 chr1 10 60 * * 0 0 $b *" "h 0 chr1 0 60 50M * 0 0 $b *"; do one "$r" >odd1.sam; refuses "CRAM cannot hold ${r%% *}" 'which CRAM cannot hold' -T ref.fa odd1.sam -O cram; done
-one "k 0 chr9 10 60 50M * 0 0 $b *" >odd1.sam; refuses "RNAME that no @SQ line names" 'odd1.sam: read k is on a contig that no @SQ line names' odd1.sam
-one "k 1 chr1 10 60 50M chr9 5 0 $b *" >odd1.sam; refuses "RNEXT that no @SQ line names" 'odd1.sam: read k is on a contig that no @SQ line names' odd1.sam
-one "k 0 chr1 10 60 49M * 0 0 $b *" >odd1.sam; refuses "CIGAR and SEQ of different length" "odd1.sam:$(wc -l <odd1.sam | tr -d ' '): " odd1.sam
-one "k 0 chr1 10 60 50M * 0 0 $b" >odd1.sam; refuses "ten columns" "odd1.sam:$(wc -l <odd1.sam | tr -d ' '): " odd1.sam
-one "k x chr1 10 60 50M * 0 0 $b *" >odd1.sam; refuses "a flag that is none" "odd1.sam:$(wc -l <odd1.sam | tr -d ' '): " odd1.sam
+read_a="a 0 * 0 0 * * 0 0 $b *" read_b="b 0 chr1 10 60 * * 0 0 $b *" read_h="h 0 chr1 0 60 50M * 0 0 $b *"
+one "$read_a" "$read_b" "c 4 chr1 10 60 50M * 0 0 $b *" "d 5 chr1 0 60 50M = 10 0 $b *" "f 1 * 0 60 * chr1 10 0 $b *" \
+    "g 0 chr1 10 60 * * 0 0 * *" "$read_h" "* 16 HLA:01:02 10 60 50M HLA 3 0 $b *" >odd.sam
+for f in sam bam; do annotate odd.sam -q 99 -O $f -o odd.$f.out; done
+agree "records without POS, CIGAR or RNAME pass as they are, sam" 'alignments <odd.sam' 'alignments <odd.sam.out'
+agree "records without POS, CIGAR or RNAME pass as they are, bam" 'alignments <odd.sam' 'samtools view odd.bam.out'
+for r in "$read_a" "$read_b" "$read_h"; do
+    one "$r" >odd1.sam; refuses "CRAM cannot hold ${r%% *}" 'which CRAM cannot hold' -T ref.fa odd1.sam -O cram
+done
+# malformed NAME REGEX RECORD: a record that no SAM may have.
+malformed() { one "$3" >odd1.sam; refuses "$1" "$2" odd1.sam; }
+no_sq='odd1.sam: read k is on a contig that no @SQ line names' place="odd1.sam:$(($(grep -c '^@' in.sam) + 1)): "
+malformed "RNAME that no @SQ line names" "$no_sq" "k 0 chr9 10 60 50M * 0 0 $b *"
+malformed "RNEXT that no @SQ line names" "$no_sq" "k 1 chr1 10 60 50M chr9 5 0 $b *"
+malformed "CIGAR and SEQ of different length" "$place" "k 0 chr1 10 60 49M * 0 0 $b *"
+malformed "ten columns" "$place" "k 0 chr1 10 60 50M * 0 0 $b"
+malformed "a flag that is none" "$place" "k x chr1 10 60 50M * 0 0 $b *"
 
 # ---- contigs longer than 2^31 (12) ----
 { printf '@SQ\tSN:big\tLN:3000000000\n@SQ\tSN:small\tLN:100\n'
