@@ -12,6 +12,7 @@ quick() { annotate --include 'qname == "no such read"' --no-PG "$@"; }
 bare() { "$caduceus" annotate -m "$data/ps" "$@"; }
 unscored() { bare --quiet --include 'mapq > 99' "$@"; }
 # refuses NAME REGEX ARGS...: an error; that the old destination stays is tested once, below.
+refuses() { name=$1; regex=$2; shift 2; error "$name" "$regex" annotate -o kept.bam "$@"; }
 # body FILE: records as text; CRAM is not to make up MD and NM.
 body() { samtools view -T ref.fa --input-fmt-option decode_md=0 "$1"; }
 untag() { sed "s/${tab}[yx][pneb]:[^$tab]*//g"; }
@@ -725,7 +726,7 @@ else
         rm -rf fits; mkdir fits; quick -T ref.fa many.bam -o fits/x.$f $index
         size=$(wc -c <fits/x.$f) all=$(cat fits/* | wc -c)
         for t in 1 3; do
-            which="$f, -@ $t $index"
+            which="$f, -@ $t${index:+ $index}"
             run="unscored --no-PG -T ref.fa -@ $t many.bam -o out/x.$f $index"
             olds="x.$f x.$f.csi x.$f.crai"
             for n in 0 10 $((size / 2)) $((size - 29)) $((size - 1)) $((all - 1)); do
