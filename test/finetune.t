@@ -92,8 +92,8 @@ finetune --task multilabel --valid-fraction 0.4 -T ref.fa --label-column 4,5 --e
 is "a BED's labels are named by its header" "$(grep -cE '"[01]": "(up|down)"' named/config.json)" 2
 
 predict -m one -T ref.fa train.bed -o out.bed
-is "a BED gains columns" "$(grep -v '^##' out.bed | head -n 2 | tr '\t\n' ' |')" \
-    "track name=x|#chrom start end class p_0 p_1 predicted|"
+is "a BED gains columns" \
+    "$(grep -v '^##' out.bed | head -n 2 | tr '\t\n' ' |')" "track name=x|#chrom start end class p_0 p_1 predicted|"
 agree "with the same numbers" 'rows want.tsv | sed 1d | cut -f 2-' 'rows out.bed | grep -v track | cut -f 5-'
 agree "our own output is valid input" 'metrics_of -m one train.csv' 'metrics_of -m one -T ref.fa out.bed'
 predict -m one train.fa -o out.tsv
@@ -130,8 +130,8 @@ rows early/metrics.tsv | awk -F'\t' '
     { k = n == 0 || $4 < best; if (k) best = $4; n++; if (k != $NF) bad++ } END { print bad + 0 }' >wrong
 is "an epoch is kept if it is the best" "$(cat wrong)" 0
 finetune train.csv --valid-fraction 0 --epochs 2 -o last >last.out
-is "without validation the last epoch stays" "$(rows last/metrics.tsv | cut -f 4- | tr '\t\n' ' ;')" \
-    ". . . . . 1;. . . . . 1;"
+is "without validation the last epoch stays" \
+    "$(rows last/metrics.tsv | cut -f 4- | tr '\t\n' ' ;')" ". . . . . 1;. . . . . 1;"
 is "and nothing is measured" "$(cat last.out)" ""
 
 # ---- several classes, labels, values ----
@@ -206,10 +206,10 @@ row 'c 0 6401 1' >end.bed
 error "BED: past the end" 'end 6401 is past the end of c' plain_tune -T ref.fa end.bed -o bad
 error "-T without a BED" '-T: no input is a BED' finetune -T ref.fa train.csv -o bad
 error "reads" 'reads or variants' finetune "$srcdir/examples/example.sam" -o bad
-error "a language model given to predict" 'a language model without a classifier; .*caduceus finetune' predict -m \
-    "$data/ps" test.csv -o bad.tsv
-error "a metric that does not fit" '--metric pearson does not fit --task classify' finetune train.csv --metric pearson \
-    -o bad
+error "a language model given to predict" 'a language model without a classifier; .*caduceus finetune' \
+    predict -m "$data/ps" test.csv -o bad.tsv
+error "a metric that does not fit" '--metric pearson does not fit --task classify' \
+    finetune train.csv --metric pearson -o bad
 error "--patience without validation" '--patience needs' finetune train.csv --valid-fraction 0 --patience 1 -o bad
 error "no output" 'name the folder' finetune train.csv
 error "bad numbers" '--lr 1x: expected a number from' finetune train.csv --lr 1x -o bad
@@ -270,7 +270,7 @@ begun busy
 error "a folder at which another process is at work" 'busy: another process is at work there' finetune train.csv -o busy
 kill -9 $pid; wait $pid 2>/dev/null
 begun ended; kill -TERM $pid; wait $pid; is "SIGTERM" $? 143
-is "leaves the best epoch and nothing else" "$(ls -A ended | joined)" \
-    "config.json metrics.tsv model.safetensors tokenizer_config.json "
+is "leaves the best epoch and nothing else" \
+    "$(ls -A ended | joined)" "config.json metrics.tsv model.safetensors tokenizer_config.json "
 is "no temporary file is left" "$(find . -name '.caduceus-*')" ""
 finish

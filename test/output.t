@@ -163,14 +163,14 @@ cp in.bed t.npy.json
 error "the input as what stands beside embeddings" 'is also an input' run t.npy.json --embed t.npy -o /dev/null
 same "and the input is as it was" in.bed t.npy.json
 cp -r "$model" own
-error "the weights as output" 'is also an input' "$caduceus" annotate --quiet -m own -T ref.fa in.bed -o \
-    own/model.safetensors
+error "the weights as output" 'is also an input' \
+    "$caduceus" annotate --quiet -m own -T ref.fa in.bed -o own/model.safetensors
 same "and the weights are as they were" "$model/model.safetensors" own/model.safetensors
 # Two outputs must not be one file, whether it is there or not.
 for pair in 'w.bed w.bed' 'w.bed ./w.bed' 'w.npy.json w.npy' 'link w.bed' 'out/../w.bed w.bed'; do
     rm -f w.* link; ln -s w.bed link
-    error "one file for two outputs: ${pair% *} and ${pair#* }" 'two outputs|also' run in.bed -o "${pair% *}" --embed \
-        "${pair#* }"
+    error "one file for two outputs: ${pair% *} and ${pair#* }" 'two outputs|also' \
+        run in.bed -o "${pair% *}" --embed "${pair#* }"
     is "nothing is written" "$(ls -A | grep '^w\.')" ""
 done
 is "no temporary is left" "$(ls -A . out | grep -c 'tmp$')" 0
@@ -252,8 +252,8 @@ error "a closed standard output" 'standard output: ' to_closed run in.bed
 
 # ---- descriptors by another name are written directly ----
 echo before >log; run in.bed -o /dev/stdout >>log
-is "-o /dev/stdout appends where the shell appends" "$(head -n 1 log) $(sed 1d log | grep -vc "^#")" \
-    "before $(grep -vc "^#" plain.bed)"
+is "-o /dev/stdout appends where the shell appends" \
+    "$(head -n 1 log) $(sed 1d log | grep -vc "^#")" "before $(grep -vc "^#" plain.bed)"
 { echo before; run in.bed -o /dev/fd/1; echo after; } >log
 is "-o /dev/fd/1 leaves what surrounds it" "$(head -n 1 log) $(tail -n 1 log)" "before after"
 error "-m '' is no model" 'empty name' "$caduceus" annotate -m "" -T ref.fa in.bed

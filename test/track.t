@@ -185,7 +185,7 @@ like "that says so" 'File too large' .err
 intact "the old files stay"
 old $olds
 contig long 400000 9 >long.fa
-tracked "$model" --window 16384 --mask each -T long.fa -o out/o.bw 2>/dev/null & pid=$!
+"$caduceus" track --quiet -m "$model" --window 16384 --mask each -T long.fa -o out/o.bw 2>/dev/null & pid=$!
 await 1 out
 kill -TERM $pid 2>/dev/null; wait $pid; is "killed" $? 143
 intact "the old files stay"
