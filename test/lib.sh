@@ -143,6 +143,14 @@ bases() {
         print "" }'
 }
 
+# regions CONTIG LENGTH N: N rows of a BED, of up to 160 bases, at random places.
+regions() {
+    awk -v contig="$1" -v length_="$2" -v n="$3" 'BEGIN { s = 5; for (i = 0; i < n; i++) {
+        s = (s * 16807) % 2147483647; b = s % (length_ - 100)
+        s = (s * 16807) % 2147483647; e = b + 1 + s % 160
+        print contig "\t" b "\t" (e > length_ ? length_ : e) } }'
+}
+
 # contig NAME N SEED: a FASTA record in lines of 60.
 contig() { echo ">$1"; bases "$2" "$3" | fold -w 60; }
 
@@ -192,6 +200,9 @@ bound() {
 
 # unsupported MODEL: a Mamba-2 checkpoint (its mixers have no x_proj) that the program refuses.
 unsupported() { ! grep -aq x_proj "$1/model.safetensors" && ! "$caduceus" model info -m "$1" >/dev/null 2>&1; }
+
+# mamba2 MODEL WHAT: a golden checkpoint is unsupported, and this test of it is skipped by name.
+mamba2() { unsupported "$1" && skip "golden $(basename "$1"): $2" "Mamba-2 is not supported yet"; }
 
 # close_to FILE FILE TOLERANCE: the same table, numbers within a relative (or, below 1, absolute) tolerance.
 close_to() {
