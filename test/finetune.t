@@ -185,7 +185,8 @@ error "a label that training has not seen" 'unseen.csv:3: label "7" is none of t
     finetune train.csv --test unseen.csv -o bad
 error "likewise in predict" 'unseen.csv:3: label "7"' predict -m one unseen.csv --metrics m -o bad.tsv
 error "text for a value" 'three.csv:3: label "x" is not a number' finetune --task regress three.csv -o bad
-bad "NaN for a value" 'bad.csv:2: label "nan" is not a number' sequence,label ACGT,nan ACGG,1
+printf 'sequence,label\nACGT,nan\nACGG,1\n' >nan.csv
+error "NaN for a value" 'nan.csv:2: label "nan" is not a number' finetune --task regress nan.csv -o bad
 printf 'sequence,a,b\nACGT,2,0\n' >two.csv
 error "a column of a set that is neither 0 nor 1" 'two.csv:2: label "2" is neither 0 nor 1' \
     plain_tune two.csv -o bad --task multilabel --label-column a,b

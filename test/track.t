@@ -8,7 +8,7 @@ model=$data/ps
 run() { "$caduceus" track --quiet --window 96 -m "$model" -T ref.fa "$@"; }
 tracked() { "$caduceus" track --quiet -m "$@"; }
 has_bigwig=
-[ "$py" ] && "$py" -c 'import pyBigWig; assert pyBigWig.numpy' 2>/dev/null && has_bigwig=y
+[ "$py" ] && "$py" "$checks/bigwig.py" usable 2>/dev/null && has_bigwig=y
 
 # Names that sort otherwise than they come; N, soft-masked bases, letters besides; one base; nothing but N.
 { contig chrZ 700 1; echo ">chr10"; echo "$(bases 90 2)NNNN$(bases 100 3)nR$(bases 60 4 | tr ACGT acgt)$(bases 31 5)"

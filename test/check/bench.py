@@ -47,7 +47,9 @@ def memory(c):
 
 def floored(name, o):
     """embed and pool have no cost, all others a floor."""
-    return (o["floor_ns"] is None) == (name in ("embed", "pool")) and (o["floor_ns"] is None or positive(o["floor_ns"]))
+    return (o["floor_ns"] is None) == (name in ("embed", "pool")) and (
+        o["floor_ns"] is None or positive(o["floor_ns"])
+    )
 
 
 def floor_is_sum(c):

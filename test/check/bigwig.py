@@ -96,4 +96,10 @@ def million(path, graph):
     assert np.allclose(w.stats("million", 0, 1 << 19, nBins=8), means, atol=1e-6)
 
 
-{"whole": whole, "deep": deep, "million": million}[sys.argv[1]](*sys.argv[2:])
+def usable():
+    """pyBigWig is there and knows numpy."""
+    assert pyBigWig.numpy
+
+
+KINDS = {"whole": whole, "deep": deep, "million": million, "usable": usable}
+KINDS[sys.argv[1]](*sys.argv[2:])
