@@ -26,7 +26,8 @@ if [ -z "$version" ]; then skip "$name" "no clang-format"
 elif [ "$version" -lt 14 ]; then skip "$name" "clang-format $version is older than 14"
 else
     find core htslib-glue cmd plugin cuda test doc bench -name '*.[ch]' -o -name '*.cu' >"$dir/sources"
-    xargs clang-format --dry-run -Werror <"$dir/sources" 2>&1 | sed -n 's/^\([^:]*\):.*error:.*/\1/p' | sort -u >"$dir/out"
+    xargs clang-format --dry-run -Werror <"$dir/sources" 2>&1 |
+        sed -n 's/^\([^:]*\):.*error:.*/\1/p' | sort -u >"$dir/out"
     is "$name" "$(joined <"$dir/out")" ""
 fi
 finish
