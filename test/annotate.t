@@ -27,7 +27,7 @@ compare "regions longer than the core are tiled about their middle" \
 compare "no flank, a core of even and odd length" "$data/ps" pll,n --mask stride:5 --window 33 --flank 0
 compare "soft-masked bases are context only" "$data/ps" pll,n --mask stride:8 --window 128 --skip-soft-masked
 
-# embed NAME POOL: matrices agree, too.
+# embed NAME POOL: the embedding matrices of annotate and of the reference agree.
 embed() {
     if [ -z "$py" ]; then skip "$1" "no numpy"; return; fi
     "$py" "$reference" annotate -m "$data/ps" -T mixed.fa --window 100 --pool "$2" --embed want.npy in.bed >/dev/null
@@ -38,14 +38,14 @@ embed "mean embeddings agree" mean
 embed "max embeddings agree" max
 embed "center embeddings agree" center
 
-# --pool none: one row a base; their mean is the mean.
+# --pool none writes one row for each base; the mean of these rows is the row of --pool mean.
 if [ -n "$py" ]; then
     "$caduceus" annotate -m "$data/ps" -T mixed.fa --window 100 --quiet --pool none --embed rows.npy in.bed >/dev/null
     "$caduceus" annotate -m "$data/ps" -T mixed.fa --window 100 --quiet --pool mean --embed mean.npy in.bed >/dev/null
     check "unpooled rows average to the mean" matrices.py mean_of_rows rows.npy mean.npy
 else skip "unpooled rows average to the mean" "no numpy"; fi
 
-# Real data, where it is present.
+# Real data, if it is present.
 z=$shared/data/human/chr20_1Mb_vg/z.fa
 if [ -n "$py" ] && [ -f "$z" ]; then
     printf 'z\t99078\t99118\nz\t783824\t783860\n' >in.bed

@@ -5,9 +5,9 @@
 annotate() { "$caduceus" annotate -m "$data/ps" --window 512 "$@"; }
 bed() { annotate -T ref.fa "$@"; }
 refuses() { name=$1; regex=$2; shift 2; error "$name" "$regex" bed -o kept.bed "$@"; }
-# data_lines FILE: without lines of browsers and blank ones.
+# data_lines FILE: the file without track, browser and blank lines.
 data_lines() { grep -v '^track\|^browser\|^[[:space:]]*$' "$1"; }
-# shape NAME FILE: one #chrom line, the last of the header, that names every column.
+# shape NAME FILE: the header has one #chrom line, which comes last and names every column.
 shape() {
     is "$1: one #chrom line" "$(grep -c '^#chrom' "$2")" 1
     is "$1: the header ends with it and names every column" "$(awk -F '\t' '
@@ -49,7 +49,7 @@ if command -v bgzip >/dev/null; then
     bgzip -c in.bed >in.bed.gz
     prints "bgzip equals plain" out.bed bed in.bed.gz
     bgzip -c in.bed | bed - >gz.bed 2>.err; same "bgzip through a pipe equals plain" out.bed gz.bed
-    # Rows outside -r are read, but cost nothing.
+    # Rows outside -r are read but not scored, which is fast.
     bgzip -c big.bed >big.bed.gz; size=$(wc -c <big.bed.gz)
     ok "a BGZF file of several blocks" bed -r b big.bed.gz
     first=$(od -An -tu2 -j 16 -N 2 big.bed.gz | tr -d ' ')
@@ -113,7 +113,7 @@ error "-o names what standard input reads" "also an input" reading own.bed bed -
 same "which is as before" own.want own.bed
 
 # ---- tiling: 128 + 256 + 128 ----
-# cut BEG END: the rule of interface.md, core C = 256, in rows.
+# cut_rows CONTIG BEG END: the tiles of a region as BED rows, by the documented rule for a core of C = 256.
 cut_rows() {
     awk -v contig="$1" -v b="$2" -v e="$3" -v C=256 'BEGIN {
         n = e - b; m = n <= C ? n : C - (C + n) % 2; lo = b + (n - m) / 2; hi = lo + m
@@ -130,7 +130,7 @@ for r in 'a 0 1000' 'a 0 999' 'a 100 613' 'a 1 257' 'a 1 258' 'a 290 1000' 'b 0 
 done
 row 'a 0 1000' >long.bed; bed long.bed >long.out 2>.err
 is "n of all of a is its ACGT" "$(scores long.out | cut -f 2)" 993
-# A window as wide as the contig sees more context, so the value must differ.
+# A window as wide as the contig gives more context, so the value must differ.
 annotate -T ref.fa --window 4096 long.bed >wide.out 2>.err
 is "another window is another value" "$(cmp -s long.out wide.out && echo same)" ""
 row 'a 300 307' >n.bed; ok "a row of N" bed n.bed
@@ -378,7 +378,8 @@ is "scores what is left" "$(scores .out)" "$(scores blocks.out)"
 # ---- -r and -L ----
 row 'a 0 100' 'a 100 200' 'a 150 400' 'a 400 400' 'b 0 700' 'HLA:01:02 0 50' 'HLA 0 50' 'a 199 200' 'a 200 201' >sel.bed
 bed sel.bed >sel.all 2>.err
-# selects NAME AWK ARGS...: the rows of sel.bed that awk keeps, scored as without.
+# selects NAME CONDITION OPTION...: the options select the rows of sel.bed for which the awk condition holds, and
+# do not change their scores.
 selects() {
     name=$1; cond=$2; shift 2
     bed "$@" sel.bed >sel.out 2>.err || diag .err

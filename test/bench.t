@@ -1,13 +1,12 @@
 #!/bin/sh
-# bench.t - caduceus bench: its tables and its JSON have what they should. No figure of
-# time or speed is looked at.
+# bench.t - caduceus bench: the content of its tables and its JSON. No time or speed is tested.
 . "${srcdir:-.}/test/lib.sh"
 model=$data/ps
 py=$(any_python)
 
 bench() { "$caduceus" bench -d cpu -@ 1 --rounds 1 "$@"; }
 
-# json NAME EXPRESSION: it is true of bench.json, in the words of test/check/bench.py.
+# json NAME EXPRESSION: the Python expression is true of bench.json; test/check/bench.py has the names it may use.
 json() {
     if [ -z "$py" ]; then skip "$1" "no python3"
     elif "$py" "$checks/bench.py" "$2" 2>.err; then pass "$1"
@@ -86,7 +85,7 @@ json "a classifier has hidden states alone" 'cells[0]["error"]["hidden"] < 2e-6 
 # ---- cells that cannot be computed ----
 shim=$builddir/.libs/caduceus-cuda-shim.so
 if [ -e "$shim" ]; then
-    # on_shim MEMORY OPTION...: on a device that has so many bytes.
+    # on_shim MEMORY OPTION...: bench on the host shim, a device with MEMORY bytes.
     on_shim() {
         local memory=$1; shift
         env CADUCEUS_SHIM_MEMORY="$memory" CADUCEUS_CUDA_MODULE="$shim" "$caduceus" bench -d cuda -m "$model" "$@"

@@ -12,7 +12,7 @@ elif [ ! -e "$igv/igv.esm.min.js" ]; then why="no igv.js"
 else why=; fi
 if [ "$why" ]; then skip "igv.js shows what caduceus writes" "$why"; finish; exit; fi
 
-# Where random bases end and a microsatellite begins.
+# The regions are at the border of random bases and a microsatellite.
 cp "$srcdir/examples/example.fa" ref.fa
 printf 'chrE1\t7340\t7396\nchrE1\t7402\t7470\n' >in.bed
 run() { "$caduceus" "$@" --quiet -m "$srcdir/models/human-small" -T ref.fa --window 1024; }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# checkpoint.t - checkpoints that are damaged, contradictory or something else, and
-# the unusual ones that must load (faults 32 to 42).
+# checkpoint.t - checkpoints that are damaged, contradictory or no checkpoints at all are refused; unusual ones load
+# (faults 32 to 42).
 . "${srcdir:-.}/test/lib.sh"
 
 py=$(any_python)
@@ -23,14 +23,14 @@ if [ -n "$py" ] && mkdir "$dir/bad" && "$py" "$srcdir/test/make-bad.py" "$data" 
     done <"$dir/cases"
     is "every message names the file by its path" "$(head -n 20 "$dir/unnamed")" ""
 
-    # 32: a header of more than 100 MB in a file that is large enough
+    # Fault 32: a header of more than 100 MB, in a file that is large enough.
     cp -r "$data/ps" "$dir/large"
     printf '\001\000\100\006\000\000\000\000{' >"$dir/large/model.safetensors"
     if truncate -s 200M "$dir/large/model.safetensors" 2>/dev/null; then
         error "a header above 100 MB is refused" 'header of 104857601 bytes' info -m "$dir/large"
     else skip "a header above 100 MB is refused" "no sparse files"; fi
 
-    # Ids that are in no row of the table must not reach it.
+    # Token ids beyond the embedding table must not be looked up.
     cp -r "$data/ps" "$dir/eleven"
     make eleven "$dir/eleven"
     rm -f "$dir/eleven/expected.safetensors"
@@ -39,21 +39,21 @@ if [ -n "$py" ] && mkdir "$dir/bad" && "$py" "$srcdir/test/make-bad.py" "$data" 
     like "N is absent from its tokens" 'N=-1 ' "$dir/.out"
     error "--n-token needs a row for N" 'has no N' "$caduceus" annotate -m "$dir/eleven" --n-token "$dir/n.fa"
 
-    # A vocabulary without MASK cannot mask.
+    # Masked scores need a MASK token in the vocabulary.
     cp -r "$data/ps" "$dir/no-mask"
     printf '{"vocab": {"[PAD]": 4, "A": 7, "C": 8, "G": 9, "T": 10, "N": 11}}\n' >"$dir/no-mask/tokenizer.json"
     error "masked scores need a MASK token" 'no \[MASK\]' "$caduceus" annotate -m "$dir/no-mask" "$dir/n.fa"
     ok "unmasked scores do not" "$caduceus" annotate -m "$dir/no-mask" --mask none "$dir/n.fa"
     error "--sep needs a SEP token" 'no \[SEP\]' "$caduceus" annotate -m "$dir/no-mask" --mask none --sep "$dir/n.fa"
 
-    # Only the folder of good shards: the same weights, the same results.
+    # A sharded checkpoint gives the results of a single file.
     "$caduceus" annotate --quiet -m "$data/ps" "$dir/n.fa" 2>&1 | grep -v '^##' >"$dir/whole.bed"
     "$caduceus" annotate --quiet -m "$dir/bad/shards" "$dir/n.fa" 2>&1 | grep -v '^##' >"$dir/shards.bed"
     same "shards give the scores of the whole" "$dir/whole.bed" "$dir/shards.bed"
     ok "an index can be named itself" \
         verify -m "$dir/bad/shards/model.safetensors.index.json" "$data/ps/expected.safetensors"
 
-    # A name in the header must not reach the terminal as it is.
+    # Control characters of a tensor name must not reach the terminal.
     "$caduceus" model info -m "$dir/bad/extra-newline" 2>"$dir/.err"
     is "a line end in a name does not end the message's line" "$(wc -l <"$dir/.err" | tr -d ' ')" 1
 else
@@ -203,7 +203,7 @@ error "an unknown subcommand" 'expected info' "$caduceus" model frobnicate
 error "an unknown option" '--frobnicate' info --frobnicate
 error "results that cannot be written" 'No space left' sh -c '"$0" model info -m "$1" >/dev/full' "$caduceus" "$data/ps"
 
-# An expected file that is itself hostile.
+# Expected tensors that are malformed.
 if [ -n "$py" ]; then
     make expected "$dir" "$data"
     error "input_ids beyond the vocabulary" 'token 16 in input_ids' verify -m "$data/ps" "$dir/range.st"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# contrib.t - the Snakemake workflow: shares and their merge are one run's bytes.
+# contrib.t - the Snakemake workflow: merged shards have the bytes of one run.
 . "${srcdir:-.}/test/lib.sh"
 if ! snakemake --version >/dev/null 2>&1; then skip "the Snakemake workflow" "no snakemake that runs"; finish; exit; fi
 

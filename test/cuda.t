@@ -1,6 +1,6 @@
 #!/bin/sh
-# cuda.t - the CUDA backend: its module, its kernels under the host shim, and what goes
-# wrong (faults 54, 55, 56). With a card, gpu-check runs the kernels on it.
+# cuda.t - the CUDA backend: loading its module, its kernels under the host shim, and its errors (faults 54, 55, 56).
+# gpu-check runs the kernels on a card.
 . "${srcdir:-.}/test/lib.sh"
 
 shim=$builddir/.libs/caduceus-cuda-shim.so
@@ -37,7 +37,7 @@ else
     skip "modules of other versions are refused" "no compiler"
 fi
 
-# exports MODULE: what it defines, and what it wants of ours.
+# exports MODULE: the symbols it exports, and the number of our symbols it imports.
 exports() {
     echo "$(nm -D --defined-only "$1" | awk '{ print $3 }')" "$(nm -D --undefined-only "$1" | grep -c ' cad_')"
 }
@@ -102,7 +102,7 @@ same "cuda:0 is cuda, bf16 its default" bf16.bed auto.bed
 rows bf16.bed | cut -f 4,5 >half.rows; run --quiet -d cpu in.bed | rows - | cut -f 4,5 >full.rows
 ok "bf16 agrees as far as it can" close_to half.rows full.rows 2e-2
 
-# A result depends on nothing but its sequence.
+# A result depends only on its sequence.
 gpu -@ 7 in.bed >many.bed
 same "-@ 7 gives the same bytes" many.bed gpu.bed
 while read -r line; do echo "$line" >row.bed; gpu row.bed | rows -; done <in.bed >alone.rows
@@ -114,7 +114,7 @@ for pool in mean max; do
     ok "$pool embeddings agree" close_to gpu.embed cpu.embed 1e-5
 done
 
-# Batches of one shape, recorded once: five packs of 12 windows on two lanes.
+# A CUDA graph is recorded once for batches of one shape: five packs of 12 windows on two lanes.
 awk 'BEGIN { for (i = 0; i < 60; i++) print "one\t" 40 * i + 100 "\t" 40 * i + 300 }' >even.bed
 gpu even.bed >eager.bed
 CADUCEUS_CUDA_GRAPHS=1 gpu even.bed >graph.bed

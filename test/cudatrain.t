@@ -1,7 +1,6 @@
 #!/bin/sh
-# cudatrain.t - training on the CUDA backend, under the host shim: gradients of the golden
-# checkpoints, runs beside the CPU's, and what goes wrong (54, 55, 56). t_grad has
-# the derivatives; with a card, gpu-check runs the kernels on it.
+# cudatrain.t - training on the CUDA backend under the host shim: gradients of the golden checkpoints, comparison with
+# runs on the CPU, and errors (faults 54, 55, 56). t_grad checks the derivatives; gpu-check runs on a card.
 . "${srcdir:-.}/test/lib.sh"
 
 shim=$builddir/.libs/caduceus-cuda-shim.so

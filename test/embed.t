@@ -67,7 +67,7 @@ name="a classifier learns from embeddings of regions"
 if [ "$py" ] && "$py" -c 'import sklearn' 2>/dev/null; then
     awk '/^\.fi/ { at = 0 } at; /^\.nf/ { at = 1 }' "$srcdir/doc/caduceus-embed.1" |
         sed 's/\\e/\\/g; s/\\-/-/g' >classify.py
-    # 40 regions, of AT and of GC by turns, and one of N
+    # 40 regions, alternately AT-rich and GC-rich, and one of N.
     {   echo ">c"; for i in $(seq 20); do bases 100 $i | tr C A; bases 100 $i | tr A C; done
         bases 100 1 | sed 's/./N/g'; } >labelled.fa
     awk 'BEGIN { for (i = 0; i < 41; i++) print "c\t" 100 * i "\t" 100 * i + 100 "\t" (i % 2 ? "GC" : "AT") }' \

@@ -84,13 +84,14 @@ is "and changes nothing of the model" "$(grep -P '\tmodel\t' got)" "$(rows all |
 # ---- Markov models by hand: AC, both strands AC and GT; then what follows A ----
 printf '>t\nAC\n>v\nACA\n' >hand.fa; printf 't\t0\t2\ttrain\nv\t0\t3\tvalid\n' >hand.bed
 "$caduceus" eval --quiet -m "$data/ps" -T hand.fa -L hand.bed --split valid --markov 1 --mask each >hand
-# Order 0: each of A C G T once in 4, and 2 at 1/4: 1/4.
+# Order 0: each of A C G T is seen once in 4, with 2 pseudocounts at 1/4: P = 1/4.
 # Order 1: P(C|A) = (1 + 3/4) / (1 + 3), P(A|C) = (0 + 3/4) / (0 + 3).
 calculated() { awk "BEGIN { printf \"%.6g\", $1 }"; }
 is "order 0 by hand" "$(value valid markov-0 4 hand)" "$(calculated "log(4)")"
 is "order 1 by hand" "$(value valid markov-1 4 hand)" "$(calculated "(log(4) - log(7 / 16) + log(4)) / 3")"
 is "ties count in part" "$(value valid markov-0 6 hand)" 0.25
-# From both sides, the first A too: A before C is T after G, P(T|G) = 7/16. What follows the C says nothing of it.
+# From both sides, the first A is predicted too: A before C is T after G, P(T|G) = 7/16. The base after C does not
+# change the prediction of C.
 is "both sides by hand" "$(value valid markov-1-two-sided 4 hand)" \
     "$(calculated "(-log(7 / 16) - log(7 / 16) + log(4)) / 3")"
 { echo ">r"; awk 'BEGIN { for (i = 0; i < 400; i++) printf "ACGGT"; print "" }'; } >repeat.fa

@@ -1,5 +1,5 @@
 #!/bin/sh
-# fasta.t - FASTA as a reference (indexes that lie, damage) and as input.
+# fasta.t - FASTA as a reference (stale or malformed indexes, damaged files) and as input.
 . "${srcdir:-.}/test/lib.sh"
 
 annotate() { "$caduceus" annotate -m "$data/ps" --window 512 "$@"; }
@@ -10,7 +10,7 @@ le64() {
         for shift in 0 8 16 24 32 40 48 56; do printf "\\$(printf %o $((v >> shift & 255)))"; done
     done
 }
-# one_line: of a FASTA on standard input, every contig on one line.
+# one_line: filters a FASTA so that the sequence of each contig is on one line.
 one_line() { awk '/^>/ { printf "%s%s\n", (NR > 1 ? "\n" : ""), $0; next } { printf "%s", $0 } END { print "" }'; }
 have() { command -v "$1" >/dev/null; }
 
@@ -35,7 +35,7 @@ is "six processes index at once" "$(for n in 1 2 3 4 5 6; do cmp want race/$n.ou
 is "and leave one index" "$(ls race | grep -c 'ref.fa')" 2
 
 # ---- spellings of one reference give the same bytes ----
-# variant NAME: v.fa is ref.fa in other words.
+# variant NAME: v.fa, which is ref.fa written in another way, gives the same output.
 variant() { rm -f v.fa.fai; on v.fa in.bed >got 2>.err || diag .err; same "$1" want got; }
 sed 's/$/\r/' ref.fa >v.fa; variant "CRLF"
 printf '%s' "$(cat ref.fa)" >v.fa; variant "no newline at the end"
@@ -79,7 +79,7 @@ is "without it, case is nothing" "$(scores soft.out)" "$(scores upper.out)"
 
 # ---- stale indexes ----
 row 'a 500 510' >a.bed
-# stale NAME: s.fa has changed since s.fa.fai; reading it anywhere is refused.
+# stale NAME [BED]: s.fa has changed since s.fa.fai was made; it is refused whatever region is read.
 stale() {
     touch -d 2001-01-01 s.fa
     error "stale: $1" 's\.fa' on s.fa -o kept "${2:-in.bed}"
@@ -114,7 +114,7 @@ head -c 1900 ref.fa >s.fa; stale "cut short" a.bed
 for at in '5s' '10s' '12s' '16s'; do # one line a base longer, the next one shorter
     sed "$at/\$/A/; $((${at%s} + 1))s/.\$//" ref.fa >s.fa; stale "lines ${at%s} and the next ragged, a the same length"
 done
-# The same between the lines that a sample would look at.
+# The same change between the lines that a sampling check would read.
 contig long 60000 11 >long.fa; on long.fa c.bed >/dev/null 2>&1; row 'long 30030 30050' >long.bed
 [ -f long.fa.fai ] || fail "an index for long.fa"
 sed '502s/$/A/; 503s/.$//' long.fa >s.fa; cp long.fa.fai s.fa.fai
@@ -126,7 +126,7 @@ cp many.fa.fai s.fa.fai; stale "two ragged lines in one of 250 contigs" many.bed
 sed '/^>t100$/{n;n;s/$/A/}' many.fa >s.fa
 cp many.fa.fai s.fa.fai; stale "a base inserted in one of 250 contigs" many.bed
 
-# index NAME LINES: an index that no FASTA of ours has.
+# index NAME LINES [BED]: an index that does not belong to the FASTA is refused.
 index() { cp ref.fa s.fa; printf "$2" >s.fa.fai; stale "$1" "$3"; }
 rest='b\t700\t1023\t60\t61\nc\t300\t1738\t60\t61\n'
 index "empty index" ''
@@ -191,7 +191,7 @@ else skip "a read-only folder" "root cannot give up its rights"; fi
 chmod 755 ro
 
 # ---- FASTA that is none ----
-# broken NAME REGEX: v.fa, first without an index, then with one that samtools would make.
+# broken NAME REGEX: v.fa is refused, first without an index, then, if one was left, with it.
 broken() {
     rm -f v.fa.fai
     error "$1" "$2" on v.fa in.bed
@@ -238,7 +238,7 @@ if have bgzip && have samtools; then
     ok "several blocks" on big.fa.gz big.bed; same "several blocks equal plain" big.want .out
     cp big.fa.gz.gzi good.gzi; n=$(od -An -v -tu8 -N 8 good.gzi | tr -d " ")
     is "there are several" "$(test "$n" -ge 4 && echo yes)" yes
-    # hostile NAME: big.fa.gz with another .gzi.
+    # hostile NAME: big.fa.gz is refused with this .gzi; the good one is put back.
     hostile() { error ".gzi: $1" 'big.fa.gz' on big.fa.gz big.bed; cp good.gzi big.fa.gz.gzi; }
     # bend K C U: big.fa.gz.gzi with other numbers in its pair K, or in none if K is 0.
     bend() {
@@ -307,7 +307,7 @@ on ref.fa three.bed >three.out 2>.err; scores three.out >three
 prints "a record equals its contig as a region" three scores seqs.out
 like "the header names the columns" '^#chrom	start	end	pll	n$' seqs.out
 ok "its output is valid BED" on ref.fa seqs.out; scores .out >got; same "with the same scores" three got
-# as_input NAME [ARGS]: s.in gives what ref.fa gave.
+# as_input NAME [OPTION...]: s.in gives the output of ref.fa.
 as_input() { name=$1; shift; annotate "$@" s.in >got 2>.err || diag .err; same "$name" seqs.out got; }
 sed 's/$/\r/' ref.fa >s.in; as_input "FASTA with CRLF"
 sed '/^>/!y/ACGT/acgt/; s/^>.*/& about	it/' ref.fa >s.in; as_input "lower case, descriptions"
@@ -341,7 +341,7 @@ is "is a row, too" "$(rows .out | cut -f 1-3,5 | tr '\t\n' '  ')" "e 0 0 0 f 0 4
 printf '>s\nACGTACGTacgtACGT\n' >s.fa
 ok "--skip-soft-masked on a record" annotate --skip-soft-masked s.fa; is "n is 12" "$(scores .out | cut -f 2)" 12
 
-# rejects NAME REGEX TEXT: E1 for a file of this text.
+# rejects NAME REGEX TEXT: a file with this text is refused; REGEX is what follows its name.
 echo old >kept
 rejects() { printf "$3" >bad.in; error "$1" "^caduceus annotate: bad\.in:$2" annotate bad.in -o kept; }
 good='@r\nACGT\n+\nIIII\n'

@@ -3,7 +3,7 @@
 . "${srcdir:-.}/test/lib.sh"
 py=$(python)
 
-# rich N LENGTH SEED: N rows "sequence label", label 1 where G and C prevail.
+# rich N LENGTH SEED: N rows "sequence label"; label 1 means more G and C than A and T.
 rich() {
     awk -v n="$1" -v k="$2" -v s="$3" 'function next_() { s = (s * 16807) % 2147483647; return int(s / 65536) }
         BEGIN {
@@ -21,7 +21,7 @@ rich 60 40 9 >more
 finetune() { "$caduceus" finetune --quiet -@ 1 -m "$data/ps" --epochs 2 --batch 16 --lr 0.02 "$@"; }
 predict() { "$caduceus" predict --quiet "$@"; }
 value() { sed -n "s/^$1$tab//p" "$2"; }
-# metrics_of OPTION...: what predict measures.
+# metrics_of OPTION...: the metrics that predict writes.
 metrics_of() { predict "$@" -o /dev/null --metrics got; rows got; }
 
 # ---- a classifier ----
@@ -56,7 +56,7 @@ rows out.tsv | awk 'NR > 1 { d = $2 + $3 - 1; if (d * d > 1e-10) n++ } END { pri
 is "probabilities add up to 1" "$(cat off)" 0
 is "what is predicted is the larger" "$(rows out.tsv | awk 'NR > 1 && $4 != ($3 > $2) { n++ } END { print n + 0 }')" 0
 cp out.tsv plain.tsv; predict -m one test.csv -@ 3 -o three.tsv; same "three threads" out.tsv three.tsv
-# turned: the reverse complements of a table's first column.
+# turned TABLE: the table with the reverse complements of its first column.
 turned() {
     awk -F, -v OFS=, 'NR > 1 {
         q = ""; for (i = length($1); i; i--) q = q substr("TGCA", index("ACGT", substr($1, i, 1)), 1)
@@ -241,7 +241,7 @@ if [ -z "$why" ]; then
     done
     same "leaves the checkpoint that was there" one/model.safetensors keep/model.safetensors
     same "and its configuration" one/config.json keep/config.json
-    # crash N TRAIN: a machine that stops at rename N, over a checkpoint of two classes.
+    # crash N TABLE: a machine stops at the Nth rename while it replaces a checkpoint of two classes.
     crash() {
         rm -rf crash; cp -r one crash
         env LD_PRELOAD="$full" FULLFS_RENAME=$1 FULLFS_NAMED=1 \
@@ -258,7 +258,7 @@ if [ -z "$why" ]; then
     ok "the next run clears up" finetune three.csv --epochs 1 -o crash
     is "no temporary is left" "$(ls -A crash | grep tmp)" ""
 else skip "a full disk" "$why"; fi
-# begun NAME: a long run in the background, which has kept its first epoch.
+# begun FOLDER: starts a long run in the background and waits until it has saved its first epoch.
 begun() {
     "$caduceus" finetune --quiet -@ 1 -m "$data/ps" --epochs 100000 --batch 16 --metric loss train.csv -o "$1" \
         >/dev/null & pid=$!

@@ -1,5 +1,5 @@
 #!/bin/sh
-# formats.t - what other programs read of our output.
+# formats.t - other programs read our output.
 . "${srcdir:-.}/test/lib.sh"
 
 contig one 2000 21 >ref.fa

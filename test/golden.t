@@ -25,8 +25,8 @@ else
     skip "the large golden checkpoints verify" "not present"
 fi
 
-# Gradients of a mean cross-entropy, in full, with layers run again, with threads.
-# gradients NAME MODEL OPTION...: gradients and the loss are those expected.
+# Gradients of a mean cross-entropy: with everything kept, with recomputed layers, and with threads.
+# gradients NAME MODEL OPTION...: the gradients and the loss are those expected.
 gradients() {
     local name=$1 model=$2; shift 2
     ok "golden $(basename "$model"): gradients, $name" \
@@ -56,7 +56,7 @@ for name in ps-d118-l4 ph-layernorm-untied-mul-d24-l2; do
 done
 [ -s grads ] || skip "gradients of the large golden checkpoints" "not present"
 
-# Checkpoints drawn anew, so that nothing is fitted to the fixtures.
+# New random checkpoints, so that the code is not fitted to the fixtures.
 py=$(python)
 if [ -n "$py" ]; then
     "$py" "$reference" sample "$dir/sample" --n 16 --seed 2024 >/dev/null
@@ -67,7 +67,7 @@ else
     skip "random checkpoints verify" "no numpy"
 fi
 
-# verify must be able to fail.
+# verify must fail when something is wrong.
 cp -r "$data/ps" "$dir/bent"
 size=$(wc -c <"$dir/bent/expected.safetensors")
 printf '\101' | dd of="$dir/bent/expected.safetensors" bs=1 seek=$((size - 1)) conv=notrunc 2>/dev/null

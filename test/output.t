@@ -1,5 +1,5 @@
 #!/bin/sh
-# output.t - outputs are whole or absent, whatever the destination and the disk do
+# output.t - outputs are whole or absent, whatever happens to the destination and the disk
 # (faults 43, 44, 48, 49, 60).
 . "${srcdir:-.}/test/lib.sh"
 
@@ -10,7 +10,7 @@ awk 'BEGIN { for (i = 0; i < 24; i++) print "chr" i % 2 + 1 "\t" 25 * i "\t" 25 
 "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed -o /dev/null 2>err || echo "Bail out! $(cat err)"
 
 run() { "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa "$@"; }
-# begin: old outputs, which a run that fails leaves as they are.
+# begin: makes old outputs, which a failing run must leave as they are.
 begin() { old o.bed o.bed.gz e.npy e.npy.json; }
 
 # ---- what is written ----
@@ -78,7 +78,7 @@ error ".bed.gz on a full device" 'No space left' run in.bed -o full.bed.gz
 
 why=$(no_preload "$full")
 if [ -z "$why" ]; then
-    # on_disk NAME REGEX FAULT OPTION...: an error, with old files there.
+    # on_disk NAME REGEX FAULT OPTION...: with old outputs there, a disk with this fault gives an error.
     on_disk() {
         local name=$1 regex=$2 fault=$3; shift 3
         begin; error "$name" "$regex" failing_disk "$fault" run in.bed "$@"
@@ -110,7 +110,7 @@ if [ -z "$why" ]; then
         failing_disk AFTER=200 run in.bed --score none --embed spool -o /dev/null
     wait
     is "and the FIFO gets nothing" "$(wc -c <spooled | tr -d ' ')" 0
-    # 44: an error only at fsync or close
+    # Fault 44: the error comes only at fsync or close.
     for when in FSYNC=1 CLOSE=1; do
         for f in o.bed o.bed.gz; do
             on_disk "${when%=1} of $f fails" "out/$f: .*(No space left|Input/output error)" $when -o out/$f
@@ -166,7 +166,7 @@ cp -r "$model" own
 error "the weights as output" 'is also an input' \
     "$caduceus" annotate --quiet -m own -T ref.fa in.bed -o own/model.safetensors
 same "and the weights are as they were" "$model/model.safetensors" own/model.safetensors
-# Two outputs must not be one file, whether it is there or not.
+# Two outputs must not be one file, whether it exists or not.
 for pair in 'w.bed w.bed' 'w.bed ./w.bed' 'w.npy.json w.npy' 'link w.bed' 'out/../w.bed w.bed'; do
     rm -f w.* link; ln -s w.bed link
     error "one file for two outputs: ${pair% *} and ${pair#* }" 'two outputs|also' \

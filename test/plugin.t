@@ -1,6 +1,5 @@
 #!/bin/sh
-# plugin.t - bcftools +caduceus: the bytes of `caduceus annotate`, errors that are seen,
-# and a plugin that leaves bcftools alone.
+# plugin.t - bcftools +caduceus writes the bytes of `caduceus annotate`, reports errors, and does not disturb bcftools.
 . "${srcdir:-.}/test/lib.sh"
 
 so=$builddir/plugin/caduceus.so
@@ -14,7 +13,7 @@ if [ "$why" ]; then skip "bcftools +caduceus" "$why"; finish; exit; fi
 export BCFTOOLS_PLUGINS="$builddir/plugin:" # the colon keeps bcftools' own
 model=$data/ps
 { contig chr1 1500 1; contig chr2 700 2; } >ref.fa
-# Every 7th base, to the base after it; every third an indel.
+# A record every 37 bases: a change to the next other base, or, every third one, a deletion.
 awk '
     /^>/ { name = substr($1, 2); s[name] = ""; order[++k] = name; next } { s[name] = s[name] $0 }
     END {
@@ -34,21 +33,21 @@ bcftools view --no-version in.vcf -Ob -o in.bcf; bcftools index in.bcf
 printf 'chr1\t0\t60\nchr1\t40\t300\nchr2\t99\t100\nchr2\t100\t400\n' >some.bed
 
 ann() { "$caduceus" annotate --quiet --window 64 -m "$model" -T ref.fa "$@"; }
-# plug GENERAL...: with our options after --; those of $more too.
+# plug GENERAL...: the plugin with general options; $more has further plugin options.
 more=
 plug() {
     # shellcheck disable=SC2086
     bcftools +caduceus "$@" -- --quiet --window 64 -m "$model" -T ref.fa $more
 }
-# like_annotate NAME: the files of both are one, and there is no complaint.
+# like_annotate NAME: the file got of the plugin is the file want of annotate, and there is no message.
 like_annotate() {
     same "$1" want got
     is "$1: without a word" "$(cat got.err)" ""
 }
-# plugs NAME GENERAL...: plug prints what annotate left in the file want; prints_want NAME COMMAND...: so does it.
+# plugs NAME GENERAL...: plug prints the file want, without a message; prints_want NAME COMMAND...: so does COMMAND.
 plugs() { local name=$1; shift; plug "$@" >got 2>got.err; like_annotate "$name"; }
 prints_want() { local name=$1; shift; "$@" >got 2>got.err; like_annotate "$name"; }
-# with_model GENERAL...: the plugin with the model and the reference alone; bcftools view's columns: of one input.
+# with_model GENERAL...: the plugin with the model and the reference; viewed OPTION...: seven columns of bcftools view.
 with_model() { bcftools +caduceus "$@" -- --quiet --window 64 -T ref.fa -m "$model"; }
 columns() { grep -v '^#' | cut -f 1-7; }
 viewed() { bcftools view --no-version "$@" | columns; }
@@ -215,7 +214,7 @@ if command -v nm >/dev/null; then
     is "htslib is bcftools'" \
         "$(nm -D --undefined-only "$so" | grep -c ' bcf_read$') $(ldd "$so" | grep -c libhts)" "1 0"
 else skip "it exports four symbols" "no nm"; fi
-# A signal while it waits for input.
+# A signal while the plugin waits for input.
 if perl -e 1 2>/dev/null; then
     rm -f feed o.bcf; mkfifo feed
     natural bcftools +caduceus -Ob -o o.bcf -- --quiet --window 64 -T ref.fa -m "$model" <feed 2>sig.err & pid=$!

@@ -1,6 +1,5 @@
 #!/bin/sh
-# pretrain.t - caduceus pretrain: what it computes, going on after any death, faults
-# (43, 44, 45, 48, 50, 51, 52, 53, 58).
+# pretrain.t - caduceus pretrain: its results, resuming after a crash, and faults (43, 44, 45, 48, 50, 51, 52, 53, 58).
 . "${srcdir:-.}/test/lib.sh"
 py=$(python)
 
@@ -12,7 +11,7 @@ train() { "$caduceus" pretrain $tiny "$@"; }
 column() { rows "$2" | cut -f "$1"; } # NUMBER LOG
 files="config.json log.tsv model.safetensors tokenizer_config.json training.safetensors "
 listed() { ls -A "$1" | joined; }
-# logged FOLDER: its log without the speeds.
+# logged FOLDER: its log without the column of speeds.
 logged() { rows "$1/log.tsv" | cut -f 1-6; }
 quietless=${tiny%--quiet}
 
@@ -30,7 +29,7 @@ is "tokens add up" "$(column 2 want/log.tsv | tail -n 1)" 6144
 is "it is validated every 5 steps and at the end" \
     "$(rows want/log.tsv | awk -F'\t' '$6 != "." { printf "%s ", $1 }')" "5 10 12 "
 logged want >want.log
-# alike NAME OPTION...: the run with these options has the same bytes.
+# alike NAME OPTION...: a run with these options writes the same bytes.
 alike() {
     local name=$1; shift
     rm -rf got; train -L g.bed -o got --valid-every 5 "$@" 2>err || diag err
@@ -73,7 +72,7 @@ ok "learning rates are those of the formula" awk -F'\t' '
     END { exit bad || n != 40 }' got/log.tsv
 check "numpy finds the same, and moments that can be" recipe.py got/log.tsv got/training.safetensors
 
-# The losses of ten steps, as they were when this was written.
+# The losses of ten steps, as recorded when this test was written.
 golden="2.84958 2.60276 2.4021 2.20816 2.14887 2.0162 1.86772 1.7824 1.79704 1.74403"
 for isa in plain avx2 avx512; do
     if [ $isa != plain ] && ! grep -Eqw "$isa|${isa}f" /proc/cpuinfo 2>/dev/null; then
@@ -85,7 +84,7 @@ for isa in plain avx2 avx512; do
     ok "$isa: ten losses" close_to wanted losses 1e-3
 done
 
-# A genome that repeats itself is learnt.
+# A genome of one repeat is learnt.
 { echo '>r'; awk 'BEGIN { for (i = 0; i < 400; i++) printf "ACGGTCA"; print "" }'; } >repeat.fa
 ok "a repeat" "$caduceus" pretrain -T repeat.fa -o repeat -@ 1 --d-model 16 --n-layer 1 --seq-len 64 \
     --batch-tokens 512 --steps 150 --lr 0.03 --quiet
@@ -112,7 +111,7 @@ kind "biases" "{$base, \"rcps\": true, \"ssm_cfg\": {\"bias\": true}}"
 kind "unusual sizes" "{$base, \"rcps\": true, \"ssm_cfg\": $unusual}" --recompute
 
 # ---- from a checkpoint ----
-# on MODEL OPTION...: trains a model that is there.
+# on MODEL OPTION...: continues the training of a checkpoint.
 on() { local model=$1; shift; "$caduceus" pretrain -T g.fa -m "$model" -o got --quiet "$@"; }
 short="--seq-len 96 --batch-tokens 192 --steps 2 -@ 1"
 described() { "$caduceus" model info "$1" | grep -E '^(configuration|parameters|window|vocabulary|tokens)'; }
@@ -158,7 +157,7 @@ like "validation within training is noticed" 'warning: one:801-1000 is for valid
 ok "--resume with nothing there begins" train -L g.bed -o begun --resume
 same "a run" want/model.safetensors begun/model.safetensors
 error "a run is not begun twice" 'begun/training.safetensors: .*--resume' train -L g.bed -o begun
-# differs NAME REGEX OPTION...: a run is not resumed as another one.
+# differs NAME REGEX OPTION...: a run is not resumed with another recipe.
 differs() {
     local name=$1 regex=$2; shift 2
     error "$name" "$regex" train -L g.bed -o begun --resume "$@"
@@ -188,9 +187,9 @@ error "also with --resume" 'other/model.safetensors: of another model' train -L 
 mkdir token; echo '{}' >token/tokenizer.json
 error "a folder with a tokenizer" 'token/tokenizer.json: of another model' train -L g.bed -o token
 
-# steps_are_whole LOG: 1 2 3 ..., and every line that ends is whole.
+# steps_are_whole LOG: the steps are 1 2 3 ..., and no line is cut.
 steps_are_whole() { awk -F'\t' '/^#/ { next } $1 != ++n || NF != 7 { bad = 1 } END { exit bad }' "$1"; }
-# A run that is killed again and again.
+# A run that is killed and resumed many times.
 long="-L g.bed --steps 240 --batch-tokens 256 --save-every 6 --valid-every 50"
 ok "a longer run" train $long -o whole
 lives=0 killed=0 lost=0 lines=0 least=0

@@ -11,10 +11,10 @@ run in.bed >plain.bed 2>err || echo "Bail out! $(cat err)"
 olds="o.bed e.npy e.npy.json"
 
 # ---- signals (45, 46) ----
-# More than a reader's buffer holds, so that the rows before it are on their way.
+# More than a reader's buffer holds, so that the rows before it have been read.
 awk 'BEGIN { for (i = 0; i < 20000; i++) print "# filler" }' >filler
 
-# during SIGNAL STATUS: signal a run that waits for its input with its outputs open.
+# during SIGNAL STATUS: a run that waits for input, with its outputs open, gets a signal.
 during() {
     old $olds
     rm -f feed; mkfifo feed
@@ -47,7 +47,7 @@ if perl -e 1 2>/dev/null; then
     exec 7>&-
     is "KILL: no destination appears" "$(ls out)" ""
 
-    # While it computes.
+    # A signal during the computation.
     contig long 60000 3 >long.fa
     for s in INT=130 TERM=143; do
         old $olds
@@ -60,7 +60,7 @@ if perl -e 1 2>/dev/null; then
         intact "${s%=*} while it computes: the old outputs are there"
     done
 
-    # What is ignored stays ignored.
+    # Signals that are ignored at the start stay ignored.
     rm -f feed; mkfifo feed
     (trap '' HUP INT; exec "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa - -o out/o.bed <feed) & pid=$!
     exec 7>feed
@@ -80,7 +80,7 @@ fi
 awk 'BEGIN {
     for (i = 0; i < 200; i++) name = name "0123456789"
     for (i = 0; i < 400; i++) print "chr1\t" i "\t" i + 4 "\t" name }' >wide.bed
-# The same, but such that compressing it does not make it small.
+# The same with names that do not compress well.
 awk 'BEGIN { s = 1; for (i = 0; i < 400; i++) {
     name = ""; for (k = 0; k < 300; k++) { s = s * 16807 % 2147483647; name = name s }
     print "chr1\t" i "\t" i + 4 "\t" name } }' >noise.bed
@@ -115,8 +115,8 @@ else
     head -n 3 in.bed >few.bed
     printf 'chr2\n' >few.txt
     printf '>a\nACGTNACGTTGACGT\n>b\nGGT\n' >few.fa
-    # failures NAME COMMAND...: with the n-th allocation failing, n over a spread, the
-    # status is 0 and all outputs are whole, or 1 with one line and no output.
+    # failures NAME COMMAND...: with the nth allocation failing, for many n, either the status is 0 and all outputs
+    # are whole, or it is 1 with one line of error and no output.
     failures() {
         what=$1; shift
         rm -f f.*; "$@" >f.out 2>/dev/null </dev/null; mkdir -p want; rm -f want/*; cp f.* want

@@ -1,31 +1,31 @@
 #!/bin/sh
-# reads.t - SAM, BAM and CRAM in and out: what is kept, what the tags hold, which
-# reads are scored and written, and bad input (faults 1-14, 43-49, 57, 58, 60).
+# reads.t - SAM, BAM and CRAM in and out: what is kept, the values of tags, which reads are scored and written, and
+# bad input (faults 1-14, 43-49, 57, 58, 60).
 . "${srcdir:-.}/test/lib.sh"
 
 if ! command -v samtools >/dev/null; then skip "reads" "no samtools"; finish; exit; fi
 python=$(any_python)
 annotate() { "$caduceus" annotate --quiet -m "$data/ps" --window 64 "$@"; }
 loud() { "$caduceus" annotate -m "$data/ps" --window 64 "$@"; }
-# quick: the same without a read that is scored; bare: with what a user gives alone.
+# quick: annotate without scoring any read; bare: annotate with default options; unscored: both.
 quick() { annotate --include 'qname == "no such read"' --no-PG "$@"; }
 bare() { "$caduceus" annotate -m "$data/ps" "$@"; }
 unscored() { bare --quiet --include 'mapq > 99' "$@"; }
-# refuses NAME REGEX ARGS...: an error; that the old destination stays is tested once, below.
+# refuses NAME REGEX ARGUMENT...: an error; the last test checks that no error changed the old destination.
 refuses() { name=$1; regex=$2; shift 2; error "$name" "$regex" annotate -o kept.bam "$@"; }
-# body FILE: records as text; CRAM is not to make up MD and NM.
+# body FILE: its records as text, without the MD and NM that samtools adds to CRAM records.
 body() { samtools view -T ref.fa --input-fmt-option decode_md=0 "$1"; }
 untag() { sed "s/${tab}[yx][pneb]:[^$tab]*//g"; }
-# unmade: without what htslib makes up when it reads CRAM, as samtools view does.
+# unmade: removes MD and NM, which htslib adds when it reads CRAM.
 unmade() { sed "s/${tab}MD:[^$tab]*//; s/${tab}NM:[^$tab]*//"; }
 untagged() { body "$1" | untag; }
 kept() { untagged "$1" | unmade; }
-# run COMMAND... | records: the records that a command writes; alignments: the same in SAM, as they stand.
+# COMMAND | records: the records that a command writes, as body; COMMAND | alignments: SAM lines without the header.
 records() { body -; }
 alignments() { grep -v '^@'; }
 header() { samtools view -H --no-PG "$1"; }
 no_m5() { sed "/^@SQ/s/${tab}M5:.*//"; }
-# tags FILE TAG...: the name and the values, "." where there is none.
+# tags FILE TAG...: the name and the values of tags of each read, "." for an absent tag.
 tags() {
     file=$1; shift
     body "$file" | awk -F '\t' -v want="$*" '{
@@ -35,9 +35,9 @@ tags() {
             line = line "\t" v }
         print line }'
 }
-# array FILE TAG: the name and the values of an array.
+# array FILE TAG: the name and the values of an array tag of each read.
 array() { tags "$1" "$2" | tr ',' '\t' | cut -f 1,3-; }
-# rows_of FASTA OPTION...: name, pll, n of each record.
+# rows_of FASTA OPTION...: name, pll and n of each FASTA record.
 rows_of() { annotate "$@" | rows - | cut -f 1,4,5; }
 fasta() { body "$1" | awk -F '\t' '{ print ">" $1 "\n" $10 }'; }
 rc() { rev | tr ACGT TGCA; }
@@ -46,7 +46,7 @@ rc() { rev | tr ACGT TGCA; }
 echo old >kept.bam
 { contig chr1 2000 1; contig HLA:01:02 900 2; contig chr2 700 3; contig HLA 400 4; } >ref.fa
 samtools faidx ref.fa
-# make READS SEED: that many a contig, sorted.
+# make READS SEED: a sorted SAM with so many reads for each contig.
 make() {
     awk -v reads="$1" -v seed="$2" '
         function rnd(n) { seed = seed * 16807 % 2147483647; return int(seed / 65536) % n }
@@ -181,7 +181,8 @@ alike "ye is --embed of it" "annotate --embed - in.fa | rows - | cut -f 1,4-6 | 
     "tags all.bam yp yn ye | tr ',' '\t' | cut -f 1-3,5-" 1e-5
 is "ye is an array of floats as wide as the model" \
     "$(body all.bam | grep -c "ye:B:f\(,[^,$tab]*\)\{16\}$tab")" "$(lines <in.body)"
-# layout FILE: yb has an entry for each base, yn of them scored, their mean yp.
+# layout FILE: names of reads for which it is false that yb has one entry for each base, yn of them are scored, and
+# their mean is yp.
 layout() {
     body "$1" | awk -F '\t' '{
             yp = yn = yb = ""
@@ -200,7 +201,7 @@ layout() {
 is "yb has an entry a base, and yp is its mean" "$(layout all.bam)" ""
 annotate --score pll,n,bases --clip-soft in.sam -o clip.sam
 is "--clip-soft: so it is" "$(layout clip.sam)" ""
-# Without soft clips the bases are read alone: the same reads, clips cut off.
+# The same reads with their soft clips cut off.
 awk -F '\t' -v OFS='\t' '
     /^@/ { print; next }
     {   a = b = 0; c = $6; sub(/^[0-9]+H/, "", c); sub(/[0-9]+H$/, "", c)
@@ -270,7 +271,7 @@ is "of all aligned reads" "$(lines <got)" 40
 agree "--context ref: the records are kept" 'body eqx.sam' 'untagged under.sam'
 annotate -T ref.fa --context ref --score pll,n,bases in.bam -o under.bam
 is "unaligned reads have no tags" "$(tags under.bam yp yn yb | grep -c "$tab[.]$tab[.]$tab[.]")" 7
-# With the whole contig in every window, one base alone is as it is in a read.
+# With the whole contig in every window, a base scores the same alone and in a read.
 { header eqx.sam; body eqx.sam | grep "${tab}HLA$tab"; } >hla.sam
 awk 'BEGIN { for (i = 0; i < 400; i++) print "HLA\t" i "\t" i + 1 }' >each.bed
 set -- --window 1024 --flank 450 --mask each -T ref.fa
@@ -351,7 +352,7 @@ for t in ye:f:1 yb:B:c,1 yb:B:i,1 yb:Z:f; do
 done
 
 # ---- which reads are scored ----
-# scored NAME SAMTOOLS-OPTIONS -- OPTIONS: tagged are those that samtools view selects.
+# scored NAME SAMTOOLS-OPTION... -- OPTION...: the tagged reads are those that samtools view selects.
 scored() {
     name=$1; shift; select=
     while [ "$1" != -- ]; do select="$select '$1'"; shift; done; shift
@@ -377,7 +378,7 @@ scored "--include of a regular expression" -e "$names" -- --include "$names"
 scored "all of them" -f 16 -F 1024 -q 10 -e 'pos > 200' -- -f 16 -F 1024 -q 10 --include 'pos > 200'
 
 # ---- which reads are written ----
-# region NAME REGION...: -r of each, and -t, against samtools view -M of BAM (of CRAM it misses some).
+# region NAME REGION...: -r and -t select the reads that samtools view -M selects from BAM (from CRAM it misses some).
 printf '#x\nchr1\t0\t500\nchr1\t300\t900\nHLA:01:02\t99\t300\nchr9\t0\t5\n' >some.bed
 region() {
     name=$1 multi=; shift
@@ -406,7 +407,7 @@ region "unplaced reads" '*'
 region "a contig and unplaced reads" '*' chr2
 region "parts of a container" chr2:77-77 HLA:196-201 chr2:398-403
 region "parts of several" chr1:1119-1619 chr2:37-37 chr2:420-425 HLA:250-260 '*'
-# Places far apart, and reads that reach from one to another, come once.
+# Reads that reach from one distant region to another are written once.
 { printf '@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:far\tLN:1000000\n'
   awk -v OFS='\t' -v b="$(bases 20 3)" 'BEGIN {
       for (i = 0; i < 900; i++) print "f" i, 0, "far", i * 1000 + 1, 60,
@@ -507,8 +508,8 @@ same "-@ 7: the .csi" x.1.bam.csi x.7.bam.csi; same "-@ 7: the .crai" x.1.cram.c
 for t in abc -1 '' 1x 99999999999999999999; do refuses "-@ '$t'" '-@ ' in.bam -@ "$t"; done
 
 # ---- damaged and cut input (1-5) ----
-late=; command -v timeout >/dev/null && late='timeout 60' # what waits forever is to fail
-# in_time OPTION...: a run that reads all of its input, with a limit of time.
+late=; command -v timeout >/dev/null && late='timeout 60' # so that a hanging test fails
+# in_time OPTION...: a run that reads all of its input, with a time limit.
 in_time() { $late "$caduceus" annotate -m "$data/ps" -T ref.fa --include 'mapq > 99' -o kept.bam "$@"; }
 # broken NAME REGEX FILE: an error from a file and a pipe, with one thread and several.
 broken() {
@@ -517,7 +518,7 @@ broken() {
         error "$1, a pipe, -@ $t" "$2" piped "$3" in_time -@ $t -
     done
 }
-# jumps NAME REGEX OPTION...: the same through the index.
+# jumps NAME REGEX OPTION...: an error of a run that uses the index, with one thread and several.
 jumps() {
     name=$1 regex=$2; shift 2
     for t in 1 3; do error "$name, -@ $t" "$regex" in_time -@ $t "$@"; done
@@ -556,7 +557,7 @@ head -c $((csize - 38)) many.cram >cut.cram; broken "CRAM without its EOF contai
 zcat many.cram.crai | sort -t "$tab" -k 4,4n | cut -f 4 | sort -nu >containers
 head -c "$(sed -n 4p containers)" many.cram >cut.cram; broken "CRAM cut between containers" 'cut short' cut.cram
 head -c $((csize / 2)) many.cram >cut.cram; broken "CRAM cut in a container" 'cut short' cut.cram
-# htslib checks no sum of headers that are not compressed, so what does not matter may pass.
+# htslib has no checksum of uncompressed headers, so a flipped bit that does not matter may pass.
 body many.cram >wanted
 for at in $((csize / 4)) $((csize / 3)) $((csize * 2 / 3)) $((csize - 45)); do
     cp many.cram bent.cram; flip bent.cram $at
@@ -570,7 +571,7 @@ head -c 900 in.sam.gz >cut.sam.gz; broken ".sam.gz cut in a block" 'cut short|da
 gzip -c many.sam | head -c 20000 >cut.gz; broken "gzip cut" 'cut short|damaged' cut.gz
 head -c $(($(wc -c <in.sam) - 60)) in.sam >cut.sam
 broken "SAM cut in a line" "(cut|input).*:$(lines <in.sam): .*cut short" cut.sam
-# The index jumps over what is damaged, but a missing end is seen.
+# A missing end is noticed even if the index skips it.
 for c in $mid $((size - 28)); do
     head -c $c many1.bam >cut.bam; cp many1.bam.bai cut.bam.bai
     jumps "-r of BAM cut at byte $c" 'cut short' cut.bam -r chr1:1-50
@@ -620,7 +621,7 @@ header in.cram >m5.head; { cat m5.head; grep -v '^@' in.sam; } >m5.sam
 refuses "to CRAM with another reference than @SQ M5 says" \
     'contig chr1 is another sequence than m5.sam has by its @SQ M5' -T wrong.fa m5.sam -O cram
 sed '/^>/!y/ACGT/acgt/' ref.fa >lower.fa; ok "case does not matter" annotate -T lower.fa m5.sam -o got.cram
-# at_url URL FILE: away.cram, its reference at a URL.
+# at_url URL FILE: writes away.cram with the URL as the place of its reference.
 at_url() {
     sed "s,${tab}UR:[^$tab]*,${tab}UR:$1," m5.head >ur.head
     samtools reheader ur.head away.cram >"$2" 2>/dev/null
@@ -680,7 +681,7 @@ agree "records without POS, CIGAR or RNAME pass as they are, bam" 'alignments <o
 for r in "$read_a" "$read_b" "$read_h"; do
     one "$r" >odd1.sam; refuses "CRAM cannot hold ${r%% *}" 'which CRAM cannot hold' -T ref.fa odd1.sam -O cram
 done
-# malformed NAME REGEX RECORD: a record that no SAM may have.
+# malformed NAME REGEX RECORD: a malformed SAM record is refused.
 malformed() { one "$3" >odd1.sam; refuses "$1" "$2" odd1.sam; }
 no_sq='odd1.sam: read k is on a contig that no @SQ line names' place="odd1.sam:$(($(grep -c '^@' in.sam) + 1)): "
 malformed "RNAME that no @SQ line names" "$no_sq" "k 0 chr9 10 60 50M * 0 0 $b *"
@@ -870,8 +871,8 @@ pysam=; for p in /usr/bin/python3 python3; do [ "$pysam" ] || ! "$p" -c 'import 
 if [ "$pysam" ]; then ok "pysam reads the tags" "$pysam" "$checks/read-tags.py" all.bam
 else skip "pysam reads the tags" "no pysam"; fi
 
-# real FILE REFERENCE NAME: records are those that samtools view shows, in SAM, and in CRAM but for what it
-# cannot hold.
+# real FILE REFERENCE NAME: the records are those of samtools view, in SAM, in BAM and, as far as it can hold them,
+# in CRAM.
 real() {
     samtools view ${2:+-T "$2"} "$1" >wanted 2>/dev/null
     quick ${2:+-T "$2"} "$1" -O sam 2>.err | alignments >got; same "$3 to SAM" wanted got

@@ -8,7 +8,7 @@ convert() { "$caduceus" model convert "$@"; }
 files="config.json model.safetensors tokenizer_config.json"
 
 # ---- what is written is the model that was read ----
-# converts NAME MODEL: what is written is the model that was read.
+# converts NAME MODEL: the written checkpoint is the model that was read.
 converts() {
     ok "$1 is converted" convert -m "$2" -o new
     is "$1: the files of a checkpoint" "$(ls -A new | tr '\n' ' ')" "$files "

@@ -1,6 +1,5 @@
 #!/bin/sh
-# shard.t - shares of the work, and merging them: the bytes of an unsharded run
-# (faults 43-52, 58).
+# shard.t - shards and their merge, which has the bytes of an unsharded run (faults 43-52, 58).
 . "${srcdir:-.}/test/lib.sh"
 
 model=$data/ps
@@ -38,7 +37,7 @@ M() { "$caduceus" merge "$@"; }
 loud_track() { "$caduceus" track --window 96 -m "$model" -T ref.fa "$@"; }
 loud() { "$caduceus" annotate --window 96 -m "$model" -T ref.fa "$@"; }
 
-# cut_run N SUFFIX COMMAND...: parts p1..pN; the parts' names in an order that is not theirs.
+# cut_run N SUFFIX COMMAND...: writes shards p1 to pN; $parts has their names, shuffled.
 cut_run() {
     local n=$1 suffix=$2 i; shift 2
     rm -f p[0-9]*; parts=
@@ -47,7 +46,7 @@ cut_run() {
         if [ $((i % 2)) = 0 ]; then parts="$parts p$i$suffix"; else parts="p$i$suffix $parts"; fi
     done
 }
-# whole NAME SUFFIX COMMAND...: 1, 4 and 13 parts, merged, are the unsharded run.
+# whole NAME SUFFIX COMMAND...: 1, 4 and 13 merged shards are the unsharded run.
 whole() {
     local name=$1 suffix=$2 n; shift 2
     rm -f whole$suffix* got$suffix*
@@ -117,7 +116,7 @@ like "and is said" 'nothing to do' err
 cp p2.bed want; rm p2.bed; A in.bed --shard 2/3 -o p2.bed; same "a missing part is" want p2.bed
 rm p2.bed.json; ls -i p2.bed >before; A in.bed --shard 2/3 -o p2.bed; ls -i p2.bed >after
 is "so is one without .json" "$(cmp -s before after && echo kept)$(test -e p2.bed.json && echo .json)" .json
-# redone NAME COMMAND...: a part that another command made is made again.
+# redone NAME COMMAND...: a shard that another command wrote is computed again.
 redone() {
     local name=$1; shift
     ls -i p2.bed >before; "$@" --shard 2/3 -o p2.bed; ls -i p2.bed >after
@@ -170,7 +169,7 @@ error "standard input" 'standard input' M -o out.bed -
 error "a missing folder" 'No such file' M -o gone/out.bed p1.bed p2.bed p3.bed
 M -o - p1.bed p2.bed p3.bed >std 2>err; A in.bed -o want; same "standard output" want std
 is "nothing is written" "$(ls out.bed* 2>/dev/null)" ""
-# damage NAME SUFFIX BYTES COMMAND...: a part that is cut short is refused.
+# damage NAME SUFFIX BYTES COMMAND...: a shard that is cut short by so many bytes is refused.
 damage() {
     local name=$1 suffix=$2 cut=$3; shift 3
     cut_run 2 $suffix "$@"; head -c -$cut p1$suffix >x; cp x p1$suffix
@@ -238,7 +237,7 @@ A --score none --embed e.npy in.bed --shard 2/2 -o e.bed; same "a matrix cut sho
 is "one warning of the bundled model" "$(grep -c bundled err)" 1
 
 # ---- Slurm ----
-# slurm ID MIN MAX STEP OPTION...: a task of an array.
+# slurm ID MIN MAX STEP OPTION...: annotate as a task of a Slurm array.
 slurm() {
     local array="SLURM_ARRAY_TASK_ID=$1 SLURM_ARRAY_TASK_MIN=$2 SLURM_ARRAY_TASK_MAX=$3 SLURM_ARRAY_TASK_STEP=$4"
     shift 4

@@ -4,7 +4,7 @@
 . "${srcdir:-.}/test/lib.sh"
 cd "$srcdir" || exit 1
 
-# wide FILE...: where lines are longer.
+# wide FILE...: places of lines above 120 columns.
 wide() { awk 'length > 120 { print FILENAME ":" FNR }' "$@"; }
 is "no line of a shell test is wider" "$(wide test/*.t test/*.sh)" ""
 is "nor of another program of the tests" "$(wide test/*.py test/check/* test/gpu-check test/make-fixtures)" ""
@@ -12,7 +12,7 @@ scripts=$(find bench contrib -type f ! -name '*.c' ! -name '*.o' ! -name '*.tsv'
 # shellcheck disable=SC2086
 is "nor of another script" "$(wide $scripts quickstart .ci/run)" ""
 
-# A test may ask whether a module is there: -c 'import NAME'.
+# A test may ask whether a module is installed: -c 'import NAME'.
 python='(python3?"?|"\$(py|python)") (-( |$)|.*<<)|"\$(py|python)" -c|python3 -c'
 found=$(grep -nE "$python" test/*.t | grep -vE "[-]c ('import [A-Za-z]+'|'')( |\$)|test/style.t:")
 is "no Python program is inside a shell test" "$found" ""

@@ -10,14 +10,14 @@ tracked() { "$caduceus" track --quiet -m "$@"; }
 has_bigwig=
 [ "$py" ] && "$py" "$checks/bigwig.py" usable 2>/dev/null && has_bigwig=y
 
-# Names that sort otherwise than they come; N, soft-masked bases, letters besides; one base; nothing but N.
+# Contigs that are not in alphabetical order; with N, soft-masked bases and other letters; of one base; of N alone.
 { contig chrZ 700 1; echo ">chr10"; echo "$(bases 90 2)NNNN$(bases 100 3)nR$(bases 60 4 | tr ACGT acgt)$(bases 31 5)"
   echo ">chr2"; echo C; echo ">gap"; bases 200 6 | sed 's/./N/g'; contig chr1 48 7; } >ref.fa
 printf 'chrZ\t10\t20\nchrZ\t15\t60\nchrZ\t130\t131\nchr10\t80\t200\nchr1\t0\t48\n' >some.bed
 
 # ---- values ----
 ok "bedGraph" run -o t.bedGraph
-# against NAME GRAPHS DECIMALS MASK SCORES SOFT [MODEL [CONTIGS]]: every base is that of the float64 model.
+# against NAME GRAPHS DECIMALS MASK SCORES SOFT [MODEL [CONTIGS]]: every value is that of the float64 model.
 against() { check "$1" track.py "$2" "$3" "$4" "$5" "$6" "${7:-$model}" $8; }
 if [ "$py" ]; then
     against "every base is that of the float64 model" t.bedGraph 3 stride:8 pll all
@@ -80,7 +80,7 @@ run --score pll,pA -o p; same "several scores: PREFIX.SCORE.bw" a.bw p.pll.bw
 ok "each with its .json" test -s p.pA.bw.json
 if [ "$has_bigwig" ]; then
     bw() { check "$1" bigwig.py whole "$2" "$3" "${4:-ref.fa}".fai; }
-    # both NAME OPTION...: a bigWig and a bedGraph hold the same.
+    # both NAME OPTION...: a bigWig and a bedGraph with these options hold the same values.
     both() {
         local name=$1; shift
         for f in bw bedGraph; do run "$@" -o both.$f; done
@@ -108,7 +108,7 @@ if [ "$has_bigwig" ]; then
         for f in bw bedGraph; do tracked "$model" --window 96 -T many.fa -o many.$f; done
         bw "$n contigs" many.bw many.bedGraph sizes
     done
-    # a run of 64 values ends its block: more than 256 blocks, so an index of two levels
+    # Every N starts a new block: there are more than 256 blocks, so the index has two levels.
     { echo ">long"; bases 20000 9 | fold -w 66 | sed 's/.$/N/' | tr -d '\n'; echo; } >runs.fa
     printf 'long\t20000\n' >runs.fai
     for f in runs.bw runs.bedGraph; do tracked "$data/ph" --mask none --window 1024 -T runs.fa -o $f; done
@@ -162,7 +162,7 @@ error "a full device" 'No space left' T -O bw -o /dev/full
 error "a full device for bedGraph" 'No space left' T -o /dev/full -O bedGraph
 why=$(no_preload "$full")
 if [ -z "$why" ]; then
-    # on_disk NAME REGEX FAULT FILE: an error, after which the old files are there.
+    # on_disk NAME REGEX FAULT FILE: a disk with this fault gives an error, and the old files stay.
     on_disk() {
         old $olds
         error "$1" "$2" failing_disk "$3" T -o "out/$4"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# variants.t - VCF and BCF: scores against the float64 reference, what is symmetric
-# about them, and that every record comes out as it went in. bcftools is the reader.
+# variants.t - VCF and BCF: scores against the float64 reference, their symmetries, and records that come out as they
+# went in, as bcftools reads them.
 . "${srcdir:-.}/test/lib.sh"
 
 for tool in bcftools samtools bgzip; do
@@ -15,17 +15,17 @@ loud() { "$caduceus" annotate --window 64 -m "$model" -T ref.fa "$@"; }
 # bare FILE: its records without our fields, as bcftools reads them.
 bare() { bcftools annotate --no-version -x "$fields" "$1" 2>/dev/null | grep -v '^##'; }
 records() { bcftools view --no-version "$1" 2>/dev/null | grep -v '^##'; }
-# bared OPTION...: the records of a run, without our fields.
+# bared OPTION...: the records that annotate writes, without our fields.
 bared() { ann "$@" >got.bcf; bare got.bcf; }
-# viewed OPTION... FILE: what bcftools selects, without the header's ## lines.
+# viewed OPTION... FILE: the records that bcftools view selects.
 viewed() { bcftools view --no-version "$@" 2>/dev/null | grep -v '^##'; }
-# unscored FILE: text of a VCF without our fields, where bcftools is not to rewrite the rest.
+# unscored FILE: the lines of a VCF without our fields, not rewritten by bcftools.
 unscored() {
     awk -F '\t' -v OFS='\t' '!/^#/ { gsub(/;?CADUCEUS_[A-Z]+=[^;]*/, "", $8); if ($8 == "") $8 = "." } !/^##/' "$1"
 }
-# query FORMAT FILE: fields of each record, a line for each.
+# query FORMAT FILE: one line for each record.
 query() { bcftools query -f "$1\n" "$2"; }
-# values FILE [SUFFIX]: chrom, pos, ID, ref, alt, llr, dpll, n, dist, cos, note, one line an allele.
+# values FILE [SUFFIX]: chrom, pos, ID, ref, alt, llr, dpll, n, dist, cos, note; one line for each allele.
 values() {
     ours=$(printf '\t%%INFO/CADUCEUS_%s' LLR "DPLL$2" N DIST COS NOTE)
     query "%CHROM\t%POS\t%ID\t%REF\t%ALT$ours" "$1" |
@@ -41,11 +41,11 @@ values() {
 
 # ---- random contigs and variants ----
 make() { "$py" "$checks/make-variants.py" "$@"; rm -f ./*.fai; }
-# exceeds COMMAND LIMIT: a number is larger, so that a comparison says something.
+# exceeds COMMAND LIMIT: 1 if the command prints a larger number, so that a comparison means something, or 0.
 exceeds() { test "$(eval "$1")" -gt "$2" && echo 1 || echo 0; }
 
-# compare NAME TOLERANCE SEED RECORDS MODEL OPTION...: TOLERANCE of dpll, a sum over all
-# compared bases; 1e-5 of all else.
+# compare NAME TOLERANCE SEED RECORDS MODEL OPTION...: annotate and the reference agree, within TOLERANCE in dpll,
+# which is a sum over all compared bases, and within 1e-5 in the other scores.
 compare() {
     name=$1 tolerance=$2; make random "$3" "$4" c.fa c.vcf; m=$data/$5; shift 5
     suffix=; case "$*" in *none*) suffix=_unmasked ;; esac
@@ -58,7 +58,7 @@ compare() {
     [ "$(cut -f 9 want.tsv | grep -vc '^\.$')" -gt 0 ] && [ "$(grep -vc '^\.$' want.dpll)" -gt 3 ] ||
         { fail "$name: compared too little"; diag want.err; }
 }
-# geometry NAME KIND SEED RECORDS OPTION...: of many alleles, at no cost: n and note.
+# geometry NAME KIND SEED RECORDS OPTION...: n and note of many alleles, which need no forward pass.
 geometry() {
     name=$1 lines=$(($4 - 1)); make "$2" "$3" "$4" c.fa c.vcf; shift 4
     "$py" "$reference" variants - c.fa c.vcf --score none "$@" 2>want.err |
@@ -132,7 +132,7 @@ if [ "$py" ]; then
         values norm.out | cut -f 1,3,6- | sort -k 2 >norm
         same "bcftools norm changes nothing ($f)" left norm
     done
-    # Mixed alleles, several a record.
+    # Records with several alleles of different kinds.
     make clean 61 80 ref.fa u.vcf
     bcftools sort u.vcf 2>/dev/null >v.vcf
     make random 62 100 c.fa d.vcf
@@ -142,7 +142,7 @@ if [ "$py" ]; then
         ann -T $fa $f --score $all -o whole.vcf
         bcftools norm --no-version -m- $f 2>/dev/null >split.vcf
         ann -T $fa split.vcf --score $all -o parts.vcf
-        # What stands beside others gets a note that it would not get alone.
+        # These alleles get a note beside others, but none alone.
         agree "records of several alleles are those of one ($f)" 'real_alleles parts.vcf' 'real_alleles whole.vcf'
     done
 else
@@ -277,7 +277,7 @@ passes() { ann "$1" --dry-run --score "${2:-llr}" | awk '$1 == "passes" { print 
 few() { cat h.vcf; printf '#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n'; cat; }
 base=$(at chr1 700); others=$(printf 'A\nC\nG\nT\n' | grep -v "$base" | tr '\n' ,); others=${others%,}
 other=${others%%,*}
-# snv ALT [INFO]: a record at one base.
+# snv ALT [INFO]: a record at base 700.
 snv() { printf 'chr1\t700\t.\t%s\t%s\t.\t.\t%s\n' "$base" "$1" "${2-.}"; }
 snv "$other" | few >one.vcf
 snv "$others" | few >three.vcf
@@ -295,7 +295,7 @@ ann three.vcf --dry-run -o dry.vcf >dry
 is "--dry-run writes no file" "$(ls dry.vcf 2>&1 | grep -c 'cannot access') $(grep -c '^rows	1$' dry)" "1 1"
 
 # ---- regions ----
-# bcftools knows no thousands separators.
+# bcftools does not read thousands separators.
 bcf_region() { echo "$1" | sed 's/1,000-1,501/1000-1501/'; }
 printf 'chr1\t59\t60\nchr1\t60\t85\nchr1\t79\t130\nchr2\t210\t211\n' >some.bed
 cp rich.vcf.gz c.vcf.gz; bcftools index c.vcf.gz 2>/dev/null
@@ -316,7 +316,7 @@ for in in rich.vcf.gz c.vcf.gz rich.bcf; do
     is "$in: and have ranges" "$(count 'HLA:A*01:01-x;1:9-9') $(count 'HLA:A*01:01-x;1:10-')" "1 0"
     is "$in: a whole name wins over a range" "$(places 'chr1:100-200')" "chr1:100-200	150"
 done
-# bcftools lets records at POS 0 through any -t.
+# bcftools view -t never removes records at POS 0.
 telomere() { awk -F '\t' '$2 != 0'; }
 for in in rich.vcf rich.vcf.gz u.bcf; do
     for r in chr1:60-85 chr1:85 chr2 chr1:60,chr1:81-400,chr2:5; do
@@ -456,7 +456,7 @@ for O in z b u; do
     ann empty.vcf -O $O -o empty.any
     is "no records, -O $O" "$(bcftools view -H empty.any | lines)" 0
 done
-# Numbers of header lines may have gaps.
+# The IDX numbers of header lines may have gaps.
 sed '/^##FILTER=<ID=PASS/!s/^##\(contig\|INFO\|FORMAT\|FILTER\)=<.*/&IDX/' rich.vcf |
     awk '/^##.*>IDX$/ { n += 3; sub(/>IDX$/, ",IDX=" n + 20 ">") } { print }' >gaps.vcf
 records rich.vcf >want
@@ -485,7 +485,7 @@ awk 'BEGIN {
 error "more alleles than htslib counts" 'toomany.vcf:24: ' ann toomany.vcf --check-ref w -o toomany.out
 
 # ---- lines that are no records ----
-# wrong NAME REGEX LINE: the line, after a good one, is an error that names it.
+# wrong NAME REGEX LINE: a malformed line after a good one gives an error with its number.
 wrong() {
     { cat one.vcf; printf "$3\n"; } >wrong.vcf; rm -f wrong.out
     error "$1" "wrong.vcf:25: .*$2" ann wrong.vcf -o wrong.out
@@ -513,7 +513,7 @@ error "no samples where there should be" 'short.vcf:[0-9]+: ' ann short.vcf
 sed '/^#/!s/$/	0\/0/' rich.vcf >more.vcf
 error "a sample too many" 'more.vcf:[0-9]+: ' ann more.vcf
 # A value that htslib cannot keep gives a warning, once, and is counted.
-# lost NUMBER VALUES: an INFO with so many such values.
+# lost NUMBER INFO: the INFO has so many such values.
 lost() {
     snv "$other" "$2" | few >lost.vcf
     loud lost.vcf >got.vcf 2>err
@@ -536,7 +536,7 @@ is "values of samples" "$? $(grep -c 'warning: lost.vcf:7: FORMAT/DP: "999999999
     "0 1 in all: 1 value"
 
 # ---- damaged files ----
-# cuts FILE: lengths to cut it to, spread over it and near its ends.
+# cuts FILE: lengths at which to cut it, all over it and near its ends.
 cuts() {
     n=$(wc -c <"$1")
     echo 1 3 18 28 64 $((n / 5)) $((n / 2)) $((n * 3 / 4)) $((n - 60)) $((n - 36)) \
@@ -548,7 +548,7 @@ block_edges() {
         NR > 3 && p3 == 31 && p2 == 139 && p1 == 8 && $1 == 4 { print NR - 4 } { p3 = p2; p2 = p1; p1 = $1 }' |
         sed -n '2p;4p'
 }
-# refused THREADS FILE: an error of one line, and no output.
+# refused THREADS FILE: one line of error, and no output.
 refused() {
     rm -f cut.out
     ann -@ "$1" "$2" --score n -o cut.out 2>err
@@ -573,7 +573,7 @@ for f in rich.vcf.gz rich.bcf plain.vcf.gz blocks.vcf.gz blocks.bcf gz.vcf.gz; d
     is "$f cut short at any byte is an error" "$wrong" ""
     case $f in blocks*) is "also where a block begins" "$(echo $edge | wc -w | tr -d ' ')" 2 ;; esac
 done
-# A bit in the middle of the compressed data.
+# A changed byte in the compressed data.
 for f in rich.vcf.gz rich.bcf plain.vcf.gz; do
     n=$(wc -c <$f); wrong=
     for k in $((n / 4)) $((n / 2)) $((n - 60)) $((n - 40)); do
@@ -649,7 +649,7 @@ fails='No space left|Input/output error'
 why=$(no_preload "$full")
 if [ "$why" ]; then skip "a full disk leaves the old files" "$why"
 else
-    # on_disk NAME REGEX FAULT OPTION...: an error, with old files there.
+    # on_disk NAME REGEX FAULT OPTION...: with old outputs there, a disk with this fault gives an error.
     on_disk() {
         local name=$1 regex=$2 fault=$3; shift 3
         old $olds
