@@ -28,7 +28,7 @@ row 'a 0 100 x' 'b 5 600 y' 'a 295 320 z' 'chr20 0 500 w' >in.bed
 ok "a BED is annotated" bed in.bed -o out.bed
 shape "plain" out.bed
 rows out.bed | cut -f 1-4 >got; same "rows are verbatim and in order" in.bed got
-is "n counts ACGT" "$(rows out.bed | cut -f 6 | tr '\n' ' ')" "100 595 18 500 "
+is "n counts ACGT" "$(rows out.bed | cut -f 6 | joined)" "100 595 18 500 "
 is "nothing is said" "$(cat .err)" ""
 annotate --fasta-ref ref.fa in.bed >fasta-ref.bed 2>/dev/null
 same "--fasta-ref is -T" out.bed fasta-ref.bed
@@ -231,7 +231,7 @@ like "zero-length rows: three" 'in all: .*3 ' .err
 is "are kept with ." "$(rows zero.out | head -n 3)" "$(row 'a 5 5 x . 0' 'a 0 0 y . 0' 'a 1000 1000 z . 0')"
 is "and change nothing else" "$(rows zero.out | tail -n 1 | cut -f 5-)" "$(rows out.bed | head -n 1 | cut -f 5-)"
 bed --embed zero.npy zero.bed >zero.out 2>.err; bed --embed - zero.bed >zero.col 2>.err
-is "their embedding is ." "$(rows zero.col | cut -f 7 | head -n 3 | tr '\n' ' ')" ". . . "
+is "their embedding is ." "$(rows zero.col | cut -f 7 | head -n 3 | joined)" ". . . "
 values=$(($(wc -c <zero.npy) - 4 * 16 * 4)) # the matrix is 4 rows of 16
 is "and NaN in a matrix" "$(od -An -v -tf4 -j $values -N 192 zero.npy | tr -s ' ' '\n' | grep -v '^$' | sort -u)" nan
 
@@ -345,7 +345,7 @@ ok "--split" bed --split bed12.bed; scores .out >split.got
 row 'a 0 10' 'a 80 100' >blocks.bed; bed blocks.bed >blocks.out 2>.err; combined blocks.out >split.want
 row 'b 0 50' >blocks.bed; bed blocks.bed >blocks.out 2>.err; scores blocks.out >>split.want
 ok "--split scores the blocks" close_to split.got split.want 2e-5
-is "--split: n is exact" "$(cut -f 2 split.got | tr '\n' ' ')" "30 50 "
+is "--split: n is exact" "$(cut -f 2 split.got | joined)" "30 50 "
 row 'a 0 990 x 0 + 0 0 0 3 300,7,600 0,300,380' >bed12.bed
 bed --split bed12.bed >split.out 2>.err; scores split.out >split.got
 row 'a 0 300' 'a 300 307' 'a 380 980' >blocks.bed; bed blocks.bed >blocks.out 2>.err; combined blocks.out >split.want

@@ -23,7 +23,7 @@ for how in mean max center none; do
     grep -v '^##' m.tsv >got; grep -v '^##' want.tsv >rows; same "--pool $how: the names are the rows" got rows
 done
 ok "sequences" embed ref.fa -o s.npy
-is "their names" "$(rows s.tsv | tr '\n' ' ')" "$(printf 'one\t0\t900 two\t0\t120 ')"
+is "their names" "$(rows s.tsv | joined)" "$(printf 'one\t0\t900 two\t0\t120 ')"
 matrix "their rows" finite s.npy 2
 like "provenance beside it" '"rows": "regions, in order"' s.npy.json
 cat ref.fa | embed - -o piped.npy; same "standard input" s.npy piped.npy
@@ -51,7 +51,7 @@ matrix "REF and ALT side by side; unscored alleles are NaN" alleles v.npy
 matrix "--difference is ALT less REF" difference d.npy v.npy
 matrix "its length is dist, its angle cos" distances v.npy dist cos
 embed -T ref.fa --pool-window 3 in.vcf -o narrow.npy; differ "--pool-window matters" narrow.npy v.npy
-embed -T ref.fa -t one:150-250 in.vcf -o t.npy; is "-t" "$(rows t.tsv | wc -l | tr -d ' ')" 3
+embed -T ref.fa -t one:150-250 in.vcf -o t.npy; is "-t" "$(rows t.tsv | lines)" 3
 
 # ---- shares ----
 for in in in.bed in.vcf; do

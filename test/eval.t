@@ -40,7 +40,7 @@ like "its options are told" '^##caduceus_options=eval mask=stride:8 window=96 fl
 is "splits come as in the BED, then all" "$(rows all | cut -f 1 | uniq | joined)" "train valid test total "
 is "predictors" "$(rows all | grep '^test' | cut -f 2 | joined)" \
     "model markov-0 markov-1 markov-2 markov-1-two-sided markov-2-two-sided "
-is "predictors share the bases" "$(rows all | cut -f 1,3 | uniq | wc -l | tr -d ' ')" 4
+is "predictors share the bases" "$(rows all | cut -f 1,3 | uniq | lines)" 4
 ok "the total is the mean over all bases" awk -F'\t' '
     /^#/ { next }
     $1 == "total" { d = $4 - s[$2] / n[$2]; if (d * d > 1e-10 || $3 != n[$2]) bad = 1; next }

@@ -145,7 +145,7 @@ awk '{ print $1 "," $2 "," NR % 2 }' rows | sed '1i sequence,gc,odd' >columns.cs
 ok "sets of labels" finetune --task multilabel sets.csv -o sets; cp .out sets.out
 ok "the same as columns" finetune --task multilabel --label-column gc,odd columns.csv -o columns
 same "are one" sets/model.safetensors columns/model.safetensors
-is "label by label" "$(sed -n '/^#label/,$p' sets.out | cut -f 1 | tr '\n' ' ')" "#label gc odd "
+is "label by label" "$(sed -n '/^#label/,$p' sets.out | cut -f 1 | joined)" "#label gc odd "
 predict -m sets sets.csv --metrics sets.want -o sets.tsv; rows sets.tsv | sed 1d | cut -f 4 | sort -u >predicted
 is "predicted sets" "$(grep -vcE '^(\.|gc|odd|gc;odd)$' predicted)" 0
 ok "some" test -s predicted

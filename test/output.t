@@ -26,10 +26,10 @@ gzip -dc z.bed.gz >z.bed
 same ".bed.gz holds the bytes of stdout" plain.bed z.bed
 is ".bed.gz ends with BGZF's end marker" "$(tail -c 28 z.bed.gz | od -An -v -tx1 | tr -d ' \n')" \
     1f8b08040000000000ff0600424302001b0003000000000000000000
-is "data rows are as many as the input's" "$(rows plain.bed | wc -l | tr -d ' ')" 24
+is "data rows are as many as the input's" "$(rows plain.bed | lines)" 24
 run in.bed -o empty.bed.gz --embed empty.npy -r chr2:699-700
 gzip -dc empty.bed.gz >empty.bed
-is "without rows .bed.gz has its header" "$(grep -c '^#chrom' empty.bed) $(rows empty.bed | wc -l | tr -d ' ')" "1 0"
+is "without rows .bed.gz has its header" "$(grep -c '^#chrom' empty.bed) $(rows empty.bed | lines)" "1 0"
 is "and no other file appears" "$(ls -A | grep -c tmp)" 0
 
 run in.bed -o e.bed --embed e.npy
@@ -56,10 +56,10 @@ fi
 
 # ---- modes ----
 (umask 027; run in.bed -o mode.bed --embed mode.npy)
-is "a new file follows the umask" "$(stat -c %a mode.bed mode.npy mode.npy.json | tr '\n' ' ')" "640 640 640 "
+is "a new file follows the umask" "$(stat -c %a mode.bed mode.npy mode.npy.json | joined)" "640 640 640 "
 chmod 604 mode.bed mode.npy
 (umask 077; run in.bed -o mode.bed --embed mode.npy)
-is "a file that is replaced keeps its mode" "$(stat -c %a mode.bed mode.npy | tr '\n' ' ')" "604 604 "
+is "a file that is replaced keeps its mode" "$(stat -c %a mode.bed mode.npy | joined)" "604 604 "
 rm -f hard && cp plain.bed hard-a && ln hard-a hard && echo old >hard-a && run in.bed -o hard
 is "another hard link keeps the old contents" "$(cat hard-a)" old
 

@@ -234,12 +234,12 @@ fi
 install_() { (unset MAKEFLAGS MAKELEVEL MFLAGS; make -s -C "$builddir" install DESTDIR="$dir/root"); }
 if [ -f "$builddir/Makefile" ] && install_ >make.log 2>&1; then
     installed=$(find "$dir/root" -name caduceus.so | head -n 1)
-    is "one plugin is installed" "$(find "$dir/root" -name 'caduceus.so*' | wc -l | tr -d ' ')" 1
+    is "one plugin is installed" "$(find "$dir/root" -name 'caduceus.so*' | lines)" 1
     export BCFTOOLS_PLUGINS="${installed%/*}:"
     ann in.vcf >want; plugs "the installed plugin" in.vcf
     bcftools +caduceus in.vcf -- -T ref.fa --window 64 --quiet >got 2>got.err
     is "finds the installed bundled model" "$?" 0
-    is "with one warning" "$(grep -c 'bundled small model' got.err) $(wc -l <got.err | tr -d ' ')" "1 1"
+    is "with one warning" "$(grep -c 'bundled small model' got.err) $(lines <got.err)" "1 1"
     paths=$(readelf -d "$installed" 2>/dev/null | grep -i -e rpath -e runpath)
     is "nothing of it refers to the build tree" "$paths" ""
 else skip "the installed plugin" "no make install here"; fi

@@ -225,7 +225,7 @@ if perl -e 1 2>/dev/null && [ -z "$why" ]; then
                 --save-every 1 --resume 2>sig.err & pid=$!
             sleep 0.$wait; kill -${s%=*} $pid; wait $pid 2>/dev/null; status=$?
             [ $status = ${s#*=} ] || wrong="$wrong $status"
-            [ -z "$(ls -A sig | grep tmp)$(cat sig.err)" ] || wrong="$wrong $(ls -A sig | tr '\n' ' ')$(cat sig.err)"
+            [ -z "$(ls -A sig | grep tmp)$(cat sig.err)" ] || wrong="$wrong $(ls -A sig | joined)$(cat sig.err)"
         done
         is "${s%=*} ends it with ${s#*=} in silence, no temporary is left" "$wrong" ""
         if [ -e sig/model.safetensors ]; then ok "the last checkpoint is whole" "$caduceus" model verify -m sig

@@ -152,7 +152,7 @@ annotate in.sam --include "qname != \"${tab}
 \"" | grep 'ID:caduceus' >pg
 is "a tab and a line end in an argument become blanks" "$(grep -c 'CL:.*qname != "  "' pg)" 1
 annotate pg.bam -O sam -T ref.fa | grep '^@PG' | tail -n 1 | tr '\t' '\n' >pg
-is "a second run is chained" "$(grep '^ID\|^PP' pg | tr '\n' ' ')" "ID:caduceus.1 PP:caduceus "
+is "a second run is chained" "$(grep '^ID\|^PP' pg | joined)" "ID:caduceus.1 PP:caduceus "
 { printf '@PG\tID:a\n@PG\tID:b\tPP:a\n@PG\tID:c\tPP:a\n'; } >two.sam
 annotate two.sam >got.sam; samtools view -h two.sam -o wanted.sam
 chains() { grep "PN:$1" "$2" | grep -o "PP:[^$tab]*" | sort; } # PROGRAM FILE
@@ -910,7 +910,7 @@ if [ -d "$c" ] && [ -d "$h" ]; then
     body m.bam | grep "${tab}yn:i:" | head -n 20 | awk -F '\t' '{ print ">" $1 "\n" $10 }' >m.fa
     alike "scores as the bases have as FASTA" 'rows_of --window 256 m.fa | cut -f 2-' \
         'tags m.bam yp yn | grep -v "$tab[.]" | head -n 20 | cut -f 2-' 1e-5
-    is "of 20 reads" "$(wc -l <got | tr -d ' ')" 20
+    is "of 20 reads" "$(lines <got)" 20
     s=$h/chr9_1Mb_grch38
     annotate --window 256 --context ref -T "$s"/Homo_sapiens*.fa "$s"/SGNex*.bam -r 9:1-60000 \
         -o rna.bam --write-index

@@ -11,7 +11,7 @@ files="config.json model.safetensors tokenizer_config.json"
 # converts NAME MODEL: the written checkpoint is the model that was read.
 converts() {
     ok "$1 is converted" convert -m "$2" -o new
-    is "$1: the files of a checkpoint" "$(ls -A new | tr '\n' ' ')" "$files "
+    is "$1: the files of a checkpoint" "$(ls -A new | joined)" "$files "
     ok "$1: what was written verifies" "$caduceus" model verify -m new "$2/expected.safetensors"
     "$caduceus" model info -m "$2" | grep -vE '^(dtype|sha256)' >was
     "$caduceus" model info -m new | grep -vE '^(dtype|sha256)' >is
@@ -45,10 +45,10 @@ else skip "names, values, offsets and metadata are as published" "no python3"; f
 
 # ---- the folder ----
 mkdir plain && (umask 027; "$caduceus" model convert -m "$data/ps" -o plain/new)
-is "new files follow the umask" "$(stat -c %a plain/new plain/new/* | tr '\n' ' ')" "750 640 640 640 "
+is "new files follow the umask" "$(stat -c %a plain/new plain/new/* | joined)" "750 640 640 640 "
 chmod 600 plain/new/config.json
 ok "a checkpoint is replaced" convert -m "$data/ps-ssm" -o plain/new/
-is "and keeps its mode" "$(stat -c %a plain/new/* | tr '\n' ' ')" "600 640 640 "
+is "and keeps its mode" "$(stat -c %a plain/new/* | joined)" "600 640 640 "
 ok "it is the other model" "$caduceus" model verify -m plain/new "$data/ps-ssm/expected.safetensors"
 cksum plain/new/* >before
 error "onto itself" 'is also an input' convert -m plain/new -o plain/new
@@ -99,7 +99,7 @@ if [ -z "$why" ]; then
         old $files
         ok "a disk that is just large enough" failing_disk AFTER="$all" convert -m "$data/ps" -o out
         for f in $files; do same "$f is whole" out/$f whole/$f; done
-        is "and nothing else is there" "$(ls -A out | tr '\n' ' ')" "$files "
+        is "and nothing else is there" "$(ls -A out | joined)" "$files "
     done
 else skip "disk full" "$why"; fi
 
