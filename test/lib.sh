@@ -1,11 +1,11 @@
-# lib.sh - TAP in shell. A test sources it, calls its functions, ends with `finish`.
+# lib.sh - TAP in shell. A test sources it, calls its functions and ends with `finish`.
 # Sourced by test/*.t; SPDX-License-Identifier: MIT
 
 srcdir=${srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
 builddir=${builddir:-$srcdir}
 caduceus=${CADUCEUS:-$builddir/caduceus}
 data=$srcdir/test/data
-shared=${CADUCEUS_SHARED:-$srcdir/../shared}   # larger data, where present
+shared=${CADUCEUS_SHARED:-$srcdir/../shared}   # larger data, if present
 reference=$srcdir/test/reference.py
 checks=$srcdir/test/check                      # Python programs, one for each kind of file
 full=$builddir/.libs/libfullfs.so              # preloaded: disks that are full
@@ -39,9 +39,10 @@ same() {
     else fail "$1"; diff "$2" "$3" | diag; fi
 }
 
-# differ NAME FILE FILE: not equal bytes.
+# differ NAME FILE FILE: two files that are there have different bytes.
 differ() {
-    if cmp -s "$2" "$3"; then fail "$1"; else pass "$1"; fi
+    cmp -s "$2" "$3"
+    if [ $? = 1 ]; then pass "$1"; else fail "$1"; fi
 }
 
 # is NAME GOT WANT: equal strings.
@@ -76,11 +77,12 @@ prints() {
     same "$name" "$file" .got
 }
 
-# agree NAME COMMAND COMMAND: two command lines, each in quotes, print the same.
+# agree NAME COMMAND COMMAND: two command lines, each in quotes, print the same, and not nothing.
 agree() {
     eval "$2" >.want
     eval "$3" >.got
-    same "$1" .want .got
+    if [ -s .want ]; then same "$1" .want .got
+    else fail "$1"; echo "# nothing is printed by: $2"; fi
 }
 
 # ---- counting and joining lines of standard input ----

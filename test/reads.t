@@ -173,6 +173,7 @@ alike() {
     eval "$2" >wanted
     eval "$3" >got
     ok "$1" close_to got wanted "$4"
+    [ -s wanted ] || fail "$1: nothing is printed by: $2"
 }
 fasta in.sam >in.fa
 alike "yp and yn are pll and n of the bases as FASTA" 'rows_of in.fa' 'tags want.sam yp yn' 1e-5
