@@ -201,7 +201,7 @@ error "expected tensors of another model" 'does not fit|is not' verify -m "$data
 error "weights in place of expected tensors" 'has no input_ids' verify -m "$data/ps" "$data/ps/model.safetensors"
 error "an unknown subcommand" 'expected info' "$caduceus" model frobnicate
 error "an unknown option" '--frobnicate' info --frobnicate
-error "results that cannot be written" 'No space left' sh -c '"$0" model info -m "$1" >/dev/full' "$caduceus" "$data/ps"
+error "results that cannot be written" 'No space left' to_full info -m "$data/ps"
 
 # Expected tensors that are malformed.
 if [ -n "$py" ]; then

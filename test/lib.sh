@@ -11,7 +11,7 @@ checks=$srcdir/test/check                      # Python programs, one for each k
 full=$builddir/.libs/libfullfs.so              # preloaded: disks that are full
 failing=$builddir/.libs/libfailmalloc.so       # preloaded: allocations that fail
 tab=$(printf '\t')
-export LC_ALL=C
+export LC_ALL=C PYTHONDONTWRITEBYTECODE=1
 unset CADUCEUS_MODEL CADUCEUS_ISA
 export CADUCEUS_CUDA_MODULE=   # none; cuda.t names some
 dir=$(mktemp -d "${TMPDIR:-/tmp}/caduceus-test.XXXXXX") || exit 1
