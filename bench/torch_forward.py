@@ -46,7 +46,8 @@ def mamba(h, w, p, shared):
     """h (L,D): one direction in full."""
     x, z = (h @ w[shared + "in_proj.weight"].t()).t().chunk(2, 0)  # (E,L)
     K, R, N = w[p + "conv1d.weight"].shape[2], w[p + "dt_proj.weight"].shape[1], w[p + "A_log"].shape[1]
-    u = F.silu(F.conv1d(F.pad(x, (K - 1, 0)).unsqueeze(0), w[p + "conv1d.weight"], w[p + "conv1d.bias"], groups=x.shape[0])[0])
+    padded = F.pad(x, (K - 1, 0)).unsqueeze(0)
+    u = F.silu(F.conv1d(padded, w[p + "conv1d.weight"], w[p + "conv1d.bias"], groups=x.shape[0])[0])
     dt, B, C = (w[p + "x_proj.weight"] @ u).split([R, N, N])
     dt = F.softplus(w[p + "dt_proj.weight"] @ dt + w[p + "dt_proj.bias"].unsqueeze(1))
     y = selective_scan(u, dt, -torch.exp(w[p + "A_log"]), B, C, w[p + "D"])

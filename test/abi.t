@@ -11,7 +11,10 @@ echo '#include "caduceus.h"' >alone.c
 for language in "-std=c99 -x c" "-std=c++11 -x c++"; do
     if ! echo 'int main(void) { return 0; }' | ${CC:-cc} $language -fsyntax-only - 2>/dev/null; then
         skip "caduceus.h compiles by itself: $language" "no compiler for it"
-    else ok "caduceus.h compiles by itself: $language" ${CC:-cc} $language -Wall -Werror -fsyntax-only -I "$srcdir/core" alone.c; fi
+    else
+        ok "caduceus.h compiles by itself: $language" \
+            ${CC:-cc} $language -Wall -Werror -fsyntax-only -I "$srcdir/core" alone.c
+    fi
 done
 cat version declared >now
 same "the library's functions are those of its version" now "$srcdir/test/data/symbols"

@@ -4,73 +4,60 @@
 
 annotate() { "$caduceus" annotate -m "$data/ps" --window 512 "$@"; }
 bed() { annotate -T ref.fa "$@"; }
-# refuses NAME REGEX ARGS...: E1; the old destination is looked at once, below.
 refuses() { name=$1; regex=$2; shift 2; error "$name" "$regex" bed -o kept.bed "$@"; }
-# row LINE...: a BED whose fields are given with spaces, one argument a line.
-row() { printf '%s\n' "$@" | tr ' ' '\t'; }
-# scores FILE: the last two columns of every row.
-scores() { rows "$1" | awk -F '\t' -v OFS='\t' '{ print $(NF - 1), $NF }'; }
-# combined FILE: rows as one: the weighted mean of pll, the sum of n.
-combined() { scores "$1" | awk -v OFS='\t' '$2 { s += $1 * $2; n += $2 } END { if (n) print s / n, n; else print ".", 0 }'; }
-# warned NAME REGEX: one warning in all, which matches, and a closing summary.
-warned() {
-    is "$1: one warning" "$(grep -c ': warning: ' .err)" 1
-    like "$1: says so" "$2" .err
-    like "$1: is counted" '^caduceus annotate: in all: ' .err
-}
-# flip FILE OFFSET: turns one bit.
-flip() {
-    byte=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
-    byte=$((byte % 2 ? byte - 1 : byte + 1))
-    printf "\\$(printf %o "$byte")" | dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
-}
-# shape NAME FILE: one #chrom line, the last of the header, that names every column.
+# data_lines FILE: the file without track, browser and blank lines.
+data_lines() { grep -v '^track\|^browser\|^[[:space:]]*$' "$1"; }
+# shape NAME FILE: the header has one #chrom line, which comes last and names every column.
 shape() {
     is "$1: one #chrom line" "$(grep -c '^#chrom' "$2")" 1
-    is "$1: the header ends with it and names every column" \
-        "$(awk -F '\t' '/^#chrom/ { h = NF; next } /^##/ { if (h) print "late " $0 } !/^#/ && !/^track|^browser|^[ \t\r]*$/ && NF != h { print "columns " NF }' "$2")" ""
+    is "$1: the header ends with it and names every column" "$(awk -F '\t' '
+        /^#chrom/ { h = NF; next }
+        /^##/ { if (h) print "late " $0 }
+        !/^#/ && !/^track|^browser|^[ \t\r]*$/ && NF != h { print "columns " NF }' "$2")" ""
 }
 
-{ echo '>a'; bases 1000 1 | awk '{ print substr($0, 1, 300) "NNNNNNN" substr($0, 308) }' | fold -w 60; contig b 700 2; contig chr20 500 3
-  contig 7 90 4; contig chrM 80 5; contig HLA:01:02 300 6; contig HLA 300 7; } >ref.fa
-samples=$(awk '/^>/ { name = $1; next } { s[name] = s[name] $0 } END { print length(s[">a"]), gsub(/N/, "", s[">a"]) }' ref.fa)
-is "the reference is as the tests think" "$samples" "1000 7"
+{ echo '>a'; bases 1000 1 | awk '{ print substr($0, 1, 300) "NNNNNNN" substr($0, 308) }' | fold -w 60
+  contig b 700 2; contig chr20 500 3; contig 7 90 4; contig chrM 80 5; contig HLA:01:02 300 6
+  contig HLA 300 7; } >ref.fa
+sed -n '/^>a/,/^>b/{ /^>/!p; }' ref.fa | tr -d '\n' >a.bases
+is "the reference is as the tests think" "$(tr -d N <a.bases | wc -c) $(tr -cd N <a.bases | wc -c)" "993 7"
 echo old >kept.bed
 row 'a 0 100 x' 'b 5 600 y' 'a 295 320 z' 'chr20 0 500 w' >in.bed
 
 # ---- the plain case ----
 ok "a BED is annotated" bed in.bed -o out.bed
 shape "plain" out.bed
-rows out.bed | cut -f 1-4 | cmp -s - in.bed && pass "rows are verbatim and in order" || fail "rows are verbatim and in order"
-is "n counts ACGT" "$(rows out.bed | cut -f 6 | tr '\n' ' ')" "100 595 18 500 "
+rows out.bed | cut -f 1-4 >got; same "rows are verbatim and in order" in.bed got
+is "n counts ACGT" "$(rows out.bed | cut -f 6 | joined)" "100 595 18 500 "
 is "nothing is said" "$(cat .err)" ""
 annotate --fasta-ref ref.fa in.bed >fasta-ref.bed 2>/dev/null
 same "--fasta-ref is -T" out.bed fasta-ref.bed
 error "BED without -T" 'give -T' annotate in.bed
 
 # ---- channels: the same bytes whichever way it comes in ----
-cat in.bed | bed - >stdin.bed 2>.err; same "a pipe equals a file" out.bed stdin.bed
-bed - <in.bed >stdin.bed 2>.err; same "standard input equals a file" out.bed stdin.bed
-gzip -c in.bed >in.gzip; bed in.gzip >gz.bed 2>.err; same "gzip equals plain" out.bed gz.bed
-for n in 1 2 3; do bed -@ $n in.bed >threads.bed 2>.err; same "-@ $n gives the same bytes" out.bed threads.bed; done
+prints "a pipe equals a file" out.bed piped in.bed bed -
+prints "standard input equals a file" out.bed reading in.bed bed -
+gzip -c in.bed >in.gzip; prints "gzip equals plain" out.bed bed in.gzip
+for n in 1 2 3; do prints "-@ $n gives the same bytes" out.bed bed -@ $n in.bed; done
 ok "compressed output" bed in.bed -o out.bed.gz
-gzip -dc out.bed.gz >gz.bed; same "compressed output holds the same" out.bed gz.bed
-is "it is BGZF with its end marker" "$(tail -c 28 out.bed.gz | od -An -tx1 | tr -d ' \n')" 1f8b08040000000000ff0600424302001b0003000000000000000000
-printf '%s' "$(cat in.bed)" >unended.bed; bed unended.bed >unended.out 2>.err; same "a last line without newline" out.bed unended.out
+prints "compressed output holds the same" out.bed gzip -dc out.bed.gz
+is "it is BGZF with its end marker" "$(tail -c 28 out.bed.gz | od -An -tx1 | tr -d ' \n')" \
+    1f8b08040000000000ff0600424302001b0003000000000000000000
+printf '%s' "$(cat in.bed)" >unended.bed; prints "a last line without newline" out.bed bed unended.bed
 awk 'BEGIN { srand(3); for (i = 0; i < 20000; i++) printf "a\t%d\t%d\n", rand() * 400, 400 + rand() * 600 }' >big.bed
 if command -v bgzip >/dev/null; then
     bgzip -c in.bed >in.bed.gz
-    bed in.bed.gz >gz.bed 2>.err; same "bgzip equals plain" out.bed gz.bed
+    prints "bgzip equals plain" out.bed bed in.bed.gz
     bgzip -c in.bed | bed - >gz.bed 2>.err; same "bgzip through a pipe equals plain" out.bed gz.bed
-    # Rows outside -r are read, but cost nothing.
+    # Rows outside -r are read but not scored, which is fast.
     bgzip -c big.bed >big.bed.gz; size=$(wc -c <big.bed.gz)
     ok "a BGZF file of several blocks" bed -r b big.bed.gz
     first=$(od -An -tu2 -j 16 -N 2 big.bed.gz | tr -d ' ')
     for cut in 17 100 $((first + 1)) $((first + 20)) $((size / 2)) $((size - 28)) $((size - 27)) $((size - 1)); do
         head -c "$cut" big.bed.gz >cut.bed.gz
         refuses "BGZF cut at byte $cut of $size" 'cut short|damaged|binary' -r b cut.bed.gz
-        cat cut.bed.gz >cut.pipe
-        error "the same through a pipe" 'cut short|damaged|binary' sh -c 'cat cut.pipe | "$0" annotate -m "$1" -T ref.fa -r b - -o kept.bed' "$caduceus" "$data/ps"
+        error "the same through a pipe" 'cut short|damaged|binary' \
+            piped cut.bed.gz "$caduceus" annotate -m "$data/ps" -T ref.fa -r b - -o kept.bed
     done
     head -c $(($(wc -c <in.bed.gz) - 28)) in.bed.gz >cut.bed.gz
     refuses "a small BGZF file without its end marker" 'cut short' cut.bed.gz
@@ -80,7 +67,7 @@ if command -v bgzip >/dev/null; then
     done
     : | bgzip -c >none.bed.gz; refuses "BGZF of nothing" 'empty' none.bed.gz
     cat in.bed.gz in.bed.gz >twice.bed.gz; cat in.bed in.bed >twice.bed
-    bed twice.bed.gz >gz.bed 2>.err; bed twice.bed >twice.out 2>.err; same "joined BGZF files are read to the end" twice.out gz.bed
+    bed twice.bed >twice.out 2>.err; prints "joined BGZF files are read to the end" twice.out bed twice.bed.gz
 else
     skip "BGZF input: plain, cut, damaged" "no bgzip"
 fi
@@ -90,12 +77,16 @@ head -c $(($(wc -c <big.gzip) - 4)) big.gzip >cut.gzip
 refuses "gzip cut in its trailer" 'cut short|damaged' -r b cut.gzip
 
 # ---- six columns of numbers look like a CRAM index ----
-printf 'chr1\t100\t200\t7\t0\t1\n' | sed 's/^chr1/1/' >six.bed; gzip -c six.bed >six.bed.gz; sed 's/^>.*/>1/; 2,$ { />/,$ d; }' ref.fa >six.fa
-"$caduceus" annotate --quiet -m "$data/ps" -T six.fa six.bed >want 2>/dev/null; ok "compressed" "$caduceus" annotate --quiet -m "$data/ps" -T six.fa six.bed.gz; same "are rows" want .out
+row '1 100 200 7 0 1' >six.bed; gzip -c six.bed >six.bed.gz
+sed 's/^>.*/>1/; 2,$ { />/,$ d; }' ref.fa >six.fa
+six() { "$caduceus" annotate --quiet -m "$data/ps" -T six.fa "$1"; }
+six six.bed >want 2>/dev/null; ok "compressed" six six.bed.gz; same "are rows" want .out
 
 # ---- output is an input ----
 cp in.bed own.bed; ln -s own.bed soft.bed; ln own.bed hard.bed; mkdir folder
-for o in own.bed soft.bed hard.bed ./own.bed folder/../own.bed; do error "-o $o is the input" 'is also an input' bed own.bed -o $o; done
+for o in own.bed soft.bed hard.bed ./own.bed folder/../own.bed; do
+    error "-o $o is the input" 'is also an input' bed own.bed -o $o
+done
 error "the input is a link to -o" 'is also an input' bed soft.bed -o own.bed
 ln -s ref.fa soft.fa; cp in.bed only.bed
 error "-o is the reference" 'is also an input' bed own.bed -o ref.fa
@@ -112,16 +103,17 @@ error "-o and --embed are one file" 'two outputs' bed own.bed -o one.out --embed
 error "-o and --embed are one file, spelt differently" 'two outputs' bed own.bed -o one.out --embed ./one.out
 error "-o is the .json beside --embed" 'two outputs' bed own.bed -o one.npy.json --embed one.npy
 cp -r "$data/ps" model
-error "-o is the model's weights" 'is also an input' "$caduceus" annotate -m model --window 512 -T ref.fa own.bed -o model/model.safetensors
-error "standard output is the input" 'also an input' sh -c '"$0" annotate -m "$1" --window 512 -T ref.fa hard2.bed >>hard2.bed' "$caduceus" "$data/ps"
+error "-o is the model's weights" 'is also an input' \
+    "$caduceus" annotate -m model --window 512 -T ref.fa own.bed -o model/model.safetensors
+error "standard output is the input" 'also an input' appending hard2.bed bed hard2.bed
 same "the input is as before" in.bed own.bed
 same "the weights are as before" "$data/ps/model.safetensors" model/model.safetensors
 cp in.bed own.bed; cp own.bed own.want
-error "-o names what standard input reads" "also an input" sh -c '"$0" annotate -m "$1" --window 512 -T ref.fa - -o own.bed <own.bed' "$caduceus" "$data/ps"
+error "-o names what standard input reads" "also an input" reading own.bed bed - -o own.bed
 same "which is as before" own.want own.bed
 
 # ---- tiling: 128 + 256 + 128 ----
-# cut BEG END: the rule of interface.md, core C = 256, in rows.
+# cut_rows CONTIG BEG END: the tiles of a region as BED rows, by the documented rule for a core of C = 256.
 cut_rows() {
     awk -v contig="$1" -v b="$2" -v e="$3" -v C=256 'BEGIN {
         n = e - b; m = n <= C ? n : C - (C + n) % 2; lo = b + (n - m) / 2; hi = lo + m
@@ -138,7 +130,7 @@ for r in 'a 0 1000' 'a 0 999' 'a 100 613' 'a 1 257' 'a 1 258' 'a 290 1000' 'b 0 
 done
 row 'a 0 1000' >long.bed; bed long.bed >long.out 2>.err
 is "n of all of a is its ACGT" "$(scores long.out | cut -f 2)" 993
-# A window as wide as the contig sees more context, so the value must differ.
+# A window as wide as the contig gives more context, so the value must differ.
 annotate -T ref.fa --window 4096 long.bed >wide.out 2>.err
 is "another window is another value" "$(cmp -s long.out wide.out && echo same)" ""
 row 'a 300 307' >n.bed; ok "a row of N" bed n.bed
@@ -159,9 +151,8 @@ is "a clipped row is verbatim" "$(rows clip.out | cut -f 1-3)" "$(cat past.bed)"
 is "and scored as far as it goes" "$(scores clip.out)" "$(scores fits.out)"
 ok "--clip of a row beyond the contig" bed --clip beyond.bed
 is "is kept with ." "$(rows .out)" "$(row 'a 2000 3000 . 0')"
-ok "--clip up to 2^63" bed --clip --split -o clip.out -T ref.fa - <<E
-$(row 'a 900 9223372036854775807')
-E
+row 'a 900 9223372036854775807' >past.bed
+ok "--clip up to 2^63" reading past.bed bed --clip --split -o clip.out -T ref.fa -
 is "has the clipped scores" "$(scores clip.out)" "$(scores fits.out | head -n 1)"
 
 # ---- CRLF, comments, track and browser lines ----
@@ -173,15 +164,16 @@ same "CRLF: CR stays at the end" crlf.want crlf.got
 ok "CRLF with a header" bed crlf2.bed; cp .out crlf2.out; tr -d '\r' <crlf2.out >crlf2.lf
 shape "CRLF with a header" crlf2.lf
 is "no CR inside a line" "$(grep -c "$(printf '\r').")" 0 <crlf2.out
-{ echo 'browser position a:1-1000'; echo '# about'; echo 'track name="x y" db=1'; echo; row '#chrom start end label'; sed '2q' in.bed
-  echo 'track name=second'; echo '#late'; printf ' \t\n'; sed '1,2d' in.bed; } >rich.bed
+{   echo 'browser position a:1-1000'; echo '# about'; echo 'track name="x y" db=1'; echo
+    row '#chrom start end label'; sed '2q' in.bed
+    echo 'track name=second'; echo '#late'; printf ' \t\n'; sed '1,2d' in.bed; } >rich.bed
 ok "track, browser, comment and blank lines" bed rich.bed; cp .out rich.out
 shape "rich" rich.out
 like "the input's header is extended" "^#chrom	start	end	label	pll	n$" rich.out
 grep -v '^##' rich.out | grep -v '^#chrom' | awk -F '\t' -v OFS='\t' 'NF > 5 { NF -= 2 } 1' >rich.got
 grep -v '^#chrom' rich.bed >rich.want
 same "all other lines pass through in order" rich.want rich.got
-scores out.bed >rich.want; grep -v '^track\|^browser\|^[[:space:]]*$' rich.out | sed 's/^$//' >rich.rows; scores rich.rows >rich.got
+scores out.bed >rich.want; data_lines rich.out >rich.rows; scores rich.rows >rich.got
 same "and change no score" rich.want rich.got
 ok "into .gz" bed rich.bed -o rich.bed.gz
 warned "into .gz" 'track'
@@ -194,11 +186,13 @@ if command -v tabix >/dev/null && command -v bgzip >/dev/null; then
     is "and finds a row" "$(tabix sorted.bed.gz b:6-7 | cut -f 1-4)" "$(row 'b 5 600 y')"
 else skip "tabix indexes our output" "no tabix"; fi
 row '#chrom start end' 'a 0 100' >narrow.bed; row '#chrom start end name' 'a 0 100' >wrong.bed
-for f in narrow wrong; do ok "$f header" bed $f.bed; cp .out $f.out; like "$f header: the last one fits" '^#chrom	start	end	pll	n$' $f.out; done
-row 'tracker 0 5' >tracker.bed; refuses "a contig named tracker is no track line" 'tracker.bed:1: contig "tracker"' tracker.bed
-ok "header only" bed - <<E
-$(row '#chrom start end name')
-E
+for f in narrow wrong; do
+    ok "$f header" bed $f.bed; cp .out $f.out
+    like "$f header: the last one fits" '^#chrom	start	end	pll	n$' $f.out
+done
+row 'tracker 0 5' >tracker.bed
+refuses "a contig named tracker is no track line" 'tracker.bed:1: contig "tracker"' tracker.bed
+row '#chrom start end name' >head.bed; ok "header only" reading head.bed bed -
 cp .out head.out
 is "gives a header only" "$(rows head.out)$(tail -n 1 head.out)" "$(row '#chrom start end name pll n')"
 printf '# nothing\ntrack x\n' >head.bed
@@ -215,7 +209,7 @@ printf 'a 0  100 x\nb 5 600   y\na 295 320 z\nchr20 0 500 w\n' >space.bed
 for f in in crlf rich bed12 bed10 space n narrow; do
     bed $f.bed >once.bed 2>.err; ok "$f: our output is valid input" bed once.bed; cp .out again.bed
     tr -d '\r' <again.bed >again.lf; [ $f = space ] || shape "$f again" again.lf
-    tr -d '\r' <once.bed >once.lf; grep -v '^track\|^browser\|^[[:space:]]*$' once.lf >o; grep -v '^track\|^browser\|^[[:space:]]*$' again.lf >a
+    tr -d '\r' <once.bed >once.lf; data_lines once.lf >o; data_lines again.lf >a
     scores o >o.scores; rows a | sed 's/	\.$//' >a.rows; scores a.rows >a.scores
     [ $f = bed10 ] || same "$f: with the same scores" o.scores a.scores
 done
@@ -237,11 +231,11 @@ like "zero-length rows: three" 'in all: .*3 ' .err
 is "are kept with ." "$(rows zero.out | head -n 3)" "$(row 'a 5 5 x . 0' 'a 0 0 y . 0' 'a 1000 1000 z . 0')"
 is "and change nothing else" "$(rows zero.out | tail -n 1 | cut -f 5-)" "$(rows out.bed | head -n 1 | cut -f 5-)"
 bed --embed zero.npy zero.bed >zero.out 2>.err; bed --embed - zero.bed >zero.col 2>.err
-is "their embedding is ." "$(rows zero.col | cut -f 7 | head -n 3 | tr '\n' ' ')" ". . . "
-is "and NaN in a matrix" "$(od -An -v -tf4 -j "$(($(wc -c <zero.npy) - 4 * 16 * 4))" -N 192 zero.npy | tr -s ' ' '\n' | grep -v '^$' | sort -u)" nan
+is "their embedding is ." "$(rows zero.col | cut -f 7 | head -n 3 | joined)" ". . . "
+values=$(($(wc -c <zero.npy) - 4 * 16 * 4)) # the matrix is 4 rows of 16
+is "and NaN in a matrix" "$(od -An -v -tf4 -j $values -N 192 zero.npy | tr -s ' ' '\n' | grep -v '^$' | sort -u)" nan
 
 # ---- malformed rows, each on line 2 ----
-i=0
 while IFS='|' read -r what line; do
     printf 'a\t0\t100\n' >bad.bed; printf "$line\n" >>bad.bed
     refuses "$what" '^caduceus annotate: bad\.bed:2: ' bad.bed
@@ -276,7 +270,8 @@ more columns than before|a\t0\t5\tx
 E
 row 'a 0 5 x' 'a 0 5' >bad.bed; refuses "fewer columns than before" 'bad.bed:2: .*column' bad.bed
 for line in 'a\t0' 'a\tb\tc' 'x' '{"a": 1}' 'a,0,5' '\0a\t0\t5' '\357\273\277a\t0\t5'; do
-    printf "$line\n" >bad.bed; refuses "no BED from the first line: $(echo "$line" | tr -cd "[:alnum:] ,:")" '^caduceus annotate: bad\.bed' bad.bed
+    printf "$line\n" >bad.bed; name=$(echo "$line" | tr -cd "[:alnum:] ,:")
+    refuses "no BED from the first line: $name" '^caduceus annotate: bad\.bed' bad.bed
 done
 
 # ---- contigs that the FASTA lacks ----
@@ -284,10 +279,12 @@ row '20 0 5' >hint.bed;  refuses "20 for chr20" 'hint.bed:1: .*"20".*"chr20"' hi
 row 'chr7 0 5' >hint.bed; refuses "chr7 for 7" 'hint.bed:1: .*"chr7".*"7"' hint.bed
 row 'MT 0 5' >hint.bed; refuses "MT for chrM" 'hint.bed:1: .*"MT".*"chrM"' hint.bed
 row 'a 0 5' 'zz 0 5' >hint.bed; refuses "another contig" 'hint.bed:2: .*"zz"' hint.bed
-awk 'BEGIN { for (i = 0; i < 5000; i++) printf "x"; print "\t0\t5" }' >hint.bed; refuses "a contig name of 5000 letters" 'hint.bed:1: ' hint.bed
+awk 'BEGIN { for (i = 0; i < 5000; i++) printf "x"; print "\t0\t5" }' >hint.bed
+refuses "a contig name of 5000 letters" 'hint.bed:1: ' hint.bed
 
 # ---- order ----
-awk 'BEGIN { for (i = 0; i < 30; i++) print (i % 3 ? "a" : "b") "\t" i * 37 % 300 "\t" 310 + i * 53 % 300 }' >shuffled.bed
+awk 'BEGIN { for (i = 0; i < 30; i++)
+    print (i % 3 ? "a" : "b") "\t" i * 37 % 300 "\t" 310 + i * 53 % 300 }' >shuffled.bed
 sed -n '4,8p;4,4p' shuffled.bed >>shuffled.bed
 ok "unsorted, overlapping, repeated rows" bed shuffled.bed; cp .out shuffled.out
 rows shuffled.out | cut -f 1-3 >shuffled.got; same "come out 1:1 in order" shuffled.bed shuffled.got
@@ -324,17 +321,22 @@ error "no such option" 'no-such' bed --no-such in.bed
 # ---- locale ----
 locale=$(locale -a 2>/dev/null | grep -i '^de_DE\.utf-\?8$' | head -n 1)
 [ -n "$locale" ] || skip "with de_DE installed" "locale -a lists none; its name is set all the same"
-LC_ALL=${locale:-de_DE.UTF-8} LC_NUMERIC=${locale:-de_DE.UTF-8} "$caduceus" annotate -m "$data/ps" --window 512 -T ref.fa in.bed >de.bed 2>.err
-same "LC_NUMERIC=de_DE changes no byte" out.bed de.bed
+in_german() { LC_ALL=${locale:-de_DE.UTF-8} LC_NUMERIC=${locale:-de_DE.UTF-8} bed in.bed; }
+prints "LC_NUMERIC=de_DE changes no byte" out.bed in_german
 
 # ---- BED12 and the twelve columns ----
-line='a 0 100'; names=
+line='a 0 100'
 for k in 3 4 5 6 7 8 9 10 11 12 13 14; do
-    row "$line" >k.bed; bed k.bed >k.out 2>.err; bed --score pll,n,ic k.bed >k3.out 2>.err; bed --score pll k.bed >k1.out 2>.err
+    row "$line" >k.bed
+    bed k.bed >k2.out 2>.err
+    bed --score pll,n,ic k.bed >k3.out 2>.err
+    bed --score pll k.bed >k1.out 2>.err
     bed --score none --embed k.npy k.bed >k0.out 2>.err
-    want() { w=$((k + $1)); [ $k -ne 12 ] && [ $w -eq 12 ] && w=13; echo $w; }
-    is "$k columns in" "$(for f in k k3 k1 k0; do rows $f.out | awk -F '\t' '{ printf "%d ", NF }'; done)" "$(want 2) $(want 3) $(want 1) $(want 0) "
-    is "$k columns are all named" "$(for f in k k3 k1 k0; do grep '^#chrom' $f.out | awk -F '\t' '{ printf "%d ", NF }'; done)" "$(want 2) $(want 3) $(want 1) $(want 0) "
+    for more in 2 3 1 0; do
+        want=$((k + more)); [ $k -ne 12 ] && [ $want -eq 12 ] && want=13
+        is "$k columns in, $more more" "$(rows k$more.out | awk -F '\t' '{ printf "%d ", NF }')" "$want "
+        is "$k columns, $more more, are all named" "$(awk -F '\t' '/^#chrom/ { printf "%d ", NF }' k$more.out)" "$want "
+    done
     line="$line 0"
 done
 rows bed12.bed | cut -f 1-3 >bed3.bed; bed bed3.bed >bed3.out 2>.err; bed bed12.bed >bed12.out 2>.err
@@ -343,11 +345,12 @@ ok "--split" bed --split bed12.bed; scores .out >split.got
 row 'a 0 10' 'a 80 100' >blocks.bed; bed blocks.bed >blocks.out 2>.err; combined blocks.out >split.want
 row 'b 0 50' >blocks.bed; bed blocks.bed >blocks.out 2>.err; scores blocks.out >>split.want
 ok "--split scores the blocks" close_to split.got split.want 2e-5
-is "--split: n is exact" "$(cut -f 2 split.got | tr '\n' ' ')" "30 50 "
-row 'a 0 990 x 0 + 0 0 0 3 300,7,600 0,300,380' >bed12.bed; bed --split bed12.bed >split.out 2>.err; scores split.out >split.got
+is "--split: n is exact" "$(cut -f 2 split.got | joined)" "30 50 "
+row 'a 0 990 x 0 + 0 0 0 3 300,7,600 0,300,380' >bed12.bed
+bed --split bed12.bed >split.out 2>.err; scores split.out >split.got
 row 'a 0 300' 'a 300 307' 'a 380 980' >blocks.bed; bed blocks.bed >blocks.out 2>.err; combined blocks.out >split.want
 ok "--split with long blocks, one of N" close_to split.got split.want 2e-5
-bed --split in.bed >split.out 2>.err; rows split.out >got; rows out.bed >want; same "--split of other rows is their span" want got
+bed --split in.bed >split.out 2>.err; agree "--split of other rows is their span" 'rows out.bed' 'rows split.out'
 while IFS='|' read -r what blocks; do
     row "a 0 100 x 0 + 0 0 0 $blocks" >bad.bed; refuses "--split: $what" 'bad.bed:1: .*block' --split bad.bed
 done <<'E'
@@ -375,7 +378,8 @@ is "scores what is left" "$(scores .out)" "$(scores blocks.out)"
 # ---- -r and -L ----
 row 'a 0 100' 'a 100 200' 'a 150 400' 'a 400 400' 'b 0 700' 'HLA:01:02 0 50' 'HLA 0 50' 'a 199 200' 'a 200 201' >sel.bed
 bed sel.bed >sel.all 2>.err
-# selects NAME AWK ARGS...: the rows of sel.bed that awk keeps, scored as without.
+# selects NAME CONDITION OPTION...: the options select the rows of sel.bed for which the awk condition holds, and
+# do not change their scores.
 selects() {
     name=$1; cond=$2; shift 2
     bed "$@" sel.bed >sel.out 2>.err || diag .err
@@ -397,11 +401,15 @@ selects "-r of a range of it" '$1 == "HLA:01:02"' -r HLA:01:02:1-5
 selects "-r past its rows" 'NR < 0' -r HLA:01:02:60-70
 selects "-r at an empty row" '$1 == "a" && $2 <= 400 && ($3 > 400 || $2 == 400)' -r a:401-401
 row 'a 150 200' >only.bed; selects "-L" '$1 == "a" && $2 < 200 && $3 > 150' -L only.bed
-row '#chrom start end x' 'b 0 1 x' 'a 0 1 x' 'a 0 120' 'zz 0 9' | sed 's/$/\r/' >only.bed; selects "-L with CRLF, comments, strangers" '$1 == "a" && $2 < 120 || $1 == "b"' -L only.bed
-row 'a 150 200' >only.bed; selects "-r and -L: both" '$1 == "a" && $2 < 200 && $3 > 150 && $2 < 160' -L only.bed -r a:1-160
+row '#chrom start end x' 'b 0 1 x' 'a 0 1 x' 'a 0 120' 'zz 0 9' | sed 's/$/\r/' >only.bed
+selects "-L with CRLF, comments, strangers" '$1 == "a" && $2 < 120 || $1 == "b"' -L only.bed
+row 'a 150 200' >only.bed
+selects "-r and -L: both" '$1 == "a" && $2 < 200 && $3 > 150 && $2 < 160' -L only.bed -r a:1-160
 bed -r b in.bed >sel.out 2>.err; shape "-r" sel.out
-bed -r HLA in.bed -o sel.out 2>.err; is "-r that leaves nothing: exit 0 and a header" "$?$(grep -c '^#chrom' sel.out)$(rows sel.out)" 01
-for r in a:10-5 a:x a:5-x a:- a: a:1e3 a:1-2-3 a:+5 a:1-+5 'a:1 - 5' a:99999999999999999999 a:1-99999999999999999999 ''; do
+bed -r HLA in.bed -o sel.out 2>.err
+is "-r that leaves nothing: exit 0 and a header" "$?$(grep -c '^#chrom' sel.out)$(rows sel.out)" 01
+for r in a:10-5 a:x a:5-x a:- a: a:1e3 a:1-2-3 a:+5 a:1-+5 'a:1 - 5' a:99999999999999999999 \
+    a:1-99999999999999999999 ''; do
     refuses "-r '$r'" 'region' -r "$r" in.bed
 done
 refuses "-r of a missing contig" 'region 20: .*"20".*"chr20"' -r 20 in.bed
@@ -427,7 +435,8 @@ printf 'BAM\001\377\000\000\000' >x.bam
 printf 'CRAM\003\000xxxxxxxxxxxxxxxxxxxx' >x.cram; printf 'BCF\002\002\000\000\000\000xxxxxxx' >x.bcf
 for f in x.bam x.cram x.bcf; do refuses "damaged $f" "$f: " $f; done
 refuses "an index" 'ref.fa.fai' ref.fa.fai
-awk 'BEGIN { for (i = 0; i < 4000; i++) printf "%c", 128 + i * 7919 % 120 }' >junk; refuses "binary junk" '^caduceus annotate: junk' junk
+awk 'BEGIN { for (i = 0; i < 4000; i++) printf "%c", 128 + i * 7919 % 120 }' >junk
+refuses "binary junk" '^caduceus annotate: junk' junk
 head -c 3000 "$data/ps/model.safetensors" >junk; refuses "safetensors" '^caduceus annotate: junk' junk
 head -c 3000 "$caduceus" >junk; refuses "a program" '^caduceus annotate: junk' junk
 gzip -c junk >junk.gz; refuses "a program, compressed" '^caduceus annotate: junk.gz' junk.gz

@@ -34,10 +34,14 @@ class Browser:
         theirs, self.to = os.pipe()
         self.fro, ours = os.pipe()
         ends = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (theirs, ours)]
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-crash-reporter", "--disable-extensions",
-                   "--disable-background-networking", "--no-first-run", "--window-size=1000,800", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
-        self.process = subprocess.Popen(["chromium", *options, "--remote-debugging-pipe", f"--user-data-dir={home}/profile"], stderr=subprocess.DEVNULL,
-                                        start_new_session=True, env=dict(os.environ, HOME=home, TMPDIR=home), pass_fds=(3, 4), preexec_fn=lambda: [os.dup2(fd, n) for n, fd in enumerate(ends, 3)])
+        options = ["--headless", "--no-sandbox", "--window-size=1000,800", f"--user-data-dir={home}/profile",
+                   "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--no-first-run",
+                   "--disable-gpu", "--disable-dev-shm-usage", "--disable-crash-reporter",
+                   "--disable-extensions", "--disable-background-networking"]
+        self.process = subprocess.Popen(["chromium", *options, "--remote-debugging-pipe"],
+                                        stderr=subprocess.DEVNULL, start_new_session=True,
+                                        env=dict(os.environ, HOME=home, TMPDIR=home), pass_fds=(3, 4),
+                                        preexec_fn=lambda: [os.dup2(fd, n) for n, fd in enumerate(ends, 3)])
         for fd in theirs, ours, *ends: os.close(fd)
         self.heard, self.session, self.number, self.past = b"", None, itertools.count(1), set()
 
@@ -48,12 +52,14 @@ class Browser:
             self.heard += more
         message, _, self.heard = self.heard.partition(b"\0")
         message = json.loads(message)
-        if message.get("method") == "Page.lifecycleEvent": self.past.add((message["params"]["loaderId"], message["params"]["name"]))
+        if message.get("method") == "Page.lifecycleEvent":
+            self.past.add((message["params"]["loaderId"], message["params"]["name"]))
         return message
 
     def call(self, method, **params):
         number = next(self.number)
-        message = {"id": number, "method": method, "params": params, **({"sessionId": self.session} if self.session else {})}
+        message = {"id": number, "method": method, "params": params,
+            **({"sessionId": self.session} if self.session else {})}
         data = json.dumps(message).encode() + b"\0"
         while data: data = data[os.write(self.to, data):]
         while (said := self.hear()).get("id") != number: pass
@@ -62,7 +68,9 @@ class Browser:
 
     def evaluate(self, expression):
         got = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
-        if "exceptionDetails" in got: sys.exit(f"{expression}: {got['exceptionDetails'].get('exception', got['exceptionDetails']).get('description', got)}")
+        if "exceptionDetails" in got:
+            details = got["exceptionDetails"]
+            sys.exit(f"{expression}: {details.get('exception', details).get('description', got)}")
         return got["result"].get("value")
 
     def end(self):
@@ -85,8 +93,11 @@ def main():
             loader = b.call("Page.navigate", url=f"http://127.0.0.1:{server.server_port}/{page}")["loaderId"]
             while (loader, "load") not in b.past: b.hear()
             print(json.dumps(b.evaluate("answer")))
-            box = b.evaluate("(({x, y, width, height}) => ({x, y, width, height, scale: 1}))(document.querySelector('#igv').getBoundingClientRect())")
-            with open(picture, "wb") as f: f.write(base64.b64decode(b.call("Page.captureScreenshot", clip=box, captureBeyondViewport=True)["data"]))
+            box = b.evaluate("(({x, y, width, height}) => ({x, y, width, height, scale: 1}))"
+                             "(document.querySelector('#igv').getBoundingClientRect())")
+            with open(picture, "wb") as f:
+                shot = b.call("Page.captureScreenshot", clip=box, captureBeyondViewport=True)
+                f.write(base64.b64decode(shot["data"]))
         finally: b.end()
 
 

@@ -1,76 +1,59 @@
 #!/bin/sh
-# checkpoint.t - checkpoints that are damaged, contradictory or something else, and
-# the unusual ones that must load (faults 32 to 42).
+# checkpoint.t - checkpoints that are damaged, contradictory or no checkpoints at all are refused; unusual ones load
+# (faults 32 to 42).
 . "${srcdir:-.}/test/lib.sh"
 
-python=$(command -v python3 || echo /usr/bin/python3)
-full=$builddir/.libs/libfullfs.so
+py=$(any_python)
+info() { "$caduceus" model info "$@"; }
+verify() { "$caduceus" model verify "$@"; }
+make() { "$py" "$checks/checkpoints.py" "$@"; }
 
-# info MODEL, and the error must name the file that is wrong.
-bad() { # NAME REGEX WHAT
-    error "$3" "$2" "$caduceus" model info -m "$dir/bad/$1"
-    grep -Fq "/bad/$1/" "$dir/.err" || { [ "$(wc -c <"$dir/.err")" -gt 2000 ] || echo "$1: $(head -c 200 "$dir/.err")" >>"$dir/unnamed"; }
+# bad NAME REGEX WHAT: model info refuses a checkpoint, and the error names the file that is wrong.
+bad() {
+    error "$3" "$2" info -m "$dir/bad/$1"
+    grep -Fq "/bad/$1/" "$dir/.err" || [ "$(wc -c <"$dir/.err")" -gt 2000 ] ||
+        echo "$1: $(head -c 200 "$dir/.err")" >>"$dir/unnamed"
 }
 
-if "$python" -c '' 2>/dev/null && mkdir "$dir/bad" && "$python" "$srcdir/test/make-bad.py" "$data" "$dir/bad" >"$dir/cases"; then
+if [ -n "$py" ] && mkdir "$dir/bad" && "$py" "$srcdir/test/make-bad.py" "$data" "$dir/bad" >"$dir/cases"; then
     : >"$dir/unnamed"
-    tab=$(printf '\t')
     while IFS=$tab read -r name regex what; do
-        if [ "$regex" = good ]; then ok "loads and verifies: $what" "$caduceus" model verify -m "$dir/bad/$name"
+        if [ "$regex" = good ]; then ok "loads and verifies: $what" verify -m "$dir/bad/$name"
         else bad "$name" "$regex" "$what"; fi
     done <"$dir/cases"
     is "every message names the file by its path" "$(head -n 20 "$dir/unnamed")" ""
 
-    # 32: a header of more than 100 MB in a file that is large enough
+    # Fault 32: a header of more than 100 MB, in a file that is large enough.
     cp -r "$data/ps" "$dir/large"
     printf '\001\000\100\006\000\000\000\000{' >"$dir/large/model.safetensors"
     if truncate -s 200M "$dir/large/model.safetensors" 2>/dev/null; then
-        error "a header above 100 MB is refused" 'header of 104857601 bytes' "$caduceus" model info -m "$dir/large"
+        error "a header above 100 MB is refused" 'header of 104857601 bytes' info -m "$dir/large"
     else skip "a header above 100 MB is refused" "no sparse files"; fi
 
-    # Ids that are in no row of the table must not reach it.
+    # Token ids beyond the embedding table must not be looked up.
     cp -r "$data/ps" "$dir/eleven"
-    "$python" - "$dir/eleven" <<'PY'
-import json, struct, sys
-at = sys.argv[1]
-raw = open(at + "/model.safetensors", "rb").read()
-n = struct.unpack("<Q", raw[:8])[0]
-head, data, out = json.loads(raw[8:8 + n]), raw[8 + n:], b""
-for k, v in head.items():
-    if k == "__metadata__": continue
-    a, b = v["data_offsets"]
-    part = data[a:b]
-    if k.endswith("complement_map") or "word_embeddings" in k:
-        part = part[:len(part) // 16 * 11]
-        v["shape"][0] = 11
-    v["data_offsets"] = [len(out), len(out) + len(part)]
-    out += part
-text = json.dumps(head).encode()
-open(at + "/model.safetensors", "wb").write(struct.pack("<Q", len(text)) + text + out)
-c = json.load(open(at + "/config.json"))
-c.update(vocab_size=11, pad_vocab_size_multiple=1, complement_map={k: v for k, v in c["complement_map"].items() if int(k) < 11})
-json.dump(c, open(at + "/config.json", "w"))
-PY
+    make eleven "$dir/eleven"
     rm -f "$dir/eleven/expected.safetensors"
     printf '>a\nACGTNNNNACGTACGT\n' >"$dir/n.fa"
-    ok "a table of 11 rows has no N" "$caduceus" model info -m "$dir/eleven"
+    ok "a table of 11 rows has no N" info -m "$dir/eleven"
     like "N is absent from its tokens" 'N=-1 ' "$dir/.out"
     error "--n-token needs a row for N" 'has no N' "$caduceus" annotate -m "$dir/eleven" --n-token "$dir/n.fa"
 
-    # A vocabulary without MASK cannot mask.
+    # Masked scores need a MASK token in the vocabulary.
     cp -r "$data/ps" "$dir/no-mask"
     printf '{"vocab": {"[PAD]": 4, "A": 7, "C": 8, "G": 9, "T": 10, "N": 11}}\n' >"$dir/no-mask/tokenizer.json"
     error "masked scores need a MASK token" 'no \[MASK\]' "$caduceus" annotate -m "$dir/no-mask" "$dir/n.fa"
     ok "unmasked scores do not" "$caduceus" annotate -m "$dir/no-mask" --mask none "$dir/n.fa"
     error "--sep needs a SEP token" 'no \[SEP\]' "$caduceus" annotate -m "$dir/no-mask" --mask none --sep "$dir/n.fa"
 
-    # Only the folder of good shards: the same weights, the same results.
+    # A sharded checkpoint gives the results of a single file.
     "$caduceus" annotate --quiet -m "$data/ps" "$dir/n.fa" 2>&1 | grep -v '^##' >"$dir/whole.bed"
     "$caduceus" annotate --quiet -m "$dir/bad/shards" "$dir/n.fa" 2>&1 | grep -v '^##' >"$dir/shards.bed"
     same "shards give the scores of the whole" "$dir/whole.bed" "$dir/shards.bed"
-    ok "an index can be named itself" "$caduceus" model verify -m "$dir/bad/shards/model.safetensors.index.json" "$data/ps/expected.safetensors"
+    ok "an index can be named itself" \
+        verify -m "$dir/bad/shards/model.safetensors.index.json" "$data/ps/expected.safetensors"
 
-    # A name in the header must not reach the terminal as it is.
+    # Control characters of a tensor name must not reach the terminal.
     "$caduceus" model info -m "$dir/bad/extra-newline" 2>"$dir/.err"
     is "a line end in a name does not end the message's line" "$(wc -l <"$dir/.err" | tr -d ' ')" 1
 else
@@ -90,22 +73,24 @@ while [ $n -lt "$size" ]; do
 done
 head -c $((size - 1)) "$data/ps/model.safetensors" >"$dir/cut/model.safetensors"
 is "cut at any length it is an error in one line" "$wrong" ""
-error "cut by one byte it is an error" 'past the end.*complete' "$caduceus" model info -m "$dir/cut"
+error "cut by one byte it is an error" 'past the end.*complete' info -m "$dir/cut"
 head -c 5000 "$data/ps/expected.safetensors" >"$dir/cut/expected.safetensors"
 cp "$data/ps/model.safetensors" "$dir/cut/model.safetensors"
-error "expected tensors cut short are an error" 'expected.safetensors.*(past the end|follow|cut short|span)' "$caduceus" model verify -m "$dir/cut"
+error "expected tensors cut short are an error" 'expected.safetensors.*(past the end|follow|cut short|span)' \
+    verify -m "$dir/cut"
 
-if [ ! -e "$full" ]; then skip "a file that shrinks while it is read" "no $(basename "$full")"
-elif ldd "$caduceus" 2>/dev/null | grep -q asan || grep -q __asan_init "$caduceus"; then skip "a file that shrinks while it is read" "built with a sanitizer"
+why=$(no_preload "$full")
+if [ "$why" ]; then skip "a file that shrinks while it is read" "$why"
 else
     for n in 0 8 16 2000 4000 6000 20000 40000 60000; do
-        error "the weights end after $n bytes were read" 'model.safetensors: the file ends early' env LD_PRELOAD="$full" FULLFS_SHRINK=$n "$caduceus" model info -m "$data/ps"
+        error "the weights end after $n bytes were read" 'model.safetensors: the file ends early' \
+            failing_disk SHRINK=$n info -m "$data/ps"
     done
-    ok "the library that shrinks files lets whole ones pass" env LD_PRELOAD="$full" FULLFS_SHRINK=10000000 "$caduceus" model info -m "$data/ps"
+    ok "the library that shrinks files lets whole ones pass" failing_disk SHRINK=10000000 info -m "$data/ps"
 fi
 
 # ---- what -m may name ----
-ok "-m takes a .safetensors file" "$caduceus" model verify -m "$data/ps/model.safetensors"
+ok "-m takes a .safetensors file" verify -m "$data/ps/model.safetensors"
 like "and finds the expected tensors beside it" '^logits	' "$dir/.out"
 (cd "$data/ps" && "$caduceus" model verify -m model.safetensors) >"$dir/.out" 2>"$dir/.err"
 is "-m takes a bare file name" "$?" 0
@@ -114,30 +99,32 @@ is "-m takes a dot" "$?" 0
 mkdir "$dir/empty" "$dir/config-only"
 cp "$data/ps/config.json" "$dir/config-only"
 cp "$data/ps/model.safetensors" "$dir/empty/alone.safetensors"
-error "-m a folder without weights" 'holds neither model.safetensors nor' "$caduceus" model info -m "$dir/config-only"
-error "-m a file without config.json beside it" 'config.json: No such file' "$caduceus" model info -m "$dir/empty/alone.safetensors"
-error "-m a missing path" 'nowhere: No such file' "$caduceus" model info -m "$dir/nowhere"
-error "-m a path below a file" 'Not a directory' "$caduceus" model info -m "$data/ps/config.json/x"
-error "-m config.json" 'config.json: ' "$caduceus" model info -m "$data/ps/config.json"
-error "-m a device" '/dev/' "$caduceus" model info -m /dev/null
-error "-m without a value" '-m' "$caduceus" model info -m
+error "-m a folder without weights" 'holds neither model.safetensors nor' info -m "$dir/config-only"
+error "-m a file without config.json beside it" 'config.json: No such file' info -m "$dir/empty/alone.safetensors"
+error "-m a missing path" 'nowhere: No such file' info -m "$dir/nowhere"
+error "-m a path below a file" 'Not a directory' info -m "$data/ps/config.json/x"
+error "-m config.json" 'config.json: ' info -m "$data/ps/config.json"
+error "-m a device" '/dev/' info -m /dev/null
+error "-m without a value" '-m' info -m
 ln -s nowhere "$dir/config-only/model.safetensors"
-error "weights that are a dangling link" 'model.safetensors' "$caduceus" model info -m "$dir/config-only"
+error "weights that are a dangling link" 'model.safetensors' info -m "$dir/config-only"
 rm "$dir/config-only/model.safetensors"
 mkfifo "$dir/config-only/model.safetensors"
 error "weights that are a FIFO do not hang" 'not a regular file' timeout 10 "$caduceus" model info -m "$dir/config-only"
 CADUCEUS_MODEL=$dir/nowhere
 export CADUCEUS_MODEL
-error "\$CADUCEUS_MODEL is used" 'nowhere: No such file' "$caduceus" model info
-ok "-m goes before \$CADUCEUS_MODEL" "$caduceus" model info -m "$data/ps"
+error "\$CADUCEUS_MODEL is used" 'nowhere: No such file' info
+ok "-m goes before \$CADUCEUS_MODEL" info -m "$data/ps"
 unset CADUCEUS_MODEL
 
 if bound; then
     cp -r "$data/ps" "$dir/secret"
     chmod 000 "$dir/secret/model.safetensors"
-    error "weights that may not be read" 'model.safetensors: Permission denied' $as "$caduceus" model info -m "$dir/secret"
+    error "weights that may not be read" 'model.safetensors: Permission denied' \
+        $as "$caduceus" model info -m "$dir/secret"
     chmod 000 "$dir/secret/config.json"
-    error "a config.json that may not be read" 'config.json: Permission denied' $as "$caduceus" model info -m "$dir/secret"
+    error "a config.json that may not be read" 'config.json: Permission denied' \
+        $as "$caduceus" model info -m "$dir/secret"
     rm -rf "$dir/secret"
 else
     skip "weights that may not be read" "root cannot give up its rights"
@@ -154,50 +141,43 @@ cp "$data/ph/config.json" "$data/ph/model.safetensors" "$hub/snapshots/fedc"
 printf 'fedc\n' >"$hub/refs/v2"
 HF_HUB_CACHE=$dir/hub
 export HF_HUB_CACHE
-ok "hf:ORG/NAME is found in the cache" "$caduceus" model info -m hf:lab/dna
+ok "hf:ORG/NAME is found in the cache" info -m hf:lab/dna
 like "at the revision main" '^model	Caduceus-PS' "$dir/.out"
-ok "hf:ORG/NAME@REV by reference" "$caduceus" model info -m hf:lab/dna@v2
+ok "hf:ORG/NAME@REV by reference" info -m hf:lab/dna@v2
 like "is that revision" '^model	Caduceus-Ph' "$dir/.out"
-ok "hf:ORG/NAME@REV by hash" "$caduceus" model info -m hf:lab/dna@fedc
+ok "hf:ORG/NAME@REV by hash" info -m hf:lab/dna@fedc
 like "is that one, too" '^model	Caduceus-Ph' "$dir/.out"
-ok "hf: verifies without expected tensors" "$caduceus" model verify -m hf:lab/dna
-error "hf: a missing model" 'hf:lab/other: not in the hub cache' "$caduceus" model info -m hf:lab/other
-error "hf: a missing revision" 'hf:lab/dna@v3: not in the hub cache' "$caduceus" model info -m hf:lab/dna@v3
+ok "hf: verifies without expected tensors" verify -m hf:lab/dna
+error "hf: a missing model" 'hf:lab/other: not in the hub cache' info -m hf:lab/other
+error "hf: a missing revision" 'hf:lab/dna@v3: not in the hub cache' info -m hf:lab/dna@v3
 for name in lab lab/dna/x lab/.. ../dna lab/dna@../x ''; do
-    error "hf:$name is refused" "hf:.*(expected hf:ORG/NAME|not in the hub cache)" "$caduceus" model info -m "hf:$name"
+    error "hf:$name is refused" "hf:.*(expected hf:ORG/NAME|not in the hub cache)" info -m "hf:$name"
 done
-error "hf: a long name" 'too long' "$caduceus" model info -m "hf:a/$(bases 600 1)"
+error "hf: a long name" 'too long' info -m "hf:a/$(bases 600 1)"
 rm "$hub/snapshots/fedc/model.safetensors"
-error "hf: a snapshot without weights" 'holds neither' "$caduceus" model info -m hf:lab/dna@v2
+error "hf: a snapshot without weights" 'holds neither' info -m hf:lab/dna@v2
 unset HF_HUB_CACHE
 mkdir "$dir/home" && mv "$dir/hub" "$dir/home/hub"
 ok "HF_HOME/hub is searched" env HF_HOME="$dir/home" "$caduceus" model info -m hf:lab/dna
 
 # ---- model info and verify ----
-if "$python" -c '' 2>/dev/null; then
-    "$python" - "$dir" <<'PY'
-import json, struct, sys
-def write(name, tensors):
-    head, data = {}, b""
-    for key, dtype, shape, raw in tensors:
-        head[key] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(raw)]}; data += raw
-    text = json.dumps(head).encode()
-    open(sys.argv[1] + "/" + name, "wb").write(struct.pack("<Q", len(text)) + text + data)
-ids = ("input_ids", "I64", [1, 8], struct.pack("<8q", *([7] * 8)))
-labels = ("labels", "I64", [1, 8], struct.pack("<8q", *([8] * 8)))
-loss = ("loss", "F32", [1], struct.pack("<f", 1.0))
-write("thin.safetensors", [ids, labels, loss, ("grad.caduceus.backbone.layers.0.norm.weight", "F32", [1], bytes(4))])
-write("short.safetensors", [ids, ("labels", "I64", [1, 80], struct.pack("<80q", *([8] * 80))), loss])
-PY
-    error "a gradient of another shape" 'thin.safetensors: grad.*norm.weight: the model has no such tensor of this shape' "$caduceus" model verify -m "$data/ps" "$dir/thin.safetensors"
-    error "labels of another shape" 'short.safetensors: .*labels' "$caduceus" model verify -m "$data/ps" "$dir/short.safetensors"
+if [ -n "$py" ]; then
+    make gradients "$dir"
+    error "a gradient of another shape" \
+        'thin.safetensors: grad.*norm.weight: the model has no such tensor of this shape' verify -m "$data/ps" \
+        "$dir/thin.safetensors"
+    error "labels of another shape" 'short.safetensors: .*labels' verify -m "$data/ps" "$dir/short.safetensors"
 else skip "gradients of another shape" "no python"; fi
-ok "model info" "$caduceus" model info -m "$data/cls-ps"
-for line in 'model	Caduceus-PS' 'head	classifier' 'labels	3' 'configuration	d_model=8 n_layer=2 d_state=16 d_conv=4 d_inner=16 dt_rank=1 norm=RMS fused_add_norm=yes bidirectional=yes strategy=add tied=yes projection_bias=no' \
-    'parameters	4592' 'window	512' 'vocabulary	table \(16 rows\)' 'tokens	A=7 C=8 G=9 T=10 N=11 MASK=3 PAD=4 SEP=1 UNK=6' 'dtype	F32'; do
+ok "model info" info -m "$data/cls-ps"
+configuration="d_model=8 n_layer=2 d_state=16 d_conv=4 d_inner=16 dt_rank=1 norm=RMS fused_add_norm=yes"
+for line in 'model	Caduceus-PS' 'head	classifier' 'labels	3' \
+    "configuration	$configuration bidirectional=yes strategy=add tied=yes projection_bias=no" \
+    'parameters	4592' 'window	512' 'vocabulary	table \(16 rows\)' \
+    'tokens	A=7 C=8 G=9 T=10 N=11 MASK=3 PAD=4 SEP=1 UNK=6' 'dtype	F32'; do
     like "info prints $(echo "$line" | cut -f 1)" "^$line\$" "$dir/.out"
 done
-is "info prints the file's SHA-256" "$(sed -n 's/^sha256	//p' "$dir/.out")" "$(sha256sum <"$data/cls-ps/model.safetensors" | cut -d ' ' -f 1)"
+is "info prints the file's SHA-256" "$(sed -n 's/^sha256	//p' "$dir/.out")" \
+    "$(sha256sum <"$data/cls-ps/model.safetensors" | cut -d ' ' -f 1)"
 is "info prints two columns only" "$(awk -F '\t' 'NF != 2' "$dir/.out")" ""
 "$caduceus" model info "$data/cls-ps" >"$dir/plain" 2>&1
 same "info takes the model without -m" "$dir/.out" "$dir/plain"
@@ -206,76 +186,37 @@ like "info shows the plant vocabulary" '^tokens	A=3 C=4 G=5 T=6 N=-1 MASK=1 PAD=
 "$caduceus" model info -m "$data/ph-bf16" >"$dir/.out" 2>&1
 like "info shows the stored type" '^dtype	.*BF16' "$dir/.out"
 
-ok "--tolerance is taken" "$caduceus" model verify -m "$data/ps" --tolerance 1e-3
-error "--tolerance 0 fails" 'above the tolerance' "$caduceus" model verify -m "$data/ps" --tolerance 0
+ok "--tolerance is taken" verify -m "$data/ps" --tolerance 1e-3
+error "--tolerance 0 fails" 'above the tolerance' verify -m "$data/ps" --tolerance 0
 like "and the rows say which" '	FAILED$' "$dir/.out"
 for x in x '' -1 nan inf 1e999 1e-6x '1 2'; do
-    error "--tolerance '$x' is refused" '--tolerance' "$caduceus" model verify -m "$data/ps" --tolerance "$x"
+    error "--tolerance '$x' is refused" '--tolerance' verify -m "$data/ps" --tolerance "$x"
 done
-error "--tolerance without a value" 'tolerance' "$caduceus" model verify -m "$data/ps" --tolerance
-error "--tolerance does not fit info" 'tolerance' "$caduceus" model info -m "$data/ps" --tolerance 1
-error "two expected files" 'one file at most' "$caduceus" model verify -m "$data/ps" a b
-error "two models" 'one file at most' "$caduceus" model info "$data/ps" "$data/ph"
-error "a missing expected file" 'nowhere: No such file' "$caduceus" model verify -m "$data/ps" "$dir/nowhere"
-error "expected tensors of another model" 'does not fit|is not' "$caduceus" model verify -m "$data/ps" "$data/ph/expected.safetensors"
-error "weights in place of expected tensors" 'has no input_ids' "$caduceus" model verify -m "$data/ps" "$data/ps/model.safetensors"
+error "--tolerance without a value" 'tolerance' verify -m "$data/ps" --tolerance
+error "--tolerance does not fit info" 'tolerance' info -m "$data/ps" --tolerance 1
+error "two expected files" 'one file at most' verify -m "$data/ps" a b
+error "two models" 'one file at most' info "$data/ps" "$data/ph"
+error "a missing expected file" 'nowhere: No such file' verify -m "$data/ps" "$dir/nowhere"
+error "expected tensors of another model" 'does not fit|is not' verify -m "$data/ps" "$data/ph/expected.safetensors"
+error "weights in place of expected tensors" 'has no input_ids' verify -m "$data/ps" "$data/ps/model.safetensors"
 error "an unknown subcommand" 'expected info' "$caduceus" model frobnicate
-error "an unknown option" '--frobnicate' "$caduceus" model info --frobnicate
-error "results that cannot be written" 'No space left' sh -c '"$0" model info -m "$1" >/dev/full' "$caduceus" "$data/ps"
+error "an unknown option" '--frobnicate' info --frobnicate
+error "results that cannot be written" 'No space left' to_full info -m "$data/ps"
 
-# An expected file that is itself hostile.
-if "$python" -c '' 2>/dev/null; then
-    "$python" - "$dir" "$data" <<'PY'
-import json, struct, sys
-def write(name, **tensors):
-    head, data = {}, b""
-    for k, (dtype, shape, b) in tensors.items():
-        head[k] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(b)]}
-        data += b
-    text = json.dumps(head).encode()
-    open(f"{sys.argv[1]}/{name}.st", "wb").write(struct.pack("<Q", len(text)) + text + data)
-ids = ("I64", [1, 4], struct.pack("<4q", 7, 8, 9, 10))
-write("range", input_ids=("I64", [1, 4], struct.pack("<4q", 7, 8, 9, 16)))
-write("negative", input_ids=("I64", [1, 4], struct.pack("<4q", 7, 8, 9, -1)))
-write("flat", input_ids=("I64", [4], ids[2]))
-write("type", input_ids=("F32", [1, 4], bytes(16)))
-write("nothing", input_ids=ids)
-write("nan", input_ids=ids, logits=("F32", [1, 4, 16], struct.pack("<f", float("nan")) * 64))
-write("shape", input_ids=ids, logits=("F32", [1, 16, 4], bytes(256)))
-write("kind", input_ids=ids, logits=("I64", [1, 4, 16], bytes(512)))
-write("scalar", input_ids=ids, class_logits=("F32", [], bytes(4)))
-# A model of one label, for which a scalar has the right number of values.
-import os, shutil
-one = sys.argv[1] + "/one-label"
-shutil.copytree(sys.argv[2] + "/cls-ps", one)
-raw = open(one + "/model.safetensors", "rb").read()
-n = struct.unpack("<Q", raw[:8])[0]
-head = json.loads(raw[8:8 + n])
-tensors = {}
-for k, v in head.items():
-    if k == "__metadata__": continue
-    a, b = v["data_offsets"]
-    part = raw[8 + n + a:8 + n + b]
-    tensors[k] = (v["dtype"], [1, 8], part[:32]) if k == "score.weight" else (v["dtype"], v["shape"], part)
-write("one", **tensors)
-os.replace(sys.argv[1] + "/one.st", one + "/model.safetensors")
-c = json.load(open(one + "/config.json"))
-c.pop("id2label", None)
-c["num_labels"] = 1
-json.dump(c, open(one + "/config.json", "w"))
-write("strands", input_ids=ids, input_ids_rc=("I64", [2, 2], ids[2]), class_logits=("F32", [1, 3], bytes(12)))
-PY
-    error "input_ids beyond the vocabulary" 'token 16 in input_ids' "$caduceus" model verify -m "$data/ps" "$dir/range.st"
-    error "negative input_ids" 'token -1 in input_ids' "$caduceus" model verify -m "$data/ps" "$dir/negative.st"
-    error "input_ids in one dimension" 'input_ids is not of shape' "$caduceus" model verify -m "$data/ps" "$dir/flat.st"
-    error "input_ids of floats" 'input_ids is F32; expected I64' "$caduceus" model verify -m "$data/ps" "$dir/type.st"
-    error "nothing to compare" 'holds none of' "$caduceus" model verify -m "$data/ps" "$dir/nothing.st"
-    error "expected NaN never agrees" 'above the tolerance' "$caduceus" model verify -m "$data/ps" "$dir/nan.st" --tolerance 1e9
-    error "expected logits of another shape" 'logits does not fit' "$caduceus" model verify -m "$data/ps" "$dir/shape.st"
-    error "expected logits of integers" 'logits is I64' "$caduceus" model verify -m "$data/ps" "$dir/kind.st"
-    error "expected class logits for a model without" 'class_logits does not fit' "$caduceus" model verify -m "$data/ps" "$dir/scalar.st"
-    error "a scalar for the logits of one label" 'class_logits does not fit' "$caduceus" model verify -m "$dir/one-label" "$dir/scalar.st"
-    error "strands of unlike shape" 'input_ids_rc is not of shape' "$caduceus" model verify -m "$data/cls-ps" "$dir/strands.st"
+# Expected tensors that are malformed.
+if [ -n "$py" ]; then
+    make expected "$dir" "$data"
+    error "input_ids beyond the vocabulary" 'token 16 in input_ids' verify -m "$data/ps" "$dir/range.st"
+    error "negative input_ids" 'token -1 in input_ids' verify -m "$data/ps" "$dir/negative.st"
+    error "input_ids in one dimension" 'input_ids is not of shape' verify -m "$data/ps" "$dir/flat.st"
+    error "input_ids of floats" 'input_ids is F32; expected I64' verify -m "$data/ps" "$dir/type.st"
+    error "nothing to compare" 'holds none of' verify -m "$data/ps" "$dir/nothing.st"
+    error "expected NaN never agrees" 'above the tolerance' verify -m "$data/ps" "$dir/nan.st" --tolerance 1e9
+    error "expected logits of another shape" 'logits does not fit' verify -m "$data/ps" "$dir/shape.st"
+    error "expected logits of integers" 'logits is I64' verify -m "$data/ps" "$dir/kind.st"
+    error "expected class logits for a model without" 'class_logits does not fit' verify -m "$data/ps" "$dir/scalar.st"
+    error "a scalar for the logits of one label" 'class_logits does not fit' verify -m "$dir/one-label" "$dir/scalar.st"
+    error "strands of unlike shape" 'input_ids_rc is not of shape' verify -m "$data/cls-ps" "$dir/strands.st"
 fi
 
 finish

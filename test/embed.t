@@ -6,17 +6,14 @@
 printf 'one\t300\t420\tx\none\t0\t30\ty\ntwo\t0\t120\tz\none\t700\t700\tempty\n' >in.bed
 base() { grep -v '>' ref.fa | head -n 15 | tr -d '\n' | cut -c "$1"; }
 other() { base "$1" | tr ACGT CGTA; }
-{ printf '##fileformat=VCFv4.2\n##contig=<ID=one,length=900>\n##contig=<ID=gone,length=9>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n'
-  printf 'one\t100\t.\t%s\t%s\t.\t.\t.\n' "$(base 100)" "$(other 100)"
-  printf 'one\t200\t.\t%s\t%s,<DEL>,%s\t.\t.\t.\n' "$(base 200)" "$(base 200)TTG" "$(other 200)"
-  printf 'one\t300\t.\t%s\t.\t.\t.\t.\n' "$(base 300)"
-  printf 'gone\t5\t.\tA\tC\t.\t.\t.\n'; } >in.vcf
+{   printf '##fileformat=VCFv4.2\n##contig=<ID=one,length=900>\n##contig=<ID=gone,length=9>\n'
+    row '#CHROM POS ID REF ALT QUAL FILTER INFO' "one 100 . $(base 100) $(other 100) . . ." \
+        "one 200 . $(base 200) $(base 200)TTG,<DEL>,$(other 200) . . ." "one 300 . $(base 300) . . . ." \
+        'gone 5 . A C . . .'; } >in.vcf
 embed() { "$caduceus" embed --quiet -m "$data/ps" --window 96 "$@"; }
 annotate() { "$caduceus" annotate --quiet -m "$data/ps" --window 96 "$@"; }
+matrix() { local name=$1; shift; check "$name" matrices.py "$@"; }
 py=$(python)
-check() { # NAME CODE: numpy code that asserts
-    if [ -z "$py" ]; then skip "$1" "no numpy"; else ok "$1" "$py" -c "import numpy as n; $2"; fi
-}
 
 # ---- regions and records: annotate's matrix, with names ----
 for how in mean max center none; do
@@ -26,31 +23,35 @@ for how in mean max center none; do
     grep -v '^##' m.tsv >got; grep -v '^##' want.tsv >rows; same "--pool $how: the names are the rows" got rows
 done
 ok "sequences" embed ref.fa -o s.npy
-is "their names" "$(rows s.tsv | tr '\n' ' ')" "$(printf 'one\t0\t900 two\t0\t120 ')"
-check "their rows" 'a = n.load("s.npy"); assert a.shape == (2, 16) and a.dtype == n.float32 and not n.isnan(a).any()'
+is "their names" "$(rows s.tsv | joined)" "$(printf 'one\t0\t900 two\t0\t120 ')"
+matrix "their rows" finite s.npy 2
 like "provenance beside it" '"rows": "regions, in order"' s.npy.json
 cat ref.fa | embed - -o piped.npy; same "standard input" s.npy piped.npy
-embed ref.fa -o plain -@ 3; same "a name without .npy, three threads" s.npy plain; same "names beside it" s.tsv plain.tsv
+embed ref.fa -o plain -@ 3
+same "a name without .npy, three threads" s.npy plain
+same "names beside it" s.tsv plain.tsv
 
 ok "an array for each row" embed -T ref.fa --pool none in.bed -o a.npz
 embed -T ref.fa --pool none in.bed -o a.npy
-check "is in the .npz" 'z, m = n.load("a.npz"), n.load("a.npy"); assert sorted(z.files) == list("0123") and [z[k].shape for k in "0123"] == [(120, 16), (30, 16), (120, 16), (0, 16)]; assert n.array_equal(n.concatenate([z[k] for k in "0123"]), m)'
+matrix "is in the .npz" arrays a.npz 120 30 120 0
+matrix "as in the .npy" joined a.npz a.npy
 error ".npz without --pool none" 'needs --pool none' embed ref.fa -o kept.npz
 
 # ---- variants ----
 ok "variants" embed -T ref.fa in.vcf -o v.npy
-is "a row for each ALT" "$(rows v.tsv | cut -f 1,2,5 | tr '\t\n' ': ')" "one:100:. one:200:. one:200:SYMBOLIC one:200:. gone:5:NO_CONTIG "
+is "a row for each ALT" \
+    "$(rows v.tsv | cut -f 1,2,5 | tr '\t\n' ': ')" "one:100:. one:200:. one:200:SYMBOLIC one:200:. gone:5:NO_CONTIG "
 like "the columns have names" "^#chrom	pos	ref	alt	note$" v.tsv
 embed -T ref.fa --difference in.vcf -o d.npy
 annotate -T ref.fa --score dist,cos in.vcf >scored.vcf
-sed -n 's/.*CADUCEUS_DIST=\([^;]*\).*/\1/p' scored.vcf | tr , '\n' >dist; sed -n 's/.*CADUCEUS_COS=\([^;	]*\).*/\1/p' scored.vcf | tr , '\n' >cos
-check "REF and ALT side by side; unscored alleles are NaN" 'v = n.load("v.npy"); assert v.shape == (5, 32); assert list(n.isnan(v).all(1)) == [False, False, True, False, True] and n.isnan(v).any(1).sum() == 2'
-check "--difference is ALT less REF" 'v, d = n.load("v.npy"), n.load("d.npy"); assert d.shape == (5, 16); assert n.array_equal(d, v[:, 16:] - v[:, :16], equal_nan=True)'
-check "its length is dist, its angle cos" 'v = n.load("v.npy").astype(float)[:4]; x, y = v[:, :16], v[:, 16:]; k = [0, 1, 3]
-f = lambda p: n.array([float(s) if s.strip() != "." else n.nan for s in open(p)])
-assert abs(n.linalg.norm(y - x, axis=1) - f("dist"))[k].max() < 1e-5; assert abs(1 - (x * y).sum(1) / n.linalg.norm(x, axis=1) / n.linalg.norm(y, axis=1) - f("cos"))[k].max() < 1e-5'
-embed -T ref.fa --pool-window 3 in.vcf -o narrow.npy; if cmp -s narrow.npy v.npy; then fail "--pool-window matters"; else pass "--pool-window matters"; fi
-embed -T ref.fa -t one:150-250 in.vcf -o t.npy; is "-t" "$(rows t.tsv | wc -l | tr -d ' ')" 3
+for f in dist cos; do
+    sed -n "s/.*CADUCEUS_$(echo $f | tr a-z A-Z)=\([^;	]*\).*/\1/p" scored.vcf | tr , '\n' >$f
+done
+matrix "REF and ALT side by side; unscored alleles are NaN" alleles v.npy
+matrix "--difference is ALT less REF" difference d.npy v.npy
+matrix "its length is dist, its angle cos" distances v.npy dist cos
+embed -T ref.fa --pool-window 3 in.vcf -o narrow.npy; differ "--pool-window matters" narrow.npy v.npy
+embed -T ref.fa -t one:150-250 in.vcf -o t.npy; is "-t" "$(rows t.tsv | lines)" 3
 
 # ---- shares ----
 for in in in.bed in.vcf; do
@@ -64,10 +65,13 @@ done
 # ---- the page's classifier, as it stands there ----
 name="a classifier learns from embeddings of regions"
 if [ "$py" ] && "$py" -c 'import sklearn' 2>/dev/null; then
-    awk '/^\.fi/ { at = 0 } at; /^\.nf/ { at = 1 }' "$srcdir/doc/caduceus-embed.1" | sed 's/\\e/\\/g; s/\\-/-/g' >classify.py
-    # 40 regions, of AT and of GC by turns, and one of N
-    { echo ">c"; for i in $(seq 20); do bases 100 $i | tr C A; bases 100 $i | tr A C; done; bases 100 1 | sed 's/./N/g'; } >labelled.fa
-    awk 'BEGIN { for (i = 0; i < 41; i++) print "c\t" 100 * i "\t" 100 * i + 100 "\t" (i % 2 ? "GC" : "AT") }' >regions.bed
+    awk '/^\.fi/ { at = 0 } at; /^\.nf/ { at = 1 }' "$srcdir/doc/caduceus-embed.1" |
+        sed 's/\\e/\\/g; s/\\-/-/g' >classify.py
+    # 40 regions, alternately AT-rich and GC-rich, and one of N.
+    {   echo ">c"; for i in $(seq 20); do bases 100 $i | tr C A; bases 100 $i | tr A C; done
+        bases 100 1 | sed 's/./N/g'; } >labelled.fa
+    awk 'BEGIN { for (i = 0; i < 41; i++) print "c\t" 100 * i "\t" 100 * i + 100 "\t" (i % 2 ? "GC" : "AT") }' \
+        >regions.bed
     embed -T labelled.fa regions.bed -o regions.npy
     ok "$name" "$py" classify.py
     is "nine in ten or more are told apart" "$(awk '$1 > .9 { print "y" }' .out)" y
@@ -75,8 +79,9 @@ else skip "$name" "no python3 with sklearn"; fi
 
 # ---- an empty region amid the batches of a long one ----
 contig long 300000 9 >long.fa; printf 'long\t10\t40\nlong\t50\t50\nlong\t100\t299000\nlong\t7\t7\n' >long.bed
-ok "arrays of a long region and of empty ones" "$caduceus" embed --quiet -m "$data/ps" --pool none --flank 0 -T long.fa long.bed -o long.npz
-check "all are there" 'z = n.load("long.npz"); assert [z[str(i)].shape for i in range(4)] == [(30, 16), (0, 16), (298900, 16), (0, 16)]'
+ok "arrays of a long region and of empty ones" \
+    "$caduceus" embed --quiet -m "$data/ps" --pool none --flank 0 -T long.fa long.bed -o long.npz
+matrix "all are there" arrays long.npz 30 0 298900 0
 
 # ---- errors ----
 echo old >kept.npy; echo old >kept.tsv; cp kept.npy old
@@ -87,7 +92,8 @@ error "BED without a reference" 'embed: in.bed: .*-T' embed in.bed -o kept.npy
 error "--difference without variants" 'embed: .*--difference' embed --difference ref.fa -o kept.npy
 error "a missing input" 'embed: nothing.fa' embed nothing.fa -o kept.npy
 cp in.bed in.tsv; error "the names would replace the input" 'also an input' embed -T ref.fa in.tsv -o in.npy
-printf 'one\t900\t.\tAAAA\tC\t.\t.\t.\n' | cat in.vcf - >bad.vcf; error "an error after rows" 'bad.vcf:9: ' embed -T ref.fa bad.vcf -o kept.npy
+printf 'one\t900\t.\tAAAA\tC\t.\t.\t.\n' | cat in.vcf - >bad.vcf
+error "an error after rows" 'bad.vcf:9: ' embed -T ref.fa bad.vcf -o kept.npy
 same "the old matrix is there" old kept.npy; same "the old names too" old kept.tsv
 is "no temporary file is left" "$(find . -name '.caduceus-*')" ""
 finish

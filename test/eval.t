@@ -4,22 +4,24 @@
 
 # Two contigs with runs of N, lower case and an IUPAC code.
 dirty() { awk '{ print substr($0, 1, 300) "NNNNN" tolower(substr($0, 306, 200)) "R" substr($0, 507) }'; }
-{ echo ">one"; bases 1900 7 | dirty | fold -w 60; echo ">two"; bases 700 8 | dirty | fold -w 70; printf '>gap\n%s\n' NNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNN; } >ref.fa
-printf 'one\t0\t800\ttrain\none\t850\t1400\tvalid\none\t1500\t1900\ttrain\ntwo\t0\t400\tvalid\ntwo\t450\t700\ttest\n' >in.bed
+{   echo ">one"; bases 1900 7 | dirty | fold -w 60; echo ">two"; bases 700 8 | dirty | fold -w 70
+    printf '>gap\n%s\n' NNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNN; } >ref.fa
+row 'one 0 800 train' 'one 850 1400 valid' 'one 1500 1900 train' 'two 0 400 valid' 'two 450 700 test' >in.bed
 eval_() { "$caduceus" eval --quiet -m "$data/${model:-ps}" -T ref.fa --window 96 "$@"; }
-table() { "$caduceus" eval --quiet -m "$data/${model:-ps}" -T ref.fa --window 96 "$@" | grep -v '^#'; }
+table() { eval_ "$@" | rows -; }
+loud() { "$caduceus" eval -m "$data/ps" -T ref.fa --window 96 "$@"; }
 value() { awk -F'\t' -v g="$1" -v p="$2" -v c="$3" '$1 == g && $2 == p { print $c }' "$4"; }
 py=$(python)
 
 # ---- against float64 and another Markov model ----
-printf 'one\t0\t500\ttrain\none\t600\t750\tvalid\none\t1800\t1900\tvalid\ntwo\t0\t300\ttrain\ntwo\t480\t560\ttest\n' >small.bed
+row 'one 0 500 train' 'one 600 750 valid' 'one 1800 1900 valid' 'two 0 300 train' 'two 480 560 test' >small.bed
 printf 'one\t0\t90\ttrain\none\t560\t650\tvalid\n' >tiny.bed
 for case in "ps stride:8 small" "ph each tiny" "ps-odd-depth stride:3 tiny"; do
-    read -r model mask bed <<END
-$case
-END
+    # shellcheck disable=SC2086
+    set -- $case; model=$1 mask=$2 bed=$3
     if [ -z "$py" ]; then skip "$model, $mask: the numbers of the reference" "no numpy"; continue; fi
-    "$py" "$reference" evaluate -m "$data/$model" -T ref.fa --window 96 --flank 24 --mask "$mask" --markov 5 $bed.bed >want
+    "$py" "$reference" evaluate -m "$data/$model" -T ref.fa --window 96 --flank 24 --mask "$mask" --markov 5 $bed.bed \
+        >want
     table -L $bed.bed --mask "$mask" --markov 5 | grep -v '^total' >got
     ok "$model, $mask: the numbers of the reference" close_to got want 1e-5
 done
@@ -35,12 +37,20 @@ ok "a table" eval_ -L in.bed --markov 2
 cp .out all
 like "its columns have names" "^#group	predictor	bases	loss	bits	accuracy	perplexity$" all
 like "its options are told" '^##caduceus_options=eval mask=stride:8 window=96 flank=24 markov=2 markov-split=train$' all
-is "splits come as in the BED, then all" "$(rows all | cut -f 1 | uniq | tr '\n' ' ')" "train valid test total "
-is "predictors" "$(rows all | grep '^test' | cut -f 2 | tr '\n' ' ')" "model markov-0 markov-1 markov-2 markov-1-two-sided markov-2-two-sided "
-is "predictors share the bases" "$(rows all | cut -f 1,3 | uniq | wc -l | tr -d ' ')" 4
-ok "the total is the mean over all bases" awk -F'\t' '/^#/ { next } $1 == "total" { d = $4 - s[$2] / n[$2]; if (d * d > 1e-10 || $3 != n[$2]) bad = 1; next } { s[$2] += $3 * $4; n[$2] += $3 } END { exit bad }' all
-ok "bits and perplexity follow from the loss" awk -F'\t' '/^#/ { next } { d = $5 * log(2) / $4 - 1; e = $7 / exp($4) - 1; if (d * d > 1e-9 || e * e > 1e-9) bad = 1 } END { exit bad }' all
-"$caduceus" annotate --quiet -m "$data/ps" -T ref.fa --window 96 --score pll,n in.bed | awk -F'\t' '$4 == "valid" { s += $5 * $6; n += $6 } END { printf "%.4f\n", -s / n }' >pll
+is "splits come as in the BED, then all" "$(rows all | cut -f 1 | uniq | joined)" "train valid test total "
+is "predictors" "$(rows all | grep '^test' | cut -f 2 | joined)" \
+    "model markov-0 markov-1 markov-2 markov-1-two-sided markov-2-two-sided "
+is "predictors share the bases" "$(rows all | cut -f 1,3 | uniq | lines)" 4
+ok "the total is the mean over all bases" awk -F'\t' '
+    /^#/ { next }
+    $1 == "total" { d = $4 - s[$2] / n[$2]; if (d * d > 1e-10 || $3 != n[$2]) bad = 1; next }
+    { s[$2] += $3 * $4; n[$2] += $3 } END { exit bad }' all
+ok "bits and perplexity follow from the loss" awk -F'\t' '
+    /^#/ { next }
+    { d = $5 * log(2) / $4 - 1; e = $7 / exp($4) - 1; if (d * d > 1e-9 || e * e > 1e-9) bad = 1 } END { exit bad }' all
+annotate() { "$caduceus" annotate --quiet -m "$data/ps" -T ref.fa --window 96 "$@"; }
+annotate --score pll,n in.bed |
+    awk -F'\t' '$4 == "valid" { s += $5 * $6; n += $6 } END { printf "%.4f\n", -s / n }' >pll
 is "the loss is annotate's -pll" "$(value valid model 4 all | awk '{ printf "%.4f\n", $1 }')" "$(cat pll)"
 
 # ---- what is evaluated ----
@@ -51,40 +61,53 @@ table -r one:1001-1200 -L in.bed --split valid --markov 2 >part
 is "-r limits it" "$(value total model 3 part)" 200
 ok "-r alone" eval_ -r one:1001-1200 --markov none
 like "and is told in the options" 'flank=24 region=one:1001-1200$' .out
-table -r one:1001-1200 --markov none >alone; is "-r without -L: the contig" "$(cut -f 1-3 alone | tr '\t\n' ': ')" "one:model:200 total:model:200 "
-cut -f 1-3 in.bed >plain.bed; table -L plain.bed --markov none >got; is "without names: contigs" "$(cut -f 1 got | tr '\n' ' ')" "one two total "
+table -r one:1001-1200 --markov none >alone
+is "-r without -L: the contig" "$(cut -f 1-3 alone | tr '\t\n' ': ')" "one:model:200 total:model:200 "
+cut -f 1-3 in.bed >plain.bed; table -L plain.bed --markov none >got
+is "without names: contigs" "$(cut -f 1 got | joined)" "one two total "
 is "and the same bases" "$(value total model 3 got)" "$(value total model 3 all)"
 cut -f 1-3 in.bed | sed 's/$/\tall/' >named.bed; cat named.bed named.bed >twice.bed
-table -L named.bed --markov none >once; table -L twice.bed --markov none >got; same "a base given twice counts once" got once
-grep -v train in.bed >held.bed; grep train in.bed >train.bed; table -L train.bed -L held.bed --markov 2 >got; rows all >want
-same "-L twice adds up" got want
-table -r gap --markov none >got; is "nothing but N" "$(cat got)" "$(printf 'gap\tmodel\t0\t.\t.\t.\t.\ntotal\tmodel\t0\t.\t.\t.\t.')"
-table -L in.bed --split valid --mask none --markov none >got; like "--mask none is called so" '^valid	model_unmasked	' got
+agree "a base given twice counts once" 'table -L named.bed --markov none' 'table -L twice.bed --markov none'
+grep -v train in.bed >held.bed; grep train in.bed >train.bed; rows all >want
+prints "-L twice adds up" want table -L train.bed -L held.bed --markov 2
+row 'gap model 0 . . . .' 'total model 0 . . . .' >want; prints "nothing but N" want table -r gap --markov none
+table -L in.bed --split valid --mask none --markov none >got
+like "--mask none is called so" '^valid	model_unmasked	' got
 printf 'one\t0\t800\ttrain\none\t100\t300\tvalid\n' >leak.bed
-"$caduceus" eval -m "$data/ps" -T ref.fa --window 96 -L leak.bed --markov 2 >got 2>err; like "a split within the training split is noticed" 'one:101-300 is in split valid and.*train' err
+loud -L leak.bed --markov 2 >got 2>err
+like "a split within the training split is noticed" 'one:101-300 is in split valid and.*train' err
 table -L in.bed --markov-split valid --markov 2 >got
-if [ "$(value test markov-2 4 got)" = "$(value test markov-2 4 all)" ]; then fail "--markov-split"; else pass "--markov-split"; fi
+if [ "$(value test markov-2 4 got)" = "$(value test markov-2 4 all)" ]; then fail "--markov-split"
+else pass "--markov-split"; fi
 is "and changes nothing of the model" "$(grep -P '\tmodel\t' got)" "$(rows all | grep -P '\tmodel\t')"
 
 # ---- Markov models by hand: AC, both strands AC and GT; then what follows A ----
 printf '>t\nAC\n>v\nACA\n' >hand.fa; printf 't\t0\t2\ttrain\nv\t0\t3\tvalid\n' >hand.bed
 "$caduceus" eval --quiet -m "$data/ps" -T hand.fa -L hand.bed --split valid --markov 1 --mask each >hand
-# Order 0: each of A C G T once in 4, and 2 at 1/4: 1/4. Order 1: P(C|A) = (1 + 3/4) / (1 + 3), P(A|C) = (0 + 3/4) / (0 + 3).
-is "order 0 by hand" "$(value valid markov-0 4 hand)" "$(awk 'BEGIN { printf "%.6g", log(4) }')"
-is "order 1 by hand" "$(value valid markov-1 4 hand)" "$(awk 'BEGIN { printf "%.6g", (log(4) - log(7 / 16) + log(4)) / 3 }')"
+# Order 0: each of A C G T is seen once in 4, with 2 pseudocounts at 1/4: P = 1/4.
+# Order 1: P(C|A) = (1 + 3/4) / (1 + 3), P(A|C) = (0 + 3/4) / (0 + 3).
+calculated() { awk "BEGIN { printf \"%.6g\", $1 }"; }
+is "order 0 by hand" "$(value valid markov-0 4 hand)" "$(calculated "log(4)")"
+is "order 1 by hand" "$(value valid markov-1 4 hand)" "$(calculated "(log(4) - log(7 / 16) + log(4)) / 3")"
 is "ties count in part" "$(value valid markov-0 6 hand)" 0.25
-# From both sides, the first A too: A before C is T after G, P(T|G) = 7/16. What follows the C says nothing of it.
-is "both sides by hand" "$(value valid markov-1-two-sided 4 hand)" "$(awk 'BEGIN { printf "%.6g", (-log(7 / 16) - log(7 / 16) + log(4)) / 3 }')"
-{ echo ">r"; awk 'BEGIN { for (i = 0; i < 400; i++) printf "ACGGT"; print "" }'; } >repeat.fa; printf 'r\t0\t1500\ttrain\nr\t1500\t2000\tvalid\n' >repeat.bed
+# From both sides, the first A is predicted too: A before C is T after G, P(T|G) = 7/16. The base after C does not
+# change the prediction of C.
+is "both sides by hand" "$(value valid markov-1-two-sided 4 hand)" \
+    "$(calculated "(-log(7 / 16) - log(7 / 16) + log(4)) / 3")"
+{ echo ">r"; awk 'BEGIN { for (i = 0; i < 400; i++) printf "ACGGT"; print "" }'; } >repeat.fa
+row 'r 0 1500 train' 'r 1500 2000 valid' >repeat.bed
 "$caduceus" eval --quiet -m "$data/ps" -T repeat.fa -L repeat.bed --split valid --markov 6 >repeat
-ok "a repeat is learnt" awk -v b="$(value valid markov-6 5 repeat)" -v a="$(value valid markov-6 6 repeat)" 'BEGIN { exit !(b < 0.05 && a > 0.99) }'
+bits=$(value valid markov-6 5 repeat) accuracy=$(value valid markov-6 6 repeat)
+ok "a repeat is learnt" awk -v b="$bits" -v a="$accuracy" 'BEGIN { exit !(b < 0.05 && a > 0.99) }'
 
 # ---- samples ----
-table -L in.bed --markov none >want; table -L in.bed --markov none --sample 1000 >got; same "a sample of more windows than there are" got want
-table -L in.bed --markov none --sample 7 >a; table -L in.bed --markov none --sample 7 --seed 1 >b; same "the seed is 1" a b
-table -L in.bed --markov none --sample 7 --seed 2 >b; if cmp -s a b; then fail "another seed, another sample"; else pass "another seed, another sample"; fi
+sampled() { table -L in.bed --markov none "$@"; }
+agree "a sample of more windows than there are" sampled 'sampled --sample 1000'
+agree "the seed is 1" 'sampled --sample 7' 'sampled --sample 7 --seed 1'
+sampled --sample 7 >a; sampled --sample 7 --seed 2 >b; differ "another seed, another sample" a b
 is "--dry-run counts its windows" "$(eval_ -L in.bed --sample 7 --dry-run | sed -n 's/^windows	//p')" 7
-is "and all of them" "$(eval_ -L in.bed --dry-run | sed -n 's/^windows	//p')" "$("$caduceus" annotate --quiet -m "$data/ps" -T ref.fa --window 96 --dry-run in.bed | sed -n 's/^windows	//p')"
+windows() { sed -n 's/^windows	//p'; }
+is "and all of them" "$(eval_ -L in.bed --dry-run | windows)" "$(annotate --dry-run in.bed | windows)"
 
 # ---- what changes no byte ----
 eval_ -L in.bed --markov 12 -@ 1 >one
@@ -94,15 +117,18 @@ eval_ -L in.bed --markov 12 -o t.tsv; same "so does -o" t.tsv one
 (LC_ALL=de_DE.UTF-8 eval_ -L in.bed --markov 12) >t; same "so does another locale" t one
 
 # ---- no baseline ----
-"$caduceus" eval -m "$data/ps" -T ref.fa --window 96 >got 2>err; is "without training intervals the model stands alone" "$(rows got | cut -f 2 | uniq)" model
+loud >got 2>err
+is "without training intervals the model stands alone" "$(rows got | cut -f 2 | uniq)" model
 like "with a warning" 'eval: warning: no Markov models .*-L BED' err
-"$caduceus" eval -m "$data/ps" -T ref.fa --window 96 --markov none 2>err >got; is "not where none was asked for" "$(grep -c Markov err)" 0
+loud --markov none 2>err >got
+is "not where none was asked for" "$(grep -c Markov err)" 0
 
 # ---- errors ----
 echo old >kept.tsv
 bad() { local name=$1 regex=$2; shift 2; error "$name" "$regex" eval_ "$@" -o kept.tsv; }
 error "no reference" 'eval: .*-T' "$caduceus" eval -L in.bed
-bad "an unknown split" '--split tset: no such rows in in.bed; its fourth column has train, valid, test' -L in.bed --split tset
+bad "an unknown split" '--split tset: no such rows in in.bed; its fourth column has train, valid, test' -L in.bed \
+    --split tset
 bad "no names" '--split valid: plain.bed has no fourth column' -L plain.bed --split valid
 bad "no intervals" '--split valid: .*-L' --split valid
 bad "an unknown training split" '--markov-split x: no such rows' -L in.bed --markov-split x
@@ -111,10 +137,14 @@ bad "--markov-split without a baseline" 'does not fit' -L in.bed --markov none -
 bad "order 13" '--markov 13: .*from 0 to 12' -L in.bed --markov 13
 bad "a mask" '--mask random: expected each' --mask random
 bad "no window" '--sample 0: expected' --sample 0
-printf 'one\t0\t9000\tvalid\n' >past.bed; bad "past the end" 'past.bed:1: end 9000 is past the end of one \(1900 bases\)' -L past.bed
-printf 'chrone\t0\t90\tvalid\n' >gone.bed; bad "a contig that is not there" 'gone.bed:1: contig "chrone" is not in ref.fa' -L gone.bed
-printf 'one\t0\t90\tvalid\none\t100\t200\n' >mixed.bed; bad "names in some rows only" 'mixed.bed:2: no fourth column' -L mixed.bed
-awk 'BEGIN { for (i = 0; i < 1001; i++) print "one\t" i "\t" i + 1 "\tgene" i }' >genes.bed; bad "names that are not splits" 'genes.bed:1001: more than 1000 names' -L genes.bed
+row 'one 0 9000 valid' >past.bed
+bad "past the end" 'past.bed:1: end 9000 is past the end of one \(1900 bases\)' -L past.bed
+row 'chrone 0 90 valid' >gone.bed
+bad "a contig that is not there" 'gone.bed:1: contig "chrone" is not in ref.fa' -L gone.bed
+row 'one 0 90 valid' 'one 100 200' >mixed.bed
+bad "names in some rows only" 'mixed.bed:2: no fourth column' -L mixed.bed
+awk 'BEGIN { for (i = 0; i < 1001; i++) print "one\t" i "\t" i + 1 "\tgene" i }' >genes.bed
+bad "names that are not splits" 'genes.bed:1001: more than 1000 names' -L genes.bed
 echo '# nothing' >none.bed; bad "no rows" 'nothing to evaluate' -L none.bed
 printf 'one\t5\t5\tvalid\n' >empty.bed; bad "empty rows" 'nothing to evaluate' -L empty.bed
 bad "-r that leaves nothing" 'nothing to evaluate' -L in.bed -r gap --markov 2

@@ -1,15 +1,18 @@
 #!/bin/sh
 # finetune.t - caduceus finetune and predict: labelled sequences, metrics, checkpoints.
 . "${srcdir:-.}/test/lib.sh"
-tab=$(printf '\t')
 py=$(python)
 
-# rich N LENGTH SEED: N rows "sequence label", label 1 where G and C prevail.
+# rich N LENGTH SEED: N rows "sequence label"; label 1 means more G and C than A and T.
 rich() {
     awk -v n="$1" -v k="$2" -v s="$3" 'function next_() { s = (s * 16807) % 2147483647; return int(s / 65536) }
-        BEGIN { for (i = 0; i < n; i++) { y = next_() % 2; q = ""
-                  for (j = 0; j < k; j++) { x = next_() % 10; q = q (x < 7 ? substr(y ? "GC" : "AT", x % 2 + 1, 1) : substr("ACGT", x % 4 + 1, 1)) }
-                  print q, y } }'
+        BEGIN {
+            for (i = 0; i < n; i++) {
+                y = next_() % 2; q = ""
+                for (j = 0; j < k; j++) {
+                    x = next_() % 10
+                    q = q (x < 7 ? substr(y ? "GC" : "AT", x % 2 + 1, 1) : substr("ACGT", x % 4 + 1, 1)) }
+                print q, y } }'
 }
 rich 160 40 5 >rows
 rich 60 40 9 >more
@@ -18,50 +21,52 @@ rich 60 40 9 >more
 finetune() { "$caduceus" finetune --quiet -@ 1 -m "$data/ps" --epochs 2 --batch 16 --lr 0.02 "$@"; }
 predict() { "$caduceus" predict --quiet "$@"; }
 value() { sed -n "s/^$1$tab//p" "$2"; }
+# metrics_of OPTION...: the metrics that predict writes.
+metrics_of() { predict "$@" -o /dev/null --metrics got; rows got; }
 
 # ---- a classifier ----
 ok "finetune" finetune train.csv --test test.csv --log updates.tsv -o one; cp .out one.out
 is "it learns" "$(value accuracy one.out | awk '{ print ($1 > 0.9 ? "well" : $1) }')" well
 is "a row for each epoch" "$(rows one/metrics.tsv | cut -f 1,2 | tr '\t\n' ': ')" "1:9 2:18 "
-like "metrics.tsv names its columns" "^#epoch	updates	train_loss	valid_loss	valid_accuracy	valid_mcc	valid_f1	valid_auroc	kept$" one/metrics.tsv
-is "a row for each update" "$(rows updates.tsv | wc -l | tr -d " ")" 18
-is "the rate falls to a tenth" "$(rows updates.tsv | awk -F'\t' 'NR == 1 { first = $3 } END { print (first == 0.02) ($3 < 0.0025) }')" 11
+columns="#epoch	updates	train_loss	valid_loss	valid_accuracy	valid_mcc	valid_f1	valid_auroc	kept"
+like "metrics.tsv names its columns" "^$columns$" one/metrics.tsv
+is "a row for each update" "$(rows updates.tsv | lines)" 18
+rows updates.tsv | awk -F'\t' 'NR == 1 { first = $3 } END { print (first == 0.02) ($3 < 0.0025) }' >rates
+is "the rate falls to a tenth" "$(cat rates)" 11
 like "provenance: the data" '^##caduceus_train_sha256=[0-9a-f]{64}$' one/metrics.tsv
 ok "the result is a checkpoint" "$caduceus" model verify -m one
-"$caduceus" model info one >info; like "of a classifier" "^labels${tab}2$" info; like "that says where it comes from" "^status${tab}fine-tuned by caduceus" info
+"$caduceus" model info one >info; like "of a classifier" "^labels${tab}2$" info
+like "that says where it comes from" "^status${tab}fine-tuned by caduceus" info
 like "with the names of the labels" '"label2id"' one/config.json
-finetune train.csv --test test.csv --log first.tsv -o alone >alone.out; finetune -@ 3 train.csv --test test.csv --log third.tsv -o third >third.out
-for file in model.safetensors config.json metrics.tsv; do same "threads change nothing: $file" alone/$file third/$file; done
+finetune train.csv --test test.csv --log first.tsv -o alone >alone.out
+finetune -@ 3 train.csv --test test.csv --log third.tsv -o third >third.out
+for file in model.safetensors config.json metrics.tsv; do
+    same "threads change nothing: $file" alone/$file third/$file
+done
 same "nor the metrics printed" alone.out third.out; same "nor the log" first.tsv third.tsv
-finetune train.csv --seed 2 -o seed >/dev/null; if cmp -s one/model.safetensors seed/model.safetensors; then fail "another seed, another model"; else pass "another seed, another model"; fi
+finetune train.csv --seed 2 -o seed >/dev/null
+differ "another seed, another model" one/model.safetensors seed/model.safetensors
 
 # ---- predicting ----
 ok "predict" predict -m one test.csv --metrics metrics -o out.tsv
-is "a row for each sequence" "$(rows out.tsv | cut -f 1 | head -n 3 | tr '\n' ' ')$(rows out.tsv | wc -l | tr -d ' ')" "row 1 2 61"
+is "a row for each sequence" "$(rows out.tsv | cut -f 1 | head -n 3 | joined)$(rows out.tsv | lines)" "row 1 2 61"
 is "columns" "$(rows out.tsv | head -n 1)" "row${tab}p_0${tab}p_1${tab}predicted"
 rows one.out >want; rows metrics >got; same "its metrics are those of finetune" got want
-is "probabilities add up to 1" "$(rows out.tsv | awk 'NR > 1 { d = $2 + $3 - 1; if (d * d > 1e-10) n++ } END { print n + 0 }')" 0
+rows out.tsv | awk 'NR > 1 { d = $2 + $3 - 1; if (d * d > 1e-10) n++ } END { print n + 0 }' >off
+is "probabilities add up to 1" "$(cat off)" 0
 is "what is predicted is the larger" "$(rows out.tsv | awk 'NR > 1 && $4 != ($3 > $2) { n++ } END { print n + 0 }')" 0
 cp out.tsv plain.tsv; predict -m one test.csv -@ 3 -o three.tsv; same "three threads" out.tsv three.tsv
-# turned: the reverse complements of a table's first column.
-turned() { awk -F, -v OFS=, 'NR > 1 { q = ""; for (i = length($1); i; i--) q = q substr("TGCA", index("ACGT", substr($1, i, 1)), 1); $1 = q } { print }' "$1"; }
+# turned TABLE: the table with the reverse complements of its first column.
+turned() {
+    awk -F, -v OFS=, 'NR > 1 {
+        q = ""; for (i = length($1); i; i--) q = q substr("TGCA", index("ACGT", substr($1, i, 1)), 1)
+        $1 = q } { print }' "$1"
+}
 turned test.csv >turned.csv; predict -m one turned.csv -o turned.tsv
 ok "a sequence and its reverse complement" close_to out.tsv turned.tsv 2e-6
-"$caduceus" predict -m one test.csv -o - | cmp -s - out.tsv && pass "standard output" || fail "standard output"
-if [ -z "$py" ]; then skip "metrics by numpy" "no numpy"; else
-    ok "metrics by numpy" "$py" -c 'import numpy as n
-y = n.array([int(l.split(",")[1]) for l in open("test.csv").read().split()[1:]]); r = [l.split("\t") for l in open("out.tsv") if l[0] in "0123456789"]
-p = n.array([float(x[2]) for x in r]); c = n.array([int(x[3]) for x in r]); m = dict(l.split("\t") for l in open("metrics").read().split("\n")[:13] if "\t" in l and l[0].islower())
-assert abs(float(m["accuracy"]) - (c == y).mean()) < 1e-6; assert abs(float(m["mcc"]) - n.corrcoef(c, y)[0, 1]) < 1e-6
-tp = (c * y).sum(); assert abs(float(m["f1"]) - 2 * tp / (c.sum() + y.sum())) < 1e-6
-d = p[y == 1][:, None] - p[y == 0][None]; assert abs(float(m["auroc"]) - ((d > 0) + 0.5 * (d == 0)).mean()) < 1e-5
-assert abs(float(m["loss"]) + n.log(n.where(y == 1, p, 1 - p)).mean()) < 1e-4'
-fi
-if [ -n "$py" ] && "$py" -c 'import sklearn' 2>/dev/null; then
-    ok "metrics by scikit-learn" "$py" -c 'import sklearn.metrics as k
-y = [int(l.split(",")[1]) for l in open("test.csv").read().split()[1:]]; r = [l.split("\t") for l in open("out.tsv") if l[0] in "0123456789"]
-p = [float(x[2]) for x in r]; c = [int(x[3]) for x in r]; m = dict(l.split("\t") for l in open("metrics").read().split("\n")[:13] if "\t" in l and l[0].islower())
-for name, v in ("accuracy", k.accuracy_score(y, c)), ("mcc", k.matthews_corrcoef(y, c)), ("f1", k.f1_score(y, c)), ("auroc", k.roc_auc_score(y, p)): assert abs(float(m[name]) - v) < 1e-5, name'
+"$caduceus" predict -m one test.csv -o - >got; same "standard output" out.tsv got
+check "metrics by numpy" metrics.py numpy
+if [ -n "$py" ] && "$py" -c 'import sklearn' 2>/dev/null; then check "metrics by scikit-learn" metrics.py sklearn
 else skip "metrics by scikit-learn" "no scikit-learn"; fi
 
 # ---- other ways to write the same rows: the same model ----
@@ -71,78 +76,94 @@ gzip -c train.csv >train.csv.gz
 awk '{ printf ">r%d some words label=%s more\n%s\n%s\n", NR, $2, substr($1, 1, 25), substr($1, 26) }' rows >train.fa
 awk '{ printf "@r%d label=%s\n%s\n+\n%s\n", NR, $2, $1, $1 }' rows >train.fq
 { echo ">c"; awk '{ printf "%s", $1 } END { print "" }' rows | fold -w 60; } >ref.fa
-{ echo "#chrom${tab}start${tab}end${tab}class"; echo "track name=x"; awk -v OFS='\t' '{ print "c", 40 * (NR - 1), 40 * NR, $2 }' rows; } >train.bed
+{   row '#chrom start end class'; echo "track name=x"
+    awk -v OFS='\t' '{ print "c", 40 * (NR - 1), 40 * NR, $2 }' rows; } >train.bed
 awk -v OFS='\t' '{ print "c", 40 * (NR - 1), 40 * NR, "n" NR, 0, "+", $2 }' rows >wide.bed
 predict -m one train.csv -o want.tsv --metrics got; rows got >metrics
-for in in order.tsv quoted.csv train.csv.gz train.fa train.fq "-T ref.fa train.bed" "-T ref.fa wide.bed --label-column 7" "train.csv --label-column 2 --sequence-column 1"; do
-    predict -m one $in -o /dev/null --metrics got; rows got >got.rows; same "sequences and labels of $in" got.rows metrics
+for in in order.tsv quoted.csv train.csv.gz train.fa train.fq "-T ref.fa train.bed" \
+    "-T ref.fa wide.bed --label-column 7" "train.csv --label-column 2 --sequence-column 1"; do
+    prints "sequences and labels of $in" metrics metrics_of -m one $in
 done
 for in in order.tsv "-T ref.fa train.bed"; do
     rm -rf same; finetune $in -o same >/dev/null; same "finetune $in" same/model.safetensors one/model.safetensors
 done
-printf '#chrom\tstart\tend\tup\tdown\nc\t0\t40\t1\t0\nc\t40\t80\t0\t1\nc\t80\t99\t1\t1\n' >two.bed
+row '#chrom start end up down' 'c 0 40 1 0' 'c 40 80 0 1' 'c 80 99 1 1' >two.bed
 finetune --task multilabel --valid-fraction 0.4 -T ref.fa --label-column 4,5 --epochs 1 -o named two.bed >/dev/null
 is "a BED's labels are named by its header" "$(grep -cE '"[01]": "(up|down)"' named/config.json)" 2
 
 predict -m one -T ref.fa train.bed -o out.bed
-is "a BED gains columns" "$(grep -v '^##' out.bed | head -n 2 | tr '\n' '|')" "track name=x|#chrom${tab}start${tab}end${tab}class${tab}p_0${tab}p_1${tab}predicted|"
-rows out.bed | grep -v track | cut -f 5- >got; rows want.tsv | sed 1d | cut -f 2- >want; same "with the same numbers" got want
-predict -m one -T ref.fa --metrics got out.bed -o again.bed; rows got >got.rows; predict -m one --metrics want train.csv -o /dev/null; rows want >want.rows
-same "our own output is valid input" got.rows want.rows
-predict -m one train.fa -o out.tsv; is "names of a FASTA" "$(rows out.tsv | sed -n '1p;2p' | cut -f 1 | tr '\n' ' ')" "name r1 "
-printf 'c\t0\t40\t1\t0\t+\t0\t40\t0\r\nc\t7\t7\t0\t0\t+\t7\t7\t0\r\n' >crlf.bed; predict -m one -T ref.fa crlf.bed -o crlf.out
-is "never twelve columns; an empty region keeps its row; CRLF" "$(rows crlf.out | awk -F'\t' '{ printf "%d%s ", NF, /\r$/ ? "r" : "" }')$(rows crlf.out | sed -n 2p | cut -f 10- | tr '\t\r' ' r')" "13r 13r . . . .r"
-predict -m one -T ref.fa train.bed -o out.bed.gz; is "compressed" "$(gzip -dc out.bed.gz | grep -v track | cksum)" "$(grep -v track out.bed | cksum)"
+is "a BED gains columns" \
+    "$(grep -v '^##' out.bed | head -n 2 | tr '\t\n' ' |')" "track name=x|#chrom start end class p_0 p_1 predicted|"
+agree "with the same numbers" 'rows want.tsv | sed 1d | cut -f 2-' 'rows out.bed | grep -v track | cut -f 5-'
+agree "our own output is valid input" 'metrics_of -m one train.csv' 'metrics_of -m one -T ref.fa out.bed'
+predict -m one train.fa -o out.tsv
+is "names of a FASTA" "$(rows out.tsv | sed -n '1p;2p' | cut -f 1 | joined)" "name r1 "
+row 'c 0 40 1 0 + 0 40 0' 'c 7 7 0 0 + 7 7 0' | sed 's/$/\r/' >crlf.bed
+predict -m one -T ref.fa crlf.bed -o crlf.out
+is "never twelve columns; CRLF" "$(rows crlf.out | awk -F'\t' '{ printf "%d%s ", NF, /\r$/ ? "r" : "" }')" "13r 13r "
+is "an empty region keeps its row" "$(rows crlf.out | sed -n 2p | cut -f 10- | tr '\t\r' ' r')" ". . . .r"
+predict -m one -T ref.fa train.bed -o out.bed.gz
+agree "compressed" 'grep -v track out.bed' 'gzip -dc out.bed.gz | grep -v track'
 
 # ---- options of training ----
 ok "--freeze" finetune train.csv --freeze --lr 0.03 -o frozen
-if [ -z "$py" ]; then skip "--freeze trains score alone" "no numpy"; else
-    ok "--freeze trains score alone" "$py" -c 'import json, struct
-def read(p):
-    f = open(p, "rb").read(); n = struct.unpack("<Q", f[:8])[0]; h = json.loads(f[8:8 + n]); return {k: f[8 + n + v["data_offsets"][0]:8 + n + v["data_offsets"][1]] for k, v in h.items() if k != "__metadata__"}
-import sys; a, b = read(sys.argv[1]), read("frozen/model.safetensors"); short = lambda k: k[9:] if k.startswith("caduceus.") else k
-a = {short(k): v for k, v in a.items()}; n = 0
-for k, v in b.items():
-    if k != "score.weight" and "complement" not in k: assert a.get(short(k), a.get(short(k).replace("_fwd", "_rev"), v)) == v, k; n += 1
-assert n > 10' "$data/ps/model.safetensors"
-fi
-finetune train.csv --from-scratch --lr 1e-9 --epochs 1 -o fresh >/dev/null; finetune train.csv --lr 1e-9 --epochs 1 -o warm >/dev/null
-is "--from-scratch has other weights" "$(cmp -s fresh/model.safetensors warm/model.safetensors; echo $?)$(cmp -s fresh/config.json warm/config.json; echo $?)" 10
-finetune train.csv --recompute -o lean >lean.out; same "--recompute changes nothing" lean/model.safetensors one/model.safetensors
+check "--freeze trains score alone" frozen.py "$data/ps/model.safetensors" frozen/model.safetensors
+finetune train.csv --from-scratch --lr 1e-9 --epochs 1 -o fresh >/dev/null
+finetune train.csv --lr 1e-9 --epochs 1 -o warm >/dev/null
+differ "--from-scratch has other weights" fresh/model.safetensors warm/model.safetensors
+same "and the same configuration" fresh/config.json warm/config.json
+finetune train.csv --recompute -o lean >lean.out
+same "--recompute changes nothing" lean/model.safetensors one/model.safetensors
 ok "--pool max" finetune train.csv --test test.csv --pool max -o max; cp .out max.out
-predict -m max test.csv --metrics got -o /dev/null; rows got >got.rows; rows max.out >want.rows; same "predict pools as it was trained" got.rows want.rows
+agree "predict pools as it was trained" 'rows max.out' 'metrics_of -m max test.csv'
 ok "Caduceus-Ph" finetune -m "$data/ph" train.csv --test test.csv -o ph; cp .out ph.out
 like "its rows are turned" 'rc-aug=yes' ph/metrics.tsv; like "those of Caduceus-PS are not" 'rc-aug=no' one/metrics.tsv
 predict -m ph test.csv -o got; predict -m ph turned.csv -o want; ok "its strands are conjoined" close_to got want 2e-6
 finetune -m "$data/ph" train.csv --rc-aug no -o straight >/dev/null
-is "--rc-aug no" "$(cmp -s ph/model.safetensors straight/model.safetensors; echo $?)" 1
-finetune -m one train.csv --epochs 1 --lr 1e-9 -o again >/dev/null; is "a classifier may be fine-tuned again" "$(rows again/metrics.tsv | wc -l | tr -d ' ')" 1
+differ "--rc-aug no" ph/model.safetensors straight/model.safetensors
+finetune -m one train.csv --epochs 1 --lr 1e-9 -o again >/dev/null
+is "a classifier may be fine-tuned again" "$(rows again/metrics.tsv | lines)" 1
 finetune train.csv --valid test.csv --epochs 30 --patience 2 --metric loss --lr 0.3 -o early >/dev/null
-is "--patience stops early" "$(rows early/metrics.tsv | awk -F'\t' '{ n++; if ($NF) kept = n } END { print (n < 30) (n - kept) }')" 12
-is "an epoch is kept if it is the best" "$(rows early/metrics.tsv | awk -F'\t' '{ k = n == 0 || $4 < best; if (k) best = $4; n++; if (k != $NF) bad++ } END { print bad + 0 }')" 0
-finetune train.csv --valid-fraction 0 --epochs 2 -o last >last.out; is "without validation the last epoch stays" "$(rows last/metrics.tsv | cut -f 4- | tr '\t\n' ' ;')$(wc -c <last.out | tr -d ' ')" ". . . . . 1;. . . . . 1;0"
+rows early/metrics.tsv | awk -F'\t' '{ n++; if ($NF) kept = n } END { print (n < 30) (n - kept) }' >stopped
+is "--patience stops early" "$(cat stopped)" 12
+rows early/metrics.tsv | awk -F'\t' '
+    { k = n == 0 || $4 < best; if (k) best = $4; n++; if (k != $NF) bad++ } END { print bad + 0 }' >wrong
+is "an epoch is kept if it is the best" "$(cat wrong)" 0
+finetune train.csv --valid-fraction 0 --epochs 2 -o last >last.out
+is "without validation the last epoch stays" \
+    "$(rows last/metrics.tsv | cut -f 4- | tr '\t\n' ' ;')" ". . . . . 1;. . . . . 1;"
+is "and nothing is measured" "$(cat last.out)" ""
 
 # ---- several classes, labels, values ----
 awk '{ print $1 "," (NR % 3 == 0 ? "10" : NR % 3 == 1 ? "9" : "x") }' rows | sed '1i sequence,label' >three.csv
 ok "three classes" finetune three.csv --epochs 1 -o three; cp .out three.out
 like "in order: numbers first, by size" "^#truth.predicted${tab}9${tab}10${tab}x$" three.out
-is "the split takes its part of each class" "$(sed -n '/^#truth/,$p' three.out | sed 1d | awk '{ printf "%d ", $2 + $3 + $4 }')" "5 5 5 "
+is "the split takes its part of each class" \
+    "$(sed -n '/^#truth/,$p' three.out | sed 1d | awk '{ printf "%d ", $2 + $3 + $4 }')" "5 5 5 "
 awk '{ print $1 "," ($2 ? "gc" (NR % 2 ? ";odd" : "") : NR % 2 ? "odd" : "") }' rows | sed '1i sequence,label' >sets.csv
 awk '{ print $1 "," $2 "," NR % 2 }' rows | sed '1i sequence,gc,odd' >columns.csv
 ok "sets of labels" finetune --task multilabel sets.csv -o sets; cp .out sets.out
 ok "the same as columns" finetune --task multilabel --label-column gc,odd columns.csv -o columns
 same "are one" sets/model.safetensors columns/model.safetensors
-is "label by label" "$(sed -n '/^#label/,$p' sets.out | cut -f 1 | tr '\n' ' ')" "#label gc odd "
-predict -m sets sets.csv --metrics got -o sets.tsv; is "predicted sets" "$(rows sets.tsv | sed 1d | cut -f 4 | sort -u | grep -c -E '^(\.|gc|odd|gc;odd)$')$(rows sets.tsv | sed 1d | cut -f 4 | grep -vc -E '^(\.|gc|odd|gc;odd)$')" "$(rows sets.tsv | sed 1d | cut -f 4 | sort -u | wc -l | tr -d ' ')0"
-predict -m sets --label-column odd,gc columns.csv --metrics want -o /dev/null; same "labels as columns, in any order" got want
+is "label by label" "$(sed -n '/^#label/,$p' sets.out | cut -f 1 | joined)" "#label gc odd "
+predict -m sets sets.csv --metrics sets.want -o sets.tsv; rows sets.tsv | sed 1d | cut -f 4 | sort -u >predicted
+is "predicted sets" "$(grep -vcE '^(\.|gc|odd|gc;odd)$' predicted)" 0
+ok "some" test -s predicted
+predict -m sets --label-column odd,gc columns.csv --metrics want -o /dev/null
+same "labels as columns, in any order" sets.want want
 awk '{ n = gsub(/[GC]/, "&", $1); print $1 "," 1000 + n }' rows | sed '1i sequence,label' >values.csv
 ok "values" finetune --task regress --epochs 10 --lr 0.03 values.csv -o values; cp .out values.out
 is "they are learnt" "$(value pearson values.out | awk '{ print ($1 > 0.9 ? "well" : $1) }')" well
-predict -m values values.csv -o values.tsv; is "and predicted on their own scale" "$(rows values.tsv | awk 'NR > 1 && ($2 < 990 || $2 > 1060) { n++ } END { print n + 0, NF }')" "0 2"
-is "a constant has no correlation" "$(awk -F, 'NR == 1 || $2 = 7' OFS=, values.csv >flat.csv; finetune --task regress --epochs 1 flat.csv -o flat | value pearson /dev/stdin)" .
+predict -m values values.csv -o values.tsv
+is "and predicted on their own scale" \
+    "$(rows values.tsv | awk 'NR > 1 && ($2 < 990 || $2 > 1060) { n++ } END { print n + 0, NF }')" "0 2"
+awk -F, 'NR == 1 || $2 = 7' OFS=, values.csv >flat.csv
+is "a constant has no correlation" "$(finetune --task regress --epochs 1 flat.csv -o flat | value pearson /dev/stdin)" .
 
 # ---- errors ----
-error "no labels" 'train.txt:1: no column "label"' sh -c 'cut -d, -f1 train.csv >train.txt; "$@" train.txt -o bad' sh "$caduceus" finetune -m "$data/ps"
+plain_tune() { "$caduceus" finetune -m "$data/ps" "$@"; }
+cut -d, -f 1 train.csv >train.txt
+error "no labels" 'train.txt:1: no column "label"' plain_tune train.txt -o bad
 bad() { # NAME REGEX LINE...: a table of these lines
     local name=$1 regex=$2; shift 2
     printf '%s\n' "$@" >bad.csv
@@ -160,69 +181,97 @@ bad "a table without a header" 'bad.csv:1: no column' ACGT,0 ACGG,1
 : >empty.csv; error "an empty file" 'empty.csv: the file is empty' finetune empty.csv -o bad
 head -c 300 train.csv.gz >cut.csv.gz; error "a file cut short" 'cut.csv.gz' finetune cut.csv.gz -o bad
 sed '3s/,.*/,7/' test.csv >unseen.csv
-error "a label that training has not seen" 'unseen.csv:3: label "7" is none of the model.s: 0, 1' finetune train.csv --test unseen.csv -o bad
+error "a label that training has not seen" 'unseen.csv:3: label "7" is none of the model.s: 0, 1' \
+    finetune train.csv --test unseen.csv -o bad
 error "likewise in predict" 'unseen.csv:3: label "7"' predict -m one unseen.csv --metrics m -o bad.tsv
 error "text for a value" 'three.csv:3: label "x" is not a number' finetune --task regress three.csv -o bad
-printf 'sequence,label\nACGT,nan\nACGG,1\n' >nan.csv; error "NaN for a value" 'nan.csv:2: label "nan" is not a number' finetune --task regress nan.csv -o bad
-error "a column of a set that is neither 0 nor 1" 'two.csv:2: label "2" is neither 0 nor 1' sh -c 'printf "sequence,a,b\nACGT,2,0\n" >two.csv; "$@" two.csv -o bad --task multilabel --label-column a,b' sh "$caduceus" finetune -m "$data/ps"
+printf 'sequence,label\nACGT,nan\nACGG,1\n' >nan.csv
+error "NaN for a value" 'nan.csv:2: label "nan" is not a number' finetune --task regress nan.csv -o bad
+printf 'sequence,a,b\nACGT,2,0\n' >two.csv
+error "a column of a set that is neither 0 nor 1" 'two.csv:2: label "2" is neither 0 nor 1' \
+    plain_tune two.csv -o bad --task multilabel --label-column a,b
 error "FASTA without a label" 'ref.fa:1: record c has no label; write label=X' finetune --crop --window 9 ref.fa -o bad
-error "a sequence longer than the window" 'ref.fa:[0-9]*: a sequence of 6400 bases, and the window is 512; .*--crop' predict -m one ref.fa -o bad.tsv
+error "a sequence longer than the window" 'ref.fa:[0-9]*: a sequence of 6400 bases, and the window is 512; .*--crop' \
+    predict -m one ref.fa -o bad.tsv
 ok "its middle" predict -m one --crop ref.fa -o middle.tsv
-awk 'NR == 1 { print; next } { q = q $0 } END { print substr(q, 2945, 512) }' ref.fa >middle.fa; predict -m one --crop middle.fa -o want.tsv
+awk 'NR == 1 { print; next } { q = q $0 } END { print substr(q, 2945, 512) }' ref.fa >middle.fa
+predict -m one --crop middle.fa -o want.tsv
 is "--crop takes the middle" "$(rows middle.tsv)" "$(rows want.tsv)"
 awk 'NR == 2 { print "sequence,label\n" $1 $1 ",0\n" $1 $1 $1 ",1" }' middle.fa >long.csv
-finetune --window 2000 --valid-fraction 0 --epochs 1 long.csv -o long >/dev/null; ok "predict takes what finetune was given" predict -m long long.csv -o long.tsv
+finetune --window 2000 --valid-fraction 0 --epochs 1 long.csv -o long >/dev/null
+ok "predict takes what finetune was given" predict -m long long.csv -o long.tsv
 error "BED without a reference" 'train.bed: .*-T FASTA' finetune train.bed -o bad
-error "BED: a label column that is not there" 'train.bed:3: 4 columns, and the label is in column 5' finetune -T ref.fa --label-column 5 train.bed -o bad
-error "BED: past the end" 'end 6401 is past the end of c' sh -c 'printf "c\t0\t6401\t1\n" >end.bed; "$@" -T ref.fa end.bed -o bad' sh "$caduceus" finetune -m "$data/ps"
+error "BED: a label column that is not there" 'train.bed:3: 4 columns, and the label is in column 5' \
+    finetune -T ref.fa --label-column 5 train.bed -o bad
+row 'c 0 6401 1' >end.bed
+error "BED: past the end" 'end 6401 is past the end of c' plain_tune -T ref.fa end.bed -o bad
 error "-T without a BED" '-T: no input is a BED' finetune -T ref.fa train.csv -o bad
 error "reads" 'reads or variants' finetune "$srcdir/examples/example.sam" -o bad
-error "a language model given to predict" 'a language model without a classifier; .*caduceus finetune' predict -m "$data/ps" test.csv -o bad.tsv
-error "a metric that does not fit" '--metric pearson does not fit --task classify' finetune train.csv --metric pearson -o bad
+error "a language model given to predict" 'a language model without a classifier; .*caduceus finetune' \
+    predict -m "$data/ps" test.csv -o bad.tsv
+error "a metric that does not fit" '--metric pearson does not fit --task classify' \
+    finetune train.csv --metric pearson -o bad
 error "--patience without validation" '--patience needs' finetune train.csv --valid-fraction 0 --patience 1 -o bad
 error "no output" 'name the folder' finetune train.csv
 error "bad numbers" '--lr 1x: expected a number from' finetune train.csv --lr 1x -o bad
 error "bad task" '--task guess: expected classify, multilabel or regress' finetune train.csv --task guess -o bad
 is "no folder is left" "$(ls -d bad 2>/dev/null)" ""
-cp -r one keep; error "an error leaves the folder alone" 'is none of the model' finetune train.csv --test unseen.csv -o keep
+cp -r one keep
+error "an error leaves the folder alone" 'is none of the model' finetune train.csv --test unseen.csv -o keep
 for file in model.safetensors metrics.tsv; do same "its $file too" one/$file keep/$file; done
 error "the folder of the model" 'is also an input' finetune -m one train.csv -o one
-echo x >file; error "the bundled model's folder" 'is also an input' env -u CADUCEUS_MODEL "$caduceus" finetune train.csv -o "$builddir/models/human-small"
+echo x >file
+error "the bundled model's folder" 'is also an input' \
+    env -u CADUCEUS_MODEL "$caduceus" finetune train.csv -o "$builddir/models/human-small"
 error "an output that is the reference's index" 'is also an input' predict -m one -T ref.fa train.bed -o ref.fa.fai
 error "or its log" 'is also an input' finetune -T ref.fa train.bed -o bad --log ref.fa.fai
-error "predict without a model" 'name a checkpoint of caduceus finetune with -m' env -u CADUCEUS_MODEL "$caduceus" predict test.csv -o bad.tsv
+error "predict without a model" 'name a checkpoint of caduceus finetune with -m' \
+    env -u CADUCEUS_MODEL "$caduceus" predict test.csv -o bad.tsv
 error "a file in place of the folder" 'file: is there and is not a folder' finetune train.csv -o file
 error "an output that is the input" 'is also an input' predict -m one test.csv -o test.csv
 error "labels without --metrics" '--label-column needs --metrics' predict -m one --label-column label test.csv
 error "standard input twice" 'several inputs are standard input' finetune - --test - -o bad
-cat test.csv | predict -m one - >piped; same "predict from standard input" piped "$dir/plain.tsv"
+prints "predict from standard input" plain.tsv piped test.csv predict -m one -
 # ---- faults ----
-full=$builddir/.libs/libfullfs.so
-if [ -e "$full" ] && ! grep -q __asan_init "$caduceus"; then
-    for n in 0 900 20000 48000; do error "a full disk after $n bytes" 'No space left' env LD_PRELOAD="$full" FULLFS_AFTER=$n "$caduceus" finetune --quiet -m "$data/ps" --seed 5 train.csv -o keep; done
+why=$(no_preload "$full")
+if [ -z "$why" ]; then
+    for n in 0 900 20000 48000; do
+        error "a full disk after $n bytes" 'No space left' \
+            failing_disk AFTER=$n "$caduceus" finetune --quiet -m "$data/ps" --seed 5 train.csv -o keep
+    done
     same "leaves the checkpoint that was there" one/model.safetensors keep/model.safetensors
     same "and its configuration" one/config.json keep/config.json
-    crash() { # N TRAIN: a machine that stops at rename N, over a checkpoint of two classes
+    # crash N TABLE: a machine stops at the Nth rename while it replaces a checkpoint of two classes.
+    crash() {
         rm -rf crash; cp -r one crash
-        env LD_PRELOAD="$full" FULLFS_RENAME=$1 FULLFS_NAMED=1 "$caduceus" finetune --quiet -m "$data/ps" --epochs 1 "$2" -o crash >/dev/null 2>&1
+        env LD_PRELOAD="$full" FULLFS_RENAME=$1 FULLFS_NAMED=1 \
+            "$caduceus" finetune --quiet -m "$data/ps" --epochs 1 "$2" -o crash >/dev/null 2>&1
     }
     for n in 1 2 3; do
-        crash $n test.csv; predict -m crash test.csv -o crash.tsv; same "stopped at rename $n, with the same classes: the old checkpoint" crash.tsv plain.tsv
-        crash $n three.csv; error "with others: none" 'holds neither model.safetensors' predict -m crash test.csv -o crash.tsv
+        crash $n test.csv; predict -m crash test.csv -o crash.tsv
+        same "stopped at rename $n, with the same classes: the old checkpoint" crash.tsv plain.tsv
+        crash $n three.csv
+        error "with others: none" 'holds neither model.safetensors' predict -m crash test.csv -o crash.tsv
     done
-    crash 4 three.csv; predict -m crash test.csv -o crash.tsv; like "later: the new one" "^row${tab}p_9${tab}p_10${tab}p_x${tab}predicted" crash.tsv
-    ok "the next run clears up" finetune three.csv --epochs 1 -o crash; is "no temporary is left" "$(ls -A crash | grep tmp)" ""
-else skip "a full disk" "no libfullfs, or a sanitizer"; fi
-# begun NAME: a long run in the background, which has kept its first epoch.
+    crash 4 three.csv; predict -m crash test.csv -o crash.tsv
+    like "later: the new one" "^row${tab}p_9${tab}p_10${tab}p_x${tab}predicted" crash.tsv
+    ok "the next run clears up" finetune three.csv --epochs 1 -o crash
+    is "no temporary is left" "$(ls -A crash | grep tmp)" ""
+else skip "a full disk" "$why"; fi
+# begun FOLDER: starts a long run in the background and waits until it has saved its first epoch.
 begun() {
-    "$caduceus" finetune --quiet -@ 1 -m "$data/ps" --epochs 100000 --batch 16 --metric loss train.csv -o "$1" >/dev/null & pid=$!
+    "$caduceus" finetune --quiet -@ 1 -m "$data/ps" --epochs 100000 --batch 16 --metric loss train.csv -o "$1" \
+        >/dev/null & pid=$!
     i=0; while [ $i -lt 200 ] && [ ! -e "$1/metrics.tsv" ]; do i=$((i + 1)); sleep .05; done
 }
 begun killed; kill -9 $pid; wait $pid 2>/dev/null
 ok "after kill -9 the best epoch so far is there" predict -m killed test.csv -o killed.tsv
 like "and the table of epochs" '^1	9	' killed/metrics.tsv
-begun busy; error "a folder at which another process is at work" 'busy: another process is at work there' finetune train.csv -o busy; kill -9 $pid; wait $pid 2>/dev/null
+begun busy
+error "a folder at which another process is at work" 'busy: another process is at work there' finetune train.csv -o busy
+kill -9 $pid; wait $pid 2>/dev/null
 begun ended; kill -TERM $pid; wait $pid; is "SIGTERM" $? 143
-is "leaves the best epoch and nothing else" "$(ls -A ended | tr '\n' ' ')" "config.json metrics.tsv model.safetensors tokenizer_config.json "
+is "leaves the best epoch and nothing else" \
+    "$(ls -A ended | joined)" "config.json metrics.tsv model.safetensors tokenizer_config.json "
 is "no temporary file is left" "$(find . -name '.caduceus-*')" ""
 finish

@@ -9,14 +9,15 @@ done
 for isa in plain avx2 avx512; do
     for kind in ps ph-untied ps-ssm ps-causal; do
         for precision in fp32 bf16; do
-            ok "$kind verifies in $precision with kernels up to $isa" env CADUCEUS_ISA=$isa "$caduceus" model verify -d cpu --precision $precision -m "$data/$kind"
+            ok "$kind verifies in $precision with kernels up to $isa" \
+                env CADUCEUS_ISA=$isa "$caduceus" model verify -d cpu --precision $precision -m "$data/$kind"
         done
     done
 done
 
 if [ -d "$shared/golden" ]; then
     for model in "$shared"/golden/*/; do
-        unsupported "$model" && { skip "golden $(basename "$model") verifies" "Mamba-2 is not supported yet"; continue; }
+        mamba2 "$model" "verifies" && continue
         ok "golden $(basename "$model") verifies" "$caduceus" model verify -m "$model"
         ok "golden $(basename "$model") verifies in bf16" "$caduceus" model verify -d cpu --precision bf16 -m "$model"
     done
@@ -24,34 +25,38 @@ else
     skip "the large golden checkpoints verify" "not present"
 fi
 
-# Gradients of a mean cross-entropy, in full, with layers run again, with threads.
-gradients() { # NAME MODEL OPTION...
+# Gradients of a mean cross-entropy: with everything kept, with recomputed layers, and with threads.
+# gradients NAME MODEL OPTION...: the gradients and the loss are those expected.
+gradients() {
     local name=$1 model=$2; shift 2
-    ok "golden $(basename "$model"): gradients, $name" "$caduceus" model verify -m "$model" "$model/expected_grads.safetensors" "$@"
+    ok "golden $(basename "$model"): gradients, $name" \
+        "$caduceus" model verify -m "$model" "$model/expected_grads.safetensors" "$@"
     like "and the loss" '^loss	[0-9.e-]*	ok$' "$dir/.out"
 }
 ls "$shared"/golden/*/expected_grads.safetensors >grads 2>/dev/null
 while read -r file; do
     model=$(dirname "$file")
-    unsupported "$model" && { skip "golden $(basename "$model"): gradients" "Mamba-2 is not supported yet"; continue; }
+    mamba2 "$model" "gradients" && continue
     gradients "in full" "$model" -@ 1
     gradients "layers run again" "$model" -@ 1 --recompute
     cp "$dir/.out" again
     gradients "three threads" "$model" -@ 3
     same "three threads give the same numbers, as do layers run again" again "$dir/.out"
-    is "every parameter is compared" "$(grep -c '^grad\.' again)" "$(grep -ao '"grad\.[^"]*"' "$file" | sort -u | wc -l | tr -d ' ')"
+    grep -ao '"grad\.[^"]*"' "$file" | sort -u >named
+    is "every parameter is compared" "$(grep -c '^grad\.' again)" "$(lines <named)"
 done <grads
 for name in ps-d118-l4 ph-layernorm-untied-mul-d24-l2; do
     for isa in plain avx2 avx512; do
         model=$shared/golden/$name
         if [ -e "$model/expected_grads.safetensors" ]; then
-            ok "golden $name: gradients with kernels up to $isa" env CADUCEUS_ISA=$isa "$caduceus" model verify -m "$model" "$model/expected_grads.safetensors" -@ 1
+            ok "golden $name: gradients with kernels up to $isa" \
+                env CADUCEUS_ISA=$isa "$caduceus" model verify -m "$model" "$model/expected_grads.safetensors" -@ 1
         else skip "golden $name: gradients with kernels up to $isa" "not present"; fi
     done
 done
 [ -s grads ] || skip "gradients of the large golden checkpoints" "not present"
 
-# Checkpoints drawn anew, so that nothing is fitted to the fixtures.
+# New random checkpoints, so that the code is not fitted to the fixtures.
 py=$(python)
 if [ -n "$py" ]; then
     "$py" "$reference" sample "$dir/sample" --n 16 --seed 2024 >/dev/null
@@ -62,20 +67,23 @@ else
     skip "random checkpoints verify" "no numpy"
 fi
 
-# verify must be able to fail.
+# verify must fail when something is wrong.
 cp -r "$data/ps" "$dir/bent"
 size=$(wc -c <"$dir/bent/expected.safetensors")
 printf '\101' | dd of="$dir/bent/expected.safetensors" bs=1 seek=$((size - 1)) conv=notrunc 2>/dev/null
 error "a perturbed expected file is an error" 'above the tolerance' "$caduceus" model verify -m "$dir/bent"
 model=$shared/golden/ps-fused-d16-l2
 if [ -e "$model/expected_grads.safetensors" ]; then
-    error "a small tolerance is too small for gradients" 'above the tolerance' "$caduceus" model verify -m "$model" "$model/expected_grads.safetensors" --tolerance 1e-12
-    error "gradients of another model" 'grad\.|token|tensor' "$caduceus" model verify -m "$data/ph" "$model/expected_grads.safetensors"
+    verify() { "$caduceus" model verify "$@"; }
+    grads=$model/expected_grads.safetensors
+    error "a small tolerance is too small for gradients" 'above the tolerance' \
+        verify -m "$model" "$grads" --tolerance 1e-12
+    error "gradients of another model" 'grad\.|token|tensor' verify -m "$data/ph" "$grads"
 else
     skip "a small tolerance is too small for gradients" "not present"
     skip "gradients of another model" "not present"
 fi
-mkdir "$dir/unfold" && cp "$data"/ps-odd-depth/*.safetensors "$dir/unfold" && cp "$data/ps-odd-depth/config.json" "$dir/unfold"
+cp -r "$data/ps-odd-depth" "$dir/unfold"
 sed -i 's/"norm_epsilon": 1e-05/"norm_epsilon": 0.5/' "$dir/unfold/config.json"
 error "another norm_epsilon is noticed" 'above the tolerance' "$caduceus" model verify -m "$dir/unfold"
 rm "$dir/bent/expected.safetensors"

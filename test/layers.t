@@ -61,12 +61,16 @@ never htslib-glue 'cuda|\.\./' "nor does glue know CUDA"
 never cmd 'cuda|\.\./' "nor do commands"
 never htslib-glue/io 'caduceus\.h' "io knows no model"
 is "no two files of different rooms have one name; kinds and backends share theirs" \
-    "$(find core htslib-glue cmd plugin -name '*.[ch]' ! -path 'core/blocks/*' ! -path 'core/cpu/*' | sed 's|.*/||' | sort | uniq -d)" ""
-is "only the commands end the process" "$(grep -rnE '\b(exit|abort) ?\(' core htslib-glue cuda --include='*.[ch]' --include='*.cu' |
-    grep -vE 'bgzf|output_abort')" ""
-is "the core never prints" "$(grep -rnE '\b(printf|puts|fputs|perror|fprintf) ?\(' core --include='*.[ch]' | grep -v snprintf)" ""
+    "$(find core htslib-glue cmd plugin -name '*.[ch]' ! -path 'core/blocks/*' ! -path 'core/cpu/*' |
+        sed 's|.*/||' | sort | uniq -d)" ""
+is "only the commands end the process" \
+    "$(grep -rnE '\b(exit|abort) ?\(' core htslib-glue cuda --include='*.[ch]' --include='*.cu' |
+        grep -vE 'bgzf|output_abort')" ""
+is "the core never prints" \
+    "$(grep -rnE '\b(printf|puts|fputs|perror|fprintf) ?\(' core --include='*.[ch]' | grep -v snprintf)" ""
 is "only conjoin and the checkpoint know PS from Ph" \
-    "$(grep -rlE 'rcps' core --include='*.c' | sort | tr '\n' ' ')" \
+    "$(grep -rlE 'rcps' core --include='*.c' | sort | joined)" \
     "core/engine/conjoin.c core/model/checkpoint.c core/model/config.c core/model/tensors.c "
-is "no fast-math, no native code" "$(grep -nE -e '-ffast-math|-march=native|fopenmp' configure.ac Makefile.am m4/caduceus.m4)" ""
+is "no fast-math, no native code" \
+    "$(grep -nE -e '-ffast-math|-march=native|fopenmp' configure.ac Makefile.am m4/caduceus.m4)" ""
 finish

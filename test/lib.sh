@@ -1,13 +1,17 @@
-# lib.sh - TAP in shell. A test sources it, calls its functions, ends with `finish`.
+# lib.sh - TAP in shell. A test sources it, calls its functions and ends with `finish`.
 # Sourced by test/*.t; SPDX-License-Identifier: MIT
 
 srcdir=${srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
 builddir=${builddir:-$srcdir}
 caduceus=${CADUCEUS:-$builddir/caduceus}
 data=$srcdir/test/data
-shared=${CADUCEUS_SHARED:-$srcdir/../shared}   # larger data, where present
+shared=${CADUCEUS_SHARED:-$srcdir/../shared}   # larger data, if present
 reference=$srcdir/test/reference.py
-export LC_ALL=C
+checks=$srcdir/test/check                      # Python programs, one for each kind of file
+full=$builddir/.libs/libfullfs.so              # preloaded: disks that are full
+failing=$builddir/.libs/libfailmalloc.so       # preloaded: allocations that fail
+tab=$(printf '\t')
+export LC_ALL=C PYTHONDONTWRITEBYTECODE=1
 unset CADUCEUS_MODEL CADUCEUS_ISA
 export CADUCEUS_CUDA_MODULE=   # none; cuda.t names some
 dir=$(mktemp -d "${TMPDIR:-/tmp}/caduceus-test.XXXXXX") || exit 1
@@ -35,6 +39,12 @@ same() {
     else fail "$1"; diff "$2" "$3" | diag; fi
 }
 
+# differ NAME FILE FILE: two files that are there have different bytes.
+differ() {
+    cmp -s "$2" "$3"
+    if [ $? = 1 ]; then pass "$1"; else fail "$1"; fi
+}
+
 # is NAME GOT WANT: equal strings.
 is() {
     if [ "$2" = "$3" ]; then pass "$1"
@@ -60,9 +70,87 @@ error() {
     else pass "$name"; fi
 }
 
+# prints NAME FILE COMMAND...: the command prints the bytes of FILE.
+prints() {
+    local name=$1 file=$2; shift 2
+    "$@" >.got 2>.err || diag .err
+    same "$name" "$file" .got
+}
+
+# agree NAME COMMAND COMMAND: two command lines, each in quotes, print the same, and not nothing.
+agree() {
+    eval "$2" >.want
+    eval "$3" >.got
+    if [ -s .want ]; then same "$1" .want .got
+    else fail "$1"; echo "# nothing is printed by: $2"; fi
+}
+
+# ---- counting and joining lines of standard input ----
+lines() { wc -l | tr -d ' '; }
+joined() { tr '\n' ' '; }
+
+# ---- where a command reads and writes ----
+reading() { local file=$1; shift; "$@" <"$file"; }           # FILE COMMAND...
+piped() { local file=$1; shift; cat "$file" | "$@"; }        # FILE COMMAND...
+appending() { local file=$1; shift; "$@" >>"$file"; }        # FILE COMMAND...
+to_full() { "$@" >/dev/full; }                               # COMMAND...
+to_closed() { "$@" >&-; }                                    # COMMAND...
+
+# ---- faults ----
+
+# sanitized: the command is built with a sanitizer, which does not share a process with preloaded libraries.
+sanitized() { ldd "$caduceus" 2>/dev/null | grep -q asan || grep -q __asan_init "$caduceus"; }
+
+# no_preload LIBRARY: why it cannot be preloaded, or nothing.
+no_preload() {
+    if [ ! -e "$1" ]; then echo "no $(basename "$1")"
+    elif sanitized; then echo "built with a sanitizer"; fi
+}
+
+# failing_disk FAULT COMMAND...: on a disk with a fault: AFTER=BYTES (full then), FSYNC=1, CLOSE=1, SHRINK=BYTES.
+failing_disk() { (export LD_PRELOAD="$full" "FULLFS_$1"; shift; "$@"); }
+
+# old FILE...: the folder out with files of these names; intact NAME: it is as it was, with no file more.
+old() {
+    local file
+    rm -rf out; mkdir out
+    for file; do echo "old $file" >"out/$file"; done
+    (cd out && cksum ./* && ls -A) >before
+}
+intact() { (cd out && cksum ./* && ls -A) >after; same "$1" before after; }
+
+# await N FOLDER: until a process has N temporary files there, five seconds at most.
+await() {
+    local i=0
+    while [ "$(ls -A "$2" | grep -c 'tmp$')" -lt "$1" ] && [ $i -lt 100 ]; do sleep 0.05; i=$((i + 1)); done
+}
+
+# natural COMMAND...: with signals as at login. Shells start background jobs with SIGINT ignored.
+natural() { exec perl -e '$SIG{$_} = "DEFAULT" for qw(INT QUIT PIPE TERM HUP); exec @ARGV or die' "$@"; }
+
+# flip FILE OFFSET: turns bit 0 of one byte.
+flip() {
+    local byte
+    byte=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
+    byte=$((byte % 2 ? byte - 1 : byte + 1))
+    printf "\\$(printf %o "$byte")" | dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
+}
+
+# ---- sequences and tables ----
+
 # bases N SEED: N random bases on one line, the same on every machine.
 bases() {
-    awk -v n="$1" -v s="$2" 'BEGIN { for (i = 0; i < n; i++) { s = (s * 16807) % 2147483647; printf "%s", substr("ACGT", int(s / 65536) % 4 + 1, 1) } print "" }'
+    awk -v n="$1" -v s="$2" 'BEGIN {
+        for (i = 0; i < n; i++) { s = (s * 16807) % 2147483647; printf "%s", substr("ACGT", int(s / 65536) % 4 + 1, 1) }
+        print "" }'
+}
+
+# regions CONTIG LENGTH N: N rows of a BED, of up to 160 bases, at random places.
+regions() {
+    awk -v contig="$1" -v length_="$2" -v n="$3" 'BEGIN { s = 5; for (i = 0; i < n; i++) {
+        s = (s * 16807) % 2147483647; b = s % (length_ - 100)
+        s = (s * 16807) % 2147483647; e = b + 1 + s % 160
+        print contig "\t" b "\t" (e > length_ ? length_ : e) } }'
 }
 
 # contig NAME N SEED: a FASTA record in lines of 60.
@@ -71,8 +159,38 @@ contig() { echo ">$1"; bases "$2" "$3" | fold -w 60; }
 # rows FILE: data rows without header lines.
 rows() { grep -v '^#' "$1"; }
 
-# python: the interpreter if it has numpy, else nothing.
-python() { for p in /usr/bin/python3 python3; do "$p" -c 'import numpy' 2>/dev/null && { echo "$p"; return; }; done; }
+# row LINE...: a table of lines whose columns are given with blanks.
+row() { printf '%s\n' "$@" | tr ' ' '\t'; }
+
+# scores FILE: the last two columns of every row, pll and n.
+scores() { rows "$1" | awk -F '\t' -v OFS='\t' '{ print $(NF - 1), $NF }'; }
+
+# combined FILE: all rows as one: the weighted mean of pll, the sum of n.
+combined() {
+    scores "$1" | awk -v OFS='\t' '$2 { s += $1 * $2; n += $2 } END { if (n) print s / n, n; else print ".", 0 }'
+}
+
+# warned NAME REGEX: one warning of annotate in all, which matches, and a closing summary.
+warned() {
+    is "$1: one warning" "$(grep -c ': warning: ' .err)" 1
+    like "$1: says so" "$2" .err
+    like "$1: is counted" '^caduceus annotate: in all: ' .err
+}
+
+# python: the interpreter if it has numpy, else nothing; any_python: with or without.
+python() {
+    for p in /usr/bin/python3 python3; do
+        "$p" -c 'import numpy' 2>/dev/null && { echo "$p"; return; }
+    done
+}
+any_python() { command -v python3 || { [ ! -x /usr/bin/python3 ] || echo /usr/bin/python3; }; }
+
+# check NAME PROGRAM ARGUMENT...: a program of test/check agrees; skipped without numpy.
+check() {
+    local name=$1 program=$2; shift 2
+    if [ -n "$py" ]; then ok "$name" "$py" "$checks/$program" "$@"
+    else skip "$name" "no python3 with numpy"; fi
+}
 
 # bound: sets $as to the words before a command that file modes are to bind. A user needs none; root gives up
 # its right to override them and stays the owner of this test's files. False where it cannot.
@@ -85,12 +203,19 @@ bound() {
 # unsupported MODEL: a Mamba-2 checkpoint (its mixers have no x_proj) that the program refuses.
 unsupported() { ! grep -aq x_proj "$1/model.safetensors" && ! "$caduceus" model info -m "$1" >/dev/null 2>&1; }
 
+# mamba2 MODEL WHAT: a golden checkpoint is unsupported, and this test of it is skipped by name.
+mamba2() { unsupported "$1" && skip "golden $(basename "$1"): $2" "Mamba-2 is not supported yet"; }
+
 # close_to FILE FILE TOLERANCE: the same table, numbers within a relative (or, below 1, absolute) tolerance.
 close_to() {
-    awk -v tol="$3" 'NR == FNR { a[FNR] = $0; n = FNR; next }
+    awk -v tol="$3" '
+        NR == FNR { a[FNR] = $0; n = FNR; next }
         { m = FNR; k = split(a[FNR], x, "\t"); if (split($0, y, "\t") != k) bad = 1
-          for (i = 1; i <= k; i++) if (x[i] != y[i]) {
-              d = x[i] - y[i]; if (d < 0) d = -d; s = y[i] < 0 ? -y[i] : y[i]; if (s < 1) s = 1
-              if (x[i] == "." || y[i] == "." || x[i] == "" || !(d <= tol * s)) { print "# line " FNR ": " x[i] " against " y[i]; bad = 1 } } }
-        END { exit bad || m != n }' "$1" "$2"
+          for (i = 1; i <= k; i++) if (x[i] != y[i] && !close_(x[i], y[i])) {
+              print "# line " FNR ": " x[i] " against " y[i]; bad = 1 } }
+        END { exit bad || m != n }
+        function close_(a, b,  d, s) {
+            d = a - b; if (d < 0) d = -d
+            s = b < 0 ? -b : b; if (s < 1) s = 1
+            return a != "." && b != "." && a != "" && b != "" && d <= tol * s }' "$1" "$2"
 }

@@ -2,7 +2,6 @@
 # manual.t - the manual, README and example say what the program does.
 . "${srcdir:-.}/test/lib.sh"
 doc=$srcdir/doc
-tab=$(printf '\t')
 so=$builddir/plugin/caduceus.so
 no_plugin=
 command -v bcftools >/dev/null 2>&1 || no_plugin="no bcftools"
@@ -27,7 +26,7 @@ options() {
         END { flush() }'
 }
 
-# usage COMMAND...: options of its --help.
+# usage COMMAND...: the options that its --help lists.
 usage() { "$caduceus" "$@" --help | options | cut -f 2 | words; }
 
 # plain: man source on stdin without escapes.
@@ -36,24 +35,25 @@ plain() { sed 's/\\f[BIRP]//g; s/\\et/\\t/g; s/\\en/\\n/g; s/\\-/-/g'; }
 # section NAME PAGE: the source lines of one section.
 section() { awk -v name="$1" '/^\.SH/ { at = $0 == ".SH " name; next } at' "$2" | plain; }
 
-# under NAME: of a section on stdin, the lines of one subsection; of all if NAME is empty.
+# under NAME: the lines of one subsection of the section on stdin; all lines if NAME is empty.
 under() { awk -v name="$1" 'name == "" { print; next } /^\.SS/ { at = $0 == ".SS " name; next } at'; }
 
-# paged PAGE [SUBSECTION]: options that head an entry of OPTIONS.
+# paged PAGE [SUBSECTION]: the options that have an entry in the section OPTIONS.
 paged() { section OPTIONS "$1" | under "${2-}" | awk 'tagged { print } { tagged = /^\.TP/ }' | words; }
 
 # entry OPTION PAGE: the text of its entry in OPTIONS, on one line.
 entry() {
     section OPTIONS "$2" | awk -v option="$1" '
-        tagged { at = index(" " $0 " ", option " ") || index($0, option ",") || index($0, option "[") } { tagged = /^\.TP/ }
+        tagged { at = index(" " $0 " ", option " ") || index($0, option ",") || index($0, option "[") }
+        { tagged = /^\.TP/ }
         at && !tagged { sub(/^\.[A-Z]+ */, ""); gsub(/"/, ""); printf "%s ", $0 }'
 }
 
-# covers NAME USAGE PAGED: two lists of options are one.
+# covers NAME USAGE PAGED [NUMBER]: usage and page list the same options, at least NUMBER of them.
 covers() {
     if [ "$(wc -l <"$2")" -lt "${4:-8}" ]; then fail "the options of $1 can be read from its usage"; return; fi
-    is "every option of $1's usage is in its page" "$(comm -23 "$2" "$3" | tr '\n' ' ')" ""
-    is "every option of $1's page is in its usage" "$(comm -13 "$2" "$3" | tr '\n' ' ')" ""
+    is "every option of $1's usage is in its page" "$(comm -23 "$2" "$3" | joined)" ""
+    is "every option of $1's page is in its usage" "$(comm -13 "$2" "$3" | joined)" ""
 }
 
 # ---- options ----
@@ -65,16 +65,18 @@ for command in annotate track embed eval merge pretrain finetune predict bench m
     covers "$command" $command.usage $command.page
 done
 
-# The sections of annotate's usage are the subsections of its page.
+# The groups of annotate's usage are the subsections of its page.
 "$caduceus" annotate --help | options | cut -f 1 | uniq >groups
-is "annotate's page groups options as its usage does" "$(section OPTIONS "$doc/caduceus-annotate.1" | sed -n 's/^\.SS //p')" "$(cat groups)"
+is "annotate's page groups options as its usage does" \
+    "$(section OPTIONS "$doc/caduceus-annotate.1" | sed -n 's/^\.SS //p')" "$(cat groups)"
 while read -r group; do
-    "$caduceus" annotate --help | options | awk -F'\t' -v group="$group" '$1 == group' | cut -f 2 | sed 's/  *[^ -].*//' | words >listed
+    "$caduceus" annotate --help | options | awk -F'\t' -v group="$group" '$1 == group' | cut -f 2 |
+        sed 's/  *[^ -].*//' | words >listed
     paged "$doc/caduceus-annotate.1" "$group" | comm -23 listed - >missing
-    is "annotate's page has under \"$group\" what its usage has" "$(tr '\n' ' ' <missing)" ""
+    is "annotate's page has under \"$group\" what its usage has" "$(joined <missing)" ""
 done <groups
 
-# The plugin's: what stands before -- and what stands after it.
+# The plugin has two groups of options: those before -- and those after it.
 plugin=$doc/bcftools-caduceus.1
 paged "$plugin" "General options" >general.page
 paged "$plugin" "Plugin options" >own.page
@@ -91,11 +93,11 @@ else
         skip "every option of the plugin's $group part's page is in its usage" "$no_plugin"
     done
 fi
-is "the plugin's own options are annotate's" "$(comm -23 own.page annotate.usage | tr '\n' ' ')" ""
+is "the plugin's own options are annotate's" "$(comm -23 own.page annotate.usage | joined)" ""
 
 # ---- defaults: values of one word in brackets ----
 
-# defaults: of a usage text, "kind option value"; kind: of input, or all.
+# defaults: from a usage text, "kind option value" for each default; kind is the kind of input, or all.
 defaults() {
     options | awk -F'\t' '{
         match($2, /--[A-Za-z0-9-]+/); option = substr($2, RSTART, RLENGTH); rest = $2
@@ -104,17 +106,19 @@ defaults() {
             before = substr(rest, 1, RSTART)
             rest = substr(rest, RSTART + RLENGTH)
             kind = $1 ~ /^(Regions|Reads|Variants)$/ ? tolower($1) : "all"
-            if (match(before, /(regions|reads|variants): [^:]*$/)) { kind = substr(before, RSTART); sub(/:.*/, "", kind) }
+            if (match(before, /(regions|reads|variants): [^:]*$/)) {
+                kind = substr(before, RSTART); sub(/:.*/, "", kind) }
             if (value != "detected") print kind, option, value
         } }'
 }
 
-# documented NAME PAGE: the defaults on stdin are in the page.
+# documented NAME PAGE: the page gives the defaults on stdin.
 documented() {
     while read -r _ option value; do
         text=$(entry "$option" "$2")
         case " $text" in
-            *"default is $value "* | *"default $value"[\ ,.\;]* | *"default, $value "* | *" $value (the default"* | *" $value , the default"*) pass "$1 $option: the page gives the default $value" ;;
+            *"default is $value "* | *"default $value"[\ ,.\;]* | *"default, $value "* | *" $value (the default"* | \
+                *" $value , the default"*) pass "$1 $option: the page gives the default $value" ;;
             *) fail "$1 $option: the page gives the default $value"; echo "# $text" ;;
         esac
     done
@@ -130,12 +134,12 @@ if [ -z "$no_plugin" ]; then
     documented "the plugin's" "$plugin" <defaults
 else skip "the plugin's page gives the defaults" "$no_plugin"; fi
 
-# Defaults that are spelled out change nothing: of a contig, reads on it, variants in it.
+# Giving the defaults explicitly changes no output; the inputs are a contig, reads on it and variants in it.
 contig chr20 3000 21 >a.fa
 base() { grep -v '>' a.fa | tr -d '\n' | cut -c "$1-$2"; }
 {
     printf '@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:chr20\tLN:3000\n'
-    printf 'one\t0\tchr20\t101\t60\t80M\t*\t0\t0\t%s\t*\ntwo\t16\tchr20\t901\t60\t90M\t*\t0\t0\t%s\t*\n' "$(base 101 180)" "$(base 901 990)"
+    row "one 0 chr20 101 60 80M * 0 0 $(base 101 180) *" "two 16 chr20 901 60 90M * 0 0 $(base 901 990) *"
 } >a.sam
 {
     printf '##fileformat=VCFv4.2\n##contig=<ID=chr20,length=3000>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n'
@@ -166,7 +170,7 @@ while read -r _ option value; do set -- "$@" "$option" "$value"; done <defaults
 ok "the defaults in track's usage are accepted" quietly_track "$@"
 same "the defaults in track's usage are its defaults" silent .out
 
-# Those of embed, each for the input that it fits: OUT.npy and OUT.tsv.
+# The defaults of embed, each for the input that it fits: OUT.npy and OUT.tsv stay the same.
 "$caduceus" embed --help | defaults >defaults
 printf 'chr20\t100\t400\tr\nchr20\t900\t2700\ts\n' >a.bed
 for input in a.bed a.vcf; do
@@ -178,7 +182,9 @@ for input in a.bed a.vcf; do
     quietly_embed() { "$caduceus" embed --quiet -m "$data/ps" -T a.fa --window 512 "$@" $input; }
     ok "embed runs on $input" quietly_embed -o silent.npy
     ok "the defaults for $input in embed's usage are accepted" quietly_embed -o spelled.npy "$@"
-    for suffix in npy npy.json tsv; do same "they are its defaults: $input, .$suffix" silent.$suffix spelled.$suffix; done
+    for suffix in npy npy.json tsv; do
+        same "they are its defaults: $input, .$suffix" silent.$suffix spelled.$suffix
+    done
 done
 
 printf 'chr20\t0\t2000\ttrain\nchr20\t2100\t2900\tvalid\n' >corpus.bed
@@ -190,7 +196,9 @@ while read -r _ option value; do set -- "$@" "$option" "$value"; done <defaults
 ok "the defaults in eval's usage are accepted" quietly_eval "$@"
 same "the defaults in eval's usage are its defaults" silent .out
 
-quietly_pretrain() { "$caduceus" pretrain --quiet -T a.fa -L corpus.bed -@ 2 "$@" --d-model 16 --n-layer 1 --batch-tokens 1024 --steps 2; }
+quietly_pretrain() {
+    "$caduceus" pretrain --quiet -T a.fa -L corpus.bed -@ 2 "$@" --d-model 16 --n-layer 1 --batch-tokens 1024 --steps 2
+}
 quietly_pretrain -o begun
 set --
 "$caduceus" pretrain --help | defaults >defaults
@@ -226,13 +234,14 @@ done
 
 # ---- commands shown to readers ----
 
-# shown: from lines on stdin, the parts of pipelines that run caduceus or its plugin.
+# shown: from the lines on stdin, the commands of pipelines that run caduceus or its plugin.
 shown() {
     awk '{ if (sub(/\\$/, "")) { held = held $0; next } print held $0; held = "" }' |
-        sed 's/[[:space:]]#.*//' | tr '|;&' '\n\n\n' | sed -nE 's/^[[:space:]]*(\$ )?(caduceus|bcftools \+caduceus) /\2 /p'
+        sed 's/[[:space:]]#.*//' | tr '|;&' '\n\n\n' |
+        sed -nE 's/^[[:space:]]*(\$ )?(caduceus|bcftools \+caduceus) /\2 /p'
 }
 
-# given FILE WORD...: the options among the words, up to --, are in the file.
+# given FILE WORD...: the options among the words before -- are in the file.
 given() {
     local file=$1; shift
     for word in "$@"; do
@@ -245,7 +254,7 @@ given() {
     done
 }
 
-# known LINE: only options that exist, of a command that exists.
+# known LINE: the command line has only existing options of an existing command.
 known() {
     set -f; set -- $1; set +f
     if [ "$1" = bcftools ]; then
@@ -259,7 +268,12 @@ known() {
     shift
     case $1 in
         help | version | --help | --version | -h) return 0 ;;
-        model) case $2 in info | verify | convert) command="model $2"; shift 2 ;; -*) command=model; shift ;; *) return 1 ;; esac ;;
+        model)
+            case $2 in
+                info | verify | convert) command="model $2"; shift 2 ;;
+                -*) command=model; shift ;;
+                *) return 1 ;;
+            esac ;;
         *) grep -qx -- "$1" commands || return 1; command=$1; shift ;;
     esac
     { usage $command; echo --help; } >options
@@ -279,11 +293,13 @@ for page in "$doc"/*.1; do
     awk '/^\.EE/ { at = 0 } at; /^\.EX/ { at = 1 }' "$page" | plain >text
     audit "$(basename "$page") shows only options that exist"
 done
-for line in "caduceus annotate -T x --no-such y" "caduceus annotate -Z x" "bcftools +caduceus --no-such in.vcf -- -T x" "bcftools +caduceus in.vcf -- -Z x"; do
-    if known "$line" 2>/dev/null; then fail "an option that does not exist is noticed: $line"; else pass "an option that does not exist is noticed: $line"; fi
+for line in "caduceus annotate -T x --no-such y" "caduceus annotate -Z x" \
+    "bcftools +caduceus --no-such in.vcf -- -T x" "bcftools +caduceus in.vcf -- -Z x"; do
+    name="an option that does not exist is noticed: $line"
+    if known "$line" 2>/dev/null; then fail "$name"; else pass "$name"; fi
 done
 
-# The examples of the pages, run on small files of the names that they use.
+# The examples of the pages run on small files that have the names in the examples.
 mkdir bin try try/model try/plant blocks
 printf '#!/bin/sh\nexec "%s" "$@"\n' "$caduceus" >bin/caduceus
 chmod +x bin/caduceus
@@ -292,8 +308,9 @@ cp "$data"/plant/* try/plant
 cp a.fa try/hg38.fa
 bases 40 22 | sed 's/^/>p\n/' >try/probes.fa
 printf 'chr20\t%s\t%s\tr\n' 100 400 900 2700 >try/regions.bed
-for i in 1 2 3 4 5 6 7 8; do printf 'chr20\t%d\t%d\t%s\n' $((200 * i)) $((200 * i + 60)) $((i % 2)); done >try/classes.bed
-{ echo sequence,label; for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo "$(bases 40 $((1000 * i))),$((i % 2))"; done; } >try/train.csv
+for i in 1 2 3 4 5 6 7 8; do row "chr20 $((200 * i)) $((200 * i + 60)) $((i % 2))"; done >try/classes.bed
+{   echo sequence,label
+    for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo "$(bases 40 $((1000 * i))),$((i % 2))"; done; } >try/train.csv
 cp try/train.csv try/test.csv
 cp try/probes.fa try/more.fa
 cp try/regions.bed try/peaks.bed
@@ -303,7 +320,8 @@ printf 'chr20\t100\t900\tt\t0\t-\t100\t900\t0\t2\t50,60,\t0,740,\n' >try/transcr
 quietly --score n a.sam -o try/in.bam --write-index
 for name in in.vcf.gz in.bcf; do quietly --score n -T a.fa a.vcf -o try/$name --write-index; done
 for page in "$doc"/*.1; do
-    awk -v name="blocks/$(basename "$page")" '/^\.EE/ { at = 0 } at { print >name "." n } /^\.EX/ { at = 1; n++ }' "$page"
+    awk -v name="blocks/$(basename "$page")" '
+        /^\.EE/ { at = 0 } at { print >name "." n } /^\.EX/ { at = 1; n++ }' "$page"
 done
 : >examples
 for block in blocks/*; do
@@ -316,14 +334,20 @@ for block in blocks/*; do
     else plain <$block >>examples; fi
 done
 ok "the examples of the pages run" env PATH="$dir/bin:$PATH" sh -ec 'cd try && . ../examples'
-is "they print no error" "$(grep -vE 'clipped at|^step [0-9]+ of|: not there, beginning$' .err)" "" # the contig is shorter than that of the examples
+# "clipped at" is expected: the contig is shorter than that of the examples.
+is "they print no error" "$(grep -vE 'clipped at|^step [0-9]+ of|: not there, beginning$' .err)" ""
 is "the matrix of the examples has a row for each region" "$(grep -ao "shape': ([0-9]*," try/peaks.npy)" "shape': (2,"
 is "so has the matrix of embed" "$(grep -ao "shape': ([0-9]*," try/regions.npy)" "shape': (2,"
 is "and its names" "$(grep -v '^#' try/regions.tsv)" "$(cat try/regions.bed)"
-for suffix in npy npy.json tsv; do same "the parts of embed merged in the examples are one run, .$suffix" silent.$suffix try/variants.$suffix; done
-is "the reads of the examples are tagged" "$(quietly --score n --no-PG try/tagged.bam -O sam | grep -c "${tab}yp:f:")" 2
-is "the variants of the examples are scored" "$(quietly --score n -T a.fa try/scored.vcf.gz -O v | grep -cE 'CADUCEUS_(LLR|DPLL)=-?[0-9]')" 2
-is "track names several tracks as its page says" "$(cd try && echo hg38.*.bw)" "hg38.entropy.bw hg38.logo.A.bw hg38.logo.C.bw hg38.logo.G.bw hg38.logo.T.bw"
+for suffix in npy npy.json tsv; do
+    same "the parts of embed merged in the examples are one run, .$suffix" silent.$suffix try/variants.$suffix
+done
+quietly --score n --no-PG try/tagged.bam -O sam >tagged.sam
+is "the reads of the examples are tagged" "$(grep -c "${tab}yp:f:" tagged.sam)" 2
+quietly --score n -T a.fa try/scored.vcf.gz -O v >scored.vcf
+is "the variants of the examples are scored" "$(grep -cE 'CADUCEUS_(LLR|DPLL)=-?[0-9]' scored.vcf)" 2
+is "track names several tracks as its page says" "$(cd try && echo hg38.*.bw)" \
+    "hg38.entropy.bw hg38.logo.A.bw hg38.logo.C.bw hg38.logo.G.bw hg38.logo.T.bw"
 quietly_track -o pll.bw
 same "the track merged in the examples is that of one run" pll.bw try/whole.bw
 same "so is its .json" pll.bw.json try/whole.bw.json

@@ -1,19 +1,17 @@
 #!/bin/sh
-# output.t - outputs are whole or absent, whatever the destination and the disk do
+# output.t - outputs are whole or absent, whatever happens to the destination and the disk
 # (faults 43, 44, 48, 49, 60).
 . "${srcdir:-.}/test/lib.sh"
 
-python=$(command -v python3 || echo /usr/bin/python3)
-full=$builddir/.libs/libfullfs.so
+py=$(any_python)
 model=$data/ps
 { contig chr1 1500 1; contig chr2 700 2; } >ref.fa
 awk 'BEGIN { for (i = 0; i < 24; i++) print "chr" i % 2 + 1 "\t" 25 * i "\t" 25 * i + 30 + i "\trow" i }' >in.bed
 "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed -o /dev/null 2>err || echo "Bail out! $(cat err)"
 
 run() { "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa "$@"; }
-# intact NAME: the old outputs are as they were, and nothing was left beside them.
-old() { rm -rf out; mkdir out; for f in o.bed o.bed.gz e.npy e.npy.json; do echo "old $f" >out/$f; done; (cd out && cksum * && ls -A) >before; }
-intact() { (cd out && cksum ./* | sed 's, \./, ,' && ls -A) >after; same "$1" before after; }
+# begin: makes old outputs, which a failing run must leave as they are.
+begin() { old o.bed o.bed.gz e.npy e.npy.json; }
 
 # ---- what is written ----
 run in.bed >plain.bed 2>err
@@ -26,45 +24,31 @@ run in.bed -o z.bed.gz
 ok ".bed.gz is valid gzip" gzip -t z.bed.gz
 gzip -dc z.bed.gz >z.bed
 same ".bed.gz holds the bytes of stdout" plain.bed z.bed
-is ".bed.gz ends with BGZF's end marker" "$(tail -c 28 z.bed.gz | od -An -v -tx1 | tr -d ' \n')" 1f8b08040000000000ff0600424302001b0003000000000000000000
-is "data rows are as many as the input's" "$(rows plain.bed | wc -l | tr -d ' ')" 24
+is ".bed.gz ends with BGZF's end marker" "$(tail -c 28 z.bed.gz | od -An -v -tx1 | tr -d ' \n')" \
+    1f8b08040000000000ff0600424302001b0003000000000000000000
+is "data rows are as many as the input's" "$(rows plain.bed | lines)" 24
 run in.bed -o empty.bed.gz --embed empty.npy -r chr2:699-700
 gzip -dc empty.bed.gz >empty.bed
-is "without rows .bed.gz has its header" "$(grep -c '^#chrom' empty.bed) $(rows empty.bed | wc -l | tr -d ' ')" "1 0"
+is "without rows .bed.gz has its header" "$(grep -c '^#chrom' empty.bed) $(rows empty.bed | lines)" "1 0"
 is "and no other file appears" "$(ls -A | grep -c tmp)" 0
 
 run in.bed -o e.bed --embed e.npy
 rows plain.bed >plain.rows; rows e.bed >e.rows
 same "an embedding file changes no row" plain.rows e.rows
 run in.bed --embed - -o column.bed
-if "$python" -c '' 2>/dev/null; then
-    cat >npy.py <<'PY'
-import ast, json, struct, sys
-raw = open(sys.argv[1], "rb").read()
-assert raw[:8] == b"\x93NUMPY\x01\x00", raw[:8]
-n = struct.unpack("<H", raw[8:10])[0]
-assert (10 + n) % 64 == 0 and raw[9 + n:10 + n] == b"\n"
-head = ast.literal_eval(raw[10:10 + n].decode())
-assert head["descr"] == "<f4" and head["fortran_order"] is False and set(head) == {"descr", "fortran_order", "shape"}, head
-rows, width = head["shape"]
-v = struct.unpack(f"<{rows * width}f", raw[10 + n:])
-for i in range(rows): print(",".join("%.6g" % (x or 0.0) for x in v[i * width:(i + 1) * width]))
-if len(sys.argv) > 2:
-    j = json.load(open(sys.argv[2]))
-    assert {"version", "model_sha256", "contigs_sha256", "options", "precision", "device", "rows"} <= set(j), j
-PY
-    ok ".npy has a header of numpy's, and valid JSON beside it" "$python" npy.py e.npy e.npy.json
+if [ -n "$py" ]; then
+    check ".npy has a header of numpy's, and valid JSON beside it" npy.py e.npy e.npy.json
     cp .out rows
     rows column.bed | awk -F '\t' '{ print $NF }' >wanted
     same ".npy has the rows of --embed -" rows wanted
-    is "24 rows of 16" "$(awk -F , 'NF == 16' rows | wc -l | tr -d ' ')" 24
-    ok ".npy without rows" "$python" npy.py empty.npy empty.npy.json
-    is "has none" "$(wc -l <.out | tr -d ' ')" 0
-    ok ".npy of all bases" "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed --score none --embed all.npy --pool none -o all.bed
-    ok "is readable" "$python" npy.py all.npy all.npy.json
-    is "and has one row a base" "$(wc -l <.out | tr -d ' ')" "$(awk '{ n += $3 - $2 } END { print n }' in.bed)"
-    awk 'BEGIN { print "chr1\t5\t5" }' | run - --embed nan.npy -o nan.bed
-    ok ".npy of an empty region" "$python" npy.py nan.npy
+    is "24 rows of 16" "$(awk -F , 'NF == 16' rows | lines)" 24
+    check ".npy without rows" npy.py empty.npy empty.npy.json
+    is "has none" "$(lines <.out)" 0
+    ok ".npy of all bases" run in.bed --score none --embed all.npy --pool none -o all.bed
+    check "is readable" npy.py all.npy all.npy.json
+    is "and has one row a base" "$(lines <.out)" "$(awk '{ n += $3 - $2 } END { print n }' in.bed)"
+    row 'chr1 5 5' | run - --embed nan.npy -o nan.bed
+    check ".npy of an empty region" npy.py nan.npy
     is "is NaN" "$(tr , '\n' <.out | sort -u)" nan
 else
     skip ".npy has a header of numpy's" "no python3"
@@ -72,17 +56,18 @@ fi
 
 # ---- modes ----
 (umask 027; run in.bed -o mode.bed --embed mode.npy)
-is "a new file follows the umask" "$(stat -c %a mode.bed mode.npy mode.npy.json | tr '\n' ' ')" "640 640 640 "
+is "a new file follows the umask" "$(stat -c %a mode.bed mode.npy mode.npy.json | joined)" "640 640 640 "
 chmod 604 mode.bed mode.npy
 (umask 077; run in.bed -o mode.bed --embed mode.npy)
-is "a file that is replaced keeps its mode" "$(stat -c %a mode.bed mode.npy | tr '\n' ' ')" "604 604 "
+is "a file that is replaced keeps its mode" "$(stat -c %a mode.bed mode.npy | joined)" "604 604 "
 rm -f hard && cp plain.bed hard-a && ln hard-a hard && echo old >hard-a && run in.bed -o hard
 is "another hard link keeps the old contents" "$(cat hard-a)" old
 
 # ---- the disk is full (43) ----
-old
-error "standard output is full" 'standard output: .*No space left' sh -c 'exec "$@" >/dev/full' - "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed
-error "one row to a full standard output" 'No space left' sh -c 'echo "chr1	0	9" | "$@" >/dev/full' - "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa -
+begin
+row 'chr1 0 9' >row.bed
+error "standard output is full" 'standard output: .*No space left' to_full run in.bed
+error "one row to a full standard output" 'No space left' reading row.bed to_full run -
 error "-o /dev/full" '/dev/full: .*No space left' run in.bed -o /dev/full
 error "--embed /dev/full" '/dev/full: .*No space left' run in.bed --embed /dev/full -o out/o.bed
 intact "a full device for embeddings leaves the rows' file alone"
@@ -91,50 +76,56 @@ intact "a full device for rows leaves the embedding's file alone"
 ln -s /dev/full full.bed.gz
 error ".bed.gz on a full device" 'No space left' run in.bed -o full.bed.gz
 
-sane=
-if [ ! -e "$full" ]; then why="no $(basename "$full")"
-elif ldd "$caduceus" 2>/dev/null | grep -q asan || grep -q __asan_init "$caduceus"; then why="built with a sanitizer"
-else sane=y; fi
-disk() { env LD_PRELOAD="$full" "$@"; }
-if [ "$sane" ]; then
+why=$(no_preload "$full")
+if [ -z "$why" ]; then
+    # on_disk NAME REGEX FAULT OPTION...: with old outputs there, a disk with this fault gives an error.
+    on_disk() {
+        local name=$1 regex=$2 fault=$3; shift 3
+        begin; error "$name" "$regex" failing_disk "$fault" run in.bed "$@"
+    }
     bed=$(wc -c <plain.bed) ebed=$(wc -c <e.bed) gz=$(wc -c <z.bed.gz) npy=$(wc -c <e.npy)
     for n in 0 1 100 $((bed / 2)) $((bed - 1)); do
-        old; error "disk full after $n bytes of BED" 'out/o.bed: .*No space left' disk FULLFS_AFTER=$n "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed -o out/o.bed
+        on_disk "disk full after $n bytes of BED" 'out/o.bed: .*No space left' AFTER=$n -o out/o.bed
         intact "the old file is as it was"
     done
     for n in 0 1 20 $((gz - 28)) $((gz - 1)); do
-        old; error "disk full after $n bytes of .bed.gz" 'out/o.bed.gz: .*No space left' disk FULLFS_AFTER=$n "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed -o out/o.bed.gz
+        on_disk "disk full after $n bytes of .bed.gz" 'out/o.bed.gz: .*No space left' AFTER=$n -o out/o.bed.gz
         intact "the old file is as it was"
     done
+    matrix="--score none --embed out/e.npy -o /dev/null"
     for n in 0 1 127 128 200 $((npy - 1)) $npy $((npy + 127)); do
-        old; error "disk full after $n bytes of .npy" 'out/e.npy: .*No space left' disk FULLFS_AFTER=$n "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed --score none --embed out/e.npy -o /dev/null
+        on_disk "disk full after $n bytes of .npy" 'out/e.npy: .*No space left' AFTER=$n $matrix
         intact "the old files are as they were"
     done
     both=$((ebed + npy + 128 + $(wc -c <e.npy.json)))
     for n in $((both - 1)) $((both - ebed)) $((both - ebed - 1)); do
-        old; error "disk full after $n bytes of .npy, .json and BED" 'No space left' disk FULLFS_AFTER=$n "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed --embed out/e.npy -o out/o.bed
+        on_disk "disk full after $n bytes of .npy, .json and BED" 'No space left' AFTER=$n --embed out/e.npy -o \
+            out/o.bed
         intact "the old files are as they were"
     done
-    old; ok "a disk that is just large enough" disk FULLFS_AFTER=$both "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed --embed out/e.npy -o out/o.bed
+    begin; ok "a disk that is just large enough" failing_disk AFTER=$both run in.bed --embed out/e.npy -o out/o.bed
     same "has the whole result" e.bed out/o.bed
     mkfifo spool; cat spool >spooled &
-    error "no room for the spool of a FIFO" 'No space left' disk FULLFS_AFTER=200 "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed --score none --embed spool -o /dev/null
+    error "no room for the spool of a FIFO" 'No space left' \
+        failing_disk AFTER=200 run in.bed --score none --embed spool -o /dev/null
     wait
     is "and the FIFO gets nothing" "$(wc -c <spooled | tr -d ' ')" 0
-    # 44: an error only at fsync or close
+    # Fault 44: the error comes only at fsync or close.
     for when in FSYNC=1 CLOSE=1; do
         for f in o.bed o.bed.gz; do
-            old; error "${when%=1} of $f fails" "out/$f: .*(No space left|Input/output error)" disk FULLFS_$when "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed -o out/$f
+            on_disk "${when%=1} of $f fails" "out/$f: .*(No space left|Input/output error)" $when -o out/$f
             intact "the old file is as it was"
         done
-        old; error "${when%=1} of .npy fails" 'out/e.npy.*: .*(No space left|Input/output error)' disk FULLFS_$when "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed --score none --embed out/e.npy -o /dev/null
+        on_disk "${when%=1} of .npy fails" 'out/e.npy.*: .*(No space left|Input/output error)' $when $matrix
         intact "the old files are as they were"
     done
-    old; rm -f out/*; error "without an old file" 'No space left' disk FULLFS_AFTER=9 "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed -o out/o.bed --embed out/e.npy
+    rm -f out/*
+    error "without an old file" 'No space left' failing_disk AFTER=9 run in.bed -o out/o.bed --embed out/e.npy
     is "nothing is left at all" "$(ls -A out)" ""
 else
     skip "a full disk leaves the old files" "$why"
 fi
+begin
 old
 awk 'BEGIN { for (i = 0; i < 400; i++) print "chr1\t" i "\t" i + 9 "\tname" i }' >many.bed
 (trap '' XFSZ; ulimit -f 4; run many.bed -o out/o.bed) >.out 2>.err
@@ -172,24 +163,26 @@ cp in.bed t.npy.json
 error "the input as what stands beside embeddings" 'is also an input' run t.npy.json --embed t.npy -o /dev/null
 same "and the input is as it was" in.bed t.npy.json
 cp -r "$model" own
-error "the weights as output" 'is also an input' "$caduceus" annotate --quiet -m own -T ref.fa in.bed -o own/model.safetensors
+error "the weights as output" 'is also an input' \
+    "$caduceus" annotate --quiet -m own -T ref.fa in.bed -o own/model.safetensors
 same "and the weights are as they were" "$model/model.safetensors" own/model.safetensors
-# Two outputs must not be one file, whether it is there or not.
+# Two outputs must not be one file, whether it exists or not.
 for pair in 'w.bed w.bed' 'w.bed ./w.bed' 'w.npy.json w.npy' 'link w.bed' 'out/../w.bed w.bed'; do
     rm -f w.* link; ln -s w.bed link
-    error "one file for two outputs: ${pair% *} and ${pair#* }" 'two outputs|also' run in.bed -o "${pair% *}" --embed "${pair#* }"
+    error "one file for two outputs: ${pair% *} and ${pair#* }" 'two outputs|also' \
+        run in.bed -o "${pair% *}" --embed "${pair#* }"
     is "nothing is written" "$(ls -A | grep '^w\.')" ""
 done
 is "no temporary is left" "$(ls -A . out | grep -c 'tmp$')" 0
 
 if bound; then
     mkdir shut; echo old >shut/o.bed; chmod 555 shut
-    error "a read-only folder" 'shut/new.bed: .*Permission denied' $as "$caduceus" annotate --quiet -m "$dir/no-model" -T ref.fa in.bed -o shut/new.bed
-    error "a file in a read-only folder" 'shut/o.bed: .*Permission denied' $as "$caduceus" annotate --quiet -m "$dir/no-model" -T ref.fa in.bed -o shut/o.bed
+    early_bound() { $as "$caduceus" annotate --quiet -m "$dir/no-model" -T ref.fa in.bed "$@"; }
+    error "a read-only folder" 'shut/new.bed: .*Permission denied' early_bound -o shut/new.bed
+    error "a file in a read-only folder" 'shut/o.bed: .*Permission denied' early_bound -o shut/o.bed
     mkdir open; echo old >open/o.bed; chmod 444 open/o.bed
-    error "a read-only file" 'open/o.bed: .*Permission denied' $as "$caduceus" annotate --quiet -m "$dir/no-model" -T ref.fa in.bed -o open/o.bed
-    is "which keeps its contents" "$(cat open/o.bed shut/o.bed)" "old
-old"
+    error "a read-only file" 'open/o.bed: .*Permission denied' early_bound -o open/o.bed
+    is "which keeps its contents" "$(cat open/o.bed shut/o.bed | joined)" "old old "
 else
     skip "a read-only folder" "root cannot give up its rights"
 fi
@@ -255,11 +248,12 @@ awk 'BEGIN { print "chr1\t5\t5\tx" }' >zero.bed
 "$caduceus" annotate -m "$model" -T ref.fa zero.bed -o quiet.bed 2>/dev/null
 "$caduceus" annotate -m "$model" -T ref.fa zero.bed -o warned.bed <&- >&- 2>&-
 same "not even a warning" quiet.bed warned.bed
-error "a closed standard output" 'standard output: ' sh -c 'exec "$@" >&-' - "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed
+error "a closed standard output" 'standard output: ' to_closed run in.bed
 
 # ---- descriptors by another name are written directly ----
 echo before >log; run in.bed -o /dev/stdout >>log
-is "-o /dev/stdout appends where the shell appends" "$(head -n 1 log) $(sed 1d log | grep -vc "^#")" "before $(grep -vc "^#" plain.bed)"
+is "-o /dev/stdout appends where the shell appends" \
+    "$(head -n 1 log) $(sed 1d log | grep -vc "^#")" "before $(grep -vc "^#" plain.bed)"
 { echo before; run in.bed -o /dev/fd/1; echo after; } >log
 is "-o /dev/fd/1 leaves what surrounds it" "$(head -n 1 log) $(tail -n 1 log)" "before after"
 error "-m '' is no model" 'empty name' "$caduceus" annotate -m "" -T ref.fa in.bed

@@ -1,6 +1,5 @@
 #!/bin/sh
-# plugin.t - bcftools +caduceus: the bytes of `caduceus annotate`, errors that are seen,
-# and a plugin that leaves bcftools alone.
+# plugin.t - bcftools +caduceus writes the bytes of `caduceus annotate`, reports errors, and does not disturb bcftools.
 . "${srcdir:-.}/test/lib.sh"
 
 so=$builddir/plugin/caduceus.so
@@ -14,12 +13,17 @@ if [ "$why" ]; then skip "bcftools +caduceus" "$why"; finish; exit; fi
 export BCFTOOLS_PLUGINS="$builddir/plugin:" # the colon keeps bcftools' own
 model=$data/ps
 { contig chr1 1500 1; contig chr2 700 2; } >ref.fa
-# Every 7th base, to the base after it; every third an indel.
-awk '/^>/ { name = substr($1, 2); s[name] = ""; order[++k] = name; next } { s[name] = s[name] $0 }
-    END { print "##fileformat=VCFv4.2\n##FILTER=<ID=PASS,Description=\"All filters passed\">\n##INFO=<ID=DP,Number=1,Type=Integer,Description=\"d\">\n##FORMAT=<ID=GT,Number=1,Type=String,Description=\"g\">"
+# A record every 37 bases: a change to the next other base, or, every third one, a deletion.
+awk '
+    /^>/ { name = substr($1, 2); s[name] = ""; order[++k] = name; next } { s[name] = s[name] $0 }
+    END {
+        print "##fileformat=VCFv4.2\n##FILTER=<ID=PASS,Description=\"All filters passed\">"
+        print "##INFO=<ID=DP,Number=1,Type=Integer,Description=\"d\">"
+        print "##FORMAT=<ID=GT,Number=1,Type=String,Description=\"g\">"
         for (i = 1; i <= k; i++) print "##contig=<ID=" order[i] ",length=" length(s[order[i]]) ">"
         print "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1"
-        for (i = 1; i <= k; i++) for (p = 3; p < length(s[order[i]]) - 20; p += 37) { b = substr(s[order[i]], p, 1); n++
+        for (i = 1; i <= k; i++) for (p = 3; p < length(s[order[i]]) - 20; p += 37) {
+            b = substr(s[order[i]], p, 1); n++
             alt = b; for (q = p; alt == b; q++) alt = substr(s[order[i]], q, 1)
             if (n % 3 == 0) { b = substr(s[order[i]], p, n % 13 + 2); alt = substr(b, 1, 1) }
             if (n % 10 == 0) alt = alt ",<DEL>"
@@ -29,82 +33,96 @@ bcftools view --no-version in.vcf -Ob -o in.bcf; bcftools index in.bcf
 printf 'chr1\t0\t60\nchr1\t40\t300\nchr2\t99\t100\nchr2\t100\t400\n' >some.bed
 
 ann() { "$caduceus" annotate --quiet --window 64 -m "$model" -T ref.fa "$@"; }
-# plug GENERAL...: with our options after --; those of $more too.
+# plug GENERAL...: the plugin with general options; $more has further plugin options.
 more=
 plug() {
     # shellcheck disable=SC2086
     bcftools +caduceus "$@" -- --quiet --window 64 -m "$model" -T ref.fa $more
 }
-like_annotate() { # NAME: the files of both, and no complaint
+# like_annotate NAME: the file got of the plugin is the file want of annotate, and there is no message.
+like_annotate() {
     same "$1" want got
     is "$1: without a word" "$(cat got.err)" ""
 }
+# plugs NAME GENERAL...: plug prints the file want, without a message; prints_want NAME COMMAND...: so does COMMAND.
+plugs() { local name=$1; shift; plug "$@" >got 2>got.err; like_annotate "$name"; }
+prints_want() { local name=$1; shift; "$@" >got 2>got.err; like_annotate "$name"; }
+# with_model GENERAL...: the plugin with the model and the reference; viewed OPTION...: seven columns of bcftools view.
+with_model() { bcftools +caduceus "$@" -- --quiet --window 64 -T ref.fa -m "$model"; }
+columns() { grep -v '^#' | cut -f 1-7; }
+viewed() { bcftools view --no-version "$@" | columns; }
 
 # ---- the bytes of annotate ----
 is "there are records" "$(grep -vc '^#' in.vcf)" 59
-ann in.vcf >want; plug in.vcf >got 2>got.err; like_annotate "VCF"
+ann in.vcf >want; plugs "VCF" in.vcf
 is "with scores" "$(grep -c 'CADUCEUS_LLR=' got) $(grep -c 'CADUCEUS_DPLL=' got)" "40 19"
 for O in u b v z b1 z9; do
     for in in in.vcf in.vcf.gz in.bcf; do
         ann $in -O $O >want
-        plug $in -O $O >got 2>got.err; like_annotate "$in, -O $O"
+        plugs "$in, -O $O" $in -O $O
     done
-    plug -O $O <in.bcf >got 2>got.err; like_annotate "standard input, -O $O"
-    plug -O$O - <in.vcf >got 2>got.err; like_annotate "-, -O$O"
+    plugs "standard input, -O $O" -O $O <in.bcf
+    plugs "-, -O$O" -O$O - <in.vcf
     plug in.vcf -O $O -o out.any; cp out.any got; like_annotate "-O $O -o"
     plug in.vcf --output-type $O --output out.long; cp out.long got; like_annotate "--output-type $O --output"
     bcftools view --no-version in.vcf.gz | plug -O $O >got 2>got.err; like_annotate "a pipe, -O $O"
 done
 for suffix in vcf vcf.gz bcf; do
-    ann in.vcf -o want; ann in.vcf -o a.$suffix; plug in.vcf -o p.$suffix 2>got.err; cp a.$suffix want; cp p.$suffix got; like_annotate "-o .$suffix"
+    ann in.vcf -o a.$suffix; plug in.vcf -o p.$suffix 2>got.err
+    cp a.$suffix want; cp p.$suffix got; like_annotate "-o .$suffix"
 done
 ann in.bcf -Ov >want
-plug in.bcf >got 2>got.err; like_annotate "without -O and -o it is VCF, as in bcftools"
+plugs "without -O and -o it is VCF, as in bcftools" in.bcf
 plug in.bcf -o got 2>got.err; like_annotate "also under a name that says nothing"
 for t in 1 2 5; do plug in.vcf.gz --threads $t -Oz >got.$t; done
 same "--threads 2 gives the bytes of --threads 1" got.1 got.2
 same "--threads 5 gives the bytes of --threads 1" got.1 got.5
-ann in.vcf --no-version >want; plug --no-version in.vcf >got 2>got.err; like_annotate "--no-version"
+ann in.vcf --no-version >want; plugs "--no-version" --no-version in.vcf
 is "no header line of bcftools' or ours" "$(grep -c -e bcftools_ -e '^##CADUCEUS' got)" 0
 for in in in.vcf.gz in.bcf; do
-    for o in '-r chr1:100-300' '-r chr1:114' '-r chr1:100-200,chr1:150-300,chr2' '-R some.bed' '-t chr1:100-300' '-R some.bed -t chr1'; do
+    for o in '-r chr1:100-300' '-r chr1:114' '-r chr1:100-200,chr1:150-300,chr2' '-R some.bed' '-t chr1:100-300' \
+        '-R some.bed -t chr1'; do
         # shellcheck disable=SC2086
         ann $in -Ov $o >want
         # shellcheck disable=SC2086
-        plug $in $o >got 2>got.err; like_annotate "$in $o"
+        plugs "$in $o" $in $o
         # shellcheck disable=SC2086
-        bcftools view --no-version $in $o | grep -v '^#' | cut -f 1-7 >want; grep -v '^#' got | cut -f 1-7 >got.rows
-        same "$in $o: the records of bcftools view" want got.rows
+        viewed $in $o >want; prints "$in $o: the records of bcftools view" want reading got columns
     done
     for o in chr1:114 chr1:225,chr2:77,chr1:299-301; do
-        bcftools view --no-version $in -r $o | grep -v '^#' | cut -f 1-7 >want; plug $in -r $o 2>got.err | grep -v '^#' | cut -f 1-7 >got
+        viewed $in -r $o >want; plug $in -r $o 2>got.err | columns >got
         like_annotate "$in -r $o: the records of bcftools view"
-        bcftools view --no-version $in -t $o | grep -v '^#' | cut -f 1-7 >want; plug -t $o <$in 2>got.err | grep -v '^#' | cut -f 1-7 >got
+        viewed $in -t $o >want; plug -t $o <$in 2>got.err | columns >got
         like_annotate "$in -t $o: the records of bcftools view"
     done
     ann $in -Ov -L some.bed >want
-    plug $in -T some.bed >got 2>got.err; like_annotate "$in -T FILE is annotate's -L"
-    bcftools view --no-version $in -T some.bed | grep -v '^#' | cut -f 1-7 >want; grep -v '^#' got | cut -f 1-7 >got.rows
-    same "$in -T FILE: the records of bcftools view" want got.rows
+    plugs "$in -T FILE is annotate's -L" $in -T some.bed
+    viewed $in -T some.bed >want; prints "$in -T FILE: the records of bcftools view" want reading got columns
     for o in regions=chr2 regions-file=some.bed targets=chr2:100-300; do
-        ann $in -Ov "$(case $o in regions=*) echo -r ;; regions-file*) echo -R ;; *) echo -t ;; esac)" "${o#*=}" >want
-        plug $in --"$o" >got 2>got.err; like_annotate "$in --$o"
+        case $o in regions=*) ours=-r ;; regions-file*) ours=-R ;; *) ours=-t ;; esac
+        ann $in -Ov $ours "${o#*=}" >want
+        plugs "$in --$o" $in --"$o"
     done
 done
 printf 'chr1\t1\t60\n' >from1.txt
 error "a regions file that may count from 1" 'BED' plug in.bcf -R from1.txt
 error "a targets file that may" 'BED' plug in.bcf -T from1.txt
 ann in.vcf >want
-for f in -f --fasta-ref --reference -T; do bcftools +caduceus in.vcf -- $f ref.fa -m "$model" --window 64 --quiet >got 2>got.err; like_annotate "$f after --"; done
-bcftools +caduceus in.vcf -- -fref.fa -m"$model" --window=64 --quiet >got 2>got.err; like_annotate "values in one word"
-bcftools +"$so" in.vcf -- -f ref.fa -m "$model" --window 64 --quiet >got 2>got.err; like_annotate "by its path"
-bcftools plugin caduceus in.vcf -- -f ref.fa -m "$model" --window 64 --quiet >got 2>got.err; like_annotate "bcftools plugin caduceus"
-CADUCEUS_MODEL=$model bcftools +caduceus in.vcf -- -f ref.fa --window 64 --quiet >got 2>got.err; like_annotate "\$CADUCEUS_MODEL"
-for o in '--score dist,cos,n' '--mask each' '--info-prefix X' '--check-ref w' '--flank 5' '--pool-window 3 --score cos'; do
+for f in -f --fasta-ref --reference -T; do
+    prints_want "$f after --" bcftools +caduceus in.vcf -- $f ref.fa -m "$model" --window 64 --quiet
+done
+rest="-m $model --window 64 --quiet"
+prints_want "values in one word" bcftools +caduceus in.vcf -- -fref.fa -m"$model" --window=64 --quiet
+prints_want "by its path" bcftools +"$so" in.vcf -- -f ref.fa $rest
+prints_want "bcftools plugin caduceus" bcftools plugin caduceus in.vcf -- -f ref.fa $rest
+prints_want "\$CADUCEUS_MODEL" \
+    env CADUCEUS_MODEL="$model" bcftools +caduceus in.vcf -- -f ref.fa --window 64 --quiet
+for o in '--score dist,cos,n' '--mask each' '--info-prefix X' '--check-ref w' '--flank 5' \
+    '--pool-window 3 --score cos'; do
     more=$o
     # shellcheck disable=SC2086
     ann in.vcf $o >want
-    plug in.vcf >got 2>got.err; like_annotate "$o after --"
+    plugs "$o after --" in.vcf
 done
 more=
 for w in -W -Wcsi -W=csi --write-index --write-index=csi; do
@@ -131,20 +149,21 @@ for k in $((m / 2)) $((m - 28)) $((m - 1)); do
     error "with threads" 'cut' plug --threads 3 cut.vcf.gz -o cut.out
 done
 is "nothing is written" "$(ls -A | grep -e cut.out -e 'tmp$')" ""
-error "a full standard output" 'No space left' sh -c 'bcftools +caduceus in.vcf -- --quiet --window 64 -T ref.fa -m "$1" >/dev/full' - "$model"
-error "a full standard output, BCF" 'No space left' sh -c 'bcftools +caduceus in.vcf -Ob -- --quiet --window 64 -T ref.fa -m "$1" >/dev/full' - "$model"
-error "a closed standard output" 'standard output' sh -c 'bcftools +caduceus in.vcf -- --quiet --window 64 -T ref.fa -m "$1" >&-' - "$model"
-full=$builddir/.libs/libfullfs.so
+error "a full standard output" 'No space left' to_full with_model in.vcf
+error "a full standard output, BCF" 'No space left' to_full with_model in.vcf -Ob
+error "a closed standard output" 'standard output' to_closed with_model in.vcf
 if [ -e "$full" ]; then
     echo old >o.bcf
     for k in 0 100 2000; do
-        error "disk full after $k bytes" 'o.bcf: .*No space left' env LD_PRELOAD="$full" FULLFS_AFTER=$k bcftools +caduceus in.vcf -Ob -o o.bcf -- --quiet --window 64 -T ref.fa -m "$model"
+        error "disk full after $k bytes" 'o.bcf: .*No space left' failing_disk AFTER=$k with_model in.vcf -Ob -o o.bcf
     done
-    for w in FSYNC CLOSE; do error "$w fails" 'o.bcf: ' env LD_PRELOAD="$full" FULLFS_$w=1 bcftools +caduceus in.vcf -Ob -o o.bcf -- --quiet --window 64 -T ref.fa -m "$model"; done
+    for w in FSYNC CLOSE; do error "$w fails" 'o.bcf: ' failing_disk $w=1 with_model in.vcf -Ob -o o.bcf; done
     is "the old file is as it was" "$(cat o.bcf)$(ls -A | grep 'tmp$')" old
 else skip "disk full" "no $(basename "$full")"; fi
-sed 's/^chr2	3	/chr2	x	/' in.vcf >bad.vcf; error "a record that is none" 'bad.vcf:[0-9]+: POS "x"' plug bad.vcf -o bad.out
-sed 's/^chr2	3	/chr9	3	/' in.vcf >bad.vcf; error "a contig that the header lacks" 'bad.vcf:[0-9]+: contig "chr9"' plug bad.vcf -o bad.out
+sed 's/^chr2	3	/chr2	x	/' in.vcf >bad.vcf
+error "a record that is none" 'bad.vcf:[0-9]+: POS "x"' plug bad.vcf -o bad.out
+sed 's/^chr2	3	/chr9	3	/' in.vcf >bad.vcf
+error "a contig that the header lacks" 'bad.vcf:[0-9]+: contig "chr9"' plug bad.vcf -o bad.out
 error "a file that is missing" 'gone.vcf: No such file' plug gone.vcf
 error "a reference that is missing" 'gone.fa' bcftools +caduceus in.vcf -- -T gone.fa -m "$model"
 error "no reference" 'give -T' bcftools +caduceus in.vcf -- -m "$model"
@@ -185,38 +204,43 @@ n=$(BCFTOOLS_PLUGINS= bcftools plugin -l 2>/dev/null | grep -c '^[a-zA-Z]')
 is "and the stock ones" "$(grep -v caduceus out | grep -c '^[a-zA-Z]')" "$n"
 bcftools plugin -lv >out 2>err; like "bcftools plugin -lv describes it" '^Score variants with a Caduceus' out
 is "and has no complaint about its version" "$(grep -i -A 3 caduceus err out | grep -ci -e 'version' -e 'not')" 0
-(unset BCFTOOLS_PLUGINS; bcftools 2>&1) | sed 's/[0-9]* plugins/plugins/' >want; bcftools 2>&1 | sed 's/[0-9]* plugins/plugins/' >got
-same "bare bcftools is as ever" want got
-(unset BCFTOOLS_PLUGINS; bcftools view in.bcf --no-version) >want; bcftools view in.bcf --no-version >got
-same "and so is bcftools view" want got
+plain() { env -u BCFTOOLS_PLUGINS bcftools "$@"; }
+no_number() { sed 's/[0-9]* plugins/plugins/'; }
+agree "bare bcftools is as ever" 'plain 2>&1 | no_number' 'bcftools 2>&1 | no_number'
+agree "and so is bcftools view" 'plain view in.bcf --no-version' 'bcftools view in.bcf --no-version'
 if command -v nm >/dev/null; then
-    is "it exports four symbols" "$(nm -D --defined-only "$so" | awk '{ print $3 }' | sort | tr '\n' ' ')" "about run usage version "
-    is "htslib is bcftools'" "$(nm -D --undefined-only "$so" | grep -c ' bcf_read$') $(ldd "$so" | grep -c libhts)" "1 0"
+    is "it exports four symbols" \
+        "$(nm -D --defined-only "$so" | awk '{ print $3 }' | sort | joined)" "about run usage version "
+    is "htslib is bcftools'" \
+        "$(nm -D --undefined-only "$so" | grep -c ' bcf_read$') $(ldd "$so" | grep -c libhts)" "1 0"
 else skip "it exports four symbols" "no nm"; fi
-# A signal while it waits for input.
+# A signal while the plugin waits for input.
 if perl -e 1 2>/dev/null; then
-    natural() { exec perl -e '$SIG{$_} = "DEFAULT" for qw(INT QUIT PIPE TERM HUP); exec @ARGV or die' "$@"; }
     rm -f feed o.bcf; mkfifo feed
     natural bcftools +caduceus -Ob -o o.bcf -- --quiet --window 64 -T ref.fa -m "$model" <feed 2>sig.err & pid=$!
     exec 7>feed
     cat in.vcf >&7
-    k=0; while [ "$(ls -A | grep -c 'caduceus-.*tmp$')" -lt 1 ] && [ $k -lt 100 ]; do sleep 0.05; k=$((k + 1)); done
+    await 1 .
     kill -TERM $pid; { wait $pid; status=$?; } 2>/dev/null
     exec 7>&-
     is "TERM ends it with 143, in silence" "$status $(cat sig.err)" "143 "
     is "and leaves nothing" "$(ls -A | grep -e '^o.bcf' -e 'tmp$')" ""
-    { (natural bcftools +caduceus in.vcf -- --quiet --window 64 -T ref.fa -m "$model" 2>pipe.err); echo $? >status; } | true
+    {   (natural bcftools +caduceus in.vcf -- --quiet --window 64 -T ref.fa -m "$model" 2>pipe.err)
+        echo $? >status; } | true
     is "a broken pipe gives 141" "$(cat status) $(cat pipe.err)" "141 "
 fi
 
 # ---- installed ----
-if [ -f "$builddir/Makefile" ] && (unset MAKEFLAGS MAKELEVEL MFLAGS; make -s -C "$builddir" install DESTDIR="$dir/root") >make.log 2>&1; then
+install_() { (unset MAKEFLAGS MAKELEVEL MFLAGS; make -s -C "$builddir" install DESTDIR="$dir/root"); }
+if [ -f "$builddir/Makefile" ] && install_ >make.log 2>&1; then
     installed=$(find "$dir/root" -name caduceus.so | head -n 1)
-    is "one plugin is installed" "$(find "$dir/root" -name 'caduceus.so*' | wc -l | tr -d ' ')" 1
+    is "one plugin is installed" "$(find "$dir/root" -name 'caduceus.so*' | lines)" 1
     export BCFTOOLS_PLUGINS="${installed%/*}:"
-    ann in.vcf >want; plug in.vcf >got 2>got.err; like_annotate "the installed plugin"
-    bcftools +caduceus in.vcf -- -T ref.fa --window 64 --quiet >got 2>got.err; is "finds the installed bundled model" "$?" 0
-    is "with one warning" "$(grep -c 'bundled small model' got.err) $(wc -l <got.err | tr -d ' ')" "1 1"
-    is "nothing of it refers to the build tree" "$(readelf -d "$installed" 2>/dev/null | grep -i -e rpath -e runpath)" ""
+    ann in.vcf >want; plugs "the installed plugin" in.vcf
+    bcftools +caduceus in.vcf -- -T ref.fa --window 64 --quiet >got 2>got.err
+    is "finds the installed bundled model" "$?" 0
+    is "with one warning" "$(grep -c 'bundled small model' got.err) $(lines <got.err)" "1 1"
+    paths=$(readelf -d "$installed" 2>/dev/null | grep -i -e rpath -e runpath)
+    is "nothing of it refers to the build tree" "$paths" ""
 else skip "the installed plugin" "no make install here"; fi
 finish

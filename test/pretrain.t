@@ -1,18 +1,19 @@
 #!/bin/sh
-# pretrain.t - caduceus pretrain: what it computes, going on after any death, faults
-# (43, 44, 45, 48, 50, 51, 52, 53, 58).
+# pretrain.t - caduceus pretrain: its results, resuming after a crash, and faults (43, 44, 45, 48, 50, 51, 52, 53, 58).
 . "${srcdir:-.}/test/lib.sh"
-full=$builddir/.libs/libfullfs.so
-failing=$builddir/.libs/libfailmalloc.so
 py=$(python)
 
-{ contig one 3000 1; bases 400 2 | tr A-Z a-z | fold -w 60; contig two 500 3; printf '>short\nACGTACGTNNACCA\n>gap\nNNNNNNNNNNNNNNNNNNNN\n'; } >g.fa
-printf 'one\t0\t2500\ttrain\none\t3100\t3400\ttrain\ntwo\t0\t500\ttrain\none\t2500\t3000\tvalid\nshort\t0\t14\tvalid\n' >g.bed
+{   contig one 3000 1; bases 400 2 | tr A-Z a-z | fold -w 60; contig two 500 3
+    printf '>short\nACGTACGTNNACCA\n>gap\nNNNNNNNNNNNNNNNNNNNN\n'; } >g.fa
+row 'one 0 2500 train' 'one 3100 3400 train' 'two 0 500 train' 'one 2500 3000 valid' 'short 0 14 valid' >g.bed
 tiny="-T g.fa --d-model 16 --n-layer 2 --seq-len 64 --batch-tokens 512 --steps 12 -@ 1 --quiet"
 train() { "$caduceus" pretrain $tiny "$@"; }
 column() { rows "$2" | cut -f "$1"; } # NUMBER LOG
 files="config.json log.tsv model.safetensors tokenizer_config.json training.safetensors "
-listed() { ls -A "$1" | tr '\n' ' '; }
+listed() { ls -A "$1" | joined; }
+# logged FOLDER: its log without the column of speeds.
+logged() { rows "$1/log.tsv" | cut -f 1-6; }
+quietless=${tiny%--quiet}
 
 # ---- a run, and what changes no byte of it (58) ----
 ok "a run" train -L g.bed -o want --valid-every 5 --save-every 5
@@ -23,130 +24,141 @@ ok "and is described" "$caduceus" model info want
 like "its length is that of the windows" '^window	64$' .out
 like "its status tells how far it is" '^status	pretrained: 12 of 12 steps of 512 tokens$' .out
 is "the log has names" "$(head -n 1 want/log.tsv)" "#step	tokens	loss	lr	gradient_norm	valid_loss	tokens_per_s"
-is "and a line for each step" "$(column 1 want/log.tsv | tr '\n' ' ')" "1 2 3 4 5 6 7 8 9 10 11 12 "
+is "and a line for each step" "$(column 1 want/log.tsv | joined)" "1 2 3 4 5 6 7 8 9 10 11 12 "
 is "tokens add up" "$(column 2 want/log.tsv | tail -n 1)" 6144
-is "it is validated every 5 steps and at the end" "$(rows want/log.tsv | awk -F'\t' '$6 != "." { printf "%s ", $1 }')" "5 10 12 "
-rows want/log.tsv | cut -f 1-6 >want.log
-alike() { # NAME OPTION...
+is "it is validated every 5 steps and at the end" \
+    "$(rows want/log.tsv | awk -F'\t' '$6 != "." { printf "%s ", $1 }')" "5 10 12 "
+logged want >want.log
+# alike NAME OPTION...: a run with these options writes the same bytes.
+alike() {
     local name=$1; shift
     rm -rf got; train -L g.bed -o got --valid-every 5 "$@" 2>err || diag err
     same "$name: the weights" want/model.safetensors got/model.safetensors
     same "$name: what training knows" want/training.safetensors got/training.safetensors
-    rows got/log.tsv | cut -f 1-6 >got.log; same "$name: the log" want.log got.log
+    prints "$name: the log" want.log logged got
 }
 alike "two threads" -@ 2
 alike "five threads" -@ 5
 alike "--recompute" --recompute -@ 2
 alike "batches that are accumulated" --batch-tokens 256 --accumulate 2
-alike "defaults spelled out" --lr 0.008 --lr-end 0.0001 --warmup 0.1 --weight-decay 0.1 --clip 1 --seed 1 --rcps yes --rc-aug no --train train --valid valid --soft-mask-weight 1 --accumulate 1
+alike "defaults spelled out" --lr 0.008 --lr-end 0.0001 --warmup 0.1 --weight-decay 0.1 --clip 1 --seed 1 \
+    --rcps yes --rc-aug no --train train --valid valid --soft-mask-weight 1 --accumulate 1
 for o in "-@ 1" "-@ 2" "-@ 5" "-@ 3 --recompute"; do # several packs, of several tiles
     # shellcheck disable=SC2086
-    rm -rf got; train -o got --seq-len 900 --batch-tokens 9000 --steps 2 $o; [ "$o" != "-@ 1" ] || mv got packs
+    rm -rf got; train -o got --seq-len 900 --batch-tokens 9000 --steps 2 $o
+    [ "$o" != "-@ 1" ] || mv got packs
     [ "$o" = "-@ 1" ] || same "$o: longer windows" packs/training.safetensors got/training.safetensors
 done
-(grep train g.bed | cut -f 1-3) >plain.bed; rm -rf got; train -L plain.bed -o got; same "a BED without names is all for training" want/model.safetensors got/model.safetensors
+grep train g.bed | cut -f 1-3 >plain.bed; rm -rf got; train -L plain.bed -o got
+same "a BED without names is all for training" want/model.safetensors got/model.safetensors
 for s in train valid; do awk -v s=$s '$4 == s' g.bed >$s.bed; done
 rm -rf got; train -L valid.bed -L train.bed -o got; same "two BEDs are one" want/model.safetensors got/model.safetensors
-for o in "--seed 2" "--lr 0.004" "--soft-mask-weight 0.1" "--rc-aug yes" "--rcps no" "--weight-decay 0" "--clip 0.01" "--warmup 0.5"; do
+for o in "--seed 2" "--lr 0.004" "--soft-mask-weight 0.1" "--rc-aug yes" "--rcps no" "--weight-decay 0" \
+    "--clip 0.01" "--warmup 0.5"; do
     # shellcheck disable=SC2086
     rm -rf got; train -L g.bed -o got $o; ok "$o trains" test -s got/model.safetensors
-    if cmp -s want/model.safetensors got/model.safetensors; then fail "$o changes the result"; else pass "$o changes the result"; fi
+    differ "$o changes the result" want/model.safetensors got/model.safetensors
 done
 
 # ---- the recipe ----
 rm -rf got; train -L g.bed -o got --steps 40 --lr 0.01 --lr-end 0.002 --warmup 0.25 --batch-tokens 64
-ok "learning rates are those of the formula" awk -F'\t' '/^#/ { next } { s = $1 - 1; pi = 3.141592653589793
-    want = s < 10 ? 1e-6 + (0.01 - 1e-6) * (s + 1) / 10 : 0.002 + 0.008 * 0.5 * (1 + cos(pi * (s - 10) / 30))
-    if ((want - $4) ^ 2 > 1e-10 * want ^ 2) { print "step " $1 ": " $4 " against " want; bad = 1 } n++ } END { exit bad || n != 40 }' got/log.tsv
-if [ -n "$py" ]; then
-    "$py" - got/log.tsv got/training.safetensors >py.out 2>&1 <<'PY'
-import json, struct, sys
-import numpy as np
-log = np.genfromtxt(sys.argv[1], usecols=(0, 2, 3, 4))
-s, lr = np.arange(40.0), log[:, 2]
-want = np.where(s < 10, np.linspace(1e-6, 0.01, 11)[1:].tolist() + [0] * 30, 0.002 + 0.004 * (1 + np.cos(np.pi * (s - 10) / 30)))
-assert np.allclose(lr, want, rtol=2e-5, atol=0), lr - want
-raw = open(sys.argv[2], "rb").read()
-n = struct.unpack("<Q", raw[:8])[0]
-head = json.loads(raw[8:8 + n])
-assert head["__metadata__"]["step"] == "40", head["__metadata__"]
-a = {k: np.frombuffer(raw[8 + n:], np.float32)[v["data_offsets"][0] // 4:v["data_offsets"][1] // 4] for k, v in head.items() if k != "__metadata__"}
-assert len({len(x) for x in a.values()}) == 1 and all(np.isfinite(x).all() for x in a.values()), a
-assert (a["exp_avg_sq"] >= 0).all() and (a["exp_avg_sq"] > 0).any()
-PY
-    is "numpy finds the same, and moments that can be" "$(cat py.out)" ""
-else skip "numpy finds the same, and moments that can be" "no numpy"; fi
+ok "learning rates are those of the formula" awk -F'\t' '
+    /^#/ { next }
+    {   s = $1 - 1; pi = 3.141592653589793
+        if (s < 10) want = 1e-6 + (0.01 - 1e-6) * (s + 1) / 10
+        else want = 0.002 + 0.008 * 0.5 * (1 + cos(pi * (s - 10) / 30))
+        if ((want - $4) ^ 2 > 1e-10 * want ^ 2) { print "step " $1 ": " $4 " against " want; bad = 1 }
+        n++ }
+    END { exit bad || n != 40 }' got/log.tsv
+check "numpy finds the same, and moments that can be" recipe.py got/log.tsv got/training.safetensors
 
-# The losses of ten steps, as they were when this was written.
+# The losses of ten steps, as recorded when this test was written.
 golden="2.84958 2.60276 2.4021 2.20816 2.14887 2.0162 1.86772 1.7824 1.79704 1.74403"
 for isa in plain avx2 avx512; do
-    if [ $isa != plain ] && ! grep -q -w "$isa" /proc/cpuinfo 2>/dev/null && ! grep -q -w "${isa}f" /proc/cpuinfo 2>/dev/null; then skip "$isa: ten losses" "this processor lacks it"; continue; fi
+    if [ $isa != plain ] && ! grep -Eqw "$isa|${isa}f" /proc/cpuinfo 2>/dev/null; then
+        skip "$isa: ten losses" "this processor lacks it"
+        continue
+    fi
     rm -rf got; env CADUCEUS_ISA=$isa "$caduceus" pretrain $tiny -L g.bed -o got --steps 10
     column 3 got/log.tsv >losses; echo "$golden" | tr ' ' '\n' >wanted
     ok "$isa: ten losses" close_to wanted losses 1e-3
 done
 
-# A genome that repeats itself is learnt.
+# A genome of one repeat is learnt.
 { echo '>r'; awk 'BEGIN { for (i = 0; i < 400; i++) printf "ACGGTCA"; print "" }'; } >repeat.fa
-ok "a repeat" "$caduceus" pretrain -T repeat.fa -o repeat -@ 1 --d-model 16 --n-layer 1 --seq-len 64 --batch-tokens 512 --steps 150 --lr 0.03 --quiet
+ok "a repeat" "$caduceus" pretrain -T repeat.fa -o repeat -@ 1 --d-model 16 --n-layer 1 --seq-len 64 \
+    --batch-tokens 512 --steps 150 --lr 0.03 --quiet
 ok "is learnt to the last" awk -F'\t' '/^#/ { next } { last = $3 } END { exit !(last < 0.05) }' repeat/log.tsv
 
 # ---- models of every kind ----
-kind() { # NAME CONFIG OPTION...
+# kind NAME CONFIG OPTION...: a model of this configuration learns and is sound.
+kind() {
     local name=$1; echo "$2" >config.json; shift 2
     rm -rf got; ok "$name trains" train -o got --config config.json --steps 30 --lr 0.02 --save-every 100 "$@"
-    ok "$name: the loss falls" awk -F'\t' '/^#/ { next } $1 <= 3 { a += $3 } $1 > 27 { b += $3 } END { print a / 3, b / 3; exit !(b < a - 1) }' got/log.tsv
+    ok "$name: the loss falls" awk -F'\t' '
+        /^#/ { next } $1 <= 3 { a += $3 } $1 > 27 { b += $3 } END { print a / 3, b / 3; exit !(b < a - 1) }' got/log.tsv
     ok "$name verifies" "$caduceus" model verify -m got
     like "$name is equivariant" '^rc_equivariance	' .out
 }
 base='"d_model": 16, "n_layer": 2, "vocab_size": 12'
 kind "Ph" "{$base, \"rcps\": false}"
 kind "one direction" "{$base, \"rcps\": true, \"bidirectional\": false}"
-kind "untied, multiplied" "{$base, \"rcps\": false, \"bidirectional_weight_tie\": false, \"bidirectional_strategy\": \"ew_multiply\"}"
+untied='"bidirectional_weight_tie": false, "bidirectional_strategy": "ew_multiply"'
+unusual='{"d_state": 8, "d_conv": 3, "expand": 3, "dt_rank": 5}'
+kind "untied, multiplied" "{$base, \"rcps\": false, $untied}"
 kind "LayerNorm, odd depth" "{$base, \"rcps\": true, \"rms_norm\": false}" --n-layer 3
 kind "biases" "{$base, \"rcps\": true, \"ssm_cfg\": {\"bias\": true}}"
-kind "unusual sizes" "{$base, \"rcps\": true, \"ssm_cfg\": {\"d_state\": 8, \"d_conv\": 3, \"expand\": 3, \"dt_rank\": 5}}" --recompute
+kind "unusual sizes" "{$base, \"rcps\": true, \"ssm_cfg\": $unusual}" --recompute
 
 # ---- from a checkpoint ----
+# on MODEL OPTION...: continues the training of a checkpoint.
+on() { local model=$1; shift; "$caduceus" pretrain -T g.fa -m "$model" -o got --quiet "$@"; }
+short="--seq-len 96 --batch-tokens 192 --steps 2 -@ 1"
+described() { "$caduceus" model info "$1" | grep -E '^(configuration|parameters|window|vocabulary|tokens)'; }
 for model in ph plant ps-f16-l1 ps-odd-depth; do
-    rm -rf got; ok "$model goes on" "$caduceus" pretrain -T g.fa -m "$data/$model" -o got --seq-len 96 --batch-tokens 192 --steps 2 --quiet -@ 1
-    for m in "$data/$model" got; do "$caduceus" model info "$m" | grep -E '^(configuration|parameters|window|vocabulary|tokens)'; done >info
-    is "$model: it stays the model that it was" "$(sort info | uniq -c | awk '$1 != 2')" ""
+    rm -rf got; ok "$model goes on" on "$data/$model" $short
+    agree "$model: it stays the model that it was" 'described "$data/$model" | sort' 'described got | sort'
 done
 cp -r "$data/plant" words; printf '[PAD]\n[MASK]\n[UNK]\na\nc\ng\nt\n' >words/vocab.txt
-on() { "$caduceus" pretrain -T g.fa -m words -o got --seq-len 96 --batch-tokens 192 --steps 2 --quiet -@ 1 "$@"; }
-rm -rf got; ok "a model with a vocabulary's file goes on" on
+rm -rf got; ok "a model with a vocabulary's file goes on" on words $short
 same "which comes along" words/vocab.txt got/vocab.txt
-rm got/training.safetensors got/log.tsv; error "and is not written over" 'got/model.safetensors: of another model' on --resume
-rm -rf got; ok "windows longer than the model's" "$caduceus" pretrain -T g.fa -m "$data/ps" -o got --seq-len 700 --batch-tokens 700 --steps 1 --quiet
+rm got/training.safetensors got/log.tsv
+error "and is not written over" 'got/model.safetensors: of another model' on words $short --resume
+rm -rf got; ok "windows longer than the model's" on "$data/ps" --seq-len 700 --batch-tokens 700 --steps 1
 "$caduceus" model info got >.out; like "become the model's" '^window	700$' .out
 
 # ---- nothing to learn from ----
 echo '>n' >n.fa; awk 'BEGIN { for (i = 0; i < 300; i++) printf "N"; print "" }' >>n.fa
-ok "a genome of N" "$caduceus" pretrain -T n.fa -o n --valid-fraction 0.3 --d-model 16 --n-layer 1 --seq-len 64 --batch-tokens 128 --steps 3
+ok "a genome of N" "$caduceus" pretrain -T n.fa -o n --valid-fraction 0.3 --d-model 16 --n-layer 1 --seq-len 64 \
+    --batch-tokens 128 --steps 3
 is "has no losses" "$(column 3,5,6 n/log.tsv | tr '\t\n' '  ')" ". 0 . . 0 . . 0 . "
-is "nobody speaks of NaN" "$(grep -ci nan n/log.tsv .err | tr '\n' ' ')" "n/log.tsv:0 .err:0 "
+is "nobody speaks of NaN" "$(grep -ci nan n/log.tsv .err | joined)" "n/log.tsv:0 .err:0 "
 ok "its model is sound" "$caduceus" model verify -m n
 ok "a window longer than every interval" train -o long --seq-len 9000 --batch-tokens 1 --steps 2
 ok "half a window at lower case" train -L g.bed -o soft --soft-mask-weight 0 --steps 2
 
 # ---- what it says ----
-"$caduceus" pretrain ${tiny%--quiet} -L g.bed -o said --valid-every 6 2>err
-is "a line for each validation, where there is no terminal" "$(sed 's/, .*; / ; /; s/, .*//' err | tr '\n' '|')" "step 6 of 12 ; validation $(rows said/log.tsv | awk -F'\t' '$1 == 6 { printf "%.4f (%.4f bits a base)", $6, $6 / log(2) }')|step 12 of 12 ; validation $(rows said/log.tsv | awk -F'\t' '$1 == 12 { printf "%.4f (%.4f bits a base)", $6, $6 / log(2) }')|"
+"$caduceus" pretrain $quietless -L g.bed -o said --valid-every 6 2>err
+rows said/log.tsv | awk -F'\t' '$1 % 6 == 0 {
+    printf "step %d of 12 ; validation %.4f (%.4f bits a base)\n", $1, $6, $6 / log(2) }' >said.want
+agree "a line for each validation, where there is no terminal" 'cat said.want' "sed 's/, .*; / ; /; s/, .*//' err"
 is "none is rewritten" "$(tr -cd '\r' <err | wc -c | tr -d ' ')" 0
 cksum said/model.safetensors >before
-ok "a run that is over" "$caduceus" pretrain ${tiny%--quiet} -L g.bed -o said --resume
+ok "a run that is over" "$caduceus" pretrain $quietless -L g.bed -o said --resume
 like "says so" 'said/training.safetensors: all 12 steps are done' .err
 cksum said/model.safetensors >after; same "and stays as it is" before after
-rm said/model.safetensors; train -L g.bed -o said --resume; same "its model is written again where it was lost" said/model.safetensors want/model.safetensors
-printf 'one\t0\t900\ttrain\none\t800\t1000\tvalid\n' >leak.bed; "$caduceus" pretrain ${tiny%--quiet} -L leak.bed -o leak --steps 1 2>err
+rm said/model.safetensors; train -L g.bed -o said --resume
+same "its model is written again where it was lost" said/model.safetensors want/model.safetensors
+row 'one 0 900 train' 'one 800 1000 valid' >leak.bed
+"$caduceus" pretrain $quietless -L leak.bed -o leak --steps 1 2>err
 like "validation within training is noticed" 'warning: one:801-1000 is for validation and.*for training' err
 
 # ---- going on (50, 51, 52) ----
 ok "--resume with nothing there begins" train -L g.bed -o begun --resume
 same "a run" want/model.safetensors begun/model.safetensors
 error "a run is not begun twice" 'begun/training.safetensors: .*--resume' train -L g.bed -o begun
-differs() { # NAME REGEX OPTION...
+# differs NAME REGEX OPTION...: a run is not resumed with another recipe.
+differs() {
     local name=$1 regex=$2; shift 2
     error "$name" "$regex" train -L g.bed -o begun --resume "$@"
 }
@@ -155,7 +167,8 @@ differs "another rate" 'begun with lr=0.008 lr_end=0.0001, not lr=0.08 lr_end=0.
 differs "another batch" 'begun with windows=8, not windows=1;' --batch-tokens 64
 differs "another length of windows" 'begun with .*seq_len=64.*, not .*seq_len=32' --seq-len 32
 differs "another seed" 'begun with seed=1, not seed=11;' --seed 11
-differs "other intervals" 'begun with data=[0-9a-f]* bases=3300, not data=[0-9a-f]* bases=514;' --train valid --valid train
+differs "other intervals" 'begun with data=[0-9a-f]* bases=3300, not data=[0-9a-f]* bases=514;' \
+    --train valid --valid train
 differs "another direction" 'begun with model=[0-9a-f]*, not model=' --rcps no --rc-aug no
 differs "another size" 'is of another model: d_model=16' --d-model 24
 differs "another depth" 'is of another model: .*n_layer=2 ' --n-layer 1
@@ -171,16 +184,18 @@ done
 cp -r begun other; rm other/training.safetensors other/log.tsv
 error "a folder with a model of other origin" 'other/model.safetensors: of another model' train -L g.bed -o other
 error "also with --resume" 'other/model.safetensors: of another model' train -L g.bed -o other --resume
-mkdir token; echo '{}' >token/tokenizer.json; error "a folder with a tokenizer" 'token/tokenizer.json: of another model' train -L g.bed -o token
+mkdir token; echo '{}' >token/tokenizer.json
+error "a folder with a tokenizer" 'token/tokenizer.json: of another model' train -L g.bed -o token
 
-# steps_are_whole LOG: 1 2 3 ..., and every line that ends is whole.
+# steps_are_whole LOG: the steps are 1 2 3 ..., and no line is cut.
 steps_are_whole() { awk -F'\t' '/^#/ { next } $1 != ++n || NF != 7 { bad = 1 } END { exit bad }' "$1"; }
-# A run that is killed again and again.
+# A run that is killed and resumed many times.
 long="-L g.bed --steps 240 --batch-tokens 256 --save-every 6 --valid-every 50"
 ok "a longer run" train $long -o whole
 lives=0 killed=0 lost=0 lines=0 least=0
-while [ $lives -lt 50 ] && { [ ! -e lives/log.tsv ] || [ "$(column 1 lives/log.tsv | tail -n 1)" != 240 ]; }; do
-    "$caduceus" pretrain ${tiny%--quiet} $long -o lives --resume >/dev/null 2>life.err & pid=$!
+ended() { [ -e lives/log.tsv ] && [ "$(column 1 lives/log.tsv | tail -n 1)" = 240 ]; }
+while [ $lives -lt 50 ] && ! ended; do
+    "$caduceus" pretrain $quietless $long -o lives --resume >/dev/null 2>life.err & pid=$!
     sleep "0.0$((15 + lives * 7 % 50))"
     kill -KILL $pid 2>/dev/null && killed=$((killed + 1)); wait $pid 2>/dev/null
     at=$(sed -nE 's/.*going on after step ([0-9]*)$/\1/p' life.err); at=${at:-0}
@@ -195,70 +210,84 @@ is "the log never had a gap or a step twice" "$lines" 0
 ok "the last life ends it" train $long -o lives --resume
 same "its model is that of a run without a death" whole/model.safetensors lives/model.safetensors
 same "so is what training knows" whole/training.safetensors lives/training.safetensors
-rows whole/log.tsv | cut -f 1-6 >a; rows lives/log.tsv | cut -f 1-6 >b; same "and the log" a b
+agree "and the log" 'logged whole' 'logged lives'
 is "and nothing else is there" "$(listed lives)" "$files"
-head -c -20 want/log.tsv >cut.log; rm -rf got; cp -r want got; cp cut.log got/log.tsv; train -L g.bed -o got --resume; same "a log is left alone where nothing is to do" cut.log got/log.tsv
+head -c -20 want/log.tsv >cut.log; rm -rf got; cp -r want got; cp cut.log got/log.tsv; train -L g.bed -o got --resume
+same "a log is left alone where nothing is to do" cut.log got/log.tsv
 
 # ---- signals (45) ----
-natural() { exec perl -e '$SIG{$_} = "DEFAULT" for qw(INT TERM); exec @ARGV or die' "$@"; }
-if perl -e 1 2>/dev/null && [ -e "$full" ] && ! grep -q __asan_init "$caduceus"; then
+why=$(no_preload "$full")
+if perl -e 1 2>/dev/null && [ -z "$why" ]; then
     for s in INT=130 TERM=143; do
         rm -rf sig; wrong=
         for wait in 05 12 20; do
-            natural env LD_PRELOAD="$full" FULLFS_NAMED=1 "$caduceus" pretrain $tiny $long --steps 100000 -o sig --save-every 1 --resume 2>sig.err & pid=$!
+            natural env LD_PRELOAD="$full" FULLFS_NAMED=1 "$caduceus" pretrain $tiny $long --steps 100000 -o sig \
+                --save-every 1 --resume 2>sig.err & pid=$!
             sleep 0.$wait; kill -${s%=*} $pid; wait $pid 2>/dev/null; status=$?
             [ $status = ${s#*=} ] || wrong="$wrong $status"
-            [ -z "$(ls -A sig | grep tmp)$(cat sig.err)" ] || wrong="$wrong $(ls -A sig | tr '\n' ' ')$(cat sig.err)"
+            [ -z "$(ls -A sig | grep tmp)$(cat sig.err)" ] || wrong="$wrong $(ls -A sig | joined)$(cat sig.err)"
         done
         is "${s%=*} ends it with ${s#*=} in silence, no temporary is left" "$wrong" ""
-        if [ -e sig/model.safetensors ]; then ok "the last checkpoint is whole" "$caduceus" model verify -m sig; else skip "the last checkpoint is whole" "too slow"; fi
+        if [ -e sig/model.safetensors ]; then ok "the last checkpoint is whole" "$caduceus" model verify -m sig
+        else skip "the last checkpoint is whole" "too slow"; fi
     done
-else skip "signals" "no perl or no libfullfs, or a sanitizer"; fi
+else skip "signals" "${why:-no perl}"; fi
 
 # ---- disks (43, 44, 48) ----
-if [ -e "$full" ] && ! grep -q __asan_init "$caduceus"; then
-    disk() { env LD_PRELOAD="$full" "$@"; }
-    state=$(wc -c <want/training.safetensors) model=$(cat want/config.json want/model.safetensors want/tokenizer_config.json | wc -c)
+if [ -z "$why" ]; then
+    state=$(wc -c <want/training.safetensors)
+    model=$(cat want/config.json want/model.safetensors want/tokenizer_config.json | wc -c)
     steps="-L g.bed --save-every 5 --valid-every 5"
     for n in 0 30 200 $((state / 2)) $((state + 600)) $((state + model + 900)) $((2 * state + model)); do
         rm -rf out
-        error "disk full after $n bytes" 'out/[a-z_.]*: write failed: No space left' disk FULLFS_AFTER=$n "$caduceus" pretrain $tiny $steps -o out
+        error "disk full after $n bytes" 'out/[a-z_.]*: write failed: No space left' \
+            failing_disk AFTER=$n train $steps -o out
         is "no temporary is left" "$(ls -A out 2>/dev/null | grep tmp)" ""
         [ ! -e out/model.safetensors ] || ok "the checkpoint that there is, is whole" "$caduceus" model verify -m out
         train $steps -o out --resume; same "and it goes on to the same end" want/model.safetensors out/model.safetensors
-        rows out/log.tsv | cut -f 1-6 >got.log; same "with the same log" want.log got.log
+        prints "with the same log" want.log logged out
     done
-    rm -rf half; disk FULLFS_AFTER=$((state + model + 900)) "$caduceus" pretrain $tiny $steps -o half 2>/dev/null
+    rm -rf half; failing_disk AFTER=$((state + model + 900)) train $steps -o half 2>/dev/null
     (cd half && cksum *) >before
     for how in AFTER=0 AFTER=100 FSYNC=1 CLOSE=1; do
-        error "going on, $how" 'half/[a-z_.]*: write failed: (No space left|Input/output error)' disk FULLFS_$how "$caduceus" pretrain $tiny $steps -o half --resume
+        error "going on, $how" 'half/[a-z_.]*: write failed: (No space left|Input/output error)' \
+            failing_disk $how train $steps -o half --resume
         (cd half && ls -A && cksum *) | grep -v '^[a-z]' >after; same "$how: all files are as they were" before after
     done
     yes '9999	1' | head -c 70000000 >>half/log.tsv
-    ok "going on with a log of 70 MB" train $steps -o half --resume; rows half/log.tsv | cut -f 1-6 >got.log; same "of which the steps done remain" want.log got.log
-else skip "disk full" "no libfullfs, or a sanitizer"; fi
+    ok "going on with a log of 70 MB" train $steps -o half --resume
+    prints "of which the steps done remain" want.log logged half
+else skip "disk full" "$why"; fi
 error "a folder in no folder" 'no/x: cannot write there: No such file' train -o no/x
 error "a file in its place" 'g.bed: is there and is not a folder' train -o g.bed
 error "no name" 'cannot write there' train -o ''
 if bound; then
-    mkdir shut; chmod 500 shut; error "a folder that is read-only" 'cannot write there' $as "$caduceus" pretrain $tiny -o shut; chmod 700 shut
+    mkdir shut; chmod 500 shut
+    error "a folder that is read-only" 'cannot write there' $as "$caduceus" pretrain $tiny -o shut
+    chmod 700 shut
 else skip "a folder that is read-only" "root cannot give up its rights"; fi
 cp -r "$data/ps" pub; cksum pub/* >before
 error "the folder of -m" 'pub/model.safetensors: is also an input' "$caduceus" pretrain -T g.fa -m pub -o pub --steps 1
-error "the file of -m" 'pub/model.safetensors: is also an input' "$caduceus" pretrain -T g.fa -m pub/model.safetensors -o pub --steps 1
-mkdir conf; cp pub/config.json conf; error "the folder of --config" 'conf/config.json: is also an input' train --config conf/config.json -o conf
+error "the file of -m" 'pub/model.safetensors: is also an input' \
+    "$caduceus" pretrain -T g.fa -m pub/model.safetensors -o pub --steps 1
+mkdir conf; cp pub/config.json conf
+error "the folder of --config" 'conf/config.json: is also an input' train --config conf/config.json -o conf
 error "the folder of another model" 'pub/model.safetensors: of another model' train -o pub
 cksum pub/* >after; same "is left as it was" before after
 
 # ---- allocations (53) ----
-if [ ! -e "$failing" ] || grep -q __asan_init "$caduceus"; then skip "a failing allocation is an error" "no libfailmalloc, or a sanitizer"
+why=$(no_preload "$failing")
+if [ "$why" ]; then skip "a failing allocation is an error" "$why"
 else
     n=1 wrong= failed=0; rm -rf want1; train -L g.bed -o want1 --steps 1
     while [ $n -lt 2500 ]; do
-        rm -rf out; env LD_PRELOAD="$failing" FAILMALLOC_AT=$n "$caduceus" pretrain $tiny -L g.bed -o out --steps 1 2>err; status=$?
+        rm -rf out
+        env LD_PRELOAD="$failing" FAILMALLOC_AT=$n "$caduceus" pretrain $tiny -L g.bed -o out --steps 1 2>err; status=$?
         case $status in
         0) cmp -s want1/model.safetensors out/model.safetensors || wrong="$wrong $n:output" ;;
-        1) failed=$((failed + 1)); [ "$(wc -l <err)" -eq 1 ] && grep -q '^caduceus pretrain: ' err || wrong="$wrong $n:$(cat err)" ;;
+        1)  failed=$((failed + 1))
+            [ "$(wc -l <err)" -eq 1 ] && grep -q '^caduceus pretrain: ' err ||
+                wrong="$wrong $n:$(cat err)" ;;
         *) wrong="$wrong $n:status$status" ;;
         esac
         [ -z "$(ls -A out 2>/dev/null | grep tmp)" ] || wrong="$wrong $n:left"
@@ -276,15 +305,20 @@ bad "an argument" 'more.fa: not an option' more.fa
 bad "a genome that is not there" 'gone.fa: No such file' -T gone.fa
 bad "intervals that are not there" 'gone.bed: No such file' -L gone.bed
 error "a model that is not there" 'gone' "$caduceus" pretrain -T g.fa -m gone -o bad.out
-for o in "--steps 0" "--steps 99999999999" "--steps 1x" "--seq-len 1" "--seq-len 2000000" "--d-model 0" "--n-layer 9999" "--batch-tokens 0" "--accumulate -1" "--lr nan" "--lr -1" "--lr x" "--warmup 1.1" "--clip -1" "--valid-fraction 1" "--seed -1" "--save-every 0" "--rcps maybe" "--rc-aug 1" "--weight-decay inf"; do
+for o in "--steps 0" "--steps 99999999999" "--steps 1x" "--seq-len 1" "--seq-len 2000000" "--d-model 0" \
+    "--n-layer 9999" "--batch-tokens 0" "--accumulate -1" "--lr nan" "--lr -1" "--lr x" "--warmup 1.1" "--clip -1" \
+    "--valid-fraction 1" "--seed -1" "--save-every 0" "--rcps maybe" "--rc-aug 1" "--weight-decay inf"; do
     # shellcheck disable=SC2086
     bad "$o" "${o% *} " $o
 done
 bad "a step too large" 'more than 2.31 tokens' --batch-tokens 1000000000 --accumulate 1000
 bad "-d cuda without a module" 'device cuda: no CUDA module' -d cuda
-printf 'one\t0\t9000\ttrain\n' >past.bed; bad "an interval past the end" 'past.bed:1: end 9000 is past the end of one' -L past.bed
-printf 'chrone\t0\t9\ttrain\n' >gone.bed; bad "a contig that is not there" 'gone.bed:1: contig "chrone" is not in' -L gone.bed
-printf 'one\t5\t5\ttrain\n' >empty.bed; bad "empty intervals" 'nothing to train on' -L empty.bed
+row 'one 0 9000 train' >past.bed
+bad "an interval past the end" 'past.bed:1: end 9000 is past the end of one' -L past.bed
+row 'chrone 0 9 train' >gone.bed
+bad "a contig that is not there" 'gone.bed:1: contig "chrone" is not in' -L gone.bed
+row 'one 5 5 train' >empty.bed
+bad "empty intervals" 'nothing to train on' -L empty.bed
 bad "no such split" '--train x: no such rows in g.bed; its fourth column has train, valid' -L g.bed --train x
 bad "no such validation" '--valid x: no such rows' -L g.bed --valid x
 bad "one split for both" '--valid train: the split that is trained on' -L g.bed --valid train
@@ -301,10 +335,11 @@ config "no JSON" 'hello' "c.json:1: "
 config "half" '{"d_model":' "c.json:[12]: "
 config "nothing" '' "c.json:[12]: "
 config "a list" '[]' "c.json: not a JSON object"
-config "too few tokens" '{"d_model": 16, "n_layer": 1, "vocab_size": 4}' 'c.json: "vocab_size" is 4'
-config "no bases" '{"d_model": 16, "n_layer": 1, "vocab_size": 8}' 'c.json: the vocabulary has no token C'
-config "a number too large" '{"d_model": 16, "n_layer": 1, "vocab_size": 12, "norm_epsilon": 1e999}' 'c.json:1: '
-config "a classifier" '{"d_model": 16, "n_layer": 1, "vocab_size": 12, "architectures": ["CaduceusForSequenceClassification"]}' 'c.json: a classifier'
+size='"d_model": 16, "n_layer": 1, "vocab_size"'
+config "too few tokens" "{$size: 4}" 'c.json: "vocab_size" is 4'
+config "no bases" "{$size: 8}" 'c.json: the vocabulary has no token C'
+config "a number too large" "{$size: 12, \"norm_epsilon\": 1e999}" 'c.json:1: '
+config "a classifier" "{$size: 12, \"architectures\": [\"CaduceusForSequenceClassification\"]}" 'c.json: a classifier'
 bad "config: none" 'gone.json: No such file' --config gone.json
 bad "config: a folder" 'Is a directory' --config .
 is "no folder is left of all that" "$(ls -d bad.out x 2>/dev/null)" ""

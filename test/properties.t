@@ -1,23 +1,23 @@
 #!/bin/sh
-# properties.t - what must not change a result: strand, batch, threads, channel, tiles.
+# properties.t - results do not depend on strand, batch, threads, channel and tiles.
 . "${srcdir:-.}/test/lib.sh"
 
 contig one 3000 11 >ref.fa
 awk '/^>/ { print; next } { s = s $0 } END { n = split(s, b, ""); m["A"] = "T"; m["C"] = "G"; m["G"] = "C"; m["T"] = "A"
     for (i = n; i > 0; i--) { printf "%s", m[b[i]]; if ((n - i) % 60 == 59) print "" } print "" }' ref.fa >rc.fa
-awk 'BEGIN { s = 5; for (i = 0; i < 25; i++) { s = (s * 16807) % 2147483647; b = s % 2900; s = (s * 16807) % 2147483647; e = b + 1 + s % 160; if (e > 3000) e = 3000; print "one\t" b "\t" e } }' >in.bed
+regions one 3000 25 >in.bed
 awk '{ print $1 "\t" 3000 - $3 "\t" 3000 - $2 }' in.bed >rc.bed
 run() { "$caduceus" annotate --quiet -m "$data/$model" "$@"; }
 
 for model in ps ph ps-odd-depth ps-causal; do
     for mask in each stride:8 none; do
-        run -T ref.fa --score pll,entropy,n --mask $mask --window 90 in.bed | grep -v '^#' | cut -f 4- >fwd
-        run -T rc.fa --score pll,entropy,n --mask $mask --window 90 rc.bed | grep -v '^#' | cut -f 4- >rev
+        run -T ref.fa --score pll,entropy,n --mask $mask --window 90 in.bed | rows - | cut -f 4- >fwd
+        run -T rc.fa --score pll,entropy,n --mask $mask --window 90 rc.bed | rows - | cut -f 4- >rev
         ok "$model, $mask: the reverse complement scores alike" close_to rev fwd 1e-5
     done
     for pool in mean max center; do
-        run -T ref.fa --score none --embed - --pool $pool --window 90 in.bed | grep -v '^#' | cut -f 4 | tr ',' '\t' >fwd
-        run -T rc.fa --score none --embed - --pool $pool --window 90 rc.bed | grep -v '^#' | cut -f 4 | tr ',' '\t' >rev
+        run -T ref.fa --score none --embed - --pool $pool --window 90 in.bed | rows - | cut -f 4 | tr ',' '\t' >fwd
+        run -T rc.fa --score none --embed - --pool $pool --window 90 rc.bed | rows - | cut -f 4 | tr ',' '\t' >rev
         ok "$model: $pool embeddings of the reverse complement are alike" close_to rev fwd 1e-5
     done
 done
@@ -32,35 +32,40 @@ done
 run -T ref.fa --window 200 --score pll,entropy,ic,n --embed t.npy - <in.bed >t.tsv
 same "standard input gives the bytes of a file" t.tsv one.tsv
 
-# A region's row does not depend on the rows around it.
-while read -r c b e; do printf '%s\t%s\t%s\n' "$c" "$b" "$e" >row.bed; run -T ref.fa --window 200 --score pll,entropy,ic,n row.bed | grep -v '^#'; done <in.bed >alone.tsv
+# The row of a region does not depend on other rows.
+every="--window 200 --score pll,entropy,ic,n"
+while read -r line; do
+    echo "$line" >row.bed
+    run -T ref.fa $every row.bed | rows -
+done <in.bed >alone.tsv
 grep -v '^#' one.tsv >rows.tsv
 same "rows computed alone and together are equal" alone.tsv rows.tsv
-awk '{ a[NR] = $0 } END { for (i = NR; i > 0; i--) print a[i] }' in.bed >back.bed
-run -T ref.fa --window 200 --score pll,entropy,ic,n back.bed | grep -v '^#' | awk '{ a[NR] = $0 } END { for (i = NR; i > 0; i--) print a[i] }' >back.tsv
+tac in.bed >back.bed
+run -T ref.fa --window 200 --score pll,entropy,ic,n back.bed | rows - | tac >back.tsv
 same "the order of the rows changes no row" back.tsv rows.tsv
 
-# A tiled base equals its tile run alone: the pieces of a region cut by hand.
+# A tiled region is the sum of its tiles, cut by hand and run alone.
 printf 'one\t1000\t1180\n' >long.bed
-run -T ref.fa --window 60 --flank 10 --score pll,n long.bed | grep -v '^#' >whole
-# core 40; 180 bases: a middle core of 40, then 40 outwards, outermost 30
+run -T ref.fa --window 60 --flank 10 --score pll,n long.bed | rows - >whole
+# The core is 40: 180 bases are a middle core of 40, one of 40 on either side, and 30 at each end.
 printf 'one\t1000\t1030\none\t1030\t1070\none\t1070\t1110\none\t1110\t1150\none\t1150\t1180\n' >parts.bed
-run -T ref.fa --window 60 --flank 10 --score pll,n parts.bed | grep -v '^#' | awk '{ s += $4 * $5; n += $5 } END { printf "one\t1000\t1180\t%.6g\t%d\n", s / n, n }' >sum
+run -T ref.fa --window 60 --flank 10 --score pll,n parts.bed | rows - |
+    awk '{ s += $4 * $5; n += $5 } END { printf "one\t1000\t1180\t%.6g\t%d\n", s / n, n }' >sum
 ok "a tiled region is the sum of its tiles" close_to whole sum 1e-5
 
-# One long window run by the whole team equals the same run by one thread.
+# One long window gives the same bytes on one thread and on a team.
 contig long 20000 3 >long.fa
 run -@ 1 --mask none --window 20000 --flank 0 long.fa >one.tsv
 run -@ 3 --mask none --window 20000 --flank 0 long.fa >team.tsv
 same "a long window is the same on one thread and on a team" team.tsv one.tsv
 
-# FASTA records and BED regions of whole contigs are the same thing.
+# A FASTA record scores as a BED region that spans its contig.
 printf 'one\t0\t3000\n' >all.bed
-run -T ref.fa --window 3000 --flank 0 --mask none all.bed | grep -v '^#' >a
-run --window 3000 --flank 0 --mask none ref.fa | grep -v '^#' >b
+run -T ref.fa --window 3000 --flank 0 --mask none all.bed | rows - >a
+run --window 3000 --flank 0 --mask none ref.fa | rows - >b
 same "a FASTA record scores as the region that is its contig" a b
 for isa in plain avx2; do
-    CADUCEUS_ISA=$isa run -T ref.fa --window 200 --score pll,entropy,ic,n in.bed | grep -v '^#' >isa.tsv
+    CADUCEUS_ISA=$isa run -T ref.fa --window 200 --score pll,entropy,ic,n in.bed | rows - >isa.tsv
     ok "$isa kernels agree to float rounding" close_to isa.tsv rows.tsv 1e-5
 done
 
@@ -68,19 +73,15 @@ done
 py=$(python)
 if ldd "$caduceus" 2>/dev/null | grep -q libasan; then py=; fi # keeps freed memory
 if [ -n "$py" ]; then
-    cat >peak.py <<'PY'
-import resource, subprocess, sys
-subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-PY
+    peak() { "$py" "$checks/peak.py" "$caduceus" annotate --quiet -@ 1 -m "$data/ps" "$@"; }
     contig long 30000 5 >long.fa
     awk 'BEGIN { for (i = 0; i < 12000; i++) print "long\t" i * 2 "\t" i * 2 + 40 }' >many.bed
     head -n 3000 many.bed >few.bed
-    for set in few many; do "$py" peak.py "$caduceus" annotate --quiet -@ 1 -m "$data/ps" -T long.fa --mask none --window 60 $set.bed >$set.kb; done
+    for set in few many; do peak -T long.fa --mask none --window 60 $set.bed >$set.kb; done
     ok "12,000 regions take the memory of 3,000" test "$(cat many.kb)" -lt $(($(cat few.kb) + 6000))
     { echo ">gap"; { bases 100 4; printf '%0500d' 0 | tr 0 N; } | tr -d '\n'; echo; } >gap.fa
     awk 'BEGIN { print "gap\t0\t50"; for (i = 0; i < 150000; i++) print "gap\t200\t300" }' >many.bed
-    "$py" peak.py "$caduceus" annotate --quiet -@ 1 -m "$data/ps" -T gap.fa many.bed >many.kb
+    peak -T gap.fa many.bed >many.kb
     ok "nor do rows of N wait in memory behind one row" test "$(cat many.kb)" -lt $(($(cat few.kb) + 30000))
 else skip "12,000 regions take the memory of 3,000" "no python, or a sanitizer"; fi
 finish

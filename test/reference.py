@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Independent float64 reference of the Caduceus model and of the scores of caduceus annotate: regions and variants; of caduceus eval.
+"""Independent float64 reference of the Caduceus model, of the scores of caduceus annotate (regions and variants) and
+of caduceus eval.
 
 Shares no code with the C project; it exists to catch its mistakes. PS with fused_add_norm is computed as
 published, with the two halves of the channels exchanged in every block, not by folding weights.
@@ -426,7 +427,8 @@ def both_strands(text):
 
 def count_words(texts, order):
     """How often each word of up to order + 1 bases occurs on both strands."""
-    words = (s[i - k:i + 1] for text in texts for s in both_strands(text) for i in range(len(s)) for k in range(min(order, i) + 1))
+    strands = (s for text in texts for s in both_strands(text))
+    words = (s[i - k:i + 1] for s in strands for i in range(len(s)) for k in range(min(order, i) + 1))
     return collections.Counter(w for w in words if set(w) <= set("ACGT"))
 
 def markov(words, order, before):
@@ -441,7 +443,8 @@ def markov(words, order, before):
 
 def markov_sides(words, order, text, t):
     """(2,order+1,4): from the left, and from both sides."""
-    left, right = markov(words, order, text[:t]), markov(words, order, both_strands(text)[1][:len(text) - 1 - t])[:, ::-1]
+    left = markov(words, order, text[:t])
+    right = markov(words, order, both_strands(text)[1][:len(text) - 1 - t])[:, ::-1]
     both = left * right / left[0]
     return np.array([left, both / both.sum(-1, keepdims=True)])
 
@@ -451,7 +454,8 @@ def put_result(group, predictor, p, base):
     best = p == p.max(-1, keepdims=True)
     right = best[np.arange(len(base)), base] / best.sum(-1)
     loss = -np.log(true).mean()
-    print(group, predictor, len(base), *("%.6g" % x for x in (loss, loss / math.log(2), right.mean(), math.exp(loss))), sep="\t")
+    numbers = loss, loss / math.log(2), right.mean(), math.exp(loss)
+    print(group, predictor, len(base), *("%.6g" % x for x in numbers), sep="\t")
 
 def evaluate(opt):
     """Rows of the BED name their splits in the fourth column and neither touch nor overlap."""

@@ -1,6 +1,6 @@
 #!/bin/sh
-# variants.t - VCF and BCF: scores against the float64 reference, what is symmetric
-# about them, and that every record comes out as it went in. bcftools is the reader.
+# variants.t - VCF and BCF: scores against the float64 reference, their symmetries, and records that come out as they
+# went in, as bcftools reads them.
 . "${srcdir:-.}/test/lib.sh"
 
 for tool in bcftools samtools bgzip; do
@@ -11,169 +11,63 @@ model=$data/ps
 fields=INFO/CADUCEUS_LLR,INFO/CADUCEUS_DPLL,INFO/CADUCEUS_N,INFO/CADUCEUS_DIST,INFO/CADUCEUS_COS,INFO/CADUCEUS_NOTE
 all=llr,dpll,n,dist,cos
 ann() { "$caduceus" annotate --quiet --window 64 -m "$model" -T ref.fa "$@"; }
+loud() { "$caduceus" annotate --window 64 -m "$model" -T ref.fa "$@"; }
 # bare FILE: its records without our fields, as bcftools reads them.
 bare() { bcftools annotate --no-version -x "$fields" "$1" 2>/dev/null | grep -v '^##'; }
 records() { bcftools view --no-version "$1" 2>/dev/null | grep -v '^##'; }
-# values FILE [SUFFIX]: chrom, pos, ID, ref, alt, llr, dpll, n, dist, cos, note, one line an allele.
+# bared OPTION...: the records that annotate writes, without our fields.
+bared() { ann "$@" >got.bcf; bare got.bcf; }
+# viewed OPTION... FILE: the records that bcftools view selects.
+viewed() { bcftools view --no-version "$@" 2>/dev/null | grep -v '^##'; }
+# unscored FILE: the lines of a VCF without our fields, not rewritten by bcftools.
+unscored() {
+    awk -F '\t' -v OFS='\t' '!/^#/ { gsub(/;?CADUCEUS_[A-Z]+=[^;]*/, "", $8); if ($8 == "") $8 = "." } !/^##/' "$1"
+}
+# query FORMAT FILE: one line for each record.
+query() { bcftools query -f "$1\n" "$2"; }
+# values FILE [SUFFIX]: chrom, pos, ID, ref, alt, llr, dpll, n, dist, cos, note; one line for each allele.
 values() {
-    bcftools query -f "%CHROM\t%POS\t%ID\t%REF\t%ALT\t%INFO/CADUCEUS_LLR\t%INFO/CADUCEUS_DPLL$2\t%INFO/CADUCEUS_N\t%INFO/CADUCEUS_DIST\t%INFO/CADUCEUS_COS\t%INFO/CADUCEUS_NOTE\n" "$1" |
-        awk -F '\t' '{ n = split($5, alt, ","); for (k = 6; k <= 11; k++) m[k] = split($k, x, ",")
-            for (i = 1; i <= n; i++) { s = $1 "\t" $2 "\t" $3 "\t" $4 "\t" alt[i]
-                for (k = 6; k <= 11; k++) { split($k, x, ","); s = s "\t" (m[k] == n ? x[i] : m[k] == 1 && $k == "." ? "." : "bad:" $k) }
+    ours=$(printf '\t%%INFO/CADUCEUS_%s' LLR "DPLL$2" N DIST COS NOTE)
+    query "%CHROM\t%POS\t%ID\t%REF\t%ALT$ours" "$1" |
+        awk -F '\t' '{
+            n = split($5, alt, ","); for (k = 6; k <= 11; k++) m[k] = split($k, x, ",")
+            for (i = 1; i <= n; i++) {
+                s = $1 "\t" $2 "\t" $3 "\t" $4 "\t" alt[i]
+                for (k = 6; k <= 11; k++) {
+                    split($k, x, ",")
+                    s = s "\t" (m[k] == n ? x[i] : m[k] == 1 && $k == "." ? "." : "bad:" $k) }
                 print s } }'
 }
 
 # ---- random contigs and variants ----
-cat >make.py <<'PY'
-import random, sys
-def letters(r, k): return "".join("ACGT"[int(r.random() * 4)] for _ in range(k))
-def pick(r, xs): return xs[int(r.random() * len(xs))]
-def complement(s): return s[::-1].translate(str.maketrans("ACGTNRYKMacgtnrykm", "TGCANYRMKtgcanyrmk"))
-def read(path):
-    out = {}
-    for line in open(path):
-        if line[0] == ">": name = line[1:].split()[0]; out[name] = ""
-        else: out[name] += line.strip()
-    return out
-def fasta(path, seqs):
-    with open(path, "w") as f:
-        for k, s in seqs.items(): f.write(f">{k}\n" + "".join(s[i:i + 60] + "\n" for i in range(0, len(s), 60)))
-def vcf(path, seqs, recs, sort=True):
-    names = list(seqs)
-    if sort: recs = sorted(recs, key=lambda x: (names.index(x[0]), x[1]))
-    with open(path, "w") as f:
-        f.write("##fileformat=VCFv4.2\n##FILTER=<ID=PASS,Description=\"All filters passed\">\n")
-        for k, s in seqs.items(): f.write(f"##contig=<ID={k},length={len(s)}>\n")
-        f.write("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
-        for c, p, i, ref, alts in recs: f.write(f"{c}\t{p + 1}\t{i}\t{ref}\t{','.join(alts)}\t.\t.\t.\n")
-def repeats(r, n, odd):
-    s = ""
-    while len(s) < n:
-        s += letters(r, 5 + int(r.random() * 36)) + letters(r, pick(r, [1, 1, 2, 3, 5])) * (1 + int(r.random() * 12))
-        if odd and r.random() < .1: s += "N" * (1 + int(r.random() * 6))
-        if odd and r.random() < .05: s += pick(r, "RYKM")
-    return s
-def change(r, ref, symbols):
-    t = r.random()
-    if t < .35: return ref[:-1] + letters(r, 1)
-    if t < .5: return ref + letters(r, pick(r, [1, 1, 2, 3, 7, 30]))
-    if t < .6: return ref + ref[-1] * (1 + int(r.random() * 4))
-    if t < .75: return ref[:1]
-    if t < .85: return letters(r, len(ref))
-    if t < .9 and symbols: return pick(r, ["*", "<DEL>", "<NON_REF>", "N" + ref, ref[:1] + "r", "]c1:7]" + ref, "<*>", "."])
-    if t < .93: return ref.lower() + "a"
-    return letters(r, 1 + int(r.random() * 5))
-def some(r, seqs, n, symbols=True):
-    recs = []
-    for i in range(n):
-        c = pick(r, [k for k, s in seqs.items() for _ in range(1 + (len(s) > 500))])
-        p, k = int(r.random() * len(seqs[c])), pick(r, [1, 1, 1, 2, 3, 8, 20, 60])
-        if r.random() < .15: p = pick(r, [0, min(1, len(seqs[c]) - 1), len(seqs[c]) - 1, max(0, len(seqs[c]) - 2)])
-        ref = seqs[c][p:p + k]
-        if symbols and r.random() < .8: ref = ref.upper()
-        recs.append((c, p, f"r{i}", ref, [change(r, ref, symbols) for _ in range(pick(r, [1, 1, 1, 2, 3]))]))
-    return recs
-def random_(seed, n, fa, out):
-    r = random.Random(int(seed))
-    seqs = {"c1": repeats(r, 900, True), "c2": letters(r, 40), "c3": letters(r, 150), "c4": letters(r, 500).lower(), "c5": letters(r, 1), "c6": repeats(r, 300, False)}
-    fasta(fa, seqs)
-    vcf(out, seqs, some(r, seqs, int(n)))
-def clean(seed, n, fa, out):
-    """No letters but ACGT, no symbols; unsorted, so that line k of two files is one record."""
-    r = random.Random(int(seed))
-    seqs = {"c1": repeats(r, 700, False), "c2": letters(r, 50), "c3": repeats(r, 200, False)}
-    fasta(fa, seqs)
-    vcf(out, seqs, some(r, seqs, int(n), False), False)
-def large(seed, n, fa, out):
-    """Alleles about as long as can be scored, and repeats that are longer."""
-    r = random.Random(int(seed))
-    seqs = {"a": letters(r, 6000), "h": "A" * 3000, "d": "AC" * 900 + letters(r, 900)}
-    recs = []
-    for i in range(int(n)):
-        c = pick(r, list(seqs)); s = seqs[c]
-        p, k = int(r.random() * len(s)), pick(r, [1, 1, 2, 500, 1022, 1023, 1024, 1025, 1026, 1100])
-        gone, ref = r.random() < .5, s[p:p + k]
-        if not gone: ref = s[p]
-        if gone: alt = ref[0] if r.random() < .7 else letters(r, pick(r, [1, 3, 1020, 1024, 1025]))
-        else: alt = ref + (letters(r, k) if r.random() < .7 else s[p + 1:p + 1 + k])
-        recs.append((c, p, f"r{i}", ref, [alt]))
-    fasta(fa, seqs); vcf(out, seqs, recs)
-def rows(path): return [line.split("\t") for line in open(path) if line[0] != "#"]
-def rc(fa, v, fa2, v2):
-    seqs = read(fa)
-    fasta(fa2, {k: complement(s) for k, s in seqs.items()})
-    vcf(v2, seqs, [(f[0], len(seqs[f[0]]) - (int(f[1]) - 1 + len(f[3])), f[2], complement(f[3]), [complement(a) for a in f[4].split(",")]) for f in rows(v)], False)
-def swap(seed, n, fa, v, fa2, v2):
-    """A contig for each variant; the second FASTA has ALT where the first has REF."""
-    r = random.Random(int(seed))
-    one, two, recs, back = {}, {}, [], []
-    for i in range(int(n)):
-        s = repeats(r, pick(r, [12, 60, 200, 400]), False)
-        p = pick(r, [0, 1, len(s) - 5, int(r.random() * len(s)), int(r.random() * len(s))])
-        ref = s[p:p + pick(r, [1, 1, 2, 5, 30])]
-        alt = ref
-        while alt == ref: alt = change(r, ref, False).upper()
-        one[f"k{i}"], two[f"k{i}"] = s, s[:p] + alt + s[p + len(ref):]
-        recs.append((f"k{i}", p, f"r{i}", ref, [alt]))
-        back.append((f"k{i}", p, f"r{i}", alt, [ref]))
-    fasta(fa, one); fasta(fa2, two); vcf(v, one, recs); vcf(v2, two, back)
-def spell(seed, n, fa, *out):
-    """One indel in four spellings: shifted left as far as it goes, right, between, and with more bases around."""
-    r = random.Random(int(seed))
-    seqs = {"c1": repeats(r, 1200, False), "c2": "ACACACACACACACACACAC" * 3, "c3": "A" * 50}
-    files = [[] for _ in out]
-    for i in range(int(n)):
-        c = pick(r, ["c1", "c1", "c1", "c1", "c2", "c3"]); s = seqs[c]
-        p, k = 1 + int(r.random() * (len(s) - 15)), pick(r, [1, 1, 2, 3, 4, 6])
-        unit = s[p:p + k] if r.random() < .8 else letters(r, k)
-        gone = s[p:p + k] == unit and r.random() < .6
-        def places(step):
-            q, u = p, unit
-            while True:
-                yield q, u
-                if step < 0:
-                    if q == 0 or s[q - 1] != u[-1]: return
-                    q, u = q - 1, u[-1] + u[:-1]
-                else:
-                    at = q + (k if gone else 0)
-                    if at >= len(s) or s[at] != u[0]: return
-                    q, u = q + 1, u[1:] + u[0]
-        at = list(places(-1))[::-1] + list(places(1))[1:]
-        for f, (q, u) in zip(files, (at[0], at[-1], at[len(at) // 2], at[len(at) // 2])):
-            wide = f is files[3]
-            a, b = (max(0, q - 4), min(len(s), q + 6 + k)) if wide else (q - 1, q) if q else (q, q + 1)
-            if gone and not wide: b = max(b, q + k) if q else q + k + 1
-            if gone: ref, alt = s[a:b], s[a:q] + s[q + k:b]
-            else: ref, alt = s[a:b], s[a:q] + u + s[q:b]
-            if ref and alt: f.append((c, a, f"r{i}", ref, [alt]))
-    fasta(fa, seqs)
-    for path, f in zip(out, files): vcf(path, seqs, f)
-globals()[{"random": "random_"}.get(sys.argv[1], sys.argv[1])](*sys.argv[2:])
-PY
+make() { "$py" "$checks/make-variants.py" "$@"; rm -f ./*.fai; }
+# exceeds COMMAND LIMIT: 1 if the command prints a larger number, so that a comparison means something, or 0.
+exceeds() { test "$(eval "$1")" -gt "$2" && echo 1 || echo 0; }
 
-# compare NAME TOLERANCE SEED RECORDS MODEL OPTION...: TOLERANCE of dpll, a sum over all
-# compared bases; 1e-5 of all else.
+# compare NAME TOLERANCE SEED RECORDS MODEL OPTION...: annotate and the reference agree, within TOLERANCE in dpll,
+# which is a sum over all compared bases, and within 1e-5 in the other scores.
 compare() {
-    name=$1 tolerance=$2; "$py" make.py random "$3" "$4" c.fa c.vcf; m=$data/$5; shift 5
+    name=$1 tolerance=$2; make random "$3" "$4" c.fa c.vcf; m=$data/$5; shift 5
     suffix=; case "$*" in *none*) suffix=_unmasked ;; esac
-    rm -f c.fa.fai
     "$py" "$reference" variants "$m" c.fa c.vcf --score $all "$@" >want.tsv 2>want.err
     "$caduceus" annotate --quiet -m "$m" -T c.fa c.vcf --score $all "$@" -o got.vcf 2>got.err || diag got.err
     values got.vcf $suffix | cut -f 1,2,4- >got.tsv
     for f in got want; do cut -f 1-5,7- $f.tsv >$f.most; cut -f 6 $f.tsv >$f.dpll; done
     ok "$name: llr, n, dist, cos, note" close_to got.most want.most 1e-5
     ok "$name: dpll" close_to got.dpll want.dpll "$tolerance"
-    [ "$(cut -f 9 want.tsv | grep -vc '^\.$')" -gt 0 ] && [ "$(grep -vc '^\.$' want.dpll)" -gt 3 ] || { fail "$name: compared too little"; diag want.err; }
+    [ "$(cut -f 9 want.tsv | grep -vc '^\.$')" -gt 0 ] && [ "$(grep -vc '^\.$' want.dpll)" -gt 3 ] ||
+        { fail "$name: compared too little"; diag want.err; }
 }
-# geometry NAME KIND SEED RECORDS OPTION...: of many alleles, at no cost: n and note.
+# geometry NAME KIND SEED RECORDS OPTION...: n and note of many alleles, which need no forward pass.
 geometry() {
-    name=$1 lines=$(($4 - 1)); "$py" make.py "$2" "$3" "$4" c.fa c.vcf; shift 4
-    rm -f c.fa.fai
-    "$py" "$reference" variants - c.fa c.vcf --score none "$@" 2>want.err | awk -F '\t' -v OFS='\t' '{ print $1, $2, $3, $4, $12, $11 }' >want.tsv
-    "$caduceus" annotate --quiet -m "$model" -T c.fa c.vcf --score n "$@" 2>got.err |
-        bcftools query -f '%CHROM\t%POS\t%ID\t%REF\t%ALT\t.\t.\t%INFO/CADUCEUS_N\t.\t.\t%INFO/CADUCEUS_NOTE\n' >q.tsv
-    awk -F '\t' -v OFS='\t' '{ n = split($5, alt, ","); split($8, x, ","); split($11, y, ","); for (i = 1; i <= n; i++) print $1, $2, $4, alt[i], x[i] == "" ? "." : x[i], y[i] == "" ? "." : y[i] }' q.tsv >got.tsv
-    same "$name: bases compared and notes of $(wc -l <want.tsv | tr -d ' ') alleles" got.tsv want.tsv
+    name=$1 lines=$(($4 - 1)); make "$2" "$3" "$4" c.fa c.vcf; shift 4
+    "$py" "$reference" variants - c.fa c.vcf --score none "$@" 2>want.err |
+        awk -F '\t' -v OFS='\t' '{ print $1, $2, $3, $4, $12, $11 }' >want.tsv
+    "$caduceus" annotate --quiet -m "$model" -T c.fa c.vcf --score n "$@" >got.vcf 2>got.err
+    query '%CHROM\t%POS\t%REF\t%ALT\t%INFO/CADUCEUS_N\t%INFO/CADUCEUS_NOTE' got.vcf | awk -F '\t' -v OFS='\t' '{
+        n = split($4, alt, ","); split($5, x, ","); split($6, y, ",")
+        for (i = 1; i <= n; i++) print $1, $2, $3, alt[i], x[i] == "" ? "." : x[i], y[i] == "" ? "." : y[i] }' >got.tsv
+    same "$name: bases compared and notes of $(lines <want.tsv) alleles" got.tsv want.tsv
     [ "$(wc -l <want.tsv)" -gt "$lines" ] || { fail "$name: compared too little"; diag want.err; }
 }
 if [ "$py" ]; then
@@ -199,10 +93,10 @@ if [ "$py" ]; then
     geometry "long alleles in wide windows" large 30 300 --window 4500 --anchor 3000
 
     # ---- symmetry ----
-    "$py" make.py clean 31 60 ref.fa v.vcf
-    "$py" make.py rc ref.fa v.vcf rc.fa rc.vcf
-    rm -f ref.fa.fai rc.fa.fai
-    for how in "ps --window 41 --mask stride:8" "ps --window 63 --mask none --flank 11" "ph --window 101 --mask stride:3" "plant --window 57 --flank 20"; do
+    make clean 31 60 ref.fa v.vcf
+    make rc ref.fa v.vcf rc.fa rc.vcf
+    for how in "ps --window 41 --mask stride:8" "ps --window 63 --mask none --flank 11" \
+        "ph --window 101 --mask stride:3" "plant --window 57 --flank 20"; do
         suffix=; case $how in *none*) suffix=_unmasked ;; esac
         # shellcheck disable=SC2086
         set -- $how; m=$1; shift
@@ -211,55 +105,66 @@ if [ "$py" ]; then
         values one.vcf $suffix | cut -f 3,6- >one; values two.vcf $suffix | cut -f 3,6- >two
         ok "reverse complement: $how" close_to one two 5e-5
     done
-    is "on $(wc -l <one | tr -d ' ') alleles" "$(awk -F '\t' '$2 != "." || $3 != "."' one | wc -l | awk '{ print ($1 > 60) }')" 1
+    is "on $(lines <one) alleles" "$(exceeds "awk -F '\t' '\$2 != \".\" || \$3 != \".\"' one | wc -l" 60)" 1
     for seed in 41 42; do
-        "$py" make.py swap $seed 60 ref.fa v.vcf two.fa two.vcf
-        rm -f ref.fa.fai two.fa.fai
+        make swap $seed 60 ref.fa v.vcf two.fa two.vcf
         ann v.vcf --score $all -o one.out; ann -T two.fa two.vcf --score $all -o two.out
         values one.out | cut -f 3,6- >one
-        values two.out | cut -f 3,6- | awk -F '\t' -v OFS='\t' '{ for (k = 2; k <= 3; k++) if ($k != "." && $k != "0") { if (substr($k, 1, 1) == "-") $k = substr($k, 2); else $k = "-" $k } print }' >two
+        values two.out | cut -f 3,6- | awk -F '\t' -v OFS='\t' '{
+            for (k = 2; k <= 3; k++) if ($k != "." && $k != "0") $k = $k ~ /^-/ ? substr($k, 2) : "-" $k
+            print }' >two
         same "REF and ALT exchanged flip the sign exactly" one two
     done
     is "of every kind" "$(awk -F '\t' '$2 != "." { s++ } $3 != "." { d++ } END { print (s > 5) (d > 20) }' one)" 11
-    "$py" make.py spell 51 60 ref.fa left.vcf right.vcf middle.vcf wide.vcf
-    rm -f ref.fa.fai
-    for f in left right middle wide; do ann $f.vcf --score $all -o $f.out; values $f.out | cut -f 1,3,6- | sort -k 2 >$f; done
-    is "indels were spelled in two ways" "$(bcftools query -f '%POS\n' left.vcf | sort >a; bcftools query -f '%POS\n' right.vcf | sort | comm -3 a - | wc -l | awk '{ print ($1 > 30) }')" 1
+    make spell 51 60 ref.fa left.vcf right.vcf middle.vcf wide.vcf
+    for f in left right middle wide; do
+        ann $f.vcf --score $all -o $f.out
+        values $f.out | cut -f 1,3,6- | sort -k 2 >$f
+        query %POS $f.vcf | sort >$f.pos
+    done
+    is "indels were spelled in two ways" "$(exceeds "comm -3 left.pos right.pos | wc -l" 30)" 1
     same "an indel to the right is the one to the left" left right
     same "or between" left middle
     same "or with bases around it" left wide
-    is "and have scores" "$(cut -f 4 left | grep -vc '^\.$' | awk '{ print ($1 > 40) }')" 1
+    is "and have scores" "$(exceeds "cut -f 4 left | grep -vc '^\.$'" 40)" 1
     for f in right wide; do
         bcftools norm --no-version -f ref.fa $f.vcf 2>/dev/null | ann - --score $all -o norm.out
         values norm.out | cut -f 1,3,6- | sort -k 2 >norm
         same "bcftools norm changes nothing ($f)" left norm
     done
-    # Mixed alleles, several a record.
-    "$py" make.py clean 61 80 ref.fa u.vcf; rm -f ref.fa.fai
+    # Records with several alleles of different kinds.
+    make clean 61 80 ref.fa u.vcf
     bcftools sort u.vcf 2>/dev/null >v.vcf
-    "$py" make.py random 62 100 c.fa d.vcf; rm -f c.fa.fai
+    make random 62 100 c.fa d.vcf
+    real_alleles() { values "$1" | awk -F '\t' '$5 !~ /^(\.|<NON_REF>|<\*>)$/' | sort; }
     for f in v.vcf d.vcf; do
         fa=ref.fa; [ $f = d.vcf ] && fa=c.fa
         ann -T $fa $f --score $all -o whole.vcf
         bcftools norm --no-version -m- $f 2>/dev/null >split.vcf
         ann -T $fa split.vcf --score $all -o parts.vcf
-        # What stands beside others gets a note that it would not get alone.
-        values whole.vcf | awk -F '\t' '$5 !~ /^(\.|<NON_REF>|<\*>)$/' | sort >whole; values parts.vcf | awk -F '\t' '$5 !~ /^(\.|<NON_REF>|<\*>)$/' | sort >parts
-        same "records of several alleles are those of one ($f)" whole parts
+        # These alleles get a note beside others, but none alone.
+        agree "records of several alleles are those of one ($f)" 'real_alleles parts.vcf' 'real_alleles whole.vcf'
     done
 else
-    for f in "scores against the reference" "geometry" "reverse complement" "REF and ALT exchanged" "spellings of an indel" "split records"; do skip "$f" "no numpy"; done
+    for f in "scores against the reference" "geometry" "reverse complement" "REF and ALT exchanged" \
+        "spellings of an indel" "split records"; do skip "$f" "no numpy"; done
 fi
 
 # ---- every record survives ----
 { contig chr1 1500 1; contig chr2 700 2; contig 'HLA:A*01:01-x;1' 300 3; contig 'chr1:100-200' 400 4; } >ref.fa
 rm -f ref.fa.fai
-at() { awk -v n="$1" -v a="$2" -v b="${3:-$2}" '/^>/ { on = substr($1, 2) == n; next } on { s = s $0 } END { printf "%s", substr(s, a, b - a + 1) }' ref.fa; }
-# row CONTIG POS END ID ALT QUAL FILTER INFO SAMPLES: in ALT, = stands for REF, + for its first base, @ for another base.
+# at CONTIG FIRST [LAST]: bases of the reference.
+at() {
+    awk -v n="$1" -v a="$2" -v b="${3:-$2}" '
+        /^>/ { on = substr($1, 2) == n; next } on { s = s $0 } END { printf "%s", substr(s, a, b - a + 1) }' ref.fa
+}
+# row CONTIG POS END ID ALT QUAL FILTER INFO SAMPLES: in ALT, = stands for REF, + for its first base and @ for
+# another base.
 row() {
     r=$(at "$1" "$2" "$3"); [ "$4" = N ] && r=N
-    printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\tGT:AD:GQ:FT\t%s\n' "$1" "$2" "$4" "$r" \
-        "$(printf %s "$5" | sed "s/@/$(printf %.1s "$r" | tr ACGT CGTA)/g; s/=/$r/g; s/+/$(printf %.1s "$r")/g")" "$6" "$7" "$8" "$9"
+    first=$(printf %.1s "$r")
+    alt=$(printf %s "$5" | sed "s/@/$(echo "$first" | tr ACGT CGTA)/g; s/=/$r/g; s/+/$first/g")
+    printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\tGT:AD:GQ:FT\t%s\n' "$1" "$2" "$4" "$r" "$alt" "$6" "$7" "$8" "$9"
 }
 cat >h.vcf <<'VCF'
 ##fileformat=VCFv4.2
@@ -313,34 +218,40 @@ missing='0/1:.:.:.	.:.:.:.'
     row 'chr1:100-200' 150 150 . '@,=A' . PASS DP=4 "$missing"
 } >rich.vcf
 ann rich.vcf >rich.out 2>err; is "a file with all sorts of records" "$? $(cat err)" "0 "
-for f in rich.vcf rich.out; do grep -v '^##' $f | awk -F '\t' -v OFS='\t' '{ gsub(/;?CADUCEUS_[A-Z]+=[^;]*/, "", $8); if ($8 == "") $8 = "."; print }' >$f.text; done
-same "text comes out as it went in" rich.vcf.text rich.out.text
+agree "text comes out as it went in" 'unscored rich.vcf' 'unscored rich.out'
 is "23 records" "$(grep -vc '^#' rich.out)" 23
 grep '^##' rich.out | grep -v CADUCEUS_ >got; cat h.vcf >want
 same "so does the header" got want
-is "untouched records get nothing" "$(grep -v '^#' rich.out | awk -F '\t' '$5 == "." || $5 == "<NON_REF>" || $5 == "<*>"' | grep -c CADUCEUS)" 0
-is "notes" "$(bcftools query -f '%CADUCEUS_NOTE\n' rich.out | tr '\n' ' ')" \
-    "SYMBOLIC . . .,STAR,. . . .,SYMBOLIC . .,.,.,SYMBOLIC,STAR SYMBOLIC SYMBOLIC SYMBOLIC SAME N_ALT N_ALT,.,. SYMBOLIC . .,EDGE SYMBOLIC . . . . "
-bcftools view --no-version rich.vcf -Oz -o rich.vcf.gz; bcftools view --no-version rich.vcf -Ob -o rich.bcf; bcftools view --no-version rich.vcf -Ou -o u.bcf; gzip -c rich.vcf >plain.vcf.gz
+is "untouched records get nothing" \
+    "$(rows rich.out | awk -F '\t' '$5 == "." || $5 == "<NON_REF>" || $5 == "<*>"' | grep -c CADUCEUS)" 0
+notes="SYMBOLIC . . .,STAR,. . . .,SYMBOLIC . .,.,.,SYMBOLIC,STAR SYMBOLIC SYMBOLIC SYMBOLIC SAME N_ALT N_ALT,.,."
+is "notes" "$(query %CADUCEUS_NOTE rich.out | joined)" "$notes SYMBOLIC . .,EDGE SYMBOLIC . . . . "
+bcftools view --no-version rich.vcf -Oz -o rich.vcf.gz; gzip -c rich.vcf >plain.vcf.gz
+bcftools view --no-version rich.vcf -Ob -o rich.bcf; bcftools view --no-version rich.vcf -Ou -o u.bcf
 bcftools index -t rich.vcf.gz 2>/dev/null; bcftools index rich.bcf
 records rich.vcf >want
 bcftools view --no-version rich.out >first.vcf
+head -c 5 rich.bcf >kind.bcf; printf '##fil' >kind.vcf
 for in in rich.vcf rich.vcf.gz rich.bcf u.bcf plain.vcf.gz; do
     formats="u b v z"; [ $in != rich.vcf ] || formats="$formats b0 z9"
     for O in $formats; do
         case $O in u|b*) suffix=bcf ;; v) suffix=vcf ;; *) suffix=vcf.gz ;; esac
         ann $in -O $O -o out.any; ann - -O $O <$in >out.pipe
         is "$in, -O $O: a pipe gives the bytes of a file" "$(cmp out.any out.pipe && echo same)" same
-        bare out.any >got
-        same "$in, -O $O: every record survives" want got
-        [ $in = rich.vcf ] || [ $O != b ] || { bcftools view --no-version out.any >got.vcf; same "$in, -O b: values are those of VCF" first.vcf got.vcf; }
+        prints "$in, -O $O: every record survives" want bare out.any
+        [ $in = rich.vcf ] || [ $O != b ] ||
+            prints "$in, -O b: values are those of VCF" first.vcf bcftools view --no-version out.any
         [ ${#O} != 1 ] || [ $O = u ] || { ann $in -o by.$suffix; same "$in: .$suffix is -O $O" out.any by.$suffix; }
     done
-    ann $in >as.input
-    is "$in: without -O the output is of its kind" "$(head -c 5 as.input | od -An -c | tr -d ' ')" "$(case $in in *.bcf) bcftools view -Ob rich.vcf | head -c 5 | od -An -c | tr -d ' ' ;; *) echo '##fil' ;; esac)"
+    ann $in | head -c 5 >as.input
+    case $in in *.bcf) kind=bcf ;; *) kind=vcf ;; esac
+    same "$in: without -O the output is of its kind" kind.$kind as.input
 done
 for m in rich.vcf rich.bcf; do
-    for t in 1 2 7; do ann -@ $t $m -o t.bcf; ann -@ $t - -Ob <$m >t.pipe; cp t.bcf at.$t; cmp -s t.bcf t.pipe || fail "$m: a pipe differs with -@ $t"; done 2>/dev/null
+    for t in 1 2 7; do
+        ann -@ $t $m -o t.bcf; ann -@ $t - -Ob <$m >t.pipe; cp t.bcf at.$t
+        cmp -s t.bcf t.pipe || fail "$m: a pipe differs with -@ $t"
+    done 2>/dev/null
     same "$m: -@ 2 gives the bytes of -@ 1" at.1 at.2
     same "$m: -@ 7 gives the bytes of -@ 1" at.1 at.7
 done
@@ -349,97 +260,110 @@ same "annotating again changes no byte" rich.out twice.vcf
 ann rich.bcf -o once.bcf; ann once.bcf -o twice.bcf
 same "nor in BCF" once.bcf twice.bcf
 ann rich.vcf --no-version -o nov.vcf
-is "--no-version adds INFO lines only" "$(grep '^##' nov.vcf | grep -v '^##INFO=<ID=CADUCEUS' >got; cmp got h.vcf && echo same)" same
+grep '^##' nov.vcf | grep -v '^##INFO=<ID=CADUCEUS' >got
+same "--no-version adds INFO lines only" h.vcf got
 ann rich.vcf --info-prefix my.own_1 | sed 's/my\.own_1/CADUCEUS/g' >prefix.vcf
 same "--info-prefix renames all" rich.out prefix.vcf
-for p in 1x '' 'a b' 'a;b' 'a=b' "$(bases 80 5)"; do error "--info-prefix '$p'" 'info-prefix' ann rich.vcf --info-prefix "$p"; done
+for p in 1x '' 'a b' 'a;b' 'a=b' "$(bases 80 5)"; do
+    error "--info-prefix '$p'" 'info-prefix' ann rich.vcf --info-prefix "$p"
+done
 ann rich.vcf --mask none | bcftools query -f '%CADUCEUS_LLR %CADUCEUS_DPLL_unmasked\n' >got
 like "--mask none is in the name of dpll, not of llr" '^[-.0-9]+,\.,\. \.,\.,[-.0-9]+$' got
 ann rich.vcf --score n,note >/dev/null 2>err; is "--score knows its names" "$?" 1
-is "--score n alone" "$(ann rich.vcf --score n | bcftools query -f '%CADUCEUS_N\n' | head -n 4 | tr '\n' ' ')" ". 1 103 1,.,64 "
+is "--score n alone" "$(ann rich.vcf --score n | query %CADUCEUS_N - | head -n 4 | joined)" ". 1 103 1,.,64 "
 
 # ---- one pass a site ----
 passes() { ann "$1" --dry-run --score "${2:-llr}" | awk '$1 == "passes" { print $2 }'; }
 few() { cat h.vcf; printf '#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n'; cat; }
 base=$(at chr1 700); others=$(printf 'A\nC\nG\nT\n' | grep -v "$base" | tr '\n' ,); others=${others%,}
-printf 'chr1\t700\t.\t%s\t%s\t.\t.\t.\n' "$base" "${others%%,*}" | few >one.vcf
-printf 'chr1\t700\t.\t%s\t%s\t.\t.\t.\n' "$base" "$others" | few >three.vcf
-for a in $(echo $others | tr , ' '); do printf 'chr1\t700\t.\t%s\t%s\t.\t.\t.\n' "$base" "$a"; done | few >split.vcf
-{ printf 'chr1\t698\t.\t%s\t%s\t.\t.\t.\n' "$(at chr1 698 702)" "$(at chr1 698 699)${others%%,*}$(at chr1 701 702)"; grep -v '^#' split.vcf; } | few >padded.vcf
-is "one allele, three, three records, one with bases around it: a pass for each POS" "$(passes one.vcf) $(passes three.vcf) $(passes split.vcf) $(passes padded.vcf)" "1 1 1 2"
-is "embeddings: the reference and each allele" "$(passes one.vcf dist) $(passes three.vcf dist,cos) $(passes three.vcf llr,dist)" "2 4 5"
+other=${others%%,*}
+# snv ALT [INFO]: a record at base 700.
+snv() { printf 'chr1\t700\t.\t%s\t%s\t.\t.\t%s\n' "$base" "$1" "${2-.}"; }
+snv "$other" | few >one.vcf
+snv "$others" | few >three.vcf
+for a in $(echo $others | tr , ' '); do snv "$a"; done | few >split.vcf
+{   printf 'chr1\t698\t.\t%s\t%s\t.\t.\t.\n' "$(at chr1 698 702)" "$(at chr1 698 699)$other$(at chr1 701 702)"
+    rows split.vcf; } | few >padded.vcf
+all_passes() { for f; do passes $f; done | joined; }
+is "one allele, three, three records, one with bases around it: a pass for each POS" \
+    "$(all_passes one.vcf three.vcf split.vcf padded.vcf)" "1 1 1 2 "
+is "embeddings: the reference and each allele" \
+    "$(passes one.vcf dist) $(passes three.vcf dist,cos) $(passes three.vcf llr,dist)" "2 4 5"
 values_of() { ann "$1" | bcftools query -f '%CADUCEUS_LLR\n' | tr '\n' , ; }
 is "and the same values" "$(values_of three.vcf)" "$(values_of split.vcf)"
-ann three.vcf --dry-run -o dry.vcf >dry; is "--dry-run writes no file" "$(ls dry.vcf 2>&1 | grep -c 'cannot access') $(grep -c '^rows	1$' dry)" "1 1"
+ann three.vcf --dry-run -o dry.vcf >dry
+is "--dry-run writes no file" "$(ls dry.vcf 2>&1 | grep -c 'cannot access') $(grep -c '^rows	1$' dry)" "1 1"
 
 # ---- regions ----
-# bcftools knows no thousands separators.
+# bcftools does not read thousands separators.
 bcf_region() { echo "$1" | sed 's/1,000-1,501/1000-1501/'; }
 printf 'chr1\t59\t60\nchr1\t60\t85\nchr1\t79\t130\nchr2\t210\t211\n' >some.bed
 cp rich.vcf.gz c.vcf.gz; bcftools index c.vcf.gz 2>/dev/null
+some="chr1 chr1:60-60 chr1:85 chr1:85-95 chr1:91-99 chr1:70,chr1:80,chr1:90 chr2:210 chr2:1-4 chr1:1500 chr1:1501"
+more="chr1:60 chr1:60- chr1:55-62,chr1:60-130 chr1:625,chr2 chr1:1,000-1,501 chr1:1-700,chr2:1-700"
 for in in rich.vcf.gz c.vcf.gz rich.bcf; do
-    # shellcheck disable=SC2046
-    for r in $([ $in = c.vcf.gz ] || echo chr1:60 chr1:60- chr1:55-62,chr1:60-130 chr1:625,chr2 chr1:1,000-1,501 chr1:1-700,chr2:1-700) chr1 chr1:60-60 chr1:85 chr1:85-95 chr1:91-99 chr1:70,chr1:80,chr1:90 chr2:210 chr2:1-4 chr1:1500 chr1:1501; do
-        n="$in, -r $r"
-        bcftools view --no-version -r "$(bcf_region "$r")" $in 2>/dev/null | grep -v '^##' >want
-        ann $in -r "$r" >got.bcf; bare got.bcf >got
-        same "$n" want got
+    regions="$more $some"; [ $in != c.vcf.gz ] || regions=$some
+    for r in $regions; do
+        viewed -r "$(bcf_region "$r")" $in >want; prints "$in, -r $r" want bared $in -r "$r"
     done
-    bcftools view --no-version -R some.bed $in 2>/dev/null | grep -v '^##' >want
-    ann $in -R some.bed >got.bcf; bare got.bcf >got; same "$in, -R" want got
-    bcftools view --no-version -R some.bed -t chr1:60-79 $in 2>/dev/null | grep -v '^##' >want
-    ann $in -R some.bed -t chr1:60-79 >got.bcf; bare got.bcf >got; same "$in, -R and -t" want got
+    viewed -R some.bed $in >want; prints "$in, -R" want bared $in -R some.bed
+    viewed -R some.bed -t chr1:60-79 $in >want; prints "$in, -R and -t" want bared $in -R some.bed -t chr1:60-79
     ann $in -r chr1:50-130 -o way.a; ann $in -@ 3 -r chr1:50-130 -o way.b
     same "$in, -r with threads" way.a way.b
-    ann $in -r 'chr1:100-200' >got.bcf; bare got.bcf >got
-    ann $in -r 'HLA:A*01:01-x;1' >got2.bcf; bare got2.bcf >got2
-    is "$in: names may hold colons" "$(grep -v '^#' got2 | cut -f 1,2)" "HLA:A*01:01-x;1	9"
-    is "$in: and have ranges" "$(ann $in -r 'HLA:A*01:01-x;1:9-9' | bcftools view -H | wc -l | tr -d ' ') $(ann $in -r 'HLA:A*01:01-x;1:10-' | bcftools view -H | wc -l | tr -d ' ')" "1 0"
-    is "$in: a whole name wins over a range" "$(grep -v '^#' got | cut -f 1,2)" "chr1:100-200	150"
+    count() { ann $in -r "$1" | bcftools view -H | lines; }
+    places() { bared $in -r "$1" | rows - | cut -f 1,2; }
+    is "$in: names may hold colons" "$(places 'HLA:A*01:01-x;1')" "HLA:A*01:01-x;1	9"
+    is "$in: and have ranges" "$(count 'HLA:A*01:01-x;1:9-9') $(count 'HLA:A*01:01-x;1:10-')" "1 0"
+    is "$in: a whole name wins over a range" "$(places 'chr1:100-200')" "chr1:100-200	150"
 done
-# bcftools lets records at POS 0 through any -t.
+# bcftools view -t never removes records at POS 0.
 telomere() { awk -F '\t' '$2 != 0'; }
 for in in rich.vcf rich.vcf.gz u.bcf; do
     for r in chr1:60-85 chr1:85 chr2 chr1:60,chr1:81-400,chr2:5; do
-        bcftools view --no-version -t "$r" $in | grep -v '^##' | telomere >want
-        ann -t $r - <$in >got.bcf; bare got.bcf >got; same "standard input of $in, -t $r" want got
+        viewed -t "$r" $in | telomere >want
+        prints "standard input of $in, -t $r" want reading $in bared -t $r -
     done
-    bcftools view --no-version -T some.bed $in | grep -v '^##' | telomere >want
-    ann -L some.bed $in >got.bcf; bare got.bcf >got; same "$in, -L" want got
-    ann -t some.bed $in >got.bcf; bare got.bcf >got; same "$in, -t FILE" want got
+    viewed -T some.bed $in | telomere >want
+    prints "$in, -L" want bared -L some.bed $in
+    prints "$in, -t FILE" want bared -t some.bed $in
     error "$in without index or from a pipe, -r" 'index' ann - -r chr1 <$in
 done
 error "-r without an index" 'index' ann rich.vcf -r chr1
 error "-r of a contig that is not there" 'chr9' ann rich.bcf -r chr9
 error "-t of a contig that is not there" 'chr9' ann rich.bcf -t chr9
 error "a region that ends before it begins" 'expected CONTIG' ann rich.bcf -r chr1:9-5
-is "a region without records: a header" "$(ann rich.vcf.gz -r chr2:600 | grep -vc '^#') $(ann rich.vcf.gz -r chr2:600 | grep -c '^#CHROM')" "0 1"
+ann rich.vcf.gz -r chr2:600 >got
+is "a region without records: a header" "$(grep -vc '^#' got) $(grep -c '^#CHROM' got)" "0 1"
 
 # ---- an index with the output ----
 for kind in vcf.gz=csi vcf.gz=tbi bcf=csi; do
-    o=ix.${kind%=*}; rm -f ix.*
-    ok "--write-index=${kind#*=} of .${kind%=*}" ann rich.vcf -o $o --write-index=${kind#*=}
-    is "only that index appears" "$(echo ix.*)" "$o $o.${kind#*=}"
-    is "the index counts the records" "$(bcftools index -s $o | cut -f 1,3 | tr '\n\t' ' =')" "chr1=19 chr2=2 HLA:A*01:01-x;1=1 chr1:100-200=1 "
+    suffix=${kind%=*} x=${kind#*=}; o=ix.$suffix; rm -f ix.*
+    ok "--write-index=$x of .$suffix" ann rich.vcf -o $o --write-index=$x
+    is "only that index appears" "$(echo ix.*)" "$o $o.$x"
+    is "the index counts the records" "$(bcftools index -s $o | cut -f 1,3 | tr '\n\t' ' =')" \
+        "chr1=19 chr2=2 HLA:A*01:01-x;1=1 chr1:100-200=1 "
     for r in chr1:60 chr1:85 chr1:1-1 chr1:1501 chr2; do
-        bcftools view --no-version -r $r rich.bcf | grep -v '^##' >want
-        bcftools view --no-version -r $r $o >part 2>/dev/null; bare part >got
-        same "bcftools finds $r with it" want got
+        viewed -r $r rich.bcf >want
+        bcftools view --no-version -r $r $o >part 2>/dev/null
+        prints "bcftools finds $r with it" want bare part
     done
-    ann rich.vcf -@ 5 -o it.${kind%=*} --write-index=${kind#*=}
-    same "the index is the same with threads" $o.${kind#*=} it.${kind%=*}.${kind#*=}
+    ann rich.vcf -@ 5 -o it.$suffix --write-index=$x
+    same "the index is the same with threads" $o.$x it.$suffix.$x
 done
 rm -f ix.*; ann rich.vcf -o ix.bcf --write-index; is "--write-index is csi" "$(echo ix.*)" "ix.bcf ix.bcf.csi"
 ok "an index of blocks that are not compressed" ann rich.vcf -O z0 -o flat.vcf.gz --write-index=tbi
-ann flat.vcf.gz -r chr1:1-700 >got; ann ix.bcf -Ov -r chr1:1-700 >want; is "finds as many records" "$(rows got | wc -l)" "$(rows want | wc -l)"
+ann flat.vcf.gz -r chr1:1-700 >got; ann ix.bcf -Ov -r chr1:1-700 >want
+is "finds as many records" "$(rows got | wc -l)" "$(rows want | wc -l)"
 gzip -dc flat.vcf.gz >text.vcf.gz; cp flat.vcf.gz.tbi text.vcf.gz.tbi; sleep 1; touch text.vcf.gz.tbi
-error "an index beside what is not compressed" 'text.vcf.gz: -r and -R need a file compressed with bgzip' ann text.vcf.gz -r chr1:1-700
-for bad in "-o x.vcf --write-index" "--write-index" "-o x.bcf --write-index=tbi" "-o x.bcf --write-index=bai" "-o x.vcf.gz --write-index=gzi" "-o /dev/null -Ob --write-index"; do
+needs='text.vcf.gz: -r and -R need a file compressed with bgzip'
+error "an index beside what is not compressed" "$needs" ann text.vcf.gz -r chr1:1-700
+for bad in "-o x.vcf --write-index" "--write-index" "-o x.bcf --write-index=tbi" "-o x.bcf --write-index=bai" \
+    "-o x.vcf.gz --write-index=gzi" "-o /dev/null -Ob --write-index"; do
     # shellcheck disable=SC2086
     error "$bad" 'write-index' ann rich.vcf $bad
 done
-{ grep '^#' rich.vcf; grep -v '^#' rich.vcf | sed -n '1p;5p' | sed '1!G; h; $!d'; } >unsorted.vcf
-{ grep '^#' rich.vcf; grep -v '^#' rich.vcf | sed -n '3p;5p;20p' | sed '2{h;d}; 3G'; } >mixed.vcf
+{ grep '^#' rich.vcf; rows rich.vcf | sed -n '1p;5p' | sed '1!G; h; $!d'; } >unsorted.vcf
+{ grep '^#' rich.vcf; rows rich.vcf | sed -n '3p;5p;20p' | sed '2{h;d}; 3G'; } >mixed.vcf
 for f in unsorted mixed; do
     rm -f ix.*
     error "$f input with --write-index" 'sorted' ann $f.vcf -o ix.bcf --write-index
@@ -451,47 +375,51 @@ done
 awk '{ if (!/^>/ && !n++) $0 = "N" substr($0, 2, 58) "R"; print }' ref.fa >odd.fa # chr1:1 is N, chr1:60 is R
 awk '/^>/ { print; next } { print tolower($0) }' ref.fa >lower.fa
 ann -T lower.fa rich.vcf -o lower.vcf
-grep -v CADUCEUS_contigs lower.vcf >a; grep -v CADUCEUS_contigs rich.out >b
-same "a lower-case FASTA" b a
-{ grep '^#' rich.vcf; grep -v '^#' rich.vcf | awk -F '\t' -v OFS='\t' '{ $4 = tolower($4); if ($5 ~ /^[ACGT,]+$/) $5 = tolower($5); print }'; } >lower.in.vcf
-ann lower.in.vcf | bcftools query -f '%CADUCEUS_LLR %CADUCEUS_DPLL %CADUCEUS_NOTE\n' >a; bcftools query -f '%CADUCEUS_LLR %CADUCEUS_DPLL %CADUCEUS_NOTE\n' rich.out >b
-same "lower-case alleles" b a
+agree "a lower-case FASTA" 'grep -v CADUCEUS_contigs rich.out' 'grep -v CADUCEUS_contigs lower.vcf'
+awk -F '\t' -v OFS='\t' '!/^#/ { $4 = tolower($4); if ($5 ~ /^[ACGT,]+$/) $5 = tolower($5) } 1' rich.vcf >lower.in.vcf
+scores() { query '%CADUCEUS_LLR %CADUCEUS_DPLL %CADUCEUS_NOTE' "$1"; }
+agree "lower-case alleles" 'scores rich.out' 'ann lower.in.vcf | scores -'
 ann -T odd.fa rich.vcf 2>err | bcftools query -f '%POS %CADUCEUS_NOTE\n' >got
 like "N in the FASTA is N_REF" '^1 N_REF$' got
 like "so is any other letter" '^60 N_REF,STAR,N_REF$' got
 like "and a deletion over it" '^50 N_REF$' got
-printf 'chr1\t1\t.\t%s\tG\t.\t.\t.\n' "$(at chr1 1 2 | tr ACGT CGTA)" | few >differs.vcf
-printf 'chr1\t700\t.\t%s\t%s\t.\t.\t.\n' "$base" "$others" >>differs.vcf
+{ printf 'chr1\t1\t.\t%s\tG\t.\t.\t.\n' "$(at chr1 1 2 | tr ACGT CGTA)"; snv "$others"; } | few >differs.vcf
 for how in "" "--check-ref e"; do
     # shellcheck disable=SC2086
-    error "REF that is not the FASTA's $how" 'differs.vcf:24: REF .* right reference' ann differs.vcf -o differs.out $how
+    error "REF that is not the FASTA's $how" 'differs.vcf:24: REF .* right reference' \
+        ann differs.vcf -o differs.out $how
     is "writes nothing" "$(ls differs.out 2>/dev/null)" ""
 done
-"$caduceus" annotate --window 64 -m "$model" -T ref.fa differs.vcf --check-ref w >got.vcf 2>err
-is "--check-ref w keeps it" "$? $(bcftools query -f '%POS:%CADUCEUS_NOTE:%CADUCEUS_LLR\n' got.vcf | tr '\n' ' ' | sed 's/[-.0-9]*,[-.0-9,]*/n,n,n/')" "0 1:REF_MISMATCH:. 700:.:n,n,n "
+loud differs.vcf --check-ref w >got.vcf 2>err
+is "--check-ref w keeps it" \
+    "$? $(query '%POS:%CADUCEUS_NOTE:%CADUCEUS_LLR' got.vcf | joined | sed 's/[-.0-9]*,[-.0-9,]*/n,n,n/')" \
+    "0 1:REF_MISMATCH:. 700:.:n,n,n "
 like "with one warning" 'warning: differs.vcf:24: REF' err
 like "and a count" 'in all: 1 allele.* REF differs' err
 error "--check-ref x" 'check-ref' ann differs.vcf --check-ref x
 
 # ---- names of contigs ----
 sed 's/chr\([12]\)$/\1/' ref.fa >bare.fa
-error "no contig is there" 'contig "chr1" is not in bare.fa.*(has|"1")' ann -T bare.fa differs.vcf --check-ref w -o none.vcf
+error "no contig is there" 'contig "chr1" is not in bare.fa.*(has|"1")' \
+    ann -T bare.fa differs.vcf --check-ref w -o none.vcf
 is "nothing is written" "$(ls none.vcf 2>/dev/null)" ""
 awk '/^>/ { on = /chr1$/ } on' ref.fa >chr1.fa
-"$caduceus" annotate --window 64 -m "$model" -T chr1.fa rich.vcf >got.vcf 2>err
-is "a contig that the FASTA lacks is a note" "$? $(bcftools query -f '%CHROM=%CADUCEUS_NOTE\n' got.vcf | grep '^chr2=' | tr '\n' ' ')" "0 chr2=NO_CONTIG chr2=NO_CONTIG "
+loud -T chr1.fa rich.vcf >got.vcf 2>err
+is "a contig that the FASTA lacks is a note" \
+    "$? $(query '%CHROM=%CADUCEUS_NOTE' got.vcf | grep '^chr2=' | joined)" "0 chr2=NO_CONTIG chr2=NO_CONTIG "
 like "counted" '5 allele.*on contigs that the FASTA lacks' err
-bare got.vcf >got; records rich.vcf >want; same "and every record survives" want got
-{ grep '^#' rich.vcf; grep -v '^#' rich.vcf | grep SVTYPE; } >symbols.vcf
+records rich.vcf >want; prints "and every record survives" want bare got.vcf
+{ grep '^#' rich.vcf; rows rich.vcf | grep SVTYPE; } >symbols.vcf
 ok "symbolic alleles alone need no contig" ann -T chr1.fa symbols.vcf -o symbols.out
 ann -T bare.fa rich.vcf --chr-alias /dev/null >/dev/null 2>err; is "an alias file that says nothing" "$?" 1
 printf 'chr1\t1\tNC_1\nchr2\t2\n' >two.alias
-printf '# sequenceName\talias names\tUCSC database: toy\nchr1\tCM1.1\t1\tNC_1.1\r\nchr2\t\t2\tNC_2.1\nchrM\tMT\n' >ucsc.alias
+{   printf '# sequenceName\talias names\tUCSC database: toy\n'
+    printf 'chr1\tCM1.1\t1\tNC_1.1\r\nchr2\t\t2\tNC_2.1\nchrM\tMT\n'; } >ucsc.alias
 printf '# alias\tchrom\tsource\n1\tchr1\tensembl\n2\tchr2\tensembl\nNC_1\tchr1\trefseq\n' >old.alias
 grep -v -e '^##CADUCEUS_contigs' rich.out >want
 for f in two ucsc old; do
-    ann -T bare.fa rich.vcf --chr-alias $f.alias | grep -v '^##CADUCEUS_contigs' >got
-    same "--chr-alias, $f.alias" want got
+    named() { ann -T bare.fa rich.vcf --chr-alias $f.alias | grep -v '^##CADUCEUS_contigs'; }
+    prints "--chr-alias, $f.alias" want named
 done
 error "--chr-alias that names nothing" 'names no contig' ann -T bare.fa rich.vcf --chr-alias some.bed
 error "--chr-alias that is missing" 'gone' ann -T bare.fa rich.vcf --chr-alias gone
@@ -500,31 +428,39 @@ error "--chr-alias that is missing" 'gone' ann -T bare.fa rich.vcf --chr-alias g
 for t in 'FORMAT=GT' 'FILTER=q10' 'INFO=DP' 'INFO=CSQ' 'FORMAT=FT'; do
     grep -v "^##${t%=*}=<ID=${t#*=}," rich.vcf >un.vcf
     ann un.vcf -o un.out 2>err; s=$?
-    grep -v '^#' un.out | awk -F '\t' -v OFS='\t' '{ gsub(/;?CADUCEUS_[A-Z]+=[^;]*/, "", $8); if ($8 == "") $8 = "."; print }' >got; grep -v '^#' rich.vcf >want
+    unscored un.out | rows - >got; rows rich.vcf >want
     is "an undeclared $t passes from VCF to VCF" "$s" 0
     same "as it is" want got
     error "an undeclared $t does not fit BCF" "un.vcf:[0-9]+: .*declare" ann un.vcf -Ob
 done
 grep -v '^##contig=<ID=chr2' rich.vcf >un.vcf
 error "an undeclared contig, also to VCF" 'un.vcf:[0-9]+: contig "chr2"' ann un.vcf -o un.out
-sed 's/^##fileformat.*/&\n##INFO=<ID=CADUCEUS_LLR,Number=1,Type=String,Description="x">/' rich.vcf >other.vcf
+llr='##INFO=<ID=CADUCEUS_LLR,Number=A,Type=Float,Description="x">'
+note='##INFO=<ID=CADUCEUS_NOTE,Number=A,Type=String,Description="x">'
+declare_() { sed "s/^##fileformat.*/&\n$1/"; } # LINES: more lines of the header
+declare_ "$(echo "$llr" | sed 's/=A/=1/; s/Float/String/')" <rich.vcf >other.vcf
 error "CADUCEUS_LLR of another type" 'CADUCEUS_LLR.*info-prefix' ann other.vcf -o other.out
 ok "does not matter under another prefix" ann other.vcf --info-prefix X -o other.out
-sed 's/^##fileformat.*/&\n##INFO=<ID=CADUCEUS_LLR,Number=A,Type=Float,Description="x">\n##INFO=<ID=CADUCEUS_NOTE,Number=A,Type=String,Description="x">/; s/	DP=[0-9]*/&;CADUCEUS_LLR=77;CADUCEUS_NOTE=OLD,OLDER/' rich.vcf >old.vcf
+declare_ "$llr\n$note" <rich.vcf | sed 's/	DP=[0-9]*/&;CADUCEUS_LLR=77;CADUCEUS_NOTE=OLD,OLDER/' >old.vcf
 ann old.vcf >got.vcf
-is "existing values are replaced or removed" "$(grep -v '^#' got.vcf | grep -c -e '=77' -e OLD)" 0
-for f in got.vcf rich.out; do bcftools query -f '%CHROM:%POS %CADUCEUS_LLR %CADUCEUS_DPLL %CADUCEUS_NOTE\n' $f >$f.q; done
-same "and new ones are as without" rich.out.q got.vcf.q
-grep -v '^#' rich.vcf | cut -f 1-8 | few >sites.vcf
+is "existing values are replaced or removed" "$(rows got.vcf | grep -c -e '=77' -e OLD)" 0
+placed() { query '%CHROM:%POS %CADUCEUS_LLR %CADUCEUS_DPLL %CADUCEUS_NOTE' "$1"; }
+agree "and new ones are as without" 'placed rich.out' 'placed got.vcf'
+rows rich.vcf | cut -f 1-8 | few >sites.vcf
 ann sites.vcf -o sites.out
-bare sites.out >got; records sites.vcf >want; same "no samples" want got
+records sites.vcf >want; prints "no samples" want bare sites.out
 few </dev/null >empty.vcf
 ok "no records" ann empty.vcf -o empty.out
 is "a header" "$(grep -c '^#CHROM' empty.out) $(grep -vc '^#' empty.out)" "1 0"
-for O in z b u; do ann empty.vcf -O $O -o empty.any; is "no records, -O $O" "$(bcftools view -H empty.any | wc -l | tr -d ' ')" 0; done
-# Numbers of header lines may have gaps.
-sed '/^##FILTER=<ID=PASS/!s/^##\(contig\|INFO\|FORMAT\|FILTER\)=<.*/&IDX/' rich.vcf | awk '/^##.*>IDX$/ { n += 3; sub(/>IDX$/, ",IDX=" n + 20 ">") } { print }' >gaps.vcf
-for O in v z b; do ann gaps.vcf -O $O >gaps.any; bare gaps.any >got; records rich.vcf >want; same "gaps in IDX, -O $O" want got; done
+for O in z b u; do
+    ann empty.vcf -O $O -o empty.any
+    is "no records, -O $O" "$(bcftools view -H empty.any | lines)" 0
+done
+# The IDX numbers of header lines may have gaps.
+sed '/^##FILTER=<ID=PASS/!s/^##\(contig\|INFO\|FORMAT\|FILTER\)=<.*/&IDX/' rich.vcf |
+    awk '/^##.*>IDX$/ { n += 3; sub(/>IDX$/, ",IDX=" n + 20 ">") } { print }' >gaps.vcf
+records rich.vcf >want
+for O in v z b; do ann gaps.vcf -O $O >gaps.any; prints "gaps in IDX, -O $O" want bare gaps.any; done
 ok "and an index" ann gaps.any -o gaps.bcf --write-index
 : >nothing.vcf; error "an empty file" 'empty' ann nothing.vcf
 head -n 5 rich.vcf >headless.vcf; error "no #CHROM line" 'header' ann headless.vcf
@@ -534,89 +470,124 @@ same "CRLF" rich.out crlf.out
 same "a blank line at the end" rich.out blank.out
 head -c $(($(wc -c <rich.vcf) - 1)) rich.vcf >unended.vcf; ann unended.vcf -o unended.out
 same "no end of line at the end" rich.out unended.out
-awk -v r="$(at chr1 500)" 'BEGIN { printf "chr1\t500\t.\t%s\t", r; for (i = 1; i <= 1500; i++) { s = ""; for (k = i; k > 0; k = int(k / 4)) s = s substr("ACGT", k % 4 + 1, 1); printf "%s%s", (i > 1 ? "," : ""), r s } print "\t.\t.\t." }' | few >many.vcf
+awk -v r="$(at chr1 500)" 'BEGIN {
+    printf "chr1\t500\t.\t%s\t", r
+    for (i = 1; i <= 1500; i++) {
+        s = ""; for (k = i; k > 0; k = int(k / 4)) s = s substr("ACGT", k % 4 + 1, 1)
+        printf "%s%s", (i > 1 ? "," : ""), r s }
+    print "\t.\t.\t." }' | few >many.vcf
 ann many.vcf --score n -o many.out
-is "1500 alleles" "$(bcftools query -f '%CADUCEUS_N\n' many.out | tr , '\n' | grep -c '^[67][0-9]$')" 1500
-bare many.out >got; records many.vcf >want; same "survive" want got
-awk 'BEGIN { printf "chr1\t500\t.\tA\tC"; for (i = 1; i <= 65600; i++) printf ",<%d>", i; print "\t.\t.\t." }' | few >toomany.vcf
+is "1500 alleles" "$(query %CADUCEUS_N many.out | tr , '\n' | grep -c '^[67][0-9]$')" 1500
+records many.vcf >want; prints "survive" want bare many.out
+awk 'BEGIN {
+    printf "chr1\t500\t.\tA\tC"; for (i = 1; i <= 65600; i++) printf ",<%d>", i
+    print "\t.\t.\t." }' | few >toomany.vcf
 error "more alleles than htslib counts" 'toomany.vcf:24: ' ann toomany.vcf --check-ref w -o toomany.out
 
 # ---- lines that are no records ----
-# wrong NAME REGEX LINE: the line, after a good one, is an error that names it.
+# wrong NAME REGEX LINE: a malformed line after a good one gives an error with its number.
 wrong() {
     { cat one.vcf; printf "$3\n"; } >wrong.vcf; rm -f wrong.out
     error "$1" "wrong.vcf:25: .*$2" ann wrong.vcf -o wrong.out
     is "$1: nothing is written" "$(ls -A | grep -c -e wrong.out -e 'tmp$')" 0
 }
-for pos in -5 -1 abc 1e2 +7 '' ' 7' 7x 0x7 1.0 99999999999999999999; do wrong "POS $pos" 'POS|POS' "chr1\t$pos\t.\tA\tC\t.\t.\t."; done
+for pos in -5 -1 abc 1e2 +7 '' ' 7' 7x 0x7 1.0 99999999999999999999; do
+    wrong "POS $pos" 'POS|POS' "chr1\t$pos\t.\tA\tC\t.\t.\t."
+done
 wrong "POS past the end" 'past the end' "chr1\t1501\t.\tA\tC\t.\t.\t."
 wrong "REF past the end" 'past the end' "chr1\t1500\t.\t$(at chr1 1500)A\tC\t.\t.\t."
 wrong "POS 0 with bases" 'POS 0' "chr1\t0\t.\tA\tC\t.\t.\t."
 wrong "a symbolic allele past the end" 'past the end' "chr1\t1502\t.\tN\t<DEL>\t.\t.\t."
 wrong "blanks in place of tabs" 'chr1' "chr1 700 . $base A . . ."
 wrong "a comment" '' "#chr1\t700\t.\t$base\tA\t.\t.\t."
-for n in 1 2 3 4 5 6 7; do wrong "$n columns" '' "$(printf "chr1\t700\t.\t$base\tA\t.\t.\t." | cut -f 1-$n)"; done
+columns="chr1\t700\t.\t$base\tA\t.\t.\t."
+for n in 1 2 3 4 5 6 7; do wrong "$n columns" '' "$(printf "$columns" | cut -f 1-$n)"; done
 wrong "columns without samples" 'column' "chr1\t700\t.\t$base\tA\t.\t.\t.\tGT\t0/1"
 wrong "QUAL is text" 'QUAL' "chr1\t700\t.\t$base\tA\tabc\t.\t."
 wrong "QUAL ends in text" 'QUAL' "chr1\t700\t.\t$base\tA\t3x\t.\t."
 wrong "a NUL" '' "chr1\t700\t.\t$base\tA\t.\t.\tDP=7;\\0CSQ=a"
 sed 's/\t0\/1:\.:\.:\.\t\.:\.:\.:\.$/\t0\/1:.:.:./' rich.vcf >short.vcf
 error "a sample too few" 'short.vcf:[0-9]+: ' ann short.vcf
-{ grep '^#' rich.vcf; grep -v '^#' rich.vcf | cut -f 1-8; } >short.vcf
+{ grep '^#' rich.vcf; rows rich.vcf | cut -f 1-8; } >short.vcf
 error "no samples where there should be" 'short.vcf:[0-9]+: ' ann short.vcf
 sed '/^#/!s/$/	0\/0/' rich.vcf >more.vcf
 error "a sample too many" 'more.vcf:[0-9]+: ' ann more.vcf
-# What htslib cannot keep is said: once, and counted.
-lost() { # TEXT VALUES...: an INFO with so many of them
-    printf 'chr1\t700\t.\t%s\t%s\t.\t.\t%s\n' "$base" "${others%%,*}" "$2" | few >lost.vcf
-    "$caduceus" annotate --window 64 -m "$model" -T ref.fa lost.vcf >got.vcf 2>err
-    is "INFO $2: $1 value(s) lost" "$? $(grep -c 'warning: lost.vcf:24: INFO/' err) $(grep -o 'in all: [0-9]* value' err)" "0 $(($1 > 0)) $([ "$1" = 0 ] || echo "in all: $1 value")"
+# A value that htslib cannot keep gives a warning, once, and is counted.
+# lost NUMBER INFO: the INFO has so many such values.
+lost() {
+    snv "$other" "$2" | few >lost.vcf
+    loud lost.vcf >got.vcf 2>err
+    is "INFO $2: $1 value(s) lost" "$? $(grep -c 'warning: lost.vcf:24: INFO/' err) $(lost_in_all)" \
+        "0 $(($1 > 0)) $([ "$1" = 0 ] || echo "in all: $1 value")"
 }
+lost_in_all() { grep -o 'in all: [0-9]* value' err; }
 lost 0 'DP=2147483647;AC=-2147483640,.;AF=1e-300,nan;CSQ=x;DB'
 lost 1 DP=2147483648
 lost 2 'AC=1,-9999999999,x'
 lost 1 DP=12.5
 lost 1 AF=0.5x
 lost 0 .
-{ printf '##fileformat=VCFv4.2\n##contig=<ID=chr1>\n##FORMAT=<ID=GT,Number=1,Type=String,Description="g">\n##FORMAT=<ID=DP,Number=1,Type=Integer,Description="d">\n##FORMAT=<ID=GQ,Number=1,Type=Float,Description="q">\n'
-  printf '#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\tb\nchr1\t700\t.\t%s\t%s\t.\t.\t.\tGT:DP:GQ\t0/1:99999999999:5\t1/1:.\n' "$base" "${others%%,*}"; } >lost.vcf
-"$caduceus" annotate --window 64 -m "$model" -T ref.fa lost.vcf >got.vcf 2>err
-is "values of samples" "$? $(grep -c 'warning: lost.vcf:7: FORMAT/DP: "99999999999"' err) $(grep -o 'in all: [0-9]* value' err)" "0 1 in all: 1 value"
+{   printf '##fileformat=VCFv4.2\n##contig=<ID=chr1>\n'
+    printf '##FORMAT=<ID=%s,Number=1,Type=%s,Description="x">\n' GT String DP Integer GQ Float
+    printf '#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\tb\n'
+    printf '%s\tGT:DP:GQ\t0/1:99999999999:5\t1/1:.\n' "$(snv "$other")"; } >lost.vcf
+loud lost.vcf >got.vcf 2>err
+is "values of samples" "$? $(grep -c 'warning: lost.vcf:7: FORMAT/DP: "99999999999"' err) $(lost_in_all)" \
+    "0 1 in all: 1 value"
 
 # ---- damaged files ----
-# cuts FILE: lengths to cut it to, spread over it and near its ends.
-cuts() { n=$(wc -c <"$1"); for k in 1 3 18 28 64 $((n / 5)) $((n / 2)) $((n * 3 / 4)) $((n - 60)) $((n - 36)) $((n - 29)) $((n - 28)) $((n - 27)) $((n - 8)) $((n - 1)); do echo $k; done; }
+# cuts FILE: lengths at which to cut it, all over it and near its ends.
+cuts() {
+    n=$(wc -c <"$1")
+    echo 1 3 18 28 64 $((n / 5)) $((n / 2)) $((n * 3 / 4)) $((n - 60)) $((n - 36)) \
+        $((n - 29)) $((n - 28)) $((n - 27)) $((n - 8)) $((n - 1))
+}
+# block_edges FILE: where the second and the fourth compressed block begin.
+block_edges() {
+    od -An -v -tu1 -w1 "$1" | awk '
+        NR > 3 && p3 == 31 && p2 == 139 && p1 == 8 && $1 == 4 { print NR - 4 } { p3 = p2; p2 = p1; p1 = $1 }' |
+        sed -n '2p;4p'
+}
+# refused THREADS FILE: one line of error, and no output.
+refused() {
+    rm -f cut.out
+    ann -@ "$1" "$2" --score n -o cut.out 2>err
+    [ $? = 1 ] && [ "$(wc -l <err)" = 1 ] && [ ! -e cut.out ]
+}
 # Many blocks, so that some cuts are between two of them.
-awk 'BEGIN { s = 1; for (i = 1; i <= 1400; i++) { x = ""; for (k = 0; k < 20; k++) { s = s * 16807 % 2147483647; x = x s } printf "chr1\t%d\t.\tN\t<DEL>\t.\t.\tCSQ=%s\n", i, x } }' | few >blocks.vcf
-bcftools view --no-version -Oz blocks.vcf -o blocks.vcf.gz; bcftools view --no-version -Ob blocks.vcf -o blocks.bcf; gzip -c blocks.vcf >gz.vcf.gz
+awk 'BEGIN { s = 1; for (i = 1; i <= 1400; i++) {
+    x = ""; for (k = 0; k < 20; k++) { s = s * 16807 % 2147483647; x = x s }
+    printf "chr1\t%d\t.\tN\t<DEL>\t.\t.\tCSQ=%s\n", i, x } }' | few >blocks.vcf
+bcftools view --no-version -Oz blocks.vcf -o blocks.vcf.gz
+bcftools view --no-version -Ob blocks.vcf -o blocks.bcf
+gzip -c blocks.vcf >gz.vcf.gz
 for f in rich.vcf.gz rich.bcf plain.vcf.gz blocks.vcf.gz blocks.bcf gz.vcf.gz; do
-    rm -f cut.out; wrong=; t=3
-    # Where a block begins, in two places.
-    edge=$(case $f in blocks*) od -An -v -tu1 -w1 $f | awk 'NR > 3 && p3 == 31 && p2 == 139 && p1 == 8 && $1 == 4 { print NR - 4 } { p3 = p2; p2 = p1; p1 = $1 }' | sed -n '2p;4p' ;; esac)
+    wrong=; t=3
+    edge=$(case $f in blocks*) block_edges $f ;; esac)
     for k in $(cuts $f) $edge; do
         head -c $k $f >cut.any
         t=$((4 - t)) # 1, 3, 1, ...
-        ann -@ $t cut.any --score n -o cut.out 2>err; s=$?
-        [ $s = 1 ] && [ "$(wc -l <err)" = 1 ] && [ ! -e cut.out ] || wrong="$wrong $k:$s"
-        ann -@ $((4 - t)) - --score n -o cut.out <cut.any 2>err; s=$?
-        [ $s = 1 ] && [ "$(wc -l <err)" = 1 ] && [ ! -e cut.out ] || wrong="$wrong $k/pipe:$s"
+        refused $t cut.any || wrong="$wrong $k"
+        refused $((4 - t)) - <cut.any || wrong="$wrong $k/pipe"
     done
     is "$f cut short at any byte is an error" "$wrong" ""
     case $f in blocks*) is "also where a block begins" "$(echo $edge | wc -w | tr -d ' ')" 2 ;; esac
 done
-# A bit in the middle of the compressed data.
+# A changed byte in the compressed data.
 for f in rich.vcf.gz rich.bcf plain.vcf.gz; do
     n=$(wc -c <$f); wrong=
     for k in $((n / 4)) $((n / 2)) $((n - 60)) $((n - 40)); do
-        { head -c $k $f; tail -c +$((k + 1)) $f | head -c 1 | tr '\000-\377' '\010-\377\000-\007'; tail -c +$((k + 2)) $f; } >flip.any
-        for t in 1 3; do ann -@ $t flip.any --score n -o flip.out 2>err; s=$?; [ $s = 1 ] && [ "$(wc -l <err)" = 1 ] && [ ! -e flip.out ] || wrong="$wrong $k:$s"; done
+        {   head -c $k $f; tail -c +$((k + 1)) $f | head -c 1 | tr '\000-\377' '\010-\377\000-\007'
+            tail -c +$((k + 2)) $f; } >flip.any
+        for t in 1 3; do refused $t flip.any || wrong="$wrong $k"; done
     done
     is "a damaged byte of $f is an error" "$wrong" ""
 done
 head -c $(($(wc -c <rich.vcf.gz) - 28)) rich.vcf.gz >cut.vcf.gz
 for O in z b; do
     ann cut.vcf.gz -O $O >cut.stdout 2>/dev/null
-    is "on error a pipe gets no end marker, -O $O" "$(tail -c 28 cut.stdout | od -An -v -tx1 | tr -d ' \n' | grep -c 1b0003000000000000000000)" 0
+    is "on error a pipe gets no end marker, -O $O" \
+        "$(tail -c 28 cut.stdout | od -An -v -tx1 | tr -d ' \n' | grep -c 1b0003000000000000000000)" 0
 done
 
 # ---- contigs too long for BCF ----
@@ -627,17 +598,20 @@ is "which is not written" "$(ls long.bcf 2>/dev/null)" ""
 printf 'chr2\t2500000000\t.\tN\t<DEL>\t.\t.\tEND=2500000100\n' >tail; cat long.vcf tail >far.vcf
 error "nor does a record past the FASTA's contig" 'past the end' ann far.vcf
 
-printf '##fileformat=VCFv4.2\n##contig=<ID=far,length=6000000000>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\nfar\t550000000\t.\tN\t<DEL>\t.\t.\t.\nfar\t5500000000\t.\tN\t<DEL>\t.\t.\t.\n' >far.vcf
+{   printf '##fileformat=VCFv4.2\n##contig=<ID=far,length=6000000000>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n'
+    printf 'far\t%s\t.\tN\t<DEL>\t.\t.\t.\n' 550000000 5500000000; } >far.vcf
 ok "positions beyond 31 bits, with CSI" ann far.vcf -o far.vcf.gz --write-index
 is "are found" "$(bcftools view -H far.vcf.gz -r far:5000000000- | cut -f 1-5)" "far	5500000000	.	N	<DEL>"
 error "but not with TBI" 'csi' ann far.vcf -o far.tbi.vcf.gz --write-index=tbi
 
 # ---- the output is the input, or is not a file ----
 cp rich.vcf own.vcf; ln -s own.vcf link.vcf; ln own.vcf hard.vcf; cp rich.bcf own.bcf
-for o in own.vcf ./own.vcf link.vcf hard.vcf; do error "the output is the input ($o)" 'is also an input' ann own.vcf -o $o; done
+for o in own.vcf ./own.vcf link.vcf hard.vcf; do
+    error "the output is the input ($o)" 'is also an input' ann own.vcf -o $o
+done
 error "the reference as output" 'is also an input' ann own.vcf -o ref.fa
 error "the aliases as output" 'is also an input' ann own.vcf --chr-alias two.alias -o two.alias
-error "standard output is the input" 'is also an input' sh -c 'exec "$@" >>own.vcf' - "$caduceus" annotate --quiet --window 64 -m "$model" -T ref.fa own.vcf
+error "standard output is the input" 'is also an input' appending own.vcf ann own.vcf
 same "the input is as it was" rich.vcf own.vcf
 ln -s own.bcf ix.bcf.csi 2>/dev/null || { rm -f ix.bcf.csi; ln -s own.bcf ix.bcf.csi; }
 error "the input as index" 'is also an input' ann own.bcf -o ix.bcf --write-index
@@ -652,55 +626,69 @@ done
 mkdir -p far; echo old >far/t.bcf; ln -s far/t.bcf near.bcf; ann rich.vcf -o near.bcf
 is "a link stays" "$(readlink near.bcf)" far/t.bcf
 ann rich.vcf -Ob >want; same "its target is replaced" want far/t.bcf
-error "a missing folder" 'gone/o.bcf: .*No such file' "$caduceus" annotate --quiet -m "$dir/no-model" -T ref.fa rich.vcf -o gone/o.bcf
-error "a folder" 'far: is a folder' "$caduceus" annotate --quiet -m "$dir/no-model" -T ref.fa rich.vcf -o far
+early() { "$caduceus" annotate --quiet -m "$dir/no-model" -T ref.fa rich.vcf "$@"; } # before any model is read
+error "a missing folder" 'gone/o.bcf: .*No such file' early -o gone/o.bcf
+error "a folder" 'far: is a folder' early -o far
 error "no reference" 'give -T' "$caduceus" annotate --quiet -m "$model" rich.vcf
-for o in '-Oz --output-fmt-option nthreads=2' '-O x' '-O bam' '-O v9' '-O z99' '--clip' '--embed x' '-q 3' '--no-PG' '--skip-soft-masked' '--tag-map yp=xp' '--score pll' '--score none' '--anchor 64' '--window 64 --anchor 3 --flank 2' '--flank 32' '--pool-window -1' '-@ abc' '-@ -1' '-@ 99999999999999999999' '--mask stride:0'; do
+for o in '-Oz --output-fmt-option nthreads=2' '-O x' '-O bam' '-O v9' '-O z99' '--clip' '--embed x' '-q 3' '--no-PG' \
+    '--skip-soft-masked' '--tag-map yp=xp' '--score pll' '--score none' '--anchor 64' \
+    '--window 64 --anchor 3 --flank 2' '--flank 32' '--pool-window -1' '-@ abc' '-@ -1' '-@ 99999999999999999999' \
+    '--mask stride:0'; do
     # shellcheck disable=SC2086
     error "$o is refused" 'annotate: ' ann rich.vcf -o refused.vcf $o
     is "and writes nothing" "$(ls -A | grep refused)" ""
 done
 
 # ---- full disks (43, 44) ----
-error "standard output is full" 'standard output: .*No space left' sh -c 'exec "$@" >/dev/full' - "$caduceus" annotate --quiet --window 64 -m "$model" -T ref.fa rich.vcf
+error "standard output is full" 'standard output: .*No space left' to_full ann rich.vcf
 error "one record, BCF, to a full device" 'No space left' ann one.vcf -Ob -o /dev/full
 error "one record, VCF.gz, to a full device" 'No space left' ann one.vcf -Oz -@ 3 -o /dev/full
-error "a closed standard output" 'standard output: ' sh -c 'exec "$@" >&-' - "$caduceus" annotate --quiet --window 64 -m "$model" -T ref.fa rich.vcf
-full=$builddir/.libs/libfullfs.so
-old() { rm -rf out; mkdir out; for f in o.vcf o.vcf.gz o.bcf o.bcf.csi o.vcf.gz.tbi; do echo "old $f" >out/$f; done; (cd out && cksum ./* && ls -A) >before; }
-intact() { (cd out && cksum ./* && ls -A) >after; same "$1" before after; }
-if [ ! -e "$full" ]; then skip "a full disk leaves the old files" "no $(basename "$full")"
-elif ldd "$caduceus" 2>/dev/null | grep -q asan || grep -q __asan_init "$caduceus"; then skip "a full disk leaves the old files" "built with a sanitizer"
+error "a closed standard output" 'standard output: ' to_closed ann rich.vcf
+olds="o.vcf o.vcf.gz o.bcf o.bcf.csi o.vcf.gz.tbi"
+fails='No space left|Input/output error'
+why=$(no_preload "$full")
+if [ "$why" ]; then skip "a full disk leaves the old files" "$why"
 else
+    # on_disk NAME REGEX FAULT OPTION...: with old outputs there, a disk with this fault gives an error.
+    on_disk() {
+        local name=$1 regex=$2 fault=$3; shift 3
+        old $olds
+        error "$name, ${fault%=*} ${fault#*=}" "$regex" failing_disk "$fault" ann rich.vcf -o out/$o "$@"
+    }
     for o in o.vcf o.vcf.gz o.bcf; do
         ann rich.vcf -o size.${o#o.}; size=$(wc -c <size.${o#o.})
-        for n in AFTER=0 AFTER=1 AFTER=$((size / 2)) AFTER=$((size - 29)) AFTER=$((size - 1)) FSYNC=1 CLOSE=1; do
-            old; error "$o, ${n%=*} ${n#*=}" "out/$o: .*(No space left|Input/output error)" env LD_PRELOAD="$full" FULLFS_$n "$caduceus" annotate --quiet --window 64 -m "$model" -T ref.fa rich.vcf -o out/$o
+        for n in 0 1 $((size / 2)) $((size - 29)) $((size - 1)); do
+            on_disk $o "out/$o: .*($fails)" AFTER=$n
+            intact "the old file is as it was"
+        done
+        for n in FSYNC CLOSE; do
+            on_disk $o "out/$o: .*($fails)" $n=1
             intact "the old file is as it was"
         done
     done
     for o in o.bcf=csi o.vcf.gz=tbi; do
-        i=${o#*=} o=${o%=*}; rm -f size.*
-        ann rich.vcf -o size.${o#o.} --write-index=$i; size=$(wc -c <size.${o#o.}) both=$((size + $(wc -c <size.${o#o.}.$i)))
+        i=${o#*=} o=${o%=*}; rm -f size.*; whole=size.${o#o.}
+        ann rich.vcf -o $whole --write-index=$i
+        size=$(wc -c <$whole); both=$((size + $(wc -c <$whole.$i)))
         for n in AFTER=$((size - 1)) AFTER=$size AFTER=$((size + 1)) AFTER=$((both - 1)) FSYNC=1 CLOSE=1; do
-            old; error "$o with its index, ${n%=*} ${n#*=}" "out/$o.*(No space left|Input/output error|could not be written)" env LD_PRELOAD="$full" FULLFS_$n "$caduceus" annotate --quiet --window 64 -m "$model" -T ref.fa rich.vcf -o out/$o --write-index=$i
+            on_disk "$o with its index" "out/$o.*($fails|could not be written)" $n --write-index=$i
             intact "the old files are as they were"
         done
-        old; ok "$o with its index, just enough" env LD_PRELOAD="$full" FULLFS_AFTER=$both "$caduceus" annotate --quiet --window 64 -m "$model" -T ref.fa rich.vcf -o out/$o --write-index=$i
-        is "both are there" "$(cmp size.${o#o.} out/$o && cmp size.${o#o.}.$i out/$o.$i && echo both)" both
+        old $olds
+        ok "$o with its index, just enough" failing_disk AFTER=$both ann rich.vcf -o out/$o --write-index=$i
+        is "both are there" "$(cmp $whole out/$o && cmp $whole.$i out/$o.$i && echo both)" both
     done
 fi
 
 # ---- signals, broken pipes, two at once (45, 46, 47, 49) ----
 if perl -e 1 2>/dev/null; then
-    # Shells start background jobs with SIGINT ignored; perl gives it back.
-    natural() { exec perl -e '$SIG{$_} = "DEFAULT" for qw(INT QUIT PIPE TERM HUP); exec @ARGV or die' "$@"; }
     for s in INT=130 TERM=143 KILL=137; do
-        old; rm -f feed; mkfifo feed
-        natural "$caduceus" annotate --quiet --window 64 -m "$model" -T ref.fa - -o out/o.bcf --write-index <feed 2>sig.err & pid=$!
+        old $olds; rm -f feed; mkfifo feed
+        natural "$caduceus" annotate --quiet --window 64 -m "$model" -T ref.fa - -o out/o.bcf --write-index \
+            <feed 2>sig.err & pid=$!
         exec 7>feed
         cat rich.vcf >&7
-        n=0; while [ "$(ls -A out | grep -c 'tmp$')" -lt 2 ] && [ $n -lt 100 ]; do sleep 0.05; n=$((n + 1)); done
+        await 2 out
         kill -"${s%=*}" $pid
         { wait $pid; status=$?; } 2>/dev/null
         exec 7>&-
@@ -709,7 +697,8 @@ if perl -e 1 2>/dev/null; then
         intact "${s%=*}: the old files are there"
     done
     for O in v b; do
-        { (natural "$caduceus" annotate --quiet --window 64 -m "$model" -T ref.fa blocks.vcf -O $O 2>pipe.err); echo $? >status; } | head -c 1 >/dev/null
+        { (natural "$caduceus" annotate --quiet --window 64 -m "$model" -T ref.fa blocks.vcf -O $O 2>pipe.err)
+          echo $? >status; } | head -c 1 >/dev/null
         wait; is "a broken pipe, -O $O" "$(cat status) $(cat pipe.err)" "141 "
     done
 else skip "signals remove temporaries" "no perl"; fi
@@ -721,8 +710,9 @@ torn=; for k in 1 2 3 4 5 6; do
     cmp -s ab.bcf a.bcf || cmp -s ab.bcf b.bcf || torn="$torn $k"
 done
 is "of two processes one wins whole" "$torn" ""
-if locale -a 2>/dev/null | grep -qi '^de_DE'; then
-    LC_ALL=$(locale -a | grep -i '^de_DE' | head -n 1) "$caduceus" annotate --quiet --window 64 -m "$model" -T ref.fa rich.vcf -o de.vcf
+de=$(locale -a 2>/dev/null | grep -i '^de_DE' | head -n 1)
+if [ "$de" ]; then
+    LC_ALL=$de ann rich.vcf -o de.vcf
     same "decimals have a point in German too" rich.out de.vcf
 else skip "decimals have a point in German too" "no locale de_DE"; fi
 is "no temporary is left" "$(ls -A . out | grep -c 'tmp$')" 0
@@ -731,19 +721,23 @@ is "no temporary is left" "$(ls -A . out | grep -c 'tmp$')" 0
 z=$shared/data/human/chr20_1Mb_vg exac=$shared/data/human/chr22_hg19
 if [ -f "$z/z.vcf.gz" ]; then
     real() { "$caduceus" annotate --quiet -m "$shared/golden/ps-fused-d16-l2" --window 512 --flank 32 "$@"; }
+    bare_n() { bcftools annotate --no-version -x INFO/CADUCEUS_N,INFO/CADUCEUS_NOTE "$@"; }
     real -T "$z/z.fa" "$z/z.vcf.gz" --score n -o z.bcf --write-index
-    bcftools annotate --no-version -x INFO/CADUCEUS_N,INFO/CADUCEUS_NOTE z.bcf | grep -v '^##' >got; bcftools view --no-version "$z/z.vcf.gz" | grep -v '^##' >want
+    bare_n z.bcf | grep -v '^##' >got; viewed "$z/z.vcf.gz" >want
     same "$(grep -vc '^#' want) records of human chromosome 20 survive" want got
+    total() { awk -F '\t' '$1 != "." { n++; s += $1 } END { print n, s }'; }
+    compared() { "$py" "$reference" variants - "$z/z.fa" "$z/z.vcf.gz" --window 512 --flank 32 --score none; }
     if [ "$py" ]; then
-        "$py" "$reference" variants - "$z/z.fa" "$z/z.vcf.gz" --window 512 --flank 32 --score none | awk -F '\t' '$12 != "." { n++; s += $12 } END { print n, s }' >want
-        bcftools query -f '%CADUCEUS_N\n' z.bcf | tr , '\n' | awk '$1 != "." { n++; s += $1 } END { print n, s }' >got
-        same "and compare as many bases as the reference says" want got
+        agree "and compare as many bases as the reference says" \
+            'compared | cut -f 12 | total' 'query %CADUCEUS_N z.bcf | tr , "\n" | total'
     else skip "and compare as many bases as the reference says" "no numpy"; fi
     for r in z:1000-5000 z:500000-500100,z:500050-700000; do
-        bcftools view --no-version -H "$z/z.vcf.gz" -r $r >want; real -T "$z/z.fa" "$z/z.vcf.gz" -r $r --score n | bcftools annotate --no-version -x INFO/CADUCEUS_N,INFO/CADUCEUS_NOTE | grep -v '^#' >got
+        bcftools view --no-version -H "$z/z.vcf.gz" -r $r >want
+        real -T "$z/z.fa" "$z/z.vcf.gz" -r $r --score n | bare_n | rows - >got
         same "-r $r" want got
     done
-    real -T "$exac/chr22_1-22M.hg19.fa.gz" "$exac/ExAC.r1.sites.vep.vcf.gz" -Ov 2>&1 | grep -v '^#' | sed -E 's/;CADUCEUS_[A-Z]+=[^;]*//g' >got
+    real -T "$exac/chr22_1-22M.hg19.fa.gz" "$exac/ExAC.r1.sites.vep.vcf.gz" -Ov 2>&1 | rows - |
+        sed -E 's/;CADUCEUS_[A-Z]+=[^;]*//g' >got
     bcftools view -H "$exac/ExAC.r1.sites.vep.vcf.gz" 2>/dev/null >want
     same "ExAC survives, with a tag that its header lacks" want got
 else skip "human records survive" "no human data"; fi

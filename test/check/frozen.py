@@ -1,0 +1,20 @@
+"""frozen.py BEFORE AFTER: two weights files whose tensors are the same but for score.weight."""
+
+import sys
+
+import tensors
+
+
+def short(name):
+    return name[9:] if name.startswith("caduceus.") else name
+
+
+before, after = (tensors.read(path)[1] for path in sys.argv[1:])
+before = {short(k): v for k, v in before.items()}
+compared = 0
+for k, v in after.items():
+    if k != "score.weight" and "complement" not in k:
+        tied = before.get(short(k).replace("_fwd", "_rev"), v)
+        assert before.get(short(k), tied) == v, k
+        compared += 1
+assert compared > 10

@@ -1,0 +1,33 @@
+#!/bin/sh
+# style.t - how the tree is written: C as clang-format has it, lines of at most 120 columns in scripts and tests, and
+# no Python program inside a shell test.
+. "${srcdir:-.}/test/lib.sh"
+cd "$srcdir" || exit 1
+
+# wide FILE...: places of lines above 120 columns.
+wide() { awk 'length > 120 { print FILENAME ":" FNR }' "$@"; }
+is "no line of a shell test is wider" "$(wide test/*.t test/*.sh)" ""
+is "nor of another program of the tests" "$(wide test/*.py test/check/* test/gpu-check test/make-fixtures)" ""
+scripts=$(find bench contrib -type f ! -name '*.c' ! -name '*.o' ! -name '*.tsv' | grep -vE '/\.|/products$')
+# shellcheck disable=SC2086
+is "nor of another script" "$(wide $scripts quickstart .ci/run)" ""
+
+# A test may ask whether a module is installed: -c 'import NAME'.
+python='(python3?"?|"\$(py|python)") (-( |$)|.*<<)|"\$(py|python)" -c|python3 -c'
+found=$(grep -nE "$python" test/*.t | grep -vE "[-]c ('import [A-Za-z]+'|'')( |\$)|test/style.t:")
+is "no Python program is inside a shell test" "$found" ""
+for program in test/check/*.py; do
+    is "$program says what it is for" "$(sed -n '1s/^"""\([a-z-]*\.py\).*/\1/p' "$program")" "$(basename "$program")"
+done
+
+name="C is formatted"
+version=$(clang-format --version 2>/dev/null | sed -n 's/.*version \([0-9]*\)\..*/\1/p')
+if [ -z "$version" ]; then skip "$name" "no clang-format"
+elif [ "$version" -lt 14 ]; then skip "$name" "clang-format $version is older than 14"
+else
+    find core htslib-glue cmd plugin cuda test doc bench -name '*.[ch]' -o -name '*.cu' >"$dir/sources"
+    xargs clang-format --dry-run -Werror <"$dir/sources" 2>&1 |
+        sed -n 's/^\([^:]*\):.*error:.*/\1/p' | sort -u >"$dir/out"
+    is "$name" "$(joined <"$dir/out")" ""
+fi
+finish
