@@ -1,6 +1,6 @@
 #!/bin/sh
 # abi.t - the library exports what caduceus.h declares, and its version tells of every change.
-# A function that is added or taken away: update test/data/symbols and -version-info.
+# A function that is added or taken away: update test/symbols and -version-info.
 . "${srcdir:-.}/test/lib.sh"
 lib=$builddir/.libs/libcaduceus.so
 
@@ -17,7 +17,7 @@ for language in "-std=c99 -x c" "-std=c++11 -x c++"; do
     fi
 done
 cat version declared >now
-same "the library's functions are those of its version" now "$srcdir/test/data/symbols"
+same "the library's functions are those of its version" now "$srcdir/test/symbols"
 if [ -f "$lib" ] && command -v nm >/dev/null; then
     nm -D --defined-only "$lib" | awk '{ print $3 }' | sort >exported
     same "it exports what caduceus.h declares, and nothing else" exported declared
