@@ -1,7 +1,7 @@
 #!/bin/sh
 # abi.t - the library exports what caduceus.h declares, and its version tells of every change; the plugin and the
 # CUDA module export only what loads them.
-# A function that is added or taken away: update test/data/symbols and -version-info.
+# A function that is added or taken away: update test/symbols and -version-info.
 . "${srcdir:-.}/test/lib.sh"
 lib=$builddir/.libs/libcaduceus.so
 
@@ -15,7 +15,7 @@ for language in "-std=c99 -x c" "-std=c++11 -x c++"; do
     else ok "caduceus.h compiles by itself: $language" ${CC:-cc} $language -Wall -Werror -fsyntax-only -I "$srcdir/core" alone.c; fi
 done
 cat version declared >now
-same "the library's functions are those of its version" now "$srcdir/test/data/symbols"
+same "the library's functions are those of its version" now "$srcdir/test/symbols"
 # exports OBJECT: the names it defines for others; those of compiler and linker begin with "_".
 exports() { nm -D --defined-only "$1" | awk '$3 !~ /^_/ { print $3 }' | sort; }
 if [ -f "$lib" ] && command -v nm >/dev/null; then
