@@ -1,5 +1,6 @@
 #!/bin/sh
-# abi.t - the library exports what caduceus.h declares, and its version tells of every change.
+# abi.t - the library exports what caduceus.h declares, and its version tells of every change; the plugin and the
+# CUDA module export only what loads them.
 # A function that is added or taken away: update test/symbols and -version-info.
 . "${srcdir:-.}/test/lib.sh"
 lib=$builddir/.libs/libcaduceus.so
@@ -18,12 +19,24 @@ for language in "-std=c99 -x c" "-std=c++11 -x c++"; do
 done
 cat version declared >now
 same "the library's functions are those of its version" now "$srcdir/test/symbols"
+# exports OBJECT: the names it defines for others; those of compiler and linker begin with "_".
+exports() { nm -D --defined-only "$1" | awk '$3 !~ /^_/ { print $3 }' | sort; }
 if [ -f "$lib" ] && command -v nm >/dev/null; then
-    nm -D --defined-only "$lib" | awk '{ print $3 }' | sort >exported
+    exports "$lib" >exported
     same "it exports what caduceus.h declares, and nothing else" exported declared
     is "its soname is current less age" "$(readelf -d "$lib" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')" \
         "libcaduceus.so.$(awk -F: '{ print $1 - $3 }' version)"
 else
     skip "what the library exports" "no shared library"
 fi
+# alone OBJECT NAMES: it exports these and takes no function of the library from elsewhere.
+alone() {
+    if [ -f "$1" ] && command -v nm >/dev/null; then
+        is "$(basename "$1") exports its entry points only" "$(exports "$1" | tr '\n' ' ')" "$2 "
+        is "and takes nothing of the library from elsewhere" "$(nm -D --undefined-only "$1" | grep -c ' cad_')" 0
+    else skip "$(basename "$1") exports its entry points only" "not built"; fi
+}
+alone "$builddir/plugin/.libs/caduceus.so" "about run usage version"
+alone "$builddir/caduceus-cuda.so" cad_module
+alone "$builddir/.libs/caduceus-cuda-shim.so" cad_module
 finish

@@ -119,7 +119,7 @@ static bool round_trip(const cad_model_t *m, const char *dir, cad_error_t *err)
 /* A Mamba-2 checkpoint (its mixers have no x_proj) that cad_model_open refuses. */
 static bool unsupported(const char *folder)
 {
-    char path[4352];
+    char path[4400];
     cad_safetensors_t st = { 0 };
     cad_model_t *m = NULL;
     cad_error_t err = { "" };
