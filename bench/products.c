@@ -1,7 +1,7 @@
-/* products.c - our matrix product against oneDNN's, at the shapes of the published model
- * (D 256): one thread, weights packed beforehand on either side, in turns in one run.
+/* products.c - compares the speed of this program's matrix product with oneDNN's, at the shapes
+ * of the published model (D 256): one thread, weights packed beforehand in both, run in turn.
  *     make bench/products && bench/products [ROUNDS]
- * Needs Debian's libdnnl-dev. $CADUCEUS_ISA lowers our instruction set alone.
+ * Needs Debian's libdnnl-dev. $CADUCEUS_ISA limits the instruction set of this program only.
  * SPDX-License-Identifier: MIT */
 #include <oneapi/dnnl/dnnl.h>
 #include <time.h>
@@ -10,8 +10,8 @@
 #include "measure/measure.h"
 #include "base/random.h"
 
-#define LEAST 0.02 /* seconds of a measurement */
-#define MOST 1001  /* rounds */
+#define LEAST 0.02 /* shortest measurement, in seconds */
+#define MOST 1001  /* largest number of rounds */
 
 typedef struct { /* c (rows,n) = a (rows,k) w^T, w (n,k) */
     int64_t n, k, rows;
@@ -44,7 +44,7 @@ static float *random_floats(int64_t n, uint64_t seed)
     return a;
 }
 
-/* ---- oneDNN, whose versions 2 and 3 describe things differently ---- */
+/* ---- oneDNN; versions 2 and 3 have different descriptors ---- */
 
 #if DNNL_VERSION_MAJOR < 3
 typedef dnnl_memory_desc_t shape_t;
@@ -70,7 +70,7 @@ static dnnl_status_t describe_product(dnnl_primitive_desc_t *d, layout_t a, layo
 }
 #endif
 
-/* w (n,k) in the layout that the product wants. */
+/* Copies p->w (n,k) to *to, in the layout that the product wants. */
 static dnnl_status_t reorder(const product_t *p, layout_t wanted, dnnl_memory_t *to)
 {
     dnnl_dims_t dims = { p->k, p->n };
@@ -186,7 +186,7 @@ int main(int argc, char **argv)
     cad_error_t err;
     int64_t rounds = 11;
     if (argc > 1 && !cad_parse_int(argv[1], 1, MOST, &rounds)) return failed("usage: bench/products [ROUNDS]");
-    if (!getenv("OMP_NUM_THREADS") || strcmp(getenv("OMP_NUM_THREADS"), "1")) { /* which is read before main begins */
+    if (!getenv("OMP_NUM_THREADS") || strcmp(getenv("OMP_NUM_THREADS"), "1")) { /* read before main begins */
         if (setenv("OMP_NUM_THREADS", "1", 1)) return failed("out of memory");
         execv("/proc/self/exe", argv);
         return failed("cannot start anew with one thread; set OMP_NUM_THREADS=1");

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
-"""torch_forward.py - the peer: the published Caduceus-PS forward pass in PyTorch
-with the sequential reference scan (one step per token, as the published code does
-without its own kernels), on the CPU or a card.
+"""torch_forward.py - runs the published Caduceus-PS forward pass in PyTorch, for
+comparison, on the CPU or a card. The scan is the sequential reference scan: one step
+per token, as in the published code without its own kernels.
 
     torch_forward.py MODEL LENGTH THREADS [DEVICE]
 
-prints seconds and tokens per second of one forward pass of LENGTH random bases; DEVICE
-is cpu (the default) or cuda, which runs once before.
-Needs Debian's python3-torch. Tied, additive, bias-free PS models with RMSNorm.
+Prints seconds and tokens per second of one forward pass over LENGTH random bases.
+DEVICE is cpu (the default) or cuda; on cuda one pass is run first and not counted.
+Needs Debian's python3-torch. Supports tied, additive, bias-free PS models with RMSNorm.
 """
 import json
 import os
@@ -43,7 +43,7 @@ def selective_scan(u, dt, A, B, C, D):
 
 
 def mamba(h, w, p, shared):
-    """h (L,D): one direction in full."""
+    """Computes one direction for h (L,D)."""
     x, z = (h @ w[shared + "in_proj.weight"].t()).t().chunk(2, 0)  # (E,L)
     K, R, N = w[p + "conv1d.weight"].shape[2], w[p + "dt_proj.weight"].shape[1], w[p + "A_log"].shape[1]
     padded = F.pad(x, (K - 1, 0)).unsqueeze(0)

@@ -3,9 +3,9 @@
  *     cc example.c $(pkg-config --cflags --libs caduceus) -o example
  *     ./example MODEL ACGTTGCAAGGCT
  *
- * Prints position (0-based), base and natural-log probability of that base when
- * it is masked, then the mean over the scored bases, which is the pll of
- * `caduceus annotate`. SPDX-License-Identifier: MIT
+ * Prints for each base its position (0-based), the base, and the natural logarithm of
+ * its probability when it is masked. Then prints the mean over the scored bases, which
+ * is the pll of `caduceus annotate`. SPDX-License-Identifier: MIT
  */
 #include <inttypes.h>
 #include <stdio.h>
