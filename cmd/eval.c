@@ -202,14 +202,10 @@ static int open_engine(run_t *t, cad_error_t *err)
         rc = cad_fail(err, CAD_EARG, "the model is a classifier without a language-model head");
     if (rc == 0) rc = options_open_context(&a->o, t->model, window, &t->ctx, err);
     if (rc) return rc;
-    t->cutter = (cutter_t) { .model = t->model,
-                             .ref = &t->ref,
-                             .tiling = &t->tiling,
-                             .mask = a->mask,
-                             .want_scores = true,
-                             .skip_soft = a->skip_soft,
-                             .notes = &t->notes,
-                             .pipe = &t->pipe };
+    t->cutter = (cutter_t) {
+        .ref = &t->ref, .tiling = &t->tiling, .mask = a->mask, .want_scores = true, .pipe = &t->pipe
+    };
+    cutter_init(&t->cutter, &(encoding_t) { .model = t->model, .skip_soft = a->skip_soft, .notes = &t->notes });
     t->pipe = (pipeline_t) { .model = t->model,
                              .ctx = a->dry_run ? NULL : t->ctx,
                              .mask = a->mask,

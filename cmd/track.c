@@ -315,13 +315,14 @@ static int open_engine(run_t *t, cad_error_t *err)
     if (rc == 0) rc = options_open_context(&a->o, t->model, window, &t->ctx, err);
     if (rc) return rc;
     set_provenance(t);
-    t->tracks.model = t->model;
+    t->tracks.encoding = (encoding_t) {
+        .model = t->model, .flags = a->n_token ? CAD_N_AS_TOKEN : 0, .skip_soft = a->skip_soft, .notes = &t->notes
+    };
+    bases_init(&t->tracks.to_base, t->model);
     t->tracks.ref = &t->ref;
     t->tracks.only = t->only;
     t->tracks.tiling = &t->tiling;
     t->tracks.mask = a->mask;
-    t->tracks.skip_soft = a->skip_soft;
-    t->tracks.encode_flags = a->n_token ? CAD_N_AS_TOKEN : 0;
     t->tracks.decimals = (int)a->decimals;
     t->tracks.notes = &t->notes;
     t->tracks.pipe = &t->pipe;

@@ -681,7 +681,7 @@ like "--dry-run with -q counts fewer windows" "^windows	$(samtools view -c -q 30
 for o in --clip --split --no-version '--check-ref w' '--anchor 3' '--pool-window 9' '--info-prefix X' '--skip-soft-masked' '--embed x.npy' '--embed - --pool none' '--pool mean' '--context seq --context other' '--context' \
     '--context ref' '--context ref -T ref.fa --clip-soft' '--context ref -T ref.fa --min-BQ 3' '--chr-alias some.bed' '--min-BQ x' '--min-BQ -1' '--min-BQ 256' '--min-BQ 1x' '-q x' '-q -1' '-q 256' '-q 99999999999999999999' '-q 1x' \
     '-f x' '-f -1' '-f 1x' '-f 0x' '-f 0xg' '-f 65536' '-f 4294967297' '-f 99999999999999999999' '-f PAIRED,NONE' '-F 1.5' '-F +1' '-f PAIRED,' '--mask none' '--mask none --tag-map yn=xn' '--mask none --score bases --tag-map yp=xp' '--mask each:2' \
-    '--score ye' '--score pll,pll' '--score none' '--score entropy' '--tag-map yp' '--tag-map yp=' '--tag-map yp=x' '--tag-map yp=xpp' '--tag-map yp=xp,' '--tag-map yq=xp' '--tag-map yp=NM' '--tag-map yp=1x' '--tag-map yp=x_' '--tag-map yp=xp;yn=xn' \
+    '--score ye' '--score pll,pll' '--score none' '--score entropy' '--tag-map yp' '--tag-map yp=' '--tag-map yp=x' '--tag-map yp=xp,yn=' '--tag-map yp=xpp' '--tag-map yp=xp,' '--tag-map yq=xp' '--tag-map yp=NM' '--tag-map yp=1x' '--tag-map yp=x_' '--tag-map yp=xp;yn=xn' \
     '--tag-map yp=yn' '--tag-map yp=xx,yn=xx' '-O vcf' '-O z' '-O sam,frob=1' '-O bamx' '-O ,' '--output-fmt-option frob=1' '--output-fmt-option frob' '--in-format gff' '--write-index=x' '--window 0' '--window 64 --flank 32' '--include (' \
     '--include mapq>' '--include frob>1' '--include mapq~1' '--include qname=~"("' '--include 1x' '-r' '-L gone.bed' '-R chr1:x-y' '-T gone.fa' '--n-token x' '-m gone'; do
     # shellcheck disable=SC2086

@@ -1,5 +1,6 @@
 /* annotate.c - caduceus annotate: any genomic file in, the same kind of file out.
  * Here are its options; annotation.c runs them. SPDX-License-Identifier: MIT */
+#include <ctype.h>
 #include <sys/stat.h>
 
 #include "annotate/annotate.h"
@@ -224,11 +225,8 @@ static int parse_choice(const char *option, const char *s, const char *no, const
 /* Standard tags are all upper case: a tag of ours has a lower-case letter or begins with X, Y or Z. */
 static bool may_be_tag(const char *s)
 {
-    bool letter = (s[0] >= 'a' && s[0] <= 'z') || (s[0] >= 'A' && s[0] <= 'Z'),
-         lower = s[0] >= 'a' || (s[1] >= 'a' && s[1] <= 'z');
-    bool second = letter &&
-                  ((s[1] >= 'a' && s[1] <= 'z') || (s[1] >= 'A' && s[1] <= 'Z') || (s[1] >= '0' && s[1] <= '9'));
-    return second && (lower || s[0] >= 'X');
+    if (!isalpha((unsigned char)s[0]) || !isalnum((unsigned char)s[1])) return false;
+    return islower((unsigned char)s[0]) || islower((unsigned char)s[1]) || s[0] >= 'X';
 }
 
 static int parse_tags(annotate_args_t *a, const char *s)

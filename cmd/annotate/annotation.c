@@ -227,10 +227,21 @@ static int check_model(const annotate_t *t, cad_error_t *err)
     return 0;
 }
 
+static encoding_t encoding_of(annotate_t *t)
+{
+    const annotate_args_t *a = t->a;
+    return (encoding_t) { .model = t->model,
+                          .flags = a->n_token ? CAD_N_AS_TOKEN : 0,
+                          .sep = a->sep,
+                          .skip_soft = a->skip_soft,
+                          .notes = &t->notes };
+}
+
 static int open_regions(annotate_t *t, int64_t window, cad_error_t *err)
 {
     const annotate_args_t *a = t->a;
     bool reads = t->in.kind == INPUT_READS;
+    encoding_t e = encoding_of(t);
     t->table.scores = a->scores;
     t->table.column = embed_column(a);
     t->table.rows_are = embed_several(a)          ? "an array for each region, its bases in order"
@@ -238,22 +249,18 @@ static int open_regions(annotate_t *t, int64_t window, cad_error_t *err)
                                                   : "regions, in order";
     t->table.provenance = &t->provenance;
     t->table.cutter = t->reads.cutter = &t->cutter;
-    t->cutter = (cutter_t) { .model = t->model,
-                             .ref = &t->ref,
+    t->cutter = (cutter_t) { .ref = &t->ref,
                              .tiling = &t->tiling,
                              .mask = a->mask,
-                             .skip_soft = a->skip_soft,
-                             .sep = a->sep,
-                             .encode_flags = a->n_token ? CAD_N_AS_TOKEN : 0,
                              .pooling = a->pooling,
                              .rows = table_rows,
                              .rows_arg = &t->table,
-                             .notes = &t->notes,
                              .pipe = &t->pipe,
                              .want_bases = a->reads.want[TAG_BASES],
                              .want_scores = reads ? a->reads.want[TAG_PLL] || a->reads.want[TAG_N] ||
                                                         a->reads.want[TAG_BASES]
                                                   : a->scores.n > 0 };
+    cutter_init(&t->cutter, &e);
     t->tiling.grid = a->grid;
     return tiling_set(&t->tiling, window, a->flank, err);
 }
@@ -263,10 +270,10 @@ static int open_variants(annotate_t *t, int64_t window, int64_t *longest, cad_er
     const annotate_args_t *a = t->a;
     variants_t *v = &t->variants;
     v->ref = &t->ref;
-    v->model = t->model;
+    v->encoding = encoding_of(t);
+    v->width = cad_model_number(t->model, CAD_D_MODEL);
+    bases_init(&v->bases, t->model);
     v->mask = a->mask;
-    v->sep = a->sep;
-    v->encode_flags = a->n_token ? CAD_N_AS_TOKEN : 0;
     v->notes = &t->notes;
     v->pipe = &t->pipe;
     v->out = &t->records;

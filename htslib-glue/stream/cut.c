@@ -2,7 +2,6 @@
  * Sums are taken in window order. SPDX-License-Identifier: MIT */
 #include <math.h>
 
-#include "model/model.h"
 #include "stream/cut.h"
 
 void region_clear(region_t *r)
@@ -21,9 +20,8 @@ static void add_scores(const cutter_t *c, region_t *r, const job_t *j)
 {
     for (int64_t t = j->kept.beg; t < j->kept.end; t++) {
         const float *logp = j->logp + 4 * (t - j->scored.beg);
-        int b = 0;
-        if (isnan(logp[0])) continue;
-        while (c->model->vocab.base[b] != j->tokens[t]) b++;
+        int b = c->bases.of[j->tokens[t]];
+        if (isnan(logp[0]) || b == NO_BASE) continue;
         r->sums.n++;
         r->sums.pll += (double)logp[b];
         r->sums.entropy += cad_entropy(logp);
@@ -33,7 +31,7 @@ static void add_scores(const cutter_t *c, region_t *r, const job_t *j)
 
 static int add_embedding(const cutter_t *c, region_t *r, const job_t *j, cad_error_t *err)
 {
-    int64_t D = cad_model_number(c->model, CAD_D_MODEL), n = j->pooled.end - j->pooled.beg;
+    int64_t D = c->width, n = j->pooled.end - j->pooled.beg;
     if (c->pooling == POOL_ROWS) return c->rows(c->rows_arg, r, j->embedding, n, err);
     if (!r->pooled) {
         r->pooled = calloc((size_t)D, sizeof *r->pooled);
@@ -56,12 +54,20 @@ int region_take(const cutter_t *c, region_t *r, const job_t *j, cad_error_t *err
 
 void region_embedding(const cutter_t *c, const region_t *r, float *out)
 {
-    for (int64_t d = 0, D = cad_model_number(c->model, CAD_D_MODEL); d < D; d++)
+    for (int64_t d = 0, D = c->width; d < D; d++)
         out[d] = r->npooled == 0 ? NAN
                                  : (float)(c->pooling == POOL_MAX ? r->pooled[d] : r->pooled[d] / (double)r->npooled);
 }
 
 /* ---- cutting ---- */
+
+void cutter_init(cutter_t *c, const encoding_t *e)
+{
+    c->encoding = *e;
+    c->notes = e->notes;
+    c->width = cad_model_number(e->model, CAD_D_MODEL);
+    bases_init(&c->bases, e->model);
+}
 
 static int get_bases(const cutter_t *c, const region_t *r, interval_t at, char *seq, cad_error_t *err)
 {
@@ -70,40 +76,18 @@ static int get_bases(const cutter_t *c, const region_t *r, interval_t at, char *
     return 0;
 }
 
-static void encode(const cutter_t *c, const region_t *r, job_t *j, const char *seq, interval_t window, interval_t core)
-{
-    int64_t n = window.end - window.beg, a = core.beg - window.beg, b = core.end - window.beg, odd;
-    cad_encode(c->model, seq, a, c->encode_flags, j->tokens);
-    odd = cad_encode(c->model, seq + a, b - a, c->encode_flags, j->tokens + a);
-    cad_encode(c->model, seq + b, n - b, c->encode_flags, j->tokens + b);
-    if (c->sep) j->tokens[n] = (uint8_t)cad_model_number(c->model, CAD_TOKEN_SEP);
-    note(c->notes, NOTE_IUPAC, odd, "%.*s:%lld-%lld holds letters other than A, C, G, T and N; they are read as N",
-         r->name_len, r->name, (long long)core.beg + 1, (long long)core.end);
-    for (int64_t i = 0; j->skip && i < n; i++) j->skip[i] = seq[i] >= 'a' && seq[i] <= 'z';
-}
-
-static interval_t within(interval_t x, interval_t window)
-{
-    return (interval_t) { x.beg - window.beg, x.end - window.beg };
-}
-
 /* counts: bases of the core that are the region's; pool: of these, what is pooled. */
 static int make_job(const cutter_t *c, const region_t *r, interval_t core, interval_t window, interval_t counts,
                     interval_t pool, job_t *j, cad_error_t *err)
 {
-    int64_t n = window.end - window.beg;
-    char *seq = malloc((size_t)n + 1);
-    int rc;
-    j->len = n + c->sep;
+    char *seq = malloc((size_t)(window.end - window.beg) + 1);
+    letters_t letters = { seq, window, core, r->name, r->name_len };
+    int rc = seq ? get_bases(c, r, window, seq, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (rc == 0) rc = window_encode(&c->encoding, &letters, j, err);
     j->mask = c->mask;
-    j->tokens = malloc((size_t)n + 1);
-    if (c->skip_soft) j->skip = calloc((size_t)n + 1, 1);
-    rc = seq && j->tokens && (j->skip || !c->skip_soft) ? get_bases(c, r, window, seq, err)
-                                                        : cad_fail(err, CAD_ENOMEM, "out of memory");
-    if (rc == 0) encode(c, r, j, seq, window, core);
-    if (c->want_scores) j->scored = within(core, window);
-    j->kept = within(counts, window);
-    if (pool.end > pool.beg) j->pooled = within(pool, window);
+    if (c->want_scores) j->scored = window_relative(core, window);
+    j->kept = window_relative(counts, window);
+    if (pool.end > pool.beg) j->pooled = window_relative(pool, window);
     free(seq);
     return rc;
 }

@@ -6,6 +6,7 @@
 #include "stream/pipeline.h"
 #include "stream/scores.h"
 #include "stream/tiles.h"
+#include "stream/windows.h"
 
 typedef enum { POOL_OFF, POOL_ROWS, POOL_MEAN, POOL_MAX, POOL_CENTER } pooling_t;
 enum cad_pool_t pooling_of(pooling_t p);
@@ -28,18 +29,20 @@ typedef struct region_t {
     float *bases; // (nbase) log p of each base, NaN where unscored; NULL unless wanted
 } region_t;
 typedef struct cutter_t { /* how all regions of a run are cut and encoded */
-    const cad_model_t *model;
+    encoding_t encoding;
+    bases_t bases;
     const fasta_t *ref;
     const tiling_t *tiling;
-    int64_t mask;
-    bool want_scores, want_bases, skip_soft, sep;
-    unsigned encode_flags;
+    int64_t width, mask; /* width: D */
+    bool want_scores, want_bases;
     pooling_t pooling;
     int (*rows)(void *arg, const region_t *r, const float *rows, int64_t n, cad_error_t *err); /* POOL_ROWS */
     void *rows_arg;
     notes_t *notes;
     pipeline_t *pipe;
 } cutter_t;
+/* Sets what follows from the model and the encoding: encoding, bases, width, notes. */
+void cutter_init(cutter_t *c, const encoding_t *e);
 /* Cuts the region and puts it into the pipeline, which then owns it. */
 int region_put(const cutter_t *c, region_t *r, cad_error_t *err);
 /* For pipeline_t.take. */

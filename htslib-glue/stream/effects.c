@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <math.h>
 
-#include "model/model.h"
 #include "stream/effects.h"
 
 static int out_of_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }
@@ -62,7 +61,7 @@ void variants_drop(void *arg, item_t *it) { variant_drop(arg, (variant_t *)it); 
 
 static int keep_embedding(const variants_t *v, const job_t *j, float **out, cad_error_t *err)
 {
-    size_t D = (size_t)cad_model_number(v->model, CAD_D_MODEL);
+    size_t D = (size_t)v->width;
     *out = malloc(D * sizeof **out);
     if (!*out) return out_of_memory(err);
     memcpy(*out, j->embedding, D * sizeof **out);
@@ -75,8 +74,8 @@ static double compared_sum(const variants_t *v, const allele_t *a, int h, const 
     double sum = 0;
     for (int64_t t = j->scored.beg; t < j->scored.end; t++) {
         bool half = a->half && h == a->shorter && (t == j->scored.beg || t == j->scored.end - 1);
-        int b = 0;
-        while (v->model->vocab.base[b] != j->tokens[t]) b++;
+        int b = v->bases.of[j->tokens[t]];
+        if (b == NO_BASE) continue; /* not in a segment that was checked */
         sum += (half ? 0.5 : 1) * (double)j->logp[4 * (t - j->scored.beg) + b];
     }
     return sum;
@@ -95,15 +94,11 @@ int variants_take(void *arg, item_t *it, const job_t *j, cad_error_t *err)
     return rc;
 }
 
-static double llr(const variants_t *v, const result_t *r, char ref)
+static double llr(const result_t *r, char ref)
 {
-    int a = 0, b = 0;
-    uint8_t id[2];
-    char pair[2] = { ref, r->allele.alt.s[0] };
-    cad_encode(v->model, pair, 2, 0, id);
-    while (v->model->vocab.base[a] != id[0]) a++;
-    while (v->model->vocab.base[b] != id[1]) b++;
-    return (double)r->site->logp[b] - (double)r->site->logp[a];
+    const float *logp = r->site->logp;
+    int a = base_of_letter(ref), b = base_of_letter(r->allele.alt.s[0]);
+    return a == NO_BASE || b == NO_BASE ? (double)NAN : (double)logp[b] - (double)logp[a];
 }
 
 static void distances(const variants_t *v, const result_t *r, double *dist, double *cosine)
@@ -112,7 +107,7 @@ static void distances(const variants_t *v, const result_t *r, double *dist, doub
     double d = 0, xy = 0, xx = 0, yy = 0;
     *dist = *cosine = NAN;
     if (!x || !y) return; /* no base to pool */
-    for (int64_t i = 0, D = cad_model_number(v->model, CAD_D_MODEL); i < D; i++) {
+    for (int64_t i = 0, D = v->width; i < D; i++) {
         double a = (double)x[i], b = (double)y[i];
         d += (a - b) * (a - b);
         xy += a * b;
@@ -131,7 +126,7 @@ static double field_value(const variants_t *v, const variant_t *d, int alt, info
     double dist, cosine;
     if (!r->scored) return NAN;
     switch (f) {
-    case FIELD_LLR: return snv ? llr(v, r, d->rec->d.allele[0][r->allele.ref.beg - d->rec->pos]) : NAN;
+    case FIELD_LLR: return snv ? llr(r, d->rec->d.allele[0][r->allele.ref.beg - d->rec->pos]) : NAN;
     case FIELD_DPLL: return snv ? NAN : r->sum[1] - r->sum[0];
     case FIELD_N: return (double)r->allele.n;
     default: distances(v, r, &dist, &cosine); return f == FIELD_DIST ? dist : cosine;
@@ -246,12 +241,13 @@ static int put_window(variants_t *v, result_t *r, int64_t id, const contig_t *c,
     const allele_t *a = &r->allele;
     int h = (int)(id % 2), rc = allele_haplotype(a, h, c, &v->view, &v->haplotype, err);
     int64_t n = (int64_t)v->haplotype.l, w = cad_min(v->o->pool_window, cad_min(a->left, a->right));
-    job_t j = { .id = id, .len = n + v->sep, .mask = mask, .scored = scored };
-    if (rc) return rc;
-    j.tokens = malloc((size_t)j.len);
-    if (!j.tokens) return out_of_memory(err);
-    cad_encode(v->model, v->haplotype.s, n, v->encode_flags, j.tokens);
-    if (v->sep) j.tokens[n] = (uint8_t)cad_model_number(v->model, CAD_TOKEN_SEP);
+    letters_t letters = { .seq = v->haplotype.s, .window = { 0, n }, .core = { 0, n } };
+    job_t j = { .id = id, .mask = mask, .scored = scored };
+    if (rc == 0) rc = window_encode(&v->encoding, &letters, &j, err);
+    if (rc) {
+        job_free(&j);
+        return rc;
+    }
     if (pools(v)) j.pooled = (interval_t) { a->left - w, n - a->right + w };
     return pipeline_job(v->pipe, j, err);
 }

@@ -3,7 +3,6 @@
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 
-#include "model/model.h"
 #include "stream/evals.h"
 #include "base/random.h"
 
@@ -16,14 +15,6 @@ typedef struct {
 
 /* ---- the baseline ---- */
 
-static void bases_of(const cad_model_t *m, const uint8_t *tokens, int64_t n, uint8_t *base)
-{
-    uint8_t code[256];
-    memset(code, 4, sizeof code);
-    for (int b = 0; b < 4; b++) code[m->vocab.base[b]] = (uint8_t)b;
-    for (int64_t i = 0; i < n; i++) base[i] = code[tokens[i]];
-}
-
 static int fit_span(cad_markov_t *m, cad_team_t *team, const cutter_t *c, const contig_t *contig, interval_t span,
                     cad_error_t *err)
 {
@@ -31,11 +22,10 @@ static int fit_span(cad_markov_t *m, cad_team_t *team, const cutter_t *c, const 
     int rc = seq ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
     for (int64_t at = span.beg; at < span.end && rc == 0; at += PIECE) {
         int64_t beg = cad_max(at - m->order, span.beg), n = cad_min(at + PIECE, span.end) - beg;
-        uint8_t *base = (uint8_t *)seq; /* letters, then tokens, then bases, in place */
+        uint8_t *base = (uint8_t *)seq; /* in place */
         rc = fasta_fetch(c->ref, contig, beg, beg + n, seq, err);
         if (rc) break;
-        cad_encode(c->model, seq, n, 0, base);
-        bases_of(c->model, base, n, base);
+        bases_of_letters(seq, n, base);
         rc = cad_markov_count(m, team, base, n, at - beg, err);
     }
     free(seq);
@@ -103,10 +93,10 @@ int eval_take(void *arg, item_t *it, const job_t *j, cad_error_t *err)
     eval_group_t *g = &e->group[((piece_t *)it)->group];
     uint8_t *base = malloc((size_t)j->len);
     if (!base) return cad_fail(err, CAD_ENOMEM, "out of memory");
-    bases_of(e->cutter->model, j->tokens, j->len, base);
+    for (int64_t i = 0; i < j->len; i++) base[i] = e->cutter->bases.of[j->tokens[i]];
     for (int64_t t = j->kept.beg; t < j->kept.end; t++) {
         const float *logp = j->logp + 4 * (t - j->scored.beg);
-        if (isnan(logp[0])) continue;
+        if (isnan(logp[0]) || base[t] == NO_BASE) continue;
         g->bases++;
         add_model(&g->sums[EVAL_MODEL], logp, base[t]);
         if (e->markov) add_markov(e->markov, g, base, j->len, t);

@@ -127,7 +127,7 @@ static int put_tags(reads_t *r, read_t *d, cad_error_t *err)
     if (o->want[TAG_N] && bam_aux_update_int(b, o->tag[TAG_N], s->n)) return out_of_memory(err);
     if (o->want[TAG_EMBEDDING] && d->region.npooled) {
         region_embedding(r->cutter, &d->region, r->row);
-        rc = put_array(b, o->tag[TAG_EMBEDDING], r->row, cad_model_number(r->cutter->model, CAD_D_MODEL), err);
+        rc = put_array(b, o->tag[TAG_EMBEDDING], r->row, r->cutter->width, err);
     }
     if (rc == 0 && o->want[TAG_BASES] && s->n) rc = put_bases(r, d, err);
     return rc;
@@ -509,7 +509,7 @@ int reads_run(reads_t *r, const char *reference, htsThreadPool *pool, const char
 {
     int rc = add_program(r, command, description, err);
     if (rc == 0 && r->o->want[TAG_EMBEDDING]) {
-        r->row = cad_alloc((size_t)cad_model_number(r->cutter->model, CAD_D_MODEL), sizeof *r->row);
+        r->row = cad_alloc((size_t)r->cutter->width, sizeof *r->row);
         if (!r->row) rc = out_of_memory(err);
     }
     if (rc == 0 && r->out->format.hts.format == cram) {

@@ -8,7 +8,6 @@
 #include <math.h>
 
 #include "io/shard.h"
-#include "model/model.h"
 #include "stream/tracks.h"
 #include "io/signals.h"
 
@@ -50,12 +49,11 @@ int tracks_take(void *arg, item_t *it, const job_t *j, cad_error_t *err)
     if (!c->value) return cad_fail(err, CAD_ENOMEM, "out of memory");
     for (int64_t i = 0; i < n; i++) {
         const float *logp = j->logp + 4 * i;
-        int ref = 0;
-        while (!isnan(logp[0]) && t->model->vocab.base[ref] != j->tokens[j->scored.beg + i]) ref++;
+        int ref = t->to_base.of[j->tokens[j->scored.beg + i]];
+        bool scored = !isnan(logp[0]) && ref != NO_BASE;
         for (int k = 0; k < t->n; k++)
-            c->value[k * n + i] = isnan(logp[0])
-                                      ? NAN
-                                      : (float)((rint(value_of(t->track[k].kind, logp, ref) * scale) + 0.0) / scale);
+            c->value[k * n + i] = scored ? (float)((rint(value_of(t->track[k].kind, logp, ref) * scale) + 0.0) / scale)
+                                         : NAN;
     }
     return 0;
 }
@@ -134,24 +132,13 @@ void tracks_drop(void *arg, item_t *it)
 static int encode_core(const tracks_t *t, const contig_t *c, interval_t core, interval_t window, job_t *j,
                        cad_error_t *err)
 {
-    int64_t n = window.end - window.beg, odd;
-    char *seq = malloc((size_t)n + 1);
-    int rc;
-    j->len = n;
+    char *seq = malloc((size_t)(window.end - window.beg) + 1);
+    letters_t letters = { seq, window, core, c->name, (int)strlen(c->name) };
+    int rc = seq ? fasta_fetch(t->ref, c, window.beg, window.end, seq, err)
+                 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (rc == 0) rc = window_encode(&t->encoding, &letters, j, err);
     j->mask = t->mask;
-    j->scored = (interval_t) { core.beg - window.beg, core.end - window.beg };
-    j->tokens = malloc((size_t)n + 1);
-    if (t->skip_soft) j->skip = calloc((size_t)n + 1, 1);
-    rc = seq && j->tokens && (j->skip || !t->skip_soft) ? fasta_fetch(t->ref, c, window.beg, window.end, seq, err)
-                                                        : cad_fail(err, CAD_ENOMEM, "out of memory");
-    if (rc == 0) {
-        cad_encode(t->model, seq, n, t->encode_flags, j->tokens);
-        odd = cad_encode(t->model, seq + j->scored.beg, j->scored.end - j->scored.beg, t->encode_flags,
-                         j->tokens + j->scored.beg);
-        note(t->notes, NOTE_IUPAC, odd, "%s:%lld-%lld holds letters other than A, C, G, T and N; they are read as N",
-             c->name, (long long)core.beg + 1, (long long)core.end);
-        for (int64_t i = 0; j->skip && i < n; i++) j->skip[i] = seq[i] >= 'a' && seq[i] <= 'z';
-    }
+    j->scored = window_relative(core, window);
     free(seq);
     return rc;
 }

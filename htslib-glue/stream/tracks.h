@@ -7,6 +7,7 @@
 #include "io/regions.h"
 #include "stream/pipeline.h"
 #include "stream/tiles.h"
+#include "stream/windows.h"
 
 typedef enum {
     TRACK_PLL,
@@ -39,13 +40,12 @@ typedef struct track_t {
 /* Names the score: not a pseudo-likelihood where nothing is masked. */
 void track_name(track_t *x, int64_t mask);
 typedef struct tracks_t {
-    const cad_model_t *model; /* set by the caller, as what follows */
+    encoding_t encoding; /* set by the caller, as what follows */
+    bases_t to_base;
     const fasta_t *ref;
     const regions_t *only; /* NULL: whole contigs */
     const tiling_t *tiling;
     int64_t mask;
-    bool skip_soft;
-    unsigned encode_flags;
     int decimals;
     track_t track[TRACK_KINDS];
     int n;

@@ -6,6 +6,7 @@
 #include "io/regions.h"
 #include "stream/alleles.h"
 #include "stream/table.h"
+#include "stream/windows.h"
 
 typedef enum { FIELD_LLR, FIELD_DPLL, FIELD_N, FIELD_DIST, FIELD_COS, FIELD_NOTE, FIELDS } info_t;
 typedef struct variants_options_t {
@@ -25,11 +26,11 @@ typedef struct variants_t {
     records_out_t *out;
     table_t *table; /* of a matrix: its rows' names, and the rows */
     const fasta_t *ref;
-    const cad_model_t *model;
+    encoding_t encoding;
+    bases_t bases;
+    int64_t width; /* D */
     context_t context;
     int64_t mask; /* of DPLL; an SNV's site is masked alone */
-    bool sep;
-    unsigned encode_flags;
     notes_t *notes;
     pipeline_t *pipe;
     htsFile *fp; /* its own, as what follows */
