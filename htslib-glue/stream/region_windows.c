@@ -1,20 +1,34 @@
-/* cut.c - regions into windows, and the windows' results back into regions.
- * Sums are taken in window order. SPDX-License-Identifier: MIT */
+/* region_windows.c - a region is cut into windows, and their results are added up in the order of
+ * the windows. SPDX-License-Identifier: MIT */
 #include <math.h>
 
-#include "stream/cut.h"
+#include "stream/region_windows.h"
+
+region_t *region_new(const char *text, size_t n, int nspans)
+{
+    region_t *r = calloc(1, sizeof *r);
+    if (!r) return NULL;
+    if (nspans) r->span = malloc((size_t)nspans * sizeof *r->span);
+    if ((nspans && !r->span) || kputsn(text, n, &r->text) < 0) {
+        region_clear(r);
+        free(r);
+        return NULL;
+    }
+    r->nspan = nspans;
+    return r;
+}
 
 void region_clear(region_t *r)
 {
     free(r->text.s);
     free(r->seq);
-    free(r->part);
+    free(r->span);
     free(r->pooled);
     free(r->bases);
     memset(r, 0, sizeof *r);
 }
 
-/* ---- after computing ---- */
+/* ---- results of windows ---- */
 
 static void add_scores(const cutter_t *c, region_t *r, const job_t *j)
 {
@@ -61,39 +75,36 @@ void region_embedding(const cutter_t *c, const region_t *r, float *out)
 
 /* ---- cutting ---- */
 
-void cutter_init(cutter_t *c, const encoding_t *e)
+enum cad_pool_t pooling_in_windows(pooling_t p)
 {
-    c->encoding = *e;
-    c->notes = e->notes;
-    c->width = cad_model_number(e->model, CAD_D_MODEL);
-    bases_init(&c->bases, e->model);
+    return p == POOL_ROWS ? CAD_POOL_NONE : p == POOL_MAX ? CAD_POOL_MAX : CAD_POOL_MEAN;
 }
 
-static int get_bases(const cutter_t *c, const region_t *r, interval_t at, char *seq, cad_error_t *err)
+static int get_letters(const cutter_t *c, const region_t *r, interval_t at, char *seq, cad_error_t *err)
 {
     if (!r->seq) return fasta_fetch(c->ref, r->contig, at.beg, at.end, seq, err);
     memcpy(seq, r->seq + at.beg, (size_t)(at.end - at.beg));
     return 0;
 }
 
-/* counts: bases of the core that are the region's; pool: of these, what is pooled. */
-static int make_job(const cutter_t *c, const region_t *r, interval_t core, interval_t window, interval_t counts,
+/* kept: the bases of the core that count for the region; pool: the bases of these that are pooled. */
+static int make_job(const cutter_t *c, const region_t *r, interval_t core, interval_t window, interval_t kept,
                     interval_t pool, job_t *j, cad_error_t *err)
 {
     char *seq = malloc((size_t)(window.end - window.beg) + 1);
     letters_t letters = { seq, window, core, r->name, r->name_len };
-    int rc = seq ? get_bases(c, r, window, seq, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    int rc = seq ? get_letters(c, r, window, seq, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
     if (rc == 0) rc = window_encode(&c->encoding, &letters, j, err);
     j->mask = c->mask;
     if (c->want_scores) j->scored = window_relative(core, window);
-    j->kept = window_relative(counts, window);
+    j->kept = window_relative(kept, window);
     if (pool.end > pool.beg) j->pooled = window_relative(pool, window);
     free(seq);
     return rc;
 }
 
-/* The part of a core that holds the middle base, or middle two, of all parts.
- * done: bases in the parts before this core. */
+/* The bases of a core that are the region's middle base, or middle two. done: bases of the
+ * region before this core. */
 static interval_t center_of(const region_t *r, interval_t core, int64_t done)
 {
     int64_t lo = (r->nbase - 1) / 2 - done, hi = r->nbase / 2 - done + 1;
@@ -108,35 +119,30 @@ static interval_t to_pool(const cutter_t *c, const region_t *r, interval_t core,
     return c->pooling == POOL_CENTER ? center_of(r, core, done) : core;
 }
 
-static int cut_part(const cutter_t *c, region_t *r, interval_t part, int64_t *done, cad_error_t *err)
+static int cut_span(const cutter_t *c, region_t *r, interval_t span, int64_t *done, cad_error_t *err)
 {
     int rc = 0;
-    for (int64_t k = 0, n = tiles_count(c->tiling, part); k < n && rc == 0; k++) {
-        interval_t core, window, counts, pool;
+    for (int64_t k = 0, n = tiles_count(c->tiling, span); k < n && rc == 0; k++) {
+        interval_t core, window, kept, pool;
         job_t j = { .id = *done };
-        tiles_get(c->tiling, part, r->length, k, &core, &window);
-        counts = (interval_t) { cad_max(core.beg, part.beg), cad_min(core.end, part.end) };
-        pool = to_pool(c, r, counts, *done);
-        *done += counts.end - counts.beg;
+        tiles_get(c->tiling, span, r->length, k, &core, &window);
+        kept = (interval_t) { cad_max(core.beg, span.beg), cad_min(core.end, span.end) };
+        pool = to_pool(c, r, kept, *done);
+        *done += kept.end - kept.beg;
         if (!c->want_scores && pool.end <= pool.beg) continue;
-        rc = make_job(c, r, core, window, counts, pool, &j, err);
+        rc = make_job(c, r, core, window, kept, pool, &j, err);
         if (rc == 0) rc = pipeline_job(c->pipe, j, err);
         else job_free(&j);
     }
     return rc;
 }
 
-enum cad_pool_t pooling_of(pooling_t p)
-{
-    return p == POOL_ROWS ? CAD_POOL_NONE : p == POOL_MAX ? CAD_POOL_MAX : CAD_POOL_MEAN;
-}
-
 int region_put(const cutter_t *c, region_t *r, cad_error_t *err)
 {
     int64_t done = 0;
     int rc = 0;
-    r->item.bytes += (int64_t)(sizeof *r + r->text.m + (size_t)r->npart * sizeof *r->part) + (r->seq ? r->length : 0);
-    for (int i = 0; i < r->npart; i++) r->nbase += r->part[i].end - r->part[i].beg;
+    r->item.bytes += (int64_t)(sizeof *r + r->text.m + (size_t)r->nspan * sizeof *r->span) + (r->seq ? r->length : 0);
+    for (int i = 0; i < r->nspan; i++) r->nbase += r->span[i].end - r->span[i].beg;
     pipeline_digest(c->pipe, r->text.s, r->text.l);
     pipeline_put(c->pipe, &r->item);
     if (c->want_bases && r->nbase) {
@@ -144,6 +150,6 @@ int region_put(const cutter_t *c, region_t *r, cad_error_t *err)
         if (!r->bases) return cad_fail(err, CAD_ENOMEM, "out of memory");
         for (int64_t i = 0; i < r->nbase; i++) r->bases[i] = NAN;
     }
-    for (int i = 0; i < r->npart && rc == 0; i++) rc = cut_part(c, r, r->part[i], &done, err);
+    for (int i = 0; i < r->nspan && rc == 0; i++) rc = cut_span(c, r, r->span[i], &done, err);
     return rc ? rc : pipeline_done(c->pipe, err);
 }
