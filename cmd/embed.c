@@ -33,7 +33,7 @@ static const char USAGE[] = "Usage: caduceus embed [options] IN -o OUT.npy\n\n"
                             "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
                             "      --dry-run          count windows and tokens, estimate time and size\n" OPTIONS_USAGE;
 
-/* OUT.npy: OUT.tsv; malloc'd. */
+/* OUT.tsv for OUT.npy, malloc'd; NULL: out of memory. */
 static char *names_path(const char *matrix)
 {
     size_t n = strlen(matrix);
@@ -46,7 +46,7 @@ static char *names_path(const char *matrix)
 int cmd_embed(int argc, char **argv)
 {
     annotate_args_t a;
-    text_t command = { 0 }; /* no @PG to put it in */
+    text_t command = { 0 }; /* empty: there is no @PG line */
     char *names;
     int rc = annotate_parse(&a, "embed", USAGE, argc, argv);
     if (rc) return rc == 2 ? 0 : 1;

@@ -1,8 +1,8 @@
 /* caduceus.c - bcftools +caduceus: the variants of `caduceus annotate` inside bcftools.
  *
- * bcftools loads about, version, usage and run by name and hands run its whole
- * command line. What stands before -- is bcftools' own and is translated; what
- * stands after it is annotate's. htslib is bcftools'; nothing else is shared.
+ * bcftools loads about, version, usage and run by name and passes its whole command line to run.
+ * The options before -- are bcftools' and are translated; those after it are annotate's. htslib is
+ * the one that bcftools is linked with; nothing else is shared.
  * SPDX-License-Identifier: MIT
  */
 #include <htslib/hts.h>
@@ -11,7 +11,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* bcftools compares what it is told here with these two. */
+/* bcftools compares the versions that it gets here with its own. */
 extern const char *bcftools_version(void) __attribute__((weak));
 
 EXPORT const char *about(void);
@@ -54,7 +54,7 @@ const char *usage(void)
 
 typedef struct {
     int n;
-    char **arg; /* room for all */
+    char **arg; /* malloc'd, with room for all arguments */
     const char *in, *out;
     bool typed; /* -O was given */
 } line_t;
@@ -86,7 +86,7 @@ static bool says_format(const char *path)
            (ends_in(path, ".bcf") || ends_in(path, ".vcf") || ends_in(path, ".vcf.gz") || ends_in(path, ".vcf.bgz"));
 }
 
-/* bcftools counts from 1 in regions files that are not named so. */
+/* In regions files with other names bcftools counts from 1. */
 static bool is_bed(const char *path)
 {
     return ends_in(path, ".bed") || ends_in(path, ".bed.gz") || ends_in(path, ".bed.bgz");
@@ -131,7 +131,7 @@ static int take(line_t *l, int c, char **argv)
     }
 }
 
-/* What stands before --. */
+/* Translates the options before --. */
 static int general(line_t *l, int argc, char **argv)
 {
     int c, rc;
@@ -146,7 +146,7 @@ static int general(line_t *l, int argc, char **argv)
     return 0;
 }
 
-/* What stands after --; there -f is the reference, as in bcftools norm. */
+/* Adds the options after --, where -f is the reference, as in bcftools norm. */
 static void own(line_t *l, int argc, char **argv)
 {
     for (int i = 0; i < argc; i++) {

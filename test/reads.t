@@ -836,8 +836,8 @@ for o in --clip --split --no-version '--check-ref w' '--anchor 3' '--pool-window
     '-f PAIRED,NONE' '-F 1.5' '-F +1' '-f PAIRED,' \
     '--mask none' '--mask none --tag-map yn=xn' '--mask none --score bases --tag-map yp=xp' '--mask each:2' \
     '--score ye' '--score pll,pll' '--score none' '--score entropy' \
-    '--tag-map yp' '--tag-map yp=' '--tag-map yp=x' '--tag-map yp=xpp' '--tag-map yp=xp,' '--tag-map yq=xp' \
-    '--tag-map yp=NM' '--tag-map yp=1x' '--tag-map yp=x_' '--tag-map yp=xp;yn=xn' '--tag-map yp=yn' \
+    '--tag-map yp' '--tag-map yp=' '--tag-map yp=x' '--tag-map yp=xp,yn=' '--tag-map yp=xpp' '--tag-map yp=xp,' \
+    '--tag-map yq=xp' '--tag-map yp=NM' '--tag-map yp=1x' '--tag-map yp=x_' '--tag-map yp=xp;yn=xn' '--tag-map yp=yn' \
     '--tag-map yp=xx,yn=xx' '-O vcf' '-O z' '-O sam,frob=1' '-O bamx' '-O ,' '--output-fmt-option frob=1' \
     '--output-fmt-option frob' '--in-format gff' '--write-index=x' '--window 0' '--window 64 --flank 32' \
     '--include (' '--include mapq>' '--include frob>1' '--include mapq~1' '--include qname=~"("' '--include 1x' \

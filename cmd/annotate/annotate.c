@@ -1,5 +1,6 @@
 /* annotate.c - caduceus annotate: any genomic file in, the same kind of file out.
- * Here are its options; annotation.c runs them. SPDX-License-Identifier: MIT */
+ * This file has its options; annotation.c runs them. SPDX-License-Identifier: MIT */
+#include <ctype.h>
 #include <sys/stat.h>
 
 #include "annotate/annotate.h"
@@ -25,9 +26,7 @@ static const char USAGE[] = "Usage: caduceus annotate [options] IN\n\n"
                             "      --no-PG            add no @PG line\n"
                             "      --no-version       add no lines on version and model to a VCF header\n"
                             "Scores:\n"
-                            "      --score LIST       regions: of pll, n, entropy, ic [pll,n]; reads: of pll, n,\n"
-                            "                         bases [pll,n]; variants: of llr, dpll, n, dist, cos\n"
-                            "                         [llr,dpll]; or none\n"
+                            "      --score LIST       \f\n"
                             "      --mask HOW         each, stride:K or none [stride:8]\n"
                             "      --window W         bases in a window, flanks included [the model's length]\n"
                             "      --flank F          context on each side [min(1024, W/4); variants:\n"
@@ -58,12 +57,6 @@ static const char USAGE[] = "Usage: caduceus annotate [options] IN\n\n"
                             "Other:\n"
                             "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
                             "      --dry-run          count windows and tokens, estimate time and size\n" OPTIONS_USAGE;
-
-const char *const POOL_NAME[] = { "", "none", "mean", "max", "center" };
-const char *const READ_SCORE[] = { "pll", "n", "bases" };
-const tag_t READ_TAG[] = { TAG_PLL, TAG_N, TAG_BASES };
-const char *const VARIANT_SCORE[] = { "llr", "dpll", "n", "dist", "cos" };
-static const char *const TAG[TAGS] = { "yp", "yn", "ye", "yb" };
 
 /* ---- options ---- */
 
@@ -98,14 +91,6 @@ enum {
     O_SHARD,
     O_DIFFERENCE,
     O_GRID
-};
-enum {
-    BED = 1 << INPUT_BED,
-    SEQS = 1 << INPUT_FASTA | 1 << INPUT_FASTQ,
-    READS = 1 << INPUT_READS,
-    VARIANTS = 1 << INPUT_VARIANTS,
-    ALL = BED | SEQS | READS | VARIANTS,
-    MATRIX = 1 << 8 /* embed takes it */
 };
 static const struct option LONGS[] = { OPTIONS_LONG,
                                        { "reference", required_argument, NULL, 'T' },
@@ -151,45 +136,24 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        { "grid", no_argument, NULL, O_GRID },
                                        { 0 } };
 
-/* Options that do not fit every kind of input, or not embed. */
+/* Options that some sources refuse (source_t.options lists those a source takes), or that embed refuses. */
 static const struct {
-    int code, kinds;
-} FITS[] = {
-    { 'T', BED | READS | VARIANTS | MATRIX },
-    { O_ALIAS, BED | READS | VARIANTS | MATRIX },
-    { 'O', READS | VARIANTS },
-    { O_FMTOPT, READS | VARIANTS },
-    { O_INDEX, READS | VARIANTS },
-    { O_NOPG, READS },
-    { O_NOVERSION, VARIANTS },
-    { O_CLIP, BED | MATRIX },
-    { O_GRID, BED },
-    { O_SPLIT, BED | MATRIX },
-    { O_SCORE, ALL },
-    { O_MASK, ALL },
-    { O_SOFT, BED | SEQS | READS },
-    { O_EMBED, ALL },
-    { O_POOL, BED | SEQS | READS | MATRIX },
-    { 'f', READS },
-    { 'F', READS },
-    { 'q', READS },
-    { O_INCLUDE, READS },
-    { O_CONTEXT, READS },
-    { O_CLIPSOFT, READS },
-    { O_MINBQ, READS },
-    { O_TAGMAP, READS },
-    { O_CHECKREF, VARIANTS | MATRIX },
-    { O_ANCHOR, VARIANTS | MATRIX },
-    { O_POOLWIN, VARIANTS | MATRIX },
-    { O_PREFIX, VARIANTS },
-    { O_DIFFERENCE, VARIANTS | MATRIX },
+    int code;
+    bool embed; /* caduceus embed takes it */
+} LIMITED[] = {
+    { 'T', true },         { O_ALIAS, true },      { 'O', false },         { O_FMTOPT, false },  { O_INDEX, false },
+    { O_NOPG, false },     { O_NOVERSION, false }, { O_CLIP, true },       { O_GRID, false },    { O_SPLIT, true },
+    { O_SCORE, false },    { O_MASK, false },      { O_SOFT, false },      { O_EMBED, false },   { O_POOL, true },
+    { 'f', false },        { 'F', false },         { 'q', false },         { O_INCLUDE, false }, { O_CONTEXT, false },
+    { O_CLIPSOFT, false }, { O_MINBQ, false },     { O_TAGMAP, false },    { O_CHECKREF, true }, { O_ANCHOR, true },
+    { O_POOLWIN, true },   { O_PREFIX, false },    { O_DIFFERENCE, true },
 };
 
 static int parse_pool(annotate_args_t *a, const char *s)
 {
-    for (pooling_t p = POOL_ROWS; p <= POOL_CENTER; p++)
-        if (!strcmp(s, POOL_NAME[p])) {
-            a->pooling = p;
+    for (pooling_t p = POOL_ROWS; p < POOLINGS; p++)
+        if (!strcmp(s, pooling_name(p))) {
+            a->set.pooling = p;
             return 0;
         }
     return cmd_fail("annotate", "--pool %s: expected mean, max, center or none", s);
@@ -200,7 +164,7 @@ static int parse_flags(const char *option, const char *s, int *flags)
     bool hex = !strncmp(s, "0x", 2) && s[2] && strlen(s) <= 6 && !s[2 + strspn(s + 2, "0123456789abcdefABCDEF")];
     bool name = (*s >= 'A' && *s <= 'Z') || (*s >= 'a' && *s <= 'z');
     int64_t f;
-    if (!cad_parse_int(s, 0, 0xffff, &f)) f = hex || name ? bam_str2flag(s) : -1; /* it would read 1x as 1 */
+    if (!cad_parse_int(s, 0, 0xffff, &f)) f = hex || name ? bam_str2flag(s) : -1; /* bam_str2flag reads 1x as 1 */
     if (f < 0)
         return cmd_fail("annotate", "%s %s: expected flags as a number or names; samtools flags lists them", option, s);
     *flags |= (int)f;
@@ -221,28 +185,44 @@ static int parse_choice(const char *option, const char *s, const char *no, const
     return *out || !strcmp(s, no) ? 0 : cmd_fail("annotate", "%s %s: expected %s or %s", option, s, no, yes);
 }
 
-/* Standard tags are all upper case: a tag of ours has a lower-case letter or begins with X, Y or Z. */
+/* Tags for local use have a lower-case letter or begin with X, Y or Z; others are the standard's. */
 static bool may_be_tag(const char *s)
 {
-    bool letter = (s[0] >= 'a' && s[0] <= 'z') || (s[0] >= 'A' && s[0] <= 'Z'),
-         lower = s[0] >= 'a' || (s[1] >= 'a' && s[1] <= 'z');
-    bool second = letter &&
-                  ((s[1] >= 'a' && s[1] <= 'z') || (s[1] >= 'A' && s[1] <= 'Z') || (s[1] >= '0' && s[1] <= '9'));
-    return second && (lower || s[0] >= 'X');
+    if (!isalpha((unsigned char)s[0]) || !isalnum((unsigned char)s[1])) return false;
+    return islower((unsigned char)s[0]) || islower((unsigned char)s[1]) || s[0] >= 'X';
+}
+
+/* The row of SCORE whose tag this text begins with; -1: none. */
+static int tag_row(const char *s)
+{
+    for (int i = 0; SCORE[i].name; i++)
+        if (SCORE[i].tag && !strncmp(s, SCORE[i].tag, 2)) return i;
+    return -1;
+}
+
+static int refuse_tags(const char *s)
+{
+    text_t tags = { 0 };
+    const char *first = NULL;
+    for (int i = 0; SCORE[i].name; i++) {
+        if (!SCORE[i].tag) continue;
+        if (first) text_printf(&tags, "%s%s", tags.s.l ? ", " : "", SCORE[i].tag);
+        else first = SCORE[i].tag;
+    }
+    cmd_fail("annotate",
+             "--tag-map %s: expected %s=XX, with %s likewise, comma-separated; XX a tag for local use, as xp or Xp", s,
+             first, tags.s.s ? tags.s.s : "");
+    text_free(&tags);
+    return 1;
 }
 
 static int parse_tags(annotate_args_t *a, const char *s)
 {
     for (;; s += 6) {
-        tag_t t = 0;
-        while (t < TAGS && strncmp(s, TAG[t], 2)) t++;
-        if (t == TAGS || s[2] != '=' || !may_be_tag(s + 3) || (s[5] && s[5] != ','))
-            return cmd_fail(
-                "annotate",
-                "--tag-map %s: expected yp=XX, with yn, ye, yb likewise, comma-separated; XX a tag for local use, as xp or Xp",
-                s);
-        memcpy(a->reads.tag[t], s + 3, 2);
-        a->named[t] = true;
+        int row = tag_row(s);
+        if (row < 0 || s[2] != '=' || !may_be_tag(s + 3) || (s[5] && s[5] != ',')) return refuse_tags(s);
+        memcpy(a->set.reads.tag[row], s + 3, 2);
+        a->set.reads.mapped[row] = true;
         if (!s[5]) return 0;
     }
 }
@@ -251,28 +231,28 @@ static int take_option(annotate_args_t *a, int c, const char *arg)
 {
     const char *cmd = "annotate";
     switch (c) {
-    case 'T': a->reference = arg; return 0;
+    case 'T': a->set.reference = arg; return 0;
     case 'o': a->output = arg; return 0;
     case 'O': a->format = arg; return 0;
     case 'r':
     case 'R':
     case 't':
     case 'L': return limits_take(&a->limits, cmd, c, arg);
-    case 'f': return parse_flags("-f", arg, &a->reads.require);
-    case 'F': return parse_flags("-F", arg, &a->reads.exclude);
-    case 'q': return parse_int("-q", arg, 255, &a->reads.min_mapq);
+    case 'f': return parse_flags("-f", arg, &a->set.reads.require);
+    case 'F': return parse_flags("-F", arg, &a->set.reads.exclude);
+    case 'q': return parse_int("-q", arg, 255, &a->set.reads.min_mapq);
     case O_FORMAT: a->in_format = arg; return 0;
-    case O_SCORE: a->score = arg; return 0;
-    case O_MASK: return option_mask(cmd, arg, &a->mask);
-    case O_WINDOW: return option_int(cmd, "--window", arg, 1, 1 << 30, &a->window);
-    case O_FLANK: return option_int(cmd, "--flank", arg, 0, 1 << 29, &a->flank);
-    case O_CLIP: a->clip = true; return 0;
-    case O_SPLIT: a->split = true; return 0;
-    case O_SOFT: a->skip_soft = true; return 0;
-    case O_EMBED: a->embed = arg; return 0;
+    case O_SCORE: a->set.score = arg; return 0;
+    case O_MASK: return option_mask(cmd, arg, &a->set.mask);
+    case O_WINDOW: return option_int(cmd, "--window", arg, 1, 1 << 30, &a->set.window);
+    case O_FLANK: return option_int(cmd, "--flank", arg, 0, 1 << 29, &a->set.flank);
+    case O_CLIP: a->set.clip = true; return 0;
+    case O_SPLIT: a->set.split = true; return 0;
+    case O_SOFT: a->set.skip_soft = true; return 0;
+    case O_EMBED: a->set.embed = arg; return 0;
     case O_POOL: return parse_pool(a, arg);
-    case O_NTOKEN: a->n_token = true; return 0;
-    case O_SEP: a->sep = true; return 0;
+    case O_NTOKEN: a->set.n_token = true; return 0;
+    case O_SEP: a->set.sep = true; return 0;
     case O_DRY: a->dry_run = true; return 0;
     case O_ALIAS: a->aliases = arg; return 0;
     case O_FMTOPT:
@@ -280,20 +260,20 @@ static int take_option(annotate_args_t *a, int c, const char *arg)
         a->format_option[a->nformat_option++] = arg;
         return 0;
     case O_INDEX: return option_index(cmd, arg, &a->index);
-    case O_NOPG: a->reads.no_pg = true; return 0;
-    case O_NOVERSION: a->variants.no_version = true; return 0;
-    case O_INCLUDE: a->reads.include = arg; return 0;
-    case O_CONTEXT: return parse_choice("--context", arg, "seq", "ref", &a->reads.context_ref);
-    case O_CLIPSOFT: a->reads.clip_soft = true; return 0;
-    case O_MINBQ: return parse_int("--min-BQ", arg, 255, &a->reads.min_bq);
+    case O_NOPG: a->set.reads.no_pg = true; return 0;
+    case O_NOVERSION: a->set.variants.no_version = true; return 0;
+    case O_INCLUDE: a->set.reads.include = arg; return 0;
+    case O_CONTEXT: return parse_choice("--context", arg, "seq", "ref", &a->set.reads.context_ref);
+    case O_CLIPSOFT: a->set.reads.clip_soft = true; return 0;
+    case O_MINBQ: a->set.reads.min_bq_given = true; return parse_int("--min-BQ", arg, 255, &a->set.reads.min_bq);
     case O_TAGMAP: return parse_tags(a, arg);
-    case O_CHECKREF: return parse_choice("--check-ref", arg, "e", "w", &a->variants.keep_mismatch);
-    case O_ANCHOR: return option_int(cmd, "--anchor", arg, 0, 1 << 30, &a->anchor);
-    case O_POOLWIN: return option_int(cmd, "--pool-window", arg, 0, 1 << 29, &a->variants.pool_window);
+    case O_CHECKREF: return parse_choice("--check-ref", arg, "e", "w", &a->set.variants.keep_mismatch);
+    case O_ANCHOR: return option_int(cmd, "--anchor", arg, 0, 1 << 30, &a->set.anchor);
+    case O_POOLWIN: return option_int(cmd, "--pool-window", arg, 0, 1 << 29, &a->set.variants.pool_window);
     case O_SHARD: return option_shard(cmd, arg, &a->shard);
-    case O_PREFIX: a->variants.prefix = arg; return 0;
-    case O_GRID: a->grid = true; return 0;
-    case O_DIFFERENCE: a->variants.difference = true; return 0;
+    case O_PREFIX: a->set.variants.prefix = arg; return 0;
+    case O_GRID: a->set.grid = true; return 0;
+    case O_DIFFERENCE: a->set.variants.difference = true; return 0;
     default: return options_take(&a->o, c, arg);
     }
 }
@@ -304,19 +284,38 @@ static bool is_regular(const char *path)
     return strcmp(path, "-") && (stat(path, &sb) || S_ISREG(sb.st_mode)); /* a missing file is reported later */
 }
 
+/* The scores of every source that reads a file, and those without --score. */
+static void list_scores(text_t *t)
+{
+    unsigned before = 0;
+    for (const source_t *const *s = SOURCE; *s; s++) {
+        if (!(*s)->fits || (*s)->of == before) continue;
+        before = (*s)->of;
+        text_printf(t, "%s: of ", (*s)->holds);
+        scores_known(before, ", ", t);
+        text_printf(t, " [%s]; ", (*s)->scores);
+    }
+    text_puts(t, "or none");
+}
+
+static void print_usage(FILE *out, const char *usage)
+{
+    text_t scores = { 0 };
+    list_scores(&scores);
+    usage_print(out, usage, &scores);
+    text_free(&scores);
+}
+
 int annotate_parse(annotate_args_t *a, const char *cmd, const char *usage, int argc, char **argv)
 {
     int c;
     memset(a, 0, sizeof *a);
     options_init(&a->o, cmd);
-    reads_options_init(&a->reads);
-    variants_options_init(&a->variants);
+    settings_init(&a->set);
     a->output = "-";
-    a->mask = 8;
-    a->flank = a->anchor = -1;
     while ((c = getopt_long(argc, argv, OPTIONS_SHORT "T:o:O:r:R:t:L:f:F:q:", LONGS, NULL)) != -1) {
         if (c == 1004) {
-            fputs(usage, stdout);
+            print_usage(stdout, usage);
             return cmd_finish(cmd) ? 1 : 2;
         }
         if (c == '?' || c == ':') return option_unknown(cmd, argv);
@@ -324,7 +323,7 @@ int annotate_parse(annotate_args_t *a, const char *cmd, const char *usage, int a
         if (take_option(a, c, optarg)) return 1;
     }
     if (argc - optind != 1) {
-        if (argc == 1) fputs(usage, stderr);
+        if (argc == 1) print_usage(stderr, usage);
         else cmd_fail(cmd, "expected one input, %d given; - is standard input", argc - optind);
         return 1;
     }
@@ -332,27 +331,25 @@ int annotate_parse(annotate_args_t *a, const char *cmd, const char *usage, int a
     return 0;
 }
 
-bool embed_column(const annotate_args_t *a) { return a->embed && !strcmp(a->embed, "-"); }
-bool embed_several(const annotate_args_t *a) { return a->embed && ends_in(a->embed, ".npz"); }
-
-/* Options among each other. */
+/* Checks the options against each other. */
 static int settle(annotate_args_t *a)
 {
     const char *cmd = a->o.cmd;
-    if (a->pooling && !a->embed) return cmd_fail(cmd, "--pool needs --embed");
-    if (a->embed && !a->pooling) a->pooling = POOL_MEAN;
+    if (a->set.pooling && !a->set.embed) return cmd_fail(cmd, "--pool needs --embed");
+    if (a->set.embed && !a->set.pooling) a->set.pooling = POOL_MEAN;
     if (a->shard.of && (a->dry_run || !strcmp(a->output, "-")))
         return cmd_fail(cmd, "--shard needs an output file, and no --dry-run");
     if (a->shard.of && (!is_regular(a->in) || limits_stream(&a->limits)))
         return cmd_fail(cmd, "--shard reads its input twice: it must be a file");
-    if (embed_several(a) && (a->pooling != POOL_ROWS || a->shard.of))
+    if (embed_several(&a->set) && (a->set.pooling != POOL_ROWS || a->shard.of))
         return cmd_fail(cmd, "%s: .npz is an array for each region's bases: it needs --pool none, and no --shard",
-                        a->embed);
-    if (embed_column(a) && a->pooling == POOL_ROWS) return cmd_fail(cmd, "--pool none needs a file: --embed FILE.npy");
+                        a->set.embed);
+    if (embed_column(&a->set) && a->set.pooling == POOL_ROWS)
+        return cmd_fail(cmd, "--pool none needs a file: --embed FILE.npy");
     return 0;
 }
 
-/* ---- options against the kind of input ---- */
+/* ---- options against the source ---- */
 
 static const char *long_name(int code)
 {
@@ -361,104 +358,38 @@ static const char *long_name(int code)
     return LONGS[i].name;
 }
 
-static int misfit(int code, input_kind_t kind, const char *path, cad_error_t *err)
+static bool fits(int code, const source_t *source)
 {
-    static const char *const what[] = { "regions", "sequence records", "sequence records", "reads", "variants" };
+    char word[40];
+    snprintf(word, sizeof word, " %s ", long_name(code));
+    return strstr(source->options, word) != NULL;
+}
+
+static int misfit(int code, const source_t *source, const char *path, cad_error_t *err)
+{
     if (code == 'T')
         return cad_fail(err, CAD_EARG, "%s: FASTA and FASTQ records are their own sequence; -T does not fit", path);
-    return cad_fail(err, CAD_EARG, "%s: holds %s; --%s does not fit them", path, what[kind], long_name(code));
+    return cad_fail(err, CAD_EARG, "%s: holds %s; --%s does not fit them", path, source->holds, long_name(code));
 }
 
-static int check_fit(const annotate_args_t *a, const input_t *in, cad_error_t *err)
+int annotate_fits(const annotate_args_t *a, const source_t *source, const char *path, cad_error_t *err)
 {
-    for (size_t i = 0; i < sizeof FITS / sizeof *FITS; i++) {
-        if (!a->used[FITS[i].code]) continue;
-        if (a->matrix && !(FITS[i].kinds & MATRIX))
-            return cad_fail(err, CAD_EARG, "--%s: not an option of embed; see --help", long_name(FITS[i].code));
-        if (!(FITS[i].kinds & 1 << in->kind)) return misfit(FITS[i].code, in->kind, in->path, err);
+    for (size_t i = 0; i < sizeof LIMITED / sizeof *LIMITED; i++) {
+        int code = LIMITED[i].code;
+        if (!a->used[code]) continue;
+        if (a->set.matrix && !LIMITED[i].embed)
+            return cad_fail(err, CAD_EARG, "--%s: not an option of embed; see --help", long_name(code));
+        if (!fits(code, source)) return misfit(code, source, path, err);
     }
-    if (a->matrix && in->kind == INPUT_READS)
-        return cad_fail(err, CAD_EARG,
-                        "%s: holds reads; caduceus annotate --embed - tags them, or convert them to FASTA", in->path);
-    if (in->kind == INPUT_BED && !a->reference)
-        return cad_fail(err, CAD_EARG, "%s: BED regions need their reference: give -T FASTA", in->path);
-    if (in->kind == INPUT_VARIANTS && !a->reference)
-        return cad_fail(err, CAD_EARG, "%s: variants need their reference: give -T FASTA", in->path);
-    if (a->aliases && !a->reference) return cad_fail(err, CAD_EARG, "--chr-alias needs -T");
+    if (a->set.matrix && !source->embeds)
+        return cad_fail(err, CAD_EARG, "%s: holds %s; caduceus annotate --embed - tags them, or convert them to FASTA",
+                        path, source->holds);
     return 0;
-}
-
-static int check_reads(annotate_args_t *a, cad_error_t *err)
-{
-    reads_options_t *o = &a->reads;
-    int picked[TAGS], n, rc = list_parse(a->score ? a->score : "pll,n", READ_SCORE, 3, picked, &n, err);
-    if (rc) return rc;
-    for (int i = 0; i < n; i++) o->want[READ_TAG[picked[i]]] = true;
-    o->want[TAG_EMBEDDING] = a->embed != NULL;
-    if (!n && !a->embed) return cad_fail(err, CAD_EARG, "--score none without --embed leaves nothing to do");
-    if (a->embed && !embed_column(a))
-        return cad_fail(err, CAD_EARG, "--embed %s: reads take --embed -, which is the tag ye", a->embed);
-    if (o->context_ref && !a->reference) return cad_fail(err, CAD_EARG, "--context ref needs -T FASTA");
-    if (o->context_ref && (o->clip_soft || a->used[O_MINBQ]))
-        return cad_fail(err, CAD_EARG, "--clip-soft and --min-BQ do not fit --context ref");
-    if (!o->context_ref && a->skip_soft)
-        return cad_fail(err, CAD_EARG, "reads have no lower case; --skip-soft-masked needs --context ref");
-    for (tag_t t = 0; t < TAGS; t++)
-        for (tag_t u = 0; u < t; u++)
-            if (!strcmp(o->tag[t], o->tag[u]))
-                return cad_fail(err, CAD_EARG, "--tag-map: two tags named %s", o->tag[t]);
-    for (tag_t t = 0; t < TAGS && a->mask == CAD_MASK_NONE; t++)
-        if (o->want[t] && !a->named[t] && (t == TAG_PLL || t == TAG_BASES))
-            return cad_fail(err, CAD_EARG, "--mask none gives no pseudo-likelihood: name the tag with --tag-map %s=XX",
-                            TAG[t]);
-    return 0;
-}
-
-static int check_variants(annotate_args_t *a, cad_error_t *err)
-{
-    int picked[FIELDS], n, rc = list_parse(a->score ? a->score : "llr,dpll", VARIANT_SCORE, 5, picked, &n, err);
-    const char *p = a->variants.prefix;
-    if (rc) return rc;
-    for (int i = 0; i < n; i++) a->variants.want[picked[i]] = true;
-    if (a->variants.difference && !a->matrix)
-        return cad_fail(err, CAD_EARG, "--difference is an option of caduceus embed");
-    if (a->embed && !a->matrix)
-        return cad_fail(err, CAD_EARG, "--embed %s: variants have a command of their own for that: caduceus embed",
-                        a->embed);
-    a->variants.matrix = a->matrix;
-    if (!n && !a->matrix) return cad_fail(err, CAD_EARG, "--score none leaves nothing to do");
-    if (!*p || (*p >= '0' && *p <= '9') ||
-        p[strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.")])
-        return cad_fail(err, CAD_EARG,
-                        "--info-prefix %s: expected letters, digits, _ and ., not beginning with a digit", p);
-    if (a->anchor >= 0 && (!a->window || a->flank >= 0))
-        return cad_fail(err, CAD_EARG, "--anchor goes with --window, and without --flank");
-    if (a->anchor >= 0 && a->anchor >= a->window)
-        return cad_fail(err, CAD_EARG, "--anchor %lld is not inside --window %lld", (long long)a->anchor,
-                        (long long)a->window);
-    return 0;
-}
-
-static int check_regions(annotate_args_t *a, cad_error_t *err)
-{
-    int rc = scores_parse(&a->scores, a->score ? a->score : "pll,n", err);
-    if (rc == 0 && !a->scores.n && !a->embed)
-        rc = cad_fail(err, CAD_EARG, "--score none without --embed leaves nothing to do");
-    return rc;
-}
-
-int annotate_check(annotate_args_t *a, const input_t *in, cad_error_t *err)
-{
-    int rc = check_fit(a, in, err);
-    if (rc) return rc;
-    return in->kind == INPUT_READS      ? check_reads(a, err)
-           : in->kind == INPUT_VARIANTS ? check_variants(a, err)
-                                        : check_regions(a, err);
 }
 
 /* ---- entry ---- */
 
-/* Before getopt moves them; @PG holds neither tabs nor ends of line. */
+/* Keeps the command line for @PG, without tabs and ends of line. Called before getopt reorders it. */
 static void keep_command(text_t *t, int argc, char **argv)
 {
     text_puts(t, "caduceus annotate");
@@ -467,17 +398,18 @@ static void keep_command(text_t *t, int argc, char **argv)
         if (t->s.s[i] == '\t' || t->s.s[i] == '\n') t->s.s[i] = ' ';
 }
 
-/* What else tells one sharded run from another. */
+/* Adds the options that tell one sharded run from another. */
 static uint64_t options_digest(const annotate_args_t *a, uint64_t d)
 {
     d = limits_digest(&a->limits, d);
     d = text_digest(a->format ? a->format : "", d);
-    d = text_digest(a->variants.prefix, d);
-    for (tag_t t = 0; t < TAGS; t++) d = text_digest(a->reads.tag[t], d);
+    d = text_digest(a->set.variants.prefix, d);
+    for (int i = 0; SCORE[i].name; i++)
+        if (SCORE[i].tag) d = text_digest(a->set.reads.tag[i], d);
     return d * 31 + (uint64_t)a->index;
 }
 
-/* A shard's share is known once the work of all is. */
+/* Counts the work of all shards in a dry run: a shard's share depends on it. */
 static int count_work(annotate_args_t *a, const text_t *command)
 {
     annotate_args_t all = *a;
@@ -493,10 +425,10 @@ static int count_work(annotate_args_t *a, const text_t *command)
 
 int annotate_matrix(annotate_args_t *a, const char *names)
 {
-    a->matrix = true;
-    a->embed = a->output;
+    a->set.matrix = true;
+    a->set.embed = a->output;
     a->output = names;
-    a->score = "none";
+    a->set.score = "none";
     return settle(a);
 }
 

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "learn/examples.h"
 #include "learn/metrics.h"
-#include "stream/table.h"
+#include "stream/columns.h"
 #include "train/label_options.h"
 
 #define ROWS 65536 /* lines in a batch at most */

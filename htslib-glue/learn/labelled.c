@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include <strings.h>
 
-#include "stream/rows.h"
+#include "stream/source_bed.h"
 #include "learn/labelled.h"
 
 static int bad(const labelled_t *l, const char *what, cad_error_t *err)

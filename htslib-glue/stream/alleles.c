@@ -1,10 +1,10 @@
-/* alleles.c - what an ALT allele is, where its haplotypes lie, what is compared.
+/* alleles.c - the kind of an ALT allele, where its haplotypes lie, and which bases are compared.
  *
  * REF and ALT are trimmed (suffix, then prefix). 1 x 1 is an SNV, compared at its
  * site. A pure insertion or deletion is extended over the range in which it can
  * slide, as SPDI does, so that every spelling gives one segment. REF and ALT
- * haplotypes have the same context; the segment and s bases a side are compared,
- * the shorter haplotype taking half of the difference more on each side.
+ * haplotypes have the same flanks. The segment and s bases on each side are compared; the shorter
+ * haplotype adds half of the difference in length on each side.
  * SPDX-License-Identifier: MIT
  */
 #include <ctype.h>
@@ -78,8 +78,8 @@ static int trim(allele_t *a, const char *ref, const char *alt, int64_t pos, cad_
     return 0;
 }
 
-/* Steps that `unit` (n), deleted or inserted at `at`, can go: left (dir -1) from
- * its start or right (dir 1) from its end. At most `most`. */
+/* How many bases `unit` (n), deleted or inserted at `at`, can slide: to the left (dir -1) from
+ * its start, or to the right (dir 1) from its end. At most `most`. */
 static int slide(view_t *v, const contig_t *c, int64_t at, const char *unit, int64_t n, int dir, int64_t most,
                  int64_t *steps, cad_error_t *err)
 {
@@ -94,7 +94,7 @@ static int slide(view_t *v, const contig_t *c, int64_t at, const char *unit, int
     return 0;
 }
 
-/* Puts `n` reference bases from p on before, or after, the ALT segment. */
+/* Adds the n reference bases from p on to the ALT segment, before or after it. */
 static int widen_alt(allele_t *a, view_t *v, const contig_t *c, int64_t p, int64_t n, bool before, cad_error_t *err)
 {
     const char *seq;
@@ -108,7 +108,7 @@ static int widen_alt(allele_t *a, view_t *v, const contig_t *c, int64_t p, int64
     return 0;
 }
 
-/* Extends a pure insertion or deletion over all places that spell it. */
+/* Extends a pure insertion or deletion over all positions where it has the same effect. */
 static int extend(allele_t *a, view_t *v, const contig_t *c, int64_t most, cad_error_t *err)
 {
     int64_t n = a->alt.l ? (int64_t)a->alt.l : a->ref.end - a->ref.beg, left = 0, right = 0;
@@ -116,7 +116,7 @@ static int extend(allele_t *a, view_t *v, const contig_t *c, int64_t most, cad_e
     char *unit;
     int rc = a->alt.l ? 0 : view_get(v, c, a->ref.beg, a->ref.end, &seq, err);
     if (rc || n > most) return rc;
-    unit = strndup(a->alt.l ? a->alt.s : seq, (size_t)n); /* a view moves */
+    unit = strndup(a->alt.l ? a->alt.s : seq, (size_t)n); /* a copy, since the view will move */
     if (!unit) return cad_fail(err, CAD_ENOMEM, "out of memory");
     rc = slide(v, c, a->ref.beg, unit, n, -1, most, &left, err);
     if (rc == 0) rc = slide(v, c, a->ref.end, unit, n, 1, most, &right, err);
@@ -128,10 +128,10 @@ static int extend(allele_t *a, view_t *v, const contig_t *c, int64_t most, cad_e
     return rc;
 }
 
-/* ---- context, and what is compared ---- */
+/* ---- flanks, and the bases compared ---- */
 
-/* Bases on each side; what one side lacks at a contig's end the other takes. */
-static void set_context(allele_t *a, int64_t left, int64_t right, int64_t length)
+/* Sets the flanks: if one side is cut by a contig's end, the other is longer by as much. */
+static void place_flanks(allele_t *a, int64_t left, int64_t right, int64_t length)
 {
     int64_t before = a->ref.beg, after = length - a->ref.end, l = cad_min(left, before), r = cad_min(right, after);
     a->left = cad_min(before, l + right - r);
@@ -139,21 +139,21 @@ static void set_context(allele_t *a, int64_t left, int64_t right, int64_t length
     if (a->left + a->right < left + right) a->note = "EDGE";
 }
 
-/* Intervals of the two haplotypes that are compared; false if the contig is too short. */
+/* Sets the compared intervals of both haplotypes; false if the contig is too short. */
 static bool set_compared(allele_t *a, int64_t side)
 {
     int64_t len[2] = { a->ref.end - a->ref.beg, (int64_t)a->alt.l }, l = cad_min(side, a->left),
             r = cad_min(side, a->right);
-    int64_t extra = cad_max(len[0], len[1]) - cad_min(len[0], len[1]), half = (extra + 1) / 2, more_l = half,
-            more_r = half;
+    int64_t extra = cad_max(len[0], len[1]) - cad_min(len[0], len[1]), more = (extra + 1) / 2, more_l = more,
+            more_r = more;
     a->shorter = len[1] < len[0];
-    a->half = extra % 2;
-    if (half > a->left - l || half > a->right - r) {
+    a->ends_halved = extra % 2;
+    if (more > a->left - l || more > a->right - r) {
         bool tight_left = a->left - l <= a->right - r;
         int64_t least = tight_left ? a->left - l : a->right - r;
         more_l = tight_left ? least : extra - least;
         more_r = extra - more_l;
-        a->half = false;
+        a->ends_halved = false;
     }
     for (int h = 0; h < 2; h++)
         a->compared[h] = (interval_t) { a->left - l - (h == a->shorter ? more_l : 0),
@@ -163,7 +163,7 @@ static bool set_compared(allele_t *a, int64_t side)
     return more_l <= a->left - l && more_r <= a->right - r;
 }
 
-/* All compared bases are A, C, G or T. */
+/* Notes N_REF unless all compared reference bases are A, C, G or T. */
 static int check_bases(allele_t *a, view_t *v, const contig_t *c, cad_error_t *err)
 {
     int64_t beg = a->ref.beg - a->left + cad_min(a->compared[0].beg, a->compared[1].beg);
@@ -175,20 +175,20 @@ static int check_bases(allele_t *a, view_t *v, const contig_t *c, cad_error_t *e
     return rc;
 }
 
-int context_set(context_t *x, int64_t window, int64_t flank, int64_t anchor, int64_t *max_len, cad_error_t *err)
+int flanks_set(flanks_t *f, int64_t window, int64_t flank, int64_t anchor, int64_t *max_len, cad_error_t *err)
 {
-    int64_t half = (window - 1) / 2, most;
-    x->window = window;
-    x->left = anchor >= 0 ? anchor : flank >= 0 ? flank : cad_min(1024, half);
-    x->right = anchor >= 0 ? window - 1 - anchor : x->left;
-    x->longest = cad_max(1024, window / 4);
-    if (x->left + x->right >= window)
+    int64_t side = (window - 1) / 2, most;
+    f->window = window;
+    f->left = anchor >= 0 ? anchor : flank >= 0 ? flank : cad_min(1024, side);
+    f->right = anchor >= 0 ? window - 1 - anchor : f->left;
+    f->longest = cad_max(1024, window / 4);
+    if (f->left + f->right >= window)
         return cad_fail(
             err, CAD_EARG,
             "--flank %lld on both sides leaves nothing of --window %lld; lower the flank or widen the window",
             (long long)flank, (long long)window);
-    most = cad_max(cad_max(x->left, x->right), SIDE + (x->longest + 1) / 2);
-    *max_len = cad_max(window, 2 * most + x->longest);
+    most = cad_max(cad_max(f->left, f->right), SIDE + (f->longest + 1) / 2);
+    *max_len = cad_max(window, 2 * most + f->longest);
     return 0;
 }
 
@@ -199,7 +199,7 @@ static int unscored(allele_t *a, const char *note)
     return 0;
 }
 
-/* Letters of the trimmed REF; the FASTA's own are looked at later. */
+/* The trimmed REF of the record has another letter than A, C, G, T. The FASTA is checked later. */
 static bool odd_ref(const allele_t *a, const char *ref, int64_t pos)
 {
     for (int64_t i = a->ref.beg; i < a->ref.end; i++)
@@ -208,9 +208,9 @@ static bool odd_ref(const allele_t *a, const char *ref, int64_t pos)
 }
 
 int allele_set(allele_t *a, const char *ref, const char *alt, int64_t pos, const contig_t *c, view_t *v,
-               const context_t *x, cad_error_t *err)
+               const flanks_t *f, cad_error_t *err)
 {
-    int64_t side = cad_min(SIDE, cad_min(x->left, x->right)), n, m, need, s;
+    int64_t side = cad_min(SIDE, cad_min(f->left, f->right)), n, m, need, s;
     int rc = trim(a, ref, alt, pos, err);
     if (rc) return rc;
     n = a->ref.end - a->ref.beg;
@@ -219,19 +219,19 @@ int allele_set(allele_t *a, const char *ref, const char *alt, int64_t pos, const
     if (n == 0 && a->alt.l == 0) return unscored(a, "SAME");
     if (odd_ref(a, ref, pos)) return unscored(a, "N_REF");
     if (!all_bases(a->alt.s, (int64_t)a->alt.l)) return unscored(a, "N_ALT");
-    if (n == 0 || a->alt.l == 0) rc = extend(a, v, c, x->longest, err);
+    if (n == 0 || a->alt.l == 0) rc = extend(a, v, c, f->longest, err);
     if (rc) return rc;
     n = a->ref.end - a->ref.beg;
     m = cad_max(n, (int64_t)a->alt.l);
-    if (m > x->longest) return unscored(a, "LONG");
+    if (m > f->longest) return unscored(a, "LONG");
     need = a->kind == ALLELE_SNV ? 0 : side + (m - cad_min(n, (int64_t)a->alt.l) + 1) / 2;
-    set_context(a, cad_max(x->left, need), cad_max(x->right, need), c->length);
+    place_flanks(a, cad_max(f->left, need), cad_max(f->right, need), c->length);
     if (a->kind == ALLELE_SNV) {
         a->compared[0] = a->compared[1] = (interval_t) { a->left, a->left + 1 };
-        a->half = false;
+        a->ends_halved = false;
         a->n = 1;
     } else {
-        for (s = side; !set_compared(a, s); s--) /* near a contig's end fewer bases a side */
+        for (s = side; !set_compared(a, s); s--) /* fewer bases on each side near a contig's end */
             if (s == 0) return unscored(a, "EDGE");
         if (s < side) a->note = "EDGE";
     }

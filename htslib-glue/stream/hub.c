@@ -6,21 +6,7 @@
 
 #include "stream/hub.h"
 
-/* How IGV draws a track: in a colour, within a range; logo_ref as letters, fitted to what is in view. */
-static const struct {
-    const char *colour, *low, *high;
-} LOOK[TRACK_KINDS] = {
-    [TRACK_PLL] = { "68,84,106", "-3", "0" },   [TRACK_ENTROPY] = { "127,96,0", "0", "2" },
-    [TRACK_IC] = { "84,130,53", "0", "2" },     [TRACK_LOGO_REF] = { "100,100,100", "0", "2" },
-    [TRACK_LOGO_A] = { "0,128,0", "0", "2" },   [TRACK_LOGO_C] = { "0,0,255", "0", "2" },
-    [TRACK_LOGO_G] = { "255,166,0", "0", "2" }, [TRACK_LOGO_T] = { "255,0,0", "0", "2" },
-    [TRACK_PA] = { "0,128,0", "0", "1" },       [TRACK_PC] = { "0,0,255", "0", "1" },
-    [TRACK_PG] = { "255,166,0", "0", "1" },     [TRACK_PT] = { "255,0,0", "0", "1" },
-};
-
-static bool of_logo(const track_t *x) { return x->kind >= TRACK_LOGO_A && x->kind <= TRACK_LOGO_T; }
-
-/* UCSC's name of a contig: chr before numbers, X and Y; M for MT. Else as it is. */
+/* The name that UCSC gives a contig: chr is put before numbers, X and Y, and MT is chrM; others stay. */
 static void ucsc_name(const char *name, char buf[300])
 {
     bool bare = (*name >= '1' && *name <= '9' && strspn(name, "0123456789") == strlen(name)) || !strcmp(name, "X") ||
@@ -65,7 +51,7 @@ static void put_alias(const hub_t *h, text_t *t)
     }
 }
 
-static void put_logo(text_t *t)
+static void put_logo(const score_t *logo, text_t *t)
 {
     text_puts(
         t,
@@ -76,7 +62,7 @@ static void put_logo(text_t *t)
         text_printf(
             t,
             "    track caduceus_logo_%c\n    parent caduceus_logo\n    bigDataUrl %c.bw\n    type bigWig 0 2\n    color %s\n    shortLabel %c\n    longLabel Caduceus: %c\n\n",
-            base, base, LOOK[TRACK_LOGO_A + i].colour, base, base);
+            base, base, logo->colour[i], base, base);
     }
 }
 
@@ -85,8 +71,8 @@ static void put_trackdb(const hub_t *h, text_t *t)
     bool logo = false;
     for (int k = 0; k < h->n; k++) {
         const char *name = h->track[k].name;
-        bool letter = of_logo(&h->track[k]);
-        if (letter && !logo) put_logo(t);
+        bool letter = track_is_stacked(&h->track[k]);
+        if (letter && !logo) put_logo(h->track[k].score, t);
         logo |= letter;
         if (!letter)
             text_printf(
@@ -96,29 +82,29 @@ static void put_trackdb(const hub_t *h, text_t *t)
     }
 }
 
-/* IGV draws letters as high as the value at their base: dynseq. The logo's four tracks it cannot stack. */
+/* IGV's dynseq draws letters as high as the value at their base. It cannot stack the logo's four tracks. */
 static void put_igv(const hub_t *h, text_t *t)
 {
     text_printf(t, "{\n  \"genome\": \"%s\",\n  \"tracks\": [\n", h->genome);
     for (int k = 0, n = 0; k < h->n; k++) {
         const track_t *x = &h->track[k];
-        if (of_logo(x)) continue;
+        if (track_is_stacked(x)) continue;
         text_printf(
             t, "%s    { \"name\": \"Caduceus %s\", \"url\": \"%s.bw\", \"type\": \"wig\", \"format\": \"bigwig\", ",
             n++ ? ",\n" : "", x->name, x->name);
-        if (x->kind == TRACK_LOGO_REF) text_puts(t, "\"graphType\": \"dynseq\", \"height\": 80 }");
+        if (x->score->letters) text_puts(t, "\"graphType\": \"dynseq\", \"height\": 80 }");
         else
-            text_printf(t, "\"color\": \"rgb(%s)\", \"min\": %s, \"max\": %s }", LOOK[x->kind].colour,
-                        LOOK[x->kind].low, LOOK[x->kind].high);
+            text_printf(t, "\"color\": \"rgb(%s)\", \"min\": %s, \"max\": %s }", x->score->colour[0], x->score->low,
+                        x->score->high);
     }
     text_puts(t, "\n  ]\n}\n");
 }
 
-/* IGV desktop finds the track by its resource's path and wants every attribute of the range. */
+/* IGV desktop finds the track by its resource's path and requires every attribute of the range. */
 static void put_desktop_track(const track_t *x, text_t *t)
 {
-    const char *colour = LOOK[x->kind].colour;
-    bool letters = x->kind == TRACK_LOGO_REF;
+    const char *colour = x->score->colour[0];
+    bool letters = x->score->letters;
     text_printf(
         t,
         "        <Track clazz=\"org.igv.track.DataSourceTrack\" id=\"%s.bw\" name=\"Caduceus %s\" color=\"%s\" altColor=\"%s\" height=\"%d\"",
@@ -128,7 +114,7 @@ static void put_desktop_track(const track_t *x, text_t *t)
     text_printf(
         t,
         "            <DataRange minimum=\"%s\" baseline=\"0\" maximum=\"%s\" drawBaseline=\"true\" flipAxis=\"false\" type=\"LINEAR\"/>\n        </Track>\n",
-        LOOK[x->kind].low, LOOK[x->kind].high);
+        x->score->low, x->score->high);
 }
 
 static void put_desktop(const hub_t *h, text_t *t)
@@ -138,11 +124,11 @@ static void put_desktop(const hub_t *h, text_t *t)
         "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"no\"?>\n<Session genome=\"%s\" version=\"8\">\n    <Resources>\n",
         h->genome);
     for (int k = 0; k < h->n; k++)
-        if (!of_logo(&h->track[k]))
+        if (!track_is_stacked(&h->track[k]))
             text_printf(t, "        <Resource path=\"%s.bw\" type=\"bigwig\"/>\n", h->track[k].name);
     text_puts(t, "    </Resources>\n    <Panel name=\"DataPanel\">\n");
     for (int k = 0; k < h->n; k++)
-        if (!of_logo(&h->track[k])) put_desktop_track(&h->track[k], t);
+        if (!track_is_stacked(&h->track[k])) put_desktop_track(&h->track[k], t);
     text_puts(t, "    </Panel>\n</Session>\n");
 }
 
@@ -208,7 +194,7 @@ void hub_free(hub_t *h)
 {
     char *folder = h->made[1] ? hub_path(h, true, "") : NULL;
     for (int i = 0; i < HUB_FILES; i++) output_abort(h->out[i]);
-    if (folder) rmdir(folder); /* fails where something is in it */
+    if (folder) rmdir(folder); /* fails if the folder is not empty */
     if (h->made[0]) rmdir(h->dir);
     free(folder);
 }

@@ -13,13 +13,13 @@ typedef struct hub_t {
     output_t *out[HUB_FILES]; /* its own, as what follows */
     bool made[2];             /* the folders dir and dir/genome */
 } hub_t;
-/* dir/name or dir/genome/name, malloc'd. */
+/* dir/name or dir/genome/name, malloc'd; NULL: out of memory. */
 char *hub_path(const hub_t *h, bool of_genome, const char *name);
 /* Makes the folders and opens the hub's own files. */
 int hub_open(hub_t *h, cad_error_t *err);
 /* Writes, syncs and renames them. */
 int hub_close(hub_t *h, cad_error_t *err);
-/* After all tracks were freed: folders that it made and that are empty go too. */
+/* Removes what was not closed, and the folders that it made if they are empty. After the tracks are freed. */
 void hub_free(hub_t *h);
 
 #endif

@@ -1,9 +1,9 @@
-/* markov.c - interpolated Markov models of DNA, what a language model must beat.
+/* markov.c - interpolated Markov models of DNA: the baseline that a language model must beat.
  *
  * Order k predicts a base x from the k bases before it:
  *   P_k(x) = (n_kx + (k + 2) P_{k-1}(x)) / (n_k + k + 2),   P_{-1} = 1/4,
- * where n_kx counts x behind those k bases on both strands, and n_k is the sum over x:
- * a context seen k + 2 times weighs as much as the shorter one.
+ * where n_kx is how often x follows those k bases on either strand, and n_k is the sum over x.
+ * So k bases that were seen k + 2 times weigh as much as the prediction of order k - 1.
  * SPDX-License-Identifier: MIT
  */
 #include "stream/markov.h"
@@ -36,7 +36,7 @@ typedef struct {
     int64_t n, seen;
 } counting_t;
 
-/* Words of k + 1 bases, 2 bits each, the last base lowest: the context and what follows it. */
+/* A word is k + 1 bases of 2 bits, the last one lowest: k bases and the base that follows them. */
 static void count_order(void *arg, int64_t k, int worker)
 {
     const counting_t *c = arg;
@@ -74,7 +74,7 @@ static void interpolate(const uint32_t count[4], int k, const double shorter[4],
     for (int x = 0; x < 4; x++) p[x] = (count[x] + weight * shorter[x]) / (all + weight);
 }
 
-/* On the other strand the bases after t come before it, complemented. */
+/* Turns a prediction of the other strand, where the bases after t come before it, into this one's. */
 static void complement(double p[4])
 {
     for (int x = 0; x < 2; x++) {
@@ -87,13 +87,13 @@ static void complement(double p[4])
 void cad_markov_predict(const cad_markov_t *m, const uint8_t *base, int64_t n, int64_t t, bool after, double (*p)[4])
 {
     static const double even[4] = { 0.25, 0.25, 0.25, 0.25 };
-    uint64_t context = 0;
+    uint64_t word = 0;
     bool known = true;
     for (int k = 0; k <= m->order; k++) {
         int64_t at = after ? t + k : t - k;
         if (k) known = known && at >= 0 && at < n && base[at] < 4;
-        if (k && known) context |= (uint64_t)(after ? 3 - base[at] : base[at]) << 2 * (k - 1);
-        if (known) interpolate(m->count[k] + 4 * context, k, k ? p[k - 1] : even, p[k]);
+        if (k && known) word |= (uint64_t)(after ? 3 - base[at] : base[at]) << 2 * (k - 1);
+        if (known) interpolate(m->count[k] + 4 * word, k, k ? p[k - 1] : even, p[k]);
         else memcpy(p[k], p[k - 1], sizeof p[k]);
     }
     for (int k = 0; after && k <= m->order; k++) complement(p[k]);

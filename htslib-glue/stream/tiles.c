@@ -14,9 +14,9 @@ int tiling_set(tiling_t *t, int64_t window, int64_t flank, cad_error_t *err)
     return 0;
 }
 
-/* A region longer than the core C is cut about its middle: a middle core of C
- * bases (C - 1 if C and the length differ in parity), then cores of C outwards,
- * the outermost shorter. Its mirror image is cut at the same places. */
+/* A region longer than the core C has a middle core of C bases (C - 1 if C and the length differ in
+ * parity), cores of C on both sides of it, and shorter ones at its ends. So its reverse complement
+ * is cut at the same places. */
 static void cut(const tiling_t *t, int64_t n, int64_t *side, int64_t *middle)
 {
     *middle = n <= t->core ? n : t->core - ((t->core ^ n) & 1);

@@ -1,48 +1,49 @@
-/* tracks.c - per-base scores of whole contigs or regions, as bigWig or bedGraph.
- *
- * Cores lie at multiples of C in reference coordinates and are computed whole, so a
- * base's value depends on the reference, the model and the options alone.
- * SPDX-License-Identifier: MIT */
+/* tracks.c - values of every base in runs, written as bigWig or bedGraph. SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <htslib/tbx.h>
 #include <math.h>
 
 #include "io/shard.h"
-#include "model/model.h"
-#include "stream/tracks.h"
 #include "io/signals.h"
+#include "stream/tracks.h"
 
-static const char *const NAME[TRACK_KINDS] = { "pll",    "entropy", "ic", "logo_ref", "logo.A", "logo.C",
-                                               "logo.G", "logo.T",  "pA", "pC",       "pG",     "pT" };
+/* ---- the list of tracks ---- */
 
-void track_name(track_t *x, int64_t mask)
+bool track_is_stacked(const track_t *x) { return x->score->tracks > 1; }
+
+static void name_track(track_t *x, int64_t mask)
 {
-    snprintf(x->name, sizeof x->name, "%s%s", NAME[x->kind], mask == CAD_MASK_NONE ? "_unmasked" : "");
+    char base[3] = { '.', "ACGT"[x->base], 0 };
+    snprintf(x->name, sizeof x->name, "%s%s%s", x->score->name, track_is_stacked(x) ? base : "",
+             score_suffix(x->score, mask));
 }
 
-typedef struct {
-    item_t item;
-    int contig;
-    interval_t core;
-    float *value; // (tracks, core) NaN where unscored; NULL before it is computed
-} core_t;
+int tracks_list(tracks_t *t, const score_list_t *scores, int64_t mask, cad_error_t *err)
+{
+    t->track = calloc((size_t)scores->n * SCORE_TRACKS + 1, sizeof *t->track);
+    if (!t->track) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    for (int i = 0; i < scores->n; i++)
+        for (int b = 0; b < scores->row[i]->tracks; b++) {
+            track_t *x = &t->track[t->n++];
+            x->score = scores->row[i];
+            x->base = x->score->base + b;
+            name_track(x, mask);
+        }
+    return 0;
+}
 
 /* ---- values ---- */
 
-static double value_of(track_kind_t kind, const float logp[4], int ref)
+/* Rounded to the decimals that are written; + 0.0 makes 0 of -0. */
+static float value_at(const track_t *x, const float logp[4], int ref, double scale)
 {
-    double ic;
-    if (kind == TRACK_PLL) return (double)logp[ref];
-    if (kind >= TRACK_PA) return exp((double)logp[kind - TRACK_PA]);
-    if (kind == TRACK_ENTROPY) return cad_entropy(logp);
-    ic = 2 - cad_entropy(logp);
-    if (kind == TRACK_IC) return ic;
-    return ic * exp((double)logp[kind == TRACK_LOGO_REF ? ref : (int)(kind - TRACK_LOGO_A)]);
+    return (float)((rint(x->score->at(logp, ref, x->base) * scale) + 0.0) / scale);
 }
 
 int tracks_take(void *arg, item_t *it, const job_t *j, cad_error_t *err)
 {
-    const tracks_t *t = arg;
+    const stream_t *s = arg;
+    const tracks_t *t = s->state;
     core_t *c = (core_t *)it;
     int64_t n = c->core.end - c->core.beg;
     double scale = pow(10, t->decimals);
@@ -50,33 +51,31 @@ int tracks_take(void *arg, item_t *it, const job_t *j, cad_error_t *err)
     if (!c->value) return cad_fail(err, CAD_ENOMEM, "out of memory");
     for (int64_t i = 0; i < n; i++) {
         const float *logp = j->logp + 4 * i;
-        int ref = 0;
-        while (!isnan(logp[0]) && t->model->vocab.base[ref] != j->tokens[j->scored.beg + i]) ref++;
-        for (int k = 0; k < t->n; k++)
-            c->value[k * n + i] = isnan(logp[0])
-                                      ? NAN
-                                      : (float)((rint(value_of(t->track[k].kind, logp, ref) * scale) + 0.0) / scale);
+        int ref = s->cutter.bases.of[j->tokens[j->scored.beg + i]];
+        bool scored = !isnan(logp[0]) && ref != NO_BASE;
+        for (int k = 0; k < t->n; k++) c->value[k * n + i] = scored ? value_at(&t->track[k], logp, ref, scale) : NAN;
     }
     return 0;
 }
 
 /* ---- bedGraph: runs of equal values ---- */
 
-static int put_run(tracks_t *t, track_t *k, cad_error_t *err)
+static int put_run(stream_t *s, track_t *k, cad_error_t *err)
 {
+    tracks_t *t = s->state;
     if (k->run.beg == k->run.end) return 0;
     text_clear(&t->text);
-    text_printf(&t->text, "%s\t%lld\t%lld\t%.*f\n", t->ref->contig[k->contig].name, (long long)k->run.beg,
+    text_printf(&t->text, "%s\t%lld\t%lld\t%.*f\n", s->ref->contig[k->contig].name, (long long)k->run.beg,
                 (long long)k->run.end, t->decimals, (double)k->value);
     k->run.beg = k->run.end;
     return text_write(k->out, &t->text, err);
 }
 
-static int graph_add(tracks_t *t, track_t *k, int contig, int64_t pos, float v, cad_error_t *err)
+static int graph_add(stream_t *s, track_t *k, int contig, int64_t pos, float v, cad_error_t *err)
 {
     int rc = 0;
     if (k->run.end != pos || k->contig != contig || k->value != v) {
-        rc = put_run(t, k, err);
+        rc = put_run(s, k, err);
         k->run.beg = pos;
         k->contig = contig;
         k->value = v;
@@ -85,10 +84,11 @@ static int graph_add(tracks_t *t, track_t *k, int contig, int64_t pos, float v, 
     return rc;
 }
 
-/* ---- sink ---- */
+/* ---- the sink ---- */
 
-static int write_bases(tracks_t *t, const core_t *c, interval_t at, cad_error_t *err)
+static int write_bases(stream_t *s, const core_t *c, interval_t at, cad_error_t *err)
 {
+    tracks_t *t = s->state;
     int64_t n = c->core.end - c->core.beg;
     int rc = 0;
     for (int k = 0; k < t->n; k++)
@@ -96,26 +96,27 @@ static int write_bases(tracks_t *t, const core_t *c, interval_t at, cad_error_t 
             float v = c->value[k * n + p - c->core.beg];
             if (isnan(v)) continue;
             rc = t->track[k].bigwig ? bigwig_add(t->track[k].bigwig, c->contig, p, v, err)
-                                    : graph_add(t, &t->track[k], c->contig, p, v, err);
+                                    : graph_add(s, &t->track[k], c->contig, p, v, err);
         }
     return rc;
 }
 
 int tracks_sink(void *arg, item_t *it, cad_error_t *err)
 {
-    tracks_t *t = arg;
+    stream_t *s = arg;
+    tracks_t *t = s->state;
     const core_t *c = (const core_t *)it;
     interval_t span;
     int rc = 0;
-    t->cores++;
+    s->rows++;
     if (!c->value) return 0; /* nothing but N, or a dry run */
-    if (!t->only) return write_bases(t, c, c->core, err);
+    if (!s->only) return write_bases(s, c, c->core, err);
     if (t->at_contig != c->contig) t->at_span = 0;
     t->at_contig = c->contig;
-    while (rc == 0 && regions_get(t->only, t->ref->contig[c->contig].name, t->at_span, &span) &&
+    while (rc == 0 && regions_get(s->only, s->ref->contig[c->contig].name, t->at_span, &span) &&
            span.beg < c->core.end) {
         interval_t at = { cad_max(span.beg, c->core.beg), cad_min(span.end, c->core.end) };
-        if (at.beg < at.end) rc = write_bases(t, c, at, err);
+        if (at.beg < at.end) rc = write_bases(s, c, at, err);
         if (span.end > c->core.end) break;
         t->at_span++;
     }
@@ -129,91 +130,18 @@ void tracks_drop(void *arg, item_t *it)
     free(it);
 }
 
-/* ---- source ---- */
-
-static int encode_core(const tracks_t *t, const contig_t *c, interval_t core, interval_t window, job_t *j,
-                       cad_error_t *err)
-{
-    int64_t n = window.end - window.beg, odd;
-    char *seq = malloc((size_t)n + 1);
-    int rc;
-    j->len = n;
-    j->mask = t->mask;
-    j->scored = (interval_t) { core.beg - window.beg, core.end - window.beg };
-    j->tokens = malloc((size_t)n + 1);
-    if (t->skip_soft) j->skip = calloc((size_t)n + 1, 1);
-    rc = seq && j->tokens && (j->skip || !t->skip_soft) ? fasta_fetch(t->ref, c, window.beg, window.end, seq, err)
-                                                        : cad_fail(err, CAD_ENOMEM, "out of memory");
-    if (rc == 0) {
-        cad_encode(t->model, seq, n, t->encode_flags, j->tokens);
-        odd = cad_encode(t->model, seq + j->scored.beg, j->scored.end - j->scored.beg, t->encode_flags,
-                         j->tokens + j->scored.beg);
-        note(t->notes, NOTE_IUPAC, odd, "%s:%lld-%lld holds letters other than A, C, G, T and N; they are read as N",
-             c->name, (long long)core.beg + 1, (long long)core.end);
-        for (int64_t i = 0; j->skip && i < n; i++) j->skip[i] = seq[i] >= 'a' && seq[i] <= 'z';
-    }
-    free(seq);
-    return rc;
-}
-
-static int put_core(tracks_t *t, int contig, int64_t k, cad_error_t *err)
-{
-    const contig_t *c = &t->ref->contig[contig];
-    int64_t C = t->tiling->core;
-    interval_t core = { k * C, cad_min((k + 1) * C, c->length) };
-    interval_t window = { cad_max(0, core.beg - t->tiling->flank), cad_min(c->length, core.end + t->tiling->flank) };
-    core_t *it = calloc(1, sizeof *it);
-    job_t j = { 0 };
-    int rc;
-    if (!it) return cad_fail(err, CAD_ENOMEM, "out of memory");
-    it->contig = contig;
-    it->core = core;
-    it->item.bytes = (int64_t)sizeof *it + 4 * t->n * (core.end - core.beg);
-    t->bases += core.end - core.beg;
-    pipeline_put(t->pipe, &it->item);
-    rc = encode_core(t, c, core, window, &j, err);
-    if (rc) job_free(&j);
-    else rc = pipeline_job(t->pipe, j, err);
-    return rc ? rc : pipeline_done(t->pipe, err);
-}
-
-/* Cores that touch the spans of a contig, each once. */
-static int put_contig(tracks_t *t, int contig, cad_error_t *err)
-{
-    const contig_t *c = &t->ref->contig[contig];
-    int64_t C = t->tiling->core, next = 0;
-    interval_t span;
-    int rc;
-    for (int i = 0; (rc = regions_within(t->only, c, i, &span, t->notes, err)) > 0; i++) {
-        pipeline_digest(t->pipe, &span, sizeof span); /* cores alone do not tell what is written of them */
-        rc = 0;
-        for (int64_t k = cad_max(next, span.beg / C); k * C < span.end && rc == 0; k++) {
-            rc = put_core(t, contig, k, err);
-            next = k + 1;
-        }
-        if (rc) break;
-    }
-    return rc;
-}
-
-int tracks_run(tracks_t *t, cad_error_t *err)
-{
-    int rc = 0;
-    for (int i = 0; i < t->ref->ncontig && rc == 0; i++) rc = put_contig(t, i, err);
-    return pipeline_end(t->pipe, rc, err);
-}
-
 /* ---- files ---- */
 
-int tracks_begin(tracks_t *t, const provenance_t *p, cad_error_t *err)
+int tracks_begin(stream_t *s, cad_error_t *err)
 {
+    tracks_t *t = s->state;
     int rc = 0;
     for (int k = 0; k < t->n && rc == 0; k++) {
         track_t *x = &t->track[k];
-        provenance_t mine = *p;
+        provenance_t mine = *s->provenance;
         if (!x->out) continue;
         provenance_add(&mine, "track", x->name);
-        if (x->is_bigwig) rc = bigwig_open(&x->bigwig, x->out, t->ref->contig, t->ref->ncontig, err);
+        if (x->is_bigwig) rc = bigwig_open(&x->bigwig, x->out, s->ref->contig, s->ref->ncontig, err);
         else {
             text_clear(&t->text);
             provenance_header(&mine, &t->text);
@@ -233,10 +161,10 @@ int tracks_index(output_t *graph, output_t *index, bool csi, const char *path, c
     return rc ? rc : output_sync(index, err);
 }
 
-static int finish_track(tracks_t *t, track_t *x, const provenance_t *p, cad_error_t *err)
+static int finish_track(stream_t *s, track_t *x, cad_error_t *err)
 {
-    provenance_t mine = *p;
-    int rc = x->bigwig ? bigwig_finish(x->bigwig, err) : put_run(t, x, err);
+    provenance_t mine = *s->provenance;
+    int rc = x->bigwig ? bigwig_finish(x->bigwig, err) : put_run(s, x, err);
     if (rc == 0) rc = output_sync(x->out, err);
     if (rc == 0 && x->index) rc = tracks_index(x->out, x->index, x->csi, x->path, err);
     provenance_add(&mine, "track", x->name);
@@ -244,11 +172,12 @@ static int finish_track(tracks_t *t, track_t *x, const provenance_t *p, cad_erro
     return rc || !x->json ? rc : output_sync(x->json, err);
 }
 
-int tracks_close(tracks_t *t, const provenance_t *p, cad_error_t *err)
+int tracks_close(stream_t *s, cad_error_t *err)
 {
+    tracks_t *t = s->state;
     int rc = 0;
     for (int k = 0; k < t->n && rc == 0; k++)
-        if (t->track[k].out) rc = finish_track(t, &t->track[k], p, err);
+        if (t->track[k].out) rc = finish_track(s, &t->track[k], err);
     signals_hold(); /* all or none */
     for (int k = 0; k < t->n && rc == 0; k++) {
         output_t **out[] = { &t->track[k].out, &t->track[k].index, &t->track[k].json };
@@ -267,6 +196,8 @@ void tracks_free(tracks_t *t)
         bigwig_free(t->track[k].bigwig);
         free(t->track[k].path);
     }
+    free(t->track);
+    t->track = NULL;
     text_free(&t->text);
     t->n = 0;
 }

@@ -1,70 +1,53 @@
-/* tracks.h - per-base scores along a reference. SPDX-License-Identifier: MIT */
+/* tracks.h - tracks: a score of every base along a reference, as bigWig or bedGraph. SPDX-License-Identifier: MIT */
 #ifndef CAD_TRACKS_H
 #define CAD_TRACKS_H
 
 #include "io/bigwig.h"
-#include "io/provenance.h"
-#include "io/regions.h"
-#include "stream/pipeline.h"
-#include "stream/tiles.h"
+#include "stream/source.h"
 
-typedef enum {
-    TRACK_PLL,
-    TRACK_ENTROPY,
-    TRACK_IC,
-    TRACK_LOGO_REF,
-    TRACK_LOGO_A,
-    TRACK_LOGO_C,
-    TRACK_LOGO_G,
-    TRACK_LOGO_T,
-    TRACK_PA,
-    TRACK_PC,
-    TRACK_PG,
-    TRACK_PT,
-    TRACK_KINDS
-} track_kind_t;
 typedef struct track_t {
-    track_kind_t kind;   /* set by the caller, as the next seven */
-    char name[24];       /* of the score, see track_name */
-    char *path;          /* malloc'd */
+    const score_t *score; /* set by tracks_list, as the next two */
+    int base;             /* 0 to 3: the b of the score's at() */
+    char name[24];
+    char *path;          /* set by the caller, malloc'd, as the next five */
     bool is_bigwig, csi; /* else bedGraph; the index is CSI, not TBI */
     output_t *out;       /* NULL: a dry run */
     output_t *index;     /* of compressed bedGraph, or NULL */
-    output_t *json;      /* provenance beside a bigWig, or NULL */
+    output_t *json;      /* provenance beside the track, or NULL */
     bigwig_t *bigwig;    /* its own, as what follows */
     int contig;          /* bedGraph: the run of equal values so far */
     interval_t run;
     float value;
 } track_t;
-/* Names the score: not a pseudo-likelihood where nothing is masked. */
-void track_name(track_t *x, int64_t mask);
-typedef struct tracks_t {
-    const cad_model_t *model; /* set by the caller, as what follows */
-    const fasta_t *ref;
-    const regions_t *only; /* NULL: whole contigs */
-    const tiling_t *tiling;
-    int64_t mask;
-    bool skip_soft;
-    unsigned encode_flags;
-    int decimals;
-    track_t track[TRACK_KINDS];
+/* The track is one of several of a score, one for each base, which a browser stacks. */
+bool track_is_stacked(const track_t *x);
+typedef struct tracks_t { /* the state of SOURCE_CONTIGS */
+    int decimals;         /* set by the caller */
+    track_t *track;       // (n) by tracks_list
     int n;
-    notes_t *notes;
-    pipeline_t *pipe;
     int at_contig, at_span; /* its own, as what follows */
     text_t text;
-    int64_t cores, bases;
+    int64_t bases; /* of the cores put in */
 } tracks_t;
-/* Begins the files; then reads, scores and writes all. */
-int tracks_begin(tracks_t *t, const provenance_t *p, cad_error_t *err);
-int tracks_run(tracks_t *t, cad_error_t *err);
-/* For pipeline_t, with the tracks as arg. */
-int tracks_take(void *tracks, item_t *it, const job_t *j, cad_error_t *err);
-int tracks_sink(void *tracks, item_t *it, cad_error_t *err);
-void tracks_drop(void *tracks, item_t *it);
-/* Syncs and renames all files, or none. */
-int tracks_close(tracks_t *t, const provenance_t *p, cad_error_t *err);
-/* The tabix index of a whole bedGraph.gz. */
+/* Lists the tracks of these scores. mask: "_unmasked" is added to names if nothing is masked. */
+int tracks_list(tracks_t *t, const score_list_t *scores, int64_t mask, cad_error_t *err);
+
+/* ---- tracks.c: the sink ---- */
+typedef struct core_t {
+    item_t item; /* first: the pipeline's */
+    int contig;
+    interval_t core;
+    float *value; // (tracks, core) NaN where unscored; NULL before it is computed
+} core_t;
+/* Writes the beginning of every file. */
+int tracks_begin(stream_t *s, cad_error_t *err);
+/* For source_t. */
+int tracks_take(void *stream, item_t *it, const job_t *j, cad_error_t *err);
+int tracks_sink(void *stream, item_t *it, cad_error_t *err);
+void tracks_drop(void *stream, item_t *it);
+/* Writes the end of every file; syncs and renames all of them, or none. */
+int tracks_close(stream_t *s, cad_error_t *err);
+/* Writes the tabix index of a complete bedGraph.gz. */
 int tracks_index(output_t *graph, output_t *index, bool csi, const char *path, cad_error_t *err);
 void tracks_free(tracks_t *t);
 

@@ -1,64 +1,82 @@
-/* variants.h - VCF and BCF, source and sink. SPDX-License-Identifier: MIT */
+/* variants.h - what source_variants.c, vcf_lines.c, allele_windows.c and variant_info.c share.
+ * SPDX-License-Identifier: MIT */
 #ifndef CAD_VARIANTS_H
 #define CAD_VARIANTS_H
 
-#include "io/records.h"
-#include "io/regions.h"
 #include "stream/alleles.h"
-#include "stream/table.h"
+#include "stream/source.h"
 
-typedef enum { FIELD_LLR, FIELD_DPLL, FIELD_N, FIELD_DIST, FIELD_COS, FIELD_NOTE, FIELDS } info_t;
-typedef struct variants_options_t {
-    bool want[FIELDS];  /* NOTE is always written */
-    const char *prefix; /* of INFO names and header lines */
-    bool keep_mismatch; /* --check-ref w */
-    bool no_version;
-    int64_t pool_window; /* bases pooled on each side, for DIST, COS and a matrix */
-    bool matrix;         /* embeddings of REF and ALT as rows of a matrix, not INFO */
-    bool difference;     /* ALT less REF instead of both */
-} variants_options_t;
-void variants_options_init(variants_options_t *o);
-typedef struct variants_t {
-    input_t *in; /* set by the caller, as what follows */
-    const variants_options_t *o;
-    const regions_t *only, *targets; /* -r -R, -t -L; NULL: all */
-    records_out_t *out;
-    table_t *table; /* of a matrix: its rows' names, and the rows */
-    const fasta_t *ref;
-    const cad_model_t *model;
-    context_t context;
-    int64_t mask; /* of DPLL; an SNV's site is masked alone */
-    bool sep;
-    unsigned encode_flags;
-    notes_t *notes;
-    pipeline_t *pipe;
-    htsFile *fp; /* its own, as what follows */
+typedef struct site_t { /* an SNV's place; neighbouring records may share it */
+    int users;
+    const contig_t *contig;
+    int64_t pos;
+    float logp[4];
+    float *embedding; // (D) of the reference haplotype, or NULL
+} site_t;
+
+typedef struct result_t { /* of one ALT */
+    allele_t allele;
+    site_t *site;        /* of an SNV */
+    double sum[2];       /* log p of the compared bases: REF, ALT haplotype */
+    float *embedding[2]; // (D), or NULL
+    bool scored;
+} result_t;
+
+typedef struct variant_t {
+    item_t item; /* first: the pipeline's */
+    bcf1_t *rec;
+    int nalt, room;
+    result_t *alt; // (room), nalt in use
+    struct variant_t *spare;
+} variant_t;
+
+typedef struct variants_t { /* the source's state */
+    stream_t *s;
+    htsFile *fp;
     bcf_hdr_t *header;
     struct tbx_t *tabix;
     hts_idx_t *index;
     hts_itr_t *walk;
-    struct variant_t *spare;
-    struct site_t *site; /* the last SNV's of records at one POS */
-    int last_rid;        /* the last record's place */
+    variant_t *spare;
+    site_t *site; /* the last SNV's of records at one POS */
+    int last_rid; /* the last record's place */
     int64_t last_pos;
+    flanks_t flanks;
     view_t view;
     kstring_t text_line, haplotype;
     text_t text;
     void *values;
-    char name[FIELDS][64];
-    char missing[700]; /* the first contig that the reference lacks */
-    int64_t line;      /* of the last record; 0 = not known */
-    int64_t records_put, records, alleles, scored, bytes;
+    char name[SCORES_MOST][64]; /* INFO names of the settings' scores */
+    char missing[700];          /* the first contig that the reference lacks */
+    int64_t line;               /* of the last record; 0 = not known */
+    int64_t read, alleles, scored, bytes;
 } variants_t;
-/* Reads the header. */
-int variants_open(variants_t *v, cad_error_t *err);
-bool variants_has_contig(const void *variants, const char *name); /* for names_t */
-/* Reads, scores and writes all. */
-int variants_run(variants_t *v, const provenance_t *p, htsThreadPool *pool, cad_error_t *err);
-/* For pipeline_t, with the variants as arg. */
-int variants_take(void *variants, item_t *it, const job_t *j, cad_error_t *err);
-int variants_sink(void *variants, item_t *it, cad_error_t *err);
-void variants_drop(void *variants, item_t *it);
-void variants_close(variants_t *v);
+
+/* "file:line", or the file alone when an index was used. */
+const char *variant_place(const variants_t *v, char buf[4200]);
+
+/* ---- vcf_lines.c ---- */
+/* v->text_line as a record: 1, or CAD_EFORMAT for what htslib would read as 0, make up or leave out. */
+int vcf_line_parse(variants_t *v, bcf1_t *rec, cad_error_t *err);
+
+/* ---- allele_windows.c ---- */
+/* A spare record, or a new one; NULL: out of memory. */
+variant_t *variant_new(variants_t *v);
+/* Makes it spare again. */
+void variant_drop(variants_t *v, variant_t *d);
+/* Puts the record and its alleles' windows into the pipeline, which then owns it. */
+int variant_put(variants_t *v, variant_t *d, cad_error_t *err);
+/* One user less; frees the site with its last one. NULL is allowed. */
+void site_leave(site_t *s);
+/* For source_t. */
+int variants_take(void *stream, item_t *it, const job_t *j, cad_error_t *err);
+
+/* ---- variant_info.c ---- */
+/* Names the INFO fields, declares them in the header and writes it. */
+int variants_header(variants_t *v, cad_error_t *err);
+/* The header line of a matrix' rows. */
+int variants_columns(variants_t *v, cad_error_t *err);
+/* For source_t: a record is complete and is written, or its rows of the matrix are. */
+int variants_sink(void *stream, item_t *it, cad_error_t *err);
 
 #endif

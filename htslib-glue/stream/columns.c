@@ -1,9 +1,7 @@
-/* table.c - the sink of annotate: input lines with columns added, and the matrix
- * of embeddings beside them. SPDX-License-Identifier: MIT */
-#include <math.h>
-
+/* columns.c - text output: input lines with columns of scores added, and a matrix of embeddings
+ * beside them. SPDX-License-Identifier: MIT */
 #include "io/shard.h"
-#include "stream/table.h"
+#include "stream/columns.h"
 
 bool table_filler(int ncol, int64_t added) { return added && ncol + added == 12; }
 
@@ -30,7 +28,7 @@ bool table_extends(int ncol, const char *given, size_t n)
     return n && (!ncol || bed_columns(given, n - (given[n - 1] == '\r')) == ncol);
 }
 
-/* Columns that are parted by blanks, with tabs. */
+/* Writes columns that blanks separate with tabs. */
 static void put_columns(const char *given, size_t n, text_t *s)
 {
     bool tabs = memchr(given, '\t', n) != NULL;
@@ -44,7 +42,7 @@ void table_columns(const provenance_t *p, int ncol, const char *given, size_t n,
                    text_t *s)
 {
     bool cr = n && given[n - 1] == '\r', extend = table_extends(ncol, given, n);
-    if (n && !extend) { /* a comment after all */
+    if (n && !extend) { /* a comment, no header */
         text_put(s, given, n);
         text_put(s, "\n", 1);
     }
@@ -61,8 +59,8 @@ void table_columns(const provenance_t *p, int ncol, const char *given, size_t n,
 int table_header(table_t *t, int ncol, const char *given, size_t n, cad_error_t *err)
 {
     text_t names = { 0 };
-    if (t->scores.n) text_put(&names, "\t", 1);
-    scores_names(&t->scores, "\t", t->cutter->mask == CAD_MASK_NONE ? "_unmasked" : "", &names);
+    for (int i = 0; i < t->scores.n; i++)
+        text_printf(&names, "\t%s%s", t->scores.row[i]->name, score_suffix(t->scores.row[i], t->cutter->mask));
     if (t->column) text_puts(&names, "\tembedding");
     text_clear(&t->text);
     table_columns(t->provenance, ncol, given, n, &names, t->scores.n + t->column, &t->text);
@@ -81,7 +79,7 @@ static void put_embedding(table_t *t, const region_t *r)
     }
 }
 
-static int scored_row(table_t *t, const region_t *r, cad_error_t *err)
+static int write_row(table_t *t, const region_t *r, cad_error_t *err)
 {
     text_t *s = &t->text;
     bool cr = r->text.l && r->text.s[r->text.l - 1] == '\r', pooled = t->row && t->cutter->pooling != POOL_ROWS;
@@ -90,7 +88,7 @@ static int scored_row(table_t *t, const region_t *r, cad_error_t *err)
     text_put(s, r->text.s, r->text.l - cr);
     for (int i = 0; i < t->scores.n; i++) {
         text_put(s, "\t", 1);
-        score_put(t->scores.kind[i], &r->sums, s);
+        score_put(t->scores.row[i], &r->sums, s);
     }
     if (pooled) region_embedding(t->cutter, r, t->row);
     if (t->column) put_embedding(t, r);
@@ -100,31 +98,17 @@ static int scored_row(table_t *t, const region_t *r, cad_error_t *err)
     return rc ? rc : put_line(t, s, err);
 }
 
-int table_take(void *arg, item_t *it, const job_t *j, cad_error_t *err)
+int table_region(table_t *t, const region_t *r, cad_error_t *err)
 {
-    return region_take(((table_t *)arg)->cutter, (region_t *)it, j, err);
-}
-
-int table_sink(void *arg, item_t *it, cad_error_t *err)
-{
-    table_t *t = arg;
-    const region_t *r = (const region_t *)it;
     int rc;
     if (!r->scored) return table_pass(t, r->text.s, r->text.l, err);
     t->rows++;
     t->bases += r->nbase;
     if (t->npz.out && r->nbase == 0 && (rc = npz_empty(&t->npz, r->row, t->npy.width, err))) return rc;
     if (r->sums.n == 0 && r->nbase && t->scores.n && t->out)
-        note(t->cutter->notes, NOTE_UNSCORED, 1, "%.*s: no base to score; its scores are \".\"",
+        note(t->cutter->encoding.notes, NOTE_UNSCORED, 1, "%.*s: no base to score; its scores are \".\"",
              (int)cad_min((int64_t)r->text.l, 60), r->text.s);
-    return scored_row(t, r, err);
-}
-
-void table_drop(void *arg, item_t *it)
-{
-    (void)arg;
-    region_clear((region_t *)it);
-    free(it);
+    return write_row(t, r, err);
 }
 
 int table_rows(void *arg, const region_t *r, const float *rows, int64_t n, cad_error_t *err)
@@ -132,7 +116,7 @@ int table_rows(void *arg, const region_t *r, const float *rows, int64_t n, cad_e
     table_t *t = arg;
     int rc;
     if (!t->npz.out) return npy_write(&t->npy, rows, n, err);
-    rc = t->npz.left ? 0 : npz_array(&t->npz, r->row, r->nbase, t->npy.width, err); /* its first */
+    rc = t->npz.left ? 0 : npz_array(&t->npz, r->row, r->nbase, t->npy.width, err); /* the first rows of the region */
     return rc ? rc : npz_rows(&t->npz, rows, n * t->npy.width, err);
 }
 
@@ -141,7 +125,7 @@ int table_rows(void *arg, const region_t *r, const float *rows, int64_t n, cad_e
 int table_begin(table_t *t, int64_t width, cad_error_t *err)
 {
     t->npy.width = width;
-    if (!t->column && !t->npy.out) return 0; /* or .npz, which needs no row */
+    if (!t->column && !t->npy.out) return 0; /* rows of an .npz need no buffer */
     t->row = cad_alloc((size_t)width, sizeof *t->row);
     if (!t->row) return cad_fail(err, CAD_ENOMEM, "out of memory");
     return t->npy.out ? npy_begin(&t->npy, width, err) : 0;

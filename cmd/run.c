@@ -1,0 +1,166 @@
+/* run.c - one run of a source: reference, regions, model, pipeline. SPDX-License-Identifier: MIT */
+#include "run.h"
+
+/* ---- opening ---- */
+
+void settings_init(settings_t *set)
+{
+    memset(set, 0, sizeof *set);
+    set->mask = 8;
+    set->flank = set->anchor = -1;
+    reads_options_init(&set->reads);
+    variants_options_init(&set->variants);
+}
+
+int run_begin(run_t *r, const source_t *source, input_t *in, cad_error_t *err)
+{
+    stream_t *s = &r->stream;
+    int rc = source_check(source, r->set, in, err);
+    if (rc) return rc;
+    s->set = r->set;
+    s->in = in;
+    s->ref = &r->ref;
+    s->notes = &r->notes;
+    s->provenance = &r->provenance;
+    return stream_begin(s, source, err);
+}
+
+int run_open_reference(run_t *r, const char *path, const char *aliases, cad_error_t *err)
+{
+    int rc = path ? fasta_open(&r->ref, path, &r->notes, err) : 0;
+    return rc == 0 && aliases ? fasta_alias(&r->ref, aliases, err) : rc;
+}
+
+int run_open_regions(run_t *r, const limits_t *l, const char *only, const char *targets, bool some, cad_error_t *err)
+{
+    stream_t *s = &r->stream;
+    names_t names = { &r->ref, fasta_has, r->ref.path, &r->ref, false, false };
+    const names_t *known = s->source->any_name ? NULL : &names;
+    int rc;
+    if (s->source->names) s->source->names(s, &names);
+    names.some = some;
+    rc = limits_open(l, only, &r->only, known, err);
+    if (rc == 0) rc = limits_open(l, targets, &r->targets, known, err);
+    s->only = r->only;
+    s->targets = r->targets;
+    return rc;
+}
+
+int run_open_model(run_t *r, cad_error_t *err)
+{
+    if (!options_open_model(r->o, &r->model)) return 0;
+    err->text[0] = 0;
+    return CAD_EIO;
+}
+
+static int check_model(const run_t *r, cad_error_t *err)
+{
+    const settings_t *set = r->set;
+    const source_t *source = r->stream.source;
+    if (set->sep && cad_model_number(r->model, CAD_TOKEN_SEP) < 0)
+        return cad_fail(err, CAD_EARG, "--sep: the model's vocabulary has no [SEP]");
+    if (set->n_token && cad_model_number(r->model, CAD_TOKEN_N) < 0)
+        return cad_fail(err, CAD_EARG, "--n-token: the model's vocabulary has no N");
+    if (!cad_model_number(r->model, CAD_LABELS) || !scores_need(&set->scores, source->needs)) return 0;
+    return cad_fail(err, CAD_EARG, "the model is a classifier without a language-model head%s%s",
+                    source->headless ? "; " : "", source->headless ? source->headless : "");
+}
+
+int run_open_engine(run_t *r, int64_t window, const shard_t *shard, bool counting, cad_error_t *err)
+{
+    stream_t *s = &r->stream;
+    int64_t longest = window;
+    int rc;
+    stream_encode(s, r->model);
+    rc = s->source->plan(s, window, &longest, err);
+    if (rc == 0) rc = check_model(r, err);
+    if (rc == 0) rc = options_open_context(r->o, r->model, longest + r->set->sep, &r->ctx, err);
+    stream_connect(s);
+    s->pipe.shard = *shard;
+    s->pipe.ctx = counting ? NULL : r->ctx;
+    s->pipe.tick = progress_tick;
+    s->pipe.tick_arg = &r->progress;
+    s->pipe.batch_tokens = options_batch(r->o);
+    return rc;
+}
+
+/* ---- provenance ---- */
+
+void run_describe(run_t *r)
+{
+    const settings_t *set = r->set;
+    text_t *t = &r->options;
+    if (!set->matrix) option_mask_text(set->mask, t);
+    r->stream.source->describe(&r->stream, t);
+    if (set->skip_soft) text_puts(t, " skip-soft-masked");
+    if (set->n_token) text_puts(t, " n-token");
+    if (set->sep) text_puts(t, " sep");
+}
+
+int run_provenance(run_t *r, const shard_t *shard, cad_error_t *err)
+{
+    const char *contigs = r->ref.path && r->stream.on_reference ? r->ref.checksum : NULL;
+    options_provenance(&r->provenance, r->model, r->ctx, contigs, &r->options);
+    shard_provenance(&r->provenance, shard, r->work, r->shard);
+    return r->options.failed ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
+}
+
+/* ---- running ---- */
+
+static double share_done(const void *run)
+{
+    const stream_t *s = &((const run_t *)run)->stream;
+    return s->source->share ? s->source->share(s) : 0;
+}
+
+int run_stream(run_t *r, cad_error_t *err)
+{
+    stream_t *s = &r->stream;
+    r->progress.share = share_done;
+    r->progress.share_arg = r;
+    progress_begin(&r->progress, r->o, &s->pipe.work, &s->rows, s->source->counts);
+    return stream_run(s, err);
+}
+
+int run_report(run_t *r, int rc, const cad_error_t *err)
+{
+    progress_end(&r->progress);
+    if (rc && err->text[0]) cmd_fail(r->o->cmd, "%s", err->text);
+    if (rc == 0) notes_summary(&r->notes);
+    return rc != 0;
+}
+
+void run_end(run_t *r)
+{
+    stream_end(&r->stream);
+    text_free(&r->options);
+    fasta_close(&r->ref);
+    regions_free(r->only);
+    regions_free(r->targets);
+    cad_context_close(r->ctx);
+    cad_model_close(r->model);
+}
+
+/* ---- usage ---- */
+
+void usage_print(FILE *out, const char *usage, const text_t *scores)
+{
+    enum { LEFT = 25, RIGHT = 84 }; /* columns */
+    const char *here = strchr(usage, '\f');
+    size_t column = LEFT;
+    if (!here) {
+        fputs(usage, out);
+        return;
+    }
+    fwrite(usage, 1, (size_t)(here - usage), out);
+    for (const char *word = scores->s.s ? scores->s.s : ""; *word;) {
+        size_t n = strcspn(word, " ");
+        bool wrap = column > LEFT && column + 1 + n > RIGHT;
+        if (wrap) fprintf(out, "\n%*s", LEFT, "");
+        else if (column > LEFT) fputc(' ', out);
+        column = wrap ? LEFT + n : column + (column > LEFT) + n;
+        fwrite(word, 1, n, out);
+        word += n + (word[n] == ' ');
+    }
+    fputs(here + 1, out);
+}

@@ -1,0 +1,310 @@
+/* allele_windows.c - a record's alleles become windows, and these windows' results are kept by allele.
+ * SPDX-License-Identifier: MIT */
+#include <ctype.h>
+
+#include "stream/variants.h"
+
+static int out_of_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }
+
+/* "file:line", or the file alone when an index was used. */
+const char *variant_place(const variants_t *v, char buf[4200])
+{
+    if (v->line) snprintf(buf, 4200, "%s:%lld", v->s->in->path, (long long)v->line);
+    else snprintf(buf, 4200, "%s", v->s->in->path);
+    return buf;
+}
+
+/* ---- records come from and return to a list of spare ones ---- */
+
+variant_t *variant_new(variants_t *v)
+{
+    variant_t *d = v->spare;
+    if (d) {
+        v->spare = d->spare;
+        return d;
+    }
+    d = calloc(1, sizeof *d);
+    if (d) d->rec = bcf_init();
+    if (d && d->rec) return d;
+    free(d);
+    return NULL;
+}
+
+void site_leave(site_t *s)
+{
+    if (!s || --s->users) return;
+    free(s->embedding);
+    free(s);
+}
+
+void variant_drop(variants_t *v, variant_t *d)
+{
+    for (int i = 0; i < d->nalt; i++) {
+        result_t *r = &d->alt[i];
+        kstring_t room = r->allele.alt;
+        site_leave(r->site);
+        free(r->embedding[0]);
+        free(r->embedding[1]);
+        memset(r, 0, sizeof *r);
+        r->allele.alt = room;
+    }
+    d->nalt = 0;
+    d->spare = v->spare;
+    v->spare = d;
+}
+
+/* ---- results of windows ---- */
+
+static int keep_embedding(const variants_t *v, const job_t *j, float **out, cad_error_t *err)
+{
+    size_t D = (size_t)v->s->cutter.width;
+    *out = malloc(D * sizeof **out);
+    if (!*out) return out_of_memory(err);
+    memcpy(*out, j->embedding, D * sizeof **out);
+    return 0;
+}
+
+/* Sums log p of the compared bases. The shorter haplotype's outermost bases count half if the
+ * difference in length is odd. */
+static double compared_sum(const variants_t *v, const allele_t *a, int h, const job_t *j)
+{
+    double sum = 0;
+    for (int64_t t = j->scored.beg; t < j->scored.end; t++) {
+        bool halved = a->ends_halved && h == a->shorter && (t == j->scored.beg || t == j->scored.end - 1);
+        int b = v->s->cutter.bases.of[j->tokens[t]];
+        if (b == NO_BASE) continue; /* impossible: the bases were checked */
+        sum += (halved ? 0.5 : 1) * (double)j->logp[4 * (t - j->scored.beg) + b];
+    }
+    return sum;
+}
+
+/* A window's id is 2 x allele + haplotype. */
+int variants_take(void *arg, item_t *it, const job_t *j, cad_error_t *err)
+{
+    stream_t *s = arg;
+    const variants_t *v = s->state;
+    result_t *r = &((variant_t *)it)->alt[j->id / 2];
+    int h = (int)(j->id % 2), rc = 0;
+    bool at_site = r->allele.kind == ALLELE_SNV && h == 0;
+    if (j->embedding) rc = keep_embedding(v, j, at_site ? &r->site->embedding : &r->embedding[h], err);
+    if (j->logp && at_site) memcpy(r->site->logp, j->logp, sizeof r->site->logp);
+    else if (j->logp) r->sum[h] = compared_sum(v, &r->allele, h, j);
+    return rc;
+}
+
+/* ---- windows ---- */
+
+static bool needs(const variants_t *v, unsigned what) { return scores_need(&v->s->set->scores, what); }
+
+static bool pools(const variants_t *v) { return v->s->set->matrix || needs(v, NEEDS_POOLED); }
+
+/* Puts one haplotype into the pipeline as a window; `scored` may be empty. */
+static int put_window(variants_t *v, result_t *r, int64_t id, const contig_t *c, int64_t mask, interval_t scored,
+                      cad_error_t *err)
+{
+    const allele_t *a = &r->allele;
+    int h = (int)(id % 2), rc = allele_haplotype(a, h, c, &v->view, &v->haplotype, err);
+    int64_t n = (int64_t)v->haplotype.l, w = cad_min(v->s->set->variants.pool_window, cad_min(a->left, a->right));
+    letters_t letters = { .seq = v->haplotype.s, .window = { 0, n }, .core = { 0, n } };
+    job_t j = { .id = id, .mask = mask, .scored = scored };
+    if (rc == 0) rc = window_encode(&v->s->cutter.encoding, &letters, &j, err);
+    if (rc) {
+        job_free(&j);
+        return rc;
+    }
+    if (pools(v)) j.pooled = (interval_t) { a->left - w, n - a->right + w };
+    return pipeline_job(&v->s->pipe, j, err);
+}
+
+static void leave_site(variants_t *v)
+{
+    site_leave(v->site);
+    v->site = NULL;
+}
+
+/* Gives r a site: the last one if that is at the same place, else a new one. */
+static int join_site(variants_t *v, result_t *r, const contig_t *c, bool *is_new, cad_error_t *err)
+{
+    site_t *s = v->site;
+    int64_t pos = r->allele.ref.beg;
+    *is_new = !s || s->contig != c || s->pos != pos;
+    if (*is_new) {
+        site_leave(v->site);
+        v->site = s = calloc(1, sizeof *s);
+        if (!s) return out_of_memory(err);
+        *s = (site_t) { .users = 1, .contig = c, .pos = pos };
+    }
+    r->site = s;
+    s->users++;
+    return 0;
+}
+
+static int put_snv(variants_t *v, variant_t *d, int alt, const contig_t *c, cad_error_t *err)
+{
+    result_t *r = &d->alt[alt];
+    interval_t none = { 0, 0 };
+    bool is_new;
+    int rc = join_site(v, r, c, &is_new, err);
+    if (rc == 0 && is_new)
+        rc = put_window(v, r, 2 * alt, c, CAD_MASK_EACH, needs(v, NEEDS_SITE) ? r->allele.compared[0] : none, err);
+    if (rc == 0 && pools(v)) rc = put_window(v, r, 2 * alt + 1, c, CAD_MASK_EACH, none, err);
+    return rc;
+}
+
+static int put_other(variants_t *v, variant_t *d, int alt, const contig_t *c, cad_error_t *err)
+{
+    result_t *r = &d->alt[alt];
+    interval_t none = { 0, 0 };
+    int rc = 0;
+    for (int h = 0; h < 2 && rc == 0; h++)
+        rc = put_window(v, r, 2 * alt + h, c, v->s->set->mask,
+                        needs(v, NEEDS_HAPLOTYPES) ? r->allele.compared[h] : none, err);
+    return rc;
+}
+
+static int put_allele(variants_t *v, variant_t *d, int alt, const contig_t *c, cad_error_t *err)
+{
+    result_t *r = &d->alt[alt];
+    char buf[4200];
+    int rc = allele_set(&r->allele, d->rec->d.allele[0], d->rec->d.allele[alt + 1], d->rec->pos, c, &v->view,
+                        &v->flanks, err);
+    if (rc) return rc;
+    r->scored = r->allele.kind != ALLELE_NONE;
+    v->scored += r->scored;
+    if (!r->scored)
+        note(v->s->notes, NOTE_UNSCORABLE, 1, "%s: %s:%lld %.40s>%.40s is not scored (%s)", variant_place(v, buf),
+             c->name, (long long)d->rec->pos + 1, d->rec->d.allele[0], d->rec->d.allele[alt + 1], r->allele.note);
+    if (r->allele.kind == ALLELE_SNV) return put_snv(v, d, alt, c, err);
+    return r->scored ? put_other(v, d, alt, c, err) : 0;
+}
+
+/* ---- records ---- */
+
+/* The ALT is no allele and deserves no note: records with only such ALTs pass untouched. */
+static bool is_placeholder(const char *alt)
+{
+    return !strcmp(alt, ".") || !strcmp(alt, "<*>") || !strcmp(alt, "<NON_REF>");
+}
+
+static int list_alleles(variant_t *d, int *sequences, cad_error_t *err)
+{
+    bcf1_t *rec = d->rec;
+    bool touched = false;
+    *sequences = 0;
+    if (bcf_unpack(rec, BCF_UN_STR)) return out_of_memory(err);
+    for (int i = 1; i < rec->n_allele; i++) touched |= !is_placeholder(rec->d.allele[i]);
+    if (!touched) return 0;
+    if (rec->n_allele - 1 > d->room) {
+        result_t *more = realloc(d->alt, (size_t)(rec->n_allele - 1) * sizeof *more);
+        if (!more) return out_of_memory(err);
+        memset(more + d->room, 0, (size_t)(rec->n_allele - 1 - d->room) * sizeof *more);
+        d->alt = more;
+        d->room = rec->n_allele - 1;
+    }
+    d->nalt = rec->n_allele - 1;
+    for (int i = 0; i < d->nalt; i++) {
+        d->alt[i].allele.note = allele_note(rec->d.allele[i + 1]);
+        *sequences += d->alt[i].allele.note == NULL;
+    }
+    return 0;
+}
+
+static int check_place(const variants_t *v, const bcf1_t *rec, const contig_t *c, bool sequence, cad_error_t *err)
+{
+    char buf[4200];
+    int64_t n = sequence ? (int64_t)strlen(rec->d.allele[0]) : 0;
+    if (rec->pos < -1)
+        return cad_fail(err, CAD_EFORMAT, "%s: POS %lld is negative", variant_place(v, buf), (long long)rec->pos + 1);
+    if (rec->pos < 0 && sequence)
+        return cad_fail(err, CAD_EFORMAT, "%s: POS 0 holds no bases; only symbolic alleles may be there",
+                        variant_place(v, buf));
+    if (c && rec->pos + n > c->length)
+        return cad_fail(
+            err, CAD_EFORMAT,
+            "%s: POS %lld with %lld REF base(s) is past the end of %s (%lld bases in %s); is it the right reference?",
+            variant_place(v, buf), (long long)rec->pos + 1, (long long)n, c->name, (long long)c->length,
+            v->s->ref->path);
+    return 0;
+}
+
+/* Does REF differ from the FASTA where both have A, C, G or T? 1, 0, or CAD_E*. */
+static int check_ref(variants_t *v, const bcf1_t *rec, const contig_t *c, cad_error_t *err)
+{
+    const char *ref = rec->d.allele[0], *seq;
+    int64_t n = (int64_t)strlen(ref);
+    char buf[4200];
+    int rc = view_get(&v->view, c, rec->pos, rec->pos + n, &seq, err);
+    if (rc) return rc;
+    for (int64_t i = 0; i < n; i++) {
+        char b = (char)toupper((unsigned char)ref[i]);
+        if (!is_base(b) || !is_base(seq[i]) || b == seq[i]) continue;
+        if (!v->s->set->variants.keep_mismatch)
+            return cad_fail(
+                err, CAD_EFORMAT,
+                "%s: REF %.60s is %.*s in %s at %s:%lld; is it the right reference? --check-ref w keeps such records unscored",
+                variant_place(v, buf), ref, (int)cad_min(n, 60), seq, v->s->ref->path, c->name,
+                (long long)rec->pos + 1);
+        return 1;
+    }
+    return 0;
+}
+
+/* Gives this note to all alleles that have none. */
+static void note_all(variant_t *d, const char *note)
+{
+    for (int i = 0; i < d->nalt; i++)
+        if (!d->alt[i].allele.note) d->alt[i].allele.note = note;
+}
+
+static int put_alleles(variants_t *v, variant_t *d, int sequences, cad_error_t *err)
+{
+    const char *name = bcf_seqname_safe(v->header, d->rec);
+    const contig_t *c = fasta_find(v->s->ref, name);
+    char hint[700], buf[4200];
+    int rc = check_place(v, d->rec, c, sequences > 0, err), differs;
+    if (rc || !sequences) return rc;
+    if (!c) {
+        if (!v->missing[0])
+            snprintf(v->missing, sizeof v->missing, "contig \"%.100s\" is not in %.200s%.300s", name, v->s->ref->path,
+                     fasta_hint(v->s->ref, name, hint, sizeof hint));
+        note(v->s->notes, NOTE_NO_CONTIG, sequences, "%s: contig \"%.100s\" is not in %s%s; its records pass unscored",
+             variant_place(v, buf), name, v->s->ref->path, fasta_hint(v->s->ref, name, hint, sizeof hint));
+        note_all(d, "NO_CONTIG");
+        return 0;
+    }
+    differs = check_ref(v, d->rec, c, err);
+    if (differs < 0) return differs;
+    if (differs) {
+        note(v->s->notes, NOTE_REF_MISMATCH, sequences, "%s: REF %.60s differs from %s at %s:%lld; kept unscored",
+             variant_place(v, buf), d->rec->d.allele[0], v->s->ref->path, name, (long long)d->rec->pos + 1);
+        note_all(d, "REF_MISMATCH");
+        return 0;
+    }
+    for (int i = 0; i < d->nalt && rc == 0; i++)
+        if (!d->alt[i].allele.note) rc = put_allele(v, d, i, c, err);
+    return rc;
+}
+
+/* Records at one place share sites, so they must be in one shard. */
+int variant_put(variants_t *v, variant_t *d, cad_error_t *err)
+{
+    bool together;
+    int sequences, rc = list_alleles(d, &sequences, err);
+    if (rc) {
+        variant_drop(v, d);
+        return rc;
+    }
+    d->item.bytes = (int64_t)(sizeof *d + d->rec->shared.m + d->rec->indiv.m);
+    together = v->read++ && v->last_rid == d->rec->rid && v->last_pos == d->rec->pos;
+    v->last_rid = d->rec->rid;
+    v->last_pos = d->rec->pos;
+    if (!together) leave_site(v);
+    pipeline_digest(&v->s->pipe, &d->rec->pos, sizeof d->rec->pos);
+    pipeline_digest(&v->s->pipe, &d->rec->rid, sizeof d->rec->rid);
+    pipeline_digest(&v->s->pipe, &d->rec->qual, sizeof d->rec->qual);
+    pipeline_digest(&v->s->pipe, d->rec->shared.s, d->rec->shared.l);
+    pipeline_digest(&v->s->pipe, d->rec->indiv.s, d->rec->indiv.l);
+    pipeline_put_with(&v->s->pipe, &d->item, together);
+    rc = put_alleles(v, d, sequences, err);
+    return rc ? rc : pipeline_done(&v->s->pipe, err);
+}

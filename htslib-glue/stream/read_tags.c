@@ -1,0 +1,180 @@
+/* read_tags.c - results as tags of SAM, BAM and CRAM records, and how these are written.
+ * SPDX-License-Identifier: MIT */
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <strings.h>
+
+#include "stream/reads.h"
+
+static int out_of_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }
+
+/* ---- tags ---- */
+
+static const char *tag_of(const reads_t *r, const score_t *score) { return r->s->set->reads.tag[score - SCORE]; }
+
+static bool type_fits(const score_t *score, const uint8_t *s)
+{
+    if (score->type == SCORE_REAL) return *s == 'f' || *s == 'd';
+    if (score->type == SCORE_INTEGER) return strchr("cCsSiI", *s) != NULL;
+    return s[0] == 'B' && s[1] == 'f';
+}
+
+/* Removes old values, however many there are. */
+static int clear_tag(const reads_t *r, bam1_t *b, const score_t *score, cad_error_t *err)
+{
+    const char *tag = tag_of(r, score);
+    uint8_t *s;
+    while ((s = bam_aux_get(b, tag))) {
+        if (!type_fits(score, s))
+            return cad_fail(err, CAD_EFORMAT, "%s: read %s has a tag %s of another type; name another with --tag-map",
+                            r->s->in->path, bam_get_qname(b), tag);
+        if (bam_aux_del(b, s)) return out_of_memory(err);
+    }
+    return 0;
+}
+
+static int put_array(bam1_t *b, const char *tag, const float *v, int64_t n, cad_error_t *err)
+{
+    return bam_aux_update_array(b, tag, 'f', (uint32_t)n, (void *)(uintptr_t)v) ? out_of_memory(err) : 0;
+}
+
+/* out (bases of SEQ): log p of each base, or 1 where a base has no score. */
+static void spread_bases(const reads_t *r, const read_t *d, float *out)
+{
+    const uint32_t *cigar = bam_get_cigar(d->bam);
+    const region_t *g = &d->region;
+    int64_t q = d->clip, k = 0;
+    for (int64_t i = 0; i < d->bam->core.l_qseq; i++) out[i] = 1;
+    for (int64_t i = 0; i < g->nbase && !r->s->set->reads.context_ref; i++)
+        if (!isnan(g->bases[i])) out[q + i] = g->bases[i];
+    for (uint32_t c = 0; r->s->set->reads.context_ref && c < d->bam->core.n_cigar; c++) {
+        int op = bam_cigar_op(cigar[c]),
+            type = op == BAM_CREF_SKIP ? 0 : bam_cigar_type(op); /* bit 0: consumes SEQ, 1: the region */
+        for (uint32_t i = 0, n = bam_cigar_oplen(cigar[c]); i < n && type; i++, q += type & 1, k += type >> 1)
+            if (type == 3 && !isnan(g->bases[k])) out[q] = g->bases[k];
+    }
+}
+
+static int put_bases(reads_t *r, read_t *d, const char *tag, cad_error_t *err)
+{
+    int64_t n = d->bam->core.l_qseq;
+    float *v = malloc((size_t)n * sizeof *v);
+    int rc;
+    if (!v) return out_of_memory(err);
+    spread_bases(r, d, v);
+    rc = put_array(d->bam, tag, v, n, err);
+    free(v);
+    return rc;
+}
+
+static int put_embedding(reads_t *r, read_t *d, const char *tag, cad_error_t *err)
+{
+    region_embedding(&r->s->cutter, &d->region, r->row);
+    return put_array(d->bam, tag, r->row, r->s->cutter.width, err);
+}
+
+/* Writes no tag where there is no value. */
+static int put_tag(reads_t *r, read_t *d, const score_t *score, cad_error_t *err)
+{
+    const score_sums_t *sums = &d->region.sums;
+    const char *tag = tag_of(r, score);
+    int rc = 0;
+    if (score->array == ARRAY_EMBEDDING) return d->region.npooled ? put_embedding(r, d, tag, err) : 0;
+    if (score->array == ARRAY_BASES) return sums->n ? put_bases(r, d, tag, err) : 0;
+    if (score->type == SCORE_INTEGER) rc = bam_aux_update_int(d->bam, tag, (int64_t)score->value(sums));
+    else if (sums->n) rc = bam_aux_update_float(d->bam, tag, (float)score->value(sums));
+    return rc ? out_of_memory(err) : 0;
+}
+
+static int tag_read(reads_t *r, read_t *d, cad_error_t *err)
+{
+    const score_list_t *scores = &r->s->set->scores;
+    int rc = 0;
+    for (int i = 0; i < scores->n && rc == 0; i++) rc = clear_tag(r, d->bam, scores->row[i], err);
+    if (rc || d->region.nbase == 0) return rc;
+    if (r->s->cutter.want_scores && d->region.sums.n == 0 && r->s->records->fp)
+        note(r->s->notes, NOTE_UNSCORED, 1, "read %s: no base to score", bam_get_qname(d->bam));
+    for (int i = 0; i < scores->n && rc == 0; i++) rc = put_tag(r, d, scores->row[i], err);
+    return rc;
+}
+
+/* ---- CRAM ---- */
+
+static int contig_md5(const fasta_t *f, const contig_t *c, char hex[33], cad_error_t *err)
+{
+    enum { PIECE = 1 << 20 };
+    unsigned char digest[16];
+    char *seq = malloc(PIECE + 1);
+    hts_md5_context *sum = hts_md5_init();
+    int rc = seq && sum ? 0 : out_of_memory(err);
+    for (int64_t at = 0, n; at < c->length && rc == 0; at += n) {
+        n = cad_min(c->length - at, PIECE);
+        rc = fasta_fetch(f, c, at, at + n, seq, err);
+        for (int64_t i = 0; i < n && rc == 0; i++) seq[i] = (char)toupper((unsigned char)seq[i]);
+        if (rc == 0) hts_md5_update(sum, seq, (unsigned long)n);
+    }
+    if (rc == 0) {
+        hts_md5_final(digest, sum);
+        hts_md5_hex(hex, digest);
+    }
+    if (sum) hts_md5_destroy(sum);
+    free(seq);
+    return rc;
+}
+
+/* Refuses a reference other than the reads': htslib would write a CRAM that only this one decodes. */
+static int check_reference(reads_t *r, int tid, cad_error_t *err)
+{
+    const char *name = sam_hdr_tid2name(r->header, tid);
+    const contig_t *c = fasta_find(r->s->ref, name);
+    kstring_t m5 = { 0, 0, NULL };
+    char hex[33];
+    int rc = 0;
+    r->known[tid] = true;
+    if (c && sam_hdr_find_tag_id(r->header, "SQ", "SN", name, "M5", &m5) == 0) {
+        rc = contig_md5(r->s->ref, c, hex, err);
+        if (rc == 0 && strcasecmp(hex, m5.s))
+            rc = cad_fail(
+                err, CAD_EFORMAT,
+                "%s: contig %s is another sequence than %s has by its @SQ M5; give the reference of the reads",
+                r->s->ref->path, name, r->s->in->path);
+    }
+    free(m5.s);
+    return rc;
+}
+
+/* Refuses records that CRAM cannot hold: htslib writes some of them, but cannot read them again. */
+static int check_cram(reads_t *r, const bam1_t *b, cad_error_t *err)
+{
+    if (b->core.tid >= 0 && !r->known[b->core.tid] && check_reference(r, b->core.tid, err)) return CAD_EFORMAT;
+    if (bam_endpos(b) > INT32_MAX || b->core.mpos > INT32_MAX)
+        return cad_fail(err, CAD_EFORMAT,
+                        "%s: read %s or its mate lies beyond base 2147483647, which CRAM cannot hold; write SAM",
+                        r->s->in->path, bam_get_qname(b));
+    if ((b->core.flag & BAM_FUNMAP) || (b->core.tid >= 0 && b->core.pos >= 0 && b->core.n_cigar)) return 0;
+    return cad_fail(err, CAD_EFORMAT,
+                    "%s: read %s is aligned, but lacks RNAME, POS or CIGAR, which CRAM cannot hold; write BAM",
+                    r->s->in->path, bam_get_qname(b));
+}
+
+/* ---- the sink ---- */
+
+int reads_sink(void *arg, item_t *it, cad_error_t *err)
+{
+    stream_t *s = arg;
+    reads_t *r = s->state;
+    read_t *d = (read_t *)it;
+    bam1_t *b = d->bam;
+    int rc = d->picked ? tag_read(r, d, err) : 0;
+    s->rows++;
+    r->scored += d->picked && d->region.nbase;
+    r->bases += d->region.nbase;
+    r->bytes += b->l_data + 36;
+    if (rc || !r->s->records->fp) return rc;
+    if (r->known) rc = check_cram(r, b, err);
+    if (rc == 0) rc = records_in_order(r->s->records, b->core.tid, b->core.pos, bam_get_qname(b), err);
+    if (rc) return rc;
+    errno = 0;
+    return sam_write1(r->s->records->fp, r->header, b) < 0 ? records_failed(r->s->records, err) : 0;
+}

@@ -1,0 +1,26 @@
+/* settings.c - defaults of the settings, and questions about them. SPDX-License-Identifier: MIT */
+#include "stream/settings.h"
+
+void reads_options_init(reads_options_t *o)
+{
+    memset(o, 0, sizeof *o);
+    for (int i = 0; SCORE[i].name; i++)
+        if (SCORE[i].tag) memcpy(o->tag[i], SCORE[i].tag, 3);
+}
+
+void variants_options_init(variants_options_t *o)
+{
+    memset(o, 0, sizeof *o);
+    o->prefix = "CADUCEUS";
+    o->pool_window = 768;
+}
+
+bool embed_column(const settings_t *s) { return s->embed && !strcmp(s->embed, "-"); }
+
+bool embed_several(const settings_t *s) { return s->embed && ends_in(s->embed, ".npz"); }
+
+const char *pooling_name(pooling_t p)
+{
+    static const char *const name[POOLINGS] = { "", "none", "mean", "max", "center" };
+    return name[p];
+}

@@ -1,0 +1,200 @@
+/* source_bed.c - the source of BED rows over a reference: a line becomes a region, and its row gains
+ * columns. SPDX-License-Identifier: MIT */
+#include <strings.h>
+
+#include "stream/region_source.h"
+#include "stream/source_bed.h"
+
+typedef struct bed_t {
+    int64_t nrow;         /* rows so far */
+    kstring_t line, held; /* the line just read; a header held back */
+    int ncol;             /* of the first row read, then of those written */
+    bool headed;
+} bed_t;
+
+static int out_of_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }
+
+static bool fits(const input_t *in) { return in->kind == INPUT_BED; }
+
+static int check(settings_t *set, const input_t *in, cad_error_t *err)
+{
+    if (!set->reference)
+        return cad_fail(err, CAD_EARG, "%s: BED regions need their reference: give -T FASTA", in->path);
+    return regions_check(set, in, err);
+}
+
+/* ---- lines that are no rows ---- */
+
+static int pass_through(stream_t *s, const kstring_t *line, cad_error_t *err)
+{
+    region_t *g = region_new(line->s ? line->s : "", line->l, 0);
+    return g ? region_put(&s->cutter, g, err) : out_of_memory(err);
+}
+
+static int write_header(stream_t *s, int ncol, cad_error_t *err)
+{
+    bed_t *b = s->state;
+    int rc = 0;
+    if (b->held.l && !table_extends(ncol, b->held.s, b->held.l)) { /* a comment after all, of one shard */
+        rc = pass_through(s, &b->held, err);
+        b->held.l = 0;
+    }
+    if (rc == 0) rc = table_header(s->table, ncol, b->held.s ? b->held.s : "", b->held.l, err);
+    b->held.l = 0;
+    b->headed = true;
+    return rc;
+}
+
+bool row_header(const char *s, size_t n)
+{
+    if (n < 2 || s[0] != '#' || s[1] == '#' || bed_columns(s, n) < 3) return false;
+    return memchr(s, '\t', n) || !strncasecmp(s, "#chrom", 6);
+}
+
+/* Comments before the first row: the last one with columns may be its header. */
+static int other_line(stream_t *s, line_kind_t kind, cad_error_t *err)
+{
+    bed_t *b = s->state;
+    const kstring_t *l = &b->line;
+    int rc;
+    if (kind == LINE_BROWSER && s->table->compressed) {
+        note(s->notes, NOTE_BROWSER, 1, "%s:%lld: track and browser lines are left out of a compressed BED",
+             s->in->path, (long long)s->in->line);
+        return 0;
+    }
+    if (kind != LINE_COMMENT || b->headed || !row_header(l->s, l->l)) return pass_through(s, l, err);
+    rc = b->held.l ? pass_through(s, &b->held, err) : 0;
+    b->held.l = 0;
+    if (rc == 0 && kputsn(l->s, l->l, &b->held) < 0) rc = out_of_memory(err);
+    return rc;
+}
+
+/* ---- rows ---- */
+
+int row_contig(const input_t *in, const bed_row_t *row, const fasta_t *ref, const contig_t **c, cad_error_t *err)
+{
+    char hint[700];
+    *c = fasta_find(ref, row->contig);
+    if (*c) return 0;
+    return cad_fail(err, CAD_EFORMAT, "%s:%lld: contig \"%s\" is not in %s%s", in->path, (long long)in->line,
+                    row->contig, ref->path, fasta_hint(ref, row->contig, hint, sizeof hint));
+}
+
+int row_beyond(const input_t *in, const bed_row_t *row, const contig_t *c, const char *remedy, cad_error_t *err)
+{
+    return cad_fail(err, CAD_EFORMAT, "%s:%lld: end %lld is past the end of %s (%lld bases); %s", in->path,
+                    (long long)in->line, (long long)row->span.end, c->name, (long long)c->length, remedy);
+}
+
+static int check_place(const stream_t *s, const bed_row_t *row, const contig_t *c, cad_error_t *err)
+{
+    long long line = (long long)s->in->line;
+    bool beyond = row->span.end > c->length;
+    if (beyond && !s->set->clip) return row_beyond(s->in, row, c, "correct it, or clip with --clip", err);
+    if (beyond) note(s->notes, NOTE_CLIPPED, 1, "%s:%lld: clipped at the end of %s", s->in->path, line, c->name);
+    if (row->span.beg == row->span.end)
+        note(s->notes, NOTE_EMPTY, 1, "%s:%lld: an empty region; its scores are \".\"", s->in->path, line);
+    return 0;
+}
+
+static region_t *new_row(stream_t *s, const bed_row_t *row, const contig_t *c)
+{
+    bed_t *b = s->state;
+    region_t *g = region_new(b->line.s, b->line.l, row->block ? row->nblock : 1);
+    if (!g) return NULL;
+    g->scored = true;
+    g->row = b->nrow++;
+    g->ncol = row->ncol;
+    g->contig = c;
+    g->name = c->name;
+    g->name_len = (int)strlen(c->name);
+    g->length = c->length;
+    for (int i = 0; i < g->nspan; i++) {
+        interval_t p = row->block ? row->block[i] : row->span;
+        g->span[i] = (interval_t) { cad_min(p.beg, c->length), cad_min(p.end, c->length) };
+    }
+    return g;
+}
+
+static int put_row(stream_t *s, const bed_row_t *row, cad_error_t *err)
+{
+    bed_t *b = s->state;
+    const contig_t *c;
+    region_t *g;
+    int rc;
+    if (b->headed && b->ncol != row->ncol)
+        return cad_fail(err, CAD_EFORMAT,
+                        "%s:%lld: %d columns, but the rows before it have %d; added columns would not line up",
+                        s->in->path, (long long)s->in->line, row->ncol, b->ncol);
+    rc = row_contig(s->in, row, s->ref, &c, err);
+    if (rc == 0) rc = check_place(s, row, c, err);
+    if (rc) return rc;
+    b->ncol = row->ncol;
+    if (!b->headed && (rc = write_header(s, row->ncol, err))) return rc;
+    g = new_row(s, row, c);
+    return g ? region_put(&s->cutter, g, err) : out_of_memory(err);
+}
+
+static int data_line(stream_t *s, cad_error_t *err)
+{
+    bed_t *b = s->state;
+    const contig_t *c;
+    bed_row_t row;
+    int rc = bed_parse(s->in->path, s->in->line, b->line.s, b->line.l, s->set->split, &row, err);
+    if (rc) return rc;
+    if (!b->ncol) b->ncol = row.ncol;
+    c = s->only || s->targets ? fasta_find(s->ref, row.contig) : NULL;
+    if (stream_wants(s, c ? c->name : row.contig, row.span.beg, row.span.end)) rc = put_row(s, &row, err);
+    bed_free(&row);
+    return rc;
+}
+
+static int run(stream_t *s, cad_error_t *err)
+{
+    bed_t *b = s->state;
+    int rc;
+    while ((rc = input_line(s->in, &b->line, err)) > 0) {
+        line_kind_t kind = bed_line_kind(b->line.s, b->line.l);
+        rc = kind == LINE_DATA ? data_line(s, err) : other_line(s, kind, err);
+        if (rc) return rc;
+    }
+    return rc;
+}
+
+/* A file without rows has a header too. */
+static int finish(stream_t *s, cad_error_t *err)
+{
+    const bed_t *b = s->state;
+    return b->headed ? 0 : write_header(s, b->ncol, err);
+}
+
+static void close_bed(stream_t *s)
+{
+    bed_t *b = s->state;
+    free(b->line.s);
+    free(b->held.s);
+}
+
+const source_t SOURCE_BED = {
+    .holds = "regions",
+    .counts = "rows",
+    .options = " reference chr-alias clip grid split score mask skip-soft-masked embed pool ",
+    .headless = "use --score none --embed FILE",
+    .needs = NEEDS_BASES,
+    .of = OF_REGIONS,
+    .scores = "pll,n",
+    .embeds = true,
+    .size = sizeof(bed_t),
+    .fits = fits,
+    .check = check,
+    .plan = regions_plan,
+    .describe = regions_describe,
+    .run = run,
+    .finish = finish,
+    .take = regions_take,
+    .sink = regions_sink,
+    .drop = regions_drop,
+    .estimate = regions_estimate,
+    .share = regions_share,
+    .close = close_bed,
+};

@@ -1,0 +1,70 @@
+/* source_sequences.c - the source of FASTA and FASTQ records: each is its own contig, and its row
+ * is `name 0 length`. SPDX-License-Identifier: MIT */
+#include "io/sequence.h"
+#include "stream/region_source.h"
+
+typedef struct sequences_t {
+    int64_t nrow; /* records so far */
+} sequences_t;
+
+static int out_of_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }
+
+static bool fits(const input_t *in) { return in->kind == INPUT_FASTA || in->kind == INPUT_FASTQ; }
+
+/* Owns the bases. */
+static int put_record(stream_t *s, seq_t *seq, cad_error_t *err)
+{
+    region_t *g = region_new(seq->name.s, seq->name.l, 1);
+    if (!g) return out_of_memory(err);
+    if (seq->bases.l == 0)
+        note(s->notes, NOTE_EMPTY, 1, "%s:%lld: an empty sequence; its scores are \".\"", s->in->path,
+             (long long)s->in->line);
+    g->scored = true;
+    g->row = ((sequences_t *)s->state)->nrow++;
+    g->ncol = 3;
+    g->seq = seq->bases.s;
+    g->length = (int64_t)seq->bases.l;
+    g->span[0] = (interval_t) { 0, g->length };
+    seq->bases = (kstring_t) { 0, 0, NULL };
+    if (ksprintf(&g->text, "\t0\t%lld", (long long)g->length) < 0) {
+        regions_drop(s, &g->item);
+        return out_of_memory(err);
+    }
+    g->name = g->text.s;
+    g->name_len = (int)seq->name.l;
+    return region_put(&s->cutter, g, err);
+}
+
+static int run(stream_t *s, cad_error_t *err)
+{
+    seq_t seq;
+    int rc = table_header(s->table, 3, "", 0, err);
+    memset(&seq, 0, sizeof seq);
+    while (rc == 0 && (rc = seq_next(s->in, &seq, err)) > 0)
+        rc = stream_wants(s, seq.name.s, 0, (int64_t)seq.bases.l) ? put_record(s, &seq, err) : 0;
+    seq_free(&seq);
+    return rc;
+}
+
+const source_t SOURCE_SEQUENCES = {
+    .holds = "sequence records",
+    .counts = "rows",
+    .options = " score mask skip-soft-masked embed pool ",
+    .headless = "use --score none --embed FILE",
+    .needs = NEEDS_BASES,
+    .of = OF_REGIONS,
+    .scores = "pll,n",
+    .embeds = true,
+    .any_name = true,
+    .size = sizeof(sequences_t),
+    .fits = fits,
+    .check = regions_check,
+    .plan = regions_plan,
+    .describe = regions_describe,
+    .run = run,
+    .take = regions_take,
+    .sink = regions_sink,
+    .drop = regions_drop,
+    .estimate = regions_estimate,
+    .share = regions_share,
+};

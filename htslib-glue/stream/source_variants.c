@@ -1,0 +1,266 @@
+/* source_variants.c - the source of VCF and BCF: records come from a stream or through an index, and
+ * their ALT alleles gain INFO fields. SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <htslib/tbx.h>
+
+#include "stream/variants.h"
+
+static int out_of_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }
+
+/* ---- reading ---- */
+
+static int damaged(const variants_t *v, cad_error_t *err)
+{
+    char buf[4200];
+    return cad_fail(err, CAD_EIO, "%s: damaged or cut short after this record; restore it", variant_place(v, buf));
+}
+
+/* Reads the next record of the whole file: 1, 0 at the end, or CAD_E*. */
+static int next_streamed(variants_t *v, bcf1_t *rec, cad_error_t *err)
+{
+    int got;
+    if (v->fp->format.format == bcf) {
+        got = bcf_read(v->fp, v->header, rec);
+        v->line += got >= 0;
+        return got < -1 || (got >= 0 && rec->errcode) ? damaged(v, err) : got >= 0;
+    }
+    do {
+        got = hts_getline(v->fp, '\n', &v->text_line);
+        if (got < -1) return damaged(v, err);
+        v->line = v->fp->lineno;
+    } while (got == 0); /* blank */
+    return got < 0 ? 0 : vcf_line_parse(v, rec, err);
+}
+
+/* Reads the next record of one span of -r: 1, 0 at the end, or CAD_E*. */
+static int next_in_span(variants_t *v, bcf1_t *rec, cad_error_t *err)
+{
+    int got = v->tabix ? tbx_itr_next(v->fp, v->tabix, v->walk, &v->text_line) : bcf_itr_next(v->fp, v->walk, rec);
+    if (got < -1 || (got >= 0 && !v->tabix && rec->errcode)) return damaged(v, err);
+    if (got == -1) return 0;
+    return v->tabix ? vcf_line_parse(v, rec, err) : 1;
+}
+
+static bool wanted(const variants_t *v, const bcf1_t *rec)
+{
+    return !v->s->targets || regions_overlap(v->s->targets, bcf_seqname_safe(v->header, rec), cad_max(rec->pos, 0),
+                                             cad_max(rec->pos, 0) + 1);
+}
+
+/* Puts the records into the pipeline. Those that begin before `from` were read with the span before. */
+static int read_some(variants_t *v, int (*next)(variants_t *, bcf1_t *, cad_error_t *), int64_t from, cad_error_t *err)
+{
+    for (;;) {
+        variant_t *d = variant_new(v);
+        int rc;
+        if (!d) return out_of_memory(err);
+        rc = next(v, d->rec, err);
+        if (rc > 0 && d->rec->pos >= from && wanted(v, d->rec)) rc = variant_put(v, d, err);
+        else {
+            variant_drop(v, d);
+            if (rc <= 0) return rc;
+            rc = 0;
+        }
+        if (rc) return rc;
+    }
+}
+
+static int open_index(variants_t *v, cad_error_t *err)
+{
+    int rc;
+    if (!strcmp(v->s->in->path, "standard input"))
+        return cad_fail(err, CAD_EARG, "-r, -R: standard input has no index; -t and -L filter a stream");
+    if (v->fp->format.format == bcf) v->index = bcf_index_load3(v->s->in->path, NULL, HTS_IDX_SILENT_FAIL);
+    else v->tabix = tbx_index_load3(v->s->in->path, NULL, HTS_IDX_SILENT_FAIL);
+    if (!v->index && !v->tabix)
+        return cad_fail(err, CAD_EIO,
+                        "%s: -r and -R need an index; make one with bcftools index, or filter with -t, -L",
+                        v->s->in->path);
+    rc = records_blocks(v->fp, v->s->in->path, err);
+    return rc ? rc : records_whole(v->fp, v->s->in->path, err);
+}
+
+static int read_span(variants_t *v, int contig, const char *name, interval_t span, int64_t from, cad_error_t *err)
+{
+    int tid = v->tabix ? tbx_name2id(v->tabix, name) : contig;
+    if (tid < 0) return 0; /* no record there */
+    hts_itr_destroy(v->walk);
+    v->walk = v->tabix ? tbx_itr_queryi(v->tabix, tid, span.beg, span.end)
+                       : bcf_itr_queryi(v->index, tid, span.beg, span.end);
+    return v->walk ? read_some(v, next_in_span, from, err) : 0;
+}
+
+static int read_spans(variants_t *v, cad_error_t *err)
+{
+    int rc = open_index(v, err);
+    v->line = 0;
+    for (int i = 0; i < v->header->n[BCF_DT_CTG] && rc == 0; i++) {
+        const char *name = bcf_hdr_id2name(v->header, i);
+        interval_t span, before = { 0, 0 };
+        for (int k = 0; name && rc == 0 && regions_get(v->s->only, name, k, &span); k++) {
+            rc = read_span(v, i, name, span, before.end, err);
+            before = span;
+        }
+    }
+    return rc;
+}
+
+/* ---- the file ---- */
+
+static bool fits(const input_t *in) { return in->kind == INPUT_VARIANTS; }
+
+static int open_variants(stream_t *s, cad_error_t *err)
+{
+    variants_t *v = s->state;
+    int rc = records_open(&v->fp, s->in, NULL, err);
+    v->s = s;
+    if (rc) return rc;
+    v->header = bcf_hdr_read(v->fp);
+    s->format = &v->fp->format;
+    return v->header ? 0 : cad_fail(err, CAD_EFORMAT, "%s: its header is damaged or missing", s->in->path);
+}
+
+static bool has_contig(const void *variants, const char *name)
+{
+    return bcf_hdr_name2id(((const variants_t *)variants)->header, name) >= 0;
+}
+
+static void set_names(const stream_t *s, names_t *names)
+{
+    *names = (names_t) { s->state, has_contig, s->in->path, NULL, false, true };
+}
+
+static int run(stream_t *s, cad_error_t *err)
+{
+    variants_t *v = s->state;
+    int rc = s->set->matrix ? variants_columns(v, err) : variants_header(v, err);
+    v->view.ref = s->ref;
+    if (rc) return rc;
+    if (s->only) return read_spans(v, err);
+    rc = records_threads(v->fp, s->pool, err);
+    if (rc == 0) rc = read_some(v, next_streamed, INT64_MIN, err);
+    return rc ? rc : records_end(v->fp, s->in->path, err);
+}
+
+static int finish(stream_t *s, cad_error_t *err)
+{
+    const variants_t *v = s->state;
+    return v->missing[0] && !v->scored
+               ? cad_fail(err, CAD_EFORMAT, "%s: nothing could be scored: %s", s->in->path, v->missing)
+               : 0;
+}
+
+static void drop(void *arg, item_t *it) { variant_drop(((stream_t *)arg)->state, (variant_t *)it); }
+
+static void close_variants(stream_t *s)
+{
+    variants_t *v = s->state;
+    site_leave(v->site);
+    while (v->spare) {
+        variant_t *d = v->spare;
+        v->spare = d->spare;
+        for (int i = 0; i < d->room; i++) free(d->alt[i].allele.alt.s);
+        free(d->alt);
+        bcf_destroy(d->rec);
+        free(d);
+    }
+    hts_itr_destroy(v->walk);
+    if (v->index) hts_idx_destroy(v->index);
+    if (v->tabix) tbx_destroy(v->tabix);
+    bcf_hdr_destroy(v->header);
+    if (v->fp) hts_close(v->fp);
+    view_free(&v->view);
+    text_free(&v->text);
+    free(v->text_line.s);
+    free(v->haplotype.s);
+    free(v->values);
+}
+
+/* ---- settings, and what a run would write ---- */
+
+static int check(settings_t *set, const input_t *in, cad_error_t *err)
+{
+    const char *prefix = set->variants.prefix;
+    if (!set->reference) return cad_fail(err, CAD_EARG, "%s: variants need their reference: give -T FASTA", in->path);
+    if (set->variants.difference && !set->matrix)
+        return cad_fail(err, CAD_EARG, "--difference is an option of caduceus embed");
+    if (set->embed && !set->matrix)
+        return cad_fail(err, CAD_EARG, "--embed %s: variants have a command of their own for that: caduceus embed",
+                        set->embed);
+    if (!set->scores.n && !set->matrix) return cad_fail(err, CAD_EARG, "--score none leaves nothing to do");
+    scores_add(&set->scores, "note");
+    scores_sort(&set->scores);
+    if (!*prefix || (*prefix >= '0' && *prefix <= '9') ||
+        prefix[strspn(prefix, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.")])
+        return cad_fail(err, CAD_EARG,
+                        "--info-prefix %s: expected letters, digits, _ and ., not beginning with a digit", prefix);
+    if (set->anchor >= 0 && (!set->window || set->flank >= 0))
+        return cad_fail(err, CAD_EARG, "--anchor goes with --window, and without --flank");
+    if (set->anchor >= 0 && set->anchor >= set->window)
+        return cad_fail(err, CAD_EARG, "--anchor %lld is not inside --window %lld", (long long)set->anchor,
+                        (long long)set->window);
+    return 0;
+}
+
+static int plan(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err)
+{
+    const settings_t *set = s->set;
+    variants_t *v = s->state;
+    bool difference = set->variants.difference;
+    s->table->provenance = s->provenance;
+    s->table->rows_are = difference ? "ALT alleles, in order: ALT less REF" : "ALT alleles, in order: REF, then ALT";
+    s->matrix_width = s->cutter.width * (difference ? 1 : 2);
+    return flanks_set(&v->flanks, window, set->flank, set->anchor, longest, err);
+}
+
+static void describe(const stream_t *s, text_t *t)
+{
+    const settings_t *set = s->set;
+    const flanks_t *f = &((const variants_t *)s->state)->flanks;
+    if (set->matrix) text_puts(t, set->variants.difference ? "=alt-ref" : "=ref,alt");
+    text_printf(t, " window=%lld left=%lld right=%lld", (long long)f->window, (long long)f->left, (long long)f->right);
+    if (set->matrix || scores_need(&set->scores, NEEDS_POOLED))
+        text_printf(t, " pool-window=%lld", (long long)set->variants.pool_window);
+    if (set->pooling) text_printf(t, " pool=%s", pooling_name(set->pooling));
+}
+
+static void estimate(const stream_t *s, estimate_t *e)
+{
+    const variants_t *v = s->state;
+    e->bytes = s->table->bytes + (s->set->matrix ? 0 : v->bytes + v->alleles * 16);
+    e->matrix_rows = v->alleles;
+}
+
+static double share(const stream_t *s)
+{
+    const variants_t *v = s->state;
+    return s->in->size && v->fp && v->fp->is_bgzf ? (double)v->fp->fp.bgzf->block_address / (double)s->in->size : 0;
+}
+
+const source_t SOURCE_VARIANTS = {
+    .holds = "variants",
+    .counts = "rows",
+    .options = " reference chr-alias output-fmt output-fmt-option write-index no-version score mask embed check-ref "
+               "anchor pool-window info-prefix difference ",
+    .headless = "use --score dist,cos",
+    .needs = NEEDS_SITE | NEEDS_HAPLOTYPES,
+    .of = OF_VARIANTS,
+    .scores = "llr,dpll",
+    .writes = WRITES_VARIANTS,
+    .embeds = true,
+    .size = sizeof(variants_t),
+    .fits = fits,
+    .check = check,
+    .open = open_variants,
+    .names = set_names,
+    .plan = plan,
+    .describe = describe,
+    .run = run,
+    .finish = finish,
+    .take = variants_take,
+    .sink = variants_sink,
+    .drop = drop,
+    .estimate = estimate,
+    .share = share,
+    .close = close_variants,
+};

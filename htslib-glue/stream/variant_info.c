@@ -1,0 +1,204 @@
+/* variant_info.c - results of alleles as INFO fields, or as rows of a matrix; how records are written.
+ * SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <math.h>
+
+#include "stream/variants.h"
+
+static int out_of_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }
+
+/* ---- the header ---- */
+
+static const struct {
+    int type; /* BCF_HT_* */
+    const char *name;
+} TYPE[] = {
+    [SCORE_REAL] = { BCF_HT_REAL, "Float" },
+    [SCORE_INTEGER] = { BCF_HT_INT, "Integer" },
+    [SCORE_TEXT] = { BCF_HT_STR, "String" },
+};
+
+static int name_fields(variants_t *v, cad_error_t *err)
+{
+    const settings_t *set = v->s->set;
+    for (int i = 0; i < set->scores.n; i++) {
+        const score_t *score = set->scores.row[i];
+        int n = snprintf(v->name[i], sizeof v->name[i], "%s_%s%s", set->variants.prefix, score->info,
+                         score_suffix(score, set->mask));
+        if (n >= (int)sizeof v->name[i])
+            return cad_fail(err, CAD_EARG, "--info-prefix %.40s...: too long", set->variants.prefix);
+    }
+    return 0;
+}
+
+static int declare(variants_t *v, const score_t *score, const char *name, cad_error_t *err)
+{
+    int id = bcf_hdr_id2int(v->header, BCF_DT_ID, name);
+    if (bcf_hdr_idinfo_exists(v->header, BCF_HL_INFO, id)) {
+        if ((int)bcf_hdr_id2type(v->header, BCF_HL_INFO, id) == TYPE[score->type].type &&
+            bcf_hdr_id2length(v->header, BCF_HL_INFO, id) == BCF_VL_A)
+            return 0;
+        return cad_fail(
+            err, CAD_EFORMAT,
+            "%s: its header declares INFO/%s of another Type or Number; choose other names with --info-prefix",
+            v->s->in->path, name);
+    }
+    if (bcf_hdr_printf(v->header, "##INFO=<ID=%s,Number=A,Type=%s,Description=\"%s\">", name, TYPE[score->type].name,
+                       score->text))
+        return out_of_memory(err);
+    return bcf_hdr_sync(v->header) < 0 ? out_of_memory(err) : 0; /* its tables may have moved */
+}
+
+static int add_provenance(variants_t *v, cad_error_t *err)
+{
+    const provenance_t *p = v->s->provenance;
+    for (int i = 0; i < p->n && !v->s->set->variants.no_version; i++) {
+        char key[96];
+        if (provenance_of_part(p->key[i])) continue;
+        snprintf(key, sizeof key, "%s_%s", v->s->set->variants.prefix, p->key[i]);
+        bcf_hdr_remove(v->header, BCF_HL_GEN, key); /* left by an earlier run */
+        if (bcf_hdr_printf(v->header, "##%s=%s", key, p->value[i])) return out_of_memory(err);
+    }
+    return 0;
+}
+
+int variants_header(variants_t *v, cad_error_t *err)
+{
+    const stream_t *s = v->s;
+    int rc = name_fields(v, err);
+    for (int i = 0; i < s->set->scores.n && rc == 0; i++) rc = declare(v, s->set->scores.row[i], v->name[i], err);
+    if (rc == 0) rc = add_provenance(v, err);
+    if (rc == 0 && bcf_hdr_sync(v->header) < 0) rc = out_of_memory(err);
+    return rc == 0 && s->records->fp ? records_begin(s->records, NULL, v->header, NULL, s->pool, err) : rc;
+}
+
+/* ---- INFO ---- */
+
+static effect_t effect_of(const variants_t *v, const variant_t *d, int alt)
+{
+    const result_t *r = &d->alt[alt];
+    const allele_t *a = &r->allele;
+    effect_t e = { .sum = { r->sum[0], r->sum[1] },
+                   .n = a->n,
+                   .pooled = { r->site ? r->site->embedding : r->embedding[0], r->embedding[1] },
+                   .width = v->s->cutter.width };
+    if (a->kind != ALLELE_SNV) return e;
+    e.site = r->site->logp;
+    e.ref = base_of_letter(d->rec->d.allele[0][a->ref.beg - d->rec->pos]);
+    e.alt = base_of_letter(a->alt.s[0]);
+    return e;
+}
+
+/* The value of an allele's score; NaN if the score does not apply to it. */
+static double value_of(const variants_t *v, const variant_t *d, int alt, const score_t *score)
+{
+    effect_t e;
+    if (!d->alt[alt].scored) return NAN;
+    e = effect_of(v, d, alt);
+    return score->effect(&e);
+}
+
+static int update_failed(const variants_t *v, const char *name, cad_error_t *err)
+{
+    return cad_fail(err, CAD_ENOMEM, "%s: INFO/%s cannot be set", v->s->in->path, name);
+}
+
+static int put_numbers(variants_t *v, variant_t *d, const score_t *score, const char *name, cad_error_t *err)
+{
+    bool any = false, integer = score->type == SCORE_INTEGER;
+    float *x = (float *)v->values;
+    int32_t *n = (int32_t *)v->values;
+    int rc;
+    for (int i = 0; i < d->nalt; i++) {
+        double value = value_of(v, d, i, score);
+        any |= !isnan(value);
+        if (integer) n[i] = isnan(value) ? bcf_int32_missing : (int32_t)value;
+        else if (isnan(value)) bcf_float_set_missing(x[i]);
+        else x[i] = value == 0 ? 0 : (float)value; /* no -0 */
+    }
+    rc = bcf_update_info(v->header, d->rec, name, any ? v->values : NULL, any ? d->nalt : 0, TYPE[score->type].type);
+    return rc ? update_failed(v, name, err) : 0;
+}
+
+static int put_notes(variants_t *v, variant_t *d, const char *name, cad_error_t *err)
+{
+    bool any = false;
+    text_clear(&v->text);
+    for (int i = 0; i < d->nalt; i++) {
+        const char *note = d->alt[i].allele.note;
+        any |= note != NULL;
+        text_printf(&v->text, "%s%s", i ? "," : "", note ? note : ".");
+    }
+    if (v->text.failed) return out_of_memory(err);
+    return bcf_update_info_string(v->header, d->rec, name, any ? v->text.s.s : NULL) ? update_failed(v, name, err) : 0;
+}
+
+static int put_info(variants_t *v, variant_t *d, cad_error_t *err)
+{
+    const score_list_t *scores = &v->s->set->scores;
+    void *room = realloc(v->values, (size_t)d->nalt * sizeof(float));
+    int rc = 0;
+    if (!room) return out_of_memory(err);
+    v->values = room;
+    for (int i = 0; i < scores->n && rc == 0; i++)
+        rc = scores->row[i]->type == SCORE_TEXT ? put_notes(v, d, v->name[i], err)
+                                                : put_numbers(v, d, scores->row[i], v->name[i], err);
+    return rc;
+}
+
+/* ---- matrix ---- */
+
+/* Writes [REF | ALT], or ALT - REF; NaN if the allele has no embedding. */
+static int put_row(variants_t *v, const result_t *r, cad_error_t *err)
+{
+    const float *x = r->site ? r->site->embedding : r->embedding[0], *y = r->embedding[1];
+    bool difference = v->s->set->variants.difference, none = !r->scored || !x || !y;
+    int64_t width = v->s->table->npy.width, D = difference ? width : width / 2;
+    float *row = v->s->table->row;
+    for (int64_t i = 0; i < width; i++) row[i] = none ? NAN : difference ? y[i] - x[i] : i < D ? x[i] : y[i - D];
+    return npy_write(&v->s->table->npy, row, 1, err);
+}
+
+/* Writes the header of the table that names the rows of the matrix. */
+int variants_columns(variants_t *v, cad_error_t *err)
+{
+    text_t *t = &v->text;
+    text_clear(t);
+    provenance_header(v->s->provenance, t);
+    text_puts(t, "#chrom\tpos\tref\talt\tnote");
+    return t->failed ? out_of_memory(err) : table_pass(v->s->table, t->s.s, t->s.l, err);
+}
+
+/* Writes a row, and a line that names it, for each ALT. */
+static int put_rows(variants_t *v, const variant_t *d, cad_error_t *err)
+{
+    int rc = 0;
+    for (int i = 0; i < d->nalt && rc == 0; i++) {
+        const char *note = d->alt[i].allele.note;
+        text_clear(&v->text);
+        text_printf(&v->text, "%s\t%lld\t%s\t%s\t%s", bcf_seqname_safe(v->header, d->rec), (long long)d->rec->pos + 1,
+                    d->rec->d.allele[0], d->rec->d.allele[i + 1], note ? note : ".");
+        if (v->text.failed) return out_of_memory(err);
+        rc = table_pass(v->s->table, v->text.s.s, v->text.s.l, err);
+        if (rc == 0 && v->s->table->npy.out) rc = put_row(v, &d->alt[i], err);
+    }
+    return rc;
+}
+
+int variants_sink(void *arg, item_t *it, cad_error_t *err)
+{
+    stream_t *s = arg;
+    variants_t *v = s->state;
+    variant_t *d = (variant_t *)it;
+    char name[300];
+    int rc = s->set->matrix ? put_rows(v, d, err) : d->nalt && s->records->fp ? put_info(v, d, err) : 0;
+    s->rows++;
+    v->alleles += d->nalt;
+    v->bytes += (int64_t)(d->rec->shared.l + d->rec->indiv.l + 32);
+    if (rc || !s->records->fp) return rc;
+    snprintf(name, sizeof name, "%.200s:%lld", bcf_seqname_safe(v->header, d->rec), (long long)d->rec->pos + 1);
+    rc = records_in_order(s->records, d->rec->rid, d->rec->pos, name, err);
+    if (rc) return rc;
+    errno = 0;
+    return bcf_write(s->records->fp, v->header, d->rec) < 0 ? output_failed(s->records->out, err) : 0;
+}

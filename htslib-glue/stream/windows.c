@@ -1,0 +1,61 @@
+/* windows.c - the one place where letters become tokens, and tokens bases again.
+ * SPDX-License-Identifier: MIT */
+#include "stream/windows.h"
+
+interval_t window_relative(interval_t x, interval_t window)
+{
+    return (interval_t) { x.beg - window.beg, x.end - window.beg };
+}
+
+static int64_t encode(const encoding_t *e, const char *seq, interval_t at, uint8_t *tokens)
+{
+    return cad_encode(e->model, seq + at.beg, at.end - at.beg, e->flags, tokens + at.beg);
+}
+
+/* In three pieces, since the note counts only the core's letters: each flank is the core of another window. */
+static void encode_tokens(const encoding_t *e, const letters_t *l, job_t *j)
+{
+    interval_t core = window_relative(l->core, l->window);
+    int64_t n = l->window.end - l->window.beg, odd;
+    encode(e, l->seq, (interval_t) { 0, core.beg }, j->tokens);
+    odd = encode(e, l->seq, core, j->tokens);
+    encode(e, l->seq, (interval_t) { core.end, n }, j->tokens);
+    if (e->sep) j->tokens[n] = (uint8_t)cad_model_number(e->model, CAD_TOKEN_SEP);
+    if (l->name)
+        note(e->notes, NOTE_IUPAC, odd, "%.*s:%lld-%lld holds letters other than A, C, G, T and N; they are read as N",
+             l->name_len, l->name, (long long)l->core.beg + 1, (long long)l->core.end);
+}
+
+int window_encode(const encoding_t *e, const letters_t *l, job_t *j, cad_error_t *err)
+{
+    int64_t n = l->window.end - l->window.beg;
+    j->len = n + e->sep;
+    j->tokens = malloc((size_t)n + 1);
+    if (e->skip_soft) j->skip = calloc((size_t)n + 1, 1);
+    if (!j->tokens || (e->skip_soft && !j->skip)) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    encode_tokens(e, l, j);
+    for (int64_t i = 0; j->skip && i < n; i++) j->skip[i] = l->seq[i] >= 'a' && l->seq[i] <= 'z';
+    return 0;
+}
+
+void bases_init(bases_t *b, const cad_model_t *model)
+{
+    memset(b->of, NO_BASE, sizeof b->of);
+    for (int i = 0; i < NO_BASE; i++) b->of[cad_model_number(model, CAD_TOKEN_A + i) & 255] = (uint8_t)i;
+}
+
+/* One more than the base, so that all other letters are 0. */
+static const uint8_t LETTER[256] = {
+    ['A'] = 1, ['a'] = 1, ['C'] = 2, ['c'] = 2, ['G'] = 3, ['g'] = 3, ['T'] = 4, ['t'] = 4
+};
+
+int base_of_letter(char letter)
+{
+    uint8_t b = LETTER[(unsigned char)letter];
+    return b ? b - 1 : NO_BASE;
+}
+
+void bases_of_letters(const char *seq, int64_t n, uint8_t *base)
+{
+    for (int64_t i = 0; i < n; i++) base[i] = (uint8_t)base_of_letter(seq[i]);
+}
