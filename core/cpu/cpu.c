@@ -26,8 +26,8 @@ typedef struct {
     const cad_probe_t *probe;
 } isa_t;
 
+/* Best first. */
 static const isa_t ISA[] = {
-    /* best first */
 #ifdef CAD_X86_BF16
     { "avx512bf16", has_bf16, &cad_cpu_avx512, &cad_cpu_avx512bf16_half, &cad_cpu_avx512_back,
       &cad_cpu_avx512bf16_probe },

@@ -52,7 +52,7 @@ static const float *lay_panels_full(cad_bump_t *b, const float *v, int64_t n, in
     return d;
 }
 
-/* The same in bfloat16: a word is columns 2j (its low half) and 2j+1 of a row. kp is even. */
+/* The same in bfloat16: a word is columns 2j (its low 16 bits) and 2j+1 of a row. kp is even. */
 static const float *lay_panels_half(cad_bump_t *b, const float *v, int64_t n, int64_t k, int64_t np, int64_t kp)
 {
     float *d = reserve(b, np, kp / 2);

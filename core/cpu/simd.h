@@ -13,9 +13,9 @@
  *   vround(a)        the nearest integer, ties to even; plain C: |a| < 2^22
  *   vscale(p,n)      p * 2^n, n whole; exact for n in [-126, 127], and with AVX-512 for any n,
  *                    rounded where the result is subnormal
- *   vsplit(x,&n)     n = vround(x), returns x - n in [-1/2, 1/2], exact; x <= 0 of any size
+ *   vsplit(x,&n)     n = vround(x), returns x - n in [-1/2, 1/2], exact; x <= 0, not AVX-512: clamped to -126
  *   vdiv(a,b)        a / b; AVX-512: within 1 ulp or so, for 1 <= b < 2^126
- *   vdot2(a,b,c)     c + a0*b0 + a1*b1 of bfloat16 pairs, the first in a word's low half, summed
+ *   vdot2(a,b,c)     c + a0*b0 + a1*b1 of bfloat16 pairs, the first in a word's low 16 bits, summed
  *                    in float32; CAD_ISA_BF16 flushes subnormals
  *   vhalves(p,a)     VW bfloat16 numbers, rounded to nearest, ties to even; NaN only with CAD_ISA_BF16
  * Errors below are relative and the largest found over the range, in every instruction set.
