@@ -32,7 +32,7 @@ typedef struct { /* one direction of a layer */
 
 static const float *lay_decay(cad_bump_t *b, const mamba_t *m, const float *a_log)
 {
-    float *d = reserve(b, m->Ep, m->N);
+    float *d = cad_bump_floats(b, m->Ep, m->N);
     for (int64_t e = 0; d && e < m->E; e++)
         for (int64_t n = 0; n < m->N; n++) {
             double a = -exp((double)a_log[e * m->N + n]) * 1.4426950408889634;
@@ -76,8 +76,8 @@ static mamba_t lay_mamba(cad_bump_t *b, const cad_model_t *model, const cad_dire
     m.out = lay_panels(b, half, d->out, D, E, m.Dp, m.Ep);
     m.out_bias = lay_vector(b, d->out_bias, D, m.Dp);
     m.zero = lay_vector(b, NULL, 0, cad_max(cad_max(m.Dp, m.Ep), m.Sp));
-    m.first_x = tokens ? reserve(b, tokens, m.Ep) : NULL;
-    m.first_z = tokens ? reserve(b, tokens, m.Ep) : NULL;
+    m.first_x = tokens ? cad_bump_floats(b, tokens, m.Ep) : NULL;
+    m.first_z = tokens ? cad_bump_floats(b, tokens, m.Ep) : NULL;
     return m;
 }
 

@@ -14,12 +14,10 @@
 #include "product_tmpl.h"
 #include "simd.h"
 
-static float *reserve(cad_bump_t *b, int64_t rows, int64_t cols) { return cad_bump(b, rows, cols, sizeof(float)); }
-
 /* v (n) to (np); v NULL: zeros. */
 static const float *lay_vector(cad_bump_t *b, const float *v, int64_t n, int64_t np)
 {
-    float *d = reserve(b, 1, np);
+    float *d = cad_bump_floats(b, 1, np);
     if (d && v) memcpy(d, v, (size_t)n * sizeof *d);
     return d;
 }
@@ -27,7 +25,7 @@ static const float *lay_vector(cad_bump_t *b, const float *v, int64_t n, int64_t
 /* v (rows,cols) to (rows,colsp). */
 static const float *lay_rows(cad_bump_t *b, const float *v, int64_t rows, int64_t cols, int64_t colsp)
 {
-    float *d = reserve(b, rows, colsp);
+    float *d = cad_bump_floats(b, rows, colsp);
     for (int64_t r = 0; d && r < rows; r++) memcpy(d + r * colsp, v + r * cols, (size_t)cols * sizeof *d);
     return d;
 }
@@ -35,7 +33,7 @@ static const float *lay_rows(cad_bump_t *b, const float *v, int64_t rows, int64_
 /* v (n,k) to (k,np): column r becomes row r. */
 static const float *lay_transposed(cad_bump_t *b, const float *v, int64_t n, int64_t k, int64_t np)
 {
-    float *d = reserve(b, k, np);
+    float *d = cad_bump_floats(b, k, np);
     for (int64_t i = 0; d && i < n; i++)
         for (int64_t j = 0; j < k; j++) d[j * np + i] = v[i * k + j];
     return d;
@@ -44,7 +42,7 @@ static const float *lay_transposed(cad_bump_t *b, const float *v, int64_t n, int
 /* v (n,k) to panels. */
 static const float *lay_panels_full(cad_bump_t *b, const float *v, int64_t n, int64_t k, int64_t np, int64_t kp)
 {
-    float *d = reserve(b, np, kp);
+    float *d = cad_bump_floats(b, np, kp);
     for (int64_t i = 0; d && i < n; i++) {
         int64_t p = i / PW * PW, width = cad_min(PW, np - p);
         for (int64_t j = 0; j < k; j++) d[p * kp + j * width + i - p] = v[i * k + j];
@@ -55,7 +53,7 @@ static const float *lay_panels_full(cad_bump_t *b, const float *v, int64_t n, in
 /* The same in bfloat16: a word is columns 2j (its low 16 bits) and 2j+1 of a row. kp is even. */
 static const float *lay_panels_half(cad_bump_t *b, const float *v, int64_t n, int64_t k, int64_t np, int64_t kp)
 {
-    float *d = reserve(b, np, kp / 2);
+    float *d = cad_bump_floats(b, np, kp / 2);
     for (int64_t i = 0; d && i < n; i++) {
         int64_t p = i / PW * PW, width = cad_min(PW, np - p);
         for (int64_t j = 0; j < k; j += 2) {
@@ -75,7 +73,7 @@ static const float *lay_panels(cad_bump_t *b, bool half, const float *v, int64_t
 /* v (k,n), rows ld apart, to panels of its transpose (n,k). */
 static const float *lay_turned(cad_bump_t *b, const float *v, int64_t ld, int64_t n, int64_t k, int64_t np, int64_t kp)
 {
-    float *d = reserve(b, np, kp);
+    float *d = cad_bump_floats(b, np, kp);
     for (int64_t j = 0; d && j < k; j++)
         for (int64_t i = 0; i < n; i++) {
             int64_t p = i / PW * PW, width = cad_min(PW, np - p);

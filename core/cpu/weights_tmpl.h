@@ -25,7 +25,7 @@ struct cad_weights_t {
 /* The table of a strand's logits: on strand 1 the rows of complements change places. */
 static const float *lay_head(cad_bump_t *b, const cad_weights_t *w, const cad_model_t *m, int strand)
 {
-    float *d = reserve(b, w->V, w->Dp);
+    float *d = cad_bump_floats(b, w->V, w->Dp);
     for (int64_t v = 0; d && v < w->V; v++)
         memcpy(d + v * w->Dp, m->embed + (strand ? m->vocab.comp[v] : v) * w->D, (size_t)w->D * sizeof *d);
     return d;
@@ -34,7 +34,7 @@ static const float *lay_head(cad_bump_t *b, const cad_weights_t *w, const cad_mo
 static norm_t norm_shape(cad_bump_t *b, const cad_weights_t *w, const cad_model_t *m)
 {
     norm_t n = { .D = w->D, .Dp = w->Dp, .eps = (float)m->cfg.norm_epsilon, .rms = m->cfg.rms_norm };
-    float *real = reserve(b, 1, w->Dp);
+    float *real = cad_bump_floats(b, 1, w->Dp);
     for (int64_t i = 0; real && i < w->D; i++) real[i] = 1.0f;
     n.real = real;
     return n;
@@ -55,7 +55,7 @@ static void lay_model(cad_bump_t *b, cad_weights_t *w, const cad_model_t *m)
     w->head[0] = lay_head(b, w, m, 0);
     w->head[1] = lay_head(b, w, m, 1);
     w->norm_f = lay_norm(b, shape, m->norm_f, m->norm_f_bias);
-    w->row = reserve(b, 1, w->Dp);
+    w->row = cad_bump_floats(b, 1, w->Dp);
     for (int i = 0; i < m->cfg.n_layer; i++) lay_layer(b, w, m, i, shape);
 }
 
