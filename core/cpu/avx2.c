@@ -1,8 +1,9 @@
-/* avx2.c - the CPU backend for AVX2. SPDX-License-Identifier: MIT */
+/* avx2.c - the CPU backend for AVX2 with FMA. SPDX-License-Identifier: MIT */
 #define CAD_ISA_AVX2
-#define CAD_OPS cad_cpu_avx2
-#define CAD_HALF_OPS cad_cpu_avx2_half
-#define CAD_PROBE cad_cpu_avx2_probe
-#include "kernels.h"
-#include "forward.h"
-#include "probe.h"
+#define CAD_ISA_NAME "cpu avx2"
+#define CAD_ISA_OPS cad_cpu_avx2
+#define CAD_ISA_HALF_OPS cad_cpu_avx2_half
+#define CAD_ISA_BACK_OPS cad_cpu_avx2_back
+#define CAD_ISA_PROBE cad_cpu_avx2_probe
+#include "table_tmpl.h"
+#include "probe_tmpl.h"

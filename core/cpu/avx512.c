@@ -1,8 +1,9 @@
-/* avx512.c - the CPU backend for AVX512. SPDX-License-Identifier: MIT */
+/* avx512.c - the CPU backend for AVX-512 F, VL, BW and DQ. SPDX-License-Identifier: MIT */
 #define CAD_ISA_AVX512
-#define CAD_OPS cad_cpu_avx512
-#define CAD_HALF_OPS cad_cpu_avx512_half
-#define CAD_PROBE cad_cpu_avx512_probe
-#include "kernels.h"
-#include "forward.h"
-#include "probe.h"
+#define CAD_ISA_NAME "cpu avx512"
+#define CAD_ISA_OPS cad_cpu_avx512
+#define CAD_ISA_HALF_OPS cad_cpu_avx512_half
+#define CAD_ISA_BACK_OPS cad_cpu_avx512_back
+#define CAD_ISA_PROBE cad_cpu_avx512_probe
+#include "table_tmpl.h"
+#include "probe_tmpl.h"

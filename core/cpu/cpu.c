@@ -1,9 +1,7 @@
-/* cpu.c - choosing the instruction set at run time. SPDX-License-Identifier: MIT */
-#include "engine/ops.h"
+/* cpu.c - the choice of an instruction set at run time. SPDX-License-Identifier: MIT */
+#include "cpu/isa.h"
 
-extern const cad_ops_t cad_cpu_plain, cad_cpu_avx2, cad_cpu_avx512;
-extern const cad_ops_t cad_cpu_plain_half, cad_cpu_avx2_half, cad_cpu_avx512_half, cad_cpu_avx512bf16_half;
-
+static bool always(void) { return true; }
 #ifdef CAD_X86
 static bool has_avx2(void)
 {
@@ -15,40 +13,68 @@ static bool has_avx512(void)
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
 }
-#define X86(there, full, half) there, full, half
-#else
-#define X86(there, full, half) NULL, NULL, NULL
 #endif
 #ifdef CAD_X86_BF16
 static bool has_bf16(void) { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }
-#define X86_BF16(there, full, half) there, full, half
-#else
-#define X86_BF16(there, full, half) NULL, NULL, NULL
 #endif
-static bool always(void) { return true; }
 
-/* Best first; there: on this processor, NULL: not built. */
-static const struct {
+typedef struct {
     const char *name;
-    bool (*there)(void);
+    bool (*supported)(void); /* by this processor; NULL: not built */
     const cad_ops_t *full, *half;
-} ISA[] = {
-    { "avx512bf16", X86_BF16(has_bf16, &cad_cpu_avx512, &cad_cpu_avx512bf16_half) },
-    { "avx512", X86(has_avx512, &cad_cpu_avx512, &cad_cpu_avx512_half) },
-    { "avx2", X86(has_avx2, &cad_cpu_avx2, &cad_cpu_avx2_half) },
-    { "plain", always, &cad_cpu_plain, &cad_cpu_plain_half },
+    const cad_back_ops_t *back;
+    const cad_probe_t *probe;
+} isa_t;
+
+/* Best first. */
+static const isa_t ISA[] = {
+#ifdef CAD_X86_BF16
+    { "avx512bf16", has_bf16, &cad_cpu_avx512, &cad_cpu_avx512bf16_half, &cad_cpu_avx512_back,
+      &cad_cpu_avx512bf16_probe },
+#else
+    { .name = "avx512bf16" },
+#endif
+#ifdef CAD_X86
+    { "avx512", has_avx512, &cad_cpu_avx512, &cad_cpu_avx512_half, &cad_cpu_avx512_back, &cad_cpu_avx512_probe },
+    { "avx2", has_avx2, &cad_cpu_avx2, &cad_cpu_avx2_half, &cad_cpu_avx2_back, &cad_cpu_avx2_probe },
+#else
+    { .name = "avx512" },
+    { .name = "avx2" },
+#endif
+    { "plain", always, &cad_cpu_plain, &cad_cpu_plain_half, &cad_cpu_plain_back, &cad_cpu_plain_probe },
 };
+#define NISA (sizeof ISA / sizeof *ISA)
 
 int cad_cpu_ops(const cad_ops_t **ops, bool half, cad_error_t *err)
 {
     const char *most = getenv("CADUCEUS_ISA");
-    bool below = !most || !*most;
-    for (size_t i = 0; i < sizeof ISA / sizeof *ISA; i++) {
-        below = below || !strcmp(most, ISA[i].name);
-        if (below && ISA[i].there && ISA[i].there()) {
+    bool allowed = !most || !*most;
+    for (size_t i = 0; i < NISA; i++) {
+        allowed = allowed || !strcmp(most, ISA[i].name);
+        if (allowed && ISA[i].supported && ISA[i].supported()) {
             *ops = half ? ISA[i].half : ISA[i].full;
             return 0;
         }
     }
     return cad_fail(err, CAD_EARG, "CADUCEUS_ISA=%.20s: expected avx512bf16, avx512, avx2 or plain", most);
+}
+
+const cad_back_ops_t *cad_cpu_back_ops(const cad_ops_t *ops)
+{
+    for (size_t i = 0; i < NISA; i++)
+        if (ISA[i].back && !strcmp(ISA[i].back->name, ops->name)) return ISA[i].back;
+    return NULL;
+}
+
+int cad_cpu_probe(const cad_probe_t **probe, bool half, cad_error_t *err)
+{
+    const cad_ops_t *ops;
+    int rc = cad_cpu_ops(&ops, half, err);
+    if (rc) return rc;
+    for (size_t i = 0; i < NISA; i++)
+        if (ISA[i].probe && !strcmp(ISA[i].probe->name, ops->name)) {
+            *probe = ISA[i].probe;
+            return 0;
+        }
+    return cad_fail(err, CAD_EARG, "%s: no probe", ops->name);
 }

@@ -1,8 +1,8 @@
-/* lane.c - a lane's activations in the host's memory. SPDX-License-Identifier: MIT */
+/* lane.c - the memory of a lane, forward and backward, on the CPU. SPDX-License-Identifier: MIT */
 #include "engine/backward.h"
 
-/* Lays out the activations, less those that the tape holds; returns the bytes
- * needed. base NULL: a dry run. */
+/* Lays out the activations at base, except those that the tape holds, and returns their bytes,
+ * SIZE_MAX on overflow. base NULL: only counts. */
 static size_t carve(cad_lane_t *l, const cad_model_t *m, char *base)
 {
     cad_extent_t e = l->extent;
@@ -45,7 +45,7 @@ int cad_cpu_read(cad_lane_t *l, cad_at_t what, int64_t beg, int64_t n, float *ou
     return 0;
 }
 
-/* ---- training ---- */
+/* ---- backward ---- */
 
 void *cad_cpu_take(const cad_ops_t *ops, size_t bytes)
 {

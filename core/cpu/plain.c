@@ -1,8 +1,8 @@
 /* plain.c - the CPU backend for any processor. SPDX-License-Identifier: MIT */
-#define CAD_ISA_PLAIN
-#define CAD_OPS cad_cpu_plain
-#define CAD_HALF_OPS cad_cpu_plain_half
-#define CAD_PROBE cad_cpu_plain_probe
-#include "kernels.h"
-#include "forward.h"
-#include "probe.h"
+#define CAD_ISA_NAME "cpu plain"
+#define CAD_ISA_OPS cad_cpu_plain
+#define CAD_ISA_HALF_OPS cad_cpu_plain_half
+#define CAD_ISA_BACK_OPS cad_cpu_plain_back
+#define CAD_ISA_PROBE cad_cpu_plain_probe
+#include "table_tmpl.h"
+#include "probe_tmpl.h"

@@ -50,7 +50,7 @@ double cad_floor(const cad_cost_t *cost, const cad_peaks_t *peaks);
  * run, whose rates replace lower ones. half: products of bfloat16, where there is an instruction. */
 int cad_peaks_measure(cad_peaks_t *peaks, int threads, bool half, cad_error_t *err);
 
-/* ---- cpu/probe.h: what bench needs of an instruction set ---- */
+/* ---- cpu/probe_tmpl.h: what bench needs of an instruction set ---- */
 typedef struct cad_probe_t {
     const char *name; /* of its table */
     /* Each does n of them and returns something that depends on all. */

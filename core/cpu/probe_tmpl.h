@@ -1,8 +1,21 @@
-/* probe.h - the rates of an instruction set's arithmetic, and its matrix product, for
- * bench. Included after forward.h. SPDX-License-Identifier: MIT */
-#include "measure/measure.h"
+/* probe_tmpl.h - an instruction set's arithmetic and its matrix product as loops to be timed,
+ * see cad_probe_t in measure/measure.h.
+ *
+ * Parameters, defined by the including file:
+ *   CAD_ISA_AVX512, CAD_ISA_AVX2, CAD_ISA_BF16   see simd.h
+ *   CAD_ISA_NAME     the probe's name, that of its tables
+ *   CAD_ISA_PROBE    name of the probe
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef CAD_PROBE_TMPL_H
+#define CAD_PROBE_TMPL_H
 
-#define CHAINS 12 /* sums that do not wait for each other, and fit the registers */
+#include "cpu/isa.h"
+#include "panel_tmpl.h"
+#include "product_tmpl.h"
+#include "simd.h"
+
+#define CHAINS 12 /* independent sums, as many as fit the registers */
 #define LOOP 512  /* numbers in the first-level cache */
 #define ROWS 8
 
@@ -32,7 +45,7 @@ static float probe_half(int64_t n, float seed)
 #define probe_half NULL
 #endif
 
-/* Rows of the scan over VW channels, four at a time, with nothing beyond the first-level cache. */
+/* Rows of a scan of 16 states and VW channels, four at a time, all in the first-level cache. */
 static float probe_updates(int64_t n, float seed)
 {
     float a[16 * VW], h[16 * VW], dt[ROWS * VW], BC[32];
@@ -74,8 +87,8 @@ static float probe_exps(int64_t n, float seed)
 
 static void probe_pack(const float *w, int64_t n, int64_t k, float *packed)
 {
-    store_t s = { packed, 0 };
-    pack_panels_full(&s, w, n, k, n, k);
+    cad_bump_t b = { (char *)packed, 0 };
+    lay_panels_full(&b, w, n, k, n, k);
 }
 
 static void probe_product(const float *a, int64_t rows, const float *packed, int64_t n, int64_t k, const float *bias,
@@ -85,5 +98,8 @@ static void probe_product(const float *a, int64_t rows, const float *packed, int
     product(a, k, rows, packed, n, k, &d, 0);
 }
 
-extern const cad_probe_t CAD_PROBE;
-const cad_probe_t CAD_PROBE = { NAME, probe_flop, probe_half, probe_updates, probe_exps, probe_pack, probe_product };
+const cad_probe_t CAD_ISA_PROBE = {
+    CAD_ISA_NAME, probe_flop, probe_half, probe_updates, probe_exps, probe_pack, probe_product,
+};
+
+#endif

@@ -1,0 +1,127 @@
+/* head_tmpl.h - the end of the encoder: the final norm, then logits of single rows or pooled
+ * ranges of rows; forward and backward.
+ *
+ * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef CAD_HEAD_TMPL_H
+#define CAD_HEAD_TMPL_H
+
+#include "norm_tmpl.h"
+#include "weights_tmpl.h"
+
+/* h (Dp) = norm_f(res) of row r. */
+static void final_norm(const cad_lane_t *l, int64_t r, float *h)
+{
+    norm_row(&l->weights->norm_f, l->res + r * l->weights->Dp, h);
+}
+
+static int head_forward(cad_lane_t *l, const cad_pick_t *pick, int64_t n)
+{
+    const cad_weights_t *w = l->weights;
+    for (int64_t i = 0; i < n; i++) {
+        const float *h = l->row;
+        final_norm(l, pick[i].row, l->row);
+        for (int64_t v = 0; v < w->V; v++) {
+            const float *t = w->head[pick[i].strand] + v * w->Dp;
+            vf acc = vset(0.0f);
+            for (int64_t d = 0; d < w->Dp; d += VW) acc = vfma(vload(h + d), vload(t + d), acc);
+            pick[i].to[v] = vsum(acc);
+        }
+    }
+    return 0;
+}
+
+static void pool_range(cad_lane_t *l, const cad_range_t *p)
+{
+    const cad_weights_t *w = l->weights;
+    const float *h = l->row;
+    if (p->how == CAD_POOL_MEAN) memset(l->sum, 0, (size_t)w->D * sizeof *l->sum);
+    for (int64_t r = p->beg; r < p->end; r++) {
+        final_norm(l, r, l->row);
+        if (p->how == CAD_POOL_NONE || (p->how == CAD_POOL_MAX && r == p->beg))
+            memcpy(p->to + (p->how == CAD_POOL_NONE ? (r - p->beg) * w->D : 0), h, (size_t)w->D * sizeof *h);
+        else if (p->how == CAD_POOL_MAX)
+            for (int64_t d = 0; d < w->D; d++) p->to[d] = h[d] > p->to[d] ? h[d] : p->to[d];
+        else
+            for (int64_t d = 0; d < w->D; d++) l->sum[d] += (double)h[d];
+    }
+    if (p->how == CAD_POOL_MEAN)
+        for (int64_t d = 0; d < w->D; d++) p->to[d] = (float)(l->sum[d] / (double)(p->end - p->beg));
+}
+
+static int pool_forward(cad_lane_t *l, const cad_range_t *range, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) pool_range(l, &range[i]);
+    return 0;
+}
+
+#ifdef CAD_ISA_BACK_OPS
+/* dres of row r += the gradient through norm_f, dh (Dp) being that of its output. */
+static void final_norm_back(cad_grad_lane_t *l, int64_t r, const float *dh)
+{
+    const cad_weights_t *w = l->f.weights;
+    float *xhat = l->f.row;
+    norm_row_back(&w->norm_f, l->f.res + r * w->Dp, dh, l->dres + r * w->Dp, xhat);
+    for (int64_t i = 0; i < w->Dp; i += VW)
+        vstore(l->grads->s.norm_f + i, vfma(vload(xhat + i), vload(dh + i), vload(l->grads->s.norm_f + i)));
+    add_row(l->grads->s.norm_f_bias, dh, 1.0f, w->Dp);
+}
+
+static int head_back(cad_grad_lane_t *l, int strand, const int64_t *row, int64_t n, const float *dlogits)
+{
+    const cad_weights_t *w = l->f.weights;
+    float *h = l->f.a, *dh = l->da;
+    for (int64_t i = 0; i < n; i++) {
+        final_norm(&l->f, row[i], h);
+        memset(dh, 0, (size_t)w->Dp * sizeof *dh);
+        for (int64_t v = 0; v < w->V; v++) {
+            add_row(dh, w->head[strand] + v * w->Dp, dlogits[i * w->V + v], w->Dp);
+            add_row(l->grads->s.head[strand] + v * w->Dp, h, dlogits[i * w->V + v], w->Dp);
+        }
+        final_norm_back(l, row[i], dh);
+    }
+    return 0;
+}
+
+static void mean_back(cad_grad_lane_t *l, int64_t beg, int64_t end, const float *dpooled)
+{
+    float *dh = l->da;
+    memset(dh, 0, (size_t)l->grads->s.Dp * sizeof *dh);
+    for (int64_t d = 0; d < l->grads->s.D; d++) dh[d] = dpooled[d] / (float)(end - beg);
+    for (int64_t r = beg; r < end; r++) final_norm_back(l, r, dh);
+}
+
+#define POOL_CHANNELS 64 /* whose maximum is looked for at once */
+
+/* Channels [from, to): each one's gradient goes to the first row that has its maximum. */
+static void max_back(cad_grad_lane_t *l, int64_t beg, int64_t end, const float *dpooled, int64_t from, int64_t to)
+{
+    float *dh = l->da, *h = l->f.a, best[POOL_CHANNELS];
+    int64_t at[POOL_CHANNELS];
+    for (int64_t r = beg; r < end; r++) {
+        final_norm(&l->f, r, h);
+        for (int64_t d = from; d < to; d++)
+            if (r == beg || h[d] > best[d - from]) {
+                best[d - from] = h[d];
+                at[d - from] = r;
+            }
+    }
+    for (int64_t d = from; d < to; d++) {
+        memset(dh, 0, (size_t)l->grads->s.Dp * sizeof *dh);
+        dh[d] = dpooled[d];
+        final_norm_back(l, at[d - from], dh);
+    }
+}
+
+static int pool_back(cad_grad_lane_t *l, int64_t beg, int64_t end, enum cad_pool_t how, const float *dpooled)
+{
+    int64_t D = l->grads->s.D;
+    if (how == CAD_POOL_MEAN) mean_back(l, beg, end, dpooled);
+    else
+        for (int64_t d = 0; d < D; d += POOL_CHANNELS) max_back(l, beg, end, dpooled, d, cad_min(d + POOL_CHANNELS, D));
+    return 0;
+}
+#endif
+
+#endif

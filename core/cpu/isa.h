@@ -1,0 +1,14 @@
+/* isa.h - the tables that each instruction set's file defines, see table_tmpl.h and
+ * probe_tmpl.h; cpu.c chooses among them. SPDX-License-Identifier: MIT */
+#ifndef CAD_ISA_H
+#define CAD_ISA_H
+
+#include "engine/backward.h"
+#include "measure/measure.h"
+
+extern const cad_ops_t cad_cpu_plain, cad_cpu_avx2, cad_cpu_avx512;
+extern const cad_ops_t cad_cpu_plain_half, cad_cpu_avx2_half, cad_cpu_avx512_half, cad_cpu_avx512bf16_half;
+extern const cad_back_ops_t cad_cpu_plain_back, cad_cpu_avx2_back, cad_cpu_avx512_back;
+extern const cad_probe_t cad_cpu_plain_probe, cad_cpu_avx2_probe, cad_cpu_avx512_probe, cad_cpu_avx512bf16_probe;
+
+#endif

@@ -1,0 +1,60 @@
+/* mamba_out_tmpl.h - the output projection of the gated y. Backward only the gradient of its
+ * input; that of its weights waits for y of both directions, in mamba_in_tmpl.h.
+ *
+ * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef CAD_MAMBA_OUT_TMPL_H
+#define CAD_MAMBA_OUT_TMPL_H
+
+#include "mamba_tmpl.h"
+
+static void out_task(void *arg, int64_t task, int worker)
+{
+    const mamba_call_t *c = arg;
+    const mamba_t *m = c->m;
+    cad_span_t s = rows_of_task(&c->share, task);
+    (void)worker;
+    project(m->half, c->l->y + s.beg * m->Ep, m->Ep, s.end - s.beg, m->out, m->Dp, m->Ep, &c->dest, s.beg);
+}
+
+static int mamba_out(cad_lane_t *l, int layer, int dir, cad_span_t s, cad_out_t how)
+{
+    mamba_call_t c = mamba_call(l, layer, dir, s);
+    c.dest = (dest_t) { how == CAD_OUT_KEEP ? l->h : l->res,
+                        l->base,
+                        l->h,
+                        c.m->out_bias,
+                        c.m->Dp,
+                        how == CAD_OUT_KEEP   ? STORE
+                        : how == CAD_OUT_ADD  ? ADD
+                        : how == CAD_OUT_PLUS ? PLUS
+                                              : TIMES };
+    share_rows(&c.share, &c, out_task);
+    return 0;
+}
+
+#ifdef CAD_ISA_BACK_OPS
+/* g = dout x out_proj; dx = 0. */
+static void out_back_task(void *arg, int64_t task, int worker)
+{
+    const mamba_back_t *b = arg;
+    const cad_grad_lane_t *l = b->l;
+    const mamba_t *m = b->f.m;
+    cad_span_t s = rows_of_task(&b->f.share, task);
+    int64_t rows = s.end - s.beg;
+    dest_t g = { l->g, NULL, NULL, m->zero, m->Ep, STORE };
+    (void)worker;
+    product(l->dout + s.beg * m->Dp, m->Dp, rows, b->t->outt, m->Ep, m->Dp, &g, s.beg);
+    memset(l->dx + s.beg * m->Ep, 0, (size_t)(rows * m->Ep) * sizeof(float));
+}
+
+static int mamba_out_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
+{
+    mamba_back_t b = mamba_back(l, layer, dir, s);
+    share_rows(&b.f.share, &b, out_back_task);
+    return 0;
+}
+#endif
+
+#endif

@@ -1,0 +1,206 @@
+/* mamba_scan_tmpl.h - the selective scan, forward: s = exp(dt A) s + dt u B, y = s.C + skip u,
+ * where dt = softplus(dt_in x dt_proj^T + bias). Backward: mamba_scan_back_tmpl.h.
+ *
+ * Parameters: CAD_ISA_* of simd.h.
+ *
+ * A task runs VW channels at a time through the rows of a span, in stretches of at most
+ * CAD_STRETCH rows; their N states, (N,VW), stay in the first-level cache. SPDX-License-Identifier: MIT
+ */
+#ifndef CAD_MAMBA_SCAN_TMPL_H
+#define CAD_MAMBA_SCAN_TMPL_H
+
+#include "mamba_tmpl.h"
+
+#define STRETCH CAD_STRETCH
+
+typedef struct { /* VW channels of some rows of one sequence */
+    const mamba_t *m;
+    int64_t c;             /* first channel */
+    const float *u, *xdbl; /* of the first row in memory order */
+    float *y;
+    const float *z; /* NULL: y is not gated */
+    int seq;
+    int64_t row, rows; /* the first, of the pack; how many */
+    bool add;          /* y holds the other direction's */
+    float *keep;       /* where states at the start of stretches are kept; or NULL */
+} stretch_t;
+
+/* Of n rows from `at` on, step apart in memory: pre = dt_in x dt_proj^T + bias, dt = softplus(pre). */
+INLINE void delta_rows(const stretch_t *t, int64_t at, const int64_t step, const int n, vf *pre, vf *dt)
+{
+    const mamba_t *m = t->m;
+    const float *in = t->xdbl + at * m->Sp, *p = m->dt + t->c;
+    REPEAT(i, n) pre[i] = vload(m->dt_bias + t->c);
+    for (int64_t r = 0; r < m->R; r++, p += m->Ep) {
+        vf v = vload(p);
+        REPEAT(i, n) pre[i] = vfma(vset(in[i * step * m->Sp + r]), v, pre[i]);
+    }
+    REPEAT(i, n) dt[i] = pre[i];
+    vsoftpluses(n, dt);
+}
+
+INLINE void delta_some(const stretch_t *t, int64_t at, const int n, float *to)
+{
+    vf pre[GROUP], dt[GROUP];
+    delta_rows(t, at, 1, n, pre, dt);
+    REPEAT(i, n) vstore(to + i * VW, dt[i]);
+}
+
+/* dt (end-beg,VW) of rows [beg, end). */
+INLINE void delta(const stretch_t *t, int64_t beg, int64_t end, float *dt)
+{
+    int64_t r = beg;
+    for (; r + GROUP <= end; r += GROUP) delta_some(t, r, GROUP, dt + (r - beg) * VW);
+    for (; r + FEW <= end; r += FEW) delta_some(t, r, FEW, dt + (r - beg) * VW);
+    for (; r < end; r++) delta_some(t, r, 1, dt + (r - beg) * VW);
+}
+
+/* Where the state (N,VW) of channels from c on is kept with which sequence q enters the
+ * stretch of `row`. Stretches do not cross multiples of STRETCH rows. */
+INLINE float *kept_state(const mamba_t *m, float *state, int q, int64_t row, int64_t c)
+{
+    return state + ((row / STRETCH + q) * m->Ep + c) * m->N;
+}
+
+static stretch_t rows_of_piece(const mamba_call_t *call, int q, const piece_t *p, int64_t c)
+{
+    const cad_lane_t *l = call->l;
+    const mamba_t *m = call->m;
+    int64_t at = p->beg - call->share.span.beg;
+    return (stretch_t) { .m = m,
+                         .c = c,
+                         .u = l->u + at * m->Ep + c,
+                         .xdbl = l->xdbl + at * m->Sp,
+                         .y = l->y + p->beg * m->Ep + c,
+                         .z = call->gate ? z_row(call, p->beg) + c : NULL,
+                         .seq = q,
+                         .row = p->beg,
+                         .rows = p->end - p->beg,
+                         .add = call->add,
+                         .keep = l->state[call->dir] };
+}
+
+/* Rows are far apart in memory: prefetches u AHEAD rows on, and y and z of n rows from r on. */
+INLINE void prefetch_rows(const stretch_t *t, int64_t r, const int n, int64_t step)
+{
+    for (int i = 0; i < n; i++, r += step) {
+        int64_t at = r * t->m->Ep, ahead = cad_min(cad_max(r + AHEAD * step, 0), t->rows - 1);
+        __builtin_prefetch(t->u + ahead * t->m->Ep);
+        __builtin_prefetch(t->y + at, 1);
+        if (t->z) __builtin_prefetch(t->z + at);
+    }
+}
+
+/* n rows from `at` on of a stretch that begins with row beg; step 1 or -1 in memory.
+ * s (N,VW): the state, updated. Their decays do not depend on it and are computed together. */
+INLINE void scan_some(const stretch_t *t, int64_t beg, int64_t at, const int n, int64_t step, const int64_t N,
+                      const float *dt, float *y, float *s)
+{
+    const mamba_t *m = t->m;
+    const float *a = m->a + t->c * N, *u = t->u + (beg + at) * m->Ep, *B = t->xdbl + (beg + at) * m->Sp + m->R;
+    const int64_t uw = step * m->Ep, bw = step * m->Sp, dw = step * VW;
+    vf d[GROUP], du[GROUP], sum[GROUP];
+    REPEAT(i, n) d[i] = vload(dt + at * VW + i * dw);
+    REPEAT(i, n) du[i] = vload(u + i * uw);
+    REPEAT(i, n) sum[i] = vload(m->skip + t->c) * du[i];
+    REPEAT(i, n) du[i] = d[i] * du[i];
+    for (int64_t k = 0; k < N; k++, B++) {
+        vf x[GROUP], h = vload(s + k * VW), v = vload(a + k * VW);
+        REPEAT(i, n) x[i] = d[i] * v;
+        vdecays(n, x);
+        REPEAT(i, n) {
+            h = vfma(x[i], h, du[i] * vset(B[i * bw]));
+            sum[i] = vfma(h, vset(B[i * bw + N]), sum[i]);
+        }
+        vstore(s + k * VW, h);
+    }
+    REPEAT(i, n) vstore(y + at * VW + i * dw, sum[i]);
+}
+
+/* Stores n rows of y from r on: `from` (n,VW), with the other direction's added and gated if asked for. */
+INLINE void store_rows(const stretch_t *t, int64_t r, const int n, const float *from)
+{
+    int64_t Ep = t->m->Ep;
+    float *y = t->y + r * Ep;
+    vf v[GROUP], g[GROUP];
+    REPEAT(i, n) v[i] = vload(from + i * VW);
+    if (t->add)
+        REPEAT(i, n) v[i] = vload(y + i * Ep) + v[i];
+    if (t->z) {
+        REPEAT(i, n) g[i] = vload(t->z + (r + i) * Ep);
+        vsilus(n, g);
+        REPEAT(i, n) v[i] = v[i] * g[i];
+    }
+    REPEAT(i, n) vstore(y + i * Ep, v[i]);
+}
+
+/* The stretch that follows i rows in time: its first row in memory, and n rows. It ends at a
+ * multiple of STRETCH, counted from the pack's first row if states are kept. */
+static int64_t next_stretch(const stretch_t *t, int64_t i, int64_t *n)
+{
+    int64_t from = t->keep ? t->row : 0, end = t->rows - i;
+    if (!t->m->reverse) {
+        *n = cad_min(STRETCH - (from + i) % STRETCH, end);
+        return i;
+    }
+    *n = cad_min((from + end - 1) % STRETCH + 1, end);
+    return end - *n;
+}
+
+/* s (N,VW): the state before the first row in time, then after the last. */
+INLINE void scan_rows(const stretch_t *t, const int64_t N, float *s)
+{
+    float dt[STRETCH * VW], y[STRETCH * VW];
+    int64_t step = t->m->reverse ? -1 : 1;
+    for (int64_t i = 0, n, r; i < t->rows; i += n) {
+        int64_t beg = next_stretch(t, i, &n), at = t->m->reverse ? n - 1 : 0;
+        delta(t, beg, beg + n, dt);
+        if (t->keep) memcpy(kept_state(t->m, t->keep, t->seq, t->row + beg, t->c), s, (size_t)(N * VW) * sizeof *s);
+        for (r = 0; r + FEW <= n; r += FEW) {
+            prefetch_rows(t, beg + at + r * step, FEW, step);
+            scan_some(t, beg, at + r * step, FEW, step, N, dt, y, s);
+        }
+        for (; r < n; r++) scan_some(t, beg, at + r * step, 1, step, N, dt, y, s);
+        for (r = 0; r + GROUP <= n; r += GROUP) store_rows(t, beg + r, GROUP, y + r * VW);
+        for (; r + FEW <= n; r += FEW) store_rows(t, beg + r, FEW, y + r * VW);
+        for (; r < n; r++) store_rows(t, beg + r, 1, y + r * VW);
+    }
+}
+
+static void scan_16(const stretch_t *t, float *s) { scan_rows(t, 16, s); }
+static void scan_any(const stretch_t *t, float *s) { scan_rows(t, t->m->N, s); }
+
+static void scan_piece(const mamba_call_t *call, int q, int64_t c)
+{
+    const mamba_t *m = call->m;
+    piece_t p = piece_of(&call->share.span, q, m->reverse);
+    float *carry = call->l->carry + c * m->N;
+    stretch_t t = rows_of_piece(call, q, &p, c);
+    if (p.first) memset(carry, 0, (size_t)m->N * VW * sizeof *carry);
+    if (m->N == 16) scan_16(&t, carry);
+    else scan_any(&t, carry);
+}
+
+static void scan_task(void *arg, int64_t task, int worker)
+{
+    const mamba_call_t *call = arg;
+    const cad_span_t *s = &call->share.span;
+    bool reverse = call->m->reverse;
+    int first = find_seq(s, s->beg), last = find_seq(s, s->end - 1);
+    int64_t from = task * call->share.size, to = cad_min(from + call->share.size, call->m->Ep);
+    (void)worker;
+    for (int i = 0; i <= last - first; i++)
+        for (int64_t c = from; c < to; c += VW) scan_piece(call, reverse ? last - i : first + i, c);
+}
+
+static int mamba_scan(cad_lane_t *l, int layer, int dir, cad_span_t s, bool add, bool gate)
+{
+    mamba_call_t c = mamba_call(l, layer, dir, s);
+    int64_t Ep = c.m->Ep, threads = cad_team_threads(l->team);
+    c.add = add;
+    c.gate = gate;
+    share_channels(&c.share, &c, scan_task, Ep, cad_round_up((Ep + threads - 1) / threads, VW));
+    return 0;
+}
+
+#endif

@@ -1,0 +1,116 @@
+/* mamba_weights_tmpl.h - the weights of one Mamba: laid out for the forward pass, and
+ * transposed for the backward pass.
+ *
+ * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass's.
+ * The layout of one Mamba's gradients is cad_sum_t in engine/gradients.h. SPDX-License-Identifier: MIT
+ */
+#ifndef CAD_MAMBA_WEIGHTS_TMPL_H
+#define CAD_MAMBA_WEIGHTS_TMPL_H
+
+#include <math.h>
+
+#include "engine/ops.h"
+#include "norm_tmpl.h"
+#include "panel_tmpl.h"
+
+#define MAMBA_TOKENS 64 /* the largest vocabulary whose x and z of layer 0 are tabulated */
+
+typedef struct { /* one direction of a layer */
+    int64_t D, E, N, K, R, Dp, Ep, Sp;
+    const float *in_x, *in_z, *in_x_bias, *in_z_bias; // panels (Ep,Dp), (Ep)
+    const float *conv, *conv_bias;                    // (K,Ep), (Ep)
+    const float *x;                                   // panels (Sp,Ep)
+    const float *dt, *dt_bias;                        // (R,Ep), (Ep)
+    const float *a;                                   // (Ep/VW,N,VW) -exp(A_log) log2 e
+    const float *skip;                                // (Ep)
+    const float *out, *out_bias;                      // panels (Dp,Ep), (Dp)
+    const float *zero;                                // (max(Dp,Ep,Sp))
+    float *first_x, *first_z;                         // (V,Ep) layer 0's x and z of each token; or NULL
+    bool reverse;                                     /* time runs from the last row to the first */
+    bool half;                                        /* panels are of bfloat16 pairs */
+} mamba_t;
+
+static const float *lay_decay(cad_bump_t *b, const mamba_t *m, const float *a_log)
+{
+    float *d = cad_bump_floats(b, m->Ep, m->N);
+    for (int64_t e = 0; d && e < m->E; e++)
+        for (int64_t n = 0; n < m->N; n++) {
+            double a = -exp((double)a_log[e * m->N + n]) * 1.4426950408889634;
+            d[(e / VW * m->N + n) * VW + e % VW] = a < -1e30 ? -1e30f : (float)a; /* dt A stays finite */
+        }
+    return d;
+}
+
+static mamba_t mamba_shape(const cad_model_t *model, const cad_direction_t *d, bool half)
+{
+    const cad_config_t *c = &model->cfg;
+    cad_extent_t e = cad_extent(model);
+    return (mamba_t) { .D = c->d_model,
+                       .E = c->d_inner,
+                       .N = c->d_state,
+                       .K = c->d_conv,
+                       .R = c->dt_rank,
+                       .Dp = e.Dp,
+                       .Ep = e.Ep,
+                       .Sp = e.Sp,
+                       .reverse = d->reverse,
+                       .half = half };
+}
+
+/* tokens: the size of the vocabulary if x and z are to be tabulated, else 0. */
+static mamba_t lay_mamba(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d, bool half, int64_t tokens)
+{
+    mamba_t m = mamba_shape(model, d, half);
+    int64_t D = m.D, E = m.E;
+    m.in_x = lay_panels(b, half, d->in, E, D, m.Ep, m.Dp);
+    m.in_z = lay_panels(b, half, d->in + E * D, E, D, m.Ep, m.Dp);
+    m.in_x_bias = lay_vector(b, d->in_bias, E, m.Ep);
+    m.in_z_bias = lay_vector(b, d->in_bias ? d->in_bias + E : NULL, E, m.Ep);
+    m.conv = lay_transposed(b, d->conv, E, m.K, m.Ep);
+    m.conv_bias = lay_vector(b, d->conv_bias, E, m.Ep);
+    m.x = lay_panels(b, half, d->x, m.R + 2 * m.N, E, m.Sp, m.Ep);
+    m.dt = lay_transposed(b, d->dt, E, m.R, m.Ep);
+    m.dt_bias = lay_vector(b, d->dt_bias, E, m.Ep);
+    m.a = lay_decay(b, &m, d->a_log);
+    m.skip = lay_vector(b, d->skip, E, m.Ep);
+    m.out = lay_panels(b, half, d->out, D, E, m.Dp, m.Ep);
+    m.out_bias = lay_vector(b, d->out_bias, D, m.Dp);
+    m.zero = lay_vector(b, NULL, 0, cad_max(cad_max(m.Dp, m.Ep), m.Sp));
+    m.first_x = tokens ? cad_bump_floats(b, tokens, m.Ep) : NULL;
+    m.first_z = tokens ? cad_bump_floats(b, tokens, m.Ep) : NULL;
+    return m;
+}
+
+/* Tabulates x and z of each token of embed (tokens,Dp); row (Dp) is scratch. */
+static void mamba_tabulate(const mamba_t *m, const norm_t *norm, const float *embed, int64_t tokens, float *row)
+{
+    dest_t x = { m->first_x, NULL, NULL, m->in_x_bias, m->Ep, STORE },
+           z = { m->first_z, NULL, NULL, m->in_z_bias, m->Ep, STORE };
+    for (int64_t v = 0; v < tokens; v++) {
+        norm_row(norm, embed + v * m->Dp, row);
+        project(m->half, row, m->Dp, 1, m->in_x, m->Ep, m->Dp, &x, v);
+        project(m->half, row, m->Dp, 1, m->in_z, m->Ep, m->Dp, &z, v);
+    }
+}
+
+#ifdef CAD_ISA_BACK_OPS
+typedef struct {                  /* one Mamba's weights, transposed */
+    const float *in_xt, *in_zt;   // panels (Dp,Ep)
+    const float *xt, *dtt, *outt; // panels (Ep,Sp), (Rp,Ep), (Ep,Dp)
+} mamba_turned_t;
+
+static mamba_turned_t lay_mamba_turned(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d)
+{
+    mamba_t m = mamba_shape(model, d, false);
+    mamba_turned_t t;
+    int64_t D = m.D, E = m.E;
+    t.in_xt = lay_turned(b, d->in, D, D, E, m.Dp, m.Ep);
+    t.in_zt = lay_turned(b, d->in + E * D, D, D, E, m.Dp, m.Ep);
+    t.xt = lay_turned(b, d->x, E, E, m.R + 2 * m.N, m.Ep, m.Sp);
+    t.dtt = lay_turned(b, d->dt, m.R, m.R, E, cad_round_up(m.R, CAD_PAD), m.Ep);
+    t.outt = lay_turned(b, d->out, E, E, D, m.Ep, m.Dp);
+    return t;
+}
+#endif
+
+#endif

@@ -1,0 +1,86 @@
+/* panel_tmpl.h - weights in the order in which the kernels read them, padding 0.
+ *
+ * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds lay_turned.
+ *
+ * Each function takes a piece of the bump allocator and fills it; if that only counts
+ * (base NULL), it fills nothing and returns NULL. The memory is 0 beforehand.
+ * A panel is PW outputs of a product, the last one perhaps narrower: (n,k) becomes
+ * [np/PW][kp][PW], so that one step of k reads PW weights in a row. SPDX-License-Identifier: MIT
+ */
+#ifndef CAD_PANEL_TMPL_H
+#define CAD_PANEL_TMPL_H
+
+#include "base/base.h"
+#include "product_tmpl.h"
+#include "simd.h"
+
+/* v (n) to (np); v NULL: zeros. */
+static const float *lay_vector(cad_bump_t *b, const float *v, int64_t n, int64_t np)
+{
+    float *d = cad_bump_floats(b, 1, np);
+    if (d && v) memcpy(d, v, (size_t)n * sizeof *d);
+    return d;
+}
+
+/* v (rows,cols) to (rows,colsp). */
+static const float *lay_rows(cad_bump_t *b, const float *v, int64_t rows, int64_t cols, int64_t colsp)
+{
+    float *d = cad_bump_floats(b, rows, colsp);
+    for (int64_t r = 0; d && r < rows; r++) memcpy(d + r * colsp, v + r * cols, (size_t)cols * sizeof *d);
+    return d;
+}
+
+/* v (n,k) to (k,np): column r becomes row r. */
+static const float *lay_transposed(cad_bump_t *b, const float *v, int64_t n, int64_t k, int64_t np)
+{
+    float *d = cad_bump_floats(b, k, np);
+    for (int64_t i = 0; d && i < n; i++)
+        for (int64_t j = 0; j < k; j++) d[j * np + i] = v[i * k + j];
+    return d;
+}
+
+/* v (n,k) to panels. */
+static const float *lay_panels_full(cad_bump_t *b, const float *v, int64_t n, int64_t k, int64_t np, int64_t kp)
+{
+    float *d = cad_bump_floats(b, np, kp);
+    for (int64_t i = 0; d && i < n; i++) {
+        int64_t p = i / PW * PW, width = cad_min(PW, np - p);
+        for (int64_t j = 0; j < k; j++) d[p * kp + j * width + i - p] = v[i * k + j];
+    }
+    return d;
+}
+
+/* The same in bfloat16: a word is columns 2j (its low 16 bits) and 2j+1 of a row. kp is even. */
+static const float *lay_panels_half(cad_bump_t *b, const float *v, int64_t n, int64_t k, int64_t np, int64_t kp)
+{
+    float *d = cad_bump_floats(b, np, kp / 2);
+    for (int64_t i = 0; d && i < n; i++) {
+        int64_t p = i / PW * PW, width = cad_min(PW, np - p);
+        for (int64_t j = 0; j < k; j += 2) {
+            uint32_t pair = half_of(v[i * k + j]) | (j + 1 < k ? (uint32_t)half_of(v[i * k + j + 1]) << 16 : 0);
+            memcpy(d + p * kp / 2 + j / 2 * width + i - p, &pair, sizeof pair);
+        }
+    }
+    return d;
+}
+
+static const float *lay_panels(cad_bump_t *b, bool half, const float *v, int64_t n, int64_t k, int64_t np, int64_t kp)
+{
+    return half ? lay_panels_half(b, v, n, k, np, kp) : lay_panels_full(b, v, n, k, np, kp);
+}
+
+#ifdef CAD_ISA_BACK_OPS
+/* v (k,n), rows ld apart, to panels of its transpose (n,k). */
+static const float *lay_turned(cad_bump_t *b, const float *v, int64_t ld, int64_t n, int64_t k, int64_t np, int64_t kp)
+{
+    float *d = cad_bump_floats(b, np, kp);
+    for (int64_t j = 0; d && j < k; j++)
+        for (int64_t i = 0; i < n; i++) {
+            int64_t p = i / PW * PW, width = cad_min(PW, np - p);
+            d[p * kp + j * width + i - p] = v[j * ld + i];
+        }
+    return d;
+}
+#endif
+
+#endif

@@ -1,0 +1,286 @@
+/* product_tmpl.h - matrix products, and the sums over rows of a weight's gradient.
+ *
+ * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the gradients'.
+ *
+ * Vectors run over outputs. Every output is one sum over k in ascending order, whatever
+ * the size of the micro-kernel that computes it, so that no result depends on tiling,
+ * batching or threads. SPDX-License-Identifier: MIT
+ */
+#ifndef CAD_PRODUCT_TMPL_H
+#define CAD_PRODUCT_TMPL_H
+
+#include "base/team.h"
+#include "simd.h"
+
+/* Rows x vectors of one micro-kernel: as many sums as the registers hold. */
+#define MR 6
+#if defined(CAD_ISA_AVX512)
+#define NV 4
+#else
+#define NV 2
+#endif
+#define PW (NV * VW) /* outputs of a panel of weights, see panel_tmpl.h */
+#define TILE 120     /* rows; a multiple of MR and GROUP; a tile's activations fit the cache */
+#define CHUNK 64     /* terms of a product summed before they join the total */
+#define ROOM 65536   /* bfloat16 numbers of A that product_half holds */
+
+/* ---- C (rows,n) = A (rows,k) x W (n,k)^T, W in panels ----
+ *
+ * Terms are float32 numbers, or pairs of bfloat16 numbers (half) whose products are summed
+ * in float32. A pair is a word as long as a float32; k counts words. */
+
+typedef struct {        /* where a product goes, and how */
+    float *c;           // (rows,ldc)
+    const float *base;  // (rows,ldc), for ADD, PLUS and TIMES; may be c
+    const float *other; // (rows,ldc), for PLUS and TIMES
+    const float *bias;  // (n)
+    int64_t ldc;
+    enum { STORE, ADD, PLUS, TIMES } how; /* with base: v, base + v, base + (other + v), base + other v */
+} dest_t;
+
+INLINE void finish(const dest_t *d, int64_t at, vf v)
+{
+    switch (d->how) {
+    case STORE: break;
+    case ADD: v = vload(d->base + at) + v; break;
+    case PLUS: v = vload(d->base + at) + (vload(d->other + at) + v); break;
+    case TIMES: v = vload(d->base + at) + vload(d->other + at) * v; break;
+    }
+    vstore(d->c + at, v);
+}
+
+/* acc (mr,nv) = A's rows x W's vectors over n terms; A's rows are lda apart, its terms `next`. */
+INLINE void micro_sum(const bool half, const int mr, const int nv, const float *a, int64_t lda, int64_t next,
+                      const float *b, int64_t n, vf acc[MR][NV])
+{
+    REPEAT(i, mr)
+        REPEAT(j, nv) acc[i][j] = vset(0.0f);
+    for (int64_t p = 0; p < n; p++) {
+        vf v[NV];
+        REPEAT(j, nv) v[j] = vload(b + (p * nv + j) * VW);
+        REPEAT(i, mr) {
+            vf s = vset(a[i * lda + p * next]);
+            REPEAT(j, nv) acc[i][j] = half ? vdot2(s, v[j], acc[i][j]) : vfma(s, v[j], acc[i][j]);
+        }
+    }
+}
+
+/* Part of C, of which CHUNK terms are summed at a time, so that rounding grows with the
+ * square roots of CHUNK and of k/CHUNK rather than with that of k. */
+typedef struct {
+    const dest_t *d;
+    int64_t row, col; /* in C */
+    float *sum;       // (rows,nv,VW) so far
+} partial_t;
+
+INLINE void micro(const bool half, const int mr, const int nv, const bool first, const bool last, const float *a,
+                  int64_t lda, const float *b, int64_t n, const partial_t *t)
+{
+    vf acc[MR][NV];
+    const dest_t *d = t->d;
+    micro_sum(half, mr, nv, a, lda, 1, b, n, acc);
+    REPEAT(i, mr)
+        REPEAT(j, nv) {
+            float *sum = t->sum + (i * nv + j) * VW;
+            int64_t at = (t->row + i) * d->ldc + t->col + j * VW;
+            vf v = (first ? vload(d->bias + t->col + j * VW) : vload(sum)) + acc[i][j];
+            if (last) finish(d, at, v);
+            else vstore(sum, v);
+            if (first && !last) __builtin_prefetch(d->c + at, 1);
+        }
+}
+
+#define EDGE(i) \
+    case i: micro(half, i, nv, first, last, a, lda, b, n, t); break;
+INLINE void micro_edge(const bool half, int mr, const int nv, const bool first, const bool last, const float *a,
+                       int64_t lda, const float *b, int64_t n, const partial_t *t)
+{
+    switch (mr) {
+        EDGE(1) EDGE(2) EDGE(3) EDGE(4) EDGE(5)
+    }
+}
+
+INLINE void chunk(const bool half, const int nv, const bool first, const bool last, const float *a, int64_t lda,
+                  int64_t rows, const float *b, int64_t n, partial_t t)
+{
+    int64_t r = 0;
+    for (; r + MR <= rows; r += MR, t.row += MR, t.sum += MR * nv * VW)
+        micro(half, MR, nv, first, last, a + r * lda, lda, b, n, &t);
+    if (r < rows) micro_edge(half, (int)(rows - r), nv, first, last, a + r * lda, lda, b, n, &t);
+}
+
+/* nv vectors of C for up to TILE rows: a chunk of W stays in the first-level cache for all of them. */
+INLINE void panel(const bool half, const int nv, const float *a, int64_t lda, int64_t rows, const float *b, int64_t k,
+                  const dest_t *d, int64_t row, int64_t col)
+{
+    float sum[TILE * PW] __attribute__((aligned(64)));
+    partial_t t = { d, row, col, sum };
+    int64_t p = CHUNK, step = CHUNK * nv * VW;
+    if (k <= CHUNK) {
+        chunk(half, nv, true, true, a, lda, rows, b, k, t);
+        return;
+    }
+    chunk(half, nv, true, false, a, lda, rows, b, CHUNK, t);
+    for (; p + CHUNK < k; p += CHUNK) chunk(half, nv, false, false, a + p, lda, rows, b += step, CHUNK, t);
+    chunk(half, nv, false, true, a + p, lda, rows, b + step, k - p, t);
+}
+
+/* Up to TILE rows of A; row: their first in C. */
+INLINE void product_tile(const bool half, const float *a, int64_t lda, int64_t rows, const float *w, int64_t n,
+                         int64_t k, const dest_t *d, int64_t row)
+{
+    int64_t col = 0;
+    for (; col + PW <= n; col += PW) panel(half, NV, a, lda, rows, w + col * k, k, d, row, col);
+    switch ((n - col) / VW) {
+    case 1: panel(half, 1, a, lda, rows, w + col * k, k, d, row, col); break;
+#if NV > 2
+    case 2: panel(half, 2, a, lda, rows, w + col * k, k, d, row, col); break;
+    case 3: panel(half, 3, a, lda, rows, w + col * k, k, d, row, col); break;
+#endif
+    }
+}
+
+/* Rows of A, lda apart, are rows `row` on of C. n is a multiple of VW. */
+static void product(const float *a, int64_t lda, int64_t rows, const float *w, int64_t n, int64_t k, const dest_t *d,
+                    int64_t row)
+{
+    for (int64_t r = 0; r < rows; r += TILE)
+        product_tile(false, a + r * lda, lda, cad_min(TILE, rows - r), w, n, k, d, row + r);
+}
+
+/* nv vectors of one row of A that is longer than ROOM: rounded again for each panel. */
+INLINE void panel_long(const int nv, const float *a, const float *b, int64_t k, const dest_t *d, int64_t row,
+                       int64_t col)
+{
+    uint16_t pairs[2 * CHUNK] __attribute__((aligned(64)));
+    float sum[PW] __attribute__((aligned(64))) = { 0 };
+    partial_t t = { d, row, col, sum };
+    for (int64_t p = 0, n; p < k; p += n, b += n / 2 * nv * VW) {
+        n = cad_min(2 * CHUNK, k - p);
+        for (int64_t i = 0; i < n; i += VW) vhalves(pairs + i, vload(a + p + i));
+        micro(true, 1, nv, p == 0, p + n == k, (const float *)pairs, 0, b, n / 2, &t);
+    }
+}
+
+static void product_long(const float *a, int64_t lda, int64_t rows, const float *w, int64_t n, int64_t k,
+                         const dest_t *d, int64_t row)
+{
+    for (int64_t r = 0, col; r < rows; r++) {
+        for (col = 0; col + PW <= n; col += PW) panel_long(NV, a + r * lda, w + col * k / 2, k, d, row + r, col);
+        switch ((n - col) / VW) {
+        case 1: panel_long(1, a + r * lda, w + col * k / 2, k, d, row + r, col); break;
+#if NV > 2
+        case 2: panel_long(2, a + r * lda, w + col * k / 2, k, d, row + r, col); break;
+        case 3: panel_long(3, a + r * lda, w + col * k / 2, k, d, row + r, col); break;
+#endif
+        }
+    }
+}
+
+/* A is rounded to bfloat16; w holds pairs, k numbers a row. */
+static void product_half(const float *a, int64_t lda, int64_t rows, const float *w, int64_t n, int64_t k,
+                         const dest_t *d, int64_t row)
+{
+    uint16_t pairs[ROOM] __attribute__((aligned(64)));
+    int64_t most = ROOM / k < MR ? ROOM / k : cad_min(TILE, ROOM / k / MR * MR);
+    if (k > ROOM) {
+        product_long(a, lda, rows, w, n, k, d, row);
+        return;
+    }
+    for (int64_t r = 0, m; r < rows; r += m) {
+        m = cad_min(most, rows - r);
+        for (int64_t i = 0; i < m; i++)
+            for (int64_t p = 0; p < k; p += VW) vhalves(pairs + i * k + p, vload(a + (r + i) * lda + p));
+        product_tile(true, (const float *)pairs, k / 2, m, w, n, k / 2, d, row + r);
+    }
+}
+
+/* A product with weights, in the precision that their panels have. */
+static void project(const bool half, const float *a, int64_t lda, int64_t rows, const float *w, int64_t n, int64_t k,
+                    const dest_t *d, int64_t row)
+{
+    if (half) product_half(a, lda, rows, w, n, k, d, row);
+    else product(a, lda, rows, w, n, k, d, row);
+}
+
+#ifdef CAD_ISA_BACK_OPS
+/* ---- gradients of weights: C (n,k) += A (rows,n)^T x B (rows,k) ---- */
+
+#define STRIP 64        /* rows of one partial sum */
+#define SHARE (16 * MR) /* columns of A that are one task's */
+
+typedef struct {
+    const float *a, *b;
+    float *c;
+    int64_t lda, ldb, ldc, n, k, rows, groups;
+} outer_t;
+
+INLINE void outer_micro(const int mr, const int nv, const float *a, int64_t lda, const float *b, int64_t rows, float *c,
+                        int64_t ldc)
+{
+    vf acc[MR][NV];
+    micro_sum(false, mr, nv, a, 1, lda, b, rows, acc);
+    for (int i = 0; i < mr; i++)
+        for (int j = 0; j < nv; j++) vstore(c + i * ldc + j * VW, vload(c + i * ldc + j * VW) + acc[i][j]);
+}
+
+#define OUTER_EDGE(i) \
+    case i: outer_micro(i, nv, a, lda, b, rows, c, ldc); break;
+INLINE void outer_edge(int mr, const int nv, const float *a, int64_t lda, const float *b, int64_t rows, float *c,
+                       int64_t ldc)
+{
+    switch (mr) {
+        OUTER_EDGE(1) OUTER_EDGE(2) OUTER_EDGE(3) OUTER_EDGE(4) OUTER_EDGE(5)
+    }
+}
+
+/* nv vectors of B's columns from col on, A's columns [from, to). */
+INLINE void outer_panel(const outer_t *o, const int nv, int64_t col, int64_t from, int64_t to)
+{
+    float b[STRIP * PW];
+    for (int64_t r = 0; r < o->rows; r += STRIP) {
+        int64_t rows = cad_min(STRIP, o->rows - r), i = from;
+        for (int64_t k = 0; k < rows; k++)
+            for (int j = 0; j < nv; j++) vstore(b + (k * nv + j) * VW, vload(o->b + (r + k) * o->ldb + col + j * VW));
+        for (; i + MR <= to; i += MR)
+            outer_micro(MR, nv, o->a + r * o->lda + i, o->lda, b, rows, o->c + i * o->ldc + col, o->ldc);
+        if (i < to)
+            outer_edge((int)(to - i), nv, o->a + r * o->lda + i, o->lda, b, rows, o->c + i * o->ldc + col, o->ldc);
+    }
+}
+
+static void outer_task(void *arg, int64_t task, int worker)
+{
+    const outer_t *o = arg;
+    int64_t col = task / o->groups * PW, from = task % o->groups * SHARE, to = cad_min(from + SHARE, o->n);
+    (void)worker;
+    switch (cad_min(NV, (o->k - col) / VW)) {
+    case 1: outer_panel(o, 1, col, from, to); break;
+#if NV > 2
+    case 2: outer_panel(o, 2, col, from, to); break;
+    case 3: outer_panel(o, 3, col, from, to); break;
+#endif
+    case NV: outer_panel(o, NV, col, from, to); break;
+    }
+}
+
+/* Each output is one thread's, which adds the rows in order. k is a multiple of VW. */
+static void outer(cad_team_t *team, int64_t rows, const float *a, int64_t lda, int64_t n, const float *b, int64_t ldb,
+                  int64_t k, float *c, int64_t ldc)
+{
+    outer_t o = { a, b, c, lda, ldb, ldc, n, k, rows, (n + SHARE - 1) / SHARE };
+    cad_team_run(team, (k + PW - 1) / PW * o.groups, outer_task, &o);
+}
+
+/* c (k) += the sum of the rows of a (rows,k), lda apart. */
+static void add_columns(const float *a, int64_t lda, int64_t rows, int64_t k, float *c)
+{
+    for (int64_t i = 0; i < k; i += VW) {
+        vf acc = vset(0.0f);
+        for (int64_t r = 0; r < rows; r++) acc = acc + vload(a + r * lda + i);
+        vstore(c + i, vload(c + i) + acc);
+    }
+}
+#endif
+
+#endif

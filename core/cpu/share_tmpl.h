@@ -1,0 +1,67 @@
+/* share_tmpl.h - dividing a span of packed rows, or channels, among the threads of a team,
+ * and finding the sequences in it.
+ *
+ * Parameters: CAD_ISA_* of simd.h. SPDX-License-Identifier: MIT
+ */
+#ifndef CAD_SHARE_TMPL_H
+#define CAD_SHARE_TMPL_H
+
+#include "engine/ops.h"
+#include "product_tmpl.h"
+
+typedef struct {
+    cad_team_t *team; /* NULL: this thread alone */
+    cad_span_t span;
+    int64_t size; /* rows, or channels, of one task; set by the functions below */
+} share_t;
+
+/* Calls fn(arg) for runs of the span's rows: one task without a team, else of at most TILE rows. */
+static void share_rows(share_t *s, void *arg, cad_task_f *fn)
+{
+    int64_t rows = s->span.end - s->span.beg, threads = cad_team_threads(s->team);
+    s->size = threads > 1 ? cad_min(cad_round_up((rows + threads - 1) / threads, MR), TILE) : rows;
+    cad_team_run(s->team, (rows + s->size - 1) / s->size, fn, arg);
+}
+
+/* Calls fn(arg) for runs of `size` channels. */
+static void share_channels(share_t *s, void *arg, cad_task_f *fn, int64_t channels, int64_t size)
+{
+    s->size = size;
+    cad_team_run(s->team, (channels + size - 1) / size, fn, arg);
+}
+
+/* The rows of a task of share_rows. */
+static cad_span_t rows_of_task(const share_t *s, int64_t task)
+{
+    cad_span_t t = s->span;
+    t.beg = s->span.beg + task * s->size;
+    t.end = cad_min(t.beg + s->size, s->span.end);
+    return t;
+}
+
+/* The sequence that row r is in. */
+static int find_seq(const cad_span_t *s, int64_t r)
+{
+    int lo = 0, hi = s->nseq - 1;
+    while (lo < hi) {
+        int mid = (lo + hi + 1) / 2;
+        if (s->off[mid] <= r) lo = mid;
+        else hi = mid - 1;
+    }
+    return lo;
+}
+
+typedef struct { /* the rows of one sequence that lie in a span */
+    int64_t beg, end;
+    bool first, last; /* the sequence's first, last row in time is among them */
+} piece_t;
+
+/* reverse: time runs from the last row to the first. */
+static piece_t piece_of(const cad_span_t *s, int q, bool reverse)
+{
+    int64_t beg = cad_max(s->beg, s->off[q]), end = cad_min(s->end, s->off[q + 1]);
+    bool head = beg == s->off[q], tail = end == s->off[q + 1];
+    return (piece_t) { beg, end, reverse ? tail : head, reverse ? head : tail };
+}
+
+#endif

@@ -1,0 +1,70 @@
+/* table_tmpl.h - the CPU backend's tables of operations (engine/ops.h, engine/backward.h) for
+ * one instruction set.
+ *
+ * Parameters, defined by the including file:
+ *   CAD_ISA_AVX512, CAD_ISA_AVX2, CAD_ISA_BF16   see simd.h
+ *   CAD_ISA_NAME       the tables' name, "cpu avx512"
+ *   CAD_ISA_OPS        name of the table of float32 operations; undefined: none
+ *   CAD_ISA_HALF_OPS   name of the table whose products with weights are of bfloat16
+ *   CAD_ISA_BACK_OPS   name of the table of the backward pass; undefined: none
+ *
+ * Vectors run over channels throughout: one channel, one number of a vector.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef CAD_TABLE_TMPL_H
+#define CAD_TABLE_TMPL_H
+
+#include "cpu/isa.h"
+#include "embed_tmpl.h"
+#include "head_tmpl.h"
+#include "mamba_conv_tmpl.h"
+#include "mamba_in_tmpl.h"
+#include "mamba_out_tmpl.h"
+#include "mamba_scan_back_tmpl.h"
+#include "mamba_scan_tmpl.h"
+#include "residual_tmpl.h"
+#include "weights_tmpl.h"
+
+#define TABLE(kind)                                                                                                    \
+    {                                                                                                                  \
+        .name = CAD_ISA_NAME, .precision = kind, .tile = TILE, .wide = 4, .pack = 2048, .least = 2048, .split = 16384, \
+        .late = true, .weights_open = weights_open, .weights_renew = weights_renew, .weights_close = weights_close,    \
+        .lane_open = cad_cpu_lane_open, .lane_close = cad_cpu_lane_close, .read = cad_cpu_read,                        \
+        .embed = embed_forward, .in = mamba_in, .conv = mamba_conv, .scan = mamba_scan, .out = mamba_out,              \
+        .head = head_forward, .pool = pool_forward,                                                                    \
+    }
+#ifdef CAD_ISA_OPS
+const cad_ops_t CAD_ISA_OPS = TABLE("fp32");
+#endif
+const cad_ops_t CAD_ISA_HALF_OPS = TABLE("bf16");
+#undef TABLE
+
+#ifdef CAD_ISA_BACK_OPS
+const cad_back_ops_t CAD_ISA_BACK_OPS = {
+    .name = CAD_ISA_NAME,
+    .rows = 4096,
+    .least = 4096,
+    .round = 1,
+    .tile = 128 /* a multiple of CAD_STRETCH */,
+    .keeps = true,
+    .lanes = 2,
+    .take = cad_cpu_take,
+    .give = cad_cpu_give,
+    .carve = cad_cpu_carve_back,
+    .open = grads_open,
+    .close = grads_close,
+    .renew = grads_renew,
+    .collect = grads_collect,
+    .start = residual_start,
+    .divide = residual_divide,
+    .embed = embed_back,
+    .out = mamba_out_back,
+    .scan = mamba_scan_back,
+    .conv = mamba_conv_back,
+    .in = mamba_in_back,
+    .head = head_back,
+    .pool = pool_back,
+};
+#endif
+
+#endif
