@@ -1,11 +1,15 @@
-/* graph.h - batches of one shape: their launches are recorded once and then queued as one
- * CUDA graph, as below some 8,192 rows a launch takes the host longer than its kernel the
- * device. CADUCEUS_CUDA_GRAPHS=1 asks for it.
+/* graph.h - CUDA graphs: the launches of batches of one shape are recorded once and then
+ * queued together, because below some 8,192 rows a launch takes the host longer than the
+ * kernel takes the device. CADUCEUS_CUDA_GRAPHS=1 asks for it.
  *
- * From `embed` to `head`, `pool` or `read` a forward pass is a function of the batch's
- * offsets and wanted rows (strand.c), so these are the key. The second batch in a row
- * with one key is recorded, those after it are replayed: their operations do nothing, and
- * the operation that waits queues the graph. SPDX-License-Identifier: MIT */
+ * From `embed` to `head`, `pool` or `read`, the launches of a forward pass depend only on the
+ * batch's offsets and wanted rows (strand.c), so these are the key. The second of two
+ * consecutive batches with one key is recorded; later ones are replayed: their operations do
+ * nothing, and the operation that waits queues the graph. SPDX-License-Identifier: MIT */
+#ifndef CAD_CUDA_GRAPH_H
+#define CAD_CUDA_GRAPH_H
+
+#include "common.h"
 
 static bool replaying(const cad_lane_t *l) { return gpu_of(l)->graph.mode == REPLAYING; }
 
@@ -20,13 +24,13 @@ static void graph_key(const cad_span_t *s, int64_t *key)
     }
 }
 
-/* What was being recorded when something failed, and the graph. */
+/* Destroys the graph, and what has been recorded of one when something failed. */
 static void graph_drop(gpu_t *g)
 {
-    cudaGraph_t half = NULL;
+    cudaGraph_t partial = NULL;
     if (g->graph.mode == CAPTURING) {
-        cudaStreamEndCapture(g->stream, &half);
-        if (half) cudaGraphDestroy(half);
+        cudaStreamEndCapture(g->stream, &partial);
+        if (partial) cudaGraphDestroy(partial);
         cudaGetLastError();
     }
     if (g->graph.exec) cudaGraphExecDestroy(g->graph.exec);
@@ -34,7 +38,7 @@ static void graph_drop(gpu_t *g)
     g->graph.mode = EAGER;
 }
 
-/* The batch is on its way to the device: how will its operations run? */
+/* A batch has been sent to the device: decides how its operations run. */
 static int graph_begin(cad_lane_t *l, const cad_span_t *s)
 {
     graph_t *t = &gpu_of(l)->graph;
@@ -56,14 +60,14 @@ static int graph_begin(cad_lane_t *l, const cad_span_t *s)
     return rc;
 }
 
-/* Of an operation that reads amid a batch: what was recorded is no whole batch. */
+/* After an operation that reads in the middle of a batch: what was recorded is not a whole batch. */
 static void graph_forget(gpu_t *g)
 {
     graph_drop(g);
     memset(g->graph.key, 0, sizeof g->graph.key);
 }
 
-/* Queues what was recorded, now or before. */
+/* Queues the batch's launches if they were recorded, now or before. */
 static int graph_end(cad_lane_t *l)
 {
     gpu_t *g = gpu_of(l);
@@ -80,3 +84,5 @@ static int graph_end(cad_lane_t *l)
     if (e == cudaSuccess) e = cudaGraphLaunch(t->exec, g->stream);
     return check(l, e, "a recorded batch");
 }
+
+#endif

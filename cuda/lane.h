@@ -1,35 +1,36 @@
-/* lane.h - a lane's memory, and a batch on its way to the device.
- * SPDX-License-Identifier: MIT */
+/* lane.h - a lane's memory, for the forward and the backward pass, and copies to and from the
+ * device. SPDX-License-Identifier: MIT */
+#ifndef CAD_CUDA_LANE_H
+#define CAD_CUDA_LANE_H
 
-/* Pieces of long sequences: at most 3 for every 2 CHUNK rows, as WHOLE is 2 CHUNK. */
+#include "graph.h"
+#include "mamba.h"
+
+/* Most pieces of long sequences: 3 for every 2 CHUNK rows, as WHOLE is 2 CHUNK. */
 static int64_t most_slots(int64_t rows) { return rows / CHUNK * 3 / 2 + 2; }
 static int64_t most_slabs(int64_t rows) { return rows / SLAB + 4096; }
 
-/* Where everything lies on the device; base NULL: a dry run. Whole blocks of rows
- * come first and so stay aligned as cublasLt likes. */
+/* ---- memory ---- */
+
+/* Lays out the device memory and returns its size; base NULL: a dry run. */
 static size_t carve_device(cad_lane_t *l, char *base)
 {
     const cad_weights_t *w = l->weights;
     gpu_t *g = gpu_of(l);
-    int64_t rows = l->rows, padded = cad_round_up(rows, BLOCK), slots = most_slots(rows), slabs = most_slabs(rows);
-    size_t t = w->half ? sizeof(bf16_t) : sizeof(float);
-    cad_bump_t b = { base, 0 };
+    int64_t rows = l->rows, padded = cad_round_up(rows, PRODUCT_ROWS), slots = most_slots(rows),
+            slabs = most_slabs(rows);
+    cad_bump_t b = { .base = base, .used = 0 };
     l->res = l->base = l->tape ? NULL : (float *)cad_bump(&b, padded, w->Dp, sizeof(float));
-    l->h = w->whole ? (float *)cad_bump(&b, padded, w->Dp, sizeof(float)) : NULL;
-    g->o = w->whole ? (float *)cad_bump(&b, padded, w->Dp, sizeof(float)) : NULL;
-    g->a = cad_bump(&b, padded, w->Dp, t);
-    g->xz = cad_bump(&b, padded, 2 * w->Ep, t);
-    g->u = cad_bump(&b, padded, w->Ep, t);
-    g->y = cad_bump(&b, padded, w->Ep, t);
-    g->xdbl = (float *)cad_bump(&b, padded, w->Sp, sizeof(float));
-    g->state = (float *)cad_bump(&b, slots, STATES * w->Ep, sizeof(float));
-    g->total = (float *)cad_bump(&b, slots, w->Ep, sizeof(float));
+    l->h = w->apart ? (float *)cad_bump(&b, padded, w->Dp, sizeof(float)) : NULL;
+    g->a = cad_bump(&b, padded, w->Dp, w->half ? sizeof(bf16_t) : sizeof(float));
+    mamba_carve(l, &b, padded, slots);
+    g->normed = (float *)g->mamba.xz; /* free after the last layer, and 2Ep values of T are at least D floats */
     g->slab_sum = (double *)cad_bump(&b, slabs, w->D, sizeof(double));
     g->out_floats = cad_max(PICKS * w->V, slabs * w->D);
     g->out = (float *)cad_bump(&b, g->out_floats, 1, sizeof(float));
     g->tok = (uint8_t *)cad_bump(&b, rows, 1, 1);
     g->off = (int64_t *)cad_bump(&b, rows + 1, 1, sizeof *g->off);
-    g->item = (item_t *)cad_bump(&b, rows + slots, 1, sizeof *g->item);
+    g->piece = (piece_t *)cad_bump(&b, rows + slots, 1, sizeof *g->piece);
     g->first = (int32_t *)cad_bump(&b, rows, 1, sizeof *g->first);
     g->want = (cad_rows_t *)cad_bump(&b, rows, 1, sizeof *g->want);
     g->pick = (int64_t *)cad_bump(&b, PICKS, 1, sizeof *g->pick);
@@ -37,14 +38,14 @@ static size_t carve_device(cad_lane_t *l, char *base)
     return b.used;
 }
 
-/* The same of what is put together on the host or arrives there. */
+/* The same for pinned memory. */
 static size_t carve_stage(gpu_t *g, int64_t rows, char *base)
 {
     int64_t slabs = most_slabs(rows);
-    cad_bump_t b = { base, 0 };
+    cad_bump_t b = { .base = base, .used = 0 };
     g->tok_stage = (uint8_t *)cad_bump(&b, rows, 1, 1);
     g->off_stage = (int64_t *)cad_bump(&b, rows + 1, 1, sizeof *g->off);
-    g->item_stage = (item_t *)cad_bump(&b, rows + most_slots(rows), 1, sizeof *g->item);
+    g->piece_stage = (piece_t *)cad_bump(&b, rows + most_slots(rows), 1, sizeof *g->piece);
     g->first_stage = (int32_t *)cad_bump(&b, rows, 1, sizeof *g->first);
     g->want_stage = (cad_rows_t *)cad_bump(&b, rows, 1, sizeof *g->want);
     g->pick_stage = (int64_t *)cad_bump(&b, PICKS, 1, sizeof *g->pick);
@@ -66,9 +67,9 @@ static int lane_memory(cad_lane_t *l, gpu_t *g)
                                                              : cudaErrorMemoryAllocation;
     if (e == cudaSuccess) e = cudaMallocHost((void **)&g->stage, staged);
     if (e == cudaSuccess) e = cudaStreamCreateWithFlags(&g->stream, cudaStreamNonBlocking);
-    if (e == cudaSuccess) e = cudaMemsetAsync(g->arena, 0xff, l->bytes, g->stream); /* what nobody wrote is NaN */
+    if (e == cudaSuccess) e = cudaMemsetAsync(g->arena, 0xff, l->bytes, g->stream); /* unwritten values are NaN */
     if (e != cudaSuccess) {
-        cudaGetLastError(); /* running out of memory is not held against what follows */
+        cudaGetLastError(); /* clears the error, so that later calls do not report it */
         return check(l, e, "memory for activations");
     }
     carve_device(l, g->arena);
@@ -99,6 +100,8 @@ static void lane_close(cad_lane_t *l)
     free(g);
 }
 
+/* ---- copies ---- */
+
 static int to_device(cad_lane_t *l, void *to, const void *from, size_t bytes)
 {
     return check(l, cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, gpu_of(l)->stream),
@@ -111,28 +114,29 @@ static int to_host(cad_lane_t *l, void *to, const void *from, size_t bytes)
                  "copying from the device");
 }
 
+/* Waits for all that the lane has queued. */
 static int arrive(cad_lane_t *l)
 {
     return check(l, cudaStreamSynchronize(gpu_of(l)->stream), "waiting for the device");
 }
-static int launched(cad_lane_t *l, const char *what) { return check(l, cudaGetLastError(), what); }
 
-/* New weights that did not get to the device. */
+/* stale: new weights did not get to the device. */
 static int renewed(cad_lane_t *l, bool stale)
 {
     if (stale) snprintf(l->text, sizeof l->text, "out of memory for new weights");
     return stale ? CAD_ENOMEM : 0;
 }
 
-/* Sequences and their pieces. */
-static void list_items(gpu_t *g, const int64_t *off, int nseq)
+/* ---- a batch ---- */
+
+static void list_pieces(gpu_t *g, const int64_t *off, int nseq)
 {
-    g->items = g->slots = 0;
+    g->pieces = g->slots = 0;
     for (int q = 0; q < nseq; q++) {
         int64_t len = off[q + 1] - off[q], n = len > WHOLE ? ceil_div(len, CHUNK) : len > 0;
         g->first_stage[q] = len > WHOLE ? (int32_t)g->slots : -1;
         for (int64_t k = 0; k < n; k++) {
-            item_t *t = &g->item_stage[g->items++];
+            piece_t *t = &g->piece_stage[g->pieces++];
             t->seq = q;
             t->k = (int32_t)k;
             t->slot = len > WHOLE ? (int32_t)g->slots++ : -1;
@@ -140,7 +144,7 @@ static void list_items(gpu_t *g, const int64_t *off, int nseq)
     }
 }
 
-/* A new batch: what is staged has been read, as results of the last one have arrived. */
+/* Copies a new batch to the device. The stage may be overwritten, as the last batch has been waited for. */
 static int send_batch(cad_lane_t *l, const uint8_t *tok, const cad_span_t *s)
 {
     gpu_t *g = gpu_of(l);
@@ -149,14 +153,119 @@ static int send_batch(cad_lane_t *l, const uint8_t *tok, const cad_span_t *s)
     if (rc == 0) rc = arrive(l);
     if (rc == 0) rc = renewed(l, l->weights->stale);
     if (rc) return rc;
-    list_items(g, s->off, s->nseq);
+    list_pieces(g, s->off, s->nseq);
     memcpy(g->tok_stage, tok, (size_t)rows);
     memcpy(g->off_stage, s->off, (size_t)(s->nseq + 1) * sizeof *s->off);
     if (s->want) memcpy(g->want_stage, s->want, (size_t)s->nseq * sizeof *s->want);
     rc = to_device(l, g->tok, g->tok_stage, (size_t)rows);
     if (rc == 0) rc = to_device(l, g->off, g->off_stage, (size_t)(s->nseq + 1) * sizeof *s->off);
     if (rc == 0) rc = to_device(l, g->first, g->first_stage, (size_t)s->nseq * sizeof *g->first);
-    if (rc == 0) rc = to_device(l, g->item, g->item_stage, (size_t)g->items * sizeof *g->item);
+    if (rc == 0) rc = to_device(l, g->piece, g->piece_stage, (size_t)g->pieces * sizeof *g->piece);
     if (rc == 0 && s->want) rc = to_device(l, g->want, g->want_stage, (size_t)s->nseq * sizeof *s->want);
     return rc;
 }
+
+/* ---- tests read what a lane holds ---- */
+
+typedef struct {
+    const void *at;
+    int64_t width, ld, row; /* values of a row; between rows; the first row */
+    bool half;
+} part_t;
+
+static part_t part_of(const cad_lane_t *l, cad_at_t what)
+{
+    const cad_weights_t *w = l->weights;
+    const mamba_lane_t *g = &gpu_of(l)->mamba;
+    int64_t Ep = w->mamba.Ep, Sp = w->mamba.Sp;
+    const char *z = (const char *)g->xz + (size_t)Ep * (w->half ? sizeof(bf16_t) : sizeof(float));
+    part_t wide = { .at = g->xz, .width = Ep, .ld = 2 * Ep, .row = 0, .half = w->half };
+    part_t part = { .at = g->u, .width = Ep, .ld = Ep, .row = g->span_beg, .half = w->half };
+    part_t rows = { .at = l->res, .width = w->Dp, .ld = w->Dp, .row = 0, .half = false };
+    switch (what) {
+    case CAD_AT_X: return wide;
+    case CAD_AT_Z: wide.at = z; return wide;
+    case CAD_AT_U: return part;
+    case CAD_AT_XDBL:
+        part.at = g->xdbl;
+        part.width = part.ld = Sp;
+        part.half = false;
+        return part;
+    case CAD_AT_Y:
+        part.at = g->y;
+        part.row = 0;
+        return part;
+    case CAD_AT_H: rows.at = l->h; return rows;
+    default: return rows;
+    }
+}
+
+static int op_read(cad_lane_t *l, cad_at_t what, int64_t beg, int64_t n, float *out)
+{
+    part_t p = part_of(l, what);
+    size_t size = p.half ? sizeof(bf16_t) : sizeof(float), bytes = (size_t)(n * p.ld) * size;
+    char *copy = (char *)malloc(bytes);
+    int rc = copy ? graph_end(l) : CAD_ENOMEM;
+    graph_forget(gpu_of(l));
+    if (rc == 0) rc = arrive(l);
+    if (rc == 0) rc = to_host(l, copy, (const char *)p.at + (size_t)((p.row + beg) * p.ld) * size, bytes);
+    if (rc == 0) rc = arrive(l);
+    for (int64_t r = 0; r < n && rc == 0; r++)
+        for (int64_t c = 0; c < p.width; c++) {
+            int64_t at = r * p.ld + c;
+            out[r * p.width + c] = p.half ? from_bf16(((bf16_t *)copy)[at]) : ((float *)copy)[at];
+        }
+    free(copy);
+    return rc;
+}
+
+/* ---- memory of the backward pass: a trainer has one lane ---- */
+
+/* f.rows is a multiple of PRODUCT_ROWS, so all that products read and write is aligned. */
+static size_t back_carve(cad_grad_lane_t *l, const cad_model_t *m, char *base)
+{
+    cad_grads_t *q = l->grads;
+    const cad_sums_t *z = &q->s;
+    int64_t rows = l->f.rows,
+            parts = cad_max(mamba_most_parts(q, rows, l->most + most_slots(rows)), ceil_div(rows, SLAB) * z->V * z->Dp);
+    cad_bump_t b = { .base = base, .used = 0 };
+    l->dres = (float *)cad_bump(&b, rows, z->Dp, sizeof(float));
+    l->da = (float *)cad_bump(&b, rows, z->Dp, sizeof(float));
+    q->a = (float *)cad_bump(&b, rows, z->Dp, sizeof(float));
+    for (int k = 0; k < 2; k++)
+        l->keep[k] = cad_model_apart(m) ? (float *)cad_bump(&b, rows, z->Dp, sizeof(float)) : NULL;
+    mamba_carve_back(l, m, &b);
+    q->parts = (float *)cad_bump(&b, parts, 1, sizeof(float));
+    q->dlogits = (float *)cad_bump(&b, rows, cad_max(z->V, z->D), sizeof(float));
+    q->row = (int64_t *)cad_bump(&b, rows, 1, sizeof *q->row);
+    return b.used;
+}
+
+static void *back_take(const cad_ops_t *ops, size_t bytes)
+{
+    void *p = NULL;
+    cudaError_t e = cudaSetDevice(ops->device);
+    if (e == cudaSuccess) e = bytes < SIZE_MAX / 2 ? cudaMalloc(&p, bytes) : cudaErrorMemoryAllocation;
+    if (e == cudaSuccess) e = cudaMemset(p, 0xff, bytes); /* unwritten values are NaN */
+    if (e == cudaSuccess) e = cudaDeviceSynchronize();
+    if (e == cudaSuccess) return p;
+    cudaFree(p);
+    cudaGetLastError();
+    return NULL;
+}
+
+static void back_give(const cad_ops_t *ops, void *memory)
+{
+    cudaSetDevice(ops->device);
+    cudaFree(memory);
+}
+
+/* dres of n rows = 0 */
+static int back_start(cad_grad_lane_t *l, int64_t n)
+{
+    size_t bytes = (size_t)(n * l->grads->s.Dp) * sizeof(float);
+    int rc = renewed(&l->f, l->grads->stale);
+    return rc ? rc : check(&l->f, cudaMemsetAsync(l->dres, 0, bytes, gpu_of(&l->f)->stream), "clearing");
+}
+
+#endif

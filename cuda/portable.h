@@ -1,11 +1,11 @@
-/* portable.h - one spelling of CUDA for nvcc and for the host shim.
+/* portable.h - CUDA as both nvcc and the host shim compile it.
  *
- * The backend is written in what C and CUDA C++ have in common. A kernel takes
- * one argument, a struct called j:
- *     KERNEL(name, job_t) { ... threadIdx.x ... }
- *     LAUNCH(name, blocks_x, blocks_y, threads, shared_bytes, stream, job);
- * Under nvcc these are the real thing; shim.h runs them on the CPU, the threads
- * of a block as fibers. SPDX-License-Identifier: MIT
+ * The backend is written in the common subset of C and CUDA C++. A kernel takes one
+ * struct of arguments, which it calls arg:
+ *     KERNEL(name, args_t) { ... arg.x[threadIdx.x] ... }
+ *     LAUNCH(name, blocks_x, blocks_y, threads, shared_bytes, stream, args);
+ * nvcc makes kernels and launches of these; shim.h runs them on the CPU, with each
+ * thread of a thread block a fiber. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_PORTABLE_H
 #define CAD_PORTABLE_H
@@ -15,24 +15,28 @@
 #include <stdint.h>
 #include <string.h>
 
+#define THREADS 128 /* of a thread block: four warps */
+
 #ifdef __CUDACC__
 #include <cublasLt.h>
 #include <cuda_runtime.h>
 
 #define PACK 131072 /* rows gathered from short sequences */
 #define DEVICE static __device__ __forceinline__
-#define KERNEL(name, job) static __global__ void __launch_bounds__(THREADS, 4) name(const __grid_constant__ job j)
-#define KERNEL_WIDE(name, job) \
-    static __global__ void __launch_bounds__(THREADS, 2) name(const __grid_constant__ job j) /* twice the registers */
-#define LAUNCH(name, bx, by, threads, shared, stream, job) \
-    name<<<dim3((unsigned)(bx), (unsigned)(by)), threads, shared, stream>>>(job)
+#define ANYWHERE static __host__ __device__ __forceinline__
+#define KERNEL(name, args) static __global__ void __launch_bounds__(THREADS, 4) name(const __grid_constant__ args arg)
+#define KERNEL_WIDE(name, args)                          \
+    static __global__ void __launch_bounds__(THREADS, 2) \
+        name(const __grid_constant__ args arg) /* twice the registers */
+#define LAUNCH(name, bx, by, threads, shared, stream, args) \
+    name<<<dim3((unsigned)(bx), (unsigned)(by)), threads, shared, stream>>>(args)
 #define SHARED(type, name)                               \
     extern __shared__ __align__(16) char shared_bytes[]; \
     type *name = (type *)shared_bytes
 #define UNROLL _Pragma("unroll")
 #define REPEAT(i, n) UNROLL for (int i = 0; i < n; i++)
 
-/* Four values at a multiple of 16 bytes. */
+/* Four values at an address that is a multiple of 16. */
 DEVICE void load4(const float *p, float *to)
 {
     float4 v = *(const float4 *)p;
@@ -43,20 +47,21 @@ DEVICE void load4(const float *p, float *to)
 }
 DEVICE float shuffle_xor(float v, int k) { return __shfl_xor_sync(0xffffffffu, v, k); }
 DEVICE float fma32(float a, float b, float c) { return fmaf(a, b, c); }
-/* 2^x, two units in the last place; 2^0 is 1. */
+/* 2^x to two units in the last place; 2^0 is 1. */
 DEVICE float exp2_fast(float x)
 {
     float y;
     asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
     return y;
 }
-/* a / b for b within [1, 2^126]. */
+/* a / b for b in [1, 2^126]. */
 DEVICE float divide_fast(float a, float b) { return __fdividef(a, b); }
 
 #else
 #include "shim.h"
 
 #define DEVICE static inline __attribute__((always_inline, unused))
+#define ANYWHERE DEVICE
 #define UNROLL
 #define REPEAT(i, n) for (int i = 0; i < n; i++)
 DEVICE void load4(const float *p, float *to) { memcpy(to, p, 4 * sizeof *p); }
@@ -66,18 +71,10 @@ DEVICE float exp2_fast(float x) { return exp2f(x); }
 DEVICE float divide_fast(float a, float b) { return a / b; }
 #endif
 
-#define THREADS 128 /* of a block: four warps */
-
-/* bfloat16: the upper half of a float32. */
+/* bfloat16: the upper 16 bits of a float32. */
 typedef struct {
     uint16_t bits;
 } bf16_t;
-
-#ifdef __CUDACC__
-#define ANYWHERE static __host__ __device__ __forceinline__
-#else
-#define ANYWHERE DEVICE
-#endif
 
 typedef union {
     float f;
@@ -91,7 +88,7 @@ ANYWHERE float from_bf16(bf16_t v)
     return b.f;
 }
 
-/* To the nearest, ties to even; NaN stays NaN. */
+/* Rounds to the nearest, ties to even; NaN stays NaN. */
 ANYWHERE bf16_t to_bf16(float v)
 {
     bf16_t h;

@@ -1,12 +1,41 @@
 /* product.h - matrix products: cublasLt, or plain loops in the shim.
  *
- * cublasLt computes BLOCK rows at a time with one algorithm for each shape, chosen
- * when the weights are opened, without splitting sums (reduction scheme none), and in
- * float32 without TF32, but in the backward pass of bf16. What lies beyond a batch's
- * last row is computed and never read. A weight's gradient, which is a sum over rows, is
- * made of partial sums of PART rows, a BLOCK's in one call; `fold` adds them in order.
+ * cublasLt computes PRODUCT_ROWS rows at a time. Each shape has one algorithm, which is
+ * chosen when the weights are opened: without splitting sums (reduction scheme none), and for
+ * float32 without TF32, except in the backward pass of bf16. Rows behind a batch's last one
+ * are computed and never read. A weight's gradient is a sum over rows: partial sums of
+ * PART_ROWS rows, made for PRODUCT_ROWS rows in one call, which `fold` (sums.h) adds in order.
  * SPDX-License-Identifier: MIT
  */
+#ifndef CAD_CUDA_PRODUCT_H
+#define CAD_CUDA_PRODUCT_H
+
+#include "common.h"
+
+static void set_product(product_t *p, int64_t n, int64_t k, bool half, bool half_out)
+{
+    p->n = p->ldc = n;
+    p->k = k;
+    p->half = half;
+    p->half_out = half_out;
+}
+
+/* A product of the backward pass: float32, C with rows of ldc. */
+static void set_back_product(product_t *p, int64_t n, int64_t k, int64_t ldc, bool transposed, bool fast)
+{
+    set_product(p, n, k, false, false);
+    p->ldc = ldc;
+    p->transposed = transposed;
+    p->fast = fast;
+}
+
+static void set_outer(outer_t *o, int64_t n, int64_t k, int64_t lda, bool fast)
+{
+    o->n = n;
+    o->k = o->ldb = k;
+    o->lda = lda;
+    o->fast = fast;
+}
 
 #ifdef __CUDACC__
 
@@ -19,45 +48,50 @@ static int blas_check(cad_error_t *err, cublasStatus_t s, const char *what)
                                              "cublasLt, %s: %s", what, cublasLtGetStatusString(s));
 }
 
+/* CUDA's name of T. */
 static cudaDataType_t type_of(bool half) { return half ? CUDA_R_16BF : CUDA_R_32F; }
 
-/* Which operands are transposed, first the first of cublas'. */
+/* first, second: whether that operand of cublas is transposed. */
 static int operation_open(cublasLtMatmulDesc_t *op, bool fast, bool first, bool second, cad_error_t *err)
 {
-    cublasOperation_t turn = CUBLAS_OP_T;
+    cublasOperation_t transposed = CUBLAS_OP_T;
     int rc = blas_check(
         err, cublasLtMatmulDescCreate(op, fast ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F),
         "operation");
     if (rc == 0 && first)
-        rc = blas_check(err, cublasLtMatmulDescSetAttribute(*op, CUBLASLT_MATMUL_DESC_TRANSA, &turn, sizeof turn),
-                        "operation");
+        rc = blas_check(
+            err, cublasLtMatmulDescSetAttribute(*op, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed),
+            "operation");
     if (rc == 0 && second)
-        rc = blas_check(err, cublasLtMatmulDescSetAttribute(*op, CUBLASLT_MATMUL_DESC_TRANSB, &turn, sizeof turn),
-                        "operation");
+        rc = blas_check(
+            err, cublasLtMatmulDescSetAttribute(*op, CUBLASLT_MATMUL_DESC_TRANSB, &transposed, sizeof transposed),
+            "operation");
     return rc;
 }
 
-/* Column-major, as cublas sees it: C^T (n,rows) = W^T (n,k) x A^T (k,rows). */
+/* cublas is column-major: C^T (n,rows) = W^T (n,k) x A^T (k,rows). */
 static int product_layouts(product_t *p, cad_error_t *err)
 {
     uint64_t n = (uint64_t)p->n, k = (uint64_t)p->k;
-    int rc = operation_open(&p->op, p->fast, !p->turned, false, err);
+    int rc = operation_open(&p->op, p->fast, !p->transposed, false, err);
     if (rc == 0)
         rc = blas_check(err,
-                        cublasLtMatrixLayoutCreate(&p->w, type_of(p->half), p->turned ? n : k, p->turned ? k : n,
-                                                   p->turned ? p->n : p->k),
+                        cublasLtMatrixLayoutCreate(&p->w, type_of(p->half), p->transposed ? n : k,
+                                                   p->transposed ? k : n, p->transposed ? p->n : p->k),
                         "layout");
-    if (rc == 0) rc = blas_check(err, cublasLtMatrixLayoutCreate(&p->a, type_of(p->half), k, BLOCK, p->k), "layout");
     if (rc == 0)
-        rc = blas_check(err, cublasLtMatrixLayoutCreate(&p->c, type_of(p->half_out), n, BLOCK, p->ldc), "layout");
+        rc = blas_check(err, cublasLtMatrixLayoutCreate(&p->a, type_of(p->half), k, PRODUCT_ROWS, p->k), "layout");
+    if (rc == 0)
+        rc = blas_check(err, cublasLtMatrixLayoutCreate(&p->c, type_of(p->half_out), n, PRODUCT_ROWS, p->ldc),
+                        "layout");
     return rc;
 }
 
-/* One of a row of BLOCK / PART matrices, `step` values apart. */
+/* A batch of PRODUCT_ROWS / PART_ROWS matrices, `step` values apart. */
 static int layout_batch(cublasLtMatrixLayout_t *m, int64_t rows, int64_t cols, int64_t ld, int64_t step,
                         cad_error_t *err)
 {
-    int32_t n = BLOCK / PART;
+    int32_t n = PRODUCT_ROWS / PART_ROWS;
     int rc = blas_check(err, cublasLtMatrixLayoutCreate(m, CUDA_R_32F, (uint64_t)rows, (uint64_t)cols, ld), "layout");
     if (rc == 0)
         rc = blas_check(err, cublasLtMatrixLayoutSetAttribute(*m, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &n, sizeof n),
@@ -73,8 +107,8 @@ static int layout_batch(cublasLtMatrixLayout_t *m, int64_t rows, int64_t cols, i
 static int outer_layouts(outer_t *o, cad_error_t *err)
 {
     int rc = operation_open(&o->op, o->fast, false, true, err);
-    if (rc == 0) rc = layout_batch(&o->b, o->k, PART, o->ldb, PART * o->ldb, err);
-    if (rc == 0) rc = layout_batch(&o->a, o->n, PART, o->lda, PART * o->lda, err);
+    if (rc == 0) rc = layout_batch(&o->b, o->k, PART_ROWS, o->ldb, PART_ROWS * o->ldb, err);
+    if (rc == 0) rc = layout_batch(&o->a, o->n, PART_ROWS, o->lda, PART_ROWS * o->lda, err);
     if (rc == 0) rc = layout_batch(&o->c, o->k, o->n, o->k, o->k * o->n, err);
     return rc;
 }
@@ -85,7 +119,7 @@ static int prefer(cublasLtMatmulPreference_t like, cublasLtMatmulPreferenceAttri
     return blas_check(err, cublasLtMatmulPreferenceSetAttribute(like, what, value, size), "preference");
 }
 
-/* aligned: every matrix begins at a multiple of so many bytes. */
+/* aligned: every matrix begins at a multiple of this many bytes. */
 static int find_algorithm(cublasLtHandle_t blas, cublasLtMatmulDesc_t op, cublasLtMatrixLayout_t a,
                           cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, uint32_t aligned,
                           cublasLtMatmulAlgo_t *algo, cad_error_t *err)
@@ -110,7 +144,17 @@ static int find_algorithm(cublasLtHandle_t blas, cublasLtMatmulDesc_t op, cublas
     return rc;
 }
 
-static int products_make(cublasLtHandle_t blas, product_t *p, int n, uint32_t aligned, cad_error_t *err)
+static int blas_open(cublasLtHandle_t *blas, cad_error_t *err)
+{
+    return blas_check(err, cublasLtCreate(blas), "handle");
+}
+
+static void blas_close(cublasLtHandle_t blas)
+{
+    if (blas) cublasLtDestroy(blas);
+}
+
+static int products_open(cublasLtHandle_t blas, product_t *p, int n, uint32_t aligned, cad_error_t *err)
 {
     int rc = 0;
     for (int i = 0; i < n && rc == 0; i++) {
@@ -120,29 +164,14 @@ static int products_make(cublasLtHandle_t blas, product_t *p, int n, uint32_t al
     return rc;
 }
 
-static int products_open(cad_weights_t *w, cad_error_t *err)
+static int outers_open(cublasLtHandle_t blas, outer_t *o, int n, uint32_t aligned, cad_error_t *err)
 {
-    int rc = blas_check(err, cublasLtCreate(&w->blas), "handle");
-    return rc ? rc : products_make(w->blas, w->product, PRODUCTS, 256, err);
-}
-
-/* Those of the backward pass, whose parts begin anywhere at 64 bytes. */
-static int back_products_open(product_t *p, int np, outer_t *o, int no, cad_error_t *err)
-{
-    cublasLtHandle_t blas = NULL;
-    int rc = blas_check(err, cublasLtCreate(&blas), "handle");
-    if (rc == 0) rc = products_make(blas, p, np, 64, err);
-    for (int i = 0; i < no && rc == 0; i++) {
+    int rc = 0;
+    for (int i = 0; i < n && rc == 0; i++) {
         rc = outer_layouts(&o[i], err);
-        if (rc == 0) rc = find_algorithm(blas, o[i].op, o[i].b, o[i].a, o[i].c, 64, &o[i].algo, err);
+        if (rc == 0) rc = find_algorithm(blas, o[i].op, o[i].b, o[i].a, o[i].c, aligned, &o[i].algo, err);
     }
-    if (blas) cublasLtDestroy(blas);
     return rc;
-}
-
-static void blas_close(cad_weights_t *w)
-{
-    if (w->blas) cublasLtDestroy(w->blas);
 }
 
 static void layouts_close(cublasLtMatmulDesc_t op, cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
@@ -171,13 +200,13 @@ static int blas_report(cad_lane_t *l, cublasStatus_t s)
     return CAD_EDEVICE;
 }
 
-/* d = a x w + beta c of rows [beg, end) and those that share a block with them. */
+/* d = a x w + beta c, for rows [beg, end) rounded outwards to multiples of PRODUCT_ROWS. */
 static int multiply(cad_lane_t *l, const product_t *p, const void *a, const void *w, const void *c, void *d,
                     int64_t beg, int64_t end, float beta)
 {
     float one = 1;
     int rc = 0;
-    for (int64_t r = beg / BLOCK * BLOCK; r < end && rc == 0; r += BLOCK) {
+    for (int64_t r = beg / PRODUCT_ROWS * PRODUCT_ROWS; r < end && rc == 0; r += PRODUCT_ROWS) {
         size_t in = (size_t)(r * p->k) * width_of(p->half), out = (size_t)(r * p->ldc) * width_of(p->half_out);
         rc = blas_report(l, cublasLtMatmul(l->weights->blas, p->op, &one, w, p->w, (const char *)a + in, p->a, &beta,
                                            (const char *)c + out, p->c, (char *)d + out, p->c, &p->algo, NULL, 0,
@@ -186,9 +215,9 @@ static int multiply(cad_lane_t *l, const product_t *p, const void *a, const void
     return rc;
 }
 
-/* Partial sums (BLOCK/PART,n,k) of the block that begins at row r; of n rows in all. */
-static int outer_block(cad_lane_t *l, const outer_t *o, const float *a, const float *b, int64_t r, int64_t n,
-                       float *parts)
+/* Partial sums (PRODUCT_ROWS/PART_ROWS,n,k) of the rows from r on; n: number of rows in all. */
+static int outer_rows(cad_lane_t *l, const outer_t *o, const float *a, const float *b, int64_t r, int64_t n,
+                      float *parts)
 {
     float one = 1, zero = 0;
     (void)n;
@@ -196,26 +225,37 @@ static int outer_block(cad_lane_t *l, const outer_t *o, const float *a, const fl
                                          &zero, parts, o->c, parts, o->c, &o->algo, NULL, 0, gpu_of(l)->stream));
 }
 
-#else
+#else /* the shim */
 
-static int products_open(cad_weights_t *w, cad_error_t *err)
+/* Plain loops need nothing opened. */
+static int blas_open(cublasLtHandle_t *blas, cad_error_t *err)
 {
-    (void)w;
+    (void)blas;
     (void)err;
     return 0;
 }
 
-static int back_products_open(product_t *p, int np, outer_t *o, int no, cad_error_t *err)
+static void blas_close(cublasLtHandle_t blas) { (void)blas; }
+
+static int products_open(cublasLtHandle_t blas, product_t *p, int n, uint32_t aligned, cad_error_t *err)
 {
+    (void)blas;
     (void)p;
-    (void)np;
-    (void)o;
-    (void)no;
+    (void)n;
+    (void)aligned;
     (void)err;
     return 0;
 }
 
-static void blas_close(cad_weights_t *w) { (void)w; }
+static int outers_open(cublasLtHandle_t blas, outer_t *o, int n, uint32_t aligned, cad_error_t *err)
+{
+    (void)blas;
+    (void)o;
+    (void)n;
+    (void)aligned;
+    (void)err;
+    return 0;
+}
 
 static void products_close(product_t *p, int n)
 {
@@ -234,20 +274,21 @@ static float number(const void *a, int64_t i, bool half)
     return half ? from_bf16(((const bf16_t *)a)[i]) : ((const float *)a)[i];
 }
 
-static void spell_out(const void *a, int64_t from, int64_t n, bool half, float *to)
+/* to (n): a from `from` on, as float32. */
+static void to_floats(const void *a, int64_t from, int64_t n, bool half, float *to)
 {
     for (int64_t i = 0; i < n; i++) to[i] = number(a, from + i, half);
 }
 
-/* W as (n,k). */
-static void spell_table(const product_t *p, const void *w, float *to)
+/* to (n,k): W, whichever way round it is stored. */
+static void table_to_floats(const product_t *p, const void *w, float *to)
 {
     for (int64_t i = 0; i < p->n; i++)
         for (int64_t j = 0; j < p->k; j++)
-            to[i * p->k + j] = number(w, p->turned ? j * p->n + i : i * p->k + j, p->half);
+            to[i * p->k + j] = number(w, p->transposed ? j * p->n + i : i * p->k + j, p->half);
 }
 
-/* Sixteen sums, then theirs. */
+/* Sixteen partial sums, then their sum. n is a multiple of 16. */
 static float dot(const float *a, const float *b, int64_t n)
 {
     float part[16] = { 0 }, sum = 0;
@@ -263,23 +304,24 @@ typedef struct {
     void *d;
     int64_t beg, end;
     float beta;
-} multiply_job_t;
+} multiply_args_t;
 
 /* k is a multiple of 16: Dp, Ep or Sp. */
-static int multiply_rows(const void *job)
+static int multiply_rows(const void *args)
 {
-    const multiply_job_t *j = (const multiply_job_t *)job;
-    const product_t *p = j->p;
+    const multiply_args_t *arg = (const multiply_args_t *)args;
+    const product_t *p = arg->p;
     float *row = (float *)malloc((size_t)((p->n + 1) * p->k) * sizeof *row), *table = row + p->k;
     if (!row) return CAD_ENOMEM;
-    spell_table(p, j->w, table);
-    for (int64_t r = j->beg; r < j->end; r++) {
-        spell_out(j->a, r * p->k, p->k, p->half, row);
+    table_to_floats(p, arg->w, table);
+    for (int64_t r = arg->beg; r < arg->end; r++) {
+        to_floats(arg->a, r * p->k, p->k, p->half, row);
         for (int64_t i = 0; i < p->n; i++) {
             int64_t at = r * p->ldc + i;
-            float v = dot(row, table + i * p->k, p->k) + (j->beta == 0 ? 0 : j->beta * number(j->c, at, p->half_out));
-            if (p->half_out) ((bf16_t *)j->d)[at] = to_bf16(v);
-            else ((float *)j->d)[at] = v;
+            float v = dot(row, table + i * p->k, p->k) +
+                      (arg->beta == 0 ? 0 : arg->beta * number(arg->c, at, p->half_out));
+            if (p->half_out) ((bf16_t *)arg->d)[at] = to_bf16(v);
+            else ((float *)arg->d)[at] = v;
         }
     }
     free(row);
@@ -289,21 +331,23 @@ static int multiply_rows(const void *job)
 static int multiply(cad_lane_t *l, const product_t *p, const void *a, const void *w, const void *c, void *d,
                     int64_t beg, int64_t end, float beta)
 {
-    multiply_job_t j = { p, a, w, c, d, beg, end, beta };
-    return shim_call(multiply_rows, &j, sizeof j, gpu_of(l)->stream);
+    multiply_args_t arg = { .p = p, .a = a, .w = w, .c = c, .d = d, .beg = beg, .end = end, .beta = beta };
+    return shim_call(multiply_rows, &arg, sizeof arg, gpu_of(l)->stream);
 }
 
-static int outer_block(cad_lane_t *l, const outer_t *o, const float *a, const float *b, int64_t r, int64_t n,
-                       float *parts)
+static int outer_rows(cad_lane_t *l, const outer_t *o, const float *a, const float *b, int64_t r, int64_t n,
+                      float *parts)
 {
     (void)l;
-    for (int64_t end = cad_min(n, r + BLOCK); r < end; r += PART, parts += o->n * o->k) {
+    for (int64_t end = cad_min(n, r + PRODUCT_ROWS); r < end; r += PART_ROWS, parts += o->n * o->k) {
         memset(parts, 0, (size_t)(o->n * o->k) * sizeof *parts);
-        for (int64_t i = r; i < r + PART; i++)
+        for (int64_t i = r; i < r + PART_ROWS; i++)
             for (int64_t x = 0; x < o->n; x++)
                 for (int64_t y = 0; y < o->k; y++) parts[x * o->k + y] += a[i * o->lda + x] * b[i * o->ldb + y];
     }
     return 0;
 }
+
+#endif /* __CUDACC__ */
 
 #endif

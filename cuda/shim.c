@@ -10,7 +10,7 @@
 
 #define FIBERS 256
 #define STACK ((size_t)1 << 16)
-#define SHARED_BYTES 49152 /* what a block may have without asking */
+#define SHARED_BYTES 49152 /* what a thread block may have by default */
 
 typedef enum { READY, AT_BARRIER, IN_WARP, DONE } state_t;
 
@@ -18,20 +18,20 @@ typedef struct {
     struct shim_t *shim;
     shim_index_t thread;
     state_t state;
-    bool started, odd; /* odd: an odd number of shuffles */
+    bool started, odd; /* odd: it has done an odd number of shuffles */
     ucontext_t start;
     jmp_buf at;
     char *stack;
 } fiber_t;
 
-typedef struct node_t { /* a launch, or a library's call */
+typedef struct node_t { /* a launch, or a call of a library */
     struct node_t *next;
     shim_kernel_f *kernel;
-    int (*library)(const void *job);
+    int (*library)(const void *args);
     int64_t bx, by;
     int threads;
     size_t shared;
-    char job[];
+    char args[];
 } node_t;
 
 struct shim_graph_t {
@@ -39,15 +39,15 @@ struct shim_graph_t {
     bool used;
 };
 
-struct shim_t { /* a stream: one block runs at a time */
+struct shim_t { /* a stream: one thread block runs at a time */
     fiber_t fiber[FIBERS];
     fiber_t *now;
     shim_index_t block;
     shim_kernel_f *kernel;
-    const void *job;
+    const void *args;
     int threads;
-    unsigned turn;         /* rounds so far: what the order of the next follows from */
-    float slot[2][FIBERS]; /* of a shuffle and of the next */
+    unsigned rounds;       /* so far; the order of the next one follows from it */
+    float slot[2][FIBERS]; /* values of a shuffle and of the next one */
     jmp_buf scheduler;
     char *shared; /* allocated for each launch, so that an overrun shows */
     struct shim_graph_t *recording;
@@ -103,17 +103,17 @@ cudaError_t cudaSetDevice(int device)
     return __atomic_load_n(&card.fault, __ATOMIC_RELAXED);
 }
 
-#define HEAD 64 /* before each allocation: its size */
+#define SIZE_BYTES 64 /* before each allocation, for its size */
 
 cudaError_t cudaMalloc(void **p, size_t n)
 {
     size_t most = (size_t)setting("CADUCEUS_SHIM_MEMORY", INT64_MAX);
-    char *a = __atomic_load_n(&card.used, __ATOMIC_RELAXED) + n > most ? NULL : malloc(n + HEAD);
+    char *a = __atomic_load_n(&card.used, __ATOMIC_RELAXED) + n > most ? NULL : malloc(n + SIZE_BYTES);
     *p = NULL;
     if (!a) return cudaErrorMemoryAllocation;
     memcpy(a, &n, sizeof n);
     __atomic_add_fetch(&card.used, n, __ATOMIC_RELAXED);
-    *p = a + HEAD;
+    *p = a + SIZE_BYTES;
     return cudaSuccess;
 }
 
@@ -121,9 +121,9 @@ cudaError_t cudaFree(void *p)
 {
     size_t n;
     if (!p) return cudaSuccess;
-    memcpy(&n, (char *)p - HEAD, sizeof n);
+    memcpy(&n, (char *)p - SIZE_BYTES, sizeof n);
     __atomic_sub_fetch(&card.used, n, __ATOMIC_RELAXED);
-    free((char *)p - HEAD);
+    free((char *)p - SIZE_BYTES);
     return cudaSuccess;
 }
 
@@ -148,7 +148,7 @@ cudaError_t cudaMemcpy(void *to, const void *from, size_t n, int kind)
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, int kind, cudaStream_t stream)
 {
-    if (stream->recording) fault(cudaErrorStreamCaptureUnsupported); /* this backend records no copies */
+    if (stream->recording) fault(cudaErrorStreamCaptureUnsupported); /* the backend records no copies */
     return cudaMemcpy(to, from, n, kind);
 }
 
@@ -198,7 +198,7 @@ cudaError_t cudaGetLastError(void) { return __atomic_load_n(&card.fault, __ATOMI
 
 /* ---- fibers ---- */
 
-/* Back to the scheduler until it lets this fiber go on. */
+/* Returns to the scheduler, which resumes this fiber later. */
 static void rest(fiber_t *f, state_t why)
 {
     f->state = why;
@@ -209,7 +209,7 @@ static void fiber_main(unsigned high, unsigned low)
 {
     fiber_t *f = (fiber_t *)((uintptr_t)high << 32 | low);
     for (;;) {
-        f->shim->kernel(f->shim->job);
+        f->shim->kernel(f->shim->args);
         rest(f, DONE);
     }
 }
@@ -239,16 +239,16 @@ static void resume(struct shim_t *s, fiber_t *f)
     _longjmp(f->at, 1);
 }
 
-/* Everyone ready has a turn. */
+/* Resumes every fiber that is ready, once. */
 static void round_of(struct shim_t *s)
 {
-    unsigned n = (unsigned)s->threads, step = (2 * (s->turn * 7 % 61) + 1) % n;
-    for (unsigned i = 0, at = s->turn % n; i < n; i++, at = at + step < n ? at + step : at + step - n)
+    unsigned n = (unsigned)s->threads, step = (2 * (s->rounds * 7 % 61) + 1) % n;
+    for (unsigned i = 0, at = s->rounds % n; i < n; i++, at = at + step < n ? at + step : at + step - n)
         if (s->fiber[at].state == READY) resume(s, &s->fiber[at]);
-    s->turn++;
+    s->rounds++;
 }
 
-/* Those of [beg, end) that wait for `why`, if all that are not done do; -1 otherwise. */
+/* How many fibers of [beg, end) are in state `why`; -1 if one is neither that nor done. */
 static int waiting(const struct shim_t *s, int beg, int end, state_t why)
 {
     int n = 0;
@@ -295,7 +295,7 @@ float shim_shuffle_xor(float v, int k)
     unsigned other = (f->thread.x & ~31u) | ((f->thread.x ^ (unsigned)k) & 31u);
     float *slot = s->slot[f->odd];
     slot[f->thread.x] = v;
-    f->odd = !f->odd; /* so that nobody writes here before all have read */
+    f->odd = !f->odd; /* the next shuffle must not write here before all fibers have read */
     rest(f, IN_WARP);
     return slot[other];
 }
@@ -338,29 +338,29 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t g)
 
 cudaError_t cudaGraphDestroy(cudaGraph_t g) { return g->used ? cudaSuccess : cudaGraphExecDestroy(g); }
 
-static node_t *record(cudaStream_t s, const void *job, size_t size)
+static node_t *record(cudaStream_t s, const void *args, size_t size)
 {
     node_t *n = calloc(1, sizeof *n + size);
     if (!n) {
         fault(cudaErrorMemoryAllocation);
         return NULL;
     }
-    memcpy(n->job, job, size);
+    memcpy(n->args, args, size);
     *s->recording->last = n;
     s->recording->last = &n->next;
     return n;
 }
 
-int shim_call(int (*library)(const void *job), const void *job, size_t size, cudaStream_t s)
+int shim_call(int (*library)(const void *args), const void *args, size_t size, cudaStream_t s)
 {
     node_t *n;
-    if (!s->recording) return library(job);
-    n = record(s, job, size);
+    if (!s->recording) return library(args);
+    n = record(s, args, size);
     if (n) n->library = library;
     return 0;
 }
 
-static void launch(shim_kernel_f *kernel, const void *job, int64_t bx, int64_t by, int threads, size_t shared,
+static void launch(shim_kernel_f *kernel, const void *args, int64_t bx, int64_t by, int threads, size_t shared,
                    cudaStream_t s)
 {
     bool ready = shared <= SHARED_BYTES && threads <= FIBERS && bx < (int64_t)1 << 31 && by < 65536;
@@ -371,7 +371,7 @@ static void launch(shim_kernel_f *kernel, const void *job, int64_t bx, int64_t b
     for (int i = 0; i < threads && ready; i++) ready = fiber_new(s, i);
     if (!ready || !s->shared) fault(cudaErrorMemoryAllocation);
     s->kernel = kernel;
-    s->job = job;
+    s->args = args;
     s->threads = threads;
     running = s;
     for (int64_t y = 0; y < by && !cudaGetLastError(); y++)
@@ -383,15 +383,15 @@ static void launch(shim_kernel_f *kernel, const void *job, int64_t bx, int64_t b
     free(s->shared);
 }
 
-void shim_launch(shim_kernel_f *kernel, const void *job, size_t size, int64_t bx, int64_t by, int threads,
+void shim_launch(shim_kernel_f *kernel, const void *args, size_t size, int64_t bx, int64_t by, int threads,
                  size_t shared, cudaStream_t s)
 {
     node_t *n;
     if (!s->recording) {
-        launch(kernel, job, bx, by, threads, shared, s);
+        launch(kernel, args, bx, by, threads, shared, s);
         return;
     }
-    n = record(s, job, size);
+    n = record(s, args, size);
     if (!n) return;
     n->kernel = kernel;
     n->bx = bx;
@@ -405,8 +405,8 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t g, cudaStream_t s)
     if (__atomic_add_fetch(&card.graphs, 1, __ATOMIC_RELAXED) == setting("CADUCEUS_SHIM_GRAPH", -1))
         fault(cudaErrorIllegalAddress);
     for (node_t *n = g->first; n && !cudaGetLastError(); n = n->next) {
-        if (n->kernel) launch(n->kernel, n->job, n->bx, n->by, n->threads, n->shared, s);
-        else if (n->library(n->job)) fault(cudaErrorMemoryAllocation);
+        if (n->kernel) launch(n->kernel, n->args, n->bx, n->by, n->threads, n->shared, s);
+        else if (n->library(n->args)) fault(cudaErrorMemoryAllocation);
     }
     return cudaGetLastError();
 }

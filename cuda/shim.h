@@ -1,8 +1,8 @@
-/* shim.h - as much of CUDA as the backend uses, on the CPU, for tests without a card.
+/* shim.h - the part of CUDA that the backend uses, on the CPU, for tests without a card.
  *
- * The threads of a block are fibers, run in an order that changes from turn to turn,
- * so that a missing barrier shows. Device memory is the host's. For tests of what goes
- * wrong, the environment sets
+ * The threads of a thread block are fibers, run in an order that changes from round to round,
+ * so that a missing barrier shows. Device memory is host memory. For tests of failures,
+ * the environment sets
  *     CADUCEUS_SHIM_DEVICES   how many devices there are [1]
  *     CADUCEUS_SHIM_MEMORY    bytes of device memory [no limit]
  *     CADUCEUS_SHIM_FAULT     the launch that fails, and all that follows it [none]
@@ -27,10 +27,10 @@ typedef enum {
 } cudaError_t;
 enum { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
 enum { cudaStreamNonBlocking = 1 };
-typedef struct shim_t *cudaStream_t; /* the fibers of its launches */
+typedef struct shim_t *cudaStream_t; /* holds the fibers of its launches */
 enum { cudaStreamCaptureModeThreadLocal = 1 };
-typedef struct shim_graph_t *cudaGraph_t,
-    *cudaGraphExec_t; /* one thing: destroying the first leaves it to the second */
+typedef struct shim_blas_t *cublasLtHandle_t;               /* always NULL: products are plain loops */
+typedef struct shim_graph_t *cudaGraph_t, *cudaGraphExec_t; /* the same object: once instantiated, the second owns it */
 struct cudaDeviceProp {
     char name[256];
     int major, minor;
@@ -76,18 +76,18 @@ float shim_shuffle_xor(float v, int k);
 #define SHARED(type, name) type *name = (type *)shim_shared()
 
 /* ---- launches ---- */
-typedef void shim_kernel_f(const void *job);
-void shim_launch(shim_kernel_f *kernel, const void *job, size_t size, int64_t bx, int64_t by, int threads,
+typedef void shim_kernel_f(const void *args);
+void shim_launch(shim_kernel_f *kernel, const void *args, size_t size, int64_t bx, int64_t by, int threads,
                  size_t shared, cudaStream_t stream);
-#define KERNEL(name, job) SHIM_KERNEL(name, job)
-#define KERNEL_WIDE(name, job) SHIM_KERNEL(name, job)
-#define SHIM_KERNEL(name, job)                                        \
-    static void name##_body(const job j);                             \
-    static void name(const void *p) { name##_body(*(const job *)p); } \
-    static void name##_body(const job j)
-/* A library's work: now, or when the graph that is being recorded is launched. */
-int shim_call(int (*library)(const void *job), const void *job, size_t size, cudaStream_t stream);
-#define LAUNCH(name, bx, by, threads, shared, stream, job) \
-    shim_launch(name, &(job), sizeof(job), bx, by, threads, shared, stream)
+#define KERNEL(name, args) SHIM_KERNEL(name, args)
+#define KERNEL_WIDE(name, args) SHIM_KERNEL(name, args)
+#define SHIM_KERNEL(name, args)                                        \
+    static void name##_body(const args arg);                           \
+    static void name(const void *p) { name##_body(*(const args *)p); } \
+    static void name##_body(const args arg)
+/* Runs a library's work: now, or when the graph that is being recorded is launched. */
+int shim_call(int (*library)(const void *args), const void *args, size_t size, cudaStream_t stream);
+#define LAUNCH(name, bx, by, threads, shared, stream, args) \
+    shim_launch(name, &(args), sizeof(args), bx, by, threads, shared, stream)
 
 #endif

@@ -1,114 +1,29 @@
-/* weights.h - a model on the device. SPDX-License-Identifier: MIT */
+/* weights.h - a model's weights on the device, and the gradients of them.
+ *
+ * Weights that the backward pass reads are float32, whatever the forward pass reads. Gradients
+ * are copied to the host once for each update, in the layout of core/engine/gradients.h.
+ * SPDX-License-Identifier: MIT */
+#ifndef CAD_CUDA_WEIGHTS_H
+#define CAD_CUDA_WEIGHTS_H
 
-/* Weights are put together in host memory and copied in one piece; host NULL: only
- * counts. What is returned is the place on the device. */
-typedef struct {
-    char *host, *device;
-    size_t used;
-} store_t;
+#include "lane.h"
+#include "mamba.h"
+#include "product.h"
+#include "store.h"
 
-static size_t reserve(store_t *s, int64_t count, size_t size)
-{
-    size_t at = s->used;
-    s->used += ((size_t)count * size + 255) / 256 * 256;
-    return at;
-}
+/* ---- weights ---- */
 
-static void *on_host(const store_t *s, size_t at) { return s->host ? s->host + at : NULL; }
-static const void *on_device(const store_t *s, size_t at) { return s->device ? s->device + at : NULL; }
-
-/* v (rows,cols), or (cols,rows) if it is to be transposed, to (rows_p,cols_p); NULL
- * is zeros. */
-static const float *place(store_t *s, const float *v, int64_t rows, int64_t cols, int64_t rows_p, int64_t cols_p,
-                          bool transposed)
-{
-    size_t at = reserve(s, rows_p * cols_p, sizeof(float));
-    float *d = (float *)on_host(s, at);
-    for (int64_t r = 0; s->host && v && r < rows; r++)
-        for (int64_t c = 0; c < cols; c++) d[r * cols_p + c] = transposed ? v[c * rows + r] : v[r * cols + c];
-    return (const float *)on_device(s, at);
-}
-
-static const float *place_vector(store_t *s, const float *v, int64_t n, int64_t np)
-{
-    return place(s, v, 1, n, 1, np, false);
-}
-
-/* A matrix product's W: rows from `to` on of T. */
-static void fill_table(char *d, bool half, const float *v, int64_t rows, int64_t cols, int64_t cols_p, int64_t to)
-{
-    for (int64_t r = 0; r < rows; r++, v += cols) {
-        int64_t at = (to + r) * cols_p;
-        if (!half) memcpy((float *)d + at, v, (size_t)cols * sizeof *v);
-        else
-            for (int64_t c = 0; c < cols; c++) ((bf16_t *)d)[at + c] = to_bf16(v[c]);
-    }
-}
-
-/* v (parts*rows,cols) to T (parts*rows_p,cols_p). */
-static const void *place_table(store_t *s, bool half, const float *v, int parts, int64_t rows, int64_t cols,
-                               int64_t rows_p, int64_t cols_p)
-{
-    size_t at = reserve(s, parts * rows_p * cols_p, half ? sizeof(bf16_t) : sizeof(float));
-    for (int i = 0; s->host && i < parts; i++)
-        fill_table((char *)on_host(s, at), half, v + i * rows * cols, rows, cols, cols_p, i * rows_p);
-    return on_device(s, at);
-}
-
-/* x's and z's biases, each padded. */
-static const float *place_in_bias(store_t *s, const cad_weights_t *w, const float *v, int64_t E)
-{
-    return v ? place(s, v, 2, E, 2, w->Ep, false) : NULL;
-}
-
-/* -exp(A_log) log2 e, transposed; padding does not decay. */
-static const float *place_decay(store_t *s, const cad_weights_t *w, const float *a_log, int64_t E)
-{
-    size_t at = reserve(s, w->Np * w->Ep, sizeof(float));
-    float *d = (float *)on_host(s, at);
-    for (int64_t e = 0; s->host && e < E; e++)
-        for (int64_t n = 0; n < w->N; n++) {
-            double a = -exp((double)a_log[e * w->N + n]) * 1.4426950408889634;
-            d[n * w->Ep + e] = a < -1e30 ? -1e30f : (float)a; /* dt A stays finite */
-        }
-    return (const float *)on_device(s, at);
-}
-
-/* Whether the second direction of a layer has the projections of the first. */
-static bool tied(const cad_layer_t *l) { return l->dir[0].in == l->dir[1].in && l->dir[0].out == l->dir[1].out; }
-
-/* first: the direction that this one shares projections with, or NULL. */
-static dir_t place_direction(store_t *s, const cad_weights_t *w, const cad_model_t *m, const cad_direction_t *d,
-                             const dir_t *first)
-{
-    int64_t D = w->D, E = m->cfg.d_inner, S = w->R + 2 * w->N;
-    dir_t p;
-    p.in = first ? first->in : place_table(s, w->half, d->in, 2, E, D, w->Ep, w->Dp);
-    p.x = place_table(s, w->half, d->x, 1, S, E, w->Sp, w->Ep);
-    p.out = first ? first->out : place_table(s, w->half, d->out, 1, D, E, w->Dp, w->Ep);
-    p.in_bias = place_in_bias(s, w, d->in_bias, E);
-    p.out_bias = d->out_bias ? place_vector(s, d->out_bias, D, w->Dp) : NULL;
-    p.conv = place(s, d->conv, w->K, E, w->K, w->Ep, true);
-    p.conv_bias = place_vector(s, d->conv_bias, E, w->Ep);
-    p.dt = place(s, d->dt, w->R, E, cad_round_up(w->R, STATES), w->Ep, true);
-    p.dt_bias = place_vector(s, d->dt_bias, E, w->Ep);
-    p.a = place_decay(s, w, d->a_log, E);
-    p.skip = place_vector(s, d->skip, E, w->Ep);
-    p.reverse = d->reverse;
-    return p;
-}
-
-/* The head's table; strand 1 has it complemented. */
+/* The head's table (V,Dp). Strand 1 has it complemented. */
 static const float *place_head(store_t *s, const cad_weights_t *w, const cad_model_t *m, int strand)
 {
-    size_t at = reserve(s, w->V * w->Dp, sizeof(float));
+    size_t at = reserve(s, w->V, w->Dp, sizeof(float));
     float *d = (float *)on_host(s, at);
-    for (int64_t v = 0; s->host && v < w->V; v++)
+    for (int64_t v = 0; d && v < w->V; v++)
         memcpy(d + v * w->Dp, m->embed + (strand ? m->vocab.comp[v] : v) * w->D, (size_t)w->D * sizeof *d);
     return (const float *)on_device(s, at);
 }
 
-static void place_all(store_t *s, cad_weights_t *w, const cad_model_t *m)
+static void place_weights(store_t *s, cad_weights_t *w, const cad_model_t *m)
 {
     w->embed = place(s, m->embed_in, w->V, w->D, w->V, w->Dp, false);
     w->head[0] = place_head(s, w, m, 0);
@@ -116,128 +31,196 @@ static void place_all(store_t *s, cad_weights_t *w, const cad_model_t *m)
     w->norm_f = place_vector(s, m->norm_f, w->D, w->Dp);
     w->norm_f_bias = place_vector(s, m->norm_f_bias, w->D, w->Dp);
     for (int i = 0; i < m->cfg.n_layer; i++) {
-        const cad_layer_t *l = &m->layer[i];
-        w->norm[i] = place_vector(s, l->norm, w->D, w->Dp);
-        w->norm_bias[i] = place_vector(s, l->norm_bias, w->D, w->Dp);
-        for (int k = 0; k < l->ndir; k++)
-            w->dir[2 * i + k] = place_direction(s, w, m, &l->dir[k], k && tied(l) ? &w->dir[2 * i] : NULL);
+        w->norm[i] = place_vector(s, m->layer[i].norm, w->D, w->Dp);
+        w->norm_bias[i] = place_vector(s, m->layer[i].norm_bias, w->D, w->Dp);
+        mamba_place(s, w, m, i);
     }
 }
 
-/* Where weights that are renewed are put together: pinned memory with zeros, or NULL, and
- * then each time somewhere else. */
-static char *stage_open(size_t bytes)
+static cudaError_t upload_weights(cad_weights_t *w, const cad_model_t *m)
 {
-    void *p;
-    if (cudaMallocHost(&p, bytes) == cudaSuccess) return (char *)memset(p, 0, bytes);
-    cudaGetLastError();
-    return NULL;
+    store_t s = store_begin(w->stage, w->mem, w->bytes);
+    if (s.host.base) place_weights(&s, w, m);
+    return store_end(&s, w->stage, w->bytes);
 }
 
-static cudaError_t upload(cad_weights_t *w, const cad_model_t *m)
-{
-    store_t s = { w->stage ? w->stage : (char *)calloc(1, w->bytes), (char *)w->mem, 0 };
-    cudaError_t e = cudaErrorMemoryAllocation;
-    if (s.host) {
-        place_all(&s, w, m);
-        e = cudaMemcpy(w->mem, s.host, w->bytes, cudaMemcpyHostToDevice);
-        if (e == cudaSuccess) e = cudaDeviceSynchronize(); /* no lane's stream waits for this */
-    }
-    if (s.host != w->stage) free(s.host);
-    return e;
-}
-
-/* A failure is the next batch's. */
+/* The next batch reports a failure. */
 static void weights_renew(cad_weights_t *w, const cad_model_t *m)
 {
     cudaSetDevice(w->device);
     if (!w->stage) w->stage = stage_open(w->bytes);
-    w->stale = upload(w, m) != cudaSuccess;
+    w->stale = upload_weights(w, m) != cudaSuccess;
 }
 
 static void weights_close(cad_weights_t *w)
 {
     if (!w) return;
     cudaSetDevice(w->device);
-    products_close(w->product, PRODUCTS);
-    blas_close(w);
+    mamba_close(&w->mamba);
+    blas_close(w->blas);
     cudaFree(w->mem);
     cudaFreeHost(w->stage);
-    free(w->dir);
     free(w->norm);
     free(w->norm_bias);
     free(w);
 }
 
-static void set_sizes(cad_weights_t *w, const cad_model_t *m)
+/* Sizes, and host memory; false when out of memory. */
+static bool weights_prepare(cad_weights_t *w, const cad_ops_t *ops, const cad_model_t *m)
 {
-    cad_extent_t e = cad_extent(m);
+    size_t layers = (size_t)m->cfg.n_layer;
+    w->device = ops->device;
+    w->half = !strcmp(ops->precision, "bf16");
     w->D = m->cfg.d_model;
-    w->N = m->cfg.d_state;
-    w->K = m->cfg.d_conv;
-    w->R = m->cfg.dt_rank;
+    w->Dp = cad_extent(m).Dp;
     w->V = m->vocab.rows;
-    w->Dp = e.Dp;
-    w->Ep = e.Ep;
-    w->Sp = e.Sp;
-    w->Np = cad_round_up(w->N, STATES);
     w->eps = (float)m->cfg.norm_epsilon;
     w->rms = m->cfg.rms_norm;
-    w->whole = cad_model_apart(m);
+    w->apart = cad_model_apart(m);
+    w->norm = (const float **)calloc(layers, sizeof *w->norm);
+    w->norm_bias = (const float **)calloc(layers, sizeof *w->norm_bias);
+    return mamba_open(w, m) && w->norm && w->norm_bias;
 }
 
-static void set_product(product_t *p, int64_t n, int64_t k, bool half, bool half_out)
+/* Device memory, its contents, and the products. Overflow of sizes counts as out of memory. */
+static int weights_to_device(cad_weights_t *w, const cad_model_t *m, cad_error_t *err)
 {
-    p->n = p->ldc = n;
-    p->k = k;
-    p->half = half;
-    p->half_out = half_out;
-}
-
-/* The device's part, once the host's memory is there. */
-static int weights_upload(cad_weights_t *w, const cad_model_t *m, cad_error_t *err)
-{
-    store_t count = { NULL, NULL, 0 };
+    store_t count = { .host = { .base = NULL, .used = 0 }, .device = NULL };
     cudaError_t e = cudaSetDevice(w->device);
-    place_all(&count, w, m);
-    w->bytes = count.used;
-    if (e == cudaSuccess) e = cudaMalloc(&w->mem, w->bytes);
-    if (e == cudaSuccess) e = upload(w, m);
-    if (e == cudaSuccess) return products_open(w, err);
-    cudaGetLastError();
-    return fail(err, code_of(e), "cuda:%d: a model of %.3g GB: %s", w->device, (double)w->bytes * 1e-9,
-                cudaGetErrorString(e));
-}
-
-/* dt_in, B and C of STEP rows are to fit into 48 KB. */
-static bool fits(const cad_model_t *m)
-{
-    return STEP * (PADDED(m->cfg.dt_rank) + 2 * STATES) * (int64_t)sizeof(float) <= 49152;
+    int rc;
+    place_weights(&count, w, m);
+    w->bytes = count.host.used;
+    if (e == cudaSuccess) e = overflowed(&count) ? cudaErrorMemoryAllocation : cudaMalloc(&w->mem, w->bytes);
+    if (e == cudaSuccess) e = upload_weights(w, m);
+    if (e != cudaSuccess) {
+        cudaGetLastError();
+        return fail(err, code_of(e), "cuda:%d: a model of %.3g GB: %s", w->device, (double)w->bytes * 1e-9,
+                    cudaGetErrorString(e));
+    }
+    rc = blas_open(&w->blas, err);
+    return rc ? rc : products_open(w->blas, w->mamba.product, PRODUCTS, 256, err);
 }
 
 static int weights_open(cad_weights_t **out, const cad_ops_t *ops, const cad_model_t *m, cad_error_t *err)
 {
-    cad_weights_t *w = (cad_weights_t *)calloc(1, sizeof *w);
-    size_t layers = (size_t)m->cfg.n_layer;
+    cad_weights_t *w;
     int rc;
     *out = NULL;
-    if (!w) return fail(err, CAD_ENOMEM, "out of memory");
-    if (!fits(m)) {
-        free(w);
+    if (!mamba_fits(m))
         return fail(err, CAD_EARG, "dt_rank %lld is more than the CUDA kernels hold; use the CPU",
                     (long long)m->cfg.dt_rank);
-    }
-    w->device = ops->device;
-    w->half = !strcmp(ops->precision, "bf16");
-    set_sizes(w, m);
-    set_product(&w->product[IN_PROJ], 2 * w->Ep, w->Dp, w->half, w->half);
-    set_product(&w->product[X_PROJ], w->Sp, w->Ep, w->half, false);
-    set_product(&w->product[OUT_PROJ], w->Dp, w->Ep, w->half, false);
-    w->dir = (dir_t *)calloc(layers * 2, sizeof *w->dir);
-    w->norm = (const float **)calloc(layers, sizeof *w->norm);
-    w->norm_bias = (const float **)calloc(layers, sizeof *w->norm_bias);
-    rc = w->dir && w->norm && w->norm_bias ? weights_upload(w, m, err) : fail(err, CAD_ENOMEM, "out of memory");
+    w = (cad_weights_t *)calloc(1, sizeof *w);
+    if (!w) return fail(err, CAD_ENOMEM, "out of memory");
+    rc = weights_prepare(w, ops, m) ? weights_to_device(w, m, err) : fail(err, CAD_ENOMEM, "out of memory");
     if (rc) weights_close(w);
     else *out = w;
     return rc;
 }
+
+/* ---- gradients ---- */
+
+static void place_back_weights(store_t *s, cad_grads_t *q, const cad_model_t *m)
+{
+    for (int i = 0; i < m->cfg.n_layer; i++) mamba_place_back(s, q, m, i);
+}
+
+static cudaError_t upload_back_weights(cad_grads_t *q, const cad_model_t *m)
+{
+    store_t s = store_begin(q->stage, q->mem, q->bytes);
+    if (s.host.base) place_back_weights(&s, q, m);
+    return store_end(&s, q->stage, q->bytes);
+}
+
+/* The next backward pass reports a failure. */
+static void grads_renew(cad_grads_t *q, const cad_model_t *m)
+{
+    cudaSetDevice(q->device);
+    q->stale = upload_back_weights(q, m) != cudaSuccess;
+}
+
+static void grads_close(cad_grads_t *q)
+{
+    if (!q) return;
+    cudaSetDevice(q->device);
+    mamba_close_back(&q->mamba);
+    cudaFree(q->mem);
+    cudaFreeHost(q->stage);
+    cudaFree(q->sums);
+    cudaFreeHost(q->mirror);
+    cad_sums_close(&q->s);
+    free(q);
+}
+
+/* Parts of matrices of the backward pass may begin at any multiple of 64 bytes. */
+static int open_back_products(mamba_grads_t *b, cad_error_t *err)
+{
+    cublasLtHandle_t blas = NULL;
+    int rc = blas_open(&blas, err);
+    if (rc == 0) rc = products_open(blas, b->product, BACKS, 64, err);
+    if (rc == 0) rc = outers_open(blas, b->outer, SUMS, 64, err);
+    blas_close(blas);
+    return rc;
+}
+
+/* Device memory, its contents, and the products. */
+static int grads_to_device(cad_grads_t *q, const cad_model_t *m, cad_error_t *err)
+{
+    store_t count = { .host = { .base = NULL, .used = 0 }, .device = NULL };
+    size_t sums = (size_t)q->s.count * sizeof(float);
+    cudaError_t e = cudaSetDevice(q->device);
+    place_back_weights(&count, q, m);
+    q->bytes = count.host.used;
+    if (overflowed(&count)) e = cudaErrorMemoryAllocation;
+    if (e == cudaSuccess) e = cudaMalloc(&q->mem, q->bytes);
+    if (e == cudaSuccess) q->stage = stage_open(q->bytes);
+    if (e == cudaSuccess) e = cudaMalloc((void **)&q->sums, sums);
+    if (e == cudaSuccess) e = cudaMallocHost((void **)&q->mirror, sums);
+    if (e == cudaSuccess) e = cudaMemset(q->sums, 0, sums);
+    if (e == cudaSuccess) e = upload_back_weights(q, m); /* waits for cudaMemset too */
+    if (e == cudaSuccess) {
+        cad_sums_place(&q->s, m, q->sums);
+        return open_back_products(&q->mamba, err);
+    }
+    cudaGetLastError();
+    return fail(err, code_of(e), "cuda:%d: gradients of %.3g GB: %s", q->device, (double)(sums + q->bytes) * 1e-9,
+                cudaGetErrorString(e));
+}
+
+/* like is not used, as there is one lane. */
+static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t *m, const cad_grads_t *like,
+                      cad_error_t *err)
+{
+    cad_grads_t *q;
+    int rc;
+    (void)like;
+    *out = NULL;
+    if (!mamba_fits_back(m))
+        return fail(err, CAD_EARG, "dt_rank %lld is more than the CUDA kernels hold in training; use the CPU",
+                    (long long)m->cfg.dt_rank);
+    q = (cad_grads_t *)calloc(1, sizeof *q);
+    if (!q) return fail(err, CAD_ENOMEM, "out of memory");
+    q->device = ops->device;
+    rc = cad_sums_open(&q->s, m, cad_round_up(m->cfg.d_state, STATES), 0) &&
+                 mamba_open_back(q, m, !strcmp(ops->precision, "bf16"))
+             ? grads_to_device(q, m, err)
+             : fail(err, CAD_ENOMEM, "out of memory");
+    if (rc) grads_close(q);
+    else *out = q;
+    return rc;
+}
+
+static int grads_collect(cad_grad_lane_t *l, const cad_model_t *m, float *flat)
+{
+    cad_grads_t *q = l->grads;
+    size_t bytes = (size_t)q->s.count * sizeof(float);
+    int rc = check(&l->f, cudaSetDevice(q->device), "choosing the device");
+    if (rc == 0) rc = to_host(&l->f, q->mirror, q->sums, bytes);
+    if (rc == 0) rc = arrive(&l->f);
+    if (rc) return rc;
+    cad_sums_place(&q->s, m, q->mirror);
+    cad_sums_add(&q->s, m, flat);
+    cad_sums_place(&q->s, m, q->sums);
+    return check(&l->f, cudaMemsetAsync(q->sums, 0, bytes, gpu_of(&l->f)->stream), "clearing");
+}
+
+#endif

@@ -1,0 +1,103 @@
+/* in_tmpl.h - Mamba's input: norm, in_proj to x and z; backwards also the gate and
+ * out_proj's weights, which need z and y. Compiled once for each T, after norm_tmpl.h.
+ *
+ * Parameters: T, NAME(x) (x with T's suffix), get(v) and put(v) (T to float and back).
+ * The backward pass normalises in float32 whatever T is, so norm_tmpl.h's instance for
+ * float32 comes first. SPDX-License-Identifier: MIT */
+#include "graph.h"
+#include "norm.h"
+
+/* ---- forward ---- */
+
+typedef struct {
+    T *to;
+    const float *bias;
+    int64_t n, width;
+} NAME(broadcast_args_t); /* n = rows x width */
+
+/* to = bias in every row; the product is added to it. */
+KERNEL(NAME(broadcast), NAME(broadcast_args_t))
+{
+    int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
+    if (i < arg.n) arg.to[i] = put(arg.bias[i % arg.width]);
+}
+
+static int NAME(broadcast_bias)(cad_lane_t *l, const float *bias, int64_t width, T *xz, cad_span_t s)
+{
+    NAME(broadcast_args_t)
+    arg = { .to = xz + s.beg * width, .bias = bias, .n = (s.end - s.beg) * width, .width = width };
+    LAUNCH(NAME(broadcast), ceil_div(arg.n, THREADS), 1, THREADS, 0, gpu_of(l)->stream, arg);
+    return launched(l, "norm");
+}
+
+static int NAME(op_in)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned parts)
+{
+    const cad_weights_t *w = l->weights;
+    const mamba_dir_t *p = &w->mamba.dir[2 * layer + dir];
+    gpu_t *g = gpu_of(l);
+    T *xz = (T *)g->mamba.xz;
+    int rc;
+    if (replaying(l)) return 0;
+    (void)parts; /* x and z are one product */
+    rc = NAME(norm_rows)(l, l->base, (T *)g->a, norm_of_layer(w, layer), s.beg, s.end);
+    if (rc == 0 && p->in_bias) rc = NAME(broadcast_bias)(l, p->in_bias, 2 * w->mamba.Ep, xz, s);
+    return rc ? rc : multiply(l, &w->mamba.product[IN_PROJ], g->a, p->in, xz, xz, s.beg, s.end, p->in_bias ? 1 : 0);
+}
+
+/* ---- backward ---- */
+
+typedef struct {
+    const T *y; // (rows,Ep)
+    const T *z; // (rows,2Ep) from z's column on
+    float *yz;  // (rows,Ep)
+    float *g;   // (rows,2Ep) from its column on
+    int64_t n, Ep;
+} NAME(gate_back_args_t); /* n = rows x Ep */
+
+/* yz = y silu(z); g, the gradient of yz, becomes dz. */
+KERNEL(NAME(gate_back), NAME(gate_back_args_t))
+{
+    int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x, at = i / arg.Ep * 2 * arg.Ep + i % arg.Ep;
+    float z, y, on;
+    if (i >= arg.n) return;
+    z = get(arg.z[at]);
+    y = get(arg.y[i]);
+    on = sigmoid(z);
+    arg.yz[i] = y * (z * on);
+    arg.g[at] = arg.g[at] * y * on * fma32(z, 1.0f - on, 1.0f);
+}
+
+/* yz (rows,Ep) is the gated y; dx holds dx beside dz. */
+static int NAME(in_gradients)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, const float *yz)
+{
+    cad_grads_t *q = l->grads;
+    const cad_weights_t *w = l->f.weights;
+    const cad_sum_t *t = &q->s.dir[2 * layer + dir];
+    const outer_t *sum = q->mamba.outer;
+    norm_t norm = norm_of_layer(w, layer);
+    bool biased = w->mamba.dir[2 * layer + dir].in_bias != NULL;
+    int rc = norm_rows_fp32(&l->f, l->f.base, q->a, norm, 0, s.end);
+    if (rc == 0) rc = outer(l, &sum[OUT_SUM], l->dout, yz, s.end, t->out);
+    if (rc == 0) rc = outer(l, &sum[IN_SUM], l->dx, q->a, s.end, t->in_x);
+    if (rc == 0 && biased) rc = columns(l, l->dout, w->Dp, s.end, t->out_bias);
+    if (rc == 0 && biased) rc = columns(l, l->dx, 2 * w->mamba.Ep, s.end, t->in_x_bias);
+    if (rc == 0)
+        rc = multiply(&l->f, &q->mamba.product[IN_BACK], l->dx, q->mamba.dir[2 * layer + dir].in, l->da, l->da, 0,
+                      s.end, 0);
+    return rc ? rc : norm_gradients(l, l->f.base, l->dres, NULL, s.end, norm, q->s.norm[layer], q->s.norm_bias[layer]);
+}
+
+/* Overwrites du with the gated y. */
+static int NAME(back_in)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
+{
+    int64_t Ep = l->f.weights->mamba.Ep;
+    gpu_t *g = gpu_of(&l->f);
+    NAME(gate_back_args_t)
+    arg = {
+        .y = (const T *)g->mamba.y, .z = (const T *)g->mamba.xz + Ep, .yz = l->du, .g = l->g, .n = s.end * Ep, .Ep = Ep
+    };
+    int rc;
+    LAUNCH(NAME(gate_back), ceil_div(arg.n, THREADS), 1, THREADS, 0, g->stream, arg);
+    rc = launched(&l->f, "gate, backwards");
+    return rc ? rc : NAME(in_gradients)(l, layer, dir, s, l->du);
+}

@@ -1,0 +1,105 @@
+/* norm.h - RMSNorm and LayerNorm, and their gradients: one warp a row. norm_tmpl.h has the
+ * kernel that writes T. SPDX-License-Identifier: MIT */
+#ifndef CAD_CUDA_NORM_H
+#define CAD_CUDA_NORM_H
+
+#include "sums.h"
+
+#define NORM_ROWS (THREADS / WARP) /* rows of a thread block */
+
+typedef struct {
+    const float *weight, *bias; // (Dp), 0 in the padding
+    int64_t D;
+    float eps;
+    bool rms;
+} norm_t;
+
+static norm_t norm_of(const cad_weights_t *w, const float *weight, const float *bias)
+{
+    norm_t n = { .weight = weight, .bias = bias, .D = w->D, .eps = w->eps, .rms = w->rms };
+    return n;
+}
+
+static norm_t norm_of_layer(const cad_weights_t *w, int layer)
+{
+    return norm_of(w, w->norm[layer], w->norm_bias[layer]);
+}
+
+static norm_t norm_of_head(const cad_weights_t *w) { return norm_of(w, w->norm_f, w->norm_f_bias); }
+
+typedef struct {
+    float mean, scale;
+} moments_t;
+
+DEVICE moments_t moments(const norm_t *t, const float *x, int in_warp)
+{
+    moments_t m;
+    float sum = 0, var = 0;
+    for (int64_t d = in_warp; d < t->D && !t->rms; d += WARP) sum += x[d];
+    m.mean = t->rms ? 0 : warp_sum(sum) / (float)t->D;
+    for (int64_t d = in_warp; d < t->D; d += WARP) var = fma32(x[d] - m.mean, x[d] - m.mean, var);
+    m.scale = 1.0f / sqrtf(warp_sum(var) / (float)t->D + t->eps);
+    return m;
+}
+
+DEVICE float normed(const norm_t *t, moments_t m, const float *x, int64_t d)
+{
+    return fma32((x[d] - m.mean) * m.scale, t->weight[d], t->bias[d]);
+}
+
+/* ---- backward ---- */
+
+typedef struct {
+    const float *x;     // (rows,Dp)
+    const float *dy;    // (n,Dp) gradient of the normalised rows
+    float *dx;          // (rows,Dp) added to
+    float *prod;        // (n,Dp) dy times x, normalised but not scaled by the weight
+    const int64_t *row; // (n) which rows of x and dx; NULL: 0, 1, ...
+    norm_t norm;
+    int64_t n, Dp;
+} norm_back_args_t;
+
+KERNEL(norm_back, norm_back_args_t)
+{
+    int64_t i = (int64_t)blockIdx.x * NORM_ROWS + threadIdx.x / WARP, r;
+    int in_warp = (int)threadIdx.x % WARP;
+    const float *x, *dy = arg.dy + i * arg.Dp;
+    float proj = 0, shift = 0, *dx;
+    moments_t m;
+    if (i >= arg.n) return;
+    r = arg.row ? arg.row[i] : i;
+    x = arg.x + r * arg.Dp;
+    dx = arg.dx + r * arg.Dp;
+    m = moments(&arg.norm, x, in_warp);
+    for (int64_t d = in_warp; d < arg.norm.D; d += WARP) {
+        float v = dy[d] * arg.norm.weight[d];
+        proj = fma32(v, (x[d] - m.mean) * m.scale, proj);
+        shift += v;
+    }
+    proj = warp_sum(proj) / (float)arg.norm.D;
+    shift = arg.norm.rms ? 0 : warp_sum(shift) / (float)arg.norm.D;
+    for (int64_t d = in_warp; d < arg.Dp; d += WARP) {
+        float hat = (x[d] - m.mean) * m.scale, v = fma32(dy[d], arg.norm.weight[d], -shift);
+        bool real = d < arg.norm.D;
+        arg.prod[i * arg.Dp + d] = real ? hat * dy[d] : 0;
+        if (real) dx[d] = fma32(fma32(-hat, proj, v), m.scale, dx[d]);
+    }
+}
+
+/* da (n,Dp) is the gradient of n normalised rows of x: rows row[i], or the first n. Adds to dx,
+ * and to the gradients of the norm's weight and bias. Overwrites the grad lane's `a`. */
+static int norm_gradients(cad_grad_lane_t *l, const float *x, float *dx, const int64_t *row, int64_t n, norm_t norm,
+                          float *weight, float *bias)
+{
+    cad_grads_t *q = l->grads;
+    norm_back_args_t arg = {
+        .x = x, .dy = l->da, .dx = dx, .prod = q->a, .row = row, .norm = norm, .n = n, .Dp = q->s.Dp
+    };
+    int rc;
+    LAUNCH(norm_back, ceil_div(n, NORM_ROWS), 1, THREADS, 0, gpu_of(&l->f)->stream, arg);
+    rc = launched(&l->f, "norm, backwards");
+    if (rc == 0) rc = columns(l, q->a, q->s.Dp, n, weight);
+    return rc || norm.rms ? rc : columns(l, l->da, q->s.Dp, n, bias);
+}
+
+#endif

@@ -1,0 +1,118 @@
+/* out.h - Mamba's output: out_proj, and how the residual stream takes it. Its weights' gradients
+ * are made in in_tmpl.h, where the gated y is known. SPDX-License-Identifier: MIT */
+#ifndef CAD_CUDA_OUT_H
+#define CAD_CUDA_OUT_H
+
+#include "graph.h"
+#include "product.h"
+
+/* ---- forward ---- */
+
+typedef struct {
+    float *to;
+    const float *base, *bias; // (rows,Dp), or NULL; (Dp)
+    int64_t n, width;
+} broadcast_out_args_t; /* n = rows x width */
+
+/* to = bias [+ base]; the product is added to it. */
+KERNEL(broadcast_out, broadcast_out_args_t)
+{
+    int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
+    if (i < arg.n) arg.to[i] = arg.base ? arg.base[i] + arg.bias[i % arg.width] : arg.bias[i % arg.width];
+}
+
+typedef struct {
+    float *res;
+    const float *base, *h, *o;
+    int64_t n;
+    bool times;
+} combine_args_t; /* all (rows,Dp) from the span's first row on; n = rows x Dp */
+
+/* res = base + (h + o), or base + h * o. */
+KERNEL(combine, combine_args_t)
+{
+    int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
+    if (i < arg.n) arg.res[i] = arg.base[i] + (arg.times ? arg.h[i] * arg.o[i] : arg.h[i] + arg.o[i]);
+}
+
+/* to (rows,Dp) = y x out_proj^T [+ base] + bias */
+static int project_out(cad_lane_t *l, const mamba_dir_t *p, cad_span_t s, float *to, const float *base)
+{
+    const cad_weights_t *w = l->weights;
+    gpu_t *g = gpu_of(l);
+    int64_t at = s.beg * w->Dp;
+    broadcast_out_args_t arg = { .to = to + at,
+                                 .base = base ? base + at : NULL,
+                                 .bias = p->out_bias,
+                                 .n = (s.end - s.beg) * w->Dp,
+                                 .width = w->Dp };
+    int rc = 0;
+    if (p->out_bias) {
+        LAUNCH(broadcast_out, ceil_div(arg.n, THREADS), 1, THREADS, 0, g->stream, arg);
+        rc = launched(l, "out");
+    }
+    return rc ? rc
+              : multiply(l, &w->mamba.product[OUT_PROJ], g->mamba.y, p->out, base && !p->out_bias ? base : to, to,
+                         s.beg, s.end, base || p->out_bias ? 1 : 0);
+}
+
+static int op_out(cad_lane_t *l, int layer, int dir, cad_span_t s, cad_out_t how)
+{
+    const cad_weights_t *w = l->weights;
+    gpu_t *g = gpu_of(l);
+    int64_t at = s.beg * w->Dp;
+    bool add = how == CAD_OUT_ADD;
+    float *to = add ? l->res : how == CAD_OUT_KEEP ? l->h : g->mamba.o;
+    combine_args_t arg = { .res = l->res + at,
+                           .base = l->base + at,
+                           .h = l->h + at,
+                           .o = g->mamba.o + at,
+                           .n = (s.end - s.beg) * w->Dp,
+                           .times = how == CAD_OUT_TIMES };
+    int rc;
+    if (replaying(l)) return 0;
+    rc = project_out(l, &w->mamba.dir[2 * layer + dir], s, to, add ? l->base : NULL);
+    if (rc || add || how == CAD_OUT_KEEP) return rc;
+    LAUNCH(combine, ceil_div(arg.n, THREADS), 1, THREADS, 0, g->stream, arg);
+    return launched(l, "out");
+}
+
+/* ---- backward ---- */
+
+typedef struct {
+    float *keep[2];
+    const float *dres;
+    int64_t n;
+    bool times;
+} divide_args_t; /* all (rows,Dp); n = rows x Dp */
+
+/* keep = dres, or keep x dres: the gradients of the two directions' outputs. */
+KERNEL(divide, divide_args_t)
+{
+    int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
+    if (i >= arg.n) return;
+    arg.keep[0][i] = arg.times ? arg.keep[0][i] * arg.dres[i] : arg.dres[i];
+    arg.keep[1][i] = arg.times ? arg.keep[1][i] * arg.dres[i] : arg.dres[i];
+}
+
+static int back_divide(cad_grad_lane_t *l, int64_t n, bool times)
+{
+    divide_args_t arg = {
+        .keep = { l->keep[0], l->keep[1] }, .dres = l->dres, .n = n * l->grads->s.Dp, .times = times
+    };
+    LAUNCH(divide, ceil_div(arg.n, THREADS), 1, THREADS, 0, gpu_of(&l->f)->stream, arg);
+    return launched(&l->f, "divide");
+}
+
+/* g = dout x out_proj; dx = 0 */
+static int back_out(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
+{
+    const mamba_grads_t *q = &l->grads->mamba;
+    size_t width = (size_t)l->grads->s.Ep * sizeof(float);
+    int rc = check(&l->f, cudaMemset2DAsync(l->dx, 2 * width, 0, width, (size_t)s.end, gpu_of(&l->f)->stream),
+                   "clearing");
+    return rc ? rc
+              : multiply(&l->f, &q->product[OUT_BACK], l->dout, q->dir[2 * layer + dir].out, l->g, l->g, 0, s.end, 0);
+}
+
+#endif

@@ -1,0 +1,276 @@
+/* scan_tmpl.h - Mamba's selective scan: thread = channel, STATES states in registers.
+ * Compiled once for each T.
+ *
+ * Parameters: T, NAME(x) (x with T's suffix), get(v) and put(v) (T to float and back).
+ *
+ * A thread block takes THREADS channels of one piece: a whole sequence, or CHUNK rows of one
+ * longer than WHOLE, counted in the direction of time. dt_in, B and C of STEP rows are
+ * staged in shared memory; u, z and y are prefetched AHEAD rows on.
+ * Long sequences take three passes: `ends` scans each piece from state zero and leaves its
+ * last state and its sum of dt; `carry` (scan.h) turns ends into beginnings, as a state decays
+ * by exp2(a * sum of dt) over a piece; `scan` runs all pieces.
+ * A row's result depends on its sequence alone. `keep` is `scan` which also stores the
+ * state before every AHEAD rows, for the backward pass (scan_back_tmpl.h).
+ * SPDX-License-Identifier: MIT */
+#include "scan.h"
+
+typedef struct {
+    const T *u, *z;                       // (rows,Ep), (rows,2Ep) from z's column on
+    const float *xdbl;                    // (rows,Sp)
+    T *y;                                 // (rows,Ep)
+    const float *dt, *dt_bias, *a, *skip; // (Rp,Ep), (Ep), (STATES,Ep) from state `from` on, (Ep)
+    const int64_t *off;
+    const cad_rows_t *want; // (nseq), or NULL: all rows
+    const piece_t *piece;
+    float *state, *total; // (slots,STATES,Ep), (slots,Ep)
+    float *keep;          // (kept,Np,Ep), or NULL
+    int64_t Ep, Sp, N, Np, R, from;
+    bool reverse, add, gate, skips;
+} NAME(scan_args_t);
+
+/* The rows of a piece that are needed. */
+DEVICE piece_rows_t NAME(rows_of)(const NAME(scan_args_t) * arg, const piece_t *t)
+{
+    int64_t lo = arg->off[t->seq], hi = arg->off[t->seq + 1], size = hi - lo > WHOLE ? CHUNK : hi - lo, beg, end, full;
+    piece_rows_t p;
+    if (arg->reverse) {
+        end = hi - t->k * size;
+        beg = end - size > lo ? end - size : lo;
+    } else {
+        beg = lo + t->k * size;
+        end = beg + size < hi ? beg + size : hi;
+    }
+    full = end - beg;
+    if (arg->want && arg->want[t->seq].beg >= arg->want[t->seq].end) end = beg;
+    else if (arg->want && arg->reverse) beg = beg > arg->want[t->seq].beg ? beg : arg->want[t->seq].beg;
+    else if (arg->want) end = end < arg->want[t->seq].end ? end : arg->want[t->seq].end;
+    p.beg = beg;
+    p.n = end > beg ? end - beg : 0;
+    p.all = p.n == full;
+    return p;
+}
+
+/* The i-th row in time. */
+DEVICE int64_t NAME(row_at)(const NAME(scan_args_t) * arg, const piece_rows_t *p, int64_t i)
+{
+    return arg->reverse ? p->beg + p->n - 1 - i : p->beg + i;
+}
+
+/* Loads dt_in, B and C of n rows from the i-th on. small: dt_in is padded to STATES values. */
+DEVICE void NAME(stage)(const NAME(scan_args_t) * arg, const piece_rows_t *p, int64_t i, int n, float *to,
+                        const bool small)
+{
+    int R = (int)arg->R, pad = small ? STATES : PADDED(R), width = pad + 2 * STATES, left = (int)(arg->N - arg->from);
+    for (int k = (int)threadIdx.x; k < n * width; k += THREADS) {
+        int row = k / width, c = k % width, s = (c - pad) % STATES;
+        const float *from = arg->xdbl + NAME(row_at)(arg, p, i + row) * arg->Sp;
+        float v = 0;
+        if (c < pad) v = c < R ? from[c] : 0;
+        else if (s < left) v = from[R + (c < pad + STATES ? 0 : arg->N) + arg->from + s];
+        to[k] = v;
+    }
+}
+
+typedef struct {
+    float u[AHEAD], z[AHEAD], y[AHEAD];
+} NAME(fetched_t);
+
+DEVICE void NAME(fetch)(const NAME(scan_args_t) * arg, const piece_rows_t *p, int64_t i, int64_t c, NAME(fetched_t) * f)
+{
+    REPEAT(k, AHEAD) {
+        int64_t r = i + k < p->n ? NAME(row_at)(arg, p, i + k) : p->beg;
+        f->u[k] = get(arg->u[r * arg->Ep + c]);
+        f->z[k] = arg->gate ? get(arg->z[r * 2 * arg->Ep + c]) : 0;
+        f->y[k] = arg->add ? get(arg->y[r * arg->Ep + c]) : 0;
+    }
+}
+
+/* A channel's weights, its state and its sum of dt so far. */
+typedef struct {
+    float a[STATES], s[STATES], dt[STATES], dt_bias, skip, total;
+} NAME(channel_t);
+
+/* dt_in x dt_proj^T + bias, before softplus. small: R is at most STATES. */
+DEVICE float NAME(delta)(const NAME(scan_args_t) * arg, const NAME(channel_t) * ch, const float *row, int64_t c,
+                         const bool small)
+{
+    float acc = ch->dt_bias, in[STATES];
+    if (small) {
+        load_states(row, in);
+        REPEAT(r, STATES) acc = fma32(in[r], ch->dt[r], acc);
+    } else {
+        for (int64_t r = 0; r < arg->R; r++) acc = fma32(row[r], arg->dt[r * arg->Ep + c], acc);
+    }
+    return acc;
+}
+
+/* s = exp2(dt a) s + dt u B; returns s.C, or 0 in `ends`. bc: B, then C. */
+DEVICE float NAME(advance)(NAME(channel_t) * ch, const float *bc, float dt, float u, const bool ends)
+{
+    float x = dt * u, part[4] = { 0, 0, 0, 0 }, B[STATES], C[STATES];
+    load_states(bc, B);
+    if (!ends) load_states(bc + STATES, C);
+    REPEAT(n, STATES) {
+        ch->s[n] = fma32(exp2_fast(dt * ch->a[n]), ch->s[n], x * B[n]);
+        if (!ends) part[n & 3] = fma32(ch->s[n], C[n], part[n & 3]);
+    }
+    return (part[0] + part[1]) + (part[2] + part[3]);
+}
+
+/* The first n of AHEAD rows, from the i-th on. */
+DEVICE void NAME(advance_rows)(const NAME(scan_args_t) * arg, const piece_rows_t *p, NAME(channel_t) * ch,
+                               const NAME(fetched_t) * f, const float *rows, int64_t i, int n, int64_t c,
+                               const bool small, const bool ends)
+{
+    const int pad = small ? STATES : PADDED((int)arg->R);
+    REPEAT(k, AHEAD) {
+        const float *row = rows + k * (pad + 2 * STATES);
+        float dt, y;
+        if (k >= n) break;
+        dt = softplus(NAME(delta)(arg, ch, row, c, small));
+        y = NAME(advance)(ch, row + pad, dt, f->u[k], ends);
+        ch->total += dt;
+        if (ends) continue;
+        y = fma32(ch->skip, f->u[k], y);
+        if (arg->add) y = f->y[k] + y;
+        if (arg->gate) y = y * silu(f->z[k]);
+        arg->y[NAME(row_at)(arg, p, i + k) * arg->Ep + c] = put(y);
+    }
+}
+
+DEVICE void NAME(open_channel)(const NAME(scan_args_t) * arg, NAME(channel_t) * ch, int64_t c, int32_t slot,
+                               const bool small, const bool ends)
+{
+    REPEAT(n, STATES) {
+        ch->a[n] = arg->a[n * arg->Ep + c];
+        ch->s[n] = ends || slot < 0 ? 0 : arg->state[(slot * (int64_t)STATES + n) * arg->Ep + c];
+        ch->dt[n] = small ? arg->dt[n * arg->Ep + c] : 0;
+    }
+    ch->dt_bias = arg->dt_bias[c];
+    ch->skip = arg->skips ? arg->skip[c] : 0;
+    ch->total = 0;
+}
+
+DEVICE void NAME(close_channel)(const NAME(scan_args_t) * arg, const NAME(channel_t) * ch, int64_t c, int32_t slot)
+{
+    REPEAT(n, STATES) arg->state[(slot * (int64_t)STATES + n) * arg->Ep + c] = ch->s[n];
+    arg->total[slot * arg->Ep + c] = ch->total;
+}
+
+/* Where `keep` stores the states before the i-th row of a piece; i is a multiple of AHEAD. */
+DEVICE float *NAME(kept)(const NAME(scan_args_t) * arg, const piece_t *t, int64_t i, int64_t c)
+{
+    int64_t slot = arg->off[t->seq] / AHEAD + t->seq + (t->k * (int64_t)CHUNK + i) / AHEAD;
+    return arg->keep + (slot * arg->Np + arg->from) * arg->Ep + c;
+}
+
+DEVICE void NAME(keep_states)(const NAME(scan_args_t) * arg, const piece_t *t, int64_t i, int64_t c, const float *s)
+{
+    float *to = NAME(kept)(arg, t, i, c);
+    REPEAT(n, STATES) to[n * arg->Ep] = s[n];
+}
+
+/* All rows of a piece. Threads behind the last channel only help to stage. */
+DEVICE void NAME(scan_piece)(const NAME(scan_args_t) * arg, const bool small, const bool ends, const bool keeps)
+{
+    SHARED(float, rows); // (STEP,width)
+    const int width = (small ? STATES : PADDED((int)arg->R)) + 2 * STATES;
+    piece_t t = arg->piece[blockIdx.x];
+    int64_t own = (int64_t)blockIdx.y * THREADS + threadIdx.x, c = own < arg->Ep ? own : 0;
+    bool mine = own < arg->Ep;
+    piece_rows_t p = NAME(rows_of)(arg, &t);
+    NAME(channel_t) ch;
+    NAME(fetched_t) now, next;
+    if (ends && (t.slot < 0 || !p.all)) return;
+    if (p.n == 0) return;
+    NAME(open_channel)(arg, &ch, c, t.slot, small, ends);
+    NAME(fetch)(arg, &p, 0, c, &next);
+    for (int64_t i = 0; i < p.n; i += STEP) {
+        int n = (int)(p.n - i < STEP ? p.n - i : STEP);
+        __syncthreads();
+        NAME(stage)(arg, &p, i, n, rows, small);
+        __syncthreads();
+        for (int k = 0; k < n && mine; k += AHEAD) {
+            now = next;
+            NAME(fetch)(arg, &p, i + k + AHEAD, c, &next);
+            if (keeps) NAME(keep_states)(arg, &t, i + k, c, ch.s);
+            NAME(advance_rows)(arg, &p, &ch, &now, rows + k * width, i + k, n - k, c, small, ends);
+        }
+    }
+    if (ends && mine) NAME(close_channel)(arg, &ch, c, t.slot);
+}
+
+KERNEL(NAME(scan_small), NAME(scan_args_t)) { NAME(scan_piece)(&arg, true, false, false); }
+KERNEL(NAME(scan_large), NAME(scan_args_t)) { NAME(scan_piece)(&arg, false, false, false); }
+KERNEL(NAME(ends_small), NAME(scan_args_t)) { NAME(scan_piece)(&arg, true, true, false); }
+KERNEL(NAME(ends_large), NAME(scan_args_t)) { NAME(scan_piece)(&arg, false, true, false); }
+KERNEL(NAME(keep_small), NAME(scan_args_t)) { NAME(scan_piece)(&arg, true, false, true); }
+KERNEL(NAME(keep_large), NAME(scan_args_t)) { NAME(scan_piece)(&arg, false, false, true); }
+
+/* One launch's arguments: STATES states from the n-th on. keep: where to store those before every AHEAD rows, or NULL. */
+static NAME(scan_args_t)
+    NAME(scan_args)(const cad_lane_t *l, const mamba_dir_t *p, cad_span_t s, int64_t n, float *keep)
+{
+    const mamba_weights_t *w = &l->weights->mamba;
+    const gpu_t *g = gpu_of(l);
+    NAME(scan_args_t)
+    arg = { .u = (const T *)g->mamba.u,
+            .z = (const T *)g->mamba.xz + w->Ep,
+            .xdbl = g->mamba.xdbl,
+            .y = (T *)g->mamba.y,
+            .dt = p->dt,
+            .dt_bias = p->dt_bias,
+            .a = p->a + n * w->Ep,
+            .skip = p->skip,
+            .off = g->off,
+            .want = s.want ? g->want : NULL,
+            .piece = g->piece,
+            .state = g->mamba.state,
+            .total = g->mamba.total,
+            .keep = keep,
+            .Ep = w->Ep,
+            .Sp = w->Sp,
+            .N = w->N,
+            .Np = w->Np,
+            .R = w->R,
+            .from = n,
+            .reverse = p->reverse,
+            .add = false,
+            .gate = false,
+            .skips = n == 0 };
+    return arg;
+}
+
+static int NAME(scan_states)(cad_lane_t *l, const NAME(scan_args_t) * args, int nseq)
+{
+    gpu_t *g = gpu_of(l);
+    const NAME(scan_args_t) arg = *args;
+    int64_t groups = ceil_div(arg.Ep, THREADS);
+    bool small = arg.R <= STATES;
+    size_t shared = staged_bytes(arg.R);
+    if (g->slots) {
+        if (small) LAUNCH(NAME(ends_small), g->pieces, groups, THREADS, shared, g->stream, arg);
+        else LAUNCH(NAME(ends_large), g->pieces, groups, THREADS, shared, g->stream, arg);
+        carry_pieces(l, arg.a, nseq, false);
+    }
+    if (arg.keep && small) LAUNCH(NAME(keep_small), g->pieces, groups, THREADS, shared, g->stream, arg);
+    else if (arg.keep) LAUNCH(NAME(keep_large), g->pieces, groups, THREADS, shared, g->stream, arg);
+    else if (small) LAUNCH(NAME(scan_small), g->pieces, groups, THREADS, shared, g->stream, arg);
+    else LAUNCH(NAME(scan_large), g->pieces, groups, THREADS, shared, g->stream, arg);
+    return launched(l, "scan");
+}
+
+/* A model with more than STATES states takes several launches, which add up in y. */
+static int NAME(op_scan)(cad_lane_t *l, int layer, int dir, cad_span_t s, bool add, bool gate)
+{
+    const mamba_weights_t *w = &l->weights->mamba;
+    int rc = 0;
+    if (replaying(l)) return 0;
+    for (int64_t n = 0; n < w->N && rc == 0; n += STATES) {
+        NAME(scan_args_t) arg = NAME(scan_args)(l, &w->dir[2 * layer + dir], s, n, l->state[dir]);
+        arg.add = add || n > 0;
+        arg.gate = gate && n + STATES >= w->N;
+        rc = NAME(scan_states)(l, &arg, s.nseq);
+    }
+    return rc;
+}

@@ -1,0 +1,94 @@
+/* store.h - packed weights: put together on the host, copied to the device in one piece.
+ * SPDX-License-Identifier: MIT */
+#ifndef CAD_CUDA_STORE_H
+#define CAD_CUDA_STORE_H
+
+#include "common.h"
+
+/* Two memories with one layout. With host.base NULL it only counts. Functions that place something
+ * fill the host's copy and return the address on the device. */
+typedef struct {
+    cad_bump_t host;
+    char *device;
+} store_t;
+
+/* Offset of (rows,cols) values, which begin at a multiple of 256 bytes for cublasLt. Overflow
+ * sticks, as in cad_bump. */
+static size_t reserve(store_t *s, int64_t rows, int64_t cols, size_t size)
+{
+    size_t at = s->host.used;
+    cad_bump(&s->host, rows, cols, size);
+    if (s->host.used <= SIZE_MAX / 2) s->host.used = (s->host.used + 255) / 256 * 256;
+    return at;
+}
+
+static bool overflowed(const store_t *s) { return s->host.used > SIZE_MAX / 2; }
+
+static void *on_host(const store_t *s, size_t at) { return s->host.base ? s->host.base + at : NULL; }
+static const void *on_device(const store_t *s, size_t at) { return s->device ? s->device + at : NULL; }
+
+/* v (rows,cols), or (cols,rows) if transposed, to (rows_p,cols_p). NULL: zeros. */
+static const float *place(store_t *s, const float *v, int64_t rows, int64_t cols, int64_t rows_p, int64_t cols_p,
+                          bool transposed)
+{
+    size_t at = reserve(s, rows_p, cols_p, sizeof(float));
+    float *d = (float *)on_host(s, at);
+    for (int64_t r = 0; d && v && r < rows; r++)
+        for (int64_t c = 0; c < cols; c++) d[r * cols_p + c] = transposed ? v[c * rows + r] : v[r * cols + c];
+    return (const float *)on_device(s, at);
+}
+
+static const float *place_vector(store_t *s, const float *v, int64_t n, int64_t np)
+{
+    return place(s, v, 1, n, 1, np, false);
+}
+
+/* Rows of a product's W, from row `to` of d on. */
+static void fill_table(char *d, bool half, const float *v, int64_t rows, int64_t cols, int64_t cols_p, int64_t to)
+{
+    for (int64_t r = 0; r < rows; r++, v += cols) {
+        int64_t at = (to + r) * cols_p;
+        if (!half) memcpy((float *)d + at, v, (size_t)cols * sizeof *v);
+        else
+            for (int64_t c = 0; c < cols; c++) ((bf16_t *)d)[at + c] = to_bf16(v[c]);
+    }
+}
+
+/* v (parts,rows,cols) to (parts,rows_p,cols_p) of T: bfloat16 if half, or float32. */
+static const void *place_table(store_t *s, bool half, const float *v, int parts, int64_t rows, int64_t cols,
+                               int64_t rows_p, int64_t cols_p)
+{
+    size_t at = reserve(s, parts * rows_p, cols_p, half ? sizeof(bf16_t) : sizeof(float));
+    char *d = (char *)on_host(s, at);
+    for (int i = 0; d && i < parts; i++) fill_table(d, half, v + i * rows * cols, rows, cols, cols_p, i * rows_p);
+    return on_device(s, at);
+}
+
+/* Pinned memory with zeros; NULL when there is none, which callers make do without. */
+static char *stage_open(size_t bytes)
+{
+    void *p;
+    if (cudaMallocHost(&p, bytes) == cudaSuccess) return (char *)memset(p, 0, bytes);
+    cudaGetLastError();
+    return NULL;
+}
+
+/* Begins a copy of `bytes` bytes: puts it together in stage, or, if that is NULL, in memory of its
+ * own. host.base is NULL when out of memory. */
+static store_t store_begin(char *stage, void *device, size_t bytes)
+{
+    store_t s = { .host = { .base = stage ? stage : (char *)calloc(1, bytes), .used = 0 }, .device = (char *)device };
+    return s;
+}
+
+/* Copies it, waits, and frees what store_begin allocated. */
+static cudaError_t store_end(store_t *s, const char *stage, size_t bytes)
+{
+    cudaError_t e = cudaErrorMemoryAllocation;
+    if (s->host.base) e = cudaMemcpy(s->device, s->host.base, bytes, cudaMemcpyHostToDevice);
+    if (s->host.base && e == cudaSuccess) e = cudaDeviceSynchronize(); /* no lane's stream waits for this copy */
+    if (s->host.base != stage) free(s->host.base);
+    return e;
+}
+
+#endif

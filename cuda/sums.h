@@ -1,0 +1,110 @@
+/* sums.h - gradients of weights, which are sums over rows.
+ *
+ * A kernel leaves partial sums of SLAB rows, of PART_ROWS rows or of one piece of a
+ * sequence, each in the order of its rows; `fold` adds them in order. Nothing is added
+ * atomically. SPDX-License-Identifier: MIT
+ */
+#ifndef CAD_CUDA_SUMS_H
+#define CAD_CUDA_SUMS_H
+
+#include "product.h"
+#include "simd.h"
+
+/* ---- to (count) += the sum of `parts` partial sums, `stride` values apart ---- */
+
+typedef struct {
+    float *to;
+    const float *part;
+    int64_t count, stride, parts;
+} fold_args_t;
+
+KERNEL(fold, fold_args_t)
+{
+    int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
+    float acc = 0, v[PREFETCH];
+    if (i >= arg.count) return;
+    for (int64_t k = 0; k < arg.parts; k += PREFETCH) {
+        REPEAT(b, PREFETCH) v[b] = k + b < arg.parts ? arg.part[(k + b) * arg.stride + i] : 0;
+        REPEAT(b, PREFETCH) acc += v[b];
+    }
+    arg.to[i] += acc;
+}
+
+/* The partial sums are those of the grad lane, from its at-th value on. */
+static int fold_parts(cad_grad_lane_t *l, float *to, int64_t at, int64_t count, int64_t stride, int64_t parts)
+{
+    fold_args_t arg = { .to = to, .part = l->grads->parts + at, .count = count, .stride = stride, .parts = parts };
+    LAUNCH(fold, ceil_div(count, THREADS), 1, THREADS, 0, gpu_of(&l->f)->stream, arg);
+    return launched(&l->f, "fold");
+}
+
+/* ---- C (n,k) = A (rows,n)^T x B (rows,k) where n is small ---- */
+
+/* With tok (rows), A[r][i] is tok[r] == i. With neither a nor tok, n is 1 and A is all 1. */
+typedef struct {
+    const float *a;
+    const uint8_t *tok;
+    const float *b;
+    float *part; // (slabs,n,k) partial sums
+    int64_t rows, n, k, lda, ldb;
+} thin_args_t;
+
+KERNEL(thin, thin_args_t)
+{
+    int64_t groups = (arg.k + THREADS - 1) / THREADS, i = blockIdx.y / groups,
+            c = blockIdx.y % groups * THREADS + threadIdx.x;
+    int64_t beg = (int64_t)blockIdx.x * SLAB, end = beg + SLAB < arg.rows ? beg + SLAB : arg.rows;
+    float acc = 0;
+    if (c >= arg.k) return;
+    for (int64_t r = beg; r < end; r++) {
+        if (arg.tok && arg.tok[r] != i) continue;
+        acc = fma32(arg.a ? arg.a[r * arg.lda + i] : 1.0f, arg.b[r * arg.ldb + c], acc);
+    }
+    arg.part[(blockIdx.x * arg.n + i) * arg.k + c] = acc;
+}
+
+/* to (n,k) += A^T x B */
+static int thin_sum(cad_grad_lane_t *l, const float *a, const uint8_t *tok, int64_t n, const float *b, int64_t k,
+                    int64_t rows, float *to)
+{
+    thin_args_t arg = {
+        .a = a, .tok = tok, .b = b, .part = l->grads->parts, .rows = rows, .n = n, .k = k, .lda = n, .ldb = k
+    };
+    int64_t parts = ceil_div(rows, SLAB);
+    LAUNCH(thin, parts, n * ceil_div(k, THREADS), THREADS, 0, gpu_of(&l->f)->stream, arg);
+    return fold_parts(l, to, 0, n * k, n * k, parts);
+}
+
+/* to (k) += the sum of the rows of b (rows,k) */
+static int columns(cad_grad_lane_t *l, const float *b, int64_t k, int64_t rows, float *to)
+{
+    return thin_sum(l, NULL, NULL, 1, b, k, rows, to);
+}
+
+/* ---- C (n,k) = A (rows,n)^T x B (rows,k) by matrix products ---- */
+
+/* Clears the rows of a behind the last one, up to where its partial sum ends. */
+static int clear_tail(cad_grad_lane_t *l, const float *a, int64_t width, int64_t rows)
+{
+    int64_t more = cad_round_up(rows, PART_ROWS) - rows;
+    if (more == 0) return 0;
+    return check(
+        &l->f,
+        cudaMemsetAsync((void *)(a + rows * width), 0, (size_t)(more * width) * sizeof *a, gpu_of(&l->f)->stream),
+        "clearing");
+}
+
+/* to (n,k) += A^T x B */
+static int outer(cad_grad_lane_t *l, const outer_t *o, const float *a, const float *b, int64_t rows, float *to)
+{
+    int64_t size = o->n * o->k;
+    int rc = clear_tail(l, a, o->lda, rows);
+    if (rc == 0) rc = clear_tail(l, b, o->ldb, rows);
+    for (int64_t r = 0; r < rows && rc == 0; r += PRODUCT_ROWS) {
+        rc = outer_rows(&l->f, o, a, b, r, rows, l->grads->parts);
+        if (rc == 0) rc = fold_parts(l, to, 0, size, size, ceil_div(cad_min(PRODUCT_ROWS, rows - r), PART_ROWS));
+    }
+    return rc;
+}
+
+#endif
