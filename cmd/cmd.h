@@ -16,7 +16,7 @@
 #include "io/regions.h"
 #include "io/signals.h"
 #include "io/text.h"
-#include "options.h"
+#include "option_table.h"
 #include "stream/pipeline.h"
 
 #define TRACK_WINDOW 16384 /* the default window of tracks at most */

@@ -29,7 +29,7 @@ typedef struct {
     const char *output, *split, *markov_split;
     limits_t limits;
     int64_t sample, seed, markov; /* markov: -1 for none */
-    bool dry_run, baseline;       /* baseline: the user asked for one */
+    bool dry_run, baseline;       /* baseline: given by the user */
 } args_t;
 
 typedef struct {
@@ -102,7 +102,7 @@ static void set_defaults(args_t *a)
     a->markov = CAD_MARKOV_ORDERS - 1;
 }
 
-/* 0 = go on, 1 = error, 2 = help shown. */
+/* Returns 0 to continue, 1 after an error, 2 after printing help. */
 static int parse_args(args_t *a, int argc, char **argv)
 {
     int c;
@@ -138,7 +138,7 @@ static int open_output(evaluation_t *t, cad_error_t *err)
     return rc || a->dry_run ? rc : output_open(&t->out, a->output, output_is_gz(a->output), err);
 }
 
-/* Finds the split of the baseline, which is left out if there is none and the user did not ask for it. */
+/* Finds the split of the baseline. Without one, the baseline is omitted unless the user gave it. */
 static int find_baseline(evaluation_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;

@@ -52,7 +52,7 @@ static int take_option(void *args, int c, const char *arg)
     }
 }
 
-/* Returns 0 to go on, 1 after an error, 2 after printing help. */
+/* Returns 0 to continue, 1 after an error, 2 after printing help. */
 static int parse_args(args_t *a, int argc, char **argv)
 {
     int rc = options_parse("merge", argc, argv, "o:T:@:", LONGS, USAGE, take_option, a);
@@ -209,8 +209,8 @@ static int merge_bigwigs(const args_t *a, output_t *out, cad_error_t *err)
 typedef struct {
     records_out_t out;
     htsThreadPool pool;
-    sam_hdr_t *reads; /* header of the first part, as the next */
-    bcf_hdr_t *variants;
+    sam_hdr_t *reads;    /* header of the first part, or NULL */
+    bcf_hdr_t *variants; /* header of the first part, or NULL */
     bam1_t *read;
     bcf1_t *variant;
 } records_t;
@@ -264,7 +264,7 @@ static int records_part(const args_t *a, records_t *t, const char *path, input_t
     if (rc == 0 && reads) rh = sam_hdr_read(fp);
     if (rc == 0 && !reads) vh = bcf_hdr_read(fp);
     if (rc == 0 && !rh && !vh) rc = cad_fail(err, CAD_EFORMAT, "%s: its header is damaged or missing", path);
-    if (rc == 0 && !t->out.fp) { /* the first */
+    if (rc == 0 && !t->out.fp) { /* first part: create the output */
         t->reads = rh ? sam_hdr_dup(rh) : NULL;
         t->variants = vh ? bcf_hdr_dup(vh) : NULL;
         rc = t->reads || t->variants ? begin_records(a, t, &fp->format, err)

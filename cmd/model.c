@@ -268,7 +268,7 @@ int cmd_model(int argc, char **argv)
     while (a.what < NACTION && strcmp(argv[1], ACTION[a.what].name)) a.what++;
     if (a.what == NACTION) return cmd_fail("model", "%s: expected info, verify or convert", argv[1]);
     options_init(&a.o, ACTION[a.what].cmd);
-    optind = 2; /* behind the action */
+    optind = 2; /* after the action */
     rc = options_parse(a.o.cmd, argc, argv, OPTIONS_SHORT "o:", LONGS, ACTION[a.what].usage, take_option, &a);
     if (rc) return rc == 2 ? 0 : 1;
     if (argc - optind > 1) return cmd_fail(a.o.cmd, "one file at most, %d given", argc - optind);

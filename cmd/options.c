@@ -1,5 +1,5 @@
 /* options.c - takes shared options, and opens models, contexts and trainers by them. The
- * table of options is in options.h. SPDX-License-Identifier: MIT */
+ * table of options is in option_table.h. SPDX-License-Identifier: MIT */
 #include <dlfcn.h>
 #include <sched.h>
 #include <sys/stat.h>
@@ -57,7 +57,6 @@ void options_init(options_t *o, const char *cmd)
 {
     memset(o, 0, sizeof *o);
     o->cmd = cmd;
-    glue_command(cmd);
     o->threads = default_threads();
     o->verbosity = 3;
     glue_command(cmd);

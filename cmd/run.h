@@ -6,9 +6,11 @@
 #include "cmd.h"
 
 typedef struct run_t {
-    const options_t *o; /* set by the command, as the next two */
+    /* Set by the command: */
+    const options_t *o;
     settings_t *set;
     notes_t notes;
+    /* Set by the functions below: */
     fasta_t ref;
     regions_t *only, *targets;
     cad_model_t *model;
@@ -31,7 +33,7 @@ int run_open_regions(run_t *r, const limits_t *l, const char *only, const char *
 int run_open_model(run_t *r, cad_error_t *err);
 /* Plans the windows, opens the context and sets up the pipeline. counting: work is only counted. */
 int run_open_engine(run_t *r, int64_t window, const shard_t *shard, bool counting, cad_error_t *err);
-/* Adds the options that change results to r->options, after what the command put there. */
+/* Adds the options that change results to r->options, after those that the command has put there. */
 void run_describe(run_t *r);
 /* Provenance of r->options, which must not change any more. */
 int run_provenance(run_t *r, const shard_t *shard, cad_error_t *err);

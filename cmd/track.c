@@ -149,7 +149,7 @@ static void print_usage(FILE *out)
     text_free(&scores);
 }
 
-/* 0 = go on, 1 = error, 2 = help shown. */
+/* 0 = continue, 1 = error, 2 = help shown. */
 static int parse_args(args_t *a, int argc, char **argv)
 {
     int c;

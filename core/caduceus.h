@@ -98,7 +98,8 @@ enum cad_number_t {
 CAD_API int64_t cad_model_number(const cad_model_t *model, enum cad_number_t what);
 
 enum cad_text_t {
-    CAD_TEXT_SHA256 = 1, /* of the weight file (shards: of all, in the index's order) */
+    CAD_TEXT_SHA256 = 1, /* of the weight file that was opened (shards: of all, in the index's order);
+                            training and cad_head_write do not change it */
     CAD_TEXT_DTYPE,      /* stored type(s) of the weights: F32, F16, BF16, F64 or a list */
     CAD_TEXT_STATUS,     /* "status" in the file's metadata, "" if absent */
     CAD_TEXT_KIND,       /* "Caduceus-PS" or "Caduceus-Ph" */
@@ -108,7 +109,8 @@ enum cad_text_t {
 /* One property as text, owned by the model; "" for an unknown one. */
 CAD_API const char *cad_model_text(const cad_model_t *model, enum cad_text_t what);
 
-#define CAD_N_AS_TOKEN 1u /* encode N and IUPAC codes as token N, not as PAD */
+/* Encode N and IUPAC codes as token N, not as PAD; no effect if the vocabulary lacks N. */
+#define CAD_N_AS_TOKEN 1u
 
 /* Encodes n letters, upper or lower case, as n token ids. Letters other than A, C,
  * G and T become PAD as in pretraining (UNK where the vocabulary has no N).
@@ -144,7 +146,8 @@ CAD_API int cad_model_set_max_len(cad_model_t *model, int64_t max_len, cad_error
  * free(). NULL on failure. */
 CAD_API int cad_model_config(char **config, const cad_model_t *model, cad_error_t *err);
 
-/* Replaces members of a config.json by those of `changes`, the text of a JSON object.
+/* Replaces members of a config.json by those of `changes`, the text of a JSON object, and
+ * adds new ones. A member is replaced whole: an object such as ssm_cfg is not merged.
  * *merged: the new text, to be freed with free(); NULL on failure. */
 CAD_API int cad_config_merge(char **merged, const char *config, const char *changes, cad_error_t *err);
 
@@ -189,8 +192,9 @@ CAD_API void cad_head_init_sized(cad_head_t *head, size_t size);
  * 0. kind must be set, and there must be no arrays yet. */
 CAD_API int cad_head_room(cad_head_t *head, int64_t n, cad_error_t *err);
 
-/* Reads the head of a classifier. A name that config.json lacks becomes LABEL_0,
- * LABEL_1 and so on. On failure the head holds nothing. */
+/* Reads the head of a classifier; CAD_EARG for a language model. Call cad_head_init first.
+ * Arrays that the head already has are dropped, not freed. A name that config.json lacks
+ * becomes LABEL_0, LABEL_1 and so on. On failure the head has no arrays. */
 CAD_API int cad_head_read(cad_head_t *head, const cad_model_t *model, cad_error_t *err);
 
 /* Stores the head in a classifier of as many outputs: cad_model_save writes it, and
@@ -239,28 +243,38 @@ CAD_API const char *cad_context_note(const cad_context_t *ctx);
 CAD_API size_t cad_context_bytes(const cad_context_t *ctx);
 
 /* 1 if cad_options_t accepts this name of a device, present on this machine or not;
- * else 0. */
+ * else 0. NULL, which is auto, gives 1. */
 CAD_API int cad_device_known(const char *device);
 
-/* ---- computing ---------------------------------------------------------- */
+/* ---- computing ----------------------------------------------------------
+ *
+ * A sequence or window without tokens (unless stated otherwise), one with more tokens than the
+ * context's max_len (but see cad_score), and a token of CAD_VOCAB or more are refused (CAD_EARG). After an error
+ * the output arrays are unchanged, except after cad_score's CAD_EFORMAT. */
 
 /* The published forward pass of one sequence: tokens (L), hidden (L,
- * CAD_HIDDEN_WIDTH) or NULL, logits (L,V) or NULL. A Ph model's logits are those of
- * the given strand alone, not conjoined. A classifier has none (CAD_EARG). */
+ * CAD_HIDDEN_WIDTH) or NULL, logits (L,V) or NULL; do not pass NULL for both. A Ph model's
+ * logits are those of the given strand alone, not conjoined. A classifier has no such
+ * logits: for it they must be NULL, or the call returns CAD_EARG. */
 CAD_API int cad_forward(cad_context_t *ctx, const uint8_t *tokens, int64_t len, float *hidden, float *logits,
                         cad_error_t *err);
 
 /* Both strands conjoined, logits (L,V): for PS as published; for Ph the mean of the
- * strand's logits and its reverse complement's, reverse-complemented back. */
+ * strand's logits and its reverse complement's, reverse-complemented back. A classifier
+ * is refused (CAD_EARG). */
 CAD_API int cad_forward_conjoined(cad_context_t *ctx, const uint8_t *tokens, int64_t len, float *logits,
                                   cad_error_t *err);
 
-/* Classifier logits (CAD_LABELS) of one sequence. tokens_rc (len): the second strand;
- * NULL means the reverse complement for PS and a single strand for Ph. */
+/* Classifier logits (CAD_LABELS) of one sequence, pooled over all its positions as the
+ * context's head says. tokens_rc (len): the second strand, in its own order; NULL means
+ * the reverse complement for PS and a single strand for Ph. A language model is refused
+ * (CAD_EARG). */
 CAD_API int cad_classify(cad_context_t *ctx, const uint8_t *tokens, const uint8_t *tokens_rc, int64_t len,
                          float *logits, cad_error_t *err);
 
-/* A window: a core to be scored, with flanks that the model sees as well. */
+/* A window: a core to be scored, with flanks that the model sees as well. cad_score
+ * ignores embedding; cad_embed ignores skip and logp; cad_classify_all ignores skip, logp
+ * and embedding; cad_passes ignores len, logp and embedding. */
 typedef struct cad_window_t {
     const uint8_t *tokens;      /* (len) */
     int64_t len;                /* tokens in the window, flanks included */
@@ -277,20 +291,27 @@ typedef struct cad_window_t {
 /* Natural log-probabilities of A, C, G, T at the scored positions of n windows'
  * cores: log softmax of the conjoined logits over the four bases. A position is
  * scored if its token is A, C, G or T and it is not skipped; other rows of logp
- * are NaN. Each scored position is masked in one pass (see CAD_MASK_*). */
+ * are NaN. Each scored position is masked in one pass (see CAD_MASK_*). An empty core,
+ * or window, is allowed, and the length of a window without scored positions is not limited.
+ * CAD_EARG also for a classifier, for a mask below CAD_MASK_EACH, and for any but
+ * CAD_MASK_NONE if the vocabulary lacks MASK. CAD_EFORMAT: a logit is not finite; logp then
+ * holds no usable values. */
 CAD_API int cad_score(cad_context_t *ctx, cad_window_t *windows, int n, int64_t mask, cad_error_t *err);
 
 /* Embeddings of n windows' cores, with nothing masked. The embedding at position t is
  * (a_t + c_{L-1-t})/2, where a and c are the last hidden states of the two strands.
- * MEAN and MAX: embedding (D); NONE: (core length, D). */
+ * MEAN and MAX: embedding (D); NONE: (core length, D). An empty core is refused
+ * (CAD_EARG). */
 CAD_API int cad_embed(cad_context_t *ctx, cad_window_t *windows, int n, enum cad_pool_t pool, cad_error_t *err);
 
 /* Classifier logits (n, CAD_LABELS) of n windows: both strands are conjoined, for Ph
- * too, and pooled over the core as the model's head says. */
+ * too, and pooled over the core as the context's head says. An empty core and a language
+ * model are refused (CAD_EARG). */
 CAD_API int cad_classify_all(cad_context_t *ctx, const cad_window_t *windows, int n, float *logits, cad_error_t *err);
 
 /* The number of forward passes (of both strands) that cad_score runs for this window.
- * The cost is that number times len. */
+ * The cost is that number times len. Nothing is checked: the core must lie within tokens,
+ * and a mask below CAD_MASK_EACH counts as CAD_MASK_NONE. */
 CAD_API int64_t cad_passes(const cad_model_t *model, const cad_window_t *window, int64_t mask);
 
 /* Entropy -sum p log2 p, in bits, of one row of logp. */
@@ -353,20 +374,24 @@ typedef struct cad_example_t {
 /* Masks a window of len tokens as pretraining does: chooses 15 % of the positions by
  * seed and window (any number); 80 % of these become MASK, 10 % a random token, 10 %
  * stay. masked, weight: (len). weight is 1 at chosen positions, but 0 at PAD and at
- * the token for N, and 0 elsewhere. Returns the number of ones. The vocabulary must
- * have a MASK. */
+ * the token for N, and 0 elsewhere. Returns the number of ones. masked may be tokens. The
+ * vocabulary must have a MASK (CAD_TOKEN_MASK is not -1); this is not checked. */
 CAD_API int64_t cad_mask(const cad_model_t *model, uint64_t seed, uint64_t window, const uint8_t *tokens, int64_t len,
                          uint8_t *masked, float *weight);
 
 /* Adds the sum of n examples' losses (in nats) to *sum and, if scale is not 0, scale
- * times its gradient to the trainer's gradient. A PS model sees both strands, a Ph
- * model the given one. An example without scored positions adds nothing. */
+ * times its gradient to the trainer's gradient. The caller sets *sum before the first
+ * call. A PS model sees both strands, a Ph model the given one. An example without scored
+ * positions adds nothing. Weights and the number of updates do not change. CAD_EARG: nothing has
+ * changed. After any other error *sum and the gradient may include some of the examples. */
 CAD_API int cad_trainer_add(cad_trainer_t *trainer, enum cad_loss_t loss, const cad_example_t *examples, int n,
                             double scale, double *sum, cad_error_t *err);
 
 /* Makes one update by AdamW with the gradient added up since the last one, then clears
  * it. lr: the learning rate. norm, if not NULL: the gradient's norm before clipping.
- * If the gradient is not finite, it is cleared and nothing else changes (CAD_EARG). */
+ * After an error, weights, moments and the number of updates are unchanged. CAD_EARG: the
+ * gradient is not finite; *norm is set and the gradient cleared. Another error: a device
+ * failed; *norm is not set, and the gradient is not to be used. */
 CAD_API int cad_trainer_update(cad_trainer_t *trainer, double lr, double *norm, cad_error_t *err);
 
 enum cad_cosine_t {
@@ -382,9 +407,10 @@ CAD_API double cad_schedule(enum cad_cosine_t form, int64_t step, int64_t steps,
                             double last);
 
 /* Copies the gradient added up so far of the tensor with this published name (without
- * the prefix "caduceus."), in its published layout, to out. CAD_EARG if there is no
- * such tensor, CAD_EDEVICE if a device failed. The gradient of a tied pair is that of
- * its first name. */
+ * the prefix "caduceus."), in its published layout, to out. out has room for all values
+ * of the tensor; its shape is that of the file that cad_model_save writes. CAD_EARG if there
+ * is no such tensor, CAD_EDEVICE if a device failed; there is no text of the error. The
+ * gradient of a tied pair is that of its first name. */
 CAD_API int cad_trainer_gradient(cad_trainer_t *trainer, const char *name, float *out);
 
 /* Saves parameters, moments and the number of updates in one file, whole or not at

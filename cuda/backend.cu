@@ -1,4 +1,4 @@
-/* backend.cu - the CUDA backend: its tables of operations (core/engine/ops.h and backward.h) for
+/* backend.cu - the CUDA backend: its tables of operations (core/engine/backend.h and backward.h) for
  * one device, and the one symbol that the module exports.
  *
  * A lane is a stream with its own memory on the device. A batch is copied there as tokens and
@@ -12,18 +12,22 @@
  */
 #include "weights.h"
 #include "embed.h"
-#include "out.h"
 #include "head.h"
+#include "mamba.h"
+#include "mamba_out.h"
 
 #define T float
 #define NAME(x) x##_fp32
 #define get(v) (v)
 #define put(v) (v)
 #include "norm_tmpl.h"
-#include "in_tmpl.h"
-#include "conv_tmpl.h"
-#include "scan_tmpl.h"
-#include "scan_back_tmpl.h"
+#include "mamba_in_tmpl.h"
+#include "mamba_conv_tmpl.h"
+#include "mamba_scan_tmpl.h"
+#include "mamba_scan_back_tmpl.h"
+#ifdef CAD_MORE_KINDS_CUDA
+#include CAD_MORE_KINDS_CUDA
+#endif
 #undef T
 #undef NAME
 #undef get
@@ -34,29 +38,59 @@
 #define get(v) from_bf16(v)
 #define put(v) to_bf16(v)
 #include "norm_tmpl.h"
-#include "in_tmpl.h"
-#include "conv_tmpl.h"
-#include "scan_tmpl.h"
-#include "scan_back_tmpl.h"
+#include "mamba_in_tmpl.h"
+#include "mamba_conv_tmpl.h"
+#include "mamba_scan_tmpl.h"
+#include "mamba_scan_back_tmpl.h"
+#ifdef CAD_MORE_KINDS_CUDA
+#include CAD_MORE_KINDS_CUDA
+#endif
 #undef T
 #undef NAME
 #undef get
 #undef put
 
-/* The backward table, whose in, conv and scan are those of one T. */
-#define BACK_OPS(suffix)                                                                                           \
+/* ---- kinds of layers ---- */
+
+#define MAMBA_OPS(suffix)                                          \
+    {                                                              \
+        op_in_##suffix, op_conv_##suffix, op_scan_##suffix, op_out \
+    }
+#define MAMBA_BACK_OPS(suffix)                                             \
+    {                                                                      \
+        back_out, back_scan_##suffix, back_conv_##suffix, back_in_##suffix \
+    }
+static cad_op_f *const mamba_ops[2][CAD_MAMBA_OPS] = { MAMBA_OPS(fp32), MAMBA_OPS(bf16) };
+static cad_back_f *const mamba_back_ops[2][CAD_MAMBA_BACK_OPS] = { MAMBA_BACK_OPS(fp32), MAMBA_BACK_OPS(bf16) };
+
+#define KIND_OF(name) &cuda_##name,
+#define OPS_OF(name) name##_ops[half],
+#define BACK_OF_FP32(name) name##_back_ops[0],
+#define BACK_OF_BF16(name) name##_back_ops[1],
+
+static const kind_t *kind_at(int kind)
+{
+    static const kind_t *const all[CAD_NKINDS] = { CAD_KINDS(KIND_OF) };
+    return all[kind];
+}
+
+/* ---- tables ---- */
+
+#define BACK_OPS(of_type)                                                                                          \
     {                                                                                                              \
         .name = "cuda", .rows = TRAIN_ROWS, .least = PRODUCT_ROWS, .round = PRODUCT_ROWS, .tile = CAD_WHOLE,       \
         .keeps = false, .lanes = 1, .take = back_take, .give = back_give, .carve = back_carve, .open = grads_open, \
         .close = grads_close, .renew = grads_renew, .collect = grads_collect, .start = back_start,                 \
-        .divide = back_divide, .embed = back_embed, .out = back_out, .scan = back_scan_##suffix,                   \
-        .conv = back_conv_##suffix, .in = back_in_##suffix, .head = back_head, .pool = back_pool                   \
+        .divide = back_divide, .embed = back_embed, .kind = { CAD_KINDS(of_type) }, .head = back_head,             \
+        .pool = back_pool                                                                                          \
     }
 
-static const cad_back_ops_t back_fp32 = BACK_OPS(fp32), back_bf16 = BACK_OPS(bf16);
+static const cad_back_ops_t back_fp32 = BACK_OPS(BACK_OF_FP32), back_bf16 = BACK_OPS(BACK_OF_BF16);
 
 static void fill_ops(cad_ops_t *ops, bool half)
 {
+    cad_op_f *const *const by_kind[CAD_NKINDS] = { CAD_KINDS(OPS_OF) };
+    memcpy(ops->kind, by_kind, sizeof by_kind);
     snprintf(ops->precision, sizeof ops->precision, "%s", half ? "bf16" : "fp32");
     ops->tile = ops->split = CAD_WHOLE;
     ops->wide = 0;
@@ -70,10 +104,6 @@ static void fill_ops(cad_ops_t *ops, bool half)
     ops->lane_close = lane_close;
     ops->read = op_read;
     ops->embed = op_embed;
-    ops->in = half ? op_in_bf16 : op_in_fp32;
-    ops->conv = half ? op_conv_bf16 : op_conv_fp32;
-    ops->scan = half ? op_scan_bf16 : op_scan_fp32;
-    ops->out = op_out;
     ops->head = op_head;
     ops->pool = op_pool;
     ops->back = half ? &back_bf16 : &back_fp32;

@@ -3,8 +3,6 @@
  * T stands for the type that matrix products read: float32, or bfloat16 under
  * --precision bf16. The residual stream, the scan state, dt, B and C are always float32.
  *
- * A struct whose name begins with mamba_ belongs to that kind of layer alone; the rest is
- * common to all kinds.
  * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_CUDA_COMMON_H
@@ -14,6 +12,7 @@
 
 #include "engine/gradients.h"
 #include "engine/module.h"
+#include "kinds.h"
 
 #define STATES 16         /* scan states of a channel that are in registers; more take several launches */
 #define STEP 32           /* rows whose dt_in, B and C are in shared memory at a time */
@@ -30,71 +29,6 @@
 /* Length of dt_in in shared memory, rounded up so that B and C can be read by fours. */
 #define PADDED(r) (((r) + 3) / 4 * 4)
 
-/* ---- matrix products (product.h) ---- */
-
-/* C (rows,n) = A (rows,k) x W (n,k)^T, or A x W (k,n). One shape has one algorithm. */
-typedef struct {
-    int64_t n, k, ldc;
-    bool transposed;     /* W is (k,n) */
-    bool half, half_out; /* A and W are bfloat16; C is */
-    bool fast;           /* float32 may be rounded to TF32 */
-#ifdef __CUDACC__
-    cublasLtMatmulDesc_t op;
-    cublasLtMatrixLayout_t w, a, c;
-    cublasLtMatmulAlgo_t algo;
-#endif
-} product_t;
-
-/* C (n,k) = A (PART_ROWS,n)^T x B (PART_ROWS,k), in float32: a partial sum of a weight's gradient. */
-typedef struct {
-    int64_t n, k, lda, ldb;
-    bool fast;
-#ifdef __CUDACC__
-    cublasLtMatmulDesc_t op;
-    cublasLtMatrixLayout_t b, a, c;
-    cublasLtMatmulAlgo_t algo;
-#endif
-} outer_t;
-
-/* ---- Mamba (mamba.h) ---- */
-
-enum { IN_PROJ, X_PROJ, OUT_PROJ, PRODUCTS };       /* products of the forward pass */
-enum { OUT_BACK, DT_BACK, X_BACK, IN_BACK, BACKS }; /* of the backward pass: g, dxdbl's dt_in, du, da */
-enum { OUT_SUM, IN_SUM, X_SUM, DT_SUM, SUMS };      /* gradients of weights */
-
-typedef struct {                     /* weights of one direction of a layer, on the device */
-    const void *in, *x, *out;        // T: x over z (2Ep,Dp), (Sp,Ep), (Dp,Ep)
-    const float *in_bias, *out_bias; // (2Ep), (Dp), or NULL
-    const float *conv, *conv_bias;   // (K,Ep), (Ep)
-    const float *dt, *dt_bias;       // (Rp,Ep), (Ep); Rp: R rounded up to STATES
-    const float *a, *skip;           // (Np,Ep) -exp(A_log) log2 e; (Ep)
-    bool reverse;
-} mamba_dir_t;
-
-typedef struct {
-    int64_t N, K, R, Ep, Sp, Np;
-    mamba_dir_t *dir; // (layers,2)
-    product_t product[PRODUCTS];
-} mamba_weights_t;
-
-typedef struct {          /* activations of a lane, on the device */
-    void *xz, *u, *y;     // T: (rows,2Ep) x beside z, (rows,Ep), (rows,Ep)
-    float *xdbl;          // (rows,Sp)
-    float *o;             // (rows,Dp) the second direction's output; or NULL
-    float *state, *total; // (slots,STATES,Ep), (slots,Ep) of the pieces of long sequences
-    int64_t span_beg;     /* row where the last span began */
-} mamba_lane_t;
-
-typedef struct {
-    const float *in, *x, *out;
-} mamba_back_t; // (2Ep,Dp), (Sp,Ep), (Dp,Ep): float32 weights that the backward pass reads
-
-typedef struct {
-    mamba_back_t *dir; // (layers,2)
-    product_t product[BACKS];
-    outer_t outer[SUMS];
-} mamba_grads_t;
-
 /* ---- weights (weights.h) ---- */
 
 struct cad_weights_t {
@@ -105,8 +39,8 @@ struct cad_weights_t {
     float eps;
     const float **norm, **norm_bias;                     // (layers) of (Dp)
     const float *norm_f, *norm_f_bias, *embed, *head[2]; // (Dp), (V,Dp)
-    mamba_weights_t mamba;
-    void *mem; /* device memory of all weights */
+    CAD_KINDS(WEIGHTS_MEMBER)                            /* each kind's, under its name */
+    void *mem;                                           /* device memory of all weights */
     size_t bytes;
     char *stage; /* as many bytes on the host once the weights are renewed; or NULL */
     bool stale;  /* a renewal failed */
@@ -115,9 +49,12 @@ struct cad_weights_t {
 
 struct cad_grads_t {
     int device;
-    cad_sums_t s;         /* where each gradient lies in sums */
-    float *sums, *mirror; /* all gradients: on the device; in pinned memory */
-    mamba_grads_t mamba;
+    cad_sums_t s;  /* where each gradient lies in sums */
+    float *sums;   /* all gradients, on the device */
+    float *mirror; /* all gradients, in pinned memory */
+    CAD_KINDS(GRADS_MEMBER)
+    const cad_kind_sums_t *kind_sums[CAD_NKINDS];
+    const cad_model_t *model;
     void *mem; /* device memory of the weights that the backward pass reads */
     size_t bytes;
     char *stage; /* as many bytes on the host, or NULL */
@@ -138,8 +75,9 @@ typedef struct {
 
 typedef struct {
     int64_t beg, end;
-    int32_t range, max; /* which range the rows belong to; whether it wants the maximum */
-} slab_t;               /* rows of a pooled range */
+    int32_t range; /* which range the rows belong to */
+    int32_t max;   /* 1: that range wants the maximum */
+} slab_t;          /* rows of a pooled range */
 
 #define GRAPH_SEQS 64 /* most sequences in a recorded batch */
 #define GRAPH_KEY (1 + 3 * GRAPH_SEQS)
@@ -152,11 +90,20 @@ typedef struct { /* graph.h */
     int64_t key[GRAPH_KEY];
 } graph_t;
 
+typedef struct {
+    const void *at;
+    int64_t width; /* values of a row */
+    int64_t ld;    /* values from one row to the next */
+    int64_t row;   /* the first row */
+    bool half;
+} part_t; /* an array that tests read */
+
 typedef struct { /* a lane's `own`: one stream, one allocation on the device */
     cudaStream_t stream;
-    char *arena, *stage; /* on the device; in pinned memory */
-    void *a;             // T: (rows,Dp) normalised rows
-    mamba_lane_t mamba;
+    char *arena; /* memory on the device */
+    char *stage; /* pinned memory */
+    void *a;     // T: (rows,Dp) normalised rows
+    CAD_KINDS(LANE_MEMBER)
     float *normed;    // (rows,D) float32 rows while they are pooled; shares memory with a layer's activations
     double *slab_sum; // (slabs,D)
     float *out;       // (out_floats) results before they are copied to the host

@@ -1,9 +1,9 @@
 /* graph.h - CUDA graphs: the launches of batches of one shape are recorded once and then
  * queued together, because below some 8,192 rows a launch takes the host longer than the
- * kernel takes the device. CADUCEUS_CUDA_GRAPHS=1 asks for it.
+ * kernel takes the device. CADUCEUS_CUDA_GRAPHS=1 enables them.
  *
  * From `embed` to `head`, `pool` or `read`, the launches of a forward pass depend only on the
- * batch's offsets and wanted rows (strand.c), so these are the key. The second of two
+ * batch's offsets and wanted rows (encoder.c), so these are the key. The second of two
  * consecutive batches with one key is recorded; later ones are replayed: their operations do
  * nothing, and the operation that waits queues the graph. SPDX-License-Identifier: MIT */
 #ifndef CAD_CUDA_GRAPH_H

@@ -4,16 +4,32 @@
 #define CAD_CUDA_LANE_H
 
 #include "graph.h"
-#include "mamba.h"
+#include "kind.h"
 
-/* Most pieces of long sequences: 3 for every 2 CHUNK rows, as WHOLE is 2 CHUNK. */
+/* Maximum number of pieces of long sequences: 3 for every 2 CHUNK rows, since WHOLE is 2 CHUNK. */
 static int64_t most_slots(int64_t rows) { return rows / CHUNK * 3 / 2 + 2; }
 static int64_t most_slabs(int64_t rows) { return rows / SLAB + 4096; }
 
 /* ---- memory ---- */
 
+/* Layers run one after the other, so kinds use the same bytes, as do the rows pooled after the last layer. */
+static void carve_kinds(cad_lane_t *l, const cad_model_t *m, cad_bump_t *b, int64_t padded, int64_t slots)
+{
+    gpu_t *g = gpu_of(l);
+    size_t start = b->used, most;
+    g->normed = (float *)cad_bump(b, l->rows, l->weights->D, sizeof(float));
+    most = b->used;
+    EACH_KIND(k, m)
+    {
+        b->used = start;
+        kind_at(k)->carve(l, b, padded, slots);
+        most = b->used > most ? b->used : most;
+    }
+    b->used = most;
+}
+
 /* Lays out the device memory and returns its size; base NULL: a dry run. */
-static size_t carve_device(cad_lane_t *l, char *base)
+static size_t carve_device(cad_lane_t *l, const cad_model_t *m, char *base)
 {
     const cad_weights_t *w = l->weights;
     gpu_t *g = gpu_of(l);
@@ -23,8 +39,7 @@ static size_t carve_device(cad_lane_t *l, char *base)
     l->res = l->base = l->tape ? NULL : (float *)cad_bump(&b, padded, w->Dp, sizeof(float));
     l->h = w->apart ? (float *)cad_bump(&b, padded, w->Dp, sizeof(float)) : NULL;
     g->a = cad_bump(&b, padded, w->Dp, w->half ? sizeof(bf16_t) : sizeof(float));
-    mamba_carve(l, &b, padded, slots);
-    g->normed = (float *)g->mamba.xz; /* free after the last layer, and 2Ep values of T are at least D floats */
+    carve_kinds(l, m, &b, padded, slots);
     g->slab_sum = (double *)cad_bump(&b, slabs, w->D, sizeof(double));
     g->out_floats = cad_max(PICKS * w->V, slabs * w->D);
     g->out = (float *)cad_bump(&b, g->out_floats, 1, sizeof(float));
@@ -54,12 +69,12 @@ static size_t carve_stage(gpu_t *g, int64_t rows, char *base)
     return b.used;
 }
 
-static int lane_memory(cad_lane_t *l, gpu_t *g)
+static int lane_memory(cad_lane_t *l, const cad_model_t *m, gpu_t *g)
 {
     const cad_weights_t *w = l->weights;
     size_t staged;
     cudaError_t e;
-    l->bytes = carve_device(l, NULL);
+    l->bytes = carve_device(l, m, NULL);
     staged = carve_stage(g, l->rows, NULL);
     e = cudaSetDevice(w->device);
     if (e == cudaSuccess)
@@ -72,7 +87,7 @@ static int lane_memory(cad_lane_t *l, gpu_t *g)
         cudaGetLastError(); /* clears the error, so that later calls do not report it */
         return check(l, e, "memory for activations");
     }
-    carve_device(l, g->arena);
+    carve_device(l, m, g->arena);
     carve_stage(g, l->rows, g->stage);
     return 0;
 }
@@ -81,11 +96,10 @@ static int lane_open(cad_lane_t *l, const cad_model_t *model)
 {
     gpu_t *g = (gpu_t *)calloc(1, sizeof *g);
     const char *graphs = getenv("CADUCEUS_CUDA_GRAPHS");
-    (void)model;
     l->own = g;
     if (!g) return CAD_ENOMEM;
     g->graph.asked = graphs && !strcmp(graphs, "1");
-    return lane_memory(l, g);
+    return lane_memory(l, model, g);
 }
 
 static void lane_close(cad_lane_t *l)
@@ -120,7 +134,7 @@ static int arrive(cad_lane_t *l)
     return check(l, cudaStreamSynchronize(gpu_of(l)->stream), "waiting for the device");
 }
 
-/* stale: new weights did not get to the device. */
+/* stale: the copy of renewed weights to the device failed. */
 static int renewed(cad_lane_t *l, bool stale)
 {
     if (stale) snprintf(l->text, sizeof l->text, "out of memory for new weights");
@@ -167,42 +181,16 @@ static int send_batch(cad_lane_t *l, const uint8_t *tok, const cad_span_t *s)
 
 /* ---- tests read what a lane holds ---- */
 
-typedef struct {
-    const void *at;
-    int64_t width, ld, row; /* values of a row; between rows; the first row */
-    bool half;
-} part_t;
-
-static part_t part_of(const cad_lane_t *l, cad_at_t what)
+static part_t part_of(const cad_lane_t *l, int kind, int what)
 {
-    const cad_weights_t *w = l->weights;
-    const mamba_lane_t *g = &gpu_of(l)->mamba;
-    int64_t Ep = w->mamba.Ep, Sp = w->mamba.Sp;
-    const char *z = (const char *)g->xz + (size_t)Ep * (w->half ? sizeof(bf16_t) : sizeof(float));
-    part_t wide = { .at = g->xz, .width = Ep, .ld = 2 * Ep, .row = 0, .half = w->half };
-    part_t part = { .at = g->u, .width = Ep, .ld = Ep, .row = g->span_beg, .half = w->half };
-    part_t rows = { .at = l->res, .width = w->Dp, .ld = w->Dp, .row = 0, .half = false };
-    switch (what) {
-    case CAD_AT_X: return wide;
-    case CAD_AT_Z: wide.at = z; return wide;
-    case CAD_AT_U: return part;
-    case CAD_AT_XDBL:
-        part.at = g->xdbl;
-        part.width = part.ld = Sp;
-        part.half = false;
-        return part;
-    case CAD_AT_Y:
-        part.at = g->y;
-        part.row = 0;
-        return part;
-    case CAD_AT_H: rows.at = l->h; return rows;
-    default: return rows;
-    }
+    part_t rows = { .at = l->res, .width = l->weights->Dp, .ld = l->weights->Dp, .row = 0, .half = false };
+    if (what == CAD_AT_H) rows.at = l->h;
+    return what < CAD_AT_KIND ? rows : kind_at(kind)->part(l, what);
 }
 
-static int op_read(cad_lane_t *l, cad_at_t what, int64_t beg, int64_t n, float *out)
+static int op_read(cad_lane_t *l, int kind, int what, int64_t beg, int64_t n, float *out)
 {
-    part_t p = part_of(l, what);
+    part_t p = part_of(l, kind, what);
     size_t size = p.half ? sizeof(bf16_t) : sizeof(float), bytes = (size_t)(n * p.ld) * size;
     char *copy = (char *)malloc(bytes);
     int rc = copy ? graph_end(l) : CAD_ENOMEM;
@@ -226,15 +214,23 @@ static size_t back_carve(cad_grad_lane_t *l, const cad_model_t *m, char *base)
 {
     cad_grads_t *q = l->grads;
     const cad_sums_t *z = &q->s;
-    int64_t rows = l->f.rows,
-            parts = cad_max(mamba_most_parts(q, rows, l->most + most_slots(rows)), ceil_div(rows, SLAB) * z->V * z->Dp);
+    int64_t rows = l->f.rows, parts = ceil_div(rows, SLAB) * z->V * z->Dp;
+    size_t start, most;
     cad_bump_t b = { .base = base, .used = 0 };
     l->dres = (float *)cad_bump(&b, rows, z->Dp, sizeof(float));
     l->da = (float *)cad_bump(&b, rows, z->Dp, sizeof(float));
     q->a = (float *)cad_bump(&b, rows, z->Dp, sizeof(float));
     for (int k = 0; k < 2; k++)
         l->keep[k] = cad_model_apart(m) ? (float *)cad_bump(&b, rows, z->Dp, sizeof(float)) : NULL;
-    mamba_carve_back(l, m, &b);
+    start = most = b.used;
+    EACH_KIND(k, m)
+    {
+        b.used = start;
+        kind_at(k)->carve_back(l, m, &b);
+        most = b.used > most ? b.used : most;
+        parts = cad_max(parts, kind_at(k)->most_parts(q, rows, l->most + most_slots(rows)));
+    }
+    b.used = most;
     q->parts = (float *)cad_bump(&b, parts, 1, sizeof(float));
     q->dlogits = (float *)cad_bump(&b, rows, cad_max(z->V, z->D), sizeof(float));
     q->row = (int64_t *)cad_bump(&b, rows, 1, sizeof *q->row);

@@ -1,12 +1,12 @@
-/* mamba.h - a Mamba layer's memory on the device: weights, activations, and what the backward
- * pass adds. Its operations are in_tmpl.h, conv_tmpl.h, scan_tmpl.h, scan_back_tmpl.h and out.h.
+/* mamba.h - a Mamba layer's memory on the device: weights, activations and gradients. Its operations
+ * are in mamba_in_tmpl.h, mamba_conv_tmpl.h, mamba_scan_tmpl.h, mamba_scan_back_tmpl.h and mamba_out.h.
  * SPDX-License-Identifier: MIT */
 #ifndef CAD_CUDA_MAMBA_H
 #define CAD_CUDA_MAMBA_H
 
+#include "kind.h"
 #include "product.h"
 #include "simd.h"
-#include "store.h"
 
 /* ---- weights ---- */
 
@@ -29,27 +29,32 @@ static const float *place_decay(store_t *s, const mamba_weights_t *w, const floa
     return (const float *)on_device(s, at);
 }
 
-/* Whether the second direction of a layer has the projections of the first. */
-static bool tied(const cad_layer_t *l) { return l->dir[0].in == l->dir[1].in && l->dir[0].out == l->dir[1].out; }
+/* True if the second direction of a layer shares the projections of the first. */
+static bool tied(const cad_layer_t *l)
+{
+    const cad_direction_t *a = &l->dir[0], *b = &l->dir[1];
+    return cad_param(a, CAD_MAMBA_IN) == cad_param(b, CAD_MAMBA_IN) &&
+           cad_param(a, CAD_MAMBA_OUT) == cad_param(b, CAD_MAMBA_OUT);
+}
 
 /* first: the direction that this one shares projections with, or NULL. */
 static mamba_dir_t place_direction(store_t *s, const cad_weights_t *w, const cad_model_t *m, const cad_direction_t *d,
                                    const mamba_dir_t *first)
 {
     const mamba_weights_t *b = &w->mamba;
-    int64_t D = w->D, E = m->cfg.d_inner, S = b->R + 2 * b->N;
+    int64_t D = w->D, E = cad_mamba(&m->cfg)->E, S = b->R + 2 * b->N;
     mamba_dir_t p;
-    p.in = first ? first->in : place_table(s, w->half, d->in, 2, E, D, b->Ep, w->Dp);
-    p.x = place_table(s, w->half, d->x, 1, S, E, b->Sp, b->Ep);
-    p.out = first ? first->out : place_table(s, w->half, d->out, 1, D, E, w->Dp, b->Ep);
-    p.in_bias = place_in_bias(s, w, d->in_bias, E);
-    p.out_bias = d->out_bias ? place_vector(s, d->out_bias, D, w->Dp) : NULL;
-    p.conv = place(s, d->conv, b->K, E, b->K, b->Ep, true);
-    p.conv_bias = place_vector(s, d->conv_bias, E, b->Ep);
-    p.dt = place(s, d->dt, b->R, E, cad_round_up(b->R, STATES), b->Ep, true);
-    p.dt_bias = place_vector(s, d->dt_bias, E, b->Ep);
-    p.a = place_decay(s, b, d->a_log, E);
-    p.skip = place_vector(s, d->skip, E, b->Ep);
+    p.in = first ? first->in : place_table(s, w->half, cad_param(d, CAD_MAMBA_IN), 2, E, D, b->Ep, w->Dp);
+    p.x = place_table(s, w->half, cad_param(d, CAD_MAMBA_X), 1, S, E, b->Sp, b->Ep);
+    p.out = first ? first->out : place_table(s, w->half, cad_param(d, CAD_MAMBA_OUT), 1, D, E, w->Dp, b->Ep);
+    p.in_bias = place_in_bias(s, w, cad_param(d, CAD_MAMBA_IN_BIAS), E);
+    p.out_bias = cad_param(d, CAD_MAMBA_OUT_BIAS) ? place_vector(s, cad_param(d, CAD_MAMBA_OUT_BIAS), D, w->Dp) : NULL;
+    p.conv = place(s, cad_param(d, CAD_MAMBA_CONV), b->K, E, b->K, b->Ep, true);
+    p.conv_bias = place_vector(s, cad_param(d, CAD_MAMBA_CONV_BIAS), E, b->Ep);
+    p.dt = place(s, cad_param(d, CAD_MAMBA_DT), b->R, E, cad_round_up(b->R, STATES), b->Ep, true);
+    p.dt_bias = place_vector(s, cad_param(d, CAD_MAMBA_DT_BIAS), E, b->Ep);
+    p.a = place_decay(s, b, cad_param(d, CAD_MAMBA_A_LOG), E);
+    p.skip = place_vector(s, cad_param(d, CAD_MAMBA_SKIP), E, b->Ep);
     p.reverse = d->reverse;
     return p;
 }
@@ -61,22 +66,27 @@ static void mamba_place(store_t *s, cad_weights_t *w, const cad_model_t *m, int 
     for (int k = 0; k < l->ndir; k++) dir[k] = place_direction(s, w, m, &l->dir[k], k && tied(l) ? dir : NULL);
 }
 
-/* dt_in, B and C of STEP rows must fit into 48 KB. */
-static bool mamba_fits(const cad_model_t *m)
+/* Shared memory: dt_in, B and C of STEP rows, and in training twice dB and dC of AHEAD rows by
+ * warp, must fit into 48 KB. */
+static int mamba_refuse(const cad_model_t *m, bool back, cad_error_t *err)
 {
-    return STEP * (PADDED(m->cfg.dt_rank) + 2 * STATES) * (int64_t)sizeof(float) <= 49152;
+    int64_t R = cad_mamba(&m->cfg)->R, floats = STEP * (PADDED(R) + 2 * STATES);
+    if (back) floats += 2 * (THREADS / WARP) * AHEAD * 2 * STATES;
+    if (floats * (int64_t)sizeof(float) <= 49152) return 0;
+    return fail(err, CAD_EARG, "dt_rank %lld is more than the CUDA kernels hold%s; use the CPU", (long long)R,
+                back ? " in training" : "");
 }
 
-/* Sizes, and host memory; false when out of memory. */
+/* Sets sizes and allocates host memory; false if out of memory. */
 static bool mamba_open(cad_weights_t *w, const cad_model_t *m)
 {
     mamba_weights_t *b = &w->mamba;
-    cad_extent_t e = cad_extent(m);
-    b->N = m->cfg.d_state;
-    b->K = m->cfg.d_conv;
-    b->R = m->cfg.dt_rank;
-    b->Ep = e.Ep;
-    b->Sp = e.Sp;
+    const cad_mamba_t *z = cad_mamba(&m->cfg);
+    b->N = z->N;
+    b->K = z->K;
+    b->R = z->R;
+    b->Ep = cad_mamba_Ep(&m->cfg);
+    b->Sp = cad_mamba_Sp(&m->cfg);
     b->Np = cad_round_up(b->N, STATES);
     set_product(&b->product[IN_PROJ], 2 * b->Ep, w->Dp, w->half, w->half);
     set_product(&b->product[X_PROJ], b->Sp, b->Ep, w->half, false);
@@ -85,10 +95,15 @@ static bool mamba_open(cad_weights_t *w, const cad_model_t *m)
     return b->dir != NULL;
 }
 
-static void mamba_close(mamba_weights_t *b)
+static void mamba_close(cad_weights_t *w)
 {
-    products_close(b->product, PRODUCTS);
-    free(b->dir);
+    products_close(w->mamba.product, PRODUCTS);
+    free(w->mamba.dir);
+}
+
+static int mamba_open_products(cad_weights_t *w, cad_error_t *err)
+{
+    return products_open(w->blas, w->mamba.product, PRODUCTS, 256, err);
 }
 
 /* ---- a lane's activations ---- */
@@ -110,30 +125,60 @@ static void mamba_carve(cad_lane_t *l, cad_bump_t *b, int64_t padded, int64_t sl
     g->total = (float *)cad_bump(b, slots, z->Ep, sizeof(float));
 }
 
+static part_t mamba_part(const cad_lane_t *l, int what)
+{
+    const cad_weights_t *w = l->weights;
+    const mamba_lane_t *g = &gpu_of(l)->mamba;
+    int64_t Ep = w->mamba.Ep, Sp = w->mamba.Sp;
+    part_t wide = { .at = g->xz, .width = Ep, .ld = 2 * Ep, .row = 0, .half = w->half };
+    part_t part = { .at = g->u, .width = Ep, .ld = Ep, .row = g->span_beg, .half = w->half };
+    switch (what) {
+    case CAD_AT_X: return wide;
+    case CAD_AT_Z: wide.at = (const char *)g->xz + (size_t)Ep * (w->half ? sizeof(bf16_t) : sizeof(float)); return wide;
+    case CAD_AT_U: return part;
+    case CAD_AT_XDBL:
+        part.at = g->xdbl;
+        part.width = part.ld = Sp;
+        part.half = false;
+        return part;
+    default:
+        part.at = g->y;
+        part.row = 0;
+        return part;
+    }
+}
+
 /* ---- backward pass ---- */
 
-/* The weights that it reads, in float32. */
+/* Gradients of one direction's weights. */
+static const cad_mamba_dir_sums_t *mamba_sums(const cad_grads_t *q, int layer, int dir)
+{
+    return &((const cad_mamba_sums_t *)q->s.layer[layer])->dir[dir];
+}
+
+/* Lays out the weights that the backward pass reads, in float32. */
 static void mamba_place_back(store_t *s, cad_grads_t *q, const cad_model_t *m, int layer)
 {
-    const cad_sums_t *z = &q->s;
+    const cad_mamba_sums_t *z = &q->mamba.size;
     const cad_layer_t *l = &m->layer[layer];
     mamba_back_t *dir = &q->mamba.dir[2 * layer];
     for (int k = 0; k < l->ndir; k++) {
         const cad_direction_t *d = &l->dir[k];
-        dir[k].x = (const float *)place_table(s, false, d->x, 1, z->R + 2 * z->N, z->E, z->Sp, z->Ep);
+        dir[k].x = (const float *)place_table(s, false, cad_param(d, CAD_MAMBA_X), 1, z->R + 2 * z->N, z->E, z->Sp,
+                                              z->Ep);
         if (k && tied(l)) {
             dir[k].in = dir[0].in;
             dir[k].out = dir[0].out;
             continue;
         }
-        dir[k].in = (const float *)place_table(s, false, d->in, 2, z->E, z->D, z->Ep, z->Dp);
-        dir[k].out = (const float *)place_table(s, false, d->out, 1, z->D, z->E, z->Dp, z->Ep);
+        dir[k].in = (const float *)place_table(s, false, cad_param(d, CAD_MAMBA_IN), 2, z->E, z->D, z->Ep, z->Dp);
+        dir[k].out = (const float *)place_table(s, false, cad_param(d, CAD_MAMBA_OUT), 1, z->D, z->E, z->Dp, z->Ep);
     }
 }
 
 static void set_back_products(cad_grads_t *q, bool fast)
 {
-    const cad_sums_t *z = &q->s;
+    const cad_mamba_sums_t *z = &q->mamba.size;
     product_t *p = q->mamba.product;
     outer_t *o = q->mamba.outer;
     set_back_product(&p[OUT_BACK], z->Ep, z->Dp, 2 * z->Ep, true, fast);
@@ -146,50 +191,80 @@ static void set_back_products(cad_grads_t *q, bool fast)
     set_outer(&o[DT_SUM], z->Rp, z->Ep, z->Sp, fast);
 }
 
-/* dt_in, B and C of STEP rows, and twice dB and dC of AHEAD rows by warp, must fit into 48 KB. */
-static bool mamba_fits_back(const cad_model_t *m)
-{
-    return (STEP * (PADDED(m->cfg.dt_rank) + 2 * STATES) + 2 * (THREADS / WARP) * AHEAD * 2 * STATES) *
-               (int64_t)sizeof(float) <=
-           49152;
-}
-
-/* q->s is open. fast: products may use TF32. False when out of memory. */
 static bool mamba_open_back(cad_grads_t *q, const cad_model_t *m, bool fast)
 {
+    cad_mamba_sums_shape(&q->mamba.size, m, cad_round_up(cad_mamba(&m->cfg)->N, STATES), 0);
     set_back_products(q, fast);
     q->mamba.dir = (mamba_back_t *)calloc((size_t)m->cfg.n_layer * 2, sizeof *q->mamba.dir);
     return q->mamba.dir != NULL;
 }
 
-static void mamba_close_back(mamba_grads_t *b)
+static void mamba_close_back(cad_grads_t *q)
 {
+    mamba_grads_t *b = &q->mamba;
     products_close(b->product, BACKS);
     outers_close(b->outer, SUMS);
     free(b->dir);
 }
 
-/* The most values in partial sums of a gradient. pieces: the most there are of sequences. */
+/* Opened for 64-byte alignment, as operands of the backward pass may start inside a matrix. */
+static int mamba_open_products_back(cad_grads_t *q, cublasLtHandle_t blas, cad_error_t *err)
+{
+    int rc = products_open(blas, q->mamba.product, BACKS, 64, err);
+    return rc ? rc : outers_open(blas, q->mamba.outer, SUMS, 64, err);
+}
+
+/* Maximum number of values in the partial sums of a gradient. pieces: maximum number of pieces of sequences. */
 static int64_t mamba_most_parts(const cad_grads_t *q, int64_t rows, int64_t pieces)
 {
-    const cad_sums_t *z = &q->s;
+    const cad_mamba_sums_t *z = &q->mamba.size;
     int64_t n = cad_max(pieces * (STATES + 1) * z->Ep, ceil_div(rows, SLAB) * cad_max((z->K + 1) * z->Ep, 2 * z->Ep));
     for (int i = 0; i < SUMS; i++) n = cad_max(n, PRODUCT_ROWS / PART_ROWS * q->mamba.outer[i].n * q->mamba.outer[i].k);
     return n;
 }
 
+/* Gradients of a grad lane's activations. */
+static cad_mamba_grad_lane_t *back_of(const cad_grad_lane_t *l) { return cad_mamba_grad_lane(l); }
+
 static void mamba_carve_back(cad_grad_lane_t *l, const cad_model_t *m, cad_bump_t *b)
 {
-    const cad_sums_t *z = &l->grads->s;
+    const cad_mamba_sums_t *z = &l->grads->mamba.size;
+    cad_mamba_grad_lane_t *w = cad_mamba_grad_lane(l);
     int64_t rows = l->f.rows, kept = rows / AHEAD + l->most;
-    l->dx = (float *)cad_bump(b, rows, 2 * z->Ep, sizeof(float));
-    l->g = l->dx ? l->dx + z->Ep : NULL;
-    l->du = (float *)cad_bump(b, rows, z->Ep, sizeof(float));
-    l->dpre = (float *)cad_bump(b, rows, z->Ep, sizeof(float));
-    l->dxdbl = (float *)cad_bump(b, rows, z->Sp, sizeof(float));
-    l->part = (float *)cad_bump(b, ceil_div(z->Ep, THREADS) * rows, 2 * z->Np, sizeof(float));
+    w->dx = (float *)cad_bump(b, rows, 2 * z->Ep, sizeof(float));
+    w->g = w->dx ? w->dx + z->Ep : NULL;
+    w->du = (float *)cad_bump(b, rows, z->Ep, sizeof(float));
+    w->dpre = (float *)cad_bump(b, rows, z->Ep, sizeof(float));
+    w->dxdbl = (float *)cad_bump(b, rows, z->Sp, sizeof(float));
+    w->part = (float *)cad_bump(b, ceil_div(z->Ep, THREADS) * rows, 2 * z->Np, sizeof(float));
     for (int k = 0; k < 2; k++)
-        l->kept[k] = k < m->layer[0].ndir ? (float *)cad_bump(b, kept, z->Np * z->Ep, sizeof(float)) : NULL;
+        w->kept[k] = k < m->layer[0].ndir ? (float *)cad_bump(b, kept, z->Np * z->Ep, sizeof(float)) : NULL;
 }
+
+static void mamba_place_sums(cad_bump_t *b, const cad_model_t *m, int layer, void *sums)
+{
+    cad_mamba_sums_place(b, m, layer, (cad_mamba_sums_t *)sums, cad_round_up(cad_mamba(&m->cfg)->N, STATES), 0);
+}
+
+static const cad_kind_sums_t mamba_kind_sums = { .bytes = sizeof(cad_mamba_sums_t),
+                                                 .place = mamba_place_sums,
+                                                 .add = cad_mamba_sums_add };
+
+static const kind_t cuda_mamba = {
+    .refuse = mamba_refuse,
+    .open = mamba_open,
+    .close = mamba_close,
+    .place = mamba_place,
+    .open_products = mamba_open_products,
+    .carve = mamba_carve,
+    .part = mamba_part,
+    .open_back = mamba_open_back,
+    .close_back = mamba_close_back,
+    .place_back = mamba_place_back,
+    .open_products_back = mamba_open_products_back,
+    .most_parts = mamba_most_parts,
+    .carve_back = mamba_carve_back,
+    .sums = &mamba_kind_sums,
+};
 
 #endif

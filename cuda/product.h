@@ -2,7 +2,7 @@
  *
  * cublasLt computes PRODUCT_ROWS rows at a time. Each shape has one algorithm, which is
  * chosen when the weights are opened: without splitting sums (reduction scheme none), and for
- * float32 without TF32, except in the backward pass of bf16. Rows behind a batch's last one
+ * float32 without TF32, except in the backward pass of bf16. Rows after a batch's last one
  * are computed and never read. A weight's gradient is a sum over rows: partial sums of
  * PART_ROWS rows, made for PRODUCT_ROWS rows in one call, which `fold` (sums.h) adds in order.
  * SPDX-License-Identifier: MIT
@@ -215,7 +215,7 @@ static int multiply(cad_lane_t *l, const product_t *p, const void *a, const void
     return rc;
 }
 
-/* Partial sums (PRODUCT_ROWS/PART_ROWS,n,k) of the rows from r on; n: number of rows in all. */
+/* Partial sums (PRODUCT_ROWS/PART_ROWS,n,k) of the rows from r onwards; n: number of rows in all. */
 static int outer_rows(cad_lane_t *l, const outer_t *o, const float *a, const float *b, int64_t r, int64_t n,
                       float *parts)
 {
@@ -274,7 +274,7 @@ static float number(const void *a, int64_t i, bool half)
     return half ? from_bf16(((const bf16_t *)a)[i]) : ((const float *)a)[i];
 }
 
-/* to (n): a from `from` on, as float32. */
+/* to (n): a from `from` onwards, as float32. */
 static void to_floats(const void *a, int64_t from, int64_t n, bool half, float *to)
 {
     for (int64_t i = 0; i < n; i++) to[i] = number(a, from + i, half);

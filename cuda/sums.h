@@ -30,7 +30,7 @@ KERNEL(fold, fold_args_t)
     arg.to[i] += acc;
 }
 
-/* The partial sums are those of the grad lane, from its at-th value on. */
+/* The partial sums are those of the grad lane, from its at-th value onwards. */
 static int fold_parts(cad_grad_lane_t *l, float *to, int64_t at, int64_t count, int64_t stride, int64_t parts)
 {
     fold_args_t arg = { .to = to, .part = l->grads->parts + at, .count = count, .stride = stride, .parts = parts };
@@ -83,7 +83,7 @@ static int columns(cad_grad_lane_t *l, const float *b, int64_t k, int64_t rows, 
 
 /* ---- C (n,k) = A (rows,n)^T x B (rows,k) by matrix products ---- */
 
-/* Clears the rows of a behind the last one, up to where its partial sum ends. */
+/* Zeroes the rows of matrix a after the last, up to a multiple of PART_ROWS. */
 static int clear_tail(cad_grad_lane_t *l, const float *a, int64_t width, int64_t rows)
 {
     int64_t more = cad_round_up(rows, PART_ROWS) - rows;

@@ -7,7 +7,6 @@
 #define CAD_CUDA_WEIGHTS_H
 
 #include "lane.h"
-#include "mamba.h"
 #include "product.h"
 #include "store.h"
 
@@ -33,7 +32,7 @@ static void place_weights(store_t *s, cad_weights_t *w, const cad_model_t *m)
     for (int i = 0; i < m->cfg.n_layer; i++) {
         w->norm[i] = place_vector(s, m->layer[i].norm, w->D, w->Dp);
         w->norm_bias[i] = place_vector(s, m->layer[i].norm_bias, w->D, w->Dp);
-        mamba_place(s, w, m, i);
+        kind_at(m->layer[i].kind)->place(s, w, m, i);
     }
 }
 
@@ -56,7 +55,7 @@ static void weights_close(cad_weights_t *w)
 {
     if (!w) return;
     cudaSetDevice(w->device);
-    mamba_close(&w->mamba);
+    for (int k = 0; k < CAD_NKINDS; k++) kind_at(k)->close(w);
     blas_close(w->blas);
     cudaFree(w->mem);
     cudaFreeHost(w->stage);
@@ -72,14 +71,16 @@ static bool weights_prepare(cad_weights_t *w, const cad_ops_t *ops, const cad_mo
     w->device = ops->device;
     w->half = !strcmp(ops->precision, "bf16");
     w->D = m->cfg.d_model;
-    w->Dp = cad_extent(m).Dp;
+    w->Dp = cad_round_up(m->cfg.d_model, CAD_PAD);
     w->V = m->vocab.rows;
     w->eps = (float)m->cfg.norm_epsilon;
     w->rms = m->cfg.rms_norm;
     w->apart = cad_model_apart(m);
     w->norm = (const float **)calloc(layers, sizeof *w->norm);
     w->norm_bias = (const float **)calloc(layers, sizeof *w->norm_bias);
-    return mamba_open(w, m) && w->norm && w->norm_bias;
+    if (!w->norm || !w->norm_bias) return false;
+    EACH_KIND(k, m) if (!kind_at(k)->open(w, m)) return false;
+    return true;
 }
 
 /* Device memory, its contents, and the products. Overflow of sizes counts as out of memory. */
@@ -98,17 +99,23 @@ static int weights_to_device(cad_weights_t *w, const cad_model_t *m, cad_error_t
                     cudaGetErrorString(e));
     }
     rc = blas_open(&w->blas, err);
-    return rc ? rc : products_open(w->blas, w->mamba.product, PRODUCTS, 256, err);
+    EACH_KIND(k, m) if (rc == 0) rc = kind_at(k)->open_products(w, err);
+    return rc;
+}
+
+/* 0, or the first refusal of a kind in use. */
+static int refused(const cad_model_t *m, bool back, cad_error_t *err)
+{
+    EACH_KIND(k, m) if (kind_at(k)->refuse(m, back, err)) return CAD_EARG;
+    return 0;
 }
 
 static int weights_open(cad_weights_t **out, const cad_ops_t *ops, const cad_model_t *m, cad_error_t *err)
 {
     cad_weights_t *w;
-    int rc;
+    int rc = refused(m, false, err);
     *out = NULL;
-    if (!mamba_fits(m))
-        return fail(err, CAD_EARG, "dt_rank %lld is more than the CUDA kernels hold; use the CPU",
-                    (long long)m->cfg.dt_rank);
+    if (rc) return rc;
     w = (cad_weights_t *)calloc(1, sizeof *w);
     if (!w) return fail(err, CAD_ENOMEM, "out of memory");
     rc = weights_prepare(w, ops, m) ? weights_to_device(w, m, err) : fail(err, CAD_ENOMEM, "out of memory");
@@ -121,7 +128,7 @@ static int weights_open(cad_weights_t **out, const cad_ops_t *ops, const cad_mod
 
 static void place_back_weights(store_t *s, cad_grads_t *q, const cad_model_t *m)
 {
-    for (int i = 0; i < m->cfg.n_layer; i++) mamba_place_back(s, q, m, i);
+    for (int i = 0; i < m->cfg.n_layer; i++) kind_at(m->layer[i].kind)->place_back(s, q, m, i);
 }
 
 static cudaError_t upload_back_weights(cad_grads_t *q, const cad_model_t *m)
@@ -142,22 +149,20 @@ static void grads_close(cad_grads_t *q)
 {
     if (!q) return;
     cudaSetDevice(q->device);
-    mamba_close_back(&q->mamba);
+    for (int k = 0; k < CAD_NKINDS; k++) kind_at(k)->close_back(q);
     cudaFree(q->mem);
     cudaFreeHost(q->stage);
     cudaFree(q->sums);
     cudaFreeHost(q->mirror);
-    cad_sums_close(&q->s);
+    cad_sums_close(&q->s, q->model);
     free(q);
 }
 
-/* Parts of matrices of the backward pass may begin at any multiple of 64 bytes. */
-static int open_back_products(mamba_grads_t *b, cad_error_t *err)
+static int open_back_products(cad_grads_t *q, const cad_model_t *m, cad_error_t *err)
 {
     cublasLtHandle_t blas = NULL;
     int rc = blas_open(&blas, err);
-    if (rc == 0) rc = products_open(blas, b->product, BACKS, 64, err);
-    if (rc == 0) rc = outers_open(blas, b->outer, SUMS, 64, err);
+    EACH_KIND(k, m) if (rc == 0) rc = kind_at(k)->open_products_back(q, blas, err);
     blas_close(blas);
     return rc;
 }
@@ -166,7 +171,7 @@ static int open_back_products(mamba_grads_t *b, cad_error_t *err)
 static int grads_to_device(cad_grads_t *q, const cad_model_t *m, cad_error_t *err)
 {
     store_t count = { .host = { .base = NULL, .used = 0 }, .device = NULL };
-    size_t sums = (size_t)q->s.count * sizeof(float);
+    size_t sums = q->s.bytes;
     cudaError_t e = cudaSetDevice(q->device);
     place_back_weights(&count, q, m);
     q->bytes = count.host.used;
@@ -179,11 +184,22 @@ static int grads_to_device(cad_grads_t *q, const cad_model_t *m, cad_error_t *er
     if (e == cudaSuccess) e = upload_back_weights(q, m); /* waits for cudaMemset too */
     if (e == cudaSuccess) {
         cad_sums_place(&q->s, m, q->sums);
-        return open_back_products(&q->mamba, err);
+        return open_back_products(q, m, err);
     }
     cudaGetLastError();
     return fail(err, code_of(e), "cuda:%d: gradients of %.3g GB: %s", q->device, (double)(sums + q->bytes) * 1e-9,
                 cudaGetErrorString(e));
+}
+
+/* Sizes and host memory; false when out of memory. */
+static bool grads_prepare(cad_grads_t *q, const cad_ops_t *ops, const cad_model_t *m)
+{
+    q->device = ops->device;
+    q->model = m;
+    for (int k = 0; k < CAD_NKINDS; k++) q->kind_sums[k] = kind_at(k)->sums;
+    if (!cad_sums_open(&q->s, m, q->kind_sums)) return false;
+    EACH_KIND(k, m) if (!kind_at(k)->open_back(q, m, !strcmp(ops->precision, "bf16"))) return false;
+    return true;
 }
 
 /* like is not used, as there is one lane. */
@@ -191,19 +207,13 @@ static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t
                       cad_error_t *err)
 {
     cad_grads_t *q;
-    int rc;
+    int rc = refused(m, true, err);
     (void)like;
     *out = NULL;
-    if (!mamba_fits_back(m))
-        return fail(err, CAD_EARG, "dt_rank %lld is more than the CUDA kernels hold in training; use the CPU",
-                    (long long)m->cfg.dt_rank);
+    if (rc) return rc;
     q = (cad_grads_t *)calloc(1, sizeof *q);
     if (!q) return fail(err, CAD_ENOMEM, "out of memory");
-    q->device = ops->device;
-    rc = cad_sums_open(&q->s, m, cad_round_up(m->cfg.d_state, STATES), 0) &&
-                 mamba_open_back(q, m, !strcmp(ops->precision, "bf16"))
-             ? grads_to_device(q, m, err)
-             : fail(err, CAD_ENOMEM, "out of memory");
+    rc = grads_prepare(q, ops, m) ? grads_to_device(q, m, err) : fail(err, CAD_ENOMEM, "out of memory");
     if (rc) grads_close(q);
     else *out = q;
     return rc;
@@ -212,7 +222,7 @@ static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t
 static int grads_collect(cad_grad_lane_t *l, const cad_model_t *m, float *flat)
 {
     cad_grads_t *q = l->grads;
-    size_t bytes = (size_t)q->s.count * sizeof(float);
+    size_t bytes = q->s.bytes;
     int rc = check(&l->f, cudaSetDevice(q->device), "choosing the device");
     if (rc == 0) rc = to_host(&l->f, q->mirror, q->sums, bytes);
     if (rc == 0) rc = arrive(&l->f);

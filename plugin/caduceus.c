@@ -11,7 +11,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* bcftools compares the versions that it gets here with its own. */
+/* bcftools compares the version that it gets from here with its own. */
 extern const char *bcftools_version(void) __attribute__((weak));
 
 EXPORT const char *about(void);
@@ -86,13 +86,13 @@ static bool says_format(const char *path)
            (ends_in(path, ".bcf") || ends_in(path, ".vcf") || ends_in(path, ".vcf.gz") || ends_in(path, ".vcf.bgz"));
 }
 
-/* In regions files with other names bcftools counts from 1. */
+/* bcftools reads region files with these names as BED, from 0; all others from 1. */
 static bool is_bed(const char *path)
 {
     return ends_in(path, ".bed") || ends_in(path, ".bed.gz") || ends_in(path, ".bed.bgz");
 }
 
-/* 0, 1 after an error, 2 when help is wanted. */
+/* Returns 0 to continue, 1 after an error, 2 if help is requested. */
 static int take(line_t *l, int c, char **argv)
 {
     switch (c) {

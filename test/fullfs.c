@@ -1,4 +1,4 @@
-/* fullfs.c - a library for LD_PRELOAD that plays a full or failing disk.
+/* fullfs.c - a library for LD_PRELOAD that simulates a full or failing disk.
  *
  * FULLFS_AFTER=n   regular files take n bytes in all, then ENOSPC
  * FULLFS_FSYNC=1   fsync of a regular file fails with EIO
@@ -40,7 +40,7 @@ static bool writable(int fd)
     return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
 }
 
-/* How many of n bytes the limit that the environment names still allows. */
+/* Returns how many of n bytes the limit in this environment variable still allows. */
 static size_t allowed(const char *limit, atomic_llong *used, size_t n)
 {
     const char *s = getenv(limit);

@@ -62,7 +62,7 @@ void __wrap_free(void *p)
     __real_free(p);
 }
 
-/* Everything a caller does: 0, or the first error. */
+/* Opens and uses a model: 0, or the first error. */
 static int use(const char *path, cad_error_t *err)
 {
     cad_model_t *m = NULL;
@@ -85,7 +85,7 @@ static int use(const char *path, cad_error_t *err)
     return rc;
 }
 
-/* The same for models that are made and saved. */
+/* Creates and saves models: 0, or the first error. */
 static int make(const char *dir, cad_error_t *err)
 {
     static const char config[] = "{\"d_model\": 8, \"n_layer\": 2, \"vocab_size\": 12, \"rcps\": true}";
@@ -98,7 +98,7 @@ static int make(const char *dir, cad_error_t *err)
     return rc;
 }
 
-/* And for a step of training that is kept and loaded again. */
+/* Trains a step, saves it and loads it again: 0, or the first error. */
 static int train(const char *dir, cad_error_t *err)
 {
     static const char config[] = "{\"d_model\": 8, \"n_layer\": 2, \"vocab_size\": 12, \"rcps\": true}";
@@ -128,7 +128,7 @@ static int train(const char *dir, cad_error_t *err)
     return rc;
 }
 
-/* least: fewer allocations are not believed. */
+/* Fails each allocation of call in turn. least: minimum number of allocations to expect. */
 static void fail_each(const char *what, int (*call)(const char *, cad_error_t *), const char *path, long least)
 {
     long n, leaks = 0, wrong = 0, silent = 0;
@@ -142,7 +142,7 @@ static void fail_each(const char *what, int (*call)(const char *, cad_error_t *)
         rc = call(path, &err);
         leaks += live != 0;
         live = 0;
-        if (rc == 0 && countdown >= 0) break; /* none failed; one that did may have been done without */
+        if (rc == 0 && countdown >= 0) break; /* no allocation failed; a call may also succeed despite a failed one */
         wrong += rc && rc != CAD_ENOMEM;
         silent += rc && err.text[0] == 0;
     }

@@ -1,4 +1,4 @@
-/* t_core.c - units of core and glue. SPDX-License-Identifier: MIT */
+/* t_core.c - unit tests of core and htslib-glue. SPDX-License-Identifier: MIT */
 #include <math.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -14,7 +14,7 @@
 #include "stream/tiles.h"
 #include "tap.h"
 
-enum { WIDEST = 16 }; /* of D and V in the models here */
+enum { WIDEST = 16 }; /* largest D and V of the models in this file */
 
 /* ---- integers ---- */
 
@@ -79,7 +79,7 @@ static bool tiles_partition(const tiling_t *t, interval_t r, int64_t length)
     return at == r.end;
 }
 
-/* The mirror image of a region is cut at the mirror images of its cuts. */
+/* True if tiling a mirrored region gives the mirrored tiles. */
 static bool tiles_mirror(const tiling_t *t, interval_t r, int64_t length)
 {
     interval_t other = { length - r.end, length - r.beg };
@@ -250,7 +250,8 @@ static void test_scores(cad_context_t *ctx, const cad_model_t *m)
     tap_ok(cad_classify(ctx, tok, NULL, 10, logp, &err) == CAD_EARG, "a language model does not classify");
 }
 
-/* Many at once, each as alone with both strands given; a core is all that is pooled. */
+/* Classifies many windows at once: the same as each alone with both strands given. Only the core is
+ * pooled. */
 static void test_classify(const char *srcdir, const char *name)
 {
     cad_model_t *m = NULL;
@@ -298,7 +299,7 @@ static bool classify_one(cad_context_t *ctx, float *logits)
     return cad_classify_all(ctx, &w, 1, logits, NULL) == 0;
 }
 
-/* A context keeps the head of its opening, whatever happens to the model afterwards. */
+/* A context keeps the head that it was opened with, even if the model changes afterwards. */
 static void test_head_kept(const char *srcdir)
 {
     cad_model_t *m = NULL;
@@ -368,7 +369,7 @@ static void test_configuration(const cad_model_t *from)
     cad_model_close(m);
 }
 
-/* ---- the reason of a failed run ---- */
+/* ---- error texts of failed runs ---- */
 
 static int fail_silently(cad_lane_t *l, const cad_range_t *range, int64_t n)
 {
@@ -385,7 +386,7 @@ static int fail_aloud(cad_lane_t *l, const cad_range_t *range, int64_t n)
     return CAD_EDEVICE;
 }
 
-/* The reason of a failure is that of this run, on whatever lane an earlier one failed. */
+/* The error text is of this run, even if an earlier run failed on another lane. */
 static void test_reasons(const cad_model_t *m)
 {
     uint8_t tok[20] = { 0 };
@@ -437,7 +438,7 @@ static void test_schedule(void)
 
 enum { PASSES = 7, LONGEST = 2100 };
 
-typedef struct { /* everything of one pass, and a part of it */
+typedef struct { /* all results of a pass, and a part of them */
     uint8_t tok[LONGEST];
     float logits[2][LONGEST * WIDEST], hidden[2][LONGEST * WIDEST];
     int64_t pos[LONGEST];
@@ -461,7 +462,7 @@ static void ask_all(const cad_model_t *m, cad_pass_t *p, answer_t *r, int64_t le
                         .pooled = { r->hidden[0], r->hidden[1] } };
 }
 
-/* One row, every eighth of a stretch, an embedding's range, or of both. */
+/* Requests a part of the results: one row, every eighth row of a range, a pooled range, or both. */
 static void ask_some(cad_pass_t *p, answer_t *r)
 {
     int64_t how = tap_draw(4), step = how ? 8 : LONGEST, beg = tap_draw(p->len), end = beg + 1 + tap_draw(p->len - beg);
@@ -475,7 +476,7 @@ static void ask_some(cad_pass_t *p, answer_t *r)
     }
 }
 
-/* Is what was asked for what it was among all rows? */
+/* True if the requested results are equal to those of the run that computed all rows. */
 static bool same_rows(const cad_pass_t *p, const answer_t *r, int64_t D, int64_t V)
 {
     for (int s = 0; s < 2; s++) {

@@ -1,4 +1,4 @@
-/* t_corpus.c - what a training step is made of: windows of a genome, and masks.
+/* t_corpus.c - the data of a training step: windows of a genome, and masks.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 #include <unistd.h>
@@ -19,7 +19,7 @@ typedef struct {
     int64_t chosen, hidden, other, kept, strange, untouched;
 } tally_of_masks_t;
 
-/* PAD is 4, MASK 3, and 12 tokens mean something. */
+/* PAD is 4, MASK is 3, and there are 12 tokens. */
 static tally_of_masks_t count_masks(const uint8_t *tok, const uint8_t *masked, const float *weight)
 {
     tally_of_masks_t t = { 0 };
@@ -61,7 +61,7 @@ static void test_mask(const cad_model_t *m)
     cad_mask(m, 5, 17, tok, POSITIONS, again, weight);
     tap_ok(!memcmp(masked, again, POSITIONS), "the same seed and window give the same mask");
     cad_mask(m, 5, 17, tok, 100, again, weight);
-    tap_ok(!memcmp(masked, again, 100), "whatever comes behind");
+    tap_ok(!memcmp(masked, again, 100), "whatever follows");
     for (int k = 0; k < 2; k++) {
         cad_mask(m, k ? 5 : 6, k ? 18 : 17, tok, POSITIONS, again, weight);
         differ += memcmp(masked, again, POSITIONS) != 0;
@@ -108,7 +108,7 @@ typedef struct {
     int seen[CONTIGS][1001], windows, twice, foreign;
 } cover_t;
 
-/* Where windows [from, from + n) of a run lie. */
+/* Finds which bases windows [from, from + n) of a run cover. */
 static cover_t cover(const corpus_t *c, char genome[CONTIGS][1001], int64_t from, int64_t n, int *tiled)
 {
     static int begins[CONTIGS][1001];
@@ -197,7 +197,7 @@ static void test_corpus(void)
     snprintf(dir, sizeof dir, "%s/caduceus-test.XXXXXX", tmp ? tmp : "/tmp");
     if (!tap_ok(mkdtemp(dir) != NULL, "a folder is made")) return;
     snprintf(path, sizeof path, "%s/g.fa", dir);
-    for (int i = 0; i < 2; i++) { /* the second genome is another of the same lengths */
+    for (int i = 0; i < 2; i++) { /* the second genome has the same lengths but other bases */
         if (!tap_ok(write_genome(path, genome) && fasta_open(&ref, path, &notes, NULL) == 0, "a genome opens")) return;
         if (i == 0) test_corpus_windows(&ref, genome);
         corpus_open(&c, &ref, NULL, SPAN, 3, NULL);

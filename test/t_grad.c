@@ -1,28 +1,23 @@
-/* t_grad.c - gradients against central differences of the same network in double:
- * every tensor, every switch of the configuration, ragged packs, every
- * instruction set; and the invariance of what is trained. The CUDA backend is the module
- * that $CADUCEUS_CUDA_MODULE names, else the host shim; `t_grad cuda` checks it alone.
+/* t_grad.c - compares gradients with central differences of the same network in double precision:
+ * every tensor, every switch of the configuration, ragged packs, every instruction set. Also tests
+ * the invariance of training. The CUDA backend is the module that $CADUCEUS_CUDA_MODULE names,
+ * otherwise the host shim; `t_grad cuda` tests only that.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 
-#include "base/base.h"
-#include "io/regions.h"
-#include "model/config.h"
-#include "model/model.h"
-#include "model/tensors.h"
-#include "stream/pipeline.h"
 #include "base/random.h"
+#include "blocks/mamba.h"
 #include "tap.h"
 
-/* ---- the network in double, one strand at a time ---- */
+/* ---- the network in double precision, one strand at a time ---- */
 
 typedef struct {
     const cad_model_t *m;
     const double *p;
 } net_t;
 
-/* A tensor's values; the tied twin's for the second direction; NULL if there is none. */
-static const double *tensor(const net_t *n, cad_role_t role, int layer, int dir)
+/* Returns a tensor's values, for a tied second direction those of the first; NULL if absent. */
+static const double *tensor(const net_t *n, int role, int layer, int dir)
 {
     const double *first = NULL;
     for (int i = 0; i < n->m->ntensor; i++) {
@@ -52,20 +47,21 @@ static void norm(const net_t *n, const double *x, const double *w, const double 
     for (int64_t i = 0; i < D; i++) out[i] = (x[i] - mean) / sqrt(var + n->m->cfg.norm_epsilon) * w[i] + (b ? b[i] : 0);
 }
 
-/* h (L,D) of one Mamba over a (L,D). */
+/* h (L,D) = output of one Mamba for a (L,D). */
 static void mamba(const net_t *net, int layer, int dir, const double *a, int64_t L, double *h)
 {
     const cad_config_t *c = &net->m->cfg;
-    int64_t D = c->d_model, E = c->d_inner, N = c->d_state, K = c->d_conv, R = c->dt_rank;
-    const double *in = tensor(net, CAD_T_IN, layer, dir),
-                 *in_bias = c->proj_bias ? tensor(net, CAD_T_IN_BIAS, layer, dir) : NULL;
-    const double *conv = tensor(net, CAD_T_CONV, layer, dir),
-                 *conv_bias = c->conv_bias ? tensor(net, CAD_T_CONV_BIAS, layer, dir) : NULL;
-    const double *x_proj = tensor(net, CAD_T_X, layer, dir), *dt_proj = tensor(net, CAD_T_DT, layer, dir),
-                 *dt_bias = tensor(net, CAD_T_DT_BIAS, layer, dir);
-    const double *a_log = tensor(net, CAD_T_A_LOG, layer, dir), *skip = tensor(net, CAD_T_SKIP, layer, dir);
-    const double *out = tensor(net, CAD_T_OUT, layer, dir),
-                 *out_bias = c->proj_bias ? tensor(net, CAD_T_OUT_BIAS, layer, dir) : NULL;
+    const cad_mamba_t *z = cad_mamba(c);
+    int64_t D = c->d_model, E = z->E, N = z->N, K = z->K, R = z->R;
+    const double *in = tensor(net, CAD_MAMBA_IN, layer, dir),
+                 *in_bias = z->bias ? tensor(net, CAD_MAMBA_IN_BIAS, layer, dir) : NULL;
+    const double *conv = tensor(net, CAD_MAMBA_CONV, layer, dir),
+                 *conv_bias = z->conv_bias ? tensor(net, CAD_MAMBA_CONV_BIAS, layer, dir) : NULL;
+    const double *x_proj = tensor(net, CAD_MAMBA_X, layer, dir), *dt_proj = tensor(net, CAD_MAMBA_DT, layer, dir),
+                 *dt_bias = tensor(net, CAD_MAMBA_DT_BIAS, layer, dir);
+    const double *a_log = tensor(net, CAD_MAMBA_A_LOG, layer, dir), *skip = tensor(net, CAD_MAMBA_SKIP, layer, dir);
+    const double *out = tensor(net, CAD_MAMBA_OUT, layer, dir),
+                 *out_bias = z->bias ? tensor(net, CAD_MAMBA_OUT_BIAS, layer, dir) : NULL;
     bool reverse = net->m->layer[layer].dir[dir].reverse;
     double *x = calloc((size_t)(L * E), sizeof *x), *u = calloc((size_t)E, sizeof *u),
            *y = calloc((size_t)E, sizeof *y);
@@ -82,12 +78,12 @@ static void mamba(const net_t *net, int layer, int dir, const double *a, int64_t
         for (int64_t j = 0; j < R + 2 * N; j++) bc[j] = dot(x_proj + j * E, u, E);
         for (int64_t e = 0; e < E; e++) {
             double dt = log1p(exp(dot(dt_proj + e * R, bc, R) + dt_bias[e])), sum = skip[e] * u[e];
-            double z = dot(in + (E + e) * D, a + r * D, D) + (in_bias ? in_bias[E + e] : 0);
+            double gate = dot(in + (E + e) * D, a + r * D, D) + (in_bias ? in_bias[E + e] : 0);
             for (int64_t n = 0; n < N; n++) {
                 s[e * N + n] = exp(-dt * exp(a_log[e * N + n])) * s[e * N + n] + dt * u[e] * bc[R + n];
                 sum += s[e * N + n] * bc[R + N + n];
             }
-            y[e] = sum * silu(z);
+            y[e] = sum * silu(gate);
         }
         for (int64_t d = 0; d < D; d++) h[r * D + d] = dot(out + d * E, y, E) + (out_bias ? out_bias[d] : 0);
     }
@@ -98,7 +94,7 @@ static void mamba(const net_t *net, int layer, int dir, const double *a, int64_t
     free(bc);
 }
 
-/* The normalised last residual (L,D) of one strand. */
+/* out (L,D) = normalised last residual of one strand. */
 static void encode(const net_t *net, const uint8_t *tok, int64_t L, double *out)
 {
     const cad_config_t *c = &net->m->cfg;
@@ -208,7 +204,7 @@ typedef struct {
 
 static double real(uint64_t a, uint64_t b) { return 2 * cad_unit(cad_random(7, a, b, 0)) - 1; }
 
-/* Initial values, shaken so that none is special. */
+/* A model with initial values plus noise, so that no value is special (0 or 1). */
 static cad_model_t *model_of(const case_t *c)
 {
     cad_model_t *m = NULL, *classifier = NULL;
@@ -263,9 +259,9 @@ static void free_examples(cad_example_t *ex, int n)
     }
 }
 
-static const char *device = "cpu", *precision; /* where gradients are computed */
+static const char *device = "cpu", *precision; /* device and precision of the gradients */
 
-/* All gradients (total) where the parameters are; the loss. */
+/* Computes all gradients (total), in the parameters' layout; returns the loss. */
 static double gradients(const case_t *c, cad_model_t *m, const cad_example_t *ex, int n, int threads, int recompute,
                         float *grad)
 {
@@ -292,7 +288,8 @@ static double gradients(const case_t *c, cad_model_t *m, const cad_example_t *ex
     return loss;
 }
 
-/* The derivative of the loss along the gradient of one tensor, and a random step beside it. */
+/* Relative error of one tensor's gradient, against the derivative of the loss along the gradient plus a
+ * random direction. */
 static double mismatch(const case_t *c, cad_model_t *m, const cad_example_t *ex, int n, const cad_tensor_t *t,
                        const float *grad)
 {
@@ -316,7 +313,7 @@ static double mismatch(const case_t *c, cad_model_t *m, const cad_example_t *ex,
     return fabs((f[1] - f[0]) / (2 * h) - want) / size;
 }
 
-/* much: how many times the error of float32 is allowed. */
+/* much: allowed error, as a multiple of float32's. */
 static void check_case(const case_t *c, const char *isa, double much)
 {
     cad_model_t *m = model_of(c);
@@ -343,7 +340,7 @@ static void check_case(const case_t *c, const char *isa, double much)
     }
     tap_ok(worst < 2e-5 * much, "%s, %s: every tensor's gradient, at worst %.2g of %s", isa, c->name, worst, name);
     for (int k = 0; k < (strcmp(device, "cpu") ? 1 : 3);
-         k++) { /* a device has threads of its own and always runs layers again */
+         k++) { /* a device uses no host threads and always recomputes layers */
         gradients(c, m, ex, n, k == 0 ? 1 : k == 1 ? 3 : 7, k != 1, again);
         same = same && !memcmp(grad, again, (size_t)m->total * sizeof *grad);
     }
@@ -413,7 +410,7 @@ static const case_t CASES[] = {
     { "PS, regression", "{" SMALL ", \"rcps\": true}", 2, CAD_LOSS_SQUARED, CAD_POOL_MEAN, { 9, 31 } },
 };
 
-/* What the CPU takes apart: tiles of 128 rows, packs of 4096, pairs of states. */
+/* Cases that the CPU splits: tiles of 128 rows, packs of 4096, pairs of states. */
 static const case_t TILES[] = {
     { "PS, beside a tile's border",
       "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true, \"ssm_cfg\": {\"d_state\": 5}}",
@@ -435,7 +432,7 @@ static const case_t TILES[] = {
       { 4300 } },
 };
 
-/* What a device takes apart: long sequences, blocks of channels, turns of states and taps. */
+/* Cases that a device splits: long sequences, blocks of channels, groups of states and taps. */
 static const case_t PIECES[] = {
     { "a long sequence among others",
       "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true}",
@@ -496,6 +493,6 @@ int main(int argc, char **argv)
         check_cpu("avx512");
     }
     check_cuda("fp32", 1);
-    check_cuda("bf16", 2e3); /* the same code but for what it reads: every third case */
+    check_cuda("bf16", 2e3); /* the same code for another type: every third case */
     return tap_finish();
 }

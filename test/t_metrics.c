@@ -1,4 +1,4 @@
-/* t_metrics.c - metrics against cases worked out by hand, and where they are undefined.
+/* t_metrics.c - metrics in cases computed by hand, and in cases where they are undefined.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 
@@ -21,7 +21,7 @@ static void is(const char *name, double got, double want)
     if (!tap_ok(near(got, want), "%s", name)) printf("# got %.15g, want %.15g\n", got, want);
 }
 
-/* ---- of a confusion matrix ---- */
+/* ---- by a confusion matrix ---- */
 
 static void test_two_classes(void)
 {
@@ -52,7 +52,7 @@ static void test_three_classes(void)
     is("nor in R_K", metric_mcc(absent, 3), (7 * 9.0 - 41) / sqrt((81.0 - 41) * (81 - 41)));
 }
 
-/* ---- of ranks ---- */
+/* ---- by ranks ---- */
 
 static double auroc(const double *s, const uint8_t *y, int64_t n)
 {
@@ -97,7 +97,7 @@ static void test_correlation(void)
     is("Spearman of values with a NaN among them is undefined", spearman(x, broken, 5), NAN);
 }
 
-/* ---- of logits ---- */
+/* ---- from logits ---- */
 
 static char *NAME[] = { (char *)"a", (char *)"b", (char *)"c" };
 

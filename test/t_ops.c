@@ -1,14 +1,14 @@
-/* t_ops.c - every operation, backend and ragged shape against plain loops in double;
- * tilings and teams against each other, bit for bit. The CUDA backend is the module that
- * $CADUCEUS_CUDA_MODULE names, else the host shim; `t_ops cuda` checks it alone.
+/* t_ops.c - compares every operation of every backend, in ragged shapes, with plain loops in double
+ * precision, and tilings and teams with each other bit for bit. The CUDA backend is the module that
+ * $CADUCEUS_CUDA_MODULE names, otherwise the host shim; `t_ops cuda` tests only that.
  * SPDX-License-Identifier: MIT */
 #include <dlfcn.h>
 #include <math.h>
 
-#include "measure/measure.h"
 #include "base/random.h"
-#include "io/regions.h"
+#include "blocks/mamba.h"
 #include "engine/module.h"
+#include "measure/reference.h"
 #include "tap.h"
 
 static uint64_t state;
@@ -31,22 +31,36 @@ typedef struct {
     bool rms, bias;
 } shape_t;
 
-/* A model of one layer with random weights; not from a file. */
+/* Bound of a tensor's random values. */
+static double spread(int role)
+{
+    return role == CAD_MAMBA_DT ? 0.3 : role == CAD_MAMBA_DT_BIAS ? 3 : role == CAD_MAMBA_A_LOG ? 2 : 1;
+}
+
+static void fake_direction(cad_direction_t *d, const cad_config_t *c, bool reverse)
+{
+    cad_part_t part[CAD_PARTS];
+    int n = cad_blocks[CAD_KIND_mamba]->parts(c, part);
+    d->reverse = reverse;
+    for (int i = 0; i < n; i++) {
+        const int64_t *z = part[i].shape;
+        if (part[i].there)
+            d->param[part[i].role - CAD_T_KIND] = random_floats(z[0] * cad_max(z[1], 1) * cad_max(z[2], 1),
+                                                                spread(part[i].role));
+    }
+}
+
+/* Makes a model of one layer with random weights, without a file. */
 static void fake(cad_model_t *m, const shape_t *s)
 {
     cad_layer_t *l = calloc(1, sizeof *l);
     memset(m, 0, sizeof *m);
-    m->cfg = (cad_config_t) { .d_model = s->D,
-                              .n_layer = 1,
-                              .d_inner = s->E,
-                              .d_state = s->N,
-                              .d_conv = s->K,
-                              .dt_rank = s->R,
-                              .rms_norm = s->rms,
-                              .norm_epsilon = 1e-5,
-                              .bidirectional = true,
-                              .multiply = true,
-                              .proj_bias = s->bias };
+    m->cfg = (cad_config_t) {
+        .d_model = s->D, .n_layer = 1, .rms_norm = s->rms, .norm_epsilon = 1e-5, .bidirectional = true, .multiply = true
+    };
+    *(cad_mamba_t *)(void *)&m->cfg.shape[CAD_KIND_mamba] = (cad_mamba_t) {
+        .E = s->E, .N = s->N, .K = s->K, .R = s->R, .conv_bias = true, .bias = s->bias
+    };
     m->vocab.rows = s->V;
     for (int v = 0; v < s->V; v++) m->vocab.comp[v] = (uint8_t)(s->V - 1 - v);
     m->layer = l;
@@ -56,29 +70,13 @@ static void fake(cad_model_t *m, const shape_t *s)
     l->ndir = 2;
     l->norm = random_floats(s->D, 1);
     l->norm_bias = s->rms ? NULL : random_floats(s->D, 1);
-    for (int k = 0; k < 2; k++)
-        l->dir[k] = (cad_direction_t) { .in = random_floats(2 * s->E * s->D, 1),
-                                        .in_bias = s->bias ? random_floats(2 * s->E, 1) : NULL,
-                                        .conv = random_floats(s->E * s->K, 1),
-                                        .conv_bias = random_floats(s->E, 1),
-                                        .x = random_floats((s->R + 2 * s->N) * s->E, 1),
-                                        .dt = random_floats(s->E * s->R, 0.3),
-                                        .dt_bias = random_floats(s->E, 3),
-                                        .a_log = random_floats(s->E * s->N, 2),
-                                        .skip = random_floats(s->E, 1),
-                                        .out = random_floats(s->D * s->E, 1),
-                                        .out_bias = s->bias ? random_floats(s->D, 1) : NULL,
-                                        .reverse = k == 1 };
+    for (int k = 0; k < 2; k++) fake_direction(&l->dir[k], &m->cfg, k == 1);
 }
 
 static void drop(cad_model_t *m)
 {
-    for (int k = 0; k < 2; k++) {
-        cad_direction_t *d = &m->layer->dir[k];
-        const float *part[] = { d->in,      d->in_bias, d->conv, d->conv_bias, d->x,       d->dt,
-                                d->dt_bias, d->a_log,   d->skip, d->out,       d->out_bias };
-        for (size_t i = 0; i < sizeof part / sizeof *part; i++) free((void *)part[i]);
-    }
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < CAD_PARTS; i++) free((void *)m->layer->dir[k].param[i]);
     free((void *)m->layer->norm);
     free((void *)m->layer->norm_bias);
     free((void *)m->norm_f);
@@ -101,7 +99,7 @@ static double distance(const float *got, int64_t stride, const double *want, int
     return sqrt(num / den);
 }
 
-/* ---- lanes, whose memory may be a device's ---- */
+/* ---- lanes, whose memory may be on a device ---- */
 
 static void open_lane(cad_lane_t *l, const cad_ops_t *ops, const cad_weights_t *w, const cad_model_t *m,
                       cad_team_t *team, int64_t rows, int64_t tile)
@@ -121,22 +119,23 @@ static void close_lane(cad_lane_t *l)
     free(l->tok);
 }
 
-static int64_t width_of(const cad_model_t *m, cad_at_t what)
+static int64_t width_of(const cad_model_t *m, int what)
 {
-    cad_extent_t e = cad_extent(m);
-    return what == CAD_AT_RES || what == CAD_AT_H ? e.Dp : what == CAD_AT_XDBL ? e.Sp : e.Ep;
+    if (what < CAD_AT_KIND) return cad_round_up(m->cfg.d_model, CAD_PAD);
+    return what == CAD_AT_XDBL ? cad_mamba_Sp(&m->cfg) : cad_mamba_Ep(&m->cfg);
 }
 
-/* Rows of a part, padding included. */
-static float *fetch(cad_lane_t *l, const cad_model_t *m, cad_at_t what, int64_t beg, int64_t n)
+/* Reads rows of an array, with padding; malloc'd. */
+static float *fetch(cad_lane_t *l, const cad_model_t *m, int what, int64_t beg, int64_t n)
 {
     float *a = cad_alloc((size_t)(n * width_of(m, what)), sizeof *a);
-    if (l->ops->read(l, what, beg, n, a)) tap_ok(false, "%s: activations are read: %s", l->ops->name, l->text);
+    if (l->ops->read(l, CAD_KIND_mamba, what, beg, n, a))
+        tap_ok(false, "%s: activations are read: %s", l->ops->name, l->text);
     return a;
 }
 
-/* Relative error of rows [beg, beg+n) of a part that want (n,width) is of. */
-static double error_of(cad_lane_t *l, const cad_model_t *m, cad_at_t what, int64_t beg, int64_t n, const double *want,
+/* Relative error of rows [beg, beg+n) of an array against want (n,width). */
+static double error_of(cad_lane_t *l, const cad_model_t *m, int what, int64_t beg, int64_t n, const double *want,
                        int64_t width)
 {
     float *got = fetch(l, m, what, beg, n);
@@ -145,7 +144,7 @@ static double error_of(cad_lane_t *l, const cad_model_t *m, cad_at_t what, int64
     return d;
 }
 
-/* All that is left from before is NaN: a model of NaN has run. */
+/* Fills all arrays of the lane with NaN by running a model of NaN. */
 static void poison(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq)
 {
     const cad_weights_t *w = l->weights;
@@ -157,18 +156,18 @@ static void poison(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int 
     nan.embed = nan.embed_in = table;
     l->ops->weights_open(&bad, l->ops, &nan, NULL);
     l->weights = bad;
-    cad_strand_forward(l, &nan, off, nseq, NULL);
+    cad_encoder_forward(l, &nan, off, nseq, NULL);
     l->weights = w;
     l->ops->weights_close(bad);
     free(table);
 }
 
-/* What rounding to bfloat16 may cost. */
+/* Factor by which rounding to bfloat16 raises the allowed error. */
 static double slack(const cad_ops_t *ops) { return strcmp(ops->precision, "bf16") ? 1 : 1e4; }
 
 /* ---- one comparison ---- */
 
-static bool padding_is_zero(cad_lane_t *l, const cad_model_t *m, cad_at_t what, int64_t rows, int64_t width)
+static bool padding_is_zero(cad_lane_t *l, const cad_model_t *m, int what, int64_t rows, int64_t width)
 {
     float *a = fetch(l, m, what, 0, rows);
     int64_t stride = width_of(m, what), bad = 0;
@@ -181,26 +180,29 @@ static bool padding_is_zero(cad_lane_t *l, const cad_model_t *m, cad_at_t what, 
 static void check_direction(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq, int dir,
                             cad_reference_t *p, const char *name)
 {
-    int64_t E = m->cfg.d_inner, D = m->cfg.d_model, S = m->cfg.dt_rank + 2 * m->cfg.d_state, rows = off[nseq],
-            ntile = (rows + l->tile - 1) / l->tile;
+    const cad_mamba_t *z = cad_mamba(&m->cfg);
+    int64_t E = z->E, D = m->cfg.d_model, S = z->R + 2 * z->N, rows = off[nseq], ntile = (rows + l->tile - 1) / l->tile;
+    cad_op_f *const *op = l->ops->kind[CAD_KIND_mamba];
+    cad_mamba_reference_t f;
     double in = 0, conv = 0, xdbl = 0, scan, out, much = slack(l->ops);
-    cad_reference_mamba(p, m, 0, dir, off, nseq);
+    cad_reference_direction(p, m, 0, dir, off, nseq);
+    cad_mamba_reference(&f, &m->cfg, p->room, p->rows);
     for (int64_t i = 0; i < ntile; i++) {
         int64_t k = dir ? ntile - 1 - i : i;
         cad_span_t s = { off, NULL, nseq, k * l->tile, cad_min((k + 1) * l->tile, rows) };
-        l->ops->in(l, 0, dir, s, CAD_IN_X | CAD_IN_Z);
+        op[CAD_MAMBA_OP_IN](l, 0, dir, s, CAD_IN_X | CAD_IN_Z);
     }
-    in = error_of(l, m, CAD_AT_X, 0, rows, p->x, E) + error_of(l, m, CAD_AT_Z, 0, rows, p->z, E);
+    in = error_of(l, m, CAD_AT_X, 0, rows, f.x, E) + error_of(l, m, CAD_AT_Z, 0, rows, f.z, E);
     for (int64_t i = 0; i < ntile; i++) {
         int64_t k = dir ? ntile - 1 - i : i;
         cad_span_t s = { off, NULL, nseq, k * l->tile, cad_min((k + 1) * l->tile, rows) };
-        l->ops->conv(l, 0, dir, s);
-        conv = fmax(conv, error_of(l, m, CAD_AT_U, 0, s.end - s.beg, p->u + s.beg * E, E));
-        xdbl = fmax(xdbl, error_of(l, m, CAD_AT_XDBL, 0, s.end - s.beg, p->xdbl + s.beg * S, S));
-        l->ops->scan(l, 0, dir, s, false, true);
-        l->ops->out(l, 0, dir, s, CAD_OUT_KEEP);
+        op[CAD_MAMBA_OP_CONV](l, 0, dir, s, 0);
+        conv = fmax(conv, error_of(l, m, CAD_AT_U, 0, s.end - s.beg, f.u + s.beg * E, E));
+        xdbl = fmax(xdbl, error_of(l, m, CAD_AT_XDBL, 0, s.end - s.beg, f.xdbl + s.beg * S, S));
+        op[CAD_MAMBA_OP_SCAN](l, 0, dir, s, CAD_SCAN_GATE);
+        op[CAD_MAMBA_OP_OUT](l, 0, dir, s, CAD_OUT_KEEP);
     }
-    scan = error_of(l, m, CAD_AT_Y, 0, rows, p->y, E);
+    scan = error_of(l, m, CAD_AT_Y, 0, rows, f.y, E);
     out = error_of(l, m, CAD_AT_H, 0, rows, p->h, D);
     tap_ok(in < 1e-6 * much, "%s in: %.2g", name, in);
     tap_ok(conv < 1e-6 * much && xdbl < 2e-6 * much, "%s conv: %.2g, x_proj: %.2g", name, conv, xdbl);
@@ -275,7 +277,7 @@ static void check_shape(const cad_ops_t *ops, const shape_t *s, int64_t tile, co
     drop(&m);
 }
 
-/* Rows of the residual at `from` of a and `to` of b: the same bits, and none of them NaN. */
+/* True if rows of the residual, at `from` in a and `to` in b, have the same bits and no NaN. */
 static bool same_rows(cad_lane_t *a, cad_lane_t *b, const cad_model_t *m, int64_t from, int64_t to, int64_t n)
 {
     float *x = fetch(a, m, CAD_AT_RES, from, n), *y = fetch(b, m, CAD_AT_RES, to, n);
@@ -287,8 +289,8 @@ static bool same_rows(cad_lane_t *a, cad_lane_t *b, const cad_model_t *m, int64_
     return same;
 }
 
-/* The whole encoder: tiles and teams must not change a bit; a sequence's result
- * must not depend on its neighbours. */
+/* The whole encoder: tiles and teams must not change a bit, and a sequence's result must not depend
+ * on its neighbours. */
 static void check_invariance(const cad_ops_t *ops, const shape_t *s)
 {
     static const int64_t off[] = { 0, 3, 90, 200, 333 }, alone[] = { 0, 110 };
@@ -302,11 +304,11 @@ static void check_invariance(const cad_ops_t *ops, const shape_t *s)
     open_lane(&a, ops, w, &m, NULL, 333, ops->tile);
     open_lane(&b, ops, w, &m, team, 333, 17);
     for (int i = 0; i < 333; i++) a.tok[i] = b.tok[i] = (uint8_t)((i * i + 3 * i) % s->V);
-    cad_strand_forward(&a, &m, off, 4, NULL);
-    cad_strand_forward(&b, &m, off, 4, NULL);
+    cad_encoder_forward(&a, &m, off, 4, NULL);
+    cad_encoder_forward(&b, &m, off, 4, NULL);
     tap_ok(same_rows(&a, &b, &m, 0, 0, 333), "%s: tiles of 17 rows on three threads give the same bits", ops->name);
     memmove(b.tok, a.tok + 90, 110);
-    cad_strand_forward(&b, &m, alone, 1, NULL);
+    cad_encoder_forward(&b, &m, alone, 1, NULL);
     tap_ok(same_rows(&a, &b, &m, 90, 0, 110), "%s: a sequence alone gives the same bits as in a batch", ops->name);
     close_lane(&a);
     close_lane(&b);
@@ -317,34 +319,20 @@ static void check_invariance(const cad_ops_t *ops, const shape_t *s)
 
 /* ---- rows that are not wanted ---- */
 
-static const cad_ops_t *counted; /* the table behind the counting one */
-static struct {
-    int64_t in, conv, scan, out;
-} rows_of;
+static cad_op_f *const *counted; /* the operations that the counting ones call */
+static int64_t rows_of[CAD_MAMBA_OPS];
 
-static int count_in(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned parts)
-{
-    rows_of.in += s.end - s.beg;
-    return counted->in(l, layer, dir, s, parts);
-}
-
-static int count_conv(cad_lane_t *l, int layer, int dir, cad_span_t s)
-{
-    rows_of.conv += s.end - s.beg;
-    return counted->conv(l, layer, dir, s);
-}
-
-static int count_scan(cad_lane_t *l, int layer, int dir, cad_span_t s, bool add, bool gate)
-{
-    rows_of.scan += s.end - s.beg;
-    return counted->scan(l, layer, dir, s, add, gate);
-}
-
-static int count_out(cad_lane_t *l, int layer, int dir, cad_span_t s, cad_out_t how)
-{
-    rows_of.out += s.end - s.beg;
-    return counted->out(l, layer, dir, s, how);
-}
+#define COUNT(name, op)                                                            \
+    static int name(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how) \
+    {                                                                              \
+        rows_of[op] += s.end - s.beg;                                              \
+        return counted[op](l, layer, dir, s, how);                                 \
+    }
+COUNT(count_in, CAD_MAMBA_OP_IN)
+COUNT(count_conv, CAD_MAMBA_OP_CONV)
+COUNT(count_scan, CAD_MAMBA_OP_SCAN)
+COUNT(count_out, CAD_MAMBA_OP_OUT)
+static cad_op_f *const COUNTING[CAD_MAMBA_OPS] = { count_in, count_conv, count_scan, count_out };
 
 typedef enum { MERGED, ADDED, MULTIPLIED, FORWARD, BACKWARD, KINDS } kind_t;
 
@@ -352,6 +340,7 @@ static void make_kind(cad_model_t *m, kind_t kind)
 {
     m->cfg.tied = kind == MERGED;
     m->cfg.multiply = kind == MULTIPLIED;
+    m->layer->merged = kind == MERGED && !cad_mamba(&m->cfg)->bias;
     if (kind < FORWARD) return;
     m->cfg.bidirectional = false;
     m->layer->ndir = 1;
@@ -360,7 +349,7 @@ static void make_kind(cad_model_t *m, kind_t kind)
 
 static int64_t within(int64_t beg, int64_t end) { return beg + (int64_t)((uniform() + 1) / 2 * (double)(end - beg)); }
 
-/* Of each sequence a single row, all of it, or a range, which may be empty. */
+/* Draws wanted rows of each sequence: one row, all rows, or a range, which may be empty. */
 static void draw_wanted(const int64_t *off, int nseq, cad_rows_t *want)
 {
     for (int q = 0; q < nseq; q++) {
@@ -380,7 +369,7 @@ static bool same_wanted(cad_lane_t *all, cad_lane_t *part, const cad_model_t *m,
     return same;
 }
 
-/* z of row r was computed. A device that takes all rows at once computes more. */
+/* True if z of row r was computed. A device that runs all rows at once computes more of them. */
 static bool gated(cad_lane_t *l, const cad_model_t *m, int64_t r)
 {
     float *z = fetch(l, m, CAD_AT_Z, r, 1);
@@ -389,26 +378,26 @@ static bool gated(cad_lane_t *l, const cad_model_t *m, int64_t r)
     return there;
 }
 
-/* Row 150 of the third sequence alone: how many rows each operation was given. */
+/* Only row 150 of the third sequence is wanted: checks how many rows each operation runs. */
 static bool one_row(cad_lane_t *l, const cad_model_t *m, const cad_ops_t *counting, const int64_t *off)
 {
     static const cad_rows_t want[] = { { 0, 0 }, { 3, 3 }, { 150, 151 }, { 333, 200 } };
-    bool merged = cad_model_merged(m), back = m->layer->dir[0].reverse;
+    bool merged = m->layer->merged, back = m->layer->dir[0].reverse;
     int64_t past = back ? 0 : 61, future = back || m->layer->ndir == 2 ? 50 : 0;
     const cad_ops_t *ops = l->ops;
     poison(l, m, off, 4);
-    memset(&rows_of, 0, sizeof rows_of);
+    memset(rows_of, 0, sizeof rows_of);
     l->ops = counting;
-    cad_strand_forward(l, m, off, 4, want);
+    cad_encoder_forward(l, m, off, 4, want);
     l->ops = ops;
-    return rows_of.conv == past + future && rows_of.scan == past + future &&
-           rows_of.in == past + future - merged + (merged && ops->late) &&
-           rows_of.out == (merged ? 1 : m->layer->ndir) && gated(l, m, 150) &&
+    return rows_of[CAD_MAMBA_OP_CONV] == past + future && rows_of[CAD_MAMBA_OP_SCAN] == past + future &&
+           rows_of[CAD_MAMBA_OP_IN] == past + future - merged + (merged && ops->late) &&
+           rows_of[CAD_MAMBA_OP_OUT] == (merged ? 1 : m->layer->ndir) && gated(l, m, 150) &&
            (ops->tile == CAD_WHOLE || (!gated(l, m, 149) && !gated(l, m, 151)));
 }
 
-/* Wanted rows are the same bits whether or not others are wanted too, nothing
- * that was left out is read, and what can be left out is. */
+/* Wanted rows have the same bits whether or not others are wanted too; no row that was omitted is read;
+ * every row that can be omitted is. */
 static void check_wanted(const cad_ops_t *ops, const shape_t *s, kind_t kind)
 {
     static const int64_t off[] = { 0, 3, 90, 200, 333 };
@@ -421,16 +410,13 @@ static void check_wanted(const cad_ops_t *ops, const shape_t *s, kind_t kind)
     cad_team_t *team;
     fake(&m, s);
     make_kind(&m, kind);
-    counted = ops;
-    counting.in = count_in;
-    counting.conv = count_conv;
-    counting.scan = count_scan;
-    counting.out = count_out;
+    counted = ops->kind[CAD_KIND_mamba];
+    counting.kind[CAD_KIND_mamba] = COUNTING;
     ops->weights_open(&w, ops, &m, NULL);
     cad_team_open(&team, 3, NULL);
     open_lane(&all, ops, w, &m, NULL, 333, ops->tile);
     for (int i = 0; i < 333; i++) all.tok[i] = (uint8_t)((i * i + 3 * i) % s->V);
-    cad_strand_forward(&all, &m, off, 4, NULL);
+    cad_encoder_forward(&all, &m, off, 4, NULL);
     for (int i = 0; i < tiles; i++) {
         open_lane(&part, ops, w, &m, i == 1 ? team : NULL, 333, tile[i]);
         memcpy(part.tok, all.tok, 333);
@@ -438,7 +424,7 @@ static void check_wanted(const cad_ops_t *ops, const shape_t *s, kind_t kind)
             cad_rows_t want[4];
             draw_wanted(off, 4, want);
             poison(&part, &m, off, 4);
-            cad_strand_forward(&part, &m, off, 4, want);
+            cad_encoder_forward(&part, &m, off, 4, want);
             same += same_wanted(&all, &part, &m, 4, want);
         }
         few += one_row(&part, &m, &counting, off);
@@ -452,7 +438,7 @@ static void check_wanted(const cad_ops_t *ops, const shape_t *s, kind_t kind)
     drop(&m);
 }
 
-/* A sequence that a device cuts into pieces: alone, in a batch, and in part. */
+/* A sequence that a device cuts into pieces: alone, in a batch, and with few wanted rows. */
 static void check_long(const cad_ops_t *ops)
 {
     static const shape_t small = { 16, 32, 16, 4, 1, 16, true, false };
@@ -468,13 +454,13 @@ static void check_long(const cad_ops_t *ops)
     open_lane(&a, ops, w, &m, NULL, 4060, ops->tile);
     open_lane(&b, ops, w, &m, NULL, 4060, 500);
     for (int i = 0; i < 4060; i++) a.tok[i] = b.tok[i] = (uint8_t)((i * i + 3 * i) % 16);
-    cad_strand_forward(&a, &m, off, 3, NULL);
+    cad_encoder_forward(&a, &m, off, 3, NULL);
     poison(&b, &m, off, 3);
-    cad_strand_forward(&b, &m, off, 3, want);
+    cad_encoder_forward(&b, &m, off, 3, want);
     tap_ok(same_wanted(&a, &b, &m, 3, want), "%s %s: wanted rows of a long sequence are the same bits", ops->name,
            ops->precision);
     memcpy(b.tok, a.tok + 70, 3930);
-    cad_strand_forward(&b, &m, alone, 1, NULL);
+    cad_encoder_forward(&b, &m, alone, 1, NULL);
     tap_ok(same_rows(&a, &b, &m, 70, 0, 3930), "%s %s: a long sequence alone gives the same bits", ops->name,
            ops->precision);
     close_lane(&a);

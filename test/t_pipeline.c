@@ -1,4 +1,4 @@
-/* t_pipeline.c - the pipeline with a step that computes nothing: order, batches, overlap,
+/* t_pipeline.c - tests the pipeline with a model step that computes nothing: order, batches, overlap,
  * memory, errors. SPDX-License-Identifier: MIT */
 #include <pthread.h>
 #include <signal.h>
@@ -10,21 +10,21 @@
 #include "stream/pipeline.h"
 #include "tap.h"
 
-#define BATCHES 4096 /* of one run, at most */
+#define BATCHES 4096 /* maximum number of batches in a run */
 
 typedef struct scene_t {
     pipeline_t pipe;
     uint8_t base;     /* a token that is scored */
     pthread_t caller; /* the test's thread */
     int64_t item_bytes;
-    int fail_batch, fail_take, fail_sink, fail_source; /* which one fails, from 0; -1: none */
-    /* what happened on the caller's thread */
+    int fail_batch, fail_take, fail_sink, fail_source; /* index of the call that fails; -1: none */
+    /* events on the calling thread */
     int put, jobs, taken, sunk, dropped, ticks;
-    int most_jobs;        /* waiting at once */
-    int64_t most_waiting; /* bytes of items */
+    int most_jobs;        /* maximum number of jobs waiting at once */
+    int64_t most_waiting; /* in bytes of items */
     int64_t last_id;
-    bool strange; /* something out of order, or on the wrong thread */
-    /* what happened on the other one */
+    bool strange; /* an event out of order or on the wrong thread */
+    /* events on the computing thread */
     int computed;
     int size[BATCHES];
     bool strange_compute;
@@ -130,7 +130,7 @@ static int put_window(scene_t *s, int64_t id, int len, cad_error_t *err)
     return pipeline_job(&s->pipe, j, err);
 }
 
-/* An item with so many windows of so many tokens. */
+/* Puts an item with `windows` windows of len tokens. */
 static int put(scene_t *s, int windows, int len, cad_error_t *err)
 {
     thing_t *t = calloc(1, sizeof *t);
@@ -145,7 +145,7 @@ static int put(scene_t *s, int windows, int len, cad_error_t *err)
     return rc ? rc : pipeline_done(&s->pipe, err);
 }
 
-/* n items of 0 to 3 windows of 1 to 9 tokens. */
+/* Puts n items of 0 to 3 windows of 1 to 9 tokens. */
 static int feed(scene_t *s, int n, cad_error_t *err)
 {
     int rc = 0;
@@ -156,7 +156,7 @@ static int feed(scene_t *s, int n, cad_error_t *err)
     return pipeline_end(&s->pipe, rc, err);
 }
 
-/* n items of one window of one token. */
+/* Puts n items of one window of one token. */
 static int feed_plain(scene_t *s, int n, cad_error_t *err)
 {
     int rc = 0;
@@ -190,7 +190,7 @@ static void begin(scene_t *s, const cad_model_t *m, int batches, int64_t tokens)
                              .arg = s };
 }
 
-/* True: every item was dropped, in order, and each thread did its own. */
+/* Closes the pipeline; true if every item was dropped, in order and on the right thread. */
 static bool end(scene_t *s)
 {
     pipeline_close(&s->pipe);
@@ -221,7 +221,7 @@ static void test_order(const cad_model_t *m)
     tap_ok(ticked, "a tick follows each batch");
 }
 
-/* Sizes of batches, where bytes of items end some and tokens others. */
+/* Sizes of batches: some end by the bytes of their items, others by their tokens. */
 static void test_batches(const cad_model_t *m)
 {
     scene_t *s = &scene;
@@ -252,7 +252,7 @@ static void wait_for_next(scene_t *s, int batch)
 /* Batch k waits until the items of batch k - 1 have been written. */
 static void wait_for_sink(scene_t *s, int batch) { await(s, &s->sunk_then, 10 * batch); }
 
-/* Each would wait for ever if the pipeline did one thing at a time. */
+/* Each case would deadlock if the pipeline did not read, compute and write at the same time. */
 static void test_overlap(const cad_model_t *m)
 {
     scene_t *s = &scene;
@@ -297,7 +297,7 @@ static double seconds(const cad_model_t *m, int batches)
     return (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
 }
 
-/* For information: a busy machine decides about times. */
+/* For information only: times depend on the load of the machine. */
 static void measure(const cad_model_t *m)
 {
     double one = seconds(m, 1), two = seconds(m, 2);
@@ -320,7 +320,7 @@ static void test_memory(const cad_model_t *m)
     end(s);
     begin(s, m, 0, 1);
     s->item_bytes = 1 << 20;
-    rc = put(s, 1, 1, &err); /* sent at once; the others wait behind it */
+    rc = put(s, 1, 1, &err); /* sent at once; the others wait for it */
     for (int i = 0; i < 200 && rc == 0; i++) rc = put(s, 0, 0, &err);
     tap_ok(rc == 0 && s->most_waiting <= 34 << 20 && s->most_waiting > 16 << 20,
            "also of items without windows (%d MB)", (int)(s->most_waiting >> 20));
@@ -328,7 +328,7 @@ static void test_memory(const cad_model_t *m)
     end(s);
 }
 
-/* Runs 100 items in batches of 10 and expects this error after so many were written. */
+/* Runs 100 items in batches of 10 and expects this error after `sunk` items were written. */
 static void expect_error(scene_t *s, int code, const char *text, int sunk, const char *name)
 {
     cad_error_t err = { "" };
@@ -405,7 +405,7 @@ static void test_counting(const cad_model_t *m)
     for (int n = 1; n <= 2; n++) {
         begin(s, m, n, 10);
         s->pipe.compute = NULL;
-        for (int i = 0; i < 100; i++) put(s, 0, 0, &err); /* take would find no results to check */
+        for (int i = 0; i < 100; i++) put(s, 0, 0, &err); /* without windows, take has no results to check */
         for (int i = 0; i < 100; i++) {
             thing_t *t = calloc(1, sizeof *t);
             t->id = s->put++;
@@ -427,7 +427,7 @@ int main(void)
     const char *srcdir = getenv("srcdir");
     char path[4096];
     cad_model_t *m;
-    alarm(300); /* a deadlock fails */
+    alarm(300); /* a deadlock fails the test */
     snprintf(path, sizeof path, "%s/test/data/ps", srcdir ? srcdir : ".");
     if (!tap_ok(cad_model_open(&m, path, NULL) == 0, "a model opens")) return 1;
     test_order(m);

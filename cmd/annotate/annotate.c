@@ -185,14 +185,14 @@ static int parse_choice(const char *option, const char *s, const char *no, const
     return *out || !strcmp(s, no) ? 0 : cmd_fail("annotate", "%s %s: expected %s or %s", option, s, no, yes);
 }
 
-/* Tags for local use have a lower-case letter or begin with X, Y or Z; others are the standard's. */
+/* True for tags for local use: a lower-case letter, or X, Y or Z first. Others belong to the SAM standard. */
 static bool may_be_tag(const char *s)
 {
     if (!isalpha((unsigned char)s[0]) || !isalnum((unsigned char)s[1])) return false;
     return islower((unsigned char)s[0]) || islower((unsigned char)s[1]) || s[0] >= 'X';
 }
 
-/* The row of SCORE whose tag this text begins with; -1: none. */
+/* Returns the row of SCORE whose tag is at the start of s; -1: none. */
 static int tag_row(const char *s)
 {
     for (int i = 0; SCORE[i].name; i++)

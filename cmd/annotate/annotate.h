@@ -18,7 +18,7 @@ typedef struct {
 } annotate_args_t;
 
 /* ---- annotate.c ---- */
-/* Fills a from the command line: 0 = go on, 1 = error, 2 = help shown. */
+/* Fills a from the command line: 0 to continue, 1 after an error, 2 after printing help. */
 int annotate_parse(annotate_args_t *a, const char *cmd, const char *usage, int argc, char **argv);
 /* Turns parsed options into embed's: the output is the matrix, `names` the file of its rows'
  * names. 0, or 1 after reporting. */

@@ -8,7 +8,7 @@ typedef struct {
     run_t run;
     input_t in;
     htsThreadPool pool;
-    const text_t *command; /* as @PG has it */
+    const text_t *command; /* as written to @PG */
     text_t description;
     table_t table;         /* rows of text, */
     records_out_t records; /* or records */
@@ -126,7 +126,7 @@ static int open_source(annotate_t *t, cad_error_t *err)
     return rc == 0 && source->open ? source->open(s, err) : rc;
 }
 
-/* Outputs are opened before the model is loaded, so that a wrong path costs nothing. */
+/* Opens the outputs before the model is loaded, so that a wrong path is reported at once. */
 static int open_files(annotate_t *t, cad_error_t *err)
 {
     const annotate_args_t *a = t->a;
@@ -173,7 +173,7 @@ static int open_engine(annotate_t *t, cad_error_t *err)
     return rc == 0 && writes_table(t) ? table_begin(&t->table, r->stream.matrix_width, err) : rc;
 }
 
-/* The part that --shard asks for exists already, and so does its matrix. */
+/* True if the part that --shard names exists already, and its matrix too. */
 static bool part_is_done(annotate_t *t)
 {
     const annotate_args_t *a = t->a;

@@ -4,60 +4,50 @@
 
 #include "bench/cells.h"
 
-static const char USAGE[] = "Usage: caduceus bench [options]\n\n"
-                            "Measures the tokens of windows computed in a second, the memory they take, the time of\n"
-                            "each operation beside the least that this machine would need, and the error against\n"
-                            "double precision; for each combination of the values given. A LIST is N[,N...].\n\n"
-                            "Models:\n"
-                            "  -m, --model PATH       checkpoint: folder, .safetensors file or hf:ORG/NAME[@REV]; may\n"
-                            "                         be repeated [$CADUCEUS_MODEL, else the bundled small model]\n"
-                            "      --config FILE      a random one instead, of this config.json; as the next options\n"
-                            NEW_MODEL_USAGE "Cells:\n"
-                            "      --window LIST      tokens in a window [the model's length, at most 16384]\n"
-                            "      --batch LIST       windows at once [1]\n"
-                            "      --batch-tokens N   instead: as many windows as hold N tokens, at least one\n"
-                            "  -@, --threads LIST     compute threads, 0 means 1 [CPUs this process may use]\n"
-                            "      --precision LIST   of fp32 and bf16 [CPU: fp32, CUDA: bf16]\n"
-                            "  -d, --device DEV       auto, cpu, cuda or cuda:I [auto]\n"
-                            "Measuring:\n"
-                            "      --rounds N         each goes through all cells [3]\n"
-                            "      --brief            speed and memory only\n"
-                            "      --error-window N   tokens that the error is measured on, 0: none [128]\n"
-                            "      --peaks F,U,E,B    what a machine can do in a second: FLOP, updates of a scan\n"
-                            "                         state, exponentials, bytes [measured, on the CPU]\n"
-                            "Output:\n"
-                            "      --json             JSON, not a table\n"
-                            "      --quiet            no progress and no notes, but the bundled model's\n"
-                            "      --verbosity N      above 3, messages of htslib too [3]\n"
-                            "      --help             this text\n";
+static const char USAGE[] =
+    "Usage: caduceus bench [options]\n\n"
+    "Measures the tokens of windows computed in a second, the memory they take, the time of\n"
+    "each operation beside the least that this machine would need, and the error against\n"
+    "double precision; for each combination of the values given. A LIST is N[,N...].\n\n"
+    "Models:\n"
+    "  -m, --model PATH       checkpoint: folder, .safetensors file or hf:ORG/NAME[@REV]; may\n"
+    "                         be repeated [$CADUCEUS_MODEL, else the bundled small model]\n"
+    "      --config FILE      a random one instead, of this config.json; as the next options\n" NEW_MODEL_USAGE
+    "Cells:\n"
+    "      --window LIST      tokens in a window [the model's length, at most 16384]\n"
+    "      --batch LIST       windows at once [1]\n"
+    "      --batch-tokens N   instead: as many windows as hold N tokens, at least one\n"
+    "  -@, --threads LIST     compute threads, 0 means 1 [CPUs this process may use]\n"
+    "      --precision LIST   of fp32 and bf16 [CPU: fp32, CUDA: bf16]\n"
+    "  -d, --device DEV       auto, cpu, cuda or cuda:I [auto]\n"
+    "Measuring:\n"
+    "      --rounds N         each goes through all cells [3]\n"
+    "      --brief            speed and memory only\n"
+    "      --error-window N   tokens that the error is measured on, 0: none [128]\n"
+    "      --peaks F,U,E,B    what a machine can do in a second: FLOP, updates of a scan\n"
+    "                         state, exponentials, bytes [measured, on the CPU]\n"
+    "Output:\n"
+    "      --json             JSON, not a table\n"
+    "      --quiet            no progress and no notes, but the bundled model's\n"
+    "      --verbosity N      above 3, messages of htslib too [3]\n"
+    "      --help             this text\n";
 
 /* ---- options ---- */
 
-enum {
-    O_WINDOW = 1,
-    O_BATCH,
-    O_BATCH_TOKENS,
-    O_ROUNDS,
-    O_BRIEF,
-    O_ERROR,
-    O_PEAKS,
-    O_JSON
-};
-static const struct option LONGS[] = {
-    OPTIONS_LONG,
-    OPTIONS_NEW_MODEL,
-    OPT_VALUE("window", O_WINDOW),
-    OPT_VALUE("batch", O_BATCH),
-    OPT_VALUE("batch-tokens", O_BATCH_TOKENS),
-    OPT_VALUE("rounds", O_ROUNDS),
-    OPT_FLAG("brief", O_BRIEF),
-    OPT_VALUE("error-window", O_ERROR),
-    OPT_VALUE("peaks", O_PEAKS),
-    OPT_FLAG("json", O_JSON),
-    { 0 }
-};
+enum { O_WINDOW = 1, O_BATCH, O_BATCH_TOKENS, O_ROUNDS, O_BRIEF, O_ERROR, O_PEAKS, O_JSON };
+static const struct option LONGS[] = { OPTIONS_LONG,
+                                       OPTIONS_NEW_MODEL,
+                                       OPT_VALUE("window", O_WINDOW),
+                                       OPT_VALUE("batch", O_BATCH),
+                                       OPT_VALUE("batch-tokens", O_BATCH_TOKENS),
+                                       OPT_VALUE("rounds", O_ROUNDS),
+                                       OPT_FLAG("brief", O_BRIEF),
+                                       OPT_VALUE("error-window", O_ERROR),
+                                       OPT_VALUE("peaks", O_PEAKS),
+                                       OPT_FLAG("json", O_JSON),
+                                       { 0 } };
 
-/* Copies the next element of a comma-separated list; *at moves behind its comma, or
+/* Copies the next element of a comma-separated list; *at moves after its comma, or
  * becomes NULL at the end. */
 static void next_piece(const char **at, char piece[32])
 {
@@ -156,7 +146,7 @@ static int check(args_t *a)
     return 0;
 }
 
-/* Returns 0 to go on, 1 after an error, 2 after printing help. */
+/* Returns 0 to continue, 1 after an error, 2 after printing help. */
 static int parse_args(args_t *a, int argc, char **argv)
 {
     int rc;
@@ -187,8 +177,7 @@ static int open_models(bench_t *b)
         o.model = a->model[b->nmodel];
         s->name = fresh ? "random" : options_model(&o) ? options_model(&o) : "bundled";
         if (!fresh && options_open_model(&o, &s->m)) return 1;
-        if (fresh && new_model_open(&a->fresh, &s->m, 131072, 1, &err))
-            return cmd_fail("bench", "%s", err.text);
+        if (fresh && new_model_open(&a->fresh, &s->m, 131072, 1, &err)) return cmd_fail("bench", "%s", err.text);
     }
     return 0;
 }

@@ -10,7 +10,8 @@
 typedef struct {
     /* Times are ns of one thread, or of a device, per token, layer and strand; NaN: not known. */
     double median, least, most; /* tokens per second */
-    double tls, floor;          /* of all operations: measured; the least possible */
+    double tls;                 /* of all operations, measured */
+    double floor;               /* of all operations, the least possible */
     double op[CAD_NOP], op_floor[CAD_NOP];
     double traffic; /* for transfers from and to memory */
 } result_t;
@@ -36,7 +37,7 @@ static result_t result_of(const bench_t *b, const cell_t *c)
     r.median = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
     r.tls = 1e9 * workers(c) / r.median / 2 / (double)cad_model_number(c->model->m, CAD_N_LAYER);
     cad_costs(c->model->m, cost);
-    for (int i = 0; i < CAD_NOP; i++) {
+    for (int i = 0; i < cad_op_count(c->model->m); i++) {
         double floor = c->peaks ? 1e9 * cad_floor(&cost[i], &c->peaks->rate) : 0;
         r.op[i] = c->spent[i] > 0 ? 1e9 * c->spent[i] / c->metered : NAN;
         r.op_floor[i] = floor > 0 ? floor : NAN;
@@ -120,23 +121,47 @@ static void print_cells(const bench_t *b)
     for (int i = 0; i < b->ncell; i++) print_cell(b, &b->cell[i]);
 }
 
-static void print_operations(const bench_t *b)
+/* An embedding calls every operation but the head. */
+static bool embeds(const cad_model_t *m, int op) { return strcmp(cad_op_name(m, op), "head") != 0; }
+
+static void print_operation_names(const cad_model_t *m)
 {
-    static const cad_op_t op[] = { CAD_OP_EMBED, CAD_OP_IN, CAD_OP_CONV, CAD_OP_SCAN, CAD_OP_OUT, CAD_OP_POOL };
     puts("\nns of one thread, or of the device, for a token in a layer of a strand; percent of the floor");
     printf("%5s %9s %6s %7s %9s %9s", "model", "window", "batch", "threads", "precision", "all");
-    for (size_t i = 0; i < sizeof op / sizeof *op; i++) printf(" %8s %4s", cad_op_name(op[i]), "");
+    for (int i = 0; i < cad_op_count(m); i++)
+        if (embeds(m, i)) printf(" %8s %4s", cad_op_name(m, i), "");
     printf(" %9s\n", "memory");
+}
+
+/* Models of the same kinds of layers have the same columns. */
+static bool same_operations(const cad_model_t *a, const cad_model_t *b)
+{
+    bool same = cad_op_count(a) == cad_op_count(b);
+    for (int i = 0; same && i < cad_op_count(a); i++) same = !strcmp(cad_op_name(a, i), cad_op_name(b, i));
+    return same;
+}
+
+static void print_operation_times(const bench_t *b, const cell_t *c)
+{
+    const cad_model_t *m = c->model->m;
+    result_t r = result_of(b, c);
+    char t[2][32];
+    printf("%5d %9lld %6lld %7d %9s %9.4g", number_of(b, c), (long long)c->window, (long long)c->batch, c->threads,
+           c->precision, r.tls);
+    for (int i = 0; i < cad_op_count(m); i++)
+        if (embeds(m, i)) printf(" %8s %4s", number(r.op[i], "%.4g", t[0]), percent(r.op_floor[i], r.op[i], t[1]));
+    printf(" %9s\n", number(r.traffic, "%.4g", t[0]));
+}
+
+static void print_operations(const bench_t *b)
+{
+    const cad_model_t *named = b->model[0].m;
+    print_operation_names(named);
     for (const cell_t *c = b->cell; c < b->cell + b->ncell; c++) {
-        result_t r;
-        char t[2][32];
         if (*c->refused) continue;
-        r = result_of(b, c);
-        printf("%5d %9lld %6lld %7d %9s %9.4g", number_of(b, c), (long long)c->window, (long long)c->batch, c->threads,
-               c->precision, r.tls);
-        for (size_t i = 0; i < sizeof op / sizeof *op; i++)
-            printf(" %8s %4s", number(r.op[op[i]], "%.4g", t[0]), percent(r.op_floor[op[i]], r.op[op[i]], t[1]));
-        printf(" %9s\n", number(r.traffic, "%.4g", t[0]));
+        if (!same_operations(named, c->model->m)) print_operation_names(c->model->m);
+        named = c->model->m;
+        print_operation_times(b, c);
     }
 }
 
@@ -189,12 +214,12 @@ static json_t *rates_json(const bench_t *b, const rates_t *r)
     return o;
 }
 
-static json_t *operations_json(const result_t *r)
+static json_t *operations_json(const cad_model_t *m, const result_t *r)
 {
     json_t *all = json_object();
-    for (int i = 0; i < CAD_NOP; i++)
+    for (int i = 0; i < cad_op_count(m); i++)
         if (!isnan(r->op[i]))
-            json_object_set_new(all, cad_op_name((cad_op_t)i),
+            json_object_set_new(all, cad_op_name(m, i),
                                 json_pack("{s:f, s:o, s:o}", "ns", r->op[i], "floor_ns", real(r->op_floor[i]),
                                           "percent_of_floor", real(100 * r->op_floor[i] / r->op[i])));
     return all;
@@ -221,7 +246,7 @@ static void measured_json(const bench_t *b, const cell_t *c, json_t *o)
     json_object_set_new(o, "floor_ns", real(r.floor));
     json_object_set_new(o, "percent_of_floor", real(100 * r.floor / r.tls));
     json_object_set_new(o, "memory_ns", real(r.traffic));
-    json_object_set_new(o, "operations", operations_json(&r));
+    json_object_set_new(o, "operations", operations_json(c->model->m, &r));
     json_object_set_new(o, "error",
                         json_pack("{s:o, s:o}", "hidden", real(c->hidden_error), "logits", real(c->logits_error)));
 }

@@ -205,8 +205,8 @@ static int measure_error(bench_t *b, cell_t *c, cad_error_t *err)
 
 /* ---- rounds ---- */
 
-/* The index of the machine's rates that a cell is compared with: as given, else those of as
- * many threads in its precision, which are added if missing; -1 if none apply. */
+/* Returns the index of the peak rates for a cell: the given ones, otherwise those for its number of
+ * threads and precision, which are measured if missing; -1 if none apply. */
 static int find_rates(bench_t *b, cell_t *c)
 {
     bool half = !strcmp(c->precision, "bf16"), given = b->a->peaks_given;

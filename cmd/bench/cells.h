@@ -44,8 +44,10 @@ typedef struct {
     char refused[sizeof(cad_error_t)]; /* why the cell was not measured, or "" */
     char device[64], precision[8];     /* in use */
     double *rate;                      // (rounds) tokens per second
-    double spent[CAD_NOP], metered;    /* seconds in operations; number of tls (see measure.h) in them */
-    int64_t reserved, touched;         /* bytes; touched -1: not known */
+    double spent[CAD_NOP];             /* seconds in each operation */
+    double metered;                    /* token-layer-strands timed (tls, see measure.h) */
+    int64_t reserved;                  /* bytes */
+    int64_t touched;                   /* bytes; -1: not known */
     double hidden_error, logits_error; /* NaN: not measured */
     const rates_t *peaks;              /* NULL: not known */
 } cell_t;

@@ -155,7 +155,7 @@ static int settle(finetune_args_t *a)
     return 0;
 }
 
-/* Returns 0 to go on, 1 after an error, 2 after printing help. */
+/* Returns 0 to continue, 1 after an error, 2 after printing help. */
 static int parse_args(finetune_args_t *a, int argc, char **argv)
 {
     int rc;
@@ -305,7 +305,7 @@ int cmd_finetune(int argc, char **argv)
     rc = run(&r, &a, &err);
     progress_end(&r.progress);
     if (rc && err.text[0]) cmd_fail("finetune", "%s", err.text);
-    if (rc && r.made) (void)!rmdir(a.output); /* goes if it is empty */
+    if (rc && r.made) (void)!rmdir(a.output); /* only if it is empty */
     if (r.claim >= 0) close(r.claim);
     if (rc == 0) notes_summary(&r.notes);
     tuning_close(&r);

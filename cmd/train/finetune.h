@@ -24,13 +24,14 @@ typedef struct {
     const finetune_args_t *a;
     notes_t notes;
     fasta_t ref;
-    cad_model_t *model; /* the model to begin with, then the classifier */
+    cad_model_t *model; /* the initial model, later the classifier */
     cad_head_t head;
     examples_t train, valid, test;
-    output_t *log;                /* or NULL */
-    bool made;                    /* this process made the folder */
-    int claim;                    /* descriptor of the claim on the folder, or -1 */
-    char status[200], source[65]; /* of the result; SHA-256 of the model to begin with */
+    output_t *log;    /* or NULL */
+    bool made;        /* this process made the folder */
+    int claim;        /* descriptor of the claim on the folder, or -1 */
+    char status[200]; /* status of the result */
+    char source[65];  /* SHA-256 of the initial model */
     /* Set by tuning.c: */
     cad_trainer_t *trainer;
     bool turns;          /* rows are reverse-complemented at random */
@@ -40,7 +41,8 @@ typedef struct {
     int64_t part_tokens, step, steps;
     double best;
     int64_t best_epoch;
-    text_t table, updates; /* of metrics.tsv; of the log */
+    text_t table;   /* text of metrics.tsv */
+    text_t updates; /* text of the log */
     progress_t progress;
     work_t work;
     int64_t seen; /* rows trained on so far */
@@ -50,7 +52,7 @@ extern const char *const TASK_NAME[]; /* by enum cad_head_kind_t */
 
 /* ---- tuning.c ---- */
 /* Trains, saves the best epoch in the folder and prints its metrics. The inputs must have been
- * read and their labels learnt; model is the one to begin with. */
+ * read and their labels learnt; model is the initial model. */
 int tuning_run(tuning_t *r, cad_error_t *err);
 /* Frees everything in r, inputs included. */
 void tuning_close(tuning_t *r);

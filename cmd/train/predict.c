@@ -25,7 +25,7 @@ typedef struct {
 } args_t;
 
 typedef struct {
-    kstring_t text;  /* the input's line, name or number */
+    kstring_t text;  /* input line, record name or record number */
     int64_t example; /* index in the batch; -1: no sequence, -2: not a row */
     bool cr;         /* the line ended in CR LF */
 } line_t;
@@ -42,7 +42,7 @@ typedef struct {
     examples_t batch;
     line_t *line; // (ROWS)
     int64_t nline;
-    float *logits, *target; // (rows,K) of all rows, if metrics are asked for, else of a batch
+    float *logits, *target; // (rows,K) of all rows with --metrics, otherwise of a batch
     int64_t rows, room;
     bool headed;
     text_t text, options;
@@ -68,7 +68,7 @@ static int take_option(void *args, int c, const char *arg)
     return 0;
 }
 
-/* Returns 0 to go on, 1 after an error, 2 after printing help. */
+/* Returns 0 to continue, 1 after an error, 2 after printing help. */
 static int parse_args(args_t *a, int argc, char **argv)
 {
     int rc;
@@ -140,7 +140,7 @@ static int make_room(run_t *r, cad_error_t *err)
 
 /* ---- writing ---- */
 
-/* Whether a line of n bytes is left out of the output; says so once. */
+/* True if a line of n bytes is omitted from the output; reports the first. */
 static bool dropped(run_t *r, const char *s, size_t n)
 {
     if (bed_line_kind(s, n) != LINE_BROWSER || !output_is_gz(r->a->output)) return false;

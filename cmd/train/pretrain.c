@@ -226,7 +226,7 @@ static int open_trainer(run_t *r, cad_error_t *err)
     return options_open_trainer(&a->o, r->model, &recipe, &r->trainer, err);
 }
 
-/* Adds what the weights begin with: a checkpoint's SHA-256, or a digest of the configuration. */
+/* Describes the initial weights: a checkpoint's SHA-256, or a digest of the configuration. */
 static int describe_model(run_t *r, cad_error_t *err)
 {
     char *config = NULL;
@@ -295,8 +295,8 @@ static int save_training(const run_t *r, cad_error_t *err)
     return rc;
 }
 
-/* Saves what --resume needs, unless the run is over, then the model. Signals are delayed
- * until both are done. */
+/* Saves the training checkpoint for --resume, unless the run is over, and then the model. Signals are
+ * delayed until both are saved. */
 static int save(const run_t *r, bool over, cad_error_t *err)
 {
     int rc = 0;
@@ -417,7 +417,7 @@ static int go_on(run_t *r, cad_error_t *err)
 static int steps(run_t *r, cad_error_t *err)
 {
     int rc;
-    if (r->first == r->a->steps) return save(r, true, err); /* the process may have died before this */
+    if (r->first == r->a->steps) return save(r, true, err); /* the process may have died before saving */
     rc = trainlog_open(&r->log, r->a->dir, "#step\ttokens\tloss\tlr\tgradient_norm\tvalid_loss\ttokens_per_s\n",
                        r->first, err);
     clock_gettime(CLOCK_MONOTONIC, &r->begun);
@@ -470,7 +470,7 @@ int cmd_pretrain(int argc, char **argv)
     if (r.written) fputc('\n', stderr);
     if (rc) cmd_fail("pretrain", "%s", err.text);
     else notes_summary(&r.notes);
-    if (rc && r.made) rmdir(a.dir); /* if nothing is in it */
+    if (rc && r.made) rmdir(a.dir); /* only if it is empty */
     if (r.claim >= 0) close(r.claim);
     close_run(&r);
     return rc || cmd_finish("pretrain") ? 1 : 0;

@@ -28,7 +28,7 @@ static int extend_window(tuning_t *r, cad_error_t *err)
     return cad_model_set_max_len(r->model, cad_max(len, cad_min(r->a->l.window, 1 << 20)), err);
 }
 
-/* Replaces the opened model by a classifier that begins with its encoder. */
+/* Replaces the opened model by a classifier with the same encoder. */
 static int make_classifier(tuning_t *r, cad_error_t *err)
 {
     cad_model_t *from = r->model, *fresh = NULL;

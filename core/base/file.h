@@ -26,9 +26,10 @@ int cad_write_all(int fd, const void *data, size_t n);
 
 /* A file that is being written. Zeroed: none. */
 typedef struct cad_file_t {
-    char *path, *tmp; /* its destination, links resolved; its temporary name; both its own */
-    int fd;           /* -1 once synced */
-    bool named;       /* tmp exists */
+    char *path; /* destination, links resolved; owned */
+    char *tmp;  /* temporary name; owned */
+    int fd;     /* -1 once synced */
+    bool named; /* tmp exists */
 } cad_file_t;
 /* Begins a file that is to replace path. Until it is published it has no name, where the file
  * system can do that, or a temporary one beside path. After a failure there is nothing to abort. */

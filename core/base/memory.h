@@ -10,7 +10,7 @@
  * NULL if the product overflows or memory is out. */
 void *cad_alloc(size_t count, size_t size);
 
-/* An arena (bump allocator) that hands out pieces of one stretch of memory, each
+/* An arena (bump allocator) that allocates pieces of one block of memory, each
  * aligned to 64 bytes. Run the same calls twice: with base NULL they only count, and
  * `used` is then the number of bytes to allocate; with base set they return the pieces.
  * Every size is checked. A size that is negative or overflows sets used to SIZE_MAX,

@@ -11,7 +11,7 @@ static inline int64_t cad_round_up(int64_t n, int64_t to) { return (n + to - 1) 
 static inline int64_t cad_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t cad_max(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Reads a decimal integer in [lo, hi] with nothing after it; false, and *out as it was, otherwise. */
+/* Reads a decimal integer in [lo, hi] with nothing after it; otherwise returns false and leaves *out. */
 bool cad_parse_int(const char *s, int64_t lo, int64_t hi, int64_t *out);
 
 /* FNV-1a: n more bytes into a hash that began as CAD_HASH. */

@@ -1,4 +1,4 @@
-/* cpu.c - the choice of an instruction set at run time. SPDX-License-Identifier: MIT */
+/* cpu.c - chooses an instruction set at run time. SPDX-License-Identifier: MIT */
 #include "cpu/isa.h"
 
 static bool always(void) { return true; }

@@ -92,7 +92,7 @@ static void mean_back(cad_grad_lane_t *l, int64_t beg, int64_t end, const float 
     for (int64_t r = beg; r < end; r++) final_norm_back(l, r, dh);
 }
 
-#define POOL_CHANNELS 64 /* whose maximum is looked for at once */
+#define POOL_CHANNELS 64 /* channels whose maximum is searched for at once */
 
 /* Channels [from, to): each one's gradient goes to the first row that has its maximum. */
 static void max_back(cad_grad_lane_t *l, int64_t beg, int64_t end, const float *dpooled, int64_t from, int64_t to)

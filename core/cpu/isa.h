@@ -4,7 +4,7 @@
 #define CAD_ISA_H
 
 #include "engine/backward.h"
-#include "measure/measure.h"
+#include "measure/probe.h"
 
 extern const cad_ops_t cad_cpu_plain, cad_cpu_avx2, cad_cpu_avx512;
 extern const cad_ops_t cad_cpu_plain_half, cad_cpu_avx2_half, cad_cpu_avx512_half, cad_cpu_avx512bf16_half;

@@ -1,29 +1,34 @@
 /* lane.c - the memory of a lane, forward and backward, on the CPU. SPDX-License-Identifier: MIT */
-#include "engine/backward.h"
+#include "cpu/lane.h"
+
+#define DECLARE(name) extern const cad_cpu_memory_t cad_cpu_memory_##name;
+#define ENTRY(name) &cad_cpu_memory_##name,
+CAD_KINDS(DECLARE)
+static const cad_cpu_memory_t *const MEMORY[CAD_NKINDS] = { CAD_KINDS(ENTRY) };
 
 /* Lays out the activations at base, except those that the tape holds, and returns their bytes,
  * SIZE_MAX on overflow. base NULL: only counts. */
 static size_t carve(cad_lane_t *l, const cad_model_t *m, char *base)
 {
-    cad_extent_t e = l->extent;
     cad_bump_t b = { base, 0 };
-    l->res = l->base = l->tape ? NULL : cad_bump(&b, l->rows, e.Dp, sizeof(float));
-    l->x = l->tape && l->tape->x ? NULL : cad_bump(&b, l->rows, e.Ep, sizeof(float));
-    l->z = cad_bump(&b, l->zrows, e.Ep, sizeof(float));
-    l->y = cad_bump(&b, l->rows, e.Ep, sizeof(float));
-    l->h = cad_model_apart(m) ? cad_bump(&b, l->rows, e.Dp, sizeof(float)) : NULL;
-    l->a = cad_bump(&b, l->tile, e.Dp, sizeof(float));
-    l->u = cad_bump(&b, l->tile, e.Ep, sizeof(float));
-    l->xdbl = cad_bump(&b, l->tile, e.Sp, sizeof(float));
-    l->carry = cad_bump(&b, e.N, e.Ep, sizeof(float));
-    l->row = cad_bump(&b, 1, e.Dp, sizeof(float));
-    l->sum = cad_bump(&b, e.Dp, 1, sizeof(double));
-    return b.used;
+    size_t shared, most;
+    l->res = l->base = l->tape ? NULL : cad_bump(&b, l->rows, l->Dp, sizeof(float));
+    l->h = cad_model_apart(m) ? cad_bump(&b, l->rows, l->Dp, sizeof(float)) : NULL;
+    l->a = cad_bump(&b, l->tile, l->Dp, sizeof(float));
+    l->row = cad_bump(&b, 1, l->Dp, sizeof(float));
+    l->sum = cad_bump(&b, l->Dp, 1, sizeof(double));
+    shared = most = b.used;
+    for (int k = 0; k < CAD_NKINDS; k++) {
+        b.used = shared;
+        if (cad_config_uses(&m->cfg, k)) MEMORY[k]->carve(l, m, &b);
+        most = b.used > most ? b.used : most;
+    }
+    return most;
 }
 
 int cad_cpu_lane_open(cad_lane_t *l, const cad_model_t *m)
 {
-    l->extent = cad_extent(m);
+    l->Dp = cad_round_up(m->cfg.d_model, CAD_PAD);
     if (!l->zrows) l->zrows = l->rows;
     l->bytes = carve(l, m, NULL);
     l->own = l->bytes == SIZE_MAX ? NULL : cad_alloc(l->bytes, 1);
@@ -34,14 +39,14 @@ int cad_cpu_lane_open(cad_lane_t *l, const cad_model_t *m)
 
 void cad_cpu_lane_close(cad_lane_t *l) { free(l->own); }
 
-int cad_cpu_read(cad_lane_t *l, cad_at_t what, int64_t beg, int64_t n, float *out)
+int cad_cpu_read(cad_lane_t *l, int kind, int what, int64_t beg, int64_t n, float *out)
 {
-    const float *const part[] = { l->res, l->x, l->z, l->u, l->xdbl, l->y, l->h };
-    int64_t width = what == CAD_AT_RES || what == CAD_AT_H ? l->extent.Dp
-                    : what == CAD_AT_XDBL                  ? l->extent.Sp
-                                                           : l->extent.Ep;
-    if (what == CAD_AT_Z) beg %= l->zrows;
-    memcpy(out, part[what] + beg * width, (size_t)(n * width) * sizeof *out);
+    int64_t width = l->Dp, rows = 0;
+    const float *from = what == CAD_AT_RES ? l->res
+                        : what == CAD_AT_H ? l->h
+                                           : MEMORY[kind]->array(l, what, &width, &rows);
+    if (rows) beg %= rows;
+    memcpy(out, from + beg * width, (size_t)(n * width) * sizeof *out);
     return 0;
 }
 
@@ -61,21 +66,17 @@ void cad_cpu_give(const cad_ops_t *ops, void *memory)
 
 size_t cad_cpu_carve_back(cad_grad_lane_t *l, const cad_model_t *m, char *base)
 {
-    cad_extent_t e = cad_extent(m);
-    int64_t rows = l->f.rows, tile = l->f.tile, blocks = (e.Ep + CAD_BLOCK - 1) / CAD_BLOCK;
+    int64_t rows = l->f.rows, Dp = cad_round_up(m->cfg.d_model, CAD_PAD);
     cad_bump_t b = { base, 0 };
-    l->dres = cad_bump(&b, rows, e.Dp, sizeof(float));
-    l->g = cad_bump(&b, rows, e.Ep, sizeof(float));
-    l->dx = cad_bump(&b, rows, e.Ep, sizeof(float));
-    for (int k = 0; k < 2; k++) l->keep[k] = cad_model_apart(m) ? cad_bump(&b, rows, e.Dp, sizeof(float)) : NULL;
-    l->du = cad_bump(&b, tile, e.Ep, sizeof(float));
-    l->dpre = cad_bump(&b, tile, e.Ep, sizeof(float));
-    l->dxdbl = cad_bump(&b, tile, e.Sp, sizeof(float));
-    l->bc = cad_bump(&b, 2 * e.N, tile, sizeof(float));
-    l->part = cad_bump(&b, blocks, cad_part_size(tile, e.N), sizeof(float));
-    l->da = cad_bump(&b, tile, e.Dp, sizeof(float));
-    l->carry = cad_bump(&b, e.N, e.Ep, sizeof(float));
-    for (int k = 0; k < 2; k++)
-        l->kept[k] = l->f.tape->state ? NULL : cad_bump(&b, rows / CAD_STRETCH + l->most, e.Ep * e.N, sizeof(float));
-    return b.used;
+    size_t shared, most;
+    l->dres = cad_bump(&b, rows, Dp, sizeof(float));
+    for (int k = 0; k < 2; k++) l->keep[k] = cad_model_apart(m) ? cad_bump(&b, rows, Dp, sizeof(float)) : NULL;
+    l->da = cad_bump(&b, l->f.tile, Dp, sizeof(float));
+    shared = most = b.used;
+    for (int k = 0; k < CAD_NKINDS; k++) {
+        b.used = shared;
+        if (cad_config_uses(&m->cfg, k)) MEMORY[k]->carve_back(l, m, &b);
+        most = b.used > most ? b.used : most;
+    }
+    return most;
 }

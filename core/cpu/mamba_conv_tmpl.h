@@ -10,7 +10,7 @@
 #include "mamba_tmpl.h"
 #include "mamba_scan_back_tmpl.h"
 
-/* bias + sum over k of w_k x[r - step (K-1-k)], for VW channels from c on; x is row r, step 1
+/* bias + sum over k of w_k x[r - step (K-1-k)], for VW channels from c onwards; x is row r, step 1
  * or -1 in memory. k begins at `first`: earlier taps lie before the sequence's start. */
 INLINE vf conv_sum(const mamba_t *m, const float *x, int64_t step, const int64_t K, int64_t first, int64_t c)
 {
@@ -44,14 +44,14 @@ static void conv_task(void *arg, int64_t task, int worker)
     const mamba_t *m = call->m;
     cad_span_t s = rows_of_task(&call->share, task);
     int64_t step = m->reverse ? -1 : 1, first = s.beg - call->share.span.beg;
-    float *u = call->l->u + first * m->Ep;
-    dest_t d = { call->l->xdbl + first * m->Sp, NULL, NULL, m->zero, m->Sp, STORE };
+    float *u = call->w->u + first * m->Ep;
+    dest_t d = { call->w->xdbl + first * m->Sp, NULL, NULL, m->zero, m->Sp, STORE };
     int q = find_seq(&s, s.beg);
     (void)worker;
     for (int64_t r = s.beg; r < s.end; r++) {
         while (r >= s.off[q + 1]) q++;
         int64_t past = m->reverse ? s.off[q + 1] - 1 - r : r - s.off[q];
-        const float *x = call->l->x + r * m->Ep;
+        const float *x = call->w->x + r * m->Ep;
         float *to = u + (r - s.beg) * m->Ep;
         if (m->K == 4 && past >= 3) conv_row(m, x, step, 4, 0, to);
         else conv_row(m, x, step, m->K, cad_max(0, m->K - 1 - past), to);
@@ -59,9 +59,10 @@ static void conv_task(void *arg, int64_t task, int worker)
     project(m->half, u, m->Ep, s.end - s.beg, m->x, m->Sp, m->Ep, &d, 0);
 }
 
-static int mamba_conv(cad_lane_t *l, int layer, int dir, cad_span_t s)
+static int mamba_conv(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     mamba_call_t c = mamba_call(l, layer, dir, s);
+    (void)how;
     share_rows(&c.share, &c, conv_task);
     return 0;
 }
@@ -72,35 +73,33 @@ static int mamba_conv(cad_lane_t *l, int layer, int dir, cad_span_t s)
 static void project_back_task(void *arg, int64_t task, int worker)
 {
     const mamba_back_t *b = arg;
-    const cad_grad_lane_t *l = b->l;
     const mamba_t *m = b->f.m;
     cad_span_t s = rows_of_task(&b->f.share, task);
     int64_t first = s.beg - b->f.share.span.beg, rows = s.end - s.beg, known = m->R + 2 * m->N;
-    float *dxdbl = l->dxdbl + first * m->Sp, *du = l->du + first * m->Ep;
+    float *dxdbl = b->w->dxdbl + first * m->Sp, *du = b->w->du + first * m->Ep;
     dest_t dt = { dxdbl, NULL, NULL, m->zero, m->Sp, STORE }, u = { du, du, NULL, m->zero, m->Ep, ADD };
     (void)worker;
-    product(l->dpre + first * m->Ep, m->Ep, rows, b->t->dtt, l->grads->s.Rp, m->Ep, &dt, 0);
+    product(b->w->dpre + first * m->Ep, m->Ep, rows, b->t->dtt, cad_round_up(m->R, CAD_PAD), m->Ep, &dt, 0);
     scatter(b, first, rows);
     for (int64_t r = 0; r < rows; r++) memset(dxdbl + r * m->Sp + known, 0, (size_t)(m->Sp - known) * sizeof(float));
     product(dxdbl, m->Sp, rows, b->t->xt, m->Ep, m->Sp, &u, 0);
 }
 
-/* Rows [beg, end) of sequence q, VW channels from c on, any number of taps: dx += w dc,
+/* Rows [beg, end) of sequence q, VW channels from c onwards, any number of taps: dx += w dc,
  * dw (K) += x dc, db += dc, where dc = du silu'(conv). */
 static void conv_back_any(const mamba_back_t *b, int q, int64_t beg, int64_t end, int64_t c, vf *dw, vf *db)
 {
-    const cad_grad_lane_t *l = b->l;
     const cad_span_t *s = &b->f.share.span;
     const mamba_t *m = b->f.m;
     int64_t Ep = m->Ep, K = m->K, step = m->reverse ? -1 : 1;
     for (int64_t r = beg; r < end; r++) {
         int64_t past = m->reverse ? s->off[q + 1] - 1 - r : r - s->off[q], first = cad_max(0, K - 1 - past);
-        vf sum = conv_sum(m, l->f.x + r * Ep, step, K, first, c), on = vsigmoid(sum);
-        vf dc = vload(l->du + (r - s->beg) * Ep + c) * on * vfma(sum, vset(1.0f) - on, vset(1.0f));
+        vf sum = conv_sum(m, b->f.w->x + r * Ep, step, K, first, c), on = vsigmoid(sum);
+        vf dc = vload(b->w->du + (r - s->beg) * Ep + c) * on * vfma(sum, vset(1.0f) - on, vset(1.0f));
         for (int64_t k = first; k < K; k++) {
             int64_t at = (r - step * (K - 1 - k)) * Ep + c;
-            dw[k] = vfma(vload(l->f.x + at), dc, dw[k]);
-            vstore(l->dx + at, vfma(vload(m->conv + k * Ep + c), dc, vload(l->dx + at)));
+            dw[k] = vfma(vload(b->f.w->x + at), dc, dw[k]);
+            vstore(b->w->dx + at, vfma(vload(m->conv + k * Ep + c), dc, vload(b->w->dx + at)));
         }
         *db = *db + dc;
     }
@@ -150,13 +149,12 @@ INLINE void taps_rows(taps_t *t, const float *x, const float *du, float *dx, int
 /* conv_back_any for TAPS taps. */
 static void conv_back_taps(const mamba_back_t *b, int q, int64_t beg, int64_t end, int64_t c, vf *dw, vf *db)
 {
-    const cad_grad_lane_t *l = b->l;
     const cad_span_t *s = &b->f.share.span;
     const mamba_t *m = b->f.m;
     int64_t Ep = m->Ep, ew = m->reverse ? -Ep : Ep, rows = end - beg, first = m->reverse ? end - 1 : beg, r = 0;
     int64_t past = m->reverse ? s->off[q + 1] - end : beg - s->off[q]; /* rows of the sequence before these */
-    const float *x = l->f.x + first * Ep + c, *du = l->du + (first - s->beg) * Ep + c;
-    float *dx = l->dx + first * Ep + c;
+    const float *x = b->f.w->x + first * Ep + c, *du = b->w->du + (first - s->beg) * Ep + c;
+    float *dx = b->w->dx + first * Ep + c;
     taps_t t = { .bias = vload(m->conv_bias + c), .db = *db };
     for (int k = 0; k < TAPS; k++) t.w[k] = vload(m->conv + k * Ep + c);
     for (int k = 0; k < TAPS; k++) t.dw[k] = dw[k];
@@ -199,14 +197,15 @@ static void conv_back_task(void *arg, int64_t task, int worker)
     }
 }
 
-static int mamba_conv_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
+static int mamba_conv_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     mamba_back_t b = mamba_back(l, layer, dir, s);
     const mamba_t *m = b.f.m;
     int64_t rows = s.end - s.beg;
+    (void)how;
     share_rows(&b.f.share, &b, project_back_task);
-    outer(l->f.team, rows, l->dxdbl, m->Sp, m->R + 2 * m->N, l->f.u, m->Ep, m->Ep, b.sum->x, m->Ep);
-    outer(l->f.team, rows, l->f.xdbl, m->Sp, m->R, l->dpre, m->Ep, m->Ep, b.sum->dt, m->Ep);
+    outer(l->f.team, rows, b.w->dxdbl, m->Sp, m->R + 2 * m->N, b.f.w->u, m->Ep, m->Ep, b.sum->x, m->Ep);
+    outer(l->f.team, rows, b.f.w->xdbl, m->Sp, m->R, b.w->dpre, m->Ep, m->Ep, b.sum->dt, m->Ep);
     share_back(&b, conv_back_task);
     return 0;
 }

@@ -1,5 +1,5 @@
-/* mamba_in_tmpl.h - norm and input projection: x, z = norm(base) x in_proj^T + bias. Backward
- * also the gate, silu(z), and out_proj's weights, which need y of both directions.
+/* mamba_in_tmpl.h - norm and input projection: x, z = norm(base) x in_proj^T + bias. The backward
+ * pass includes the gate, silu(z), and out_proj's weights, which need y of both directions.
  *
  * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
  * SPDX-License-Identifier: MIT
@@ -14,14 +14,14 @@ static void copy_first(const float *first, int64_t Ep, const uint8_t *tok, int64
     for (int64_t r = 0; r < n; r++) memcpy(to + r * Ep, first + tok[r] * Ep, (size_t)Ep * sizeof *to);
 }
 
-/* Layer 0, from the tokens' tables. */
+/* Layer 0: looks up x and z of each token. */
 static void in_first_task(void *arg, int64_t task, int worker)
 {
     const mamba_call_t *c = arg;
     const mamba_t *m = c->m;
     cad_span_t s = rows_of_task(&c->share, task), gate = cad_span_need(s, 0);
     (void)worker;
-    if (c->parts & CAD_IN_X) copy_first(m->first_x, m->Ep, c->l->tok + s.beg, s.end - s.beg, c->l->x + s.beg * m->Ep);
+    if (c->parts & CAD_IN_X) copy_first(m->first_x, m->Ep, c->l->tok + s.beg, s.end - s.beg, c->w->x + s.beg * m->Ep);
     if (c->parts & CAD_IN_Z)
         copy_first(m->first_z, m->Ep, c->l->tok + gate.beg, gate.end - gate.beg, z_row(c, gate.beg));
 }
@@ -32,8 +32,8 @@ static void in_task(void *arg, int64_t task, int worker)
     const mamba_t *m = c->m;
     cad_span_t s = rows_of_task(&c->share, task), gate = cad_span_need(s, 0);
     float *a = c->l->a + (s.beg - c->share.span.beg) * m->Dp;
-    dest_t x = { c->l->x, NULL, NULL, m->in_x_bias, m->Ep, STORE },
-           z = { c->l->z, NULL, NULL, m->in_z_bias, m->Ep, STORE };
+    dest_t x = { c->w->x, NULL, NULL, m->in_x_bias, m->Ep, STORE },
+           z = { c->w->z, NULL, NULL, m->in_z_bias, m->Ep, STORE };
     (void)worker;
     for (int64_t r = s.beg; r < s.end; r++) norm_row(c->norm, c->l->base + r * m->Dp, a + (r - s.beg) * m->Dp);
     if (c->parts & CAD_IN_X) project(m->half, a, m->Dp, s.end - s.beg, m->in_x, m->Ep, m->Dp, &x, s.beg);
@@ -51,7 +51,8 @@ static int mamba_in(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned pa
 }
 
 #ifdef CAD_ISA_BACK_OPS
-/* u = y silu(z); g, the gradient of u, becomes dz; a = the normalised rows; da = their gradient. */
+/* Stores gated = y silu(z) in u; replaces g, the gradient of gated, by dz; a = the normalised rows;
+ * da = their gradient. */
 static void gate_back_task(void *arg, int64_t task, int worker)
 {
     const mamba_back_t *b = arg;
@@ -60,8 +61,8 @@ static void gate_back_task(void *arg, int64_t task, int worker)
     cad_span_t s = rows_of_task(&b->f.share, task);
     int64_t first = s.beg - b->f.share.span.beg, rows = s.end - s.beg;
     float *da = l->da + first * m->Dp;
-    const float *ys = l->f.y + s.beg * m->Ep, *zs = z_row(&b->f, s.beg);
-    float *us = l->f.u + first * m->Ep, *gs = l->g + s.beg * m->Ep;
+    const float *ys = b->f.w->y + s.beg * m->Ep, *zs = z_row(&b->f, s.beg);
+    float *us = b->f.w->u + first * m->Ep, *gs = b->w->g + s.beg * m->Ep;
     dest_t x = { da, NULL, NULL, m->zero, m->Dp, STORE }, z = { da, da, NULL, m->zero, m->Dp, ADD };
     (void)worker;
     for (int64_t i = 0; i < rows * m->Ep; i += VW) {
@@ -71,7 +72,7 @@ static void gate_back_task(void *arg, int64_t task, int worker)
     }
     for (int64_t r = 0; r < rows; r++)
         norm_row(b->f.norm, l->f.base + (s.beg + r) * m->Dp, l->f.a + (first + r) * m->Dp);
-    product(l->dx + s.beg * m->Ep, m->Ep, rows, b->t->in_xt, m->Dp, m->Ep, &x, 0);
+    product(b->w->dx + s.beg * m->Ep, m->Ep, rows, b->t->in_xt, m->Dp, m->Ep, &x, 0);
     product(gs, m->Ep, rows, b->t->in_zt, m->Dp, m->Ep, &z, 0);
 }
 
@@ -91,15 +92,16 @@ static void norm_back_task(void *arg, int64_t task, int worker)
     }
 }
 
-static int mamba_in_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
+static int mamba_in_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     mamba_back_t b = mamba_back(l, layer, dir, s);
     const mamba_t *m = b.f.m;
     cad_team_t *team = l->f.team;
     int64_t rows = s.end - s.beg;
-    const float *dx = l->dx + s.beg * m->Ep, *dz = l->g + s.beg * m->Ep, *dout = l->dout + s.beg * m->Dp;
+    const float *dx = b.w->dx + s.beg * m->Ep, *dz = b.w->g + s.beg * m->Ep, *dout = l->dout + s.beg * m->Dp;
+    (void)how;
     share_rows(&b.f.share, &b, gate_back_task);
-    outer(team, rows, dout, m->Dp, m->D, l->f.u, m->Ep, m->Ep, b.sum->out, m->Ep);
+    outer(team, rows, dout, m->Dp, m->D, b.f.w->u, m->Ep, m->Ep, b.sum->out, m->Ep);
     outer(team, rows, dx, m->Ep, m->E, l->f.a, m->Dp, m->Dp, b.sum->in_x, m->Dp);
     outer(team, rows, dz, m->Ep, m->E, l->f.a, m->Dp, m->Dp, b.sum->in_z, m->Dp);
     add_columns(dout, m->Dp, rows, m->Dp, b.sum->out_bias);

@@ -1,5 +1,5 @@
-/* mamba_out_tmpl.h - the output projection of the gated y. Backward only the gradient of its
- * input; that of its weights waits for y of both directions, in mamba_in_tmpl.h.
+/* mamba_out_tmpl.h - the output projection of the gated y; backward, the gradient of its input.
+ * The gradient of its weights needs y of both directions and is in mamba_in_tmpl.h.
  *
  * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
  * SPDX-License-Identifier: MIT
@@ -15,10 +15,10 @@ static void out_task(void *arg, int64_t task, int worker)
     const mamba_t *m = c->m;
     cad_span_t s = rows_of_task(&c->share, task);
     (void)worker;
-    project(m->half, c->l->y + s.beg * m->Ep, m->Ep, s.end - s.beg, m->out, m->Dp, m->Ep, &c->dest, s.beg);
+    project(m->half, c->w->y + s.beg * m->Ep, m->Ep, s.end - s.beg, m->out, m->Dp, m->Ep, &c->dest, s.beg);
 }
 
-static int mamba_out(cad_lane_t *l, int layer, int dir, cad_span_t s, cad_out_t how)
+static int mamba_out(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     mamba_call_t c = mamba_call(l, layer, dir, s);
     c.dest = (dest_t) { how == CAD_OUT_KEEP ? l->h : l->res,
@@ -43,15 +43,16 @@ static void out_back_task(void *arg, int64_t task, int worker)
     const mamba_t *m = b->f.m;
     cad_span_t s = rows_of_task(&b->f.share, task);
     int64_t rows = s.end - s.beg;
-    dest_t g = { l->g, NULL, NULL, m->zero, m->Ep, STORE };
+    dest_t g = { b->w->g, NULL, NULL, m->zero, m->Ep, STORE };
     (void)worker;
     product(l->dout + s.beg * m->Dp, m->Dp, rows, b->t->outt, m->Ep, m->Dp, &g, s.beg);
-    memset(l->dx + s.beg * m->Ep, 0, (size_t)(rows * m->Ep) * sizeof(float));
+    memset(b->w->dx + s.beg * m->Ep, 0, (size_t)(rows * m->Ep) * sizeof(float));
 }
 
-static int mamba_out_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
+static int mamba_out_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     mamba_back_t b = mamba_back(l, layer, dir, s);
+    (void)how;
     share_rows(&b.f.share, &b, out_back_task);
     return 0;
 }

@@ -15,12 +15,15 @@
 
 #define PAIR 2 /* states at a time */
 #define LOT 8  /* rows whose terms of dB or dC are summed over channels together */
-_Static_assert((LOT - 1) * PAIR <= CAD_PAD, "cad_part_size has room for a lot that begins with the last row");
+_Static_assert((LOT - 1) * PAIR <= CAD_PAD, "cad_cpu_part_size has room for a lot that begins with the last row");
 
-typedef struct {               /* VW channels of a row */
-    float dt[VW], du[VW];      /* du = dt u */
-    float dy[VW], slope[VW];   /* slope: derivative of dt's softplus */
-    float y[VW], q[VW], p[VW]; /* sums over states so far: y; ds B; ds (decay s) A */
+typedef struct {             /* VW channels of a row */
+    float dt[VW], dtu[VW];   /* dtu = dt u */
+    float dy[VW], slope[VW]; /* slope: derivative of dt's softplus */
+    /* Sums over states so far: */
+    float y[VW]; /* y */
+    float q[VW]; /* ds B */
+    float p[VW]; /* ds (decay s) A */
 } back_row_t;
 
 typedef struct {
@@ -39,11 +42,11 @@ typedef struct { /* VW channels of a stretch; pointers are to its first row in t
     float *carry;              // (N,VW) gradient of the state after the last row, then before the first
     float *da, *dskip, *dbias; // (N,VW), (VW)
     const float *B, *C;        // (N,tile) in the order of time, see gather()
-    float *dB, *dC;            // likewise
+    float *dB, *dC;            // (N,tile) gradients, as B and C
     int64_t tile;
 } back_stretch_t;
 
-/* Rows are far apart in memory: prefetches the inputs n rows on, and the outputs of n rows from r on. */
+/* For rows r to r+n-1: prefetches the outputs, and the inputs n rows later. Rows are far apart in memory. */
 INLINE void prefetch_back(const back_stretch_t *b, int64_t r, const int n)
 {
     int64_t Ep = b->t.m->Ep * b->step, at = r * Ep;
@@ -58,7 +61,7 @@ INLINE void prefetch_back(const back_stretch_t *b, int64_t r, const int n)
     }
 }
 
-/* n rows from r on: dt and its softplus' derivative, dy = g silu(z), y = skip u. */
+/* For rows r to r+n-1: dt and its softplus' derivative, dy = g silu(z), y = skip u. */
 INLINE void load_rows(const back_stretch_t *b, back_row_t *h, int64_t r, const int n)
 {
     const int64_t Ep = b->t.m->Ep * b->step, from = r * Ep;
@@ -69,7 +72,7 @@ INLINE void load_rows(const back_stretch_t *b, back_row_t *h, int64_t r, const i
     REPEAT(i, n) {
         vf u = vload(b->t.u + from + i * Ep);
         vstore(h[i].dt, d[i]);
-        vstore(h[i].du, d[i] * u);
+        vstore(h[i].dtu, d[i] * u);
         vstore(h[i].y, skip * u);
         vstore(h[i].q, zero);
         vstore(h[i].p, zero);
@@ -89,15 +92,15 @@ static void load_stretch(const back_stretch_t *b, scratch_t *h)
     for (; r < b->rows; r++) load_rows(b, h->row + r, r, 1);
 }
 
-/* n rows from r on, forward: recomputes the states s and their decays; adds to y; dC's terms. */
+/* n rows from r onwards, forward: recomputes the states s and their decays; adds to y; dC's terms. */
 INLINE void forward_some(scratch_t *h, const float *B, const float *C, int64_t r, const int n, const int pair,
                          const vf *a, vf *s)
 {
     back_row_t *row = h->row + r;
     float(*before)[2][VW] = h->before + r * pair, *terms = h->terms + r % LOT * pair * VW;
-    vf d[FEW], du[FEW], dy[FEW], y[FEW];
+    vf d[FEW], dtu[FEW], dy[FEW], y[FEW];
     REPEAT(i, n) d[i] = vload(row[i].dt);
-    REPEAT(i, n) du[i] = vload(row[i].du);
+    REPEAT(i, n) dtu[i] = vload(row[i].dtu);
     REPEAT(i, n) dy[i] = vload(row[i].dy);
     REPEAT(i, n) y[i] = vload(row[i].y);
     REPEAT(k, pair) {
@@ -108,7 +111,7 @@ INLINE void forward_some(scratch_t *h, const float *B, const float *C, int64_t r
             const int at = i * pair + k;
             vstore(before[at][0], s[k]);
             vstore(before[at][1], x[i]);
-            s[k] = vfma(x[i], s[k], du[i] * vset(B[r * pair + at]));
+            s[k] = vfma(x[i], s[k], dtu[i] * vset(B[r * pair + at]));
             y[i] = vfma(s[k], vset(C[r * pair + at]), y[i]);
             vstore(terms + at * VW, s[k] * dy[i]);
         }
@@ -124,12 +127,13 @@ INLINE void backward_some(scratch_t *h, const float *B, const float *C, int64_t 
     float(*before)[2][VW] = h->before + r * pair, *terms = h->terms + r % LOT * pair * VW;
     UNROLL
     for (int i = n - 1; i >= 0; i--) {
-        vf d = vload(row[i].dt), du = vload(row[i].du), dy = vload(row[i].dy), q = vload(row[i].q), p = vload(row[i].p);
+        vf d = vload(row[i].dt), dtu = vload(row[i].dtu), dy = vload(row[i].dy), q = vload(row[i].q),
+           p = vload(row[i].p);
         REPEAT(k, pair) {
             const int at = i * pair + k;
             vf da_term;
             v[k] = vfma(dy, vset(C[r * pair + at]), v[k]);
-            vstore(terms + at * VW, v[k] * du);
+            vstore(terms + at * VW, v[k] * dtu);
             q = vfma(v[k], vset(B[r * pair + at]), q);
             v[k] = v[k] * vload(before[at][1]);
             da_term = v[k] * vload(before[at][0]);
@@ -201,7 +205,7 @@ static void store_stretch(const back_stretch_t *b, const scratch_t *h)
     vstore(b->dbias, vload(b->dbias) + dbias);
 }
 
-/* A stretch of so many channels, VW at a time. */
+/* Runs a stretch for `channels` channels, VW at a time. */
 static void scan_back_channels(back_stretch_t b, int64_t channels)
 {
     scratch_t h __attribute__((aligned(64)));
@@ -233,17 +237,17 @@ static inline void copy_pair(float *to, const float *from, int64_t pair)
 }
 
 /* Copies B and C of a tile's rows from xdbl to bc, in the order of time: each pair of states
- * as (rows,PAIR), PAIR x tile floats behind the pair before. */
+ * as (rows,PAIR), PAIR x tile floats after the previous pair. */
 static void gather(const mamba_back_t *b)
 {
     const cad_grad_lane_t *l = b->l;
     const mamba_t *m = b->f.m;
     int64_t N = m->N, tile = l->f.tile, rows = b->f.share.span.end - b->f.share.span.beg, pair;
     for (int64_t k = 0; k < 2 * N; k += pair) {
-        const float *from = l->f.xdbl + m->R + k;
+        const float *from = b->f.w->xdbl + m->R + k;
         pair = N - k % N < PAIR ? 1 : PAIR;
         for (int64_t r = 0; r < rows; r++)
-            copy_pair(l->bc + k * tile + (m->reverse ? rows - 1 - r : r) * pair, from + r * m->Sp, pair);
+            copy_pair(b->w->bc + k * tile + (m->reverse ? rows - 1 - r : r) * pair, from + r * m->Sp, pair);
     }
 }
 
@@ -261,18 +265,18 @@ static void scan_back_stretch(const mamba_back_t *b, int q, const piece_t *p, in
     back_stretch_t t = { .t = rows_of_piece(&b->f, q, p, from),
                          .rows = n,
                          .step = reverse ? -1 : 1,
-                         .g = l->g + row,
+                         .g = b->w->g + row,
                          .z = z_row(&b->f, first) + from,
-                         .du = l->du + at,
-                         .dpre = l->dpre + at,
-                         .state = kept_state(m, l->f.state[b->f.dir], q, beg, from),
-                         .carry = l->carry + from * N,
+                         .du = b->w->du + at,
+                         .dpre = b->w->dpre + at,
+                         .state = kept_state(m, b->f.w->state[b->f.dir], q, beg, from),
+                         .carry = b->w->carry + from * N,
                          .da = b->sum->a + from * N,
                          .dskip = b->sum->skip + from,
                          .dbias = b->sum->dt_bias + from,
                          .tile = l->f.tile,
-                         .B = l->bc,
-                         .C = l->bc + N * l->f.tile,
+                         .B = b->w->bc,
+                         .C = b->w->bc + N * l->f.tile,
                          .dB = sums,
                          .dC = sums + N * l->f.tile,
                          .time = time };
@@ -287,7 +291,7 @@ static void scan_back_piece(const mamba_back_t *b, int q, int64_t from, int64_t 
 {
     const mamba_t *m = b->f.m;
     piece_t p = piece_of(&b->f.share.span, q, m->reverse);
-    if (p.last) memset(b->l->carry + from * m->N, 0, (size_t)((to - from) * m->N) * sizeof(float));
+    if (p.last) memset(b->w->carry + from * m->N, 0, (size_t)((to - from) * m->N) * sizeof(float));
     for (int64_t left = p.end - p.beg, n; left; left -= n) {
         int64_t last = m->reverse ? p.end - left : p.beg + left - 1; /* in time */
         if (m->reverse) n = cad_min(STRETCH - last % STRETCH, left);
@@ -302,20 +306,20 @@ static void scan_back_task(void *arg, int64_t task, int worker)
     const mamba_t *m = b->f.m;
     const cad_span_t *s = &b->f.share.span;
     int64_t from = task * b->f.share.size, to = cad_min(from + b->f.share.size, m->Ep);
-    int64_t size = cad_part_size(b->l->f.tile, m->N);
-    float *sums = b->l->part + task * size;
+    int64_t size = cad_cpu_part_size(b->l->f.tile, m->N);
+    float *sums = b->w->part + task * size;
     int first = find_seq(s, s->beg), last = find_seq(s, s->end - 1);
     (void)worker;
     memset(sums, 0, (size_t)size * sizeof *sums);
     for (int i = 0; i <= last - first; i++) scan_back_piece(b, m->reverse ? first + i : last - i, from, to, sums);
 }
 
-/* Adds the parts of all runs of CAD_BLOCK channels into the first one's, in order. */
+/* Adds the parts of all runs of CAD_MAMBA_GROUP channels into the first one's, in order. */
 static void add_parts(const mamba_back_t *b)
 {
-    float *sum = b->l->part;
-    int64_t size = cad_part_size(b->l->f.tile, b->f.m->N);
-    for (int64_t k = 1; k * CAD_BLOCK < b->f.m->Ep; k++)
+    float *sum = b->w->part;
+    int64_t size = cad_cpu_part_size(b->l->f.tile, b->f.m->N);
+    for (int64_t k = 1; k * CAD_MAMBA_GROUP < b->f.m->Ep; k++)
         for (int64_t i = 0; i < size; i += VW) vstore(sum + i, vload(sum + i) + vload(sum + k * size + i));
 }
 
@@ -326,17 +330,17 @@ static void scatter(const mamba_back_t *b, int64_t beg, int64_t n)
     const mamba_t *m = b->f.m;
     int64_t N = m->N, rows = b->f.share.span.end - b->f.share.span.beg, pair;
     for (int64_t k = 0; k < 2 * N; k += pair) {
-        float *to = l->dxdbl + m->R + k;
+        float *to = b->w->dxdbl + m->R + k;
         pair = N - k % N < PAIR ? 1 : PAIR;
         for (int64_t r = beg; r < beg + n; r++)
-            copy_pair(to + r * m->Sp, l->part + k * l->f.tile + (m->reverse ? rows - 1 - r : r) * pair, pair);
+            copy_pair(to + r * m->Sp, b->w->part + k * l->f.tile + (m->reverse ? rows - 1 - r : r) * pair, pair);
     }
 }
 
-static int mamba_scan_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, bool add)
+static int mamba_scan_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     mamba_back_t b = mamba_back(l, layer, dir, s);
-    b.f.add = add;
+    b.f.add = how & CAD_SCAN_ADD;
     gather(&b);
     share_back(&b, scan_back_task);
     add_parts(&b);

@@ -20,12 +20,13 @@ typedef struct { /* VW channels of some rows of one sequence */
     float *y;
     const float *z; /* NULL: y is not gated */
     int seq;
-    int64_t row, rows; /* the first, of the pack; how many */
-    bool add;          /* y holds the other direction's */
-    float *keep;       /* where states at the start of stretches are kept; or NULL */
+    int64_t row;  /* first row, counted from the start of the pack */
+    int64_t rows; /* number of rows */
+    bool add;     /* y holds the other direction's */
+    float *keep;  /* where states at the start of stretches are kept; or NULL */
 } stretch_t;
 
-/* Of n rows from `at` on, step apart in memory: pre = dt_in x dt_proj^T + bias, dt = softplus(pre). */
+/* pre = dt_in x dt_proj^T + bias, dt = softplus(pre), for n rows from `at` onwards, step apart in memory. */
 INLINE void delta_rows(const stretch_t *t, int64_t at, const int64_t step, const int n, vf *pre, vf *dt)
 {
     const mamba_t *m = t->m;
@@ -55,8 +56,8 @@ INLINE void delta(const stretch_t *t, int64_t beg, int64_t end, float *dt)
     for (; r < end; r++) delta_some(t, r, 1, dt + (r - beg) * VW);
 }
 
-/* Where the state (N,VW) of channels from c on is kept with which sequence q enters the
- * stretch of `row`. Stretches do not cross multiples of STRETCH rows. */
+/* Where the state (N,VW) of VW channels from c onwards is kept: the state with which sequence q enters
+ * the stretch of `row`. Stretches do not cross multiples of STRETCH rows. */
 INLINE float *kept_state(const mamba_t *m, float *state, int q, int64_t row, int64_t c)
 {
     return state + ((row / STRETCH + q) * m->Ep + c) * m->N;
@@ -64,23 +65,23 @@ INLINE float *kept_state(const mamba_t *m, float *state, int q, int64_t row, int
 
 static stretch_t rows_of_piece(const mamba_call_t *call, int q, const piece_t *p, int64_t c)
 {
-    const cad_lane_t *l = call->l;
+    const cad_mamba_lane_t *w = call->w;
     const mamba_t *m = call->m;
     int64_t at = p->beg - call->share.span.beg;
     return (stretch_t) { .m = m,
                          .c = c,
-                         .u = l->u + at * m->Ep + c,
-                         .xdbl = l->xdbl + at * m->Sp,
-                         .y = l->y + p->beg * m->Ep + c,
+                         .u = w->u + at * m->Ep + c,
+                         .xdbl = w->xdbl + at * m->Sp,
+                         .y = w->y + p->beg * m->Ep + c,
                          .z = call->gate ? z_row(call, p->beg) + c : NULL,
                          .seq = q,
                          .row = p->beg,
                          .rows = p->end - p->beg,
                          .add = call->add,
-                         .keep = l->state[call->dir] };
+                         .keep = w->state[call->dir] };
 }
 
-/* Rows are far apart in memory: prefetches u AHEAD rows on, and y and z of n rows from r on. */
+/* Prefetches u AHEAD rows ahead, and y and z of n rows from r onwards: rows are far apart in memory. */
 INLINE void prefetch_rows(const stretch_t *t, int64_t r, const int n, int64_t step)
 {
     for (int i = 0; i < n; i++, r += step) {
@@ -91,8 +92,8 @@ INLINE void prefetch_rows(const stretch_t *t, int64_t r, const int n, int64_t st
     }
 }
 
-/* n rows from `at` on of a stretch that begins with row beg; step 1 or -1 in memory.
- * s (N,VW): the state, updated. Their decays do not depend on it and are computed together. */
+/* Scans n rows from `at` onwards of a stretch that begins with row beg; step 1 or -1 in memory. Updates
+ * the state s (N,VW). The rows' decays do not depend on s and are computed together. */
 INLINE void scan_some(const stretch_t *t, int64_t beg, int64_t at, const int n, int64_t step, const int64_t N,
                       const float *dt, float *y, float *s)
 {
@@ -117,7 +118,7 @@ INLINE void scan_some(const stretch_t *t, int64_t beg, int64_t at, const int n, 
     REPEAT(i, n) vstore(y + at * VW + i * dw, sum[i]);
 }
 
-/* Stores n rows of y from r on: `from` (n,VW), with the other direction's added and gated if asked for. */
+/* Stores `from` (n,VW) as n rows of y from r onwards; adds the other direction's y if t->add, gates if t->z. */
 INLINE void store_rows(const stretch_t *t, int64_t r, const int n, const float *from)
 {
     int64_t Ep = t->m->Ep;
@@ -134,7 +135,7 @@ INLINE void store_rows(const stretch_t *t, int64_t r, const int n, const float *
     REPEAT(i, n) vstore(y + i * Ep, v[i]);
 }
 
-/* The stretch that follows i rows in time: its first row in memory, and n rows. It ends at a
+/* Returns the first row in memory of the stretch after i rows in time, and its length n. It ends at a
  * multiple of STRETCH, counted from the pack's first row if states are kept. */
 static int64_t next_stretch(const stretch_t *t, int64_t i, int64_t *n)
 {
@@ -147,7 +148,7 @@ static int64_t next_stretch(const stretch_t *t, int64_t i, int64_t *n)
     return end - *n;
 }
 
-/* s (N,VW): the state before the first row in time, then after the last. */
+/* s (N,VW): on entry the state before the first row in time, on return after the last. */
 INLINE void scan_rows(const stretch_t *t, const int64_t N, float *s)
 {
     float dt[STRETCH * VW], y[STRETCH * VW];
@@ -174,7 +175,7 @@ static void scan_piece(const mamba_call_t *call, int q, int64_t c)
 {
     const mamba_t *m = call->m;
     piece_t p = piece_of(&call->share.span, q, m->reverse);
-    float *carry = call->l->carry + c * m->N;
+    float *carry = call->w->carry + c * m->N;
     stretch_t t = rows_of_piece(call, q, &p, c);
     if (p.first) memset(carry, 0, (size_t)m->N * VW * sizeof *carry);
     if (m->N == 16) scan_16(&t, carry);
@@ -193,12 +194,12 @@ static void scan_task(void *arg, int64_t task, int worker)
         for (int64_t c = from; c < to; c += VW) scan_piece(call, reverse ? last - i : first + i, c);
 }
 
-static int mamba_scan(cad_lane_t *l, int layer, int dir, cad_span_t s, bool add, bool gate)
+static int mamba_scan(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     mamba_call_t c = mamba_call(l, layer, dir, s);
     int64_t Ep = c.m->Ep, threads = cad_team_threads(l->team);
-    c.add = add;
-    c.gate = gate;
+    c.add = how & CAD_SCAN_ADD;
+    c.gate = how & CAD_SCAN_GATE;
     share_channels(&c.share, &c, scan_task, Ep, cad_round_up((Ep + threads - 1) / threads, VW));
     return 0;
 }

@@ -9,6 +9,8 @@
 #ifndef CAD_MAMBA_TMPL_H
 #define CAD_MAMBA_TMPL_H
 
+#include "cpu/mamba_memory.h"
+#include "mamba_weights_tmpl.h"
 #include "share_tmpl.h"
 #include "weights_tmpl.h"
 
@@ -17,6 +19,7 @@
 typedef struct { /* a call of an operation, forward */
     share_t share;
     cad_lane_t *l;
+    cad_mamba_lane_t *w;
     const mamba_t *m;
     const norm_t *norm;
     int dir;
@@ -29,32 +32,38 @@ static mamba_call_t mamba_call(cad_lane_t *l, int layer, int dir, cad_span_t s)
 {
     return (mamba_call_t) { .share = { .team = l->team, .span = s },
                             .l = l,
-                            .m = &l->weights->mamba[2 * layer + dir],
+                            .w = cad_mamba_lane(l),
+                            .m = &((const mamba_t *)l->weights->layer[layer])[dir],
                             .norm = &l->weights->norm[layer],
                             .dir = dir };
 }
 
 /* z of a row of the pack; a lane may hold fewer rows of it than of x. */
-static float *z_row(const mamba_call_t *c, int64_t row) { return c->l->z + row % c->l->zrows * c->m->Ep; }
+static float *z_row(const mamba_call_t *c, int64_t row) { return c->w->z + row % c->l->zrows * c->m->Ep; }
 
 #ifdef CAD_ISA_BACK_OPS
 typedef struct { /* a call of an operation, backward */
     mamba_call_t f;
     cad_grad_lane_t *l;
-    const cad_sum_t *sum;
+    cad_mamba_grad_lane_t *w;
+    cad_mamba_dir_sums_t *sum;
     const mamba_turned_t *t;
 } mamba_back_t;
 
 static mamba_back_t mamba_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
 {
-    int64_t i = 2 * layer + dir;
-    return (mamba_back_t) {
-        .f = mamba_call(&l->f, layer, dir, s), .l = l, .sum = &l->grads->s.dir[i], .t = &l->grads->turned[i]
-    };
+    return (mamba_back_t) { .f = mamba_call(&l->f, layer, dir, s),
+                            .l = l,
+                            .w = cad_mamba_grad_lane(l),
+                            .sum = &((cad_mamba_sums_t *)l->grads->s.layer[layer])->dir[dir],
+                            .t = &((const mamba_turned_t *)l->grads->turned[layer])[dir] };
 }
 
-/* Runs of CAD_BLOCK channels, whatever the number of threads. */
-static void share_back(mamba_back_t *b, cad_task_f *fn) { share_channels(&b->f.share, b, fn, b->f.m->Ep, CAD_BLOCK); }
+/* Runs of CAD_MAMBA_GROUP channels, whatever the number of threads. */
+static void share_back(mamba_back_t *b, cad_task_f *fn)
+{
+    share_channels(&b->f.share, b, fn, b->f.m->Ep, CAD_MAMBA_GROUP);
+}
 #endif
 
 #endif

@@ -2,14 +2,15 @@
  * transposed for the backward pass.
  *
  * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass's.
- * The layout of one Mamba's gradients is cad_sum_t in engine/gradients.h. SPDX-License-Identifier: MIT
+ * The layout of its gradients is in blocks/mamba_sums.h. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_MAMBA_WEIGHTS_TMPL_H
 #define CAD_MAMBA_WEIGHTS_TMPL_H
 
 #include <math.h>
 
-#include "engine/ops.h"
+#include "blocks/mamba.h"
+#include "blocks/mamba_sums.h"
 #include "norm_tmpl.h"
 #include "panel_tmpl.h"
 
@@ -44,15 +45,15 @@ static const float *lay_decay(cad_bump_t *b, const mamba_t *m, const float *a_lo
 static mamba_t mamba_shape(const cad_model_t *model, const cad_direction_t *d, bool half)
 {
     const cad_config_t *c = &model->cfg;
-    cad_extent_t e = cad_extent(model);
+    const cad_mamba_t *s = cad_mamba(c);
     return (mamba_t) { .D = c->d_model,
-                       .E = c->d_inner,
-                       .N = c->d_state,
-                       .K = c->d_conv,
-                       .R = c->dt_rank,
-                       .Dp = e.Dp,
-                       .Ep = e.Ep,
-                       .Sp = e.Sp,
+                       .E = s->E,
+                       .N = s->N,
+                       .K = s->K,
+                       .R = s->R,
+                       .Dp = cad_round_up(c->d_model, CAD_PAD),
+                       .Ep = cad_mamba_Ep(c),
+                       .Sp = cad_mamba_Sp(c),
                        .reverse = d->reverse,
                        .half = half };
 }
@@ -61,20 +62,21 @@ static mamba_t mamba_shape(const cad_model_t *model, const cad_direction_t *d, b
 static mamba_t lay_mamba(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d, bool half, int64_t tokens)
 {
     mamba_t m = mamba_shape(model, d, half);
+    const float *in = cad_param(d, CAD_MAMBA_IN), *in_bias = cad_param(d, CAD_MAMBA_IN_BIAS);
     int64_t D = m.D, E = m.E;
-    m.in_x = lay_panels(b, half, d->in, E, D, m.Ep, m.Dp);
-    m.in_z = lay_panels(b, half, d->in + E * D, E, D, m.Ep, m.Dp);
-    m.in_x_bias = lay_vector(b, d->in_bias, E, m.Ep);
-    m.in_z_bias = lay_vector(b, d->in_bias ? d->in_bias + E : NULL, E, m.Ep);
-    m.conv = lay_transposed(b, d->conv, E, m.K, m.Ep);
-    m.conv_bias = lay_vector(b, d->conv_bias, E, m.Ep);
-    m.x = lay_panels(b, half, d->x, m.R + 2 * m.N, E, m.Sp, m.Ep);
-    m.dt = lay_transposed(b, d->dt, E, m.R, m.Ep);
-    m.dt_bias = lay_vector(b, d->dt_bias, E, m.Ep);
-    m.a = lay_decay(b, &m, d->a_log);
-    m.skip = lay_vector(b, d->skip, E, m.Ep);
-    m.out = lay_panels(b, half, d->out, D, E, m.Dp, m.Ep);
-    m.out_bias = lay_vector(b, d->out_bias, D, m.Dp);
+    m.in_x = lay_panels(b, half, in, E, D, m.Ep, m.Dp);
+    m.in_z = lay_panels(b, half, in + E * D, E, D, m.Ep, m.Dp);
+    m.in_x_bias = lay_vector(b, in_bias, E, m.Ep);
+    m.in_z_bias = lay_vector(b, in_bias ? in_bias + E : NULL, E, m.Ep);
+    m.conv = lay_transposed(b, cad_param(d, CAD_MAMBA_CONV), E, m.K, m.Ep);
+    m.conv_bias = lay_vector(b, cad_param(d, CAD_MAMBA_CONV_BIAS), E, m.Ep);
+    m.x = lay_panels(b, half, cad_param(d, CAD_MAMBA_X), m.R + 2 * m.N, E, m.Sp, m.Ep);
+    m.dt = lay_transposed(b, cad_param(d, CAD_MAMBA_DT), E, m.R, m.Ep);
+    m.dt_bias = lay_vector(b, cad_param(d, CAD_MAMBA_DT_BIAS), E, m.Ep);
+    m.a = lay_decay(b, &m, cad_param(d, CAD_MAMBA_A_LOG));
+    m.skip = lay_vector(b, cad_param(d, CAD_MAMBA_SKIP), E, m.Ep);
+    m.out = lay_panels(b, half, cad_param(d, CAD_MAMBA_OUT), D, E, m.Dp, m.Ep);
+    m.out_bias = lay_vector(b, cad_param(d, CAD_MAMBA_OUT_BIAS), D, m.Dp);
     m.zero = lay_vector(b, NULL, 0, cad_max(cad_max(m.Dp, m.Ep), m.Sp));
     m.first_x = tokens ? cad_bump_floats(b, tokens, m.Ep) : NULL;
     m.first_z = tokens ? cad_bump_floats(b, tokens, m.Ep) : NULL;
@@ -104,11 +106,11 @@ static mamba_turned_t lay_mamba_turned(cad_bump_t *b, const cad_model_t *model, 
     mamba_t m = mamba_shape(model, d, false);
     mamba_turned_t t;
     int64_t D = m.D, E = m.E;
-    t.in_xt = lay_turned(b, d->in, D, D, E, m.Dp, m.Ep);
-    t.in_zt = lay_turned(b, d->in + E * D, D, D, E, m.Dp, m.Ep);
-    t.xt = lay_turned(b, d->x, E, E, m.R + 2 * m.N, m.Ep, m.Sp);
-    t.dtt = lay_turned(b, d->dt, m.R, m.R, E, cad_round_up(m.R, CAD_PAD), m.Ep);
-    t.outt = lay_turned(b, d->out, E, E, D, m.Ep, m.Dp);
+    t.in_xt = lay_turned(b, cad_param(d, CAD_MAMBA_IN), D, D, E, m.Dp, m.Ep);
+    t.in_zt = lay_turned(b, cad_param(d, CAD_MAMBA_IN) + E * D, D, D, E, m.Dp, m.Ep);
+    t.xt = lay_turned(b, cad_param(d, CAD_MAMBA_X), E, E, m.R + 2 * m.N, m.Ep, m.Sp);
+    t.dtt = lay_turned(b, cad_param(d, CAD_MAMBA_DT), m.R, m.R, E, cad_round_up(m.R, CAD_PAD), m.Ep);
+    t.outt = lay_turned(b, cad_param(d, CAD_MAMBA_OUT), E, E, D, m.Ep, m.Dp);
     return t;
 }
 #endif

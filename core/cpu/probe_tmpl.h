@@ -1,9 +1,9 @@
-/* probe_tmpl.h - an instruction set's arithmetic and its matrix product as loops to be timed,
- * see cad_probe_t in measure/measure.h.
+/* probe_tmpl.h - loops that time an instruction set's arithmetic and matrix product; see cad_probe_t
+ * in measure/probe.h.
  *
  * Parameters, defined by the including file:
  *   CAD_ISA_AVX512, CAD_ISA_AVX2, CAD_ISA_BF16   see simd.h
- *   CAD_ISA_NAME     the probe's name, that of its tables
+ *   CAD_ISA_NAME     the probe's name, the same as its tables'
  *   CAD_ISA_PROBE    name of the probe
  * SPDX-License-Identifier: MIT
  */

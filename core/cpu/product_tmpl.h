@@ -234,7 +234,7 @@ INLINE void outer_edge(int mr, const int nv, const float *a, int64_t lda, const 
     }
 }
 
-/* nv vectors of B's columns from col on, A's columns [from, to). */
+/* nv vectors of B's columns from col onwards, A's columns [from, to). */
 INLINE void outer_panel(const outer_t *o, const int nv, int64_t col, int64_t from, int64_t to)
 {
     float b[STRIP * PW];

@@ -6,7 +6,7 @@
 #ifndef CAD_SHARE_TMPL_H
 #define CAD_SHARE_TMPL_H
 
-#include "engine/ops.h"
+#include "engine/backend.h"
 #include "product_tmpl.h"
 
 typedef struct {

@@ -186,8 +186,8 @@ INLINE void vpowers(const int n, const vf *f, vf *p)
     REPEAT(i, n) p[i] = vfma(f[i], p[i], vset(1.0f));
 }
 
-/* 2^x, x <= 0: a decay. Error 1.9e-7 for x >= -126; below that AVX-512 goes on to 0 through the
- * subnormals and the others stay at 2^-126. */
+/* 2^x, x <= 0: a decay. Error 1.9e-7 for x >= -126; below that, AVX-512 decreases
+ * to 0 through the subnormals, and the others stay at 2^-126. */
 INLINE void vdecays(const int n, vf *x)
 {
     vf f[GROUP], p[GROUP];

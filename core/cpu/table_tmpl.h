@@ -1,4 +1,4 @@
-/* table_tmpl.h - the CPU backend's tables of operations (engine/ops.h, engine/backward.h) for
+/* table_tmpl.h - the CPU backend's tables of operations (engine/backend.h, engine/backward.h) for
  * one instruction set.
  *
  * Parameters, defined by the including file:
@@ -17,21 +17,20 @@
 #include "cpu/isa.h"
 #include "embed_tmpl.h"
 #include "head_tmpl.h"
-#include "mamba_conv_tmpl.h"
-#include "mamba_in_tmpl.h"
-#include "mamba_out_tmpl.h"
-#include "mamba_scan_back_tmpl.h"
-#include "mamba_scan_tmpl.h"
+#include "kinds_tmpl.h"
+#include "cpu/lane.h"
 #include "residual_tmpl.h"
 #include "weights_tmpl.h"
 
-#define TABLE(kind)                                                                                                    \
-    {                                                                                                                  \
-        .name = CAD_ISA_NAME, .precision = kind, .tile = TILE, .wide = 4, .pack = 2048, .least = 2048, .split = 16384, \
-        .late = true, .weights_open = weights_open, .weights_renew = weights_renew, .weights_close = weights_close,    \
-        .lane_open = cad_cpu_lane_open, .lane_close = cad_cpu_lane_close, .read = cad_cpu_read,                        \
-        .embed = embed_forward, .in = mamba_in, .conv = mamba_conv, .scan = mamba_scan, .out = mamba_out,              \
-        .head = head_forward, .pool = pool_forward,                                                                    \
+#define OPS_OF(name) [CAD_KIND_##name] = name##_ops,
+#define BACK_OPS_OF(name) [CAD_KIND_##name] = name##_back_ops,
+#define TABLE(kind_of_numbers)                                                                                    \
+    {                                                                                                             \
+        .name = CAD_ISA_NAME, .precision = kind_of_numbers, .tile = TILE, .wide = 4, .pack = 2048, .least = 2048, \
+        .split = 16384, .late = true, .weights_open = weights_open, .weights_renew = weights_renew,               \
+        .weights_close = weights_close, .lane_open = cad_cpu_lane_open, .lane_close = cad_cpu_lane_close,         \
+        .read = cad_cpu_read, .embed = embed_forward, .kind = { CAD_KINDS(OPS_OF) }, .head = head_forward,        \
+        .pool = pool_forward,                                                                                     \
     }
 #ifdef CAD_ISA_OPS
 const cad_ops_t CAD_ISA_OPS = TABLE("fp32");
@@ -58,10 +57,7 @@ const cad_back_ops_t CAD_ISA_BACK_OPS = {
     .start = residual_start,
     .divide = residual_divide,
     .embed = embed_back,
-    .out = mamba_out_back,
-    .scan = mamba_scan_back,
-    .conv = mamba_conv_back,
-    .in = mamba_in_back,
+    .kind = { CAD_KINDS(BACK_OPS_OF) },
     .head = head_back,
     .pool = pool_back,
 };

@@ -9,17 +9,35 @@
 
 #include "engine/backward.h"
 #include "engine/gradients.h"
-#include "mamba_weights_tmpl.h"
 #include "norm_tmpl.h"
 #include "panel_tmpl.h"
 
+typedef struct {   /* a kind of layer: its weights and gradients */
+    size_t packed; /* bytes of the struct of one layer's packed weights */
+    size_t turned; /* bytes of the struct of one layer's transposed weights */
+    /* Packs a layer's weights. */
+    void (*lay)(cad_bump_t *b, const cad_weights_t *w, const cad_model_t *m, int layer, void *packed);
+    /* Called after the weights are packed: computes what depends on them; or NULL. */
+    void (*derive)(const cad_weights_t *w, int layer, void *packed);
+    /* Packs a layer's transposed weights for the backward pass; NULL without it. */
+    void (*lay_turned)(cad_bump_t *b, const cad_model_t *m, int layer, void *turned);
+    const cad_kind_sums_t *sums; /* layout of the gradients; NULL without a backward pass */
+} cpu_kind_t;
+static const cpu_kind_t *const cpu_kind[CAD_NKINDS]; /* kinds_tmpl.h */
+
+static const cpu_kind_t *kind_of(const cad_model_t *m, int layer) { return cpu_kind[m->layer[layer].kind]; }
+
 struct cad_weights_t {
     int64_t D, V, Dp;
-    bool half;                    /* panels are of bfloat16 pairs */
-    const float *embed, *head[2]; // (V,Dp)
-    norm_t *norm, norm_f;         // (layers)
-    mamba_t *mamba;               // (layers,2)
-    float *mem, *row;             /* all of the above; (Dp) scratch */
+    bool half;            /* panels are of bfloat16 pairs */
+    const float *embed;   // (V,Dp)
+    const float *head[2]; // (V,Dp) of each strand
+    norm_t *norm;         // (layers)
+    norm_t norm_f;
+    int64_t layers;
+    void **layer; // (layers) each of its kind's struct
+    float *mem;   /* memory of the packed weights and of row */
+    float *row;   // (Dp) scratch
 };
 
 /* The table of a strand's logits: on strand 1 the rows of complements change places. */
@@ -42,10 +60,8 @@ static norm_t norm_shape(cad_bump_t *b, const cad_weights_t *w, const cad_model_
 
 static void lay_layer(cad_bump_t *b, cad_weights_t *w, const cad_model_t *m, int layer, norm_t shape)
 {
-    const cad_layer_t *l = &m->layer[layer];
-    int64_t tokens = !layer && w->V <= MAMBA_TOKENS ? w->V : 0;
-    w->norm[layer] = lay_norm(b, shape, l->norm, l->norm_bias);
-    for (int k = 0; k < l->ndir; k++) w->mamba[2 * layer + k] = lay_mamba(b, m, &l->dir[k], w->half, tokens);
+    w->norm[layer] = lay_norm(b, shape, m->layer[layer].norm, m->layer[layer].norm_bias);
+    kind_of(m, layer)->lay(b, w, m, layer, w->layer[layer]);
 }
 
 static void lay_model(cad_bump_t *b, cad_weights_t *w, const cad_model_t *m)
@@ -63,17 +79,29 @@ static void weights_renew(cad_weights_t *w, const cad_model_t *m)
 {
     cad_bump_t b = { (char *)w->mem, 0 };
     lay_model(&b, w, m);
-    for (int k = 0; k < m->layer[0].ndir && w->mamba[k].first_x; k++)
-        mamba_tabulate(&w->mamba[k], &w->norm[0], w->embed, w->V, w->row);
+    for (int i = 0; i < m->cfg.n_layer; i++)
+        if (kind_of(m, i)->derive) kind_of(m, i)->derive(w, i, w->layer[i]);
 }
 
 static void weights_close(cad_weights_t *w)
 {
     if (!w) return;
     free(w->mem);
-    free(w->mamba);
+    for (int64_t i = 0; w->layer && i < w->layers; i++) free(w->layer[i]);
+    free(w->layer);
     free(w->norm);
     free(w);
+}
+
+/* A zeroed struct for each layer, of packed or transposed weights; false when out of memory. */
+static bool open_layers(void ***layer, const cad_model_t *m, bool turned)
+{
+    *layer = calloc((size_t)m->cfg.n_layer, sizeof **layer);
+    for (int i = 0; *layer && i < m->cfg.n_layer; i++) {
+        const cpu_kind_t *k = kind_of(m, i);
+        if (!((*layer)[i] = calloc(1, turned ? k->turned : k->packed))) return false;
+    }
+    return *layer != NULL;
 }
 
 static int weights_open(cad_weights_t **out, const cad_ops_t *ops, const cad_model_t *m, cad_error_t *err)
@@ -85,13 +113,13 @@ static int weights_open(cad_weights_t **out, const cad_ops_t *ops, const cad_mod
     if (!w) return cad_fail(err, CAD_ENOMEM, "out of memory");
     w->D = m->cfg.d_model;
     w->V = m->vocab.rows;
-    w->Dp = cad_extent(m).Dp;
+    w->Dp = cad_round_up(w->D, CAD_PAD);
+    w->layers = m->cfg.n_layer;
     w->half = !strcmp(ops->precision, "bf16");
-    w->mamba = calloc(layers * 2, sizeof *w->mamba);
     w->norm = calloc(layers, sizeof *w->norm);
-    if (w->mamba && w->norm) {
+    if (w->norm && open_layers(&w->layer, m, false)) {
         lay_model(&b, w, m);
-        w->mem = cad_alloc(b.used, 1);
+        w->mem = b.used == SIZE_MAX ? NULL : cad_alloc(b.used, 1);
     }
     if (!w->mem) {
         weights_close(w);
@@ -106,28 +134,31 @@ static int weights_open(cad_weights_t **out, const cad_ops_t *ops, const cad_mod
 #ifdef CAD_ISA_BACK_OPS
 struct cad_grads_t {
     cad_sums_t s;
-    mamba_turned_t *turned; // (layers,2)
-    float *sums, *mem;      /* all gradients; all transposed weights */
-    bool lent;              /* turned and mem belong to another */
+    const cad_kind_sums_t *kind[CAD_NKINDS];
+    const cad_model_t *model;
+    void **turned; // (layers) each of its kind's struct
+    float *sums;   /* all gradients */
+    float *mem;    /* all transposed weights */
+    bool lent;     /* turned and mem belong to another */
 };
 
 static void lay_model_turned(cad_bump_t *b, cad_grads_t *g, const cad_model_t *m)
 {
-    for (int i = 0; i < 2 * m->cfg.n_layer; i++)
-        if (i % 2 < m->layer[i / 2].ndir) g->turned[i] = lay_mamba_turned(b, m, &m->layer[i / 2].dir[i % 2]);
+    for (int i = 0; i < m->cfg.n_layer; i++) kind_of(m, i)->lay_turned(b, m, i, g->turned[i]);
 }
 
 static void grads_close(cad_grads_t *g)
 {
     if (!g) return;
-    cad_sums_close(&g->s);
+    cad_sums_close(&g->s, g->model);
     free(g->sums);
+    for (int i = 0; !g->lent && g->turned && i < g->model->cfg.n_layer; i++) free(g->turned[i]);
     if (!g->lent) free(g->turned);
     if (!g->lent) free(g->mem);
     free(g);
 }
 
-static void grads_clear(cad_grads_t *g) { memset(g->sums, 0, (size_t)g->s.count * sizeof *g->sums); }
+static void grads_clear(cad_grads_t *g) { memset(g->sums, 0, g->s.bytes); }
 
 static void grads_renew(cad_grads_t *g, const cad_model_t *m)
 {
@@ -145,10 +176,9 @@ static bool open_turned(cad_grads_t *g, const cad_model_t *m, const cad_grads_t 
         g->mem = like->mem;
         return true;
     }
-    g->turned = calloc((size_t)m->cfg.n_layer * 2, sizeof *g->turned);
-    if (!g->turned) return false;
+    if (!open_layers(&g->turned, m, true)) return false;
     lay_model_turned(&b, g, m);
-    g->mem = cad_alloc(b.used, 1);
+    g->mem = b.used == SIZE_MAX ? NULL : cad_alloc(b.used, 1);
     if (!g->mem) return false;
     memset(g->mem, 0, b.used);
     grads_renew(g, m);
@@ -162,8 +192,9 @@ static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t
     (void)ops;
     *out = NULL;
     if (!g) return cad_fail(err, CAD_ENOMEM, "out of memory");
-    if (cad_sums_open(&g->s, m, m->cfg.d_state, VW) && open_turned(g, m, like))
-        g->sums = cad_alloc((size_t)g->s.count, sizeof(float));
+    g->model = m;
+    for (int k = 0; k < CAD_NKINDS; k++) g->kind[k] = cpu_kind[k]->sums;
+    if (cad_sums_open(&g->s, m, g->kind) && open_turned(g, m, like)) g->sums = cad_alloc(g->s.bytes, 1);
     if (!g->sums) {
         grads_close(g);
         return cad_fail(err, CAD_ENOMEM, "out of memory for the gradients of %lld parameters", (long long)m->nparam);

@@ -1,97 +1,76 @@
-/* train.h - the backward table of operations and the lane they act on.
+/* backward.h - the operations of the backward pass and the lane they work on: everything that
+ * only training needs.
  *
- * Everything that inference does not need. One layer's backward pass is
- *     out    g = dout x out_proj, dx = 0                     before a neighbour's conv
- *     scan   y, du, dpre, dB, dC from g and the kept states  each direction, backwards
- *     conv   dt_proj, x_proj, conv: dx                          in its own time
- *     in     gate, dz, out_proj's and in_proj's weights, the norm: dres
- *                                                            after both directions'
- * over the same spans as the forward pass. Weight gradients are sums over rows in
- * the order of the sweeps' tiles, each tile's part one fixed-order sum, whatever the
- * number of threads. Tapes and what a grad lane holds lie in the backend's memory:
- * outside its operations they are addresses.
- * SPDX-License-Identifier: MIT
+ * Spans are the same as in the forward pass. The gradient of a weight is a sum over rows: tile by
+ * tile in the order of the sweep, and within a tile in a fixed order that does not depend on the
+ * number of threads. Tapes and the arrays of a grad lane are in the backend's memory; only its
+ * operations may dereference them. SPDX-License-Identifier: MIT
  */
-#ifndef CAD_TRAIN_H
-#define CAD_TRAIN_H
+#ifndef CAD_BACKWARD_H
+#define CAD_BACKWARD_H
 
-#include "engine/ops.h"
+#include "engine/backend.h"
 
-#define CAD_BLOCK 64 /* channels whose dB and dC are summed together */
+typedef struct cad_grads_t cad_grads_t; /* a backend's gradients, and weights packed for the backward pass */
 
-typedef struct cad_grads_t cad_grads_t; /* a backend's gradients, and weights for the way back */
-
-typedef struct cad_grad_lane_t {
-    cad_lane_t f; /* the forward pass's, with a tape */
+struct cad_grad_lane_t {
+    cad_lane_t f; /* lane of the forward pass, with a tape */
     const cad_back_ops_t *ops;
     cad_grads_t *grads;
-    int most;          /* sequences in a pack */
-    const float *dout; // (rows,Dp) gradient of what `out` made of y
-    float *dres;       // (rows,Dp) gradient of the residual stream
-    float *g, *dx;     // (rows,Ep) of the gated y (then of z); of x. CUDA: halves of (rows,2Ep), dx first
-    float *keep[2];    // (rows,Dp) copies of dout where the directions differ; or NULL
-    float *du, *dpre;  // (tile,Ep) of u; of dt before its softplus
-    float *dxdbl;      // (tile,Sp) of dt_in, B, C
-    float *bc;         // (2N,tile) B and C; the CPU's, in an order of its own
-    float *part;       // (Ep/CAD_BLOCK) of the gradients of B and C, by block of channels; likewise
-    float *da;         // (tile,Dp) of the normalised rows
-    float *carry;      // (N,Ep) gradient of the scan state
-    float *kept[2];    /* what f.state is on the way back, where the tape has no states */
-} cad_grad_lane_t;
+    int most;                    /* maximum number of sequences in a pack */
+    const float *dout;           // (rows,Dp) gradient of the unit's output
+    float *dres;                 // (rows,Dp) gradient of the residual stream
+    float *keep[2];              // (rows,Dp) dout of each direction, where they differ; or NULL
+    float *da;                   // (tile,Dp) gradient of the normalised rows
+    cad_work_t work[CAD_NKINDS]; /* each kind's gradients of activations; their type is in blocks/NAME.h */
+};
+
+typedef int cad_back_f(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how);
 
 struct cad_back_ops_t {
     const char *name;
-    int64_t rows, least; /* of a pack; fewest, where memory is short */
-    int64_t round;       /* a lane's rows are a multiple of it */
+    int64_t rows;  /* capacity of a pack in rows */
+    int64_t least; /* minimum of that capacity where memory is short */
+    int64_t round; /* a lane's rows must be a multiple of this */
     int64_t tile;
-    bool keeps; /* tapes may hold x and the states; else a layer is always run again */
-    int lanes;  /* that may work at once, each with gradients of its own */
+    bool keeps; /* tapes may keep x and the states; otherwise layers are always recomputed */
+    int lanes;  /* maximum number of lanes at once, each with its own gradients */
 
-    /* Memory for tapes and for what carve lays out; NULL when there is none left. */
+    /* Allocates memory for tapes and for carve; NULL if out of memory. give frees it. */
     void *(*take)(const cad_ops_t *ops, size_t bytes);
     void (*give)(const cad_ops_t *ops, void *memory);
-    /* Lays out what a grad lane needs beside the lane's own; returns the bytes. base NULL: a dry run. */
+    /* Lays out the arrays that a grad lane has in addition to f's; returns their bytes. base NULL: a dry run. */
     size_t (*carve)(cad_grad_lane_t *l, const cad_model_t *model, char *base);
 
-    /* Gradients are 0. like, if not NULL: shares its weights, which outlive these and are the ones renewed. */
+    /* Opens gradients, all 0. If like is given, g uses like's weights: close g first, and call renew on
+     * like only. */
     int (*open)(cad_grads_t **g, const cad_ops_t *ops, const cad_model_t *model, const cad_grads_t *like,
                 cad_error_t *err);
     void (*close)(cad_grads_t *g);
-    void (*renew)(cad_grads_t *g, const cad_model_t *model); /* its parameters have changed */
-    /* Adds all gradients into flat, which is laid out as the parameters are; then they are 0. */
+    void (*renew)(cad_grads_t *g, const cad_model_t *model); /* after the parameters have changed */
+    /* Adds all gradients to flat, which has the parameters' layout, and clears them. */
     int (*collect)(cad_grad_lane_t *l, const cad_model_t *model, float *flat);
 
-    /* dres of n rows is 0. */
+    /* Clears dres of n rows. */
     int (*start)(cad_grad_lane_t *l, int64_t n);
-    /* Of n rows each direction's share of the gradient of h0 + h1: keep[k] = dres. times:
-     * of h0 x h1, keep[k] being the other's h: keep[k] = keep[k] x dres. */
+    /* Output gradient of each direction k, n rows. For h0 + h1: keep[k] = dres. For h0 x h1 (times),
+     * where keep[k] holds the other direction's h: keep[k] = keep[k] x dres. */
     int (*divide)(cad_grad_lane_t *l, int64_t n, bool times);
     int (*embed)(cad_grad_lane_t *l, const uint8_t *tok, cad_span_t s);
-    int (*out)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s);
-    /* After conv has made u and xdbl again. add: y holds the other direction's. */
-    int (*scan)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, bool add);
-    int (*conv)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s);
-    int (*in)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s);
-    /* dlogits (n,V) of norm_f(base[row[i]]), each row once: dres += ... */
+    cad_back_f *const *kind[CAD_NKINDS]; /* each kind's operations, in the order of blocks/NAME.h */
+    /* Adds to dres the gradient through norm_f(base[row[i]]) of dlogits (n,V); rows are distinct. */
     int (*head)(cad_grad_lane_t *l, int strand, const int64_t *row, int64_t n, const float *dlogits);
-    /* dpooled (D) of the mean (or maximum) of norm_f(base) over rows [beg, end). */
+    /* The same for dpooled (D): the mean (or maximum) of norm_f(base) over rows [beg, end). */
     int (*pool)(cad_grad_lane_t *l, int64_t beg, int64_t end, enum cad_pool_t how, const float *dpooled);
 };
 
-/* ---- cpu/lane.c: the CPU's memory ---- */
-/* (2N,tile) and what a sum of eight rows of two states may reach beyond. */
-static inline int64_t cad_part_size(int64_t tile, int64_t N) { return 2 * N * tile + CAD_PAD; }
-void *cad_cpu_take(const cad_ops_t *ops, size_t bytes);
-void cad_cpu_give(const cad_ops_t *ops, void *memory);
-size_t cad_cpu_carve_back(cad_grad_lane_t *l, const cad_model_t *model, char *base);
-
-/* ---- cpu/cpu_back.c ---- */
+/* ---- cpu/cpu.c ---- */
 /* The backward table for the same instruction set as ops. */
 const cad_back_ops_t *cad_cpu_back_ops(const cad_ops_t *ops);
 
-/* ---- back.c ---- */
-/* dres: gradient of the last residual on entry. Afterwards all gradients of the
- * tape's forward pass are added to l->grads. */
-int cad_strand_backward(cad_grad_lane_t *l, const cad_model_t *model, const int64_t *off, int nseq);
+/* ---- train/backward.c ---- */
+/* Runs the backward pass of the tape's forward pass and adds all gradients to l->grads. On entry,
+ * dres is the gradient of the last residual. */
+int cad_encoder_backward(cad_grad_lane_t *l, const cad_model_t *model, const int64_t *off, int nseq);
 
 #endif

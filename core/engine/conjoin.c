@@ -1,7 +1,7 @@
-/* conjoin.c - the only place that knows PS from Ph once a model is loaded.
+/* conjoin.c - combines the two strands. The forward passes of PS and Ph differ only here.
  *
- * c is strand 1 in strand 0's order: row t is the encoding of the reverse
- * complement at L-1-t, and its logits were taken with the complemented table.
+ * c is strand 1 in strand 0's order: row t is the encoding of the reverse complement at L-1-t, and
+ * its logits were computed with the complemented table.
  * SPDX-License-Identifier: MIT
  */
 #include "engine/engine.h"

@@ -1,29 +1,30 @@
 /* context.c - opens a context's lanes and runs passes on them.
  *
- * A pass has one or two strand sequences. Consecutive sequences are packed up to the
- * number of rows that the backend prefers; a pack is the unit of work. With at least
- * as many packs as lanes, each lane takes whole packs; otherwise, and for long
- * windows, the team of threads works inside the operations, if the backend supports
- * it. None of this changes a result.
+ * A pass has one or two sequences, one per strand. Consecutive sequences are put into packs of up to
+ * as many rows as the backend prefers; a pack is the unit of work. If there are at least as many
+ * packs as lanes, each lane runs whole packs. Otherwise, and for long windows, the team of threads
+ * works inside the operations, if the backend supports it. Results do not depend on any of this.
  * SPDX-License-Identifier: MIT
  */
 #include "engine/engine.h"
 #include "engine/module.h"
 
 typedef struct {
-    int64_t first, n, rows, picks;
-} pack_t; /* sequences [first, first+n) of `rows` rows; index of its first pick */
+    int64_t first, n; /* sequences [first, first+n) of run_t.seq */
+    int64_t rows;     /* number of rows of these sequences */
+    int64_t picks;    /* index of the first pick */
+} pack_t;
 
 typedef struct {
     cad_context_t *ctx;
-    const cad_pass_t *pass;
-    const int64_t *seq; /* 2 x pass + strand */
-    const pack_t *pack;
-    int64_t *off;       // offsets of pack i start at first[i] + i
-    cad_rows_t *want;   // rows of each sequence, counted from its pack's first
-    cad_pick_t *pick;   // rows whose logits are read
-    cad_range_t *range; // rows to be pooled, at most one range per sequence
-    int *rc;            // (lanes)
+    const cad_pass_t *pass; // (npass)
+    const int64_t *seq;     // (nseq) 2 * index of the pass + strand
+    const pack_t *pack;     // (npack)
+    int64_t *off;           // (nseq+npack) offsets; pack i's (n+1) begin at index first + i
+    cad_rows_t *want;       // (nseq) wanted rows of each sequence, counted from the start of its pack
+    cad_pick_t *pick;       // rows whose logits are read, in the order of packs
+    cad_range_t *range;     // (nseq) rows to be pooled; a pack's begin at index first
+    int *rc;                // (lanes) the last error of each lane, or 0
 } run_t;
 
 /* ---- opening ---- */
@@ -63,8 +64,8 @@ static void close_lanes(cad_context_t *ctx)
     ctx->bytes = 0;
 }
 
-/* Opens lanes that hold a pack each and, unless the whole team runs those, the longest
- * window. */
+/* Opens lanes of one pack each; if the longest windows are not left to the team, large enough for
+ * those too. */
 static int open_lanes(cad_context_t *ctx, cad_error_t *err)
 {
     bool wide = ctx->lanes > 1 && ctx->ops->wide > 0;
@@ -76,7 +77,7 @@ static int open_lanes(cad_context_t *ctx, cad_error_t *err)
     return wide ? open_lane(ctx, &ctx->wide, ctx->team, rows, err) : 0;
 }
 
-/* Opens the lanes; where memory is short, tries smaller packs and then a single lane. */
+/* Opens the lanes; if memory is short, retries with smaller packs, then with a single lane. */
 static int fit_lanes(cad_context_t *ctx, cad_error_t *err)
 {
     const cad_ops_t *ops = ctx->ops;
@@ -104,7 +105,7 @@ void cad_options_init_sized(cad_options_t *o, size_t size)
     o->threads = 1;
 }
 
-/* Copies the given options over the defaults and checks them. */
+/* Overrides the defaults by the given options and checks them. */
 static int take_options(cad_options_t *o, const cad_options_t *given, const cad_model_t *model, cad_error_t *err)
 {
     cad_options_init(o);
@@ -118,8 +119,8 @@ static int take_options(cad_options_t *o, const cad_options_t *given, const cad_
     return 0;
 }
 
-/* A trainer may change the model while this context computes: the head is copied, as the
- * backend copies the other weights. */
+/* Copies the classifier's head, as the backend copies all other weights: a trainer may change the
+ * model while this context computes. */
 static int copy_head(cad_context_t *ctx, cad_error_t *err)
 {
     const cad_model_t *m = ctx->model;
@@ -185,7 +186,7 @@ static void fill_tokens(const cad_model_t *m, const cad_pass_t *p, int strand, u
         tok[strand ? p->len - 1 - p->pos[i] : p->pos[i]] = (uint8_t)m->vocab.mask;
 }
 
-/* The range of rows that are read, in the strand's own order. */
+/* The range of rows whose results are read, in the strand's own order. */
 static cad_rows_t rows_read(const cad_pass_t *p, int strand)
 {
     int64_t beg = p->len, end = 0;
@@ -202,7 +203,8 @@ static cad_rows_t rows_read(const cad_pass_t *p, int strand)
 
 static int64_t picks_of(const cad_pass_t *p, int strand) { return p->logits[strand] ? p->npos : 0; }
 
-/* Lists the rows of the pack whose logits are wanted; returns their number. */
+/* Lists the rows of the pass whose logits are wanted; base: its first row in the pack. Returns their
+ * number. */
 static int64_t list_picks(const cad_pass_t *p, int strand, int64_t base, int64_t V, cad_pick_t *pick)
 {
     int64_t n = picks_of(p, strand);
@@ -220,7 +222,7 @@ static int64_t list_range(const cad_pass_t *p, int strand, int64_t base, cad_ran
     return 1;
 }
 
-/* Computes the wanted logits and pooled rows of a pack and copies them to the passes. */
+/* Computes a pack's wanted logits and pooled rows, and stores them in its passes. */
 static int take_results(const run_t *r, const pack_t *pack, const int64_t *off, cad_lane_t *l)
 {
     const cad_model_t *m = r->ctx->model;
@@ -261,7 +263,7 @@ static int run_pack(const run_t *r, int64_t k, cad_lane_t *l)
         want[i] = (cad_rows_t) { off[i] + rows.beg, off[i] + rows.end };
         off[i + 1] = off[i] + p->len;
     }
-    rc = cad_strand_forward(l, m, off, (int)pack->n, want);
+    rc = cad_encoder_forward(l, m, off, (int)pack->n, want);
     return rc ? rc : take_results(r, pack, off, l);
 }
 
@@ -269,7 +271,7 @@ static void pack_task(void *arg, int64_t task, int worker)
 {
     run_t *r = arg;
     int rc;
-    if (r->pack[task].rows > r->ctx->lane[worker].rows) return; /* run by the team */
+    if (r->pack[task].rows > r->ctx->lane[worker].rows) return; /* left to the team */
     rc = run_pack(r, task, &r->ctx->lane[worker]);
     if (rc) r->rc[worker] = rc;
 }
@@ -301,14 +303,14 @@ static int run_packs(run_t *r, int64_t npack)
     return rc;
 }
 
-/* A lane's text is the reason of a failure in this run, not in an earlier one. */
+/* Clears the lanes' error texts, which may be of an earlier run. */
 static void clear_texts(cad_context_t *ctx)
 {
     ctx->wide.text[0] = 0;
     for (int i = 0; i < ctx->lanes; i++) ctx->lane[i].text[0] = 0;
 }
 
-/* Reports rc with the reason that the first lane gives, if any does. */
+/* Reports rc with the error text of the first lane that has one. */
 static int report(const cad_context_t *ctx, int rc, cad_error_t *err)
 {
     const char *text = ctx->wide.text;

@@ -1,4 +1,4 @@
-/* device.c - choosing where to compute, and loading the module for it.
+/* device.c - chooses a device and loads the module for it.
  * SPDX-License-Identifier: MIT */
 #include <dlfcn.h>
 #include <unistd.h>
@@ -10,13 +10,13 @@
 
 /* ---- finding the module ---- */
 
-/* Beside this code, in its build tree, under its prefix, or where it was installed: the
- * path, or "" if it is in none of these. What lies above an installed folder is not ours. */
+/* Finds the path of the module, or "": beside the file of this code, in its build tree, under its
+ * prefix, or where it was installed. Folders further up may belong to others and are not searched. */
 static void find_module(char *path, size_t size)
 {
     static const struct {
         const char *in, *path;
-    } places[] = { /* in: how the folder of this code ends */
+    } places[] = { /* in: end of the path of this code's folder */
                    { "", "/" MODULE },
                    { "/.libs", "/../" MODULE },
                    { "/plugin", "/../" MODULE },
@@ -44,8 +44,8 @@ static void find_module(char *path, size_t size)
     if (access(path, R_OK)) *path = 0;
 }
 
-/* A symbol of a library, or NULL. The library stays in memory: drivers do not like to
- * be unloaded. */
+/* Loads a library and returns the address of a symbol, or NULL. The library is never unloaded, since
+ * GPU drivers may fail if they are. */
 static void *load(const char *path, const char *symbol, cad_error_t *err)
 {
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE), *at = handle ? dlsym(handle, symbol) : NULL;
@@ -55,7 +55,7 @@ static void *load(const char *path, const char *symbol, cad_error_t *err)
     return at;
 }
 
-/* Without a driver the module and its libraries, which are large, need not be loaded. */
+/* Loads the module, if there is a driver: the module's libraries are large. */
 static int find_entry(cad_module_f **entry, bool *there, cad_error_t *err)
 {
     const char *named = getenv("CADUCEUS_CUDA_MODULE");
@@ -73,7 +73,7 @@ static int find_entry(cad_module_f **entry, bool *there, cad_error_t *err)
     return 0;
 }
 
-/* ---- choosing ---- */
+/* ---- choosing a device ---- */
 
 static int open_module(cad_ops_t *ops, int index, bool half, bool *there, cad_error_t *err)
 {

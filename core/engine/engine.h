@@ -1,45 +1,45 @@
-/* engine.h - passes: what score.c asks context.c to run. SPDX-License-Identifier: MIT */
+/* engine.h - contexts, and the passes that score.c gives to context.c to run. SPDX-License-Identifier: MIT */
 #ifndef CAD_ENGINE_H
 #define CAD_ENGINE_H
 
-#include "engine/ops.h"
+#include "engine/backend.h"
 
-/* One masked copy of a window, run on one or both strands. Positions are those
- * of strand 0; results of strand 1 come back in strand 0's order. */
+/* One (masked) copy of a window, run on one or both strands. Positions count from strand 0's
+ * start; results of strand 1 are returned in strand 0's order. */
 typedef struct cad_pass_t {
     const uint8_t *tok;    // (len)
-    const uint8_t *tok_rc; // (len) strand 1, or NULL: the reverse complement
+    const uint8_t *tok_rc; // (len) strand 1; NULL: the reverse complement of tok
     int64_t len;
     int strands;
-    bool masked;        /* replace tok at pos by MASK */
+    bool masked;        /* tokens at pos are replaced by MASK */
     const int64_t *pos; // (npos) rows whose logits are wanted
     int64_t npos;
-    int64_t beg, end; /* rows to pool, if pooled[0] */
+    int64_t beg, end; /* rows to pool, if pooled[0] is set */
     enum cad_pool_t pool;
-    float *logits[2]; // (npos,V) per strand, or NULL
-    float *pooled[2]; // (D), or (end-beg,D) for NONE, or NULL
+    float *logits[2]; // (npos,V) of each strand, or NULL
+    float *pooled[2]; // of each strand: (D), or (end-beg,D) for CAD_POOL_NONE; or NULL
 } cad_pass_t;
 
 struct cad_context_t {
     const cad_model_t *model;
-    float *score;         // (labels,D) a classifier's head as it was at opening, or NULL
-    enum cad_pool_t pool; /* of a classifier, likewise */
+    float *score;         // (labels,D) copy of the classifier's head, made at opening; or NULL
+    enum cad_pool_t pool; /* of the classifier, at opening */
     cad_ops_t table;
-    const cad_ops_t *ops; /* the table once it is filled */
+    const cad_ops_t *ops; /* &table once the table is filled */
     char note[512];
     cad_weights_t *weights;
     cad_team_t *team;
     int lanes;
-    int64_t max_len, pack; /* rows gathered from short sequences */
-    cad_lane_t *lane;      // (lanes), each run by one thread
-    cad_lane_t wide;       /* run by the whole team: long windows, small batches */
+    int64_t max_len, pack; /* pack: capacity of a pack in rows */
+    cad_lane_t *lane;      // (lanes) each run by one thread
+    cad_lane_t wide;       /* lane run by the whole team: long windows, small batches */
     size_t bytes;
 };
 
 int cad_run(cad_context_t *ctx, const cad_pass_t *pass, int64_t npass, cad_error_t *err);
 
-/* ---- conjoin.c: how two strand encodings become one result ---- */
-/* Strands that the published forward pass of this model encodes: 2 (PS) or 1. */
+/* ---- conjoin.c: combines two strand encodings into one result ---- */
+/* Number of strands that the published forward pass of this model encodes: 2 (PS) or 1 (Ph). */
 int cad_conjoin_strands(const cad_model_t *m);
 /* out = a + c (PS) or their mean (Ph), n rows of V; out may be a. */
 void cad_conjoin_logits(const cad_model_t *m, int64_t n, const float *a, const float *c, float *out);

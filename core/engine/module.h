@@ -1,7 +1,7 @@
-/* module.h - between the library and a backend that is loaded at run time.
+/* module.h - the interface between the library and a backend that is loaded at run time.
  *
- * A module is built with these headers, imports nothing of the library and exports
- * one function, CAD_MODULE_SYMBOL. It refuses a host whose structs are not its own.
+ * A module is built with these headers, imports no symbol of the library and exports one function,
+ * CAD_MODULE_SYMBOL. It refuses a host whose structs differ from its own.
  * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_MODULE_H
@@ -9,31 +9,33 @@
 
 #include "engine/backward.h"
 
-#define CAD_MODULE_ABI 6 /* counts changes that no size shows, and those of cad_host_t */
+#define CAD_MODULE_ABI 7 /* raised by changes that no struct size shows, and by changes of cad_host_t */
 #define CAD_MODULE_SYMBOL "cad_module"
 
-typedef struct cad_host_t { /* the sizes of what host and module share */
-    uint32_t abi, ops, lane, model, config, layer, direction, error, back, back_lane, tape, tensor, span, pick, range,
-        rows;
+typedef struct cad_host_t { /* number of kinds of layers, and sizes of the structs that host and module share */
+    uint32_t abi, kinds, ops, lane, model, config, layer, direction, error, back, back_lane, tape, tensor, span, pick,
+        range, rows;
 } cad_host_t;
-#define CAD_HOST_INIT                                                                                                  \
-    {                                                                                                                  \
-        CAD_MODULE_ABI, sizeof(cad_ops_t), sizeof(cad_lane_t), sizeof(cad_model_t), sizeof(cad_config_t),              \
-            sizeof(cad_layer_t), sizeof(cad_direction_t), sizeof(cad_error_t), sizeof(cad_back_ops_t),                 \
-            sizeof(cad_grad_lane_t), sizeof(cad_tape_t), sizeof(cad_tensor_t), sizeof(cad_span_t), sizeof(cad_pick_t), \
-            sizeof(cad_range_t), sizeof(cad_rows_t)                                                                    \
+#define CAD_HOST_INIT                                                                                       \
+    {                                                                                                       \
+        .abi = CAD_MODULE_ABI, .kinds = CAD_NKINDS, .ops = sizeof(cad_ops_t), .lane = sizeof(cad_lane_t),   \
+        .model = sizeof(cad_model_t), .config = sizeof(cad_config_t), .layer = sizeof(cad_layer_t),         \
+        .direction = sizeof(cad_direction_t), .error = sizeof(cad_error_t), .back = sizeof(cad_back_ops_t), \
+        .back_lane = sizeof(cad_grad_lane_t), .tape = sizeof(cad_tape_t), .tensor = sizeof(cad_tensor_t),   \
+        .span = sizeof(cad_span_t), .pick = sizeof(cad_pick_t), .range = sizeof(cad_range_t),               \
+        .rows = sizeof(cad_rows_t)                                                                          \
     }
 
-/* Fills the table for device `index`, with bfloat16 inputs of matrix products (half)
- * or float32. CAD_EARG, without text: another version's host. */
+/* Fills the table for device `index`; half: inputs of matrix products are bfloat16, otherwise
+ * float32. Returns CAD_EARG, without text, if the host is of another version. */
 typedef int cad_module_f(const cad_host_t *host, int index, bool half, cad_ops_t *ops, cad_error_t *err);
 
 /* ---- device.c ---- */
 enum { CAD_ON_AUTO = -3, CAD_ON_CPU, CAD_ON_UNKNOWN };
-/* What a device's name means: one of these, or which CUDA device. NULL is auto. */
+/* Parses a device name (NULL: auto): returns one of these, or the index of a CUDA device. */
 int cad_device_number(const char *device);
-/* The table of operations of a device, named as in cad_options_t, which describes
- * precision too; note: what cad_context_note says. */
+/* Fills the table of operations of a device; device and precision are as in cad_options_t. Writes
+ * the text of cad_context_note to note. */
 int cad_device_open(cad_ops_t *ops, const char *device, const char *precision, char *note, size_t size,
                     cad_error_t *err);
 

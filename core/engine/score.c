@@ -1,4 +1,4 @@
-/* score.c - what a context computes for a caller: forward, classify, score, embed.
+/* score.c - the public functions of a context: forward, classify, score, embed.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 
@@ -21,9 +21,13 @@ static int no_logits(cad_error_t *err)
     return cad_fail(err, CAD_EARG, "the model is a classifier; it has no language-model head");
 }
 
+/* malloc rather than cad_alloc: a batch asks for thousands of small pieces, and freed aligned ones are
+ * hardly used again by the C library. */
 static void *need(size_t count, size_t size, int *rc, cad_error_t *err)
 {
-    void *p = *rc ? NULL : cad_alloc(count, size);
+    size_t bytes;
+    bool over = __builtin_mul_overflow(count, size, &bytes);
+    void *p = *rc || over ? NULL : malloc(bytes ? bytes : 1);
     if (!p && *rc == 0) *rc = cad_fail(err, CAD_ENOMEM, "out of memory for %zu values", count);
     return p;
 }
@@ -65,7 +69,7 @@ int cad_forward_conjoined(cad_context_t *ctx, const uint8_t *tok, int64_t len, f
     return forward(ctx, tok, len, 2, NULL, logits, err);
 }
 
-/* logits (labels) = score x the pooled row, averaged over the strands. */
+/* logits (labels) = score x pooled row, the mean of both strands' rows. */
 static void head_one(const cad_context_t *ctx, const cad_pass_t *p, float *logits)
 {
     int64_t D = ctx->model->cfg.d_model;
@@ -77,7 +81,7 @@ static void head_one(const cad_context_t *ctx, const cad_pass_t *p, float *logit
     }
 }
 
-/* Runs n passes, whose rows to pool are set; logits (n,labels). */
+/* Runs n passes whose beg and end are set; logits (n,labels). */
 static int classify(cad_context_t *ctx, cad_pass_t *pass, int n, float *logits, cad_error_t *err)
 {
     const cad_model_t *m = ctx->model;
@@ -114,10 +118,10 @@ static bool scored(const cad_model_t *m, const cad_window_t *w, int64_t t)
     return !(w->skip && w->skip[t]) && cad_token_base(m, w->tokens[t]) >= 0;
 }
 
-/* Plans the passes of a window: lists its scored positions in the order of their
- * passes (pos, or NULL) and the passes themselves (pass, or NULL); sets npos, returns
- * the number of passes. Positions share a pass when they differ by a multiple of K, so
- * the coordinate of tokens[0] does not matter. */
+/* Plans the passes of a window: lists its scored positions in the order of their passes (pos, or
+ * NULL) and the passes (pass, or NULL); sets npos and returns the number of passes. With mask K,
+ * positions share a pass if they differ by a multiple of K, so the plan does not depend on the
+ * coordinate of tokens[0]. */
 static int64_t plan(const cad_model_t *m, const cad_window_t *w, int64_t mask, int64_t *pos, cad_pass_t *pass,
                     int64_t *npos)
 {
@@ -146,7 +150,7 @@ int64_t cad_passes(const cad_model_t *m, const cad_window_t *w, int64_t mask)
     return plan(m, w, mask, NULL, NULL, &npos);
 }
 
-/* False when a logit is NaN or infinite. */
+/* out = log softmax over the four bases; false if a logit is NaN or infinite. */
 static bool log_softmax(const cad_model_t *m, const float *logits, float out[4])
 {
     double top = -INFINITY, sum = 0;
@@ -242,8 +246,8 @@ double cad_entropy(const float logp[4])
 
 /* ---- embeddings ---- */
 
-/* out (D) = maximum of rows a (n,D). The maximum is taken over conjoined rows, so both
- * strands' rows are needed first. */
+/* out (D) = maximum of rows a (n,D). The rows must be conjoined first: the maximum is that of
+ * the means of both strands. */
 static void max_rows(const float *a, int64_t n, int64_t D, float *out)
 {
     memcpy(out, a, (size_t)D * sizeof *out);

@@ -1,7 +1,7 @@
-/* meter.c - a context's operations, each with a clock round it.
+/* meter.c - times each operation of a context.
  *
- * Each lane gets a table of its own whose entries call the backend's, so that lanes that
- * run side by side share nothing. SPDX-License-Identifier: MIT
+ * Each lane gets its own table, whose entries time the backend's operations, so that concurrent
+ * lanes share nothing. SPDX-License-Identifier: MIT
  */
 #include <pthread.h>
 #include <time.h>
@@ -9,7 +9,7 @@
 #include "measure/measure.h"
 #include "engine/engine.h"
 
-typedef struct { /* begins with what the lane takes for the backend's table */
+typedef struct { /* first member: the table that the lane uses instead of the backend's */
     cad_ops_t table;
     const cad_ops_t *real;
     cad_meter_t *meter;
@@ -18,17 +18,44 @@ typedef struct { /* begins with what the lane takes for the backend's table */
 
 struct cad_meter_t {
     cad_context_t *ctx;
-    pthread_mutex_t turn; /* a device does one lane's operation at a time */
+    pthread_mutex_t turn; /* locked during an operation, so that a device runs one lane at a time */
     bool device;
-    int lanes; /* the team's is the last */
+    int lanes; /* the last is the team's lane */
     clock_table_t clock[];
 };
 
-const char *cad_op_name(cad_op_t op)
+_Static_assert(3 + CAD_NKINDS * CAD_KIND_OPS <= CAD_NOP, "all operations have a number");
+
+/* ---- numbering ---- */
+
+int cad_op_first(const cad_model_t *m, int kind)
 {
-    static const char *const name[] = { "embed", "in", "conv", "scan", "out", "head", "pool" };
-    return name[op];
+    int op = 1;
+    for (int k = 0; k < kind; k++)
+        if (cad_config_uses(&m->cfg, k)) op += cad_blocks[k]->nop;
+    return op;
 }
+
+static int head_op(const cad_model_t *m) { return cad_op_first(m, CAD_NKINDS); }
+static int pool_op(const cad_model_t *m) { return head_op(m) + 1; }
+
+int cad_op_count(const cad_model_t *m) { return pool_op(m) + 1; }
+
+const char *cad_op_name(const cad_model_t *m, int op)
+{
+    if (op == 0) return "embed";
+    if (op == head_op(m)) return "head";
+    if (op == pool_op(m)) return "pool";
+    op--;
+    for (int k = 0; k < CAD_NKINDS; k++) {
+        int n = cad_config_uses(&m->cfg, k) ? cad_blocks[k]->nop : 0;
+        if (op < n) return cad_blocks[k]->op[op];
+        op -= n;
+    }
+    return "";
+}
+
+/* ---- clocks ---- */
 
 static double now(void)
 {
@@ -47,11 +74,11 @@ static const cad_ops_t *begin(const cad_lane_t *l, double *start)
     return c->real;
 }
 
-static int end(cad_lane_t *l, cad_op_t op, double start, int rc)
+static int end(cad_lane_t *l, int op, double start, int rc)
 {
     clock_table_t *c = clock_of(l);
     float none;
-    if (rc == 0) rc = c->real->read(l, CAD_AT_RES, 0, 0, &none); /* waits */
+    if (rc == 0) rc = c->real->read(l, 0, CAD_AT_RES, 0, 0, &none); /* waits for the device */
     c->spent[op] += now() - start;
     if (c->meter->device) pthread_mutex_unlock(&c->meter->turn);
     return rc;
@@ -61,49 +88,44 @@ static int time_embed(cad_lane_t *l, const uint8_t *tok, cad_span_t s)
 {
     double start;
     const cad_ops_t *real = begin(l, &start);
-    return end(l, CAD_OP_EMBED, start, real->embed(l, tok, s));
+    return end(l, 0, start, real->embed(l, tok, s));
 }
 
-static int time_in(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned parts)
+static const cad_model_t *model_of(const cad_lane_t *l) { return clock_of(l)->meter->ctx->model; }
+
+static int time_op(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how, int op)
 {
+    const cad_model_t *m = model_of(l);
+    int kind = m->layer[layer].kind;
     double start;
     const cad_ops_t *real = begin(l, &start);
-    return end(l, CAD_OP_IN, start, real->in(l, layer, dir, s, parts));
+    return end(l, cad_op_first(m, kind) + op, start, real->kind[kind][op](l, layer, dir, s, how));
 }
 
-static int time_conv(cad_lane_t *l, int layer, int dir, cad_span_t s)
-{
-    double start;
-    const cad_ops_t *real = begin(l, &start);
-    return end(l, CAD_OP_CONV, start, real->conv(l, layer, dir, s));
-}
-
-static int time_scan(cad_lane_t *l, int layer, int dir, cad_span_t s, bool add, bool gate)
-{
-    double start;
-    const cad_ops_t *real = begin(l, &start);
-    return end(l, CAD_OP_SCAN, start, real->scan(l, layer, dir, s, add, gate));
-}
-
-static int time_out(cad_lane_t *l, int layer, int dir, cad_span_t s, cad_out_t how)
-{
-    double start;
-    const cad_ops_t *real = begin(l, &start);
-    return end(l, CAD_OP_OUT, start, real->out(l, layer, dir, s, how));
-}
+/* A kind's operations are called without their number, so each number has its own function. */
+#define TIME_OP(i)                                                                        \
+    static int time_op_##i(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how) \
+    {                                                                                     \
+        return time_op(l, layer, dir, s, how, i);                                         \
+    }
+/* clang-format off */
+TIME_OP(0) TIME_OP(1) TIME_OP(2) TIME_OP(3) TIME_OP(4) TIME_OP(5) TIME_OP(6) TIME_OP(7)
+    /* clang-format on */
+    static cad_op_f *const TIME[CAD_KIND_OPS] = { time_op_0, time_op_1, time_op_2, time_op_3,
+                                                  time_op_4, time_op_5, time_op_6, time_op_7 };
 
 static int time_head(cad_lane_t *l, const cad_pick_t *pick, int64_t n)
 {
     double start;
     const cad_ops_t *real = begin(l, &start);
-    return end(l, CAD_OP_HEAD, start, real->head(l, pick, n));
+    return end(l, head_op(model_of(l)), start, real->head(l, pick, n));
 }
 
 static int time_pool(cad_lane_t *l, const cad_range_t *range, int64_t n)
 {
     double start;
     const cad_ops_t *real = begin(l, &start);
-    return end(l, CAD_OP_POOL, start, real->pool(l, range, n));
+    return end(l, pool_op(model_of(l)), start, real->pool(l, range, n));
 }
 
 static cad_lane_t *lane_at(cad_context_t *ctx, int i) { return i < ctx->lanes ? &ctx->lane[i] : &ctx->wide; }
@@ -112,15 +134,12 @@ static void set_clock(cad_meter_t *m, int i)
 {
     cad_lane_t *l = lane_at(m->ctx, i);
     clock_table_t *c = &m->clock[i];
-    if (!l->ops) return; /* no team works inside operations */
+    if (!l->ops) return; /* the backend has no team lane */
     c->table = *l->ops;
     c->real = l->ops;
     c->meter = m;
     c->table.embed = time_embed;
-    c->table.in = time_in;
-    c->table.conv = time_conv;
-    c->table.scan = time_scan;
-    c->table.out = time_out;
+    for (int k = 0; k < CAD_NKINDS; k++) c->table.kind[k] = TIME;
     c->table.head = time_head;
     c->table.pool = time_pool;
     l->ops = &c->table;

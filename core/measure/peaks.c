@@ -1,4 +1,4 @@
-/* peaks.c - what a model's operations cost, and what this machine could do.
+/* peaks.c - costs of a model's operations, and peak rates of this machine.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 #include <time.h>
@@ -6,30 +6,34 @@
 #include "base/team.h"
 #include "model/model.h"
 #include "measure/measure.h"
+#include "measure/probe.h"
 
 /* ---- costs ---- */
 
 void cad_costs(const cad_model_t *m, cad_cost_t cost[CAD_NOP])
 {
-    const cad_config_t *c = &m->cfg;
-    double D = (double)c->d_model, E = (double)c->d_inner, N = (double)c->d_state, K = (double)c->d_conv,
-           R = (double)c->dt_rank;
-    double dirs = m->layer[0].ndir, blocks = cad_model_merged(m) ? 1 : dirs;
+    double n = (double)m->cfg.n_layer;
     memset(cost, 0, CAD_NOP * sizeof *cost);
-    cost[CAD_OP_IN].flop = blocks * 2 * D * 2 * E;
-    cost[CAD_OP_CONV].flop = dirs * (2 * K * E + 2 * (R + 2 * N) * E);
-    cost[CAD_OP_CONV].exps = dirs * E;
-    cost[CAD_OP_SCAN].flop = dirs * 2 * R * E;
-    cost[CAD_OP_SCAN].updates = dirs * E * N;
-    cost[CAD_OP_SCAN].exps = dirs * E + blocks * E;
-    cost[CAD_OP_OUT].flop = blocks * 2 * E * D;
+    for (int i = 0; i < m->cfg.n_layer; i++) {
+        const cad_block_t *b = cad_layer_block(m, i);
+        cad_cost_t own[CAD_KIND_OPS] = { 0 }, *sum = cost + cad_op_first(m, m->layer[i].kind);
+        b->costs(&m->cfg, m->layer[i].ndir, m->layer[i].merged, own);
+        for (int k = 0; k < b->nop; k++) {
+            sum[k].flop += own[k].flop;
+            sum[k].updates += own[k].updates;
+            sum[k].exps += own[k].exps;
+        }
+    }
+    for (int k = 0; k < CAD_NOP; k++)
+        cost[k] = (cad_cost_t) { .flop = cost[k].flop / n, .updates = cost[k].updates / n, .exps = cost[k].exps / n };
 }
 
 double cad_traffic(const cad_model_t *m)
 {
-    double D = (double)m->cfg.d_model, E = (double)m->cfg.d_inner;
-    if (cad_model_merged(m)) return 4 * (3 * D + 4 * E);
-    return 4 * m->layer[0].ndir * (3 * D + 2 * E);
+    double sum = 0;
+    for (int i = 0; i < m->cfg.n_layer; i++)
+        sum += cad_layer_block(m, i)->traffic(&m->cfg, m->layer[i].ndir, m->layer[i].merged);
+    return sum / (double)m->cfg.n_layer;
 }
 
 double cad_floor(const cad_cost_t *cost, const cad_peaks_t *p)
@@ -39,24 +43,24 @@ double cad_floor(const cad_cost_t *cost, const cad_peaks_t *p)
 
 /* ---- peaks ---- */
 
-#define SHORT 4e-3 /* seconds of a run */
+#define SHORT 4e-3 /* seconds per run */
 #define RUNS 3
 #define MB ((size_t)1 << 20)
 
 typedef float work_f(int64_t n, float seed);
-typedef struct { /* one thread's */
+typedef struct { /* data of one thread */
     double rate;
-    float kept;      /* or the compiler would leave the work out */
+    float kept;      /* keeps the compiler from removing the work */
     char *from, *to; // (block)
-    size_t block;    /* beyond its share of most caches */
+    size_t block;    /* larger than the thread's share of most caches */
 } worker_t;
 typedef struct {
     worker_t *worker;
     work_f *work;
     int64_t n;
-} job_t; /* work NULL: copies */
+} job_t; /* work NULL: copies memory */
 
-/* Seconds of this thread: what other processes take does not count. */
+/* CPU seconds of this thread, which exclude other processes. */
 static double now(void)
 {
     struct timespec t;
@@ -78,7 +82,7 @@ static void work_task(void *arg, int64_t task, int thread)
     w->rate = (double)j->n / (now() - start);
 }
 
-/* The mean of the threads in the best run, into *rate if that was less. */
+/* Raises *rate to the best run's mean over threads, if that is higher. */
 static void measure(cad_team_t *team, worker_t *worker, work_f *work, int64_t n, double *rate)
 {
     int threads = cad_team_threads(team);
@@ -91,7 +95,7 @@ static void measure(cad_team_t *team, worker_t *worker, work_f *work, int64_t n,
     }
 }
 
-/* As many as take a short run. */
+/* Number of operations that take about SHORT seconds. */
 static int64_t amount(work_f *work)
 {
     int64_t n = 1 << 16;
@@ -106,7 +110,7 @@ static int64_t amount(work_f *work)
     return n;
 }
 
-/* By the thread that will use them, where memory is near some processors. */
+/* Each thread touches its own memory first, so that NUMA systems place it near the thread. */
 static void touch_task(void *arg, int64_t task, int thread)
 {
     worker_t *w = (worker_t *)arg + task;
@@ -154,7 +158,7 @@ int cad_peaks_measure(cad_peaks_t *p, int threads, bool half, cad_error_t *err)
         measure(team, worker, flop, amount(flop), &p->flop);
         measure(team, worker, probe->updates, amount(probe->updates), &p->updates);
         measure(team, worker, probe->exps, amount(probe->exps), &p->exps);
-        measure(team, worker, NULL, 2 * (int64_t)worker->block, &p->bytes); /* read and written */
+        measure(team, worker, NULL, 2 * (int64_t)worker->block, &p->bytes); /* reads and writes */
     }
     close_workers(worker, threads);
     cad_team_close(team);

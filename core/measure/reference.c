@@ -1,33 +1,42 @@
-/* reference.c - the published forward pass in double, in plain loops: what kernels are
- * compared with. It knows no tiles, no merged block and no backend; a direction is run
- * in full. SPDX-License-Identifier: MIT
+/* reference.c - the published forward pass in double precision, in plain loops, for comparison with
+ * kernels. It uses no tiles, no merged layers and no backend; each direction runs in full. SPDX-License-Identifier: MIT
  */
 #include <math.h>
 
 #include "measure/measure.h"
+#include "measure/reference.h"
 #include "engine/engine.h"
 
-#define PARTS 4 /* sums of a dot product that do not wait for each other */
+#define PARTS 4 /* independent partial sums of a dot product */
+
+static int64_t room_for(const cad_model_t *m, int64_t rows)
+{
+    int64_t most = 0;
+    for (int k = 0; k < CAD_NKINDS; k++)
+        if (cad_config_uses(&m->cfg, k)) most = cad_max(most, cad_blocks[k]->reference_room(&m->cfg, rows));
+    return most;
+}
 
 int cad_reference_open(cad_reference_t *r, const cad_model_t *m, int64_t rows, cad_error_t *err)
 {
-    int64_t D = m->cfg.d_model, E = m->cfg.d_inner, N = m->cfg.d_state, S = m->cfg.dt_rank + 2 * N;
-    double **part[] = { &r->res, &r->a, &r->x, &r->z, &r->u, &r->y, &r->xdbl, &r->h, &r->state };
-    int64_t width[] = { D, D, E, E, E, E, S, D, E * N };
+    size_t wide = (size_t)m->cfg.d_model * sizeof(double);
     memset(r, 0, sizeof *r);
-    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
-        *part[i] = calloc((size_t)(part[i] == &r->state ? 1 : rows), (size_t)width[i] * sizeof(double));
-        if (*part[i]) continue;
-        cad_reference_close(r);
-        return cad_fail(err, CAD_ENOMEM, "out of memory");
-    }
-    return 0;
+    r->rows = rows;
+    r->res = calloc((size_t)rows, wide);
+    r->a = calloc((size_t)rows, wide);
+    r->h = calloc((size_t)rows, wide);
+    r->room = calloc((size_t)room_for(m, rows), sizeof(double));
+    if (r->res && r->a && r->h && r->room) return 0;
+    cad_reference_close(r);
+    return cad_fail(err, CAD_ENOMEM, "out of memory");
 }
 
 void cad_reference_close(cad_reference_t *r)
 {
-    double *part[] = { r->res, r->a, r->x, r->z, r->u, r->y, r->xdbl, r->h, r->state };
-    for (size_t i = 0; i < sizeof part / sizeof *part; i++) free(part[i]);
+    free(r->res);
+    free(r->a);
+    free(r->h);
+    free(r->room);
     memset(r, 0, sizeof *r);
 }
 
@@ -51,82 +60,39 @@ double cad_reference_dot(const float *w, const double *x, int64_t n)
     return (s[0] + s[1]) + (s[2] + s[3]) + rest;
 }
 
-/* out (rows,n) = a (rows,k) w^T + bias. */
-static void project(const double *a, int64_t rows, const float *w, const float *bias, int64_t n, int64_t k, double *out)
+void cad_reference_project(const double *a, int64_t rows, const float *w, const float *bias, int64_t n, int64_t k,
+                           double *out)
 {
     for (int64_t r = 0; r < rows; r++)
         for (int64_t i = 0; i < n; i++)
             out[r * n + i] = cad_reference_dot(w + i * k, a + r * k, k) + (bias ? (double)bias[i] : 0);
 }
 
-static double silu(double v) { return v / (1 + exp(-v)); }
-static double softplus(double v) { return v > 30 ? v : log1p(exp(v)); }
-
-/* Row i of a sequence in time; `row` in memory. */
-static void convolve(cad_reference_t *r, const cad_model_t *m, const cad_direction_t *d, int64_t row, int64_t i)
-{
-    int64_t E = m->cfg.d_inner, K = m->cfg.d_conv, step = d->reverse ? -1 : 1;
-    for (int64_t e = 0; e < E; e++) {
-        double v = d->conv_bias ? (double)d->conv_bias[e] : 0;
-        for (int64_t k = cad_max(0, K - 1 - i); k < K; k++)
-            v += (double)d->conv[e * K + k] * r->x[(row - step * (K - 1 - k)) * E + e];
-        r->u[row * E + e] = silu(v);
-    }
-}
-
-static void scan(cad_reference_t *r, const cad_model_t *m, const cad_direction_t *d, int64_t row)
-{
-    int64_t E = m->cfg.d_inner, N = m->cfg.d_state, R = m->cfg.dt_rank;
-    const double *dt_in = r->xdbl + row * (R + 2 * N), *B = dt_in + R, *C = B + N;
-    for (int64_t e = 0; e < E; e++) {
-        double u = r->u[row * E + e], dt = softplus(cad_reference_dot(d->dt + e * R, dt_in, R) + (double)d->dt_bias[e]),
-               y = (double)d->skip[e] * u;
-        for (int64_t n = 0; n < N; n++) {
-            double *s = &r->state[e * N + n];
-            *s = exp(-dt * exp((double)d->a_log[e * N + n])) * *s + dt * u * B[n];
-            y += *s * C[n];
-        }
-        r->y[row * E + e] = y * silu(r->z[row * E + e]);
-    }
-}
-
-void cad_reference_mamba(cad_reference_t *r, const cad_model_t *m, int layer, int dir, const int64_t *off, int nseq)
+void cad_reference_direction(cad_reference_t *r, const cad_model_t *m, int layer, int dir, const int64_t *off, int nseq)
 {
     const cad_layer_t *l = &m->layer[layer];
-    const cad_direction_t *d = &l->dir[dir];
-    int64_t D = m->cfg.d_model, E = m->cfg.d_inner, N = m->cfg.d_state, S = m->cfg.dt_rank + 2 * N, rows = off[nseq];
-    for (int64_t i = 0; i < rows; i++) cad_reference_norm(m, r->res + i * D, l->norm, l->norm_bias, r->a + i * D);
-    project(r->a, rows, d->in, d->in_bias, E, D, r->x);
-    project(r->a, rows, d->in + E * D, d->in_bias ? d->in_bias + E : NULL, E, D, r->z);
-    for (int q = 0; q < nseq; q++) {
-        memset(r->state, 0, (size_t)(E * N) * sizeof *r->state);
-        for (int64_t i = 0; i < off[q + 1] - off[q]; i++) {
-            int64_t row = d->reverse ? off[q + 1] - 1 - i : off[q] + i;
-            convolve(r, m, d, row, i);
-            project(r->u + row * E, 1, d->x, NULL, S, E, r->xdbl + row * S);
-            scan(r, m, d, row);
-        }
-    }
-    project(r->y, rows, d->out, d->out_bias, D, E, r->h);
+    int64_t D = m->cfg.d_model;
+    for (int64_t i = 0; i < off[nseq]; i++) cad_reference_norm(m, r->res + i * D, l->norm, l->norm_bias, r->a + i * D);
+    cad_layer_block(m, layer)->reference(r, m, layer, dir, off, nseq);
 }
 
 /* ---- the whole model ---- */
 
-/* res += what the layer's directions give; first: (rows,D) for the first of two. */
+/* res += the combined output of the layer's directions. first: scratch (rows,D). */
 static void layer_forward(cad_reference_t *r, const cad_model_t *m, int layer, int64_t rows, double *first)
 {
     int64_t n = rows * m->cfg.d_model, off[2] = { 0, rows };
     int ndir = m->layer[layer].ndir;
-    cad_reference_mamba(r, m, layer, 0, off, 1);
+    cad_reference_direction(r, m, layer, 0, off, 1);
     if (ndir == 2) {
         memcpy(first, r->h, (size_t)n * sizeof *first);
-        cad_reference_mamba(r, m, layer, 1, off, 1);
+        cad_reference_direction(r, m, layer, 1, off, 1);
         for (int64_t i = 0; i < n; i++) r->h[i] = m->cfg.multiply ? first[i] * r->h[i] : first[i] + r->h[i];
     }
     for (int64_t i = 0; i < n; i++) r->res[i] += r->h[i];
 }
 
-/* One strand: hidden (len,D) and, unless NULL, logits (len,V), in strand 0's order. */
+/* Runs one strand: hidden (len,D) and, unless NULL, logits (len,V), in strand 0's order. */
 static void strand_forward(cad_reference_t *r, const cad_model_t *m, const uint8_t *tok, int64_t len, int strand,
                            double *room, float *hidden, float *logits)
 {
@@ -142,7 +108,7 @@ static void strand_forward(cad_reference_t *r, const cad_model_t *m, const uint8
     }
 }
 
-/* other: (len) for the second strand; part: hidden and logits of either. */
+/* other: (len) tokens of the second strand; part: hidden and logits of each strand. */
 static void forward(cad_reference_t *r, const cad_model_t *m, const uint8_t *tok, int64_t len, uint8_t *other,
                     double *room, float *const part[4], float *hidden, float *logits)
 {

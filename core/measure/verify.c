@@ -7,14 +7,14 @@
 #include "model/model.h"
 #include "model/safetensors.h"
 
-#define IGNORED 4 /* a label that is not scored */
+#define IGNORED 4 /* label of a position that is not scored */
 
 struct cad_expected_t {
     const cad_model_t *m;
     const char *path; /* borrowed; NULL: random sequences, no tensors */
     cad_safetensors_t st;
     int64_t B, L;
-    uint8_t *tok, *tok_rc, *labels; // (B,L); the last two NULL if not given
+    uint8_t *tok, *tok_rc, *labels; // (B,L); tok_rc and labels are NULL if not given
     float loss;
     cad_verdict_f *report;
     void *arg;
@@ -113,7 +113,7 @@ int64_t cad_expected_len(const cad_expected_t *e) { return e->L; }
 
 bool cad_expected_trains(const cad_expected_t *e) { return e->labels != NULL; }
 
-/* Two arrays of count floats: computed (got) and, read from the file, expected (want). */
+/* Allocates two arrays of s->count floats: got, for computed values, and want, read from the file. */
 static int read_pair(const cad_expected_t *e, const cad_stored_t *s, float **got, float **want, cad_error_t *err)
 {
     *got = cad_alloc((size_t)s->count, sizeof **got);
@@ -135,7 +135,7 @@ static int compute(const cad_expected_t *e, cad_context_t *ctx, output_t what, i
     }
 }
 
-/* Compares one tensor, if the file has it. */
+/* Compares one output with its tensor, if the file has it; counts it in *compared. */
 static int compare(const cad_expected_t *e, cad_context_t *ctx, const char *name, output_t what, int *compared,
                    cad_error_t *err)
 {
@@ -157,15 +157,15 @@ static int compare(const cad_expected_t *e, cad_context_t *ctx, const char *name
     return rc;
 }
 
-/* Results of a sequence, whose second strand is rc: class logits, or logits (L,V) of both strands conjoined. */
+/* Computes a sequence's class logits, or its conjoined logits (L,V); rc: the second strand. */
 static int both_strands(const cad_expected_t *e, cad_context_t *ctx, const uint8_t *tok, const uint8_t *rc, float *out,
                         cad_error_t *err)
 {
     return e->m->labels ? cad_classify(ctx, tok, rc, e->L, out, err) : cad_forward_conjoined(ctx, tok, e->L, out, err);
 }
 
-/* Compares the results of sequence b with those of its reverse complement, turned back;
- * *error becomes the larger of the two. */
+/* Compares the results of sequence b with those of its reverse complement, mapped back; raises *error
+ * to their relative error if that is larger. */
 static int equivariance(const cad_expected_t *e, cad_context_t *ctx, int64_t b, double *error, cad_error_t *err)
 {
     int64_t L = e->L, V = e->m->vocab.rows, labels = e->m->labels, n = labels ? labels : L * V;
@@ -202,7 +202,7 @@ int cad_expected_forward(const cad_expected_t *e, cad_context_t *ctx, cad_error_
 
 /* ---- gradients ---- */
 
-/* Adds the mean loss of all scored positions to *loss, and its gradient to the trainer's. */
+/* Adds the mean loss over all scored positions to *loss, and its gradient to the trainer's. */
 static int add_sequences(const cad_expected_t *e, cad_trainer_t *t, double *loss, cad_error_t *err)
 {
     int64_t n = e->B * e->L, scored = 0;
@@ -222,7 +222,7 @@ static int add_sequences(const cad_expected_t *e, cad_trainer_t *t, double *loss
     return rc;
 }
 
-/* Whether the model has a tensor of this published name and of s's shape. */
+/* True if the model has a tensor with this published name and the shape of s. */
 static bool has_tensor(const cad_model_t *m, const char *name, const cad_stored_t *s)
 {
     for (int i = 0; i < m->ntensor; i++) {

@@ -1,4 +1,4 @@
-/* model.c - a checkpoint in memory. SPDX-License-Identifier: MIT */
+/* checkpoint.c - loads a checkpoint into a cad_model_t. SPDX-License-Identifier: MIT */
 #include <math.h>
 
 #include "model/safetensors.h"
@@ -8,7 +8,7 @@
 
 static bool starts(const char *s, const char *with) { return !strncmp(s, with, strlen(with)); }
 
-/* "model." of training checkpoints and "caduceus." are dropped. */
+/* Drops the prefixes "model." (of training checkpoints) and "caduceus.". */
 static void strip_prefixes(cad_safetensors_t *st)
 {
     static const char *const prefix[] = { "model.", "caduceus." };
@@ -47,7 +47,7 @@ static int check_shape(const cad_stored_t *s, const cad_tensor_t *t, const char 
                     cad_shape_text(t->shape, t->ndim, want, sizeof want));
 }
 
-/* The stored tensor(s) of entry t: name in s[0] or alias in s[0], both in s[0..1]. */
+/* Finds the stored tensors of entry t: s[0] under its name or alias; s[1] its alias if both exist. */
 static int match(cad_safetensors_t *st, const cad_tensor_t *t, const char *path, cad_stored_t *s[2], cad_error_t *err)
 {
     char want[64];
@@ -127,50 +127,38 @@ static int load_tensor(cad_model_t *m, cad_safetensors_t *st, const cad_tensor_t
     return rc;
 }
 
-/* Points the layers at the parameters. */
-static void wire_direction(cad_direction_t *d, const cad_tensor_t *t, const float *p)
+/* Returns the address of the pointer to a tensor in the model, its layer or its direction. */
+static const float **place_of(cad_model_t *m, const cad_tensor_t *t)
 {
+    cad_layer_t *l = t->layer < 0 ? NULL : &m->layer[t->layer];
     switch (t->role) {
-    case CAD_T_IN: d->in = p; break;
-    case CAD_T_IN_BIAS: d->in_bias = p; break;
-    case CAD_T_CONV: d->conv = p; break;
-    case CAD_T_CONV_BIAS: d->conv_bias = p; break;
-    case CAD_T_X: d->x = p; break;
-    case CAD_T_DT: d->dt = p; break;
-    case CAD_T_DT_BIAS: d->dt_bias = p; break;
-    case CAD_T_A_LOG: d->a_log = p; break;
-    case CAD_T_SKIP: d->skip = p; break;
-    case CAD_T_OUT: d->out = p; break;
-    case CAD_T_OUT_BIAS: d->out_bias = p; break;
-    default: break;
+    case CAD_T_EMBED: return &m->embed;
+    case CAD_T_NORM_F: return &m->norm_f;
+    case CAD_T_NORM_F_BIAS: return &m->norm_f_bias;
+    case CAD_T_SCORE: return &m->score;
+    case CAD_T_NORM: return &l->norm;
+    case CAD_T_NORM_BIAS: return &l->norm_bias;
+    default: return &l->dir[t->dir].param[t->role - CAD_T_KIND];
     }
 }
 
+/* Points the model and its layers at the parameters. */
 static void wire(cad_model_t *m)
 {
-    bool shared = m->cfg.tied && m->cfg.bidirectional;
+    const cad_config_t *c = &m->cfg;
     for (int i = 0; i < m->ntensor; i++) {
         const cad_tensor_t *t = &m->tensor[i];
         const float *p = m->param + t->offset;
-        cad_layer_t *l = t->layer < 0 ? NULL : &m->layer[t->layer];
-        switch (t->role) {
-        case CAD_T_EMBED: m->embed = p; break;
-        case CAD_T_NORM_F: m->norm_f = p; break;
-        case CAD_T_NORM_F_BIAS: m->norm_f_bias = p; break;
-        case CAD_T_SCORE: m->score = p; break;
-        case CAD_T_NORM: l->norm = p; break;
-        case CAD_T_NORM_BIAS: l->norm_bias = p; break;
-        default:
-            wire_direction(&l->dir[t->dir], t, p);
-            if (shared &&
-                (t->role == CAD_T_IN || t->role == CAD_T_IN_BIAS || t->role == CAD_T_OUT || t->role == CAD_T_OUT_BIAS))
-                wire_direction(&l->dir[1], t, p);
-        }
+        *place_of(m, t) = p;
+        if (t->shared) m->layer[t->layer].dir[1].param[t->role - CAD_T_KIND] = p;
     }
-    for (int64_t i = 0; i < m->cfg.n_layer; i++) {
-        m->layer[i].ndir = m->cfg.bidirectional ? 2 : 1;
-        m->layer[i].dir[0].reverse = !m->cfg.bidirectional && cad_config_folded(&m->cfg, i);
-        m->layer[i].dir[1].reverse = true;
+    for (int64_t i = 0; i < c->n_layer; i++) {
+        cad_layer_t *l = &m->layer[i];
+        l->kind = c->kind[i];
+        l->ndir = c->bidirectional ? 2 : 1;
+        l->merged = c->bidirectional && c->tied && !c->multiply && !cad_blocks[l->kind]->biased(c);
+        l->dir[0].reverse = !c->bidirectional && cad_config_folded(c, i);
+        l->dir[1].reverse = true;
     }
 }
 
@@ -185,7 +173,7 @@ void cad_model_refresh(cad_model_t *m)
 
 /* ---- opening ---- */
 
-/* V, and how many labels the head has. */
+/* Finds V (*rows) and the number of labels of the head. */
 static int find_sizes(cad_model_t *m, cad_safetensors_t *st, const char *path, int64_t *rows, cad_error_t *err)
 {
     static const char *const name[] = { "backbone.embeddings.word_embeddings.embedding.weight",
@@ -211,7 +199,7 @@ static int find_sizes(cad_model_t *m, cad_safetensors_t *st, const char *path, i
     return 0;
 }
 
-/* Among words with commas between them. */
+/* True if word is in a comma-separated list. */
 static bool listed(const char *list, const char *word)
 {
     size_t n = strlen(word);
@@ -232,16 +220,20 @@ static void note_dtypes(cad_model_t *m, const cad_safetensors_t *st)
     }
 }
 
+/* The kind of layer 0, which answers for details of the model. */
+static const cad_block_t *first_kind(const cad_config_t *c) { return cad_blocks[c->kind[0]]; }
+
 static void describe(cad_model_t *m)
 {
     const cad_config_t *c = &m->cfg;
+    char shape[256] = "";
+    first_kind(c)->describe(c, shape, sizeof shape);
     snprintf(m->details, sizeof m->details,
-             "d_model=%lld n_layer=%lld d_state=%lld d_conv=%lld d_inner=%lld dt_rank=%lld norm=%s fused_add_norm=%s "
-             "bidirectional=%s strategy=%s tied=%s projection_bias=%s",
-             (long long)c->d_model, (long long)c->n_layer, (long long)c->d_state, (long long)c->d_conv,
-             (long long)c->d_inner, (long long)c->dt_rank, c->rms_norm ? "RMS" : "Layer",
+             "d_model=%lld n_layer=%lld%s norm=%s fused_add_norm=%s bidirectional=%s strategy=%s tied=%s "
+             "projection_bias=%s",
+             (long long)c->d_model, (long long)c->n_layer, shape, c->rms_norm ? "RMS" : "Layer",
              c->fused_add_norm ? "yes" : "no", c->bidirectional ? "yes" : "no", c->multiply ? "ew_multiply" : "add",
-             c->tied ? "yes" : "no", c->proj_bias ? "yes" : "no");
+             c->tied ? "yes" : "no", first_kind(c)->biased(c) ? "yes" : "no");
 }
 
 int cad_model_list(cad_model_t *m, int64_t rows, cad_error_t *err)
@@ -264,7 +256,7 @@ int cad_model_allocate(cad_model_t *m, cad_error_t *err)
     return 0;
 }
 
-/* As much of it as there is room for, in whole characters. */
+/* Truncates a text that is too long, at the end of a UTF-8 character. */
 static void set_status(cad_model_t *m, const char *text)
 {
     size_t n = (size_t)snprintf(m->status, sizeof m->status, "%s", text ? text : "");
@@ -328,15 +320,24 @@ void cad_model_close(cad_model_t *m)
     free(m);
 }
 
+/* From the first kind in use that has the number; -1 if none has. */
+static int64_t kinds_number(const cad_config_t *c, enum cad_number_t what)
+{
+    int64_t n = -1;
+    for (int k = 0; k < CAD_NKINDS && n < 0; k++)
+        if (cad_config_uses(c, k)) n = cad_blocks[k]->number(c, what);
+    return n;
+}
+
 int64_t cad_model_number(const cad_model_t *m, enum cad_number_t what)
 {
     switch (what) {
     case CAD_D_MODEL: return m->cfg.d_model;
     case CAD_N_LAYER: return m->cfg.n_layer;
-    case CAD_D_INNER: return m->cfg.d_inner;
-    case CAD_D_STATE: return m->cfg.d_state;
-    case CAD_D_CONV: return m->cfg.d_conv;
-    case CAD_DT_RANK: return m->cfg.dt_rank;
+    case CAD_D_INNER:
+    case CAD_D_STATE:
+    case CAD_D_CONV:
+    case CAD_DT_RANK: return kinds_number(&m->cfg, what);
     case CAD_VOCAB: return m->vocab.rows;
     case CAD_LABELS: return m->labels;
     case CAD_MAX_LEN: return m->cfg.max_len;

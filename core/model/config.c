@@ -1,16 +1,17 @@
-/* config.c - config.json and tokenizer_config.json. SPDX-License-Identifier: MIT */
+/* config.c - reads and writes config.json and tokenizer_config.json. SPDX-License-Identifier: MIT */
 #include <jansson.h>
 #include <math.h>
 
 #include "base/file.h"
 #include "model/config.h"
 
-typedef struct {
-    json_t *root;
+struct cad_reader_t {
+    json_t *root, *ssm; /* ssm: ssm_cfg, or NULL */
     const char *path;
     cad_error_t *err;
     int rc;
-} reader_t;
+};
+typedef cad_reader_t reader_t;
 
 static int bad(reader_t *r, const char *key, const char *what)
 {
@@ -18,7 +19,7 @@ static int bad(reader_t *r, const char *key, const char *what)
     return r->rc;
 }
 
-/* An integer in [lo, hi]; the default where the key is absent or null. */
+/* Returns an integer in [lo, hi], or the default if the key is absent or null. */
 static int64_t get_int(reader_t *r, json_t *o, const char *key, int64_t def, int64_t lo, int64_t hi)
 {
     json_t *v = json_object_get(o, key);
@@ -69,7 +70,7 @@ static double get_real(reader_t *r, json_t *o, const char *key, double def, doub
     return def;
 }
 
-/* Integers are read as reals: HF writes model_max_length beyond 2^63. */
+/* Integers are read as reals, since transformers writes model_max_length above 2^63. */
 static int parse(json_t **root, const char *text, size_t size, const char *path, cad_error_t *err)
 {
     json_error_t je;
@@ -92,38 +93,78 @@ static int load(json_t **root, const char *path, bool optional, cad_error_t *err
     return rc;
 }
 
-static void read_ssm(cad_config_t *c, reader_t *r)
+/* ---- readers for a kind's configure ---- */
+
+int64_t cad_read_int(cad_reader_t *r, const char *key, int64_t def, int64_t lo, int64_t hi)
 {
-    json_t *ssm = json_object_get(r->root, "ssm_cfg"), *rank;
-    int64_t expand;
-    if (ssm && !json_is_null(ssm) && !json_is_object(ssm)) bad(r, "ssm_cfg", "is not an object");
-    c->d_state = get_int(r, ssm, "d_state", 16, 1, 1024);
-    c->d_conv = get_int(r, ssm, "d_conv", 4, 1, 64);
-    expand = get_int(r, ssm, "expand", 2, 1, 64);
-    c->d_inner = expand * c->d_model;
-    c->conv_bias = get_bool(r, ssm, "conv_bias", true);
-    c->proj_bias = get_bool(r, ssm, "bias", false);
-    rank = json_object_get(ssm, "dt_rank");
-    c->dt_rank = (c->d_model + 15) / 16;
-    if (rank && json_is_string(rank)) {
-        if (strcmp(json_string_value(rank), "auto")) bad(r, "dt_rank", "is neither a number nor \"auto\"");
-    } else c->dt_rank = get_int(r, ssm, "dt_rank", c->dt_rank, 1, 65536);
+    return get_int(r, r->ssm, key, def, lo, hi);
 }
 
-/* What only a new model needs. */
+double cad_read_real(cad_reader_t *r, const char *key, double def, double lo, double hi)
+{
+    return get_real(r, r->ssm, key, def, lo, hi);
+}
+
+bool cad_read_bool(cad_reader_t *r, const char *key, bool def) { return get_bool(r, r->ssm, key, def); }
+
+const char *cad_read_word(cad_reader_t *r, const char *key) { return json_string_value(json_object_get(r->ssm, key)); }
+
+bool cad_read_has(cad_reader_t *r, const char *key)
+{
+    json_t *v = json_object_get(r->ssm, key);
+    return v && !json_is_null(v);
+}
+
+void cad_read_bad(cad_reader_t *r, const char *key, const char *why) { bad(r, key, why); }
+
+/* ---- kinds of layers ---- */
+
+static int kind_named(const char *name)
+{
+    for (int k = 0; name && k < CAD_NKINDS; k++)
+        if (!strcmp(name, cad_blocks[k]->name)) return k;
+    return -1;
+}
+
+/* Reads "layer_kinds", a name for each layer; a shorter list repeats. Absent: all layers are Mamba. */
+static void read_kinds(cad_config_t *c, reader_t *r)
+{
+    json_t *list = json_object_get(r->root, "layer_kinds");
+    size_t n = json_array_size(list);
+    memset(c->kind, CAD_KIND_mamba, sizeof c->kind);
+    if (!list || json_is_null(list) || r->rc) return;
+    if (n < 1 || n > (size_t)c->n_layer) bad(r, "layer_kinds", "is not a list of 1 to n_layer names");
+    for (int64_t i = 0; i < c->n_layer && r->rc == 0; i++) {
+        int kind = kind_named(json_string_value(json_array_get(list, (size_t)i % n)));
+        if (kind < 0) bad(r, "layer_kinds", "names a kind of layer that this version does not know");
+        else c->kind[i] = (uint8_t)kind;
+    }
+}
+
+/* The member that holds a kind's shape: ssm_cfg for the kind of layer 0, else NAME_cfg. */
+static const char *shape_key(const cad_config_t *c, int kind, char key[64])
+{
+    if (kind == c->kind[0]) return "ssm_cfg";
+    snprintf(key, 64, "%s_cfg", cad_blocks[kind]->name);
+    return key;
+}
+
+static void read_shapes(cad_config_t *c, reader_t *r)
+{
+    for (int k = 0; k < CAD_NKINDS; k++) {
+        char own[64];
+        const char *key = shape_key(c, k, own);
+        if (!cad_config_uses(c, k)) continue;
+        r->ssm = json_object_get(r->root, key);
+        if (r->ssm && !json_is_null(r->ssm) && !json_is_object(r->ssm)) bad(r, key, "is not an object");
+        cad_blocks[k]->configure(&c->shape[k], c, r);
+    }
+}
+
+/* Reads initializer_cfg, which only creating a model uses. */
 static void read_initial(cad_config_t *c, reader_t *r)
 {
-    json_t *ssm = json_object_get(r->root, "ssm_cfg"), *init = json_object_get(ssm, "dt_init");
     json_t *cfg = json_object_get(r->root, "initializer_cfg");
-    const char *how = json_string_value(init);
-    c->dt_min = get_real(r, ssm, "dt_min", 1e-3, 1e-12, 1e6);
-    c->dt_max = get_real(r, ssm, "dt_max", 0.1, 1e-12, 1e6);
-    if (r->rc == 0 && c->dt_max < c->dt_min) bad(r, "dt_max", "is below dt_min");
-    c->dt_scale = get_real(r, ssm, "dt_scale", 1, 0, 1e6);
-    c->dt_init_floor = get_real(r, ssm, "dt_init_floor", 1e-4, 0, 1e6);
-    c->dt_constant = how && !strcmp(how, "constant");
-    if (init && !json_is_null(init) && !c->dt_constant && !(how && !strcmp(how, "random")))
-        bad(r, "dt_init", "is neither \"random\" nor \"constant\"");
     if (cfg && !json_is_null(cfg) && !json_is_object(cfg)) bad(r, "initializer_cfg", "is not an object");
     c->init_range = get_real(r, cfg, "initializer_range", 0.02, 0, 1e6);
     c->init_rescale = get_bool(r, cfg, "rescale_prenorm_residual", true);
@@ -197,7 +238,7 @@ static void read_epsilon(cad_config_t *c, reader_t *r)
 static void read_all(cad_config_t *c, reader_t *r)
 {
     c->d_model = need_int(r, "d_model", 1, 65536);
-    c->n_layer = need_int(r, "n_layer", 1, 1024);
+    c->n_layer = need_int(r, "n_layer", 1, CAD_LAYERS);
     c->vocab_size = need_int(r, "vocab_size", 5, 256);
     c->vocab_multiple = get_int(r, r->root, "pad_vocab_size_multiple", 8, 1, 256);
     c->rms_norm = get_bool(r, r->root, "rms_norm", true);
@@ -206,7 +247,8 @@ static void read_all(cad_config_t *c, reader_t *r)
     c->tied = get_bool(r, r->root, "bidirectional_weight_tie", true);
     c->rcps = get_bool(r, r->root, "rcps", false);
     read_epsilon(c, r);
-    read_ssm(c, r);
+    read_kinds(c, r);
+    read_shapes(c, r);
     read_initial(c, r);
     read_strategy(c, r);
     read_complement(c, r);
@@ -225,7 +267,7 @@ static int read_max_len(cad_config_t *c, const char *dir, cad_error_t *err)
     if (!path) return cad_fail(err, CAD_ENOMEM, "out of memory");
     rc = load(&root, path, true, err);
     v = json_object_get(root, "model_max_length");
-    if (json_is_number(v)) { /* HF writes 1e30 for "no limit" */
+    if (json_is_number(v)) { /* transformers writes 1e30 for "no limit" */
         double d = json_number_value(v);
         if (d >= 1 && d <= 1 << 20 && d == floor(d)) c->max_len = (int64_t)d;
     }
@@ -237,7 +279,7 @@ static int read_max_len(cad_config_t *c, const char *dir, cad_error_t *err)
 int cad_config_read(cad_config_t *cfg, const char *dir, cad_error_t *err)
 {
     char *path = cad_path_join(dir, "config.json");
-    reader_t r = { NULL, path, err, 0 };
+    reader_t r = { .path = path, .err = err };
     int rc;
     memset(cfg, 0, sizeof *cfg);
     if (!path) return cad_fail(err, CAD_ENOMEM, "out of memory");
@@ -253,7 +295,7 @@ int cad_config_read(cad_config_t *cfg, const char *dir, cad_error_t *err)
 
 int cad_config_parse(cad_config_t *cfg, const char *text, cad_error_t *err)
 {
-    reader_t r = { NULL, "config.json", err, 0 };
+    reader_t r = { .path = "config.json", .err = err };
     int rc = parse(&r.root, text, strlen(text), r.path, err);
     memset(cfg, 0, sizeof *cfg);
     if (rc) return rc;
@@ -300,7 +342,7 @@ char *cad_json_text(json_t *value, size_t flags, size_t *size)
 
 #define PRETTY (JSON_INDENT(2) | JSON_REAL_PRECISION(15))
 
-/* {"0": 0, ...}; the ids' complements. */
+/* Complement of each token id: {"0": 0, ...}. */
 static json_t *complement_json(const uint8_t *comp, int64_t rows)
 {
     json_t *map = json_object();
@@ -312,7 +354,7 @@ static json_t *complement_json(const uint8_t *comp, int64_t rows)
     return map;
 }
 
-/* The names that the published code gives to classes without any. */
+/* Default class names, as the published code has them: {"0": "LABEL_0", ...}. */
 static json_t *labels_json(int64_t labels)
 {
     json_t *map = json_object();
@@ -324,19 +366,32 @@ static json_t *labels_json(int64_t labels)
     return map;
 }
 
-static json_t *ssm_json(const cad_config_t *c)
+/* Writes layer_kinds and the shapes of all kinds but layer 0's, unless all layers are Mamba, as in all
+ * published models. False when out of memory. */
+static bool put_kinds(const cad_config_t *c, json_t *o)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:s, s:f, s:f, s:b, s:b}", "d_state", (json_int_t)c->d_state,
-                     "d_conv", (json_int_t)c->d_conv, "expand", (json_int_t)(c->d_inner / c->d_model), "dt_rank",
-                     (json_int_t)c->dt_rank, "dt_min", c->dt_min, "dt_max", c->dt_max, "dt_init",
-                     c->dt_constant ? "constant" : "random", "dt_scale", c->dt_scale, "dt_init_floor", c->dt_init_floor,
-                     "conv_bias", c->conv_bias, "bias", c->proj_bias);
+    json_t *list;
+    int64_t first = 0;
+    bool good = true;
+    while (first < c->n_layer && c->kind[first] == CAD_KIND_mamba) first++;
+    if (first == c->n_layer) return true;
+    list = json_array();
+    for (int64_t i = 0; i < c->n_layer && good; i++)
+        good = json_array_append_new(list, json_string(cad_blocks[c->kind[i]]->name)) == 0;
+    for (int k = 0; k < CAD_NKINDS && good; k++) {
+        char own[64];
+        const char *key = shape_key(c, k, own);
+        if (cad_config_uses(c, k) && k != c->kind[0]) good = json_object_set_new(o, key, cad_blocks[k]->write(c)) == 0;
+    }
+    return json_object_set_new(o, "layer_kinds", list) == 0 && good;
 }
 
 char *cad_config_text(const cad_config_t *c, const uint8_t *comp, int64_t rows, int64_t labels, const char *head,
                       size_t *size)
 {
-    json_int_t multiple = rows % c->vocab_multiple ? 1 : c->vocab_multiple; /* the rows are all there */
+    json_int_t multiple = rows % c->vocab_multiple
+                              ? 1
+                              : c->vocab_multiple; /* vocab_size = rows must not be padded further */
     json_t *o = json_pack(
         "{s:[s], s:s, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:s, s:b, s:b, s:b, s:f, s:o, s:{s:f, s:b, s:I}, s:o, s:s}",
         "architectures", labels ? "CaduceusForSequenceClassification" : "CaduceusForMaskedLM", "model_type", "caduceus",
@@ -344,9 +399,13 @@ char *cad_config_text(const cad_config_t *c, const uint8_t *comp, int64_t rows, 
         "pad_vocab_size_multiple", multiple, "rcps", c->rcps, "bidirectional", c->bidirectional,
         "bidirectional_weight_tie", c->tied, "bidirectional_strategy", c->multiply ? "ew_multiply" : "add",
         "fused_add_norm", c->fused_add_norm, "rms_norm", c->rms_norm, "residual_in_fp32", 0, "norm_epsilon",
-        c->norm_epsilon, "ssm_cfg", ssm_json(c), "initializer_cfg", "initializer_range", c->init_range,
-        "rescale_prenorm_residual", c->init_rescale, "n_residuals_per_layer", (json_int_t)c->init_residuals,
-        "complement_map", complement_json(comp, rows), "torch_dtype", "float32");
+        c->norm_epsilon, "ssm_cfg", cad_blocks[c->kind[0]]->write(c), "initializer_cfg", "initializer_range",
+        c->init_range, "rescale_prenorm_residual", c->init_rescale, "n_residuals_per_layer",
+        (json_int_t)c->init_residuals, "complement_map", complement_json(comp, rows), "torch_dtype", "float32");
+    if (!o || !put_kinds(c, o)) {
+        json_decref(o);
+        return NULL;
+    }
     if (labels) {
         json_object_set_new(o, "num_labels", json_integer(labels));
         json_object_set_new(o, "id2label", labels_json(labels));

@@ -1,43 +1,24 @@
-/* create.c - new models, with the paper's initial values.
+/* create.c - creates models, with the paper's initial values.
  *
- * A number depends on the seed, its tensor's published name and its place in the
- * published layout, and on nothing else. SPDX-License-Identifier: MIT
+ * An initial value depends only on the seed, its tensor's published name and its index in the
+ * published layout. SPDX-License-Identifier: MIT
  */
 #include <math.h>
 
 #include "model/model.h"
 #include "base/random.h"
 
-/* softplus^-1 of a step size drawn log-uniformly between dt_min and dt_max. */
-static double step_bias(const cad_config_t *c, uint64_t bits)
+/* Initial value i of a tensor, in its published layout. */
+static double initial(const cad_config_t *c, const cad_tensor_t *t, int64_t i, uint64_t bits)
 {
-    double lo = log(c->dt_min), hi = log(c->dt_max);
-    double dt = fmax(exp(lo + (hi - lo) * cad_unit(bits)), c->dt_init_floor);
-    return dt + log(-expm1(-dt));
-}
-
-static double uniform(uint64_t bits, double bound) { return (2 * cad_unit(bits) - 1) * bound; }
-
-/* The i-th number of a tensor, in its published layout. */
-static double initial(const cad_config_t *c, cad_role_t role, int64_t i, uint64_t bits)
-{
-    double out = c->init_rescale ? sqrt((double)(c->n_layer * c->init_residuals)) : 1;
-    double dt = c->dt_scale / sqrt((double)c->dt_rank);
-    switch (role) {
+    switch (t->role) {
     case CAD_T_EMBED:
     case CAD_T_SCORE: return c->init_range * cad_normal(bits);
     case CAD_T_NORM:
-    case CAD_T_NORM_F:
-    case CAD_T_SKIP: return 1;
-    case CAD_T_IN: return uniform(bits, 1 / sqrt((double)c->d_model));
-    case CAD_T_X: return uniform(bits, 1 / sqrt((double)c->d_inner));
-    case CAD_T_OUT: return uniform(bits, 1 / sqrt((double)c->d_inner)) / out;
-    case CAD_T_CONV:
-    case CAD_T_CONV_BIAS: return uniform(bits, 1 / sqrt((double)c->d_conv));
-    case CAD_T_DT: return c->dt_constant ? dt : uniform(bits, dt);
-    case CAD_T_DT_BIAS: return step_bias(c, bits);
-    case CAD_T_A_LOG: return log((double)(i % c->d_state + 1));
-    default: return 0; /* biases of norms and projections */
+    case CAD_T_NORM_F: return 1;
+    case CAD_T_NORM_BIAS:
+    case CAD_T_NORM_F_BIAS: return 0;
+    default: return cad_blocks[c->kind[t->layer]]->initial(c, t->role, i, bits);
     }
 }
 
@@ -45,8 +26,7 @@ static void fill(cad_model_t *m, const cad_tensor_t *t, uint64_t seed)
 {
     uint64_t name = cad_random_name(t->name);
     float *a = m->param + t->offset;
-    for (int64_t i = 0; i < t->count; i++)
-        a[i] = (float)initial(&m->cfg, t->role, i, cad_random(seed, name, 0, (uint64_t)i));
+    for (int64_t i = 0; i < t->count; i++) a[i] = (float)initial(&m->cfg, t, i, cad_random(seed, name, 0, (uint64_t)i));
     cad_tensor_flip(t, a);
 }
 
@@ -86,7 +66,7 @@ static int build(cad_model_t *m, const char *config, int64_t max_len, uint64_t s
     return rc;
 }
 
-/* The encoder is from's, whose tensors come first and lie where they lay. */
+/* Copies the encoder of `from`. Its tensors come first, at the same offsets as in `from`. */
 static int extend(cad_model_t *m, const cad_model_t *from, int64_t labels, uint64_t seed, cad_error_t *err)
 {
     int rc = check_labels(labels, err);

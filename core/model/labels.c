@@ -1,6 +1,6 @@
-/* labels.c - the meaning of a classifier's outputs, read from and written to
- * config.json: the keys that transformers knows (id2label, label2id, num_labels,
- * problem_type), and target_mean and target_scale for values.
+/* labels.c - reads and writes the meaning of a classifier's outputs in config.json: the keys of
+ * transformers (id2label, label2id, num_labels, problem_type), and target_mean and target_scale
+ * for a head that predicts values.
  * SPDX-License-Identifier: MIT */
 #include <jansson.h>
 
@@ -49,7 +49,7 @@ static int bad(const char *key, const char *what, cad_error_t *err)
 static int read_kind(cad_head_t *h, json_t *root, int64_t labels, cad_error_t *err)
 {
     const char *s = json_string_value(json_object_get(root, "problem_type"));
-    h->kind = labels == 1 ? CAD_HEAD_VALUES : CAD_HEAD_CLASSES; /* the default of transformers */
+    h->kind = labels == 1 ? CAD_HEAD_VALUES : CAD_HEAD_CLASSES; /* default of transformers */
     for (int i = 0; s && i < 3; i++)
         if (!strcmp(s, PROBLEM[i])) {
             h->kind = (enum cad_head_kind_t)i;
@@ -60,7 +60,7 @@ static int read_kind(cad_head_t *h, json_t *root, int64_t labels, cad_error_t *e
              : 0;
 }
 
-/* Names are written into tables: control characters (tabs, line ends) are refused. */
+/* False if s has control characters (tab, newline), which would break output tables. */
 static bool printable(const char *s)
 {
     for (; *s; s++)
@@ -140,7 +140,7 @@ static int put_names(json_t *root, const cad_head_t *h)
     return rc | json_object_set_new(root, "label2id", ids);
 }
 
-/* Stores root as the model's head and frees it. Numbers are rounded as config.json has them. */
+/* Stores root as the model's head (JSON text) and frees root. Numbers have 15 digits, as in config.json. */
 static int keep(cad_model_t *m, json_t *root, cad_error_t *err)
 {
     size_t size;
@@ -181,7 +181,7 @@ int cad_head_load(cad_model_t *m, const char *dir, cad_error_t *err)
     free(path);
     if (rc) return rc;
     all = json_loadb(text, size, 0, NULL);
-    if (!all) all = json_loadb(text, size, JSON_DECODE_INT_AS_REAL, NULL); /* a number beyond 2^63 */
+    if (!all) all = json_loadb(text, size, JSON_DECODE_INT_AS_REAL, NULL); /* an integer above 2^63 */
     root = all ? json_object() : NULL;
     for (size_t i = 0; i < sizeof key / sizeof *key; i++)
         if (json_object_get(all, key[i])) json_object_set(root, key[i], json_object_get(all, key[i]));

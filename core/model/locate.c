@@ -1,11 +1,11 @@
-/* locate.c - where a checkpoint lies. SPDX-License-Identifier: MIT */
+/* locate.c - finds a checkpoint's files. SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "model/model.h"
 
-/* hf:ORG/NAME[@REV] to a snapshot folder of the local hub cache: *out, malloc'd. */
+/* Finds the snapshot folder of hf:ORG/NAME[@REV] in the local hub cache; *out is malloc'd. */
 static int hub_path(const char *spec, char **out, cad_error_t *err)
 {
     char name[512], rev[512] = "main", root[4096], path[6144], hash[512] = "";

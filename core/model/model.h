@@ -7,54 +7,61 @@
 #include "model/vocabulary.h"
 
 /* ---- locate.c ---- */
-/* The folder of config.json and the path of the weights, both malloc'd. */
+/* Finds the folder of config.json and the path of the weights, both malloc'd. */
 int cad_locate(const char *given, char **dir, char **weights, cad_error_t *err);
 
 /* ---- checkpoint.c ---- */
-typedef struct cad_direction_t {   /* one Mamba; float32, published layouts */
-    const float *in, *in_bias;     // (2E,D), (2E) or NULL
-    const float *conv, *conv_bias; // (E,K), (E) or NULL
-    const float *x;                // (R+2N,E)
-    const float *dt, *dt_bias;     // (E,R), (E)
-    const float *a_log, *skip;     // (E,N), (E)
-    const float *out, *out_bias;   // (D,E), (D) or NULL
-    bool reverse;                  /* runs backwards in time */
+typedef struct cad_direction_t {   /* one direction of a layer */
+    const float *param[CAD_PARTS]; /* by role - CAD_T_KIND: float32, published layout; NULL: absent */
+    bool reverse;                  /* runs from the last row to the first */
 } cad_direction_t;
+static inline const float *cad_param(const cad_direction_t *d, int role) { return d->param[role - CAD_T_KIND]; }
+
 typedef struct cad_layer_t {
     const float *norm, *norm_bias; // (D), (D) or NULL
+    int kind;                      /* index into cad_blocks */
     int ndir;
+    bool merged; /* both directions share the projections: their outputs are added before one out_proj */
     cad_direction_t dir[2];
 } cad_layer_t;
+/* True if the directions run one after the other, each with its own projections and output. */
+static inline bool cad_layer_apart(const cad_layer_t *l) { return l->ndir == 2 && !l->merged; }
+
 struct cad_model_t {
     cad_config_t cfg;
     cad_vocab_t vocab;
     cad_tensor_t *tensor;
     int ntensor;
-    float *param; // (total), tensors at their offsets, zeros between
+    float *param; // (total) tensors at their offsets; padding is 0
     int64_t total, nparam, labels;
-    cad_layer_t *layer;
+    cad_layer_t *layer;                        // (n_layer)
     const float *embed;                        // (V,D), also the head
-    float *embed_in;                           // (V,D), what tokens enter with
+    float *embed_in;                           // (V,D) input embeddings, derived from embed
     const float *norm_f, *norm_f_bias, *score; // (D), (D) or NULL, (labels,D) or NULL
-    char *head;                                /* a classifier's own keys of config.json (head.c), or NULL */
+    char *head;                                /* classifier keys of config.json as JSON text (labels.c), or NULL */
     char sha256[65], dtype[64], status[256], details[512];
 };
-/* The tied, additive, bias-free block, whose two directions share both projections. */
-static inline bool cad_model_merged(const cad_model_t *m)
+/* True if some layer's directions run one after the other. */
+static inline bool cad_model_apart(const cad_model_t *m)
 {
-    return m->cfg.bidirectional && m->cfg.tied && !m->cfg.multiply && !m->cfg.proj_bias;
+    for (int64_t i = 0; i < m->cfg.n_layer; i++)
+        if (cad_layer_apart(&m->layer[i])) return true;
+    return false;
 }
-/* Under the fold, an odd depth leaves the input table reversed and complemented. */
+static inline const cad_block_t *cad_layer_block(const cad_model_t *m, int layer)
+{
+    return cad_blocks[m->layer[layer].kind];
+}
+/* With an odd number of layers the input table is reversed and complemented (the fold, tensors.c). */
 static inline bool cad_model_turned(const cad_model_t *m)
 {
     return m->cfg.rcps && m->cfg.fused_add_norm && m->cfg.n_layer % 2 == 1;
 }
-/* Two directions that take turns, each with projections and an output of its own. */
-static inline bool cad_model_apart(const cad_model_t *m) { return m->layer[0].ndir == 2 && !cad_model_merged(m); }
-/* Of a model with cfg and labels: the table of tensors; memory for it, cleared, and the layers wired. */
+/* For a model whose cfg and labels are set. _list fills the table of tensors; _allocate then
+ * allocates zeroed parameters and points the layers at them. */
 int cad_model_list(cad_model_t *model, int64_t rows, cad_error_t *err);
 int cad_model_allocate(cad_model_t *model, cad_error_t *err);
-/* To be called when param has changed: what is derived from it. */
+/* Recomputes values derived from param; to be called whenever param has changed. */
 void cad_model_refresh(cad_model_t *model);
 
 #endif

@@ -1,9 +1,8 @@
-/* safetensors.c - reading weight files.
+/* safetensors.c - reads weight files.
  *
- * Format: 8 bytes little-endian header length, a JSON header naming dtype, shape
- * and data_offsets of every tensor, then the data, gapless. Everything is
- * checked before memory is asked for. Files are read with pread, not mapped: a
- * file that shrinks must be an error, not a SIGBUS.
+ * Format: header length (8 bytes, little-endian), a JSON header with dtype, shape and data_offsets
+ * of every tensor, then the data without gaps. Everything is checked before memory is allocated.
+ * Files are read with pread, not mapped: a file that shrinks must be an error, not a SIGBUS.
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>
@@ -39,7 +38,7 @@ const char *cad_shape_text(const int64_t *shape, int ndim, char *buf, size_t siz
     return buf;
 }
 
-/* What the first bytes show the file to be instead, or NULL. */
+/* Describes a file of another type by its first bytes, or returns NULL. */
 static const char *disguise(const unsigned char *b, size_t n)
 {
     if (n >= 11 && !memcmp(b, "version htt", 11)) return "a git-LFS pointer; fetch the file itself with `git lfs pull`";
@@ -77,7 +76,7 @@ static int depth_of(const json_t *v, int limit)
     return json_is_array(v) ? deepest + 1 : 0;
 }
 
-/* A whole number in [0, 2^53]. */
+/* Reads an integer in [0, 2^53]; false otherwise. */
 static bool whole(const json_t *v, int64_t *out)
 {
     if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > (json_int_t)1 << 53) return false;
@@ -234,7 +233,7 @@ static int read_header(cad_safetensors_t *st, int file, cad_error_t *err)
     return rc;
 }
 
-/* Takes ownership of path. */
+/* Opens a file and adds it to st, which then owns path. */
 static int add_file(cad_safetensors_t *st, char *path, cad_error_t *err)
 {
     int *fd = realloc(st->fd, (size_t)(st->nfile + 1) * sizeof *fd);
@@ -378,7 +377,7 @@ static float one_f32(const unsigned char *b, cad_dtype_t type)
     }
 }
 
-/* Reads t in blocks and hands each number's bytes to put. */
+/* Reads t in chunks and calls put with the bytes of each number. */
 static int stream(const cad_safetensors_t *st, const cad_stored_t *t, void *out,
                   void (*put)(void *out, int64_t i, const unsigned char *b, cad_dtype_t), cad_error_t *err)
 {

@@ -1,4 +1,4 @@
-/* safewrite.c - writing weight files; safetensors.c has the format.
+/* safewrite.c - writes weight files; safetensors.c describes the format.
  * SPDX-License-Identifier: MIT
  */
 #include <jansson.h>
@@ -34,7 +34,7 @@ static json_t *describe(const cad_array_t *t, int64_t begin)
                      "data_offsets", (json_int_t)begin, (json_int_t)(begin + count(t) * width(t)));
 }
 
-/* The header's text, padded to 8 bytes with blanks. */
+/* Returns the header's text (malloc'd), padded with spaces to a multiple of 8 bytes. */
 static char *header(const cad_array_t *t, int n, json_t *meta, size_t *size)
 {
     json_t *root = json_pack("{s:o}", "__metadata__", meta);
@@ -53,7 +53,7 @@ static char *header(const cad_array_t *t, int n, json_t *meta, size_t *size)
     return padded;
 }
 
-/* u's low n bytes, the lowest first. */
+/* Writes the low n bytes of u, little-endian. */
 static void little(unsigned char *to, uint64_t u, int64_t n)
 {
     for (int64_t k = 0; k < n; k++) to[k] = (unsigned char)(u >> 8 * k);

@@ -1,8 +1,8 @@
-/* save.c - a model as a checkpoint folder, as published.
+/* save.c - saves a model as a checkpoint folder, in the published format.
  *
- * All files are on the disk under no or temporary names before the first is
- * renamed: a full disk leaves what was there. A crash leaves the checkpoint that was there, the
- * new one, or, where the configurations differ, none; never files of both. SPDX-License-Identifier: MIT
+ * All files are synced to disk, unnamed or under temporary names, before the first is renamed, so a
+ * full disk leaves the old checkpoint. A crash leaves the old checkpoint, the new one or, if their
+ * configurations differ, none; never a mixture of both. SPDX-License-Identifier: MIT
  */
 #include <math.h>
 #include <unistd.h>
@@ -16,11 +16,11 @@ typedef struct {
     const cad_model_t *m;
     const char *dir, *status;
     cad_file_t file[NFILES];
-    float *value;       // (total) the parameters, fold undone
+    float *value;       // (total) parameters in published layout (fold undone)
     char (*name)[128];  // (ntensor)
     cad_array_t *array; // (ntensor + 2)
     int64_t comp[256];  // (V)
-    bool other;         /* the configuration there is not this one */
+    bool other;         /* the folder holds a different configuration */
 } save_t;
 
 static int begin(save_t *s, int which, const char *name, cad_error_t *err)
@@ -31,7 +31,7 @@ static int begin(save_t *s, int which, const char *name, cad_error_t *err)
     return rc;
 }
 
-/* Takes text over. */
+/* Writes text to file `which`; frees text. */
 static int put_text(save_t *s, int which, const char *name, char *text, size_t size, cad_error_t *err)
 {
     int rc = text ? begin(s, which, name, err) : cad_fail(err, CAD_ENOMEM, "%s/%s: out of memory", s->dir, name);
@@ -41,7 +41,7 @@ static int put_text(save_t *s, int which, const char *name, char *text, size_t s
     return rc;
 }
 
-/* Whether the folder's config.json is there and not this one, which a line's end follows. */
+/* True if the folder has a config.json that differs from text and a newline, or cannot be read. */
 static bool other_config(const char *dir, const char *text, size_t size)
 {
     char *path = cad_path_join(dir, "config.json"), *old = NULL;
@@ -82,7 +82,7 @@ static int put_configs(save_t *s, cad_error_t *err)
     return rc ? rc : cad_vocab_write(&m->vocab, s->dir, &s->file[TOKENIZER], err);
 }
 
-/* As the format's own writer: wide numbers first, which keeps all aligned, then by name. */
+/* The order of the safetensors library: wider types first, which keeps all aligned, then by name. */
 static int by_width(const void *a, const void *b)
 {
     const cad_array_t *x = a, *y = b;
@@ -126,8 +126,9 @@ static int put_weights(save_t *s, cad_error_t *err)
     return cad_safetensors_put(&s->file[WEIGHTS], s->array, n, &meta, 1, err);
 }
 
-/* The weights last. Those of another configuration go first: beside this one they would be
- * taken for its own. From there on no failure stops it: the new files are whole. */
+/* Renames the files, the weights last. Old weights of another configuration are deleted first, since
+ * they would be read with the new config.json. After that, no error stops the renaming: the new
+ * files are complete. */
 static int publish(save_t *s, cad_error_t *err)
 {
     int rc = 0;

@@ -1,11 +1,10 @@
-/* tensors.c - the one table of a model's tensors: published names, shapes, ties
- * and the fused-norm fold.
+/* tensors.c - the table of a model's tensors: published names, shapes, ties and the fused-norm fold.
  *
- * The fold. With fused_add_norm and rcps, the reference exchanges its two
- * channel halves in every block. The same function is computed by one strand
- * encoder whose layers i with (n-1-i) odd have the D axis reversed and the two
- * directions exchanged. Here that is data: flip_axis, and the direction that a
- * stored name fills. It is an involution, so reading and writing are alike.
+ * The fold: with fused_add_norm and rcps, the published code exchanges its two channel halves in
+ * every layer. A strand encoder computes the same function if, in the layers i with (n-1-i) odd, the
+ * D axis is reversed and the two directions are exchanged. The table stores this as data: flip_axis,
+ * and the direction that a stored name fills. The fold is its own inverse, so reading and writing
+ * use the same code.
  * SPDX-License-Identifier: MIT
  */
 #include <stdarg.h>
@@ -20,7 +19,7 @@ typedef struct {
     int64_t total;
 } table_t;
 
-static cad_tensor_t *add(table_t *t, cad_role_t role, int layer, int dir, int64_t s0, int64_t s1, int64_t s2)
+static cad_tensor_t *add(table_t *t, int role, int layer, int dir, int64_t s0, int64_t s1, int64_t s2)
 {
     cad_tensor_t *x = &t->list[t->n++];
     memset(x, 0, sizeof *x);
@@ -53,44 +52,31 @@ static void add_direction(table_t *t, int layer, int stored)
     const cad_config_t *c = t->cfg;
     const char *wrap = c->rcps ? ".submodule" : "";
     bool fold = cad_config_folded(c, layer), shared = c->tied && c->bidirectional;
-    int64_t D = c->d_model, E = c->d_inner, N = c->d_state, K = c->d_conv, R = c->dt_rank;
     int dir = fold && c->bidirectional ? 1 - stored : stored;
-    const struct {
-        cad_role_t role;
-        const char *leaf;
-        int64_t s[3];
-        bool there, proj;
-        int flip;
-    } part[] = {
-        { CAD_T_IN, "in_proj.weight", { 2 * E, D, 0 }, true, true, 1 },
-        { CAD_T_IN_BIAS, "in_proj.bias", { 2 * E, 0, 0 }, c->proj_bias, true, -1 },
-        { CAD_T_CONV, "conv1d.weight", { E, 1, K }, true, false, -1 },
-        { CAD_T_CONV_BIAS, "conv1d.bias", { E, 0, 0 }, c->conv_bias, false, -1 },
-        { CAD_T_X, "x_proj.weight", { R + 2 * N, E, 0 }, true, false, -1 },
-        { CAD_T_DT, "dt_proj.weight", { E, R, 0 }, true, false, -1 },
-        { CAD_T_DT_BIAS, "dt_proj.bias", { E, 0, 0 }, true, false, -1 },
-        { CAD_T_A_LOG, "A_log", { E, N, 0 }, true, false, -1 },
-        { CAD_T_SKIP, "D", { E, 0, 0 }, true, false, -1 },
-        { CAD_T_OUT, "out_proj.weight", { D, E, 0 }, true, true, 0 },
-        { CAD_T_OUT_BIAS, "out_proj.bias", { D, 0, 0 }, c->proj_bias, true, 0 },
-    };
-    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
-        if (!part[i].there || (part[i].proj && shared && stored == 1)) continue;
-        int at = part[i].proj && shared ? 0 : dir;
-        cad_tensor_t *x = add(t, part[i].role, layer, at, part[i].s[0], part[i].s[1], part[i].s[2]);
-        put(x->name, "backbone.layers.%d.mixer%s.mamba_%s.%s", layer, wrap, which[stored], part[i].leaf);
-        if (part[i].proj && shared) put(x->alias, "backbone.layers.%d.mixer%s.mamba_rev.%s", layer, wrap, part[i].leaf);
-        if (fold) x->flip_axis = part[i].flip;
+    cad_part_t part[CAD_PARTS];
+    int n = cad_blocks[c->kind[layer]]->parts(c, part);
+    for (int i = 0; i < n; i++) {
+        const cad_part_t *p = &part[i];
+        bool both = p->projects && shared;
+        cad_tensor_t *x;
+        if (!p->there || (both && stored == 1)) continue;
+        x = add(t, p->role, layer, both ? 0 : dir, p->shape[0], p->shape[1], p->shape[2]);
+        x->shared = both;
+        x->decays = p->decays;
+        put(x->name, "backbone.layers.%d.mixer%s.mamba_%s.%s", layer, wrap, which[stored], p->leaf);
+        if (both) put(x->alias, "backbone.layers.%d.mixer%s.mamba_rev.%s", layer, wrap, p->leaf);
+        if (fold) x->flip_axis = p->flip;
     }
 }
 
-static void add_norm(table_t *t, cad_role_t role, int layer)
+static void add_norm(table_t *t, int role, int layer)
 {
     const cad_config_t *c = t->cfg;
     const char *wrap = c->rcps && !c->fused_add_norm ? ".submodule" : "";
     for (int bias = 0; bias <= !c->rms_norm; bias++) {
-        cad_tensor_t *x = add(t, role + (cad_role_t)bias, layer, 0, c->d_model, 0, 0);
+        cad_tensor_t *x = add(t, role + bias, layer, 0, c->d_model, 0, 0);
         const char *leaf = bias ? "bias" : "weight";
+        x->decays = !bias;
         if (layer < 0) put(x->name, "backbone.norm_f%s.%s", wrap, leaf);
         else put(x->name, "backbone.layers.%d.norm%s.%s", layer, wrap, leaf);
         if (layer >= 0 && cad_config_folded(c, layer)) x->flip_axis = 0;
@@ -102,7 +88,7 @@ int cad_tensors_list(const cad_config_t *c, int64_t rows, int64_t labels, cad_te
 {
     table_t t = { c, NULL, 0, 0 };
     cad_tensor_t *x;
-    t.list = calloc((size_t)c->n_layer * 24 + 4, sizeof *t.list);
+    t.list = calloc((size_t)c->n_layer * (2 * CAD_PARTS + 2) + 4, sizeof *t.list);
     if (!t.list) return cad_fail(err, CAD_ENOMEM, "out of memory for %lld layers", (long long)c->n_layer);
     x = add(&t, CAD_T_EMBED, -1, 0, rows, c->d_model, 0);
     put(x->name, "backbone.embeddings.word_embeddings%s.weight", c->rcps ? ".embedding" : "");
@@ -115,6 +101,7 @@ int cad_tensors_list(const cad_config_t *c, int64_t rows, int64_t labels, cad_te
     add_norm(&t, CAD_T_NORM_F, -1);
     if (labels) {
         x = add(&t, CAD_T_SCORE, -1, 0, labels, c->d_model, 0);
+        x->decays = true;
         put(x->name, "score.weight");
     }
     *list = t.list;

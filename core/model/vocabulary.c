@@ -1,4 +1,4 @@
-/* token.c - vocabularies, encoding, complement. SPDX-License-Identifier: MIT */
+/* vocabulary.c - vocabularies: encoding and complement. SPDX-License-Identifier: MIT */
 #include <ctype.h>
 #include <jansson.h>
 #include <unistd.h>
@@ -6,7 +6,7 @@
 #include "model/model.h"
 #include "model/vocabulary.h"
 
-/* The table of the published models; the rows after N are padding. */
+/* Vocabulary of the published models; rows after N are padding. */
 static const struct {
     const char *token;
     int id;
@@ -14,7 +14,7 @@ static const struct {
     { "[SEP]", 1 }, { "[MASK]", 3 }, { "[PAD]", 4 }, { "[UNK]", 6 }, { "A", 7 },
     { "C", 8 },     { "G", 9 },      { "T", 10 },    { "N", 11 },
 };
-/* PlantCaduceus: no N, no SEP; anything but acgt is UNK. */
+/* Vocabulary of PlantCaduceus: no N, no SEP; every other letter is UNK. */
 static const struct {
     const char *token;
     int id;
@@ -45,7 +45,7 @@ static void vocab_add(cad_vocab_t *v, const char *token, int id)
     }
 }
 
-/* tokenizer.json: {"model": {"vocab": {token: id}}} or {"vocab": ...}. */
+/* Reads tokenizer.json: {"model": {"vocab": {token: id}}} or {"vocab": ...}. */
 static int read_json(cad_vocab_t *v, const char *path, cad_error_t *err)
 {
     json_error_t je;
@@ -70,7 +70,7 @@ static int read_json(cad_vocab_t *v, const char *path, cad_error_t *err)
     return rc;
 }
 
-/* vocab.txt: one token a line, the line number is its id. */
+/* Reads vocab.txt: one token per line; its id is the line number, from 0. */
 static int read_lines(cad_vocab_t *v, const char *path, cad_error_t *err)
 {
     const char *at = v->text, *end = at + v->size;
@@ -90,7 +90,7 @@ static const struct {
     const char *name;
     int (*read)(cad_vocab_t *, const char *, cad_error_t *);
 } FILES[] = {
-    { "tokenizer.json", read_json }, { "vocab.txt", read_lines }, /* the first that is there */
+    { "tokenizer.json", read_json }, { "vocab.txt", read_lines }, /* the first file that exists is read */
 };
 enum { NFILES = sizeof FILES / sizeof *FILES };
 
@@ -121,7 +121,7 @@ static void vocab_builtin(cad_vocab_t *v, bool plant)
     snprintf(v->source, sizeof v->source, "%s", plant ? "plant" : "table");
 }
 
-/* Tokens of the builtin tables that the model has no row for. */
+/* Drops tokens of a built-in vocabulary for which the model has no row. */
 static void drop_missing(cad_vocab_t *v)
 {
     int *id[] = { &v->mask, &v->pad, &v->sep, &v->unk, &v->n };
@@ -166,7 +166,7 @@ static int set_complement(cad_vocab_t *v, const cad_config_t *cfg, const char *p
 
 static void set_letters(cad_vocab_t *v)
 {
-    int other = v->n < 0 ? v->unk : v->pad; /* pretraining replaced N by PAD */
+    int other = v->n < 0 ? v->unk : v->pad; /* in pretraining, N was replaced by PAD */
     if (other < 0) other = v->pad >= 0 ? v->pad : v->unk;
     memset(v->letter, other, sizeof v->letter);
     memset(v->letter_n, v->n >= 0 ? v->n : other, sizeof v->letter_n);
@@ -202,7 +202,7 @@ int cad_vocab_copy(cad_vocab_t *v, const cad_vocab_t *from, cad_error_t *err)
     return 0;
 }
 
-/* What would be read instead of this vocabulary must not be there. */
+/* Fails if dir has a tokenizer file that would be read instead of this vocabulary's. */
 static int refuse_others(const cad_vocab_t *v, const char *dir, cad_error_t *err)
 {
     int rc = 0;

@@ -1,4 +1,4 @@
-/* vocabulary.h - tokens, letters, complement. SPDX-License-Identifier: MIT */
+/* vocabulary.h - tokens, their letters and complements. SPDX-License-Identifier: MIT */
 #ifndef CAD_VOCABULARY_H
 #define CAD_VOCABULARY_H
 
@@ -7,17 +7,17 @@
 
 typedef struct cad_vocab_t {
     int rows;                            /* V */
-    int base[4], mask, pad, sep, unk, n; /* ids; -1 = none */
+    int base[4], mask, pad, sep, unk, n; /* token ids; -1: none */
     uint8_t comp[256];
-    uint8_t letter[256], letter_n[256]; /* ASCII to id, N as PAD or as N */
+    uint8_t letter[256], letter_n[256]; /* ASCII to id; letter maps N to PAD, letter_n maps it to N */
     char source[64];
-    char *text; /* of the file that source names, or NULL */
+    char *text; /* content of the file that source names, or NULL */
     size_t size;
 } cad_vocab_t;
-/* dir NULL: no files, a built-in vocabulary. v->text is freed by the model. */
+/* Reads the tokenizer files in dir; dir NULL: a built-in vocabulary. The model frees v->text. */
 int cad_vocab_read(cad_vocab_t *v, const cad_config_t *cfg, const char *dir, int64_t rows, cad_error_t *err);
 int cad_vocab_copy(cad_vocab_t *v, const cad_vocab_t *from, cad_error_t *err);
-/* Writes the tokenizer file that the vocabulary came from, if any, into dir. */
+/* Writes the tokenizer file that the vocabulary was read from, if any, to dir. */
 int cad_vocab_write(const cad_vocab_t *v, const char *dir, cad_file_t *f, cad_error_t *err);
 
 #endif

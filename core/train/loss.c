@@ -1,12 +1,11 @@
 /* loss.c - losses and their gradients.
  *
- * Examples are packed as in inference. Both strands of a pack have the same offsets,
- * and each has a tape. The forward pass of a pack runs on every strand; the loss gives
- * the gradient of the conjoined result, and each strand runs its backward pass from
- * it. With enough threads both strands run at once, each on its own lane; otherwise one
- * after the other on one lane, with the whole team inside the operations. In either
- * case each strand has its own gradients, so the sums and their order depend only on
- * the examples and on the capacity of a pack.
+ * Examples are packed as in inference. Both strands of a pack have the same offsets, and each has its
+ * own tape. The forward pass of a pack runs on each strand; the loss gives the gradient of the
+ * conjoined result, from which each strand runs its backward pass. With enough threads both strands
+ * run at once, each on its own lane; otherwise one after the other on one lane, with the whole team
+ * inside the operations. In both cases each strand has its own gradients, so the sums and their order
+ * depend only on the examples and on the capacity of a pack.
  * SPDX-License-Identifier: MIT
  */
 #include <math.h>
@@ -18,7 +17,7 @@ typedef struct {
     const cad_example_t *ex;
     int n;
     int64_t scored;
-} pack_t; /* n examples from ex on; scored: number of positions with a weight */
+} pack_t; /* n examples from ex onwards; scored: number of positions with a weight */
 
 /* ---- packs ---- */
 
@@ -60,7 +59,7 @@ static void strand_task(void *arg, int64_t s, int worker)
     a->rc[s] = a->fn(a->t, strand_lane(a->t, (int)s), (int)s, a->p);
 }
 
-/* Calls fn for each strand; for both at once if each has a lane. */
+/* Calls fn for each strand, at once if each has its own lane. */
 static int each_strand(cad_trainer_t *t, strand_f *fn, const pack_t *p)
 {
     strands_t a = { .t = t, .fn = fn, .p = p };
@@ -73,14 +72,13 @@ static int each_strand(cad_trainer_t *t, strand_f *fn, const pack_t *p)
 static int forward(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
 {
     (void)s;
-    for (int k = 0; k < 2; k++) l->f.state[k] = NULL; /* the backward pass recomputes them */
-    return cad_strand_forward(&l->f, t->model, t->off, p->n, NULL);
+    return cad_encoder_forward(&l->f, t->model, t->off, p->n, NULL);
 }
 
 /* ---- losses ---- */
 
-/* Returns weight x cross-entropy of one row of n logits and replaces the logits by scale
- * times its gradient. The target is n probabilities or, if target is NULL, a label. */
+/* Returns weight x cross-entropy of one row of n logits, and replaces the logits by scale times its
+ * gradient. target: n probabilities, or NULL to use label. */
 static double cross_entropy(float *logit, int64_t n, const float *target, int64_t label, double weight, double scale)
 {
     double max = -INFINITY, sum = 0, loss = 0;
@@ -95,7 +93,7 @@ static double cross_entropy(float *logit, int64_t n, const float *target, int64_
     return weight * loss;
 }
 
-/* Lists the positions with a weight as rows of either strand; returns their number. */
+/* Lists the scored positions as rows of each strand; returns their number. */
 static int64_t scored_rows(cad_trainer_t *t, const pack_t *p)
 {
     int64_t n = 0;
@@ -108,7 +106,7 @@ static int64_t scored_rows(cad_trainer_t *t, const pack_t *p)
     return n;
 }
 
-/* Logits (n,V) of scored positions [at, at+n), into dlogits. */
+/* Computes the conjoined logits (n,V) of scored positions [at, at+n) in t->dlogits. */
 static int conjoined_logits(cad_trainer_t *t, int64_t at, int64_t n)
 {
     int64_t V = t->model->vocab.rows;
@@ -141,10 +139,10 @@ static int tokens_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t
 {
     int rc = t->back->start(l, t->off[p->n]);
     if (rc == 0) rc = t->back->head(l, s, t->row[s], p->scored, t->dlogits);
-    return rc ? rc : cad_strand_backward(l, t->model, t->off, p->n);
+    return rc ? rc : cad_encoder_backward(l, t->model, t->off, p->n);
 }
 
-/* Returns the loss of one example's n outputs and replaces them by scale times its gradient. */
+/* Returns the loss of one example's n outputs, and replaces them by scale times its gradient. */
 static double label_loss(float *out, int64_t n, const float *target, enum cad_loss_t loss, double scale)
 {
     double sum = 0;
@@ -163,7 +161,7 @@ static double label_loss(float *out, int64_t n, const float *target, enum cad_lo
     return sum;
 }
 
-/* Computes example i's mean (D) of both strands' pooled rows and its outputs (labels). */
+/* For example i: mean (D) of both strands' pooled rows, and outputs out (labels). */
 static void classify(const cad_trainer_t *t, int i, float *mean, float *out)
 {
     int64_t D = t->model->cfg.d_model;
@@ -180,7 +178,7 @@ static void classify(const cad_trainer_t *t, int i, float *mean, float *out)
 
 static float *score_grad(const cad_trainer_t *t) { return t->grad + (t->model->score - t->model->param); }
 
-/* Pools all examples of a pack in one operation: a device is waited for once. */
+/* Pools all examples of a pack in one operation, so that a device is waited for only once. */
 static int pool_strand(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
 {
     int64_t D = t->model->cfg.d_model;
@@ -191,8 +189,8 @@ static int pool_strand(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t
     return t->ops->pool(&l->f, t->range[s], p->n);
 }
 
-/* Adds the losses of a pack to *sum and the gradient of score to the trainer's; replaces
- * pooled[0] by the gradient of each strand's pooled rows. */
+/* Adds the losses of a pack to *sum and the gradient of score to the trainer's gradient; replaces
+ * pooled[0] by the gradient of the pooled rows, the same for each strand. */
 static int label_losses(cad_trainer_t *t, enum cad_loss_t loss, const pack_t *p, double scale, double *sum)
 {
     int64_t D = t->model->cfg.d_model, labels = t->model->labels;
@@ -226,7 +224,7 @@ static int labels_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t
     (void)s;
     for (int i = 0; i < p->n && rc == 0; i++)
         rc = t->back->pool(l, t->off[i], t->off[i + 1], t->recipe.pool, t->pooled[0] + i * D);
-    return rc ? rc : cad_strand_backward(l, t->model, t->off, p->n);
+    return rc ? rc : cad_encoder_backward(l, t->model, t->off, p->n);
 }
 
 /* Runs the forward pass of one pack and, if scale is not 0, its backward pass. */

@@ -1,15 +1,15 @@
-/* mask.c - masked examples of language modelling. SPDX-License-Identifier: MIT */
+/* mask.c - masks examples for language modelling. SPDX-License-Identifier: MIT */
 #include "model/model.h"
 #include "model/vocabulary.h"
 #include "base/random.h"
 
-/* Devlin et al., "BERT", 2019, as the paper's code has it: 15 % of the positions,
- * of which 80 % become MASK, 10 % any token, 10 % stay. */
+/* Devlin et al., "BERT", 2019, as in the paper's code: of the 15 % of positions that are chosen, 80 %
+ * become MASK, 10 % a random token, and 10 % stay as they are. */
 #define CHOSEN 0.15
 #define MASKED 0.8
 #define REPLACED 0.9
 
-/* The number of tokens: ids beyond them only pad the vocabulary. */
+/* Number of tokens; higher ids only pad the vocabulary. */
 static uint64_t tokens_of(const cad_vocab_t *v)
 {
     int most = 0, id[] = { v->base[0], v->base[1], v->base[2], v->base[3], v->mask, v->pad, v->sep, v->unk, v->n };
@@ -22,7 +22,7 @@ int64_t cad_mask(const cad_model_t *m, uint64_t seed, uint64_t window, const uin
 {
     const cad_vocab_t *v = &m->vocab;
     uint64_t any = tokens_of(v);
-    uint8_t unknown = v->letter['N']; /* PAD; UNK in the plant vocabulary */
+    uint8_t unknown = v->letter['N']; /* PAD, or UNK in the plant vocabulary */
     int64_t scored = 0;
     for (int64_t i = 0; i < len; i++) {
         double how = cad_unit(cad_random(seed, window, (uint64_t)i, 1));

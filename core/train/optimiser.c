@@ -1,11 +1,11 @@
-/* optimiser.c - AdamW over the table of tensors; training checkpoints.
+/* optimiser.c - AdamW over the table of tensors; reads and writes training checkpoints.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 
 #include "model/safetensors.h"
 #include "train/trainer.h"
 
-#define SLICE 16384 /* parameters in one task */
+#define SLICE 16384 /* parameters per task */
 
 /* ---- the optimiser: Loshchilov and Hutter, "Decoupled weight decay regularization", 2019 ---- */
 
@@ -53,7 +53,7 @@ static double norm_of(const float *a, int64_t n)
     return sqrt(sum);
 }
 
-/* Passes changed parameters on to the backend. */
+/* Packs the changed parameters for the backend. */
 static void renew(cad_trainer_t *t)
 {
     cad_model_refresh(t->model);
@@ -81,12 +81,12 @@ int cad_trainer_update(cad_trainer_t *t, double lr, double *norm, cad_error_t *e
     a.fix2 = 1 - pow(r->beta2, (double)t->step);
     for (int i = 0; i < t->model->ntensor; i++) {
         a.tensor = &t->model->tensor[i];
-        a.keep = t->decay[i] ? 1 - lr * r->weight_decay : 1;
+        a.keep = t->model->tensor[i].decays ? 1 - lr * r->weight_decay : 1;
         if (r->freeze && a.tensor->role != CAD_T_SCORE) continue;
         cad_team_run(t->team, (a.tensor->count + SLICE - 1) / SLICE, adam_task, &a);
     }
     memset(t->grad, 0, (size_t)t->model->total * sizeof *t->grad);
-    if (!r->freeze) renew(t); /* the backend does not hold score */
+    if (!r->freeze) renew(t); /* with freeze only score.weight changed, and the backend has no copy */
     return 0;
 }
 
@@ -104,7 +104,7 @@ int cad_trainer_gradient(cad_trainer_t *t, const char *name, float *out)
     return CAD_EARG;
 }
 
-/* ---- checkpoints: parameters and moments, laid out as in memory ---- */
+/* ---- checkpoints: parameters and moments in their layout in memory ---- */
 
 static cad_array_t flat(const char *name, const float *data, int64_t n)
 {

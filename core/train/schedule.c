@@ -4,10 +4,10 @@
 
 #include "caduceus.h"
 
-#define START 1e-6 /* the rate that a warm-up begins with */
+#define START 1e-6 /* learning rate at the start of the warm-up */
 
-/* Pretraining (CAD_COSINE_AFTER) counts the updates of its warm-up from 1, so its first
- * rate is above START; timm (CAD_COSINE_OVER) counts them from 0. */
+/* Pretraining (CAD_COSINE_AFTER) counts the updates of the warm-up from 1, so its first rate is above
+ * START; timm (CAD_COSINE_OVER) counts them from 0. */
 double cad_schedule(enum cad_cosine_t form, int64_t step, int64_t steps, double warmup, double peak, double last)
 {
     bool after = form == CAD_COSINE_AFTER;

@@ -1,4 +1,4 @@
-/* trainer.c - opens and closes a trainer: its backend, teams, lanes and tapes.
+/* trainer.c - opens and closes a trainer with its backend, teams, lanes and tapes.
  * SPDX-License-Identifier: MIT
  */
 #include "engine/engine.h"
@@ -36,23 +36,19 @@ static int take_recipe(cad_recipe_t *r, const cad_recipe_t *given, const cad_mod
     return 0;
 }
 
-/* Sets the pointers of a strand's tape, which lie in t->slot. */
+/* Lays out a strand's tape; its arrays of pointers are in t->slot and t->kept. */
 static void lay_tape(cad_trainer_t *t, int strand, cad_bump_t *b)
 {
     const cad_model_t *m = t->model;
-    cad_extent_t e = cad_extent(m);
-    int64_t n = m->cfg.n_layer, rows = t->lane[0].f.rows, slots = rows / CAD_STRETCH + t->most;
+    int64_t n = m->cfg.n_layer, rows = t->lane[0].f.rows, Dp = cad_round_up(m->cfg.d_model, CAD_PAD);
     bool all = t->back->keeps && !t->recipe.recompute && !cad_model_apart(m);
-    cad_tape_t *tape = &t->tape[strand];
-    float **p = t->slot + strand * (4 * n + 1);
-    *tape = (cad_tape_t) { .res = p, .x = all ? p + n + 1 : NULL, .state = all ? p + 2 * n + 1 : NULL };
-    for (int64_t i = 1; i <= n; i++) tape->res[i] = cad_bump(b, rows, e.Dp, sizeof(float));
-    tape->res[0] = tape->res[n]; /* recomputed: the head no longer needs it then */
-    for (int64_t i = 0; i < n && all; i++) {
-        tape->x[i] = cad_bump(b, rows, e.Ep, sizeof(float));
-        for (int k = 0; k < 2; k++)
-            tape->state[2 * i + k] = k < m->layer[i].ndir ? cad_bump(b, slots, e.Ep * e.N, sizeof(float)) : NULL;
-    }
+    float **res = t->slot + strand * (n + 1);
+    cad_kept_t *kept = all ? t->kept + strand * n : NULL;
+    t->tape[strand] = (cad_tape_t) { .res = res, .kept = kept };
+    for (int64_t i = 1; i <= n; i++) res[i] = cad_bump(b, rows, Dp, sizeof(float));
+    res[0] = res[n]; /* recomputed in the backward pass, when the head's input is no longer needed */
+    for (int64_t i = 0; i < n && all; i++)
+        cad_layer_block(m, (int)i)->keep(&m->cfg, m->layer[i].ndir, rows, t->most, b, &kept[i]);
 }
 
 static size_t lay_tapes(cad_trainer_t *t, char *base)
@@ -91,7 +87,7 @@ static void give(cad_trainer_t *t, char **arena)
     *arena = NULL;
 }
 
-/* Opens lane i; parts that lie in the tapes (residual, x) get no memory of their own. */
+/* Opens lane i; arrays that the tapes hold (residual, x) get no memory in the lane. */
 static int open_lane(cad_trainer_t *t, int i, cad_error_t *err)
 {
     cad_grad_lane_t *l = &t->lane[i];
@@ -109,7 +105,8 @@ static int open_lanes(cad_trainer_t *t, cad_error_t *err)
     int64_t tile = cad_min(t->back->tile, cad_round_up(rows, CAD_STRETCH));
     bool thrifty = t->ops->late &&
                    (t->recipe.recompute || rows > t->back->rows); /* z is recomputed for each direction */
-    int64_t zrows = thrifty && rows > 2 * tile ? 2 * tile : rows; /* one tile in use, its neighbour being computed */
+    int64_t zrows = thrifty && rows > 2 * tile ? 2 * tile
+                                               : rows; /* the tile in use and its neighbour, computed ahead */
     int rc;
     memset(t->lane, 0, sizeof t->lane);
     t->bytes = 0;
@@ -142,7 +139,7 @@ static void close_lanes(cad_trainer_t *t)
     give(t, &t->tapes);
 }
 
-/* Goes from two lanes to one, which gets the whole team. */
+/* Changes from two lanes to one, which gets the whole team. */
 static void join_lanes(cad_trainer_t *t)
 {
     for (int i = 0; i < 2; i++) {
@@ -152,8 +149,8 @@ static void join_lanes(cad_trainer_t *t)
     t->lanes = 1;
 }
 
-/* Opens the teams: two lanes with half of the threads each, or one lane where layers are
- * recomputed to save memory. */
+/* Opens the teams: two lanes with half of the threads each, or a single lane if layers are recomputed
+ * to save memory. */
 static int open_teams(cad_trainer_t *t, cad_error_t *err)
 {
     int threads = t->recipe.threads, rc = threads > 1 ? cad_team_open(&t->team, threads, err) : 0;
@@ -166,12 +163,13 @@ static int open_teams(cad_trainer_t *t, cad_error_t *err)
     return rc;
 }
 
-/* Opens the lanes; where memory is short, tries a single lane and then smaller packs. */
+/* Opens the lanes; if memory is short, retries with a single lane, then with smaller packs. */
 static int fit_lanes(cad_trainer_t *t, cad_error_t *err)
 {
     int rc;
-    t->slot = calloc((size_t)(2 * (4 * t->model->cfg.n_layer + 1)), sizeof *t->slot);
-    if (!t->slot) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    t->slot = calloc((size_t)(2 * (t->model->cfg.n_layer + 1)), sizeof *t->slot);
+    t->kept = calloc((size_t)(2 * t->model->cfg.n_layer), sizeof *t->kept);
+    if (!t->slot || !t->kept) return cad_fail(err, CAD_ENOMEM, "out of memory");
     t->pack = t->back->rows;
     while ((rc = open_lanes(t, err)) == CAD_ENOMEM &&
            (t->lanes > 1 || (t->pack > t->back->least && t->pack > t->recipe.max_tokens))) {
@@ -208,28 +206,10 @@ static int open_buffers(cad_trainer_t *t, cad_error_t *err)
     t->grad = get(t, total, sizeof(float), &rc, err);
     t->m = get(t, total, sizeof(float), &rc, err);
     t->v = get(t, total, sizeof(float), &rc, err);
-    t->decay = get(t, (size_t)m->ntensor, sizeof(bool), &rc, err);
     return rc;
 }
 
-/* Weights of projections and norms decay; the paper's code excludes the roles below. */
-static bool decays(cad_role_t r)
-{
-    switch (r) {
-    case CAD_T_EMBED:
-    case CAD_T_A_LOG:
-    case CAD_T_SKIP:
-    case CAD_T_NORM_F_BIAS:
-    case CAD_T_NORM_BIAS:
-    case CAD_T_IN_BIAS:
-    case CAD_T_CONV_BIAS:
-    case CAD_T_DT_BIAS:
-    case CAD_T_OUT_BIAS: return false;
-    default: return true;
-    }
-}
-
-/* Opens the tables of both passes, the weights and the gradients. */
+/* Opens the tables of the forward and backward pass, the weights and the gradients. */
 static int open_backend(cad_trainer_t *t, cad_error_t *err)
 {
     int rc = cad_device_open(&t->table, t->recipe.device, t->recipe.precision, t->note, sizeof t->note, err);
@@ -258,7 +238,6 @@ int cad_trainer_open(cad_trainer_t **out, cad_model_t *model, const cad_recipe_t
     if (rc == 0) rc = open_teams(t, err);
     if (rc == 0) rc = fit_lanes(t, err);
     if (rc == 0) rc = open_buffers(t, err);
-    for (int i = 0; i < model->ntensor && rc == 0; i++) t->decay[i] = decays(model->tensor[i].role);
     if (rc) cad_trainer_close(t);
     else *out = t;
     return rc;
@@ -279,13 +258,13 @@ void cad_trainer_close(cad_trainer_t *t)
         free(t->range[s]);
     }
     free(t->slot);
+    free(t->kept);
     free(t->off);
     free(t->dlogits);
     free(t->other);
     free(t->grad);
     free(t->m);
     free(t->v);
-    free(t->decay);
     free(t);
 }
 

@@ -1,45 +1,46 @@
-/* trainer.h - the trainer, shared by trainer.c, loss.c and optimiser.c. SPDX-License-Identifier: MIT */
+/* trainer.h - the struct that trainer.c, loss.c and optimiser.c share. SPDX-License-Identifier: MIT */
 #ifndef CAD_TRAINER_H
 #define CAD_TRAINER_H
 
 #include "engine/module.h"
 #include "engine/backward.h"
 
-#define CAD_LOGITS 2048 /* positions whose logits are computed at a time */
+#define CAD_LOGITS 2048 /* positions whose logits are computed at once */
 
 struct cad_trainer_t {
     cad_model_t *model;
     cad_recipe_t recipe;
     cad_ops_t table;
-    const cad_ops_t *ops; /* the table once it is filled */
+    const cad_ops_t *ops; /* &table once the table is filled */
     const cad_back_ops_t *back;
-    char note[512];      /* why "auto" computes on the CPU, or "" */
+    char note[512];      /* reason why "auto" uses the CPU, or "" */
     cad_team_t *team;    /* all threads */
-    cad_team_t *half[2]; /* the threads of each of two lanes; NULL: one thread */
+    cad_team_t *half[2]; /* half of the threads, for each of two lanes; NULL: one thread */
     cad_weights_t *weights;
     cad_grads_t *grads[2]; /* by strand; [1] NULL: both strands add to [0] */
     cad_grad_lane_t lane[2];
-    int lanes; /* 2: both strands run at once */
+    int lanes; /* 1, or 2 if both strands run at once */
     cad_tape_t tape[2];
     uint8_t *tok[2]; // (rows)
     int strands;
-    int64_t pack;           /* rows of a pack; a longer example is a pack by itself */
-    int64_t *off;           // (most+1)
-    int most;               /* sequences in a pack */
-    float **slot;           /* the pointers of both tapes */
-    char *arena[2], *tapes; /* memory from the backend: for each lane's gradients; for the tapes */
-    int64_t *row[2];        // (rows) scored positions on each strand
-    float *dlogits;         // (rows,V)
-    float *other;           // (CAD_LOGITS,V) the second strand's logits
-    float *pooled[2];       // (most,D)
-    cad_range_t *range[2];  // (most) rows to be pooled
-    float *grad, *m, *v;    // (total) gradient and moments, laid out as the parameters
-    bool *decay;            // (tensors)
+    int64_t pack;          /* capacity in rows; a longer example is a pack by itself */
+    int64_t *off;          // (most+1)
+    int most;              /* maximum number of sequences in a pack */
+    float **slot;          // (strands,layers+1) pointers of the tapes to residuals
+    cad_kept_t *kept;      // (strands,layers) the tapes' kept activations
+    char *arena[2];        /* memory of each grad lane's arrays, from the backend */
+    char *tapes;           /* memory of the tapes, from the backend */
+    int64_t *row[2];       // (rows) scored positions on each strand
+    float *dlogits;        // (rows,V)
+    float *other;          // (CAD_LOGITS,V) the second strand's logits
+    float *pooled[2];      // (most,D)
+    cad_range_t *range[2]; // (most) rows to be pooled
+    float *grad, *m, *v;   // (total) gradient and moments, laid out as the parameters
     int64_t step;
     size_t bytes;
 };
 
-/* Returns rc, the code of a failed operation, after writing the reason to err. */
+/* Writes the reason for rc, the code of a failed operation, to err; returns rc. */
 int cad_trainer_report(const cad_trainer_t *t, int rc, cad_error_t *err);
 
 #endif

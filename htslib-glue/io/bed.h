@@ -13,7 +13,7 @@ typedef struct bed_row_t {
     int ncol;
     const char *name; /* column 4, borrowed from the line; NULL if there is none */
     int name_len;
-    interval_t *block; /* (nblock) malloc'd, in order and disjoint; NULL unless asked for */
+    interval_t *block; /* (nblock) malloc'd, in order and disjoint; NULL unless requested */
     int nblock;
 } bed_row_t;
 /* Parses a data line into *row, to be freed: 0, CAD_EFORMAT or CAD_ENOMEM, then with nothing to

@@ -59,10 +59,12 @@ struct bigwig_t {
     const contig_t *contig;
     int ncontig, nzoom;
     uint64_t at;               /* bytes written */
-    uint64_t data, count;      /* offset of the data; blocks in it */
+    uint64_t data;             /* offset of the data */
+    uint64_t count;            /* blocks in the data */
     uint32_t start[ITEMS], on; /* positions of the next block, on contig `on` */
     float value[ITEMS];
-    int n, run; /* values; how many at the end have consecutive positions */
+    int n;   /* number of values */
+    int run; /* values at the end whose positions are consecutive */
     bounds_t bounds;
     uint64_t covered;
     double min, max, sum, square;

@@ -357,7 +357,7 @@ static void build_abort(build_t *b)
     }
 }
 
-/* False, with nothing left behind, if files cannot be made there. */
+/* False, with no file left, if files cannot be made at these paths. */
 static bool build_begin(build_t *b, const char *const path[2])
 {
     bool good = true;

@@ -14,9 +14,11 @@ typedef struct input_t {
     struct hFILE *h;  /* of reads and variants, until records_open takes it; else NULL */
     input_kind_t kind;
     char *buf;
-    size_t at, fill;     /* bytes of buf that are consumed; that are filled */
-    int64_t line;        /* number of the last line read, from 1 */
-    int64_t bytes, size; /* decompressed bytes read so far; bytes of the file, 0 when unknown */
+    size_t at;     /* bytes of buf that are consumed */
+    size_t fill;   /* bytes of buf that are filled */
+    int64_t line;  /* number of the last line read, from 1 */
+    int64_t bytes; /* decompressed bytes read so far */
+    int64_t size;  /* bytes of the file; 0: unknown */
     bool eof;
 } input_t;
 /* format: bed, fasta, fastq, sam, bam, cram, vcf or bcf; NULL to detect it. 0 or a negative

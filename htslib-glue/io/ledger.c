@@ -13,7 +13,7 @@ typedef struct ledger_file_t {
     use_t use;
 } ledger_file_t;
 
-/* Takes path, which is malloc'd or NULL when out of memory. */
+/* Owns path from here on. path: malloc'd, or NULL when out of memory. */
 static void add(ledger_t *l, char *path, use_t use)
 {
     ledger_file_t *more = path ? realloc(l->file, (size_t)(l->n + 1) * sizeof *more) : NULL;

@@ -9,8 +9,9 @@ typedef struct npz_t {
     output_t *out;         /* owned by the caller, who opens and closes it; the rest is private */
     struct entry_t *entry; // (n)
     size_t n;
-    uint64_t at, size; /* bytes written in all; of the current array */
-    int64_t left;      /* values of the current array still to come */
+    uint64_t at;   /* bytes written to the file */
+    uint64_t size; /* bytes written of the current array */
+    int64_t left;  /* values of the current array still to come */
     uint32_t crc;
     int64_t *empty, width; // (nempty) arrays without rows: they may come amid another, so they are written last
     size_t nempty;

@@ -20,7 +20,7 @@ struct output_t {
     hFILE *h;
     int stream_fd; /* the descriptor that h owns */
     BGZF *bgzf;    /* over h, or NULL */
-    htsFile *hts;  /* over h, or NULL */
+    htsFile *hts;  /* htslib file that writes through h, or NULL */
     int64_t bytes; /* known once synced */
     bool failed, synced;
 };

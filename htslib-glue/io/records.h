@@ -21,7 +21,7 @@ int records_threads(htsFile *fp, htsThreadPool *pool, cad_error_t *err);
 /* Removes @SQ UR tags with remote addresses, which htslib would fetch references from. unless_m5:
  * only where M5 is missing. */
 void records_forget_remote(sam_hdr_t *h, bool unless_m5);
-/* Before a jump by an index: CAD_EIO if the file was cut short. */
+/* Call before seeking: checks for the end marker; CAD_EIO if the file was cut short. */
 int records_whole(htsFile *fp, const char *path, cad_error_t *err);
 /* -r needs BGZF besides an index: CAD_EFORMAT for anything else. */
 int records_blocks(htsFile *fp, const char *path, cad_error_t *err);
@@ -40,16 +40,19 @@ typedef struct format_t {
 int format_choose(format_t *f, bool reads, const char *asked, const char *path, const htsFormat *in, cad_error_t *err);
 typedef enum { INDEX_NONE, INDEX_CSI, INDEX_BAI, INDEX_TBI } index_t;
 typedef struct records_out_t {
-    const char *path; /* borrowed; set by the caller, as the next three */
+    /* Set by the caller: */
+    const char *path; /* borrowed */
     format_t format;
     index_t index;
-    bool embed;                /* for CRAM: a reference that is not found is derived from the reads and embedded */
-    htsFile *fp;               /* owned by out; NULL: a dry run */
-    output_t *part;            /* the .json beside a shard, or NULL; opened by the caller, then owned here */
-    output_t *out, *index_out; /* the rest is private */
+    bool embed;     /* for CRAM: a reference that is not found is derived from the reads and embedded */
+    output_t *part; /* the .json beside a shard, or NULL; opened by the caller, then owned here */
+    /* Set by records_create: */
+    htsFile *fp; /* owned by out; NULL: a dry run */
+    /* Its own: */
+    output_t *out, *index_out;
     char *index_path;
     int shift; /* htslib's min_shift of the index */
-    bool any;  /* there was a record; it was at (contig, pos) */
+    bool any;  /* there was a record; the last one was at (contig, pos) */
     uint32_t contig;
     int64_t pos;
 } records_out_t;

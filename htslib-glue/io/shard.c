@@ -73,8 +73,8 @@ static int check_size(const char *path, int64_t n, cad_error_t *err)
                     (long long)sb.st_size, (long long)n);
 }
 
-/* Reads PART.json as *json, without its key "bytes", and checks that the part has so many; *json
- * is NULL after a failure. */
+/* Reads PART.json as *json, without its key "bytes", and checks that the part has that many
+ * bytes; *json is NULL after a failure. */
 static int read_part(const char *path, json_t **json, cad_error_t *err)
 {
     char *beside = suffixed(path, ".json"), *text = NULL, bytes[24];

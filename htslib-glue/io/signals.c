@@ -43,7 +43,7 @@ static char command[32] = "help";
 
 void glue_command(const char *cmd) { snprintf(command, sizeof command, "%s", cmd); }
 
-/* Allocates nothing: memory is out. */
+/* Called when out of memory: must not allocate. */
 static void say_last(const char *what)
 {
     const char *part[] = { "caduceus ", command, ": ", what, "\n" };

@@ -8,7 +8,7 @@
 void glue_init(void);
 /* The command that messages name from here on (copied). */
 void glue_command(const char *cmd);
-/* Messages of htslib are shown from level 4 on. */
+/* Messages of htslib are shown from level 4 onwards. */
 void glue_verbosity(int level);
 const char *glue_htslib_version(void);
 /* Removes the temporaries, reports that memory is out and ends the process: for libraries

@@ -16,8 +16,7 @@ typedef struct corpus_t {
 /* Opens the intervals `on`, NULL for all contigs; both are borrowed. If there are none,
  * windows is 0, which is no error. */
 int corpus_open(corpus_t *c, const fasta_t *ref, const regions_t *on, int64_t len, uint64_t seed, cad_error_t *err);
-/* Reads window i >= 0 of a run, which passes over the corpus again and again: seq (len+1),
- * *len its bases. */
+/* Reads window i >= 0 of a run, which repeats epochs without end: seq (len+1), *len its length in bases. */
 int corpus_window(const corpus_t *c, int64_t i, char *seq, int64_t *len, cad_error_t *err);
 /* A digest of the intervals and all their bases, which are read once. */
 int corpus_digest(const corpus_t *c, uint64_t *digest, cad_error_t *err);

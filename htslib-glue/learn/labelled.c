@@ -34,7 +34,7 @@ static int begin_cell(labelled_t *l, cad_error_t *err)
 }
 
 /* Appends a quoted column, which begins at its quote and has "" for a quote. Returns the
- * place behind it, or NULL. */
+ * place after it, or NULL. */
 static const char *put_quoted(labelled_t *l, const char *s, const char *end)
 {
     for (s++; s < end; s++) {

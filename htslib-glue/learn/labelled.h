@@ -9,7 +9,7 @@
 typedef struct labelled_t {
     /* Set by the caller: */
     const char *path, *format;     /* format: bed, fasta, fastq, csv, tsv; NULL to detect */
-    const char *sequence, *labels; /* columns by name or number, labels comma-separated; NULL: the default names */
+    const char *sequence, *labels; /* columns by name or number, labels separated by commas; NULL: default names */
     const fasta_t *ref;            /* the reference of a BED, or NULL */
     bool need_labels;
     int64_t window; /* bases of the longest sequence */
@@ -24,7 +24,8 @@ typedef struct labelled_t {
     int nlabel;            /* label columns; 0: the input has none */
     /* The whole input: */
     input_t in;
-    bool table, named; /* CSV or TSV; rows have names */
+    bool table;        /* CSV or TSV */
+    bool named;        /* rows have names */
     int ncol;          /* BED: columns of the first row */
     kstring_t leading; /* BED: lines before the first row, each with its \n */
     char **label_name; // (nlabel) names of the label columns

@@ -9,7 +9,8 @@ const char *const METRIC_NAME[METRICS] = { "loss", "accuracy", "mcc", "f1", "aur
 /* ---- by a confusion matrix (K,K), rows the truth ---- */
 
 typedef struct {
-    double all, right; /* rows; rows on the diagonal */
+    double all;   /* rows */
+    double right; /* rows on the diagonal */
 } totals_t;
 
 static totals_t totals(const int64_t *m, int64_t K)
@@ -44,7 +45,7 @@ double metric_accuracy(const int64_t *m, int64_t K)
  * Biochim. Biophys. Acta 405:442. With n rows, c of them right, t_k of class k and p_k
  * called k: (c n - sum t_k p_k) / sqrt((n^2 - sum p_k^2) (n^2 - sum t_k^2)). 0 if one
  * class is called throughout (Chicco and Jurman 2020, BMC Genomics 21:6), undefined if
- * there is but one. */
+ * there is only one class. */
 double metric_mcc(const int64_t *m, int64_t K)
 {
     totals_t t = totals(m, K);
@@ -60,8 +61,8 @@ double metric_mcc(const int64_t *m, int64_t K)
     return (t.right * t.all - both) / sqrt((t.all * t.all - called) * (t.all * t.all - truth));
 }
 
-/* van Rijsbergen 1979: 2 TP / (2 TP + FP + FN); undefined for a class that neither is nor
- * is called. */
+/* van Rijsbergen 1979: 2 TP / (2 TP + FP + FN); undefined for a class with no true and
+ * no predicted row. */
 static double f1_of(const int64_t *m, int64_t K, int64_t k)
 {
     double all = row_sum(m, K, k) + column_sum(m, K, k);
@@ -244,7 +245,7 @@ static int one_of(const tally_t *t, metric_t what, int64_t k, double *v)
     return 0;
 }
 
-/* The mean over labels or values from `first` on where the metric is defined. Several
+/* The mean over labels or values from `first` onwards where the metric is defined. Several
  * classes: each against the rest (Hand and Till 2001, Mach. Learn. 45:171, discuss both). */
 static int mean_over(const tally_t *t, metric_t what, int64_t first, double *out)
 {

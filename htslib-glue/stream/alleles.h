@@ -14,10 +14,11 @@ typedef struct view_t { /* upper-case bases of the reference around the last pla
 /* Bases [beg, end), valid until the next call. */
 int view_get(view_t *v, const contig_t *c, int64_t beg, int64_t end, const char **seq, cad_error_t *err);
 void view_free(view_t *v);
-bool is_base(char b);            /* A, C, G or T */
-typedef struct flanks_t {        /* around a variant */
-    int64_t window, left, right; /* bases in the window; on each side of an SNV */
-    int64_t longest;             /* the longest segment that is scored */
+bool is_base(char b);     /* A, C, G or T */
+typedef struct flanks_t { /* around a variant */
+    int64_t window;       /* bases in the window */
+    int64_t left, right;  /* bases on each side of an SNV */
+    int64_t longest;      /* the longest segment that is scored */
 } flanks_t;
 /* flank, anchor: -1 if not given. *max_len: bases in the longest haplotype that is possible. */
 int flanks_set(flanks_t *f, int64_t window, int64_t flank, int64_t anchor, int64_t *max_len, cad_error_t *err);

@@ -20,8 +20,9 @@ typedef struct table_t {
     const char *rows_are; /* for the .json: the meaning of the matrix' rows */
     int64_t bytes;        /* written, or in a dry run counted */
     int64_t rows, bases;  /* of the regions written */
-    text_t text;          /* its own, as the next */
-    float *row;           // (D)
+    /* Its own: */
+    text_t text;
+    float *row; // (D)
 } table_t;
 /* After the outputs are open and before the first row. width: the matrix has (rows,width). */
 int table_begin(table_t *t, int64_t width, cad_error_t *err);

@@ -25,17 +25,21 @@ typedef struct eval_stretch_t {
     const contig_t *contig;
     interval_t span;
 } eval_stretch_t;
-typedef struct eval_t {         /* the state of SOURCE_SPLITS */
-    const splits_t *splits;     /* set by the caller, as what follows; from -L; path NULL: whole contigs */
+typedef struct eval_t { /* the state of SOURCE_SPLITS */
+    /* Set by the caller: */
+    const splits_t *splits;     /* of -L; path NULL: whole contigs */
     const cad_markov_t *markov; /* NULL: no baseline */
-    int split, fitted;          /* the only split to evaluate, or -1; the baseline's split */
+    int split;                  /* the only split to evaluate, or -1 */
+    int fitted;                 /* the baseline's split */
     int64_t sample;             /* windows to draw; 0: all */
     uint64_t seed;
-    eval_stretch_t *stretch; /* its own, as what follows */
+    /* Its own: */
+    eval_stretch_t *stretch; // (nstretch)
     int64_t nstretch, room;
-    int64_t windows, chosen; /* in all; to compute */
-    int64_t bases;           /* of the cores put in */
-    eval_group_t *group;     /* splits, or contigs where splits have no names */
+    int64_t windows;     /* in all */
+    int64_t chosen;      /* windows to compute */
+    int64_t bases;       /* of the cores put in */
+    eval_group_t *group; /* splits, or contigs where splits have no names */
     int ngroup;
 } eval_t;
 

@@ -6,12 +6,14 @@
 
 enum { HUB_FILES = 6 };
 typedef struct hub_t {
+    /* Set by the caller: */
     const char *dir, *genome, *email;
     const fasta_t *ref;
     const track_t *track; /* (n), in dir/genome/NAME.bw; the logo's are A.bw to T.bw */
     int n;
-    output_t *out[HUB_FILES]; /* its own, as what follows */
-    bool made[2];             /* the folders dir and dir/genome */
+    /* Its own: */
+    output_t *out[HUB_FILES];
+    bool made[2]; /* the folders dir and dir/genome */
 } hub_t;
 /* dir/name or dir/genome/name, malloc'd; NULL: out of memory. */
 char *hub_path(const hub_t *h, bool of_genome, const char *name);

@@ -17,7 +17,7 @@ int cad_markov_count(cad_markov_t *m, cad_team_t *team, const uint8_t *base, int
 /* p (order+1,4): for each order k, the probabilities of A, C, G, T at t from the k bases before it, or
  * after it. Fewer bases are used where one of them is not known, or the sequence ends. */
 void cad_markov_predict(const cad_markov_t *m, const uint8_t *base, int64_t n, int64_t t, bool after, double (*p)[4]);
-/* p: the prediction from both sides, which are taken as independent given the base. alone: that of order 0. */
+/* p: the prediction from both sides, which are taken as independent given the base. alone: the order-0 prediction. */
 void cad_markov_join(const double before[4], const double after[4], const double alone[4], double p[4]);
 
 #endif

@@ -3,11 +3,11 @@
  *
  * One thread (the worker) computes batches; everything else happens on the caller's thread,
  * inside the functions of pipeline.h, so that sources and sinks need no locks. While the worker
- * computes a batch, the caller hands out the results of the one before it, then reads and
+ * computes a batch, the caller delivers the results of the one before it, then reads and
  * encodes the one after it.
  *
  * Nothing depends on how fast anything is. A batch ends at a number of tokens, or of bytes of
- * the items that it holds up. Its results are handed out when the next batch is full, in the
+ * the items that it holds up. Its results are delivered when the next batch is full, in the
  * order of the windows. So bytes, errors and the order of all callbacks are the same in each run.
  *
  * Memory is bounded by the batches and by HELD bytes of items for each of them.
@@ -111,7 +111,7 @@ static void clear_batch(jobs_t *b)
     b->tokens = b->floats = 0;
 }
 
-/* Waits for the oldest batch sent, hands out its results and the items that they complete. */
+/* Waits for the oldest batch sent, delivers its results and the items that they complete. */
 static int collect(pipeline_t *p, cad_error_t *err)
 {
     jobs_t *b = &p->batch[p->first];
@@ -194,13 +194,22 @@ int pipeline_done(pipeline_t *p, cad_error_t *err)
     return rc;
 }
 
+/* n x width floats, malloc'd. Not cad_alloc: a batch's results are freed while the next one's are
+ * allocated, and small aligned pieces would leave gaps that no other piece fits. */
+static float *results(int64_t n, int64_t width)
+{
+    size_t bytes;
+    bool over = __builtin_mul_overflow((size_t)n, (size_t)width, &bytes) || bytes > SIZE_MAX / sizeof(float);
+    return over ? NULL : malloc(bytes * sizeof(float));
+}
+
 static int room_for_results(pipeline_t *p, job_t *j, cad_error_t *err)
 {
     int64_t n = j->scored.end - j->scored.beg, D = cad_model_number(p->model, CAD_D_MODEL),
             rows = j->pooled.end - j->pooled.beg;
     if (counts_only(p)) return 0;
-    if (scored(j)) j->logp = cad_alloc((size_t)n * 4, sizeof(float));
-    if (pooled(j)) j->embedding = cad_alloc((size_t)(p->pool == CAD_POOL_NONE ? rows * D : D), sizeof(float));
+    if (scored(j)) j->logp = results(n, 4);
+    if (pooled(j)) j->embedding = results(p->pool == CAD_POOL_NONE ? rows : 1, D);
     return (scored(j) && !j->logp) || (pooled(j) && !j->embedding)
                ? cad_fail(err, CAD_ENOMEM, "out of memory for a core of %lld bases", (long long)n)
                : 0;

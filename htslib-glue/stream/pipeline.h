@@ -15,8 +15,8 @@ typedef struct item_t { /* the first member of the struct that a source puts in 
     struct item_t *next;
     int64_t bytes;  /* roughly the memory that it holds while it waits */
     int64_t unsent; /* windows in the batch that is being filled */
-    int64_t open;   /* windows whose results have not been handed out */
-    bool whole;     /* all its windows are there */
+    int64_t open;   /* windows whose results have not been delivered */
+    bool whole;     /* all its windows have been added */
     bool elsewhere; /* belongs to another shard */
 } item_t;
 typedef struct job_t { /* one window of an item; intervals count from its first token */
@@ -34,7 +34,7 @@ typedef struct job_t { /* one window of an item; intervals count from its first 
 void job_free(job_t *j);
 typedef struct work_t {
     int64_t windows, passes, tokens;
-    int64_t done;    /* tokens whose results have been handed out */
+    int64_t done;    /* tokens whose results have been delivered */
     uint64_t digest; /* of all items and their windows' tokens, also those of other shards */
 } work_t;
 typedef struct jobs_t { /* windows that are computed together */
@@ -46,34 +46,36 @@ typedef struct jobs_t { /* windows that are computed together */
     task_t task;
 } jobs_t;
 typedef struct pipeline_t { /* does not move after the first item */
-    /* set by the caller */
+    /* Set by the caller: */
     shard_t shard;
     const cad_model_t *model;
     cad_context_t *ctx; /* only the pipeline uses it between the first job and pipeline_close; NULL: see compute */
     int64_t mask;
     enum cad_pool_t pool;
     int64_t batch_tokens;
-    /* Computes the results of n jobs, on the pipeline's own thread. NULL: with ctx, and without ctx
-     * work is only counted (--dry-run). */
+    /* Computes the results of n jobs, on the pipeline's own thread. If NULL, ctx computes; if ctx is NULL
+     * too, work is only counted (--dry-run). */
     int (*compute)(void *arg, job_t *job, int n, cad_error_t *err);
     void *compute_arg;
     int batches;             /* 1 to PIPELINE_BATCHES; 1: nothing overlaps; 0: PIPELINE_BATCHES */
     void (*tick)(void *arg); /* after each batch, or NULL */
     void *tick_arg;
     /* These run on the caller's thread, inside the functions below. */
-    int (*take)(void *arg, item_t *it, const job_t *j, cad_error_t *err); /* a window's results are there */
+    int (*take)(void *arg, item_t *it, const job_t *j, cad_error_t *err); /* a window's results are ready */
     int (*sink)(void *arg, item_t *it, cad_error_t *err);                 /* an item is complete */
     void (*drop)(void *arg, item_t *it);                                  /* and no longer needed */
     void *arg;
-    /* its own */
+    /* Its own: */
     item_t *head, *tail;
     item_t *unsent;                 /* the first item that has, or may get, windows in the batch that is being filled */
     jobs_t batch[PIPELINE_BATCHES]; /* a ring: those sent, then the one that is being filled */
-    int first, sent;                /* the oldest batch sent, and how many are sent */
+    int first;                      /* the oldest batch sent */
+    int sent;                       /* number of batches sent */
     worker_t *worker;               /* NULL before the first batch */
     bool elsewhere;                 /* the last item belongs to another shard */
-    bool failed;                    /* an error was returned; nothing more is handed out */
-    int64_t held, waiting;          /* bytes of items: from `unsent` on; in all */
+    bool failed;                    /* an error was returned; nothing more is delivered */
+    int64_t held;                   /* bytes of the items from `unsent` onwards */
+    int64_t waiting;                /* bytes of all items */
     work_t work;
 } pipeline_t;
 /* The pipeline owns the item, which reaches the sink after all items put before it. */
@@ -81,16 +83,16 @@ void pipeline_put(pipeline_t *p, item_t *it);
 /* together: in the same shard as the item before. */
 void pipeline_put_with(pipeline_t *p, item_t *it, bool together);
 /* Adds a window to the item put last; owns tokens and skip. Like pipeline_done and pipeline_end it
- * may hand out results of earlier windows, and returns their errors. */
+ * may deliver results of earlier windows, and returns their errors. */
 int pipeline_job(pipeline_t *p, job_t job, cad_error_t *err);
 /* Adds data of an item besides its windows to the digest, by which shards of different inputs are told apart. */
 void pipeline_digest(pipeline_t *p, const void *data, size_t n);
 /* The item put last has all its windows. */
 int pipeline_done(pipeline_t *p, cad_error_t *err);
-/* Computes and hands out all that is left. */
+/* Computes and delivers all that is left. */
 int pipeline_flush(pipeline_t *p, cad_error_t *err);
 /* The end of the input, or of reading it: rc and err are the source's. If rc is 0, flushes. Otherwise
- * hands out the batches already sent; an error among these belongs to an earlier item, so it
+ * delivers the batches already sent; an error among these belongs to an earlier item, so it
  * replaces the source's. Returns the error that counts. */
 int pipeline_end(pipeline_t *p, int rc, cad_error_t *err);
 /* Stops the thread and frees all that an error left. */

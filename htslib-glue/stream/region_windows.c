@@ -87,7 +87,7 @@ static int get_letters(const cutter_t *c, const region_t *r, interval_t at, char
     return 0;
 }
 
-/* kept: the bases of the core that count for the region; pool: the bases of these that are pooled. */
+/* kept: the bases of the core that count for the region. pool: those of kept that are pooled. */
 static int make_job(const cutter_t *c, const region_t *r, interval_t core, interval_t window, interval_t kept,
                     interval_t pool, job_t *j, cad_error_t *err)
 {

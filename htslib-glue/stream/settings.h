@@ -4,7 +4,8 @@
 
 #include "stream/scores.h"
 
-typedef enum { POOL_OFF, POOL_ROWS, POOL_MEAN, POOL_MAX, POOL_CENTER, POOLINGS } pooling_t; /* ROWS: "none" */
+/* --pool none gives POOL_ROWS. */
+typedef enum { POOL_OFF, POOL_ROWS, POOL_MEAN, POOL_MAX, POOL_CENTER, POOLINGS } pooling_t;
 
 typedef struct reads_options_t {
     int require, exclude, min_mapq; /* -f, -F, -q: the reads to score */

@@ -51,7 +51,7 @@ typedef struct source_t {
     int (*take)(void *stream, item_t *it, const job_t *j, cad_error_t *err);
     int (*sink)(void *stream, item_t *it, cad_error_t *err);
     void (*drop)(void *stream, item_t *it);
-    /* What a run would write, after a dry run. Only of sources that fit inputs. */
+    /* Estimates the output of a run, after a dry run. Set only for sources that have `fits`. */
     void (*estimate)(const stream_t *s, estimate_t *e);
     /* The share of the work that is done, 0 to 1; 0: not known. NULL: never known. */
     double (*share)(const stream_t *s);
@@ -75,19 +75,22 @@ struct stream_t { /* one run of a source; its pointers are borrowed */
     input_t *in;
     const htsFormat *format; /* of an input of records; set by open */
     const fasta_t *ref;
-    bool on_reference;               /* the results depend on the reference; true unless plan changes it */
-    const regions_t *only, *targets; /* -r -R, -t -L; NULL: all */
+    bool on_reference;        /* the results depend on the reference; true unless plan changes it */
+    const regions_t *only;    /* -r, -R; NULL: all */
+    const regions_t *targets; /* -t, -L; NULL: all */
     notes_t *notes;
     htsThreadPool *pool;    /* of htslib, for records */
     table_t *table;         /* rows of text */
     records_out_t *records; /* or records */
     const provenance_t *provenance;
     const char *command, *description; /* for @PG */
-    tiling_t tiling;                   /* set by plan, as the next */
+    /* Set by plan: */
+    tiling_t tiling;
     cutter_t cutter;
-    int64_t matrix_width;
+    int64_t matrix_width; /* columns of an embedding's row */
+    /* Its own: */
     pipeline_t pipe;
-    int64_t rows; /* handed on so far */
+    int64_t rows; /* rows delivered so far */
 };
 int stream_begin(stream_t *s, const source_t *source, cad_error_t *err);
 /* Sets the cutter's encoding, bases and width: as the settings say, for this model. */

@@ -6,9 +6,10 @@
 #include "stream/source_bed.h"
 
 typedef struct bed_t {
-    int64_t nrow;         /* rows so far */
-    kstring_t line, held; /* the line just read; a header held back */
-    int ncol;             /* of the first row read, then of those written */
+    int64_t nrow;   /* rows so far */
+    kstring_t line; /* the line just read */
+    kstring_t held; /* a header held back */
+    int ncol;       /* of the first row read, then of those written */
     bool headed;
 } bed_t;
 

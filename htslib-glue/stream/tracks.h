@@ -6,16 +6,20 @@
 #include "stream/source.h"
 
 typedef struct track_t {
-    const score_t *score; /* set by tracks_list, as the next two */
-    int base;             /* 0 to 3: the b of the score's at() */
+    /* Set by tracks_list: */
+    const score_t *score;
+    int base; /* 0 to 3: the b of the score's at() */
     char name[24];
-    char *path;          /* set by the caller, malloc'd, as the next five */
-    bool is_bigwig, csi; /* else bedGraph; the index is CSI, not TBI */
-    output_t *out;       /* NULL: a dry run */
-    output_t *index;     /* of compressed bedGraph, or NULL */
-    output_t *json;      /* provenance beside the track, or NULL */
-    bigwig_t *bigwig;    /* its own, as what follows */
-    int contig;          /* bedGraph: the run of equal values so far */
+    /* Set by the caller: */
+    char *path;      /* malloc'd */
+    bool is_bigwig;  /* false: bedGraph */
+    bool csi;        /* the index is CSI, not TBI */
+    output_t *out;   /* NULL: a dry run */
+    output_t *index; /* of compressed bedGraph, or NULL */
+    output_t *json;  /* provenance beside the track, or NULL */
+    /* Its own: */
+    bigwig_t *bigwig;
+    int contig; /* bedGraph: the run of equal values so far */
     interval_t run;
     float value;
 } track_t;
@@ -23,9 +27,10 @@ typedef struct track_t {
 bool track_is_stacked(const track_t *x);
 typedef struct tracks_t { /* the state of SOURCE_CONTIGS */
     int decimals;         /* set by the caller */
-    track_t *track;       // (n) by tracks_list
-    int n;
-    int at_contig, at_span; /* its own, as what follows */
+    track_t *track;       // (n) set by tracks_list
+    int n;                /* set by tracks_list */
+    /* Its own: */
+    int at_contig, at_span;
     text_t text;
     int64_t bases; /* of the cores put in */
 } tracks_t;

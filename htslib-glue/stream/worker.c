@@ -10,7 +10,8 @@ struct worker_t {
     pthread_t thread;
     pthread_mutex_t lock; /* guards all below, and done of each task */
     pthread_cond_t given, done;
-    task_t *first, **end; /* tasks not yet begun; where the next one is linked */
+    task_t *first; /* tasks not yet begun */
+    task_t **end;  /* where the next one is linked */
     bool stop;
 };
 

@@ -1,7 +1,7 @@
-/* out.h - Mamba's output: out_proj, and how the residual stream takes it. Its weights' gradients
- * are made in in_tmpl.h, where the gated y is known. SPDX-License-Identifier: MIT */
-#ifndef CAD_CUDA_OUT_H
-#define CAD_CUDA_OUT_H
+/* mamba_out.h - Mamba's output: out_proj, added to the residual stream. The gradients of its weights
+ * are computed in mamba_in_tmpl.h, where the gated y is known. SPDX-License-Identifier: MIT */
+#ifndef CAD_CUDA_MAMBA_OUT_H
+#define CAD_CUDA_MAMBA_OUT_H
 
 #include "graph.h"
 #include "product.h"
@@ -26,7 +26,7 @@ typedef struct {
     const float *base, *h, *o;
     int64_t n;
     bool times;
-} combine_args_t; /* all (rows,Dp) from the span's first row on; n = rows x Dp */
+} combine_args_t; /* all (rows,Dp) from the span's first row onwards; n = rows x Dp */
 
 /* res = base + (h + o), or base + h * o. */
 KERNEL(combine, combine_args_t)
@@ -56,7 +56,7 @@ static int project_out(cad_lane_t *l, const mamba_dir_t *p, cad_span_t s, float 
                          s.beg, s.end, base || p->out_bias ? 1 : 0);
 }
 
-static int op_out(cad_lane_t *l, int layer, int dir, cad_span_t s, cad_out_t how)
+static int op_out(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     const cad_weights_t *w = l->weights;
     gpu_t *g = gpu_of(l);
@@ -105,14 +105,16 @@ static int back_divide(cad_grad_lane_t *l, int64_t n, bool times)
 }
 
 /* g = dout x out_proj; dx = 0 */
-static int back_out(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
+static int back_out(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     const mamba_grads_t *q = &l->grads->mamba;
-    size_t width = (size_t)l->grads->s.Ep * sizeof(float);
-    int rc = check(&l->f, cudaMemset2DAsync(l->dx, 2 * width, 0, width, (size_t)s.end, gpu_of(&l->f)->stream),
+    size_t width = (size_t)q->size.Ep * sizeof(float);
+    int rc = check(&l->f, cudaMemset2DAsync(back_of(l)->dx, 2 * width, 0, width, (size_t)s.end, gpu_of(&l->f)->stream),
                    "clearing");
+    (void)how;
     return rc ? rc
-              : multiply(&l->f, &q->product[OUT_BACK], l->dout, q->dir[2 * layer + dir].out, l->g, l->g, 0, s.end, 0);
+              : multiply(&l->f, &q->product[OUT_BACK], l->dout, q->dir[2 * layer + dir].out, back_of(l)->g,
+                         back_of(l)->g, 0, s.end, 0);
 }
 
 #endif

@@ -1,4 +1,4 @@
-/* options.h - the option table: options that several commands share, group by group.
+/* option_table.h - the option table: options that several commands share, group by group.
  *
  * A group has a line for getopt_long (OPTIONS_*), its part of the usage text (*_USAGE),
  * a struct of values, and a function *_take that stores one option: it returns 0 = done,
@@ -71,7 +71,7 @@ typedef struct options_t {
     const char *model, *device, *precision; /* NULL: not given */
     int threads;
     bool quiet;
-    bool counting; /* a run that only counts work: the run after it prints the warnings */
+    bool counting; /* this run only counts work: the next run prints the warnings */
     int verbosity; /* 3 = default; above it, messages of htslib too */
 } options_t;
 void options_init(options_t *o, const char *cmd);
@@ -91,7 +91,7 @@ int options_take(options_t *o, int c, const char *arg);
 typedef struct new_model_t {
     const char *config;       /* path of a config.json; NULL: a small published one */
     int64_t d_model, n_layer; /* replace config's; 0: not given */
-    int rcps;                 /* likewise; -1: not given */
+    int rcps;                 /* replaces config's; -1: not given */
 } new_model_t;
 int new_model_take(new_model_t *n, const char *cmd, int c, const char *arg);
 bool new_model_given(const new_model_t *n);
@@ -111,7 +111,7 @@ typedef struct training_t {
     bool recompute;
 } training_t;
 int training_take(training_t *t, const char *cmd, int c, const char *arg);
-/* Whether sequences are reverse-complemented at random: as given, else for Ph only. */
+/* True if sequences are reverse-complemented at random: as given; by default only for Ph. */
 bool training_turns(const training_t *t, const cad_model_t *model);
 
 /* ---- labelled sequences: finetune, predict ---- */
@@ -137,7 +137,7 @@ int labels_take(label_options_t *o, const char *cmd, int c, const char *arg);
 /* Stores one option of a command: 0, or another value after reporting. */
 typedef int option_f(void *args, int c, const char *arg);
 /* Calls take for each option. Prints the usage if there are no arguments or --help. Returns
- * 0 = go on, 1 = error, reported, 2 = help was printed. optind is then the first operand. */
+ * 0 = continue, 1 = error, reported, 2 = help was printed. optind is then the first operand. */
 int options_parse(const char *cmd, int argc, char **argv, const char *shorts, const struct option *longs,
                   const char *usage, option_f *take, void *args);
 /* Reports the option that getopt did not know; returns 1. */

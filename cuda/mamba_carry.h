@@ -1,7 +1,7 @@
-/* scan.h - scans of long sequences: the carry between their pieces. scan_tmpl.h and
- * scan_back_tmpl.h have the scan itself. SPDX-License-Identifier: MIT */
-#ifndef CAD_CUDA_SCAN_H
-#define CAD_CUDA_SCAN_H
+/* mamba_carry.h - scans of long sequences: the carry between their pieces. mamba_scan_tmpl.h and
+ * mamba_scan_back_tmpl.h have the scan itself. SPDX-License-Identifier: MIT */
+#ifndef CAD_CUDA_MAMBA_CARRY_H
+#define CAD_CUDA_MAMBA_CARRY_H
 
 #include "graph.h"
 #include "simd.h"
@@ -46,7 +46,7 @@ KERNEL(carry, carry_args_t)
     }
 }
 
-/* a (STATES,Ep): the decay of these states. */
+/* a (STATES,Ep): -exp(A_log) log2 e of the states of this launch. */
 static void carry_pieces(cad_lane_t *l, const float *a, int nseq, bool back)
 {
     gpu_t *g = gpu_of(l);

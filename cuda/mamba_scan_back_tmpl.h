@@ -1,5 +1,5 @@
-/* scan_back_tmpl.h - backward pass of the selective scan: thread = channel, as in scan_tmpl.h.
- * Compiled once for each T, after scan_tmpl.h.
+/* mamba_scan_back_tmpl.h - backward pass of the selective scan: thread = channel, as in mamba_scan_tmpl.h.
+ * Compiled once for each T, after mamba_scan_tmpl.h.
  *
  * Parameters: T, NAME(x) (x with T's suffix), get(v) and put(v) (T to float and back).
  *
@@ -10,7 +10,7 @@
  * The gradient of the state at the end of a piece comes from the pieces after it in time, as the
  * state itself comes from those before: `ends_back` computes each piece's share, `carry` joins them.
  * SPDX-License-Identifier: MIT */
-#include "scan.h"
+#include "mamba_carry.h"
 
 #define RED_WARP (AHEAD * 2 * STATES)   /* dB and dC of AHEAD rows, summed over a warp */
 #define RED (THREADS / WARP * RED_WARP) /* of all warps */
@@ -29,7 +29,7 @@ typedef struct {
     float s[STATES]; /* before the first row */
 } NAME(fetched_back_t);
 
-/* AHEAD rows from the i-th on; nothing if i < 0. */
+/* AHEAD rows from the i-th onwards; nothing if i < 0. */
 DEVICE void NAME(fetch_back)(const NAME(scan_back_args_t) * arg, const piece_rows_t *p, const piece_t *t, int64_t i,
                              int64_t c, NAME(fetched_back_t) * f)
 {
@@ -56,7 +56,7 @@ typedef struct {
     float s[AHEAD + 1][STATES]; /* before each row, and after the last */
 } NAME(recomputed_t);
 
-/* Recomputes n rows from the i-th on: y, which is written, and what their backward pass reads. */
+/* Recomputes n rows from the i-th onwards: y, which is written, and what their backward pass reads. */
 DEVICE void NAME(recompute)(const NAME(scan_back_args_t) * arg, const piece_rows_t *p, const NAME(channel_t) * ch,
                             const NAME(fetched_back_t) * f, const float *rows, int64_t i, int n, int64_t c,
                             const bool small, const bool mine, NAME(recomputed_t) * h)
@@ -258,24 +258,24 @@ static int NAME(scan_back_states)(cad_grad_lane_t *l, const NAME(scan_back_args_
     return launched(&l->f, "scan, backwards");
 }
 
-static int NAME(back_scan)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, bool add)
+static int NAME(back_scan)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     cad_grads_t *q = l->grads;
     const mamba_weights_t *w = &l->f.weights->mamba;
     const mamba_dir_t *p = &w->dir[2 * layer + dir];
-    const cad_sum_t *t = &q->s.dir[2 * layer + dir];
+    const cad_mamba_dir_sums_t *t = mamba_sums(q, layer, dir);
     int64_t pieces = gpu_of(&l->f)->pieces, stride = (STATES + 1) * w->Ep;
     int rc = 0;
     for (int64_t n = 0; n < w->N && rc == 0; n += STATES) {
         NAME(scan_back_args_t)
-        arg = { .f = NAME(scan_args)(&l->f, p, s, n, l->f.state[dir]),
-                .g = l->g,
-                .du = l->du,
-                .dpre = l->dpre,
-                .part = l->part,
+        arg = { .f = NAME(scan_args)(&l->f, p, s, n, cad_mamba_lane(&l->f)->state[dir]),
+                .g = back_of(l)->g,
+                .du = back_of(l)->du,
+                .dpre = back_of(l)->dpre,
+                .part = back_of(l)->part,
                 .sums = q->parts,
                 .rows = l->f.rows };
-        arg.f.add = add || n > 0;
+        arg.f.add = how & CAD_SCAN_ADD || n > 0;
         rc = NAME(scan_back_states)(l, &arg, s.nseq);
         if (rc == 0) rc = fold_parts(l, t->a + n * w->Ep, 0, STATES * w->Ep, stride, pieces);
         if (rc == 0 && n == 0) rc = fold_parts(l, t->skip, STATES * w->Ep, w->Ep, stride, pieces);

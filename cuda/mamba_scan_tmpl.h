@@ -1,4 +1,4 @@
-/* scan_tmpl.h - Mamba's selective scan: thread = channel, STATES states in registers.
+/* mamba_scan_tmpl.h - Mamba's selective scan: thread = channel, STATES states in registers.
  * Compiled once for each T.
  *
  * Parameters: T, NAME(x) (x with T's suffix), get(v) and put(v) (T to float and back).
@@ -7,18 +7,18 @@
  * longer than WHOLE, counted in the direction of time. dt_in, B and C of STEP rows are
  * staged in shared memory; u, z and y are prefetched AHEAD rows on.
  * Long sequences take three passes: `ends` scans each piece from state zero and leaves its
- * last state and its sum of dt; `carry` (scan.h) turns ends into beginnings, as a state decays
+ * last state and its sum of dt; `carry` (mamba_carry.h) turns ends into beginnings, as a state decays
  * by exp2(a * sum of dt) over a piece; `scan` runs all pieces.
  * A row's result depends on its sequence alone. `keep` is `scan` which also stores the
- * state before every AHEAD rows, for the backward pass (scan_back_tmpl.h).
+ * state before every AHEAD rows, for the backward pass (mamba_scan_back_tmpl.h).
  * SPDX-License-Identifier: MIT */
-#include "scan.h"
+#include "mamba_carry.h"
 
 typedef struct {
     const T *u, *z;                       // (rows,Ep), (rows,2Ep) from z's column on
     const float *xdbl;                    // (rows,Sp)
     T *y;                                 // (rows,Ep)
-    const float *dt, *dt_bias, *a, *skip; // (Rp,Ep), (Ep), (STATES,Ep) from state `from` on, (Ep)
+    const float *dt, *dt_bias, *a, *skip; // (Rp,Ep), (Ep), (STATES,Ep) from state `from` onwards, (Ep)
     const int64_t *off;
     const cad_rows_t *want; // (nseq), or NULL: all rows
     const piece_t *piece;
@@ -56,7 +56,7 @@ DEVICE int64_t NAME(row_at)(const NAME(scan_args_t) * arg, const piece_rows_t *p
     return arg->reverse ? p->beg + p->n - 1 - i : p->beg + i;
 }
 
-/* Loads dt_in, B and C of n rows from the i-th on. small: dt_in is padded to STATES values. */
+/* Loads dt_in, B and C of n rows from the i-th onwards. small: dt_in is padded to STATES values. */
 DEVICE void NAME(stage)(const NAME(scan_args_t) * arg, const piece_rows_t *p, int64_t i, int n, float *to,
                         const bool small)
 {
@@ -117,7 +117,7 @@ DEVICE float NAME(advance)(NAME(channel_t) * ch, const float *bc, float dt, floa
     return (part[0] + part[1]) + (part[2] + part[3]);
 }
 
-/* The first n of AHEAD rows, from the i-th on. */
+/* The first n of AHEAD rows, from the i-th onwards. */
 DEVICE void NAME(advance_rows)(const NAME(scan_args_t) * arg, const piece_rows_t *p, NAME(channel_t) * ch,
                                const NAME(fetched_t) * f, const float *rows, int64_t i, int n, int64_t c,
                                const bool small, const bool ends)
@@ -170,7 +170,7 @@ DEVICE void NAME(keep_states)(const NAME(scan_args_t) * arg, const piece_t *t, i
     REPEAT(n, STATES) to[n * arg->Ep] = s[n];
 }
 
-/* All rows of a piece. Threads behind the last channel only help to stage. */
+/* All rows of a piece. Threads after the last channel only help to stage. */
 DEVICE void NAME(scan_piece)(const NAME(scan_args_t) * arg, const bool small, const bool ends, const bool keeps)
 {
     SHARED(float, rows); // (STEP,width)
@@ -207,7 +207,8 @@ KERNEL(NAME(ends_large), NAME(scan_args_t)) { NAME(scan_piece)(&arg, false, true
 KERNEL(NAME(keep_small), NAME(scan_args_t)) { NAME(scan_piece)(&arg, true, false, true); }
 KERNEL(NAME(keep_large), NAME(scan_args_t)) { NAME(scan_piece)(&arg, false, false, true); }
 
-/* One launch's arguments: STATES states from the n-th on. keep: where to store those before every AHEAD rows, or NULL. */
+/* One launch's arguments: STATES states from the n-th onwards. keep: where to store those before every
+ * AHEAD rows, or NULL. */
 static NAME(scan_args_t)
     NAME(scan_args)(const cad_lane_t *l, const mamba_dir_t *p, cad_span_t s, int64_t n, float *keep)
 {
@@ -261,15 +262,15 @@ static int NAME(scan_states)(cad_lane_t *l, const NAME(scan_args_t) * args, int 
 }
 
 /* A model with more than STATES states takes several launches, which add up in y. */
-static int NAME(op_scan)(cad_lane_t *l, int layer, int dir, cad_span_t s, bool add, bool gate)
+static int NAME(op_scan)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     const mamba_weights_t *w = &l->weights->mamba;
     int rc = 0;
     if (replaying(l)) return 0;
     for (int64_t n = 0; n < w->N && rc == 0; n += STATES) {
-        NAME(scan_args_t) arg = NAME(scan_args)(l, &w->dir[2 * layer + dir], s, n, l->state[dir]);
-        arg.add = add || n > 0;
-        arg.gate = gate && n + STATES >= w->N;
+        NAME(scan_args_t) arg = NAME(scan_args)(l, &w->dir[2 * layer + dir], s, n, cad_mamba_lane(l)->state[dir]);
+        arg.add = how & CAD_SCAN_ADD || n > 0;
+        arg.gate = how & CAD_SCAN_GATE && n + STATES >= w->N;
         rc = NAME(scan_states)(l, &arg, s.nseq);
     }
     return rc;

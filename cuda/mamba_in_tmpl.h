@@ -1,4 +1,4 @@
-/* in_tmpl.h - Mamba's input: norm, in_proj to x and z; backwards also the gate and
+/* mamba_in_tmpl.h - Mamba's input: norm, in_proj to x and z; backwards also the gate and
  * out_proj's weights, which need z and y. Compiled once for each T, after norm_tmpl.h.
  *
  * Parameters: T, NAME(x) (x with T's suffix), get(v) and put(v) (T to float and back).
@@ -72,32 +72,36 @@ static int NAME(in_gradients)(cad_grad_lane_t *l, int layer, int dir, cad_span_t
 {
     cad_grads_t *q = l->grads;
     const cad_weights_t *w = l->f.weights;
-    const cad_sum_t *t = &q->s.dir[2 * layer + dir];
+    const cad_mamba_dir_sums_t *t = mamba_sums(q, layer, dir);
     const outer_t *sum = q->mamba.outer;
     norm_t norm = norm_of_layer(w, layer);
     bool biased = w->mamba.dir[2 * layer + dir].in_bias != NULL;
     int rc = norm_rows_fp32(&l->f, l->f.base, q->a, norm, 0, s.end);
     if (rc == 0) rc = outer(l, &sum[OUT_SUM], l->dout, yz, s.end, t->out);
-    if (rc == 0) rc = outer(l, &sum[IN_SUM], l->dx, q->a, s.end, t->in_x);
+    if (rc == 0) rc = outer(l, &sum[IN_SUM], back_of(l)->dx, q->a, s.end, t->in_x);
     if (rc == 0 && biased) rc = columns(l, l->dout, w->Dp, s.end, t->out_bias);
-    if (rc == 0 && biased) rc = columns(l, l->dx, 2 * w->mamba.Ep, s.end, t->in_x_bias);
+    if (rc == 0 && biased) rc = columns(l, back_of(l)->dx, 2 * w->mamba.Ep, s.end, t->in_x_bias);
     if (rc == 0)
-        rc = multiply(&l->f, &q->mamba.product[IN_BACK], l->dx, q->mamba.dir[2 * layer + dir].in, l->da, l->da, 0,
-                      s.end, 0);
+        rc = multiply(&l->f, &q->mamba.product[IN_BACK], back_of(l)->dx, q->mamba.dir[2 * layer + dir].in, l->da, l->da,
+                      0, s.end, 0);
     return rc ? rc : norm_gradients(l, l->f.base, l->dres, NULL, s.end, norm, q->s.norm[layer], q->s.norm_bias[layer]);
 }
 
 /* Overwrites du with the gated y. */
-static int NAME(back_in)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
+static int NAME(back_in)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     int64_t Ep = l->f.weights->mamba.Ep;
     gpu_t *g = gpu_of(&l->f);
     NAME(gate_back_args_t)
-    arg = {
-        .y = (const T *)g->mamba.y, .z = (const T *)g->mamba.xz + Ep, .yz = l->du, .g = l->g, .n = s.end * Ep, .Ep = Ep
-    };
+    arg = { .y = (const T *)g->mamba.y,
+            .z = (const T *)g->mamba.xz + Ep,
+            .yz = back_of(l)->du,
+            .g = back_of(l)->g,
+            .n = s.end * Ep,
+            .Ep = Ep };
     int rc;
+    (void)how;
     LAUNCH(NAME(gate_back), ceil_div(arg.n, THREADS), 1, THREADS, 0, g->stream, arg);
     rc = launched(&l->f, "gate, backwards");
-    return rc ? rc : NAME(in_gradients)(l, layer, dir, s, l->du);
+    return rc ? rc : NAME(in_gradients)(l, layer, dir, s, back_of(l)->du);
 }

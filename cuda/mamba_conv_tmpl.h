@@ -1,4 +1,4 @@
-/* conv_tmpl.h - Mamba's causal convolution, SiLU and x_proj: thread = channel. Backwards also
+/* mamba_conv_tmpl.h - Mamba's causal convolution, SiLU and x_proj: thread = channel. Backwards also
  * dt_proj, which comes between scan and x_proj. Compiled once for each T.
  *
  * Parameters: T, NAME(x) (x with T's suffix), get(v) and put(v) (T to float and back).
@@ -73,13 +73,14 @@ static NAME(conv_args_t) NAME(conv_args)(const cad_lane_t *l, const mamba_dir_t 
     return arg;
 }
 
-static int NAME(op_conv)(cad_lane_t *l, int layer, int dir, cad_span_t s)
+static int NAME(op_conv)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     const mamba_weights_t *w = &l->weights->mamba;
     const mamba_dir_t *p = &w->dir[2 * layer + dir];
     gpu_t *g = gpu_of(l);
     NAME(conv_args_t) arg = NAME(conv_args)(l, p, s);
     int rc;
+    (void)how;
     g->mamba.span_beg = s.beg;
     if (replaying(l)) return 0;
     LAUNCH(NAME(conv), ceil_div(s.end - s.beg, RUN), ceil_div(w->Ep, THREADS), THREADS, 0, g->stream, arg);
@@ -95,7 +96,7 @@ typedef struct {
     int64_t n, rows, groups, Sp, N, Np, R;
 } NAME(project_args_t);
 
-/* dB and dC of n rows: the sums over all channels. The padding behind them becomes 0. */
+/* dB and dC of n rows: the sums over all channels. The padding after them becomes 0. */
 KERNEL(NAME(project), NAME(project_args_t))
 {
     int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x, width = arg.Sp - arg.R, r = i / width, c = i % width;
@@ -110,10 +111,10 @@ KERNEL(NAME(project), NAME(project_args_t))
 static int NAME(project_back)(cad_grad_lane_t *l, const mamba_dir_t *p, const mamba_back_t *back, cad_span_t s)
 {
     const mamba_grads_t *q = &l->grads->mamba;
-    const cad_sums_t *z = &l->grads->s;
+    const cad_mamba_sums_t *z = &q->size;
     NAME(project_args_t)
-    arg = { .part = l->part,
-            .to = l->dxdbl,
+    arg = { .part = back_of(l)->part,
+            .to = back_of(l)->dxdbl,
             .n = s.end,
             .rows = l->f.rows,
             .groups = ceil_div(z->Ep, THREADS),
@@ -121,11 +122,14 @@ static int NAME(project_back)(cad_grad_lane_t *l, const mamba_dir_t *p, const ma
             .N = z->N,
             .Np = z->Np,
             .R = z->R };
-    int rc = multiply(&l->f, &q->product[DT_BACK], l->dpre, p->dt, l->dxdbl, l->dxdbl, 0, s.end, 0);
+    int rc = multiply(&l->f, &q->product[DT_BACK], back_of(l)->dpre, p->dt, back_of(l)->dxdbl, back_of(l)->dxdbl, 0,
+                      s.end, 0);
     if (rc) return rc;
     LAUNCH(NAME(project), ceil_div(s.end * (z->Sp - z->R), THREADS), 1, THREADS, 0, gpu_of(&l->f)->stream, arg);
     rc = launched(&l->f, "x_proj, backwards");
-    return rc ? rc : multiply(&l->f, &q->product[X_BACK], l->dxdbl, back->x, l->du, l->du, 0, s.end, 1);
+    return rc ? rc
+              : multiply(&l->f, &q->product[X_BACK], back_of(l)->dxdbl, back->x, back_of(l)->du, back_of(l)->du, 0,
+                         s.end, 1);
 }
 
 /* ---- backward: the convolution ---- */
@@ -185,7 +189,7 @@ KERNEL(NAME(conv_back), NAME(conv_back_args_t))
     }
 }
 
-/* acc (TAPS+1): gradients of the taps from `first` on and of the bias, summed over rows [beg, end). */
+/* acc (TAPS+1): gradients of the taps from `first` onwards and of the bias, summed over rows [beg, end). */
 DEVICE void NAME(sum_taps)(const NAME(conv_back_args_t) * arg, int64_t beg, int64_t end, int64_t first, int64_t c,
                            float *acc)
 {
@@ -220,14 +224,14 @@ KERNEL(NAME(conv_sums), NAME(conv_back_args_t))
 }
 
 /* dx and the gradients of the convolution's weights, from dc. */
-static int NAME(conv_gradients)(cad_grad_lane_t *l, const NAME(conv_args_t) * f, const cad_sum_t *t)
+static int NAME(conv_gradients)(cad_grad_lane_t *l, const NAME(conv_args_t) * f, const cad_mamba_dir_sums_t *t)
 {
     gpu_t *g = gpu_of(&l->f);
     int64_t groups = ceil_div(f->Ep, THREADS), parts = ceil_div(f->end, SLAB), stride = (f->K + 1) * f->Ep;
     NAME(conv_back_args_t)
     arg = { .x = f->x,
-            .dc = l->du,
-            .dx = l->dx,
+            .dc = back_of(l)->du,
+            .dx = back_of(l)->dx,
             .w = f->w,
             .part = l->grads->parts,
             .off = f->off,
@@ -245,21 +249,22 @@ static int NAME(conv_gradients)(cad_grad_lane_t *l, const NAME(conv_args_t) * f,
 }
 
 /* dt_proj and x_proj, then the convolution. Overwrites du with dc, and dpre, once it has been read, with u. */
-static int NAME(back_conv)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
+static int NAME(back_conv)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     const mamba_weights_t *w = &l->f.weights->mamba;
     const mamba_dir_t *p = &w->dir[2 * layer + dir];
     const mamba_grads_t *q = &l->grads->mamba;
-    const cad_sum_t *t = &l->grads->s.dir[2 * layer + dir];
+    const cad_mamba_dir_sums_t *t = mamba_sums(l->grads, layer, dir);
     gpu_t *g = gpu_of(&l->f);
-    NAME(silu_back_args_t) arg = { .f = NAME(conv_args)(&l->f, p, s), .du = l->du, .u = l->dpre };
+    NAME(silu_back_args_t) arg = { .f = NAME(conv_args)(&l->f, p, s), .du = back_of(l)->du, .u = back_of(l)->dpre };
     int rc = NAME(project_back)(l, p, &q->dir[2 * layer + dir], s);
-    if (rc == 0) rc = columns(l, l->dpre, w->Ep, s.end, t->dt_bias);
-    if (rc == 0) rc = outer(l, &q->outer[DT_SUM], g->mamba.xdbl, l->dpre, s.end, t->dt);
+    (void)how;
+    if (rc == 0) rc = columns(l, back_of(l)->dpre, w->Ep, s.end, t->dt_bias);
+    if (rc == 0) rc = outer(l, &q->outer[DT_SUM], g->mamba.xdbl, back_of(l)->dpre, s.end, t->dt);
     if (rc) return rc;
     arg.f.beg = 0;
     LAUNCH(NAME(silu_back), ceil_div(s.end, RUN), ceil_div(w->Ep, THREADS), THREADS, 0, g->stream, arg);
     rc = launched(&l->f, "conv, backwards");
-    if (rc == 0) rc = outer(l, &q->outer[X_SUM], l->dxdbl, l->dpre, s.end, t->x);
+    if (rc == 0) rc = outer(l, &q->outer[X_SUM], back_of(l)->dxdbl, back_of(l)->dpre, s.end, t->x);
     return rc ? rc : NAME(conv_gradients)(l, &arg.f, t);
 }

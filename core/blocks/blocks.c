@@ -1,0 +1,8 @@
+/* blocks.c - the table of the kinds that model/block.h lists. SPDX-License-Identifier: MIT */
+#include "model/block.h"
+
+#define DECLARE(name) extern const cad_block_t cad_block_##name;
+#define ENTRY(name) &cad_block_##name,
+
+CAD_KINDS(DECLARE)
+const cad_block_t *const cad_blocks[CAD_NKINDS] = { CAD_KINDS(ENTRY) };

@@ -1,0 +1,115 @@
+/* mamba.h - Mamba-1 (Gu and Dao 2023), the first kind of layer: its shape, tensors, operations
+ * and memory, shared by blocks/mamba.c and the backends.
+ *
+ *     x, z    = in_proj h
+ *     u       = silu(conv(x))                    causal, depthwise, K taps
+ *     dt_in, B, C = x_proj u
+ *     dt      = softplus(dt_proj dt_in + bias)
+ *     s[e,n]  = exp(dt A[e,n]) s[e,n] + dt u B[n],  A = -exp(A_log),  s = 0 at the start
+ *     y[e]    = sum_n C[n] s[e,n] + D[e] u
+ *     out     = out_proj (y silu(z))
+ *
+ * E d_inner, N d_state, K d_conv, R dt_rank; S = R + 2N. Ep, Sp: rounded up to CAD_PAD.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef CAD_MAMBA_H
+#define CAD_MAMBA_H
+
+#include "engine/backward.h"
+
+typedef struct cad_mamba_t { /* the shape, read from ssm_cfg */
+    int64_t E, N, K, R;
+    bool conv_bias, bias; /* conv_bias: of the convolution; bias: of in_proj and out_proj */
+    bool dt_constant;     /* dt_init is "constant", not "random" */
+    double dt_min, dt_max, dt_scale, dt_init_floor;
+} cad_mamba_t;
+static inline const cad_mamba_t *cad_mamba(const cad_config_t *c)
+{
+    return (const cad_mamba_t *)(const void *)&c->shape[CAD_KIND_mamba];
+}
+static inline int64_t cad_mamba_Ep(const cad_config_t *c) { return cad_round_up(cad_mamba(c)->E, CAD_PAD); }
+static inline int64_t cad_mamba_Sp(const cad_config_t *c)
+{
+    return cad_round_up(cad_mamba(c)->R + 2 * cad_mamba(c)->N, CAD_PAD);
+}
+
+enum {                            /* roles of a direction's tensors */
+       CAD_MAMBA_IN = CAD_T_KIND, // (2E,D) rows of x, then of z
+       CAD_MAMBA_IN_BIAS,         // (2E)
+       CAD_MAMBA_CONV,            // (E,1,K)
+       CAD_MAMBA_CONV_BIAS,       // (E)
+       CAD_MAMBA_X,               // (R+2N,E)
+       CAD_MAMBA_DT,              // (E,R)
+       CAD_MAMBA_DT_BIAS,         // (E)
+       CAD_MAMBA_A_LOG,           // (E,N)
+       CAD_MAMBA_SKIP,            // (E)
+       CAD_MAMBA_OUT,             // (D,E)
+       CAD_MAMBA_OUT_BIAS         // (D)
+};
+
+/* Operations, in the order of a backend's table. CAD_IN_*, CAD_SCAN_*, cad_out_t: its `how`. */
+enum {
+    CAD_MAMBA_OP_IN,   /* x, z = norm(base) x in_proj^T + bias; z of wanted rows only, if a span lists any. CAD_IN_* */
+    CAD_MAMBA_OP_CONV, /* u = silu(conv(x)), xdbl = u x x_proj^T; the span's first row is row 0 of u and xdbl */
+    CAD_MAMBA_OP_SCAN, /* y = scan(u, xdbl) + skip u. CAD_SCAN_* */
+    CAD_MAMBA_OP_OUT,  /* o = y x out_proj^T + bias. cad_out_t */
+    CAD_MAMBA_OPS
+};
+enum {
+    CAD_SCAN_ADD = 1, /* adds to y, which holds the other direction's */
+    CAD_SCAN_GATE = 2 /* then multiplies y by silu(z) */
+};
+
+/* Operations of the backward pass, in the order of a backend's table. */
+enum {
+    CAD_MAMBA_BACK_OUT,  /* g = dout x out_proj, dx = 0; before BACK_CONV of a neighbouring tile, which adds to dx */
+    CAD_MAMBA_BACK_SCAN, /* y, du, dpre, dB, dC from g and the states; after OP_CONV. CAD_SCAN_ADD */
+    CAD_MAMBA_BACK_CONV, /* dx, through dt_proj, x_proj and the convolution */
+    CAD_MAMBA_BACK_IN,   /* gated y, dz, gradients of out_proj, in_proj and norm, dres; after both directions */
+    CAD_MAMBA_BACK_OPS
+};
+
+typedef struct cad_mamba_lane_t { /* a lane's activations, in the backend's memory; also read in training on the CPU */
+    float *x, *y;                 // (rows,Ep)
+    float *z;                     // (zrows,Ep) row r of the pack is at r % zrows
+    float *u;                     // (tile,Ep) after conv and SiLU
+    float *xdbl;                  // (tile,Sp) dt_in, B, C
+    float *carry;                 // (N,Ep) scan state
+    int64_t Ep, Sp;
+    float *state[2]; // by direction: states that the scan keeps, or NULL; CPU: (rows/CAD_STRETCH+sequences,Ep,N)
+} cad_mamba_lane_t;
+static inline cad_mamba_lane_t *cad_mamba_lane(const cad_lane_t *l)
+{
+    return (cad_mamba_lane_t *)(void *)&l->work[CAD_KIND_mamba];
+}
+
+typedef struct cad_mamba_grad_lane_t {
+    float *g;       // (rows,Ep) gradient of the gated y, later of z
+    float *dx;      // (rows,Ep) gradient of x. CUDA: dx and g are the halves of (rows,2Ep), dx first
+    float *du;      // (tile,Ep) gradient of u
+    float *dpre;    // (tile,Ep) gradient of dt before softplus
+    float *dxdbl;   // (tile,Sp) gradients of dt_in, B, C
+    float *bc;      // CPU only: (2N,tile) B and C, states in pairs
+    float *part;    // partial sums of dB and dC by group of channels; on the CPU each is laid out as bc
+    float *carry;   // (N,Ep) gradient of the scan state
+    float *kept[2]; /* memory for the states in a backward pass, if the tape keeps none */
+} cad_mamba_grad_lane_t;
+static inline cad_mamba_grad_lane_t *cad_mamba_grad_lane(const cad_grad_lane_t *l)
+{
+    return (cad_mamba_grad_lane_t *)(void *)&l->work[CAD_KIND_mamba];
+}
+
+enum { CAD_MAMBA_KEPT_X, CAD_MAMBA_KEPT_STATE }; /* parts of cad_kept_t: x; states of direction 0; of direction 1 */
+
+/* Arrays that tests `read` from a lane, of widths Ep, Ep, Ep, Sp, Ep. */
+enum { CAD_AT_X = CAD_AT_KIND, CAD_AT_Z, CAD_AT_U, CAD_AT_XDBL, CAD_AT_Y };
+
+/* Scratch of the double-precision reference: parts of r->room. */
+typedef struct cad_mamba_reference_t {
+    double *x, *z, *u, *y; // (rows,E); y is gated
+    double *xdbl;          // (rows,R+2N)
+    double *state;         // (E,N)
+} cad_mamba_reference_t;
+void cad_mamba_reference(cad_mamba_reference_t *s, const cad_config_t *c, double *room, int64_t rows);
+
+#endif

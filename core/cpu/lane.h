@@ -1,0 +1,26 @@
+/* lane.h - the memory of lanes on the CPU: arrays common to all kinds of layers, and each kind's own.
+ * Layers run one after the other, so the kinds' arrays use the same bytes.
+ * SPDX-License-Identifier: MIT */
+#ifndef CAD_LANE_H
+#define CAD_LANE_H
+
+#include "engine/backward.h"
+
+typedef struct cad_cpu_memory_t { /* memory of a kind */
+    /* Points the lane's work at arrays from the bump allocator. */
+    void (*carve)(cad_lane_t *l, const cad_model_t *m, cad_bump_t *b);
+    void (*carve_back)(cad_grad_lane_t *l, const cad_model_t *m, cad_bump_t *b);
+    /* Returns array `what` of the kind's work, for cad_ops_t.read: *width floats per row. *rows: the
+     * length if it is a ring buffer (row r is at r % *rows), else 0. */
+    const float *(*array)(const cad_lane_t *l, int what, int64_t *width, int64_t *rows);
+} cad_cpu_memory_t;
+
+int cad_cpu_lane_open(cad_lane_t *l, const cad_model_t *model);
+void cad_cpu_lane_close(cad_lane_t *l);
+int cad_cpu_read(cad_lane_t *l, int kind, int what, int64_t beg, int64_t n, float *out);
+
+void *cad_cpu_take(const cad_ops_t *ops, size_t bytes);
+void cad_cpu_give(const cad_ops_t *ops, void *memory);
+size_t cad_cpu_carve_back(cad_grad_lane_t *l, const cad_model_t *model, char *base);
+
+#endif

@@ -1,0 +1,123 @@
+/* block.h - defines a kind of layer as a value, cad_block_t.
+ *
+ * A kind's cad_block_t holds its tensors, its shape as read from config.json, the order of its
+ * operations in the forward and the backward pass, the activations it keeps for training, its
+ * costs, and its forward pass in double precision. Each kind has a file in core/blocks/
+ * (mamba.c is the first) and files with its operations in each backend. CAD_KINDS lists them.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef CAD_BLOCK_H
+#define CAD_BLOCK_H
+
+#include "base/base.h"
+
+/* All kinds of layers. Test programs add their own through CAD_MORE_KINDS. */
+#ifndef CAD_MORE_KINDS
+#define CAD_MORE_KINDS(kind)
+#endif
+#define CAD_KINDS(kind) kind(mamba) CAD_MORE_KINDS(kind)
+
+#define CAD_KIND_INDEX(name) CAD_KIND_##name,
+enum { CAD_KINDS(CAD_KIND_INDEX) CAD_NKINDS }; /* values of cad_layer_t.kind; index into every table of kinds */
+
+#define CAD_PARTS 16        /* maximum number of tensors of one direction of a layer */
+#define CAD_KIND_OPS 8      /* maximum number of operations of a kind */
+#define CAD_SHAPE_BYTES 128 /* size of the largest shape struct of a kind */
+
+#define CAD_WORK_BYTES 128 /* size of the largest struct that a kind keeps in a lane */
+
+typedef union cad_work_t {
+    void *align;
+    unsigned char bytes[CAD_WORK_BYTES];
+} cad_work_t;
+typedef union cad_shape_t {
+    double align;
+    unsigned char bytes[CAD_SHAPE_BYTES];
+} cad_shape_t;
+
+struct json_t;
+typedef struct cad_config_t cad_config_t;
+typedef struct cad_reader_t cad_reader_t;
+typedef struct cad_lane_t cad_lane_t;
+typedef struct cad_grad_lane_t cad_grad_lane_t;
+typedef struct cad_span_t cad_span_t;
+typedef struct cad_sweep_t cad_sweep_t;
+typedef struct cad_kept_t cad_kept_t;
+typedef struct cad_cost_t cad_cost_t;
+typedef struct cad_reference_t cad_reference_t;
+
+typedef struct cad_part_t { /* describes one tensor of a direction */
+    int role;               /* CAD_T_KIND + i, i < CAD_PARTS; unique within the kind */
+    const char *leaf;       /* name after the prefix "mixer.mamba_fwd." */
+    int64_t shape[3];       /* unused axes are 0 */
+    bool there;             /* present in this configuration */
+    bool projects;          /* a projection: shared by both directions where projections are tied */
+    int flip;               /* the axis of length D, which the fused-norm fold reverses, or -1 */
+    bool decays;            /* subject to AdamW's weight decay */
+} cad_part_t;
+
+typedef struct cad_block_t {
+    const char *name; /* as in config.json's "layer_kinds" */
+
+    /* ---- configuration and tensors ---- */
+    /* Reads this kind's shape from the reader's object; cfg->d_model is set. The kind of layer 0 reads
+     * config.json's ssm_cfg, every other kind an object NAME_cfg of its own. */
+    void (*configure)(cad_shape_t *shape, const cad_config_t *cfg, cad_reader_t *r);
+    /* Returns the shape's values as a JSON object; NULL when out of memory. */
+    struct json_t *(*write)(const cad_config_t *cfg);
+    /* Returns a number of cad_model_number (CAD_D_INNER, ...), or -1 if this kind lacks it. */
+    int64_t (*number)(const cad_config_t *cfg, enum cad_number_t what);
+    /* Writes this kind's part of CAD_TEXT_DETAILS: " key=value" for each number. */
+    void (*describe)(const cad_config_t *cfg, char *text, size_t size);
+    /* Fills part with the tensors of one direction, in published order; returns their number. */
+    int (*parts)(const cad_config_t *cfg, cad_part_t part[CAD_PARTS]);
+    /* Returns initial value i of a tensor, in its published layout, from 64 random bits. */
+    double (*initial)(const cad_config_t *cfg, int role, int64_t i, uint64_t bits);
+    /* True if the projections have biases: two directions then cannot share one projection. */
+    bool (*biased)(const cad_config_t *cfg);
+
+    /* ---- forward pass: engine/encoder.c ---- */
+    int nop;
+    const char *op[CAD_KIND_OPS]; /* names of the nop operations, in the order of a backend's table */
+    /* Runs one tile of a sweep in one direction. */
+    int (*step)(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep_t *w);
+    /* Called at the start of a pass with a tape. Sets where the scan stores states that the
+     * tape does not hold: in back's memory (backward pass), or nowhere (back is NULL). */
+    void (*begin)(cad_lane_t *l, cad_grad_lane_t *back);
+    /* Points the lane at the activations that the tape keeps of a layer. */
+    void (*enter)(cad_lane_t *l, const cad_kept_t *kept);
+
+    /* ---- backward pass: train/backward.c. add: y already holds the other direction's. ---- */
+    /* Recomputes the gate z of a tile. */
+    int (*gate)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s);
+    /* Computes the gradient of y from the unit's output gradient; once for all its directions. */
+    int (*back_out)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s);
+    /* Computes the gradient of x from that of y, for one direction. */
+    int (*back_step)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, bool add);
+    /* Computes gradients of projections, norm and residual; once for all the unit's directions. */
+    int (*back_in)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s);
+    /* Lays out the activations that a tape of `rows` rows and at most `most` sequences keeps of a layer. */
+    void (*keep)(const cad_config_t *cfg, int ndir, int64_t rows, int64_t most, cad_bump_t *b, cad_kept_t *kept);
+
+    /* ---- measuring ---- */
+    /* Costs of one tls by operation (cost[nop]), and its memory traffic in bytes; see measure.h. */
+    void (*costs)(const cad_config_t *cfg, int ndir, bool merged, cad_cost_t *cost);
+    double (*traffic)(const cad_config_t *cfg, int ndir, bool merged);
+    /* Returns the number of doubles of scratch that `reference` needs for `rows` rows.
+     * `reference` runs one direction over nseq packed sequences: r->a (normalised rows) to r->h. */
+    int64_t (*reference_room)(const cad_config_t *cfg, int64_t rows);
+    void (*reference)(cad_reference_t *r, const cad_model_t *m, int layer, int dir, const int64_t *off, int nseq);
+} cad_block_t;
+
+/* Checks at compile time that a kind fits: its shape, its structs in a lane and a grad lane, the number
+ * of its operations, and one more than its last role. */
+#define CAD_KIND_FITS(shape, lane, grad_lane, ops, roles)                                        \
+    _Static_assert(sizeof(shape) <= sizeof(cad_shape_t) && sizeof(lane) <= sizeof(cad_work_t) && \
+                       sizeof(grad_lane) <= sizeof(cad_work_t) && (int)(ops) <= CAD_KIND_OPS &&  \
+                       (int)(roles)-CAD_T_KIND <= CAD_PARTS,                                     \
+                   "this kind needs more room than model/block.h has")
+
+/* Indexed by kind; defined in core/blocks/blocks.c. */
+extern const cad_block_t *const cad_blocks[CAD_NKINDS];
+
+#endif

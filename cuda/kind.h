@@ -1,0 +1,38 @@
+/* kind.h - the functions that each kind of layer provides to the device backend. SPDX-License-Identifier: MIT */
+#ifndef CAD_CUDA_KIND_H
+#define CAD_CUDA_KIND_H
+
+#include "common.h"
+#include "store.h"
+
+typedef struct {
+    /* Returns CAD_EARG, with a reason, if the kernels do not support the model; back: in training. */
+    int (*refuse)(const cad_model_t *m, bool back, cad_error_t *err);
+    /* Sets the sizes and allocates host memory of its weights; false if out of memory. close must be called in
+     * either case. */
+    bool (*open)(cad_weights_t *w, const cad_model_t *m);
+    void (*close)(cad_weights_t *w);
+    void (*place)(store_t *s, cad_weights_t *w, const cad_model_t *m, int layer);
+    int (*open_products)(cad_weights_t *w, cad_error_t *err);
+    /* Lays out a lane's activations; padded: rows rounded up to whole products. */
+    void (*carve)(cad_lane_t *l, cad_bump_t *b, int64_t padded, int64_t slots);
+    part_t (*part)(const cad_lane_t *l, int what);
+    /* The same for the backward pass. fast: products may use TF32. */
+    bool (*open_back)(cad_grads_t *q, const cad_model_t *m, bool fast);
+    void (*close_back)(cad_grads_t *q);
+    void (*place_back)(store_t *s, cad_grads_t *q, const cad_model_t *m, int layer);
+    int (*open_products_back)(cad_grads_t *q, cublasLtHandle_t blas, cad_error_t *err);
+    /* Maximum number of values in the partial sums of a gradient. pieces: maximum number of pieces of sequences. */
+    int64_t (*most_parts)(const cad_grads_t *q, int64_t rows, int64_t pieces);
+    void (*carve_back)(cad_grad_lane_t *l, const cad_model_t *m, cad_bump_t *b);
+    const cad_kind_sums_t *sums;
+} kind_t;
+
+static const kind_t *kind_at(int kind); /* backend.cu */
+
+/* For each kind that a model uses. */
+#define EACH_KIND(k, m)                  \
+    for (int k = 0; k < CAD_NKINDS; k++) \
+        if (cad_config_uses(&(m)->cfg, k))
+
+#endif

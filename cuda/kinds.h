@@ -1,0 +1,15 @@
+/* kinds.h - lists the kinds of layers on the device. For each, this file includes its types,
+ * backend.cu includes its operations, and a kind_t is named cuda_NAME. SPDX-License-Identifier: MIT */
+#ifndef CAD_CUDA_KINDS_H
+#define CAD_CUDA_KINDS_H
+
+#include "mamba_types.h"
+#ifdef CAD_MORE_KINDS_CUDA_TYPES
+#include CAD_MORE_KINDS_CUDA_TYPES
+#endif
+
+#define WEIGHTS_MEMBER(name) name##_weights_t name;
+#define GRADS_MEMBER(name) name##_grads_t name;
+#define LANE_MEMBER(name) name##_lane_t name;
+
+#endif

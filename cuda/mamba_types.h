@@ -1,0 +1,47 @@
+/* mamba_types.h - data of a Mamba layer on the device: the types mamba_weights_t, mamba_grads_t and
+ * mamba_lane_t. kinds.h needs three such types of each kind of layer. SPDX-License-Identifier: MIT */
+#ifndef CAD_CUDA_MAMBA_TYPES_H
+#define CAD_CUDA_MAMBA_TYPES_H
+
+#include "blocks/mamba_sums.h"
+#include "product_types.h"
+
+enum { IN_PROJ, X_PROJ, OUT_PROJ, PRODUCTS };       /* products of the forward pass */
+enum { OUT_BACK, DT_BACK, X_BACK, IN_BACK, BACKS }; /* products of the backward pass: g; dt_in of dxdbl; du; da */
+enum { OUT_SUM, IN_SUM, X_SUM, DT_SUM, SUMS };      /* gradients of weights */
+
+typedef struct {                     /* weights of one direction of a layer, on the device */
+    const void *in, *x, *out;        // T: x over z (2Ep,Dp), (Sp,Ep), (Dp,Ep)
+    const float *in_bias, *out_bias; // (2Ep), (Dp), or NULL
+    const float *conv, *conv_bias;   // (K,Ep), (Ep)
+    const float *dt, *dt_bias;       // (Rp,Ep), (Ep); Rp: R rounded up to STATES
+    const float *a, *skip;           // (Np,Ep) -exp(A_log) log2 e; (Ep)
+    bool reverse;
+} mamba_dir_t;
+
+typedef struct {
+    int64_t N, K, R, Ep, Sp, Np;
+    mamba_dir_t *dir; // (layers,2)
+    product_t product[PRODUCTS];
+} mamba_weights_t;
+
+typedef struct {          /* activations of a lane, on the device */
+    void *xz, *u, *y;     // T: (rows,2Ep) x beside z, (rows,Ep), (rows,Ep)
+    float *xdbl;          // (rows,Sp)
+    float *o;             // (rows,Dp) the second direction's output; or NULL
+    float *state, *total; // (slots,STATES,Ep), (slots,Ep) of the pieces of long sequences
+    int64_t span_beg;     /* row where the last span began */
+} mamba_lane_t;
+
+typedef struct {
+    const float *in, *x, *out;
+} mamba_back_t; // (2Ep,Dp), (Sp,Ep), (Dp,Ep): float32 weights that the backward pass reads
+
+typedef struct {
+    cad_mamba_sums_t size; /* sizes only; its pointers are not used */
+    mamba_back_t *dir;     // (layers,2)
+    product_t product[BACKS];
+    outer_t outer[SUMS];
+} mamba_grads_t;
+
+#endif
