@@ -1,6 +1,11 @@
 /* cpu.c - chooses an instruction set at run time. SPDX-License-Identifier: MIT */
 #include "cpu/isa.h"
 
+#ifdef CAD_ONLY_PLAIN /* a build for tests */
+#undef CAD_X86
+#undef CAD_X86_BF16
+#endif
+
 static bool always(void) { return true; }
 #ifdef CAD_X86
 static bool has_avx2(void)

@@ -1,0 +1,231 @@
+/* t_kinds.c - a model that mixes kinds of layers: Mamba and the gated linear layer of
+ * test/kinds. Forward pass against the reference in double, gradients against directional
+ * derivatives of it, save and load, the meter; in plain C and under the CUDA shim, both built with this
+ * kind. SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <unistd.h>
+
+#include "base/random.h"
+#include "kinds/gated.h"
+#include "measure/measure.h"
+#include "tap.h"
+
+#define LENGTH 157 /* more than one tile, not a multiple of a tile */
+
+typedef struct {
+    const char *name, *switches;
+} variant_t;
+
+static const variant_t VARIANT[] = {
+    { "PS", "\"rcps\": true" },
+    { "PS untied", "\"rcps\": true, \"bidirectional_weight_tie\": false" },
+    { "Ph multiplied", "\"bidirectional_strategy\": \"ew_multiply\"" },
+    { "Ph one direction", "\"bidirectional\": false, \"rms_norm\": false" },
+};
+
+static cad_model_t *make(const variant_t *v)
+{
+    char config[512];
+    cad_model_t *m;
+    cad_error_t err;
+    snprintf(config, sizeof config,
+             "{\"d_model\": 24, \"n_layer\": 4, \"vocab_size\": 12, %s, \"gated_cfg\": {\"expand\": 3}, "
+             "\"layer_kinds\": [\"mamba\", \"gated\", \"gated\", \"mamba\"]}",
+             v->switches);
+    if (cad_model_create(&m, config, 1024, 7, &err)) tap_ok(false, "%s: %s", v->name, err.text);
+    return m;
+}
+
+static void tokens_of(uint8_t tok[LENGTH])
+{
+    for (int i = 0; i < LENGTH; i++) tok[i] = (uint8_t)(7 + cad_random(3, 0, 0, (uint64_t)i) % 4);
+}
+
+static cad_context_t *context(const cad_model_t *m, const char *device, int threads)
+{
+    cad_options_t o;
+    cad_context_t *ctx;
+    cad_error_t err;
+    cad_options_init(&o);
+    o.device = device;
+    o.precision = "fp32";
+    o.threads = threads;
+    o.max_len = LENGTH;
+    if (cad_context_open(&ctx, m, &o, &err)) tap_ok(false, "a context on %s: %s", device, err.text);
+    return ctx;
+}
+
+/* ---- forward ---- */
+
+static void check_forward(const cad_model_t *m, const char *device, const char *name)
+{
+    int64_t V = cad_model_number(m, CAD_VOCAB), W = cad_model_number(m, CAD_HIDDEN_WIDTH);
+    float *got = cad_alloc((size_t)(LENGTH * (V + W)), sizeof *got),
+          *want = cad_alloc((size_t)(LENGTH * (V + W)), sizeof *want);
+    uint8_t tok[LENGTH];
+    cad_context_t *ctx[2] = { context(m, device, 1), context(m, device, 3) };
+    tokens_of(tok);
+    cad_reference_forward(m, tok, LENGTH, want, want + LENGTH * W, NULL);
+    cad_forward(ctx[0], tok, LENGTH, got, got + LENGTH * W, NULL);
+    tap_ok(cad_relative_error(got, want, LENGTH * W) < 2e-6 &&
+               cad_relative_error(got + LENGTH * W, want + LENGTH * W, LENGTH * V) < 2e-6,
+           "%s: hidden states and logits are the reference's", name);
+    cad_forward(ctx[1], tok, LENGTH, want, want + LENGTH * W, NULL);
+    tap_ok(!memcmp(got, want, (size_t)(LENGTH * (V + W)) * sizeof *got), "%s: three threads give the same bytes", name);
+    for (int i = 0; i < 2; i++) cad_context_close(ctx[i]);
+    free(got);
+    free(want);
+}
+
+/* ---- gradients ---- */
+
+/* Cross-entropy summed over all positions, from the reference's logits. */
+static double reference_loss(const cad_model_t *m, const uint8_t *tok, const uint8_t *labels)
+{
+    int64_t V = cad_model_number(m, CAD_VOCAB);
+    float *logits = cad_alloc((size_t)(LENGTH * V), sizeof *logits);
+    double loss = 0;
+    cad_reference_forward(m, tok, LENGTH, NULL, logits, NULL);
+    for (int i = 0; i < LENGTH; i++) {
+        double sum = 0;
+        for (int64_t v = 0; v < V; v++) sum += exp((double)logits[i * V + v]);
+        loss += log(sum) - (double)logits[i * V + labels[i]];
+    }
+    free(logits);
+    return loss;
+}
+
+/* Derivative of the loss along random signs of tensor t's values, by central differences. */
+static double derivative(cad_model_t *m, const cad_tensor_t *t, const uint8_t *tok, const uint8_t *labels, double step)
+{
+    double loss[2];
+    for (int s = 0; s < 2; s++) {
+        for (int64_t i = 0; i < t->count; i++) {
+            double sign = cad_random(5, 0, 0, (uint64_t)i) & 1 ? 1 : -1;
+            m->param[t->offset + i] += (float)(sign * (s ? -2 : 1) * step);
+        }
+        cad_model_refresh(m);
+        loss[s] = reference_loss(m, tok, labels);
+    }
+    return (loss[0] - loss[1]) / (2 * step);
+}
+
+static void check_gradients(cad_model_t *m, const char *device, int recompute, const char *name)
+{
+    uint8_t tok[LENGTH], labels[LENGTH];
+    float weight[LENGTH], *saved = cad_alloc((size_t)m->total, sizeof *saved),
+                          *grad = cad_alloc((size_t)m->total, sizeof *grad);
+    cad_example_t ex = { .tokens = tok, .len = LENGTH, .labels = labels, .weight = weight };
+    cad_trainer_t *t;
+    cad_recipe_t recipe;
+    cad_error_t err;
+    double sum = 0, worst = 0, scale = 0;
+    tokens_of(tok);
+    for (int i = 0; i < LENGTH; i++) labels[i] = (uint8_t)(7 + cad_random(4, 0, 0, (uint64_t)i) % 4);
+    for (int i = 0; i < LENGTH; i++) weight[i] = 1;
+    cad_recipe_init(&recipe);
+    recipe.device = device;
+    recipe.precision = "fp32";
+    recipe.max_tokens = LENGTH;
+    recipe.recompute = recompute;
+    if (cad_trainer_open(&t, m, &recipe, &err) || cad_trainer_add(t, CAD_LOSS_TOKENS, &ex, 1, 1, &sum, &err))
+        tap_ok(false, "%s: %s", name, err.text);
+    memcpy(saved, m->param, (size_t)m->total * sizeof *saved);
+    tap_ok(fabs(sum / reference_loss(m, tok, labels) - 1) < 1e-6, "%s: the loss is the reference's", name);
+    for (int i = 0; i < m->ntensor; i++) {
+        const cad_tensor_t *x = &m->tensor[i];
+        double along = 0, want;
+        cad_trainer_gradient(t, x->name, grad);
+        cad_tensor_flip(x, grad); /* into the computed layout */
+        for (int64_t k = 0; k < x->count; k++)
+            along += (cad_random(5, 0, 0, (uint64_t)k) & 1 ? 1 : -1) * (double)grad[k];
+        want = derivative(m, x, tok, labels, 2e-3 / sqrt((double)x->count));
+        memcpy(m->param, saved, (size_t)m->total * sizeof *saved);
+        worst = fmax(worst, fabs(along - want));
+        scale = fmax(scale, fabs(want));
+    }
+    cad_model_refresh(m);
+    tap_ok(worst < 2e-3 * scale, "%s: gradients are derivatives: %.2g of %.2g", name, worst, scale);
+    cad_trainer_close(t);
+    free(saved);
+    free(grad);
+}
+
+/* ---- save, load, measure ---- */
+
+static void check_save(const cad_model_t *m, const char *name)
+{
+    char dir[] = "/tmp/t_kinds.XXXXXX", path[64];
+    cad_model_t *back = NULL;
+    cad_error_t err;
+    if (!mkdtemp(dir) || cad_model_save(m, dir, "", &err) || cad_model_open(&back, dir, &err))
+        tap_ok(false, "%s: %s", name, err.text);
+    tap_ok(back && back->total == m->total && !memcmp(back->param, m->param, (size_t)m->total * sizeof *m->param) &&
+               !memcmp(back->cfg.kind, m->cfg.kind, sizeof m->cfg.kind) && cad_gated_E(&back->cfg) == 72,
+           "%s: saved and opened, it is the same model", name);
+    cad_model_close(back);
+    for (int i = 0; i < 3; i++) {
+        static const char *const file[] = { "config.json", "model.safetensors", "tokenizer_config.json" };
+        snprintf(path, sizeof path, "%s/%s", dir, file[i]);
+        unlink(path);
+    }
+    rmdir(dir);
+}
+
+static void check_meter(const cad_model_t *m, const char *name)
+{
+    static const char *const want[] = {
+        "embed", "in", "conv", "scan", "out", "project", "gate", "close", "head", "pool"
+    };
+    double spent[CAD_NOP];
+    cad_cost_t cost[CAD_NOP];
+    float embedding[24];
+    uint8_t tok[LENGTH];
+    cad_window_t w = { .tokens = tok, .len = LENGTH, .core_end = LENGTH, .embedding = embedding };
+    cad_context_t *ctx = context(m, "cpu", 1);
+    cad_meter_t *meter;
+    int n = cad_op_count(m), named = 0, timed = 0;
+    tokens_of(tok);
+    cad_meter_open(&meter, ctx, NULL);
+    cad_embed(ctx, &w, 1, CAD_POOL_MEAN, NULL);
+    cad_meter_read(meter, spent);
+    cad_meter_close(meter);
+    cad_costs(m, cost);
+    for (int i = 0; i < n && i < 10; i++) {
+        named += !strcmp(cad_op_name(m, i), want[i]);
+        timed += spent[i] > 0;
+    }
+    tap_ok(n == 10 && named == 10 && timed == 9, "%s: the meter times the operations of both kinds", name);
+    tap_ok(cost[5].flop > 0 && cost[6].exps > 0 && cost[3].updates > 0, "%s: both kinds have costs", name);
+    cad_context_close(ctx);
+}
+
+static void check_device(const char *device, const char *label)
+{
+    char name[128];
+    for (size_t i = 0; i < sizeof VARIANT / sizeof *VARIANT; i++) {
+        cad_model_t *m = make(&VARIANT[i]);
+        snprintf(name, sizeof name, "%s, %s", label, VARIANT[i].name);
+        check_forward(m, device, name);
+        check_gradients(m, device, 0, name);
+        snprintf(name, sizeof name, "%s, %s, recomputed", label, VARIANT[i].name);
+        check_gradients(m, device, 1, name);
+        cad_model_close(m);
+    }
+}
+
+int main(void)
+{
+    const char *builddir = getenv("builddir");
+    char path[4096];
+    cad_model_t *m;
+    check_device("cpu", "plain");
+    snprintf(path, sizeof path, "%s/.libs/kinds-shim.so", builddir ? builddir : ".");
+    setenv("CADUCEUS_CUDA_MODULE", path, 1);
+    check_device("cuda", "CUDA shim");
+    m = make(&VARIANT[0]);
+    check_save(m, "PS");
+    check_meter(m, "PS");
+    cad_model_close(m);
+    return tap_finish();
+}
