@@ -311,6 +311,16 @@ ok "a core of one base, an even region" annotate -T ref.fa --window 3 --flank 1 
 is "n is 10 there too" "$(scores .out | cut -f 2)" 10
 ok "a window of one base" annotate -T ref.fa --window 1 --flank 0 short.bed
 is "n is 10 even there" "$(scores .out | cut -f 2)" 10
+# perplexity: rows with pll and ppl in columns 4 and 5, the latter replaced by exp(-pll).
+perplexity() { rows "$1" | awk -F '\t' -v OFS='\t' '$4 != "." { $5 = exp(-$4) } { print }'; }
+row 'a 0 100' 'b 5 600' 'a 300 307' >ppl.bed
+bed --score pll,ppl,n ppl.bed >out.ppl 2>.err; perplexity out.ppl >ppl.want; rows out.ppl >ppl.got
+ok "ppl is exp(-pll), and . without a base" close_to ppl.got ppl.want 2e-5
+annotate --score pll,ppl ref.fa >out.ppl; perplexity out.ppl >ppl.want; rows out.ppl >ppl.got
+ok "so it is of FASTA records" close_to ppl.got ppl.want 2e-5
+is "ppl has a value where n is not 0" "$(rows out.ppl | awk '$5 > 1 { n++ } END { print n }')" 7
+bed --mask none --score ppl ppl.bed >out.ppl.none 2>.err
+like "under --mask none it is ppl_unmasked" '^#chrom	start	end	ppl_unmasked$' out.ppl.none
 error "--score with a stranger" '--score' bed --score pll,foo in.bed
 error "--score empty" '--score' bed --score '' in.bed
 error "two inputs" 'one input' bed in.bed in.bed

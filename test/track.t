@@ -44,6 +44,9 @@ is "a contig of one base has one value" "$(rows t.bedGraph | awk '$1 == "chr2" {
 # ---- the value of a base depends on nothing else ----
 each_base() { rows "$1" | awk '{ for (i = $2; i < $3; i++) print $1 "\t" i "\t" $4 }'; }
 each_base t.bedGraph >all
+run --decimals 6 --score pll,ppl -O bedGraph -o x
+for s in pll ppl; do each_base x.$s.bedGraph >$s; done
+awk -v OFS='\t' '{ $3 = exp(-$3); print }' pll >want; ok "ppl is exp(-pll)" close_to ppl want 1e-5
 run -L some.bed -o some.bedGraph; each_base some.bedGraph >got
 awk 'NR == FNR { n++; c[n] = $1; b[n] = $2; e[n] = $3; next }
     { for (i = 1; i <= n; i++) if ($1 == c[i] && $2 >= b[i] && $2 < e[i]) { print; next } }' some.bed all >want
@@ -233,9 +236,9 @@ ok "igv.json is JSON" perl -MJSON::PP -e 'local $/; open F, "hub/hg19/igv.json";
     my $logo = grep { ($_->{graphType} // "") eq "dynseq" && -s "hub/hg19/$_->{url}" } @{$j->{tracks}};
     die unless $j->{genome} eq "hg19" && $logo'
 check "igv_session.xml names them" session.py hub/hg19 hg19 pll logo_ref
-hub --hub every --genome hg19 --email x --mask none --score pll,entropy,ic,logo,logo_ref,pA,pC,pG,pT
-check "all scores too" session.py every/hg19 hg19 pll_unmasked entropy_unmasked ic_unmasked logo_ref_unmasked \
-    pA_unmasked pC_unmasked pG_unmasked pT_unmasked
+hub --hub every --genome hg19 --email x --mask none --score pll,entropy,ic,ppl,logo,logo_ref,pA,pC,pG,pT
+check "all scores too" session.py every/hg19 hg19 pll_unmasked entropy_unmasked ic_unmasked ppl_unmasked \
+    logo_ref_unmasked pA_unmasked pC_unmasked pG_unmasked pT_unmasked
 sed 's/^>1$/>chr1/; s/^>MT$/>chrM/' hub.fa >ucsc.fa
 tracked "$data/ps" -T ucsc.fa --window 64 --hub ucsc --genome hg19 --email me@example.org
 is "no alias where names are UCSC's" "$(ls ucsc/hg19/chromAlias.txt 2>/dev/null; grep chromAlias ucsc/genomes.txt)" ""

@@ -1,5 +1,6 @@
 /* scores.c - the table of scores: names, values, and how each is written.
  * SPDX-License-Identifier: MIT */
+#include <float.h>
 #include <math.h>
 
 #include "stream/scores.h"
@@ -10,6 +11,7 @@
 static double mean_pll(const score_sums_t *s) { return s->pll / (double)s->n; }
 static double mean_entropy(const score_sums_t *s) { return s->entropy / (double)s->n; }
 static double mean_information(const score_sums_t *s) { return 2 - s->entropy / (double)s->n; }
+static double perplexity(const score_sums_t *s) { return exp(-mean_pll(s)); }
 static double scored_bases(const score_sums_t *s) { return (double)s->n; }
 
 /* ---- variants ---- */
@@ -50,6 +52,8 @@ static double cosine(const effect_t *e)
 /* ---- tracks ---- */
 
 static double pll_at(const float logp[4], int ref, int b) { return (void)b, (double)logp[ref]; }
+/* At most what a float of a track holds. */
+static double perplexity_at(const float logp[4], int ref, int b) { return fmin(exp(-pll_at(logp, ref, b)), FLT_MAX); }
 static double entropy_at(const float logp[4], int ref, int b) { return (void)ref, (void)b, cad_entropy(logp); }
 static double information_at(const float logp[4], int ref, int b) { return 2 - entropy_at(logp, ref, b); }
 static double p_at(const float logp[4], int ref, int b) { return (void)ref, exp((double)logp[b]); }
@@ -81,7 +85,11 @@ const score_t SCORE[] = {
     { .name = "ic", .unit = "bits", .of = OF_REGIONS | OF_TRACKS, .needs = NEEDS_BASES, .masked = true,
       .value = mean_information,
       .tracks = 1, .at = information_at, .colour = { "84,130,53" }, .low = "0", .high = "2" },
-    { .name = "embedding", .unit = "1", .type = SCORE_ARRAY, .array = ARRAY_EMBEDDING, .tag = "ye" }, /* by --embed */
+    { .name = "ppl", .unit = "1", .of = OF_REGIONS | OF_TRACKS, .needs = NEEDS_BASES, .masked = true,
+      .value = perplexity,
+      .tracks = 1, .at = perplexity_at, .colour = { "132,60,12" }, .low = "0", .high = "4" },
+    /* not named in --score; added by --embed */
+    { .name = "embedding", .unit = "1", .type = SCORE_ARRAY, .array = ARRAY_EMBEDDING, .tag = "ye" },
     { .name = "bases", .unit = "nats", .of = OF_READS, .needs = NEEDS_BASES, .masked = true,
       .type = SCORE_ARRAY, .array = ARRAY_BASES, .tag = "yb" },
     { .name = "dist", .unit = "1", .of = OF_VARIANTS, .needs = NEEDS_POOLED, .info = "DIST", .effect = distance,
