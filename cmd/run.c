@@ -143,17 +143,12 @@ void run_end(run_t *r)
 
 /* ---- usage ---- */
 
-void usage_print(FILE *out, const char *usage, const text_t *scores)
+/* Prints the words, wrapped, from column LEFT onwards. */
+static void print_words(FILE *out, const char *word)
 {
     enum { LEFT = 25, RIGHT = 84 }; /* columns */
-    const char *here = strchr(usage, '\f');
     size_t column = LEFT;
-    if (!here) {
-        fputs(usage, out);
-        return;
-    }
-    fwrite(usage, 1, (size_t)(here - usage), out);
-    for (const char *word = scores->s.s ? scores->s.s : ""; *word;) {
+    while (*word) {
         size_t n = strcspn(word, " ");
         bool wrap = column > LEFT && column + 1 + n > RIGHT;
         if (wrap) fprintf(out, "\n%*s", LEFT, "");
@@ -162,5 +157,14 @@ void usage_print(FILE *out, const char *usage, const text_t *scores)
         fwrite(word, 1, n, out);
         word += n + (word[n] == ' ');
     }
-    fputs(here + 1, out);
+}
+
+void usage_print(FILE *out, const char *usage, const text_t *texts)
+{
+    for (const char *here; (here = strchr(usage, '\f')); usage = here + 1) {
+        fwrite(usage, 1, (size_t)(here - usage), out);
+        print_words(out, texts->s.s ? texts->s.s : "");
+        texts++;
+    }
+    fputs(usage, out);
 }

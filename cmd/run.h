@@ -44,7 +44,7 @@ int run_report(run_t *r, int rc, const cad_error_t *err);
 /* Frees all; pipeline_close and the outputs come first. */
 void run_end(run_t *r);
 
-/* Prints the usage, its \f replaced by this text, which is wrapped in the right column. */
-void usage_print(FILE *out, const char *usage, const text_t *scores);
+/* Prints the usage, each \f of it replaced by the next of these texts, which is wrapped in the right column. */
+void usage_print(FILE *out, const char *usage, const text_t *texts);
 
 #endif

@@ -12,7 +12,7 @@ static const char USAGE[] = "Usage: caduceus annotate [options] IN\n\n"
                             "Input and output:\n"
                             "  -T, --reference FASTA  reference of regions, variants and CRAM; also --fasta-ref\n"
                             "      --chr-alias FILE   other names of its contigs: a line each, tab-separated\n"
-                            "      --in-format FMT    bed, fasta, fastq, sam, bam, cram, vcf or bcf [detected]\n"
+                            "      --in-format FMT    \f\n"
                             "  -o, --output FILE      output; its suffix chooses the format [-, as the input]\n"
                             "  -O, --output-fmt FMT   sam, bam, cram[,OPTIONS]; u, b, v or z with a level, as z9\n"
                             "      --output-fmt-option KEY=VALUE  an option of htslib's for reads and variants\n"
@@ -298,12 +298,20 @@ static void list_scores(text_t *t)
     text_puts(t, "or none");
 }
 
-static void print_usage(FILE *out, const char *usage)
+static bool is_embedded(input_kind_t kind)
 {
-    text_t scores = { 0 };
-    list_scores(&scores);
-    usage_print(out, usage, &scores);
-    text_free(&scores);
+    const source_t *s = source_of(&(input_t) { .kind = kind });
+    return s && s->embeds;
+}
+
+static void print_usage(FILE *out, const char *cmd, const char *usage)
+{
+    text_t texts[2] = { 0 }; /* formats, scores; embed's usage ends with the first */
+    input_formats(strcmp(cmd, "embed") ? NULL : is_embedded, &texts[0]);
+    text_puts(&texts[0], " [detected]");
+    list_scores(&texts[1]);
+    usage_print(out, usage, texts);
+    for (int i = 0; i < 2; i++) text_free(&texts[i]);
 }
 
 int annotate_parse(annotate_args_t *a, const char *cmd, const char *usage, int argc, char **argv)
@@ -315,7 +323,7 @@ int annotate_parse(annotate_args_t *a, const char *cmd, const char *usage, int a
     a->output = "-";
     while ((c = getopt_long(argc, argv, OPTIONS_SHORT "T:o:O:r:R:t:L:f:F:q:", LONGS, NULL)) != -1) {
         if (c == 1004) {
-            print_usage(stdout, usage);
+            print_usage(stdout, cmd, usage);
             return cmd_finish(cmd) ? 1 : 2;
         }
         if (c == '?' || c == ':') return option_unknown(cmd, argv);
@@ -323,7 +331,7 @@ int annotate_parse(annotate_args_t *a, const char *cmd, const char *usage, int a
         if (take_option(a, c, optarg)) return 1;
     }
     if (argc - optind != 1) {
-        if (argc == 1) print_usage(stderr, usage);
+        if (argc == 1) print_usage(stderr, cmd, usage);
         else cmd_fail(cmd, "expected one input, %d given; - is standard input", argc - optind);
         return 1;
     }

@@ -5,7 +5,6 @@
 #include <htslib/hfile.h>
 #include <sys/stat.h>
 
-#include "io/output.h"
 #include "io/input.h"
 
 #define BUFFER (1 << 16)
@@ -52,6 +51,25 @@ static const struct {
     { "bam", INPUT_READS }, { "cram", INPUT_READS },  { "vcf", INPUT_VARIANTS }, { "bcf", INPUT_VARIANTS },
 };
 
+void input_formats(bool (*takes)(input_kind_t kind), text_t *t)
+{
+    const char *name[sizeof FORMAT / sizeof *FORMAT];
+    int n = 0;
+    for (size_t i = 0; i < sizeof FORMAT / sizeof *FORMAT; i++)
+        if (!takes || takes(FORMAT[i].kind)) name[n++] = FORMAT[i].name;
+    for (int i = 0; i < n; i++) text_printf(t, "%s%s", i == 0 ? "" : i == n - 1 ? " or " : ", ", name[i]);
+}
+
+static int unlisted(const char *format, cad_error_t *err)
+{
+    text_t all = { 0 };
+    int rc;
+    input_formats(NULL, &all);
+    rc = cad_fail(err, CAD_EARG, "--in-format %.40s: expected %s", format, all.s.s ? all.s.s : "");
+    text_free(&all);
+    return rc;
+}
+
 static int forced(input_t *in, const char *format, cad_error_t *err)
 {
     for (size_t i = 0; i < sizeof FORMAT / sizeof *FORMAT; i++)
@@ -59,7 +77,7 @@ static int forced(input_t *in, const char *format, cad_error_t *err)
             in->kind = FORMAT[i].kind;
             return 0;
         }
-    return cad_fail(err, CAD_EARG, "--in-format %.40s: expected bed, fasta, fastq, sam, bam, cram, vcf or bcf", format);
+    return unlisted(format, err);
 }
 
 static int fill(input_t *in, cad_error_t *err)

@@ -5,7 +5,7 @@
 #include <htslib/bgzf.h>
 #include <htslib/kstring.h>
 
-#include "base/base.h"
+#include "io/text.h"
 
 typedef enum { INPUT_BED, INPUT_FASTA, INPUT_FASTQ, INPUT_READS, INPUT_VARIANTS } input_kind_t;
 typedef struct input_t {
@@ -21,13 +21,15 @@ typedef struct input_t {
     int64_t size;  /* bytes of the file; 0: unknown */
     bool eof;
 } input_t;
-/* format: bed, fasta, fastq, sam, bam, cram, vcf or bcf; NULL to detect it. 0 or a negative
- * CAD_E*; close in also after a failure. */
+/* format: a name that input_formats lists; NULL to detect it. 0 or a negative CAD_E*; close in
+ * also after a failure. */
 int input_open(input_t *in, const char *path, const char *format, cad_error_t *err);
 /* Reads one line without its \n (a \r is kept): 1, 0 at the end, or a negative CAD_E*. */
 int input_line(input_t *in, kstring_t *line, cad_error_t *err);
 /* The next byte, which is not consumed; -1 at the end; a negative CAD_E* less one on failure. */
 int input_peek(input_t *in, cad_error_t *err);
+/* Appends the names of formats, as "bed, fasta or fastq": those of kinds that takes() accepts (NULL: all). */
+void input_formats(bool (*takes)(input_kind_t kind), text_t *t);
 void input_close(input_t *in); /* a zeroed in is allowed */
 
 #endif

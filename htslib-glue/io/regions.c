@@ -91,32 +91,55 @@ static char *own_name(const names_t *names, const char *name)
     return strdup(c ? c->name : name);
 }
 
-/* A whole contig name wins over name:range, as names may hold colons. */
-static int add_one(regions_t *r, const char *text, const names_t *names, cad_error_t *err)
+typedef struct {
+    char *name; /* malloc'd; NULL: out of memory */
+    int64_t beg, end;
+    bool whole; /* a name without a range */
+    bool good;  /* the range can be read */
+} place_t;
+
+/* Splits one region. A whole contig name wins over name:range, as names may hold colons. */
+static place_t split(const char *text, const names_t *names)
 {
     const char *colon = strrchr(text, ':');
-    int64_t beg = 0, end = INT64_MAX;
-    bool whole = !colon || (names && names->has(names->dict, text));
-    char *name = whole ? strdup(text) : strndup(text, (size_t)(colon - text)), hint[700];
-    bool good = whole || range(colon + 1, names && names->point, &beg, &end);
-    int rc;
-    if (!good && !names) {
-        free(name);
-        return add(r, strdup(text), 0, INT64_MAX, err);
-    }
-    if (!good)
-        rc = cad_fail(err, CAD_EARG, "region %s: expected CONTIG, CONTIG:BEG or CONTIG:BEG-END, counted from 1", text);
-    else if (name && names && !names->has(names->dict, name))
-        rc = cad_fail(err, CAD_EARG, "region %s: no contig \"%s\" in %s%s", text, name, names->path,
-                      names->hint ? fasta_hint(names->hint, name, hint, sizeof hint) : "");
-    else {
-        rc = add(r, name ? own_name(names, name) : NULL, beg, end, err);
-        free(name);
-        /* without a list of names "a:1" may also be a whole name */
-        return rc || whole || names ? rc : add(r, strdup(text), 0, INT64_MAX, err);
-    }
-    free(name);
+    place_t p = { .end = INT64_MAX };
+    p.whole = !colon || (names && names->has(names->dict, text));
+    p.name = p.whole ? strdup(text) : strndup(text, (size_t)(colon - text));
+    p.good = p.whole || range(colon + 1, names && names->point, &p.beg, &p.end);
+    return p;
+}
+
+static int check_place(const place_t *p, const char *text, const names_t *names, cad_error_t *err)
+{
+    char hint[700];
+    if (!p->name) return cad_out_of_memory(err);
+    if (!p->good)
+        return cad_fail(err, CAD_EARG, "region %s: expected CONTIG, CONTIG:BEG or CONTIG:BEG-END, counted from 1",
+                        text);
+    if (names->has(names->dict, p->name)) return 0;
+    return cad_fail(err, CAD_EARG, "region %s: no contig \"%s\" in %s%s", text, p->name, names->path,
+                    names->hint ? fasta_hint(names->hint, p->name, hint, sizeof hint) : "");
+}
+
+int region_parse(const char *text, const fasta_t *ref, const contig_t **c, interval_t *span, cad_error_t *err)
+{
+    names_t names = { ref, fasta_has, ref->path, ref, false, false };
+    place_t p = split(text, &names);
+    int rc = check_place(&p, text, &names, err);
+    if (rc == 0) *c = fasta_find(ref, p.name);
+    *span = (interval_t) { p.beg, p.end };
+    free(p.name);
     return rc;
+}
+
+static int add_one(regions_t *r, const char *text, const names_t *names, cad_error_t *err)
+{
+    place_t p = split(text, names);
+    int rc = names ? check_place(&p, text, names, err) : 0;
+    if (rc == 0 && p.good) rc = add(r, p.name ? own_name(names, p.name) : NULL, p.beg, p.end, err);
+    free(p.name);
+    /* without a list of names "a:1" may also be a whole name */
+    return rc || names || p.whole ? rc : add(r, strdup(text), 0, INT64_MAX, err);
 }
 
 /* Commas separate regions, but also thousands: a piece that is all digits and

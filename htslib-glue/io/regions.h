@@ -21,6 +21,8 @@ int regions_new(regions_t **r, cad_error_t *err);
 /* Adds "chr", "chr:beg" or "chr:beg-end", 1-based and inclusive, separated by commas. names:
  * NULL if they are not known yet. Aliases of a FASTA's contigs become its own names. */
 int regions_add_text(regions_t *r, const char *text, const names_t *names, cad_error_t *err);
+/* Reads one such region of a FASTA, without commas between regions. An end that the text does not give is INT64_MAX. */
+int region_parse(const char *text, const fasta_t *ref, const contig_t **c, interval_t *span, cad_error_t *err);
 int regions_add_bed(regions_t *r, const char *path, const names_t *names, cad_error_t *err);
 int regions_add_span(regions_t *r, const char *contig, interval_t span, cad_error_t *err);
 void regions_finish(regions_t *r); /* sorts and joins */

@@ -322,7 +322,7 @@ static int fetch(labelled_t *l, const bed_row_t *row, cad_error_t *err)
     int64_t n = row->span.end - row->span.beg, beg = row->span.beg + crop(l, n);
     int rc = row_contig(&l->in, row, l->ref, &c, err);
     if (rc) return rc;
-    if (row->span.end > c->length) return row_beyond(&l->in, row, c, "correct it", err);
+    if (row->span.end > c->length) return row_beyond(&l->in, row->span, c, "correct it", err);
     if (n > l->window && !l->crop) return too_long(l, n, err);
     n = cad_min(n, l->window);
     if (ks_resize(&l->bases, (size_t)n + 1) < 0) return out_of_memory(l, err);

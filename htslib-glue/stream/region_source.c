@@ -1,5 +1,6 @@
 /* region_source.c - what the sources of regions share. SPDX-License-Identifier: MIT */
 #include "stream/region_source.h"
+#include "stream/source_bed.h"
 
 int regions_check(settings_t *set, const input_t *in, cad_error_t *err)
 {
@@ -69,6 +70,37 @@ void regions_drop(void *arg, item_t *it)
     (void)arg;
     region_clear((region_t *)it);
     free(it);
+}
+
+int regions_pass(stream_t *s, const kstring_t *line, cad_error_t *err)
+{
+    region_t *g = region_new(line->s ? line->s : "", line->l, 0);
+    return g ? region_put(&s->cutter, g, err) : cad_out_of_memory(err);
+}
+
+int regions_place(const stream_t *s, const contig_t *c, interval_t span, cad_error_t *err)
+{
+    long long line = (long long)s->in->line;
+    bool beyond = span.end > c->length;
+    if (beyond && !s->set->clip) return row_beyond(s->in, span, c, "correct it, or clip with --clip", err);
+    if (beyond) note(s->notes, NOTE_CLIPPED, 1, "%s:%lld: clipped at the end of %s", s->in->path, line, c->name);
+    if (span.beg == span.end)
+        note(s->notes, NOTE_EMPTY, 1, "%s:%lld: an empty region; its scores are \".\"", s->in->path, line);
+    return 0;
+}
+
+region_t *regions_row(const kstring_t *line, int64_t row, int ncol, const contig_t *c, int nspan)
+{
+    region_t *g = region_new(line->s, line->l, nspan);
+    if (!g) return NULL;
+    g->scored = true;
+    g->row = row;
+    g->ncol = ncol;
+    g->contig = c;
+    g->name = c->name;
+    g->name_len = (int)strlen(c->name);
+    g->length = c->length;
+    return g;
 }
 
 /* A score takes some 8 characters, a number of an embedding some 10. */

@@ -15,6 +15,13 @@ void regions_drop(void *stream, item_t *it);
 void regions_estimate(const stream_t *s, estimate_t *e);
 double regions_share(const stream_t *s);
 
+/* Puts a line in that is no region: it is written as it is. */
+int regions_pass(stream_t *s, const kstring_t *line, cad_error_t *err);
+/* Checks that the interval ends in its contig, which --clip makes a note. */
+int regions_place(const stream_t *s, const contig_t *c, interval_t span, cad_error_t *err);
+/* A region of this line, number `row`, with room for nspan intervals, which the caller sets; NULL: out of memory. */
+region_t *regions_row(const kstring_t *line, int64_t row, int ncol, const contig_t *c, int nspan);
+
 /* Tiling and cutter alone, without a table: for reads and evaluation. */
 int regions_plan_cutter(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err);
 

@@ -26,18 +26,12 @@ static int check(settings_t *set, const input_t *in, cad_error_t *err)
 
 /* ---- lines that are no rows ---- */
 
-static int pass_through(stream_t *s, const kstring_t *line, cad_error_t *err)
-{
-    region_t *g = region_new(line->s ? line->s : "", line->l, 0);
-    return g ? region_put(&s->cutter, g, err) : out_of_memory(err);
-}
-
 static int write_header(stream_t *s, int ncol, cad_error_t *err)
 {
     bed_t *b = s->state;
     int rc = 0;
     if (b->held.l && !table_extends(ncol, b->held.s, b->held.l)) { /* a comment after all, of one shard */
-        rc = pass_through(s, &b->held, err);
+        rc = regions_pass(s, &b->held, err);
         b->held.l = 0;
     }
     if (rc == 0) rc = table_header(s->table, ncol, b->held.s ? b->held.s : "", b->held.l, err);
@@ -63,8 +57,8 @@ static int other_line(stream_t *s, line_kind_t kind, cad_error_t *err)
              s->in->path, (long long)s->in->line);
         return 0;
     }
-    if (kind != LINE_COMMENT || b->headed || !row_header(l->s, l->l)) return pass_through(s, l, err);
-    rc = b->held.l ? pass_through(s, &b->held, err) : 0;
+    if (kind != LINE_COMMENT || b->headed || !row_header(l->s, l->l)) return regions_pass(s, l, err);
+    rc = b->held.l ? regions_pass(s, &b->held, err) : 0;
     b->held.l = 0;
     if (rc == 0 && kputsn(l->s, l->l, &b->held) < 0) rc = out_of_memory(err);
     return rc;
@@ -81,36 +75,17 @@ int row_contig(const input_t *in, const bed_row_t *row, const fasta_t *ref, cons
                     row->contig, ref->path, fasta_hint(ref, row->contig, hint, sizeof hint));
 }
 
-int row_beyond(const input_t *in, const bed_row_t *row, const contig_t *c, const char *remedy, cad_error_t *err)
+int row_beyond(const input_t *in, interval_t span, const contig_t *c, const char *remedy, cad_error_t *err)
 {
     return cad_fail(err, CAD_EFORMAT, "%s:%lld: end %lld is past the end of %s (%lld bases); %s", in->path,
-                    (long long)in->line, (long long)row->span.end, c->name, (long long)c->length, remedy);
-}
-
-static int check_place(const stream_t *s, const bed_row_t *row, const contig_t *c, cad_error_t *err)
-{
-    long long line = (long long)s->in->line;
-    bool beyond = row->span.end > c->length;
-    if (beyond && !s->set->clip) return row_beyond(s->in, row, c, "correct it, or clip with --clip", err);
-    if (beyond) note(s->notes, NOTE_CLIPPED, 1, "%s:%lld: clipped at the end of %s", s->in->path, line, c->name);
-    if (row->span.beg == row->span.end)
-        note(s->notes, NOTE_EMPTY, 1, "%s:%lld: an empty region; its scores are \".\"", s->in->path, line);
-    return 0;
+                    (long long)in->line, (long long)span.end, c->name, (long long)c->length, remedy);
 }
 
 static region_t *new_row(stream_t *s, const bed_row_t *row, const contig_t *c)
 {
     bed_t *b = s->state;
-    region_t *g = region_new(b->line.s, b->line.l, row->block ? row->nblock : 1);
-    if (!g) return NULL;
-    g->scored = true;
-    g->row = b->nrow++;
-    g->ncol = row->ncol;
-    g->contig = c;
-    g->name = c->name;
-    g->name_len = (int)strlen(c->name);
-    g->length = c->length;
-    for (int i = 0; i < g->nspan; i++) {
+    region_t *g = regions_row(&b->line, b->nrow++, row->ncol, c, row->block ? row->nblock : 1);
+    for (int i = 0; g && i < g->nspan; i++) {
         interval_t p = row->block ? row->block[i] : row->span;
         g->span[i] = (interval_t) { cad_min(p.beg, c->length), cad_min(p.end, c->length) };
     }
@@ -128,7 +103,7 @@ static int put_row(stream_t *s, const bed_row_t *row, cad_error_t *err)
                         "%s:%lld: %d columns, but the rows before it have %d; added columns would not line up",
                         s->in->path, (long long)s->in->line, row->ncol, b->ncol);
     rc = row_contig(s->in, row, s->ref, &c, err);
-    if (rc == 0) rc = check_place(s, row, c, err);
+    if (rc == 0) rc = regions_place(s, c, row->span, err);
     if (rc) return rc;
     b->ncol = row->ncol;
     if (!b->headed && (rc = write_header(s, row->ncol, err))) return rc;
