@@ -455,6 +455,40 @@ refuses "a wrong --in-format" 'in.bed: .*its header' --in-format bam in.bed
 refuses "an unknown --in-format" '--in-format gff' --in-format gff in.bed
 refuses "FASTA read as BED" 'ref.fa:1: ' --in-format bed ref.fa
 
+# ---- lists of regions ----
+listed() { bed --in-format regions "$@"; }
+row '#x' '' a a:301-320 a:991 a:991- a:-40 chr20:1-500 HLA:01:02 HLA:01:02:2-5 >in.list; printf 'a:1,000\r\n' >>in.list
+row 'a 0 1000' 'a 300 320' 'a 990 1000' 'a 990 1000' 'a 0 40' 'chr20 0 500' 'HLA:01:02 0 300' 'HLA:01:02 1 5' \
+    'a 999 1000' >list.bed
+list="--score pll,n,entropy"
+listed $list in.list -o out.list; bed $list list.bed >out.bed3
+rows out.list | grep "$tab" | tr -d '\r' | cut -f 2- >got; rows out.bed3 | cut -f 4- >want
+same "a list has the values of the same BED" want got
+is "its lines are verbatim" "$(sed '/^#[#r]/d; s/\t[^\r]*//' out.list | cksum)" "$(cksum <in.list)"
+like "its header names the columns" '^#region	pll	n	entropy$' out.list
+grep '^##' out.bed3 >want; grep '^##' out.list >got; same "its provenance is that of the BED" want got
+prints "a list through a pipe" out.list piped in.list listed $list -
+prints "and on 3 threads" out.list listed $list -@ 3 in.list
+for i in 1 2 3; do listed $list --shard $i/3 in.list -o part.$i; done
+ok "parts of a list merge" "$caduceus" merge -o whole.list part.1 part.2 part.3; same "to the whole" out.list whole.list
+printf 'chrA\ta\n' >names.txt; sed -n 's/^a/chrA/p' in.list >alias.list; sed -n 's/^a/chrA/p' out.list >want
+listed $list --chr-alias names.txt alias.list | rows - >got; same "names of --chr-alias stay" want got
+listed $list -r a:995-,HLA:01:02:1-1 in.list | rows - | grep "$tab" | cut -f 1 | joined >got
+is "-r selects lines" "$(cat got)" "a a:991 a:991- HLA:01:02 a:1,000 "
+echo a:991-2000 >clip.list; ok "--clip clips a region of a list" listed --clip clip.list
+is "to what there is" "$(scores .out | cut -f 2)" 10
+echo '# none' >none.list; ok "a list without regions" listed none.list; like "has a header" '^#region	pll	n$' .out
+for bad in a:0-5 a:5-4 a:x a:1-1001 a:1001 zz:1-2 a:1-2,a:4-5 'a:1-2 ' ' a' 'a	1	2' 'track name=x'; do
+    printf '#\n%s\n' "$bad" >bad.list; refuses "a list with '$bad'" '^caduceus annotate: bad.list:2: ' \
+        --in-format regions bad.list
+done
+matrix() { "$caduceus" embed --quiet -m "$data/ps" --window 512 -T ref.fa "$@"; }
+matrix --in-format regions in.list -o list.npy; matrix list.bed -o bed.npy
+same "embed writes the matrix of the same BED" bed.npy list.npy
+refuses "a list is not detected" 'in.list:3: ' in.list
+refuses "--split of a list" '--split does not fit' --split --in-format regions in.list
+error "a list without -T" 'give -T' annotate --in-format regions in.list
+
 # ---- what every refusal above must leave ----
 echo old >old; same "the destination is untouched" old kept.bed
 is "no temporary file is left" "$(find . -name '.caduceus-*')" ""

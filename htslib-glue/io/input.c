@@ -47,8 +47,9 @@ static const struct {
     const char *name;
     input_kind_t kind;
 } FORMAT[] = {
-    { "bed", INPUT_BED },   { "fasta", INPUT_FASTA }, { "fastq", INPUT_FASTQ },  { "sam", INPUT_READS },
-    { "bam", INPUT_READS }, { "cram", INPUT_READS },  { "vcf", INPUT_VARIANTS }, { "bcf", INPUT_VARIANTS },
+    { "bed", INPUT_BED },     { "regions", INPUT_REGIONS }, { "fasta", INPUT_FASTA },
+    { "fastq", INPUT_FASTQ }, { "sam", INPUT_READS },       { "bam", INPUT_READS },
+    { "cram", INPUT_READS },  { "vcf", INPUT_VARIANTS },    { "bcf", INPUT_VARIANTS },
 };
 
 void input_formats(bool (*takes)(input_kind_t kind), text_t *t)

@@ -7,7 +7,7 @@
 
 #include "io/text.h"
 
-typedef enum { INPUT_BED, INPUT_FASTA, INPUT_FASTQ, INPUT_READS, INPUT_VARIANTS } input_kind_t;
+typedef enum { INPUT_BED, INPUT_REGIONS, INPUT_FASTA, INPUT_FASTQ, INPUT_READS, INPUT_VARIANTS } input_kind_t;
 typedef struct input_t {
     const char *path; /* for messages, borrowed; "standard input" for "-" */
     BGZF *fp;         /* of text; else NULL */

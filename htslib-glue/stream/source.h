@@ -62,7 +62,8 @@ typedef struct source_t {
 /* ---- sources.c ---- */
 /* The list of sources, NULL at its end. */
 extern const source_t *const SOURCE[];
-extern const source_t SOURCE_BED, SOURCE_SEQUENCES, SOURCE_READS, SOURCE_VARIANTS, SOURCE_CONTIGS, SOURCE_SPLITS;
+extern const source_t SOURCE_BED, SOURCE_REGIONS, SOURCE_SEQUENCES, SOURCE_READS, SOURCE_VARIANTS, SOURCE_CONTIGS,
+    SOURCE_SPLITS;
 /* The first source that fits the input. */
 const source_t *source_of(const input_t *in);
 /* Sets set->scores, then the source's own check. */

@@ -2,7 +2,8 @@
 #include "stream/source.h"
 
 const source_t *const SOURCE[] = {
-    &SOURCE_BED, &SOURCE_SEQUENCES, &SOURCE_READS, &SOURCE_VARIANTS, &SOURCE_CONTIGS, &SOURCE_SPLITS, NULL,
+    &SOURCE_BED,      &SOURCE_REGIONS, &SOURCE_SEQUENCES, &SOURCE_READS,
+    &SOURCE_VARIANTS, &SOURCE_CONTIGS, &SOURCE_SPLITS,    NULL,
 };
 
 const source_t *source_of(const input_t *in)

@@ -1,0 +1,96 @@
+/* source_regions.c - the source of lists of regions over a reference: a line each, as samtools and bcftools
+ * take them (CONTIG, CONTIG:BEG or CONTIG:BEG-END), to which columns are added. SPDX-License-Identifier: MIT */
+#include "stream/region_source.h"
+
+#define HEADER "#region"
+
+typedef struct list_t {
+    int64_t nrow; /* regions so far */
+    kstring_t line;
+} list_t;
+
+static bool fits(const input_t *in) { return in->kind == INPUT_REGIONS; }
+
+static int check(settings_t *set, const input_t *in, cad_error_t *err)
+{
+    if (!set->reference) return cad_fail(err, CAD_EARG, "%s: regions need their reference: give -T FASTA", in->path);
+    return regions_check(set, in, err);
+}
+
+/* Gives the region of the line an end: that of its contig if it has none. One that begins beyond the contig has one
+ * base there, so that it is out of place. */
+static void close_span(const contig_t *c, interval_t *span)
+{
+    if (span->end == INT64_MAX) span->end = cad_max(c->length, span->beg ? span->beg + 1 : 0);
+}
+
+static int parse(const stream_t *s, char *text, const contig_t **c, interval_t *span, cad_error_t *err)
+{
+    cad_error_t why = { "" };
+    int rc = 0;
+    if (strchr(text, '\t')) rc = cad_fail(&why, CAD_EFORMAT, "a list of regions has no columns; is this a BED?");
+    if (rc == 0) rc = region_parse(text, s->ref, c, span, &why);
+    if (rc) return cad_fail(err, rc, "%s:%lld: %s", s->in->path, (long long)s->in->line, why.text);
+    close_span(*c, span);
+    return 0;
+}
+
+static int put_region(stream_t *s, const contig_t *c, interval_t span, cad_error_t *err)
+{
+    list_t *l = s->state;
+    int rc = regions_place(s, c, span, err);
+    region_t *g = rc ? NULL : regions_row(&l->line, l->nrow++, 1, c, 1);
+    if (!g) return rc ? rc : cad_out_of_memory(err);
+    g->span[0] = (interval_t) { cad_min(span.beg, c->length), cad_min(span.end, c->length) };
+    return region_put(&s->cutter, g, err);
+}
+
+static int data_line(stream_t *s, cad_error_t *err)
+{
+    kstring_t *line = &((list_t *)s->state)->line;
+    char *end = line->s + line->l;
+    bool cr = end[-1] == '\r'; /* stays at the end of the row */
+    const contig_t *c;
+    interval_t span;
+    int rc;
+    if (cr) end[-1] = 0;
+    rc = parse(s, line->s, &c, &span, err);
+    if (cr) end[-1] = '\r';
+    return rc || !stream_wants(s, c->name, span.beg, span.end) ? rc : put_region(s, c, span, err);
+}
+
+static int run(stream_t *s, cad_error_t *err)
+{
+    list_t *l = s->state;
+    int rc = table_header(s->table, 1, HEADER, strlen(HEADER), err);
+    while (rc == 0 && (rc = input_line(s->in, &l->line, err)) > 0) {
+        line_kind_t kind = bed_line_kind(l->line.s, l->line.l);
+        rc = kind == LINE_BLANK || kind == LINE_COMMENT ? regions_pass(s, &l->line, err) : data_line(s, err);
+    }
+    return rc;
+}
+
+static void close_list(stream_t *s) { free(((list_t *)s->state)->line.s); }
+
+const source_t SOURCE_REGIONS = {
+    .holds = "regions",
+    .counts = "rows",
+    .options = " reference chr-alias clip grid score mask skip-soft-masked embed pool ",
+    .headless = "use --score none --embed FILE",
+    .needs = NEEDS_BASES,
+    .of = OF_REGIONS,
+    .scores = "pll,n",
+    .embeds = true,
+    .size = sizeof(list_t),
+    .fits = fits,
+    .check = check,
+    .plan = regions_plan,
+    .describe = regions_describe,
+    .run = run,
+    .take = regions_take,
+    .sink = regions_sink,
+    .drop = regions_drop,
+    .estimate = regions_estimate,
+    .share = regions_share,
+    .close = close_list,
+};
