@@ -9,7 +9,7 @@
 #include <strings.h>
 #include <time.h>
 
-#include "base/file.h"
+#include "io/foundation.h"
 #include "io/ledger.h"
 #include "io/provenance.h"
 #include "io/records.h"

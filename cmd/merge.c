@@ -104,7 +104,7 @@ static int graph_line(graph_t *g, const input_t *in, const kstring_t *l, output_
     if (g->end != beg || n != g->contig.l || memcmp(g->contig.s, l->s, n) || strcmp(g->value, value)) {
         rc = put_run(g, out, err);
         g->contig.l = 0;
-        if (kputsn(l->s, n, &g->contig) < 0) return cad_fail(err, CAD_ENOMEM, "out of memory");
+        if (kputsn(l->s, n, &g->contig) < 0) return cad_out_of_memory(err);
         strcpy(g->value, value);
         g->beg = beg;
     }
@@ -187,7 +187,7 @@ static int merge_bigwigs(const args_t *a, output_t *out, cad_error_t *err)
 {
     bigread_t *first = calloc(1, sizeof *first), *r = calloc(1, sizeof *r);
     bigwig_t *w = NULL;
-    int rc = first && r ? bigread_open(first, part_at(a, 0), err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    int rc = first && r ? bigread_open(first, part_at(a, 0), err) : cad_out_of_memory(err);
     if (rc == 0) rc = bigwig_open(&w, out, first->contig, first->ncontig, err);
     for (int k = 0; k < a->n && rc == 0; k++) {
         rc = bigread_open(r, part_at(a, k), err);
@@ -223,7 +223,7 @@ static int begin_records(const args_t *a, records_t *t, const htsFormat *in, cad
     t->out.embed = !a->reference && in->format == cram;
     t->read = bam_init1();
     t->variant = bcf_init();
-    if (!t->read || !t->variant) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!t->read || !t->variant) return cad_out_of_memory(err);
     if (rc == 0) rc = records_plan(&t->out, err);
     if (rc == 0) rc = records_create(&t->out, err);
     return rc ? rc : records_begin(&t->out, t->reads, t->variants, a->reference, &t->pool, err);
@@ -267,8 +267,7 @@ static int records_part(const args_t *a, records_t *t, const char *path, input_t
     if (rc == 0 && !t->out.fp) { /* first part: create the output */
         t->reads = rh ? sam_hdr_dup(rh) : NULL;
         t->variants = vh ? bcf_hdr_dup(vh) : NULL;
-        rc = t->reads || t->variants ? begin_records(a, t, &fp->format, err)
-                                     : cad_fail(err, CAD_ENOMEM, "out of memory");
+        rc = t->reads || t->variants ? begin_records(a, t, &fp->format, err) : cad_out_of_memory(err);
     }
     if (rc == 0) rc = reads ? copy_reads(t, fp, rh, path, err) : copy_variants(t, fp, path, err);
     sam_hdr_destroy(rh);
@@ -352,8 +351,7 @@ static int index_graph(const args_t *a, output_t *out, output_t **index, cad_err
 {
     char *theirs = suffixed(part_at(a, 0), ".csi");
     bool csi = theirs && access(theirs, F_OK) == 0;
-    int rc = theirs ? output_beside(index, a->output, csi ? ".csi" : ".tbi", err)
-                    : cad_fail(err, CAD_ENOMEM, "out of memory");
+    int rc = theirs ? output_beside(index, a->output, csi ? ".csi" : ".tbi", err) : cad_out_of_memory(err);
     free(theirs);
     return rc ? rc : tracks_index(out, *index, csi, a->output, err);
 }
@@ -404,7 +402,7 @@ int cmd_merge(int argc, char **argv)
     int rc = parse_args(&a, argc, argv);
     if (rc) return rc == 2 ? 0 : 1;
     a.order = calloc((size_t)argc, sizeof *a.order);
-    rc = a.order ? run(&a, &err) : cad_fail(&err, CAD_ENOMEM, "out of memory");
+    rc = a.order ? run(&a, &err) : cad_out_of_memory(&err);
     if (rc) cmd_fail("merge", "%s", err.text);
     free(a.order);
     json_decref(a.json);

@@ -180,7 +180,7 @@ static int convert(const options_t *o, const char *dir)
     options_input_model(o, &files);
     for (size_t i = 0; i < sizeof part / sizeof *part && rc == 0; i++) {
         char *path = cad_path_join(dir, part[i]);
-        rc = path ? ledger_output(&files, path, &err) : cad_fail(&err, CAD_ENOMEM, "out of memory");
+        rc = path ? ledger_output(&files, path, &err) : cad_out_of_memory(&err);
         free(path);
     }
     ledger_free(&files);

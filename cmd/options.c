@@ -296,7 +296,7 @@ int new_model_open(const new_model_t *n, cad_model_t **model, int64_t max_len, u
     int rc = path ? cad_read_text(&base, &size, path, false, err) : 0;
     if (rc) return rc;
     put_changes(n, &changes);
-    rc = changes.failed ? cad_fail(err, CAD_ENOMEM, "out of memory")
+    rc = changes.failed ? cad_out_of_memory(err)
                         : cad_config_merge(&config, base ? base : SMALL_MODEL, changes.s.s, err);
     text_free(&changes);
     free(base);

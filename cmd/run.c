@@ -102,7 +102,7 @@ int run_provenance(run_t *r, const shard_t *shard, cad_error_t *err)
     const char *contigs = r->ref.path && r->stream.on_reference ? r->ref.checksum : NULL;
     options_provenance(&r->provenance, r->model, r->ctx, contigs, &r->options);
     shard_provenance(&r->provenance, shard, r->work, r->shard);
-    return r->options.failed ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
+    return r->options.failed ? cad_out_of_memory(err) : 0;
 }
 
 /* ---- running ---- */

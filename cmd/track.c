@@ -201,7 +201,7 @@ static int name_in_hub(const tracking_t *t, track_t *x, cad_error_t *err)
     else snprintf(name, sizeof name, "%s.bw", x->name);
     x->is_bigwig = true;
     x->path = hub_path(&t->hub, true, name);
-    return x->path ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    return x->path ? 0 : cad_out_of_memory(err);
 }
 
 static int name_track(const tracking_t *t, track_t *x, track_format_t format, cad_error_t *err)
@@ -216,7 +216,7 @@ static int name_track(const tracking_t *t, track_t *x, track_format_t format, ca
     if (t->tracks->n > 1) text_printf(&s, ".%s%s", x->name, suffix[format]);
     x->path = s.s.s;
     x->is_bigwig = format == FORMAT_BIGWIG;
-    return s.failed ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
+    return s.failed ? cad_out_of_memory(err) : 0;
 }
 
 static int open_track(const tracking_t *t, track_t *x, track_format_t format, cad_error_t *err)

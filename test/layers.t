@@ -21,7 +21,8 @@ room() {
 
 base='core/(caduceus\.h|base/)'
 model="$base|core/model/"
-engine="$model|core/(blocks|engine)/"
+engine="$model|core/engine/"
+blocks="$engine|core/blocks/|core/measure/"
 io="$base|htslib-glue/io/"
 stream="$io|htslib-glue/stream/"
 learn="$stream|htslib-glue/learn/"
@@ -30,12 +31,12 @@ measure='core/measure/measure\.h'
 if $cc -MM -MG -x c core/caduceus.h >/dev/null 2>&1; then
     room core/base "$base" "base knows nothing above it"
     room core/model "$model" "model knows base"
-    room core/blocks "$engine|core/measure/" "blocks know the model, and engine and measuring beside them"
+    room core/blocks "$blocks" "blocks know the engine, and measuring"
     room core/engine "$engine" "the engine knows no backend, no training, no measuring"
-    room core/cpu "$engine|core/cpu/|core/measure/" "the CPU backend knows the engine, and measuring"
+    room core/cpu "$blocks|core/cpu/" "the CPU backend knows the kinds of layers"
     room core/train "$engine|core/train/" "training knows no backend"
     room core/measure "$engine|core/measure/" "measuring knows no backend and no trainer"
-    room cuda "$engine|cuda/" "the CUDA backend knows the engine"
+    room cuda "$blocks|cuda/" "the CUDA backend knows the kinds of layers"
     room htslib-glue/io "$io" "io knows base alone"
     room htslib-glue/stream "$stream" "stream knows the library by caduceus.h"
     room htslib-glue/learn "$learn" "learn too"
@@ -59,6 +60,9 @@ never core 'htslib/|cuda|\.\./' "core knows neither htslib nor CUDA"
 never cuda 'htslib/|\.\./' "cuda knows no files"
 never htslib-glue 'cuda|\.\./' "nor does glue know CUDA"
 never cmd 'cuda|\.\./' "nor do commands"
+for folder in cmd plugin htslib-glue/stream htslib-glue/learn; do
+    never $folder '(base|model|blocks|engine|train/trainer|cpu)/' "$folder names nothing of the core but caduceus.h"
+done
 never htslib-glue/io 'caduceus\.h' "io knows no model"
 is "no two files of different rooms have one name; kinds and backends share theirs" \
     "$(find core htslib-glue cmd plugin -name '*.[ch]' ! -path 'core/blocks/*' ! -path 'core/cpu/*' |

@@ -53,7 +53,7 @@ static int open_table(annotate_t *t, cad_error_t *err)
     const char *matrix = a->set.embed && !embed_column(&a->set) ? a->set.embed : NULL;
     char *json = matrix ? suffixed(matrix, ".json") : NULL;
     const char *out[] = { a->output, matrix, json };
-    int rc = matrix && !json ? cad_fail(err, CAD_ENOMEM, "out of memory") : name_files(a, out, 3, err);
+    int rc = matrix && !json ? cad_out_of_memory(err) : name_files(a, out, 3, err);
     t->table.compressed = output_is_gz(a->output);
     if (rc == 0 && !a->dry_run) rc = create_table(t, matrix, json, err);
     free(json);
@@ -159,7 +159,7 @@ static int set_provenance(annotate_t *t, cad_error_t *err)
     put_description(t);
     r->stream.command = t->command->s.s;
     r->stream.description = t->description.s.s;
-    return t->command->failed || t->description.failed ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
+    return t->command->failed || t->description.failed ? cad_out_of_memory(err) : 0;
 }
 
 static int open_engine(annotate_t *t, cad_error_t *err)

@@ -207,15 +207,14 @@ static int make_cells(bench_t *b, cad_error_t *err)
                (size_t)a->nprecision;
     b->cell = n > 4096 ? NULL : calloc(n, sizeof *b->cell);
     if (n > 4096) return cad_fail(err, CAD_EARG, "%zu cells: expected at most 4096", n);
-    if (!b->cell) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!b->cell) return cad_out_of_memory(err);
     for (int i = 0; i < b->nmodel; i++) {
         int64_t usual = cad_min(cad_model_number(b->model[i].m, CAD_MAX_LEN), 16384);
         for (int k = 0; k < cad_max(a->windows.n, 1); k++)
             add_cells(b, &b->model[i], a->windows.n ? a->windows.at[k] : usual);
     }
     for (int i = 0; i < b->ncell; i++)
-        if (!(b->cell[i].rate = calloc((size_t)a->rounds, sizeof(double))))
-            return cad_fail(err, CAD_ENOMEM, "out of memory");
+        if (!(b->cell[i].rate = calloc((size_t)a->rounds, sizeof(double)))) return cad_out_of_memory(err);
     return 0;
 }
 

@@ -276,7 +276,7 @@ int cells_json(const bench_t *b, cad_error_t *err)
                      peaks, "cells", cells);
     text = root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
     json_decref(root);
-    if (!text) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!text) return cad_out_of_memory(err);
     puts(text);
     free(text);
     return 0;

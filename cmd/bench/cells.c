@@ -162,7 +162,7 @@ static int open_reference(subject_t *s, int64_t len, cad_error_t *err)
     s->tokens = malloc((size_t)len);
     s->hidden = cad_alloc((size_t)(len * cad_model_number(s->m, CAD_HIDDEN_WIDTH)), sizeof *s->hidden);
     s->logits = classifier ? NULL : cad_alloc((size_t)(len * cad_model_number(s->m, CAD_VOCAB)), sizeof *s->logits);
-    if (!s->tokens || !s->hidden || !(s->logits || classifier)) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!s->tokens || !s->hidden || !(s->logits || classifier)) return cad_out_of_memory(err);
     cad_random_bases(s->m, SEED, len, s->tokens);
     return cad_reference_forward(s->m, s->tokens, len, s->hidden, s->logits, err);
 }
@@ -197,7 +197,7 @@ static int measure_error(bench_t *b, cell_t *c, cad_error_t *err)
         }
     hidden = cad_alloc((size_t)(len * cad_model_number(c->model->m, CAD_HIDDEN_WIDTH)), sizeof *hidden);
     logits = cad_alloc((size_t)(len * cad_model_number(c->model->m, CAD_VOCAB)), sizeof *logits);
-    rc = hidden && logits ? compare(b, c, hidden, logits, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    rc = hidden && logits ? compare(b, c, hidden, logits, err) : cad_out_of_memory(err);
     free(hidden);
     free(logits);
     return rc;
@@ -256,7 +256,7 @@ int cells_measure(bench_t *b, cad_error_t *err)
 {
     int rc = 0;
     b->rates = calloc((size_t)b->ncell, sizeof *b->rates);
-    if (!b->rates) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!b->rates) return cad_out_of_memory(err);
     for (int i = 0; i < b->nmodel && rc == 0 && b->a->error_window; i++)
         rc = open_reference(&b->model[i], b->a->error_window, err);
     for (int64_t round = 0; round < b->a->rounds && rc == 0; round++) rc = measure_round(b, round, err);

@@ -1,7 +1,7 @@
 /* batches.c - the data of pretrain: splits of a genome, and batches of their windows.
  * SPDX-License-Identifier: MIT */
 #include "train/pretrain.h"
-#include "base/random.h"
+#include "io/foundation.h"
 
 /* ---- data ---- */
 

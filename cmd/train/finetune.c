@@ -192,7 +192,7 @@ static int name_files(const finetune_args_t *a, cad_error_t *err)
     options_input_model(&a->o, &files);
     for (int i = 0; i < 4 && rc == 0; i++) {
         char *path = cad_path_join(a->output, PARTS[i]);
-        rc = path ? ledger_output(&files, path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+        rc = path ? ledger_output(&files, path, err) : cad_out_of_memory(err);
         free(path);
     }
     if (rc == 0) rc = ledger_output(&files, a->log, err);
@@ -220,7 +220,7 @@ static int open_folder(tuning_t *r, cad_error_t *err)
     if (rc == 0) cad_folder_sweep(dir);
     for (int i = 0; i < 4 && rc == 0; i++) {
         char *path = cad_path_join(dir, PARTS[i]);
-        rc = path ? try_file(path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+        rc = path ? try_file(path, err) : cad_out_of_memory(err);
         free(path);
     }
     return rc == 0 && r->a->log ? output_open(&r->log, r->a->log, output_is_gz(r->a->log), err) : rc;

@@ -135,7 +135,7 @@ static int open_input(run_t *r, cad_error_t *err)
 static int make_room(run_t *r, cad_error_t *err)
 {
     r->line = calloc(ROWS, sizeof *r->line);
-    return r->line ? examples_begin(&r->batch, &r->in, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    return r->line ? examples_begin(&r->batch, &r->in, err) : cad_out_of_memory(err);
 }
 
 /* ---- writing ---- */
@@ -220,7 +220,7 @@ static int compute(run_t *r, cad_error_t *err)
 static int flush(run_t *r, cad_error_t *err)
 {
     double *p = cad_alloc((size_t)r->head.n, sizeof *p);
-    int rc = p ? compute(r, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    int rc = p ? compute(r, err) : cad_out_of_memory(err);
     text_clear(&r->text);
     if (rc == 0 && !r->headed) put_header(r);
     for (int64_t i = 0; i < r->nline && rc == 0; i++) put_line(r, &r->line[i], r->logits + r->rows * r->head.n, p);
@@ -242,7 +242,7 @@ static int put_text(const run_t *r, kstring_t *s, cad_error_t *err)
     s->l = 0;
     if (is_bed(r)) rc = kputsn(l->text.s ? l->text.s : "", l->text.l, s);
     else rc = l->named ? kputsn(l->name.s, l->name.l, s) : kputll((long long)l->row, s);
-    return rc < 0 ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
+    return rc < 0 ? cad_out_of_memory(err) : 0;
 }
 
 static int take_row(run_t *r, cad_error_t *err)

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <unistd.h>
 
-#include "base/random.h"
+#include "io/foundation.h"
 #include "io/signals.h"
 #include "train/pretrain.h"
 #include "train/trainlog.h"
@@ -182,7 +182,7 @@ static int open_folder(run_t *r, cad_error_t *err)
         char *path = cad_path_join(r->a->dir, i < 2 ? ours[i] : others[i - 2]);
         bool there = path && access(path, F_OK) == 0;
         if (i == 0) begun = there;
-        rc = path ? ledger_output(&files, path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+        rc = path ? ledger_output(&files, path, err) : cad_out_of_memory(err);
         if (rc == 0 && there && i < 2 && !r->a->resume)
             rc = cad_fail(err, CAD_EARG,
                           "%s: of a training that was begun; go on with --resume, or give another folder", path);
@@ -254,7 +254,7 @@ static int describe(run_t *r, cad_error_t *err)
                 a->t.decay, a->clip);
     text_printf(t, "soft_mask_weight=%.9g rc_aug=%s seed=%lld", a->soft, training_turns(&a->t, r->model) ? "yes" : "no",
                 (long long)a->t.seed);
-    return t->failed ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
+    return t->failed ? cad_out_of_memory(err) : 0;
 }
 
 /* ---- running ---- */
@@ -289,7 +289,7 @@ static int save_model(const run_t *r, cad_error_t *err)
 static int save_training(const run_t *r, cad_error_t *err)
 {
     char *path = cad_path_join(r->a->dir, "training.safetensors");
-    int rc = path ? trainlog_sync(&r->log, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    int rc = path ? trainlog_sync(&r->log, err) : cad_out_of_memory(err);
     if (rc == 0) rc = cad_trainer_save(r->trainer, path, r->recipe.s.s, err);
     free(path);
     return rc;
@@ -396,7 +396,7 @@ static int compare_recipes(const char *note, const char *recipe, const char *pat
 static int go_on(run_t *r, cad_error_t *err)
 {
     char *path = cad_path_join(r->a->dir, "training.safetensors"), *note = NULL;
-    int rc = path ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    int rc = path ? 0 : cad_out_of_memory(err);
     if (rc == 0 && access(path, F_OK) == 0) {
         rc = cad_trainer_load(r->trainer, path, &note, err);
         if (rc == 0) rc = compare_recipes(note, r->recipe.s.s, path, err);

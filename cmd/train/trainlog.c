@@ -41,7 +41,7 @@ int trainlog_open(cad_file_t *log, const char *dir, const char *header, int64_t 
 {
     int rc;
     *log = (cad_file_t) { .path = cad_path_join(dir, "log.tsv"), .fd = -1 };
-    rc = log->path ? rewrite(log->path, header, step, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    rc = log->path ? rewrite(log->path, header, step, err) : cad_out_of_memory(err);
     if (rc == 0) log->fd = open(log->path, O_WRONLY | O_APPEND | O_CLOEXEC);
     if (rc == 0 && log->fd < 0) rc = cad_fail(err, CAD_EIO, "%s: %s", log->path, strerror(errno));
     if (rc) cad_file_abort(log);

@@ -64,7 +64,7 @@ static int make_room(tuning_t *r, cad_error_t *err)
     r->order = cad_alloc((size_t)r->train.n, sizeof *r->order);
     r->part = cad_alloc((size_t)cad_min(a->batch, r->train.n), sizeof *r->part);
     r->turned = cad_alloc((size_t)r->part_tokens, 1);
-    return r->order && r->part && r->turned ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    return r->order && r->part && r->turned ? 0 : cad_out_of_memory(err);
 }
 
 /* ---- the tables ---- */
@@ -84,7 +84,7 @@ static int write_file(const char *path, const text_t *t, cad_error_t *err)
 static int write_table(tuning_t *r, cad_error_t *err)
 {
     char *path = cad_path_join(r->a->output, "metrics.tsv");
-    int rc = path ? write_file(path, &r->table, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    int rc = path ? write_file(path, &r->table, err) : cad_out_of_memory(err);
     free(path);
     if (rc == 0 && r->log) rc = text_write(r->log, &r->updates, err);
     text_clear(&r->updates);
@@ -142,7 +142,7 @@ static int measure(tuning_t *r, const examples_t *e, const cad_model_t *model, m
 {
     cad_context_t *ctx = NULL;
     float *logits = cad_alloc((size_t)e->n * (size_t)r->head.n, sizeof *logits);
-    int rc = logits ? open_context(r, model, e->longest, &ctx, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    int rc = logits ? open_context(r, model, e->longest, &ctx, err) : cad_out_of_memory(err);
     if (rc == 0) rc = examples_logits(e, ctx, r->head.n, options_batch(&r->a->o), logits, err);
     if (rc == 0) rc = metrics_of(m, &r->head, logits, e->target, e->n, err);
     cad_context_close(ctx);
@@ -320,7 +320,7 @@ static int report(tuning_t *r, cad_error_t *err)
     if (rc == 0) {
         text_printf(&t, "#rows\t%s\n#epoch\t%lld\n", r->test.n ? "test" : "validation", (long long)r->best_epoch);
         metrics_put(&m, &r->head, &t);
-        if (t.failed) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+        if (t.failed) rc = cad_out_of_memory(err);
         else fputs(t.s.s, stdout);
     }
     text_free(&t);

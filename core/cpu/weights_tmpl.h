@@ -110,7 +110,7 @@ static int weights_open(cad_weights_t **out, const cad_ops_t *ops, const cad_mod
     size_t layers = (size_t)m->cfg.n_layer;
     cad_bump_t b = { NULL, 0 };
     *out = NULL;
-    if (!w) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!w) return cad_out_of_memory(err);
     w->D = m->cfg.d_model;
     w->V = m->vocab.rows;
     w->Dp = cad_round_up(w->D, CAD_PAD);
@@ -191,7 +191,7 @@ static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t
     cad_grads_t *g = calloc(1, sizeof *g);
     (void)ops;
     *out = NULL;
-    if (!g) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!g) return cad_out_of_memory(err);
     g->model = m;
     for (int k = 0; k < CAD_NKINDS; k++) g->kind[k] = cpu_kind[k]->sums;
     if (cad_sums_open(&g->s, m, g->kind) && open_turned(g, m, like)) g->sums = cad_alloc(g->s.bytes, 1);

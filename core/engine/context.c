@@ -83,7 +83,7 @@ static int fit_lanes(cad_context_t *ctx, cad_error_t *err)
     const cad_ops_t *ops = ctx->ops;
     int rc;
     ctx->lane = calloc((size_t)ctx->lanes, sizeof *ctx->lane);
-    if (!ctx->lane) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!ctx->lane) return cad_out_of_memory(err);
     for (ctx->pack = ops->pack; (rc = open_lanes(ctx, err)) == CAD_ENOMEM;) {
         bool smaller = ctx->pack > ops->least && ctx->pack > ctx->max_len;
         if (!smaller && (ops->lanes == 0 || ctx->lanes == 1)) break;
@@ -141,7 +141,7 @@ int cad_context_open(cad_context_t **out, const cad_model_t *model, const cad_op
     *out = NULL;
     if (rc) return rc;
     ctx = calloc(1, sizeof *ctx);
-    if (!ctx) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!ctx) return cad_out_of_memory(err);
     ctx->model = model;
     ctx->max_len = o.max_len;
     rc = copy_head(ctx, err);

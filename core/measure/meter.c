@@ -150,7 +150,7 @@ int cad_meter_open(cad_meter_t **meter, cad_context_t *ctx, cad_error_t *err)
     int lanes = ctx->lanes + 1;
     cad_meter_t *m = calloc(1, sizeof *m + (size_t)lanes * sizeof *m->clock);
     *meter = NULL;
-    if (!m) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!m) return cad_out_of_memory(err);
     if (pthread_mutex_init(&m->turn, NULL)) {
         free(m);
         return cad_fail(err, CAD_ENOMEM, "out of memory for a lock");

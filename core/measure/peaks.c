@@ -124,13 +124,13 @@ static int open_workers(worker_t **worker, cad_team_t *team, cad_error_t *err)
     int threads = cad_team_threads(team);
     size_t block = (size_t)cad_min(cad_max(256 / threads, 4), 32) * MB;
     *worker = calloc((size_t)threads, sizeof **worker);
-    if (!*worker) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!*worker) return cad_out_of_memory(err);
     for (int i = 0; i < threads; i++) {
         worker_t *w = &(*worker)[i];
         w->block = block;
         w->from = cad_alloc(block, 1);
         w->to = cad_alloc(block, 1);
-        if (!w->from || !w->to) return cad_fail(err, CAD_ENOMEM, "out of memory");
+        if (!w->from || !w->to) return cad_out_of_memory(err);
     }
     cad_team_run(team, threads, touch_task, *worker);
     return 0;

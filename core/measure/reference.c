@@ -28,7 +28,7 @@ int cad_reference_open(cad_reference_t *r, const cad_model_t *m, int64_t rows, c
     r->room = calloc((size_t)room_for(m, rows), sizeof(double));
     if (r->res && r->a && r->h && r->room) return 0;
     cad_reference_close(r);
-    return cad_fail(err, CAD_ENOMEM, "out of memory");
+    return cad_out_of_memory(err);
 }
 
 void cad_reference_close(cad_reference_t *r)
@@ -131,7 +131,7 @@ int cad_reference_forward(const cad_model_t *m, const uint8_t *tok, int64_t len,
     float *parts = calloc((size_t)(2 * len), (size_t)width * sizeof *parts);
     uint8_t *other = cad_alloc((size_t)len, 1);
     cad_reference_t r = { 0 };
-    int rc = room && parts && other ? cad_reference_open(&r, m, len, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    int rc = room && parts && other ? cad_reference_open(&r, m, len, err) : cad_out_of_memory(err);
     if (rc == 0)
         forward(&r, m, tok, len, other, room,
                 (float *[4]) { parts, parts + len * D, parts + len * width, parts + len * (width + D) }, hidden,

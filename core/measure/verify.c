@@ -20,8 +20,6 @@ struct cad_expected_t {
     void *arg;
 };
 
-static int no_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }
-
 void cad_random_bases(const cad_model_t *m, uint64_t seed, int64_t n, uint8_t *tokens)
 {
     for (int64_t i = 0; i < n; i++) tokens[i] = (uint8_t)m->vocab.base[cad_random(seed, 0, 0, (uint64_t)i) & 3];
@@ -42,7 +40,7 @@ static int read_ids(cad_expected_t *e, const char *name, uint8_t **out, cad_erro
     e->L = t->shape[1];
     id = cad_alloc((size_t)t->count, sizeof *id);
     *out = cad_alloc((size_t)t->count, 1);
-    rc = id && *out ? cad_safetensors_i64(st, t, id, err) : no_memory(err);
+    rc = id && *out ? cad_safetensors_i64(st, t, id, err) : cad_out_of_memory(err);
     for (int64_t i = 0; rc == 0 && i < t->count; i++) {
         if (id[i] < 0 || id[i] >= V)
             rc = cad_fail(err, CAD_EFORMAT, "%s: token %lld in %s; the model has %lld", st->path[0], (long long)id[i],
@@ -77,7 +75,7 @@ static int draw_sequences(cad_expected_t *e, cad_error_t *err)
     e->B = 2;
     e->L = 600;
     e->tok = cad_alloc((size_t)(e->B * e->L), 1);
-    if (!e->tok) return no_memory(err);
+    if (!e->tok) return cad_out_of_memory(err);
     cad_random_bases(e->m, 42, e->B * e->L, e->tok);
     return 0;
 }
@@ -88,7 +86,7 @@ int cad_expected_open(cad_expected_t **out, const cad_model_t *m, const char *pa
     cad_expected_t *e = calloc(1, sizeof *e);
     int rc;
     *out = NULL;
-    if (!e) return no_memory(err);
+    if (!e) return cad_out_of_memory(err);
     e->m = m;
     e->path = path;
     e->report = report;
@@ -118,7 +116,7 @@ static int read_pair(const cad_expected_t *e, const cad_stored_t *s, float **got
 {
     *got = cad_alloc((size_t)s->count, sizeof **got);
     *want = cad_alloc((size_t)s->count, sizeof **want);
-    return *got && *want ? cad_safetensors_f32(&e->st, s, *want, err) : no_memory(err);
+    return *got && *want ? cad_safetensors_f32(&e->st, s, *want, err) : cad_out_of_memory(err);
 }
 
 /* ---- the forward pass ---- */
@@ -173,7 +171,7 @@ static int equivariance(const cad_expected_t *e, cad_context_t *ctx, int64_t b, 
     uint8_t *other = cad_alloc((size_t)L, 1);
     float *x = cad_alloc((size_t)n, sizeof *x), *y = cad_alloc((size_t)n, sizeof *y),
           *turned = cad_alloc((size_t)n, sizeof *turned);
-    int rc = other && x && y && turned ? 0 : no_memory(err);
+    int rc = other && x && y && turned ? 0 : cad_out_of_memory(err);
     if (rc == 0) cad_reverse_complement(e->m, tok, L, other);
     if (rc == 0) rc = both_strands(e, ctx, tok, other, x, err);
     if (rc == 0) rc = both_strands(e, ctx, other, tok, y, err);
@@ -207,7 +205,7 @@ static int add_sequences(const cad_expected_t *e, cad_trainer_t *t, double *loss
 {
     int64_t n = e->B * e->L, scored = 0;
     float *weight = cad_alloc((size_t)n, sizeof *weight);
-    int rc = weight ? 0 : no_memory(err);
+    int rc = weight ? 0 : cad_out_of_memory(err);
     for (int64_t i = 0; i < n && rc == 0; i++) {
         weight[i] = e->labels[i] != IGNORED;
         scored += e->labels[i] != IGNORED;

@@ -116,7 +116,7 @@ static int load_tensor(cad_model_t *m, cad_safetensors_t *st, const cad_tensor_t
                             isnan(a[i]) ? "NaN" : "an infinity");
     if (s[1]) {
         b = cad_alloc((size_t)t->count, sizeof *b);
-        if (!b) return cad_fail(err, CAD_ENOMEM, "out of memory");
+        if (!b) return cad_out_of_memory(err);
         rc = cad_safetensors_f32(st, s[1], b, err);
         if (rc == 0 && memcmp(a, b, (size_t)t->count * sizeof *a))
             rc = cad_fail(err, CAD_EFORMAT, "%s: %s and %s differ, but config.json says they are tied", path,
@@ -295,7 +295,7 @@ int cad_model_open(cad_model_t **out, const char *given, cad_error_t *err)
     char *dir = NULL, *weights = NULL;
     int rc;
     *out = NULL;
-    if (!m) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!m) return cad_out_of_memory(err);
     rc = cad_locate(given, &dir, &weights, err);
     if (rc == 0) rc = cad_config_read(&m->cfg, dir, err);
     if (rc == 0) rc = load(m, &st, dir, weights, err);

@@ -264,7 +264,7 @@ static int read_max_len(cad_config_t *c, const char *dir, cad_error_t *err)
     json_t *root, *v;
     int rc;
     c->max_len = DEFAULT_LENGTH;
-    if (!path) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!path) return cad_out_of_memory(err);
     rc = load(&root, path, true, err);
     v = json_object_get(root, "model_max_length");
     if (json_is_number(v)) { /* transformers writes 1e30 for "no limit" */
@@ -282,7 +282,7 @@ int cad_config_read(cad_config_t *cfg, const char *dir, cad_error_t *err)
     reader_t r = { .path = path, .err = err };
     int rc;
     memset(cfg, 0, sizeof *cfg);
-    if (!path) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!path) return cad_out_of_memory(err);
     rc = load(&r.root, path, false, err);
     if (rc == 0) {
         read_all(cfg, &r);
@@ -322,7 +322,7 @@ int cad_config_merge(char **merged, const char *config, const char *changes, cad
     if (rc == 0 && json_object_update(root, other)) rc = cad_fail(err, CAD_ENOMEM, "out of memory for config.json");
     json_decref(other);
     if (rc) json_decref(root);
-    else if (!(*merged = cad_json_text(root, 0, &n))) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+    else if (!(*merged = cad_json_text(root, 0, &n))) rc = cad_out_of_memory(err);
     return rc;
 }
 

@@ -101,7 +101,7 @@ int cad_model_create(cad_model_t **out, const char *config, int64_t max_len, uin
 {
     cad_model_t *m = calloc(1, sizeof *m);
     *out = NULL;
-    if (!m) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!m) return cad_out_of_memory(err);
     return finish(out, m, build(m, config, max_len, seed, err));
 }
 
@@ -110,6 +110,6 @@ int cad_model_classifier(cad_model_t **out, const cad_model_t *backbone, int64_t
 {
     cad_model_t *m = calloc(1, sizeof *m);
     *out = NULL;
-    if (!m) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!m) return cad_out_of_memory(err);
     return finish(out, m, extend(m, backbone, labels, seed, err));
 }

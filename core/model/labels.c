@@ -78,7 +78,7 @@ static int read_name(cad_head_t *h, json_t *names, int64_t k, cad_error_t *err)
         return bad("id2label", "has a name that is empty or holds control characters", err);
     snprintf(key, sizeof key, "LABEL_%lld", (long long)k);
     h->name[k] = strdup(s ? s : key);
-    return h->name[k] ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    return h->name[k] ? 0 : cad_out_of_memory(err);
 }
 
 static int read_numbers(json_t *root, const char *key, double *out, int64_t n, double otherwise, cad_error_t *err)
@@ -177,7 +177,7 @@ int cad_head_load(cad_model_t *m, const char *dir, cad_error_t *err)
     char *path = cad_path_join(dir, "config.json"), *text = NULL;
     json_t *all, *root;
     size_t size;
-    int rc = path ? cad_read_text(&text, &size, path, false, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    int rc = path ? cad_read_text(&text, &size, path, false, err) : cad_out_of_memory(err);
     free(path);
     if (rc) return rc;
     all = json_loadb(text, size, 0, NULL);

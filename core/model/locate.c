@@ -43,7 +43,7 @@ static int hub_path(const char *spec, char **out, cad_error_t *err)
     if (access(path, R_OK))
         return cad_fail(err, CAD_EIO, "hf:%s: not in the hub cache (%s); download the model there first", spec, path);
     *out = strdup(path);
-    return *out ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    return *out ? 0 : cad_out_of_memory(err);
 }
 
 int cad_locate(const char *given, char **dir, char **weights, cad_error_t *err)
@@ -51,7 +51,7 @@ int cad_locate(const char *given, char **dir, char **weights, cad_error_t *err)
     bool hub = !strncmp(given, "hf:", 3);
     char *path = hub ? NULL : strdup(given);
     struct stat sb;
-    int rc = hub ? hub_path(given + 3, &path, err) : path ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    int rc = hub ? hub_path(given + 3, &path, err) : path ? 0 : cad_out_of_memory(err);
     *dir = *weights = NULL;
     if (rc) return rc;
     if (stat(path, &sb)) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
@@ -74,7 +74,7 @@ int cad_locate(const char *given, char **dir, char **weights, cad_error_t *err)
         *dir = slash ? strndup(path, (size_t)(slash - path) + (slash == path)) : strdup(".");
         *weights = strdup(path);
     }
-    if (rc == 0 && (!*dir || !*weights)) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (rc == 0 && (!*dir || !*weights)) rc = cad_out_of_memory(err);
     free(path);
     return rc;
 }

@@ -92,7 +92,7 @@ static int parse_tensor(cad_stored_t *t, const char *name, const json_t *v, int6
     int64_t stop, bytes;
     size_t k;
     t->name = strdup(name);
-    if (!t->name) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!t->name) return cad_out_of_memory(err);
     if (!json_is_object(v) || !dtype || !json_is_array(shape) || !json_is_array(off) || json_array_size(off) != 2 ||
         !whole(json_array_get(off, 0), &t->begin) || !whole(json_array_get(off, 1), &stop))
         return cad_fail(err, CAD_EFORMAT, "%s: tensor %s: dtype, shape or data_offsets missing or malformed", path,
@@ -150,12 +150,12 @@ static int check_gapless(const cad_stored_t *t, int n, int64_t data, int64_t end
 static int add_meta(cad_safetensors_t *st, const char *key, const char *value, cad_error_t *err)
 {
     struct cad_pair_t *p = realloc(st->meta, ((size_t)st->nmeta + 1) * sizeof *p);
-    if (!p) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!p) return cad_out_of_memory(err);
     st->meta = p;
     p += st->nmeta++;
     p->key = strdup(key);
     p->value = strdup(value);
-    return p->key && p->value ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    return p->key && p->value ? 0 : cad_out_of_memory(err);
 }
 
 static int parse_metadata(cad_safetensors_t *st, const json_t *meta, const char *path, cad_error_t *err)
@@ -182,7 +182,7 @@ static int parse_header(cad_safetensors_t *st, json_t *root, int file, int64_t d
     if (depth_of(root, MAX_DEPTH + 1) > MAX_DEPTH)
         return cad_fail(err, CAD_EFORMAT, "%s: the header is nested more than %d deep", path, MAX_DEPTH);
     grown = realloc(st->tensor, ((size_t)st->ntensor + json_object_size(root) + 1) * sizeof *grown);
-    if (!grown) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!grown) return cad_out_of_memory(err);
     st->tensor = grown;
     json_object_foreach(root, key, v)
     {
@@ -243,7 +243,7 @@ static int add_file(cad_safetensors_t *st, char *path, cad_error_t *err)
     if (paths) st->path = paths;
     if (!path || !fd || !paths) {
         free(path);
-        return cad_fail(err, CAD_ENOMEM, "out of memory");
+        return cad_out_of_memory(err);
     }
     st->path[st->nfile] = path;
     st->fd[st->nfile] = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

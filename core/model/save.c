@@ -26,7 +26,7 @@ typedef struct {
 static int begin(save_t *s, int which, const char *name, cad_error_t *err)
 {
     char *path = cad_path_join(s->dir, name);
-    int rc = path ? cad_file_open(&s->file[which], path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    int rc = path ? cad_file_open(&s->file[which], path, err) : cad_out_of_memory(err);
     free(path);
     return rc;
 }

@@ -99,7 +99,7 @@ static int read_files(cad_vocab_t *v, const char *dir, cad_error_t *err)
     int rc = 0;
     for (int i = 0; i < NFILES && rc == 0 && !v->text; i++) {
         char *path = cad_path_join(dir, FILES[i].name);
-        rc = path ? cad_read_text(&v->text, &v->size, path, true, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+        rc = path ? cad_read_text(&v->text, &v->size, path, true, err) : cad_out_of_memory(err);
         if (rc == 0 && v->text) rc = FILES[i].read(v, path, err);
         if (v->text) snprintf(v->source, sizeof v->source, "%s", FILES[i].name);
         free(path);
@@ -197,7 +197,7 @@ int cad_vocab_copy(cad_vocab_t *v, const cad_vocab_t *from, cad_error_t *err)
     *v = *from;
     if (!from->text) return 0;
     v->text = malloc(from->size + 1);
-    if (!v->text) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!v->text) return cad_out_of_memory(err);
     memcpy(v->text, from->text, from->size + 1);
     return 0;
 }
@@ -208,7 +208,7 @@ static int refuse_others(const cad_vocab_t *v, const char *dir, cad_error_t *err
     int rc = 0;
     for (int i = 0; i < NFILES && rc == 0 && !(v->text && !strcmp(v->source, FILES[i].name)); i++) {
         char *path = cad_path_join(dir, FILES[i].name);
-        if (!path) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+        if (!path) rc = cad_out_of_memory(err);
         else if (access(path, F_OK) == 0)
             rc = cad_fail(err, CAD_EARG, "%s: belongs to another model; choose an empty folder", path);
         free(path);
@@ -222,7 +222,7 @@ int cad_vocab_write(const cad_vocab_t *v, const char *dir, cad_file_t *f, cad_er
     int rc = refuse_others(v, dir, err);
     if (rc || !v->text) return rc;
     path = cad_path_join(dir, v->source);
-    rc = path ? cad_file_open(f, path, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    rc = path ? cad_file_open(f, path, err) : cad_out_of_memory(err);
     free(path);
     return rc ? rc : cad_file_write(f, v->text, v->size, err);
 }

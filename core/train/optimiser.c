@@ -155,7 +155,7 @@ int cad_trainer_load(cad_trainer_t *t, const char *path, char **note, cad_error_
     if (rc == 0) rc = read_array(&st, "exp_avg", t->m, n, path, err);
     if (rc == 0) rc = read_array(&st, "exp_avg_sq", t->v, n, path, err);
     text = rc ? NULL : cad_safetensors_meta(&st, "note");
-    if (rc == 0 && !(*note = strdup(text ? text : ""))) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (rc == 0 && !(*note = strdup(text ? text : ""))) rc = cad_out_of_memory(err);
     cad_safetensors_close(&st);
     if (rc) return rc;
     t->step = step;

@@ -169,7 +169,7 @@ static int fit_lanes(cad_trainer_t *t, cad_error_t *err)
     int rc;
     t->slot = calloc((size_t)(2 * (t->model->cfg.n_layer + 1)), sizeof *t->slot);
     t->kept = calloc((size_t)(2 * t->model->cfg.n_layer), sizeof *t->kept);
-    if (!t->slot || !t->kept) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!t->slot || !t->kept) return cad_out_of_memory(err);
     t->pack = t->back->rows;
     while ((rc = open_lanes(t, err)) == CAD_ENOMEM &&
            (t->lanes > 1 || (t->pack > t->back->least && t->pack > t->recipe.max_tokens))) {
@@ -230,7 +230,7 @@ int cad_trainer_open(cad_trainer_t **out, cad_model_t *model, const cad_recipe_t
     cad_trainer_t *t = calloc(1, sizeof *t);
     int rc;
     *out = NULL;
-    if (!t) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!t) return cad_out_of_memory(err);
     t->model = model;
     t->strands = cad_conjoin_strands(model);
     rc = take_recipe(&t->recipe, recipe, model, err);

@@ -7,7 +7,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "learn/corpus.h"
-#include "base/random.h"
+#include "io/foundation.h"
 
 #define PIECE (1 << 20) /* bases read at a time for the digest */
 
@@ -78,7 +78,7 @@ static int digest_stretch(const corpus_t *c, const struct corpus_stretch_t *s, c
 int corpus_digest(const corpus_t *c, uint64_t *digest, cad_error_t *err)
 {
     char *seq = malloc(PIECE + 1);
-    int rc = seq ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    int rc = seq ? 0 : cad_out_of_memory(err);
     *digest = 0;
     for (int64_t i = 0; i < c->n && rc == 0; i++) rc = digest_stretch(c, &c->stretch[i], seq, digest, err);
     free(seq);

@@ -4,11 +4,9 @@
 #include <nettle/sha2.h>
 
 #include "learn/examples.h"
-#include "base/random.h"
+#include "io/foundation.h"
 
 #define CLASSES_MOST 1000
-
-static int out_of_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }
 
 static int bad_label(const examples_t *e, const example_t *x, const char *label, const char *what, cad_error_t *err)
 {
@@ -25,7 +23,7 @@ int examples_add(examples_t *e, const labelled_t *l, cad_error_t *err)
     if (e->n == e->room) {
         int64_t room = e->room ? 2 * e->room : 1024;
         example_t *more = realloc(e->row, (size_t)room * sizeof *more);
-        if (!more) return out_of_memory(err);
+        if (!more) return cad_out_of_memory(err);
         e->row = more;
         e->room = room;
     }
@@ -34,7 +32,7 @@ int examples_add(examples_t *e, const labelled_t *l, cad_error_t *err)
         .len = (int64_t)l->bases.l, .line = l->line, .tokens = malloc(l->bases.l), .label = malloc(l->label.l + 1)
     };
     e->n++;
-    if (!x->tokens || !x->label) return out_of_memory(err);
+    if (!x->tokens || !x->label) return cad_out_of_memory(err);
     memcpy(x->tokens, l->bases.s, l->bases.l);
     memcpy(x->label, l->label.l ? l->label.s : "", l->label.l + !l->label.l);
     e->tokens += x->len;
@@ -47,9 +45,9 @@ static int begin(examples_t *e, const labelled_t *l, cad_error_t *err)
     e->path = l->in.path;
     e->named = l->table;
     e->label_name = calloc((size_t)l->nlabel + 1, sizeof *e->label_name);
-    if (!e->label_name) return out_of_memory(err);
+    if (!e->label_name) return cad_out_of_memory(err);
     for (int k = 0; k < l->nlabel; k++, e->nlabel++)
-        if (!(e->label_name[k] = strdup(l->label_name[k]))) return out_of_memory(err);
+        if (!(e->label_name[k] = strdup(l->label_name[k]))) return cad_out_of_memory(err);
     return 0;
 }
 
@@ -130,12 +128,12 @@ static int keep_name(names_list_t *l, const char *s, size_t n, cad_error_t *err)
     if (l->n == l->room) {
         int64_t room = l->room ? 2 * l->room : 64;
         char **more = realloc(l->name, (size_t)room * sizeof *more);
-        if (!more) return out_of_memory(err);
+        if (!more) return cad_out_of_memory(err);
         l->name = more;
         l->room = room;
     }
     l->name[l->n] = strndup(s, n);
-    return l->name[l->n] ? (l->n++, 0) : out_of_memory(err);
+    return l->name[l->n] ? (l->n++, 0) : cad_out_of_memory(err);
 }
 
 /* Orders whole numbers by size; they come before other names, which are ordered by bytes. */
@@ -209,7 +207,7 @@ static int column_names(const examples_t *e, cad_head_t *h, cad_error_t *err)
 {
     int rc = cad_head_room(h, e->nlabel, err);
     for (int k = 0; k < e->nlabel && rc == 0; k++)
-        if (!(h->name[k] = strdup(e->label_name[k]))) rc = out_of_memory(err);
+        if (!(h->name[k] = strdup(e->label_name[k]))) rc = cad_out_of_memory(err);
     return rc;
 }
 
@@ -348,7 +346,7 @@ int examples_targets(examples_t *e, const cad_head_t *h, cad_error_t *err)
         return cad_fail(err, CAD_EARG, "%s: %d columns of labels, and the model takes one", e->path, e->nlabel);
     free(e->target);
     e->target = calloc((size_t)cad_max(e->n, 1) * (size_t)h->n, sizeof *e->target);
-    if (!e->target) return out_of_memory(err);
+    if (!e->target) return cad_out_of_memory(err);
     for (int64_t i = 0; i < e->n && rc == 0; i++)
         rc = (names ? set_names : set_columns)(e, &e->row[i], h, e->target + i * h->n, err);
     return rc;
@@ -414,7 +412,7 @@ static int move_rows(examples_t *all, examples_t *part, int64_t K, const bool *c
     part->path = all->path;
     part->row = cad_alloc((size_t)n, sizeof *part->row);
     part->target = cad_alloc((size_t)(n * K), sizeof *part->target);
-    if (!part->row || !part->target) return out_of_memory(err);
+    if (!part->row || !part->target) return cad_out_of_memory(err);
     part->room = n;
     all->n = all->tokens = all->longest = 0;
     for (int64_t i = 0; i < total; i++) {
@@ -429,7 +427,7 @@ int examples_split(examples_t *all, examples_t *part, const cad_head_t *h, doubl
 {
     int64_t *member = cad_alloc((size_t)all->n * 2, sizeof *member);
     bool *chosen = calloc((size_t)all->n, sizeof *chosen);
-    int rc = member && chosen ? 0 : out_of_memory(err);
+    int rc = member && chosen ? 0 : cad_out_of_memory(err);
     memset(part, 0, sizeof *part);
     if (rc == 0 && h->kind == CAD_HEAD_CLASSES)
         for (int64_t k = 0; k < h->n; k++) choose(all, h->n, k, fraction, seed, member, member + all->n, chosen);
@@ -451,7 +449,7 @@ int examples_logits(const examples_t *e, cad_context_t *ctx, int64_t K, int64_t 
                     cad_error_t *err)
 {
     cad_window_t *w = calloc((size_t)cad_max(e->n, 1), sizeof *w);
-    int rc = w ? 0 : out_of_memory(err);
+    int rc = w ? 0 : cad_out_of_memory(err);
     for (int64_t i = 0, j; i < e->n && rc == 0; i = j) {
         int64_t tokens = 0;
         for (j = i; j < e->n && (j == i || tokens + e->row[j].len <= batch_tokens); j++) {

@@ -4,8 +4,6 @@
 
 #include "stream/variants.h"
 
-static int out_of_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }
-
 /* "file:line", or the file alone when an index was used. */
 const char *variant_place(const variants_t *v, char buf[4200])
 {
@@ -59,7 +57,7 @@ static int keep_embedding(const variants_t *v, const job_t *j, float **out, cad_
 {
     size_t D = (size_t)v->s->cutter.width;
     *out = malloc(D * sizeof **out);
-    if (!*out) return out_of_memory(err);
+    if (!*out) return cad_out_of_memory(err);
     memcpy(*out, j->embedding, D * sizeof **out);
     return 0;
 }
@@ -131,7 +129,7 @@ static int join_site(variants_t *v, result_t *r, const contig_t *c, bool *is_new
     if (*is_new) {
         site_leave(v->site);
         v->site = s = calloc(1, sizeof *s);
-        if (!s) return out_of_memory(err);
+        if (!s) return cad_out_of_memory(err);
         *s = (site_t) { .users = 1, .contig = c, .pos = pos };
     }
     r->site = s;
@@ -191,12 +189,12 @@ static int list_alleles(variant_t *d, int *sequences, cad_error_t *err)
     bcf1_t *rec = d->rec;
     bool touched = false;
     *sequences = 0;
-    if (bcf_unpack(rec, BCF_UN_STR)) return out_of_memory(err);
+    if (bcf_unpack(rec, BCF_UN_STR)) return cad_out_of_memory(err);
     for (int i = 1; i < rec->n_allele; i++) touched |= !is_placeholder(rec->d.allele[i]);
     if (!touched) return 0;
     if (rec->n_allele - 1 > d->room) {
         result_t *more = realloc(d->alt, (size_t)(rec->n_allele - 1) * sizeof *more);
-        if (!more) return out_of_memory(err);
+        if (!more) return cad_out_of_memory(err);
         memset(more + d->room, 0, (size_t)(rec->n_allele - 1 - d->room) * sizeof *more);
         d->alt = more;
         d->room = rec->n_allele - 1;

@@ -22,7 +22,7 @@ int view_get(view_t *v, const contig_t *c, int64_t beg, int64_t end, const char 
         interval_t at = { cad_max(0, beg - AHEAD / 8), cad_min(c->length, cad_max(end, beg + AHEAD)) };
         char *room = realloc(v->seq, (size_t)(at.end - at.beg) + 1);
         int rc;
-        if (!room) return cad_fail(err, CAD_ENOMEM, "out of memory");
+        if (!room) return cad_out_of_memory(err);
         v->seq = room;
         v->contig = NULL;
         rc = fasta_fetch(v->ref, c, at.beg, at.end, v->seq, err);
@@ -73,7 +73,7 @@ static int trim(allele_t *a, const char *ref, const char *alt, int64_t pos, cad_
     while (k < nr && k < na && equal(ref[k], alt[k])) k++;
     a->ref = (interval_t) { pos + k, pos + nr };
     a->alt.l = 0;
-    if (kputsn(alt + k, (size_t)(na - k), &a->alt) < 0) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (kputsn(alt + k, (size_t)(na - k), &a->alt) < 0) return cad_out_of_memory(err);
     for (size_t i = 0; i < a->alt.l; i++) a->alt.s[i] = (char)toupper((unsigned char)a->alt.s[i]);
     return 0;
 }
@@ -100,7 +100,7 @@ static int widen_alt(allele_t *a, view_t *v, const contig_t *c, int64_t p, int64
     const char *seq;
     int rc = view_get(v, c, p, p + n, &seq, err);
     if (rc) return rc;
-    if (ks_resize(&a->alt, a->alt.l + (size_t)n + 1) < 0) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (ks_resize(&a->alt, a->alt.l + (size_t)n + 1) < 0) return cad_out_of_memory(err);
     if (before) memmove(a->alt.s + n, a->alt.s, a->alt.l);
     memcpy(a->alt.s + (before ? 0 : a->alt.l), seq, (size_t)n);
     a->alt.l += (size_t)n;
@@ -117,7 +117,7 @@ static int extend(allele_t *a, view_t *v, const contig_t *c, int64_t most, cad_e
     int rc = a->alt.l ? 0 : view_get(v, c, a->ref.beg, a->ref.end, &seq, err);
     if (rc || n > most) return rc;
     unit = strndup(a->alt.l ? a->alt.s : seq, (size_t)n); /* a copy, since the view will move */
-    if (!unit) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!unit) return cad_out_of_memory(err);
     rc = slide(v, c, a->ref.beg, unit, n, -1, most, &left, err);
     if (rc == 0) rc = slide(v, c, a->ref.end, unit, n, 1, most, &right, err);
     if (rc == 0) rc = widen_alt(a, v, c, a->ref.beg - left, left, true, err);
@@ -251,5 +251,5 @@ int allele_haplotype(const allele_t *a, int h, const contig_t *c, view_t *v, kst
     else
         rc = kputsn(seq, (size_t)a->left, out) < 0 || kputsn(a->alt.s ? a->alt.s : "", a->alt.l, out) < 0 ||
              kputsn(seq + (a->ref.end - beg), (size_t)a->right, out) < 0;
-    return rc ? cad_fail(err, CAD_ENOMEM, "out of memory") : 0;
+    return rc ? cad_out_of_memory(err) : 0;
 }

@@ -127,7 +127,7 @@ int table_begin(table_t *t, int64_t width, cad_error_t *err)
     t->npy.width = width;
     if (!t->column && !t->npy.out) return 0; /* rows of an .npz need no buffer */
     t->row = cad_alloc((size_t)width, sizeof *t->row);
-    if (!t->row) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!t->row) return cad_out_of_memory(err);
     return t->npy.out ? npy_begin(&t->npy, width, err) : 0;
 }
 

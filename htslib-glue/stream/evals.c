@@ -12,7 +12,7 @@ static int fit_span(cad_markov_t *m, cad_team_t *team, const fasta_t *ref, const
                     cad_error_t *err)
 {
     char *seq = malloc((size_t)cad_min(PIECE, span.end - span.beg) + CAD_MARKOV_ORDERS + 1);
-    int rc = seq ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    int rc = seq ? 0 : cad_out_of_memory(err);
     for (int64_t at = span.beg; at < span.end && rc == 0; at += PIECE) {
         int64_t beg = cad_max(at - m->order, span.beg), n = cad_min(at + PIECE, span.end) - beg;
         uint8_t *base = (uint8_t *)seq; /* in the same memory */
@@ -86,7 +86,7 @@ int eval_take(void *arg, item_t *it, const job_t *j, cad_error_t *err)
     const eval_t *e = s->state;
     eval_group_t *g = &e->group[((eval_item_t *)it)->group];
     uint8_t *base = malloc((size_t)j->len);
-    if (!base) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!base) return cad_out_of_memory(err);
     for (int64_t i = 0; i < j->len; i++) base[i] = s->cutter.bases.of[j->tokens[i]];
     for (int64_t t = j->kept.beg; t < j->kept.end; t++) {
         const float *logp = j->logp + 4 * (t - j->scored.beg);

@@ -154,7 +154,7 @@ static int make_folder(const hub_t *h, bool of_genome, bool *made, cad_error_t *
     char *path = of_genome ? hub_path(h, true, "") : strdup(h->dir);
     int rc = 0;
     *made = path && mkdir(path, 0777) == 0;
-    if (!path) rc = cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!path) rc = cad_out_of_memory(err);
     else if (!*made && errno != EEXIST)
         rc = cad_fail(err, CAD_EIO, "%s: cannot write there: %s", h->dir, strerror(errno));
     free(path);
@@ -169,7 +169,7 @@ int hub_open(hub_t *h, cad_error_t *err)
         char *path;
         if (FILES[i].put == put_alias && !needs_alias(h)) continue;
         path = hub_path(h, FILES[i].of_genome, FILES[i].path);
-        rc = path ? output_open(&h->out[i], path, false, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+        rc = path ? output_open(&h->out[i], path, false, err) : cad_out_of_memory(err);
         free(path);
     }
     return rc;

@@ -2,7 +2,7 @@
 #ifndef CAD_MARKOV_H
 #define CAD_MARKOV_H
 
-#include "base/team.h"
+#include "io/foundation.h"
 
 /* Bases are 0 to 3 for A, C, G, T; 4 is anything else. */
 #define CAD_MARKOV_ORDERS 13

@@ -65,7 +65,7 @@ static int compute_jobs(const jobs_t *b, cad_error_t *err)
 {
     int64_t mask = b->pipe->mask;
     cad_window_t *w = malloc((size_t)b->n * sizeof *w);
-    int rc = w ? compute_scores(b, w, mask, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    int rc = w ? compute_scores(b, w, mask, err) : cad_out_of_memory(err);
     if (rc == 0 && mask != CAD_MASK_EACH) rc = compute_scores(b, w, CAD_MASK_EACH, err);
     if (rc == 0) rc = compute_embeddings(b, w, err);
     free(w);
@@ -221,7 +221,7 @@ static int room_for_job(jobs_t *b, cad_error_t *err)
     job_t *more;
     if (b->n < b->room) return 0;
     more = realloc(b->job, (size_t)room * sizeof *more);
-    if (!more) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!more) return cad_out_of_memory(err);
     b->job = more;
     b->room = room;
     return 0;

@@ -7,8 +7,6 @@
 
 #include "stream/reads.h"
 
-static int out_of_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }
-
 /* ---- tags ---- */
 
 static const char *tag_of(const reads_t *r, const score_t *score) { return r->s->set->reads.tag[score - SCORE]; }
@@ -29,14 +27,14 @@ static int clear_tag(const reads_t *r, bam1_t *b, const score_t *score, cad_erro
         if (!type_fits(score, s))
             return cad_fail(err, CAD_EFORMAT, "%s: read %s has a tag %s of another type; name another with --tag-map",
                             r->s->in->path, bam_get_qname(b), tag);
-        if (bam_aux_del(b, s)) return out_of_memory(err);
+        if (bam_aux_del(b, s)) return cad_out_of_memory(err);
     }
     return 0;
 }
 
 static int put_array(bam1_t *b, const char *tag, const float *v, int64_t n, cad_error_t *err)
 {
-    return bam_aux_update_array(b, tag, 'f', (uint32_t)n, (void *)(uintptr_t)v) ? out_of_memory(err) : 0;
+    return bam_aux_update_array(b, tag, 'f', (uint32_t)n, (void *)(uintptr_t)v) ? cad_out_of_memory(err) : 0;
 }
 
 /* out (bases of SEQ): log p of each base, or 1 where a base has no score. */
@@ -61,7 +59,7 @@ static int put_bases(reads_t *r, read_t *d, const char *tag, cad_error_t *err)
     int64_t n = d->bam->core.l_qseq;
     float *v = malloc((size_t)n * sizeof *v);
     int rc;
-    if (!v) return out_of_memory(err);
+    if (!v) return cad_out_of_memory(err);
     spread_bases(r, d, v);
     rc = put_array(d->bam, tag, v, n, err);
     free(v);
@@ -84,7 +82,7 @@ static int put_tag(reads_t *r, read_t *d, const score_t *score, cad_error_t *err
     if (score->array == ARRAY_BASES) return sums->n ? put_bases(r, d, tag, err) : 0;
     if (score->type == SCORE_INTEGER) rc = bam_aux_update_int(d->bam, tag, (int64_t)score->value(sums));
     else if (sums->n) rc = bam_aux_update_float(d->bam, tag, (float)score->value(sums));
-    return rc ? out_of_memory(err) : 0;
+    return rc ? cad_out_of_memory(err) : 0;
 }
 
 static int tag_read(reads_t *r, read_t *d, cad_error_t *err)
@@ -107,7 +105,7 @@ static int contig_md5(const fasta_t *f, const contig_t *c, char hex[33], cad_err
     unsigned char digest[16];
     char *seq = malloc(PIECE + 1);
     hts_md5_context *sum = hts_md5_init();
-    int rc = seq && sum ? 0 : out_of_memory(err);
+    int rc = seq && sum ? 0 : cad_out_of_memory(err);
     for (int64_t at = 0, n; at < c->length && rc == 0; at += n) {
         n = cad_min(c->length - at, PIECE);
         rc = fasta_fetch(f, c, at, at + n, seq, err);

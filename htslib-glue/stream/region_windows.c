@@ -49,7 +49,7 @@ static int add_embedding(const cutter_t *c, region_t *r, const job_t *j, cad_err
     if (c->pooling == POOL_ROWS) return c->rows(c->rows_arg, r, j->embedding, n, err);
     if (!r->pooled) {
         r->pooled = calloc((size_t)D, sizeof *r->pooled);
-        if (!r->pooled) return cad_fail(err, CAD_ENOMEM, "out of memory");
+        if (!r->pooled) return cad_out_of_memory(err);
     }
     for (int64_t d = 0; d < D; d++) {
         double e = (double)j->embedding[d];
@@ -93,7 +93,7 @@ static int make_job(const cutter_t *c, const region_t *r, interval_t core, inter
 {
     char *seq = malloc((size_t)(window.end - window.beg) + 1);
     letters_t letters = { seq, window, core, r->name, r->name_len };
-    int rc = seq ? get_letters(c, r, window, seq, err) : cad_fail(err, CAD_ENOMEM, "out of memory");
+    int rc = seq ? get_letters(c, r, window, seq, err) : cad_out_of_memory(err);
     if (rc == 0) rc = window_encode(&c->encoding, &letters, j, err);
     j->mask = c->mask;
     if (c->want_scores) j->scored = window_relative(core, window);
@@ -147,7 +147,7 @@ int region_put(const cutter_t *c, region_t *r, cad_error_t *err)
     pipeline_put(c->pipe, &r->item);
     if (c->want_bases && r->nbase) {
         r->bases = malloc((size_t)r->nbase * sizeof *r->bases);
-        if (!r->bases) return cad_fail(err, CAD_ENOMEM, "out of memory");
+        if (!r->bases) return cad_out_of_memory(err);
         for (int64_t i = 0; i < r->nbase; i++) r->bases[i] = NAN;
     }
     for (int i = 0; i < r->nspan && rc == 0; i++) rc = cut_span(c, r, r->span[i], &done, err);

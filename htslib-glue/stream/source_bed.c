@@ -13,8 +13,6 @@ typedef struct bed_t {
     bool headed;
 } bed_t;
 
-static int out_of_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }
-
 static bool fits(const input_t *in) { return in->kind == INPUT_BED; }
 
 static int check(settings_t *set, const input_t *in, cad_error_t *err)
@@ -60,7 +58,7 @@ static int other_line(stream_t *s, line_kind_t kind, cad_error_t *err)
     if (kind != LINE_COMMENT || b->headed || !row_header(l->s, l->l)) return regions_pass(s, l, err);
     rc = b->held.l ? regions_pass(s, &b->held, err) : 0;
     b->held.l = 0;
-    if (rc == 0 && kputsn(l->s, l->l, &b->held) < 0) rc = out_of_memory(err);
+    if (rc == 0 && kputsn(l->s, l->l, &b->held) < 0) rc = cad_out_of_memory(err);
     return rc;
 }
 
@@ -108,7 +106,7 @@ static int put_row(stream_t *s, const bed_row_t *row, cad_error_t *err)
     b->ncol = row->ncol;
     if (!b->headed && (rc = write_header(s, row->ncol, err))) return rc;
     g = new_row(s, row, c);
-    return g ? region_put(&s->cutter, g, err) : out_of_memory(err);
+    return g ? region_put(&s->cutter, g, err) : cad_out_of_memory(err);
 }
 
 static int data_line(stream_t *s, cad_error_t *err)

@@ -28,8 +28,7 @@ static int encode_core(const stream_t *s, const contig_t *c, interval_t core, in
 {
     char *seq = malloc((size_t)(window.end - window.beg) + 1);
     letters_t letters = { seq, window, core, c->name, (int)strlen(c->name) };
-    int rc = seq ? fasta_fetch(s->ref, c, window.beg, window.end, seq, err)
-                 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    int rc = seq ? fasta_fetch(s->ref, c, window.beg, window.end, seq, err) : cad_out_of_memory(err);
     if (rc == 0) rc = window_encode(&s->cutter.encoding, &letters, j, err);
     j->mask = s->set->mask;
     j->scored = window_relative(core, window);
@@ -47,7 +46,7 @@ static int put_core(stream_t *s, int contig, int64_t k, cad_error_t *err)
     core_t *it = calloc(1, sizeof *it);
     job_t j = { 0 };
     int rc;
-    if (!it) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!it) return cad_out_of_memory(err);
     it->contig = contig;
     it->core = core;
     it->item.bytes = (int64_t)sizeof *it + 4 * t->n * (core.end - core.beg);

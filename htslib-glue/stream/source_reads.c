@@ -9,8 +9,6 @@
 #include "stream/reads.h"
 #include "stream/region_source.h"
 
-static int out_of_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }
-
 /* ---- records come from and return to a list of spare ones ---- */
 
 static read_t *read_new(reads_t *r)
@@ -78,7 +76,7 @@ static int own_sequence(const reads_t *r, read_t *d, cad_error_t *err)
     if (end <= beg) return 0;
     g->span = malloc(sizeof *g->span);
     g->seq = malloc((size_t)(end - beg) + 1);
-    if (!g->span || !g->seq) return out_of_memory(err);
+    if (!g->span || !g->seq) return cad_out_of_memory(err);
     for (int64_t i = beg; i < end; i++)
         g->seq[i - beg] = quality[i] != 0xff && quality[i] < r->s->set->reads.min_bq ? 'N'
                                                                                      : seq_nt16_str[bam_seqi(seq, i)];
@@ -97,7 +95,7 @@ static int reference_spans(read_t *d, cad_error_t *err)
     region_t *g = &d->region;
     int64_t at = b->core.pos, beg = at;
     g->span = malloc(((size_t)b->core.n_cigar + 1) * sizeof *g->span);
-    if (!g->span) return out_of_memory(err);
+    if (!g->span) return cad_out_of_memory(err);
     for (uint32_t c = 0; c < b->core.n_cigar; c++) {
         int64_t n = bam_cigar_type(bam_cigar_op(cigar[c])) & 2 ? bam_cigar_oplen(cigar[c]) : 0;
         if (bam_cigar_op(cigar[c]) == BAM_CREF_SKIP) {
@@ -208,7 +206,7 @@ static int open_filter(reads_t *r, cad_error_t *err)
     return bad < 0     ? cad_fail(err, CAD_EARG, "--include %s: not an expression that htslib understands",
                                   r->s->set->reads.include)
            : r->filter ? 0
-                       : out_of_memory(err);
+                       : cad_out_of_memory(err);
 }
 
 static int open_reads(stream_t *s, cad_error_t *err)
@@ -263,7 +261,7 @@ static int read_some(reads_t *r, int64_t from, cad_error_t *err)
     for (;; r->seen++) {
         read_t *d = read_new(r);
         int got, rc;
-        if (!d) return out_of_memory(err);
+        if (!d) return cad_out_of_memory(err);
         errno = 0;
         got = r->walk ? sam_itr_next(r->fp, r->walk, d->bam) : sam_read1(r->fp, r->header, d->bam);
         if (got < 0 || d->bam->core.pos < from) {
@@ -344,11 +342,11 @@ static int run(stream_t *s, cad_error_t *err)
     int rc = add_program(r, err);
     if (rc == 0 && scores_array(&s->set->scores, ARRAY_EMBEDDING)) {
         r->row = cad_alloc((size_t)s->cutter.width, sizeof *r->row);
-        if (!r->row) rc = out_of_memory(err);
+        if (!r->row) rc = cad_out_of_memory(err);
     }
     if (rc == 0 && s->records->format.hts.format == cram) {
         r->known = calloc((size_t)sam_hdr_nref(r->header) + 1, sizeof *r->known);
-        if (!r->known) rc = out_of_memory(err);
+        if (!r->known) rc = cad_out_of_memory(err);
     }
     if (rc == 0 && s->records->fp) rc = records_begin(s->records, r->header, NULL, s->set->reference, s->pool, err);
     if (rc) return rc;

@@ -7,15 +7,13 @@ typedef struct sequences_t {
     int64_t nrow; /* records so far */
 } sequences_t;
 
-static int out_of_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }
-
 static bool fits(const input_t *in) { return in->kind == INPUT_FASTA || in->kind == INPUT_FASTQ; }
 
 /* Owns the bases. */
 static int put_record(stream_t *s, seq_t *seq, cad_error_t *err)
 {
     region_t *g = region_new(seq->name.s, seq->name.l, 1);
-    if (!g) return out_of_memory(err);
+    if (!g) return cad_out_of_memory(err);
     if (seq->bases.l == 0)
         note(s->notes, NOTE_EMPTY, 1, "%s:%lld: an empty sequence; its scores are \".\"", s->in->path,
              (long long)s->in->line);
@@ -28,7 +26,7 @@ static int put_record(stream_t *s, seq_t *seq, cad_error_t *err)
     seq->bases = (kstring_t) { 0, 0, NULL };
     if (ksprintf(&g->text, "\t0\t%lld", (long long)g->length) < 0) {
         regions_drop(s, &g->item);
-        return out_of_memory(err);
+        return cad_out_of_memory(err);
     }
     g->name = g->text.s;
     g->name_len = (int)seq->name.l;

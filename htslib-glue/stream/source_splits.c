@@ -1,6 +1,6 @@
 /* source_splits.c - the source of evaluation: windows in named intervals of the reference, either all
  * or some drawn at random. SPDX-License-Identifier: MIT */
-#include "base/random.h"
+#include "io/foundation.h"
 #include "stream/evals.h"
 #include "stream/region_source.h"
 
@@ -12,7 +12,7 @@ static int group_of(eval_t *e, const char *name, cad_error_t *err)
     eval_group_t *more;
     if (e->ngroup && !strcmp(e->group[e->ngroup - 1].name, name)) return e->ngroup - 1;
     more = realloc(e->group, (size_t)(e->ngroup + 1) * sizeof *more);
-    if (!more) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!more) return cad_out_of_memory(err);
     e->group = more;
     memset(&more[e->ngroup], 0, sizeof *more);
     more[e->ngroup].name = name;
@@ -25,7 +25,7 @@ static int add_stretch(stream_t *s, int group, const contig_t *c, interval_t spa
     if (e->nstretch == e->room) {
         int64_t room = e->room ? 2 * e->room : 64;
         eval_stretch_t *more = realloc(e->stretch, (size_t)room * sizeof *more);
-        if (!more) return cad_fail(err, CAD_ENOMEM, "out of memory");
+        if (!more) return cad_out_of_memory(err);
         e->stretch = more;
         e->room = room;
     }
@@ -106,7 +106,7 @@ static int put_window(stream_t *s, const eval_stretch_t *stretch, interval_t cor
     if (r) r->span = malloc(sizeof *r->span);
     if (!r || !r->span) {
         free(it);
-        return cad_fail(err, CAD_ENOMEM, "out of memory");
+        return cad_out_of_memory(err);
     }
     it->group = stretch->group;
     ((eval_t *)s->state)->bases += core.end - core.beg;

@@ -5,8 +5,6 @@
 
 #include "stream/variants.h"
 
-static int out_of_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }
-
 /* ---- reading ---- */
 
 static int damaged(const variants_t *v, cad_error_t *err)
@@ -53,7 +51,7 @@ static int read_some(variants_t *v, int (*next)(variants_t *, bcf1_t *, cad_erro
     for (;;) {
         variant_t *d = variant_new(v);
         int rc;
-        if (!d) return out_of_memory(err);
+        if (!d) return cad_out_of_memory(err);
         rc = next(v, d->rec, err);
         if (rc > 0 && d->rec->pos >= from && wanted(v, d->rec)) rc = variant_put(v, d, err);
         else {

@@ -24,7 +24,7 @@ int stream_begin(stream_t *s, const source_t *source, cad_error_t *err)
     s->source = source;
     s->on_reference = true;
     s->state = calloc(1, cad_max(1, (int64_t)source->size));
-    return s->state ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory");
+    return s->state ? 0 : cad_out_of_memory(err);
 }
 
 void stream_encode(stream_t *s, const cad_model_t *model)

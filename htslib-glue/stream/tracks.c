@@ -21,7 +21,7 @@ static void name_track(track_t *x, int64_t mask)
 int tracks_list(tracks_t *t, const score_list_t *scores, int64_t mask, cad_error_t *err)
 {
     t->track = calloc((size_t)scores->n * SCORE_TRACKS + 1, sizeof *t->track);
-    if (!t->track) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!t->track) return cad_out_of_memory(err);
     for (int i = 0; i < scores->n; i++)
         for (int b = 0; b < scores->row[i]->tracks; b++) {
             track_t *x = &t->track[t->n++];
@@ -48,7 +48,7 @@ int tracks_take(void *arg, item_t *it, const job_t *j, cad_error_t *err)
     int64_t n = c->core.end - c->core.beg;
     double scale = pow(10, t->decimals);
     c->value = malloc((size_t)t->n * (size_t)n * sizeof *c->value);
-    if (!c->value) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!c->value) return cad_out_of_memory(err);
     for (int64_t i = 0; i < n; i++) {
         const float *logp = j->logp + 4 * i;
         int ref = s->cutter.bases.of[j->tokens[j->scored.beg + i]];

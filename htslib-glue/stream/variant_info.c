@@ -5,8 +5,6 @@
 
 #include "stream/variants.h"
 
-static int out_of_memory(cad_error_t *err) { return cad_fail(err, CAD_ENOMEM, "out of memory"); }
-
 /* ---- the header ---- */
 
 static const struct {
@@ -45,8 +43,8 @@ static int declare(variants_t *v, const score_t *score, const char *name, cad_er
     }
     if (bcf_hdr_printf(v->header, "##INFO=<ID=%s,Number=A,Type=%s,Description=\"%s\">", name, TYPE[score->type].name,
                        score->text))
-        return out_of_memory(err);
-    return bcf_hdr_sync(v->header) < 0 ? out_of_memory(err) : 0; /* its tables may have moved */
+        return cad_out_of_memory(err);
+    return bcf_hdr_sync(v->header) < 0 ? cad_out_of_memory(err) : 0; /* its tables may have moved */
 }
 
 static int add_provenance(variants_t *v, cad_error_t *err)
@@ -57,7 +55,7 @@ static int add_provenance(variants_t *v, cad_error_t *err)
         if (provenance_of_part(p->key[i])) continue;
         snprintf(key, sizeof key, "%s_%s", v->s->set->variants.prefix, p->key[i]);
         bcf_hdr_remove(v->header, BCF_HL_GEN, key); /* left by an earlier run */
-        if (bcf_hdr_printf(v->header, "##%s=%s", key, p->value[i])) return out_of_memory(err);
+        if (bcf_hdr_printf(v->header, "##%s=%s", key, p->value[i])) return cad_out_of_memory(err);
     }
     return 0;
 }
@@ -68,7 +66,7 @@ int variants_header(variants_t *v, cad_error_t *err)
     int rc = name_fields(v, err);
     for (int i = 0; i < s->set->scores.n && rc == 0; i++) rc = declare(v, s->set->scores.row[i], v->name[i], err);
     if (rc == 0) rc = add_provenance(v, err);
-    if (rc == 0 && bcf_hdr_sync(v->header) < 0) rc = out_of_memory(err);
+    if (rc == 0 && bcf_hdr_sync(v->header) < 0) rc = cad_out_of_memory(err);
     return rc == 0 && s->records->fp ? records_begin(s->records, NULL, v->header, NULL, s->pool, err) : rc;
 }
 
@@ -129,7 +127,7 @@ static int put_notes(variants_t *v, variant_t *d, const char *name, cad_error_t 
         any |= note != NULL;
         text_printf(&v->text, "%s%s", i ? "," : "", note ? note : ".");
     }
-    if (v->text.failed) return out_of_memory(err);
+    if (v->text.failed) return cad_out_of_memory(err);
     return bcf_update_info_string(v->header, d->rec, name, any ? v->text.s.s : NULL) ? update_failed(v, name, err) : 0;
 }
 
@@ -138,7 +136,7 @@ static int put_info(variants_t *v, variant_t *d, cad_error_t *err)
     const score_list_t *scores = &v->s->set->scores;
     void *room = realloc(v->values, (size_t)d->nalt * sizeof(float));
     int rc = 0;
-    if (!room) return out_of_memory(err);
+    if (!room) return cad_out_of_memory(err);
     v->values = room;
     for (int i = 0; i < scores->n && rc == 0; i++)
         rc = scores->row[i]->type == SCORE_TEXT ? put_notes(v, d, v->name[i], err)
@@ -166,7 +164,7 @@ int variants_columns(variants_t *v, cad_error_t *err)
     text_clear(t);
     provenance_header(v->s->provenance, t);
     text_puts(t, "#chrom\tpos\tref\talt\tnote");
-    return t->failed ? out_of_memory(err) : table_pass(v->s->table, t->s.s, t->s.l, err);
+    return t->failed ? cad_out_of_memory(err) : table_pass(v->s->table, t->s.s, t->s.l, err);
 }
 
 /* Writes a row, and a line that names it, for each ALT. */
@@ -178,7 +176,7 @@ static int put_rows(variants_t *v, const variant_t *d, cad_error_t *err)
         text_clear(&v->text);
         text_printf(&v->text, "%s\t%lld\t%s\t%s\t%s", bcf_seqname_safe(v->header, d->rec), (long long)d->rec->pos + 1,
                     d->rec->d.allele[0], d->rec->d.allele[i + 1], note ? note : ".");
-        if (v->text.failed) return out_of_memory(err);
+        if (v->text.failed) return cad_out_of_memory(err);
         rc = table_pass(v->s->table, v->text.s.s, v->text.s.l, err);
         if (rc == 0 && v->s->table->npy.out) rc = put_row(v, &d->alt[i], err);
     }

@@ -32,7 +32,7 @@ int window_encode(const encoding_t *e, const letters_t *l, job_t *j, cad_error_t
     j->len = n + e->sep;
     j->tokens = malloc((size_t)n + 1);
     if (e->skip_soft) j->skip = calloc((size_t)n + 1, 1);
-    if (!j->tokens || (e->skip_soft && !j->skip)) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!j->tokens || (e->skip_soft && !j->skip)) return cad_out_of_memory(err);
     encode_tokens(e, l, j);
     for (int64_t i = 0; j->skip && i < n; i++) j->skip[i] = l->seq[i] >= 'a' && l->seq[i] <= 'z';
     return 0;

@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "base/base.h"
+#include "io/foundation.h"
 #include "stream/worker.h"
 
 struct worker_t {
@@ -65,7 +65,7 @@ static void release(worker_t *w)
 int worker_open(worker_t **out, cad_error_t *err)
 {
     worker_t *w = *out = calloc(1, sizeof *w);
-    if (!w) return cad_fail(err, CAD_ENOMEM, "out of memory");
+    if (!w) return cad_out_of_memory(err);
     w->end = &w->first;
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->given, NULL);
