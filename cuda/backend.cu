@@ -13,7 +13,7 @@
 #include "weights.h"
 #include "embed.h"
 #include "head.h"
-#include "mamba.h"
+#include "mamba_kind.h"
 #include "mamba_out.h"
 
 #define T float

@@ -1,9 +1,7 @@
-/* annotate.c - caduceus annotate: any genomic file in, the same kind of file out.
- * This file has its options; annotation.c runs them. SPDX-License-Identifier: MIT */
-#include <ctype.h>
-#include <sys/stat.h>
-
+/* annotate.c - caduceus annotate: any genomic file in, the same kind of file out. A run opens the
+ * input's source and the outputs, and lets the source read. SPDX-License-Identifier: MIT */
 #include "annotate/annotate.h"
+#include "io/shard.h"
 
 static const char USAGE[] = "Usage: caduceus annotate [options] IN\n\n"
                             "Scores what IN holds and writes all of it back: BED regions, FASTA and FASTQ\n"
@@ -58,341 +56,235 @@ static const char USAGE[] = "Usage: caduceus annotate [options] IN\n\n"
                             "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
                             "      --dry-run          count windows and tokens, estimate time and size\n" OPTIONS_USAGE;
 
-/* ---- options ---- */
+typedef struct {
+    annotate_args_t *a;
+    run_t run;
+    input_t in;
+    htsThreadPool pool;
+    const text_t *command; /* as written to @PG */
+    text_t description;
+    table_t table;         /* rows of text, */
+    records_out_t records; /* or records */
+} annotate_t;
 
-enum {
-    O_FORMAT = 1,
-    O_SCORE,
-    O_MASK,
-    O_WINDOW,
-    O_FLANK,
-    O_CLIP,
-    O_SPLIT,
-    O_SOFT,
-    O_EMBED,
-    O_POOL,
-    O_NTOKEN,
-    O_SEP,
-    O_DRY,
-    O_ALIAS,
-    O_FMTOPT,
-    O_INDEX,
-    O_NOPG,
-    O_NOVERSION,
-    O_INCLUDE,
-    O_CONTEXT,
-    O_CLIPSOFT,
-    O_MINBQ,
-    O_TAGMAP,
-    O_CHECKREF,
-    O_ANCHOR,
-    O_POOLWIN,
-    O_PREFIX,
-    O_SHARD,
-    O_DIFFERENCE,
-    O_GRID
-};
-static const struct option LONGS[] = { OPTIONS_LONG,
-                                       { "reference", required_argument, NULL, 'T' },
-                                       { "fasta-ref", required_argument, NULL, 'T' },
-                                       { "output", required_argument, NULL, 'o' },
-                                       { "output-fmt", required_argument, NULL, 'O' },
-                                       { "region", required_argument, NULL, 'r' },
-                                       { "regions-file", required_argument, NULL, 'R' },
-                                       { "targets", required_argument, NULL, 't' },
-                                       { "targets-file", required_argument, NULL, 'L' },
-                                       { "require-flags", required_argument, NULL, 'f' },
-                                       { "exclude-flags", required_argument, NULL, 'F' },
-                                       { "min-MQ", required_argument, NULL, 'q' },
-                                       { "in-format", required_argument, NULL, O_FORMAT },
-                                       { "score", required_argument, NULL, O_SCORE },
-                                       { "mask", required_argument, NULL, O_MASK },
-                                       { "window", required_argument, NULL, O_WINDOW },
-                                       { "flank", required_argument, NULL, O_FLANK },
-                                       { "clip", no_argument, NULL, O_CLIP },
-                                       { "split", no_argument, NULL, O_SPLIT },
-                                       { "skip-soft-masked", no_argument, NULL, O_SOFT },
-                                       { "embed", required_argument, NULL, O_EMBED },
-                                       { "pool", required_argument, NULL, O_POOL },
-                                       { "n-token", no_argument, NULL, O_NTOKEN },
-                                       { "sep", no_argument, NULL, O_SEP },
-                                       { "dry-run", no_argument, NULL, O_DRY },
-                                       { "chr-alias", required_argument, NULL, O_ALIAS },
-                                       { "output-fmt-option", required_argument, NULL, O_FMTOPT },
-                                       { "write-index", optional_argument, NULL, O_INDEX },
-                                       { "no-PG", no_argument, NULL, O_NOPG },
-                                       { "no-version", no_argument, NULL, O_NOVERSION },
-                                       { "include", required_argument, NULL, O_INCLUDE },
-                                       { "context", required_argument, NULL, O_CONTEXT },
-                                       { "clip-soft", no_argument, NULL, O_CLIPSOFT },
-                                       { "min-BQ", required_argument, NULL, O_MINBQ },
-                                       { "tag-map", required_argument, NULL, O_TAGMAP },
-                                       { "check-ref", required_argument, NULL, O_CHECKREF },
-                                       { "anchor", required_argument, NULL, O_ANCHOR },
-                                       { "pool-window", required_argument, NULL, O_POOLWIN },
-                                       { "info-prefix", required_argument, NULL, O_PREFIX },
-                                       { "shard", required_argument, NULL, O_SHARD },
-                                       { "difference", no_argument, NULL, O_DIFFERENCE },
-                                       { "grid", no_argument, NULL, O_GRID },
-                                       { 0 } };
+/* ---- outputs ---- */
 
-/* Options that some sources refuse (source_t.options lists those a source takes), or that embed refuses. */
-static const struct {
-    int code;
-    bool embed; /* caduceus embed takes it */
-} LIMITED[] = {
-    { 'T', true },         { O_ALIAS, true },      { 'O', false },         { O_FMTOPT, false },  { O_INDEX, false },
-    { O_NOPG, false },     { O_NOVERSION, false }, { O_CLIP, true },       { O_GRID, false },    { O_SPLIT, true },
-    { O_SCORE, false },    { O_MASK, false },      { O_SOFT, false },      { O_EMBED, false },   { O_POOL, true },
-    { 'f', false },        { 'F', false },         { 'q', false },         { O_INCLUDE, false }, { O_CONTEXT, false },
-    { O_CLIPSOFT, false }, { O_MINBQ, false },     { O_TAGMAP, false },    { O_CHECKREF, true }, { O_ANCHOR, true },
-    { O_POOLWIN, true },   { O_PREFIX, false },    { O_DIFFERENCE, true },
-};
-
-static int parse_pool(annotate_args_t *a, const char *s)
+/* Checks n outputs (NULL: none) against all inputs, their indexes and each other. */
+static int name_files(const annotate_args_t *a, const char *const out[], int n, cad_error_t *err)
 {
-    for (pooling_t p = POOL_ROWS; p < POOLINGS; p++)
-        if (!strcmp(s, pooling_name(p))) {
-            a->set.pooling = p;
-            return 0;
-        }
-    return cmd_fail("annotate", "--pool %s: expected mean, max, center or none", s);
+    static const char *const in[] = { "", ".bai", ".csi", ".tbi", ".crai", NULL };
+    ledger_t files = { 0 };
+    int rc = 0;
+    ledger_inputs(&files, a->in, in);
+    options_inputs(&a->o, a->set.reference, a->aliases, &a->limits, &files);
+    for (int k = 0; k < n && rc == 0; k++) rc = ledger_output(&files, out[k], err);
+    ledger_free(&files);
+    return rc;
 }
 
-static int parse_flags(const char *option, const char *s, int *flags)
+static int refuse_shard(const annotate_args_t *a, const output_t *out, cad_error_t *err)
 {
-    bool hex = !strncmp(s, "0x", 2) && s[2] && strlen(s) <= 6 && !s[2 + strspn(s + 2, "0123456789abcdefABCDEF")];
-    bool name = (*s >= 'A' && *s <= 'Z') || (*s >= 'a' && *s <= 'z');
-    int64_t f;
-    if (!cad_parse_int(s, 0, 0xffff, &f)) f = hex || name ? bam_str2flag(s) : -1; /* bam_str2flag reads 1x as 1 */
-    if (f < 0)
-        return cmd_fail("annotate", "%s %s: expected flags as a number or names; samtools flags lists them", option, s);
-    *flags |= (int)f;
+    return a->shard.of && !output_is_file(out) ? cad_fail(err, CAD_EARG, "%s: --shard writes to files only", a->output)
+                                               : 0;
+}
+
+/* matrix: the path of the matrix, or NULL; json: that of the .json beside it. */
+static int create_table(annotate_t *t, const char *matrix, const char *json, cad_error_t *err)
+{
+    const annotate_args_t *a = t->a;
+    output_t **out = embed_several(&a->set) ? &t->table.npz.out : &t->table.npy.out;
+    int rc = output_open(&t->table.out, a->output, t->table.compressed, err);
+    if (rc == 0 && matrix) rc = output_open(out, matrix, false, err);
+    if (rc == 0 && matrix && output_is_file(*out)) rc = output_open(&t->table.json, json, false, err);
+    if (rc == 0) rc = refuse_shard(a, t->table.out, err);
+    return rc == 0 && a->shard.of ? output_beside(&t->table.part, a->output, ".json", err) : rc;
+}
+
+static int open_table(annotate_t *t, cad_error_t *err)
+{
+    const annotate_args_t *a = t->a;
+    const char *matrix = a->set.embed && !embed_column(&a->set) ? a->set.embed : NULL;
+    char *json = matrix ? suffixed(matrix, ".json") : NULL;
+    const char *out[] = { a->output, matrix, json };
+    int rc = matrix && !json ? cad_out_of_memory(err) : name_files(a, out, 3, err);
+    t->table.compressed = output_is_gz(a->output);
+    if (rc == 0 && !a->dry_run) rc = create_table(t, matrix, json, err);
+    free(json);
+    return rc;
+}
+
+static int choose_format(annotate_t *t, cad_error_t *err)
+{
+    const annotate_args_t *a = t->a;
+    format_t *f = &t->records.format;
+    const htsFormat *in = t->run.stream.format;
+    bool reads = t->run.stream.source->writes == WRITES_READS;
+    t->records.embed = reads && !a->set.reference && in->format == cram;
+    for (int i = 0; i < a->nformat_option; i++)
+        if (hts_opt_add((hts_opt **)&f->hts.specific, a->format_option[i]))
+            return cad_fail(err, CAD_EARG, "--output-fmt-option %s: not an option that htslib knows",
+                            a->format_option[i]);
+    return format_choose(f, reads, a->format, a->output, in, err);
+}
+
+static int open_records(annotate_t *t, cad_error_t *err)
+{
+    const annotate_args_t *a = t->a;
+    records_out_t *r = &t->records;
+    int rc;
+    r->path = a->output;
+    r->index = a->index;
+    rc = choose_format(t, err);
+    if (rc == 0) rc = records_plan(r, err);
+    if (rc == 0) rc = name_files(a, (const char *[]) { a->output, r->index_path }, 2, err);
+    if (rc || a->dry_run) return rc;
+    rc = records_create(r, err);
+    if (rc == 0) rc = refuse_shard(a, r->out, err);
+    return rc == 0 && a->shard.of ? output_beside(&r->part, a->output, ".json", err) : rc;
+}
+
+/* The output is rows of text rather than records. */
+static bool writes_table(const annotate_t *t)
+{
+    return t->run.stream.source->writes == WRITES_TEXT || t->a->set.matrix;
+}
+
+/* ---- the run ---- */
+
+/* Refuses - as both the input and -L. */
+static int check_stdin(const annotate_args_t *a, cad_error_t *err)
+{
+    for (int i = 0; i < a->limits.n; i++)
+        if (a->limits.limit[i].how == 'L' && !strcmp(a->limits.limit[i].text, "-") && !strcmp(a->in, "-"))
+            return cad_fail(err, CAD_EARG, "the input and -L are both standard input");
     return 0;
 }
 
-static int parse_int(const char *option, const char *s, int hi, int *out)
+static int open_source(annotate_t *t, cad_error_t *err)
 {
-    int64_t n;
-    if (option_int("annotate", option, s, 0, hi, &n)) return 1;
-    *out = (int)n;
-    return 0;
+    annotate_args_t *a = t->a;
+    stream_t *s = &t->run.stream;
+    const source_t *source;
+    int rc = input_open(&t->in, a->in, a->in_format, err);
+    if (rc) return rc;
+    source = source_of(&t->in);
+    rc = annotate_fits(a, source, t->in.path, err);
+    if (rc == 0) rc = run_begin(&t->run, source, &t->in, err);
+    if (rc == 0 && a->aliases && !a->set.reference) rc = cad_fail(err, CAD_EARG, "--chr-alias needs -T");
+    if (rc == 0) rc = check_stdin(a, err);
+    if (rc == 0 && source->writes != WRITES_TEXT) rc = records_pool(&t->pool, a->o.threads, err);
+    s->pool = &t->pool;
+    s->table = &t->table;
+    s->records = &t->records;
+    return rc == 0 && source->open ? source->open(s, err) : rc;
 }
 
-static int parse_choice(const char *option, const char *s, const char *no, const char *yes, bool *out)
+/* Opens the outputs before the model is loaded, so that a wrong path is reported at once. */
+static int open_files(annotate_t *t, cad_error_t *err)
 {
-    *out = !strcmp(s, yes);
-    return *out || !strcmp(s, no) ? 0 : cmd_fail("annotate", "%s %s: expected %s or %s", option, s, no, yes);
+    const annotate_args_t *a = t->a;
+    int rc = open_source(t, err);
+    if (rc == 0) rc = writes_table(t) ? open_table(t, err) : open_records(t, err);
+    if (rc == 0) rc = run_open_reference(&t->run, a->set.reference, a->aliases, err);
+    if (rc == 0) rc = run_open_regions(&t->run, &a->limits, "rR", "tL", true, err);
+    return rc;
 }
 
-/* True for tags for local use: a lower-case letter, or X, Y or Z first. Others belong to the SAM standard. */
-static bool may_be_tag(const char *s)
+/* For @PG: the provenance in one line, without the program and the keys of a part. */
+static void put_description(annotate_t *t)
 {
-    if (!isalpha((unsigned char)s[0]) || !isalnum((unsigned char)s[1])) return false;
-    return islower((unsigned char)s[0]) || islower((unsigned char)s[1]) || s[0] >= 'X';
+    const provenance_t *p = &t->run.provenance;
+    for (int i = 1; i < p->n; i++)
+        if (!provenance_of_part(p->key[i]))
+            text_printf(&t->description, "%s%s: %s", i > 1 ? "; " : "", p->key[i], p->value[i]);
 }
 
-/* Returns the row of SCORE whose tag is at the start of s; -1: none. */
-static int tag_row(const char *s)
+static int set_provenance(annotate_t *t, cad_error_t *err)
 {
-    for (int i = 0; SCORE[i].name; i++)
-        if (SCORE[i].tag && !strncmp(s, SCORE[i].tag, 2)) return i;
-    return -1;
+    const annotate_args_t *a = t->a;
+    run_t *r = &t->run;
+    int rc;
+    text_puts(&r->options, a->set.matrix ? "embed" : "score=");
+    if (!a->set.matrix) scores_names(&a->set.scores, &r->options);
+    run_describe(r);
+    rc = run_provenance(r, &a->shard, err);
+    if (rc) return rc;
+    put_description(t);
+    r->stream.command = t->command->s.s;
+    r->stream.description = t->description.s.s;
+    return t->command->failed || t->description.failed ? cad_out_of_memory(err) : 0;
 }
 
-static int refuse_tags(const char *s)
+static int open_engine(annotate_t *t, cad_error_t *err)
 {
-    text_t tags = { 0 };
-    const char *first = NULL;
-    for (int i = 0; SCORE[i].name; i++) {
-        if (!SCORE[i].tag) continue;
-        if (first) text_printf(&tags, "%s%s", tags.s.l ? ", " : "", SCORE[i].tag);
-        else first = SCORE[i].tag;
-    }
-    cmd_fail("annotate",
-             "--tag-map %s: expected %s=XX, with %s likewise, comma-separated; XX a tag for local use, as xp or Xp", s,
-             first, tags.s.s ? tags.s.s : "");
-    text_free(&tags);
-    return 1;
+    const annotate_args_t *a = t->a;
+    run_t *r = &t->run;
+    int64_t longest = cad_model_number(r->model, CAD_MAX_LEN);
+    int64_t window = a->set.window ? a->set.window : a->set.grid ? cad_min(longest, TRACK_WINDOW) : longest;
+    int rc = run_open_engine(r, window, &a->shard, a->dry_run, err);
+    if (rc == 0) rc = set_provenance(t, err);
+    return rc == 0 && writes_table(t) ? table_begin(&t->table, r->stream.matrix_width, err) : rc;
 }
 
-static int parse_tags(annotate_args_t *a, const char *s)
+/* True if the part that --shard names exists already, and its matrix too. */
+static bool part_is_done(annotate_t *t)
 {
-    for (;; s += 6) {
-        int row = tag_row(s);
-        if (row < 0 || s[2] != '=' || !may_be_tag(s + 3) || (s[5] && s[5] != ',')) return refuse_tags(s);
-        memcpy(a->set.reads.tag[row], s + 3, 2);
-        a->set.reads.mapped[row] = true;
-        if (!s[5]) return 0;
-    }
+    const annotate_args_t *a = t->a;
+    bool matrix = a->set.embed && !embed_column(&a->set);
+    return a->shard.of && (!matrix || part_whole(a->set.embed)) &&
+           options_part_done(&a->o, a->output, &t->run.provenance);
 }
 
-static int take_option(annotate_args_t *a, int c, const char *arg)
+static int run_once(annotate_t *t, cad_error_t *err)
 {
-    const char *cmd = "annotate";
-    switch (c) {
-    case 'T': a->set.reference = arg; return 0;
-    case 'o': a->output = arg; return 0;
-    case 'O': a->format = arg; return 0;
-    case 'r':
-    case 'R':
-    case 't':
-    case 'L': return limits_take(&a->limits, cmd, c, arg);
-    case 'f': return parse_flags("-f", arg, &a->set.reads.require);
-    case 'F': return parse_flags("-F", arg, &a->set.reads.exclude);
-    case 'q': return parse_int("-q", arg, 255, &a->set.reads.min_mapq);
-    case O_FORMAT: a->in_format = arg; return 0;
-    case O_SCORE: a->set.score = arg; return 0;
-    case O_MASK: return option_mask(cmd, arg, &a->set.mask);
-    case O_WINDOW: return option_int(cmd, "--window", arg, 1, 1 << 30, &a->set.window);
-    case O_FLANK: return option_int(cmd, "--flank", arg, 0, 1 << 29, &a->set.flank);
-    case O_CLIP: a->set.clip = true; return 0;
-    case O_SPLIT: a->set.split = true; return 0;
-    case O_SOFT: a->set.skip_soft = true; return 0;
-    case O_EMBED: a->set.embed = arg; return 0;
-    case O_POOL: return parse_pool(a, arg);
-    case O_NTOKEN: a->set.n_token = true; return 0;
-    case O_SEP: a->set.sep = true; return 0;
-    case O_DRY: a->dry_run = true; return 0;
-    case O_ALIAS: a->aliases = arg; return 0;
-    case O_FMTOPT:
-        if (a->nformat_option == 16) return cmd_fail(cmd, "--output-fmt-option: more than 16 times");
-        a->format_option[a->nformat_option++] = arg;
-        return 0;
-    case O_INDEX: return option_index(cmd, arg, &a->index);
-    case O_NOPG: a->set.reads.no_pg = true; return 0;
-    case O_NOVERSION: a->set.variants.no_version = true; return 0;
-    case O_INCLUDE: a->set.reads.include = arg; return 0;
-    case O_CONTEXT: return parse_choice("--context", arg, "seq", "ref", &a->set.reads.context_ref);
-    case O_CLIPSOFT: a->set.reads.clip_soft = true; return 0;
-    case O_MINBQ: a->set.reads.min_bq_given = true; return parse_int("--min-BQ", arg, 255, &a->set.reads.min_bq);
-    case O_TAGMAP: return parse_tags(a, arg);
-    case O_CHECKREF: return parse_choice("--check-ref", arg, "e", "w", &a->set.variants.keep_mismatch);
-    case O_ANCHOR: return option_int(cmd, "--anchor", arg, 0, 1 << 30, &a->set.anchor);
-    case O_POOLWIN: return option_int(cmd, "--pool-window", arg, 0, 1 << 29, &a->set.variants.pool_window);
-    case O_SHARD: return option_shard(cmd, arg, &a->shard);
-    case O_PREFIX: a->set.variants.prefix = arg; return 0;
-    case O_GRID: a->set.grid = true; return 0;
-    case O_DIFFERENCE: a->set.variants.difference = true; return 0;
-    default: return options_take(&a->o, c, arg);
-    }
+    int rc = open_files(t, err);
+    if (rc == 0) rc = run_open_model(&t->run, err);
+    if (rc == 0) rc = open_engine(t, err);
+    if (rc || part_is_done(t)) return rc;
+    rc = run_stream(&t->run, err);
+    if (rc || t->a->dry_run) return rc;
+    rc = records_close(&t->records, &t->run.provenance, err);
+    return rc ? rc : table_close(&t->table, err);
 }
 
-static bool is_regular(const char *path)
+static void report_dry_run(annotate_t *t)
 {
-    struct stat sb;
-    return strcmp(path, "-") && (stat(path, &sb) || S_ISREG(sb.st_mode)); /* a missing file is reported later */
+    const annotate_args_t *a = t->a;
+    stream_t *s = &t->run.stream;
+    estimate_t e = { 0 };
+    s->source->estimate(s, &e);
+    report_work(&s->pipe.work, t->run.ctx, t->run.model, a->o.threads, s->source->counts, s->rows);
+    printf("output_bytes\t%lld\n", (long long)e.bytes); /* uncompressed */
+    if (a->set.embed && !embed_column(&a->set))
+        printf("embedding_bytes\t%lld\n", (long long)(e.matrix_rows * t->table.npy.width * 4 + NPY_HEADER));
 }
 
-/* The scores of every source that reads a file, and those without --score. */
-static void list_scores(text_t *t)
+static void close_all(annotate_t *t)
 {
-    unsigned before = 0;
-    for (const source_t *const *s = SOURCE; *s; s++) {
-        if (!(*s)->fits || (*s)->of == before) continue;
-        before = (*s)->of;
-        text_printf(t, "%s: of ", (*s)->holds);
-        scores_known(before, ", ", t);
-        text_printf(t, " [%s]; ", (*s)->scores);
-    }
-    text_puts(t, "or none");
+    pipeline_close(&t->run.stream.pipe);
+    table_free(&t->table);
+    records_free(&t->records);
+    run_end(&t->run);
+    if (t->pool.pool) hts_tpool_destroy(t->pool.pool);
+    text_free(&t->description);
+    input_close(&t->in);
 }
 
-static bool is_embedded(input_kind_t kind)
+/* After a dry run, prints what was counted unless count receives it. */
+int annotate_run(annotate_args_t *a, const text_t *command, work_t *count)
 {
-    const source_t *s = source_of(&(input_t) { .kind = kind });
-    return s && s->embeds;
-}
-
-static void print_usage(FILE *out, const char *cmd, const char *usage)
-{
-    text_t texts[2] = { 0 }; /* formats, scores; embed's usage ends with the first */
-    input_formats(strcmp(cmd, "embed") ? NULL : is_embedded, &texts[0]);
-    text_puts(&texts[0], " [detected]");
-    list_scores(&texts[1]);
-    usage_print(out, usage, texts);
-    for (int i = 0; i < 2; i++) text_free(&texts[i]);
-}
-
-int annotate_parse(annotate_args_t *a, const char *cmd, const char *usage, int argc, char **argv)
-{
-    int c;
-    memset(a, 0, sizeof *a);
-    options_init(&a->o, cmd);
-    settings_init(&a->set);
-    a->output = "-";
-    while ((c = getopt_long(argc, argv, OPTIONS_SHORT "T:o:O:r:R:t:L:f:F:q:", LONGS, NULL)) != -1) {
-        if (c == 1004) {
-            print_usage(stdout, cmd, usage);
-            return cmd_finish(cmd) ? 1 : 2;
-        }
-        if (c == '?' || c == ':') return option_unknown(cmd, argv);
-        if (c < 128) a->used[c] = true;
-        if (take_option(a, c, optarg)) return 1;
-    }
-    if (argc - optind != 1) {
-        if (argc == 1) print_usage(stderr, cmd, usage);
-        else cmd_fail(cmd, "expected one input, %d given; - is standard input", argc - optind);
-        return 1;
-    }
-    a->in = argv[optind];
-    return 0;
-}
-
-/* Checks the options against each other. */
-static int settle(annotate_args_t *a)
-{
-    const char *cmd = a->o.cmd;
-    if (a->set.pooling && !a->set.embed) return cmd_fail(cmd, "--pool needs --embed");
-    if (a->set.embed && !a->set.pooling) a->set.pooling = POOL_MEAN;
-    if (a->shard.of && (a->dry_run || !strcmp(a->output, "-")))
-        return cmd_fail(cmd, "--shard needs an output file, and no --dry-run");
-    if (a->shard.of && (!is_regular(a->in) || limits_stream(&a->limits)))
-        return cmd_fail(cmd, "--shard reads its input twice: it must be a file");
-    if (embed_several(&a->set) && (a->set.pooling != POOL_ROWS || a->shard.of))
-        return cmd_fail(cmd, "%s: .npz is an array for each region's bases: it needs --pool none, and no --shard",
-                        a->set.embed);
-    if (embed_column(&a->set) && a->set.pooling == POOL_ROWS)
-        return cmd_fail(cmd, "--pool none needs a file: --embed FILE.npy");
-    return 0;
-}
-
-/* ---- options against the source ---- */
-
-static const char *long_name(int code)
-{
-    size_t i = 0;
-    while (LONGS[i].val != code) i++;
-    return LONGS[i].name;
-}
-
-static bool fits(int code, const source_t *source)
-{
-    char word[40];
-    snprintf(word, sizeof word, " %s ", long_name(code));
-    return strstr(source->options, word) != NULL;
-}
-
-static int misfit(int code, const source_t *source, const char *path, cad_error_t *err)
-{
-    if (code == 'T')
-        return cad_fail(err, CAD_EARG, "%s: FASTA and FASTQ records are their own sequence; -T does not fit", path);
-    return cad_fail(err, CAD_EARG, "%s: holds %s; --%s does not fit them", path, source->holds, long_name(code));
-}
-
-int annotate_fits(const annotate_args_t *a, const source_t *source, const char *path, cad_error_t *err)
-{
-    for (size_t i = 0; i < sizeof LIMITED / sizeof *LIMITED; i++) {
-        int code = LIMITED[i].code;
-        if (!a->used[code]) continue;
-        if (a->set.matrix && !LIMITED[i].embed)
-            return cad_fail(err, CAD_EARG, "--%s: not an option of embed; see --help", long_name(code));
-        if (!fits(code, source)) return misfit(code, source, path, err);
-    }
-    if (a->set.matrix && !source->embeds)
-        return cad_fail(err, CAD_EARG, "%s: holds %s; caduceus annotate --embed - tags them, or convert them to FASTA",
-                        path, source->holds);
-    return 0;
+    annotate_t t = { .a = a, .command = command };
+    cad_error_t err = { "" };
+    int rc;
+    t.run.o = &a->o;
+    t.run.set = &a->set;
+    t.run.notes = (notes_t) { .cmd = a->o.cmd, .quiet = a->o.quiet || count };
+    rc = run_once(&t, &err);
+    rc = run_report(&t.run, rc, &err);
+    if (rc == 0 && a->dry_run && !count) report_dry_run(&t);
+    if (count) *count = t.run.stream.pipe.work;
+    close_all(&t);
+    return rc;
 }
 
 /* ---- entry ---- */
@@ -431,15 +323,6 @@ static int count_work(annotate_args_t *a, const text_t *command)
     return rc;
 }
 
-int annotate_matrix(annotate_args_t *a, const char *names)
-{
-    a->set.matrix = true;
-    a->set.embed = a->output;
-    a->output = names;
-    a->set.score = "none";
-    return settle(a);
-}
-
 int annotate_all(annotate_args_t *a, const text_t *command)
 {
     int rc = a->shard.of ? count_work(a, command) : 0;
@@ -453,7 +336,7 @@ int cmd_annotate(int argc, char **argv)
     int rc;
     keep_command(&command, argc, argv);
     rc = annotate_parse(&a, "annotate", USAGE, argc, argv);
-    if (rc == 0) rc = settle(&a);
+    if (rc == 0) rc = annotate_settle(&a);
     if (rc == 0) rc = annotate_all(&a, &command);
     else if (rc == 2) rc = 0;
     text_free(&command);

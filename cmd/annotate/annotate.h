@@ -1,4 +1,4 @@
-/* annotate.h - what annotate.c, annotation.c and embed.c share. SPDX-License-Identifier: MIT */
+/* annotate.h - what annotate.c, annotate_options.c and embed.c share. SPDX-License-Identifier: MIT */
 #ifndef CAD_ANNOTATE_H
 #define CAD_ANNOTATE_H
 
@@ -17,9 +17,11 @@ typedef struct {
     bool used[128]; /* options given, by code */
 } annotate_args_t;
 
-/* ---- annotate.c ---- */
+/* ---- annotate_options.c ---- */
 /* Fills a from the command line: 0 to continue, 1 after an error, 2 after printing help. */
 int annotate_parse(annotate_args_t *a, const char *cmd, const char *usage, int argc, char **argv);
+/* Checks the options against each other: 0, or 1 after reporting. */
+int annotate_settle(annotate_args_t *a);
 /* Turns parsed options into embed's: the output is the matrix, `names` the file of its rows'
  * names. 0, or 1 after reporting. */
 int annotate_matrix(annotate_args_t *a, const char *names);
@@ -28,7 +30,7 @@ int annotate_all(annotate_args_t *a, const text_t *command);
 /* Refuses options that do not fit the source of the input at path. */
 int annotate_fits(const annotate_args_t *a, const source_t *source, const char *path, cad_error_t *err);
 
-/* ---- annotation.c: one run ---- */
+/* ---- annotate.c: one run ---- */
 /* 0, or 1 after reporting. count: NULL, or receives what a dry run counted. */
 int annotate_run(annotate_args_t *a, const text_t *command, work_t *count);
 

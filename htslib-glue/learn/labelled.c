@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include <strings.h>
 
+#include "stream/region_source.h"
 #include "stream/source_bed.h"
 #include "learn/labelled.h"
 

@@ -151,7 +151,7 @@ static int send_batch(pipeline_t *p, cad_error_t *err)
     for (int i = 0; i < b->n; i++) b->job[i].item->unsent--;
     pass_sent(p);
     b->pipe = p;
-    b->task = (task_t) { .run = compute, .arg = b };
+    b->task = (task_t) { .fn = compute, .arg = b };
     if (p->worker) worker_give(p->worker, &b->task);
     p->sent++;
     return p->sent == batches(p) ? collect(p, err) : 0;

@@ -25,4 +25,7 @@ region_t *regions_row(const kstring_t *line, int64_t row, int ncol, const contig
 /* Tiling and cutter alone, without a table: for reads and evaluation. */
 int regions_plan_cutter(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err);
 
+/* The error that the row ends beyond its contig. */
+int row_beyond(const input_t *in, interval_t span, const contig_t *c, const char *remedy, cad_error_t *err);
+
 #endif

@@ -45,7 +45,7 @@ typedef struct source_t {
     /* Adds the settings that change the results, for provenance, always in the same order. */
     void (*describe)(const stream_t *s, text_t *t);
     /* Puts all items into the pipeline; then, once they are written, ends the output (or NULL). */
-    int (*run)(stream_t *s, cad_error_t *err);
+    int (*read)(stream_t *s, cad_error_t *err);
     int (*finish)(stream_t *s, cad_error_t *err);
     /* As in pipeline_t, with the stream as arg. */
     int (*take)(void *stream, item_t *it, const job_t *j, cad_error_t *err);

@@ -73,12 +73,6 @@ int row_contig(const input_t *in, const bed_row_t *row, const fasta_t *ref, cons
                     row->contig, ref->path, fasta_hint(ref, row->contig, hint, sizeof hint));
 }
 
-int row_beyond(const input_t *in, interval_t span, const contig_t *c, const char *remedy, cad_error_t *err)
-{
-    return cad_fail(err, CAD_EFORMAT, "%s:%lld: end %lld is past the end of %s (%lld bases); %s", in->path,
-                    (long long)in->line, (long long)span.end, c->name, (long long)c->length, remedy);
-}
-
 static region_t *new_row(stream_t *s, const bed_row_t *row, const contig_t *c)
 {
     bed_t *b = s->state;
@@ -123,7 +117,7 @@ static int data_line(stream_t *s, cad_error_t *err)
     return rc;
 }
 
-static int run(stream_t *s, cad_error_t *err)
+static int read_input(stream_t *s, cad_error_t *err)
 {
     bed_t *b = s->state;
     int rc;
@@ -163,7 +157,7 @@ const source_t SOURCE_BED = {
     .check = check,
     .plan = regions_plan,
     .describe = regions_describe,
-    .run = run,
+    .read = read_input,
     .finish = finish,
     .take = regions_take,
     .sink = regions_sink,

@@ -8,8 +8,6 @@
 
 /* The contig of the row that was just read. */
 int row_contig(const input_t *in, const bed_row_t *row, const fasta_t *ref, const contig_t **c, cad_error_t *err);
-/* The error that the row ends beyond its contig. */
-int row_beyond(const input_t *in, interval_t span, const contig_t *c, const char *remedy, cad_error_t *err);
 /* May this comment name columns? "#chrom start end" with any separators, or "#x<TAB>..."
  * of three columns or more. */
 bool row_header(const char *line, size_t len);

@@ -77,7 +77,7 @@ static int put_contig(stream_t *s, int contig, cad_error_t *err)
     return rc;
 }
 
-static int run(stream_t *s, cad_error_t *err)
+static int read_input(stream_t *s, cad_error_t *err)
 {
     int rc = tracks_begin(s, err);
     for (int i = 0; i < s->ref->ncontig && rc == 0; i++) rc = put_contig(s, i, err);
@@ -96,7 +96,7 @@ const source_t SOURCE_CONTIGS = {
     .check = check,
     .plan = plan,
     .describe = describe,
-    .run = run,
+    .read = read_input,
     .take = tracks_take,
     .sink = tracks_sink,
     .drop = tracks_drop,

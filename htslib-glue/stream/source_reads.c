@@ -336,7 +336,7 @@ static int read_all(reads_t *r, htsThreadPool *pool, cad_error_t *err)
     return rc ? rc : records_end(r->fp, r->s->in->path, err);
 }
 
-static int run(stream_t *s, cad_error_t *err)
+static int read_input(stream_t *s, cad_error_t *err)
 {
     reads_t *r = s->state;
     int rc = add_program(r, err);
@@ -462,7 +462,7 @@ const source_t SOURCE_READS = {
     .names = set_names,
     .plan = plan,
     .describe = describe,
-    .run = run,
+    .read = read_input,
     .finish = finish,
     .take = regions_take,
     .sink = reads_sink,

@@ -59,7 +59,7 @@ static int data_line(stream_t *s, cad_error_t *err)
     return rc || !stream_wants(s, c->name, span.beg, span.end) ? rc : put_region(s, c, span, err);
 }
 
-static int run(stream_t *s, cad_error_t *err)
+static int read_input(stream_t *s, cad_error_t *err)
 {
     list_t *l = s->state;
     int rc = table_header(s->table, 1, HEADER, strlen(HEADER), err);
@@ -86,7 +86,7 @@ const source_t SOURCE_REGIONS = {
     .check = check,
     .plan = regions_plan,
     .describe = regions_describe,
-    .run = run,
+    .read = read_input,
     .take = regions_take,
     .sink = regions_sink,
     .drop = regions_drop,

@@ -33,7 +33,7 @@ static int put_record(stream_t *s, seq_t *seq, cad_error_t *err)
     return region_put(&s->cutter, g, err);
 }
 
-static int run(stream_t *s, cad_error_t *err)
+static int read_input(stream_t *s, cad_error_t *err)
 {
     seq_t seq;
     int rc = table_header(s->table, 3, "", 0, err);
@@ -59,7 +59,7 @@ const source_t SOURCE_SEQUENCES = {
     .check = regions_check,
     .plan = regions_plan,
     .describe = regions_describe,
-    .run = run,
+    .read = read_input,
     .take = regions_take,
     .sink = regions_sink,
     .drop = regions_drop,

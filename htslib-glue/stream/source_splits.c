@@ -119,7 +119,7 @@ static int put_window(stream_t *s, const eval_stretch_t *stretch, interval_t cor
     return region_put(&s->cutter, r, err);
 }
 
-static int run(stream_t *s, cad_error_t *err)
+static int read_input(stream_t *s, cad_error_t *err)
 {
     const eval_t *e = s->state;
     int64_t at = 0, put = 0;
@@ -174,7 +174,7 @@ const source_t SOURCE_SPLITS = {
     .check = check,
     .plan = regions_plan_cutter,
     .describe = regions_describe,
-    .run = run,
+    .read = read_input,
     .take = eval_take,
     .sink = sink,
     .drop = regions_drop,

@@ -128,7 +128,7 @@ static void set_names(const stream_t *s, names_t *names)
     *names = (names_t) { s->state, has_contig, s->in->path, NULL, false, true };
 }
 
-static int run(stream_t *s, cad_error_t *err)
+static int read_input(stream_t *s, cad_error_t *err)
 {
     variants_t *v = s->state;
     int rc = s->set->matrix ? variants_columns(v, err) : variants_header(v, err);
@@ -253,7 +253,7 @@ const source_t SOURCE_VARIANTS = {
     .names = set_names,
     .plan = plan,
     .describe = describe,
-    .run = run,
+    .read = read_input,
     .finish = finish,
     .take = variants_take,
     .sink = variants_sink,

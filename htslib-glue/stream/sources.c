@@ -58,7 +58,7 @@ bool stream_wants(const stream_t *s, const char *contig, int64_t beg, int64_t en
 
 int stream_run(stream_t *s, cad_error_t *err)
 {
-    int rc = s->source->run(s, err);
+    int rc = s->source->read(s, err);
     rc = pipeline_end(&s->pipe, rc, err);
     return rc == 0 && s->source->finish ? s->source->finish(s, err) : rc;
 }

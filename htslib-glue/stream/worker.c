@@ -34,7 +34,7 @@ static void *work(void *arg)
     worker_t *w = arg;
     task_t *task;
     while ((task = next_task(w))) {
-        task->rc = task->run(task->arg, &task->err);
+        task->rc = task->fn(task->arg, &task->err);
         pthread_mutex_lock(&w->lock);
         task->done = true;
         pthread_cond_signal(&w->done);

@@ -9,11 +9,11 @@
 #include "caduceus.h"
 
 typedef struct task_t {
-    int (*run)(void *arg, cad_error_t *err); /* 0 or CAD_E* */
+    int (*fn)(void *arg, cad_error_t *err); /* 0 or CAD_E* */
     void *arg;
     struct task_t *next;
     bool done;
-    int rc; /* of run, and its error text */
+    int rc; /* of fn, and its error text */
     cad_error_t err;
 } task_t;
 typedef struct worker_t worker_t;

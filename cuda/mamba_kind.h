@@ -1,8 +1,8 @@
-/* mamba.h - a Mamba layer's memory on the device: weights, activations and gradients. Its operations
+/* mamba_kind.h - a Mamba layer's memory on the device: weights, activations and gradients. Its operations
  * are in mamba_in_tmpl.h, mamba_conv_tmpl.h, mamba_scan_tmpl.h, mamba_scan_back_tmpl.h and mamba_out.h.
  * SPDX-License-Identifier: MIT */
-#ifndef CAD_CUDA_MAMBA_H
-#define CAD_CUDA_MAMBA_H
+#ifndef CAD_CUDA_MAMBA_KIND_H
+#define CAD_CUDA_MAMBA_KIND_H
 
 #include "kind.h"
 #include "product.h"

@@ -1,0 +1,351 @@
+/* annotate_options.c - the options of annotate and embed, checked against each other and against the
+ * input's source. SPDX-License-Identifier: MIT */
+#include <ctype.h>
+#include <sys/stat.h>
+
+#include "annotate/annotate.h"
+
+/* ---- options ---- */
+
+enum {
+    O_FORMAT = 1,
+    O_SCORE,
+    O_MASK,
+    O_WINDOW,
+    O_FLANK,
+    O_CLIP,
+    O_SPLIT,
+    O_SOFT,
+    O_EMBED,
+    O_POOL,
+    O_NTOKEN,
+    O_SEP,
+    O_DRY,
+    O_ALIAS,
+    O_FMTOPT,
+    O_INDEX,
+    O_NOPG,
+    O_NOVERSION,
+    O_INCLUDE,
+    O_CONTEXT,
+    O_CLIPSOFT,
+    O_MINBQ,
+    O_TAGMAP,
+    O_CHECKREF,
+    O_ANCHOR,
+    O_POOLWIN,
+    O_PREFIX,
+    O_SHARD,
+    O_DIFFERENCE,
+    O_GRID
+};
+static const struct option LONGS[] = { OPTIONS_LONG,
+                                       { "reference", required_argument, NULL, 'T' },
+                                       { "fasta-ref", required_argument, NULL, 'T' },
+                                       { "output", required_argument, NULL, 'o' },
+                                       { "output-fmt", required_argument, NULL, 'O' },
+                                       { "region", required_argument, NULL, 'r' },
+                                       { "regions-file", required_argument, NULL, 'R' },
+                                       { "targets", required_argument, NULL, 't' },
+                                       { "targets-file", required_argument, NULL, 'L' },
+                                       { "require-flags", required_argument, NULL, 'f' },
+                                       { "exclude-flags", required_argument, NULL, 'F' },
+                                       { "min-MQ", required_argument, NULL, 'q' },
+                                       { "in-format", required_argument, NULL, O_FORMAT },
+                                       { "score", required_argument, NULL, O_SCORE },
+                                       { "mask", required_argument, NULL, O_MASK },
+                                       { "window", required_argument, NULL, O_WINDOW },
+                                       { "flank", required_argument, NULL, O_FLANK },
+                                       { "clip", no_argument, NULL, O_CLIP },
+                                       { "split", no_argument, NULL, O_SPLIT },
+                                       { "skip-soft-masked", no_argument, NULL, O_SOFT },
+                                       { "embed", required_argument, NULL, O_EMBED },
+                                       { "pool", required_argument, NULL, O_POOL },
+                                       { "n-token", no_argument, NULL, O_NTOKEN },
+                                       { "sep", no_argument, NULL, O_SEP },
+                                       { "dry-run", no_argument, NULL, O_DRY },
+                                       { "chr-alias", required_argument, NULL, O_ALIAS },
+                                       { "output-fmt-option", required_argument, NULL, O_FMTOPT },
+                                       { "write-index", optional_argument, NULL, O_INDEX },
+                                       { "no-PG", no_argument, NULL, O_NOPG },
+                                       { "no-version", no_argument, NULL, O_NOVERSION },
+                                       { "include", required_argument, NULL, O_INCLUDE },
+                                       { "context", required_argument, NULL, O_CONTEXT },
+                                       { "clip-soft", no_argument, NULL, O_CLIPSOFT },
+                                       { "min-BQ", required_argument, NULL, O_MINBQ },
+                                       { "tag-map", required_argument, NULL, O_TAGMAP },
+                                       { "check-ref", required_argument, NULL, O_CHECKREF },
+                                       { "anchor", required_argument, NULL, O_ANCHOR },
+                                       { "pool-window", required_argument, NULL, O_POOLWIN },
+                                       { "info-prefix", required_argument, NULL, O_PREFIX },
+                                       { "shard", required_argument, NULL, O_SHARD },
+                                       { "difference", no_argument, NULL, O_DIFFERENCE },
+                                       { "grid", no_argument, NULL, O_GRID },
+                                       { 0 } };
+
+/* Options that some sources refuse (source_t.options lists those a source takes), or that embed refuses. */
+static const struct {
+    int code;
+    bool embed; /* caduceus embed takes it */
+} LIMITED[] = {
+    { 'T', true },         { O_ALIAS, true },      { 'O', false },         { O_FMTOPT, false },  { O_INDEX, false },
+    { O_NOPG, false },     { O_NOVERSION, false }, { O_CLIP, true },       { O_GRID, false },    { O_SPLIT, true },
+    { O_SCORE, false },    { O_MASK, false },      { O_SOFT, false },      { O_EMBED, false },   { O_POOL, true },
+    { 'f', false },        { 'F', false },         { 'q', false },         { O_INCLUDE, false }, { O_CONTEXT, false },
+    { O_CLIPSOFT, false }, { O_MINBQ, false },     { O_TAGMAP, false },    { O_CHECKREF, true }, { O_ANCHOR, true },
+    { O_POOLWIN, true },   { O_PREFIX, false },    { O_DIFFERENCE, true },
+};
+
+static int parse_pool(annotate_args_t *a, const char *s)
+{
+    for (pooling_t p = POOL_ROWS; p < POOLINGS; p++)
+        if (!strcmp(s, pooling_name(p))) {
+            a->set.pooling = p;
+            return 0;
+        }
+    return cmd_fail("annotate", "--pool %s: expected mean, max, center or none", s);
+}
+
+static int parse_flags(const char *option, const char *s, int *flags)
+{
+    bool hex = !strncmp(s, "0x", 2) && s[2] && strlen(s) <= 6 && !s[2 + strspn(s + 2, "0123456789abcdefABCDEF")];
+    bool name = (*s >= 'A' && *s <= 'Z') || (*s >= 'a' && *s <= 'z');
+    int64_t f;
+    if (!cad_parse_int(s, 0, 0xffff, &f)) f = hex || name ? bam_str2flag(s) : -1; /* bam_str2flag reads 1x as 1 */
+    if (f < 0)
+        return cmd_fail("annotate", "%s %s: expected flags as a number or names; samtools flags lists them", option, s);
+    *flags |= (int)f;
+    return 0;
+}
+
+static int parse_int(const char *option, const char *s, int hi, int *out)
+{
+    int64_t n;
+    if (option_int("annotate", option, s, 0, hi, &n)) return 1;
+    *out = (int)n;
+    return 0;
+}
+
+static int parse_choice(const char *option, const char *s, const char *no, const char *yes, bool *out)
+{
+    *out = !strcmp(s, yes);
+    return *out || !strcmp(s, no) ? 0 : cmd_fail("annotate", "%s %s: expected %s or %s", option, s, no, yes);
+}
+
+/* True for tags for local use: a lower-case letter, or X, Y or Z first. Others belong to the SAM standard. */
+static bool may_be_tag(const char *s)
+{
+    if (!isalpha((unsigned char)s[0]) || !isalnum((unsigned char)s[1])) return false;
+    return islower((unsigned char)s[0]) || islower((unsigned char)s[1]) || s[0] >= 'X';
+}
+
+/* Returns the row of SCORE whose tag is at the start of s; -1: none. */
+static int tag_row(const char *s)
+{
+    for (int i = 0; SCORE[i].name; i++)
+        if (SCORE[i].tag && !strncmp(s, SCORE[i].tag, 2)) return i;
+    return -1;
+}
+
+static int refuse_tags(const char *s)
+{
+    text_t tags = { 0 };
+    const char *first = NULL;
+    for (int i = 0; SCORE[i].name; i++) {
+        if (!SCORE[i].tag) continue;
+        if (first) text_printf(&tags, "%s%s", tags.s.l ? ", " : "", SCORE[i].tag);
+        else first = SCORE[i].tag;
+    }
+    cmd_fail("annotate",
+             "--tag-map %s: expected %s=XX, with %s likewise, comma-separated; XX a tag for local use, as xp or Xp", s,
+             first, tags.s.s ? tags.s.s : "");
+    text_free(&tags);
+    return 1;
+}
+
+static int parse_tags(annotate_args_t *a, const char *s)
+{
+    for (;; s += 6) {
+        int row = tag_row(s);
+        if (row < 0 || s[2] != '=' || !may_be_tag(s + 3) || (s[5] && s[5] != ',')) return refuse_tags(s);
+        memcpy(a->set.reads.tag[row], s + 3, 2);
+        a->set.reads.mapped[row] = true;
+        if (!s[5]) return 0;
+    }
+}
+
+static int take_option(annotate_args_t *a, int c, const char *arg)
+{
+    const char *cmd = "annotate";
+    switch (c) {
+    case 'T': a->set.reference = arg; return 0;
+    case 'o': a->output = arg; return 0;
+    case 'O': a->format = arg; return 0;
+    case 'r':
+    case 'R':
+    case 't':
+    case 'L': return limits_take(&a->limits, cmd, c, arg);
+    case 'f': return parse_flags("-f", arg, &a->set.reads.require);
+    case 'F': return parse_flags("-F", arg, &a->set.reads.exclude);
+    case 'q': return parse_int("-q", arg, 255, &a->set.reads.min_mapq);
+    case O_FORMAT: a->in_format = arg; return 0;
+    case O_SCORE: a->set.score = arg; return 0;
+    case O_MASK: return option_mask(cmd, arg, &a->set.mask);
+    case O_WINDOW: return option_int(cmd, "--window", arg, 1, 1 << 30, &a->set.window);
+    case O_FLANK: return option_int(cmd, "--flank", arg, 0, 1 << 29, &a->set.flank);
+    case O_CLIP: a->set.clip = true; return 0;
+    case O_SPLIT: a->set.split = true; return 0;
+    case O_SOFT: a->set.skip_soft = true; return 0;
+    case O_EMBED: a->set.embed = arg; return 0;
+    case O_POOL: return parse_pool(a, arg);
+    case O_NTOKEN: a->set.n_token = true; return 0;
+    case O_SEP: a->set.sep = true; return 0;
+    case O_DRY: a->dry_run = true; return 0;
+    case O_ALIAS: a->aliases = arg; return 0;
+    case O_FMTOPT:
+        if (a->nformat_option == 16) return cmd_fail(cmd, "--output-fmt-option: more than 16 times");
+        a->format_option[a->nformat_option++] = arg;
+        return 0;
+    case O_INDEX: return option_index(cmd, arg, &a->index);
+    case O_NOPG: a->set.reads.no_pg = true; return 0;
+    case O_NOVERSION: a->set.variants.no_version = true; return 0;
+    case O_INCLUDE: a->set.reads.include = arg; return 0;
+    case O_CONTEXT: return parse_choice("--context", arg, "seq", "ref", &a->set.reads.context_ref);
+    case O_CLIPSOFT: a->set.reads.clip_soft = true; return 0;
+    case O_MINBQ: a->set.reads.min_bq_given = true; return parse_int("--min-BQ", arg, 255, &a->set.reads.min_bq);
+    case O_TAGMAP: return parse_tags(a, arg);
+    case O_CHECKREF: return parse_choice("--check-ref", arg, "e", "w", &a->set.variants.keep_mismatch);
+    case O_ANCHOR: return option_int(cmd, "--anchor", arg, 0, 1 << 30, &a->set.anchor);
+    case O_POOLWIN: return option_int(cmd, "--pool-window", arg, 0, 1 << 29, &a->set.variants.pool_window);
+    case O_SHARD: return option_shard(cmd, arg, &a->shard);
+    case O_PREFIX: a->set.variants.prefix = arg; return 0;
+    case O_GRID: a->set.grid = true; return 0;
+    case O_DIFFERENCE: a->set.variants.difference = true; return 0;
+    default: return options_take(&a->o, c, arg);
+    }
+}
+
+static bool is_regular(const char *path)
+{
+    struct stat sb;
+    return strcmp(path, "-") && (stat(path, &sb) || S_ISREG(sb.st_mode)); /* a missing file is reported later */
+}
+
+/* The scores of every source that reads a file, and those without --score. */
+static void list_scores(text_t *t)
+{
+    unsigned before = 0;
+    for (const source_t *const *s = SOURCE; *s; s++) {
+        if (!(*s)->fits || (*s)->of == before) continue;
+        before = (*s)->of;
+        text_printf(t, "%s: of ", (*s)->holds);
+        scores_known(before, ", ", t);
+        text_printf(t, " [%s]; ", (*s)->scores);
+    }
+    text_puts(t, "or none");
+}
+
+static bool is_embedded(input_kind_t kind)
+{
+    const source_t *s = source_of(&(input_t) { .kind = kind });
+    return s && s->embeds;
+}
+
+static void print_usage(FILE *out, const char *cmd, const char *usage)
+{
+    text_t texts[2] = { 0 }; /* formats, scores; embed's usage ends with the first */
+    input_formats(strcmp(cmd, "embed") ? NULL : is_embedded, &texts[0]);
+    text_puts(&texts[0], " [detected]");
+    list_scores(&texts[1]);
+    usage_print(out, usage, texts);
+    for (int i = 0; i < 2; i++) text_free(&texts[i]);
+}
+
+int annotate_parse(annotate_args_t *a, const char *cmd, const char *usage, int argc, char **argv)
+{
+    int c;
+    memset(a, 0, sizeof *a);
+    options_init(&a->o, cmd);
+    settings_init(&a->set);
+    a->output = "-";
+    while ((c = getopt_long(argc, argv, OPTIONS_SHORT "T:o:O:r:R:t:L:f:F:q:", LONGS, NULL)) != -1) {
+        if (c == 1004) {
+            print_usage(stdout, cmd, usage);
+            return cmd_finish(cmd) ? 1 : 2;
+        }
+        if (c == '?' || c == ':') return option_unknown(cmd, argv);
+        if (c < 128) a->used[c] = true;
+        if (take_option(a, c, optarg)) return 1;
+    }
+    if (argc - optind != 1) {
+        if (argc == 1) print_usage(stderr, cmd, usage);
+        else cmd_fail(cmd, "expected one input, %d given; - is standard input", argc - optind);
+        return 1;
+    }
+    a->in = argv[optind];
+    return 0;
+}
+
+int annotate_settle(annotate_args_t *a)
+{
+    const char *cmd = a->o.cmd;
+    if (a->set.pooling && !a->set.embed) return cmd_fail(cmd, "--pool needs --embed");
+    if (a->set.embed && !a->set.pooling) a->set.pooling = POOL_MEAN;
+    if (a->shard.of && (a->dry_run || !strcmp(a->output, "-")))
+        return cmd_fail(cmd, "--shard needs an output file, and no --dry-run");
+    if (a->shard.of && (!is_regular(a->in) || limits_stream(&a->limits)))
+        return cmd_fail(cmd, "--shard reads its input twice: it must be a file");
+    if (embed_several(&a->set) && (a->set.pooling != POOL_ROWS || a->shard.of))
+        return cmd_fail(cmd, "%s: .npz is an array for each region's bases: it needs --pool none, and no --shard",
+                        a->set.embed);
+    if (embed_column(&a->set) && a->set.pooling == POOL_ROWS)
+        return cmd_fail(cmd, "--pool none needs a file: --embed FILE.npy");
+    return 0;
+}
+
+/* ---- options against the source ---- */
+
+static const char *long_name(int code)
+{
+    size_t i = 0;
+    while (LONGS[i].val != code) i++;
+    return LONGS[i].name;
+}
+
+static bool fits(int code, const source_t *source)
+{
+    char word[40];
+    snprintf(word, sizeof word, " %s ", long_name(code));
+    return strstr(source->options, word) != NULL;
+}
+
+static int misfit(int code, const source_t *source, const char *path, cad_error_t *err)
+{
+    if (code == 'T')
+        return cad_fail(err, CAD_EARG, "%s: FASTA and FASTQ records are their own sequence; -T does not fit", path);
+    return cad_fail(err, CAD_EARG, "%s: holds %s; --%s does not fit them", path, source->holds, long_name(code));
+}
+
+int annotate_fits(const annotate_args_t *a, const source_t *source, const char *path, cad_error_t *err)
+{
+    for (size_t i = 0; i < sizeof LIMITED / sizeof *LIMITED; i++) {
+        int code = LIMITED[i].code;
+        if (!a->used[code]) continue;
+        if (a->set.matrix && !LIMITED[i].embed)
+            return cad_fail(err, CAD_EARG, "--%s: not an option of embed; see --help", long_name(code));
+        if (!fits(code, source)) return misfit(code, source, path, err);
+    }
+    if (a->set.matrix && !source->embeds)
+        return cad_fail(err, CAD_EARG, "%s: holds %s; caduceus annotate --embed - tags them, or convert them to FASTA",
+                        path, source->holds);
+    return 0;
+}
+
+int annotate_matrix(annotate_args_t *a, const char *names)
+{
+    a->set.matrix = true;
+    a->set.embed = a->output;
+    a->output = names;
+    a->set.score = "none";
+    return annotate_settle(a);
+}
