@@ -43,7 +43,7 @@ void cmd_warn(const char *cmd, const char *fmt, ...) __attribute__((format(print
 /* Flushes stdout; returns 0, or 1 after reporting. Every command ends with it. */
 int cmd_finish(const char *cmd);
 
-/* ---- options.c: acting on the options of options.h ---- */
+/* ---- options.c: acting on the options of option_table.h ---- */
 /* The model that the options or $CADUCEUS_MODEL name, or NULL. */
 const char *options_model(const options_t *o);
 /* Opens a context with these options for windows of up to max_len tokens. */
@@ -95,7 +95,7 @@ void limits_inputs(const limits_t *limits, ledger_t *l);
 /* Names the files of the model, the reference, the aliases (NULL: none) and the limits. */
 void options_inputs(const options_t *o, const char *reference, const char *aliases, const limits_t *limits,
                     ledger_t *l);
-/* Whether one of them is standard input. */
+/* True if one of the limits is read from standard input. */
 bool limits_stream(const limits_t *l);
 /* Mix a text, or all limits, into a digest that tells sharded runs apart. */
 uint64_t text_digest(const char *s, uint64_t digest);

@@ -345,8 +345,7 @@ static int write_json(const args_t *a, output_t *json, cad_error_t *err)
     return rc;
 }
 
-/* Indexes a bedGraph as track does: with .csi, where the parts have one, since a contig is too
- * long for .tbi; else with .tbi. */
+/* Indexes a bedGraph as track does: .csi if the parts have one (a contig is too long for .tbi), else .tbi. */
 static int index_graph(const args_t *a, output_t *out, output_t **index, cad_error_t *err)
 {
     char *theirs = suffixed(part_at(a, 0), ".csi");

@@ -5,8 +5,8 @@
  * 1 = not of this group, -1 = error, reported. A command lists its groups, then its own
  * options, whose codes are letters or below OPT_FIRST.
  * SPDX-License-Identifier: MIT */
-#ifndef CAD_OPTIONS_H
-#define CAD_OPTIONS_H
+#ifndef CAD_OPTION_TABLE_H
+#define CAD_OPTION_TABLE_H
 
 #include <getopt.h>
 #include <stdbool.h>

@@ -33,7 +33,8 @@ static int op_embed(cad_lane_t *l, const uint8_t *tok, cad_span_t s)
     return launched(l, "embed");
 }
 
-/* The forward pass of this pack has copied the tokens to the device. */
+/* Sums the gradient of the embedding. tok is unused: this pack's forward pass has already copied the
+ * tokens to the device. */
 static int back_embed(cad_grad_lane_t *l, const uint8_t *tok, cad_span_t s)
 {
     const cad_sums_t *z = &l->grads->s;

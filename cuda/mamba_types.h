@@ -11,7 +11,9 @@ enum { OUT_BACK, DT_BACK, X_BACK, IN_BACK, BACKS }; /* products of the backward 
 enum { OUT_SUM, IN_SUM, X_SUM, DT_SUM, SUMS };      /* gradients of weights */
 
 typedef struct {                     /* weights of one direction of a layer, on the device */
-    const void *in, *x, *out;        // T: x over z (2Ep,Dp), (Sp,Ep), (Dp,Ep)
+    const void *in;                  // of type T, (2Ep,Dp), the rows of x, then those of z
+    const void *x;                   // of type T, (Sp,Ep)
+    const void *out;                 // of type T, (Dp,Ep)
     const float *in_bias, *out_bias; // (2Ep), (Dp), or NULL
     const float *conv, *conv_bias;   // (K,Ep), (Ep)
     const float *dt, *dt_bias;       // (Rp,Ep), (Ep); Rp: R rounded up to STATES

@@ -20,7 +20,7 @@ static void set_product(product_t *p, int64_t n, int64_t k, bool half, bool half
     p->half_out = half_out;
 }
 
-/* A product of the backward pass: float32, C with rows of ldc. */
+/* Sets up a float32 product of the backward pass; a row of C has ldc floats. */
 static void set_back_product(product_t *p, int64_t n, int64_t k, int64_t ldc, bool transposed, bool fast)
 {
     set_product(p, n, k, false, false);

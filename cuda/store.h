@@ -43,7 +43,7 @@ static const float *place_vector(store_t *s, const float *v, int64_t n, int64_t 
     return place(s, v, 1, n, 1, np, false);
 }
 
-/* Rows of a product's W, from row `to` of d onwards. */
+/* Writes v (rows,cols) to d, a product's W, from row `to` onwards; as bfloat16 if half. */
 static void fill_table(char *d, bool half, const float *v, int64_t rows, int64_t cols, int64_t cols_p, int64_t to)
 {
     for (int64_t r = 0; r < rows; r++, v += cols) {

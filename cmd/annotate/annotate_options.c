@@ -231,7 +231,7 @@ static bool is_regular(const char *path)
     return strcmp(path, "-") && (stat(path, &sb) || S_ISREG(sb.st_mode)); /* a missing file is reported later */
 }
 
-/* The scores of every source that reads a file, and those without --score. */
+/* Lists, for each kind of input, the scores that --score accepts and, in brackets, the default. */
 static void list_scores(text_t *t)
 {
     unsigned before = 0;

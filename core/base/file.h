@@ -37,8 +37,8 @@ int cad_file_open(cad_file_t *f, const char *path, cad_error_t *err);
 /* The same, always under the temporary name f->tmp, for writers that need a name. */
 int cad_file_open_named(cad_file_t *f, const char *path, cad_error_t *err);
 int cad_file_write(cad_file_t *f, const void *data, size_t n, cad_error_t *err);
-/* Syncs f to the disk with the mode of the file it replaces and closes it; it then has its
- * temporary name. errno is set on failure. */
+/* Gives f the mode of the file it will replace, syncs and closes it. Afterwards f is under its
+ * temporary name, not yet its path. errno is set on failure. */
 int cad_file_sync(cad_file_t *f, cad_error_t *err);
 /* Renames a synced f to its path, syncs the folder and frees f, also on failure. */
 int cad_file_publish(cad_file_t *f, cad_error_t *err);

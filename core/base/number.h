@@ -14,7 +14,7 @@ static inline int64_t cad_max(int64_t a, int64_t b) { return a > b ? a : b; }
 /* Reads a decimal integer in [lo, hi] with nothing after it; otherwise returns false and leaves *out. */
 bool cad_parse_int(const char *s, int64_t lo, int64_t hi, int64_t *out);
 
-/* FNV-1a: n more bytes into a hash that began as CAD_HASH. */
+/* FNV-1a. A hash begins as CAD_HASH; cad_hash adds n bytes to it, cad_hash_word one word. */
 #define CAD_HASH 0xcbf29ce484222325u
 static inline uint64_t cad_hash_word(uint64_t hash, uint64_t word) { return (hash ^ word) * 0x100000001b3u; }
 static inline uint64_t cad_hash(uint64_t hash, const void *data, size_t n)

@@ -35,7 +35,7 @@ static cad_op_f *const mamba_ops[CAD_MAMBA_OPS] = {
 };
 
 #ifdef CAD_ISA_BACK_OPS
-/* turned: mamba_turned_t [2]. */
+/* Lays out a layer's transposed weights for the backward pass: mamba_turned_t[2], one for each direction. */
 static void lay_mamba_layer_turned(cad_bump_t *b, const cad_model_t *m, int layer, void *turned)
 {
     const cad_layer_t *l = &m->layer[layer];

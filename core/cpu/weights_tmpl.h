@@ -35,7 +35,7 @@ struct cad_weights_t {
     norm_t *norm;         // (layers)
     norm_t norm_f;
     int64_t layers;
-    void **layer; // (layers) each of its kind's struct
+    void **layer; // (layers) each layer's packed weights, in the struct of its kind
     float *mem;   /* memory of the packed weights and of row */
     float *row;   // (Dp) scratch
 };

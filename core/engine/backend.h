@@ -10,6 +10,7 @@
  * tiles and reads from `want` which rows each sequence needs.
  * Every entry is mandatory. Operations return 0 or a CAD_E* code, and may then write the reason to
  * the lane's text.
+ * device.c chooses the backend by the name of the device.
  * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_BACKEND_H
@@ -176,8 +177,8 @@ int cad_cpu_ops(const cad_ops_t **ops, bool half, cad_error_t *err);
 /* Runs the encoder over nseq packed sequences. res then holds the last residual of the rows in
  * want (nseq), or of all rows if want is NULL. With a tape, want must be NULL. */
 int cad_encoder_forward(cad_lane_t *l, const cad_model_t *model, const int64_t *off, int nseq, const cad_rows_t *want);
-/* Recomputes one direction of a layer for the backward pass: x and z as `parts` (CAD_IN_*) says, the
- * states that the scan keeps and, if `out`, h. */
+/* Recomputes, for the backward pass, one direction of a layer: x, z or both (parts: CAD_IN_*), the
+ * scan's kept states, and h if `out`. */
 int cad_encoder_replay(cad_lane_t *l, const cad_model_t *model, int layer, int dir, cad_span_t all, unsigned parts,
                        bool out);
 /* Begins a pass with a tape. In a backward pass, `back` holds the states that the tape does not. */

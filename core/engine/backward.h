@@ -42,8 +42,8 @@ struct cad_back_ops_t {
     /* Lays out the arrays that a grad lane has in addition to f's; returns their bytes. base NULL: a dry run. */
     size_t (*carve)(cad_grad_lane_t *l, const cad_model_t *model, char *base);
 
-    /* Opens gradients, all 0. If like is given, g uses like's weights: close g first, and call renew on
-     * like only. */
+    /* Opens gradients, all 0. If like is given, g shares its weights: close g before like, and renew like
+     * only. */
     int (*open)(cad_grads_t **g, const cad_ops_t *ops, const cad_model_t *model, const cad_grads_t *like,
                 cad_error_t *err);
     void (*close)(cad_grads_t *g);

@@ -20,7 +20,8 @@ typedef struct {
     const cad_pass_t *pass; // (npass)
     const int64_t *seq;     // (nseq) 2 * index of the pass + strand
     const pack_t *pack;     // (npack)
-    int64_t *off;           // (nseq+npack) offsets; pack i's (n+1) begin at index first + i
+    int64_t *off;           // (nseq+npack) offsets, pack after pack: a pack of n sequences has n+1,
+                            // those of pack i from off[first + i] on
     cad_rows_t *want;       // (nseq) wanted rows of each sequence, counted from the start of its pack
     cad_pick_t *pick;       // rows whose logits are read, in the order of packs
     cad_range_t *range;     // (nseq) rows to be pooled; a pack's begin at index first

@@ -100,7 +100,8 @@ typedef struct cad_block_t {
     void (*keep)(const cad_config_t *cfg, int ndir, int64_t rows, int64_t most, cad_bump_t *b, cad_kept_t *kept);
 
     /* ---- measuring ---- */
-    /* Costs of one tls by operation (cost[nop]), and its memory traffic in bytes; see measure.h. */
+    /* Costs of one tls (token in one layer of one strand) by operation (cost[nop]), and its memory traffic
+     * in bytes; see measure.h. */
     void (*costs)(const cad_config_t *cfg, int ndir, bool merged, cad_cost_t *cost);
     double (*traffic)(const cad_config_t *cfg, int ndir, bool merged);
     /* Returns the number of doubles of scratch that `reference` needs for `rows` rows.

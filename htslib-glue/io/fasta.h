@@ -9,8 +9,11 @@
 
 typedef struct contig_t {
     char *name;
-    int64_t length, offset, bases, width; /* as in .fai: in bases; of the first base in the file; of a
-                                             line in bases, and in bytes */
+    /* as in .fai */
+    int64_t length; /* length in bases */
+    int64_t offset; /* offset of the first base in the file */
+    int64_t bases;  /* bases in a line */
+    int64_t width;  /* bytes in a line */
 } contig_t;
 typedef struct fasta_t {
     BGZF *fp;         /* with its .gzi loaded if compressed */

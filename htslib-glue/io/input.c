@@ -1,4 +1,6 @@
 /* input.c - the kind of an input; lines of plain, gzip or BGZF text.
+ * A new input format: a row of FORMAT, and a case in detect (htslib tells it) or a test of its first
+ * bytes in detect_text.
  * SPDX-License-Identifier: MIT */
 #include <ctype.h>
 #include <errno.h>
@@ -22,7 +24,7 @@ static int detect(input_t *in, hFILE *h, cad_error_t *err)
     case cram: in->kind = INPUT_READS; return 0;
     case vcf:
     case bcf: in->kind = INPUT_VARIANTS; return 0;
-    case crai: /* htslib tells it by six numbers, which a BED may have */
+    case crai: /* htslib takes a line of six numbers for .crai, but a BED line may be one: so the name decides */
         if (!ends_in(in->path, ".crai")) return 0;
         /* fall through */
     case bai:

@@ -57,7 +57,7 @@ static int open_file(output_t *o, const char *path, cad_error_t *err)
     return rc;
 }
 
-/* The descriptor of the shell that path names, as "-", /dev/stdout or /dev/fd/N; else -1. */
+/* The descriptor that path names ("-", /dev/stdout, /dev/stderr, /dev/fd/N or /proc/self/fd/N), else -1. */
 static int given_descriptor(const char *path)
 {
     int64_t n = -1;

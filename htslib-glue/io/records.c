@@ -23,8 +23,8 @@ int records_pool(htsThreadPool *pool, int threads, cad_error_t *err)
     return pool->pool ? 0 : cad_fail(err, CAD_ENOMEM, "cannot start %d threads", threads);
 }
 
-/* For BGZF alone. With threads htslib does not notice that a CRAM lacks its end marker, and
- * chooses the codecs of a CRAM by which thread is first; SAM would lose its line numbers. */
+/* Gives fp the threads, if it is BGZF but not SAM. With threads, htslib misses an absent end marker
+ * of a CRAM, picks a CRAM's codecs by chance, and loses a SAM's line numbers. */
 static int use_pool(htsFile *fp, htsThreadPool *pool)
 {
     bool blocks = fp->is_bgzf && fp->format.format != sam;
@@ -303,7 +303,8 @@ static int configure(records_out_t *o, const char *reference, htsThreadPool *poo
 {
     o->fp->format.format = o->format.hts.format;
     if (o->format.hts.format == cram && !o->embed)
-        hts_set_opt(o->fp, CRAM_OPT_EMBED_REF, 0); /* else htslib derives and embeds one where it finds none */
+        /* without this, htslib embeds a reference derived from the reads where it finds none */
+        hts_set_opt(o->fp, CRAM_OPT_EMBED_REF, 0);
     if (o->format.hts.format == cram && reference && hts_set_fai_filename(o->fp, reference))
         return cad_fail(err, CAD_EIO, "%s: cannot be used as the reference of %s", reference, o->path);
     if (o->format.hts.specific && hts_opt_apply(o->fp, o->format.hts.specific))

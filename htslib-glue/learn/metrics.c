@@ -41,8 +41,8 @@ double metric_accuracy(const int64_t *m, int64_t K)
     return t.all > 0 ? t.right / t.all : NAN;
 }
 
-/* Gorodkin 2004, Comput. Biol. Chem. 28:367, R_K; of two classes it is Matthews 1975,
- * Biochim. Biophys. Acta 405:442. With n rows, c of them right, t_k of class k and p_k
+/* Matthews' correlation for K classes (R_K, Gorodkin 2004, Comput. Biol. Chem. 28:367; for two classes
+ * Matthews 1975, Biochim. Biophys. Acta 405:442): with n rows, c of them right, t_k of class k and p_k
  * called k: (c n - sum t_k p_k) / sqrt((n^2 - sum p_k^2) (n^2 - sum t_k^2)). 0 if one
  * class is called throughout (Chicco and Jurman 2020, BMC Genomics 21:6), undefined if
  * there is only one class. */

@@ -94,7 +94,7 @@ static int slide(view_t *v, const contig_t *c, int64_t at, const char *unit, int
     return 0;
 }
 
-/* Adds the n reference bases from p on to the ALT segment, before or after it. */
+/* Puts the n reference bases that begin at p before or after the ALT segment. */
 static int widen_alt(allele_t *a, view_t *v, const contig_t *c, int64_t p, int64_t n, bool before, cad_error_t *err)
 {
     const char *seq;

@@ -34,7 +34,8 @@ void table_columns(const provenance_t *p, int ncol, const char *given, size_t n,
                    text_t *s);
 /* The given line fits rows of ncol columns (0: there are none), so it becomes their header. */
 bool table_extends(int ncol, const char *given, size_t n);
-/* A row that is not BED12 must not get twelve columns, so it gets one more. */
+/* True if the added columns would make twelve. A filler column is then added, so that the row is not
+ * taken for BED12. */
 bool table_filler(int ncol, int64_t added);
 /* Writes a line as it is. */
 int table_pass(table_t *t, const char *line, size_t n, cad_error_t *err);

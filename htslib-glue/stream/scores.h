@@ -60,7 +60,7 @@ typedef struct score_list_t {
 } score_list_t;
 /* The scores that `text` names, as "pll,n", in its order; "none": no scores. of: one of OF_*. */
 int scores_parse(score_list_t *l, const char *text, unsigned of, cad_error_t *err);
-/* Adds a score that no --score names, as "embedding". */
+/* Adds a score that --score cannot name for this kind of input, such as "embedding". */
 void scores_add(score_list_t *l, const char *name);
 /* Sorts the list by the order of the table. */
 void scores_sort(score_list_t *l);

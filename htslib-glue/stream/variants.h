@@ -74,7 +74,7 @@ int variants_take(void *stream, item_t *it, const job_t *j, cad_error_t *err);
 /* ---- variant_info.c ---- */
 /* Names the INFO fields, declares them in the header and writes it. */
 int variants_header(variants_t *v, cad_error_t *err);
-/* The header line of a matrix' rows. */
+/* Writes the header lines of the table that names a matrix's rows. */
 int variants_columns(variants_t *v, cad_error_t *err);
 /* For source_t: a record is complete and is written, or its rows of the matrix are. */
 int variants_sink(void *stream, item_t *it, cad_error_t *err);
