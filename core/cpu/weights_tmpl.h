@@ -139,7 +139,7 @@ struct cad_grads_t {
     void **turned; // (layers) each of its kind's struct
     float *sums;   /* all gradients */
     float *mem;    /* all transposed weights */
-    bool lent;     /* turned and mem belong to another */
+    bool lent;     /* turned and mem belong to another cad_grads_t */
 };
 
 static void lay_model_turned(cad_bump_t *b, cad_grads_t *g, const cad_model_t *m)
