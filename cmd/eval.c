@@ -108,7 +108,7 @@ static int parse_args(args_t *a, int argc, char **argv)
     int c;
     set_defaults(a);
     while ((c = getopt_long(argc, argv, OPTIONS_SHORT "T:o:r:L:", LONGS, NULL)) != -1) {
-        if (c == 1004) {
+        if (c == OPT_HELP) {
             fputs(USAGE, stdout);
             return cmd_finish("eval") ? 1 : 2;
         }

@@ -159,7 +159,7 @@ static int parse_args(args_t *a, int argc, char **argv)
     settings_init(&a->set);
     a->decimals = 3;
     while ((c = getopt_long(argc, argv, OPTIONS_SHORT "T:o:O:r:R:L:", LONGS, NULL)) != -1) {
-        if (c == 1004) {
+        if (c == OPT_HELP) {
             print_usage(stdout);
             return cmd_finish("track") ? 1 : 2;
         }

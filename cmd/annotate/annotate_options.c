@@ -269,7 +269,7 @@ int annotate_parse(annotate_args_t *a, const char *cmd, const char *usage, int a
     settings_init(&a->set);
     a->output = "-";
     while ((c = getopt_long(argc, argv, OPTIONS_SHORT "T:o:O:r:R:t:L:f:F:q:", LONGS, NULL)) != -1) {
-        if (c == 1004) {
+        if (c == OPT_HELP) {
             print_usage(stdout, cmd, usage);
             return cmd_finish(cmd) ? 1 : 2;
         }

@@ -244,12 +244,7 @@ INLINE void vsoftpluses(const int n, vf *x)
     REPEAT(i, n) x[i] = vfma(s[i] + s[i], p[i], vmax(x[i], zero));
 }
 
-/* vdecays, vsilus and vsigmoids of one vector. */
-INLINE vf vdecay(vf x)
-{
-    vdecays(1, &x);
-    return x;
-}
+/* vsilus and vsigmoids of one vector. */
 INLINE vf vsilu(vf x)
 {
     vsilus(1, &x);

@@ -5,7 +5,7 @@
 
 #include "stream/source.h"
 
-/* Members of source_t. */
+/* Members of source_t; REGION_MEMBERS sets those that are the same for all rows and records of regions. */
 int regions_check(settings_t *set, const input_t *in, cad_error_t *err);
 int regions_plan(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err);
 void regions_describe(const stream_t *s, text_t *t);
@@ -14,6 +14,10 @@ int regions_sink(void *stream, item_t *it, cad_error_t *err);
 void regions_drop(void *stream, item_t *it);
 void regions_estimate(const stream_t *s, estimate_t *e);
 double regions_share(const stream_t *s);
+#define REGION_MEMBERS                                                                                              \
+    .headless = "use --score none --embed FILE", .needs = NEEDS_BASES, .of = OF_REGIONS, .scores = "pll,n",         \
+    .embeds = true, .plan = regions_plan, .describe = regions_describe, .take = regions_take, .sink = regions_sink, \
+    .drop = regions_drop, .estimate = regions_estimate, .share = regions_share
 
 /* Puts a line in that is no region: it is written as it is. */
 int regions_pass(stream_t *s, const kstring_t *line, cad_error_t *err);

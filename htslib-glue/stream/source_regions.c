@@ -73,24 +73,9 @@ static int read_input(stream_t *s, cad_error_t *err)
 static void close_list(stream_t *s) { free(((list_t *)s->state)->line.s); }
 
 const source_t SOURCE_REGIONS = {
-    .holds = "regions",
-    .counts = "rows",
-    .options = " reference chr-alias clip grid score mask skip-soft-masked embed pool ",
-    .headless = "use --score none --embed FILE",
-    .needs = NEEDS_BASES,
-    .of = OF_REGIONS,
-    .scores = "pll,n",
-    .embeds = true,
-    .size = sizeof(list_t),
-    .fits = fits,
-    .check = check,
-    .plan = regions_plan,
-    .describe = regions_describe,
-    .read = read_input,
-    .take = regions_take,
-    .sink = regions_sink,
-    .drop = regions_drop,
-    .estimate = regions_estimate,
-    .share = regions_share,
+    REGION_MEMBERS,         .holds = "regions",
+    .counts = "rows",       .options = " reference chr-alias clip grid score mask skip-soft-masked embed pool ",
+    .size = sizeof(list_t), .fits = fits,
+    .check = check,         .read = read_input,
     .close = close_list,
 };

@@ -45,24 +45,9 @@ static int read_input(stream_t *s, cad_error_t *err)
 }
 
 const source_t SOURCE_SEQUENCES = {
-    .holds = "sequence records",
-    .counts = "rows",
-    .options = " score mask skip-soft-masked embed pool ",
-    .headless = "use --score none --embed FILE",
-    .needs = NEEDS_BASES,
-    .of = OF_REGIONS,
-    .scores = "pll,n",
-    .embeds = true,
-    .any_name = true,
-    .size = sizeof(sequences_t),
-    .fits = fits,
-    .check = regions_check,
-    .plan = regions_plan,
-    .describe = regions_describe,
+    REGION_MEMBERS,     .holds = "sequence records",
+    .counts = "rows",   .options = " score mask skip-soft-masked embed pool ",
+    .any_name = true,   .size = sizeof(sequences_t),
+    .fits = fits,       .check = regions_check,
     .read = read_input,
-    .take = regions_take,
-    .sink = regions_sink,
-    .drop = regions_drop,
-    .estimate = regions_estimate,
-    .share = regions_share,
 };
