@@ -44,18 +44,13 @@ typedef struct {
 
 /* ---- options ---- */
 
-enum { O_SPLIT = 1, O_MASK, O_WINDOW, O_FLANK, O_SOFT, O_SAMPLE, O_SEED, O_MARKOV, O_MARKOV_SPLIT, O_DRY };
+enum { O_SPLIT = 1, O_SAMPLE, O_SEED, O_MARKOV, O_MARKOV_SPLIT, O_DRY };
 static const struct option LONGS[] = { OPTIONS_LONG,
-                                       { "reference", required_argument, NULL, 'T' },
-                                       { "fasta-ref", required_argument, NULL, 'T' },
+                                       OPTIONS_WINDOWS,
                                        { "targets-file", required_argument, NULL, 'L' },
                                        { "region", required_argument, NULL, 'r' },
                                        { "output", required_argument, NULL, 'o' },
                                        { "split", required_argument, NULL, O_SPLIT },
-                                       { "mask", required_argument, NULL, O_MASK },
-                                       { "window", required_argument, NULL, O_WINDOW },
-                                       { "flank", required_argument, NULL, O_FLANK },
-                                       { "skip-soft-masked", no_argument, NULL, O_SOFT },
                                        { "sample", required_argument, NULL, O_SAMPLE },
                                        { "seed", required_argument, NULL, O_SEED },
                                        { "markov", required_argument, NULL, O_MARKOV },
@@ -73,23 +68,21 @@ static int take_markov(args_t *a, const char *arg)
 
 static int take_option(args_t *a, int c, const char *arg)
 {
+    int rc;
     switch (c) {
-    case 'T': a->set.reference = arg; return 0;
     case 'o': a->output = arg; return 0;
     case 'r':
     case 'L': return limits_take(&a->limits, "eval", c, arg);
     case O_SPLIT: a->split = arg; return 0;
-    case O_MASK: return option_mask("eval", arg, &a->set.mask);
-    case O_WINDOW: return option_int("eval", "--window", arg, 1, 1 << 30, &a->set.window);
-    case O_FLANK: return option_int("eval", "--flank", arg, 0, 1 << 29, &a->set.flank);
-    case O_SOFT: a->set.skip_soft = true; return 0;
     case O_SAMPLE: return option_int("eval", "--sample", arg, 1, INT64_MAX, &a->sample);
     case O_SEED: return option_int("eval", "--seed", arg, 0, INT64_MAX, &a->seed);
     case O_MARKOV: return take_markov(a, arg);
     case O_MARKOV_SPLIT: a->markov_split = arg; return 0;
     case O_DRY: a->dry_run = true; return 0;
-    default: return options_take(&a->o, c, arg);
+    default: break;
     }
+    rc = windows_take(&a->set, "eval", c, arg);
+    return rc > 0 ? options_take(&a->o, c, arg) : rc;
 }
 
 static void set_defaults(args_t *a)

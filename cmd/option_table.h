@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "caduceus.h"
+#include "stream/settings.h"
 
 #define OPT_FIRST 900
 enum { /* codes of shared options without a letter */
@@ -32,10 +33,14 @@ enum { /* codes of shared options without a letter */
        OPT_SEQUENCE,
        OPT_WINDOW,
        OPT_CROP,
-       OPT_PRECISION = 1001,
+       OPT_MASK,
+       OPT_FLANK,
+       OPT_SOFT,
+       OPT_PRECISION,
        OPT_QUIET,
        OPT_VERBOSITY,
-       OPT_HELP
+       OPT_HELP,
+       OPT_END /* above all codes */
 };
 #define OPT_VALUE(name, code)               \
     {                                       \
@@ -79,6 +84,12 @@ int options_take(options_t *o, int c, const char *arg);
 
 /* ---- -T: a reference ---- */
 #define OPTIONS_REFERENCE OPT_VALUE("reference", 'T'), OPT_VALUE("fasta-ref", 'T')
+
+/* ---- bases in masked windows: annotate, track, eval ---- */
+#define OPTIONS_WINDOWS                                                                                             \
+    OPTIONS_REFERENCE, OPT_VALUE("mask", OPT_MASK), OPT_VALUE("window", OPT_WINDOW), OPT_VALUE("flank", OPT_FLANK), \
+        OPT_FLAG("skip-soft-masked", OPT_SOFT)
+int windows_take(settings_t *set, const char *cmd, int c, const char *arg);
 
 /* ---- a new model: pretrain, bench ---- */
 #define OPTIONS_NEW_MODEL                                                                                  \
@@ -148,7 +159,5 @@ int option_int(const char *cmd, const char *name, const char *arg, int64_t lo, i
 int option_real(const char *cmd, const char *name, const char *arg, double lo, double hi, double *out);
 /* yes or no, as 1 or 0. */
 int option_yes(const char *cmd, const char *name, const char *arg, int *out);
-/* "each", "stride:K" or "none". */
-int option_mask(const char *cmd, const char *arg, int64_t *mask);
 
 #endif

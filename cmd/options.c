@@ -85,15 +85,6 @@ int option_yes(const char *cmd, const char *name, const char *arg, int *out)
     return *out || !strcmp(arg, "no") ? 0 : cmd_fail(cmd, "%s %s: expected yes or no", name, arg);
 }
 
-int option_mask(const char *cmd, const char *arg, int64_t *mask)
-{
-    if (!strcmp(arg, "each")) *mask = CAD_MASK_EACH;
-    else if (!strcmp(arg, "none")) *mask = CAD_MASK_NONE;
-    else if (strncmp(arg, "stride:", 7) || !cad_parse_int(arg + 7, 1, 1 << 20, mask))
-        return cmd_fail(cmd, "--mask %s: expected each, stride:K (K from 1) or none", arg);
-    return 0;
-}
-
 /* ---- groups of options ---- */
 
 int options_take(options_t *o, int c, const char *arg)
@@ -121,6 +112,28 @@ int options_take(options_t *o, int c, const char *arg)
         o->verbosity = (int)n;
         glue_verbosity((int)n);
         return 0;
+    default: return 1;
+    }
+}
+
+/* arg: "each", "stride:K" or "none". */
+static int take_mask(const char *cmd, const char *arg, int64_t *mask)
+{
+    if (!strcmp(arg, "each")) *mask = CAD_MASK_EACH;
+    else if (!strcmp(arg, "none")) *mask = CAD_MASK_NONE;
+    else if (strncmp(arg, "stride:", 7) || !cad_parse_int(arg + 7, 1, 1 << 20, mask))
+        return cmd_fail(cmd, "--mask %s: expected each, stride:K (K from 1) or none", arg);
+    return 0;
+}
+
+int windows_take(settings_t *set, const char *cmd, int c, const char *arg)
+{
+    switch (c) {
+    case 'T': set->reference = arg; return 0;
+    case OPT_MASK: return -take_mask(cmd, arg, &set->mask);
+    case OPT_WINDOW: return -option_int(cmd, "--window", arg, 1, 1 << 30, &set->window);
+    case OPT_FLANK: return -option_int(cmd, "--flank", arg, 0, 1 << 29, &set->flank);
+    case OPT_SOFT: set->skip_soft = true; return 0;
     default: return 1;
     }
 }

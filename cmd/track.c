@@ -55,24 +55,9 @@ typedef struct {
 
 /* ---- options ---- */
 
-enum {
-    O_SCORE = 1,
-    O_MASK,
-    O_WINDOW,
-    O_FLANK,
-    O_SOFT,
-    O_DECIMALS,
-    O_NTOKEN,
-    O_DRY,
-    O_ALIAS,
-    O_SHARD,
-    O_HUB,
-    O_GENOME,
-    O_EMAIL
-};
+enum { O_SCORE = 1, O_DECIMALS, O_NTOKEN, O_DRY, O_ALIAS, O_SHARD, O_HUB, O_GENOME, O_EMAIL };
 static const struct option LONGS[] = { OPTIONS_LONG,
-                                       { "reference", required_argument, NULL, 'T' },
-                                       { "fasta-ref", required_argument, NULL, 'T' },
+                                       OPTIONS_WINDOWS,
                                        { "chr-alias", required_argument, NULL, O_ALIAS },
                                        { "region", required_argument, NULL, 'r' },
                                        { "regions-file", required_argument, NULL, 'R' },
@@ -80,10 +65,6 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        { "output", required_argument, NULL, 'o' },
                                        { "output-fmt", required_argument, NULL, 'O' },
                                        { "score", required_argument, NULL, O_SCORE },
-                                       { "mask", required_argument, NULL, O_MASK },
-                                       { "window", required_argument, NULL, O_WINDOW },
-                                       { "flank", required_argument, NULL, O_FLANK },
-                                       { "skip-soft-masked", no_argument, NULL, O_SOFT },
                                        { "decimals", required_argument, NULL, O_DECIMALS },
                                        { "n-token", no_argument, NULL, O_NTOKEN },
                                        { "dry-run", no_argument, NULL, O_DRY },
@@ -104,18 +85,14 @@ static int parse_format(args_t *a, const char *s)
 
 static int take_option(args_t *a, int c, const char *arg)
 {
+    int rc;
     switch (c) {
-    case 'T': a->set.reference = arg; return 0;
     case 'o': a->output = arg; return 0;
     case 'O': return parse_format(a, arg);
     case 'r':
     case 'R':
     case 'L': return limits_take(&a->limits, "track", c, arg);
     case O_SCORE: a->set.score = arg; return 0;
-    case O_MASK: return option_mask("track", arg, &a->set.mask);
-    case O_WINDOW: return option_int("track", "--window", arg, 1, 1 << 30, &a->set.window);
-    case O_FLANK: return option_int("track", "--flank", arg, 0, 1 << 29, &a->set.flank);
-    case O_SOFT: a->set.skip_soft = true; return 0;
     case O_DECIMALS: return option_int("track", "--decimals", arg, 0, 6, &a->decimals);
     case O_NTOKEN: a->set.n_token = true; return 0;
     case O_DRY: a->dry_run = true; return 0;
@@ -124,8 +101,10 @@ static int take_option(args_t *a, int c, const char *arg)
     case O_GENOME: a->genome = arg; return 0;
     case O_EMAIL: a->email = arg; return 0;
     case O_SHARD: return option_shard("track", arg, &a->shard);
-    default: return options_take(&a->o, c, arg);
+    default: break;
     }
+    rc = windows_take(&a->set, "track", c, arg);
+    return rc > 0 ? options_take(&a->o, c, arg) : rc;
 }
 
 static int check_hub(const args_t *a)

@@ -14,7 +14,7 @@ typedef struct {
     shard_t shard;
     index_t index;
     bool dry_run;
-    bool used[128]; /* options given, by code */
+    bool used[OPT_END]; /* options given, by code */
 } annotate_args_t;
 
 /* ---- annotate_options.c ---- */

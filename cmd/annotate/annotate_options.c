@@ -10,12 +10,8 @@
 enum {
     O_FORMAT = 1,
     O_SCORE,
-    O_MASK,
-    O_WINDOW,
-    O_FLANK,
     O_CLIP,
     O_SPLIT,
-    O_SOFT,
     O_EMBED,
     O_POOL,
     O_NTOKEN,
@@ -40,8 +36,7 @@ enum {
     O_GRID
 };
 static const struct option LONGS[] = { OPTIONS_LONG,
-                                       { "reference", required_argument, NULL, 'T' },
-                                       { "fasta-ref", required_argument, NULL, 'T' },
+                                       OPTIONS_WINDOWS,
                                        { "output", required_argument, NULL, 'o' },
                                        { "output-fmt", required_argument, NULL, 'O' },
                                        { "region", required_argument, NULL, 'r' },
@@ -53,12 +48,8 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        { "min-MQ", required_argument, NULL, 'q' },
                                        { "in-format", required_argument, NULL, O_FORMAT },
                                        { "score", required_argument, NULL, O_SCORE },
-                                       { "mask", required_argument, NULL, O_MASK },
-                                       { "window", required_argument, NULL, O_WINDOW },
-                                       { "flank", required_argument, NULL, O_FLANK },
                                        { "clip", no_argument, NULL, O_CLIP },
                                        { "split", no_argument, NULL, O_SPLIT },
-                                       { "skip-soft-masked", no_argument, NULL, O_SOFT },
                                        { "embed", required_argument, NULL, O_EMBED },
                                        { "pool", required_argument, NULL, O_POOL },
                                        { "n-token", no_argument, NULL, O_NTOKEN },
@@ -90,7 +81,7 @@ static const struct {
 } LIMITED[] = {
     { 'T', true },         { O_ALIAS, true },      { 'O', false },         { O_FMTOPT, false },  { O_INDEX, false },
     { O_NOPG, false },     { O_NOVERSION, false }, { O_CLIP, true },       { O_GRID, false },    { O_SPLIT, true },
-    { O_SCORE, false },    { O_MASK, false },      { O_SOFT, false },      { O_EMBED, false },   { O_POOL, true },
+    { O_SCORE, false },    { OPT_MASK, false },    { OPT_SOFT, false },    { O_EMBED, false },   { O_POOL, true },
     { 'f', false },        { 'F', false },         { 'q', false },         { O_INCLUDE, false }, { O_CONTEXT, false },
     { O_CLIPSOFT, false }, { O_MINBQ, false },     { O_TAGMAP, false },    { O_CHECKREF, true }, { O_ANCHOR, true },
     { O_POOLWIN, true },   { O_PREFIX, false },    { O_DIFFERENCE, true },
@@ -177,8 +168,8 @@ static int parse_tags(annotate_args_t *a, const char *s)
 static int take_option(annotate_args_t *a, int c, const char *arg)
 {
     const char *cmd = "annotate";
+    int rc;
     switch (c) {
-    case 'T': a->set.reference = arg; return 0;
     case 'o': a->output = arg; return 0;
     case 'O': a->format = arg; return 0;
     case 'r':
@@ -190,12 +181,8 @@ static int take_option(annotate_args_t *a, int c, const char *arg)
     case 'q': return parse_int("-q", arg, 255, &a->set.reads.min_mapq);
     case O_FORMAT: a->in_format = arg; return 0;
     case O_SCORE: a->set.score = arg; return 0;
-    case O_MASK: return option_mask(cmd, arg, &a->set.mask);
-    case O_WINDOW: return option_int(cmd, "--window", arg, 1, 1 << 30, &a->set.window);
-    case O_FLANK: return option_int(cmd, "--flank", arg, 0, 1 << 29, &a->set.flank);
     case O_CLIP: a->set.clip = true; return 0;
     case O_SPLIT: a->set.split = true; return 0;
-    case O_SOFT: a->set.skip_soft = true; return 0;
     case O_EMBED: a->set.embed = arg; return 0;
     case O_POOL: return parse_pool(a, arg);
     case O_NTOKEN: a->set.n_token = true; return 0;
@@ -221,8 +208,10 @@ static int take_option(annotate_args_t *a, int c, const char *arg)
     case O_PREFIX: a->set.variants.prefix = arg; return 0;
     case O_GRID: a->set.grid = true; return 0;
     case O_DIFFERENCE: a->set.variants.difference = true; return 0;
-    default: return options_take(&a->o, c, arg);
+    default: break;
     }
+    rc = windows_take(&a->set, cmd, c, arg);
+    return rc > 0 ? options_take(&a->o, c, arg) : rc;
 }
 
 static bool is_regular(const char *path)
@@ -274,7 +263,7 @@ int annotate_parse(annotate_args_t *a, const char *cmd, const char *usage, int a
             return cmd_finish(cmd) ? 1 : 2;
         }
         if (c == '?' || c == ':') return option_unknown(cmd, argv);
-        if (c < 128) a->used[c] = true;
+        a->used[c] = true;
         if (take_option(a, c, optarg)) return 1;
     }
     if (argc - optind != 1) {
