@@ -103,7 +103,7 @@ static int create_table(annotate_t *t, const char *matrix, const char *json, cad
 static int open_table(annotate_t *t, cad_error_t *err)
 {
     const annotate_args_t *a = t->a;
-    const char *matrix = a->set.embed && !embed_column(&a->set) ? a->set.embed : NULL;
+    const char *matrix = embed_file(&a->set);
     char *json = matrix ? suffixed(matrix, ".json") : NULL;
     const char *out[] = { a->output, matrix, json };
     int rc = matrix && !json ? cad_out_of_memory(err) : name_files(a, out, 3, err);
@@ -230,9 +230,8 @@ static int open_engine(annotate_t *t, cad_error_t *err)
 static bool part_is_done(annotate_t *t)
 {
     const annotate_args_t *a = t->a;
-    bool matrix = a->set.embed && !embed_column(&a->set);
-    return a->shard.of && (!matrix || part_whole(a->set.embed)) &&
-           options_part_done(&a->o, a->output, &t->run.provenance);
+    const char *matrix = embed_file(&a->set);
+    return a->shard.of && (!matrix || part_whole(matrix)) && options_part_done(&a->o, a->output, &t->run.provenance);
 }
 
 static int run_once(annotate_t *t, cad_error_t *err)
@@ -255,7 +254,7 @@ static void report_dry_run(annotate_t *t)
     s->source->estimate(s, &e);
     report_work(&s->pipe.work, t->run.ctx, t->run.model, a->o.threads, s->source->counts, s->rows);
     printf("output_bytes\t%lld\n", (long long)e.bytes); /* uncompressed */
-    if (a->set.embed && !embed_column(&a->set))
+    if (embed_file(&a->set))
         printf("embedding_bytes\t%lld\n", (long long)(e.matrix_rows * t->table.npy.width * 4 + NPY_HEADER));
 }
 

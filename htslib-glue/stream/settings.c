@@ -16,6 +16,7 @@ void variants_options_init(variants_options_t *o)
 }
 
 bool embed_column(const settings_t *s) { return s->embed && !strcmp(s->embed, "-"); }
+const char *embed_file(const settings_t *s) { return embed_column(s) ? NULL : s->embed; }
 
 bool embed_several(const settings_t *s) { return s->embed && ends_in(s->embed, ".npz"); }
 

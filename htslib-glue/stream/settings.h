@@ -39,6 +39,8 @@ typedef struct settings_t {
 } settings_t;
 /* Embeddings are a column or a tag. */
 bool embed_column(const settings_t *s);
+/* The path of the file of embeddings; NULL: none. */
+const char *embed_file(const settings_t *s);
 /* Embeddings are an array for each region rather than one matrix. */
 bool embed_several(const settings_t *s);
 /* "mean", "max", "center", "none"; "" for POOL_OFF. */

@@ -405,7 +405,7 @@ static int check(settings_t *set, const input_t *in, cad_error_t *err)
     (void)in;
     if (!set->scores.n && !set->embed)
         return cad_fail(err, CAD_EARG, "--score none without --embed leaves nothing to do");
-    if (set->embed && !embed_column(set))
+    if (embed_file(set))
         return cad_fail(err, CAD_EARG, "--embed %s: reads take --embed -, which is the tag ye", set->embed);
     if (set->embed) scores_add(&set->scores, "embedding");
     scores_sort(&set->scores);
