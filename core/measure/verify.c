@@ -5,14 +5,14 @@
 #include "base/random.h"
 #include "measure/measure.h"
 #include "model/model.h"
-#include "model/safetensors.h"
+#include "model/archive.h"
 
 #define IGNORED 4 /* label of a position that is not scored */
 
 struct cad_expected_t {
     const cad_model_t *m;
     const char *path; /* borrowed; NULL: random sequences, no tensors */
-    cad_safetensors_t st;
+    cad_archive_t st;
     int64_t B, L;
     uint8_t *tok, *tok_rc, *labels; // (B,L); tok_rc and labels are NULL if not given
     float loss;
@@ -29,22 +29,22 @@ void cad_random_bases(const cad_model_t *m, uint64_t seed, int64_t n, uint8_t *t
 
 static int read_ids(cad_expected_t *e, const char *name, uint8_t **out, cad_error_t *err)
 {
-    const cad_safetensors_t *st = &e->st;
-    const cad_stored_t *t = cad_safetensors_find(st, name);
+    const cad_archive_t *st = &e->st;
+    const cad_stored_t *t = cad_archive_find(st, name);
     int64_t *id, V = e->m->vocab.rows;
     int rc;
     if (!t) return 0;
     if (t->ndim != 2 || (e->B && (t->shape[0] != e->B || t->shape[1] != e->L)))
-        return cad_fail(err, CAD_EFORMAT, "%s: tensor %s is not of shape (B,L)", st->path[0], name);
+        return cad_fail(err, CAD_EFORMAT, "%s: tensor %s is not of shape (B,L)", st->file[0].path, name);
     e->B = t->shape[0];
     e->L = t->shape[1];
     id = cad_alloc((size_t)t->count, sizeof *id);
     *out = cad_alloc((size_t)t->count, 1);
-    rc = id && *out ? cad_safetensors_i64(st, t, id, err) : cad_out_of_memory(err);
+    rc = id && *out ? cad_archive_i64(st, t, id, err) : cad_out_of_memory(err);
     for (int64_t i = 0; rc == 0 && i < t->count; i++) {
         if (id[i] < 0 || id[i] >= V)
-            rc = cad_fail(err, CAD_EFORMAT, "%s: token %lld in %s; the model has %lld", st->path[0], (long long)id[i],
-                          name, (long long)V);
+            rc = cad_fail(err, CAD_EFORMAT, "%s: token %lld in %s; the model has %lld", st->file[0].path,
+                          (long long)id[i], name, (long long)V);
         else (*out)[i] = (uint8_t)id[i];
     }
     free(id);
@@ -53,17 +53,17 @@ static int read_ids(cad_expected_t *e, const char *name, uint8_t **out, cad_erro
 
 static int read_loss(cad_expected_t *e, cad_error_t *err)
 {
-    const cad_stored_t *s = cad_safetensors_find(&e->st, "loss");
+    const cad_stored_t *s = cad_archive_find(&e->st, "loss");
     int rc;
-    if (!cad_safetensors_find(&e->st, "labels")) return 0;
+    if (!cad_archive_find(&e->st, "labels")) return 0;
     rc = s && s->count == 1 ? read_ids(e, "labels", &e->labels, err)
-                            : cad_fail(err, CAD_EFORMAT, "%s: labels without a loss", e->st.path[0]);
-    return rc ? rc : cad_safetensors_f32(&e->st, s, &e->loss, err);
+                            : cad_fail(err, CAD_EFORMAT, "%s: labels without a loss", e->st.file[0].path);
+    return rc ? rc : cad_archive_f32(&e->st, s, &e->loss, err);
 }
 
 static int read_file(cad_expected_t *e, const char *path, cad_error_t *err)
 {
-    int rc = cad_safetensors_open(&e->st, path, err);
+    int rc = cad_archive_open(&e->st, path, err);
     if (rc == 0) rc = read_ids(e, "input_ids", &e->tok, err);
     if (rc == 0) rc = read_ids(e, "input_ids_rc", &e->tok_rc, err);
     if (rc == 0 && !e->tok) rc = cad_fail(err, CAD_EFORMAT, "%s: has no input_ids", path);
@@ -100,7 +100,7 @@ int cad_expected_open(cad_expected_t **out, const cad_model_t *m, const char *pa
 void cad_expected_close(cad_expected_t *e)
 {
     if (!e) return;
-    cad_safetensors_close(&e->st);
+    cad_archive_close(&e->st);
     free(e->tok);
     free(e->tok_rc);
     free(e->labels);
@@ -116,7 +116,7 @@ static int read_pair(const cad_expected_t *e, const cad_stored_t *s, float **got
 {
     *got = cad_alloc((size_t)s->count, sizeof **got);
     *want = cad_alloc((size_t)s->count, sizeof **want);
-    return *got && *want ? cad_safetensors_f32(&e->st, s, *want, err) : cad_out_of_memory(err);
+    return *got && *want ? cad_archive_f32(&e->st, s, *want, err) : cad_out_of_memory(err);
 }
 
 /* ---- the forward pass ---- */
@@ -138,14 +138,15 @@ static int compare(const cad_expected_t *e, cad_context_t *ctx, const char *name
                    cad_error_t *err)
 {
     static const enum cad_number_t column[] = { CAD_HIDDEN_WIDTH, CAD_VOCAB, CAD_LABELS };
-    const cad_stored_t *t = cad_safetensors_find(&e->st, name);
+    const cad_stored_t *t = cad_archive_find(&e->st, name);
     int64_t width = cad_model_number(e->m, column[what]), each = (what == CLASSES ? 1 : e->L) * width;
     float *got, *want;
     int rc;
     if (!t) return 0;
     if (t->ndim != (what == CLASSES ? 2 : 3) || t->count != e->B * each || t->shape[0] != e->B ||
         t->shape[t->ndim - 1] != width)
-        return cad_fail(err, CAD_EFORMAT, "%s: tensor %s does not fit the model and input_ids", e->st.path[0], name);
+        return cad_fail(err, CAD_EFORMAT, "%s: tensor %s does not fit the model and input_ids", e->st.file[0].path,
+                        name);
     rc = read_pair(e, t, &got, &want, err);
     for (int64_t b = 0; b < e->B && rc == 0; b++) rc = compute(e, ctx, what, b, got + b * each, err);
     if (rc == 0) e->report(e->arg, name, CAD_VERDICT_FORWARD, cad_relative_error(got, want, t->count));
@@ -238,7 +239,8 @@ static int compare_gradient(const cad_expected_t *e, cad_trainer_t *t, const cad
     float *got, *want;
     int rc;
     if (!has_tensor(e->m, name, s))
-        return cad_fail(err, CAD_EFORMAT, "%s: %s: the model has no such tensor of this shape", e->st.path[0], s->name);
+        return cad_fail(err, CAD_EFORMAT, "%s: %s: the model has no such tensor of this shape", e->st.file[0].path,
+                        s->name);
     rc = read_pair(e, s, &got, &want, err);
     if (rc == 0 && (rc = cad_trainer_gradient(t, name, got)))
         cad_fail(err, rc, "%s: no gradient: %s", s->name, cad_strerror(rc));

@@ -1,7 +1,7 @@
 /* checkpoint.c - loads a checkpoint into a cad_model_t. SPDX-License-Identifier: MIT */
 #include <math.h>
 
-#include "model/safetensors.h"
+#include "model/archive.h"
 #include "model/labels.h"
 
 /* ---- names and presence ---- */
@@ -9,7 +9,7 @@
 static bool starts(const char *s, const char *with) { return !strncmp(s, with, strlen(with)); }
 
 /* Drops the prefixes "model." (of training checkpoints) and "caduceus.". */
-static void strip_prefixes(cad_safetensors_t *st)
+static void strip_prefixes(cad_archive_t *st)
 {
     static const char *const prefix[] = { "model.", "caduceus." };
     for (int i = 0; i < st->ntensor; i++)
@@ -25,7 +25,7 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const cad_stored_t *)a)->name, ((const cad_stored_t *)b)->name);
 }
 
-static int normalise_names(cad_safetensors_t *st, const char *path, cad_error_t *err)
+static int normalise_names(cad_archive_t *st, const char *path, cad_error_t *err)
 {
     strip_prefixes(st);
     if (st->ntensor) qsort(st->tensor, (size_t)st->ntensor, sizeof *st->tensor, by_name);
@@ -48,11 +48,11 @@ static int check_shape(const cad_stored_t *s, const cad_tensor_t *t, const char 
 }
 
 /* Finds the stored tensors of entry t: s[0] under its name or alias; s[1] its alias if both exist. */
-static int match(cad_safetensors_t *st, const cad_tensor_t *t, const char *path, cad_stored_t *s[2], cad_error_t *err)
+static int match(cad_archive_t *st, const cad_tensor_t *t, const char *path, cad_stored_t *s[2], cad_error_t *err)
 {
     char want[64];
-    s[0] = cad_safetensors_find(st, t->name);
-    s[1] = t->alias[0] ? cad_safetensors_find(st, t->alias) : NULL;
+    s[0] = cad_archive_find(st, t->name);
+    s[1] = t->alias[0] ? cad_archive_find(st, t->alias) : NULL;
     if (!s[0]) {
         s[0] = s[1];
         s[1] = NULL;
@@ -68,7 +68,7 @@ static int match(cad_safetensors_t *st, const cad_tensor_t *t, const char *path,
     return 0;
 }
 
-static int check_complement(const cad_model_t *m, cad_safetensors_t *st, cad_stored_t *t, const char *path,
+static int check_complement(const cad_model_t *m, cad_archive_t *st, cad_stored_t *t, const char *path,
                             cad_error_t *err)
 {
     int64_t id[256];
@@ -77,7 +77,7 @@ static int check_complement(const cad_model_t *m, cad_safetensors_t *st, cad_sto
     if (t->count > m->vocab.rows)
         return cad_fail(err, CAD_EFORMAT, "%s: %s has %lld entries for %d tokens", path, t->name, (long long)t->count,
                         m->vocab.rows);
-    if ((rc = cad_safetensors_i64(st, t, id, err))) return rc;
+    if ((rc = cad_archive_i64(st, t, id, err))) return rc;
     for (int i = 0; i < t->count; i++)
         if (id[i] != m->vocab.comp[i])
             return cad_fail(err, CAD_EFORMAT, "%s: %s sends token %d to %lld, config.json's complement_map to %d", path,
@@ -85,7 +85,7 @@ static int check_complement(const cad_model_t *m, cad_safetensors_t *st, cad_sto
     return 0;
 }
 
-static int check_leftovers(const cad_model_t *m, cad_safetensors_t *st, const char *path, cad_error_t *err)
+static int check_leftovers(const cad_model_t *m, cad_archive_t *st, const char *path, cad_error_t *err)
 {
     for (int i = 0; i < st->ntensor; i++) {
         cad_stored_t *t = &st->tensor[i];
@@ -103,12 +103,12 @@ static int check_leftovers(const cad_model_t *m, cad_safetensors_t *st, const ch
 
 /* ---- values ---- */
 
-static int load_tensor(cad_model_t *m, cad_safetensors_t *st, const cad_tensor_t *t, const char *path, cad_error_t *err)
+static int load_tensor(cad_model_t *m, cad_archive_t *st, const cad_tensor_t *t, const char *path, cad_error_t *err)
 {
     cad_stored_t *s[2];
     float *a = m->param + t->offset, *b;
     int rc = match(st, t, path, s, err);
-    if (rc == 0) rc = cad_safetensors_f32(st, s[0], a, err);
+    if (rc == 0) rc = cad_archive_f32(st, s[0], a, err);
     if (rc) return rc;
     for (int64_t i = 0; i < t->count; i++)
         if (!isfinite(a[i]))
@@ -117,7 +117,7 @@ static int load_tensor(cad_model_t *m, cad_safetensors_t *st, const cad_tensor_t
     if (s[1]) {
         b = cad_alloc((size_t)t->count, sizeof *b);
         if (!b) return cad_out_of_memory(err);
-        rc = cad_safetensors_f32(st, s[1], b, err);
+        rc = cad_archive_f32(st, s[1], b, err);
         if (rc == 0 && memcmp(a, b, (size_t)t->count * sizeof *a))
             rc = cad_fail(err, CAD_EFORMAT, "%s: %s and %s differ, but config.json says they are tied", path,
                           s[0]->name, s[1]->name);
@@ -174,14 +174,14 @@ void cad_model_refresh(cad_model_t *m)
 /* ---- opening ---- */
 
 /* Finds V (*rows) and the number of labels of the head. */
-static int find_sizes(cad_model_t *m, cad_safetensors_t *st, const char *path, int64_t *rows, cad_error_t *err)
+static int find_sizes(cad_model_t *m, cad_archive_t *st, const char *path, int64_t *rows, cad_error_t *err)
 {
     static const char *const name[] = { "backbone.embeddings.word_embeddings.embedding.weight",
                                         "backbone.embeddings.word_embeddings.weight", "lm_head.lm_head.weight",
                                         "lm_head.weight" };
-    const cad_stored_t *t = NULL, *score = cad_safetensors_find(st, "score.weight");
+    const cad_stored_t *t = NULL, *score = cad_archive_find(st, "score.weight");
     int64_t v = m->cfg.vocab_size;
-    for (int i = 0; i < 4 && !t; i++) t = cad_safetensors_find(st, name[i]);
+    for (int i = 0; i < 4 && !t; i++) t = cad_archive_find(st, name[i]);
     if (!t) return cad_fail(err, CAD_EFORMAT, "%s: no embedding table in it; is it a Caduceus checkpoint?", path);
     *rows = t->ndim == 2 ? t->shape[0] : 0;
     if (*rows != v && *rows != cad_round_up(v, m->cfg.vocab_multiple))
@@ -210,7 +210,7 @@ static bool listed(const char *list, const char *word)
     return false;
 }
 
-static void note_dtypes(cad_model_t *m, const cad_safetensors_t *st)
+static void note_dtypes(cad_model_t *m, const cad_archive_t *st)
 {
     for (int i = 0; i < st->ntensor; i++) {
         const cad_stored_t *t = &st->tensor[i];
@@ -266,12 +266,12 @@ static void set_status(cad_model_t *m, const char *text)
     m->status[n] = 0;
 }
 
-static int load(cad_model_t *m, cad_safetensors_t *st, const char *dir, const char *path, cad_error_t *err)
+static int load(cad_model_t *m, cad_archive_t *st, const char *dir, const char *path, cad_error_t *err)
 {
     int64_t rows = 0;
     cad_stored_t *s[2];
     int rc;
-    if ((rc = cad_safetensors_open(st, path, err))) return rc;
+    if ((rc = cad_archive_open(st, path, err))) return rc;
     if ((rc = normalise_names(st, path, err))) return rc;
     if ((rc = find_sizes(m, st, path, &rows, err))) return rc;
     if ((rc = cad_vocab_read(&m->vocab, &m->cfg, dir, rows, err))) return rc;
@@ -284,14 +284,14 @@ static int load(cad_model_t *m, cad_safetensors_t *st, const char *dir, const ch
         if ((rc = load_tensor(m, st, &m->tensor[i], path, err))) return rc;
     cad_model_refresh(m);
     note_dtypes(m, st);
-    set_status(m, cad_safetensors_meta(st, "status"));
-    return cad_safetensors_sha256(st, m->sha256, err);
+    set_status(m, cad_archive_meta(st, "status"));
+    return cad_archive_sha256(st, m->sha256, err);
 }
 
 int cad_model_open(cad_model_t **out, const char *given, cad_error_t *err)
 {
     cad_model_t *m = calloc(1, sizeof *m);
-    cad_safetensors_t st = { 0 };
+    cad_archive_t st = { 0 };
     char *dir = NULL, *weights = NULL;
     int rc;
     *out = NULL;
@@ -300,7 +300,7 @@ int cad_model_open(cad_model_t **out, const char *given, cad_error_t *err)
     if (rc == 0) rc = cad_config_read(&m->cfg, dir, err);
     if (rc == 0) rc = load(m, &st, dir, weights, err);
     if (rc == 0 && m->labels) rc = cad_head_load(m, dir, err);
-    cad_safetensors_close(&st);
+    cad_archive_close(&st);
     free(dir);
     free(weights);
     if (rc) cad_model_close(m);

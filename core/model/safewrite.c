@@ -4,7 +4,7 @@
 #include <jansson.h>
 
 #include "model/config.h"
-#include "model/safetensors.h"
+#include "model/archive.h"
 
 static int64_t width(const cad_array_t *t) { return t->dtype == CAD_I64 ? 8 : 4; }
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "model/model.h"
-#include "model/safetensors.h"
+#include "model/archive.h"
 
 enum { WEIGHTS, CONFIG, TOKENIZER_CONFIG, TOKENIZER, NFILES };
 

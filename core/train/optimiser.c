@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 
-#include "model/safetensors.h"
+#include "model/archive.h"
 #include "train/trainer.h"
 
 #define SLICE 16384 /* parameters per task */
@@ -124,14 +124,14 @@ int cad_trainer_save(const cad_trainer_t *t, const char *path, const char *note,
     return cad_safetensors_write(path, array, 3, meta, 3, err);
 }
 
-static int read_array(const cad_safetensors_t *st, const char *name, float *out, int64_t n, const char *path,
+static int read_array(const cad_archive_t *st, const char *name, float *out, int64_t n, const char *path,
                       cad_error_t *err)
 {
-    const cad_stored_t *s = cad_safetensors_find(st, name);
+    const cad_stored_t *s = cad_archive_find(st, name);
     int rc;
     if (!s || s->count != n)
         return cad_fail(err, CAD_EFORMAT, "%s: %s is not what a checkpoint of this model holds", path, name);
-    rc = cad_safetensors_f32(st, s, out, err);
+    rc = cad_archive_f32(st, s, out, err);
     for (int64_t i = 0; i < n && rc == 0; i++)
         if (!isfinite(out[i]))
             rc = cad_fail(err, CAD_EFORMAT, "%s: %s holds %s", path, name, isnan(out[i]) ? "NaN" : "an infinity");
@@ -140,13 +140,13 @@ static int read_array(const cad_safetensors_t *st, const char *name, float *out,
 
 int cad_trainer_load(cad_trainer_t *t, const char *path, char **note, cad_error_t *err)
 {
-    cad_safetensors_t st = { 0 };
+    cad_archive_t st = { 0 };
     int64_t n = t->model->total, step = 0;
     const char *text, *model;
-    int rc = cad_safetensors_open(&st, path, err);
+    int rc = cad_archive_open(&st, path, err);
     *note = NULL;
-    text = rc ? NULL : cad_safetensors_meta(&st, "step");
-    model = rc ? NULL : cad_safetensors_meta(&st, "model");
+    text = rc ? NULL : cad_archive_meta(&st, "step");
+    model = rc ? NULL : cad_archive_meta(&st, "model");
     if (rc == 0 && (!text || !cad_parse_int(text, 0, INT64_MAX, &step)))
         rc = cad_fail(err, CAD_EFORMAT, "%s: not a training checkpoint", path);
     if (rc == 0 && (!model || strcmp(model, t->model->details)))
@@ -154,9 +154,9 @@ int cad_trainer_load(cad_trainer_t *t, const char *path, char **note, cad_error_
     if (rc == 0) rc = read_array(&st, "parameters", t->model->param, n, path, err);
     if (rc == 0) rc = read_array(&st, "exp_avg", t->m, n, path, err);
     if (rc == 0) rc = read_array(&st, "exp_avg_sq", t->v, n, path, err);
-    text = rc ? NULL : cad_safetensors_meta(&st, "note");
+    text = rc ? NULL : cad_archive_meta(&st, "note");
     if (rc == 0 && !(*note = strdup(text ? text : ""))) rc = cad_out_of_memory(err);
-    cad_safetensors_close(&st);
+    cad_archive_close(&st);
     if (rc) return rc;
     t->step = step;
     renew(t);
