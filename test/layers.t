@@ -44,7 +44,7 @@ if $cc -MM -MG -x c core/caduceus.h >/dev/null 2>&1; then
     room plugin "$learn|cmd/" "the plugin knows the commands"
     is "only bench and model measure" \
         "$(depends $(find cmd -name '*.c') | awk '$2 ~ /measure/ { print $1 }' | grep -v '^cmd/bench/' | tr '\n' ' ')" \
-        "cmd/model.c "
+        "cmd/model/verify.c "
     is "measure.h shows nothing of the engine" "$(depends core/measure/measure.h | awk -v ok="^($base)" '$2 !~ ok')" ""
 else
     skip "rooms" "no compiler that lists dependencies"

@@ -60,7 +60,7 @@ error "no folder" '-o: give the folder' convert -m "$data/ps"
 error "an empty name" 'cannot write there' convert -m "$data/ps" -o ''
 error "a model that is not there" 'gone' convert -m gone -o other
 is "leaves no folder" "$(ls -d other 2>&1 | grep -c 'No such')" 1
-error "-o belongs to convert" 'belongs to .model convert' "$caduceus" model info -m "$data/ps" -o new
+error "-o belongs to convert" 'no such option' "$caduceus" model info -m "$data/ps" -o new
 echo '{}' >plain/new/tokenizer.json
 error "a folder with another model's tokenizer" 'tokenizer.json: belongs to another model' \
     convert -m "$data/ps" -o plain/new

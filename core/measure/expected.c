@@ -1,4 +1,4 @@
-/* verify.c - compares a model with the expected tensors of a safetensors file.
+/* expected.c - compares a model with the expected tensors of a safetensors file.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 

@@ -1,0 +1,16 @@
+/* actions.h - the actions of `caduceus model`. SPDX-License-Identifier: MIT */
+#ifndef CAD_ACTIONS_H
+#define CAD_ACTIONS_H
+
+#include "cmd.h"
+
+/* Each action is a file; model.c lists them. optind is at the first argument after its name. */
+int model_convert(int argc, char **argv);
+int model_info(int argc, char **argv);
+int model_verify(int argc, char **argv);
+
+/* Takes the operand that names a model, if one is given: -m and an operand exclude each other.
+ * 0, or 1 after reporting. */
+int model_operand(options_t *o, int argc, char **argv);
+
+#endif

@@ -1,0 +1,56 @@
+/* model.c - caduceus model ACTION. SPDX-License-Identifier: MIT */
+#include "actions.h"
+
+static const struct {
+    const char *name, *about;
+    int (*run)(int argc, char **argv);
+} ACTION[] = {
+    { "info", "print what a checkpoint is", model_info },
+    { "verify", "run it and compare with expected tensors", model_verify },
+    { "convert", "write it anew, as float32 with the published names", model_convert },
+};
+enum { NACTION = sizeof ACTION / sizeof *ACTION };
+
+int model_operand(options_t *o, int argc, char **argv)
+{
+    if (argc - optind > 1) return cmd_fail(o->cmd, "one file at most, %d given", argc - optind);
+    if (optind == argc) return 0;
+    if (o->model) return cmd_fail(o->cmd, "%s: a second model; -m names one already", argv[optind]);
+    o->model = argv[optind];
+    return 0;
+}
+
+static void usage(FILE *f)
+{
+    fputs("Usage: caduceus model ", f);
+    for (int i = 0; i < NACTION; i++) fprintf(f, "%s%s", i ? "|" : "", ACTION[i].name);
+    fputs(" [options]\n\n", f);
+    for (int i = 0; i < NACTION; i++) fprintf(f, "  %-10s %s\n", ACTION[i].name, ACTION[i].about);
+}
+
+static int unknown(const char *name)
+{
+    text_t list = { 0 };
+    int rc;
+    for (int i = 0; i < NACTION; i++)
+        text_printf(&list, "%s%s", i == 0 ? "" : i == NACTION - 1 ? " or " : ", ", ACTION[i].name);
+    rc = cmd_fail("model", "%s: expected %s", name, list.failed ? "an action" : list.s.s);
+    text_free(&list);
+    return rc;
+}
+
+int cmd_model(int argc, char **argv)
+{
+    if (argc < 2) {
+        usage(stderr);
+        return 1;
+    }
+    if (!strcmp(argv[1], "--help")) {
+        usage(stdout);
+        return cmd_finish("model");
+    }
+    optind = 2; /* after the action */
+    for (int i = 0; i < NACTION; i++)
+        if (!strcmp(argv[1], ACTION[i].name)) return ACTION[i].run(argc, argv);
+    return unknown(argv[1]);
+}

@@ -1,0 +1,147 @@
+/* verify.c - caduceus model verify. SPDX-License-Identifier: MIT */
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "measure/measure.h"
+#include "actions.h"
+
+static const char USAGE[] =
+    "Usage: caduceus model verify [options] [EXPECTED.safetensors | MODEL]\n\n"
+    "Runs the input_ids of EXPECTED (default: expected.safetensors beside the\n"
+    "weights) through the model and prints the relative Frobenius error of every\n"
+    "tensor given: last_hidden_state, logits, class_logits; or, where labels are\n"
+    "given, of the loss and of every gradient (grad.NAME). Without an expected file,\n"
+    "checks reverse-complement equivariance on random sequence. Exits 1 when\n"
+    "an error is above the tolerance.\n\n"
+    "Options:\n"
+    "      --tolerance X      largest error to accept [2e-6; bf16 1e-2; gradients 5e-6,\n"
+    "                         their loss 1e-6; in bf16 5e-2 and 1e-2]\n"
+    "      --recompute        gradients: keep each layer's input alone, as in training\n" OPTIONS_USAGE;
+
+typedef struct {
+    const options_t *o;
+    double tolerance; /* negative: the default of each kind of quantity */
+    bool recompute;
+    cad_model_t *m;
+    const char *precision; /* of the context or trainer */
+    bool failed;
+} verify_t;
+
+/* The default tolerance: forward pass, loss, gradients; in fp32, in bf16. */
+static double usual_tolerance(const verify_t *v, cad_verdict_t kind)
+{
+    static const double usual[][2] = { [CAD_VERDICT_FORWARD] = { 2e-6, 1e-2 },
+                                       [CAD_VERDICT_LOSS] = { 1e-6, 1e-2 },
+                                       [CAD_VERDICT_GRADIENT] = { 5e-6, 5e-2 } };
+    return usual[kind][!strcmp(v->precision, "bf16")];
+}
+
+static void report(void *arg, const char *name, cad_verdict_t kind, double error)
+{
+    verify_t *v = arg;
+    bool ok = error <= (v->tolerance < 0 ? usual_tolerance(v, kind) : v->tolerance); /* false for NaN */
+    if (!ok) v->failed = true;
+    printf("%s\t%.3g\t%s\n", name, error, ok ? "ok" : "FAILED");
+}
+
+static int verify_gradients(verify_t *v, const cad_expected_t *e, cad_error_t *err)
+{
+    cad_trainer_t *t = NULL;
+    cad_recipe_t r;
+    int rc;
+    cad_recipe_init(&r);
+    r.max_tokens = cad_expected_len(e);
+    r.recompute = v->recompute;
+    rc = options_open_trainer(v->o, v->m, &r, &t, err);
+    if (rc) return rc;
+    v->precision = cad_trainer_precision(t);
+    rc = cad_expected_gradients(e, t, err);
+    cad_trainer_close(t);
+    return rc;
+}
+
+static int verify_forward(verify_t *v, const cad_expected_t *e, cad_error_t *err)
+{
+    cad_context_t *ctx = NULL;
+    int rc = options_open_context(v->o, v->m, cad_expected_len(e), &ctx, err);
+    if (rc) return rc;
+    v->precision = cad_context_precision(ctx);
+    rc = cad_expected_forward(e, ctx, err);
+    cad_context_close(ctx);
+    return rc;
+}
+
+/* The path of expected.safetensors beside the weights, malloc'd; NULL if there is none. */
+static char *default_expected(const char *model)
+{
+    size_t n = model ? strlen(model) : 0;
+    const char *slash = model ? strrchr(model, '/') : NULL;
+    char *dir, *path;
+    if (!model || !strncmp(model, "hf:", 3)) return NULL;
+    if (n > 12 && !strcmp(model + n - 12, ".safetensors"))
+        dir = slash ? strndup(model, (size_t)(slash - model)) : strdup(".");
+    else dir = strdup(model);
+    path = dir ? cad_path_join(dir, "expected.safetensors") : NULL;
+    free(dir);
+    if (path && access(path, F_OK)) {
+        free(path);
+        path = NULL;
+    }
+    return path;
+}
+
+static int verify(const options_t *o, const char *file, double tolerance, bool recompute)
+{
+    verify_t v = { .o = o, .tolerance = tolerance, .recompute = recompute };
+    cad_expected_t *e = NULL;
+    cad_error_t err;
+    char *beside = file ? NULL : default_expected(options_model(o));
+    int rc = options_open_model(o, &v.m);
+    if (rc == 0) {
+        rc = cad_expected_open(&e, v.m, file ? file : beside, report, &v, &err);
+        if (rc == 0) rc = (cad_expected_trains(e) ? verify_gradients : verify_forward)(&v, e, &err);
+        rc = rc ? cmd_fail(o->cmd, "%s", err.text) : cmd_finish(o->cmd);
+    }
+    if (rc == 0 && v.failed) rc = cmd_fail(o->cmd, "errors above the tolerance");
+    cad_expected_close(e);
+    cad_model_close(v.m);
+    free(beside);
+    return rc;
+}
+
+/* ---- entry ---- */
+
+typedef struct {
+    options_t o;
+    double tolerance;
+    bool recompute;
+} args_t;
+
+enum { O_TOLERANCE = 1, O_RECOMPUTE };
+static const struct option LONGS[] = {
+    OPTIONS_LONG, OPT_VALUE("tolerance", O_TOLERANCE), OPT_FLAG("recompute", O_RECOMPUTE), { 0 }
+};
+
+static int take_option(void *args, int c, const char *arg)
+{
+    args_t *a = args;
+    switch (c) {
+    case O_RECOMPUTE: a->recompute = true; return 0;
+    case O_TOLERANCE: return option_real(a->o.cmd, "--tolerance", arg, 0, 1e9, &a->tolerance);
+    default: return options_take(&a->o, c, arg);
+    }
+}
+
+int model_verify(int argc, char **argv)
+{
+    args_t a = { .tolerance = -1 };
+    const char *expected = NULL;
+    struct stat sb;
+    int rc;
+    options_init(&a.o, "model verify");
+    rc = options_parse(a.o.cmd, argc, argv, OPTIONS_SHORT, LONGS, USAGE, take_option, &a);
+    if (rc) return rc == 2 ? 0 : 1;
+    if (argc - optind == 1 && (stat(argv[optind], &sb) || !S_ISDIR(sb.st_mode))) expected = argv[optind];
+    else if (model_operand(&a.o, argc, argv)) return 1;
+    return verify(&a.o, expected, a.tolerance, a.recompute);
+}
