@@ -104,7 +104,8 @@ enum cad_text_t {
     CAD_TEXT_STATUS,     /* "status" in the file's metadata, "" if absent */
     CAD_TEXT_KIND,       /* "Caduceus-PS" or "Caduceus-Ph" */
     CAD_TEXT_DETAILS,    /* dimensions and switches of config.json, one line */
-    CAD_TEXT_VOCABULARY  /* "table", "plant" or the file it came from */
+    CAD_TEXT_VOCABULARY, /* "table", "plant" or the file it came from */
+    CAD_TEXT_FOLDER      /* the folder that it was opened from; "" for a model that was made */
 };
 /* One property as text, owned by the model; "" for an unknown one. */
 CAD_API const char *cad_model_text(const cad_model_t *model, enum cad_text_t what);
@@ -151,13 +152,31 @@ CAD_API int cad_model_config(char **config, const cad_model_t *model, cad_error_
  * *merged: the new text, to be freed with free(); NULL on failure. */
 CAD_API int cad_config_merge(char **merged, const char *config, const char *changes, cad_error_t *err);
 
+/* How a model is saved: call cad_save_init, then change members. */
+typedef struct cad_save_t {
+    size_t size;        /* of this struct, as the caller was compiled */
+    const char *status; /* text for the file's metadata (UTF-8; see CAD_TEXT_STATUS): "" for none; default
+                           NULL, the model's own */
+    const char *dtype;  /* "F32" (default, also NULL), "F16" or "BF16": weights are rounded to nearest */
+    const char *card;   /* text of the README.md to write; default NULL, none */
+    int bare;           /* 1: write a tied tensor under one of its names; default 0, under each: transformers
+                           4.51 and later need both */
+    int with_files;     /* 1: keep names of Python classes in the model's own folder (auto_map): the caller
+                           copies these files; default 0, the hub's classes are named instead */
+} cad_save_t;
+#define cad_save_init(how) cad_save_init_sized((how), sizeof(cad_save_t))
+CAD_API void cad_save_init_sized(cad_save_t *how, size_t size);
+
 /* Writes a checkpoint as published into folder dir, which is made if absent:
- * config.json, model.safetensors (float32), tokenizer_config.json and, if the model
- * was opened with one, its tokenizer.json or vocab.txt. All files are written before
- * the first one replaces an old one; on failure the old ones stay. status: text for
- * the file's metadata (UTF-8; see CAD_TEXT_STATUS), "" for none, NULL for the model's
- * own. Refuses (CAD_EARG) weights that are NaN or infinite, and a folder with
- * another model's tokenizer. */
+ * config.json, model.safetensors, tokenizer_config.json and, if the model
+ * was opened with one, its tokenizer.json or vocab.txt. Keys of config.json and
+ * tokenizer_config.json that the library does not know stay as they were read. All files
+ * are written before the first one replaces an old one; on failure the old ones stay.
+ * Refuses (CAD_EARG) weights that are NaN, infinite or too large for the type, and a folder
+ * with another model's tokenizer. */
+CAD_API int cad_model_export(const cad_model_t *model, const char *dir, const cad_save_t *how, cad_error_t *err);
+
+/* cad_model_export with the default settings and this status. */
 CAD_API int cad_model_save(const cad_model_t *model, const char *dir, const char *status, cad_error_t *err);
 
 /* Checks that cad_model_save can write this model's tokenizer into the existing
@@ -175,7 +194,7 @@ enum cad_head_kind_t {
 };
 
 /* The meaning of a classifier's K outputs, as config.json stores it (problem_type,
- * pooling_strategy, id2label, target_mean, target_scale). The arrays are allocated by
+ * caduceus_pooling, id2label, target_mean, target_scale). The arrays are allocated by
  * the library and owned by the head; names may be replaced by other malloc'd texts. */
 typedef struct cad_head_t {
     size_t size;               /* of this struct, as the caller was compiled */

@@ -74,7 +74,7 @@ is "the core never prints" \
     "$(grep -rnE '\b(printf|puts|fputs|perror|fprintf) ?\(' core --include='*.[ch]' | grep -v snprintf)" ""
 is "only conjoin and the checkpoint know PS from Ph" \
     "$(grep -rlE 'rcps' core --include='*.c' | sort | joined)" \
-    "core/engine/conjoin.c core/model/checkpoint.c core/model/config.c core/model/tensors.c "
+    "core/engine/conjoin.c core/model/checkpoint.c core/model/config.c core/model/config_text.c core/model/tensors.c "
 is "no fast-math, no native code" \
     "$(grep -nE -e '-ffast-math|-march=native|fopenmp' configure.ac Makefile.am m4/caduceus.m4)" ""
 finish

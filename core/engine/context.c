@@ -128,9 +128,11 @@ static int copy_head(cad_context_t *ctx, cad_error_t *err)
     size_t n = (size_t)(m->labels * m->cfg.d_model);
     ctx->pool = m->cfg.pool;
     if (!m->score) return 0;
-    ctx->score = cad_alloc(n, sizeof *ctx->score);
+    ctx->score = calloc(n + (size_t)m->labels, sizeof *ctx->score);
     if (!ctx->score) return cad_fail(err, CAD_ENOMEM, "out of memory for %lld labels", (long long)m->labels);
     memcpy(ctx->score, m->score, n * sizeof *ctx->score);
+    ctx->score_bias = ctx->score + n;
+    if (m->score_bias) memcpy(ctx->score_bias, m->score_bias, (size_t)m->labels * sizeof *ctx->score);
     return 0;
 }
 

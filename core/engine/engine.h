@@ -23,6 +23,7 @@ typedef struct cad_pass_t {
 struct cad_context_t {
     const cad_model_t *model;
     float *score;         // (labels,D) copy of the classifier's head, made at opening; or NULL
+    float *score_bias;    // (labels) in the same memory; 0 without a bias
     enum cad_pool_t pool; /* of the classifier, at opening */
     cad_ops_t table;
     const cad_ops_t *ops; /* &table once the table is filled */

@@ -107,7 +107,8 @@ static inline void cad_add_tensor(float *to, const cad_sums_t *s, const cad_mode
     case CAD_T_NORM_F_BIAS: cad_add_rows(to, s->norm_f_bias, 1, s->D, s->Dp); return;
     case CAD_T_NORM: cad_add_rows(to, s->norm[t->layer], 1, s->D, s->Dp); return;
     case CAD_T_NORM_BIAS: cad_add_rows(to, s->norm_bias[t->layer], 1, s->D, s->Dp); return;
-    case CAD_T_SCORE: return; /* added by the trainer: score is not computed by a backend */
+    case CAD_T_SCORE:
+    case CAD_T_SCORE_BIAS: return; /* added by the trainer: the head is not computed by a backend */
     default: break;
     }
     kind = s->kind[m->layer[t->layer].kind];

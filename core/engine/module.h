@@ -9,7 +9,7 @@
 
 #include "engine/backward.h"
 
-#define CAD_MODULE_ABI 7 /* raised by changes that no struct size shows, and by changes of cad_host_t */
+#define CAD_MODULE_ABI 8 /* raised by changes that no struct size shows, and by changes of cad_host_t */
 #define CAD_MODULE_SYMBOL "cad_module"
 
 typedef struct cad_host_t { /* number of kinds of layers, and sizes of the structs that host and module share */

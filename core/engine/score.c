@@ -69,13 +69,13 @@ int cad_forward_conjoined(cad_context_t *ctx, const uint8_t *tok, int64_t len, f
     return forward(ctx, tok, len, 2, NULL, logits, err);
 }
 
-/* logits (labels) = score x pooled row, the mean of both strands' rows. */
+/* logits (labels) = score x pooled row + bias; the pooled row is the mean of both strands'. */
 static void head_one(const cad_context_t *ctx, const cad_pass_t *p, float *logits)
 {
     int64_t D = ctx->model->cfg.d_model;
     if (p->strands == 2) cad_conjoin_embedding(D, p->pooled[0], p->pooled[1], p->pooled[0]);
     for (int64_t k = 0; k < ctx->model->labels; k++) {
-        double sum = 0;
+        double sum = (double)ctx->score_bias[k];
         for (int64_t d = 0; d < D; d++) sum += (double)ctx->score[k * D + d] * (double)p->pooled[0][d];
         logits[k] = (float)sum;
     }

@@ -25,9 +25,23 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const cad_stored_t *)a)->name, ((const cad_stored_t *)b)->name);
 }
 
+/* The head of a classifier of the paper's training code, by its name in transformers. */
+static void rename_head(cad_archive_t *st)
+{
+    static const char *const from = "decoder.0.output_transform.";
+    for (int i = 0; i < st->ntensor; i++) {
+        char *s = st->tensor[i].name;
+        size_t n = strlen(from);
+        if (!starts(s, from)) continue;
+        memmove(s + 6, s + n, strlen(s + n) + 1);
+        memcpy(s, "score.", 6);
+    }
+}
+
 static int normalise_names(cad_archive_t *st, const char *path, cad_error_t *err)
 {
     strip_prefixes(st);
+    rename_head(st);
     if (st->ntensor) qsort(st->tensor, (size_t)st->ntensor, sizeof *st->tensor, by_name);
     for (int i = 1; i < st->ntensor; i++)
         if (!strcmp(st->tensor[i].name, st->tensor[i - 1].name))
@@ -136,6 +150,7 @@ static const float **place_of(cad_model_t *m, const cad_tensor_t *t)
     case CAD_T_NORM_F: return &m->norm_f;
     case CAD_T_NORM_F_BIAS: return &m->norm_f_bias;
     case CAD_T_SCORE: return &m->score;
+    case CAD_T_SCORE_BIAS: return &m->score_bias;
     case CAD_T_NORM: return &l->norm;
     case CAD_T_NORM_BIAS: return &l->norm_bias;
     default: return &l->dir[t->dir].param[t->role - CAD_T_KIND];
@@ -193,6 +208,7 @@ static int find_sizes(cad_model_t *m, cad_archive_t *st, const char *path, int64
     m->labels = score && score->ndim == 2    ? score->shape[0]
                 : score || m->cfg.classifier ? cad_max(m->cfg.num_labels, 1)
                                              : 0;
+    if (cad_archive_find(st, "score.bias")) m->cfg.score_bias = true;
     if (m->labels && m->cfg.num_labels && m->labels != m->cfg.num_labels)
         return cad_fail(err, CAD_EFORMAT, "%s: score.weight has %lld rows; config.json says %lld labels", path,
                         (long long)m->labels, (long long)m->cfg.num_labels);
@@ -288,6 +304,18 @@ static int load(cad_model_t *m, cad_archive_t *st, const char *dir, const char *
     return cad_archive_sha256(st, m->sha256, err);
 }
 
+static int read_configs(cad_model_t *m, const char *dir, cad_error_t *err)
+{
+    char *config = cad_path_join(dir, "config.json"), *tokenizer = cad_path_join(dir, "tokenizer_config.json");
+    int rc = config && tokenizer ? cad_json_load(&m->config, config, false, err) : cad_out_of_memory(err);
+    if (rc == 0) rc = cad_config_read(&m->cfg, m->config, config, err);
+    if (rc == 0) rc = cad_json_load(&m->tokenizer, tokenizer, true, err);
+    if (rc == 0) m->cfg.max_len = cad_config_max_len(m->tokenizer);
+    free(config);
+    free(tokenizer);
+    return rc;
+}
+
 int cad_model_open(cad_model_t **out, const char *given, cad_error_t *err)
 {
     cad_model_t *m = calloc(1, sizeof *m);
@@ -297,11 +325,11 @@ int cad_model_open(cad_model_t **out, const char *given, cad_error_t *err)
     *out = NULL;
     if (!m) return cad_out_of_memory(err);
     rc = cad_locate(given, &dir, &weights, err);
-    if (rc == 0) rc = cad_config_read(&m->cfg, dir, err);
+    if (rc == 0) rc = read_configs(m, dir, err);
     if (rc == 0) rc = load(m, &st, dir, weights, err);
-    if (rc == 0 && m->labels) rc = cad_head_load(m, dir, err);
+    if (rc == 0 && m->labels) rc = cad_head_load(m, err);
     cad_archive_close(&st);
-    free(dir);
+    m->folder = dir;
     free(weights);
     if (rc) cad_model_close(m);
     else *out = m;
@@ -316,7 +344,10 @@ void cad_model_close(cad_model_t *m)
     free(m->layer);
     free(m->embed_in);
     free(m->vocab.text);
-    free(m->head);
+    free(m->folder);
+    json_decref(m->config);
+    json_decref(m->tokenizer);
+    json_decref(m->head);
     free(m);
 }
 
@@ -367,6 +398,7 @@ const char *cad_model_text(const cad_model_t *m, enum cad_text_t what)
     case CAD_TEXT_KIND: return m->cfg.rcps ? "Caduceus-PS" : "Caduceus-Ph";
     case CAD_TEXT_DETAILS: return m->details;
     case CAD_TEXT_VOCABULARY: return m->vocab.source;
+    case CAD_TEXT_FOLDER: return m->folder ? m->folder : "";
     }
     return "";
 }

@@ -1,8 +1,6 @@
-/* config.c - reads and writes config.json and tokenizer_config.json. SPDX-License-Identifier: MIT */
-#include <jansson.h>
+/* config.c - reads config.json. SPDX-License-Identifier: MIT */
 #include <math.h>
 
-#include "base/file.h"
 #include "model/config.h"
 
 struct cad_reader_t {
@@ -70,29 +68,6 @@ static double get_real(reader_t *r, json_t *o, const char *key, double def, doub
     return def;
 }
 
-/* Integers are read as reals, since transformers writes model_max_length above 2^63. */
-static int parse(json_t **root, const char *text, size_t size, const char *path, cad_error_t *err)
-{
-    json_error_t je;
-    *root = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &je);
-    if (!*root) return cad_fail(err, CAD_EFORMAT, "%s:%d: %s", path, je.line, je.text);
-    if (json_is_object(*root)) return 0;
-    json_decref(*root);
-    *root = NULL;
-    return cad_fail(err, CAD_EFORMAT, "%s: not a JSON object", path);
-}
-
-static int load(json_t **root, const char *path, bool optional, cad_error_t *err)
-{
-    char *text;
-    size_t size;
-    int rc = cad_read_text(&text, &size, path, optional, err);
-    *root = NULL;
-    if (rc == 0 && text) rc = parse(root, text, size, path, err);
-    free(text);
-    return rc;
-}
-
 /* ---- readers for a kind's configure ---- */
 
 int64_t cad_read_int(cad_reader_t *r, const char *key, int64_t def, int64_t lo, int64_t hi)
@@ -141,8 +116,7 @@ static void read_kinds(cad_config_t *c, reader_t *r)
     }
 }
 
-/* The member that holds a kind's shape: ssm_cfg for the kind of layer 0, else NAME_cfg. */
-static const char *shape_key(const cad_config_t *c, int kind, char key[64])
+const char *cad_config_shape_key(const cad_config_t *c, int kind, char key[64])
 {
     if (kind == c->kind[0]) return "ssm_cfg";
     snprintf(key, 64, "%s_cfg", cad_blocks[kind]->name);
@@ -153,7 +127,7 @@ static void read_shapes(cad_config_t *c, reader_t *r)
 {
     for (int k = 0; k < CAD_NKINDS; k++) {
         char own[64];
-        const char *key = shape_key(c, k, own);
+        const char *key = cad_config_shape_key(c, k, own);
         if (!cad_config_uses(c, k)) continue;
         r->ssm = json_object_get(r->root, key);
         if (r->ssm && !json_is_null(r->ssm) && !json_is_object(r->ssm)) bad(r, key, "is not an object");
@@ -213,6 +187,7 @@ static void read_labels(cad_config_t *c, reader_t *r)
     json_t *arch = json_object_get(r->root, "architectures");
     json_t *id2label = json_object_get(r->root, "id2label");
     c->num_labels = get_int(r, r->root, "num_labels", 0, 1, 1 << 20);
+    c->score_bias = get_bool(r, r->root, "score_bias", false);
     if (c->num_labels == 0 && json_is_object(id2label)) c->num_labels = (int64_t)json_object_size(id2label);
     for (size_t i = 0; i < json_array_size(arch); i++) {
         const char *s = json_string_value(json_array_get(arch, i));
@@ -222,11 +197,12 @@ static void read_labels(cad_config_t *c, reader_t *r)
 
 static void read_pooling(cad_config_t *c, reader_t *r)
 {
-    json_t *v = json_object_get(r->root, "pooling_strategy");
+    const char *key = json_object_get(r->root, CAD_POOLING) ? CAD_POOLING : CAD_POOLING_ONCE;
+    json_t *v = json_object_get(r->root, key);
     const char *s = json_string_value(v);
     c->pool = s && !strcmp(s, "max") ? CAD_POOL_MAX : CAD_POOL_MEAN;
     if (v && !json_is_null(v) && (!s || (strcmp(s, "mean") && strcmp(s, "max"))))
-        bad(r, "pooling_strategy", "is neither \"mean\" nor \"max\"");
+        bad(r, key, "is neither \"mean\" nor \"max\"");
 }
 
 static void read_epsilon(cad_config_t *c, reader_t *r)
@@ -258,167 +234,23 @@ static void read_all(cad_config_t *c, reader_t *r)
 
 #define DEFAULT_LENGTH 131072
 
-static int read_max_len(cad_config_t *c, const char *dir, cad_error_t *err)
+int64_t cad_config_max_len(const json_t *tokenizer)
 {
-    char *path = cad_path_join(dir, "tokenizer_config.json");
-    json_t *root, *v;
-    int rc;
-    c->max_len = DEFAULT_LENGTH;
-    if (!path) return cad_out_of_memory(err);
-    rc = load(&root, path, true, err);
-    v = json_object_get(root, "model_max_length");
-    if (json_is_number(v)) { /* transformers writes 1e30 for "no limit" */
-        double d = json_number_value(v);
-        if (d >= 1 && d <= 1 << 20 && d == floor(d)) c->max_len = (int64_t)d;
-    }
-    json_decref(root);
-    free(path);
-    return rc;
+    const json_t *v = json_object_get(tokenizer, "model_max_length");
+    double d = json_number_value(v);
+    return json_is_number(v) && d >= 1 && d <= 1 << 20 && d == floor(d) ? (int64_t)d : DEFAULT_LENGTH;
 }
 
-int cad_config_read(cad_config_t *cfg, const char *dir, cad_error_t *err)
+int cad_config_read(cad_config_t *cfg, json_t *root, const char *path, cad_error_t *err)
 {
-    char *path = cad_path_join(dir, "config.json");
-    reader_t r = { .path = path, .err = err };
-    int rc;
+    reader_t r = { .root = root, .path = path, .err = err };
     memset(cfg, 0, sizeof *cfg);
-    if (!path) return cad_out_of_memory(err);
-    rc = load(&r.root, path, false, err);
-    if (rc == 0) {
-        read_all(cfg, &r);
-        rc = r.rc;
-    }
-    json_decref(r.root);
-    free(path);
-    return rc ? rc : read_max_len(cfg, dir, err);
-}
-
-int cad_config_parse(cad_config_t *cfg, const char *text, cad_error_t *err)
-{
-    reader_t r = { .path = "config.json", .err = err };
-    int rc = parse(&r.root, text, strlen(text), r.path, err);
-    memset(cfg, 0, sizeof *cfg);
-    if (rc) return rc;
-    read_all(cfg, &r);
     cfg->max_len = DEFAULT_LENGTH;
-    json_decref(r.root);
+    read_all(cfg, &r);
     return r.rc;
 }
 
 bool cad_config_folded(const cad_config_t *c, int64_t layer)
 {
     return c->rcps && c->fused_add_norm && (c->n_layer - 1 - layer) % 2 == 1;
-}
-
-/* ---- writing ---- */
-
-int cad_config_merge(char **merged, const char *config, const char *changes, cad_error_t *err)
-{
-    json_t *root = NULL, *other = NULL;
-    size_t n;
-    int rc = parse(&root, config, strlen(config), "config.json", err);
-    *merged = NULL;
-    if (rc == 0) rc = parse(&other, changes, strlen(changes), "changes to config.json", err);
-    if (rc == 0 && json_object_update(root, other)) rc = cad_fail(err, CAD_ENOMEM, "out of memory for config.json");
-    json_decref(other);
-    if (rc) json_decref(root);
-    else if (!(*merged = cad_json_text(root, 0, &n))) rc = cad_out_of_memory(err);
-    return rc;
-}
-
-char *cad_json_text(json_t *value, size_t flags, size_t *size)
-{
-    char *text = NULL;
-    *size = value ? json_dumpb(value, NULL, 0, flags) : 0;
-    if (*size) text = malloc(*size + 1);
-    if (text && json_dumpb(value, text, *size, flags) != *size) {
-        free(text);
-        text = NULL;
-    }
-    if (text) text[*size] = 0;
-    json_decref(value);
-    return text;
-}
-
-#define PRETTY (JSON_INDENT(2) | JSON_REAL_PRECISION(15))
-
-/* Complement of each token id: {"0": 0, ...}. */
-static json_t *complement_json(const uint8_t *comp, int64_t rows)
-{
-    json_t *map = json_object();
-    char key[24];
-    for (int64_t i = 0; i < rows; i++) {
-        snprintf(key, sizeof key, "%lld", (long long)i);
-        json_object_set_new(map, key, json_integer(comp[i]));
-    }
-    return map;
-}
-
-/* Default class names, as the published code has them: {"0": "LABEL_0", ...}. */
-static json_t *labels_json(int64_t labels)
-{
-    json_t *map = json_object();
-    char key[24];
-    for (int64_t i = 0; i < labels; i++) {
-        snprintf(key, sizeof key, "%lld", (long long)i);
-        json_object_set_new(map, key, json_sprintf("LABEL_%lld", (long long)i));
-    }
-    return map;
-}
-
-/* Writes layer_kinds and the shapes of all kinds but layer 0's, unless all layers are Mamba, as in all
- * published models. False when out of memory. */
-static bool put_kinds(const cad_config_t *c, json_t *o)
-{
-    json_t *list;
-    int64_t first = 0;
-    bool good = true;
-    while (first < c->n_layer && c->kind[first] == CAD_KIND_mamba) first++;
-    if (first == c->n_layer) return true;
-    list = json_array();
-    for (int64_t i = 0; i < c->n_layer && good; i++)
-        good = json_array_append_new(list, json_string(cad_blocks[c->kind[i]]->name)) == 0;
-    for (int k = 0; k < CAD_NKINDS && good; k++) {
-        char own[64];
-        const char *key = shape_key(c, k, own);
-        if (cad_config_uses(c, k) && k != c->kind[0]) good = json_object_set_new(o, key, cad_blocks[k]->write(c)) == 0;
-    }
-    return json_object_set_new(o, "layer_kinds", list) == 0 && good;
-}
-
-char *cad_config_text(const cad_config_t *c, const uint8_t *comp, int64_t rows, int64_t labels, const char *head,
-                      size_t *size)
-{
-    json_int_t multiple = rows % c->vocab_multiple
-                              ? 1
-                              : c->vocab_multiple; /* vocab_size = rows must not be padded further */
-    json_t *o = json_pack(
-        "{s:[s], s:s, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:s, s:b, s:b, s:b, s:f, s:o, s:{s:f, s:b, s:I}, s:o, s:s}",
-        "architectures", labels ? "CaduceusForSequenceClassification" : "CaduceusForMaskedLM", "model_type", "caduceus",
-        "d_model", (json_int_t)c->d_model, "n_layer", (json_int_t)c->n_layer, "vocab_size", (json_int_t)rows,
-        "pad_vocab_size_multiple", multiple, "rcps", c->rcps, "bidirectional", c->bidirectional,
-        "bidirectional_weight_tie", c->tied, "bidirectional_strategy", c->multiply ? "ew_multiply" : "add",
-        "fused_add_norm", c->fused_add_norm, "rms_norm", c->rms_norm, "residual_in_fp32", 0, "norm_epsilon",
-        c->norm_epsilon, "ssm_cfg", cad_blocks[c->kind[0]]->write(c), "initializer_cfg", "initializer_range",
-        c->init_range, "rescale_prenorm_residual", c->init_rescale, "n_residuals_per_layer",
-        (json_int_t)c->init_residuals, "complement_map", complement_json(comp, rows), "torch_dtype", "float32");
-    if (!o || !put_kinds(c, o)) {
-        json_decref(o);
-        return NULL;
-    }
-    if (labels) {
-        json_object_set_new(o, "num_labels", json_integer(labels));
-        json_object_set_new(o, "id2label", labels_json(labels));
-    }
-    if (labels && head) {
-        json_t *more = json_loads(head, 0, NULL);
-        json_object_update(o, more);
-        json_decref(more);
-    }
-    return cad_json_text(o, PRETTY, size);
-}
-
-char *cad_tokenizer_config_text(const cad_config_t *c, size_t *size)
-{
-    return cad_json_text(json_pack("{s:I}", "model_max_length", (json_int_t)c->max_len), PRETTY, size);
 }

@@ -1,8 +1,9 @@
-/* config.h - reads and writes config.json; reads tokenizer_config.json. SPDX-License-Identifier: MIT */
+/* config.h - reads config.json. SPDX-License-Identifier: MIT */
 #ifndef CAD_CONFIG_H
 #define CAD_CONFIG_H
 
 #include "model/block.h"
+#include "model/json.h"
 
 #define CAD_LAYERS 1024 /* maximum number of layers */
 
@@ -13,6 +14,7 @@ struct cad_config_t {
     bool bidirectional, multiply, tied, rcps, classifier;
     int64_t num_labels;   /* from config.json; 0 if not given */
     enum cad_pool_t pool; /* of a classifier's head */
+    bool score_bias;      /* the head has a bias */
     int64_t max_len;      /* from tokenizer_config.json, in bases */
     int16_t comp[256];    /* complement_map by token id; -1: not given */
     bool has_comp;
@@ -22,16 +24,18 @@ struct cad_config_t {
     uint8_t kind[CAD_LAYERS];      /* by layer: index into cad_blocks */
     cad_shape_t shape[CAD_NKINDS]; /* of each kind in use; its type is in blocks/NAME.h */
 };
-int cad_config_read(cad_config_t *cfg, const char *dir, cad_error_t *err);
-/* Parses the text of a config.json. max_len keeps its default. */
-int cad_config_parse(cad_config_t *cfg, const char *text, cad_error_t *err);
-/* Return the texts of config.json (comp: (rows)) and tokenizer_config.json, malloc'd, or NULL if
- * out of memory. labels 0: a language model. head: a JSON object with further keys, or NULL. */
-char *cad_config_text(const cad_config_t *cfg, const uint8_t *comp, int64_t rows, int64_t labels, const char *head,
-                      size_t *size);
-char *cad_tokenizer_config_text(const cad_config_t *cfg, size_t *size);
-/* Returns a jansson value as malloc'd text and frees the value; NULL for NULL. */
-char *cad_json_text(struct json_t *value, size_t flags, size_t *size);
+/* Keys of ours: the pooling of a classifier's head; its name in files of version 0.2, where transformers
+ * took it for an argument of the model. */
+#define CAD_POOLING "caduceus_pooling"
+#define CAD_POOLING_ONCE "pooling_strategy"
+
+/* root: a config.json; path: for messages. max_len keeps its default. */
+int cad_config_read(cad_config_t *cfg, json_t *root, const char *path, cad_error_t *err);
+/* The model's length by tokenizer_config.json (NULL: none): model_max_length, or the default if it is
+ * absent or above 2^20. */
+int64_t cad_config_max_len(const json_t *tokenizer);
+/* The key that holds a kind's shape: ssm_cfg for the kind of layer 0, else NAME_cfg, written to key. */
+const char *cad_config_shape_key(const cad_config_t *cfg, int kind, char key[64]);
 /* True if this layer is stored with its strands exchanged: fused-norm checkpoints with rcps. */
 bool cad_config_folded(const cad_config_t *cfg, int64_t layer);
 /* True if some layer is of this kind. */

@@ -16,6 +16,7 @@ static double initial(const cad_config_t *c, const cad_tensor_t *t, int64_t i, u
     case CAD_T_SCORE: return c->init_range * cad_normal(bits);
     case CAD_T_NORM:
     case CAD_T_NORM_F: return 1;
+    case CAD_T_SCORE_BIAS:
     case CAD_T_NORM_BIAS:
     case CAD_T_NORM_F_BIAS: return 0;
     default: return cad_blocks[c->kind[t->layer]]->initial(c, t->role, i, bits);
@@ -52,7 +53,8 @@ int cad_model_set_max_len(cad_model_t *m, int64_t max_len, cad_error_t *err)
 static int build(cad_model_t *m, const char *config, int64_t max_len, uint64_t seed, cad_error_t *err)
 {
     int64_t rows;
-    int rc = cad_config_parse(&m->cfg, config, err);
+    int rc = cad_json_parse(&m->config, config, strlen(config), "config.json", err);
+    if (rc == 0) rc = cad_config_read(&m->cfg, m->config, "config.json", err);
     if (rc == 0) rc = check_max_len(max_len, err);
     if (rc) return rc;
     m->cfg.max_len = max_len;
@@ -72,14 +74,17 @@ static int extend(cad_model_t *m, const cad_model_t *from, int64_t labels, uint6
     int rc = check_labels(labels, err);
     if (rc) return rc;
     m->cfg = from->cfg;
+    m->config = json_incref(from->config);
+    m->tokenizer = json_incref(from->tokenizer);
     m->cfg.classifier = true;
+    m->cfg.score_bias = false;
     m->cfg.num_labels = m->labels = labels;
     rc = cad_vocab_copy(&m->vocab, &from->vocab, err);
     if (rc == 0) rc = cad_model_list(m, from->vocab.rows, err);
     if (rc == 0) rc = cad_model_allocate(m, err);
     for (int i = 0; i < m->ntensor && rc == 0; i++) {
         const cad_tensor_t *t = &m->tensor[i];
-        if (t->role == CAD_T_SCORE) fill(m, t, seed);
+        if (cad_tensor_of_head(t)) fill(m, t, seed);
         else memcpy(m->param + t->offset, from->param + t->offset, (size_t)t->count * sizeof(float));
     }
     return rc;

@@ -2,8 +2,6 @@
  * transformers (id2label, label2id, num_labels, problem_type), and target_mean and target_scale
  * for a head that predicts values.
  * SPDX-License-Identifier: MIT */
-#include <jansson.h>
-
 #include "model/labels.h"
 
 static const char *const PROBLEM[] = { "single_label_classification", "multi_label_classification", "regression" };
@@ -97,20 +95,16 @@ static int read_numbers(json_t *root, const char *key, double *out, int64_t n, d
 
 int cad_head_read(cad_head_t *h, const cad_model_t *m, cad_error_t *err)
 {
-    json_t *root = m->head ? json_loads(m->head, JSON_DECODE_INT_AS_REAL, NULL) : NULL;
+    json_t *root = m->head;
     int rc;
     cad_head_init_sized(h, h->size);
-    if (!m->labels) {
-        json_decref(root);
-        return cad_fail(err, CAD_EARG, "the model has no classifier head");
-    }
+    if (!m->labels) return cad_fail(err, CAD_EARG, "the model has no classifier head");
     h->pool = m->cfg.pool;
     rc = read_kind(h, root, m->labels, err);
     if (rc == 0) rc = cad_head_room(h, m->labels, err);
     for (int64_t k = 0; k < h->n && rc == 0; k++) rc = read_name(h, json_object_get(root, "id2label"), k, err);
     if (rc == 0 && h->mean) rc = read_numbers(root, "target_mean", h->mean, h->n, 0, err);
     if (rc == 0 && h->scale) rc = read_numbers(root, "target_scale", h->scale, h->n, 1, err);
-    json_decref(root);
     if (rc) cad_head_free(h);
     return rc;
 }
@@ -140,17 +134,6 @@ static int put_names(json_t *root, const cad_head_t *h)
     return rc | json_object_set_new(root, "label2id", ids);
 }
 
-/* Stores root as the model's head (JSON text) and frees root. Numbers have 15 digits, as in config.json. */
-static int keep(cad_model_t *m, json_t *root, cad_error_t *err)
-{
-    size_t size;
-    char *text = cad_json_text(root, JSON_REAL_PRECISION(15), &size);
-    if (!text) return cad_fail(err, CAD_ENOMEM, "out of memory for config.json");
-    free(m->head);
-    m->head = text;
-    return 0;
-}
-
 int cad_head_write(const cad_head_t *h, cad_model_t *m, cad_error_t *err)
 {
     json_t *root;
@@ -163,29 +146,34 @@ int cad_head_write(const cad_head_t *h, cad_model_t *m, cad_error_t *err)
         return cad_fail(err, CAD_EFORMAT, "a label is not UTF-8 text, as config.json has to be");
     }
     json_object_set_new(root, "problem_type", json_string(PROBLEM[h->kind]));
-    json_object_set_new(root, "pooling_strategy", json_string(h->pool == CAD_POOL_MAX ? "max" : "mean"));
+    json_object_set_new(root, CAD_POOLING, json_string(h->pool == CAD_POOL_MAX ? "max" : "mean"));
     if (h->mean) json_object_set_new(root, "target_mean", numbers(h->mean, h->n));
     if (h->scale) json_object_set_new(root, "target_scale", numbers(h->scale, h->n));
     m->cfg.pool = h->pool;
-    return keep(m, root, err);
+    json_decref(m->head);
+    m->head = root;
+    return 0;
 }
 
-int cad_head_load(cad_model_t *m, const char *dir, cad_error_t *err)
+static const char *const KEY[] = { "num_labels", "id2label",       "label2id",    "problem_type",
+                                   CAD_POOLING,  CAD_POOLING_ONCE, "target_mean", "target_scale" };
+enum { NKEY = sizeof KEY / sizeof *KEY };
+
+void cad_head_drop_keys(json_t *config)
 {
-    static const char *const key[] = { "id2label",         "label2id",    "problem_type",
-                                       "pooling_strategy", "target_mean", "target_scale" };
-    char *path = cad_path_join(dir, "config.json"), *text = NULL;
-    json_t *all, *root;
-    size_t size;
-    int rc = path ? cad_read_text(&text, &size, path, false, err) : cad_out_of_memory(err);
-    free(path);
-    if (rc) return rc;
-    all = json_loadb(text, size, 0, NULL);
-    if (!all) all = json_loadb(text, size, JSON_DECODE_INT_AS_REAL, NULL); /* an integer above 2^63 */
-    root = all ? json_object() : NULL;
-    for (size_t i = 0; i < sizeof key / sizeof *key; i++)
-        if (json_object_get(all, key[i])) json_object_set(root, key[i], json_object_get(all, key[i]));
-    json_decref(all);
-    free(text);
-    return keep(m, root, err);
+    for (int i = 0; i < NKEY; i++)
+        if (json_object_get(config, KEY[i])) json_object_del(config, KEY[i]);
+}
+
+int cad_head_load(cad_model_t *m, cad_error_t *err)
+{
+    bool good;
+    m->head = json_object();
+    good = m->head != NULL;
+    for (int i = 0; i < NKEY; i++) {
+        json_t *v = json_object_get(m->config, KEY[i]);
+        const char *key = strcmp(KEY[i], CAD_POOLING_ONCE) ? KEY[i] : CAD_POOLING;
+        if (v && !json_object_get(m->head, key)) good = json_object_set(m->head, key, v) == 0 && good;
+    }
+    return good ? 0 : cad_out_of_memory(err);
 }

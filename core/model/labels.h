@@ -5,7 +5,9 @@
 
 #include "model/model.h"
 
-/* Stores the classifier keys of dir/config.json in model->head, as JSON text. */
-int cad_head_load(cad_model_t *model, const char *dir, cad_error_t *err);
+/* Copies the classifier's keys from model->config to model->head, under their present names. */
+int cad_head_load(cad_model_t *model, cad_error_t *err);
+/* Removes the classifier's keys from a config.json. */
+void cad_head_drop_keys(json_t *config);
 
 #endif

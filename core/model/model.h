@@ -2,6 +2,7 @@
 #ifndef CAD_MODEL_H
 #define CAD_MODEL_H
 
+#include "model/archive.h"
 #include "model/config.h"
 #include "model/tensors.h"
 #include "model/vocabulary.h"
@@ -9,6 +10,12 @@
 /* ---- locate.c ---- */
 /* Finds the folder of config.json and the path of the weights, both malloc'd. */
 int cad_locate(const char *given, char **dir, char **weights, cad_error_t *err);
+
+/* ---- config_text.c ---- */
+/* Return the texts of config.json and tokenizer_config.json, malloc'd, or NULL if out of memory. dtype: of the
+ * weights beside it. with_files: Python files of model->folder are copied along, so names of their classes hold. */
+char *cad_config_text(const cad_model_t *model, cad_dtype_t dtype, bool with_files, size_t *size);
+char *cad_tokenizer_config_text(const cad_model_t *model, bool with_files, size_t *size);
 
 /* ---- checkpoint.c ---- */
 typedef struct cad_direction_t {   /* one direction of a layer */
@@ -34,11 +41,14 @@ struct cad_model_t {
     int ntensor;
     float *param; // (total) tensors at their offsets; padding is 0
     int64_t total, nparam, labels;
-    cad_layer_t *layer;                        // (n_layer)
-    const float *embed;                        // (V,D), also the head
-    float *embed_in;                           // (V,D) input embeddings, derived from embed
-    const float *norm_f, *norm_f_bias, *score; // (D), (D) or NULL, (labels,D) or NULL
-    char *head;                                /* classifier keys of config.json as JSON text (labels.c), or NULL */
+    cad_layer_t *layer;                // (n_layer)
+    const float *embed;                // (V,D), also the head
+    float *embed_in;                   // (V,D) input embeddings, derived from embed
+    const float *norm_f, *norm_f_bias; // (D), (D) or NULL
+    const float *score, *score_bias;   // (labels,D), (labels); NULL: no classifier, no bias
+    json_t *config, *tokenizer; /* config.json and tokenizer_config.json as they were read, or NULL; never changed */
+    json_t *head;               /* classifier keys of config.json (labels.c), or NULL */
+    char *folder;               /* that the model was opened from; NULL: none */
     char sha256[65], dtype[64], status[256], details[512];
 };
 /* True if some layer's directions run one after the other. */

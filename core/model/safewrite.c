@@ -1,12 +1,12 @@
 /* safewrite.c - writes weight files; safetensors.c describes the format.
  * SPDX-License-Identifier: MIT
  */
-#include <jansson.h>
+#include <math.h>
 
-#include "model/config.h"
 #include "model/archive.h"
+#include "model/json.h"
 
-static int64_t width(const cad_array_t *t) { return t->dtype == CAD_I64 ? 8 : 4; }
+static int64_t width(const cad_array_t *t) { return t->dtype == CAD_I64 ? 8 : t->dtype == CAD_F32 ? 4 : 2; }
 
 static int64_t count(const cad_array_t *t)
 {
@@ -30,8 +30,9 @@ static json_t *describe(const cad_array_t *t, int64_t begin)
 {
     json_t *shape = json_array();
     for (int i = 0; i < t->ndim; i++) json_array_append_new(shape, json_integer(t->shape[i]));
-    return json_pack("{s:s, s:o, s:[I,I]}", "dtype", t->dtype == CAD_I64 ? "I64" : "F32", "shape", shape,
-                     "data_offsets", (json_int_t)begin, (json_int_t)(begin + count(t) * width(t)));
+    static const char *const name[] = { [CAD_F32] = "F32", [CAD_F16] = "F16", [CAD_BF16] = "BF16", [CAD_I64] = "I64" };
+    return json_pack("{s:s, s:o, s:[I,I]}", "dtype", name[t->dtype], "shape", shape, "data_offsets", (json_int_t)begin,
+                     (json_int_t)(begin + count(t) * width(t)));
 }
 
 /* Returns the header's text (malloc'd), padded with spaces to a multiple of 8 bytes. */
@@ -59,6 +60,44 @@ static void little(unsigned char *to, uint64_t u, int64_t n)
     for (int64_t k = 0; k < n; k++) to[k] = (unsigned char)(u >> 8 * k);
 }
 
+static uint32_t f32_bits(float f)
+{
+    uint32_t u;
+    memcpy(&u, &f, 4);
+    return u;
+}
+
+/* The nearest bfloat16 of a finite number, ties to even; its bits. */
+static uint16_t to_bf16(float f)
+{
+    uint32_t u = f32_bits(f);
+    return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+/* The nearest float16 of a number below 65520, ties to even; its bits. */
+static uint16_t to_f16(float f)
+{
+    uint32_t u = f32_bits(f), sign = u >> 16 & 0x8000, bits;
+    float a = fabsf(f);
+    if (a < 0x1p-14f) bits = (uint32_t)rintf(a * 0x1p24f); /* subnormal: a multiple of 2^-24 */
+    else {
+        bits = u & 0x7fffffff;
+        bits = (bits + 0xfff + (bits >> 13 & 1) - (112u << 23)) >> 13;
+    }
+    return (uint16_t)(sign | bits);
+}
+
+/* The bits that are stored of number i. */
+static uint64_t stored(const cad_array_t *t, int64_t i)
+{
+    switch (t->dtype) {
+    case CAD_F32: return f32_bits(((const float *)t->data)[i]);
+    case CAD_F16: return to_f16(((const float *)t->data)[i]);
+    case CAD_BF16: return to_bf16(((const float *)t->data)[i]);
+    default: return (uint64_t)((const int64_t *)t->data)[i];
+    }
+}
+
 static int put_array(cad_file_t *f, const cad_array_t *t, cad_error_t *err)
 {
     unsigned char buf[1 << 14];
@@ -66,11 +105,7 @@ static int put_array(cad_file_t *f, const cad_array_t *t, cad_error_t *err)
     for (int64_t i = 0; i < n; i += per) {
         int64_t some = cad_min(per, n - i);
         int rc;
-        for (int64_t k = 0; k < some; k++) {
-            uint32_t bits;
-            if (size == 4) memcpy(&bits, (const float *)t->data + i + k, 4);
-            little(buf + k * size, size == 4 ? bits : (uint64_t)((const int64_t *)t->data)[i + k], size);
-        }
+        for (int64_t k = 0; k < some; k++) little(buf + k * size, stored(t, i + k), size);
         if ((rc = cad_file_write(f, buf, (size_t)(some * size), err))) return rc;
     }
     return 0;

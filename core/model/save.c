@@ -8,19 +8,21 @@
 #include <unistd.h>
 
 #include "model/model.h"
-#include "model/archive.h"
 
-enum { WEIGHTS, CONFIG, TOKENIZER_CONFIG, TOKENIZER, NFILES };
+enum { WEIGHTS, CONFIG, TOKENIZER_CONFIG, TOKENIZER, CARD, NFILES };
 
 typedef struct {
     const cad_model_t *m;
-    const char *dir, *status;
+    const char *dir;
+    const cad_save_t *how;
+    cad_dtype_t dtype;
     cad_file_t file[NFILES];
     float *value;       // (total) parameters in published layout (fold undone)
-    char (*name)[128];  // (ntensor)
-    cad_array_t *array; // (ntensor + 2)
-    int64_t comp[256];  // (V)
-    bool other;         /* the folder holds a different configuration */
+    char (*name)[128];  // (2 ntensor)
+    cad_array_t *array; // (2 ntensor + 2)
+    int narray;
+    int64_t comp[256]; // (V)
+    bool other;        /* the folder holds a different configuration */
 } save_t;
 
 static int begin(save_t *s, int which, const char *name, cad_error_t *err)
@@ -56,7 +58,7 @@ static bool other_config(const char *dir, const char *text, size_t size)
 int cad_model_config(char **config, const cad_model_t *m, cad_error_t *err)
 {
     size_t size;
-    *config = cad_config_text(&m->cfg, m->vocab.comp, m->vocab.rows, m->labels, m->head, &size);
+    *config = cad_config_text(m, CAD_F32, false, &size);
     return *config ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory for config.json");
 }
 
@@ -72,14 +74,17 @@ static int put_configs(save_t *s, cad_error_t *err)
 {
     const cad_model_t *m = s->m;
     size_t size = 0;
-    char *text = cad_config_text(&m->cfg, m->vocab.comp, m->vocab.rows, m->labels, m->head, &size);
+    char *text = cad_config_text(m, s->dtype, s->how->with_files, &size);
     int rc;
     s->other = text && other_config(s->dir, text, size);
     rc = put_text(s, CONFIG, "config.json", text, size, err);
     if (rc) return rc;
-    text = cad_tokenizer_config_text(&m->cfg, &size);
+    text = cad_tokenizer_config_text(m, s->how->with_files, &size);
     rc = put_text(s, TOKENIZER_CONFIG, "tokenizer_config.json", text, size, err);
-    return rc ? rc : cad_vocab_write(&m->vocab, s->dir, &s->file[TOKENIZER], err);
+    if (rc == 0) rc = cad_vocab_write(&m->vocab, s->dir, &s->file[TOKENIZER], err);
+    if (rc || !s->how->card) return rc;
+    rc = begin(s, CARD, "README.md", err);
+    return rc ? rc : cad_file_write(&s->file[CARD], s->how->card, strlen(s->how->card), err);
 }
 
 /* The order of the safetensors library: wider types first, which keeps all aligned, then by name. */
@@ -90,40 +95,54 @@ static int by_width(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-static int list_tensor(save_t *s, int i, cad_error_t *err)
+static int check_values(const save_t *s, const cad_tensor_t *t, const float *a, cad_error_t *err)
 {
-    const cad_tensor_t *t = &s->m->tensor[i];
-    float *a = s->value + t->offset;
-    for (int64_t k = 0; k < t->count; k++)
+    for (int64_t k = 0; k < t->count; k++) {
         if (!isfinite(a[k]))
             return cad_fail(err, CAD_EARG, "%s: tensor %s holds %s; the model is not saved", s->dir, t->name,
                             isnan(a[k]) ? "NaN" : "an infinity");
-    cad_tensor_flip(t, a);
-    cad_tensor_published(t, s->name[i]);
-    s->array[i] = (cad_array_t) { s->name[i], CAD_F32, t->ndim, { t->shape[0], t->shape[1], t->shape[2] }, a };
+        if (s->dtype == CAD_F16 && fabsf(a[k]) >= 65520)
+            return cad_fail(err, CAD_EARG, "%s: tensor %s holds %g, too large for F16; use BF16 or F32", s->dir,
+                            t->name, (double)a[k]);
+    }
     return 0;
+}
+
+/* Lists a tensor under each of its names: Python's library needs both of a tied pair. */
+static int list_tensor(save_t *s, const cad_tensor_t *t, cad_error_t *err)
+{
+    float *a = s->value + t->offset;
+    bool twin = t->alias[0] && !s->how->bare && !(t->role == CAD_T_EMBED && s->m->labels);
+    int rc = check_values(s, t, a, err);
+    cad_tensor_flip(t, a);
+    for (int second = 0; second <= twin; second++) {
+        char *name = s->name[s->narray];
+        cad_tensor_published(t, second, name);
+        s->array[s->narray++] = (cad_array_t) { name, s->dtype, t->ndim, { t->shape[0], t->shape[1], t->shape[2] }, a };
+    }
+    return rc;
 }
 
 static int put_weights(save_t *s, cad_error_t *err)
 {
     const cad_model_t *m = s->m;
     const char *buffer[2];
-    cad_meta_t meta = { "status", s->status };
+    cad_meta_t meta = { "status", s->how->status ? s->how->status : m->status };
     int n = m->ntensor, nbuffer = cad_tensors_buffers(&m->cfg, m->labels, buffer),
         rc = begin(s, WEIGHTS, "model.safetensors", err);
     if (rc) return rc;
     s->value = cad_alloc((size_t)m->total, sizeof *s->value);
-    s->name = calloc((size_t)n, sizeof *s->name);
-    s->array = calloc((size_t)n + 2, sizeof *s->array);
+    s->name = calloc((size_t)n, 2 * sizeof *s->name);
+    s->array = calloc(2 * (size_t)n + 2, sizeof *s->array);
     if (!s->value || !s->name || !s->array) return cad_fail(err, CAD_ENOMEM, "%s: out of memory", s->dir);
     memcpy(s->value, m->param, (size_t)m->total * sizeof *s->value);
-    for (int i = 0; i < n && rc == 0; i++) rc = list_tensor(s, i, err);
+    for (int i = 0; i < n && rc == 0; i++) rc = list_tensor(s, &m->tensor[i], err);
     if (rc) return rc;
     for (int i = 0; i < m->vocab.rows; i++) s->comp[i] = m->vocab.comp[i];
     for (int i = 0; i < nbuffer; i++)
-        s->array[n++] = (cad_array_t) { buffer[i], CAD_I64, 1, { m->vocab.rows, 0, 0 }, s->comp };
-    qsort(s->array, (size_t)n, sizeof *s->array, by_width);
-    return cad_safetensors_put(&s->file[WEIGHTS], s->array, n, &meta, 1, err);
+        s->array[s->narray++] = (cad_array_t) { buffer[i], CAD_I64, 1, { m->vocab.rows, 0, 0 }, s->comp };
+    qsort(s->array, (size_t)s->narray, sizeof *s->array, by_width);
+    return cad_safetensors_put(&s->file[WEIGHTS], s->array, s->narray, &meta, 1, err);
 }
 
 /* Renames the files, the weights last. Old weights of another configuration are deleted first, since
@@ -143,11 +162,35 @@ static int publish(save_t *s, cad_error_t *err)
     return rc;
 }
 
-int cad_model_save(const cad_model_t *m, const char *dir, const char *status, cad_error_t *err)
+static int read_dtype(const char *name, cad_dtype_t *dtype, cad_error_t *err)
 {
-    save_t s = { .m = m, .dir = dir, .status = status ? status : m->status };
+    static const struct {
+        const char *name;
+        cad_dtype_t dtype;
+    } known[] = { { "F32", CAD_F32 }, { "F16", CAD_F16 }, { "BF16", CAD_BF16 } };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(name ? name : "F32", known[i].name)) {
+            *dtype = known[i].dtype;
+            return 0;
+        }
+    return cad_fail(err, CAD_EARG, "dtype %s: expected F32, F16 or BF16", name);
+}
+
+void cad_save_init_sized(cad_save_t *how, size_t size)
+{
+    memset(how, 0, size);
+    how->size = size;
+}
+
+int cad_model_export(const cad_model_t *m, const char *dir, const cad_save_t *how, cad_error_t *err)
+{
+    cad_save_t full = { 0 };
+    save_t s = { .m = m, .dir = dir, .how = &full };
     bool made = false;
-    int rc = cad_folder_make(dir, &made, err);
+    int rc;
+    memcpy(&full, how, cad_min(how->size, sizeof full)); /* a caller of an older library gives fewer members */
+    rc = read_dtype(full.dtype, &s.dtype, err);
+    if (rc == 0) rc = cad_folder_make(dir, &made, err);
     if (rc == 0) rc = put_weights(&s, err);
     if (rc == 0) rc = put_configs(&s, err);
     if (rc == 0) rc = publish(&s, err);
@@ -157,4 +200,12 @@ int cad_model_save(const cad_model_t *m, const char *dir, const char *status, ca
     free(s.name);
     free(s.array);
     return rc;
+}
+
+int cad_model_save(const cad_model_t *m, const char *dir, const char *status, cad_error_t *err)
+{
+    cad_save_t how;
+    cad_save_init(&how);
+    how.status = status;
+    return cad_model_export(m, dir, &how, err);
 }

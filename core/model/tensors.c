@@ -88,7 +88,7 @@ int cad_tensors_list(const cad_config_t *c, int64_t rows, int64_t labels, cad_te
 {
     table_t t = { c, NULL, 0, 0 };
     cad_tensor_t *x;
-    t.list = calloc((size_t)c->n_layer * (2 * CAD_PARTS + 2) + 4, sizeof *t.list);
+    t.list = calloc((size_t)c->n_layer * (2 * CAD_PARTS + 2) + 5, sizeof *t.list);
     if (!t.list) return cad_fail(err, CAD_ENOMEM, "out of memory for %lld layers", (long long)c->n_layer);
     x = add(&t, CAD_T_EMBED, -1, 0, rows, c->d_model, 0);
     put(x->name, "backbone.embeddings.word_embeddings%s.weight", c->rcps ? ".embedding" : "");
@@ -104,6 +104,7 @@ int cad_tensors_list(const cad_config_t *c, int64_t rows, int64_t labels, cad_te
         x->decays = true;
         put(x->name, "score.weight");
     }
+    if (labels && c->score_bias) put(add(&t, CAD_T_SCORE_BIAS, -1, 0, labels, 0, 0)->name, "score.bias");
     *list = t.list;
     *n = t.n;
     *total = t.total;
@@ -117,10 +118,10 @@ void cad_tensor_flip(const cad_tensor_t *t, float *a)
         for (int64_t r = 0; r < t->shape[0]; r++) cad_reverse_rows(a + r * t->shape[1], t->shape[1], 1);
 }
 
-void cad_tensor_published(const cad_tensor_t *t, char name[128])
+void cad_tensor_published(const cad_tensor_t *t, bool alias, char name[128])
 {
-    bool head = t->role == CAD_T_SCORE;
-    snprintf(name, 128, "%s%s", head ? "" : "caduceus.", t->name);
+    const char *own = alias ? t->alias : t->name;
+    snprintf(name, 128, "%s%s", strncmp(own, "backbone.", 9) ? "" : "caduceus.", own);
 }
 
 int cad_tensors_buffers(const cad_config_t *c, int64_t labels, const char *name[2])

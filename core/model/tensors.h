@@ -9,6 +9,7 @@ enum { /* role of a tensor: in the model, in a layer, or CAD_T_KIND + i in a lay
        CAD_T_NORM_F,
        CAD_T_NORM_F_BIAS,
        CAD_T_SCORE,
+       CAD_T_SCORE_BIAS,
        CAD_T_NORM,
        CAD_T_NORM_BIAS,
        CAD_T_KIND
@@ -25,14 +26,19 @@ typedef struct cad_tensor_t {
     int64_t offset; /* in floats, into the parameters */
     int flip_axis;  /* axis that the fold stores reversed, or -1 */
 } cad_tensor_t;
+/* True for the weight and bias of a classifier's head, which no backend computes. */
+static inline bool cad_tensor_of_head(const cad_tensor_t *t)
+{
+    return t->role == CAD_T_SCORE || t->role == CAD_T_SCORE_BIAS;
+}
 /* Lists all tensors of a checkpoint with this configuration, in published order. A tied pair is
  * one entry with an alias. labels: number of rows of score, 0 for none. *list is malloc'd. */
 int cad_tensors_list(const cad_config_t *cfg, int64_t rows, int64_t labels, cad_tensor_t **list, int *n, int64_t *total,
                      cad_error_t *err);
 /* Reverses flip_axis of the values a: from published to computed layout, or back. */
 void cad_tensor_flip(const cad_tensor_t *t, float *a);
-/* Writes the name with the prefix that published files use. */
-void cad_tensor_published(const cad_tensor_t *t, char name[128]);
+/* Writes the name, or the alias, with the prefix that published files use. */
+void cad_tensor_published(const cad_tensor_t *t, bool alias, char name[128]);
 /* Fills name with the full names of the checkpoint's complement_map buffers; returns 0 to 2. */
 int cad_tensors_buffers(const cad_config_t *cfg, int64_t labels, const char *name[2]);
 

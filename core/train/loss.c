@@ -170,13 +170,17 @@ static void classify(const cad_trainer_t *t, int i, float *mean, float *out)
         if (t->strands == 2) mean[d] = (mean[d] + t->pooled[1][i * D + d]) * 0.5f;
     }
     for (int64_t c = 0; c < t->model->labels; c++) {
-        double acc = 0;
+        double acc = t->model->score_bias ? (double)t->model->score_bias[c] : 0;
         for (int64_t d = 0; d < D; d++) acc += (double)mean[d] * (double)t->model->score[c * D + d];
         out[c] = (float)acc;
     }
 }
 
-static float *score_grad(const cad_trainer_t *t) { return t->grad + (t->model->score - t->model->param); }
+/* The gradient of a tensor of the head, or NULL if the model lacks it. */
+static float *head_grad(const cad_trainer_t *t, const float *tensor)
+{
+    return tensor ? t->grad + (tensor - t->model->param) : NULL;
+}
 
 /* Pools all examples of a pack in one operation, so that a device is waited for only once. */
 static int pool_strand(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
@@ -189,13 +193,13 @@ static int pool_strand(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t
     return t->ops->pool(&l->f, t->range[s], p->n);
 }
 
-/* Adds the losses of a pack to *sum and the gradient of score to the trainer's gradient; replaces
+/* Adds the losses of a pack to *sum and the gradient of the head to the trainer's gradient; replaces
  * pooled[0] by the gradient of the pooled rows, the same for each strand. */
 static int label_losses(cad_trainer_t *t, enum cad_loss_t loss, const pack_t *p, double scale, double *sum)
 {
     int64_t D = t->model->cfg.d_model, labels = t->model->labels;
     float *out = cad_alloc((size_t)labels, sizeof *out), *mean = cad_alloc((size_t)D, sizeof *mean),
-          *grad = score_grad(t);
+          *grad = head_grad(t, t->model->score), *bias = head_grad(t, t->model->score_bias);
     if (!out || !mean) {
         free(out);
         free(mean);
@@ -206,11 +210,13 @@ static int label_losses(cad_trainer_t *t, enum cad_loss_t loss, const pack_t *p,
         classify(t, i, mean, out);
         *sum += label_loss(out, labels, p->ex[i].target, loss, scale);
         memset(d, 0, (size_t)D * sizeof *d);
-        for (int64_t c = 0; c < labels; c++)
+        for (int64_t c = 0; c < labels; c++) {
+            if (bias) bias[c] += out[c];
             for (int64_t k = 0; k < D; k++) {
                 grad[c * D + k] += out[c] * mean[k];
                 d[k] += out[c] * t->model->score[c * D + k] / (float)t->strands;
             }
+        }
     }
     free(out);
     free(mean);

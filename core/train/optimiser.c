@@ -82,11 +82,11 @@ int cad_trainer_update(cad_trainer_t *t, double lr, double *norm, cad_error_t *e
     for (int i = 0; i < t->model->ntensor; i++) {
         a.tensor = &t->model->tensor[i];
         a.keep = t->model->tensor[i].decays ? 1 - lr * r->weight_decay : 1;
-        if (r->freeze && a.tensor->role != CAD_T_SCORE) continue;
+        if (r->freeze && !cad_tensor_of_head(a.tensor)) continue;
         cad_team_run(t->team, (a.tensor->count + SLICE - 1) / SLICE, adam_task, &a);
     }
     memset(t->grad, 0, (size_t)t->model->total * sizeof *t->grad);
-    if (!r->freeze) renew(t); /* with freeze only score.weight changed, and the backend has no copy */
+    if (!r->freeze) renew(t); /* with freeze only the head changed, and the backend has no copy */
     return 0;
 }
 

@@ -42,15 +42,36 @@ laid_out(new + "/model.safetensors")
 a, (metadata, b) = read(was)[1], read(new)
 assert metadata["format"] == "pt" and all(isinstance(v, str) for v in metadata.values()), metadata
 assert len(sys.argv) < 4 or metadata["status"] == sys.argv[3], metadata
-missing = [k for k in a if k not in b]
-assert all("mamba_rev" in k or k.startswith("lm_head") for k in missing), missing
-assert all(a[k] == b[k] for k in a if k in b), "values"
-assert all("mamba_fwd" in k or "word_embeddings" in k for k in b if k not in a), "names"
+
+
+def twin(name):
+    """The other name of a tied tensor."""
+    if ".mamba_rev." in name:
+        return name.replace(".mamba_rev.", ".mamba_fwd.")
+    if ".mamba_fwd." in name:
+        return name.replace(".mamba_fwd.", ".mamba_rev.")
+    pairs = {"lm_head.weight": "caduceus.backbone.embeddings.word_embeddings.weight"}
+    pairs["lm_head.lm_head.weight"] = "caduceus.backbone.embeddings.word_embeddings.embedding.weight"
+    return {**pairs, **{v: k for k, v in pairs.items()}}.get(name)
+
+
+assert all(a[k] == b[k] for k in a), "a tensor is missing or has other values"
+assert all(a[twin(k)] == b[k] for k in b if k not in a), "a tensor is not a twin"
 a, b = config(was), config(new)
-for k in b:
-    if k in a and k not in ("ssm_cfg", "vocab_size"):
+for k in a:
+    assert k in b, k
+    if k != "vocab_size":
         assert a[k] == b[k] and type(a[k]) == type(b[k]), (k, a[k], b[k])
-for k, v in b["ssm_cfg"].items():
-    if a["ssm_cfg"].get(k, v) != "auto":
-        assert a["ssm_cfg"].get(k, v) == v, (k, v)
+assert "pooling_strategy" not in b
+ties = [w + "_proj." + t for w in ("in", "out") for t in ("weight", "bias") if a.get("bidirectional", True)]
+names = read(new)[1]
+if a.get("bidirectional_weight_tie", True):
+    for k in names:
+        if any(k.endswith(t) for t in ties):
+            assert twin(k) in names and names[twin(k)] == names[k], k
+if not any(k.startswith("score") for k in names):
+    assert any(k.startswith("lm_head") and k.endswith("weight") for k in names)
+auto = b["auto_map"]["AutoModelForMaskedLM"]
+assert auto.startswith("kuleshov-group/") and auto.endswith("--modeling_caduceus.CaduceusForMaskedLM"), auto
+assert isinstance(b["pad_token_id"], int)
 assert isinstance(config(new, "tokenizer_config.json")["model_max_length"], int)

@@ -1,0 +1,250 @@
+/* config_text.c - writes config.json and tokenizer_config.json.
+ *
+ * A model keeps the files that it was opened with. A key is written anew only where the model has
+ * come to differ from it; all others, known or not, stay as they were.
+ * SPDX-License-Identifier: MIT
+ */
+#include "model/labels.h"
+
+/* The repository whose Python classes load these files. */
+#define HUB "kuleshov-group/caduceus-ps_seqlen-131k_d_model-256_n_layer-16--"
+
+/* Complement of each token id: {"0": 0, ...}. */
+static json_t *complement_json(const uint8_t *comp, int64_t rows)
+{
+    json_t *map = json_object();
+    char key[24];
+    for (int64_t i = 0; i < rows; i++) {
+        snprintf(key, sizeof key, "%lld", (long long)i);
+        json_object_set_new(map, key, json_integer(comp[i]));
+    }
+    return map;
+}
+
+/* Default class names, as the published code has them: {"0": "LABEL_0", ...}. */
+static json_t *labels_json(int64_t labels)
+{
+    json_t *map = json_object();
+    char key[24];
+    for (int64_t i = 0; i < labels; i++) {
+        snprintf(key, sizeof key, "%lld", (long long)i);
+        json_object_set_new(map, key, json_sprintf("LABEL_%lld", (long long)i));
+    }
+    return map;
+}
+
+/* True if Python's classes know all kinds of the model's layers. */
+static bool published_kinds(const cad_config_t *c)
+{
+    for (int64_t i = 0; i < c->n_layer; i++)
+        if (c->kind[i] != CAD_KIND_mamba) return false;
+    return true;
+}
+
+/* Writes layer_kinds and the shapes of all kinds but layer 0's. False when out of memory. */
+static bool put_kinds(const cad_config_t *c, json_t *o)
+{
+    json_t *list;
+    bool good = true;
+    if (published_kinds(c)) return true;
+    list = json_array();
+    for (int64_t i = 0; i < c->n_layer && good; i++)
+        good = json_array_append_new(list, json_string(cad_blocks[c->kind[i]]->name)) == 0;
+    for (int k = 0; k < CAD_NKINDS && good; k++) {
+        char own[64];
+        const char *key = cad_config_shape_key(c, k, own);
+        if (cad_config_uses(c, k) && k != c->kind[0]) good = json_object_set_new(o, key, cad_blocks[k]->write(c)) == 0;
+    }
+    return json_object_set_new(o, "layer_kinds", list) == 0 && good;
+}
+
+/* The keys of config.json that we know, with the values of this configuration; NULL when out of memory. */
+static json_t *known_keys(const cad_config_t *c, const uint8_t *comp, int64_t rows, int64_t labels)
+{
+    json_int_t multiple = rows % c->vocab_multiple ? 1 : c->vocab_multiple; /* rows must not be padded further */
+    json_t *o = json_pack(
+        "{s:[s], s:s, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:s, s:b, s:b, s:b, s:f, s:o, s:{s:f, s:b, "
+        "s:I}, s:o}",
+        "architectures", labels ? "CaduceusForSequenceClassification" : "CaduceusForMaskedLM", "model_type", "caduceus",
+        "d_model", (json_int_t)c->d_model, "n_layer", (json_int_t)c->n_layer, "vocab_size", (json_int_t)rows,
+        "pad_vocab_size_multiple", multiple, "rcps", c->rcps, "bidirectional", c->bidirectional,
+        "bidirectional_weight_tie", c->tied, "bidirectional_strategy", c->multiply ? "ew_multiply" : "add",
+        "fused_add_norm", c->fused_add_norm, "rms_norm", c->rms_norm, "residual_in_fp32", 0, "norm_epsilon",
+        c->norm_epsilon, "ssm_cfg", cad_blocks[c->kind[0]]->write(c), "initializer_cfg", "initializer_range",
+        c->init_range, "rescale_prenorm_residual", c->init_rescale, "n_residuals_per_layer",
+        (json_int_t)c->init_residuals, "complement_map", complement_json(comp, rows));
+    bool good = o && put_kinds(c, o);
+    if (good && labels) {
+        good = json_object_set_new(o, "num_labels", json_integer(labels)) == 0 &&
+               json_object_set_new(o, "id2label", labels_json(labels)) == 0;
+        if (c->score_bias) good = json_object_set_new(o, "score_bias", json_true()) == 0 && good;
+    }
+    if (good) return o;
+    json_decref(o);
+    return NULL;
+}
+
+/* The same keys as `kept`, the config.json that the model was opened with, means them; an empty object if
+ * there was none. */
+static json_t *kept_keys(const cad_model_t *m, json_t *kept)
+{
+    cad_config_t was;
+    uint8_t comp[256];
+    if (json_object_size(kept) == 0 || cad_config_read(&was, kept, "config.json", NULL)) return json_object();
+    for (int i = 0; i < 256; i++) comp[i] = was.comp[i] < 0 ? m->vocab.comp[i] : (uint8_t)was.comp[i];
+    return known_keys(&was, comp, cad_min(cad_round_up(was.vocab_size, was.vocab_multiple), 256),
+                      was.classifier ? cad_max(was.num_labels, 1) : 0);
+}
+
+/* Sets a key of o; the members of an object, such as ssm_cfg, are set one by one in the one that is there. */
+static bool set_key(json_t *o, const char *key, json_t *value)
+{
+    json_t *there = json_object_get(o, key);
+    bool nested = !strcmp(key, "ssm_cfg") || !strcmp(key, "initializer_cfg");
+    if (nested && json_is_object(there)) return json_object_update(there, value) == 0;
+    return json_object_set(o, key, value) == 0;
+}
+
+/* Brings o, the config.json as it was, up to date: was and now are its known keys then and now. */
+static bool update(json_t *o, json_t *was, json_t *now)
+{
+    const char *key;
+    json_t *value;
+    bool good = true;
+    json_object_foreach(now, key, value)
+    {
+        if (json_object_get(o, key) && json_equal(value, json_object_get(was, key))) continue;
+        good = set_key(o, key, value) && good;
+    }
+    return good;
+}
+
+/* True if the first of config.json's architectures has the head that the model has. */
+static bool has_architecture(const json_t *o, int64_t labels)
+{
+    const char *s = json_string_value(json_array_get(json_object_get(o, "architectures"), 0));
+    return s && strstr(s, labels ? "ForSequenceClassification" : "ForMaskedLM");
+}
+
+static bool set_architecture(json_t *o, int64_t labels)
+{
+    const char *name = labels ? "CaduceusForSequenceClassification" : "CaduceusForMaskedLM";
+    return has_architecture(o, labels) || json_object_set_new(o, "architectures", json_pack("[s]", name)) == 0;
+}
+
+/* The classifier's keys: those of m->head replace all that were there. */
+static bool set_head(json_t *o, const cad_model_t *m)
+{
+    if (json_object_get(o, CAD_POOLING_ONCE)) json_object_del(o, CAD_POOLING_ONCE);
+    if (!m->labels || !m->head) return true;
+    cad_head_drop_keys(o);
+    return json_object_update(o, m->head) == 0 &&
+           (json_object_get(o, "num_labels") || json_object_set_new(o, "num_labels", json_integer(m->labels)) == 0);
+}
+
+/* True if a class in an auto_map is a Python file in the checkpoint's own folder. */
+static bool names_files(const json_t *map)
+{
+    const char *key, *s;
+    json_t *v;
+    bool own = false;
+    json_object_foreach((json_t *)map, key, v)
+    {
+        s = json_string_value(json_is_array(v) ? json_array_get(v, 0) : v);
+        own = own || (s && !strstr(s, "--"));
+    }
+    return own;
+}
+
+/* Names the hub's Python classes, unless the file has names of its own that still hold. */
+static bool set_classes(json_t *o, json_t *map, bool with_files)
+{
+    json_t *there = json_object_get(o, "auto_map");
+    bool good = map != NULL;
+    if (!there || (names_files(there) && !with_files)) good = good && json_object_set(o, "auto_map", map) == 0;
+    json_decref(map);
+    return good;
+}
+
+static json_t *model_classes(void)
+{
+    return json_pack("{s:s, s:s, s:s, s:s}", "AutoConfig", HUB "configuration_caduceus.CaduceusConfig", "AutoModel",
+                     HUB "modeling_caduceus.Caduceus", "AutoModelForMaskedLM",
+                     HUB "modeling_caduceus.CaduceusForMaskedLM", "AutoModelForSequenceClassification",
+                     HUB "modeling_caduceus.CaduceusForSequenceClassification");
+}
+
+/* The type of the weights; newer files call the key "dtype". */
+static bool set_dtype(json_t *o, cad_dtype_t dtype)
+{
+    const char *name = dtype == CAD_F16 ? "float16" : dtype == CAD_BF16 ? "bfloat16" : "float32";
+    bool newer = json_object_get(o, "dtype") != NULL;
+    if (newer && json_object_set_new(o, "dtype", json_string(name))) return false;
+    return (newer && !json_object_get(o, "torch_dtype")) ||
+           json_object_set_new(o, "torch_dtype", json_string(name)) == 0;
+}
+
+/* Without pad_token_id, Python cannot compute the loss of a language model. */
+static bool set_pad(json_t *o, const cad_model_t *m)
+{
+    if (m->vocab.pad < 0 || json_object_get(o, "pad_token_id")) return true;
+    return json_object_set_new(o, "pad_token_id", json_integer(m->vocab.pad)) == 0;
+}
+
+static json_t *copy_of(const json_t *kept) { return kept ? json_deep_copy(kept) : json_object(); }
+
+char *cad_config_text(const cad_model_t *m, cad_dtype_t dtype, bool with_files, size_t *size)
+{
+    json_t *o = copy_of(m->config), *now = known_keys(&m->cfg, m->vocab.comp, m->vocab.rows, m->labels),
+           *was = o ? kept_keys(m, o) : NULL;
+    bool good = o && now && was && update(o, was, now) && set_architecture(o, m->labels) && set_head(o, m) &&
+                set_dtype(o, dtype) && set_pad(o, m);
+    if (good && published_kinds(&m->cfg)) good = set_classes(o, model_classes(), with_files);
+    json_decref(now);
+    json_decref(was);
+    if (!good) {
+        json_decref(o);
+        return NULL;
+    }
+    return cad_json_text(o, CAD_JSON_PRETTY, size);
+}
+
+/* Describes the published tokenizer, for keys that the file lacks. */
+static bool describe_tokenizer(json_t *o, bool with_files)
+{
+    json_t *keys = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:[s,s,s,s,s]}", "tokenizer_class",
+                             "CaduceusTokenizer", "bos_token", "[BOS]", "cls_token", "[CLS]", "eos_token", "[SEP]",
+                             "mask_token", "[MASK]", "pad_token", "[PAD]", "sep_token", "[SEP]", "unk_token", "[UNK]",
+                             "characters", "A", "C", "G", "T", "N");
+    bool good = keys && json_object_update_missing(o, keys) == 0;
+    json_decref(keys);
+    return good &&
+           set_classes(o, json_pack("{s:[s,n]}", "AutoTokenizer", HUB "tokenization_caduceus.CaduceusTokenizer"),
+                       with_files);
+}
+
+char *cad_tokenizer_config_text(const cad_model_t *m, bool with_files, size_t *size)
+{
+    json_t *o = copy_of(m->tokenizer);
+    bool good = o != NULL;
+    if (good && (!json_object_get(o, "model_max_length") || cad_config_max_len(o) != m->cfg.max_len))
+        good = json_object_set_new(o, "model_max_length", json_integer(m->cfg.max_len)) == 0;
+    if (good && !strcmp(m->vocab.source, "table")) good = describe_tokenizer(o, with_files);
+    if (good) return cad_json_text(o, CAD_JSON_PRETTY, size);
+    json_decref(o);
+    return NULL;
+}
+
+int cad_config_merge(char **merged, const char *config, const char *changes, cad_error_t *err)
+{
+    json_t *root = NULL, *other = NULL;
+    size_t n;
+    int rc = cad_json_parse(&root, config, strlen(config), "config.json", err);
+    *merged = NULL;
+    if (rc == 0) rc = cad_json_parse(&other, changes, strlen(changes), "changes to config.json", err);
+    if (rc == 0 && json_object_update(root, other)) rc = cad_fail(err, CAD_ENOMEM, "out of memory for config.json");
+    json_decref(other);
+    if (rc) json_decref(root);
+    else if (!(*merged = cad_json_text(root, 0, &n))) rc = cad_out_of_memory(err);
+    return rc;
+}

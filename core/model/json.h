@@ -1,0 +1,20 @@
+/* json.h - reading and writing JSON by jansson. SPDX-License-Identifier: MIT */
+#ifndef CAD_JSON_H
+#define CAD_JSON_H
+
+#include <jansson.h>
+
+#include "base/base.h"
+
+/* Parses an object, in which no key may occur twice. path: for messages. *root is NULL on failure.
+ * Integers of 19 digits or more become reals: transformers writes 10^30 for "no limit". */
+int cad_json_parse(json_t **root, const char *text, size_t size, const char *path, cad_error_t *err);
+/* Parses the object in a file. A file that is absent and optional gives *root NULL and 0. */
+int cad_json_load(json_t **root, const char *path, bool optional, cad_error_t *err);
+/* Returns a value as malloc'd text and frees the value; NULL for NULL, or when out of memory. Reals get
+ * the fewest digits, 15 to 17, that give them back. flags: of json_dumps. */
+char *cad_json_text(json_t *value, size_t flags, size_t *size);
+
+#define CAD_JSON_PRETTY JSON_INDENT(2)
+
+#endif
