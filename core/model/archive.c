@@ -37,8 +37,10 @@ const char *cad_shape_text(const int64_t *shape, int ndim, char *buf, size_t siz
 static const char *disguise(const unsigned char *b, size_t n)
 {
     if (n >= 11 && !memcmp(b, "version htt", 11)) return "a git-LFS pointer; fetch the file itself with `git lfs pull`";
-    if (n >= 4 && !memcmp(b, "PK\3\4", 4)) return "a zip archive (a PyTorch pickle?); convert it to safetensors";
-    if (n >= 2 && b[0] == 0x80 && b[1] <= 5) return "a Python pickle; convert it to safetensors";
+    if (n >= 14 && !memcmp(b, "\x80\2\x8a\x0al\xfc\x9c\x46\xf9 j\xa8P\x19", 14))
+        return "a file of PyTorch before 1.6; in Python: torch.save(torch.load(FILE, map_location=\"cpu\"), FILE)";
+    if (n >= 2 && b[0] == 0x80 && b[1] <= 5) return "a Python pickle; save the state dict with torch.save";
+    if (n >= 4 && !memcmp(b, "PK\5\6", 4)) return "an empty zip archive";
     while (n && (*b == ' ' || *b == '\n' || *b == '\r' || *b == '\t')) {
         b++;
         n--;
@@ -105,7 +107,7 @@ static int open_file(cad_archive_t *a, int file, cad_error_t *err)
     n = sb.st_size < 16 ? (size_t)sb.st_size : 16;
     if ((rc = cad_pread(f->fd, head, n, 0, f->path, err))) return rc;
     if (disguise(head, n)) return cad_fail(err, CAD_EFORMAT, "%s: not weights but %s", f->path, disguise(head, n));
-    f->format = &cad_format_safetensors;
+    f->format = n >= 4 && !memcmp(head, "PK\3\4", 4) ? &cad_format_torch : &cad_format_safetensors;
     return f->format->open(a, file, err);
 }
 
@@ -180,7 +182,8 @@ int cad_archive_open(cad_archive_t *a, const char *path, cad_error_t *err)
     qsort(a->tensor, (size_t)a->ntensor, sizeof *a->tensor, by_name);
     for (int i = 1; i < a->ntensor; i++)
         if (!strcmp(a->tensor[i].name, a->tensor[i - 1].name))
-            return cad_fail(err, CAD_EFORMAT, "%s: tensor %s stands in two shards", path, a->tensor[i].name);
+            return cad_fail(err, CAD_EFORMAT, "%s: tensor %s stands %s", path, a->tensor[i].name,
+                            a->nfile > 1 ? "in two shards" : "there twice");
     return 0;
 }
 

@@ -53,6 +53,7 @@ struct cad_format_t { /* a format of weight files */
     void (*close)(cad_archive_file_t *f); /* frees state; NULL if there is none */
 };
 extern const cad_format_t cad_format_safetensors; /* safetensors.c */
+extern const cad_format_t cad_format_torch;       /* torch.c */
 
 /* ---- archive.c ---- */
 /* path: one file, or an index.json that names shards in the same folder. Close in also after a failure. */

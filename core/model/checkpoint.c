@@ -8,16 +8,27 @@
 
 static bool starts(const char *s, const char *with) { return !strncmp(s, with, strlen(with)); }
 
-/* Drops the prefixes "model." (of training checkpoints) and "caduceus.". */
+/* Removes n bytes from the beginning of s. */
+static void drop(char *s, size_t n) { memmove(s, s + n, strlen(s + n) + 1); }
+
+/* Drops what wrappers put before the names of their module's tensors, in any order: DistributedDataParallel,
+ * torch.compile, Lightning, Caduceus' own classes, peft. The first two may also wrap a part of the model. */
+static void strip_name(char *s)
+{
+    static const char *const prefix[] = { "module.", "_orig_mod.", "model.", "caduceus.", "base_model.model." };
+    static const char *const inner[] = { ".module.", "._orig_mod." };
+    for (int k = 0; k < 5;) {
+        bool found = starts(s, prefix[k]);
+        if (found) drop(s, strlen(prefix[k]));
+        k = found ? 0 : k + 1;
+    }
+    for (int k = 0; k < 2; k++)
+        for (char *at = strstr(s, inner[k]); at; at = strstr(at, inner[k])) drop(at, strlen(inner[k]) - 1);
+}
+
 static void strip_prefixes(cad_archive_t *st)
 {
-    static const char *const prefix[] = { "model.", "caduceus." };
-    for (int i = 0; i < st->ntensor; i++)
-        for (int k = 0; k < 2; k++) {
-            char *s = st->tensor[i].name;
-            size_t n = strlen(prefix[k]);
-            if (starts(s, prefix[k])) memmove(s, s + n, strlen(s + n) + 1);
-        }
+    for (int i = 0; i < st->ntensor; i++) strip_name(st->tensor[i].name);
 }
 
 static int by_name(const void *a, const void *b)
@@ -306,12 +317,12 @@ static int load(cad_model_t *m, cad_archive_t *st, const char *dir, const char *
 
 static int read_configs(cad_model_t *m, const char *dir, cad_error_t *err)
 {
-    char *config = cad_path_join(dir, "config.json"), *tokenizer = cad_path_join(dir, "tokenizer_config.json");
-    int rc = config && tokenizer ? cad_json_load(&m->config, config, false, err) : cad_out_of_memory(err);
-    if (rc == 0) rc = cad_config_read(&m->cfg, m->config, config, err);
-    if (rc == 0) rc = cad_json_load(&m->tokenizer, tokenizer, true, err);
+    char *path, *tokenizer = cad_path_join(dir, "tokenizer_config.json");
+    int rc = cad_locate_config(&m->config, &path, dir, err);
+    if (rc == 0) rc = cad_config_read(&m->cfg, m->config, path, err);
+    if (rc == 0) rc = tokenizer ? cad_json_load(&m->tokenizer, tokenizer, true, err) : cad_out_of_memory(err);
     if (rc == 0) m->cfg.max_len = cad_config_max_len(m->tokenizer);
-    free(config);
+    free(path);
     free(tokenizer);
     return rc;
 }

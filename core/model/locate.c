@@ -46,6 +46,70 @@ static int hub_path(const char *spec, char **out, cad_error_t *err)
     return *out ? 0 : cad_out_of_memory(err);
 }
 
+static bool present(const char *dir, const char *name)
+{
+    char *path = cad_path_join(dir, name);
+    bool found = path && access(path, F_OK) == 0;
+    free(path);
+    return found;
+}
+
+static bool config_present(const char *dir) { return present(dir, "config.json") || present(dir, "model_config.json"); }
+
+int cad_locate_config(json_t **root, char **path, const char *dir, cad_error_t *err)
+{
+    bool lightning = !present(dir, "config.json") && present(dir, "model_config.json");
+    json_t *inner;
+    int rc;
+    *root = NULL;
+    *path = cad_path_join(dir, lightning ? "model_config.json" : "config.json");
+    if (!*path) return cad_out_of_memory(err);
+    rc = cad_json_load(root, *path, true, err);
+    if (rc == 0 && !*root)
+        return cad_fail(err, CAD_EIO,
+                        "%s: No such file or directory; weights need the configuration of their model, "
+                        "config.json or a trainer's model_config.json, beside them (a .ckpt: or one folder above)",
+                        *path);
+    if (rc || !lightning) return rc;
+    inner = json_incref(json_object_get(*root, "config"));
+    json_decref(*root);
+    *root = inner;
+    return json_is_object(inner) ? 0 : cad_fail(err, CAD_EFORMAT, "%s: has no object \"config\"", *path);
+}
+
+/* Finds the weight file of a folder; *out is malloc'd. */
+static int find_weights(const char *dir, char **out, cad_error_t *err)
+{
+    static const char *const NAME[] = { "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+                                        "pytorch_model.bin.index.json" };
+    for (size_t i = 0; i < sizeof NAME / sizeof *NAME; i++) {
+        *out = cad_path_join(dir, NAME[i]);
+        if (!*out) return cad_out_of_memory(err);
+        if (access(*out, F_OK) == 0) return 0;
+        free(*out);
+        *out = NULL;
+    }
+    return cad_fail(err, CAD_EIO, "%s: holds neither %s nor %s, nor an index of shards", dir, NAME[0], NAME[2]);
+}
+
+/* The folder of a file; the one above if it is a Lightning checkpoint, which lies in a folder checkpoints/ beside
+ * the configuration. Malloc'd, or NULL. */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *dir = slash ? strndup(path, (size_t)(slash - path) + (slash == path)) : strdup(".");
+    size_t n = strlen(path);
+    char *above;
+    if (!dir || n < 5 || strcmp(path + n - 5, ".ckpt") || config_present(dir)) return dir;
+    above = cad_path_join(dir, "..");
+    if (above && config_present(above)) {
+        free(dir);
+        return above;
+    }
+    free(above);
+    return dir;
+}
+
 int cad_locate(const char *given, char **dir, char **weights, cad_error_t *err)
 {
     bool hub = !strncmp(given, "hf:", 3);
@@ -57,21 +121,9 @@ int cad_locate(const char *given, char **dir, char **weights, cad_error_t *err)
     if (stat(path, &sb)) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
     else if (S_ISDIR(sb.st_mode)) {
         *dir = strdup(path);
-        *weights = cad_path_join(path, "model.safetensors");
-        if (*weights && access(*weights, F_OK)) {
-            char *index = cad_path_join(path, "model.safetensors.index.json");
-            if (index && access(index, F_OK)) {
-                rc = cad_fail(err, CAD_EIO, "%s: holds neither model.safetensors nor model.safetensors.index.json",
-                              path);
-                free(index);
-            } else {
-                free(*weights);
-                *weights = index;
-            }
-        }
+        rc = find_weights(path, weights, err);
     } else {
-        char *slash = strrchr(path, '/');
-        *dir = slash ? strndup(path, (size_t)(slash - path) + (slash == path)) : strdup(".");
+        *dir = folder_of(path);
         *weights = strdup(path);
     }
     if (rc == 0 && (!*dir || !*weights)) rc = cad_out_of_memory(err);

@@ -10,6 +10,9 @@
 /* ---- locate.c ---- */
 /* Finds the folder of config.json and the path of the weights, both malloc'd. */
 int cad_locate(const char *given, char **dir, char **weights, cad_error_t *err);
+/* Reads dir/config.json, or else the object "config" of the model_config.json that the paper's trainer
+ * leaves. *path: its malloc'd path, for messages, also after a failure. */
+int cad_locate_config(json_t **root, char **path, const char *dir, cad_error_t *err);
 
 /* ---- config_text.c ---- */
 /* Return the texts of config.json and tokenizer_config.json, malloc'd, or NULL if out of memory. dtype: of the

@@ -1,0 +1,36 @@
+/* zip.h - reads the members of a zip archive, by libzip. SPDX-License-Identifier: MIT */
+#ifndef CAD_ZIP_H
+#define CAD_ZIP_H
+
+#include "base/file.h"
+
+typedef struct {
+    const char *name; /* owned by the archive */
+    uint64_t index;
+    int64_t size, packed; /* bytes once unpacked, and in the file */
+    bool deflated;
+    bool checked; /* was read to its end, with the right checksum */
+} cad_member_t;
+
+typedef struct cad_zip_t {
+    void *handle; /* zip_t */
+    const char *path;
+    cad_member_t *member; // (n) sorted by name, no name twice
+    int64_t n;
+} cad_zip_t;
+
+/* Opens the archive behind fd, which stays the caller's; path must outlive z. CAD_EFORMAT without libzip.
+ * Close in any case. */
+int cad_zip_open(cad_zip_t *z, int fd, const char *path, cad_error_t *err);
+void cad_zip_close(cad_zip_t *z);
+/* Index of a member, or -1. */
+int64_t cad_zip_find(const cad_zip_t *z, const char *name);
+
+/* Takes n bytes of a member, in order. */
+typedef void cad_bytes_f(void *arg, const unsigned char *b, size_t n);
+/* Hands out bytes [begin, begin + n) of a member through a buffer, in parts of a multiple of 8 bytes but the
+ * last. The first reading of a member goes on to its end and verifies its checksum. */
+int cad_zip_read(cad_zip_t *z, int64_t member, int64_t begin, int64_t n, cad_bytes_f *take, void *arg,
+                 cad_error_t *err);
+
+#endif
