@@ -124,6 +124,54 @@ CAD_API int cad_token_base(const cad_model_t *model, uint8_t token);
 /* out[i] = complement of tokens[n-1-i]; out and tokens must not overlap. */
 CAD_API void cad_reverse_complement(const cad_model_t *model, const uint8_t *tokens, int64_t n, uint8_t *out);
 
+typedef struct cad_summary_t {
+    char kind[32], dtype[64]; /* as CAD_TEXT_KIND and CAD_TEXT_DTYPE */
+    int64_t d_model, n_layer, labels, max_len, parameters;
+} cad_summary_t;
+/* Describes a checkpoint, named as for cad_model_open, from config.json and the headers of its
+ * weight files. Succeeds where cad_model_open would, but for damaged values: they are not read. */
+CAD_API int cad_model_summary(cad_summary_t *summary, const char *path, cad_error_t *err);
+
+/* ---- the local cache of the Hugging Face hub ---------------------------- */
+
+/* The cache is where huggingface_hub keeps it: $HF_HUB_CACHE, else $HUGGINGFACE_HUB_CACHE, else
+ * hub in $HF_HOME, else huggingface/hub in $XDG_CACHE_HOME, else in ~/.cache. Values may hold
+ * ~, ~USER, $NAME and ${NAME}; an empty variable counts as not set. These functions read the
+ * environment and the cache; they write nothing and use no network. */
+
+typedef struct cad_hub_name_t {
+    char model[97];     /* "ORG/NAME" */
+    char revision[256]; /* a branch, a tag or a commit; "main" if none is given */
+} cad_hub_name_t;
+/* Takes "ORG/NAME", "ORG/NAME@REV" or the same after "hf:" apart, and checks it. */
+CAD_API int cad_hub_parse(cad_hub_name_t *name, const char *text, cad_error_t *err);
+
+enum cad_hub_part_t {
+    CAD_HUB_CACHE = 1, /* the cache */
+    CAD_HUB_TOKEN,     /* the file of the user's token: $HF_TOKEN_PATH, else token beside hub */
+    CAD_HUB_MODEL,     /* the folder of a model */
+    CAD_HUB_REF,       /* the file that holds the commit of revision `leaf`, without a line end */
+    CAD_HUB_SNAPSHOT,  /* the folder of a model's files at commit `leaf`: links to blobs */
+    CAD_HUB_BLOB,      /* a file's bytes; leaf: their SHA-256, or git's hash */
+    CAD_HUB_LOCK       /* the file that is locked while blob `leaf` is downloaded */
+};
+/* The path of a part of the cache, which need not be there; to be freed with free(). model is
+ * "ORG/NAME"; model and leaf are NULL for the first two, leaf also for CAD_HUB_MODEL. */
+CAD_API int cad_hub_path(char **path, enum cad_hub_part_t part, const char *model, const char *leaf, cad_error_t *err);
+
+typedef struct cad_snapshot_t {
+    const char *model;     /* "ORG/NAME" */
+    const char *commit;    /* "" for a model without snapshots */
+    const char *revisions; /* branches and tags that point to the commit, separated by commas */
+    const char *path;      /* of the snapshot's folder; without snapshots, of the model's */
+    int64_t bytes;         /* size of its files */
+} cad_snapshot_t;
+/* Returns 0 to go on; another value ends the listing, which returns it. */
+typedef int cad_hub_visit_f(void *arg, const cad_snapshot_t *snapshot);
+/* Calls visit for each snapshot of each model in the cache, sorted by folder. A cache that does
+ * not exist holds nothing. */
+CAD_API int cad_hub_list(cad_hub_visit_f *visit, void *arg, cad_error_t *err);
+
 /* ---- making and saving models ------------------------------------------- */
 
 /* Makes a model with the paper's initial values. config: the text of a config.json.

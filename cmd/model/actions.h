@@ -7,6 +7,8 @@
 /* Each action is a file; model.c lists them. optind is at the first argument after its name. */
 int model_convert(int argc, char **argv);
 int model_info(int argc, char **argv);
+int model_list(int argc, char **argv);
+int model_pull(int argc, char **argv);
 int model_verify(int argc, char **argv);
 
 /* Takes the operand that names a model, if one is given: -m and an operand exclude each other.

@@ -86,6 +86,17 @@ char *cad_path_join(const char *dir, const char *name)
     return path;
 }
 
+bool cad_path_inside(const char *path)
+{
+    for (const char *s = path;; s++) {
+        size_t n = strcspn(s, "/"), dots = strspn(s, ".");
+        if (n == 0 || (n == dots && dots <= 2)) return false;
+        for (; n; n--, s++)
+            if ((unsigned char)*s < ' ' || *s == 127) return false;
+        if (!*s) return true;
+    }
+}
+
 /* The path that the link at `path` holds, malloc'd; NULL if there is none. */
 static char *follow(const char *path)
 {

@@ -16,6 +16,9 @@ int cad_read_text(char **text, size_t *size, const char *path, bool optional, ca
 /* ---- paths ---- */
 /* "dir/name", malloc'd; NULL when out of memory. */
 char *cad_path_join(const char *dir, const char *name);
+/* True for a relative path that stays in its folder: no component is empty, "." or "..", no
+ * character is a control character. */
+bool cad_path_inside(const char *path);
 /* The path that links at `path` lead to, malloc'd into *out. It is found without realpath, so
  * that a dangling link gives the name of the file to create. */
 int cad_resolve(const char *path, char **out, cad_error_t *err);

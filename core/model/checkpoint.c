@@ -293,7 +293,23 @@ static void set_status(cad_model_t *m, const char *text)
     m->status[n] = 0;
 }
 
-static int load(cad_model_t *m, cad_archive_t *st, const char *dir, const char *path, cad_error_t *err)
+/* Finds the checkpoint's files and reads those that are not weights. *path: of the weights, malloc'd. */
+static int open_folder(cad_model_t *m, const char *given, char **path, cad_error_t *err)
+{
+    char *config = NULL, *tokenizer = NULL;
+    int rc = cad_locate(given, &m->folder, path, err);
+    if (rc) return rc;
+    tokenizer = cad_path_join(m->folder, "tokenizer_config.json");
+    rc = cad_locate_config(&m->config, &config, m->folder, err);
+    if (rc == 0) rc = cad_config_read(&m->cfg, m->config, config, err);
+    if (rc == 0) rc = tokenizer ? cad_json_load(&m->tokenizer, tokenizer, true, err) : cad_out_of_memory(err);
+    if (rc == 0) m->cfg.max_len = cad_config_max_len(m->tokenizer);
+    free(config);
+    free(tokenizer);
+    return rc;
+}
+
+static int scan_weights(cad_model_t *m, cad_archive_t *st, const char *path, cad_error_t *err)
 {
     int64_t rows = 0;
     cad_stored_t *s[2];
@@ -301,47 +317,44 @@ static int load(cad_model_t *m, cad_archive_t *st, const char *dir, const char *
     if ((rc = cad_archive_open(st, path, err))) return rc;
     if ((rc = normalise_names(st, path, err))) return rc;
     if ((rc = find_sizes(m, st, path, &rows, err))) return rc;
-    if ((rc = cad_vocab_read(&m->vocab, &m->cfg, dir, rows, err))) return rc;
+    if ((rc = cad_vocab_read(&m->vocab, &m->cfg, m->folder, rows, err))) return rc;
     if ((rc = cad_model_list(m, rows, err))) return rc;
     for (int i = 0; i < m->ntensor; i++)
         if ((rc = match(st, &m->tensor[i], path, s, err))) return rc;
-    if ((rc = check_leftovers(m, st, path, err))) return rc;
-    if ((rc = cad_model_allocate(m, err))) return rc;
-    for (int i = 0; i < m->ntensor; i++)
-        if ((rc = load_tensor(m, st, &m->tensor[i], path, err))) return rc;
-    cad_model_refresh(m);
     note_dtypes(m, st);
-    set_status(m, cad_archive_meta(st, "status"));
-    return cad_archive_sha256(st, m->sha256, err);
+    return check_leftovers(m, st, path, err);
 }
 
-static int read_configs(cad_model_t *m, const char *dir, cad_error_t *err)
+int cad_model_scan(cad_model_t *m, const char *given, cad_archive_t *st, cad_error_t *err)
 {
-    char *path, *tokenizer = cad_path_join(dir, "tokenizer_config.json");
-    int rc = cad_locate_config(&m->config, &path, dir, err);
-    if (rc == 0) rc = cad_config_read(&m->cfg, m->config, path, err);
-    if (rc == 0) rc = tokenizer ? cad_json_load(&m->tokenizer, tokenizer, true, err) : cad_out_of_memory(err);
-    if (rc == 0) m->cfg.max_len = cad_config_max_len(m->tokenizer);
+    char *path = NULL;
+    int rc = open_folder(m, given, &path, err);
+    if (rc == 0) rc = scan_weights(m, st, path, err);
+    if (rc == 0 && m->labels) rc = cad_head_load(m, err);
     free(path);
-    free(tokenizer);
     return rc;
+}
+
+static int load_values(cad_model_t *m, cad_archive_t *st, cad_error_t *err)
+{
+    int rc = cad_model_allocate(m, err);
+    for (int i = 0; i < m->ntensor && rc == 0; i++) rc = load_tensor(m, st, &m->tensor[i], st->file[0].path, err);
+    if (rc) return rc;
+    cad_model_refresh(m);
+    set_status(m, cad_archive_meta(st, "status"));
+    return cad_archive_sha256(st, m->sha256, err);
 }
 
 int cad_model_open(cad_model_t **out, const char *given, cad_error_t *err)
 {
     cad_model_t *m = calloc(1, sizeof *m);
     cad_archive_t st = { 0 };
-    char *dir = NULL, *weights = NULL;
     int rc;
     *out = NULL;
     if (!m) return cad_out_of_memory(err);
-    rc = cad_locate(given, &dir, &weights, err);
-    if (rc == 0) rc = read_configs(m, dir, err);
-    if (rc == 0) rc = load(m, &st, dir, weights, err);
-    if (rc == 0 && m->labels) rc = cad_head_load(m, err);
+    rc = cad_model_scan(m, given, &st, err);
+    if (rc == 0) rc = load_values(m, &st, err);
     cad_archive_close(&st);
-    m->folder = dir;
-    free(weights);
     if (rc) cad_model_close(m);
     else *out = m;
     return rc;

@@ -3,48 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "model/hubcache.h"
 #include "model/model.h"
-
-/* Finds the snapshot folder of hf:ORG/NAME[@REV] in the local hub cache; *out is malloc'd. */
-static int hub_path(const char *spec, char **out, cad_error_t *err)
-{
-    char name[512], rev[512] = "main", root[4096], path[6144], hash[512] = "";
-    const char *cache = getenv("HF_HUB_CACHE"), *home = getenv("HF_HOME"), *user = getenv("HOME");
-    char *at, *slash;
-    FILE *f;
-    size_t length;
-    if (strlen(spec) >= sizeof name) return cad_fail(err, CAD_EARG, "hf:%.40s...: the name is too long", spec);
-    strcpy(name, spec);
-    at = strchr(name, '@');
-    if (at) {
-        *at = 0;
-        snprintf(rev, sizeof rev, "%s", at + 1);
-    }
-    slash = strchr(name, '/');
-    if (!slash || strchr(slash + 1, '/') || strstr(name, "..") || strstr(rev, ".."))
-        return cad_fail(err, CAD_EARG, "hf:%s: expected hf:ORG/NAME or hf:ORG/NAME@REVISION", spec);
-    *slash = 0;
-    length = (size_t)snprintf(root, sizeof root, "%s%s",
-                              cache  ? cache
-                              : home ? home
-                              : user ? user
-                                     : "",
-                              cache  ? ""
-                              : home ? "/hub"
-                                     : "/.cache/huggingface/hub");
-    if (length >= sizeof root) return cad_fail(err, CAD_EARG, "hf:%s: the path of the hub cache is too long", spec);
-    snprintf(path, sizeof path, "%s/models--%s--%s/refs/%s", root, name, slash + 1, rev);
-    f = fopen(path, "rb");
-    if (f) {
-        if (fgets(hash, sizeof hash, f)) hash[strcspn(hash, "\r\n")] = 0;
-        fclose(f);
-    }
-    snprintf(path, sizeof path, "%s/models--%s--%s/snapshots/%s", root, name, slash + 1, hash[0] ? hash : rev);
-    if (access(path, R_OK))
-        return cad_fail(err, CAD_EIO, "hf:%s: not in the hub cache (%s); download the model there first", spec, path);
-    *out = strdup(path);
-    return *out ? 0 : cad_out_of_memory(err);
-}
 
 static bool present(const char *dir, const char *name)
 {
@@ -115,7 +75,7 @@ int cad_locate(const char *given, char **dir, char **weights, cad_error_t *err)
     bool hub = !strncmp(given, "hf:", 3);
     char *path = hub ? NULL : strdup(given);
     struct stat sb;
-    int rc = hub ? hub_path(given + 3, &path, err) : path ? 0 : cad_out_of_memory(err);
+    int rc = hub ? cad_hub_find(given, &path, err) : path ? 0 : cad_out_of_memory(err);
     *dir = *weights = NULL;
     if (rc) return rc;
     if (stat(path, &sb)) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));

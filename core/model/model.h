@@ -74,6 +74,9 @@ static inline bool cad_model_turned(const cad_model_t *m)
  * allocates zeroed parameters and points the layers at them. */
 int cad_model_list(cad_model_t *model, int64_t rows, cad_error_t *err);
 int cad_model_allocate(cad_model_t *model, cad_error_t *err);
+/* Finds a checkpoint, reads its config.json and the headers of its weight files, and matches them: everything
+ * that is known without reading values. model is zeroed. Close weights afterwards, also after a failure. */
+int cad_model_scan(cad_model_t *model, const char *given, cad_archive_t *weights, cad_error_t *err);
 /* Recomputes values derived from param; to be called whenever param has changed. */
 void cad_model_refresh(cad_model_t *model);
 

@@ -1,0 +1,17 @@
+/* account.h - which hub is asked, and as whom: what the environment says. SPDX-License-Identifier: MIT */
+#ifndef CAD_ACCOUNT_H
+#define CAD_ACCOUNT_H
+
+#include "io/foundation.h"
+
+typedef struct account_t {
+    char *endpoint;      /* $HF_ENDPOINT, without a slash at its end */
+    char *token;         /* $HF_TOKEN, else the text of the token file; NULL: none */
+    const char *trusted; /* the file of trusted certificates that the user names, or NULL; borrowed */
+    int64_t patience;    /* seconds without a byte after which a connection is given up */
+} account_t;
+/* Free a also after a failure. */
+int account_read(account_t *a, cad_error_t *err);
+void account_free(account_t *a);
+
+#endif

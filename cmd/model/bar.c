@@ -1,0 +1,52 @@
+/* bar.c - sizes for readers, and the bar of a download. SPDX-License-Identifier: MIT */
+#include <unistd.h>
+
+#include "bar.h"
+#include "cmd.h"
+
+const char *size_text(int64_t bytes, char buf[24])
+{
+    static const char *const unit[] = { "B", "kB", "MB", "GB", "TB" };
+    double n = (double)bytes;
+    int u = 0;
+    for (; n >= 999.5 && u < 4; u++) n /= 1000;
+    snprintf(buf, 24, n < 9.95 && u ? "%.1f %s" : "%.0f %s", n, unit[u]);
+    return buf;
+}
+
+void bar_begin(bar_t *b, bool quiet, int64_t total)
+{
+    *b = (bar_t) { .on = !quiet && isatty(STDERR_FILENO), .total = total };
+    clock_gettime(CLOCK_MONOTONIC, &b->start);
+    b->shown = b->start;
+}
+
+static void draw(const bar_t *b)
+{
+    static const char full[] = "####################";
+    double seconds = seconds_since(b->start), rate = seconds > 0 ? (double)b->fetched / seconds : 0;
+    double share = b->total ? (double)b->done / (double)b->total : 1;
+    char done[24], total[24], speed[24];
+    int n = (int)(20 * share);
+    fprintf(stderr, "\r%-24.24s [%-20.*s] %3.0f%% %s of %s, %s/s", b->name ? b->name : "", n, full, 100 * share,
+            size_text(b->done, done), size_text(b->total, total), size_text((int64_t)rate, speed));
+    if (rate > 0) {
+        int64_t left = (int64_t)((double)(b->total - b->done) / rate);
+        fprintf(stderr, ", %lld:%02lld left", (long long)(left / 60), (long long)(left % 60));
+    }
+    fputs("\033[K", stderr);
+}
+
+void bar_add(bar_t *b, int64_t n, bool fetched)
+{
+    b->done += n;
+    if (fetched) b->fetched += n;
+    if (!b->on || seconds_since(b->shown) < 0.2) return;
+    clock_gettime(CLOCK_MONOTONIC, &b->shown);
+    draw(b);
+}
+
+void bar_clear(const bar_t *b)
+{
+    if (b->on) fputs("\r\033[K", stderr);
+}

@@ -1,0 +1,25 @@
+/* listing.h - the files of a model on the hub, and which of them to fetch. SPDX-License-Identifier: MIT */
+#ifndef CAD_LISTING_H
+#define CAD_LISTING_H
+
+#include "io/foundation.h"
+
+typedef struct remote_t { /* a file on the hub */
+    char *name;           /* without a folder */
+    char hash[65];        /* SHA-256 of its bytes, or git's SHA-1 of a blob: names it in the cache */
+    int64_t size;         /* bytes */
+} remote_t;
+
+typedef struct listing_t {
+    char commit[65];
+    remote_t *file; // (n) config, tokenizer and weight files, in the server's order
+    int n;
+    int64_t bytes; /* of all of them */
+} listing_t;
+
+/* Reads the hub's answer about a revision. Nothing in it is trusted: names must stay in their
+ * folder, hashes and sizes must be there. Free l also after a failure. */
+int listing_read(listing_t *l, const char *text, size_t size, const cad_hub_name_t *name, cad_error_t *err);
+void listing_free(listing_t *l);
+
+#endif

@@ -1,0 +1,24 @@
+/* store.h - puts a model's files into the cache of the hub. SPDX-License-Identifier: MIT */
+#ifndef CAD_STORE_H
+#define CAD_STORE_H
+
+#include "io/text.h"
+#include "bar.h"
+#include "fetch.h"
+#include "listing.h"
+
+/* The bytes of a file that the cache has: all (STORE_WHOLE), or so many of an earlier download. */
+enum { STORE_WHOLE = -1 };
+int64_t store_has(const char *model, const remote_t *file);
+/* Fetches a file's blob if it is not there, going on where an earlier download stopped. Its hash is
+ * checked before it gets its name. Waits while another process fetches it. */
+int store_blob(fetch_t *fetch, const char *model, const char *commit, const remote_t *file, bar_t *bar,
+               cad_error_t *err);
+/* Links the files into the snapshot of the commit, then points the revision to it. */
+int store_snapshot(const cad_hub_name_t *name, const listing_t *l, cad_error_t *err);
+/* Appends one component of a URL, with the bytes that it may not hold escaped. */
+void store_escape(text_t *to, const char *s);
+/* Checks that the disk of the cache has room for so many bytes. */
+int store_room(int64_t bytes, cad_error_t *err);
+
+#endif

@@ -1,0 +1,376 @@
+/* hubcache.c - where the local cache of the Hugging Face hub is, how it is laid out, and what it holds.
+ *
+ *   CACHE/models--ORG--NAME/refs/REV           text: the commit of a branch, tag or short hash
+ *                          /snapshots/COMMIT/  a folder of links to blobs, under the files' names
+ *                          /blobs/HASH         a file's bytes, named by SHA-256 or git's hash
+ *   CACHE/.locks/models--ORG--NAME/HASH.lock   locked by whoever downloads that blob
+ *
+ * The rules are those of huggingface_hub, so that each finds what the other has downloaded.
+ * SPDX-License-Identifier: MIT
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "model/hubcache.h"
+
+/* ---- where it is ---- */
+
+typedef struct {
+    char text[4096];
+    size_t n;
+    bool full; /* it did not fit */
+} path_t;
+
+static void put(path_t *p, const char *s, size_t n)
+{
+    if (n >= sizeof p->text - p->n) {
+        p->full = true;
+        return;
+    }
+    memcpy(p->text + p->n, s, n);
+    p->text[p->n += n] = 0;
+}
+
+/* An environment variable; NULL if it is not set, or empty. */
+static const char *variable(const char *name)
+{
+    const char *s = getenv(name);
+    return s && *s ? s : NULL;
+}
+
+/* Appends the home folder of a user, or of this one if the name is empty. False if it is not known. */
+static bool put_home(path_t *p, const char *user, size_t n)
+{
+    char name[256], buf[1 << 14];
+    struct passwd pw, *found = NULL;
+    const char *home = n ? NULL : variable("HOME");
+    snprintf(name, sizeof name, "%.*s", (int)cad_min((int64_t)n, 255), user);
+    if (!home &&
+        (n ? getpwnam_r(name, &pw, buf, sizeof buf, &found) : getpwuid_r(getuid(), &pw, buf, sizeof buf, &found)) == 0)
+        home = found ? found->pw_dir : NULL;
+    if (!home) return false;
+    n = strlen(home);
+    while (n && home[n - 1] == '/') n--;
+    put(p, home, n);
+    return true;
+}
+
+/* Appends the value of a variable of n letters, if it is set; false if not. */
+static bool put_variable(path_t *p, const char *s, size_t n)
+{
+    char name[256];
+    const char *value;
+    if (n == 0 || n >= sizeof name) return false;
+    memcpy(name, s, n);
+    name[n] = 0;
+    value = getenv(name);
+    if (value) put(p, value, strlen(value));
+    return value != NULL;
+}
+
+/* Appends a value with ~, ~USER, $NAME and ${NAME} expanded; those that are not known stay as they are. */
+static void put_expanded(path_t *p, const char *s)
+{
+    size_t user = s[0] == '~' ? strcspn(s + 1, "/") : 0;
+    if (s[0] == '~' && put_home(p, s + 1, user)) s += 1 + user;
+    while (*s) {
+        size_t plain = strcspn(s, "$"), name = 0;
+        bool braced;
+        put(p, s, plain);
+        s += plain;
+        if (!*s) return;
+        braced = s[1] == '{' && strchr(s, '}');
+        if (braced) name = strcspn(s + 2, "}");
+        else
+            while (isalnum((unsigned char)s[1 + name]) || s[1 + name] == '_') name++;
+        plain = 1 + name + (braced ? 2 : 0); /* the reference's letters */
+        if (!put_variable(p, s + (braced ? 2 : 1), name)) put(p, s, plain);
+        s += plain;
+    }
+}
+
+/* Appends the folder of all that belongs to the hub. */
+static void put_hub_home(path_t *p)
+{
+    const char *home = variable("HF_HOME"), *cache = variable("XDG_CACHE_HOME");
+    put_expanded(p, home ? home : cache ? cache : "~/.cache");
+    if (!home) put(p, "/huggingface", 12);
+}
+
+static void put_cache(path_t *p)
+{
+    const char *cache = variable("HF_HUB_CACHE");
+    if (!cache) cache = variable("HUGGINGFACE_HUB_CACHE");
+    if (cache) put_expanded(p, cache);
+    else {
+        put_hub_home(p);
+        put(p, "/hub", 4);
+    }
+}
+
+static void put_token(path_t *p)
+{
+    const char *path = variable("HF_TOKEN_PATH");
+    if (path) put_expanded(p, path);
+    else {
+        put_hub_home(p);
+        put(p, "/token", 6);
+    }
+}
+
+/* ---- how it is laid out ---- */
+
+#define PREFIX "models--"
+
+/* Appends "models--ORG--NAME". */
+static void put_model(path_t *p, const char *model)
+{
+    put(p, PREFIX, sizeof PREFIX - 1);
+    for (const char *slash; (slash = strchr(model, '/')); model = slash + 1) {
+        put(p, model, (size_t)(slash - model));
+        put(p, "--", 2);
+    }
+    put(p, model, strlen(model));
+}
+
+static void put_part(path_t *p, enum cad_hub_part_t part, const char *model, const char *leaf)
+{
+    static const char *const folder[] = {
+        [CAD_HUB_REF] = "/refs/", [CAD_HUB_SNAPSHOT] = "/snapshots/", [CAD_HUB_BLOB] = "/blobs/", [CAD_HUB_LOCK] = "/"
+    };
+    put_cache(p);
+    if (part == CAD_HUB_CACHE) return;
+    put(p, part == CAD_HUB_LOCK ? "/.locks/" : "/", part == CAD_HUB_LOCK ? 8 : 1);
+    put_model(p, model);
+    if (part == CAD_HUB_MODEL) return;
+    put(p, folder[part], strlen(folder[part]));
+    put(p, leaf, strlen(leaf));
+    if (part == CAD_HUB_LOCK) put(p, ".lock", 5);
+}
+
+int cad_hub_path(char **path, enum cad_hub_part_t part, const char *model, const char *leaf, cad_error_t *err)
+{
+    path_t p = { "", 0, false };
+    *path = NULL;
+    if (part == CAD_HUB_TOKEN) put_token(&p);
+    else put_part(&p, part, model ? model : "", leaf ? leaf : "");
+    if (p.full) return cad_fail(err, CAD_EARG, "the path of the hub cache is too long; see $HF_HUB_CACHE and $HF_HOME");
+    *path = strdup(p.text);
+    return *path ? 0 : cad_out_of_memory(err);
+}
+
+/* ---- names ---- */
+
+/* ORG/NAME: letters, digits, '-', '_' and '.', as the hub allows them. */
+static bool good_model(const char *s)
+{
+    const char *slash = strchr(s, '/');
+    if (!slash || strchr(slash + 1, '/') || strstr(s, "..") || strstr(s, "--")) return false;
+    for (const char *c = s; *c; c++)
+        if (!isalnum((unsigned char)*c) && !strchr("-_./", *c)) return false;
+    return isalnum((unsigned char)s[0]) && isalnum((unsigned char)slash[1]);
+}
+
+int cad_hub_parse(cad_hub_name_t *name, const char *text, cad_error_t *err)
+{
+    const char *s = strncmp(text, "hf:", 3) ? text : text + 3, *at = strchr(s, '@');
+    size_t n = at ? (size_t)(at - s) : strlen(s);
+    if (n >= sizeof name->model || (at && strlen(at + 1) >= sizeof name->revision))
+        return cad_fail(err, CAD_EARG, "hf:%.40s...: the name is too long", s);
+    snprintf(name->model, sizeof name->model, "%.*s", (int)n, s);
+    snprintf(name->revision, sizeof name->revision, "%s", at ? at + 1 : "main");
+    if (good_model(name->model) && cad_path_inside(name->revision)) return 0;
+    return cad_fail(err, CAD_EARG, "hf:%s: expected hf:ORG/NAME or hf:ORG/NAME@REVISION", s);
+}
+
+/* ---- a snapshot ---- */
+
+/* Reads the commit that a file of refs/ names; "" if there is none. */
+static void read_ref(const char *path, char commit[256])
+{
+    FILE *f = fopen(path, "rbe");
+    commit[0] = 0;
+    if (!f) return;
+    if (!fgets(commit, 256, f)) commit[0] = 0;
+    commit[strcspn(commit, "\r\n")] = 0;
+    if (!cad_path_inside(commit)) commit[0] = 0;
+    fclose(f);
+}
+
+int cad_hub_find(const char *spec, char **dir, cad_error_t *err)
+{
+    cad_hub_name_t name;
+    char *ref = NULL, commit[256] = "";
+    int rc = cad_hub_parse(&name, spec, err);
+    *dir = NULL;
+    if (rc == 0) rc = cad_hub_path(&ref, CAD_HUB_REF, name.model, name.revision, err);
+    if (rc == 0) read_ref(ref, commit);
+    free(ref);
+    if (rc == 0) rc = cad_hub_path(dir, CAD_HUB_SNAPSHOT, name.model, commit[0] ? commit : name.revision, err);
+    if (rc || access(*dir, R_OK) == 0) return rc;
+    rc = cad_fail(err, CAD_EIO, "%s: not in the hub cache (%s); run: caduceus model pull %s", spec, *dir, spec + 3);
+    free(*dir);
+    *dir = NULL;
+    return rc;
+}
+
+/* ---- what it holds ---- */
+
+typedef struct {
+    char commit[256], *revision;
+} ref_t;
+typedef struct {
+    ref_t *ref; // (n)
+    int n;
+    bool failed; /* out of memory */
+} refs_t;
+
+static int visible(const struct dirent *e) { return e->d_name[0] != '.'; }
+
+static void free_names(struct dirent **list, int n)
+{
+    for (int i = 0; i < n; i++) free(list[i]);
+    if (n >= 0) free(list);
+}
+
+static void add_ref(refs_t *r, const char *path, const char *revision)
+{
+    ref_t *grown = realloc(r->ref, (size_t)(r->n + 1) * sizeof *grown);
+    if (grown) r->ref = grown;
+    if (!grown || !(grown[r->n].revision = strdup(revision))) r->failed = true;
+    else read_ref(path, grown[r->n++].commit);
+}
+
+#define DEPTH 8 /* of folders in refs/ and in a snapshot, at most */
+
+/* Collects the refs below folder dir; prefix: "" or its path within refs/, with a slash. */
+static void list_refs(refs_t *r, const char *dir, const char *prefix, int depth)
+{
+    struct dirent **list = NULL;
+    int n = depth ? scandir(dir, &list, visible, alphasort) : -1;
+    for (int i = 0; i < n; i++) {
+        char *path = cad_path_join(dir, list[i]->d_name), revision[512];
+        struct stat sb;
+        int length = snprintf(revision, sizeof revision, "%s%s", prefix, list[i]->d_name);
+        if (!path) r->failed = true;
+        else if (length < (int)sizeof revision - 1 && stat(path, &sb) == 0) {
+            if (S_ISREG(sb.st_mode)) add_ref(r, path, revision);
+            else if (S_ISDIR(sb.st_mode)) list_refs(r, path, strcat(revision, "/"), depth - 1);
+        }
+        free(path);
+    }
+    free_names(list, n);
+}
+
+static void free_refs(refs_t *r)
+{
+    for (int i = 0; i < r->n; i++) free(r->ref[i].revision);
+    free(r->ref);
+}
+
+/* The names of a commit, separated by commas. */
+static char *names_of(const refs_t *r, const char *commit)
+{
+    size_t size = 1;
+    char *text;
+    for (int i = 0; i < r->n; i++) size += strlen(r->ref[i].revision) + 1;
+    text = calloc(size, 1);
+    for (int i = 0; text && i < r->n; i++) {
+        if (strcmp(r->ref[i].commit, commit)) continue;
+        if (*text) strcat(text, ",");
+        strcat(text, r->ref[i].revision);
+    }
+    return text;
+}
+
+/* The size of all files below a folder, links followed. */
+static int64_t bytes_below(const char *dir, int depth)
+{
+    DIR *d = depth ? opendir(dir) : NULL;
+    int64_t sum = 0;
+    for (struct dirent *e; d && (e = readdir(d));) {
+        char *path = visible(e) ? cad_path_join(dir, e->d_name) : NULL;
+        struct stat sb;
+        if (path && stat(path, &sb) == 0) {
+            if (S_ISREG(sb.st_mode)) sum += sb.st_size;
+            else if (S_ISDIR(sb.st_mode)) sum += bytes_below(path, depth - 1);
+        }
+        free(path);
+    }
+    if (d) closedir(d);
+    return sum;
+}
+
+static int visit_one(const char *model, const char *commit, const refs_t *refs, cad_hub_visit_f *visit, void *arg,
+                     cad_error_t *err)
+{
+    cad_snapshot_t s = { .model = model, .commit = commit };
+    char *path = NULL, *names = NULL;
+    int rc = cad_hub_path(&path, *commit ? CAD_HUB_SNAPSHOT : CAD_HUB_MODEL, model, commit, err);
+    if (rc == 0 && !(names = names_of(refs, commit))) rc = cad_out_of_memory(err);
+    if (rc == 0) {
+        s.path = path;
+        s.revisions = names;
+        s.bytes = bytes_below(path, DEPTH);
+        rc = visit(arg, &s);
+    }
+    free(path);
+    free(names);
+    return rc;
+}
+
+/* Visits the snapshots of one model; a model without any once, with an empty commit. */
+static int visit_model(const char *model, cad_hub_visit_f *visit, void *arg, cad_error_t *err)
+{
+    struct dirent **list = NULL;
+    char *refs = NULL, *snapshots = NULL;
+    refs_t r = { 0 };
+    int n = -1, rc = cad_hub_path(&refs, CAD_HUB_REF, model, "", err);
+    if (rc == 0) rc = cad_hub_path(&snapshots, CAD_HUB_SNAPSHOT, model, "", err);
+    if (rc == 0) list_refs(&r, refs, "", DEPTH);
+    if (rc == 0 && r.failed) rc = cad_out_of_memory(err);
+    if (rc == 0) n = scandir(snapshots, &list, visible, alphasort);
+    for (int i = 0; i < n && rc == 0; i++) rc = visit_one(model, list[i]->d_name, &r, visit, arg, err);
+    if (rc == 0 && n <= 0) rc = visit_one(model, "", &r, visit, arg, err);
+    free_names(list, n);
+    free_refs(&r);
+    free(refs);
+    free(snapshots);
+    return rc;
+}
+
+/* "ORG/NAME" of a folder "models--ORG--NAME", malloc'd; NULL when out of memory. */
+static char *model_of(const char *folder)
+{
+    char *model = strdup(folder + sizeof PREFIX - 1), *sep = model ? strstr(model, "--") : NULL;
+    if (sep) {
+        *sep = '/';
+        memmove(sep + 1, sep + 2, strlen(sep + 2) + 1);
+    }
+    return model;
+}
+
+static int is_model(const struct dirent *e) { return !strncmp(e->d_name, PREFIX, sizeof PREFIX - 1); }
+
+int cad_hub_list(cad_hub_visit_f *visit, void *arg, cad_error_t *err)
+{
+    struct dirent **list = NULL;
+    char *cache;
+    int n, rc = cad_hub_path(&cache, CAD_HUB_CACHE, NULL, NULL, err);
+    if (rc) return rc;
+    n = scandir(cache, &list, is_model, alphasort);
+    if (n < 0 && errno != ENOENT) rc = cad_fail(err, CAD_EIO, "%s: %s", cache, strerror(errno));
+    for (int i = 0; i < n && rc == 0; i++) {
+        char *model = model_of(list[i]->d_name);
+        rc = model ? visit_model(model, visit, arg, err) : cad_out_of_memory(err);
+        free(model);
+    }
+    free_names(list, n);
+    free(cache);
+    return rc;
+}
