@@ -1,14 +1,12 @@
-/* backend.cu - the CUDA backend: its tables of operations (core/engine/backend.h and backward.h) for
- * one device, and the one symbol that the module exports.
+/* backend.cu - the CUDA backend: its tables of operations (core/engine/backend.h and backward.h) for one device, and
+ * the one symbol that the module exports.
  *
- * A lane is a stream with its own memory on the device. A batch is copied there as tokens and
- * offsets, and only results come back. Every operation except `head`, `pool` and `read`, and
- * `collect` in training, returns once its kernels are queued; an error in them shows in one of
- * those or in a later launch.
- * Each operation is a file with its forward and backward kernels and their launches. Files named
- * _tmpl are compiled for T = float and for T = bf16_t; they list their parameters.
- * nvcc compiles this file, and shim.c includes it for the CPU.
- * SPDX-License-Identifier: MIT
+ * A lane is a stream with its own memory on the device. A batch is copied to the device as tokens and sequence
+ * offsets; only its results (logits, pooled rows) are copied back. Every operation except `head`, `pool` and `read`,
+ * and `collect` in training, returns once its kernels are queued. An error in a kernel is reported by one of these
+ * waiting operations or by a later launch. Each operation is a file with its forward and backward kernels and their
+ * launches. Files named _tmpl are compiled for T = float and for T = bf16_t; they list their parameters. nvcc
+ * compiles this file, and shim.c includes it for the CPU. SPDX-License-Identifier: MIT
  */
 #include "weights.h"
 #include "embed.h"
@@ -109,7 +107,7 @@ static void fill_ops(cad_ops_t *ops, bool half)
     ops->back = half ? &back_bf16 : &back_fp32;
 }
 
-/* 8.0 is the first architecture with bfloat16 products. */
+/* bfloat16 matrix products need compute capability 8.0 (Ampere). */
 static int find_device(cad_ops_t *ops, int index, cad_error_t *err)
 {
     struct cudaDeviceProp prop;
@@ -140,7 +138,7 @@ int cad_module(const cad_host_t *host, int index, bool half, cad_ops_t *ops, cad
     cad_host_t own = CAD_HOST_INIT;
     int rc;
     if (host->abi != own.abi || memcmp(host, &own, sizeof own))
-        return CAD_EARG; /* built for another version, so the layout of err is not known */
+        return CAD_EARG; /* a host of another version may lay out cad_error_t differently, so err is not written */
     rc = find_device(ops, index, err);
     if (rc == 0) fill_ops(ops, half);
     return rc;

@@ -1,4 +1,7 @@
-/* embed.h - the input rows of tokens, and their gradients. SPDX-License-Identifier: MIT */
+/* embed.h - looks up the embedding of tokens, and computes the gradient of the embedding table.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_CUDA_EMBED_H
 #define CAD_CUDA_EMBED_H
 
@@ -18,14 +21,14 @@ KERNEL(embed, embed_args_t)
     if (i < arg.n) arg.res[i] = arg.table[arg.tok[i / arg.Dp] * arg.Dp + i % arg.Dp];
 }
 
-/* Begins a batch: copies it to the device. */
+/* Begins a batch: copies the tokens to the device and looks up the embedding of each row. */
 static int op_embed(cad_lane_t *l, const uint8_t *tok, cad_span_t s)
 {
     const cad_weights_t *w = l->weights;
     gpu_t *g = gpu_of(l);
     embed_args_t arg = { .res = l->res, .table = w->embed, .tok = g->tok, .n = s.end * w->Dp, .Dp = w->Dp };
     int rc;
-    if (g->graph.mode != EAGER) graph_drop(g); /* the last batch failed */
+    if (g->graph.mode != EAGER) graph_drop(g); /* a graph still in use: the last batch failed */
     rc = send_batch(l, tok, &s);
     if (rc == 0) rc = graph_begin(l, &s);
     if (rc || replaying(l)) return rc;
@@ -33,8 +36,8 @@ static int op_embed(cad_lane_t *l, const uint8_t *tok, cad_span_t s)
     return launched(l, "embed");
 }
 
-/* Sums the gradient of the embedding. tok is unused: this pack's forward pass has already copied the
- * tokens to the device. */
+/* Adds to the gradient of the embedding table. tok is not read: this pack's forward pass has copied the tokens to
+ * the device. */
 static int back_embed(cad_grad_lane_t *l, const uint8_t *tok, cad_span_t s)
 {
     const cad_sums_t *z = &l->grads->s;

@@ -24,7 +24,7 @@ static void graph_key(const cad_span_t *s, int64_t *key)
     }
 }
 
-/* Destroys the graph, and what has been recorded of one when something failed. */
+/* Destroys the recorded graph and stops a recording in progress. */
 static void graph_drop(gpu_t *g)
 {
     cudaGraph_t partial = NULL;
@@ -38,7 +38,8 @@ static void graph_drop(gpu_t *g)
     g->graph.mode = EAGER;
 }
 
-/* A batch has been sent to the device: decides how its operations run. */
+/* Called after a batch has been sent to the device: decides whether its operations launch kernels directly, are
+ * recorded, or are replayed. */
 static int graph_begin(cad_lane_t *l, const cad_span_t *s)
 {
     graph_t *t = &gpu_of(l)->graph;
@@ -60,14 +61,14 @@ static int graph_begin(cad_lane_t *l, const cad_span_t *s)
     return rc;
 }
 
-/* After an operation that reads in the middle of a batch: what was recorded is not a whole batch. */
+/* Called after `read`, which splits a batch: what was recorded is not a whole batch. */
 static void graph_forget(gpu_t *g)
 {
     graph_drop(g);
     memset(g->graph.key, 0, sizeof g->graph.key);
 }
 
-/* Queues the batch's launches if they were recorded, now or before. */
+/* Queues the batch's graph if the batch has been recorded, just now or earlier. */
 static int graph_end(cad_lane_t *l)
 {
     gpu_t *g = gpu_of(l);

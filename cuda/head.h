@@ -7,7 +7,7 @@
 #include "lane.h"
 #include "norm.h"
 
-/* ---- head: one thread block a row ---- */
+/* ---- head: one thread block for each row ---- */
 
 typedef struct {
     const float *res;     // (rows,Dp)
@@ -33,7 +33,7 @@ KERNEL(head, head_args_t)
     }
 }
 
-/* At most PICKS rows. */
+/* Computes the logits of n rows; n is at most PICKS. */
 static int head_some(cad_lane_t *l, const cad_pick_t *pick, int64_t n)
 {
     const cad_weights_t *w = l->weights;
@@ -67,13 +67,13 @@ static int op_head(cad_lane_t *l, const cad_pick_t *pick, int64_t n)
 
 typedef struct {
     const float *x, *table, *dlogits; // (rows,Dp), (V,Dp), (n,V)
-    float *h, *dh;                    // (n,Dp) norm_f(x) of the rows, and its gradient
-    const int64_t *row;               // (n)
+    float *h, *dh;                    // (n,Dp) norm_f of the rows, and the gradient of norm_f's output
+    const int64_t *row;               // (n) indexes of the rows of x
     norm_t norm;
     int64_t n, Dp, V;
 } head_back_args_t;
 
-/* One warp a row. */
+/* One warp for each row. */
 KERNEL(head_back, head_back_args_t)
 {
     int64_t i = (int64_t)blockIdx.x * NORM_ROWS + threadIdx.x / WARP;
@@ -115,7 +115,7 @@ static int back_head(cad_grad_lane_t *l, int strand, const int64_t *row, int64_t
     return rc ? rc : norm_gradients(l, l->f.res, l->dres, q->row, n, norm, q->s.norm_f, q->s.norm_f_bias);
 }
 
-/* ---- pool: normalised rows, sums (or maxima) of slabs, sums of those ---- */
+/* ---- pool: normalises the rows, then sums (or takes the maximum of) each slab, then combines a range's slabs ---- */
 
 typedef struct {
     const float *res; // (rows,Dp)
@@ -145,7 +145,7 @@ static int final_rows(cad_lane_t *l, float *out, int64_t beg, int64_t end)
 }
 
 typedef struct {
-    const float *rows; // (rows,D) from row `beg` on
+    const float *rows; // (rows,D) normalised rows; the first one is row `beg` of the batch
     double *sum;       // (slabs,D)
     const slab_t *slab;
     int64_t beg, D;
@@ -172,7 +172,7 @@ typedef struct {
     int64_t n, D;
 } join_args_t;
 
-/* A range's slabs are neighbours; the thread of the first one joins them. */
+/* The slabs of a range are neighbours; the thread that has the first of them combines all. */
 KERNEL(join, join_args_t)
 {
     int64_t d = (int64_t)blockIdx.y * THREADS + threadIdx.x, i = blockIdx.x, beg = arg.slab[i].beg, end;
@@ -204,7 +204,7 @@ static int64_t list_slabs(slab_t *to, const cad_range_t *range, int64_t n)
     return k;
 }
 
-/* Pools n ranges, whose slabs fit into the lane's list. g->normed begins with row `first`. */
+/* Pools n ranges, whose slabs together fit into the lane's list. g->normed begins with row `first` of the batch. */
 static int reduce(cad_lane_t *l, const cad_range_t *range, int64_t n, int64_t first)
 {
     int64_t D = l->weights->D;
@@ -224,7 +224,7 @@ static int reduce(cad_lane_t *l, const cad_range_t *range, int64_t n, int64_t fi
     return rc;
 }
 
-/* How many of these ranges can be reduced at once. */
+/* Returns how many of the n ranges, from the first onwards, reduce() can pool in one call. */
 static int64_t fitting(const cad_lane_t *l, const cad_range_t *range, int64_t n)
 {
     int64_t most = most_slabs(l->rows), used = 0, i = 0;
@@ -252,10 +252,10 @@ static int op_pool(cad_lane_t *l, const cad_range_t *range, int64_t n)
 }
 
 typedef struct {
-    float *dh;           // (n,Dp) gradient of the normalised rows
-    const float *pooled; // (D) gradient of their mean
+    float *dh;           // (n,Dp) gradient of the normalised rows, written
+    const float *pooled; // (D) gradient of the mean of the rows
     int64_t n, D, Dp;
-    float share; /* 1 / n */
+    float share; /* 1 / n, the weight of a row in the mean */
 } mean_back_args_t;
 
 KERNEL(mean_back, mean_back_args_t)
@@ -265,12 +265,12 @@ KERNEL(mean_back, mean_back_args_t)
 }
 
 typedef struct {
-    float *dh;               // (n,Dp), 0
+    float *dh;               // (n,Dp) gradient of the normalised rows; all 0 before
     const float *h, *pooled; // (n,D) normalised rows, (D) gradient of their maximum
     int64_t n, D, Dp;
 } max_back_args_t;
 
-/* A channel's gradient goes to the first row that has its maximum. */
+/* In each channel, the gradient of the maximum goes to the first row that has the maximum. */
 KERNEL(max_back, max_back_args_t)
 {
     int64_t d = (int64_t)blockIdx.x * THREADS + threadIdx.x, at = 0;
@@ -280,7 +280,7 @@ KERNEL(max_back, max_back_args_t)
     arg.dh[at * arg.Dp + d] = arg.pooled[d];
 }
 
-/* da = the gradient of n normalised rows, from that of their mean in dlogits. */
+/* da (n,Dp) = the gradient of n normalised rows that were pooled by their mean, whose gradient is in dlogits. */
 static int mean_gradients(cad_grad_lane_t *l, int64_t n)
 {
     cad_grads_t *q = l->grads;
@@ -291,7 +291,8 @@ static int mean_gradients(cad_grad_lane_t *l, int64_t n)
     return launched(&l->f, "pool, backwards");
 }
 
-/* The same for the maximum of rows [beg, end). */
+/* da = the gradient of the normalised rows [beg, end) that were pooled by their maximum, whose gradient is in
+ * dlogits. */
 static int max_gradients(cad_grad_lane_t *l, int64_t beg, int64_t end)
 {
     cad_grads_t *q = l->grads;

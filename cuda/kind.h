@@ -1,4 +1,4 @@
-/* kind.h - the functions that each kind of layer provides to the device backend. SPDX-License-Identifier: MIT */
+/* kind.h - the functions that each layer kind provides to the CUDA backend. SPDX-License-Identifier: MIT */
 #ifndef CAD_CUDA_KIND_H
 #define CAD_CUDA_KIND_H
 
@@ -6,23 +6,24 @@
 #include "store.h"
 
 typedef struct {
-    /* Returns CAD_EARG, with a reason, if the kernels do not support the model; back: in training. */
+    /* Returns CAD_EARG and a reason in err if the kernels do not support the model. back: in training. */
     int (*refuse)(const cad_model_t *m, bool back, cad_error_t *err);
-    /* Sets the sizes and allocates host memory of its weights; false if out of memory. close must be called in
-     * either case. */
+    /* Sets the sizes of the kind's weights and allocates host memory for them; false if out of memory. close must
+     * be called in either case. */
     bool (*open)(cad_weights_t *w, const cad_model_t *m);
     void (*close)(cad_weights_t *w);
     void (*place)(store_t *s, cad_weights_t *w, const cad_model_t *m, int layer);
     int (*open_products)(cad_weights_t *w, cad_error_t *err);
-    /* Lays out a lane's activations; padded: rows rounded up to whole products. */
+    /* Lays out a lane's activations. padded: the number of rows, rounded up to a multiple of PRODUCT_ROWS. */
     void (*carve)(cad_lane_t *l, cad_bump_t *b, int64_t padded, int64_t slots);
     part_t (*part)(const cad_lane_t *l, int what);
-    /* The same for the backward pass. fast: products may use TF32. */
+    /* The functions of the same names for the backward pass. fast: matrix products may use TF32. */
     bool (*open_back)(cad_grads_t *q, const cad_model_t *m, bool fast);
     void (*close_back)(cad_grads_t *q);
     void (*place_back)(store_t *s, cad_grads_t *q, const cad_model_t *m, int layer);
     int (*open_products_back)(cad_grads_t *q, cublasLtHandle_t blas, cad_error_t *err);
-    /* Maximum number of values in the partial sums of a gradient. pieces: maximum number of pieces of sequences. */
+    /* Returns the maximum number of values in the partial sums of one gradient. pieces: the maximum number of
+     * pieces of sequences. */
     int64_t (*most_parts)(const cad_grads_t *q, int64_t rows, int64_t pieces);
     void (*carve_back)(cad_grad_lane_t *l, const cad_model_t *m, cad_bump_t *b);
     const cad_kind_sums_t *sums;
@@ -30,7 +31,7 @@ typedef struct {
 
 static const kind_t *kind_at(int kind); /* backend.cu */
 
-/* For each kind that a model uses. */
+/* Loops over each layer kind k that model m uses. */
 #define EACH_KIND(k, m)                  \
     for (int k = 0; k < CAD_NKINDS; k++) \
         if (cad_config_uses(&(m)->cfg, k))

@@ -6,13 +6,15 @@
 #include "graph.h"
 #include "kind.h"
 
-/* Maximum number of pieces of long sequences: 3 for every 2 CHUNK rows, since WHOLE is 2 CHUNK. */
+/* Maximum number of slots, that is of pieces of long sequences: a sequence longer than WHOLE = 2 CHUNK rows has at
+ * most 3 pieces for every 2 CHUNK rows. */
 static int64_t most_slots(int64_t rows) { return rows / CHUNK * 3 / 2 + 2; }
 static int64_t most_slabs(int64_t rows) { return rows / SLAB + 4096; }
 
 /* ---- memory ---- */
 
-/* Layers run one after the other, so kinds use the same bytes, as do the rows pooled after the last layer. */
+/* Lays out the activations of every kind, and the rows that are pooled after the last layer, at the same address.
+ * They can share this memory because layers run one after the other. */
 static void carve_kinds(cad_lane_t *l, const cad_model_t *m, cad_bump_t *b, int64_t padded, int64_t slots)
 {
     gpu_t *g = gpu_of(l);
@@ -28,7 +30,7 @@ static void carve_kinds(cad_lane_t *l, const cad_model_t *m, cad_bump_t *b, int6
     b->used = most;
 }
 
-/* Lays out the device memory and returns its size; base NULL: a dry run. */
+/* Lays out a lane's device memory at base and returns its size; with base NULL it only computes the size. */
 static size_t carve_device(cad_lane_t *l, const cad_model_t *m, char *base)
 {
     const cad_weights_t *w = l->weights;
@@ -53,7 +55,7 @@ static size_t carve_device(cad_lane_t *l, const cad_model_t *m, char *base)
     return b.used;
 }
 
-/* The same for pinned memory. */
+/* Lays out a lane's pinned memory at base and returns its size; with base NULL it only computes the size. */
 static size_t carve_stage(gpu_t *g, int64_t rows, char *base)
 {
     int64_t slabs = most_slabs(rows);
@@ -82,9 +84,10 @@ static int lane_memory(cad_lane_t *l, const cad_model_t *m, gpu_t *g)
                                                              : cudaErrorMemoryAllocation;
     if (e == cudaSuccess) e = cudaMallocHost((void **)&g->stage, staged);
     if (e == cudaSuccess) e = cudaStreamCreateWithFlags(&g->stream, cudaStreamNonBlocking);
-    if (e == cudaSuccess) e = cudaMemsetAsync(g->arena, 0xff, l->bytes, g->stream); /* unwritten values are NaN */
+    /* fills with NaN, so that a read of an unwritten value shows */
+    if (e == cudaSuccess) e = cudaMemsetAsync(g->arena, 0xff, l->bytes, g->stream);
     if (e != cudaSuccess) {
-        cudaGetLastError(); /* clears the error, so that later calls do not report it */
+        cudaGetLastError(); /* clears CUDA's last error, so that later calls do not report it */
         return check(l, e, "memory for activations");
     }
     carve_device(l, m, g->arena);
@@ -128,13 +131,13 @@ static int to_host(cad_lane_t *l, void *to, const void *from, size_t bytes)
                  "copying from the device");
 }
 
-/* Waits for all that the lane has queued. */
+/* Waits until all work on the lane's stream is done. */
 static int arrive(cad_lane_t *l)
 {
     return check(l, cudaStreamSynchronize(gpu_of(l)->stream), "waiting for the device");
 }
 
-/* stale: the copy of renewed weights to the device failed. */
+/* Reports a failure of the last renewal. stale: the renewed weights could not be copied to the device. */
 static int renewed(cad_lane_t *l, bool stale)
 {
     if (stale) snprintf(l->text, sizeof l->text, "out of memory for new weights");
@@ -158,7 +161,8 @@ static void list_pieces(gpu_t *g, const int64_t *off, int nseq)
     }
 }
 
-/* Copies a new batch to the device. The stage may be overwritten, as the last batch has been waited for. */
+/* Copies a new batch to the device. Overwriting the pinned memory is safe, since arrive() has waited for the last
+ * batch's copies. */
 static int send_batch(cad_lane_t *l, const uint8_t *tok, const cad_span_t *s)
 {
     gpu_t *g = gpu_of(l);
@@ -179,7 +183,7 @@ static int send_batch(cad_lane_t *l, const uint8_t *tok, const cad_span_t *s)
     return rc;
 }
 
-/* ---- tests read what a lane holds ---- */
+/* ---- reading a lane's activations, for tests ---- */
 
 static part_t part_of(const cad_lane_t *l, int kind, int what)
 {
@@ -207,9 +211,10 @@ static int op_read(cad_lane_t *l, int kind, int what, int64_t beg, int64_t n, fl
     return rc;
 }
 
-/* ---- memory of the backward pass: a trainer has one lane ---- */
+/* ---- memory of the backward pass; a trainer on the device has one lane ---- */
 
-/* f.rows is a multiple of PRODUCT_ROWS, so all that products read and write is aligned. */
+/* Lays out the grad lane's memory at base and returns its size. l->f.rows is a multiple of PRODUCT_ROWS, so the
+ * operands of all matrix products are aligned. */
 static size_t back_carve(cad_grad_lane_t *l, const cad_model_t *m, char *base)
 {
     cad_grads_t *q = l->grads;
@@ -242,7 +247,8 @@ static void *back_take(const cad_ops_t *ops, size_t bytes)
     void *p = NULL;
     cudaError_t e = cudaSetDevice(ops->device);
     if (e == cudaSuccess) e = bytes < SIZE_MAX / 2 ? cudaMalloc(&p, bytes) : cudaErrorMemoryAllocation;
-    if (e == cudaSuccess) e = cudaMemset(p, 0xff, bytes); /* unwritten values are NaN */
+    /* fills with NaN, so that a read of an unwritten value shows */
+    if (e == cudaSuccess) e = cudaMemset(p, 0xff, bytes);
     if (e == cudaSuccess) e = cudaDeviceSynchronize();
     if (e == cudaSuccess) return p;
     cudaFree(p);
@@ -256,7 +262,7 @@ static void back_give(const cad_ops_t *ops, void *memory)
     cudaFree(memory);
 }
 
-/* dres of n rows = 0 */
+/* Clears dres of n rows. */
 static int back_start(cad_grad_lane_t *l, int64_t n)
 {
     size_t bytes = (size_t)(n * l->grads->s.Dp) * sizeof(float);

@@ -8,9 +8,9 @@
 #include "sums.h"
 
 typedef struct {
-    int64_t beg, n; /* rows in memory order */
-    bool all;       /* they are all that the piece has */
-} piece_rows_t;     /* rows of a piece that are needed */
+    int64_t beg, n; /* the rows [beg, beg + n) in memory */
+    bool all;       /* true if these are all rows of the piece */
+} piece_rows_t;     /* the rows of a piece whose output is needed */
 
 typedef struct {
     float *state;         // (slots,STATES,Ep)
@@ -19,11 +19,13 @@ typedef struct {
     const int64_t *off;   // (nseq+1)
     const int32_t *first; // (nseq)
     int64_t Ep;
-    bool back; /* state holds its gradient, which goes from the last piece to the first */
+    /* backward pass: state holds the gradient of the state, and the carry runs from the last piece to the first */
+    bool back;
 } carry_args_t;
 
-/* Turns the state at the end of each piece, computed from zero, into the state at its beginning.
- * Thread = channel and state; blockIdx.y counts groups of channels within states. */
+/* On entry, state holds each piece's last state, computed as if its first were zero. Replaces it by the true state
+ * before each piece. A thread computes one channel and one state; blockIdx.y counts groups of THREADS channels
+ * within each state. */
 KERNEL(carry, carry_args_t)
 {
     int64_t seq = blockIdx.x, groups = (arg.Ep + THREADS - 1) / THREADS, n = blockIdx.y / groups,
@@ -46,7 +48,7 @@ KERNEL(carry, carry_args_t)
     }
 }
 
-/* a (STATES,Ep): -exp(A_log) log2 e of the states of this launch. */
+/* Runs `carry` for STATES states. a (STATES,Ep): -exp(A_log) log2 e of these states. */
 static void carry_pieces(cad_lane_t *l, const float *a, int nseq, bool back)
 {
     gpu_t *g = gpu_of(l);
@@ -61,7 +63,7 @@ static void carry_pieces(cad_lane_t *l, const float *a, int nseq, bool back)
     LAUNCH(carry, nseq, ceil_div(Ep, THREADS) * STATES, THREADS, 0, g->stream, arg);
 }
 
-/* Shared memory for dt_in (R), B and C of STEP rows. */
+/* Bytes of shared memory for dt_in (R values), B and C of STEP rows. */
 static size_t staged_bytes(int64_t R)
 {
     return STEP * (size_t)((R <= STATES ? STATES : PADDED(R)) + 2 * STATES) * sizeof(float);

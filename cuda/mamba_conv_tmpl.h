@@ -1,13 +1,14 @@
-/* mamba_conv_tmpl.h - Mamba's causal convolution, SiLU and x_proj: thread = channel. Backwards also
- * dt_proj, which comes between scan and x_proj. Compiled once for each T.
+/* mamba_conv_tmpl.h - Mamba's causal convolution, SiLU and x_proj; a thread computes one channel. The backward pass
+ * also has dt_proj's gradients, which are needed between those of the scan and of x_proj. Compiled once for each T.
  *
- * Parameters: T, NAME(x) (x with T's suffix), get(v) and put(v) (T to float and back).
- * Gradients are float32. SPDX-License-Identifier: MIT */
+ * Parameters: T; NAME(x): x with T's suffix; get(v): T to float; put(v): float to T. Gradients are float32.
+ * SPDX-License-Identifier: MIT
+ */
 #include "graph.h"
 #include "sums.h"
 
 #define RUN 16 /* rows that one thread convolves */
-#define TAPS 4 /* taps whose gradients are summed in one pass over the rows */
+#define TAPS 4 /* taps whose gradients are summed in one loop over the rows */
 
 /* ---- forward ---- */
 
@@ -21,7 +22,7 @@ typedef struct {
     bool reverse;
 } NAME(conv_args_t);
 
-/* Row r before SiLU. `first` is the first tap that lies within the sequence. */
+/* The convolution at row r, before SiLU. `first` is the first tap that reads a row of the same sequence. */
 DEVICE float NAME(taps)(const NAME(conv_args_t) * arg, int64_t r, int64_t first, const int64_t K, int64_t c)
 {
     int64_t step = arg->reverse ? -1 : 1;
@@ -91,12 +92,12 @@ static int NAME(op_conv)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsign
 /* ---- backward: dt_proj and x_proj ---- */
 
 typedef struct {
-    const float *part; // (groups,rows,2Np) dB and dC, summed over the channels of each thread block
-    float *to;         // (n,Sp) dxdbl
+    const float *part; // (groups,rows,2Np) dB and dC, summed over the channels of each thread block (group)
+    float *to;         // (n,Sp) dxdbl, whose columns of dB and dC and padding are written
     int64_t n, rows, groups, Sp, N, Np, R;
 } NAME(project_args_t);
 
-/* dB and dC of n rows: the sums over all channels. The padding after them becomes 0. */
+/* Sums dB and dC of n rows over all groups of channels. The padding after them becomes 0. */
 KERNEL(NAME(project), NAME(project_args_t))
 {
     int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x, width = arg.Sp - arg.R, r = i / width, c = i % width;
@@ -107,7 +108,7 @@ KERNEL(NAME(project), NAME(project_args_t))
     arg.to[r * arg.Sp + arg.R + c] = acc;
 }
 
-/* dxdbl, and x_proj's part of du, which is added. */
+/* Computes dxdbl (the gradient of x_proj's output) and adds x_proj's contribution to du. */
 static int NAME(project_back)(cad_grad_lane_t *l, const mamba_dir_t *p, const mamba_back_t *back, cad_span_t s)
 {
     const mamba_grads_t *q = &l->grads->mamba;
@@ -135,11 +136,11 @@ static int NAME(project_back)(cad_grad_lane_t *l, const mamba_dir_t *p, const ma
 /* ---- backward: the convolution ---- */
 
 typedef struct {
-    NAME(conv_args_t) f; /* as in the forward pass */
+    NAME(conv_args_t) f; /* arguments of the forward pass */
     float *du, *u;       // (rows,Ep)
 } NAME(silu_back_args_t);
 
-/* du becomes dc, the gradient of what SiLU reads. Recomputes u. */
+/* Replaces du by dc, the gradient of SiLU's input, and recomputes u. */
 KERNEL(NAME(silu_back), NAME(silu_back_args_t))
 {
     const NAME(conv_args_t) *f = &arg.f;
@@ -161,16 +162,16 @@ KERNEL(NAME(silu_back), NAME(silu_back_args_t))
 typedef struct {
     const T *x;      // (rows,2Ep)
     const float *dc; // (rows,Ep)
-    float *dx;       // (rows,2Ep) added to
+    float *dx;       // (rows,2Ep) gradient of x; the convolution's contribution is added
     const float *w;  // (K,Ep)
-    float *part;     // (slabs,K+1,Ep) partial sums of the weights' gradients, then the bias's
+    float *part;     // (slabs,K+1,Ep) partial sums of the gradients: K rows for the taps, one for the bias
     const int64_t *off;
     int64_t rows, Ep, K;
     int nseq;
     bool reverse;
 } NAME(conv_back_args_t);
 
-/* dx: each row went into itself and the K-1 rows after it in time. */
+/* Adds to dx. Row r of x was read by the convolution at row r and at the K-1 rows after it in time. */
 KERNEL(NAME(conv_back), NAME(conv_back_args_t))
 {
     int64_t c = (int64_t)blockIdx.y * THREADS + threadIdx.x, r = (int64_t)blockIdx.x * RUN,
@@ -223,7 +224,7 @@ KERNEL(NAME(conv_sums), NAME(conv_back_args_t))
     to[arg.K * arg.Ep] = acc[TAPS];
 }
 
-/* dx and the gradients of the convolution's weights, from dc. */
+/* Adds to dx and to the gradients of the convolution's weights and bias, from dc. */
 static int NAME(conv_gradients)(cad_grad_lane_t *l, const NAME(conv_args_t) * f, const cad_mamba_dir_sums_t *t)
 {
     gpu_t *g = gpu_of(&l->f);
@@ -248,7 +249,8 @@ static int NAME(conv_gradients)(cad_grad_lane_t *l, const NAME(conv_args_t) * f,
     return rc ? rc : fold_parts(l, t->conv_bias, f->K * f->Ep, f->Ep, stride, parts);
 }
 
-/* dt_proj and x_proj, then the convolution. Overwrites du with dc, and dpre, once it has been read, with u. */
+/* Backward pass of dt_proj and x_proj, then of the convolution. Overwrites du with dc, and dpre, after its last
+ * use, with u. */
 static int NAME(back_conv)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     const mamba_weights_t *w = &l->f.weights->mamba;

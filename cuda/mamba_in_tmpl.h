@@ -1,9 +1,10 @@
-/* mamba_in_tmpl.h - Mamba's input: norm, in_proj to x and z; backwards also the gate and
- * out_proj's weights, which need z and y. Compiled once for each T, after norm_tmpl.h.
+/* mamba_in_tmpl.h - the input of a Mamba layer: norm, then in_proj, which gives x and z. The backward pass also has
+ * the gradients of the gate and of out_proj's weights, which need z and y. Compiled once for each T, after
+ * norm_tmpl.h.
  *
- * Parameters: T, NAME(x) (x with T's suffix), get(v) and put(v) (T to float and back).
- * The backward pass normalises in float32 whatever T is, so norm_tmpl.h's instance for
- * float32 comes first. SPDX-License-Identifier: MIT */
+ * Parameters: T; NAME(x): x with T's suffix; get(v): T to float; put(v): float to T. The backward pass always
+ * normalises in float32, so norm_tmpl.h must be compiled for float32 before. SPDX-License-Identifier: MIT
+ */
 #include "graph.h"
 #include "norm.h"
 
@@ -15,7 +16,7 @@ typedef struct {
     int64_t n, width;
 } NAME(broadcast_args_t); /* n = rows x width */
 
-/* to = bias in every row; the product is added to it. */
+/* Writes bias to every row of `to`; the matrix product is then added to it. */
 KERNEL(NAME(broadcast), NAME(broadcast_args_t))
 {
     int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
@@ -38,7 +39,7 @@ static int NAME(op_in)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned
     T *xz = (T *)g->mamba.xz;
     int rc;
     if (replaying(l)) return 0;
-    (void)parts; /* x and z are one product */
+    (void)parts; /* x and z are one product, so both are always computed */
     rc = NAME(norm_rows)(l, l->base, (T *)g->a, norm_of_layer(w, layer), s.beg, s.end);
     if (rc == 0 && p->in_bias) rc = NAME(broadcast_bias)(l, p->in_bias, 2 * w->mamba.Ep, xz, s);
     return rc ? rc : multiply(l, &w->mamba.product[IN_PROJ], g->a, p->in, xz, xz, s.beg, s.end, p->in_bias ? 1 : 0);
@@ -48,13 +49,13 @@ static int NAME(op_in)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned
 
 typedef struct {
     const T *y; // (rows,Ep)
-    const T *z; // (rows,2Ep) from z's column on
-    float *yz;  // (rows,Ep)
-    float *g;   // (rows,2Ep) from its column on
+    const T *z; // (rows,2Ep), beginning at the column of z
+    float *yz;  // (rows,Ep) gated y
+    float *g;   // (rows,2Ep), beginning at the column of dz
     int64_t n, Ep;
 } NAME(gate_back_args_t); /* n = rows x Ep */
 
-/* yz = y silu(z); g, the gradient of yz, becomes dz. */
+/* yz = y silu(z). g holds the gradient of yz and is overwritten with dz. */
 KERNEL(NAME(gate_back), NAME(gate_back_args_t))
 {
     int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x, at = i / arg.Ep * 2 * arg.Ep + i % arg.Ep;
@@ -67,7 +68,8 @@ KERNEL(NAME(gate_back), NAME(gate_back_args_t))
     arg.g[at] = arg.g[at] * y * on * fma32(z, 1.0f - on, 1.0f);
 }
 
-/* yz (rows,Ep) is the gated y; dx holds dx beside dz. */
+/* The gradients of in_proj, out_proj and the norm. yz (rows,Ep) is the gated y. back_of(l)->dx (rows,2Ep) has the
+ * columns of dx, then those of dz. */
 static int NAME(in_gradients)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, const float *yz)
 {
     cad_grads_t *q = l->grads;
@@ -87,7 +89,7 @@ static int NAME(in_gradients)(cad_grad_lane_t *l, int layer, int dir, cad_span_t
     return rc ? rc : norm_gradients(l, l->f.base, l->dres, NULL, s.end, norm, q->s.norm[layer], q->s.norm_bias[layer]);
 }
 
-/* Overwrites du with the gated y. */
+/* Backward pass of the gate, the projections' weights and the norm. Overwrites du with the gated y. */
 static int NAME(back_in)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     int64_t Ep = l->f.weights->mamba.Ep;

@@ -10,13 +10,13 @@
 
 /* ---- weights ---- */
 
-/* x's and z's biases (2,E) to (2,Ep); NULL if there are none. */
+/* Places the biases of x and z, (2,E) padded to (2,Ep); returns NULL if the model has none. */
 static const float *place_in_bias(store_t *s, const cad_weights_t *w, const float *v, int64_t E)
 {
     return v ? place(s, v, 2, E, 2, w->mamba.Ep, false) : NULL;
 }
 
-/* a_log (E,N) to -exp(A_log) log2 e (Np,Ep). Padding is 0, which does not decay. */
+/* Places -exp(A_log) log2 e as (Np,Ep), from a_log (E,N). The padding is 0: such a state does not decay. */
 static const float *place_decay(store_t *s, const mamba_weights_t *w, const float *a_log, int64_t E)
 {
     size_t at = reserve(s, w->Np, w->Ep, sizeof(float));
@@ -24,7 +24,7 @@ static const float *place_decay(store_t *s, const mamba_weights_t *w, const floa
     for (int64_t e = 0; d && e < E; e++)
         for (int64_t n = 0; n < w->N; n++) {
             double a = -exp((double)a_log[e * w->N + n]) * 1.4426950408889634;
-            d[n * w->Ep + e] = a < -1e30 ? -1e30f : (float)a; /* dt A stays finite */
+            d[n * w->Ep + e] = a < -1e30 ? -1e30f : (float)a; /* limited so that dt A stays finite */
         }
     return (const float *)on_device(s, at);
 }
@@ -37,7 +37,7 @@ static bool tied(const cad_layer_t *l)
            cad_param(a, CAD_MAMBA_OUT) == cad_param(b, CAD_MAMBA_OUT);
 }
 
-/* first: the direction that this one shares projections with, or NULL. */
+/* Places the weights of one direction. first: the direction whose projections this one shares, or NULL. */
 static mamba_dir_t place_direction(store_t *s, const cad_weights_t *w, const cad_model_t *m, const cad_direction_t *d,
                                    const mamba_dir_t *first)
 {
@@ -66,8 +66,8 @@ static void mamba_place(store_t *s, cad_weights_t *w, const cad_model_t *m, int 
     for (int k = 0; k < l->ndir; k++) dir[k] = place_direction(s, w, m, &l->dir[k], k && tied(l) ? dir : NULL);
 }
 
-/* Shared memory: dt_in, B and C of STEP rows, and in training twice dB and dC of AHEAD rows by
- * warp, must fit into 48 KB. */
+/* Refuses a model whose shared memory would exceed 48 KB. It holds dt_in, B and C of STEP rows, and in training
+ * two buffers of dB and dC of AHEAD rows for each warp. */
 static int mamba_refuse(const cad_model_t *m, bool back, cad_error_t *err)
 {
     int64_t R = cad_mamba(&m->cfg)->R, floats = STEP * (PADDED(R) + 2 * STATES);
@@ -77,7 +77,7 @@ static int mamba_refuse(const cad_model_t *m, bool back, cad_error_t *err)
                 back ? " in training" : "");
 }
 
-/* Sets sizes and allocates host memory; false if out of memory. */
+/* Sets sizes and allocates host memory; returns false if out of memory. */
 static bool mamba_open(cad_weights_t *w, const cad_model_t *m)
 {
     mamba_weights_t *b = &w->mamba;
@@ -106,10 +106,10 @@ static int mamba_open_products(cad_weights_t *w, cad_error_t *err)
     return products_open(w->blas, w->mamba.product, PRODUCTS, 256, err);
 }
 
-/* ---- a lane's activations ---- */
+/* ---- activations of a lane ---- */
 
-/* padded: rows rounded up to whole products. Arrays of padded rows come first, so that all that
- * cublasLt reads stays aligned. */
+/* padded: the number of rows, rounded up to a multiple of PRODUCT_ROWS. Arrays with this many rows come first, so
+ * that all operands of cublasLt stay aligned. */
 static void mamba_carve(cad_lane_t *l, cad_bump_t *b, int64_t padded, int64_t slots)
 {
     const cad_weights_t *w = l->weights;
@@ -150,7 +150,7 @@ static part_t mamba_part(const cad_lane_t *l, int what)
 
 /* ---- backward pass ---- */
 
-/* Gradients of one direction's weights. */
+/* Returns where the gradients of one direction's weights lie. */
 static const cad_mamba_dir_sums_t *mamba_sums(const cad_grads_t *q, int layer, int dir)
 {
     return &((const cad_mamba_sums_t *)q->s.layer[layer])->dir[dir];
@@ -207,14 +207,15 @@ static void mamba_close_back(cad_grads_t *q)
     free(b->dir);
 }
 
-/* Opened for 64-byte alignment, as operands of the backward pass may start inside a matrix. */
+/* The products are opened for 64-byte alignment, because operands of the backward pass may start inside a matrix. */
 static int mamba_open_products_back(cad_grads_t *q, cublasLtHandle_t blas, cad_error_t *err)
 {
     int rc = products_open(blas, q->mamba.product, BACKS, 64, err);
     return rc ? rc : outers_open(blas, q->mamba.outer, SUMS, 64, err);
 }
 
-/* Maximum number of values in the partial sums of a gradient. pieces: maximum number of pieces of sequences. */
+/* Returns the maximum number of values in the partial sums of one gradient. pieces: the maximum number of pieces
+ * of sequences. */
 static int64_t mamba_most_parts(const cad_grads_t *q, int64_t rows, int64_t pieces)
 {
     const cad_mamba_sums_t *z = &q->mamba.size;
@@ -223,7 +224,7 @@ static int64_t mamba_most_parts(const cad_grads_t *q, int64_t rows, int64_t piec
     return n;
 }
 
-/* Gradients of a grad lane's activations. */
+/* Returns the Mamba part of a grad lane: gradients of activations. */
 static cad_mamba_grad_lane_t *back_of(const cad_grad_lane_t *l) { return cad_mamba_grad_lane(l); }
 
 static void mamba_carve_back(cad_grad_lane_t *l, const cad_model_t *m, cad_bump_t *b)

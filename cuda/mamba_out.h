@@ -10,11 +10,11 @@
 
 typedef struct {
     float *to;
-    const float *base, *bias; // (rows,Dp), or NULL; (Dp)
+    const float *base, *bias; // (rows,Dp) or NULL; (Dp)
     int64_t n, width;
 } broadcast_out_args_t; /* n = rows x width */
 
-/* to = bias [+ base]; the product is added to it. */
+/* Writes bias, or base + bias, to each row of `to`; the matrix product is then added to it. */
 KERNEL(broadcast_out, broadcast_out_args_t)
 {
     int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
@@ -26,9 +26,9 @@ typedef struct {
     const float *base, *h, *o;
     int64_t n;
     bool times;
-} combine_args_t; /* all (rows,Dp) from the span's first row onwards; n = rows x Dp */
+} combine_args_t; /* each pointer: (rows,Dp), beginning at the first row of the span; n = rows x Dp */
 
-/* res = base + (h + o), or base + h * o. */
+/* res = base + (h + o); with `times`, res = base + h * o. h and o are the outputs of the first and second direction. */
 KERNEL(combine, combine_args_t)
 {
     int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
@@ -84,9 +84,11 @@ typedef struct {
     const float *dres;
     int64_t n;
     bool times;
-} divide_args_t; /* all (rows,Dp); n = rows x Dp */
+} divide_args_t; /* each pointer: (rows,Dp); n = rows x Dp */
 
-/* keep = dres, or keep x dres: the gradients of the two directions' outputs. */
+/* Computes keep[k], the gradient of the output of direction k (0 or 1). If the layer adds the two outputs (`times` is
+ * false), both gradients are dres. If it multiplies them, keep[k] holds the other direction's output on entry, and the
+ * gradient is that output times dres. */
 KERNEL(divide, divide_args_t)
 {
     int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;

@@ -1,35 +1,39 @@
-/* mamba_scan_back_tmpl.h - backward pass of the selective scan: thread = channel, as in mamba_scan_tmpl.h.
- * Compiled once for each T, after mamba_scan_tmpl.h.
+/* mamba_scan_back_tmpl.h - backward pass of the selective scan: a thread computes one channel, as in
+ * mamba_scan_tmpl.h. Compiled once for each T, after mamba_scan_tmpl.h.
  *
- * Parameters: T, NAME(x) (x with T's suffix), get(v) and put(v) (T to float and back).
+ * Parameters: T; NAME(x): x with T's suffix; get(v): T to float; put(v): float to T.
  *
- * Pieces are those of the forward pass, each taken from its last row in time. AHEAD rows at
- * a time are recomputed from the state that `keep` stored, with the states in registers,
- * and then taken backwards. dB and dC are sums over channels: within a warp by exchanges
- * (sum_states), within a thread block in shared memory, over thread blocks in `project`.
- * The gradient of the state at the end of a piece comes from the pieces after it in time, as the
- * state itself comes from those before: `ends_back` computes each piece's share, `carry` joins them.
- * SPDX-License-Identifier: MIT */
+ * The pieces are those of the forward pass; each is processed from its last row in time to its first, AHEAD rows at a
+ * time. The states of these rows are recomputed, in registers, from the state that `keep` stored before them; then
+ * the gradients are computed from the last of the rows to the first. dB and dC are sums over channels: within a warp
+ * by exchanges between threads (sum_states), within a thread block in shared memory, over thread blocks in `project`.
+ *
+ * In a long sequence, the gradient of the state at the end of a piece comes from the pieces after it in time.
+ * `ends_back` computes the contribution of each piece, and `carry` (mamba_carry.h) combines them, as in the forward
+ * pass.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include "mamba_carry.h"
 
-#define RED_WARP (AHEAD * 2 * STATES)   /* dB and dC of AHEAD rows, summed over a warp */
-#define RED (THREADS / WARP * RED_WARP) /* of all warps */
+#define RED_WARP (AHEAD * 2 * STATES)   /* floats: dB and dC of AHEAD rows, summed over a warp */
+#define RED (THREADS / WARP * RED_WARP) /* floats: the same of all warps of a thread block */
 
 typedef struct {
-    NAME(scan_args_t) f; /* as in the forward pass; keep is read, y is written */
-    const float *g;      // (rows,2Ep) gradient of the gated y, from its column on
-    float *du, *dpre;    // (rows,Ep) written by the first launch, added to by the others
-    float *part;         // (groups,rows,2Np) dB and dC
-    float *sums;         // (pieces,STATES+1,Ep) gradients of A and the skip
+    NAME(scan_args_t) f; /* arguments of the forward pass; keep is read, y is written */
+    const float *g;      // (rows,2Ep) gradient of the gated y, beginning at its column
+    float *du, *dpre;    // (rows,Ep) written by the launch for the first STATES states, added to by later launches
+    float *part;         // (groups,rows,2Np) dB and dC, summed over the channels of each thread block (group)
+    float *sums;         // (pieces,STATES+1,Ep) gradients of A (STATES rows) and of the skip, summed over a piece
     int64_t rows;
 } NAME(scan_back_args_t);
 
 typedef struct {
     float u[AHEAD], z[AHEAD], y[AHEAD], g[AHEAD];
-    float s[STATES]; /* before the first row */
+    float s[STATES]; /* the state before the first of these rows */
 } NAME(fetched_back_t);
 
-/* AHEAD rows from the i-th onwards; nothing if i < 0. */
+/* Loads the inputs of AHEAD rows of the piece, from the i-th in time onwards; nothing if i < 0. */
 DEVICE void NAME(fetch_back)(const NAME(scan_back_args_t) * arg, const piece_rows_t *p, const piece_t *t, int64_t i,
                              int64_t c, NAME(fetched_back_t) * f)
 {
@@ -46,17 +50,18 @@ DEVICE void NAME(fetch_back)(const NAME(scan_back_args_t) * arg, const piece_row
     REPEAT(n, STATES) f->s[n] = s[n * arg->f.Ep];
 }
 
-/* A channel's gradient of the state, and its gradients of A and the skip so far. */
+/* One channel's gradients: ds of the state; da of A and dskip of the skip, summed over the rows so far. */
 typedef struct {
     float ds[STATES], da[STATES], dskip;
 } NAME(channel_grad_t);
 
 typedef struct {
     float pre[AHEAD], dt[AHEAD], dy[AHEAD];
-    float s[AHEAD + 1][STATES]; /* before each row, and after the last */
+    float s[AHEAD + 1][STATES]; /* s[k]: the state before the k-th row; s[k+1]: after it */
 } NAME(recomputed_t);
 
-/* Recomputes n rows from the i-th onwards: y, which is written, and what their backward pass reads. */
+/* Recomputes n rows of the piece from the i-th onwards: writes their y, and fills h with what their backward pass
+ * reads. mine: false in a thread that has no channel. */
 DEVICE void NAME(recompute)(const NAME(scan_back_args_t) * arg, const piece_rows_t *p, const NAME(channel_t) * ch,
                             const NAME(fetched_back_t) * f, const float *rows, int64_t i, int n, int64_t c,
                             const bool small, const bool mine, NAME(recomputed_t) * h)
@@ -82,8 +87,8 @@ DEVICE void NAME(recompute)(const NAME(scan_back_args_t) * arg, const piece_rows
     }
 }
 
-/* One row backwards. B and C become this channel's share of dB and dC. before, after: the states.
- * at: the row's place in du and dpre. */
+/* Backward pass of one row of one channel. before, after: the states before and after the row. B and C are
+ * overwritten with this channel's terms of dB and dC. at: index of the row's values in du and dpre. */
 DEVICE void NAME(row_back)(const NAME(scan_back_args_t) * arg, const NAME(channel_t) * ch, NAME(channel_grad_t) * g,
                            float u, float pre, float dt, float dy, const float *before, const float *after, float *B,
                            float *C, int64_t at, const bool mine)
@@ -107,7 +112,8 @@ DEVICE void NAME(row_back)(const NAME(scan_back_args_t) * arg, const NAME(channe
     arg->dpre[at] = arg->f.from ? arg->dpre[at] + ddt : ddt;
 }
 
-/* The rows that were recomputed, from the last to the first. red: (AHEAD,2 STATES) of this warp. */
+/* Backward pass of the n recomputed rows, from the last to the first. red (AHEAD,2 STATES): dB and dC, summed over
+ * this warp. */
 DEVICE void NAME(rows_back)(const NAME(scan_back_args_t) * arg, const piece_rows_t *p, const NAME(channel_t) * ch,
                             NAME(channel_grad_t) * g, const NAME(fetched_back_t) * f, const NAME(recomputed_t) * h,
                             const float *rows, float *red, int64_t i, int n, int64_t c, const bool small,
@@ -132,7 +138,8 @@ DEVICE void NAME(rows_back)(const NAME(scan_back_args_t) * arg, const piece_rows
     }
 }
 
-/* dB and dC of n rows, summed over this thread block: over the warps that have channels, in order. */
+/* Writes dB and dC of n rows, summed over the warps of this thread block that have channels, in the order of the
+ * warps. */
 DEVICE void NAME(join_warps)(const NAME(scan_back_args_t) * arg, const piece_rows_t *p, const float *red, int64_t i,
                              int n, int warps)
 {
@@ -163,10 +170,11 @@ DEVICE void NAME(close_grad)(const NAME(scan_back_args_t) * arg, const NAME(chan
     to[STATES * arg->f.Ep] = g->dskip;
 }
 
-/* All rows of a piece. Two buffers for dB and dC alternate, so that AHEAD rows need only one barrier. */
+/* Backward pass of all rows of a piece. Two buffers for dB and dC alternate, so that each group of AHEAD rows
+ * needs only one barrier. */
 DEVICE void NAME(scan_back_piece)(const NAME(scan_back_args_t) * arg, const bool small)
 {
-    SHARED(float, rows); // (STEP,width), then (2,RED)
+    SHARED(float, rows); // (STEP,width) dt_in, B and C; then (2,RED) dB and dC
     const int width = (small ? STATES : PADDED((int)arg->f.R)) + 2 * STATES;
     piece_t t = arg->f.piece[blockIdx.x];
     int64_t own = (int64_t)blockIdx.y * THREADS + threadIdx.x, c = own < arg->f.Ep ? own : 0,
@@ -204,11 +212,11 @@ DEVICE void NAME(scan_back_piece)(const NAME(scan_back_args_t) * arg, const bool
     if (mine) NAME(close_grad)(arg, &g, c);
 }
 
-/* For a piece of a long sequence: its sum of dt, and the gradient of the state before it if the
- * gradient of the state after it is 0. */
+/* For a piece of a long sequence, computes the sum of dt, and the gradient of the state before the piece, as if
+ * the gradient of the state after it were 0. */
 DEVICE void NAME(ends_back_piece)(const NAME(scan_back_args_t) * arg, const bool small)
 {
-    SHARED(float, rows); // (STEP,width)
+    SHARED(float, rows); // (STEP,width) dt_in, B and C
     const int pad = small ? STATES : PADDED((int)arg->f.R), width = pad + 2 * STATES;
     piece_t t = arg->f.piece[blockIdx.x];
     int64_t own = (int64_t)blockIdx.y * THREADS + threadIdx.x, c = own < arg->f.Ep ? own : 0;
@@ -239,7 +247,7 @@ KERNEL_WIDE(NAME(scan_back_large), NAME(scan_back_args_t)) { NAME(scan_back_piec
 KERNEL(NAME(ends_back_small), NAME(scan_back_args_t)) { NAME(ends_back_piece)(&arg, true); }
 KERNEL(NAME(ends_back_large), NAME(scan_back_args_t)) { NAME(ends_back_piece)(&arg, false); }
 
-/* STATES states. */
+/* Backward pass of STATES states: those that args describes. */
 static int NAME(scan_back_states)(cad_grad_lane_t *l, const NAME(scan_back_args_t) * args, int nseq)
 {
     gpu_t *g = gpu_of(&l->f);

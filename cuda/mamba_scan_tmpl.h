@@ -1,26 +1,30 @@
-/* mamba_scan_tmpl.h - Mamba's selective scan: thread = channel, STATES states in registers.
+/* mamba_scan_tmpl.h - Mamba's selective scan: a thread computes one channel, with STATES states in registers.
  * Compiled once for each T.
  *
- * Parameters: T, NAME(x) (x with T's suffix), get(v) and put(v) (T to float and back).
+ * Parameters: T; NAME(x): x with T's suffix; get(v): T to float; put(v): float to T.
  *
- * A thread block takes THREADS channels of one piece: a whole sequence, or CHUNK rows of one
- * longer than WHOLE, counted in the direction of time. dt_in, B and C of STEP rows are
- * staged in shared memory; u, z and y are prefetched AHEAD rows on.
- * Long sequences take three passes: `ends` scans each piece from state zero and leaves its
- * last state and its sum of dt; `carry` (mamba_carry.h) turns ends into beginnings, as a state decays
- * by exp2(a * sum of dt) over a piece; `scan` runs all pieces.
- * A row's result depends on its sequence alone. `keep` is `scan` which also stores the
- * state before every AHEAD rows, for the backward pass (mamba_scan_back_tmpl.h).
- * SPDX-License-Identifier: MIT */
+ * A thread block computes THREADS channels of one piece. A piece is a whole sequence or, if the sequence is longer
+ * than WHOLE rows, CHUNK of its rows, counted in the direction of the scan. dt_in, B and C of STEP rows are staged in
+ * shared memory; u, z and y are prefetched AHEAD rows ahead.
+ *
+ * A long sequence takes three kernels. `ends` scans each piece from state zero and stores its last state and its sum
+ * of dt. `carry` (mamba_carry.h) computes from them the true state at the beginning of each piece, since a state
+ * decays by exp2(a * sum of dt) over a piece. `scan` then runs all pieces from these states.
+ *
+ * A row's result depends on its own sequence alone. The kernel `keep` does the same as `scan` and also stores the
+ * state before every AHEAD-th row, for the backward pass (mamba_scan_back_tmpl.h).
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include "mamba_carry.h"
 
 typedef struct {
-    const T *u, *z;                       // (rows,Ep), (rows,2Ep) from z's column on
+    const T *u, *z;                       // (rows,Ep); (rows,2Ep), beginning at the column of z
     const float *xdbl;                    // (rows,Sp)
     T *y;                                 // (rows,Ep)
-    const float *dt, *dt_bias, *a, *skip; // (Rp,Ep), (Ep), (STATES,Ep) from state `from` onwards, (Ep)
+    const float *dt, *dt_bias, *a, *skip; // (Rp,Ep); (Ep); (STATES,Ep), the states `from` to from+STATES-1; (Ep)
     const int64_t *off;
-    const cad_rows_t *want; // (nseq), or NULL: all rows
+    const cad_rows_t *want; // (nseq) the rows of each sequence whose output is needed; NULL: all rows
     const piece_t *piece;
     float *state, *total; // (slots,STATES,Ep), (slots,Ep)
     float *keep;          // (kept,Np,Ep), or NULL
@@ -28,7 +32,7 @@ typedef struct {
     bool reverse, add, gate, skips;
 } NAME(scan_args_t);
 
-/* The rows of a piece that are needed. */
+/* Returns the rows of a piece that must be computed: those up to the last wanted row in the direction of the scan. */
 DEVICE piece_rows_t NAME(rows_of)(const NAME(scan_args_t) * arg, const piece_t *t)
 {
     int64_t lo = arg->off[t->seq], hi = arg->off[t->seq + 1], size = hi - lo > WHOLE ? CHUNK : hi - lo, beg, end, full;
@@ -50,13 +54,14 @@ DEVICE piece_rows_t NAME(rows_of)(const NAME(scan_args_t) * arg, const piece_t *
     return p;
 }
 
-/* The i-th row in time. */
+/* Returns the index of the i-th row of the piece, counted in the direction of the scan. */
 DEVICE int64_t NAME(row_at)(const NAME(scan_args_t) * arg, const piece_rows_t *p, int64_t i)
 {
     return arg->reverse ? p->beg + p->n - 1 - i : p->beg + i;
 }
 
-/* Loads dt_in, B and C of n rows from the i-th onwards. small: dt_in is padded to STATES values. */
+/* Copies dt_in, B and C of n rows, from the i-th onwards, to shared memory. small: R is at most STATES, and dt_in
+ * is padded to STATES values. */
 DEVICE void NAME(stage)(const NAME(scan_args_t) * arg, const piece_rows_t *p, int64_t i, int n, float *to,
                         const bool small)
 {
@@ -85,12 +90,13 @@ DEVICE void NAME(fetch)(const NAME(scan_args_t) * arg, const piece_rows_t *p, in
     }
 }
 
-/* A channel's weights, its state and its sum of dt so far. */
+/* One channel's weights, its state, and its sum of dt so far. */
 typedef struct {
     float a[STATES], s[STATES], dt[STATES], dt_bias, skip, total;
 } NAME(channel_t);
 
-/* dt_in x dt_proj^T + bias, before softplus. small: R is at most STATES. */
+/* Returns dt before softplus: dt_in x dt_proj^T + bias. row: dt_in of one row. small: R is at most STATES, and
+ * dt_proj is in registers. */
 DEVICE float NAME(delta)(const NAME(scan_args_t) * arg, const NAME(channel_t) * ch, const float *row, int64_t c,
                          const bool small)
 {
@@ -104,7 +110,8 @@ DEVICE float NAME(delta)(const NAME(scan_args_t) * arg, const NAME(channel_t) * 
     return acc;
 }
 
-/* s = exp2(dt a) s + dt u B; returns s.C, or 0 in `ends`. bc: B, then C. */
+/* Advances the state s by one row: s = exp2(dt a) s + dt u B. Returns the dot product of s and C, or 0 in the
+ * kernel `ends`. bc: B, then C. */
 DEVICE float NAME(advance)(NAME(channel_t) * ch, const float *bc, float dt, float u, const bool ends)
 {
     float x = dt * u, part[4] = { 0, 0, 0, 0 }, B[STATES], C[STATES];
@@ -117,7 +124,7 @@ DEVICE float NAME(advance)(NAME(channel_t) * ch, const float *bc, float dt, floa
     return (part[0] + part[1]) + (part[2] + part[3]);
 }
 
-/* The first n of AHEAD rows, from the i-th onwards. */
+/* Advances the state by min(n, AHEAD) rows, from the i-th onwards, and writes their y. */
 DEVICE void NAME(advance_rows)(const NAME(scan_args_t) * arg, const piece_rows_t *p, NAME(channel_t) * ch,
                                const NAME(fetched_t) * f, const float *rows, int64_t i, int n, int64_t c,
                                const bool small, const bool ends)
@@ -157,7 +164,7 @@ DEVICE void NAME(close_channel)(const NAME(scan_args_t) * arg, const NAME(channe
     arg->total[slot * arg->Ep + c] = ch->total;
 }
 
-/* Where `keep` stores the states before the i-th row of a piece; i is a multiple of AHEAD. */
+/* Returns where the state before the i-th row of a piece is kept for the backward pass; i is a multiple of AHEAD. */
 DEVICE float *NAME(kept)(const NAME(scan_args_t) * arg, const piece_t *t, int64_t i, int64_t c)
 {
     int64_t slot = arg->off[t->seq] / AHEAD + t->seq + (t->k * (int64_t)CHUNK + i) / AHEAD;
@@ -170,10 +177,10 @@ DEVICE void NAME(keep_states)(const NAME(scan_args_t) * arg, const piece_t *t, i
     REPEAT(n, STATES) to[n * arg->Ep] = s[n];
 }
 
-/* All rows of a piece. Threads after the last channel only help to stage. */
+/* Scans all rows of a piece. Threads without a channel only help to copy to shared memory. */
 DEVICE void NAME(scan_piece)(const NAME(scan_args_t) * arg, const bool small, const bool ends, const bool keeps)
 {
-    SHARED(float, rows); // (STEP,width)
+    SHARED(float, rows); // (STEP,width) dt_in, B and C
     const int width = (small ? STATES : PADDED((int)arg->R)) + 2 * STATES;
     piece_t t = arg->piece[blockIdx.x];
     int64_t own = (int64_t)blockIdx.y * THREADS + threadIdx.x, c = own < arg->Ep ? own : 0;
@@ -207,8 +214,8 @@ KERNEL(NAME(ends_large), NAME(scan_args_t)) { NAME(scan_piece)(&arg, false, true
 KERNEL(NAME(keep_small), NAME(scan_args_t)) { NAME(scan_piece)(&arg, true, false, true); }
 KERNEL(NAME(keep_large), NAME(scan_args_t)) { NAME(scan_piece)(&arg, false, false, true); }
 
-/* One launch's arguments: STATES states from the n-th onwards. keep: where to store those before every
- * AHEAD rows, or NULL. */
+/* Returns the arguments of one launch, for STATES states from the n-th onwards. keep: where to store the states
+ * before every AHEAD-th row, or NULL. */
 static NAME(scan_args_t)
     NAME(scan_args)(const cad_lane_t *l, const mamba_dir_t *p, cad_span_t s, int64_t n, float *keep)
 {
@@ -261,7 +268,8 @@ static int NAME(scan_states)(cad_lane_t *l, const NAME(scan_args_t) * args, int 
     return launched(l, "scan");
 }
 
-/* A model with more than STATES states takes several launches, which add up in y. */
+/* A model with more than STATES states takes several launches; each adds its contribution to y, and the last one
+ * gates. */
 static int NAME(op_scan)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     const mamba_weights_t *w = &l->weights->mamba;

@@ -6,14 +6,15 @@
 #include "blocks/mamba_sums.h"
 #include "product_types.h"
 
-enum { IN_PROJ, X_PROJ, OUT_PROJ, PRODUCTS };       /* products of the forward pass */
-enum { OUT_BACK, DT_BACK, X_BACK, IN_BACK, BACKS }; /* products of the backward pass: g; dt_in of dxdbl; du; da */
-enum { OUT_SUM, IN_SUM, X_SUM, DT_SUM, SUMS };      /* gradients of weights */
+enum { IN_PROJ, X_PROJ, OUT_PROJ, PRODUCTS }; /* products of the forward pass */
+/* products of the backward pass; they compute g, dt_in's columns of dxdbl, du and da */
+enum { OUT_BACK, DT_BACK, X_BACK, IN_BACK, BACKS };
+enum { OUT_SUM, IN_SUM, X_SUM, DT_SUM, SUMS }; /* gradients of weights, computed as products */
 
 typedef struct {                     /* weights of one direction of a layer, on the device */
-    const void *in;                  // of type T, (2Ep,Dp), the rows of x, then those of z
-    const void *x;                   // of type T, (Sp,Ep)
-    const void *out;                 // of type T, (Dp,Ep)
+    const void *in;                  // (2Ep,Dp) of type T: the rows of x, then those of z
+    const void *x;                   // (Sp,Ep) of type T
+    const void *out;                 // (Dp,Ep) of type T
     const float *in_bias, *out_bias; // (2Ep), (Dp), or NULL
     const float *conv, *conv_bias;   // (K,Ep), (Ep)
     const float *dt, *dt_bias;       // (Rp,Ep), (Ep); Rp: R rounded up to STATES
@@ -28,11 +29,11 @@ typedef struct {
 } mamba_weights_t;
 
 typedef struct {          /* activations of a lane, on the device */
-    void *xz, *u, *y;     // T: (rows,2Ep) x beside z, (rows,Ep), (rows,Ep)
+    void *xz, *u, *y;     // of type T: (rows,2Ep) the columns of x, then those of z; (rows,Ep); (rows,Ep)
     float *xdbl;          // (rows,Sp)
     float *o;             // (rows,Dp) the second direction's output; or NULL
-    float *state, *total; // (slots,STATES,Ep), (slots,Ep) of the pieces of long sequences
-    int64_t span_beg;     /* row where the last span began */
+    float *state, *total; // (slots,STATES,Ep), (slots,Ep) state and sum of dt of the pieces of long sequences
+    int64_t span_beg;     /* first row of the last span that conv computed */
 } mamba_lane_t;
 
 typedef struct {
@@ -40,7 +41,7 @@ typedef struct {
 } mamba_back_t; // (2Ep,Dp), (Sp,Ep), (Dp,Ep): float32 weights that the backward pass reads
 
 typedef struct {
-    cad_mamba_sums_t size; /* sizes only; its pointers are not used */
+    cad_mamba_sums_t size; /* used for its sizes only; its pointers are not set */
     mamba_back_t *dir;     // (layers,2)
     product_t product[BACKS];
     outer_t outer[SUMS];

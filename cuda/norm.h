@@ -1,11 +1,12 @@
-/* norm.h - RMSNorm and LayerNorm, and their gradients: one warp a row. norm_tmpl.h has the
- * kernel that writes T. SPDX-License-Identifier: MIT */
+/* norm.h - RMSNorm and LayerNorm, and their gradients: one warp for each row. norm_tmpl.h has the kernel that writes
+ * T. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_CUDA_NORM_H
 #define CAD_CUDA_NORM_H
 
 #include "sums.h"
 
-#define NORM_ROWS (THREADS / WARP) /* rows of a thread block */
+#define NORM_ROWS (THREADS / WARP) /* rows that a thread block normalises */
 
 typedef struct {
     const float *weight, *bias; // (Dp), 0 in the padding
@@ -50,11 +51,12 @@ DEVICE float normed(const norm_t *t, moments_t m, const float *x, int64_t d)
 /* ---- backward ---- */
 
 typedef struct {
-    const float *x;     // (rows,Dp)
-    const float *dy;    // (n,Dp) gradient of the normalised rows
-    float *dx;          // (rows,Dp) added to
-    float *prod;        // (n,Dp) dy times x, normalised but not scaled by the weight
-    const int64_t *row; // (n) which rows of x and dx; NULL: 0, 1, ...
+    const float *x;  // (rows,Dp)
+    const float *dy; // (n,Dp) gradient of the normalised rows
+    float *dx;       // (rows,Dp) gradient of x, added to
+    // (n,Dp) dy times the normalised x before the weight is applied: the terms of the weight's gradient
+    float *prod;
+    const int64_t *row; // (n) index of each row in x and dx; NULL: rows 0 to n-1
     norm_t norm;
     int64_t n, Dp;
 } norm_back_args_t;
@@ -86,8 +88,8 @@ KERNEL(norm_back, norm_back_args_t)
     }
 }
 
-/* da (n,Dp) is the gradient of n normalised rows of x: rows row[i], or the first n. Adds to dx,
- * and to the gradients of the norm's weight and bias. Overwrites the grad lane's `a`. */
+/* l->da (n,Dp) is the gradient of n normalised rows of x: the rows row[i], or rows 0 to n-1 if row is NULL. Adds
+ * to dx and to the gradients of the norm's weight and bias. Overwrites l->grads->a. */
 static int norm_gradients(cad_grad_lane_t *l, const float *x, float *dx, const int64_t *row, int64_t n, norm_t norm,
                           float *weight, float *bias)
 {

@@ -1,7 +1,7 @@
-/* norm_tmpl.h - normalised rows as T, which products read. Compiled once for each T.
+/* norm_tmpl.h - normalises rows and writes them as T, for matrix products. Compiled once for each T.
  *
- * Parameters: T, NAME(x) (x with T's suffix), put(v) (float to T).
- * SPDX-License-Identifier: MIT */
+ * Parameters: T; NAME(x): x with T's suffix; put(v): float to T. SPDX-License-Identifier: MIT
+ */
 #include "norm.h"
 
 typedef struct {
@@ -20,10 +20,10 @@ KERNEL(NAME(norm), NAME(norm_args_t))
     if (r >= arg.end) return;
     m = moments(&arg.norm, x, in_warp);
     for (int64_t d = in_warp; d < arg.Dp; d += WARP)
-        arg.a[r * arg.Dp + d] = put(normed(&arg.norm, m, x, d)); /* padding: weight and bias are 0 */
+        arg.a[r * arg.Dp + d] = put(normed(&arg.norm, m, x, d)); /* 0 in the padding, where weight and bias are 0 */
 }
 
-/* a = norm(x) of rows [beg, end) */
+/* Normalises the rows [beg, end) of x into a. */
 static int NAME(norm_rows)(cad_lane_t *l, const float *x, T *a, norm_t norm, int64_t beg, int64_t end)
 {
     NAME(norm_args_t) arg = { .x = x, .a = a, .norm = norm, .beg = beg, .end = end, .Dp = l->weights->Dp };

@@ -1,11 +1,11 @@
-/* portable.h - CUDA as both nvcc and the host shim compile it.
+/* portable.h - macros and functions with which both nvcc and the shim (a C compiler) can compile the backend.
  *
- * The backend is written in the common subset of C and CUDA C++. A kernel takes one
- * struct of arguments, which it calls arg:
+ * The backend is written in the common subset of C and CUDA C++. A kernel takes one struct of arguments, which it
+ * calls arg:
  *     KERNEL(name, args_t) { ... arg.x[threadIdx.x] ... }
  *     LAUNCH(name, blocks_x, blocks_y, threads, shared_bytes, stream, args);
- * nvcc makes kernels and launches of these; shim.h runs them on the CPU, with each
- * thread of a thread block a fiber. SPDX-License-Identifier: MIT
+ * nvcc makes kernels and launches of these; shim.h runs them on the CPU, with each thread of a thread block a fiber.
+ * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_PORTABLE_H
 #define CAD_PORTABLE_H
@@ -15,19 +15,19 @@
 #include <stdint.h>
 #include <string.h>
 
-#define THREADS 128 /* of a thread block: four warps */
+#define THREADS 128 /* threads of a thread block: four warps */
 
 #ifdef __CUDACC__
 #include <cublasLt.h>
 #include <cuda_runtime.h>
 
-#define PACK 131072 /* rows gathered from short sequences */
+#define PACK 131072 /* rows of a pack of short sequences */
 #define DEVICE static __device__ __forceinline__
 #define ANYWHERE static __host__ __device__ __forceinline__
 #define KERNEL(name, args) static __global__ void __launch_bounds__(THREADS, 4) name(const __grid_constant__ args arg)
 #define KERNEL_WIDE(name, args)                          \
     static __global__ void __launch_bounds__(THREADS, 2) \
-        name(const __grid_constant__ args arg) /* twice the registers */
+        name(const __grid_constant__ args arg) /* up to twice as many registers for each thread */
 #define LAUNCH(name, bx, by, threads, shared, stream, args) \
     name<<<dim3((unsigned)(bx), (unsigned)(by)), threads, shared, stream>>>(args)
 #define SHARED(type, name)                               \
@@ -36,7 +36,7 @@
 #define UNROLL _Pragma("unroll")
 #define REPEAT(i, n) UNROLL for (int i = 0; i < n; i++)
 
-/* Four values at an address that is a multiple of 16. */
+/* Copies four floats from p, an address that is a multiple of 16. */
 DEVICE void load4(const float *p, float *to)
 {
     float4 v = *(const float4 *)p;
@@ -47,14 +47,14 @@ DEVICE void load4(const float *p, float *to)
 }
 DEVICE float shuffle_xor(float v, int k) { return __shfl_xor_sync(0xffffffffu, v, k); }
 DEVICE float fma32(float a, float b, float c) { return fmaf(a, b, c); }
-/* 2^x to two units in the last place; 2^0 is 1. */
+/* 2^x, within two units in the last place; exact for x = 0. */
 DEVICE float exp2_fast(float x)
 {
     float y;
     asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
     return y;
 }
-/* a / b for b in [1, 2^126]. */
+/* a / b, for b in [1, 2^126]. */
 DEVICE float divide_fast(float a, float b) { return __fdividef(a, b); }
 
 #else

@@ -1,10 +1,11 @@
-/* product.h - matrix products: cublasLt, or plain loops in the shim.
+/* product.h - matrix products: by cublasLt, or by plain loops in the shim.
  *
- * cublasLt computes PRODUCT_ROWS rows at a time. Each shape has one algorithm, which is
- * chosen when the weights are opened: without splitting sums (reduction scheme none), and for
- * float32 without TF32, except in the backward pass of bf16. Rows after a batch's last one
- * are computed and never read. A weight's gradient is a sum over rows: partial sums of
- * PART_ROWS rows, made for PRODUCT_ROWS rows in one call, which `fold` (sums.h) adds in order.
+ * cublasLt computes PRODUCT_ROWS rows at a time. Each shape of a product has one algorithm, chosen when the weights
+ * are opened. It does not split sums (reduction scheme none), and in float32 it does not use TF32, except in the
+ * backward pass under bf16. The last call of a batch also computes rows after the batch's end, which are never read.
+ * A weight's gradient is a sum over rows: one call computes PRODUCT_ROWS / PART_ROWS partial sums of PART_ROWS rows
+ * each, and `fold` (sums.h) adds them in order.
+ *
  * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_CUDA_PRODUCT_H
@@ -20,7 +21,7 @@ static void set_product(product_t *p, int64_t n, int64_t k, bool half, bool half
     p->half_out = half_out;
 }
 
-/* Sets up a float32 product of the backward pass; a row of C has ldc floats. */
+/* Sets up a float32 product of the backward pass. ldc: floats from one row of C to the next. */
 static void set_back_product(product_t *p, int64_t n, int64_t k, int64_t ldc, bool transposed, bool fast)
 {
     set_product(p, n, k, false, false);
@@ -48,10 +49,10 @@ static int blas_check(cad_error_t *err, cublasStatus_t s, const char *what)
                                              "cublasLt, %s: %s", what, cublasLtGetStatusString(s));
 }
 
-/* CUDA's name of T. */
+/* CUDA's name for the type: bfloat16 if half, else float32. */
 static cudaDataType_t type_of(bool half) { return half ? CUDA_R_16BF : CUDA_R_32F; }
 
-/* first, second: whether that operand of cublas is transposed. */
+/* first, second: whether cublasLt's first and second operand are transposed. */
 static int operation_open(cublasLtMatmulDesc_t *op, bool fast, bool first, bool second, cad_error_t *err)
 {
     cublasOperation_t transposed = CUBLAS_OP_T;
@@ -69,7 +70,7 @@ static int operation_open(cublasLtMatmulDesc_t *op, bool fast, bool first, bool 
     return rc;
 }
 
-/* cublas is column-major: C^T (n,rows) = W^T (n,k) x A^T (k,rows). */
+/* cublasLt is column-major, so it computes the transpose: C^T (n,rows) = W^T (n,k) x A^T (k,rows). */
 static int product_layouts(product_t *p, cad_error_t *err)
 {
     uint64_t n = (uint64_t)p->n, k = (uint64_t)p->k;
@@ -87,7 +88,7 @@ static int product_layouts(product_t *p, cad_error_t *err)
     return rc;
 }
 
-/* A batch of PRODUCT_ROWS / PART_ROWS matrices, `step` values apart. */
+/* Describes a batch of PRODUCT_ROWS / PART_ROWS matrices (rows,cols), `step` values apart. */
 static int layout_batch(cublasLtMatrixLayout_t *m, int64_t rows, int64_t cols, int64_t ld, int64_t step,
                         cad_error_t *err)
 {
@@ -103,7 +104,7 @@ static int layout_batch(cublasLtMatrixLayout_t *m, int64_t rows, int64_t cols, i
     return rc;
 }
 
-/* C^T (k,n) = B^T (k,rows) x A (rows,n). */
+/* cublasLt is column-major, so it computes the transpose: C^T (k,n) = B^T (k,rows) x A (rows,n). */
 static int outer_layouts(outer_t *o, cad_error_t *err)
 {
     int rc = operation_open(&o->op, o->fast, false, true, err);
@@ -119,7 +120,7 @@ static int prefer(cublasLtMatmulPreference_t like, cublasLtMatmulPreferenceAttri
     return blas_check(err, cublasLtMatmulPreferenceSetAttribute(like, what, value, size), "preference");
 }
 
-/* aligned: every matrix begins at a multiple of this many bytes. */
+/* aligned: the address of every matrix is a multiple of this many bytes. */
 static int find_algorithm(cublasLtHandle_t blas, cublasLtMatmulDesc_t op, cublasLtMatrixLayout_t a,
                           cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, uint32_t aligned,
                           cublasLtMatmulAlgo_t *algo, cad_error_t *err)
@@ -215,7 +216,8 @@ static int multiply(cad_lane_t *l, const product_t *p, const void *a, const void
     return rc;
 }
 
-/* Partial sums (PRODUCT_ROWS/PART_ROWS,n,k) of the rows from r onwards; n: number of rows in all. */
+/* Computes the partial sums (PRODUCT_ROWS/PART_ROWS,n,k) of PRODUCT_ROWS rows from row r onwards. n: the number of
+ * all rows, which only the shim uses. */
 static int outer_rows(cad_lane_t *l, const outer_t *o, const float *a, const float *b, int64_t r, int64_t n,
                       float *parts)
 {
@@ -225,9 +227,9 @@ static int outer_rows(cad_lane_t *l, const outer_t *o, const float *a, const flo
                                          &zero, parts, o->c, parts, o->c, &o->algo, NULL, 0, gpu_of(l)->stream));
 }
 
-#else /* the shim */
+#else /* in the shim */
 
-/* Plain loops need nothing opened. */
+/* Plain loops need no handle and no algorithm. */
 static int blas_open(cublasLtHandle_t *blas, cad_error_t *err)
 {
     (void)blas;
@@ -274,13 +276,13 @@ static float number(const void *a, int64_t i, bool half)
     return half ? from_bf16(((const bf16_t *)a)[i]) : ((const float *)a)[i];
 }
 
-/* to (n): a from `from` onwards, as float32. */
+/* Converts n values of a, from index `from` onwards, to float32. */
 static void to_floats(const void *a, int64_t from, int64_t n, bool half, float *to)
 {
     for (int64_t i = 0; i < n; i++) to[i] = number(a, from + i, half);
 }
 
-/* to (n,k): W, whichever way round it is stored. */
+/* Converts W to float32 (n,k), whether it is stored as (n,k) or as (k,n). */
 static void table_to_floats(const product_t *p, const void *w, float *to)
 {
     for (int64_t i = 0; i < p->n; i++)
@@ -288,7 +290,7 @@ static void table_to_floats(const product_t *p, const void *w, float *to)
             to[i * p->k + j] = number(w, p->transposed ? j * p->n + i : i * p->k + j, p->half);
 }
 
-/* Sixteen partial sums, then their sum. n is a multiple of 16. */
+/* The dot product of a and b, as sixteen partial sums that are then added. n is a multiple of 16. */
 static float dot(const float *a, const float *b, int64_t n)
 {
     float part[16] = { 0 }, sum = 0;
@@ -306,7 +308,7 @@ typedef struct {
     float beta;
 } multiply_args_t;
 
-/* k is a multiple of 16: Dp, Ep or Sp. */
+/* Computes rows [beg, end) of a product. k is a multiple of 16, because it is Dp, Ep or Sp. */
 static int multiply_rows(const void *args)
 {
     const multiply_args_t *arg = (const multiply_args_t *)args;

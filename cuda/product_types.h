@@ -1,10 +1,14 @@
-/* product_types.h - matrix products as values; product.h runs them. SPDX-License-Identifier: MIT */
+/* product_types.h - structs that describe matrix products; product.h runs them.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_CUDA_PRODUCT_TYPES_H
 #define CAD_CUDA_PRODUCT_TYPES_H
 
 #include "portable.h"
 
-/* C (rows,n) = A (rows,k) x W (n,k)^T, or A x W (k,n). One shape has one algorithm. */
+/* C (rows,n) = A (rows,k) x W^T, where W is (n,k); or A x W if `transposed`, where W is (k,n). Each shape has one
+ * algorithm. */
 typedef struct {
     int64_t n, k, ldc;
     bool transposed; /* W is (k,n) */

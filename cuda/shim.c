@@ -10,7 +10,7 @@
 
 #define FIBERS 256
 #define STACK ((size_t)1 << 16)
-#define SHARED_BYTES 49152 /* what a thread block may have by default */
+#define SHARED_BYTES 49152 /* default limit of a thread block's shared memory */
 
 typedef enum { READY, AT_BARRIER, IN_WARP, DONE } state_t;
 
@@ -18,13 +18,13 @@ typedef struct {
     struct shim_t *shim;
     shim_index_t thread;
     state_t state;
-    bool started, odd; /* odd: it has done an odd number of shuffles */
+    bool started, odd; /* odd: the fiber has done an odd number of shuffles */
     ucontext_t start;
     jmp_buf at;
     char *stack;
 } fiber_t;
 
-typedef struct node_t { /* a launch, or a call of a library */
+typedef struct node_t { /* a recorded launch, or a recorded call of a library */
     struct node_t *next;
     shim_kernel_f *kernel;
     int (*library)(const void *args);
@@ -46,10 +46,10 @@ struct shim_t { /* a stream: one thread block runs at a time */
     shim_kernel_f *kernel;
     const void *args;
     int threads;
-    unsigned rounds;       /* so far; the order of the next one follows from it */
-    float slot[2][FIBERS]; /* values of a shuffle and of the next one */
+    unsigned rounds;       /* how many times round_of() has run; determines the order of the threads in its next call */
+    float slot[2][FIBERS]; /* two buffers for the values of shuffles, used alternately */
     jmp_buf scheduler;
-    char *shared; /* allocated for each launch, so that an overrun shows */
+    char *shared; /* allocated for each launch, so that memory checkers see an overrun */
     struct shim_graph_t *recording;
 };
 
@@ -103,7 +103,7 @@ cudaError_t cudaSetDevice(int device)
     return __atomic_load_n(&card.fault, __ATOMIC_RELAXED);
 }
 
-#define SIZE_BYTES 64 /* before each allocation, for its size */
+#define SIZE_BYTES 64 /* bytes before each allocation that hold its size */
 
 cudaError_t cudaMalloc(void **p, size_t n)
 {
@@ -198,7 +198,7 @@ cudaError_t cudaGetLastError(void) { return __atomic_load_n(&card.fault, __ATOMI
 
 /* ---- fibers ---- */
 
-/* Returns to the scheduler, which resumes this fiber later. */
+/* Suspends this fiber and returns to the scheduler, which resumes it later. */
 static void rest(fiber_t *f, state_t why)
 {
     f->state = why;
@@ -239,7 +239,7 @@ static void resume(struct shim_t *s, fiber_t *f)
     _longjmp(f->at, 1);
 }
 
-/* Resumes every fiber that is ready, once. */
+/* Resumes every fiber that is ready, once, in an order that changes from call to call. */
 static void round_of(struct shim_t *s)
 {
     unsigned n = (unsigned)s->threads, step = (2 * (s->rounds * 7 % 61) + 1) % n;
@@ -248,7 +248,7 @@ static void round_of(struct shim_t *s)
     s->rounds++;
 }
 
-/* How many fibers of [beg, end) are in state `why`; -1 if one is neither that nor done. */
+/* Returns how many fibers of [beg, end) are in state `why`, or -1 if one is in a state other than `why` and DONE. */
 static int waiting(const struct shim_t *s, int beg, int end, state_t why)
 {
     int n = 0;
@@ -295,7 +295,7 @@ float shim_shuffle_xor(float v, int k)
     unsigned other = (f->thread.x & ~31u) | ((f->thread.x ^ (unsigned)k) & 31u);
     float *slot = s->slot[f->odd];
     slot[f->thread.x] = v;
-    f->odd = !f->odd; /* the next shuffle must not write here before all fibers have read */
+    f->odd = !f->odd; /* the next shuffle uses the other buffer, as some fibers may not have read this one yet */
     rest(f, IN_WARP);
     return slot[other];
 }

@@ -1,12 +1,12 @@
-/* shim.h - the part of CUDA that the backend uses, on the CPU, for tests without a card.
+/* shim.h - the part of CUDA that the backend uses, implemented on the CPU, for tests without a GPU.
  *
- * The threads of a thread block are fibers, run in an order that changes from round to round,
- * so that a missing barrier shows. Device memory is host memory. For tests of failures,
- * the environment sets
- *     CADUCEUS_SHIM_DEVICES   how many devices there are [1]
+ * The threads of a thread block are fibers, run in an order that changes after each barrier and shuffle, so that a
+ * missing barrier gives wrong results. Device memory is host memory. Tests of failures set these environment
+ * variables:
+ *     CADUCEUS_SHIM_DEVICES   number of devices [1]
  *     CADUCEUS_SHIM_MEMORY    bytes of device memory [no limit]
- *     CADUCEUS_SHIM_FAULT     the launch that fails, and all that follows it [none]
- *     CADUCEUS_SHIM_GRAPH     the launch of a graph that fails [none]
+ *     CADUCEUS_SHIM_FAULT     number of the launch that fails, as do all later ones [none]
+ *     CADUCEUS_SHIM_GRAPH     number of the graph launch that fails [none]
  * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_SHIM_H
@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PACK 4096 /* rows gathered from short sequences */
+#define PACK 4096 /* rows of a pack of short sequences */
 
 typedef enum {
     cudaSuccess = 0,
@@ -27,10 +27,11 @@ typedef enum {
 } cudaError_t;
 enum { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
 enum { cudaStreamNonBlocking = 1 };
-typedef struct shim_t *cudaStream_t; /* holds the fibers of its launches */
+typedef struct shim_t *cudaStream_t; /* a stream, with the fibers of its launches */
 enum { cudaStreamCaptureModeThreadLocal = 1 };
-typedef struct shim_blas_t *cublasLtHandle_t;               /* always NULL: products are plain loops */
-typedef struct shim_graph_t *cudaGraph_t, *cudaGraphExec_t; /* the same object: once instantiated, the second owns it */
+typedef struct shim_blas_t *cublasLtHandle_t; /* always NULL: products are plain loops */
+/* both point to one object; the second owns it once it is instantiated */
+typedef struct shim_graph_t *cudaGraph_t, *cudaGraphExec_t;
 struct cudaDeviceProp {
     char name[256];
     int major, minor;
@@ -85,7 +86,8 @@ void shim_launch(shim_kernel_f *kernel, const void *args, size_t size, int64_t b
     static void name##_body(const args arg);                           \
     static void name(const void *p) { name##_body(*(const args *)p); } \
     static void name##_body(const args arg)
-/* Runs a library's work: now, or when the graph that is being recorded is launched. */
+/* Calls a library function: at once or, while the stream is recorded, when the graph is launched. size: bytes of
+ * args, which are copied into the graph. */
 int shim_call(int (*library)(const void *args), const void *args, size_t size, cudaStream_t stream);
 #define LAUNCH(name, bx, by, threads, shared, stream, args) \
     shim_launch(name, &(args), sizeof(args), bx, by, threads, shared, stream)

@@ -1,5 +1,4 @@
-/* simd.h - functions of kernels: exponentials, sums over a warp, search.
- * SPDX-License-Identifier: MIT */
+/* simd.h - functions that kernels call: exponentials, sums over a warp, search. SPDX-License-Identifier: MIT */
 #ifndef CAD_CUDA_SIMD_H
 #define CAD_CUDA_SIMD_H
 
@@ -12,8 +11,8 @@ DEVICE float silu(float x) { return divide_fast(x, 1.0f + exp2_fast((x > -87.0f 
 
 DEVICE float sigmoid(float x) { return divide_fast(1.0f, 1.0f + exp2_fast((x > -87.0f ? x : -87.0f) * -LOG2E)); }
 
-/* log(1 + e^x) = max(x,0) + log1p(e^-|x|). With s = y/(2+y), log1p(y) = 2 atanh(s):
- * the series fitted on s^2 in [0, 1/9]. Relative error 2e-7, also where dt is small. */
+/* log(1 + e^x) = max(x,0) + log1p(y), where y = e^-|x|. With s = y/(2+y), log1p(y) = 2 atanh(s), computed by a
+ * polynomial in q = s^2 that is fitted on [0, 1/9]. Relative error 2e-7, also for very negative x. */
 DEVICE float softplus(float x)
 {
     float y = exp2_fast((x > 0 ? -x : x) * LOG2E), s = divide_fast(y, 2.0f + y), q = s * s, p;
@@ -30,15 +29,15 @@ DEVICE void load_states(const float *p, float *to)
     for (int n = 0; n < STATES; n += 4) load4(p + n, to + n);
 }
 
-/* Sum over a warp in one fixed order; every thread gets it. */
+/* Returns the sum of v over a warp, added in a fixed order, in every thread. */
 DEVICE float warp_sum(float v)
 {
     for (int k = WARP / 2; k; k /= 2) v = v + shuffle_xor(v, k);
     return v;
 }
 
-/* Two threads that are k apart in their warp hold 2k values each. They add them, and the lower
- * thread keeps the first k sums, the upper thread the last k. */
+/* Two threads of a warp whose indexes differ by k hold 2k values each. Both arrays are added; the lower thread
+ * keeps the first k sums, the upper thread the last k. */
 DEVICE void exchange(float *v, int in_warp, const int k)
 {
     bool up = (in_warp & k) != 0;
@@ -48,8 +47,8 @@ DEVICE void exchange(float *v, int in_warp, const int k)
     }
 }
 
-/* Each thread of a warp holds STATES values. Returns the warp's sum of the (in_warp % STATES)-th,
- * in one fixed order. Overwrites v. */
+/* Each thread of a warp holds STATES values v. Returns the sum over the warp of the value with index in_warp %
+ * STATES, added in a fixed order. Overwrites v. */
 DEVICE float sum_states(float *v, int in_warp)
 {
     exchange(v, in_warp, 8);
@@ -59,7 +58,7 @@ DEVICE float sum_states(float *v, int in_warp)
     return v[0] + shuffle_xor(v[0], STATES);
 }
 
-/* The sequence that holds row r. */
+/* Returns the index of the sequence that contains row r. */
 DEVICE int find_seq(const int64_t *off, int nseq, int64_t r)
 {
     int lo = 0, hi = nseq - 1;

@@ -1,19 +1,20 @@
-/* store.h - packed weights: put together on the host, copied to the device in one piece.
- * SPDX-License-Identifier: MIT */
+/* store.h - packs weights: assembles them on the host and copies them to the device in one call.
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_CUDA_STORE_H
 #define CAD_CUDA_STORE_H
 
 #include "common.h"
 
-/* Two memories with one layout. With host.base NULL it only counts. Functions that place something
- * fill the host's copy and return the address on the device. */
+/* Host memory and device memory with the same layout. With host.base NULL the functions only add up sizes. A
+ * function that places an array fills the host's copy and returns the array's address on the device. */
 typedef struct {
     cad_bump_t host;
     char *device;
 } store_t;
 
-/* Offset of (rows,cols) values, which begin at a multiple of 256 bytes for cublasLt. Overflow
- * sticks, as in cad_bump. */
+/* Reserves room for (rows,cols) values at a multiple of 256 bytes, as cublasLt prefers, and returns its offset.
+ * After an overflow host.used stays above SIZE_MAX / 2, as in cad_bump. */
 static size_t reserve(store_t *s, int64_t rows, int64_t cols, size_t size)
 {
     size_t at = s->host.used;
@@ -27,7 +28,7 @@ static bool overflowed(const store_t *s) { return s->host.used > SIZE_MAX / 2; }
 static void *on_host(const store_t *s, size_t at) { return s->host.base ? s->host.base + at : NULL; }
 static const void *on_device(const store_t *s, size_t at) { return s->device ? s->device + at : NULL; }
 
-/* v (rows,cols), or (cols,rows) if transposed, to (rows_p,cols_p). NULL: zeros. */
+/* Places v (rows,cols), or (cols,rows) if transposed, padded with zeros to (rows_p,cols_p). v NULL: all zeros. */
 static const float *place(store_t *s, const float *v, int64_t rows, int64_t cols, int64_t rows_p, int64_t cols_p,
                           bool transposed)
 {
@@ -43,7 +44,7 @@ static const float *place_vector(store_t *s, const float *v, int64_t n, int64_t 
     return place(s, v, 1, n, 1, np, false);
 }
 
-/* Writes v (rows,cols) to d, a product's W, from row `to` onwards; as bfloat16 if half. */
+/* Writes v (rows,cols) to a product's W at d, from row `to` of W onwards; as bfloat16 if half. */
 static void fill_table(char *d, bool half, const float *v, int64_t rows, int64_t cols, int64_t cols_p, int64_t to)
 {
     for (int64_t r = 0; r < rows; r++, v += cols) {
@@ -54,7 +55,8 @@ static void fill_table(char *d, bool half, const float *v, int64_t rows, int64_t
     }
 }
 
-/* v (parts,rows,cols) to (parts,rows_p,cols_p) of T: bfloat16 if half, or float32. */
+/* Places v (parts,rows,cols), padded to (parts,rows_p,cols_p), as bfloat16 if half, else as float32. parts: number
+ * of matrices, such as x and z of in_proj. */
 static const void *place_table(store_t *s, bool half, const float *v, int parts, int64_t rows, int64_t cols,
                                int64_t rows_p, int64_t cols_p)
 {
@@ -64,7 +66,7 @@ static const void *place_table(store_t *s, bool half, const float *v, int parts,
     return on_device(s, at);
 }
 
-/* Pinned memory with zeros; NULL when there is none, which callers make do without. */
+/* Returns zeroed pinned memory, or NULL if there is none; callers then use ordinary memory. */
 static char *stage_open(size_t bytes)
 {
     void *p;
@@ -73,20 +75,21 @@ static char *stage_open(size_t bytes)
     return NULL;
 }
 
-/* Begins a copy of `bytes` bytes: puts it together in stage, or, if that is NULL, in memory of its
- * own. host.base is NULL when out of memory. */
+/* Begins a copy of `bytes` bytes to the device. They are assembled in `stage` or, if it is NULL, in memory
+ * allocated here; host.base is NULL when that fails. */
 static store_t store_begin(char *stage, void *device, size_t bytes)
 {
     store_t s = { .host = { .base = stage ? stage : (char *)calloc(1, bytes), .used = 0 }, .device = (char *)device };
     return s;
 }
 
-/* Copies it, waits, and frees what store_begin allocated. */
+/* Copies to the device, waits for the copy, and frees what store_begin allocated. */
 static cudaError_t store_end(store_t *s, const char *stage, size_t bytes)
 {
     cudaError_t e = cudaErrorMemoryAllocation;
     if (s->host.base) e = cudaMemcpy(s->device, s->host.base, bytes, cudaMemcpyHostToDevice);
-    if (s->host.base && e == cudaSuccess) e = cudaDeviceSynchronize(); /* no lane's stream waits for this copy */
+    /* the lanes' streams do not wait for this copy, so it must be complete */
+    if (s->host.base && e == cudaSuccess) e = cudaDeviceSynchronize();
     if (s->host.base != stage) free(s->host.base);
     return e;
 }

@@ -1,8 +1,7 @@
 /* sums.h - gradients of weights, which are sums over rows.
  *
- * A kernel leaves partial sums of SLAB rows, of PART_ROWS rows or of one piece of a
- * sequence, each in the order of its rows; `fold` adds them in order. Nothing is added
- * atomically. SPDX-License-Identifier: MIT
+ * A kernel computes partial sums of SLAB rows, of PART_ROWS rows or of one piece of a sequence, each in the order of
+ * its rows; `fold` adds them in order. Nothing is added atomically. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_CUDA_SUMS_H
 #define CAD_CUDA_SUMS_H
@@ -10,7 +9,7 @@
 #include "product.h"
 #include "simd.h"
 
-/* ---- to (count) += the sum of `parts` partial sums, `stride` values apart ---- */
+/* ---- to (count) += the sum of `parts` partial sums (count), which lie `stride` values apart ---- */
 
 typedef struct {
     float *to;
@@ -30,7 +29,7 @@ KERNEL(fold, fold_args_t)
     arg.to[i] += acc;
 }
 
-/* The partial sums are those of the grad lane, from its at-th value onwards. */
+/* The partial sums are in l->grads->parts, from index `at` onwards. */
 static int fold_parts(cad_grad_lane_t *l, float *to, int64_t at, int64_t count, int64_t stride, int64_t parts)
 {
     fold_args_t arg = { .to = to, .part = l->grads->parts + at, .count = count, .stride = stride, .parts = parts };
@@ -40,12 +39,12 @@ static int fold_parts(cad_grad_lane_t *l, float *to, int64_t at, int64_t count, 
 
 /* ---- C (n,k) = A (rows,n)^T x B (rows,k) where n is small ---- */
 
-/* With tok (rows), A[r][i] is tok[r] == i. With neither a nor tok, n is 1 and A is all 1. */
+/* With tok (rows), A[r][i] is 1 if tok[r] == i, else 0. If a and tok are NULL, A (rows,1) is all 1. */
 typedef struct {
     const float *a;
     const uint8_t *tok;
     const float *b;
-    float *part; // (slabs,n,k) partial sums
+    float *part; // (slabs,n,k) partial sums of SLAB rows
     int64_t rows, n, k, lda, ldb;
 } thin_args_t;
 
@@ -63,7 +62,7 @@ KERNEL(thin, thin_args_t)
     arg.part[(blockIdx.x * arg.n + i) * arg.k + c] = acc;
 }
 
-/* to (n,k) += A^T x B */
+/* to (n,k) += A^T x B, with A as in thin_args_t */
 static int thin_sum(cad_grad_lane_t *l, const float *a, const uint8_t *tok, int64_t n, const float *b, int64_t k,
                     int64_t rows, float *to)
 {
@@ -83,7 +82,8 @@ static int columns(cad_grad_lane_t *l, const float *b, int64_t k, int64_t rows, 
 
 /* ---- C (n,k) = A (rows,n)^T x B (rows,k) by matrix products ---- */
 
-/* Zeroes the rows of matrix a after the last, up to a multiple of PART_ROWS. */
+/* Zeroes the rows of matrix a after its last row, up to a multiple of PART_ROWS, because outer_rows() reads whole
+ * partial sums. (The memory is scratch, in spite of const.) */
 static int clear_tail(cad_grad_lane_t *l, const float *a, int64_t width, int64_t rows)
 {
     int64_t more = cad_round_up(rows, PART_ROWS) - rows;

@@ -1,8 +1,8 @@
-/* weights.h - a model's weights on the device, and the gradients of them.
+/* weights.h - a model's weights on the device, and their gradients.
  *
- * Weights that the backward pass reads are float32, whatever the forward pass reads. Gradients
- * are copied to the host once for each update, in the layout of core/engine/gradients.h.
- * SPDX-License-Identifier: MIT */
+ * Weights that the backward pass reads are float32, also under bf16. Gradients are copied to the host once for each
+ * update, in the layout of core/engine/gradients.h. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_CUDA_WEIGHTS_H
 #define CAD_CUDA_WEIGHTS_H
 
@@ -12,7 +12,8 @@
 
 /* ---- weights ---- */
 
-/* The head's table (V,Dp). Strand 1 has it complemented. */
+/* Places the output table of the head, (V,Dp). Strand 1 uses the table with its rows in the order of the
+ * complements. */
 static const float *place_head(store_t *s, const cad_weights_t *w, const cad_model_t *m, int strand)
 {
     size_t at = reserve(s, w->V, w->Dp, sizeof(float));
@@ -43,7 +44,7 @@ static cudaError_t upload_weights(cad_weights_t *w, const cad_model_t *m)
     return store_end(&s, w->stage, w->bytes);
 }
 
-/* The next batch reports a failure. */
+/* Copies new weights to the device. A failure is reported by the next batch. */
 static void weights_renew(cad_weights_t *w, const cad_model_t *m)
 {
     cudaSetDevice(w->device);
@@ -64,7 +65,7 @@ static void weights_close(cad_weights_t *w)
     free(w);
 }
 
-/* Sizes, and host memory; false when out of memory. */
+/* Sets sizes and allocates host memory; returns false when out of memory. */
 static bool weights_prepare(cad_weights_t *w, const cad_ops_t *ops, const cad_model_t *m)
 {
     size_t layers = (size_t)m->cfg.n_layer;
@@ -83,7 +84,7 @@ static bool weights_prepare(cad_weights_t *w, const cad_ops_t *ops, const cad_mo
     return true;
 }
 
-/* Device memory, its contents, and the products. Overflow of sizes counts as out of memory. */
+/* Allocates device memory, fills it, and opens the products. An overflow of sizes counts as out of memory. */
 static int weights_to_device(cad_weights_t *w, const cad_model_t *m, cad_error_t *err)
 {
     store_t count = { .host = { .base = NULL, .used = 0 }, .device = NULL };
@@ -103,7 +104,7 @@ static int weights_to_device(cad_weights_t *w, const cad_model_t *m, cad_error_t
     return rc;
 }
 
-/* 0, or the first refusal of a kind in use. */
+/* Returns 0, or CAD_EARG if a kind that the model uses refuses it (kind.h). */
 static int refused(const cad_model_t *m, bool back, cad_error_t *err)
 {
     EACH_KIND(k, m) if (kind_at(k)->refuse(m, back, err)) return CAD_EARG;
@@ -138,7 +139,7 @@ static cudaError_t upload_back_weights(cad_grads_t *q, const cad_model_t *m)
     return store_end(&s, q->stage, q->bytes);
 }
 
-/* The next backward pass reports a failure. */
+/* Copies the new weights of the backward pass to the device. A failure is reported by the next backward pass. */
 static void grads_renew(cad_grads_t *q, const cad_model_t *m)
 {
     cudaSetDevice(q->device);
@@ -167,7 +168,7 @@ static int open_back_products(cad_grads_t *q, const cad_model_t *m, cad_error_t 
     return rc;
 }
 
-/* Device memory, its contents, and the products. */
+/* Allocates device memory, fills it, and opens the products of the backward pass. */
 static int grads_to_device(cad_grads_t *q, const cad_model_t *m, cad_error_t *err)
 {
     store_t count = { .host = { .base = NULL, .used = 0 }, .device = NULL };
@@ -181,7 +182,7 @@ static int grads_to_device(cad_grads_t *q, const cad_model_t *m, cad_error_t *er
     if (e == cudaSuccess) e = cudaMalloc((void **)&q->sums, sums);
     if (e == cudaSuccess) e = cudaMallocHost((void **)&q->mirror, sums);
     if (e == cudaSuccess) e = cudaMemset(q->sums, 0, sums);
-    if (e == cudaSuccess) e = upload_back_weights(q, m); /* waits for cudaMemset too */
+    if (e == cudaSuccess) e = upload_back_weights(q, m); /* the copy also waits for cudaMemset */
     if (e == cudaSuccess) {
         cad_sums_place(&q->s, m, q->sums);
         return open_back_products(q, m, err);
@@ -191,7 +192,7 @@ static int grads_to_device(cad_grads_t *q, const cad_model_t *m, cad_error_t *er
                 cudaGetErrorString(e));
 }
 
-/* Sizes and host memory; false when out of memory. */
+/* Sets sizes and allocates host memory; returns false when out of memory. */
 static bool grads_prepare(cad_grads_t *q, const cad_ops_t *ops, const cad_model_t *m)
 {
     q->device = ops->device;
@@ -202,7 +203,7 @@ static bool grads_prepare(cad_grads_t *q, const cad_ops_t *ops, const cad_model_
     return true;
 }
 
-/* like is not used, as there is one lane. */
+/* like is not used: there is only one grad lane, so no weights to share. */
 static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t *m, const cad_grads_t *like,
                       cad_error_t *err)
 {
