@@ -1,6 +1,6 @@
-/* blocks.c - the table of the kinds that model/block.h lists.
- * To add a kind, add its name to CAD_KINDS in model/block.h, a file here and its operations to each backend.
- * SPDX-License-Identifier: MIT */
+/* blocks.c - the table of the layer kinds that model/block.h lists. To add a kind, add its name to CAD_KINDS in
+ * model/block.h, a file here and its operations to each backend. SPDX-License-Identifier: MIT
+ */
 #include "model/block.h"
 
 #define DECLARE(name) extern const cad_block_t cad_block_##name;

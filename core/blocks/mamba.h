@@ -1,5 +1,5 @@
-/* mamba.h - Mamba-1 (Gu and Dao 2023), the first kind of layer: its shape, tensors, operations
- * and memory, shared by blocks/mamba.c and the backends.
+/* mamba.h - Mamba-1 (Gu and Dao 2023), a layer kind: its shape, tensors, operations and memory, shared by
+ * blocks/mamba.c and the backends.
  *
  *     x, z    = in_proj h
  *     u       = silu(conv(x))                    causal, depthwise, K taps
@@ -9,8 +9,8 @@
  *     y[e]    = sum_n C[n] s[e,n] + D[e] u
  *     out     = out_proj (y silu(z))
  *
- * E d_inner, N d_state, K d_conv, R dt_rank; S = R + 2N. Ep, Sp: rounded up to CAD_PAD.
- * SPDX-License-Identifier: MIT
+ * e = 0..E-1 is a channel, n = 0..N-1 a state. E: d_inner, N: d_state, K: d_conv, R: dt_rank, S = R + 2N. Ep and Sp:
+ * E and S rounded up to CAD_PAD. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_MAMBA_H
 #define CAD_MAMBA_H
@@ -19,7 +19,7 @@
 
 typedef struct cad_mamba_t { /* the shape, read from ssm_cfg */
     int64_t E, N, K, R;
-    bool conv_bias, bias; /* conv_bias: of the convolution; bias: of in_proj and out_proj */
+    bool conv_bias, bias; /* conv_bias: the convolution has a bias; bias: in_proj and out_proj have biases */
     bool dt_constant;     /* dt_init is "constant", not "random" */
     double dt_min, dt_max, dt_scale, dt_init_floor;
 } cad_mamba_t;
@@ -34,7 +34,7 @@ static inline int64_t cad_mamba_Sp(const cad_config_t *c)
 }
 
 enum {                            /* roles of a direction's tensors */
-       CAD_MAMBA_IN = CAD_T_KIND, // (2E,D) rows of x, then of z
+       CAD_MAMBA_IN = CAD_T_KIND, // (2E,D) rows of x, then rows of z
        CAD_MAMBA_IN_BIAS,         // (2E)
        CAD_MAMBA_CONV,            // (E,1,K)
        CAD_MAMBA_CONV_BIAS,       // (E)
@@ -47,36 +47,43 @@ enum {                            /* roles of a direction's tensors */
        CAD_MAMBA_OUT_BIAS         // (D)
 };
 
-/* Operations, in the order of a backend's table. CAD_IN_*, CAD_SCAN_*, cad_out_t: its `how`. */
+/* Operations of the forward pass, in the order of a backend's table. The argument `how` of each is in brackets. */
 enum {
-    CAD_MAMBA_OP_IN,   /* x, z = norm(base) x in_proj^T + bias; z of wanted rows only, if a span lists any. CAD_IN_* */
-    CAD_MAMBA_OP_CONV, /* u = silu(conv(x)), xdbl = u x x_proj^T; the span's first row is row 0 of u and xdbl */
-    CAD_MAMBA_OP_SCAN, /* y = scan(u, xdbl) + skip u. CAD_SCAN_* */
-    CAD_MAMBA_OP_OUT,  /* o = y x out_proj^T + bias. cad_out_t */
+    /* x, z = norm(base) x in_proj^T + bias; if the span lists wanted rows, z of these only [CAD_IN_*] */
+    CAD_MAMBA_OP_IN,
+    /* u = silu(conv(x)), xdbl = u x_proj^T. Row 0 of u and xdbl is the first row of the span [0] */
+    CAD_MAMBA_OP_CONV,
+    CAD_MAMBA_OP_SCAN, /* y = scan(u, xdbl) + skip u [CAD_SCAN_*] */
+    CAD_MAMBA_OP_OUT,  /* o = y x out_proj^T + bias [cad_out_t] */
     CAD_MAMBA_OPS
 };
 enum {
-    CAD_SCAN_ADD = 1, /* adds to y, which holds the other direction's */
-    CAD_SCAN_GATE = 2 /* then multiplies y by silu(z) */
+    CAD_SCAN_ADD = 1, /* add to y, which holds the first direction's y */
+    CAD_SCAN_GATE = 2 /* then multiply y by silu(z) */
 };
 
 /* Operations of the backward pass, in the order of a backend's table. */
 enum {
-    CAD_MAMBA_BACK_OUT,  /* g = dout x out_proj, dx = 0; before BACK_CONV of a neighbouring tile, which adds to dx */
-    CAD_MAMBA_BACK_SCAN, /* y, du, dpre, dB, dC from g and the states; after OP_CONV. CAD_SCAN_ADD */
-    CAD_MAMBA_BACK_CONV, /* dx, through dt_proj, x_proj and the convolution */
-    CAD_MAMBA_BACK_IN,   /* gated y, dz, gradients of out_proj, in_proj and norm, dres; after both directions */
+    /* g = dout x out_proj, dx = 0. Run before CAD_MAMBA_BACK_CONV of a neighbouring tile, which adds to dx */
+    CAD_MAMBA_BACK_OUT,
+    CAD_MAMBA_BACK_SCAN, /* y, du, dpre, dB and dC, from g and the states. Run after CAD_MAMBA_OP_CONV [CAD_SCAN_ADD] */
+    CAD_MAMBA_BACK_CONV, /* adds to dx, from du, dpre, dB and dC, through dt_proj, x_proj and the convolution */
+    /* gated y, dz, gradients of out_proj, in_proj and the norm; adds to dres. Run after both directions' other
+     * operations */
+    CAD_MAMBA_BACK_IN,
     CAD_MAMBA_BACK_OPS
 };
 
-typedef struct cad_mamba_lane_t { /* a lane's activations, in the backend's memory; also read in training on the CPU */
+typedef struct cad_mamba_lane_t { /* a lane's activations, in the backend's memory; the GPU uses only `state` */
     float *x, *y;                 // (rows,Ep)
-    float *z;                     // (zrows,Ep) row r of the pack is at r % zrows
-    float *u;                     // (tile,Ep) after conv and SiLU
+    float *z;                     // (zrows,Ep) row r of the pack is row r % zrows
+    float *u;                     // (tile,Ep) output of the convolution and SiLU
     float *xdbl;                  // (tile,Sp) dt_in, B, C
     float *carry;                 // (N,Ep) scan state
     int64_t Ep, Sp;
-    float *state[2]; // by direction: states that the scan keeps, or NULL; CPU: (rows/CAD_STRETCH+sequences,Ep,N)
+    // for each direction, the scan states that are kept for the backward pass, or NULL; CPU:
+    // (rows/CAD_STRETCH+sequences,Ep,N)
+    float *state[2];
 } cad_mamba_lane_t;
 static inline cad_mamba_lane_t *cad_mamba_lane(const cad_lane_t *l)
 {
@@ -84,27 +91,28 @@ static inline cad_mamba_lane_t *cad_mamba_lane(const cad_lane_t *l)
 }
 
 typedef struct cad_mamba_grad_lane_t {
-    float *g;       // (rows,Ep) gradient of the gated y, later of z
-    float *dx;      // (rows,Ep) gradient of x. CUDA: dx and g are the halves of (rows,2Ep), dx first
+    float *g;       // (rows,Ep) gradient of the gated y, overwritten with that of z
+    float *dx;      // (rows,Ep) gradient of x. CUDA: dx and g are one array (rows,2Ep), with the columns of dx first
     float *du;      // (tile,Ep) gradient of u
     float *dpre;    // (tile,Ep) gradient of dt before softplus
     float *dxdbl;   // (tile,Sp) gradients of dt_in, B, C
-    float *bc;      // CPU only: (2N,tile) B and C, states in pairs
-    float *part;    // partial sums of dB and dC by group of channels; on the CPU each is laid out as bc
+    float *bc;      // CPU only: (2N,tile) B and C, the values of two states side by side
+    float *part;    // partial sums of dB and dC, one for each group of channels; on the CPU each is laid out as bc
     float *carry;   // (N,Ep) gradient of the scan state
-    float *kept[2]; /* memory for the states in a backward pass, if the tape keeps none */
+    float *kept[2]; /* memory for each direction's scan states in the backward pass, if the tape keeps none */
 } cad_mamba_grad_lane_t;
 static inline cad_mamba_grad_lane_t *cad_mamba_grad_lane(const cad_grad_lane_t *l)
 {
     return (cad_mamba_grad_lane_t *)(void *)&l->work[CAD_KIND_mamba];
 }
 
-enum { CAD_MAMBA_KEPT_X, CAD_MAMBA_KEPT_STATE }; /* parts of cad_kept_t: x; states of direction 0; of direction 1 */
+/* indexes of cad_kept_t.part: x; scan states of direction 0; STATE + 1: of direction 1 */
+enum { CAD_MAMBA_KEPT_X, CAD_MAMBA_KEPT_STATE };
 
-/* Arrays that tests `read` from a lane, of widths Ep, Ep, Ep, Sp, Ep. */
+/* Arrays that tests `read` from a lane. CAD_AT_XDBL has rows of Sp values, the others of Ep. */
 enum { CAD_AT_X = CAD_AT_KIND, CAD_AT_Z, CAD_AT_U, CAD_AT_XDBL, CAD_AT_Y };
 
-/* Scratch of the double-precision reference: parts of r->room. */
+/* Scratch memory of the double-precision reference, taken from r->room. */
 typedef struct cad_mamba_reference_t {
     double *x, *z, *u, *y; // (rows,E); y is gated
     double *xdbl;          // (rows,R+2N)

@@ -7,13 +7,14 @@
 #include "engine/gradients.h"
 
 typedef struct cad_mamba_dir_sums_t {
-    float *in_x, *in_z, *in_x_bias, *in_z_bias; // (Ep,Dp), in_z follows in_x; (Ep), in_z_bias follows in_x_bias
+    float *in_x, *in_z, *in_x_bias, *in_z_bias; // (Ep,Dp) twice, in_z after in_x; (Ep) twice, in_z_bias after in_x_bias
     float *conv, *conv_bias;                    // (K,Ep), (Ep)
     float *x;                                   // (Sp,Ep)
     float *dt, *dt_bias;                        // (Rp,Ep), (Ep)
-    float *a;                                   // (Ep/width,Np,width) gradient of A
-    float *skip;                                // (Ep)
-    float *out, *out_bias;                      // (Dp,Ep), (Dp)
+    // (Ep/width,Np,width) gradient of A: groups of `width` adjacent channels
+    float *a;
+    float *skip;           // (Ep)
+    float *out, *out_bias; // (Dp,Ep), (Dp)
 } cad_mamba_dir_sums_t;
 
 typedef struct cad_mamba_sums_t {
@@ -38,7 +39,7 @@ static inline void cad_mamba_dir_place(cad_bump_t *b, const cad_mamba_sums_t *s,
     t->out_bias = cad_bump_floats(b, 1, s->Dp);
 }
 
-/* Np: rows of a; width: number of adjacent channels in a, 0 for Ep. */
+/* Np: N rounded up as the backend needs. width: number of adjacent channels in the layout of `a`; 0 means Ep. */
 static inline void cad_mamba_sums_shape(cad_mamba_sums_t *s, const cad_model_t *m, int64_t Np, int64_t width)
 {
     const cad_mamba_t *c = cad_mamba(&m->cfg);
@@ -62,7 +63,7 @@ static inline void cad_mamba_sums_place(cad_bump_t *b, const cad_model_t *m, int
     for (int k = 0; k < m->layer[layer].ndir; k++) cad_mamba_dir_place(b, s, &s->dir[k]);
 }
 
-/* A = -exp(A_log), so dA_log = A dA. */
+/* to (E,N) += the gradient of A_log. Since A = -exp(A_log), it is A times the gradient of A. */
 static inline void cad_mamba_add_decay(float *to, const cad_mamba_sums_t *s, const float *from, const float *a_log)
 {
     for (int64_t e = 0; e < s->E; e++)

@@ -1,16 +1,13 @@
 /* backend.h - the table of operations that a backend provides, and the lane they work on.
  *
- * A batch is a pack of sequences: sequence i is rows [off[i], off[i+1]), with no padding between
- * sequences. encoder.c loops over tiles of rows. conv reads x beyond the tile (x is kept for all
- * rows); scan carries its state from tile to tile and clears it where a sequence begins in its
- * direction of time.
- * In the last layer a span lists the wanted rows, and only the part of a tile that they need is
- * computed. Spans then need not begin at multiples of `tile`, and x, z, y and h of all other rows
- * hold old values. A backend whose tile is the whole batch (CAD_WHOLE) carries no state between
- * tiles and reads from `want` which rows each sequence needs.
- * Every entry is mandatory. Operations return 0 or a CAD_E* code, and may then write the reason to
- * the lane's text.
- * device.c chooses the backend by the name of the device.
+ * A batch is a pack of sequences: sequence i is rows [off[i], off[i+1]), with no padding between sequences. encoder.c
+ * loops over tiles of rows. Mamba's convolution reads rows of x outside the tile, so x is kept for all rows; its scan
+ * carries the state from tile to tile and clears it at the first row of a sequence in the direction of the scan. In
+ * the last layer a span lists the wanted rows, and only the rows of a tile that they depend on are computed. A span
+ * then need not begin at a multiple of `tile`, and x, z, y and h of the rows that are not computed keep the values of
+ * an earlier layer. A backend whose tile is the whole batch (CAD_WHOLE) carries no state between tiles and reads from
+ * `want` which rows each sequence needs. Every entry is mandatory. Operations return 0 or a CAD_E* code, and may then
+ * write the reason to the lane's text. device.c chooses the backend by the name of the device.
  * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_BACKEND_H
@@ -23,15 +20,17 @@ typedef struct cad_weights_t cad_weights_t; /* a backend's packed weights */
 typedef struct cad_ops_t cad_ops_t;
 typedef struct cad_back_ops_t cad_back_ops_t; /* see backward.h */
 
-#define CAD_STRETCH 64 /* a tape keeps the scan state before every CAD_STRETCH rows */
+#define CAD_STRETCH 64 /* a tape keeps the scan state before every CAD_STRETCH-th row */
 
 struct cad_kept_t {
     float *part[3];
-}; /* activations of one layer on a tape; the layer's kind defines the parts */
+}; /* activations of one layer on a tape; the layer's kind defines what each array holds */
 
 typedef struct cad_tape_t { /* activations kept from the forward to the backward pass, in the backend's memory */
-    float **res;            // (layers+1) of (rows,Dp): each layer's input, then the head's, which overwrites the first
-    cad_kept_t *kept;       // (layers), or NULL: layers are recomputed
+    // (layers+1) pointers to (rows,Dp): the input of each layer, then that of the head. [0] and [layers] are the
+    // same memory
+    float **res;
+    cad_kept_t *kept; // (layers), or NULL: the backward pass recomputes each layer's activations
 } cad_tape_t;
 
 struct cad_lane_t { /* a stream of execution and its activations */
@@ -39,29 +38,30 @@ struct cad_lane_t { /* a stream of execution and its activations */
     const cad_weights_t *weights;
     cad_team_t *team; /* threads used inside operations; NULL: the calling thread only */
     int64_t rows;     /* capacity in rows */
-    int64_t tile;     /* rows per step */
-    int64_t zrows;    /* rows for which z is kept, set before lane_open. 0: all rows; otherwise one tile, or two
-                            in a backward pass */
-    uint8_t *tok;     // (rows) in the host's memory
-    void *own;        /* the backend's own memory */
-    size_t bytes;     /* size of that memory */
-    char text[256];   /* reason for an operation's failure, or "" */
-    /* In the backend's memory: */
+    int64_t tile;     /* rows per tile, which is what one call of an operation computes */
+    /* rows for which z is kept, set before lane_open. 0: all rows. Otherwise a multiple of `tile`: one tile, or
+     * two in a backward pass */
+    int64_t zrows;
+    uint8_t *tok;   // (rows) tokens, in the host's memory
+    void *own;      /* the backend's own memory */
+    size_t bytes;   /* bytes of that memory */
+    char text[256]; /* reason for an operation's failure, or "" */
+    /* The following pointers are addresses in the backend's memory: */
     float *res;                  // (rows,Dp) residual stream
-    float *base;                 // (rows,Dp) the layer's input, to which `out` adds; same as res without a tape
+    float *base;                 // (rows,Dp) the layer's input, to which `out` adds; equal to res if there is no tape
     float *h;                    // (rows,Dp) the first direction's output; NULL if all layers are merged
     const cad_tape_t *tape;      /* NULL in inference */
-    cad_work_t work[CAD_NKINDS]; /* each kind's activations; their type is in blocks/NAME.h */
-    /* CPU only, in `own`; also used in training: */
+    cad_work_t work[CAD_NKINDS]; /* activations of each layer kind; blocks/NAME.h has their type */
+    /* Used by the CPU backend only, in the memory `own`: */
     int64_t Dp;
     float *a;    // (tile,Dp) normalised rows
-    float *row;  // (Dp)
-    double *sum; // (Dp)
+    float *row;  // (Dp) scratch for one row
+    double *sum; // (Dp) scratch for sums over rows
 };
 
 typedef struct cad_rows_t {
     int64_t beg, end;
-} cad_rows_t; /* empty if beg >= end */
+} cad_rows_t; /* rows [beg, end); empty if beg >= end */
 
 struct cad_span_t {         /* rows [beg, end) of a packed batch */
     const int64_t *off;     // (nseq+1)
@@ -70,9 +70,9 @@ struct cad_span_t {         /* rows [beg, end) of a packed batch */
     int64_t beg, end;
 };
 
-/* Shrinks a span to the rows that its wanted rows need: the wanted rows and, within their sequences,
- * those before (CAD_PAST) and after them (CAD_FUTURE). The result is one range, so it may include
- * rows between that are not needed; their values are never read. */
+/* Shrinks a span to the rows that its wanted rows depend on: the wanted rows and, within their sequences, the rows
+ * before them (reach CAD_PAST) and after them (CAD_FUTURE). The result is a single range; it may include rows
+ * between wanted sequences that are not needed, whose values are never read. */
 enum { CAD_PAST = 1, CAD_FUTURE = 2 };
 static inline cad_span_t cad_span_need(cad_span_t s, unsigned reach)
 {
@@ -98,68 +98,71 @@ typedef enum {
     CAD_OUT_TIMES /* res = base + h * o */
 } cad_out_t;
 
-/* Outputs of a kind's `in` operation that a sweep computes: its `how`. */
+/* Flags of a kind's `in` operation (its argument `how`): the outputs that a sweep computes. */
 enum {
-    CAD_IN_X = 1,     /* x, which is mixed along time */
-    CAD_IN_Z = 2,     /* z, the gate */
-    CAD_IN_TOKENS = 4 /* layer 0: rows may be looked up by the lane's tokens */
+    CAD_IN_X = 1, /* x, which the layer mixes along the sequence */
+    CAD_IN_Z = 2, /* z, the gate */
+    /* set in layer 0, whose input depends only on the token: outputs may be looked up by the lane's tokens */
+    CAD_IN_TOKENS = 4
 };
 
 struct cad_sweep_t { /* one direction of a layer over all rows, tile by tile */
     unsigned in;     /* CAD_IN_* */
-    unsigned reach;  /* CAD_PAST or CAD_FUTURE: rows beyond the wanted ones that the direction needs */
+    unsigned reach;  /* CAD_PAST or CAD_FUTURE: on which side of the wanted rows this direction needs rows */
     bool out;        /* run out_proj */
-    bool add;        /* add the other direction's y before out_proj */
-    bool gate;       /* multiply y, after add, by silu(z) */
-    cad_out_t how;   /* what is done with the result of out_proj */
+    bool add;        /* add the first direction's y before out_proj */
+    bool gate;       /* multiply y by silu(z), after `add` */
+    cad_out_t how;   /* where out_proj's result goes */
 };
 
 typedef struct cad_pick_t { /* a row whose logits are read */
     int64_t row;
-    int strand; /* strand 1 uses the complemented table */
+    int strand; /* strand 1 uses the table with its rows in the order of the complements */
     float *to;  // (V) in the host's memory
 } cad_pick_t;
 
 typedef struct cad_range_t { /* rows [beg, end) to be pooled */
     int64_t beg, end;
     enum cad_pool_t how;
-    float *to; // MEAN and MAX (D), NONE (end-beg,D), in the host's memory
+    float *to; // (D) for MEAN and MAX, (end-beg,D) for NONE; in the host's memory
 } cad_range_t;
 
-/* Arrays of width Dp that tests `read` from a lane; each kind numbers its own from CAD_AT_KIND. */
+/* Arrays of width Dp that tests `read` from a lane. Each layer kind numbers its own arrays from CAD_AT_KIND onwards. */
 enum { CAD_AT_RES, CAD_AT_H, CAD_AT_KIND };
 
-/* An operation of a kind of layer, on the rows of a span. */
+/* An operation of a layer kind, on the rows of a span. how: flags, or a cad_out_t for the kind's output. */
 typedef int cad_op_f(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how);
 
 #define CAD_WHOLE ((int64_t)1 << 40) /* a tile or split larger than any batch */
 
 struct cad_ops_t {
-    char name[64];     /* "cpu avx512" */
-    char precision[8]; /* "fp32" */
+    char name[64];     /* for example "cpu avx512" */
+    char precision[8]; /* "fp32" or "bf16" */
     int device;        /* index of the device */
-    int64_t tile;      /* rows per step of one worker */
-    int64_t wide;      /* tiles per step of a team; 0: operations do not use a team */
+    int64_t tile;      /* rows per call of an operation by a lane with one thread */
+    int64_t wide;      /* tiles per call of an operation by a team; 0: operations do not use a team */
     int64_t pack;      /* capacity of a pack in rows */
-    int64_t least;     /* minimum of that capacity where memory is short */
+    int64_t least;     /* where memory is short, the pack's capacity is halved, but not below this */
     int64_t split;     /* sequences longer than this are run by the whole team */
     int lanes;         /* number of lanes; 0: one per thread */
-    bool late;         /* z is computed tile by tile where it is used, instead of being kept for all rows */
+    bool late;         /* z is computed tile by tile where it is used, and not kept for all rows */
 
-    /* Packs the weights into the backend's layout; once for inference. */
+    /* Packs the model's weights into the backend's layout. A context calls it once. */
     int (*weights_open)(cad_weights_t **w, const cad_ops_t *ops, const cad_model_t *model, cad_error_t *err);
-    void (*weights_renew)(cad_weights_t *w, const cad_model_t *model); /* after the parameters have changed */
+    /* packs the weights again, after the parameters have changed */
+    void (*weights_renew)(cad_weights_t *w, const cad_model_t *model);
     void (*weights_close)(cad_weights_t *w);
-    /* Allocates a lane of l->rows, except for what its tape holds; sets l->bytes, also on failure.
-     * lane_close accepts a lane that failed to open or was never opened. */
+    /* Allocates the memory of a lane of l->rows rows, except for the arrays that its tape holds. Sets l->bytes,
+     * also on failure. lane_close accepts a lane that failed to open or was never opened. */
     int (*lane_open)(cad_lane_t *l, const cad_model_t *model);
     void (*lane_close)(cad_lane_t *l);
-    /* Reads rows [beg, beg+n) of an array as float32. Arrays of one tile start at the last span. */
+    /* Reads rows [beg, beg+n) of an array as float32. In an array that holds a single tile, row 0 is the first row
+     * of the last span. */
     int (*read)(cad_lane_t *l, int kind, int what, int64_t beg, int64_t n, float *out);
 
-    /* res[r] = input embedding of tok[r]. s.want: rows wanted from the last layer. */
+    /* Sets res[r] to the input embedding of tok[r]. s.want: the rows that are wanted from the last layer. */
     int (*embed)(cad_lane_t *l, const uint8_t *tok, cad_span_t s);
-    cad_op_f *const *kind[CAD_NKINDS]; /* each kind's operations, in the order of blocks/NAME.h */
+    cad_op_f *const *kind[CAD_NKINDS]; /* operations of each layer kind, in the order of blocks/NAME.h */
     /* Computes the logits of norm_f(res) at n rows of the pack. */
     int (*head)(cad_lane_t *l, const cad_pick_t *pick, int64_t n);
     /* Pools norm_f(res) over n ranges of rows. */
@@ -169,21 +172,22 @@ struct cad_ops_t {
 };
 
 /* ---- cpu/cpu.c ---- */
-/* Finds the fastest table that this processor runs: float32, or matrix products of bfloat16 (half).
- * $CADUCEUS_ISA=avx512bf16|avx512|avx2|plain limits the choice. */
+/* Finds the fastest table that this processor supports; half: inputs of matrix products are bfloat16, otherwise
+ * float32. $CADUCEUS_ISA=avx512bf16|avx512|avx2|plain limits the choice. */
 int cad_cpu_ops(const cad_ops_t **ops, bool half, cad_error_t *err);
 
 /* ---- encoder.c ---- */
-/* Runs the encoder over nseq packed sequences. res then holds the last residual of the rows in
- * want (nseq), or of all rows if want is NULL. With a tape, want must be NULL. */
+/* Runs the encoder on nseq packed sequences. Afterwards res holds the last residual of the rows in want (nseq), or
+ * of all rows if want is NULL. With a tape, want must be NULL. */
 int cad_encoder_forward(cad_lane_t *l, const cad_model_t *model, const int64_t *off, int nseq, const cad_rows_t *want);
-/* Recomputes, for the backward pass, one direction of a layer: x, z or both (parts: CAD_IN_*), the
- * scan's kept states, and h if `out`. */
+/* Recomputes activations of one direction of a layer for the backward pass: x, z or both (parts: CAD_IN_*), the
+ * scan states that are kept, and, if `out`, h. */
 int cad_encoder_replay(cad_lane_t *l, const cad_model_t *model, int layer, int dir, cad_span_t all, unsigned parts,
                        bool out);
-/* Begins a pass with a tape. In a backward pass, `back` holds the states that the tape does not. */
+/* Prepares a lane with a tape for a forward or backward pass. In a backward pass, `back` has the memory for scan
+ * states that the tape does not keep; otherwise it is NULL. */
 void cad_encoder_begin(cad_lane_t *l, const cad_model_t *model, cad_grad_lane_t *back);
-/* Points the lane at one layer of its tape. */
+/* Points the lane's arrays to one layer of its tape. */
 void cad_encoder_enter(cad_lane_t *l, const cad_model_t *model, int layer);
 
 #endif

@@ -1,9 +1,10 @@
-/* context.c - opens a context's lanes and runs passes on them.
+/* context.c - opens a context's lanes and runs masking passes (cad_pass_t) on them.
  *
- * A pass has one or two sequences, one per strand. Consecutive sequences are put into packs of up to
- * as many rows as the backend prefers; a pack is the unit of work. If there are at least as many
- * packs as lanes, each lane runs whole packs. Otherwise, and for long windows, the team of threads
- * works inside the operations, if the backend supports it. Results do not depend on any of this.
+ * A masking pass has one or two sequences, one per strand. Consecutive sequences form packs of up to as many rows as
+ * the backend prefers; a lane computes one pack at a time. If there are at least as many packs as lanes, each lane
+ * runs whole packs. Otherwise, and for long windows, the whole team of threads works on one pack, inside the
+ * operations, if the backend supports it. Results do not depend on this choice.
+ *
  * SPDX-License-Identifier: MIT
  */
 #include "engine/engine.h"
@@ -12,20 +13,20 @@
 typedef struct {
     int64_t first, n; /* sequences [first, first+n) of run_t.seq */
     int64_t rows;     /* number of rows of these sequences */
-    int64_t picks;    /* index of the first pick */
+    int64_t picks;    /* index of the pack's first entry in run_t.pick */
 } pack_t;
 
 typedef struct {
     cad_context_t *ctx;
     const cad_pass_t *pass; // (npass)
-    const int64_t *seq;     // (nseq) 2 * index of the pass + strand
+    const int64_t *seq;     // (nseq) 2 * index of the masking pass + strand
     const pack_t *pack;     // (npack)
-    int64_t *off;           // (nseq+npack) offsets, pack after pack: a pack of n sequences has n+1,
-                            // those of pack i from off[first + i] on
-    cad_rows_t *want;       // (nseq) wanted rows of each sequence, counted from the start of its pack
-    cad_pick_t *pick;       // rows whose logits are read, in the order of packs
-    cad_range_t *range;     // (nseq) rows to be pooled; a pack's begin at index first
-    int *rc;                // (lanes) the last error of each lane, or 0
+    // (nseq+npack) for each pack of n sequences n+1 offsets; those of pack i begin at off[first + i]
+    int64_t *off;
+    cad_rows_t *want;   // (nseq) wanted rows of each sequence, counted from the start of its pack
+    cad_pick_t *pick;   // rows whose logits are read, pack after pack
+    cad_range_t *range; // (nseq) rows to be pooled; those of a pack begin at index `first`
+    int *rc;            // (lanes) the last error of each lane, or 0
 } run_t;
 
 /* ---- opening ---- */
@@ -65,8 +66,8 @@ static void close_lanes(cad_context_t *ctx)
     ctx->bytes = 0;
 }
 
-/* Opens lanes of one pack each; if the longest windows are not left to the team, large enough for
- * those too. */
+/* Opens the lanes. Each is large enough for one pack and for the longest window, unless the team runs the longest
+ * windows. */
 static int open_lanes(cad_context_t *ctx, cad_error_t *err)
 {
     bool wide = ctx->lanes > 1 && ctx->ops->wide > 0;
@@ -106,7 +107,7 @@ void cad_options_init_sized(cad_options_t *o, size_t size)
     o->threads = 1;
 }
 
-/* Overrides the defaults by the given options and checks them. */
+/* Sets *o to the defaults, overrides them by the given options and checks the result. */
 static int take_options(cad_options_t *o, const cad_options_t *given, const cad_model_t *model, cad_error_t *err)
 {
     cad_options_init(o);
@@ -120,8 +121,8 @@ static int take_options(cad_options_t *o, const cad_options_t *given, const cad_
     return 0;
 }
 
-/* Copies the classifier's head, as the backend copies all other weights: a trainer may change the
- * model while this context computes. */
+/* Copies the classifier's head, because a trainer may change the model while this context computes. The backend
+ * copies all other weights. */
 static int copy_head(cad_context_t *ctx, cad_error_t *err)
 {
     const cad_model_t *m = ctx->model;
@@ -189,7 +190,7 @@ static void fill_tokens(const cad_model_t *m, const cad_pass_t *p, int strand, u
         tok[strand ? p->len - 1 - p->pos[i] : p->pos[i]] = (uint8_t)m->vocab.mask;
 }
 
-/* The range of rows whose results are read, in the strand's own order. */
+/* Returns the rows whose results are read, as one range, counted from the start of the strand. */
 static cad_rows_t rows_read(const cad_pass_t *p, int strand)
 {
     int64_t beg = p->len, end = 0;
@@ -206,8 +207,8 @@ static cad_rows_t rows_read(const cad_pass_t *p, int strand)
 
 static int64_t picks_of(const cad_pass_t *p, int strand) { return p->logits[strand] ? p->npos : 0; }
 
-/* Lists the rows of the pass whose logits are wanted; base: its first row in the pack. Returns their
- * number. */
+/* Lists the rows of one strand of the masking pass whose logits are wanted, and returns their number. base: the
+ * row of the pack at which this sequence begins. */
 static int64_t list_picks(const cad_pass_t *p, int strand, int64_t base, int64_t V, cad_pick_t *pick)
 {
     int64_t n = picks_of(p, strand);
@@ -225,7 +226,7 @@ static int64_t list_range(const cad_pass_t *p, int strand, int64_t base, cad_ran
     return 1;
 }
 
-/* Computes a pack's wanted logits and pooled rows, and stores them in its passes. */
+/* Computes a pack's wanted logits and pooled rows, and writes them to the buffers of its masking passes. */
 static int take_results(const run_t *r, const pack_t *pack, const int64_t *off, cad_lane_t *l)
 {
     const cad_model_t *m = r->ctx->model;
@@ -274,7 +275,8 @@ static void pack_task(void *arg, int64_t task, int worker)
 {
     run_t *r = arg;
     int rc;
-    if (r->pack[task].rows > r->ctx->lane[worker].rows) return; /* left to the team */
+    /* too long for this lane: run_packs gives it to the team */
+    if (r->pack[task].rows > r->ctx->lane[worker].rows) return;
     rc = run_pack(r, task, &r->ctx->lane[worker]);
     if (rc) r->rc[worker] = rc;
 }
@@ -306,7 +308,7 @@ static int run_packs(run_t *r, int64_t npack)
     return rc;
 }
 
-/* Clears the lanes' error texts, which may be of an earlier run. */
+/* Clears the lanes' error texts, which may come from an earlier run. */
 static void clear_texts(cad_context_t *ctx)
 {
     ctx->wide.text[0] = 0;

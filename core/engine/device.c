@@ -10,21 +10,21 @@
 
 /* ---- finding the module ---- */
 
-/* Finds the path of the module, or "": beside the file of this code, in its build tree, under its
- * prefix, or where it was installed. Folders further up may belong to others and are not searched. */
+/* Writes the path of the module to path, or "" if there is none. It is looked for beside the file that contains
+ * this code, in the build tree of that file, under the prefix that the file is installed in, and in PKGLIBDIR.
+ * Folders further up are not searched, since they may belong to other users. */
 static void find_module(char *path, size_t size)
 {
+    /* in: how the path of the folder that contains this code ends; path: the module's path from that folder */
     static const struct {
         const char *in, *path;
-    } places[] = { /* in: end of the path of this code's folder */
-                   { "", "/" MODULE },
+    } places[] = { { "", "/" MODULE },
                    { "/.libs", "/../" MODULE },
                    { "/plugin", "/../" MODULE },
                    { "/plugin/.libs", "/../../" MODULE },
                    { "", "/../lib/caduceus/" MODULE },
                    { "", "/caduceus/" MODULE },
-                   { "", "/../../lib/caduceus/" MODULE }
-    };
+                   { "", "/../../lib/caduceus/" MODULE } };
     Dl_info self;
     char *file = dladdr((const void *)places, &self)
                      ? realpath(strchr(self.dli_fname, '/') ? self.dli_fname : "/proc/self/exe", NULL)
@@ -44,8 +44,8 @@ static void find_module(char *path, size_t size)
     if (access(path, R_OK)) *path = 0;
 }
 
-/* Loads a library and returns the address of a symbol, or NULL. The library is never unloaded, since
- * GPU drivers may fail if they are. */
+/* Loads a library and returns the address of a symbol, or NULL. A library that was loaded is never unloaded, since
+ * unloading GPU drivers may fail. */
 static void *load(const char *path, const char *symbol, cad_error_t *err)
 {
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE), *at = handle ? dlsym(handle, symbol) : NULL;
@@ -55,7 +55,8 @@ static void *load(const char *path, const char *symbol, cad_error_t *err)
     return at;
 }
 
-/* Loads the module, if there is a driver: the module's libraries are large. */
+/* Finds the module's entry. Loads the module only if there is an NVIDIA driver, since the module's libraries are
+ * large. *there: whether the module was found. */
 static int find_entry(cad_module_f **entry, bool *there, cad_error_t *err)
 {
     const char *named = getenv("CADUCEUS_CUDA_MODULE");

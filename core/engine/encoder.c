@@ -1,16 +1,16 @@
 /* encoder.c - the strand encoder: embedding, then a loop over layers of any kind.
  *
- * It works with any backend (through backend.h) and any kind of layer (through model/block.h). A sweep
- * runs one direction of a layer over the packed rows, tile by tile.
+ * It works with any backend (through backend.h) and any kind of layer (through model/block.h). A sweep runs one
+ * direction of a layer over the packed rows, tile by tile.
  *
  * A merged layer has tied projections, added directions and no projection biases:
  *     res += ((y_fwd + y_rev) * silu(z)) out_proj^T
- * Hence in_proj and out_proj are computed once: z together with x, or in the second sweep, which
- * then needs z of one tile only. In all other layers each direction runs in full.
+ * Hence in_proj and out_proj are computed once. z is computed together with x, or (ops->late) in the second sweep,
+ * which then needs memory for one tile of z only. In all other layers each direction computes its own in_proj and
+ * out_proj.
  *
- * In the last layer only the wanted rows are computed, often a single row of a window: each direction
- * stops at the last wanted row in its time, and z and out are computed for wanted rows only.
- * SPDX-License-Identifier: MIT
+ * In the last layer only the wanted rows are computed, often a single row of a window: each direction stops at the
+ * wanted row that it reaches last, and z and `out` are computed for wanted rows only. SPDX-License-Identifier: MIT
  */
 #include "engine/backend.h"
 

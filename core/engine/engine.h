@@ -1,20 +1,20 @@
-/* engine.h - contexts, and the passes that score.c gives to context.c to run. SPDX-License-Identifier: MIT */
+/* engine.h - contexts, and the masking passes that score.c gives to context.c to run. SPDX-License-Identifier: MIT */
 #ifndef CAD_ENGINE_H
 #define CAD_ENGINE_H
 
 #include "engine/backend.h"
 
-/* One (masked) copy of a window, run on one or both strands. Positions count from strand 0's
- * start; results of strand 1 are returned in strand 0's order. */
+/* A masking pass: one copy of a window, with some tokens masked or none, to be run on one or both strands.
+ * Positions count from the start of strand 0 (0-based); results of strand 1 are returned in the order of strand 0. */
 typedef struct cad_pass_t {
     const uint8_t *tok;    // (len)
-    const uint8_t *tok_rc; // (len) strand 1; NULL: the reverse complement of tok
+    const uint8_t *tok_rc; // (len) tokens of strand 1; NULL: the reverse complement of tok
     int64_t len;
     int strands;
-    bool masked;        /* tokens at pos are replaced by MASK */
+    bool masked;        /* replace the tokens at pos by MASK */
     const int64_t *pos; // (npos) rows whose logits are wanted
     int64_t npos;
-    int64_t beg, end; /* rows to pool, if pooled[0] is set */
+    int64_t beg, end; /* rows [beg, end) to pool, if pooled[0] is set */
     enum cad_pool_t pool;
     float *logits[2]; // (npos,V) of each strand, or NULL
     float *pooled[2]; // of each strand: (D), or (end-beg,D) for CAD_POOL_NONE; or NULL
@@ -22,9 +22,9 @@ typedef struct cad_pass_t {
 
 struct cad_context_t {
     const cad_model_t *model;
-    float *score;         // (labels,D) copy of the classifier's head, made at opening; or NULL
-    float *score_bias;    // (labels) in the same memory; 0 without a bias
-    enum cad_pool_t pool; /* of the classifier, at opening */
+    float *score;         // (labels,D) copy of the classifier's score.weight, made when the context is opened; or NULL
+    float *score_bias;    // (labels) copy of score.bias, in the memory of `score`; zeros if the model has no bias
+    enum cad_pool_t pool; /* how the classifier pools, copied when the context is opened */
     cad_ops_t table;
     const cad_ops_t *ops; /* &table once the table is filled */
     char note[512];
@@ -32,8 +32,8 @@ struct cad_context_t {
     cad_team_t *team;
     int lanes;
     int64_t max_len, pack; /* pack: capacity of a pack in rows */
-    cad_lane_t *lane;      // (lanes) each run by one thread
-    cad_lane_t wide;       /* lane run by the whole team: long windows, small batches */
+    cad_lane_t *lane;      // (lanes) each is run by one thread
+    cad_lane_t wide;       /* run by the whole team, for long windows and for fewer packs than lanes */
     size_t bytes;
 };
 
@@ -42,11 +42,12 @@ int cad_run(cad_context_t *ctx, const cad_pass_t *pass, int64_t npass, cad_error
 /* ---- conjoin.c: combines two strand encodings into one result ---- */
 /* Number of strands that the published forward pass of this model encodes: 2 (PS) or 1 (Ph). */
 int cad_conjoin_strands(const cad_model_t *m);
-/* out = a + c (PS) or their mean (Ph), n rows of V; out may be a. */
+/* out (n,V) = a + c (PS), or their mean (Ph). out may be a. */
 void cad_conjoin_logits(const cad_model_t *m, int64_t n, const float *a, const float *c, float *out);
-/* out = (a + c) / 2, n numbers. */
+/* out (n) = (a + c) / 2. n: number of floats. */
 void cad_conjoin_embedding(int64_t n, const float *a, const float *c, float *out);
-/* The published hidden state, n rows: [a_t | reversed c_t] (PS), a_t (Ph). */
+/* The published model's hidden state of n rows: (n,2D) a_t, then c_t with its D values reversed (PS); or (n,D) a_t
+ * (Ph). */
 void cad_conjoin_hidden(const cad_model_t *m, int64_t n, const float *a, const float *c, float *out);
 
 #endif

@@ -9,24 +9,25 @@
 
 #include "model/model.h"
 
-typedef struct cad_kind_sums_t { /* a backend's layout of the gradients of one kind of layer */
-    size_t bytes;                /* size of the struct that describes one layer's gradients */
+typedef struct cad_kind_sums_t { /* how a backend lays out the gradients of one layer kind */
+    size_t bytes;                /* size of the kind's struct, which describes the gradients of one layer */
     void (*place)(cad_bump_t *b, const cad_model_t *m, int layer, void *sums);
-    /* Adds direction dir's gradient of tensor t to `to`, in the parameters' layout. */
+    /* Adds the gradient of tensor t of direction dir to `to`, in the parameters' layout. */
     void (*add)(const cad_model_t *m, const cad_tensor_t *t, const void *sums, int dir, float *to);
 } cad_kind_sums_t;
 
 typedef struct cad_sums_t {
     int64_t D, V, Dp;
     const cad_kind_sums_t *const *kind; // (CAD_NKINDS)
-    void **layer;                       // (layers) each of the type of the layer's kind
-    float **norm, **norm_bias;          // (layers) of (Dp)
+    void **layer;                       // (layers) the struct of each layer, whose type depends on the layer's kind
+    float **norm, **norm_bias;          // (layers) pointers to (Dp)
     float *norm_f, *norm_f_bias;        // (Dp)
     float *embed, *head[2];             // (V,Dp)
     size_t bytes;                       /* of all gradients */
 } cad_sums_t;
 
-/* Lays out all gradients from base onwards. base NULL: only computes bytes; SIZE_MAX on overflow. */
+/* Lays out all gradients from base onwards and sets s->bytes. base NULL: only computes s->bytes, which is SIZE_MAX
+ * after an overflow. */
 static inline void cad_sums_place(cad_sums_t *s, const cad_model_t *m, void *base)
 {
     cad_bump_t b = { (char *)base, 0 };
@@ -43,7 +44,7 @@ static inline void cad_sums_place(cad_sums_t *s, const cad_model_t *m, void *bas
     s->bytes = b.used;
 }
 
-/* Computes sizes and offsets. False: out of memory. Call close in both cases. */
+/* Computes sizes and offsets; returns false if out of memory. Call cad_sums_close in both cases. */
 static inline bool cad_sums_open(cad_sums_t *s, const cad_model_t *m, const cad_kind_sums_t *const *kinds)
 {
     size_t layers = (size_t)m->cfg.n_layer;
@@ -84,8 +85,8 @@ static inline void cad_add_transposed(float *to, const float *from, int64_t rows
         for (int64_t c = 0; c < cols; c++) to[r * cols + c] += from[c * ld + r];
 }
 
-/* The embedding is tied to the head. With an odd number of layers the input uses it reversed
- * and complemented (the fold, tensors.c). */
+/* The embedding table is also the head's table. In a fused-norm model with an odd number of layers the input reads
+ * the table with channels reversed and tokens complemented (see the fold, tensors.c). */
 static inline void cad_add_embedding(float *to, const cad_sums_t *s, const cad_model_t *m)
 {
     bool turned = cad_model_turned(m);
@@ -107,8 +108,9 @@ static inline void cad_add_tensor(float *to, const cad_sums_t *s, const cad_mode
     case CAD_T_NORM_F_BIAS: cad_add_rows(to, s->norm_f_bias, 1, s->D, s->Dp); return;
     case CAD_T_NORM: cad_add_rows(to, s->norm[t->layer], 1, s->D, s->Dp); return;
     case CAD_T_NORM_BIAS: cad_add_rows(to, s->norm_bias[t->layer], 1, s->D, s->Dp); return;
+    /* the trainer adds the gradients of the head, since no backend computes the classifier */
     case CAD_T_SCORE:
-    case CAD_T_SCORE_BIAS: return; /* added by the trainer: the head is not computed by a backend */
+    case CAD_T_SCORE_BIAS: return;
     default: break;
     }
     kind = s->kind[m->layer[t->layer].kind];

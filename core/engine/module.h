@@ -9,10 +9,11 @@
 
 #include "engine/backward.h"
 
-#define CAD_MODULE_ABI 8 /* raised by changes that no struct size shows, and by changes of cad_host_t */
+/* raised by changes of shared structs that leave their sizes as they are, and by changes of cad_host_t */
+#define CAD_MODULE_ABI 8
 #define CAD_MODULE_SYMBOL "cad_module"
 
-typedef struct cad_host_t { /* number of kinds of layers, and sizes of the structs that host and module share */
+typedef struct cad_host_t { /* number of layer kinds, and the sizes of the structs that host and module share */
     uint32_t abi, kinds, ops, lane, model, config, layer, direction, error, back, back_lane, tape, tensor, span, pick,
         range, rows;
 } cad_host_t;
@@ -26,13 +27,13 @@ typedef struct cad_host_t { /* number of kinds of layers, and sizes of the struc
         .rows = sizeof(cad_rows_t)                                                                          \
     }
 
-/* Fills the table for device `index`; half: inputs of matrix products are bfloat16, otherwise
- * float32. Returns CAD_EARG, without text, if the host is of another version. */
+/* Fills the table for device `index`; half: inputs of matrix products are bfloat16, otherwise float32. If the host
+ * is of another version, returns CAD_EARG and leaves err unwritten. */
 typedef int cad_module_f(const cad_host_t *host, int index, bool half, cad_ops_t *ops, cad_error_t *err);
 
 /* ---- device.c ---- */
 enum { CAD_ON_AUTO = -3, CAD_ON_CPU, CAD_ON_UNKNOWN };
-/* Parses a device name (NULL: auto): returns one of these, or the index of a CUDA device. */
+/* Parses a device name (NULL means auto). Returns the index of a CUDA device, or one of the negative values above. */
 int cad_device_number(const char *device);
 /* Fills the table of operations of a device; device and precision are as in cad_options_t. Writes
  * the text of cad_context_note to note. */

@@ -21,8 +21,8 @@ static int no_logits(cad_error_t *err)
     return cad_fail(err, CAD_EARG, "the model is a classifier; it has no language-model head");
 }
 
-/* malloc rather than cad_alloc: a batch asks for thousands of small pieces, and freed aligned ones are
- * hardly used again by the C library. */
+/* Allocates memory unless *rc is already an error; on failure sets *rc and returns NULL. Uses malloc and not
+ * cad_alloc, since a batch needs thousands of small blocks, and the C library rarely reuses freed aligned blocks. */
 static void *need(size_t count, size_t size, int *rc, cad_error_t *err)
 {
     size_t bytes;
@@ -69,7 +69,8 @@ int cad_forward_conjoined(cad_context_t *ctx, const uint8_t *tok, int64_t len, f
     return forward(ctx, tok, len, 2, NULL, logits, err);
 }
 
-/* logits (labels) = score x pooled row + bias; the pooled row is the mean of both strands'. */
+/* logits (labels) = score.weight x the pooled row + score.bias. The pooled row is the mean of both strands' pooled
+ * rows. */
 static void head_one(const cad_context_t *ctx, const cad_pass_t *p, float *logits)
 {
     int64_t D = ctx->model->cfg.d_model;
@@ -81,7 +82,7 @@ static void head_one(const cad_context_t *ctx, const cad_pass_t *p, float *logit
     }
 }
 
-/* Runs n passes whose beg and end are set; logits (n,labels). */
+/* Runs n masking passes whose beg and end are set by the caller; writes logits (n,labels). */
 static int classify(cad_context_t *ctx, cad_pass_t *pass, int n, float *logits, cad_error_t *err)
 {
     const cad_model_t *m = ctx->model;
@@ -118,9 +119,9 @@ static bool scored(const cad_model_t *m, const cad_window_t *w, int64_t t)
     return !(w->skip && w->skip[t]) && cad_token_base(m, w->tokens[t]) >= 0;
 }
 
-/* Plans the passes of a window: lists its scored positions in the order of their passes (pos, or
- * NULL) and the passes (pass, or NULL); sets npos and returns the number of passes. With mask K,
- * positions share a pass if they differ by a multiple of K, so the plan does not depend on the
+/* Plans the masking passes of a window. Lists the scored positions, grouped by masking pass, in pos, and the
+ * masking passes in pass; either may be NULL. Sets npos to the number of positions and returns the number of
+ * masking passes. With mask K, positions that differ by a multiple of K share a masking pass, whatever the genomic
  * coordinate of tokens[0]. */
 static int64_t plan(const cad_model_t *m, const cad_window_t *w, int64_t mask, int64_t *pos, cad_pass_t *pass,
                     int64_t *npos)
@@ -150,7 +151,7 @@ int64_t cad_passes(const cad_model_t *m, const cad_window_t *w, int64_t mask)
     return plan(m, w, mask, NULL, NULL, &npos);
 }
 
-/* out = log softmax over the four bases; false if a logit is NaN or infinite. */
+/* out = log softmax over the logits of A, C, G and T; returns false if a logit is NaN or infinite. */
 static bool log_softmax(const cad_model_t *m, const float *logits, float out[4])
 {
     double top = -INFINITY, sum = 0;
@@ -246,8 +247,8 @@ double cad_entropy(const float logp[4])
 
 /* ---- embeddings ---- */
 
-/* out (D) = maximum of rows a (n,D). The rows must be conjoined first: the maximum is that of
- * the means of both strands. */
+/* out (D) = the maximum of the rows a (n,D). The rows must already be the means of both strands, since the result
+ * is the maximum of these means. */
 static void max_rows(const float *a, int64_t n, int64_t D, float *out)
 {
     memcpy(out, a, (size_t)D * sizeof *out);

@@ -1,14 +1,12 @@
 /* backward.c - the backward pass of the strand encoder, for any backend and kind of layer.
  *
- * A unit is the part of a layer that ends in one `out`: a merged layer with both directions, or one
- * direction. Layers run from last to first. In each, activations that the tape does not hold are
- * recomputed. Then each direction runs backwards in its time, tile by tile so that a tile stays in
- * the cache:
+ * A unit is what ends in one call of `out`: both directions of a merged layer, or one direction of another layer.
+ * Layers run from last to first. In each layer, activations that the tape does not hold are recomputed. Then each
+ * direction runs from its last row to its first, tile by tile, so that a tile stays in the cache:
  *     back_out (and the gate)   in the first direction's sweep
  *     back_step                 in each sweep
  *     back_in                   in the last direction's sweep
- * Both units of a layer with two units start from the gradient of the layer's output.
- * SPDX-License-Identifier: MIT
+ * In a layer of two units, each unit starts from the gradient of the layer's output. SPDX-License-Identifier: MIT
  */
 #include "engine/backward.h"
 
@@ -30,15 +28,17 @@ static cad_span_t tile(const pass_t *p, int64_t k)
     return s;
 }
 
-/* Starts a tile's backward pass: recomputes the gate, unless a replay has, and the gradient of y. */
+/* Starts the backward pass of a tile: recomputes z, unless a replay has just done so, and computes the gradient of
+ * the gated y. */
 static int enter(const pass_t *p, int dir, cad_span_t s)
 {
     int rc = p->l->f.ops->late || p->l->f.tape->kept ? p->block->gate(p->l, p->layer, dir, s) : 0;
     return rc ? rc : p->block->back_out(p->l, p->layer, dir, s);
 }
 
-/* Runs direction dir+k of a unit with ndir directions. The first direction runs enter() one tile
- * ahead, since the convolution's gradient reaches into the next tile; the last also runs back_in(). */
+/* Runs direction dir+k, the k-th of a unit with ndir directions. The sweep of the first direction runs enter() one
+ * tile ahead, since the convolution's gradient reaches into the next tile; the sweep of the last direction also
+ * runs back_in(). */
 static int sweep(const pass_t *p, int dir, int k, int ndir)
 {
     cad_grad_lane_t *l = p->l;
@@ -55,7 +55,7 @@ static int sweep(const pass_t *p, int dir, int k, int ndir)
     return rc;
 }
 
-/* Runs directions [dir, dir+ndir), which form one unit; dout is set. */
+/* Runs the backward pass of one unit, directions dir to dir+ndir-1. l->dout is set by the caller. */
 static int unit(const pass_t *p, int dir, int ndir)
 {
     unsigned in = p->l->f.ops->late ? CAD_IN_X : CAD_IN_X | CAD_IN_Z;
@@ -66,7 +66,8 @@ static int unit(const pass_t *p, int dir, int ndir)
     return rc;
 }
 
-/* keep[k] = gradient of direction k's output h_k, from that of h0 + h1 or h0 x h1. */
+/* Sets keep[k] to the gradient of direction k's output h_k, from the gradient of h_0 + h_1 or h_0 x h_1. For the
+ * product, first recomputes each h_k into keep[1-k]. */
 static int divide(const pass_t *p)
 {
     cad_grad_lane_t *l = p->l;

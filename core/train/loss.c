@@ -1,12 +1,11 @@
 /* loss.c - losses and their gradients.
  *
- * Examples are packed as in inference. Both strands of a pack have the same offsets, and each has its
- * own tape. The forward pass of a pack runs on each strand; the loss gives the gradient of the
- * conjoined result, from which each strand runs its backward pass. With enough threads both strands
- * run at once, each on its own lane; otherwise one after the other on one lane, with the whole team
- * inside the operations. In both cases each strand has its own gradients, so the sums and their order
- * depend only on the examples and on the capacity of a pack.
- * SPDX-License-Identifier: MIT
+ * Examples are packed as in inference. Both strands of a pack have the same offsets, and each has its own tape. For
+ * each pack, the forward pass runs on both strands; the loss gives the gradient of the conjoined result; the backward
+ * pass then runs on both strands, starting from this gradient. With enough threads both strands run at the same time,
+ * each on its own lane; otherwise they run one after the other on one lane, with the whole team of threads inside the
+ * operations. On the CPU each strand has its own gradients in both cases, so the sums and their order depend only on
+ * the examples and on the capacity of a pack. SPDX-License-Identifier: MIT
  */
 #include <math.h>
 
@@ -21,7 +20,7 @@ typedef struct {
 
 /* ---- packs ---- */
 
-/* Fills the tokens of both strands and the offsets. */
+/* Fills the tokens of both strands, and the offsets. */
 static void fill(cad_trainer_t *t, const pack_t *p)
 {
     t->off[0] = 0;
@@ -33,7 +32,7 @@ static void fill(cad_trainer_t *t, const pack_t *p)
     }
 }
 
-/* The lane that runs a strand, with the strand's tape, tokens and gradients. */
+/* Returns the lane that runs strand s, pointed to the strand's tape, tokens and gradients. */
 static cad_grad_lane_t *strand_lane(cad_trainer_t *t, int s)
 {
     cad_grad_lane_t *l = &t->lane[s % t->lanes];
@@ -59,7 +58,7 @@ static void strand_task(void *arg, int64_t s, int worker)
     a->rc[s] = a->fn(a->t, strand_lane(a->t, (int)s), (int)s, a->p);
 }
 
-/* Calls fn for each strand, at once if each has its own lane. */
+/* Calls fn for each strand: at the same time if each has its own lane, else one after the other. */
 static int each_strand(cad_trainer_t *t, strand_f *fn, const pack_t *p)
 {
     strands_t a = { .t = t, .fn = fn, .p = p };
@@ -77,8 +76,8 @@ static int forward(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
 
 /* ---- losses ---- */
 
-/* Returns weight x cross-entropy of one row of n logits, and replaces the logits by scale times its
- * gradient. target: n probabilities, or NULL to use label. */
+/* Returns weight x cross-entropy of one row of n logits, and replaces the logits by scale times the gradient of
+ * that loss. target: n probabilities; NULL: the true class is label. */
 static double cross_entropy(float *logit, int64_t n, const float *target, int64_t label, double weight, double scale)
 {
     double max = -INFINITY, sum = 0, loss = 0;
@@ -93,7 +92,7 @@ static double cross_entropy(float *logit, int64_t n, const float *target, int64_
     return weight * loss;
 }
 
-/* Lists the scored positions as rows of each strand; returns their number. */
+/* Lists the rows of the scored positions on each strand, in t->row; returns their number. */
 static int64_t scored_rows(cad_trainer_t *t, const pack_t *p)
 {
     int64_t n = 0;
@@ -106,7 +105,7 @@ static int64_t scored_rows(cad_trainer_t *t, const pack_t *p)
     return n;
 }
 
-/* Computes the conjoined logits (n,V) of scored positions [at, at+n) in t->dlogits. */
+/* Writes to t->dlogits the conjoined logits (n,V) of the scored positions [at, at+n). */
 static int conjoined_logits(cad_trainer_t *t, int64_t at, int64_t n)
 {
     int64_t V = t->model->vocab.rows;
@@ -142,7 +141,7 @@ static int tokens_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t
     return rc ? rc : cad_encoder_backward(l, t->model, t->off, p->n);
 }
 
-/* Returns the loss of one example's n outputs, and replaces them by scale times its gradient. */
+/* Returns the loss of one example's n outputs, and replaces the outputs by scale times the gradient of that loss. */
 static double label_loss(float *out, int64_t n, const float *target, enum cad_loss_t loss, double scale)
 {
     double sum = 0;
@@ -161,7 +160,7 @@ static double label_loss(float *out, int64_t n, const float *target, enum cad_lo
     return sum;
 }
 
-/* For example i: mean (D) of both strands' pooled rows, and outputs out (labels). */
+/* Computes the mean (D) of both strands' pooled rows of example i, and the classifier's outputs out (labels). */
 static void classify(const cad_trainer_t *t, int i, float *mean, float *out)
 {
     int64_t D = t->model->cfg.d_model;
@@ -176,13 +175,13 @@ static void classify(const cad_trainer_t *t, int i, float *mean, float *out)
     }
 }
 
-/* The gradient of a tensor of the head, or NULL if the model lacks it. */
+/* Returns the place of the gradient of a tensor of the head; NULL if the model lacks the tensor. */
 static float *head_grad(const cad_trainer_t *t, const float *tensor)
 {
     return tensor ? t->grad + (tensor - t->model->param) : NULL;
 }
 
-/* Pools all examples of a pack in one operation, so that a device is waited for only once. */
+/* Pools all examples of a pack in one operation, so that the host waits for a GPU only once. */
 static int pool_strand(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
 {
     int64_t D = t->model->cfg.d_model;
@@ -193,8 +192,8 @@ static int pool_strand(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t
     return t->ops->pool(&l->f, t->range[s], p->n);
 }
 
-/* Adds the losses of a pack to *sum and the gradient of the head to the trainer's gradient; replaces
- * pooled[0] by the gradient of the pooled rows, the same for each strand. */
+/* Adds the losses of a pack to *sum and the gradient of the head (score.weight and score.bias) to the trainer's
+ * gradient. Replaces t->pooled[0] by the gradient of each strand's pooled rows, which is the same for both strands. */
 static int label_losses(cad_trainer_t *t, enum cad_loss_t loss, const pack_t *p, double scale, double *sum)
 {
     int64_t D = t->model->cfg.d_model, labels = t->model->labels;
@@ -233,7 +232,7 @@ static int labels_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t
     return rc ? rc : cad_encoder_backward(l, t->model, t->off, p->n);
 }
 
-/* Runs the forward pass of one pack and, if scale is not 0, its backward pass. */
+/* Runs the forward pass of one pack, adds its loss to *sum and, if scale is not 0, runs its backward pass. */
 static int run_pack(cad_trainer_t *t, enum cad_loss_t loss, pack_t *p, double scale, double *sum)
 {
     bool tokens = loss == CAD_LOSS_TOKENS;

@@ -9,7 +9,7 @@
 #define MASKED 0.8
 #define REPLACED 0.9
 
-/* Number of tokens; higher ids only pad the vocabulary. */
+/* Returns the number of tokens that are in use; higher ids only pad the vocabulary. */
 static uint64_t tokens_of(const cad_vocab_t *v)
 {
     int most = 0, id[] = { v->base[0], v->base[1], v->base[2], v->base[3], v->mask, v->pad, v->sep, v->unk, v->n };
@@ -22,7 +22,7 @@ int64_t cad_mask(const cad_model_t *m, uint64_t seed, uint64_t window, const uin
 {
     const cad_vocab_t *v = &m->vocab;
     uint64_t any = tokens_of(v);
-    uint8_t unknown = v->letter['N']; /* PAD, or UNK in the plant vocabulary */
+    uint8_t unknown = v->letter['N']; /* token of an unknown base: PAD, or UNK in the plant vocabulary */
     int64_t scored = 0;
     for (int64_t i = 0; i < len; i++) {
         double how = cad_unit(cad_random(seed, window, (uint64_t)i, 1));

@@ -5,7 +5,7 @@
 #include "model/archive.h"
 #include "train/trainer.h"
 
-#define SLICE 16384 /* parameters per task */
+#define SLICE 16384 /* parameters that one task updates */
 
 /* ---- the optimiser: Loshchilov and Hutter, "Decoupled weight decay regularization", 2019 ---- */
 
@@ -53,7 +53,7 @@ static double norm_of(const float *a, int64_t n)
     return sqrt(sum);
 }
 
-/* Packs the changed parameters for the backend. */
+/* Packs the changed parameters for the backend's forward and backward pass. */
 static void renew(cad_trainer_t *t)
 {
     cad_model_refresh(t->model);
@@ -86,7 +86,7 @@ int cad_trainer_update(cad_trainer_t *t, double lr, double *norm, cad_error_t *e
         cad_team_run(t->team, (a.tensor->count + SLICE - 1) / SLICE, adam_task, &a);
     }
     memset(t->grad, 0, (size_t)t->model->total * sizeof *t->grad);
-    if (!r->freeze) renew(t); /* with freeze only the head changed, and the backend has no copy */
+    if (!r->freeze) renew(t); /* with freeze only the head changes, of which the backend has no copy */
     return 0;
 }
 

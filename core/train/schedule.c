@@ -1,4 +1,7 @@
-/* schedule.c - learning rates. SPDX-License-Identifier: MIT */
+/* schedule.c - computes learning rates.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include <math.h>
 #include <stdbool.h>
 
@@ -6,8 +9,8 @@
 
 #define START 1e-6 /* learning rate at the start of the warm-up */
 
-/* Pretraining (CAD_COSINE_AFTER) counts the updates of the warm-up from 1, so its first rate is above
- * START; timm (CAD_COSINE_OVER) counts them from 0. */
+/* CAD_COSINE_AFTER (pretraining) counts the updates of the warm-up from 1, so the first rate is above START;
+ * CAD_COSINE_OVER (as the library timm does) counts them from 0. */
 double cad_schedule(enum cad_cosine_t form, int64_t step, int64_t steps, double warmup, double peak, double last)
 {
     bool after = form == CAD_COSINE_AFTER;

@@ -36,7 +36,7 @@ static int take_recipe(cad_recipe_t *r, const cad_recipe_t *given, const cad_mod
     return 0;
 }
 
-/* Lays out a strand's tape; its arrays of pointers are in t->slot and t->kept. */
+/* Lays out a strand's tape. Its pointers to arrays are stored in t->slot and t->kept. */
 static void lay_tape(cad_trainer_t *t, int strand, cad_bump_t *b)
 {
     const cad_model_t *m = t->model;
@@ -46,7 +46,7 @@ static void lay_tape(cad_trainer_t *t, int strand, cad_bump_t *b)
     cad_kept_t *kept = all ? t->kept + strand * n : NULL;
     t->tape[strand] = (cad_tape_t) { .res = res, .kept = kept };
     for (int64_t i = 1; i <= n; i++) res[i] = cad_bump(b, rows, Dp, sizeof(float));
-    res[0] = res[n]; /* recomputed in the backward pass, when the head's input is no longer needed */
+    res[0] = res[n]; /* layer 0's input is recomputed in the backward pass, when the head's input is no longer needed */
     for (int64_t i = 0; i < n && all; i++)
         cad_layer_block(m, (int)i)->keep(&m->cfg, m->layer[i].ndir, rows, t->most, b, &kept[i]);
 }
@@ -87,7 +87,7 @@ static void give(cad_trainer_t *t, char **arena)
     *arena = NULL;
 }
 
-/* Opens lane i; arrays that the tapes hold (residual, x) get no memory in the lane. */
+/* Opens lane i. The lane has no memory of its own for arrays that the tapes hold (residual, x). */
 static int open_lane(cad_trainer_t *t, int i, cad_error_t *err)
 {
     cad_grad_lane_t *l = &t->lane[i];
@@ -103,10 +103,9 @@ static int open_lanes(cad_trainer_t *t, cad_error_t *err)
 {
     int64_t rows = cad_round_up(cad_max(t->recipe.max_tokens, t->pack), t->back->round);
     int64_t tile = cad_min(t->back->tile, cad_round_up(rows, CAD_STRETCH));
-    bool thrifty = t->ops->late &&
-                   (t->recipe.recompute || rows > t->back->rows); /* z is recomputed for each direction */
-    int64_t zrows = thrifty && rows > 2 * tile ? 2 * tile
-                                               : rows; /* the tile in use and its neighbour, computed ahead */
+    /* z is recomputed for each direction, so two tiles of it are kept: the one in use and the next, computed ahead */
+    bool thrifty = t->ops->late && (t->recipe.recompute || rows > t->back->rows);
+    int64_t zrows = thrifty && rows > 2 * tile ? 2 * tile : rows;
     int rc;
     memset(t->lane, 0, sizeof t->lane);
     t->bytes = 0;
@@ -139,7 +138,7 @@ static void close_lanes(cad_trainer_t *t)
     give(t, &t->tapes);
 }
 
-/* Changes from two lanes to one, which gets the whole team. */
+/* Changes from two lanes to a single lane, which uses all threads. */
 static void join_lanes(cad_trainer_t *t)
 {
     for (int i = 0; i < 2; i++) {
@@ -149,8 +148,8 @@ static void join_lanes(cad_trainer_t *t)
     t->lanes = 1;
 }
 
-/* Opens the teams: two lanes with half of the threads each, or a single lane if layers are recomputed
- * to save memory. */
+/* Opens the teams of threads: for two lanes, each with half of the threads, or for a single lane if there are too
+ * few threads or if layers are recomputed to save memory. */
 static int open_teams(cad_trainer_t *t, cad_error_t *err)
 {
     int threads = t->recipe.threads, rc = threads > 1 ? cad_team_open(&t->team, threads, err) : 0;
@@ -209,7 +208,7 @@ static int open_buffers(cad_trainer_t *t, cad_error_t *err)
     return rc;
 }
 
-/* Opens the tables of the forward and backward pass, the weights and the gradients. */
+/* Opens the backend's operations of the forward and backward pass, its weights and its gradients. */
 static int open_backend(cad_trainer_t *t, cad_error_t *err)
 {
     int rc = cad_device_open(&t->table, t->recipe.device, t->recipe.precision, t->note, sizeof t->note, err);

@@ -5,7 +5,7 @@
 #include "engine/module.h"
 #include "engine/backward.h"
 
-#define CAD_LOGITS 2048 /* positions whose logits are computed at once */
+#define CAD_LOGITS 2048 /* scored positions whose logits are computed in one call */
 
 struct cad_trainer_t {
     cad_model_t *model;
@@ -15,32 +15,32 @@ struct cad_trainer_t {
     const cad_back_ops_t *back;
     char note[512];      /* reason why "auto" uses the CPU, or "" */
     cad_team_t *team;    /* all threads */
-    cad_team_t *half[2]; /* half of the threads, for each of two lanes; NULL: one thread */
+    cad_team_t *half[2]; /* half of the threads, for each of two lanes; NULL: the lane has one thread */
     cad_weights_t *weights;
-    cad_grads_t *grads[2]; /* by strand; [1] NULL: both strands add to [0] */
+    cad_grads_t *grads[2]; /* for each strand; if [1] is NULL, both strands add to [0] */
     cad_grad_lane_t lane[2];
-    int lanes; /* 1, or 2 if both strands run at once */
+    int lanes; /* 1, or 2 if both strands run at the same time */
     cad_tape_t tape[2];
     uint8_t *tok[2]; // (rows)
     int strands;
-    int64_t pack;          /* capacity in rows; a longer example is a pack by itself */
+    int64_t pack;          /* rows of a pack; a longer example is a pack by itself */
     int64_t *off;          // (most+1)
     int most;              /* maximum number of sequences in a pack */
-    float **slot;          // (strands,layers+1) pointers of the tapes to residuals
+    float **slot;          // (strands,layers+1) pointers to residuals, which the tapes use
     cad_kept_t *kept;      // (strands,layers) the tapes' kept activations
     char *arena[2];        /* memory of each grad lane's arrays, from the backend */
     char *tapes;           /* memory of the tapes, from the backend */
-    int64_t *row[2];       // (rows) scored positions on each strand
-    float *dlogits;        // (rows,V)
+    int64_t *row[2];       // (rows) rows of the scored positions, for each strand
+    float *dlogits;        // (rows,V) logits of the scored positions, overwritten with their gradients
     float *other;          // (CAD_LOGITS,V) the second strand's logits
-    float *pooled[2];      // (most,D)
+    float *pooled[2];      // (most,D) pooled rows of each strand; [0] is overwritten with their gradient
     cad_range_t *range[2]; // (most) rows to be pooled
     float *grad, *m, *v;   // (total) gradient and moments, laid out as the parameters
     int64_t step;
     size_t bytes;
 };
 
-/* Writes the reason for rc, the code of a failed operation, to err; returns rc. */
+/* Writes to err the reason for rc, the code of a failed operation; returns rc. */
 int cad_trainer_report(const cad_trainer_t *t, int rc, cad_error_t *err);
 
 #endif
