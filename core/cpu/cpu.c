@@ -1,7 +1,7 @@
 /* cpu.c - chooses an instruction set at run time. SPDX-License-Identifier: MIT */
 #include "cpu/isa.h"
 
-#ifdef CAD_ONLY_PLAIN /* a build for tests */
+#ifdef CAD_ONLY_PLAIN /* set by a build for tests */
 #undef CAD_X86
 #undef CAD_X86_BF16
 #endif
@@ -25,13 +25,13 @@ static bool has_bf16(void) { return has_avx512() && __builtin_cpu_supports("avx5
 
 typedef struct {
     const char *name;
-    bool (*supported)(void); /* by this processor; NULL: not built */
+    bool (*supported)(void); /* whether this processor supports it; NULL if it is not compiled in */
     const cad_ops_t *full, *half;
     const cad_back_ops_t *back;
     const cad_probe_t *probe;
 } isa_t;
 
-/* Best first. */
+/* From the fastest to the slowest. */
 static const isa_t ISA[] = {
 #ifdef CAD_X86_BF16
     { "avx512bf16", has_bf16, &cad_cpu_avx512, &cad_cpu_avx512bf16_half, &cad_cpu_avx512_back,

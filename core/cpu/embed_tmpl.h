@@ -1,7 +1,7 @@
-/* embed_tmpl.h - tokens to rows of the residual stream, forward and backward.
+/* embed_tmpl.h - the embedding: looks up the residual's rows of tokens; in the backward pass, adds to the table's
+ * gradient.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
- * SPDX-License-Identifier: MIT
+ * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_EMBED_TMPL_H
 #define CAD_EMBED_TMPL_H

@@ -1,8 +1,7 @@
-/* head_tmpl.h - the end of the encoder: the final norm, then logits of single rows or pooled
- * ranges of rows; forward and backward.
+/* head_tmpl.h - the end of the encoder: the final norm, then logits of single rows, or pooling of ranges of rows;
+ * forward and backward pass.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
- * SPDX-License-Identifier: MIT
+ * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_HEAD_TMPL_H
 #define CAD_HEAD_TMPL_H
@@ -10,7 +9,7 @@
 #include "norm_tmpl.h"
 #include "weights_tmpl.h"
 
-/* h (Dp) = norm_f(res) of row r. */
+/* h (Dp) = norm_f of row r of the residual. */
 static void final_norm(const cad_lane_t *l, int64_t r, float *h)
 {
     norm_row(&l->weights->norm_f, l->res + r * l->weights->Dp, h);
@@ -57,7 +56,8 @@ static int pool_forward(cad_lane_t *l, const cad_range_t *range, int64_t n)
 }
 
 #ifdef CAD_ISA_BACK_OPS
-/* dres of row r += the gradient through norm_f, dh (Dp) being that of its output. */
+/* Adds to dres of row r the gradient through norm_f, and to the gradients of norm_f's weight and bias. dh (Dp):
+ * the gradient of norm_f's output. */
 static void final_norm_back(cad_grad_lane_t *l, int64_t r, const float *dh)
 {
     const cad_weights_t *w = l->f.weights;
@@ -92,9 +92,9 @@ static void mean_back(cad_grad_lane_t *l, int64_t beg, int64_t end, const float 
     for (int64_t r = beg; r < end; r++) final_norm_back(l, r, dh);
 }
 
-#define POOL_CHANNELS 64 /* channels whose maximum is searched for at once */
+#define POOL_CHANNELS 64 /* channels whose maximum is searched for in one loop over the rows */
 
-/* Channels [from, to): each one's gradient goes to the first row that has its maximum. */
+/* For channels [from, to): the gradient of a channel's maximum goes to the first row that has the maximum. */
 static void max_back(cad_grad_lane_t *l, int64_t beg, int64_t end, const float *dpooled, int64_t from, int64_t to)
 {
     float *dh = l->da, *h = l->f.a, best[POOL_CHANNELS];

@@ -1,5 +1,8 @@
-/* isa.h - the tables that each instruction set's file defines, see table_tmpl.h and
- * probe_tmpl.h; cpu.c chooses among them. SPDX-License-Identifier: MIT */
+/* isa.h - declares the tables that the file of each instruction set defines with table_tmpl.h and probe_tmpl.h; cpu.c
+ * chooses among them.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_ISA_H
 #define CAD_ISA_H
 

@@ -1,5 +1,5 @@
-/* kinds_tmpl.h - the kinds of layers of one instruction set: each has an include here and, in
- * it, a cpu_kind_t cpu_NAME and the operations NAME_ops and NAME_back_ops.
+/* kinds_tmpl.h - the layer kinds, compiled for one instruction set. Each kind has an include here; the included file
+ * defines cpu_kind_t cpu_NAME and the operations NAME_ops and NAME_back_ops.
  *
  * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS; CAD_MORE_KINDS_CPU, a file with further kinds.
  * SPDX-License-Identifier: MIT

@@ -1,4 +1,7 @@
-/* lane.c - the memory of a lane, forward and backward, on the CPU. SPDX-License-Identifier: MIT */
+/* lane.c - allocates the memory of lanes on the CPU, for the forward and the backward pass.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include "cpu/lane.h"
 
 #define DECLARE(name) extern const cad_cpu_memory_t cad_cpu_memory_##name;
@@ -6,8 +9,8 @@
 CAD_KINDS(DECLARE)
 static const cad_cpu_memory_t *const MEMORY[CAD_NKINDS] = { CAD_KINDS(ENTRY) };
 
-/* Lays out the activations at base, except those that the tape holds, and returns their bytes,
- * SIZE_MAX on overflow. base NULL: only counts. */
+/* Lays out the activations at base, except those that the tape holds, and returns their size in bytes, or SIZE_MAX
+ * on overflow. base NULL: only computes the size. */
 static size_t carve(cad_lane_t *l, const cad_model_t *m, char *base)
 {
     cad_bump_t b = { base, 0 };

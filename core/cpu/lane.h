@@ -1,17 +1,18 @@
-/* lane.h - the memory of lanes on the CPU: arrays common to all kinds of layers, and each kind's own.
- * Layers run one after the other, so the kinds' arrays use the same bytes.
- * SPDX-License-Identifier: MIT */
+/* lane.h - the memory of lanes on the CPU: arrays common to all layer kinds, and arrays of each kind. Layers run one
+ * after the other, so the arrays of different kinds use the same memory. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_LANE_H
 #define CAD_LANE_H
 
 #include "engine/backward.h"
 
-typedef struct cad_cpu_memory_t { /* memory of a kind */
-    /* Points the lane's work at arrays from the bump allocator. */
+typedef struct cad_cpu_memory_t { /* how a layer kind lays out its memory */
+    /* Points the kind's members of the lane (cad_lane_t.work, cad_grad_lane_t.work) to arrays from the bump
+     * allocator. */
     void (*carve)(cad_lane_t *l, const cad_model_t *m, cad_bump_t *b);
     void (*carve_back)(cad_grad_lane_t *l, const cad_model_t *m, cad_bump_t *b);
-    /* Returns array `what` of the kind's work, for cad_ops_t.read: *width floats per row. *rows: the
-     * length if it is a ring buffer (row r is at r % *rows), else 0. */
+    /* For cad_ops_t.read: returns array `what` of the kind and sets *width, its floats per row. *rows: if the
+     * array is a ring buffer, its length (row r is at r % *rows); else 0. */
     const float *(*array)(const cad_lane_t *l, int what, int64_t *width, int64_t *rows);
 } cad_cpu_memory_t;
 

@@ -1,5 +1,5 @@
 /* mamba_conv_tmpl.h - depthwise causal convolution, SiLU and x_proj: u = silu(conv(x)),
- * xdbl = u x x_proj^T.
+ * xdbl = u x_proj^T.
  *
  * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
  * SPDX-License-Identifier: MIT
@@ -10,8 +10,9 @@
 #include "mamba_tmpl.h"
 #include "mamba_scan_back_tmpl.h"
 
-/* bias + sum over k of w_k x[r - step (K-1-k)], for VW channels from c onwards; x is row r, step 1
- * or -1 in memory. k begins at `first`: earlier taps lie before the sequence's start. */
+/* The convolution at one row before SiLU, for VW channels from c onwards: bias + sum over k from `first` to K-1 of
+ * w_k x[r - step (K-1-k)]. x points to row r; step is 1, or -1 if the direction is reversed. Taps before `first`
+ * would read rows before the sequence's first. */
 INLINE vf conv_sum(const mamba_t *m, const float *x, int64_t step, const int64_t K, int64_t first, int64_t c)
 {
     vf acc = vload(m->conv_bias + c);
@@ -29,7 +30,7 @@ INLINE void conv_some(const mamba_t *m, const float *x, int64_t step, const int6
     REPEAT(i, n) vstore(u + c + i * VW, v[i]);
 }
 
-/* One row: u (Ep). */
+/* Computes u (Ep) of one row. */
 INLINE void conv_row(const mamba_t *m, const float *x, int64_t step, const int64_t K, int64_t first, float *u)
 {
     int64_t c = 0, Ep = m->Ep;
@@ -68,8 +69,8 @@ static int mamba_conv(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned 
 }
 
 #ifdef CAD_ISA_BACK_OPS
-/* dxdbl and du of some rows. dt_proj's product comes first: its padding columns are then
- * overwritten by dB and dC. */
+/* Computes dxdbl and adds to du, for the rows of a task. dt_proj's product comes first, because it also writes to
+ * the columns after dt_in, which dB and dC then overwrite. */
 static void project_back_task(void *arg, int64_t task, int worker)
 {
     const mamba_back_t *b = arg;
@@ -85,8 +86,8 @@ static void project_back_task(void *arg, int64_t task, int worker)
     product(dxdbl, m->Sp, rows, b->t->xt, m->Ep, m->Sp, &u, 0);
 }
 
-/* Rows [beg, end) of sequence q, VW channels from c onwards, any number of taps: dx += w dc,
- * dw (K) += x dc, db += dc, where dc = du silu'(conv). */
+/* Backward pass of the convolution with any number of taps, for rows [beg, end) of sequence q and VW channels from
+ * c onwards: dc = du silu'(conv); dx += w dc, dw (K) += x dc, db += dc. */
 static void conv_back_any(const mamba_back_t *b, int q, int64_t beg, int64_t end, int64_t c, vf *dw, vf *db)
 {
     const cad_span_t *s = &b->f.share.span;
@@ -105,14 +106,15 @@ static void conv_back_any(const mamba_back_t *b, int q, int64_t beg, int64_t end
     }
 }
 
-#define TAPS 4 /* of the published models: x and dc of as many rows stay in registers */
+#define TAPS 4 /* taps of the published models, so few that x and dc of TAPS rows stay in registers */
 
 typedef struct {
     vf w[TAPS], bias, dw[TAPS], db;
-    vf x[TAPS - 1], dc[TAPS - 1]; /* of the rows before; 0 where there are none */
+    vf x[TAPS - 1], dc[TAPS - 1]; /* x and dc of the TAPS-1 rows before; 0 before the sequence's first row */
 } taps_t;
 
-/* n rows, ew apart in memory. whole: the TAPS-1 rows before them exist; their dx is then complete. */
+/* conv_back_any for n rows that are ew floats apart in memory. whole: the TAPS-1 rows before them exist, so the dx
+ * of n rows is complete and stored. */
 INLINE void taps_rows(taps_t *t, const float *x, const float *du, float *dx, int64_t ew, const int n, const bool whole)
 {
     vf v[TAPS - 1 + FEW], dc[TAPS - 1 + FEW], sum[FEW], on[FEW];
@@ -146,13 +148,14 @@ INLINE void taps_rows(taps_t *t, const float *x, const float *du, float *dx, int
     }
 }
 
-/* conv_back_any for TAPS taps. */
+/* The same as conv_back_any, for K = TAPS. */
 static void conv_back_taps(const mamba_back_t *b, int q, int64_t beg, int64_t end, int64_t c, vf *dw, vf *db)
 {
     const cad_span_t *s = &b->f.share.span;
     const mamba_t *m = b->f.m;
     int64_t Ep = m->Ep, ew = m->reverse ? -Ep : Ep, rows = end - beg, first = m->reverse ? end - 1 : beg, r = 0;
-    int64_t past = m->reverse ? s->off[q + 1] - end : beg - s->off[q]; /* rows of the sequence before these */
+    /* rows of the sequence before [beg, end), in the direction of the scan */
+    int64_t past = m->reverse ? s->off[q + 1] - end : beg - s->off[q];
     const float *x = b->f.w->x + first * Ep + c, *du = b->w->du + (first - s->beg) * Ep + c;
     float *dx = b->w->dx + first * Ep + c;
     taps_t t = { .bias = vload(m->conv_bias + c), .db = *db };
@@ -173,7 +176,7 @@ static void conv_back_taps(const mamba_back_t *b, int q, int64_t beg, int64_t en
     *db = t.db;
 }
 
-#define MOST_TAPS 64 /* d_conv is at most this, see config.c */
+#define MOST_TAPS 64 /* upper limit of d_conv, see blocks/mamba.c */
 
 static void conv_back_task(void *arg, int64_t task, int worker)
 {

@@ -14,7 +14,7 @@ static void copy_first(const float *first, int64_t Ep, const uint8_t *tok, int64
     for (int64_t r = 0; r < n; r++) memcpy(to + r * Ep, first + tok[r] * Ep, (size_t)Ep * sizeof *to);
 }
 
-/* Layer 0: looks up x and z of each token. */
+/* In layer 0 x and z depend on the token only: copies them from the table of each token's x and z. */
 static void in_first_task(void *arg, int64_t task, int worker)
 {
     const mamba_call_t *c = arg;
@@ -51,8 +51,8 @@ static int mamba_in(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned pa
 }
 
 #ifdef CAD_ISA_BACK_OPS
-/* Stores gated = y silu(z) in u; replaces g, the gradient of gated, by dz; a = the normalised rows;
- * da = their gradient. */
+/* Overwrites u with the gated y = y silu(z), and g, the gradient of the gated y, with dz. Computes a, the
+ * normalised rows, and da, their gradient. */
 static void gate_back_task(void *arg, int64_t task, int worker)
 {
     const mamba_back_t *b = arg;
@@ -76,7 +76,8 @@ static void gate_back_task(void *arg, int64_t task, int worker)
     product(gs, m->Ep, rows, b->t->in_zt, m->Dp, m->Ep, &z, 0);
 }
 
-/* dres += the gradient through the norm; a = da times the normalised residual. */
+/* Adds to dres the gradient through the norm. Overwrites a with the terms of the norm weight's gradient: da times
+ * the normalised residual. */
 static void norm_back_task(void *arg, int64_t task, int worker)
 {
     const mamba_back_t *b = arg;

@@ -1,8 +1,7 @@
-/* mamba_kind_tmpl.h - Mamba in the tables of one instruction set: its operations in the order of
- * blocks/mamba.h, its weights and its gradients.
+/* mamba_kind_tmpl.h - the layer kind Mamba, compiled for one instruction set: tables of its operations in the order
+ * of blocks/mamba.h, its packed weights and its gradients.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
- * SPDX-License-Identifier: MIT
+ * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_MAMBA_KIND_TMPL_H
 #define CAD_MAMBA_KIND_TMPL_H
@@ -13,7 +12,7 @@
 #include "mamba_scan_back_tmpl.h"
 #include "mamba_scan_tmpl.h"
 
-/* packed: mamba_t [2]. */
+/* Packs a layer's weights into packed, a mamba_t[2], one for each direction. */
 static void lay_mamba_layer(cad_bump_t *b, const cad_weights_t *w, const cad_model_t *m, int layer, void *packed)
 {
     const cad_layer_t *l = &m->layer[layer];
@@ -35,7 +34,7 @@ static cad_op_f *const mamba_ops[CAD_MAMBA_OPS] = {
 };
 
 #ifdef CAD_ISA_BACK_OPS
-/* Lays out a layer's transposed weights for the backward pass: mamba_turned_t[2], one for each direction. */
+/* Packs a layer's transposed weights for the backward pass into turned, a mamba_turned_t[2], one for each direction. */
 static void lay_mamba_layer_turned(cad_bump_t *b, const cad_model_t *m, int layer, void *turned)
 {
     const cad_layer_t *l = &m->layer[layer];

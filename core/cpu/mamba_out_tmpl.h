@@ -1,8 +1,7 @@
-/* mamba_out_tmpl.h - the output projection of the gated y; backward, the gradient of its input.
- * The gradient of its weights needs y of both directions and is in mamba_in_tmpl.h.
+/* mamba_out_tmpl.h - the output projection of the gated y, and the gradient of the gated y. The gradient of
+ * out_proj's weights needs y of both directions, so mamba_in_tmpl.h has it.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
- * SPDX-License-Identifier: MIT
+ * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_MAMBA_OUT_TMPL_H
 #define CAD_MAMBA_OUT_TMPL_H
@@ -35,7 +34,7 @@ static int mamba_out(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned h
 }
 
 #ifdef CAD_ISA_BACK_OPS
-/* g = dout x out_proj; dx = 0. */
+/* Computes g = dout x out_proj, the gradient of the gated y, and clears dx. */
 static void out_back_task(void *arg, int64_t task, int worker)
 {
     const mamba_back_t *b = arg;

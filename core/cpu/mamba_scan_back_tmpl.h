@@ -1,11 +1,13 @@
-/* mamba_scan_back_tmpl.h - the selective scan, backward. Forward: mamba_scan_tmpl.h.
+/* mamba_scan_back_tmpl.h - backward pass of the selective scan; mamba_scan_tmpl.h has the forward pass.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, else it is empty.
+ * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, without which this file is empty.
  *
- * A stretch of rows is run forward from its kept state, which leaves the state before each
- * row and its decay, and then backward: one vector of channels and two of their states
- * at a time, as much as the first-level cache holds. From load_stretch() to store_stretch()
- * rows are in the order of time. SPDX-License-Identifier: MIT
+ * A stretch of rows is first run forward from its kept state; this stores, for each row, the state before it and its
+ * decay. Then the stretch is run backward. Both runs handle one vector of channels and two of their states at a time,
+ * because that much fits the first-level cache. In all functions from load_stretch() to store_stretch(), row indexes
+ * count in the direction of the scan.
+ *
+ * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_MAMBA_SCAN_BACK_TMPL_H
 #define CAD_MAMBA_SCAN_BACK_TMPL_H
@@ -13,40 +15,42 @@
 #ifdef CAD_ISA_BACK_OPS
 #include "mamba_scan_tmpl.h"
 
-#define PAIR 2 /* states at a time */
-#define LOT 8  /* rows whose terms of dB or dC are summed over channels together */
+#define PAIR 2 /* states that are handled at a time */
+#define LOT 8  /* rows whose terms of dB or dC are summed over channels in one call of vsum_rows() */
 _Static_assert((LOT - 1) * PAIR <= CAD_PAD, "cad_cpu_part_size has room for a lot that begins with the last row");
 
-typedef struct {             /* VW channels of a row */
+typedef struct {             /* values of VW channels of a row */
     float dt[VW], dtu[VW];   /* dtu = dt u */
-    float dy[VW], slope[VW]; /* slope: derivative of dt's softplus */
-    /* Sums over states so far: */
-    float y[VW]; /* y */
-    float q[VW]; /* ds B */
-    float p[VW]; /* ds (decay s) A */
+    float dy[VW], slope[VW]; /* slope: derivative of softplus at dt_in x dt_proj^T + bias */
+    /* Sums over the states handled so far: */
+    float y[VW]; /* skip u + the sum of s C */
+    float q[VW]; /* the sum of ds B */
+    float p[VW]; /* the sum of (ds decay s) A, where s is the state before the row */
 } back_row_t;
 
 typedef struct {
     back_row_t row[STRETCH];
-    float before[STRETCH * PAIR][2][VW]; /* a pair's states before each row, and their decays */
-    float terms[LOT * PAIR * VW];        /* of dB or dC, one per channel */
+    float before[STRETCH * PAIR][2][VW]; /* the states before each row, and the row's decays */
+    float terms[LOT * PAIR * VW];        /* (LOT*PAIR,VW) terms of dB or dC: one for each row, state and channel */
 } scratch_t;
 
-typedef struct { /* VW channels of a stretch; pointers are to its first row in time */
+typedef struct { /* VW channels of a stretch; pointers are to the first row in the direction of the scan */
     stretch_t t;
-    int64_t rows, step; /* step: 1 or -1 in memory */
-    int64_t time;       /* rows of its tile before the first row, in time */
+    int64_t rows, step; /* step: from a row to the next in the direction of the scan, 1 or -1 rows in memory */
+    int64_t time;       /* number of rows of the tile that precede the first row in the direction of the scan */
     const float *g, *z;
     float *du, *dpre;
-    const float *state;        // (N,VW) before the first row
-    float *carry;              // (N,VW) gradient of the state after the last row, then before the first
+    const float *state; // (N,VW) state before the first row
+    // (N,VW) gradient of the state after the last row; overwritten with that before the first row
+    float *carry;
     float *da, *dskip, *dbias; // (N,VW), (VW)
-    const float *B, *C;        // (N,tile) in the order of time, see gather()
-    float *dB, *dC;            // (N,tile) gradients, as B and C
+    const float *B, *C;        // (N,tile) in the direction of the scan, laid out by gather()
+    float *dB, *dC;            // (N,tile) gradients, laid out as B and C
     int64_t tile;
 } back_stretch_t;
 
-/* For rows r to r+n-1: prefetches the outputs, and the inputs n rows later. Rows are far apart in memory. */
+/* Prefetches the outputs of rows r to r+n-1, and the inputs of the n rows after them. Hardware does not prefetch
+ * these, as rows are far apart in memory. */
 INLINE void prefetch_back(const back_stretch_t *b, int64_t r, const int n)
 {
     int64_t Ep = b->t.m->Ep * b->step, at = r * Ep;
@@ -61,7 +65,7 @@ INLINE void prefetch_back(const back_stretch_t *b, int64_t r, const int n)
     }
 }
 
-/* For rows r to r+n-1: dt and its softplus' derivative, dy = g silu(z), y = skip u. */
+/* Loads rows r to r+n-1: dt and the derivative of its softplus, dt u, dy = g silu(z), and y = skip u. */
 INLINE void load_rows(const back_stretch_t *b, back_row_t *h, int64_t r, const int n)
 {
     const int64_t Ep = b->t.m->Ep * b->step, from = r * Ep;
@@ -92,7 +96,8 @@ static void load_stretch(const back_stretch_t *b, scratch_t *h)
     for (; r < b->rows; r++) load_rows(b, h->row + r, r, 1);
 }
 
-/* n rows from r onwards, forward: recomputes the states s and their decays; adds to y; dC's terms. */
+/* Runs n rows from r onwards forward: recomputes the states s and the decays, adds to y, and computes the terms of
+ * dC. */
 INLINE void forward_some(scratch_t *h, const float *B, const float *C, int64_t r, const int n, const int pair,
                          const vf *a, vf *s)
 {
@@ -119,7 +124,8 @@ INLINE void forward_some(scratch_t *h, const float *B, const float *C, int64_t r
     REPEAT(i, n) vstore(row[i].y, y[i]);
 }
 
-/* The same rows backward. v: gradient of the states after the last of them, then before the first. */
+/* Runs the n rows from r onwards backward and computes the terms of dB. v: on entry the gradient of the states
+ * after the last of these rows, on return of those before the first. */
 INLINE void backward_some(scratch_t *h, const float *B, const float *C, int64_t r, const int n, const int pair,
                           const vf *a, vf *v, vf *da)
 {
@@ -145,7 +151,7 @@ INLINE void backward_some(scratch_t *h, const float *B, const float *C, int64_t 
     }
 }
 
-/* States [k, k+pair) of all rows, forward and backward. */
+/* Runs states [k, k+pair) of all rows of the stretch forward, then backward. */
 INLINE void states_back(const back_stretch_t *b, scratch_t *h, int64_t k, const int pair)
 {
     const int64_t at = k * b->tile + b->time * pair;
@@ -205,7 +211,7 @@ static void store_stretch(const back_stretch_t *b, const scratch_t *h)
     vstore(b->dbias, vload(b->dbias) + dbias);
 }
 
-/* Runs a stretch for `channels` channels, VW at a time. */
+/* Runs the backward pass of a stretch for `channels` channels, VW at a time. */
 static void scan_back_channels(back_stretch_t b, int64_t channels)
 {
     scratch_t h __attribute__((aligned(64)));
@@ -236,8 +242,8 @@ static inline void copy_pair(float *to, const float *from, int64_t pair)
     if (pair == PAIR) to[1] = from[1];
 }
 
-/* Copies B and C of a tile's rows from xdbl to bc, in the order of time: each pair of states
- * as (rows,PAIR), PAIR x tile floats after the previous pair. */
+/* Copies B and C of a tile's rows from xdbl to bc, with rows in the direction of the scan. Each pair of states
+ * becomes an array (rows,PAIR); the next pair follows PAIR x tile floats later. */
 static void gather(const mamba_back_t *b)
 {
     const cad_grad_lane_t *l = b->l;
@@ -251,8 +257,8 @@ static void gather(const mamba_back_t *b)
     }
 }
 
-/* Rows [beg, beg+n) of sequence q, all in one stretch; channels [from, to). sums: dB and dC, laid
- * out as gather() does B and C. */
+/* Backward pass of rows [beg, beg+n) of sequence q, which lie in one stretch, and of channels [from, to). sums: dB
+ * and dC, laid out as gather() lays out B and C. */
 static void scan_back_stretch(const mamba_back_t *b, int q, const piece_t *p, int64_t beg, int64_t n, int64_t from,
                               int64_t to, float *sums)
 {
@@ -286,14 +292,16 @@ static void scan_back_stretch(const mamba_back_t *b, int q, const piece_t *p, in
     scan_back_channels(t, to - from);
 }
 
-/* All rows of a piece, stretch by stretch, the last in time first. */
+/* Backward pass of all rows of a piece, stretch by stretch, beginning with the last stretch in the direction of
+ * the scan. */
 static void scan_back_piece(const mamba_back_t *b, int q, int64_t from, int64_t to, float *sums)
 {
     const mamba_t *m = b->f.m;
     piece_t p = piece_of(&b->f.share.span, q, m->reverse);
     if (p.last) memset(b->w->carry + from * m->N, 0, (size_t)((to - from) * m->N) * sizeof(float));
     for (int64_t left = p.end - p.beg, n; left; left -= n) {
-        int64_t last = m->reverse ? p.end - left : p.beg + left - 1; /* in time */
+        /* the last row, in the direction of the scan, that is not done */
+        int64_t last = m->reverse ? p.end - left : p.beg + left - 1;
         if (m->reverse) n = cad_min(STRETCH - last % STRETCH, left);
         else n = cad_min(last % STRETCH + 1, left);
         scan_back_stretch(b, q, &p, m->reverse ? last : last + 1 - n, n, from, to, sums);
@@ -314,7 +322,7 @@ static void scan_back_task(void *arg, int64_t task, int worker)
     for (int i = 0; i <= last - first; i++) scan_back_piece(b, m->reverse ? first + i : last - i, from, to, sums);
 }
 
-/* Adds the parts of all runs of CAD_MAMBA_GROUP channels into the first one's, in order. */
+/* Adds the sums of all groups of CAD_MAMBA_GROUP channels to those of the first group, in the order of the groups. */
 static void add_parts(const mamba_back_t *b)
 {
     float *sum = b->w->part;
@@ -323,7 +331,8 @@ static void add_parts(const mamba_back_t *b)
         for (int64_t i = 0; i < size; i += VW) vstore(sum + i, vload(sum + i) + vload(sum + k * size + i));
 }
 
-/* Copies dB and dC to rows [beg, beg+n) of the tile's dxdbl, the reverse of gather(). */
+/* Copies dB and dC of rows [beg, beg+n) of the tile to dxdbl, which is the inverse of what gather() does with B
+ * and C. */
 static void scatter(const mamba_back_t *b, int64_t beg, int64_t n)
 {
     const cad_grad_lane_t *l = b->l;

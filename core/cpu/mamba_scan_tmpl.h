@@ -1,10 +1,12 @@
-/* mamba_scan_tmpl.h - the selective scan, forward: s = exp(dt A) s + dt u B, y = s.C + skip u,
- * where dt = softplus(dt_in x dt_proj^T + bias). Backward: mamba_scan_back_tmpl.h.
+/* mamba_scan_tmpl.h - forward pass of the selective scan: s = exp(dt A) s + dt u B, y = s.C + skip u, where dt =
+ * softplus(dt_in x dt_proj^T + bias). mamba_scan_back_tmpl.h has the backward pass.
  *
  * Parameters: CAD_ISA_* of simd.h.
  *
- * A task runs VW channels at a time through the rows of a span, in stretches of at most
- * CAD_STRETCH rows; their N states, (N,VW), stay in the first-level cache. SPDX-License-Identifier: MIT
+ * A task runs VW channels at a time through the rows of a span, in stretches of at most CAD_STRETCH rows. The N
+ * states of these channels, (N,VW), stay in the first-level cache.
+ *
+ * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_MAMBA_SCAN_TMPL_H
 #define CAD_MAMBA_SCAN_TMPL_H
@@ -13,20 +15,21 @@
 
 #define STRETCH CAD_STRETCH
 
-typedef struct { /* VW channels of some rows of one sequence */
+typedef struct { /* VW channels of rows of one sequence that are neighbours in memory */
     const mamba_t *m;
     int64_t c;             /* first channel */
-    const float *u, *xdbl; /* of the first row in memory order */
+    const float *u, *xdbl; /* pointers to the first of the rows in memory */
     float *y;
     const float *z; /* NULL: y is not gated */
     int seq;
-    int64_t row;  /* first row, counted from the start of the pack */
+    int64_t row;  /* first of the rows, counted from the start of the pack */
     int64_t rows; /* number of rows */
-    bool add;     /* y holds the other direction's */
-    float *keep;  /* where states at the start of stretches are kept; or NULL */
+    bool add;     /* add to y, which holds the first direction's y */
+    float *keep;  /* where the states at the start of stretches are stored for the backward pass; or NULL */
 } stretch_t;
 
-/* pre = dt_in x dt_proj^T + bias, dt = softplus(pre), for n rows from `at` onwards, step apart in memory. */
+/* Computes pre = dt_in x dt_proj^T + bias and dt = softplus(pre) of n rows from `at` onwards, which are `step`
+ * rows apart in memory. */
 INLINE void delta_rows(const stretch_t *t, int64_t at, const int64_t step, const int n, vf *pre, vf *dt)
 {
     const mamba_t *m = t->m;
@@ -47,7 +50,7 @@ INLINE void delta_some(const stretch_t *t, int64_t at, const int n, float *to)
     REPEAT(i, n) vstore(to + i * VW, dt[i]);
 }
 
-/* dt (end-beg,VW) of rows [beg, end). */
+/* Computes dt (end-beg,VW) of rows [beg, end). */
 INLINE void delta(const stretch_t *t, int64_t beg, int64_t end, float *dt)
 {
     int64_t r = beg;
@@ -56,8 +59,9 @@ INLINE void delta(const stretch_t *t, int64_t beg, int64_t end, float *dt)
     for (; r < end; r++) delta_some(t, r, 1, dt + (r - beg) * VW);
 }
 
-/* Where the state (N,VW) of VW channels from c onwards is kept: the state with which sequence q enters
- * the stretch of `row`. Stretches do not cross multiples of STRETCH rows. */
+/* Returns where the state (N,VW) of VW channels from c onwards is kept: the state that sequence q has before the
+ * stretch that contains `row` (counted from the start of the pack). When states are kept, stretches end at
+ * multiples of STRETCH rows of the pack. */
 INLINE float *kept_state(const mamba_t *m, float *state, int q, int64_t row, int64_t c)
 {
     return state + ((row / STRETCH + q) * m->Ep + c) * m->N;
@@ -81,7 +85,8 @@ static stretch_t rows_of_piece(const mamba_call_t *call, int q, const piece_t *p
                          .keep = w->state[call->dir] };
 }
 
-/* Prefetches u AHEAD rows ahead, and y and z of n rows from r onwards: rows are far apart in memory. */
+/* Prefetches y and z of n rows from r onwards, and u of the rows that come AHEAD rows later. Hardware does not
+ * prefetch these, as rows are far apart in memory. */
 INLINE void prefetch_rows(const stretch_t *t, int64_t r, const int n, int64_t step)
 {
     for (int i = 0; i < n; i++, r += step) {
@@ -92,8 +97,8 @@ INLINE void prefetch_rows(const stretch_t *t, int64_t r, const int n, int64_t st
     }
 }
 
-/* Scans n rows from `at` onwards of a stretch that begins with row beg; step 1 or -1 in memory. Updates
- * the state s (N,VW). The rows' decays do not depend on s and are computed together. */
+/* Scans n rows, from row `at` of a stretch that begins with row beg onwards; step: 1 or -1 rows in memory. Updates
+ * the state s (N,VW). The decays of these rows do not depend on s, so they are computed together. */
 INLINE void scan_some(const stretch_t *t, int64_t beg, int64_t at, const int n, int64_t step, const int64_t N,
                       const float *dt, float *y, float *s)
 {
@@ -118,7 +123,8 @@ INLINE void scan_some(const stretch_t *t, int64_t beg, int64_t at, const int n, 
     REPEAT(i, n) vstore(y + at * VW + i * dw, sum[i]);
 }
 
-/* Stores `from` (n,VW) as n rows of y from r onwards; adds the other direction's y if t->add, gates if t->z. */
+/* Stores from (n,VW) as n rows of y from r onwards. If t->add, first adds the first direction's y; if t->z, then
+ * gates. */
 INLINE void store_rows(const stretch_t *t, int64_t r, const int n, const float *from)
 {
     int64_t Ep = t->m->Ep;
@@ -135,8 +141,8 @@ INLINE void store_rows(const stretch_t *t, int64_t r, const int n, const float *
     REPEAT(i, n) vstore(y + i * Ep, v[i]);
 }
 
-/* Returns the first row in memory of the stretch after i rows in time, and its length n. It ends at a
- * multiple of STRETCH, counted from the pack's first row if states are kept. */
+/* Returns the first row in memory of the stretch that follows i scanned rows, and sets *n to its length. A stretch
+ * ends at a multiple of STRETCH rows, counted from the pack's first row if states are kept, else from t's. */
 static int64_t next_stretch(const stretch_t *t, int64_t i, int64_t *n)
 {
     int64_t from = t->keep ? t->row : 0, end = t->rows - i;
@@ -148,7 +154,8 @@ static int64_t next_stretch(const stretch_t *t, int64_t i, int64_t *n)
     return end - *n;
 }
 
-/* s (N,VW): on entry the state before the first row in time, on return after the last. */
+/* Scans all rows of t. s (N,VW): on entry the state before the first row in the direction of the scan, on return
+ * the state after the last one. */
 INLINE void scan_rows(const stretch_t *t, const int64_t N, float *s)
 {
     float dt[STRETCH * VW], y[STRETCH * VW];

@@ -1,10 +1,12 @@
-/* mamba_tmpl.h - one Mamba's operations as they are called: arguments that tasks share.
+/* mamba_tmpl.h - the arguments that the tasks of one call of a Mamba operation share.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass's.
+ * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the arguments of the backward pass.
  *
- * Gradients of activations are products and loops over rows or channels, shared as in
- * the forward pass. Gradients of weights are sums over the rows of a span: each output is
- * one thread's, which adds the rows in order. SPDX-License-Identifier: MIT
+ * Gradients of activations are products and loops over rows or channels, divided among threads as in the forward
+ * pass. Gradients of weights are sums over the rows of a span: one thread computes each output and adds the rows in
+ * order.
+ *
+ * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_MAMBA_TMPL_H
 #define CAD_MAMBA_TMPL_H
@@ -14,9 +16,9 @@
 #include "share_tmpl.h"
 #include "weights_tmpl.h"
 
-#define AHEAD 8 /* rows that are prefetched ahead */
+#define AHEAD 8 /* rows between a row in use and the row that is prefetched for it */
 
-typedef struct { /* a call of an operation, forward */
+typedef struct { /* a call of an operation of the forward pass */
     share_t share;
     cad_lane_t *l;
     cad_mamba_lane_t *w;
@@ -38,11 +40,11 @@ static mamba_call_t mamba_call(cad_lane_t *l, int layer, int dir, cad_span_t s)
                             .dir = dir };
 }
 
-/* z of a row of the pack; a lane may hold fewer rows of it than of x. */
+/* Returns z of a row of the pack. z may be kept for fewer rows than x (cad_lane_t.zrows), as a ring buffer. */
 static float *z_row(const mamba_call_t *c, int64_t row) { return c->w->z + row % c->l->zrows * c->m->Ep; }
 
 #ifdef CAD_ISA_BACK_OPS
-typedef struct { /* a call of an operation, backward */
+typedef struct { /* a call of an operation of the backward pass */
     mamba_call_t f;
     cad_grad_lane_t *l;
     cad_mamba_grad_lane_t *w;
@@ -59,7 +61,8 @@ static mamba_back_t mamba_back(cad_grad_lane_t *l, int layer, int dir, cad_span_
                             .t = &((const mamba_turned_t *)l->grads->turned[layer])[dir] };
 }
 
-/* Runs of CAD_MAMBA_GROUP channels, whatever the number of threads. */
+/* Divides the channels into groups of CAD_MAMBA_GROUP, whatever the number of threads, so that sums over a group
+ * do not depend on that number. */
 static void share_back(mamba_back_t *b, cad_task_f *fn)
 {
     share_channels(&b->f.share, b, fn, b->f.m->Ep, CAD_MAMBA_GROUP);

@@ -1,8 +1,9 @@
-/* mamba_weights_tmpl.h - the weights of one Mamba: laid out for the forward pass, and
- * transposed for the backward pass.
+/* mamba_weights_tmpl.h - packs the weights of one direction of a Mamba layer for the forward pass and, transposed,
+ * for the backward pass. blocks/mamba_sums.h has the layout of the gradients.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass's.
- * The layout of its gradients is in blocks/mamba_sums.h. SPDX-License-Identifier: MIT
+ * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the transposed weights.
+ *
+ * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_MAMBA_WEIGHTS_TMPL_H
 #define CAD_MAMBA_WEIGHTS_TMPL_H
@@ -14,21 +15,21 @@
 #include "norm_tmpl.h"
 #include "panel_tmpl.h"
 
-#define MAMBA_TOKENS 64 /* the largest vocabulary whose x and z of layer 0 are tabulated */
+#define MAMBA_TOKENS 64 /* largest vocabulary for which x and z of layer 0 are tabulated */
 
-typedef struct { /* one direction of a layer */
+typedef struct { /* weights of one direction of a layer */
     int64_t D, E, N, K, R, Dp, Ep, Sp;
-    const float *in_x, *in_z, *in_x_bias, *in_z_bias; // panels (Ep,Dp), (Ep)
+    const float *in_x, *in_z, *in_x_bias, *in_z_bias; // panels (Ep,Dp), (Ep,Dp); (Ep), (Ep)
     const float *conv, *conv_bias;                    // (K,Ep), (Ep)
     const float *x;                                   // panels (Sp,Ep)
     const float *dt, *dt_bias;                        // (R,Ep), (Ep)
     const float *a;                                   // (Ep/VW,N,VW) -exp(A_log) log2 e
     const float *skip;                                // (Ep)
     const float *out, *out_bias;                      // panels (Dp,Ep), (Dp)
-    const float *zero;                                // (max(Dp,Ep,Sp))
-    float *first_x, *first_z;                         // (V,Ep) layer 0's x and z of each token; or NULL
-    bool reverse;                                     /* time runs from the last row to the first */
-    bool half;                                        /* panels are of bfloat16 pairs */
+    const float *zero;                                // (max(Dp,Ep,Sp)) zeros, for products without a bias
+    float *first_x, *first_z;                         // (V,Ep) x and z of layer 0 for each token; or NULL
+    bool reverse;                                     /* the scan runs from the last row to the first */
+    bool half;                                        /* panels hold pairs of bfloat16 */
 } mamba_t;
 
 static const float *lay_decay(cad_bump_t *b, const mamba_t *m, const float *a_log)
@@ -37,7 +38,8 @@ static const float *lay_decay(cad_bump_t *b, const mamba_t *m, const float *a_lo
     for (int64_t e = 0; d && e < m->E; e++)
         for (int64_t n = 0; n < m->N; n++) {
             double a = -exp((double)a_log[e * m->N + n]) * 1.4426950408889634;
-            d[(e / VW * m->N + n) * VW + e % VW] = a < -1e30 ? -1e30f : (float)a; /* dt A stays finite */
+            /* limited so that dt A stays finite */
+            d[(e / VW * m->N + n) * VW + e % VW] = a < -1e30 ? -1e30f : (float)a;
         }
     return d;
 }
@@ -58,7 +60,8 @@ static mamba_t mamba_shape(const cad_model_t *model, const cad_direction_t *d, b
                        .half = half };
 }
 
-/* tokens: the size of the vocabulary if x and z are to be tabulated, else 0. */
+/* Packs one direction's weights. tokens: the size of the vocabulary if x and z of each token are to be tabulated,
+ * else 0. */
 static mamba_t lay_mamba(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d, bool half, int64_t tokens)
 {
     mamba_t m = mamba_shape(model, d, half);
@@ -83,7 +86,7 @@ static mamba_t lay_mamba(cad_bump_t *b, const cad_model_t *model, const cad_dire
     return m;
 }
 
-/* Tabulates x and z of each token of embed (tokens,Dp); row (Dp) is scratch. */
+/* Tabulates x and z of each token, from embed (tokens,Dp). row (Dp): scratch. */
 static void mamba_tabulate(const mamba_t *m, const norm_t *norm, const float *embed, int64_t tokens, float *row)
 {
     dest_t x = { m->first_x, NULL, NULL, m->in_x_bias, m->Ep, STORE },
@@ -96,9 +99,9 @@ static void mamba_tabulate(const mamba_t *m, const norm_t *norm, const float *em
 }
 
 #ifdef CAD_ISA_BACK_OPS
-typedef struct {                  /* one Mamba's weights, transposed */
+typedef struct {                  /* transposed weights of one direction of a layer */
     const float *in_xt, *in_zt;   // panels (Dp,Ep)
-    const float *xt, *dtt, *outt; // panels (Ep,Sp), (Rp,Ep), (Ep,Dp)
+    const float *xt, *dtt, *outt; // panels (Ep,Sp), (Rp,Ep), (Ep,Dp), where Rp is R rounded up to CAD_PAD
 } mamba_turned_t;
 
 static mamba_turned_t lay_mamba_turned(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d)

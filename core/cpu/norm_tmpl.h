@@ -1,7 +1,6 @@
-/* norm_tmpl.h - layer norm and RMS norm of one row, forward and backward.
+/* norm_tmpl.h - layer norm and RMS norm of one row, forward and backward pass.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
- * SPDX-License-Identifier: MIT
+ * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_NORM_TMPL_H
 #define CAD_NORM_TMPL_H
@@ -12,13 +11,13 @@
 
 typedef struct {
     const float *weight, *bias; // (Dp)
-    const float *real;          // (Dp) 1 for channels below D, else 0
+    const float *real;          // (Dp) 1 for channels below D, 0 for padding
     int64_t D, Dp;
     float eps;
     bool rms;
 } norm_t;
 
-/* The norm n with this weight and bias (D) or NULL. */
+/* Returns a copy of n with this weight (D) and bias (D); NULL becomes zeros. */
 static norm_t lay_norm(cad_bump_t *b, norm_t n, const float *weight, const float *bias)
 {
     n.weight = lay_vector(b, weight, n.D, n.Dp);
@@ -26,7 +25,7 @@ static norm_t lay_norm(cad_bump_t *b, norm_t n, const float *weight, const float
     return n;
 }
 
-/* out (Dp) = norm(x) over the D real channels; padding becomes 0. */
+/* out (Dp) = norm(x) over the D channels; the padding becomes 0. */
 static void norm_row(const norm_t *n, const float *x, float *out)
 {
     vf acc = vset(0.0f), mean = vset(0.0f), scale;
@@ -45,8 +44,8 @@ static void norm_row(const norm_t *n, const float *x, float *out)
 }
 
 #ifdef CAD_ISA_BACK_OPS
-/* dx (Dp) += the gradient of x, where dy (Dp) is that of norm(x). xhat (Dp) becomes the
- * normalised x, before weight and bias. */
+/* Adds to dx (Dp) the gradient of x. dy (Dp): the gradient of norm(x). Sets xhat (Dp) to the normalised x before
+ * weight and bias. */
 static void norm_row_back(const norm_t *n, const float *x, const float *dy, float *dx, float *xhat)
 {
     vf acc = vset(0.0f), mean = vset(0.0f), proj = vset(0.0f), shift = vset(0.0f), scale;
@@ -76,7 +75,7 @@ static void norm_row_back(const norm_t *n, const float *x, const float *dy, floa
     }
 }
 
-/* to (n) += times * from (n). */
+/* Adds times x from (n) to to (n). */
 static void add_row(float *to, const float *from, float times, int64_t n)
 {
     for (int64_t i = 0; i < n; i += VW) vstore(to + i, vfma(vload(from + i), vset(times), vload(to + i)));

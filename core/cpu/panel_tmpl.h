@@ -1,11 +1,14 @@
-/* panel_tmpl.h - weights in the order in which the kernels read them, padding 0.
+/* panel_tmpl.h - stores weights in the order in which kernels read them, padded with zeros.
  *
  * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds lay_turned.
  *
- * Each function takes a piece of the bump allocator and fills it; if that only counts
- * (base NULL), it fills nothing and returns NULL. The memory is 0 beforehand.
- * A panel is PW outputs of a product, the last one perhaps narrower: (n,k) becomes
- * [np/PW][kp][PW], so that one step of k reads PW weights in a row. SPDX-License-Identifier: MIT
+ * Each function allocates an array from the bump allocator, fills it and returns it. If the allocator only counts
+ * (base NULL), it returns NULL. The memory must be all 0 before.
+ *
+ * A panel holds PW outputs of a product (the last panel may be narrower): weights (n,k) become [np/PW][kp][PW], so
+ * that each step of k reads PW weights that are adjacent in memory.
+ *
+ * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_PANEL_TMPL_H
 #define CAD_PANEL_TMPL_H
@@ -14,7 +17,7 @@
 #include "product_tmpl.h"
 #include "simd.h"
 
-/* v (n) to (np); v NULL: zeros. */
+/* Stores v (n) as (np); v NULL: zeros. */
 static const float *lay_vector(cad_bump_t *b, const float *v, int64_t n, int64_t np)
 {
     float *d = cad_bump_floats(b, 1, np);
@@ -22,7 +25,7 @@ static const float *lay_vector(cad_bump_t *b, const float *v, int64_t n, int64_t
     return d;
 }
 
-/* v (rows,cols) to (rows,colsp). */
+/* Stores v (rows,cols) as (rows,colsp). */
 static const float *lay_rows(cad_bump_t *b, const float *v, int64_t rows, int64_t cols, int64_t colsp)
 {
     float *d = cad_bump_floats(b, rows, colsp);
@@ -30,7 +33,7 @@ static const float *lay_rows(cad_bump_t *b, const float *v, int64_t rows, int64_
     return d;
 }
 
-/* v (n,k) to (k,np): column r becomes row r. */
+/* Stores v (n,k) transposed, as (k,np). */
 static const float *lay_transposed(cad_bump_t *b, const float *v, int64_t n, int64_t k, int64_t np)
 {
     float *d = cad_bump_floats(b, k, np);
@@ -39,7 +42,7 @@ static const float *lay_transposed(cad_bump_t *b, const float *v, int64_t n, int
     return d;
 }
 
-/* v (n,k) to panels. */
+/* Stores v (n,k) as panels of (np,kp). */
 static const float *lay_panels_full(cad_bump_t *b, const float *v, int64_t n, int64_t k, int64_t np, int64_t kp)
 {
     float *d = cad_bump_floats(b, np, kp);
@@ -50,7 +53,8 @@ static const float *lay_panels_full(cad_bump_t *b, const float *v, int64_t n, in
     return d;
 }
 
-/* The same in bfloat16: a word is columns 2j (its low 16 bits) and 2j+1 of a row. kp is even. */
+/* Stores v (n,k) as panels of bfloat16 pairs: each 32-bit word holds columns 2j (in its low 16 bits) and 2j+1 of a
+ * row. kp is even. */
 static const float *lay_panels_half(cad_bump_t *b, const float *v, int64_t n, int64_t k, int64_t np, int64_t kp)
 {
     float *d = cad_bump_floats(b, np, kp / 2);
@@ -70,7 +74,7 @@ static const float *lay_panels(cad_bump_t *b, bool half, const float *v, int64_t
 }
 
 #ifdef CAD_ISA_BACK_OPS
-/* v (k,n), rows ld apart, to panels of its transpose (n,k). */
+/* Stores the transpose of v as panels of (np,kp). v is (k,n), with ld floats from one row to the next. */
 static const float *lay_turned(cad_bump_t *b, const float *v, int64_t ld, int64_t n, int64_t k, int64_t np, int64_t kp)
 {
     float *d = cad_bump_floats(b, np, kp);

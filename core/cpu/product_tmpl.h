@@ -1,10 +1,9 @@
-/* product_tmpl.h - matrix products, and the sums over rows of a weight's gradient.
+/* product_tmpl.h - matrix products, and gradients of weights, which are sums over rows.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the gradients'.
+ * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the gradients.
  *
- * Vectors run over outputs. Every output is one sum over k in ascending order, whatever
- * the size of the micro-kernel that computes it, so that no result depends on tiling,
- * batching or threads. SPDX-License-Identifier: MIT
+ * Vectors run over outputs. Every output is one sum over k in ascending order, whatever the size of the micro-kernel
+ * that computes it, so that no result depends on tiling, batching or threads. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_PRODUCT_TMPL_H
 #define CAD_PRODUCT_TMPL_H
@@ -12,30 +11,31 @@
 #include "base/team.h"
 #include "simd.h"
 
-/* Rows x vectors of one micro-kernel: as many sums as the registers hold. */
+/* Rows (MR) x vectors (NV) that one micro-kernel computes: as many sums as fit in the registers. */
 #define MR 6
 #if defined(CAD_ISA_AVX512)
 #define NV 4
 #else
 #define NV 2
 #endif
-#define PW (NV * VW) /* outputs of a panel of weights, see panel_tmpl.h */
-#define TILE 120     /* rows; a multiple of MR and GROUP; a tile's activations fit the cache */
-#define CHUNK 64     /* terms of a product summed before they join the total */
-#define ROOM 65536   /* bfloat16 numbers of A that product_half holds */
+#define PW (NV * VW) /* outputs in a panel of weights, see panel_tmpl.h */
+/* rows of a tile: a multiple of MR and GROUP, few enough that a tile's activations fit the cache */
+#define TILE 120
+#define CHUNK 64   /* terms of a product that are summed before they are added to the total */
+#define ROOM 65536 /* bfloat16 values of A that product_half can hold */
 
-/* ---- C (rows,n) = A (rows,k) x W (n,k)^T, W in panels ----
+/* ---- C (rows,n) = A (rows,k) x W (n,k)^T + bias, where W is in panels ----
  *
- * Terms are float32 numbers, or pairs of bfloat16 numbers (half) whose products are summed
- * in float32. A pair is a word as long as a float32; k counts words. */
+ * The terms are float32 values or (half) pairs of bfloat16 values, whose products are summed in float32. A pair is
+ * a 32-bit word, so the same code serves both; k counts words. */
 
-typedef struct {        /* where a product goes, and how */
+typedef struct {        /* where the result v of a product is written, and what is added to it */
     float *c;           // (rows,ldc)
     const float *base;  // (rows,ldc), for ADD, PLUS and TIMES; may be c
     const float *other; // (rows,ldc), for PLUS and TIMES
     const float *bias;  // (n)
     int64_t ldc;
-    enum { STORE, ADD, PLUS, TIMES } how; /* with base: v, base + v, base + (other + v), base + other v */
+    enum { STORE, ADD, PLUS, TIMES } how; /* c = v; base + v; base + (other + v); base + other * v */
 } dest_t;
 
 INLINE void finish(const dest_t *d, int64_t at, vf v)
@@ -49,7 +49,8 @@ INLINE void finish(const dest_t *d, int64_t at, vf v)
     vstore(d->c + at, v);
 }
 
-/* acc (mr,nv) = A's rows x W's vectors over n terms; A's rows are lda apart, its terms `next`. */
+/* acc (mr,nv) = mr rows of A x nv vectors of W, over n terms. lda: floats from one row of A to the next; next:
+ * floats from one term of a row to the next. */
 INLINE void micro_sum(const bool half, const int mr, const int nv, const float *a, int64_t lda, int64_t next,
                       const float *b, int64_t n, vf acc[MR][NV])
 {
@@ -65,12 +66,12 @@ INLINE void micro_sum(const bool half, const int mr, const int nv, const float *
     }
 }
 
-/* Part of C, of which CHUNK terms are summed at a time, so that rounding grows with the
- * square roots of CHUNK and of k/CHUNK rather than with that of k. */
+/* A block of C. CHUNK terms are summed at a time and then added to `sum`, so that rounding errors grow with the
+ * square roots of CHUNK and of k/CHUNK, and not with that of k. */
 typedef struct {
     const dest_t *d;
-    int64_t row, col; /* in C */
-    float *sum;       // (rows,nv,VW) so far
+    int64_t row, col; /* the block's first row and column in C */
+    float *sum;       // (rows,nv,VW) sums of the terms so far
 } partial_t;
 
 INLINE void micro(const bool half, const int mr, const int nv, const bool first, const bool last, const float *a,
@@ -109,7 +110,8 @@ INLINE void chunk(const bool half, const int nv, const bool first, const bool la
     if (r < rows) micro_edge(half, (int)(rows - r), nv, first, last, a + r * lda, lda, b, n, &t);
 }
 
-/* nv vectors of C for up to TILE rows: a chunk of W stays in the first-level cache for all of them. */
+/* Computes nv vectors of C for up to TILE rows. CHUNK terms of W stay in the first-level cache for all of these
+ * rows. */
 INLINE void panel(const bool half, const int nv, const float *a, int64_t lda, int64_t rows, const float *b, int64_t k,
                   const dest_t *d, int64_t row, int64_t col)
 {
@@ -125,7 +127,7 @@ INLINE void panel(const bool half, const int nv, const float *a, int64_t lda, in
     chunk(half, nv, false, true, a + p, lda, rows, b + step, k - p, t);
 }
 
-/* Up to TILE rows of A; row: their first in C. */
+/* Computes up to TILE rows of C. row: the index in C of the first of them. */
 INLINE void product_tile(const bool half, const float *a, int64_t lda, int64_t rows, const float *w, int64_t n,
                          int64_t k, const dest_t *d, int64_t row)
 {
@@ -140,7 +142,8 @@ INLINE void product_tile(const bool half, const float *a, int64_t lda, int64_t r
     }
 }
 
-/* Rows of A, lda apart, are rows `row` on of C. n is a multiple of VW. */
+/* C = A x W^T + bias in float32. Rows of A are lda floats apart; the first becomes row `row` of C. n is a multiple
+ * of VW. */
 static void product(const float *a, int64_t lda, int64_t rows, const float *w, int64_t n, int64_t k, const dest_t *d,
                     int64_t row)
 {
@@ -148,7 +151,8 @@ static void product(const float *a, int64_t lda, int64_t rows, const float *w, i
         product_tile(false, a + r * lda, lda, cad_min(TILE, rows - r), w, n, k, d, row + r);
 }
 
-/* nv vectors of one row of A that is longer than ROOM: rounded again for each panel. */
+/* Computes nv vectors of one row of C where a row of A is longer than ROOM. The row of A is rounded to bfloat16
+ * again for each panel. */
 INLINE void panel_long(const int nv, const float *a, const float *b, int64_t k, const dest_t *d, int64_t row,
                        int64_t col)
 {
@@ -177,7 +181,7 @@ static void product_long(const float *a, int64_t lda, int64_t rows, const float 
     }
 }
 
-/* A is rounded to bfloat16; w holds pairs, k numbers a row. */
+/* C = A x W^T + bias with A rounded to bfloat16. w holds pairs of bfloat16; k counts values, not pairs. */
 static void product_half(const float *a, int64_t lda, int64_t rows, const float *w, int64_t n, int64_t k,
                          const dest_t *d, int64_t row)
 {
@@ -195,7 +199,7 @@ static void product_half(const float *a, int64_t lda, int64_t rows, const float 
     }
 }
 
-/* A product with weights, in the precision that their panels have. */
+/* C = A x W^T + bias in the precision of the panels w. */
 static void project(const bool half, const float *a, int64_t lda, int64_t rows, const float *w, int64_t n, int64_t k,
                     const dest_t *d, int64_t row)
 {
@@ -207,7 +211,7 @@ static void project(const bool half, const float *a, int64_t lda, int64_t rows, 
 /* ---- gradients of weights: C (n,k) += A (rows,n)^T x B (rows,k) ---- */
 
 #define STRIP 64        /* rows of one partial sum */
-#define SHARE (16 * MR) /* columns of A that are one task's */
+#define SHARE (16 * MR) /* columns of A that one task computes */
 
 typedef struct {
     const float *a, *b;
@@ -234,7 +238,7 @@ INLINE void outer_edge(int mr, const int nv, const float *a, int64_t lda, const 
     }
 }
 
-/* nv vectors of B's columns from col onwards, A's columns [from, to). */
+/* Computes columns [from, to) of A times nv vectors of B's columns, from col onwards. */
 INLINE void outer_panel(const outer_t *o, const int nv, int64_t col, int64_t from, int64_t to)
 {
     float b[STRIP * PW];
@@ -264,7 +268,8 @@ static void outer_task(void *arg, int64_t task, int worker)
     }
 }
 
-/* Each output is one thread's, which adds the rows in order. k is a multiple of VW. */
+/* One thread computes each output and adds the rows in order. k is a multiple of VW. lda, ldb, ldc: floats from
+ * one row to the next. */
 static void outer(cad_team_t *team, int64_t rows, const float *a, int64_t lda, int64_t n, const float *b, int64_t ldb,
                   int64_t k, float *c, int64_t ldc)
 {
@@ -272,7 +277,7 @@ static void outer(cad_team_t *team, int64_t rows, const float *a, int64_t lda, i
     cad_team_run(team, (k + PW - 1) / PW * o.groups, outer_task, &o);
 }
 
-/* c (k) += the sum of the rows of a (rows,k), lda apart. */
+/* c (k) += the sum of the rows of a (rows,k), which are lda floats apart. */
 static void add_columns(const float *a, int64_t lda, int64_t rows, int64_t k, float *c)
 {
     for (int64_t i = 0; i < k; i += VW) {

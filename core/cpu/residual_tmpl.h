@@ -1,6 +1,8 @@
-/* residual_tmpl.h - the gradient of the residual stream, which all layers share.
+/* residual_tmpl.h - operations on the gradient of the residual stream, which all layer kinds share.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, else it is empty. SPDX-License-Identifier: MIT
+ * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, without which this file is empty.
+ *
+ * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_RESIDUAL_TMPL_H
 #define CAD_RESIDUAL_TMPL_H

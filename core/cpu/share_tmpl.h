@@ -1,5 +1,4 @@
-/* share_tmpl.h - dividing a span of packed rows, or channels, among the threads of a team,
- * and finding the sequences in it.
+/* share_tmpl.h - divides packed rows or channels among the threads of a team, and finds the sequences of a span.
  *
  * Parameters: CAD_ISA_* of simd.h. SPDX-License-Identifier: MIT
  */
@@ -10,12 +9,13 @@
 #include "product_tmpl.h"
 
 typedef struct {
-    cad_team_t *team; /* NULL: this thread alone */
+    cad_team_t *team; /* NULL: the calling thread only */
     cad_span_t span;
-    int64_t size; /* rows, or channels, of one task; set by the functions below */
+    int64_t size; /* rows, or channels, of one task; set by share_rows() and share_channels() */
 } share_t;
 
-/* Calls fn(arg) for runs of the span's rows: one task without a team, else of at most TILE rows. */
+/* Calls fn(arg) for consecutive groups of the span's rows: a single group without a team, else groups of at most
+ * TILE rows. */
 static void share_rows(share_t *s, void *arg, cad_task_f *fn)
 {
     int64_t rows = s->span.end - s->span.beg, threads = cad_team_threads(s->team);
@@ -23,14 +23,14 @@ static void share_rows(share_t *s, void *arg, cad_task_f *fn)
     cad_team_run(s->team, (rows + s->size - 1) / s->size, fn, arg);
 }
 
-/* Calls fn(arg) for runs of `size` channels. */
+/* Calls fn(arg) for consecutive groups of `size` channels. */
 static void share_channels(share_t *s, void *arg, cad_task_f *fn, int64_t channels, int64_t size)
 {
     s->size = size;
     cad_team_run(s->team, (channels + size - 1) / size, fn, arg);
 }
 
-/* The rows of a task of share_rows. */
+/* Returns the rows of one task of share_rows(). */
 static cad_span_t rows_of_task(const share_t *s, int64_t task)
 {
     cad_span_t t = s->span;
@@ -39,7 +39,7 @@ static cad_span_t rows_of_task(const share_t *s, int64_t task)
     return t;
 }
 
-/* The sequence that row r is in. */
+/* Returns the index of the sequence that contains row r. */
 static int find_seq(const cad_span_t *s, int64_t r)
 {
     int lo = 0, hi = s->nseq - 1;
@@ -53,10 +53,11 @@ static int find_seq(const cad_span_t *s, int64_t r)
 
 typedef struct { /* the rows of one sequence that lie in a span */
     int64_t beg, end;
-    bool first, last; /* the sequence's first, last row in time is among them */
+    /* whether the first and the last row of the sequence, in the direction of the scan, are among these rows */
+    bool first, last;
 } piece_t;
 
-/* reverse: time runs from the last row to the first. */
+/* Returns the rows of sequence q that lie in span s. reverse: the scan runs from the last row to the first. */
 static piece_t piece_of(const cad_span_t *s, int q, bool reverse)
 {
     int64_t beg = cad_max(s->beg, s->off[q]), end = cad_min(s->end, s->off[q + 1]);

@@ -1,24 +1,27 @@
-/* simd.h - vector arithmetic, spelled the same for every instruction set.
+/* simd.h - vector arithmetic with the same names for every instruction set.
  *
  * Parameters, defined by the including file:
- *   CAD_ISA_AVX512   vectors of 16; or
- *   CAD_ISA_AVX2     vectors of 8, with FMA; or neither: vectors of 4 in the compiler's own C
+ *   CAD_ISA_AVX512   vectors of 16
+ *   CAD_ISA_AVX2     vectors of 8, with FMA
+ *   neither          "plain C": vectors of 4, in the vector extension of gcc and clang
  *   CAD_ISA_BF16     with CAD_ISA_AVX512: dot products of bfloat16 pairs
  *
  * A vf holds VW floats. In every instruction set:
  *   vload, vstore    VW floats at any alignment
- *   vset(a)          a in every lane
- *   vfma(a,b,c)      a*b + c, vfms: a*b - c, vfnma: c - a*b; one rounding, in plain C two
- *   vmin, vmax       the second argument where either is NaN
+ *   vset(a)          VW copies of a
+ *   vfma(a,b,c)      a*b + c, vfms: a*b - c, vfnma: c - a*b; rounded once, in plain C twice
+ *   vmin, vmax       the second argument if either is NaN
  *   vround(a)        the nearest integer, ties to even; plain C: |a| < 2^22
  *   vscale(p,n)      p * 2^n, n whole; exact for n in [-126, 127], and with AVX-512 for any n,
  *                    rounded where the result is subnormal
- *   vsplit(x,&n)     n = vround(x), returns x - n in [-1/2, 1/2], exact; x <= 0, not AVX-512: clamped to -126
+ *   vsplit(x,&n)     for x <= 0: n = vround(x), returns x - n in [-1/2, 1/2], exact; without AVX-512,
+ *                    x below -126 counts as -126
  *   vdiv(a,b)        a / b; AVX-512: within 1 ulp or so, for 1 <= b < 2^126
- *   vdot2(a,b,c)     c + a0*b0 + a1*b1 of bfloat16 pairs, the first in a word's low 16 bits, summed
- *                    in float32; CAD_ISA_BF16 flushes subnormals
- *   vhalves(p,a)     VW bfloat16 numbers, rounded to nearest, ties to even; NaN only with CAD_ISA_BF16
- * Errors below are relative and the largest found over the range, in every instruction set.
+ *   vdot2(a,b,c)     c + a0*b0 + a1*b1 of bfloat16 pairs, a0 in the low 16 bits of a word, summed in
+ *                    float32; with CAD_ISA_BF16 subnormals count as 0
+ *   vhalves(p,a)     stores VW bfloat16 numbers, rounded to nearest, ties to even; NaN is supported only
+ *                    with CAD_ISA_BF16
+ * Errors stated below are the largest relative errors found over the range, with any instruction set.
  * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_SIMD_H
@@ -28,7 +31,7 @@
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
-#ifdef __clang__ /* full unrolling, so that small arrays become registers */
+#ifdef __clang__ /* unrolls loops completely, so that small arrays become registers */
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
@@ -75,7 +78,7 @@ INLINE vf vsplit(vf x, vf *n)
     *n = x - f;
     return f;
 }
-INLINE vf vdiv(vf a, vf b) /* two Newton steps, a quarter of a division's time */
+INLINE vf vdiv(vf a, vf b) /* an estimate and two Newton steps, which take a quarter of a division's time */
 {
     vf r = _mm512_rcp14_ps(b), q;
     r = vfma(r, vfnma(b, r, vset(1.0f)), r);
@@ -107,7 +110,7 @@ INLINE vf vscale(vf p, vf n)
     return _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(e, 23)));
 }
 
-#else /* plain C: vectors of four, in the compiler's own spelling */
+#else /* plain C: vectors of four, in the vector extension of gcc and clang */
 #define VW 4
 typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));
@@ -127,7 +130,7 @@ INLINE vf vhigh(vf a) { return (vf)((vi)a & -65536); }
 INLINE vf vpick(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
 INLINE vf vmax(vf a, vf b) { return vpick(a > b, a, b); }
 INLINE vf vmin(vf a, vf b) { return vpick(a < b, a, b); }
-INLINE vf vround(vf a) /* adding 1.5 x 2^23 leaves no fraction bits */
+INLINE vf vround(vf a) /* adding 1.5 x 2^23 rounds away all fraction bits */
 {
     vf big = vset(0x1.8p23f), t = a + big;
     return t - big;
@@ -139,7 +142,7 @@ INLINE vf vscale(vf p, vf n)
 }
 #endif
 
-/* The nearest bfloat16, ties to even; a is not NaN. */
+/* Rounds to bfloat16, to nearest, ties to even; a must not be NaN. */
 INLINE uint16_t half_of(float a)
 {
     uint32_t i;
@@ -156,7 +159,7 @@ INLINE void vhalves(uint16_t *p, vf a)
 {
     for (int i = 0; i < VW; i++) p[i] = half_of(a[i]);
 }
-INLINE vf vsplit(vf x, vf *n) /* vscale cannot go below 2^-126, so x is clamped there */
+INLINE vf vsplit(vf x, vf *n) /* vscale cannot give less than 2^-126, so smaller x count as -126 */
 {
     x = vmax(x, vset(-126.0f));
     *n = vround(x);
@@ -165,18 +168,17 @@ INLINE vf vsplit(vf x, vf *n) /* vscale cannot go below 2^-126, so x is clamped 
 INLINE vf vdiv(vf a, vf b) { return a / b; }
 #endif
 
-/* The functions below take n <= GROUP vectors and do one step for all of them before the next:
- * each is a chain of dependent operations, longer than a processor's window of instructions. */
+/* Each of the following functions takes n <= GROUP vectors and performs each step for all of them before the next
+ * step. One vector alone would be a chain of dependent operations, longer than a processor can look ahead. */
 #if defined(CAD_ISA_AVX512)
 #define GROUP 8
 #else
 #define GROUP 4
 #endif
-#define FEW 4 /* a smaller group: for remainders, and where GROUP would not fit the registers */
+#define FEW 4 /* vectors in a smaller group: for remainders, and where GROUP vectors would not fit in the registers */
 
-/* p = 2^f, f in [-1/2, 1/2]: the minimax polynomial of degree 5 with its constant term fixed
- * at 1, so that 2^0 = 1 exactly and a state that should not decay does not. Error 9e-8
- * before rounding, 1.7e-7 with it. */
+/* p = 2^f for f in [-1/2, 1/2]: the minimax polynomial of degree 5 whose constant term is fixed at 1, so that 2^0
+ * = 1 exactly and a state without decay is unchanged. Error 9e-8 before rounding, 1.7e-7 after it. */
 INLINE void vpowers(const int n, const vf *f, vf *p)
 {
     REPEAT(i, n) p[i] = vfma(f[i], vset(0x1.5bba14p-10f), vset(0x1.3cea88p-7f));
@@ -186,8 +188,8 @@ INLINE void vpowers(const int n, const vf *f, vf *p)
     REPEAT(i, n) p[i] = vfma(f[i], p[i], vset(1.0f));
 }
 
-/* 2^x, x <= 0: a decay. Error 1.9e-7 for x >= -126; below that, AVX-512 decreases
- * to 0 through the subnormals, and the others stay at 2^-126. */
+/* 2^x for x <= 0, a decay. Error 1.9e-7 for x >= -126. For smaller x, AVX-512 goes to 0 through the subnormals;
+ * the other instruction sets stay at 2^-126. */
 INLINE void vdecays(const int n, vf *x)
 {
     vf f[GROUP], p[GROUP];
@@ -196,8 +198,8 @@ INLINE void vdecays(const int n, vf *x)
     REPEAT(i, n) x[i] = vscale(p[i], x[i]);
 }
 
-/* e^(sign x), x clamped to [-87.3, 87.3], sign 1 or -1. log2(e) is in two parts, so that with FMA
- * x log2(e) is not rounded. Error 1.9e-7; plain C 2.8e-6 where |x| is near 87, 2e-7 near 0. */
+/* e^(sign x), where x is limited to [-87.3, 87.3] and sign is 1 or -1. log2(e) is split into log2e + rest, so that
+ * with FMA x log2(e) is not rounded. Error 1.9e-7; in plain C 2.8e-6 where |x| is near 87, and 2e-7 near 0. */
 INLINE void vexps(const int n, const float sign, vf *x)
 {
     const vf log2e = vset(sign * 0x1.715476p0f), rest = vset(sign * 0x1.4ae0cp-26f), bound = vset(87.3f);
@@ -210,14 +212,15 @@ INLINE void vexps(const int n, const float sign, vf *x)
     REPEAT(i, n) x[i] = vscale(x[i], k[i]);
 }
 
-/* 1 / (1 + e^-x), any x. Error 2.3e-7 for |x| <= 87.3 (plain C: as e^x); below, it stays at e^-87.3. */
+/* 1 / (1 + e^-x) for any x. Error 2.3e-7 for |x| <= 87.3 (plain C: as vexps). For x < -87.3 the result stays at
+ * e^-87.3. */
 INLINE void vsigmoids(const int n, vf *x)
 {
     vexps(n, -1.0f, x);
     REPEAT(i, n) x[i] = vdiv(vset(1.0f), vset(1.0f) + x[i]);
 }
 
-/* x / (1 + e^-x), any x. Error 2.3e-7 for x >= -87.3 (plain C: as e^x). */
+/* x / (1 + e^-x) for any x. Error 2.3e-7 for x >= -87.3 (plain C: as vexps). */
 INLINE void vsilus(const int n, vf *x)
 {
     vf e[GROUP];
@@ -226,9 +229,9 @@ INLINE void vsilus(const int n, vf *x)
     REPEAT(i, n) x[i] = vdiv(x[i], vset(1.0f) + e[i]);
 }
 
-/* log(1 + e^x) = max(x,0) + log1p(e^-|x|). With s = y/(2+y), log1p(y) =
- * 2 atanh(s) = 2 s (1 + s^2/3 + ...), the series fitted on s^2 in [0, 1/9]. Error 3.4e-7
- * (plain C: as e^x) for x >= -87.3, so also where the result is small; below, it stays at e^-87.3. */
+/* log(1 + e^x) = max(x,0) + log1p(y), where y = e^-|x|. With s = y/(2+y), log1p(y) = 2 atanh(s) = 2 s (1 + s^2/3 +
+ * ...), computed by a polynomial in s^2 that is fitted on [0, 1/9]. Error 3.4e-7 for x >= -87.3 (plain C: as
+ * vexps), so also where the result is small. For x < -87.3 the result stays at e^-87.3. */
 INLINE void vsoftpluses(const int n, vf *x)
 {
     const vf zero = vset(0.0f);
@@ -244,7 +247,7 @@ INLINE void vsoftpluses(const int n, vf *x)
     REPEAT(i, n) x[i] = vfma(s[i] + s[i], p[i], vmax(x[i], zero));
 }
 
-/* vsilus and vsigmoids of one vector. */
+/* vsilus and vsigmoids for a single vector. */
 INLINE vf vsilu(vf x)
 {
     vsilus(1, &x);
@@ -256,7 +259,7 @@ INLINE vf vsigmoid(vf x)
     return x;
 }
 
-/* The sum of a's VW numbers: upper half onto lower half, log2(VW) times. */
+/* The sum of the VW values of a, in a fixed order: the upper half is added to the lower half, log2(VW) times. */
 INLINE float vsum(vf a)
 {
     float t[VW];
@@ -266,9 +269,9 @@ INLINE float vsum(vf a)
     return t[0];
 }
 
-/* VW vectors to one: number i is the sum of a[i]'s, in one fixed order. */
+/* vsums(a) returns one vector from VW vectors: value i is the sum of the values of a[i], in a fixed order. */
 #if defined(CAD_ISA_AVX512)
-INLINE vf vsum4(vf a, vf b, vf c, vf d) /* a quarter of the result each, of four partial sums */
+INLINE vf vsum4(vf a, vf b, vf c, vf d) /* four partial sums of each of a, b, c and d, four vectors in one */
 {
     vf ab = _mm512_mask_blend_ps(0xFF00, a, b) + _mm512_shuffle_f32x4(a, b, 0x4E);
     vf cd = _mm512_mask_blend_ps(0xFF00, c, d) + _mm512_shuffle_f32x4(c, d, 0x4E);
@@ -293,7 +296,7 @@ INLINE vf vsums(const vf *a)
 INLINE vf vsums(const vf *a) { return (vf) { vsum(a[0]), vsum(a[1]), vsum(a[2]), vsum(a[3]) }; }
 #endif
 
-/* out[i] += sum of row i of a (n,VW), n rows. */
+/* out[i] += the sum of the VW values of row i of a (n,VW), for n rows. */
 INLINE void vsum_rows(const float *a, const int64_t n, float *out)
 {
     int64_t i = 0;

@@ -1,8 +1,7 @@
-/* weights_tmpl.h - the weights and the gradients of a whole model: those of all kinds of
- * layer together, and opening, renewing and closing them.
+/* weights_tmpl.h - opens, renews and closes the weights and gradients of a whole model, whose layers may be of any
+ * kind.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the gradients.
- * SPDX-License-Identifier: MIT
+ * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the gradients. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_WEIGHTS_TMPL_H
 #define CAD_WEIGHTS_TMPL_H
@@ -12,35 +11,35 @@
 #include "norm_tmpl.h"
 #include "panel_tmpl.h"
 
-typedef struct {   /* a kind of layer: its weights and gradients */
-    size_t packed; /* bytes of the struct of one layer's packed weights */
-    size_t turned; /* bytes of the struct of one layer's transposed weights */
+typedef struct {   /* how one layer kind packs its weights and lays out its gradients */
+    size_t packed; /* bytes of the struct that describes one layer's packed weights */
+    size_t turned; /* bytes of the struct that describes one layer's transposed weights */
     /* Packs a layer's weights. */
     void (*lay)(cad_bump_t *b, const cad_weights_t *w, const cad_model_t *m, int layer, void *packed);
-    /* Called after the weights are packed: computes what depends on them; or NULL. */
+    /* Computes what depends on the packed weights, after all are packed; may be NULL. */
     void (*derive)(const cad_weights_t *w, int layer, void *packed);
-    /* Packs a layer's transposed weights for the backward pass; NULL without it. */
+    /* Packs a layer's transposed weights for the backward pass; NULL in a table without a backward pass. */
     void (*lay_turned)(cad_bump_t *b, const cad_model_t *m, int layer, void *turned);
-    const cad_kind_sums_t *sums; /* layout of the gradients; NULL without a backward pass */
+    const cad_kind_sums_t *sums; /* layout of the gradients; NULL in a table without a backward pass */
 } cpu_kind_t;
-static const cpu_kind_t *const cpu_kind[CAD_NKINDS]; /* kinds_tmpl.h */
+static const cpu_kind_t *const cpu_kind[CAD_NKINDS]; /* defined in kinds_tmpl.h */
 
 static const cpu_kind_t *kind_of(const cad_model_t *m, int layer) { return cpu_kind[m->layer[layer].kind]; }
 
 struct cad_weights_t {
     int64_t D, V, Dp;
-    bool half;            /* panels are of bfloat16 pairs */
+    bool half;            /* panels hold pairs of bfloat16 */
     const float *embed;   // (V,Dp)
     const float *head[2]; // (V,Dp) of each strand
     norm_t *norm;         // (layers)
     norm_t norm_f;
     int64_t layers;
-    void **layer; // (layers) each layer's packed weights, in the struct of its kind
-    float *mem;   /* memory of the packed weights and of row */
+    void **layer; // (layers) each layer's packed weights: a struct whose type depends on the layer's kind
+    float *mem;   /* memory of the packed weights and of `row` */
     float *row;   // (Dp) scratch
 };
 
-/* The table of a strand's logits: on strand 1 the rows of complements change places. */
+/* Packs the head's table for one strand. Strand 1 uses the table with its rows in the order of the complements. */
 static const float *lay_head(cad_bump_t *b, const cad_weights_t *w, const cad_model_t *m, int strand)
 {
     float *d = cad_bump_floats(b, w->V, w->Dp);
@@ -93,7 +92,7 @@ static void weights_close(cad_weights_t *w)
     free(w);
 }
 
-/* A zeroed struct for each layer, of packed or transposed weights; false when out of memory. */
+/* Allocates a zeroed struct for each layer, for packed or (turned) transposed weights; false when out of memory. */
 static bool open_layers(void ***layer, const cad_model_t *m, bool turned)
 {
     *layer = calloc((size_t)m->cfg.n_layer, sizeof **layer);
@@ -136,10 +135,10 @@ struct cad_grads_t {
     cad_sums_t s;
     const cad_kind_sums_t *kind[CAD_NKINDS];
     const cad_model_t *model;
-    void **turned; // (layers) each of its kind's struct
+    void **turned; // (layers) each layer's transposed weights: a struct whose type depends on the layer's kind
     float *sums;   /* all gradients */
     float *mem;    /* all transposed weights */
-    bool lent;     /* turned and mem belong to another cad_grads_t */
+    bool lent;     /* turned and mem belong to another cad_grads_t, which frees them */
 };
 
 static void lay_model_turned(cad_bump_t *b, cad_grads_t *g, const cad_model_t *m)
@@ -166,7 +165,7 @@ static void grads_renew(cad_grads_t *g, const cad_model_t *m)
     lay_model_turned(&b, g, m);
 }
 
-/* The transposed weights, those of `like` if it is not NULL; false when out of memory. */
+/* Opens the transposed weights, or shares those of `like` if it is not NULL; false when out of memory. */
 static bool open_turned(cad_grads_t *g, const cad_model_t *m, const cad_grads_t *like)
 {
     cad_bump_t b = { NULL, 0 };

@@ -1,7 +1,7 @@
 /* meter.c - times each operation of a context.
  *
- * Each lane gets its own table, whose entries time the backend's operations, so that concurrent
- * lanes share nothing. SPDX-License-Identifier: MIT
+ * Each lane gets its own table of operations, whose entries time the backend's. So lanes that run at the same time
+ * share nothing. SPDX-License-Identifier: MIT
  */
 #include <pthread.h>
 #include <time.h>
@@ -9,7 +9,7 @@
 #include "measure/measure.h"
 #include "engine/engine.h"
 
-typedef struct { /* first member: the table that the lane uses instead of the backend's */
+typedef struct { /* the timing table of one lane; table is the first member, since the lane's ops points to it */
     cad_ops_t table;
     const cad_ops_t *real;
     cad_meter_t *meter;
@@ -18,15 +18,15 @@ typedef struct { /* first member: the table that the lane uses instead of the ba
 
 struct cad_meter_t {
     cad_context_t *ctx;
-    pthread_mutex_t turn; /* locked during an operation, so that a device runs one lane at a time */
+    pthread_mutex_t turn; /* locked during an operation, so that a GPU runs one lane at a time */
     bool device;
-    int lanes; /* the last is the team's lane */
+    int lanes; /* the context's lanes and, last, the team's lane */
     clock_table_t clock[];
 };
 
 _Static_assert(3 + CAD_NKINDS * CAD_KIND_OPS <= CAD_NOP, "all operations have a number");
 
-/* ---- numbering ---- */
+/* ---- numbers of operations ---- */
 
 int cad_op_first(const cad_model_t *m, int kind)
 {
@@ -78,7 +78,8 @@ static int end(cad_lane_t *l, int op, double start, int rc)
 {
     clock_table_t *c = clock_of(l);
     float none;
-    if (rc == 0) rc = c->real->read(l, 0, CAD_AT_RES, 0, 0, &none); /* waits for the device */
+    /* waits until the GPU has completed the operation */
+    if (rc == 0) rc = c->real->read(l, 0, CAD_AT_RES, 0, 0, &none);
     c->spent[op] += now() - start;
     if (c->meter->device) pthread_mutex_unlock(&c->meter->turn);
     return rc;
@@ -102,7 +103,7 @@ static int time_op(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how
     return end(l, cad_op_first(m, kind) + op, start, real->kind[kind][op](l, layer, dir, s, how));
 }
 
-/* A kind's operations are called without their number, so each number has its own function. */
+/* An operation is called without its number, so there is a timing function for each number. */
 #define TIME_OP(i)                                                                        \
     static int time_op_##i(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how) \
     {                                                                                     \

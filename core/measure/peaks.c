@@ -43,24 +43,24 @@ double cad_floor(const cad_cost_t *cost, const cad_peaks_t *p)
 
 /* ---- peaks ---- */
 
-#define SHORT 4e-3 /* seconds per run */
+#define SHORT 4e-3 /* CPU seconds of a run */
 #define RUNS 3
 #define MB ((size_t)1 << 20)
 
 typedef float work_f(int64_t n, float seed);
 typedef struct { /* data of one thread */
     double rate;
-    float kept;      /* keeps the compiler from removing the work */
-    char *from, *to; // (block)
-    size_t block;    /* larger than the thread's share of most caches */
+    float kept;      /* a result of the work, stored so that the compiler cannot remove the work */
+    char *from, *to; // (block) bytes that are copied from and to
+    size_t block;    /* larger than a thread's share of the cache on most processors */
 } worker_t;
 typedef struct {
     worker_t *worker;
     work_f *work;
     int64_t n;
-} job_t; /* work NULL: copies memory */
+} job_t; /* n operations of work; if work is NULL, memory is copied */
 
-/* CPU seconds of this thread, which exclude other processes. */
+/* CPU seconds of this thread; time used by other processes does not count. */
 static double now(void)
 {
     struct timespec t;
@@ -82,7 +82,7 @@ static void work_task(void *arg, int64_t task, int thread)
     w->rate = (double)j->n / (now() - start);
 }
 
-/* Raises *rate to the best run's mean over threads, if that is higher. */
+/* Raises *rate to the mean rate over threads of the fastest run, if that is higher. */
 static void measure(cad_team_t *team, worker_t *worker, work_f *work, int64_t n, double *rate)
 {
     int threads = cad_team_threads(team);
@@ -95,7 +95,7 @@ static void measure(cad_team_t *team, worker_t *worker, work_f *work, int64_t n,
     }
 }
 
-/* Number of operations that take about SHORT seconds. */
+/* Returns a number of operations that take about SHORT seconds. */
 static int64_t amount(work_f *work)
 {
     int64_t n = 1 << 16;
@@ -110,7 +110,7 @@ static int64_t amount(work_f *work)
     return n;
 }
 
-/* Each thread touches its own memory first, so that NUMA systems place it near the thread. */
+/* Each thread writes its own memory first, so that NUMA systems place the memory near the thread. */
 static void touch_task(void *arg, int64_t task, int thread)
 {
     worker_t *w = (worker_t *)arg + task;
@@ -158,7 +158,7 @@ int cad_peaks_measure(cad_peaks_t *p, int threads, bool half, cad_error_t *err)
         measure(team, worker, flop, amount(flop), &p->flop);
         measure(team, worker, probe->updates, amount(probe->updates), &p->updates);
         measure(team, worker, probe->exps, amount(probe->exps), &p->exps);
-        measure(team, worker, NULL, 2 * (int64_t)worker->block, &p->bytes); /* reads and writes */
+        measure(team, worker, NULL, 2 * (int64_t)worker->block, &p->bytes); /* 2: a copy reads and writes each byte */
     }
     close_workers(worker, threads);
     cad_team_close(team);

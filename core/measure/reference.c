@@ -1,5 +1,6 @@
-/* reference.c - the published forward pass in double precision, in plain loops, for comparison with
- * kernels. It uses no tiles, no merged layers and no backend; each direction runs in full. SPDX-License-Identifier: MIT
+/* reference.c - the published forward pass in double precision, in plain loops, for comparison with kernels. It uses
+ * no tiles, no merged layers and no backend; each direction computes its own projections.
+ * SPDX-License-Identifier: MIT
  */
 #include <math.h>
 
@@ -78,7 +79,8 @@ void cad_reference_direction(cad_reference_t *r, const cad_model_t *m, int layer
 
 /* ---- the whole model ---- */
 
-/* res += the combined output of the layer's directions. first: scratch (rows,D). */
+/* Runs a layer: res += the combined output of its directions. first (rows,D): scratch for the first direction's
+ * output. */
 static void layer_forward(cad_reference_t *r, const cad_model_t *m, int layer, int64_t rows, double *first)
 {
     int64_t n = rows * m->cfg.d_model, off[2] = { 0, rows };
@@ -92,7 +94,7 @@ static void layer_forward(cad_reference_t *r, const cad_model_t *m, int layer, i
     for (int64_t i = 0; i < n; i++) r->res[i] += r->h[i];
 }
 
-/* Runs one strand: hidden (len,D) and, unless NULL, logits (len,V), in strand 0's order. */
+/* Runs one strand. Writes hidden (len,D) and, unless NULL, logits (len,V), both in the order of strand 0. */
 static void strand_forward(cad_reference_t *r, const cad_model_t *m, const uint8_t *tok, int64_t len, int strand,
                            double *room, float *hidden, float *logits)
 {
@@ -108,7 +110,8 @@ static void strand_forward(cad_reference_t *r, const cad_model_t *m, const uint8
     }
 }
 
-/* other: (len) tokens of the second strand; part: hidden and logits of each strand. */
+/* Runs the strands and combines them. other (len): scratch for the second strand's tokens. part: scratch for
+ * hidden and logits of strand 0, then of strand 1. */
 static void forward(cad_reference_t *r, const cad_model_t *m, const uint8_t *tok, int64_t len, uint8_t *other,
                     double *room, float *const part[4], float *hidden, float *logits)
 {
