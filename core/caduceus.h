@@ -1,8 +1,9 @@
 /* caduceus.h - run Caduceus DNA language models.
  *
- * Schiff et al., "Caduceus: Bi-Directional Equivariant Long-Range DNA Sequence
- * Modeling", ICML 2024 (arXiv 2403.03234). D = d_model, V = rows of the
- * embedding, L = length of a sequence in tokens; one base is one token.
+ * Schiff et al., "Caduceus: Bi-Directional Equivariant Long-Range DNA Sequence Modeling", ICML 2024 (arXiv
+ * 2403.03234). D = d_model, V = rows of the embedding table, L = length of a sequence in tokens; one base is one
+ * token. PS and Ph are the paper's two architectures: Caduceus-PS is equivariant to reverse complementing by
+ * construction, Caduceus-Ph by averaging both strands.
  *
  * Conventions
  *   - A function that can fail returns 0 or a negative CAD_E* code and, if `err`
@@ -10,12 +11,12 @@
  *     the first argument, which is set to NULL on failure.
  *   - The library never prints, exits or installs signal handlers.
  *   - Any number of threads and contexts may use one model at the same time. A call
- *     that changes it (a trainer's update, or any that takes a non-const model) must
- *     be the only call on the model itself; open contexts may compute meanwhile, with
- *     the weights that they were opened with. A model must outlive its contexts and
- *     trainers.
+ *     that changes the model (a trainer's update, or any that takes a non-const model)
+ *     must be the only call on it. Open contexts may compute at the same time, with the
+ *     weights that they were opened with. A model must outlive its contexts and trainers.
  *   - A context or a trainer serves one caller at a time and owns its threads.
- *   - Pointers in structs are borrowed for the call, unless stated otherwise.
+ *   - The library uses pointers in structs only during the call, unless stated
+ *     otherwise, and does not free them.
  *   - Coordinates are 0-based, intervals half-open. Arrays are float32, in C order.
  *   - Results depend neither on the number of threads nor on the other sequences
  *     of the same call.
@@ -52,65 +53,66 @@ typedef struct cad_error_t {
 typedef struct cad_model_t cad_model_t;
 typedef struct cad_context_t cad_context_t;
 
-/* Version of the library, e.g. "0.2.0". Static; never freed. */
+/* Returns the version of the library, e.g. "0.2.0". Static; do not free it. */
 CAD_API const char *cad_version(void);
 
-/* A short name of a CAD_E* code. Static; never freed. */
+/* Returns a short name of a CAD_E* code. Static; do not free it. */
 CAD_API const char *cad_strerror(int code);
 
 /* ---- model -------------------------------------------------------------- */
 
-/* Opens a checkpoint: a folder with config.json and model.safetensors (or
- * model.safetensors.index.json and its shards), a .safetensors file beside its
- * config.json, or "hf:ORG/NAME[@REV]" for a snapshot in the local hub cache.
- * Reads all weights into memory and checks them (shapes, tied pairs, NaN). */
+/* Opens a checkpoint: a folder with config.json and model.safetensors (or model.safetensors.index.json and its
+ * shards), a .safetensors file with a config.json in the same folder, or "hf:ORG/NAME[@REV]" for a snapshot in the
+ * local hub cache. Reads all weights into memory and checks them (shapes, equality of tied tensors, NaN). */
 CAD_API int cad_model_open(cad_model_t **model, const char *path, cad_error_t *err);
 
 /* Frees a model; NULL is allowed. */
 CAD_API void cad_model_close(cad_model_t *model);
 
 enum cad_number_t {
-    CAD_D_MODEL = 1,   /* D */
-    CAD_N_LAYER,       /* layers */
-    CAD_D_INNER,       /* E = expand x D */
-    CAD_D_STATE,       /* N */
-    CAD_D_CONV,        /* K */
-    CAD_DT_RANK,       /* R */
-    CAD_VOCAB,         /* V */
-    CAD_LABELS,        /* outputs of a classifier; 0 for a language model */
-    CAD_MAX_LEN,       /* the model's window in tokens: model_max_length of
-                          tokenizer_config.json if at most 2^20, else 131072 */
+    CAD_D_MODEL = 1, /* D */
+    CAD_N_LAYER,     /* layers */
+    CAD_D_INNER,     /* E = expand x D */
+    CAD_D_STATE,     /* N */
+    CAD_D_CONV,      /* K */
+    CAD_DT_RANK,     /* R */
+    CAD_VOCAB,       /* V */
+    CAD_LABELS,      /* outputs of a classifier; 0 for a language model */
+    /* longest sequence in tokens: model_max_length of tokenizer_config.json if that is at most 2^20, else 131072 */
+    CAD_MAX_LEN,
     CAD_PARAMETERS,    /* number of trained values; a tied tensor counts once */
     CAD_RCPS,          /* 1: Caduceus-PS, 0: Caduceus-Ph */
     CAD_BIDIRECTIONAL, /* 1 or 0 */
     CAD_HIDDEN_WIDTH,  /* width of last_hidden_state: 2D (PS) or D (Ph) */
-    CAD_TOKEN_A,       /* token ids; logits have one column for each id */
+    CAD_TOKEN_A,       /* token ids; logits have one column for each token id */
     CAD_TOKEN_C,
     CAD_TOKEN_G,
     CAD_TOKEN_T,
-    CAD_TOKEN_MASK, /* this and the following: -1 if the vocabulary lacks it */
+    CAD_TOKEN_MASK, /* this id and those below are -1 if the vocabulary lacks the token */
     CAD_TOKEN_PAD,
     CAD_TOKEN_SEP,
     CAD_TOKEN_UNK,
     CAD_TOKEN_N
 };
-/* One property of the model; -1 for an unknown one. */
+/* Returns one property of the model; -1 for an unknown one. */
 CAD_API int64_t cad_model_number(const cad_model_t *model, enum cad_number_t what);
 
 enum cad_text_t {
-    CAD_TEXT_SHA256 = 1, /* of the weight file that was opened (shards: of all, in the index's order);
-                            training and cad_head_write do not change it */
-    CAD_TEXT_DTYPE,      /* stored type(s) of the weights: F32, F16, BF16, F64 or a list */
-    CAD_TEXT_STATUS,     /* "status" in the file's metadata, "" if absent */
-    CAD_TEXT_KIND,       /* "Caduceus-PS" or "Caduceus-Ph" */
-    CAD_TEXT_DETAILS,    /* dimensions and switches of config.json, one line */
-    CAD_TEXT_VOCABULARY, /* "table", "plant" or the file it came from */
-    CAD_TEXT_FOLDER      /* the folder that it was opened from; "" for a model that was made */
+    /* SHA-256 of the weight file that was opened (of all shards, in the index's order); training and
+     * cad_head_write do not change it */
+    CAD_TEXT_SHA256 = 1,
+    CAD_TEXT_DTYPE,   /* stored type(s) of the weights: F32, F16, BF16, F64 or a list */
+    CAD_TEXT_STATUS,  /* "status" in the weight file's metadata, "" if absent */
+    CAD_TEXT_KIND,    /* "Caduceus-PS" or "Caduceus-Ph" */
+    CAD_TEXT_DETAILS, /* dimensions and switches of config.json, one line */
+    /* "table" (the published vocabulary), "plant" (PlantCaduceus) or the name of the file that was read */
+    CAD_TEXT_VOCABULARY,
+    CAD_TEXT_FOLDER /* the folder that the model was opened from; "" if it was not opened but created */
 };
-/* One property as text, owned by the model; "" for an unknown one. */
+/* Returns one property as text, owned by the model; "" for an unknown one. */
 CAD_API const char *cad_model_text(const cad_model_t *model, enum cad_text_t what);
 
-/* Encode N and IUPAC codes as token N, not as PAD; no effect if the vocabulary lacks N. */
+/* Flag of cad_encode: N and IUPAC codes become token N, not PAD; no effect if the vocabulary lacks N. */
 #define CAD_N_AS_TOKEN 1u
 
 /* Encodes n letters, upper or lower case, as n token ids. Letters other than A, C,
@@ -118,24 +120,25 @@ CAD_API const char *cad_model_text(const cad_model_t *model, enum cad_text_t wha
  * Returns the number of letters other than A, C, G, T and N (IUPAC and others). */
 CAD_API int64_t cad_encode(const cad_model_t *model, const char *seq, int64_t n, unsigned flags, uint8_t *tokens);
 
-/* 0, 1, 2 or 3 if the token is A, C, G or T, else -1. */
+/* Returns 0, 1, 2 or 3 if the token is A, C, G or T, else -1. */
 CAD_API int cad_token_base(const cad_model_t *model, uint8_t token);
 
-/* out[i] = complement of tokens[n-1-i]; out and tokens must not overlap. */
+/* Sets out[i] to the complement of tokens[n-1-i]; out and tokens must not overlap. */
 CAD_API void cad_reverse_complement(const cad_model_t *model, const uint8_t *tokens, int64_t n, uint8_t *out);
 
 typedef struct cad_summary_t {
     char kind[32], dtype[64]; /* as CAD_TEXT_KIND and CAD_TEXT_DTYPE */
     int64_t d_model, n_layer, labels, max_len, parameters;
 } cad_summary_t;
-/* Describes a checkpoint, named as for cad_model_open, from config.json and the headers of its
- * weight files. Succeeds where cad_model_open would, but for damaged values: they are not read. */
+/* Describes a checkpoint, whose path is as for cad_model_open, from config.json and the headers of its weight files.
+ * Succeeds where cad_model_open would; but the values of the weights are not read, so it also succeeds if they are
+ * damaged. */
 CAD_API int cad_model_summary(cad_summary_t *summary, const char *path, cad_error_t *err);
 
 /* ---- the local cache of the Hugging Face hub ---------------------------- */
 
 /* The cache is where huggingface_hub keeps it: $HF_HUB_CACHE, else $HUGGINGFACE_HUB_CACHE, else
- * hub in $HF_HOME, else huggingface/hub in $XDG_CACHE_HOME, else in ~/.cache. Values may hold
+ * hub in $HF_HOME, else huggingface/hub in $XDG_CACHE_HOME, else in ~/.cache. Their values may hold
  * ~, ~USER, $NAME and ${NAME}; an empty variable counts as not set. These functions read the
  * environment and the cache; they write nothing and use no network. */
 
@@ -143,47 +146,46 @@ typedef struct cad_hub_name_t {
     char model[97];     /* "ORG/NAME" */
     char revision[256]; /* a branch, a tag or a commit; "main" if none is given */
 } cad_hub_name_t;
-/* Takes "ORG/NAME", "ORG/NAME@REV" or the same after "hf:" apart, and checks it. */
+/* Splits "ORG/NAME" or "ORG/NAME@REV", either of which may follow "hf:", into *name, and checks the parts. */
 CAD_API int cad_hub_parse(cad_hub_name_t *name, const char *text, cad_error_t *err);
 
 enum cad_hub_part_t {
-    CAD_HUB_CACHE = 1, /* the cache */
-    CAD_HUB_TOKEN,     /* the file of the user's token: $HF_TOKEN_PATH, else token beside hub */
+    CAD_HUB_CACHE = 1, /* the folder of the cache */
+    CAD_HUB_TOKEN,     /* the file of the user's token: $HF_TOKEN_PATH, else the file "token" beside the folder hub */
     CAD_HUB_MODEL,     /* the folder of a model */
     CAD_HUB_REF,       /* the file that holds the commit of revision `leaf`, without a line end */
     CAD_HUB_SNAPSHOT,  /* the folder of a model's files at commit `leaf`: links to blobs */
     CAD_HUB_BLOB,      /* a file's bytes; leaf: their SHA-256, or git's hash */
     CAD_HUB_LOCK       /* the file that is locked while blob `leaf` is downloaded */
 };
-/* The path of a part of the cache, which need not be there; to be freed with free(). model is
- * "ORG/NAME"; model and leaf are NULL for the first two, leaf also for CAD_HUB_MODEL. */
+/* Sets *path to the path of a part of the cache, which need not exist; free it with free(). model: "ORG/NAME", or NULL
+ * for CAD_HUB_CACHE and CAD_HUB_TOKEN. leaf: NULL for these two and for CAD_HUB_MODEL. */
 CAD_API int cad_hub_path(char **path, enum cad_hub_part_t part, const char *model, const char *leaf, cad_error_t *err);
 
 typedef struct cad_snapshot_t {
     const char *model;     /* "ORG/NAME" */
     const char *commit;    /* "" for a model without snapshots */
     const char *revisions; /* branches and tags that point to the commit, separated by commas */
-    const char *path;      /* of the snapshot's folder; without snapshots, of the model's */
-    int64_t bytes;         /* size of its files */
+    const char *path;      /* path of the snapshot's folder; for a model without snapshots, of the model's folder */
+    int64_t bytes;         /* size of the files in the folder */
 } cad_snapshot_t;
-/* Returns 0 to go on; another value ends the listing, which returns it. */
+/* Returns 0 to continue. Any other value ends cad_hub_list, which then returns that value. */
 typedef int cad_hub_visit_f(void *arg, const cad_snapshot_t *snapshot);
-/* Calls visit for each snapshot of each model in the cache, sorted by folder. A cache that does
- * not exist holds nothing. */
+/* Calls visit for each snapshot of each model in the cache, in the order of their folders' names. If the cache does
+ * not exist, calls nothing and returns 0. */
 CAD_API int cad_hub_list(cad_hub_visit_f *visit, void *arg, cad_error_t *err);
 
 /* ---- making and saving models ------------------------------------------- */
 
-/* Makes a model with the paper's initial values. config: the text of a config.json.
- * The vocabulary is the published table (or PlantCaduceus', if complement_map is
- * theirs), its rows rounded up to pad_vocab_size_multiple. max_len: the model's
- * CAD_MAX_LEN, 1 to 2^20. The same seed gives the same model. A classifier's config
- * gives a classifier. CAD_TEXT_SHA256 is "". */
+/* Makes a model with the paper's initial values. config: the text of a config.json. The vocabulary is the
+ * published one, or PlantCaduceus's if complement_map is PlantCaduceus's; its number of rows is rounded up to a
+ * multiple of pad_vocab_size_multiple. max_len: CAD_MAX_LEN of the model, 1 to 2^20. The same seed gives the same
+ * model. A classifier's config gives a classifier. CAD_TEXT_SHA256 is "". */
 CAD_API int cad_model_create(cad_model_t **model, const char *config, int64_t max_len, uint64_t seed, cad_error_t *err);
 
-/* Makes a classifier (or regressor) of `labels` outputs, 1 to 2^20, on a copy of the
- * encoder of a language model or classifier. The initial values of score are
- * N(0, 0.02^2), drawn by the seed. The backbone may be closed afterwards. */
+/* Makes a classifier (or regressor) of `labels` outputs, 1 to 2^20, with a copy of the encoder of backbone, which
+ * is a language model or a classifier. The initial values of score.weight are drawn from N(0, 0.02^2) by the seed.
+ * The backbone may be closed afterwards. */
 CAD_API int cad_model_classifier(cad_model_t **model, const cad_model_t *backbone, int64_t labels, uint64_t seed,
                                  cad_error_t *err);
 
@@ -191,44 +193,45 @@ CAD_API int cad_model_classifier(cad_model_t **model, const cad_model_t *backbon
  * the length that they were opened with. */
 CAD_API int cad_model_set_max_len(cad_model_t *model, int64_t max_len, cad_error_t *err);
 
-/* The text of the config.json that cad_model_save would write; to be freed with
- * free(). NULL on failure. */
+/* Sets *config to the text of the config.json that cad_model_save would write; free it with free(). *config is
+ * NULL on failure. */
 CAD_API int cad_model_config(char **config, const cad_model_t *model, cad_error_t *err);
 
-/* Replaces members of a config.json by those of `changes`, the text of a JSON object, and
- * adds new ones. A member is replaced whole: an object such as ssm_cfg is not merged.
- * *merged: the new text, to be freed with free(); NULL on failure. */
+/* Replaces members of a config.json by those of `changes`, the text of a JSON object, and adds new ones. A member
+ * that is itself an object, such as ssm_cfg, is replaced as a whole, not merged. *merged: the new text, to be
+ * freed with free(); NULL on failure. */
 CAD_API int cad_config_merge(char **merged, const char *config, const char *changes, cad_error_t *err);
 
 /* How a model is saved: call cad_save_init, then change members. */
 typedef struct cad_save_t {
-    size_t size;        /* of this struct, as the caller was compiled */
-    const char *status; /* text for the file's metadata (UTF-8; see CAD_TEXT_STATUS): "" for none; default
-                           NULL, the model's own */
-    const char *dtype;  /* "F32" (default, also NULL), "F16" or "BF16": weights are rounded to nearest */
-    const char *card;   /* text of the README.md to write; default NULL, none */
-    int bare;           /* 1: write a tied tensor under one of its names; default 0, under each: transformers
-                           4.51 and later need both */
-    int with_files;     /* 1: keep names of Python classes in the model's own folder (auto_map): the caller
-                           copies these files; default 0, the hub's classes are named instead */
+    size_t size; /* size of this struct as the caller was compiled; set by cad_save_init */
+    /* text for the metadata of model.safetensors (UTF-8; see CAD_TEXT_STATUS); "": none; NULL (default): the status
+     * that the model was opened with */
+    const char *status;
+    const char *dtype; /* "F32" (default, also NULL), "F16" or "BF16": weights are rounded to nearest */
+    const char *card;  /* text of the README.md to write; NULL (default): none */
+    /* 1: a tied tensor is written under one of its names; 0 (default): under each, as transformers 4.51 and later
+     * need both */
+    int bare;
+    /* 1: config.json keeps the names of Python classes in the model's own folder (auto_map), and the caller copies the
+     * files of these classes; 0 (default): it names the hub's classes instead */
+    int with_files;
 } cad_save_t;
 #define cad_save_init(how) cad_save_init_sized((how), sizeof(cad_save_t))
 CAD_API void cad_save_init_sized(cad_save_t *how, size_t size);
 
-/* Writes a checkpoint as published into folder dir, which is made if absent:
- * config.json, model.safetensors, tokenizer_config.json and, if the model
- * was opened with one, its tokenizer.json or vocab.txt. Keys of config.json and
- * tokenizer_config.json that the library does not know stay as they were read. All files
- * are written before the first one replaces an old one; on failure the old ones stay.
- * Refuses (CAD_EARG) weights that are NaN, infinite or too large for the type, and a folder
- * with another model's tokenizer. */
+/* Writes a checkpoint in the published format to folder dir, which is made if absent: config.json,
+ * model.safetensors, tokenizer_config.json and, if the model was opened with one, tokenizer.json or vocab.txt. Keys
+ * of config.json and tokenizer_config.json that the library does not know stay as they were read. All new files are
+ * complete before the first of them replaces an old file; on failure the old files stay. Refuses (CAD_EARG) weights
+ * that are NaN, infinite or too large for the type, and a folder with the tokenizer of another model. */
 CAD_API int cad_model_export(const cad_model_t *model, const char *dir, const cad_save_t *how, cad_error_t *err);
 
-/* cad_model_export with the default settings and this status. */
+/* Does the same as cad_model_export with the default settings and this status. */
 CAD_API int cad_model_save(const cad_model_t *model, const char *dir, const char *status, cad_error_t *err);
 
-/* Checks that cad_model_save can write this model's tokenizer into the existing
- * folder dir: no other model's is there, and a file can be made. Changes nothing. */
+/* Checks that cad_model_save can write this model's tokenizer into the existing folder dir: that it holds no
+ * tokenizer of another model, and that a file can be made in it. Changes nothing. */
 CAD_API int cad_model_save_check(const cad_model_t *model, const char *dir, cad_error_t *err);
 
 /* ---- a classifier's head ------------------------------------------------ */
@@ -241,249 +244,243 @@ enum cad_head_kind_t {
     CAD_HEAD_VALUES   /* K numbers: value = logit x scale + mean */
 };
 
-/* The meaning of a classifier's K outputs, as config.json stores it (problem_type,
- * caduceus_pooling, id2label, target_mean, target_scale). The arrays are allocated by
- * the library and owned by the head; names may be replaced by other malloc'd texts. */
+/* The meaning of a classifier's K outputs, as config.json stores it (problem_type, caduceus_pooling, id2label,
+ * target_mean, target_scale). The arrays are allocated by the library and owned by the head; the caller may free a
+ * name and put another malloc'd text in its place. */
 typedef struct cad_head_t {
-    size_t size;               /* of this struct, as the caller was compiled */
+    size_t size;               /* size of this struct as the caller was compiled; set by cad_head_init */
     enum cad_head_kind_t kind; /* default CAD_HEAD_CLASSES */
-    enum cad_pool_t pool;      /* over positions: CAD_POOL_MEAN (default) or CAD_POOL_MAX */
-    int64_t n;                 /* K */
+    enum cad_pool_t pool;      /* how positions are pooled: CAD_POOL_MEAN (default) or CAD_POOL_MAX */
+    int64_t n;                 /* K, the number of outputs */
     char **name;               // (K) UTF-8, without control characters
-    double *mean, *scale;      // (K); NULL unless CAD_HEAD_VALUES
+    double *mean, *scale;      // (K) each; NULL unless kind is CAD_HEAD_VALUES
 } cad_head_t;
 #define cad_head_init(head) cad_head_init_sized((head), sizeof(cad_head_t))
 CAD_API void cad_head_init_sized(cad_head_t *head, size_t size);
 
-/* Allocates the arrays of a head for n outputs (1 or more): names are NULL, numbers are
- * 0. kind must be set, and there must be no arrays yet. */
+/* Allocates the arrays of a head for n outputs (1 or more). All names are NULL, all numbers 0. Set kind before;
+ * the head must not have arrays yet. */
 CAD_API int cad_head_room(cad_head_t *head, int64_t n, cad_error_t *err);
 
-/* Reads the head of a classifier; CAD_EARG for a language model. Call cad_head_init first.
- * Arrays that the head already has are dropped, not freed. A name that config.json lacks
- * becomes LABEL_0, LABEL_1 and so on. On failure the head has no arrays. */
+/* Reads the head of a classifier; CAD_EARG for a language model. Call cad_head_init first. Arrays that the head
+ * already has are overwritten without being freed. A name that config.json lacks becomes LABEL_0, LABEL_1 and so
+ * on. On failure the head has no arrays. */
 CAD_API int cad_head_read(cad_head_t *head, const cad_model_t *model, cad_error_t *err);
 
-/* Stores the head in a classifier of as many outputs: cad_model_save writes it, and
- * contexts opened from now on pool as it says. */
+/* Stores the head in a classifier that has the same number of outputs. cad_model_save will write it, and contexts
+ * opened from now on pool as it says. */
 CAD_API int cad_head_write(const cad_head_t *head, cad_model_t *model, cad_error_t *err);
 
-/* Frees the arrays; kind and pool stay. A head without arrays is allowed. */
+/* Frees the head's arrays and keeps its kind and pool. A head without arrays is allowed. */
 CAD_API void cad_head_free(cad_head_t *head);
 
 /* ---- context ------------------------------------------------------------ */
 
 /* Settings of a context: call cad_options_init, then change members. */
 typedef struct cad_options_t {
-    size_t size; /* of this struct, as the caller was compiled */
-    /* "cpu", "cuda", "cuda:I" (counted from 0), or "auto": cuda where its module, a driver
-     * and a device are found, else cpu. Default NULL, which is auto. */
+    size_t size; /* size of this struct as the caller was compiled; set by cad_options_init */
+    /* "cpu", "cuda", "cuda:I" (device I, counted from 0), or "auto": CUDA if its module, a driver and a device are
+     * found, else the CPU. Default NULL, which means auto. */
     const char *device;
-    /* "fp32", or "bf16": bfloat16 inputs of matrix products, all else float32. Default
-     * NULL: fp32 on the CPU, bf16 on CUDA. */
+    /* "fp32", or "bf16": inputs of matrix products are bfloat16, all else is float32. Default NULL: fp32 on the
+     * CPU, bf16 on CUDA. */
     const char *precision;
-    int threads;     /* compute threads in all, 1 to 4096; default 1. A device has its own */
+    int threads;     /* number of CPU threads that compute, 1 to 4096; default 1 */
     int64_t max_len; /* length of the longest sequence, in tokens; default CAD_MAX_LEN */
 } cad_options_t;
 #define cad_options_init(options) cad_options_init_sized((options), sizeof(cad_options_t))
 CAD_API void cad_options_init_sized(cad_options_t *options, size_t size);
 
-/* Opens a context; options NULL: the defaults. Reserves memory for activations here,
- * once; later calls allocate room for intermediate results only. A context keeps the
- * weights and the head that the model had when it was opened. */
+/* Opens a context; options NULL means the defaults. Memory for activations is reserved once, here; later calls
+ * allocate only memory for intermediate results. A context keeps the weights and the head that the model had when
+ * the context was opened. */
 CAD_API int cad_context_open(cad_context_t **ctx, const cad_model_t *model, const cad_options_t *options,
                              cad_error_t *err);
 
 /* Joins the worker threads and frees the context; NULL is allowed. */
 CAD_API void cad_context_close(cad_context_t *ctx);
 
-/* The device and instruction set in use, e.g. "cpu avx512"; the precision, "fp32" or
- * "bf16". Owned by the context. */
+/* The device and instruction set in use, e.g. "cpu avx512", and the precision, "fp32" or "bf16". The texts are
+ * owned by the context. */
 CAD_API const char *cad_context_device(const cad_context_t *ctx);
 CAD_API const char *cad_context_precision(const cad_context_t *ctx);
 
-/* Why "auto" computes on the CPU, and whether bf16 is slow there; "" if neither applies,
- * or if the device is NULL and no CUDA module is installed. Owned by the context. */
+/* Returns why "auto" uses the CPU, and whether bf16 is slow on it; "" if neither applies, or if the device is NULL
+ * and no CUDA module is installed. The text is owned by the context. */
 CAD_API const char *cad_context_note(const cad_context_t *ctx);
 
-/* Bytes of working memory reserved by cad_context_open (touched only as needed). */
+/* Returns the bytes of working memory reserved by cad_context_open (of which a call touches only what it needs). */
 CAD_API size_t cad_context_bytes(const cad_context_t *ctx);
 
-/* 1 if cad_options_t accepts this name of a device, present on this machine or not;
- * else 0. NULL, which is auto, gives 1. */
+/* Returns 1 if cad_options_t accepts this device name, whether or not this machine has the device; else 0. NULL,
+ * which means auto, gives 1. */
 CAD_API int cad_device_known(const char *device);
 
 /* ---- computing ----------------------------------------------------------
  *
- * A sequence or window without tokens (unless stated otherwise), one with more tokens than the
- * context's max_len (but see cad_score), and a token of CAD_VOCAB or more are refused (CAD_EARG). After an error
- * the output arrays are unchanged, except after cad_score's CAD_EFORMAT. */
+ * The following are refused (CAD_EARG): a sequence or window without tokens (unless stated otherwise), one with
+ * more tokens than the context's max_len (but see cad_score), and a token id of CAD_VOCAB or more. After an error
+ * the output arrays are unchanged, except when cad_score returns CAD_EFORMAT. */
 
-/* The published forward pass of one sequence: tokens (L), hidden (L,
- * CAD_HIDDEN_WIDTH) or NULL, logits (L,V) or NULL; do not pass NULL for both. A Ph model's
- * logits are those of the given strand alone, not conjoined. A classifier has no such
- * logits: for it they must be NULL, or the call returns CAD_EARG. */
+/* The published forward pass of one sequence: tokens (L); hidden (L, CAD_HIDDEN_WIDTH) or NULL; logits (L,V) or
+ * NULL, but not both NULL. The logits of a Ph model are those of the given strand alone, not conjoined. A
+ * classifier has no such logits: they must be NULL, or the call returns CAD_EARG. */
 CAD_API int cad_forward(cad_context_t *ctx, const uint8_t *tokens, int64_t len, float *hidden, float *logits,
                         cad_error_t *err);
 
-/* Both strands conjoined, logits (L,V): for PS as published; for Ph the mean of the
- * strand's logits and its reverse complement's, reverse-complemented back. A classifier
- * is refused (CAD_EARG). */
+/* Computes logits (L,V) of both strands conjoined. For PS these are the published logits. For Ph they are the mean
+ * of two sets of logits: those of the given strand, and those of its reverse complement, reversed and complemented
+ * back. A classifier is refused (CAD_EARG). */
 CAD_API int cad_forward_conjoined(cad_context_t *ctx, const uint8_t *tokens, int64_t len, float *logits,
                                   cad_error_t *err);
 
-/* Classifier logits (CAD_LABELS) of one sequence, pooled over all its positions as the
- * context's head says. tokens_rc (len): the second strand, in its own order; NULL means
- * the reverse complement for PS and a single strand for Ph. A language model is refused
- * (CAD_EARG). */
+/* Classifier logits (CAD_LABELS) of one sequence, pooled over all its positions as the context's head says.
+ * tokens_rc (len): tokens of the second strand, in that strand's own order; NULL means the reverse complement for
+ * PS, and no second strand for Ph. A language model is refused (CAD_EARG). */
 CAD_API int cad_classify(cad_context_t *ctx, const uint8_t *tokens, const uint8_t *tokens_rc, int64_t len,
                          float *logits, cad_error_t *err);
 
-/* A window: a core to be scored, with flanks that the model sees as well. cad_score
- * ignores embedding; cad_embed ignores skip and logp; cad_classify_all ignores skip, logp
- * and embedding; cad_passes ignores len, logp and embedding. */
+/* A window: its core is scored; the flanks around the core are read by the model too. cad_score ignores embedding;
+ * cad_embed ignores skip and logp; cad_classify_all ignores skip, logp and embedding; cad_passes ignores len, logp
+ * and embedding. */
 typedef struct cad_window_t {
     const uint8_t *tokens;      /* (len) */
     int64_t len;                /* tokens in the window, flanks included */
-    int64_t core_beg, core_end; /* the core: [core_beg, core_end) of tokens */
-    const uint8_t *skip;        /* (len): non-zero = visible but not scored; or NULL */
-    float *logp;                /* (core length, 4) written by cad_score */
-    float *embedding;           /* written by cad_embed; its shape is given there */
+    int64_t core_beg, core_end; /* the core: tokens core_beg to core_end - 1 */
+    const uint8_t *skip;        /* (len) non-zero: visible to the model but not scored; or NULL */
+    float *logp;                /* (core length, 4), written by cad_score */
+    float *embedding;           /* written by cad_embed, which states its shape */
 } cad_window_t;
 
-#define CAD_MASK_NONE 0    /* one pass, every base visible */
-#define CAD_MASK_EACH (-1) /* one pass for each base, which is masked in it */
-                           /* K > 0: K passes, each masking every K-th base */
+#define CAD_MASK_NONE 0    /* one forward pass, in which every base is visible */
+#define CAD_MASK_EACH (-1) /* one forward pass for each base, in which that base is masked */
+                           /* K > 0: K forward passes, each of which masks every K-th base */
 
-/* Natural log-probabilities of A, C, G, T at the scored positions of n windows'
- * cores: log softmax of the conjoined logits over the four bases. A position is
- * scored if its token is A, C, G or T and it is not skipped; other rows of logp
- * are NaN. Each scored position is masked in one pass (see CAD_MASK_*). An empty core,
- * or window, is allowed, and the length of a window without scored positions is not limited.
- * CAD_EARG also for a classifier, for a mask below CAD_MASK_EACH, and for any but
- * CAD_MASK_NONE if the vocabulary lacks MASK. CAD_EFORMAT: a logit is not finite; logp then
+/* Natural log-probabilities of A, C, G, T at the scored positions of n windows' cores: log softmax of the
+ * conjoined logits over the four bases. A position is scored if its token is A, C, G or T and `skip` does not
+ * exclude it; rows of logp of other positions are NaN. Each scored position is masked in one forward pass, or in
+ * none (see CAD_MASK_*). An empty core and an empty window are allowed, and a window without scored positions may
+ * be longer than max_len. Returns CAD_EARG also for a classifier, for a mask below CAD_MASK_EACH, and for a mask
+ * other than CAD_MASK_NONE if the vocabulary lacks MASK. Returns CAD_EFORMAT if a logit is not finite; logp then
  * holds no usable values. */
 CAD_API int cad_score(cad_context_t *ctx, cad_window_t *windows, int n, int64_t mask, cad_error_t *err);
 
-/* Embeddings of n windows' cores, with nothing masked. The embedding at position t is
- * (a_t + c_{L-1-t})/2, where a and c are the last hidden states of the two strands.
- * MEAN and MAX: embedding (D); NONE: (core length, D). An empty core is refused
- * (CAD_EARG). */
+/* Embeddings of n windows' cores, with nothing masked. The embedding at position t is (a_t + c_{L-1-t})/2, where a
+ * and c are the last hidden states of the two strands, each in its own order. MEAN and MAX: embedding (D); NONE:
+ * (core length, D). An empty core is refused (CAD_EARG). */
 CAD_API int cad_embed(cad_context_t *ctx, cad_window_t *windows, int n, enum cad_pool_t pool, cad_error_t *err);
 
-/* Classifier logits (n, CAD_LABELS) of n windows: both strands are conjoined, for Ph
- * too, and pooled over the core as the context's head says. An empty core and a language
- * model are refused (CAD_EARG). */
+/* Classifier logits (n, CAD_LABELS) of n windows: the mean of both strands, for Ph too, is pooled over the core as
+ * the context's head says. An empty core and a language model are refused (CAD_EARG). */
 CAD_API int cad_classify_all(cad_context_t *ctx, const cad_window_t *windows, int n, float *logits, cad_error_t *err);
 
-/* The number of forward passes (of both strands) that cad_score runs for this window.
- * The cost is that number times len. Nothing is checked: the core must lie within tokens,
- * and a mask below CAD_MASK_EACH counts as CAD_MASK_NONE. */
+/* Returns the number of forward passes (of both strands) that cad_score runs for this window. The cost of a window
+ * is that number times len. Nothing is checked: the core must lie within tokens, and a mask below CAD_MASK_EACH
+ * counts as CAD_MASK_NONE. */
 CAD_API int64_t cad_passes(const cad_model_t *model, const cad_window_t *window, int64_t mask);
 
-/* Entropy -sum p log2 p, in bits, of one row of logp. */
+/* Returns the entropy -sum p log2 p, in bits, of one row of logp. */
 CAD_API double cad_entropy(const float logp[4]);
 
 /* ---- training ----------------------------------------------------------- */
 
-/* Settings of training: call cad_recipe_init, then change members. The optimiser is
- * AdamW (Loshchilov and Hutter 2019); the gradient is clipped by its global norm.
- * Biases, embeddings, A_log and D do not decay. */
+/* Settings of training: call cad_recipe_init, then change members. The optimiser is AdamW (Loshchilov and Hutter
+ * 2019); the gradient is clipped by its global norm. Weight decay does not apply to biases, embeddings,
+ * A_log and D. */
 typedef struct cad_recipe_t {
-    size_t size; /* of this struct, as the caller was compiled */
-    int threads; /* default 1; results do not depend on it */
-    /* 1: keep only each layer's input and recompute the rest: a third of the memory, a third
-     * more time. A CUDA device always does. Default 0. */
+    size_t size; /* size of this struct as the caller was compiled; set by cad_recipe_init */
+    int threads; /* number of CPU threads, 1 to 4096; default 1. Results do not depend on it */
+    /* 1: keep only the input of each layer and recompute the other activations, which takes a third of the memory
+     * and a third more time. A CUDA device always does this. Default 0. */
     int recompute;
-    int freeze;                                 /* 1: train only score.weight; default 0 */
-    int64_t max_tokens;                         /* of the longest sequence; default CAD_MAX_LEN */
-    enum cad_pool_t pool;                       /* of a classifier: CAD_POOL_MEAN (default) or MAX */
-    double beta1, beta2, epsilon, weight_decay; /* 0.9, 0.95, 1e-8, 0.1 */
-    double clip;                                /* 1.0; 0: the gradient is not clipped */
+    int freeze;                                 /* 1: train only the head, score.weight and score.bias; default 0 */
+    int64_t max_tokens;                         /* tokens of the longest sequence; default CAD_MAX_LEN */
+    enum cad_pool_t pool;                       /* how a classifier pools: CAD_POOL_MEAN (default) or CAD_POOL_MAX */
+    double beta1, beta2, epsilon, weight_decay; /* default 0.9, 0.95, 1e-8, 0.1 */
+    double clip;                                /* largest norm of the gradient, default 1.0; 0: no clipping */
     /* As in cad_options_t. Gradients, moments and parameters are always float32. */
     const char *device, *precision;
 } cad_recipe_t;
 #define cad_recipe_init(recipe) cad_recipe_init_sized((recipe), sizeof(cad_recipe_t))
 CAD_API void cad_recipe_init_sized(cad_recipe_t *recipe, size_t size);
 
-/* Opens a trainer; recipe NULL: the defaults. The model is borrowed, changes with
- * every update and must outlive the trainer. */
+/* Opens a trainer; recipe NULL means the defaults. The trainer changes the model with every update; the model must
+ * outlive it. */
 typedef struct cad_trainer_t cad_trainer_t;
 CAD_API int cad_trainer_open(cad_trainer_t **trainer, cad_model_t *model, const cad_recipe_t *recipe, cad_error_t *err);
 
-/* Joins the trainer's threads and frees it; NULL is allowed. The model stays. */
+/* Joins the trainer's threads and frees the trainer; NULL is allowed. The model stays open. */
 CAD_API void cad_trainer_close(cad_trainer_t *trainer);
 
-/* Device, precision and note, as for a context. Owned by the trainer. */
+/* Device, precision and note, as for a context. The texts are owned by the trainer. */
 CAD_API const char *cad_trainer_device(const cad_trainer_t *trainer);
 CAD_API const char *cad_trainer_precision(const cad_trainer_t *trainer);
 CAD_API const char *cad_trainer_note(const cad_trainer_t *trainer);
 
-/* Bytes of memory reserved (touched only as needed); number of updates so far. */
+/* The bytes of memory reserved (touched only as needed), and the number of updates so far. */
 CAD_API size_t cad_trainer_bytes(const cad_trainer_t *trainer);
 CAD_API int64_t cad_trainer_steps(const cad_trainer_t *trainer);
 
 enum cad_loss_t {
-    CAD_LOSS_TOKENS,  /* cross-entropy over all V columns at positions with a weight */
-    CAD_LOSS_CLASSES, /* softmax cross-entropy; target: K probabilities */
+    CAD_LOSS_TOKENS,  /* cross-entropy over all V tokens, at positions whose weight is above 0 */
+    CAD_LOSS_CLASSES, /* softmax cross-entropy; target: K probabilities (K = CAD_LABELS) */
     CAD_LOSS_BINARY,  /* logistic loss, summed over labels; target: K numbers in [0, 1] */
     CAD_LOSS_SQUARED  /* squared error, summed over labels; target: K numbers */
 };
 
 typedef struct cad_example_t {
-    const uint8_t *tokens; /* (len) as the model sees them, masks included */
+    const uint8_t *tokens; /* (len) as the model sees them: masked positions hold MASK */
     int64_t len;
-    const uint8_t *labels; /* TOKENS: (len) the true tokens; else NULL */
-    const float *weight;   /* TOKENS: (len) weight of each position's loss; else NULL */
-    const float *target;   /* other losses: (CAD_LABELS); else NULL */
+    const uint8_t *labels; /* CAD_LOSS_TOKENS: (len) the true tokens; other losses: NULL */
+    const float *weight;   /* CAD_LOSS_TOKENS: (len) weight of each position's loss; other losses: NULL */
+    const float *target;   /* other losses: (CAD_LABELS); CAD_LOSS_TOKENS: NULL */
 } cad_example_t;
 
-/* Masks a window of len tokens as pretraining does: chooses 15 % of the positions by
- * seed and window (any number); 80 % of these become MASK, 10 % a random token, 10 %
- * stay. masked, weight: (len). weight is 1 at chosen positions, but 0 at PAD and at
- * the token for N, and 0 elsewhere. Returns the number of ones. masked may be tokens. The
- * vocabulary must have a MASK (CAD_TOKEN_MASK is not -1); this is not checked. */
+/* Masks a window of len tokens as pretraining does. The seed and `window` (any number that identifies the window)
+ * choose 15 % of the positions; of these, 80 % become MASK, 10 % a random token, and 10 % stay as they are.
+ * masked, weight: (len). weight is 1 at chosen positions, except at PAD and at the token for N, and 0 elsewhere.
+ * Returns the number of positions whose weight is 1. masked may be the same array as tokens. The vocabulary must
+ * have a MASK token (CAD_TOKEN_MASK is not -1); this is not checked. */
 CAD_API int64_t cad_mask(const cad_model_t *model, uint64_t seed, uint64_t window, const uint8_t *tokens, int64_t len,
                          uint8_t *masked, float *weight);
 
-/* Adds the sum of n examples' losses (in nats) to *sum and, if scale is not 0, scale
- * times its gradient to the trainer's gradient. The caller sets *sum before the first
- * call. A PS model sees both strands, a Ph model the given one. An example without scored
- * positions adds nothing. Weights and the number of updates do not change. CAD_EARG: nothing has
- * changed. After any other error *sum and the gradient may include some of the examples. */
+/* Adds the sum of the losses (in nats) of n examples to *sum and, if scale is not 0, scale times the gradient of
+ * that sum to the trainer's gradient. The caller sets *sum before the first call. A PS model computes both strands
+ * of an example, a Ph model the given one. An example without scored positions adds nothing. The weights and the
+ * number of updates do not change. After CAD_EARG nothing has changed. After any other error *sum and the gradient
+ * may include some of the examples. */
 CAD_API int cad_trainer_add(cad_trainer_t *trainer, enum cad_loss_t loss, const cad_example_t *examples, int n,
                             double scale, double *sum, cad_error_t *err);
 
-/* Makes one update by AdamW with the gradient added up since the last one, then clears
- * it. lr: the learning rate. norm, if not NULL: the gradient's norm before clipping.
- * After an error, weights, moments and the number of updates are unchanged. CAD_EARG: the
- * gradient is not finite; *norm is set and the gradient cleared. Another error: a device
- * failed; *norm is not set, and the gradient is not to be used. */
+/* Makes one update by AdamW with the gradient added up since the last update, then clears the gradient. lr: the
+ * learning rate. norm, if not NULL: receives the gradient's norm before clipping. After an error, weights, moments
+ * and the number of updates are unchanged. CAD_EARG: the gradient is not finite; *norm is set and the gradient is
+ * cleared. Another error: a device failed; *norm is not set, and the gradient must not be used. */
 CAD_API int cad_trainer_update(cad_trainer_t *trainer, double lr, double *norm, cad_error_t *err);
 
 enum cad_cosine_t {
-    CAD_COSINE_AFTER, /* the cosine begins where the warm-up ends (pretraining) */
-    CAD_COSINE_OVER   /* the cosine spans all updates, as timm's; the warm-up replaces its
-                         beginning (fine-tuning) */
+    CAD_COSINE_AFTER, /* the cosine begins where the warm-up ends; used for pretraining */
+    /* the cosine spans all updates, and the warm-up replaces its beginning, as in the library timm; used for
+     * fine-tuning */
+    CAD_COSINE_OVER
 };
 
-/* The learning rate of update `step` (from 0) of `steps`: it rises linearly from 1e-6
- * (or from peak, if that is lower) to peak in the first floor(warmup x steps) updates,
- * then falls to last as half a cosine. warmup: 0 to 1. A pure function. */
+/* The learning rate of update `step` (from 0) of `steps`: it rises linearly from 1e-6 (or from peak, if that is
+ * lower) to peak in the first floor(warmup x steps) updates, then falls to `last` along half a cosine. warmup: 0
+ * to 1. */
 CAD_API double cad_schedule(enum cad_cosine_t form, int64_t step, int64_t steps, double warmup, double peak,
                             double last);
 
-/* Copies the gradient added up so far of the tensor with this published name (without
- * the prefix "caduceus."), in its published layout, to out. out has room for all values
- * of the tensor; its shape is that of the file that cad_model_save writes. CAD_EARG if there
- * is no such tensor, CAD_EDEVICE if a device failed; there is no text of the error. The
- * gradient of a tied pair is that of its first name. */
+/* Copies to out the gradient added up so far of the tensor that has this published name (without the prefix
+ * "caduceus."), in the published layout. out must have room for all values of the tensor; its shape is that of the
+ * file that cad_model_save writes. Returns CAD_EARG if there is no such tensor, CAD_EDEVICE if a device failed,
+ * without an error text. The gradient of two tied tensors is found under the first one's name. */
 CAD_API int cad_trainer_gradient(cad_trainer_t *trainer, const char *name, float *out);
 
-/* Saves parameters, moments and the number of updates in one file, whole or not at
- * all. note: any text, or NULL. Load returns it in *note, to be freed with free().
- * Both leave the gradient alone. If load fails, trainer and model may hold part of the
- * file: close them. */
+/* cad_trainer_save writes parameters, moments and the number of updates to one file, completely or not at all.
+ * note: any text, or NULL. cad_trainer_load reads them and sets *note to that text, to be freed with free().
+ * Neither changes the gradient. If cad_trainer_load fails, the trainer and the model may hold some of the file's
+ * values: close both. */
 CAD_API int cad_trainer_save(const cad_trainer_t *trainer, const char *path, const char *note, cad_error_t *err);
 CAD_API int cad_trainer_load(cad_trainer_t *trainer, const char *path, char **note, cad_error_t *err);
 

@@ -12,7 +12,7 @@
 #include "base/number.h"
 #include "caduceus.h"
 
-#define CAD_PAD 16                     /* floats: widths of rows in kernels are padded to multiples of it */
-#define CAD_LONGEST ((int64_t)1 << 31) /* tokens in a window, at most */
+#define CAD_PAD 16                     /* floats; kernels pad the width of rows to a multiple of it */
+#define CAD_LONGEST ((int64_t)1 << 31) /* maximum number of tokens in a window */
 
 #endif

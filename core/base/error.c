@@ -11,7 +11,8 @@ int cad_fail(cad_error_t *err, int code, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(err->text, sizeof err->text, fmt, ap);
     va_end(ap);
-    for (char *s = err->text; *s; s++) /* names from files may hold any byte; a message is one line */
+    /* a message must be one line without control characters, but a file name may hold any byte */
+    for (char *s = err->text; *s; s++)
         if ((unsigned char)*s < ' ' || *s == 127) *s = '?';
     return code;
 }

@@ -4,10 +4,10 @@
 
 #include "caduceus.h"
 
-/* Writes the text as one line (err may be NULL) and returns code, so that callers
- * write `return cad_fail(err, CAD_EIO, ...)`. */
+/* Writes the text to err, as one line, and returns code, so that callers can write `return cad_fail(err, CAD_EIO,
+ * ...)`. err may be NULL. */
 int cad_fail(cad_error_t *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* The text "out of memory"; returns CAD_ENOMEM. */
+/* Writes the text "out of memory" to err, which may be NULL; returns CAD_ENOMEM. */
 int cad_out_of_memory(cad_error_t *err);
 
 #endif

@@ -1,9 +1,8 @@
-/* file.c - reading whole files; writing files that are whole or absent; folders.
+/* file.c - reads whole files; writes files that are complete or absent; makes and locks folders.
  *
- * A file is written without a name where the file system can do that, so that nothing is
- * left behind if the process dies; else under a temporary name. It is then synced, given a
- * temporary name beside its destination if it has none yet, and renamed over the destination.
- * SPDX-License-Identifier: MIT
+ * Where the file system can do that, a file is written without a name, so that it vanishes if the process dies;
+ * elsewhere under a temporary name. It is then synced, given a temporary name in the folder of its destination if it
+ * has none yet, and renamed to its destination. SPDX-License-Identifier: MIT
  */
 #include <dirent.h>
 #include <errno.h>
@@ -97,7 +96,7 @@ bool cad_path_inside(const char *path)
     }
 }
 
-/* The path that the link at `path` holds, malloc'd; NULL if there is none. */
+/* Returns the path that the symbolic link `path` holds, malloc'd; NULL if it cannot be read or memory is out. */
 static char *follow(const char *path)
 {
     char target[4096], *copy, *next;
@@ -136,9 +135,10 @@ static int cannot(const char *path, cad_error_t *err)
     return cad_fail(err, CAD_EIO, "%s: cannot write there: %s", path, strerror(errno));
 }
 
-#define TEMPORARY ".caduceus-%ld-%d.tmp" /* process id, number */
+#define TEMPORARY ".caduceus-%ld-%d.tmp" /* process id, number of the attempt */
 
-/* Takes the first free temporary name as f->tmp: for the open file f->fd, else for a new file. */
+/* Sets f->tmp to the first free temporary name, and gives it to the unnamed open file f->fd or, if f->fd is -1, to
+ * a new file. Returns 0, or -1 with errno. */
 static int take_name(cad_file_t *f)
 {
     size_t size = strlen(f->path) + 64;
@@ -156,7 +156,7 @@ static int take_name(cad_file_t *f)
     return -1;
 }
 
-/* Opens the folder that holds path: a descriptor, or -1 with errno. */
+/* Opens the folder that contains path; returns a descriptor, or -1 with errno. */
 static int open_folder(const char *path, int flags)
 {
     char dir[4352];
@@ -186,7 +186,8 @@ static int begin(cad_file_t *f, const char *path, bool named, cad_error_t *err)
     int rc = 0;
     memset(f, 0, sizeof *f);
     f->fd = -1;
-    rc = cad_resolve(path, &f->path, err); /* a link's target is replaced, not the link */
+    /* if path is a symbolic link, the file it leads to is replaced, not the link */
+    rc = cad_resolve(path, &f->path, err);
     if (rc) return rc;
     f->tmp = malloc(strlen(f->path) + 64);
     if (!f->tmp) rc = cad_fail(err, CAD_ENOMEM, "%s: out of memory", path);
@@ -230,7 +231,8 @@ int cad_file_sync(cad_file_t *f, cad_error_t *err)
 {
     struct stat sb;
     int fd = f->fd;
-    if (stat(f->path, &sb) == 0) (void)!fchmod(fd, sb.st_mode & 07777); /* the mode of the file that is replaced */
+    /* takes over the mode of the file that will be replaced */
+    if (stat(f->path, &sb) == 0) (void)!fchmod(fd, sb.st_mode & 07777);
     if (fsync(fd)) return write_error(f, err);
     if (!f->named && take_name(f)) return write_error(f, err);
     f->fd = -1;
@@ -249,7 +251,7 @@ int cad_file_publish(cad_file_t *f, cad_error_t *err)
 
 void cad_file_abort(cad_file_t *f)
 {
-    int why = errno; /* the error that led here */
+    int why = errno; /* cleaning up must not change the errno that the caller reports */
     if (!f->path) return;
     if (f->named) unlink(f->tmp);
     if (f->fd >= 0) close(f->fd);
@@ -264,7 +266,7 @@ void cad_file_abort(cad_file_t *f)
 int cad_sync_folder(const char *path)
 {
     int fd = open_folder(path, O_RDONLY | O_DIRECTORY), rc = 0;
-    if (fd < 0) return errno == EACCES ? 0 : -1; /* a folder may be writable but not readable */
+    if (fd < 0) return errno == EACCES ? 0 : -1; /* a folder may be writable but not readable; it is then not synced */
     if (fsync(fd) && errno != EINVAL) rc = -1;
     close(fd);
     return rc;

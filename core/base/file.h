@@ -1,62 +1,64 @@
-/* file.h - reading whole files; writing files that are whole or absent; folders.
- * Every function that takes err returns 0 or a negative CAD_E* with a text.
- * SPDX-License-Identifier: MIT */
+/* file.h - reads whole files; writes files that are complete or absent; makes and locks folders. Every function that
+ * takes err returns 0, or a negative CAD_E* code with a text in err. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_FILE_H
 #define CAD_FILE_H
 
 #include "base/base.h"
 
 /* ---- reading ---- */
-/* Reads exactly n bytes at offset; path is for messages. */
+/* Reads exactly n bytes at offset into buf; path is for error messages. */
 int cad_pread(int fd, void *buf, size_t n, int64_t offset, const char *path, cad_error_t *err);
-/* Reads a whole text file: malloc'd, with a NUL after its size bytes. An absent file that is
- * optional gives NULL and 0. */
+/* Reads a whole text file into *text, malloc'd, of *size bytes and a NUL after them. If the file is absent and
+ * optional is true, sets *text to NULL and *size to 0. */
 int cad_read_text(char **text, size_t *size, const char *path, bool optional, cad_error_t *err);
 
 /* ---- paths ---- */
-/* "dir/name", malloc'd; NULL when out of memory. */
+/* Returns "dir/name", malloc'd; NULL when out of memory. */
 char *cad_path_join(const char *dir, const char *name);
-/* True for a relative path that stays in its folder: no component is empty, "." or "..", no
- * character is a control character. */
+/* True for a relative path that stays in its folder: no component is empty, "." or "..", and none contains a control
+ * character. */
 bool cad_path_inside(const char *path);
-/* The path that links at `path` lead to, malloc'd into *out. It is found without realpath, so
- * that a dangling link gives the name of the file to create. */
+/* Follows symbolic links from `path` and sets *out to the path they lead to, malloc'd. Unlike realpath, it accepts
+ * a link whose target does not exist: *out is then the path of the file to create. */
 int cad_resolve(const char *path, char **out, cad_error_t *err);
 
 /* ---- writing ---- */
-/* Writes n bytes to a descriptor: 0, or -1 with errno. */
+/* Writes n bytes to a descriptor; returns 0, or -1 with errno. */
 int cad_write_all(int fd, const void *data, size_t n);
 
-/* A file that is being written. Zeroed: none. */
+/* A file that is being written. All members zero: no file. */
 typedef struct cad_file_t {
-    char *path; /* destination, links resolved; owned */
+    char *path; /* destination, with symbolic links followed; owned */
     char *tmp;  /* temporary name; owned */
-    int fd;     /* -1 once synced */
-    bool named; /* tmp exists */
+    int fd;     /* descriptor; -1 once synced */
+    bool named; /* the file exists under the name tmp */
 } cad_file_t;
-/* Begins a file that is to replace path. Until it is published it has no name, where the file
- * system can do that, or a temporary one beside path. After a failure there is nothing to abort. */
+/* Begins a file that is to replace path. Where the file system supports it, the file has no name until it is
+ * published; elsewhere it has a temporary name in the same folder. After a failure cad_file_abort need not be
+ * called. */
 int cad_file_open(cad_file_t *f, const char *path, cad_error_t *err);
-/* The same, always under the temporary name f->tmp, for writers that need a name. */
+/* The same, but the file always has the temporary name f->tmp, for writers that need a name. */
 int cad_file_open_named(cad_file_t *f, const char *path, cad_error_t *err);
 int cad_file_write(cad_file_t *f, const void *data, size_t n, cad_error_t *err);
-/* Gives f the mode of the file it will replace, syncs and closes it. Afterwards f is under its
- * temporary name, not yet its path. errno is set on failure. */
+/* Gives f the mode of the file it will replace, syncs and closes it. Afterwards the file has its temporary name,
+ * not yet its final name `path`. errno is set on failure. */
 int cad_file_sync(cad_file_t *f, cad_error_t *err);
-/* Renames a synced f to its path, syncs the folder and frees f, also on failure. */
+/* Renames a synced file to its path, syncs the folder and frees f, also on failure. */
 int cad_file_publish(cad_file_t *f, cad_error_t *err);
-/* Removes what is not published and frees f; a zeroed f is allowed. */
+/* Removes the file if it is not published, and frees f. A zeroed f is allowed. */
 void cad_file_abort(cad_file_t *f);
 
 /* ---- folders ---- */
-/* fsync of the folder that holds path: 0, or -1 with errno. */
+/* Syncs the folder that contains path; returns 0, or -1 with errno. */
 int cad_sync_folder(const char *path);
-/* Makes folder dir if it is absent (*made, may be NULL) and checks that files can be made in it. */
+/* Makes folder dir if it is absent, and checks that files can be made in it. *made: whether it was made; made may
+ * be NULL. */
 int cad_folder_make(const char *dir, bool *made, cad_error_t *err);
-/* Locks dir: other claims on it fail until *fd is closed or the process dies. A file system
- * without locks gives *fd -1 and 0. */
+/* Locks dir: other calls for dir fail until *fd is closed or the process ends. If the file system has no locks,
+ * returns 0 and sets *fd to -1. */
 int cad_folder_claim(const char *dir, int *fd, cad_error_t *err);
-/* Removes the temporaries in dir whose processes have ended. */
+/* Removes the temporary files in dir that belong to processes that have ended. */
 void cad_folder_sweep(const char *dir);
 
 #endif

@@ -1,4 +1,7 @@
-/* memory.c - aligned memory. SPDX-License-Identifier: MIT */
+/* memory.c - allocates aligned memory.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -16,7 +19,7 @@ void *cad_alloc(size_t count, size_t size)
     if (bytes > SIZE_MAX - (unit - 1)) return NULL;
     bytes = (bytes + unit - 1) / unit * unit;
     p = aligned_alloc(unit, bytes);
-#ifdef MADV_HUGEPAGE /* fewer, larger pages: kernels walk down columns, one row's width at a time */
+#ifdef MADV_HUGEPAGE /* large pages, because kernels read down columns, where each row lies on another small page */
     if (p && unit == HUGE) madvise(p, bytes, MADV_HUGEPAGE);
 #endif
     return p;

@@ -1,6 +1,9 @@
-/* random.h - random numbers as pure functions of a seed and a place, so that none depends
- * on the order of work, on threads or on a restart. splitmix64 with the place mixed into
- * its state. SPDX-License-Identifier: MIT */
+/* random.h - random numbers as pure functions of a seed and of three numbers, the place (a,b,c) that they are drawn
+ * for. So they do not depend on the order of work, on threads or on a restart. The generator is splitmix64 with the
+ * place mixed into its state.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_RANDOM_H
 #define CAD_RANDOM_H
 
@@ -18,7 +21,7 @@ static inline uint64_t cad_mix(uint64_t z)
     return z ^ z >> 31;
 }
 
-/* 64 random bits for the place (a,b,c), e.g. step, window and position. */
+/* Returns 64 random bits for the place (a,b,c), for example step, window and position. */
 static inline uint64_t cad_random(uint64_t seed, uint64_t a, uint64_t b, uint64_t c)
 {
     uint64_t s = cad_mix(seed + CAD_GOLDEN);
@@ -27,8 +30,8 @@ static inline uint64_t cad_random(uint64_t seed, uint64_t a, uint64_t b, uint64_
     return cad_mix(s + (c + 1) * CAD_GOLDEN);
 }
 
-/* Turn 64 random bits into a number in [0, 1); into an integer in [0, n), 1 <= n < 2^32; into a
- * standard normal deviate. */
+/* Convert 64 random bits: cad_unit into a number in [0, 1), cad_below into an integer in [0, n) for 1 <= n < 2^32,
+ * cad_normal into a standard normal deviate. */
 static inline double cad_unit(uint64_t bits) { return (double)(bits >> 11) * 0x1p-53; }
 static inline uint64_t cad_below(uint64_t bits, uint64_t n) { return (bits >> 32) * n >> 32; }
 static inline double cad_normal(uint64_t bits)
@@ -37,7 +40,7 @@ static inline double cad_normal(uint64_t bits)
     return sqrt(-2 * log(u)) * cos(angle);
 }
 
-/* A name as a place. */
+/* Converts a name into one coordinate of a place. */
 static inline uint64_t cad_random_name(const char *s) { return cad_hash(CAD_HASH, s, strlen(s)); }
 
 #endif

@@ -1,8 +1,8 @@
 /* team.c - a fork-join pool of threads.
  *
- * Runs do not overlap; threads take tasks from a shared counter. Between runs the
- * workers spin briefly, since runs inside a forward pass follow each other within
- * microseconds, and then sleep. SPDX-License-Identifier: MIT
+ * One call of cad_team_run is a run; runs do not overlap. Within a run, threads take tasks from a shared counter.
+ * Between runs, workers first spin briefly, since the runs of a forward pass follow each other within microseconds;
+ * then they sleep. SPDX-License-Identifier: MIT
  */
 #include <pthread.h>
 #include <signal.h>
@@ -22,7 +22,7 @@ struct cad_team_t {
     void *arg;
     int64_t ntask;
     _Atomic int64_t next;
-    _Atomic unsigned run; /* number of the run; a change wakes the workers */
+    _Atomic unsigned run; /* number of the current run; workers wait until it changes */
     _Atomic int busy;     /* workers that have not finished the current run */
     _Atomic bool stop;
 };
@@ -80,7 +80,8 @@ static void *work(void *arg)
 
 static int start(cad_team_t *team)
 {
-    sigset_t all, old; /* workers inherit the mask: signals go to the thread that calls */
+    /* workers inherit the signal mask: they block all signals, which then go to the calling thread */
+    sigset_t all, old;
     int rc = 0;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
