@@ -1,4 +1,7 @@
-/* cmd.h - shared by the commands; options.h has the option table. SPDX-License-Identifier: MIT */
+/* cmd.h - functions that the commands share; option_table.h has the option table.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_CMD_H
 #define CAD_CMD_H
 
@@ -19,7 +22,7 @@
 #include "option_table.h"
 #include "stream/pipeline.h"
 
-#define TRACK_WINDOW 16384 /* the default window of tracks at most */
+#define TRACK_WINDOW 16384 /* upper limit of the default --window of tracks, in tokens */
 
 /* Each command is a file or a folder; main.c lists them. Each returns the exit status. */
 int cmd_annotate(int argc, char **argv);
@@ -34,17 +37,17 @@ int cmd_pretrain(int argc, char **argv);
 int cmd_track(int argc, char **argv);
 
 /* ---- report.c ---- */
-/* To be called first in a process: sets up signals, standard descriptors, allocation. */
+/* Call this first in a process: it sets up signals, standard descriptors and allocation. */
 void cmd_init(void);
 /* Prints "caduceus CMD: message" on stderr; returns 1, the exit status. */
 int cmd_fail(const char *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Prints "caduceus CMD: warning: message" on stderr. */
 void cmd_warn(const char *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Flushes stdout; returns 0, or 1 after reporting. Every command ends with it. */
+/* Flushes stdout; returns 0, or 1 after reporting an error. Every command calls it last. */
 int cmd_finish(const char *cmd);
 
 /* ---- options.c: acting on the options of option_table.h ---- */
-/* The model that the options or $CADUCEUS_MODEL name, or NULL. */
+/* Returns the model that -m or $CADUCEUS_MODEL names, or NULL. */
 const char *options_model(const options_t *o);
 /* Opens a context with these options for windows of up to max_len tokens. */
 int options_open_context(const options_t *o, const cad_model_t *model, int64_t max_len, cad_context_t **ctx,
@@ -52,33 +55,33 @@ int options_open_context(const options_t *o, const cad_model_t *model, int64_t m
 /* Opens a trainer with this recipe and these options' device, precision and threads. */
 int options_open_trainer(const options_t *o, cad_model_t *model, cad_recipe_t *recipe, cad_trainer_t **trainer,
                          cad_error_t *err);
-/* Opens that model, else the bundled model: 0, or 1 after reporting. */
+/* Opens the model that options_model() names, or else the bundled model. Returns 0, or 1 after reporting an error. */
 int options_open_model(const options_t *o, cad_model_t **model);
 
 /* Saves the model into folder dir; signals are delayed until it is done. */
 int options_save_model(const cad_model_t *model, const char *dir, const char *status, cad_error_t *err);
 
-/* Appends " mask=..." for provenance. */
+/* Appends " mask=..." for the provenance. */
 void option_mask_text(int64_t mask, text_t *t);
-/* Adds where results come from. contigs: the reference's checksum, or NULL; options: those
- * that change results. Both are borrowed. */
+/* Adds to p where results come from. contigs: the reference's checksum, or NULL; options: the options that change
+ * results. Both are borrowed, so they must outlive p. */
 void options_provenance(provenance_t *p, const cad_model_t *model, const cad_context_t *ctx, const char *contigs,
                         const text_t *options);
-/* The same without a context; model: its SHA-256. All texts are borrowed. */
+/* The same without a context. model: the SHA-256 of the model. All texts are borrowed, so they must outlive p. */
 void options_provenance_of(provenance_t *p, const char *model, const char *contigs, const text_t *options,
                            const char *precision, const char *device);
-/* Names the files of the model, as inputs. */
+/* Adds the files of the model to the ledger, as inputs. */
 void options_input_model(const options_t *o, ledger_t *l);
-/* --write-index[=FMT]: 0, or 1 after reporting. */
+/* Parses --write-index[=FMT]. Returns 0, or 1 after reporting an error. */
 int option_index(const char *cmd, const char *arg, index_t *index);
-/* --shard: 0, or 1 after reporting. */
+/* Parses --shard. Returns 0, or 1 after reporting an error. */
 int option_shard(const char *cmd, const char *arg, shard_t *shard);
-/* Whether the part at path exists and is whole; says so on stderr. */
+/* Returns whether the shard's output at path exists already and is complete; says so on stderr if it does. */
 bool options_part_done(const options_t *o, const char *path, const provenance_t *p);
-/* The number of tokens to compute in one batch. */
+/* Returns the number of tokens to compute in one batch. */
 int64_t options_batch(const options_t *o);
 
-/* The values of -r, -R, -t and -L in the order given. */
+/* The values of -r, -R, -t and -L, in the order given. how: the option's letter. */
 typedef struct limits_t {
     struct {
         int how;
@@ -87,23 +90,23 @@ typedef struct limits_t {
     int n;
 } limits_t;
 int limits_take(limits_t *l, const char *cmd, int how, const char *text);
-/* Opens those given by the options in `hows` as *r; NULL if there are none. */
+/* Opens the regions given by the options whose letters are in `hows` as *r; *r is NULL if there are none. */
 int limits_open(const limits_t *l, const char *hows, regions_t **r, const names_t *names, cad_error_t *err);
 
-/* Names their files, as inputs. */
+/* Adds the files of the limits to the ledger, as inputs. */
 void limits_inputs(const limits_t *limits, ledger_t *l);
-/* Names the files of the model, the reference, the aliases (NULL: none) and the limits. */
+/* Adds the files of the model, the reference, the aliases (NULL: none) and the limits to the ledger, as inputs. */
 void options_inputs(const options_t *o, const char *reference, const char *aliases, const limits_t *limits,
                     ledger_t *l);
 /* True if one of the limits is read from standard input. */
 bool limits_stream(const limits_t *l);
-/* Mix a text, or all limits, into a digest that tells sharded runs apart. */
+/* Add a text, or all limits, to a digest; runs with different digests cannot be shards of one run. */
 uint64_t text_digest(const char *s, uint64_t digest);
 uint64_t limits_digest(const limits_t *l, uint64_t digest);
 
 /* ---- progress.c ---- */
 typedef struct progress_t {
-    double (*share)(const void *arg); /* fraction done, 0 = not known; or NULL */
+    double (*share)(const void *arg); /* fraction of the work that is done, 0 if unknown; or NULL */
     const void *share_arg;
     const work_t *work;
     const int64_t *rows;
@@ -111,9 +114,10 @@ typedef struct progress_t {
     bool on, printed;
     struct timespec start, shown;
 } progress_t;
-/* Seconds of the monotonic clock. */
+/* Returns the seconds since time t of the monotonic clock. */
 double seconds_since(struct timespec t);
-/* Prints a line on a terminal, once a second. rows: the number of `what` done. */
+/* If stderr is a terminal, progress_tick prints a line at most once a second. rows: how many `what` (such as
+ * "reads") are done. */
 void progress_begin(progress_t *p, const options_t *o, const work_t *work, const int64_t *rows, const char *what);
 void progress_tick(void *progress);
 void progress_end(const progress_t *p);

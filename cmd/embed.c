@@ -1,5 +1,8 @@
-/* embed.c - caduceus embed: a matrix of embeddings for machine learning. It is the
- * matrix of annotate with the names of its rows. SPDX-License-Identifier: MIT */
+/* embed.c - caduceus embed: writes a matrix of embeddings for machine learning, and a file of the names of its rows.
+ * It runs the code of annotate with other defaults.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include "annotate/annotate.h"
 
 static const char USAGE[] = "Usage: caduceus embed [options] IN -o OUT.npy\n\n"
@@ -33,7 +36,7 @@ static const char USAGE[] = "Usage: caduceus embed [options] IN -o OUT.npy\n\n"
                             "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
                             "      --dry-run          count windows and tokens, estimate time and size\n" OPTIONS_USAGE;
 
-/* OUT.tsv for OUT.npy, malloc'd; NULL: out of memory. */
+/* Returns the path OUT.tsv for the matrix OUT.npy or OUT.npz, malloc'd; NULL when out of memory. */
 static char *names_path(const char *matrix)
 {
     size_t n = strlen(matrix);
@@ -46,7 +49,7 @@ static char *names_path(const char *matrix)
 int cmd_embed(int argc, char **argv)
 {
     annotate_args_t a;
-    text_t command = { 0 }; /* empty: there is no @PG line */
+    text_t command = { 0 }; /* empty, since the output has no @PG line */
     char *names;
     int rc = annotate_parse(&a, "embed", USAGE, argc, argv);
     if (rc) return rc == 2 ? 0 : 1;

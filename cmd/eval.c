@@ -1,5 +1,6 @@
-/* eval.c - caduceus eval: how well a model predicts held-out sequence, beside Markov
- * models of the training split. SPDX-License-Identifier: MIT */
+/* eval.c - caduceus eval: measures how well a model predicts held-out sequence, and compares it with Markov models
+ * that are fitted to the training split. SPDX-License-Identifier: MIT
+ */
 #include "stream/evals.h"
 #include "run.h"
 
@@ -28,14 +29,14 @@ typedef struct {
     settings_t set;
     const char *output, *split, *markov_split;
     limits_t limits;
-    int64_t sample, seed, markov; /* markov: -1 for none */
-    bool dry_run, baseline;       /* baseline: given by the user */
+    int64_t sample, seed, markov; /* markov: order of the largest Markov model; -1: no Markov models */
+    bool dry_run, baseline;       /* baseline: the user gave --markov */
 } args_t;
 
 typedef struct {
     args_t *a;
     run_t run;
-    eval_t *eval; /* the source's state */
+    eval_t *eval; /* state of the source; owned by the source */
     output_t *out;
     splits_t splits;
     cad_markov_t markov;
@@ -131,7 +132,8 @@ static int open_output(evaluation_t *t, cad_error_t *err)
     return rc || a->dry_run ? rc : output_open(&t->out, a->output, output_is_gz(a->output), err);
 }
 
-/* Finds the split of the baseline. Without one, the baseline is omitted unless the user gave it. */
+/* Finds the split that the Markov models (the baseline) are fitted to. If there is none, they are omitted, unless
+ * the user asked for them. */
 static int find_baseline(evaluation_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;

@@ -1,4 +1,7 @@
-/* main.c - the list of commands. SPDX-License-Identifier: MIT */
+/* main.c - lists the commands and runs the one that the user names.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include "cmd.h"
 
 static const struct {
@@ -42,7 +45,7 @@ int main(int argc, char **argv)
         usage(stderr);
         return 1;
     }
-    if (!strcmp(name, "help") && argc > 2) { /* help CMD is CMD --help */
+    if (!strcmp(name, "help") && argc > 2) { /* "help CMD" is the same as "CMD --help" */
         char *help[] = { argv[2], (char *)"--help", NULL };
         for (size_t i = 0; i < NCOMMAND; i++)
             if (!strcmp(help[0], COMMANDS[i].name)) return COMMANDS[i].run(2, help);

@@ -1,7 +1,7 @@
-/* merge.c - caduceus merge: joins the parts that --shard wrote into one file.
- *
- * Values and records go through the writers of an unsharded run, so the result has the
- * bytes of that run. SPDX-License-Identifier: MIT */
+/* merge.c - caduceus merge: joins the parts of a run, which are the files that --shard wrote, into one file. Values
+ * and records are written by the same code as in an unsharded run, so the result has the same bytes as its output.
+ * SPDX-License-Identifier: MIT
+ */
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -28,7 +28,7 @@ typedef struct {
     int64_t threads;
     char **part;
     int n, *order; /* part[order[k]] is shard k + 1 */
-    json_t *json;  /* the parts' provenance, without the shard */
+    json_t *json;  /* the provenance that all parts share, without the keys of a shard */
 } args_t;
 
 static const char *part_at(const args_t *a, int k) { return a->part[a->order[k]]; }
@@ -75,7 +75,8 @@ typedef struct {
     char value[32];
 } graph_t;
 
-/* Whether a line stands before a part's rows: provenance, then column names. */
+/* True for a line before the rows of a part: provenance, then column names. *named: the line of column names has
+ * been read. */
 static bool is_header(const kstring_t *l, bool *named)
 {
     if (*named || l->s[0] != '#') return false;
@@ -92,7 +93,7 @@ static int put_run(graph_t *g, output_t *out, cad_error_t *err)
     return text_write(out, &g->run, err);
 }
 
-/* Joins runs of equal values, which two parts may share. */
+/* Adds a line of a bedGraph. Joins runs of equal values, which the end of a shard may have cut. */
 static int graph_line(graph_t *g, const input_t *in, const kstring_t *l, output_t *out, cad_error_t *err)
 {
     char value[32];
@@ -241,7 +242,8 @@ static int copy_reads(records_t *t, htsFile *fp, sam_hdr_t *h, const char *path,
     return got == -1 ? records_end(fp, path, err) : cad_fail(err, CAD_EIO, "%s: damaged or cut short", path);
 }
 
-/* All parts are read with the header of the output, which gains the tags that no part declares. */
+/* Copies the records of a part. All parts are read with the output's header; htslib adds to it a declaration for
+ * each tag that no part declares. */
 static int copy_variants(records_t *t, htsFile *fp, const char *path, cad_error_t *err)
 {
     int got;
@@ -264,7 +266,7 @@ static int records_part(const args_t *a, records_t *t, const char *path, input_t
     if (rc == 0 && reads) rh = sam_hdr_read(fp);
     if (rc == 0 && !reads) vh = bcf_hdr_read(fp);
     if (rc == 0 && !rh && !vh) rc = cad_fail(err, CAD_EFORMAT, "%s: its header is damaged or missing", path);
-    if (rc == 0 && !t->out.fp) { /* first part: create the output */
+    if (rc == 0 && !t->out.fp) { /* first part: creates the output */
         t->reads = rh ? sam_hdr_dup(rh) : NULL;
         t->variants = vh ? bcf_hdr_dup(vh) : NULL;
         rc = t->reads || t->variants ? begin_records(a, t, &fp->format, err) : cad_out_of_memory(err);
@@ -300,7 +302,7 @@ static int merge_records(const args_t *a, cad_error_t *err)
 
 typedef enum { PARTS_TEXT, PARTS_GRAPH, PARTS_MATRIX, PARTS_BIGWIG, PARTS_READS, PARTS_VARIANTS } parts_t;
 
-/* Finds the kind of a part by its first bytes; a graph counts as text here. */
+/* Finds the kind of a part from its first bytes; a bedGraph counts as text here. */
 static int kind_of(const char *path, parts_t *kind, cad_error_t *err)
 {
     unsigned char magic[6] = { 0 };
@@ -332,8 +334,8 @@ static int same_kind(const args_t *a, parts_t *kind, cad_error_t *err)
     return rc;
 }
 
-/* Writes the provenance that an unsharded run leaves beside bigWigs and matrices: the parts',
- * without the line on the shard's work. */
+/* Writes the .json file that an unsharded run leaves beside bigWigs and matrices: the provenance of the parts,
+ * without the shard's work. */
 static int write_json(const args_t *a, output_t *json, cad_error_t *err)
 {
     text_t t = { 0 };
@@ -345,7 +347,8 @@ static int write_json(const args_t *a, output_t *json, cad_error_t *err)
     return rc;
 }
 
-/* Indexes a bedGraph as track does: .csi if the parts have one (a contig is too long for .tbi), else .tbi. */
+/* Indexes a bedGraph as track does: with a .csi if the first part has one (because a contig is too long for .tbi),
+ * else with a .tbi. */
 static int index_graph(const args_t *a, output_t *out, output_t **index, cad_error_t *err)
 {
     char *theirs = suffixed(part_at(a, 0), ".csi");

@@ -1,10 +1,10 @@
-/* option_table.h - the option table: options that several commands share, group by group.
+/* option_table.h - the option table: the options that several commands share, in groups.
  *
- * A group has a line for getopt_long (OPTIONS_*), its part of the usage text (*_USAGE),
- * a struct of values, and a function *_take that stores one option: it returns 0 = done,
- * 1 = not of this group, -1 = error, reported. A command lists its groups, then its own
- * options, whose codes are letters or below OPT_FIRST.
- * SPDX-License-Identifier: MIT */
+ * A group has entries for getopt_long (OPTIONS_*), lines of the usage text (*_USAGE), a struct of values, and a
+ * function *_take that stores one option and returns 0 if it did, 1 if the option is not in this group, or -1 after
+ * reporting an error. A command lists its groups, then its own options, whose codes are letters or numbers below
+ * OPT_FIRST. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_OPTION_TABLE_H
 #define CAD_OPTION_TABLE_H
 
@@ -40,7 +40,7 @@ enum { /* codes of shared options without a letter */
        OPT_QUIET,
        OPT_VERBOSITY,
        OPT_HELP,
-       OPT_END /* above all codes */
+       OPT_END /* greater than all codes */
 };
 #define OPT_VALUE(name, code)               \
     {                                       \
@@ -76,8 +76,8 @@ typedef struct options_t {
     const char *model, *device, *precision; /* NULL: not given */
     int threads;
     bool quiet;
-    bool counting; /* this run only counts work: the next run prints the warnings */
-    int verbosity; /* 3 = default; above it, messages of htslib too */
+    bool counting; /* this run only counts work and prints no warnings, since the run that follows prints them */
+    int verbosity; /* default 3; above 3, htslib prints messages too */
 } options_t;
 void options_init(options_t *o, const char *cmd);
 int options_take(options_t *o, int c, const char *arg);
@@ -100,13 +100,13 @@ int windows_take(settings_t *set, const char *cmd, int c, const char *arg);
     "      --n-layer N        [4]\n"   \
     "      --rcps yes|no      Caduceus-PS, else Caduceus-Ph [yes]\n"
 typedef struct new_model_t {
-    const char *config;       /* path of a config.json; NULL: a small published one */
-    int64_t d_model, n_layer; /* replace config's; 0: not given */
-    int rcps;                 /* replaces config's; -1: not given */
+    const char *config;       /* path of a config.json; NULL: a small model of the published architecture */
+    int64_t d_model, n_layer; /* override the values in config; 0: not given */
+    int rcps;                 /* overrides the value in config; -1: not given */
 } new_model_t;
 int new_model_take(new_model_t *n, const char *cmd, int c, const char *arg);
 bool new_model_given(const new_model_t *n);
-/* Makes the model, with initial values drawn by the seed. Errors name the config's path. */
+/* Creates the model, with initial values drawn by the seed. Error texts name the path of config. */
 int new_model_open(const new_model_t *n, cad_model_t **model, int64_t max_len, uint64_t seed, cad_error_t *err);
 
 /* ---- training: pretrain, finetune ---- */
@@ -115,14 +115,14 @@ int new_model_open(const new_model_t *n, cad_model_t **model, int64_t max_len, u
         OPT_VALUE("seed", OPT_SEED), OPT_VALUE("valid-fraction", OPT_FRACTION), OPT_VALUE("rc-aug", OPT_RC_AUG), \
         OPT_FLAG("recompute", OPT_RECOMPUTE)
 typedef struct training_t {
-    double least_lr; /* the lowest --lr that is accepted */
+    double least_lr; /* lower limit of --lr */
     double lr, warmup, decay, fraction;
     int64_t seed;
-    int rc_aug; /* 1 yes, 0 no, -1 the default of the model's kind */
+    int rc_aug; /* 1 yes, 0 no, -1 not given */
     bool recompute;
 } training_t;
 int training_take(training_t *t, const char *cmd, int c, const char *arg);
-/* True if sequences are reverse-complemented at random: as given; by default only for Ph. */
+/* True if training sequences are reverse-complemented at random: as --rc-aug says; if it is not given, only for Ph. */
 bool training_turns(const training_t *t, const cad_model_t *model);
 
 /* ---- labelled sequences: finetune, predict ---- */
@@ -139,25 +139,25 @@ bool training_turns(const training_t *t, const cad_model_t *model);
     "      --crop             take the middle of longer ones instead of stopping\n"
 typedef struct label_options_t {
     const char *reference, *format, *labels, *sequence; /* NULL: not given */
-    int64_t window;                                     /* 0: the model's */
+    int64_t window;                                     /* longest sequence in bases; 0: as long as the model allows */
     bool crop;
 } label_options_t;
 int labels_take(label_options_t *o, const char *cmd, int c, const char *arg);
 
 /* ---- parsing ---- */
-/* Stores one option of a command: 0, or another value after reporting. */
+/* Stores one option of a command. Returns 0, or another value after reporting an error. */
 typedef int option_f(void *args, int c, const char *arg);
-/* Calls take for each option. Prints the usage if there are no arguments or --help. Returns
- * 0 = continue, 1 = error, reported, 2 = help was printed. optind is then the first operand. */
+/* Calls take for each option. Prints the usage if there are no arguments or --help is given. Returns 0 to
+ * continue, 1 after reporting an error, 2 after printing help. Then optind is the index of the first operand. */
 int options_parse(const char *cmd, int argc, char **argv, const char *shorts, const struct option *longs,
                   const char *usage, option_f *take, void *args);
 /* Reports the option that getopt did not know; returns 1. */
 int option_unknown(const char *cmd, char **argv);
 
-/* ---- values: each returns 0, or 1 after reporting ---- */
+/* ---- values of options: each function returns 0, or 1 after reporting an error ---- */
 int option_int(const char *cmd, const char *name, const char *arg, int64_t lo, int64_t hi, int64_t *out);
 int option_real(const char *cmd, const char *name, const char *arg, double lo, double hi, double *out);
-/* yes or no, as 1 or 0. */
+/* Parses yes or no; *out is 1 or 0. */
 int option_yes(const char *cmd, const char *name, const char *arg, int *out);
 
 #endif

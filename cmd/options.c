@@ -1,5 +1,6 @@
-/* options.c - takes shared options, and opens models, contexts and trainers by them. The
- * table of options is in option_table.h. SPDX-License-Identifier: MIT */
+/* options.c - stores the values of shared options, and opens models, contexts and trainers with them. option_table.h
+ * declares the options. SPDX-License-Identifier: MIT
+ */
 #include <dlfcn.h>
 #include <sched.h>
 #include <sys/stat.h>
@@ -8,12 +9,12 @@
 #include "io/shard.h"
 #include "cmd.h"
 
-#define MANY (1 << 20) /* CPUs, where nothing limits them */
+#define MANY (1 << 20) /* number of CPUs if nothing limits them */
 #define SMALL_MODEL "{\"d_model\": 256, \"n_layer\": 4, \"vocab_size\": 12, \"rcps\": true}"
 
 /* ---- the number of threads ---- */
 
-/* The CPUs that one cgroup's quota grants, rounded up; MANY if it sets none. */
+/* Returns the number of CPUs that a cgroup's quota allows, rounded up; MANY if there is no quota. */
 static int64_t group_cpus(const char *group)
 {
     long long quota, period;
@@ -28,7 +29,8 @@ static int64_t group_cpus(const char *group)
     return n;
 }
 
-/* The fewest CPUs that this process's cgroup (version 2) or one above it grants. */
+/* Returns the number of CPUs that this process may use: the least that its cgroup (version 2) or a parent of it
+ * allows. */
 static int64_t cgroup_cpus(void)
 {
     char line[4096], *group = NULL;
@@ -60,7 +62,7 @@ void options_init(options_t *o, const char *cmd)
     o->threads = default_threads();
     o->verbosity = 3;
     glue_command(cmd);
-    opterr = 0; /* option_unknown reports instead */
+    opterr = 0; /* getopt prints nothing; option_unknown() reports errors */
 }
 
 /* ---- values ---- */
@@ -116,7 +118,7 @@ int options_take(options_t *o, int c, const char *arg)
     }
 }
 
-/* arg: "each", "stride:K" or "none". */
+/* Parses --mask: "each", "stride:K" or "none". */
 static int take_mask(const char *cmd, const char *arg, int64_t *mask)
 {
     if (!strcmp(arg, "each")) *mask = CAD_MASK_EACH;
@@ -198,7 +200,7 @@ int options_parse(const char *cmd, int argc, char **argv, const char *shorts, co
 {
     int c;
     glue_command(cmd);
-    opterr = 0; /* option_unknown reports instead */
+    opterr = 0; /* getopt prints nothing; option_unknown() reports errors */
     if (argc == 1) {
         fputs(usage, stderr);
         return 1;
@@ -216,8 +218,8 @@ int options_parse(const char *cmd, int argc, char **argv, const char *shorts, co
 
 /* ---- models, contexts, trainers ---- */
 
-/* The path of the bundled model: in the build tree, in the shared data of the prefix that
- * the binary or the bcftools plugin lies in, or where it was installed. */
+/* Returns the path of the bundled model: in the build tree, in the data folder of the prefix where the binary or
+ * the bcftools plugin is, or where it was installed. */
 static const char *bundled(char *buf, size_t size)
 {
     static const char *const places[] = { "/models/human-small", "/../share/caduceus/models/human-small",
@@ -290,7 +292,7 @@ int options_open_model(const options_t *o, cad_model_t **model)
     return 0;
 }
 
-/* The options as members of a config.json. */
+/* Writes the options given as a JSON object with members of config.json. */
 static void put_changes(const new_model_t *n, text_t *t)
 {
     const char *sep = "{";
@@ -315,7 +317,8 @@ int new_model_open(const new_model_t *n, cad_model_t **model, int64_t max_len, u
     free(base);
     if (rc == 0) rc = cad_model_create(model, config, max_len, seed, err);
     free(config);
-    if (rc && path && !strncmp(err->text, "config.json", 11)) { /* the library does not know the file's name */
+    /* the library does not know the file's name and says config.json */
+    if (rc && path && !strncmp(err->text, "config.json", 11)) {
         cad_error_t named;
         cad_fail(&named, rc, "%s%s", path, err->text + 11);
         *err = named;

@@ -1,4 +1,7 @@
-/* progress.c - the progress of a run, and the estimated time of one. SPDX-License-Identifier: MIT */
+/* progress.c - shows the progress of a run, and estimates the time of a run.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include <math.h>
 #include <unistd.h>
 
@@ -40,7 +43,7 @@ void progress_end(const progress_t *p)
     if (p->printed) fputc('\n', stderr);
 }
 
-/* Seconds per token for one pass over both strands, measured on windows of n tokens. */
+/* Returns the seconds per token of a forward pass on both strands, measured on windows of n tokens. */
 static double seconds_per_token(cad_context_t *ctx, const cad_model_t *model, int64_t n, int threads)
 {
     int copies = (int)cad_max(cad_min(16384 / n, 256), threads);
@@ -52,7 +55,8 @@ static double seconds_per_token(cad_context_t *ctx, const cad_model_t *model, in
         tok[i] = (uint8_t)cad_model_number(model, (enum cad_number_t)(CAD_TOKEN_A + i * 7 % 11 % 4));
     w.tokens = tok;
     w.embedding = emb;
-    for (int i = 0; all && i < copies; i++) all[i] = w; /* results overwrite each other: only time counts */
+    /* all windows overwrite the same result, since only the time counts */
+    for (int i = 0; all && i < copies; i++) all[i] = w;
     for (int i = 0; all && tok && emb && i < 3; i++) {
         struct timespec begun;
         clock_gettime(CLOCK_MONOTONIC, &begun);

@@ -1,11 +1,15 @@
-/* report.c - the start of a command, and its messages on stderr. SPDX-License-Identifier: MIT */
+/* report.c - what a process does first, and its messages on stderr.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include <errno.h>
 #include <jansson.h>
 #include <stdarg.h>
 
 #include "cmd.h"
 
-/* jansson 2.14 frees a string twice when an allocation fails. */
+/* Never returns NULL: when memory is out, the process ends. Given to jansson, whose version 2.14 frees a string
+ * twice when an allocation fails. */
 static void *must_alloc(size_t n)
 {
     void *p = malloc(n);

@@ -143,7 +143,7 @@ void run_end(run_t *r)
 
 /* ---- usage ---- */
 
-/* Prints the words, wrapped, from column LEFT onwards. */
+/* Prints the words of a text from column LEFT onwards, wrapped at column RIGHT. */
 static void print_words(FILE *out, const char *word)
 {
     enum { LEFT = 25, RIGHT = 84 }; /* columns */

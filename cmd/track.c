@@ -1,5 +1,6 @@
-/* track.c - caduceus track: per-base scores along a reference, for genome browsers.
- * SPDX-License-Identifier: MIT */
+/* track.c - caduceus track: writes per-base scores along a reference, for genome browsers.
+ * SPDX-License-Identifier: MIT
+ */
 #include <unistd.h>
 
 #include "stream/hub.h"
@@ -48,7 +49,7 @@ typedef struct {
 typedef struct {
     args_t *a;
     run_t run;
-    tracks_t *tracks; /* the source's state */
+    tracks_t *tracks; /* state of the source; owned by the source */
     hub_t hub;
     track_format_t format;
 } tracking_t;
@@ -128,7 +129,7 @@ static void print_usage(FILE *out)
     text_free(&scores);
 }
 
-/* 0 = continue, 1 = error, 2 = help shown. */
+/* Returns 0 to continue, 1 after reporting an error, 2 after printing help. */
 static int parse_args(args_t *a, int argc, char **argv)
 {
     int c;
@@ -172,7 +173,7 @@ static track_format_t format_of(const args_t *a)
     return FORMAT_BIGWIG;
 }
 
-/* Names a file in the hub's folder; the logo's bases are A.bw to T.bw there. */
+/* Names a track's file in the hub's folder: NAME.bw, or for the bases of the sequence logo A.bw to T.bw. */
 static int name_in_hub(const tracking_t *t, track_t *x, cad_error_t *err)
 {
     char name[40];
@@ -263,7 +264,7 @@ static int open_engine(tracking_t *t, cad_error_t *err)
     return run_provenance(r, &a->shard, err);
 }
 
-/* All tracks of this shard exist already, from an earlier run. */
+/* True if all tracks of this shard exist already, from an earlier run. */
 static bool tracks_done(const tracking_t *t)
 {
     options_t mute = t->a->o;
@@ -308,7 +309,7 @@ static int run(tracking_t *t, cad_error_t *err)
     return rc || !a->hub ? rc : hub_close(&t->hub, err);
 }
 
-/* One run; with count, a dry one that only counts its work. */
+/* Runs once. If count is not NULL, this is a dry run that only counts its work. */
 static int run_once(args_t *a, work_t *count)
 {
     tracking_t t = { .a = a };

@@ -1,9 +1,8 @@
-/* caduceus.c - bcftools +caduceus: the variants of `caduceus annotate` inside bcftools.
+/* caduceus.c - bcftools +caduceus: `caduceus annotate` for variants, as a plugin of bcftools.
  *
- * bcftools loads about, version, usage and run by name and passes its whole command line to run.
- * The options before -- are bcftools' and are translated; those after it are annotate's. htslib is
- * the one that bcftools is linked with; nothing else is shared.
- * SPDX-License-Identifier: MIT
+ * bcftools finds the functions about, version, usage and run by name, and passes its whole command line to run.
+ * Options before -- are those of bcftools and are translated; options after it are those of annotate. The plugin uses
+ * the htslib that bcftools is linked with, and nothing else of bcftools. SPDX-License-Identifier: MIT
  */
 #include <htslib/hts.h>
 
@@ -11,7 +10,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* bcftools compares the version that it gets from here with its own. */
+/* bcftools compares the version that the plugin returns with its own. */
 extern const char *bcftools_version(void) __attribute__((weak));
 
 EXPORT const char *about(void);
@@ -54,7 +53,7 @@ const char *usage(void)
 
 typedef struct {
     int n;
-    char **arg; /* malloc'd, with room for all arguments */
+    char **arg; /* malloc'd, large enough for all arguments */
     const char *in, *out;
     bool typed; /* -O was given */
 } line_t;
@@ -86,13 +85,13 @@ static bool says_format(const char *path)
            (ends_in(path, ".bcf") || ends_in(path, ".vcf") || ends_in(path, ".vcf.gz") || ends_in(path, ".vcf.bgz"));
 }
 
-/* bcftools reads region files with these names as BED, from 0; all others from 1. */
+/* bcftools reads a region file with one of these names as BED (0-based), any other file as 1-based. */
 static bool is_bed(const char *path)
 {
     return ends_in(path, ".bed") || ends_in(path, ".bed.gz") || ends_in(path, ".bed.bgz");
 }
 
-/* Returns 0 to continue, 1 after an error, 2 if help is requested. */
+/* Translates one option. Returns 0 to continue, 1 after reporting an error, 2 if help is requested. */
 static int take(line_t *l, int c, char **argv)
 {
     switch (c) {
@@ -115,7 +114,7 @@ static int take(line_t *l, int c, char **argv)
         add(l, c == 'R' ? "-R" : "-L", optarg);
         return 0;
     case 'W':
-        if (optarg && *optarg == '=') optarg++; /* as in -W=tbi */
+        if (optarg && *optarg == '=') optarg++; /* getopt leaves the = of -W=tbi in the argument */
         if (optarg && strcmp(optarg, "csi") && strcmp(optarg, "tbi"))
             return cmd_fail("annotate", "-W %s: expected csi or tbi", optarg);
         add(l, optarg && *optarg == 't' ? "--write-index=tbi" : "--write-index", NULL);
@@ -131,7 +130,7 @@ static int take(line_t *l, int c, char **argv)
     }
 }
 
-/* Translates the options before --. */
+/* Translates the options before --. Returns as take() does. */
 static int general(line_t *l, int argc, char **argv)
 {
     int c, rc;
@@ -146,7 +145,7 @@ static int general(line_t *l, int argc, char **argv)
     return 0;
 }
 
-/* Adds the options after --, where -f is the reference, as in bcftools norm. */
+/* Adds the options after --, where -f is the reference, as in bcftools norm, so it becomes -T. */
 static void own(line_t *l, int argc, char **argv)
 {
     for (int i = 0; i < argc; i++) {

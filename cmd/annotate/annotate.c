@@ -1,5 +1,8 @@
-/* annotate.c - caduceus annotate: any genomic file in, the same kind of file out. A run opens the
- * input's source and the outputs, and lets the source read. SPDX-License-Identifier: MIT */
+/* annotate.c - caduceus annotate: writes any genomic file again, in the same format, with scores added. A run opens
+ * the source that fits the input, opens the outputs, and lets the source read.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include "annotate/annotate.h"
 #include "io/shard.h"
 
@@ -61,15 +64,15 @@ typedef struct {
     run_t run;
     input_t in;
     htsThreadPool pool;
-    const text_t *command; /* as written to @PG */
+    const text_t *command; /* command line, for the @PG header line */
     text_t description;
-    table_t table;         /* rows of text, */
-    records_out_t records; /* or records */
+    table_t table;         /* the outputs if rows of text are written */
+    records_out_t records; /* the output if records are written */
 } annotate_t;
 
 /* ---- outputs ---- */
 
-/* Checks n outputs (NULL: none) against all inputs, their indexes and each other. */
+/* Checks that none of the n outputs (a NULL entry is skipped) is an input, an index of an input, or another output. */
 static int name_files(const annotate_args_t *a, const char *const out[], int n, cad_error_t *err)
 {
     static const char *const in[] = { "", ".bai", ".csi", ".tbi", ".crai", NULL };
@@ -88,7 +91,7 @@ static int refuse_shard(const annotate_args_t *a, const output_t *out, cad_error
                                                : 0;
 }
 
-/* matrix: the path of the matrix, or NULL; json: that of the .json beside it. */
+/* Creates the outputs of rows of text. matrix: path of the matrix, or NULL; json: path of the .json file beside it. */
 static int create_table(annotate_t *t, const char *matrix, const char *json, cad_error_t *err)
 {
     const annotate_args_t *a = t->a;
@@ -143,7 +146,7 @@ static int open_records(annotate_t *t, cad_error_t *err)
     return rc == 0 && a->shard.of ? output_beside(&r->part, a->output, ".json", err) : rc;
 }
 
-/* The output is rows of text rather than records. */
+/* True if the output is rows of text, and not SAM or VCF records. */
 static bool writes_table(const annotate_t *t)
 {
     return t->run.stream.source->writes == WRITES_TEXT || t->a->set.matrix;
@@ -151,7 +154,7 @@ static bool writes_table(const annotate_t *t)
 
 /* ---- the run ---- */
 
-/* Refuses - as both the input and -L. */
+/* Refuses to read both the input and -L from standard input. */
 static int check_stdin(const annotate_args_t *a, cad_error_t *err)
 {
     for (int i = 0; i < a->limits.n; i++)
@@ -179,7 +182,7 @@ static int open_source(annotate_t *t, cad_error_t *err)
     return rc == 0 && source->open ? source->open(s, err) : rc;
 }
 
-/* Opens the outputs before the model is loaded, so that a wrong path is reported at once. */
+/* Opens the inputs and outputs. Called before the model is loaded, so that a wrong path is reported at once. */
 static int open_files(annotate_t *t, cad_error_t *err)
 {
     const annotate_args_t *a = t->a;
@@ -190,7 +193,7 @@ static int open_files(annotate_t *t, cad_error_t *err)
     return rc;
 }
 
-/* For @PG: the provenance in one line, without the program and the keys of a part. */
+/* Writes the provenance in one line for @PG, without the program and the keys that describe a shard. */
 static void put_description(annotate_t *t)
 {
     const provenance_t *p = &t->run.provenance;
@@ -226,7 +229,7 @@ static int open_engine(annotate_t *t, cad_error_t *err)
     return rc == 0 && writes_table(t) ? table_begin(&t->table, r->stream.matrix_width, err) : rc;
 }
 
-/* True if the part that --shard names exists already, and its matrix too. */
+/* True if the output that --shard names exists already and is complete, and the matrix too. */
 static bool part_is_done(annotate_t *t)
 {
     const annotate_args_t *a = t->a;
@@ -253,7 +256,7 @@ static void report_dry_run(annotate_t *t)
     estimate_t e = { 0 };
     s->source->estimate(s, &e);
     report_work(&s->pipe.work, t->run.ctx, t->run.model, a->o.threads, s->source->counts, s->rows);
-    printf("output_bytes\t%lld\n", (long long)e.bytes); /* uncompressed */
+    printf("output_bytes\t%lld\n", (long long)e.bytes); /* before compression */
     if (embed_file(&a->set))
         printf("embedding_bytes\t%lld\n", (long long)(e.matrix_rows * t->table.npy.width * 4 + NPY_HEADER));
 }
@@ -269,7 +272,7 @@ static void close_all(annotate_t *t)
     input_close(&t->in);
 }
 
-/* After a dry run, prints what was counted unless count receives it. */
+/* Runs once. After a dry run, stores what was counted in count or, if that is NULL, prints it. */
 int annotate_run(annotate_args_t *a, const text_t *command, work_t *count)
 {
     annotate_t t = { .a = a, .command = command };
@@ -288,7 +291,8 @@ int annotate_run(annotate_args_t *a, const text_t *command, work_t *count)
 
 /* ---- entry ---- */
 
-/* Keeps the command line for @PG, without tabs and ends of line. Called before getopt reorders it. */
+/* Keeps the command line for @PG, with spaces for tabs and ends of line. Call it before getopt, which reorders the
+ * arguments. */
 static void keep_command(text_t *t, int argc, char **argv)
 {
     text_puts(t, "caduceus annotate");
@@ -297,7 +301,7 @@ static void keep_command(text_t *t, int argc, char **argv)
         if (t->s.s[i] == '\t' || t->s.s[i] == '\n') t->s.s[i] = ' ';
 }
 
-/* Adds the options that tell one sharded run from another. */
+/* Adds to digest d the options that shards of one run must have in common. */
 static uint64_t options_digest(const annotate_args_t *a, uint64_t d)
 {
     d = limits_digest(&a->limits, d);
@@ -308,7 +312,7 @@ static uint64_t options_digest(const annotate_args_t *a, uint64_t d)
     return d * 31 + (uint64_t)a->index;
 }
 
-/* Counts the work of all shards in a dry run: a shard's share depends on it. */
+/* Counts the work of all shards in a dry run, since a shard's items are those at certain places in the whole work. */
 static int count_work(annotate_args_t *a, const text_t *command)
 {
     annotate_args_t all = *a;

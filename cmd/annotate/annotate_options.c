@@ -1,5 +1,8 @@
-/* annotate_options.c - the options of annotate and embed, checked against each other and against the
- * input's source. SPDX-License-Identifier: MIT */
+/* annotate_options.c - parses the options of annotate and embed, and checks them against each other and against the
+ * input's source.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include <ctype.h>
 #include <sys/stat.h>
 
@@ -74,10 +77,10 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        { "grid", no_argument, NULL, O_GRID },
                                        { 0 } };
 
-/* Options that some sources refuse (source_t.options lists those a source takes), or that embed refuses. */
+/* Options that some sources or caduceus embed refuse. source_t.options lists those that a source accepts. */
 static const struct {
     int code;
-    bool embed; /* caduceus embed takes it */
+    bool embed; /* accepted by caduceus embed */
 } LIMITED[] = {
     { 'T', true },         { O_ALIAS, true },      { 'O', false },         { O_FMTOPT, false },  { O_INDEX, false },
     { O_NOPG, false },     { O_NOVERSION, false }, { O_CLIP, true },       { O_GRID, false },    { O_SPLIT, true },
@@ -102,7 +105,8 @@ static int parse_flags(const char *option, const char *s, int *flags)
     bool hex = !strncmp(s, "0x", 2) && s[2] && strlen(s) <= 6 && !s[2 + strspn(s + 2, "0123456789abcdefABCDEF")];
     bool name = (*s >= 'A' && *s <= 'Z') || (*s >= 'a' && *s <= 'z');
     int64_t f;
-    if (!cad_parse_int(s, 0, 0xffff, &f)) f = hex || name ? bam_str2flag(s) : -1; /* bam_str2flag reads 1x as 1 */
+    /* bam_str2flag would read 1x as 1, so it is called only for hexadecimal numbers and names */
+    if (!cad_parse_int(s, 0, 0xffff, &f)) f = hex || name ? bam_str2flag(s) : -1;
     if (f < 0)
         return cmd_fail("annotate", "%s %s: expected flags as a number or names; samtools flags lists them", option, s);
     *flags |= (int)f;
@@ -123,14 +127,15 @@ static int parse_choice(const char *option, const char *s, const char *no, const
     return *out || !strcmp(s, no) ? 0 : cmd_fail("annotate", "%s %s: expected %s or %s", option, s, no, yes);
 }
 
-/* True for tags for local use: a lower-case letter, or X, Y or Z first. Others belong to the SAM standard. */
+/* True for a tag that users may define: it begins with X, Y or Z, or has a lower-case letter. The SAM standard
+ * reserves all others. */
 static bool may_be_tag(const char *s)
 {
     if (!isalpha((unsigned char)s[0]) || !isalnum((unsigned char)s[1])) return false;
     return islower((unsigned char)s[0]) || islower((unsigned char)s[1]) || s[0] >= 'X';
 }
 
-/* Returns the row of SCORE whose tag is at the start of s; -1: none. */
+/* Returns the row of SCORE whose tag s begins with, or -1 if there is none. */
 static int tag_row(const char *s)
 {
     for (int i = 0; SCORE[i].name; i++)
@@ -217,10 +222,11 @@ static int take_option(annotate_args_t *a, int c, const char *arg)
 static bool is_regular(const char *path)
 {
     struct stat sb;
-    return strcmp(path, "-") && (stat(path, &sb) || S_ISREG(sb.st_mode)); /* a missing file is reported later */
+    /* a missing file counts as regular, since opening it will report the error */
+    return strcmp(path, "-") && (stat(path, &sb) || S_ISREG(sb.st_mode));
 }
 
-/* Lists, for each kind of input, the scores that --score accepts and, in brackets, the default. */
+/* Lists for each kind of input the scores that --score accepts, with the default in brackets. */
 static void list_scores(text_t *t)
 {
     unsigned before = 0;
@@ -242,7 +248,7 @@ static bool is_embedded(input_kind_t kind)
 
 static void print_usage(FILE *out, const char *cmd, const char *usage)
 {
-    text_t texts[2] = { 0 }; /* formats, scores; embed's usage ends with the first */
+    text_t texts[2] = { 0 }; /* input formats, then scores; the usage of embed uses only the first */
     input_formats(strcmp(cmd, "embed") ? NULL : is_embedded, &texts[0]);
     text_puts(&texts[0], " [detected]");
     list_scores(&texts[1]);

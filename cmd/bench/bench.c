@@ -47,8 +47,8 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPT_FLAG("json", O_JSON),
                                        { 0 } };
 
-/* Copies the next element of a comma-separated list; *at moves after its comma, or
- * becomes NULL at the end. */
+/* Copies the next element of a comma-separated list to piece and moves *at to the element after it, or sets *at to
+ * NULL at the end. */
 static void next_piece(const char **at, char piece[32])
 {
     size_t n = strcspn(*at, ",");
@@ -127,7 +127,7 @@ static int take_option(void *args, int c, const char *arg)
     }
 }
 
-/* Checks that the options fit together and sets the lists that were not given. */
+/* Checks that the options fit together, and sets the lists that were not given to their defaults. */
 static int check(args_t *a)
 {
     if (a->nmodel && new_model_given(&a->fresh))
@@ -141,7 +141,7 @@ static int check(args_t *a)
     if (!a->batches.n) a->batches = (list_t) { { 1 }, 1 };
     if (!a->threads.n) a->threads = (list_t) { { a->o.threads }, 1 };
     for (int i = 0; i < a->threads.n; i++) a->threads.at[i] = cad_max(a->threads.at[i], 1);
-    if (!a->nprecision) a->nprecision = 1; /* NULL: the default of the device */
+    if (!a->nprecision) a->nprecision = 1; /* the default of the device, since precision[0] is NULL */
     if (!a->nmodel) a->nmodel = 1;
     return 0;
 }
@@ -163,7 +163,7 @@ static int parse_args(args_t *a, int argc, char **argv)
 
 /* ---- models and cells ---- */
 
-/* 0, or 1 after reporting. */
+/* Opens or creates the models. Returns 0, or 1 after reporting an error. */
 static int open_models(bench_t *b)
 {
     const args_t *a = b->a;

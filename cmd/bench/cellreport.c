@@ -8,12 +8,12 @@
 /* ---- the results of a cell ---- */
 
 typedef struct {
-    /* Times are ns of one thread, or of a device, per token, layer and strand; NaN: not known. */
+    /* Times are nanoseconds per token, layer and strand, of one thread or of a GPU; NaN if unknown. */
     double median, least, most; /* tokens per second */
-    double tls;                 /* of all operations, measured */
-    double floor;               /* of all operations, the least possible */
+    double tls;                 /* measured time of all operations */
+    double floor;               /* least possible time of all operations */
     double op[CAD_NOP], op_floor[CAD_NOP];
-    double traffic; /* for transfers from and to memory */
+    double traffic; /* least possible time of memory transfers */
 } result_t;
 
 static int compare(const void *a, const void *b)
@@ -68,14 +68,14 @@ static void processor(char *name, size_t size)
 
 /* ---- tables ---- */
 
-/* The number v as text, "-" if it is NaN. */
+/* Returns v as text in buf, or "-" if it is NaN. */
 static const char *number(double v, const char *fmt, char buf[32])
 {
     snprintf(buf, 32, fmt, v);
     return isnan(v) ? "-" : buf;
 }
 
-/* A share in percent as text, "-" if it is NaN. */
+/* Returns part / whole in percent as text in buf, or "-" if it is NaN. */
 static const char *percent(double part, double whole, char buf[32])
 {
     return number(100 * part / whole, "%.0f%%", buf);
@@ -121,7 +121,7 @@ static void print_cells(const bench_t *b)
     for (int i = 0; i < b->ncell; i++) print_cell(b, &b->cell[i]);
 }
 
-/* An embedding calls every operation but the head. */
+/* True if computing an embedding, as bench does, calls operation op: every one but the head. */
 static bool embeds(const cad_model_t *m, int op) { return strcmp(cad_op_name(m, op), "head") != 0; }
 
 static void print_operation_names(const cad_model_t *m)
@@ -133,7 +133,7 @@ static void print_operation_names(const cad_model_t *m)
     printf(" %9s\n", "memory");
 }
 
-/* Models of the same kinds of layers have the same columns. */
+/* True if two models have the same operations, so that one heading serves both. */
 static bool same_operations(const cad_model_t *a, const cad_model_t *b)
 {
     bool same = cad_op_count(a) == cad_op_count(b);
@@ -192,7 +192,7 @@ void cells_table(const bench_t *b)
 
 /* ---- JSON ---- */
 
-/* A number; null for NaN and infinities. */
+/* Returns a JSON number, or null for NaN and infinities. */
 static json_t *real(double v) { return isfinite(v) ? json_real(v) : json_null(); }
 
 static json_t *model_json(const subject_t *s)

@@ -9,9 +9,9 @@
 #include <malloc.h>
 #endif
 
-#define LEAST 0.1 /* seconds that a measurement takes at least */
-#define WARM 2048 /* tokens of a warm-up window */
-#define SEED 7    /* of the sequences */
+#define LEAST 0.1 /* minimum duration of a measurement, in seconds */
+#define WARM 2048 /* maximum number of tokens in a window of the warm-up */
+#define SEED 7    /* seed of the random sequences */
 
 static double now(void)
 {
@@ -22,7 +22,7 @@ static double now(void)
 
 /* ---- memory of this process, as the system counts it ---- */
 
-/* The bytes in a line of /proc/self/status, e.g. "VmRSS:"; -1 where there is none. */
+/* Returns the bytes that /proc/self/status gives for a key such as "VmRSS:", or -1 if there is no such line. */
 static int64_t resident(const char *key)
 {
     FILE *f = fopen("/proc/self/status", "re");
@@ -34,21 +34,20 @@ static int64_t resident(const char *key)
     return kb < 0 ? -1 : (int64_t)kb * 1024;
 }
 
-/* Resets the peak of resident memory. Returns the bytes now, or -1 where the system
- * does not support that. */
+/* Resets the peak of resident memory. Returns the resident bytes now, or -1 where the system does not support this. */
 static int64_t restart_peak(void)
 {
     int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
     bool done;
 #ifdef __GLIBC__
-    malloc_trim(0); /* return the memory that earlier cells freed */
+    malloc_trim(0); /* returns the memory that earlier cells freed to the system */
 #endif
     done = fd >= 0 && write(fd, "5", 1) == 1;
     if (fd >= 0) close(fd);
     return done ? resident("VmRSS:") : -1;
 }
 
-/* ---- one cell, once ---- */
+/* ---- measuring one cell in one round ---- */
 
 typedef struct {
     cad_context_t *ctx;
@@ -84,7 +83,8 @@ static int open_setting(bench_t *b, const cell_t *c, setting_t *s, cad_error_t *
     if (!s->tokens || !s->embedding || !s->w)
         return cad_fail(err, CAD_ENOMEM, "out of memory for %lld windows", (long long)c->batch);
     cad_random_bases(c->model->m, SEED, c->window, s->tokens);
-    for (int64_t i = 0; i < c->batch; i++) /* results overwrite each other: only time counts */
+    /* all windows have the same tokens and overwrite the same result, since only the time counts */
+    for (int64_t i = 0; i < c->batch; i++)
         s->w[i] = (cad_window_t) {
             .tokens = s->tokens, .len = c->window, .core_end = c->window, .embedding = s->embedding
         };
@@ -96,7 +96,7 @@ static int compute(const cell_t *c, setting_t *s, cad_error_t *err)
     return cad_embed(s->ctx, s->w, (int)c->batch, CAD_POOL_MEAN, err);
 }
 
-/* A first run, to touch the pages and raise the processor's clock. */
+/* Runs once without measuring, so that memory pages are touched and the processor raises its clock rate. */
 static int warm_up(const cell_t *c, setting_t *s, cad_error_t *err)
 {
     cad_window_t w[16];
@@ -183,7 +183,7 @@ static int compare(bench_t *b, cell_t *c, float *hidden, float *logits, cad_erro
     return rc;
 }
 
-/* Takes the error of an earlier cell with the same results, or measures it. */
+/* Copies the error of an earlier cell with the same model and precision, or measures it. */
 static int measure_error(bench_t *b, cell_t *c, cad_error_t *err)
 {
     int64_t len = b->a->error_window;
@@ -205,8 +205,8 @@ static int measure_error(bench_t *b, cell_t *c, cad_error_t *err)
 
 /* ---- rounds ---- */
 
-/* Returns the index of the peak rates for a cell: the given ones, otherwise those for its number of
- * threads and precision, which are measured if missing; -1 if none apply. */
+/* Returns the index in b->rates of the peak rates that apply to a cell: those given by the user, or else those for
+ * its number of threads and precision (a new entry if they are still to be measured). Returns -1 if none apply. */
 static int find_rates(bench_t *b, cell_t *c)
 {
     bool half = !strcmp(c->precision, "bf16"), given = b->a->peaks_given;

@@ -5,7 +5,7 @@
 #include "measure/measure.h"
 #include "cmd.h"
 
-#define MOST 64 /* entries of a list at most */
+#define MOST 64 /* maximum number of values in a list */
 
 typedef struct list_t {
     int64_t at[MOST];
@@ -14,17 +14,17 @@ typedef struct list_t {
 
 typedef struct {
     options_t o;
-    new_model_t fresh; /* a random model in place of those named */
+    new_model_t fresh; /* options of a random model, used if no model is named */
     const char *model[MOST], *precision[2];
     int nmodel, nprecision;
     list_t windows, batches, threads;
     int64_t batch_tokens, rounds, error_window;
-    cad_peaks_t peaks; /* as given, or zeros */
+    cad_peaks_t peaks; /* peak rates given by the user, or zeros */
     bool json, brief, peaks_given;
 } args_t;
 
-typedef struct {      /* a model and its results in double precision */
-    const char *name; /* as given */
+typedef struct {      /* a model and its double-precision results, from which errors are measured */
+    const char *name; /* path as given by the user */
     cad_model_t *m;
     uint8_t *tokens;        // (error_window)
     float *hidden, *logits; // (error_window,CAD_HIDDEN_WIDTH), (error_window,CAD_VOCAB) or NULL
@@ -40,14 +40,14 @@ typedef struct {
     const subject_t *model;
     int64_t window, batch;
     int threads;
-    const char *wanted;                /* precision, or NULL */
+    const char *wanted;                /* precision that was asked for; NULL: the default */
     char refused[sizeof(cad_error_t)]; /* why the cell was not measured, or "" */
-    char device[64], precision[8];     /* in use */
+    char device[64], precision[8];     /* device and precision in use */
     double *rate;                      // (rounds) tokens per second
     double spent[CAD_NOP];             /* seconds in each operation */
-    double metered;                    /* token-layer-strands timed (tls, see measure.h) */
-    int64_t reserved;                  /* bytes */
-    int64_t touched;                   /* bytes; -1: not known */
+    double metered;                    /* work that `spent` covers, in token-layer-strands (tls, see measure.h) */
+    int64_t reserved;                  /* bytes of memory that the context reserved */
+    int64_t touched;                   /* bytes of memory that became resident; -1: not known */
     double hidden_error, logits_error; /* NaN: not measured */
     const rates_t *peaks;              /* NULL: not known */
 } cell_t;
@@ -60,12 +60,12 @@ typedef struct {
     int ncell;
     rates_t *rates; // (nrates)
     int nrates;
-    bool told; /* the note that it computes on the CPU was printed */
+    bool told; /* a note that the CPU is used instead of a GPU was printed */
 } bench_t;
 
 /* ---- cells.c ---- */
-/* Measures all cells, round by round. A cell that cannot be computed is marked with the
- * reason; only a failure that concerns all cells is an error. */
+/* Measures all cells, round by round. A cell that cannot be computed keeps the reason in `refused`; only a failure
+ * that concerns all cells is returned as an error. */
 int cells_measure(bench_t *b, cad_error_t *err);
 
 /* ---- cellreport.c: both print to standard output ---- */

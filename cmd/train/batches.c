@@ -1,11 +1,13 @@
-/* batches.c - the data of pretrain: splits of a genome, and batches of their windows.
- * SPDX-License-Identifier: MIT */
+/* batches.c - the data of pretrain: splits a genome into training and validation, and makes batches of windows.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include "train/pretrain.h"
 #include "io/foundation.h"
 
 /* ---- data ---- */
 
-/* Moves the last part of every interval from on[0] to on[1]. */
+/* Moves the last part of every interval, a fraction of its length, from on[0] (training) to on[1] (validation). */
 static int hold_out(run_t *r, cad_error_t *err)
 {
     regions_t *all = r->on[0], *kept = NULL;
@@ -27,7 +29,7 @@ static int hold_out(run_t *r, cad_error_t *err)
     return rc;
 }
 
-/* Removes split k from the list; the caller frees it. */
+/* Returns split k and removes it from the list; the caller frees it. */
 static regions_t *take_split(splits_t *s, int k)
 {
     regions_t *r = s->span[k];
@@ -62,7 +64,7 @@ static int read_splits(run_t *r, cad_error_t *err)
     return 0;
 }
 
-/* Warns if an interval is both trained and validated on. */
+/* Warns if an interval for validation overlaps one for training. */
 static void warn_shared(const run_t *r)
 {
     interval_t s;
@@ -119,14 +121,15 @@ void pretrain_batch_close(batch_t *b)
     free(b->ex);
 }
 
-/* Scales the weights of soft-masked (lower-case) bases. */
+/* Multiplies the weights of soft-masked (lower-case) bases by --soft-mask-weight. turned: w is in the order of the
+ * reverse complement. */
 static void weigh_soft(const run_t *r, const char *seq, int64_t len, bool turned, float *w)
 {
     for (int64_t i = 0; i < len; i++)
         if (seq[i] >= 'a' && seq[i] <= 'z') w[turned ? len - 1 - i : i] *= (float)r->a->soft;
 }
 
-/* Makes window i of a corpus example k; turned: as its reverse complement. */
+/* Makes window i of a corpus the k-th example of the batch. turned: the example is the window's reverse complement. */
 static int batch_put(run_t *r, batch_t *b, int64_t k, const corpus_t *c, int64_t i, bool turned, cad_error_t *err)
 {
     uint8_t *tokens = b->tokens + k * b->len, *masked = b->masked + k * b->len;

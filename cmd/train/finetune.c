@@ -1,5 +1,6 @@
-/* finetune.c - caduceus finetune: a classifier of labelled sequences. This file has its
- * options, inputs and outputs; tuning.c trains. SPDX-License-Identifier: MIT */
+/* finetune.c - caduceus finetune: trains a classifier on labelled sequences. This file has its options, inputs and
+ * outputs; tuning.c trains. SPDX-License-Identifier: MIT
+ */
 #include <unistd.h>
 
 #include "train/finetune.h"
@@ -69,9 +70,9 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPT_FLAG("from-scratch", O_SCRATCH),
                                        { 0 } };
 
-const char *const TASK_NAME[] = { "classify", "multilabel", "regress" }; /* by enum cad_head_kind_t */
+const char *const TASK_NAME[] = { "classify", "multilabel", "regress" }; /* indexed by enum cad_head_kind_t */
 
-/* The index of s in a list of names, or -1 after reporting. */
+/* Returns the index of s in a list of names, or -1 after reporting an error. */
 static int choice(const char *option, const char *s, const char *const name[], int n)
 {
     text_t all = { 0 };
@@ -100,7 +101,8 @@ static int take_choice(finetune_args_t *a, int c, const char *arg)
     return 0;
 }
 
-/* The options of finetune alone: 0 = done, 1 = not one of them, -1 = error, reported. */
+/* Stores an option that only finetune has. Returns 0 if it did, 1 if it is not such an option, -1 after reporting
+ * an error. */
 static int take_own(finetune_args_t *a, int c, const char *arg)
 {
     const char *cmd = "finetune";
@@ -131,7 +133,7 @@ static int take_option(void *args, int c, const char *arg)
     return rc == 1 ? options_take(&a->o, c, arg) : rc;
 }
 
-/* The number of inputs that are standard input. */
+/* Returns how many of the inputs are standard input. */
 static int streams(const finetune_args_t *a)
 {
     const char *in[] = { a->train, a->valid, a->test };
@@ -140,7 +142,7 @@ static int streams(const finetune_args_t *a)
     return n;
 }
 
-/* Checks that the options fit together; sets those that depend on others. */
+/* Checks that the options fit together, and sets those that depend on others. */
 static int settle(finetune_args_t *a)
 {
     static const metric_t usual[] = { METRIC_MCC, METRIC_AUROC, METRIC_PEARSON };
@@ -209,7 +211,7 @@ static int try_file(const char *path, cad_error_t *err)
     return rc;
 }
 
-/* Opens the folder and checks its files, before anything is read. */
+/* Opens the output folder and checks that its files can be written, before anything is read. */
 static int open_folder(tuning_t *r, cad_error_t *err)
 {
     const char *dir = r->a->output;
@@ -253,7 +255,7 @@ static int read_inputs(tuning_t *r, cad_error_t *err)
     return rc;
 }
 
-/* Learns the labels and splits off the rows to validate on. */
+/* Learns the classifier labels from the training rows, and splits off rows for validation. */
 static int settle_labels(tuning_t *r, cad_error_t *err)
 {
     const finetune_args_t *a = r->a;
@@ -270,7 +272,7 @@ static int open_model(tuning_t *r, cad_error_t *err)
     const finetune_args_t *a = r->a;
     int rc;
     if (options_open_model(&a->o, &r->model)) {
-        err->text[0] = 0; /* reported */
+        err->text[0] = 0; /* already reported */
         return CAD_EIO;
     }
     memcpy(r->source, cad_model_text(r->model, CAD_TEXT_SHA256), sizeof r->source);
@@ -305,7 +307,7 @@ int cmd_finetune(int argc, char **argv)
     rc = run(&r, &a, &err);
     progress_end(&r.progress);
     if (rc && err.text[0]) cmd_fail("finetune", "%s", err.text);
-    if (rc && r.made) (void)!rmdir(a.output); /* only if it is empty */
+    if (rc && r.made) (void)!rmdir(a.output); /* fails, as intended, if the folder is not empty */
     if (r.claim >= 0) close(r.claim);
     if (rc == 0) notes_summary(&r.notes);
     tuning_close(&r);

@@ -24,20 +24,20 @@ typedef struct {
     const finetune_args_t *a;
     notes_t notes;
     fasta_t ref;
-    cad_model_t *model; /* the initial model, later the classifier */
+    cad_model_t *model; /* the initial model, later replaced by the classifier */
     cad_head_t head;
     examples_t train, valid, test;
     output_t *log;    /* or NULL */
-    bool made;        /* this process made the folder */
-    int claim;        /* descriptor of the claim on the folder, or -1 */
-    char status[200]; /* status of the result */
+    bool made;        /* this process created the folder */
+    int claim;        /* descriptor of the lock on the folder, or -1 */
+    char status[200]; /* status text of the resulting model */
     char source[65];  /* SHA-256 of the initial model */
     /* Set by tuning.c: */
     cad_trainer_t *trainer;
-    bool turns;          /* rows are reverse-complemented at random */
-    int64_t *order;      // (n)
-    cad_example_t *part; // (n) examples of one cad_trainer_add
-    uint8_t *turned;     // (part_tokens) reverse complements in a part
+    bool turns;          /* training rows are reverse-complemented at random */
+    int64_t *order;      // (n) indexes of the training rows, in the order of the epoch
+    cad_example_t *part; // (n) examples for one call of cad_trainer_add
+    uint8_t *turned;     // (part_tokens) reverse complements of examples in `part`
     int64_t part_tokens, step, steps;
     double best;
     int64_t best_epoch;
@@ -48,13 +48,13 @@ typedef struct {
     int64_t seen; /* rows trained on so far */
 } tuning_t;
 
-extern const char *const TASK_NAME[]; /* by enum cad_head_kind_t */
+extern const char *const TASK_NAME[]; /* indexed by enum cad_head_kind_t */
 
 /* ---- tuning.c ---- */
-/* Trains, saves the best epoch in the folder and prints its metrics. The inputs must have been
- * read and their labels learnt; model is the initial model. */
+/* Trains, saves the model of the best epoch in the folder and prints its metrics. Before, the inputs must be read,
+ * their labels learnt, and model must be the initial model. */
 int tuning_run(tuning_t *r, cad_error_t *err);
-/* Frees everything in r, inputs included. */
+/* Frees everything in r, including the inputs. */
 void tuning_close(tuning_t *r);
 
 #endif

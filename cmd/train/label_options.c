@@ -1,5 +1,6 @@
-/* label_options.c - opens labelled sequences by the options of finetune and predict.
- * SPDX-License-Identifier: MIT */
+/* label_options.c - opens labelled sequences with the options that finetune and predict share.
+ * SPDX-License-Identifier: MIT
+ */
 #include "train/label_options.h"
 
 int labels_open(labelled_t *l, const label_options_t *o, const char *path, const fasta_t *ref, int64_t window,

@@ -1,5 +1,6 @@
-/* label_options.h - opens labelled sequences by the options that finetune and predict
- * share. SPDX-License-Identifier: MIT */
+/* label_options.h - opens labelled sequences with the options that finetune and predict share.
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_LABEL_OPTIONS_H
 #define CAD_LABEL_OPTIONS_H
 
@@ -7,8 +8,8 @@
 #include "io/fasta.h"
 #include "learn/labelled.h"
 
-/* Opens the input at path. ref: the open reference, used if the options name one; window:
- * bases of the longest sequence. */
+/* Opens the input at path. ref: the open reference, used if the options name a reference; window: length of the
+ * longest sequence, in bases. */
 int labels_open(labelled_t *l, const label_options_t *o, const char *path, const fasta_t *ref, int64_t window,
                 bool need_labels, cad_error_t *err);
 

@@ -1,11 +1,12 @@
-/* predict.c - caduceus predict: classes, labels or values of sequences by a fine-tuned model.
- * SPDX-License-Identifier: MIT */
+/* predict.c - caduceus predict: predicts classes, labels or values of sequences with a fine-tuned model.
+ * SPDX-License-Identifier: MIT
+ */
 #include "learn/examples.h"
 #include "learn/metrics.h"
 #include "stream/columns.h"
 #include "train/label_options.h"
 
-#define ROWS 65536 /* lines in a batch at most */
+#define ROWS 65536 /* maximum number of lines in a batch */
 
 static const char USAGE[] =
     "Usage: caduceus predict [options] IN\n\n"
@@ -25,9 +26,9 @@ typedef struct {
 } args_t;
 
 typedef struct {
-    kstring_t text;  /* input line, record name or record number */
-    int64_t example; /* index in the batch; -1: no sequence, -2: not a row */
-    bool cr;         /* the line ended in CR LF */
+    kstring_t text;  /* text before the result: the input line, the record's name, or its number */
+    int64_t example; /* index of the example in the batch; -1: the row has no sequence, -2: the line is not a row */
+    bool cr;         /* the input line ended in CR LF */
 } line_t;
 
 typedef struct {
@@ -42,7 +43,7 @@ typedef struct {
     examples_t batch;
     line_t *line; // (ROWS)
     int64_t nline;
-    float *logits, *target; // (rows,K) of all rows with --metrics, otherwise of a batch
+    float *logits, *target; // (rows,K) of all rows if --metrics is given, otherwise of the batch; K: number of outputs
     int64_t rows, room;
     bool headed;
     text_t text, options;
@@ -107,7 +108,7 @@ static int open_model(run_t *r, cad_error_t *err)
     if (!options_model(&r->a->o))
         return cad_fail(err, CAD_EARG, "name a checkpoint of caduceus finetune with -m or $CADUCEUS_MODEL");
     if (options_open_model(&r->a->o, &r->model)) {
-        err->text[0] = 0; /* reported */
+        err->text[0] = 0; /* already reported */
         return CAD_EIO;
     }
     if (!cad_model_number(r->model, CAD_LABELS))
@@ -140,7 +141,7 @@ static int make_room(run_t *r, cad_error_t *err)
 
 /* ---- writing ---- */
 
-/* True if a line of n bytes is omitted from the output; reports the first. */
+/* True if a line of n bytes is omitted from the output; the first such line is noted. */
 static bool dropped(run_t *r, const char *s, size_t n)
 {
     if (bed_line_kind(s, n) != LINE_BROWSER || !output_is_gz(r->a->output)) return false;
@@ -148,7 +149,7 @@ static bool dropped(run_t *r, const char *s, size_t n)
     return true;
 }
 
-/* Copies the lines before the first row, except the header. */
+/* Copies the lines that precede the first row, except the header. */
 static void put_leading(run_t *r, const char *header)
 {
     const char *s = r->in.leading.s, *end = s ? s + r->in.leading.l : NULL, *stop;
@@ -234,7 +235,7 @@ static int flush(run_t *r, cad_error_t *err)
     return rc;
 }
 
-/* Copies the input's line (BED), or the row's name or number. */
+/* Copies to s the text before the result: the input line (BED), or the row's name or number. */
 static int put_text(const run_t *r, kstring_t *s, cad_error_t *err)
 {
     const labelled_t *l = &r->in;

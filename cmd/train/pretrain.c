@@ -1,5 +1,6 @@
-/* pretrain.c - caduceus pretrain: masked language modelling on a genome.
- * SPDX-License-Identifier: MIT */
+/* pretrain.c - caduceus pretrain: trains a model on a genome by masked language modelling.
+ * SPDX-License-Identifier: MIT
+ */
 #include <math.h>
 #include <unistd.h>
 
@@ -43,7 +44,7 @@ static const char USAGE[] = "Usage: caduceus pretrain [options] -T genome.fa -o 
 
 /* ---- options ---- */
 
-#define MOST_TOKENS ((int64_t)1 << 31) /* of a step */
+#define MOST_TOKENS ((int64_t)1 << 31) /* maximum number of tokens in a step */
 
 enum {
     O_TRAIN = 1,
@@ -81,7 +82,8 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPT_FLAG("resume", O_RESUME),
                                        { 0 } };
 
-/* The options of pretrain alone: 0 = done, 1 = not one of them, -1 = error, reported. */
+/* Stores an option that only pretrain has. Returns 0 if it did, 1 if it is not such an option, -1 after reporting
+ * an error. */
 static int take_own(args_t *a, int c, const char *arg)
 {
     const char *cmd = "pretrain";
@@ -166,7 +168,7 @@ static void name_inputs(const args_t *a, ledger_t *files)
     if (a->o.model) options_input_model(&a->o, files);
 }
 
-/* Opens the folder, before anything is read: it must be new or, with --resume, hold a run. */
+/* Opens the output folder, before anything is read. The folder must be new or, with --resume, hold a run. */
 static int open_folder(run_t *r, cad_error_t *err)
 {
     static const char *const ours[] = { "training.safetensors", "log.tsv" }, *const others[] = {
@@ -238,7 +240,7 @@ static int describe_model(run_t *r, cad_error_t *err)
     return 0;
 }
 
-/* Describes everything that results depend on: "key=value key=value". */
+/* Describes everything that the result depends on, as "key=value key=value". */
 static int describe(run_t *r, cad_error_t *err)
 {
     const args_t *a = r->a;
@@ -295,8 +297,8 @@ static int save_training(const run_t *r, cad_error_t *err)
     return rc;
 }
 
-/* Saves the training checkpoint for --resume, unless the run is over, and then the model. Signals are
- * delayed until both are saved. */
+/* Saves the training checkpoint for --resume, unless the run is over, then the model. Signals wait until both are
+ * saved. */
 static int save(const run_t *r, bool over, cad_error_t *err)
 {
     int rc = 0;
@@ -307,11 +309,11 @@ static int save(const run_t *r, bool over, cad_error_t *err)
     return rc;
 }
 
-typedef struct { /* results of a step; NaN if nothing was scored, or validated */
+typedef struct { /* results of a step; loss is NaN if no position was scored, valid is NaN if there was no validation */
     double loss, rate, norm, valid;
 } outcome_t;
 
-/* Prints progress: on a terminal one line, rewritten every second; else a line for each validation. */
+/* Prints progress: on a terminal one line that is rewritten once a second; otherwise a line for each validation. */
 static void tell(run_t *r, const outcome_t *o, double speed, bool check)
 {
     bool terminal = isatty(STDERR_FILENO);
@@ -323,7 +325,7 @@ static void tell(run_t *r, const outcome_t *o, double speed, bool check)
     fprintf(stderr, "%.3g tokens/s", speed);
     if (left) fprintf(stderr, ", about %.0f s left", (double)(left * r->batch.n * r->a->seq_len) / speed);
     if (!isnan(o->valid)) fprintf(stderr, "; validation %.4f (%.4f bits a base)", o->valid, o->valid / log(2));
-    fputs(terminal ? "                    " : "", stderr); /* covers the end of a longer line */
+    fputs(terminal ? "                    " : "", stderr); /* overwrites the end of the previous, longer line */
     if (check) fputc('\n', stderr);
     r->written = !check;
 }
@@ -365,7 +367,7 @@ static int one_step(run_t *r, cad_error_t *err)
 
 /* ---- resuming ---- */
 
-/* Appends those key=value pairs of a that b lacks. */
+/* Appends to t the key=value pairs of a that b lacks. */
 static void differences(const char *a, const char *b, text_t *t)
 {
     size_t n;
@@ -417,7 +419,8 @@ static int go_on(run_t *r, cad_error_t *err)
 static int steps(run_t *r, cad_error_t *err)
 {
     int rc;
-    if (r->first == r->a->steps) return save(r, true, err); /* the process may have died before saving */
+    /* an earlier process may have ended between its last step and saving the model */
+    if (r->first == r->a->steps) return save(r, true, err);
     rc = trainlog_open(&r->log, r->a->dir, "#step\ttokens\tloss\tlr\tgradient_norm\tvalid_loss\ttokens_per_s\n",
                        r->first, err);
     clock_gettime(CLOCK_MONOTONIC, &r->begun);
@@ -470,7 +473,7 @@ int cmd_pretrain(int argc, char **argv)
     if (r.written) fputc('\n', stderr);
     if (rc) cmd_fail("pretrain", "%s", err.text);
     else notes_summary(&r.notes);
-    if (rc && r.made) rmdir(a.dir); /* only if it is empty */
+    if (rc && r.made) rmdir(a.dir); /* fails, as intended, if the folder is not empty */
     if (r.claim >= 0) close(r.claim);
     close_run(&r);
     return rc || cmd_finish("pretrain") ? 1 : 0;

@@ -10,7 +10,7 @@ typedef struct {
     options_t o;
     new_model_t fresh;
     training_t t;
-    limits_t limits; /* BEDs */
+    limits_t limits; /* the BED files of -L */
     const char *reference, *train, *valid, *dir;
     int64_t seq_len, batch, accumulate, steps, valid_every, valid_tokens, save_every;
     double soft, lr_end, clip;
@@ -19,7 +19,7 @@ typedef struct {
 
 typedef struct { /* the windows of one step, or of a validation */
     int64_t n, len;
-    double weight;            /* sum over all positions */
+    double weight;            /* sum of w over all positions */
     char *seq;                // (len+1)
     uint8_t *tokens, *masked; // (n,len)
     float *w;                 // (n,len)
@@ -31,29 +31,29 @@ typedef struct {
     notes_t notes;
     fasta_t ref;
     splits_t splits;
-    regions_t *on[2]; /* to train and to validate on; NULL: everything, nothing */
+    regions_t *on[2]; /* regions to train on (NULL: the whole genome) and to validate on (NULL: none) */
     corpus_t corpus[2];
     cad_model_t *model;
     cad_trainer_t *trainer;
     batch_t batch, check;
-    text_t recipe; /* everything that must be the same for --resume */
+    text_t recipe; /* everything that must be the same for --resume, as text */
     cad_file_t log;
     struct timespec begun, shown;
     int64_t first; /* the first step of this process */
-    bool made;     /* this process made the folder */
-    int claim;     /* descriptor of the claim on the folder, or -1 */
-    bool written;  /* the terminal's line has no end yet */
+    bool made;     /* this process created the folder */
+    int claim;     /* descriptor of the lock on the folder, or -1 */
+    bool written;  /* the line on the terminal has no end of line yet */
 } run_t;
 
 /* ---- batches.c: the windows to train on ---- */
-/* Opens the reference and the corpora of both splits. */
+/* Opens the reference and the corpora of both splits (training, validation). */
 int pretrain_data(run_t *r, cad_error_t *err);
-/* Allocates room for n windows of up to len bases. */
+/* Allocates memory for n windows of up to len bases. */
 int pretrain_batch(batch_t *b, int64_t n, int64_t len, cad_error_t *err);
 void pretrain_batch_close(batch_t *b);
-/* Fills r->batch with the examples of a step. */
+/* Fills r->batch with the examples of training step `step`. */
 int pretrain_fill_step(run_t *r, int64_t step, cad_error_t *err);
-/* Fills r->check, the examples of every validation: evenly spaced windows with fixed masks. */
+/* Fills r->check with the examples that every validation uses: evenly spaced windows, masked the same way each time. */
 int pretrain_fill_check(run_t *r, cad_error_t *err);
 
 #endif

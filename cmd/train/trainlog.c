@@ -1,12 +1,13 @@
-/* trainlog.c - log.tsv of a training. A resumed run keeps the whole lines up to its
- * checkpoint. SPDX-License-Identifier: MIT */
+/* trainlog.c - writes log.tsv of a training run. A resumed run keeps the complete lines up to its checkpoint.
+ * SPDX-License-Identifier: MIT
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "train/trainlog.h"
 
-/* Copies the lines up to step of the old log, if there is one. */
+/* Copies the lines of the old log, if there is one, up to the given step. */
 static int copy_lines(output_t *out, const char *path, int64_t step, cad_error_t *err)
 {
     FILE *old = fopen(path, "re");
@@ -24,7 +25,7 @@ static int copy_lines(output_t *out, const char *path, int64_t step, cad_error_t
     return rc;
 }
 
-/* Rewrites the log; on failure the old one stays. */
+/* Rewrites the log; on failure the old log stays. */
 static int rewrite(const char *path, const char *header, int64_t step, cad_error_t *err)
 {
     output_t *out;

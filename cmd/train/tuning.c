@@ -1,16 +1,18 @@
-/* tuning.c - the training of caduceus finetune.
+/* tuning.c - trains the classifier of caduceus finetune.
  *
- * Every random choice (split, order, reverse complement) is a function of seed, epoch and
- * row: the number of threads changes nothing. SPDX-License-Identifier: MIT */
+ * Every random choice (split, order, reverse complement) is a function of seed, epoch and row, so it does not depend
+ * on the number of threads. SPDX-License-Identifier: MIT
+ */
 #include <math.h>
 
 #include "train/finetune.h"
 
-#define PART (1 << 20) /* tokens given to one cad_trainer_add */
+/* maximum number of tokens given to one call of cad_trainer_add, except for a single longer row */
+#define PART (1 << 20)
 
 /* ---- the model ---- */
 
-/* A model of the same configuration with new initial values. */
+/* Creates a model of the same configuration with new initial values. */
 static int make_fresh(const tuning_t *r, cad_model_t **fresh, cad_error_t *err)
 {
     char *config;
@@ -21,7 +23,7 @@ static int make_fresh(const tuning_t *r, cad_model_t **fresh, cad_error_t *err)
     return rc;
 }
 
-/* The window of predict is the model's length, unless an option gives another. */
+/* Raises the model's length to --window if that is longer, because the length is the default --window of predict. */
 static int extend_window(tuning_t *r, cad_error_t *err)
 {
     int64_t len = cad_model_number(r->model, CAD_MAX_LEN);
@@ -129,7 +131,7 @@ static void begin_tables(tuning_t *r)
 
 /* ---- measuring ---- */
 
-/* Opens a context on the trainer's device, whose note was printed already. */
+/* Opens a context on the trainer's device. Quiet, because the device's note has been printed already. */
 static int open_context(const tuning_t *r, const cad_model_t *model, int64_t longest, cad_context_t **ctx,
                         cad_error_t *err)
 {
@@ -153,7 +155,8 @@ static int measure(tuning_t *r, const examples_t *e, const cad_model_t *model, m
 static bool better(const tuning_t *r, const metrics_t *m)
 {
     double v = m->value[r->a->metric];
-    if (!r->best_epoch || r->valid.n == 0) return true; /* without validation the last epoch is kept */
+    /* the first epoch is kept, and without validation rows every epoch replaces the one before */
+    if (!r->best_epoch || r->valid.n == 0) return true;
     if (isnan(v) || isnan(r->best)) return isnan(r->best) && !isnan(v);
     return r->a->metric == METRIC_LOSS ? v < r->best : v > r->best;
 }
@@ -186,7 +189,7 @@ static void say_epoch(const tuning_t *r, int64_t epoch, double loss, const metri
     text_free(&t);
 }
 
-/* Measures an epoch and saves the model if it is the best so far. */
+/* Measures the model after an epoch and saves it if it is the best so far. */
 static int end_epoch(tuning_t *r, int64_t epoch, double loss, cad_error_t *err)
 {
     metrics_t m = { .n = 0 };
@@ -216,7 +219,7 @@ static enum cad_loss_t loss_of(const tuning_t *r)
                                              : CAD_LOSS_SQUARED;
 }
 
-/* Makes examples of the first rows of a batch, up to PART tokens; returns their number. */
+/* Makes examples of the first rows of a batch, up to part_tokens tokens in all; returns their number. */
 static int fill_part(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch)
 {
     int64_t tokens = 0, K = r->head.n, i = 0;
@@ -248,14 +251,14 @@ static void put_update(tuning_t *r, int64_t epoch, double lr, double loss, doubl
     text_puts(t, "\n");
 }
 
-/* The rate falls to a tenth of the highest. */
+/* Returns the learning rate of the next update; at the end it is a tenth of the peak. */
 static double rate(const tuning_t *r)
 {
     const training_t *t = &r->a->t;
     return cad_schedule(CAD_COSINE_OVER, r->step, r->steps, t->warmup, t->lr, t->lr / 10);
 }
 
-/* One update with n rows; their losses are added to *total. */
+/* Makes one update with n rows; adds their losses to *total. */
 static int update(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch, double *total, cad_error_t *err)
 {
     double sum = 0, norm = 0, lr = rate(r);
@@ -307,7 +310,7 @@ static int train(tuning_t *r, cad_error_t *err)
 
 /* ---- all ---- */
 
-/* Prints the metrics of the written checkpoint on the test rows, else on those of validation. */
+/* Prints the metrics of the saved checkpoint on the test rows or, if there are none, on the validation rows. */
 static int report(tuning_t *r, cad_error_t *err)
 {
     const examples_t *e = r->test.n ? &r->test : &r->valid;
