@@ -1,5 +1,6 @@
-/* alias.c - other names of a reference's contigs (--chr-alias). Each line of the file lists
- * names of one contig, as in UCSC's chromAlias.txt. SPDX-License-Identifier: MIT */
+/* alias.c - reads other names of a reference's contigs (--chr-alias). Each line of the file lists names of one
+ * contig, as in UCSC's chromAlias.txt. SPDX-License-Identifier: MIT
+ */
 #include "io/input.h"
 #include "io/fasta.h"
 
@@ -13,7 +14,7 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const alias_t *)a)->name, ((const alias_t *)b)->name);
 }
 
-/* Takes ownership of name, which is NULL when out of memory. */
+/* Adds an alias. Takes ownership of name, which is NULL when out of memory. */
 static int add(fasta_t *f, char *name, const contig_t *c, cad_error_t *err)
 {
     alias_t *more = name ? realloc(f->alias, (size_t)(f->nalias + 1) * sizeof *more) : NULL;
@@ -26,7 +27,7 @@ static int add(fasta_t *f, char *name, const contig_t *c, cad_error_t *err)
     return 0;
 }
 
-/* The next name of a line, of n letters; NULL at its end. */
+/* Returns the next name of a line and sets *n to its length; NULL at the end of the line. */
 static const char *next_name(const char **at, size_t *n)
 {
     const char *s = *at + strspn(*at, "\t\r");
@@ -35,7 +36,7 @@ static const char *next_name(const char **at, size_t *n)
     return *n ? s : NULL;
 }
 
-/* The contig of the FASTA that a line names, or NULL. */
+/* Returns the contig of the FASTA that one of the line's names belongs to, or NULL. */
 static const contig_t *known(const fasta_t *f, const char *line)
 {
     const char *s;
@@ -57,8 +58,8 @@ static int take_line(fasta_t *f, const char *line, cad_error_t *err)
     return rc;
 }
 
-/* Sorts, and drops names that stand beside several contigs, as the column of sources in
- * UCSC's older files does. */
+/* Sorts the aliases, and drops names that are given to several contigs, such as the names of sources in a column
+ * of UCSC's older files. */
 static void drop_ambiguous(fasta_t *f)
 {
     int n = 0;

@@ -1,8 +1,11 @@
-/* bed.c - BED lines. SPDX-License-Identifier: MIT */
+/* bed.c - parses BED lines.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include "io/bed.h"
 
-/* True if the line begins with the word and a blank, or is the word alone; in "track<TAB>12" it
- * is the name of a contig. */
+/* True if the line is the word, or begins with the word and a blank. "track<TAB>12" is not: there the word is a
+ * contig's name. */
 static bool is_keyword(const char *s, size_t n, const char *word)
 {
     size_t k = strlen(word);
@@ -25,8 +28,8 @@ typedef struct {
     size_t n;
 } field_t;
 
-/* The next column from *at. Tabs separate columns; before the first tab, runs of blanks do
- * too, since names may hold blanks but contigs may not. */
+/* Finds the next column, from *at onwards. Columns are separated by tabs. Before the first tab, spaces separate
+ * them too, since a contig's name holds no spaces but the name in column 4 may. */
 static bool next_field(const char *s, size_t n, size_t *at, field_t *f)
 {
     size_t i = *at;
@@ -37,7 +40,7 @@ static bool next_field(const char *s, size_t n, size_t *at, field_t *f)
     f->s = s + i;
     while (i < n && s[i] != '\t' && (s[i] != ' ' || !blanks)) i++;
     f->n = (size_t)(s + i - f->s);
-    if (blanks) /* blanks before a tab belong to that separator */
+    if (blanks) /* spaces directly before a tab belong to the same separator */
         while (i < n && s[i] == ' ' && i + 1 < n && (s[i + 1] == ' ' || s[i + 1] == '\t')) i++;
     *at = i + 1;
     return true;
@@ -70,7 +73,7 @@ static bool field_int(const field_t *f, int64_t *out)
     return cad_parse_int(buf, INT64_MIN, INT64_MAX, out);
 }
 
-/* A comma-separated list of n numbers that are not negative; a trailing comma is allowed. */
+/* Parses a comma-separated list of n numbers, none negative; a trailing comma is allowed. */
 static bool field_list(const field_t *f, int n, int64_t *out)
 {
     const char *s = f->s, *end = f->s + f->n;
@@ -103,7 +106,7 @@ static int parse_blocks(const field_t *f, bed_row_t *row)
         int64_t beg = 0, end = 0;
         ok = !__builtin_add_overflow(row->span.beg, start[i], &beg) && !__builtin_add_overflow(beg, size[i], &end) &&
              end <= row->span.end;
-        if (ok && i) ok = beg >= row->block[i - 1].end; /* in order and disjoint */
+        if (ok && i) ok = beg >= row->block[i - 1].end; /* blocks must be in ascending order and must not overlap */
         row->block[i] = (interval_t) { beg, end };
     }
     free(size);

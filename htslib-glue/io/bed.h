@@ -1,4 +1,7 @@
-/* bed.h - rows of a BED. Intervals are 0-based and half-open. SPDX-License-Identifier: MIT */
+/* bed.h - parses BED rows. Intervals are 0-based and half-open.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_BED_H
 #define CAD_BED_H
 
@@ -11,23 +14,25 @@ typedef struct bed_row_t {
     char *contig; /* malloc'd */
     interval_t span;
     int ncol;
-    const char *name; /* column 4, borrowed from the line; NULL if there is none */
+    const char *name; /* column 4, a pointer into the line; NULL if there is none */
     int name_len;
-    interval_t *block; /* (nblock) malloc'd, in order and disjoint; NULL unless requested */
+    interval_t *block; /* (nblock) malloc'd, in ascending order and not overlapping; NULL unless asked for */
     int nblock;
 } bed_row_t;
-/* Parses a data line into *row, to be freed: 0, CAD_EFORMAT or CAD_ENOMEM, then with nothing to
- * free. path and number (from 1) are for messages; split: BED12 blocks too. */
+/* Parses a data line into *row, to be freed with bed_free. Returns 0, CAD_EFORMAT or CAD_ENOMEM; after an error
+ * there is nothing to free. path and number (of the line, from 1) are for messages. split: also parse the blocks
+ * of a BED12. */
 int bed_parse(const char *path, int64_t number, const char *line, size_t len, bool split, bed_row_t *row,
               cad_error_t *err);
 void bed_free(bed_row_t *row);
 typedef enum { LINE_DATA, LINE_BLANK, LINE_COMMENT, LINE_BROWSER } line_kind_t;
 line_kind_t bed_line_kind(const char *line, size_t len);
-/* The number of columns. Tabs separate columns; before the first tab, blanks do too. */
+/* Returns the number of columns. Columns are separated by tabs and, before the first tab, also by spaces. */
 int bed_columns(const char *line, size_t len);
-/* The next column, borrowed from the line; false at its end. *at is 0 before the first. */
+/* Finds the next column: *column points into the line. Returns false at the end of the line. *at must be 0 before
+ * the first call. */
 bool bed_column(const char *line, size_t len, size_t *at, const char **column, size_t *n);
-/* Appends "#chrom\tstart..." for ncol columns. */
+/* Appends a line of column names, "#chrom\tstart...", for ncol columns. */
 void bed_header(text_t *t, int ncol);
 
 #endif

@@ -1,13 +1,12 @@
-/* bigwig.c - writing bigWig (Kent et al., Bioinformatics 2010, and its supplement).
+/* bigwig.c - writes bigWig (Kent et al., Bioinformatics 2010, and its supplement).
  *
- * libBigWig 0.4.7 is not used: its zoom levels swap minimum and maximum and stay in
- * memory, and it is not safe on a full disk. Here values arrive in ascending order and
- * are written at once; zoom levels wait, compressed, in unnamed temporary files. Memory
- * holds 32 bytes for each block of the file.
+ * libBigWig 0.4.7 is not used: its zoom levels exchange minimum and maximum and stay in memory, and it does not
+ * report that the disk is full. Here values arrive in ascending order and are written at once; zoom levels wait,
+ * compressed, in unnamed temporary files. Memory use is 32 bytes for each block of the file.
  *
- * Layout: header, zoom headers, summary, contig tree, data, index of the data, then the
- * records and index of each zoom level, and the magic again. Byte order is the host's, which
- * readers learn from the magic. SPDX-License-Identifier: MIT
+ * Layout: header, zoom headers, summary, contig tree, data, index of the data, then the records and index of each
+ * zoom level, then the magic number again. Byte order is the host's, which readers learn from the magic.
+ * SPDX-License-Identifier: MIT
  */
 #include <errno.h>
 #include <math.h>
@@ -20,20 +19,21 @@
 #define MAGIC 0x888FFC26u
 #define TREE_MAGIC 0x78CA8C91u
 #define INDEX_MAGIC 0x2468ACE0u
-#define FANOUT 256  /* children of a node, in both trees */
+#define FANOUT 256  /* children of a node, in the contig tree and in the indexes */
 #define ITEMS 4096  /* values in a data block */
-#define DENSE 64    /* consecutive positions from which a block is fixedStep */
+#define DENSE 64    /* a block of this many consecutive positions is written as fixedStep */
 #define RECORDS 512 /* records in a zoom block */
-#define ZOOMS 10    /* zoom levels, at most */
+#define ZOOMS 10    /* maximum number of zoom levels */
 #define FIRST 16    /* bases in a record of the first zoom level */
-#define FACTOR 4    /* records of a level that make one of the next */
-#define SECTION 24  /* bytes before the values of a block */
+#define FACTOR 4    /* records of a zoom level that make one record of the next */
+#define SECTION 24  /* bytes of a block before its values */
 #define BLOCK BIGWIG_BLOCK
 
+/* A block covers the positions from (contig, beg) to (last, end), where contig and last are indexes of contigs. */
 typedef struct {
     uint32_t contig, beg, last, end;
-    uint64_t at, size;
-} bound_t; /* the range of a block, from (contig, beg) to (last, end), and its place in the file */
+    uint64_t at, size; /* place in the file */
+} bound_t;
 typedef struct {
     bound_t *b;
     size_t n, room;
@@ -45,12 +45,12 @@ typedef struct {
 
 typedef struct {
     uint32_t width;     /* bases in a record */
-    record_t open;      /* the record being filled; valid 0: none */
-    double sum, square; /* of values in the open record */
+    record_t open;      /* the record being filled; if open.valid is 0, none is */
+    double sum, square; /* sums over the values in the open record */
     record_t block[RECORDS];
     int n;
     uint64_t records, bytes;
-    bounds_t bounds; /* offsets count from the level's first byte */
+    bounds_t bounds; /* ranges of the blocks; offsets count from the first byte of the level */
     FILE *spool;
 } zoom_t;
 
@@ -58,13 +58,13 @@ struct bigwig_t {
     output_t *out;
     const contig_t *contig;
     int ncontig, nzoom;
-    uint64_t at;               /* bytes written */
-    uint64_t data;             /* offset of the data */
-    uint64_t count;            /* blocks in the data */
-    uint32_t start[ITEMS], on; /* positions of the next block, on contig `on` */
+    uint64_t at;               /* bytes written to the file so far */
+    uint64_t data;             /* offset of the data in the file */
+    uint64_t count;            /* number of blocks in the data */
+    uint32_t start[ITEMS], on; /* positions of the values of the next block, which are all on contig `on` */
     float value[ITEMS];
     int n;   /* number of values */
-    int run; /* values at the end whose positions are consecutive */
+    int run; /* how many values at the end of the block have consecutive positions */
     bounds_t bounds;
     uint64_t covered;
     double min, max, sum, square;
@@ -106,9 +106,9 @@ static int pack(bigwig_t *w, const void *p, size_t n, size_t *size, cad_error_t 
 
 typedef struct {
     uint64_t n, width;
-} level_t; /* nodes of a level; entries under one node */
+} level_t; /* n: number of nodes of a level; width: number of entries under each node */
 
-/* Sizes the levels of a tree over n entries, the root first; returns how many levels. */
+/* Computes the levels of a tree over n entries, the root's level first; returns the number of levels. */
 static int levels_of(uint64_t n, level_t *level)
 {
     int k = 1;
@@ -120,7 +120,8 @@ static int levels_of(uint64_t n, level_t *level)
     return k;
 }
 
-/* Bytes of level i of k when an entry takes `size` bytes: all nodes but the last are full. */
+/* Returns the bytes of level i of k if an entry takes `size` bytes. (n: number of entries of the tree; all nodes
+ * are full, but the last of a level may not be.) */
 static uint64_t level_bytes(const level_t *level, int i, int k, uint64_t n, uint64_t size)
 {
     uint64_t entries = i == k - 1 ? n : level[i + 1].n;
@@ -135,7 +136,7 @@ static int put_node(bigwig_t *w, bool leaf, uint64_t n, cad_error_t *err)
     return put(w, head, 4, err);
 }
 
-/* The children of node i of level l: [first, end) of the level below, or of the entries. */
+/* Finds the children of node i of level l: nodes [first, end) of the level below or, at the lowest level, entries. */
 static void children(const level_t *level, int l, int k, uint64_t n, uint64_t i, uint64_t *first, uint64_t *end)
 {
     uint64_t below = l == k - 1 ? n : level[l + 1].n;
@@ -143,7 +144,7 @@ static void children(const level_t *level, int l, int k, uint64_t n, uint64_t i,
     *end = *first + FANOUT < below ? *first + FANOUT : below;
 }
 
-/* The range that node i of level l covers. */
+/* Returns the range that the entries under node i of level l cover. */
 static bound_t under(const bounds_t *b, const level_t *level, int l, uint64_t i)
 {
     uint64_t first = i * level[l].width, last = first + level[l].width < b->n ? first + level[l].width : b->n;
@@ -161,7 +162,7 @@ static int put_bound(bigwig_t *w, const bound_t *b, uint64_t at, const uint64_t 
     return rc || !size ? rc : put(w, size, 8, err);
 }
 
-/* Writes level l of an index. next: offset of the level below; base is added to offsets of data. */
+/* Writes level l of an index. next: offset of the level below; base: added to the offsets of blocks. */
 static int put_index_level(bigwig_t *w, const bounds_t *b, const level_t *level, int l, int k, uint64_t next,
                            uint64_t base, cad_error_t *err)
 {
@@ -189,7 +190,7 @@ static int put_index(bigwig_t *w, const bounds_t *b, uint32_t per_block, uint64_
     uint32_t head[12] = { INDEX_MAGIC, FANOUT, 0, 0, all.contig, all.beg, all.last, all.end, 0, 0, per_block, 0 };
     uint64_t n = b->n, end = w->at, next;
     memcpy(head + 2, &n, 8);
-    memcpy(head + 8, &end, 8); /* the end of the indexed data */
+    memcpy(head + 8, &end, 8); /* where the indexed data ends */
     rc = put(w, head, sizeof head, err);
     next = w->at;
     for (int l = 0; l < k && rc == 0; l++) {
@@ -206,7 +207,7 @@ static int by_name(const void *a, const void *b)
     return strcmp((*(const contig_t *const *)a)->name, (*(const contig_t *const *)b)->name);
 }
 
-/* key: bytes of a name in the tree. */
+/* Writes an entry of the contig tree. key: bytes that each name takes in the tree. */
 static int put_contig(bigwig_t *w, const contig_t *c, uint32_t key, bool leaf, uint64_t child, cad_error_t *err)
 {
     char name[256] = { 0 };
@@ -217,7 +218,7 @@ static int put_contig(bigwig_t *w, const contig_t *c, uint32_t key, bool leaf, u
     return rc ? rc : leaf ? put(w, value, 8, err) : put(w, &child, 8, err);
 }
 
-/* A tree sorted by name; a contig's id is its index in w->contig. */
+/* Writes the contig tree, which is sorted by name. The id of a contig is its index in w->contig. */
 static int put_contigs(bigwig_t *w, cad_error_t *err)
 {
     const contig_t **order = malloc((size_t)w->ncontig * sizeof *order);
@@ -279,7 +280,7 @@ static int flush_zoom(bigwig_t *w, zoom_t *z, cad_error_t *err)
 
 static int zoom_add(bigwig_t *w, int level, const record_t *r, double sum, double square, cad_error_t *err);
 
-/* The open record is complete: adds it to the block and to the next level. */
+/* Closes the open record, which is complete: adds it to the level's block and to the next level. */
 static int close_record(bigwig_t *w, int level, cad_error_t *err)
 {
     zoom_t *z = &w->zoom[level];
@@ -334,7 +335,7 @@ static int put_zoom(bigwig_t *w, zoom_t *z, uint64_t *data, uint64_t *index, cad
 
 /* ---- data ---- */
 
-/* Writes the first n values as a block. */
+/* Writes the first n values as a data block. */
 static int put_block(bigwig_t *w, int n, cad_error_t *err)
 {
     bool dense = w->start[n - 1] - w->start[0] == (uint32_t)n - 1;
@@ -344,7 +345,7 @@ static int put_block(bigwig_t *w, int n, cad_error_t *err)
     size_t size = 0;
     int rc;
     memcpy(w->raw, head, sizeof head);
-    w->raw[20] = dense ? 3 : 2; /* fixedStep, variableStep */
+    w->raw[20] = dense ? 3 : 2; /* type of the block: 3 is fixedStep, 2 is variableStep */
     w->raw[21] = 0;
     memcpy(w->raw + 22, &count, 2);
     for (int i = 0; i < n; i++) {
@@ -365,7 +366,7 @@ static int put_block(bigwig_t *w, int n, cad_error_t *err)
     return rc ? rc : put(w, w->packed, size, err);
 }
 
-/* Writes all values but the last `keep`. */
+/* Writes all values except the last `keep` as a data block. */
 static int flush_data(bigwig_t *w, int keep, cad_error_t *err)
 {
     int n = w->n - keep, rc = n ? put_block(w, n, err) : 0;
@@ -444,7 +445,7 @@ int bigwig_open(bigwig_t **out, output_t *to, const contig_t *contig, int nconti
     return rc ? rc : put(w, zero, 8, err);
 }
 
-/* Fills in the header, zoom headers and summary. */
+/* Writes the header, the zoom headers and the summary into the room left for them. */
 static int patch_head(bigwig_t *w, uint64_t index, const uint64_t (*zoom)[2], cad_error_t *err)
 {
     unsigned char head[64 + 24 * ZOOMS + 40] = { 0 };
@@ -473,7 +474,8 @@ int bigwig_finish(bigwig_t *w, cad_error_t *err)
     uint64_t index, zoom[ZOOMS][2];
     uint32_t magic = MAGIC;
     int rc = w->n ? flush_data(w, 0, err) : 0;
-    for (int i = 0; i < w->nzoom && rc == 0; i++) { /* closing a record adds to the next level */
+    /* in this order, because closing a record adds it to the next level */
+    for (int i = 0; i < w->nzoom && rc == 0; i++) {
         rc = close_record(w, i, err);
         if (rc == 0) rc = flush_zoom(w, &w->zoom[i], err);
     }

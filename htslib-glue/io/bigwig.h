@@ -1,4 +1,4 @@
-/* bigwig.h - writing bigWig. SPDX-License-Identifier: MIT */
+/* bigwig.h - writes bigWig. SPDX-License-Identifier: MIT */
 #ifndef CAD_BIGWIG_H
 #define CAD_BIGWIG_H
 
@@ -6,12 +6,12 @@
 #include "io/output.h"
 
 typedef struct bigwig_t bigwig_t;
-/* Begins a bigWig of these contigs (borrowed, in the order in which values will come) in `to`,
- * which stays owned by the caller. Free *w also after a failure. */
+/* Begins a bigWig of these contigs in `to`, which the caller owns. contig is borrowed; values must come in its
+ * order. Free *w also after a failure. */
 int bigwig_open(bigwig_t **w, output_t *to, const contig_t *contig, int ncontig, cad_error_t *err);
-/* The value of one base; pos is 0-based. Contigs and positions ascend. */
+/* Adds the value of one base; pos is 0-based. Contigs and positions must ascend. */
 int bigwig_add(bigwig_t *w, int contig, int64_t pos, float v, cad_error_t *err);
-/* Writes the indexes and zoom levels; the caller then closes `to`. */
+/* Writes the indexes and zoom levels. Then the caller closes `to`. */
 int bigwig_finish(bigwig_t *w, cad_error_t *err);
 void bigwig_free(bigwig_t *w); /* NULL is allowed */
 

@@ -1,5 +1,4 @@
-/* bigwig_reader.c - reading back a bigWig that bigwig.c wrote, to merge shards.
- * SPDX-License-Identifier: MIT */
+/* bigwig_reader.c - reads a bigWig that bigwig.c wrote, to merge shards. SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>

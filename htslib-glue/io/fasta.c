@@ -1,9 +1,9 @@
-/* fasta.c - an indexed FASTA whose index is checked against it.
+/* fasta.c - reads an indexed FASTA, after checking that the index belongs to it.
  *
- * htslib trusts .fai and .gzi: a stale or hostile one yields wrong bases or worse. Before
- * htslib loads them, both are parsed and compared with the file: the header line of every
- * contig must end where its bases begin, lines must end where the index says, and nothing
- * may follow the last contig that the index does not list. SPDX-License-Identifier: MIT
+ * htslib trusts the indexes .fai and .gzi: with an outdated or hostile one it returns wrong bases or worse. Therefore
+ * both are parsed and compared with the FASTA before htslib loads them. The header line of every contig must end
+ * where its bases begin, lines must end where the index says, and no contig that the index does not list may follow
+ * the last one. SPDX-License-Identifier: MIT
  */
 #include <ctype.h>
 #include <errno.h>
@@ -20,9 +20,9 @@
 #include "io/signals.h"
 
 #define REMEDY "remake it with `samtools faidx`"
-#define GAP (1 << 20)   /* bytes of header lines and blanks between two contigs, at most */
-#define CACHE (4 << 20) /* bytes of decompressed blocks in htslib's cache */
-#define SAMPLES 8       /* line ends that are checked in one contig */
+#define GAP (1 << 20)   /* maximum number of bytes between two contigs: header lines and blanks */
+#define CACHE (4 << 20) /* bytes of decompressed blocks that htslib caches */
+#define SAMPLES 8       /* lines of each contig whose ends are checked */
 
 /* ---- parsing .fai ---- */
 
@@ -35,10 +35,10 @@ static int by_offset(const void *a, const void *b)
 {
     const contig_t *x = *(const contig_t *const *)a, *y = *(const contig_t *const *)b;
     if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
-    return x < y ? -1 : x > y; /* contigs without bases may share an offset */
+    return x < y ? -1 : x > y; /* in the order of the index, since contigs without bases may share an offset */
 }
 
-/* The contigs in another order, malloc'd; NULL when out of memory. */
+/* Returns pointers to the contigs, sorted, malloc'd; NULL when out of memory. */
 static const contig_t **sorted(const fasta_t *f, int (*compare)(const void *, const void *))
 {
     const contig_t **c = malloc((size_t)f->ncontig * sizeof *c);
@@ -142,12 +142,12 @@ static int64_t read_at(BGZF *fp, int64_t at, char *buf, int64_t n)
     return bgzf_read(fp, buf, (size_t)n);
 }
 
-/* The offset in the file of base i of the contig. */
+/* Returns the offset in the file of base i of the contig. */
 static int64_t place(const contig_t *c, int64_t i) { return c->offset + i / c->bases * c->width + i % c->bases; }
 
 static int64_t end_of(const contig_t *c) { return c->length ? place(c, c->length - 1) + 1 : c->offset; }
 
-/* Cuts off the name of a header line, in place; returns the next line, or NULL. */
+/* Ends the name of a header line by a NUL, in place, and sets *name to it. Returns the next line, or NULL. */
 static char *take_name(char *line, char **name)
 {
     char *nl = strchr(line, '\n');
@@ -156,14 +156,15 @@ static char *take_name(char *line, char **name)
     return nl ? nl + 1 : NULL;
 }
 
-/* Contigs without bases are not in the index; their names must not be in it either. */
+/* The index does not list a contig without bases. Refuses the FASTA if another contig has the same name. */
 static int check_empty(const fasta_t *f, const char *name, cad_error_t *err)
 {
     if (!fasta_find(f, name)) return 0;
     return cad_fail(err, CAD_EFORMAT, "%s: contig %s is there twice; names must be unique", f->path, name);
 }
 
-/* Bytes [beg, next->offset) must be line ends and header lines, the last of which is next's. */
+/* Checks that bytes [beg, next->offset) of the file are line ends and header lines, and that the last header line
+ * is that of contig next. */
 static int check_header(const fasta_t *f, BGZF *fp, int64_t beg, const contig_t *next, char *buf, cad_error_t *err)
 {
     int64_t n = next->offset - beg;
@@ -184,10 +185,10 @@ static int check_header(const fasta_t *f, BGZF *fp, int64_t beg, const contig_t 
     return strcmp(name, next->name) ? disagree(f, next, "another name in its header line", err) : 0;
 }
 
-/* Checks that `samples` lines of the contig, and its last, end where the index says. */
+/* Checks that `samples` lines of the contig, and its last line, end where the index says. */
 static int check_lines(const fasta_t *f, BGZF *fp, const contig_t *c, int samples, cad_error_t *err)
 {
-    int64_t full = c->length ? (c->length - 1) / c->bases : 0; /* lines followed by another */
+    int64_t full = c->length ? (c->length - 1) / c->bases : 0; /* number of lines before the last one */
     char end[3];
     for (int k = 0; k < samples && k < full; k++) {
         int64_t line = samples == 1 ? 0 : full <= samples ? k : k * (full - 1) / (samples - 1);
@@ -234,10 +235,10 @@ static int check_contents(const fasta_t *f, BGZF *fp, cad_error_t *err)
     return rc;
 }
 
-/* ---- .gzi: a count, then pairs of (compressed, uncompressed) offsets ---- */
+/* ---- the .gzi index: a count, then pairs of offsets (compressed, uncompressed) ---- */
 
-/* A BGZF block is a gzip member whose extra field holds its size less one; its last four bytes
- * are the size of its data. Returns both; false at the end of the file. */
+/* Reads the size and the data size of the BGZF block at an offset; returns false at the end of the file. A block
+ * is a gzip member: its extra field holds its size less one, and its last four bytes hold the size of its data. */
 static bool block_at(int fd, uint64_t at, uint64_t *size, uint64_t *data)
 {
     unsigned char h[18], n[4];
@@ -263,7 +264,7 @@ static bool entry_is(int fd, uint64_t i, uint64_t c, uint64_t u)
            little64(pair + 8) == u;
 }
 
-/* True if every block with data but the first has an entry, in order, and nothing else has. */
+/* True if the index has exactly one entry, in order, for every block with data except the first. */
 static bool entries_fit(int gzi, int fasta, uint64_t n)
 {
     uint64_t c = 0, u = 0, size, data, blocks = 0;
@@ -310,7 +311,7 @@ static int build_at(const char *fasta, const char *fai, const char *gzi, cad_err
                     fasta);
 }
 
-/* In a folder of its own, which fasta_open removes: the index is in memory by then. */
+/* Builds the index in a new folder in $TMPDIR. fasta_open removes the folder once the index is in memory. */
 static int build_temporary(fasta_t *f, notes_t *notes, cad_error_t *err)
 {
     const char *dir = getenv("TMPDIR");
@@ -325,7 +326,7 @@ static int build_temporary(fasta_t *f, notes_t *notes, cad_error_t *err)
         f->tmp_gzi = suffixed(base, "/gzi");
         if (!f->tmp_dir) rmdir(base);
     }
-    if (f->tmp_dir && f->tmp_fai && f->tmp_gzi) { /* in the order of removal */
+    if (f->tmp_dir && f->tmp_fai && f->tmp_gzi) { /* tickets are taken in the order of removal */
         f->ticket[0] = temporary_add(f->tmp_fai);
         f->ticket[1] = temporary_add(f->tmp_gzi);
         f->ticket[2] = temporary_add(f->tmp_dir);
@@ -342,8 +343,8 @@ static int build_temporary(fasta_t *f, notes_t *notes, cad_error_t *err)
     return build_at(f->path, f->tmp_fai, f->tmp_gzi, err);
 }
 
-/* The files that are to become the indexes beside the FASTA: .gzi, if it is packed, and .fai,
- * which is renamed last. */
+/* The two indexes beside the FASTA while they are built: .gzi, if the FASTA is compressed, and .fai, which is
+ * renamed last. */
 typedef struct {
     cad_file_t file[2];
     int ticket[2];
@@ -357,7 +358,7 @@ static void build_abort(build_t *b)
     }
 }
 
-/* False, with no file left, if files cannot be made at these paths. */
+/* Opens both files under temporary names. Returns false, and leaves no file, if files cannot be made at these paths. */
 static bool build_begin(build_t *b, const char *const path[2])
 {
     bool good = true;
@@ -373,7 +374,7 @@ static bool build_begin(build_t *b, const char *const path[2])
     return good;
 }
 
-/* Another process may look for the indexes at any moment: they appear whole. */
+/* Builds both indexes and renames them when they are complete, since another process may look for them at any time. */
 static int build_finish(build_t *b, const char *fasta, cad_error_t *err)
 {
     int rc = build_at(fasta, b->file[1].tmp, b->file[0].tmp, err);
@@ -424,7 +425,7 @@ static void compare_age(const fasta_t *f, const char *fai, notes_t *notes)
     if (b.st_mtime < a.st_mtime) note(notes, NOTE_INDEX, 1, "%s is older than the FASTA; its contents agree", fai);
 }
 
-/* An index made here that does not fit: the FASTA is at fault. The index is removed. */
+/* Reports that the FASTA is malformed, because the index that was built from it does not fit it. Removes the index. */
 static int disown(const fasta_t *f, const char *fai, const char *gzi, int rc, cad_error_t *err)
 {
     unlink(fai);
@@ -504,7 +505,7 @@ void fasta_close(fasta_t *f)
     memset(f, 0, sizeof *f);
 }
 
-/* Reads whole lines, so that every line end can be checked against the index. */
+/* Reads the lines with their ends, so that every line end can be checked against the index. */
 int fasta_fetch(const fasta_t *f, const contig_t *c, int64_t beg, int64_t end, char *seq, cad_error_t *err)
 {
     int64_t from = beg < end ? place(c, beg) : 0, n = beg < end ? place(c, end - 1) + 1 - from : 0, k = 0;

@@ -9,38 +9,39 @@
 
 typedef struct contig_t {
     char *name;
-    /* as in .fai */
+    /* as in .fai: */
     int64_t length; /* length in bases */
     int64_t offset; /* offset of the first base in the file */
-    int64_t bases;  /* bases in a line */
-    int64_t width;  /* bytes in a line */
+    int64_t bases;  /* bases of a line */
+    int64_t width;  /* bytes of a line, with its end */
 } contig_t;
 typedef struct fasta_t {
-    BGZF *fp;         /* with its .gzi loaded if compressed */
-    contig_t *contig; /* in the order of the index */
+    BGZF *fp;         /* the open FASTA; if it is compressed, its .gzi is loaded */
+    contig_t *contig; /* (ncontig) in the order of the index */
     int ncontig;
     const contig_t **by_name; /* (ncontig) sorted by name */
     struct alias_t *alias;    /* (nalias) sorted by name */
     int nalias;
-    char *tmp_dir, *tmp_fai, *tmp_gzi; /* an index built in $TMPDIR, while it is loaded; else NULL */
-    int ticket[3];                     /* temporary_add's for tmp_fai, tmp_gzi, tmp_dir */
+    char *tmp_dir, *tmp_fai, *tmp_gzi; /* paths of an index in $TMPDIR until it is loaded; else NULL */
+    int ticket[3];                     /* tickets of temporary_add for tmp_fai, tmp_gzi, tmp_dir */
     const char *path;                  /* borrowed */
-    char checksum[65];                 /* SHA-256 of the "name\tlength\n" lines */
+    char checksum[65];                 /* SHA-256 of a line "name\tlength\n" for each contig */
 } fasta_t;
-/* Opens a FASTA, plain or bgzip-compressed, and checks its index, which is built if there is none:
- * beside the FASTA, else in $TMPDIR for this run. 0, or a negative CAD_E* with nothing to close. */
+/* Opens a FASTA, plain or bgzip-compressed, and checks its index. A missing index is built beside the FASTA or, if
+ * that is impossible, in $TMPDIR for this run. Returns 0, or a negative CAD_E*; then there is nothing to close. */
 int fasta_open(fasta_t *f, const char *path, notes_t *notes, cad_error_t *err);
 void fasta_close(fasta_t *f);
-const contig_t *fasta_find(const fasta_t *f, const char *name); /* by name or alias; or NULL */
-bool fasta_has(const void *fasta, const char *name);            /* for names_t */
-/* Text for a message that the contig `name` does not exist: a similar name, else the first. */
+const contig_t *fasta_find(const fasta_t *f, const char *name); /* looks up a name or alias; NULL: no such contig */
+/* true if fasta_find() finds it; the form that names_t.has needs */
+bool fasta_has(const void *fasta, const char *name);
+/* Returns a hint for the message that the contig `name` does not exist: a similar name, or else the first contig. */
 const char *fasta_hint(const fasta_t *f, const char *name, char *buf, size_t size);
-/* Copies bases [beg, end) as they are in the file, and a NUL, to seq (end-beg+1 bytes): 0 or a
- * negative CAD_E*. Not for two threads at once. */
+/* Copies bases [beg, end) to seq, in the letters of the file, and a NUL; seq has room for end-beg+1 bytes. Returns
+ * 0 or a negative CAD_E*. Must not be called by two threads at once. */
 int fasta_fetch(const fasta_t *f, const contig_t *c, int64_t beg, int64_t end, char *seq, cad_error_t *err);
 
 /* ---- alias.c ---- */
-/* Reads aliases (--chr-alias): 0 or a negative CAD_E*. */
+/* Reads the file of aliases (--chr-alias). Returns 0 or a negative CAD_E*. */
 int fasta_alias(fasta_t *f, const char *path, cad_error_t *err);
 const contig_t *alias_find(const fasta_t *f, const char *name); /* NULL: no such alias */
 void alias_free(fasta_t *f);

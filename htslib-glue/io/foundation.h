@@ -1,5 +1,8 @@
-/* foundation.h - what io shares with the core's base, for the rooms above it: errors, memory, whole files,
- * threads, random numbers. SPDX-License-Identifier: MIT */
+/* foundation.h - makes the core's base available to the layers above io: errors, memory, whole files, threads, random
+ * numbers.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_FOUNDATION_H
 #define CAD_FOUNDATION_H
 

@@ -1,7 +1,7 @@
-/* input.c - the kind of an input; lines of plain, gzip or BGZF text.
- * A new input format: a row of FORMAT, and a case in detect (htslib tells it) or a test of its first
- * bytes in detect_text.
- * SPDX-License-Identifier: MIT */
+/* input.c - detects the kind of an input, and reads lines of plain, gzip or BGZF text. To add an input format, add a
+ * row to FORMAT, and a case to detect (if htslib recognises it) or a test of its first bytes to detect_text.
+ * SPDX-License-Identifier: MIT
+ */
 #include <ctype.h>
 #include <errno.h>
 #include <htslib/hfile.h>
@@ -11,7 +11,7 @@
 
 #define BUFFER (1 << 16)
 
-/* Sets the kind by the first bytes, as htslib tells it; text counts as BED for now. */
+/* Sets the kind that htslib detects from the first bytes. Text counts as BED at first. */
 static int detect(input_t *in, hFILE *h, cad_error_t *err)
 {
     htsFormat fmt;
@@ -24,7 +24,8 @@ static int detect(input_t *in, hFILE *h, cad_error_t *err)
     case cram: in->kind = INPUT_READS; return 0;
     case vcf:
     case bcf: in->kind = INPUT_VARIANTS; return 0;
-    case crai: /* htslib takes a line of six numbers for .crai, but a BED line may be one: so the name decides */
+    /* htslib takes a line of six numbers for a .crai, but it may be a line of BED; so the file's name decides */
+    case crai:
         if (!ends_in(in->path, ".crai")) return 0;
         /* fall through */
     case bai:
@@ -35,7 +36,7 @@ static int detect(input_t *in, hFILE *h, cad_error_t *err)
     }
 }
 
-/* Text is FASTA or FASTQ if it begins with > or @, else BED. */
+/* Sets the kind of a text: FASTA if it begins with >, FASTQ if it begins with @, else BED. */
 static void detect_text(input_t *in)
 {
     size_t i = 0;
@@ -101,7 +102,7 @@ static int fill(input_t *in, cad_error_t *err)
     return 0;
 }
 
-/* Inputs that are not plain text, by their first bytes. */
+/* First bytes of inputs that are refused because they are not text. */
 static const struct {
     const char *magic;
     size_t n;
@@ -131,7 +132,7 @@ static int check_text(input_t *in, cad_error_t *err)
     return 0;
 }
 
-/* Lines are read through BGZF, which reads plain text and gzip too. */
+/* Opens the input for reading lines. BGZF functions also read plain text and gzip. */
 static int open_text(input_t *in, bool forced_kind, cad_error_t *err)
 {
     int rc;

@@ -1,4 +1,7 @@
-/* ledger.c - the files that a command reads and writes. SPDX-License-Identifier: MIT */
+/* ledger.c - the list of the files that a command reads and writes.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,7 +16,7 @@ typedef struct ledger_file_t {
     use_t use;
 } ledger_file_t;
 
-/* Owns path from here on. path: malloc'd, or NULL when out of memory. */
+/* Adds a file and takes ownership of path, which is malloc'd, or NULL when out of memory. */
 static void add(ledger_t *l, char *path, use_t use)
 {
     ledger_file_t *more = path ? realloc(l->file, (size_t)(l->n + 1) * sizeof *more) : NULL;
@@ -42,7 +45,7 @@ void ledger_reference(ledger_t *l, const char *path)
     for (int i = 0; path && i < 3; i++) add(l, suffixed(path, own[i]), MADE);
 }
 
-/* The status of a path, or of the descriptor that "-" stands for. */
+/* Gets the status of a path or, if the path is "-", of descriptor fd. */
 static int status(const char *path, int fd, struct stat *sb)
 {
     return strcmp(path, "-") ? stat(path, sb) : fstat(fd, sb);
@@ -60,7 +63,7 @@ static bool same_file(const char *output, const char *input)
            same(&x, &y);
 }
 
-/* The status of the folder that holds path; cuts path off there. */
+/* Gets the status of the folder that contains path. Cuts path off after the folder's name. */
 static int folder_status(char *path, struct stat *sb)
 {
     char *slash = strrchr(path, '/');
@@ -69,8 +72,8 @@ static int folder_status(char *path, struct stat *sb)
     return stat(*path ? path : "/", sb);
 }
 
-/* a and b have their links resolved. They lead to one file if that has both names, or, where
- * there is none yet, if it is one name in one folder. Changes both. */
+/* True if both paths, whose links are resolved, lead to one file: an existing file that has both names, or a file
+ * yet to be made with the same name in the same folder. Changes both texts. */
 static bool one_target(char *a, char *b)
 {
     struct stat s, t;

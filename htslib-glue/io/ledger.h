@@ -1,6 +1,6 @@
-/* ledger.h - the files that a command reads and writes: no output may replace an input or
- * another output. A command names its inputs, then each output before opening it.
- * SPDX-License-Identifier: MIT */
+/* ledger.h - the list of the files that a command reads and writes, so that no output replaces an input or another
+ * output. A command first adds its inputs, then each output before it opens it. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_LEDGER_H
 #define CAD_LEDGER_H
 
@@ -9,18 +9,18 @@
 typedef struct ledger_t { /* zeroed: empty */
     struct ledger_file_t *file;
     int n;
-    bool failed; /* out of memory; ledger_output reports it */
+    bool failed; /* an allocation failed; ledger_output reports it */
 } ledger_t;
-/* An input: a path (copied), "-" for standard input, or NULL for none. */
+/* Adds an input: a path (copied), "-" for standard input, or NULL for none. */
 void ledger_input(ledger_t *l, const char *path);
-/* path followed by each of these suffixes, up to a NULL; "" is the path itself. */
+/* Adds the paths made of path and each suffix of a NULL-terminated list; the suffix "" gives the path itself. */
 void ledger_inputs(ledger_t *l, const char *path, const char *const suffix[]);
-/* A reference (NULL: none) and its indexes. They may yet be made, so that an output may not
- * have their names even if there are no such files. */
+/* Adds a reference (NULL: none) and its indexes, as inputs. The indexes may not exist yet, but the command may
+ * build them, so no output may have their names. */
 void ledger_reference(ledger_t *l, const char *path);
-/* An output: a path, "-" for standard output, or NULL for none. 0, or CAD_EARG if the path, or
- * a .json, .tbi or .csi beside it, is an input, or if the path is another output. Paths are
- * compared by the files that they lead to: links count as their targets. */
+/* Adds an output: a path, "-" for standard output, or NULL for none. Returns 0, or CAD_EARG if the path or a
+ * .json, .tbi or .csi beside it is an input, or if the path is another output. Paths are the same if they lead to
+ * the same file; links count as their targets. */
 int ledger_output(ledger_t *l, const char *path, cad_error_t *err);
 void ledger_free(ledger_t *l);
 

@@ -1,4 +1,7 @@
-/* notes.c - warnings that do not stop a run. SPDX-License-Identifier: MIT */
+/* notes.c - counts warnings that do not stop a run.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include <stdarg.h>
 
 #include "io/notes.h"

@@ -1,10 +1,13 @@
-/* notes.h - warnings that do not stop a run. SPDX-License-Identifier: MIT */
+/* notes.h - counts warnings that do not stop a run.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_NOTES_H
 #define CAD_NOTES_H
 
 #include "base/base.h"
 
-/* notes.c has their texts. */
+/* The summary's text for each kind is in notes.c. */
 typedef enum {
     NOTE_EMPTY,
     NOTE_CLIPPED,
@@ -22,14 +25,14 @@ typedef enum {
     NOTE_KINDS
 } note_kind_t;
 typedef struct notes_t {
-    const char *cmd; /* the command's name, for messages; borrowed */
-    bool quiet;      /* count only */
+    const char *cmd; /* name of the command, for messages; borrowed */
+    bool quiet;      /* only count, print nothing */
     int64_t count[NOTE_KINDS];
 } notes_t;
-/* Adds `times` to the count of its kind (0: nothing happens); the first of a kind is printed
- * to stderr. */
+/* Adds `times` to the count of this kind of note; if times is 0, nothing happens. Prints the text to stderr if it
+ * is the first of its kind. */
 void note(notes_t *n, note_kind_t kind, int64_t times, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-/* Prints one line with the counts, if any is not 0. */
+/* Prints one line with all counts that are not 0, if there are any. */
 void notes_summary(const notes_t *n);
 
 #endif

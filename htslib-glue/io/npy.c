@@ -1,6 +1,6 @@
-/* npy.c - a float32 matrix that numpy.load opens. The number of rows is known only at the
- * end, so the header is written last, into room left at the start.
- * SPDX-License-Identifier: MIT */
+/* npy.c - writes a float32 matrix that numpy.load opens. The number of rows is known only at the end, so the header
+ * is written last, into room left at the start. SPDX-License-Identifier: MIT
+ */
 #include "io/npy.h"
 
 int npy_begin(npy_t *n, int64_t width, cad_error_t *err)
@@ -15,7 +15,7 @@ int npy_begin(npy_t *n, int64_t width, cad_error_t *err)
 int npy_write(npy_t *n, const float *row, int64_t rows, cad_error_t *err)
 {
     n->rows += rows;
-    for (int64_t i = 0; i < rows * n->width; i++) { /* little-endian whatever the host */
+    for (int64_t i = 0; i < rows * n->width; i++) { /* the file is little-endian on every host */
         unsigned char b[4];
         uint32_t u;
         int rc;

@@ -1,5 +1,6 @@
-/* npy.h - writing a float32 matrix that numpy.load opens. Every function that takes err returns
- * 0 or a negative CAD_E*. SPDX-License-Identifier: MIT */
+/* npy.h - writes a float32 matrix that numpy.load opens. Every function that takes err returns 0 or a negative
+ * CAD_E*. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_NPY_H
 #define CAD_NPY_H
 
@@ -10,10 +11,10 @@ typedef struct npy_t {
     output_t *out; /* owned by the caller, who opens and closes it */
     int64_t rows, width;
 } npy_t;
-/* Begins a matrix of `width` columns in n->out, which it makes seekable. */
+/* Begins a matrix of `width` columns in n->out. Makes n->out seekable, since the header is written last. */
 int npy_begin(npy_t *n, int64_t width, cad_error_t *err);
 int npy_write(npy_t *n, const float *row, int64_t rows, cad_error_t *err); // row: (rows,width)
-/* Writes the header; the caller then closes n->out. */
+/* Writes the header. Then the caller closes n->out. */
 int npy_finish(npy_t *n, cad_error_t *err);
 
 /* Makes the header of a matrix, NPY_HEADER bytes. */

@@ -1,6 +1,6 @@
-/* npz.c - several float32 matrices in one .npz: a ZIP of uncompressed .npy files, written in
- * one pass (sizes follow the data), with 64-bit sizes throughout.
- * SPDX-License-Identifier: MIT */
+/* npz.c - writes several float32 matrices as one .npz: a ZIP of uncompressed .npy files, written in one pass (sizes
+ * follow the data), with 64-bit sizes throughout. SPDX-License-Identifier: MIT
+ */
 #include <zlib.h>
 
 #include "io/npz.h"
@@ -11,7 +11,7 @@ typedef struct entry_t {
     uint32_t crc;
 } entry_t;
 
-/* Appends `bytes` bytes of v, little-endian on any host; returns the end. */
+/* Appends the low `bytes` bytes of v in little-endian order; returns the end. */
 static unsigned char *le(unsigned char *p, uint64_t v, int bytes)
 {
     for (int i = 0; i < bytes; i++) *p++ = (unsigned char)(v >> 8 * i);
@@ -24,7 +24,7 @@ static int put(npz_t *z, const void *p, size_t n, cad_error_t *err)
     return output_write(z->out, p, n, err);
 }
 
-/* The same, counted in the checksum and size of the entry. */
+/* Writes n bytes of the current entry, and adds them to its checksum and size. */
 static int put_data(npz_t *z, const void *p, size_t n, cad_error_t *err)
 {
     z->crc = (uint32_t)crc32(z->crc, p, (uInt)n);
@@ -47,11 +47,11 @@ int npz_array(npz_t *z, int64_t row, int64_t rows, int64_t width, cad_error_t *e
     z->crc = 0;
     z->size = 0;
     z->left = rows * width;
-    p = le(p, 0x04034b50, 4); /* local header: version 4.5, sizes follow the data, stored */
+    p = le(p, 0x04034b50, 4); /* local header: version 4.5; flags: sizes follow the data; method: stored */
     p = le(p, 45, 2);
     p = le(p, 8, 2);
     p = le(p, 0, 2);
-    p = le(p, 0x00210000, 4); /* 1980-01-01 */
+    p = le(p, 0x00210000, 4); /* time and date: 1980-01-01 */
     p = le(p, 0, 4);
     p = le(p, 0, 4);
     p = le(p, 0, 4);
@@ -88,7 +88,7 @@ int npz_rows(npz_t *z, const float *v, int64_t n, cad_error_t *err)
     }
     z->left -= n;
     if (rc || z->left) return rc;
-    p = le(b, 0x08074b50, 4); /* the array is complete: its checksum and sizes */
+    p = le(b, 0x08074b50, 4); /* the array is complete: writes its checksum and sizes */
     p = le(p, z->crc, 4);
     p = le(p, z->size, 8);
     p = le(p, z->size, 8);
@@ -113,7 +113,7 @@ static int put_entry(npz_t *z, size_t i, cad_error_t *err)
     p = le(p, 0xffffffff, 4);
     p = le(p, 0xffffffff, 4);
     p = le(p, (uint64_t)n, 2);
-    p = le(p, 28, 2); /* the extra field */
+    p = le(p, 28, 2); /* length of the extra field */
     p = le(p, 0, 2);
     p = le(p, 0, 2);
     p = le(p, 0, 2);
@@ -140,7 +140,7 @@ int npz_finish(npz_t *z, cad_error_t *err)
     directory = z->at;
     for (size_t i = 0; i < z->n && rc == 0; i++) rc = put_entry(z, i, err);
     end = z->at;
-    p = le(p, 0x06064b50, 4); /* the 64-bit end of the directory, */
+    p = le(p, 0x06064b50, 4); /* the 64-bit end-of-directory record */
     p = le(p, 44, 8);
     p = le(p, 45, 2);
     p = le(p, 45, 2);
@@ -150,11 +150,11 @@ int npz_finish(npz_t *z, cad_error_t *err)
     p = le(p, z->n, 8);
     p = le(p, end - directory, 8);
     p = le(p, directory, 8);
-    p = le(p, 0x07064b50, 4); /* its offset, */
+    p = le(p, 0x07064b50, 4); /* the locator of that record */
     p = le(p, 0, 4);
     p = le(p, end, 8);
     p = le(p, 1, 4);
-    p = le(p, 0x06054b50, 4); /* and the 32-bit end, which refers to it */
+    p = le(p, 0x06054b50, 4); /* the 32-bit end-of-directory record, whose largest values refer to the 64-bit record */
     p = le(p, 0, 4);
     p = le(p, 0xffff, 2);
     p = le(p, 0xffff, 2);

@@ -1,28 +1,31 @@
-/* npz.h - writing several float32 matrices in one file, under the names "0.npy", "1.npy" ....
- * Every function that takes err returns 0 or a negative CAD_E*. SPDX-License-Identifier: MIT */
+/* npz.h - writes several float32 matrices to one file, under the names "0.npy", "1.npy" .... Every function that
+ * takes err returns 0 or a negative CAD_E*. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_NPZ_H
 #define CAD_NPZ_H
 
 #include "io/npy.h"
 
 typedef struct npz_t {
-    output_t *out;         /* owned by the caller, who opens and closes it; the rest is private */
+    output_t *out;         /* owned by the caller, who opens and closes it; the members below are private */
     struct entry_t *entry; // (n)
     size_t n;
     uint64_t at;   /* bytes written to the file */
     uint64_t size; /* bytes written of the current array */
-    int64_t left;  /* values of the current array still to come */
+    int64_t left;  /* values of the current array that are still to be written */
     uint32_t crc;
-    int64_t *empty, width; // (nempty) arrays without rows: they may come amid another, so they are written last
+    // (nempty) numbers of arrays without rows. They may come while another array is being written, so they are
+    // written last
+    int64_t *empty, width;
     size_t nempty;
 } npz_t;
-/* Begins array number `row`, of at least one row; npz_rows then brings its values. */
+/* Begins array number `row`, which has at least one row. Its values are written by npz_rows. */
 int npz_array(npz_t *z, int64_t row, int64_t rows, int64_t width, cad_error_t *err);
-/* Array number `row` has no rows. */
+/* Adds array number `row`, which has no rows. */
 int npz_empty(npz_t *z, int64_t row, int64_t width, cad_error_t *err);
-/* The next n values of the array, in portions of any size. */
+/* Writes the next n values of the current array. */
 int npz_rows(npz_t *z, const float *v, int64_t n, cad_error_t *err);
-/* Writes the directory; the caller then closes z->out. */
+/* Writes the directory. Then the caller closes z->out. */
 int npz_finish(npz_t *z, cad_error_t *err);
 void npz_free(npz_t *z);
 

@@ -1,5 +1,7 @@
-/* output.c - outputs that are whole or absent: cad_file_t for files, with compression,
- * standard output, pipes and spooling on top. SPDX-License-Identifier: MIT */
+/* output.c - outputs that are complete or absent. Files are written with cad_file_t; this file adds compression,
+ * standard output, pipes and spooling (writing to a temporary file first, so that the output can be patched).
+ * SPDX-License-Identifier: MIT
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <htslib/bgzf.h>
@@ -12,16 +14,18 @@
 #include "io/signals.h"
 
 struct output_t {
-    char *name;      /* as given, for messages */
-    cad_file_t file; /* a file, under a temporary name; .path NULL: the output is direct */
-    int ticket;      /* of the temporary */
-    int fd;          /* direct: a second descriptor of the output, or the spool's; else -1 */
-    int direct;      /* spooling: where the bytes go in the end; else -1 */
+    char *name; /* as given, for messages */
+    /* the file, under a temporary name. .path NULL: the output is not a file but direct (a pipe, a device or a
+     * given descriptor) */
+    cad_file_t file;
+    int ticket; /* of temporary_add, for the temporary file */
+    int fd;     /* direct output: a duplicate of its descriptor; while spooling: the spool's descriptor; else -1 */
+    int direct; /* while spooling: the descriptor that the bytes are copied to in the end; else -1 */
     hFILE *h;
     int stream_fd; /* the descriptor that h owns */
-    BGZF *bgzf;    /* over h, or NULL */
+    BGZF *bgzf;    /* compressed stream on h, or NULL */
     htsFile *hts;  /* htslib file that writes through h, or NULL */
-    int64_t bytes; /* known once synced */
+    int64_t bytes; /* size of the file, set by output_sync */
     bool failed, synced;
 };
 
@@ -46,7 +50,7 @@ bool output_is_file(const output_t *o) { return o->file.path != NULL; }
 bool output_is_terminal(const output_t *o) { return isatty(descriptor(o)); }
 const char *output_temporary(const output_t *o) { return o->file.tmp; }
 
-/* Opens the temporary and registers it, so that no signal comes between. */
+/* Opens the temporary file and registers it for removal, without a signal in between. */
 static int open_file(output_t *o, const char *path, cad_error_t *err)
 {
     int rc;
@@ -57,7 +61,7 @@ static int open_file(output_t *o, const char *path, cad_error_t *err)
     return rc;
 }
 
-/* The descriptor that path names ("-", /dev/stdout, /dev/stderr, /dev/fd/N or /proc/self/fd/N), else -1. */
+/* Returns the descriptor that path names ("-", /dev/stdout, /dev/stderr, /dev/fd/N or /proc/self/fd/N), or -1. */
 static int given_descriptor(const char *path)
 {
     int64_t n = -1;
@@ -68,7 +72,7 @@ static int given_descriptor(const char *path)
     return (int)n;
 }
 
-/* A regular or absent file gets a temporary; a pipe or device is opened itself. */
+/* Opens a temporary file if path is a regular file or absent; opens path itself if it is a pipe or device. */
 static int open_target(output_t *o, const char *path, cad_error_t *err)
 {
     struct stat sb;
@@ -137,14 +141,15 @@ static int write_error(output_t *o, cad_error_t *err)
 
 int output_failed(output_t *o, cad_error_t *err)
 {
-    if (o->h && herrno(o->h)) errno = herrno(o->h); /* the errno of compressing threads */
+    /* the error may have occurred in a compressing thread, whose errno htslib keeps */
+    if (o->h && herrno(o->h)) errno = herrno(o->h);
     return write_error(o, err);
 }
 
 int output_hts(output_t *o, const char *mode, htsFile **fp, cad_error_t *err)
 {
     errno = 0;
-    o->hts = *fp = hts_hopen(o->h, "caduceus", mode); /* CRAM stores the name, so it is the same for all outputs */
+    o->hts = *fp = hts_hopen(o->h, "caduceus", mode); /* CRAM stores this name, so it is the same for all outputs */
     return *fp ? 0 : cad_fail(err, CAD_ENOMEM, "%s: out of memory", o->name);
 }
 
@@ -176,7 +181,7 @@ int output_spool(output_t *o, cad_error_t *err)
     if (output_is_file(o)) return 0;
     fd = output_scratch(o->name, err);
     if (fd < 0) return CAD_EIO;
-    if (o->h) hclose_abruptly(o->h); /* nothing is written yet */
+    if (o->h) hclose_abruptly(o->h); /* closed without flushing, since nothing is written yet */
     o->h = NULL;
     o->direct = o->fd;
     o->fd = fd;
@@ -208,8 +213,8 @@ static int copy_spool(output_t *o, cad_error_t *err)
 
 static int close_stream(output_t *o)
 {
-    int at = o->hts && o->hts->is_bgzf && hts_flush(o->hts) ? herrno(o->h)
-                                                            : 0; /* closing loses the errno of its threads */
+    /* flushed first, because closing loses the errno of the compressing threads */
+    int at = o->hts && o->hts->is_bgzf && hts_flush(o->hts) ? herrno(o->h) : 0;
     int rc = o->hts ? hts_close(o->hts) : o->bgzf ? bgzf_close(o->bgzf) : o->h ? hclose(o->h) : 0;
     o->hts = NULL;
     o->bgzf = NULL;
@@ -221,7 +226,8 @@ static int close_stream(output_t *o)
 static int sync_file(output_t *o, cad_error_t *err)
 {
     struct stat sb;
-    (void)!futimens(o->file.fd, NULL); /* an index, synced last, must not be older than its file */
+    /* sets the time of modification to now: an index, synced last, must not be older than its file */
+    (void)!futimens(o->file.fd, NULL);
     if (fstat(o->file.fd, &sb)) return write_error(o, err);
     o->bytes = (int64_t)sb.st_size;
     return cad_file_sync(&o->file, NULL) ? write_error(o, err) : 0;
@@ -278,7 +284,8 @@ int outputs_close(output_t **const out[], int n, cad_error_t *err)
     return rc;
 }
 
-/* Closing a compressed stream writes its EOF block: let that go to /dev/null. */
+/* Closes a compressed stream without writing to its destination: closing writes the EOF block, so the descriptor
+ * is replaced by /dev/null. */
 static void abandon(output_t *o)
 {
     int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -293,7 +300,7 @@ void output_abort(output_t *o)
 {
     if (!o) return;
     if (o->hts && o->failed && o->hts->format.format == cram)
-        o->hts = NULL; /* leaked: closing would write the container again, and crash */
+        o->hts = NULL; /* leaked on purpose: closing would write the CRAM container again, and crash */
     else if ((o->bgzf || o->hts) && output_is_file(o)) close_stream(o);
     else if (o->bgzf || o->hts) abandon(o);
     else if (o->h) hclose_abruptly(o->h);

@@ -17,7 +17,7 @@ void provenance_header(const provenance_t *p, text_t *t)
         if (!provenance_of_part(p->key[i])) text_printf(t, "##caduceus_%s=%s\n", p->key[i], p->value[i]);
 }
 
-/* A string of JSON; where s is not UTF-8, with a question mark for every byte that is not ASCII. */
+/* Returns a JSON string. If s is not UTF-8, every byte that is not ASCII becomes a question mark. */
 static json_t *json_text(const char *s)
 {
     json_t *json = json_string(s);

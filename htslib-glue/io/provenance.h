@@ -12,16 +12,16 @@ typedef struct provenance_t {
     int n;
     const char *key[PROVENANCE_KEYS], *value[PROVENANCE_KEYS]; /* borrowed */
 } provenance_t;
-/* Adds a key, unless there are PROVENANCE_KEYS. */
+/* Adds a key, unless PROVENANCE_KEYS keys exist. key and value are borrowed. */
 void provenance_add(provenance_t *p, const char *key, const char *value);
-/* "##caduceus_key=value" lines, without the keys that differ between the parts of one run. */
+/* Appends "##caduceus_key=value" lines, without the keys that differ between the shards of one run. */
 void provenance_header(const provenance_t *p, text_t *t);
-bool provenance_of_part(const char *key); /* is such a key */
-/* A JSON object of strings. */
+bool provenance_of_part(const char *key); /* whether the key differs between the shards of one run */
+/* Appends the provenance as a JSON object of strings. */
 void provenance_json(const provenance_t *p, text_t *t);
-/* Any JSON in the same layout. */
+/* Appends any JSON in the layout of provenance_json. */
 void provenance_layout(const json_t *json, text_t *t);
-/* Writes the JSON: 0 or a negative CAD_E*. */
+/* Writes the provenance as JSON. Returns 0 or a negative CAD_E*. */
 int provenance_write(const provenance_t *p, output_t *out, cad_error_t *err);
 
 #endif

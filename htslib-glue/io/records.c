@@ -1,5 +1,6 @@
-/* records.c - alignment and variant files through htslib: opening, checking to the end, writing
- * whole or not at all, indexing. SPDX-License-Identifier: MIT */
+/* records.c - alignment and variant files through htslib: opens them, checks that they are complete, writes them
+ * completely or not at all, and indexes them. SPDX-License-Identifier: MIT
+ */
 #include <errno.h>
 #include <htslib/cram.h>
 #include <htslib/hfile.h>
@@ -23,8 +24,8 @@ int records_pool(htsThreadPool *pool, int threads, cad_error_t *err)
     return pool->pool ? 0 : cad_fail(err, CAD_ENOMEM, "cannot start %d threads", threads);
 }
 
-/* Gives fp the threads, if it is BGZF but not SAM. With threads, htslib misses an absent end marker
- * of a CRAM, picks a CRAM's codecs by chance, and loses a SAM's line numbers. */
+/* Lets the pool's threads work for fp if it is BGZF, but not SAM. With threads, htslib would not notice a CRAM's
+ * missing end marker, would choose a CRAM's codecs by chance, and would lose a SAM's line numbers. */
 static int use_pool(htsFile *fp, htsThreadPool *pool)
 {
     bool blocks = fp->is_bgzf && fp->format.format != sam;
@@ -45,14 +46,14 @@ int records_open(htsFile **fp, input_t *in, const char *reference, cad_error_t *
     if (!*fp)
         return cad_fail(err, CAD_EFORMAT, "%s: cannot be read: %s", in->path,
                         errno ? strerror(errno) : "damaged, or of another format");
-    in->h = NULL; /* owned by *fp now */
+    in->h = NULL; /* *fp owns the handle now */
     if ((*fp)->format.format == cram && reference && hts_set_fai_filename(*fp, reference))
         return cad_fail(err, CAD_EIO, "%s: cannot be used as the reference of %s", reference, in->path);
     return 0;
 }
 
-/* Not before the header is read, nor for jumps: when damage has ended the reading thread, htslib
- * 1.16 would wait for it for ever while it seeks or looks for the end marker. */
+/* Must not be called before the header is read, nor for a file that is read by seeking: if damage has ended its
+ * reading thread, htslib 1.16 waits for that thread for ever when it seeks or looks for the end marker. */
 int records_threads(htsFile *fp, htsThreadPool *pool, cad_error_t *err)
 {
     return use_pool(fp, pool) ? cad_out_of_memory(err) : 0;
@@ -79,7 +80,7 @@ int records_blocks(htsFile *fp, const char *path, cad_error_t *err)
 int records_end(htsFile *fp, const char *path, cad_error_t *err)
 {
     bool cut = false;
-    if (fp->format.format == cram) /* version 2.0 had no end marker */
+    if (fp->format.format == cram) /* CRAM 2.0 had no end marker */
         cut = cram_eof(fp->fp.cram) == 2 && !(cram_major_vers(fp->fp.cram) == 2 && cram_minor_vers(fp->fp.cram) == 0);
     else if (fp->is_bgzf) cut = fp->fp.bgzf->is_compressed && fp->fp.bgzf->no_eof_block;
     return cut ? cut_short(path, err) : 0;
@@ -97,14 +98,14 @@ void records_forget_remote(sam_hdr_t *h, bool unless_m5)
     free(s.s);
 }
 
-/* Field k of a line that htslib has parsed, and whose tabs it may have replaced by NUL. */
+/* Returns field k (from 0) of a line in which htslib, when parsing it, may have replaced tabs by NUL. */
 static const char *field(const char *line, int k)
 {
     while (k-- > 0) line += strcspn(line, "\t") + 1;
     return line;
 }
 
-/* The number of the contig that a field names, -1 for *, -2 if the header lacks it. */
+/* Returns the index of the contig that a field names; -1 for *, -2 if the header lacks it. */
 static int named_contig(sam_hdr_t *h, const char *s)
 {
     char name[1024];
@@ -144,7 +145,8 @@ static const struct {
     { ".vcf.gz", false, vcf, true }, { ".vcf.bgz", false, vcf, true }, { ".bcf", false, bcf, true },
 };
 
-/* 1 if the suffix names a format, 0 if not, CAD_EARG if it is one of the other kind. */
+/* Sets the format by the suffix of path. Returns 1, 0 if the suffix names no format, or CAD_EARG if it names a
+ * format of the other kind (reads, variants). */
 static int by_suffix(format_t *f, bool reads, const char *path, cad_error_t *err)
 {
     for (size_t i = 0; i < sizeof SUFFIX / sizeof *SUFFIX; i++) {
@@ -159,7 +161,7 @@ static int by_suffix(format_t *f, bool reads, const char *path, cad_error_t *err
     return 0;
 }
 
-/* Reads "u", "b", "v" or "z"; b and z may have a level. */
+/* Sets the format by "u", "b", "v" or "z"; a digit after b or z is the level of compression. */
 static bool by_letter(format_t *f, const char *s)
 {
     int level = s[0] ? s[1] : 0;
@@ -195,7 +197,7 @@ int format_choose(format_t *f, bool reads, const char *asked, const char *path, 
 
 /* ---- writing ---- */
 
-/* BAM and BCF keep coordinates in 31 bits. */
+/* Refuses contigs that are too long for BAM and BCF, which store coordinates in 31 bits. */
 static int check_length(const records_out_t *o, const char *contig, int64_t length, cad_error_t *err)
 {
     enum htsExactFormat format = o->format.hts.format;
@@ -209,14 +211,15 @@ static int check_lengths(const records_out_t *o, const sam_hdr_t *reads, const b
     int rc = 0;
     for (int i = 0; reads && i < sam_hdr_nref(reads) && rc == 0; i++)
         rc = check_length(o, sam_hdr_tid2name(reads, i), sam_hdr_tid2len(reads, i), err);
-    for (int i = 0; variants && i < variants->n[BCF_DT_CTG] && rc == 0; i++) /* numbers may have gaps: IDX= */
+    /* the header's contig numbers (IDX=) may have gaps */
+    for (int i = 0; variants && i < variants->n[BCF_DT_CTG] && rc == 0; i++)
         if (bcf_hdr_id2name(variants, i))
             rc = check_length(o, bcf_hdr_id2name(variants, i), (int64_t)variants->id[BCF_DT_CTG][i].val->info[0], err);
     return rc;
 }
 
-/* The suffix of the index, or NULL if the format has none of that kind; *shift: htslib's
- * min_shift. */
+/* Returns the suffix of the index, or NULL if the format cannot have an index of this type. *shift: min_shift for
+ * htslib. */
 static const char *index_suffix(const records_out_t *o, int *shift)
 {
     enum htsExactFormat format = o->format.hts.format;
@@ -232,7 +235,7 @@ static const char *index_suffix(const records_out_t *o, int *shift)
 int records_plan(records_out_t *o, cad_error_t *err)
 {
     const char *suffix = o->index ? index_suffix(o, &o->shift) : "";
-    for (const hts_opt *p = o->format.hts.specific; p; p = p->next) /* a second pool crashes htslib */
+    for (const hts_opt *p = o->format.hts.specific; p; p = p->next) /* a second thread pool would crash htslib */
         if (p->opt == HTS_OPT_NTHREADS || p->opt == HTS_OPT_THREAD_POOL)
             return cad_fail(err, CAD_EARG, "-O, --output-fmt-option: threads are set with -@");
     if (!o->index) return 0;
@@ -263,8 +266,8 @@ int records_create(records_out_t *o, cad_error_t *err)
     return rc ? rc : output_hts(o->out, mode, &o->fp, err);
 }
 
-/* CRAM is written against a reference unless the user says otherwise, or the input is a CRAM that
- * was read without one. */
+/* True if CRAM must be written with a reference: unless the user chose otherwise, or the input is a CRAM that was
+ * read without one. */
 static bool needs_reference(const records_out_t *o)
 {
     bool needs = o->format.hts.format == cram && !o->embed;
@@ -273,8 +276,8 @@ static bool needs_reference(const records_out_t *o)
     return needs;
 }
 
-/* True if errno is no error of writing: then htslib did not find the reference, which may leave
- * any errno. */
+/* True if htslib probably failed because it did not find the reference. It may then leave any errno, so this is
+ * true if errno is not one of the errors of writing. */
 static bool lacks_reference(const records_out_t *o)
 {
     static const int writing[] = { ENOSPC, EDQUOT, EFBIG, EIO, EPIPE, EBADF, ENOMEM };
@@ -298,12 +301,12 @@ int records_failed(records_out_t *o, cad_error_t *err)
     return reference ? say_reference(o, err) : rc;
 }
 
-/* Sets the reference, the threads and the user's options, after the model is loaded. */
+/* Sets the reference, the threads and the user's options. Called after the model is loaded. */
 static int configure(records_out_t *o, const char *reference, htsThreadPool *pool, cad_error_t *err)
 {
     o->fp->format.format = o->format.hts.format;
     if (o->format.hts.format == cram && !o->embed)
-        /* without this, htslib embeds a reference derived from the reads where it finds none */
+        /* otherwise htslib would embed a reference derived from the reads where it finds no reference */
         hts_set_opt(o->fp, CRAM_OPT_EMBED_REF, 0);
     if (o->format.hts.format == cram && reference && hts_set_fai_filename(o->fp, reference))
         return cad_fail(err, CAD_EIO, "%s: cannot be used as the reference of %s", reference, o->path);
@@ -319,22 +322,22 @@ int records_begin(records_out_t *o, sam_hdr_t *reads, bcf_hdr_t *variants, const
     if (rc == 0) rc = configure(o, reference, pool, err);
     if (rc) return rc;
     if (reads && needs_reference(o))
-        records_forget_remote(reads, true); /* htslib would fetch them for M5, and sets UR itself */
+        records_forget_remote(reads, true); /* htslib would download references for M5, and sets UR itself */
     errno = 0;
     bad = reads ? sam_hdr_write(o->fp, reads) : bcf_hdr_write(o->fp, variants);
     if (bad) return records_failed(o, err);
-    if (o->format.hts.format == cram)
-        records_forget_remote(cram_fd_get_header(o->fp->fp.cram), false); /* it is written */
+    if (o->format.hts.format == cram) /* the header is written, so tags may be removed */
+        records_forget_remote(cram_fd_get_header(o->fp->fp.cram), false);
     if (!o->index) return 0;
     bad = reads ? sam_idx_init(o->fp, reads, o->shift, output_temporary(o->index_out))
                 : bcf_idx_init(o->fp, variants, o->shift, output_temporary(o->index_out));
     return bad ? cad_fail(err, CAD_ENOMEM, "%s: no index can be made for this output", o->path) : 0;
 }
 
-/* An index needs records in order: contigs as in the header, unaligned reads last. */
+/* Checks the order that an index needs: contigs as in the header, unaligned reads last. */
 int records_in_order(records_out_t *o, int contig, int64_t pos, const char *name, cad_error_t *err)
 {
-    uint32_t at = (uint32_t)contig; /* -1 is last */
+    uint32_t at = (uint32_t)contig; /* -1 becomes the largest number, so unaligned reads come last */
     if (!o->index) return 0;
     if (pos >= (int64_t)1 << 29 && (o->index == INDEX_BAI || o->index == INDEX_TBI))
         return cad_fail(err, CAD_EARG, "record %s: lies beyond what BAI and TBI can index; use --write-index=csi",
@@ -357,7 +360,7 @@ int records_close(records_out_t *o, const provenance_t *p, cad_error_t *err)
     int rc = 0;
     if (!o->out) return 0;
     if (o->index && (reads ? sam_idx_save(o->fp) : bcf_idx_save(o->fp))) rc = output_failed(o->out, err);
-    o->fp = NULL; /* closed by the output */
+    o->fp = NULL; /* output_sync and output_close close it */
     if (rc == 0 && (rc = output_sync(o->out, err)) && lacks_reference(o)) rc = say_reference(o, err);
     if (rc == 0 && o->part) rc = part_write(p, o->part, o->out, err);
     return rc ? rc : outputs_close(all, 3, err);

@@ -26,7 +26,7 @@ void regions_free(regions_t *r)
     free(r);
 }
 
-/* Takes ownership of contig, which is NULL when out of memory. */
+/* Adds a region. Takes ownership of contig, which is NULL when out of memory. */
 static int add(regions_t *r, char *contig, int64_t beg, int64_t end, cad_error_t *err)
 {
     if (contig && r->n == r->room) {
@@ -50,7 +50,7 @@ int regions_add_span(regions_t *r, const char *contig, interval_t span, cad_erro
     return add(r, strdup(contig), span.beg, span.end, err);
 }
 
-/* Reads a number from 1, with or without thousands separators. */
+/* Reads a whole number, 1 or more, which may have commas between thousands. */
 static bool number(const char *s, size_t n, int64_t *out)
 {
     char buf[32];
@@ -64,8 +64,8 @@ static bool number(const char *s, size_t n, int64_t *out)
     return k && buf[0] != '+' && cad_parse_int(buf, 1, INT64_MAX - 1, out);
 }
 
-/* Reads beg, beg-, beg-end or -end, 1-based and inclusive, as a half-open interval. point: beg
- * alone is one base. */
+/* Reads "beg", "beg-", "beg-end" or "-end", which are 1-based and inclusive, as a 0-based half-open interval.
+ * point: "beg" means that base alone, not all bases from there. */
 static bool range(const char *s, bool point, int64_t *beg, int64_t *end)
 {
     const char *dash = strchr(s, '-');
@@ -84,7 +84,7 @@ static bool range(const char *s, bool point, int64_t *beg, int64_t *end)
     return *beg < *end;
 }
 
-/* The name of a contig as the FASTA spells it, malloc'd. */
+/* Returns the FASTA's own name of a contig that may be named by an alias, malloc'd. */
 static char *own_name(const names_t *names, const char *name)
 {
     const contig_t *c = names && names->hint ? fasta_find(names->hint, name) : NULL;
@@ -95,10 +95,10 @@ typedef struct {
     char *name; /* malloc'd; NULL: out of memory */
     int64_t beg, end;
     bool whole; /* a name without a range */
-    bool good;  /* the range can be read */
+    bool good;  /* the range is valid */
 } place_t;
 
-/* Splits one region. A whole contig name wins over name:range, as names may hold colons. */
+/* Splits "name:range". If the whole text is a known contig, it is a name, since names may hold colons. */
 static place_t split(const char *text, const names_t *names)
 {
     const char *colon = strrchr(text, ':');
@@ -138,17 +138,17 @@ static int add_one(regions_t *r, const char *text, const names_t *names, cad_err
     int rc = names ? check_place(&p, text, names, err) : 0;
     if (rc == 0 && p.good) rc = add(r, p.name ? own_name(names, p.name) : NULL, p.beg, p.end, err);
     free(p.name);
-    /* without a list of names "a:1" may also be a whole name */
+    /* while the names are unknown, "a:1" may also be a contig's name, so it is added too */
     return rc || names || p.whole ? rc : add(r, strdup(text), 0, INT64_MAX, err);
 }
 
-/* Commas separate regions, but also thousands: a piece that is all digits and
- * dashes belongs to the one before it. */
+/* Commas separate regions, but also thousands. So a comma within a range that is followed by three digits, and
+ * then by a comma, a dash or the end, does not separate. */
 int regions_add_text(regions_t *r, const char *text, const names_t *names, cad_error_t *err)
 {
     char *copy = strdup(text), *beg = copy, *p;
     int rc = copy ? 0 : cad_out_of_memory(err);
-    if (names && names->has(names->dict, text)) { /* names may hold commas */
+    if (names && names->has(names->dict, text)) { /* the whole text is a contig's name, since names may hold commas */
         free(copy);
         return add_one(r, text, names, err);
     }
@@ -173,7 +173,7 @@ static int no_contig(const input_t *in, const char *contig, const names_t *names
                     names->path, names->hint ? fasta_hint(names->hint, contig, hint, sizeof hint) : "");
 }
 
-/* A row must lie in its contig, at least in part. */
+/* Checks that the row's contig is known, and that the row lies in the contig, at least in part. */
 static int check_row(const input_t *in, const bed_row_t *row, const names_t *names, cad_error_t *err)
 {
     const contig_t *c = names->hint ? fasta_find(names->hint, row->contig) : NULL;
@@ -188,7 +188,7 @@ int regions_add_bed(regions_t *r, const char *path, const names_t *names, cad_er
     input_t in;
     kstring_t line = { 0, 0, NULL };
     bool any = false;
-    cad_error_t none = { "" }; /* the error of the first row whose contig does not exist */
+    cad_error_t none = { "" }; /* the error of the first row whose contig is unknown */
     int rc = input_open(&in, path, "bed", err);
     while (rc == 0 && (rc = input_line(&in, &line, err)) > 0) {
         bed_row_t row;
@@ -215,7 +215,8 @@ static int by_place(const void *a, const void *b)
     return c ? c : x->beg < y->beg ? -1 : x->beg > y->beg;
 }
 
-/* Sorts and joins, so that spans of a contig ascend and do not touch. */
+/* Sorts the regions and joins those that overlap or touch, so that the regions of a contig ascend with gaps
+ * between them. */
 void regions_finish(regions_t *r)
 {
     int n = 0;
@@ -230,7 +231,8 @@ void regions_finish(regions_t *r)
     r->n = n;
 }
 
-/* The last span of the contig that begins before end, or of a contig before it. */
+/* Returns the index of the last region that begins before `end` on this contig, or that is on a contig sorted
+ * before it; -1 if there is none. */
 static int last_before(const regions_t *r, const char *contig, int64_t end)
 {
     int lo = 0, hi = r->n - 1;
@@ -242,7 +244,7 @@ static int last_before(const regions_t *r, const char *contig, int64_t end)
     return hi;
 }
 
-/* An empty row [p,p) counts as base p. */
+/* An empty interval [p,p) counts as base p. */
 bool regions_overlap(const regions_t *r, const char *contig, int64_t beg, int64_t end)
 {
     int i = last_before(r, contig, end == beg ? beg + 1 : end);

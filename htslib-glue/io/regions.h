@@ -8,29 +8,30 @@
 #include "io/fasta.h"
 
 typedef struct regions_t regions_t;
-typedef struct names_t { /* the contigs that regions may name; all is borrowed */
+typedef struct names_t { /* the contigs that regions may name; all members are borrowed */
     const void *dict;
     bool (*has)(const void *dict, const char *name);
     const char *path;    /* the file that names them, for messages */
-    const fasta_t *hint; /* the dict, if that is a FASTA; else NULL */
-    bool some;           /* in a BED at least one row's contig must exist, not every row's */
-    bool point;          /* chr:beg is one base, as in bcftools, not all bases from there */
+    const fasta_t *hint; /* dict, if it is a FASTA; else NULL */
+    bool some;           /* at least one row of a BED must name a known contig; if false, every row must */
+    bool point;          /* chr:beg means one base, as in bcftools, and not all bases from there on */
 } names_t;
-/* An empty set; add to it, then regions_finish, then look up. */
+/* Makes an empty set. Add regions to it, call regions_finish, then look up regions. */
 int regions_new(regions_t **r, cad_error_t *err);
-/* Adds "chr", "chr:beg" or "chr:beg-end", 1-based and inclusive, separated by commas. names:
- * NULL if they are not known yet. Aliases of a FASTA's contigs become its own names. */
+/* Adds "chr", "chr:beg" or "chr:beg-end", 1-based and inclusive; commas separate several. names: NULL if the
+ * contigs are not known yet. An alias of a FASTA's contig is replaced by the FASTA's own name. */
 int regions_add_text(regions_t *r, const char *text, const names_t *names, cad_error_t *err);
-/* Reads one such region of a FASTA, without commas between regions. An end that the text does not give is INT64_MAX. */
+/* Parses one region of a FASTA, written as for regions_add_text. If the text gives no end, span->end is INT64_MAX. */
 int region_parse(const char *text, const fasta_t *ref, const contig_t **c, interval_t *span, cad_error_t *err);
 int regions_add_bed(regions_t *r, const char *path, const names_t *names, cad_error_t *err);
 int regions_add_span(regions_t *r, const char *contig, interval_t span, cad_error_t *err);
-void regions_finish(regions_t *r); /* sorts and joins */
-/* Span k of a contig; they ascend and do not touch. False if there are no more. */
+void regions_finish(regions_t *r); /* sorts the regions and joins those that overlap or touch */
+/* Finds region k (from 0) of a contig; regions ascend and do not touch. Returns false if there are no more. */
 bool regions_get(const regions_t *r, const char *contig, int k, interval_t *span);
 bool regions_overlap(const regions_t *r, const char *contig, int64_t beg, int64_t end);
-/* The same as regions_get, clipped to the contig with a warning; r NULL: the whole contig. 1, 0
- * if there are no more, CAD_EARG if the span begins past the end of the contig. */
+/* Finds region k of a contig, as regions_get does, and clips it to the contig with a warning. r NULL: the whole
+ * contig is the only region. Returns 1, 0 if there are no more, or CAD_EARG if the region begins past the end of
+ * the contig. */
 int regions_within(const regions_t *r, const contig_t *c, int k, interval_t *span, notes_t *notes, cad_error_t *err);
 void regions_free(regions_t *r); /* NULL is allowed */
 

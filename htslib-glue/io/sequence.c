@@ -1,4 +1,7 @@
-/* sequence.c - FASTA and FASTQ records. SPDX-License-Identifier: MIT */
+/* sequence.c - reads FASTA and FASTQ records.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include <ctype.h>
 
 #include "io/sequence.h"
@@ -56,7 +59,7 @@ static int fasta_rest(input_t *in, seq_t *s, cad_error_t *err)
     }
 }
 
-/* Sequence lines up to "+", then as many quality letters as bases. */
+/* Reads the rest of a record: lines of bases up to "+", then as many quality letters as bases. */
 static int fastq_rest(input_t *in, seq_t *s, cad_error_t *err)
 {
     size_t quality = 0;

@@ -1,8 +1,9 @@
-/* shard.c - a run's share of the work (--shard), and the parts that shards write.
+/* shard.c - the shard of a run's work that --shard names, and the parts, which are the output files of shards.
  *
- * Beside a part lies PART.json: its provenance, which shard it is, and how many bytes it has.
- * It is renamed last, so a part is whole if its PART.json exists and the number of bytes
- * agrees. SPDX-License-Identifier: MIT
+ * Beside each part PART is PART.json with its provenance, the shard that it is, and its size in bytes. PART.json is
+ * renamed last, so a part is complete if PART.json exists and the size agrees.
+ *
+ * SPDX-License-Identifier: MIT
  */
 #include <errno.h>
 #include <sys/stat.h>
@@ -54,7 +55,8 @@ static int no_shard(const char *json, cad_error_t *err)
     return cad_fail(err, CAD_EFORMAT, "%s: names no shard; only what --shard wrote can be merged", json);
 }
 
-/* Removes a key from the object; its value as text in a buffer, "" if it is none or too long. */
+/* Removes a key from the object. Copies its value to a buffer and returns the buffer; it holds "" if the value is
+ * not text or too long. */
 static const char *take_key(json_t *json, const char *key, char *value, size_t size)
 {
     const char *s = json_string_value(json_object_get(json, key));
@@ -73,8 +75,8 @@ static int check_size(const char *path, int64_t n, cad_error_t *err)
                     (long long)sb.st_size, (long long)n);
 }
 
-/* Reads PART.json as *json, without its key "bytes", and checks that the part has that many
- * bytes; *json is NULL after a failure. */
+/* Reads PART.json into *json, removes its key "bytes", and checks that the part has that many bytes. *json is NULL
+ * after a failure. */
 static int read_part(const char *path, json_t **json, cad_error_t *err)
 {
     char *beside = suffixed(path, ".json"), *text = NULL, bytes[24];
@@ -125,8 +127,8 @@ bool part_done(const char *path, const text_t *json)
     return done;
 }
 
-/* Puts the part of this provenance into its place among n. *run: the provenance of the run, which
- * the first part gives. */
+/* Sets order[k] = i if path[i] is shard k + 1 of n. mine: its provenance. *run: the provenance of the run, which
+ * is set from the first part; the others must agree with it. */
 static int place_part(const char *const path[], int i, int n, int order[], json_t *mine, json_t **run, cad_error_t *err)
 {
     shard_t s = { 0 };

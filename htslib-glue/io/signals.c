@@ -1,5 +1,6 @@
-/* signals.c - signals, temporary files, htslib's messages. The state in this file belongs to
- * the process, as signal handlers do. SPDX-License-Identifier: MIT */
+/* signals.c - handles signals, removes temporary files, and controls htslib's messages. The variables in this file
+ * are global, because signal handlers belong to the process. SPDX-License-Identifier: MIT
+ */
 #include <fcntl.h>
 #include <htslib/hts.h>
 #include <htslib/hts_log.h>
@@ -43,7 +44,7 @@ static char command[32] = "help";
 
 void glue_command(const char *cmd) { snprintf(command, sizeof command, "%s", cmd); }
 
-/* Called when out of memory: must not allocate. */
+/* Prints a message. Called when memory is out, so it must not allocate. */
 static void say_last(const char *what)
 {
     const char *part[] = { "caduceus ", command, ": ", what, "\n" };
@@ -57,8 +58,8 @@ void glue_out_of_memory(void)
     _exit(1);
 }
 
-/* A temporary that is left at exit: htslib has ended the process, as it does where it
- * cannot go on without an allocation. */
+/* A temporary file still registered at exit means that htslib has ended the process, as it does where it cannot
+ * continue after a failed allocation. */
 static void on_exit_early(void)
 {
     bool any = false;
@@ -71,11 +72,11 @@ static void on_signal(int sig)
 {
     signal(sig, SIG_DFL); /* a second signal ends the process at once */
     remove_temporaries();
-    raise(sig); /* delivered when the handler returns, with the right status */
+    raise(sig); /* the handler's signal, delivered when the handler returns, so that the exit status is right */
 }
 
-/* A closed standard descriptor would be reused by the next file opened. It is replaced by
- * one on which its proper use fails. */
+/* A closed standard descriptor would be given to the next file that is opened. Replaces it by /dev/null, opened so
+ * that its proper use fails (reading from stdin, writing to stdout or stderr). */
 static void hold_standard_descriptors(void)
 {
     for (int fd = 0; fd < 3; fd++)
@@ -93,7 +94,8 @@ static void mask_fatal(int how, bool pipe)
     pthread_sigmask(how, &set, NULL);
 }
 
-static int held; /* depth of nesting, in the thread that writes */
+/* how many calls of signals_hold and signals_keep are not released; used only by the thread that writes */
+static int held;
 
 void signals_hold(void)
 {
@@ -118,12 +120,12 @@ void glue_init(void)
     for (size_t i = 0; i < sizeof FATAL / sizeof *FATAL; i++) {
         sigaction(FATAL[i], NULL, &old);
         if (old.sa_handler != SIG_IGN || FATAL[i] == SIGPIPE)
-            sigaction(FATAL[i], &sa, NULL); /* nohup keeps its effect */
+            sigaction(FATAL[i], &sa, NULL); /* a signal that is ignored (nohup) stays ignored */
     }
     signal(SIGXFSZ, SIG_IGN); /* exceeding a file size limit becomes a write error */
     (void)atexit(on_exit_early);
     if (!getenv("REF_PATH") || !*getenv("REF_PATH"))
-        setenv("REF_PATH", ":", 1); /* no references from the network unless the user asks */
+        setenv("REF_PATH", ":", 1); /* htslib downloads no references unless the user sets REF_PATH */
     hts_set_log_level(HTS_LOG_OFF);
 }
 

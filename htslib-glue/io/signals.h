@@ -1,31 +1,32 @@
-/* signals.h - the process: its signals, temporary files to remove when one ends it, and
- * htslib's messages. SPDX-License-Identifier: MIT */
+/* signals.h - signals of the process, temporary files that are removed when a signal ends it, and htslib's messages.
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_SIGNALS_H
 #define CAD_SIGNALS_H
 
-/* Once, before anything else: installs the signal handlers, silences htslib and keeps it
- * from fetching references over the network. */
+/* Call this once, before anything else: it installs the signal handlers, silences htslib and keeps it from
+ * downloading references. */
 void glue_init(void);
-/* The command that messages name from here on (copied). */
+/* Sets the command's name that messages begin with (copied). */
 void glue_command(const char *cmd);
-/* Messages of htslib are shown from level 4 onwards. */
+/* Shows messages of htslib if level is 4 or more. */
 void glue_verbosity(int level);
 const char *glue_htslib_version(void);
-/* Removes the temporaries, reports that memory is out and ends the process: for libraries
- * that do not survive a failed allocation. */
+/* Removes the temporary files, reports that memory is out and ends the process. For libraries that do not survive
+ * a failed allocation. */
 void glue_out_of_memory(void) __attribute__((noreturn));
 
 #define TEMPORARIES 64
 
-/* Registers a file or an empty folder for removal when a signal ends the process; they are
- * removed in the order of their tickets. Returns a ticket, or -1 when the table is full. */
+/* Registers a file or an empty folder for removal when a signal ends the process. Removal is in the order of the
+ * tickets. Returns a ticket, or -1 when the table is full. */
 int temporary_add(const char *path);
 void temporary_forget(int ticket); /* -1 is allowed */
 
-/* Between these a fatal signal waits. Calls nest. For the one thread that writes. */
+/* Makes fatal signals wait until signals_release. Calls may be nested. Only for the thread that writes. */
 void signals_hold(void);
-/* The same except for SIGPIPE, which a write needs. Threads started meanwhile inherit the
- * mask, so that other signals go to this thread. */
+/* The same, but SIGPIPE does not wait, since a write needs it. Threads that are started before signals_release
+ * inherit the signal mask, so the other fatal signals go to this thread. */
 void signals_keep(void);
 void signals_release(void);
 

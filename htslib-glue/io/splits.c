@@ -3,7 +3,7 @@
 #include "io/input.h"
 #include "io/splits.h"
 
-#define MOST 1000 /* names; with more, column 4 holds something else than splits */
+#define MOST 1000 /* maximum number of names; a BED with more probably holds something else in column 4 */
 
 static int find(const splits_t *s, const char *name, int n)
 {
@@ -13,7 +13,7 @@ static int find(const splits_t *s, const char *name, int n)
     return -1;
 }
 
-/* The number of the new split, or a negative CAD_E*. */
+/* Adds a split; returns its index, or a negative CAD_E*. */
 static int add_split(splits_t *s, const char *name, int n, cad_error_t *err)
 {
     char **names = realloc(s->name, (size_t)(s->n + 1) * sizeof *names);
@@ -29,7 +29,7 @@ static int add_split(splits_t *s, const char *name, int n, cad_error_t *err)
     return rc ? rc : s->n++;
 }
 
-/* The number of the split of a row, which may be new, or a negative CAD_E*. */
+/* Returns the index of the split of a row, which is added if it is new, or a negative CAD_E*. */
 static int number_of(splits_t *s, const input_t *in, const bed_row_t *row, cad_error_t *err)
 {
     int k;

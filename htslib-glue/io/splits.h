@@ -7,15 +7,15 @@
 
 typedef struct splits_t { /* zeroed: empty */
     int n;
-    char **name;      // (n) in order of first occurrence; n 1 and NULL if there is no column 4
+    char **name;      // (n) in the order of first occurrence; if there is no column 4, n is 1 and the name is NULL
     regions_t **span; // (n)
-    const char *path; /* of the first file, borrowed; for messages */
+    const char *path; /* path of the first file, for messages; borrowed */
 } splits_t;
-/* Adds the rows of a BED: 0 or a negative CAD_E*. For each of several files in turn. */
+/* Adds the rows of a BED. Returns 0 or a negative CAD_E*. It may be called for several files. */
 int splits_add(splits_t *s, const char *path, const fasta_t *ref, notes_t *notes, cad_error_t *err);
 void splits_finish(splits_t *s); /* after the last file */
-/* The number of the split of this name, or CAD_EARG with a text that lists the names. option is
- * for the message. */
+/* Returns the index of the split with this name, or CAD_EARG with a text that lists the names. option: name of the
+ * option, for the message. */
 int splits_find(const splits_t *s, const char *option, const char *name, cad_error_t *err);
 void splits_free(splits_t *s);
 

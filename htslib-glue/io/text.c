@@ -1,5 +1,6 @@
-/* text.c - building text. A failed allocation sticks, so that callers check once, when they
- * write the text. SPDX-License-Identifier: MIT */
+/* text.c - builds text in memory. A failed allocation is remembered, and text_write reports it, so that callers need
+ * to check only there. SPDX-License-Identifier: MIT
+ */
 #include <math.h>
 
 #include "io/text.h"
@@ -23,7 +24,7 @@ void text_number(text_t *t, double v)
 {
     char buf[40];
     if (isnan(v)) text_put(t, ".", 1);
-    else text_put(t, buf, (size_t)snprintf(buf, sizeof buf, "%.6g", v == 0 ? 0.0 : v)); /* -0 is written as 0 */
+    else text_put(t, buf, (size_t)snprintf(buf, sizeof buf, "%.6g", v == 0 ? 0.0 : v)); /* -0 becomes 0 */
 }
 
 void text_clear(text_t *t)

@@ -1,4 +1,7 @@
-/* text.h - building text. A failed allocation sticks until the text is written. SPDX-License-Identifier: MIT */
+/* text.h - builds text in memory. A failed allocation is remembered, and text_write reports it.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_TEXT_H
 #define CAD_TEXT_H
 
@@ -13,11 +16,11 @@ typedef struct text_t { /* zeroed: empty */
 void text_put(text_t *t, const char *s, size_t n);
 void text_puts(text_t *t, const char *s);
 void text_printf(text_t *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Appends v as %.6g; "." for NaN. */
+/* Appends v formatted by %.6g; "." if it is NaN. */
 void text_number(text_t *t, double v);
 void text_clear(text_t *t);
 void text_free(text_t *t);
-/* 0 or a negative CAD_E*. */
+/* Returns 0, or a negative CAD_E*, also if an allocation failed while the text was built. */
 int text_write(output_t *out, const text_t *t, cad_error_t *err);
 
 #endif

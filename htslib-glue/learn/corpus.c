@@ -1,20 +1,19 @@
 /* corpus.c - windows of a reference in random order, for training.
  *
- * Intervals are tiled by windows of one length; the last window of an interval is shifted
- * left, and a shorter interval is one window. Every pass over the corpus (an epoch) has
- * its own order and, after the first, shifts the tiling left by its own offset; no window
- * occurs twice in an epoch. Window i of a run depends on the seed and i alone.
- * SPDX-License-Identifier: MIT
+ * Intervals are tiled by windows of one length; the last window of an interval is shifted left to end with it, and an
+ * interval shorter than a window is one window. Each epoch (one pass over the corpus) visits every window once, in an
+ * order of its own. Epochs after the first also shift the tiling left by an offset of their own. Window i of a run is
+ * a function of the seed and i. SPDX-License-Identifier: MIT
  */
 #include "learn/corpus.h"
 #include "io/foundation.h"
 
-#define PIECE (1 << 20) /* bases read at a time for the digest */
+#define PIECE (1 << 20) /* bases that are read at a time for the digest */
 
 struct corpus_stretch_t {
     const contig_t *contig;
     interval_t span;
-    int64_t first; /* number of its first window */
+    int64_t first; /* index of the stretch's first window in an epoch */
 };
 
 static int64_t tiles_of(const corpus_t *c, interval_t s) { return (s.end - s.beg + c->len - 1) / c->len; }
@@ -85,8 +84,8 @@ int corpus_digest(const corpus_t *c, uint64_t *digest, cad_error_t *err)
     return rc;
 }
 
-/* A keyed permutation of [0, n): a Feistel network over the next power of four, applied
- * until the result is in the range. */
+/* Returns the image of i under a permutation of [0, n) that seed and epoch determine: a Feistel network on the
+ * next power of four, applied until the result is below n. */
 static uint64_t permuted(uint64_t i, uint64_t n, uint64_t seed, uint64_t epoch)
 {
     unsigned half = 1;
@@ -116,7 +115,7 @@ static const struct corpus_stretch_t *stretch_of(const corpus_t *c, int64_t wind
     return &c->stretch[lo];
 }
 
-/* The span of the stretch's window k. */
+/* Returns the span of window k of the stretch in an epoch. */
 static interval_t window_span(const corpus_t *c, const struct corpus_stretch_t *s, int64_t k, uint64_t epoch)
 {
     int64_t shift = epoch ? (int64_t)cad_below(cad_random(c->seed, epoch, (uint64_t)s->first, 99), (uint64_t)c->len)

@@ -1,5 +1,6 @@
-/* examples.c - labelled sequences in memory, the names of their labels, and choices that
- * depend on a seed alone. SPDX-License-Identifier: MIT */
+/* examples.c - labelled sequences in memory, the names of their classifier labels, and random choices, which depend
+ * only on a seed. SPDX-License-Identifier: MIT
+ */
 #include <math.h>
 #include <nettle/sha2.h>
 
@@ -87,7 +88,7 @@ int examples_read(examples_t *e, labelled_t *l, cad_error_t *err)
     return rc;
 }
 
-/* Tokens overwrite the letters. */
+/* Overwrites the letters of the sequences with tokens. */
 void examples_encode(examples_t *e, const cad_model_t *model, notes_t *notes)
 {
     char part[4096];
@@ -124,7 +125,7 @@ typedef struct {
 static int keep_name(names_list_t *l, const char *s, size_t n, cad_error_t *err)
 {
     if (l->n && strlen(l->name[l->n - 1]) == n && !memcmp(l->name[l->n - 1], s, n))
-        return 0; /* the same label as the row before */
+        return 0; /* a quick test: the row before had the same label */
     if (l->n == l->room) {
         int64_t room = l->room ? 2 * l->room : 64;
         char **more = realloc(l->name, (size_t)room * sizeof *more);
@@ -136,7 +137,7 @@ static int keep_name(names_list_t *l, const char *s, size_t n, cad_error_t *err)
     return l->name[l->n] ? (l->n++, 0) : cad_out_of_memory(err);
 }
 
-/* Orders whole numbers by size; they come before other names, which are ordered by bytes. */
+/* Sorts whole numbers by value, before all other names, which are sorted by bytes. */
 static int by_label(const void *a, const void *b)
 {
     const char *x = *(char *const *)a, *y = *(char *const *)b;
@@ -164,7 +165,7 @@ static bool printable(const char *s, size_t n)
     return true;
 }
 
-/* Lists the names in a row's label: one class, or (set) names separated by semicolons. */
+/* Lists the names in a row's label: the name of one class or, if `set`, names separated by semicolons. */
 static int row_names(const examples_t *e, const example_t *x, bool set, names_list_t *l, cad_error_t *err)
 {
     const char *s = x->label;
@@ -229,7 +230,8 @@ static int read_value(const examples_t *e, const example_t *x, int64_t k, double
     return bad_label(e, x, s, "is not a number; names are for --task classify", err);
 }
 
-/* Sets mean and deviation: score has no bias, so values are learnt about their mean. */
+/* Sets the mean and the standard deviation of each value. A new head has no bias, so it learns values relative to
+ * their mean. */
 static int learn_scale(const examples_t *e, cad_head_t *h, cad_error_t *err)
 {
     double v = 0;
@@ -298,7 +300,8 @@ static int set_names(const examples_t *e, const example_t *x, const cad_head_t *
     return 0;
 }
 
-/* The label column of the head's output k: by name where there are several, or -1. */
+/* Returns the label column for output k of the head: if several columns have names, the one of the same name, or
+ * -1 if there is none; otherwise column k. */
 static int64_t column_of(const examples_t *e, const cad_head_t *h, int64_t k)
 {
     if (!e->named || h->n == 1) return k;
@@ -356,7 +359,7 @@ int examples_targets(examples_t *e, const cad_head_t *h, cad_error_t *err)
 
 enum { FOR_ORDER, FOR_STRAND, FOR_SPLIT };
 
-/* The Fisher-Yates shuffle. */
+/* Fills order with a random permutation (Fisher-Yates). */
 static void shuffle(int64_t *order, int64_t n, uint64_t seed, uint64_t what, uint64_t which)
 {
     for (int64_t i = 0; i < n; i++) order[i] = i;
@@ -377,8 +380,8 @@ bool examples_turned(int64_t row, uint64_t seed, int64_t epoch)
     return cad_random(seed, FOR_STRAND, (uint64_t)epoch, (uint64_t)row) & 1;
 }
 
-/* Marks a fraction of the rows of class `group` (-1: of all rows): at least one and not all,
- * unless there is a single row. */
+/* Chooses a fraction of the rows of class `group` (-1: of all rows): at least one row but not all, unless there is
+ * only one. */
 static void choose(const examples_t *e, int64_t K, int64_t group, double fraction, uint64_t seed, int64_t *member,
                    int64_t *order, bool *chosen)
 {
@@ -405,7 +408,7 @@ static void put_row(examples_t *to, const example_t *x, const float *target, int
     to->longest = cad_max(to->longest, x->len);
 }
 
-/* Moves the chosen rows to `part` and closes the gaps. */
+/* Moves the chosen rows from `all` to `part`. */
 static int move_rows(examples_t *all, examples_t *part, int64_t K, const bool *chosen, cad_error_t *err)
 {
     int64_t total = all->n, n = count_true(chosen, total);

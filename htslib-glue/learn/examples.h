@@ -8,38 +8,39 @@
 typedef struct example_t {
     uint8_t *tokens; // (len)
     int64_t len, line;
-    char *label; /* as in labelled_t; malloc'd */
+    char *label; /* labels as in labelled_t; malloc'd */
 } example_t;
 typedef struct examples_t {
     const char *path;
     example_t *row;                   // (n)
-    int64_t n, room, tokens, longest; /* tokens: sum over rows */
+    int64_t n, room, tokens, longest; /* tokens: sum over all rows; longest: maximum over all rows */
     int nlabel;
     char **label_name; // (nlabel) names of the label columns
-    bool named;        /* the names come from the input */
+    bool named;        /* the names of the label columns come from the input */
     float *target;     // (n,K) after examples_targets
     char digest[65];   /* SHA-256 of sequences and labels */
 } examples_t;
-/* Reads all rows of an open input; sequences are letters until examples_encode. */
+/* Reads all rows of an open input. Sequences are letters until examples_encode. */
 int examples_read(examples_t *e, labelled_t *l, cad_error_t *err);
-/* The same row by row: begin without rows, add the row that l has just read, clear the rows. */
+/* Read rows one by one: examples_begin starts without rows, examples_add adds the row that l has just read,
+ * examples_clear removes all rows. */
 int examples_begin(examples_t *e, const labelled_t *l, cad_error_t *err);
 int examples_add(examples_t *e, const labelled_t *l, cad_error_t *err);
 void examples_clear(examples_t *e);
-/* Encodes all sequences; letters other than A, C, G, T and N are noted. */
+/* Encodes all sequences as tokens, with a note about letters other than A, C, G, T and N. */
 void examples_encode(examples_t *e, const cad_model_t *model, notes_t *notes);
-/* Fills the head: names of labels; mean and deviation of a regression's targets. */
+/* Fills the head from the rows: the names of the labels, or the mean and deviation of each value. */
 int examples_learn(const examples_t *e, cad_head_t *head, cad_error_t *err);
-/* Sets the targets (n,K): 0 or 1 for classes and labels, standardised values. */
+/* Sets the targets (n,K): 0 or 1 for classes and labels; for values (value - mean) / scale. */
 int examples_targets(examples_t *e, const cad_head_t *head, cad_error_t *err);
-/* Moves a fraction of the rows of `all` to `part`: chosen by the seed, the same fraction of
- * every class. */
+/* Moves a fraction of the rows of `all`, chosen by the seed, to `part`. If the head has classes, the fraction is
+ * the same for each class. */
 int examples_split(examples_t *all, examples_t *part, const cad_head_t *head, double fraction, uint64_t seed,
                    cad_error_t *err);
-/* The order (n) of rows in an epoch; whether a row is reverse-complemented in it. */
+/* The order (n) of the rows in an epoch, and whether a row is reverse-complemented in an epoch. */
 void examples_shuffle(int64_t *order, int64_t n, uint64_t seed, int64_t epoch);
 bool examples_turned(int64_t row, uint64_t seed, int64_t epoch);
-/* Logits (n,K) of both strands conjoined, computed in batches of up to batch_tokens. */
+/* Computes logits (n,K) of both strands conjoined, in batches of up to batch_tokens tokens. */
 int examples_logits(const examples_t *e, cad_context_t *ctx, int64_t K, int64_t batch_tokens, float *logits,
                     cad_error_t *err);
 void examples_free(examples_t *e);

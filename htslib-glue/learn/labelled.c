@@ -1,6 +1,6 @@
-/* labelled.c - sequences with labels: CSV or TSV with a header, FASTA or FASTQ with
- * label=X in the description, BED over a reference with a column of labels.
- * SPDX-License-Identifier: MIT */
+/* labelled.c - reads sequences with labels: CSV or TSV with a header, FASTA or FASTQ with label=X in the description,
+ * BED over a reference with a column of labels. SPDX-License-Identifier: MIT
+ */
 #include <strings.h>
 
 #include "stream/region_source.h"
@@ -34,8 +34,8 @@ static int begin_cell(labelled_t *l, cad_error_t *err)
     return 0;
 }
 
-/* Appends a quoted column, which begins at its quote and has "" for a quote. Returns the
- * place after it, or NULL. */
+/* Appends a quoted column, in which "" stands for a quote; s points to its first quote. Returns the place after
+ * the closing quote, or NULL if there is none or memory is out. */
 static const char *put_quoted(labelled_t *l, const char *s, const char *end)
 {
     for (s++; s < end; s++) {
@@ -86,7 +86,7 @@ static int split_bed(labelled_t *l, const char *line, size_t n, cad_error_t *err
 
 /* ---- finding columns ---- */
 
-/* The index of a header's column by name, else by number from 1; -1 if there is none. */
+/* Returns the index of the header's column that spec gives by name or by number (from 1); -1 if there is none. */
 static int find_column(const labelled_t *l, const char *spec)
 {
     int64_t k;
@@ -110,7 +110,7 @@ static int no_column(const labelled_t *l, const char *spec, const char *option, 
         l->in.path, (long long)l->in.line, spec, l->ncell, option);
 }
 
-/* Adds a label column; its malloc'd name is owned by l from here on. */
+/* Adds a label column. Takes ownership of its name, which is malloc'd, or NULL when out of memory. */
 static int add_label(labelled_t *l, int column, char *name, cad_error_t *err)
 {
     int *more = realloc(l->label_column, (size_t)(l->nlabel + 1) * sizeof *more);
@@ -129,7 +129,7 @@ static int add_label(labelled_t *l, int column, char *name, cad_error_t *err)
     return 0;
 }
 
-/* Calls fn for each part of a comma-separated list. */
+/* Calls fn for each element of a comma-separated list. */
 static int for_each(labelled_t *l, const char *list, int (*fn)(labelled_t *, const char *, cad_error_t *),
                     cad_error_t *err)
 {
@@ -211,7 +211,7 @@ static bool is_bed(const labelled_t *l)
     return found == 2;
 }
 
-/* Reads up to the first line of data, which is held. */
+/* Reads the lines before the first line of data, and that line, which is kept for the first call of labelled_next. */
 static int read_leading(labelled_t *l, cad_error_t *err)
 {
     int rc;
@@ -256,7 +256,8 @@ int labelled_open(labelled_t *l, cad_error_t *err)
     int rc;
     if (f && strcmp(f, "bed") && strcmp(f, "fasta") && strcmp(f, "fastq") && strcmp(f, "csv") && strcmp(f, "tsv"))
         return cad_fail(err, CAD_EARG, "--in-format %.40s: expected csv, tsv, fasta, fastq or bed", f);
-    rc = input_open(&l->in, l->path, f && strchr("ct", *f) ? "bed" : f, err); /* "bed": lines of text */
+    /* a table is read as lines of text, which the format "bed" gives */
+    rc = input_open(&l->in, l->path, f && strchr("ct", *f) ? "bed" : f, err);
     if (rc) return rc;
     if (l->in.kind >= INPUT_READS)
         return cad_fail(err, CAD_EFORMAT, "%s: reads or variants; expected a table, FASTA, FASTQ or BED", l->in.path);
@@ -287,7 +288,7 @@ static int too_long(const labelled_t *l, int64_t n, cad_error_t *err)
         l->in.path, (long long)l->in.line, (long long)n, (long long)l->window);
 }
 
-/* The start of the middle of [0, n). */
+/* Returns where the middle part of [0, n) begins that is as long as the window. */
 static int64_t crop(const labelled_t *l, int64_t n) { return n > l->window ? (n - l->window) / 2 : 0; }
 
 static int crop_bases(labelled_t *l, cad_error_t *err)
@@ -347,7 +348,7 @@ static int bed_row(labelled_t *l, cad_error_t *err)
     return rc ? rc : take_labels(l, err);
 }
 
-/* Finds label=X among the words of a description. */
+/* Finds label=X among the words of a record's description. */
 static int described_label(labelled_t *l, cad_error_t *err)
 {
     const char *s = l->seq.comment.s;
@@ -379,7 +380,7 @@ static int next_seq(labelled_t *l, cad_error_t *err)
     return rc ? rc : 1;
 }
 
-/* Reads the next line: any line of a BED, a line of a table that is not blank. */
+/* Reads the next line: of a BED any line, of a table a line that is not blank. */
 static int next_line(labelled_t *l, cad_error_t *err)
 {
     int rc = 1;

@@ -1,16 +1,17 @@
-/* metrics.c - how well predictions agree with labels. Pure functions; an undefined
- * metric is NaN here and "." in print. SPDX-License-Identifier: MIT */
+/* metrics.c - measures how well predictions agree with labels. All functions are pure. An undefined metric is NaN,
+ * and is printed as ".". SPDX-License-Identifier: MIT
+ */
 #include <math.h>
 
 #include "learn/metrics.h"
 
 const char *const METRIC_NAME[METRICS] = { "loss", "accuracy", "mcc", "f1", "auroc", "pearson", "spearman" };
 
-/* ---- by a confusion matrix (K,K), rows the truth ---- */
+/* ---- from a confusion matrix (K,K), whose rows are true classes and whose columns are predicted classes ---- */
 
 typedef struct {
-    double all;   /* rows */
-    double right; /* rows on the diagonal */
+    double all;   /* number of data rows: sum of the matrix */
+    double right; /* number of correct rows: sum of the diagonal */
 } totals_t;
 
 static totals_t totals(const int64_t *m, int64_t K)
@@ -41,11 +42,11 @@ double metric_accuracy(const int64_t *m, int64_t K)
     return t.all > 0 ? t.right / t.all : NAN;
 }
 
-/* Matthews' correlation for K classes (R_K, Gorodkin 2004, Comput. Biol. Chem. 28:367; for two classes
- * Matthews 1975, Biochim. Biophys. Acta 405:442): with n rows, c of them right, t_k of class k and p_k
- * called k: (c n - sum t_k p_k) / sqrt((n^2 - sum p_k^2) (n^2 - sum t_k^2)). 0 if one
- * class is called throughout (Chicco and Jurman 2020, BMC Genomics 21:6), undefined if
- * there is only one class. */
+/* Matthews' correlation for K classes (R_K, Gorodkin 2004, Comput. Biol. Chem. 28:367; for two classes Matthews
+ * 1975, Biochim. Biophys. Acta 405:442). With n rows, of which c are predicted correctly, t_k belong to class k
+ * and p_k are predicted as class k, it is (c n - sum t_k p_k) / sqrt((n^2 - sum p_k^2) (n^2 - sum t_k^2)). It is 0
+ * if all rows are predicted as one class (Chicco and Jurman 2020, BMC Genomics 21:6), and undefined if all rows
+ * belong to one class. */
 double metric_mcc(const int64_t *m, int64_t K)
 {
     totals_t t = totals(m, K);
@@ -61,15 +62,15 @@ double metric_mcc(const int64_t *m, int64_t K)
     return (t.right * t.all - both) / sqrt((t.all * t.all - called) * (t.all * t.all - truth));
 }
 
-/* van Rijsbergen 1979: 2 TP / (2 TP + FP + FN); undefined for a class with no true and
- * no predicted row. */
+/* F1 of class k (van Rijsbergen 1979): 2 TP / (2 TP + FP + FN). Undefined if no row belongs to the class and no
+ * row is predicted as it. */
 static double f1_of(const int64_t *m, int64_t K, int64_t k)
 {
     double all = row_sum(m, K, k) + column_sum(m, K, k);
     return all > 0 ? 2 * (double)m[k * K + k] / all : NAN;
 }
 
-/* Adds v to a mean unless it is undefined. */
+/* Adds v to a mean, unless v is undefined (NaN). */
 static void add_defined(double v, double *sum, int64_t *n)
 {
     if (isnan(v)) return;
@@ -77,8 +78,8 @@ static void add_defined(double v, double *sum, int64_t *n)
     ++*n;
 }
 
-/* The unweighted mean over the classes where F1 is defined ("macro": Sokolova and Lapalme
- * 2009, Inf. Process. Manag. 45:427). */
+/* For two classes, F1 of class 1. For more, the unweighted mean of the F1 of all classes where it is defined
+ * ("macro": Sokolova and Lapalme 2009, Inf. Process. Manag. 45:427). */
 double metric_f1(const int64_t *m, int64_t K)
 {
     double sum = 0;
@@ -88,7 +89,7 @@ double metric_f1(const int64_t *m, int64_t K)
     return n ? sum / (double)n : NAN;
 }
 
-/* ---- by ranks ---- */
+/* ---- from the ranks of values ---- */
 
 typedef struct {
     double value;
@@ -108,8 +109,8 @@ static bool any_nan(const double *v, int64_t n)
     return false;
 }
 
-/* Ranks (n) of n values, from 1; equal values share their mean rank (midranks). A NaN, which
- * has no rank, makes all ranks NaN. */
+/* Computes the ranks (n) of n values, from 1; equal values share their mean rank (midranks). If a value is NaN,
+ * all ranks are NaN. */
 static int rank_all(const double *v, int64_t n, double *rank)
 {
     bool undefined = any_nan(v, n);
@@ -127,8 +128,8 @@ static int rank_all(const double *v, int64_t n, double *rank)
     return 0;
 }
 
-/* Hanley and McNeil 1982, Radiology 143:29: the Wilcoxon statistic of the positives'
- * ranks over the number of pairs; a tie counts half. */
+/* Hanley and McNeil 1982, Radiology 143:29: the Wilcoxon statistic of the positives' ranks, divided by the number
+ * of pairs of a positive and a negative row. A pair of equal scores counts half. */
 int metric_auroc(const double *score, const uint8_t *positive, int64_t n, double *out)
 {
     double *rank = malloc((size_t)cad_max(n, 1) * sizeof *rank), sum = 0, yes = 0;
@@ -157,7 +158,7 @@ static double mean_of(const double *x, int64_t n)
     return sum / (double)n;
 }
 
-/* Pearson 1895, Proc. R. Soc. 58:240, about the means; undefined where one side is constant. */
+/* Pearson 1895, Proc. R. Soc. 58:240. Undefined if all values of x, or of y, are equal. */
 double metric_pearson(const double *x, const double *y, int64_t n)
 {
     double xy = 0, xx = 0, yy = 0, mx, my;
@@ -172,7 +173,7 @@ double metric_pearson(const double *x, const double *y, int64_t n)
     return xx > 0 && yy > 0 ? fmax(-1, fmin(1, xy / (sqrt(xx) * sqrt(yy)))) : NAN;
 }
 
-/* Spearman 1904, Am. J. Psychol. 15:72: Pearson's of the midranks. */
+/* Spearman 1904, Am. J. Psychol. 15:72: Pearson's correlation of the midranks. */
 int metric_spearman(const double *x, const double *y, int64_t n, double *out)
 {
     double *rank = malloc((size_t)cad_max(n, 1) * 2 * sizeof *rank);
@@ -183,7 +184,7 @@ int metric_spearman(const double *x, const double *y, int64_t n, double *out)
     return rc;
 }
 
-/* ---- all metrics of a head ---- */
+/* ---- all metrics of a classifier ---- */
 
 bool metric_fits(const cad_head_t *head, metric_t m)
 {
@@ -194,8 +195,8 @@ typedef struct {
     const cad_head_t *head;
     const float *target; // (n,K)
     double *p;           // (n,K) predictions
-    double *x, *y;       // (n) predicted and true values of one label
-    uint8_t *yes;        // (n) true classes of one label
+    double *x, *y;       // (n) predicted and true values of one output
+    uint8_t *yes;        // (n) for one label at a time: whether the label is among each row's true labels
     int64_t n, K;
 } tally_t;
 
@@ -206,7 +207,7 @@ static int64_t true_class(const tally_t *t, int64_t i)
     return k;
 }
 
-/* Fills the confusion matrices: one (K,K) for classes, K of (2,2) for labels. */
+/* Fills the confusion matrices: one (K,K) for classes; for labels K matrices (2,2). */
 static void count_calls(const tally_t *t, metrics_t *m)
 {
     for (int64_t i = 0; i < t->n; i++) {
@@ -218,7 +219,7 @@ static void count_calls(const tally_t *t, metrics_t *m)
     }
 }
 
-/* The share of rows with every label right. */
+/* Returns the fraction of rows that have every label predicted correctly. */
 static double exact(const tally_t *t)
 {
     int64_t right = 0;
@@ -230,7 +231,7 @@ static double exact(const tally_t *t)
     return t->n ? (double)right / (double)t->n : NAN;
 }
 
-/* A metric of label or value k alone. */
+/* Computes a metric of output k alone. */
 static int one_of(const tally_t *t, metric_t what, int64_t k, double *v)
 {
     for (int64_t i = 0; i < t->n; i++) {
@@ -245,8 +246,8 @@ static int one_of(const tally_t *t, metric_t what, int64_t k, double *v)
     return 0;
 }
 
-/* The mean over labels or values from `first` onwards where the metric is defined. Several
- * classes: each against the rest (Hand and Till 2001, Mach. Learn. 45:171, discuss both). */
+/* Computes the mean over outputs `first` to K-1 of a metric, where it is defined. Of several classes, each is
+ * compared with all others (Hand and Till 2001, Mach. Learn. 45:171, who also discuss another way). */
 static int mean_over(const tally_t *t, metric_t what, int64_t first, double *out)
 {
     double sum = 0, v;
@@ -258,7 +259,7 @@ static int mean_over(const tally_t *t, metric_t what, int64_t first, double *out
     return rc;
 }
 
-/* Sets MCC and F1 to their means over labels. */
+/* Sets MCC and F1 to their means over the labels. */
 static void label_means(metrics_t *m)
 {
     double sum[2] = { 0, 0 };

@@ -1,5 +1,4 @@
-/* predictions.c - probabilities, values and losses from a classifier's logits.
- * SPDX-License-Identifier: MIT */
+/* predictions.c - computes probabilities, values and losses from a classifier's logits. SPDX-License-Identifier: MIT */
 #include <math.h>
 
 #include "learn/predictions.h"

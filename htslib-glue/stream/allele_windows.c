@@ -1,10 +1,12 @@
-/* allele_windows.c - a record's alleles become windows, and these windows' results are kept by allele.
- * SPDX-License-Identifier: MIT */
+/* allele_windows.c - makes windows from the alleles of a record, and stores the windows' results by allele.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include <ctype.h>
 
 #include "stream/variants.h"
 
-/* "file:line", or the file alone when an index was used. */
+/* Writes "file:line" to buf, or the file alone if its records are read through an index; returns buf. */
 const char *variant_place(const variants_t *v, char buf[4200])
 {
     if (v->line) snprintf(buf, 4200, "%s:%lld", v->s->in->path, (long long)v->line);
@@ -12,7 +14,7 @@ const char *variant_place(const variants_t *v, char buf[4200])
     return buf;
 }
 
-/* ---- records come from and return to a list of spare ones ---- */
+/* ---- records are reused: they come from a list of spare ones and return to it ---- */
 
 variant_t *variant_new(variants_t *v)
 {
@@ -62,21 +64,21 @@ static int keep_embedding(const variants_t *v, const job_t *j, float **out, cad_
     return 0;
 }
 
-/* Sums log p of the compared bases. The shorter haplotype's outermost bases count half if the
- * difference in length is odd. */
+/* Returns the sum of log p of the compared bases of haplotype h. If the two haplotypes' lengths differ by an odd
+ * number, the first and last compared base of the shorter one count half. */
 static double compared_sum(const variants_t *v, const allele_t *a, int h, const job_t *j)
 {
     double sum = 0;
     for (int64_t t = j->scored.beg; t < j->scored.end; t++) {
         bool halved = a->ends_halved && h == a->shorter && (t == j->scored.beg || t == j->scored.end - 1);
         int b = v->s->cutter.bases.of[j->tokens[t]];
-        if (b == NO_BASE) continue; /* impossible: the bases were checked */
+        if (b == NO_BASE) continue; /* does not happen, since allele_set has checked these bases */
         sum += (halved ? 0.5 : 1) * (double)j->logp[4 * (t - j->scored.beg) + b];
     }
     return sum;
 }
 
-/* A window's id is 2 x allele + haplotype. */
+/* Stores the results of a window, whose id is 2 x allele + haplotype. */
 int variants_take(void *arg, item_t *it, const job_t *j, cad_error_t *err)
 {
     stream_t *s = arg;
@@ -96,7 +98,7 @@ static bool needs(const variants_t *v, unsigned what) { return scores_need(&v->s
 
 static bool pools(const variants_t *v) { return v->s->set->matrix || needs(v, NEEDS_POOLED); }
 
-/* Puts one haplotype into the pipeline as a window; `scored` may be empty. */
+/* Puts one haplotype into the pipeline as a window. scored: the bases whose log p is needed; may be empty. */
 static int put_window(variants_t *v, result_t *r, int64_t id, const contig_t *c, int64_t mask, interval_t scored,
                       cad_error_t *err)
 {
@@ -120,7 +122,7 @@ static void leave_site(variants_t *v)
     v->site = NULL;
 }
 
-/* Gives r a site: the last one if that is at the same place, else a new one. */
+/* Gives result r a site: that of the last SNV if it is at the same place, or else a new one. */
 static int join_site(variants_t *v, result_t *r, const contig_t *c, bool *is_new, cad_error_t *err)
 {
     site_t *s = v->site;
@@ -178,7 +180,8 @@ static int put_allele(variants_t *v, variant_t *d, int alt, const contig_t *c, c
 
 /* ---- records ---- */
 
-/* The ALT is no allele and deserves no note: records with only such ALTs pass untouched. */
+/* True for an ALT that does not stand for an allele, and so gets no note; a record with only such ALTs is written
+ * unchanged. */
 static bool is_placeholder(const char *alt)
 {
     return !strcmp(alt, ".") || !strcmp(alt, "<*>") || !strcmp(alt, "<NON_REF>");
@@ -225,7 +228,7 @@ static int check_place(const variants_t *v, const bcf1_t *rec, const contig_t *c
     return 0;
 }
 
-/* Does REF differ from the FASTA where both have A, C, G or T? 1, 0, or CAD_E*. */
+/* Returns 1 if REF differs from the FASTA at a base where both have A, C, G or T; otherwise 0; or CAD_E*. */
 static int check_ref(variants_t *v, const bcf1_t *rec, const contig_t *c, cad_error_t *err)
 {
     const char *ref = rec->d.allele[0], *seq;
@@ -247,7 +250,7 @@ static int check_ref(variants_t *v, const bcf1_t *rec, const contig_t *c, cad_er
     return 0;
 }
 
-/* Gives this note to all alleles that have none. */
+/* Sets this note for all alleles that have none. */
 static void note_all(variant_t *d, const char *note)
 {
     for (int i = 0; i < d->nalt; i++)
@@ -283,7 +286,8 @@ static int put_alleles(variants_t *v, variant_t *d, int sequences, cad_error_t *
     return rc;
 }
 
-/* Records at one place share sites, so they must be in one shard. */
+/* Puts the record and its alleles' windows into the pipeline. Records at one place share sites, so they are kept
+ * in one shard. */
 int variant_put(variants_t *v, variant_t *d, cad_error_t *err)
 {
     bool together;

@@ -1,18 +1,19 @@
-/* alleles.c - the kind of an ALT allele, where its haplotypes lie, and which bases are compared.
+/* alleles.c - finds the kind of an ALT allele, where its haplotypes lie, and which bases are compared.
  *
- * REF and ALT are trimmed (suffix, then prefix). 1 x 1 is an SNV, compared at its
- * site. A pure insertion or deletion is extended over the range in which it can
- * slide, as SPDI does, so that every spelling gives one segment. REF and ALT
- * haplotypes have the same flanks. The segment and s bases on each side are compared; the shorter
- * haplotype adds half of the difference in length on each side.
+ * REF and ALT are trimmed: first a common suffix, then a common prefix. What is left on each side is a segment. If
+ * both segments are one base, the allele is an SNV and is compared at its site. A pure insertion or deletion is
+ * extended over the range in which it can slide without changing the sequence, as in SPDI, so that every spelling of
+ * it gives the same segments. The REF and ALT haplotypes have the same flanks. The segment and s bases on each side
+ * of it are compared; in the shorter haplotype half of the difference in length is added on each side.
+ *
  * SPDX-License-Identifier: MIT
  */
 #include <ctype.h>
 
 #include "stream/alleles.h"
 
-#define SIDE 128    /* s: bases compared on each side of a segment */
-#define AHEAD 65536 /* bases a view reads at once */
+#define SIDE 128    /* s: compared bases on each side of a segment */
+#define AHEAD 65536 /* bases that a view reads at a time */
 
 /* ---- a view of the reference ---- */
 
@@ -78,8 +79,9 @@ static int trim(allele_t *a, const char *ref, const char *alt, int64_t pos, cad_
     return 0;
 }
 
-/* How many bases `unit` (n), deleted or inserted at `at`, can slide: to the left (dir -1) from
- * its start, or to the right (dir 1) from its end. At most `most`. */
+/* Counts by how many bases `unit` (n bases that are deleted or inserted) can be moved without changing the
+ * resulting sequence: to the left from base `at`, where it starts (dir -1), or to the right from base `at`, where
+ * it ends (dir 1). Stops at `most`. */
 static int slide(view_t *v, const contig_t *c, int64_t at, const char *unit, int64_t n, int dir, int64_t most,
                  int64_t *steps, cad_error_t *err)
 {
@@ -94,7 +96,7 @@ static int slide(view_t *v, const contig_t *c, int64_t at, const char *unit, int
     return 0;
 }
 
-/* Puts the n reference bases that begin at p before or after the ALT segment. */
+/* Adds the n reference bases that begin at p before or after the ALT segment. */
 static int widen_alt(allele_t *a, view_t *v, const contig_t *c, int64_t p, int64_t n, bool before, cad_error_t *err)
 {
     const char *seq;
@@ -108,7 +110,7 @@ static int widen_alt(allele_t *a, view_t *v, const contig_t *c, int64_t p, int64
     return 0;
 }
 
-/* Extends a pure insertion or deletion over all positions where it has the same effect. */
+/* Extends a pure insertion or deletion over all positions where it gives the same sequence. */
 static int extend(allele_t *a, view_t *v, const contig_t *c, int64_t most, cad_error_t *err)
 {
     int64_t n = a->alt.l ? (int64_t)a->alt.l : a->ref.end - a->ref.beg, left = 0, right = 0;
@@ -116,7 +118,7 @@ static int extend(allele_t *a, view_t *v, const contig_t *c, int64_t most, cad_e
     char *unit;
     int rc = a->alt.l ? 0 : view_get(v, c, a->ref.beg, a->ref.end, &seq, err);
     if (rc || n > most) return rc;
-    unit = strndup(a->alt.l ? a->alt.s : seq, (size_t)n); /* a copy, since the view will move */
+    unit = strndup(a->alt.l ? a->alt.s : seq, (size_t)n); /* a copy, since slide() changes what the view holds */
     if (!unit) return cad_out_of_memory(err);
     rc = slide(v, c, a->ref.beg, unit, n, -1, most, &left, err);
     if (rc == 0) rc = slide(v, c, a->ref.end, unit, n, 1, most, &right, err);
@@ -130,7 +132,7 @@ static int extend(allele_t *a, view_t *v, const contig_t *c, int64_t most, cad_e
 
 /* ---- flanks, and the bases compared ---- */
 
-/* Sets the flanks: if one side is cut by a contig's end, the other is longer by as much. */
+/* Sets the flanks. If a contig's end shortens one flank, the other is longer by as many bases. */
 static void place_flanks(allele_t *a, int64_t left, int64_t right, int64_t length)
 {
     int64_t before = a->ref.beg, after = length - a->ref.end, l = cad_min(left, before), r = cad_min(right, after);
@@ -139,7 +141,7 @@ static void place_flanks(allele_t *a, int64_t left, int64_t right, int64_t lengt
     if (a->left + a->right < left + right) a->note = "EDGE";
 }
 
-/* Sets the compared intervals of both haplotypes; false if the contig is too short. */
+/* Sets the compared intervals of both haplotypes; returns false if the contig is too short for them. */
 static bool set_compared(allele_t *a, int64_t side)
 {
     int64_t len[2] = { a->ref.end - a->ref.beg, (int64_t)a->alt.l }, l = cad_min(side, a->left),
@@ -163,12 +165,12 @@ static bool set_compared(allele_t *a, int64_t side)
     return more_l <= a->left - l && more_r <= a->right - r;
 }
 
-/* Notes N_REF unless all compared reference bases are A, C, G or T. */
+/* Sets the note N_REF unless all compared reference bases are A, C, G or T. */
 static int check_bases(allele_t *a, view_t *v, const contig_t *c, cad_error_t *err)
 {
     int64_t beg = a->ref.beg - a->left + cad_min(a->compared[0].beg, a->compared[1].beg);
     int64_t after = cad_max(a->compared[0].end - (a->ref.end - a->ref.beg), a->compared[1].end - (int64_t)a->alt.l) -
-                    a->left; /* past the segment */
+                    a->left; /* compared bases after the segment */
     const char *seq;
     int rc = view_get(v, c, beg, a->ref.end + after, &seq, err);
     if (rc == 0 && !all_bases(seq, a->ref.end + after - beg)) a->note = "N_REF";
@@ -199,7 +201,7 @@ static int unscored(allele_t *a, const char *note)
     return 0;
 }
 
-/* The trimmed REF of the record has another letter than A, C, G, T. The FASTA is checked later. */
+/* True if the record's trimmed REF has a letter other than A, C, G and T. check_bases() checks the FASTA later. */
 static bool odd_ref(const allele_t *a, const char *ref, int64_t pos)
 {
     for (int64_t i = a->ref.beg; i < a->ref.end; i++)
@@ -231,7 +233,7 @@ int allele_set(allele_t *a, const char *ref, const char *alt, int64_t pos, const
         a->ends_halved = false;
         a->n = 1;
     } else {
-        for (s = side; !set_compared(a, s); s--) /* fewer bases on each side near a contig's end */
+        for (s = side; !set_compared(a, s); s--) /* compares fewer bases on each side near a contig's end */
             if (s == 0) return unscored(a, "EDGE");
         if (s < side) a->note = "EDGE";
     }

@@ -28,7 +28,7 @@ bool table_extends(int ncol, const char *given, size_t n)
     return n && (!ncol || bed_columns(given, n - (given[n - 1] == '\r')) == ncol);
 }
 
-/* Writes columns that blanks separate with tabs. */
+/* Writes a header line, with tabs in place of the blanks that separate its columns. */
 static void put_columns(const char *given, size_t n, text_t *s)
 {
     bool tabs = memchr(given, '\t', n) != NULL;
@@ -42,7 +42,7 @@ void table_columns(const provenance_t *p, int ncol, const char *given, size_t n,
                    text_t *s)
 {
     bool cr = n && given[n - 1] == '\r', extend = table_extends(ncol, given, n);
-    if (n && !extend) { /* a comment, no header */
+    if (n && !extend) { /* the line is a comment, not a header */
         text_put(s, given, n);
         text_put(s, "\n", 1);
     }
@@ -72,7 +72,7 @@ int table_header(table_t *t, int ncol, const char *given, size_t n, cad_error_t 
 
 static void put_embedding(table_t *t, const region_t *r)
 {
-    int64_t n = r->npooled ? t->npy.width : 1; /* one "." */
+    int64_t n = r->npooled ? t->npy.width : 1; /* if nothing was pooled, a single "." */
     for (int64_t d = 0; d < n; d++) {
         text_put(&t->text, d ? "," : "\t", 1);
         text_number(&t->text, (double)t->row[d]);
@@ -116,7 +116,8 @@ int table_rows(void *arg, const region_t *r, const float *rows, int64_t n, cad_e
     table_t *t = arg;
     int rc;
     if (!t->npz.out) return npy_write(&t->npy, rows, n, err);
-    rc = t->npz.left ? 0 : npz_array(&t->npz, r->row, r->nbase, t->npy.width, err); /* the first rows of the region */
+    /* begins the array of a region with its first rows */
+    rc = t->npz.left ? 0 : npz_array(&t->npz, r->row, r->nbase, t->npy.width, err);
     return rc ? rc : npz_rows(&t->npz, rows, n * t->npy.width, err);
 }
 
@@ -125,7 +126,7 @@ int table_rows(void *arg, const region_t *r, const float *rows, int64_t n, cad_e
 int table_begin(table_t *t, int64_t width, cad_error_t *err)
 {
     t->npy.width = width;
-    if (!t->column && !t->npy.out) return 0; /* rows of an .npz need no buffer */
+    if (!t->column && !t->npy.out) return 0; /* no buffer is needed if all rows go to an .npz */
     t->row = cad_alloc((size_t)width, sizeof *t->row);
     if (!t->row) return cad_out_of_memory(err);
     return t->npy.out ? npy_begin(&t->npy, width, err) : 0;

@@ -1,12 +1,13 @@
-/* evals.c - the loss and accuracy of the model, and of Markov models at the very same bases, summed in
- * the order of the windows. SPDX-License-Identifier: MIT */
+/* evals.c - sums the loss and accuracy of the model, and of Markov models at the same bases, in the order of the
+ * windows. SPDX-License-Identifier: MIT
+ */
 #include <math.h>
 
 #include "stream/evals.h"
 
-#define PIECE ((int64_t)1 << 22) /* bases counted at once */
+#define PIECE ((int64_t)1 << 22) /* bases that are counted at a time */
 
-/* ---- the baseline ---- */
+/* ---- the baseline: Markov models ---- */
 
 static int fit_span(cad_markov_t *m, cad_team_t *team, const fasta_t *ref, const contig_t *contig, interval_t span,
                     cad_error_t *err)
@@ -15,7 +16,7 @@ static int fit_span(cad_markov_t *m, cad_team_t *team, const fasta_t *ref, const
     int rc = seq ? 0 : cad_out_of_memory(err);
     for (int64_t at = span.beg; at < span.end && rc == 0; at += PIECE) {
         int64_t beg = cad_max(at - m->order, span.beg), n = cad_min(at + PIECE, span.end) - beg;
-        uint8_t *base = (uint8_t *)seq; /* in the same memory */
+        uint8_t *base = (uint8_t *)seq; /* overwrites the letters */
         rc = fasta_fetch(ref, contig, beg, beg + n, seq, err);
         if (rc) break;
         bases_of_letters(seq, n, base);
@@ -41,8 +42,8 @@ int eval_fit(cad_markov_t *m, int order, const fasta_t *ref, const regions_t *on
 
 /* ---- results ---- */
 
-/* p: the probabilities of A, C, G, T, or their logarithms. 1 if x is the likeliest, a share of 1
- * among equals, else 0. */
+/* Returns 1 if base x is the most probable, 1/n if n bases are equally probable, else 0. p: the probabilities of
+ * A, C, G, T, or their logarithms. */
 static double guessed(const double p[4], int x)
 {
     int equal = 0;
@@ -67,7 +68,8 @@ static void add_model(eval_sums_t *s, const float logp[4], int x)
     s->right += guessed(v, x);
 }
 
-/* The baseline sees the bases of the window, as the model does, but none of them is masked. */
+/* Adds the predictions of the Markov models for base t. They use all bases of the window, none of which is masked
+ * for them. */
 static void add_markov(const cad_markov_t *m, eval_group_t *g, const uint8_t *base, int64_t n, int64_t t)
 {
     double before[CAD_MARKOV_ORDERS][4], after[CAD_MARKOV_ORDERS][4], both[4];
@@ -121,7 +123,8 @@ static void put_group(const eval_t *e, const eval_group_t *g, int64_t mask, text
         snprintf(name, sizeof name, "markov-%d", k);
         put_row(t, g, name, &g->sums[EVAL_BEFORE + k]);
     }
-    for (int k = 1; e->markov && k <= e->markov->order; k++) { /* order 0 has no sides */
+    /* order 0 does not depend on the other bases, so it has no two-sided form */
+    for (int k = 1; e->markov && k <= e->markov->order; k++) {
         snprintf(name, sizeof name, "markov-%d-two-sided", k);
         put_row(t, g, name, &g->sums[EVAL_BOTH + k]);
     }

@@ -1,4 +1,7 @@
-/* evals.h - evaluation: how well bases are predicted. SPDX-License-Identifier: MIT */
+/* evals.h - evaluation: how well a model predicts bases.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_EVALS_H
 #define CAD_EVALS_H
 
@@ -14,7 +17,7 @@ enum {
 };
 typedef struct eval_sums_t {
     double loss, right;
-} eval_sums_t; /* sums over bases: nats; bases guessed right */
+} eval_sums_t; /* sums over bases: loss in nats, number of bases guessed right */
 typedef struct eval_group_t {
     const char *name;
     int64_t bases;
@@ -27,36 +30,36 @@ typedef struct eval_stretch_t {
 } eval_stretch_t;
 typedef struct eval_t { /* the state of SOURCE_SPLITS */
     /* Set by the caller: */
-    const splits_t *splits;     /* of -L; path NULL: whole contigs */
-    const cad_markov_t *markov; /* NULL: no baseline */
+    const splits_t *splits;     /* the splits of -L; splits->path NULL: whole contigs */
+    const cad_markov_t *markov; /* Markov models, the baseline; NULL: none */
     int split;                  /* the only split to evaluate, or -1 */
-    int fitted;                 /* the baseline's split */
+    int fitted;                 /* index of the split that the Markov models are fitted to */
     int64_t sample;             /* windows to draw; 0: all */
     uint64_t seed;
-    /* Its own: */
+    /* Private: */
     eval_stretch_t *stretch; // (nstretch)
     int64_t nstretch, room;
-    int64_t windows;     /* in all */
-    int64_t chosen;      /* windows to compute */
-    int64_t bases;       /* of the cores put in */
-    eval_group_t *group; /* splits, or contigs where splits have no names */
+    int64_t windows;     /* number of windows in all stretches */
+    int64_t chosen;      /* number of windows to compute */
+    int64_t bases;       /* bases of the cores that were put into the pipeline */
+    eval_group_t *group; /* one for each split, or for each contig where splits have no names */
     int ngroup;
 } eval_t;
 
 /* ---- source_splits.c ---- */
-/* Finds the stretches to evaluate; an error if there are none. After plan. */
+/* Finds the stretches to evaluate; it is an error if there are none. Call it after source_t.plan. */
 int eval_plan(stream_t *s, cad_error_t *err);
 
 /* ---- evals.c ---- */
-/* Counts the bases of regions into Markov models of orders 0 to `order`. */
+/* Fits Markov models of orders 0 to `order` to the bases of regions. */
 int eval_fit(cad_markov_t *m, int order, const fasta_t *ref, const regions_t *on, int threads, cad_error_t *err);
 typedef struct eval_item_t {
-    region_t region; /* first: the pipeline's item, one window's core */
+    region_t region; /* first member, as pipeline items require; its region is the core of one window */
     int group;
 } eval_item_t;
-/* For source_t. */
+/* Used as source_t.take. */
 int eval_take(void *stream, item_t *it, const job_t *j, cad_error_t *err);
-/* The results as a table; mask: as they were computed. */
+/* Appends the results as a table. mask: the masking with which the results were computed. */
 void eval_table(const eval_t *e, int64_t mask, text_t *t);
 
 #endif

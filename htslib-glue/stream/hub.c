@@ -1,12 +1,12 @@
-/* hub.c - a UCSC track hub and IGV sessions beside bigWig tracks.
- * SPDX-License-Identifier: MIT */
+/* hub.c - writes a UCSC track hub and IGV sessions for bigWig tracks. SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "stream/hub.h"
 
-/* The name that UCSC gives a contig: chr is put before numbers, X and Y, and MT is chrM; others stay. */
+/* Writes UCSC's name of a contig to buf: numbers, X and Y get the prefix chr, MT becomes chrM; other names are
+ * unchanged. */
 static void ucsc_name(const char *name, char buf[300])
 {
     bool bare = (*name >= '1' && *name <= '9' && strspn(name, "0123456789") == strlen(name)) || !strcmp(name, "X") ||
@@ -82,7 +82,8 @@ static void put_trackdb(const hub_t *h, text_t *t)
     }
 }
 
-/* IGV's dynseq draws letters as high as the value at their base. It cannot stack the logo's four tracks. */
+/* Writes the session for IGV. Its dynseq tracks draw letters as high as the value at their base; it cannot stack
+ * the four tracks of the logo. */
 static void put_igv(const hub_t *h, text_t *t)
 {
     text_printf(t, "{\n  \"genome\": \"%s\",\n  \"tracks\": [\n", h->genome);
@@ -100,7 +101,8 @@ static void put_igv(const hub_t *h, text_t *t)
     text_puts(t, "\n  ]\n}\n");
 }
 
-/* IGV desktop finds the track by its resource's path and requires every attribute of the range. */
+/* Writes a track of the session for IGV desktop. IGV finds the track's file by the path of its resource, and
+ * requires every attribute of the element DataRange. */
 static void put_desktop_track(const track_t *x, text_t *t)
 {
     const char *colour = x->score->colour[0];

@@ -1,10 +1,9 @@
-/* markov.c - interpolated Markov models of DNA: the baseline that a language model must beat.
+/* markov.c - interpolated Markov models of DNA: a baseline to compare a language model with.
  *
  * Order k predicts a base x from the k bases before it:
  *   P_k(x) = (n_kx + (k + 2) P_{k-1}(x)) / (n_k + k + 2),   P_{-1} = 1/4,
- * where n_kx is how often x follows those k bases on either strand, and n_k is the sum over x.
- * So k bases that were seen k + 2 times weigh as much as the prediction of order k - 1.
- * SPDX-License-Identifier: MIT
+ * where n_kx is how often x follows those k bases on either strand, and n_k is the sum over x. So if the k bases were
+ * seen k + 2 times, their counts weigh as much as the prediction of order k - 1. SPDX-License-Identifier: MIT
  */
 #include "stream/markov.h"
 
@@ -36,7 +35,8 @@ typedef struct {
     int64_t n, seen;
 } counting_t;
 
-/* A word is k + 1 bases of 2 bits, the last one lowest: k bases and the base that follows them. */
+/* Counts the words of order k. A word is k bases and the base that follows them, with 2 bits each; the last base
+ * is in the lowest bits. */
 static void count_order(void *arg, int64_t k, int worker)
 {
     const counting_t *c = arg;
@@ -58,7 +58,8 @@ static void count_order(void *arg, int64_t k, int worker)
 int cad_markov_count(cad_markov_t *m, cad_team_t *team, const uint8_t *base, int64_t n, int64_t seen, cad_error_t *err)
 {
     counting_t c = { m, base, n, seen };
-    for (int b = 0; b < 4; b++) /* no word is more frequent than its last base */
+    /* a word is not counted more often than its last base (order 0), so only the counts of order 0 are checked */
+    for (int b = 0; b < 4; b++)
         if (n > UINT32_MAX / 2 || m->count[0][b] > UINT32_MAX - 2 * (uint32_t)n)
             return cad_fail(err, CAD_EARG,
                             "a Markov model cannot count a base more than %u times; fit it on fewer bases", UINT32_MAX);
@@ -74,7 +75,7 @@ static void interpolate(const uint32_t count[4], int k, const double shorter[4],
     for (int x = 0; x < 4; x++) p[x] = (count[x] + weight * shorter[x]) / (all + weight);
 }
 
-/* Turns a prediction of the other strand, where the bases after t come before it, into this one's. */
+/* Turns a prediction made on the other strand, where the bases after t come before it, into one for this strand. */
 static void complement(double p[4])
 {
     for (int x = 0; x < 2; x++) {

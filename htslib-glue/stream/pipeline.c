@@ -1,24 +1,24 @@
-/* pipeline.c - items and their windows come in, windows are computed in batches,
- * and finished items reach the sink in the order in which they came.
+/* pipeline.c - computes the windows of items in batches, and passes complete items to the sink in the order in which
+ * they were put in.
  *
- * One thread (the worker) computes batches; everything else happens on the caller's thread,
- * inside the functions of pipeline.h, so that sources and sinks need no locks. While the worker
- * computes a batch, the caller delivers the results of the one before it, then reads and
- * encodes the one after it.
+ * One thread (the worker) computes batches; everything else happens on the thread that calls the functions of
+ * pipeline.h, inside them, so that sources and sinks need no locks. While the worker computes a batch, the calling
+ * thread delivers the results of the previous batch, then reads and encodes the next one.
  *
- * Nothing depends on how fast anything is. A batch ends at a number of tokens, or of bytes of
- * the items that it holds up. Its results are delivered when the next batch is full, in the
- * order of the windows. So bytes, errors and the order of all callbacks are the same in each run.
+ * Nothing depends on speed. A batch ends at a number of tokens, or at a number of bytes of items that wait for it.
+ * Its results are delivered, in the order of the windows, when the next batch is full. So bytes, errors and the order
+ * of all callbacks are the same in each run.
  *
  * Memory is bounded by the batches and by HELD bytes of items for each of them.
  *
- * A shard is a run of items: those before which shard/of of all work is done. The
- * others are cut, so that work is counted, and dropped. SPDX-License-Identifier: MIT
+ * A shard consists of consecutive items: shard i of n has the items that begin between (i-1)/n and i/n of the whole
+ * work. Items of other shards are also cut into windows, so that their work is counted, and then dropped.
+ * SPDX-License-Identifier: MIT
  */
 #include "stream/pipeline.h"
 
-#define FLOATS (16 << 20) /* floats of unpooled embeddings in a batch */
-#define HELD (16 << 20)   /* bytes of items that wait for one batch */
+#define FLOATS (16 << 20) /* floats of embeddings that are not pooled, in a batch */
+#define HELD (16 << 20)   /* maximum number of bytes of items that wait for one batch */
 
 static bool scored(const job_t *j) { return j->scored.end > j->scored.beg; }
 static bool pooled(const job_t *j) { return j->pooled.end > j->pooled.beg; }
@@ -44,7 +44,7 @@ static cad_window_t window(const job_t *j, interval_t core)
                             .embedding = j->embedding };
 }
 
-/* All windows with the same mask, in one call. */
+/* Computes all windows of the batch that have this mask, in one call. */
 static int compute_scores(const jobs_t *b, cad_window_t *w, int64_t mask, cad_error_t *err)
 {
     int n = 0;
@@ -85,7 +85,7 @@ static bool counts_only(const pipeline_t *p) { return !p->ctx && !p->compute; }
 static int batches(const pipeline_t *p) { return p->batches ? p->batches : PIPELINE_BATCHES; }
 static jobs_t *filling(pipeline_t *p) { return &p->batch[(p->first + p->sent) % batches(p)]; }
 
-/* Hands on the items at the head of the queue that are complete. */
+/* Passes complete items at the head of the queue to the sink. */
 static int drain(pipeline_t *p, cad_error_t *err)
 {
     int rc = 0;
@@ -111,7 +111,7 @@ static void clear_batch(jobs_t *b)
     b->tokens = b->floats = 0;
 }
 
-/* Waits for the oldest batch sent, delivers its results and the items that they complete. */
+/* Waits for the oldest batch that was sent, and delivers its results and the items that they complete. */
 static int collect(pipeline_t *p, cad_error_t *err)
 {
     jobs_t *b = &p->batch[p->first];
@@ -133,13 +133,13 @@ static int collect_all(pipeline_t *p, cad_error_t *err)
     return rc;
 }
 
-/* Passes over the items all of whose windows are sent: they no longer count as held. */
+/* Advances p->unsent past the items whose windows have all been sent; their bytes no longer count as held. */
 static void pass_sent(pipeline_t *p)
 {
     for (item_t *it = p->unsent; it && it->whole && it->unsent == 0; p->unsent = it = it->next) p->held -= it->bytes;
 }
 
-/* Sends the batch that was filled to the worker. Where that leaves none to fill, collects the oldest. */
+/* Sends the batch that was filled to the worker. If no batch is free to be filled then, collects the oldest one. */
 static int send_batch(pipeline_t *p, cad_error_t *err)
 {
     jobs_t *b = filling(p);
@@ -159,7 +159,8 @@ static int send_batch(pipeline_t *p, cad_error_t *err)
 
 /* ---- putting ---- */
 
-/* Is work unit w of all work in this shard? The last shard takes the items after all work. */
+/* True if the work unit w (a number of tokens from the start of the whole work) is in this shard. Items after all
+ * work belong to the last shard. */
 static bool in_shard(const shard_t *s, int64_t w)
 {
     int64_t k = s->total ? (int64_t)((unsigned __int128)w * (uint64_t)s->of / (uint64_t)s->total) : 0;
@@ -194,8 +195,8 @@ int pipeline_done(pipeline_t *p, cad_error_t *err)
     return rc;
 }
 
-/* n x width floats, malloc'd. Not cad_alloc: a batch's results are freed while the next one's are
- * allocated, and small aligned pieces would leave gaps that no other piece fits. */
+/* Allocates n x width floats. Uses malloc and not cad_alloc: results of one batch are freed while those of the
+ * next are allocated, and small aligned blocks would leave gaps that no other block fits. */
 static float *results(int64_t n, int64_t width)
 {
     size_t bytes;
@@ -227,13 +228,14 @@ static int room_for_job(jobs_t *b, cad_error_t *err)
     return 0;
 }
 
-/* Only while work is counted. */
+/* Adds data to the digest, but only in a run that counts work. */
 void pipeline_digest(pipeline_t *p, const void *data, size_t n)
 {
     if (counts_only(p)) p->work.digest = cad_hash_word(cad_hash(p->work.digest, data, n), n);
 }
 
-/* Counts the passes and adds the window to the digest. A window of N alone loses its scores. */
+/* Returns the number of forward passes for the window, and adds the window to the digest. A window without scored
+ * positions needs no scores, so its scored interval becomes empty. */
 static int64_t count_passes(pipeline_t *p, job_t *job)
 {
     int64_t passes = 0;

@@ -1,5 +1,6 @@
-/* read_tags.c - results as tags of SAM, BAM and CRAM records, and how these are written.
- * SPDX-License-Identifier: MIT */
+/* read_tags.c - adds results to SAM, BAM and CRAM records as tags, and writes the records.
+ * SPDX-License-Identifier: MIT
+ */
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -18,7 +19,7 @@ static bool type_fits(const score_t *score, const uint8_t *s)
     return s[0] == 'B' && s[1] == 'f';
 }
 
-/* Removes old values, however many there are. */
+/* Removes all tags of this name, which an earlier run may have left. */
 static int clear_tag(const reads_t *r, bam1_t *b, const score_t *score, cad_error_t *err)
 {
     const char *tag = tag_of(r, score);
@@ -37,7 +38,7 @@ static int put_array(bam1_t *b, const char *tag, const float *v, int64_t n, cad_
     return bam_aux_update_array(b, tag, 'f', (uint32_t)n, (void *)(uintptr_t)v) ? cad_out_of_memory(err) : 0;
 }
 
-/* out (bases of SEQ): log p of each base, or 1 where a base has no score. */
+/* Sets out (length of SEQ) to log p of each base, or to 1, which log p never is, where a base has no score. */
 static void spread_bases(const reads_t *r, const read_t *d, float *out)
 {
     const uint32_t *cigar = bam_get_cigar(d->bam);
@@ -48,7 +49,8 @@ static void spread_bases(const reads_t *r, const read_t *d, float *out)
         if (!isnan(g->bases[i])) out[q + i] = g->bases[i];
     for (uint32_t c = 0; r->s->set->reads.context_ref && c < d->bam->core.n_cigar; c++) {
         int op = bam_cigar_op(cigar[c]),
-            type = op == BAM_CREF_SKIP ? 0 : bam_cigar_type(op); /* bit 0: consumes SEQ, 1: the region */
+            /* bit 0: the operation consumes bases of SEQ; bit 1: it consumes bases of the region */
+            type = op == BAM_CREF_SKIP ? 0 : bam_cigar_type(op);
         for (uint32_t i = 0, n = bam_cigar_oplen(cigar[c]); i < n && type; i++, q += type & 1, k += type >> 1)
             if (type == 3 && !isnan(g->bases[k])) out[q] = g->bases[k];
     }
@@ -72,7 +74,7 @@ static int put_embedding(reads_t *r, read_t *d, const char *tag, cad_error_t *er
     return put_array(d->bam, tag, r->row, r->s->cutter.width, err);
 }
 
-/* Writes no tag where there is no value. */
+/* Adds the tag of a score to the record; no tag if there is no value. */
 static int put_tag(reads_t *r, read_t *d, const score_t *score, cad_error_t *err)
 {
     const score_sums_t *sums = &d->region.sums;
@@ -121,7 +123,8 @@ static int contig_md5(const fasta_t *f, const contig_t *c, char hex[33], cad_err
     return rc;
 }
 
-/* Refuses a reference other than the reads': htslib would write a CRAM that only this one decodes. */
+/* Refuses a reference whose contig differs from the one the reads were aligned to (M5): htslib would write a CRAM
+ * that only this reference decodes. */
 static int check_reference(reads_t *r, int tid, cad_error_t *err)
 {
     const char *name = sam_hdr_tid2name(r->header, tid);
@@ -142,7 +145,7 @@ static int check_reference(reads_t *r, int tid, cad_error_t *err)
     return rc;
 }
 
-/* Refuses records that CRAM cannot hold: htslib writes some of them, but cannot read them again. */
+/* Refuses records that CRAM cannot hold; htslib writes some of them, but cannot read them again. */
 static int check_cram(reads_t *r, const bam1_t *b, cad_error_t *err)
 {
     if (b->core.tid >= 0 && !r->known[b->core.tid] && check_reference(r, b->core.tid, err)) return CAD_EFORMAT;

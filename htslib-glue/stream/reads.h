@@ -1,18 +1,21 @@
-/* reads.h - what source_reads.c and read_tags.c share. SPDX-License-Identifier: MIT */
+/* reads.h - shared by source_reads.c and read_tags.c.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_READS_H
 #define CAD_READS_H
 
 #include "stream/source.h"
 
 typedef struct read_t {
-    region_t region; /* first: the pipeline's item */
+    region_t region; /* first member, as pipeline items require */
     bam1_t *bam;
-    bool picked; /* to be scored */
-    int clip;    /* bases of SEQ before the region's own sequence */
+    bool picked; /* the read is to be scored */
+    int clip;    /* bases of SEQ before the first base of the region's sequence */
     struct read_t *spare;
 } read_t;
 
-typedef struct reads_t { /* the source's state */
+typedef struct reads_t { /* the state of SOURCE_READS */
     stream_t *s;
     htsFile *fp;
     sam_hdr_t *header;
@@ -20,18 +23,18 @@ typedef struct reads_t { /* the source's state */
     hts_idx_t *index;
     hts_itr_t *walk;
     read_t *spare;
-    bool *known;       // (contigs) compared with the reference that CRAM is written with
+    bool *known;       // (contigs) whether each contig was compared with the reference that CRAM is written with
     float *row;        // (D)
-    char missing[700]; /* the first contig that the reference lacks */
-    int64_t seen;      /* records read */
-    int64_t placed;    /* records with bases to score */
-    int64_t scored;    /* records of this share that were tagged */
-    int64_t bases;     /* bases of these */
-    int64_t bytes;     /* of this share's records, uncompressed */
+    char missing[700]; /* name of the first contig that the reference lacks */
+    int64_t seen;      /* number of records read */
+    int64_t placed;    /* number of records with bases to score */
+    int64_t scored;    /* number of records of this shard that got tags */
+    int64_t bases;     /* number of their bases */
+    int64_t bytes;     /* bytes of this shard's records before compression */
 } reads_t;
 
 /* ---- read_tags.c: the sink ---- */
-/* A record is complete: it gains its tags and is written. */
+/* The sink: adds tags to a complete record and writes it. */
 int reads_sink(void *stream, item_t *it, cad_error_t *err);
 
 #endif

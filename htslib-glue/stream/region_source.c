@@ -1,4 +1,7 @@
-/* region_source.c - what the sources of regions share. SPDX-License-Identifier: MIT */
+/* region_source.c - functions that the sources of regions share.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include "stream/region_source.h"
 
 int regions_check(settings_t *set, const input_t *in, cad_error_t *err)
@@ -108,7 +111,7 @@ region_t *regions_row(const kstring_t *line, int64_t row, int ncol, const contig
     return g;
 }
 
-/* A score takes some 8 characters, a number of an embedding some 10. */
+/* Estimates the output: about 8 characters for a score, and 10 for each number of an embedding. */
 void regions_estimate(const stream_t *s, estimate_t *e)
 {
     const table_t *t = s->table;

@@ -1,11 +1,12 @@
-/* region_source.h - what the sources of regions share: BED rows, sequence records, and in part reads.
- * SPDX-License-Identifier: MIT */
+/* region_source.h - functions that the sources of regions share: BED rows, lists of regions, sequence records and, in
+ * part, reads. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_REGION_SOURCE_H
 #define CAD_REGION_SOURCE_H
 
 #include "stream/source.h"
 
-/* Members of source_t; REGION_MEMBERS sets those that are the same for all rows and records of regions. */
+/* Functions for members of source_t. REGION_MEMBERS sets the members that are the same in all sources of regions. */
 int regions_check(settings_t *set, const input_t *in, cad_error_t *err);
 int regions_plan(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err);
 void regions_describe(const stream_t *s, text_t *t);
@@ -19,17 +20,18 @@ double regions_share(const stream_t *s);
     .embeds = true, .plan = regions_plan, .describe = regions_describe, .take = regions_take, .sink = regions_sink, \
     .drop = regions_drop, .estimate = regions_estimate, .share = regions_share
 
-/* Puts a line in that is no region: it is written as it is. */
+/* Puts in a line that is not a region; it is written unchanged. */
 int regions_pass(stream_t *s, const kstring_t *line, cad_error_t *err);
-/* Checks that the interval ends in its contig, which --clip makes a note. */
+/* Checks that the interval ends within its contig. If --clip is given, an interval that does not is noted and not
+ * refused. */
 int regions_place(const stream_t *s, const contig_t *c, interval_t span, cad_error_t *err);
-/* A region of this line, number `row`, with room for nspan intervals, which the caller sets; NULL: out of memory. */
+/* Makes a region from a line. row: its number; the caller then sets its nspan intervals. NULL: out of memory. */
 region_t *regions_row(const kstring_t *line, int64_t row, int ncol, const contig_t *c, int nspan);
 
-/* Tiling and cutter alone, without a table: for reads and evaluation. */
+/* Sets tiling and cutter without a table, for reads and evaluation. */
 int regions_plan_cutter(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err);
 
-/* The error that the row ends beyond its contig. */
+/* Returns the error that the row ends beyond its contig. */
 int row_beyond(const input_t *in, interval_t span, const contig_t *c, const char *remedy, cad_error_t *err);
 
 #endif

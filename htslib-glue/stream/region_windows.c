@@ -1,5 +1,6 @@
-/* region_windows.c - a region is cut into windows, and their results are added up in the order of
- * the windows. SPDX-License-Identifier: MIT */
+/* region_windows.c - cuts a region into windows, and adds up their results in the order of the windows.
+ * SPDX-License-Identifier: MIT
+ */
 #include <math.h>
 
 #include "stream/region_windows.h"
@@ -87,7 +88,8 @@ static int get_letters(const cutter_t *c, const region_t *r, interval_t at, char
     return 0;
 }
 
-/* kept: the bases of the core that count for the region. pool: those of kept that are pooled. */
+/* Makes the window of a core. kept: bases of the core that count for the region; pool: bases of kept that are
+ * pooled. */
 static int make_job(const cutter_t *c, const region_t *r, interval_t core, interval_t window, interval_t kept,
                     interval_t pool, job_t *j, cad_error_t *err)
 {
@@ -103,8 +105,8 @@ static int make_job(const cutter_t *c, const region_t *r, interval_t core, inter
     return rc;
 }
 
-/* The bases of a core that are the region's middle base, or middle two. done: bases of the
- * region before this core. */
+/* Returns the bases of a core that are the middle base of the region, or its middle two. done: number of the
+ * region's bases before this core. */
 static interval_t center_of(const region_t *r, interval_t core, int64_t done)
 {
     int64_t lo = (r->nbase - 1) / 2 - done, hi = r->nbase / 2 - done + 1;

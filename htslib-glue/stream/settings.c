@@ -1,4 +1,7 @@
-/* settings.c - defaults of the settings, and questions about them. SPDX-License-Identifier: MIT */
+/* settings.c - defaults of the settings, and what follows from them.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include "stream/settings.h"
 
 void reads_options_init(reads_options_t *o)

@@ -1,5 +1,6 @@
-/* source_bed.c - the source of BED rows over a reference: a line becomes a region, and its row gains
- * columns. SPDX-License-Identifier: MIT */
+/* source_bed.c - the source of BED rows on a reference: each line is a region, and its row gets columns of scores.
+ * SPDX-License-Identifier: MIT
+ */
 #include <strings.h>
 
 #include "stream/region_source.h"
@@ -8,8 +9,9 @@
 typedef struct bed_t {
     int64_t nrow;   /* rows so far */
     kstring_t line; /* the line just read */
-    kstring_t held; /* a header held back */
-    int ncol;       /* of the first row read, then of those written */
+    kstring_t held; /* a line that may be the header, kept until the first row */
+    /* columns of the first row that was read; once the header is written, columns of every row of this shard */
+    int ncol;
     bool headed;
 } bed_t;
 
@@ -28,7 +30,8 @@ static int write_header(stream_t *s, int ncol, cad_error_t *err)
 {
     bed_t *b = s->state;
     int rc = 0;
-    if (b->held.l && !table_extends(ncol, b->held.s, b->held.l)) { /* a comment after all, of one shard */
+    /* this shard's rows show that the line is a comment, not the header */
+    if (b->held.l && !table_extends(ncol, b->held.s, b->held.l)) {
         rc = regions_pass(s, &b->held, err);
         b->held.l = 0;
     }
@@ -44,7 +47,8 @@ bool row_header(const char *s, size_t n)
     return memchr(s, '\t', n) || !strncasecmp(s, "#chrom", 6);
 }
 
-/* Comments before the first row: the last one with columns may be its header. */
+/* Handles a line that is not a row. Of the comments before the first row, the last one that may name columns is
+ * kept, as it may be the header. */
 static int other_line(stream_t *s, line_kind_t kind, cad_error_t *err)
 {
     bed_t *b = s->state;
@@ -129,7 +133,7 @@ static int read_input(stream_t *s, cad_error_t *err)
     return rc;
 }
 
-/* A file without rows has a header too. */
+/* Writes the header if the file has no rows. */
 static int finish(stream_t *s, cad_error_t *err)
 {
     const bed_t *b = s->state;

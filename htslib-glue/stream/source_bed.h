@@ -1,4 +1,7 @@
-/* source_bed.h - what other readers of BED rows share with the source. SPDX-License-Identifier: MIT */
+/* source_bed.h - functions that other readers of BED rows use too.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_SOURCE_BED_H
 #define CAD_SOURCE_BED_H
 
@@ -6,10 +9,10 @@
 #include "io/input.h"
 #include "io/bed.h"
 
-/* The contig of the row that was just read. */
+/* Finds the contig of the row that was just read. */
 int row_contig(const input_t *in, const bed_row_t *row, const fasta_t *ref, const contig_t **c, cad_error_t *err);
-/* May this comment name columns? "#chrom start end" with any separators, or "#x<TAB>..."
- * of three columns or more. */
+/* True if this comment may name columns: it is "#chrom start end" with any separators, or "#x<TAB>..." with three
+ * or more columns. */
 bool row_header(const char *line, size_t len);
 
 #endif

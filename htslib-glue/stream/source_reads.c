@@ -1,5 +1,6 @@
-/* source_reads.c - the source of SAM, BAM and CRAM: every record passes, in order; the chosen ones
- * are scored and gain tags. SPDX-License-Identifier: MIT */
+/* source_reads.c - the source of SAM, BAM and CRAM: every record is written again, in order; those that the options
+ * choose are scored and get tags. SPDX-License-Identifier: MIT
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <htslib/cram.h>
@@ -9,7 +10,7 @@
 #include "stream/reads.h"
 #include "stream/region_source.h"
 
-/* ---- records come from and return to a list of spare ones ---- */
+/* ---- records are reused: they come from a list of spare ones and return to it ---- */
 
 static read_t *read_new(reads_t *r)
 {
@@ -38,7 +39,7 @@ static void drop(void *arg, item_t *it) { read_drop(((stream_t *)arg)->state, (r
 
 /* ---- which reads, and which of their bases ---- */
 
-/* Is the read to be scored? 1, 0 or CAD_E*. */
+/* Returns 1 if the read is to be scored, 0 if not, or CAD_E*. */
 static int pick(const reads_t *r, const bam1_t *b, cad_error_t *err)
 {
     const reads_options_t *o = &r->s->set->reads;
@@ -52,7 +53,7 @@ static int pick(const reads_t *r, const bam1_t *b, cad_error_t *err)
                : rc;
 }
 
-/* The number of soft-clipped bases at one end, where hard clips may lie outside of them. */
+/* Returns the number of soft-clipped bases at one end of the read. Hard clips may lie outside of them. */
 static int64_t soft_clip(const bam1_t *b, bool tail)
 {
     const uint32_t *cigar = bam_get_cigar(b);
@@ -65,7 +66,8 @@ static int64_t soft_clip(const bam1_t *b, bool tail)
     return bases;
 }
 
-/* Gives the region SEQ as letters: without soft clips if so asked, with N for bases of low quality. */
+/* Sets the region's sequence to SEQ as letters, without soft-clipped bases if --clip-soft is given, and with N for
+ * bases of low quality. */
 static int own_sequence(const reads_t *r, read_t *d, cad_error_t *err)
 {
     const bam1_t *b = d->bam;
@@ -87,7 +89,7 @@ static int own_sequence(const reads_t *r, read_t *d, cad_error_t *err)
     return 0;
 }
 
-/* Gives the region the reference bases under the read, in spans separated by the skips (N) of its CIGAR. */
+/* Sets the region to the reference bases that the read is aligned to; skips (N) in its CIGAR separate spans. */
 static int reference_spans(read_t *d, cad_error_t *err)
 {
     const bam1_t *b = d->bam;
@@ -164,7 +166,7 @@ static bool wanted(const reads_t *r, const bam1_t *b)
     return overlaps(r, r->s->only, b) && overlaps(r, r->s->targets, b);
 }
 
-/* Puts the read into the pipeline if it is wanted; owns d. */
+/* Puts the read into the pipeline if it is wanted; takes ownership of d. */
 static int put_read(reads_t *r, read_t *d, cad_error_t *err)
 {
     int rc;
@@ -187,8 +189,8 @@ static int put_read(reads_t *r, read_t *d, cad_error_t *err)
 
 /* ---- the file ---- */
 
-/* Tries the expression on an empty record, since htslib finds some faults only when it evaluates
- * it. stderr is closed meanwhile, because htslib prints some of them itself. */
+/* Tries the filter expression on an empty record, because htslib finds some errors only when it evaluates the
+ * expression. stderr is redirected meanwhile, because htslib prints some of these errors. */
 static int open_filter(reads_t *r, cad_error_t *err)
 {
     bam1_t *b = bam_init1();
@@ -255,7 +257,7 @@ static int bad_record(const reads_t *r, int64_t seen, cad_error_t *err)
                                                  : "; restore it");
 }
 
-/* Reads all records, or those of r->walk. Those that begin before `from` have been read already. */
+/* Reads all records, or those of r->walk. Skips records that begin before `from`, which have been read already. */
 static int read_some(reads_t *r, int64_t from, cad_error_t *err)
 {
     for (;; r->seen++) {
@@ -293,18 +295,18 @@ static int open_index(reads_t *r, cad_error_t *err)
     return rc ? rc : records_whole(r->fp, r->s->in->path, err);
 }
 
-/* Joins span *k and those after it that lie near each other into one run: the reads between are read,
- * but not wanted. Otherwise a slice of CRAM would be decoded for each of the spans. */
+/* Joins span *k of -r and later spans that lie near each other into one run, and moves *k past them. Reads between
+ * the spans are read too, but not wanted. Without this, a CRAM slice would be decoded again for each span. */
 static bool next_run(const regions_t *only, const char *name, int *k, interval_t *run)
 {
-    enum { NEAR = 1 << 16 }; /* about as many bases as a slice covers */
+    enum { NEAR = 1 << 16 }; /* about as many bases as a CRAM slice covers */
     interval_t span;
     if (!regions_get(only, name, *k, run)) return false;
     while (regions_get(only, name, ++*k, &span) && span.beg - run->end < NEAR) run->end = span.end;
     return true;
 }
 
-/* One run at a time, since htslib 1.16 loses records of CRAM when it is given several. */
+/* Reads the spans of a contig one run at a time, since htslib 1.16 loses records of a CRAM if it is given several. */
 static int read_contig(reads_t *r, int tid, const char *name, cad_error_t *err)
 {
     interval_t span, before = { 0, INT64_MIN };

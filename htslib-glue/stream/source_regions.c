@@ -1,5 +1,6 @@
-/* source_regions.c - the source of lists of regions over a reference: a line each, as samtools and bcftools
- * take them (CONTIG, CONTIG:BEG or CONTIG:BEG-END), to which columns are added. SPDX-License-Identifier: MIT */
+/* source_regions.c - the source of lists of regions on a reference. Each line has a region as samtools and bcftools
+ * accept it (CONTIG, CONTIG:BEG or CONTIG:BEG-END) and gets columns of scores. SPDX-License-Identifier: MIT
+ */
 #include "stream/region_source.h"
 
 #define HEADER "#region"
@@ -17,8 +18,8 @@ static int check(settings_t *set, const input_t *in, cad_error_t *err)
     return regions_check(set, in, err);
 }
 
-/* Gives the region of the line an end: that of its contig if it has none. One that begins beyond the contig has one
- * base there, so that it is out of place. */
+/* Sets the end of a region that has none to the end of its contig. If the region begins beyond the contig's end,
+ * its end is set so that it has one base there, and is later refused for that. */
 static void close_span(const contig_t *c, interval_t *span)
 {
     if (span->end == INT64_MAX) span->end = cad_max(c->length, span->beg ? span->beg + 1 : 0);
@@ -49,7 +50,7 @@ static int data_line(stream_t *s, cad_error_t *err)
 {
     kstring_t *line = &((list_t *)s->state)->line;
     char *end = line->s + line->l;
-    bool cr = end[-1] == '\r'; /* stays at the end of the row */
+    bool cr = end[-1] == '\r'; /* \r is kept at the end of the row */
     const contig_t *c;
     interval_t span;
     int rc;

@@ -1,5 +1,6 @@
-/* source_sequences.c - the source of FASTA and FASTQ records: each is its own contig, and its row
- * is `name 0 length`. SPDX-License-Identifier: MIT */
+/* source_sequences.c - the source of FASTA and FASTQ records: each record is a region with a sequence of its own, and
+ * its row is `name 0 length`. SPDX-License-Identifier: MIT
+ */
 #include "io/sequence.h"
 #include "stream/region_source.h"
 
@@ -9,7 +10,7 @@ typedef struct sequences_t {
 
 static bool fits(const input_t *in) { return in->kind == INPUT_FASTA || in->kind == INPUT_FASTQ; }
 
-/* Owns the bases. */
+/* Puts a record into the pipeline; takes its bases from seq. */
 static int put_record(stream_t *s, seq_t *seq, cad_error_t *err)
 {
     region_t *g = region_new(seq->name.s, seq->name.l, 1);

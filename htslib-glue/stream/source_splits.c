@@ -6,7 +6,8 @@
 
 /* ---- the bases to evaluate ---- */
 
-/* The group of this name: the last one, or a new one, since groups follow one another. */
+/* Returns the index of the group of this name. Rows of a group follow each other, so it is the last group or a new
+ * one. */
 static int group_of(eval_t *e, const char *name, cad_error_t *err)
 {
     eval_group_t *more;
@@ -34,7 +35,7 @@ static int add_stretch(stream_t *s, int group, const contig_t *c, interval_t spa
     return 0;
 }
 
-/* Warns if the baseline is evaluated on bases on which it was fitted, which makes it look too good. */
+/* Warns if Markov models are evaluated on bases that they were fitted to, which makes them look too good. */
 static void warn_fitted(const stream_t *s, int split, const contig_t *c, interval_t span)
 {
     const eval_t *e = s->state;
@@ -45,7 +46,7 @@ static void warn_fitted(const stream_t *s, int split, const contig_t *c, interva
          (long long)span.beg + 1, (long long)span.end, e->splits->name[split], e->splits->name[e->fitted]);
 }
 
-/* The bases of a span that lie in -r. */
+/* Adds the parts of a span that lie in the regions of -r. */
 static int plan_span(stream_t *s, int split, const contig_t *c, interval_t span, cad_error_t *err)
 {
     eval_t *e = s->state;
@@ -92,7 +93,8 @@ int eval_plan(stream_t *s, cad_error_t *err)
 
 /* ---- running ---- */
 
-/* Is window i of all chosen, if `put` windows before it are? Every set of `chosen` windows is as likely. */
+/* Returns whether window i is chosen, given that `put` of the windows before it were chosen. Every set of `chosen`
+ * windows is equally likely. */
 static bool choose(const eval_t *e, int64_t i, int64_t put)
 {
     uint64_t left = (uint64_t)(e->windows - i), bits = cad_mix(e->seed + ((uint64_t)i + 1) * CAD_GOLDEN);

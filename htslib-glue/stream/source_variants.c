@@ -1,5 +1,6 @@
-/* source_variants.c - the source of VCF and BCF: records come from a stream or through an index, and
- * their ALT alleles gain INFO fields. SPDX-License-Identifier: MIT */
+/* source_variants.c - the source of VCF and BCF: records come from a stream or through an index, and get INFO fields
+ * for their ALT alleles. SPDX-License-Identifier: MIT
+ */
 #include <errno.h>
 #include <htslib/tbx.h>
 
@@ -13,7 +14,7 @@ static int damaged(const variants_t *v, cad_error_t *err)
     return cad_fail(err, CAD_EIO, "%s: damaged or cut short after this record; restore it", variant_place(v, buf));
 }
 
-/* Reads the next record of the whole file: 1, 0 at the end, or CAD_E*. */
+/* Reads the next record of a file that is read from start to end. Returns 1, 0 at the end, or CAD_E*. */
 static int next_streamed(variants_t *v, bcf1_t *rec, cad_error_t *err)
 {
     int got;
@@ -26,11 +27,11 @@ static int next_streamed(variants_t *v, bcf1_t *rec, cad_error_t *err)
         got = hts_getline(v->fp, '\n', &v->text_line);
         if (got < -1) return damaged(v, err);
         v->line = v->fp->lineno;
-    } while (got == 0); /* blank */
+    } while (got == 0); /* blank lines are skipped */
     return got < 0 ? 0 : vcf_line_parse(v, rec, err);
 }
 
-/* Reads the next record of one span of -r: 1, 0 at the end, or CAD_E*. */
+/* Reads the next record of one span of -r. Returns 1, 0 at the end, or CAD_E*. */
 static int next_in_span(variants_t *v, bcf1_t *rec, cad_error_t *err)
 {
     int got = v->tabix ? tbx_itr_next(v->fp, v->tabix, v->walk, &v->text_line) : bcf_itr_next(v->fp, v->walk, rec);
@@ -45,7 +46,7 @@ static bool wanted(const variants_t *v, const bcf1_t *rec)
                                              cad_max(rec->pos, 0) + 1);
 }
 
-/* Puts the records into the pipeline. Those that begin before `from` were read with the span before. */
+/* Puts records into the pipeline. Skips those that begin before `from`, which were read with the previous span. */
 static int read_some(variants_t *v, int (*next)(variants_t *, bcf1_t *, cad_error_t *), int64_t from, cad_error_t *err)
 {
     for (;;) {
@@ -81,7 +82,7 @@ static int open_index(variants_t *v, cad_error_t *err)
 static int read_span(variants_t *v, int contig, const char *name, interval_t span, int64_t from, cad_error_t *err)
 {
     int tid = v->tabix ? tbx_name2id(v->tabix, name) : contig;
-    if (tid < 0) return 0; /* no record there */
+    if (tid < 0) return 0; /* the contig has no records */
     hts_itr_destroy(v->walk);
     v->walk = v->tabix ? tbx_itr_queryi(v->tabix, tid, span.beg, span.end)
                        : bcf_itr_queryi(v->index, tid, span.beg, span.end);

@@ -1,4 +1,7 @@
-/* sources.c - the list of sources, and a run of one of them. SPDX-License-Identifier: MIT */
+/* sources.c - the list of sources, and functions that run one of them.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include "stream/source.h"
 
 const source_t *const SOURCE[] = {

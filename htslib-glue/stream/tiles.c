@@ -1,4 +1,7 @@
-/* tiles.c - cutting regions into cores and windows. SPDX-License-Identifier: MIT */
+/* tiles.c - cuts regions into cores and windows.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include "stream/tiles.h"
 
 int tiling_set(tiling_t *t, int64_t window, int64_t flank, cad_error_t *err)
@@ -14,9 +17,9 @@ int tiling_set(tiling_t *t, int64_t window, int64_t flank, cad_error_t *err)
     return 0;
 }
 
-/* A region longer than the core C has a middle core of C bases (C - 1 if C and the length differ in
- * parity), cores of C on both sides of it, and shorter ones at its ends. So its reverse complement
- * is cut at the same places. */
+/* Cuts a region of n bases. If it is longer than a core (C bases), it has a middle core of C bases (C - 1 if C and
+ * n differ in parity), cores of C bases on both sides, and shorter cores at both ends. So its reverse complement
+ * is cut at the same places. *side: bases on each side of the middle core. */
 static void cut(const tiling_t *t, int64_t n, int64_t *side, int64_t *middle)
 {
     *middle = n <= t->core ? n : t->core - ((t->core ^ n) & 1);
@@ -47,7 +50,7 @@ void tiles_get(const tiling_t *t, interval_t r, int64_t length, int64_t k, inter
         core->end = first + k * C;
     } else {
         int64_t beg = r.beg + side, i = k - per;
-        if (middle == 0) i++; /* no middle core */
+        if (middle == 0) i++; /* skips the middle core, which is empty */
         core->beg = i ? beg + middle + (i - 1) * C : beg;
         core->end = i ? cad_min(core->beg + C, r.end) : beg + middle;
     }

@@ -6,13 +6,15 @@
 
 typedef struct tiling_t {
     int64_t window, flank, core;
-    bool grid; /* whole cores at multiples of `core` in the contig; else cores around the region's middle */
+    /* true: cores begin at multiples of `core` in the contig and are complete; false: they are symmetric about the
+     * region's middle */
+    bool grid;
 } tiling_t;
-/* flank < 0: the default min(1024, window/4). CAD_EARG if no core is left. */
+/* Sets the lengths. flank < 0: the default, min(1024, window/4). Returns CAD_EARG if the flanks leave no core. */
 int tiling_set(tiling_t *t, int64_t window, int64_t flank, cad_error_t *err);
 int64_t tiles_count(const tiling_t *t, interval_t region);
-/* Tile k from the left: its core, and its window clipped to [0, length). With a grid, the first and
- * the last core may reach beyond the region. */
+/* Finds core k (from 0, from the left) and its window, which is clipped to [0, length). With a grid, the first and
+ * last core may extend beyond the region. */
 void tiles_get(const tiling_t *t, interval_t region, int64_t length, int64_t k, interval_t *core, interval_t *window);
 
 #endif

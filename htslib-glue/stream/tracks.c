@@ -1,4 +1,7 @@
-/* tracks.c - values of every base in runs, written as bigWig or bedGraph. SPDX-License-Identifier: MIT */
+/* tracks.c - writes a value for every base to bigWig, or runs of equal values to bedGraph.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include <errno.h>
 #include <htslib/tbx.h>
 #include <math.h>
@@ -34,7 +37,7 @@ int tracks_list(tracks_t *t, const score_list_t *scores, int64_t mask, cad_error
 
 /* ---- values ---- */
 
-/* Rounded to the decimals that are written; + 0.0 makes 0 of -0. */
+/* The value of a track at one base, rounded to the decimals that are written. + 0.0 turns -0 into 0. */
 static float value_at(const track_t *x, const float logp[4], int ref, double scale)
 {
     return (float)((rint(x->score->at(logp, ref, x->base) * scale) + 0.0) / scale);
@@ -109,7 +112,7 @@ int tracks_sink(void *arg, item_t *it, cad_error_t *err)
     interval_t span;
     int rc = 0;
     s->rows++;
-    if (!c->value) return 0; /* nothing but N, or a dry run */
+    if (!c->value) return 0; /* there is no value: the core is all N, or this is a dry run */
     if (!s->only) return write_bases(s, c, c->core, err);
     if (t->at_contig != c->contig) t->at_span = 0;
     t->at_contig = c->contig;
@@ -178,7 +181,7 @@ int tracks_close(stream_t *s, cad_error_t *err)
     int rc = 0;
     for (int k = 0; k < t->n && rc == 0; k++)
         if (t->track[k].out) rc = finish_track(s, &t->track[k], err);
-    signals_hold(); /* all or none */
+    signals_hold(); /* so that a signal finds all files renamed or none */
     for (int k = 0; k < t->n && rc == 0; k++) {
         output_t **out[] = { &t->track[k].out, &t->track[k].index, &t->track[k].json };
         rc = outputs_close(out, 3, err);

@@ -8,49 +8,49 @@
 typedef struct track_t {
     /* Set by tracks_list: */
     const score_t *score;
-    int base; /* 0 to 3: the b of the score's at() */
+    int base; /* 0 to 3: argument b of the score's at() */
     char name[24];
     /* Set by the caller: */
     char *path;      /* malloc'd */
     bool is_bigwig;  /* false: bedGraph */
     bool csi;        /* the index is CSI, not TBI */
     output_t *out;   /* NULL: a dry run */
-    output_t *index; /* of compressed bedGraph, or NULL */
+    output_t *index; /* index of a compressed bedGraph, or NULL */
     output_t *json;  /* provenance beside the track, or NULL */
-    /* Its own: */
+    /* Private: */
     bigwig_t *bigwig;
-    int contig; /* bedGraph: the run of equal values so far */
+    int contig; /* bedGraph: contig, interval and value of the run of equal values so far */
     interval_t run;
     float value;
 } track_t;
-/* The track is one of several of a score, one for each base, which a browser stacks. */
+/* True if the track is one of a score's four, one for each base, which a browser stacks. */
 bool track_is_stacked(const track_t *x);
 typedef struct tracks_t { /* the state of SOURCE_CONTIGS */
     int decimals;         /* set by the caller */
     track_t *track;       // (n) set by tracks_list
     int n;                /* set by tracks_list */
-    /* Its own: */
+    /* Private: */
     int at_contig, at_span;
     text_t text;
-    int64_t bases; /* of the cores put in */
+    int64_t bases; /* bases of the cores that were put into the pipeline */
 } tracks_t;
-/* Lists the tracks of these scores. mask: "_unmasked" is added to names if nothing is masked. */
+/* Lists the tracks of these scores. If mask is CAD_MASK_NONE, names of scores of masked bases get "_unmasked". */
 int tracks_list(tracks_t *t, const score_list_t *scores, int64_t mask, cad_error_t *err);
 
 /* ---- tracks.c: the sink ---- */
 typedef struct core_t {
-    item_t item; /* first: the pipeline's */
+    item_t item; /* first member, as pipeline items require */
     int contig;
     interval_t core;
-    float *value; // (tracks, core) NaN where unscored; NULL before it is computed
+    float *value; // (tracks,core) values, NaN where unscored; NULL until computed
 } core_t;
 /* Writes the beginning of every file. */
 int tracks_begin(stream_t *s, cad_error_t *err);
-/* For source_t. */
+/* Used as members of source_t. */
 int tracks_take(void *stream, item_t *it, const job_t *j, cad_error_t *err);
 int tracks_sink(void *stream, item_t *it, cad_error_t *err);
 void tracks_drop(void *stream, item_t *it);
-/* Writes the end of every file; syncs and renames all of them, or none. */
+/* Writes the end of every file; syncs all files, then renames all. */
 int tracks_close(stream_t *s, cad_error_t *err);
 /* Writes the tabix index of a complete bedGraph.gz. */
 int tracks_index(output_t *graph, output_t *index, bool csi, const char *path, cad_error_t *err);

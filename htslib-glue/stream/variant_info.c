@@ -1,5 +1,6 @@
-/* variant_info.c - results of alleles as INFO fields, or as rows of a matrix; how records are written.
- * SPDX-License-Identifier: MIT */
+/* variant_info.c - adds results of alleles to records as INFO fields, or writes them as rows of a matrix; writes the
+ * records. SPDX-License-Identifier: MIT
+ */
 #include <errno.h>
 #include <math.h>
 
@@ -8,7 +9,7 @@
 /* ---- the header ---- */
 
 static const struct {
-    int type; /* BCF_HT_* */
+    int type; /* one of BCF_HT_* */
     const char *name;
 } TYPE[] = {
     [SCORE_REAL] = { BCF_HT_REAL, "Float" },
@@ -44,7 +45,7 @@ static int declare(variants_t *v, const score_t *score, const char *name, cad_er
     if (bcf_hdr_printf(v->header, "##INFO=<ID=%s,Number=A,Type=%s,Description=\"%s\">", name, TYPE[score->type].name,
                        score->text))
         return cad_out_of_memory(err);
-    return bcf_hdr_sync(v->header) < 0 ? cad_out_of_memory(err) : 0; /* its tables may have moved */
+    return bcf_hdr_sync(v->header) < 0 ? cad_out_of_memory(err) : 0; /* adding a line may have moved htslib's tables */
 }
 
 static int add_provenance(variants_t *v, cad_error_t *err)
@@ -54,7 +55,7 @@ static int add_provenance(variants_t *v, cad_error_t *err)
         char key[96];
         if (provenance_of_part(p->key[i])) continue;
         snprintf(key, sizeof key, "%s_%s", v->s->set->variants.prefix, p->key[i]);
-        bcf_hdr_remove(v->header, BCF_HL_GEN, key); /* left by an earlier run */
+        bcf_hdr_remove(v->header, BCF_HL_GEN, key); /* an earlier run may have left the key */
         if (bcf_hdr_printf(v->header, "##%s=%s", key, p->value[i])) return cad_out_of_memory(err);
     }
     return 0;
@@ -87,7 +88,7 @@ static effect_t effect_of(const variants_t *v, const variant_t *d, int alt)
     return e;
 }
 
-/* The value of an allele's score; NaN if the score does not apply to it. */
+/* Returns the value of an allele's score; NaN if the score does not apply to the allele. */
 static double value_of(const variants_t *v, const variant_t *d, int alt, const score_t *score)
 {
     effect_t e;
@@ -112,7 +113,7 @@ static int put_numbers(variants_t *v, variant_t *d, const score_t *score, const 
         any |= !isnan(value);
         if (integer) n[i] = isnan(value) ? bcf_int32_missing : (int32_t)value;
         else if (isnan(value)) bcf_float_set_missing(x[i]);
-        else x[i] = value == 0 ? 0 : (float)value; /* no -0 */
+        else x[i] = value == 0 ? 0 : (float)value; /* 0 in place of -0 */
     }
     rc = bcf_update_info(v->header, d->rec, name, any ? v->values : NULL, any ? d->nalt : 0, TYPE[score->type].type);
     return rc ? update_failed(v, name, err) : 0;
@@ -146,7 +147,8 @@ static int put_info(variants_t *v, variant_t *d, cad_error_t *err)
 
 /* ---- matrix ---- */
 
-/* Writes [REF | ALT], or ALT - REF; NaN if the allele has no embedding. */
+/* Writes a row of the matrix: the embedding of REF, then that of ALT; or ALT - REF. All NaN if the allele has no
+ * embedding. */
 static int put_row(variants_t *v, const result_t *r, cad_error_t *err)
 {
     const float *x = r->site ? r->site->embedding : r->embedding[0], *y = r->embedding[1];
@@ -167,7 +169,7 @@ int variants_columns(variants_t *v, cad_error_t *err)
     return t->failed ? cad_out_of_memory(err) : table_pass(v->s->table, t->s.s, t->s.l, err);
 }
 
-/* Writes a row, and a line that names it, for each ALT. */
+/* Writes for each ALT a row of the matrix and a line that names it. */
 static int put_rows(variants_t *v, const variant_t *d, cad_error_t *err)
 {
     int rc = 0;

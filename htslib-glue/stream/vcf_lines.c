@@ -1,5 +1,6 @@
-/* vcf_lines.c - lines of VCF are checked for what htslib would read as something else, then parsed.
- * SPDX-License-Identifier: MIT */
+/* vcf_lines.c - checks lines of VCF for what htslib would misread without an error, then parses them.
+ * SPDX-License-Identifier: MIT
+ */
 #include <ctype.h>
 #include <errno.h>
 
@@ -8,10 +9,10 @@
 typedef struct piece_t {
     const char *s;
     size_t n;
-} piece_t; /* a piece of a line, without a NUL at its end */
+} piece_t; /* part of a line; it does not end with a NUL */
 enum { CHROM, POS, ID, REF, ALT, QUAL, FILTER, INFO, COLUMNS };
 
-/* Splits a line: its number of columns; the first ones go to c. */
+/* Splits a line at its tabs. Returns the number of columns; the first COLUMNS of them are stored in c. */
 static int columns(const kstring_t *line, piece_t c[COLUMNS])
 {
     const char *s = line->s, *end = s + line->l, *tab;
@@ -24,7 +25,7 @@ static int columns(const kstring_t *line, piece_t c[COLUMNS])
     }
 }
 
-/* Copies the piece into v->text, for look-ups and messages. */
+/* Copies the piece to v->text, as a text for look-ups and messages. */
 static const char *piece(variants_t *v, piece_t p)
 {
     text_clear(&v->text);
@@ -32,7 +33,7 @@ static const char *piece(variants_t *v, piece_t p)
     return v->text.s.s ? v->text.s.s : "";
 }
 
-/* Cuts the first item off *rest. */
+/* Returns the text up to the first separator, and removes both from *rest. */
 static piece_t split(piece_t *rest, char separator)
 {
     const char *end = memchr(rest->s, separator, rest->n);
@@ -42,7 +43,7 @@ static piece_t split(piece_t *rest, char separator)
     return first;
 }
 
-/* The piece is "." or a number that htslib can keep. whole: an integer. */
+/* True if the piece is "." or a number that htslib can store. whole: the number must be an integer. */
 static bool is_number(piece_t p, bool whole)
 {
     char *end = NULL;
@@ -54,14 +55,14 @@ static bool is_number(piece_t p, bool whole)
     return p.n && end == p.s + p.n && (!whole || (!errno && n >= BCF_MIN_BT_INT32 && n <= BCF_MAX_BT_INT32));
 }
 
-/* The declared type, BCF_HT_*, or -1. */
+/* Returns the type that the header declares for a key, BCF_HT_*; -1: none. */
 static int type_of(variants_t *v, int kind, piece_t key)
 {
     int id = bcf_hdr_id2int(v->header, BCF_DT_ID, piece(v, key));
     return bcf_hdr_idinfo_exists(v->header, kind, id) ? (int)bcf_hdr_id2type(v->header, kind, id) : -1;
 }
 
-/* Warns of values that htslib would silently read as missing: no numbers, or too large ones. */
+/* Notes values that htslib would silently read as missing: those that are not numbers, or are too large. */
 static void check_values(variants_t *v, const char *what, int type, piece_t key, piece_t value)
 {
     char buf[4200];
@@ -82,7 +83,7 @@ static void check_info(variants_t *v, piece_t info)
     }
 }
 
-/* rest: the column FORMAT, then a column for each sample. */
+/* Checks the values of samples. rest: the column FORMAT, then a column for each sample. */
 static void check_samples(variants_t *v, piece_t rest)
 {
     enum { KEYS = 64 };
@@ -100,7 +101,7 @@ static void check_samples(variants_t *v, piece_t rest)
     }
 }
 
-/* Refuses what vcf_parse would read as 0, make up or leave out. */
+/* Refuses a line if vcf_parse would read part of it as 0, invent a value or omit it. */
 static int check_line(variants_t *v, cad_error_t *err)
 {
     piece_t c[COLUMNS];
@@ -114,7 +115,7 @@ static int check_line(variants_t *v, cad_error_t *err)
         return cad_fail(err, CAD_EFORMAT,
                         "%s: contig \"%.100s\" is not in the VCF header; add it with bcftools reheader --fai",
                         variant_place(v, buf), v->text.s.s);
-    if (n < least || n > cad_max(least, COLUMNS + 1)) /* FORMAT may stand without samples */
+    if (n < least || n > cad_max(least, COLUMNS + 1)) /* a column FORMAT is allowed without samples */
         return cad_fail(err, CAD_EFORMAT, "%s: %d columns, expected %d; cut short?", variant_place(v, buf), n, least);
     while (k < c[POS].n && isdigit((unsigned char)c[POS].s[k])) k++;
     if (k == 0 || k < c[POS].n || k > 18)

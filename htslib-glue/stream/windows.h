@@ -1,37 +1,41 @@
-/* windows.h - letters become the tokens of a window; tokens become bases. SPDX-License-Identifier: MIT */
+/* windows.h - encodes letters as the tokens of a window, and finds the bases of tokens.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_WINDOWS_H
 #define CAD_WINDOWS_H
 
 #include "io/notes.h"
 #include "stream/pipeline.h"
 
-typedef struct encoding_t { /* how all windows of a run are encoded */
+typedef struct encoding_t { /* how the windows of a run are encoded */
     const cad_model_t *model;
-    unsigned flags; /* for cad_encode */
+    unsigned flags; /* flags of cad_encode */
     bool sep;       /* every window ends with the token SEP */
     bool skip_soft; /* lower-case bases are visible, but not scored */
-    notes_t *notes; /* the user is told about letters other than A, C, G, T, N */
+    notes_t *notes; /* where letters other than A, C, G, T and N are noted */
 } encoding_t;
-typedef struct letters_t { /* a window and its letters; intervals count from the contig's or record's first base */
-    const char *seq;       // (window)
+/* a window and its letters; its intervals count from the first base of the contig or record */
+typedef struct letters_t {
+    const char *seq; // (window)
     interval_t window, core;
-    const char *name; /* of the contig or record, for the note; NULL: no note */
+    const char *name; /* name of the contig or record, for the note; NULL: no note */
     int name_len;
 } letters_t;
-/* Encodes the letters into the job: its tokens, len and skip, which the caller frees with
- * job_free even on failure. */
+/* Encodes the letters as the job's tokens, and sets its len and skip. The caller frees them with job_free, also on
+ * failure. */
 int window_encode(const encoding_t *e, const letters_t *l, job_t *j, cad_error_t *err);
-/* The interval x counted from the window's first base. */
+/* Returns interval x, counted from the window's first base. */
 interval_t window_relative(interval_t x, interval_t window);
 
 enum { NO_BASE = 4 };
-typedef struct bases_t { /* from tokens to bases: 0 to 3 for A, C, G, T, else NO_BASE */
+typedef struct bases_t { /* of[token] is 0 to 3 for A, C, G, T, else NO_BASE */
     uint8_t of[256];
 } bases_t;
 void bases_init(bases_t *b, const cad_model_t *model);
-/* The base of a letter of either case, else NO_BASE. */
+/* Returns 0 to 3 for A, C, G, T in either case, else NO_BASE. */
 int base_of_letter(char letter);
-/* The bases (n) of letters (n), which may be the same memory. */
+/* base (n) = the bases of letters seq (n); both may be the same memory. */
 void bases_of_letters(const char *seq, int64_t n, uint8_t *base);
 
 #endif

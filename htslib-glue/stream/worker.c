@@ -8,10 +8,10 @@
 
 struct worker_t {
     pthread_t thread;
-    pthread_mutex_t lock; /* guards all below, and done of each task */
+    pthread_mutex_t lock; /* protects the members below, and `done` of each task */
     pthread_cond_t given, done;
-    task_t *first; /* tasks not yet begun */
-    task_t **end;  /* where the next one is linked */
+    task_t *first; /* queue of the tasks that are not begun */
+    task_t **end;  /* where the next task is linked to the queue */
     bool stop;
 };
 
