@@ -1,10 +1,8 @@
 /* failmalloc.c - a library for LD_PRELOAD whose n-th allocation fails.
  *
- * FAILMALLOC_AT=n counts malloc, calloc, realloc, aligned_alloc and
- * posix_memalign, and through them strdup, fopen and the like. With
- * FAILMALLOC_ON=1 all later ones fail as well. Counting starts when the
- * libraries are initialised, just before main.
- * SPDX-License-Identifier: MIT
+ * FAILMALLOC_AT=n is the number of the allocation that fails. Calls of malloc, calloc, realloc, aligned_alloc and
+ * posix_memalign count, also inside functions such as strdup and fopen. With FAILMALLOC_ON=1 all later allocations
+ * fail too. Counting starts when the libraries are initialised, just before main. SPDX-License-Identifier: MIT
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -16,14 +14,14 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* The C library's allocators, found without dlsym. */
+/* The C library's allocators under names that can be called without dlsym, which itself allocates. */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *old, size_t size);
 extern void *__libc_memalign(size_t align, size_t size);
 
 static atomic_long seen;
-static long at; /* 0: not counting */
+static long at; /* number of the allocation that fails, from 1; 0: none */
 static bool on;
 
 __attribute__((constructor)) static void start(void)

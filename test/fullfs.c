@@ -1,14 +1,12 @@
 /* fullfs.c - a library for LD_PRELOAD that simulates a full or failing disk.
  *
- * FULLFS_AFTER=n   regular files take n bytes in all, then ENOSPC
- * FULLFS_FSYNC=1   fsync of a regular file fails with EIO
- * FULLFS_CLOSE=1   close of a regular file open for writing fails with ENOSPC
- * FULLFS_NAMED=1   no files without a name, as on some network file systems
- * FULLFS_RENAME=n  the process dies where it would rename its nth file
- * FULLFS_SHRINK=n  pread finds the end of the file after n bytes in all
+ * FULLFS_AFTER=n regular files can take n bytes in all; further writes fail with ENOSPC FULLFS_FSYNC=1 fsync of a
+ * regular file fails with EIO FULLFS_CLOSE=1 close of a regular file open for writing fails with ENOSPC
+ * FULLFS_NAMED=1 files without a name cannot be opened, as on some network file systems FULLFS_RENAME=n the process
+ * dies instead of renaming its n-th file FULLFS_SHRINK=n after n bytes in all, pread reports the end of the file
  * SPDX-License-Identifier: MIT
  */
-#undef _FILE_OFFSET_BITS /* pwrite and pwrite64 must be two names here */
+#undef _FILE_OFFSET_BITS /* so that pwrite and pwrite64 are two names */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif

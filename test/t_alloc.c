@@ -1,6 +1,6 @@
-/* t_alloc.c - the n-th allocation fails, for every n: each call must report
- * CAD_ENOMEM and leak nothing. Linked with --wrap for the allocators.
- * SPDX-License-Identifier: MIT */
+/* t_alloc.c - makes the n-th allocation fail, for every n: each call must report CAD_ENOMEM and leak nothing. It is
+ * linked with --wrap for the allocators. SPDX-License-Identifier: MIT
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,7 +9,8 @@
 #include "caduceus.h"
 #include "tap.h"
 
-static long countdown = -1, live; /* allocations until one fails; not yet freed */
+/* number of allocations until one fails, -1: none fails; allocations that are not yet freed */
+static long countdown = -1, live;
 
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t s);
@@ -62,7 +63,7 @@ void __wrap_free(void *p)
     __real_free(p);
 }
 
-/* Opens and uses a model: 0, or the first error. */
+/* Opens and uses a model. Returns 0, or the first error. */
 static int use(const char *path, cad_error_t *err)
 {
     cad_model_t *m = NULL;
@@ -85,7 +86,7 @@ static int use(const char *path, cad_error_t *err)
     return rc;
 }
 
-/* Creates and saves models: 0, or the first error. */
+/* Creates and saves models. Returns 0, or the first error. */
 static int make(const char *dir, cad_error_t *err)
 {
     static const char config[] = "{\"d_model\": 8, \"n_layer\": 2, \"vocab_size\": 12, \"rcps\": true}";
@@ -98,7 +99,7 @@ static int make(const char *dir, cad_error_t *err)
     return rc;
 }
 
-/* Trains a step, saves it and loads it again: 0, or the first error. */
+/* Trains for a step, saves the checkpoint and loads it. Returns 0, or the first error. */
 static int train(const char *dir, cad_error_t *err)
 {
     static const char config[] = "{\"d_model\": 8, \"n_layer\": 2, \"vocab_size\": 12, \"rcps\": true}";
@@ -128,7 +129,7 @@ static int train(const char *dir, cad_error_t *err)
     return rc;
 }
 
-/* Fails each allocation of call in turn. least: minimum number of allocations to expect. */
+/* Makes each allocation of `call` fail in turn. least: minimum number of allocations to expect. */
 static void fail_each(const char *what, int (*call)(const char *, cad_error_t *), const char *path, long least)
 {
     long n, leaks = 0, wrong = 0, silent = 0;
@@ -142,7 +143,8 @@ static void fail_each(const char *what, int (*call)(const char *, cad_error_t *)
         rc = call(path, &err);
         leaks += live != 0;
         live = 0;
-        if (rc == 0 && countdown >= 0) break; /* no allocation failed; a call may also succeed despite a failed one */
+        /* call made fewer than n + 1 allocations, so all were tested. (It may also succeed although one failed.) */
+        if (rc == 0 && countdown >= 0) break;
         wrong += rc && rc != CAD_ENOMEM;
         silent += rc && err.text[0] == 0;
     }

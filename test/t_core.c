@@ -79,7 +79,7 @@ static bool tiles_partition(const tiling_t *t, interval_t r, int64_t length)
     return at == r.end;
 }
 
-/* True if tiling a mirrored region gives the mirrored tiles. */
+/* True if the tiles of a mirrored region are the mirrored tiles of the region. */
 static bool tiles_mirror(const tiling_t *t, interval_t r, int64_t length)
 {
     interval_t other = { length - r.end, length - r.beg };
@@ -250,8 +250,8 @@ static void test_scores(cad_context_t *ctx, const cad_model_t *m)
     tap_ok(cad_classify(ctx, tok, NULL, 10, logp, &err) == CAD_EARG, "a language model does not classify");
 }
 
-/* Classifies many windows at once: the same as each alone with both strands given. Only the core is
- * pooled. */
+/* Classifying many windows in one call gives the same results as classifying each alone with both strands given;
+ * only the core is pooled. */
 static void test_classify(const char *srcdir, const char *name)
 {
     cad_model_t *m = NULL;
@@ -316,7 +316,8 @@ static void test_head_kept(const char *srcdir)
                 "a classifier's head is read"))
         return;
     n = m->labels * m->cfg.d_model;
-    for (int64_t i = 0; i < n; i++) m->param[m->score - m->param + i] += 1; /* as a trainer does */
+    /* changes score.weight, as a trainer does */
+    for (int64_t i = 0; i < n; i++) m->param[m->score - m->param + i] += 1;
     head.pool = head.pool == CAD_POOL_MAX ? CAD_POOL_MEAN : CAD_POOL_MAX;
     tap_ok(cad_head_write(&head, m, NULL) == 0 && classify_one(ctx, after) &&
                !memcmp(before, after, (size_t)m->labels * sizeof *before),
@@ -386,7 +387,7 @@ static int fail_aloud(cad_lane_t *l, const cad_range_t *range, int64_t n)
     return CAD_EDEVICE;
 }
 
-/* The error text is of this run, even if an earlier run failed on another lane. */
+/* The error text of a run must not come from an earlier run that failed on another lane. */
 static void test_reasons(const cad_model_t *m)
 {
     uint8_t tok[20] = { 0 };
@@ -438,7 +439,7 @@ static void test_schedule(void)
 
 enum { PASSES = 7, LONGEST = 2100 };
 
-typedef struct { /* all results of a pass, and a part of them */
+typedef struct { /* the results of a masking pass: all of them, and those that a second run asks for */
     uint8_t tok[LONGEST];
     float logits[2][LONGEST * WIDEST], hidden[2][LONGEST * WIDEST];
     int64_t pos[LONGEST];
@@ -462,7 +463,7 @@ static void ask_all(const cad_model_t *m, cad_pass_t *p, answer_t *r, int64_t le
                         .pooled = { r->hidden[0], r->hidden[1] } };
 }
 
-/* Requests a part of the results: one row, every eighth row of a range, a pooled range, or both. */
+/* Asks for some of the results: the logits of one row or of every eighth row of a range, a pooled range, or both. */
 static void ask_some(cad_pass_t *p, answer_t *r)
 {
     int64_t how = tap_draw(4), step = how ? 8 : LONGEST, beg = tap_draw(p->len), end = beg + 1 + tap_draw(p->len - beg);
@@ -476,7 +477,7 @@ static void ask_some(cad_pass_t *p, answer_t *r)
     }
 }
 
-/* True if the requested results are equal to those of the run that computed all rows. */
+/* True if the results that were asked for equal those of the run that computed all rows. */
 static bool same_rows(const cad_pass_t *p, const answer_t *r, int64_t D, int64_t V)
 {
     for (int s = 0; s < 2; s++) {

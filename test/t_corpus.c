@@ -1,5 +1,4 @@
-/* t_corpus.c - the data of a training step: windows of a genome, and masks.
- * SPDX-License-Identifier: MIT */
+/* t_corpus.c - tests the data of a training step: windows of a genome, and masks. SPDX-License-Identifier: MIT */
 #include <math.h>
 #include <unistd.h>
 
@@ -19,7 +18,7 @@ typedef struct {
     int64_t chosen, hidden, other, kept, strange, untouched;
 } tally_of_masks_t;
 
-/* PAD is 4, MASK is 3, and there are 12 tokens. */
+/* Counts what cad_mask did. In this vocabulary PAD is 4 and MASK is 3, and there are 12 tokens. */
 static tally_of_masks_t count_masks(const uint8_t *tok, const uint8_t *masked, const float *weight)
 {
     tally_of_masks_t t = { 0 };
@@ -91,7 +90,7 @@ static void test_mask_plant(const char *srcdir)
 /* ---- windows of a corpus ---- */
 
 enum { CONTIGS = 5, SPAN = 128 };
-static const int LENGTH[CONTIGS] = { 1000, 130, 40, 256, 1 }; /* windows: 8 2 1 2 1 */
+static const int LENGTH[CONTIGS] = { 1000, 130, 40, 256, 1 }; /* these contigs have 8, 2, 1, 2 and 1 windows */
 
 static bool write_genome(const char *path, char genome[CONTIGS][1001])
 {
@@ -108,7 +107,7 @@ typedef struct {
     int seen[CONTIGS][1001], windows, twice, foreign;
 } cover_t;
 
-/* Finds which bases windows [from, from + n) of a run cover. */
+/* Finds which bases the windows from to from+n-1 of a run cover. */
 static cover_t cover(const corpus_t *c, char genome[CONTIGS][1001], int64_t from, int64_t n, int *tiled)
 {
     static int begins[CONTIGS][1001];

@@ -1,8 +1,8 @@
-/* t_grad.c - compares gradients with central differences of the same network in double precision:
- * every tensor, every switch of the configuration, ragged packs, every instruction set. Also tests
- * the invariance of training. The CUDA backend is the module that $CADUCEUS_CUDA_MODULE names,
- * otherwise the host shim; `t_grad cuda` tests only that.
- * SPDX-License-Identifier: MIT */
+/* t_grad.c - compares gradients with central differences of the same network in double precision: every tensor, every
+ * switch of the configuration, ragged packs, every instruction set. Also tests that gradients do not depend on
+ * threads and recomputation. The CUDA backend is the module that $CADUCEUS_CUDA_MODULE names, by default the shim on
+ * the CPU; `t_grad cuda` tests only this backend. SPDX-License-Identifier: MIT
+ */
 #include <math.h>
 
 #include "base/random.h"
@@ -16,7 +16,8 @@ typedef struct {
     const double *p;
 } net_t;
 
-/* Returns a tensor's values, for a tied second direction those of the first; NULL if absent. */
+/* Returns the values of a tensor, or NULL if it is absent. For a second direction with tied weights, returns those
+ * of the first direction. */
 static const double *tensor(const net_t *n, int role, int layer, int dir)
 {
     const double *first = NULL;
@@ -47,7 +48,7 @@ static void norm(const net_t *n, const double *x, const double *w, const double 
     for (int64_t i = 0; i < D; i++) out[i] = (x[i] - mean) / sqrt(var + n->m->cfg.norm_epsilon) * w[i] + (b ? b[i] : 0);
 }
 
-/* h (L,D) = output of one Mamba for a (L,D). */
+/* Computes h (L,D), the output of one Mamba direction for its input a (L,D). */
 static void mamba(const net_t *net, int layer, int dir, const double *a, int64_t L, double *h)
 {
     const cad_config_t *c = &net->m->cfg;
@@ -94,7 +95,7 @@ static void mamba(const net_t *net, int layer, int dir, const double *a, int64_t
     free(bc);
 }
 
-/* out (L,D) = normalised last residual of one strand. */
+/* Computes out (L,D), the normalised last residual of one strand. */
 static void encode(const net_t *net, const uint8_t *tok, int64_t L, double *out)
 {
     const cad_config_t *c = &net->m->cfg;
@@ -204,7 +205,7 @@ typedef struct {
 
 static double real(uint64_t a, uint64_t b) { return 2 * cad_unit(cad_random(7, a, b, 0)) - 1; }
 
-/* A model with initial values plus noise, so that no value is special (0 or 1). */
+/* Creates a model with initial values plus noise, so that no value is special (0 or 1). */
 static cad_model_t *model_of(const case_t *c)
 {
     cad_model_t *m = NULL, *classifier = NULL;
@@ -259,9 +260,9 @@ static void free_examples(cad_example_t *ex, int n)
     }
 }
 
-static const char *device = "cpu", *precision; /* device and precision of the gradients */
+static const char *device = "cpu", *precision; /* the device and precision that compute the gradients */
 
-/* Computes all gradients (total), in the parameters' layout; returns the loss. */
+/* Computes all gradients, grad (m->total), in the parameters' layout; returns the loss. */
 static double gradients(const case_t *c, cad_model_t *m, const cad_example_t *ex, int n, int threads, int recompute,
                         float *grad)
 {
@@ -288,8 +289,8 @@ static double gradients(const case_t *c, cad_model_t *m, const cad_example_t *ex
     return loss;
 }
 
-/* Relative error of one tensor's gradient, against the derivative of the loss along the gradient plus a
- * random direction. */
+/* Returns the relative error of one tensor's gradient: compares its product with a direction (the gradient plus a
+ * random vector) with the derivative of the loss along that direction. */
 static double mismatch(const case_t *c, cad_model_t *m, const cad_example_t *ex, int n, const cad_tensor_t *t,
                        const float *grad)
 {
@@ -313,7 +314,7 @@ static double mismatch(const case_t *c, cad_model_t *m, const cad_example_t *ex,
     return fabs((f[1] - f[0]) / (2 * h) - want) / size;
 }
 
-/* much: allowed error, as a multiple of float32's. */
+/* much: the allowed error, as a multiple of that for float32. */
 static void check_case(const case_t *c, const char *isa, double much)
 {
     cad_model_t *m = model_of(c);
@@ -340,7 +341,7 @@ static void check_case(const case_t *c, const char *isa, double much)
     }
     tap_ok(worst < 2e-5 * much, "%s, %s: every tensor's gradient, at worst %.2g of %s", isa, c->name, worst, name);
     for (int k = 0; k < (strcmp(device, "cpu") ? 1 : 3);
-         k++) { /* a device uses no host threads and always recomputes layers */
+         k++) { /* a GPU uses no host threads and always recomputes layers, so it is tested once */
         gradients(c, m, ex, n, k == 0 ? 1 : k == 1 ? 3 : 7, k != 1, again);
         same = same && !memcmp(grad, again, (size_t)m->total * sizeof *grad);
     }
@@ -410,7 +411,7 @@ static const case_t CASES[] = {
     { "PS, regression", "{" SMALL ", \"rcps\": true}", 2, CAD_LOSS_SQUARED, CAD_POOL_MEAN, { 9, 31 } },
 };
 
-/* Cases that the CPU splits: tiles of 128 rows, packs of 4096, pairs of states. */
+/* Cases whose rows or states the CPU computes in parts: tiles of 128 rows, packs of 4096, pairs of states. */
 static const case_t TILES[] = {
     { "PS, beside a tile's border",
       "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true, \"ssm_cfg\": {\"d_state\": 5}}",
@@ -432,7 +433,8 @@ static const case_t TILES[] = {
       { 4300 } },
 };
 
-/* Cases that a device splits: long sequences, blocks of channels, groups of states and taps. */
+/* Cases that a GPU computes in parts: pieces of long sequences, thread blocks of channels, groups of states and
+ * taps. */
 static const case_t PIECES[] = {
     { "a long sequence among others",
       "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true}",
@@ -493,6 +495,6 @@ int main(int argc, char **argv)
         check_cpu("avx512");
     }
     check_cuda("fp32", 1);
-    check_cuda("bf16", 2e3); /* the same code for another type: every third case */
+    check_cuda("bf16", 2e3); /* the same code for another type, so only every third case is tested */
     return tap_finish();
 }

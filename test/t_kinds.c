@@ -1,7 +1,8 @@
-/* t_kinds.c - a model that mixes kinds of layers: Mamba and the gated linear layer of
- * test/kinds. Forward pass against the reference in double, gradients against directional
- * derivatives of it, save and load, the meter; in plain C and under the CUDA shim, both built with this
- * kind. SPDX-License-Identifier: MIT */
+/* t_kinds.c - tests models that mix layer kinds: Mamba and the gated linear layer of test/kinds. Compares the forward
+ * pass with the double-precision reference and gradients with directional derivatives of the reference; tests saving,
+ * loading and the meter. Runs in plain C and under the CUDA shim, both of which are built with the gated layer.
+ * SPDX-License-Identifier: MIT
+ */
 #include <math.h>
 #include <unistd.h>
 
@@ -10,7 +11,7 @@
 #include "measure/measure.h"
 #include "tap.h"
 
-#define LENGTH 157 /* more than one tile, not a multiple of a tile */
+#define LENGTH 157 /* more than one tile, and not a multiple of a tile's rows */
 
 typedef struct {
     const char *name, *kinds, *switches;
@@ -81,7 +82,7 @@ static void check_forward(const cad_model_t *m, const char *device, const char *
 
 /* ---- gradients ---- */
 
-/* Cross-entropy summed over all positions, from the reference's logits. */
+/* Returns the cross-entropy summed over all positions, from the reference's logits. */
 static double reference_loss(const cad_model_t *m, const uint8_t *tok, const uint8_t *labels)
 {
     int64_t V = cad_model_number(m, CAD_VOCAB);
@@ -97,7 +98,7 @@ static double reference_loss(const cad_model_t *m, const uint8_t *tok, const uin
     return loss;
 }
 
-/* Derivative of the loss along random signs of tensor t's values, by central differences. */
+/* Returns the derivative of the loss along a vector of random signs for tensor t, by central differences. */
 static double derivative(cad_model_t *m, const cad_tensor_t *t, const uint8_t *tok, const uint8_t *labels, double step)
 {
     double loss[2];
@@ -139,7 +140,7 @@ static void check_gradients(cad_model_t *m, const char *device, int threads, int
         const cad_tensor_t *x = &m->tensor[i];
         double along = 0, want;
         cad_trainer_gradient(t, x->name, grad);
-        cad_tensor_flip(x, grad); /* into the computed layout */
+        cad_tensor_flip(x, grad); /* converts from the published layout into that of the parameters */
         for (int64_t k = 0; k < x->count; k++)
             along += (cad_random(5, 0, 0, (uint64_t)k) & 1 ? 1 : -1) * (double)grad[k];
         want = derivative(m, x, tok, labels, 7e-4 / sqrt((double)x->count));

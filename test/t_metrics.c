@@ -1,5 +1,6 @@
-/* t_metrics.c - metrics in cases computed by hand, and in cases where they are undefined.
- * SPDX-License-Identifier: MIT */
+/* t_metrics.c - tests metrics in cases computed by hand, and in cases where they are undefined.
+ * SPDX-License-Identifier: MIT
+ */
 #include <math.h>
 
 #include "base/random.h"
@@ -45,7 +46,7 @@ static void test_two_classes(void)
 static void test_three_classes(void)
 {
     const int64_t m[] = { 4, 1, 0, 1, 3, 1, 0, 2, 3 }, absent[] = { 4, 1, 0, 1, 3, 0, 0, 0, 0 };
-    /* 15 rows, 10 right; t = (5, 5, 5), p = (5, 6, 4) */
+    /* 15 rows, of which 10 are correct; t (true) = (5, 5, 5), p (predicted) = (5, 6, 4) */
     is("R_K of three classes", metric_mcc(m, 3), (10 * 15.0 - 75) / sqrt((225.0 - 77) * (225 - 75)));
     is("macro F1", metric_f1(m, 3), (0.8 + 6.0 / 11 + 6.0 / 9) / 3);
     is("a class that neither is nor is called does not count", metric_f1(absent, 3), (0.8 + 6.0 / 8) / 2);

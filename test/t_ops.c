@@ -1,7 +1,8 @@
-/* t_ops.c - compares every operation of every backend, in ragged shapes, with plain loops in double
- * precision, and tilings and teams with each other bit for bit. The CUDA backend is the module that
- * $CADUCEUS_CUDA_MODULE names, otherwise the host shim; `t_ops cuda` tests only that.
- * SPDX-License-Identifier: MIT */
+/* t_ops.c - compares every operation of every backend, in ragged shapes, with plain loops in double precision. Also
+ * tests that results have the same bits for any tiling and team of threads. The CUDA backend is the module that
+ * $CADUCEUS_CUDA_MODULE names, by default the shim on the CPU; `t_ops cuda` tests only this backend.
+ * SPDX-License-Identifier: MIT
+ */
 #include <dlfcn.h>
 #include <math.h>
 
@@ -31,7 +32,7 @@ typedef struct {
     bool rms, bias;
 } shape_t;
 
-/* Bound of a tensor's random values. */
+/* Returns the bound of a tensor's random values. */
 static double spread(int role)
 {
     return role == CAD_MAMBA_DT ? 0.3 : role == CAD_MAMBA_DT_BIAS ? 3 : role == CAD_MAMBA_A_LOG ? 2 : 1;
@@ -99,7 +100,7 @@ static double distance(const float *got, int64_t stride, const double *want, int
     return sqrt(num / den);
 }
 
-/* ---- lanes, whose memory may be on a device ---- */
+/* ---- lanes, whose memory may be on a GPU ---- */
 
 static void open_lane(cad_lane_t *l, const cad_ops_t *ops, const cad_weights_t *w, const cad_model_t *m,
                       cad_team_t *team, int64_t rows, int64_t tile)
@@ -125,7 +126,7 @@ static int64_t width_of(const cad_model_t *m, int what)
     return what == CAD_AT_XDBL ? cad_mamba_Sp(&m->cfg) : cad_mamba_Ep(&m->cfg);
 }
 
-/* Reads rows of an array, with padding; malloc'd. */
+/* Reads n rows of an array, including padding, from row beg onwards; malloc'd. */
 static float *fetch(cad_lane_t *l, const cad_model_t *m, int what, int64_t beg, int64_t n)
 {
     float *a = cad_alloc((size_t)(n * width_of(m, what)), sizeof *a);
@@ -134,7 +135,7 @@ static float *fetch(cad_lane_t *l, const cad_model_t *m, int what, int64_t beg, 
     return a;
 }
 
-/* Relative error of rows [beg, beg+n) of an array against want (n,width). */
+/* Returns the relative error of rows beg to beg+n-1 of an array, compared with want (n,width). */
 static double error_of(cad_lane_t *l, const cad_model_t *m, int what, int64_t beg, int64_t n, const double *want,
                        int64_t width)
 {
@@ -144,7 +145,7 @@ static double error_of(cad_lane_t *l, const cad_model_t *m, int what, int64_t be
     return d;
 }
 
-/* Fills all arrays of the lane with NaN by running a model of NaN. */
+/* Fills all arrays of the lane with NaN, by running a model whose weights are NaN. */
 static void poison(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq)
 {
     const cad_weights_t *w = l->weights;
@@ -162,7 +163,7 @@ static void poison(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int 
     free(table);
 }
 
-/* Factor by which rounding to bfloat16 raises the allowed error. */
+/* Returns the factor by which rounding to bfloat16 raises the allowed error. */
 static double slack(const cad_ops_t *ops) { return strcmp(ops->precision, "bf16") ? 1 : 1e4; }
 
 /* ---- one comparison ---- */
@@ -277,7 +278,7 @@ static void check_shape(const cad_ops_t *ops, const shape_t *s, int64_t tile, co
     drop(&m);
 }
 
-/* True if rows of the residual, at `from` in a and `to` in b, have the same bits and no NaN. */
+/* True if n rows of the residual, from row `from` in a and from row `to` in b, have the same bits and no NaN. */
 static bool same_rows(cad_lane_t *a, cad_lane_t *b, const cad_model_t *m, int64_t from, int64_t to, int64_t n)
 {
     float *x = fetch(a, m, CAD_AT_RES, from, n), *y = fetch(b, m, CAD_AT_RES, to, n);
@@ -289,8 +290,8 @@ static bool same_rows(cad_lane_t *a, cad_lane_t *b, const cad_model_t *m, int64_
     return same;
 }
 
-/* The whole encoder: tiles and teams must not change a bit, and a sequence's result must not depend
- * on its neighbours. */
+/* Runs the whole encoder: results must not change by a bit with tiles and teams, nor with the other sequences of
+ * the batch. */
 static void check_invariance(const cad_ops_t *ops, const shape_t *s)
 {
     static const int64_t off[] = { 0, 3, 90, 200, 333 }, alone[] = { 0, 110 };
@@ -319,7 +320,7 @@ static void check_invariance(const cad_ops_t *ops, const shape_t *s)
 
 /* ---- rows that are not wanted ---- */
 
-static cad_op_f *const *counted; /* the operations that the counting ones call */
+static cad_op_f *const *counted; /* the operations that the counting operations call */
 static int64_t rows_of[CAD_MAMBA_OPS];
 
 #define COUNT(name, op)                                                            \
@@ -349,7 +350,7 @@ static void make_kind(cad_model_t *m, kind_t kind)
 
 static int64_t within(int64_t beg, int64_t end) { return beg + (int64_t)((uniform() + 1) / 2 * (double)(end - beg)); }
 
-/* Draws wanted rows of each sequence: one row, all rows, or a range, which may be empty. */
+/* Draws which rows of each sequence are wanted: one row, all rows, or a range, which may be empty. */
 static void draw_wanted(const int64_t *off, int nseq, cad_rows_t *want)
 {
     for (int q = 0; q < nseq; q++) {
@@ -369,7 +370,7 @@ static bool same_wanted(cad_lane_t *all, cad_lane_t *part, const cad_model_t *m,
     return same;
 }
 
-/* True if z of row r was computed. A device that runs all rows at once computes more of them. */
+/* True if z of row r was computed. A backend that runs all rows at once also computes z of rows that are not wanted. */
 static bool gated(cad_lane_t *l, const cad_model_t *m, int64_t r)
 {
     float *z = fetch(l, m, CAD_AT_Z, r, 1);
@@ -378,7 +379,7 @@ static bool gated(cad_lane_t *l, const cad_model_t *m, int64_t r)
     return there;
 }
 
-/* Only row 150 of the third sequence is wanted: checks how many rows each operation runs. */
+/* With only row 150 of the pack wanted (in the third sequence), checks how many rows each operation runs. */
 static bool one_row(cad_lane_t *l, const cad_model_t *m, const cad_ops_t *counting, const int64_t *off)
 {
     static const cad_rows_t want[] = { { 0, 0 }, { 3, 3 }, { 150, 151 }, { 333, 200 } };
@@ -396,8 +397,8 @@ static bool one_row(cad_lane_t *l, const cad_model_t *m, const cad_ops_t *counti
            (ops->tile == CAD_WHOLE || (!gated(l, m, 149) && !gated(l, m, 151)));
 }
 
-/* Wanted rows have the same bits whether or not others are wanted too; no row that was omitted is read;
- * every row that can be omitted is. */
+/* Tests that wanted rows have the same bits whether or not other rows are wanted, that no row is read that was not
+ * computed, and that no row is computed that is not needed. */
 static void check_wanted(const cad_ops_t *ops, const shape_t *s, kind_t kind)
 {
     static const int64_t off[] = { 0, 3, 90, 200, 333 };
@@ -438,7 +439,7 @@ static void check_wanted(const cad_ops_t *ops, const shape_t *s, kind_t kind)
     drop(&m);
 }
 
-/* A sequence that a device cuts into pieces: alone, in a batch, and with few wanted rows. */
+/* Tests a sequence that the GPU cuts into pieces: alone, in a batch, and with few wanted rows. */
 static void check_long(const cad_ops_t *ops)
 {
     static const shape_t small = { 16, 32, 16, 4, 1, 16, true, false };
@@ -501,7 +502,7 @@ static void check_cpu(bool half)
     }
 }
 
-/* The module that the environment names refuses a host whose structs have other sizes. */
+/* Tests that the module which the environment names refuses a host whose structs have other sizes. */
 static void check_refusal(void)
 {
     cad_host_t older = CAD_HOST_INIT, other = CAD_HOST_INIT;

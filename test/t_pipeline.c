@@ -1,5 +1,6 @@
-/* t_pipeline.c - tests the pipeline with a model step that computes nothing: order, batches, overlap,
- * memory, errors. SPDX-License-Identifier: MIT */
+/* t_pipeline.c - tests the pipeline with a function in place of the model: order, batches, overlap, memory, errors.
+ * SPDX-License-Identifier: MIT
+ */
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,19 +18,20 @@ typedef struct scene_t {
     uint8_t base;     /* a token that is scored */
     pthread_t caller; /* the test's thread */
     int64_t item_bytes;
-    int fail_batch, fail_take, fail_sink, fail_source; /* index of the call that fails; -1: none */
-    /* events on the calling thread */
+    /* index of the call that fails, for each kind of call; -1: none */
+    int fail_batch, fail_take, fail_sink, fail_source;
+    /* Events on the calling thread: */
     int put, jobs, taken, sunk, dropped, ticks;
-    int most_jobs;        /* maximum number of jobs waiting at once */
-    int64_t most_waiting; /* in bytes of items */
+    int most_jobs;        /* maximum number of windows waiting at the same time */
+    int64_t most_waiting; /* maximum of the bytes of waiting items */
     int64_t last_id;
     bool strange; /* an event out of order or on the wrong thread */
-    /* events on the computing thread */
+    /* Events on the computing thread: */
     int computed;
     int size[BATCHES];
     bool strange_compute;
-    /* events that one thread waits for and the other one reports */
-    void (*before)(struct scene_t *s, int batch); /* in the computing thread; or NULL */
+    /* Events that one thread waits for and the other thread reports: */
+    void (*before)(struct scene_t *s, int batch); /* called on the computing thread before each batch; or NULL */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int filled, sunk_then, begun;
@@ -130,7 +132,7 @@ static int put_window(scene_t *s, int64_t id, int len, cad_error_t *err)
     return pipeline_job(&s->pipe, j, err);
 }
 
-/* Puts an item with `windows` windows of len tokens. */
+/* Puts in an item with `windows` windows of len tokens. */
 static int put(scene_t *s, int windows, int len, cad_error_t *err)
 {
     thing_t *t = calloc(1, sizeof *t);
@@ -145,7 +147,7 @@ static int put(scene_t *s, int windows, int len, cad_error_t *err)
     return rc ? rc : pipeline_done(&s->pipe, err);
 }
 
-/* Puts n items of 0 to 3 windows of 1 to 9 tokens. */
+/* Puts in n items of 0 to 3 windows of 1 to 9 tokens. */
 static int feed(scene_t *s, int n, cad_error_t *err)
 {
     int rc = 0;
@@ -156,7 +158,7 @@ static int feed(scene_t *s, int n, cad_error_t *err)
     return pipeline_end(&s->pipe, rc, err);
 }
 
-/* Puts n items of one window of one token. */
+/* Puts in n items of one window of one token. */
 static int feed_plain(scene_t *s, int n, cad_error_t *err)
 {
     int rc = 0;
@@ -190,7 +192,7 @@ static void begin(scene_t *s, const cad_model_t *m, int batches, int64_t tokens)
                              .arg = s };
 }
 
-/* Closes the pipeline; true if every item was dropped, in order and on the right thread. */
+/* Closes the pipeline. Returns true if every item was dropped, in order and on the right thread. */
 static bool end(scene_t *s)
 {
     pipeline_close(&s->pipe);
@@ -201,7 +203,7 @@ static bool end(scene_t *s)
 
 /* ---- tests ---- */
 
-static scene_t scene; /* large */
+static scene_t scene; /* static, because it is large */
 
 static void test_order(const cad_model_t *m)
 {
@@ -221,7 +223,7 @@ static void test_order(const cad_model_t *m)
     tap_ok(ticked, "a tick follows each batch");
 }
 
-/* Sizes of batches: some end by the bytes of their items, others by their tokens. */
+/* Tests the sizes of batches: some end by the bytes of their items, others by their tokens. */
 static void test_batches(const cad_model_t *m)
 {
     scene_t *s = &scene;
@@ -243,13 +245,14 @@ static void test_batches(const cad_model_t *m)
     }
 }
 
-/* Batch k waits until the items of batch k + 1 are put, up to the last one of them, which sends it. */
+/* Makes the computation of batch k wait until the items of batch k + 1 are put in, up to the last of them, which
+ * sends that batch. */
 static void wait_for_next(scene_t *s, int batch)
 {
     if (batch < 9) await(s, &s->filled, 10 * (batch + 1) + 9);
 }
 
-/* Batch k waits until the items of batch k - 1 have been written. */
+/* Makes the computation of batch k wait until the items of batch k - 1 have been written. */
 static void wait_for_sink(scene_t *s, int batch) { await(s, &s->sunk_then, 10 * batch); }
 
 /* Each case would deadlock if the pipeline did not read, compute and write at the same time. */
@@ -277,7 +280,7 @@ static void slow_compute(scene_t *s, int batch)
     sleep_ms(5);
 }
 
-/* Seconds for 40 batches that take 5 ms to read and 5 ms to compute. */
+/* Returns the seconds for 40 batches that take 5 ms to read and 5 ms to compute. */
 static double seconds(const cad_model_t *m, int batches)
 {
     scene_t *s = &scene;
@@ -320,7 +323,7 @@ static void test_memory(const cad_model_t *m)
     end(s);
     begin(s, m, 0, 1);
     s->item_bytes = 1 << 20;
-    rc = put(s, 1, 1, &err); /* sent at once; the others wait for it */
+    rc = put(s, 1, 1, &err); /* sent at once; the items without windows that follow wait for it */
     for (int i = 0; i < 200 && rc == 0; i++) rc = put(s, 0, 0, &err);
     tap_ok(rc == 0 && s->most_waiting <= 34 << 20 && s->most_waiting > 16 << 20,
            "also of items without windows (%d MB)", (int)(s->most_waiting >> 20));
@@ -328,7 +331,7 @@ static void test_memory(const cad_model_t *m)
     end(s);
 }
 
-/* Runs 100 items in batches of 10 and expects this error after `sunk` items were written. */
+/* Runs 100 items in batches of 10. Expects this error after `sunk` items were written. */
 static void expect_error(scene_t *s, int code, const char *text, int sunk, const char *name)
 {
     cad_error_t err = { "" };
@@ -379,7 +382,7 @@ static void report_begun(scene_t *s, int batch)
     await(s, &s->filled, 20);
 }
 
-/* Batch 0 is being computed and batch 1 waits when the pipeline closes. */
+/* Closes the pipeline while batch 0 is being computed and batch 1 waits. */
 static void test_close(const cad_model_t *m)
 {
     scene_t *s = &scene;
@@ -405,7 +408,8 @@ static void test_counting(const cad_model_t *m)
     for (int n = 1; n <= 2; n++) {
         begin(s, m, n, 10);
         s->pipe.compute = NULL;
-        for (int i = 0; i < 100; i++) put(s, 0, 0, &err); /* without windows, take has no results to check */
+        /* items without windows, because take cannot check results that are not computed */
+        for (int i = 0; i < 100; i++) put(s, 0, 0, &err);
         for (int i = 0; i < 100; i++) {
             thing_t *t = calloc(1, sizeof *t);
             t->id = s->put++;
@@ -427,7 +431,7 @@ int main(void)
     const char *srcdir = getenv("srcdir");
     char path[4096];
     cad_model_t *m;
-    alarm(300); /* a deadlock fails the test */
+    alarm(300); /* so that a deadlock fails the test */
     snprintf(path, sizeof path, "%s/test/data/ps", srcdir ? srcdir : ".");
     if (!tap_ok(cad_model_open(&m, path, NULL) == 0, "a model opens")) return 1;
     test_order(m);

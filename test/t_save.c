@@ -1,4 +1,7 @@
-/* t_save.c - creating and saving models. SPDX-License-Identifier: MIT */
+/* t_save.c - tests creating and saving models.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include <dirent.h>
 #include <math.h>
 #include <sys/stat.h>
@@ -121,7 +124,7 @@ static bool round_trip(const cad_model_t *m, const char *dir, cad_error_t *err)
     return good;
 }
 
-/* A Mamba-2 checkpoint (its mixers have no x_proj) that cad_model_open refuses. */
+/* True if the folder has a Mamba-2 checkpoint (no tensor is named x_proj) that cad_model_open refuses. */
 static bool unsupported(const char *folder)
 {
     char path[4400];
@@ -183,7 +186,7 @@ typedef struct {
     int64_t n;
 } moments_t;
 
-/* Moments of the values of all tensors with a role. */
+/* Returns the moments of the values of all tensors with a role. */
 static moments_t moments(const cad_model_t *m, int role)
 {
     moments_t s = { INFINITY, -INFINITY, 0, 0, 0 };
@@ -275,7 +278,7 @@ static void test_seeds(const cad_model_t *m)
     cad_model_close(other);
 }
 
-/* A layer's initial values do not depend on which layers are folded. */
+/* Tests that a layer's initial values do not depend on which layers are folded. */
 static void test_published(void)
 {
     cad_model_t *m[2];

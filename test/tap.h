@@ -1,4 +1,7 @@
-/* tap.h - TAP in C. SPDX-License-Identifier: MIT */
+/* tap.h - writes test results in TAP, the format that prove reads.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_TAP_H
 #define CAD_TAP_H
 
@@ -33,7 +36,7 @@ __attribute__((unused)) static int tap_finish(void)
     return tap_failed != 0;
 }
 
-/* A number below `below`, the same ones in each run. */
+/* Returns a pseudo-random number in [0, below). The sequence is the same in each run. */
 static inline int64_t tap_draw(int64_t below)
 {
     static uint64_t state = 1;

@@ -1,4 +1,4 @@
-/* gated.c - a gated linear layer as a kind; gated.h has the equations. SPDX-License-Identifier: MIT */
+/* gated.c - a gated linear layer as a layer kind; gated.h has the equations. SPDX-License-Identifier: MIT */
 #include <jansson.h>
 #include <math.h>
 

@@ -1,10 +1,9 @@
-/* gated.h - a gated linear layer, the smallest kind: an example, and a test of the interface of kinds.
+/* gated.h - a gated linear layer, the smallest layer kind: an example, and a test of the interface of layer kinds.
  *
  *     x, z = in_proj h        widths E and E, E = expand x D
  *     out  = out_proj (x silu(z))
  *
- * Rows are independent, so both directions of time give the same result.
- * SPDX-License-Identifier: MIT
+ * Rows are independent, so both directions of time give the same result. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_GATED_H
 #define CAD_GATED_H
@@ -22,7 +21,7 @@ static inline int64_t cad_gated_Ep(const cad_config_t *c) { return cad_round_up(
 
 enum { CAD_GATED_IN = CAD_T_KIND, CAD_GATED_OUT }; // (2E,D), (D,E)
 enum { CAD_GATED_OP_IN, CAD_GATED_OP_GATE, CAD_GATED_OP_OUT, CAD_GATED_OPS };
-enum { CAD_GATED_ADD = 1, CAD_GATED_GATE = 2 }; /* `how` of OP_GATE: y = x [+ y] [times silu(z)] */
+enum { CAD_GATED_ADD = 1, CAD_GATED_GATE = 2 }; /* flags of OP_GATE: y = x, plus y if ADD, times silu(z) if GATE */
 enum { CAD_GATED_BACK_OUT, CAD_GATED_BACK_STEP, CAD_GATED_BACK_IN, CAD_GATED_BACK_OPS };
 
 typedef struct cad_gated_lane_t {
@@ -37,7 +36,7 @@ static inline cad_gated_lane_t *cad_gated_lane(const cad_lane_t *l)
 
 typedef struct cad_gated_grad_lane_t {
     float *g;  // (rows,Ep) gradient of the gated y
-    float *dx; // (rows,Ep) gradient of x; CUDA: dx beside g, (rows,2Ep)
+    float *dx; // (rows,Ep) gradient of x. CUDA: dx and g are one array (rows,2Ep), with the columns of dx first
     float *yz; // (tile,Ep) gated y
 } cad_gated_grad_lane_t;
 static inline cad_gated_grad_lane_t *cad_gated_grad_lane(const cad_grad_lane_t *l)

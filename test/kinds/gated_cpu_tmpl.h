@@ -11,10 +11,10 @@
 #include "norm_tmpl.h"
 #include "weights_tmpl.h"
 
-typedef struct { /* one direction's weights */
+typedef struct { /* weights of one direction of a layer */
     int64_t D, E, Dp, Ep;
     const float *in_x, *in_z, *out; // panels (Ep,Dp), (Dp,Ep)
-    const float *zero;              // (max(Dp,Ep))
+    const float *zero;              // (max(Dp,Ep)) zeros, for products without a bias
     bool half;
 } gated_t;
 
@@ -59,7 +59,7 @@ static int gated_in(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned ho
     return 0;
 }
 
-/* y = x [+ y] [times silu(z)] */
+/* y = x; plus y if CAD_GATED_ADD; times silu(z) if CAD_GATED_GATE. */
 static int gated_gate(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     int64_t Ep = gated_of(l, layer, dir)->Ep;
@@ -112,7 +112,7 @@ static const gated_turned_t *gated_turned(const cad_grad_lane_t *l, int layer, i
     return (const gated_turned_t *)l->grads->turned[layer] + dir;
 }
 
-/* g = dout x out_proj; dx = 0. */
+/* g = dout x out_proj, the gradient of the gated y; dx = 0. */
 static int gated_out_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     const gated_t *g = gated_of(&l->f, layer, dir);
@@ -124,7 +124,7 @@ static int gated_out_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, 
     return 0;
 }
 
-/* y = x [+ y]; dx += g silu(z). */
+/* Recomputes y; dx += g silu(z). */
 static int gated_step_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     int64_t Ep = gated_of(&l->f, layer, dir)->Ep;
@@ -138,7 +138,7 @@ static int gated_step_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s,
     return 0;
 }
 
-/* yz = y silu(z); g becomes dz. */
+/* yz = y silu(z); g, the gradient of yz, is overwritten with dz. */
 static void gated_gate_back(cad_grad_lane_t *l, cad_span_t s, int64_t Ep)
 {
     cad_gated_grad_lane_t *w = cad_gated_grad_lane(l);

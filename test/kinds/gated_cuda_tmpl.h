@@ -1,7 +1,7 @@
 /* gated_cuda_tmpl.h - a gated layer on the device, compiled once for each T.
  *
- * Parameters: T, NAME(x) (x with T's suffix), get(v) and put(v) (T to float and back).
- * SPDX-License-Identifier: MIT */
+ * Parameters: T; NAME(x): x with T's suffix; get(v): T to float; put(v): float to T. SPDX-License-Identifier: MIT
+ */
 #include "graph.h"
 #include "kind.h"
 #include "norm.h"
@@ -14,7 +14,7 @@ static int NAME(gated_in)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsig
     const cad_weights_t *w = l->weights;
     gpu_t *g = gpu_of(l);
     int rc;
-    (void)how; /* x and z are one product */
+    (void)how; /* x and z are one product, so both are always computed */
     if (replaying(l)) return 0;
     rc = NAME(norm_rows)(l, l->base, (T *)g->a, norm_of_layer(w, layer), s.beg, s.end);
     return rc ? rc
@@ -94,7 +94,7 @@ static int NAME(gated_back_out)(cad_grad_lane_t *l, int layer, int dir, cad_span
 
 typedef struct {
     const T *xz, *y; // (rows,2Ep), (rows,Ep)
-    float *dx;       // (rows,2Ep) dx beside g
+    float *dx;       // (rows,2Ep) the columns of dx, then those of g
     float *yz;       // (rows,Ep)
     int64_t n, Ep;
 } NAME(gated_back_args_t); /* n = rows x Ep */
@@ -109,7 +109,7 @@ KERNEL(NAME(gated_step), NAME(gated_back_args_t))
     arg.dx[at] += arg.dx[at + arg.Ep] * (z * sigmoid(z));
 }
 
-/* yz = y silu(z); g becomes dz. */
+/* yz = y silu(z); g, the gradient of yz, is overwritten with dz. */
 KERNEL(NAME(gated_gate_back), NAME(gated_back_args_t))
 {
     int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x, at = i / arg.Ep * 2 * arg.Ep + i % arg.Ep;
@@ -163,7 +163,7 @@ static int NAME(gated_back_in)(cad_grad_lane_t *l, int layer, int dir, cad_span_
     return rc ? rc : norm_gradients(l, l->f.base, l->dres, NULL, s.end, norm, q->s.norm[layer], q->s.norm_bias[layer]);
 }
 
-/* ---- memory: the same for both T ---- */
+/* ---- memory, which does not depend on T ---- */
 
 #ifndef CAD_GATED_CUDA_H
 #define CAD_GATED_CUDA_H
@@ -310,7 +310,7 @@ static const kind_t cuda_gated = {
     .sums = &gated_kind_sums,
 };
 #else
-/* Operations of both T, in the order of gated.h. */
+/* Operations for both types T, in the order of gated.h. */
 static cad_op_f *const gated_ops[2][CAD_GATED_OPS] = { { gated_in_fp32, gated_gate_rows_fp32, gated_out_fp32 },
                                                        { gated_in_bf16, gated_gate_rows_bf16, gated_out_bf16 } };
 static cad_back_f *const gated_back_ops[2][CAD_GATED_BACK_OPS] = {

@@ -9,7 +9,7 @@
 typedef struct {
     struct {
         const void *in, *out;
-    } * dir; // (layers,2) of T: (2Ep,Dp), (Dp,Ep)
+    } * dir; // (layers,2) of type T: (2Ep,Dp), (Dp,Ep)
     int64_t Ep;
     product_t in, out;
 } gated_weights_t;
@@ -17,14 +17,14 @@ typedef struct {
 typedef struct {
     struct {
         const float *in, *out;
-    } * dir; // (layers,2) as above, in float32
+    } * dir; // (layers,2) the same matrices in float32
     int64_t E, Ep, Dp;
     product_t out_back, in_back;
     outer_t out_sum, in_sum;
 } gated_grads_t;
 
 typedef struct {
-    void *xz, *y; // T: (rows,2Ep) x beside z; (rows,Ep)
+    void *xz, *y; // of type T: (rows,2Ep) the columns of x, then those of z; (rows,Ep)
     float *o;     // (rows,Dp) the second direction's output; or NULL
 } gated_lane_t;
 
