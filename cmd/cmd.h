@@ -59,7 +59,7 @@ int options_open_trainer(const options_t *o, cad_model_t *model, cad_recipe_t *r
 int options_open_model(const options_t *o, cad_model_t **model);
 
 /* Saves the model into folder dir; signals are delayed until it is done. */
-int options_save_model(const cad_model_t *model, const char *dir, const char *status, cad_error_t *err);
+int options_save_model(const cad_model_t *model, const char *dir, const cad_save_t *how, cad_error_t *err);
 
 /* Appends " mask=..." for the provenance. */
 void option_mask_text(int64_t mask, text_t *t);

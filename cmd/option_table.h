@@ -37,6 +37,7 @@ enum { /* codes of shared options without a letter */
        OPT_FLANK,
        OPT_SOFT,
        OPT_PRECISION,
+       OPT_ADAPTER,
        OPT_QUIET,
        OPT_VERBOSITY,
        OPT_HELP,
@@ -57,23 +58,24 @@ enum { /* codes of shared options without a letter */
 
 /* ---- every command that runs a model ---- */
 #define OPTIONS_SHORT "m:d:@:"
-#define OPTIONS_LONG                                                                                                \
-    OPT_VALUE("model", 'm'), OPT_VALUE("device", 'd'), OPT_VALUE("threads", '@'),                                   \
-        OPT_VALUE("precision", OPT_PRECISION), OPT_FLAG("quiet", OPT_QUIET), OPT_VALUE("verbosity", OPT_VERBOSITY), \
+#define OPTIONS_LONG                                                                                                 \
+    OPT_VALUE("model", 'm'), OPT_VALUE("adapter", OPT_ADAPTER), OPT_VALUE("device", 'd'), OPT_VALUE("threads", '@'), \
+        OPT_VALUE("precision", OPT_PRECISION), OPT_FLAG("quiet", OPT_QUIET), OPT_VALUE("verbosity", OPT_VERBOSITY),  \
         OPT_FLAG("help", OPT_HELP)
-#define OPTIONS_USAGE                                                                       \
-    "  -m, --model PATH       checkpoint: folder, .safetensors file or hf:ORG/NAME[@REV]\n" \
+#define OPTIONS_USAGE                                                                 \
+    "  -m, --model PATH       checkpoint: folder, weight file or hf:ORG/NAME[@REV]\n" \
     "                         [$CADUCEUS_MODEL, else the bundled small model]\n" OPTIONS_USAGE_RUN
-#define OPTIONS_USAGE_RUN                                                               \
-    "  -@, --threads N        compute threads, 0 means 1 [CPUs this process may use]\n" \
-    "  -d, --device DEV       auto, cpu, cuda or cuda:I [auto]\n"                       \
-    "      --precision P      fp32 or bf16 [CPU: fp32, CUDA: bf16]\n"                   \
-    "      --quiet            no progress and no warnings, but the bundled model's\n"   \
-    "      --verbosity N      above 3, messages of htslib too [3]\n"                    \
+#define OPTIONS_USAGE_RUN                                                                \
+    "      --adapter DIR      LoRA adapter (peft) to add: folder or hf:ORG/NAME[@REV]\n" \
+    "  -@, --threads N        compute threads, 0 means 1 [CPUs this process may use]\n"  \
+    "  -d, --device DEV       auto, cpu, cuda or cuda:I [auto]\n"                        \
+    "      --precision P      fp32 or bf16 [CPU: fp32, CUDA: bf16]\n"                    \
+    "      --quiet            no progress and no warnings, but the bundled model's\n"    \
+    "      --verbosity N      above 3, messages of htslib too [3]\n"                     \
     "      --help             this text\n"
 typedef struct options_t {
     const char *cmd;
-    const char *model, *device, *precision; /* NULL: not given */
+    const char *model, *adapter, *device, *precision; /* NULL: not given */
     int threads;
     bool quiet;
     bool counting; /* this run only counts work and prints no warnings, since the run that follows prints them */

@@ -94,6 +94,7 @@ int options_take(options_t *o, int c, const char *arg)
     int64_t n;
     switch (c) {
     case 'm': o->model = arg; return *arg ? 0 : -cmd_fail(o->cmd, "-m: an empty name");
+    case OPT_ADAPTER: o->adapter = arg; return *arg ? 0 : -cmd_fail(o->cmd, "--adapter: an empty name");
     case 'd':
         o->device = arg;
         if (cad_device_known(arg)) return 0;
@@ -287,7 +288,7 @@ int options_open_model(const options_t *o, cad_model_t **model)
     if (demo) path = bundled(buf, sizeof buf);
     if (demo && access(path, R_OK))
         return cmd_fail(o->cmd, "give a checkpoint with -m or $CADUCEUS_MODEL; the bundled model is not at %s", path);
-    if (cad_model_open(model, path, &err)) return cmd_fail(o->cmd, "%s", err.text);
+    if (cad_model_open_adapted(model, path, o->adapter, &err)) return cmd_fail(o->cmd, "%s", err.text);
     if (demo && !o->counting) cmd_warn(o->cmd, "no -m given: using the bundled small model, not for publication");
     return 0;
 }
@@ -326,11 +327,11 @@ int new_model_open(const new_model_t *n, cad_model_t **model, int64_t max_len, u
     return rc;
 }
 
-int options_save_model(const cad_model_t *model, const char *dir, const char *status, cad_error_t *err)
+int options_save_model(const cad_model_t *model, const char *dir, const cad_save_t *how, cad_error_t *err)
 {
     int rc;
     signals_hold();
-    rc = cad_model_save(model, dir, status, err);
+    rc = cad_model_export(model, dir, how, err);
     signals_release();
     return rc;
 }
@@ -371,10 +372,15 @@ void options_input_model(const options_t *o, ledger_t *l)
                                         "/tokenizer_config.json",
                                         "/tokenizer.json",
                                         "/vocab.txt",
+                                        "/pytorch_model.bin",
+                                        "/pytorch_model.bin.index.json",
                                         NULL };
+    static const char *const adapter[] = { "/adapter_config.json", "/adapter_model.safetensors", "/adapter_model.bin",
+                                           NULL };
     const char *model = options_model(o);
     char buf[4352];
     ledger_inputs(l, model ? model : bundled(buf, sizeof buf), part);
+    if (o->adapter) ledger_inputs(l, o->adapter, adapter);
 }
 
 void options_inputs(const options_t *o, const char *reference, const char *aliases, const limits_t *limits, ledger_t *l)

@@ -66,6 +66,12 @@ CAD_API const char *cad_strerror(int code);
  * local hub cache. Reads all weights into memory and checks them (shapes, equality of tied tensors, NaN). */
 CAD_API int cad_model_open(cad_model_t **model, const char *path, cad_error_t *err);
 
+/* Opens a checkpoint and adds a LoRA adapter in peft's layout: a folder, or hf:ORG/NAME[@REV], with
+ * adapter_config.json and adapter_model.safetensors (or .bin). adapter NULL: none, unless path is an
+ * adapter's folder, which then names its base model. An adapter that changes the projections of the two
+ * directions differently unties them. CAD_TEXT_SHA256 is that of both files' bytes. */
+CAD_API int cad_model_open_adapted(cad_model_t **model, const char *path, const char *adapter, cad_error_t *err);
+
 /* Frees a model; NULL is allowed. */
 CAD_API void cad_model_close(cad_model_t *model);
 
@@ -107,7 +113,8 @@ enum cad_text_t {
     CAD_TEXT_DETAILS, /* dimensions and switches of config.json, one line */
     /* "table" (the published vocabulary), "plant" (PlantCaduceus) or the name of the file that was read */
     CAD_TEXT_VOCABULARY,
-    CAD_TEXT_FOLDER /* the folder that the model was opened from; "" if it was not opened but created */
+    CAD_TEXT_ADAPTER, /* the folder of the adapter that it was opened with, or "" */
+    CAD_TEXT_FOLDER   /* the folder that the model was opened from; "" if it was not opened but created */
 };
 /* Returns one property as text, owned by the model; "" for an unknown one. */
 CAD_API const char *cad_model_text(const cad_model_t *model, enum cad_text_t what);
@@ -270,6 +277,11 @@ CAD_API int cad_head_read(cad_head_t *head, const cad_model_t *model, cad_error_
 /* Stores the head in a classifier that has the same number of outputs. cad_model_save will write it, and contexts
  * opened from now on pool as it says. */
 CAD_API int cad_head_write(const cad_head_t *head, cad_model_t *model, cad_error_t *err);
+
+/* Removes the bias of a classifier's head, which Python's classes lack, where this changes no result: for values it
+ * goes into target_mean, and one bias for all classes cancels in the softmax. Otherwise CAD_EARG, with the reason.
+ * A model without a bias is left as it is. No context or trainer may be open on the model. */
+CAD_API int cad_head_fold_bias(cad_model_t *model, cad_error_t *err);
 
 /* Frees the head's arrays and keeps its kind and pool. A head without arrays is allowed. */
 CAD_API void cad_head_free(cad_head_t *head);

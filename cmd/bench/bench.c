@@ -10,8 +10,9 @@ static const char USAGE[] =
     "each operation beside the least that this machine would need, and the error against\n"
     "double precision; for each combination of the values given. A LIST is N[,N...].\n\n"
     "Models:\n"
-    "  -m, --model PATH       checkpoint: folder, .safetensors file or hf:ORG/NAME[@REV]; may\n"
+    "  -m, --model PATH       checkpoint: folder, weight file or hf:ORG/NAME[@REV]; may\n"
     "                         be repeated [$CADUCEUS_MODEL, else the bundled small model]\n"
+    "      --adapter DIR      LoRA adapter (peft) to add: folder or hf:ORG/NAME[@REV]\n"
     "      --config FILE      a random one instead, of this config.json; as the next options\n" NEW_MODEL_USAGE
     "Cells:\n"
     "      --window LIST      tokens in a window [the model's length, at most 16384]\n"

@@ -6,6 +6,7 @@
 
 #include "io/foundation.h"
 #include "io/signals.h"
+#include "train/card.h"
 #include "train/pretrain.h"
 #include "train/trainlog.h"
 
@@ -203,7 +204,7 @@ static int open_folder(run_t *r, cad_error_t *err)
 static int open_model(run_t *r, cad_error_t *err)
 {
     const args_t *a = r->a;
-    int rc = a->o.model ? cad_model_open(&r->model, a->o.model, err)
+    int rc = a->o.model ? cad_model_open_adapted(&r->model, a->o.model, a->o.adapter, err)
                         : new_model_open(&a->fresh, &r->model, a->seq_len, (uint64_t)a->t.seed, err);
     const char *name = a->o.model ? a->o.model : a->fresh.config ? a->fresh.config : "the model";
     if (rc) return rc;
@@ -282,10 +283,19 @@ static int validate(run_t *r, double *loss, cad_error_t *err)
 static int save_model(const run_t *r, cad_error_t *err)
 {
     char status[160];
+    text_t card = { 0 };
+    cad_save_t how;
+    int rc;
     snprintf(status, sizeof status, "pretrained: %lld of %lld steps of %lld tokens",
              (long long)cad_trainer_steps(r->trainer), (long long)r->a->steps,
              (long long)(windows_of_step(r->a) * r->a->seq_len));
-    return options_save_model(r->model, r->a->dir, status, err);
+    card_pretrained(&card, r->model, r->a->o.model, status, r->recipe.s.s);
+    cad_save_init(&how);
+    how.status = status;
+    how.card = card_for(&card, r->a->dir);
+    rc = card.failed ? cad_out_of_memory(err) : options_save_model(r->model, r->a->dir, &how, err);
+    text_free(&card);
+    return rc;
 }
 
 static int save_training(const run_t *r, cad_error_t *err)

@@ -5,6 +5,7 @@
  */
 #include <math.h>
 
+#include "train/card.h"
 #include "train/finetune.h"
 
 /* maximum number of tokens given to one call of cad_trainer_add, except for a single longer row */
@@ -189,6 +190,20 @@ static void say_epoch(const tuning_t *r, int64_t epoch, double loss, const metri
     text_free(&t);
 }
 
+static int save_kept(tuning_t *r, const metrics_t *m, cad_error_t *err)
+{
+    text_t card = { 0 };
+    cad_save_t how;
+    int rc;
+    cad_save_init(&how);
+    how.status = r->status;
+    card_finetuned(&card, r, m);
+    how.card = card_for(&card, r->a->output);
+    rc = card.failed ? cad_out_of_memory(err) : options_save_model(r->model, r->a->output, &how, err);
+    text_free(&card);
+    return rc;
+}
+
 /* Measures the model after an epoch and saves it if it is the best so far. */
 static int end_epoch(tuning_t *r, int64_t epoch, double loss, cad_error_t *err)
 {
@@ -202,7 +217,7 @@ static int end_epoch(tuning_t *r, int64_t epoch, double loss, cad_error_t *err)
     if (kept) {
         r->best = m.value[r->a->metric];
         r->best_epoch = epoch;
-        rc = options_save_model(r->model, r->a->output, r->status, err);
+        rc = save_kept(r, &m, err);
     }
     put_epoch(r, epoch, loss, &m, kept);
     say_epoch(r, epoch, loss, &m, kept);

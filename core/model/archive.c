@@ -129,6 +129,12 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const cad_stored_t *)a)->name, ((const cad_stored_t *)b)->name);
 }
 
+void cad_archive_sort(cad_archive_t *a)
+{
+    if (a->ntensor) qsort(a->tensor, (size_t)a->ntensor, sizeof *a->tensor, by_name);
+    a->nsorted = a->ntensor;
+}
+
 static bool has_file(const cad_archive_t *a, const char *path)
 {
     for (int i = 0; i < a->nfile; i++)
@@ -179,12 +185,38 @@ int cad_archive_open(cad_archive_t *a, const char *path, cad_error_t *err)
     if (n > 5 && !strcmp(path + n - 5, ".json")) rc = add_shards(a, path, err);
     else rc = add_file(a, strdup(path), err);
     if (rc) return rc;
-    qsort(a->tensor, (size_t)a->ntensor, sizeof *a->tensor, by_name);
+    cad_archive_sort(a);
     for (int i = 1; i < a->ntensor; i++)
         if (!strcmp(a->tensor[i].name, a->tensor[i - 1].name))
             return cad_fail(err, CAD_EFORMAT, "%s: tensor %s stands %s", path, a->tensor[i].name,
                             a->nfile > 1 ? "in two shards" : "there twice");
     return 0;
+}
+
+/* Appends the files of from, which then has none. */
+static int join_files(cad_archive_t *a, cad_archive_t *from, cad_error_t *err)
+{
+    cad_archive_file_t *f = realloc(a->file, (size_t)(a->nfile + from->nfile) * sizeof *f);
+    if (!f) return cad_out_of_memory(err);
+    a->file = f;
+    for (int i = 0; i < from->nfile; i++) a->file[a->nfile++] = from->file[i];
+    from->nfile = 0;
+    return 0;
+}
+
+int cad_archive_join(cad_archive_t *a, cad_archive_t *from, cad_error_t *err)
+{
+    int first = a->nfile, rc = join_files(a, from, err);
+    for (int i = 0; i < from->ntensor && rc == 0; i++) {
+        cad_stored_t moved = from->tensor[i], *to = cad_archive_find(a, moved.name);
+        if (!to) to = cad_archive_add(a, 0, moved.name);
+        if (!to) return cad_out_of_memory(err);
+        moved.name = to->name;
+        moved.file += first;
+        *to = moved;
+    }
+    cad_archive_sort(a);
+    return rc;
 }
 
 void cad_archive_close(cad_archive_t *a)
@@ -209,8 +241,8 @@ void cad_archive_close(cad_archive_t *a)
 cad_stored_t *cad_archive_find(const cad_archive_t *a, const char *name)
 {
     cad_stored_t key = { .name = (char *)name };
-    if (a->ntensor == 0) return NULL;
-    return bsearch(&key, a->tensor, (size_t)a->ntensor, sizeof key, by_name);
+    if (a->nsorted == 0) return NULL;
+    return bsearch(&key, a->tensor, (size_t)a->nsorted, sizeof key, by_name);
 }
 
 const char *cad_archive_meta(const cad_archive_t *a, const char *key)

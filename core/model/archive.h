@@ -32,8 +32,9 @@ typedef struct cad_archive_file_t {
 } cad_archive_file_t;
 
 struct cad_archive_t {    /* the tensors of one weight file, or of all shards */
-    cad_stored_t *tensor; // (ntensor) sorted by name once opened
-    int ntensor, nfile;
+    cad_stored_t *tensor; // (ntensor)
+    int ntensor, nsorted; /* nsorted: number of tensors, from the first, that are sorted by name */
+    int nfile;
     cad_archive_file_t *file; // (nfile)
     struct cad_pair_t {
         char *key, *value;
@@ -59,6 +60,11 @@ extern const cad_format_t cad_format_torch;       /* torch.c */
 /* path: one file, or an index.json that names shards in the same folder. Close in also after a failure. */
 int cad_archive_open(cad_archive_t *a, const char *path, cad_error_t *err);
 void cad_archive_close(cad_archive_t *a);
+/* Moves the files of from to a and copies its tensors; a tensor of from replaces the one of its name. Close
+ * both afterwards. */
+int cad_archive_join(cad_archive_t *a, cad_archive_t *from, cad_error_t *err);
+/* Sorts the tensors by name; _find sees those that were there at the last sort. */
+void cad_archive_sort(cad_archive_t *a);
 cad_stored_t *cad_archive_find(const cad_archive_t *a, const char *name);
 /* Reads a tensor of type F32, F16, BF16 or F64 as float32, or one of type I64. */
 int cad_archive_f32(const cad_archive_t *a, const cad_stored_t *t, float *out, cad_error_t *err);

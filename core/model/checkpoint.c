@@ -31,11 +31,6 @@ static void strip_prefixes(cad_archive_t *st)
     for (int i = 0; i < st->ntensor; i++) strip_name(st->tensor[i].name);
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const cad_stored_t *)a)->name, ((const cad_stored_t *)b)->name);
-}
-
 /* The head of a classifier of the paper's training code, by its name in transformers. */
 static void rename_head(cad_archive_t *st)
 {
@@ -53,7 +48,7 @@ static int normalise_names(cad_archive_t *st, const char *path, cad_error_t *err
 {
     strip_prefixes(st);
     rename_head(st);
-    if (st->ntensor) qsort(st->tensor, (size_t)st->ntensor, sizeof *st->tensor, by_name);
+    cad_archive_sort(st);
     for (int i = 1; i < st->ntensor; i++)
         if (!strcmp(st->tensor[i].name, st->tensor[i - 1].name))
             return cad_fail(err, CAD_EFORMAT, "%s: tensor %s is there twice, under different prefixes", path,
@@ -110,10 +105,12 @@ static int check_complement(const cad_model_t *m, cad_archive_t *st, cad_stored_
     return 0;
 }
 
-static int check_leftovers(const cad_model_t *m, cad_archive_t *st, const char *path, cad_error_t *err)
+/* Refuses tensors that the model did not use; those of an adapter are used as values are loaded. */
+static int check_leftovers(const cad_model_t *m, cad_archive_t *st, cad_error_t *err)
 {
     for (int i = 0; i < st->ntensor; i++) {
         cad_stored_t *t = &st->tensor[i];
+        const char *path = st->file[t->file].path;
         size_t n = strlen(t->name);
         int rc = 0;
         if (t->used) continue;
@@ -128,17 +125,26 @@ static int check_leftovers(const cad_model_t *m, cad_archive_t *st, const char *
 
 /* ---- values ---- */
 
-static int load_tensor(cad_model_t *m, cad_archive_t *st, const cad_tensor_t *t, const char *path, cad_error_t *err)
+static int check_finite(const cad_tensor_t *t, const float *a, const char *path, cad_error_t *err)
 {
+    for (int64_t i = 0; i < t->count; i++)
+        if (!isfinite(a[i]))
+            return cad_fail(err, CAD_EFORMAT, "%s: tensor %s holds %s", path, t->name,
+                            isnan(a[i]) ? "NaN" : "an infinity");
+    return 0;
+}
+
+static int load_tensor(cad_model_t *m, cad_checkpoint_t *c, const cad_tensor_t *t, cad_error_t *err)
+{
+    cad_archive_t *st = &c->weights;
+    const char *path = st->file[0].path;
     cad_stored_t *s[2];
     float *a = m->param + t->offset, *b;
     int rc = match(st, t, path, s, err);
+    if (rc == 0) path = st->file[s[0]->file].path;
     if (rc == 0) rc = cad_archive_f32(st, s[0], a, err);
+    if (rc == 0) rc = check_finite(t, a, path, err);
     if (rc) return rc;
-    for (int64_t i = 0; i < t->count; i++)
-        if (!isfinite(a[i]))
-            return cad_fail(err, CAD_EFORMAT, "%s: tensor %s holds %s", path, s[0]->name,
-                            isnan(a[i]) ? "NaN" : "an infinity");
     if (s[1]) {
         b = cad_alloc((size_t)t->count, sizeof *b);
         if (!b) return cad_out_of_memory(err);
@@ -148,6 +154,8 @@ static int load_tensor(cad_model_t *m, cad_archive_t *st, const cad_tensor_t *t,
                           s[0]->name, s[1]->name);
         free(b);
     }
+    if (rc == 0 && c->adapter.dir) rc = cad_adapter_add(&c->adapter, st, t, a, err);
+    if (rc == 0 && c->adapter.dir) rc = check_finite(t, a, c->adapter.dir, err);
     cad_tensor_flip(t, a);
     return rc;
 }
@@ -309,55 +317,87 @@ static int open_folder(cad_model_t *m, const char *given, char **path, cad_error
     return rc;
 }
 
-static int scan_weights(cad_model_t *m, cad_archive_t *st, const char *path, cad_error_t *err)
+/* Joins the adapter's weights to the model's. Directions that it changes differently are tied no longer. */
+static int open_adapter(cad_model_t *m, cad_checkpoint_t *c, cad_error_t *err)
 {
+    cad_archive_t added = { 0 };
+    bool unties = false;
+    int rc = cad_adapter_weights(&c->adapter, &added, err);
+    if (rc == 0) rc = normalise_names(&added, c->adapter.dir, err);
+    if (rc == 0) rc = cad_adapter_join(&c->weights, &added, err);
+    cad_archive_close(&added);
+    if (rc == 0 && m->cfg.bidirectional && m->cfg.tied) rc = cad_adapter_unties(&c->weights, &unties, err);
+    if (rc || !unties) return rc;
+    m->cfg.tied = false;
+    return cad_adapter_untie(&c->weights, err);
+}
+
+static int scan_weights(cad_model_t *m, cad_checkpoint_t *c, const char *path, cad_error_t *err)
+{
+    cad_archive_t *st = &c->weights;
     int64_t rows = 0;
     cad_stored_t *s[2];
     int rc;
     if ((rc = cad_archive_open(st, path, err))) return rc;
     if ((rc = normalise_names(st, path, err))) return rc;
+    if (c->adapter.dir && (rc = open_adapter(m, c, err))) return rc;
     if ((rc = find_sizes(m, st, path, &rows, err))) return rc;
     if ((rc = cad_vocab_read(&m->vocab, &m->cfg, m->folder, rows, err))) return rc;
     if ((rc = cad_model_list(m, rows, err))) return rc;
     for (int i = 0; i < m->ntensor; i++)
         if ((rc = match(st, &m->tensor[i], path, s, err))) return rc;
     note_dtypes(m, st);
-    return check_leftovers(m, st, path, err);
+    return c->adapter.dir ? 0 : check_leftovers(m, st, err);
 }
 
-int cad_model_scan(cad_model_t *m, const char *given, cad_archive_t *st, cad_error_t *err)
+int cad_model_scan(cad_model_t *m, const char *given, const char *adapter, cad_checkpoint_t *c, cad_error_t *err)
 {
-    char *path = NULL;
-    int rc = open_folder(m, given, &path, err);
-    if (rc == 0) rc = scan_weights(m, st, path, err);
+    char *path = NULL, *base = NULL;
+    int rc = cad_locate_adapter(given, adapter, &base, &c->adapter, err);
+    if (rc == 0 && c->adapter.dir && !(m->adapter = strdup(c->adapter.dir))) rc = cad_out_of_memory(err);
+    if (rc == 0) rc = open_folder(m, base, &path, err);
+    if (rc == 0) rc = scan_weights(m, c, path, err);
     if (rc == 0 && m->labels) rc = cad_head_load(m, err);
     free(path);
+    free(base);
     return rc;
 }
 
-static int load_values(cad_model_t *m, cad_archive_t *st, cad_error_t *err)
+void cad_checkpoint_close(cad_checkpoint_t *c)
+{
+    cad_archive_close(&c->weights);
+    cad_adapter_close(&c->adapter);
+}
+
+static int load_values(cad_model_t *m, cad_checkpoint_t *c, cad_error_t *err)
 {
     int rc = cad_model_allocate(m, err);
-    for (int i = 0; i < m->ntensor && rc == 0; i++) rc = load_tensor(m, st, &m->tensor[i], st->file[0].path, err);
+    for (int i = 0; i < m->ntensor && rc == 0; i++) rc = load_tensor(m, c, &m->tensor[i], err);
+    if (rc == 0) rc = check_leftovers(m, &c->weights, err);
     if (rc) return rc;
     cad_model_refresh(m);
-    set_status(m, cad_archive_meta(st, "status"));
-    return cad_archive_sha256(st, m->sha256, err);
+    set_status(m, cad_archive_meta(&c->weights, "status"));
+    return cad_archive_sha256(&c->weights, m->sha256, err);
+}
+
+int cad_model_open_adapted(cad_model_t **out, const char *given, const char *adapter, cad_error_t *err)
+{
+    cad_model_t *m = calloc(1, sizeof *m);
+    cad_checkpoint_t c = { 0 };
+    int rc;
+    *out = NULL;
+    if (!m) return cad_out_of_memory(err);
+    rc = cad_model_scan(m, given, adapter, &c, err);
+    if (rc == 0) rc = load_values(m, &c, err);
+    cad_checkpoint_close(&c);
+    if (rc) cad_model_close(m);
+    else *out = m;
+    return rc;
 }
 
 int cad_model_open(cad_model_t **out, const char *given, cad_error_t *err)
 {
-    cad_model_t *m = calloc(1, sizeof *m);
-    cad_archive_t st = { 0 };
-    int rc;
-    *out = NULL;
-    if (!m) return cad_out_of_memory(err);
-    rc = cad_model_scan(m, given, &st, err);
-    if (rc == 0) rc = load_values(m, &st, err);
-    cad_archive_close(&st);
-    if (rc) cad_model_close(m);
-    else *out = m;
-    return rc;
+    return cad_model_open_adapted(out, given, NULL, err);
 }
 
 void cad_model_close(cad_model_t *m)
@@ -369,6 +409,7 @@ void cad_model_close(cad_model_t *m)
     free(m->embed_in);
     free(m->vocab.text);
     free(m->folder);
+    free(m->adapter);
     json_decref(m->config);
     json_decref(m->tokenizer);
     json_decref(m->head);
@@ -422,6 +463,7 @@ const char *cad_model_text(const cad_model_t *m, enum cad_text_t what)
     case CAD_TEXT_KIND: return m->cfg.rcps ? "Caduceus-PS" : "Caduceus-Ph";
     case CAD_TEXT_DETAILS: return m->details;
     case CAD_TEXT_VOCABULARY: return m->vocab.source;
+    case CAD_TEXT_ADAPTER: return m->adapter ? m->adapter : "";
     case CAD_TEXT_FOLDER: return m->folder ? m->folder : "";
     }
     return "";

@@ -177,3 +177,40 @@ int cad_head_load(cad_model_t *m, cad_error_t *err)
     }
     return good ? 0 : cad_out_of_memory(err);
 }
+
+/* True if the bias is the same for all classes, so that the softmax does not see it. */
+static bool one_bias(const cad_model_t *m)
+{
+    for (int64_t k = 1; k < m->labels; k++)
+        if (m->score_bias[k] != m->score_bias[0]) return false;
+    return true;
+}
+
+/* Takes the bias out of the model's table of tensors, where it is the last. */
+static void drop_bias(cad_model_t *m)
+{
+    m->ntensor--;
+    m->nparam -= m->labels;
+    m->score_bias = NULL;
+    m->cfg.score_bias = false;
+}
+
+int cad_head_fold_bias(cad_model_t *m, cad_error_t *err)
+{
+    cad_head_t h;
+    int rc;
+    if (!m->score_bias) return 0;
+    cad_head_init(&h);
+    rc = cad_head_read(&h, m, err);
+    if (rc) return rc;
+    if (h.kind == CAD_HEAD_VALUES) {
+        for (int64_t k = 0; k < h.n; k++) h.mean[k] += h.scale[k] * (double)m->score_bias[k];
+        rc = cad_head_write(&h, m, err);
+    } else if (h.kind != CAD_HEAD_CLASSES || !one_bias(m))
+        rc = cad_fail(err, CAD_EARG,
+                      "the classifier's head has a bias (score.bias), which Python's classes lack; --keep-bias "
+                      "writes it for caduceus alone");
+    if (rc == 0) drop_bias(m);
+    cad_head_free(&h);
+    return rc;
+}

@@ -70,12 +70,46 @@ static char *folder_of(const char *path)
     return dir;
 }
 
+/* The path of a folder or file, or of the snapshot that hf:ORG/NAME[@REV] names; malloc'd. */
+static int path_of(const char *given, char **path, cad_error_t *err)
+{
+    if (!strncmp(given, "hf:", 3)) return cad_hub_find(given, path, err);
+    *path = strdup(given);
+    return *path ? 0 : cad_out_of_memory(err);
+}
+
+/* The model that an adapter names: a folder, or a model of the hub. */
+static int base_of(const cad_adapter_t *a, char **base, cad_error_t *err)
+{
+    size_t size;
+    if (!a->base)
+        return cad_fail(err, CAD_EFORMAT,
+                        "%s/adapter_config.json: names no base model; give it with -m and this by --adapter", a->dir);
+    size = strlen(a->base) + 4;
+    *base = malloc(size);
+    if (!*base) return cad_out_of_memory(err);
+    snprintf(*base, size, "%s%s", access(a->base, F_OK) ? "hf:" : "", a->base);
+    return 0;
+}
+
+int cad_locate_adapter(const char *given, const char *adapter, char **base, cad_adapter_t *a, cad_error_t *err)
+{
+    char *path = NULL;
+    int rc = path_of(adapter ? adapter : given, &path, err);
+    bool alone = rc == 0 && !adapter && cad_adapter_alone(path);
+    *base = NULL;
+    if (rc == 0 && (adapter || alone)) rc = cad_adapter_open(a, path, err);
+    free(path);
+    if (rc || alone) return rc ? rc : base_of(a, base, err);
+    *base = strdup(given);
+    return *base ? 0 : cad_out_of_memory(err);
+}
+
 int cad_locate(const char *given, char **dir, char **weights, cad_error_t *err)
 {
-    bool hub = !strncmp(given, "hf:", 3);
-    char *path = hub ? NULL : strdup(given);
+    char *path = NULL;
     struct stat sb;
-    int rc = hub ? cad_hub_find(given, &path, err) : path ? 0 : cad_out_of_memory(err);
+    int rc = path_of(given, &path, err);
     *dir = *weights = NULL;
     if (rc) return rc;
     if (stat(path, &sb)) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));

@@ -2,6 +2,7 @@
 #ifndef CAD_MODEL_H
 #define CAD_MODEL_H
 
+#include "model/adapter.h"
 #include "model/archive.h"
 #include "model/config.h"
 #include "model/tensors.h"
@@ -10,6 +11,9 @@
 /* ---- locate.c ---- */
 /* Finds the folder of config.json and the path of the weights, both malloc'd. */
 int cad_locate(const char *given, char **dir, char **weights, cad_error_t *err);
+/* Finds the model and the adapter (NULL: none) to open. A given folder that is an adapter's alone names its base,
+ * a folder or a model of the hub. *base: to be freed. */
+int cad_locate_adapter(const char *given, const char *adapter, char **base, cad_adapter_t *a, cad_error_t *err);
 /* Reads dir/config.json, or else the object "config" of the model_config.json that the paper's trainer
  * leaves. *path: its malloc'd path, for messages, also after a failure. */
 int cad_locate_config(json_t **root, char **path, const char *dir, cad_error_t *err);
@@ -51,7 +55,7 @@ struct cad_model_t {
     const float *score, *score_bias;   // (labels,D), (labels); NULL: no classifier, no bias
     json_t *config, *tokenizer; /* config.json and tokenizer_config.json as they were read, or NULL; never changed */
     json_t *head;               /* classifier keys of config.json (labels.c), or NULL */
-    char *folder;               /* that the model was opened from; NULL: none */
+    char *folder, *adapter;     /* that the model was opened from; NULL: none */
     char sha256[65], dtype[64], status[256], details[512];
 };
 /* True if some layer's directions run one after the other. */
@@ -74,9 +78,15 @@ static inline bool cad_model_turned(const cad_model_t *m)
  * allocates zeroed parameters and points the layers at them. */
 int cad_model_list(cad_model_t *model, int64_t rows, cad_error_t *err);
 int cad_model_allocate(cad_model_t *model, cad_error_t *err);
+typedef struct cad_checkpoint_t { /* an open checkpoint. Zeroed: none */
+    cad_archive_t weights;        /* of the model and of the adapter */
+    cad_adapter_t adapter;
+} cad_checkpoint_t;
 /* Finds a checkpoint, reads its config.json and the headers of its weight files, and matches them: everything
- * that is known without reading values. model is zeroed. Close weights afterwards, also after a failure. */
-int cad_model_scan(cad_model_t *model, const char *given, cad_archive_t *weights, cad_error_t *err);
+ * that is known without reading values. adapter: as for cad_model_open_adapted. model and c are zeroed. Close c
+ * afterwards, also after a failure. */
+int cad_model_scan(cad_model_t *model, const char *given, const char *adapter, cad_checkpoint_t *c, cad_error_t *err);
+void cad_checkpoint_close(cad_checkpoint_t *c);
 /* Recomputes values derived from param; to be called whenever param has changed. */
 void cad_model_refresh(cad_model_t *model);
 

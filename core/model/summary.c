@@ -15,13 +15,13 @@ static void fill(cad_summary_t *s, const cad_model_t *m)
 int cad_model_summary(cad_summary_t *s, const char *path, cad_error_t *err)
 {
     cad_model_t *m = calloc(1, sizeof *m);
-    cad_archive_t st = { 0 };
+    cad_checkpoint_t c = { 0 };
     int rc;
     memset(s, 0, sizeof *s);
     if (!m) return cad_out_of_memory(err);
-    rc = cad_model_scan(m, path, &st, err);
+    rc = cad_model_scan(m, path, NULL, &c, err);
     if (rc == 0) fill(s, m);
-    cad_archive_close(&st);
+    cad_checkpoint_close(&c);
     cad_model_close(m);
     return rc;
 }
