@@ -95,15 +95,22 @@ class Mamba(nn.Module):
         return self.out_proj((torch.stack(y, 1) + self.D * u) * F.silu(z))
 
 
+def tie(module, name, parameter):
+    """Makes a parameter below a module another one."""
+    owner, _, last = name.rpartition(".")
+    setattr(module.get_submodule(owner), last, parameter)
+
+
 class BiMamba(nn.Module):
     def __init__(self, config):
         super().__init__()
         self.multiply = config.bidirectional_strategy == "ew_multiply"
         self.mamba_fwd, self.mamba_rev = Mamba(config), Mamba(config) if config.bidirectional else None
+        self.tied = []  # names below mamba_rev that are those below mamba_fwd
         if self.mamba_rev and config.bidirectional_weight_tie:
-            for name in ("in_proj", "out_proj"):
-                fwd, rev = getattr(self.mamba_fwd, name), getattr(self.mamba_rev, name)
-                rev.weight, rev.bias = fwd.weight, fwd.bias
+            self.tied = [n for n, _ in self.mamba_fwd.named_parameters() if n.startswith(("in_proj", "out_proj"))]
+        for name in self.tied:
+            tie(self.mamba_rev, name, self.mamba_fwd.get_parameter(name))
 
     def forward(self, h):
         out = self.mamba_fwd(h)
@@ -186,23 +193,21 @@ class CaduceusPreTrainedModel(PreTrainedModel):
     config_class, base_model_prefix = CaduceusConfig, "caduceus"
     _supports_param_buffer_assignment = False  # else 4.47 ignores torch_dtype where the first buffer is of integers
 
-    def finish(self):
-        """The end of a constructor: ties that transformers is to know, {name: the name that it is tied to}."""
-        seen, self.ties = {}, {}
-        for name, p in self.named_parameters(remove_duplicate=False):
-            self.ties[name] = seen.setdefault(id(p), name)
-        self.ties = {name: first for name, first in self.ties.items() if name != first}
-        if DECLARES_TIES:
-            self._tied_weights_keys = self.ties if MAPPED else [*self.ties, *self.ties.values()]
+    def finish(self, **ties):
+        """The end of a constructor. ties: {name: the name that it is tied to}, which transformers is to know."""
+        for at, module in self.named_modules():
+            names = module.tied if isinstance(module, BiMamba) else []
+            ties.update({f"{at}.mamba_rev.{n}": f"{at}.mamba_fwd.{n}" for n in names})
+        self.ties = ties if DECLARES_TIES else {}
+        if self.ties:
+            self._tied_weights_keys = ties if MAPPED else [*ties, *ties.values()]
         self.post_init()
 
     def tie_weights(self, *args, **kw):
         if MAPPED:
             return super().tie_weights(*args, **kw)
-        if DECLARES_TIES:
-            for name, first in self.ties.items():
-                owner, _, last = name.rpartition(".")
-                setattr(self.get_submodule(owner), last, self.get_parameter(first))
+        for name, first in self.ties.items():
+            tie(self, name, self.get_parameter(first))
 
     def _init_weights(self, module):
         pass
@@ -227,8 +232,10 @@ class CaduceusForMaskedLM(CaduceusPreTrainedModel):
         super().__init__(config)
         self.caduceus = Caduceus(config)
         self.lm_head = Head(config) if config.rcps else nn.Linear(config.d_model, config.rows, bias=False)
-        (self.lm_head.lm_head if config.rcps else self.lm_head).weight = self.get_input_embeddings().weight
-        self.finish()
+        name = "lm_head.lm_head.weight" if config.rcps else "lm_head.weight"
+        table = "caduceus.backbone.embeddings.word_embeddings" + (".embedding.weight" if config.rcps else ".weight")
+        tie(self, name, self.get_parameter(table))
+        self.finish(**{name: table})
 
     def get_input_embeddings(self):
         return self.caduceus.get_input_embeddings()
