@@ -5,7 +5,7 @@ check, and why not in lines that begin with #. SPDX-License-Identifier: MIT
   written FOLDER...     what caduceus wrote is loaded, no key missing, and gives the results that caduceus gives
   auto FOLDER...        the same through auto classes, with the code of a model in the hub's cache
   saved FOLDER...       what transformers saves is read by caduceus
-  made FOLDER...        so is all that make.py writes
+  made KINDS FOLDER...  so is what make.py writes: kinds with commas between them, or all
   adapters FOLDER...    so are adapters of peft to the models of these folders
   hub FOLDER            what huggingface_hub downloads, caduceus finds, and the other way round
 
@@ -239,8 +239,9 @@ REFUSED = {"bin-legacy": "torch.save"}  # kinds that are refused, and a word of 
 FILES = {"raw": "/weights.pt", "ckpt": "/last.ckpt", "ckpt-objects": "/last.ckpt"}  # of kinds of make.py
 
 
-def made(*folders):
-    for folder, kind in itertools.product(filter(supported, folders), make.KINDS):
+def made(kinds, *folders):
+    kinds = make.KINDS if kinds == "all" else kinds.split(",")
+    for folder, kind in itertools.product(folders, kinds):
         with check(f"{name_of(folder)}: {kind} as made"):
             out = f"made/{kind}"
             make.place(folder, out, kind)
