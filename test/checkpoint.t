@@ -53,6 +53,10 @@ if [ -n "$py" ] && mkdir "$dir/bad" && "$py" "$srcdir/test/make-bad.py" "$data" 
     ok "an index can be named itself" \
         verify -m "$dir/bad/shards/model.safetensors.index.json" "$data/ps/expected.safetensors"
 
+    make shards "$data/ps" "$dir/small-shards"
+    ok "shards whose first two bytes are those of a pickle" \
+        verify -m "$dir/small-shards" "$data/ps/expected.safetensors"
+
     # Control characters of a tensor name must not reach the terminal.
     "$caduceus" model info -m "$dir/bad/extra-newline" 2>"$dir/.err"
     is "a line end in a name does not end the message's line" "$(wc -l <"$dir/.err" | tr -d ' ')" 1

@@ -36,6 +36,7 @@ const char *cad_shape_text(const int64_t *shape, int ndim, char *buf, size_t siz
 /* Describes a file of another type by its first bytes, or returns NULL. */
 static const char *disguise(const unsigned char *b, size_t n)
 {
+    if (n >= 9 && !b[6] && !b[7] && b[8] == '{') return NULL; /* safetensors: the size of the header and the header */
     if (n >= 11 && !memcmp(b, "version htt", 11)) return "a git-LFS pointer; fetch the file itself with `git lfs pull`";
     if (n >= 14 && !memcmp(b, "\x80\2\x8a\x0al\xfc\x9c\x46\xf9 j\xa8P\x19", 14))
         return "a file of PyTorch before 1.6; in Python: torch.save(torch.load(FILE, map_location=\"cpu\"), FILE)";

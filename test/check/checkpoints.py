@@ -88,5 +88,18 @@ def published(model, folder):
     shutil.copyfile(model + "/config.json", folder + "/config.json")
 
 
-KINDS = {"eleven": eleven, "gradients": gradients, "expected": expected, "published": published}
+def shards(model, folder):
+    """A model with a file for each tensor; the size of their headers has the first bytes of a pickle, 80 01."""
+    os.makedirs(folder, exist_ok=True)
+    head, parts = tensors.read(model + "/model.safetensors")
+    files = {name: f"{i}.safetensors" for i, name in enumerate(parts)}
+    for name, data in parts.items():
+        tensor = {"dtype": head[name]["dtype"], "shape": head[name]["shape"], "data_offsets": [0, len(data)]}
+        header = json.dumps({name: tensor}).encode().ljust(0x180)
+        open(f"{folder}/{files[name]}", "wb").write(struct.pack("<Q", len(header)) + header + data)
+    json.dump({"metadata": {}, "weight_map": files}, open(folder + "/model.safetensors.index.json", "w"))
+    shutil.copyfile(model + "/config.json", folder + "/config.json")
+
+
+KINDS = {"eleven": eleven, "gradients": gradients, "expected": expected, "published": published, "shards": shards}
 KINDS[sys.argv[1]](*sys.argv[2:])
