@@ -4,7 +4,7 @@
 # CADUCEUS_INTEROP names the folder of the environments; its default is the build's.
 . "${srcdir:-.}/test/lib.sh"
 
-environments=${CADUCEUS_INTEROP:-$builddir/interop}
+environments=${CADUCEUS_INTEROP:-$builddir/interop.env}
 why=$("$srcdir/test/interop/environments" "$environments") || {
     skip "the libraries of Python" "${why:-no environment}"
     finish
