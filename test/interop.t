@@ -40,7 +40,7 @@ ok "an epoch of regression" finetune -m "$data/ps-odd-depth" --task regress numb
 # ---- the checks of check.py, with both sets of libraries at once ----
 # check WHAT ARGUMENT...: runs one; lines "ok NAME", "not ok NAME", "skip NAME # WHY", "# DIAGNOSTICS".
 check() {
-    timeout 300 "$python" "$srcdir/test/interop/check.py" "$@" 2>err && echo "ok $1 is done" && return
+    timeout 600 "$python" "$srcdir/test/interop/check.py" "$@" 2>err && echo "ok $1 is done" && return
     echo "not ok $1 is done"
     tail -n 8 err | sed 's/^/# /'
 }

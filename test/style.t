@@ -7,7 +7,8 @@ cd "$srcdir" || exit 1
 # wide FILE...: places of lines above 120 columns.
 wide() { awk 'length > 120 { print FILENAME ":" FNR }' "$@"; }
 is "no line of a shell test is wider" "$(wide test/*.t test/*.sh)" ""
-is "nor of another program of the tests" "$(wide test/*.py test/check/* test/gpu-check test/make-fixtures)" ""
+is "nor of another program of the tests" \
+    "$(wide test/*.py test/check/* test/interop/* test/gpu-check test/make-fixtures)" ""
 scripts=$(find bench contrib -type f ! -name '*.c' ! -name '*.o' ! -name '*.tsv' | grep -vE '/\.|/products$')
 # shellcheck disable=SC2086
 is "nor of another script" "$(wide $scripts quickstart .ci/run)" ""
@@ -16,8 +17,8 @@ is "nor of another script" "$(wide $scripts quickstart .ci/run)" ""
 python='(python3?"?|"\$(py|python)") (-( |$)|.*<<)|"\$(py|python)" -c|python3 -c'
 found=$(grep -nE "$python" test/*.t | grep -vE "[-]c ('import [A-Za-z]+'|'')( |\$)|test/style.t:")
 is "no Python program is inside a shell test" "$found" ""
-for program in test/check/*.py; do
-    is "$program says what it is for" "$(sed -n '1s/^"""\([a-z-]*\.py\).*/\1/p' "$program")" "$(basename "$program")"
+for program in test/check/*.py test/interop/*.py; do
+    is "$program says what it is for" "$(sed -n '1s/^"""\([a-z_-]*\.py\).*/\1/p' "$program")" "$(basename "$program")"
 done
 
 name="C is formatted"

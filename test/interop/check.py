@@ -1,5 +1,5 @@
-"""check.py WHAT ARGUMENT...: caduceus against PyTorch and Hugging Face's libraries. Prints "ok NAME" or "not ok NAME" for each
-check, and why not in lines that begin with #. SPDX-License-Identifier: MIT
+"""check.py WHAT ARGUMENT...: caduceus against PyTorch and Hugging Face's libraries. Prints "ok NAME" or "not ok NAME"
+for each check, and why not in lines that begin with #. SPDX-License-Identifier: MIT
 
   golden FOLDER...      the module of modeling_caduceus.py has the results of golden checkpoints
   written FOLDER...     what caduceus wrote is loaded, no key missing, and gives the results that caduceus gives
@@ -300,7 +300,8 @@ NAME = "tiny-org/tiny-model"
 
 def snapshot(name, local=None, **environment):
     """Where huggingface_hub has a model. In a process of its own, since the library reads its environment once."""
-    command = [sys.executable, os.path.join(os.path.dirname(__file__), "snapshot.py"), name, *([local] if local else [])]
+    program = os.path.join(os.path.dirname(__file__), "snapshot.py")
+    command = [sys.executable, program, name, *([local] if local else [])]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
     need(done.returncode == 0, done.stderr[-600:])
     return done.stdout.strip()

@@ -1,4 +1,5 @@
-"""hub_server.py: a small server of the hub's API on 127.0.0.1, one repository. SPDX-License-Identifier: MIT"""
+"""hub_server.py: one repository of the hub on 127.0.0.1, with all that huggingface_hub asks of a server.
+test/hub-server.py is the server with faults. SPDX-License-Identifier: MIT"""
 
 import contextlib
 import hashlib

@@ -1,5 +1,5 @@
-"""make.py FOLDER OUT [KIND...]: writes the checkpoint of FOLDER as PyTorch writes checkpoints, each kind as OUT/KIND, with
-config.json and what is expected of it. Needs torch and safetensors. SPDX-License-Identifier: MIT
+"""make.py FOLDER OUT [KIND...]: writes the checkpoint of FOLDER as PyTorch writes checkpoints, each kind as OUT/KIND,
+with config.json and what is expected of it. Needs torch and safetensors. SPDX-License-Identifier: MIT
 
 Kinds that keep every value have FOLDER's expected*.safetensors; half and bfloat16 have a folder `rounded`, the same
 values in a float32 model.safetensors. Without KIND: all."""
@@ -228,7 +228,8 @@ def raw(state, out):
 
 @kind
 def ckpt(state, out):
-    torch.save(lightning(state, {"train": {"seed": 1, "lr": 1e-3}, "tags": ["a", "b"], "none": None}), out + "/last.ckpt")
+    hyper = {"train": {"seed": 1, "lr": 1e-3}, "tags": ["a", "b"], "none": None}
+    torch.save(lightning(state, hyper), out + "/last.ckpt")
 
 
 def pretended(module, name):

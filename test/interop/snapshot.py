@@ -1,5 +1,5 @@
-"""snapshot.py NAME [local]: prints the folder to which huggingface_hub downloads a model, or where it finds it in its cache.
-SPDX-License-Identifier: MIT"""
+"""snapshot.py NAME [local]: prints the folder to which huggingface_hub downloads a model; with local, the
+one in its cache. SPDX-License-Identifier: MIT"""
 
 import sys
 
