@@ -89,16 +89,20 @@ def caduceus(*arguments, **environment):
 # ---- models and their results ----
 
 
+def class_of(folder):
+    """The name of a folder's class, and the options of its constructor."""
+    config = read_json(folder + "/config.json")
+    name = config["architectures"][0]
+    pool = config.get("caduceus_pooling", config.get("pooling_strategy", "mean"))
+    return name, {"pooling_strategy": pool} if "Classification" in name else {}
+
+
 def load(folder, declares=True, **options):
     """The model of a folder, by its architecture; no key may be missing, unexpected or of another shape."""
     published.DECLARES_TIES = declares
-    config = read_json(folder + "/config.json")
-    kind = getattr(published, config["architectures"][0])
-    if "Classification" in kind.__name__:
-        pool = config.get("caduceus_pooling", config.get("pooling_strategy", "mean"))
-        options["pooling_strategy"] = pool
-    options = {"torch_dtype": torch.float32, **options}
-    model, info = kind.from_pretrained(folder, output_loading_info=True, **options)
+    name, pooling = class_of(folder)
+    options = {"torch_dtype": torch.float32, **pooling, **options}
+    model, info = getattr(published, name).from_pretrained(folder, output_loading_info=True, **options)
     need(not any(info.values()), {k: sorted(v)[:4] for k, v in info.items() if v})
     return model.eval()
 
@@ -181,8 +185,9 @@ def auto(*folders):
     lay_code()
     for folder in folders:
         with check(f"{name_of(folder)}: loaded by an auto class"):
-            kind = read_json(folder + "/config.json")["architectures"][0].replace("Caduceus", "AutoModel")
-            model = getattr(transformers, kind).from_pretrained(folder, trust_remote_code=True)
+            name, pooling = class_of(folder)
+            kind = getattr(transformers, name.replace("Caduceus", "AutoModel"))
+            model = kind.from_pretrained(folder, trust_remote_code=True, **pooling).eval()
             need(type(model).__module__.startswith("transformers_modules."), type(model))
             need(model.config.pad_token_id == 4, "pad_token_id is", model.config.pad_token_id)
             verify(expect(model, "expected.safetensors"), folder)
