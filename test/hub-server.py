@@ -2,7 +2,7 @@
 
 hub-server.py OUT ORG/NAME:REV[,REV...]=FOLDER ...   each is a commit with the files of FOLDER
 
-Writes OUT/ports (hub and CDN), OUT/commits ("ORG/NAME:REV COMMIT" lines) and OUT/log (a line for each request:
+With a key and a certificate in OUT/cert.pem it also speaks TLS, on a third port. Writes OUT/ports (hub and CDN; TLS), OUT/commits ("ORG/NAME:REV COMMIT" lines) and OUT/log (a line for each request:
 port, method, path, range, whether a token came, whether through a proxy). Ends when OUT is removed.
 
 The first component of a path says how to behave, as several words joined by "+":
@@ -20,7 +20,7 @@ The first component of a path says how to behave, as several words joined by "+"
   html, htmlfile, badjson   an HTML page in place of the list, of the weights; JSON that is not the list
   hostile=NAME              the list names one file more, NAME (escaped)
   nohash, nosize, nocommit, twice, nolist   the list lacks, or repeats, something
-  loop, plaintext           redirects in a circle
+  loop, plaintext           redirects in a circle; to the port without TLS
   missing    a listed file is not there
   proxy407   as a proxy that asks for a password
 Models named gated ask for the token "good"; those named private too, and hide.
@@ -32,6 +32,7 @@ import json
 import os
 import socket
 import socketserver
+import ssl
 import sys
 import threading
 import time
@@ -146,6 +147,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.error(429, "", "Too Many Requests", [("Retry-After", "1")])
         elif "loop" in how:
             self.redirect(f"/{mode}/{rest}")
+        elif "plaintext" in how:
+            self.redirect(f"http://127.0.0.1:{PORTS[0]}/plain/{rest}")
         else:
             return False
         return True
@@ -258,11 +261,17 @@ with open(os.path.join(OUT, "commits"), "w") as COMMITS:
     for a in sys.argv[2:]:
         load(a)
 servers = [Server("hub"), Server("cdn")]
+if os.path.exists(os.path.join(OUT, "cert.pem")):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.path.join(OUT, "cert.pem"))
+    servers.append(Server("hub"))
+    servers[2].socket = context.wrap_socket(servers[2].socket, server_side=True)
 PORTS = [s.server_address[1] for s in servers]
 for s in servers:
     threading.Thread(target=s.serve_forever, daemon=True).start()
 with open(os.path.join(OUT, "ports.new"), "w") as f:
-    f.write(f"{PORTS[0]} {PORTS[1]}\n")
+    print(*PORTS[:2], file=f)
+    print(*PORTS[2:], file=f)
 os.rename(os.path.join(OUT, "ports.new"), os.path.join(OUT, "ports"))
 while os.path.exists(OUT):
     time.sleep(0.5)

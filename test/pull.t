@@ -103,6 +103,8 @@ for file in adapter_config.json adapter_model.safetensors adapter_model.bin; do 
 echo '{}' >models/none/config.json
 echo '{"model_type": "bert", "hidden_size": 8}' >models/foreign/config.json
 cp "$data/ps/model.safetensors" models/foreign
+openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 3650 -subj /CN=127.0.0.1 \
+    -addext subjectAltName=IP:127.0.0.1 >/dev/null 2>&1 && cat key.pem cert.pem >served/cert.pem || rm -f cert.pem
 "$py" "$srcdir/test/hub-server.py" "$dir/served" lab/dna:main,v2=models/ps lab/dna:v1,refs/pr/1=models/ph \
     lab/gated:main=models/ps lab/private:main=models/ps lab/both:main=models/both lab/bin:main=models/bin \
     lab/adapter:main=models/adapter lab/none:main=models/none lab/foreign:main=models/foreign 2>served.err &
@@ -308,6 +310,17 @@ error "no such host" 'Could not resolve host.*check the network' env HF_ENDPOINT
 error "no such proxy" 'the proxy fails: Could not resolve proxy' \
     env http_proxy=http://$label.invalid HF_ENDPOINT="$hub/plain" timeout 60 "$caduceus" model pull lab/dna
 error "no TLS" 'TLS fails' env HF_ENDPOINT="https://127.0.0.1:$port/plain" timeout 60 "$caduceus" model pull lab/dna
+if [ -e cert.pem ]; then
+    secure=https://127.0.0.1:$(sed -n 2p served/ports)
+    error "a certificate that is not trusted" 'TLS fails: .*name its own in .SSL_CERT_FILE' \
+        env HF_ENDPOINT="$secure/plain" timeout 60 "$caduceus" model pull lab/dna
+    error "a file of certificates that is none" 'TLS fails: ' \
+        env SSL_CERT_FILE="$dir/none.pem" HF_ENDPOINT="$secure/plain" timeout 60 "$caduceus" model pull lab/dna
+    ok "SSL_CERT_FILE names one to trust" \
+        env SSL_CERT_FILE="$dir/cert.pem" HF_ENDPOINT="$secure/plain" timeout 60 "$caduceus" model pull lab/dna
+    error "TLS is not given up in a redirect" 'redirects to 127.0.0.1 without TLS' \
+        env SSL_CERT_FILE="$dir/cert.pem" HF_ENDPOINT="$secure/plaintext" timeout 60 "$caduceus" model pull lab/dna
+else skip "a certificate that is not trusted" "no openssl"; fi
 error "an endpoint that is none" 'HF_ENDPOINT ftp://x: expected a URL' \
     env HF_ENDPOINT=ftp://x timeout 60 "$caduceus" model pull lab/dna
 fresh
@@ -350,9 +363,24 @@ fresh
 for i in 1 2 3; do from slow lab/dna >out.$i 2>err.$i & eval "p$i=$!"; done
 bad=
 for p in $p1 $p2 $p3; do wait "$p" || bad="$bad $p"; done
-is "three at once succeed" "$bad$(cat err.1 err.2 err.3 | grep -v 'of which')" ""
+is "three at once succeed" "$bad$(cat err.1 err.2 err.3 | grep -vE 'of which|waiting for another')" ""
 is "each file is fetched once" "$(grep -c resolve "$log")" 3
 whole "three at once"
+if command -v flock >/dev/null; then
+    fresh
+    mkdir -p "$cache/.locks/models--lab--dna"
+    rm -f release
+    (flock 9; while [ ! -e release ]; do sleep 0.05; done) 9>"$cache/.locks/models--lab--dna/$blob.lock" & holder=$!
+    n=0; while flock -n "$cache/.locks/models--lab--dna/$blob.lock" true && [ $n -lt 200 ]; do n=$((n + 1)); done
+    from plain lab/dna >out.1 2>err.1 & p1=$!
+    n=0; while ! grep -q waiting err.1 && [ $n -lt 400 ]; do sleep 0.05; n=$((n + 1)); done
+    like "a blob that is locked is waited for" 'model.safetensors: waiting for another process that fetches it' err.1
+    is "and not asked for meanwhile" "$(asked model.safetensors | lines)" 0
+    touch release
+    wait $p1; is "then it is fetched" $? 0
+    wait $holder
+    whole "waited for"
+else skip "a blob that is locked is waited for" "no flock"; fi
 fresh
 natural env HF_ENDPOINT="$hub/stall" timeout 60 "$caduceus" model pull lab/dna >out.1 2>err.1 & p1=$!
 n=0

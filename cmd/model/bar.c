@@ -16,7 +16,7 @@ const char *size_text(int64_t bytes, char buf[24])
 
 void bar_begin(bar_t *b, bool quiet, int64_t total)
 {
-    *b = (bar_t) { .on = !quiet && isatty(STDERR_FILENO), .total = total };
+    *b = (bar_t) { .on = !quiet && isatty(STDERR_FILENO), .quiet = quiet, .total = total };
     clock_gettime(CLOCK_MONOTONIC, &b->start);
     b->shown = b->start;
 }
@@ -49,4 +49,11 @@ void bar_add(bar_t *b, int64_t n, bool fetched)
 void bar_clear(const bar_t *b)
 {
     if (b->on) fputs("\r\033[K", stderr);
+}
+
+void bar_waits(const bar_t *b)
+{
+    if (b->quiet) return;
+    bar_clear(b);
+    fprintf(stderr, "caduceus model pull: %s: waiting for another process that fetches it\n", b->name);
 }

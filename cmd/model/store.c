@@ -94,13 +94,17 @@ static bool still_there(int fd, const char *path)
 }
 
 /* Opens and locks the file at path: *fd; -1 and 0 on a file system without locks, where the hash alone guards. */
-static int lock_file(const char *path, int *fd, cad_error_t *err)
+static int lock_file(const char *path, int *fd, const bar_t *bar, cad_error_t *err)
 {
     for (;;) {
         int rc;
         *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0664);
         if (*fd < 0) return cannot(path, err);
-        while ((rc = flock(*fd, LOCK_EX)) && errno == EINTR) {}
+        rc = flock(*fd, LOCK_EX | LOCK_NB);
+        if (rc && errno == EWOULDBLOCK) {
+            bar_waits(bar);
+            while ((rc = flock(*fd, LOCK_EX)) && errno == EINTR) {}
+        }
         if (rc == 0 && still_there(*fd, path)) return 0;
         close(*fd);
         *fd = -1;
@@ -108,12 +112,12 @@ static int lock_file(const char *path, int *fd, cad_error_t *err)
     }
 }
 
-static int lock_blob(const char *model, const char *hash, int *fd, cad_error_t *err)
+static int lock_blob(const char *model, const char *hash, int *fd, const bar_t *bar, cad_error_t *err)
 {
     char *path = NULL;
     int rc = cad_hub_path(&path, CAD_HUB_LOCK, model, hash, err);
     if (rc == 0) rc = make_folders(path, err);
-    if (rc == 0) rc = lock_file(path, fd, err);
+    if (rc == 0) rc = lock_file(path, fd, bar, err);
     free(path);
     return rc;
 }
@@ -271,7 +275,7 @@ int store_blob(fetch_t *fetch, const char *model, const char *commit, const remo
     store_escape(&url, file->name);
     if (rc == 0 && url.failed) rc = cad_out_of_memory(err);
     if (rc == 0) rc = make_folders(blob, err);
-    if (rc == 0 && !is_whole(blob, file)) rc = lock_blob(model, file->hash, &lock, err);
+    if (rc == 0 && !is_whole(blob, file)) rc = lock_blob(model, file->hash, &lock, bar, err);
     if (rc == 0 && is_whole(blob, file)) bar_add(bar, file->size, false);
     else if (rc == 0) rc = fetch_blob(fetch, blob, part, url.s.s, file, bar, err);
     if (lock >= 0) close(lock);
