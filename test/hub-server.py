@@ -2,8 +2,9 @@
 
 hub-server.py OUT ORG/NAME:REV[,REV...]=FOLDER ...   each is a commit with the files of FOLDER
 
-With a key and a certificate in OUT/cert.pem it also speaks TLS, on a third port. Writes OUT/ports (hub and CDN; TLS), OUT/commits ("ORG/NAME:REV COMMIT" lines) and OUT/log (a line for each request:
-port, method, path, range, whether a token came, whether through a proxy). Ends when OUT is removed.
+With a key and a certificate in OUT/cert.pem it also speaks TLS, on a third port. Writes OUT/ports (hub and CDN; TLS),
+OUT/commits ("ORG/NAME:REV COMMIT" lines) and OUT/log (a line for each request: port, method, path, range, whether a
+token came, whether through a proxy). Ends when OUT is removed.
 
 The first component of a path says how to behave, as several words joined by "+":
   plain      as the hub does
