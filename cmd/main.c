@@ -16,7 +16,7 @@ static const struct {
     { "finetune", cmd_finetune, "train a classifier of sequences or regions on labels of yours" },
     { "predict", cmd_predict, "classes, labels or values of sequences or regions, by a fine-tuned model" },
     { "eval", cmd_eval, "tell how well a model predicts held-out sequence, beside Markov models" },
-    { "model", cmd_model, "show a checkpoint, verify it against expected tensors, or write it anew" },
+    { "model", cmd_model, "show a checkpoint, verify it, write it anew, or download one" },
     { "bench", cmd_bench, "measure speed, memory and error of a model on this machine" },
     { "merge", cmd_merge, "join the parts that --shard wrote" },
 };

@@ -58,7 +58,7 @@ covers() {
 
 # ---- options ----
 
-{ usage model info; usage model verify; usage model convert; } | sort -u >model.usage
+for action in info verify convert pull list; do usage model $action; done | sort -u >model.usage
 for command in annotate track embed eval merge pretrain finetune predict bench; do usage $command >$command.usage; done
 for command in annotate track embed eval merge pretrain finetune predict bench model; do
     paged "$doc/caduceus-$command.1" >$command.page
@@ -270,7 +270,7 @@ known() {
         help | version | --help | --version | -h) return 0 ;;
         model)
             case $2 in
-                info | verify | convert) command="model $2"; shift 2 ;;
+                info | verify | convert | pull | list) command="model $2"; shift 2 ;;
                 -*) command=model; shift ;;
                 *) return 1 ;;
             esac ;;
@@ -330,6 +330,7 @@ for block in blocks/*; do
         if grep -qE "(^|\|) *$tool " $block && ! command -v $tool >/dev/null 2>&1; then without="no $tool"; fi
     done
     grep -q 'bcftools +caduceus' $block && without=$no_plugin
+    grep -q 'model pull' $block && without="it needs the network; test/pull.t has a server"
     if [ -n "$without" ]; then skip "the example ${block#blocks/} runs" "$without"
     else plain <$block >>examples; fi
 done

@@ -426,7 +426,6 @@ static int set_up(fetch_t *f, cad_error_t *err)
         return cad_fail(err, CAD_EIO, "libcurl is older than 7.85; install a later one");
     c->easy_setopt(f->h, CURLOPT_ERRORBUFFER, f->why);
     c->easy_setopt(f->h, CURLOPT_USERAGENT, "caduceus/" PACKAGE_VERSION);
-    c->easy_setopt(f->h, CURLOPT_NOSIGNAL, 1L);
     c->easy_setopt(f->h, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     c->easy_setopt(f->h, CURLOPT_CONNECTTIMEOUT_MS, (long)(1000 * f->account.patience));
     c->easy_setopt(f->h, CURLOPT_BUFFERSIZE, 1L << 18);
