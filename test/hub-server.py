@@ -24,6 +24,7 @@ The first component of a path says how to behave, as several words joined by "+"
   loop, plaintext           redirects in a circle; to the port without TLS
   missing    a listed file is not there
   proxy407   as a proxy that asks for a password
+It answers HEAD and /api/models/.../tree too, so that huggingface_hub itself can download from it.
 Models named gated ask for the token "good"; those named private too, and hide.
 """
 
@@ -98,7 +99,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for name, value in headers:
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def error(self, status, code, text, headers=()):
         body = json.dumps({"error": text}).encode()
@@ -116,6 +118,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.connection.shutdown(socket.SHUT_RDWR)
 
     # ---- what is asked ----
+
+    def do_HEAD(self):
+        self.do_GET()
 
     def do_GET(self):
         path, proxied = self.path, "-"
@@ -157,10 +162,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def route(self, how, mode, rest, token):
         rest, _, query = rest.partition("?")
         part = [urllib.parse.unquote(x) for x in rest.split("/")]
-        if part[:2] == ["api", "models"] and part[4] == "revision" and query == "blobs=true":
-            self.list(how, "/".join(part[2:4]), part[5], token)
+        if part[:2] == ["api", "models"] and part[4] in ("revision", "tree"):
+            self.list(how, "/".join(part[2:4]), part[5], token, part[4] == "tree")
         elif part[2] == "resolve":
-            self.file(how, mode, "/".join(part[:2]), part[3], part[4], token)
+            self.file(how, mode, "/".join(part[:2]), part[3], "/".join(part[4:]), token)
         else:
             self.error(404, "", "Sorry, we can't find the page you are looking for.")
 
@@ -176,7 +181,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.error(404, "RevisionNotFound", f"Invalid rev id: {revision}")
         return REPO[repo][revision]
 
-    def list(self, how, repo, revision, token):
+    def list(self, how, repo, revision, token, as_tree):
         commit = self.commit(repo, revision, token)
         if commit is None:
             return
@@ -192,6 +197,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             found["sha"] = "../../x"
         if "nolist" in how:
             found.pop("siblings")
+        if as_tree:
+            found = [
+                {"type": "file", "path": f["rfilename"], "size": f["size"], "oid": f["blobId"]}
+                | ({"lfs": {**f["lfs"], "oid": f["lfs"]["sha256"]}} if "lfs" in f else {})
+                for f in files
+            ]
         self.answer(200, json.dumps("what?" if "badjson" in how else found).encode())
 
     def file(self, how, mode, repo, revision, name, token):
@@ -209,9 +220,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.error(404, "EntryNotFound", "Entry not found")
         if "htmlfile" in how and is_weights(name):
             return self.page()
+        if self.command == "HEAD":
+            return self.describe(commit, name, FILES[repo, commit][name])
         if "cdn" in how and is_weights(name):
             return self.redirect(f"http://127.0.0.1:{PORTS[1]}/{mode}/{repo}/resolve/{commit}/{name}")
         self.send_file(how, FILES[repo, commit][name], is_weights(name))
+
+    def describe(self, commit, name, data):
+        e = entry(name, data, {})
+        self.send_response(200)
+        self.send_header("X-Repo-Commit", commit)
+        self.send_header("ETag", '"%s"' % (e["lfs"]["sha256"] if "lfs" in e else e["blobId"]))
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
 
     def send_file(self, how, data, weights):
         begin = self.headers.get("Range", "")

@@ -394,6 +394,31 @@ ok "the next run" from plain lab/dna
 is "goes on" "$(asked model.safetensors | joined)" "- bytes=23808- "
 whole "signal"
 
+# ---- huggingface_hub itself, in $CADUCEUS_HUB_PYTHON or python3 ----
+
+hub_py=${CADUCEUS_HUB_PYTHON:-$py}
+if "$hub_py" -c 'import huggingface_hub' 2>/dev/null; then
+    export HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_DISABLE_PROGRESS_BARS=1
+    library() { env HF_ENDPOINT="$hub/plain" timeout 120 "$hub_py" "$checks/hub.py" "$@"; }
+    for at in "main $ps" "v1 $ph" "$ps $ps"; do
+        set -- $at
+        fresh
+        ok "huggingface_hub: pull $1" from plain "lab/dna@$1"
+        ok "is found by it" library find lab/dna "$1"
+        is "in the same folder" "$(cat .out)" "$cache/models--lab--dna/snapshots/$2"
+    done
+    : >"$log"
+    ok "and it fetches the rest alone" library get lab/dna
+    is "not the weights again" "$(grep -c 'GET.*/model.safetensors' "$log")" 0
+    fresh
+    ok "what it downloads" library get lab/dna
+    : >"$log"
+    ok "is not pulled again" from plain lab/dna
+    is "not a file" "$(grep -c resolve "$log")" 0
+    whole "huggingface_hub's"
+    ok "and runs" timeout 60 "$caduceus" model info -m hf:lab/dna
+else skip "what is pulled is found by huggingface_hub, and the other way round" "no huggingface_hub"; fi
+
 # ---- which files ----
 
 ok "shards, not pickles" from plain --dry-run lab/both

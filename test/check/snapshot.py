@@ -49,7 +49,7 @@ def find(storage, revision):
 def check_file(storage, path):
     target = os.readlink(path)
     name = os.path.basename(target)
-    if target != os.path.join("..", "..", "blobs", name):
+    if target != os.path.relpath(os.path.join(storage, "blobs", name), os.path.dirname(path)):
         sys.exit(f"{path}: links to {target}")
     with open(path, "rb") as f:
         data = f.read()
@@ -63,10 +63,10 @@ def check_file(storage, path):
 def main(repo, revision="main"):
     storage = os.path.join(cache(), "--".join(["models", *repo.split("/")]))
     folder = find(storage, revision)
-    names = sorted(os.listdir(folder))
-    for name in names:
-        check_file(storage, os.path.join(folder, name))
-    if not names:
+    paths = [os.path.join(at, name) for at, _, names in os.walk(folder) for name in names]
+    for path in paths:
+        check_file(storage, path)
+    if not paths:
         sys.exit(f"{folder}: is empty")
     print(os.path.abspath(folder))
 
