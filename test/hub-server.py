@@ -192,7 +192,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             files.append({**files[0], "rfilename": urllib.parse.unquote(how["hostile"].replace("~", "%"))})
         if "twice" in how:
             files += files
-        found = {"id": repo, "sha": commit, "siblings": files}
+        found = {"id": repo, "sha": commit, "siblings": files, "private": False, "downloads": 0, "likes": 0, "tags": []}
         if "nocommit" in how:
             found["sha"] = "../../x"
         if "nolist" in how:
@@ -255,7 +255,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.send_bytes(data[begin : ends[0] if ends else len(data)], "slow" in how and weights)
         if "stall" in how and weights:
-            time.sleep(8)
+            time.sleep(30)
         if ends:
             self.cut()
 

@@ -246,8 +246,8 @@ error "busy for too long" 'lab/dna@main: the server answers HTTP 503' from busy=
 is "after one more try" "$(lines <"$log")" 2
 error "it hangs up" 'lab/dna@main: the connection was cut' from gone=9 --retries 1 lab/dna
 error "it limits requests" 'HTTP 429' from limit --retries 0 lab/dna@v1
-error "it stalls" 'model.safetensors: nothing came for 1 s after 23808 of 47616 bytes' \
-    env HF_HUB_DOWNLOAD_TIMEOUT=1 HF_ENDPOINT="$hub/stall" timeout 60 "$caduceus" model pull --retries 0 lab/dna
+error "it stalls" 'model.safetensors: nothing came for 4 s after 23808 of 47616 bytes' \
+    env HF_HUB_DOWNLOAD_TIMEOUT=4 HF_ENDPOINT="$hub/stall" timeout 60 "$caduceus" model pull --retries 0 lab/dna
 error "a timeout that is none" 'HF_HUB_DOWNLOAD_TIMEOUT' \
     env HF_HUB_DOWNLOAD_TIMEOUT=x HF_ENDPOINT="$hub/plain" timeout 60 "$caduceus" model pull lab/dna
 fresh
