@@ -439,9 +439,10 @@ like "with a warning" 'warning: caduceus cannot run it: .*config.json: ' .err
 ok "a second revision" from plain lab/dna@v1
 ok "a third model" from plain lab/bin
 mkdir -p "$cache/models--lab--empty/refs" "$cache/datasets--lab--dna/snapshots/x"
+echo x >"$cache/models--lab--file"
 ok "model list" list
 is "lists snapshots and nothing else" "$(sed 1d .out | cut -f 1 | joined)" \
-    "lab/bin lab/dna lab/dna lab/empty lab/foreign "
+    "lab/bin lab/dna lab/dna lab/empty lab/file lab/foreign "
 row=$(grep "$ps" .out)
 timeout 60 "$caduceus" model info -m hf:lab/dna >info
 is "a model that runs" "$(echo "$row" | cut -f 1-10,12)" \
@@ -456,7 +457,7 @@ ok "model list --json" list --json
 "$py" -m json.tool .out >/dev/null || fail "is JSON"
 like "says what runs" '"runs": true' .out
 like "and what does not" '"reason": "config.json: ' .out
-is "one for each" "$(grep -c '"model":' .out)" 5
+is "one for each" "$(grep -c '"model":' .out)" 6
 error "a list that cannot be written" 'No space left' to_full list
 
 kill $server 2>/dev/null

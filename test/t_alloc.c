@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/notes.h"
@@ -86,6 +87,46 @@ static int use(const char *path, cad_error_t *err)
     return rc;
 }
 
+static int describe(void *err, const cad_snapshot_t *s)
+{
+    cad_summary_t m;
+    return cad_model_summary(&m, s->path, err);
+}
+
+/* Finds a model in a cache of the hub, and lists the cache. Returns 0, or the first error. */
+static int look_up(const char *cache, cad_error_t *err)
+{
+    cad_summary_t m;
+    int rc = setenv("HF_HUB_CACHE", cache, 1) ? CAD_ENOMEM : cad_model_summary(&m, "hf:lab/dna@refs/pr/1", err);
+    return rc ? rc : cad_hub_list(describe, err, err);
+}
+
+/* The files and folders of a cache with one model, in the order in which they can be removed. */
+static const char *const CACHE[] = { "models--lab--dna/snapshots/abc",
+                                     "models--lab--dna/snapshots",
+                                     "models--lab--dna/refs/refs/pr/1",
+                                     "models--lab--dna/refs/refs/pr",
+                                     "models--lab--dna/refs/refs",
+                                     "models--lab--dna/refs",
+                                     "models--lab--dna" };
+enum { NCACHE = sizeof CACHE / sizeof *CACHE };
+/* Makes that cache in dir; its snapshot is a link to path. */
+static void make_cache(const char *dir, const char *path)
+{
+    char at[4096], *whole = realpath(path, NULL);
+    for (int i = NCACHE - 1; i >= 0; i--) {
+        FILE *f;
+        snprintf(at, sizeof at, "%s/%s", dir, CACHE[i]);
+        if (i == 0) tap_ok(whole && symlink(whole, at) == 0, "a cache is made");
+        else if (i != 2) mkdir(at, 0777);
+        else if ((f = fopen(at, "w"))) {
+            fputs("abc", f);
+            fclose(f);
+        }
+    }
+    free(whole);
+}
+
 /* Creates and saves models. Returns 0, or the first error. */
 static int make(const char *dir, cad_error_t *err)
 {
@@ -167,6 +208,12 @@ int main(void)
     if (!mkdtemp(dir)) return 1;
     fail_each("one that is made and saved", make, dir, 25);
     fail_each("a step of training", train, dir, 60);
+    make_cache(dir, path);
+    fail_each("a cache that is searched and listed", look_up, dir, 40);
+    for (int i = 0; i < NCACHE; i++) {
+        snprintf(file, sizeof file, "%s/%s", dir, CACHE[i]);
+        remove(file);
+    }
     for (int i = 0; i < 4; i++) {
         snprintf(file, sizeof file, "%s/%s", dir, files[i]);
         unlink(file);

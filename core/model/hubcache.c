@@ -222,49 +222,100 @@ int cad_hub_find(const char *spec, char **dir, cad_error_t *err)
 /* ---- what it holds ---- */
 
 typedef struct {
+    char **name; // (n) sorted
+    int n;
+} entries_t;
+
+static bool visible(const char *name) { return name[0] != '.'; }
+static bool is_model(const char *name) { return !strncmp(name, PREFIX, sizeof PREFIX - 1); }
+
+static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+static void free_entries(entries_t *l)
+{
+    for (int i = 0; i < l->n; i++) free(l->name[i]);
+    free(l->name);
+    *l = (entries_t) { 0 };
+}
+
+static int add_entry(entries_t *l, const char *name, cad_error_t *err)
+{
+    char **grown = realloc(l->name, (size_t)(l->n + 1) * sizeof *grown);
+    if (!grown) return cad_out_of_memory(err);
+    l->name = grown;
+    if (!(grown[l->n] = strdup(name))) return cad_out_of_memory(err);
+    l->n++;
+    return 0;
+}
+
+/* Lists the names in a folder that are to be taken. A folder that does not exist has none. */
+static int list_folder(entries_t *l, const char *dir, bool (*take)(const char *), cad_error_t *err)
+{
+    DIR *d = opendir(dir);
+    int rc = 0;
+    *l = (entries_t) { 0 };
+    if (!d) return errno == ENOENT ? 0 : cad_fail(err, CAD_EIO, "%s: %s", dir, strerror(errno));
+    for (struct dirent *e; rc == 0 && (e = readdir(d));)
+        if (take(e->d_name)) rc = add_entry(l, e->d_name, err);
+    closedir(d);
+    if (rc) free_entries(l);
+    else if (l->n) qsort(l->name, (size_t)l->n, sizeof *l->name, by_text);
+    return rc;
+}
+
+/* The same within a model: what cannot be read there has no names, and the other models are listed. */
+static int list_within(entries_t *l, const char *dir, cad_error_t *err)
+{
+    int rc = list_folder(l, dir, visible, err);
+    return rc == CAD_EIO ? 0 : rc;
+}
+
+typedef struct {
     char commit[256], *revision;
 } ref_t;
 typedef struct {
     ref_t *ref; // (n)
     int n;
-    bool failed; /* out of memory */
 } refs_t;
 
-static int visible(const struct dirent *e) { return e->d_name[0] != '.'; }
-
-static void free_names(struct dirent **list, int n)
-{
-    for (int i = 0; i < n; i++) free(list[i]);
-    if (n >= 0) free(list);
-}
-
-static void add_ref(refs_t *r, const char *path, const char *revision)
+static int add_ref(refs_t *r, const char *path, const char *revision, cad_error_t *err)
 {
     ref_t *grown = realloc(r->ref, (size_t)(r->n + 1) * sizeof *grown);
-    if (grown) r->ref = grown;
-    if (!grown || !(grown[r->n].revision = strdup(revision))) r->failed = true;
-    else read_ref(path, grown[r->n++].commit);
+    if (!grown) return cad_out_of_memory(err);
+    r->ref = grown;
+    if (!(grown[r->n].revision = strdup(revision))) return cad_out_of_memory(err);
+    read_ref(path, grown[r->n++].commit);
+    return 0;
 }
 
 #define DEPTH 8 /* of folders in refs/ and in a snapshot, at most */
 
-/* Collects the refs below folder dir; prefix: "" or its path within refs/, with a slash. */
-static void list_refs(refs_t *r, const char *dir, const char *prefix, int depth)
+static int list_refs(refs_t *r, const char *dir, const char *prefix, int depth, cad_error_t *err);
+
+/* Adds a file of refs/, or those of a folder. */
+static int list_ref(refs_t *r, const char *dir, const char *prefix, const char *name, int depth, cad_error_t *err)
 {
-    struct dirent **list = NULL;
-    int n = depth ? scandir(dir, &list, visible, alphasort) : -1;
-    for (int i = 0; i < n; i++) {
-        char *path = cad_path_join(dir, list[i]->d_name), revision[512];
-        struct stat sb;
-        int length = snprintf(revision, sizeof revision, "%s%s", prefix, list[i]->d_name);
-        if (!path) r->failed = true;
-        else if (length < (int)sizeof revision - 1 && stat(path, &sb) == 0) {
-            if (S_ISREG(sb.st_mode)) add_ref(r, path, revision);
-            else if (S_ISDIR(sb.st_mode)) list_refs(r, path, strcat(revision, "/"), depth - 1);
-        }
-        free(path);
+    char *path = cad_path_join(dir, name), revision[512];
+    int length = snprintf(revision, sizeof revision, "%s%s", prefix, name), rc = 0;
+    struct stat sb;
+    if (!path) return cad_out_of_memory(err);
+    if (length < (int)sizeof revision - 1 && stat(path, &sb) == 0) {
+        if (S_ISREG(sb.st_mode)) rc = add_ref(r, path, revision, err);
+        else if (S_ISDIR(sb.st_mode)) rc = list_refs(r, path, strcat(revision, "/"), depth - 1, err);
     }
-    free_names(list, n);
+    free(path);
+    return rc;
+}
+
+/* Collects the refs below folder dir; prefix: "" or its path within refs/, with a slash. */
+static int list_refs(refs_t *r, const char *dir, const char *prefix, int depth, cad_error_t *err)
+{
+    entries_t l;
+    int rc = depth ? list_within(&l, dir, err) : 0;
+    if (rc || !depth) return rc;
+    for (int i = 0; i < l.n && rc == 0; i++) rc = list_ref(r, dir, prefix, l.name[i], depth, err);
+    free_entries(&l);
+    return rc;
 }
 
 static void free_refs(refs_t *r)
@@ -288,22 +339,23 @@ static char *names_of(const refs_t *r, const char *commit)
     return text;
 }
 
-/* The size of all files below a folder, links followed. */
-static int64_t bytes_below(const char *dir, int depth)
+/* Adds the size of all files below a folder, links followed. */
+static int add_bytes(int64_t *sum, const char *dir, int depth, cad_error_t *err)
 {
     DIR *d = depth ? opendir(dir) : NULL;
-    int64_t sum = 0;
-    for (struct dirent *e; d && (e = readdir(d));) {
-        char *path = visible(e) ? cad_path_join(dir, e->d_name) : NULL;
+    int rc = 0;
+    for (struct dirent *e; d && rc == 0 && (e = readdir(d));) {
+        char *path = visible(e->d_name) ? cad_path_join(dir, e->d_name) : NULL;
         struct stat sb;
+        if (!path && visible(e->d_name)) rc = cad_out_of_memory(err);
         if (path && stat(path, &sb) == 0) {
-            if (S_ISREG(sb.st_mode)) sum += sb.st_size;
-            else if (S_ISDIR(sb.st_mode)) sum += bytes_below(path, depth - 1);
+            if (S_ISREG(sb.st_mode)) *sum += sb.st_size;
+            else if (S_ISDIR(sb.st_mode)) rc = add_bytes(sum, path, depth - 1, err);
         }
         free(path);
     }
     if (d) closedir(d);
-    return sum;
+    return rc;
 }
 
 static int visit_one(const char *model, const char *commit, const refs_t *refs, cad_hub_visit_f *visit, void *arg,
@@ -313,12 +365,10 @@ static int visit_one(const char *model, const char *commit, const refs_t *refs, 
     char *path = NULL, *names = NULL;
     int rc = cad_hub_path(&path, *commit ? CAD_HUB_SNAPSHOT : CAD_HUB_MODEL, model, commit, err);
     if (rc == 0 && !(names = names_of(refs, commit))) rc = cad_out_of_memory(err);
-    if (rc == 0) {
-        s.path = path;
-        s.revisions = names;
-        s.bytes = bytes_below(path, DEPTH);
-        rc = visit(arg, &s);
-    }
+    if (rc == 0) rc = add_bytes(&s.bytes, path, DEPTH, err);
+    s.path = path;
+    s.revisions = names;
+    if (rc == 0) rc = visit(arg, &s);
     free(path);
     free(names);
     return rc;
@@ -327,17 +377,16 @@ static int visit_one(const char *model, const char *commit, const refs_t *refs, 
 /* Visits the snapshots of one model; a model without any once, with an empty commit. */
 static int visit_model(const char *model, cad_hub_visit_f *visit, void *arg, cad_error_t *err)
 {
-    struct dirent **list = NULL;
+    entries_t l = { 0 };
     char *refs = NULL, *snapshots = NULL;
     refs_t r = { 0 };
-    int n = -1, rc = cad_hub_path(&refs, CAD_HUB_REF, model, "", err);
+    int rc = cad_hub_path(&refs, CAD_HUB_REF, model, "", err);
     if (rc == 0) rc = cad_hub_path(&snapshots, CAD_HUB_SNAPSHOT, model, "", err);
-    if (rc == 0) list_refs(&r, refs, "", DEPTH);
-    if (rc == 0 && r.failed) rc = cad_out_of_memory(err);
-    if (rc == 0) n = scandir(snapshots, &list, visible, alphasort);
-    for (int i = 0; i < n && rc == 0; i++) rc = visit_one(model, list[i]->d_name, &r, visit, arg, err);
-    if (rc == 0 && n <= 0) rc = visit_one(model, "", &r, visit, arg, err);
-    free_names(list, n);
+    if (rc == 0) rc = list_refs(&r, refs, "", DEPTH, err);
+    if (rc == 0) rc = list_within(&l, snapshots, err);
+    for (int i = 0; i < l.n && rc == 0; i++) rc = visit_one(model, l.name[i], &r, visit, arg, err);
+    if (rc == 0 && l.n == 0) rc = visit_one(model, "", &r, visit, arg, err);
+    free_entries(&l);
     free_refs(&r);
     free(refs);
     free(snapshots);
@@ -355,22 +404,18 @@ static char *model_of(const char *folder)
     return model;
 }
 
-static int is_model(const struct dirent *e) { return !strncmp(e->d_name, PREFIX, sizeof PREFIX - 1); }
-
 int cad_hub_list(cad_hub_visit_f *visit, void *arg, cad_error_t *err)
 {
-    struct dirent **list = NULL;
+    entries_t l = { 0 };
     char *cache;
-    int n, rc = cad_hub_path(&cache, CAD_HUB_CACHE, NULL, NULL, err);
-    if (rc) return rc;
-    n = scandir(cache, &list, is_model, alphasort);
-    if (n < 0 && errno != ENOENT) rc = cad_fail(err, CAD_EIO, "%s: %s", cache, strerror(errno));
-    for (int i = 0; i < n && rc == 0; i++) {
-        char *model = model_of(list[i]->d_name);
+    int rc = cad_hub_path(&cache, CAD_HUB_CACHE, NULL, NULL, err);
+    if (rc == 0) rc = list_folder(&l, cache, is_model, err);
+    for (int i = 0; i < l.n && rc == 0; i++) {
+        char *model = model_of(l.name[i]);
         rc = model ? visit_model(model, visit, arg, err) : cad_out_of_memory(err);
         free(model);
     }
-    free_names(list, n);
+    free_entries(&l);
     free(cache);
     return rc;
 }
