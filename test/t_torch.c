@@ -137,8 +137,8 @@ static bool find_pickle(const bytes_t *f, size_t *begin, size_t *n, size_t *reco
 /* Changes bytes of the pickle and makes its checksum right. */
 static void mutate_pickle(uint64_t *s, bytes_t *f, size_t begin, size_t n, size_t record)
 {
-    for (uint64_t k = 1 + draw(s, 4); k > 0; k--) {
-        size_t at = begin + draw(s, n), from = begin + draw(s, n), length = 1 + draw(s, 12);
+    for (uint64_t k = 1 + draw(s, 3); k > 0; k--) {
+        size_t at = begin + draw(s, n), from = begin + draw(s, n), length = 1 + draw(s, draw(s, 2) ? 12 : 1);
         for (size_t i = 0; i < length && at + i < begin + n && from + i < begin + n; i++)
             f->b[at + i] = k % 2 ? f->b[from + i] : (unsigned char)draw(s, 256);
     }
