@@ -127,6 +127,17 @@ static void make_cache(const char *dir, const char *path)
     free(whole);
 }
 
+#ifdef CAD_LIBZIP
+/* Opens a model. Returns 0, or the first error. */
+static int open_alone(const char *path, cad_error_t *err)
+{
+    cad_model_t *m = NULL;
+    int rc = cad_model_open(&m, path, err);
+    cad_model_close(m);
+    return rc;
+}
+#endif
+
 /* Creates and saves models. Returns 0, or the first error. */
 static int make(const char *dir, cad_error_t *err)
 {
@@ -205,6 +216,10 @@ int main(void)
     snprintf(path, sizeof path, "%s/test/data/ps", srcdir ? srcdir : ".");
     snprintf(dir, sizeof dir, "%s/caduceus-test.XXXXXX", tmp ? tmp : "/tmp");
     fail_each("a model that is run", use, path, 100);
+#ifdef CAD_LIBZIP
+    snprintf(path, sizeof path, "%s/test/data/torch", srcdir ? srcdir : ".");
+    fail_each("a PyTorch file that is opened", open_alone, path, 100);
+#endif
     if (!mkdtemp(dir)) return 1;
     fail_each("one that is made and saved", make, dir, 25);
     fail_each("a step of training", train, dir, 60);

@@ -8,10 +8,8 @@
 
 static bool present(const char *dir, const char *name)
 {
-    char *path = cad_path_join(dir, name);
-    bool found = path && access(path, F_OK) == 0;
-    free(path);
-    return found;
+    char path[4352];
+    return (size_t)snprintf(path, sizeof path, "%s/%s", dir, name) < sizeof path && access(path, F_OK) == 0;
 }
 
 static bool config_present(const char *dir) { return present(dir, "config.json") || present(dir, "model_config.json"); }

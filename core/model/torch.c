@@ -4,7 +4,7 @@
  * lie in are the members data/0, data/1, ... A tensor is an offset, a shape and strides in a storage, which
  * several tensors may share. Nothing of the pickle is executed (pickle.h).
  *
- * Memory at any time is below twice the file's size and 64 MB, not counting the tensors that are read.
+ * Memory at any time is below twice the file's size and 100 MB, not counting the tensors that are read.
  * SPDX-License-Identifier: MIT
  */
 #include "model/archive.h"

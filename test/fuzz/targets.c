@@ -67,7 +67,7 @@ static uint32_t crc32_of(const uint8_t *b, size_t n)
 
 static uint8_t *put(uint8_t *at, uint64_t value, int n)
 {
-    for (int i = 0; i < n; i++) at[i] = (uint8_t)(value >> 8 * i);
+    for (int i = 0; i < n; i++) at[i] = i < 8 ? (uint8_t)(value >> 8 * i) : 0;
     return at + n;
 }
 
