@@ -244,7 +244,7 @@ static int list_tensor(listing_t *l, uint32_t args)
 {
     const cad_pickle_t *p = l->p;
     cad_stored_t *t;
-    int64_t first, count, each;
+    int64_t first = 0, count = 0, each = 0;
     int rc;
     if (l->a->ntensor >= MAX_TENSORS)
         return cad_fail(l->err, CAD_EFORMAT, "%s: more than %d tensors", l->s->zip.path, MAX_TENSORS);
@@ -313,7 +313,7 @@ static int find_state(const cad_pickle_t *p, const char *path, uint32_t *dict, c
 static int list_state(listing_t *l)
 {
     cad_py_cursor_t c = { 0 };
-    uint32_t dict, key, value;
+    uint32_t dict = 0, key, value;
     int rc = find_state(l->p, l->s->zip.path, &dict, l->err);
     for (int64_t i = 0; rc == 0 && i < l->s->zip.n; i++)
         if (!l->s->zip.member[i].deflated) rc = add_work(l, l->s->zip.member[i].size);
