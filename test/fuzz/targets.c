@@ -42,9 +42,10 @@ void fuzz_config(const uint8_t *data, size_t size)
 {
     cad_config_t cfg;
     cad_error_t err;
-    char *text = strndup((const char *)data, size);
-    if (text) cad_config_parse(&cfg, text, &err);
-    free(text);
+    json_t *root = NULL;
+    if (cad_json_parse(&root, (const char *)data, size, "config.json", &err) == 0)
+        cad_config_read(&cfg, root, "config.json", &err);
+    json_decref(root);
 }
 
 /* ---- a pickle, in a zip archive whose checksums are right ---- */
