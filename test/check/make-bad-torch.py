@@ -1,6 +1,6 @@
-"""make-bad-torch.py MODEL OUT: PyTorch files made without PyTorch from the folder MODEL, in safetensors: good ones in forms
-that PyTorch does not write itself, and one for each fault of a pickle or its zip archive. Prints name, regular expression
-of the error expected (or "good"), and what it is, separated by tabs. SPDX-License-Identifier: MIT"""
+"""make-bad-torch.py MODEL OUT: PyTorch files made without PyTorch from the folder MODEL, in safetensors: good ones in
+forms that PyTorch does not write itself, and one for each fault of a pickle or its zip archive. Prints name, regular
+expression of the error expected (or "good"), and what it is, separated by tabs. SPDX-License-Identifier: MIT"""
 import io, json, os, struct, sys, zipfile
 
 MODEL, OUT = sys.argv[1:]
@@ -136,11 +136,12 @@ RUN = call("os", "system") + many(text("touch pwned")) + b"R"
 EVAL = call("builtins", "eval") + many(text("open('pwned', 'w')")) + b"R"
 root("os-system", "holds an object of os.system, not a dict of tensors", "os.system", RUN)
 root("eval", "holds an object of builtins.eval", "eval", EVAL)
-root("eval-state", 'its "state_dict" is an object of builtins.eval', "eval as a state dict", record([("state_dict", EVAL)]))
+root("eval-state", 'its "state_dict" is an object of builtins.eval', "eval as a state dict",
+     record([("state_dict", EVAL)]))
 embed("eval-tensor", "tensor .*: is no tensor but an object of builtins.eval", "eval as a tensor", EVAL)
 embed("eval-storage", "the record of its storage is malformed", "eval as a storage", tensor(EVAL, [ROWS, WIDTH]))
-embed("eval-shape", "its shape or strides are malformed", "eval as a shape", call("torch._utils", "_rebuild_tensor_v2") +
-      many(whole, number(0), EVAL, EVAL, FALSE, NONE) + b"R")
+embed("eval-shape", "its shape or strides are malformed", "eval as a shape",
+      call("torch._utils", "_rebuild_tensor_v2") + many(whole, number(0), EVAL, EVAL, FALSE, NONE) + b"R")
 
 # ---- tensors ----
 embed("class", "its storage is torch.ComplexFloatStorage, which", "another storage class",
@@ -172,7 +173,8 @@ root("twice", "there twice", "a tensor twice", record(entries() + entries()))
 root("double", "there twice, under different prefixes", "a tensor under two prefixes",
      record(entries() + [("module." + k, v) for k, v in entries()]))
 root("long-name", "name of a tensor", "a name of 300 bytes", record([("x" * 300, v) for k, v in entries()]))
-root("number-name", "name of a tensor", "a number as a name", b"}" + b"".join(number(1) + v + b"s" for k, v in entries()))
+root("number-name", "name of a tensor", "a number as a name",
+     b"}" + b"".join(number(1) + v + b"s" for k, v in entries()))
 
 # ---- instructions ----
 root("empty-dict", "holds a dict without tensors", "an empty dict", b"}")
