@@ -1,7 +1,6 @@
-/* bed.c - parses BED lines.
- *
- * SPDX-License-Identifier: MIT
- */
+/* bed.c - BED lines. SPDX-License-Identifier: MIT */
+#include <ctype.h>
+
 #include "io/bed.h"
 
 /* True if the line is the word, or begins with the word and a blank. "track<TAB>12" is not: there the word is a
@@ -113,6 +112,63 @@ static int parse_blocks(const field_t *f, bed_row_t *row)
     return ok ? 0 : CAD_EFORMAT;
 }
 
+/* Several columns hold such words only where they name columns, or in GFF, whose fourth and fifth are numbers. */
+static bool is_gff(const field_t *f, int ncol)
+{
+    int64_t n;
+    return ncol >= 8 && field_int(&f[3], &n) && field_int(&f[4], &n);
+}
+
+/* VCF: contig, position, ID, REF, ALT. */
+static bool is_vcf(const field_t *f, int ncol)
+{
+    int64_t n;
+    return ncol >= 8 && field_int(&f[1], &n) && !field_int(&f[2], &n) && f[3].n &&
+           strspn(f[3].s, "ACGTNacgtn") >= f[3].n;
+}
+
+static bool is_float(const field_t *f)
+{
+    char buf[40], *end;
+    if (f->n == 0 || f->n >= sizeof buf || !memchr("0123456789", *f->s, 10)) return false;
+    memcpy(buf, f->s, f->n);
+    buf[f->n] = 0;
+    (void)!strtod(buf, &end);
+    return !*end;
+}
+
+static bool is_words(const field_t *f)
+{
+    return f[1].n && f[2].n && isalpha((unsigned char)*f[1].s) && isalpha((unsigned char)*f[2].s);
+}
+
+/* What to do about a start or an end that is no whole number. */
+static const char *advice(const field_t *f, int ncol)
+{
+    int64_t n;
+    if (is_gff(f, ncol))
+        return "; GFF or GTF? Convert it: zcat -f FILE | grep -v '^#' | awk -v OFS='\\t' '{print $1,$4-1,$5,$3,\".\",$7}'";
+    if (is_vcf(f, ncol)) return "; VCF? Its first line must be ##fileformat=VCFv4.2";
+    if ((field_int(&f[1], &n) || is_float(&f[1])) && (field_int(&f[2], &n) || is_float(&f[2])))
+        return "; write the number out";
+    return is_words(f) ? "; a header line begins with #" : "";
+}
+
+static int not_bed(const char *path, int64_t number, const field_t *f, int ncol, const char *s, size_t n,
+                   cad_error_t *err)
+{
+    long long num = (long long)number;
+    if (ncol >= 1 && f[0].n == 0)
+        return cad_fail(err, CAD_EFORMAT,
+                        "%s:%lld: not BED: the first column is empty, as where a table was written with row names",
+                        path, num);
+    if (memchr(s, '\r', n))
+        return cad_fail(err, CAD_EFORMAT, "%s:%lld: carriage returns in place of line ends; convert it: tr '\\r' '\\n'",
+                        path, num);
+    return cad_fail(err, CAD_EFORMAT, "%s:%lld: not BED: expected at least contig, start and end, found %d column%s",
+                    path, num, ncol, ncol == 1 ? "" : "s");
+}
+
 int bed_parse(const char *path, int64_t number, const char *s, size_t n, bool split, bed_row_t *row, cad_error_t *err)
 {
     size_t at = 0;
@@ -123,18 +179,11 @@ int bed_parse(const char *path, int64_t number, const char *s, size_t n, bool sp
     if (n && s[n - 1] == '\r') n--;
     for (; row->ncol < 12 && next_field(s, n, &at, &f[row->ncol]); row->ncol++) {}
     while (row->ncol >= 12 && next_field(s, n, &at, &more)) row->ncol++;
-    if (row->ncol < 3 || f[0].n == 0)
-        return cad_fail(err, CAD_EFORMAT,
-                        "%s:%lld: not BED: expected at least contig, start and end, found %d column%s", path, num,
-                        row->ncol, row->ncol == 1 ? "" : "s");
+    if (row->ncol < 3 || f[0].n == 0 || memchr(s, '\r', n)) return not_bed(path, number, f, row->ncol, s, n, err);
     if (!field_int(&f[1], &row->span.beg) || !field_int(&f[2], &row->span.end))
-        return cad_fail(
-            err, CAD_EFORMAT, "%s:%lld: start \"%.*s\" or end \"%.*s\" is not a whole number below 2^63%s", path, num,
-            (int)cad_min((int64_t)f[1].n, 30), f[1].s, (int)cad_min((int64_t)f[2].n, 30), f[2].s,
-            row->ncol >= 8
-                ? "; GFF or GTF? Convert it: zcat -f FILE | grep -v '^#' | awk -v OFS='\\t' '{print $1,$4-1,$5,$3,\".\",$7}'"
-            : number == 1 ? "; a header line begins with #"
-                          : "");
+        return cad_fail(err, CAD_EFORMAT, "%s:%lld: start \"%.*s\" or end \"%.*s\" is not a whole number below 2^63%s",
+                        path, num, (int)cad_min((int64_t)f[1].n, 30), f[1].s, (int)cad_min((int64_t)f[2].n, 30), f[2].s,
+                        advice(f, row->ncol));
     if (row->span.beg < 0)
         return cad_fail(err, CAD_EFORMAT, "%s:%lld: start %lld is negative; BED counts from 0", path, num,
                         (long long)row->span.beg);

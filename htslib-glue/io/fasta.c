@@ -16,6 +16,8 @@
 
 #include "base/file.h"
 #include "io/fasta.h"
+#include "io/index_check.h"
+#include "io/local.h"
 #include "io/output.h"
 #include "io/signals.h"
 
@@ -57,8 +59,9 @@ static bool parse_line(char *line, contig_t *c)
     }
     c->name = strdup(field[0]);
     return cad_parse_int(field[1], 0, INT64_MAX / 4, &c->length) &&
-           cad_parse_int(field[2], 0, INT64_MAX / 4, &c->offset) && cad_parse_int(field[3], 0, INT32_MAX, &c->bases) &&
-           cad_parse_int(field[4], 0, INT32_MAX, &c->width) &&
+           cad_parse_int(field[2], 0, INT64_MAX / 4, &c->offset) &&
+           cad_parse_int(field[3], 0, UINT32_MAX, &c->bases) && /* all that htslib's .fai holds */
+           cad_parse_int(field[4], 0, UINT32_MAX, &c->width) &&
            (c->length == 0 ||
             (c->bases > 0 && c->width >= c->bases && c->length / c->bases < INT64_MAX / 4 / c->width));
 }
@@ -235,75 +238,17 @@ static int check_contents(const fasta_t *f, BGZF *fp, cad_error_t *err)
     return rc;
 }
 
-/* ---- the .gzi index: a count, then pairs of offsets (compressed, uncompressed) ---- */
-
-/* Reads the size and the data size of the BGZF block at an offset; returns false at the end of the file. A block
- * is a gzip member: its extra field holds its size less one, and its last four bytes hold the size of its data. */
-static bool block_at(int fd, uint64_t at, uint64_t *size, uint64_t *data)
-{
-    unsigned char h[18], n[4];
-    if (cad_pread(fd, h, sizeof h, (int64_t)at, "", NULL)) return false;
-    *size = (uint64_t)(h[16] | h[17] << 8) + 1;
-    if (h[0] != 0x1f || h[1] != 0x8b || h[12] != 'B' || h[13] != 'C' || *size <= sizeof h + sizeof n) return false;
-    if (cad_pread(fd, n, sizeof n, (int64_t)(at + *size - sizeof n), "", NULL)) return false;
-    *data = (uint64_t)(n[0] | n[1] << 8 | n[2] << 16) + ((uint64_t)n[3] << 24);
-    return true;
-}
-
-static uint64_t little64(const unsigned char *b)
-{
-    uint64_t u = 0;
-    for (int i = 7; i >= 0; i--) u = u << 8 | b[i];
-    return u;
-}
-
-static bool entry_is(int fd, uint64_t i, uint64_t c, uint64_t u)
-{
-    unsigned char pair[16];
-    return cad_pread(fd, pair, sizeof pair, (int64_t)(8 + 16 * i), "", NULL) == 0 && little64(pair) == c &&
-           little64(pair + 8) == u;
-}
-
-/* True if the index has exactly one entry, in order, for every block with data except the first. */
-static bool entries_fit(int gzi, int fasta, uint64_t n)
-{
-    uint64_t c = 0, u = 0, size, data, blocks = 0;
-    for (; block_at(fasta, c, &size, &data); c += size, u += data) {
-        if (data == 0) continue;
-        if (blocks && (blocks > n || !entry_is(gzi, blocks - 1, c, u))) return false;
-        blocks++;
-    }
-    return n == (blocks ? blocks - 1 : 0);
-}
-
-static int check_gzi(const char *path, const char *fasta, cad_error_t *err)
-{
-    struct stat sb;
-    unsigned char count[8];
-    uint64_t n;
-    int fd = open(path, O_RDONLY | O_CLOEXEC), fafd = open(fasta, O_RDONLY | O_CLOEXEC), rc = 0;
-    if (fd < 0 || fafd < 0 || fstat(fd, &sb)) {
-        rc = cad_fail(err, CAD_EIO, "%s: %s; a bgzip-compressed FASTA needs it: " REMEDY, path, strerror(errno));
-    } else if (sb.st_size < 8 || cad_pread(fd, count, sizeof count, 0, path, NULL)) {
-        rc = cad_fail(err, CAD_EFORMAT, "%s: malformed; " REMEDY, path);
-    } else {
-        n = little64(count);
-        if (n > (uint64_t)sb.st_size / 16 || n * 16 + 8 != (uint64_t)sb.st_size)
-            rc = cad_fail(err, CAD_EFORMAT, "%s: malformed; " REMEDY, path);
-        else if (!entries_fit(fd, fafd, n))
-            rc = cad_fail(err, CAD_EFORMAT, "%s: does not belong to the FASTA; " REMEDY, path);
-    }
-    if (fd >= 0) close(fd);
-    if (fafd >= 0) close(fafd);
-    return rc;
-}
-
 /* ---- building a missing index ---- */
 
 static int build_at(const char *fasta, const char *fai, const char *gzi, cad_error_t *err)
 {
+    char *local = local_path(fasta);
+    int failed;
+    if (!local) return cad_out_of_memory(err);
     errno = 0;
-    if (fai_build3(fasta, fai, gzi) == 0) return 0;
+    failed = fai_build3(local, fai, gzi);
+    free(local);
+    if (!failed) return 0;
     if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
         return cad_fail(err, CAD_EIO, "%s: cannot write its index: %s", fasta, strerror(errno));
     return cad_fail(err, CAD_EFORMAT,
@@ -420,9 +365,8 @@ static void checksum(fasta_t *f)
 
 static void compare_age(const fasta_t *f, const char *fai, notes_t *notes)
 {
-    struct stat a, b;
-    if (f->tmp_fai || stat(f->path, &a) || stat(fai, &b)) return;
-    if (b.st_mtime < a.st_mtime) note(notes, NOTE_INDEX, 1, "%s is older than the FASTA; its contents agree", fai);
+    if (!f->tmp_fai && index_is_older(fai, f->path))
+        note(notes, NOTE_INDEX, 1, "%s is older than the FASTA; its contents agree", fai);
 }
 
 /* Reports that the FASTA is malformed, because the index that was built from it does not fit it. Removes the index. */
@@ -433,7 +377,7 @@ static int disown(const fasta_t *f, const char *fai, const char *gzi, int rc, ca
     if (rc == CAD_ENOMEM || strstr(err->text, "there twice")) return rc;
     return cad_fail(
         err, CAD_EFORMAT,
-        "%s: malformed FASTA: blanks within sequence lines, after >, or lines that are no sequence; reformat it",
+        "%s: malformed FASTA: blanks within sequence lines, after >, lines that are no sequence, or of 2^32 letters; reformat it",
         f->path);
 }
 
@@ -456,7 +400,7 @@ static int open_checked(fasta_t *f, const char *fai, const char *gzi, BGZF *fp, 
         fai = f->tmp_fai;
         gzi = f->tmp_gzi;
     }
-    if (packed && (rc = check_gzi(gzi, f->path, err))) return rc;
+    if (packed && (rc = gzi_check(gzi, f->path, err))) return rc;
     if (packed && bgzf_index_load(fp, gzi, NULL)) rc = cad_fail(err, CAD_EFORMAT, "%s: malformed; " REMEDY, gzi);
     if (rc == 0) rc = read_fai(f, fai, err);
     if (rc == 0) rc = sort_names(f, err);
@@ -471,7 +415,8 @@ static int open_checked(fasta_t *f, const char *fai, const char *gzi, BGZF *fp, 
 
 int fasta_open(fasta_t *f, const char *path, notes_t *notes, cad_error_t *err)
 {
-    char *fai = suffixed(path, ".fai"), *gzi = suffixed(path, ".gzi");
+    char *local = local_path(path), *fai = local ? suffixed(local, ".fai") : NULL,
+         *gzi = local ? suffixed(local, ".gzi") : NULL;
     struct stat sb;
     BGZF *fp = NULL;
     int rc = 0;
@@ -482,10 +427,11 @@ int fasta_open(fasta_t *f, const char *path, notes_t *notes, cad_error_t *err)
     else if (!S_ISREG(sb.st_mode))
         rc = cad_fail(err, CAD_EIO, "%s: not a regular file; a reference must allow random access", path);
     else if (sb.st_size == 0) rc = cad_fail(err, CAD_EFORMAT, "%s: the file is empty", path);
-    else if (!(fp = bgzf_open(path, "r"))) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
+    else if (!(fp = bgzf_open(local, "r"))) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
     f->fp = fp;
     if (rc == 0) rc = open_checked(f, fai, gzi, fp, notes, err);
     drop_temporary(f);
+    free(local);
     free(fai);
     free(gzi);
     if (rc) fasta_close(f);

@@ -4,10 +4,13 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <htslib/hfile.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "io/input.h"
+#include "io/local.h"
 
 #define BUFFER (1 << 16)
 
@@ -118,12 +121,26 @@ static const struct {
     { "\xef\xbb\xbf", 3, "UTF-8 with a byte-order mark: remove it with tail -c +4" },
 };
 
+/* True if lines end in carriage returns alone, as far as the first bytes tell. */
+static bool is_mac(const input_t *in)
+{
+    return in->fill && memchr(in->buf, '\r', in->fill) && !memchr(in->buf, '\n', in->fill);
+}
+
 static int check_text(input_t *in, cad_error_t *err)
 {
+    const char *name = "#CHROM\tPOS\tID\tREF\tALT";
     for (size_t i = 0; i < sizeof FOREIGN / sizeof *FOREIGN; i++)
         if (in->fill >= FOREIGN[i].n && !memcmp(in->buf, FOREIGN[i].magic, FOREIGN[i].n))
             return cad_fail(err, CAD_EFORMAT, "%s: %s", in->path, FOREIGN[i].what);
     if (in->bytes == 0 && in->eof) return cad_fail(err, CAD_EFORMAT, "%s: the file is empty", in->path);
+    if (is_mac(in) && in->fill > 1 &&
+        !(in->eof && in->buf[in->fill - 1] == '\r' && memchr(in->buf, '\r', in->fill) == in->buf + in->fill - 1))
+        return cad_fail(err, CAD_EFORMAT, "%s: carriage returns in place of line ends; convert it: tr '\\r' '\\n'",
+                        in->path);
+    if (in->fill >= strlen(name) && !memcmp(in->buf, name, strlen(name)))
+        return cad_fail(err, CAD_EFORMAT, "%s: a VCF whose first line is missing; it must be ##fileformat=VCFv4.2",
+                        in->path);
     if (in->fill >= 5 && !memcmp(in->buf, "##gff", 5))
         return cad_fail(
             err, CAD_EFORMAT,
@@ -148,6 +165,21 @@ static int open_text(input_t *in, bool forced_kind, cad_error_t *err)
     return rc ? rc : check_text(in, err);
 }
 
+/* Not by hopen, which would take a scheme for what is a name. */
+static int open_file(input_t *in, const char *path, cad_error_t *err)
+{
+    bool standard = !strcmp(path, "-");
+    int fd = standard ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT && looks_remote(path))
+        return cad_fail(err, CAD_EIO, "%s: no such file here; only local files are read: download it first", path);
+    errno = fd < 0 ? errno : 0;
+    in->h = fd < 0 ? NULL : hdopen(fd, "r");
+    if (in->h) return 0;
+    cad_fail(err, CAD_EIO, "%s: %s", in->path, strerror(errno ? errno : EIO));
+    if (fd >= 0) close(fd);
+    return CAD_EIO;
+}
+
 int input_open(input_t *in, const char *path, const char *format, cad_error_t *err)
 {
     struct stat sb;
@@ -158,9 +190,8 @@ int input_open(input_t *in, const char *path, const char *format, cad_error_t *e
         if (S_ISDIR(sb.st_mode)) return cad_fail(err, CAD_EIO, "%s: is a folder", path);
         if (S_ISREG(sb.st_mode)) in->size = sb.st_size;
     }
-    errno = 0;
-    in->h = hopen(path, "r");
-    if (!in->h) return cad_fail(err, CAD_EIO, "%s: %s", in->path, strerror(errno ? errno : EIO));
+    rc = open_file(in, path, err);
+    if (rc) return rc;
     rc = format ? forced(in, format, err) : detect(in, in->h, err);
     if (rc == 0 && in->kind < INPUT_READS) rc = open_text(in, format != NULL, err);
     return rc;

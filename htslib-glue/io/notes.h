@@ -22,6 +22,7 @@ typedef enum {
     NOTE_UNSCORABLE,
     NOTE_VALUE,
     NOTE_FITTED,
+    NOTE_HEADER,
     NOTE_KINDS
 } note_kind_t;
 typedef struct notes_t {

@@ -8,6 +8,7 @@
 #include <htslib/vcf.h>
 #include <unistd.h>
 
+#include "io/local.h"
 #include "io/shard.h"
 #include "io/records.h"
 #include "io/signals.h"
@@ -39,6 +40,14 @@ static int use_pool(htsFile *fp, htsThreadPool *pool)
 
 /* ---- reading ---- */
 
+static int set_reference(htsFile *fp, const char *reference, const char *path, cad_error_t *err)
+{
+    char *local = local_path(reference);
+    int bad = local ? hts_set_fai_filename(fp, local) : -1;
+    free(local);
+    return bad ? cad_fail(err, CAD_EIO, "%s: cannot be used as the reference of %s", reference, path) : 0;
+}
+
 int records_open(htsFile **fp, input_t *in, const char *reference, cad_error_t *err)
 {
     errno = 0;
@@ -46,10 +55,8 @@ int records_open(htsFile **fp, input_t *in, const char *reference, cad_error_t *
     if (!*fp)
         return cad_fail(err, CAD_EFORMAT, "%s: cannot be read: %s", in->path,
                         errno ? strerror(errno) : "damaged, or of another format");
-    in->h = NULL; /* *fp owns the handle now */
-    if ((*fp)->format.format == cram && reference && hts_set_fai_filename(*fp, reference))
-        return cad_fail(err, CAD_EIO, "%s: cannot be used as the reference of %s", reference, in->path);
-    return 0;
+    in->h = NULL; /* owned by *fp now */
+    return (*fp)->format.format == cram && reference ? set_reference(*fp, reference, in->path, err) : 0;
 }
 
 /* Must not be called before the header is read, nor for a file that is read by seeking: if damage has ended its
@@ -108,10 +115,23 @@ static const char *field(const char *line, int k)
 /* Returns the index of the contig that a field names; -1 for *, -2 if the header lacks it. */
 static int named_contig(sam_hdr_t *h, const char *s)
 {
-    char name[1024];
     size_t n = strcspn(s, "\t");
-    snprintf(name, sizeof name, "%.*s", (int)cad_min(n, sizeof name - 1), s);
-    return strcmp(name, "*") ? sam_hdr_name2tid(h, name) < 0 ? -2 : sam_hdr_name2tid(h, name) : -1;
+    char *name = n == 1 && *s == '*' ? NULL : strndup(s, n); /* a long name that cannot be copied is unknown */
+    int tid = n == 1 && *s == '*' ? -1 : name ? sam_hdr_name2tid(h, name) : -2;
+    if (name && tid < 0) tid = -2;
+    free(name);
+    return tid;
+}
+
+int records_placed(const sam_hdr_t *h, const bam1_t *b, const char *path, cad_error_t *err)
+{
+    const bam1_core_t *c = &b->core;
+    int n = sam_hdr_nref(h);
+    if (c->tid >= -1 && c->tid < n && c->mtid >= -1 && c->mtid < n && c->pos >= -1 && c->mpos >= -1) return 0;
+    return cad_fail(
+        err, CAD_EFORMAT,
+        "%s: read %.254s or its mate lies on no contig of the header, or before base 0; the file is damaged", path,
+        bam_get_qname(b));
 }
 
 int records_as_written(htsFile *fp, sam_hdr_t *h, bam1_t *b, const char *path, cad_error_t *err)
@@ -304,12 +324,12 @@ int records_failed(records_out_t *o, cad_error_t *err)
 /* Sets the reference, the threads and the user's options. Called after the model is loaded. */
 static int configure(records_out_t *o, const char *reference, htsThreadPool *pool, cad_error_t *err)
 {
+    int rc;
     o->fp->format.format = o->format.hts.format;
     if (o->format.hts.format == cram && !o->embed)
         /* otherwise htslib would embed a reference derived from the reads where it finds no reference */
         hts_set_opt(o->fp, CRAM_OPT_EMBED_REF, 0);
-    if (o->format.hts.format == cram && reference && hts_set_fai_filename(o->fp, reference))
-        return cad_fail(err, CAD_EIO, "%s: cannot be used as the reference of %s", reference, o->path);
+    if (o->format.hts.format == cram && reference && (rc = set_reference(o->fp, reference, o->path, err))) return rc;
     if (o->format.hts.specific && hts_opt_apply(o->fp, o->format.hts.specific))
         return cad_fail(err, CAD_EARG, "-O, --output-fmt-option: an option that does not fit the output");
     return use_pool(o->fp, pool) ? cad_out_of_memory(err) : 0;

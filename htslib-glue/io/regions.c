@@ -1,4 +1,6 @@
 /* regions.c - the regions that limit what is read or written (-r, -R, -t, -L). SPDX-License-Identifier: MIT */
+#include <ctype.h>
+
 #include "io/input.h"
 #include "io/regions.h"
 
@@ -50,12 +52,21 @@ int regions_add_span(regions_t *r, const char *contig, interval_t span, cad_erro
     return add(r, strdup(contig), span.beg, span.end, err);
 }
 
-/* Reads a whole number, 1 or more, which may have commas between thousands. */
+/* True if three digits follow and then no more. */
+static bool thousands(const char *s, size_t n)
+{
+    for (size_t i = 0; i < 3; i++)
+        if (i >= n || !isdigit((unsigned char)s[i])) return false;
+    return n == 3 || !isdigit((unsigned char)s[3]);
+}
+
+/* Reads a number from 1, with or without thousands separators. */
 static bool number(const char *s, size_t n, int64_t *out)
 {
     char buf[32];
     size_t k = 0;
     for (size_t i = 0; i < n; i++) {
+        if (s[i] == ',' && (i == 0 || !thousands(s + i + 1, n - i - 1))) return false;
         if (s[i] == ',') continue;
         if (k + 1 == sizeof buf) return false;
         buf[k++] = s[i];
@@ -98,13 +109,20 @@ typedef struct {
     bool good;  /* the range is valid */
 } place_t;
 
-/* Splits "name:range". If the whole text is a known contig, it is a name, since names may hold colons. */
+/* Splits one region. A whole contig name wins over name:range, as names may hold colons; braces quote a name. */
 static place_t split(const char *text, const names_t *names)
 {
-    const char *colon = strrchr(text, ':');
+    const char *close = *text == '{' ? strchr(text, '}') : NULL, *colon = strrchr(text, ':'), *name = text;
     place_t p = { .end = INT64_MAX };
-    p.whole = !colon || (names && names->has(names->dict, text));
-    p.name = p.whole ? strdup(text) : strndup(text, (size_t)(colon - text));
+    bool known = names && names->has(names->dict, text), quoted = !known && close && (!close[1] || close[1] == ':');
+    size_t n = strlen(text);
+    if (quoted) {
+        colon = close[1] ? close + 1 : NULL;
+        name = text + 1;
+        n = (size_t)(close - name);
+    } else if (colon && !known) n = (size_t)(colon - text);
+    p.whole = known || !colon;
+    p.name = strndup(name, n);
     p.good = p.whole || range(colon + 1, names && names->point, &p.beg, &p.end);
     return p;
 }
@@ -142,27 +160,63 @@ static int add_one(regions_t *r, const char *text, const names_t *names, cad_err
     return rc || names || p.whole ? rc : add(r, strdup(text), 0, INT64_MAX, err);
 }
 
-/* Commas separate regions, but also thousands. So a comma within a range that is followed by three digits, and
- * then by a comma, a dash or the end, does not separate. */
+/* ---- a list of regions: commas separate them, but also thousands, and names may hold some ---- */
+
+/* The next comma, or the end. */
+static const char *piece_end(const char *s)
+{
+    const char *close = *s == '{' ? strchr(s, '}') : NULL;
+    s = close ? close : s;
+    return s + strcspn(s, ",");
+}
+
+/* A piece that is all digits and dashes belongs to the one before it. */
+static const char *plain_end(const char *s)
+{
+    const char *p = piece_end(s), *colon = strchr(s, ':');
+    while (*p && colon && colon < p && strspn(p + 1, "0123456789") == 3 && strchr(",-", p[4]))
+        p += 1 + strcspn(p + 1, ",");
+    return p;
+}
+
+static bool fits(const char *s, size_t n, const names_t *names)
+{
+    char *text = strndup(s, n);
+    place_t p = { .good = false };
+    bool good;
+    if (text) p = split(text, names);
+    good = p.good && p.name && names->has(names->dict, p.name);
+    free(p.name);
+    free(text);
+    return good;
+}
+
+/* The end of the first region: the longest that names a contig wins. */
+static const char *region_end(const char *s, const names_t *names)
+{
+    const char *end[16], *p = piece_end(s);
+    int n = 0;
+    if (!names) return plain_end(s);
+    for (; n < (int)(sizeof end / sizeof *end); p = piece_end(p + 1)) {
+        end[n++] = p;
+        if (!*p) break;
+    }
+    while (n-- > 0)
+        if (fits(s, (size_t)(end[n] - s), names)) return end[n];
+    return plain_end(s);
+}
+
 int regions_add_text(regions_t *r, const char *text, const names_t *names, cad_error_t *err)
 {
-    char *copy = strdup(text), *beg = copy, *p;
-    int rc = copy ? 0 : cad_out_of_memory(err);
-    if (names && names->has(names->dict, text)) { /* the whole text is a contig's name, since names may hold commas */
-        free(copy);
-        return add_one(r, text, names, err);
+    int rc = 0;
+    for (bool more = true; rc == 0 && more;) {
+        const char *end = region_end(text, names);
+        char *one = strndup(text, (size_t)(end - text));
+        rc = one ? add_one(r, one, names, err) : cad_out_of_memory(err);
+        free(one);
+        more = *end == ',';
+        text = end + 1;
     }
-    for (p = copy; rc == 0 && p;) {
-        p = strchr(p, ',');
-        if (p && strchr(beg, ':') && strchr(beg, ':') < p && strspn(p + 1, "0123456789") >= 3 && strchr(",-", p[4])) {
-            p++;
-            continue;
-        }
-        if (p) *p++ = 0;
-        rc = add_one(r, beg, names, err);
-        beg = p;
-    }
-    free(copy);
     return rc;
 }
 

@@ -5,6 +5,7 @@
 #ifndef CAD_READS_H
 #define CAD_READS_H
 
+#include "io/index_check.h"
 #include "stream/source.h"
 
 typedef struct read_t {
@@ -20,6 +21,7 @@ typedef struct reads_t { /* the state of SOURCE_READS */
     htsFile *fp;
     sam_hdr_t *header;
     struct hts_filter_t *filter; /* --include, or NULL */
+    index_file_t indexed;        /* the file of the index */
     hts_idx_t *index;
     hts_itr_t *walk;
     read_t *spare;

@@ -7,6 +7,8 @@
 #include <htslib/hts_expr.h>
 #include <unistd.h>
 
+#include "io/local.h"
+#include "io/sam_header.h"
 #include "stream/reads.h"
 #include "stream/region_source.h"
 
@@ -117,7 +119,8 @@ static int reference_spans(read_t *d, cad_error_t *err)
 static int place_on_reference(reads_t *r, read_t *d, cad_error_t *err)
 {
     const bam1_t *b = d->bam;
-    const char *name = b->core.tid < 0 || (b->core.flag & BAM_FUNMAP) ? NULL : sam_hdr_tid2name(r->header, b->core.tid);
+    bool aligned = b->core.tid >= 0 && b->core.pos >= 0 && !(b->core.flag & BAM_FUNMAP); /* POS 0 is no place */
+    const char *name = aligned ? sam_hdr_tid2name(r->header, b->core.tid) : NULL;
     region_t *g = &d->region;
     char hint[700];
     if (!name) {
@@ -217,10 +220,8 @@ static int open_reads(stream_t *s, cad_error_t *err)
     int rc = records_open(&r->fp, s->in, s->set->reference, err);
     r->s = s;
     if (rc) return rc;
-    errno = 0;
-    r->header = sam_hdr_read(r->fp);
-    if (!r->header)
-        return cad_fail(err, CAD_EFORMAT, "%s: cut short, or its header is damaged or missing", s->in->path);
+    rc = sam_header_read(&r->header, r->fp, s->in->path, s->notes, err);
+    if (rc) return rc;
     if (r->fp->format.format == cram) records_forget_remote(cram_fd_get_header(r->fp->fp.cram), false);
     s->format = &r->fp->format;
     return s->set->reads.include ? open_filter(r, err) : 0;
@@ -239,7 +240,8 @@ static void set_names(const stream_t *s, names_t *names)
 
 static int add_program(reads_t *r, cad_error_t *err)
 {
-    if (r->s->set->reads.no_pg) return 0;
+    int rc = r->s->set->reads.no_pg ? 0 : sam_header_chains(r->header, r->fp, r->s->in->path, err);
+    if (rc || r->s->set->reads.no_pg) return rc;
     return sam_hdr_add_pg(r->header, "caduceus", "VN", cad_version(), "CL", r->s->command, "DS", r->s->description,
                           NULL)
                ? cad_fail(err, CAD_EFORMAT, "%s: no @PG line can be added to its header; --no-PG leaves it out",
@@ -249,6 +251,11 @@ static int add_program(reads_t *r, cad_error_t *err)
 
 static int bad_record(const reads_t *r, int64_t seen, cad_error_t *err)
 {
+    if (r->walk) return index_damage(&r->indexed, seen, err);
+    if (r->fp->format.format == sam && sam_hdr_nref(r->header) == 0)
+        return cad_fail(err, CAD_EFORMAT,
+                        "%s: an aligned read, and no @SQ lines in the header; samtools view -ht FASTA.fai adds them",
+                        r->s->in->path);
     if (r->fp->format.format == sam && !r->fp->is_bgzf)
         return cad_fail(err, CAD_EFORMAT, "%s:%lld: not a SAM record, or cut short", r->s->in->path,
                         (long long)r->fp->lineno);
@@ -272,7 +279,8 @@ static int read_some(reads_t *r, int64_t from, cad_error_t *err)
             if (got < 0) return 0;
             continue;
         }
-        rc = records_as_written(r->fp, r->header, d->bam, r->s->in->path, err);
+        rc = records_placed(r->header, d->bam, r->s->in->path, err);
+        if (rc == 0) rc = records_as_written(r->fp, r->header, d->bam, r->s->in->path, err);
         if (rc) read_drop(r, d);
         else rc = put_read(r, d, err);
         if (rc) return rc;
@@ -281,18 +289,33 @@ static int read_some(reads_t *r, int64_t from, cad_error_t *err)
 
 /* ---- -r: through the index ---- */
 
+static int load_index(reads_t *r, cad_error_t *err)
+{
+    char *local = local_path(r->s->in->path);
+    int rc = local ? index_check(&r->indexed, r->s->notes, err) : cad_out_of_memory(err);
+    if (rc == 0) {
+        r->index = sam_index_load3(r->fp, local, r->indexed.path, HTS_IDX_SILENT_FAIL);
+        if (!r->index) rc = index_misfit(&r->indexed, "htslib cannot load it", err);
+    }
+    free(local);
+    return rc;
+}
+
 static int open_index(reads_t *r, cad_error_t *err)
 {
+    const char *path = r->s->in->path;
+    bool is_cram = r->fp->format.format == cram;
     int rc;
-    if (!strcmp(r->s->in->path, "standard input"))
+    if (!strcmp(path, "standard input"))
         return cad_fail(err, CAD_EARG, "-r, -R: standard input has no index; -t and -L filter a stream");
-    r->index = sam_index_load3(r->fp, r->s->in->path, NULL, HTS_IDX_SILENT_FAIL);
-    if (!r->index)
+    rc = index_find(&r->indexed, path, is_cram ? INDEXED_CRAM : INDEXED_READS, sam_hdr_nref(r->header), err);
+    if (rc) return rc;
+    if (!r->indexed.path)
         return cad_fail(err, CAD_EIO,
-                        "%s: -r and -R need an index; make one with samtools index, or filter with -t, -L",
-                        r->s->in->path);
-    rc = r->fp->format.format == cram ? 0 : records_blocks(r->fp, r->s->in->path, err);
-    return rc ? rc : records_whole(r->fp, r->s->in->path, err);
+                        "%s: -r and -R need an index; make one with samtools index, or filter with -t, -L", path);
+    rc = is_cram ? 0 : records_blocks(r->fp, path, err);
+    if (rc == 0) rc = records_whole(r->fp, path, err);
+    return rc ? rc : load_index(r, err);
 }
 
 /* Joins span *k of -r and later spans that lie near each other into one run, and moves *k past them. Reads between
@@ -312,13 +335,14 @@ static int read_contig(reads_t *r, int tid, const char *name, cad_error_t *err)
     interval_t span, before = { 0, INT64_MIN };
     int rc = 0;
     for (int k = 0; rc == 0 && next_run(r->s->only, name, &k, &span); before = span) {
+        bool placed = tid != HTS_IDX_NOCOOR;
         hts_itr_destroy(r->walk);
-        r->walk = tid == HTS_IDX_NOCOOR ? sam_itr_queryi(r->index, tid, 0, 0)
-                                        : sam_itr_queryi(r->index, tid, span.beg, cad_min(span.end, HTS_POS_MAX));
-        if (!r->walk)
-            return cad_fail(err, CAD_EFORMAT, "%s: the index does not fit the file; renew it with samtools index",
-                            r->s->in->path);
-        rc = read_some(r, before.end, err);
+        r->walk = NULL;
+        if (placed && (rc = index_clip(&r->indexed, name, span.beg, &span.end, err))) return rc;
+        r->walk = sam_itr_queryi(r->index, tid, placed ? span.beg : 0, placed ? span.end : 0);
+        if (!r->walk) return index_misfit(&r->indexed, "it lacks a contig", err);
+        rc = index_fits(&r->indexed, r->walk, err);
+        if (rc == 0) rc = read_some(r, before.end, err);
     }
     return rc;
 }
@@ -374,6 +398,7 @@ static void close_reads(stream_t *s)
     }
     hts_itr_destroy(r->walk);
     if (r->index) hts_idx_destroy(r->index);
+    index_close(&r->indexed);
     hts_filter_free(r->filter);
     sam_hdr_destroy(r->header);
     if (r->fp) hts_close(r->fp);

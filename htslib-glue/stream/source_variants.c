@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <htslib/tbx.h>
 
+#include "io/local.h"
+#include "io/vcf_header.h"
 #include "stream/variants.h"
 
 /* ---- reading ---- */
@@ -11,6 +13,7 @@
 static int damaged(const variants_t *v, cad_error_t *err)
 {
     char buf[4200];
+    if (v->walk) return index_damage(&v->indexed, v->read, err);
     return cad_fail(err, CAD_EIO, "%s: damaged or cut short after this record; restore it", variant_place(v, buf));
 }
 
@@ -64,29 +67,48 @@ static int read_some(variants_t *v, int (*next)(variants_t *, bcf1_t *, cad_erro
     }
 }
 
+static int load_index(variants_t *v, cad_error_t *err)
+{
+    char *local = local_path(v->s->in->path);
+    int rc = local ? index_check(&v->indexed, v->s->notes, err) : cad_out_of_memory(err);
+    if (rc == 0) {
+        if (v->indexed.kind == INDEXED_BCF) v->index = bcf_index_load3(local, v->indexed.path, HTS_IDX_SILENT_FAIL);
+        else v->tabix = tbx_index_load3(local, v->indexed.path, HTS_IDX_SILENT_FAIL);
+        if (!v->index && !v->tabix) rc = index_misfit(&v->indexed, "htslib cannot load it", err);
+    }
+    free(local);
+    return rc;
+}
+
 static int open_index(variants_t *v, cad_error_t *err)
 {
+    const char *path = v->s->in->path;
+    bool binary = v->fp->format.format == bcf;
     int rc;
-    if (!strcmp(v->s->in->path, "standard input"))
+    if (!strcmp(path, "standard input"))
         return cad_fail(err, CAD_EARG, "-r, -R: standard input has no index; -t and -L filter a stream");
-    if (v->fp->format.format == bcf) v->index = bcf_index_load3(v->s->in->path, NULL, HTS_IDX_SILENT_FAIL);
-    else v->tabix = tbx_index_load3(v->s->in->path, NULL, HTS_IDX_SILENT_FAIL);
-    if (!v->index && !v->tabix)
+    rc = index_find(&v->indexed, path, binary ? INDEXED_BCF : INDEXED_VCF, v->header->n[BCF_DT_CTG], err);
+    if (rc) return rc;
+    if (!v->indexed.path)
         return cad_fail(err, CAD_EIO,
-                        "%s: -r and -R need an index; make one with bcftools index, or filter with -t, -L",
-                        v->s->in->path);
-    rc = records_blocks(v->fp, v->s->in->path, err);
-    return rc ? rc : records_whole(v->fp, v->s->in->path, err);
+                        "%s: -r and -R need an index; make one with bcftools index, or filter with -t, -L", path);
+    rc = records_blocks(v->fp, path, err);
+    if (rc == 0) rc = records_whole(v->fp, path, err);
+    return rc ? rc : load_index(v, err);
 }
 
 static int read_span(variants_t *v, int contig, const char *name, interval_t span, int64_t from, cad_error_t *err)
 {
-    int tid = v->tabix ? tbx_name2id(v->tabix, name) : contig;
-    if (tid < 0) return 0; /* the contig has no records */
+    int tid = v->tabix ? tbx_name2id(v->tabix, name) : contig, rc;
+    if (tid < 0) return 0; /* no record there */
+    rc = index_clip(&v->indexed, name, span.beg, &span.end, err);
+    if (rc) return rc;
     hts_itr_destroy(v->walk);
     v->walk = v->tabix ? tbx_itr_queryi(v->tabix, tid, span.beg, span.end)
                        : bcf_itr_queryi(v->index, tid, span.beg, span.end);
-    return v->walk ? read_some(v, next_in_span, from, err) : 0;
+    if (!v->walk) return 0;
+    rc = index_fits(&v->indexed, v->walk, err);
+    return rc ? rc : read_some(v, next_in_span, from, err);
 }
 
 static int read_spans(variants_t *v, cad_error_t *err)
@@ -114,9 +136,8 @@ static int open_variants(stream_t *s, cad_error_t *err)
     int rc = records_open(&v->fp, s->in, NULL, err);
     v->s = s;
     if (rc) return rc;
-    v->header = bcf_hdr_read(v->fp);
     s->format = &v->fp->format;
-    return v->header ? 0 : cad_fail(err, CAD_EFORMAT, "%s: its header is damaged or missing", s->in->path);
+    return vcf_header_read(&v->header, v->fp, s->in->path, s->notes, err);
 }
 
 static bool has_contig(const void *variants, const char *name)
@@ -166,6 +187,7 @@ static void close_variants(stream_t *s)
     hts_itr_destroy(v->walk);
     if (v->index) hts_idx_destroy(v->index);
     if (v->tabix) tbx_destroy(v->tabix);
+    index_close(&v->indexed);
     bcf_hdr_destroy(v->header);
     if (v->fp) hts_close(v->fp);
     view_free(&v->view);

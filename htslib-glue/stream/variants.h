@@ -4,6 +4,7 @@
 #ifndef CAD_VARIANTS_H
 #define CAD_VARIANTS_H
 
+#include "io/index_check.h"
 #include "stream/alleles.h"
 #include "stream/source.h"
 
@@ -35,6 +36,7 @@ typedef struct variants_t { /* the state of SOURCE_VARIANTS */
     stream_t *s;
     htsFile *fp;
     bcf_hdr_t *header;
+    index_file_t indexed; /* the file of the index */
     struct tbx_t *tabix;
     hts_idx_t *index;
     hts_itr_t *walk;

@@ -1,0 +1,70 @@
+/* gzi_check.c - .gzi: a count, then pairs of (compressed, uncompressed) offsets of blocks.
+ * SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "io/index_check.h"
+
+#define REMEDY "remake it with `samtools faidx`"
+
+bool bgzf_block_at(int fd, uint64_t at, uint64_t *size, uint64_t *data)
+{
+    unsigned char h[18], n[4];
+    if (cad_pread(fd, h, sizeof h, (int64_t)at, "", NULL)) return false;
+    *size = (uint64_t)(h[16] | h[17] << 8) + 1;
+    if (h[0] != 0x1f || h[1] != 0x8b || h[12] != 'B' || h[13] != 'C' || *size <= sizeof h + sizeof n) return false;
+    if (cad_pread(fd, n, sizeof n, (int64_t)(at + *size - sizeof n), "", NULL)) return false;
+    *data = (uint64_t)(n[0] | n[1] << 8 | n[2] << 16) + ((uint64_t)n[3] << 24);
+    return true;
+}
+
+uint64_t little64(const unsigned char *b)
+{
+    uint64_t u = 0;
+    for (int i = 7; i >= 0; i--) u = u << 8 | b[i];
+    return u;
+}
+
+static bool entry_is(int fd, uint64_t i, uint64_t c, uint64_t u)
+{
+    unsigned char pair[16];
+    return cad_pread(fd, pair, sizeof pair, (int64_t)(8 + 16 * i), "", NULL) == 0 && little64(pair) == c &&
+           little64(pair + 8) == u;
+}
+
+/* True if every block with data but the first has an entry, in order, and nothing else has. */
+static bool entries_fit(int gzi, int fasta, uint64_t n)
+{
+    uint64_t c = 0, u = 0, size, data, blocks = 0;
+    for (; bgzf_block_at(fasta, c, &size, &data); c += size, u += data) {
+        if (data == 0) continue;
+        if (blocks && (blocks > n || !entry_is(gzi, blocks - 1, c, u))) return false;
+        blocks++;
+    }
+    return n == (blocks ? blocks - 1 : 0);
+}
+
+int gzi_check(const char *path, const char *fasta, cad_error_t *err)
+{
+    struct stat sb;
+    unsigned char count[8];
+    uint64_t n;
+    int fd = open(path, O_RDONLY | O_CLOEXEC), fafd = open(fasta, O_RDONLY | O_CLOEXEC), rc = 0;
+    if (fd < 0 || fafd < 0 || fstat(fd, &sb)) {
+        rc = cad_fail(err, CAD_EIO, "%s: %s; a bgzip-compressed FASTA needs it: " REMEDY, path, strerror(errno));
+    } else if (sb.st_size < 8 || cad_pread(fd, count, sizeof count, 0, path, NULL)) {
+        rc = cad_fail(err, CAD_EFORMAT, "%s: malformed; " REMEDY, path);
+    } else {
+        n = little64(count);
+        if (n > (uint64_t)sb.st_size / 16 || n * 16 + 8 != (uint64_t)sb.st_size)
+            rc = cad_fail(err, CAD_EFORMAT, "%s: malformed; " REMEDY, path);
+        else if (!entries_fit(fd, fafd, n))
+            rc = cad_fail(err, CAD_EFORMAT, "%s: does not belong to the FASTA; " REMEDY, path);
+    }
+    if (fd >= 0) close(fd);
+    if (fafd >= 0) close(fafd);
+    return rc;
+}

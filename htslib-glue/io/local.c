@@ -1,0 +1,16 @@
+/* local.c - names of files are names. SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "io/local.h"
+#include "io/output.h"
+
+/* A scheme ends in a colon that no slash precedes. */
+static bool has_scheme(const char *path) { return path[strcspn(path, ":/")] == ':'; }
+
+char *local_path(const char *path)
+{
+    /* "-" alone is standard input to htslib; the caller knows whether it is meant */
+    return has_scheme(path) ? suffixed("./", path) : strdup(path);
+}
+
+bool looks_remote(const char *path) { return has_scheme(path) && !strncmp(path + strcspn(path, ":"), "://", 3); }

@@ -1,0 +1,14 @@
+/* vcf_header.h - the header of VCF and BCF, with a word on each line that htslib does not keep.
+ * SPDX-License-Identifier: MIT */
+#ifndef CAD_VCF_HEADER_H
+#define CAD_VCF_HEADER_H
+
+#include <htslib/vcf.h>
+
+#include "io/notes.h"
+
+/* Reads the header: 0 or a negative CAD_E*. As in bcf_hdr_read, contigs that only the index of a VCF names are
+ * added, if that index is sound. */
+int vcf_header_read(bcf_hdr_t **h, htsFile *fp, const char *path, notes_t *notes, cad_error_t *err);
+
+#endif
