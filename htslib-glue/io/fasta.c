@@ -98,7 +98,7 @@ static int sort_names(fasta_t *f, cad_error_t *err)
     if (!f->by_name) return cad_out_of_memory(err);
     for (int i = 1; i < f->ncontig; i++)
         if (!strcmp(f->by_name[i]->name, f->by_name[i - 1]->name))
-            return cad_fail(err, CAD_EFORMAT, "%s: contig %s is there twice; names must be unique", f->path,
+            return cad_fail(err, CAD_EFORMAT, "%s: contig %.100s is there twice; names must be unique", f->path,
                             f->by_name[i]->name);
     return 0;
 }
@@ -135,8 +135,8 @@ const char *fasta_hint(const fasta_t *f, const char *name, char *buf, size_t siz
 
 static int disagree(const fasta_t *f, const contig_t *c, const char *what, cad_error_t *err)
 {
-    return cad_fail(err, CAD_EFORMAT, "%s.fai: does not belong to the FASTA (contig %s: %s); " REMEDY, f->path, c->name,
-                    what);
+    return cad_fail(err, CAD_EFORMAT, "%s.fai: does not belong to the FASTA (contig %.100s: %s); " REMEDY, f->path,
+                    c->name, what);
 }
 
 static int64_t read_at(BGZF *fp, int64_t at, char *buf, int64_t n)
@@ -163,7 +163,7 @@ static char *take_name(char *line, char **name)
 static int check_empty(const fasta_t *f, const char *name, cad_error_t *err)
 {
     if (!fasta_find(f, name)) return 0;
-    return cad_fail(err, CAD_EFORMAT, "%s: contig %s is there twice; names must be unique", f->path, name);
+    return cad_fail(err, CAD_EFORMAT, "%s: contig %.100s is there twice; names must be unique", f->path, name);
 }
 
 /* Checks that bytes [beg, next->offset) of the file are line ends and header lines, and that the last header line

@@ -45,6 +45,11 @@ static int set_reference(htsFile *fp, const char *reference, const char *path, c
     char *local = local_path(reference);
     int bad = local ? hts_set_fai_filename(fp, local) : -1;
     free(local);
+    if (strstr(reference, HTS_IDX_DELIM))
+        return cad_fail(err, CAD_EARG,
+                        "%s: " HTS_IDX_DELIM " in the name of a reference of CRAM has a meaning to htslib; "
+                        "rename it",
+                        reference);
     return bad ? cad_fail(err, CAD_EIO, "%s: cannot be used as the reference of %s", reference, path) : 0;
 }
 

@@ -27,9 +27,9 @@ typedef struct check_t {
 static int bad(const check_t *c, int64_t line, const char *what, const char *s, size_t n, cad_error_t *err)
 {
     bool quoted = n > 0;
-    return cad_fail(err, CAD_EFORMAT, "%s:%s%lld: %s%s%.*s%s; correct the header", c->path,
-                    c->text ? "" : " header line ", (long long)line, what, quoted ? " \"" : "",
-                    (int)cad_min((int64_t)n, 60), quoted ? s : "", quoted ? "\"" : "");
+    return cad_fail(err, CAD_EFORMAT, "%s:%s%lld: %s%s%.*s%s; correct it", c->path, c->text ? "" : " header line ",
+                    (long long)line, what, quoted ? " \"" : "", (int)cad_min((int64_t)n, 60), quoted ? s : "",
+                    quoted ? "\"" : "");
 }
 
 /* ---- names ---- */
@@ -137,7 +137,10 @@ static int check_line(check_t *c, const char *s, const char *end, cad_error_t *e
 {
     char what[24];
     tags_t t;
-    if (!c->text && (s == end || *s != '@')) /* htslib has put a line end in its place */
+    if (end > s && end[-1] == '\r') end--;
+    if (c->text && memchr(s, '\r', (size_t)(end - s)))
+        return bad(c, c->line, "carriage returns in place of line ends; convert it: tr '\\r' '\\n'", NULL, 0, err);
+    if (s == end || *s != '@') /* htslib has put a line end in its place */
         return bad(c, cad_max(c->line - 1, 1), "a NUL byte in it", NULL, 0, err);
     if (end - s < 3 || *s != '@' || !isalpha((unsigned char)s[1]) || !isalpha((unsigned char)s[2]))
         return bad(c, c->line, "not a header line:", end > s ? s : " ", end > s ? (size_t)(end - s) : 1, err);

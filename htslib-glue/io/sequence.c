@@ -40,6 +40,8 @@ static int read_name(const input_t *in, seq_t *s, char mark, cad_error_t *err)
         return bad(in, mark == '>' ? "expected a line that begins with >" : "expected a line that begins with @", err);
     while (n < s->scratch.l && !isspace((unsigned char)s->scratch.s[n])) n++;
     if (n == 1) return bad(in, "a record without a name", err);
+    if (memchr(s->scratch.s, '\r', s->scratch.l))
+        return bad(in, "carriage returns in place of line ends; convert it: tr '\\r' '\\n'", err);
     s->name.l = s->comment.l = s->bases.l = 0;
     if (kputsn(s->scratch.s + 1, n - 1, &s->name) < 0 || kputsn(s->scratch.s + n, s->scratch.l - n, &s->comment) < 0 ||
         kputsn("", 0, &s->bases) < 0)

@@ -42,9 +42,11 @@ static int read_text(text_lines_t *t, htsFile *fp, kstring_t *s, cad_error_t *er
     for (;;) {
         got = hts_getline(fp, '\n', s);
         if (got < -1) return cad_fail(err, CAD_EIO, "%s: damaged or cut short in its header; restore it", t->path);
-        if (got < 0) return cad_fail(err, CAD_EFORMAT, "%s: cut short: there is no line #CHROM", t->path);
+        if (got < 0) return cad_fail(err, CAD_EFORMAT, "%s: its header is cut short: there is no line #CHROM", t->path);
         if (s->l == 0) continue;
         if (strlen(s->s) != s->l) return bad_line(t, fp->lineno, "a NUL byte in the header; correct it", err);
+        if (strchr(s->s, '\r'))
+            return bad_line(t, fp->lineno, "carriage returns in place of line ends; convert it: tr '\\r' '\\n'", err);
         if (s->s[0] != '#')
             return bad_line(t, fp->lineno,
                             "expected a line that begins with #: the line #CHROM, which names the columns, is missing",

@@ -1,8 +1,9 @@
-"""Damages an index many times, and runs the command on each: it must end with 0 or 1, in time and in little memory.
+"""mutate-index.py N SEED DATA INDEX COMMAND...: damages INDEX N times, as SEED says, and runs the command on each.
 
-mutate_index.py N SEED DATA INDEX COMMAND...: INDEX is damaged N times, in place, as SEED says, and restored. Prints a
-line of counts, and a line for each run that died, hung or was stopped by a sanitizer.
+It must end with 0 or 1, in time and in little memory. Prints a line of counts, and a line for each run that died, hung
+or was stopped by a sanitizer. The index is restored.
 """
+
 import gzip
 import os
 import random
