@@ -183,6 +183,16 @@ remark "junk after its end" 'h.vcf:3: .*(dropped|not kept)' '##INFO=<ID=DP,Numbe
 remark "another Type" 'h.vcf: ##INFO DP has no Type' '##INFO=<ID=DP,Number=1,Type=Double,Description="d">'
 remark "no Type" 'h.vcf: ##FORMAT DP has no Type' '##FORMAT=<ID=DP,Number=1,Description="d">'
 remark "no Number" 'h.vcf: ##INFO DP has no Number' '##INFO=<ID=DP,Type=Integer,Description="d">'
+vcf '##INFO=<ID=END,Number=1,Type=Integer,Description="d">'
+for end in 699 1 700 750 .; do
+    sed "s/\.$/END=$end/" h.vcf >end.vcf
+    ok "END $end" loud -T ref.fa end.vcf
+    case $end in
+    699 | 1) warned "END $end" 'end.vcf:5: END .* lies before POS' ;;
+    *) is "END $end: nothing is said" "$(cat .err)" "" ;;
+    esac
+    is "and stays" "$(grep -c "END=$end" .out)" 1
+done
 vcf '##INFO=<ID=DP,Number=1,Type=Integer,Description="d">' '##INFO=<ID=DP,Number=1,Type=Integer,Description="d">'
 ok "the same line twice" loud -T ref.fa h.vcf; is "is nothing to say" "$(cat .err)" ""
 vcf; grep -v '^#C' h.vcf >n.vcf

@@ -36,7 +36,8 @@ void notes_summary(const notes_t *n)
                                                   "allele(s) that cannot be scored",
                                                   "value(s) of INFO or FORMAT that could not be kept",
                                                   "interval(s) that the baseline was fitted on",
-                                                  "remark(s) on the header" };
+                                                  "remark(s) on the header",
+                                                  "record(s) whose END lies before POS" };
     const char *sep = "";
     int64_t any = 0;
     for (int i = 0; i < NOTE_KINDS; i++) any += n->count[i];

@@ -23,6 +23,7 @@ typedef enum {
     NOTE_VALUE,
     NOTE_FITTED,
     NOTE_HEADER,
+    NOTE_END,
     NOTE_KINDS
 } note_kind_t;
 typedef struct notes_t {

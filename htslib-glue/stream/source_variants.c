@@ -49,7 +49,20 @@ static bool wanted(const variants_t *v, const bcf1_t *rec)
                                              cad_max(rec->pos, 0) + 1);
 }
 
-/* Puts records into the pipeline. Skips those that begin before `from`, which were read with the previous span. */
+/* htslib gives a record whose END lies before its POS the length of REF. */
+static void check_end(const variants_t *v, bcf1_t *rec)
+{
+    int64_t *end = NULL;
+    int n = 0;
+    char buf[4200];
+    if (!bcf_get_info(v->header, rec, "END")) return;
+    if (bcf_get_info_int64(v->header, rec, "END", &end, &n) == 1 && *end != bcf_int64_missing && *end <= rec->pos)
+        note(v->s->notes, NOTE_END, 1, "%s: END %lld lies before POS; the record counts as its REF alone",
+             variant_place(v, buf), (long long)*end);
+    free(end);
+}
+
+/* Puts the records into the pipeline. Those that begin before `from` were read with the span before. */
 static int read_some(variants_t *v, int (*next)(variants_t *, bcf1_t *, cad_error_t *), int64_t from, cad_error_t *err)
 {
     for (;;) {
@@ -57,8 +70,10 @@ static int read_some(variants_t *v, int (*next)(variants_t *, bcf1_t *, cad_erro
         int rc;
         if (!d) return cad_out_of_memory(err);
         rc = next(v, d->rec, err);
-        if (rc > 0 && d->rec->pos >= from && wanted(v, d->rec)) rc = variant_put(v, d, err);
-        else {
+        if (rc > 0 && d->rec->pos >= from && wanted(v, d->rec)) {
+            check_end(v, d->rec);
+            rc = variant_put(v, d, err);
+        } else {
             variant_drop(v, d);
             if (rc <= 0) return rc;
             rc = 0;
