@@ -1,4 +1,7 @@
-/* bed.c - BED lines. SPDX-License-Identifier: MIT */
+/* bed.c - parses BED lines.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include <ctype.h>
 
 #include "io/bed.h"

@@ -1,4 +1,7 @@
-/* crai_check.c - .crai is text: a line for each slice, of six numbers. SPDX-License-Identifier: MIT */
+/* crai_check.c - .crai is text: a line for each slice, of six numbers.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include "base/file.h"
 #include "io/crai_check.h"
 #include "io/input.h"

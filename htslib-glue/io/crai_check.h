@@ -1,4 +1,7 @@
-/* crai_check.h - .crai is parsed before htslib loads it. SPDX-License-Identifier: MIT */
+/* crai_check.h - .crai is parsed before htslib loads it.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_CRAI_CHECK_H
 #define CAD_CRAI_CHECK_H
 

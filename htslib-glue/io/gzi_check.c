@@ -1,5 +1,7 @@
 /* gzi_check.c - .gzi: a count, then pairs of (compressed, uncompressed) offsets of blocks.
- * SPDX-License-Identifier: MIT */
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,6 +1,8 @@
 /* index_check.c - .bai, .csi and .tbi: a count of contigs, and for each its bins, their chunks (pairs of virtual
  * offsets) and, but for .csi, an offset for every 16384 bases. crai_check.c has .crai, gzi_check.c .gzi.
- * SPDX-License-Identifier: MIT */
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,9 @@
 /* index_check.h - the index beside a data file is found and parsed before htslib loads it: htslib allocates by
  * counts and seeks to offsets that it does not check. Every function that takes err returns 0 or a negative CAD_E*,
- * unless it says otherwise. SPDX-License-Identifier: MIT */
+ * unless it says otherwise.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_INDEX_CHECK_H
 #define CAD_INDEX_CHECK_H
 

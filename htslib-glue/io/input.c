@@ -124,7 +124,8 @@ static const struct {
 /* True if lines end in carriage returns alone, as far as the first bytes tell. */
 static bool is_mac(const input_t *in)
 {
-    return in->fill && memchr(in->buf, '\r', in->fill) && !memchr(in->buf, '\n', in->fill);
+    const char *cr = in->fill ? memchr(in->buf, '\r', in->fill) : NULL;
+    return cr && cr + 1 < in->buf + in->fill && !memchr(in->buf, '\n', in->fill);
 }
 
 static int check_text(input_t *in, cad_error_t *err)
@@ -134,8 +135,7 @@ static int check_text(input_t *in, cad_error_t *err)
         if (in->fill >= FOREIGN[i].n && !memcmp(in->buf, FOREIGN[i].magic, FOREIGN[i].n))
             return cad_fail(err, CAD_EFORMAT, "%s: %s", in->path, FOREIGN[i].what);
     if (in->bytes == 0 && in->eof) return cad_fail(err, CAD_EFORMAT, "%s: the file is empty", in->path);
-    if (is_mac(in) && in->fill > 1 &&
-        !(in->eof && in->buf[in->fill - 1] == '\r' && memchr(in->buf, '\r', in->fill) == in->buf + in->fill - 1))
+    if (is_mac(in))
         return cad_fail(err, CAD_EFORMAT, "%s: carriage returns in place of line ends; convert it: tr '\\r' '\\n'",
                         in->path);
     if (in->fill >= strlen(name) && !memcmp(in->buf, name, strlen(name)))

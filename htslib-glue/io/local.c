@@ -1,4 +1,7 @@
-/* local.c - names of files are names. SPDX-License-Identifier: MIT */
+/* local.c - names of files are names.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include <string.h>
 
 #include "io/local.h"

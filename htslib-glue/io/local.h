@@ -1,5 +1,7 @@
 /* local.h - names of files are names: htslib would take data:, mem:, file:, s3: and others for schemes.
- * SPDX-License-Identifier: MIT */
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_LOCAL_H
 #define CAD_LOCAL_H
 

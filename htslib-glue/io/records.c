@@ -60,7 +60,7 @@ int records_open(htsFile **fp, input_t *in, const char *reference, cad_error_t *
     if (!*fp)
         return cad_fail(err, CAD_EFORMAT, "%s: cannot be read: %s", in->path,
                         errno ? strerror(errno) : "damaged, or of another format");
-    in->h = NULL; /* owned by *fp now */
+    in->h = NULL; /* *fp owns the handle now */
     return (*fp)->format.format == cram && reference ? set_reference(*fp, reference, in->path, err) : 0;
 }
 

@@ -24,11 +24,11 @@ void records_forget_remote(sam_hdr_t *h, bool unless_m5);
 int records_whole(htsFile *fp, const char *path, cad_error_t *err);
 /* Returns CAD_EFORMAT unless the file is BGZF, which -r needs besides an index. */
 int records_blocks(htsFile *fp, const char *path, cad_error_t *err);
-/* CAD_EFORMAT if the contig or the position of a record or of its mate is none. htslib checks neither in
- * records that it finds through an index, nor positions at all. */
+/* Returns CAD_EFORMAT if a record or its mate lies on no contig of the header, or before base 0. htslib checks no
+ * positions, and no contigs in records that it finds through an index. */
 int records_placed(const sam_hdr_t *h, const bam1_t *b, const char *path, cad_error_t *err);
-/* htslib turns SAM records without POS or CIGAR, or on a contig that the header lacks, into
- * unaligned ones. This restores the former from the line and refuses the latter. */
+/* htslib makes SAM records unaligned if they have no POS or CIGAR, or if the header lacks their contig. This
+ * function restores records of the first sort from the SAM line, and refuses those of the second sort. */
 int records_as_written(htsFile *fp, sam_hdr_t *h, bam1_t *b, const char *path, cad_error_t *err);
 /* Call it after the last record: returns CAD_EIO if the end marker is missing. */
 int records_end(htsFile *fp, const char *path, cad_error_t *err);

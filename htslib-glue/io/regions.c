@@ -60,7 +60,7 @@ static bool thousands(const char *s, size_t n)
     return n == 3 || !isdigit((unsigned char)s[3]);
 }
 
-/* Reads a number from 1, with or without thousands separators. */
+/* Reads a whole number, 1 or more, which may have commas between thousands. */
 static bool number(const char *s, size_t n, int64_t *out)
 {
     char buf[32];
@@ -109,7 +109,8 @@ typedef struct {
     bool good;  /* the range is valid */
 } place_t;
 
-/* Splits one region. A whole contig name wins over name:range, as names may hold colons; braces quote a name. */
+/* Splits "name:range". If the whole text is a known contig, it is a name, since names may hold colons. Braces quote
+ * a name. */
 static place_t split(const char *text, const names_t *names)
 {
     const char *close = *text == '{' ? strchr(text, '}') : NULL, *colon = strrchr(text, ':'), *name = text;

@@ -18,8 +18,9 @@ typedef struct names_t { /* the contigs that regions may name; all members are b
 } names_t;
 /* Makes an empty set. Add regions to it, call regions_finish, then look up regions. */
 int regions_new(regions_t **r, cad_error_t *err);
-/* Adds "chr", "chr:beg" or "chr:beg-end", 1-based and inclusive, separated by commas. Names may hold colons and
- * commas: the longest that exists wins, and braces quote one, as in {chr:1}:5-9. names: NULL if they are not known yet. Aliases of a FASTA's contigs become its own names. */
+/* Adds "chr", "chr:beg" or "chr:beg-end", 1-based and inclusive; commas separate several. Names may hold colons and
+ * commas: the longest that exists wins, and braces quote one, as in {chr:1}:5-9. names: NULL if the contigs are not
+ * known yet. An alias of a FASTA's contig is replaced by the FASTA's own name. */
 int regions_add_text(regions_t *r, const char *text, const names_t *names, cad_error_t *err);
 /* Parses one region of a FASTA, written as for regions_add_text. If the text gives no end, span->end is INT64_MAX. */
 int region_parse(const char *text, const fasta_t *ref, const contig_t **c, interval_t *span, cad_error_t *err);

@@ -1,5 +1,8 @@
 /* sam_header.c - the header of SAM, BAM and CRAM. htslib reads any, parses it when it is first asked for something,
- * and then fails at a line that it does not name. SPDX-License-Identifier: MIT */
+ * and then fails at a line that it does not name.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include <ctype.h>
 #include <errno.h>
 

@@ -1,5 +1,8 @@
 /* sam_header.h - the header of SAM, BAM and CRAM is checked line by line before htslib parses it. Every function
- * returns 0 or a negative CAD_E*. SPDX-License-Identifier: MIT */
+ * returns 0 or a negative CAD_E*.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_SAM_HEADER_H
 #define CAD_SAM_HEADER_H
 

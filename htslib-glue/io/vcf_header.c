@@ -1,6 +1,8 @@
 /* vcf_header.c - the header of VCF and BCF. It is read here and given to htslib as text, because bcf_hdr_read loads
  * any index beside a VCF without a check, and because the lines that htslib drops or rewrites are to be named.
- * SPDX-License-Identifier: MIT */
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include <htslib/bgzf.h>
 #include <htslib/tbx.h>
 

@@ -1,5 +1,7 @@
 /* vcf_header.h - the header of VCF and BCF, with a word on each line that htslib does not keep.
- * SPDX-License-Identifier: MIT */
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_VCF_HEADER_H
 #define CAD_VCF_HEADER_H
 

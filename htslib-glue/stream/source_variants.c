@@ -62,7 +62,7 @@ static void check_end(const variants_t *v, bcf1_t *rec)
     free(end);
 }
 
-/* Puts the records into the pipeline. Those that begin before `from` were read with the span before. */
+/* Puts records into the pipeline. Skips those that begin before `from`, which were read with the previous span. */
 static int read_some(variants_t *v, int (*next)(variants_t *, bcf1_t *, cad_error_t *), int64_t from, cad_error_t *err)
 {
     for (;;) {
@@ -115,7 +115,7 @@ static int open_index(variants_t *v, cad_error_t *err)
 static int read_span(variants_t *v, int contig, const char *name, interval_t span, int64_t from, cad_error_t *err)
 {
     int tid = v->tabix ? tbx_name2id(v->tabix, name) : contig, rc;
-    if (tid < 0) return 0; /* no record there */
+    if (tid < 0) return 0; /* the contig has no records */
     rc = index_clip(&v->indexed, name, span.beg, &span.end, err);
     if (rc) return rc;
     hts_itr_destroy(v->walk);
