@@ -2,7 +2,7 @@
 #ifndef CAD_BESIDE_H
 #define CAD_BESIDE_H
 
-#include "base/file.h"
+#include "io/foundation.h"
 #include "io/ledger.h"
 
 typedef struct beside_t { /* zeroed: none */

@@ -1,5 +1,5 @@
 /* card.c - the model card, README.md, beside a model that was trained. SPDX-License-Identifier: MIT */
-#include "base/file.h"
+#include "io/foundation.h"
 #include "train/card.h"
 
 #define MARK "<!-- written by caduceus; a README.md without this line is never replaced -->"
