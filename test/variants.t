@@ -521,7 +521,8 @@ lost() {
         "0 $(($1 > 0)) $([ "$1" = 0 ] || echo "in all: $1 value")"
 }
 lost_in_all() { grep -o 'in all: [0-9]* value' err; }
-lost 0 'DP=2147483647;AC=-2147483640,.;AF=1e-300,nan;CSQ=x;DB'
+lost 0 'DP=2147483647;AC=-2147483640,.;AF=1e-30,nan;CSQ=x;DB'
+lost 1 AF=1e-300,nan
 lost 1 DP=2147483648
 lost 2 'AC=1,-9999999999,x'
 lost 1 DP=12.5

@@ -34,7 +34,10 @@ void notes_summary(const notes_t *n)
                                                   "allele(s) or read(s) on contigs that the FASTA lacks",
                                                   "allele(s) whose REF differs from the FASTA",
                                                   "allele(s) that cannot be scored",
-                                                  "value(s) of INFO or FORMAT that could not be kept",
+                                                  "value(s) of QUAL, INFO, FORMAT or tags that could not be kept",
+                                                  "number(s) rounded to six digits",
+                                                  "read(s) with letters in SEQ that BAM cannot hold",
+                                                  "read(s) that CRAM holds otherwise",
                                                   "interval(s) that the baseline was fitted on",
                                                   "remark(s) on the header",
                                                   "record(s) whose END lies before POS" };

@@ -145,7 +145,37 @@ static int check_reference(reads_t *r, int tid, cad_error_t *err)
     return rc;
 }
 
-/* Refuses records that CRAM cannot hold; htslib writes some of them, but cannot read them again. */
+/* What of a record CRAM holds otherwise, or NULL. It stores the differences of an aligned read from the reference,
+ * and of an unaligned one only the bases. */
+static const char *altered(const bam1_t *b)
+{
+    const uint32_t *cigar = bam_get_cigar(b);
+    if (!(b->core.flag & BAM_FPAIRED) && b->core.mtid >= 0) return "drops RNEXT of a read that is not paired";
+    if (b->core.flag & BAM_FUNMAP)
+        return b->core.n_cigar ? "drops the CIGAR of an unaligned read"
+               : b->core.qual  ? "drops MAPQ of an unaligned read"
+                               : NULL;
+    for (uint32_t i = 0; i < b->core.n_cigar; i++) {
+        uint32_t op = bam_cigar_op(cigar[i]);
+        if (op == BAM_CEQUAL || op == BAM_CDIFF) return "turns = and X of a CIGAR into M";
+        if (bam_cigar_oplen(cigar[i]) == 0 || (i && op == bam_cigar_op(cigar[i - 1])))
+            return "joins operations of a CIGAR";
+    }
+    return NULL;
+}
+
+/* What of a CIGAR CRAM cannot hold, or NULL. */
+static const char *unfit(const bam1_t *b)
+{
+    const uint32_t *cigar = bam_get_cigar(b);
+    for (uint32_t i = 0; i < b->core.n_cigar; i++)
+        if (bam_cigar_op(cigar[i]) == BAM_CBACK) return "an operation B";
+    if (b->core.n_cigar && b->core.l_qseq && bam_cigar2qlen((int)b->core.n_cigar, cigar) != b->core.l_qseq)
+        return "another number of bases than its SEQ";
+    return NULL;
+}
+
+/* Refuses records that CRAM cannot hold: htslib writes some of them, but cannot read them again. */
 static int check_cram(reads_t *r, const bam1_t *b, cad_error_t *err)
 {
     if (b->core.tid >= 0 && !r->known[b->core.tid] && check_reference(r, b->core.tid, err)) return CAD_EFORMAT;
@@ -153,6 +183,14 @@ static int check_cram(reads_t *r, const bam1_t *b, cad_error_t *err)
         return cad_fail(err, CAD_EFORMAT,
                         "%s: read %s or its mate lies beyond base 2147483647, which CRAM cannot hold; write SAM",
                         r->s->in->path, bam_get_qname(b));
+    if (b->core.tid >= 0 && !(b->core.flag & BAM_FUNMAP) && bam_endpos(b) > sam_hdr_tid2len(r->header, b->core.tid))
+        return cad_fail(err, CAD_EFORMAT,
+                        "%s: read %s reaches past the end of its contig %s, which CRAM cannot hold; write BAM",
+                        r->s->in->path, bam_get_qname(b), sam_hdr_tid2name(r->header, b->core.tid));
+    if (unfit(b))
+        return cad_fail(err, CAD_EFORMAT, "%s: read %s has %s in its CIGAR, which CRAM cannot hold; write BAM",
+                        r->s->in->path, bam_get_qname(b), unfit(b));
+    if (altered(b)) note(r->s->notes, NOTE_CRAM, 1, "read %s: CRAM %s", bam_get_qname(b), altered(b));
     if ((b->core.flag & BAM_FUNMAP) || (b->core.tid >= 0 && b->core.pos >= 0 && b->core.n_cigar)) return 0;
     return cad_fail(err, CAD_EFORMAT,
                     "%s: read %s is aligned, but lacks RNAME, POS or CIGAR, which CRAM cannot hold; write BAM",

@@ -1,4 +1,4 @@
-/* reads.h - shared by source_reads.c and read_tags.c.
+/* reads.h - shared by source_reads.c, sam_lines.c and read_tags.c.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -27,6 +27,7 @@ typedef struct reads_t { /* the state of SOURCE_READS */
     read_t *spare;
     bool *known;       // (contigs) whether each contig was compared with the reference that CRAM is written with
     float *row;        // (D)
+    kstring_t written; /* what htslib would write for a line of SAM */
     char missing[700]; /* name of the first contig that the reference lacks */
     int64_t seen;      /* number of records read */
     int64_t placed;    /* number of records with bases to score */
@@ -34,6 +35,11 @@ typedef struct reads_t { /* the state of SOURCE_READS */
     int64_t bases;     /* number of their bases */
     int64_t bytes;     /* bytes of this shard's records before compression */
 } reads_t;
+
+/* ---- sam_lines.c ---- */
+/* Compares the record that htslib has just parsed from SAM text with its line: warns of letters and numbers that it
+ * rounds, CAD_EFORMAT for anything else that it would change. */
+int sam_line_check(reads_t *r, const bam1_t *b, cad_error_t *err);
 
 /* ---- read_tags.c: the sink ---- */
 /* The sink: adds tags to a complete record and writes it. */

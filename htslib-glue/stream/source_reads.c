@@ -281,6 +281,7 @@ static int read_some(reads_t *r, int64_t from, cad_error_t *err)
         }
         rc = records_placed(r->header, d->bam, r->s->in->path, err);
         if (rc == 0) rc = records_as_written(r->fp, r->header, d->bam, r->s->in->path, err);
+        if (rc == 0) rc = sam_line_check(r, d->bam, err);
         if (rc) read_drop(r, d);
         else rc = put_read(r, d, err);
         if (rc) return rc;
@@ -404,6 +405,7 @@ static void close_reads(stream_t *s)
     if (r->fp) hts_close(r->fp);
     free(r->known);
     free(r->row);
+    free(r->written.s);
 }
 
 /* ---- settings, and what a run would write ---- */

@@ -208,6 +208,8 @@ static void close_variants(stream_t *s)
     view_free(&v->view);
     text_free(&v->text);
     free(v->text_line.s);
+    free(v->given.s);
+    free(v->written.s);
     free(v->haplotype.s);
     free(v->values);
 }

@@ -132,13 +132,25 @@ static int put_notes(variants_t *v, variant_t *d, const char *name, cad_error_t 
     return bcf_update_info_string(v->header, d->rec, name, any ? v->text.s.s : NULL) ? update_failed(v, name, err) : 0;
 }
 
+/* Refuses a field that a record has twice: htslib would replace the first and leave the other. */
+static int check_once(const variants_t *v, const bcf1_t *rec, const char *name, cad_error_t *err)
+{
+    int id = bcf_hdr_id2int(v->header, BCF_DT_ID, name), n = 0;
+    for (int i = 0; i < rec->n_info; i++) n += rec->d.info[i].key == id;
+    return n < 2
+               ? 0
+               : cad_fail(err, CAD_EFORMAT, "%s:%lld: INFO names %s twice; remove it with bcftools annotate -x INFO/%s",
+                          bcf_seqname_safe(v->header, rec), (long long)rec->pos + 1, name, name);
+}
+
 static int put_info(variants_t *v, variant_t *d, cad_error_t *err)
 {
     const score_list_t *scores = &v->s->set->scores;
     void *room = realloc(v->values, (size_t)d->nalt * sizeof(float));
-    int rc = 0;
+    int rc = bcf_unpack(d->rec, BCF_UN_INFO) < 0 ? cad_out_of_memory(err) : 0;
     if (!room) return cad_out_of_memory(err);
     v->values = room;
+    for (int i = 0; i < scores->n && rc == 0; i++) rc = check_once(v, d->rec, v->name[i], err);
     for (int i = 0; i < scores->n && rc == 0; i++)
         rc = scores->row[i]->type == SCORE_TEXT ? put_notes(v, d, v->name[i], err)
                                                 : put_numbers(v, d, scores->row[i], v->name[i], err);

@@ -47,6 +47,7 @@ typedef struct variants_t { /* the state of SOURCE_VARIANTS */
     flanks_t flanks;
     view_t view;
     kstring_t text_line, haplotype;
+    kstring_t given, written; /* a line of VCF, and what htslib would write for it */
     text_t text;
     void *values;
     char name[SCORES_MOST][64]; /* INFO names of the scores in the settings, in their order */

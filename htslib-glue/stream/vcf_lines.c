@@ -1,16 +1,15 @@
-/* vcf_lines.c - checks lines of VCF for what htslib would misread without an error, then parses them.
+/* vcf_lines.c - checks lines of VCF for what htslib would misread without an error, then parses them and
+ * compares them with what htslib would write.
  * SPDX-License-Identifier: MIT
  */
 #include <ctype.h>
 #include <errno.h>
 
+#include "io/pieces.h"
 #include "stream/variants.h"
 
-typedef struct piece_t {
-    const char *s;
-    size_t n;
-} piece_t; /* part of a line; it does not end with a NUL */
 enum { CHROM, POS, ID, REF, ALT, QUAL, FILTER, INFO, COLUMNS };
+static const char *const COLUMN[] = { "CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER" };
 
 /* Splits a line at its tabs. Returns the number of columns; the first COLUMNS of them are stored in c. */
 static int columns(const kstring_t *line, piece_t c[COLUMNS])
@@ -33,75 +32,7 @@ static const char *piece(variants_t *v, piece_t p)
     return v->text.s.s ? v->text.s.s : "";
 }
 
-/* Returns the text up to the first separator, and removes both from *rest. */
-static piece_t split(piece_t *rest, char separator)
-{
-    const char *end = memchr(rest->s, separator, rest->n);
-    piece_t first = { rest->s, end ? (size_t)(end - rest->s) : rest->n };
-    size_t gone = first.n + (end != NULL);
-    *rest = (piece_t) { rest->s + gone, rest->n - gone };
-    return first;
-}
-
-/* True if the piece is "." or a number that htslib can store. whole: the number must be an integer. */
-static bool is_number(piece_t p, bool whole)
-{
-    char *end = NULL;
-    long long n = 0;
-    if (p.n == 1 && *p.s == '.') return true;
-    errno = 0;
-    if (whole) n = strtoll(p.s, &end, 10);
-    else (void)!strtod(p.s, &end);
-    return p.n && end == p.s + p.n && (!whole || (!errno && n >= BCF_MIN_BT_INT32 && n <= BCF_MAX_BT_INT32));
-}
-
-/* Returns the type that the header declares for a key, BCF_HT_*; -1: none. */
-static int type_of(variants_t *v, int kind, piece_t key)
-{
-    int id = bcf_hdr_id2int(v->header, BCF_DT_ID, piece(v, key));
-    return bcf_hdr_idinfo_exists(v->header, kind, id) ? (int)bcf_hdr_id2type(v->header, kind, id) : -1;
-}
-
-/* Notes values that htslib would silently read as missing: those that are not numbers, or are too large. */
-static void check_values(variants_t *v, const char *what, int type, piece_t key, piece_t value)
-{
-    char buf[4200];
-    while ((type == BCF_HT_INT || type == BCF_HT_REAL) && value.n) {
-        piece_t one = split(&value, ',');
-        if (!is_number(one, type == BCF_HT_INT))
-            note(v->s->notes, NOTE_VALUE, 1, "%s: %s/%s: \"%.*s\" is no %s; htslib cannot keep it",
-                 variant_place(v, buf), what, piece(v, key), (int)cad_min((int64_t)one.n, 40), one.s,
-                 type == BCF_HT_INT ? "Integer of 32 bits" : "Float");
-    }
-}
-
-static void check_info(variants_t *v, piece_t info)
-{
-    while (info.n) {
-        piece_t value = split(&info, ';'), key = split(&value, '=');
-        if (value.n) check_values(v, "INFO", type_of(v, BCF_HL_INFO, key), key, value);
-    }
-}
-
-/* Checks the values of samples. rest: the column FORMAT, then a column for each sample. */
-static void check_samples(variants_t *v, piece_t rest)
-{
-    enum { KEYS = 64 };
-    piece_t format = split(&rest, '\t'), key[KEYS];
-    int type[KEYS], n = 0;
-    bool numbers = false;
-    for (; format.n && n < KEYS; n++) {
-        key[n] = split(&format, ':');
-        type[n] = type_of(v, BCF_HL_FMT, key[n]);
-        numbers |= type[n] == BCF_HT_INT || type[n] == BCF_HT_REAL;
-    }
-    while (numbers && rest.n) {
-        piece_t sample = split(&rest, '\t');
-        for (int k = 0; k < n && sample.n; k++) check_values(v, "FORMAT", type[k], key[k], split(&sample, ':'));
-    }
-}
-
-/* Refuses a line if vcf_parse would read part of it as 0, invent a value or omit it. */
+/* Refuses what vcf_parse would read as 0, make up or leave out. */
 static int check_line(variants_t *v, cad_error_t *err)
 {
     piece_t c[COLUMNS];
@@ -109,6 +40,7 @@ static int check_line(variants_t *v, cad_error_t *err)
     int n = columns(&v->text_line, c), samples = bcf_hdr_nsamples(v->header),
         least = samples ? COLUMNS + 1 + samples : COLUMNS;
     size_t k = 0;
+    double qual;
     if (strlen(v->text_line.s) != v->text_line.l)
         return cad_fail(err, CAD_EFORMAT, "%s: binary data", variant_place(v, buf));
     if (bcf_hdr_name2id(v->header, piece(v, c[CHROM])) < 0)
@@ -121,15 +53,119 @@ static int check_line(variants_t *v, cad_error_t *err)
     if (k == 0 || k < c[POS].n || k > 18)
         return cad_fail(err, CAD_EFORMAT, "%s: POS \"%.40s\" is not a position", variant_place(v, buf),
                         piece(v, c[POS]));
-    if (!is_number(c[QUAL], false))
+    if (!piece_equal(c[QUAL], (piece_t) { ".", 1 }) && !piece_number(c[QUAL], &qual))
         return cad_fail(err, CAD_EFORMAT, "%s: QUAL \"%.40s\" is not a number", variant_place(v, buf),
                         piece(v, c[QUAL]));
     if (!c[REF].n || !c[ALT].n) return cad_fail(err, CAD_EFORMAT, "%s: REF or ALT is empty", variant_place(v, buf));
-    check_info(v, c[INFO]);
-    if (n > COLUMNS)
-        check_samples(v, (piece_t) { c[INFO].s + c[INFO].n + 1,
-                                     (size_t)(v->text_line.s + v->text_line.l - c[INFO].s - c[INFO].n - 1) });
     return 0;
+}
+
+/* ---- the line beside what htslib would write for it ---- */
+
+/* Tells of a value that is not kept. what: "INFO/" and the like. */
+static void tell(variants_t *v, kept_t kept, const char *what, piece_t key, piece_t read, piece_t written)
+{
+    char buf[4200];
+    if (kept == CHANGED)
+        note(v->s->notes, NOTE_VALUE, 1,
+             "%s: %s%.*s: \"%.*s\" does not fit its type in the header; \"%.*s\" is written", variant_place(v, buf),
+             what, piece_shown(key), key.s, piece_shown(read), read.s, piece_shown(written), written.s);
+    else if (kept == ROUNDED)
+        note(v->s->notes, NOTE_ROUNDED, 1, "%s: %s%.*s: \"%.*s\" is rounded to \"%.*s\"", variant_place(v, buf), what,
+             piece_shown(key), key.s, piece_shown(read), read.s, piece_shown(written), written.s);
+}
+
+static int otherwise(const variants_t *v, const char *what, piece_t read, piece_t written, cad_error_t *err)
+{
+    char buf[4200];
+    return cad_fail(err, CAD_EFORMAT, "%s: %s \"%.*s\" would be written as \"%.*s\"; correct it", variant_place(v, buf),
+                    what, piece_shown(read), read.s, piece_shown(written), written.s);
+}
+
+static bool all_missing(piece_t list)
+{
+    for (size_t i = 0; i < list.n; i++)
+        if (list.s[i] != '.' && list.s[i] != ',') return false;
+    return true;
+}
+
+/* Tells of each value of a list that is not kept. */
+static void compare_list(variants_t *v, const char *what, piece_t key, piece_t read, piece_t written)
+{
+    if (piece_equal(read, written)) return;
+    do {
+        piece_t a = piece_split(&read, ','), b = piece_split(&written, ',');
+        tell(v, piece_kept(a, b), what, key, a, b);
+    } while (read.n && written.n);
+    if (!all_missing(read) || !all_missing(written)) tell(v, CHANGED, what, key, read, written);
+}
+
+static int compare_info(variants_t *v, piece_t read, piece_t written, cad_error_t *err)
+{
+    if (piece_kept(read, written) == KEPT) return 0;
+    while (read.n) {
+        piece_t a = piece_split(&read, ';'), b, key;
+        if (!a.n) continue; /* ";;" */
+        b = piece_split(&written, ';');
+        key = piece_split(&a, '=');
+        if (!piece_equal(key, piece_split(&b, '='))) return otherwise(v, "INFO", key, b, err);
+        compare_list(v, "INFO/", key, a, b);
+    }
+    return 0;
+}
+
+/* The line of an error for a key that FORMAT names twice, which htslib mixes up; else 0. */
+static int named_twice(const variants_t *v, piece_t format, piece_t key, cad_error_t *err)
+{
+    char buf[4200];
+    int n = 0;
+    while (format.n) n += piece_equal(piece_split(&format, ':'), key);
+    return n < 2 ? 0
+                 : cad_fail(err, CAD_EFORMAT, "%s: FORMAT names %.*s twice; remove one", variant_place(v, buf),
+                            piece_shown(key), key.s);
+}
+
+/* Values that a sample leaves out at its end are missing ones. */
+static int compare_sample(variants_t *v, const piece_t format, piece_t read, piece_t written, cad_error_t *err)
+{
+    piece_t keys = format;
+    int rc = 0;
+    if (piece_equal(read, written)) return 0;
+    while (keys.n && rc == 0) {
+        piece_t key = piece_split(&keys, ':'), a = piece_split(&read, ':'), b = piece_split(&written, ':');
+        if (piece_equal(a, b) || (all_missing(a) && all_missing(b))) continue;
+        rc = named_twice(v, format, key, err);
+        if (rc == 0) compare_list(v, "FORMAT/", key, a, b);
+    }
+    return rc;
+}
+
+static int compare_samples(variants_t *v, piece_t read, piece_t written, cad_error_t *err)
+{
+    piece_t format = piece_split(&read, '\t'), other = piece_split(&written, '\t');
+    int rc = 0;
+    if (!piece_equal(format, other)) return otherwise(v, "FORMAT", format, other, err);
+    while (read.n && rc == 0)
+        rc = compare_sample(v, format, piece_split(&read, '\t'), piece_split(&written, '\t'), err);
+    return rc;
+}
+
+static int compare_line(variants_t *v, const bcf1_t *rec, cad_error_t *err)
+{
+    piece_t read = { v->given.s, v->given.l }, written;
+    int rc = 0;
+    v->written.l = 0;
+    if (vcf_format(v->header, rec, &v->written) < 0) return cad_out_of_memory(err);
+    written = (piece_t) { v->written.s, v->written.l - 1 }; /* without its line end */
+    if (piece_equal(read, written)) return 0;
+    for (int k = 0; k < INFO && rc == 0; k++) {
+        piece_t a = piece_split(&read, '\t'), b = piece_split(&written, '\t');
+        kept_t kept = piece_kept(a, b);
+        if (k == QUAL) tell(v, kept, "", (piece_t) { "QUAL", 4 }, a, b);
+        else if (kept != KEPT) rc = otherwise(v, COLUMN[k], a, b, err);
+    }
+    if (rc == 0) rc = compare_info(v, piece_split(&read, '\t'), piece_split(&written, '\t'), err);
+    return rc == 0 && written.n ? compare_samples(v, read, written, err) : rc;
 }
 
 int vcf_line_parse(variants_t *v, bcf1_t *rec, cad_error_t *err)
@@ -137,6 +173,8 @@ int vcf_line_parse(variants_t *v, bcf1_t *rec, cad_error_t *err)
     char buf[4200];
     int rc = check_line(v, err);
     if (rc) return rc;
+    v->given.l = 0;
+    if (kputsn(v->text_line.s, v->text_line.l, &v->given) < 0) return cad_out_of_memory(err);
     errno = 0;
     if (vcf_parse(&v->text_line, v->header, rec) < 0 || (rec->errcode & ~BCF_ERR_TAG_UNDEF))
         return cad_fail(err, CAD_EFORMAT, "%s: malformed or cut short; bcftools view may say more",
@@ -146,5 +184,6 @@ int vcf_line_parse(variants_t *v, bcf1_t *rec, cad_error_t *err)
                         "%s: a tag that the header does not declare; BCF cannot hold it: write VCF, or declare it",
                         variant_place(v, buf));
     rec->errcode = 0;
-    return 1;
+    rc = compare_line(v, rec, err);
+    return rc ? rc : 1;
 }
