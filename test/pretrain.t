@@ -181,6 +181,18 @@ for damage in 'truncate -s 1000' 'truncate -s 0' 'printf x >>' 'printf x >'; do
     sh -c "$damage bad/training.safetensors"
     error "a checkpoint after: $damage" 'bad/training.safetensors' train -L g.bed -o bad --resume
 done
+# One flipped bit of a state, in its numbers, its texts, its sum or its shapes.
+state=begun/training.safetensors; size=$(($(wc -c <$state))); wrong=
+where() { grep -a -b -o "$1" $state | head -n 1 | cut -d : -f 1; }
+rm -rf bad; cp -r begun bad
+for at in $((size - 1)) $((size - 4)) $((size / 2)) $((size / 3)) 0 7 9 $(($(where '"step":"') + 8)) \
+    $(($(where '"note":"') + 12)) $(($(where '"model":"') + 10)) $(($(where '"sha256":"') + 20)) \
+    $(($(where '"sha256":') + 3)) $(($(where '"shape":') + 9)) $(($(where 'exp_avg') + 2)); do
+    cp $state bad/training.safetensors; flip bad/training.safetensors $at
+    train -L g.bed -o bad --resume >.out 2>.err && wrong="$wrong $at"
+    grep -q '^caduceus pretrain: bad/training.safetensors: ' .err || wrong="$wrong $at: $(cat .err)"
+done
+is "a flipped bit of a state is found" "$wrong" ""
 cp -r begun other; rm other/training.safetensors other/log.tsv
 error "a folder with a model of other origin" 'other/model.safetensors: of another model' train -L g.bed -o other
 error "also with --resume" 'other/model.safetensors: of another model' train -L g.bed -o other --resume

@@ -192,12 +192,54 @@ for n in 20 64 $((size / 8)) $((size / 2)); do
     error "a bigWig of $n bytes" 'p1.bw' M -o out.bw p1.bw p2.bw
     cp keep p1.bw
 done
+# unsummed FILE: its .json no longer holds a sum, as before version 0.2.0, so that the reader must find damage.
+unsummed() { sed -i 's/"sha256": "[0-9a-f]*"/"sha256": ""/' "$1.json"; }
+unsummed p1.bw
 for at in 8 24 180 400 $((size / 4)); do
     cp keep p1.bw; printf '\377\377\377\377' | dd of=p1.bw bs=1 seek=$at conv=notrunc 2>/dev/null
     timeout 10 "$caduceus" merge -o out.bw p1.bw p2.bw >.out 2>.err; rc=$?
     ok "a bigWig damaged at $at does not crash" test $rc -le 1; rm -f out.bw*
 done
 cp keep p1.bw
+ok "a part without a sum is read" M -o out.bw p1.bw p2.bw; rm -f out.bw*
+# number FILE OFFSET: eight bytes there as a number.
+number() { od -An -tu8 -j "$2" -N 8 "$1" | tr -d ' '; }
+root=$(($(number keep 24) + 48)); data=$(number keep 16)
+flip p1.bw $((root + 2))
+error "a bigWig whose index has a block less than its data" 'p1.bw: not a bigWig' M -o out.bw p1.bw p2.bw
+cp keep p1.bw; flip p1.bw "$data"
+error "or more" 'p1.bw: not a bigWig' M -o out.bw p1.bw p2.bw
+cp keep p1.bw; printf '\000\000\377\377' | dd of=p1.bw bs=1 seek=$root conv=notrunc 2>/dev/null
+for k in 0 1 2 3; do
+    printf "$(printf '\\%03o' $((root & 255)) $((root >> 8 & 255)) $((root >> 16 & 255)) 0 0 0 0 0)" |
+        dd of=p1.bw bs=1 seek=$((root + 4 + 24 * k + 16)) conv=notrunc 2>/dev/null
+done
+error "an index that leads back to itself" 'p1.bw' timeout 10 "$caduceus" merge -o out.bw p1.bw p2.bw
+cp keep p1.bw
+# One bit of a part of each kind, here and there, is found by the sum.
+# flipped NAME SUFFIX COMMAND...
+flipped() {
+    local name=$1 suffix=$2 wrong= size k; shift 2
+    cut_run 2 $suffix "$@"; cp p1$suffix keep; size=$(($(wc -c <keep)))
+    for k in 0 9 $((size / 5)) $((size / 3)) $((size / 2)) $((size * 4 / 5)) $((size - 1)); do
+        cp keep p1$suffix; flip p1$suffix $k
+        M -o out$suffix $with p1$suffix p2$suffix >.out 2>.err && wrong="$wrong $k"
+        grep -q "p1$suffix" .err || wrong="$wrong $k: $(cat .err)"
+    done
+    is "a flipped bit of a $name is found" "$wrong$(ls -A | grep '^out\|tmp$')" ""
+    "$@" --shard 1/2 -o p1$suffix; same "and the shard is made again" keep p1$suffix
+    flip p1$suffix.json $(($(grep -b -o '"sha256": "' p1$suffix.json | cut -d : -f 1) + 12))
+    error "a flipped bit of its sum too" "p1$suffix: damaged" M -o out$suffix $with p1$suffix p2$suffix
+}
+flipped BED .bed A in.bed
+flipped VCF .vcf A in.vcf
+flipped BCF .bcf A in.vcf -O b
+flipped SAM .sam N --no-PG in.sam
+flipped BAM .bam N --no-PG -O BAM in.sam
+with="-T ref.fa"; flipped CRAM .cram A --no-PG -O CRAM in.sam; with=
+flipped bigWig .bw T
+flipped bedGraph .bedGraph T --decimals 1
+flipped bedGraph.gz .bedGraph.gz T
 A in.bed --embed e1.npy --shard 1/2 -o e1.bed; A in.bed --embed e2.npy --shard 2/2 -o e2.bed
 cp e1.npy saved; head -c -4 saved >e1.npy; error "a matrix cut short" 'e1.npy' M -o out.npy e1.npy e2.npy
 head -c 50 saved >e1.npy; error "a matrix without its header" 'e1.npy' M -o out.npy e1.npy e2.npy
@@ -222,6 +264,8 @@ whole "reads of which one part alone is scored" .sam A --context ref two.sam --n
 
 # ---- a part that changed is no part ----
 cut_run 2 .bed A in.bed; cp p1.bed p1.was
+is "the sum is that of the part" "$(sha256sum <p1.bed | cut -c 1-64)" \
+    "$(sed -n 's/.*"sha256": "\(.*\)".*/\1/p' p1.bed.json)"
 head -c -9 p1.was >p1.bed
 error "a part cut short" 'p1.bed: damaged, or not the part of its .json' M -o out.bed p1.bed p2.bed
 A in.bed --shard 1/2 -o p1.bed; same "is made again" p1.was p1.bed

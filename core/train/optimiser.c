@@ -1,6 +1,7 @@
 /* optimiser.c - AdamW over the table of tensors; reads and writes training checkpoints.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
+#include <nettle/sha2.h>
 
 #include "model/archive.h"
 #include "train/trainer.h"
@@ -111,17 +112,47 @@ static cad_array_t flat(const char *name, const float *data, int64_t n)
     return (cad_array_t) { .name = name, .dtype = CAD_F32, .ndim = 1, .shape = { n }, .data = data };
 }
 
+static void sum_array(struct sha256_ctx *sum, const float *x, int64_t n)
+{
+    unsigned char buf[4 * 4096];
+    for (int64_t at = 0, k = 0; at < n; at += k) {
+        for (k = 0; k < 4096 && at + k < n; k++) {
+            uint32_t bits;
+            memcpy(&bits, x + at + k, 4);
+            for (int i = 0; i < 4; i++) buf[4 * k + i] = (unsigned char)(bits >> 8 * i);
+        }
+        sha256_update(sum, (size_t)(4 * k), buf);
+    }
+}
+
+/* SHA-256 of all that a checkpoint holds: its texts, each with a NUL, and its numbers, little-endian. */
+static void sum_state(const cad_trainer_t *t, const char *step, const char *note, char hex[65])
+{
+    const char *const text[] = { step, t->model->details, note };
+    unsigned char digest[SHA256_DIGEST_SIZE];
+    struct sha256_ctx sum;
+    sha256_init(&sum);
+    for (int i = 0; i < 3; i++) sha256_update(&sum, strlen(text[i]) + 1, (const uint8_t *)text[i]);
+    sum_array(&sum, t->model->param, t->model->total);
+    sum_array(&sum, t->m, t->model->total);
+    sum_array(&sum, t->v, t->model->total);
+    sha256_digest(&sum, sizeof digest, digest);
+    for (int i = 0; i < SHA256_DIGEST_SIZE; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+}
+
 int cad_trainer_save(const cad_trainer_t *t, const char *path, const char *note, cad_error_t *err)
 {
-    char step[32];
+    char step[32], sha256[65];
     int64_t n = t->model->total;
     const cad_array_t array[] = { flat("parameters", t->model->param, n), flat("exp_avg", t->m, n),
                                   flat("exp_avg_sq", t->v, n) };
     const cad_meta_t meta[] = { { .key = "step", .value = step },
                                 { .key = "model", .value = t->model->details },
-                                { .key = "note", .value = note } };
+                                { .key = "note", .value = note },
+                                { .key = "sha256", .value = sha256 } };
     snprintf(step, sizeof step, "%lld", (long long)t->step);
-    return cad_safetensors_write(path, array, 3, meta, 3, err);
+    sum_state(t, step, note ? note : "", sha256);
+    return cad_safetensors_write(path, array, 3, meta, 4, err);
 }
 
 static int read_array(const cad_archive_t *st, const char *name, float *out, int64_t n, const char *path,
@@ -138,14 +169,28 @@ static int read_array(const cad_archive_t *st, const char *name, float *out, int
     return rc;
 }
 
+/* Compares what was read with the sum that was saved with it. */
+static int check_sum(const cad_trainer_t *t, const char *want, const char *step, const char *note, const char *path,
+                     cad_error_t *err)
+{
+    char sha256[65];
+    sum_state(t, step, note, sha256);
+    return want && !strcmp(want, sha256)
+               ? 0
+               : cad_fail(err, CAD_EFORMAT, "%s: damaged: its SHA-256 %s; begin again, or restore it", path,
+                          want ? "is not that of its contents" : "is missing");
+}
+
 int cad_trainer_load(cad_trainer_t *t, const char *path, char **note, cad_error_t *err)
 {
     cad_archive_t st = { 0 };
     int64_t n = t->model->total, step = 0;
-    const char *text, *model;
+    const char *text, *model, *saved, *sum;
     int rc = cad_archive_open(&st, path, err);
     *note = NULL;
     text = rc ? NULL : cad_archive_meta(&st, "step");
+    sum = rc ? NULL : cad_archive_meta(&st, "sha256");
+    saved = rc ? NULL : cad_archive_meta(&st, "note");
     model = rc ? NULL : cad_archive_meta(&st, "model");
     if (rc == 0 && (!text || !cad_parse_int(text, 0, INT64_MAX, &step)))
         rc = cad_fail(err, CAD_EFORMAT, "%s: not a training checkpoint", path);
@@ -154,8 +199,8 @@ int cad_trainer_load(cad_trainer_t *t, const char *path, char **note, cad_error_
     if (rc == 0) rc = read_array(&st, "parameters", t->model->param, n, path, err);
     if (rc == 0) rc = read_array(&st, "exp_avg", t->m, n, path, err);
     if (rc == 0) rc = read_array(&st, "exp_avg_sq", t->v, n, path, err);
-    text = rc ? NULL : cad_archive_meta(&st, "note");
-    if (rc == 0 && !(*note = strdup(text ? text : ""))) rc = cad_out_of_memory(err);
+    if (rc == 0) rc = check_sum(t, sum, text, saved ? saved : "", path, err);
+    if (rc == 0 && !(*note = strdup(saved ? saved : ""))) rc = cad_out_of_memory(err);
     cad_archive_close(&st);
     if (rc) return rc;
     t->step = step;

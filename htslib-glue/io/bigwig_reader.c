@@ -19,6 +19,21 @@ static int get(const bigread_t *r, uint64_t at, void *p, size_t n, cad_error_t *
     return cad_pread(r->fd, p, n, (int64_t)at, r->path, err);
 }
 
+/* Reads the head of a tree's node: 0, or an error also where a damaged tree has circles. */
+static int get_node(bigread_t *r, uint64_t at, int depth, unsigned char head[4], uint16_t *n, cad_error_t *err)
+{
+    enum { LEVELS = 8 };
+    int rc = depth > LEVELS || r->nodes == 0 ? damaged(r, err) : get(r, at, head, 4, err);
+    *n = 0;
+    if (rc) return rc;
+    r->nodes--;
+    memcpy(n, head + 2, 2);
+    return 0;
+}
+
+/* Each of the leaves holds something, so a sound tree of n things has no more nodes than this. */
+static uint64_t most_nodes(uint64_t n) { return n > UINT64_MAX / 16 ? UINT64_MAX : 9 * (n + 1); }
+
 /* ---- contigs ---- */
 
 static int take_contig(bigread_t *r, const unsigned char *entry, uint32_t key, cad_error_t *err)
@@ -35,8 +50,7 @@ static int walk_contigs(bigread_t *r, uint64_t at, uint32_t key, int depth, cad_
 {
     unsigned char head[4] = { 0 }, entry[256 + 8];
     uint16_t n;
-    int rc = depth > 8 ? damaged(r, err) : get(r, at, head, 4, err);
-    memcpy(&n, head + 2, 2);
+    int rc = get_node(r, at, depth, head, &n, err);
     for (int i = 0; i < n && rc == 0; i++) {
         uint64_t child;
         rc = get(r, at + 4 + (uint64_t)i * (key + 8), entry, key + 8, err);
@@ -58,6 +72,7 @@ static int read_contigs(bigread_t *r, uint64_t tree, cad_error_t *err)
     r->ncontig = (int)n;
     r->contig = calloc((size_t)n + 1, sizeof *r->contig);
     if (!r->contig) return cad_out_of_memory(err);
+    r->nodes = most_nodes(n);
     rc = walk_contigs(r, tree + sizeof head, head[2], 0, err);
     for (int i = 0; i < r->ncontig && rc == 0; i++)
         if (!r->contig[i].name) rc = damaged(r, err);
@@ -71,7 +86,7 @@ static int take_block(bigread_t *r, uint64_t at, uint64_t size, bigread_f *each,
     uint32_t place[5];
     uint16_t n;
     uLongf raw = sizeof r->raw;
-    int rc = size > sizeof r->packed ? damaged(r, err) : get(r, at, r->packed, size, err);
+    int rc = ++r->seen > r->blocks || size > sizeof r->packed ? damaged(r, err) : get(r, at, r->packed, size, err);
     if (rc) return rc;
     if (uncompress(r->raw, &raw, r->packed, size) != Z_OK || raw < 24) return damaged(r, err);
     memcpy(place, r->raw, sizeof place);
@@ -97,8 +112,7 @@ static int walk_index(bigread_t *r, uint64_t at, int depth, bigread_f *each, voi
 {
     unsigned char head[4] = { 0 }, entry[32];
     uint16_t n;
-    int rc = depth > 8 ? damaged(r, err) : get(r, at, head, 4, err);
-    memcpy(&n, head + 2, 2);
+    int rc = get_node(r, at, depth, head, &n, err);
     for (int i = 0; i < n && rc == 0; i++) {
         size_t width = head[0] ? 32 : 24;
         uint64_t child, size;
@@ -117,7 +131,7 @@ int bigread_open(bigread_t *r, const char *path, cad_error_t *err)
 {
     unsigned char head[64];
     uint32_t magic;
-    uint64_t tree;
+    uint64_t tree, data;
     int rc;
     memset(r, 0, sizeof *r);
     r->path = path;
@@ -127,13 +141,19 @@ int bigread_open(bigread_t *r, const char *path, cad_error_t *err)
     if (rc) return rc;
     memcpy(&magic, head, 4);
     memcpy(&tree, head + 8, 8);
+    memcpy(&data, head + 16, 8);
     memcpy(&r->index, head + 24, 8);
-    return magic == MAGIC ? read_contigs(r, tree, err) : damaged(r, err);
+    rc = magic == MAGIC ? get(r, data, &r->blocks, 8, err) : damaged(r, err);
+    return rc ? rc : read_contigs(r, tree, err);
 }
 
 int bigread_all(bigread_t *r, bigread_f *each, void *arg, cad_error_t *err)
 {
-    return walk_index(r, r->index + 48, 0, each, arg, err);
+    int rc;
+    r->seen = 0;
+    r->nodes = most_nodes(r->blocks);
+    rc = walk_index(r, r->index + 48, 0, each, arg, err);
+    return rc == 0 && r->seen != r->blocks ? damaged(r, err) : rc;
 }
 
 void bigread_close(bigread_t *r)

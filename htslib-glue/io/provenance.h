@@ -7,7 +7,7 @@
 #include "io/output.h"
 #include "io/text.h"
 
-#define PROVENANCE_KEYS 12
+#define PROVENANCE_KEYS 16
 typedef struct provenance_t {
     int n;
     const char *key[PROVENANCE_KEYS], *value[PROVENANCE_KEYS]; /* borrowed */

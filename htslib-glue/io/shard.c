@@ -1,12 +1,15 @@
 /* shard.c - the shard of a run's work that --shard names, and the parts, which are the output files of shards.
  *
- * Beside each part PART is PART.json with its provenance, the shard that it is, and its size in bytes. PART.json is
- * renamed last, so a part is complete if PART.json exists and the size agrees.
+ * Beside each part PART is PART.json with its provenance, the shard that it is, its size in bytes, and the SHA-256 of
+ * these bytes. PART.json is renamed last, so a part is complete if PART.json exists and both agree.
  *
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <nettle/sha2.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "io/shard.h"
@@ -65,28 +68,58 @@ static const char *take_key(json_t *json, const char *key, char *value, size_t s
     return value;
 }
 
-static int check_size(const char *path, int64_t n, cad_error_t *err)
+/* Sums all bytes of an open file; the number of them in *n. errno is set on failure. */
+static int sum_bytes(int fd, char hex[65], int64_t *n)
 {
-    struct stat sb;
-    if (stat(path, &sb)) return cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
-    if ((int64_t)sb.st_size == n) return 0;
-    return cad_fail(err, CAD_EFORMAT,
-                    "%s: damaged, or not the part of its .json: %lld bytes, not %lld; run its shard again", path,
-                    (long long)sb.st_size, (long long)n);
+    unsigned char buf[1 << 16], digest[SHA256_DIGEST_SIZE];
+    struct sha256_ctx sum;
+    ssize_t got;
+    *n = 0;
+    sha256_init(&sum);
+    while ((got = read(fd, buf, sizeof buf)) > 0 || (got < 0 && errno == EINTR)) {
+        if (got < 0) continue;
+        sha256_update(&sum, (size_t)got, buf);
+        *n += got;
+    }
+    sha256_digest(&sum, sizeof digest, digest);
+    for (int i = 0; i < SHA256_DIGEST_SIZE; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    return got < 0 ? -1 : 0;
 }
 
-/* Reads PART.json into *json, removes its key "bytes", and checks that the part has that many bytes. *json is NULL
- * after a failure. */
+static int sum_file(const char *path, char hex[65], int64_t *n, cad_error_t *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC), bad = fd < 0 || sum_bytes(fd, hex, n), why = errno;
+    if (fd >= 0) close(fd);
+    return bad ? cad_fail(err, CAD_EIO, "%s: %s", path, strerror(why)) : 0;
+}
+
+static int check_bytes(const char *path, int64_t n, const char *sha256, cad_error_t *err)
+{
+    char hex[65] = "";
+    int64_t have = 0;
+    int rc = sum_file(path, hex, &have, err);
+    if (rc || (have == n && (!*sha256 || !strcmp(hex, sha256)))) return rc;
+    if (have != n)
+        return cad_fail(err, CAD_EFORMAT,
+                        "%s: damaged, or not the part of its .json: %lld bytes, not %lld; run its shard again", path,
+                        (long long)have, (long long)n);
+    return cad_fail(err, CAD_EFORMAT, "%s: damaged, or not the part of its .json: another SHA-256; run its shard again",
+                    path);
+}
+
+/* Reads PART.json into *json, removes its keys "bytes" and "sha256", and checks that the part has those bytes. Parts of
+ * earlier versions state the number alone. *json is NULL after a failure. */
 static int read_part(const char *path, json_t **json, cad_error_t *err)
 {
-    char *beside = suffixed(path, ".json"), *text = NULL, bytes[24];
+    char *beside = suffixed(path, ".json"), *text = NULL, bytes[24], sha256[65] = "";
     size_t size;
     int64_t n = -1;
     int rc = beside ? cad_read_text(&text, &size, beside, false, err) : cad_out_of_memory(err);
     *json = rc == 0 ? json_loads(text, 0, NULL) : NULL;
     if (rc == 0 && !cad_parse_int(take_key(*json, "bytes", bytes, sizeof bytes), 0, INT64_MAX, &n))
         rc = no_shard(beside, err);
-    if (rc == 0) rc = check_size(path, n, err);
+    if (rc == 0) take_key(*json, "sha256", sha256, sizeof sha256);
+    if (rc == 0) rc = check_bytes(path, n, sha256, err);
     free(text);
     free(beside);
     if (rc == 0) return 0;
@@ -98,12 +131,15 @@ static int read_part(const char *path, json_t **json, cad_error_t *err)
 int part_write(const provenance_t *p, output_t *beside, output_t *out, cad_error_t *err)
 {
     provenance_t mine = *p;
-    char bytes[24];
+    char bytes[24], sha256[65] = "";
+    int64_t n = 0;
     bool shard = false;
     int rc = output_sync(out, err);
     for (int i = 0; i < p->n; i++) shard |= !strcmp(p->key[i], "shard");
-    snprintf(bytes, sizeof bytes, "%lld", (long long)output_bytes(out));
+    if (rc == 0 && shard && output_is_file(out)) rc = sum_file(output_temporary(out), sha256, &n, err);
+    snprintf(bytes, sizeof bytes, "%lld", (long long)n);
     if (shard) provenance_add(&mine, "bytes", bytes);
+    if (shard) provenance_add(&mine, "sha256", sha256);
     return rc ? rc : provenance_write(&mine, beside, err);
 }
 

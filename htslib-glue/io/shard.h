@@ -16,14 +16,16 @@ typedef struct shard_t {
 int shard_parse(shard_t *s, const char *text, cad_error_t *err);
 /* Adds the keys "work" and "shard" if there is a shard; they must be the last keys. p borrows both buffers. */
 void shard_provenance(provenance_t *p, const shard_t *s, char work[64], char text[48]);
-/* Syncs out and writes its provenance to `beside`. For the output of a shard, adds the number of bytes of out. */
+/* Syncs out and writes its provenance to `beside`. For the output of a shard, adds the number and the
+ * SHA-256 of out's bytes. */
 int part_write(const provenance_t *p, output_t *beside, output_t *out, cad_error_t *err);
-/* True if the part at path has as many bytes as PATH.json says. */
+/* True if the part at path has the bytes that PATH.json states. */
 bool part_whole(const char *path);
-/* True if the part is complete (part_whole) and PATH.json, apart from the number of bytes, equals json. */
+/* True if the part is complete (part_whole) and PATH.json, apart from the keys on its bytes, equals json. */
 bool part_done(const char *path, const text_t *json);
 /* Checks that the n parts are complete and are all shards of one run. Sets order so that path[order[k]] is shard
- * k + 1, and *json, which the caller owns, to their common provenance without "shard" and "bytes". Returns 0, or a
+ * k + 1, and *json, which the caller owns, to their common provenance without "shard",
+ * "bytes" and "sha256". Returns 0, or a
  * negative CAD_E* with *json NULL. */
 int parts_check(const char *const path[], int n, int order[], json_t **json, cad_error_t *err);
 
