@@ -32,6 +32,19 @@ static void *need(size_t count, size_t size, int *rc, cad_error_t *err)
     return p;
 }
 
+static int overflow(const char *what, cad_error_t *err)
+{
+    return cad_fail(err, CAD_EFORMAT, "the model overflows: %s is not finite; are its weights damaged?", what);
+}
+
+/* Refuses results that are NaN or infinite. */
+static int check_finite(const float *x, int64_t n, const char *what, cad_error_t *err)
+{
+    bool finite = true;
+    for (int64_t i = 0; x && i < n; i++) finite &= isfinite(x[i]) != 0;
+    return finite ? 0 : overflow(what, err);
+}
+
 static int forward(cad_context_t *ctx, const uint8_t *tok, int64_t len, int strands, float *hidden, float *logits,
                    cad_error_t *err)
 {
@@ -51,6 +64,8 @@ static int forward(cad_context_t *ctx, const uint8_t *tok, int64_t len, int stra
     if (rc == 0 && logits && strands == 2) cad_conjoin_logits(m, len, p.logits[0], p.logits[1], logits);
     else if (rc == 0 && logits) memcpy(logits, p.logits[0], (size_t)(len * V) * sizeof *logits);
     if (rc == 0 && hidden) cad_conjoin_hidden(m, len, p.pooled[0], p.pooled[1], hidden);
+    if (rc == 0) rc = check_finite(logits, len * V, "a logit", err);
+    if (rc == 0) rc = check_finite(hidden, len * cad_model_number(m, CAD_HIDDEN_WIDTH), "a hidden state", err);
     for (int s = 0; s < 2; s++) {
         free(p.logits[s]);
         free(p.pooled[s]);
@@ -95,6 +110,7 @@ static int classify(cad_context_t *ctx, cad_pass_t *pass, int n, float *logits, 
     if (rc == 0) rc = cad_run(ctx, pass, n, err);
     for (int i = 0; i < n; i++) {
         if (rc == 0) head_one(ctx, &pass[i], logits + i * m->labels);
+        if (rc == 0) rc = check_finite(logits + i * m->labels, m->labels, "a classifier's output", err);
         free(pass[i].pooled[0]);
         free(pass[i].pooled[1]);
     }
@@ -151,14 +167,18 @@ int64_t cad_passes(const cad_model_t *m, const cad_window_t *w, int64_t mask)
     return plan(m, w, mask, NULL, NULL, &npos);
 }
 
-/* out = log softmax over the logits of A, C, G and T; returns false if a logit is NaN or infinite. */
+/* out = log softmax over the logits of A, C, G and T; returns false if it is not finite. */
 static bool log_softmax(const cad_model_t *m, const float *logits, float out[4])
 {
     double top = -INFINITY, sum = 0;
+    bool finite = true;
     for (int b = 0; b < 4; b++) top = fmax(top, (double)logits[m->vocab.base[b]]);
     for (int b = 0; b < 4; b++) sum += exp((double)logits[m->vocab.base[b]] - top);
-    for (int b = 0; b < 4; b++) out[b] = (float)((double)logits[m->vocab.base[b]] - top - log(sum));
-    return isfinite(top) && isfinite(sum) && !isnan(sum);
+    for (int b = 0; b < 4; b++) {
+        out[b] = (float)((double)logits[m->vocab.base[b]] - top - log(sum));
+        finite &= isfinite(out[b]) != 0;
+    }
+    return finite;
 }
 
 static int check_window(const cad_context_t *ctx, const cad_window_t *w, cad_error_t *err)
@@ -227,8 +247,7 @@ int cad_score(cad_context_t *ctx, cad_window_t *w, int n, int64_t mask, cad_erro
             cad_conjoin_logits(m, p->npos, p->logits[0], p->logits[1], p->logits[0]);
             for (int64_t t = 0; t < p->npos; t++)
                 if (!log_softmax(m, p->logits[0] + t * V, w[i].logp + 4 * (p->pos[t] - w[i].core_beg)))
-                    rc = cad_fail(err, CAD_EFORMAT,
-                                  "the model overflows: a logit is not finite; are its weights damaged?");
+                    rc = overflow("a logit", err);
         }
         k += np;
     }
@@ -256,12 +275,13 @@ static void max_rows(const float *a, int64_t n, int64_t D, float *out)
         for (int64_t d = 0; d < D; d++) out[d] = a[i * D + d] > out[d] ? a[i * D + d] : out[d];
 }
 
-static void embed_one(cad_context_t *ctx, cad_window_t *w, const cad_pass_t *p, enum cad_pool_t pool)
+static int embed_one(cad_context_t *ctx, cad_window_t *w, const cad_pass_t *p, enum cad_pool_t pool, cad_error_t *err)
 {
-    int64_t D = ctx->model->cfg.d_model, n = w->core_end - w->core_beg;
+    int64_t D = ctx->model->cfg.d_model, n = w->core_end - w->core_beg, values = pool == CAD_POOL_NONE ? n * D : D;
     cad_conjoin_embedding(pool == CAD_POOL_MEAN ? D : n * D, p->pooled[0], p->pooled[1], p->pooled[0]);
     if (pool == CAD_POOL_MAX) max_rows(p->pooled[0], n, D, w->embedding);
-    else memcpy(w->embedding, p->pooled[0], (size_t)(pool == CAD_POOL_MEAN ? D : n * D) * sizeof(float));
+    else memcpy(w->embedding, p->pooled[0], (size_t)values * sizeof(float));
+    return check_finite(w->embedding, values, "an embedding", err);
 }
 
 int cad_classify_all(cad_context_t *ctx, const cad_window_t *w, int n, float *logits, cad_error_t *err)
@@ -303,7 +323,7 @@ int cad_embed(cad_context_t *ctx, cad_window_t *w, int n, enum cad_pool_t pool, 
     }
     if (rc == 0) rc = cad_run(ctx, pass, n, err);
     for (int i = 0; i < n; i++) {
-        if (rc == 0) embed_one(ctx, &w[i], &pass[i], pool);
+        if (rc == 0) rc = embed_one(ctx, &w[i], &pass[i], pool, err);
         free(pass[i].pooled[0]);
         free(pass[i].pooled[1]);
     }

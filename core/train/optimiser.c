@@ -34,6 +34,13 @@ static void adam_task(void *arg, int64_t task, int worker)
     }
 }
 
+static bool all_finite(const float *x, int64_t n)
+{
+    bool finite = true;
+    for (int64_t i = 0; i < n; i++) finite &= isfinite(x[i]) != 0;
+    return finite;
+}
+
 /* Adds the backend's gradients to t->grad. */
 static int collect(cad_trainer_t *t, cad_error_t *err)
 {
@@ -87,6 +94,9 @@ int cad_trainer_update(cad_trainer_t *t, double lr, double *norm, cad_error_t *e
         cad_team_run(t->team, (a.tensor->count + SLICE - 1) / SLICE, adam_task, &a);
     }
     memset(t->grad, 0, (size_t)t->model->total * sizeof *t->grad);
+    if (!all_finite(t->model->param, t->model->total) || !all_finite(t->v, t->model->total))
+        return cad_fail(err, CAD_EFORMAT, "step %lld: a weight is not finite any more; lower the learning rate",
+                        (long long)t->step);
     if (!r->freeze) renew(t); /* with freeze only the head changes, of which the backend has no copy */
     return 0;
 }

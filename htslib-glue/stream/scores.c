@@ -6,12 +6,12 @@
 #include "stream/scores.h"
 #include "stream/windows.h"
 
-/* ---- regions and reads: means over bases; NaN (0/0) if there are none ---- */
+/* ---- regions and reads: means over bases; NaN (0/0) if there are none. Perplexity is at most the largest float. ---- */
 
 static double mean_pll(const score_sums_t *s) { return s->pll / (double)s->n; }
 static double mean_entropy(const score_sums_t *s) { return s->entropy / (double)s->n; }
 static double mean_information(const score_sums_t *s) { return 2 - s->entropy / (double)s->n; }
-static double perplexity(const score_sums_t *s) { return exp(-mean_pll(s)); }
+static double perplexity(const score_sums_t *s) { return s->n ? fmin(exp(-mean_pll(s)), FLT_MAX) : (double)NAN; }
 static double scored_bases(const score_sums_t *s) { return (double)s->n; }
 
 /* ---- variants ---- */

@@ -102,6 +102,12 @@ static int update_failed(const variants_t *v, const char *name, cad_error_t *err
     return cad_fail(err, CAD_ENOMEM, "%s: INFO/%s cannot be set", v->s->in->path, name);
 }
 
+static int too_large(const variants_t *v, const variant_t *d, const char *what, cad_error_t *err)
+{
+    return cad_fail(err, CAD_EFORMAT, "%s:%lld: the model overflows: %s is not finite; are its weights damaged?",
+                    bcf_seqname_safe(v->header, d->rec), (long long)d->rec->pos + 1, what);
+}
+
 static int put_numbers(variants_t *v, variant_t *d, const score_t *score, const char *name, cad_error_t *err)
 {
     bool any = false, integer = score->type == SCORE_INTEGER;
@@ -111,6 +117,7 @@ static int put_numbers(variants_t *v, variant_t *d, const score_t *score, const 
     for (int i = 0; i < d->nalt; i++) {
         double value = value_of(v, d, i, score);
         any |= !isnan(value);
+        if (isinf((float)value)) return too_large(v, d, name, err);
         if (integer) n[i] = isnan(value) ? bcf_int32_missing : (int32_t)value;
         else if (isnan(value)) bcf_float_set_missing(x[i]);
         else x[i] = value == 0 ? 0 : (float)value; /* 0 in place of -0 */
@@ -161,13 +168,17 @@ static int put_info(variants_t *v, variant_t *d, cad_error_t *err)
 
 /* Writes a row of the matrix: the embedding of REF, then that of ALT; or ALT - REF. All NaN if the allele has no
  * embedding. */
-static int put_row(variants_t *v, const result_t *r, cad_error_t *err)
+static int put_row(variants_t *v, const variant_t *d, const result_t *r, cad_error_t *err)
 {
     const float *x = r->site ? r->site->embedding : r->embedding[0], *y = r->embedding[1];
-    bool difference = v->s->set->variants.difference, none = !r->scored || !x || !y;
+    bool difference = v->s->set->variants.difference, none = !r->scored || !x || !y, finite = true;
     int64_t width = v->s->table->npy.width, D = difference ? width : width / 2;
     float *row = v->s->table->row;
-    for (int64_t i = 0; i < width; i++) row[i] = none ? NAN : difference ? y[i] - x[i] : i < D ? x[i] : y[i - D];
+    for (int64_t i = 0; i < width; i++) {
+        row[i] = none ? NAN : difference ? y[i] - x[i] : i < D ? x[i] : y[i - D];
+        finite &= none || isfinite(row[i]);
+    }
+    if (!finite) return too_large(v, d, "a difference", err);
     return npy_write(&v->s->table->npy, row, 1, err);
 }
 
@@ -192,7 +203,7 @@ static int put_rows(variants_t *v, const variant_t *d, cad_error_t *err)
                     d->rec->d.allele[0], d->rec->d.allele[i + 1], note ? note : ".");
         if (v->text.failed) return cad_out_of_memory(err);
         rc = table_pass(v->s->table, v->text.s.s, v->text.s.l, err);
-        if (rc == 0 && v->s->table->npy.out) rc = put_row(v, &d->alt[i], err);
+        if (rc == 0 && v->s->table->npy.out) rc = put_row(v, d, &d->alt[i], err);
     }
     return rc;
 }
