@@ -39,12 +39,11 @@ static const char *next_name(const char **at, size_t *n)
 /* Returns the contig of the FASTA that one of the line's names belongs to, or NULL. */
 static const contig_t *known(const fasta_t *f, const char *line)
 {
+    const contig_t *c = NULL;
     const char *s;
     size_t n;
-    while ((s = next_name(&line, &n)))
-        for (int i = 0; i < f->ncontig; i++)
-            if (strlen(f->contig[i].name) == n && !strncmp(f->contig[i].name, s, n)) return &f->contig[i];
-    return NULL;
+    while (!c && (s = next_name(&line, &n))) c = fasta_own(f, s, n);
+    return c;
 }
 
 static int take_line(fasta_t *f, const char *line, cad_error_t *err)

@@ -103,18 +103,24 @@ static int sort_names(fasta_t *f, cad_error_t *err)
     return 0;
 }
 
-const contig_t *fasta_find(const fasta_t *f, const char *name)
+const contig_t *fasta_own(const fasta_t *f, const char *name, size_t n)
 {
     int lo = 0, hi = f->ncontig - 1;
     while (lo <= hi) {
         int mid = (lo + hi) / 2;
         const contig_t *c = f->by_name[mid];
-        int cmp = strcmp(name, c->name);
-        if (cmp == 0) return c;
-        if (cmp < 0) hi = mid - 1;
+        int cmp = strncmp(name, c->name, n);
+        if (cmp == 0 && !c->name[n]) return c;
+        if (cmp <= 0) hi = mid - 1;
         else lo = mid + 1;
     }
-    return alias_find(f, name);
+    return NULL;
+}
+
+const contig_t *fasta_find(const fasta_t *f, const char *name)
+{
+    const contig_t *c = fasta_own(f, name, strlen(name));
+    return c ? c : alias_find(f, name);
 }
 
 bool fasta_has(const void *fasta, const char *name) { return fasta_find(fasta, name) != NULL; }
