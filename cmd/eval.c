@@ -195,7 +195,10 @@ static int evaluate(evaluation_t *t, cad_error_t *err)
     int rc = eval_plan(&r->stream, err);
     if (rc == 0 && t->eval->markov && !a->dry_run)
         rc = eval_fit(&t->markov, (int)a->markov, &r->ref, t->splits.span[t->eval->fitted], a->o.threads, err);
-    return rc ? rc : run_stream(r, err);
+    if (rc == 0) rc = run_stream(r, err);
+    if (rc == 0 && r->stream.pipe.work.tokens == 0)
+        note(&r->notes, NOTE_NOTHING, 1, "%s: nothing to do: no base of the intervals is A, C, G or T", r->ref.path);
+    return rc;
 }
 
 static int write_table(evaluation_t *t, cad_error_t *err)

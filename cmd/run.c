@@ -113,13 +113,25 @@ static double share_done(const void *run)
     return s->source->share ? s->source->share(s) : 0;
 }
 
+/* Says so if nothing was read or selected. A shard may be empty. */
+static void note_nothing(run_t *r)
+{
+    const stream_t *s = &r->stream;
+    if (s->pipe.shard.of || !s->in || s->rows) return;
+    note(&r->notes, NOTE_NOTHING, 1, "%s: nothing to do: %s", s->in->path,
+         s->only || s->targets ? "-r, -R, -t and -L select no record" : "it holds no record");
+}
+
 int run_stream(run_t *r, cad_error_t *err)
 {
     stream_t *s = &r->stream;
+    int rc;
     r->progress.share = share_done;
     r->progress.share_arg = r;
     progress_begin(&r->progress, r->o, &s->pipe.work, &s->rows, s->source->counts);
-    return stream_run(s, err);
+    rc = stream_run(s, err);
+    if (rc == 0) note_nothing(r);
+    return rc;
 }
 
 int run_report(run_t *r, int rc, const cad_error_t *err)

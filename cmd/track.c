@@ -304,6 +304,8 @@ static int run(tracking_t *t, cad_error_t *err)
     if (rc == 0) rc = open_engine(t, err);
     if (rc || (a->shard.of && tracks_done(t))) return rc;
     rc = run_stream(r, err);
+    if (rc == 0 && r->stream.pipe.work.tokens == 0 && !a->shard.of)
+        note(&r->notes, NOTE_NOTHING, 1, "%s: nothing to do: no base of the regions is A, C, G or T", r->ref.path);
     if (rc || a->dry_run) return rc;
     rc = tracks_close(&r->stream, err);
     return rc || !a->hub ? rc : hub_close(&t->hub, err);

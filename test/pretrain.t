@@ -128,10 +128,17 @@ rm -rf got; ok "windows longer than the model's" on "$data/ps" --seq-len 700 --b
 "$caduceus" model info got >.out; like "become the model's" '^window	700$' .out
 
 # ---- nothing to learn from ----
-echo '>n' >n.fa; awk 'BEGIN { for (i = 0; i < 300; i++) printf "N"; print "" }' >>n.fa
-ok "a genome of N" "$caduceus" pretrain -T n.fa -o n --valid-fraction 0.3 --d-model 16 --n-layer 1 --seq-len 64 \
-    --batch-tokens 128 --steps 3
-is "has no losses" "$(column 3,5,6 n/log.tsv | tr '\t\n' '  ')" ". 0 . . 0 . . 0 . "
+row 'gap 0 20' >n.bed; echo '>n' >n.fa; awk 'BEGIN { for (i = 0; i < 300; i++) printf "N"; print "" }' >>n.fa
+new() { "$caduceus" pretrain -o n --d-model 16 --n-layer 1 --seq-len 64 --batch-tokens 128 --steps 3 "$@"; }
+error "a genome of N" 'n.fa: nothing to train on: no base of the intervals is A, C, G or T' new -T n.fa
+tr ACGT acgt <g.fa >low.fa
+error "one in lower case, which has no weight" 'low.fa: nothing to train on: .* upper-case' \
+    new -T low.fa --soft-mask-weight 0
+error "intervals of N" 'g.fa: nothing to train on' new -T g.fa -L n.bed
+is "nothing is written" "$(ls -d n 2>/dev/null)" ""
+{ cat n.fa; echo '>last'; echo A; } >nearly.fa
+ok "a genome with one base" new -T nearly.fa --seed 5
+is "has few losses" "$(column 3,5 n/log.tsv | grep -c '^\.	0$' | sed 's/[23]/most/')" most
 is "nobody speaks of NaN" "$(grep -ci nan n/log.tsv .err | joined)" "n/log.tsv:0 .err:0 "
 ok "its model is sound" "$caduceus" model verify -m n
 ok "a window longer than every interval" train -o long --seq-len 9000 --batch-tokens 1 --steps 2

@@ -277,6 +277,10 @@ static int read_rows(run_t *r, cad_error_t *err)
     options_provenance(&r->provenance, r->model, r->ctx, r->a->l.reference ? r->ref.checksum : NULL, &r->options);
     while ((rc = labelled_next(&r->in, err)) > 0)
         if ((rc = take_row(r, err))) return rc;
+    if (rc == 0 && r->in.row == 0 && r->metrics)
+        return cad_fail(err, CAD_EFORMAT, "%s: no rows to compare with labels", r->in.in.path);
+    if (rc == 0 && r->in.row == 0)
+        note(&r->notes, NOTE_NOTHING, 1, "%s: nothing to do: it holds no record", r->in.in.path);
     return rc ? rc : flush(r, err);
 }
 

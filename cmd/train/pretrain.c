@@ -241,13 +241,24 @@ static int describe_model(run_t *r, cad_error_t *err)
     return 0;
 }
 
+/* Some base must have a weight, or no step would learn anything. */
+static int check_data(const run_t *r, cad_error_t *err)
+{
+    bool any;
+    int rc = corpus_any(&r->corpus[0], r->a->soft > 0, &any, err);
+    if (rc || any) return rc;
+    return cad_fail(err, CAD_EFORMAT, "%s: nothing to train on: no base of the intervals is %s", r->a->reference,
+                    r->a->soft > 0 ? "A, C, G or T" : "an upper-case A, C, G or T, and --soft-mask-weight is 0");
+}
+
 /* Describes everything that the result depends on, as "key=value key=value". */
 static int describe(run_t *r, cad_error_t *err)
 {
     const args_t *a = r->a;
     text_t *t = &r->recipe;
     uint64_t data;
-    int rc = corpus_digest(&r->corpus[0], &data, err);
+    int rc = check_data(r, err);
+    if (rc == 0) rc = corpus_digest(&r->corpus[0], &data, err);
     if (rc == 0) rc = describe_model(r, err);
     if (rc) return rc;
     text_printf(t, "data=%016llx bases=%lld seq_len=%lld windows=%lld steps=%lld ", (unsigned long long)data,

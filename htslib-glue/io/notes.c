@@ -40,7 +40,8 @@ void notes_summary(const notes_t *n)
                                                   "read(s) that CRAM holds otherwise",
                                                   "interval(s) that the baseline was fitted on",
                                                   "remark(s) on the header",
-                                                  "record(s) whose END lies before POS" };
+                                                  "record(s) whose END lies before POS",
+                                                  "input(s) with nothing to do" };
     const char *sep = "";
     int64_t any = 0;
     for (int i = 0; i < NOTE_KINDS; i++) any += n->count[i];

@@ -27,6 +27,7 @@ typedef enum {
     NOTE_FITTED,
     NOTE_HEADER,
     NOTE_END,
+    NOTE_NOTHING,
     NOTE_KINDS
 } note_kind_t;
 typedef struct notes_t {

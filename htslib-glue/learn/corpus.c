@@ -84,6 +84,30 @@ int corpus_digest(const corpus_t *c, uint64_t *digest, cad_error_t *err)
     return rc;
 }
 
+static int search_stretch(const corpus_t *c, const struct corpus_stretch_t *s, const char *letters, char *seq,
+                          bool *any, cad_error_t *err)
+{
+    int rc = 0;
+    for (int64_t at = s->span.beg, end; at < s->span.end && rc == 0 && !*any; at = end) {
+        end = cad_min(at + PIECE, s->span.end);
+        rc = fasta_fetch(c->ref, s->contig, at, end, seq, err);
+        seq[end - at] = 0;
+        *any = rc == 0 && strpbrk(seq, letters);
+    }
+    return rc;
+}
+
+int corpus_any(const corpus_t *c, bool lower, bool *any, cad_error_t *err)
+{
+    char *seq = malloc(PIECE + 1);
+    int rc = seq ? 0 : cad_out_of_memory(err);
+    *any = false;
+    for (int64_t i = 0; i < c->n && rc == 0 && !*any; i++)
+        rc = search_stretch(c, &c->stretch[i], lower ? "ACGTacgt" : "ACGT", seq, any, err);
+    free(seq);
+    return rc;
+}
+
 /* Returns the image of i under a permutation of [0, n) that seed and epoch determine: a Feistel network on the
  * next power of four, applied until the result is below n. */
 static uint64_t permuted(uint64_t i, uint64_t n, uint64_t seed, uint64_t epoch)

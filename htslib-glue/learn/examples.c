@@ -74,15 +74,18 @@ int examples_read(examples_t *e, labelled_t *l, cad_error_t *err)
 {
     struct sha256_ctx sum;
     uint8_t digest[SHA256_DIGEST_SIZE];
+    bool any = false;
     int rc = examples_begin(e, l, err);
     sha256_init(&sum);
     while (rc == 0 && (rc = labelled_next(l, err)) > 0) {
         rc = l->data ? examples_add(e, l, err) : 0;
         if (rc || !l->data) continue;
+        any = any || strpbrk(l->bases.s, "ACGTacgt");
         sha256_update(&sum, l->bases.l + 1, (const uint8_t *)l->bases.s);
         sha256_update(&sum, l->label.l, (const uint8_t *)e->row[e->n - 1].label);
     }
     if (rc == 0 && e->n == 0) rc = cad_fail(err, CAD_EFORMAT, "%s: no sequences", e->path);
+    if (rc == 0 && !any) rc = cad_fail(err, CAD_EFORMAT, "%s: no sequence has an A, C, G or T", e->path);
     sha256_digest(&sum, sizeof digest, digest);
     for (size_t i = 0; i < sizeof digest; i++) snprintf(e->digest + 2 * i, 3, "%02x", digest[i]);
     return rc;

@@ -20,7 +20,7 @@ typedef struct examples_t {
     float *target;     // (n,K) after examples_targets
     char digest[65];   /* SHA-256 of sequences and labels */
 } examples_t;
-/* Reads all rows of an open input. Sequences are letters until examples_encode. */
+/* Reads all rows of an open input, which must have a base. Sequences are letters until examples_encode. */
 int examples_read(examples_t *e, labelled_t *l, cad_error_t *err);
 /* Read rows one by one: examples_begin starts without rows, examples_add adds the row that l has just read,
  * examples_clear removes all rows. */
