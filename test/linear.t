@@ -26,7 +26,8 @@ head_='##fileformat=VCFv4.2\n##INFO=<ID=A,Number=.,Type=Integer,Description="x">
 ##FORMAT=<ID=GT,Number=1,Type=String,Description="x">\n##FORMAT=<ID=DP,Number=1,Type=Float,Description="x">\n'
 columns='#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO'
 { printf "$head_"; awk -v n=$n 'BEGIN { for (i = 0; i < n; i++) print "##contig=<ID=s_" i ",length=20>" }'
-    printf "$columns\n"; awk -v n=$n 'BEGIN { for (i = 0; i < n; i++) print "s_" i "\t1\t.\tA\tC\t.\t.\t." }'; } >many.vcf
+    printf "$columns\n"
+    awk -v n=$n 'BEGIN { for (i = 0; i < n; i++) print "s_" i "\t1\t.\tA\tC\t.\t.\t." }'; } >many.vcf
 one() { printf "$head_##contig=<ID=one,length=$((20 * n))>\n$columns$1\n"; }
 { one; awk -v n=$n 'BEGIN { for (i = 0; i < n; i++) print "one\t1\t.\tA\tC\t.\t.\t." }'; } >place.vcf
 { one; awk -v n=$n 'BEGIN { printf "one\t1\t.\tA\tC\t.\t.\tA="

@@ -10,8 +10,8 @@
 seq=$(grep -v '>' ref.fa | tr -d '\n'); ref=$(echo "$seq" | cut -c 40)
 printf '# a comment\n' >none.bed; row 'one 5 40' >one.bed; row 'two 5 40' >two.bed; printf '\n' >none.txt
 row '@SQ SN:one LN:400' '@SQ SN:two LN:300' >none.sam; { cat none.sam; row 'r 0 one 40 60 4M * 0 0 ACGT *'; } >one.sam
-{   printf '##fileformat=VCFv4.2\n##contig=<ID=one>\n##contig=<ID=two>\n'; row '#CHROM POS ID REF ALT QUAL FILTER INFO'; } \
-    >none.vcf
+{   printf '##fileformat=VCFv4.2\n##contig=<ID=one>\n##contig=<ID=two>\n'
+    row '#CHROM POS ID REF ALT QUAL FILTER INFO'; } >none.vcf
 { cat none.vcf; row "one 40 . $ref <DEL> . . ."; } >one.vcf
 run() { local cmd=$1; shift; "$caduceus" $cmd -d cpu -m "$data/ps" --window 64 "$@"; }
 # says NAME REGEX COMMAND...: exit 0, an output, and one warning that matches.
