@@ -1,7 +1,10 @@
 /* pieces.c - a line's pieces, and whether htslib would write them as they were read.
  *
  * htslib reads text into narrower types: float32, integers of 8 to 32 bits, four bits a base. A line is
- * therefore compared with the line that it would write. SPDX-License-Identifier: MIT */
+ * therefore compared with the line that it would write.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include <errno.h>
 #include <math.h>
 

@@ -1,5 +1,7 @@
 /* pieces.h - a line's pieces, and whether htslib would write them as they were read.
- * SPDX-License-Identifier: MIT */
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_PIECES_H
 #define CAD_PIECES_H
 

@@ -145,7 +145,7 @@ static int check_reference(reads_t *r, int tid, cad_error_t *err)
     return rc;
 }
 
-/* What of a record CRAM holds otherwise, or NULL. It stores the differences of an aligned read from the reference,
+/* Says how CRAM changes a record; NULL: not at all. CRAM stores an aligned read as its differences from the reference,
  * and of an unaligned one only the bases. */
 static const char *altered(const bam1_t *b)
 {
@@ -164,7 +164,7 @@ static const char *altered(const bam1_t *b)
     return NULL;
 }
 
-/* What of a CIGAR CRAM cannot hold, or NULL. */
+/* Names the part of a CIGAR that CRAM cannot hold; NULL: it holds all. */
 static const char *unfit(const bam1_t *b)
 {
     const uint32_t *cigar = bam_get_cigar(b);

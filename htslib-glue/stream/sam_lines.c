@@ -1,5 +1,7 @@
 /* sam_lines.c - records of SAM text are compared with what htslib would write for them.
- * SPDX-License-Identifier: MIT */
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include "io/pieces.h"
 #include "stream/reads.h"
 
