@@ -247,13 +247,13 @@ if [ -z "$why" ]; then
         env LD_PRELOAD="$full" FULLFS_RENAME=$1 FULLFS_NAMED=1 \
             "$caduceus" finetune --quiet -m "$data/ps" --epochs 1 "$2" -o crash >/dev/null 2>&1
     }
-    for n in 1 2 3; do
+    for n in 1 2 3 4; do
         crash $n test.csv; predict -m crash test.csv -o crash.tsv
         same "stopped at rename $n, with the same classes: the old checkpoint" crash.tsv plain.tsv
         crash $n three.csv
         error "with others: none" 'holds neither model.safetensors' predict -m crash test.csv -o crash.tsv
     done
-    crash 4 three.csv; predict -m crash test.csv -o crash.tsv
+    crash 5 three.csv; predict -m crash test.csv -o crash.tsv
     like "later: the new one" "^row${tab}p_9${tab}p_10${tab}p_x${tab}predicted" crash.tsv
     ok "the next run clears up" finetune three.csv --epochs 1 -o crash
     is "no temporary is left" "$(ls -A crash | grep tmp)" ""
@@ -272,6 +272,6 @@ error "a folder at which another process is at work" 'busy: another process is a
 kill -9 $pid; wait $pid 2>/dev/null
 begun ended; kill -TERM $pid; wait $pid; is "SIGTERM" $? 143
 is "leaves the best epoch and nothing else" \
-    "$(ls -A ended | joined)" "config.json metrics.tsv model.safetensors tokenizer_config.json "
+    "$(ls -A ended | joined)" "README.md config.json metrics.tsv model.safetensors tokenizer_config.json "
 is "no temporary file is left" "$(find . -name '.caduceus-*')" ""
 finish

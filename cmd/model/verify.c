@@ -6,13 +6,14 @@
 #include "actions.h"
 
 static const char USAGE[] =
-    "Usage: caduceus model verify [options] [EXPECTED.safetensors | MODEL]\n\n"
+    "Usage: caduceus model verify [options] [EXPECTED.safetensors | MODEL...]\n\n"
     "Runs the input_ids of EXPECTED (default: expected.safetensors beside the\n"
     "weights) through the model and prints the relative Frobenius error of every\n"
     "tensor given: last_hidden_state, logits, class_logits; or, where labels are\n"
     "given, of the loss and of every gradient (grad.NAME). Without an expected file,\n"
     "checks reverse-complement equivariance on random sequence. Exits 1 when\n"
-    "an error is above the tolerance.\n\n"
+    "an error is above the tolerance. Several models are verified one after another;\n"
+    "the last line counts those that passed.\n\n"
     "Options:\n"
     "      --tolerance X      largest error to accept [2e-6; bf16 1e-2; gradients 5e-6,\n"
     "                         their loss 1e-6; in bf16 5e-2 and 1e-2]\n"
@@ -132,16 +133,43 @@ static int take_option(void *args, int c, const char *arg)
     }
 }
 
+/* True if the operand is a model: a folder, a name of the hub or a weight file of PyTorch. */
+static bool is_model(const char *s)
+{
+    const char *dot = strrchr(s, '.');
+    struct stat sb;
+    bool torch = dot && (!strcmp(dot, ".bin") || !strcmp(dot, ".ckpt") || !strcmp(dot, ".pt") || !strcmp(dot, ".pth"));
+    return !strncmp(s, "hf:", 3) || torch || (stat(s, &sb) == 0 && S_ISDIR(sb.st_mode));
+}
+
+/* Verifies each model by the expected file beside it, and goes on after a failure. */
+static int verify_each(const args_t *a, char **model, int n)
+{
+    int good = 0;
+    if (a->o.model) return cmd_fail(a->o.cmd, "-m and several models: give one or the other");
+    for (int i = 0; i < n; i++)
+        if (!is_model(model[i]))
+            return cmd_fail(a->o.cmd, "%s: not a folder of a model; of several operands each is a model", model[i]);
+    for (int i = 0; i < n; i++) {
+        options_t o = a->o;
+        o.model = model[i];
+        printf("#model\t%s\n", model[i]);
+        good += verify(&o, NULL, a->tolerance, a->recompute) == 0;
+    }
+    printf("#verified\t%d of %d\n", good, n);
+    return cmd_finish(a->o.cmd) || good < n;
+}
+
 int model_verify(int argc, char **argv)
 {
     args_t a = { .tolerance = -1 };
     const char *expected = NULL;
-    struct stat sb;
     int rc;
     options_init(&a.o, "model verify");
     rc = options_parse(a.o.cmd, argc, argv, OPTIONS_SHORT, LONGS, USAGE, take_option, &a);
     if (rc) return rc == 2 ? 0 : 1;
-    if (argc - optind == 1 && (stat(argv[optind], &sb) || !S_ISDIR(sb.st_mode))) expected = argv[optind];
+    if (argc - optind > 1) return verify_each(&a, argv + optind, argc - optind);
+    if (argc - optind == 1 && !is_model(argv[optind])) expected = argv[optind];
     else if (model_operand(&a.o, argc, argv)) return 1;
     return verify(&a.o, expected, a.tolerance, a.recompute);
 }

@@ -42,7 +42,11 @@ static int64_t need_int(reader_t *r, const char *key, int64_t lo, int64_t hi)
 {
     json_t *v = json_object_get(r->root, key);
     if (!v || json_is_null(v)) {
-        bad(r, key, "is required and missing");
+        const char *type = json_string_value(json_object_get(r->root, "model_type"));
+        char what[128] = "is required and missing";
+        if (type && strcmp(type, "caduceus"))
+            snprintf(what, sizeof what, "is missing; \"model_type\" is \"%.40s\", not \"caduceus\"", type);
+        bad(r, key, what);
         return lo;
     }
     return get_int(r, r->root, key, lo, lo, hi);
@@ -52,7 +56,11 @@ static bool get_bool(reader_t *r, json_t *o, const char *key, bool def)
 {
     json_t *v = json_object_get(o, key);
     if (!v || json_is_null(v)) return def;
-    if (!json_is_boolean(v)) bad(r, key, "is neither true nor false");
+    if (json_is_string(v)) {
+        char what[128];
+        snprintf(what, sizeof what, "is the text \"%.40s\"; write true or false, without quotes", json_string_value(v));
+        bad(r, key, what);
+    } else if (!json_is_boolean(v)) bad(r, key, "is neither true nor false");
     return json_is_true(v);
 }
 
@@ -211,8 +219,34 @@ static void read_epsilon(cad_config_t *c, reader_t *r)
     if (c->norm_epsilon <= 0) bad(r, "norm_epsilon", "is not above 0");
 }
 
+/* True if config.json says somewhere that its model is of this sort. */
+static bool mentions(const json_t *root, const char *word)
+{
+    const char *type = json_string_value(json_object_get(root, "model_type")),
+               *class = json_string_value(json_array_get(json_object_get(root, "architectures"), 0)), *key;
+    json_t *v;
+    json_object_foreach((json_t *)root, key, v) if (strstr(key, word)) return true;
+    return (type && strstr(type, word)) || (class && strcasestr(class, word));
+}
+
+/* Refuses models that share the name or some keys of Caduceus but have other layers. */
+static void refuse_relatives(reader_t *r)
+{
+    const json_t *root = r->root, *mlp = json_object_get(root, "d_intermediate"),
+                 *attention = json_object_get(root, "attn_layer_idx");
+    if (json_object_get(root, "arch_layout")) bad(r, "arch_layout", "is there: an H-Net, which is not read");
+    if (mentions(root, "axial")) bad(r, "model_type", "is that of an axial model, which is not read");
+    if (json_is_array(json_object_get(root, "d_model")))
+        bad(r, "d_model", "is a list: a hierarchical model such as H-Net, which is not read");
+    if (json_is_number(mlp) ? json_number_value(mlp) != 0 : mlp && !json_is_null(mlp))
+        bad(r, "d_intermediate", "is not 0: layers with an MLP are not read");
+    if (attention && !json_is_null(attention) && json_array_size(attention) > 0)
+        bad(r, "attn_layer_idx", "is not empty: attention layers are not read");
+}
+
 static void read_all(cad_config_t *c, reader_t *r)
 {
+    refuse_relatives(r);
     c->d_model = need_int(r, "d_model", 1, 65536);
     c->n_layer = need_int(r, "n_layer", 1, CAD_LAYERS);
     c->vocab_size = need_int(r, "vocab_size", 5, 256);

@@ -197,9 +197,9 @@ char *cad_config_text(const cad_model_t *m, cad_dtype_t dtype, bool with_files, 
 {
     json_t *o = copy_of(m->config), *now = known_keys(&m->cfg, m->vocab.comp, m->vocab.rows, m->labels),
            *was = o ? kept_keys(m, o) : NULL;
-    bool good = o && now && was && update(o, was, now) && set_architecture(o, m->labels) && set_head(o, m) &&
-                set_dtype(o, dtype) && set_pad(o, m);
+    bool good = o && now && was && set_pad(o, m) && set_dtype(o, dtype);
     if (good && published_kinds(&m->cfg)) good = set_classes(o, model_classes(), with_files);
+    good = good && update(o, was, now) && set_architecture(o, m->labels) && set_head(o, m);
     json_decref(now);
     json_decref(was);
     if (!good) {
