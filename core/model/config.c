@@ -24,11 +24,10 @@ static int64_t get_int(reader_t *r, json_t *o, const char *key, int64_t def, int
     char what[96];
     double d;
     if (!v || json_is_null(v)) return def;
-    if (!json_is_number(v)) {
+    if (!cad_json_number(v, &d)) {
         bad(r, key, "is not a number");
         return def;
     }
-    d = json_number_value(v);
     if (d != floor(d) || d < (double)lo || d > (double)hi) {
         snprintf(what, sizeof what, "is %g; expected a whole number from %lld to %lld", d, (long long)lo,
                  (long long)hi);
@@ -68,9 +67,9 @@ static double get_real(reader_t *r, json_t *o, const char *key, double def, doub
 {
     json_t *v = json_object_get(o, key);
     char what[96];
-    double d = json_number_value(v);
+    double d;
     if (!v || json_is_null(v)) return def;
-    if (json_is_number(v) && d >= lo && d <= hi) return d;
+    if (cad_json_number(v, &d) && d >= lo && d <= hi) return d;
     snprintf(what, sizeof what, "is not a number from %g to %g", lo, hi);
     bad(r, key, what);
     return def;
@@ -181,7 +180,8 @@ static void read_complement(cad_config_t *c, reader_t *r)
     {
         char *end;
         long id = strtol(key, &end, 10);
-        double to = json_is_number(v) ? json_number_value(v) : -1;
+        double to;
+        if (!cad_json_number(v, &to)) to = -1;
         if (*end || end == key || id < 0 || id > 255 || to < 0 || to > 255 || to != floor(to)) {
             bad(r, "complement_map", "has an entry that is not a pair of token ids from 0 to 255");
             return;
@@ -271,8 +271,8 @@ static void read_all(cad_config_t *c, reader_t *r)
 int64_t cad_config_max_len(const json_t *tokenizer)
 {
     const json_t *v = json_object_get(tokenizer, "model_max_length");
-    double d = json_number_value(v);
-    return json_is_number(v) && d >= 1 && d <= 1 << 20 && d == floor(d) ? (int64_t)d : DEFAULT_LENGTH;
+    double d;
+    return cad_json_number(v, &d) && d >= 1 && d <= 1 << 20 && d == floor(d) ? (int64_t)d : DEFAULT_LENGTH;
 }
 
 int cad_config_read(cad_config_t *cfg, json_t *root, const char *path, cad_error_t *err)

@@ -4,48 +4,90 @@
 #include "base/file.h"
 #include "model/json.h"
 
-#define DIGITS 18 /* every integer of so many digits fits json_int_t */
+#define DIGITS 18          /* every integer of so many digits fits json_int_t */
+#define MARK '\1'          /* begins a string that stands for a longer integer */
+#define QUOTED "\"\\u0001" /* the same as JSON text */
 
-/* Copies a number at s, with ".0" after an integer that is too long for json_int_t; returns the bytes read. */
-static size_t copy_number(const char *s, size_t n, char *out, size_t *at)
+typedef struct {
+    const char *s; /* text and its size */
+    size_t n;
+} span_t;
+
+/* The bytes of a number's sign and whole part at the beginning of t. */
+static size_t whole_part(span_t t)
 {
-    size_t digits = 0;
-    while (digits < n && isdigit((unsigned char)s[digits])) digits++;
-    memcpy(out + *at, s, digits);
-    *at += digits;
-    if (digits > DIGITS && (digits == n || !strchr(".eE", s[digits]))) {
-        memcpy(out + *at, ".0", 2);
-        *at += 2;
-    }
-    return digits;
+    size_t n = t.n && t.s[0] == '-';
+    while (n < t.n && isdigit((unsigned char)t.s[n])) n++;
+    return n;
 }
 
-/* Copies JSON text and makes its longest integers reals; returns the size of the copy. */
-static size_t widen(const char *s, size_t n, char *out)
+static bool is_long(span_t t, size_t whole)
+{
+    bool real = whole < t.n && (t.s[whole] == '.' || t.s[whole] == 'e' || t.s[whole] == 'E');
+    return whole - (t.s[0] == '-') > DIGITS && !real;
+}
+
+/* The bytes of a string, or of a number or word, at the beginning of t; at least 1. */
+static size_t token(span_t t)
+{
+    size_t n = 1;
+    if (t.s[0] == '"') {
+        while (n < t.n && t.s[n] != '"') n += 1 + (t.s[n] == '\\');
+        return n < t.n ? n + 1 : t.n;
+    }
+    if (!isalnum((unsigned char)t.s[0]) && t.s[0] != '-') return 1;
+    while (n < t.n && (isalnum((unsigned char)t.s[n]) || (t.s[n] && strchr("+-.", t.s[n])))) n++;
+    return n;
+}
+
+/* Copies JSON text and makes marked strings of integers that are too long; returns the size of the copy. */
+static size_t mark_integers(const char *s, size_t n, char *out)
 {
     size_t at = 0;
-    bool quoted = false, fraction = false;
-    for (size_t i = 0; i < n;) {
-        if (!quoted && !fraction && isdigit((unsigned char)s[i])) {
-            i += copy_number(s + i, n - i, out, &at);
-            continue;
-        }
-        if (quoted && s[i] == '\\' && i + 1 < n) out[at++] = s[i++];
-        else if (s[i] == '"') quoted = !quoted;
-        fraction = !quoted && (s[i] == '.' || s[i] == 'e' || s[i] == 'E' || (fraction && strchr("+-0123456789", s[i])));
-        out[at++] = s[i++];
+    for (size_t i = 0, k; i < n; i += k) {
+        span_t t = { s + i, n - i };
+        size_t whole = whole_part(t);
+        bool mark = is_long(t, whole);
+        k = token(t);
+        if (mark) at += (size_t)sprintf(out + at, "%s", QUOTED);
+        memcpy(out + at, t.s, k);
+        at += k;
+        if (mark) out[at++] = '"';
     }
     return at;
+}
+
+/* Writes marked strings in JSON text as the integers that they stand for, in place. */
+static void unmark_integers(char *text, size_t *size)
+{
+    char *to = text, *end = text + *size;
+    for (char *s = text; s < end;) {
+        size_t k = token((span_t) { s, (size_t)(end - s) });
+        bool marked = k > sizeof QUOTED && !strncmp(s, QUOTED, sizeof QUOTED - 1);
+        size_t skip = marked ? sizeof QUOTED - 1 : 0, keep = k - skip - marked;
+        memmove(to, s + skip, keep);
+        to += keep;
+        s += k;
+    }
+    *to = 0;
+    *size = (size_t)(to - text);
+}
+
+bool cad_json_number(const json_t *v, double *d)
+{
+    const char *s = json_string_value(v);
+    *d = s && *s == MARK ? strtod(s + 1, NULL) : json_number_value(v);
+    return json_is_number(v) || (s && *s == MARK);
 }
 
 int cad_json_parse(json_t **root, const char *text, size_t size, const char *path, cad_error_t *err)
 {
     json_error_t je;
-    char *wide = size < SIZE_MAX / 2 ? malloc(size + size / DIGITS * 2 + 2) : NULL;
+    char *marked = size < SIZE_MAX / 4 ? malloc(2 * size + sizeof QUOTED) : NULL; /* a mark is shorter than DIGITS */
     *root = NULL;
-    if (!wide) return cad_fail(err, CAD_ENOMEM, "%s: out of memory", path);
-    *root = json_loadb(wide, widen(text, size, wide), JSON_REJECT_DUPLICATES, &je);
-    free(wide);
+    if (!marked) return cad_fail(err, CAD_ENOMEM, "%s: out of memory", path);
+    *root = json_loadb(marked, mark_integers(text, size, marked), JSON_REJECT_DUPLICATES, &je);
+    free(marked);
     if (!*root) return cad_fail(err, CAD_EFORMAT, "%s:%d: %s", path, je.line, je.text);
     if (json_is_object(*root)) return 0;
     json_decref(*root);
@@ -96,5 +138,6 @@ char *cad_json_text(json_t *value, size_t flags, size_t *size)
         if (!text || exact(text, *size, value)) break;
     }
     json_decref(value);
+    if (text) unmark_integers(text, size);
     return text;
 }

@@ -7,8 +7,11 @@
 #include "base/base.h"
 
 /* Parses an object, in which no key may occur twice. path: for messages. *root is NULL on failure.
- * Integers of 19 digits or more become reals: transformers writes 10^30 for "no limit". */
+ * Integers of 19 digits or more, as transformers writes for "no limit", are kept as marked strings, which
+ * cad_json_number reads and cad_json_text writes as they were. */
 int cad_json_parse(json_t **root, const char *text, size_t size, const char *path, cad_error_t *err);
+/* Returns the value of a number, marked or not; false for any other value. */
+bool cad_json_number(const json_t *v, double *d);
 /* Parses the object in a file. A file that is absent and optional gives *root NULL and 0. */
 int cad_json_load(json_t **root, const char *path, bool optional, cad_error_t *err);
 /* Returns a value as malloc'd text and frees the value; NULL for NULL, or when out of memory. Reals get

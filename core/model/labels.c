@@ -87,8 +87,7 @@ static int read_numbers(json_t *root, const char *key, double *out, int64_t n, d
     if (json_array_size(v) != (size_t)n) return bad(key, "is not a list of a number for each label", err);
     for (int64_t k = 0; k < n; k++) {
         json_t *x = json_array_get(v, (size_t)k);
-        if (!json_is_number(x)) return bad(key, "is not a list of a number for each label", err);
-        out[k] = json_number_value(x);
+        if (!cad_json_number(x, &out[k])) return bad(key, "is not a list of a number for each label", err);
     }
     return 0;
 }

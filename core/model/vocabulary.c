@@ -48,11 +48,10 @@ static void vocab_add(cad_vocab_t *v, const char *token, int id)
 /* Reads tokenizer.json: {"model": {"vocab": {token: id}}} or {"vocab": ...}. */
 static int read_json(cad_vocab_t *v, const char *path, cad_error_t *err)
 {
-    json_error_t je;
-    json_t *root = json_loadb(v->text, v->size, JSON_REJECT_DUPLICATES, &je), *map, *id;
+    json_t *root, *map, *id;
     const char *token;
-    int rc = 0;
-    if (!root) return cad_fail(err, CAD_EFORMAT, "%s:%d: %s", path, je.line, je.text);
+    int rc = cad_json_parse(&root, v->text, v->size, path, err);
+    if (rc) return rc;
     map = json_object_get(json_object_get(root, "model"), "vocab");
     if (!map) map = json_object_get(root, "vocab");
     if (!json_is_object(map)) rc = cad_fail(err, CAD_EFORMAT, "%s: has no \"vocab\" map", path);
