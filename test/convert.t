@@ -43,7 +43,9 @@ check "no key is lost or changed" wild-config.py compare wild kept
 is "other files are copied, weights and hidden ones are not" "$(ls -A kept | joined)" \
     "LICENSE config.json model.safetensors modeling_caduceus.py tokenizer_config.json "
 convert -m kept -o again
-for f in config.json tokenizer_config.json model.safetensors; do same "$f: converted twice, the same" kept/$f again/$f; done
+for f in config.json tokenizer_config.json model.safetensors; do
+    same "$f: converted twice, the same" kept/$f again/$f
+done
 convert -m wild/model.safetensors -o alone
 is "a weight file named alone brings no others" "$(ls -A alone | joined)" \
     "config.json model.safetensors tokenizer_config.json "
@@ -104,16 +106,17 @@ error "an adapter that names no model" 'names no base model; give it with -m' "$
 
 # ---- a head with a bias ----
 check "the head of the paper's training code" head-bias.py "$data/cls-ps" biased
-"$caduceus" predict --quiet -m biased classes.csv -o biased.tsv; "$caduceus" predict --quiet -m "$data/cls-ps" classes.csv -o plain.tsv
+predict() { "$caduceus" predict --quiet -m "$1" classes.csv -o "$2"; }
+predict biased biased.tsv; predict "$data/cls-ps" plain.tsv
 differ "the bias counts" biased.tsv plain.tsv
 error "Python's classes have no bias" 'the head has a bias|classifier.s head has a bias' convert -m biased -o out
 ok "--keep-bias" convert --keep-bias -m biased -o out
 check "writes score.bias" published.py out
-"$caduceus" predict --quiet -m out classes.csv -o out.tsv
+predict out out.tsv
 agree "and predicts the same" 'grep -v "^##" out.tsv' 'grep -v "^##" biased.tsv'
 check "one bias for all classes" head-bias.py "$data/cls-ps" level 0.5
 ok "is dropped" convert -m level -o level.out
-"$caduceus" predict --quiet -m level classes.csv -o level.tsv; "$caduceus" predict --quiet -m level.out classes.csv -o level.out.tsv
+predict level level.tsv; predict level.out level.out.tsv
 check "without a change" close.py level.tsv level.out.tsv
 
 # ---- what it is not ----

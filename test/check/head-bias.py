@@ -1,5 +1,5 @@
-"""head-bias.py MODEL FOLDER [VALUE]: the classifier MODEL with a bias, named as the paper's training code names its head;
-VALUE: the same for all classes. SPDX-License-Identifier: MIT"""
+"""head-bias.py MODEL FOLDER [VALUE]: the classifier MODEL with a bias, named as the paper's training code names its
+head; VALUE: the same for all classes. SPDX-License-Identifier: MIT"""
 
 import json
 import shutil

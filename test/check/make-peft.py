@@ -72,7 +72,8 @@ if kind == "half":
     del lora[[k for k in lora if "lora_B" in k][0]]
 if kind == "score":
     head = packed([draw.uniform(-1, 1) for _ in range(3 * config["d_model"])])
-    lora["base_model.model.score.modules_to_save.weight"] = changed["score.weight"] = "F32", [3, config["d_model"]], head
+    changed["score.weight"] = "F32", [3, config["d_model"]], head
+    lora["base_model.model.score.modules_to_save.weight"] = changed["score.weight"]
     config.update(num_labels=3, architectures=["CaduceusForSequenceClassification"])
 about = {"peft_type": "LORA", "r": R, "lora_alpha": ALPHA, "base_model_name_or_path": os.path.abspath(model)}
 about.update(use_rslora=kind == "rslora", use_dora=kind == "dora", fan_in_fan_out=False, alpha_pattern={})
