@@ -121,26 +121,31 @@ is "CSI: a region past its contig" "$(reads -r chr3:699999999-922337203685477580
 rm in.bam.csi
 
 # ---- .crai ----
-# crai NAME REGEX: a .crai of standard input.
-crai() { cat >in.cram.crai; error ".crai: $1" "in.cram.crai:$2" small reads -r chr2 in.cram; }
+# crai NAME REGEX: in.cram.crai, which was just made, is refused.
+crai() { error ".crai: $1" "in.cram.crai:$2" small reads -r chr2 in.cram; }
 cp good.crai in.cram.crai; reads -r chr2:100-300 in.cram | names >got; same ".crai as plain text" want got
-awk 'NR == 2 { sub(/\t[0-9]*$/, "") } { print }' good.crai | crai "five numbers" '2: not six numbers'
-awk 'NR == 2 { $0 = $0 "\t1" } { print }' good.crai | crai "seven" '2: not six numbers'
-awk -v OFS='\t' 'NR == 1 { $2 = "x" } { print }' good.crai | crai "text" '1: not six numbers'
-awk -v OFS='\t' 'NR == 1 { $5 = -1 } { print }' good.crai | crai "a negative number" '1: not six numbers'
-awk -v OFS='\t' 'NR == 1 { $3 = 2147483647 } { print }' good.crai | crai "an end beyond 2^31" '1: not six numbers'
-awk -v OFS='\t' 'NR == 1 { $1 = 2147483647 } { print }' good.crai |
-    crai "contig 2^31" '1: a contig that the header lacks'
-awk -v OFS='\t' 'NR == 1 { $1 = 3 } { print }' good.crai | crai "one contig more" '1: a contig that the header lacks'
-awk -v OFS='\t' 'NR == 1 { $4 = 99999999 } { print }' good.crai | crai "outside of the file" '1: no container'
-awk -v OFS='\t' 'NR == 1 { $4 = 0 } { print }' good.crai | crai "the beginning of the file" '1: no container'
-awk -v OFS='\t' 'NR == 1 { $4++ } { print }' good.crai | crai "within a container" '1: no '
-awk -v OFS='\t' 'NR == 1 { $6 = 2147483647 } { print }' good.crai |
-    crai "a slice beyond its container" '1: no such slice'
-{ cat good.crai; head -n 1 good.crai; } | crai "a contig that returns" "[0-9]*: a contig that was left"
-awk '{ l[NR] = $0 } END { for (i = NR; i; i--) print l[i] }' good.crai | crai "backwards" '[0-9]*: .*sorted'
-head -c 40 good.crai | crai "cut" '[0-9]*: (not six|.*cut short)'
-printf '\0\0' | crai "binary" '1: binary data'
+awk 'NR == 2 { sub(/\t[0-9]*$/, "") } { print }' good.crai >in.cram.crai; crai "five numbers" '2: not six numbers'
+awk 'NR == 2 { $0 = $0 "\t1" } { print }' good.crai >in.cram.crai; crai "seven" '2: not six numbers'
+awk -v OFS='\t' 'NR == 1 { $2 = "x" } { print }' good.crai >in.cram.crai; crai "text" '1: not six numbers'
+awk -v OFS='\t' 'NR == 1 { $5 = -1 } { print }' good.crai >in.cram.crai; crai "a negative number" '1: not six numbers'
+awk -v OFS='\t' 'NR == 1 { $3 = 2147483647 } { print }' good.crai >in.cram.crai
+crai "an end beyond 2^31" '1: not six numbers'
+awk -v OFS='\t' 'NR == 1 { $1 = 2147483647 } { print }' good.crai >in.cram.crai
+crai "contig 2^31" '1: a contig that the header lacks'
+awk -v OFS='\t' 'NR == 1 { $1 = 3 } { print }' good.crai >in.cram.crai
+crai "one contig more" '1: a contig that the header lacks'
+awk -v OFS='\t' 'NR == 1 { $4 = 99999999 } { print }' good.crai >in.cram.crai
+crai "outside of the file" '1: no container'
+awk -v OFS='\t' 'NR == 1 { $4 = 0 } { print }' good.crai >in.cram.crai
+crai "the beginning of the file" '1: no container'
+awk -v OFS='\t' 'NR == 1 { $4++ } { print }' good.crai >in.cram.crai; crai "within a container" '1: no '
+awk -v OFS='\t' 'NR == 1 { $6 = 2147483647 } { print }' good.crai >in.cram.crai
+crai "a slice beyond its container" '1: no such slice'
+{ cat good.crai; head -n 1 good.crai; } >in.cram.crai; crai "a contig that returns" "[0-9]*: a contig that was left"
+awk '{ l[NR] = $0 } END { for (i = NR; i; i--) print l[i] }' good.crai >in.cram.crai
+crai "backwards" '[0-9]*: .*sorted'
+head -c 40 good.crai >in.cram.crai; crai "cut" '[0-9]*: (not six|.*cut short)'
+printf '\0\0' >in.cram.crai; crai "binary" '1: binary data'
 
 # ---- .tbi and .csi of VCF; .csi of BCF ----
 { printf '##fileformat=VCFv4.2\n##contig=<ID=chr1,length=3000>\n##contig=<ID=chr2,length=2000>\n'
@@ -154,19 +159,19 @@ places() { grep -v '^#' | cut -f 1,2 | tr '\t\n' ': '; }
 is ".tbi" "$(variants -r chr2:150-400 in.vcf.gz | places)" "chr2:200 chr2:300 "
 is ".csi of BCF" "$(variants -r chr2:150-400 in.bcf -O v | places)" "chr2:200 chr2:300 "
 gzip -dc good.tbi >tbi
-# tbi NAME REGEX: a .tbi of standard input.
-tbi() { cat >in.vcf.gz.tbi; error ".tbi: $1" "in.vcf.gz.tbi: .*($2)" small variants -r chr2 in.vcf.gz; }
+# tbi NAME REGEX: in.vcf.gz.tbi, which was just made, is refused.
+tbi() { error ".tbi: $1" "in.vcf.gz.tbi: .*($2)" small variants -r chr2 in.vcf.gz; }
 bytes() { dd bs=1 conv=notrunc "of=$1" "seek=$2" 2>/dev/null; } # FILE OFFSET: overwritten with standard input
 bent() { cp tbi bent; le32 "$2" | bytes bent "$1"; cat bent; }  # OFFSET NUMBER
-bent 4 2147483647 | tbi "contigs" 'names'
-bent 8 0 | tbi "made for another format" 'not made for VCF'
-bent 12 9 | tbi "another column of contigs" 'not made for VCF'
-bent 16 4294967295 | tbi "a column of positions that cannot be" 'not made for VCF'
-bent 32 4294967295 | tbi "names without end" 'too early'
-bent 32 5 | tbi "a name that is cut" 'names'
-head -c 100 good.tbi | tbi "cut, in BGZF" 'too early|damaged'
-head -c $(($(wc -c <good.tbi) - 28)) good.tbi | tbi "without BGZF's end" 'end marker'
-cat good.bai | tbi "a .bai" 'TBI or CSI'
+bent 4 2147483647 >in.vcf.gz.tbi; tbi "contigs" 'names'
+bent 8 0 >in.vcf.gz.tbi; tbi "made for another format" 'not made for VCF'
+bent 12 9 >in.vcf.gz.tbi; tbi "another column of contigs" 'not made for VCF'
+bent 16 4294967295 >in.vcf.gz.tbi; tbi "a column of positions that cannot be" 'not made for VCF'
+bent 32 4294967295 >in.vcf.gz.tbi; tbi "names without end" 'too early'
+bent 32 5 >in.vcf.gz.tbi; tbi "a name that is cut" 'names'
+head -c 100 good.tbi >in.vcf.gz.tbi; tbi "cut, in BGZF" 'too early|damaged'
+head -c $(($(wc -c <good.tbi) - 28)) good.tbi >in.vcf.gz.tbi; tbi "without BGZF's end" 'end marker'
+cat good.bai >in.vcf.gz.tbi; tbi "a .bai" 'TBI or CSI'
 is "without -r it is not asked" "$(variants in.vcf.gz | places | wc -w)" 6
 grep -v '^##contig' in.vcf >bare.vcf
 bgzip -c bare.vcf >bare.vcf.gz; tabix -p vcf bare.vcf.gz
