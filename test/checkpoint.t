@@ -198,7 +198,7 @@ for x in x '' -1 nan inf 1e999 1e-6x '1 2'; do
 done
 error "--tolerance without a value" 'tolerance' verify -m "$data/ps" --tolerance
 error "--tolerance does not fit info" 'tolerance' info -m "$data/ps" --tolerance 1
-error "two expected files" 'one file at most' verify -m "$data/ps" a b
+error "two expected files" 'one or the other' verify -m "$data/ps" a b
 error "two models" 'one file at most' info "$data/ps" "$data/ph"
 error "a missing expected file" 'nowhere: No such file' verify -m "$data/ps" "$dir/nowhere"
 error "expected tensors of another model" 'does not fit|is not' verify -m "$data/ps" "$data/ph/expected.safetensors"

@@ -9,7 +9,7 @@ row 'one 0 2500 train' 'one 3100 3400 train' 'two 0 500 train' 'one 2500 3000 va
 tiny="-T g.fa --d-model 16 --n-layer 2 --seq-len 64 --batch-tokens 512 --steps 12 -@ 1 --quiet"
 train() { "$caduceus" pretrain $tiny "$@"; }
 column() { rows "$2" | cut -f "$1"; } # NUMBER LOG
-files="config.json log.tsv model.safetensors tokenizer_config.json training.safetensors "
+files="README.md config.json log.tsv model.safetensors tokenizer_config.json training.safetensors "
 listed() { ls -A "$1" | joined; }
 # logged FOLDER: its log without the column of speeds.
 logged() { rows "$1/log.tsv" | cut -f 1-6; }
@@ -259,7 +259,7 @@ if [ -z "$why" ]; then
     steps="-L g.bed --save-every 5 --valid-every 5"
     for n in 0 30 200 $((state / 2)) $((state + 600)) $((state + model + 900)) $((2 * state + model)); do
         rm -rf out
-        error "disk full after $n bytes" 'out/[a-z_.]*: write failed: No space left' \
+        error "disk full after $n bytes" 'out/[A-Za-z_.]*: write failed: No space left' \
             failing_disk AFTER=$n train $steps -o out
         is "no temporary is left" "$(ls -A out 2>/dev/null | grep tmp)" ""
         [ ! -e out/model.safetensors ] || ok "the checkpoint that there is, is whole" "$caduceus" model verify -m out

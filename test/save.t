@@ -83,16 +83,16 @@ if [ -z "$why" ]; then
         if [ $named = 1 ]; then export FULLFS_NAMED=1; else unset FULLFS_NAMED; fi
         for n in 0 5 8 1000 $((weights - 1)) "$weights" $((all - 1)); do
             old $files
-            error "disk full after $n bytes" 'out/[a-z_.]*: write failed: No space left' \
+            error "disk full after $n bytes" 'out/[A-Za-z_.]*: write failed: No space left' \
                 failing_disk AFTER="$n" convert -m "$data/ps" -o out
             intact "the old checkpoint stays"
-            error "the same without one" 'fresh/[a-z_.]*: write failed: No space left' \
+            error "the same without one" 'fresh/[A-Za-z_.]*: write failed: No space left' \
                 failing_disk AFTER="$n" convert -m "$data/ps" -o fresh
             is "and no folder" "$(ls -d fresh 2>&1 | grep -c 'No such')" 1
         done
         for when in FSYNC CLOSE; do
             old $files
-            error "$when fails" 'out/[a-z_.]*: write failed: (No space left|Input/output error)' \
+            error "$when fails" 'out/[A-Za-z_.]*: write failed: (No space left|Input/output error)' \
                 failing_disk $when=1 convert -m "$data/ps" -o out
             intact "the old checkpoint stays"
         done
