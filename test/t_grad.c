@@ -166,6 +166,7 @@ static double label_loss(const net_t *net, const cad_example_t *e, double *const
             for (int64_t c = 0; c < labels; c++)
                 out[c] += score[c * D + d] * (pool == CAD_POOL_MAX ? top : mean) / strands;
         }
+    for (int64_t c = 0; c < labels && net->m->score_bias; c++) out[c] += tensor(net, CAD_T_SCORE_BIAS, -1, 0)[c];
     for (int64_t c = 0; c < labels; c++) {
         double y = (double)e->target[c];
         if (how == CAD_LOSS_CLASSES) loss += y * cross_entropy(out, labels, c);
@@ -214,7 +215,7 @@ static cad_model_t *model_of(const case_t *c)
         printf("# %s\n", err.text);
         return NULL;
     }
-    if (c->labels) {
+    if (c->labels && !cad_model_number(m, CAD_LABELS)) {
         cad_model_classifier(&classifier, m, c->labels, 6, &err);
         cad_model_close(m);
         m = classifier;
@@ -223,7 +224,7 @@ static cad_model_t *model_of(const case_t *c)
         for (int64_t k = 0; k < m->tensor[i].count; k++) {
             float *p = m->param + m->tensor[i].offset + k;
             double shake = real((uint64_t)i, (uint64_t)k);
-            if (m->tensor[i].role == CAD_T_EMBED || m->tensor[i].role == CAD_T_SCORE) *p = (float)shake;
+            if (m->tensor[i].role == CAD_T_EMBED || cad_tensor_of_head(&m->tensor[i])) *p = (float)shake;
             else *p += (float)(0.2 * shake);
         }
     cad_model_refresh(m);
@@ -353,6 +354,7 @@ static void check_case(const case_t *c, const char *isa, double much)
     cad_model_close(m);
 }
 
+#define HEAD "\"architectures\": [\"CaduceusForSequenceClassification\"], \"num_labels\": 3, \"score_bias\": true"
 #define SMALL "\"d_model\": 6, \"n_layer\": 2, \"vocab_size\": 12"
 static const case_t CASES[] = {
     { "PS, fused, even depth", "{" SMALL ", \"rcps\": true}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 1, 2, 63, 5, 70 } },
@@ -407,6 +409,12 @@ static const case_t CASES[] = {
       CAD_POOL_MEAN,
       { 25 } },
     { "PS, classes", "{" SMALL ", \"rcps\": true}", 3, CAD_LOSS_CLASSES, CAD_POOL_MEAN, { 9, 31, 1 } },
+    { "PS, a head with a bias",
+      "{" SMALL ", \"rcps\": true, " HEAD "}",
+      3,
+      CAD_LOSS_CLASSES,
+      CAD_POOL_MEAN,
+      { 9, 31 } },
     { "Ph, labels, maximum", "{" SMALL "}", 4, CAD_LOSS_BINARY, CAD_POOL_MAX, { 9, 31 } },
     { "PS, regression", "{" SMALL ", \"rcps\": true}", 2, CAD_LOSS_SQUARED, CAD_POOL_MEAN, { 9, 31 } },
 };
