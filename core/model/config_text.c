@@ -135,6 +135,7 @@ static bool set_architecture(json_t *o, int64_t labels)
 /* The classifier's keys: those of m->head replace all that were there. */
 static bool set_head(json_t *o, const cad_model_t *m)
 {
+    if (!m->cfg.score_bias && json_is_true(json_object_get(o, "score_bias"))) json_object_del(o, "score_bias");
     if (json_object_get(o, CAD_POOLING_ONCE)) json_object_del(o, CAD_POOLING_ONCE);
     if (!m->labels || !m->head) return true;
     cad_head_drop_keys(o);
@@ -142,26 +143,36 @@ static bool set_head(json_t *o, const cad_model_t *m)
            (json_object_get(o, "num_labels") || json_object_set_new(o, "num_labels", json_integer(m->labels)) == 0);
 }
 
-/* True if a class in an auto_map is a Python file in the checkpoint's own folder. */
-static bool names_files(const json_t *map)
+/* True if the folder has the Python file of a class, "FILE.CLASS"; classes of the hub, "ORG/NAME--FILE.CLASS", need
+ * none. folder NULL: no files are there. */
+static bool has_class(const char *class, const char *folder)
 {
-    const char *key, *s;
-    json_t *v;
-    bool own = false;
-    json_object_foreach((json_t *)map, key, v)
-    {
-        s = json_string_value(json_is_array(v) ? json_array_get(v, 0) : v);
-        own = own || (s && !strstr(s, "--"));
-    }
-    return own;
+    char file[256];
+    if (!class || strstr(class, "--")) return true;
+    snprintf(file, sizeof file, "%.*s.py", (int)cad_min((int64_t)strcspn(class, "."), 250), class);
+    return folder && cad_path_present(folder, file);
 }
 
-/* Names the hub's Python classes, unless the file has names of its own that still hold. */
-static bool set_classes(json_t *o, json_t *map, bool with_files)
+/* True if the folder has the files of all classes in an auto_map. */
+static bool has_classes(const json_t *map, const char *folder)
+{
+    const char *key;
+    json_t *v;
+    bool all = true;
+    json_object_foreach((json_t *)map, key, v)
+    {
+        const json_t *class = json_is_array(v) ? json_array_get(v, 0) : v;
+        all = all && has_class(json_string_value(class), folder);
+    }
+    return all;
+}
+
+/* Names the hub's Python classes, unless o names classes whose files lie in the folder. */
+static bool set_classes(json_t *o, json_t *map, const char *folder)
 {
     json_t *there = json_object_get(o, "auto_map");
     bool good = map != NULL;
-    if (!there || (names_files(there) && !with_files)) good = good && json_object_set(o, "auto_map", map) == 0;
+    if (!there || !has_classes(there, folder)) good = good && json_object_set(o, "auto_map", map) == 0;
     json_decref(map);
     return good;
 }
@@ -198,7 +209,7 @@ char *cad_config_text(const cad_model_t *m, cad_dtype_t dtype, bool with_files, 
     json_t *o = copy_of(m->config), *now = known_keys(&m->cfg, m->vocab.comp, m->vocab.rows, m->labels),
            *was = o ? kept_keys(m, o) : NULL;
     bool good = o && now && was && set_pad(o, m) && set_dtype(o, dtype);
-    if (good && published_kinds(&m->cfg)) good = set_classes(o, model_classes(), with_files);
+    if (good && published_kinds(&m->cfg)) good = set_classes(o, model_classes(), with_files ? m->folder : NULL);
     good = good && update(o, was, now) && set_architecture(o, m->labels) && set_head(o, m);
     json_decref(now);
     json_decref(was);
@@ -209,8 +220,8 @@ char *cad_config_text(const cad_model_t *m, cad_dtype_t dtype, bool with_files, 
     return cad_json_text(o, CAD_JSON_PRETTY, size);
 }
 
-/* Describes the published tokenizer, for keys that the file lacks. */
-static bool describe_tokenizer(json_t *o, bool with_files)
+/* Describes the published tokenizer, for keys that the file lacks. folder: of Python files, or NULL. */
+static bool describe_tokenizer(json_t *o, const char *folder)
 {
     json_t *keys = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:[s,s,s,s,s]}", "tokenizer_class",
                              "CaduceusTokenizer", "bos_token", "[BOS]", "cls_token", "[CLS]", "eos_token", "[SEP]",
@@ -220,7 +231,7 @@ static bool describe_tokenizer(json_t *o, bool with_files)
     json_decref(keys);
     return good &&
            set_classes(o, json_pack("{s:[s,n]}", "AutoTokenizer", HUB "tokenization_caduceus.CaduceusTokenizer"),
-                       with_files);
+                       folder);
 }
 
 char *cad_tokenizer_config_text(const cad_model_t *m, bool with_files, size_t *size)
@@ -229,7 +240,7 @@ char *cad_tokenizer_config_text(const cad_model_t *m, bool with_files, size_t *s
     bool good = o != NULL;
     if (good && (!json_object_get(o, "model_max_length") || cad_config_max_len(o) != m->cfg.max_len))
         good = json_object_set_new(o, "model_max_length", json_integer(m->cfg.max_len)) == 0;
-    if (good && !strcmp(m->vocab.source, "table")) good = describe_tokenizer(o, with_files);
+    if (good && !strcmp(m->vocab.source, "table")) good = describe_tokenizer(o, with_files ? m->folder : NULL);
     if (good) return cad_json_text(o, CAD_JSON_PRETTY, size);
     json_decref(o);
     return NULL;
