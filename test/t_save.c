@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <float.h>
 #include <dirent.h>
 #include <math.h>
 #include <sys/stat.h>
@@ -374,6 +375,7 @@ static void test_save_refusals(cad_model_t *m)
 {
     char dir[4352], deep[4400];
     cad_error_t err = { "" };
+    cad_save_t how;
     float *at = m->param + m->tensor[4].offset, old = *at;
     snprintf(dir, sizeof dir, "%s/new", scratch);
     snprintf(deep, sizeof deep, "%s/a/b", dir);
@@ -381,6 +383,12 @@ static void test_save_refusals(cad_model_t *m)
     *at = NAN;
     tap_ok(cad_model_save(m, dir, NULL, &err) == CAD_EARG && strstr(err.text, "holds NaN") && access(dir, F_OK),
            "NaN is not saved: %s", err.text);
+    *at = old;
+    cad_save_init(&how);
+    how.dtype = "BF16";
+    *at = FLT_MAX; /* rounds to infinity */
+    tap_ok(cad_model_export(m, dir, &how, &err) == CAD_EARG && strstr(err.text, "too large for BF16"),
+           "a number above those of BF16 is not saved: %s", err.text);
     *at = old;
     tap_ok(cad_model_save(m, dir, "\xff", &err) == CAD_EARG && access(dir, F_OK),
            "a status that is not UTF-8 is refused: %s", err.text);

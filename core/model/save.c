@@ -97,13 +97,15 @@ static int by_width(const void *a, const void *b)
 
 static int check_values(const save_t *s, const cad_tensor_t *t, const float *a, cad_error_t *err)
 {
+    /* the least number that rounds to infinity */
+    float limit = s->dtype == CAD_F16 ? 65520 : s->dtype == CAD_BF16 ? 0x1.ffp127f : INFINITY;
     for (int64_t k = 0; k < t->count; k++) {
         if (!isfinite(a[k]))
             return cad_fail(err, CAD_EARG, "%s: tensor %s holds %s; the model is not saved", s->dir, t->name,
                             isnan(a[k]) ? "NaN" : "an infinity");
-        if (s->dtype == CAD_F16 && fabsf(a[k]) >= 65520)
-            return cad_fail(err, CAD_EARG, "%s: tensor %s holds %g, too large for F16; use BF16 or F32", s->dir,
-                            t->name, (double)a[k]);
+        if (fabsf(a[k]) >= limit)
+            return cad_fail(err, CAD_EARG, "%s: tensor %s holds %g, too large for %s; use F32", s->dir, t->name,
+                            (double)a[k], s->how->dtype);
     }
     return 0;
 }
