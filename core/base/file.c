@@ -85,6 +85,12 @@ char *cad_path_join(const char *dir, const char *name)
     return path;
 }
 
+bool cad_path_present(const char *dir, const char *name)
+{
+    char path[PATH_MAX];
+    return (size_t)snprintf(path, sizeof path, "%s/%s", dir, name) < sizeof path && access(path, F_OK) == 0;
+}
+
 bool cad_path_inside(const char *path)
 {
     for (const char *s = path;; s++) {

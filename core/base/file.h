@@ -16,6 +16,8 @@ int cad_read_text(char **text, size_t *size, const char *path, bool optional, ca
 /* ---- paths ---- */
 /* Returns "dir/name", malloc'd; NULL when out of memory. */
 char *cad_path_join(const char *dir, const char *name);
+/* True if there is a file or folder "dir/name". */
+bool cad_path_present(const char *dir, const char *name);
 /* True for a relative path that stays in its folder: no component is empty, "." or "..", and none contains a control
  * character. */
 bool cad_path_inside(const char *path);

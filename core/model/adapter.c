@@ -7,27 +7,9 @@
  * SPDX-License-Identifier: MIT
  */
 #include <math.h>
-#include <unistd.h>
 
 #include "model/adapter.h"
 #include "model/json.h"
-
-static bool present(const char *dir, const char *name)
-{
-    char *path = cad_path_join(dir, name);
-    bool found = path && access(path, F_OK) == 0;
-    free(path);
-    return found;
-}
-
-bool cad_adapter_alone(const char *dir)
-{
-    static const char *const weights[] = { "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
-                                           "pytorch_model.bin.index.json" };
-    bool alone = present(dir, "adapter_config.json");
-    for (size_t i = 0; i < sizeof weights / sizeof *weights; i++) alone = alone && !present(dir, weights[i]);
-    return alone;
-}
 
 /* ---- adapter_config.json ---- */
 
@@ -93,7 +75,8 @@ void cad_adapter_close(cad_adapter_t *a)
 
 int cad_adapter_weights(const cad_adapter_t *a, cad_archive_t *weights, cad_error_t *err)
 {
-    bool torch = !present(a->dir, "adapter_model.safetensors") && present(a->dir, "adapter_model.bin");
+    bool torch = !cad_path_present(a->dir, "adapter_model.safetensors") &&
+                 cad_path_present(a->dir, "adapter_model.bin");
     char *path = cad_path_join(a->dir, torch ? "adapter_model.bin" : "adapter_model.safetensors");
     int rc = path ? cad_archive_open(weights, path, err) : cad_out_of_memory(err);
     free(path);
@@ -128,6 +111,11 @@ static int check_names(const cad_archive_t *weights, cad_error_t *err)
 {
     for (int i = 0; i < weights->ntensor; i++) {
         const cad_stored_t *t = &weights->tensor[i];
+        if (is_lora(t->name) && !strncmp(t->name, "lm_head.", 8))
+            return cad_fail(err, CAD_EFORMAT,
+                            "%s: tensor %s changes the head alone, which is tied to the embedding; train the adapter "
+                            "without lm_head among its target_modules",
+                            weights->file[t->file].path, t->name);
         if ((strstr(t->name, ".lora_") && !is_lora(t->name)) || (is_lora(t->name) && t->ndim != 2))
             return cad_fail(
                 err, CAD_EFORMAT,

@@ -13,8 +13,6 @@ typedef struct cad_adapter_t { /* adapter_config.json. Zeroed: no adapter */
     bool rslora;               /* the scale is alpha / sqrt(r), not alpha / r */
 } cad_adapter_t;
 
-/* True if the folder holds an adapter and no weights of a model. */
-bool cad_adapter_alone(const char *dir);
 /* Reads dir/adapter_config.json; refuses adapters that are not plain LoRA. */
 int cad_adapter_open(cad_adapter_t *a, const char *dir, cad_error_t *err);
 void cad_adapter_close(cad_adapter_t *a);

@@ -6,17 +6,19 @@
 #include "model/hubcache.h"
 #include "model/model.h"
 
-static bool present(const char *dir, const char *name)
-{
-    char path[4352];
-    return (size_t)snprintf(path, sizeof path, "%s/%s", dir, name) < sizeof path && access(path, F_OK) == 0;
-}
+/* Weight files by name, in the order in which they are looked for. */
+static const char *const WEIGHTS[] = { "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+                                       "pytorch_model.bin.index.json" };
+enum { NWEIGHTS = sizeof WEIGHTS / sizeof *WEIGHTS };
 
-static bool config_present(const char *dir) { return present(dir, "config.json") || present(dir, "model_config.json"); }
+static bool config_present(const char *dir)
+{
+    return cad_path_present(dir, "config.json") || cad_path_present(dir, "model_config.json");
+}
 
 int cad_locate_config(json_t **root, char **path, const char *dir, cad_error_t *err)
 {
-    bool lightning = !present(dir, "config.json") && present(dir, "model_config.json");
+    bool lightning = !cad_path_present(dir, "config.json") && cad_path_present(dir, "model_config.json");
     json_t *inner;
     int rc;
     *root = NULL;
@@ -38,16 +40,14 @@ int cad_locate_config(json_t **root, char **path, const char *dir, cad_error_t *
 /* Finds the weight file of a folder; *out is malloc'd. */
 static int find_weights(const char *dir, char **out, cad_error_t *err)
 {
-    static const char *const NAME[] = { "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
-                                        "pytorch_model.bin.index.json" };
-    for (size_t i = 0; i < sizeof NAME / sizeof *NAME; i++) {
-        *out = cad_path_join(dir, NAME[i]);
+    for (int i = 0; i < NWEIGHTS; i++) {
+        *out = cad_path_join(dir, WEIGHTS[i]);
         if (!*out) return cad_out_of_memory(err);
         if (access(*out, F_OK) == 0) return 0;
         free(*out);
         *out = NULL;
     }
-    return cad_fail(err, CAD_EIO, "%s: holds neither %s nor %s, nor an index of shards", dir, NAME[0], NAME[2]);
+    return cad_fail(err, CAD_EIO, "%s: holds neither %s nor %s, nor an index of shards", dir, WEIGHTS[0], WEIGHTS[2]);
 }
 
 /* The folder of a file; the one above if it is a Lightning checkpoint, which lies in a folder checkpoints/ beside
@@ -68,7 +68,7 @@ static char *folder_of(const char *path)
     return dir;
 }
 
-/* The path of a folder or file, or of the snapshot that hf:ORG/NAME[@REV] names; malloc'd. */
+/* The path of a folder or file, or of the snapshot that hf:ORG/WEIGHTS[@REV] names; malloc'd. */
 static int path_of(const char *given, char **path, cad_error_t *err)
 {
     if (!strncmp(given, "hf:", 3)) return cad_hub_find(given, path, err);
@@ -76,25 +76,47 @@ static int path_of(const char *given, char **path, cad_error_t *err)
     return *path ? 0 : cad_out_of_memory(err);
 }
 
+/* True for ORG/NAME, which is not a path for sure. */
+static bool hub_name(const char *s)
+{
+    const char *slash = strchr(s, '/');
+    return slash && slash > s && *s != '.' && *s != '~' && !strchr(slash + 1, '/');
+}
+
 /* The model that an adapter names: a folder, or a model of the hub. */
 static int base_of(const cad_adapter_t *a, char **base, cad_error_t *err)
 {
     size_t size;
+    bool there;
     if (!a->base)
         return cad_fail(err, CAD_EFORMAT,
                         "%s/adapter_config.json: names no base model; give it with -m and this by --adapter", a->dir);
+    there = access(a->base, F_OK) == 0;
+    if (!there && !hub_name(a->base))
+        return cad_fail(err, CAD_EIO,
+                        "%s/adapter_config.json: its base model %.200s is not there; give the model with -m and this "
+                        "by --adapter",
+                        a->dir, a->base);
     size = strlen(a->base) + 4;
     *base = malloc(size);
     if (!*base) return cad_out_of_memory(err);
-    snprintf(*base, size, "%s%s", access(a->base, F_OK) ? "hf:" : "", a->base);
+    snprintf(*base, size, "%s%s", there ? "" : "hf:", a->base);
     return 0;
+}
+
+/* True if the folder holds an adapter and no weights of a model. */
+static bool adapter_alone(const char *dir)
+{
+    bool alone = cad_path_present(dir, "adapter_config.json");
+    for (int i = 0; i < NWEIGHTS; i++) alone = alone && !cad_path_present(dir, WEIGHTS[i]);
+    return alone;
 }
 
 int cad_locate_adapter(const char *given, const char *adapter, char **base, cad_adapter_t *a, cad_error_t *err)
 {
     char *path = NULL;
     int rc = path_of(adapter ? adapter : given, &path, err);
-    bool alone = rc == 0 && !adapter && cad_adapter_alone(path);
+    bool alone = rc == 0 && !adapter && adapter_alone(path);
     *base = NULL;
     if (rc == 0 && (adapter || alone)) rc = cad_adapter_open(a, path, err);
     free(path);

@@ -1,6 +1,6 @@
 """make-peft.py MODEL ADAPTER MERGED [KIND]: a random LoRA adapter to the model in folder MODEL, as peft writes it, and
 the model with it merged, each direction's projections under its own name. KIND: same (both directions change alike),
-rslora, score (also a whole head of 3 labels), half (an A without its B), dora. SPDX-License-Identifier: MIT"""
+rslora, score (also a whole head of 3 labels), half (an A without its B), dora, head (also one of lm_head). SPDX-License-Identifier: MIT"""
 
 import json
 import os
@@ -70,6 +70,10 @@ for k, (_, (outputs, inputs, *rest), raw) in [(k, v) for k, v in sorted(full.ite
     changed[k] = "F32", [outputs, inputs], packed(added(floats(raw), a, b, outputs, inputs))
 if kind == "half":
     del lora[[k for k in lora if "lora_B" in k][0]]
+if kind == "head":
+    for half, shape in ("A", [R, config["d_model"]]), ("B", [16, R]):
+        zeros = bytes(4 * shape[0] * shape[1])
+        lora[f"base_model.model.lm_head.lora_{half}.weight"] = "F32", shape, zeros
 if kind == "score":
     head = packed([draw.uniform(-1, 1) for _ in range(3 * config["d_model"])])
     changed["score.weight"] = "F32", [3, config["d_model"]], head
