@@ -36,12 +36,12 @@ check "finetune writes the names of Python's classes" published.py classes
 # ---- keys and files ----
 cp -r "$data/ps" wild
 check "a config.json with keys of others" wild-config.py make wild
-echo licence >wild/LICENSE; echo 'print()' >wild/modeling_caduceus.py; echo hidden >wild/.gitattributes
+echo licence >wild/LICENSE; for f in configuration_caduceus modeling_caduceus tok; do echo 'print()' >wild/$f.py; done; echo hidden >wild/.gitattributes
 mkdir wild/folder
 ok "it is converted" convert -m wild -o kept
 check "no key is lost or changed" wild-config.py compare wild kept
 is "other files are copied, weights and hidden ones are not" "$(ls -A kept | joined)" \
-    "LICENSE config.json model.safetensors modeling_caduceus.py tokenizer_config.json "
+    "LICENSE config.json configuration_caduceus.py model.safetensors modeling_caduceus.py tok.py tokenizer_config.json "
 convert -m kept -o again
 for f in config.json tokenizer_config.json model.safetensors; do
     same "$f: converted twice, the same" kept/$f again/$f
@@ -50,6 +50,8 @@ convert -m wild/model.safetensors -o alone
 is "a weight file named alone brings no others" "$(ls -A alone | joined)" \
     "config.json model.safetensors tokenizer_config.json "
 tune -m wild classes.csv -o tuned
+rm wild/modeling_caduceus.py; convert -m wild -o pathless
+like "classes whose files are not in the folder are the hub's" 'kuleshov-group/' pathless/config.json
 like "a tuned model names the hub's classes, not files that it has not" 'kuleshov-group/' tuned/config.json
 "$caduceus" model info --json "$data/cls-ps" | "$py" -m json.tool >info.json
 like "model info --json" '"labels": 3' info.json
@@ -94,6 +96,9 @@ done
 check "an adapter, half of it" make-peft.py "$data/ps" half merged half
 error "an A without its B" 'of the adapter.s tensors for .* one is missing' "$caduceus" model info -m half
 rm -rf merged; check "DoRA" make-peft.py "$data/ps" dora merged dora
+rm -rf merged; check "an adapter of lm_head" make-peft.py "$data/ph" headed merged head
+error "a head that changes without the embedding is refused" 'lm_head.lora_A.* tied to the embedding; train the adapter' \
+    "$caduceus" model info -m headed
 error "DoRA is refused" 'use_dora.*only plain LoRA' "$caduceus" model info -m dora
 rm -rf merged; check "an adapter" make-peft.py "$data/ps" lora merged
 error "an adapter is not dropped in silence" 'has an adapter; --merge adds it' convert -m lora -o out
@@ -101,6 +106,10 @@ error "--merge without one" 'there is no adapter' convert --merge -m "$data/ps" 
 error "an adapter of another model" 'do not fit|is not part of the model|is missing' \
     "$caduceus" model info -m "$data/ps-bias" --adapter lora
 sed 's/"base_model_name_or_path": "[^"]*"/"base_model_name_or_path": null/' lora/adapter_config.json >x
+cp x lora/adapter_config.json
+sed 's/"base_model_name_or_path": null/"base_model_name_or_path": "\/gone\/base"/' x >lora/adapter_config.json
+error "an adapter whose model is not there" 'base model /gone/base is not there; give the model with -m' \
+    "$caduceus" model info -m lora
 cp x lora/adapter_config.json
 error "an adapter that names no model" 'names no base model; give it with -m' "$caduceus" model info -m lora
 
@@ -118,6 +127,10 @@ check "one bias for all classes" head-bias.py "$data/cls-ps" level 0.5
 ok "is dropped" convert -m level -o level.out
 predict level level.tsv; predict level.out level.out.tsv
 check "without a change" close.py level.tsv level.out.tsv
+convert --keep-bias -m level -o level.kept; convert -m level.kept -o level.again
+ok "a bias that was kept and then dropped leaves no key" "$caduceus" model info level.again
+ok "a head that is trained anew has none" tune -m level.kept classes.csv -o anew
+is "and says so" "$(grep -c score_bias anew/config.json)" 0
 
 # ---- what it is not ----
 # refused NAME REGEX KEY VALUE: config.json with this key.
@@ -138,4 +151,8 @@ refused "another kind of model" 'model_type. is .esm.' model_type '"esm"'
 cp -r "$data/ps" broken && : >broken/model.safetensors
 "$caduceus" model verify --quiet "$data/ps" broken "$data/ph" >verified 2>err; status=$?
 is "verify goes on after a broken model" "$status $(tail -n 1 verified) $(wc -l <err)" "1 #verified${tab}2 of 3 1"
+"$caduceus" model verify "$data/ps" absent >verified 2>err
+is "and after one that is not there" "$(tail -n 1 verified)" "#verified${tab}1 of 2"
+"$caduceus" model verify -m "$data/torch/last.ckpt" >verified
+like "expected.safetensors lies beside any weight file" '^logits' verified
 finish

@@ -9,7 +9,7 @@ static const struct {
     { "verify", "run it and compare with expected tensors", model_verify },
     { "pull", "download it from the Hugging Face hub into the hub's cache", model_pull },
     { "list", "list the models in the hub's cache, and whether they can be run", model_list },
-    { "convert", "write it anew, as float32 with the published names", model_convert },
+    { "convert", "write it anew with the published names, as float32 or another type", model_convert },
 };
 enum { NACTION = sizeof ACTION / sizeof *ACTION };
 

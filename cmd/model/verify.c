@@ -72,16 +72,20 @@ static int verify_forward(verify_t *v, const cad_expected_t *e, cad_error_t *err
     return rc;
 }
 
-/* The path of expected.safetensors beside the weights, malloc'd; NULL if there is none. */
-static char *default_expected(const char *model)
+static bool is_folder(const char *path)
 {
-    size_t n = model ? strlen(model) : 0;
-    const char *slash = model ? strrchr(model, '/') : NULL;
+    struct stat sb;
+    return stat(path, &sb) == 0 && S_ISDIR(sb.st_mode);
+}
+
+/* The path of expected.safetensors beside the weights of the adapter or model, malloc'd; NULL if there is none. */
+static char *default_expected(const options_t *o)
+{
+    const char *model = o->adapter ? o->adapter : options_model(o), *slash = model ? strrchr(model, '/') : NULL;
     char *dir, *path;
     if (!model || !strncmp(model, "hf:", 3)) return NULL;
-    if (n > 12 && !strcmp(model + n - 12, ".safetensors"))
-        dir = slash ? strndup(model, (size_t)(slash - model)) : strdup(".");
-    else dir = strdup(model);
+    if (is_folder(model)) dir = strdup(model);
+    else dir = slash ? strndup(model, (size_t)(slash - model) + (slash == model)) : strdup(".");
     path = dir ? cad_path_join(dir, "expected.safetensors") : NULL;
     free(dir);
     if (path && access(path, F_OK)) {
@@ -96,7 +100,7 @@ static int verify(const options_t *o, const char *file, double tolerance, bool r
     verify_t v = { .o = o, .tolerance = tolerance, .recompute = recompute };
     cad_expected_t *e = NULL;
     cad_error_t err;
-    char *beside = file ? NULL : default_expected(options_model(o));
+    char *beside = file ? NULL : default_expected(o);
     int rc = options_open_model(o, &v.m);
     if (rc == 0) {
         rc = cad_expected_open(&e, v.m, file ? file : beside, report, &v, &err);
@@ -137,9 +141,8 @@ static int take_option(void *args, int c, const char *arg)
 static bool is_model(const char *s)
 {
     const char *dot = strrchr(s, '.');
-    struct stat sb;
     bool torch = dot && (!strcmp(dot, ".bin") || !strcmp(dot, ".ckpt") || !strcmp(dot, ".pt") || !strcmp(dot, ".pth"));
-    return !strncmp(s, "hf:", 3) || torch || (stat(s, &sb) == 0 && S_ISDIR(sb.st_mode));
+    return !strncmp(s, "hf:", 3) || torch || is_folder(s);
 }
 
 /* Verifies each model by the expected file beside it, and goes on after a failure. */
@@ -147,9 +150,6 @@ static int verify_each(const args_t *a, char **model, int n)
 {
     int good = 0;
     if (a->o.model) return cmd_fail(a->o.cmd, "-m and several models: give one or the other");
-    for (int i = 0; i < n; i++)
-        if (!is_model(model[i]))
-            return cmd_fail(a->o.cmd, "%s: not a folder of a model; of several operands each is a model", model[i]);
     for (int i = 0; i < n; i++) {
         options_t o = a->o;
         o.model = model[i];
