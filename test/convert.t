@@ -36,7 +36,8 @@ check "finetune writes the names of Python's classes" published.py classes
 # ---- keys and files ----
 cp -r "$data/ps" wild
 check "a config.json with keys of others" wild-config.py make wild
-echo licence >wild/LICENSE; for f in configuration_caduceus modeling_caduceus tok; do echo 'print()' >wild/$f.py; done; echo hidden >wild/.gitattributes
+echo licence >wild/LICENSE; echo hidden >wild/.gitattributes
+for f in configuration_caduceus modeling_caduceus tok; do echo 'print()' >wild/$f.py; done
 mkdir wild/folder
 ok "it is converted" convert -m wild -o kept
 check "no key is lost or changed" wild-config.py compare wild kept
@@ -50,7 +51,7 @@ convert -m wild/model.safetensors -o alone
 is "a weight file named alone brings no others" "$(ls -A alone | joined)" \
     "config.json model.safetensors tokenizer_config.json "
 tune -m wild classes.csv -o tuned
-rm wild/modeling_caduceus.py; convert -m wild -o pathless
+rm wild/configuration_caduceus.py; convert -m wild -o pathless
 like "classes whose files are not in the folder are the hub's" 'kuleshov-group/' pathless/config.json
 like "a tuned model names the hub's classes, not files that it has not" 'kuleshov-group/' tuned/config.json
 "$caduceus" model info --json "$data/cls-ps" | "$py" -m json.tool >info.json
@@ -76,20 +77,21 @@ tune classes.csv -o classes >/dev/null
 is "a card that a user wrote stays" "$(cat classes/README.md)" mine
 
 # ---- adapters ----
+# rows NAME OPTION...: embeddings of two regions, NAME.npy
+rows() { local out=$1; shift; rm -f "$out".npy*; "$caduceus" embed --quiet "$@" -T g.fa g.bed -o "$out.npy"; }
 for kind in '' same rslora score; do
     for model in ps ps-odd-depth ph; do
         name="$model, ${kind:-each direction its own}"
         check "$name: an adapter" make-peft.py "$data/$model" lora merged $kind
         for how in "-m $data/$model --adapter lora" "-m lora"; do
-            rows() { "$caduceus" embed --quiet "$@" -T g.fa g.bed -o - | grep -v '^##'; }
             printf 'one\t10\t200\none\t300\t420\n' >g.bed
-            rows $how >got; rows -m merged >want
-            same "$name: is the merged model ($how)" got want
+            rows got $how; rows want -m merged
+            check "$name: is the merged model ($how)" close.py got.npy want.npy
         done
         ok "$name: --merge" convert --merge -m lora -o out
         check "$name: with the names of Python's classes" published.py out
-        rows -m out >got
-        same "$name: and its values" got want
+        rows got -m lora; rows out -m out
+        same "$name: and its values" got.npy out.npy
         rm -rf lora merged out
     done
 done
@@ -97,8 +99,8 @@ check "an adapter, half of it" make-peft.py "$data/ps" half merged half
 error "an A without its B" 'of the adapter.s tensors for .* one is missing' "$caduceus" model info -m half
 rm -rf merged; check "DoRA" make-peft.py "$data/ps" dora merged dora
 rm -rf merged; check "an adapter of lm_head" make-peft.py "$data/ph" headed merged head
-error "a head that changes without the embedding is refused" 'lm_head.lora_A.* tied to the embedding; train the adapter' \
-    "$caduceus" model info -m headed
+error "a head that changes without the embedding is refused" \
+    'lm_head.lora_A.* tied to the embedding; train the adapter' "$caduceus" model info -m headed
 error "DoRA is refused" 'use_dora.*only plain LoRA' "$caduceus" model info -m dora
 rm -rf merged; check "an adapter" make-peft.py "$data/ps" lora merged
 error "an adapter is not dropped in silence" 'has an adapter; --merge adds it' convert -m lora -o out

@@ -1,8 +1,20 @@
-"""close.py TABLE TABLE: the same table but for the last digits of numbers. SPDX-License-Identifier: MIT"""
+"""close.py TABLE TABLE: the same table, or float32 matrix of .npy, but for the last digits of numbers.
+SPDX-License-Identifier: MIT"""
 
+import struct
 import sys
 
-a, b = ([line.split() for line in open(p) if not line.startswith("##")] for p in sys.argv[1:])
+
+def rows_of(path):
+    """Rows of words, or one row of numbers and one for the header of the matrix."""
+    if not path.endswith(".npy"):
+        return [line.split() for line in open(path) if not line.startswith("##")]
+    raw = open(path, "rb").read()
+    start = 10 + int.from_bytes(raw[8:10], "little")
+    return [[raw[:start]], struct.unpack(f"<{(len(raw) - start) // 4}f", raw[start:])]
+
+
+a, b = map(rows_of, sys.argv[1:])
 assert len(a) == len(b) > 1
 
 

@@ -1,6 +1,7 @@
 """make-peft.py MODEL ADAPTER MERGED [KIND]: a random LoRA adapter to the model in folder MODEL, as peft writes it, and
 the model with it merged, each direction's projections under its own name. KIND: same (both directions change alike),
-rslora, score (also a whole head of 3 labels), half (an A without its B), dora, head (also one of lm_head). SPDX-License-Identifier: MIT"""
+rslora, score (also a whole head of 3 labels), half (an A without its B), dora, head (also one
+of lm_head). SPDX-License-Identifier: MIT"""
 
 import json
 import os
@@ -55,8 +56,9 @@ def added(w, a, b, outputs, inputs):
 
 full = {plain(k): ("F32", header[k]["shape"], v) for k, v in data.items() if header[k]["dtype"] == "F32"}
 other = {plain(k): (header[k]["dtype"], header[k]["shape"], v) for k, v in data.items() if header[k]["dtype"] != "F32"}
-for k in [k for k in full if ".mamba_fwd." in k and k.split(".mamba_fwd.")[1].startswith(("in_proj", "out_proj"))]:
+for k in [k for k in full if ".in_proj." in k or ".out_proj." in k]:
     full.setdefault(k.replace("mamba_fwd", "mamba_rev"), full[k])
+    full.setdefault(k.replace("mamba_rev", "mamba_fwd"), full[k])
 lora, changed, kept = {}, dict(full), {}
 for k, (_, (outputs, inputs, *rest), raw) in [(k, v) for k, v in sorted(full.items()) if len(v[1]) == 2]:
     if not k.endswith(("in_proj.weight", "out_proj.weight", "x_proj.weight")):
