@@ -48,7 +48,8 @@ static int copy_to(beside_t *b, int fd, const char *from, const char *to, ledger
     rc = ledger_output(files, to, err);
     if (rc == 0) rc = cad_file_open(&b->file[b->n], to, err);
     if (rc) return rc;
-    return copy_bytes(&b->file[b->n++], fd, from, err);
+    rc = copy_bytes(&b->file[b->n++], fd, from, err);
+    return rc ? rc : cad_file_sync(&b->file[b->n - 1], err); /* closed: a folder may hold many files */
 }
 
 static int copy_one(beside_t *b, const char *dir, const char *name, const char *to, ledger_t *files, cad_error_t *err)
@@ -71,8 +72,9 @@ int beside_copy(beside_t *b, const char *from, const char *to, ledger_t *files, 
     struct dirent *e;
     int rc = 0;
     if (!d) return cad_fail(err, CAD_EIO, "%s: %s", from, strerror(errno));
-    while (rc == 0 && (e = readdir(d)))
+    for (errno = 0; rc == 0 && (e = readdir(d)); errno = 0)
         if (other(e)) rc = copy_one(b, from, e->d_name, to, files, err);
+    if (rc == 0 && errno) rc = cad_fail(err, CAD_EIO, "%s: %s", from, strerror(errno));
     closedir(d);
     return rc;
 }
@@ -80,7 +82,6 @@ int beside_copy(beside_t *b, const char *from, const char *to, ledger_t *files, 
 int beside_publish(beside_t *b, cad_error_t *err)
 {
     int rc = 0;
-    for (int i = 0; i < b->n && rc == 0; i++) rc = cad_file_sync(&b->file[i], err);
     for (int i = 0; i < b->n && rc == 0; i++) rc = cad_file_publish(&b->file[i], err);
     return rc;
 }

@@ -25,14 +25,14 @@ static int check_plain(const json_t *root, const char *path, cad_error_t *err)
     if (type && strcmp(type, "LORA"))
         return cad_fail(
             err, CAD_EFORMAT,
-            "%s: \"peft_type\" is %.40s; only LORA is read. In Python: merge_and_unload() and save the model", path,
-            type);
+            "%s: \"peft_type\" is %.40s; only LORA is read. In Python, untie the projections, merge_and_unload() and save",
+            path, type);
     for (size_t i = 0; i < sizeof other / sizeof *other; i++)
         if (given(json_object_get(root, other[i])))
             return cad_fail(
                 err, CAD_EFORMAT,
-                "%s: \"%s\" is set; only plain LoRA is read. In Python: merge_and_unload() and save the model", path,
-                other[i]);
+                "%s: \"%s\" is set; only plain LoRA is read. In Python, untie the projections, merge_and_unload() and save",
+                path, other[i]);
     return 0;
 }
 
@@ -119,7 +119,7 @@ static int check_names(const cad_archive_t *weights, cad_error_t *err)
         if ((strstr(t->name, ".lora_") && !is_lora(t->name)) || (is_lora(t->name) && t->ndim != 2))
             return cad_fail(
                 err, CAD_EFORMAT,
-                "%s: tensor %s: only LoRA of linear layers is read. In Python: merge_and_unload() and save the model",
+                "%s: tensor %s: only LoRA of linear layers is read. In Python, untie the projections, merge_and_unload() and save",
                 weights->file[t->file].path, t->name);
     }
     return 0;

@@ -5,7 +5,7 @@
 #include "model/json.h"
 
 #define DIGITS 18          /* every integer of so many digits fits json_int_t */
-#define MARK '\1'          /* begins a string that stands for a longer integer */
+#define MARK '\1'          /* begins a string that stands for another number */
 #define QUOTED "\"\\u0001" /* the same as JSON text */
 
 typedef struct {
@@ -27,6 +27,13 @@ static bool is_long(span_t t, size_t whole)
     return whole - (t.s[0] == '-') > DIGITS && !real;
 }
 
+/* Python writes these, though JSON has no such numbers. */
+static bool is_word(span_t t, size_t n)
+{
+    return (n == 8 && !memcmp(t.s, "Infinity", 8)) || (n == 9 && !memcmp(t.s, "-Infinity", 9)) ||
+           (n == 3 && !memcmp(t.s, "NaN", 3));
+}
+
 /* The bytes of a string, or of a number or word, at the beginning of t; at least 1. */
 static size_t token(span_t t)
 {
@@ -40,15 +47,15 @@ static size_t token(span_t t)
     return n;
 }
 
-/* Copies JSON text and makes marked strings of integers that are too long; returns the size of the copy. */
-static size_t mark_integers(const char *s, size_t n, char *out)
+/* Copies JSON text and makes marked strings of the numbers that jansson cannot hold; returns the size of the copy. */
+static size_t mark_numbers(const char *s, size_t n, char *out)
 {
     size_t at = 0;
     for (size_t i = 0, k; i < n; i += k) {
         span_t t = { s + i, n - i };
-        size_t whole = whole_part(t);
-        bool mark = is_long(t, whole);
+        bool mark = is_long(t, whole_part(t));
         k = token(t);
+        mark = mark || is_word(t, k);
         if (mark) at += (size_t)sprintf(out + at, "%s", QUOTED);
         memcpy(out + at, t.s, k);
         at += k;
@@ -57,8 +64,8 @@ static size_t mark_integers(const char *s, size_t n, char *out)
     return at;
 }
 
-/* Writes marked strings in JSON text as the integers that they stand for, in place. */
-static void unmark_integers(char *text, size_t *size)
+/* Writes marked strings in JSON text as the numbers that they stand for, in place. */
+static void unmark_numbers(char *text, size_t *size)
 {
     char *to = text, *end = text + *size;
     for (char *s = text; s < end;) {
@@ -83,10 +90,10 @@ bool cad_json_number(const json_t *v, double *d)
 int cad_json_parse(json_t **root, const char *text, size_t size, const char *path, cad_error_t *err)
 {
     json_error_t je;
-    char *marked = size < SIZE_MAX / 4 ? malloc(2 * size + sizeof QUOTED) : NULL; /* a mark is shorter than DIGITS */
+    char *marked = size < SIZE_MAX / 8 ? malloc(4 * size + sizeof QUOTED) : NULL; /* "NaN," becomes 12 bytes */
     *root = NULL;
     if (!marked) return cad_fail(err, CAD_ENOMEM, "%s: out of memory", path);
-    *root = json_loadb(marked, mark_integers(text, size, marked), JSON_REJECT_DUPLICATES, &je);
+    *root = json_loadb(marked, mark_numbers(text, size, marked), JSON_REJECT_DUPLICATES, &je);
     free(marked);
     if (!*root) return cad_fail(err, CAD_EFORMAT, "%s:%d: %s", path, je.line, je.text);
     if (json_is_object(*root)) return 0;
@@ -138,6 +145,6 @@ char *cad_json_text(json_t *value, size_t flags, size_t *size)
         if (!text || exact(text, *size, value)) break;
     }
     json_decref(value);
-    if (text) unmark_integers(text, size);
+    if (text) unmark_numbers(text, size);
     return text;
 }

@@ -38,6 +38,7 @@ elif what == "make":
     c.update(pad_token_id=-100, residual_in_fp32=True, transformers_version="4.38.1", torch_dtype="float32")
     c.update(return_dict=True, bos_token_id=None, task_specific_params={}, pruned_heads={"1": [2, 3.25]}, top_p=1.0)
     c.update(a_float=0.1234567890123456789, tiny=5e-324, whole=9007199254740993, big=10**30, no=[])
+    c.update(limits=[0.0, float("inf")], minus=-(10**25))
     c["text"] = "é “x” \\ \n"
     c["ssm_cfg"].update(use_fast_path=True, layer_idx=None)
     c["initializer_cfg"] = {"initializer_range": 0.02, "rescale_prenorm_residual": True, "more": [1, 2.5]}
