@@ -77,12 +77,6 @@ while [ $n -lt "$size" ]; do
 done
 is "cut at any length it is an error in one line" "$wrong" ""
 
-# ---- the corpora of the fuzz targets ----
-for target in "$srcdir"/test/fuzz/corpus/*; do
-    name=$(basename "$target")
-    ok "fuzz target $name: its corpus" "$builddir/test/fuzz/fuzz" "$name" "$target"/*
-done
-
 # ---- PyTorch itself, from every golden checkpoint ----
 with_torch() {
     for p in "$CADUCEUS_TORCH" /usr/bin/python3 python3; do

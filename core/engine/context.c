@@ -230,14 +230,14 @@ static int64_t list_range(const cad_pass_t *p, int strand, int64_t base, cad_ran
 static int take_results(const run_t *r, const pack_t *pack, const int64_t *off, cad_lane_t *l)
 {
     const cad_model_t *m = r->ctx->model;
-    cad_pick_t *pick = r->pick + pack->picks;
+    cad_pick_t *pick = r->pick ? r->pick + pack->picks : NULL;
     cad_range_t *range = r->range + pack->first;
     int64_t npick = 0, nrange = 0;
     int rc = 0;
     for (int64_t i = 0; i < pack->n; i++) {
         int64_t seq = r->seq[pack->first + i];
         const cad_pass_t *p = &r->pass[seq / 2];
-        npick += list_picks(p, (int)(seq % 2), off[i], m->vocab.rows, pick + npick);
+        npick += list_picks(p, (int)(seq % 2), off[i], m->vocab.rows, pick ? pick + npick : NULL);
         nrange += list_range(p, (int)(seq % 2), off[i], range + nrange);
     }
     if (npick) rc = l->ops->head(l, pick, npick);

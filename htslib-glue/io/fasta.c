@@ -145,10 +145,10 @@ static int disagree(const fasta_t *f, const contig_t *c, const char *what, cad_e
                     c->name, what);
 }
 
-static int64_t read_at(BGZF *fp, int64_t at, char *buf, int64_t n)
+static int64_t read_at(const fasta_t *f, int64_t at, char *buf, int64_t n)
 {
-    if (bgzf_useek(fp, at, SEEK_SET) < 0) return -1;
-    return bgzf_read(fp, buf, (size_t)n);
+    if ((f->gzi.n ? gzi_seek(&f->gzi, f->fp, (uint64_t)at) : bgzf_useek(f->fp, at, SEEK_SET)) < 0) return -1;
+    return bgzf_read(f->fp, buf, (size_t)n);
 }
 
 /* Returns the offset in the file of base i of the contig. */
@@ -174,11 +174,11 @@ static int check_empty(const fasta_t *f, const char *name, cad_error_t *err)
 
 /* Checks that bytes [beg, next->offset) of the file are line ends and header lines, and that the last header line
  * is that of contig next. */
-static int check_header(const fasta_t *f, BGZF *fp, int64_t beg, const contig_t *next, char *buf, cad_error_t *err)
+static int check_header(const fasta_t *f, int64_t beg, const contig_t *next, char *buf, cad_error_t *err)
 {
     int64_t n = next->offset - beg;
     char *line = buf, *name = NULL;
-    if (n < 2 || n > GAP || read_at(fp, beg, buf, n) != n || (next->length && buf[n - 1] != '\n'))
+    if (n < 2 || n > GAP || read_at(f, beg, buf, n) != n || (next->length && buf[n - 1] != '\n'))
         return disagree(f, next, "its offset", err);
     buf[n] = 0;
     if (beg && !isspace((unsigned char)*line)) return disagree(f, next, "the length of the contig before it", err);
@@ -195,24 +195,24 @@ static int check_header(const fasta_t *f, BGZF *fp, int64_t beg, const contig_t 
 }
 
 /* Checks that `samples` lines of the contig, and its last line, end where the index says. */
-static int check_lines(const fasta_t *f, BGZF *fp, const contig_t *c, int samples, cad_error_t *err)
+static int check_lines(const fasta_t *f, const contig_t *c, int samples, cad_error_t *err)
 {
     int64_t full = c->length ? (c->length - 1) / c->bases : 0; /* number of lines before the last one */
     char end[3];
     for (int k = 0; k < samples && k < full; k++) {
         int64_t line = samples == 1 ? 0 : full <= samples ? k : k * (full - 1) / (samples - 1);
         int64_t at = c->offset + line * c->width + c->bases - 1;
-        if (read_at(fp, at, end, 2) != 2 || !isgraph((unsigned char)end[0]) || (end[1] != '\n' && end[1] != '\r'))
+        if (read_at(f, at, end, 2) != 2 || !isgraph((unsigned char)end[0]) || (end[1] != '\n' && end[1] != '\r'))
             return disagree(f, c, "the length of its lines", err);
     }
-    if (c->length && (read_at(fp, end_of(c) - 1, end, 1) != 1 || !isgraph((unsigned char)end[0])))
+    if (c->length && (read_at(f, end_of(c) - 1, end, 1) != 1 || !isgraph((unsigned char)end[0])))
         return disagree(f, c, "its length", err);
     return 0;
 }
 
-static int check_tail(const fasta_t *f, BGZF *fp, const contig_t *c, char *buf, cad_error_t *err)
+static int check_tail(const fasta_t *f, const contig_t *c, char *buf, cad_error_t *err)
 {
-    int64_t n = read_at(fp, end_of(c), buf, GAP);
+    int64_t n = read_at(f, end_of(c), buf, GAP);
     char *line = buf, *name;
     int rc;
     if (n < 0 || (n && !isspace((unsigned char)buf[0]))) return disagree(f, c, "its length", err);
@@ -227,18 +227,18 @@ static int check_tail(const fasta_t *f, BGZF *fp, const contig_t *c, char *buf, 
     return 0;
 }
 
-static int check_contents(const fasta_t *f, BGZF *fp, cad_error_t *err)
+static int check_contents(const fasta_t *f, cad_error_t *err)
 {
     const contig_t **contig = sorted(f, by_offset);
     char *buf = malloc(GAP + 1);
     int64_t end = 0;
     int rc = contig && buf ? 0 : cad_out_of_memory(err);
     for (int i = 0; rc == 0 && i < f->ncontig; i++) {
-        rc = check_header(f, fp, end, contig[i], buf, err);
-        if (rc == 0) rc = check_lines(f, fp, contig[i], f->ncontig > 200 ? 1 : SAMPLES, err);
+        rc = check_header(f, end, contig[i], buf, err);
+        if (rc == 0) rc = check_lines(f, contig[i], f->ncontig > 200 ? 1 : SAMPLES, err);
         end = end_of(contig[i]);
     }
-    if (rc == 0) rc = check_tail(f, fp, contig[f->ncontig - 1], buf, err);
+    if (rc == 0) rc = check_tail(f, contig[f->ncontig - 1], buf, err);
     free(contig);
     free(buf);
     return rc;
@@ -406,11 +406,10 @@ static int open_checked(fasta_t *f, const char *fai, const char *gzi, BGZF *fp, 
         fai = f->tmp_fai;
         gzi = f->tmp_gzi;
     }
-    if (packed && (rc = gzi_check(gzi, f->path, err))) return rc;
-    if (packed && bgzf_index_load(fp, gzi, NULL)) rc = cad_fail(err, CAD_EFORMAT, "%s: malformed; " REMEDY, gzi);
-    if (rc == 0) rc = read_fai(f, fai, err);
+    if (packed && (rc = gzi_read(&f->gzi, gzi, f->path, err))) return rc;
+    rc = read_fai(f, fai, err);
     if (rc == 0) rc = sort_names(f, err);
-    if (rc == 0) rc = check_contents(f, fp, err);
+    if (rc == 0) rc = check_contents(f, err);
     if (rc && ours) return disown(f, fai, gzi, rc, err);
     if (rc) return rc;
     if (packed) bgzf_set_cache_size(fp, CACHE);
@@ -451,6 +450,7 @@ void fasta_close(fasta_t *f)
     free(f->tmp_dir);
     free(f->tmp_fai);
     free(f->tmp_gzi);
+    free(f->gzi.block);
     free(f->contig);
     free(f->by_name);
     alias_free(f);
@@ -464,7 +464,7 @@ int fasta_fetch(const fasta_t *f, const contig_t *c, int64_t beg, int64_t end, c
     char *raw = malloc((size_t)n + 1);
     int rc = 0;
     if (!raw) return cad_fail(err, CAD_ENOMEM, "out of memory for %lld bases", (long long)(end - beg));
-    if (n && read_at(f->fp, from, raw, n) != n)
+    if (n && read_at(f, from, raw, n) != n)
         rc = cad_fail(err, CAD_EIO, "%s: cannot read %s:%lld-%lld; the file is damaged", f->path, c->name,
                       (long long)beg + 1, (long long)end);
     for (int64_t i = 0; rc == 0 && i < n; i++) {

@@ -3,8 +3,7 @@
 #ifndef CAD_FASTA_H
 #define CAD_FASTA_H
 
-#include <htslib/bgzf.h>
-
+#include "io/gzi.h"
 #include "io/notes.h"
 
 typedef struct contig_t {
@@ -16,7 +15,8 @@ typedef struct contig_t {
     int64_t width;  /* bytes of a line, with its end */
 } contig_t;
 typedef struct fasta_t {
-    BGZF *fp;         /* the open FASTA; if it is compressed, its .gzi is loaded */
+    BGZF *fp;         /* the open FASTA */
+    gzi_t gzi;        /* its blocks, if it is compressed */
     contig_t *contig; /* (ncontig) in the order of the index */
     int ncontig;
     const contig_t **by_name; /* (ncontig) sorted by name */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "io/gzi.h"
 #include "io/index_check.h"
 
 #define REMEDY "remake it with `samtools faidx`"
@@ -30,30 +31,34 @@ uint64_t little64(const unsigned char *b)
     return u;
 }
 
-static bool entry_is(int fd, uint64_t i, uint64_t c, uint64_t u)
+/* Reads n entries after b[0], the block at 0 that has none. */
+static bool read_entries(int gzi, gzi_block_t *b, uint64_t n)
 {
     unsigned char pair[16];
-    return cad_pread(fd, pair, sizeof pair, (int64_t)(8 + 16 * i), "", NULL) == 0 && little64(pair) == c &&
-           little64(pair + 8) == u;
+    for (uint64_t i = 0; i < n; i++) {
+        if (cad_pread(gzi, pair, sizeof pair, (int64_t)(8 + 16 * i), "", NULL)) return false;
+        b[i + 1] = (gzi_block_t) { little64(pair), little64(pair + 8) };
+    }
+    return true;
 }
 
 /* True if every block with data but the first has an entry, in order, and nothing else has. */
-static bool entries_fit(int gzi, int fasta, uint64_t n)
+static bool entries_fit(const gzi_block_t *b, int fasta, uint64_t n)
 {
     uint64_t c = 0, u = 0, size, data, blocks = 0;
     for (; bgzf_block_at(fasta, c, &size, &data); c += size, u += data) {
         if (data == 0) continue;
-        if (blocks && (blocks > n || !entry_is(gzi, blocks - 1, c, u))) return false;
+        if (blocks && (blocks > n || b[blocks].at != c || b[blocks].data != u)) return false;
         blocks++;
     }
     return n == (blocks ? blocks - 1 : 0);
 }
 
-int gzi_check(const char *path, const char *fasta, cad_error_t *err)
+int gzi_read(gzi_t *g, const char *path, const char *fasta, cad_error_t *err)
 {
     struct stat sb;
     unsigned char count[8];
-    uint64_t n;
+    uint64_t n = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC), fafd = open(fasta, O_RDONLY | O_CLOEXEC), rc = 0;
     if (fd < 0 || fafd < 0 || fstat(fd, &sb)) {
         rc = cad_fail(err, CAD_EIO, "%s: %s; a bgzip-compressed FASTA needs it: " REMEDY, path, strerror(errno));
@@ -63,10 +68,24 @@ int gzi_check(const char *path, const char *fasta, cad_error_t *err)
         n = little64(count);
         if (n > (uint64_t)sb.st_size / 16 || n * 16 + 8 != (uint64_t)sb.st_size)
             rc = cad_fail(err, CAD_EFORMAT, "%s: malformed; " REMEDY, path);
-        else if (!entries_fit(fd, fafd, n))
+        else if (!(g->block = calloc(n + 1, sizeof *g->block))) rc = cad_out_of_memory(err);
+        else if (!read_entries(fd, g->block, n) || !entries_fit(g->block, fafd, n))
             rc = cad_fail(err, CAD_EFORMAT, "%s: does not belong to the FASTA; " REMEDY, path);
     }
+    if (rc == 0) g->n = (int64_t)n + 1;
     if (fd >= 0) close(fd);
     if (fafd >= 0) close(fafd);
     return rc;
+}
+
+int gzi_seek(const gzi_t *g, BGZF *fp, uint64_t at)
+{
+    int64_t lo = 0, hi = g->n - 1;
+    while (lo < hi) {
+        int64_t mid = hi - (hi - lo) / 2;
+        if (g->block[mid].data <= at) lo = mid;
+        else hi = mid - 1;
+    }
+    at -= g->block[lo].data;
+    return at > UINT16_MAX ? -1 : (int)bgzf_seek(fp, (int64_t)(g->block[lo].at << 16 | at), SEEK_SET);
 }

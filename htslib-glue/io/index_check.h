@@ -41,7 +41,5 @@ bool index_is_older(const char *index, const char *data);
  * data. Gives both; false where no block begins. */
 bool bgzf_block_at(int fd, uint64_t at, uint64_t *size, uint64_t *data);
 uint64_t little64(const unsigned char *b);
-/* CAD_EFORMAT unless the .gzi at path lists the blocks of the FASTA. */
-int gzi_check(const char *path, const char *fasta, cad_error_t *err);
 
 #endif

@@ -1,9 +1,11 @@
-/* fuzz.c - runs a target: under libFuzzer (FUZZ_LIBFUZZER; CADUCEUS_FUZZ names the target), or on the files named on
- * the command line, for AFL++ and for `make check`: fuzz TARGET FILE...
+/* fuzz.c - runs a target: under libFuzzer (FUZZ_LIBFUZZER; CADUCEUS_FUZZ names the target), or on files and on
+ * mutations of them, for AFL++ and for `make check`: fuzz TARGET MUTATIONS SEED FILE...; paths are absolute.
  * SPDX-License-Identifier: MIT */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fuzz.h"
 
@@ -28,29 +30,66 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 #else
 
-static int run_file(fuzz_f *run, const char *path)
+static int report_fd;
+static char now[256]; /* what is being run, for a report */
+
+/* Says what was being run when it crashed or hung. */
+static void report(int sig)
+{
+    ssize_t said = write(report_fd, now, strlen(now));
+    signal(sig, SIG_DFL);
+    raise(said < 0 ? SIGABRT : sig);
+}
+
+static void run_bytes(fuzz_f *run, const uint8_t *data, size_t size, const char *path, long k)
+{
+    uint8_t *exact = malloc(size ? size : 1); /* so that a sanitizer sees its end */
+    if (!exact) abort();
+    memcpy(exact, data, size);
+    snprintf(now, sizeof now, "%.200s, mutation %ld\n", path, k);
+    alarm(60);
+    run(exact, size);
+    free(exact);
+}
+
+/* Runs the file, then mutations of it. */
+static int run_file(fuzz_f *run, const char *path, long mutations, uint64_t seed)
 {
     FILE *f = fopen(path, "rb");
     long size = f && fseek(f, 0, SEEK_END) == 0 ? ftell(f) : -1;
-    uint8_t *data = size >= 0 ? malloc((size_t)size + 1) : NULL;
-    int bad = !data || fseek(f, 0, SEEK_SET) || fread(data, 1, (size_t)size, f) != (size_t)size;
-    if (bad) perror(path);
-    else run(data, (size_t)size);
-    free(data);
+    size_t n = size >= 0 ? (size_t)size : 0, room = 2 * n + 4096;
+    uint8_t *data = calloc(2, room), *changed = data ? data + room : NULL;
+    int bad = !data || size < 0 || fseek(f, 0, SEEK_SET) || fread(data, 1, n, f) != n;
     if (f) fclose(f);
-    return bad;
+    for (long k = 0; k <= mutations && !bad; k++) {
+        size_t m = n;
+        memcpy(changed, data, n);
+        if (k) m = fuzz_mutate(changed, n, room, seed * 1000003 + (uint64_t)k);
+        run_bytes(run, changed, m, path, k);
+    }
+    free(data);
+    return bad ? (dprintf(report_fd, "%s: cannot be read\n", path), 1) : 0;
+}
+
+/* The commands' messages are not wanted; the report's descriptor is kept. */
+static int quieten(void)
+{
+    int kept = dup(STDERR_FILENO);
+    return kept < 0 || !freopen("/dev/null", "w", stderr) ? STDERR_FILENO : kept;
 }
 
 int main(int argc, char **argv)
 {
-    fuzz_f *run = argc > 2 ? find(argv[1]) : NULL;
+    fuzz_f *run = argc > 4 ? find(argv[1]) : NULL;
     if (!run) {
-        fprintf(stderr, "usage: fuzz TARGET FILE...\n");
+        fprintf(stderr, "usage: fuzz TARGET MUTATIONS SEED FILE...\n");
         return 2;
     }
-    for (int i = 2; i < argc; i++)
-        if (run_file(run, argv[i])) return 1;
-    printf("%d files\n", argc - 2);
+    report_fd = quieten();
+    for (int i = 0; i < 4; i++) signal((int[]) { SIGSEGV, SIGABRT, SIGALRM, SIGBUS }[i], report);
+    for (int i = 4; i < argc; i++)
+        if (run_file(run, argv[i], atol(argv[2]), strtoull(argv[3], NULL, 10))) return 1;
+    printf("%d files\n", argc - 4);
     return 0;
 }
 
