@@ -230,6 +230,29 @@ static int begin_records(const args_t *a, records_t *t, const htsFormat *in, cad
     return rc ? rc : records_begin(&t->out, t->reads, t->variants, a->reference, &t->pool, err);
 }
 
+/* Checks that records of a part mean the same under the output's header: CAD_EFORMAT if the part has other contigs. */
+static int same_contigs(const records_t *t, const sam_hdr_t *h, const char *path, cad_error_t *err)
+{
+    int n = sam_hdr_nref(t->reads);
+    bool same = n == sam_hdr_nref(h);
+    for (int i = 0; i < n && same; i++)
+        same = !strcmp(sam_hdr_tid2name(t->reads, i), sam_hdr_tid2name(h, i)) &&
+               sam_hdr_tid2len(t->reads, i) == sam_hdr_tid2len(h, i);
+    return same ? 0 : cad_fail(err, CAD_EFORMAT, "%s: other contigs than in the first part", path);
+}
+
+/* The same for variants, and for the names in INFO, FORMAT and FILTER, which BCF numbers. */
+static int same_names(const records_t *t, const bcf_hdr_t *h, const char *path, cad_error_t *err)
+{
+    bool same = bcf_hdr_nsamples(t->variants) == bcf_hdr_nsamples(h);
+    for (int d = 0; d < 3; d++)
+        for (int i = 0; i < h->n[d] && same; i++) {
+            const char *a = i < t->variants->n[d] ? t->variants->id[d][i].key : NULL, *b = h->id[d][i].key;
+            same = a && b ? !strcmp(a, b) : a == b;
+        }
+    return same ? 0 : cad_fail(err, CAD_EFORMAT, "%s: another header than that of the first part", path);
+}
+
 static int copy_reads(records_t *t, htsFile *fp, sam_hdr_t *h, const char *path, cad_error_t *err)
 {
     int got;
@@ -271,6 +294,7 @@ static int records_part(const args_t *a, records_t *t, const char *path, input_t
         t->variants = vh ? bcf_hdr_dup(vh) : NULL;
         rc = t->reads || t->variants ? begin_records(a, t, &fp->format, err) : cad_out_of_memory(err);
     }
+    if (rc == 0) rc = reads ? same_contigs(t, rh, path, err) : same_names(t, vh, path, err);
     if (rc == 0) rc = reads ? copy_reads(t, fp, rh, path, err) : copy_variants(t, fp, path, err);
     sam_hdr_destroy(rh);
     if (vh) bcf_hdr_destroy(vh);

@@ -2,7 +2,8 @@
  *
  * FAILMALLOC_AT=n is the number of the allocation that fails. Calls of malloc, calloc, realloc, aligned_alloc and
  * posix_memalign count, also inside functions such as strdup and fopen. With FAILMALLOC_ON=1 all later allocations
- * fail too. Counting starts when the libraries are initialised, just before main. SPDX-License-Identifier: MIT
+ * fail too. Counting starts when the libraries are initialised, just before main. FAILMALLOC_COUNT=FILE: the number
+ * of allocations is written there when the process exits. SPDX-License-Identifier: MIT
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -10,6 +11,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -29,6 +31,17 @@ __attribute__((constructor)) static void start(void)
     const char *s = getenv("FAILMALLOC_AT");
     on = getenv("FAILMALLOC_ON") != NULL;
     at = s ? atol(s) : 0;
+}
+
+__attribute__((destructor)) static void end(void)
+{
+    const char *path = getenv("FAILMALLOC_COUNT");
+    long n = atomic_load(&seen);
+    FILE *f;
+    at = 0; /* fopen allocates */
+    f = path ? fopen(path, "w") : NULL;
+    if (f) fprintf(f, "malloc %ld\n", n);
+    if (f) fclose(f);
 }
 
 static bool fails(void)

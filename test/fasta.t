@@ -239,7 +239,8 @@ if have bgzip && have samtools; then
         printf "$claim" | dd of=past.fa.gz bs=1 seek=$(($(wc -c <past.fa.gz) - 32)) conv=notrunc 2>/dev/null
         for at in 20000 60000 70000; do
             row "a 50 $at 60 61" >past.fa.gz.fai
-            error "a contig at byte $at${claim:+ that the block claims}" 'past.fa.gz.fai: does not belong' on past.fa.gz in.bed
+            error "a contig at byte $at${claim:+ that the block claims}" 'past.fa.gz.fai: does not belong' \
+                on past.fa.gz in.bed
         done
     done
     contig big 300000 5 >big.fa; bgzip -c big.fa >big.fa.gz

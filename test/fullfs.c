@@ -1,9 +1,13 @@
 /* fullfs.c - a library for LD_PRELOAD that simulates a full or failing disk.
  *
- * FULLFS_AFTER=n regular files can take n bytes in all; further writes fail with ENOSPC FULLFS_FSYNC=1 fsync of a
- * regular file fails with EIO FULLFS_CLOSE=1 close of a regular file open for writing fails with ENOSPC
- * FULLFS_NAMED=1 files without a name cannot be opened, as on some network file systems FULLFS_RENAME=n the process
- * dies instead of renaming its n-th file FULLFS_SHRINK=n after n bytes in all, pread reports the end of the file
+ * FULLFS_AFTER=n     regular files can take n bytes in all; further writes fail with ENOSPC
+ * FULLFS_FSYNC=1     fsync of a regular file fails with EIO
+ * FULLFS_CLOSE=1     close of a regular file open for writing fails with ENOSPC
+ * FULLFS_FAIL=CALL:n the n-th write, fsync, close or rename of those fails, once, with EIO
+ * FULLFS_COUNT=FILE  the number of each is written there when the process exits
+ * FULLFS_NAMED=1     files without a name cannot be opened, as on some network file systems
+ * FULLFS_RENAME=n    the process dies instead of renaming its n-th file
+ * FULLFS_SHRINK=n    after n bytes in all, pread reports the end of the file
  * SPDX-License-Identifier: MIT
  */
 #undef _FILE_OFFSET_BITS /* so that pwrite and pwrite64 are two names */
@@ -18,13 +22,37 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
-static atomic_llong done, got, renamed;
+typedef enum { WRITE, FSYNC, CLOSE, RENAME, CALLS } call_t;
+static const char *const NAME[CALLS] = { "write", "fsync", "close", "rename" };
+static atomic_llong done, got, renamed, calls[CALLS];
+
+/* Counts a call; true, with errno, if it is the one that fails. */
+static bool fails(call_t call)
+{
+    const char *s = getenv("FULLFS_FAIL");
+    long long n = atomic_fetch_add(&calls[call], 1) + 1;
+    size_t k = strlen(NAME[call]);
+    if (!s || strncmp(s, NAME[call], k) || s[k] != ':' || atoll(s + k + 1) != n) return false;
+    errno = EIO;
+    return true;
+}
+
+__attribute__((destructor)) static void end(void)
+{
+    const char *path = getenv("FULLFS_COUNT");
+    FILE *f = path ? fopen(path, "w") : NULL;
+    if (!f) return;
+    for (int i = 0; i < CALLS; i++) fprintf(f, "%s %lld\n", NAME[i], atomic_load(&calls[i]));
+    fprintf(f, "bytes %lld\n", atomic_load(&done));
+    fclose(f);
+}
 
 static bool regular(int fd)
 {
@@ -43,7 +71,10 @@ static size_t allowed(const char *limit, atomic_llong *used, size_t n)
 {
     const char *s = getenv(limit);
     long long left;
-    if (!s) return n;
+    if (!s) {
+        atomic_fetch_add(used, (long long)n);
+        return n;
+    }
     left = atoll(s) - atomic_load(used);
     if (left < 0) left = 0;
     if ((unsigned long long)left < n) n = (size_t)left;
@@ -53,6 +84,7 @@ static size_t allowed(const char *limit, atomic_llong *used, size_t n)
 
 static ssize_t put(int fd, const void *data, size_t n, off_t at, bool positioned)
 {
+    if (regular(fd) && fails(WRITE)) return -1;
     size_t some = n && regular(fd) ? allowed("FULLFS_AFTER", &done, n) : n;
     if (n && !some) {
         errno = ENOSPC;
@@ -108,6 +140,7 @@ EXPORT int fsync(int fd)
         errno = EIO;
         return -1;
     }
+    if (regular(fd) && fails(FSYNC)) return -1;
     return (int)syscall(SYS_fsync, fd);
 }
 
@@ -115,13 +148,14 @@ EXPORT int rename(const char *from, const char *to)
 {
     const char *last = getenv("FULLFS_RENAME");
     if (last && atomic_fetch_add(&renamed, 1) + 1 >= atoll(last)) raise(SIGKILL);
+    if (fails(RENAME)) return -1;
     return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
 EXPORT int close(int fd)
 {
-    bool fail = getenv("FULLFS_CLOSE") && regular(fd) && writable(fd);
+    bool written = regular(fd) && writable(fd), all = written && getenv("FULLFS_CLOSE"), one = written && fails(CLOSE);
     int rc = (int)syscall(SYS_close, fd);
-    if (fail) errno = ENOSPC;
-    return fail ? -1 : rc;
+    if (all || one) errno = all ? ENOSPC : EIO;
+    return all || one ? -1 : rc;
 }

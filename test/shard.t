@@ -315,4 +315,28 @@ if [ -z "$why" ]; then
     done
     is "leaves nothing" "$(ls -A | grep '^out\|tmp$')" ""
 else skip "merge on a full disk" "$why"; fi
+# ---- parts under another header, made by hand: the numbers of their contigs mean others ----
+# part K: pK of standard input, as shard K of 2.
+part() {
+    cat >"p$1"
+    printf '{"work": "w", "shard": "%s/2", "bytes": "%s", "sha256": "%s"}' "$1" "$(wc -c <"p$1" | tr -d ' ')" \
+        "$(sha256sum "p$1" | cut -d ' ' -f 1)" >"p$1.json"
+}
+row '@SQ SN:c LN:99' 'r 0 c 1 9 4M * 0 0 ACGT *' | part 1
+row '@SQ SN:c LN:99' 's 0 c 9 9 4M * 0 0 ACGT *' | part 2
+ok "reads of one header" M -o out.sam p1 p2
+row '@SQ SN:c LN:99' '@SQ SN:d LN:9' 's 0 d 1 9 4M * 0 0 ACGT *' | part 2
+error "reads of more contigs" 'p2: other contigs' M -o none.sam p1 p2
+row '@SQ SN:c LN:98' 's 0 c 1 9 4M * 0 0 ACGT *' | part 2
+error "of another length" 'p2: other contigs' M -o none.sam p1 p2
+# calls CONTIG NAME: a VCF.
+calls() {
+    printf '##fileformat=VCFv4.2\n##contig=<ID=%s>\n##INFO=<ID=%s,Number=1,Type=Integer,Description="d">\n' "$@"
+    row '#CHROM POS ID REF ALT QUAL FILTER INFO' "$1 3 . G C . . $2=3"
+}
+calls c DP | part 1; calls c DP | part 2
+ok "variants of one header" M -o out.vcf p1 p2
+calls d DP | part 2; error "variants of another contig" 'p2: another header' M -o none.vcf p1 p2
+calls c AB | part 2; error "of another INFO field" 'p2: another header' M -o none.vcf p1 p2
+is "nothing is left" "$(ls none.* 2>/dev/null)" ""
 finish

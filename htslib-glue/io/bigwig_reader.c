@@ -69,9 +69,9 @@ static int read_contigs(bigread_t *r, uint64_t tree, cad_error_t *err)
     if (rc) return rc;
     memcpy(&n, head + 4, 8);
     if (head[2] > 255 || n > INT32_MAX / 64) return damaged(r, err);
-    r->ncontig = (int)n;
     r->contig = calloc((size_t)n + 1, sizeof *r->contig);
     if (!r->contig) return cad_out_of_memory(err);
+    r->ncontig = (int)n;
     r->nodes = most_nodes(n);
     rc = walk_contigs(r, tree + sizeof head, head[2], 0, err);
     for (int i = 0; i < r->ncontig && rc == 0; i++)
