@@ -113,7 +113,7 @@ enum cad_text_t {
     CAD_TEXT_DETAILS, /* dimensions and switches of config.json, one line */
     /* "table" (the published vocabulary), "plant" (PlantCaduceus) or the name of the file that was read */
     CAD_TEXT_VOCABULARY,
-    CAD_TEXT_ADAPTER, /* the folder of the adapter that it was opened with, or "" */
+    CAD_TEXT_ADAPTER, /* the folder of the adapter that the model was opened with, or "" */
     CAD_TEXT_FOLDER   /* the folder that the model was opened from; "" if it was not opened but created */
 };
 /* Returns one property as text, owned by the model; "" for an unknown one. */
@@ -312,13 +312,14 @@ CAD_API int cad_context_open(cad_context_t **ctx, const cad_model_t *model, cons
 /* Joins the worker threads and frees the context; NULL is allowed. */
 CAD_API void cad_context_close(cad_context_t *ctx);
 
-/* The device and instruction set in use, e.g. "cpu avx512", and the precision, "fp32" or "bf16". The texts are
+/* Return the device and instruction set in use, e.g. "cpu avx512", and the precision, "fp32" or "bf16". The texts are
  * owned by the context. */
 CAD_API const char *cad_context_device(const cad_context_t *ctx);
 CAD_API const char *cad_context_precision(const cad_context_t *ctx);
 
-/* Returns why "auto" uses the CPU, and whether bf16 is slow on it; "" if neither applies, or if the device is NULL
- * and no CUDA module is installed. The text is owned by the context. */
+/* Returns the reasons for a slow run: why "auto" fell back to the CPU (not given if the device is NULL and no CUDA
+ * module is installed), and that the CPU has no bfloat16 instructions, so that bf16 is slower than fp32. "" if there is
+ * none. The text is owned by the context. */
 CAD_API const char *cad_context_note(const cad_context_t *ctx);
 
 /* Returns the bytes of working memory reserved by cad_context_open (of which a call touches only what it needs). */
@@ -334,9 +335,9 @@ CAD_API int cad_device_known(const char *device);
  * more tokens than the context's max_len (but see cad_score), and a token id of CAD_VOCAB or more. After an error
  * the output arrays are unchanged, except when cad_score returns CAD_EFORMAT. */
 
-/* The published forward pass of one sequence: tokens (L); hidden (L, CAD_HIDDEN_WIDTH) or NULL; logits (L,V) or
- * NULL, but not both NULL. The logits of a Ph model are those of the given strand alone, not conjoined. A
- * classifier has no such logits: they must be NULL, or the call returns CAD_EARG. */
+/* Computes the published forward pass of one sequence: tokens (L); hidden (L, CAD_HIDDEN_WIDTH) or NULL; logits (L,V)
+ * or NULL, but not both NULL. The logits of a Ph model are those of the given strand alone, not conjoined. A classifier
+ * has no such logits: they must be NULL, or the call returns CAD_EARG. */
 CAD_API int cad_forward(cad_context_t *ctx, const uint8_t *tokens, int64_t len, float *hidden, float *logits,
                         cad_error_t *err);
 
@@ -346,8 +347,8 @@ CAD_API int cad_forward(cad_context_t *ctx, const uint8_t *tokens, int64_t len, 
 CAD_API int cad_forward_conjoined(cad_context_t *ctx, const uint8_t *tokens, int64_t len, float *logits,
                                   cad_error_t *err);
 
-/* Classifier logits (CAD_LABELS) of one sequence, pooled over all its positions as the context's head says.
- * tokens_rc (len): tokens of the second strand, in that strand's own order; NULL means the reverse complement for
+/* Computes the classifier's logits (CAD_LABELS) of one sequence, pooled over all its positions as the context's head
+ * says. tokens_rc (len): tokens of the second strand, in that strand's own order; NULL means the reverse complement for
  * PS, and no second strand for Ph. A language model is refused (CAD_EARG). */
 CAD_API int cad_classify(cad_context_t *ctx, const uint8_t *tokens, const uint8_t *tokens_rc, int64_t len,
                          float *logits, cad_error_t *err);
@@ -368,22 +369,22 @@ typedef struct cad_window_t {
 #define CAD_MASK_EACH (-1) /* one forward pass for each base, in which that base is masked */
                            /* K > 0: K forward passes, each of which masks every K-th base */
 
-/* Natural log-probabilities of A, C, G, T at the scored positions of n windows' cores: log softmax of the
- * conjoined logits over the four bases. A position is scored if its token is A, C, G or T and `skip` does not
- * exclude it; rows of logp of other positions are NaN. Each scored position is masked in one forward pass, or in
- * none (see CAD_MASK_*). An empty core and an empty window are allowed, and a window without scored positions may
- * be longer than max_len. Returns CAD_EARG also for a classifier, for a mask below CAD_MASK_EACH, and for a mask
- * other than CAD_MASK_NONE if the vocabulary lacks MASK. Returns CAD_EFORMAT if a logit is not finite; logp then
- * holds no usable values. */
+/* Computes natural log-probabilities of A, C, G, T at the scored positions of n windows' cores: log softmax of the
+ * conjoined logits over the four bases. A position is scored if its token is A, C, G or T and `skip` does not exclude
+ * it; rows of logp of other positions are NaN. Each scored position is masked in one forward pass, or in none (see
+ * CAD_MASK_*). An empty core and an empty window are allowed, and a window without scored positions may be longer than
+ * max_len. Returns CAD_EARG also for a classifier, for a mask below CAD_MASK_EACH, and for a mask other than
+ * CAD_MASK_NONE if the vocabulary lacks MASK. Returns CAD_EFORMAT if a logit is not finite; logp then holds no usable
+ * values. */
 CAD_API int cad_score(cad_context_t *ctx, cad_window_t *windows, int n, int64_t mask, cad_error_t *err);
 
-/* Embeddings of n windows' cores, with nothing masked. The embedding at position t is (a_t + c_{L-1-t})/2, where a
- * and c are the last hidden states of the two strands, each in its own order. MEAN and MAX: embedding (D); NONE:
- * (core length, D). An empty core is refused (CAD_EARG). */
+/* Computes embeddings of n windows' cores, with nothing masked. The embedding at position t is (a_t + c_{L-1-t})/2,
+ * where a and c are the last hidden states of the two strands, each in its own order. MEAN and MAX: embedding (D);
+ * NONE: (core length, D). An empty core is refused (CAD_EARG). */
 CAD_API int cad_embed(cad_context_t *ctx, cad_window_t *windows, int n, enum cad_pool_t pool, cad_error_t *err);
 
-/* Classifier logits (n, CAD_LABELS) of n windows: the mean of both strands, for Ph too, is pooled over the core as
- * the context's head says. An empty core and a language model are refused (CAD_EARG). */
+/* Computes the classifier's logits (n, CAD_LABELS) of n windows: the mean of both strands, for Ph too, is pooled over
+ * the core as the context's head says. An empty core and a language model are refused (CAD_EARG). */
 CAD_API int cad_classify_all(cad_context_t *ctx, const cad_window_t *windows, int n, float *logits, cad_error_t *err);
 
 /* Returns the number of forward passes (of both strands) that cad_score runs for this window. The cost of a window
@@ -424,12 +425,12 @@ CAD_API int cad_trainer_open(cad_trainer_t **trainer, cad_model_t *model, const 
 /* Joins the trainer's threads and frees the trainer; NULL is allowed. The model stays open. */
 CAD_API void cad_trainer_close(cad_trainer_t *trainer);
 
-/* Device, precision and note, as for a context. The texts are owned by the trainer. */
+/* Return the device, the precision and the note, as for a context. The texts are owned by the trainer. */
 CAD_API const char *cad_trainer_device(const cad_trainer_t *trainer);
 CAD_API const char *cad_trainer_precision(const cad_trainer_t *trainer);
 CAD_API const char *cad_trainer_note(const cad_trainer_t *trainer);
 
-/* The bytes of memory reserved (touched only as needed), and the number of updates so far. */
+/* Return the bytes of memory reserved (touched only as needed), and the number of updates so far. */
 CAD_API size_t cad_trainer_bytes(const cad_trainer_t *trainer);
 CAD_API int64_t cad_trainer_steps(const cad_trainer_t *trainer);
 
@@ -477,8 +478,8 @@ enum cad_cosine_t {
     CAD_COSINE_OVER
 };
 
-/* The learning rate of update `step` (from 0) of `steps`: it rises linearly from 1e-6 (or from peak, if that is
- * lower) to peak in the first floor(warmup x steps) updates, then falls to `last` along half a cosine. warmup: 0
+/* Returns the learning rate of update `step` (from 0) of `steps`: it rises linearly from 1e-6 (or from peak, if that
+ * is lower) to peak in the first floor(warmup x steps) updates, then falls to `last` along half a cosine. warmup: 0
  * to 1. */
 CAD_API double cad_schedule(enum cad_cosine_t form, int64_t step, int64_t steps, double warmup, double peak,
                             double last);
