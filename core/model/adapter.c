@@ -71,7 +71,7 @@ void cad_adapter_close(cad_adapter_t *a)
     memset(a, 0, sizeof *a);
 }
 
-/* ---- its weights ---- */
+/* ---- the adapter's weights ---- */
 
 int cad_adapter_weights(const cad_adapter_t *a, cad_archive_t *weights, cad_error_t *err)
 {
@@ -133,9 +133,10 @@ int cad_adapter_join(cad_archive_t *weights, cad_archive_t *from, cad_error_t *e
     return rc ? rc : cad_archive_join(weights, from, err);
 }
 
-/* ---- the model's tensors with it ---- */
+/* ---- the model's tensors with the adapter ---- */
 
-/* True if the name is of a projection that two tied directions share; twin: its name in the other direction. */
+/* True if the name belongs to a projection that tied directions share. twin: the name of that projection in the other
+ * direction. */
 static bool shared_name(const char *name, char twin[128])
 {
     const char *at = strstr(name, ".mamba_fwd."), *to = "rev";
@@ -193,7 +194,7 @@ int cad_adapter_untie(cad_archive_t *w, cad_error_t *err)
     return 0;
 }
 
-/* value (out, in) += scale * b a, with b (out, r) and a (r, in). */
+/* Adds scale * b a to value (out, in); b is (out, r), a is (r, in). */
 static void add_product(float *value, const float *b, const float *a, int64_t out, int64_t r, int64_t in, double scale)
 {
     for (int64_t i = 0; i < out; i++)
@@ -204,7 +205,7 @@ static void add_product(float *value, const float *b, const float *a, int64_t ou
         }
 }
 
-/* Finds half A or B of a tensor's change, under the tensor's name or its alias; NULL: none. */
+/* Finds lora_A or lora_B (half: 'A' or 'B') of the tensor `name` and marks it as used; NULL if there is none. */
 static cad_stored_t *find_half(const cad_archive_t *w, const char *name, char half)
 {
     size_t n = strlen(name);
@@ -241,7 +242,7 @@ static int add_pair(const cad_adapter_t *c, const cad_archive_t *w, const cad_te
 int cad_adapter_add(const cad_adapter_t *c, cad_archive_t *w, const cad_tensor_t *t, float *value, cad_error_t *err)
 {
     cad_stored_t *a = find_half(w, t->name, 'A'), *b = find_half(w, t->name, 'B');
-    if (t->alias[0]) { /* a tied pair has the same change twice: mark the other as used */
+    if (t->alias[0]) { /* a tied pair may have its change under either name or both: both are marked as used */
         cad_stored_t *a2 = find_half(w, t->alias, 'A'), *b2 = find_half(w, t->alias, 'B');
         a = a ? a : a2;
         b = b ? b : b2;

@@ -6,7 +6,7 @@
 #include "model/archive.h"
 #include "model/tensors.h"
 
-typedef struct cad_adapter_t { /* adapter_config.json. Zeroed: no adapter */
+typedef struct cad_adapter_t { /* values of adapter_config.json; zeroed: no adapter */
     char *dir;                 /* the adapter's folder, or NULL */
     char *base;                /* base_model_name_or_path, or NULL */
     double alpha;              /* lora_alpha */
@@ -18,14 +18,15 @@ int cad_adapter_open(cad_adapter_t *a, const char *dir, cad_error_t *err);
 void cad_adapter_close(cad_adapter_t *a);
 /* Opens the adapter's weight file. */
 int cad_adapter_weights(const cad_adapter_t *a, cad_archive_t *weights, cad_error_t *err);
-/* Joins the adapter's weights to the model's, both with names without prefixes; whole tensors replace those of
- * the model. Afterwards from is empty. */
+/* Adds the adapter's tensors (`from`) to the model's (`weights`). The names in both must have no prefixes. A whole
+ * tensor of the adapter replaces the model's tensor of that name. Close both afterwards. */
 int cad_adapter_join(cad_archive_t *weights, cad_archive_t *from, cad_error_t *err);
-/* True if the two directions' shared projections are changed differently, so that they are tied no longer. */
+/* Sets *unties if the adapter changes a projection that two tied directions share differently in each, so that they are
+ * no longer tied. */
 int cad_adapter_unties(const cad_archive_t *weights, bool *unties, cad_error_t *err);
-/* Stores each direction's projections under its own name where a file has one name for both. */
+/* Where a file stores a projection once for both directions, lists it under the other direction's name too. */
 int cad_adapter_untie(cad_archive_t *weights, cad_error_t *err);
-/* Adds scale * B A to the values of tensor t (out, in), where the weights hold t's A (r, in) and B (out, r). */
+/* If `weights` holds A (r, in) and B (out, r) of tensor t, adds scale * B A to t's values (out, in). */
 int cad_adapter_add(const cad_adapter_t *a, cad_archive_t *weights, const cad_tensor_t *t, float *value,
                     cad_error_t *err);
 

@@ -33,10 +33,10 @@ const char *cad_shape_text(const int64_t *shape, int ndim, char *buf, size_t siz
     return buf;
 }
 
-/* Describes a file of another type by its first bytes, or returns NULL. */
+/* Returns a description of a file that holds no weights, by its first bytes; NULL if it may hold some. */
 static const char *disguise(const unsigned char *b, size_t n)
 {
-    if (n >= 9 && !b[6] && !b[7] && b[8] == '{') return NULL; /* safetensors: the size of the header and the header */
+    if (n >= 9 && !b[6] && !b[7] && b[8] == '{') return NULL; /* safetensors: 8 bytes of size, then the header */
     if (n >= 11 && !memcmp(b, "version htt", 11)) return "a git-LFS pointer; fetch the file itself with `git lfs pull`";
     if (n >= 14 && !memcmp(b, "\x80\2\x8a\x0al\xfc\x9c\x46\xf9 j\xa8P\x19", 14))
         return "a file of PyTorch before 1.6; in Python: torch.save(torch.load(FILE, map_location=\"cpu\"), FILE)";
@@ -67,7 +67,7 @@ int64_t cad_stored_dtype(cad_stored_t *t, const char *dtype)
 cad_stored_t *cad_archive_add(cad_archive_t *a, int file, const char *name)
 {
     cad_stored_t *t = a->tensor;
-    if ((a->ntensor & (a->ntensor - 1)) == 0) { /* full: the array holds a power of two */
+    if ((a->ntensor & (a->ntensor - 1)) == 0) { /* full: the capacity is always a power of two */
         t = realloc(t, (a->ntensor ? 2 * (size_t)a->ntensor : 1) * sizeof *t);
         if (!t) return NULL;
         a->tensor = t;
@@ -112,7 +112,7 @@ static int open_file(cad_archive_t *a, int file, cad_error_t *err)
     return f->format->open(a, file, err);
 }
 
-/* Opens a file and adds it to a, which then owns path. */
+/* Opens a file and adds it to the archive, which then owns path. */
 static int add_file(cad_archive_t *a, char *path, cad_error_t *err)
 {
     cad_archive_file_t *f = path ? realloc(a->file, ((size_t)a->nfile + 1) * sizeof *f) : NULL;
@@ -194,7 +194,7 @@ int cad_archive_open(cad_archive_t *a, const char *path, cad_error_t *err)
     return 0;
 }
 
-/* Appends the files of from, which then has none. */
+/* Appends the files of `from` to those of `a`; `from` then has none. */
 static int join_files(cad_archive_t *a, cad_archive_t *from, cad_error_t *err)
 {
     cad_archive_file_t *f = realloc(a->file, (size_t)(a->nfile + from->nfile) * sizeof *f);

@@ -65,7 +65,7 @@ typedef struct cad_block_t {
     void (*configure)(cad_shape_t *shape, const cad_config_t *cfg, cad_reader_t *r);
     /* Returns the shape's values as a JSON object; NULL when out of memory. */
     struct json_t *(*write)(const cad_config_t *cfg);
-    /* Returns a number of cad_model_number (CAD_D_INNER, ...), or -1 if this kind lacks it. */
+    /* Returns the number `what`, as cad_model_number does (CAD_D_INNER, ...); -1 if this kind lacks it. */
     int64_t (*number)(const cad_config_t *cfg, enum cad_number_t what);
     /* Writes this kind's part of CAD_TEXT_DETAILS: " key=value" for each number. */
     void (*describe)(const cad_config_t *cfg, char *text, size_t size);
@@ -73,7 +73,8 @@ typedef struct cad_block_t {
     int (*parts)(const cad_config_t *cfg, cad_part_t part[CAD_PARTS]);
     /* Returns initial value i of a tensor, in its published layout, from 64 random bits. */
     double (*initial)(const cad_config_t *cfg, int role, int64_t i, uint64_t bits);
-    /* True if the projections have biases: two directions then cannot share one projection. */
+    /* True if the projections have biases. Tied directions are then not merged (cad_layer_t), since each adds the
+     * bias. */
     bool (*biased)(const cad_config_t *cfg);
 
     /* ---- forward pass: engine/encoder.c ---- */
@@ -87,12 +88,13 @@ typedef struct cad_block_t {
     /* Points the lane at the activations that the tape keeps of a layer. */
     void (*enter)(cad_lane_t *l, const cad_kept_t *kept);
 
-    /* ---- backward pass: train/backward.c. add: y already holds the other direction's. ---- */
+    /* ---- backward pass: train/backward.c ---- */
     /* Recomputes the gate z of a tile. */
     int (*gate)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s);
     /* Computes the gradient of y from the unit's output gradient; once for all its directions. */
     int (*back_out)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s);
-    /* Computes the gradient of x from that of y, for one direction. */
+    /* Computes the gradient of x from that of y, for one direction. add: y already holds the other direction's y, to
+     * which this direction's is added. */
     int (*back_step)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, bool add);
     /* Computes gradients of projections, norm and residual; once for all the unit's directions. */
     int (*back_in)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s);
@@ -100,18 +102,18 @@ typedef struct cad_block_t {
     void (*keep)(const cad_config_t *cfg, int ndir, int64_t rows, int64_t most, cad_bump_t *b, cad_kept_t *kept);
 
     /* ---- measuring ---- */
-    /* Costs of one tls (token in one layer of one strand) by operation (cost[nop]), and its memory traffic
-     * in bytes; see measure.h. */
+    /* `costs` fills cost[nop] with what each operation costs for one tls (token in one layer of one strand); `traffic`
+     * returns the bytes of memory traffic of a tls. See measure.h. */
     void (*costs)(const cad_config_t *cfg, int ndir, bool merged, cad_cost_t *cost);
     double (*traffic)(const cad_config_t *cfg, int ndir, bool merged);
-    /* Returns the number of doubles of scratch that `reference` needs for `rows` rows.
-     * `reference` runs one direction over nseq packed sequences: r->a (normalised rows) to r->h. */
+    /* `reference_room` returns the number of doubles of scratch that `reference` needs for `rows` rows. `reference`
+     * runs one direction over nseq packed sequences: from r->a (normalised rows) to r->h. */
     int64_t (*reference_room)(const cad_config_t *cfg, int64_t rows);
     void (*reference)(cad_reference_t *r, const cad_model_t *m, int layer, int dir, const int64_t *off, int nseq);
 } cad_block_t;
 
-/* Checks at compile time that a kind fits: its shape, its structs in a lane and a grad lane, the number
- * of its operations, and one more than its last role. */
+/* Checks at compile time that a kind fits into the sizes above. shape: its shape; lane, grad_lane: its structs in a
+ * lane and a grad lane; ops: the number of its operations; roles: one more than its last role. */
 #define CAD_KIND_FITS(shape, lane, grad_lane, ops, roles)                                        \
     _Static_assert(sizeof(shape) <= sizeof(cad_shape_t) && sizeof(lane) <= sizeof(cad_work_t) && \
                        sizeof(grad_lane) <= sizeof(cad_work_t) && (int)(ops) <= CAD_KIND_OPS &&  \

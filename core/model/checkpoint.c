@@ -11,7 +11,7 @@ static bool starts(const char *s, const char *with) { return !strncmp(s, with, s
 /* Removes n bytes from the beginning of s. */
 static void drop(char *s, size_t n) { memmove(s, s + n, strlen(s + n) + 1); }
 
-/* Drops what wrappers put before the names of their module's tensors, in any order: DistributedDataParallel,
+/* Drops the prefixes that wrappers put before the names of tensors, in any order: DistributedDataParallel,
  * torch.compile, Lightning, Caduceus' own classes, peft. The first two may also wrap a part of the model. */
 static void strip_name(char *s)
 {
@@ -31,7 +31,7 @@ static void strip_prefixes(cad_archive_t *st)
     for (int i = 0; i < st->ntensor; i++) strip_name(st->tensor[i].name);
 }
 
-/* The head of a classifier of the paper's training code, by its name in transformers. */
+/* Renames the tensors of a classifier's head from the paper's training code to their names in transformers. */
 static void rename_head(cad_archive_t *st)
 {
     static const char *const from = "decoder.0.output_transform.";
@@ -67,7 +67,8 @@ static int check_shape(const cad_stored_t *s, const cad_tensor_t *t, const char 
                     cad_shape_text(t->shape, t->ndim, want, sizeof want));
 }
 
-/* Finds the stored tensors of entry t: s[0] under its name or alias; s[1] its alias if both exist. */
+/* Finds the stored tensors of t and marks them as used. s[0]: the one under t's name, or else under its alias; s[1]:
+ * the one under the alias if both are there, else NULL. */
 static int match(cad_archive_t *st, const cad_tensor_t *t, const char *path, cad_stored_t *s[2], cad_error_t *err)
 {
     char want[64];
@@ -105,7 +106,7 @@ static int check_complement(const cad_model_t *m, cad_archive_t *st, cad_stored_
     return 0;
 }
 
-/* Refuses tensors that the model did not use; those of an adapter are used as values are loaded. */
+/* Refuses stored tensors that are not marked as used. Those of an adapter are marked when values are loaded. */
 static int check_leftovers(const cad_model_t *m, cad_archive_t *st, cad_error_t *err)
 {
     for (int i = 0; i < st->ntensor; i++) {
@@ -207,7 +208,7 @@ void cad_model_refresh(cad_model_t *m)
 
 /* ---- opening ---- */
 
-/* Finds V (*rows) and the number of labels of the head. */
+/* Finds the number of rows of the embedding table (*rows) and of labels of the head (m->labels). */
 static int find_sizes(cad_model_t *m, cad_archive_t *st, const char *path, int64_t *rows, cad_error_t *err)
 {
     static const char *const name[] = { "backbone.embeddings.word_embeddings.embedding.weight",
@@ -255,7 +256,7 @@ static void note_dtypes(cad_model_t *m, const cad_archive_t *st)
     }
 }
 
-/* The kind of layer 0, which answers for details of the model. */
+/* Returns the kind of layer 0, whose shape and biases stand in the model's details. */
 static const cad_block_t *first_kind(const cad_config_t *c) { return cad_blocks[c->kind[0]]; }
 
 static void describe(cad_model_t *m)
@@ -291,7 +292,7 @@ int cad_model_allocate(cad_model_t *m, cad_error_t *err)
     return 0;
 }
 
-/* Truncates a text that is too long, at the end of a UTF-8 character. */
+/* Sets m->status; cuts a text that is too long at the end of a UTF-8 character. */
 static void set_status(cad_model_t *m, const char *text)
 {
     size_t n = (size_t)snprintf(m->status, sizeof m->status, "%s", text ? text : "");
@@ -301,7 +302,7 @@ static void set_status(cad_model_t *m, const char *text)
     m->status[n] = 0;
 }
 
-/* Finds the checkpoint's files and reads those that are not weights. *path: of the weights, malloc'd. */
+/* Finds the checkpoint's files and reads those that are not weights. *path: the path of the weights, malloc'd. */
 static int open_folder(cad_model_t *m, const char *given, char **path, cad_error_t *err)
 {
     char *config = NULL, *tokenizer = NULL;
@@ -317,7 +318,7 @@ static int open_folder(cad_model_t *m, const char *given, char **path, cad_error
     return rc;
 }
 
-/* Joins the adapter's weights to the model's. Directions that it changes differently are tied no longer. */
+/* Joins the adapter's weights to the model's. Directions that the adapter changes differently are no longer tied. */
 static int open_adapter(cad_model_t *m, cad_checkpoint_t *c, cad_error_t *err)
 {
     cad_archive_t added = { 0 };
@@ -416,7 +417,7 @@ void cad_model_close(cad_model_t *m)
     free(m);
 }
 
-/* From the first kind in use that has the number; -1 if none has. */
+/* Returns the number `what` from the first kind of layer in use that has it; -1 if none has. */
 static int64_t kinds_number(const cad_config_t *c, enum cad_number_t what)
 {
     int64_t n = -1;

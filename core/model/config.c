@@ -4,7 +4,7 @@
 #include "model/config.h"
 
 struct cad_reader_t {
-    json_t *root, *ssm; /* ssm: ssm_cfg, or NULL */
+    json_t *root, *ssm; /* ssm: the object with the shape of the kind being read, or NULL */
     const char *path;
     cad_error_t *err;
     int rc;
@@ -108,7 +108,8 @@ static int kind_named(const char *name)
     return -1;
 }
 
-/* Reads "layer_kinds", a name for each layer; a shorter list repeats. Absent: all layers are Mamba. */
+/* Reads "layer_kinds", which names the kind of each layer; a list that is shorter than the model is repeated. If the
+ * key is absent, all layers are Mamba. */
 static void read_kinds(cad_config_t *c, reader_t *r)
 {
     json_t *list = json_object_get(r->root, "layer_kinds");
@@ -142,7 +143,7 @@ static void read_shapes(cad_config_t *c, reader_t *r)
     }
 }
 
-/* Reads initializer_cfg, which only creating a model uses. */
+/* Reads initializer_cfg, which is only used to create a model. */
 static void read_initial(cad_config_t *c, reader_t *r)
 {
     json_t *cfg = json_object_get(r->root, "initializer_cfg");
@@ -219,7 +220,7 @@ static void read_epsilon(cad_config_t *c, reader_t *r)
     if (c->norm_epsilon <= 0) bad(r, "norm_epsilon", "is not above 0");
 }
 
-/* True if config.json says somewhere that its model is of this sort. */
+/* True if config.json has the word in a key, in model_type or in its first architecture. */
 static bool mentions(const json_t *root, const char *word)
 {
     const char *type = json_string_value(json_object_get(root, "model_type")),

@@ -8,12 +8,12 @@
 #define CAD_LAYERS 1024 /* maximum number of layers */
 
 struct cad_config_t {
-    int64_t d_model, n_layer, vocab_size, vocab_multiple; /* vocab_size as written, unpadded */
+    int64_t d_model, n_layer, vocab_size, vocab_multiple; /* vocab_size as in config.json, not padded */
     double norm_epsilon;
     bool rms_norm, fused_add_norm;
     bool bidirectional, multiply, tied, rcps, classifier;
     int64_t num_labels;   /* from config.json; 0 if not given */
-    enum cad_pool_t pool; /* of a classifier's head */
+    enum cad_pool_t pool; /* how a classifier's head pools */
     bool score_bias;      /* the head has a bias */
     int64_t max_len;      /* from tokenizer_config.json, in bases */
     int16_t comp[256];    /* complement_map by token id; -1: not given */
@@ -24,19 +24,20 @@ struct cad_config_t {
     uint8_t kind[CAD_LAYERS];      /* by layer: index into cad_blocks */
     cad_shape_t shape[CAD_NKINDS]; /* of each kind in use; its type is in blocks/NAME.h */
 };
-/* Keys of ours: the pooling of a classifier's head; its name in files of version 0.2, where transformers
- * took it for an argument of the model. */
+/* Keys that caduceus adds to config.json: CAD_POOLING is the pooling of a classifier's head, CAD_POOLING_ONCE its name
+ * in files of version 0.2, which transformers took for an argument of the model. */
 #define CAD_POOLING "caduceus_pooling"
 #define CAD_POOLING_ONCE "pooling_strategy"
 
-/* root: a config.json; path: for messages. max_len keeps its default. */
+/* Reads a config.json, parsed as root; path is for messages. max_len gets its default. */
 int cad_config_read(cad_config_t *cfg, json_t *root, const char *path, cad_error_t *err);
-/* The model's length by tokenizer_config.json (NULL: none): model_max_length, or the default if it is
- * absent or above 2^20. */
+/* Returns model_max_length of a tokenizer_config.json (NULL: there is none); the default if it is absent or not a whole
+ * number from 1 to 2^20. */
 int64_t cad_config_max_len(const json_t *tokenizer);
-/* The key that holds a kind's shape: ssm_cfg for the kind of layer 0, else NAME_cfg, written to key. */
+/* Returns the key of config.json that holds a kind's shape: "ssm_cfg" for the kind of layer 0; for another kind
+ * "NAME_cfg", for which `key` is the buffer. */
 const char *cad_config_shape_key(const cad_config_t *cfg, int kind, char key[64]);
-/* True if this layer is stored with its strands exchanged: fused-norm checkpoints with rcps. */
+/* True if the fold (tensors.c) applies to this layer: every second one of a fused-norm checkpoint with rcps. */
 bool cad_config_folded(const cad_config_t *cfg, int64_t layer);
 /* True if some layer is of this kind. */
 static inline bool cad_config_uses(const cad_config_t *cfg, int kind)
@@ -44,7 +45,7 @@ static inline bool cad_config_uses(const cad_config_t *cfg, int kind)
     return memchr(cfg->kind, kind, (size_t)cfg->n_layer) != NULL;
 }
 
-/* ---- for a kind's configure: read a value of ssm_cfg; the default if the key is absent or null ---- */
+/* ---- for a kind's configure: return a value of ssm_cfg or NAME_cfg; def if the key is absent or null ---- */
 int64_t cad_read_int(cad_reader_t *r, const char *key, int64_t def, int64_t lo, int64_t hi);
 double cad_read_real(cad_reader_t *r, const char *key, double def, double lo, double hi);
 bool cad_read_bool(cad_reader_t *r, const char *key, bool def);

@@ -1,7 +1,7 @@
 /* config_text.c - writes config.json and tokenizer_config.json.
  *
- * A model keeps the files that it was opened with. A key is written anew only where the model has
- * come to differ from it; all others, known or not, stay as they were.
+ * A model keeps the files that it was opened with. A key is written anew only if the model now differs from it; all
+ * others, known or not, stay as they were.
  * SPDX-License-Identifier: MIT
  */
 #include "model/labels.h"
@@ -9,7 +9,7 @@
 /* The repository whose Python classes load these files. */
 #define HUB "kuleshov-group/caduceus-ps_seqlen-131k_d_model-256_n_layer-16--"
 
-/* Complement of each token id: {"0": 0, ...}. */
+/* Returns complement_map, the complement of each token id: {"0": 0, ...}. */
 static json_t *complement_json(const uint8_t *comp, int64_t rows)
 {
     json_t *map = json_object();
@@ -21,7 +21,7 @@ static json_t *complement_json(const uint8_t *comp, int64_t rows)
     return map;
 }
 
-/* Default class names, as the published code has them: {"0": "LABEL_0", ...}. */
+/* Returns id2label with default class names, as the published code has them: {"0": "LABEL_0", ...}. */
 static json_t *labels_json(int64_t labels)
 {
     json_t *map = json_object();
@@ -58,7 +58,8 @@ static bool put_kinds(const cad_config_t *c, json_t *o)
     return json_object_set_new(o, "layer_kinds", list) == 0 && good;
 }
 
-/* The keys of config.json that we know, with the values of this configuration; NULL when out of memory. */
+/* Returns the keys of config.json that caduceus knows, with the values of this configuration; NULL when out of
+ * memory. */
 static json_t *known_keys(const cad_config_t *c, const uint8_t *comp, int64_t rows, int64_t labels)
 {
     json_int_t multiple = rows % c->vocab_multiple ? 1 : c->vocab_multiple; /* rows must not be padded further */
@@ -84,8 +85,8 @@ static json_t *known_keys(const cad_config_t *c, const uint8_t *comp, int64_t ro
     return NULL;
 }
 
-/* The same keys as `kept`, the config.json that the model was opened with, means them; an empty object if
- * there was none. */
+/* Returns these keys with the values that they have in `kept`, the config.json that the model was opened with; an empty
+ * object if there was none. */
 static json_t *kept_keys(const cad_model_t *m, json_t *kept)
 {
     cad_config_t was;
@@ -96,7 +97,7 @@ static json_t *kept_keys(const cad_model_t *m, json_t *kept)
                       was.classifier ? cad_max(was.num_labels, 1) : 0);
 }
 
-/* Sets a key of o; the members of an object, such as ssm_cfg, are set one by one in the one that is there. */
+/* Sets a key of o. In the objects ssm_cfg and initializer_cfg it sets only the members that value has; others stay. */
 static bool set_key(json_t *o, const char *key, json_t *value)
 {
     json_t *there = json_object_get(o, key);
@@ -105,7 +106,8 @@ static bool set_key(json_t *o, const char *key, json_t *value)
     return json_object_set(o, key, value) == 0;
 }
 
-/* Brings o, the config.json as it was, up to date: was and now are its known keys then and now. */
+/* Updates o, the config.json as it was read: sets the keys that o lacks, or whose values in `now` differ from those in
+ * `was`. */
 static bool update(json_t *o, json_t *was, json_t *now)
 {
     const char *key;
@@ -132,7 +134,7 @@ static bool set_architecture(json_t *o, int64_t labels)
     return has_architecture(o, labels) || json_object_set_new(o, "architectures", json_pack("[s]", name)) == 0;
 }
 
-/* The classifier's keys: those of m->head replace all that were there. */
+/* Replaces the classifier's keys of o by those of m->head, and removes a score_bias that the model no longer has. */
 static bool set_head(json_t *o, const cad_model_t *m)
 {
     if (!m->cfg.score_bias && json_is_true(json_object_get(o, "score_bias"))) json_object_del(o, "score_bias");
@@ -167,7 +169,8 @@ static bool has_classes(const json_t *map, const char *folder)
     return all;
 }
 
-/* Names the hub's Python classes, unless o names classes whose files lie in the folder. */
+/* Sets the key auto_map to `map`, which names the hub's Python classes, unless o has an auto_map whose files lie in the
+ * folder. Frees `map`. */
 static bool set_classes(json_t *o, json_t *map, const char *folder)
 {
     json_t *there = json_object_get(o, "auto_map");
@@ -185,7 +188,7 @@ static json_t *model_classes(void)
                      HUB "modeling_caduceus.CaduceusForSequenceClassification");
 }
 
-/* The type of the weights; newer files call the key "dtype". */
+/* Sets the type of the weights: "torch_dtype", or "dtype" as newer files call it, or both if o has both. */
 static bool set_dtype(json_t *o, cad_dtype_t dtype)
 {
     const char *name = dtype == CAD_F16 ? "float16" : dtype == CAD_BF16 ? "bfloat16" : "float32";
@@ -195,7 +198,7 @@ static bool set_dtype(json_t *o, cad_dtype_t dtype)
            json_object_set_new(o, "torch_dtype", json_string(name)) == 0;
 }
 
-/* Without pad_token_id, Python cannot compute the loss of a language model. */
+/* Sets pad_token_id if o lacks it: without it, Python cannot compute the loss of a language model. */
 static bool set_pad(json_t *o, const cad_model_t *m)
 {
     if (m->vocab.pad < 0 || json_object_get(o, "pad_token_id")) return true;
@@ -220,7 +223,7 @@ char *cad_config_text(const cad_model_t *m, cad_dtype_t dtype, bool with_files, 
     return cad_json_text(o, CAD_JSON_PRETTY, size);
 }
 
-/* Describes the published tokenizer, for keys that the file lacks. folder: of Python files, or NULL. */
+/* Sets the keys that o lacks to those of the published tokenizer. folder: of Python files, or NULL. */
 static bool describe_tokenizer(json_t *o, const char *folder)
 {
     json_t *keys = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:[s,s,s,s,s]}", "tokenizer_class",

@@ -8,7 +8,7 @@
 #include "model/model.h"
 #include "base/random.h"
 
-/* Initial value i of a tensor, in its published layout. */
+/* Returns initial value i of a tensor, in its published layout. */
 static double initial(const cad_config_t *c, const cad_tensor_t *t, int64_t i, uint64_t bits)
 {
     switch (t->role) {
@@ -68,7 +68,8 @@ static int build(cad_model_t *m, const char *config, int64_t max_len, uint64_t s
     return rc;
 }
 
-/* Copies the encoder of `from`. Its tensors come first, at the same offsets as in `from`. */
+/* Makes m a classifier with the encoder of `from`, whose tensors come first, at the same offsets as in `from`. The head
+ * gets initial values. */
 static int extend(cad_model_t *m, const cad_model_t *from, int64_t labels, uint64_t seed, cad_error_t *err)
 {
     int rc = check_labels(labels, err);

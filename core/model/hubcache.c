@@ -18,12 +18,12 @@
 #include "base/file.h"
 #include "model/hubcache.h"
 
-/* ---- where it is ---- */
+/* ---- where the cache is ---- */
 
 typedef struct {
     char text[4096];
     size_t n;
-    bool full; /* it did not fit */
+    bool full; /* a text did not fit */
 } path_t;
 
 static void put(path_t *p, const char *s, size_t n)
@@ -36,14 +36,14 @@ static void put(path_t *p, const char *s, size_t n)
     p->text[p->n += n] = 0;
 }
 
-/* An environment variable; NULL if it is not set, or empty. */
+/* Returns an environment variable; NULL if it is not set, or empty. */
 static const char *variable(const char *name)
 {
     const char *s = getenv(name);
     return s && *s ? s : NULL;
 }
 
-/* Appends the home folder of a user, or of this one if the name is empty. False if it is not known. */
+/* Appends the home folder of a user (n letters), or of the current user if n is 0. Returns false if it is not known. */
 static bool put_home(path_t *p, const char *user, size_t n)
 {
     char name[256], buf[1 << 14];
@@ -60,7 +60,7 @@ static bool put_home(path_t *p, const char *user, size_t n)
     return true;
 }
 
-/* Appends the value of a variable of n letters, if it is set; false if not. */
+/* Appends the value of the variable whose name is the first n letters of s. Returns false if it is not set. */
 static bool put_variable(path_t *p, const char *s, size_t n)
 {
     char name[256];
@@ -73,7 +73,7 @@ static bool put_variable(path_t *p, const char *s, size_t n)
     return value != NULL;
 }
 
-/* Appends a value with ~, ~USER, $NAME and ${NAME} expanded; those that are not known stay as they are. */
+/* Appends a value with ~, ~USER, $NAME and ${NAME} expanded; references to unknown names stay as they are. */
 static void put_expanded(path_t *p, const char *s)
 {
     size_t user = s[0] == '~' ? strcspn(s + 1, "/") : 0;
@@ -94,7 +94,7 @@ static void put_expanded(path_t *p, const char *s)
     }
 }
 
-/* Appends the folder of all that belongs to the hub. */
+/* Appends the folder that holds the hub's cache and token. */
 static void put_hub_home(path_t *p)
 {
     const char *home = variable("HF_HOME"), *cache = variable("XDG_CACHE_HOME");
@@ -123,7 +123,7 @@ static void put_token(path_t *p)
     }
 }
 
-/* ---- how it is laid out ---- */
+/* ---- how the cache is laid out ---- */
 
 #define PREFIX "models--"
 
@@ -166,7 +166,7 @@ int cad_hub_path(char **path, enum cad_hub_part_t part, const char *model, const
 
 /* ---- names ---- */
 
-/* ORG/NAME: letters, digits, '-', '_' and '.', as the hub allows them. */
+/* True for ORG/NAME made of letters, digits, '-', '_' and '.', as the hub allows. */
 static bool good_model(const char *s)
 {
     const char *slash = strchr(s, '/');
@@ -219,7 +219,7 @@ int cad_hub_find(const char *spec, char **dir, cad_error_t *err)
     return rc;
 }
 
-/* ---- what it holds ---- */
+/* ---- what the cache holds ---- */
 
 typedef struct {
     char **name; // (n) sorted
@@ -248,7 +248,7 @@ static int add_entry(entries_t *l, const char *name, cad_error_t *err)
     return 0;
 }
 
-/* Lists the names in a folder that are to be taken. A folder that does not exist has none. */
+/* Lists the names in a folder for which `take` is true, sorted. A folder that does not exist has none. */
 static int list_folder(entries_t *l, const char *dir, bool (*take)(const char *), cad_error_t *err)
 {
     DIR *d = opendir(dir);
@@ -263,7 +263,8 @@ static int list_folder(entries_t *l, const char *dir, bool (*take)(const char *)
     return rc;
 }
 
-/* The same within a model: what cannot be read there has no names, and the other models are listed. */
+/* Lists the visible names in a folder within a model. A folder that cannot be read counts as empty, so that the other
+ * models are still listed. */
 static int list_within(entries_t *l, const char *dir, cad_error_t *err)
 {
     int rc = list_folder(l, dir, visible, err);
@@ -288,11 +289,11 @@ static int add_ref(refs_t *r, const char *path, const char *revision, cad_error_
     return 0;
 }
 
-#define DEPTH 8 /* of folders in refs/ and in a snapshot, at most */
+#define DEPTH 8 /* maximum depth of folders in refs/ and in a snapshot */
 
 static int list_refs(refs_t *r, const char *dir, const char *prefix, int depth, cad_error_t *err);
 
-/* Adds a file of refs/, or those of a folder. */
+/* Adds a file of refs/, or the files of a folder. */
 static int list_ref(refs_t *r, const char *dir, const char *prefix, const char *name, int depth, cad_error_t *err)
 {
     char *path = cad_path_join(dir, name), revision[512];
@@ -307,7 +308,8 @@ static int list_ref(refs_t *r, const char *dir, const char *prefix, const char *
     return rc;
 }
 
-/* Collects the refs below folder dir; prefix: "" or its path within refs/, with a slash. */
+/* Collects the refs below folder dir. prefix: the path of dir within refs/, with a slash at its end; "" for refs/
+ * itself. */
 static int list_refs(refs_t *r, const char *dir, const char *prefix, int depth, cad_error_t *err)
 {
     entries_t l;
@@ -324,7 +326,7 @@ static void free_refs(refs_t *r)
     free(r->ref);
 }
 
-/* The names of a commit, separated by commas. */
+/* Returns the names of a commit, separated by commas; malloc'd. */
 static char *names_of(const refs_t *r, const char *commit)
 {
     size_t size = 1;
@@ -374,7 +376,7 @@ static int visit_one(const char *model, const char *commit, const refs_t *refs, 
     return rc;
 }
 
-/* Visits the snapshots of one model; a model without any once, with an empty commit. */
+/* Visits each snapshot of a model. A model without snapshots is visited once, with an empty commit. */
 static int visit_model(const char *model, cad_hub_visit_f *visit, void *arg, cad_error_t *err)
 {
     entries_t l = { 0 };
@@ -393,7 +395,7 @@ static int visit_model(const char *model, cad_hub_visit_f *visit, void *arg, cad
     return rc;
 }
 
-/* "ORG/NAME" of a folder "models--ORG--NAME", malloc'd; NULL when out of memory. */
+/* Returns "ORG/NAME" for a folder "models--ORG--NAME", malloc'd; NULL when out of memory. */
 static char *model_of(const char *folder)
 {
     char *model = strdup(folder + sizeof PREFIX - 1), *sep = model ? strstr(model, "--") : NULL;

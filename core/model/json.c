@@ -13,7 +13,7 @@ typedef struct {
     size_t n;
 } span_t;
 
-/* The bytes of a number's sign and whole part at the beginning of t. */
+/* Returns the size of the sign and whole part of a number that t begins with. */
 static size_t whole_part(span_t t)
 {
     size_t n = t.n && t.s[0] == '-';
@@ -113,7 +113,7 @@ int cad_json_load(json_t **root, const char *path, bool optional, cad_error_t *e
     return rc;
 }
 
-/* True if the text gives back the same value. */
+/* True if the text is read as the same value. */
 static bool exact(const char *text, size_t size, const json_t *value)
 {
     json_t *back = json_loadb(text, size, JSON_DECODE_ANY, NULL);

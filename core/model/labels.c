@@ -117,7 +117,7 @@ static json_t *numbers(const double *v, int64_t n)
     return list;
 }
 
-/* Returns 0, or -1 if a name is not UTF-8. */
+/* Sets num_labels, id2label and label2id. Returns 0, or -1 if a name is not UTF-8. */
 static int put_names(json_t *root, const cad_head_t *h)
 {
     json_t *names = json_object(), *ids = json_object();
@@ -185,7 +185,7 @@ static bool one_bias(const cad_model_t *m)
     return true;
 }
 
-/* Takes the bias out of the model's table of tensors, where it is the last. */
+/* Removes the head's bias from the model's table of tensors, where it is the last. */
 static void drop_bias(cad_model_t *m)
 {
     m->ntensor--;

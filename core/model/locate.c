@@ -50,8 +50,8 @@ static int find_weights(const char *dir, char **out, cad_error_t *err)
     return cad_fail(err, CAD_EIO, "%s: holds neither %s nor %s, nor an index of shards", dir, WEIGHTS[0], WEIGHTS[2]);
 }
 
-/* The folder of a file; the one above if it is a Lightning checkpoint, which lies in a folder checkpoints/ beside
- * the configuration. Malloc'd, or NULL. */
+/* Returns the folder of a file, or the folder above if the file is a Lightning checkpoint, which lies in a folder
+ * checkpoints/ beside the configuration. Malloc'd; NULL when out of memory. */
 static char *folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -68,7 +68,8 @@ static char *folder_of(const char *path)
     return dir;
 }
 
-/* The path of a folder or file, or of the snapshot that hf:ORG/WEIGHTS[@REV] names; malloc'd. */
+/* Finds the path of `given`: a folder or file itself, or the snapshot that hf:ORG/NAME[@REV] names. *path is
+ * malloc'd. */
 static int path_of(const char *given, char **path, cad_error_t *err)
 {
     if (!strncmp(given, "hf:", 3)) return cad_hub_find(given, path, err);
@@ -76,14 +77,14 @@ static int path_of(const char *given, char **path, cad_error_t *err)
     return *path ? 0 : cad_out_of_memory(err);
 }
 
-/* True for ORG/NAME, which is not a path for sure. */
+/* True for ORG/NAME, as the hub names models. Such a text may be a path too. */
 static bool hub_name(const char *s)
 {
     const char *slash = strchr(s, '/');
     return slash && slash > s && *s != '.' && *s != '~' && !strchr(slash + 1, '/');
 }
 
-/* The model that an adapter names: a folder, or a model of the hub. */
+/* Finds the model that an adapter names: a folder, or a model of the hub (hf:NAME). *base is malloc'd. */
 static int base_of(const cad_adapter_t *a, char **base, cad_error_t *err)
 {
     size_t size;

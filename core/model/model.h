@@ -11,22 +11,23 @@
 /* ---- locate.c ---- */
 /* Finds the folder of config.json and the path of the weights, both malloc'd. */
 int cad_locate(const char *given, char **dir, char **weights, cad_error_t *err);
-/* Finds the model and the adapter (NULL: none) to open. A given folder that is an adapter's alone names its base,
- * a folder or a model of the hub. *base: to be freed. */
+/* Finds the model and the adapter to open. adapter: the adapter's path, or NULL. If `given` is a folder with an adapter
+ * alone, *base is the model that it names, a folder or a model of the hub; else *base is `given`. *base is malloc'd. */
 int cad_locate_adapter(const char *given, const char *adapter, char **base, cad_adapter_t *a, cad_error_t *err);
-/* Reads dir/config.json, or else the object "config" of the model_config.json that the paper's trainer
- * leaves. *path: its malloc'd path, for messages, also after a failure. */
+/* Reads dir/config.json, or else the object "config" of the model_config.json that the paper's trainer leaves. *path:
+ * the path of the file, malloc'd, for messages; set also after a failure. */
 int cad_locate_config(json_t **root, char **path, const char *dir, cad_error_t *err);
 
 /* ---- config_text.c ---- */
-/* Return the texts of config.json and tokenizer_config.json, malloc'd, or NULL if out of memory. dtype: of the
- * weights beside it. with_files: Python files of model->folder are copied along, so names of their classes hold. */
+/* Return the texts of config.json and tokenizer_config.json, malloc'd, or NULL if out of memory. dtype: the type of the
+ * weights beside them. with_files: the Python files of model->folder are copied too, so that an auto_map which names
+ * them still holds. */
 char *cad_config_text(const cad_model_t *model, cad_dtype_t dtype, bool with_files, size_t *size);
 char *cad_tokenizer_config_text(const cad_model_t *model, bool with_files, size_t *size);
 
 /* ---- checkpoint.c ---- */
 typedef struct cad_direction_t {   /* one direction of a layer */
-    const float *param[CAD_PARTS]; /* by role - CAD_T_KIND: float32, published layout; NULL: absent */
+    const float *param[CAD_PARTS]; /* index: role - CAD_T_KIND; float32, published shape, fold applied; NULL: absent */
     bool reverse;                  /* runs from the last row to the first */
 } cad_direction_t;
 static inline const float *cad_param(const cad_direction_t *d, int role) { return d->param[role - CAD_T_KIND]; }
@@ -69,12 +70,12 @@ static inline const cad_block_t *cad_layer_block(const cad_model_t *m, int layer
 {
     return cad_blocks[m->layer[layer].kind];
 }
-/* With an odd number of layers the input table is reversed and complemented (the fold, tensors.c). */
+/* True if the fold (tensors.c) reverses and complements the input table: if the number of layers is odd. */
 static inline bool cad_model_turned(const cad_model_t *m)
 {
     return m->cfg.rcps && m->cfg.fused_add_norm && m->cfg.n_layer % 2 == 1;
 }
-/* For a model whose cfg and labels are set. _list fills the table of tensors; _allocate then
+/* cfg, vocab and labels of the model must be set. cad_model_list fills the table of tensors; cad_model_allocate then
  * allocates zeroed parameters and points the layers at them. */
 int cad_model_list(cad_model_t *model, int64_t rows, cad_error_t *err);
 int cad_model_allocate(cad_model_t *model, cad_error_t *err);
@@ -82,12 +83,12 @@ typedef struct cad_checkpoint_t { /* an open checkpoint. Zeroed: none */
     cad_archive_t weights;        /* of the model and of the adapter */
     cad_adapter_t adapter;
 } cad_checkpoint_t;
-/* Finds a checkpoint, reads its config.json and the headers of its weight files, and matches them: everything
- * that is known without reading values. adapter: as for cad_model_open_adapted. model and c are zeroed. Close c
- * afterwards, also after a failure. */
+/* Finds a checkpoint, reads its config.json and the headers of its weight files, and matches them: everything that is
+ * known without reading values. adapter: as for cad_model_open_adapted. model and c must be zeroed. Close c afterwards,
+ * also after a failure. */
 int cad_model_scan(cad_model_t *model, const char *given, const char *adapter, cad_checkpoint_t *c, cad_error_t *err);
 void cad_checkpoint_close(cad_checkpoint_t *c);
-/* Recomputes values derived from param; to be called whenever param has changed. */
+/* Recomputes the values derived from param. Call it whenever param has changed. */
 void cad_model_refresh(cad_model_t *model);
 
 #endif

@@ -1,7 +1,7 @@
-/* pickle.c - reads the values of a Python pickle and executes nothing.
+/* pickle.c - reads the values of a Python pickle and executes nothing. torch.c reads PyTorch's files with it.
  *
- * Every value and every item comes from an instruction of one byte or more, so arrays of the pickle's size
- * hold them all, whatever it asks for. Nothing here recurses.
+ * Every value and every item comes from an instruction of one byte or more, so arrays of the pickle's size hold them
+ * all, whatever it asks for. Nothing here recurses.
  * SPDX-License-Identifier: MIT
  */
 #include "model/pickle.h"
@@ -78,7 +78,8 @@ static uint32_t top(machine_t *m)
     return 0;
 }
 
-/* Takes the values above the last mark: moves them to the items and returns the first one's place. */
+/* Moves the values above the last mark of the stack to the items, removes the mark and returns the place of the first;
+ * 0 after an error. *n: their number. */
 static uint32_t pop_marked(machine_t *m, uint32_t *n)
 {
     uint32_t first = m->p->nitem, from = floor_of(m);
@@ -95,7 +96,8 @@ static uint32_t pop_marked(machine_t *m, uint32_t *n)
     return first;
 }
 
-/* Takes the upper n values likewise. */
+/* Moves the top n values of the stack to the items, as pop_marked does, and returns the place of the first; 0 after an
+ * error. */
 static uint32_t pop_few(machine_t *m, uint32_t n)
 {
     uint32_t first = m->p->nitem;
@@ -118,7 +120,7 @@ static void push_text(machine_t *m, uint64_t n)
     push(m, v);
 }
 
-/* A text up to the end of the line. */
+/* Returns a text value that reaches to the end of the line; 0 after an error. */
 static uint32_t line(machine_t *m)
 {
     const unsigned char *b = m->p->text + m->at, *end = memchr(b, '\n', m->p->size - m->at);
@@ -169,7 +171,7 @@ static void push_tuple(machine_t *m, uint32_t first, uint32_t n)
     push(m, v);
 }
 
-/* Adds items to a list, set or dict. Other objects may take items too: theirs are dropped. */
+/* Adds n items to the list, set or dict on top of the stack. Items for any other object are dropped. */
 static void extend(machine_t *m, uint32_t first, uint32_t n)
 {
     uint32_t v = top(m), piece;
@@ -309,10 +311,10 @@ static bool object(machine_t *m, int op)
     switch (op) {
     case 'c': global_of_lines(m); return true;
     case 0x93: global_of_stack(m); return true;
-    case 0x92: pop(m); /* keywords of __new__ */ /* fall through */
+    case 0x92: pop(m); /* drops the keywords of __new__ */ /* fall through */
     case 'R':
     case 0x81: push_call(m); return true;
-    case 'b': pop(m); return true; /* attributes of an object */
+    case 'b': pop(m); return true; /* drops the attributes of an object */
     case 'Q': push(m, make(m, CAD_PY_STORED, pop(m), 0)); return true;
     default: return false;
     }
@@ -367,7 +369,8 @@ static int run(machine_t *m)
     return m->rc;
 }
 
-/* Lays the arrays out: values (two more: None, and one for the last instruction's second), items, stack, marks, memo. */
+/* Lays out the arrays of values, items, stack, marks and memo. Each has two entries more than the pickle has bytes: for
+ * None, and for a second value that the last instruction may make. */
 static void lay_out(machine_t *m, cad_bump_t *b)
 {
     int64_t n = (int64_t)m->p->size + 2;

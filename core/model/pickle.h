@@ -19,7 +19,7 @@ typedef enum {
     CAD_PY_LIST,   /* also a set */
     CAD_PY_DICT,   /* also a collections.OrderedDict */
     CAD_PY_GLOBAL, /* a function or a class by its name */
-    CAD_PY_STORED, /* what a persistent id names */
+    CAD_PY_STORED, /* an object outside the pickle, named by a persistent id */
     CAD_PY_OBJECT, /* what a function or class would make of arguments */
     CAD_PY_PIECE   /* internal: some items of a list or dict */
 } cad_py_type_t;
@@ -42,31 +42,32 @@ typedef struct {
     size_t size;
     cad_py_t *value; // (nvalue) value 0 is None
     uint32_t *item;  // (nitem) values in tuples and pieces
-    uint32_t root;   /* the value of the whole */
+    uint32_t root;   /* the value that the whole pickle describes */
     uint32_t nvalue, nitem;
-    void *memory; /* all arrays */
+    void *memory; /* holds all arrays */
 } cad_pickle_t;
 
-#define CAD_PICKLE_BYTES 32 /* memory for each byte of a pickle, at most */
+#define CAD_PICKLE_BYTES 32 /* maximum bytes of memory for each byte of a pickle */
 
-/* Reads a pickle of protocol 2 to 5; text must outlive p. path is for messages. Free p in any case. */
+/* Reads a pickle of protocol 2 to 5. text must outlive p; path is for messages. Free p also after a failure. */
 int cad_pickle_read(cad_pickle_t *p, const unsigned char *text, size_t size, const char *path, cad_error_t *err);
 void cad_pickle_free(cad_pickle_t *p);
 
-/* Item i of a tuple; value 0, None, if it is no tuple or shorter. */
+/* Returns item i of a tuple; 0 (None) if the value is no tuple or has fewer items. */
 uint32_t cad_py_item(const cad_pickle_t *p, uint32_t tuple, uint32_t i);
-/* Walks over the keys and values of a dict: begin with a zeroed cursor; false at the end. */
+/* cad_py_next walks over the keys and values of a dict. Begin with a zeroed cursor. Returns false at the end. */
 typedef struct {
     uint32_t piece, i;
     bool begun;
 } cad_py_cursor_t;
 bool cad_py_next(const cad_pickle_t *p, uint32_t dict, cad_py_cursor_t *c, uint32_t *key, uint32_t *value);
-/* The value of a key that is a text: the last one, as in Python; 0 if there is none. */
+/* Returns the value of a text key, the last one if the key occurs twice, as in Python; 0 if there is none. */
 uint32_t cad_py_get(const cad_pickle_t *p, uint32_t dict, const char *key);
-/* True if v is this text; if it is the global "module.name". */
+/* cad_py_is: true if v is this text. cad_py_is_global: true if v is the function or class "module.name". */
 bool cad_py_is(const cad_pickle_t *p, uint32_t v, const char *text);
 bool cad_py_is_global(const cad_pickle_t *p, uint32_t v, const char *name);
-/* Writes what v is, for messages: "an object of a.b.C", "a list", the name of a global ...; returns buf. */
+/* Writes a description of v to buf, for messages: "an object of a.b.C", "a list", the name of a global ...; returns
+ * buf. */
 const char *cad_py_describe(const cad_pickle_t *p, uint32_t v, char *buf, size_t size);
 
 #endif

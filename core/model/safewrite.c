@@ -67,14 +67,14 @@ static uint32_t f32_bits(float f)
     return u;
 }
 
-/* The nearest bfloat16 of a finite number, ties to even; its bits. */
+/* Returns the bits of the bfloat16 nearest to a finite number, ties to even. */
 static uint16_t to_bf16(float f)
 {
     uint32_t u = f32_bits(f);
     return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 
-/* The nearest float16 of a number below 65520, ties to even; its bits. */
+/* Returns the bits of the float16 nearest to a number below 65520, ties to even. */
 static uint16_t to_f16(float f)
 {
     uint32_t u = f32_bits(f), sign = u >> 16 & 0x8000, bits;
@@ -87,7 +87,7 @@ static uint16_t to_f16(float f)
     return (uint16_t)(sign | bits);
 }
 
-/* The bits that are stored of number i. */
+/* Returns the bits to store for number i, as t->dtype. */
 static uint64_t stored(const cad_array_t *t, int64_t i)
 {
     switch (t->dtype) {

@@ -87,7 +87,7 @@ static int put_configs(save_t *s, cad_error_t *err)
     return rc ? rc : cad_file_write(&s->file[CARD], s->how->card, strlen(s->how->card), err);
 }
 
-/* The order of the safetensors library: wider types first, which keeps all aligned, then by name. */
+/* Orders tensors as the safetensors library does: wider types first, which keeps all aligned, then by name. */
 static int by_width(const void *a, const void *b)
 {
     const cad_array_t *x = a, *y = b;
@@ -110,7 +110,8 @@ static int check_values(const save_t *s, const cad_tensor_t *t, const float *a, 
     return 0;
 }
 
-/* Lists a tensor under each of its names: Python's library needs both of a tied pair. */
+/* Lists a tensor under each of its names, since transformers 4.51 and later need both names of a tied pair. One name
+ * only if `bare`, and for the embedding of a classifier. */
 static int list_tensor(save_t *s, const cad_tensor_t *t, cad_error_t *err)
 {
     float *a = s->value + t->offset;

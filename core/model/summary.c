@@ -1,4 +1,4 @@
-/* summary.c - what a checkpoint is, from config.json and the headers of its weight files. SPDX-License-Identifier: MIT */
+/* summary.c - describes a checkpoint by its config.json and the headers of its weights. SPDX-License-Identifier: MIT */
 #include "model/model.h"
 
 static void fill(cad_summary_t *s, const cad_model_t *m)

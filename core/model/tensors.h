@@ -35,11 +35,11 @@ static inline bool cad_tensor_of_head(const cad_tensor_t *t)
  * one entry with an alias. labels: number of rows of score, 0 for none. *list is malloc'd. */
 int cad_tensors_list(const cad_config_t *cfg, int64_t rows, int64_t labels, cad_tensor_t **list, int *n, int64_t *total,
                      cad_error_t *err);
-/* Reverses flip_axis of the values a: from published to computed layout, or back. */
+/* Reverses the values `a` along t's flip_axis: converts them from published to computed layout, or back. */
 void cad_tensor_flip(const cad_tensor_t *t, float *a);
 /* Writes the name, or the alias, with the prefix that published files use. */
 void cad_tensor_published(const cad_tensor_t *t, bool alias, char name[128]);
-/* Fills name with the full names of the checkpoint's complement_map buffers; returns 0 to 2. */
+/* Fills name with the full names of the checkpoint's complement_map buffers; returns their number, 0 to 2. */
 int cad_tensors_buffers(const cad_config_t *cfg, int64_t labels, const char *name[2]);
 
 #endif

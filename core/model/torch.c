@@ -4,7 +4,7 @@
  * lie in are the members data/0, data/1, ... A tensor is an offset, a shape and strides in a storage, which
  * several tensors may share. Nothing of the pickle is executed (pickle.h).
  *
- * Memory at any time is below twice the file's size and 100 MB, not counting the tensors that are read.
+ * Memory at any time is below twice the file's size plus 100 MB, not counting the tensors that are read.
  * SPDX-License-Identifier: MIT
  */
 #include "model/archive.h"
@@ -17,7 +17,7 @@
 
 typedef struct { /* state of an open file */
     cad_zip_t zip;
-    char folder[256]; /* of all members, with its slash */
+    char folder[256]; /* the folder of all members, with a slash at its end */
 } torch_t;
 
 /* ---- what kind of zip archive it is ---- */
@@ -74,7 +74,7 @@ static int find_folder(torch_t *s, const char *path, cad_error_t *err)
     return 0;
 }
 
-/* Index of a member of the folder, or -1. */
+/* Returns the index of the member kind/name (n letters) of the folder, or -1. kind: "data/" or "". */
 static int64_t find_member(const torch_t *s, const char *kind, const char *name, size_t n)
 {
     char full[sizeof s->folder + 64];
@@ -133,7 +133,7 @@ typedef struct {
     torch_t *s;
     int file;
     const cad_pickle_t *p;
-    const char *name; /* of the tensor at hand */
+    const char *name; /* of the tensor being listed */
     int64_t work;     /* bytes that reading all tensors will unpack */
     cad_error_t *err;
 } listing_t;
@@ -150,7 +150,8 @@ static bool whole(const cad_pickle_t *p, uint32_t v, int64_t *out)
     return true;
 }
 
-/* Finds the storage and the type of its numbers: ("storage", class, key, device, count). */
+/* Finds a tensor's storage, the type of its numbers, their count and the bytes of each. The persistent id of a storage
+ * is ("storage", class, key, device, count). */
 static int find_storage(const listing_t *l, uint32_t stored, cad_stored_t *t, int64_t *count, int64_t *each)
 {
     static const char *const CLASS[][2] = { { "torch.FloatStorage", "F32" },     { "torch.HalfStorage", "F16" },
@@ -206,7 +207,7 @@ static int find_shape(const listing_t *l, uint32_t shape, uint32_t stride, int64
     return 0;
 }
 
-/* Adds bytes that reading the tensors will unpack. */
+/* Adds to the bytes that reading all tensors will unpack. Refuses a file that expands too much. */
 static int add_work(listing_t *l, int64_t bytes)
 {
     const cad_archive_file_t *f = &l->a->file[l->file];
@@ -216,24 +217,24 @@ static int add_work(listing_t *l, int64_t bytes)
     return 0;
 }
 
-/* Returns the arguments of a call of this function, or 0. */
+/* If v is a call of this function, returns its arguments, else 0. */
 static uint32_t call_of(const cad_pickle_t *p, uint32_t v, const char *function)
 {
     const cad_py_t *o = &p->value[v];
     return o->type == CAD_PY_OBJECT && cad_py_is_global(p, o->at.a, function) ? o->at.b : 0;
 }
 
-#define REBUILD "torch._utils._rebuild_tensor_v2"   /* (storage, offset, shape, strides, ...) */
-#define PARAMETER "torch._utils._rebuild_parameter" /* (tensor, ...) */
+#define REBUILD "torch._utils._rebuild_tensor_v2"   /* arguments: (storage, offset, shape, strides, ...) */
+#define PARAMETER "torch._utils._rebuild_parameter" /* arguments: (tensor, ...) */
 
-/* The arguments of REBUILD for a tensor or a parameter; 0 if v is neither. */
+/* Returns the arguments of REBUILD for a tensor or a parameter; 0 if v is neither. */
 static uint32_t tensor_of(const cad_pickle_t *p, uint32_t v)
 {
     uint32_t parameter = call_of(p, v, PARAMETER);
     return call_of(p, parameter ? cad_py_item(p, parameter, 0) : v, REBUILD);
 }
 
-/* A shape as a tuple; torch.Size is called with one. */
+/* Returns the tuple of a shape or of strides, which may be the argument of a call of torch.Size. */
 static uint32_t shape_of(const cad_pickle_t *p, uint32_t v)
 {
     uint32_t args = call_of(p, v, "torch.Size");
@@ -259,8 +260,8 @@ static int list_tensor(listing_t *l, uint32_t args)
     return l->s->zip.member[t->member].deflated ? add_work(l, l->s->zip.member[t->member].size) : 0;
 }
 
-/* Lists the tensor of one entry of the state dict. Plain values beside the tensors are left out: if the model
- * needs a tensor of that name, it will be missed. */
+/* Lists the tensor of one entry of the state dict. Plain values beside the tensors are left out: if the model needs a
+ * tensor of that name, it is reported as missing. */
 static int list_entry(listing_t *l, uint32_t key, uint32_t value)
 {
     const cad_py_t *k = &l->p->value[key];
@@ -289,7 +290,7 @@ static bool holds_tensors(const cad_pickle_t *p, uint32_t dict)
     return false;
 }
 
-/* Finds the state dict: under a name that trainers use, or the whole. */
+/* Finds the state dict: under a name that trainers use, or the value of the whole pickle. */
 static int find_state(const cad_pickle_t *p, const char *path, uint32_t *dict, cad_error_t *err)
 {
     static const char *const NAME[] = { "state_dict", "model_state_dict", "model" };
@@ -390,7 +391,7 @@ static bool contiguous(const cad_stored_t *t)
     return true;
 }
 
-/* Hands out the numbers of a strided tensor from b, the bytes from its first to its last. */
+/* Passes on the numbers of a strided tensor, in C order. b: the storage from the tensor's first number to its last. */
 static void gather(const cad_stored_t *t, const unsigned char *b, relay_t *r)
 {
     unsigned char buf[1 << 12];

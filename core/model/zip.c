@@ -9,7 +9,7 @@
 
 #define BUFFER (1 << 16)
 #define MAX_MEMBERS 65536      /* libzip needs some 300 bytes for each */
-#define TAIL (65535 + 22 + 20) /* the end record with its longest comment, and the locator of zip64 before it */
+#define TAIL (65535 + 22 + 20) /* the end record with the longest comment, and zip64's locator before it */
 
 /* ---- opening ---- */
 
@@ -20,7 +20,8 @@ static uint64_t little(const unsigned char *b, int n)
     return u;
 }
 
-/* Looks at every place where libzip could find the number of members, since it makes room for so many. */
+/* Refuses a file of too many members before libzip allocates memory for as many as the file claims. Looks at every
+ * place where libzip could find their number. */
 static int check_count(int fd, const char *path, cad_error_t *err)
 {
     off_t size = lseek(fd, 0, SEEK_END);
@@ -137,7 +138,8 @@ static int fill(reading_t *r, int64_t n)
     return 0;
 }
 
-/* Goes on to byte `to`; members that are stored as they are need not be read for this. */
+/* Moves on to byte `to` of the member: seeks if the member is not compressed and was checked before, else reads up to
+ * there. */
 static int skip(reading_t *r, int64_t to)
 {
     int rc = 0;
@@ -146,7 +148,7 @@ static int skip(reading_t *r, int64_t to)
     return rc;
 }
 
-/* Reads to the end: libzip compares the checksum there. */
+/* Reads to the end of the member, where libzip compares the checksum. */
 static int check(reading_t *r)
 {
     int rc = skip(r, r->m->size);

@@ -7,9 +7,9 @@
 typedef struct {
     const char *name; /* owned by the archive */
     uint64_t index;
-    int64_t size, packed; /* bytes once unpacked, and in the file */
+    int64_t size, packed; /* bytes unpacked, and as they lie in the file */
     bool deflated;
-    bool checked; /* was read to its end, with the right checksum */
+    bool checked; /* it was read to its end once, and its checksum was right */
 } cad_member_t;
 
 typedef struct cad_zip_t {
@@ -19,17 +19,17 @@ typedef struct cad_zip_t {
     int64_t n;
 } cad_zip_t;
 
-/* Opens the archive behind fd, which stays the caller's; path must outlive z. CAD_EFORMAT without libzip.
- * Close in any case. */
+/* Opens the archive behind fd, which stays the caller's; path must outlive z. Returns CAD_EFORMAT in a build without
+ * libzip. Close z also after a failure. */
 int cad_zip_open(cad_zip_t *z, int fd, const char *path, cad_error_t *err);
 void cad_zip_close(cad_zip_t *z);
-/* Index of a member, or -1. */
+/* Returns the index of a member, or -1. */
 int64_t cad_zip_find(const cad_zip_t *z, const char *name);
 
-/* Takes n bytes of a member, in order. */
+/* A function that takes the next n bytes of a member. */
 typedef void cad_bytes_f(void *arg, const unsigned char *b, size_t n);
-/* Hands out bytes [begin, begin + n) of a member through a buffer, in parts of a multiple of 8 bytes but the
- * last. The first reading of a member goes on to its end and verifies its checksum. */
+/* Passes bytes [begin, begin + n) of a member to `take`, in parts; each part but the last is a multiple of 8 bytes. The
+ * first reading of a member goes on to its end and verifies its checksum. */
 int cad_zip_read(cad_zip_t *z, int64_t member, int64_t begin, int64_t n, cad_bytes_f *take, void *arg,
                  cad_error_t *err);
 
