@@ -29,7 +29,7 @@ int cad_resolve(const char *path, char **out, cad_error_t *err);
 /* Writes n bytes to a descriptor; returns 0, or -1 with errno. */
 int cad_write_all(int fd, const void *data, size_t n);
 
-/* A file that is being written. All members zero: no file. */
+/* A file that is being written. If all members are zero, there is no file. */
 typedef struct cad_file_t {
     char *path; /* destination, with symbolic links followed; owned */
     char *tmp;  /* temporary name; owned */
@@ -40,7 +40,7 @@ typedef struct cad_file_t {
  * published; elsewhere it has a temporary name in the same folder. After a failure cad_file_abort need not be
  * called. */
 int cad_file_open(cad_file_t *f, const char *path, cad_error_t *err);
-/* The same, but the file always has the temporary name f->tmp, for writers that need a name. */
+/* Does the same as cad_file_open, but the file always has the temporary name f->tmp, for writers that need a name. */
 int cad_file_open_named(cad_file_t *f, const char *path, cad_error_t *err);
 int cad_file_write(cad_file_t *f, const void *data, size_t n, cad_error_t *err);
 /* Gives f the mode of the file it will replace, syncs and closes it. Afterwards the file has its temporary name,

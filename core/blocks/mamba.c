@@ -217,8 +217,8 @@ static void costs(const cad_config_t *c, int ndir, bool merged, cad_cost_t *cost
     cost[CAD_MAMBA_OP_OUT].flop = units * 2 * E * D;
 }
 
-/* Bytes per token that must be moved: the residual is read twice and written once; x and y are written once and,
- * in a merged layer, read once by the second direction. */
+/* Returns the bytes per token that must be moved: the residual is read twice and written once; x and y are written once
+ * and, in a merged layer, read once by the second direction. */
 static double traffic(const cad_config_t *c, int ndir, bool merged)
 {
     double D = (double)c->d_model, E = (double)cad_mamba(c)->E;

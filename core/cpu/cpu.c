@@ -31,7 +31,7 @@ typedef struct {
     const cad_probe_t *probe;
 } isa_t;
 
-/* From the fastest to the slowest. */
+/* All instruction sets, from the fastest to the slowest. */
 static const isa_t ISA[] = {
 #ifdef CAD_X86_BF16
     { "avx512bf16", has_bf16, &cad_cpu_avx512, &cad_cpu_avx512bf16_half, &cad_cpu_avx512_back,

@@ -11,8 +11,8 @@ typedef struct cad_cpu_memory_t { /* how a layer kind lays out its memory */
      * allocator. */
     void (*carve)(cad_lane_t *l, const cad_model_t *m, cad_bump_t *b);
     void (*carve_back)(cad_grad_lane_t *l, const cad_model_t *m, cad_bump_t *b);
-    /* For cad_ops_t.read: returns array `what` of the kind and sets *width, its floats per row. *rows: if the
-     * array is a ring buffer, its length (row r is at r % *rows); else 0. */
+    /* Returns array `what` of the kind, for cad_ops_t.read, and sets *width, its floats per row. *rows: if the array is
+     * a ring buffer, its length (row r is at r % *rows); else 0. */
     const float *(*array)(const cad_lane_t *l, int what, int64_t *width, int64_t *rows);
 } cad_cpu_memory_t;
 

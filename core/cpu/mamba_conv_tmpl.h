@@ -10,8 +10,8 @@
 #include "mamba_tmpl.h"
 #include "mamba_scan_back_tmpl.h"
 
-/* The convolution at one row before SiLU, for VW channels from c onwards: bias + sum over k from `first` to K-1 of
- * w_k x[r - step (K-1-k)]. x points to row r; step is 1, or -1 if the direction is reversed. Taps before `first`
+/* Returns the convolution at one row before SiLU, for VW channels from c onwards: bias + sum over k from `first` to K-1
+ * of w_k x[r - step (K-1-k)]. x points to row r; step is 1, or -1 if the direction is reversed. Taps before `first`
  * would read rows before the sequence's first. */
 INLINE vf conv_sum(const mamba_t *m, const float *x, int64_t step, const int64_t K, int64_t first, int64_t c)
 {
@@ -113,8 +113,8 @@ typedef struct {
     vf x[TAPS - 1], dc[TAPS - 1]; /* x and dc of the TAPS-1 rows before; 0 before the sequence's first row */
 } taps_t;
 
-/* conv_back_any for n rows that are ew floats apart in memory. whole: the TAPS-1 rows before them exist, so the dx
- * of n rows is complete and stored. */
+/* Does the same as conv_back_any, for n rows that are ew floats apart in memory. whole: the TAPS-1 rows before them
+ * exist, so the dx of n rows is complete and stored. */
 INLINE void taps_rows(taps_t *t, const float *x, const float *du, float *dx, int64_t ew, const int n, const bool whole)
 {
     vf v[TAPS - 1 + FEW], dc[TAPS - 1 + FEW], sum[FEW], on[FEW];
@@ -148,7 +148,7 @@ INLINE void taps_rows(taps_t *t, const float *x, const float *du, float *dx, int
     }
 }
 
-/* The same as conv_back_any, for K = TAPS. */
+/* Does the same as conv_back_any, for K = TAPS. */
 static void conv_back_taps(const mamba_back_t *b, int q, int64_t beg, int64_t end, int64_t c, vf *dw, vf *db)
 {
     const cad_span_t *s = &b->f.share.span;

@@ -6,8 +6,8 @@
 
 #define CAD_MAMBA_GROUP 64 /* channels in a group, over which a task sums dB and dC */
 
-/* Floats of dB and dC of one group of channels: (2N,tile), and padding, since sums are stored in groups of rows
- * that may extend beyond the last row. */
+/* Returns the number of floats of dB and dC of one group of channels: (2N,tile), and padding, since sums are stored in
+ * groups of rows that may extend beyond the last row. */
 static inline int64_t cad_cpu_part_size(int64_t tile, int64_t N) { return 2 * N * tile + CAD_PAD; }
 
 #endif

@@ -247,7 +247,7 @@ INLINE void vsoftpluses(const int n, vf *x)
     REPEAT(i, n) x[i] = vfma(s[i] + s[i], p[i], vmax(x[i], zero));
 }
 
-/* vsilus and vsigmoids for a single vector. */
+/* Do the same as vsilus and vsigmoids, for a single vector. */
 INLINE vf vsilu(vf x)
 {
     vsilus(1, &x);
@@ -259,7 +259,8 @@ INLINE vf vsigmoid(vf x)
     return x;
 }
 
-/* The sum of the VW values of a, in a fixed order: the upper half is added to the lower half, log2(VW) times. */
+/* Returns the sum of the VW values of a, in a fixed order: the upper half is added to the lower half, log2(VW)
+ * times. */
 INLINE float vsum(vf a)
 {
     float t[VW];

@@ -7,7 +7,10 @@
  * then need not begin at a multiple of `tile`, and x, z, y and h of the rows that are not computed keep the values of
  * an earlier layer. A backend whose tile is the whole batch (CAD_WHOLE) carries no state between tiles and reads from
  * `want` which rows each sequence needs. Every entry is mandatory. Operations return 0 or a CAD_E* code, and may then
- * write the reason to the lane's text. device.c chooses the backend by the name of the device.
+ * write the reason to the lane's text.
+ *
+ * To add a backend, fill cad_ops_t and, for training, cad_back_ops_t (backward.h), and let device.c choose it by the
+ * name of the device. module.h describes how a backend is loaded at run time.
  * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_BACKEND_H

@@ -43,8 +43,8 @@ struct cad_back_ops_t {
      * NULL: only computes the size. */
     size_t (*carve)(cad_grad_lane_t *l, const cad_model_t *model, char *base);
 
-    /* Opens gradients, which are all 0. If like is not NULL, *g shares the backward weights of like: close *g
-     * before like, and call renew on like only. */
+    /* Opens gradients, which are all 0. If `like` is not NULL, *g shares the backward weights of `like`: close *g
+     * before `like`, and call renew on `like` only. */
     int (*open)(cad_grads_t **g, const cad_ops_t *ops, const cad_model_t *model, const cad_grads_t *like,
                 cad_error_t *err);
     void (*close)(cad_grads_t *g);

@@ -40,13 +40,13 @@ struct cad_context_t {
 int cad_run(cad_context_t *ctx, const cad_pass_t *pass, int64_t npass, cad_error_t *err);
 
 /* ---- conjoin.c: combines two strand encodings into one result ---- */
-/* Number of strands that the published forward pass of this model encodes: 2 (PS) or 1 (Ph). */
+/* Returns the number of strands that the published forward pass of this model encodes: 2 (PS) or 1 (Ph). */
 int cad_conjoin_strands(const cad_model_t *m);
 /* out (n,V) = a + c (PS), or their mean (Ph). out may be a. */
 void cad_conjoin_logits(const cad_model_t *m, int64_t n, const float *a, const float *c, float *out);
 /* out (n) = (a + c) / 2. n: number of floats. */
 void cad_conjoin_embedding(int64_t n, const float *a, const float *c, float *out);
-/* The published model's hidden state of n rows: (n,2D) a_t, then c_t with its D values reversed (PS); or (n,D) a_t
+/* out = the hidden state of n rows in the published model: (n,2D) a, then c with its D values reversed (PS); or (n,D) a
  * (Ph). */
 void cad_conjoin_hidden(const cad_model_t *m, int64_t n, const float *a, const float *c, float *out);
 

@@ -23,7 +23,7 @@ typedef struct cad_sums_t {
     float **norm, **norm_bias;          // (layers) pointers to (Dp)
     float *norm_f, *norm_f_bias;        // (Dp)
     float *embed, *head[2];             // (V,Dp)
-    size_t bytes;                       /* of all gradients */
+    size_t bytes;                       /* bytes of all gradients */
 } cad_sums_t;
 
 /* Lays out all gradients from base onwards and sets s->bytes. base NULL: only computes s->bytes, which is SIZE_MAX

@@ -156,7 +156,7 @@ static int compare(const cad_expected_t *e, cad_context_t *ctx, const char *name
     return rc;
 }
 
-/* Computes a sequence's class logits, or its conjoined logits (L,V); rc: the second strand. */
+/* Computes a sequence's class logits, or its conjoined logits (L,V). rc: the reverse complement, for a classifier. */
 static int both_strands(const cad_expected_t *e, cad_context_t *ctx, const uint8_t *tok, const uint8_t *rc, float *out,
                         cad_error_t *err)
 {
@@ -201,7 +201,7 @@ int cad_expected_forward(const cad_expected_t *e, cad_context_t *ctx, cad_error_
 
 /* ---- gradients ---- */
 
-/* Adds the mean loss over all scored positions to *loss, and its gradient to the trainer's. */
+/* Computes the mean loss over all scored positions (*loss, 0 before), and adds its gradient to the trainer's. */
 static int add_sequences(const cad_expected_t *e, cad_trainer_t *t, double *loss, cad_error_t *err)
 {
     int64_t n = e->B * e->L, scored = 0;

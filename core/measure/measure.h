@@ -13,13 +13,13 @@
 /* A model's operations are numbered from 0: embed, the operations of each layer kind in the model, head, pool. */
 int cad_op_count(const cad_model_t *m);
 const char *cad_op_name(const cad_model_t *m, int op);
-/* number of the first operation of a layer kind that the model uses */
+/* Returns the number of the first operation of a layer kind that the model uses. */
 int cad_op_first(const cad_model_t *m, int kind);
 /* Times every operation of ctx until the meter is closed; close the meter before ctx. On a GPU each operation
  * waits until it is complete, and lanes take turns, so that the times add up. */
 typedef struct cad_meter_t cad_meter_t;
 int cad_meter_open(cad_meter_t **meter, cad_context_t *ctx, cad_error_t *err);
-/* Reads the seconds spent in each operation so far: on the CPU summed over threads, on a GPU its time. */
+/* Reads the seconds spent in each operation so far: on the CPU, summed over threads; on a GPU, the time of the GPU. */
 void cad_meter_read(const cad_meter_t *meter, double seconds[CAD_NOP]);
 void cad_meter_close(cad_meter_t *meter); /* NULL is allowed */
 
@@ -27,12 +27,13 @@ void cad_meter_close(cad_meter_t *meter); /* NULL is allowed */
 typedef struct cad_cost_t { /* operations that one tls takes */
     double flop;            /* multiplications and additions of matrix products and the convolution */
     double updates;         /* scan state updates (each one exp, two multiply-adds) */
-    double exps;            /* values of SiLU and softplus */
+    double exps;            /* number of evaluations of SiLU and softplus */
 } cad_cost_t;
 /* Computes the cost of each operation in the published forward pass, as a mean over layers. Work that both
  * directions of a layer share counts once. embed, head and pool count as 0. */
 void cad_costs(const cad_model_t *m, cad_cost_t cost[CAD_NOP]);
-/* Memory traffic of a tls in bytes, in float32 and as a mean over layers, for windows too long for the cache. */
+/* Returns the memory traffic of a tls in bytes, in float32 and as a mean over layers, for windows too long for the
+ * cache. */
 double cad_traffic(const cad_model_t *m);
 typedef struct cad_peaks_t {
     double flop, updates, exps, bytes;
@@ -48,10 +49,10 @@ int cad_peaks_measure(cad_peaks_t *peaks, int threads, bool half, cad_error_t *e
 /* Computes what cad_forward does, in double precision; rounds to float32 only the result of each strand. */
 int cad_reference_forward(const cad_model_t *m, const uint8_t *tok, int64_t len, float *hidden, float *logits,
                           cad_error_t *err);
-/* Relative error |got - want| / |want| in the Frobenius norm. */
+/* Returns the relative error |got - want| / |want| in the Frobenius norm. */
 double cad_relative_error(const float *got, const float *want, int64_t n);
 
-/* ---- verify.c: compares a model with expected tensors ---- */
+/* ---- expected.c: compares a model with expected tensors ---- */
 /* Draws n tokens from A, C, G and T; token i depends only on seed and i. */
 void cad_random_bases(const cad_model_t *m, uint64_t seed, int64_t n, uint8_t *tokens);
 typedef enum { CAD_VERDICT_FORWARD, CAD_VERDICT_LOSS, CAD_VERDICT_GRADIENT } cad_verdict_t;
@@ -65,7 +66,7 @@ int cad_expected_open(cad_expected_t **e, const cad_model_t *m, const char *path
                       cad_error_t *err);
 void cad_expected_close(cad_expected_t *e);        /* NULL is allowed */
 int64_t cad_expected_len(const cad_expected_t *e); /* L, the number of tokens of each sequence */
-/* true if the file holds labels, so that loss and gradients can be compared */
+/* True if the file holds labels, so that loss and gradients can be compared. */
 bool cad_expected_trains(const cad_expected_t *e);
 /* Compares the forward pass with the expected tensors. For the first two sequences it also compares the results
  * with those of the reverse complement (rc_equivariance). */

@@ -60,7 +60,7 @@ typedef struct {
     int64_t n;
 } job_t; /* n operations of work; if work is NULL, memory is copied */
 
-/* CPU seconds of this thread; time used by other processes does not count. */
+/* Returns the CPU seconds of this thread; time used by other processes does not count. */
 static double now(void)
 {
     struct timespec t;

@@ -284,7 +284,7 @@ int cad_trainer_add(cad_trainer_t *t, enum cad_loss_t loss, const cad_example_t 
     }
     if (rc == 0 && p.n) rc = run_pack(t, loss, &p, scale, sum);
     if (rc) return cad_trainer_report(t, rc, err);
-    return scale == 0 && !isfinite(*sum) /* with a gradient, the update says so */
+    return scale == 0 && !isfinite(*sum) /* with a gradient, cad_trainer_update reports this */
                ? cad_fail(err, CAD_EFORMAT, "the model overflows: a loss is not finite; are its weights damaged?")
                : 0;
 }

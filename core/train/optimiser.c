@@ -135,7 +135,7 @@ static void sum_array(struct sha256_ctx *sum, const float *x, int64_t n)
     }
 }
 
-/* SHA-256 of all that a checkpoint holds: its texts, each with a NUL, and its numbers, little-endian. */
+/* Computes the SHA-256 of all that a checkpoint holds: its texts, each with a NUL, and its numbers, little-endian. */
 static void sum_state(const cad_trainer_t *t, const char *step, const char *note, char hex[65])
 {
     const char *const text[] = { step, t->model->details, note };
@@ -179,7 +179,7 @@ static int read_array(const cad_archive_t *st, const char *name, float *out, int
     return rc;
 }
 
-/* Compares what was read with the sum that was saved with it. */
+/* Compares the sum of what was read with the sum that was saved with it. */
 static int check_sum(const cad_trainer_t *t, const char *want, const char *step, const char *note, const char *path,
                      cad_error_t *err)
 {
