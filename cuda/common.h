@@ -85,7 +85,7 @@ typedef struct {
 #define GRAPH_KEY (1 + 3 * GRAPH_SEQS)
 
 typedef enum { EAGER, CAPTURING, REPLAYING } graph_mode_t;
-typedef struct { /* graph.h */
+typedef struct { /* the recorded batch of a lane; see graph.h */
     graph_mode_t mode;
     bool asked;
     cudaGraphExec_t exec; /* the recorded batch that has this key, or NULL */

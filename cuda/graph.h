@@ -61,7 +61,7 @@ static int graph_begin(cad_lane_t *l, const cad_span_t *s)
     return rc;
 }
 
-/* Called after `read`, which splits a batch: what was recorded is not a whole batch. */
+/* Called after `read`. Drops what was recorded, which is not a whole batch, since `read` splits a batch. */
 static void graph_forget(gpu_t *g)
 {
     graph_drop(g);

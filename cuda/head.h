@@ -73,7 +73,7 @@ typedef struct {
     int64_t n, Dp, V;
 } head_back_args_t;
 
-/* One warp for each row. */
+/* Each warp computes h and dh of one row. */
 KERNEL(head_back, head_back_args_t)
 {
     int64_t i = (int64_t)blockIdx.x * NORM_ROWS + threadIdx.x / WARP;

@@ -6,8 +6,8 @@
 #include "graph.h"
 #include "kind.h"
 
-/* Maximum number of slots, that is of pieces of long sequences: a sequence longer than WHOLE = 2 CHUNK rows has at
- * most 3 pieces for every 2 CHUNK rows. */
+/* Returns the maximum number of slots, that is of pieces of long sequences: a sequence longer than WHOLE = 2 CHUNK rows
+ * has at most 3 pieces for every 2 CHUNK rows. */
 static int64_t most_slots(int64_t rows) { return rows / CHUNK * 3 / 2 + 2; }
 static int64_t most_slabs(int64_t rows) { return rows / SLAB + 4096; }
 
@@ -137,7 +137,7 @@ static int arrive(cad_lane_t *l)
     return check(l, cudaStreamSynchronize(gpu_of(l)->stream), "waiting for the device");
 }
 
-/* Reports a failure of the last renewal. stale: the renewed weights could not be copied to the device. */
+/* Returns CAD_ENOMEM if stale: the weights renewed last could not be copied to the device. */
 static int renewed(cad_lane_t *l, bool stale)
 {
     if (stale) snprintf(l->text, sizeof l->text, "out of memory for new weights");

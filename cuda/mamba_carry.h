@@ -63,7 +63,7 @@ static void carry_pieces(cad_lane_t *l, const float *a, int nseq, bool back)
     LAUNCH(carry, nseq, ceil_div(Ep, THREADS) * STATES, THREADS, 0, g->stream, arg);
 }
 
-/* Bytes of shared memory for dt_in (R values), B and C of STEP rows. */
+/* Returns the bytes of shared memory for dt_in (R values), B and C of STEP rows. */
 static size_t staged_bytes(int64_t R)
 {
     return STEP * (size_t)((R <= STATES ? STATES : PADDED(R)) + 2 * STATES) * sizeof(float);

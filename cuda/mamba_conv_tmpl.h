@@ -22,7 +22,7 @@ typedef struct {
     bool reverse;
 } NAME(conv_args_t);
 
-/* The convolution at row r, before SiLU. `first` is the first tap that reads a row of the same sequence. */
+/* Returns the convolution at row r, before SiLU. `first` is the first tap that reads a row of the same sequence. */
 DEVICE float NAME(taps)(const NAME(conv_args_t) * arg, int64_t r, int64_t first, const int64_t K, int64_t c)
 {
     int64_t step = arg->reverse ? -1 : 1;

@@ -68,8 +68,8 @@ KERNEL(NAME(gate_back), NAME(gate_back_args_t))
     arg.g[at] = arg.g[at] * y * on * fma32(z, 1.0f - on, 1.0f);
 }
 
-/* The gradients of in_proj, out_proj and the norm. yz (rows,Ep) is the gated y. back_of(l)->dx (rows,2Ep) has the
- * columns of dx, then those of dz. */
+/* Computes the gradients of in_proj, out_proj and the norm. yz (rows,Ep) is the gated y. back_of(l)->dx (rows,2Ep) has
+ * the columns of dx, then those of dz. */
 static int NAME(in_gradients)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, const float *yz)
 {
     cad_grads_t *q = l->grads;

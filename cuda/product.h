@@ -49,10 +49,10 @@ static int blas_check(cad_error_t *err, cublasStatus_t s, const char *what)
                                              "cublasLt, %s: %s", what, cublasLtGetStatusString(s));
 }
 
-/* CUDA's name for the type: bfloat16 if half, else float32. */
+/* Returns CUDA's name for the type: bfloat16 if half, else float32. */
 static cudaDataType_t type_of(bool half) { return half ? CUDA_R_16BF : CUDA_R_32F; }
 
-/* first, second: whether cublasLt's first and second operand are transposed. */
+/* Opens the description of a product. first, second: whether cublasLt's first and second operand are transposed. */
 static int operation_open(cublasLtMatmulDesc_t *op, bool fast, bool first, bool second, cad_error_t *err)
 {
     cublasOperation_t transposed = CUBLAS_OP_T;
@@ -120,7 +120,7 @@ static int prefer(cublasLtMatmulPreference_t like, cublasLtMatmulPreferenceAttri
     return blas_check(err, cublasLtMatmulPreferenceSetAttribute(like, what, value, size), "preference");
 }
 
-/* aligned: the address of every matrix is a multiple of this many bytes. */
+/* Finds an algorithm for a product. aligned: the address of every matrix is a multiple of this many bytes. */
 static int find_algorithm(cublasLtHandle_t blas, cublasLtMatmulDesc_t op, cublasLtMatrixLayout_t a,
                           cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, uint32_t aligned,
                           cublasLtMatmulAlgo_t *algo, cad_error_t *err)
@@ -290,7 +290,7 @@ static void table_to_floats(const product_t *p, const void *w, float *to)
             to[i * p->k + j] = number(w, p->transposed ? j * p->n + i : i * p->k + j, p->half);
 }
 
-/* The dot product of a and b, as sixteen partial sums that are then added. n is a multiple of 16. */
+/* Returns the dot product of a and b, as sixteen partial sums that are then added. n is a multiple of 16. */
 static float dot(const float *a, const float *b, int64_t n)
 {
     float part[16] = { 0 }, sum = 0;

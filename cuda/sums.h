@@ -29,7 +29,7 @@ KERNEL(fold, fold_args_t)
     arg.to[i] += acc;
 }
 
-/* The partial sums are in l->grads->parts, from index `at` onwards. */
+/* Adds partial sums to `to`. They are in l->grads->parts, from index `at` onwards. */
 static int fold_parts(cad_grad_lane_t *l, float *to, int64_t at, int64_t count, int64_t stride, int64_t parts)
 {
     fold_args_t arg = { .to = to, .part = l->grads->parts + at, .count = count, .stride = stride, .parts = parts };

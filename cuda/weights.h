@@ -203,7 +203,7 @@ static bool grads_prepare(cad_grads_t *q, const cad_ops_t *ops, const cad_model_
     return true;
 }
 
-/* like is not used: there is only one grad lane, so no weights to share. */
+/* `like` is not used: there is only one grad lane, so no weights to share. */
 static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t *m, const cad_grads_t *like,
                       cad_error_t *err)
 {
