@@ -1,4 +1,4 @@
-/* account.c - which hub is asked, and as whom: what the environment says. SPDX-License-Identifier: MIT */
+/* account.c - reads the hub's address and the user's token from the environment. SPDX-License-Identifier: MIT */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@ static const char *variable(const char *name)
     return s && *s ? s : NULL;
 }
 
-/* Takes a token, without the white space around it. */
+/* Sets a->token to the text, without the white space around it. from: names its origin in messages. */
 static int take_token(account_t *a, const char *text, const char *from, cad_error_t *err)
 {
     size_t n;
@@ -58,7 +58,7 @@ static int find_endpoint(account_t *a, cad_error_t *err)
     return a->endpoint ? 0 : cad_out_of_memory(err);
 }
 
-/* The file of trusted certificates that the user names, or NULL. */
+/* Returns the file of trusted certificates that the user names, or NULL. */
 static const char *certificates(void)
 {
     static const char *const name[] = { "SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE" };

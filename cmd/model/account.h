@@ -1,4 +1,4 @@
-/* account.h - which hub is asked, and as whom: what the environment says. SPDX-License-Identifier: MIT */
+/* account.h - reads the hub's address and the user's token from the environment. SPDX-License-Identifier: MIT */
 #ifndef CAD_ACCOUNT_H
 #define CAD_ACCOUNT_H
 
@@ -10,7 +10,7 @@ typedef struct account_t {
     const char *trusted; /* the file of trusted certificates that the user names, or NULL; borrowed */
     int64_t patience;    /* seconds without a byte after which a connection is given up */
 } account_t;
-/* Free a also after a failure. */
+/* Fills *a from the environment. Call account_free also after a failure. */
 int account_read(account_t *a, cad_error_t *err);
 void account_free(account_t *a);
 

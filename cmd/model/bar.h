@@ -1,4 +1,4 @@
-/* bar.h - sizes for readers, and the bar of a download. SPDX-License-Identifier: MIT */
+/* bar.h - sizes as text, and the progress bar of a download. SPDX-License-Identifier: MIT */
 #ifndef CAD_BAR_H
 #define CAD_BAR_H
 
@@ -10,17 +10,18 @@
 const char *size_text(int64_t bytes, char buf[24]);
 
 typedef struct bar_t {
-    bool on, quiet;      /* draws, on a terminal; says nothing at all */
-    const char *name;    /* the file at hand; borrowed */
-    int64_t total, done; /* bytes of all files; those that are there */
-    int64_t fetched;     /* those that came over the network in this run */
+    bool on, quiet;      /* on: the bar is drawn (on a terminal); quiet: nothing at all is printed */
+    const char *name;    /* the file being fetched; borrowed */
+    int64_t total, done; /* bytes of all files; how many of them are on disk so far, from this run or an earlier one */
+    int64_t fetched;     /* bytes that came over the network in this run */
     struct timespec start, shown;
 } bar_t;
 void bar_begin(bar_t *b, bool quiet, int64_t total);
-/* Counts n bytes; fetched: from the network. Negative: they are lost. Draws at most five times a second. */
+/* Adds n bytes to done, and to fetched if they came over the network. n is negative for bytes that are discarded. Draws
+ * at most five times a second. */
 void bar_add(bar_t *b, int64_t n, bool fetched);
 void bar_clear(const bar_t *b);
-/* Says that the file at hand is waited for. */
+/* Says that another process fetches the file, and that this one waits for it. */
 void bar_waits(const bar_t *b);
 
 #endif

@@ -50,9 +50,9 @@ typedef struct { /* of the last answer */
     char code[64], message[256], type[64];
     char body[1024]; /* the beginning of an error's text */
     size_t nbody;
-    int64_t wait;  /* Retry-After, or 0 */
-    int64_t begin; /* of Content-Range, or -1 */
-    bool begun;    /* some of its body came */
+    int64_t wait;  /* seconds of Retry-After, or 0 */
+    int64_t begin; /* first byte by Content-Range, or -1 */
+    bool begun;    /* some of its body has come */
 } answer_t;
 
 struct fetch_t {
@@ -60,13 +60,13 @@ struct fetch_t {
     CURL *h;
     const cad_hub_name_t *name;
     account_t account;
-    char why[CURL_ERROR_SIZE]; /* libcurl's text */
+    char why[CURL_ERROR_SIZE]; /* libcurl's text of an error */
     int retries;
     bool reached; /* the server has answered once */
     struct timespec heard;
     sink_t *sink;
     answer_t answer;
-    int rc; /* of the sink */
+    int rc; /* what the sink returned */
     cad_error_t *err;
 };
 
@@ -84,7 +84,7 @@ static long status_of(fetch_t *f)
     return status;
 }
 
-/* Copies the value of a header that is named so. */
+/* Copies the value of a header line to `to` if the header has this name. */
 static void take(const char *line, size_t n, const char *name, char *to, size_t size)
 {
     size_t k = strlen(name);
@@ -114,7 +114,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 
 static int fail(fetch_t *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Reports an error about the file at hand; returns CAD_EIO. */
+/* Reports an error about the file being fetched; returns CAD_EIO. */
 static int fail(fetch_t *f, const char *fmt, ...)
 {
     char text[640];
@@ -126,7 +126,8 @@ static int fail(fetch_t *f, const char *fmt, ...)
     return cad_fail(f->err, CAD_EIO, "%s@%s: %s", f->name->model, f->name->revision, text);
 }
 
-/* At the first byte of a file: whether it begins where the sink goes on. */
+/* Called at the first byte of a file. Checks that it begins where the sink goes on; rewinds the sink if the server
+ * sends the whole file. */
 static int begin_file(fetch_t *f, long status)
 {
     f->answer.begun = true;
@@ -159,7 +160,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
     return f->rc ? CURL_WRITEFUNC_ERROR : n;
 }
 
-/* Ends a connection on which nothing comes any more. */
+/* Ends a connection on which nothing has come for a while (account.patience). */
 static int on_time(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
     const fetch_t *f = arg;
@@ -167,9 +168,9 @@ static int on_time(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off
     return since(f->heard) > (double)f->account.patience;
 }
 
-/* ---- where to ---- */
+/* ---- URLs ---- */
 
-/* Writes a part of a URL; "" if it has none. */
+/* Writes a part of a URL to `to`; "" if the URL has no such part. */
 static void part_of(fetch_t *f, const char *url, CURLUPart part, char *to, size_t size)
 {
     CURLU *u = f->c.url();
@@ -195,7 +196,7 @@ static bool same_origin(fetch_t *f, const char *a, const char *b)
     return same;
 }
 
-/* One request. Returns libcurl's code; *next: where the answer redirects to, malloc'd, or NULL. */
+/* Makes one request. Returns libcurl's code. *next: the URL that the answer redirects to, malloc'd, or NULL. */
 static CURLcode request(fetch_t *f, const char *url, char **next)
 {
     struct curl_slist *headers = NULL;
@@ -220,7 +221,8 @@ static CURLcode request(fetch_t *f, const char *url, char **next)
     return code;
 }
 
-/* A request and its redirects. 0 with *code, or CAD_EIO where a redirect is not followed. */
+/* Makes a request and follows its redirects. Returns 0 and sets *code, or a negative code if a redirect must not be
+ * followed. */
 static int follow(fetch_t *f, const char *path, CURLcode *code)
 {
     size_t size = strlen(f->account.endpoint) + strlen(path) + 2;
@@ -273,7 +275,7 @@ static int fail_curl(fetch_t *f, CURLcode code)
     }
 }
 
-/* The hub's own words about an error. */
+/* Returns the hub's own words about an error. */
 static const char *words(fetch_t *f)
 {
     answer_t *a = &f->answer;
@@ -341,7 +343,8 @@ static bool passing_status(long status)
     return status == 408 || status == 429 || status == 500 || (status >= 502 && status <= 504);
 }
 
-/* True for faults that another try may not meet. Before the server has answered once, the user is told at once. */
+/* True for faults that another try may not meet. A failure to connect is one only after the server has answered once;
+ * before, the user is told at once. */
 static bool passing_code(const fetch_t *f, CURLcode code)
 {
     switch (code) {
@@ -367,7 +370,7 @@ static void pause_before(int tries, int64_t wait)
     nanosleep(&t, NULL);
 }
 
-/* After an error of libcurl: 1 = worth another try, or CAD_EIO. */
+/* Reports an error of libcurl. Returns 1 if another try is worthwhile, else CAD_EIO. */
 static int after_curl(fetch_t *f, CURLcode code)
 {
     long proxy = 0;
@@ -377,21 +380,21 @@ static int after_curl(fetch_t *f, CURLcode code)
     return passing_code(f, code) ? 1 : CAD_EIO;
 }
 
-/* After an answer that is an error: the same. */
+/* Reports an answer that is an error. Returns 1 if another try is worthwhile, else CAD_EIO. */
 static int after_status(fetch_t *f, long status)
 {
     fail_status(f, status);
     return passing_status(status) && f->answer.wait <= LONGEST_WAIT ? 1 : CAD_EIO;
 }
 
-/* One try: 0 = done, 1 = worth another, or a negative code. */
+/* Tries once. Returns 0 if all came, 1 if another try is worthwhile, or a negative code. */
 static int attempt(fetch_t *f, const char *path)
 {
     CURLcode code = CURLE_OK;
     long status;
     int rc = follow(f, path, &code);
     if (rc) return rc;
-    if (f->rc) return f->rc; /* the sink's */
+    if (f->rc) return f->rc; /* the sink's error */
     if (code != CURLE_OK) return after_curl(f, code);
     f->reached = true;
     status = status_of(f);

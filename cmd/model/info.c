@@ -50,7 +50,7 @@ static void print_table(const cad_model_t *m)
 
 /* ---- as JSON ---- */
 
-/* A text that may not be UTF-8: then null. */
+/* Returns a text as JSON; null if it is not UTF-8. */
 static json_t *text_json(const char *s)
 {
     json_t *v = json_string(s);

@@ -17,7 +17,8 @@ typedef struct {
     json_t *all; /* the array to print, or NULL */
 } args_t;
 
-/* Why a snapshot cannot be run; "" if it can. The path of its own folder is left out. */
+/* Fills summary, and writes to `why` the reason why the snapshot cannot be run, without the path of its folder; "" if
+ * it can. */
 static void judge(const cad_snapshot_t *s, cad_summary_t *summary, char *why, size_t size)
 {
     cad_error_t err = { "" };
@@ -52,7 +53,7 @@ static json_t *names_json(const char *names)
     return list;
 }
 
-/* A text that may not be UTF-8: then null. */
+/* Returns a text as JSON; null if it is not UTF-8. */
 static json_t *text_json(const char *s)
 {
     json_t *v = json_string(s);

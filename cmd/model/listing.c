@@ -21,7 +21,7 @@ static const char *const SMALL[] = { "config.json",
                                      "adapter_config.json",
                                      NULL };
 
-/* Weight files, by preference: the first that is there is taken, an index with its shards. */
+/* Weight files in order of preference. The first that the hub lists is fetched, an index together with its shards. */
 static const struct {
     const char *file, *shards, *suffix;
 } WEIGHTS[] = {
@@ -41,7 +41,7 @@ static bool in_list(const char *const *list, const char *s)
     return *list != NULL;
 }
 
-/* PREFIX DIGITS "-of-" DIGITS SUFFIX. */
+/* True if s is PREFIX DIGITS "-of-" DIGITS SUFFIX. */
 static bool is_shard(const char *s, const char *prefix, const char *suffix)
 {
     const char *digits = "0123456789";
@@ -65,7 +65,7 @@ static bool has(const json_t *files, const char *name)
     return false;
 }
 
-/* The index into WEIGHTS of what is there; -1 for none. */
+/* Returns the index into WEIGHTS of the first file that is listed; -1 if none is. */
 static int weights_of(const json_t *files)
 {
     for (int w = 0; w < NWEIGHTS; w++)
@@ -94,7 +94,7 @@ static int bad(const cad_hub_name_t *name, const char *file, const char *what, c
                     name->revision, what, file, *file ? "\"" : "");
 }
 
-/* Adds a wanted file. */
+/* Adds a file to the list l. */
 static int add(listing_t *l, const json_t *file, const cad_hub_name_t *name, cad_error_t *err)
 {
     const json_t *lfs = json_object_get(file, "lfs");
@@ -118,7 +118,7 @@ static int add(listing_t *l, const json_t *file, const cad_hub_name_t *name, cad
     return 0;
 }
 
-/* Checks all names, of files that are not wanted too: a server that sends others is not to be trusted. */
+/* Checks all names, also those of files that are not wanted: a server that sends a bad one is not to be trusted. */
 static int check_names(const json_t *files, const cad_hub_name_t *name, cad_error_t *err)
 {
     size_t i;
@@ -151,7 +151,7 @@ static int choose(listing_t *l, const json_t *files, const cad_hub_name_t *name,
     return 0;
 }
 
-/* The first character that is no white space. */
+/* Returns the first character that is not white space. */
 static char first(const char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++)

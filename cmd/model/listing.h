@@ -6,7 +6,7 @@
 
 typedef struct remote_t { /* a file on the hub */
     char *name;           /* without a folder */
-    char hash[65];        /* SHA-256 of its bytes, or git's SHA-1 of a blob: names it in the cache */
+    char hash[65];        /* SHA-256 of its bytes, or git's SHA-1 of a blob; its name in the cache */
     int64_t size;         /* bytes */
 } remote_t;
 
@@ -14,11 +14,11 @@ typedef struct listing_t {
     char commit[65];
     remote_t *file; // (n) config, tokenizer and weight files, in the server's order
     int n;
-    int64_t bytes; /* of all of them */
+    int64_t bytes; /* size of all files */
 } listing_t;
 
-/* Reads the hub's answer about a revision. Nothing in it is trusted: names must stay in their
- * folder, hashes and sizes must be there. Free l also after a failure. */
+/* Reads the hub's answer about a revision. Nothing in it is trusted: names must stay within their folder, and each file
+ * must have a hash and a size. Free l also after a failure. */
 int listing_read(listing_t *l, const char *text, size_t size, const cad_hub_name_t *name, cad_error_t *err);
 void listing_free(listing_t *l);
 

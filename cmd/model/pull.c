@@ -65,7 +65,7 @@ static int get_listing(fetch_t *fetch, const cad_hub_name_t *name, listing_t *l,
 
 /* ---- fetching ---- */
 
-/* Bytes that the cache lacks. */
+/* Returns the number of bytes that the cache lacks. */
 static int64_t missing(const cad_hub_name_t *name, const listing_t *l)
 {
     int64_t bytes = 0;
@@ -91,7 +91,7 @@ static int print_plan(const args_t *a, const cad_hub_name_t *name, const listing
     return cmd_finish(a->cmd);
 }
 
-/* Prints the folder; says what was fetched and whether it can be run. */
+/* Prints the folder; says what was fetched and whether the model can be run. */
 static int report(const args_t *a, const cad_hub_name_t *name, const listing_t *l, const bar_t *bar)
 {
     cad_summary_t summary;
@@ -177,7 +177,7 @@ static int name_model(const args_t *a, const char *text, cad_hub_name_t *name)
     return rc ? cmd_fail(a->cmd, "%s", err.text) : 0;
 }
 
-/* $HF_HUB_OFFLINE, as huggingface_hub reads it. */
+/* True if $HF_HUB_OFFLINE is set, as huggingface_hub reads it. */
 static bool offline(void)
 {
     static const char *const yes[] = { "1", "on", "yes", "true" };

@@ -34,7 +34,7 @@ static int make_folders(const char *path, cad_error_t *err)
     return rc;
 }
 
-/* ---- what is there ---- */
+/* ---- what the cache has ---- */
 
 static int64_t size_of(const char *path)
 {
@@ -48,7 +48,7 @@ static bool is_whole(const char *blob, const remote_t *file)
     return stat(blob, &sb) == 0 && S_ISREG(sb.st_mode) && sb.st_size == file->size;
 }
 
-/* Paths of a blob: while it is written, and then. */
+/* Returns two paths, malloc'd: *part, where a blob lies while it is written, and *blob, where it lies then. */
 static int blob_paths(const char *model, const char *hash, char **blob, char **part, cad_error_t *err)
 {
     char name[96];
@@ -63,7 +63,7 @@ int64_t store_has(const char *model, const remote_t *file)
     int64_t has = 0;
     if (blob_paths(model, file->hash, &blob, &part, NULL) == 0) {
         has = is_whole(blob, file) ? STORE_WHOLE : size_of(part);
-        if (has > file->size) has = 0; /* not of this file */
+        if (has > file->size) has = 0; /* too long to belong to this file */
     }
     free(blob);
     free(part);
@@ -93,7 +93,8 @@ static bool still_there(int fd, const char *path)
     return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
-/* Opens and locks the file at path: *fd; -1 and 0 on a file system without locks, where the hash alone guards. */
+/* Opens and locks the file at path. On a file system without locks, *fd is -1 and the result 0: there only the hash
+ * shows whether another process has written to the blob. */
 static int lock_file(const char *path, int *fd, const bar_t *bar, cad_error_t *err)
 {
     for (;;) {
@@ -127,7 +128,7 @@ static int lock_blob(const char *model, const char *hash, int *fd, const bar_t *
 typedef struct {
     sink_t sink; /* must be first */
     int fd;
-    const char *path; /* of HASH.incomplete */
+    const char *path; /* path of HASH.incomplete */
     const remote_t *file;
     bar_t *bar;
     bool git; /* the hash is git's */
@@ -151,7 +152,7 @@ static void hash_add(blob_t *b, const void *data, size_t n)
     else sha256_update(&b->sha256, n, data);
 }
 
-/* The hash of all bytes, as hexadecimal digits. */
+/* Writes the hash of all bytes to hex, as hexadecimal digits. */
 static void hash_end(blob_t *b, char hex[65])
 {
     uint8_t digest[SHA256_DIGEST_SIZE];
@@ -184,7 +185,7 @@ static int blob_rewind(sink_t *sink, cad_error_t *err)
     return 0;
 }
 
-/* Takes up what an earlier download left. */
+/* Reads the bytes that an earlier download left, so that this one goes on after them. */
 static int blob_resume(blob_t *b, cad_error_t *err)
 {
     char buf[1 << 16];
@@ -206,7 +207,7 @@ void store_escape(text_t *to, const char *s)
     }
 }
 
-/* Fetches what is missing and checks the hash: 0, or 1 if it is wrong. */
+/* Fetches what is missing and compares the hash. Returns 0, 1 if the hash is wrong, or a negative code. */
 static int blob_complete(blob_t *b, fetch_t *fetch, const char *path, char hex[65], cad_error_t *err)
 {
     int rc = b->sink.at == b->sink.size ? 0 : fetch_get(fetch, path, &b->sink, err);
@@ -215,7 +216,8 @@ static int blob_complete(blob_t *b, fetch_t *fetch, const char *path, char hex[6
     return strcmp(hex, b->file->hash) != 0;
 }
 
-/* What an earlier download left may be wrong: then all is fetched anew, once. */
+/* Fetches a blob. If its hash is wrong, the part that an earlier download left may be at fault: then everything is
+ * fetched anew, once. */
 static int blob_fetch(blob_t *b, fetch_t *fetch, const char *path, cad_error_t *err)
 {
     char hex[65] = "";
@@ -239,7 +241,7 @@ static int open_part(blob_t *b, cad_error_t *err)
     return blob_resume(b, err);
 }
 
-/* Syncs and closes b, then gives it its name. */
+/* Syncs and closes the file, then renames it to `blob`. */
 static int finish_part(blob_t *b, const char *blob, cad_error_t *err)
 {
     int fd = b->fd;
@@ -287,7 +289,7 @@ int store_blob(fetch_t *fetch, const char *model, const char *commit, const remo
 
 /* ---- the snapshot ---- */
 
-/* Makes the link at path, or replaces it. A whole file that is there, as on systems without links, stays. */
+/* Makes the link at path, or replaces it. A complete file at path, as on systems without links, stays. */
 static int link_blob(const char *path, const remote_t *file, cad_error_t *err)
 {
     char target[128], there[128];
@@ -313,7 +315,7 @@ static int link_all(const cad_hub_name_t *name, const listing_t *l, cad_error_t 
     return rc;
 }
 
-/* Writes the commit as the revision's; a revision that is the commit itself has no file. */
+/* Writes the commit to the revision's file in refs/. A revision that is the commit itself needs no such file. */
 static int write_ref(const cad_hub_name_t *name, const char *commit, cad_error_t *err)
 {
     cad_file_t f = { 0 };

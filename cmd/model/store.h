@@ -7,18 +7,19 @@
 #include "fetch.h"
 #include "listing.h"
 
-/* The bytes of a file that the cache has: all (STORE_WHOLE), or so many of an earlier download. */
+/* store_has returns how many bytes of a file the cache has: STORE_WHOLE for all, or the number that an earlier download
+ * left. */
 enum { STORE_WHOLE = -1 };
 int64_t store_has(const char *model, const remote_t *file);
-/* Fetches a file's blob if it is not there, going on where an earlier download stopped. Its hash is
- * checked before it gets its name. Waits while another process fetches it. */
+/* Fetches a file's blob if the cache lacks it, going on where an earlier download stopped. The hash is checked before
+ * the blob gets its name. Waits while another process fetches it. */
 int store_blob(fetch_t *fetch, const char *model, const char *commit, const remote_t *file, bar_t *bar,
                cad_error_t *err);
 /* Links the files into the snapshot of the commit, then points the revision to it. */
 int store_snapshot(const cad_hub_name_t *name, const listing_t *l, cad_error_t *err);
-/* Appends one component of a URL, with the bytes that it may not hold escaped. */
+/* Appends s to a URL as one component; escapes the bytes that a component must not hold. */
 void store_escape(text_t *to, const char *s);
-/* Checks that the disk of the cache has room for so many bytes. */
+/* Checks that the cache's disk has room for so many bytes. */
 int store_room(int64_t bytes, cad_error_t *err);
 
 #endif

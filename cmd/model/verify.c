@@ -28,7 +28,7 @@ typedef struct {
     bool failed;
 } verify_t;
 
-/* The default tolerance: forward pass, loss, gradients; in fp32, in bf16. */
+/* Returns the default tolerance for a kind of quantity, in fp32 or bf16. */
 static double usual_tolerance(const verify_t *v, cad_verdict_t kind)
 {
     static const double usual[][2] = { [CAD_VERDICT_FORWARD] = { 2e-6, 1e-2 },
@@ -78,7 +78,8 @@ static bool is_folder(const char *path)
     return stat(path, &sb) == 0 && S_ISDIR(sb.st_mode);
 }
 
-/* The path of expected.safetensors beside the weights of the adapter or model, malloc'd; NULL if there is none. */
+/* Returns the path of expected.safetensors beside the weights of the adapter or model, malloc'd; NULL if there is
+ * none. */
 static char *default_expected(const options_t *o)
 {
     const char *model = o->adapter ? o->adapter : options_model(o), *slash = model ? strrchr(model, '/') : NULL;

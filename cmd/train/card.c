@@ -6,7 +6,8 @@
 
 static void put_key(text_t *t, const char *key, const char *value) { text_printf(t, "%s: %s\n", key, value); }
 
-/* base: -m as given. A folder's name says nothing on the hub, so only hf: names are written. */
+/* Writes the front matter. base: -m as given. A folder's name says nothing on the hub, so only hf: names are
+ * written. */
 static void put_front(text_t *t, const char *task, const char *base)
 {
     text_puts(t, "---\n");
@@ -45,7 +46,7 @@ void card_pretrained(text_t *t, const cad_model_t *model, const char *base, cons
     put_python(t, "AutoModelForMaskedLM");
 }
 
-/* Names of the hub for metrics of ours. */
+/* Returns the hub's name for a metric, or NULL if it has none. */
 static const char *hub_metric(metric_t m)
 {
     static const char *const name[METRICS] = {

@@ -4,12 +4,14 @@
 
 #include "finetune.h"
 
-/* Each appends a card to t: YAML front matter as the Hugging Face hub reads it, then what a user must know. */
+/* card_pretrained and card_finetuned append a card to t: YAML front matter as the Hugging Face hub reads it, then what
+ * a user must know. */
 /* base: -m as given, or NULL; status: as for the checkpoint; recipe: "key=value ...". */
 void card_pretrained(text_t *t, const cad_model_t *model, const char *base, const char *status, const char *recipe);
 /* m: the metrics of the kept epoch on the validation rows; NaN where there are none. */
 void card_finetuned(text_t *t, const tuning_t *r, const metrics_t *m);
-/* The card to write into folder dir: t's text, or NULL if a README.md is there that caduceus did not write. */
+/* Returns the card to write into folder dir: the text of t, or NULL if dir has a README.md that caduceus did not
+ * write. */
 const char *card_for(const text_t *t, const char *dir);
 
 #endif
