@@ -67,7 +67,8 @@ void option_mask_text(int64_t mask, text_t *t);
  * results. Both are borrowed, so they must outlive p. */
 void options_provenance(provenance_t *p, const cad_model_t *model, const cad_context_t *ctx, const char *contigs,
                         const text_t *options);
-/* The same without a context. model: the SHA-256 of the model. All texts are borrowed, so they must outlive p. */
+/* Does the same as options_provenance, without a context. model: the SHA-256 of the model. All texts are borrowed, so
+ * they must outlive p. */
 void options_provenance_of(provenance_t *p, const char *model, const char *contigs, const text_t *options,
                            const char *precision, const char *device);
 /* Adds the files of the model to the ledger, as inputs. */
@@ -81,7 +82,7 @@ bool options_part_done(const options_t *o, const char *path, const provenance_t 
 /* Returns the number of tokens to compute in one batch. */
 int64_t options_batch(const options_t *o);
 
-/* The values of -r, -R, -t and -L, in the order given. how: the option's letter. */
+/* Holds the values of -r, -R, -t and -L, in the order given. how: the option's letter. */
 typedef struct limits_t {
     struct {
         int how;

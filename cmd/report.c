@@ -8,8 +8,8 @@
 
 #include "cmd.h"
 
-/* Never returns NULL: when memory is out, the process ends. Given to jansson, whose version 2.14 frees a string
- * twice when an allocation fails. */
+/* Allocates memory and never returns NULL: when memory is out, the process ends. Given to jansson, whose version 2.14
+ * frees a string twice when an allocation fails. */
 static void *must_alloc(size_t n)
 {
     void *p = malloc(n);

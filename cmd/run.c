@@ -113,7 +113,7 @@ static double share_done(const void *run)
     return s->source->share ? s->source->share(s) : 0;
 }
 
-/* Says so if nothing was read or selected. A shard may be empty. */
+/* Notes that nothing was read or selected, if so. A shard may be empty. */
 static void note_nothing(run_t *r)
 {
     const stream_t *s = &r->stream;

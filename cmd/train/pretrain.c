@@ -241,7 +241,7 @@ static int describe_model(run_t *r, cad_error_t *err)
     return 0;
 }
 
-/* Some base must have a weight, or no step would learn anything. */
+/* Checks that some base has a weight; otherwise no step would learn anything. */
 static int check_data(const run_t *r, cad_error_t *err)
 {
     bool any;
