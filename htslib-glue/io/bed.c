@@ -115,14 +115,14 @@ static int parse_blocks(const field_t *f, bed_row_t *row)
     return ok ? 0 : CAD_EFORMAT;
 }
 
-/* Several columns hold such words only where they name columns, or in GFF, whose fourth and fifth are numbers. */
+/* True for a row of GFF, whose fourth and fifth columns are numbers. */
 static bool is_gff(const field_t *f, int ncol)
 {
     int64_t n;
     return ncol >= 8 && field_int(&f[3], &n) && field_int(&f[4], &n);
 }
 
-/* VCF: contig, position, ID, REF, ALT. */
+/* True for a row of VCF: contig, position, ID, REF, ALT. */
 static bool is_vcf(const field_t *f, int ncol)
 {
     int64_t n;
@@ -145,7 +145,7 @@ static bool is_words(const field_t *f)
     return f[1].n && f[2].n && isalpha((unsigned char)*f[1].s) && isalpha((unsigned char)*f[2].s);
 }
 
-/* What to do about a start or an end that is no whole number. */
+/* Returns the remedy for a start or an end that is not a whole number. */
 static const char *advice(const field_t *f, int ncol)
 {
     int64_t n;

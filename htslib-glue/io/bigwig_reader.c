@@ -19,7 +19,7 @@ static int get(const bigread_t *r, uint64_t at, void *p, size_t n, cad_error_t *
     return cad_pread(r->fd, p, n, (int64_t)at, r->path, err);
 }
 
-/* Reads the head of a tree's node: 0, or an error also where a damaged tree has circles. */
+/* Reads the head of a tree's node. Returns 0, or an error, which also ends a walk in circles through a damaged tree. */
 static int get_node(bigread_t *r, uint64_t at, int depth, unsigned char head[4], uint16_t *n, cad_error_t *err)
 {
     enum { LEVELS = 8 };

@@ -12,7 +12,7 @@ typedef struct bigread_t {
     int ncontig;
     uint64_t index;        /* offset of the index of the data */
     uint64_t blocks, seen; /* blocks of values, as the data say, and those read */
-    uint64_t nodes;        /* of trees that may still be visited */
+    uint64_t nodes;        /* nodes of trees that may still be visited */
     unsigned char raw[BIGWIG_BLOCK], packed[BIGWIG_BLOCK + BIGWIG_BLOCK / 8 + 64];
 } bigread_t;
 /* Returns 0 or a negative CAD_E*. Close r also after a failure. */

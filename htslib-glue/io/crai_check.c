@@ -1,4 +1,4 @@
-/* crai_check.c - .crai is text: a line for each slice, of six numbers.
+/* crai_check.c - checks a .crai, which is text: a line of six numbers for each slice.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,11 +9,11 @@
 #define REMEDY "renew it with `samtools index`"
 
 typedef struct slice_t {
-    int64_t contig;    /* -1: reads without a place */
-    int64_t start;     /* from 1 */
+    int64_t contig;    /* -1: reads without a position */
+    int64_t start;     /* first base of the slice, counted from 1 */
     int64_t span;      /* bases */
-    int64_t container; /* its offset in the file */
-    int64_t offset;    /* from the end of the container's header */
+    int64_t container; /* the container's offset in the file */
+    int64_t offset;    /* the slice's offset from the end of the container's header */
     int64_t size;      /* bytes */
 } slice_t;
 
@@ -21,10 +21,10 @@ typedef struct crai_t {
     const index_file_t *x;
     input_t in;
     slice_t last;
-    bool *seen;     // (1 + contigs): lines of it have been read
-    int major;      /* version of the CRAM */
-    int64_t bytes;  /* of the container that `last` is in */
-    int64_t contig; /* that this container names; -2: several */
+    bool *seen;     // (1 + contigs) by contig + 1: lines of this contig have been read
+    int major;      /* major version of the CRAM */
+    int64_t bytes;  /* size of the container that `last` is in */
+    int64_t contig; /* the contig that this container names; -2: several */
 } crai_t;
 
 static int bad(const crai_t *c, const char *what, cad_error_t *err)
@@ -43,7 +43,8 @@ static bool parse(char *line, slice_t *s)
     return !strtok_r(NULL, "\t\r", &save) && s->start + s->span <= INT32_MAX;
 }
 
-/* A number of CRAM 2 and 3: the ones that the first byte begins with count the bytes that follow. NULL: cut short. */
+/* Reads a number as CRAM 2 and 3 store it: the first byte is followed by as many others as it has leading one bits.
+ * Returns where the number ends; NULL if it is cut short. */
 static const unsigned char *itf8(const unsigned char *p, const unsigned char *end, int32_t *v)
 {
     int more = 0;
@@ -57,12 +58,12 @@ static const unsigned char *itf8(const unsigned char *p, const unsigned char *en
     return p + 1 + more;
 }
 
-/* Reads the size and the contig of a container. False where none can begin. */
+/* Reads the size and the contig of the container at `at`. False if no container can begin there. */
 static bool read_container(crai_t *c, int64_t at)
 {
     unsigned char head[9];
     int32_t contig;
-    if (c->major > 3) return at < c->x->size; /* of another layout */
+    if (c->major > 3) return at < c->x->size; /* CRAM 4 has another layout */
     if (at < 26 || cad_pread(c->x->fd, head, sizeof head, at, "", NULL)) return false;
     c->bytes = head[0] | head[1] << 8 | head[2] << 16 | (int64_t)head[3] << 24;
     if (!itf8(head + 4, head + sizeof head, &contig)) return false;
@@ -70,7 +71,8 @@ static bool read_container(crai_t *c, int64_t at)
     return contig >= -2 && contig < c->x->ncontig && c->bytes < c->x->size - at;
 }
 
-/* htslib keeps one run of lines for each contig, and searches them by their start. */
+/* Checks that the lines of a contig stand together and are sorted by start: htslib keeps one run of lines for each
+ * contig and searches it by start. */
 static int check_order(const crai_t *c, const slice_t *s, bool first, cad_error_t *err)
 {
     if (s->contig >= c->x->ncontig) return bad(c, "a contig that the header lacks: the index of another file?", err);
@@ -79,7 +81,7 @@ static int check_order(const crai_t *c, const slice_t *s, bool first, cad_error_
     return s->start < c->last.start ? bad(c, "a slice before the last one; is the CRAM sorted?", err) : 0;
 }
 
-/* The slices of a container fill it: the last one that is listed ends with it. */
+/* Checks that the last slice listed for a container ends where the container ends, since slices fill it. */
 static int check_full(const crai_t *c, cad_error_t *err)
 {
     return c->major > 3 || c->last.offset + c->last.size == c->bytes

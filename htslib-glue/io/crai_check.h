@@ -1,4 +1,4 @@
-/* crai_check.h - .crai is parsed before htslib loads it.
+/* crai_check.h - parses a .crai before htslib loads it.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -7,7 +7,8 @@
 
 #include "io/index_check.h"
 
-/* For index_check: x->fd is open. CAD_EFORMAT if a line is malformed, out of order, or leads to no slice of the CRAM. */
+/* Called by index_check, which has opened x->fd. Returns CAD_EFORMAT if a line is malformed, is out of order, or leads
+ * to no slice of the CRAM. */
 int crai_check(const index_file_t *x, cad_error_t *err);
 
 #endif

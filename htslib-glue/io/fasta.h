@@ -31,7 +31,7 @@ typedef struct fasta_t {
  * that is impossible, in $TMPDIR for this run. Returns 0, or a negative CAD_E*; then there is nothing to close. */
 int fasta_open(fasta_t *f, const char *path, notes_t *notes, cad_error_t *err);
 void fasta_close(fasta_t *f);
-/* The contig of this name, of n letters, without aliases; NULL: no such contig. */
+/* Returns the contig of this name (n letters), without looking at aliases; NULL if there is none. */
 const contig_t *fasta_own(const fasta_t *f, const char *name, size_t n);
 const contig_t *fasta_find(const fasta_t *f, const char *name); /* looks up a name or alias; NULL: no such contig */
 /* true if fasta_find() finds it; the form that names_t.has needs */

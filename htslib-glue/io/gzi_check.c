@@ -1,4 +1,4 @@
-/* gzi_check.c - .gzi: a count, then pairs of (compressed, uncompressed) offsets of blocks.
+/* gzi_check.c - checks a .gzi: a count, then pairs of (compressed, uncompressed) offsets of blocks.
  *
  * SPDX-License-Identifier: MIT
  */

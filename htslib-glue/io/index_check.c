@@ -1,5 +1,6 @@
-/* index_check.c - .bai, .csi and .tbi: a count of contigs, and for each its bins, their chunks (pairs of virtual
- * offsets) and, but for .csi, an offset for every 16384 bases. crai_check.c has .crai, gzi_check.c .gzi.
+/* index_check.c - finds and checks an index: .bai, .csi or .tbi. These hold a count of contigs and, for each contig,
+ * bins with their chunks (pairs of virtual offsets) and, except in .csi, an offset for every 16384 bases. crai_check.c
+ * checks .crai, gzi_check.c .gzi.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -20,7 +21,7 @@
 #define DEEPEST 8          /* levels of bins below the first; one query visits up to 8^8 bins */
 #define LINEAR_MOST 0x8001 /* offsets for 2^29 bases, and one more */
 
-/* ---- finding it ---- */
+/* ---- finding the index ---- */
 
 static const char *const SUFFIX[][3] = {
     [INDEXED_READS] = { ".csi", ".bai" },
@@ -34,7 +35,7 @@ static const char *maker(const index_file_t *x)
     return x->kind == INDEXED_READS || x->kind == INDEXED_CRAM ? "samtools index" : "bcftools index";
 }
 
-/* The path with the suffix in place of its own, malloc'd; NULL: it has none, or out of memory. */
+/* Returns the path with `suffix` in place of its own suffix, malloc'd; NULL if it has none, or when out of memory. */
 static char *replaced(const char *path, const char *suffix)
 {
     const char *slash = strrchr(path, '/'), *dot = strrchr(path, '.');
@@ -46,7 +47,7 @@ static char *replaced(const char *path, const char *suffix)
     return p;
 }
 
-/* Takes ownership of path; true if there is such a file. */
+/* Takes ownership of path. If there is such a file, sets x->path to it and returns true. */
 static bool found(index_file_t *x, char *path)
 {
     if (path && access(path, F_OK) == 0) x->path = path;
@@ -105,11 +106,11 @@ static int damaged(const index_file_t *x, const char *what, cad_error_t *err)
 
 typedef struct reader_t {
     BGZF *fp;
-    const index_file_t *x; /* the data */
-    uint64_t chunks;       /* read so far */
-    bool csi;              /* bins have an offset, contigs no linear index */
+    const index_file_t *x; /* the index, and the data it belongs to */
+    uint64_t chunks;       /* number of chunks read so far */
+    bool csi;              /* .csi: bins have an offset, contigs have no linear index */
     uint32_t shift, depth; /* bins of the last level hold 2^shift bases; there are depth levels before it */
-    uint32_t bins;         /* of all levels */
+    uint32_t bins;         /* number of bins in all levels */
     kstring_t aux;         /* .tbi: what a .csi holds as auxiliary data */
 } reader_t;
 
@@ -125,7 +126,7 @@ static bool take32(reader_t *r, uint32_t *v)
     return true;
 }
 
-/* Virtual offsets hold that of a block in the upper 48 bits. */
+/* Reads a virtual offset. Its upper 48 bits are the offset of a block in the data. */
 static const char *take_offset(reader_t *r, uint64_t *v)
 {
     unsigned char b[8];
@@ -141,7 +142,7 @@ static bool is_place(const index_file_t *x, uint64_t offset)
     return bgzf_block_at(x->fd, offset >> 16, &size, &data) && (offset & 0xffff) <= data;
 }
 
-/* The first 16 chunks are compared with the data, then 8 between a power of two and the next. */
+/* True if chunk k is compared with the data: the first 16 are, then 8 between a power of two and the next. */
 static bool sampled(uint64_t k)
 {
     uint64_t step = 1;
@@ -162,7 +163,7 @@ static const char *check_chunks(reader_t *r, uint32_t n)
     return NULL;
 }
 
-/* The bin after all others holds an interval and two counts, in the form of two chunks. */
+/* Skips the bin after all others, which holds an interval and two counts in the form of two chunks. */
 static const char *check_counts(reader_t *r, uint32_t n)
 {
     char skipped[32];
@@ -208,7 +209,7 @@ static const char *check_contigs(reader_t *r, uint32_t ncontig)
     return bad;
 }
 
-/* A count of reads without a place may follow, and nothing else. */
+/* Checks the end: a count of reads without a position may follow, and nothing else. */
 static const char *check_end(reader_t *r)
 {
     char rest[9];
@@ -241,7 +242,7 @@ static const char *set_bins(reader_t *r, uint32_t shift, uint32_t depth)
     return NULL;
 }
 
-/* .tbi: the count of contigs comes first; six settings, the length of the names, and these follow. */
+/* Reads the head of a .tbi: the count of contigs, six settings, the length of the names, and the names. */
 static const char *tbi_head(reader_t *r, uint32_t *ncontig)
 {
     uint32_t n;
@@ -259,7 +260,8 @@ static const char *csi_head(reader_t *r, uint32_t *ncontig)
     return bad ? bad : take32(r, ncontig) ? NULL : CUT;
 }
 
-/* Compares what precedes the names with the settings for VCF: columns 1 and 2 are contig and position. */
+/* Compares the settings before the names with those for VCF (columns 1 and 2 are contig and position), and counts the
+ * names. */
 static const char *check_names(const reader_t *r, uint32_t ncontig)
 {
     static const unsigned char vcf[] = { 2, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, '#', 0, 0, 0 };

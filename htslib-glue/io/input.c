@@ -165,7 +165,7 @@ static int open_text(input_t *in, bool forced_kind, cad_error_t *err)
     return rc ? rc : check_text(in, err);
 }
 
-/* Not by hopen, which would take a scheme for what is a name. */
+/* Opens a file, or standard input for "-". Does not use hopen, which would read some names as URLs. */
 static int open_file(input_t *in, const char *path, cad_error_t *err)
 {
     bool standard = !strcmp(path, "-");

@@ -25,7 +25,7 @@ typedef struct input_t {
     bool eof;
 } input_t;
 /* Opens an input. format: a name that input_formats lists; NULL: the format is detected. Returns 0 or a negative
- * CAD_E*; close in also after a failure. */
+ * CAD_E*; call input_close also after a failure. */
 int input_open(input_t *in, const char *path, const char *format, cad_error_t *err);
 /* Reads one line without its \n (a \r is kept). Returns 1, 0 at the end, or a negative CAD_E*. */
 int input_line(input_t *in, kstring_t *line, cad_error_t *err);

@@ -1,4 +1,4 @@
-/* local.c - names of files are names.
+/* local.c - keeps htslib from reading the name of a local file as a URL.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -7,7 +7,7 @@
 #include "io/local.h"
 #include "io/output.h"
 
-/* A scheme ends in a colon that no slash precedes. */
+/* True if the path begins with a scheme: it has a colon before any slash. */
 static bool has_scheme(const char *path) { return path[strcspn(path, ":/")] == ':'; }
 
 char *local_path(const char *path)

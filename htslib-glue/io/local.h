@@ -1,4 +1,4 @@
-/* local.h - names of files are names: htslib would take data:, mem:, file:, s3: and others for schemes.
+/* local.h - keeps htslib from reading the name of a local file as a URL: data:, mem:, file:, s3: and other schemes.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -7,10 +7,10 @@
 
 #include <stdbool.h>
 
-/* The path as htslib must be given it to open the local file of that name, malloc'd: ./mem:x for mem:x.
- * NULL when out of memory. */
+/* Returns the path to give to htslib for the local file of that name, malloc'd: ./mem:x for mem:x. NULL when out of
+ * memory. */
 char *local_path(const char *path);
-/* True for http://, s3:// and the like, where no such file can be meant. */
+/* True for http://, s3:// and the like, which cannot be meant as the name of a local file. */
 bool looks_remote(const char *path);
 
 #endif

@@ -18,8 +18,10 @@ struct output_t {
     /* the file, under a temporary name. .path NULL: the output is not a file but direct (a pipe, a device or a
      * given descriptor) */
     cad_file_t file;
-    int ticket; /* of temporary_add, for the temporary file */
-    int fd;     /* direct output: a duplicate of its descriptor; while spooling: the spool's descriptor; else -1 */
+    int ticket; /* what temporary_add returned for the temporary file; -1: none */
+    /* direct output: the open descriptor of the pipe or device, or a duplicate of the descriptor that the user gave;
+     * while spooling: the spool's descriptor; else -1 */
+    int fd;
     int direct; /* while spooling: the descriptor that the bytes are copied to in the end; else -1 */
     hFILE *h;
     int stream_fd; /* the descriptor that h owns */

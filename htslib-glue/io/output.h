@@ -22,14 +22,14 @@ int output_patch(output_t *out, uint64_t at, const void *data, size_t n, cad_err
 /* Makes an output that is not a file seekable: until output_sync its bytes are kept in a temporary file. Call it
  * before anything is written. */
 int output_spool(output_t *out, cad_error_t *err);
-/* Opens a file without a name in $TMPDIR, which vanishes when it is closed. Returns a descriptor, or -1 with an
- * error text that begins with `name`. */
+/* Opens a file in $TMPDIR that has no name and vanishes when it is closed. Returns a descriptor, or -1 with an error
+ * text that begins with `name`. */
 int output_scratch(const char *name, cad_error_t *err);
 /* Writes out and syncs all bytes. A file keeps its temporary name. */
 int output_sync(output_t *out, cad_error_t *err);
 /* Returns the size of a synced file. */
 int64_t output_bytes(const output_t *out);
-/* Syncs and, if it is a file, renames the output. Frees out, also on failure. */
+/* Syncs the output and, if it is a file, renames it. Frees out, also on failure. */
 int output_close(output_t *out, cad_error_t *err);
 /* Closes n outputs, of which some may be NULL: syncs all of them, then renames all; fatal signals wait meanwhile.
  * Sets each closed output to NULL. After a failure abort the others. */

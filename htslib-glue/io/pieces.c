@@ -1,7 +1,7 @@
-/* pieces.c - a line's pieces, and whether htslib would write them as they were read.
+/* pieces.c - cuts a line into pieces, and tells whether htslib would write them as they were read.
  *
- * htslib reads text into narrower types: float32, integers of 8 to 32 bits, four bits a base. A line is
- * therefore compared with the line that it would write.
+ * htslib reads text into narrower types: float32, integers of 8 to 32 bits, four bits a base. A line is therefore
+ * compared with the line that htslib would write.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -25,7 +25,7 @@ int piece_shown(piece_t p) { return (int)cad_min((int64_t)p.n, 40); }
 
 bool piece_number(piece_t p, double *value)
 {
-    static const char letters[] = "+-.0123456789eEinfINFatyATY"; /* of 1e-5, nan, inf, Infinity */
+    static const char letters[] = "+-.0123456789eEinfINFatyATY"; /* the letters of 1e-5, nan, inf, Infinity */
     char text[64], *end;
     if (!p.n || p.n >= sizeof text) return false;
     memcpy(text, p.s, p.n);
@@ -41,7 +41,7 @@ kept_t piece_kept(piece_t read, piece_t written)
     bool beyond;
     if (piece_equal(read, written) || (!read.n && piece_equal(written, (piece_t) { ".", 1 }))) return KEPT;
     if (!piece_number(read, &a)) return CHANGED;
-    beyond = errno == ERANGE; /* float64, let alone float32 */
+    beyond = errno == ERANGE; /* beyond float64, and so beyond float32 */
     if (!piece_number(written, &b) || beyond) return CHANGED;
     if (a == b || (isnan(a) && isnan(b))) return KEPT;
     return isfinite(a) && isfinite(b) && fabs(a - b) <= 5.1e-6 * fabs(a) ? ROUNDED : CHANGED;

@@ -1,4 +1,4 @@
-/* pieces.h - a line's pieces, and whether htslib would write them as they were read.
+/* pieces.h - cuts a line into pieces, and tells whether htslib would write them as they were read.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,13 +11,13 @@ typedef struct piece_t {
     const char *s;
     size_t n;
 } piece_t; /* a piece of a line, without a NUL at its end */
-/* Cuts the first item off *rest. */
+/* Cuts the first item and its separator off *rest; returns the item. */
 piece_t piece_split(piece_t *rest, char separator);
 bool piece_equal(piece_t a, piece_t b);
-/* A length for "%.*s" in a message. */
+/* Returns the length of the piece for "%.*s" in a message, 40 at most. */
 int piece_shown(piece_t p);
-/* The piece is a number and nothing else: no blanks, no other base than ten. errno is ERANGE if float64 does not
- * hold it. */
+/* True if the piece is a number and nothing else: no blanks, no other base than ten. errno is ERANGE if float64 does
+ * not hold it. */
 bool piece_number(piece_t p, double *value);
 
 typedef enum {
@@ -25,7 +25,7 @@ typedef enum {
     ROUNDED, /* to six digits */
     CHANGED
 } kept_t;
-/* Compares a value as it was read with the same as it would be written. */
+/* Compares a value as it was read with the same value as htslib would write it. */
 kept_t piece_kept(piece_t read, piece_t written);
 
 #endif

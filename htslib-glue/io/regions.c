@@ -163,7 +163,7 @@ static int add_one(regions_t *r, const char *text, const names_t *names, cad_err
 
 /* ---- a list of regions: commas separate them, but also thousands, and names may hold some ---- */
 
-/* The next comma, or the end. */
+/* Returns the next comma outside of braces, or the end of the text. */
 static const char *piece_end(const char *s)
 {
     const char *close = *s == '{' ? strchr(s, '}') : NULL;
@@ -171,7 +171,8 @@ static const char *piece_end(const char *s)
     return s + strcspn(s, ",");
 }
 
-/* A piece that is all digits and dashes belongs to the one before it. */
+/* Returns the end of the first region if the names of contigs are not known: after a colon, a comma before three digits
+ * separates thousands. */
 static const char *plain_end(const char *s)
 {
     const char *p = piece_end(s), *colon = strchr(s, ':');
@@ -192,7 +193,7 @@ static bool fits(const char *s, size_t n, const names_t *names)
     return good;
 }
 
-/* The end of the first region: the longest that names a contig wins. */
+/* Returns the end of the first region: the longest piece that is a region on a known contig. */
 static const char *region_end(const char *s, const names_t *names)
 {
     const char *end[16], *p = piece_end(s);
@@ -299,7 +300,7 @@ static int last_before(const regions_t *r, const char *contig, int64_t end)
     return hi;
 }
 
-/* An empty interval [p,p) counts as base p. */
+/* True if [beg, end) overlaps a region. An empty interval [p,p) counts as base p. */
 bool regions_overlap(const regions_t *r, const char *contig, int64_t beg, int64_t end)
 {
     int i = last_before(r, contig, end == beg ? beg + 1 : end);

@@ -1,5 +1,5 @@
-/* sam_header.c - the header of SAM, BAM and CRAM. htslib reads any, parses it when it is first asked for something,
- * and then fails at a line that it does not name.
+/* sam_header.c - reads and checks the header of SAM, BAM and CRAM. htslib accepts any header, parses it only when it is
+ * first asked for something, and then fails without naming the line.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -69,7 +69,7 @@ static void sort(names_of_t *a)
     if (a->n) qsort(a->v, (size_t)a->n, sizeof *a->v, by_name);
 }
 
-/* The second of the first two equal names of a sorted list, or NULL. */
+/* Returns the second of two equal names in a sorted list, or NULL if all differ. */
 static const named_t *doubled(const names_of_t *a)
 {
     for (int64_t i = 1; i < a->n; i++)
@@ -86,17 +86,17 @@ static void check_free(check_t *c)
 
 /* ---- lines ---- */
 
-typedef struct tags_t { /* of one line: the values of those that matter */
+typedef struct tags_t { /* tags of one line whose values are needed */
     const char *name, *length;
     size_t name_n, length_n;
     int names; /* how often the name is given */
 } tags_t;
 
-/* Splits a line into tags. key: SN or ID. */
+/* Splits a line into tags and stores the two that are needed: `key` (SN or ID), and LN. */
 static int take_tags(const check_t *c, const char *s, const char *end, const char *key, tags_t *t, cad_error_t *err)
 {
     memset(t, 0, sizeof *t);
-    for (s += 3; s < end;) { /* at a tab */
+    for (s += 3; s < end;) { /* s is at a tab */
         const char *next = memchr(s + 1, '\t', (size_t)(end - s - 1));
         size_t n = (size_t)((next ? next : end) - ++s);
         if (n < 3 || s[2] != ':') return bad(c, c->line, "not TAG:VALUE:", n ? s : " ", n ? n : 1, err);
@@ -160,7 +160,7 @@ static int check_lines(check_t *c, const char *s, size_t n, cad_error_t *err)
 {
     const char *end = s + n, *nul = n ? memchr(s, 0, n) : NULL;
     int rc = 0;
-    for (const char *p = nul; p && p < end; p++) { /* NULs may fill a BAM's header up */
+    for (const char *p = nul; p && p < end; p++) { /* NULs may pad the header of a BAM */
         if (!*p) continue;
         for (p = s; p < nul; p++) c->line += *p == '\n';
         return bad(c, c->line + 1, "a NUL byte in it", NULL, 0, err);
@@ -177,7 +177,7 @@ static int check_lines(check_t *c, const char *s, size_t n, cad_error_t *err)
 
 /* ---- the whole ---- */
 
-/* The binary list of a BAM, which counts, and its @SQ lines must be the same. */
+/* Checks that the @SQ lines name the contigs of the header's binary list (BAM), in its order. */
 static int check_contigs(const check_t *c, const sam_hdr_t *h, cad_error_t *err)
 {
     bool same = c->contig.n == sam_hdr_nref(h);
@@ -190,7 +190,7 @@ static int check_contigs(const check_t *c, const sam_hdr_t *h, cad_error_t *err)
                            "%s: its @SQ lines and its list of contigs differ; samtools reheader can mend it", c->path);
 }
 
-/* Contigs may be named by a list alone. */
+/* Adds the contigs of the binary list: a BAM may name them there alone. */
 static int add_list(check_t *c, const sam_hdr_t *h, cad_error_t *err)
 {
     int rc = 0;
@@ -219,7 +219,7 @@ static int check_doubles(check_t *c, cad_error_t *err)
     return 0;
 }
 
-/* Lets htslib parse a copy, since it may know more faults. */
+/* Lets htslib parse a copy of the header, since it may find more faults. */
 static int check_parse(const check_t *c, const sam_hdr_t *h, cad_error_t *err)
 {
     sam_hdr_t *copy = sam_hdr_dup(h);
@@ -248,7 +248,7 @@ static bool is_known(const char *line)
     return any;
 }
 
-/* htslib stops at a line of SAM that it does not know, which is then in its buffer. */
+/* Reports a header that cannot be read. htslib stops at a line of SAM that it does not know; fp->line then holds it. */
 static int unreadable(const check_t *c, const htsFile *fp, cad_error_t *err)
 {
     if (c->text && fp->line.l && fp->line.s[0] == '@' && !is_known(fp->line.s))
@@ -271,7 +271,7 @@ int sam_header_read(sam_hdr_t **h, htsFile *fp, const char *path, notes_t *notes
 
 /* ---- chains of @PG ---- */
 
-/* The first PP of the @PG line, of *n letters; NULL: none. */
+/* Returns the first PP of a @PG line, of *n letters; NULL if there is none. */
 static const char *predecessor(const char *s, const char *end, size_t *n)
 {
     while ((s = memchr(s, '\t', (size_t)(end - s)))) {
@@ -285,7 +285,7 @@ static const char *predecessor(const char *s, const char *end, size_t *n)
     return NULL;
 }
 
-/* The place in the file's order of the last program of that name, as htslib takes it; -1: none. */
+/* Returns the index in file order of the last program of that name, which htslib takes too; -1 if there is none. */
 static int64_t find(const names_of_t *a, const char *s, size_t n)
 {
     int64_t lo = 0, hi = a->n;
@@ -297,7 +297,7 @@ static int64_t find(const names_of_t *a, const char *s, size_t n)
     return lo && !compare(s, n, &a->v[lo - 1]) ? a->v[lo - 1].order : -1;
 }
 
-/* Lists the @PG lines, and in `to` where the PP of each begins. */
+/* Lists the @PG lines in c->program, and the PP of each in `to`. */
 static int list_programs(check_t *c, const char *s, const char *end, names_of_t *to, cad_error_t *err)
 {
     int rc = 0;
@@ -316,7 +316,8 @@ static int list_programs(check_t *c, const char *s, const char *end, names_of_t 
     return rc;
 }
 
-/* Follows PP from each program; a walk that meets itself is a circle. Gives the place of one of its lines, or -1. */
+/* Follows PP from each program; a walk that meets itself is a circle. Returns the index of one of its programs, or -1.
+ * before[i]: the program that i's PP names, or -1; met: n zeros. */
 static int64_t circle(const int64_t *before, int64_t *met, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {

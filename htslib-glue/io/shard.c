@@ -68,7 +68,7 @@ static const char *take_key(json_t *json, const char *key, char *value, size_t s
     return value;
 }
 
-/* Sums all bytes of an open file; the number of them in *n. errno is set on failure. */
+/* Computes the SHA-256 of all bytes of an open file; *n: their number. errno is set on failure. */
 static int sum_bytes(int fd, char hex[65], int64_t *n)
 {
     unsigned char buf[1 << 16], digest[SHA256_DIGEST_SIZE];

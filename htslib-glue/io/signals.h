@@ -25,8 +25,8 @@ void temporary_forget(int ticket); /* -1 is allowed */
 
 /* Makes fatal signals wait until signals_release. Calls may be nested. Only for the thread that writes. */
 void signals_hold(void);
-/* The same, but SIGPIPE does not wait, since a write needs it. Threads that are started before signals_release
- * inherit the signal mask, so the other fatal signals go to this thread. */
+/* Does the same as signals_hold, but SIGPIPE does not wait, since a write needs it. Threads that are started before
+ * signals_release inherit the signal mask, so the other fatal signals go to this thread. */
 void signals_keep(void);
 void signals_release(void);
 

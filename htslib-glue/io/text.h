@@ -20,7 +20,7 @@ void text_printf(text_t *t, const char *fmt, ...) __attribute__((format(printf, 
 void text_number(text_t *t, double v);
 void text_clear(text_t *t);
 void text_free(text_t *t);
-/* Returns 0, or a negative CAD_E*, also if an allocation failed while the text was built. */
+/* Writes the text. Returns 0 or a negative CAD_E*: CAD_ENOMEM if an allocation failed while the text was built. */
 int text_write(output_t *out, const text_t *t, cad_error_t *err);
 
 #endif

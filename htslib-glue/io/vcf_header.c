@@ -1,5 +1,5 @@
-/* vcf_header.c - the header of VCF and BCF. It is read here and given to htslib as text, because bcf_hdr_read loads
- * any index beside a VCF without a check, and because the lines that htslib drops or rewrites are to be named.
+/* vcf_header.c - reads the header of VCF and BCF and gives it to htslib as text. bcf_hdr_read would load any index
+ * beside a VCF without a check, and would not name the lines that it drops or rewrites.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -58,8 +58,8 @@ static int read_text(text_lines_t *t, htsFile *fp, kstring_t *s, cad_error_t *er
     }
 }
 
-/* The text of a BCF: a count of bytes, then as many, of which the last may be NUL. It grows no faster than the file
- * gives it. */
+/* Reads the text of a BCF's header: a count of bytes, then as many bytes, of which the last may be NUL. The buffer
+ * grows no faster than the file gives bytes. */
 static int read_bytes(text_lines_t *t, BGZF *fp, kstring_t *all, cad_error_t *err)
 {
     unsigned char head[9] = { 0 };
@@ -105,7 +105,7 @@ typedef struct kept_t {
 
 static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-/* Lists the lines that htslib holds. */
+/* Lists the header lines that htslib has kept, sorted. */
 static int list_kept(kept_t *k, const bcf_hdr_t *h, cad_error_t *err)
 {
     size_t room = 1;
@@ -123,7 +123,7 @@ static int list_kept(kept_t *k, const bcf_hdr_t *h, cad_error_t *err)
     return 0;
 }
 
-/* Cuts off the number that BCF adds to a line. */
+/* Cuts off ",IDX=N", which htslib adds to the lines of a BCF. */
 static void cut_index(char *s)
 {
     char *at = strstr(s, ",IDX="), *last = at;
@@ -131,7 +131,7 @@ static void cut_index(char *s)
     if (last && !strcmp(last + 5 + strspn(last + 5, "0123456789"), ">")) strcpy(last, ">");
 }
 
-/* The kept line that has the same key and ID, or NULL. */
+/* Returns the kept line that has the same key and ID as s, or NULL. */
 static const char *namesake(const kept_t *k, const char *s)
 {
     const char *id = strstr(s, "=<ID=");
@@ -153,7 +153,7 @@ static void compare_line(const text_lines_t *t, int64_t i, char *s, const kept_t
          other ? other : s);
 }
 
-/* Types that htslib reads as String. */
+/* Notes INFO and FORMAT lines whose Type htslib reads as String, and those without Number. */
 static void compare_types(const text_lines_t *t, const bcf_hdr_t *h, notes_t *notes)
 {
     for (int i = 0; i < h->nhrec; i++) {

@@ -1,4 +1,4 @@
-/* vcf_header.h - the header of VCF and BCF, with a word on each line that htslib does not keep.
+/* vcf_header.h - reads the header of VCF and BCF, and notes each line that htslib does not keep.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,7 +9,7 @@
 
 #include "io/notes.h"
 
-/* Reads the header: 0 or a negative CAD_E*. As in bcf_hdr_read, contigs that only the index of a VCF names are
+/* Reads the header. Returns 0 or a negative CAD_E*. As in bcf_hdr_read, contigs that only the index of a VCF names are
  * added, if that index is sound. */
 int vcf_header_read(bcf_hdr_t **h, htsFile *fp, const char *path, notes_t *notes, cad_error_t *err);
 
