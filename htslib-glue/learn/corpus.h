@@ -21,7 +21,7 @@ int corpus_open(corpus_t *c, const fasta_t *ref, const regions_t *on, int64_t le
 int corpus_window(const corpus_t *c, int64_t i, char *seq, int64_t *len, cad_error_t *err);
 /* Computes a digest of the intervals and of all their bases, which are read for it. */
 int corpus_digest(const corpus_t *c, uint64_t *digest, cad_error_t *err);
-/* *any: the intervals have an A, C, G or T, or with lower an a, c, g or t. Reads until the first of them. */
+/* Sets *any if the intervals have an A, C, G or T (if lower: also a, c, g or t). Reads only up to the first of them. */
 int corpus_any(const corpus_t *c, bool lower, bool *any, cad_error_t *err);
 void corpus_close(corpus_t *c);
 

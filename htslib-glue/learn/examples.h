@@ -20,7 +20,8 @@ typedef struct examples_t {
     float *target;     // (n,K) after examples_targets
     char digest[65];   /* SHA-256 of sequences and labels */
 } examples_t;
-/* Reads all rows of an open input, which must have a base. Sequences are letters until examples_encode. */
+/* Reads all rows of an open input; CAD_EFORMAT if there is no row, or no A, C, G or T in any. Sequences are letters
+ * until examples_encode. */
 int examples_read(examples_t *e, labelled_t *l, cad_error_t *err);
 /* Read rows one by one: examples_begin starts without rows, examples_add adds the row that l has just read,
  * examples_clear removes all rows. */
@@ -37,7 +38,8 @@ int examples_targets(examples_t *e, const cad_head_t *head, cad_error_t *err);
  * the same for each class. */
 int examples_split(examples_t *all, examples_t *part, const cad_head_t *head, double fraction, uint64_t seed,
                    cad_error_t *err);
-/* The order (n) of the rows in an epoch, and whether a row is reverse-complemented in an epoch. */
+/* examples_shuffle sets order (n) to the order of the rows in an epoch; examples_turned tells whether a row is
+ * reverse-complemented in an epoch. */
 void examples_shuffle(int64_t *order, int64_t n, uint64_t seed, int64_t epoch);
 bool examples_turned(int64_t row, uint64_t seed, int64_t epoch);
 /* Computes logits (n,K) of both strands conjoined, in batches of up to batch_tokens tokens. */

@@ -42,11 +42,11 @@ double metric_accuracy(const int64_t *m, int64_t K)
     return t.all > 0 ? t.right / t.all : NAN;
 }
 
-/* Matthews' correlation for K classes (R_K, Gorodkin 2004, Comput. Biol. Chem. 28:367; for two classes Matthews
- * 1975, Biochim. Biophys. Acta 405:442). With n rows, of which c are predicted correctly, t_k belong to class k
- * and p_k are predicted as class k, it is (c n - sum t_k p_k) / sqrt((n^2 - sum p_k^2) (n^2 - sum t_k^2)). It is 0
- * if all rows are predicted as one class (Chicco and Jurman 2020, BMC Genomics 21:6), and undefined if all rows
- * belong to one class. */
+/* Returns Matthews' correlation for K classes (R_K, Gorodkin 2004, Comput. Biol. Chem. 28:367; for two classes Matthews
+ * 1975, Biochim. Biophys. Acta 405:442). With n rows, of which c are predicted correctly, t_k belong to class k and p_k
+ * are predicted as class k, it is (c n - sum t_k p_k) / sqrt((n^2 - sum p_k^2) (n^2 - sum t_k^2)). It is 0 if all rows
+ * are predicted as one class (Chicco and Jurman 2020, BMC Genomics 21:6), and undefined if all rows belong to one
+ * class. */
 double metric_mcc(const int64_t *m, int64_t K)
 {
     totals_t t = totals(m, K);
@@ -62,8 +62,8 @@ double metric_mcc(const int64_t *m, int64_t K)
     return (t.right * t.all - both) / sqrt((t.all * t.all - called) * (t.all * t.all - truth));
 }
 
-/* F1 of class k (van Rijsbergen 1979): 2 TP / (2 TP + FP + FN). Undefined if no row belongs to the class and no
- * row is predicted as it. */
+/* Returns F1 of class k (van Rijsbergen 1979): 2 TP / (2 TP + FP + FN). It is undefined if no row belongs to the class
+ * and no row is predicted as it. */
 static double f1_of(const int64_t *m, int64_t K, int64_t k)
 {
     double all = row_sum(m, K, k) + column_sum(m, K, k);
@@ -78,8 +78,8 @@ static void add_defined(double v, double *sum, int64_t *n)
     ++*n;
 }
 
-/* For two classes, F1 of class 1. For more, the unweighted mean of the F1 of all classes where it is defined
- * ("macro": Sokolova and Lapalme 2009, Inf. Process. Manag. 45:427). */
+/* Returns F1 of class 1 if there are two classes; for more, the unweighted mean of the F1 of all classes where it is
+ * defined ("macro": Sokolova and Lapalme 2009, Inf. Process. Manag. 45:427). */
 double metric_f1(const int64_t *m, int64_t K)
 {
     double sum = 0;
@@ -128,8 +128,9 @@ static int rank_all(const double *v, int64_t n, double *rank)
     return 0;
 }
 
-/* Hanley and McNeil 1982, Radiology 143:29: the Wilcoxon statistic of the positives' ranks, divided by the number
- * of pairs of a positive and a negative row. A pair of equal scores counts half. */
+/* Computes the area under the ROC curve (Hanley and McNeil 1982, Radiology 143:29): the Wilcoxon statistic of the
+ * positives' ranks, divided by the number of pairs of a positive and a negative row. A pair of equal scores counts
+ * half. */
 int metric_auroc(const double *score, const uint8_t *positive, int64_t n, double *out)
 {
     double *rank = malloc((size_t)cad_max(n, 1) * sizeof *rank), sum = 0, yes = 0;
@@ -158,7 +159,8 @@ static double mean_of(const double *x, int64_t n)
     return sum / (double)n;
 }
 
-/* Pearson 1895, Proc. R. Soc. 58:240. Undefined if all values of x, or of y, are equal. */
+/* Returns Pearson's correlation (1895, Proc. R. Soc. 58:240). It is undefined if all values of x, or of y, are
+ * equal. */
 double metric_pearson(const double *x, const double *y, int64_t n)
 {
     double xy = 0, xx = 0, yy = 0, mx, my;
@@ -173,7 +175,7 @@ double metric_pearson(const double *x, const double *y, int64_t n)
     return xx > 0 && yy > 0 ? fmax(-1, fmin(1, xy / (sqrt(xx) * sqrt(yy)))) : NAN;
 }
 
-/* Spearman 1904, Am. J. Psychol. 15:72: Pearson's correlation of the midranks. */
+/* Computes Spearman's correlation (1904, Am. J. Psychol. 15:72): Pearson's correlation of the midranks. */
 int metric_spearman(const double *x, const double *y, int64_t n, double *out)
 {
     double *rank = malloc((size_t)cad_max(n, 1) * 2 * sizeof *rank);

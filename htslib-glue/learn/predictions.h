@@ -12,7 +12,8 @@ void prediction_of(const cad_head_t *head, const float *logits, double *out);
 double prediction_loss(const cad_head_t *head, const float *logits, const float *target);
 /* Returns the index of the largest of K numbers, the first one if several are equal. */
 int64_t prediction_class(const double *p, int64_t K);
-/* The columns of a row: a number for each output and, unless the outputs are values, the prediction. */
+/* prediction_names writes the names of the columns of a row, prediction_put their values: a number for each output and,
+ * unless the outputs are values, the prediction. */
 void prediction_names(const cad_head_t *head, text_t *t);
 void prediction_put(const cad_head_t *head, const double *p, text_t *t);
 void prediction_none(const cad_head_t *head, text_t *t); /* writes "." in each column */
