@@ -40,8 +40,8 @@ typedef struct allele_t {
 } allele_t;
 /* Returns the note of an ALT: STAR, SYMBOLIC, or NULL if it is a sequence. */
 const char *allele_note(const char *alt);
-/* Sets a from a record's REF at pos (0-based), which was compared with the reference, and an ALT that is a
- * sequence. Reuses the memory of a->alt. */
+/* Fills *a from ref (a record's REF, already compared with the reference), its position pos (0-based) and alt, an ALT
+ * that is a sequence. Reuses the memory of a->alt. */
 int allele_set(allele_t *a, const char *ref, const char *alt, int64_t pos, const contig_t *c, view_t *v,
                const flanks_t *f, cad_error_t *err);
 /* Writes the bases of haplotype 0 (REF) or 1 (ALT) to out. */

@@ -139,7 +139,7 @@ static void pass_sent(pipeline_t *p)
     for (item_t *it = p->unsent; it && it->whole && it->unsent == 0; p->unsent = it = it->next) p->held -= it->bytes;
 }
 
-/* Sends the batch that was filled to the worker. If no batch is free to be filled then, collects the oldest one. */
+/* Gives the filled batch to the worker. If no free batch is left, waits for the oldest one and delivers its results. */
 static int send_batch(pipeline_t *p, cad_error_t *err)
 {
     jobs_t *b = filling(p);
@@ -228,7 +228,7 @@ static int room_for_job(jobs_t *b, cad_error_t *err)
     return 0;
 }
 
-/* Adds data to the digest, but only in a run that counts work. */
+/* Adds data to the digest if the pipeline only counts the work (neither ctx nor compute is set). */
 void pipeline_digest(pipeline_t *p, const void *data, size_t n)
 {
     if (counts_only(p)) p->work.digest = cad_hash_word(cad_hash(p->work.digest, data, n), n);

@@ -29,7 +29,8 @@ typedef struct job_t { /* one window of an item; its intervals count from the wi
     int64_t len;
     int64_t mask;      /* the pipeline's mask, or CAD_MASK_EACH */
     interval_t scored; /* empty: no scores */
-    interval_t kept;   /* for regions: the bases that count for the region */
+    /* for regions: the part of the core that lies within the region; only its bases go into the region's results */
+    interval_t kept;
     interval_t pooled; /* empty: no embedding */
     float *logp;       // (scored,4); scored: length of that interval
     float *embedding;  // (D), or (pooled,D) for CAD_POOL_NONE; pooled: length of that interval

@@ -37,8 +37,8 @@ typedef struct reads_t { /* the state of SOURCE_READS */
 } reads_t;
 
 /* ---- sam_lines.c ---- */
-/* Compares the record that htslib has just parsed from SAM text with its line: warns of letters and numbers that it
- * rounds, CAD_EFORMAT for anything else that it would change. */
+/* Compares a line of SAM text with the record that htslib has just parsed from it. Warns of letters that change and of
+ * numbers that are rounded; returns CAD_EFORMAT for anything else that htslib would change. */
 int sam_line_check(reads_t *r, const bam1_t *b, cad_error_t *err);
 
 /* ---- read_tags.c: the sink ---- */

@@ -28,7 +28,7 @@ int regions_place(const stream_t *s, const contig_t *c, interval_t span, cad_err
 /* Makes a region from a line. row: its number; the caller then sets its nspan intervals. NULL: out of memory. */
 region_t *regions_row(const kstring_t *line, int64_t row, int ncol, const contig_t *c, int nspan);
 
-/* Sets tiling and cutter without a table, for reads and evaluation. */
+/* Sets s->tiling, s->cutter and *longest, but nothing in s->table, which reads and evaluation do not use. */
 int regions_plan_cutter(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err);
 
 /* Returns the error that the row ends beyond its contig. */

@@ -1,4 +1,4 @@
-/* sam_lines.c - records of SAM text are compared with what htslib would write for them.
+/* sam_lines.c - compares records of SAM text with what htslib would write for them.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,7 +13,7 @@ typedef struct line_t { /* a record as text */
     piece_t field[FIELDS], tags;
 } line_t;
 
-/* Cuts a line into its fields. htslib ends some of those before QUAL by NUL in place of a tab. */
+/* Cuts a line into its fields. htslib ends some of the fields before QUAL by NUL in place of a tab. */
 static void cut(line_t *l, const char *s)
 {
     piece_t rest;
@@ -26,7 +26,7 @@ static void cut(line_t *l, const char *s)
     l->tags = rest;
 }
 
-/* "file:line", or the file alone where htslib counts no lines. */
+/* Returns "file:line", or the file alone if it is compressed, since htslib then counts no lines. */
 static const char *place(const reads_t *r, char buf[4200])
 {
     if (r->fp->is_bgzf) snprintf(buf, 4200, "%.4100s", r->s->in->path);
@@ -44,7 +44,7 @@ static int otherwise(const reads_t *r, const bam1_t *b, piece_t what, piece_t re
 
 static bool is(piece_t p, const char *text) { return piece_equal(p, (piece_t) { text, strlen(text) }); }
 
-/* FLAG may be hexadecimal or octal. */
+/* True if FLAG has the value that was read, which may be hexadecimal or octal. */
 static bool same_flag(piece_t read, const bam1_t *b)
 {
     char *end;
@@ -52,7 +52,7 @@ static bool same_flag(piece_t read, const bam1_t *b)
     return read.n && end == read.s + read.n && flag == b->core.flag;
 }
 
-/* RNEXT is "=" where it is RNAME. */
+/* True if RNEXT is kept; htslib writes "=" where it is the same as RNAME. */
 static bool same_mate(const line_t *read, piece_t written)
 {
     piece_t mate = read->field[RNEXT], own = read->field[RNAME];
@@ -60,7 +60,8 @@ static bool same_mate(const line_t *read, piece_t written)
            (is(written, "*") && is(mate, "=") && is(own, "*"));
 }
 
-/* Letters that four bits cannot tell apart: lower case, U, dots and any other than the IUPAC codes. */
+/* True if SEQ keeps its length. Notes letters that four bits cannot hold: lower case, U, dots and any other than the
+ * IUPAC codes. */
 static bool same_letters(reads_t *r, const bam1_t *b, piece_t read, piece_t written)
 {
     char buf[4200];
@@ -73,7 +74,7 @@ static bool same_letters(reads_t *r, const bam1_t *b, piece_t read, piece_t writ
     return true;
 }
 
-/* packed: the CIGAR stood in the tag CG. */
+/* Compares the eleven fields. packed: the CIGAR stood in the tag CG. */
 static int compare_fields(reads_t *r, const bam1_t *b, const line_t *read, const line_t *written, bool packed,
                           cad_error_t *err)
 {
@@ -89,14 +90,15 @@ static int compare_fields(reads_t *r, const bam1_t *b, const line_t *read, const
     return 0;
 }
 
-/* Both are numbers, but htslib's type cannot hold the first. */
+/* True if both are numbers: then htslib's type cannot hold the first. */
 static bool numbers(piece_t read, piece_t written)
 {
     double x, y;
     return piece_number(read, &x) && piece_number(written, &y);
 }
 
-/* A real value beyond float32 gets a warning; any other that is not kept is refused. */
+/* Compares one value as read with the same value as htslib would write it. A real number that is rounded, or that
+ * float32 cannot hold, gets a note; any other value that changes is refused. */
 static int compare_value(reads_t *r, const bam1_t *b, piece_t tag, bool real, piece_t read, piece_t written,
                          cad_error_t *err)
 {
@@ -110,7 +112,8 @@ static int compare_value(reads_t *r, const bam1_t *b, piece_t tag, bool real, pi
     return 0;
 }
 
-/* Compares what follows "XX:B:f". */
+/* Compares an array as read with the same array as htslib would write it. Both begin with the letter of the type, as in
+ * "f,0.5,1". */
 static int compare_array(reads_t *r, const bam1_t *b, piece_t tag, bool real, piece_t read, piece_t written,
                          cad_error_t *err)
 {

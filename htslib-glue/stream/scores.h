@@ -39,14 +39,16 @@ typedef struct score_t {
     unsigned of, needs;
     score_type_t type;
     bool masked; /* computed from masked bases, so it has another name if nothing is masked (score_suffix) */
-    /* For regions the column of this name, for reads the tag. Not set for arrays, which only reads have. */
+    /* The value for regions, in the column of this name, and for reads, in the tag. Not set for arrays, which only
+     * reads have. */
     double (*value)(const score_sums_t *s);
     const char *tag; /* default name of the tag, which --tag-map changes; NULL: no tag */
     score_array_t array;
-    /* For variants, the field PREFIX_INFO (such as CADUCEUS_LLR) with Number=A. NaN is written as missing. */
+    /* Name and description of the INFO field for variants: PREFIX_INFO (such as CADUCEUS_LLR) with Number=A. NaN is
+     * written as missing. */
     const char *info, *text;
     double (*effect)(const effect_t *e);
-    /* For tracks: their number, and the base of the first; track i is for base + i of A, C, G, T. */
+    /* Number of tracks, and the base of the first; track i is for base + i of A, C, G, T. */
     int tracks, base;
     double (*at)(const float logp[4], int ref, int b); /* ref: base of the reference; b: base of the track */
     const char *colour[SCORE_TRACKS], *low, *high;     /* colours and range in which a browser draws it */

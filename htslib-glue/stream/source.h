@@ -50,7 +50,7 @@ typedef struct source_t {
     /* read puts all items into the pipeline. finish completes the output after all items are written; or NULL. */
     int (*read)(stream_t *s, cad_error_t *err);
     int (*finish)(stream_t *s, cad_error_t *err);
-    /* As in pipeline_t, with the stream as the first argument. */
+    /* The callbacks of pipeline_t, with the stream as the first argument. */
     int (*take)(void *stream, item_t *it, const job_t *j, cad_error_t *err);
     int (*sink)(void *stream, item_t *it, cad_error_t *err);
     void (*drop)(void *stream, item_t *it);

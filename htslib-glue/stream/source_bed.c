@@ -1,6 +1,5 @@
 /* source_bed.c - the source of BED rows on a reference: each line is a region, and its row gets columns of scores.
- * SPDX-License-Identifier: MIT
- */
+ * columns.c writes the rows. SPDX-License-Identifier: MIT */
 #include <strings.h>
 
 #include "stream/region_source.h"

@@ -1,4 +1,5 @@
-/* sources.c - the list of sources, and functions that run one of them.
+/* sources.c - the list of sources, and functions that run one of them. io/input.c recognises the formats; to add one,
+ * begin there.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -37,7 +37,7 @@ int tracks_list(tracks_t *t, const score_list_t *scores, int64_t mask, cad_error
 
 /* ---- values ---- */
 
-/* The value of a track at one base, rounded to the decimals that are written. + 0.0 turns -0 into 0. */
+/* Returns the value of a track at one base, rounded to the decimals that are written. + 0.0 turns -0 into 0. */
 static float value_at(const track_t *x, const float logp[4], int ref, double scale)
 {
     return (float)((rint(x->score->at(logp, ref, x->base) * scale) + 0.0) / scale);

@@ -24,7 +24,7 @@ static int columns(const kstring_t *line, piece_t c[COLUMNS])
     }
 }
 
-/* Copies the piece to v->text, as a text for look-ups and messages. */
+/* Copies the piece to v->text, since look-ups and messages need a NUL at its end. */
 static const char *piece(variants_t *v, piece_t p)
 {
     text_clear(&v->text);
@@ -62,7 +62,7 @@ static int check_line(variants_t *v, cad_error_t *err)
 
 /* ---- the line beside what htslib would write for it ---- */
 
-/* Tells of a value that is not kept. what: "INFO/" and the like. */
+/* Notes a value that htslib rounds or changes. what: "INFO/" and the like. */
 static void tell(variants_t *v, kept_t kept, const char *what, piece_t key, piece_t read, piece_t written)
 {
     char buf[4200];
@@ -89,7 +89,7 @@ static bool all_missing(piece_t list)
     return true;
 }
 
-/* Tells of each value of a list that is not kept. */
+/* Notes each value of a list that htslib rounds or changes. */
 static void compare_list(variants_t *v, const char *what, piece_t key, piece_t read, piece_t written)
 {
     if (piece_equal(read, written)) return;
@@ -114,7 +114,7 @@ static int compare_info(variants_t *v, piece_t read, piece_t written, cad_error_
     return 0;
 }
 
-/* The line of an error for a key that FORMAT names twice, which htslib mixes up; else 0. */
+/* Returns CAD_EFORMAT if FORMAT names the key twice, since htslib mixes up the two; else 0. */
 static int named_twice(const variants_t *v, piece_t format, piece_t key, cad_error_t *err)
 {
     char buf[4200];
@@ -125,7 +125,7 @@ static int named_twice(const variants_t *v, piece_t format, piece_t key, cad_err
                             piece_shown(key), key.s);
 }
 
-/* Values that a sample leaves out at its end are missing ones. */
+/* Compares the values of a sample. Values that it leaves out at its end are missing ones. */
 static int compare_sample(variants_t *v, const piece_t format, piece_t read, piece_t written, cad_error_t *err)
 {
     piece_t keys = format;
