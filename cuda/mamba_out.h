@@ -35,7 +35,7 @@ KERNEL(combine, combine_args_t)
     if (i < arg.n) arg.res[i] = arg.base[i] + (arg.times ? arg.h[i] * arg.o[i] : arg.h[i] + arg.o[i]);
 }
 
-/* to (rows,Dp) = y x out_proj^T [+ base] + bias */
+/* Sets `to` (rows,Dp) to y x out_proj^T [+ base] + bias. */
 static int project_out(cad_lane_t *l, const mamba_dir_t *p, cad_span_t s, float *to, const float *base)
 {
     const cad_weights_t *w = l->weights;

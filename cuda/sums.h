@@ -62,7 +62,7 @@ KERNEL(thin, thin_args_t)
     arg.part[(blockIdx.x * arg.n + i) * arg.k + c] = acc;
 }
 
-/* to (n,k) += A^T x B, with A as in thin_args_t */
+/* Adds A^T x B to `to` (n,k), with A as in thin_args_t. */
 static int thin_sum(cad_grad_lane_t *l, const float *a, const uint8_t *tok, int64_t n, const float *b, int64_t k,
                     int64_t rows, float *to)
 {
@@ -74,7 +74,7 @@ static int thin_sum(cad_grad_lane_t *l, const float *a, const uint8_t *tok, int6
     return fold_parts(l, to, 0, n * k, n * k, parts);
 }
 
-/* to (k) += the sum of the rows of b (rows,k) */
+/* Adds the sum of the rows of b (rows,k) to `to` (k). */
 static int columns(cad_grad_lane_t *l, const float *b, int64_t k, int64_t rows, float *to)
 {
     return thin_sum(l, NULL, NULL, 1, b, k, rows, to);
@@ -94,7 +94,7 @@ static int clear_tail(cad_grad_lane_t *l, const float *a, int64_t width, int64_t
         "clearing");
 }
 
-/* to (n,k) += A^T x B */
+/* Adds A^T x B to `to` (n,k). */
 static int outer(cad_grad_lane_t *l, const outer_t *o, const float *a, const float *b, int64_t rows, float *to)
 {
     int64_t size = o->n * o->k;

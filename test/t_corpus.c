@@ -107,7 +107,7 @@ typedef struct {
     int seen[CONTIGS][1001], windows, twice, foreign;
 } cover_t;
 
-/* Finds which bases the windows from to from+n-1 of a run cover. */
+/* Finds which bases are covered by n windows of a run, from number `from` onwards. */
 static cover_t cover(const corpus_t *c, char genome[CONTIGS][1001], int64_t from, int64_t n, int *tiled)
 {
     static int begins[CONTIGS][1001];

@@ -63,7 +63,7 @@ static inline void cad_mamba_sums_place(cad_bump_t *b, const cad_model_t *m, int
     for (int k = 0; k < m->layer[layer].ndir; k++) cad_mamba_dir_place(b, s, &s->dir[k]);
 }
 
-/* to (E,N) += the gradient of A_log. Since A = -exp(A_log), it is A times the gradient of A. */
+/* Adds the gradient of A_log to `to` (E,N). Since A = -exp(A_log), it is A times the gradient of A. */
 static inline void cad_mamba_add_decay(float *to, const cad_mamba_sums_t *s, const float *from, const float *a_log)
 {
     for (int64_t e = 0; e < s->E; e++)

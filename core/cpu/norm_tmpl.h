@@ -75,7 +75,7 @@ static void norm_row_back(const norm_t *n, const float *x, const float *dy, floa
     }
 }
 
-/* Adds times x from (n) to to (n). */
+/* Adds `times` x `from` (n) to `to` (n). */
 static void add_row(float *to, const float *from, float times, int64_t n)
 {
     for (int64_t i = 0; i < n; i += VW) vstore(to + i, vfma(vload(from + i), vset(times), vload(to + i)));

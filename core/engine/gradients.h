@@ -78,7 +78,7 @@ static inline void cad_add_rows(float *to, const float *from, int64_t rows, int6
         for (int64_t c = 0; c < cols; c++) to[r * cols + c] += from[r * ld + c];
 }
 
-/* to (rows,cols) += transposed from (cols,ld). */
+/* Adds the transpose of `from` (cols,ld) to `to` (rows,cols). */
 static inline void cad_add_transposed(float *to, const float *from, int64_t rows, int64_t cols, int64_t ld)
 {
     for (int64_t r = 0; r < rows; r++)

@@ -163,7 +163,7 @@ bool part_done(const char *path, const text_t *json)
     return done;
 }
 
-/* Sets order[k] = i if path[i] is shard k + 1 of n. mine: its provenance. *run: the provenance of the run, which
+/* Sets order[k] = i if path[i], whose provenance is `mine`, is shard k + 1 of n. *run: the provenance of the run, which
  * is set from the first part; the others must agree with it. */
 static int place_part(const char *const path[], int i, int n, int order[], json_t *mine, json_t **run, cad_error_t *err)
 {
