@@ -230,7 +230,8 @@ static int begin_records(const args_t *a, records_t *t, const htsFormat *in, cad
     return rc ? rc : records_begin(&t->out, t->reads, t->variants, a->reference, &t->pool, err);
 }
 
-/* Checks that records of a part mean the same under the output's header: CAD_EFORMAT if the part has other contigs. */
+/* Checks that records of a part mean the same under the output's header. Returns CAD_EFORMAT if the part has other
+ * contigs. */
 static int same_contigs(const records_t *t, const sam_hdr_t *h, const char *path, cad_error_t *err)
 {
     int n = sam_hdr_nref(t->reads);
@@ -241,7 +242,8 @@ static int same_contigs(const records_t *t, const sam_hdr_t *h, const char *path
     return same ? 0 : cad_fail(err, CAD_EFORMAT, "%s: other contigs than in the first part", path);
 }
 
-/* The same for variants, and for the names in INFO, FORMAT and FILTER, which BCF numbers. */
+/* Does the same as same_contigs for variants: compares contigs, samples, and the names in INFO, FORMAT and FILTER,
+ * which BCF numbers. */
 static int same_names(const records_t *t, const bcf_hdr_t *h, const char *path, cad_error_t *err)
 {
     bool same = bcf_hdr_nsamples(t->variants) == bcf_hdr_nsamples(h);

@@ -49,7 +49,7 @@ static int copy_to(beside_t *b, int fd, const char *from, const char *to, ledger
     if (rc == 0) rc = cad_file_open(&b->file[b->n], to, err);
     if (rc) return rc;
     rc = copy_bytes(&b->file[b->n++], fd, from, err);
-    return rc ? rc : cad_file_sync(&b->file[b->n - 1], err); /* closed: a folder may hold many files */
+    return rc ? rc : cad_file_sync(&b->file[b->n - 1], err); /* closes the file, since a folder may hold many files */
 }
 
 static int copy_one(beside_t *b, const char *dir, const char *name, const char *to, ledger_t *files, cad_error_t *err)

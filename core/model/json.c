@@ -6,7 +6,7 @@
 
 #define DIGITS 18          /* every integer of so many digits fits json_int_t */
 #define MARK '\1'          /* begins a string that stands for another number */
-#define QUOTED "\"\\u0001" /* the same as JSON text */
+#define QUOTED "\"\\u0001" /* how a marked string begins in JSON text */
 
 typedef struct {
     const char *s; /* text and its size */
@@ -27,14 +27,14 @@ static bool is_long(span_t t, size_t whole)
     return whole - (t.s[0] == '-') > DIGITS && !real;
 }
 
-/* Python writes these, though JSON has no such numbers. */
+/* True for Infinity, -Infinity and NaN (n letters), which Python writes, though JSON has no such numbers. */
 static bool is_word(span_t t, size_t n)
 {
     return (n == 8 && !memcmp(t.s, "Infinity", 8)) || (n == 9 && !memcmp(t.s, "-Infinity", 9)) ||
            (n == 3 && !memcmp(t.s, "NaN", 3));
 }
 
-/* The bytes of a string, or of a number or word, at the beginning of t; at least 1. */
+/* Returns the size of the string, number or word that t begins with; at least 1. */
 static size_t token(span_t t)
 {
     size_t n = 1;
@@ -47,7 +47,7 @@ static size_t token(span_t t)
     return n;
 }
 
-/* Copies JSON text and makes marked strings of the numbers that jansson cannot hold; returns the size of the copy. */
+/* Copies JSON text to out, with numbers that jansson cannot hold as marked strings. Returns the size of the copy. */
 static size_t mark_numbers(const char *s, size_t n, char *out)
 {
     size_t at = 0;
@@ -64,7 +64,7 @@ static size_t mark_numbers(const char *s, size_t n, char *out)
     return at;
 }
 
-/* Writes marked strings in JSON text as the numbers that they stand for, in place. */
+/* Turns the marked strings of JSON text back into the numbers that they stand for, in place. */
 static void unmark_numbers(char *text, size_t *size)
 {
     char *to = text, *end = text + *size;

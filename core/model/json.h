@@ -6,9 +6,9 @@
 
 #include "base/base.h"
 
-/* Parses an object, in which no key may occur twice. path: for messages. *root is NULL on failure.
- * Integers of 19 digits or more, as transformers writes for "no limit", and Python's Infinity and NaN are kept as
- * marked strings, which cad_json_number reads and cad_json_text writes as they were. */
+/* Parses an object, in which no key may occur twice. path: for messages. *root is NULL on failure. Integers of 19
+ * digits or more, as transformers writes for "no limit", and Python's Infinity and NaN are kept as marked strings:
+ * cad_json_number reads them, and cad_json_text writes the numbers again. */
 int cad_json_parse(json_t **root, const char *text, size_t size, const char *path, cad_error_t *err);
 /* Sets *d to the value of a number, marked or not. Returns false for any other value. */
 bool cad_json_number(const json_t *v, double *d);

@@ -31,7 +31,7 @@ uint64_t little64(const unsigned char *b)
     return u;
 }
 
-/* Reads n entries after b[0], the block at 0 that has none. */
+/* Reads n entries to b[1] and on. b[0] is the block at offset 0, which has no entry. */
 static bool read_entries(int gzi, gzi_block_t *b, uint64_t n)
 {
     unsigned char pair[16];
