@@ -316,7 +316,7 @@ for key in ("d_model", "n_layer", "vocab_size"):
         "infinite": "1e999", "minus-infinite": "-1e999", "NaN": "NaN", "Infinity": "Infinity", "hex": "0x10"}.items():
         old = f'"{key}": {Checkpoint("ps").config[key]}'.encode()
         case(f"{key}-{k}",
-            key if k in "null negative zero huge huge-int real text true list NaN Infinity".split() else "config.json:1: ",
+            "config.json:1: " if k in ("infinite", "minus-infinite", "hex") else key,
             f"{key} {v}", config=swap(old, f'"{key}": {v}'.encode()))
     case(f"{key}-twice", "duplicate", f"{key} given twice", config=swap(old, old + b", " + old))
 for key, v, regex in (
