@@ -109,7 +109,7 @@ enum cad_text_t {
     CAD_TEXT_SHA256 = 1,
     CAD_TEXT_DTYPE,   /* stored type(s) of the weights: F32, F16, BF16, F64 or a list */
     CAD_TEXT_STATUS,  /* "status" in the weight file's metadata, "" if absent */
-    CAD_TEXT_KIND,    /* "Caduceus-PS" or "Caduceus-Ph" */
+    CAD_TEXT_KIND,    /* "Caduceus-PS" or "Caduceus-Ph"; with Mamba-2 layers "Caduceus-PS, Mamba-2" */
     CAD_TEXT_DETAILS, /* dimensions and switches of config.json, one line */
     /* "table" (the published vocabulary), "plant" (PlantCaduceus) or the name of the file that was read */
     CAD_TEXT_VOCABULARY,

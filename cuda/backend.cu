@@ -12,6 +12,7 @@
 #include "embed.h"
 #include "head.h"
 #include "mamba_kind.h"
+#include "mamba2_kind.h"
 #include "mamba_out.h"
 
 #define T float

@@ -4,6 +4,7 @@
 #define CAD_CUDA_KINDS_H
 
 #include "mamba_types.h"
+#include "mamba2_types.h"
 #ifdef CAD_MORE_KINDS_CUDA_TYPES
 #include CAD_MORE_KINDS_CUDA_TYPES
 #endif

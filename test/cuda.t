@@ -67,7 +67,11 @@ for kind in "$data"/*/; do
 done
 if [ -d "$shared/golden" ]; then
     for kind in "$shared"/golden/*d16* "$shared"/golden/*d24* "$shared"/golden/*d32*; do
-        mamba2 "$kind" "verifies" && continue
+        if mamba2 "$kind"; then
+            shimmed error "golden $(basename "$kind") is refused" 'no Mamba-2 layers yet; use the CPU$' \
+                "$caduceus" model verify -d cuda -m "$kind"
+            continue
+        fi
         for p in fp32 bf16; do
             shimmed ok "golden $(basename "$kind") verifies in $p" \
                 "$caduceus" model verify -d cuda --precision $p -m "$kind"

@@ -18,7 +18,10 @@ mkdir converted written
 [ -d "$shared/golden" ] || skip "the large golden checkpoints" "not present"
 for model in "$data"/*/ "$shared"/golden/*/; do
     [ -e "$model/config.json" ] || continue
-    mamba2 "$model" "is converted" && continue
+    if mamba2 "$model"; then
+        skip "$(basename "$model") is converted" "the classes in Python know Mamba-1 alone"
+        continue
+    fi
     ok "$(basename "$model") is converted" "$caduceus" model convert -m "$model" -o "converted/$(basename "$model")"
 done
 { contig one 3000 1; contig two 500 3; } >g.fa

@@ -21,7 +21,6 @@ converts() {
 for model in "$data"/*/; do converts "$(basename "$model")" "$model"; done
 if [ -d "$shared/golden" ]; then
     for model in "$shared"/golden/*/; do
-        mamba2 "$model" "is converted" && continue
         converts "golden $(basename "$model")" "$model"
     done
 else skip "the large golden checkpoints are converted" "not present"; fi

@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "blocks/mamba.h"
+#include "blocks/mamba2.h"
 #include "tap.h"
 
 /* ---- the network in double precision, one strand at a time ---- */
@@ -95,6 +96,90 @@ static void mamba(const net_t *net, int layer, int dir, const double *a, int64_t
     free(bc);
 }
 
+typedef struct { /* one direction of a Mamba-2 layer: its tensors, and the scratch of one row */
+    const cad_mamba2_t *z;
+    const double *in, *in_bias, *conv, *conv_bias, *dt_bias, *a_log, *skip, *norm, *out, *out_bias;
+    int64_t C;             // I+2GN
+    double *u, *y, *state; // (C), (I), (I,N)
+} mamba2_t;
+
+static mamba2_t mamba2_of(const net_t *net, int layer, int dir)
+{
+    const cad_mamba2_t *z = cad_mamba2(&net->m->cfg);
+    mamba2_t t = { .z = z, .C = z->I + 2 * z->G * z->N };
+    t.in = tensor(net, CAD_MAMBA2_IN, layer, dir);
+    t.in_bias = z->bias ? tensor(net, CAD_MAMBA2_IN_BIAS, layer, dir) : NULL;
+    t.conv = tensor(net, CAD_MAMBA2_CONV, layer, dir);
+    t.conv_bias = z->conv_bias ? tensor(net, CAD_MAMBA2_CONV_BIAS, layer, dir) : NULL;
+    t.dt_bias = tensor(net, CAD_MAMBA2_DT_BIAS, layer, dir);
+    t.a_log = tensor(net, CAD_MAMBA2_A_LOG, layer, dir);
+    t.skip = tensor(net, CAD_MAMBA2_SKIP, layer, dir);
+    t.norm = tensor(net, CAD_MAMBA2_NORM, layer, dir);
+    t.out = tensor(net, CAD_MAMBA2_OUT, layer, dir);
+    t.out_bias = z->bias ? tensor(net, CAD_MAMBA2_OUT_BIAS, layer, dir) : NULL;
+    t.u = calloc((size_t)t.C, sizeof *t.u);
+    t.y = calloc((size_t)z->I, sizeof *t.y);
+    t.state = calloc((size_t)(z->I * z->N), sizeof *t.state);
+    return t;
+}
+
+/* y = norm(y silu(gate)), group by group. */
+static void gated_norm(const mamba2_t *t, const double *gate)
+{
+    int64_t width = t->z->I / t->z->G;
+    for (int64_t g = 0; g < t->z->I; g += width) {
+        double square = 0;
+        for (int64_t e = g; e < g + width; e++) {
+            t->y[e] *= silu(gate[e]);
+            square += t->y[e] * t->y[e] / (double)width;
+        }
+        for (int64_t e = g; e < g + width; e++) t->y[e] *= t->norm[e] / sqrt(square + 1e-5);
+    }
+}
+
+/* Advances the state by one row and computes y. steps (H): r of the row. */
+static void recur(const mamba2_t *t, const double *steps)
+{
+    int64_t I = t->z->I, N = t->z->N, G = t->z->G;
+    for (int64_t e = 0; e < I; e++) {
+        int64_t h = e / t->z->P, g = h * G / t->z->H;
+        double dt = log1p(exp(steps[h] + t->dt_bias[h])), decay = exp(-dt * exp(t->a_log[h]));
+        t->y[e] = t->skip[h] * t->u[e];
+        for (int64_t n = 0; n < N; n++) {
+            double *s = &t->state[e * N + n];
+            *s = decay * *s + dt * t->u[e] * t->u[I + g * N + n];
+            t->y[e] += *s * t->u[I + (G + g) * N + n];
+        }
+    }
+}
+
+/* Computes h (L,D), the output of one Mamba-2 direction for its input a (L,D). */
+static void mamba2(const net_t *net, int layer, int dir, const double *a, int64_t L, double *h)
+{
+    mamba2_t t = mamba2_of(net, layer, dir);
+    int64_t D = net->m->cfg.d_model, I = t.z->I, K = t.z->K, R = I + t.C + t.z->H;
+    bool reverse = net->m->layer[layer].dir[dir].reverse;
+    double *in = calloc((size_t)(L * R), sizeof *in);
+    for (int64_t r = 0; r < L; r++)
+        for (int64_t i = 0; i < R; i++)
+            in[r * R + i] = dot(t.in + i * D, a + r * D, D) + (t.in_bias ? t.in_bias[i] : 0);
+    for (int64_t i = 0; i < L; i++) {
+        int64_t r = reverse ? L - 1 - i : i, step = reverse ? -1 : 1;
+        for (int64_t c = 0; c < t.C; c++) {
+            double v = t.conv_bias ? t.conv_bias[c] : 0;
+            for (int64_t k = 0; k < K && k <= i; k++) v += t.conv[c * K + K - 1 - k] * in[(r - step * k) * R + I + c];
+            t.u[c] = silu(v);
+        }
+        recur(&t, in + r * R + I + t.C);
+        gated_norm(&t, in + r * R);
+        for (int64_t d = 0; d < D; d++) h[r * D + d] = dot(t.out + d * I, t.y, I) + (t.out_bias ? t.out_bias[d] : 0);
+    }
+    free(in);
+    free(t.u);
+    free(t.y);
+    free(t.state);
+}
+
 /* Computes out (L,D), the normalised last residual of one strand. */
 static void encode(const net_t *net, const uint8_t *tok, int64_t L, double *out)
 {
@@ -111,7 +196,8 @@ static void encode(const net_t *net, const uint8_t *tok, int64_t L, double *out)
         for (int64_t r = 0; r < L; r++)
             norm(net, res + r * D, tensor(net, CAD_T_NORM, i, 0),
                  c->rms_norm ? NULL : tensor(net, CAD_T_NORM_BIAS, i, 0), a + r * D);
-        for (int k = 0; k < net->m->layer[i].ndir; k++) mamba(net, i, k, a, L, h[k]);
+        for (int k = 0; k < net->m->layer[i].ndir; k++)
+            (net->m->layer[i].kind == CAD_KIND_mamba2 ? mamba2 : mamba)(net, i, k, a, L, h[k]);
         for (int64_t j = 0; j < L * D; j++)
             res[j] += net->m->layer[i].ndir == 1 ? h[0][j] : c->multiply ? h[0][j] * h[1][j] : h[0][j] + h[1][j];
     }
@@ -441,6 +527,65 @@ static const case_t TILES[] = {
       { 4300 } },
 };
 
+#define TWO(rest) "\"ssm_cfg\": {\"layer\": \"Mamba2\", " rest "}}"
+/* Mamba-2: chunks, tiles and packs; groups; states and heads of more than 64. With one head a group, the norm would make
+ * the gradient of D almost 0. */
+static const case_t MAMBA2[] = {
+    { "Mamba-2 PS",
+      "{" SMALL ", \"rcps\": true, " TWO("\"headdim\": 4, \"d_state\": 5"),
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 1, 2, 63, 5, 70, 64, 129 } },
+    { "Mamba-2 PS, fused, odd depth, groups",
+      "{\"d_model\": 5, \"n_layer\": 3, \"vocab_size\": 12, \"rcps\": true, " TWO(
+          "\"expand\": 4, \"headdim\": 5, \"ngroups\": 2, \"d_state\": 3, \"d_conv\": 3"),
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 20, 3, 80 } },
+    { "Mamba-2 Ph, large heads and states",
+      "{\"d_model\": 20, \"n_layer\": 1, \"vocab_size\": 12, " TWO(
+          "\"expand\": 16, \"headdim\": 80, \"ngroups\": 2, \"d_state\": 70"),
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 9, 66 } },
+    { "Mamba-2 PS, biases, LayerNorm, unfused",
+      "{" SMALL ", \"rcps\": true, \"rms_norm\": false, \"fused_add_norm\": false, " TWO(
+          "\"bias\": true, \"conv_bias\": false, \"headdim\": 3, \"d_state\": 4"),
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 33, 65 } },
+    { "Mamba-2 PS, untied, products of directions",
+      "{" SMALL
+      ", \"rcps\": true, \"bidirectional_strategy\": \"ew_multiply\", \"bidirectional_weight_tie\": false, " TWO(
+          "\"headdim\": 6, \"d_state\": 4"),
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 190, 7 } },
+    { "Mamba-2 PS, one direction",
+      "{" SMALL ", \"rcps\": true, \"bidirectional\": false, " TWO("\"headdim\": 6, \"d_state\": 4"),
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 140, 7 } },
+    { "Mamba-2 PS, classes",
+      "{" SMALL ", \"rcps\": true, " TWO("\"headdim\": 4, \"d_state\": 5"),
+      3,
+      CAD_LOSS_CLASSES,
+      CAD_POOL_MEAN,
+      { 9, 131, 1 } },
+    { "Mamba-2 PS, longer than a pack",
+      "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true, " TWO("\"headdim\": 8, \"d_state\": 2"),
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 4300 } },
+};
+
 /* Cases that a GPU computes in parts: pieces of long sequences, thread blocks of channels, groups of states and
  * taps. */
 static const case_t PIECES[] = {
@@ -477,6 +622,7 @@ static void check_cpu(const char *isa)
     else {
         for (size_t k = 0; k < sizeof CASES / sizeof *CASES; k++) check_case(&CASES[k], isa, 1);
         for (size_t k = 0; k < sizeof TILES / sizeof *TILES; k++) check_case(&TILES[k], isa, 1);
+        for (size_t k = 0; k < sizeof MAMBA2 / sizeof *MAMBA2; k++) check_case(&MAMBA2[k], isa, 1);
     }
     cad_context_close(ctx);
     cad_model_close(m);

@@ -89,7 +89,6 @@ elif [ ! -d "$shared/golden" ]; then skip "files that PyTorch writes now" "no go
 else
     for model in "$shared"/golden/*/; do
         name=$(basename "$model")
-        mamba2 "$model" "as PyTorch writes it" && continue
         rm -rf made; mkdir made; cp "$model"/*.json made
         ok "golden $name is written by PyTorch" "$torchpy" "$checks/make-torch.py" "$model" made
         cp made/*.json made/sharded

@@ -302,6 +302,7 @@ static void reference(cad_reference_t *r, const cad_model_t *m, int layer, int d
 extern const cad_block_t cad_block_mamba;
 const cad_block_t cad_block_mamba = {
     .name = "mamba",
+    .layer = "Mamba1",
     .configure = configure,
     .write = write_shape,
     .number = number,

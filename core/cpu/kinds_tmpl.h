@@ -8,6 +8,7 @@
 #define CAD_KINDS_TMPL_H
 
 #include "mamba_kind_tmpl.h"
+#include "mamba2_kind_tmpl.h"
 #ifdef CAD_MORE_KINDS_CPU
 #include CAD_MORE_KINDS_CPU
 #endif

@@ -17,7 +17,7 @@ static size_t carve(cad_lane_t *l, const cad_model_t *m, char *base)
     size_t shared, most;
     l->res = l->base = l->tape ? NULL : cad_bump(&b, l->rows, l->Dp, sizeof(float));
     l->h = cad_model_apart(m) ? cad_bump(&b, l->rows, l->Dp, sizeof(float)) : NULL;
-    l->a = cad_bump(&b, l->tile, l->Dp, sizeof(float));
+    l->a = cad_bump(&b, cad_encoder_most(l, m), l->Dp, sizeof(float));
     l->row = cad_bump(&b, 1, l->Dp, sizeof(float));
     l->sum = cad_bump(&b, l->Dp, 1, sizeof(double));
     shared = most = b.used;
@@ -74,7 +74,7 @@ size_t cad_cpu_carve_back(cad_grad_lane_t *l, const cad_model_t *m, char *base)
     size_t shared, most;
     l->dres = cad_bump(&b, rows, Dp, sizeof(float));
     for (int k = 0; k < 2; k++) l->keep[k] = cad_model_apart(m) ? cad_bump(&b, rows, Dp, sizeof(float)) : NULL;
-    l->da = cad_bump(&b, l->f.tile, Dp, sizeof(float));
+    l->da = cad_bump(&b, cad_encoder_most(&l->f, m), Dp, sizeof(float));
     shared = most = b.used;
     for (int k = 0; k < CAD_NKINDS; k++) {
         b.used = shared;

@@ -8,6 +8,7 @@
 #define CAD_MAMBA_IN_TMPL_H
 
 #include "mamba_tmpl.h"
+#include "residual_tmpl.h"
 
 static void copy_first(const float *first, int64_t Ep, const uint8_t *tok, int64_t n, float *to)
 {
@@ -76,21 +77,11 @@ static void gate_back_task(void *arg, int64_t task, int worker)
     product(gs, m->Ep, rows, b->t->in_zt, m->Dp, m->Ep, &z, 0);
 }
 
-/* Adds to dres the gradient through the norm. Overwrites a with the terms of the norm weight's gradient: da times
- * the normalised residual. */
 static void norm_back_task(void *arg, int64_t task, int worker)
 {
     const mamba_back_t *b = arg;
-    const cad_grad_lane_t *l = b->l;
-    int64_t Dp = b->f.m->Dp, beg = b->f.share.span.beg;
-    cad_span_t s = rows_of_task(&b->f.share, task);
     (void)worker;
-    for (int64_t r = s.beg; r < s.end; r++) {
-        const float *da = l->da + (r - beg) * Dp;
-        float *xhat = l->f.a + (r - beg) * Dp;
-        norm_row_back(b->f.norm, l->f.base + r * Dp, da, l->dres + r * Dp, xhat);
-        for (int64_t i = 0; i < Dp; i += VW) vstore(xhat + i, vload(xhat + i) * vload(da + i));
-    }
+    norm_rows_back(b->l, b->f.norm, rows_of_task(&b->f.share, task), b->f.share.span.beg);
 }
 
 static int mamba_in_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)

@@ -20,15 +20,7 @@ static void out_task(void *arg, int64_t task, int worker)
 static int mamba_out(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     mamba_call_t c = mamba_call(l, layer, dir, s);
-    c.dest = (dest_t) { how == CAD_OUT_KEEP ? l->h : l->res,
-                        l->base,
-                        l->h,
-                        c.m->out_bias,
-                        c.m->Dp,
-                        how == CAD_OUT_KEEP   ? STORE
-                        : how == CAD_OUT_ADD  ? ADD
-                        : how == CAD_OUT_PLUS ? PLUS
-                                              : TIMES };
+    c.dest = out_dest(l, c.m->out_bias, how);
     share_rows(&c.share, &c, out_task);
     return 0;
 }

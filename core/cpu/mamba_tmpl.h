@@ -11,12 +11,11 @@
 #ifndef CAD_MAMBA_TMPL_H
 #define CAD_MAMBA_TMPL_H
 
+#include "conv_tmpl.h"
 #include "cpu/mamba_memory.h"
 #include "mamba_weights_tmpl.h"
 #include "share_tmpl.h"
 #include "weights_tmpl.h"
-
-#define AHEAD 8 /* rows between a row in use and the row that is prefetched for it */
 
 typedef struct { /* a call of an operation of the forward pass */
     share_t share;

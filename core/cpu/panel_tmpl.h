@@ -42,48 +42,57 @@ static const float *lay_transposed(cad_bump_t *b, const float *v, int64_t n, int
     return d;
 }
 
-/* Stores v (n,k) as panels of (np,kp). */
-static const float *lay_panels_full(cad_bump_t *b, const float *v, int64_t n, int64_t k, int64_t np, int64_t kp)
+typedef struct { /* panels of (np,kp) that are being filled; d NULL: the allocator only counts */
+    float *d;
+    int64_t np, kp;
+    bool half; /* pairs of bfloat16: each 32-bit word holds columns 2j (in its low 16 bits) and 2j+1; kp is even */
+} panels_t;
+
+static panels_t open_panels(cad_bump_t *b, bool half, int64_t np, int64_t kp)
 {
-    float *d = cad_bump_floats(b, np, kp);
-    for (int64_t i = 0; d && i < n; i++) {
-        int64_t p = i / PW * PW, width = cad_min(PW, np - p);
-        for (int64_t j = 0; j < k; j++) d[p * kp + j * width + i - p] = v[i * k + j];
-    }
-    return d;
+    return (panels_t) { cad_bump_floats(b, np, half ? kp / 2 : kp), np, kp, half };
 }
 
-/* Stores v (n,k) as panels of bfloat16 pairs: each 32-bit word holds columns 2j (in its low 16 bits) and 2j+1 of a
- * row. kp is even. */
-static const float *lay_panels_half(cad_bump_t *b, const float *v, int64_t n, int64_t k, int64_t np, int64_t kp)
+/* Stores v (n,k), with ld floats from one row to the next, at row and column (even) of the panels. */
+static void set_panels(const panels_t *t, const float *v, int64_t ld, int64_t n, int64_t k, int64_t row, int64_t col)
 {
-    float *d = cad_bump_floats(b, np, kp / 2);
-    for (int64_t i = 0; d && i < n; i++) {
-        int64_t p = i / PW * PW, width = cad_min(PW, np - p);
-        for (int64_t j = 0; j < k; j += 2) {
-            uint32_t pair = half_of(v[i * k + j]) | (j + 1 < k ? (uint32_t)half_of(v[i * k + j + 1]) << 16 : 0);
-            memcpy(d + p * kp / 2 + j / 2 * width + i - p, &pair, sizeof pair);
+    for (int64_t i = row; t->d && i < row + n; i++, v += ld) {
+        int64_t p = i / PW * PW, width = cad_min(PW, t->np - p);
+        float *d = t->d + p * (t->half ? t->kp / 2 : t->kp) + i - p;
+        for (int64_t j = 0; !t->half && j < k; j++) d[(col + j) * width] = v[j];
+        for (int64_t j = 0; t->half && j < k; j += 2) {
+            uint32_t pair = half_of(v[j]) | (j + 1 < k ? (uint32_t)half_of(v[j + 1]) << 16 : 0);
+            memcpy(d + (col + j) / 2 * width, &pair, sizeof pair);
         }
     }
-    return d;
 }
 
+/* Stores v (n,k) as panels of (np,kp). */
 static const float *lay_panels(cad_bump_t *b, bool half, const float *v, int64_t n, int64_t k, int64_t np, int64_t kp)
 {
-    return half ? lay_panels_half(b, v, n, k, np, kp) : lay_panels_full(b, v, n, k, np, kp);
+    panels_t t = open_panels(b, half, np, kp);
+    set_panels(&t, v, k, n, k, 0, 0);
+    return t.d;
 }
 
 #ifdef CAD_ISA_BACK_OPS
-/* Stores the transpose of v as panels of (np,kp). v is (k,n), with ld floats from one row to the next. */
+/* Stores the transpose of v at row and column of panels that are not half. v is (k,n), with ld floats from one row to
+ * the next. */
+static void set_turned(const panels_t *t, const float *v, int64_t ld, int64_t n, int64_t k, int64_t row, int64_t col)
+{
+    for (int64_t j = 0; t->d && j < k; j++)
+        for (int64_t i = 0; i < n; i++) {
+            int64_t p = (row + i) / PW * PW, width = cad_min(PW, t->np - p);
+            t->d[p * t->kp + (col + j) * width + row + i - p] = v[j * ld + i];
+        }
+}
+
+/* Stores the transpose of v (k,n) as panels of (np,kp). */
 static const float *lay_turned(cad_bump_t *b, const float *v, int64_t ld, int64_t n, int64_t k, int64_t np, int64_t kp)
 {
-    float *d = cad_bump_floats(b, np, kp);
-    for (int64_t j = 0; d && j < k; j++)
-        for (int64_t i = 0; i < n; i++) {
-            int64_t p = i / PW * PW, width = cad_min(PW, np - p);
-            d[p * kp + j * width + i - p] = v[j * ld + i];
-        }
-    return d;
+    panels_t t = open_panels(b, false, np, kp);
+    set_turned(&t, v, ld, n, k, 0, 0);
+    return t.d;
 }
 #endif
 

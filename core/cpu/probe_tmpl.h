@@ -88,7 +88,7 @@ static float probe_exps(int64_t n, float seed)
 static void probe_pack(const float *w, int64_t n, int64_t k, float *packed)
 {
     cad_bump_t b = { (char *)packed, 0 };
-    lay_panels_full(&b, w, n, k, n, k);
+    lay_panels(&b, false, w, n, k, n, k);
 }
 
 static void probe_product(const float *a, int64_t rows, const float *packed, int64_t n, int64_t k, const float *bias,

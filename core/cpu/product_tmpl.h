@@ -21,7 +21,13 @@
 #define PW (NV * VW) /* outputs in a panel of weights, see panel_tmpl.h */
 /* rows of a tile: a multiple of MR and GROUP, few enough that a tile's activations fit the cache */
 #define TILE 120
-#define CHUNK 64   /* terms of a product that are summed before they are added to the total */
+#define CHUNK 64 /* terms of a product that are summed before they are added to the total */
+/* the same where a sum is to be more exact; plain C also rounds each product, so its sums are shorter */
+#if defined(CAD_ISA_AVX512) || defined(CAD_ISA_AVX2)
+#define TERMS 16
+#else
+#define TERMS 4
+#endif
 #define ROOM 65536 /* bfloat16 values of A that product_half can hold */
 
 /* ---- C (rows,n) = A (rows,k) x W (n,k)^T + bias, where W is in panels ----
@@ -35,12 +41,14 @@ typedef struct {        /* where the result v of a product is written, and what 
     const float *other; // (rows,ldc), for PLUS and TIMES
     const float *bias;  // (n)
     int64_t ldc;
-    enum { STORE, ADD, PLUS, TIMES } how; /* c = v; base + v; base + (other + v); base + other * v */
+    /* c = v; base + v; base + (other + v); base + other * v. FINE, added to one of these: TERMS instead of CHUNK terms
+     * are summed at a time, which is slower and more exact */
+    enum { STORE, ADD, PLUS, TIMES, FINE } how;
 } dest_t;
 
 INLINE void finish(const dest_t *d, int64_t at, vf v)
 {
-    switch (d->how) {
+    switch (d->how % FINE) {
     case STORE: break;
     case ADD: v = vload(d->base + at) + v; break;
     case PLUS: v = vload(d->base + at) + (vload(d->other + at) + v); break;
@@ -117,13 +125,13 @@ INLINE void panel(const bool half, const int nv, const float *a, int64_t lda, in
 {
     float sum[TILE * PW] __attribute__((aligned(64)));
     partial_t t = { d, row, col, sum };
-    int64_t p = CHUNK, step = CHUNK * nv * VW;
-    if (k <= CHUNK) {
+    int64_t terms = d->how >= FINE ? TERMS : CHUNK, p = terms, step = terms * nv * VW;
+    if (k <= terms) {
         chunk(half, nv, true, true, a, lda, rows, b, k, t);
         return;
     }
-    chunk(half, nv, true, false, a, lda, rows, b, CHUNK, t);
-    for (; p + CHUNK < k; p += CHUNK) chunk(half, nv, false, false, a + p, lda, rows, b += step, CHUNK, t);
+    chunk(half, nv, true, false, a, lda, rows, b, terms, t);
+    for (; p + terms < k; p += terms) chunk(half, nv, false, false, a + p, lda, rows, b += step, terms, t);
     chunk(half, nv, false, true, a + p, lda, rows, b + step, k - p, t);
 }
 
@@ -147,8 +155,9 @@ INLINE void product_tile(const bool half, const float *a, int64_t lda, int64_t r
 static void product(const float *a, int64_t lda, int64_t rows, const float *w, int64_t n, int64_t k, const dest_t *d,
                     int64_t row)
 {
-    for (int64_t r = 0; r < rows; r += TILE)
-        product_tile(false, a + r * lda, lda, cad_min(TILE, rows - r), w, n, k, d, row + r);
+    int64_t parts = (rows + TILE - 1) / TILE, most = parts ? cad_round_up((rows + parts - 1) / parts, MR) : TILE;
+    for (int64_t r = 0; r < rows; r += most) /* parts of equal size, since each reads all weights */
+        product_tile(false, a + r * lda, lda, cad_min(most, rows - r), w, n, k, d, row + r);
 }
 
 /* Computes nv vectors of one row of C where a row of A is longer than ROOM. The row of A is rounded to bfloat16

@@ -16,6 +16,19 @@ static int residual_start(cad_grad_lane_t *l, int64_t n)
     return 0;
 }
 
+/* Adds to dres the gradient through a layer's norm, from da, for the rows of s. Row 0 of a and da is row beg. Overwrites
+ * a with the terms of the norm weight's gradient: da times the normalised residual. */
+static void norm_rows_back(const cad_grad_lane_t *l, const norm_t *norm, cad_span_t s, int64_t beg)
+{
+    int64_t Dp = l->f.Dp;
+    for (int64_t r = s.beg; r < s.end; r++) {
+        const float *da = l->da + (r - beg) * Dp;
+        float *xhat = l->f.a + (r - beg) * Dp;
+        norm_row_back(norm, l->f.base + r * Dp, da, l->dres + r * Dp, xhat);
+        for (int64_t i = 0; i < Dp; i += VW) vstore(xhat + i, vload(xhat + i) * vload(da + i));
+    }
+}
+
 static int residual_divide(cad_grad_lane_t *l, int64_t n, bool times)
 {
     n *= l->grads->s.Dp;

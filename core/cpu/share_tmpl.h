@@ -51,6 +51,20 @@ static int find_seq(const cad_span_t *s, int64_t r)
     return lo;
 }
 
+/* Returns where a layer's `out` stores its result. */
+static dest_t out_dest(const cad_lane_t *l, const float *bias, unsigned how)
+{
+    return (dest_t) { how == CAD_OUT_KEEP ? l->h : l->res,
+                      l->base,
+                      l->h,
+                      bias,
+                      l->Dp,
+                      how == CAD_OUT_KEEP   ? STORE
+                      : how == CAD_OUT_ADD  ? ADD
+                      : how == CAD_OUT_PLUS ? PLUS
+                                            : TIMES };
+}
+
 typedef struct { /* the rows of one sequence that lie in a span */
     int64_t beg, end;
     /* whether the first and the last row of the sequence, in the direction of the scan, are among these rows */

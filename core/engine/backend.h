@@ -41,7 +41,9 @@ struct cad_lane_t { /* a stream of execution and its activations */
     const cad_weights_t *weights;
     cad_team_t *team; /* threads used inside operations; NULL: the calling thread only */
     int64_t rows;     /* capacity in rows */
-    int64_t tile;     /* rows per tile, which is what one call of an operation computes */
+    /* rows per tile, which is what one call of an operation computes; up to chunk - 1 more where a layer's kind has
+     * tiles end at multiples of a chunk */
+    int64_t tile;
     /* rows for which z is kept, set before lane_open. 0: all rows. Otherwise a multiple of `tile`: one tile, or
      * two in a backward pass */
     int64_t zrows;
@@ -187,6 +189,12 @@ int cad_encoder_forward(cad_lane_t *l, const cad_model_t *model, const int64_t *
  * scan states that are kept, and, if `out`, h. */
 int cad_encoder_replay(cad_lane_t *l, const cad_model_t *model, int layer, int dir, cad_span_t all, unsigned parts,
                        bool out);
+/* Number of tiles of a layer, and tile k: tiles begin at multiples of l->tile rows, moved down to the last multiple of
+ * the kind's chunk in the same sequence. A tile may be empty. */
+int64_t cad_encoder_tiles(const cad_lane_t *l, int64_t rows);
+cad_span_t cad_encoder_tile(const cad_lane_t *l, const cad_block_t *block, cad_span_t all, int64_t k);
+/* Returns the largest number of rows that a tile of this model has. */
+int64_t cad_encoder_most(const cad_lane_t *l, const cad_model_t *model);
 /* Prepares a lane with a tape for a forward or backward pass. In a backward pass, `back` has the memory for scan
  * states that the tape does not keep; otherwise it is NULL. */
 void cad_encoder_begin(cad_lane_t *l, const cad_model_t *model, cad_grad_lane_t *back);

@@ -6,8 +6,9 @@
  * A merged layer has tied projections, added directions and no projection biases:
  *     res += ((y_fwd + y_rev) * silu(z)) out_proj^T
  * Hence in_proj and out_proj are computed once. z is computed together with x, or (ops->late) in the second sweep,
- * which then needs memory for one tile of z only. In all other layers each direction computes its own in_proj and
- * out_proj.
+ * which then needs memory for one tile of z only. Where a kind's directions apply the gate each by itself, z is
+ * computed in the first sweep and kept for all rows, and the second sweep adds the gated results. In all other layers
+ * each direction computes its own in_proj and out_proj.
  *
  * In the last layer only the wanted rows are computed, often a single row of a window: each direction stops at the
  * wanted row that it reaches last, and z and `out` are computed for wanted rows only. SPDX-License-Identifier: MIT
@@ -16,18 +17,47 @@
 
 #define BOTH (CAD_IN_X | CAD_IN_Z)
 
+int64_t cad_encoder_tiles(const cad_lane_t *l, int64_t rows) { return (rows + l->tile - 1) / l->tile; }
+
+/* Returns the first row of tile k. */
+static int64_t tile_begin(const cad_lane_t *l, const cad_block_t *block, cad_span_t all, int64_t k)
+{
+    int64_t r = k * l->tile;
+    int lo = 0, hi = all.nseq - 1;
+    if (r >= all.end) return all.end;
+    if (block->chunk < 2) return r;
+    while (lo < hi) { /* finds the sequence that contains row r */
+        int mid = (lo + hi + 1) / 2;
+        if (all.off[mid] <= r) lo = mid;
+        else hi = mid - 1;
+    }
+    return r - (r - all.off[lo]) % block->chunk;
+}
+
+cad_span_t cad_encoder_tile(const cad_lane_t *l, const cad_block_t *block, cad_span_t all, int64_t k)
+{
+    all.beg = tile_begin(l, block, all, k);
+    all.end = tile_begin(l, block, all, k + 1);
+    return all;
+}
+
+int64_t cad_encoder_most(const cad_lane_t *l, const cad_model_t *m)
+{
+    int64_t chunk = 1;
+    for (int k = 0; k < CAD_NKINDS; k++)
+        if (cad_config_uses(&m->cfg, k)) chunk = cad_max(chunk, cad_blocks[k]->chunk);
+    return l->tile + chunk - 1;
+}
+
 static int sweep(cad_lane_t *l, const cad_model_t *m, int layer, int dir, cad_span_t all, cad_sweep_t w)
 {
     const cad_block_t *block = cad_layer_block(m, layer);
-    int64_t ntile = (all.end + l->tile - 1) / l->tile;
+    int64_t ntile = cad_encoder_tiles(l, all.end);
     bool reverse = m->layer[layer].dir[dir].reverse;
     int rc = 0;
     w.reach = reverse ? CAD_FUTURE : CAD_PAST;
     for (int64_t i = 0; i < ntile && rc == 0; i++) {
-        int64_t k = reverse ? ntile - 1 - i : i;
-        cad_span_t s = all;
-        s.beg = k * l->tile;
-        s.end = cad_min(s.beg + l->tile, all.end);
+        cad_span_t s = cad_encoder_tile(l, block, all, reverse ? ntile - 1 - i : i);
         rc = block->step(l, layer, dir, s, &w);
     }
     return rc;
@@ -35,8 +65,9 @@ static int sweep(cad_lane_t *l, const cad_model_t *m, int layer, int dir, cad_sp
 
 static int merged_layer(cad_lane_t *l, const cad_model_t *m, int layer, cad_span_t all, unsigned known)
 {
-    unsigned now = known | (l->ops->late ? CAD_IN_X : BOTH);
-    cad_sweep_t first = { .in = now };
+    bool each = cad_layer_block(m, layer)->gates_each;
+    unsigned now = known | (l->ops->late && !each ? CAD_IN_X : BOTH);
+    cad_sweep_t first = { .in = now, .gate = each };
     cad_sweep_t second = { .in = known | (BOTH & ~now), .out = true, .add = true, .gate = true, .how = CAD_OUT_ADD };
     int rc = sweep(l, m, layer, 0, all, first);
     return rc ? rc : sweep(l, m, layer, 1, all, second);

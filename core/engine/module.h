@@ -10,7 +10,7 @@
 #include "engine/backward.h"
 
 /* raised by changes of shared structs that leave their sizes as they are, and by changes of cad_host_t */
-#define CAD_MODULE_ABI 8
+#define CAD_MODULE_ABI 9
 #define CAD_MODULE_SYMBOL "cad_module"
 
 typedef struct cad_host_t { /* number of layer kinds, and the sizes of the structs that host and module share */

@@ -7,7 +7,7 @@
 #include "model/model.h"
 #include "model/archive.h"
 
-#define IGNORED 4 /* label of a position that is not scored */
+#define IGNORED -100 /* label of a position that is not scored, as is [PAD] */
 
 struct cad_expected_t {
     const cad_model_t *m;
@@ -27,6 +27,9 @@ void cad_random_bases(const cad_model_t *m, uint64_t seed, int64_t n, uint8_t *t
 
 /* ---- opening ---- */
 
+/* [PAD], the label of a position that is not scored. */
+static uint8_t unscored(const cad_model_t *m) { return m->vocab.pad < 0 ? 4 : (uint8_t)m->vocab.pad; }
+
 static int read_ids(cad_expected_t *e, const char *name, uint8_t **out, cad_error_t *err)
 {
     const cad_archive_t *st = &e->st;
@@ -42,7 +45,8 @@ static int read_ids(cad_expected_t *e, const char *name, uint8_t **out, cad_erro
     *out = cad_alloc((size_t)t->count, 1);
     rc = id && *out ? cad_archive_i64(st, t, id, err) : cad_out_of_memory(err);
     for (int64_t i = 0; rc == 0 && i < t->count; i++) {
-        if (id[i] < 0 || id[i] >= V)
+        if (id[i] == IGNORED && out == &e->labels) (*out)[i] = unscored(e->m);
+        else if (id[i] < 0 || id[i] >= V)
             rc = cad_fail(err, CAD_EFORMAT, "%s: token %lld in %s; the model has %lld", st->file[0].path,
                           (long long)id[i], name, (long long)V);
         else (*out)[i] = (uint8_t)id[i];
@@ -208,8 +212,8 @@ static int add_sequences(const cad_expected_t *e, cad_trainer_t *t, double *loss
     float *weight = cad_alloc((size_t)n, sizeof *weight);
     int rc = weight ? 0 : cad_out_of_memory(err);
     for (int64_t i = 0; i < n && rc == 0; i++) {
-        weight[i] = e->labels[i] != IGNORED;
-        scored += e->labels[i] != IGNORED;
+        weight[i] = e->labels[i] != unscored(e->m);
+        scored += e->labels[i] != unscored(e->m);
     }
     for (int64_t b = 0; b < e->B && rc == 0; b++) {
         int64_t at = b * e->L;

@@ -60,7 +60,7 @@ typedef enum { CAD_VERDICT_FORWARD, CAD_VERDICT_LOSS, CAD_VERDICT_GRADIENT } cad
 typedef void cad_verdict_f(void *arg, const char *name, cad_verdict_t kind, double error);
 typedef struct cad_expected_t cad_expected_t;
 /* Opens a safetensors file with input_ids (B,L), optionally input_ids_rc (B,L), and either last_hidden_state,
- * logits or class_logits of the forward pass, or labels (B,L; 4 means not scored), loss (the mean) and gradients
+ * logits or class_logits of the forward pass, or labels (B,L; [PAD] or -100 means not scored), loss (the mean) and gradients
  * (grad.NAME). path NULL: two random sequences of 600 tokens and no tensors. model and path must outlive e. */
 int cad_expected_open(cad_expected_t **e, const cad_model_t *m, const char *path, cad_verdict_f *report, void *arg,
                       cad_error_t *err);

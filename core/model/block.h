@@ -15,7 +15,7 @@
 #ifndef CAD_MORE_KINDS
 #define CAD_MORE_KINDS(kind)
 #endif
-#define CAD_KINDS(kind) kind(mamba) CAD_MORE_KINDS(kind)
+#define CAD_KINDS(kind) kind(mamba) kind(mamba2) CAD_MORE_KINDS(kind)
 
 #define CAD_KIND_INDEX(name) CAD_KIND_##name,
 enum { CAD_KINDS(CAD_KIND_INDEX) CAD_NKINDS }; /* values of cad_layer_t.kind; index into every table of kinds */
@@ -57,9 +57,15 @@ typedef struct cad_part_t { /* describes one tensor of a direction */
 } cad_part_t;
 
 typedef struct cad_block_t {
-    const char *name; /* as in config.json's "layer_kinds" */
+    const char *name;  /* as in config.json's "layer_kinds" */
+    const char *layer; /* as in ssm_cfg.layer; NULL: a kind that no published code has */
+    const char *title; /* its name in CAD_TEXT_KIND; NULL: none */
+    int64_t length;    /* the default window; 0: that of Mamba */
 
     /* ---- configuration and tensors ---- */
+    /* Tells from the tensors of layer 0 whether its layers are of this kind, where config.json does not say. axes
+     * returns the number of axes of a tensor, such as "A_log", or 0 if it is missing. NULL: never. */
+    bool (*recognise)(int (*axes)(const void *arg, const char *leaf), const void *arg);
     /* Reads this kind's shape from the reader's object; cfg->d_model is set. The kind of layer 0 reads
      * config.json's ssm_cfg, every other kind an object NAME_cfg of its own. */
     void (*configure)(cad_shape_t *shape, const cad_config_t *cfg, cad_reader_t *r);
@@ -78,6 +84,11 @@ typedef struct cad_block_t {
     bool (*biased)(const cad_config_t *cfg);
 
     /* ---- forward pass: engine/encoder.c ---- */
+    /* Tiles end at multiples of this many rows of a sequence, counted from its first row, or at its end; 0: anywhere. */
+    int64_t chunk;
+    /* Each direction applies the gate z itself, before the directions are added. z is then computed with x, once,
+     * and kept for all rows. */
+    bool gates_each;
     int nop;
     const char *op[CAD_KIND_OPS]; /* names of the nop operations, in the order of a backend's table */
     /* Runs one tile of a sweep in one direction. */

@@ -206,6 +206,35 @@ void cad_model_refresh(cad_model_t *m)
             m->embed_in[v * D + d] = turned ? m->embed[m->vocab.comp[v] * D + D - 1 - d] : m->embed[v * D + d];
 }
 
+/* ---- the kind of layers, where config.json does not say ---- */
+
+/* Returns the number of axes of a tensor of layer 0's mixer, or 0 if it is missing. arg: the archive. */
+static int axes_of(const void *arg, const char *leaf)
+{
+    static const char *const mixer[] = { "mixer.submodule.mamba_fwd", "mixer.mamba_fwd", "mixer.submodule.mamba_rev",
+                                         "mixer.mamba_rev" };
+    for (int i = 0; i < 4; i++) {
+        char name[112];
+        snprintf(name, sizeof name, "backbone.layers.0.%s.%s", mixer[i], leaf);
+        const cad_stored_t *t = cad_archive_find(arg, name);
+        if (t) return t->ndim;
+    }
+    return 0;
+}
+
+/* Reads config.json again if the tensors tell another kind than the one that it was read for. */
+static int recognise(cad_model_t *m, const cad_archive_t *st, const char *config, cad_error_t *err)
+{
+    for (int k = 0; k < CAD_NKINDS && !m->cfg.named; k++) {
+        const cad_block_t *b = cad_blocks[k];
+        if (k == m->cfg.kind[0] || !b->recognise || !b->recognise(axes_of, st)) continue;
+        int rc = cad_config_read_as(&m->cfg, m->config, config, k, err);
+        m->cfg.max_len = cad_config_max_len(&m->cfg, m->tokenizer);
+        return rc;
+    }
+    return 0;
+}
+
 /* ---- opening ---- */
 
 /* Finds the number of rows of the embedding table (*rows) and of labels of the head (m->labels). */
@@ -274,6 +303,9 @@ static void describe(cad_model_t *m)
 
 int cad_model_list(cad_model_t *m, int64_t rows, cad_error_t *err)
 {
+    const char *title = first_kind(&m->cfg)->title;
+    snprintf(m->kind, sizeof m->kind, "%s%s%s", m->cfg.rcps ? "Caduceus-PS" : "Caduceus-Ph", title ? ", " : "",
+             title ? title : "");
     int rc = cad_tensors_list(&m->cfg, rows, m->labels, &m->tensor, &m->ntensor, &m->total, err);
     for (int i = 0; i < m->ntensor; i++) m->nparam += m->tensor[i].count;
     return rc;
@@ -302,18 +334,18 @@ static void set_status(cad_model_t *m, const char *text)
     m->status[n] = 0;
 }
 
-/* Finds the checkpoint's files and reads those that are not weights. *path: the path of the weights, malloc'd. */
-static int open_folder(cad_model_t *m, const char *given, char **path, cad_error_t *err)
+/* Finds the checkpoint's files and reads those that are not weights. *path: of the weights, *config: of the
+ * configuration; both malloc'd. */
+static int open_folder(cad_model_t *m, const char *given, char **path, char **config, cad_error_t *err)
 {
-    char *config = NULL, *tokenizer = NULL;
+    char *tokenizer = NULL;
     int rc = cad_locate(given, &m->folder, path, err);
     if (rc) return rc;
     tokenizer = cad_path_join(m->folder, "tokenizer_config.json");
-    rc = cad_locate_config(&m->config, &config, m->folder, err);
-    if (rc == 0) rc = cad_config_read(&m->cfg, m->config, config, err);
+    rc = cad_locate_config(&m->config, config, m->folder, err);
+    if (rc == 0) rc = cad_config_read(&m->cfg, m->config, *config, err);
     if (rc == 0) rc = tokenizer ? cad_json_load(&m->tokenizer, tokenizer, true, err) : cad_out_of_memory(err);
-    if (rc == 0) m->cfg.max_len = cad_config_max_len(m->tokenizer);
-    free(config);
+    if (rc == 0) m->cfg.max_len = cad_config_max_len(&m->cfg, m->tokenizer);
     free(tokenizer);
     return rc;
 }
@@ -333,7 +365,7 @@ static int open_adapter(cad_model_t *m, cad_checkpoint_t *c, cad_error_t *err)
     return cad_adapter_untie(&c->weights, err);
 }
 
-static int scan_weights(cad_model_t *m, cad_checkpoint_t *c, const char *path, cad_error_t *err)
+static int scan_weights(cad_model_t *m, cad_checkpoint_t *c, const char *path, const char *config, cad_error_t *err)
 {
     cad_archive_t *st = &c->weights;
     int64_t rows = 0;
@@ -341,6 +373,7 @@ static int scan_weights(cad_model_t *m, cad_checkpoint_t *c, const char *path, c
     int rc;
     if ((rc = cad_archive_open(st, path, err))) return rc;
     if ((rc = normalise_names(st, path, err))) return rc;
+    if ((rc = recognise(m, st, config, err))) return rc;
     if (c->adapter.dir && (rc = open_adapter(m, c, err))) return rc;
     if ((rc = find_sizes(m, st, path, &rows, err))) return rc;
     if ((rc = cad_vocab_read(&m->vocab, &m->cfg, m->folder, rows, err))) return rc;
@@ -353,13 +386,14 @@ static int scan_weights(cad_model_t *m, cad_checkpoint_t *c, const char *path, c
 
 int cad_model_scan(cad_model_t *m, const char *given, const char *adapter, cad_checkpoint_t *c, cad_error_t *err)
 {
-    char *path = NULL, *base = NULL;
+    char *path = NULL, *config = NULL, *base = NULL;
     int rc = cad_locate_adapter(given, adapter, &base, &c->adapter, err);
     if (rc == 0 && c->adapter.dir && !(m->adapter = strdup(c->adapter.dir))) rc = cad_out_of_memory(err);
-    if (rc == 0) rc = open_folder(m, base, &path, err);
-    if (rc == 0) rc = scan_weights(m, c, path, err);
+    if (rc == 0) rc = open_folder(m, base, &path, &config, err);
+    if (rc == 0) rc = scan_weights(m, c, path, config, err);
     if (rc == 0 && m->labels) rc = cad_head_load(m, err);
     free(path);
+    free(config);
     free(base);
     return rc;
 }
@@ -461,7 +495,7 @@ const char *cad_model_text(const cad_model_t *m, enum cad_text_t what)
     case CAD_TEXT_SHA256: return m->sha256;
     case CAD_TEXT_DTYPE: return m->dtype;
     case CAD_TEXT_STATUS: return m->status;
-    case CAD_TEXT_KIND: return m->cfg.rcps ? "Caduceus-PS" : "Caduceus-Ph";
+    case CAD_TEXT_KIND: return m->kind;
     case CAD_TEXT_DETAILS: return m->details;
     case CAD_TEXT_VOCABULARY: return m->vocab.source;
     case CAD_TEXT_ADAPTER: return m->adapter ? m->adapter : "";

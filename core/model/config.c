@@ -99,6 +99,21 @@ bool cad_read_has(cad_reader_t *r, const char *key)
 
 void cad_read_bad(cad_reader_t *r, const char *key, const char *why) { bad(r, key, why); }
 
+void cad_read_range(cad_reader_t *r, const char *key, double range[2], double lo, double hi)
+{
+    json_t *v = json_object_get(r->ssm, key);
+    char what[96];
+    double d[2];
+    if (!v || json_is_null(v)) return;
+    for (size_t i = 0; i < 2; i++) d[i] = json_number_value(json_array_get(v, i));
+    if (json_array_size(v) == 2 && d[0] >= lo && d[1] <= hi && d[0] <= d[1]) {
+        memcpy(range, d, sizeof d);
+        return;
+    }
+    snprintf(what, sizeof what, "is not a list of two numbers from %g to %g", lo, hi);
+    bad(r, key, what);
+}
+
 /* ---- kinds of layers ---- */
 
 static int kind_named(const char *name)
@@ -108,14 +123,33 @@ static int kind_named(const char *name)
     return -1;
 }
 
-/* Reads "layer_kinds", which names the kind of each layer; a list that is shorter than the model is repeated. If the
- * key is absent, all layers are Mamba. */
+/* Reads ssm_cfg.layer, which names the kind of all layers. */
+static void read_layer(cad_config_t *c, reader_t *r)
+{
+    json_t *v = json_object_get(json_object_get(r->root, "ssm_cfg"), "layer");
+    const char *name = json_string_value(v);
+    int kind = 0;
+    if (!v || json_is_null(v)) return;
+    while (kind < CAD_NKINDS && !(name && cad_blocks[kind]->layer && !strcmp(name, cad_blocks[kind]->layer))) kind++;
+    if (kind == CAD_NKINDS) {
+        bad(r, "layer", "of ssm_cfg is neither \"Mamba1\" nor \"Mamba2\"");
+        return;
+    }
+    c->named = true;
+    memset(c->kind, kind, sizeof c->kind);
+}
+
+/* Reads "layer_kinds", a name for each layer; a shorter list repeats. Absent: ssm_cfg.layer names the kind. */
 static void read_kinds(cad_config_t *c, reader_t *r)
 {
     json_t *list = json_object_get(r->root, "layer_kinds");
     size_t n = json_array_size(list);
-    memset(c->kind, CAD_KIND_mamba, sizeof c->kind);
-    if (!list || json_is_null(list) || r->rc) return;
+    if (r->rc) return;
+    if (!list || json_is_null(list)) {
+        read_layer(c, r);
+        return;
+    }
+    c->named = true;
     if (n < 1 || n > (size_t)c->n_layer) bad(r, "layer_kinds", "is not a list of 1 to n_layer names");
     for (int64_t i = 0; i < c->n_layer && r->rc == 0; i++) {
         int kind = kind_named(json_string_value(json_array_get(list, (size_t)i % n)));
@@ -269,20 +303,32 @@ static void read_all(cad_config_t *c, reader_t *r)
 
 #define DEFAULT_LENGTH 131072
 
-int64_t cad_config_max_len(const json_t *tokenizer)
+static int64_t default_length(const cad_config_t *c)
+{
+    int64_t length = cad_blocks[c->kind[0]]->length;
+    return length ? length : DEFAULT_LENGTH;
+}
+
+int64_t cad_config_max_len(const cad_config_t *c, const json_t *tokenizer)
 {
     const json_t *v = json_object_get(tokenizer, "model_max_length");
     double d;
-    return cad_json_number(v, &d) && d >= 1 && d <= 1 << 20 && d == floor(d) ? (int64_t)d : DEFAULT_LENGTH;
+    return cad_json_number(v, &d) && d >= 1 && d <= 1 << 20 && d == floor(d) ? (int64_t)d : default_length(c);
+}
+
+int cad_config_read_as(cad_config_t *cfg, json_t *root, const char *path, int kind, cad_error_t *err)
+{
+    reader_t r = { .root = root, .path = path, .err = err };
+    memset(cfg, 0, sizeof *cfg);
+    memset(cfg->kind, kind, sizeof cfg->kind);
+    read_all(cfg, &r);
+    cfg->max_len = default_length(cfg);
+    return r.rc;
 }
 
 int cad_config_read(cad_config_t *cfg, json_t *root, const char *path, cad_error_t *err)
 {
-    reader_t r = { .root = root, .path = path, .err = err };
-    memset(cfg, 0, sizeof *cfg);
-    cfg->max_len = DEFAULT_LENGTH;
-    read_all(cfg, &r);
-    return r.rc;
+    return cad_config_read_as(cfg, root, path, CAD_KIND_mamba, err);
 }
 
 bool cad_config_folded(const cad_config_t *c, int64_t layer)

@@ -21,6 +21,7 @@ struct cad_config_t {
     double init_range; /* initializer_cfg */
     bool init_rescale;
     int64_t init_residuals;
+    bool named;                    /* config.json names the kinds of layers */
     uint8_t kind[CAD_LAYERS];      /* by layer: index into cad_blocks */
     cad_shape_t shape[CAD_NKINDS]; /* of each kind in use; its type is in blocks/NAME.h */
 };
@@ -31,9 +32,11 @@ struct cad_config_t {
 
 /* Reads a config.json, parsed as root; path is for messages. max_len gets its default. */
 int cad_config_read(cad_config_t *cfg, json_t *root, const char *path, cad_error_t *err);
-/* Returns model_max_length of a tokenizer_config.json (NULL: there is none); the default if it is absent or not a whole
- * number from 1 to 2^20. */
-int64_t cad_config_max_len(const json_t *tokenizer);
+/* The same; kind: of all layers where config.json names none. */
+int cad_config_read_as(cad_config_t *cfg, json_t *root, const char *path, int kind, cad_error_t *err);
+/* Returns model_max_length of a tokenizer_config.json (NULL: there is none); the default, which depends on the kind of
+ * layers, if it is absent or not a whole number from 1 to 2^20. */
+int64_t cad_config_max_len(const cad_config_t *cfg, const json_t *tokenizer);
 /* Returns the key of config.json that holds a kind's shape: "ssm_cfg" for the kind of layer 0; for another kind
  * "NAME_cfg", for which `key` is the buffer. */
 const char *cad_config_shape_key(const cad_config_t *cfg, int kind, char key[64]);
@@ -51,6 +54,8 @@ double cad_read_real(cad_reader_t *r, const char *key, double def, double lo, do
 bool cad_read_bool(cad_reader_t *r, const char *key, bool def);
 /* Returns a string, or NULL if the key is absent, null or not a string. */
 const char *cad_read_word(cad_reader_t *r, const char *key);
+/* Reads a list of two numbers, the first not above the second; if the key is absent, leaves range as it is. */
+void cad_read_range(cad_reader_t *r, const char *key, double range[2], double lo, double hi);
 bool cad_read_has(cad_reader_t *r, const char *key); /* present and not null */
 /* Reports an error in a key: `FILE: "KEY" WHY`. Only the first error is kept. */
 void cad_read_bad(cad_reader_t *r, const char *key, const char *why);

@@ -33,20 +33,23 @@ static json_t *labels_json(int64_t labels)
     return map;
 }
 
-/* True if Python's classes know all kinds of the model's layers. */
-static bool published_kinds(const cad_config_t *c)
+/* True if all layers are of one kind. */
+static bool one_kind(const cad_config_t *c)
 {
     for (int64_t i = 0; i < c->n_layer; i++)
-        if (c->kind[i] != CAD_KIND_mamba) return false;
+        if (c->kind[i] != c->kind[0]) return false;
     return true;
 }
+
+/* True if the published Python classes know all kinds of the model's layers. */
+static bool published_kinds(const cad_config_t *c) { return one_kind(c) && c->kind[0] == CAD_KIND_mamba; }
 
 /* Writes layer_kinds and the shapes of all kinds but layer 0's. False when out of memory. */
 static bool put_kinds(const cad_config_t *c, json_t *o)
 {
     json_t *list;
     bool good = true;
-    if (published_kinds(c)) return true;
+    if (one_kind(c) && cad_blocks[c->kind[0]]->layer) return true; /* ssm_cfg.layer or the tensors tell the kind */
     list = json_array();
     for (int64_t i = 0; i < c->n_layer && good; i++)
         good = json_array_append_new(list, json_string(cad_blocks[c->kind[i]]->name)) == 0;
@@ -91,10 +94,15 @@ static json_t *kept_keys(const cad_model_t *m, json_t *kept)
 {
     cad_config_t was;
     uint8_t comp[256];
-    if (json_object_size(kept) == 0 || cad_config_read(&was, kept, "config.json", NULL)) return json_object();
+    json_t *keys;
+    if (json_object_size(kept) == 0 || cad_config_read_as(&was, kept, "config.json", m->cfg.kind[0], NULL))
+        return json_object();
     for (int i = 0; i < 256; i++) comp[i] = was.comp[i] < 0 ? m->vocab.comp[i] : (uint8_t)was.comp[i];
-    return known_keys(&was, comp, cad_min(cad_round_up(was.vocab_size, was.vocab_multiple), 256),
+    keys = known_keys(&was, comp, cad_min(cad_round_up(was.vocab_size, was.vocab_multiple), 256),
                       was.classifier ? cad_max(was.num_labels, 1) : 0);
+    /* defaults of ssm_cfg differ between kinds, so a shape that is not Mamba's is written in full */
+    if (!published_kinds(&was)) json_object_del(keys, "ssm_cfg");
+    return keys;
 }
 
 /* Sets a key of o. In the objects ssm_cfg and initializer_cfg it sets only the members that value has; others stay. */
@@ -241,7 +249,7 @@ char *cad_tokenizer_config_text(const cad_model_t *m, bool with_files, size_t *s
 {
     json_t *o = copy_of(m->tokenizer);
     bool good = o != NULL;
-    if (good && (!json_object_get(o, "model_max_length") || cad_config_max_len(o) != m->cfg.max_len))
+    if (good && (!json_object_get(o, "model_max_length") || cad_config_max_len(&m->cfg, o) != m->cfg.max_len))
         good = json_object_set_new(o, "model_max_length", json_integer(m->cfg.max_len)) == 0;
     if (good && !strcmp(m->vocab.source, "table")) good = describe_tokenizer(o, with_files ? m->folder : NULL);
     if (good) return cad_json_text(o, CAD_JSON_PRETTY, size);

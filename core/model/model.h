@@ -57,7 +57,7 @@ struct cad_model_t {
     json_t *config, *tokenizer; /* config.json and tokenizer_config.json as they were read, or NULL; never changed */
     json_t *head;               /* classifier keys of config.json (labels.c), or NULL */
     char *folder, *adapter;     /* that the model was opened from; NULL: none */
-    char sha256[65], dtype[64], status[256], details[512];
+    char kind[32], sha256[65], dtype[64], status[256], details[512];
 };
 /* True if some layer's directions run one after the other. */
 static inline bool cad_model_apart(const cad_model_t *m)

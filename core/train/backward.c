@@ -18,21 +18,15 @@ typedef struct {
     cad_span_t all;
 } pass_t;
 
-static int64_t tiles(const pass_t *p) { return (p->all.end + p->l->f.tile - 1) / p->l->f.tile; }
-
-static cad_span_t tile(const pass_t *p, int64_t k)
-{
-    cad_span_t s = p->all;
-    s.beg = k * p->l->f.tile;
-    s.end = cad_min(s.beg + p->l->f.tile, p->all.end);
-    return s;
-}
+static cad_span_t tile(const pass_t *p, int64_t k) { return cad_encoder_tile(&p->l->f, p->block, p->all, k); }
 
 /* Starts the backward pass of a tile: recomputes z, unless a replay has just done so, and computes the gradient of
  * the gated y. */
 static int enter(const pass_t *p, int dir, cad_span_t s)
 {
-    int rc = p->l->f.ops->late || p->l->f.tape->kept ? p->block->gate(p->l, p->layer, dir, s) : 0;
+    int rc = 0;
+    if (s.beg == s.end) return 0;
+    if (p->l->f.ops->late || p->l->f.tape->kept) rc = p->block->gate(p->l, p->layer, dir, s);
     return rc ? rc : p->block->back_out(p->l, p->layer, dir, s);
 }
 
@@ -42,12 +36,14 @@ static int enter(const pass_t *p, int dir, cad_span_t s)
 static int sweep(const pass_t *p, int dir, int k, int ndir)
 {
     cad_grad_lane_t *l = p->l;
-    bool reverse = p->m->layer[p->layer].dir[dir + k].reverse, regate = k && l->f.zrows < l->f.rows;
-    int64_t n = tiles(p);
+    bool reverse = p->m->layer[p->layer].dir[dir + k].reverse;
+    bool regate = k && l->f.zrows < l->f.rows && !p->block->gates_each;
+    int64_t n = cad_encoder_tiles(&l->f, p->all.end);
     int rc = k ? 0 : enter(p, dir, tile(p, reverse ? 0 : n - 1));
     for (int64_t i = 0; i < n && rc == 0; i++) {
         cad_span_t s = tile(p, reverse ? i : n - 1 - i);
         if (k == 0 && i + 1 < n) rc = enter(p, dir, tile(p, reverse ? i + 1 : n - 2 - i));
+        if (s.beg == s.end) continue;
         if (rc == 0 && regate) rc = p->block->gate(l, p->layer, dir, s);
         if (rc == 0) rc = p->block->back_step(l, p->layer, dir + k, s, k > 0);
         if (rc == 0 && k == ndir - 1) rc = p->block->back_in(l, p->layer, dir, s);

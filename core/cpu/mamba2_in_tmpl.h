@@ -1,0 +1,141 @@
+/* mamba2_in_tmpl.h - a Mamba-2 layer's projections: norm and x|B|C|r, z = norm(base) in_proj^T + bias; out = o
+ * out_proj^T + bias.
+ *
+ * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef CAD_MAMBA2_IN_TMPL_H
+#define CAD_MAMBA2_IN_TMPL_H
+
+#include "mamba2_tmpl.h"
+#include "residual_tmpl.h"
+
+/* In training, products are more exact: gradients of A, D and dt_bias are a few numbers, each a sum of terms that largely
+ * cancel, so errors of the activations weigh several times as much in them as in other gradients. */
+static int store_of(const cad_lane_t *l) { return l->tape ? STORE + FINE : STORE; }
+
+static void copy_tokens(const float *table, int64_t width, const uint8_t *tok, cad_span_t s, float *to)
+{
+    for (int64_t r = s.beg; r < s.end; r++) memcpy(to + r * width, table + tok[r] * width, (size_t)width * sizeof *to);
+}
+
+/* In layer 0 x and z depend on the token only: copies them from the table of each token's x and z. The backward pass
+ * does so too, since the table is more exact than the product. */
+static void mamba2_first_task(void *arg, int64_t task, int worker)
+{
+    const mamba2_call_t *c = arg;
+    const mamba2_t *m = c->m;
+    cad_span_t s = rows_of_task(&c->share, task);
+    (void)worker;
+    if (c->how & CAD_IN_X) copy_tokens(m->first_x, m->Xp, c->l->tok, s, c->w->x);
+    if (c->how & CAD_IN_Z) copy_tokens(m->first_z, m->Ep, c->l->tok, cad_span_need(s, 0), c->w->z);
+}
+
+static void mamba2_in_task(void *arg, int64_t task, int worker)
+{
+    const mamba2_call_t *c = arg;
+    const mamba2_t *m = c->m;
+    cad_span_t s = rows_of_task(&c->share, task), gate = cad_span_need(s, 0);
+    float *a = c->l->a + (s.beg - c->share.span.beg) * m->Dp;
+    dest_t x = { c->w->x, NULL, NULL, m->in_x_bias, m->Xp, store_of(c->l) },
+           z = { c->w->z, NULL, NULL, m->in_z_bias, m->Ep, store_of(c->l) };
+    (void)worker;
+    for (int64_t r = s.beg; r < s.end; r++) norm_row(c->norm, c->l->base + r * m->Dp, a + (r - s.beg) * m->Dp);
+    if (c->how & CAD_IN_X) project(m->half, a, m->Dp, s.end - s.beg, m->in_x, m->Xp, m->Dp, &x, s.beg);
+    if (c->how & CAD_IN_Z)
+        project(m->half, a + (gate.beg - s.beg) * m->Dp, m->Dp, gate.end - gate.beg, m->in_z, m->Ep, m->Dp, &z,
+                gate.beg);
+}
+
+static int mamba2_in(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
+{
+    mamba2_call_t c = mamba2_call(l, layer, dir, s, how);
+    share_rows(&c.share, &c, c.m->first_x ? mamba2_first_task : mamba2_in_task);
+    return 0;
+}
+
+static void mamba2_out_task(void *arg, int64_t task, int worker)
+{
+    const mamba2_call_t *c = arg;
+    const mamba2_t *m = c->m;
+    cad_span_t s = rows_of_task(&c->share, task);
+    (void)worker;
+    project(m->half, c->w->o + s.beg * m->Ep, m->Ep, s.end - s.beg, m->out, m->Dp, m->Ep, &c->dest, s.beg);
+}
+
+static int mamba2_out(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
+{
+    mamba2_call_t c = mamba2_call(l, layer, dir, s, how);
+    c.dest = out_dest(l, c.m->out_bias, how);
+    if (l->tape) c.dest.how += FINE;
+    share_rows(&c.share, &c, mamba2_out_task);
+    return 0;
+}
+
+#ifdef CAD_ISA_BACK_OPS
+/* Computes g = dout x out_proj, the gradient of o, and clears dx. */
+static void mamba2_out_back_task(void *arg, int64_t task, int worker)
+{
+    const mamba2_back_t *b = arg;
+    const mamba2_t *m = b->f.m;
+    cad_span_t s = rows_of_task(&b->f.share, task);
+    int64_t rows = s.end - s.beg;
+    dest_t g = { b->w->g, NULL, NULL, m->zero, m->Ep, STORE + FINE };
+    (void)worker;
+    product(b->l->dout + s.beg * m->Dp, m->Dp, rows, b->t->outt, m->Ep, m->Dp, &g, s.beg);
+    memset(b->w->dx + s.beg * m->Xp, 0, (size_t)(rows * m->Xp) * sizeof(float));
+}
+
+static int mamba2_out_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
+{
+    mamba2_back_t b = mamba2_back(l, layer, dir, s, how);
+    share_rows(&b.f.share, &b, mamba2_out_back_task);
+    return 0;
+}
+
+/* Computes a, the normalised rows, and da, their gradient. */
+static void mamba2_in_back_task(void *arg, int64_t task, int worker)
+{
+    const mamba2_back_t *b = arg;
+    const cad_grad_lane_t *l = b->l;
+    const mamba2_t *m = b->f.m;
+    cad_span_t s = rows_of_task(&b->f.share, task);
+    int64_t first = s.beg - b->f.share.span.beg, rows = s.end - s.beg;
+    float *da = l->da + first * m->Dp;
+    dest_t x = { da, NULL, NULL, m->zero, m->Dp, STORE + FINE }, z = { da, da, NULL, m->zero, m->Dp, ADD + FINE };
+    (void)worker;
+    for (int64_t r = 0; r < rows; r++)
+        norm_row(b->f.norm, l->f.base + (s.beg + r) * m->Dp, l->f.a + (first + r) * m->Dp);
+    product(b->w->dx + s.beg * m->Xp, m->Xp, rows, b->t->in_xt, m->Dp, m->Xp, &x, 0);
+    product(b->w->dz + s.beg * m->Ep, m->Ep, rows, b->t->in_zt, m->Dp, m->Ep, &z, 0);
+}
+
+static void mamba2_norm_back_task(void *arg, int64_t task, int worker)
+{
+    const mamba2_back_t *b = arg;
+    (void)worker;
+    norm_rows_back(b->l, b->f.norm, rows_of_task(&b->f.share, task), b->f.share.span.beg);
+}
+
+static int mamba2_in_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
+{
+    mamba2_back_t b = mamba2_back(l, layer, dir, s, how);
+    const mamba2_t *m = b.f.m;
+    cad_team_t *team = l->f.team;
+    int64_t rows = s.end - s.beg;
+    const float *dx = b.w->dx + s.beg * m->Xp, *dz = b.w->dz + s.beg * m->Ep, *dout = l->dout + s.beg * m->Dp;
+    share_rows(&b.f.share, &b, mamba2_in_back_task);
+    outer(team, rows, dout, m->Dp, m->D, b.f.w->o + s.beg * m->Ep, m->Ep, m->Ep, b.sum->out, m->Ep);
+    outer(team, rows, dx, m->Xp, m->Xp, l->f.a, m->Dp, m->Dp, b.sum->in_x, m->Dp);
+    outer(team, rows, dz, m->Ep, m->Ep, l->f.a, m->Dp, m->Dp, b.sum->in_z, m->Dp);
+    add_columns(dout, m->Dp, rows, m->Dp, b.sum->out_bias);
+    add_columns(dx, m->Xp, rows, m->Xp, b.sum->in_x_bias);
+    add_columns(dz, m->Ep, rows, m->Ep, b.sum->in_z_bias);
+    share_rows(&b.f.share, &b, mamba2_norm_back_task);
+    add_columns(l->f.a, m->Dp, rows, m->Dp, l->grads->s.norm[layer]);
+    add_columns(l->da, m->Dp, rows, m->Dp, l->grads->s.norm_bias[layer]);
+    return 0;
+}
+#endif
+
+#endif

@@ -1,0 +1,330 @@
+/* mamba2_scan_tmpl.h - forward pass of Mamba-2's convolution, scan and gated norm. blocks/mamba2.h has the equations
+ * of a chunk; mamba2_scan_back_tmpl.h has the backward pass.
+ *
+ * Parameters: CAD_ISA_* of simd.h.
+ *
+ * For each chunk and group a task computes the scores C[t].B[j], which the group's heads share. Then each task runs
+ * some heads through all chunks of the span; a head's state (Np,Pp) stays in the cache. Inside a chunk, rows are in
+ * the order of the scan: row i of a matrix in memory is `step` rows after row i-1.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef CAD_MAMBA2_SCAN_TMPL_H
+#define CAD_MAMBA2_SCAN_TMPL_H
+
+#include "mamba2_tmpl.h"
+#include "small_tmpl.h"
+
+/* ---- convolution and steps ---- */
+
+static void mamba2_conv_task(void *arg, int64_t task, int worker)
+{
+    const mamba2_call_t *c = arg;
+    const mamba2_t *m = c->m;
+    cad_span_t s = rows_of_task(&c->share, task);
+    int64_t first = s.beg - c->share.span.beg;
+    (void)worker;
+    conv_rows(&m->conv, &s, c->w->x, m->Xp, c->w->u + first * m->Cp, m->Cp);
+    for (int64_t r = s.beg; r < s.end; r++) {
+        const float *in = c->w->x + r * m->Xp + m->Cp;
+        int64_t at = (r - c->share.span.beg) * m->Hp;
+        for (int64_t h = 0; h < m->Hp; h += VW) {
+            vf dt = vload(in + h) + vload(m->dt_bias + h), decay;
+            vsoftpluses(1, &dt);
+            decay = dt * vload(m->a2 + h);
+            vdecays(1, &decay);
+            vstore(c->w->dt + at + h, dt);
+            vstore(c->w->decay + at + h, decay);
+        }
+    }
+}
+
+static int mamba2_conv(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
+{
+    mamba2_call_t c = mamba2_call(l, layer, dir, s, how);
+    share_rows(&c.share, &c, mamba2_conv_task);
+    return 0;
+}
+
+/* ---- chunks ---- */
+
+typedef struct { /* the rows of one chunk that lie in a span */
+    int q;       /* sequence */
+    int64_t beg, end;
+    bool first, last; /* contains the sequence's first and last row, in the direction of the scan */
+} chunk_t;
+
+/* Sets *c to the chunk after *c, or before it (backwards), in memory. Returns false if there is none. */
+static bool next_chunk(const cad_span_t *s, bool backwards, bool reverse, chunk_t *c)
+{
+    const int64_t *off = s->off;
+    bool head, tail;
+    if (backwards ? c->beg <= s->beg : c->end >= s->end) return false;
+    if (backwards) {
+        c->end = c->beg;
+        while (c->end <= off[c->q]) c->q--;
+        c->beg = cad_max(s->beg, c->end - 1 - (c->end - 1 - off[c->q]) % QROWS);
+    } else {
+        c->beg = c->end;
+        while (c->beg >= off[c->q + 1]) c->q++;
+        c->end = cad_min(cad_min(s->end, off[c->q + 1]), c->beg + QROWS - (c->beg - off[c->q]) % QROWS);
+    }
+    head = c->beg == off[c->q];
+    tail = c->end == off[c->q + 1];
+    c->first = reverse ? tail : head;
+    c->last = reverse ? head : tail;
+    return true;
+}
+
+/* Returns the empty chunk before the first one, for next_chunk. */
+static chunk_t no_chunk(const cad_span_t *s, bool backwards)
+{
+    int64_t at = backwards ? s->end : s->beg;
+    return (chunk_t) { .q = find_seq(s, backwards ? at - 1 : at), .beg = at, .end = at };
+}
+
+typedef struct {        /* a chunk's rows in the order of the scan, as seen by one head; pointers to its first row */
+    int64_t n, row;     /* number of rows; the first row, counted from the span's first */
+    int64_t cw, ew, hw; /* floats from one row to the next of u, of y, of dt */
+    const float *x, *B, *C, *dt, *decay;
+    const float *score; // (n,QROWS)
+} head_rows_t;
+
+static head_rows_t rows_of_head(const mamba2_call_t *call, const chunk_t *c, int64_t h)
+{
+    const cad_mamba2_lane_t *w = call->w;
+    const mamba2_t *m = call->m;
+    int64_t beg = call->share.span.beg, row = (m->reverse ? c->end - 1 : c->beg) - beg, n = c->end - c->beg;
+    int64_t g = h / (m->H / m->G), step = m->reverse ? -1 : 1;
+    const float *u = w->u + row * m->Cp;
+    return (head_rows_t) { .n = n,
+                           .row = row,
+                           .cw = step * m->Cp,
+                           .ew = step * m->Ep,
+                           .hw = step * m->Hp,
+                           .x = u + h * m->Pp,
+                           .B = u + m->Ep + g * m->Np,
+                           .C = u + m->Ep + (m->G + g) * m->Np,
+                           .dt = w->dt + row * m->Hp + h,
+                           .decay = w->decay + row * m->Hp + h,
+                           .score = w->score + ((c->beg - beg) * m->G + g * n) * QROWS };
+}
+
+/* Computes the scores of one chunk and group. */
+static void score_task(void *arg, int64_t task, int worker)
+{
+    const mamba2_call_t *call = arg;
+    const mamba2_t *m = call->m;
+    chunk_t c = no_chunk(&call->share.span, false);
+    float turned[COLS * QROWS];
+    (void)worker;
+    for (int64_t i = 0; i <= task / m->G; i++) next_chunk(&call->share.span, false, m->reverse, &c);
+    head_rows_t t = rows_of_head(call, &c, task % m->G * (m->H / m->G));
+    for (int64_t k = 0; k < m->Np; k += COLS) { /* COLS states at a time */
+        int64_t width = cad_min(COLS, m->Np - k);
+        memset(turned, 0, sizeof turned);
+        for (int64_t j = 0; j < t.n; j++)
+            for (int64_t i = 0; i < width; i++) turned[i * QROWS + j] = t.B[j * t.cw + k + i];
+        small_product(&(small_t) { .a = t.C + k,
+                                   .lda = t.cw,
+                                   .next = 1,
+                                   .b = turned,
+                                   .ldb = QROWS,
+                                   .c = (float *)t.score,
+                                   .ldc = QROWS,
+                                   .rows = t.n,
+                                   .k = width,
+                                   .n = QROWS,
+                                   .add = k > 0 });
+    }
+}
+
+static void share_scores(mamba2_call_t *c)
+{
+    chunk_t at = no_chunk(&c->share.span, false);
+    int64_t n = 0;
+    while (next_chunk(&c->share.span, false, c->m->reverse, &at)) n++;
+    cad_team_run(c->share.team, n * c->m->G, score_task, c);
+}
+
+/* ---- the scan ---- */
+
+/* Computes for a chunk's rows: mix (n,QROWS) = scores times L, 0 above the diagonal; from (n), the factor L[t,-1] of
+ * the state before the chunk; to (n), the factor L[last,j] of row j in the state after it. If all is not NULL, stores
+ * L there (n,QROWS). */
+static void mix_rows(const head_rows_t *t, float *mix, float *from, float *to, float *all)
+{
+    float product = 1;
+    memset(to, 0, QROWS * sizeof *to);
+    for (int64_t i = 0; i < t->n; i++) {
+        vf a = vset(t->decay[i * t->hw]);
+        for (int64_t j = 0; j < i; j += VW) vstore(to + j, vload(to + j) * a);
+        to[i] = 1;
+        product *= t->decay[i * t->hw];
+        from[i] = product;
+        for (int64_t j = 0; j < QROWS; j += VW) {
+            vstore(mix + i * QROWS + j, vload(t->score + i * QROWS + j) * vload(to + j));
+            if (all) vstore(all + i * QROWS + j, vload(to + j));
+        }
+    }
+}
+
+/* to (n,COLS) = factor[i * next] x row i of from, for `width` columns. */
+INLINE void scale_rows(const float *from, int64_t ld, int64_t n, int64_t width, const float *factor, int64_t next,
+                       float *to)
+{
+    for (int64_t i = 0; i < n; i++) {
+        vf f = vset(factor[i * next]);
+        for (int64_t p = 0; p < width; p += VW) vstore(to + i * COLS + p, f * vload(from + i * ld + p));
+    }
+}
+
+/* Computes y of columns [p, p+width) of a head, and updates the state unless it is NULL in `next`. */
+static void scan_columns(const mamba2_call_t *call, const head_rows_t *t, int64_t h, int64_t p, int64_t width,
+                         const float *mix, const float *from, const float *to, const float *state, float *next)
+{
+    const mamba2_t *m = call->m;
+    float xdt[QROWS * COLS], *y = call->w->y + t->row * m->Ep + h * m->Pp + p, last = from[t->n - 1];
+    vf skip = vset(m->skip[h]);
+    scale_rows(t->x + p, t->cw, t->n, width, t->dt, t->hw, xdt);
+    small_product(&(small_t) { .a = t->C,
+                               .lda = t->cw,
+                               .next = 1,
+                               .b = state + p,
+                               .ldb = m->Pp,
+                               .c = y,
+                               .ldc = t->ew,
+                               .rows = t->n,
+                               .k = m->Np,
+                               .n = width });
+    for (int64_t i = 0; i < t->n; i++)
+        for (int64_t k = 0; k < width; k += VW)
+            vstore(y + i * t->ew + k,
+                   vfma(vload(y + i * t->ew + k), vset(from[i]), skip * vload(t->x + i * t->cw + p + k)));
+    small_product(&(small_t) { .a = mix,
+                               .lda = QROWS,
+                               .next = 1,
+                               .b = xdt,
+                               .ldb = COLS,
+                               .c = y,
+                               .ldc = t->ew,
+                               .rows = t->n,
+                               .k = t->n,
+                               .n = width,
+                               .zeros = SMALL_LOWER,
+                               .add = true });
+    if (!next) return;
+    scale_rows(xdt, COLS, t->n, width, to, 1, xdt);
+    for (int64_t k = 0; k < m->Np; k++)
+        for (int64_t i = p; i < p + width; i += VW)
+            vstore(next + k * m->Pp + i, vload(next + k * m->Pp + i) * vset(last));
+    small_product(&(small_t) { .a = t->B,
+                               .lda = 1,
+                               .next = t->cw,
+                               .b = xdt,
+                               .ldb = COLS,
+                               .c = next + p,
+                               .ldc = m->Pp,
+                               .rows = m->Np,
+                               .k = t->n,
+                               .n = width,
+                               .add = true });
+}
+
+/* Returns where the state before a chunk is kept, of head h. */
+static float *kept_head(const mamba2_call_t *call, const chunk_t *c, int64_t h)
+{
+    const mamba2_t *m = call->m;
+    int64_t slot = cad_mamba2_slot(call->share.span.off, c->q, c->beg);
+    return call->w->state[call->dir] + (slot * m->H + h) * m->Np * m->Pp;
+}
+
+static void scan_head(const mamba2_call_t *call, int64_t h)
+{
+    const mamba2_t *m = call->m;
+    const cad_span_t *s = &call->share.span;
+    float *carry = call->w->carry + h * m->Np * m->Pp, mix[QROWS * QROWS], from[QROWS], to[QROWS];
+    size_t size = (size_t)(m->Np * m->Pp) * sizeof *carry;
+    chunk_t c = no_chunk(s, m->reverse);
+    while (next_chunk(s, m->reverse, m->reverse, &c)) {
+        head_rows_t t = rows_of_head(call, &c, h);
+        const float *state = call->resume ? kept_head(call, &c, h) : carry;
+        if (c.first && !call->resume) memset(carry, 0, size);
+        if (call->w->state[call->dir] && !call->resume) memcpy(kept_head(call, &c, h), carry, size);
+        mix_rows(&t, mix, from, to, NULL);
+        for (int64_t p = 0; p < m->Pp; p += COLS)
+            scan_columns(call, &t, h, p, cad_min(COLS, m->Pp - p), mix, from, to, state, call->resume ? NULL : carry);
+    }
+}
+
+static void mamba2_scan_task(void *arg, int64_t task, int worker)
+{
+    const mamba2_call_t *c = arg;
+    int64_t from = task * c->share.size, to = cad_min(from + c->share.size, c->m->H);
+    (void)worker;
+    for (int64_t h = from; h < to; h++) scan_head(c, h);
+}
+
+static void share_heads(mamba2_call_t *c, void *arg, cad_task_f *fn)
+{
+    int64_t threads = cad_team_threads(c->share.team);
+    share_channels(&c->share, arg, fn, c->m->H, (c->m->H + threads - 1) / threads);
+}
+
+static int mamba2_scan(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
+{
+    mamba2_call_t c = mamba2_call(l, layer, dir, s, how);
+    c.w->beg = s.beg;
+    share_scores(&c);
+    share_heads(&c, &c, mamba2_scan_task);
+    return 0;
+}
+
+/* ---- gate and norm ---- */
+
+/* y (width) = y silu(z); returns the sum of its squares. width: a multiple of CAD_PAD. */
+static float gate_channels(float *y, const float *z, int64_t width)
+{
+    const int few = CAD_PAD / VW;
+    vf sum = vset(0.0f);
+    for (int64_t i = 0; i < width; i += CAD_PAD) {
+        vf v[CAD_PAD / VW];
+        REPEAT(k, few) v[k] = vload(z + i + k * VW);
+        vsilus(few, v);
+        REPEAT(k, few) {
+            vf g = vload(y + i + k * VW) * v[k];
+            vstore(y + i + k * VW, g);
+            sum = vfma(g, g, sum);
+        }
+    }
+    return vsum(sum);
+}
+
+static void mamba2_gate_task(void *arg, int64_t task, int worker)
+{
+    const mamba2_call_t *c = arg;
+    const mamba2_t *m = c->m;
+    cad_span_t s = rows_of_task(&c->share, task);
+    int64_t width = m->Ep / m->G;
+    (void)worker;
+    for (int64_t r = s.beg; r < s.end; r++)
+        for (int64_t g = 0; g < m->Ep; g += width) {
+            float *y = c->w->y + (r - c->w->beg) * m->Ep + g, *o = c->w->o + r * m->Ep + g;
+            float square = gate_channels(y, c->w->z + r * m->Ep + g, width);
+            vf scale = vset(1.0f / sqrtf(square / (float)(m->I / m->G) + (float)CAD_MAMBA2_EPSILON));
+            for (int64_t i = 0; i < width; i += VW) {
+                vf v = vload(y + i) * scale * vload(m->norm + g + i);
+                if (c->how & CAD_MAMBA2_ADD) v = vload(o + i) + v;
+                vstore(o + i, v);
+            }
+        }
+}
+
+static int mamba2_gate(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
+{
+    mamba2_call_t c = mamba2_call(l, layer, dir, s, how);
+    share_rows(&c.share, &c, mamba2_gate_task);
+    return 0;
+}
+
+#endif
