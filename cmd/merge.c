@@ -100,7 +100,7 @@ static int graph_line(graph_t *g, const input_t *in, const kstring_t *l, output_
     long long beg, end;
     size_t n = strcspn(l->s, "\t");
     int rc = 0;
-    if (sscanf(l->s + n, "\t%lld\t%lld\t%31s", &beg, &end, value) != 3)
+    if (n == 0 || sscanf(l->s + n, "\t%lld\t%lld\t%31s", &beg, &end, value) != 3)
         return cad_fail(err, CAD_EFORMAT, "%s:%lld: no bedGraph line", in->path, (long long)in->line);
     if (g->end != beg || n != g->contig.l || memcmp(g->contig.s, l->s, n) || strcmp(g->value, value)) {
         rc = put_run(g, out, err);

@@ -31,7 +31,7 @@ line_kind_t bed_line_kind(const char *line, size_t len);
 int bed_columns(const char *line, size_t len);
 /* Finds the next column: *column points into the line. Returns false at the end of the line. *at must be 0 before
  * the first call. */
-bool bed_column(const char *line, size_t len, size_t *at, const char **column, size_t *n);
+bool bed_column(const char *s, size_t n, size_t *at, const char **column, size_t *len);
 /* Appends a line of column names, "#chrom\tstart...", for ncol columns. */
 void bed_header(text_t *t, int ncol);
 

@@ -4,7 +4,7 @@ Each command runs a small job. Parts:
   alloc   each allocation fails, once            write, fsync, close, rename   each of these calls fails, once
   disk    the disk is full after each 4 KB       kill    SIGKILL at a random moment
   int, term   SIGINT, SIGTERM at a random moment space   1 GB of address space
-  tmp     TMPDIR is missing, or read-only
+  tmp     TMPDIR is missing, or read-only        valgrind  under valgrind; only if named
 Afterwards the outputs are whole or absent, the status is 0 or 1 (with one line of error, and then no temporary file is
 left), and the same command, run again, makes the same bytes. --points: at most so many of each part and job, spread
 evenly (default: all; 20 random moments). Prints a line of counts for each job and part, and a line for each failure.
@@ -130,9 +130,9 @@ class Torture:
         self.preload = {"alloc": os.path.join(args.build, ".libs/libfailmalloc.so")}
         self.full = os.path.join(args.build, ".libs/libfullfs.so")
 
-    def run(self, job, env=None, again=False, kill=None, limit=None):
-        """Runs the job; kill: (signal, seconds). Its status and what it said."""
-        argv = [self.caduceus, *job.argv, *(job.resume if again else ())]
+    def run(self, job, env=None, again=False, kill=None, limit=None, under=()):
+        """Runs the job, under another command; kill: (signal, seconds). Its status and what it said."""
+        argv = [*under, self.caduceus, *job.argv, *(job.resume if again else ())]
 
         def before():
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -202,10 +202,10 @@ class Torture:
         left = [path for path in have if is_temporary(path)]
         return f"left {left}" if left else None
 
-    def point(self, job, want, where, env=None, kill=None, limit=None):
+    def point(self, job, want, where, kill=None, **how):
         """One fault; False if something is wrong."""
         self.fresh()
-        status, said = self.run(job, env, kill=kill, limit=limit)
+        status, said = self.run(job, kill=kill, **how)
         wrong = self.wrong(job, want, status, said, kill and kill[0])
         if not wrong and status != 0:
             again, said = self.run(job, again=os.path.exists("out/run/log.tsv"))
@@ -239,6 +239,9 @@ class Torture:
             for _ in range(self.args.points or 20):
                 when = r.uniform(0, 1.05 * seconds)
                 yield f"{part} after {when:.4f} s", {"kill": (number, when)}
+        elif part == "valgrind":
+            yield "valgrind", {"under": ("valgrind", "-q", "--error-exitcode=99", "--leak-check=full",
+                                         "--errors-for-leak-kinds=definite")}
         elif part == "space":
             yield "1 GB", {"limit": 1 << 30}
         else:
@@ -249,7 +252,7 @@ class Torture:
 
     def torture(self, job, parts, seed):
         want, seconds = self.wanted(job)
-        counts = self.counts(job) if set(parts) - {*MOMENTS, "space", "tmp"} else {}
+        counts = self.counts(job) if set(parts) - {*MOMENTS, "space", "tmp", "valgrind"} else {}
         for part in parts:
             tried = passed = 0
             for where, how in self.points(part, job, counts, seconds, random.Random(f"{seed} {job.name} {part}")):
@@ -270,6 +273,8 @@ def main():
     args.build, data = os.path.abspath(args.build), os.path.abspath(f"{args.source}/test/data")
     for name in ("HF_HOME", "HF_TOKEN", "HF_HUB_OFFLINE", "http_proxy", "HTTP_PROXY", "https_proxy", "CADUCEUS_MODEL"):
         os.environ.pop(name, None)
+    if "valgrind" in args.part:
+        os.environ["CADUCEUS_ISA"] = "avx2"  # valgrind knows no AVX-512
     work = tempfile.mkdtemp(prefix="caduceus-torture.")
     source = os.path.abspath(args.source)
     os.chdir(work)
