@@ -2,6 +2,7 @@
  * completely or not at all, and indexes them. SPDX-License-Identifier: MIT
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <htslib/cram.h>
 #include <htslib/hfile.h>
 #include <htslib/sam.h>
@@ -10,6 +11,7 @@
 
 #include "io/local.h"
 #include "io/shard.h"
+#include "io/index_check.h"
 #include "io/records.h"
 #include "io/signals.h"
 
@@ -378,15 +380,30 @@ int records_in_order(records_out_t *o, int contig, int64_t pos, const char *name
     return 0;
 }
 
+/* htslib's threads do not report a block that they could not compress, for want of memory, and write what lies there.
+ * So the blocks of a finished file are walked. */
+static int check_blocks(const records_out_t *o, cad_error_t *err)
+{
+    uint64_t at = 0, size, data, end = (uint64_t)output_bytes(o->out);
+    int fd = open(output_temporary(o->out), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return cad_fail(err, CAD_EIO, "%s: %s", o->path, strerror(errno));
+    while (at < end && bgzf_block_at(fd, at, &size, &data)) at += size;
+    close(fd);
+    return at == end ? 0 : cad_fail(err, CAD_ENOMEM, "%s: a block could not be compressed; out of memory?", o->path);
+}
+
 int records_close(records_out_t *o, const provenance_t *p, cad_error_t *err)
 {
     bool reads = o->format.hts.format == sam || o->format.hts.format == bam || o->format.hts.format == cram;
     output_t **all[] = { &o->out, &o->index_out, &o->part };
+    bool bgzipped = false;
     int rc = 0;
     if (!o->out) return 0;
     if (o->index && (reads ? sam_idx_save(o->fp) : bcf_idx_save(o->fp))) rc = output_failed(o->out, err);
+    bgzipped = o->fp && o->fp->format.compression == bgzf && output_is_file(o->out);
     o->fp = NULL; /* output_sync and output_close close it */
     if (rc == 0 && (rc = output_sync(o->out, err)) && lacks_reference(o)) rc = say_reference(o, err);
+    if (rc == 0 && bgzipped) rc = check_blocks(o, err);
     if (rc == 0 && o->part) rc = part_write(p, o->part, o->out, err);
     return rc ? rc : outputs_close(all, 3, err);
 }

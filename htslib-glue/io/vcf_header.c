@@ -245,6 +245,8 @@ int vcf_header_read(bcf_hdr_t **h, htsFile *fp, const char *path, notes_t *notes
     int rc = t.binary ? read_binary(&t, fp, &scratch, err) : read_text(&t, fp, &scratch, err);
     *h = NULL;
     if (rc == 0) rc = parse(&t, h, notes, err);
+    /* htslib does not report that memory was short for the first line, and puts that of PASS there */
+    if (rc == 0 && (*h)->nhrec && !strcmp((*h)->hrec[0]->key, "FILTER") && !t.binary) rc = cad_out_of_memory(err);
     if (rc == 0 && !t.binary && fp->format.compression == bgzf && strcmp(path, "standard input"))
         rc = add_indexed(*h, path, err);
     if (rc && *h) {

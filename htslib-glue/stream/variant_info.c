@@ -2,6 +2,7 @@
  * records. SPDX-License-Identifier: MIT
  */
 #include <errno.h>
+#include <htslib/hts_endian.h>
 #include <math.h>
 
 #include "stream/variants.h"
@@ -108,6 +109,32 @@ static int too_large(const variants_t *v, const variant_t *d, const char *what, 
                     bcf_seqname_safe(v->header, d->rec), (long long)d->rec->pos + 1, what);
 }
 
+/* htslib does not notice where memory for a field is short, and stores a part of it: whether all of it is there. */
+static bool holds(const variants_t *v, variant_t *d, const char *name, const void *data, size_t n)
+{
+    const bcf_info_t *f = bcf_get_info(v->header, d->rec, name);
+    return f && f->vptr_len == n && !memcmp(f->vptr, data, n);
+}
+
+static bool holds_integers(const variants_t *v, variant_t *d, const char *name)
+{
+    const bcf_info_t *f = bcf_get_info(v->header, d->rec, name);
+    const int32_t *want = (const int32_t *)v->values;
+    bool same = f && f->len == d->nalt && f->type >= BCF_BT_INT8 && f->type <= BCF_BT_INT32;
+    for (int i = 0; same && i < d->nalt; i++) {
+        int32_t x = 0;
+        if (f->type == BCF_BT_INT8) x = le_to_i8(f->vptr + i);
+        else if (f->type == BCF_BT_INT16) x = le_to_i16(f->vptr + 2 * i);
+        else x = le_to_i32(f->vptr + 4 * i);
+        if (want[i] == bcf_int32_missing)
+            same = x == (f->type == BCF_BT_INT8    ? bcf_int8_missing
+                         : f->type == BCF_BT_INT16 ? bcf_int16_missing
+                                                   : want[i]);
+        else same = x == want[i];
+    }
+    return same;
+}
+
 static int put_numbers(variants_t *v, variant_t *d, const score_t *score, const char *name, cad_error_t *err)
 {
     bool any = false, integer = score->type == SCORE_INTEGER;
@@ -123,7 +150,10 @@ static int put_numbers(variants_t *v, variant_t *d, const score_t *score, const 
         else x[i] = value == 0 ? 0 : (float)value; /* 0 in place of -0 */
     }
     rc = bcf_update_info(v->header, d->rec, name, any ? v->values : NULL, any ? d->nalt : 0, TYPE[score->type].type);
-    return rc ? update_failed(v, name, err) : 0;
+    if (rc) return update_failed(v, name, err);
+    return !any || (integer ? holds_integers(v, d, name) : holds(v, d, name, x, 4 * (size_t)d->nalt))
+               ? 0
+               : cad_out_of_memory(err);
 }
 
 static int put_notes(variants_t *v, variant_t *d, const char *name, cad_error_t *err)
@@ -136,7 +166,8 @@ static int put_notes(variants_t *v, variant_t *d, const char *name, cad_error_t 
         text_printf(&v->text, "%s%s", i ? "," : "", note ? note : ".");
     }
     if (v->text.failed) return cad_out_of_memory(err);
-    return bcf_update_info_string(v->header, d->rec, name, any ? v->text.s.s : NULL) ? update_failed(v, name, err) : 0;
+    if (bcf_update_info_string(v->header, d->rec, name, any ? v->text.s.s : NULL)) return update_failed(v, name, err);
+    return !any || holds(v, d, name, v->text.s.s, v->text.s.l) ? 0 : cad_out_of_memory(err);
 }
 
 /* Refuses a field that a record has twice: htslib would replace the first and leave the other. */
@@ -208,6 +239,25 @@ static int put_rows(variants_t *v, const variant_t *d, cad_error_t *err)
     return rc;
 }
 
+static size_t name_length(const bcf_hdr_t *h, int id) { return strlen(bcf_hdr_int2id(h, BCF_DT_ID, id)) + 2; }
+
+/* htslib does not notice where memory for a line of VCF is short, and writes a part of it. So the line gets room
+ * before: names, separators, and at most six letters for each byte that the fields take in BCF. */
+static int reserve_line(htsFile *fp, const bcf_hdr_t *h, bcf1_t *rec, cad_error_t *err)
+{
+    size_t n = 256 + strlen(bcf_seqname_safe(h, rec)) + 6 * (rec->shared.l + rec->indiv.l);
+    if (fp->format.format != vcf) return 0;
+    if (bcf_unpack(rec, BCF_UN_ALL) < 0) return cad_out_of_memory(err);
+    n += 2 * (size_t)rec->n_fmt * (rec->n_sample + 1);
+    for (int i = 0; i < rec->d.n_flt; i++) n += name_length(h, rec->d.flt[i]);
+    for (int i = 0; i < rec->n_fmt; i++) n += name_length(h, rec->d.fmt[i].id);
+    for (int i = 0; i < rec->n_info; i++) {
+        const bcf_info_t *f = &rec->d.info[i];
+        n += name_length(h, f->key) + (f->vptr ? 6 * (size_t)f->vptr_len : 0); /* new ones are not in shared yet */
+    }
+    return ks_resize(&fp->line, n) < 0 ? cad_out_of_memory(err) : 0;
+}
+
 int variants_sink(void *arg, item_t *it, cad_error_t *err)
 {
     stream_t *s = arg;
@@ -223,5 +273,7 @@ int variants_sink(void *arg, item_t *it, cad_error_t *err)
     rc = records_in_order(s->records, d->rec->rid, d->rec->pos, name, err);
     if (rc) return rc;
     errno = 0;
+    rc = reserve_line(s->records->fp, v->header, d->rec, err);
+    if (rc) return rc;
     return bcf_write(s->records->fp, v->header, d->rec) < 0 ? output_failed(s->records->out, err) : 0;
 }
