@@ -256,6 +256,16 @@ if [ -z "$why" ]; then
     done
     crash 5 three.csv; predict -m crash test.csv -o crash.tsv
     like "later: the new one" "^row${tab}p_9${tab}p_10${tab}p_x${tab}predicted" crash.tsv
+    # A rename that fails leaves the old checkpoint, the new one or none: never the weights of one beside the other.
+    for n in 1 2 3 4 5; do
+        rm -rf failed; cp -r one failed
+        error "rename $n fails" 'Input/output error' env LD_PRELOAD="$full" FULLFS_FAIL=rename:$n FULLFS_NAMED=1 \
+            "$caduceus" finetune --quiet -m "$data/ps" --epochs 1 three.csv -o failed
+        if [ -e failed/model.safetensors ]; then
+            predict -m failed test.csv -o failed.tsv
+            like "and the new checkpoint is there" "^row${tab}p_9${tab}p_10${tab}p_x${tab}predicted" failed.tsv
+        else pass "and there is none"; fi
+    done
     ok "the next run clears up" finetune three.csv --epochs 1 -o crash
     is "no temporary is left" "$(ls -A crash | grep tmp)" ""
 else skip "a full disk" "$why"; fi

@@ -149,8 +149,8 @@ static int put_weights(save_t *s, cad_error_t *err)
 }
 
 /* Renames the files, the weights last. Old weights of another configuration are deleted first, since
- * they would be read with the new config.json. After that, no error stops the renaming: the new
- * files are complete. */
+ * they would be read with the new config.json. After that, an error stops the renaming only if config.json failed:
+ * the new files are complete, but the weights would be read with another configuration, or none. */
 static int publish(save_t *s, cad_error_t *err)
 {
     int rc = 0;
@@ -161,6 +161,7 @@ static int publish(save_t *s, cad_error_t *err)
     for (int i = NFILES - 1; i >= 0; i--) {
         int failed = s->file[i].path ? cad_file_publish(&s->file[i], rc ? NULL : err) : 0;
         if (rc == 0) rc = failed;
+        if (failed && i == CONFIG) break; /* the weights come next */
     }
     return rc;
 }
