@@ -495,14 +495,14 @@ static const case_t CASES[] = {
       CAD_POOL_MEAN,
       { 25 } },
     { "PS, classes", "{" SMALL ", \"rcps\": true}", 3, CAD_LOSS_CLASSES, CAD_POOL_MEAN, { 9, 31, 1 } },
+    { "Ph, labels, maximum", "{" SMALL "}", 4, CAD_LOSS_BINARY, CAD_POOL_MAX, { 9, 31 } },
+    { "PS, regression", "{" SMALL ", \"rcps\": true}", 2, CAD_LOSS_SQUARED, CAD_POOL_MEAN, { 9, 31 } },
     { "PS, a head with a bias",
       "{" SMALL ", \"rcps\": true, " HEAD "}",
       3,
       CAD_LOSS_CLASSES,
       CAD_POOL_MEAN,
       { 9, 31 } },
-    { "Ph, labels, maximum", "{" SMALL "}", 4, CAD_LOSS_BINARY, CAD_POOL_MAX, { 9, 31 } },
-    { "PS, regression", "{" SMALL ", \"rcps\": true}", 2, CAD_LOSS_SQUARED, CAD_POOL_MEAN, { 9, 31 } },
 };
 
 /* Cases whose rows or states the CPU computes in parts: tiles of 128 rows, packs of 4096, pairs of states. */
