@@ -8,6 +8,7 @@
 #include "measure/reference.h"
 
 #define KIND CAD_KIND_mamba
+#include "blocks/calls.h"
 
 /* ---- configuration ---- */
 
@@ -131,11 +132,6 @@ static bool biased(const cad_config_t *c) { return cad_mamba(c)->bias; }
 
 static bool some(cad_span_t s) { return s.beg < s.end; }
 
-static int op(cad_lane_t *l, int which, int layer, int dir, cad_span_t s, unsigned how)
-{
-    return some(s) ? l->ops->kind[KIND][which](l, layer, dir, s, how) : 0;
-}
-
 /* Runs one tile. If this sweep does not run `out` (the first sweep of a merged layer), the next sweep reuses x, so
  * this sweep projects x of all rows that either direction needs. */
 static int step(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep_t *w)
@@ -164,11 +160,6 @@ static void enter(cad_lane_t *l, const cad_kept_t *kept)
 }
 
 /* ---- backward pass ---- */
-
-static int back(cad_grad_lane_t *l, int which, int layer, int dir, cad_span_t s, unsigned how)
-{
-    return l->ops->kind[KIND][which](l, layer, dir, s, how);
-}
 
 static int gate(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
 {

@@ -8,6 +8,7 @@
 #include "measure/reference.h"
 
 #define KIND CAD_KIND_mamba2
+#include "blocks/calls.h"
 
 /* ---- configuration ---- */
 
@@ -137,11 +138,6 @@ static bool biased(const cad_config_t *c) { return cad_mamba2(c)->bias; }
 
 /* ---- forward pass ---- */
 
-static int op(cad_lane_t *l, int which, int layer, int dir, cad_span_t s, unsigned how)
-{
-    return s.beg < s.end ? l->ops->kind[KIND][which](l, layer, dir, s, how) : 0;
-}
-
 /* Runs one tile. The first sweep of a merged layer projects x of all rows that either direction needs, and z. */
 static int step(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep_t *w)
 {
@@ -172,11 +168,6 @@ static void enter(cad_lane_t *l, const cad_kept_t *kept)
 }
 
 /* ---- backward pass ---- */
-
-static int back(cad_grad_lane_t *l, int which, int layer, int dir, cad_span_t s, unsigned how)
-{
-    return l->ops->kind[KIND][which](l, layer, dir, s, how);
-}
 
 static int gate(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
 {

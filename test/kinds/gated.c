@@ -8,6 +8,7 @@
 #include "measure/reference.h"
 
 #define KIND CAD_KIND_gated
+#include "blocks/calls.h"
 
 static void configure(cad_shape_t *shape, const cad_config_t *c, cad_reader_t *r)
 {
@@ -54,11 +55,6 @@ static bool biased(const cad_config_t *c)
 
 /* ---- forward pass ---- */
 
-static int op(cad_lane_t *l, int which, int layer, int dir, cad_span_t s, unsigned how)
-{
-    return s.beg < s.end ? l->ops->kind[KIND][which](l, layer, dir, s, how) : 0;
-}
-
 static int step(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep_t *w)
 {
     cad_span_t need = cad_span_need(s, 0);
@@ -77,11 +73,6 @@ static void begin(cad_lane_t *l, cad_grad_lane_t *back)
 static void enter(cad_lane_t *l, const cad_kept_t *kept) { cad_gated_lane(l)->x = kept->part[0]; }
 
 /* ---- backward pass ---- */
-
-static int back(cad_grad_lane_t *l, int which, int layer, int dir, cad_span_t s, unsigned how)
-{
-    return l->ops->kind[KIND][which](l, layer, dir, s, how);
-}
 
 static int gate(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
 {
