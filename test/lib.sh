@@ -200,8 +200,8 @@ bound() {
     $as test -r "$data/ps/config.json" 2>/dev/null && $as "$caduceus" --help >/dev/null 2>&1
 }
 
-# mamba2 MODEL: the checkpoint's layers are Mamba-2: its mixers have no x_proj.
-mamba2() { ! grep -aq x_proj "$1/model.safetensors"; }
+# mamba2 MODEL: the checkpoint's layers are Mamba-2: its safetensors file has no x_proj.
+mamba2() { [ -e "$1/model.safetensors" ] && ! grep -aq x_proj "$1/model.safetensors"; }
 
 # close_to FILE FILE TOLERANCE: the same table, numbers within a relative (or, below 1, absolute) tolerance.
 close_to() {
