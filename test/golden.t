@@ -59,8 +59,9 @@ done
 py=$(python)
 if [ -n "$py" ]; then
     "$py" "$reference" sample "$dir/sample" --n 16 --seed 2024 >/dev/null
-    for model in "$dir"/sample/*/; do
-        ok "random checkpoint $(basename "$model") verifies" "$caduceus" model verify -m "$model"
+    "$py" "$reference" sample "$dir/mamba2" --n 12 --seed 2025 --set layer=Mamba2 >/dev/null
+    for model in "$dir"/sample/*/ "$dir"/mamba2/*/; do
+        ok "random checkpoint ${model#"$dir/"} verifies" "$caduceus" model verify -m "$model"
     done
 else
     skip "random checkpoints verify" "no numpy"

@@ -11,9 +11,10 @@ published, with the two halves of the channels exchanged in every block, not by 
                                                     writes their geometry, without a model if DIR is -
   reference.py evaluate -m DIR -T FASTA [...] BED   group, predictor, bases, loss, bits, accuracy, perplexity
   reference.py random OUTDIR --seed S [--set k=v]   a random checkpoint with its expected tensors
-  reference.py sample OUTDIR --n 24 --seed S        many, which between them cover every switch
+  reference.py sample OUTDIR --n 24 --seed S        many, which between them cover every switch; --set k=v holds some
 
-Letters as in the C code: B sequences, L tokens, D d_model, E d_inner, N d_state, K d_conv, R dt_rank, V rows.
+Letters as in the C code: B sequences, L tokens, D d_model, E d_inner, N d_state, K d_conv, R dt_rank, V rows;
+in Mamba-2 layers G ngroups, H heads of P = headdim channels.
 """
 import argparse
 import collections
@@ -84,6 +85,8 @@ CONFIG = {"rms_norm": True, "fused_add_norm": True, "bidirectional": True, "bidi
           "residual_in_fp32": False}
 SSM = {"d_state": 16, "d_conv": 4, "expand": 2, "dt_rank": "auto", "dt_min": 1e-3, "dt_max": 0.1,
        "dt_init": "random", "dt_scale": 1.0, "dt_init_floor": 1e-4, "conv_bias": True, "bias": False}
+SSM2 = {"layer": "Mamba2", "d_state": 128, "d_conv": 4, "expand": 2, "headdim": 64, "ngroups": 1, "dt_min": 1e-3,
+        "dt_max": 0.1, "dt_init_floor": 1e-4, "conv_bias": True, "bias": False}
 
 def read_json(*path):
     try:
@@ -116,8 +119,9 @@ class Model:
     def __init__(self, folder):
         raw = read_json(folder, "config.json")
         self.cfg = {**CONFIG, **{k: v for k, v in raw.items() if v is not None}}
-        self.ssm = {**SSM, **(raw.get("ssm_cfg") or {})}
         self.w = {canonical(n): a for n, a in read_tensors(os.path.join(folder, "model.safetensors")).items()}
+        self.mamba2 = any(n.endswith(".dt_bias") for n in self.w)  # tensors tell, since config.json need not
+        self.ssm = {**(SSM2 if self.mamba2 else SSM), **(raw.get("ssm_cfg") or {})}
         self.tie("backbone.embeddings.word_embeddings.weight", "lm_head.weight")
         if self.cfg["bidirectional"] and self.cfg["bidirectional_weight_tie"]:
             for i, n in itertools.product(range(self.cfg["n_layer"]), ("in_proj", "out_proj")):
@@ -184,8 +188,35 @@ def scan(u, dt, A, Bm, Cm):
         y[t] = (state @ Cm[t][..., None])[..., 0]
     return np.moveaxis(y, 0, 1)
 
+def scan2(x, dt, A, Bm, Cm):
+    """S <- exp(dt A) S + dt x B, y = S C for each head: x (B,L,H,P), dt (B,L,H), Bm, Cm (B,L,G,N) -> (B,L,H,P)."""
+    B, L, H, P = x.shape
+    each = H // Bm.shape[2]
+    Bm, Cm = (np.repeat(v, each, axis=2) for v in (Bm, Cm))        # head h reads group h G / H
+    S, y = np.zeros((B, H, P, Bm.shape[3])), np.empty_like(x)
+    for t in range(L):
+        S = np.exp(dt[:, t] * A)[..., None, None] * S
+        S += (dt[:, t, :, None] * x[:, t])[..., None] * Bm[:, t, :, None, :]
+        y[:, t] = (S @ Cm[:, t][..., None])[..., 0]
+    return y
+
+def mamba2(m, h, w):
+    """One direction in its own time order, (B,L,D) -> (B,L,D)."""
+    H, E, G, N = len(w["A_log"]), len(w["norm.weight"]), m.ssm["ngroups"], m.ssm["d_state"]
+    z, xBC, r = np.split(h @ w["in_proj.weight"].T + w.get("in_proj.bias", 0), [E, 2 * E + 2 * G * N], axis=-1)
+    x, Bm, Cm = np.split(silu(conv(xBC, w)), [E, E + G * N], axis=-1)
+    heads, groups = (*x.shape[:2], H, E // H), (*x.shape[:2], G, N)
+    x = x.reshape(heads)
+    y = scan2(x, softplus(r + w["dt_bias"]), -np.exp(w["A_log"]), Bm.reshape(groups), Cm.reshape(groups))
+    g = (y + w["D"][:, None] * x).reshape(z.shape) * silu(z)
+    parts = g.reshape(*g.shape[:2], G, E // G)
+    o = (parts / np.sqrt((parts * parts).mean(-1, keepdims=True) + 1e-5)).reshape(g.shape) * w["norm.weight"]
+    return o @ w["out_proj.weight"].T + w.get("out_proj.bias", 0)
+
 def mamba(m, h, w):
     """One direction in its own time order, (B,L,D) -> (B,L,D)."""
+    if m.mamba2:
+        return mamba2(m, h, w)
     x, z = np.split(h @ w["in_proj.weight"].T + w.get("in_proj.bias", 0), 2, axis=-1)
     u = silu(conv(x, w))
     R, N = w["dt_proj.weight"].shape[1], w["A_log"].shape[1]
@@ -693,6 +724,8 @@ SETTINGS = {  # the defaults of random, and for sample the values each setting t
     "bidirectional_weight_tie": (True, [True, True, False]), "d_state": (16, [16, 16, 8, 5, 1]),
     "d_conv": (4, [4, 4, 3, 2]), "expand": (2, [2, 2, 3, 1]), "dt_rank": ("auto", ["auto", "auto", 1, 5]),
     "bias": (False, [False, False, True]), "conv_bias": (True, [True, True, False]),
+    "layer": ("Mamba1", ["Mamba1"]), "named": (True, [True, False]),  # named: ssm_cfg says Mamba2
+    "ngroups": (1, [1, 2, 3]), "heads": (2, [1, 2, 3]),  # of Mamba-2: heads of a group, at most
     "num_labels": (0, [0, 0, 0, 1, 2, 5]),               # above 0: a classifier
     "labels_as": ("num_labels", ["num_labels", "id2label", "absent"]),
     "vocab": ("table", ["table", "table", "plant"]),     # the plant vocabulary without a file is implicit in the map
@@ -716,6 +749,10 @@ def settle(s):
         s["keep_head"] = "embedding"
     if s["vocab"] == "plant" and s["map"] == "absent":
         s["map"] = "full"             # an absent map is the table's
+    E = s["expand"] * s["d_model"]
+    s["ngroups"] = max(g for g in range(1, s["ngroups"] + 1) if E % g == 0)
+    s["heads"] = s["ngroups"] * max(h for h in range(1, s["heads"] + 1) if E // s["ngroups"] % h == 0)
+    s["headdim"] = E // s["heads"]
     return s
 
 def padded(s):
@@ -729,10 +766,13 @@ def full_map(s, size):
 def make_config(s):
     V = padded(s) if s["vocab_stored"] == "after" else len(PLANT if s["vocab"] == "plant" else TABLE)
     cfg = {k: s.get(k, v) for k, v in CONFIG.items()}
-    ssm = {k: s.get(k, v) for k, v in SSM.items()}
+    usual = SSM2 if s["layer"] == "Mamba2" else SSM
+    ssm = {k: s.get(k, v) for k, v in usual.items()}
     if s["config"] == "terse":
         cfg = {k: v for k, v in cfg.items() if v != CONFIG[k]}
-        ssm = {k: v for k, v in ssm.items() if v != SSM[k]} or None
+        ssm = {k: v for k, v in ssm.items() if v != usual[k] or k == "layer"} or None
+    if s["layer"] == "Mamba2" and not s["named"]:
+        del ssm["layer"]
         cfg.setdefault("bidirectional_strategy", None)
     cfg.update(architectures=["CaduceusFor" + ("SequenceClassification" if s["num_labels"] else "MaskedLM")],
                model_type="caduceus", d_model=s["d_model"], n_layer=s["n_layer"], vocab_size=V, ssm_cfg=ssm,
@@ -745,9 +785,26 @@ def make_config(s):
         cfg["id2label"] = {str(i): f"LABEL_{i}" for i in range(s["num_labels"])}
     return cfg
 
+def make_direction2(s, rng):
+    """One Mamba-2, as make_direction makes a Mamba."""
+    D, N, K, E, G, H = s["d_model"], s["d_state"], s["d_conv"], s["expand"] * s["d_model"], s["ngroups"], s["heads"]
+    C = E + 2 * G * N
+    linear = lambda fan_in, *shape: rng.uniform(-1, 1, shape) * (3 / fan_in) ** 0.5
+    dt = np.exp(rng.uniform(np.log(0.003), np.log(0.3), H))
+    w = {"in_proj.weight": linear(D, E + C + H, D), "conv1d.weight": linear(K, C, 1, K),
+         "dt_bias": np.log(np.expm1(dt)), "A_log": np.log(rng.uniform(1, 16, H)), "D": rng.normal(1, 0.3, H),
+         "norm.weight": rng.normal(1, 0.3, E), "out_proj.weight": linear(E, D, E) / s["n_layer"] ** 0.5}
+    if s["conv_bias"]:
+        w["conv1d.bias"] = linear(3 * K, C)
+    if s["bias"]:
+        w.update({"in_proj.bias": rng.normal(0, 0.2, E + C + H), "out_proj.bias": rng.normal(0, 0.2, D)})
+    return w
+
 def make_direction(s, rng):
     """One Mamba. Unlike a fresh model: linear layers of gain one and dt mostly in 0.003..0.3, so that a mistake in
     the scan or in a deep layer shows at the end, and A_log, D jittered, so that no two channels are alike."""
+    if s["layer"] == "Mamba2":
+        return make_direction2(s, rng)
     D, N, K, E = s["d_model"], s["d_state"], s["d_conv"], s["expand"] * s["d_model"]
     R = math.ceil(D / 16) if s["dt_rank"] == "auto" else s["dt_rank"]
     linear = lambda fan_in, *shape: rng.uniform(-1, 1, shape) * (3 / fan_in) ** 0.5
@@ -868,8 +925,9 @@ def sample(args):
         cycle = list(itertools.islice(itertools.cycle(values), args.n))
         columns[k] = [cycle[i] for i in rng.permutation(args.n)]
     for i in range(args.n):
-        s = make_checkpoint(os.path.join(args.outdir, f"{i:03d}"), {k: c[i] for k, c in columns.items()}, rng)
-        print(f"{i:03d}", *(f"{k}={v}" for k, v in s.items() if v != SETTINGS[k][0]), flush=True)
+        s = {**{k: c[i] for k, c in columns.items()}, **dict(args.set or ())}
+        s = make_checkpoint(os.path.join(args.outdir, f"{i:03d}"), s, rng)
+        print(f"{i:03d}", *(f"{k}={v}" for k, v in s.items() if v != SETTINGS.get(k, [None])[0]), flush=True)
     return 0
 
 def main():
@@ -926,6 +984,7 @@ def main():
     c.add_argument("outdir")
     c.add_argument("--n", type=int, default=24)
     c.add_argument("--seed", type=int, required=True)
+    c.add_argument("--set", action="extend", nargs="+", type=parse_setting, metavar="key=value")
     args = parser.parse_args()
     return args.run(args)
 

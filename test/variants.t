@@ -47,7 +47,8 @@ exceeds() { test "$(eval "$1")" -gt "$2" && echo 1 || echo 0; }
 # compare NAME TOLERANCE SEED RECORDS MODEL OPTION...: annotate and the reference agree, within TOLERANCE in dpll,
 # which is a sum over all compared bases, and within 1e-5 in the other scores.
 compare() {
-    name=$1 tolerance=$2; make random "$3" "$4" c.fa c.vcf; m=$data/$5; shift 5
+    name=$1 tolerance=$2; make random "$3" "$4" c.fa c.vcf; shift 4
+    case $1 in /*) m=$1 ;; *) m=$data/$1 ;; esac; shift
     suffix=; case "$*" in *none*) suffix=_unmasked ;; esac
     "$py" "$reference" variants "$m" c.fa c.vcf --score $all "$@" >want.tsv 2>want.err
     "$caduceus" annotate --quiet -m "$m" -T c.fa c.vcf --score $all "$@" -o got.vcf 2>got.err || diag got.err
@@ -79,6 +80,9 @@ if [ "$py" ]; then
     compare "ph, each" 2e-5 19 6 ph --window 64 --mask each --flank 9
     compare "ps-odd-depth, none" 1e-4 15 20 ps-odd-depth --window 101 --mask none
     compare "plant, 512 with 255 before" 1e-4 16 12 plant --window 512 --anchor 255
+    "$py" "$reference" random pc2 --seed 3 --set layer=Mamba2 vocab=plant d_model=24 d_state=8 named=false \
+        model_max_length=8192 >/dev/null
+    compare "PlantCAD2's kind, 2048 with 1023 before" 1e-4 34 6 "$PWD/pc2" --window 2048 --anchor 1023
     compare "plant, an anchor at the edge" 2e-5 17 14 plant --window 60 --anchor 7
     geometry "default" random 21 1500 --window 64
     geometry "wide" random 22 1500 --window 512
