@@ -17,6 +17,7 @@
 #include "io/provenance.h"
 #include "io/records.h"
 #include "io/regions.h"
+#include "io/screen.h"
 #include "io/signals.h"
 #include "io/text.h"
 #include "option_table.h"
@@ -41,6 +42,8 @@ int cmd_track(int argc, char **argv);
 void cmd_init(void);
 /* Prints "caduceus CMD: message" on stderr; returns 1, the exit status. */
 int cmd_fail(const char *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Prints "caduceus CMD: message" on stderr, of something that is no error. */
+void cmd_say(const char *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Prints "caduceus CMD: warning: message" on stderr. */
 void cmd_warn(const char *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Flushes stdout; returns 0, or 1 after reporting an error. Every command calls it last. */
@@ -106,22 +109,6 @@ uint64_t text_digest(const char *s, uint64_t digest);
 uint64_t limits_digest(const limits_t *l, uint64_t digest);
 
 /* ---- progress.c ---- */
-typedef struct progress_t {
-    double (*share)(const void *arg); /* fraction of the work that is done, 0 if unknown; or NULL */
-    const void *share_arg;
-    const work_t *work;
-    const int64_t *rows;
-    const char *what;
-    bool on, printed;
-    struct timespec start, shown;
-} progress_t;
-/* Returns the seconds since time t of the monotonic clock. */
-double seconds_since(struct timespec t);
-/* If stderr is a terminal, progress_tick prints a line at most once a second. rows: how many `what` (such as
- * "reads") are done. */
-void progress_begin(progress_t *p, const options_t *o, const work_t *work, const int64_t *rows, const char *what);
-void progress_tick(void *progress);
-void progress_end(const progress_t *p);
 /* Prints the work that --dry-run counted; runs the model briefly to estimate the time. */
 void report_work(const work_t *w, cad_context_t *ctx, const cad_model_t *model, int threads, const char *what,
                  int64_t rows);

@@ -4,25 +4,26 @@
 #include "stream/evals.h"
 #include "run.h"
 
-static const char USAGE[] = "Usage: caduceus eval [options] -T ref.fa [-L intervals.bed --split valid]\n\n"
-                            "Hides bases, asks the model for them, and prints a table of loss, bits per base,\n"
-                            "accuracy and perplexity; and of Markov models at the very same bases.\n\n"
-                            "Options:\n"
-                            "  -T, --reference FASTA  the reference, plain or bgzip; also --fasta-ref\n"
-                            "  -L, --targets-file BED intervals; its fourth column names splits, as train, valid\n"
-                            "                         [all contigs]\n"
-                            "      --split NAME       only the intervals of this split [all splits]\n"
-                            "  -r, --region REGION    only what overlaps CONTIG[:BEG-END], counted from 1\n"
-                            "  -o, --output FILE      the table; - is standard output [-]\n"
-                            "      --mask HOW         each, stride:K or none [stride:8]\n"
-                            "      --window W         bases in a window, flanks included [the model's length]\n"
-                            "      --flank F          context on each side [min(1024, W/4)]\n"
-                            "      --skip-soft-masked lower-case bases are context, but not evaluated\n"
-                            "      --sample N         only N windows, drawn at random [all windows]\n"
-                            "      --seed S           of the draw [1]\n"
-                            "      --markov K         Markov models of orders 0 to K, at most 12, or none [12]\n"
-                            "      --markov-split NAME  the split that they are fitted on [train]\n"
-                            "      --dry-run          count windows and tokens, estimate time\n" OPTIONS_USAGE;
+static const char USAGE[] =
+    "Usage: caduceus eval [options] -T ref.fa [-L intervals.bed --split valid]\n\n"
+    "Hides bases, asks the model for them, and prints a table of loss, bits per base,\n"
+    "accuracy and perplexity; and of Markov models at the very same bases.\n\n"
+    "Options:\n"
+    "  -T, --reference FASTA  the reference, plain or bgzip; also --fasta-ref\n"
+    "  -L, --targets-file BED intervals; its fourth column names splits, as train, valid\n"
+    "                         [all contigs]\n"
+    "      --split NAME       only the intervals of this split [all splits]\n"
+    "  -r, --region REGION    only what overlaps CONTIG[:BEG-END], counted from 1\n"
+    "  -o, --output FILE      the table; - is standard output [-]\n"
+    "      --mask HOW         each, stride:K or none [stride:8]\n"
+    "      --window W         bases in a window, flanks included [the model's length]\n"
+    "      --flank F          context on each side [min(1024, W/4)]\n"
+    "      --skip-soft-masked lower-case bases are context, but not evaluated\n"
+    "      --sample N         only N windows, drawn at random [all windows]\n"
+    "      --seed S           of the draw [1]\n"
+    "      --markov K         Markov models of orders 0 to K, at most 12, or none [12]\n"
+    "      --markov-split NAME  the split that they are fitted on [train]\n"
+    "      --dry-run          count windows and tokens, estimate time\n" PROGRESS_USAGE OPTIONS_USAGE;
 
 typedef struct {
     options_t o;
@@ -47,6 +48,7 @@ typedef struct {
 
 enum { O_SPLIT = 1, O_SAMPLE, O_SEED, O_MARKOV, O_MARKOV_SPLIT, O_DRY };
 static const struct option LONGS[] = { OPTIONS_LONG,
+                                       OPTIONS_PROGRESS,
                                        OPTIONS_WINDOWS,
                                        { "targets-file", required_argument, NULL, 'L' },
                                        { "region", required_argument, NULL, 'r' },
@@ -204,6 +206,7 @@ static int evaluate(evaluation_t *t, cad_error_t *err)
 static int write_table(evaluation_t *t, cad_error_t *err)
 {
     int rc;
+    progress_clear(&t->run.progress);
     provenance_header(&t->run.provenance, &t->text);
     eval_table(t->eval, t->a->set.mask, &t->text);
     rc = text_write(t->out, &t->text, err);

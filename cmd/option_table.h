@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "caduceus.h"
+#include "progress.h"
 #include "stream/settings.h"
 
 #define OPT_FIRST 900
@@ -39,6 +40,7 @@ enum { /* codes of shared options without a letter */
        OPT_PRECISION,
        OPT_ADAPTER,
        OPT_QUIET,
+       OPT_PROGRESS,
        OPT_VERBOSITY,
        OPT_HELP,
        OPT_END /* greater than all codes */
@@ -73,12 +75,18 @@ enum { /* codes of shared options without a letter */
     "      --quiet            no progress and no warnings, but the bundled model's\n"    \
     "      --verbosity N      above 3, messages of htslib too [3]\n"                     \
     "      --help             this text\n"
+/* for the commands that show progress */
+#define OPTIONS_PROGRESS OPT_VALUE("progress", OPT_PROGRESS)
+#define PROGRESS_USAGE                                                                  \
+    "      --progress HOW     never, tty (a line on the terminal), log (a line every\n" \
+    "                         minute) or auto [auto: tty if stderr is a terminal]\n"
 typedef struct options_t {
     const char *cmd;
     const char *model, *adapter, *device, *precision; /* NULL: not given */
     int threads;
     bool quiet;
     bool counting; /* this run only counts work and prints no warnings, since the run that follows prints them */
+    progress_how_t progress;
     int verbosity; /* default 3; above 3, htslib prints messages too */
 } options_t;
 void options_init(options_t *o, const char *cmd);

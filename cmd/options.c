@@ -110,6 +110,7 @@ int options_take(options_t *o, int c, const char *arg)
         cmd_fail(o->cmd, "--precision %s: expected fp32 or bf16", arg);
         return -1;
     case OPT_QUIET: o->quiet = true; return 0;
+    case OPT_PROGRESS: return option_progress(o->cmd, arg, &o->progress) ? -1 : 0;
     case OPT_VERBOSITY:
         if (option_int(o->cmd, "--verbosity", arg, 0, 9, &n)) return -1;
         o->verbosity = (int)n;
@@ -249,7 +250,7 @@ const char *options_model(const options_t *o)
 
 static void put_note(const options_t *o, const char *note)
 {
-    if (!o->quiet && *note) fprintf(stderr, "caduceus %s: note: computing on the CPU: %s\n", o->cmd, note);
+    if (!o->quiet && *note) cmd_say(o->cmd, "note: computing on the CPU: %s", note);
 }
 
 int options_open_context(const options_t *o, const cad_model_t *model, int64_t max_len, cad_context_t **ctx,
@@ -413,7 +414,7 @@ bool options_part_done(const options_t *o, const char *path, const provenance_t 
     provenance_json(p, &json);
     done = !json.failed && part_done(path, &json);
     text_free(&json);
-    if (done && !o->quiet) fprintf(stderr, "caduceus %s: %s is there and whole; nothing to do\n", o->cmd, path);
+    if (done && !o->quiet) cmd_say(o->cmd, "%s is there and whole; nothing to do", path);
     return done;
 }
 

@@ -7,6 +7,44 @@
 
 #include "cmd.h"
 
+#define SECOND 1  /* seconds between two states of the line on a terminal */
+#define MINUTE 60 /* seconds between two lines of a log */
+#define ERASE "\r\033[K"
+
+/* ---- numbers and times as people read them ---- */
+
+char *number_text(int64_t n, char buf[32])
+{
+    char digits[24];
+    int len = snprintf(digits, sizeof digits, "%lld", (long long)n), out = 0;
+    for (int i = 0; i < len; i++) {
+        if (i && (len - i) % 3 == 0 && digits[i - 1] != '-') buf[out++] = ',';
+        buf[out++] = digits[i];
+    }
+    buf[out] = 0;
+    return buf;
+}
+
+char *short_text(double n, char buf[32])
+{
+    static const char unit[] = " kMGTP";
+    int u = 0;
+    if (n < 9999.5) return number_text((int64_t)(n + 0.5), buf);
+    for (; n >= 999.5 && u < 5; u++) n /= 1000;
+    snprintf(buf, 32, n < 9.95 ? "%.1f %c" : "%.0f %c", n, unit[u]);
+    return buf;
+}
+
+char *duration_text(double seconds, char buf[32])
+{
+    long long s = seconds < 1e15 ? (long long)(seconds + 0.5) : 0, m = (s + 30) / 60, h = (m + 30) / 60;
+    if (s < 100) snprintf(buf, 32, "%lld s", s);
+    else if (s < 3600) snprintf(buf, 32, "%lld min %lld s", s / 60, s % 60);
+    else if (h < 48) snprintf(buf, 32, "%lld h %lld min", m / 60, m % 60);
+    else snprintf(buf, 32, "%lld d %lld h", h / 24, h % 24);
+    return buf;
+}
+
 double seconds_since(struct timespec t)
 {
     struct timespec now;
@@ -14,33 +52,122 @@ double seconds_since(struct timespec t)
     return (double)(now.tv_sec - t.tv_sec) + 1e-9 * (double)(now.tv_nsec - t.tv_nsec);
 }
 
-void progress_begin(progress_t *p, const options_t *o, const work_t *work, const int64_t *rows, const char *what)
+/* ---- the line ---- */
+
+/* Adds ", " and the part to the line, if there is room for it in width - 1 columns. */
+static void add_part(char *buf, size_t size, int width, const char *part)
 {
-    p->work = work;
-    p->rows = rows;
-    p->what = what;
-    p->on = !o->quiet && isatty(STDERR_FILENO);
+    size_t at = strlen(buf), room = cad_min(size, (size_t)(width > 1 ? width : 1));
+    bool first = at && buf[at - 1] == ' '; /* the line so far is "CMD: " */
+    if (*part && at + (first ? 0 : 2) + strlen(part) < room) sprintf(buf + at, "%s%s", first ? "" : ", ", part);
+}
+
+/* Returns the seconds that are left, or -1 if that is not known. */
+static double seconds_left(const progress_t *p, const progress_state_t *now, double elapsed)
+{
+    double done = now->share - p->before;
+    return now->share > 0 && done > 0 ? elapsed * (1 - now->share) / done : -1;
+}
+
+char *progress_text(const progress_t *p, const progress_state_t *now, double elapsed, int width, char *buf, size_t size)
+{
+    char n[32], part[96];
+    double left = seconds_left(p, now, elapsed);
+    snprintf(buf, cad_min(size, (size_t)(width > 1 ? width : 1)), "%s: ", p->cmd);
+    if (now->share > 0) {
+        snprintf(part, sizeof part, "%d %%", (int)(100 * fmin(now->share, 1)));
+        add_part(buf, size, width, part);
+    }
+    snprintf(part, sizeof part, "%s %s", duration_text(left < 0 ? elapsed : left, n), left < 0 ? "so far" : "left");
+    add_part(buf, size, width, part);
+    snprintf(part, sizeof part, "%s %s", number_text(now->items, n), p->what);
+    add_part(buf, size, width, part);
+    add_part(buf, size, width, now->more);
+    snprintf(part, sizeof part, "%s tokens/s", short_text((double)now->tokens / fmax(elapsed, 1e-9), n));
+    if (now->tokens > 0) add_part(buf, size, width, part);
+    return buf;
+}
+
+static progress_state_t look(const progress_t *p)
+{
+    progress_state_t now = { 0 };
+    if (p->look) p->look(p->arg, &now);
+    return now;
+}
+
+static void draw(progress_t *p)
+{
+    char buf[512];
+    progress_state_t now = look(p);
+    int width = p->line ? screen_width() : (int)sizeof buf;
+    clock_gettime(CLOCK_MONOTONIC, &p->shown);
+    progress_text(p, &now, seconds_since(p->start), width, buf, sizeof buf);
+    if (p->line) fprintf(stderr, ERASE "%s", buf);
+    else fprintf(stderr, "caduceus %s\n", buf);
+    p->drawn = p->line;
+}
+
+int option_progress(const char *cmd, const char *arg, progress_how_t *how)
+{
+    static const char *const name[] = { "auto", "never", "tty", "log" };
+    for (int i = 0; i < 4; i++)
+        if (!strcmp(arg, name[i])) {
+            *how = (progress_how_t)i;
+            return 0;
+        }
+    return cmd_fail(cmd, "--progress %s: expected auto, never, tty or log", arg);
+}
+
+void progress_open(progress_t *p, const char *cmd, progress_how_t how, bool quiet, const char *output)
+{
+    bool mixed = output && !strcmp(output, "-") && isatty(STDOUT_FILENO);
+    *p = (progress_t) { .cmd = cmd };
+    p->line = !quiet && !mixed && (how == PROGRESS_TTY || (how == PROGRESS_AUTO && screen_erases()));
+    p->log = !quiet && how == PROGRESS_LOG;
     clock_gettime(CLOCK_MONOTONIC, &p->start);
     p->shown = p->start;
+}
+
+void progress_phase(progress_t *p, const char *doing)
+{
+    if (!p->line) return;
+    fprintf(stderr, ERASE "%.*s", screen_width() - 1, p->cmd);
+    fprintf(stderr, ": %.*s", (int)cad_max(screen_width() - 3 - (int)strlen(p->cmd), 0), doing);
+    p->drawn = true;
+}
+
+void progress_begin(progress_t *p, const char *what, void (*state)(const void *, progress_state_t *), const void *arg)
+{
+    p->what = what;
+    p->look = state;
+    p->arg = arg;
+    p->before = look(p).share;
+    clock_gettime(CLOCK_MONOTONIC, &p->start);
+    p->shown = p->start;
+    if (p->line) draw(p);
 }
 
 void progress_tick(void *arg)
 {
     progress_t *p = arg;
-    double all, share;
-    if (!p->on || seconds_since(p->shown) < 1) return;
-    clock_gettime(CLOCK_MONOTONIC, &p->shown);
-    p->printed = true;
-    all = seconds_since(p->start);
-    share = p->share ? p->share(p->share_arg) : 0;
-    fprintf(stderr, "\r%lld %s, %.3g tokens/s", (long long)*p->rows, p->what, (double)p->work->done / all);
-    if (share > 0 && share < 1) fprintf(stderr, ", %.0f%% done, about %.0f s left", 100 * share, all / share - all);
-    fputs("  ", stderr);
+    if ((p->line || p->log) && seconds_since(p->shown) >= (p->line ? SECOND : MINUTE)) draw(p);
 }
 
-void progress_end(const progress_t *p)
+void progress_clear(progress_t *p)
 {
-    if (p->printed) fputc('\n', stderr);
+    if (p->drawn) fputs(ERASE, stderr);
+    p->drawn = false;
+}
+
+void progress_end(progress_t *p, bool done)
+{
+    progress_state_t now = look(p);
+    char items[32], tokens[32], time[32];
+    progress_clear(p);
+    if (!done || !p->look || !(p->line || p->log)) return;
+    fprintf(stderr, "caduceus %s: %s %s", p->cmd, number_text(now.items, items), p->what);
+    if (now.tokens > 0) fprintf(stderr, ", %s tokens", short_text((double)now.tokens, tokens));
+    fprintf(stderr, " in %s\n", duration_text(seconds_since(p->start), time));
 }
 
 /* Returns the seconds per token of a forward pass on both strands, measured on windows of n tokens. */

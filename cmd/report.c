@@ -26,6 +26,7 @@ void cmd_init(void)
 static void say(const char *cmd, const char *kind, const char *fmt, va_list ap)
 {
     fflush(stdout);
+    screen_erase();
     fprintf(stderr, "caduceus %s: %s", cmd, kind);
     vfprintf(stderr, fmt, ap);
     fputc('\n', stderr);
@@ -38,6 +39,14 @@ int cmd_fail(const char *cmd, const char *fmt, ...)
     say(cmd, "", fmt, ap);
     va_end(ap);
     return 1;
+}
+
+void cmd_say(const char *cmd, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    say(cmd, "", fmt, ap);
+    va_end(ap);
 }
 
 void cmd_warn(const char *cmd, const char *fmt, ...)

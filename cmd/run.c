@@ -1,4 +1,6 @@
 /* run.c - one run of a source: reference, regions, model, pipeline. SPDX-License-Identifier: MIT */
+#include <math.h>
+
 #include "run.h"
 
 /* ---- opening ---- */
@@ -17,6 +19,7 @@ int run_begin(run_t *r, const source_t *source, input_t *in, cad_error_t *err)
     stream_t *s = &r->stream;
     int rc = source_check(source, r->set, in, err);
     if (rc) return rc;
+    progress_open(&r->progress, r->o->cmd, r->o->progress, r->o->quiet, r->output);
     s->set = r->set;
     s->in = in;
     s->ref = &r->ref;
@@ -27,7 +30,9 @@ int run_begin(run_t *r, const source_t *source, input_t *in, cad_error_t *err)
 
 int run_open_reference(run_t *r, const char *path, const char *aliases, cad_error_t *err)
 {
-    int rc = path ? fasta_open(&r->ref, path, &r->notes, err) : 0;
+    int rc;
+    progress_phase(&r->progress, "reading the reference");
+    rc = path ? fasta_open(&r->ref, path, &r->notes, err) : 0;
     return rc == 0 && aliases ? fasta_alias(&r->ref, aliases, err) : rc;
 }
 
@@ -48,6 +53,7 @@ int run_open_regions(run_t *r, const limits_t *l, const char *only, const char *
 
 int run_open_model(run_t *r, cad_error_t *err)
 {
+    progress_phase(&r->progress, "reading the model");
     if (!options_open_model(r->o, &r->model)) return 0;
     err->text[0] = 0;
     return CAD_EIO;
@@ -107,10 +113,22 @@ int run_provenance(run_t *r, const shard_t *shard, cad_error_t *err)
 
 /* ---- running ---- */
 
-static double share_done(const void *run)
+/* Returns the tokens of the whole run: exact for a shard, otherwise an estimate from what has been read so far. */
+static double tokens_in_all(const stream_t *s)
 {
-    const stream_t *s = &((const run_t *)run)->stream;
-    return s->source->share ? s->source->share(s) : 0;
+    double read = s->source->share ? s->source->share(s) : 0;
+    if (s->pipe.shard.of) return (double)s->pipe.shard.total / s->pipe.shard.of;
+    return read > 0 ? (double)s->pipe.work.tokens / read : 0;
+}
+
+static void look(const void *run, progress_state_t *now)
+{
+    const run_t *r = run;
+    const stream_t *s = &r->stream;
+    double all = tokens_in_all(s);
+    now->items = s->rows;
+    now->tokens = s->pipe.ctx ? cad_context_done(s->pipe.ctx) : s->pipe.work.done;
+    if (all > 0) now->share = fmin((double)now->tokens / all, 1);
 }
 
 /* Notes that nothing was read or selected, if so. A shard may be empty. */
@@ -126,9 +144,8 @@ int run_stream(run_t *r, cad_error_t *err)
 {
     stream_t *s = &r->stream;
     int rc;
-    r->progress.share = share_done;
-    r->progress.share_arg = r;
-    progress_begin(&r->progress, r->o, &s->pipe.work, &s->rows, s->source->counts);
+    if (!s->pipe.ctx) progress_phase(&r->progress, "counting the work");
+    else progress_begin(&r->progress, s->source->counts, look, r);
     rc = stream_run(s, err);
     if (rc == 0) note_nothing(r);
     return rc;
@@ -136,8 +153,10 @@ int run_stream(run_t *r, cad_error_t *err)
 
 int run_report(run_t *r, int rc, const cad_error_t *err)
 {
-    progress_end(&r->progress);
+    const stream_t *s = &r->stream;
+    if (rc) progress_clear(&r->progress);
     if (rc && err->text[0]) cmd_fail(r->o->cmd, "%s", err->text);
+    progress_end(&r->progress, rc == 0 && s->pipe.ctx);
     if (rc == 0) notes_summary(&r->notes);
     return rc != 0;
 }

@@ -12,6 +12,7 @@ typedef struct run_t {
     /* Set by the command: */
     const options_t *o;
     settings_t *set;
+    const char *output; /* path, as progress_open takes it */
     notes_t notes;
     /* Set by the functions below: */
     fasta_t ref;

@@ -7,31 +7,32 @@
 #include "io/shard.h"
 #include "run.h"
 
-static const char USAGE[] = "Usage: caduceus track [options] -T ref.fa -o OUT\n\n"
-                            "Scores every base of whole contigs, or of regions, as bigWig or bedGraph tracks.\n\n"
-                            "Options:\n"
-                            "  -T, --reference FASTA  the reference, plain or bgzip; also --fasta-ref\n"
-                            "      --chr-alias FILE   other names of its contigs: a line each, tab-separated\n"
-                            "  -r, --region REGION    CONTIG[:BEG-END], counted from 1 [all contigs]\n"
-                            "  -R, --regions-file FILE|REGION  the same, of a BED\n"
-                            "  -L, --targets-file BED the same, of a BED\n"
-                            "  -o, --output OUT       .bw, .bedGraph or .bedGraph.gz; for several tracks the\n"
-                            "                         beginning of their names; - is bedGraph [-]\n"
-                            "      --hub DIR          a UCSC track hub and IGV sessions instead of -o: pll, logo\n"
-                            "                         and logo_ref unless --score says otherwise\n"
-                            "      --genome NAME      its genome, as hg38\n"
-                            "      --email ADDRESS    its contact\n"
-                            "  -O, --output-fmt FMT   bw, bedGraph or bedGraph.gz [by the name, else bw]\n"
-                            "      --score LIST       \f\n"
-                            "      --mask HOW         each, stride:K or none [stride:8]\n"
-                            "      --window W         bases in a window, flanks included [the model's length, at\n"
-                            "                         most 16384]\n"
-                            "      --flank F          context on each side [min(1024, W/4)]\n"
-                            "      --skip-soft-masked lower-case bases are context, but not scored\n"
-                            "      --decimals N       digits after the point, 0 to 6 [3]\n"
-                            "      --n-token          encode N as the token N, not as PAD\n"
-                            "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
-                            "      --dry-run          count windows and tokens, estimate time\n" OPTIONS_USAGE;
+static const char USAGE[] =
+    "Usage: caduceus track [options] -T ref.fa -o OUT\n\n"
+    "Scores every base of whole contigs, or of regions, as bigWig or bedGraph tracks.\n\n"
+    "Options:\n"
+    "  -T, --reference FASTA  the reference, plain or bgzip; also --fasta-ref\n"
+    "      --chr-alias FILE   other names of its contigs: a line each, tab-separated\n"
+    "  -r, --region REGION    CONTIG[:BEG-END], counted from 1 [all contigs]\n"
+    "  -R, --regions-file FILE|REGION  the same, of a BED\n"
+    "  -L, --targets-file BED the same, of a BED\n"
+    "  -o, --output OUT       .bw, .bedGraph or .bedGraph.gz; for several tracks the\n"
+    "                         beginning of their names; - is bedGraph [-]\n"
+    "      --hub DIR          a UCSC track hub and IGV sessions instead of -o: pll, logo\n"
+    "                         and logo_ref unless --score says otherwise\n"
+    "      --genome NAME      its genome, as hg38\n"
+    "      --email ADDRESS    its contact\n"
+    "  -O, --output-fmt FMT   bw, bedGraph or bedGraph.gz [by the name, else bw]\n"
+    "      --score LIST       \f\n"
+    "      --mask HOW         each, stride:K or none [stride:8]\n"
+    "      --window W         bases in a window, flanks included [the model's length, at\n"
+    "                         most 16384]\n"
+    "      --flank F          context on each side [min(1024, W/4)]\n"
+    "      --skip-soft-masked lower-case bases are context, but not scored\n"
+    "      --decimals N       digits after the point, 0 to 6 [3]\n"
+    "      --n-token          encode N as the token N, not as PAD\n"
+    "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
+    "      --dry-run          count windows and tokens, estimate time\n" PROGRESS_USAGE OPTIONS_USAGE;
 
 typedef enum { FORMAT_BY_NAME, FORMAT_BIGWIG, FORMAT_GRAPH, FORMAT_GRAPH_GZ } track_format_t;
 
@@ -58,6 +59,7 @@ typedef struct {
 
 enum { O_SCORE = 1, O_DECIMALS, O_NTOKEN, O_DRY, O_ALIAS, O_SHARD, O_HUB, O_GENOME, O_EMAIL };
 static const struct option LONGS[] = { OPTIONS_LONG,
+                                       OPTIONS_PROGRESS,
                                        OPTIONS_WINDOWS,
                                        { "chr-alias", required_argument, NULL, O_ALIAS },
                                        { "region", required_argument, NULL, 'r' },
@@ -278,7 +280,7 @@ static bool tracks_done(const tracking_t *t)
         provenance_add(&p, "track", t->tracks->track[k].name);
         if (!options_part_done(&mute, t->tracks->track[k].path, &p)) return false;
     }
-    if (!t->a->o.quiet) fprintf(stderr, "caduceus track: %s: all is there and whole; nothing to do\n", t->a->output);
+    if (!t->a->o.quiet) cmd_say("track", "%s: all is there and whole; nothing to do", t->a->output);
     return true;
 }
 
@@ -320,6 +322,7 @@ static int run_once(args_t *a, work_t *count)
     int rc;
     r->o = &a->o;
     r->set = &a->set;
+    r->output = a->hub ? NULL : a->output;
     r->notes = (notes_t) { .cmd = "track", .quiet = a->o.quiet || count };
     rc = run(&t, &err);
     rc = run_report(r, rc, &err);

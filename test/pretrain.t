@@ -147,7 +147,7 @@ ok "half a window at lower case" train -L g.bed -o soft --soft-mask-weight 0 --s
 # ---- what it says ----
 "$caduceus" pretrain $quietless -L g.bed -o said --valid-every 6 2>err
 rows said/log.tsv | awk -F'\t' '$1 % 6 == 0 {
-    printf "step %d of 12 ; validation %.4f (%.4f bits a base)\n", $1, $6, $6 / log(2) }' >said.want
+    printf "caduceus pretrain: step %d of 12 ; validation %.4f (%.4f bits a base)\n", $1, $6, $6 / log(2) }' >said.want
 agree "a line for each validation, where there is no terminal" 'cat said.want' "sed 's/, .*; / ; /; s/, .*//' err"
 is "none is rewritten" "$(tr -cd '\r' <err | wc -c | tr -d ' ')" 0
 cksum said/model.safetensors >before

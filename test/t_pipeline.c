@@ -215,12 +215,12 @@ static void test_order(const cad_model_t *m)
         begin(s, m, 1 + k % 2, tokens[k / 2]);
         fine &= feed(s, 1000, &err) == 0;
         all &= s->sunk == 1000 && s->dropped == 1000 && s->taken == s->jobs && s->pipe.work.done == s->pipe.work.tokens;
-        ticked &= s->ticks == s->computed;
+        ticked &= s->ticks >= s->put;
         fine &= end(s);
     }
     tap_ok(fine, "results are handed out in order and on the caller's thread, for batches of any size");
     tap_ok(all, "all of them, by the end of the input");
-    tap_ok(ticked, "a tick follows each batch");
+    tap_ok(ticked, "a tick follows each item");
 }
 
 /* Tests the sizes of batches: some end by the bytes of their items, others by their tokens. */

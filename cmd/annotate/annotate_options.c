@@ -39,6 +39,7 @@ enum {
     O_GRID
 };
 static const struct option LONGS[] = { OPTIONS_LONG,
+                                       OPTIONS_PROGRESS,
                                        OPTIONS_WINDOWS,
                                        { "output", required_argument, NULL, 'o' },
                                        { "output-fmt", required_argument, NULL, 'O' },

@@ -28,7 +28,7 @@ static const char USAGE[] =
     "      --peaks F,U,E,B    what a machine can do in a second: FLOP, updates of a scan\n"
     "                         state, exponentials, bytes [measured, on the CPU]\n"
     "Output:\n"
-    "      --json             JSON, not a table\n"
+    "      --json             JSON, not a table\n" PROGRESS_USAGE
     "      --quiet            no progress and no notes, but the bundled model's\n"
     "      --verbosity N      above 3, messages of htslib too [3]\n"
     "      --help             this text\n";
@@ -37,6 +37,7 @@ static const char USAGE[] =
 
 enum { O_WINDOW = 1, O_BATCH, O_BATCH_TOKENS, O_ROUNDS, O_BRIEF, O_ERROR, O_PEAKS, O_JSON };
 static const struct option LONGS[] = { OPTIONS_LONG,
+                                       OPTIONS_PROGRESS,
                                        OPTIONS_NEW_MODEL,
                                        OPT_VALUE("window", O_WINDOW),
                                        OPT_VALUE("batch", O_BATCH),

@@ -230,11 +230,11 @@ static int measure_rates(bench_t *b, cad_error_t *err)
     return rc;
 }
 
-static void tell(const bench_t *b, int64_t round, int cell)
+static void look(const void *bench, progress_state_t *now)
 {
-    if (!b->a->o.quiet && isatty(STDERR_FILENO))
-        fprintf(stderr, "\rround %lld of %lld, cell %d of %d  ", (long long)round + 1, (long long)b->a->rounds,
-                cell + 1, b->ncell);
+    const bench_t *b = bench;
+    now->items = b->measured;
+    now->share = (double)b->measured / (double)(b->a->rounds * b->ncell);
 }
 
 static void refuse(cell_t *c, const cad_error_t *err) { snprintf(c->refused, sizeof c->refused, "%s", err->text); }
@@ -245,9 +245,10 @@ static int measure_round(bench_t *b, int64_t round, cad_error_t *err)
         cell_t *c = &b->cell[i];
         cad_error_t why;
         if (*c->refused) continue;
-        tell(b, round, i);
+        progress_tick(&b->progress);
         if (measure_cell(b, c, round, &why) || (round == 0 && b->a->error_window && measure_error(b, c, &why)))
             refuse(c, &why);
+        b->measured = round * b->ncell + i + 1;
     }
     return measure_rates(b, err);
 }
@@ -259,7 +260,9 @@ int cells_measure(bench_t *b, cad_error_t *err)
     if (!b->rates) return cad_out_of_memory(err);
     for (int i = 0; i < b->nmodel && rc == 0 && b->a->error_window; i++)
         rc = open_reference(&b->model[i], b->a->error_window, err);
+    progress_open(&b->progress, "bench", b->a->o.progress, b->a->o.quiet, NULL);
+    progress_begin(&b->progress, "measurements", look, b);
     for (int64_t round = 0; round < b->a->rounds && rc == 0; round++) rc = measure_round(b, round, err);
-    if (!b->a->o.quiet && isatty(STDERR_FILENO)) fputc('\n', stderr);
+    progress_end(&b->progress, rc == 0);
     return rc;
 }

@@ -58,7 +58,9 @@ typedef struct {
     int nmodel;
     cell_t *cell; // (ncell)
     int ncell;
-    rates_t *rates; // (nrates)
+    progress_t progress;
+    int64_t measured; /* number of measurements done: cells x rounds */
+    rates_t *rates;   // (nrates)
     int nrates;
     bool told; /* a note that the CPU is used instead of a GPU was printed */
 } bench_t;

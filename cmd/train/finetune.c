@@ -34,7 +34,7 @@ static const char USAGE[] = "Usage: caduceus finetune [options] TRAIN -o DIR\n\n
                             "      --freeze           train the head alone\n"
                             "      --from-scratch     take the model's configuration, not its weights\n"
                             "      --recompute        less memory, more time\n"
-                            "Other:\n" OPTIONS_USAGE;
+                            "Other:\n" PROGRESS_USAGE OPTIONS_USAGE;
 
 /* ---- options ---- */
 
@@ -53,6 +53,7 @@ enum {
     O_SCRATCH
 };
 static const struct option LONGS[] = { OPTIONS_LONG,
+                                       OPTIONS_PROGRESS,
                                        OPTIONS_LABELS,
                                        OPTIONS_TRAINING,
                                        OPT_VALUE("output", 'o'),
@@ -305,7 +306,7 @@ int cmd_finetune(int argc, char **argv)
     r.head.kind = a.task;
     r.head.pool = a.pool;
     rc = run(&r, &a, &err);
-    progress_end(&r.progress);
+    progress_end(&r.progress, rc == 0);
     if (rc && err.text[0]) cmd_fail("finetune", "%s", err.text);
     if (rc && r.made) (void)!rmdir(a.output); /* fails, as intended, if the folder is not empty */
     if (r.claim >= 0) close(r.claim);

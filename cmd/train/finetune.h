@@ -44,8 +44,8 @@ typedef struct {
     text_t table;   /* text of metrics.tsv */
     text_t updates; /* text of the log */
     progress_t progress;
-    work_t work;
-    int64_t seen; /* rows trained on so far */
+    int64_t tokens; /* tokens computed in training */
+    int64_t seen;   /* rows trained on so far */
 } tuning_t;
 
 extern const char *const TASK_NAME[]; /* indexed by enum cad_head_kind_t */

@@ -17,7 +17,7 @@ static const char USAGE[] =
     "Options:\n"
     "  -o, --output FILE      output, compressed if it ends in .gz [-]\n" LABELS_USAGE
     "      --metrics FILE     compare with the labels in IN, as finetune does\n"
-    "  -m, --model PATH       checkpoint of caduceus finetune [$CADUCEUS_MODEL]\n" OPTIONS_USAGE_RUN;
+    "  -m, --model PATH       checkpoint of caduceus finetune [$CADUCEUS_MODEL]\n" PROGRESS_USAGE OPTIONS_USAGE_RUN;
 
 typedef struct {
     options_t o;
@@ -49,14 +49,13 @@ typedef struct {
     text_t text, options;
     provenance_t provenance;
     progress_t progress;
-    work_t work;
 } run_t;
 
 /* ---- options ---- */
 
 enum { O_METRICS = 1 };
 static const struct option LONGS[] = {
-    OPTIONS_LONG, OPTIONS_LABELS, OPT_VALUE("output", 'o'), OPT_VALUE("metrics", O_METRICS), { 0 }
+    OPTIONS_LONG, OPTIONS_PROGRESS, OPTIONS_LABELS, OPT_VALUE("output", 'o'), OPT_VALUE("metrics", O_METRICS), { 0 }
 };
 
 static int take_option(void *args, int c, const char *arg)
@@ -227,7 +226,6 @@ static int flush(run_t *r, cad_error_t *err)
     for (int64_t i = 0; i < r->nline && rc == 0; i++) put_line(r, &r->line[i], r->logits + r->rows * r->head.n, p);
     if (rc == 0) rc = text_write(r->out, &r->text, err);
     if (rc == 0 && r->metrics) r->rows += r->batch.n;
-    r->work.done += r->batch.tokens;
     progress_tick(&r->progress);
     r->nline = 0;
     examples_clear(&r->batch);
@@ -262,18 +260,20 @@ static int take_row(run_t *r, cad_error_t *err)
     return rc == 0 && (r->nline == ROWS || r->batch.tokens >= options_batch(&r->a->o)) ? flush(r, err) : rc;
 }
 
-static double share_read(const void *run)
+static void look(const void *run, progress_state_t *now)
 {
-    const input_t *in = &((const run_t *)run)->in.in;
-    return in->size ? (double)in->bytes / (double)in->size : 0;
+    const run_t *r = run;
+    const input_t *in = &r->in.in;
+    now->items = r->in.row;
+    now->tokens = r->ctx ? cad_context_done(r->ctx) : 0;
+    if (in->size) now->share = (double)in->bytes / (double)in->size;
 }
 
 static int read_rows(run_t *r, cad_error_t *err)
 {
     int rc;
-    r->progress.share = share_read;
-    r->progress.share_arg = r;
-    progress_begin(&r->progress, &r->a->o, &r->work, &r->in.row, "rows");
+    progress_open(&r->progress, "predict", r->a->o.progress, r->a->o.quiet, r->a->output);
+    progress_begin(&r->progress, is_bed(r) ? "regions" : "sequences", look, r);
     options_provenance(&r->provenance, r->model, r->ctx, r->a->l.reference ? r->ref.checksum : NULL, &r->options);
     while ((rc = labelled_next(&r->in, err)) > 0)
         if ((rc = take_row(r, err))) return rc;
@@ -341,7 +341,7 @@ int cmd_predict(int argc, char **argv)
     r.a = &a;
     r.notes = (notes_t) { .cmd = "predict", .quiet = a.o.quiet };
     rc = run(&r, &err);
-    progress_end(&r.progress);
+    progress_end(&r.progress, rc == 0);
     if (rc && err.text[0]) cmd_fail("predict", "%s", err.text);
     if (rc == 0) notes_summary(&r.notes);
     close_all(&r);

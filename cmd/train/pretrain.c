@@ -10,38 +10,39 @@
 #include "train/pretrain.h"
 #include "train/trainlog.h"
 
-static const char USAGE[] = "Usage: caduceus pretrain [options] -T genome.fa -o DIR\n\n"
-                            "Trains a Caduceus on a genome and writes it into folder DIR: a checkpoint as\n"
-                            "published, log.tsv, and training.safetensors, from which --resume goes on.\n\n"
-                            "Data:\n"
-                            "  -T, --reference FASTA  the genome, plain or bgzip; also --fasta-ref\n"
-                            "  -L, --targets-file BED intervals; the fourth column may name their split\n"
-                            "      --train NAME       split to train on, if there are names [train]\n"
-                            "      --valid NAME       split to validate on [valid]\n"
-                            "      --valid-fraction F hold out the last part of every interval instead\n"
-                            "      --soft-mask-weight W  weight of the loss at lower-case bases [1]\n"
-                            "      --rc-aug yes|no    turn half of the windows round [Ph: yes, PS: no]\n"
-                            "Model (new, unless -m gives one to go on with):\n"
-                            "  -m, --model PATH       checkpoint: folder, .safetensors file or hf:ORG/NAME[@REV]\n"
-                            "      --config FILE      a config.json; the next options change it\n" NEW_MODEL_USAGE
-                            "  -o, --output DIR       where results go\n"
-                            "Recipe:\n"
-                            "      --seq-len L        bases in a window [1024]\n"
-                            "      --batch-tokens B   tokens of a batch, in whole windows [1048576]\n"
-                            "      --accumulate A     batches in a step [1]\n"
-                            "      --steps N          updates [10000]\n"
-                            "      --lr X             highest learning rate [0.008]\n"
-                            "      --lr-end X         what it decays to, as a cosine [LR/80]\n"
-                            "      --warmup F         share of the steps before the highest [0.1]\n"
-                            "      --weight-decay X   of AdamW [0.1]\n"
-                            "      --clip X           largest norm of a gradient, 0: any [1]\n"
-                            "      --seed S           of initial values, order and masks [1]\n"
-                            "Running:\n"
-                            "      --valid-every K    steps between validations [200]\n"
-                            "      --valid-tokens N   tokens of one [262144]\n"
-                            "      --save-every K     steps between checkpoints [200]\n"
-                            "      --resume           go on from DIR/training.safetensors, if it is there\n"
-                            "      --recompute        a third of the memory for a third more time\n" OPTIONS_USAGE_RUN;
+static const char USAGE[] =
+    "Usage: caduceus pretrain [options] -T genome.fa -o DIR\n\n"
+    "Trains a Caduceus on a genome and writes it into folder DIR: a checkpoint as\n"
+    "published, log.tsv, and training.safetensors, from which --resume goes on.\n\n"
+    "Data:\n"
+    "  -T, --reference FASTA  the genome, plain or bgzip; also --fasta-ref\n"
+    "  -L, --targets-file BED intervals; the fourth column may name their split\n"
+    "      --train NAME       split to train on, if there are names [train]\n"
+    "      --valid NAME       split to validate on [valid]\n"
+    "      --valid-fraction F hold out the last part of every interval instead\n"
+    "      --soft-mask-weight W  weight of the loss at lower-case bases [1]\n"
+    "      --rc-aug yes|no    turn half of the windows round [Ph: yes, PS: no]\n"
+    "Model (new, unless -m gives one to go on with):\n"
+    "  -m, --model PATH       checkpoint: folder, .safetensors file or hf:ORG/NAME[@REV]\n"
+    "      --config FILE      a config.json; the next options change it\n" NEW_MODEL_USAGE
+    "  -o, --output DIR       where results go\n"
+    "Recipe:\n"
+    "      --seq-len L        bases in a window [1024]\n"
+    "      --batch-tokens B   tokens of a batch, in whole windows [1048576]\n"
+    "      --accumulate A     batches in a step [1]\n"
+    "      --steps N          updates [10000]\n"
+    "      --lr X             highest learning rate [0.008]\n"
+    "      --lr-end X         what it decays to, as a cosine [LR/80]\n"
+    "      --warmup F         share of the steps before the highest [0.1]\n"
+    "      --weight-decay X   of AdamW [0.1]\n"
+    "      --clip X           largest norm of a gradient, 0: any [1]\n"
+    "      --seed S           of initial values, order and masks [1]\n"
+    "Running:\n"
+    "      --valid-every K    steps between validations [200]\n"
+    "      --valid-tokens N   tokens of one [262144]\n"
+    "      --save-every K     steps between checkpoints [200]\n"
+    "      --resume           go on from DIR/training.safetensors, if it is there\n"
+    "      --recompute        a third of the memory for a third more time\n" PROGRESS_USAGE OPTIONS_USAGE_RUN;
 
 /* ---- options ---- */
 
@@ -63,6 +64,7 @@ enum {
     O_RESUME
 };
 static const struct option LONGS[] = { OPTIONS_LONG,
+                                       OPTIONS_PROGRESS,
                                        OPTIONS_REFERENCE,
                                        OPTIONS_NEW_MODEL,
                                        OPTIONS_TRAINING,
@@ -334,21 +336,37 @@ typedef struct { /* results of a step; loss is NaN if no position was scored, va
     double loss, rate, norm, valid;
 } outcome_t;
 
-/* Prints progress: on a terminal one line that is rewritten once a second; otherwise a line for each validation. */
-static void tell(run_t *r, const outcome_t *o, double speed, bool check)
+static void look(const void *run, progress_state_t *now)
 {
-    bool terminal = isatty(STDERR_FILENO);
-    int64_t step = cad_trainer_steps(r->trainer), left = r->a->steps - step;
-    if (r->a->o.quiet || (!check && !(terminal && seconds_since(r->shown) >= 1))) return;
-    clock_gettime(CLOCK_MONOTONIC, &r->shown);
-    fprintf(stderr, "%sstep %lld of %lld, ", terminal ? "\r" : "", (long long)step, (long long)r->a->steps);
-    if (!isnan(o->loss)) fprintf(stderr, "loss %.4f, ", o->loss);
-    fprintf(stderr, "%.3g tokens/s", speed);
-    if (left) fprintf(stderr, ", about %.0f s left", (double)(left * r->batch.n * r->a->seq_len) / speed);
-    if (!isnan(o->valid)) fprintf(stderr, "; validation %.4f (%.4f bits a base)", o->valid, o->valid / log(2));
-    fputs(terminal ? "                    " : "", stderr); /* overwrites the end of the previous, longer line */
-    if (check) fputc('\n', stderr);
-    r->written = !check;
+    const run_t *r = run;
+    int64_t each = r->batch.n * r->a->seq_len, step = cad_trainer_steps(r->trainer);
+    now->items = step;
+    now->tokens = (step - r->first) * each + r->tokens;
+    now->share = (double)(step * each + r->tokens) / (double)(r->a->steps * each);
+    if (!isnan(r->loss)) snprintf(now->more, sizeof now->more, "loss %.4f", r->loss);
+}
+
+/* Called while a step is computed. A validation computes tokens too, which do not count. */
+static void watch(void *run, int64_t tokens)
+{
+    run_t *r = run;
+    r->tokens = cad_min(r->tokens + tokens, r->batch.n * r->a->seq_len);
+    progress_tick(&r->progress);
+}
+
+/* Prints a line for each validation. */
+static void tell(const run_t *r, const outcome_t *o, double speed)
+{
+    char loss[48] = "", tokens[32];
+    if (r->a->o.quiet) return;
+    if (!isnan(o->loss)) snprintf(loss, sizeof loss, ", loss %.4f", o->loss);
+    if (isnan(o->valid))
+        cmd_say("pretrain", "step %lld of %lld%s, %s tokens/s", (long long)cad_trainer_steps(r->trainer),
+                (long long)r->a->steps, loss, short_text(speed, tokens));
+    else
+        cmd_say("pretrain", "step %lld of %lld%s, %s tokens/s; validation %.4f (%.4f bits a base)",
+                (long long)cad_trainer_steps(r->trainer), (long long)r->a->steps, loss, short_text(speed, tokens),
+                o->valid, o->valid / log(2));
 }
 
 static int log_step(run_t *r, const outcome_t *o, bool check, cad_error_t *err)
@@ -364,7 +382,7 @@ static int log_step(run_t *r, const outcome_t *o, bool check, cad_error_t *err)
     text_printf(&t, "\t%.0f\n", speed);
     rc = trainlog_put(&r->log, &t, err);
     text_free(&t);
-    if (rc == 0) tell(r, o, speed, check);
+    if (rc == 0 && check) tell(r, o, speed);
     return rc;
 }
 
@@ -380,6 +398,8 @@ static int one_step(run_t *r, cad_error_t *err)
                              err);
     o.loss = r->batch.weight > 0 ? o.loss / r->batch.weight : NAN;
     if (rc == 0) rc = cad_trainer_update(r->trainer, o.rate, &o.norm, err);
+    r->tokens = 0;
+    r->loss = o.loss;
     if (rc == 0 && check) rc = validate(r, &o.valid, err);
     if (rc == 0) rc = log_step(r, &o, check, err);
     if (rc == 0 && ((step + 1) % a->save_every == 0 || last)) rc = save(r, false, err);
@@ -426,11 +446,9 @@ static int go_on(run_t *r, cad_error_t *err)
     }
     r->first = cad_trainer_steps(r->trainer);
     if (rc == 0 && r->a->resume && !r->a->o.quiet) {
-        if (r->first == r->a->steps)
-            fprintf(stderr, "caduceus pretrain: %s: all %lld steps are done\n", path, (long long)r->first);
-        else if (r->first)
-            fprintf(stderr, "caduceus pretrain: %s: going on after step %lld\n", path, (long long)r->first);
-        else fprintf(stderr, "caduceus pretrain: %s: not there, beginning\n", path);
+        if (r->first == r->a->steps) cmd_say("pretrain", "%s: all %lld steps are done", path, (long long)r->first);
+        else if (r->first) cmd_say("pretrain", "%s: going on after step %lld", path, (long long)r->first);
+        else cmd_say("pretrain", "%s: not there, beginning", path);
     }
     free(note);
     free(path);
@@ -445,7 +463,8 @@ static int steps(run_t *r, cad_error_t *err)
     rc = trainlog_open(&r->log, r->a->dir, "#step\ttokens\tloss\tlr\tgradient_norm\tvalid_loss\ttokens_per_s\n",
                        r->first, err);
     clock_gettime(CLOCK_MONOTONIC, &r->begun);
-    r->shown = r->begun;
+    progress_begin(&r->progress, "steps", look, r);
+    cad_trainer_watch(r->trainer, watch, r);
     while (rc == 0 && cad_trainer_steps(r->trainer) < r->a->steps) rc = one_step(r, err);
     return rc;
 }
@@ -486,12 +505,15 @@ int cmd_pretrain(int argc, char **argv)
     int rc = parse_args(&a, argc, argv);
     if (rc) return rc == 2 ? 0 : 1;
     r.notes = (notes_t) { .cmd = "pretrain", .quiet = a.o.quiet };
+    r.loss = NAN;
+    progress_open(&r.progress, "pretrain", a.o.progress, a.o.quiet, NULL);
+    progress_phase(&r.progress, "reading the genome");
     rc = train(&r, &err);
     if (trainlog_close(&r.log, &later) && rc == 0) {
         rc = CAD_EIO;
         err = later;
     }
-    if (r.written) fputc('\n', stderr);
+    progress_end(&r.progress, rc == 0);
     if (rc) cmd_fail("pretrain", "%s", err.text);
     else notes_summary(&r.notes);
     if (rc && r.made) rmdir(a.dir); /* fails, as intended, if the folder is not empty */

@@ -38,11 +38,13 @@ typedef struct {
     batch_t batch, check;
     text_t recipe; /* everything that must be the same for --resume, as text */
     cad_file_t log;
-    struct timespec begun, shown;
-    int64_t first; /* the first step of this process */
-    bool made;     /* this process created the folder */
-    int claim;     /* descriptor of the lock on the folder, or -1 */
-    bool written;  /* the line on the terminal has no end of line yet */
+    struct timespec begun;
+    progress_t progress;
+    int64_t tokens; /* tokens of the current step that are computed */
+    double loss;    /* of the last step; NaN before the first */
+    int64_t first;  /* the first step of this process */
+    bool made;      /* this process created the folder */
+    int claim;      /* descriptor of the lock on the folder, or -1 */
 } run_t;
 
 /* ---- batches.c: the windows to train on ---- */

@@ -178,15 +178,14 @@ static void put_epoch(tuning_t *r, int64_t epoch, double loss, const metrics_t *
 static void say_epoch(const tuning_t *r, int64_t epoch, double loss, const metrics_t *m, bool kept)
 {
     text_t t = { 0 };
-    if (!r->progress.on) return;
-    text_printf(&t, "%s epoch %lld of %lld: loss ", r->progress.printed ? "\r" : "", (long long)epoch,
-                (long long)r->a->epochs);
+    if (!r->progress.line && !r->progress.log) return;
+    text_printf(&t, "epoch %lld of %lld: loss ", (long long)epoch, (long long)r->a->epochs);
     text_number(&t, loss);
     if (r->valid.n) {
         text_printf(&t, "; validation %s ", METRIC_NAME[r->a->metric]);
         text_number(&t, m->value[r->a->metric]);
     }
-    if (!t.failed) fprintf(stderr, "caduceus finetune:%s%s\n", t.s.s, kept ? ", kept" : "");
+    if (!t.failed) cmd_say("finetune", "%s%s", t.s.s, kept ? ", kept" : "");
     text_free(&t);
 }
 
@@ -248,7 +247,6 @@ static int fill_part(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch)
         }
         tokens += x->len;
     }
-    r->work.done += tokens;
     r->seen += i;
     return (int)i;
 }
@@ -298,24 +296,32 @@ static int train_epoch(tuning_t *r, int64_t epoch, cad_error_t *err)
     examples_shuffle(r->order, r->train.n, (uint64_t)r->a->t.seed, epoch);
     for (int64_t i = 0; i < r->train.n && rc == 0; i += r->a->batch) {
         rc = update(r, r->order + i, cad_min(r->a->batch, r->train.n - i), epoch, &total, err);
-        progress_tick(&r->progress);
     }
     return rc ? rc : end_epoch(r, epoch, total / (double)r->train.n, err);
 }
 
-static double share_done(const void *tuning)
+static void look(const void *tuning, progress_state_t *now)
 {
     const tuning_t *r = tuning;
-    return (double)r->seen / (double)(r->a->epochs * r->train.n);
+    now->items = r->seen;
+    now->tokens = r->tokens;
+    now->share = (double)r->seen / (double)(r->a->epochs * r->train.n);
+}
+
+static void watch(void *tuning, int64_t tokens)
+{
+    tuning_t *r = tuning;
+    r->tokens += tokens;
+    progress_tick(&r->progress);
 }
 
 static int train(tuning_t *r, cad_error_t *err)
 {
     const finetune_args_t *a = r->a;
     int rc = 0;
-    r->progress.share = share_done;
-    r->progress.share_arg = r;
-    progress_begin(&r->progress, &a->o, &r->work, &r->seen, "sequences");
+    progress_open(&r->progress, "finetune", a->o.progress, a->o.quiet, NULL);
+    progress_begin(&r->progress, "sequences", look, r);
+    cad_trainer_watch(r->trainer, watch, r);
     for (int64_t epoch = 1; epoch <= a->epochs && rc == 0; epoch++) {
         rc = train_epoch(r, epoch, err);
         if (a->patience && epoch - r->best_epoch >= a->patience) break;

@@ -50,6 +50,7 @@ struct cad_lane_t { /* a stream of execution and its activations */
     uint8_t *tok;   // (rows) tokens, in the host's memory
     void *own;      /* the backend's own memory */
     size_t bytes;   /* bytes of that memory */
+    int64_t *done;  /* rows x layers computed so far, summed over lanes and read by other threads; or NULL */
     char text[256]; /* reason for an operation's failure, or "" */
     /* The following pointers are addresses in the backend's memory: */
     float *res;                  // (rows,Dp) residual stream

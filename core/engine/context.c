@@ -37,6 +37,7 @@ static int open_lane(cad_context_t *ctx, cad_lane_t *l, cad_team_t *team, int64_
     l->ops = ctx->ops;
     l->weights = ctx->weights;
     l->team = team;
+    l->done = &ctx->done;
     l->rows = rows;
     l->tile = cad_min(ctx->ops->tile * (team ? ctx->ops->wide : 1), rows);
     l->zrows = ctx->ops->late ? l->tile : 0;
@@ -178,6 +179,11 @@ const char *cad_context_precision(const cad_context_t *ctx) { return ctx->ops->p
 const char *cad_context_note(const cad_context_t *ctx) { return ctx->note; }
 
 size_t cad_context_bytes(const cad_context_t *ctx) { return ctx->bytes; }
+
+int64_t cad_context_done(const cad_context_t *ctx)
+{
+    return __atomic_load_n(&ctx->done, __ATOMIC_RELAXED) / (2 * ctx->model->cfg.n_layer);
+}
 
 /* ---- running ---- */
 

@@ -119,6 +119,7 @@ int cad_encoder_forward(cad_lane_t *l, const cad_model_t *m, const int64_t *off,
         all.want = i == m->cfg.n_layer - 1 ? want : NULL;
         if (l->tape) cad_encoder_enter(l, m, i);
         rc = layer_forward(l, m, i, all);
+        if (l->done) __atomic_fetch_add(l->done, all.end, __ATOMIC_RELAXED);
     }
     return rc;
 }

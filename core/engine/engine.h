@@ -35,6 +35,7 @@ struct cad_context_t {
     cad_lane_t *lane;      // (lanes) each is run by one thread
     cad_lane_t wide;       /* run by the whole team, for long windows and for fewer packs than lanes */
     size_t bytes;
+    int64_t done; /* rows x layers computed so far on all lanes; accessed atomically */
 };
 
 int cad_run(cad_context_t *ctx, const cad_pass_t *pass, int64_t npass, cad_error_t *err);

@@ -233,7 +233,7 @@ static int labels_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t
 }
 
 /* Runs the forward pass of one pack, adds its loss to *sum and, if scale is not 0, runs its backward pass. */
-static int run_pack(cad_trainer_t *t, enum cad_loss_t loss, pack_t *p, double scale, double *sum)
+static int compute_pack(cad_trainer_t *t, enum cad_loss_t loss, pack_t *p, double scale, double *sum)
 {
     bool tokens = loss == CAD_LOSS_TOKENS;
     int rc;
@@ -245,6 +245,13 @@ static int run_pack(cad_trainer_t *t, enum cad_loss_t loss, pack_t *p, double sc
     if (rc == 0) rc = tokens ? token_loss(t, p, scale, sum) : label_losses(t, loss, p, scale, sum);
     if (rc || scale == 0 || t->recipe.freeze) return rc;
     return each_strand(t, tokens ? tokens_back : labels_back, p);
+}
+
+static int run_pack(cad_trainer_t *t, enum cad_loss_t loss, pack_t *p, double scale, double *sum)
+{
+    int rc = compute_pack(t, loss, p, scale, sum);
+    if (rc == 0 && t->watch) t->watch(t->watch_arg, t->off[p->n]);
+    return rc;
 }
 
 static int check_example(const cad_trainer_t *t, enum cad_loss_t loss, const cad_example_t *e, cad_error_t *err)
@@ -287,4 +294,10 @@ int cad_trainer_add(cad_trainer_t *t, enum cad_loss_t loss, const cad_example_t 
     return scale == 0 && !isfinite(*sum) /* with a gradient, cad_trainer_update reports this */
                ? cad_fail(err, CAD_EFORMAT, "the model overflows: a loss is not finite; are its weights damaged?")
                : 0;
+}
+
+void cad_trainer_watch(cad_trainer_t *t, void (*watch)(void *arg, int64_t tokens), void *arg)
+{
+    t->watch = watch;
+    t->watch_arg = arg;
 }

@@ -38,6 +38,8 @@ struct cad_trainer_t {
     float *grad, *m, *v;   // (total) gradient and moments, laid out as the parameters
     int64_t step;
     size_t bytes;
+    void (*watch)(void *arg, int64_t tokens); /* called after each pack; or NULL */
+    void *watch_arg;
 };
 
 /* Writes to err the reason for rc, the code of a failed operation; returns rc. */

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "io/notes.h"
+#include "io/screen.h"
 
 void note(notes_t *n, note_kind_t kind, int64_t times, const char *fmt, ...)
 {
@@ -14,6 +15,7 @@ void note(notes_t *n, note_kind_t kind, int64_t times, const char *fmt, ...)
     n->count[kind] += times;
     if (!first || n->quiet) return;
     fflush(stdout);
+    screen_erase();
     fprintf(stderr, "caduceus %s: warning: ", n->cmd);
     va_start(ap, fmt);
     vfprintf(stderr, fmt, ap);
@@ -46,6 +48,7 @@ void notes_summary(const notes_t *n)
     int64_t any = 0;
     for (int i = 0; i < NOTE_KINDS; i++) any += n->count[i];
     if (!any || n->quiet) return;
+    screen_erase();
     fprintf(stderr, "caduceus %s: in all: ", n->cmd);
     for (int i = 0; i < NOTE_KINDS; i++) {
         if (!n->count[i]) continue;

@@ -91,6 +91,12 @@ int records_blocks(htsFile *fp, const char *path, cad_error_t *err)
                     path);
 }
 
+double records_share(const htsFile *fp, const input_t *in)
+{
+    off_t at = !fp ? 0 : fp->is_bgzf ? (off_t)fp->fp.bgzf->block_address : htell(fp->fp.hfile);
+    return in->size && at > 0 ? (double)at / (double)in->size : 0;
+}
+
 int records_end(htsFile *fp, const char *path, cad_error_t *err)
 {
     bool cut = false;

@@ -30,6 +30,8 @@ int records_placed(const sam_hdr_t *h, const bam1_t *b, const char *path, cad_er
 /* htslib makes SAM records unaligned if they have no POS or CIGAR, or if the header lacks their contig. This
  * function restores records of the first sort from the SAM line, and refuses those of the second sort. */
 int records_as_written(htsFile *fp, sam_hdr_t *h, bam1_t *b, const char *path, cad_error_t *err);
+/* Returns the fraction of the input file that has been read, 0 if its size is not known. Not for CRAM. */
+double records_share(const htsFile *fp, const input_t *in);
 /* Call it after the last record: returns CAD_EIO if the end marker is missing. */
 int records_end(htsFile *fp, const char *path, cad_error_t *err);
 typedef struct format_t {

@@ -329,3 +329,26 @@ int regions_within(const regions_t *r, const contig_t *c, int k, interval_t *spa
     span->end = cad_min(span->end, c->length);
     return 1;
 }
+
+/* Returns how many bases of a contig's regions lie before base `end`. r NULL: the whole contig is the only region. */
+static int64_t bases_before(const regions_t *r, const char *contig, int64_t end)
+{
+    int64_t n = 0;
+    interval_t span;
+    if (!r) return end;
+    for (int k = 0; regions_get(r, contig, k, &span) && span.beg < end; k++) n += cad_min(span.end, end) - span.beg;
+    return n;
+}
+
+double regions_share_before(const regions_t *r, const contigs_t *c, int contig, int64_t pos)
+{
+    int64_t all = 0, before = 0;
+    for (int i = 0; i < c->n; i++) {
+        int64_t length = c->length(c->dict, i);
+        const char *name = c->name(c->dict, i);
+        if (length <= 0 || !name) continue;
+        all += bases_before(r, name, length);
+        if (i <= contig) before += bases_before(r, name, i < contig ? length : cad_min(cad_max(pos, 0), length));
+    }
+    return all ? (double)before / (double)all : 0;
+}

@@ -34,6 +34,15 @@ bool regions_overlap(const regions_t *r, const char *contig, int64_t beg, int64_
  * contig is the only region. Returns 1, 0 if there are no more, or CAD_EARG if the region begins past the end of
  * the contig. */
 int regions_within(const regions_t *r, const contig_t *c, int k, interval_t *span, notes_t *notes, cad_error_t *err);
+typedef struct contigs_t { /* the contigs of a header or a reference, in the order in which a run reads them */
+    const void *dict;      /* borrowed */
+    int n;
+    const char *(*name)(const void *dict, int i);
+    int64_t (*length)(const void *dict, int i); /* in bases; 0: not known */
+} contigs_t;
+/* Returns the fraction of the regions' bases (r NULL: of all bases) that lie before base pos of a contig, given by its
+ * index; 0 if the contigs' lengths are not known. */
+double regions_share_before(const regions_t *r, const contigs_t *contigs, int contig, int64_t pos);
 void regions_free(regions_t *r); /* NULL is allowed */
 
 #endif

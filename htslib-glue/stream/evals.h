@@ -41,6 +41,7 @@ typedef struct eval_t { /* the state of SOURCE_SPLITS */
     int64_t nstretch, room;
     int64_t windows;     /* number of windows in all stretches */
     int64_t chosen;      /* number of windows to compute */
+    int64_t put;         /* number of them that are in the pipeline or computed */
     int64_t bases;       /* bases of the cores that were put into the pipeline */
     eval_group_t *group; /* one for each split, or for each contig where splits have no names */
     int ngroup;

@@ -115,14 +115,13 @@ static void clear_batch(jobs_t *b)
 static int collect(pipeline_t *p, cad_error_t *err)
 {
     jobs_t *b = &p->batch[p->first];
-    int rc = counts_only(p) ? 0 : worker_wait(p->worker, &b->task, err);
+    int rc = counts_only(p) ? 0 : worker_wait(p->worker, &b->task, p->tick, p->tick_arg, err);
     for (int i = 0; i < b->n && rc == 0 && !counts_only(p); i++) rc = p->take(p->arg, b->job[i].item, &b->job[i], err);
     p->work.done += b->tokens;
     clear_batch(b);
     p->first = (p->first + 1) % batches(p);
     p->sent--;
     p->failed |= rc != 0;
-    if (rc == 0 && p->tick) p->tick(p->tick_arg);
     return rc ? rc : drain(p, err);
 }
 
@@ -190,6 +189,7 @@ int pipeline_done(pipeline_t *p, cad_error_t *err)
     p->tail->whole = true;
     pass_sent(p);
     rc = drain(p, err);
+    if (p->tick) p->tick(p->tick_arg);
     if (rc == 0 && p->held > HELD) rc = send_batch(p, err);
     while (rc == 0 && p->sent && p->waiting > (int64_t)batches(p) * HELD) rc = collect(p, err);
     return rc;

@@ -63,7 +63,7 @@ typedef struct pipeline_t { /* must not move in memory after the first item */
     void *compute_arg;
     /* 1 to PIPELINE_BATCHES; with 1, reading and computing do not overlap; 0 means PIPELINE_BATCHES */
     int batches;
-    void (*tick)(void *arg); /* called after each batch; or NULL */
+    void (*tick)(void *arg); /* called after each item and a few times a second while a batch is computed; or NULL */
     void *tick_arg;
     /* Called on the calling thread, inside the functions below: */
     int (*take)(void *arg, item_t *it, const job_t *j, cad_error_t *err); /* the results of a window are ready */

@@ -30,10 +30,12 @@ typedef struct reads_t { /* the state of SOURCE_READS */
     kstring_t written; /* what htslib would write for a line of SAM */
     char missing[700]; /* name of the first contig that the reference lacks */
     int64_t seen;      /* number of records read */
-    int64_t placed;    /* number of records with bases to score */
-    int64_t scored;    /* number of records of this shard that got tags */
-    int64_t bases;     /* number of their bases */
-    int64_t bytes;     /* bytes of this shard's records before compression */
+    int last_tid;      /* contig and position of the last record read */
+    int64_t last_pos;
+    int64_t placed; /* number of records with bases to score */
+    int64_t scored; /* number of records of this shard that got tags */
+    int64_t bases;  /* number of their bases */
+    int64_t bytes;  /* bytes of this shard's records before compression */
 } reads_t;
 
 /* ---- sam_lines.c ---- */

@@ -56,7 +56,7 @@ typedef struct source_t {
     void (*drop)(void *stream, item_t *it);
     /* Estimates the size of a run's output, after a dry run. Set only in sources that have `fits`. */
     void (*estimate)(const stream_t *s, estimate_t *e);
-    /* Returns the fraction of the work that is done; 0: not known. NULL: never known. */
+    /* Returns the fraction of the input that has been read, in items or bases; 0: not known. NULL: never known. */
     double (*share)(const stream_t *s);
     /* Frees the contents of the state, also after a failure or if open was not called; or NULL. */
     void (*close)(stream_t *s);
@@ -94,7 +94,7 @@ struct stream_t { /* one run of a source; pointers are borrowed unless stated ot
     int64_t matrix_width; /* columns of the matrix of embeddings */
     /* Private: */
     pipeline_t pipe;
-    int64_t rows; /* rows delivered so far */
+    int64_t rows; /* regions, reads, variants ... delivered so far, as source->counts says */
 };
 int stream_begin(stream_t *s, const source_t *source, cad_error_t *err);
 /* Sets the cutter's encoding, bases and width from the settings and the model. */

@@ -148,7 +148,7 @@ static void close_bed(stream_t *s)
 
 const source_t SOURCE_BED = {
     REGION_MEMBERS,        .holds = "regions",
-    .counts = "rows",      .options = " reference chr-alias clip grid split score mask skip-soft-masked embed pool ",
+    .counts = "regions",   .options = " reference chr-alias clip grid split score mask skip-soft-masked embed pool ",
     .size = sizeof(bed_t), .fits = fits,
     .check = check,        .read = read_input,
     .finish = finish,      .close = close_bed,

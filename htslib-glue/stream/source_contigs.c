@@ -51,6 +51,8 @@ static int put_core(stream_t *s, int contig, int64_t k, cad_error_t *err)
     it->core = core;
     it->item.bytes = (int64_t)sizeof *it + 4 * t->n * (core.end - core.beg);
     t->bases += core.end - core.beg;
+    t->put_contig = contig;
+    t->put_end = core.end;
     pipeline_put(&s->pipe, &it->item);
     rc = encode_core(s, c, core, window, &j, err);
     if (rc) job_free(&j);
@@ -85,11 +87,21 @@ static int read_input(stream_t *s, cad_error_t *err)
     return rc;
 }
 
+static const char *contig_name(const void *ref, int i) { return ((const fasta_t *)ref)->contig[i].name; }
+static int64_t contig_length(const void *ref, int i) { return ((const fasta_t *)ref)->contig[i].length; }
+
+static double share(const stream_t *s)
+{
+    const tracks_t *t = s->state;
+    contigs_t contigs = { s->ref, s->ref->ncontig, contig_name, contig_length };
+    return regions_share_before(s->only, &contigs, t->put_contig, t->put_end);
+}
+
 static void close_tracks(stream_t *s) { tracks_free(s->state); }
 
 const source_t SOURCE_CONTIGS = {
     .holds = "contigs",
-    .counts = "cores",
+    .counts = "bases",
     .needs = NEEDS_BASES,
     .of = OF_TRACKS,
     .scores = "pll",
@@ -101,5 +113,6 @@ const source_t SOURCE_CONTIGS = {
     .take = tracks_take,
     .sink = tracks_sink,
     .drop = tracks_drop,
+    .share = share,
     .close = close_tracks,
 };

@@ -279,6 +279,8 @@ static int read_some(reads_t *r, int64_t from, cad_error_t *err)
             if (got < 0) return 0;
             continue;
         }
+        r->last_tid = d->bam->core.tid;
+        r->last_pos = d->bam->core.pos;
         rc = records_placed(r->header, d->bam, r->s->in->path, err);
         if (rc == 0) rc = records_as_written(r->fp, r->header, d->bam, r->s->in->path, err);
         if (rc == 0) rc = sam_line_check(r, d->bam, err);
@@ -468,15 +470,20 @@ static void estimate(const stream_t *s, estimate_t *e)
                (s->cutter.want_bases ? 4 * r->bases : 0);
 }
 
+static const char *contig_name(const void *header, int i) { return sam_hdr_tid2name(header, i); }
+static int64_t contig_length(const void *header, int i) { return sam_hdr_tid2len(header, i); }
+
 static double share(const stream_t *s)
 {
     const reads_t *r = s->state;
-    return s->in->size && r->fp && r->fp->is_bgzf ? (double)r->fp->fp.bgzf->block_address / (double)s->in->size : 0;
+    contigs_t contigs = { r->header, sam_hdr_nref(r->header), contig_name, contig_length };
+    if (!s->only && r->fp->format.format != cram) return records_share(r->fp, s->in);
+    return regions_share_before(s->only, &contigs, r->last_tid, r->last_pos);
 }
 
 const source_t SOURCE_READS = {
     .holds = "reads",
-    .counts = "rows",
+    .counts = "reads",
     .options = " reference chr-alias output-fmt output-fmt-option write-index no-PG score mask skip-soft-masked embed "
                "pool require-flags exclude-flags min-MQ include context clip-soft min-BQ tag-map ",
     .headless = "use --score none --embed FILE",

@@ -75,7 +75,7 @@ static void close_list(stream_t *s) { free(((list_t *)s->state)->line.s); }
 
 const source_t SOURCE_REGIONS = {
     REGION_MEMBERS,         .holds = "regions",
-    .counts = "rows",       .options = " reference chr-alias clip grid score mask skip-soft-masked embed pool ",
+    .counts = "regions",    .options = " reference chr-alias clip grid score mask skip-soft-masked embed pool ",
     .size = sizeof(list_t), .fits = fits,
     .check = check,         .read = read_input,
     .close = close_list,

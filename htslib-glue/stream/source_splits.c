@@ -93,12 +93,12 @@ int eval_plan(stream_t *s, cad_error_t *err)
 
 /* ---- running ---- */
 
-/* Returns whether window i is chosen, given that `put` of the windows before it were chosen. Every set of `chosen`
+/* Returns whether window i is chosen, given that e->put of the windows before it were chosen. Every set of e->chosen
  * windows is equally likely. */
-static bool choose(const eval_t *e, int64_t i, int64_t put)
+static bool choose(const eval_t *e, int64_t i)
 {
     uint64_t left = (uint64_t)(e->windows - i), bits = cad_mix(e->seed + ((uint64_t)i + 1) * CAD_GOLDEN);
-    return (uint64_t)((unsigned __int128)bits * left >> 64) < (uint64_t)(e->chosen - put);
+    return (uint64_t)((unsigned __int128)bits * left >> 64) < (uint64_t)(e->chosen - e->put);
 }
 
 static int put_window(stream_t *s, const eval_stretch_t *stretch, interval_t core, cad_error_t *err)
@@ -123,17 +123,17 @@ static int put_window(stream_t *s, const eval_stretch_t *stretch, interval_t cor
 
 static int read_input(stream_t *s, cad_error_t *err)
 {
-    const eval_t *e = s->state;
-    int64_t at = 0, put = 0;
+    eval_t *e = s->state;
+    int64_t at = 0;
     int rc = 0;
     for (int64_t i = 0; i < e->nstretch && rc == 0; i++) {
         const eval_stretch_t *stretch = &e->stretch[i];
         for (int64_t k = 0, n = tiles_count(&s->tiling, stretch->span); k < n && rc == 0; k++, at++) {
             interval_t core, window;
-            if (!choose(e, at, put)) continue;
+            if (!choose(e, at)) continue;
             tiles_get(&s->tiling, stretch->span, stretch->contig->length, k, &core, &window);
             rc = put_window(s, stretch, core, err);
-            put++;
+            e->put++;
         }
     }
     return rc;
@@ -158,7 +158,7 @@ static int check(settings_t *set, const input_t *in, cad_error_t *err)
 static double share(const stream_t *s)
 {
     const eval_t *e = s->state;
-    return e->chosen ? (double)s->rows / (double)e->chosen : 0;
+    return e->chosen ? (double)e->put / (double)e->chosen : 0;
 }
 
 static void close_eval(stream_t *s)

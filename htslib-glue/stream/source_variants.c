@@ -269,15 +269,23 @@ static void estimate(const stream_t *s, estimate_t *e)
     e->matrix_rows = v->alleles;
 }
 
+static const char *contig_name(const void *header, int i) { return bcf_hdr_id2name((const bcf_hdr_t *)header, i); }
+
+static int64_t contig_length(const void *header, int i)
+{
+    return (int64_t)((const bcf_hdr_t *)header)->id[BCF_DT_CTG][i].val->info[0];
+}
+
 static double share(const stream_t *s)
 {
     const variants_t *v = s->state;
-    return s->in->size && v->fp && v->fp->is_bgzf ? (double)v->fp->fp.bgzf->block_address / (double)s->in->size : 0;
+    contigs_t contigs = { v->header, v->header->n[BCF_DT_CTG], contig_name, contig_length };
+    return s->only ? regions_share_before(s->only, &contigs, v->last_rid, v->last_pos) : records_share(v->fp, s->in);
 }
 
 const source_t SOURCE_VARIANTS = {
     .holds = "variants",
-    .counts = "rows",
+    .counts = "variants",
     .options = " reference chr-alias output-fmt output-fmt-option write-index no-version score mask embed check-ref "
                "anchor pool-window info-prefix difference ",
     .headless = "use --score dist,cos",

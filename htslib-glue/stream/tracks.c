@@ -94,6 +94,8 @@ static int write_bases(stream_t *s, const core_t *c, interval_t at, cad_error_t 
     tracks_t *t = s->state;
     int64_t n = c->core.end - c->core.beg;
     int rc = 0;
+    s->rows += at.end - at.beg;
+    if (!c->value) return 0; /* there is no value: the core is all N, or this is a dry run */
     for (int k = 0; k < t->n; k++)
         for (int64_t p = at.beg; p < at.end && rc == 0; p++) {
             float v = c->value[k * n + p - c->core.beg];
@@ -111,8 +113,6 @@ int tracks_sink(void *arg, item_t *it, cad_error_t *err)
     const core_t *c = (const core_t *)it;
     interval_t span;
     int rc = 0;
-    s->rows++;
-    if (!c->value) return 0; /* there is no value: the core is all N, or this is a dry run */
     if (!s->only) return write_bases(s, c, c->core, err);
     if (t->at_contig != c->contig) t->at_span = 0;
     t->at_contig = c->contig;

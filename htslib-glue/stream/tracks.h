@@ -32,7 +32,9 @@ typedef struct tracks_t { /* the state of SOURCE_CONTIGS */
     /* Private: */
     int at_contig, at_span;
     text_t text;
-    int64_t bases; /* bases of the cores that were put into the pipeline */
+    int64_t bases;  /* bases of the cores that were put into the pipeline */
+    int put_contig; /* contig and end of the last of them */
+    int64_t put_end;
 } tracks_t;
 /* Lists the tracks of these scores. If mask is CAD_MASK_NONE, names of scores of masked bases get "_unmasked". */
 int tracks_list(tracks_t *t, const score_list_t *scores, int64_t mask, cad_error_t *err);

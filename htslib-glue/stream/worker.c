@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "io/foundation.h"
 #include "stream/worker.h"
@@ -65,11 +66,15 @@ static void release(worker_t *w)
 int worker_open(worker_t **out, cad_error_t *err)
 {
     worker_t *w = *out = calloc(1, sizeof *w);
+    pthread_condattr_t clock;
     if (!w) return cad_out_of_memory(err);
     w->end = &w->first;
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->given, NULL);
-    pthread_cond_init(&w->done, NULL);
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->done, &clock);
+    pthread_condattr_destroy(&clock);
     if (start(w) == 0) return 0;
     release(w);
     *out = NULL;
@@ -87,10 +92,26 @@ void worker_give(worker_t *w, task_t *task)
     pthread_mutex_unlock(&w->lock);
 }
 
-int worker_wait(worker_t *w, task_t *task, cad_error_t *err)
+/* Waits at most a third of a second. Called with the lock held. */
+static void wait_a_little(worker_t *w)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += 333333333;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&w->done, &w->lock, &until);
+}
+
+int worker_wait(worker_t *w, task_t *task, void (*idle)(void *arg), void *arg, cad_error_t *err)
 {
     pthread_mutex_lock(&w->lock);
-    while (!task->done) pthread_cond_wait(&w->done, &w->lock);
+    while (!task->done) {
+        wait_a_little(w);
+        pthread_mutex_unlock(&w->lock);
+        if (idle) idle(arg);
+        pthread_mutex_lock(&w->lock);
+    }
     pthread_mutex_unlock(&w->lock);
     if (task->rc && err) *err = task->err;
     return task->rc;

@@ -21,8 +21,9 @@ typedef struct worker_t worker_t;
 int worker_open(worker_t **w, cad_error_t *err);
 /* Gives the worker a task and returns at once. The task must stay in memory until worker_wait or worker_close. */
 void worker_give(worker_t *w, task_t *task);
-/* Waits until the task has run; returns its rc, with its error text in err. */
-int worker_wait(worker_t *w, task_t *task, cad_error_t *err);
+/* Waits until the task has run; returns its rc, with its error text in err. Calls idle(arg) a few times a second
+ * meanwhile; idle may be NULL. */
+int worker_wait(worker_t *w, task_t *task, void (*idle)(void *arg), void *arg, cad_error_t *err);
 /* Waits for the task that is running and does not run those after it. NULL is allowed. */
 void worker_close(worker_t *w);
 
