@@ -218,6 +218,17 @@ while read -r command; do
            ok "caduceus(1) names $command" grep -qx "\.B $command" listed ;;
     esac
 done <commands
+# ---- every score is explained ----
+sed -n 's/.*{ \.name = "\([a-zA-Z_]*\)".*/\1/p' "$srcdir/htslib-glue/stream/scores.c" |
+    grep -vE '^(embedding|note)$' >scores
+is "there are scores" "$([ "$(lines <scores)" -gt 15 ] && echo yes)" yes
+for page in caduceus-scores.7 scores.md; do
+    for score in $(cat scores); do
+        grep -Eqw "(\.B|\.BR).* ?$score|\`(yb|$score)\`" "$doc/$page" || echo "$score"
+    done >missing
+    is "$page explains all of them" "$(joined <missing)" ""
+done
+
 for page in "$doc"/caduceus-*.1; do
     command=$(basename "$page" .1); command=${command#caduceus-}
     ok "$command, which has a page, is a command" grep -qx "$command" commands
