@@ -25,17 +25,10 @@
 
 #define TRACK_WINDOW 16384 /* upper limit of the default --window of tracks, in tokens */
 
-/* Each command is a file or a folder; main.c lists them. Each returns the exit status. */
-int cmd_annotate(int argc, char **argv);
-int cmd_bench(int argc, char **argv);
-int cmd_embed(int argc, char **argv);
-int cmd_eval(int argc, char **argv);
-int cmd_finetune(int argc, char **argv);
-int cmd_merge(int argc, char **argv);
-int cmd_model(int argc, char **argv);
-int cmd_predict(int argc, char **argv);
-int cmd_pretrain(int argc, char **argv);
-int cmd_track(int argc, char **argv);
+/* Each command is a file or a folder, with a value that main.c lists. */
+extern const command_t CADUCEUS; /* the list of commands */
+extern const command_t CMD_ANNOTATE, CMD_BENCH, CMD_COMPLETION, CMD_EMBED, CMD_EVAL, CMD_FINETUNE, CMD_MERGE, CMD_MODEL,
+    CMD_PREDICT, CMD_PRETRAIN, CMD_TRACK;
 
 /* ---- report.c ---- */
 /* Call this first in a process: it sets up signals, standard descriptors and allocation. */

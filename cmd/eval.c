@@ -23,7 +23,9 @@ static const char USAGE[] =
     "      --seed S           of the draw [1]\n"
     "      --markov K         Markov models of orders 0 to K, at most 12, or none [12]\n"
     "      --markov-split NAME  the split that they are fitted on [train]\n"
-    "      --dry-run          count windows and tokens, estimate time\n" PROGRESS_USAGE OPTIONS_USAGE;
+    "      --dry-run          count windows and tokens, estimate time\n" PROGRESS_USAGE OPTIONS_USAGE "\nExamples:\n"
+    "  caduceus eval -T hg38.fa -L corpus.bed --split valid\n"
+    "  caduceus eval -T hg38.fa --sample 50 --markov none\n";
 
 typedef struct {
     options_t o;
@@ -69,8 +71,9 @@ static int take_markov(args_t *a, const char *arg)
     return cmd_fail("eval", "--markov %s: expected none, or a whole number from 0 to %d", arg, CAD_MARKOV_ORDERS - 1);
 }
 
-static int take_option(args_t *a, int c, const char *arg)
+static int take_option(void *args, int c, const char *arg)
 {
+    args_t *a = args;
     int rc;
     switch (c) {
     case 'o': a->output = arg; return 0;
@@ -101,21 +104,11 @@ static void set_defaults(args_t *a)
 /* Returns 0 to continue, 1 after an error, 2 after printing help. */
 static int parse_args(args_t *a, int argc, char **argv)
 {
-    int c;
+    int rc;
     set_defaults(a);
-    while ((c = getopt_long(argc, argv, OPTIONS_SHORT "T:o:r:L:", LONGS, NULL)) != -1) {
-        if (c == OPT_HELP) {
-            fputs(USAGE, stdout);
-            return cmd_finish("eval") ? 1 : 2;
-        }
-        if (c == '?' || c == ':') return option_unknown("eval", argv);
-        if (take_option(a, c, optarg)) return 1;
-    }
-    if (argc == 1) {
-        fputs(USAGE, stderr);
-        return 1;
-    }
-    if (argc > optind) return cmd_fail("eval", "%s: no such argument; intervals are given with -L or -r", argv[optind]);
+    rc = options_parse(&CMD_EVAL, argc, argv, take_option, a);
+    if (rc == 0) rc = options_operands(&CMD_EVAL, argc, argv, NULL);
+    if (rc) return rc;
     if (!a->set.reference) return cmd_fail("eval", "give the reference with -T FASTA");
     if (a->markov_split && a->markov < 0) return cmd_fail("eval", "--markov-split does not fit --markov none");
     return 0;
@@ -242,7 +235,7 @@ static void close_run(evaluation_t *t)
     splits_free(&t->splits);
 }
 
-int cmd_eval(int argc, char **argv)
+static int run_eval(int argc, char **argv)
 {
     args_t a;
     evaluation_t t = { .a = &a };
@@ -259,3 +252,8 @@ int cmd_eval(int argc, char **argv)
     close_run(&t);
     return rc || cmd_finish("eval") ? 1 : 0;
 }
+
+const command_t CMD_EVAL = { "eval",   "tell how well a model predicts held-out sequence, beside Markov models",
+                             run_eval, USAGE,
+                             NULL,     OPTIONS_SHORT "T:o:r:L:",
+                             LONGS,    NULL };

@@ -187,37 +187,6 @@ int labels_take(label_options_t *o, const char *cmd, int c, const char *arg)
     }
 }
 
-/* ---- parsing ---- */
-
-int option_unknown(const char *cmd, char **argv)
-{
-    const char *arg = argv[optind - 1];
-    if (optopt && optopt < 128 && strncmp(arg, "--", 2))
-        return cmd_fail(cmd, "-%c: no such option, or its value is missing; see --help", optopt);
-    return cmd_fail(cmd, "%s: no such option, ambiguous, or its value is missing or unwanted; see --help", arg);
-}
-
-int options_parse(const char *cmd, int argc, char **argv, const char *shorts, const struct option *longs,
-                  const char *usage, option_f *take, void *args)
-{
-    int c;
-    glue_command(cmd);
-    opterr = 0; /* getopt prints nothing; option_unknown() reports errors */
-    if (argc == 1) {
-        fputs(usage, stderr);
-        return 1;
-    }
-    while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-        if (c == OPT_HELP) {
-            fputs(usage, stdout);
-            return cmd_finish(cmd) ? 1 : 2;
-        }
-        if (c == '?' || c == ':') return option_unknown(cmd, argv);
-        if (take(args, c, optarg)) return 1;
-    }
-    return 0;
-}
-
 /* ---- models, contexts, trainers ---- */
 
 /* Returns the path of the bundled model: in the build tree, in the data folder of the prefix where the binary or

@@ -203,7 +203,7 @@ error "two models" 'one file at most' info "$data/ps" "$data/ph"
 error "a missing expected file" 'nowhere: No such file' verify -m "$data/ps" "$dir/nowhere"
 error "expected tensors of another model" 'does not fit|is not' verify -m "$data/ps" "$data/ph/expected.safetensors"
 error "weights in place of expected tensors" 'has no input_ids' verify -m "$data/ps" "$data/ps/model.safetensors"
-error "an unknown subcommand" 'expected info' "$caduceus" model frobnicate
+error "an unknown subcommand" 'model frobnicate: no such command; `caduceus help model`' "$caduceus" model frobnicate
 error "an unknown option" '--frobnicate' info --frobnicate
 error "results that cannot be written" 'No space left' to_full info -m "$data/ps"
 

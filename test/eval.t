@@ -152,7 +152,7 @@ bad "-r past the end" 'begins past the end' -r one:5000-6000
 bad "a region of no contig" 'no contig "three"' -r three
 bad "a classifier" 'classifier without a language-model head' -m "$data/cls-ps" --markov none
 bad "flanks that fill the window" 'leaves nothing' --flank 48
-bad "an argument" 'intervals are given with -L' in.bed
+bad "an argument" 'in.bed: no such argument; in.bed looks like a BED: -L' in.bed
 error "the output is the BED" 'in.bed' eval_ -L in.bed -o in.bed
 error "the output is the index" 'ref.fa.fai' eval_ -L in.bed -o ref.fa.fai
 error "a missing folder" 'no/x.tsv' eval_ -L in.bed -o no/x.tsv

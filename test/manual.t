@@ -208,12 +208,12 @@ same "the defaults in pretrain's usage are its defaults" begun/training.safetens
 
 # ---- pages ----
 
-"$caduceus" help | sed -nE 's/^  ([a-z]+) .*/\1/p' >commands
+"$caduceus" help | sed -nE '/^Examples/q; s/^  ([a-z]+) .*/\1/p' >commands
 ok "help lists commands" test -s commands
 section COMMANDS "$doc/caduceus.1" >listed
 while read -r command; do
     case $command in
-        help | version) ok "caduceus(1) describes $command" grep -qx "\.B $command" listed ;;
+        help | version | completion) ok "caduceus(1) describes $command" grep -qx "\.B $command" listed ;;
         *) ok "$command has a page" test -s "$doc/caduceus-$command.1"
            ok "caduceus(1) names $command" grep -qx "\.B $command" listed ;;
     esac
@@ -303,6 +303,10 @@ audit "README.md shows only options that exist"
 for page in "$doc"/*.1; do
     awk '/^\.EE/ { at = 0 } at; /^\.EX/ { at = 1 }' "$page" | plain >text
     audit "$(basename "$page") shows only options that exist"
+done
+for command in $(cat commands) 'model info' 'model verify' 'model convert' 'model pull' 'model list'; do
+    "$caduceus" help $command | awk '/^Examples?:/ { at = 1 } at' >text
+    audit "help $command shows only options that exist"
 done
 for line in "caduceus annotate -T x --no-such y" "caduceus annotate -Z x" \
     "bcftools +caduceus --no-such in.vcf -- -T x" "bcftools +caduceus in.vcf -- -Z x"; do

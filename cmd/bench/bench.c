@@ -31,7 +31,10 @@ static const char USAGE[] =
     "      --json             JSON, not a table\n" PROGRESS_USAGE
     "      --quiet            no progress and no notes, but the bundled model's\n"
     "      --verbosity N      above 3, messages of htslib too [3]\n"
-    "      --help             this text\n";
+    "  -h, --help             this text\n"
+    "\nExamples:\n"
+    "  caduceus bench --window 1024 --brief\n"
+    "  caduceus bench -m model --window 1024,16384 --batch-tokens 16384 -@ 1,4\n";
 
 /* ---- options ---- */
 
@@ -157,10 +160,9 @@ static int parse_args(args_t *a, int argc, char **argv)
     a->rounds = 3;
     a->fresh.rcps = -1;
     a->error_window = -1;
-    rc = options_parse("bench", argc, argv, OPTIONS_SHORT, LONGS, USAGE, take_option, a);
-    if (rc) return rc;
-    if (argc > optind) return cmd_fail("bench", "%s: no such argument; a model is given with -m", argv[optind]);
-    return check(a);
+    rc = options_parse(&CMD_BENCH, argc, argv, take_option, a);
+    if (rc == 0) rc = options_operands(&CMD_BENCH, argc, argv, NULL);
+    return rc ? rc : check(a);
 }
 
 /* ---- models and cells ---- */
@@ -242,7 +244,7 @@ static int finish(const bench_t *b)
     return cmd_fail("bench", "nothing was measured: %s", b->cell[0].refused);
 }
 
-int cmd_bench(int argc, char **argv)
+static int run_bench(int argc, char **argv)
 {
     args_t a;
     bench_t b = { .a = &a };
@@ -261,3 +263,8 @@ int cmd_bench(int argc, char **argv)
     close_bench(&b);
     return rc ? 1 : 0;
 }
+
+const command_t CMD_BENCH = { "bench",   "measure speed, memory and error of a model on this machine",
+                              run_bench, USAGE,
+                              NULL,      OPTIONS_SHORT,
+                              LONGS,     NULL };

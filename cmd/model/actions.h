@@ -4,12 +4,9 @@
 
 #include "cmd.h"
 
-/* model.c lists the actions; each has a file of its name. optind is at the first argument after the action's name. */
-int model_convert(int argc, char **argv);
-int model_info(int argc, char **argv);
-int model_list(int argc, char **argv);
-int model_pull(int argc, char **argv);
-int model_verify(int argc, char **argv);
+/* model.c lists the actions; each has a file of its name. When one is run, optind is at the first argument after its
+ * name. */
+extern const command_t MODEL_CONVERT, MODEL_INFO, MODEL_LIST, MODEL_PULL, MODEL_VERIFY;
 
 /* Takes the operand that names a model, if one is given: -m and an operand exclude each other. Returns 0, or 1 after
  * reporting an error. */

@@ -15,7 +15,8 @@ static const char USAGE[] = "Usage: caduceus model convert [options] -o DIR [MOD
                             "      --bare             each tied tensor under one of its names\n"
                             "      --merge            add the adapter to the weights\n"
                             "      --keep-bias        write the bias of a classifier's head, which Python's\n"
-                            "                         classes have not\n" OPTIONS_USAGE;
+                            "                         classes have not\n" OPTIONS_USAGE "\nExample:\n"
+                            "  caduceus model convert -m model -o whole\n";
 
 typedef struct {
     options_t o;
@@ -108,13 +109,22 @@ static int take_option(void *args, int c, const char *arg)
     }
 }
 
-int model_convert(int argc, char **argv)
+static int run_convert(int argc, char **argv)
 {
     args_t a = { 0 };
     int rc;
     cad_save_init(&a.how);
     options_init(&a.o, "model convert");
-    rc = options_parse(a.o.cmd, argc, argv, OPTIONS_SHORT "o:", LONGS, USAGE, take_option, &a);
+    rc = options_parse(&MODEL_CONVERT, argc, argv, take_option, &a);
     if (rc) return rc == 2 ? 0 : 1;
     return model_operand(&a.o, argc, argv) ? 1 : convert(&a);
 }
+
+const command_t MODEL_CONVERT = { "model convert",
+                                  "write it anew with the published names, as float32 or another type",
+                                  run_convert,
+                                  USAGE,
+                                  NULL,
+                                  OPTIONS_SHORT "o:",
+                                  LONGS,
+                                  NULL };

@@ -13,7 +13,9 @@ static const char USAGE[] = "Usage: caduceus model pull [options] ORG/NAME[@REV]
                             "      --dry-run          print files, sizes and what is to be fetched; fetch nothing\n"
                             "      --retries N        tries again after a failure that may pass, 0 to 30 [5]\n"
                             "      --quiet            no progress and no summary\n"
-                            "      --help             this text\n";
+                            "  -h, --help             this text\n"
+                            "\nExample:\n"
+                            "  caduceus model pull --dry-run kuleshov-group/PlantCaduceus_l20\n";
 
 typedef struct {
     const char *cmd, *revision;
@@ -187,14 +189,18 @@ static bool offline(void)
     return false;
 }
 
-int model_pull(int argc, char **argv)
+static int run_pull(int argc, char **argv)
 {
     args_t a = { .cmd = "model pull", .retries = 5 };
     cad_hub_name_t name;
-    int rc = options_parse(a.cmd, argc, argv, "", LONGS, USAGE, take_option, &a);
+    int rc = options_parse(&MODEL_PULL, argc, argv, take_option, &a);
     if (rc) return rc == 2 ? 0 : 1;
     if (argc - optind != 1) return cmd_fail(a.cmd, "give one model, as ORG/NAME or ORG/NAME@REV");
     if (name_model(&a, argv[optind], &name)) return 1;
     if (offline()) return cmd_fail(a.cmd, "$HF_HUB_OFFLINE is set: nothing is fetched; unset it to fetch");
     return pull(&a, &name);
 }
+
+const command_t MODEL_PULL = {
+    "model pull", "download it from the Hugging Face hub into the hub's cache", run_pull, USAGE, NULL, "", LONGS, NULL
+};

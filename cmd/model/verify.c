@@ -17,7 +17,9 @@ static const char USAGE[] =
     "Options:\n"
     "      --tolerance X      largest error to accept [2e-6; bf16 1e-2; gradients 5e-6,\n"
     "                         their loss 1e-6; in bf16 5e-2 and 1e-2]\n"
-    "      --recompute        gradients: keep each layer's input alone, as in training\n" OPTIONS_USAGE;
+    "      --recompute        gradients: keep each layer's input alone, as in training\n" OPTIONS_USAGE "\nExamples:\n"
+    "  caduceus model verify -m model\n"
+    "  caduceus model verify -m model --tolerance 5e-3\n";
 
 typedef struct {
     const options_t *o;
@@ -161,16 +163,20 @@ static int verify_each(const args_t *a, char **model, int n)
     return cmd_finish(a->o.cmd) || good < n;
 }
 
-int model_verify(int argc, char **argv)
+static int run_verify(int argc, char **argv)
 {
     args_t a = { .tolerance = -1 };
     const char *expected = NULL;
     int rc;
     options_init(&a.o, "model verify");
-    rc = options_parse(a.o.cmd, argc, argv, OPTIONS_SHORT, LONGS, USAGE, take_option, &a);
+    rc = options_parse(&MODEL_VERIFY, argc, argv, take_option, &a);
     if (rc) return rc == 2 ? 0 : 1;
     if (argc - optind > 1) return verify_each(&a, argv + optind, argc - optind);
     if (argc - optind == 1 && !is_model(argv[optind])) expected = argv[optind];
     else if (model_operand(&a.o, argc, argv)) return 1;
     return verify(&a.o, expected, a.tolerance, a.recompute);
 }
+
+const command_t MODEL_VERIFY = {
+    "model verify", "run it and compare with expected tensors", run_verify, USAGE, NULL, OPTIONS_SHORT, LONGS, NULL
+};

@@ -34,7 +34,9 @@ static const char USAGE[] = "Usage: caduceus finetune [options] TRAIN -o DIR\n\n
                             "      --freeze           train the head alone\n"
                             "      --from-scratch     take the model's configuration, not its weights\n"
                             "      --recompute        less memory, more time\n"
-                            "Other:\n" PROGRESS_USAGE OPTIONS_USAGE;
+                            "Other:\n" PROGRESS_USAGE OPTIONS_USAGE "\nExamples:\n"
+                            "  caduceus finetune train.csv --test test.csv -o classifier\n"
+                            "  caduceus finetune -T hg38.fa classes.bed --epochs 3 -o regions\n";
 
 /* ---- options ---- */
 
@@ -171,11 +173,9 @@ static int parse_args(finetune_args_t *a, int argc, char **argv)
         .pool = CAD_POOL_MEAN
     };
     options_init(&a->o, "finetune");
-    rc = options_parse("finetune", argc, argv, OPTIONS_SHORT "T:o:", LONGS, USAGE, take_option, a);
+    rc = options_parse(&CMD_FINETUNE, argc, argv, take_option, a);
+    if (rc == 0) rc = options_operands(&CMD_FINETUNE, argc, argv, "one file of labelled sequences");
     if (rc) return rc;
-    if (argc - optind != 1)
-        return cmd_fail("finetune", "expected one file of labelled sequences, %d given; - is standard input",
-                        argc - optind);
     a->train = argv[optind];
     return settle(a);
 }
@@ -294,7 +294,7 @@ static int run(tuning_t *r, finetune_args_t *a, cad_error_t *err)
     return rc ? rc : tuning_run(r, err);
 }
 
-int cmd_finetune(int argc, char **argv)
+static int run_finetune(int argc, char **argv)
 {
     finetune_args_t a;
     tuning_t r = { .a = &a, .claim = -1 };
@@ -314,3 +314,8 @@ int cmd_finetune(int argc, char **argv)
     tuning_close(&r);
     return rc || cmd_finish("finetune") ? 1 : 0;
 }
+
+const command_t CMD_FINETUNE = { "finetune",   "train a classifier of sequences or regions on labels of yours",
+                                 run_finetune, USAGE,
+                                 NULL,         OPTIONS_SHORT "T:o:",
+                                 LONGS,        NULL };

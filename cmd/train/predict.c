@@ -17,7 +17,10 @@ static const char USAGE[] =
     "Options:\n"
     "  -o, --output FILE      output, compressed if it ends in .gz [-]\n" LABELS_USAGE
     "      --metrics FILE     compare with the labels in IN, as finetune does\n"
-    "  -m, --model PATH       checkpoint of caduceus finetune [$CADUCEUS_MODEL]\n" PROGRESS_USAGE OPTIONS_USAGE_RUN;
+    "  -m, --model PATH       checkpoint of caduceus finetune [$CADUCEUS_MODEL]\n" PROGRESS_USAGE OPTIONS_USAGE_RUN
+    "\nExamples:\n"
+    "  caduceus predict -m classifier more.fa -o classes.tsv\n"
+    "  caduceus predict -m classifier test.csv --metrics metrics.tsv -o classes.tsv\n";
 
 typedef struct {
     options_t o;
@@ -74,10 +77,9 @@ static int parse_args(args_t *a, int argc, char **argv)
     int rc;
     *a = (args_t) { .output = "-" };
     options_init(&a->o, "predict");
-    rc = options_parse("predict", argc, argv, OPTIONS_SHORT "T:o:", LONGS, USAGE, take_option, a);
+    rc = options_parse(&CMD_PREDICT, argc, argv, take_option, a);
+    if (rc == 0) rc = options_operands(&CMD_PREDICT, argc, argv, "one input");
     if (rc) return rc;
-    if (argc - optind != 1)
-        return cmd_fail("predict", "expected one input, %d given; - is standard input", argc - optind);
     a->in = argv[optind];
     if (a->metrics && !strcmp(a->metrics, "-") && !strcmp(a->output, "-"))
         return cmd_fail("predict", "--metrics and the output are both standard output");
@@ -330,7 +332,7 @@ static void close_all(run_t *r)
     cad_model_close(r->model);
 }
 
-int cmd_predict(int argc, char **argv)
+static int run_predict(int argc, char **argv)
 {
     args_t a;
     run_t r;
@@ -347,3 +349,8 @@ int cmd_predict(int argc, char **argv)
     close_all(&r);
     return rc || cmd_finish("predict") ? 1 : 0;
 }
+
+const command_t CMD_PREDICT = { "predict",   "classes, labels or values of sequences or regions, by a fine-tuned model",
+                                run_predict, USAGE,
+                                NULL,        OPTIONS_SHORT "T:o:",
+                                LONGS,       NULL };

@@ -42,7 +42,10 @@ static const char USAGE[] =
     "      --valid-tokens N   tokens of one [262144]\n"
     "      --save-every K     steps between checkpoints [200]\n"
     "      --resume           go on from DIR/training.safetensors, if it is there\n"
-    "      --recompute        a third of the memory for a third more time\n" PROGRESS_USAGE OPTIONS_USAGE_RUN;
+    "      --recompute        a third of the memory for a third more time\n" PROGRESS_USAGE OPTIONS_USAGE_RUN
+    "\nExamples:\n"
+    "  caduceus pretrain -T genome.fa --valid-fraction 0.05 -o new --resume\n"
+    "  caduceus pretrain -T genome.fa -L corpus.bed -m model -o longer --lr 0.001\n";
 
 /* ---- options ---- */
 
@@ -155,10 +158,9 @@ static int parse_args(args_t *a, int argc, char **argv)
                     .lr_end = -1,
                     .clip = 1 };
     options_init(&a->o, "pretrain");
-    rc = options_parse("pretrain", argc, argv, OPTIONS_SHORT "T:L:o:", LONGS, USAGE, take_option, a);
-    if (rc) return rc;
-    if (optind < argc) return cmd_fail("pretrain", "%s: not an option; the genome is given with -T", argv[optind]);
-    return check(a);
+    rc = options_parse(&CMD_PRETRAIN, argc, argv, take_option, a);
+    if (rc == 0) rc = options_operands(&CMD_PRETRAIN, argc, argv, NULL);
+    return rc ? rc : check(a);
 }
 
 /* ---- the folder ---- */
@@ -497,7 +499,7 @@ static void close_run(run_t *r)
     text_free(&r->recipe);
 }
 
-int cmd_pretrain(int argc, char **argv)
+static int run_pretrain(int argc, char **argv)
 {
     args_t a;
     run_t r = { .a = &a, .claim = -1 };
@@ -521,3 +523,6 @@ int cmd_pretrain(int argc, char **argv)
     close_run(&r);
     return rc || cmd_finish("pretrain") ? 1 : 0;
 }
+
+const command_t CMD_PRETRAIN = { "pretrain", "train a model on a genome", run_pretrain, USAGE,
+                                 NULL,       OPTIONS_SHORT "T:L:o:",      LONGS,        NULL };

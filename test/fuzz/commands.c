@@ -35,8 +35,8 @@ void fuzz_bed(const uint8_t *data, size_t size)
 {
     place_enter();
     place_put("in", (place_t) { data, size }, 0);
-    if (size & 1) COMMAND(cmd_annotate, ANNOTATE, "-T", "ref.fa", "--clip", "-o", "/dev/null", "in");
-    else COMMAND(cmd_annotate, ANNOTATE, "-T", "ref.fa", "--in-format", "bed", "-L", "in", "-o", "/dev/null", "in");
+    if (size & 1) COMMAND(CMD_ANNOTATE.run, ANNOTATE, "-T", "ref.fa", "--clip", "-o", "/dev/null", "in");
+    else COMMAND(CMD_ANNOTATE.run, ANNOTATE, "-T", "ref.fa", "--in-format", "bed", "-L", "in", "-o", "/dev/null", "in");
 }
 
 /* FASTA, its .fai and its .gzi: with all three a plain FASTA is compressed here, in one block. */
@@ -50,8 +50,8 @@ void fuzz_fasta(const uint8_t *data, size_t size)
     put_rows();
     while (n < 3 && place_next(&rest, &file[n])) n++;
     for (int i = 0; i < n; i++) place_put(names[i], file[i], i == 0 && n == 3 && place_begins(file[0], ">", 1));
-    COMMAND(cmd_annotate, ANNOTATE, "-T", "x.fa", "-o", "/dev/null", "in.bed");
-    if (n == 1) COMMAND(cmd_annotate, ANNOTATE, "--embed", "/dev/null", "-o", "/dev/null", "x.fa");
+    COMMAND(CMD_ANNOTATE.run, ANNOTATE, "-T", "x.fa", "-o", "/dev/null", "in.bed");
+    if (n == 1) COMMAND(CMD_ANNOTATE.run, ANNOTATE, "--embed", "/dev/null", "-o", "/dev/null", "x.fa");
 }
 
 /* Writes the data as "in", binary records in BGZF, and the index that may follow; true if there is one. */
@@ -78,8 +78,9 @@ void fuzz_reads(const uint8_t *data, size_t size)
     place_enter();
     const char *out = size & 1 ? "bam" : "sam", *context = size & 2 ? "ref" : "seq";
     if (put_indexed(data, size, "BAM\1"))
-        COMMAND(cmd_annotate, ANNOTATE, "-T", "ref.fa", "-O", out, "-r", "c:5-30", "-r", "d", "-o", "/dev/null", "in");
-    else COMMAND(cmd_annotate, ANNOTATE, "-T", "ref.fa", "--context", context, "-O", out, "-o", "/dev/null", "in");
+        COMMAND(CMD_ANNOTATE.run, ANNOTATE, "-T", "ref.fa", "-O", out, "-r", "c:5-30", "-r", "d", "-o", "/dev/null",
+                "in");
+    else COMMAND(CMD_ANNOTATE.run, ANNOTATE, "-T", "ref.fa", "--context", context, "-O", out, "-o", "/dev/null", "in");
 }
 
 void fuzz_variants(const uint8_t *data, size_t size)
@@ -87,8 +88,9 @@ void fuzz_variants(const uint8_t *data, size_t size)
     place_enter();
     const char *out = size & 1 ? "b" : "v";
     if (put_indexed(data, size, "BCF\2"))
-        COMMAND(cmd_annotate, ANNOTATE, "-T", "ref.fa", "-O", out, "-r", "c:5-30", "-r", "d", "-o", "/dev/null", "in");
-    else COMMAND(cmd_annotate, ANNOTATE, "-T", "ref.fa", "--check-ref", "w", "-O", out, "-o", "/dev/null", "in");
+        COMMAND(CMD_ANNOTATE.run, ANNOTATE, "-T", "ref.fa", "-O", out, "-r", "c:5-30", "-r", "d", "-o", "/dev/null",
+                "in");
+    else COMMAND(CMD_ANNOTATE.run, ANNOTATE, "-T", "ref.fa", "--check-ref", "w", "-O", out, "-o", "/dev/null", "in");
 }
 
 /* Writes PART.json, as the shard K of N would have. */
@@ -119,5 +121,5 @@ void fuzz_merge(const uint8_t *data, size_t size)
         place_put(part[i], file[i], 0);
         put_json(part[i], file[i], i + 1, n, size & 1);
     }
-    COMMAND(cmd_merge, "merge", "-o", "/dev/null", "part1", n == 2 ? "part2" : NULL);
+    COMMAND(CMD_MERGE.run, "merge", "-o", "/dev/null", "part1", n == 2 ? "part2" : NULL);
 }
