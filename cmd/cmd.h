@@ -43,7 +43,7 @@ void cmd_warn(const char *cmd, const char *fmt, ...) __attribute__((format(print
 int cmd_finish(const char *cmd);
 
 /* ---- options.c: acting on the options of option_table.h ---- */
-/* Returns the model that -m or $CADUCEUS_MODEL names, or NULL. */
+/* Returns the model that -m or $CADUCEUS_MODEL names; NULL if that is the bundled one, or none is named. */
 const char *options_model(const options_t *o);
 /* Opens a context with these options for windows of up to max_len tokens. */
 int options_open_context(const options_t *o, const cad_model_t *model, int64_t max_len, cad_context_t **ctx,

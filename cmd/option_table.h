@@ -65,15 +65,15 @@ enum { /* codes of shared options without a letter */
     OPT_VALUE("model", 'm'), OPT_VALUE("adapter", OPT_ADAPTER), OPT_VALUE("device", 'd'), OPT_VALUE("threads", '@'), \
         OPT_VALUE("precision", OPT_PRECISION), OPT_FLAG("quiet", OPT_QUIET), OPT_VALUE("verbosity", OPT_VERBOSITY),  \
         OPT_FLAG("help", OPT_HELP)
-#define OPTIONS_USAGE                                                                 \
-    "  -m, --model PATH       checkpoint: folder, weight file or hf:ORG/NAME[@REV]\n" \
-    "                         [$CADUCEUS_MODEL, else the bundled small model]\n" OPTIONS_USAGE_RUN
+#define OPTIONS_USAGE                                                                        \
+    "  -m, --model PATH       checkpoint: folder, weight file, hf:ORG/NAME[@REV], address\n" \
+    "                         on the hub, or bundled [$CADUCEUS_MODEL, else bundled]\n" OPTIONS_USAGE_RUN
 #define OPTIONS_USAGE_RUN                                                                \
     "      --adapter DIR      LoRA adapter (peft) to add: folder or hf:ORG/NAME[@REV]\n" \
     "  -@, --threads N        compute threads, 0 means 1 [CPUs this process may use]\n"  \
     "  -d, --device DEV       auto, cpu, cuda or cuda:I [auto]\n"                        \
     "      --precision P      fp32 or bf16 [CPU: fp32, CUDA: bf16]\n"                    \
-    "      --quiet            no progress and no warnings, but the bundled model's\n"    \
+    "      --quiet            no progress, notes or warnings\n"                          \
     "      --verbosity N      above 3, messages of htslib too [3]\n"                     \
     "  -h, --help             this text\n"
 /* for the commands that show progress */

@@ -155,7 +155,7 @@ static bool is_region(const char *s)
 static bool is_model(const char *s)
 {
     struct stat sb;
-    return !strncmp(s, "hf:", 3) || ends_in(s, ".safetensors") || (stat(s, &sb) == 0 && S_ISDIR(sb.st_mode));
+    return cad_hub_named(s) || ends_in(s, ".safetensors") || (stat(s, &sb) == 0 && S_ISDIR(sb.st_mode));
 }
 
 /* Returns how an operand looks: the letter of the option that takes such a value, and its kind; 0 if like nothing. */

@@ -62,7 +62,7 @@ CAD_API const char *cad_strerror(int code);
 /* ---- model -------------------------------------------------------------- */
 
 /* Opens a checkpoint: a folder with config.json and model.safetensors (or model.safetensors.index.json and its
- * shards), a .safetensors file with a config.json in the same folder, or "hf:ORG/NAME[@REV]" for a snapshot in the
+ * shards), a .safetensors file with a config.json in the same folder, or "hf:ORG/NAME[@REV]", or its address, for a snapshot in the
  * local hub cache. Reads all weights into memory and checks them (shapes, equality of tied tensors, NaN). */
 CAD_API int cad_model_open(cad_model_t **model, const char *path, cad_error_t *err);
 
@@ -153,7 +153,11 @@ typedef struct cad_hub_name_t {
     char model[97];     /* "ORG/NAME" */
     char revision[256]; /* a branch, a tag or a commit; "main" if none is given */
 } cad_hub_name_t;
-/* Splits "ORG/NAME" or "ORG/NAME@REV", either of which may follow "hf:", into *name, and checks the parts. */
+/* Returns 1 if a text names a model of the hub: it begins with "hf:", or is the address (URL) of a page of the hub, at
+ * huggingface.co, hf.co or $HF_ENDPOINT; else 0. */
+CAD_API int cad_hub_named(const char *text);
+/* Splits "ORG/NAME" or "ORG/NAME@REV", either of which may follow "hf:", or the address of a model's page or file, into
+ * *name, and checks the parts. */
 CAD_API int cad_hub_parse(cad_hub_name_t *name, const char *text, cad_error_t *err);
 
 enum cad_hub_part_t {
@@ -317,8 +321,8 @@ CAD_API void cad_context_close(cad_context_t *ctx);
 CAD_API const char *cad_context_device(const cad_context_t *ctx);
 CAD_API const char *cad_context_precision(const cad_context_t *ctx);
 
-/* Returns the reasons for a slow run: why "auto" fell back to the CPU (not given if the device is NULL and no CUDA
- * module is installed), and that the CPU has no bfloat16 instructions, so that bf16 is slower than fp32. "" if there is
+/* Returns the reasons for a slow run: why "auto" fell back to the CPU (given if a CUDA module was loaded, or named by
+ * $CADUCEUS_CUDA_MODULE, and not if no module or driver is installed), and that the CPU has no bfloat16 instructions, so that bf16 is slower than fp32. "" if there is
  * none. The text is owned by the context. */
 CAD_API const char *cad_context_note(const cad_context_t *ctx);
 

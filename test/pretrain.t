@@ -320,7 +320,7 @@ fi
 bad() { local name=$1 regex=$2; shift 2; error "$name" "$regex" train -o bad.out "$@"; }
 error "no genome" 'pretrain: give the genome with -T' "$caduceus" pretrain -o x
 error "no folder" 'pretrain: name the folder.*-o' "$caduceus" pretrain -T g.fa
-bad "an argument" 'more.fa: not an option' more.fa
+bad "an argument" 'more.fa: no such argument; more.fa looks like a FASTA: -T' more.fa
 bad "a genome that is not there" 'gone.fa: No such file' -T gone.fa
 bad "intervals that are not there" 'gone.bed: No such file' -L gone.bed
 error "a model that is not there" 'gone' "$caduceus" pretrain -T g.fa -m gone -o bad.out

@@ -10,8 +10,8 @@ static const char USAGE[] =
     "each operation beside the least that this machine would need, and the error against\n"
     "double precision; for each combination of the values given. A LIST is N[,N...].\n\n"
     "Models:\n"
-    "  -m, --model PATH       checkpoint: folder, weight file or hf:ORG/NAME[@REV]; may\n"
-    "                         be repeated [$CADUCEUS_MODEL, else the bundled small model]\n"
+    "  -m, --model PATH       checkpoint: folder, weight file, hf:ORG/NAME[@REV] or bundled;\n"
+    "                         may be repeated [$CADUCEUS_MODEL, else bundled]\n"
     "      --adapter DIR      LoRA adapter (peft) to add: folder or hf:ORG/NAME[@REV]\n"
     "      --config FILE      a random one instead, of this config.json; as the next options\n" NEW_MODEL_USAGE
     "Cells:\n"
@@ -29,7 +29,7 @@ static const char USAGE[] =
     "                         state, exponentials, bytes [measured, on the CPU]\n"
     "Output:\n"
     "      --json             JSON, not a table\n" PROGRESS_USAGE
-    "      --quiet            no progress and no notes, but the bundled model's\n"
+    "      --quiet            no progress, notes or warnings\n"
     "      --verbosity N      above 3, messages of htslib too [3]\n"
     "  -h, --help             this text\n"
     "\nExamples:\n"

@@ -30,7 +30,7 @@ static bool folder_given(const options_t *o)
 {
     const char *model = options_model(o);
     struct stat sb;
-    return model && (!strncmp(model, "hf:", 3) || (stat(model, &sb) == 0 && S_ISDIR(sb.st_mode)));
+    return model && (cad_hub_named(model) || (stat(model, &sb) == 0 && S_ISDIR(sb.st_mode)));
 }
 
 static int check_outputs(const args_t *a, ledger_t *files, cad_error_t *err)

@@ -4,7 +4,7 @@
 #include "store.h"
 #endif
 
-static const char USAGE[] = "Usage: caduceus model pull [options] ORG/NAME[@REV]\n\n"
+static const char USAGE[] = "Usage: caduceus model pull [options] ORG/NAME[@REV]|URL\n\n"
                             "Downloads a model from the Hugging Face hub into the hub's local cache, where\n"
                             "-m hf:ORG/NAME and Python find it, and prints the folder. Fetches config,\n"
                             "tokenizer and weight files that the cache lacks, and checks their hashes.\n\n"
@@ -170,7 +170,7 @@ static int name_model(const args_t *a, const char *text, cad_hub_name_t *name)
     text_t full = { 0 };
     cad_error_t err;
     int rc;
-    if (a->revision && strchr(text, '@'))
+    if (a->revision && (strchr(text, '@') || strstr(text, "/tree/")))
         return cmd_fail(a->cmd, "%s: names a revision already; --revision is one too many", text);
     text_puts(&full, text);
     if (a->revision) text_printf(&full, "@%s", a->revision);

@@ -86,7 +86,7 @@ static char *default_expected(const options_t *o)
 {
     const char *model = o->adapter ? o->adapter : options_model(o), *slash = model ? strrchr(model, '/') : NULL;
     char *dir, *path;
-    if (!model || !strncmp(model, "hf:", 3)) return NULL;
+    if (!model || cad_hub_named(model)) return NULL;
     if (is_folder(model)) dir = strdup(model);
     else dir = slash ? strndup(model, (size_t)(slash - model) + (slash == model)) : strdup(".");
     path = dir ? cad_path_join(dir, "expected.safetensors") : NULL;
@@ -145,7 +145,7 @@ static bool is_model(const char *s)
 {
     const char *dot = strrchr(s, '.');
     bool torch = dot && (!strcmp(dot, ".bin") || !strcmp(dot, ".ckpt") || !strcmp(dot, ".pt") || !strcmp(dot, ".pth"));
-    return !strncmp(s, "hf:", 3) || torch || is_folder(s);
+    return cad_hub_named(s) || torch || is_folder(s);
 }
 
 /* Verifies each model by the expected file beside it, and goes on after a failure. */

@@ -23,7 +23,7 @@ static const char USAGE[] =
     "      --soft-mask-weight W  weight of the loss at lower-case bases [1]\n"
     "      --rc-aug yes|no    turn half of the windows round [Ph: yes, PS: no]\n"
     "Model (new, unless -m gives one to go on with):\n"
-    "  -m, --model PATH       checkpoint: folder, .safetensors file or hf:ORG/NAME[@REV]\n"
+    "  -m, --model PATH       checkpoint: folder, weight file, hf:ORG/NAME[@REV] or bundled\n"
     "      --config FILE      a config.json; the next options change it\n" NEW_MODEL_USAGE
     "  -o, --output DIR       where results go\n"
     "Recipe:\n"
@@ -208,9 +208,10 @@ static int open_folder(run_t *r, cad_error_t *err)
 static int open_model(run_t *r, cad_error_t *err)
 {
     const args_t *a = r->a;
-    int rc = a->o.model ? cad_model_open_adapted(&r->model, a->o.model, a->o.adapter, err)
+    int rc = a->o.model ? options_open_model(&a->o, &r->model)
                         : new_model_open(&a->fresh, &r->model, a->seq_len, (uint64_t)a->t.seed, err);
     const char *name = a->o.model ? a->o.model : a->fresh.config ? a->fresh.config : "the model";
+    if (rc && a->o.model) err->text[0] = 0; /* already reported */
     if (rc) return rc;
     if (cad_model_number(r->model, CAD_LABELS))
         return cad_fail(err, CAD_EARG, "%s: a classifier, which has no language-model head to train", name);
@@ -516,8 +517,8 @@ static int run_pretrain(int argc, char **argv)
         err = later;
     }
     progress_end(&r.progress, rc == 0);
-    if (rc) cmd_fail("pretrain", "%s", err.text);
-    else notes_summary(&r.notes);
+    if (rc && err.text[0]) cmd_fail("pretrain", "%s", err.text);
+    if (rc == 0) notes_summary(&r.notes);
     if (rc && r.made) rmdir(a.dir); /* fails, as intended, if the folder is not empty */
     if (r.claim >= 0) close(r.claim);
     close_run(&r);
