@@ -6,8 +6,9 @@
 
 static const char USAGE[] =
     "Usage: caduceus eval [options] -T ref.fa [-L intervals.bed --split valid]\n\n"
-    "Hides bases, asks the model for them, and prints a table of loss, bits per base,\n"
-    "accuracy and perplexity; and of Markov models at the very same bases.\n\n"
+    "Hides bases, asks the model (or each, if -m is repeated) for them, and prints a table\n"
+    "of loss, bits per base, accuracy and perplexity; and of Markov models at the very same\n"
+    "bases.\n\n"
     "Options:\n"
     "  -T, --reference FASTA  the reference, plain or bgzip; also --fasta-ref\n"
     "  -L, --targets-file BED intervals; its fourth column names splits, as train, valid\n"
@@ -27,8 +28,12 @@ static const char USAGE[] =
     "  caduceus eval -T hg38.fa -L corpus.bed --split valid\n"
     "  caduceus eval -T hg38.fa --sample 50 --markov none\n";
 
+enum { MODELS = 16 }; /* maximum number of -m */
+
 typedef struct {
     options_t o;
+    const char *model[MODELS]; /* values of -m */
+    int nmodel;
     settings_t set;
     const char *output, *split, *markov_split;
     limits_t limits;
@@ -36,14 +41,17 @@ typedef struct {
     bool dry_run, baseline;       /* baseline: the user gave --markov */
 } args_t;
 
-typedef struct {
+typedef struct { /* the table, written when all models are evaluated */
+    output_t *out;
+    text_t head, rows;
+} report_t;
+
+typedef struct { /* the evaluation of one model */
     args_t *a;
     run_t run;
     eval_t *eval; /* state of the source; owned by the source */
-    output_t *out;
     splits_t splits;
     cad_markov_t markov;
-    text_t text;
 } evaluation_t;
 
 /* ---- options ---- */
@@ -76,6 +84,10 @@ static int take_option(void *args, int c, const char *arg)
     args_t *a = args;
     int rc;
     switch (c) {
+    case 'm':
+        if (a->nmodel == MODELS) return cmd_fail("eval", "-m: more than %d models", MODELS);
+        a->model[a->nmodel++] = arg;
+        return options_take(&a->o, c, arg);
     case 'o': a->output = arg; return 0;
     case 'r':
     case 'L': return limits_take(&a->limits, "eval", c, arg);
@@ -116,15 +128,18 @@ static int parse_args(args_t *a, int argc, char **argv)
 
 /* ---- inputs ---- */
 
-static int open_output(evaluation_t *t, cad_error_t *err)
+static int open_output(const args_t *a, report_t *table, cad_error_t *err)
 {
-    const args_t *a = t->a;
     ledger_t files = { 0 };
     int rc;
-    options_inputs(&a->o, a->set.reference, NULL, &a->limits, &files);
+    for (int i = 0; i < cad_max(a->nmodel, 1); i++) {
+        options_t o = a->o;
+        o.model = a->model[i];
+        options_inputs(&o, a->set.reference, NULL, &a->limits, &files);
+    }
     rc = ledger_output(&files, a->output, err);
     ledger_free(&files);
-    return rc || a->dry_run ? rc : output_open(&t->out, a->output, output_is_gz(a->output), err);
+    return rc || a->dry_run ? rc : output_open(&table->out, a->output, output_is_gz(a->output), err);
 }
 
 /* Finds the split that the Markov models (the baseline) are fitted to. If there is none, they are omitted, unless
@@ -196,33 +211,17 @@ static int evaluate(evaluation_t *t, cad_error_t *err)
     return rc;
 }
 
-static int write_table(evaluation_t *t, cad_error_t *err)
-{
-    int rc;
-    progress_clear(&t->run.progress);
-    provenance_header(&t->run.provenance, &t->text);
-    eval_table(t->eval, t->a->set.mask, &t->text);
-    rc = text_write(t->out, &t->text, err);
-    if (rc == 0) {
-        rc = output_close(t->out, err);
-        t->out = NULL;
-    }
-    return rc;
-}
-
 static int run(evaluation_t *t, cad_error_t *err)
 {
     run_t *r = &t->run;
-    int rc = open_output(t, err);
-    if (rc == 0) rc = run_begin(r, &SOURCE_SPLITS, NULL, err);
+    int rc = run_begin(r, &SOURCE_SPLITS, NULL, err);
     if (rc) return rc;
     t->eval = r->stream.state;
     rc = run_open_reference(r, t->a->set.reference, NULL, err);
     if (rc == 0) rc = open_intervals(t, err);
     if (rc == 0) rc = run_open_model(r, err);
     if (rc == 0) rc = open_engine(t, err);
-    if (rc == 0) rc = evaluate(t, err);
-    return rc || t->a->dry_run ? rc : write_table(t, err);
+    return rc ? rc : evaluate(t, err);
 }
 
 static void close_run(evaluation_t *t)
@@ -230,26 +229,74 @@ static void close_run(evaluation_t *t)
     pipeline_close(&t->run.stream.pipe);
     run_end(&t->run);
     cad_markov_close(&t->markov);
-    output_abort(t->out);
-    text_free(&t->text);
     splits_free(&t->splits);
+}
+
+/* Evaluates one model, and adds its rows to the table. name: its predictor's name; NULL: the only model. */
+static int one_model(args_t *a, const char *name, report_t *table)
+{
+    evaluation_t t = { .a = a };
+    cad_error_t err = { "" };
+    run_t *r = &t.run;
+    int rc;
+    r->o = &a->o;
+    r->set = &a->set;
+    r->output = a->output;
+    r->notes = (notes_t) { .cmd = "eval", .quiet = a->o.quiet };
+    rc = run(&t, &err);
+    rc = run_report(r, rc, &err);
+    if (rc == 0 && a->dry_run) {
+        if (name) printf("#model\t%s\n", name);
+        report_work(&r->stream.pipe.work, r->ctx, r->model, a->o.threads, "bases", t.eval->bases);
+    } else if (rc == 0) {
+        progress_clear(&r->progress);
+        provenance_header(&r->provenance, &table->head);
+        eval_rows(t.eval, a->set.mask, name, &table->rows);
+    }
+    close_run(&t);
+    return rc;
+}
+
+static int write_table(const args_t *a, report_t *table)
+{
+    cad_error_t err;
+    int rc = 0;
+    if (a->dry_run) return 0;
+    eval_columns(&table->head);
+    rc = text_write(table->out, &table->head, &err);
+    if (rc == 0) rc = text_write(table->out, &table->rows, &err);
+    if (rc == 0) {
+        rc = output_close(table->out, &err);
+        table->out = NULL;
+    }
+    return rc ? cmd_fail("eval", "%s", err.text) : 0;
+}
+
+/* Evaluates the models one after another. Markov models are the same for all, so they come with the first. */
+static int all_models(const args_t *a, report_t *table)
+{
+    int rc = 0;
+    for (int i = 0; i < cad_max(a->nmodel, 1) && rc == 0; i++) {
+        args_t one = *a;
+        one.o.model = a->model[i];
+        if (i > 0) one.markov = -1;
+        rc = one_model(&one, a->nmodel > 1 ? a->model[i] : NULL, table);
+    }
+    return rc ? rc : write_table(a, table);
 }
 
 static int run_eval(int argc, char **argv)
 {
     args_t a;
-    evaluation_t t = { .a = &a };
-    cad_error_t err = { "" };
-    run_t *r = &t.run;
+    report_t table = { 0 };
+    cad_error_t err;
     int rc = parse_args(&a, argc, argv);
     if (rc) return rc == 2 ? 0 : 1;
-    r->o = &a.o;
-    r->set = &a.set;
-    r->notes = (notes_t) { .cmd = "eval", .quiet = a.o.quiet };
-    rc = run(&t, &err);
-    rc = run_report(r, rc, &err);
-    if (rc == 0 && a.dry_run) report_work(&r->stream.pipe.work, r->ctx, r->model, a.o.threads, "bases", t.eval->bases);
-    close_run(&t);
+    if (open_output(&a, &table, &err)) rc = cmd_fail("eval", "%s", err.text);
+    if (rc == 0) rc = all_models(&a, &table);
+    output_abort(table.out);
+    text_free(&table.head);
+    text_free(&table.rows);
     return rc || cmd_finish("eval") ? 1 : 0;
 }
 

@@ -274,6 +274,13 @@ begun() {
         >/dev/null & pid=$!
     i=0; while [ $i -lt 200 ] && [ ! -e "$1/metrics.tsv" ]; do i=$((i + 1)); sleep .05; done
 }
+ok "a dry run" finetune --epochs 3 --batch 2 train.csv --test test.csv --dry-run -o dry
+is "counts" "$(cut -f 1 .out | joined)" "sequences validation_sequences test_sequences labels longest epochs updates \
+tokens parameters bytes seconds "
+is "all of the rows" \
+    "$(awk '/^(validation_)?sequences/ { n += $2 } END { print n }' .out)" "$(($(lines <train.csv) - 1))"
+is "and makes no folder" "$(ls -d dry 2>&1 | grep -c '^dry')" 0
+error "a dry run reads the data" 'gone.csv: No such file' finetune gone.csv --dry-run
 begun killed; kill -9 $pid; wait $pid 2>/dev/null
 ok "after kill -9 the best epoch so far is there" predict -m killed test.csv -o killed.tsv
 like "and the table of epochs" '^1	9	' killed/metrics.tsv
@@ -281,6 +288,11 @@ begun busy
 error "a folder at which another process is at work" 'busy: another process is at work there' finetune train.csv -o busy
 kill -9 $pid; wait $pid 2>/dev/null
 begun ended; kill -TERM $pid; wait $pid; is "SIGTERM" $? 143
+natural "$caduceus" finetune -@ 1 -m "$data/ps" --epochs 100000 --batch 16 train.csv -o told >/dev/null 2>told.err &
+pid=$!
+i=0; while [ $i -lt 200 ] && [ ! -e told/metrics.tsv ]; do i=$((i + 1)); sleep .05; done
+kill -INT $pid; wait $pid; is "control-C" $? 130
+like "tells which epoch is kept" 'finetune: stopped at update [0-9]+ of [0-9]+; told holds the model of epoch ' told.err
 is "leaves the best epoch and nothing else" \
     "$(ls -A ended | joined)" "README.md config.json metrics.tsv model.safetensors tokenizer_config.json "
 # kill -9 may leave one in the folders in which it stopped a run.

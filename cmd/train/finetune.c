@@ -3,40 +3,44 @@
  */
 #include <unistd.h>
 
+#include "io/signals.h"
 #include "train/finetune.h"
 
-static const char USAGE[] = "Usage: caduceus finetune [options] TRAIN -o DIR\n\n"
-                            "Trains a classifier, from a checkpoint, on labelled sequences: a CSV or TSV with a\n"
-                            "header (sequence,label), a FASTA with label=X in the descriptions, or a BED with\n"
-                            "labels in column 4, over a reference. Writes the best epoch as a checkpoint for\n"
-                            "caduceus predict, and prints its metrics.\n\n"
-                            "Input and output:\n"
-                            "  -o, --output DIR       the folder to write: the checkpoint, and metrics.tsv with a\n"
-                            "                         row for each epoch\n" LABELS_USAGE
-                            "      --valid FILE       labelled sequences that choose the best epoch\n"
-                            "      --valid-fraction X such a part of TRAIN, alike in all classes; 0: none [0.1]\n"
-                            "      --test FILE        labelled sequences to measure the best epoch on\n"
-                            "      --log FILE         a TSV with a row for each update\n"
-                            "Training:\n"
-                            "      --task TASK        classify, multilabel or regress [classify]\n"
-                            "      --epochs N         passes over TRAIN [10]\n"
-                            "      --batch N          sequences in an update [128]\n"
-                            "      --lr X             highest learning rate [1e-3]\n"
-                            "      --warmup X         part of the updates in which it rises [0.01]\n"
-                            "      --weight-decay X   of AdamW [0.1]\n"
-                            "      --beta2 X          of AdamW [0.999]\n"
-                            "      --seed N           of all that is random [1]\n"
-                            "      --metric M         what makes an epoch the best: loss, accuracy, mcc, f1, auroc,\n"
-                            "                         pearson or spearman [mcc; multilabel: auroc; regress: pearson]\n"
-                            "      --patience N       stop after N epochs without a better one; 0: never [0]\n"
-                            "      --pool HOW         mean or max over the positions [mean]\n"
-                            "      --rc-aug yes|no    turn half of the rows round [Ph: yes, PS: no]\n"
-                            "      --freeze           train the head alone\n"
-                            "      --from-scratch     take the model's configuration, not its weights\n"
-                            "      --recompute        less memory, more time\n"
-                            "Other:\n" PROGRESS_USAGE OPTIONS_USAGE "\nExamples:\n"
-                            "  caduceus finetune train.csv --test test.csv -o classifier\n"
-                            "  caduceus finetune -T hg38.fa classes.bed --epochs 3 -o regions\n";
+static const char USAGE[] =
+    "Usage: caduceus finetune [options] TRAIN -o DIR\n\n"
+    "Trains a classifier, from a checkpoint, on labelled sequences: a CSV or TSV with a\n"
+    "header (sequence,label), a FASTA with label=X in the descriptions, or a BED with\n"
+    "labels in column 4, over a reference. Writes the best epoch as a checkpoint for\n"
+    "caduceus predict, and prints its metrics.\n\n"
+    "Input and output:\n"
+    "  -o, --output DIR       the folder to write: the checkpoint, and metrics.tsv with a\n"
+    "                         row for each epoch\n" LABELS_USAGE
+    "      --valid FILE       labelled sequences that choose the best epoch\n"
+    "      --valid-fraction X such a part of TRAIN, alike in all classes; 0: none [0.1]\n"
+    "      --test FILE        labelled sequences to measure the best epoch on\n"
+    "      --log FILE         a TSV with a row for each update\n"
+    "Training:\n"
+    "      --task TASK        classify, multilabel or regress [classify]\n"
+    "      --epochs N         passes over TRAIN [10]\n"
+    "      --batch N          sequences in an update [128]\n"
+    "      --lr X             highest learning rate [1e-3]\n"
+    "      --warmup X         part of the updates in which it rises [0.01]\n"
+    "      --weight-decay X   of AdamW [0.1]\n"
+    "      --beta2 X          of AdamW [0.999]\n"
+    "      --seed N           of all that is random [1]\n"
+    "      --metric M         what makes an epoch the best: loss, accuracy, mcc, f1, auroc,\n"
+    "                         pearson or spearman [mcc; multilabel: auroc; regress: pearson]\n"
+    "      --patience N       stop after N epochs without a better one; 0: never [0]\n"
+    "      --pool HOW         mean or max over the positions [mean]\n"
+    "      --rc-aug yes|no    turn half of the rows round [Ph: yes, PS: no]\n"
+    "      --freeze           train the head alone\n"
+    "      --from-scratch     take the model's configuration, not its weights\n"
+    "      --recompute        less memory, more time\n"
+    "Other:\n"
+    "      --dry-run          count sequences and updates, estimate memory and time\n" PROGRESS_USAGE OPTIONS_USAGE
+    "\nExamples:\n"
+    "  caduceus finetune train.csv --test test.csv -o classifier\n"
+    "  caduceus finetune -T hg38.fa classes.bed --epochs 3 -o regions\n";
 
 /* ---- options ---- */
 
@@ -52,7 +56,8 @@ enum {
     O_PATIENCE,
     O_POOL,
     O_FREEZE,
-    O_SCRATCH
+    O_SCRATCH,
+    O_DRY
 };
 static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPTIONS_PROGRESS,
@@ -71,6 +76,7 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPT_VALUE("pool", O_POOL),
                                        OPT_FLAG("freeze", O_FREEZE),
                                        OPT_FLAG("from-scratch", O_SCRATCH),
+                                       OPT_FLAG("dry-run", O_DRY),
                                        { 0 } };
 
 const char *const TASK_NAME[] = { "classify", "multilabel", "regress" }; /* indexed by enum cad_head_kind_t */
@@ -120,6 +126,7 @@ static int take_own(finetune_args_t *a, int c, const char *arg)
     case O_PATIENCE: return -option_int(cmd, "--patience", arg, 0, 1 << 20, &a->patience);
     case O_FREEZE: a->freeze = true; return 0;
     case O_SCRATCH: a->scratch = true; return 0;
+    case O_DRY: a->dry_run = true; return 0;
     case O_TASK:
     case O_METRIC:
     case O_POOL: return -take_choice(a, c, arg);
@@ -151,7 +158,7 @@ static int settle(finetune_args_t *a)
     static const metric_t usual[] = { METRIC_MCC, METRIC_AUROC, METRIC_PEARSON };
     cad_head_t head = { .kind = a->task };
     if (streams(a) > 1) return cmd_fail("finetune", "several inputs are standard input");
-    if (!a->output) return cmd_fail("finetune", "name the folder to write with -o");
+    if (!a->output && !a->dry_run) return cmd_fail("finetune", "name the folder to write with -o");
     if (a->metric == METRICS) a->metric = usual[a->task];
     if (!metric_fits(&head, a->metric))
         return cmd_fail("finetune", "--metric %s does not fit --task %s", METRIC_NAME[a->metric], TASK_NAME[a->task]);
@@ -277,7 +284,7 @@ static int open_model(tuning_t *r, cad_error_t *err)
         return CAD_EIO;
     }
     memcpy(r->source, cad_model_text(r->model, CAD_TEXT_SHA256), sizeof r->source);
-    rc = cad_model_save_check(r->model, a->output, err);
+    rc = a->dry_run ? 0 : cad_model_save_check(r->model, a->output, err);
     snprintf(r->status, sizeof r->status, "fine-tuned by caduceus %s from %s%.12s", cad_version(),
              a->scratch ? "scratch, as " : "", r->source);
     return rc;
@@ -285,13 +292,28 @@ static int open_model(tuning_t *r, cad_error_t *err)
 
 static int run(tuning_t *r, finetune_args_t *a, cad_error_t *err)
 {
-    int rc = open_folder(r, err);
+    int rc = a->dry_run ? 0 : open_folder(r, err);
     if (rc == 0) rc = open_model(r, err);
     if (rc) return rc;
     if (!a->l.window) a->l.window = cad_model_number(r->model, CAD_MAX_LEN);
     rc = read_inputs(r, err);
     if (rc == 0) rc = settle_labels(r, err);
     return rc ? rc : tuning_run(r, err);
+}
+
+/* Ends the process if a signal asked for it. */
+static void end_by_signal(const tuning_t *r)
+{
+    const char *dir = r->a->output;
+    if (!signals_asked()) return;
+    if (!r->a->o.quiet && r->best_epoch)
+        cmd_say("finetune", "stopped at update %lld of %lld; %s holds the model of epoch %lld", (long long)r->step,
+                (long long)r->steps, dir, (long long)r->best_epoch);
+    else if (!r->a->o.quiet)
+        cmd_say("finetune", "stopped at update %lld of %lld, within the first epoch; nothing is kept",
+                (long long)r->step, (long long)r->steps);
+    if (r->made) (void)!rmdir(dir); /* fails, as intended, if the folder is not empty */
+    signals_stop();
 }
 
 static int run_finetune(int argc, char **argv)
@@ -306,7 +328,8 @@ static int run_finetune(int argc, char **argv)
     r.head.kind = a.task;
     r.head.pool = a.pool;
     rc = run(&r, &a, &err);
-    progress_end(&r.progress, rc == 0);
+    progress_end(&r.progress, rc == 0 && !signals_asked() && !a.dry_run);
+    if (rc == 0) end_by_signal(&r);
     if (rc && err.text[0]) cmd_fail("finetune", "%s", err.text);
     if (rc && r.made) (void)!rmdir(a.output); /* fails, as intended, if the folder is not empty */
     if (r.claim >= 0) close(r.claim);

@@ -4,6 +4,8 @@
 #ifndef CAD_SIGNALS_H
 #define CAD_SIGNALS_H
 
+#include <stdbool.h>
+
 /* Call this once, before anything else: it installs the signal handlers, silences htslib and keeps it from
  * downloading references. */
 void glue_init(void);
@@ -25,6 +27,13 @@ void temporary_forget(int ticket); /* -1 is allowed */
 
 /* Makes fatal signals wait until signals_release. Calls may be nested. Only for the thread that writes. */
 void signals_hold(void);
+/* With a text, the first SIGINT or SIGTERM from now on does not end the process: it prints the text, and
+ * signals_asked() becomes true, so that a run can save its state and call signals_stop(). A second signal ends the
+ * process at once. NULL: as before the call. text is borrowed. */
+void signals_soften(const char *text);
+bool signals_asked(void);
+/* Ends the process by the signal that asked it to. */
+void signals_stop(void);
 /* Does the same as signals_hold, but SIGPIPE does not wait, since a write needs it. Threads that are started before
  * signals_release inherit the signal mask, so the other fatal signals go to this thread. */
 void signals_keep(void);

@@ -115,10 +115,10 @@ static void put_row(text_t *t, const eval_group_t *g, const char *name, const ev
     text_put(t, "\n", 1);
 }
 
-static void put_group(const eval_t *e, const eval_group_t *g, int64_t mask, text_t *t)
+static void put_group(const eval_t *e, const eval_group_t *g, const char *model, text_t *t)
 {
     char name[40];
-    put_row(t, g, mask == CAD_MASK_NONE ? "model_unmasked" : "model", &g->sums[EVAL_MODEL]);
+    put_row(t, g, model, &g->sums[EVAL_MODEL]);
     for (int k = 0; e->markov && k <= e->markov->order; k++) {
         snprintf(name, sizeof name, "markov-%d", k);
         put_row(t, g, name, &g->sums[EVAL_BEFORE + k]);
@@ -130,18 +130,20 @@ static void put_group(const eval_t *e, const eval_group_t *g, int64_t mask, text
     }
 }
 
-void eval_table(const eval_t *e, int64_t mask, text_t *t)
+void eval_columns(text_t *t) { text_puts(t, "#group\tpredictor\tbases\tloss\tbits\taccuracy\tperplexity\n"); }
+
+void eval_rows(const eval_t *e, int64_t mask, const char *model, text_t *t)
 {
     eval_group_t total = { .name = "total" };
-    text_puts(t, "#group\tpredictor\tbases\tloss\tbits\taccuracy\tperplexity\n");
+    if (!model) model = mask == CAD_MASK_NONE ? "model_unmasked" : "model";
     for (int i = 0; i < e->ngroup; i++) {
         const eval_group_t *g = &e->group[i];
-        put_group(e, g, mask, t);
+        put_group(e, g, model, t);
         total.bases += g->bases;
         for (int k = 0; k < EVAL_PREDICTORS; k++) {
             total.sums[k].loss += g->sums[k].loss;
             total.sums[k].right += g->sums[k].right;
         }
     }
-    put_group(e, &total, mask, t);
+    if (e->ngroup > 1) put_group(e, &total, model, t);
 }

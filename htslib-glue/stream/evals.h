@@ -60,7 +60,10 @@ typedef struct eval_item_t {
 } eval_item_t;
 /* Used as source_t.take. */
 int eval_take(void *stream, item_t *it, const job_t *j, cad_error_t *err);
-/* Appends the results as a table. mask: the masking with which the results were computed. */
-void eval_table(const eval_t *e, int64_t mask, text_t *t);
+/* Appends the line that names the columns. */
+void eval_columns(text_t *t);
+/* Appends the results: a row for each group and predictor, then for all groups together if there are several. mask: the
+ * masking with which the results were computed; model: the name of the model's rows, NULL: model, model_unmasked. */
+void eval_rows(const eval_t *e, int64_t mask, const char *model, text_t *t);
 
 #endif
