@@ -256,7 +256,7 @@ enum cad_head_kind_t {
 };
 
 /* The meaning of a classifier's K outputs, as config.json stores it (problem_type, caduceus_pooling, id2label,
- * target_mean, target_scale). The arrays are allocated by the library and owned by the head; the caller may free a
+ * target_mean, target_scale, caduceus_longest). The arrays are allocated by the library and owned by the head; the caller may free a
  * name and put another malloc'd text in its place. */
 typedef struct cad_head_t {
     size_t size;               /* size of this struct as the caller was compiled; set by cad_head_init */
@@ -265,6 +265,7 @@ typedef struct cad_head_t {
     int64_t n;                 /* K, the number of outputs */
     char **name;               // (K) UTF-8, without control characters
     double *mean, *scale;      // (K) each; NULL unless kind is CAD_HEAD_VALUES
+    int64_t longest;           /* length of the longest sequence that it was trained on; 0: not known */
 } cad_head_t;
 #define cad_head_init(head) cad_head_init_sized((head), sizeof(cad_head_t))
 CAD_API void cad_head_init_sized(cad_head_t *head, size_t size);

@@ -272,6 +272,7 @@ static int settle_labels(tuning_t *r, cad_error_t *err)
     if (rc == 0 && a->valid) rc = examples_targets(&r->valid, &r->head, err);
     else if (rc == 0 && a->t.fraction > 0)
         rc = examples_split(&r->train, &r->valid, &r->head, a->t.fraction, (uint64_t)a->t.seed, err);
+    r->head.longest = r->train.longest;
     return rc == 0 && a->test ? examples_targets(&r->test, &r->head, err) : rc;
 }
 
@@ -290,6 +291,16 @@ static int open_model(tuning_t *r, cad_error_t *err)
     return rc;
 }
 
+/* Notes sequences that are far longer than the windows that the initial model was trained on. */
+static void note_long(tuning_t *r)
+{
+    int64_t length = cad_model_number(r->model, CAD_MAX_LEN);
+    for (int64_t i = 0; i < r->train.n; i++)
+        if (r->train.row[i].len / 2 >= length)
+            note(&r->notes, NOTE_LONG, 1, "%s:%lld: %lld bases, and the model's length is %lld; consider --crop",
+                 r->train.path, (long long)r->train.row[i].line, (long long)r->train.row[i].len, (long long)length);
+}
+
 static int run(tuning_t *r, finetune_args_t *a, cad_error_t *err)
 {
     int rc = a->dry_run ? 0 : open_folder(r, err);
@@ -298,6 +309,7 @@ static int run(tuning_t *r, finetune_args_t *a, cad_error_t *err)
     if (!a->l.window) a->l.window = cad_model_number(r->model, CAD_MAX_LEN);
     rc = read_inputs(r, err);
     if (rc == 0) rc = settle_labels(r, err);
+    if (rc == 0) note_long(r);
     return rc ? rc : tuning_run(r, err);
 }
 

@@ -246,6 +246,18 @@ static int put_text(const run_t *r, kstring_t *s, cad_error_t *err)
     return rc < 0 ? cad_out_of_memory(err) : 0;
 }
 
+/* Notes a sequence that is far longer than those the classifier was trained on, which its mean then dilutes. */
+static void note_long(run_t *r)
+{
+    const labelled_t *l = &r->in;
+    int64_t n = (int64_t)l->bases.l, longest = r->head.longest;
+    if (longest && n / 2 >= longest)
+        note(&r->notes, NOTE_LONG, 1,
+             "%s:%lld: %lld bases, and the model was tuned on sequences of up to %lld; predictions for such long ones "
+             "may mean little: consider --crop --window %lld",
+             l->in.path, (long long)l->line, (long long)n, (long long)longest, (long long)longest);
+}
+
 static int take_row(run_t *r, cad_error_t *err)
 {
     const labelled_t *l = &r->in;
@@ -258,6 +270,7 @@ static int take_row(run_t *r, cad_error_t *err)
     if (x->example == -1)
         note(&r->notes, NOTE_EMPTY, 1, "%s:%lld: an empty sequence; its columns are \".\"", l->in.path,
              (long long)l->line);
+    if (x->example >= 0) note_long(r);
     if (x->example >= 0) rc = examples_add(&r->batch, l, err);
     return rc == 0 && (r->nline == ROWS || r->batch.tokens >= options_batch(&r->a->o)) ? flush(r, err) : rc;
 }

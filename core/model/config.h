@@ -28,6 +28,7 @@ struct cad_config_t {
 /* Keys that caduceus adds to config.json: CAD_POOLING is the pooling of a classifier's head, CAD_POOLING_ONCE its name
  * in files of version 0.2, which transformers took for an argument of the model. */
 #define CAD_POOLING "caduceus_pooling"
+#define CAD_LONGEST_KEY "caduceus_longest" /* length of the longest sequence that a classifier was trained on */
 #define CAD_POOLING_ONCE "pooling_strategy"
 
 /* Reads a config.json, parsed as root; path is for messages. max_len gets its default. */
