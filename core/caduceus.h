@@ -12,7 +12,7 @@
  *   - The library never prints, exits or installs signal handlers.
  *   - Any number of threads and contexts may use one model at the same time. A call
  *     that changes the model (a trainer's update, or any that takes a non-const model)
- *     must be the only call on it. Open contexts may compute at the same time, with the
+ *     must not overlap another call on it, except that open contexts may compute with the
  *     weights that they were opened with. A model must outlive its contexts and trainers.
  *   - A context or a trainer serves one caller at a time and owns its threads.
  *   - The library uses pointers in structs only during the call, unless stated
@@ -43,7 +43,7 @@ extern "C" {
 
 #define CAD_ENOMEM (-1)  /* memory could not be allocated */
 #define CAD_EIO (-2)     /* a file could not be opened, read or written */
-#define CAD_EFORMAT (-3) /* a file's contents are not what they should be */
+#define CAD_EFORMAT (-3) /* a file is malformed */
 #define CAD_EARG (-4)    /* an argument is out of range or does not fit the model */
 #define CAD_EDEVICE (-5) /* a device or its driver is missing or failed */
 
@@ -66,10 +66,10 @@ CAD_API const char *cad_strerror(int code);
  * local hub cache. Reads all weights into memory and checks them (shapes, equality of tied tensors, NaN). */
 CAD_API int cad_model_open(cad_model_t **model, const char *path, cad_error_t *err);
 
-/* Opens a checkpoint and adds a LoRA adapter in peft's layout: a folder, or hf:ORG/NAME[@REV], with
- * adapter_config.json and adapter_model.safetensors (or .bin). adapter NULL: none, unless path is an
- * adapter's folder, which then names its base model. An adapter that changes the projections of the two
- * directions differently unties them. CAD_TEXT_SHA256 is that of both files' bytes. */
+/* Opens a checkpoint and adds a LoRA adapter in peft's layout: a folder, or hf:ORG/NAME[@REV], with adapter_config.json
+ * and adapter_model.safetensors (or .bin). adapter NULL: no adapter; but if path is an adapter's folder, opens the base
+ * model that this adapter names and adds the adapter. An adapter that changes the projections of the two directions
+ * differently unties them. CAD_TEXT_SHA256 then covers the weight files of both model and adapter. */
 CAD_API int cad_model_open_adapted(cad_model_t **model, const char *path, const char *adapter, cad_error_t *err);
 
 /* Frees a model; NULL is allowed. */
@@ -77,14 +77,15 @@ CAD_API void cad_model_close(cad_model_t *model);
 
 enum cad_number_t {
     CAD_D_MODEL = 1, /* D */
-    CAD_N_LAYER,     /* layers */
+    CAD_N_LAYER,     /* number of layers */
     CAD_D_INNER,     /* E = expand x D */
     CAD_D_STATE,     /* N */
     CAD_D_CONV,      /* K */
     CAD_DT_RANK,     /* R */
     CAD_VOCAB,       /* V */
-    CAD_LABELS,      /* outputs of a classifier; 0 for a language model */
-    /* longest sequence in tokens: model_max_length of tokenizer_config.json if that is at most 2^20, else 131072 */
+    CAD_LABELS,      /* number of a classifier's outputs; 0 for a language model */
+    /* longest sequence in tokens: model_max_length of tokenizer_config.json if that is at most 2^20, else 131072
+     * (Mamba-2: 8192) */
     CAD_MAX_LEN,
     CAD_PARAMETERS,    /* number of trained values; a tied tensor counts once */
     CAD_RCPS,          /* 1: Caduceus-PS, 0: Caduceus-Ph */
@@ -100,14 +101,14 @@ enum cad_number_t {
     CAD_TOKEN_UNK,
     CAD_TOKEN_N
 };
-/* Returns one property of the model; -1 for an unknown one. */
+/* Returns one property of the model; -1 if the property is unknown or the model lacks it. */
 CAD_API int64_t cad_model_number(const cad_model_t *model, enum cad_number_t what);
 
 enum cad_text_t {
     /* SHA-256 of the weight file that was opened (of all shards, in the index's order); training and
      * cad_head_write do not change it */
     CAD_TEXT_SHA256 = 1,
-    CAD_TEXT_DTYPE,   /* stored type(s) of the weights: F32, F16, BF16, F64 or a list */
+    CAD_TEXT_DTYPE,   /* stored type of the weights: F32, F16, BF16 or F64, or several, separated by commas */
     CAD_TEXT_STATUS,  /* "status" in the weight file's metadata, "" if absent */
     CAD_TEXT_KIND,    /* "Caduceus-PS" or "Caduceus-Ph"; with Mamba-2 layers "Caduceus-PS, Mamba-2" */
     CAD_TEXT_DETAILS, /* dimensions and switches of config.json, one line */
@@ -116,7 +117,7 @@ enum cad_text_t {
     CAD_TEXT_ADAPTER, /* the folder of the adapter that the model was opened with, or "" */
     CAD_TEXT_FOLDER   /* the folder that the model was opened from; "" if it was not opened but created */
 };
-/* Returns one property as text, owned by the model; "" for an unknown one. */
+/* Returns one property as text, owned by the model; "" if the property is unknown. */
 CAD_API const char *cad_model_text(const cad_model_t *model, enum cad_text_t what);
 
 /* Flag of cad_encode: N and IUPAC codes become token N, not PAD; no effect if the vocabulary lacks N. */
@@ -138,31 +139,31 @@ typedef struct cad_summary_t {
     int64_t d_model, n_layer, labels, max_len, parameters;
 } cad_summary_t;
 /* Describes a checkpoint, whose path is as for cad_model_open, from config.json and the headers of its weight files.
- * Succeeds where cad_model_open would; but the values of the weights are not read, so it also succeeds if they are
- * damaged. */
+ * Succeeds where cad_model_open would; but the values of the weights are not read, so it also succeeds if the values
+ * are damaged. */
 CAD_API int cad_model_summary(cad_summary_t *summary, const char *path, cad_error_t *err);
 
 /* ---- the local cache of the Hugging Face hub ---------------------------- */
 
-/* The cache is where huggingface_hub keeps it: $HF_HUB_CACHE, else $HUGGINGFACE_HUB_CACHE, else
- * hub in $HF_HOME, else huggingface/hub in $XDG_CACHE_HOME, else in ~/.cache. Their values may hold
- * ~, ~USER, $NAME and ${NAME}; an empty variable counts as not set. These functions read the
- * environment and the cache; they write nothing and use no network. */
+/* The cache is where huggingface_hub keeps it: $HF_HUB_CACHE, else $HUGGINGFACE_HUB_CACHE, else hub in $HF_HOME, else
+ * huggingface/hub in $XDG_CACHE_HOME, else in ~/.cache. The values of these variables may hold ~, ~USER, $NAME and
+ * ${NAME}; an empty variable counts as not set. These functions read the environment and the cache; they write nothing
+ * and use no network. */
 
 typedef struct cad_hub_name_t {
     char model[97];     /* "ORG/NAME" */
     char revision[256]; /* a branch, a tag or a commit; "main" if none is given */
 } cad_hub_name_t;
-/* Splits "ORG/NAME" or "ORG/NAME@REV", either of which may follow "hf:", into *name, and checks the parts. */
+/* Splits "ORG/NAME" or "ORG/NAME@REV", with or without the prefix "hf:", into *name, and checks the parts. */
 CAD_API int cad_hub_parse(cad_hub_name_t *name, const char *text, cad_error_t *err);
 
 enum cad_hub_part_t {
     CAD_HUB_CACHE = 1, /* the folder of the cache */
-    CAD_HUB_TOKEN,     /* the file of the user's token: $HF_TOKEN_PATH, else the file "token" beside the folder hub */
+    CAD_HUB_TOKEN,     /* the file of the user's token: $HF_TOKEN_PATH, else "token" in the folder that contains hub */
     CAD_HUB_MODEL,     /* the folder of a model */
     CAD_HUB_REF,       /* the file that holds the commit of revision `leaf`, without a line end */
     CAD_HUB_SNAPSHOT,  /* the folder of a model's files at commit `leaf`: links to blobs */
-    CAD_HUB_BLOB,      /* a file's bytes; leaf: their SHA-256, or git's hash */
+    CAD_HUB_BLOB,      /* the file with the bytes of a model's file; leaf: their SHA-256, or git's hash */
     CAD_HUB_LOCK       /* the file that is locked while blob `leaf` is downloaded */
 };
 /* Sets *path to the path of a part of the cache, which need not exist; free it with free(). model: "ORG/NAME", or NULL
@@ -265,8 +266,8 @@ typedef struct cad_head_t {
 #define cad_head_init(head) cad_head_init_sized((head), sizeof(cad_head_t))
 CAD_API void cad_head_init_sized(cad_head_t *head, size_t size);
 
-/* Allocates the arrays of a head for n outputs (1 or more). All names are NULL, all numbers 0. Set kind before;
- * the head must not have arrays yet. */
+/* Allocates the arrays of a head for n outputs (1 or more). All names are NULL, all numbers 0. Set `kind` first; the
+ * head must not have arrays yet. */
 CAD_API int cad_head_room(cad_head_t *head, int64_t n, cad_error_t *err);
 
 /* Reads the head of a classifier; CAD_EARG for a language model. Call cad_head_init first. Arrays that the head
@@ -278,9 +279,10 @@ CAD_API int cad_head_read(cad_head_t *head, const cad_model_t *model, cad_error_
  * opened from now on pool as it says. */
 CAD_API int cad_head_write(const cad_head_t *head, cad_model_t *model, cad_error_t *err);
 
-/* Removes the bias of a classifier's head, which Python's classes lack, where this changes no result: for values it
- * goes into target_mean, and one bias for all classes cancels in the softmax. Otherwise CAD_EARG, with the reason.
- * A model without a bias is left as it is. No context or trainer may be open on the model. */
+/* Removes the bias of a classifier's head, which Python's classes lack, if this can be done without changing a result.
+ * For CAD_HEAD_VALUES the bias is added to target_mean. For CAD_HEAD_CLASSES a bias that is the same for all classes is
+ * dropped, since it cancels in the softmax. In any other case returns CAD_EARG with the reason. A model without a bias
+ * stays unchanged. No context or trainer may be open on the model. */
 CAD_API int cad_head_fold_bias(cad_model_t *model, cad_error_t *err);
 
 /* Frees the head's arrays and keeps its kind and pool. A head without arrays is allowed. */
@@ -319,10 +321,10 @@ CAD_API const char *cad_context_precision(const cad_context_t *ctx);
 
 /* Returns the reasons for a slow run: why "auto" fell back to the CPU (not given if the device is NULL and no CUDA
  * module is installed), and that the CPU has no bfloat16 instructions, so that bf16 is slower than fp32. "" if there is
- * none. The text is owned by the context. */
+ * no reason. The text is owned by the context. */
 CAD_API const char *cad_context_note(const cad_context_t *ctx);
 
-/* Returns the bytes of working memory reserved by cad_context_open (of which a call touches only what it needs). */
+/* Returns the bytes of working memory that cad_context_open reserved. A call touches only the part that it needs. */
 CAD_API size_t cad_context_bytes(const cad_context_t *ctx);
 
 /* Returns the number of tokens that cad_score and cad_embed have computed with this context so far: for each window,
@@ -342,7 +344,7 @@ CAD_API int cad_device_known(const char *device);
 
 /* Computes the published forward pass of one sequence: tokens (L); hidden (L, CAD_HIDDEN_WIDTH) or NULL; logits (L,V)
  * or NULL, but not both NULL. The logits of a Ph model are those of the given strand alone, not conjoined. A classifier
- * has no such logits: they must be NULL, or the call returns CAD_EARG. */
+ * has no such logits: `logits` must be NULL, or the call returns CAD_EARG. */
 CAD_API int cad_forward(cad_context_t *ctx, const uint8_t *tokens, int64_t len, float *hidden, float *logits,
                         cad_error_t *err);
 
@@ -423,7 +425,7 @@ typedef struct cad_recipe_t {
 CAD_API void cad_recipe_init_sized(cad_recipe_t *recipe, size_t size);
 
 /* Opens a trainer; recipe NULL means the defaults. The trainer changes the model with every update; the model must
- * outlive it. */
+ * outlive the trainer. */
 typedef struct cad_trainer_t cad_trainer_t;
 CAD_API int cad_trainer_open(cad_trainer_t **trainer, cad_model_t *model, const cad_recipe_t *recipe, cad_error_t *err);
 
@@ -435,7 +437,8 @@ CAD_API const char *cad_trainer_device(const cad_trainer_t *trainer);
 CAD_API const char *cad_trainer_precision(const cad_trainer_t *trainer);
 CAD_API const char *cad_trainer_note(const cad_trainer_t *trainer);
 
-/* Return the bytes of memory reserved (touched only as needed), and the number of updates so far. */
+/* cad_trainer_bytes returns the bytes of memory that the trainer has reserved; they are touched only as needed.
+ * cad_trainer_steps returns the number of updates made. */
 CAD_API size_t cad_trainer_bytes(const cad_trainer_t *trainer);
 CAD_API int64_t cad_trainer_steps(const cad_trainer_t *trainer);
 
@@ -493,10 +496,10 @@ enum cad_cosine_t {
 CAD_API double cad_schedule(enum cad_cosine_t form, int64_t step, int64_t steps, double warmup, double peak,
                             double last);
 
-/* Copies to out the gradient added up so far of the tensor that has this published name (without the prefix
- * "caduceus."), in the published layout. out must have room for all values of the tensor; its shape is that of the
- * file that cad_model_save writes. Returns CAD_EARG if there is no such tensor, CAD_EDEVICE if a device failed,
- * without an error text. The gradient of two tied tensors is found under the first one's name. */
+/* Copies to out a tensor's gradient, added up since the last update, in the published layout. name: the tensor's
+ * published name, without the prefix "caduceus.". out must have room for all values of the tensor, whose shape is that
+ * in the file that cad_model_save writes. Returns CAD_EARG if there is no such tensor, CAD_EDEVICE if a device failed,
+ * without an error text. The gradient of two tied tensors is found under the name of the first. */
 CAD_API int cad_trainer_gradient(cad_trainer_t *trainer, const char *name, float *out);
 
 /* cad_trainer_save writes parameters, moments and the number of updates to one file, completely or not at all.

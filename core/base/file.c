@@ -1,8 +1,8 @@
 /* file.c - reads whole files; writes files that are complete or absent; makes and locks folders.
  *
- * Where the file system can do that, a file is written without a name, so that it vanishes if the process dies;
- * elsewhere under a temporary name. It is then synced, given a temporary name in the folder of its destination if it
- * has none yet, and renamed to its destination. SPDX-License-Identifier: MIT
+ * Where the file system supports it, a file is written without a name, so that the file vanishes if the process dies;
+ * elsewhere it is written under a temporary name. Then the file is synced, given a temporary name in the folder of its
+ * destination if it has no name yet, and renamed to its destination. SPDX-License-Identifier: MIT
  */
 #include <dirent.h>
 #include <errno.h>
@@ -103,7 +103,8 @@ bool cad_path_inside(const char *path)
     }
 }
 
-/* Returns the path that the symbolic link `path` holds, malloc'd; NULL if it cannot be read or memory is out. */
+/* Returns the path that the symbolic link `path` leads to, malloc'd; NULL if the link cannot be read or memory is
+ * out. */
 static char *follow(const char *path)
 {
     char target[4096], *copy, *next;
@@ -163,7 +164,7 @@ static int take_name(cad_file_t *f)
     return -1;
 }
 
-/* Opens the folder that contains path; returns a descriptor, or -1 with errno. */
+/* Opens the folder that contains path; returns a descriptor, or -1 with errno. flags: as for open(). */
 static int open_folder(const char *path, int flags)
 {
     char dir[4352];

@@ -1,6 +1,6 @@
-/* random.h - random numbers as pure functions of a seed and of three numbers, the place (a,b,c) that they are drawn
- * for. So they do not depend on the order of work, on threads or on a restart. The generator is splitmix64 with the
- * place mixed into its state.
+/* random.h - random numbers as pure functions of a seed and of a place: three integers (a,b,c) that say what a random
+ * number is for. So random numbers do not depend on the order of work, on threads or on a restart. The generator is
+ * splitmix64 with the place mixed into its state.
  *
  * SPDX-License-Identifier: MIT
  */

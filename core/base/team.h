@@ -8,7 +8,7 @@
 #include "base/base.h"
 
 typedef struct cad_team_t cad_team_t;
-/* Starts threads - 1 threads; the thread that calls cad_team_run also computes. Returns 0 or CAD_ENOMEM. */
+/* Starts `threads` - 1 threads; the thread that calls cad_team_run also computes. Returns 0 or CAD_ENOMEM. */
 int cad_team_open(cad_team_t **team, int threads, cad_error_t *err);
 void cad_team_close(cad_team_t *team);        /* NULL is allowed */
 int cad_team_threads(const cad_team_t *team); /* 1 if team is NULL */
