@@ -1,4 +1,4 @@
-/* zip.c - reads the members of a zip archive, by libzip. SPDX-License-Identifier: MIT */
+/* zip.c - reads the members of a zip archive with libzip. SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <unistd.h>
 
