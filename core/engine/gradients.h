@@ -85,8 +85,9 @@ static inline void cad_add_transposed(float *to, const float *from, int64_t rows
         for (int64_t c = 0; c < cols; c++) to[r * cols + c] += from[c * ld + r];
 }
 
-/* The embedding table is also the head's table. In a fused-norm model with an odd number of layers the input reads
- * the table with channels reversed and tokens complemented (see the fold, tensors.c). */
+/* Adds the gradients of the embedding table and of the head's table, which are one tensor, to `to` (V,D). In a
+ * fused-norm model with an odd number of layers, the input reads the table with channels reversed and tokens
+ * complemented (see the fold, tensors.c). */
 static inline void cad_add_embedding(float *to, const cad_sums_t *s, const cad_model_t *m)
 {
     bool turned = cad_model_turned(m);

@@ -19,7 +19,8 @@ int cad_op_first(const cad_model_t *m, int kind);
  * waits until it is complete, and lanes take turns, so that the times add up. */
 typedef struct cad_meter_t cad_meter_t;
 int cad_meter_open(cad_meter_t **meter, cad_context_t *ctx, cad_error_t *err);
-/* Reads the seconds spent in each operation so far: on the CPU, summed over threads; on a GPU, the time of the GPU. */
+/* Reads the seconds spent in each operation since the meter was opened: on the CPU, summed over threads; on a GPU, the
+ * time of the GPU. */
 void cad_meter_read(const cad_meter_t *meter, double seconds[CAD_NOP]);
 void cad_meter_close(cad_meter_t *meter); /* NULL is allowed */
 
@@ -40,13 +41,13 @@ typedef struct cad_peaks_t {
 } cad_peaks_t; /* per second */
 /* Returns the least number of seconds that the cost can take at these rates. */
 double cad_floor(const cad_cost_t *cost, const cad_peaks_t *peaks);
-/* Measures the rates of one thread while `threads` threads compute, with the kernels' vector width. Runs briefly
- * and raises the rates in *peaks to higher ones found. half: measures bfloat16 products, if the machine has an
+/* Measures the rates of one thread while `threads` threads compute, with the kernels' vector width. Runs briefly; a
+ * rate in *peaks is raised if the measured rate is higher. half: measures bfloat16 products, if the machine has an
  * instruction for them. */
 int cad_peaks_measure(cad_peaks_t *peaks, int threads, bool half, cad_error_t *err);
 
 /* ---- reference.c: the published forward pass in double precision, in plain loops ---- */
-/* Computes what cad_forward does, in double precision; rounds to float32 only the result of each strand. */
+/* Computes the same as cad_forward, in double precision; rounds to float32 only the result of each strand. */
 int cad_reference_forward(const cad_model_t *m, const uint8_t *tok, int64_t len, float *hidden, float *logits,
                           cad_error_t *err);
 /* Returns the relative error |got - want| / |want| in the Frobenius norm. */

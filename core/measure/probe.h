@@ -7,8 +7,8 @@
 
 typedef struct cad_probe_t {
     const char *name; /* name of the instruction set's table of operations */
-    /* Each loop runs n operations and returns a number that depends on all of them. seed: a number that the
-     * compiler does not know. */
+    /* Each loop runs n operations and returns a number that depends on all of them. seed: a number that is not known at
+     * compile time. */
     float (*flop)(int64_t n, float seed); /* multiplications and additions in float32 */
     /* multiplications and additions of bfloat16; NULL: no instruction for it */
     float (*half)(int64_t n, float seed);

@@ -23,7 +23,7 @@
 typedef struct {
     char text[4096];
     size_t n;
-    bool full; /* true if something did not fit */
+    bool full; /* the path has become too long */
 } path_t;
 
 static void put(path_t *p, const char *s, size_t n)

@@ -175,7 +175,7 @@ static void classify(const cad_trainer_t *t, int i, float *mean, float *out)
     }
 }
 
-/* Returns the place of the gradient of a tensor of the head; NULL if the model lacks the tensor. */
+/* Returns the address of the gradient of a tensor of the head; NULL if the model lacks the tensor. */
 static float *head_grad(const cad_trainer_t *t, const float *tensor)
 {
     return tensor ? t->grad + (tensor - t->model->param) : NULL;

@@ -179,7 +179,7 @@ static int read_array(const cad_archive_t *st, const char *name, float *out, int
     return rc;
 }
 
-/* Compares the sum of what was read with the sum that was saved with it. */
+/* Compares the SHA-256 of the state that was read with the SHA-256 in the file. */
 static int check_sum(const cad_trainer_t *t, const char *want, const char *step, const char *note, const char *path,
                      cad_error_t *err)
 {
