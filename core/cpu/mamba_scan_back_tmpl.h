@@ -257,8 +257,8 @@ static void gather(const mamba_back_t *b)
     }
 }
 
-/* Backward pass of rows [beg, beg+n) of sequence q, which lie in one stretch, and of channels [from, to). sums: dB
- * and dC, laid out as gather() lays out B and C. */
+/* Runs the backward pass of rows [beg, beg+n) of sequence q, all in one stretch, for channels [from, to). sums: dB and
+ * dC, laid out as gather() lays out B and C. */
 static void scan_back_stretch(const mamba_back_t *b, int q, const piece_t *p, int64_t beg, int64_t n, int64_t from,
                               int64_t to, float *sums)
 {
@@ -292,8 +292,8 @@ static void scan_back_stretch(const mamba_back_t *b, int q, const piece_t *p, in
     scan_back_channels(t, to - from);
 }
 
-/* Backward pass of all rows of a piece, stretch by stretch, beginning with the last stretch in the direction of
- * the scan. */
+/* Runs the backward pass of all rows of a piece, stretch by stretch, beginning with the last stretch in the direction
+ * of the scan. */
 static void scan_back_piece(const mamba_back_t *b, int q, int64_t from, int64_t to, float *sums)
 {
     const mamba_t *m = b->f.m;

@@ -22,7 +22,7 @@
 /* rows of a tile: a multiple of MR and GROUP, few enough that a tile's activations fit the cache */
 #define TILE 120
 #define CHUNK 64 /* terms of a product that are summed before they are added to the total */
-/* the same where a sum is to be more exact; plain C also rounds each product, so its sums are shorter */
+/* the same for sums that must be more exact; plain C also rounds each product, so its sums are shorter */
 #if defined(CAD_ISA_AVX512) || defined(CAD_ISA_AVX2)
 #define TERMS 16
 #else
@@ -41,8 +41,8 @@ typedef struct {        /* where the result v of a product is written, and what 
     const float *other; // (rows,ldc), for PLUS and TIMES
     const float *bias;  // (n)
     int64_t ldc;
-    /* c = v; base + v; base + (other + v); base + other * v. FINE, added to one of these: TERMS instead of CHUNK terms
-     * are summed at a time, which is slower and more exact */
+    /* STORE: c = v. ADD: c = base + v. PLUS: c = base + (other + v). TIMES: c = base + other * v. FINE may be added to
+     * any of these values: TERMS instead of CHUNK terms are then summed at a time, which is slower and more exact */
     enum { STORE, ADD, PLUS, TIMES, FINE } how;
 } dest_t;
 
@@ -160,7 +160,7 @@ static void product(const float *a, int64_t lda, int64_t rows, const float *w, i
         product_tile(false, a + r * lda, lda, cad_min(most, rows - r), w, n, k, d, row + r);
 }
 
-/* Computes nv vectors of one row of C where a row of A is longer than ROOM. The row of A is rounded to bfloat16
+/* Computes nv vectors of one row of C, for rows of A that are longer than ROOM. The row of A is rounded to bfloat16
  * again for each panel. */
 INLINE void panel_long(const int nv, const float *a, const float *b, int64_t k, const dest_t *d, int64_t row,
                        int64_t col)
@@ -277,8 +277,8 @@ static void outer_task(void *arg, int64_t task, int worker)
     }
 }
 
-/* One thread computes each output and adds the rows in order. k is a multiple of VW. lda, ldb, ldc: floats from
- * one row to the next. */
+/* Adds A^T x B to C. One thread computes each output and adds the rows in order. k is a multiple of VW. lda, ldb, ldc:
+ * floats from one row to the next. */
 static void outer(cad_team_t *team, int64_t rows, const float *a, int64_t lda, int64_t n, const float *b, int64_t ldb,
                   int64_t k, float *c, int64_t ldc)
 {
@@ -286,7 +286,7 @@ static void outer(cad_team_t *team, int64_t rows, const float *a, int64_t lda, i
     cad_team_run(team, (k + PW - 1) / PW * o.groups, outer_task, &o);
 }
 
-/* c (k) += the sum of the rows of a (rows,k), which are lda floats apart. */
+/* Adds to `c` (k) the sum of the rows of `a` (rows,k), which are lda floats apart. */
 static void add_columns(const float *a, int64_t lda, int64_t rows, int64_t k, float *c)
 {
     for (int64_t i = 0; i < k; i += VW) {

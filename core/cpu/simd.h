@@ -272,7 +272,7 @@ INLINE float vsum(vf a)
 
 /* vsums(a) returns one vector from VW vectors: value i is the sum of the values of a[i], in a fixed order. */
 #if defined(CAD_ISA_AVX512)
-INLINE vf vsum4(vf a, vf b, vf c, vf d) /* four partial sums of each of a, b, c and d, four vectors in one */
+INLINE vf vsum4(vf a, vf b, vf c, vf d) /* returns four partial sums of each of `a`, `b`, `c` and `d` */
 {
     vf ab = _mm512_mask_blend_ps(0xFF00, a, b) + _mm512_shuffle_f32x4(a, b, 0x4E);
     vf cd = _mm512_mask_blend_ps(0xFF00, c, d) + _mm512_shuffle_f32x4(c, d, 0x4E);
@@ -297,7 +297,7 @@ INLINE vf vsums(const vf *a)
 INLINE vf vsums(const vf *a) { return (vf) { vsum(a[0]), vsum(a[1]), vsum(a[2]), vsum(a[3]) }; }
 #endif
 
-/* out[i] += the sum of the VW values of row i of a (n,VW), for n rows. */
+/* Adds to out[i] the sum of the VW values of row i of the array `a` (n,VW), for each of the n rows. */
 INLINE void vsum_rows(const float *a, const int64_t n, float *out)
 {
     int64_t i = 0;

@@ -6,8 +6,8 @@
  * last layer a span lists the wanted rows, and in each tile only the rows on which wanted rows depend are computed. A
  * span then need not begin at a multiple of `tile`, and x, z, y and h of the rows that are not computed keep the values
  * of an earlier layer. A backend whose tile is the whole batch (CAD_WHOLE) carries no state between tiles and reads
- * from `want` which rows each sequence needs. A table must have all functions. Operations return 0 or a CAD_E* code;
- * they may write the reason of an error to the lane's text.
+ * from `want` which rows each sequence needs. All functions of cad_ops_t are mandatory. Operations return 0 or a CAD_E*
+ * code; they may write the reason of an error to the lane's text.
  *
  * To add a backend, fill cad_ops_t and, for training, cad_back_ops_t (backward.h), and let device.c choose it by the
  * name of the device. module.h describes how a backend is loaded at run time.

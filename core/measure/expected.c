@@ -137,8 +137,8 @@ static int compute(const cad_expected_t *e, cad_context_t *ctx, output_t what, i
     }
 }
 
-/* Compares one output of the model with the expected tensor, if the file has this tensor, and then adds 1 to
- * *compared. */
+/* Compares one output of the model with the expected tensor and adds 1 to *compared. Does nothing if the file lacks the
+ * tensor. */
 static int compare(const cad_expected_t *e, cad_context_t *ctx, const char *name, output_t what, int *compared,
                    cad_error_t *err)
 {
