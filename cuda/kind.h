@@ -6,7 +6,7 @@
 #include "store.h"
 
 typedef struct {
-    /* Returns CAD_EARG and a reason in err if the kernels do not support the model. back: in training. */
+    /* Returns CAD_EARG and a reason in err if the kernels do not support the model. back: true in training. */
     int (*refuse)(const cad_model_t *m, bool back, cad_error_t *err);
     /* Sets the sizes of the kind's weights and allocates host memory for them; false if out of memory. close must
      * be called in either case. */

@@ -190,7 +190,7 @@ KERNEL(NAME(conv_back), NAME(conv_back_args_t))
     }
 }
 
-/* acc (TAPS+1): gradients of the taps from `first` onwards and of the bias, summed over rows [beg, end). */
+/* Sets acc (TAPS+1) to the gradients of the taps from `first` onwards and of the bias, summed over rows [beg, end). */
 DEVICE void NAME(sum_taps)(const NAME(conv_back_args_t) * arg, int64_t beg, int64_t end, int64_t first, int64_t c,
                            float *acc)
 {
@@ -249,8 +249,8 @@ static int NAME(conv_gradients)(cad_grad_lane_t *l, const NAME(conv_args_t) * f,
     return rc ? rc : fold_parts(l, t->conv_bias, f->K * f->Ep, f->Ep, stride, parts);
 }
 
-/* Backward pass of dt_proj and x_proj, then of the convolution. Overwrites du with dc, and dpre, after its last
- * use, with u. */
+/* Runs the backward pass of dt_proj and x_proj, then of the convolution. Overwrites du with dc, and dpre, after its
+ * last use, with u. */
 static int NAME(back_conv)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     const mamba_weights_t *w = &l->f.weights->mamba;

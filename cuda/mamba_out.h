@@ -14,7 +14,7 @@ typedef struct {
     int64_t n, width;
 } broadcast_out_args_t; /* n = rows x width */
 
-/* Writes bias, or base + bias, to each row of `to`; the matrix product is then added to it. */
+/* Writes bias, or base + bias, to each row of the array `to`; the matrix product is then added to these rows. */
 KERNEL(broadcast_out, broadcast_out_args_t)
 {
     int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
@@ -106,7 +106,7 @@ static int back_divide(cad_grad_lane_t *l, int64_t n, bool times)
     return launched(&l->f, "divide");
 }
 
-/* g = dout x out_proj; dx = 0 */
+/* Computes g = dout x out_proj and clears dx. */
 static int back_out(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     const mamba_grads_t *q = &l->grads->mamba;

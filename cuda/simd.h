@@ -36,8 +36,8 @@ DEVICE float warp_sum(float v)
     return v;
 }
 
-/* Two threads of a warp whose indexes differ by k hold 2k values each. Both arrays are added; the lower thread
- * keeps the first k sums, the upper thread the last k. */
+/* Adds the arrays v (2k) of two threads of a warp whose indexes differ by k. The lower thread keeps the first k sums in
+ * v, the upper thread the last k. */
 DEVICE void exchange(float *v, int in_warp, const int k)
 {
     bool up = (in_warp & k) != 0;

@@ -12,8 +12,8 @@
 
 /* ---- weights ---- */
 
-/* Places the output table of the head, (V,Dp). Strand 1 uses the table with its rows in the order of the
- * complements. */
+/* Places the output table of the head, (V,Dp). Strand 1 uses the table with row v replaced by the row of v's
+ * complement. */
 static const float *place_head(store_t *s, const cad_weights_t *w, const cad_model_t *m, int strand)
 {
     size_t at = reserve(s, w->V, w->Dp, sizeof(float));
