@@ -95,7 +95,7 @@ enum cad_number_t {
     CAD_TOKEN_C,
     CAD_TOKEN_G,
     CAD_TOKEN_T,
-    CAD_TOKEN_MASK, /* this id and those below are -1 if the vocabulary lacks the token */
+    CAD_TOKEN_MASK, /* this id and the ids after it are -1 if the vocabulary lacks the token */
     CAD_TOKEN_PAD,
     CAD_TOKEN_SEP,
     CAD_TOKEN_UNK,
@@ -135,7 +135,7 @@ CAD_API int cad_token_base(const cad_model_t *model, uint8_t token);
 CAD_API void cad_reverse_complement(const cad_model_t *model, const uint8_t *tokens, int64_t n, uint8_t *out);
 
 typedef struct cad_summary_t {
-    char kind[32], dtype[64]; /* as CAD_TEXT_KIND and CAD_TEXT_DTYPE */
+    char kind[32], dtype[64]; /* the same texts as CAD_TEXT_KIND and CAD_TEXT_DTYPE */
     int64_t d_model, n_layer, labels, max_len, parameters;
 } cad_summary_t;
 /* Describes a checkpoint, whose path is as for cad_model_open, from config.json and the headers of its weight files.
@@ -179,8 +179,8 @@ typedef struct cad_snapshot_t {
 } cad_snapshot_t;
 /* Returns 0 to continue. Any other value ends cad_hub_list, which then returns that value. */
 typedef int cad_hub_visit_f(void *arg, const cad_snapshot_t *snapshot);
-/* Calls visit for each snapshot of each model in the cache, in the order of their folders' names. If the cache does
- * not exist, calls nothing and returns 0. */
+/* Calls visit for each snapshot of each model in the cache, in the order of their folders' names. If the cache does not
+ * exist, does not call visit and returns 0. */
 CAD_API int cad_hub_list(cad_hub_visit_f *visit, void *arg, cad_error_t *err);
 
 /* ---- making and saving models ------------------------------------------- */
@@ -212,7 +212,7 @@ CAD_API int cad_config_merge(char **merged, const char *config, const char *chan
 
 /* How a model is saved: call cad_save_init, then change members. */
 typedef struct cad_save_t {
-    size_t size; /* size of this struct as the caller was compiled; set by cad_save_init */
+    size_t size; /* size of this struct when the caller was compiled; set by cad_save_init */
     /* text for the metadata of model.safetensors (UTF-8; see CAD_TEXT_STATUS); "": none; NULL (default): the status
      * that the model was opened with */
     const char *status;
@@ -221,8 +221,8 @@ typedef struct cad_save_t {
     /* 1: a tied tensor is written under one of its names; 0 (default): under each, as transformers 4.51 and later
      * need both */
     int bare;
-    /* 1: config.json keeps the names of Python classes in the model's own folder (auto_map), and the caller copies the
-     * files of these classes; 0 (default): it names the hub's classes instead */
+    /* 1: auto_map in config.json still names the Python classes in the model's own folder, and the caller copies the
+     * files of these classes; 0 (default): auto_map names the hub's classes */
     int with_files;
 } cad_save_t;
 #define cad_save_init(how) cad_save_init_sized((how), sizeof(cad_save_t))
@@ -238,8 +238,8 @@ CAD_API int cad_model_export(const cad_model_t *model, const char *dir, const ca
 /* Does the same as cad_model_export with the default settings and this status. */
 CAD_API int cad_model_save(const cad_model_t *model, const char *dir, const char *status, cad_error_t *err);
 
-/* Checks that cad_model_save can write this model's tokenizer into the existing folder dir: that it holds no
- * tokenizer of another model, and that a file can be made in it. Changes nothing. */
+/* Checks that cad_model_save can write this model's tokenizer into the existing folder dir: that dir holds no tokenizer
+ * of another model, and that a file can be made in dir. Changes nothing. */
 CAD_API int cad_model_save_check(const cad_model_t *model, const char *dir, cad_error_t *err);
 
 /* ---- a classifier's head ------------------------------------------------ */
@@ -256,7 +256,7 @@ enum cad_head_kind_t {
  * target_mean, target_scale). The arrays are allocated by the library and owned by the head; the caller may free a
  * name and put another malloc'd text in its place. */
 typedef struct cad_head_t {
-    size_t size;               /* size of this struct as the caller was compiled; set by cad_head_init */
+    size_t size;               /* size of this struct when the caller was compiled; set by cad_head_init */
     enum cad_head_kind_t kind; /* default CAD_HEAD_CLASSES */
     enum cad_pool_t pool;      /* how positions are pooled: CAD_POOL_MEAN (default) or CAD_POOL_MAX */
     int64_t n;                 /* K, the number of outputs */
@@ -270,13 +270,13 @@ CAD_API void cad_head_init_sized(cad_head_t *head, size_t size);
  * head must not have arrays yet. */
 CAD_API int cad_head_room(cad_head_t *head, int64_t n, cad_error_t *err);
 
-/* Reads the head of a classifier; CAD_EARG for a language model. Call cad_head_init first. Arrays that the head
- * already has are overwritten without being freed. A name that config.json lacks becomes LABEL_0, LABEL_1 and so
- * on. On failure the head has no arrays. */
+/* Reads the head of a classifier; returns CAD_EARG for a language model. Call cad_head_init first. Arrays that the head
+ * already has are overwritten without being freed. A name that config.json lacks becomes LABEL_0, LABEL_1 and so on. On
+ * failure the head has no arrays. */
 CAD_API int cad_head_read(cad_head_t *head, const cad_model_t *model, cad_error_t *err);
 
-/* Stores the head in a classifier that has the same number of outputs. cad_model_save will write it, and contexts
- * opened from now on pool as it says. */
+/* Stores the head in a classifier that has the same number of outputs. cad_model_save will write the head, and contexts
+ * opened afterwards use its pooling. */
 CAD_API int cad_head_write(const cad_head_t *head, cad_model_t *model, cad_error_t *err);
 
 /* Removes the bias of a classifier's head, which Python's classes lack, if this can be done without changing a result.
@@ -292,7 +292,7 @@ CAD_API void cad_head_free(cad_head_t *head);
 
 /* Settings of a context: call cad_options_init, then change members. */
 typedef struct cad_options_t {
-    size_t size; /* size of this struct as the caller was compiled; set by cad_options_init */
+    size_t size; /* size of this struct when the caller was compiled; set by cad_options_init */
     /* "cpu", "cuda", "cuda:I" (device I, counted from 0), or "auto": CUDA if its module, a driver and a device are
      * found, else the CPU. Default NULL, which means auto. */
     const char *device;
@@ -314,8 +314,8 @@ CAD_API int cad_context_open(cad_context_t **ctx, const cad_model_t *model, cons
 /* Joins the worker threads and frees the context; NULL is allowed. */
 CAD_API void cad_context_close(cad_context_t *ctx);
 
-/* Return the device and instruction set in use, e.g. "cpu avx512", and the precision, "fp32" or "bf16". The texts are
- * owned by the context. */
+/* cad_context_device returns the device and instruction set in use, e.g. "cpu avx512". cad_context_precision returns
+ * "fp32" or "bf16". The texts are owned by the context. */
 CAD_API const char *cad_context_device(const cad_context_t *ctx);
 CAD_API const char *cad_context_precision(const cad_context_t *ctx);
 
@@ -338,9 +338,9 @@ CAD_API int cad_device_known(const char *device);
 
 /* ---- computing ----------------------------------------------------------
  *
- * The following are refused (CAD_EARG): a sequence or window without tokens (unless stated otherwise), one with
- * more tokens than the context's max_len (but see cad_score), and a token id of CAD_VOCAB or more. After an error
- * the output arrays are unchanged, except when cad_score returns CAD_EFORMAT. */
+ * The following are refused (CAD_EARG): a sequence or window without tokens (unless stated otherwise), a sequence or
+ * window with more tokens than the context's max_len (but see cad_score), and a token id of CAD_VOCAB or more. After an
+ * error the output arrays are unchanged, except when cad_score returns CAD_EFORMAT. */
 
 /* Computes the published forward pass of one sequence: tokens (L); hidden (L, CAD_HIDDEN_WIDTH) or NULL; logits (L,V)
  * or NULL, but not both NULL. The logits of a Ph model are those of the given strand alone, not conjoined. A classifier
@@ -386,8 +386,9 @@ typedef struct cad_window_t {
 CAD_API int cad_score(cad_context_t *ctx, cad_window_t *windows, int n, int64_t mask, cad_error_t *err);
 
 /* Computes embeddings of n windows' cores, with nothing masked. The embedding at position t is (a_t + c_{L-1-t})/2,
- * where a and c are the last hidden states of the two strands, each in its own order. MEAN and MAX: embedding (D);
- * NONE: (core length, D). An empty core is refused (CAD_EARG). */
+ * where `a` and `c` are the last hidden states of the two strands, each in its own order. The shape of `embedding` is
+ * (D) for CAD_POOL_MEAN and CAD_POOL_MAX, and (core length, D) for CAD_POOL_NONE. An empty core is refused
+ * (CAD_EARG). */
 CAD_API int cad_embed(cad_context_t *ctx, cad_window_t *windows, int n, enum cad_pool_t pool, cad_error_t *err);
 
 /* Computes the classifier's logits (n, CAD_LABELS) of n windows: the mean of both strands, for Ph too, is pooled over
@@ -408,7 +409,7 @@ CAD_API double cad_entropy(const float logp[4]);
  * 2019); the gradient is clipped by its global norm. Weight decay does not apply to biases, embeddings,
  * A_log and D. */
 typedef struct cad_recipe_t {
-    size_t size; /* size of this struct as the caller was compiled; set by cad_recipe_init */
+    size_t size; /* size of this struct when the caller was compiled; set by cad_recipe_init */
     int threads; /* number of CPU threads, 1 to 4096; default 1. Results do not depend on it */
     /* 1: keep only the input of each layer and recompute the other activations, which takes a third of the memory
      * and a third more time. A CUDA device always does this. Default 0. */
@@ -418,7 +419,7 @@ typedef struct cad_recipe_t {
     enum cad_pool_t pool;                       /* how a classifier pools: CAD_POOL_MEAN (default) or CAD_POOL_MAX */
     double beta1, beta2, epsilon, weight_decay; /* default 0.9, 0.95, 1e-8, 0.1 */
     double clip;                                /* largest norm of the gradient, default 1.0; 0: no clipping */
-    /* As in cad_options_t. Gradients, moments and parameters are always float32. */
+    /* device and precision, as in cad_options_t. Gradients, moments and parameters are always float32. */
     const char *device, *precision;
 } cad_recipe_t;
 #define cad_recipe_init(recipe) cad_recipe_init_sized((recipe), sizeof(cad_recipe_t))
@@ -432,7 +433,8 @@ CAD_API int cad_trainer_open(cad_trainer_t **trainer, cad_model_t *model, const 
 /* Joins the trainer's threads and frees the trainer; NULL is allowed. The model stays open. */
 CAD_API void cad_trainer_close(cad_trainer_t *trainer);
 
-/* Return the device, the precision and the note, as for a context. The texts are owned by the trainer. */
+/* Return the same as cad_context_device, cad_context_precision and cad_context_note, for a trainer. The texts are owned
+ * by the trainer. */
 CAD_API const char *cad_trainer_device(const cad_trainer_t *trainer);
 CAD_API const char *cad_trainer_precision(const cad_trainer_t *trainer);
 CAD_API const char *cad_trainer_note(const cad_trainer_t *trainer);
@@ -450,11 +452,11 @@ enum cad_loss_t {
 };
 
 typedef struct cad_example_t {
-    const uint8_t *tokens; /* (len) as the model sees them: masked positions hold MASK */
+    const uint8_t *tokens; /* (len) the model's input: masked positions hold MASK */
     int64_t len;
     const uint8_t *labels; /* CAD_LOSS_TOKENS: (len) the true tokens; other losses: NULL */
     const float *weight;   /* CAD_LOSS_TOKENS: (len) weight of each position's loss; other losses: NULL */
-    const float *target;   /* other losses: (CAD_LABELS); CAD_LOSS_TOKENS: NULL */
+    const float *target;   /* CAD_LOSS_TOKENS: NULL; other losses: (CAD_LABELS) the target */
 } cad_example_t;
 
 /* Masks a window of len tokens as pretraining does. The seed and `window` (any number that identifies the window)
@@ -465,11 +467,11 @@ typedef struct cad_example_t {
 CAD_API int64_t cad_mask(const cad_model_t *model, uint64_t seed, uint64_t window, const uint8_t *tokens, int64_t len,
                          uint8_t *masked, float *weight);
 
-/* Adds the sum of the losses (in nats) of n examples to *sum and, if scale is not 0, scale times the gradient of
- * that sum to the trainer's gradient. The caller sets *sum before the first call. A PS model computes both strands
- * of an example, a Ph model the given one. An example without scored positions adds nothing. The weights and the
- * number of updates do not change. After CAD_EARG nothing has changed. After any other error *sum and the gradient
- * may include some of the examples. */
+/* Adds the sum of the losses (in nats) of n examples to *sum and, if scale is not 0, scale times the gradient of that
+ * sum to the trainer's gradient. The caller sets *sum before the first call. A PS model computes both strands of an
+ * example, a Ph model the given strand only. An example without scored positions adds nothing. The weights and the
+ * number of updates do not change. After CAD_EARG nothing has changed. After any other error *sum and the gradient may
+ * include some of the examples. */
 CAD_API int cad_trainer_add(cad_trainer_t *trainer, enum cad_loss_t loss, const cad_example_t *examples, int n,
                             double scale, double *sum, cad_error_t *err);
 
@@ -502,10 +504,10 @@ CAD_API double cad_schedule(enum cad_cosine_t form, int64_t step, int64_t steps,
  * without an error text. The gradient of two tied tensors is found under the name of the first. */
 CAD_API int cad_trainer_gradient(cad_trainer_t *trainer, const char *name, float *out);
 
-/* cad_trainer_save writes parameters, moments and the number of updates to one file, completely or not at all.
- * note: any text, or NULL. cad_trainer_load reads them and sets *note to that text, to be freed with free().
- * Neither changes the gradient. If cad_trainer_load fails, the trainer and the model may hold some of the file's
- * values: close both. */
+/* cad_trainer_save writes parameters, moments and the number of updates to one file, completely or not at all. note:
+ * any text, or NULL. cad_trainer_load reads them and sets *note to that text, to be freed with free(). Neither function
+ * changes the gradient. If cad_trainer_load fails, the trainer and the model may hold some of the file's values: close
+ * both. */
 CAD_API int cad_trainer_save(const cad_trainer_t *trainer, const char *path, const char *note, cad_error_t *err);
 CAD_API int cad_trainer_load(cad_trainer_t *trainer, const char *path, char **note, cad_error_t *err);
 

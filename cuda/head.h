@@ -11,7 +11,7 @@
 
 typedef struct {
     const float *res;     // (rows,Dp)
-    const float *head[2]; // (V,Dp) by strand
+    const float *head[2]; // (V,Dp) for each strand
     const int64_t *pick;  // (n)
     float *out;           // (n,V)
     norm_t norm;

@@ -93,7 +93,7 @@ static int NAME(op_conv)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsign
 
 typedef struct {
     const float *part; // (groups,rows,2Np) dB and dC, summed over the channels of each thread block (group)
-    float *to;         // (n,Sp) dxdbl, whose columns of dB and dC and padding are written
+    float *to;         // (n,Sp) dxdbl; the kernel writes the columns of dB, dC and padding
     int64_t n, rows, groups, Sp, N, Np, R;
 } NAME(project_args_t);
 
@@ -162,7 +162,7 @@ KERNEL(NAME(silu_back), NAME(silu_back_args_t))
 typedef struct {
     const T *x;      // (rows,2Ep)
     const float *dc; // (rows,Ep)
-    float *dx;       // (rows,2Ep) gradient of x; the convolution's contribution is added
+    float *dx;       // (rows,2Ep) gradient of x, to which the convolution's contribution is added
     const float *w;  // (K,Ep)
     float *part;     // (slabs,K+1,Ep) partial sums of the gradients: K rows for the taps, one for the bias
     const int64_t *off;

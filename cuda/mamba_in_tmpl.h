@@ -55,7 +55,7 @@ typedef struct {
     int64_t n, Ep;
 } NAME(gate_back_args_t); /* n = rows x Ep */
 
-/* yz = y silu(z). g holds the gradient of yz and is overwritten with dz. */
+/* Computes yz = y silu(z). On entry g holds the gradient of yz; it is overwritten with dz. */
 KERNEL(NAME(gate_back), NAME(gate_back_args_t))
 {
     int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x, at = i / arg.Ep * 2 * arg.Ep + i % arg.Ep;

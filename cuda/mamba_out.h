@@ -28,14 +28,15 @@ typedef struct {
     bool times;
 } combine_args_t; /* each pointer: (rows,Dp), beginning at the first row of the span; n = rows x Dp */
 
-/* res = base + (h + o); with `times`, res = base + h * o. h and o are the outputs of the first and second direction. */
+/* Computes res = base + (h + o) or, if `times`, res = base + h * o. h and o are the outputs of the first and second
+ * direction. */
 KERNEL(combine, combine_args_t)
 {
     int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
     if (i < arg.n) arg.res[i] = arg.base[i] + (arg.times ? arg.h[i] * arg.o[i] : arg.h[i] + arg.o[i]);
 }
 
-/* Sets `to` (rows,Dp) to y x out_proj^T [+ base] + bias. */
+/* Sets the array `to` (rows,Dp) to y x out_proj^T + bias, plus base if base is not NULL. */
 static int project_out(cad_lane_t *l, const mamba_dir_t *p, cad_span_t s, float *to, const float *base)
 {
     const cad_weights_t *w = l->weights;

@@ -17,11 +17,11 @@
 #include "mamba_carry.h"
 
 #define RED_WARP (AHEAD * 2 * STATES)   /* floats: dB and dC of AHEAD rows, summed over a warp */
-#define RED (THREADS / WARP * RED_WARP) /* floats: the same of all warps of a thread block */
+#define RED (THREADS / WARP * RED_WARP) /* floats: RED_WARP for each warp of a thread block */
 
 typedef struct {
     NAME(scan_args_t) f; /* arguments of the forward pass; keep is read, y is written */
-    const float *g;      // (rows,2Ep) gradient of the gated y, beginning at its column
+    const float *g;      // (rows,2Ep) gradient of the gated y; the pointer is to its first column
     float *du, *dpre;    // (rows,Ep) written by the launch for the first STATES states, added to by later launches
     float *part;         // (groups,rows,2Np) dB and dC, summed over the channels of each thread block (group)
     float *sums;         // (pieces,STATES+1,Ep) gradients of A (STATES rows) and of the skip, summed over a piece
@@ -60,8 +60,8 @@ typedef struct {
     float s[AHEAD + 1][STATES]; /* s[k]: the state before the k-th row; s[k+1]: after it */
 } NAME(recomputed_t);
 
-/* Recomputes n rows of the piece from the i-th onwards: writes their y, and fills h with what their backward pass
- * reads. mine: false in a thread that has no channel. */
+/* Recomputes n rows of the piece from the i-th onwards: writes their y, and fills h with the values that the backward
+ * pass of these rows reads. mine: false in a thread that has no channel. */
 DEVICE void NAME(recompute)(const NAME(scan_back_args_t) * arg, const piece_rows_t *p, const NAME(channel_t) * ch,
                             const NAME(fetched_back_t) * f, const float *rows, int64_t i, int n, int64_t c,
                             const bool small, const bool mine, NAME(recomputed_t) * h)

@@ -53,7 +53,7 @@ DEVICE float normed(const norm_t *t, moments_t m, const float *x, int64_t d)
 typedef struct {
     const float *x;  // (rows,Dp)
     const float *dy; // (n,Dp) gradient of the normalised rows
-    float *dx;       // (rows,Dp) gradient of x, added to
+    float *dx;       // (rows,Dp) gradient of x, to which the kernel adds
     // (n,Dp) dy times the normalised x before the weight is applied: the terms of the weight's gradient
     float *prod;
     const int64_t *row; // (n) index of each row in x and dx; NULL: rows 0 to n-1

@@ -278,7 +278,7 @@ static float number(const void *a, int64_t i, bool half)
     return half ? from_bf16(((const bf16_t *)a)[i]) : ((const float *)a)[i];
 }
 
-/* Converts n values of a, from index `from` onwards, to float32. */
+/* Converts n values of the array `a`, from index `from` onwards, to float32. */
 static void to_floats(const void *a, int64_t from, int64_t n, bool half, float *to)
 {
     for (int64_t i = 0; i < n; i++) to[i] = number(a, from + i, half);
@@ -292,7 +292,8 @@ static void table_to_floats(const product_t *p, const void *w, float *to)
             to[i * p->k + j] = number(w, p->transposed ? j * p->n + i : i * p->k + j, p->half);
 }
 
-/* Returns the dot product of a and b, as sixteen partial sums that are then added. n is a multiple of 16. */
+/* Returns the dot product of the arrays `a` and `b`, as sixteen partial sums that are then added. n is a multiple of
+ * 16. */
 static float dot(const float *a, const float *b, int64_t n)
 {
     float part[16] = { 0 }, sum = 0;

@@ -30,7 +30,7 @@ enum { cudaStreamNonBlocking = 1 };
 typedef struct shim_t *cudaStream_t; /* a stream, with the fibers of its launches */
 enum { cudaStreamCaptureModeThreadLocal = 1 };
 typedef struct shim_blas_t *cublasLtHandle_t; /* always NULL: products are plain loops */
-/* a graph and its executable form are one object, which the latter owns once the graph is instantiated */
+/* both types point to the same object; once it is instantiated, cudaGraphDestroy does not free it */
 typedef struct shim_graph_t *cudaGraph_t, *cudaGraphExec_t;
 struct cudaDeviceProp {
     char name[256];

@@ -11,7 +11,7 @@ DEVICE float silu(float x) { return divide_fast(x, 1.0f + exp2_fast((x > -87.0f 
 
 DEVICE float sigmoid(float x) { return divide_fast(1.0f, 1.0f + exp2_fast((x > -87.0f ? x : -87.0f) * -LOG2E)); }
 
-/* log(1 + e^x) = max(x,0) + log1p(y), where y = e^-|x|. With s = y/(2+y), log1p(y) = 2 atanh(s), computed by a
+/* Returns log(1 + e^x) = max(x,0) + log1p(y), where y = e^-|x|. With s = y/(2+y), log1p(y) = 2 atanh(s), computed by a
  * polynomial in q = s^2 that is fitted on [0, 1/9]. Relative error 2e-7, also for very negative x. */
 DEVICE float softplus(float x)
 {

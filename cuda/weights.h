@@ -104,7 +104,7 @@ static int weights_to_device(cad_weights_t *w, const cad_model_t *m, cad_error_t
     return rc;
 }
 
-/* Returns 0, or CAD_EARG if a kind that the model uses refuses it (kind.h). */
+/* Returns CAD_EARG if a kind that the model uses refuses the model (kind.h), else 0. */
 static int refused(const cad_model_t *m, bool back, cad_error_t *err)
 {
     EACH_KIND(k, m) if (kind_at(k)->refuse(m, back, err)) return CAD_EARG;

@@ -145,8 +145,8 @@ static int cannot(const char *path, cad_error_t *err)
 
 #define TEMPORARY ".caduceus-%ld-%d.tmp" /* process id, number of the attempt */
 
-/* Sets f->tmp to the first free temporary name, and gives it to the unnamed open file f->fd or, if f->fd is -1, to
- * a new file. Returns 0, or -1 with errno. */
+/* Sets f->tmp to the first free temporary name. If f->fd is an open file without a name, gives it that name; if f->fd
+ * is -1, creates a file of that name. Returns 0, or -1 with errno. */
 static int take_name(cad_file_t *f)
 {
     size_t size = strlen(f->path) + 64;
@@ -239,7 +239,7 @@ int cad_file_sync(cad_file_t *f, cad_error_t *err)
 {
     struct stat sb;
     int fd = f->fd;
-    /* takes over the mode of the file that will be replaced */
+    /* gives the file the mode of the file that it will replace */
     if (stat(f->path, &sb) == 0) (void)!fchmod(fd, sb.st_mode & 07777);
     if (fsync(fd)) return write_error(f, err);
     if (!f->named && take_name(f)) return write_error(f, err);

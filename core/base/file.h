@@ -33,7 +33,7 @@ int cad_write_all(int fd, const void *data, size_t n);
 typedef struct cad_file_t {
     char *path; /* destination, with symbolic links followed; owned */
     char *tmp;  /* temporary name; owned */
-    int fd;     /* descriptor; -1 once synced */
+    int fd;     /* descriptor; -1 after cad_file_sync */
     bool named; /* the file exists under the name tmp */
 } cad_file_t;
 /* Begins to write a file that will replace path. Where the file system supports it, the file has no name until
@@ -43,12 +43,12 @@ int cad_file_open(cad_file_t *f, const char *path, cad_error_t *err);
 /* Does the same as cad_file_open, but the file always has the temporary name f->tmp, for writers that need a name. */
 int cad_file_open_named(cad_file_t *f, const char *path, cad_error_t *err);
 int cad_file_write(cad_file_t *f, const void *data, size_t n, cad_error_t *err);
-/* Gives f the mode of the file it will replace, syncs and closes it. Afterwards the file has its temporary name,
- * not yet its final name `path`. errno is set on failure. */
+/* Gives the file the mode of the file that it will replace, then syncs and closes it. Afterwards the file has its
+ * temporary name, not yet its final name `path`. errno is set on failure. */
 int cad_file_sync(cad_file_t *f, cad_error_t *err);
 /* Renames a synced file to its path and syncs the folder. Frees f, also on failure. */
 int cad_file_publish(cad_file_t *f, cad_error_t *err);
-/* Removes the file if it is not published, and frees f. A zeroed f is allowed. */
+/* Removes the file if it has not been published, and frees f. A zeroed f is allowed. */
 void cad_file_abort(cad_file_t *f);
 
 /* ---- folders ---- */

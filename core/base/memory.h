@@ -20,8 +20,8 @@ typedef struct {
     size_t used; /* bytes; SIZE_MAX after an overflow */
 } cad_bump_t;
 
-/* Reserves count x width elements of size bytes and returns their offset in bytes from base, or SIZE_MAX on overflow.
- * The next array will be aligned to `align` bytes, a power of two. Use it to lay out two copies of one
+/* Reserves count x width elements of `size` bytes and returns their offset in bytes from base, or SIZE_MAX on overflow.
+ * The next array will be aligned to `align` bytes, a power of two. Use this function to lay out two copies of one
  * arena, such as host and device memory. */
 static inline size_t cad_bump_offset(cad_bump_t *b, int64_t count, int64_t width, size_t size, size_t align)
 {
@@ -35,7 +35,7 @@ static inline size_t cad_bump_offset(cad_bump_t *b, int64_t count, int64_t width
     return at;
 }
 
-/* Reserves count x width elements of size bytes, aligned to 64 bytes, and returns their address; NULL while
+/* Reserves count x width elements of `size` bytes, aligned to 64 bytes, and returns their address. Returns NULL while
  * counting, and on overflow. */
 static inline void *cad_bump(cad_bump_t *b, int64_t count, int64_t width, size_t size)
 {

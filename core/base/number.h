@@ -1,4 +1,5 @@
-/* number.h - integers: bounds, rounding, parsing, hashing; reverses the order of rows. SPDX-License-Identifier: MIT */
+/* number.h - functions for integers: minimum, maximum, rounding, parsing, hashing; and one that reverses the order of
+ * rows. SPDX-License-Identifier: MIT */
 #ifndef CAD_NUMBER_H
 #define CAD_NUMBER_H
 

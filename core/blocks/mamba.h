@@ -65,7 +65,8 @@ enum {
 
 /* Operations of the backward pass, in the order of a backend's table. */
 enum {
-    /* g = dout x out_proj, dx = 0. Run before CAD_MAMBA_BACK_CONV of a neighbouring tile, which adds to dx */
+    /* computes g = dout x out_proj and sets dx to 0. Run it before CAD_MAMBA_BACK_CONV of a neighbouring tile, which
+     * adds to dx */
     CAD_MAMBA_BACK_OUT,
     /* computes y, du, dpre, dB and dC from g and the states. Run it after CAD_MAMBA_OP_CONV [CAD_SCAN_ADD] */
     CAD_MAMBA_BACK_SCAN,
@@ -93,7 +94,7 @@ static inline cad_mamba_lane_t *cad_mamba_lane(const cad_lane_t *l)
 }
 
 typedef struct cad_mamba_grad_lane_t {
-    float *g;       // (rows,Ep) gradient of the gated y, overwritten with that of z
+    float *g;       // (rows,Ep) gradient of the gated y, overwritten with the gradient of z
     float *dx;      // (rows,Ep) gradient of x. CUDA: dx and g are one array (rows,2Ep), with the columns of dx first
     float *du;      // (tile,Ep) gradient of u
     float *dpre;    // (tile,Ep) gradient of dt before softplus

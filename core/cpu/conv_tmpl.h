@@ -65,7 +65,7 @@ typedef struct { /* the backward pass for the rows of span s: dc = du silu'(conv
     conv_t m;
     const cad_span_t *s;
     const float *x;    // (rows,ld) of the pack
-    const float *du;   // (rows,ldu) from the first row of s onwards
+    const float *du;   // (rows,ldu) row 0 is the first row of s
     float *dx;         // (rows,ld) of the pack
     float *dw, *dbias; // (K,width), (width)
     int64_t ld, ldu;

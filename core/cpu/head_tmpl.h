@@ -9,7 +9,7 @@
 #include "norm_tmpl.h"
 #include "weights_tmpl.h"
 
-/* h (Dp) = norm_f of row r of the residual. */
+/* Sets h (Dp) to norm_f of row r of the residual stream. */
 static void final_norm(const cad_lane_t *l, int64_t r, float *h)
 {
     norm_row(&l->weights->norm_f, l->res + r * l->weights->Dp, h);

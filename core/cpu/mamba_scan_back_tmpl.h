@@ -34,16 +34,16 @@ typedef struct {
     float terms[LOT * PAIR * VW];        /* (LOT*PAIR,VW) terms of dB or dC: one for each row, state and channel */
 } scratch_t;
 
-typedef struct { /* VW channels of a stretch; pointers are to the first row in the direction of the scan */
+typedef struct { /* VW channels of a stretch; pointers point to the first row in the direction of the scan */
     stretch_t t;
-    int64_t rows, step; /* step: from a row to the next in the direction of the scan, 1 or -1 rows in memory */
+    int64_t rows, step; /* step: 1 or -1, the rows in memory from a row to the next in the direction of the scan */
     int64_t time;       /* number of rows of the tile that precede the first row in the direction of the scan */
     const float *g, *z;
     float *du, *dpre;
     const float *state; // (N,VW) state before the first row
     // (N,VW) gradient of the state after the last row; overwritten with that before the first row
     float *carry;
-    float *da, *dskip, *dbias; // (N,VW), (VW)
+    float *da, *dskip, *dbias; // (N,VW), (VW), (VW)
     const float *B, *C;        // (N,tile) in the direction of the scan, laid out by gather()
     float *dB, *dC;            // (N,tile) gradients, laid out as B and C
     int64_t tile;

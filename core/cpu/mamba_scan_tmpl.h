@@ -15,14 +15,14 @@
 
 #define STRETCH CAD_STRETCH
 
-typedef struct { /* VW channels of rows of one sequence that are neighbours in memory */
+typedef struct { /* VW channels of consecutive rows of one sequence */
     const mamba_t *m;
     int64_t c;             /* first channel */
     const float *u, *xdbl; /* pointers to the first of the rows in memory */
     float *y;
     const float *z; /* NULL: y is not gated */
     int seq;
-    int64_t row;  /* first of the rows, counted from the start of the pack */
+    int64_t row;  /* index of the first of these rows in the pack */
     int64_t rows; /* number of rows */
     bool add;     /* add to y, which holds the first direction's y */
     float *keep;  /* memory for the states before each stretch, which the backward pass reads; or NULL */

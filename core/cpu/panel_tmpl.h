@@ -2,8 +2,8 @@
  *
  * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds lay_turned.
  *
- * Each function allocates an array from the bump allocator, fills it and returns it. If the allocator only counts
- * (base NULL), it returns NULL. The memory must be all 0 before.
+ * Each function allocates an array from the bump allocator, fills it and returns it. If the allocator only counts (base
+ * NULL), it returns NULL. The allocator's memory must be all 0 on entry.
  *
  * A panel holds PW outputs of a product (the last panel may be narrower): weights (n,k) become [np/PW][kp][PW], so
  * that each step of k reads PW weights that are adjacent in memory.
@@ -53,8 +53,8 @@ static panels_t open_panels(cad_bump_t *b, bool half, int64_t np, int64_t kp)
     return (panels_t) { cad_bump_floats(b, np, half ? kp / 2 : kp), np, kp, half };
 }
 
-/* Stores v (n,k), with ld floats from one row to the next, in the panels, from their row `row` and column `col` (even)
- * onwards. */
+/* Stores v (n,k) in the panels, from row `row` and column `col` (even) onwards. ld: floats from one row of v to the
+ * next. */
 static void set_panels(const panels_t *t, const float *v, int64_t ld, int64_t n, int64_t k, int64_t row, int64_t col)
 {
     for (int64_t i = row; t->d && i < row + n; i++, v += ld) {
@@ -77,8 +77,8 @@ static const float *lay_panels(cad_bump_t *b, bool half, const float *v, int64_t
 }
 
 #ifdef CAD_ISA_BACK_OPS
-/* Stores the transpose of v in panels of float32, from their row `row` and column `col` onwards. v is (k,n), with ld
- * floats from one row to the next. */
+/* Stores the transpose of v (k,n) in panels of float32, from row `row` and column `col` onwards. ld: floats from one
+ * row of v to the next. */
 static void set_turned(const panels_t *t, const float *v, int64_t ld, int64_t n, int64_t k, int64_t row, int64_t col)
 {
     for (int64_t j = 0; t->d && j < k; j++)

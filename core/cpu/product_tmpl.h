@@ -32,7 +32,7 @@
 
 /* ---- C (rows,n) = A (rows,k) x W (n,k)^T + bias, where W is in panels ----
  *
- * The terms are float32 values or (half) pairs of bfloat16 values, whose products are summed in float32. A pair is
+ * The terms are float32 values or, if `half`, pairs of bfloat16 values, whose products are summed in float32. A pair is
  * a 32-bit word, so the same code serves both; k counts words. */
 
 typedef struct {        /* where the result v of a product is written, and what is added to it */
@@ -57,7 +57,7 @@ INLINE void finish(const dest_t *d, int64_t at, vf v)
     vstore(d->c + at, v);
 }
 
-/* acc (mr,nv) = mr rows of A x nv vectors of W, over n terms. lda: floats from one row of A to the next; next:
+/* Computes acc (mr,nv) = mr rows of A x nv vectors of W, over n terms. lda: floats from one row of A to the next; next:
  * floats from one term of a row to the next. */
 INLINE void micro_sum(const bool half, const int mr, const int nv, const float *a, int64_t lda, int64_t next,
                       const float *b, int64_t n, vf acc[MR][NV])
@@ -150,8 +150,8 @@ INLINE void product_tile(const bool half, const float *a, int64_t lda, int64_t r
     }
 }
 
-/* C = A x W^T + bias in float32. Rows of A are lda floats apart; the first becomes row `row` of C. n is a multiple
- * of VW. */
+/* Computes C = A x W^T + bias in float32. Rows of A are lda floats apart; the first becomes row `row` of C. n is a
+ * multiple of VW. */
 static void product(const float *a, int64_t lda, int64_t rows, const float *w, int64_t n, int64_t k, const dest_t *d,
                     int64_t row)
 {
@@ -190,7 +190,7 @@ static void product_long(const float *a, int64_t lda, int64_t rows, const float 
     }
 }
 
-/* C = A x W^T + bias with A rounded to bfloat16. w holds pairs of bfloat16; k counts values, not pairs. */
+/* Computes C = A x W^T + bias with A rounded to bfloat16. w holds pairs of bfloat16; k counts values, not pairs. */
 static void product_half(const float *a, int64_t lda, int64_t rows, const float *w, int64_t n, int64_t k,
                          const dest_t *d, int64_t row)
 {
@@ -208,7 +208,7 @@ static void product_half(const float *a, int64_t lda, int64_t rows, const float 
     }
 }
 
-/* C = A x W^T + bias in the precision of the panels w. */
+/* Computes C = A x W^T + bias in the precision of the panels w. */
 static void project(const bool half, const float *a, int64_t lda, int64_t rows, const float *w, int64_t n, int64_t k,
                     const dest_t *d, int64_t row)
 {
@@ -247,7 +247,7 @@ INLINE void outer_edge(int mr, const int nv, const float *a, int64_t lda, const 
     }
 }
 
-/* Computes columns [from, to) of A times nv vectors of B's columns, from col onwards. */
+/* Adds to C the products of columns [from, to) of A with nv vectors of B, from column `col` onwards. */
 INLINE void outer_panel(const outer_t *o, const int nv, int64_t col, int64_t from, int64_t to)
 {
     float b[STRIP * PW];

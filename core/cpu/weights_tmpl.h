@@ -16,7 +16,7 @@ typedef struct {   /* how one layer kind packs its weights and lays out its grad
     size_t turned; /* bytes of the struct that describes one layer's transposed weights */
     /* Packs a layer's weights. */
     void (*lay)(cad_bump_t *b, const cad_weights_t *w, const cad_model_t *m, int layer, void *packed);
-    /* Computes what depends on the packed weights, after all are packed; may be NULL. */
+    /* Computes data that depend on packed weights. Called after all weights are packed; may be NULL. */
     void (*derive)(const cad_weights_t *w, int layer, void *packed);
     /* Packs a layer's transposed weights for the backward pass; NULL in a table without a backward pass. */
     void (*lay_turned)(cad_bump_t *b, const cad_model_t *m, int layer, void *turned);

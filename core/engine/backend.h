@@ -1,13 +1,13 @@
 /* backend.h - the table of operations that a backend provides, and the lane they work on.
  *
  * A batch is a pack of sequences: sequence i is rows [off[i], off[i+1]), with no padding between sequences. encoder.c
- * loops over tiles of rows. Mamba's convolution reads rows of x outside the tile, so x is kept for all rows; its scan
- * carries the state from tile to tile and clears it at the first row of a sequence in the direction of the scan. In the
- * last layer a span lists the wanted rows, and in each tile only the rows on which wanted rows depend are computed. A
- * span then need not begin at a multiple of `tile`, and x, z, y and h of the rows that are not computed keep the values
- * of an earlier layer. A backend whose tile is the whole batch (CAD_WHOLE) carries no state between tiles and reads
- * from `want` which rows each sequence needs. All functions of cad_ops_t are mandatory. Operations return 0 or a CAD_E*
- * code; they may write the reason of an error to the lane's text.
+ * loops over tiles of rows. Mamba's convolution reads rows of x outside the tile, so x is kept for all rows; Mamba's
+ * scan carries the state from tile to tile and clears it at the first row of a sequence in the direction of the scan.
+ * In the last layer a span lists the wanted rows, and in each tile only the rows on which wanted rows depend are
+ * computed. A span then need not begin at a multiple of `tile`, and x, z, y and h of the rows that are not computed
+ * keep the values of an earlier layer. A backend whose tile is the whole batch (CAD_WHOLE) carries no state between
+ * tiles and reads from `want` which rows each sequence needs. All functions of cad_ops_t are mandatory. Operations
+ * return 0 or a CAD_E* code; they may write the reason of an error to the lane's text.
  *
  * To add a backend, fill cad_ops_t and, for training, cad_back_ops_t (backward.h), and let device.c choose it by the
  * name of the device. module.h describes how a backend is loaded at run time.
@@ -49,7 +49,7 @@ struct cad_lane_t { /* a stream of execution and its activations */
     int64_t zrows;
     uint8_t *tok;   // (rows) tokens, in the host's memory
     void *own;      /* the backend's own memory */
-    size_t bytes;   /* bytes of that memory */
+    size_t bytes;   /* size of the memory `own` */
     int64_t *done;  /* rows x layers computed so far, summed over lanes and read by other threads; or NULL */
     char text[256]; /* reason for an operation's failure, or "" */
     /* The following pointers are addresses in the backend's memory: */

@@ -67,8 +67,8 @@ static void close_lanes(cad_context_t *ctx)
     ctx->bytes = 0;
 }
 
-/* Opens the lanes. Each is large enough for one pack and for the longest window, unless the team runs the longest
- * windows. */
+/* Opens the lanes. Each has room for one pack and for the longest window. If the team runs windows longer than
+ * ops->split, only the team's lane has room for them. */
 static int open_lanes(cad_context_t *ctx, cad_error_t *err)
 {
     bool wide = ctx->lanes > 1 && ctx->ops->wide > 0;

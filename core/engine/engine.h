@@ -43,9 +43,9 @@ int cad_run(cad_context_t *ctx, const cad_pass_t *pass, int64_t npass, cad_error
 /* ---- conjoin.c: combines two strand encodings into one result ---- */
 /* Returns the number of strands that the published forward pass of this model encodes: 2 (PS) or 1 (Ph). */
 int cad_conjoin_strands(const cad_model_t *m);
-/* out (n,V) = `a` + `c` (PS), or their mean (Ph). out may be the same array as `a`. */
+/* Sets out (n,V) to `a` + `c` (PS), or to their mean (Ph). out may be the same array as `a`. */
 void cad_conjoin_logits(const cad_model_t *m, int64_t n, const float *a, const float *c, float *out);
-/* out (n) = (`a` + `c`) / 2. n: number of floats. */
+/* Sets out (n) to (`a` + `c`) / 2. n: number of floats. */
 void cad_conjoin_embedding(int64_t n, const float *a, const float *c, float *out);
 /* Sets out to the last hidden state of n rows of the published model. PS: (n,2D), in each row the D values of `a`, then
  * those of `c` in reverse order. Ph: (n,D), a copy of `a`. */

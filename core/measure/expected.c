@@ -11,7 +11,7 @@
 
 struct cad_expected_t {
     const cad_model_t *m;
-    const char *path; /* borrowed; NULL: random sequences, no tensors */
+    const char *path; /* owned by the caller; NULL: random sequences, no tensors */
     cad_archive_t st;
     int64_t B, L;
     uint8_t *tok, *tok_rc, *labels; // (B,L); tok_rc and labels are NULL if not given

@@ -51,7 +51,7 @@ typedef float work_f(int64_t n, float seed);
 typedef struct { /* data of one thread */
     double rate;
     float kept;      /* a result of the work, stored so that the compiler cannot remove the work */
-    char *from, *to; // (block) bytes that are copied from and to
+    char *from, *to; // (block) source and destination of a copy
     size_t block;    /* larger than a thread's share of the cache on most processors */
 } worker_t;
 typedef struct {

@@ -15,7 +15,7 @@ typedef struct cad_probe_t {
     float (*updates)(int64_t n, float seed); /* updates of scan states */
     float (*exps)(int64_t n, float seed);    /* SiLU */
     /* The kernels' matrix product. pack: writes w (n,k) as panels to packed (n x k floats, all 0 before); n is a
-     * multiple of CAD_PAD. product: c (rows,n) = a (rows,k) w^T + bias (n). */
+     * multiple of CAD_PAD. product: computes c (rows,n) = `a` (rows,k) w^T + bias (n). */
     void (*pack)(const float *w, int64_t n, int64_t k, float *packed);
     void (*product)(const float *a, int64_t rows, const float *packed, int64_t n, int64_t k, const float *bias,
                     float *c);

@@ -39,7 +39,7 @@ struct cad_archive_t {    /* the tensors of one weight file, or of all shards */
     cad_archive_file_t *file; // (nfile)
     struct cad_pair_t {
         char *key, *value;
-    } * meta; // (nmeta) texts beside the tensors (safetensors: __metadata__)
+    } * meta; // (nmeta) texts stored with the tensors (safetensors: __metadata__)
     int nmeta;
 };
 
@@ -58,8 +58,8 @@ extern const cad_format_t cad_format_safetensors; /* safetensors.c */
 extern const cad_format_t cad_format_torch;       /* torch.c */
 
 /* ---- archive.c ---- */
-/* Opens a weight file, or the shards that an index.json lists, which are in the same folder. Close `a` also after a
- * failure. */
+/* Opens a weight file. If path ends in .json, it is an index, and all shards that it lists are opened; they must be in
+ * its folder. Close `a` also after a failure. */
 int cad_archive_open(cad_archive_t *a, const char *path, cad_error_t *err);
 void cad_archive_close(cad_archive_t *a);
 /* Moves the files of `from` to `a` and copies the tensors of `from`. A tensor of `from` replaces the tensor of `a` that

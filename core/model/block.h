@@ -96,10 +96,10 @@ typedef struct cad_block_t {
     const char *op[CAD_KIND_OPS]; /* names of the nop operations, in the order of a backend's table */
     /* Runs one tile of a sweep in one direction. */
     int (*step)(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep_t *w);
-    /* Called at the start of a pass with a tape. Sets where the scan stores states that the
-     * tape does not hold: in back's memory (backward pass), or nowhere (back is NULL). */
+    /* Called at the start of a pass with a tape. Sets the memory in which the scan stores states that the tape does not
+     * hold: the memory of `back` in a backward pass, none in a forward pass (back NULL). */
     void (*begin)(cad_lane_t *l, cad_grad_lane_t *back);
-    /* Points the lane's arrays to the activations of a layer that the tape keeps. */
+    /* Points the lane's arrays to the activations that the tape keeps for a layer. */
     void (*enter)(cad_lane_t *l, const cad_kept_t *kept);
 
     /* ---- backward pass: train/backward.c ---- */
@@ -114,7 +114,8 @@ typedef struct cad_block_t {
     /* Computes the gradients of the projections, the norm and the residual; called once for all directions of the
      * unit. */
     int (*back_in)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s);
-    /* Lays out the activations of one layer that a tape for `rows` rows and at most `most` sequences keeps. */
+    /* Lays out, for one layer, the activations that a tape keeps. rows: number of rows; most: maximum number of
+     * sequences. */
     void (*keep)(const cad_config_t *cfg, int ndir, int64_t rows, int64_t most, cad_bump_t *b, cad_kept_t *kept);
 
     /* ---- measuring ---- */

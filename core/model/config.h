@@ -18,7 +18,7 @@ struct cad_config_t {
     int64_t max_len;      /* from tokenizer_config.json, in bases */
     int16_t comp[256];    /* complement_map by token id; -1: not given */
     bool has_comp;
-    double init_range; /* initializer_cfg */
+    double init_range; /* values of initializer_cfg */
     bool init_rescale;
     int64_t init_residuals;
     bool named;                    /* config.json names the kinds of layers */
@@ -26,8 +26,8 @@ struct cad_config_t {
     cad_shape_t shape[CAD_NKINDS]; /* shape of each kind in use; blocks/NAME.h defines its type */
 };
 /* Keys that caduceus adds to config.json: CAD_POOLING is the pooling of a classifier's head, CAD_POOLING_ONCE is the
- * name of that key in files of version 0.2; it was changed because transformers took it for an argument of the
- * model. */
+ * name of that key in files of version 0.2. The name was changed because transformers took the old key for an argument
+ * of the model. */
 #define CAD_POOLING "caduceus_pooling"
 #define CAD_POOLING_ONCE "pooling_strategy"
 

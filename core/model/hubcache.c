@@ -3,7 +3,7 @@
  *   CACHE/models--ORG--NAME/refs/REV           text: the commit of a branch, tag or short hash
  *                          /snapshots/COMMIT/  a folder of links to blobs, under the files' names
  *                          /blobs/HASH         a file's bytes, named by SHA-256 or git's hash
- *   CACHE/.locks/models--ORG--NAME/HASH.lock   locked by whoever downloads that blob
+ *   CACHE/.locks/models--ORG--NAME/HASH.lock   locked by the process that downloads that blob
  *
  * The rules are those of huggingface_hub, so that each program finds the files that the other has downloaded.
  * SPDX-License-Identifier: MIT

@@ -51,7 +51,7 @@ struct cad_model_t {
     float *param; // (total) tensors at their offsets; padding is 0
     int64_t total, nparam, labels;
     cad_layer_t *layer;                // (n_layer)
-    const float *embed;                // (V,D), also the head
+    const float *embed;                // (V,D), also the head's table
     float *embed_in;                   // (V,D) input embeddings, derived from embed
     const float *norm_f, *norm_f_bias; // (D), (D) or NULL
     const float *score, *score_bias;   // (labels,D), (labels); NULL: no classifier, no bias
@@ -80,12 +80,12 @@ static inline bool cad_model_turned(const cad_model_t *m)
  * allocates zeroed parameters and points the layers at them. */
 int cad_model_list(cad_model_t *model, int64_t rows, cad_error_t *err);
 int cad_model_allocate(cad_model_t *model, cad_error_t *err);
-typedef struct cad_checkpoint_t { /* an open checkpoint. Zeroed: none */
+typedef struct cad_checkpoint_t { /* an open checkpoint; if all members are zero, there is none */
     cad_archive_t weights;        /* the tensors of the model and of the adapter */
     cad_adapter_t adapter;
 } cad_checkpoint_t;
-/* Finds a checkpoint, reads its config.json and the headers of its weight files, and checks that they fit together. It
- * reads no values of weights. adapter: as for cad_model_open_adapted. model and c must be zeroed. Close c afterwards,
+/* Finds a checkpoint, reads its config.json and the headers of its weight files, and checks that they fit together.
+ * Reads no values of weights. adapter: as for cad_model_open_adapted. model and c must be zeroed. Close c afterwards,
  * also after a failure. */
 int cad_model_scan(cad_model_t *model, const char *given, const char *adapter, cad_checkpoint_t *c, cad_error_t *err);
 void cad_checkpoint_close(cad_checkpoint_t *c);

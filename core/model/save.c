@@ -43,7 +43,7 @@ static int put_text(save_t *s, int which, const char *name, char *text, size_t s
     return rc;
 }
 
-/* True if the folder has a config.json that differs from text and a newline, or cannot be read. */
+/* True if the folder has a config.json that cannot be read, or that differs from `text` followed by a newline. */
 static bool other_config(const char *dir, const char *text, size_t size)
 {
     char *path = cad_path_join(dir, "config.json"), *old = NULL;

@@ -31,9 +31,9 @@ static int enter(const pass_t *p, int dir, cad_span_t s)
     return rc ? rc : p->block->back_out(p->l, p->layer, dir, s);
 }
 
-/* Runs direction dir+k, the k-th of a unit with ndir directions. The sweep of the first direction runs enter() one
- * tile ahead, since the convolution's gradient reaches into the next tile; the sweep of the last direction also
- * runs back_in(). */
+/* Runs direction dir+k, the k-th of a unit with ndir directions. The sweep of the first direction runs enter() one tile
+ * ahead, since the convolution's gradient reaches into the next tile. The sweep of the last direction also runs
+ * back_in(). */
 static int sweep(const pass_t *p, int dir, int k, int ndir)
 {
     cad_grad_lane_t *l = p->l;

@@ -1,4 +1,4 @@
-/* optimiser.c - AdamW over the table of tensors; reads and writes training checkpoints.
+/* optimiser.c - updates the parameters by AdamW; reads and writes training checkpoints.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 #include <nettle/sha2.h>
