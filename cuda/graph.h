@@ -3,7 +3,7 @@
  * kernel takes the device. CADUCEUS_CUDA_GRAPHS=1 enables them.
  *
  * From `embed` to `head`, `pool` or `read`, the launches of a forward pass depend only on the batch's offsets and
- * wanted rows (encoder.c), so these are the key. The second of two consecutive batches with the same key is recorded;
+ * wanted rows (encoder.c), so these form the key. The second of two consecutive batches with the same key is recorded;
  * later batches with that key are replayed: their operations do nothing, and the operation that waits queues the graph.
  * SPDX-License-Identifier: MIT */
 #ifndef CAD_CUDA_GRAPH_H

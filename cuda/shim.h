@@ -5,7 +5,7 @@
  * variables:
  *     CADUCEUS_SHIM_DEVICES   number of devices [1]
  *     CADUCEUS_SHIM_MEMORY    bytes of device memory [no limit]
- *     CADUCEUS_SHIM_FAULT     number of the launch that fails, as do all later ones [none]
+ *     CADUCEUS_SHIM_FAULT     number of the launch that fails; later ones fail too [none]
  *     CADUCEUS_SHIM_GRAPH     number of the graph launch that fails [none]
  * SPDX-License-Identifier: MIT
  */

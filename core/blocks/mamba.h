@@ -47,7 +47,8 @@ enum {                            /* roles of a direction's tensors */
        CAD_MAMBA_OUT_BIAS         // (D)
 };
 
-/* Operations of the forward pass, in the order of a backend's table. The argument `how` of each is in brackets. */
+/* Operations of the forward pass, in the order of a backend's table. Brackets show the argument `how` of each; [0]: not
+ * used. */
 enum {
     /* x, z = norm(base) x in_proj^T + bias; if the span lists wanted rows, z is computed for these rows only
      * [CAD_IN_*] */

@@ -108,7 +108,8 @@ typedef enum {
 enum {
     CAD_IN_X = 1, /* x, which the layer mixes along the sequence */
     CAD_IN_Z = 2, /* z, the gate */
-    /* set in layer 0, whose input depends only on the token: outputs may be looked up by the lane's tokens */
+    /* set in layer 0, whose input depends only on the token: x and z may be taken from a table with a row for each
+     * token */
     CAD_IN_TOKENS = 4
 };
 

@@ -91,7 +91,8 @@ bool cad_json_number(const json_t *v, double *d)
 int cad_json_parse(json_t **root, const char *text, size_t size, const char *path, cad_error_t *err)
 {
     json_error_t je;
-    char *marked = size < SIZE_MAX / 8 ? malloc(4 * size + sizeof QUOTED) : NULL; /* "NaN," becomes 12 bytes */
+    /* in the worst case, "NaN,", four bytes of text become 12 */
+    char *marked = size < SIZE_MAX / 8 ? malloc(4 * size + sizeof QUOTED) : NULL;
     *root = NULL;
     if (!marked) return cad_fail(err, CAD_ENOMEM, "%s: out of memory", path);
     *root = json_loadb(marked, mark_numbers(text, size, marked), JSON_REJECT_DUPLICATES, &je);

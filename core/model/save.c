@@ -162,7 +162,7 @@ static int publish(save_t *s, cad_error_t *err)
     for (int i = NFILES - 1; i >= 0; i--) {
         int failed = s->file[i].path ? cad_file_publish(&s->file[i], rc ? NULL : err) : 0;
         if (rc == 0) rc = failed;
-        if (failed && i == CONFIG) break; /* the weights come next */
+        if (failed && i == CONFIG) break; /* the weights, which come next, are not renamed */
     }
     return rc;
 }

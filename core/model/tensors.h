@@ -24,7 +24,7 @@ typedef struct cad_tensor_t {
     int ndim;
     int64_t shape[3], count;
     int64_t offset; /* in floats, into the parameters */
-    int flip_axis;  /* axis that the fold stores reversed, or -1 */
+    int flip_axis;  /* axis along which the fold reverses the stored values, or -1 */
 } cad_tensor_t;
 /* True for the weight and bias of a classifier's head, which no backend computes. */
 static inline bool cad_tensor_of_head(const cad_tensor_t *t)

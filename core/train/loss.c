@@ -32,7 +32,7 @@ static void fill(cad_trainer_t *t, const pack_t *p)
     }
 }
 
-/* Returns the lane that runs strand s, pointed to the strand's tape, tokens and gradients. */
+/* Returns the lane that runs strand s, with its pointers set to the strand's tape, tokens and gradients. */
 static cad_grad_lane_t *strand_lane(cad_trainer_t *t, int s)
 {
     cad_grad_lane_t *l = &t->lane[s % t->lanes];

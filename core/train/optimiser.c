@@ -97,7 +97,7 @@ int cad_trainer_update(cad_trainer_t *t, double lr, double *norm, cad_error_t *e
     if (!all_finite(t->model->param, t->model->total) || !all_finite(t->v, t->model->total))
         return cad_fail(err, CAD_EFORMAT, "step %lld: a weight is not finite any more; lower the learning rate",
                         (long long)t->step);
-    if (!r->freeze) renew(t); /* with freeze only the head changes, of which the backend has no copy */
+    if (!r->freeze) renew(t); /* with freeze only the head changes, and the backend has no copy of it */
     return 0;
 }
 
