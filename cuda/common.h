@@ -40,11 +40,11 @@ struct cad_weights_t {
     int64_t D, Dp, V;
     float eps;
     const float **norm, **norm_bias;                     // (layers) pointers to (Dp)
-    const float *norm_f, *norm_f_bias, *embed, *head[2]; // (Dp), (V,Dp)
+    const float *norm_f, *norm_f_bias, *embed, *head[2]; // norms: (Dp) each; embed, head: (V,Dp) each
     CAD_KINDS(WEIGHTS_MEMBER)                            /* one struct for each layer kind, named as the kind */
     void *mem;                                           /* device memory of all weights */
     size_t bytes;
-    char *stage; /* host memory of the same size, allocated by the first renewal; may be NULL */
+    char *stage; /* (bytes) host memory, allocated by the first renewal; may be NULL */
     bool stale;  /* the last renewal of the weights failed */
     cublasLtHandle_t blas;
 };
@@ -59,7 +59,7 @@ struct cad_grads_t {
     const cad_model_t *model;
     void *mem; /* device memory of the weights that the backward pass reads */
     size_t bytes;
-    char *stage; /* host memory of the same size, or NULL */
+    char *stage; /* (bytes) host memory, or NULL */
     bool stale;  /* the last renewal of the weights failed */
     /* Scratch memory of the only grad lane: */
     float *a;       // (rows,Dp) normalised rows

@@ -1,6 +1,6 @@
-/* graph.h - CUDA graphs: the launches of batches of one shape are recorded once and then
- * queued together, because below some 8,192 rows a launch takes the host longer than the
- * kernel takes the device. CADUCEUS_CUDA_GRAPHS=1 enables them.
+/* graph.h - CUDA graphs: the launches of batches of the same shape are recorded once and then queued together, because
+ * below some 8,192 rows a launch takes the host longer than the kernel takes the device. CADUCEUS_CUDA_GRAPHS=1 enables
+ * them.
  *
  * From `embed` to `head`, `pool` or `read`, the launches of a forward pass depend only on the batch's offsets and
  * wanted rows (encoder.c), so these form the key. The second of two consecutive batches with the same key is recorded;

@@ -1,5 +1,5 @@
-/* mamba_out.h - Mamba's output: out_proj, added to the residual stream. The gradients of its weights
- * are computed in mamba_in_tmpl.h, where the gated y is known. SPDX-License-Identifier: MIT */
+/* mamba_out.h - Mamba's output: out_proj, added to the residual stream. The gradients of out_proj's weights are
+ * computed in mamba_in_tmpl.h, where the gated y is known. SPDX-License-Identifier: MIT */
 #ifndef CAD_CUDA_MAMBA_OUT_H
 #define CAD_CUDA_MAMBA_OUT_H
 

@@ -10,8 +10,8 @@
  *   vload, vstore    VW floats at any alignment
  *   vset(a)          VW copies of a
  *   vfma(a,b,c)      a*b + c, vfms: a*b - c, vfnma: c - a*b; rounded once, in plain C twice
- *   vmin, vmax       the second argument if either is NaN
- *   vround(a)        the nearest integer, ties to even; plain C: |a| < 2^22
+ *   vmin, vmax       the smaller, the larger value; the second argument if either is NaN
+ *   vround(a)        the nearest integer, ties to even; plain C: only for |a| < 2^22
  *   vscale(p,n)      p * 2^n, n whole; exact for n in [-126, 127], and with AVX-512 for any n,
  *                    rounded where the result is subnormal
  *   vsplit(x,&n)     for x <= 0: n = vround(x), returns x - n in [-1/2, 1/2], exact; without AVX-512,

@@ -1,8 +1,8 @@
 /* backward.h - the operations of the backward pass, and the lane that they work on. Only training needs them.
  *
- * Spans are the same as in the forward pass. The gradient of a weight is a sum over rows: tile by tile in the order
- * of the sweep, and within a tile in a fixed order that does not depend on the number of threads. Tapes and the
- * arrays of a grad lane are in the backend's memory; only its operations may dereference them.
+ * Spans are the same as in the forward pass. The gradient of a weight is a sum over rows: tile by tile in the order of
+ * the sweep, and within a tile in a fixed order that does not depend on the number of threads. Tapes and the arrays of
+ * a grad lane are in the backend's memory; only the backend's operations may dereference them.
  * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_BACKWARD_H

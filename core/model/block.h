@@ -58,9 +58,9 @@ typedef struct cad_part_t { /* describes one tensor of a direction */
 } cad_part_t;
 
 typedef struct cad_block_t {
-    const char *name;  /* as in config.json's "layer_kinds" */
-    const char *layer; /* as in ssm_cfg.layer; NULL: a kind that no published code has */
-    const char *title; /* its name in CAD_TEXT_KIND; NULL: none */
+    const char *name;  /* the kind's name in config.json's "layer_kinds" */
+    const char *layer; /* the kind's name in ssm_cfg.layer; NULL: no published code has this kind */
+    const char *title; /* the kind's name in CAD_TEXT_KIND; NULL: none */
     int64_t length;    /* the default window in tokens; 0: the default of Mamba */
 
     /* ---- configuration and tensors ---- */
@@ -129,8 +129,9 @@ typedef struct cad_block_t {
     void (*reference)(cad_reference_t *r, const cad_model_t *m, int layer, int dir, const int64_t *off, int nseq);
 } cad_block_t;
 
-/* Checks at compile time that a kind fits into the sizes above. shape: its shape; lane, grad_lane: its structs in a
- * lane and a grad lane; ops: the number of its operations; roles: one more than its last role. */
+/* Checks at compile time that a kind fits into the sizes above. shape: the type of its shape; lane, grad_lane: the
+ * types of its structs in a lane and a grad lane; ops: the number of its operations; roles: one more than its last
+ * role. */
 #define CAD_KIND_FITS(shape, lane, grad_lane, ops, roles)                                        \
     _Static_assert(sizeof(shape) <= sizeof(cad_shape_t) && sizeof(lane) <= sizeof(cad_work_t) && \
                        sizeof(grad_lane) <= sizeof(cad_work_t) && (int)(ops) <= CAD_KIND_OPS &&  \

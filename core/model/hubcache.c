@@ -1,4 +1,4 @@
-/* hubcache.c - where the local cache of the Hugging Face hub is, how it is laid out, and what it holds.
+/* hubcache.c - finds the local cache of the Hugging Face hub, and lists the models in it. The cache is laid out so:
  *
  *   CACHE/models--ORG--NAME/refs/REV           text: the commit of a branch, tag or short hash
  *                          /snapshots/COMMIT/  a folder of links to blobs, under the files' names
@@ -43,7 +43,8 @@ static const char *variable(const char *name)
     return s && *s ? s : NULL;
 }
 
-/* Appends the home folder of a user (n letters), or of the current user if n is 0. Returns false if it is not known. */
+/* Appends the home folder of a user (n letters), or of the current user if n is 0. Returns false if that folder is not
+ * known. */
 static bool put_home(path_t *p, const char *user, size_t n)
 {
     char name[256], buf[1 << 14];

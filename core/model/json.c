@@ -13,7 +13,7 @@ typedef struct {
     size_t n;
 } span_t;
 
-/* Returns the length of the sign and digits at the beginning of t, the whole part of a number. */
+/* Returns the length of the whole part of the number at the beginning of t: its sign and digits. */
 static size_t whole_part(span_t t)
 {
     size_t n = t.n && t.s[0] == '-';

@@ -87,7 +87,7 @@ static int put_configs(save_t *s, cad_error_t *err)
     return rc ? rc : cad_file_write(&s->file[CARD], s->how->card, strlen(s->how->card), err);
 }
 
-/* Orders tensors as the safetensors library does: wider types first, which keeps all aligned, then by name. */
+/* Orders tensors as the safetensors library does: wider types first, so that all are aligned, then by name. */
 static int by_width(const void *a, const void *b)
 {
     const cad_array_t *x = a, *y = b;

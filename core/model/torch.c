@@ -392,7 +392,8 @@ static bool contiguous(const cad_stored_t *t)
     return true;
 }
 
-/* Passes on the numbers of a strided tensor, in C order. b: the storage from the tensor's first number to its last. */
+/* Passes on the numbers of a strided tensor, in C order. b: the bytes of the storage from the tensor's first number to
+ * its last. */
 static void gather(const cad_stored_t *t, const unsigned char *b, relay_t *r)
 {
     unsigned char buf[1 << 12];
