@@ -276,7 +276,7 @@ CAD_API int cad_head_room(cad_head_t *head, int64_t n, cad_error_t *err);
 CAD_API int cad_head_read(cad_head_t *head, const cad_model_t *model, cad_error_t *err);
 
 /* Stores the head in a classifier that has the same number of outputs. cad_model_save will write the head, and contexts
- * opened afterwards use its pooling. */
+ * opened afterwards use the head's pooling. */
 CAD_API int cad_head_write(const cad_head_t *head, cad_model_t *model, cad_error_t *err);
 
 /* Removes the bias of a classifier's head, which Python's classes lack, if this can be done without changing a result.

@@ -30,7 +30,7 @@ struct cad_kept_t {
 }; /* activations of one layer on a tape; the layer's kind defines what each array holds */
 
 typedef struct cad_tape_t { /* activations kept from the forward to the backward pass, in the backend's memory */
-    // (layers+1) pointers to (rows,Dp): the input of each layer, then that of the head. [0] and [layers] are the
+    // (layers+1) pointers to (rows,Dp): the input of each layer, then the input of the head. [0] and [layers] are the
     // same memory
     float **res;
     cad_kept_t *kept; // (layers), or NULL: the backward pass recomputes each layer's activations

@@ -1,7 +1,7 @@
 /* encoder.c - the strand encoder: embedding, then a loop over layers of any kind.
  *
- * It works with any backend (through backend.h) and any kind of layer (through model/block.h). A sweep runs one
- * direction of a layer over the packed rows, tile by tile.
+ * The encoder works with any backend (through backend.h) and any kind of layer (through model/block.h). A sweep runs
+ * one direction of a layer over the packed rows, tile by tile.
  *
  * A merged layer has tied projections, added directions and no projection biases:
  *     res += ((y_fwd + y_rev) * silu(z)) out_proj^T

@@ -108,8 +108,8 @@ typedef struct cad_block_t {
     /* Computes the gradient of y from the gradient of the unit's output (backward.c defines a unit); called once for
      * all directions of the unit. */
     int (*back_out)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s);
-    /* Computes the gradient of x from the gradient of y, for one direction. add: y already holds the other direction's
-     * y, to which this direction's is added. */
+    /* Computes the gradient of x from the gradient of y, for one direction. add: the array y already holds y of the
+     * other direction, to which y of this direction is added. */
     int (*back_step)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, bool add);
     /* Computes the gradients of the projections, the norm and the residual; called once for all directions of the
      * unit. */

@@ -206,7 +206,7 @@ void cad_model_refresh(cad_model_t *m)
             m->embed_in[v * D + d] = turned ? m->embed[m->vocab.comp[v] * D + D - 1 - d] : m->embed[v * D + d];
 }
 
-/* ---- the kind of layers, where config.json does not say ---- */
+/* ---- the kind of layers, if config.json does not name it ---- */
 
 /* Returns the number of axes of a tensor of layer 0's mixer, or 0 if it is missing. arg: the archive. */
 static int axes_of(const void *arg, const char *leaf)
