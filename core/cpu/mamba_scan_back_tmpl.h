@@ -41,7 +41,7 @@ typedef struct { /* VW channels of a stretch; pointers point to the first row in
     const float *g, *z;
     float *du, *dpre;
     const float *state; // (N,VW) state before the first row
-    // (N,VW) gradient of the state after the last row; overwritten with that before the first row
+    // (N,VW) gradient of the state after the last row; overwritten with the gradient of the state before the first row
     float *carry;
     float *da, *dskip, *dbias; // (N,VW), (VW), (VW)
     const float *B, *C;        // (N,tile) in the direction of the scan, laid out by gather()
@@ -331,8 +331,7 @@ static void add_parts(const mamba_back_t *b)
         for (int64_t i = 0; i < size; i += VW) vstore(sum + i, vload(sum + i) + vload(sum + k * size + i));
 }
 
-/* Copies dB and dC of rows [beg, beg+n) of the tile to dxdbl, which is the inverse of what gather() does with B
- * and C. */
+/* Copies dB and dC of rows [beg, beg+n) of the tile to dxdbl. This is the inverse of gather(), which copies B and C. */
 static void scatter(const mamba_back_t *b, int64_t beg, int64_t n)
 {
     const cad_grad_lane_t *l = b->l;

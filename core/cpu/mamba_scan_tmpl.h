@@ -123,8 +123,8 @@ INLINE void scan_some(const stretch_t *t, int64_t beg, int64_t at, const int n, 
     REPEAT(i, n) vstore(y + at * VW + i * dw, sum[i]);
 }
 
-/* Stores `from` (n,VW) as n rows of y from r onwards. If t->add, first adds the first direction's y; if t->z, then
- * gates. */
+/* Stores `from` (n,VW) as n rows of y from r onwards. If t->add, adds the first direction's y; then, if t->z is not
+ * NULL, multiplies by silu(z). */
 INLINE void store_rows(const stretch_t *t, int64_t r, const int n, const float *from)
 {
     int64_t Ep = t->m->Ep;

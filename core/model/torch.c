@@ -208,7 +208,7 @@ static int find_shape(const listing_t *l, uint32_t shape, uint32_t stride, int64
     return 0;
 }
 
-/* Adds to the bytes that reading all tensors will unpack. Refuses a file that expands too much. */
+/* Adds `bytes` to l->work, the bytes that reading all tensors will unpack. Refuses a file that expands too much. */
 static int add_work(listing_t *l, int64_t bytes)
 {
     const cad_archive_file_t *f = &l->a->file[l->file];
@@ -414,7 +414,7 @@ static void gather(const cad_stored_t *t, const unsigned char *b, relay_t *r)
     }
 }
 
-/* Reads the part of the storage from the first number of the tensor to its last. */
+/* Reads the part of the storage from the first number of the tensor to its last, and passes on the tensor's numbers. */
 static int read_strided(const cad_archive_t *a, const cad_stored_t *t, relay_t *r, cad_error_t *err)
 {
     const cad_archive_file_t *f = &a->file[t->file];
