@@ -60,9 +60,10 @@ typedef enum { CAD_VERDICT_FORWARD, CAD_VERDICT_LOSS, CAD_VERDICT_GRADIENT } cad
 /* Called with the relative error of each quantity that is compared. */
 typedef void cad_verdict_f(void *arg, const char *name, cad_verdict_t kind, double error);
 typedef struct cad_expected_t cad_expected_t;
-/* Opens a safetensors file with input_ids (B,L), optionally input_ids_rc (B,L), and either last_hidden_state,
- * logits or class_logits of the forward pass, or labels (B,L; [PAD] or -100 means not scored), loss (the mean) and gradients
- * (grad.NAME). path NULL: two random sequences of 600 tokens and no tensors. model and path must outlive e. */
+/* Opens a safetensors file with input_ids (B,L) and, optionally, input_ids_rc (B,L). A file for the forward pass also
+ * has last_hidden_state, logits or class_logits. A file for training has labels (B,L; [PAD] or -100 means not scored),
+ * loss (the mean) and gradients (grad.NAME). path NULL: two random sequences of 600 tokens and no tensors. model and
+ * path must outlive e. */
 int cad_expected_open(cad_expected_t **e, const cad_model_t *m, const char *path, cad_verdict_f *report, void *arg,
                       cad_error_t *err);
 void cad_expected_close(cad_expected_t *e);        /* NULL is allowed */
