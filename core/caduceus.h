@@ -327,9 +327,9 @@ CAD_API const char *cad_context_note(const cad_context_t *ctx);
 /* Returns the bytes of working memory that cad_context_open reserved. A call touches only the part that it needs. */
 CAD_API size_t cad_context_bytes(const cad_context_t *ctx);
 
-/* Returns the number of tokens that cad_score and cad_embed have computed with this context so far: for each window,
- * its length times its forward passes on both strands. Any thread may call it while another thread computes; a window
- * that is being computed counts in part. */
+/* Returns the number of tokens that cad_score and cad_embed have computed with this context so far. Each forward pass
+ * of a window, which covers both strands, counts the window's length once. Any thread may call this function while
+ * another thread computes. A window that is still being computed counts in part. */
 CAD_API int64_t cad_context_done(const cad_context_t *ctx);
 
 /* Returns 1 if cad_options_t accepts this device name, whether or not this machine has the device; else 0. NULL,
@@ -475,8 +475,9 @@ CAD_API int64_t cad_mask(const cad_model_t *model, uint64_t seed, uint64_t windo
 CAD_API int cad_trainer_add(cad_trainer_t *trainer, enum cad_loss_t loss, const cad_example_t *examples, int n,
                             double scale, double *sum, cad_error_t *err);
 
-/* From now on cad_trainer_add calls watch(arg, tokens) on its caller's thread whenever it has computed some of the
- * examples, with their number of tokens; for showing progress. watch NULL: no more. */
+/* Sets a callback that can show progress. Each time cad_trainer_add has computed some of its examples, it calls
+ * watch(arg, tokens) on its caller's thread; tokens is the number of tokens in those examples. watch NULL removes the
+ * callback. */
 CAD_API void cad_trainer_watch(cad_trainer_t *trainer, void (*watch)(void *arg, int64_t tokens), void *arg);
 
 /* Makes one update by AdamW with the gradient added up since the last update, then clears the gradient. lr: the

@@ -247,6 +247,7 @@ static int compute_pack(cad_trainer_t *t, enum cad_loss_t loss, pack_t *p, doubl
     return each_strand(t, tokens ? tokens_back : labels_back, p);
 }
 
+/* Runs compute_pack and then calls the trainer's watch callback. */
 static int run_pack(cad_trainer_t *t, enum cad_loss_t loss, pack_t *p, double scale, double *sum)
 {
     int rc = compute_pack(t, loss, p, scale, sum);
