@@ -39,8 +39,8 @@ void notes_summary(const notes_t *n)
                                                   "value(s) of QUAL, INFO, FORMAT or tags that could not be kept",
                                                   "number(s) rounded to six digits",
                                                   "read(s) with letters in SEQ that BAM cannot hold",
-                                                  "read(s) that CRAM holds otherwise",
-                                                  "interval(s) that the baseline was fitted on",
+                                                  "read(s) that CRAM changes",
+                                                  "interval(s) to which the Markov models were fitted",
                                                   "remark(s) on the header",
                                                   "record(s) whose END lies before POS",
                                                   "input(s) with nothing to do" };
