@@ -9,14 +9,14 @@ static const struct {
     int (*run)(int, char **);
     const char *summary;
 } COMMANDS[] = {
-    { "annotate", cmd_annotate, "score regions, sequences, reads or variants; any file in, the same kind out" },
+    { "annotate", cmd_annotate, "score regions, sequences, reads or variants; the output has the input's format" },
     { "track", cmd_track, "score every base of contigs or regions, as bigWig or bedGraph tracks" },
     { "embed", cmd_embed, "write embeddings of sequences, regions or variants as a matrix" },
     { "pretrain", cmd_pretrain, "train a model on a genome" },
-    { "finetune", cmd_finetune, "train a classifier of sequences or regions on labels of yours" },
-    { "predict", cmd_predict, "classes, labels or values of sequences or regions, by a fine-tuned model" },
-    { "eval", cmd_eval, "tell how well a model predicts held-out sequence, beside Markov models" },
-    { "model", cmd_model, "show a checkpoint, verify it, write it anew, or download one" },
+    { "finetune", cmd_finetune, "train a classifier of sequences or regions on your labels" },
+    { "predict", cmd_predict, "predict classes, labels or values of sequences or regions, after finetune" },
+    { "eval", cmd_eval, "measure how well a model predicts held-out sequence, against Markov models" },
+    { "model", cmd_model, "show, verify, convert, download or list checkpoints" },
     { "bench", cmd_bench, "measure speed, memory and error of a model on this machine" },
     { "merge", cmd_merge, "join the parts that --shard wrote" },
 };

@@ -1,17 +1,18 @@
-/* actions.h - the actions of `caduceus model`. SPDX-License-Identifier: MIT */
+/* actions.h - declares the actions of `caduceus model`. SPDX-License-Identifier: MIT */
 #ifndef CAD_ACTIONS_H
 #define CAD_ACTIONS_H
 
 #include "cmd.h"
 
-/* model.c lists the actions; each has a file of its name. optind is at the first argument after the action's name. */
+/* The entry points of the actions, which model.c lists. Action X is in X.c. optind is the index of the first argument
+ * after the action's name. Each returns the exit status. */
 int model_convert(int argc, char **argv);
 int model_info(int argc, char **argv);
 int model_list(int argc, char **argv);
 int model_pull(int argc, char **argv);
 int model_verify(int argc, char **argv);
 
-/* Takes the operand that names a model, if one is given: -m and an operand exclude each other. Returns 0, or 1 after
+/* Sets o->model to the operand, if there is one. -m together with an operand is an error. Returns 0, or 1 after
  * reporting an error. */
 int model_operand(options_t *o, int argc, char **argv);
 

@@ -1,4 +1,4 @@
-/* info.c - caduceus model info. SPDX-License-Identifier: MIT */
+/* info.c - caduceus model info: describes a checkpoint. SPDX-License-Identifier: MIT */
 #include <jansson.h>
 
 #include "actions.h"

@@ -1,15 +1,15 @@
-/* model.c - caduceus model ACTION. SPDX-License-Identifier: MIT */
+/* model.c - caduceus model ACTION: lists the actions and runs one. SPDX-License-Identifier: MIT */
 #include "actions.h"
 
 static const struct {
     const char *name, *about;
     int (*run)(int argc, char **argv);
 } ACTION[] = {
-    { "info", "print what a checkpoint is", model_info },
-    { "verify", "run it and compare with expected tensors", model_verify },
-    { "pull", "download it from the Hugging Face hub into the hub's cache", model_pull },
-    { "list", "list the models in the hub's cache, and whether they can be run", model_list },
-    { "convert", "write it anew with the published names, as float32 or another type", model_convert },
+    { "info", "describe a checkpoint", model_info },
+    { "verify", "run a checkpoint and compare the results with expected tensors", model_verify },
+    { "pull", "download a model from the Hugging Face hub into the hub's local cache", model_pull },
+    { "list", "list the models in the hub's local cache, and whether they can be run", model_list },
+    { "convert", "write a checkpoint with the published names, as float32 or another type", model_convert },
 };
 enum { NACTION = sizeof ACTION / sizeof *ACTION };
 
