@@ -48,7 +48,7 @@ check "numpy opens the matrix" matrices.py last_is_nan e.npy
 check "the .json beside it is JSON" matrices.py provenance e.npy.json
 
 "$caduceus" annotate --quiet -m "$data/ps" -T ref.fa --dry-run in.bed >dry
-like "a dry run counts rows" '^rows	3$' dry
+like "a dry run counts regions" '^regions	3$' dry
 like "and windows" '^windows	2$' dry
 like "and passes" '^passes	16$' dry
 like "and tokens" "^tokens	$((8 * (60 + 128) + 8 * (180 - 0 + 128 - 0)))$" dry

@@ -296,7 +296,7 @@ is "embeddings: the reference and each allele" \
 values_of() { ann "$1" | bcftools query -f '%CADUCEUS_LLR\n' | tr '\n' , ; }
 is "and the same values" "$(values_of three.vcf)" "$(values_of split.vcf)"
 ann three.vcf --dry-run -o dry.vcf >dry
-is "--dry-run writes no file" "$(ls dry.vcf 2>&1 | grep -c 'cannot access') $(grep -c '^rows	1$' dry)" "1 1"
+is "--dry-run writes no file" "$(ls dry.vcf 2>&1 | grep -c 'cannot access') $(grep -c '^variants	1$' dry)" "1 1"
 
 # ---- regions ----
 # bcftools does not read thousands separators.

@@ -1,6 +1,6 @@
 #!/bin/sh
-# week.t - a newcomer's week: ten jobs with the commands that a new user would type, on the files of examples/. Each must
-# go through at the first try.
+# week.t - a newcomer's week: ten jobs with the commands that a new user would type, on the files of examples/. Each
+# must go through at the first try.
 . "${srcdir:-.}/test/lib.sh"
 
 cp "$srcdir/examples/"*.* .
@@ -14,14 +14,16 @@ job_with() { if have "$1"; then job "$2" "$3"; else skip "$2" "no $1"; fi; }
 
 # ---- 1: install without root ----
 job "install into a folder of mine" "make -s -C '$builddir' install prefix='$PWD/local' >/dev/null
-    local/bin/caduceus version && test -s local/share/man/man1/caduceus.1 && test -s local/share/man/man7/caduceus-scores.7"
+    local/bin/caduceus version && test -s local/share/man/man1/caduceus.1
+    test -s local/share/man/man7/caduceus-scores.7"
 
 # ---- 2: promoters and bedtools ----
 job "score promoters" 'caduceus annotate -T example.fa regions.bed -o promoters.bed'
 job_with bedtools "which of them overlap my genes" '
     printf "chrE1\t4000\t4100\tgene\n" >genes.bed
     bedtools intersect -u -a promoters.bed -b genes.bed | tee mine.bed | grep -q island'
-job "the least likely first" 'caduceus annotate --no-version -T example.fa regions.bed | tail -n +2 | sort -k7,7g | head -n 3'
+job "the least likely first" '
+    caduceus annotate --no-version -T example.fa regions.bed | tail -n +2 | sort -k7,7g | head -n 3'
 
 # ---- 3: reads, coloured by likelihood ----
 job_with samtools "tag reads from a pipe" '
@@ -37,7 +39,8 @@ if have bcftools && no_preload; then
     job "the same in the plugin" "
         export BCFTOOLS_PLUGINS='$builddir/plugin:'
         bcftools +caduceus example.vcf -Ov -o plugin.vcf -- -T example.fa
-        bcftools query -f '%CADUCEUS_LLR\n' plugin.vcf >p; bcftools query -f '%CADUCEUS_LLR\n' scored.vcf.gz >a; cmp a p"
+        bcftools query -f '%CADUCEUS_LLR\n' plugin.vcf >p
+        bcftools query -f '%CADUCEUS_LLR\n' scored.vcf.gz >a; cmp a p"
 else skip "the same in the plugin" "no bcftools that loads it"; fi
 
 # ---- 5: a track and its hub ----
