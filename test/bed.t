@@ -1,11 +1,11 @@
 #!/bin/sh
-# bed.t - BED in, BED out: what is kept, what is added, and bad input.
+# bed.t - annotate from BED to BED: which columns and lines are kept and added, and bad input.
 . "${srcdir:-.}/test/lib.sh"
 
 annotate() { "$caduceus" annotate -m "$data/ps" --window 512 "$@"; }
 bed() { annotate -T ref.fa "$@"; }
 refuses() { name=$1; regex=$2; shift 2; error "$name" "$regex" bed -o kept.bed "$@"; }
-# data_lines FILE: the file without track, browser and blank lines.
+# data_lines FILE: prints the file without track, browser and blank lines.
 data_lines() { grep -v '^track\|^browser\|^[[:space:]]*$' "$1"; }
 # shape NAME FILE: the header has one #chrom line, which comes last and names every column.
 shape() {
@@ -34,7 +34,7 @@ annotate --fasta-ref ref.fa in.bed >fasta-ref.bed 2>/dev/null
 same "--fasta-ref is -T" out.bed fasta-ref.bed
 error "BED without -T" 'give -T' annotate in.bed
 
-# ---- channels: the same bytes whichever way it comes in ----
+# ---- channels: a file, a pipe and a redirection give the same bytes ----
 prints "a pipe equals a file" out.bed piped in.bed bed -
 prints "standard input equals a file" out.bed reading in.bed bed -
 gzip -c in.bed >in.gzip; prints "gzip equals plain" out.bed bed in.gzip
@@ -113,7 +113,7 @@ error "-o names what standard input reads" "also an input" reading own.bed bed -
 same "which is as before" own.want own.bed
 
 # ---- tiling: 128 + 256 + 128 ----
-# cut_rows CONTIG BEG END: the tiles of a region as BED rows, by the documented rule for a core of C = 256.
+# cut_rows CONTIG BEG END: prints the tiles of a region as BED rows, by the documented rule, for C = 256 bases per tile.
 cut_rows() {
     awk -v contig="$1" -v b="$2" -v e="$3" -v C=256 'BEGIN {
         n = e - b; m = n <= C ? n : C - (C + n) % 2; lo = b + (n - m) / 2; hi = lo + m
@@ -130,7 +130,7 @@ for r in 'a 0 1000' 'a 0 999' 'a 100 613' 'a 1 257' 'a 1 258' 'a 290 1000' 'b 0 
 done
 row 'a 0 1000' >long.bed; bed long.bed >long.out 2>.err
 is "n of all of a is its ACGT" "$(scores long.out | cut -f 2)" 993
-# A window as wide as the contig gives more context, so the value must differ.
+# A window as long as the contig gives every base more context, so the value must differ.
 annotate -T ref.fa --window 4096 long.bed >wide.out 2>.err
 is "another window is another value" "$(cmp -s long.out wide.out && echo same)" ""
 row 'a 300 307' >n.bed; ok "a row of N" bed n.bed
@@ -311,7 +311,7 @@ ok "a core of one base, an even region" annotate -T ref.fa --window 3 --flank 1 
 is "n is 10 there too" "$(scores .out | cut -f 2)" 10
 ok "a window of one base" annotate -T ref.fa --window 1 --flank 0 short.bed
 is "n is 10 even there" "$(scores .out | cut -f 2)" 10
-# perplexity: rows with pll and ppl in columns 4 and 5, the latter replaced by exp(-pll).
+# perplexity FILE: prints its rows, with column 5 (ppl) replaced by exp(-pll); pll is column 4.
 perplexity() { rows "$1" | awk -F '\t' -v OFS='\t' '$4 != "." { $5 = exp(-$4) } { print }'; }
 row 'a 0 100' 'b 5 600' 'a 300 307' >ppl.bed
 bed --score pll,ppl,n ppl.bed >out.ppl 2>.err; perplexity out.ppl >ppl.want; rows out.ppl >ppl.got
@@ -388,8 +388,8 @@ is "scores what is left" "$(scores .out)" "$(scores blocks.out)"
 # ---- -r and -L ----
 row 'a 0 100' 'a 100 200' 'a 150 400' 'a 400 400' 'b 0 700' 'HLA:01:02 0 50' 'HLA 0 50' 'a 199 200' 'a 200 201' >sel.bed
 bed sel.bed >sel.all 2>.err
-# selects NAME CONDITION OPTION...: the options select the rows of sel.bed for which the awk condition holds, and
-# do not change their scores.
+# selects NAME CONDITION OPTION...: the options select those rows of sel.bed for which the awk condition is true. The
+# scores of these rows do not change.
 selects() {
     name=$1; cond=$2; shift 2
     bed "$@" sel.bed >sel.out 2>.err || diag .err
@@ -489,7 +489,7 @@ refuses "a list is not detected" 'in.list:3: ' in.list
 refuses "--split of a list" '--split does not fit' --split --in-format regions in.list
 error "a list without -T" 'give -T' annotate --in-format regions in.list
 
-# ---- what every refusal above must leave ----
+# ---- no error above has changed the output file ----
 echo old >old; same "the destination is untouched" old kept.bed
 is "no temporary file is left" "$(find . -name '.caduceus-*')" ""
 finish

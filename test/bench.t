@@ -1,12 +1,12 @@
 #!/bin/sh
-# bench.t - caduceus bench: the content of its tables and its JSON. No time or speed is tested.
+# bench.t - caduceus bench: the content of its table and its JSON. Times and speeds are not tested.
 . "${srcdir:-.}/test/lib.sh"
 model=$data/ps
 py=$(any_python)
 
 bench() { "$caduceus" bench -d cpu -@ 1 --rounds 1 "$@"; }
 
-# json NAME EXPRESSION: the Python expression is true of bench.json; test/check/bench.py has the names it may use.
+# json NAME EXPRESSION: the Python expression is true for bench.json. test/check/bench.py defines the names in it.
 json() {
     if [ -z "$py" ]; then skip "$1" "no python3"
     elif "$py" "$checks/bench.py" "$2" 2>.err; then pass "$1"
@@ -45,7 +45,7 @@ json "floors add up" 'each(floor_is_sum)'
 json "errors are rounding" 'each(errors)'
 json "peaks are of each number of threads" 'peaks((1, 2))'
 
-# ---- floors: counted by hand for D 16, E 32, N 16, K 4, R 1, both directions ----
+# ---- floors (lower bounds of time), computed by hand for D 16, E 32, N 16, K 4, R 1, both directions ----
 bench --json -m "$model" --window 20 --error-window 0 --peaks 1e9,1e3,1e6,1e9 >bench.json
 json "in: 4 D E FLOP" 'close(floor("in"), 4 * 16 * 32)'
 json "conv: 2 (2 K E + 2 (R + 2 N) E) FLOP, 2 E exponentials" \
@@ -85,7 +85,7 @@ json "a classifier has hidden states alone" 'cells[0]["error"]["hidden"] < 2e-6 
 # ---- cells that cannot be computed ----
 shim=$builddir/.libs/caduceus-cuda-shim.so
 if [ -e "$shim" ]; then
-    # on_shim MEMORY OPTION...: bench on the host shim, a device with MEMORY bytes.
+    # on_shim MEMORY OPTION...: runs bench on the host shim, which simulates a GPU with MEMORY bytes.
     on_shim() {
         local memory=$1; shift
         env CADUCEUS_SHIM_MEMORY="$memory" CADUCEUS_CUDA_MODULE="$shim" "$caduceus" bench -d cuda -m "$model" "$@"

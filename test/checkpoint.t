@@ -1,6 +1,6 @@
 #!/bin/sh
-# checkpoint.t - checkpoints that are damaged, contradictory or no checkpoints at all are refused; unusual ones load
-# (faults 32 to 42).
+# checkpoint.t - files that are damaged, contradictory or not checkpoints at all are refused; unusual checkpoints load
+# (faults 32 to 42 of doc/faults.md).
 . "${srcdir:-.}/test/lib.sh"
 
 py=$(any_python)
@@ -8,7 +8,7 @@ info() { "$caduceus" model info "$@"; }
 verify() { "$caduceus" model verify "$@"; }
 make() { "$py" "$checks/checkpoints.py" "$@"; }
 
-# bad NAME REGEX WHAT: model info refuses a checkpoint, and the error names the file that is wrong.
+# bad NAME REGEX WHAT: model info refuses the checkpoint bad/NAME, and the error names the file that is wrong.
 bad() {
     error "$3" "$2" info -m "$dir/bad/$1"
     grep -Fq "/bad/$1/" "$dir/.err" || [ "$(wc -c <"$dir/.err")" -gt 2000 ] ||
@@ -46,7 +46,7 @@ if [ -n "$py" ] && mkdir "$dir/bad" && "$py" "$srcdir/test/make-bad.py" "$data" 
     ok "unmasked scores do not" "$caduceus" annotate -m "$dir/no-mask" --mask none "$dir/n.fa"
     error "--sep needs a SEP token" 'no \[SEP\]' "$caduceus" annotate -m "$dir/no-mask" --mask none --sep "$dir/n.fa"
 
-    # A sharded checkpoint gives the results of a single file.
+    # A sharded checkpoint gives the same results as a single file.
     "$caduceus" annotate --quiet -m "$data/ps" "$dir/n.fa" 2>&1 | grep -v '^##' >"$dir/whole.bed"
     "$caduceus" annotate --quiet -m "$dir/bad/shards" "$dir/n.fa" 2>&1 | grep -v '^##' >"$dir/shards.bed"
     same "shards give the scores of the whole" "$dir/whole.bed" "$dir/shards.bed"
@@ -64,7 +64,7 @@ else
     skip "damaged checkpoints are refused" "no python3"
 fi
 
-# ---- cut short, at load (42) and before ----
+# ---- files cut short, while they are loaded (42) and before ----
 cp -r "$data/ps" "$dir/cut"
 size=$(wc -c <"$data/ps/model.safetensors")
 n=0
@@ -207,7 +207,7 @@ error "an unknown subcommand" 'expected info' "$caduceus" model frobnicate
 error "an unknown option" '--frobnicate' info --frobnicate
 error "results that cannot be written" 'No space left' to_full info -m "$data/ps"
 
-# Expected tensors that are malformed.
+# Files of expected tensors that are malformed.
 if [ -n "$py" ]; then
     make expected "$dir" "$data"
     error "input_ids beyond the vocabulary" 'token 16 in input_ids' verify -m "$data/ps" "$dir/range.st"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# contrib.t - the Snakemake workflow: merged shards have the bytes of one run.
+# contrib.t - the Snakemake workflow: merging the shards gives the same bytes as one run without shards.
 . "${srcdir:-.}/test/lib.sh"
 if ! snakemake --version >/dev/null 2>&1; then skip "the Snakemake workflow" "no snakemake that runs"; finish; exit; fi
 

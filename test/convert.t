@@ -1,12 +1,13 @@
 #!/bin/sh
-# convert.t - what pretrain, finetune and convert write is what Python's classes load; adapters; a head's bias.
+# convert.t - pretrain, finetune and convert write checkpoints that the published Python classes can load; adapters;
+# a head with a bias.
 . "${srcdir:-.}/test/lib.sh"
 
 py=$(any_python)
 [ -n "$py" ] || { skip "checkpoints as Python has them" "no python3"; finish; exit; }
 convert() { "$caduceus" model convert --quiet "$@"; }
 
-# ---- names, of every writer ----
+# ---- tensor names in the checkpoints of each command ----
 for model in "$data"/*/; do
     name=$(basename "$model")
     [ -e "$model/config.json" ] || continue
@@ -77,7 +78,7 @@ tune classes.csv -o classes >/dev/null
 is "a card that a user wrote stays" "$(cat classes/README.md)" mine
 
 # ---- adapters ----
-# rows NAME OPTION...: embeddings of two regions, NAME.npy
+# rows NAME OPTION...: writes the embeddings of two regions to NAME.npy.
 rows() { local out=$1; shift; rm -f "$out".npy*; "$caduceus" embed --quiet "$@" -T g.fa g.bed -o "$out.npy"; }
 for kind in '' same rslora score; do
     for model in ps ps-odd-depth ph; do
@@ -134,8 +135,8 @@ ok "a bias that was kept and then dropped leaves no key" "$caduceus" model info 
 ok "a head that is trained anew has none" tune -m level.kept classes.csv -o anew
 is "and says so" "$(grep -c score_bias anew/config.json)" 0
 
-# ---- what it is not ----
-# refused NAME REGEX KEY VALUE: config.json with this key.
+# ---- config.json of other models ----
+# refused NAME REGEX KEY VALUE: config.json with this key and value is refused.
 refused() {
     rm -rf other; cp -r "$data/ps" other
     check "$1" wild-config.py set other "$3" "$4"

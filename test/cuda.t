@@ -1,6 +1,6 @@
 #!/bin/sh
 # cuda.t - the CUDA backend: loading its module, its kernels under the host shim, and its errors (faults 54, 55, 56).
-# gpu-check runs the kernels on a card.
+# gpu-check runs the kernels on a GPU.
 . "${srcdir:-.}/test/lib.sh"
 
 shim=$builddir/.libs/caduceus-cuda-shim.so
@@ -13,7 +13,7 @@ on() { CADUCEUS_CUDA_MODULE=$1; shift; "$@"; CADUCEUS_CUDA_MODULE=; } # MODULE C
 shimmed() { on "$shim" "$@"; }
 run -d cpu --score pll,entropy,n in.bed >cpu.bed
 
-# ---- modules that are not there, or not ours ----
+# ---- modules that do not exist or do not belong to this program ----
 error "no module: -d cuda is an error" 'device cuda: no CUDA module' run -d cuda in.bed
 run -d auto in.bed --score pll,entropy,n >auto.bed 2>note
 same "no module: -d auto computes on the CPU" auto.bed cpu.bed
@@ -37,7 +37,7 @@ else
     skip "modules of other versions are refused" "no compiler"
 fi
 
-# ---- the module for cards ----
+# ---- the module for GPUs ----
 if [ -e "$real" ]; then
     if nvidia-smi >/dev/null 2>&1; then
         on "$real" ok "with a card, -d cuda runs" run --quiet -d cuda in.bed
@@ -51,7 +51,7 @@ else
     skip "the CUDA module loads" "no CUDA Toolkit when configured"
 fi
 
-# ---- the same kernels on the CPU ----
+# ---- the same kernels on the CPU, under the host shim ----
 no_shim=
 [ -e "$shim" ] || no_shim="the shim is not built"
 [ -e "$shim" ] && grep -q __asan_init "$shim" && no_shim="built with sanitizers, which fibers confuse; t_ops runs it"
@@ -99,7 +99,7 @@ same "cuda:0 is cuda, bf16 its default" bf16.bed auto.bed
 rows bf16.bed | cut -f 4,5 >half.rows; run --quiet -d cpu in.bed | rows - | cut -f 4,5 >full.rows
 ok "bf16 agrees as far as it can" close_to half.rows full.rows 2e-2
 
-# A result depends only on its sequence.
+# A result depends on its own sequence alone.
 gpu -@ 7 in.bed >many.bed
 same "-@ 7 gives the same bytes" many.bed gpu.bed
 while read -r line; do echo "$line" >row.bed; gpu row.bed | rows -; done <in.bed >alone.rows
@@ -120,7 +120,7 @@ gpu --mask each few.bed | rows - >eager.rows; CADUCEUS_CUDA_GRAPHS=1 gpu --mask 
 same "and with masks" graph.rows eager.rows
 CADUCEUS_CUDA_GRAPHS=1 gpu in.bed >graph.bed
 same "and batches of one shape each" graph.bed gpu.bed
-for n in 1 3; do # of three or four launches at least one is a replay
+for n in 1 3; do # at least one of three or four launches replays a recorded graph
     export CADUCEUS_SHIM_GRAPH=$n CADUCEUS_CUDA_GRAPHS=1
     shimmed error "a fault in launch $n of recorded batches is an error" 'cuda host shim: .*illegal memory access' \
         run -d cuda --precision fp32 even.bed
@@ -132,7 +132,7 @@ export CADUCEUS_SHIM_FAULT=60 CADUCEUS_CUDA_GRAPHS=1
 shimmed error "a fault while recording is an error" 'illegal memory access' run -d cuda --precision fp32 even.bed
 unset CADUCEUS_SHIM_FAULT CADUCEUS_CUDA_GRAPHS
 
-# ---- what goes wrong ----
+# ---- errors ----
 shimmed error "an index that is not there is an error" 'device cuda:1: there is 1 CUDA device' run -d cuda:1 in.bed
 export CADUCEUS_SHIM_DEVICES=0
 shimmed error "no device is an error" 'device cuda: no CUDA-capable device' run -d cuda in.bed
@@ -143,7 +143,7 @@ shimmed run --quiet --precision bf16 in.bed >half.bed
 run --quiet -d cpu --precision bf16 in.bed >half-cpu.bed
 same "in bf16 too, if asked" half.bed half-cpu.bed
 unset CADUCEUS_SHIM_DEVICES
-export CADUCEUS_SHIM_MEMORY=30000000 # two lanes of the usual packs do not fit
+export CADUCEUS_SHIM_MEMORY=30000000 # too small for two lanes with packs of the usual size
 gpu in.bed >less.bed
 same "with less memory, smaller packs give the same bytes" less.bed gpu.bed
 export CADUCEUS_SHIM_MEMORY=1000000

@@ -1,6 +1,6 @@
 #!/bin/sh
 # cudatrain.t - training on the CUDA backend under the host shim: gradients of the golden checkpoints, comparison with
-# runs on the CPU, and errors (faults 54, 55, 56). t_grad checks the derivatives; gpu-check runs on a card.
+# runs on the CPU, and errors (faults 54, 55, 56). t_grad checks derivatives; gpu-check trains on a GPU.
 . "${srcdir:-.}/test/lib.sh"
 
 shim=$builddir/.libs/caduceus-cuda-shim.so
@@ -65,12 +65,12 @@ for pool in mean max; do
 done
 like "the table names the device" '^##caduceus_device=cuda host shim' card-mean/metrics.tsv
 
-# ---- what goes wrong ----
+# ---- errors ----
 export CADUCEUS_SHIM_DEVICES=0
 on error "no device is an error" 'device cuda: no CUDA-capable device' train -d cuda -o none
 unset CADUCEUS_SHIM_DEVICES
 error "bf16 is for devices" 'precision bf16: the CPU' train -d cpu --precision bf16 -o none
-export CADUCEUS_SHIM_MEMORY=40000000 # the usual packs do not fit
+export CADUCEUS_SHIM_MEMORY=40000000 # too small for packs of the usual size
 rm -rf less; on train -d cuda --precision fp32 -o less
 same "with less memory, smaller packs" less/model.safetensors card/model.safetensors
 export CADUCEUS_SHIM_MEMORY=2000000

@@ -15,7 +15,7 @@ annotate() { "$caduceus" annotate --quiet -m "$data/ps" --window 96 "$@"; }
 matrix() { local name=$1; shift; check "$name" matrices.py "$@"; }
 py=$(python)
 
-# ---- regions and records: annotate's matrix, with names ----
+# ---- regions and records: the same matrix as from annotate, and names ----
 for how in mean max center none; do
     ok "embed --pool $how" embed -T ref.fa --pool $how in.bed -o m.npy
     annotate -T ref.fa --score none --pool $how --embed want.npy in.bed >want.tsv
@@ -53,7 +53,7 @@ matrix "its length is dist, its angle cos" distances v.npy dist cos
 embed -T ref.fa --pool-window 3 in.vcf -o narrow.npy; differ "--pool-window matters" narrow.npy v.npy
 embed -T ref.fa -t one:150-250 in.vcf -o t.npy; is "-t" "$(rows t.tsv | lines)" 3
 
-# ---- shares ----
+# ---- shards ----
 for in in in.bed in.vcf; do
     rm -f p.*; embed -T ref.fa $in -o whole.npy
     for i in 1 2 3; do embed -T ref.fa $in --shard $i/3 -o p.$i.npy; done
@@ -62,12 +62,12 @@ for in in in.bed in.vcf; do
     "$caduceus" merge -o p.tsv p.1.tsv p.2.tsv p.3.tsv; same "$in: names" whole.tsv p.tsv
 done
 
-# ---- the page's classifier, as it stands there ----
+# ---- the classifier of the man page, run without changes ----
 name="a classifier learns from embeddings of regions"
 if [ "$py" ] && "$py" -c 'import sklearn' 2>/dev/null; then
     awk '/^\.fi/ { at = 0 } at; /^\.nf/ { at = 1 }' "$srcdir/doc/caduceus-embed.1" |
         sed 's/\\e/\\/g; s/\\-/-/g' >classify.py
-    # 40 regions, alternately AT-rich and GC-rich, and one of N.
+    # 40 regions, alternately AT-rich and GC-rich, and one of N only
     {   echo ">c"; for i in $(seq 20); do bases 100 $i | tr C A; bases 100 $i | tr A C; done
         bases 100 1 | sed 's/./N/g'; } >labelled.fa
     awk 'BEGIN { for (i = 0; i < 41; i++) print "c\t" 100 * i "\t" 100 * i + 100 "\t" (i % 2 ? "GC" : "AT") }' \
@@ -77,7 +77,7 @@ if [ "$py" ] && "$py" -c 'import sklearn' 2>/dev/null; then
     is "nine in ten or more are told apart" "$(awk '$1 > .9 { print "y" }' .out)" y
 else skip "$name" "no python3 with sklearn"; fi
 
-# ---- an empty region amid the batches of a long one ----
+# ---- an empty region next to a region of several batches ----
 contig long 300000 9 >long.fa; printf 'long\t10\t40\nlong\t50\t50\nlong\t100\t299000\nlong\t7\t7\n' >long.bed
 ok "arrays of a long region and of empty ones" \
     "$caduceus" embed --quiet -m "$data/ps" --pool none --flank 0 -T long.fa long.bed -o long.npz

@@ -2,7 +2,7 @@
 # eval.t - caduceus eval: loss, bits and accuracy of a model and of Markov models.
 . "${srcdir:-.}/test/lib.sh"
 
-# Two contigs with runs of N, lower case and an IUPAC code.
+# Two contigs with runs of N, lower case and an IUPAC code
 dirty() { awk '{ print substr($0, 1, 300) "NNNNN" tolower(substr($0, 306, 200)) "R" substr($0, 507) }'; }
 {   echo ">one"; bases 1900 7 | dirty | fold -w 60; echo ">two"; bases 700 8 | dirty | fold -w 70
     printf '>gap\n%s\n' NNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNN; } >ref.fa
@@ -13,7 +13,7 @@ loud() { "$caduceus" eval -m "$data/ps" -T ref.fa --window 96 "$@"; }
 value() { awk -F'\t' -v g="$1" -v p="$2" -v c="$3" '$1 == g && $2 == p { print $c }' "$4"; }
 py=$(python)
 
-# ---- against float64 and another Markov model ----
+# ---- comparison with float64 and with another implementation of Markov models ----
 row 'one 0 500 train' 'one 600 750 valid' 'one 1800 1900 valid' 'two 0 300 train' 'two 480 560 test' >small.bed
 printf 'one\t0\t90\ttrain\none\t560\t650\tvalid\n' >tiny.bed
 for case in "ps stride:8 small" "ph each tiny" "ps-odd-depth stride:3 tiny"; do
@@ -81,17 +81,17 @@ if [ "$(value test markov-2 4 got)" = "$(value test markov-2 4 all)" ]; then fai
 else pass "--markov-split"; fi
 is "and changes nothing of the model" "$(grep -P '\tmodel\t' got)" "$(rows all | grep -P '\tmodel\t')"
 
-# ---- Markov models by hand: AC, both strands AC and GT; then what follows A ----
+# ---- Markov models computed by hand; the training sequence is AC, so both strands give AC and GT ----
 printf '>t\nAC\n>v\nACA\n' >hand.fa; printf 't\t0\t2\ttrain\nv\t0\t3\tvalid\n' >hand.bed
 "$caduceus" eval --quiet -m "$data/ps" -T hand.fa -L hand.bed --split valid --markov 1 --mask each >hand
-# Order 0: each of A C G T is seen once in 4, with 2 pseudocounts at 1/4: P = 1/4.
-# Order 1: P(C|A) = (1 + 3/4) / (1 + 3), P(A|C) = (0 + 3/4) / (0 + 3).
+# Order 0: each base is counted once in 4 bases. The prior 1/4 has weight 2, so P = (1 + 2/4) / (4 + 2) = 1/4.
+# Order 1: the probability of order 0 has weight 3, so P(C|A) = (1 + 3/4) / (1 + 3), P(A|C) = (0 + 3/4) / (0 + 3).
 calculated() { awk "BEGIN { printf \"%.6g\", $1 }"; }
 is "order 0 by hand" "$(value valid markov-0 4 hand)" "$(calculated "log(4)")"
 is "order 1 by hand" "$(value valid markov-1 4 hand)" "$(calculated "(log(4) - log(7 / 16) + log(4)) / 3")"
 is "ties count in part" "$(value valid markov-0 6 hand)" 0.25
-# From both sides, the first A is predicted too: A before C is T after G, P(T|G) = 7/16. The base after C does not
-# change the prediction of C.
+# The two-sided model also predicts the first A of ACA from the C that follows. On the other strand this is T after G,
+# and P(T|G) = 7/16. The base after C does not change the prediction of C.
 is "both sides by hand" "$(value valid markov-1-two-sided 4 hand)" \
     "$(calculated "(-log(7 / 16) - log(7 / 16) + log(4)) / 3")"
 { echo ">r"; awk 'BEGIN { for (i = 0; i < 400; i++) printf "ACGGT"; print "" }'; } >repeat.fa
@@ -109,7 +109,7 @@ is "--dry-run counts its windows" "$(eval_ -L in.bed --sample 7 --dry-run | sed 
 windows() { sed -n 's/^windows	//p'; }
 is "and all of them" "$(eval_ -L in.bed --dry-run | windows)" "$(annotate --dry-run in.bed | windows)"
 
-# ---- what changes no byte ----
+# ---- options that do not change the output ----
 eval_ -L in.bed --markov 12 -@ 1 >one
 for t in 2 3; do eval_ -L in.bed --markov 12 -@ $t >t; same "-@ $t gives the bytes of -@ 1" t one; done
 eval_ -L - --markov 12 <in.bed >t; same "so does standard input" t one

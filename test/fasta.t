@@ -1,16 +1,16 @@
 #!/bin/sh
-# fasta.t - FASTA as a reference (stale or malformed indexes, damaged files) and as input.
+# fasta.t - FASTA as a reference, with stale or malformed indexes and damaged files, and as input.
 . "${srcdir:-.}/test/lib.sh"
 
 annotate() { "$caduceus" annotate -m "$data/ps" --window 512 "$@"; }
 on() { fa=$1; shift; annotate -T "$fa" "$@"; }
-# le64 N...: little-endian 64-bit numbers.
+# le64 N...: prints little-endian 64-bit numbers.
 le64() {
     for v in "$@"; do
         for shift in 0 8 16 24 32 40 48 56; do printf "\\$(printf %o $((v >> shift & 255)))"; done
     done
 }
-# one_line: filters a FASTA so that the sequence of each contig is on one line.
+# one_line: reads a FASTA and prints the sequence of each contig on one line.
 one_line() { awk '/^>/ { printf "%s%s\n", (NR > 1 ? "\n" : ""), $0; next } { printf "%s", $0 } END { print "" }'; }
 have() { command -v "$1" >/dev/null; }
 
@@ -34,8 +34,8 @@ for n in 1 2 3 4 5 6; do on race/ref.fa in.bed >race/$n.out 2>race/$n.err & done
 is "six processes index at once" "$(for n in 1 2 3 4 5 6; do cmp want race/$n.out 2>&1; cat race/$n.err; done)" ""
 is "and leave one index" "$(ls race | grep -c 'ref.fa')" 2
 
-# ---- spellings of one reference give the same bytes ----
-# variant NAME: v.fa, which is ref.fa written in another way, gives the same output.
+# ---- the same reference, written in different ways ----
+# variant NAME: v.fa, another form of ref.fa, gives the same output as ref.fa.
 variant() { rm -f v.fa.fai; on v.fa in.bed >got 2>.err || diag .err; same "$1" want got; }
 sed 's/$/\r/' ref.fa >v.fa; variant "CRLF"
 printf '%s' "$(cat ref.fa)" >v.fa; variant "no newline at the end"
@@ -62,7 +62,7 @@ grep -v sha256 .out >n.out; grep -v sha256 iupac.out >got; same "they are read a
 is "n is without them" "$(scores got | head -n 1 | cut -f 2)" 979
 row 'a 0 20' 'a 41 1000' >clean.bed; ok "beside them" on iupac.fa clean.bed; is "nothing is said" "$(cat .err)" ""
 
-# ---- --skip-soft-masked: every base masked alone, the whole contig in view ----
+# ---- --skip-soft-masked, with every base masked alone and the whole contig in one window ----
 awk '/^>/ { print; next } FNR % 2 { print tolower($0); next } { print }' ref.fa | sed '/^>/y/ABC/abc/' >soft.fa
 row 'c 0 300' >c.bed
 "$caduceus" annotate -m "$data/ps" --window 4096 --mask each -T soft.fa --skip-soft-masked c.bed >soft.out 2>.err
@@ -79,7 +79,7 @@ is "without it, case is nothing" "$(scores soft.out)" "$(scores upper.out)"
 
 # ---- stale indexes ----
 row 'a 500 510' >a.bed
-# stale NAME [BED]: s.fa has changed since s.fa.fai was made; it is refused whatever region is read.
+# stale NAME [BED]: s.fa has changed since s.fa.fai was made. It is refused even if BED reads only unchanged contigs.
 stale() {
     touch -d 2001-01-01 s.fa
     error "stale: $1" 's\.fa' on s.fa -o kept "${2:-in.bed}"
@@ -111,10 +111,10 @@ sed '1,18d' ref.fa >s.fa; stale "the first contig removed"
 grep -v '^>b' ref.fa >s.fa; stale "contigs joined"
 head -c 1900 ref.fa >s.fa; stale "cut short" a.bed
 { echo; cat ref.fa; } >s.fa; stale "a blank line before all"
-for at in '5s' '10s' '12s' '16s'; do # one line a base longer, the next one shorter
+for at in '5s' '10s' '12s' '16s'; do # one line is a base longer, the next line a base shorter
     sed "$at/\$/A/; $((${at%s} + 1))s/.\$//" ref.fa >s.fa; stale "lines ${at%s} and the next ragged, a the same length"
 done
-# The same change between the lines that a sampling check would read.
+# The same change, in a line that a check of some lines only would miss.
 contig long 60000 11 >long.fa; on long.fa c.bed >/dev/null 2>&1; row 'long 30030 30050' >long.bed
 [ -f long.fa.fai ] || fail "an index for long.fa"
 sed '502s/$/A/; 503s/.$//' long.fa >s.fa; cp long.fa.fai s.fa.fai
@@ -190,8 +190,8 @@ if bound; then
 else skip "a read-only folder" "root cannot give up its rights"; fi
 chmod 755 ro
 
-# ---- FASTA that is none ----
-# broken NAME REGEX: v.fa is refused, first without an index, then, if one was left, with it.
+# ---- files that are not FASTA ----
+# broken NAME REGEX: v.fa is refused without an index. If this run leaves an index, v.fa is refused again with it.
 broken() {
     rm -f v.fa.fai
     error "$1" "$2" on v.fa in.bed
@@ -232,8 +232,8 @@ if have bgzip && have samtools; then
     samtools faidx s.fa.gz --fai-idx /dev/null 2>/dev/null
     bgzip -r s.fa.gz; error "bgzip with a stale .fai" 's.fa.gz' on s.fa.gz in.bed
 
-    # Places after the end of the data: htslib would end the process by an assertion, in the second case although
-    # its block claims to hold 65,535 bytes.
+    # The index gives an offset after the end of the data. An assertion of htslib would abort the process there. In the
+    # second case the header of the block claims 65,535 bytes.
     bgzip -c ref.fa >past.fa.gz; bgzip -r past.fa.gz
     for claim in '' '\377\377'; do
         printf "$claim" | dd of=past.fa.gz bs=1 seek=$(($(wc -c <past.fa.gz) - 32)) conv=notrunc 2>/dev/null
@@ -249,9 +249,9 @@ if have bgzip && have samtools; then
     ok "several blocks" on big.fa.gz big.bed; same "several blocks equal plain" big.want .out
     cp big.fa.gz.gzi good.gzi; n=$(od -An -v -tu8 -N 8 good.gzi | tr -d " ")
     is "there are several" "$(test "$n" -ge 4 && echo yes)" yes
-    # hostile NAME: big.fa.gz is refused with this .gzi; the good one is put back.
+    # hostile NAME: big.fa.gz is refused with the present .gzi. Afterwards the good .gzi is restored.
     hostile() { error ".gzi: $1" 'big.fa.gz' on big.fa.gz big.bed; cp good.gzi big.fa.gz.gzi; }
-    # bend K C U: big.fa.gz.gzi with other numbers in its pair K, or in none if K is 0.
+    # bend K C U: writes big.fa.gz.gzi with the numbers C and U in its pair K; if K is 0, writes it unchanged.
     bend() {
         k=0
         {   le64 "$n"
@@ -318,7 +318,7 @@ on ref.fa three.bed >three.out 2>.err; scores three.out >three
 prints "a record equals its contig as a region" three scores seqs.out
 like "the header names the columns" '^#chrom	start	end	pll	n$' seqs.out
 ok "its output is valid BED" on ref.fa seqs.out; scores .out >got; same "with the same scores" three got
-# as_input NAME [OPTION...]: s.in gives the output of ref.fa.
+# as_input NAME [OPTION...]: s.in gives the same output as ref.fa.
 as_input() { name=$1; shift; annotate "$@" s.in >got 2>.err || diag .err; same "$name" seqs.out got; }
 sed 's/$/\r/' ref.fa >s.in; as_input "FASTA with CRLF"
 sed '/^>/!y/ACGT/acgt/; s/^>.*/& about	it/' ref.fa >s.in; as_input "lower case, descriptions"
@@ -352,7 +352,7 @@ is "is a row, too" "$(rows .out | cut -f 1-3,5 | tr '\t\n' '  ')" "e 0 0 0 f 0 4
 printf '>s\nACGTACGTacgtACGT\n' >s.fa
 ok "--skip-soft-masked on a record" annotate --skip-soft-masked s.fa; is "n is 12" "$(scores .out | cut -f 2)" 12
 
-# rejects NAME REGEX TEXT: a file with this text is refused; REGEX is what follows its name.
+# rejects NAME REGEX TEXT: a file with this text is refused. REGEX matches the message after the name of the file.
 echo old >kept
 rejects() { printf "$3" >bad.in; error "$1" "^caduceus annotate: bad\.in:$2" annotate bad.in -o kept; }
 good='@r\nACGT\n+\nIIII\n'
@@ -402,7 +402,7 @@ if have bgzip; then
     ok "joined, compressed, indexed" on joined.fa.gz j.bed; same "again" joined.want .out
 else skip "joined bgzip files" "no bgzip"; fi
 
-# ---- a full disk where an index is made (43) ----
+# ---- the disk is full when an index is written (43) ----
 why=$(no_preload "$full")
 if [ -z "$why" ]; then
     mkdir disk; cp ref.fa disk/ref.fa; rm -f disk/ref.fa.fai

@@ -3,7 +3,7 @@
 . "${srcdir:-.}/test/lib.sh"
 py=$(python)
 
-# rich N LENGTH SEED: N rows "sequence label"; label 1 means more G and C than A and T.
+# rich N LENGTH SEED: prints N rows "sequence label". The label is 1 if there are more G and C than A and T.
 rich() {
     awk -v n="$1" -v k="$2" -v s="$3" 'function next_() { s = (s * 16807) % 2147483647; return int(s / 65536) }
         BEGIN {
@@ -21,7 +21,7 @@ rich 60 40 9 >more
 finetune() { "$caduceus" finetune --quiet -@ 1 -m "$data/ps" --epochs 2 --batch 16 --lr 0.02 "$@"; }
 predict() { "$caduceus" predict --quiet "$@"; }
 value() { sed -n "s/^$1$tab//p" "$2"; }
-# metrics_of OPTION...: the metrics that predict writes.
+# metrics_of OPTION...: prints the metrics that predict computes.
 metrics_of() { predict "$@" -o /dev/null --metrics got; rows got; }
 
 # ---- a classifier ----
@@ -56,7 +56,7 @@ rows out.tsv | awk 'NR > 1 { d = $2 + $3 - 1; if (d * d > 1e-10) n++ } END { pri
 is "probabilities add up to 1" "$(cat off)" 0
 is "what is predicted is the larger" "$(rows out.tsv | awk 'NR > 1 && $4 != ($3 > $2) { n++ } END { print n + 0 }')" 0
 cp out.tsv plain.tsv; predict -m one test.csv -@ 3 -o three.tsv; same "three threads" out.tsv three.tsv
-# turned TABLE: the table with the reverse complements of its first column.
+# turned TABLE: prints the table with the reverse complements of its first column.
 turned() {
     awk -F, -v OFS=, 'NR > 1 {
         q = ""; for (i = length($1); i; i--) q = q substr("TGCA", index("ACGT", substr($1, i, 1)), 1)
@@ -69,7 +69,7 @@ check "metrics by numpy" metrics.py numpy
 if [ -n "$py" ] && "$py" -c 'import sklearn' 2>/dev/null; then check "metrics by scikit-learn" metrics.py sklearn
 else skip "metrics by scikit-learn" "no scikit-learn"; fi
 
-# ---- other ways to write the same rows: the same model ----
+# ---- the same rows in other formats give the same model ----
 awk '{ printf "%s\t%d\t%s\n", $2, NR, $1 }' rows | sed '1i label\tx\tSEQ' >order.tsv
 awk '{ printf "\"a, \"\"b\"\"\",\"%s\",%s\r\n", $1, $2 }' rows | sed '1i note,seq,labels\r' >quoted.csv
 gzip -c train.csv >train.csv.gz
@@ -164,7 +164,7 @@ is "a constant has no correlation" "$(finetune --task regress --epochs 1 flat.cs
 plain_tune() { "$caduceus" finetune -m "$data/ps" "$@"; }
 cut -d, -f 1 train.csv >train.txt
 error "no labels" 'train.txt:1: no column "label"' plain_tune train.txt -o bad
-bad() { # NAME REGEX LINE...: a table of these lines
+bad() { # NAME REGEX LINE...: a table of these lines is refused
     local name=$1 regex=$2; shift 2
     printf '%s\n' "$@" >bad.csv
     error "$name" "$regex" finetune bad.csv -o bad
@@ -241,7 +241,7 @@ if [ -z "$why" ]; then
     done
     same "leaves the checkpoint that was there" one/model.safetensors keep/model.safetensors
     same "and its configuration" one/config.json keep/config.json
-    # crash N TABLE: a machine stops at the Nth rename while it replaces a checkpoint of two classes.
+    # crash N TABLE: kills finetune at its Nth rename, while it replaces a checkpoint of two classes.
     crash() {
         rm -rf crash; cp -r one crash
         env LD_PRELOAD="$full" FULLFS_RENAME=$1 FULLFS_NAMED=1 \
@@ -255,7 +255,7 @@ if [ -z "$why" ]; then
     done
     crash 5 three.csv; predict -m crash test.csv -o crash.tsv
     like "later: the new one" "^row${tab}p_9${tab}p_10${tab}p_x${tab}predicted" crash.tsv
-    # A rename that fails leaves the old checkpoint, the new one or none: never the weights of one beside the other.
+    # After a failed rename there is the old checkpoint, the new one or none; never old and new files together.
     for n in 1 2 3 4 5; do
         rm -rf failed; cp -r one failed
         error "rename $n fails" 'Input/output error' env LD_PRELOAD="$full" FULLFS_FAIL=rename:$n FULLFS_NAMED=1 \
@@ -268,7 +268,7 @@ if [ -z "$why" ]; then
     ok "the next run clears up" finetune three.csv --epochs 1 -o crash
     is "no temporary is left" "$(ls -A crash | grep tmp)" ""
 else skip "a full disk" "$why"; fi
-# begun FOLDER: starts a long run in the background and waits until it has saved its first epoch.
+# begun FOLDER: starts a long run in the background, sets $pid, and waits until the run has saved its first epoch.
 begun() {
     "$caduceus" finetune --quiet -@ 1 -m "$data/ps" --epochs 100000 --batch 16 --metric loss train.csv -o "$1" \
         >/dev/null & pid=$!
@@ -283,6 +283,6 @@ kill -9 $pid; wait $pid 2>/dev/null
 begun ended; kill -TERM $pid; wait $pid; is "SIGTERM" $? 143
 is "leaves the best epoch and nothing else" \
     "$(ls -A ended | joined)" "README.md config.json metrics.tsv model.safetensors tokenizer_config.json "
-# kill -9 may leave one in the folders in which it stopped a run.
+# A run ended by kill -9 may leave a temporary file in its folder.
 is "no temporary file is left" "$(find . -name '.caduceus-*' ! -path './killed/*' ! -path './busy/*')" ""
 finish

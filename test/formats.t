@@ -1,5 +1,5 @@
 #!/bin/sh
-# formats.t - other programs read our output.
+# formats.t - other programs can read the output.
 . "${srcdir:-.}/test/lib.sh"
 
 contig one 2000 21 >ref.fa

@@ -1,15 +1,15 @@
 #!/bin/sh
-# hostile.t - places, headers and names that other tools trust, and the advice that bad input gets.
-# Siblings thought of, places: POS 0 or a mate's place in SAM, BAM, CRAM and through an index, with --context ref and
-# seq; contigs that no header has; names of 1,023, 1,024 and 5,000 letters in @SQ, FASTA, BED, -r, --chr-alias, VCF and
+# hostile.t - input with unusual or invalid positions, headers and names, and the advice in the error messages.
+# Positions: POS 0 and the position of a mate in SAM, BAM, CRAM and through an index, with --context ref and seq;
+# contigs that the header lacks; names of 1,023, 1,024 and 5,000 letters in @SQ, FASTA, BED, -r, --chr-alias, VCF and
 # bigWig; a FASTA line of more than 2^31 letters.
-# Headers: circles of @PG by one, two and three lines, forward and backward, of doubled IDs, beside a sound chain; lines
-# without tab, tag, ID, SN or LN, with two; doubled @SQ, @RG; NULs at the end, in and between lines; VCF lines that
-# htslib drops, changes or knows already, without #CHROM, in BCF too.
-# Names: each scheme of htslib as input, reference, -L, -R, --chr-alias and output; dashes, blanks, ##idx##, quotes;
+# Headers: @PG lines that form a circle of one, two or three, in both orders, with repeated IDs, beside a valid chain;
+# lines without tab, tag, ID, SN or LN, or with two of them; repeated @SQ and @RG; NULs in, between and after lines; VCF
+# lines that htslib drops, changes or defines itself; no #CHROM line; the same in BCF.
+# Names: each URL scheme of htslib as input, reference, -L, -R, --chr-alias and output; dashes, blanks, ##idx##, quotes;
 # contigs with commas, colons and braces.
-# Advice: a VCF without its first line, with BED columns, headers of tables, row names, scientific numbers, byte-order
-# marks, carriage returns, GFF.
+# Advice: a VCF without its first line or with BED columns, headers of tables, row names, numbers with exponents,
+# byte-order marks, carriage returns, GFF.
 . "${srcdir:-.}/test/lib.sh"
 
 annotate() { "$caduceus" annotate --quiet -m "$data/ps" --window 64 "$@"; }
@@ -22,7 +22,7 @@ b=$(bases 50 3) letters=$(bases 5000 4)
 row 'chr1 10 60' >in.bed
 bed in.bed >want; rows want >want.rows
 
-# ---- places ----
+# ---- positions ----
 one() { printf '@SQ\tSN:chr1\tLN:2000\n@SQ\tSN:chr2\tLN:700\n'; row "$@"; }
 one "r 0 chr1 0 60 50M * 0 0 $b *" "s 0 chr1 1 60 50M chr2 0 0 $b *" "t 16 chr2 0 60 10M5N40M * 0 0 $b *" >zero.sam
 for c in ref seq; do
@@ -33,13 +33,13 @@ done
 annotate --include 'mapq > 99' --no-PG zero.sam -o zero.bam
 ok "POS 0 in BAM" annotate -T ref.fa --context ref --no-PG -O sam zero.bam
 is "the records stay" "$(grep -v '^@' .out | cut -f 1-11)" "$(grep -v '^@' zero.sam)"
-# le32 N...: little-endian 32-bit numbers.
+# le32 N...: prints little-endian 32-bit numbers.
 le32() {
     for v in "$@"; do
         for shift in 0 8 16 24; do printf "\\$(printf %o $((v >> shift & 255)))"; done
     done
 }
-# record TID POS MATE-TID MATE-POS: a BAM of one read of 4 bases, 4M.
+# record TID POS MATE-TID MATE-POS: prints an uncompressed BAM of one read: 4 bases, CIGAR 4M.
 record() {
     printf 'BAM\1'; le32 18; printf '@SQ\tSN:chr1\tLN:99\n'; le32 1 5; printf 'chr1\0'; le32 99
     le32 44 "$1" "$2" $((2 + (60 << 8))) 1 4 "$3" "$4" 0; printf 'r\0'; le32 64; printf '\022\110\50\50\50\50'
@@ -75,7 +75,7 @@ for n in 1023 1024 1025 5000; do
     is "bigWig: kept, or refused, $n letters" "$? $([ -s .err ] && grep -c '^caduceus track: ' .err)" "1 1"
 done
 if have bgzip; then
-    # 2,200,000,000 letters on a line: copies of one block.
+    # a line of 2,200,000,000 letters, made of copies of one BGZF block
     { printf '>big\n' | bgzip -c | head -c -28; head -c 65280 /dev/zero | tr '\0' C | bgzip -c | head -c -28 >block
       awk 'BEGIN { for (i = 0; i < 12; i++) print "block" }' | xargs cat >blocks
       i=0; while [ $i -lt 2808 ]; do cat blocks; i=$((i + 1)); done; printf '\n' | bgzip -c; } >big.fa.gz
@@ -90,7 +90,8 @@ if have bgzip; then
 else skip "a FASTA line of more than 2^31 letters" "no bgzip"; fi
 
 # ---- headers of reads ----
-# sam NAME REGEX LINE...: a SAM of these lines (blanks are tabs) and a record is refused, as SAM and as BAM.
+# sam NAME REGEX LINE...: a SAM of these header lines and one record is refused, with and without --no-PG. Blanks stand
+# for tabs.
 sam() {
     name=$1 regex=$2; shift 2
     { printf '@HD\tVN:1.6\n@SQ\tSN:chr1\tLN:2000\n'; row "$@"; row "r 0 chr1 5 60 50M * 0 0 $b *"; } >h.sam
@@ -119,7 +120,7 @@ error "no @SQ lines, of --in-format" 'h.sam: .*no @SQ lines .*samtools view' ann
 { printf '@CO\tx\n'; cat h.sam; } >h2.sam; error "no @SQ lines" 'h2.sam: .*no @SQ lines .*samtools view' reads h2.sam
 row "r 4 * 0 0 * * 0 0 $b *" >h.sam; ok "none are needed for reads without a place" reads --in-format sam h.sam
 is "no output is left" "$(ls kept.bam 2>&1 | grep -c 'No such')" 1
-# raw TEXT NAME...: a BAM of that header text (as printf takes it) and contigs of 99 bases, without reads.
+# raw TEXT NAME...: writes raw.bam with this header text (a format of printf), contigs of 99 bases and no reads.
 raw() {
     printf "$1" >text; shift # shellcheck disable=SC2059
     { printf 'BAM\1'; le32 "$(wc -c <text)"; cat text; le32 $#
@@ -137,7 +138,7 @@ if have bgzip; then
     raw '@SQ\tSN:a\tLN:99\n@SQ\tSN:b\tLN:99\n' b a; error "in another order" 'raw.bam: its @SQ lines and' reads raw.bam
     raw '@PG\tPN:x\n' a; error "a bad line" 'raw.bam: header line 1: @PG without ID' reads raw.bam
 else skip "headers of BAM" "no bgzip"; fi
-# circle NAME LINES...: no @PG line can be added; the file passes without one.
+# circle NAME LINES...: these @PG lines form a circle, so adding another @PG is an error; with --no-PG there is none.
 circle() {
     name=$1; shift
     { printf '@SQ\tSN:chr1\tLN:2000\n'; row "$@"; row "r 4 * 0 0 * * 0 0 $b *"; } >pg.sam
@@ -160,12 +161,12 @@ ok "@RG twice" loud --no-PG rg.sam; warned "@RG twice" 'rg.sam:3: the ID a is th
 is "both pass" "$(grep '^@RG' .out)" "$(grep '^@RG' rg.sam)"
 
 # ---- headers of variants ----
-# vcf LINE...: h.vcf with these header lines.
+# vcf LINE...: writes h.vcf with these header lines.
 vcf() {
     { echo '##fileformat=VCFv4.2'; echo '##contig=<ID=chr1>'; [ $# = 0 ] || printf '%s\n' "$@"
       row '#CHROM POS ID REF ALT QUAL FILTER INFO' 'chr1 700 . N <DEL> . . .'; } >h.vcf
 }
-# remark NAME REGEX LINE...: one warning on such a header.
+# remark NAME REGEX LINE...: a VCF with these header lines gives exactly one warning.
 remark() {
     name=$1 regex=$2; shift 2
     vcf "$@"; ok "$name" loud -T ref.fa h.vcf; warned "$name" "$regex"
@@ -256,7 +257,7 @@ else skip "names of BAM and CRAM" "no samtools"; fi
 { contig a 300 1; contig a,b 300 2; contig b 300 3; contig a:1-5 300 4; contig a:1 300 5; contig '{a}' 300 6
   contig 22 300 7; contig c,d:2,e 300 8; } >names.fa
 grep '^>' names.fa | sed 's/^>//; s/$/\t10\t60/' >names.bed
-# selected WANTED REGION...: the contigs whose rows -r selects.
+# selected WANTED REGION...: -r with these regions selects the rows of the contigs WANTED.
 selected() {
     wanted=$1 args=; shift
     for r; do args="$args -r '$r'"; done
@@ -289,7 +290,7 @@ is "lists of regions take braces" \
     "$(annotate -T names.fa --in-format regions names.list | rows - | cut -f 2 | sort -u | lines)" 2
 
 # ---- advice ----
-# advice NAME REGEX: on advice.bed, which was just made.
+# advice NAME REGEX: advice.bed is refused with a message that matches.
 advice() { error "$1" "advice.bed.*$2" bed advice.bed; }
 unlike() { if grep -Eq -- "$2" "$3"; then fail "$1"; diag "$3"; else pass "$1"; fi; }
 row '#CHROM POS ID REF ALT QUAL FILTER INFO' 'chr1 700 . A C . . .' >advice.bed

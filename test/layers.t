@@ -1,16 +1,16 @@
 #!/bin/sh
-# layers.t - each room uses only itself and the rooms below it, however it comes to include them.
+# layers.t - files of each folder depend only on headers of that folder and of the layers below it, directly or not.
 . "${srcdir:-.}/test/lib.sh"
 cd "$srcdir" || exit 1
 cc=${CC:-cc}
 
-# depends FILE...: "FILE HEADER" for each header of ours that a file includes, directly or not.
+# depends FILE...: prints "FILE HEADER" for each header of this project that a file includes, directly or indirectly.
 depends() {
     $cc -MM -MG -x c -I core -I htslib-glue -I cmd "$@" 2>/dev/null | sed -e ':a' -e '/\\$/N; s/\\\n//; ta' |
         awk '{ for (i = 3; i <= NF; i++) if ($i ~ /^(core|htslib-glue|cmd|plugin|cuda)\//) print $2, $i }'
 }
 
-# room FOLDER ALLOWED NAME: the folder's files depend only on files that match.
+# room FOLDER ALLOWED NAME: the files of FOLDER depend only on headers that match ALLOWED.
 room() {
     files=$(find "$1" \( -name '*.c' -o -name '*.cu' \) 2>/dev/null | sort)
     [ -n "$files" ] || { skip "$3" "no such room"; return; }
@@ -50,7 +50,7 @@ else
     skip "rooms" "no compiler that lists dependencies"
 fi
 
-# never FOLDER REGEX NAME: no file of the folder includes a header whose name as written matches.
+# never FOLDER REGEX NAME: no #include line in FOLDER names a header that matches REGEX.
 never() {
     hits=$(grep -rnE "^#include [<\"]($2)" "$1" --include='*.c' --include='*.h' --include='*.cu' 2>/dev/null)
     is "$3" "$hits" ""

@@ -1,9 +1,9 @@
 #!/bin/sh
-# nothing.t - success means that something was done: a run that had nothing to do says so, or is an error.
+# nothing.t - a run that has nothing to do prints a warning, or is an error.
 #
 # An input without records gives a valid output without records (fault 5) and a warning, so that chunks of a cohort may
-# be empty; training and metrics of nothing are errors. Siblings tried: every kind of input and command, -L, -r and -t
-# that select nothing, bases that are all N, shards, which may be empty without a word.
+# be empty. Training or computing metrics without data is an error. Tested: every kind of input and command; -L, -r and
+# -t that select nothing; bases that are all N. A shard may be empty without a warning.
 . "${srcdir:-.}/test/lib.sh"
 
 { contig one 400 3; contig two 300 4; printf '>gap\nNNNNNNNNNNNNNNNNNNNNNNNN\n'; } >ref.fa
@@ -14,7 +14,7 @@ row '@SQ SN:one LN:400' '@SQ SN:two LN:300' >none.sam; { cat none.sam; row 'r 0 
     row '#CHROM POS ID REF ALT QUAL FILTER INFO'; } >none.vcf
 { cat none.vcf; row "one 40 . $ref <DEL> . . ."; } >one.vcf
 run() { local cmd=$1; shift; "$caduceus" $cmd -d cpu -m "$data/ps" --window 64 "$@"; }
-# says NAME REGEX COMMAND...: exit 0, an output, and one warning that matches.
+# says NAME REGEX COMMAND...: the command exits 0, writes an output and prints exactly one warning, which matches.
 says() {
     local name=$1 regex=$2; shift 2; rm -f out.*
     run "$@" >out.text 2>.err
@@ -23,7 +23,7 @@ says() {
     like "$name: says so" "warning: $regex" .err
     ok "$name: an output" test -s "$(ls -S out.* | head -n 1)"
 }
-# silent NAME COMMAND...: no such warning.
+# silent NAME COMMAND...: the command exits 0 and prints no such warning.
 silent() {
     local name=$1; shift; rm -f out.*; run "$@" >.out 2>.err
     is "$name: no word" "$? $(grep -c 'nothing to do: ' .err)" "0 0"

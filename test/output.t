@@ -1,6 +1,6 @@
 #!/bin/sh
-# output.t - outputs are whole or absent, whatever happens to the destination and the disk
-# (faults 43, 44, 48, 49, 60).
+# output.t - after an error of the disk or of the destination, an output is complete or absent (faults 43, 44, 48, 49
+# and 60 of doc/faults.md).
 . "${srcdir:-.}/test/lib.sh"
 
 py=$(any_python)
@@ -10,10 +10,10 @@ awk 'BEGIN { for (i = 0; i < 24; i++) print "chr" i % 2 + 1 "\t" 25 * i "\t" 25 
 "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed -o /dev/null 2>err || echo "Bail out! $(cat err)"
 
 run() { "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa "$@"; }
-# begin: makes old outputs, which a failing run must leave as they are.
+# begin: creates old outputs, which a failing run must not change.
 begin() { old o.bed o.bed.gz e.npy e.npy.json; }
 
-# ---- what is written ----
+# ---- contents ----
 run in.bed >plain.bed 2>err
 is "the run of reference" "$?" 0
 run in.bed -o file.bed
@@ -54,7 +54,7 @@ else
     skip ".npy has a header of numpy's" "no python3"
 fi
 
-# ---- modes ----
+# ---- file permissions ----
 (umask 027; run in.bed -o mode.bed --embed mode.npy)
 is "a new file follows the umask" "$(stat -c %a mode.bed mode.npy mode.npy.json | joined)" "640 640 640 "
 chmod 604 mode.bed mode.npy
@@ -78,7 +78,7 @@ error ".bed.gz on a full device" 'No space left' run in.bed -o full.bed.gz
 
 why=$(no_preload "$full")
 if [ -z "$why" ]; then
-    # on_disk NAME REGEX FAULT OPTION...: with old outputs there, a disk with this fault gives an error.
+    # on_disk NAME REGEX FAULT OPTION...: a run on a disk with this fault stops with an error, while old outputs exist.
     on_disk() {
         local name=$1 regex=$2 fault=$3; shift 3
         begin; error "$name" "$regex" failing_disk "$fault" run in.bed "$@"
@@ -110,7 +110,7 @@ if [ -z "$why" ]; then
         failing_disk AFTER=200 run in.bed --score none --embed spool -o /dev/null
     wait
     is "and the FIFO gets nothing" "$(wc -c <spooled | tr -d ' ')" 0
-    # Fault 44: the error comes only at fsync or close.
+    # Fault 44: the disk reports the error only at fsync or close.
     for when in FSYNC=1 CLOSE=1; do
         for f in o.bed o.bed.gz; do
             on_disk "${when%=1} of $f fails" "out/$f: .*(No space left|Input/output error)" $when -o out/$f
@@ -133,8 +133,8 @@ is "a file size limit is an error" "$?" 1
 like "that says so" 'out/o.bed: .*File too large' .err
 intact "and the old file is as it was"
 
-# ---- the destination is wrong, before any model is read (48) ----
-early() { # NAME REGEX ARGS: the error comes before that of a missing model
+# ---- a wrong destination is reported before the model is read (48) ----
+early() { # NAME REGEX ARGS: the error is reported, although the model does not exist either
     what=$1 regex=$2; shift 2
     error "$what" "$regex" "$caduceus" annotate --quiet -m "$dir/no-model" -T ref.fa in.bed "$@"
 }
@@ -166,7 +166,7 @@ cp -r "$model" own
 error "the weights as output" 'is also an input' \
     "$caduceus" annotate --quiet -m own -T ref.fa in.bed -o own/model.safetensors
 same "and the weights are as they were" "$model/model.safetensors" own/model.safetensors
-# Two outputs must not be one file, whether it exists or not.
+# Two outputs must not be the same file, whether or not it exists.
 for pair in 'w.bed w.bed' 'w.bed ./w.bed' 'w.npy.json w.npy' 'link w.bed' 'out/../w.bed w.bed'; do
     rm -f w.* link; ln -s w.bed link
     error "one file for two outputs: ${pair% *} and ${pair#* }" 'two outputs|also' \
@@ -187,7 +187,7 @@ else
     skip "a read-only folder" "root cannot give up its rights"
 fi
 
-# ---- two processes, one output (49) ----
+# ---- two processes write the same output (49) ----
 run in.bed --score n,ic -o other.bed
 round=0 torn=
 while [ $round -lt 12 ]; do
@@ -250,7 +250,7 @@ awk 'BEGIN { print "chr1\t5\t5\tx" }' >zero.bed
 same "not even a warning" quiet.bed warned.bed
 error "a closed standard output" 'standard output: ' to_closed run in.bed
 
-# ---- descriptors by another name are written directly ----
+# ---- names of open descriptors, such as /dev/stdout, are written directly ----
 echo before >log; run in.bed -o /dev/stdout >>log
 is "-o /dev/stdout appends where the shell appends" \
     "$(head -n 1 log) $(sed 1d log | grep -vc "^#")" "before $(grep -vc "^#" plain.bed)"

@@ -1,5 +1,6 @@
 #!/bin/sh
-# plugin.t - bcftools +caduceus writes the bytes of `caduceus annotate`, reports errors, and does not disturb bcftools.
+# plugin.t - bcftools +caduceus writes the same bytes as `caduceus annotate`, reports errors, and does not disturb
+# bcftools.
 . "${srcdir:-.}/test/lib.sh"
 
 so=$builddir/plugin/caduceus.so
@@ -13,7 +14,7 @@ if [ "$why" ]; then skip "bcftools +caduceus" "$why"; finish; exit; fi
 export BCFTOOLS_PLUGINS="$builddir/plugin:" # the colon keeps bcftools' own
 model=$data/ps
 { contig chr1 1500 1; contig chr2 700 2; } >ref.fa
-# A record every 37 bases: a change to the next other base, or, every third one, a deletion.
+# A record every 37 bases: every third one is a deletion, the others are substitutions.
 awk '
     /^>/ { name = substr($1, 2); s[name] = ""; order[++k] = name; next } { s[name] = s[name] $0 }
     END {
@@ -33,26 +34,28 @@ bcftools view --no-version in.vcf -Ob -o in.bcf; bcftools index in.bcf
 printf 'chr1\t0\t60\nchr1\t40\t300\nchr2\t99\t100\nchr2\t100\t400\n' >some.bed
 
 ann() { "$caduceus" annotate --quiet --window 64 -m "$model" -T ref.fa "$@"; }
-# plug GENERAL...: the plugin with general options; $more has further plugin options.
+# plug GENERAL...: runs the plugin with these general options. $more holds further options of the plugin.
 more=
 plug() {
     # shellcheck disable=SC2086
     bcftools +caduceus "$@" -- --quiet --window 64 -m "$model" -T ref.fa $more
 }
-# like_annotate NAME: the file got of the plugin is the file want of annotate, and there is no message.
+# like_annotate NAME: the plugin's output (file got) equals that of annotate (file want), and it printed no message.
 like_annotate() {
     same "$1" want got
     is "$1: without a word" "$(cat got.err)" ""
 }
-# plugs NAME GENERAL...: plug prints the file want, without a message; prints_want NAME COMMAND...: so does COMMAND.
+# plugs NAME GENERAL...: plug prints the content of the file want, and no message.
+# prints_want NAME COMMAND...: COMMAND prints the content of the file want, and no message.
 plugs() { local name=$1; shift; plug "$@" >got 2>got.err; like_annotate "$name"; }
 prints_want() { local name=$1; shift; "$@" >got 2>got.err; like_annotate "$name"; }
-# with_model GENERAL...: the plugin with the model and the reference; viewed OPTION...: seven columns of bcftools view.
+# with_model GENERAL...: runs the plugin with the model and the reference.
+# viewed OPTION...: prints seven columns of the output of bcftools view.
 with_model() { bcftools +caduceus "$@" -- --quiet --window 64 -T ref.fa -m "$model"; }
 columns() { grep -v '^#' | cut -f 1-7; }
 viewed() { bcftools view --no-version "$@" | columns; }
 
-# ---- the bytes of annotate ----
+# ---- the output equals that of annotate ----
 is "there are records" "$(grep -vc '^#' in.vcf)" 59
 ann in.vcf >want; plugs "VCF" in.vcf
 is "with scores" "$(grep -c 'CADUCEUS_LLR=' got) $(grep -c 'CADUCEUS_DPLL=' got)" "40 19"
@@ -198,7 +201,7 @@ done
 bcftools +caduceus -- --help >out 2>err; is "--help after --: status 0" "$?" 0
 like "--help after --: annotate's own" 'check-ref' out
 
-# ---- a plugin that leaves bcftools alone ----
+# ---- the plugin does not disturb bcftools ----
 bcftools plugin -l >out 2>err; like "bcftools plugin -l lists it" '^caduceus$' out
 n=$(BCFTOOLS_PLUGINS= bcftools plugin -l 2>/dev/null | grep -c '^[a-zA-Z]')
 is "and the stock ones" "$(grep -v caduceus out | grep -c '^[a-zA-Z]')" "$n"
@@ -212,7 +215,7 @@ if command -v nm >/dev/null; then
     is "htslib is bcftools'" \
         "$(nm -D --undefined-only "$so" | grep -c ' bcf_read$') $(ldd "$so" | grep -c libhts)" "1 0"
 else skip "htslib is bcftools'" "no nm"; fi
-# A signal while the plugin waits for input.
+# A signal arrives while the plugin waits for input.
 if perl -e 1 2>/dev/null; then
     rm -f feed o.bcf; mkfifo feed
     natural bcftools +caduceus -Ob -o o.bcf -- --quiet --window 64 -T ref.fa -m "$model" <feed 2>sig.err & pid=$!
@@ -228,7 +231,7 @@ if perl -e 1 2>/dev/null; then
     is "a broken pipe gives 141" "$(cat status) $(cat pipe.err)" "141 "
 fi
 
-# ---- installed ----
+# ---- the installed plugin ----
 install_() { (unset MAKEFLAGS MAKELEVEL MFLAGS; make -s -C "$builddir" install DESTDIR="$dir/root"); }
 if [ -f "$builddir/Makefile" ] && install_ >make.log 2>&1; then
     installed=$(find "$dir/root" -name caduceus.so | head -n 1)

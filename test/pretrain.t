@@ -1,5 +1,5 @@
 #!/bin/sh
-# pretrain.t - caduceus pretrain: its results, resuming after a crash, and faults (43, 44, 45, 48, 50, 51, 52, 53, 58).
+# pretrain.t - caduceus pretrain: results, resuming after a crash, and faults (43, 44, 45, 48, 50, 51, 52, 53, 58).
 . "${srcdir:-.}/test/lib.sh"
 py=$(python)
 
@@ -11,11 +11,11 @@ train() { "$caduceus" pretrain $tiny "$@"; }
 column() { rows "$2" | cut -f "$1"; } # NUMBER LOG
 files="README.md config.json log.tsv model.safetensors tokenizer_config.json training.safetensors "
 listed() { ls -A "$1" | joined; }
-# logged FOLDER: its log without the column of speeds.
+# logged FOLDER: prints the log without its column of speeds.
 logged() { rows "$1/log.tsv" | cut -f 1-6; }
 quietless=${tiny%--quiet}
 
-# ---- a run, and what changes no byte of it (58) ----
+# ---- a run, and options that do not change its results (58) ----
 ok "a run" train -L g.bed -o want --valid-every 5 --save-every 5
 is "--quiet is quiet" "$(cat .out .err)" ""
 is "its files" "$(listed want)" "$files"
@@ -29,7 +29,7 @@ is "tokens add up" "$(column 2 want/log.tsv | tail -n 1)" 6144
 is "it is validated every 5 steps and at the end" \
     "$(rows want/log.tsv | awk -F'\t' '$6 != "." { printf "%s ", $1 }')" "5 10 12 "
 logged want >want.log
-# alike NAME OPTION...: a run with these options writes the same bytes.
+# alike NAME OPTION...: a run with these options writes the same bytes as the run above.
 alike() {
     local name=$1; shift
     rm -rf got; train -L g.bed -o got --valid-every 5 "$@" 2>err || diag err
@@ -43,7 +43,7 @@ alike "--recompute" --recompute -@ 2
 alike "batches that are accumulated" --batch-tokens 256 --accumulate 2
 alike "defaults spelled out" --lr 0.008 --lr-end 0.0001 --warmup 0.1 --weight-decay 0.1 --clip 1 --seed 1 \
     --rcps yes --rc-aug no --train train --valid valid --soft-mask-weight 1 --accumulate 1
-for o in "-@ 1" "-@ 2" "-@ 5" "-@ 3 --recompute"; do # several packs, of several tiles
+for o in "-@ 1" "-@ 2" "-@ 5" "-@ 3 --recompute"; do # several packs, each of several tiles
     # shellcheck disable=SC2086
     rm -rf got; train -o got --seq-len 900 --batch-tokens 9000 --steps 2 $o
     [ "$o" != "-@ 1" ] || mv got packs
@@ -84,14 +84,14 @@ for isa in plain avx2 avx512; do
     ok "$isa: ten losses" close_to wanted losses 1e-3
 done
 
-# A genome of one repeat is learnt.
+# A model learns a genome that consists of one repeat.
 { echo '>r'; awk 'BEGIN { for (i = 0; i < 400; i++) printf "ACGGTCA"; print "" }'; } >repeat.fa
 ok "a repeat" "$caduceus" pretrain -T repeat.fa -o repeat -@ 1 --d-model 16 --n-layer 1 --seq-len 64 \
     --batch-tokens 512 --steps 150 --lr 0.03 --quiet
 ok "is learnt to the last" awk -F'\t' '/^#/ { next } { last = $3 } END { exit !(last < 0.05) }' repeat/log.tsv
 
 # ---- models of every kind ----
-# kind NAME CONFIG OPTION...: a model of this configuration learns and is sound.
+# kind NAME CONFIG OPTION...: a model of this configuration learns, and its checkpoint is valid.
 kind() {
     local name=$1; echo "$2" >config.json; shift 2
     rm -rf got; ok "$name trains" train -o got --config config.json --steps 30 --lr 0.02 --save-every 100 "$@"
@@ -127,7 +127,7 @@ error "and is not written over" 'got/model.safetensors: of another model' on wor
 rm -rf got; ok "windows longer than the model's" on "$data/ps" --seq-len 700 --batch-tokens 700 --steps 1
 "$caduceus" model info got >.out; like "become the model's" '^window	700$' .out
 
-# ---- nothing to learn from ----
+# ---- no data to learn from ----
 row 'gap 0 20' >n.bed; echo '>n' >n.fa; awk 'BEGIN { for (i = 0; i < 300; i++) printf "N"; print "" }' >>n.fa
 new() { "$caduceus" pretrain -o n --d-model 16 --n-layer 1 --seq-len 64 --batch-tokens 128 --steps 3 "$@"; }
 error "a genome of N" 'n.fa: nothing to train on: no base of the intervals is A, C, G or T' new -T n.fa
@@ -144,7 +144,7 @@ ok "its model is sound" "$caduceus" model verify -m n
 ok "a window longer than every interval" train -o long --seq-len 9000 --batch-tokens 1 --steps 2
 ok "half a window at lower case" train -L g.bed -o soft --soft-mask-weight 0 --steps 2
 
-# ---- what it says ----
+# ---- messages ----
 "$caduceus" pretrain $quietless -L g.bed -o said --valid-every 6 2>err
 rows said/log.tsv | awk -F'\t' '$1 % 6 == 0 {
     printf "caduceus pretrain: step %d of 12 ; validation %.4f (%.4f bits a base)\n", $1, $6, $6 / log(2) }' >said.want
@@ -160,11 +160,11 @@ row 'one 0 900 train' 'one 800 1000 valid' >leak.bed
 "$caduceus" pretrain $quietless -L leak.bed -o leak --steps 1 2>err
 like "validation within training is noticed" 'warning: one:801-1000 is for validation and.*for training' err
 
-# ---- going on (50, 51, 52) ----
+# ---- resuming (50, 51, 52) ----
 ok "--resume with nothing there begins" train -L g.bed -o begun --resume
 same "a run" want/model.safetensors begun/model.safetensors
 error "a run is not begun twice" 'begun/training.safetensors: .*--resume' train -L g.bed -o begun
-# differs NAME REGEX OPTION...: a run is not resumed with another recipe.
+# differs NAME REGEX OPTION...: a run is not resumed with other options of training.
 differs() {
     local name=$1 regex=$2; shift 2
     error "$name" "$regex" train -L g.bed -o begun --resume "$@"
@@ -188,7 +188,7 @@ for damage in 'truncate -s 1000' 'truncate -s 0' 'printf x >>' 'printf x >'; do
     sh -c "$damage bad/training.safetensors"
     error "a checkpoint after: $damage" 'bad/training.safetensors' train -L g.bed -o bad --resume
 done
-# One flipped bit of a state, in its numbers, its texts, its sum or its shapes.
+# One bit of a training state is inverted: in its numbers, texts, checksum or shapes.
 state=begun/training.safetensors; size=$(($(wc -c <$state))); wrong=
 where() { grep -a -b -o "$1" $state | head -n 1 | cut -d : -f 1; }
 rm -rf bad; cp -r begun bad
@@ -206,7 +206,7 @@ error "also with --resume" 'other/model.safetensors: of another model' train -L 
 mkdir token; echo '{}' >token/tokenizer.json
 error "a folder with a tokenizer" 'token/tokenizer.json: of another model' train -L g.bed -o token
 
-# steps_are_whole LOG: the steps are 1 2 3 ..., and no line is cut.
+# steps_are_whole LOG: succeeds if the steps are 1, 2, 3 ... and no line is cut short.
 steps_are_whole() { awk -F'\t' '/^#/ { next } $1 != ++n || NF != 7 { bad = 1 } END { exit bad }' "$1"; }
 # A run that is killed and resumed many times.
 long="-L g.bed --steps 240 --batch-tokens 256 --save-every 6 --valid-every 50"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# process.t - signals, broken pipes, failing allocations, threads, usage
-# (faults 45, 46, 47, 53, 55, 57, 58).
+# process.t - signals, broken pipes, failing allocations, threads and usage (faults 45, 46, 47, 53, 55, 57, 58 of
+# doc/faults.md).
 . "${srcdir:-.}/test/lib.sh"
 
 model=$data/ps
@@ -11,10 +11,10 @@ run in.bed >plain.bed 2>err || echo "Bail out! $(cat err)"
 olds="o.bed e.npy e.npy.json"
 
 # ---- signals (45, 46) ----
-# More than a reader's buffer holds, so that the rows before it have been read.
+# More bytes than a read buffer holds, so that the rows before it have been read.
 awk 'BEGIN { for (i = 0; i < 20000; i++) print "# filler" }' >filler
 
-# during SIGNAL STATUS: a run that waits for input, with its outputs open, gets a signal.
+# during SIGNAL STATUS: sends a signal to a run that waits for input with open outputs; the run must exit with STATUS.
 during() {
     old $olds
     rm -f feed; mkfifo feed
@@ -47,7 +47,7 @@ if perl -e 1 2>/dev/null; then
     exec 7>&-
     is "KILL: no destination appears" "$(ls out)" ""
 
-    # A signal during the computation.
+    # A signal arrives during the computation.
     contig long 60000 3 >long.fa
     for s in INT=130 TERM=143; do
         old $olds
@@ -60,7 +60,7 @@ if perl -e 1 2>/dev/null; then
         intact "${s%=*} while it computes: the old outputs are there"
     done
 
-    # Signals that are ignored at the start stay ignored.
+    # Signals that are ignored when the program starts stay ignored.
     rm -f feed; mkfifo feed
     (trap '' HUP INT; exec "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa - -o out/o.bed <feed) & pid=$!
     exec 7>feed
@@ -115,8 +115,8 @@ else
     head -n 3 in.bed >few.bed
     printf 'chr2\n' >few.txt
     printf '>a\nACGTNACGTTGACGT\n>b\nGGT\n' >few.fa
-    # failures NAME COMMAND...: with the nth allocation failing, for many n, either the status is 0 and all outputs
-    # are whole, or it is 1 with one line of error and no output.
+    # failures NAME COMMAND...: runs the command for many n with a failing n-th allocation. Either the exit status is 0
+    # and all outputs are complete, or it is 1 with one line of error and no output.
     failures() {
         what=$1; shift
         rm -f f.*; "$@" >f.out 2>/dev/null </dev/null; mkdir -p want; rm -f want/*; cp f.* want

@@ -1,5 +1,5 @@
 #!/bin/sh
-# properties.t - results do not depend on strand, batch, threads, channel and tiles.
+# properties.t - results do not depend on strand, batch, threads, tiles, or whether input is a file or a pipe.
 . "${srcdir:-.}/test/lib.sh"
 
 contig one 3000 11 >ref.fa
@@ -32,7 +32,7 @@ done
 run -T ref.fa --window 200 --score pll,entropy,ic,n --embed t.npy - <in.bed >t.tsv
 same "standard input gives the bytes of a file" t.tsv one.tsv
 
-# The row of a region does not depend on other rows.
+# The scores of a region do not depend on other rows.
 every="--window 200 --score pll,entropy,ic,n"
 while read -r line; do
     echo "$line" >row.bed
@@ -44,22 +44,22 @@ tac in.bed >back.bed
 run -T ref.fa --window 200 --score pll,entropy,ic,n back.bed | rows - | tac >back.tsv
 same "the order of the rows changes no row" back.tsv rows.tsv
 
-# A tiled region is the sum of its tiles, cut by hand and run alone.
+# A tiled region gives the weighted mean of its tiles, which are computed here as separate regions.
 printf 'one\t1000\t1180\n' >long.bed
 run -T ref.fa --window 60 --flank 10 --score pll,n long.bed | rows - >whole
-# The core is 40: 180 bases are a middle core of 40, one of 40 on either side, and 30 at each end.
+# A tile has 40 bases. 180 bases are one tile in the middle, one on either side, and 30 bases at each end.
 printf 'one\t1000\t1030\none\t1030\t1070\none\t1070\t1110\none\t1110\t1150\none\t1150\t1180\n' >parts.bed
 run -T ref.fa --window 60 --flank 10 --score pll,n parts.bed | rows - |
     awk '{ s += $4 * $5; n += $5 } END { printf "one\t1000\t1180\t%.6g\t%d\n", s / n, n }' >sum
 ok "a tiled region is the sum of its tiles" close_to whole sum 1e-5
 
-# One long window gives the same bytes on one thread and on a team.
+# One long window gives the same bytes with one thread and with several.
 contig long 20000 3 >long.fa
 run -@ 1 --mask none --window 20000 --flank 0 long.fa >one.tsv
 run -@ 3 --mask none --window 20000 --flank 0 long.fa >team.tsv
 same "a long window is the same on one thread and on a team" team.tsv one.tsv
 
-# A FASTA record scores as a BED region that spans its contig.
+# A FASTA record gets the same scores as a BED region that spans the contig.
 printf 'one\t0\t3000\n' >all.bed
 run -T ref.fa --window 3000 --flank 0 --mask none all.bed | rows - >a
 run --window 3000 --flank 0 --mask none ref.fa | rows - >b

@@ -1,6 +1,6 @@
 #!/bin/sh
-# pull.t - caduceus model pull and model list: from a small hub on this machine into the hub's cache, and from there
-# into a run. Nothing leaves this machine.
+# pull.t - caduceus model pull and model list: downloads from a small hub server on this machine into the hub cache and
+# runs with the downloaded model. Nothing is sent to other machines.
 . "${srcdir:-.}/test/lib.sh"
 
 unset HF_HOME HF_HUB_CACHE HUGGINGFACE_HUB_CACHE XDG_CACHE_HOME HF_TOKEN HUGGING_FACE_HUB_TOKEN HF_TOKEN_PATH \
@@ -33,12 +33,12 @@ is "nothing is written by asking" "$(find home)" home
 
 # ---- where the cache is (case 15) ----
 
-place() { # FOLDER: a snapshot of the model lab/dna in a cache there
+place() { # FOLDER: makes a hub cache there, with a snapshot of the model lab/dna
     mkdir -p "$1/models--lab--dna/refs" "$1/models--lab--dna/snapshots/abc"
     printf abc >"$1/models--lab--dna/refs/main"
     cp "$data/ps/config.json" "$data/ps/model.safetensors" "$1/models--lab--dna/snapshots/abc"
 }
-found() { # NAME VARIABLE=VALUE...: model info finds it
+found() { # NAME VARIABLE=VALUE...: model info finds lab/dna
     local name=$1; shift
     ok "found: $name" env "$@" timeout 60 "$caduceus" model info -m hf:lab/dna
 }
@@ -121,13 +121,13 @@ ps=$(commit lab/dna:main) ph=$(commit lab/dna:v1)
 size=$(wc -c <models/ps/model.safetensors | tr -d ' ')
 blob=$(sha256sum <models/ps/model.safetensors | cut -d ' ' -f 1)
 
-# from MODE COMMAND...: with the hub behaving so.
+# from MODE OPTION...: runs model pull from a hub that behaves as MODE says; see hub-server.py.
 from() { local mode=$1; shift; env HF_ENDPOINT="$hub/$mode" timeout 60 "$caduceus" model pull "$@"; }
 fresh() { rm -rf "$cache" "$HOME/.cache"; : >"$log"; }
-asked() { awk -v name="$1" '$3 ~ name' "$log" | cut -d ' ' -f 4; }   # the ranges asked for of a file
+asked() { awk -v name="$1" '$3 ~ name' "$log" | cut -d ' ' -f 4; }   # prints the ranges requested of a file
 snapshot() { "$py" "$checks/snapshot.py" "$@"; }
 tree() { (cd "$cache" && find . -type l -o -type f | sort); }
-# whole NAME: the cache holds lab/dna as huggingface_hub lays it, and nothing else.
+# whole NAME: the cache holds lab/dna in the layout of huggingface_hub, and nothing else.
 whole() {
     is "$1: Python finds the snapshot" "$(snapshot lab/dna)" "$cache/models--lab--dna/snapshots/$ps"
     is "$1: nothing is left beside it" "$(find "$cache" -name '*.incomplete' -o -name '*.tmp')" ""
@@ -191,7 +191,7 @@ error "no such revision" 'lab/dna@v9: no such revision' from plain lab/dna@v9
 ok "-m hf: takes a tag" timeout 60 "$caduceus" model info -m hf:lab/dna@v1
 like "and runs that model" '^model	Caduceus-Ph' .out
 
-# ---- cut and resumed ----
+# ---- interrupted downloads are resumed ----
 
 fresh
 ok "cut at five places, it goes on by itself" from cut=100,9000,20000,30000,47615 --retries 1 lab/dna
@@ -234,7 +234,7 @@ head -c 90 models/ps/model.safetensors >"$cache/models--lab--dna/blobs/$blob"
 ok "a blob of the wrong size is fetched anew" from plain lab/dna
 whole "wrong blob"
 
-# ---- a server in trouble ----
+# ---- servers with faults ----
 
 for mode in busy=2 gone=2 limit; do
     fresh
@@ -273,7 +273,7 @@ error "no list" 'list of files is missing' from nolist lab/dna
 is "nothing was fetched" "$(grep -c resolve "$log")" 0
 is "nor written" "$(find home)" home
 
-# ---- who may ---
+# ---- gated and private models ----
 
 error "no such model" 'no such model, or a private one \(HTTP 401: Invalid username' from plain lab/absent
 error "no such model, with a token" 'no such model at' \
@@ -306,7 +306,7 @@ whole "CDN"
 
 error "no server" 'lab/dna@main: no connection: .*check the network' \
     env HF_ENDPOINT=http://127.0.0.1:9/ timeout 60 "$caduceus" model pull lab/dna
-label=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa # longer than any name may be
+label=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa # longer than the longest allowed name
 error "no such host" 'Could not resolve host.*check the network' env HF_ENDPOINT=http://$label.invalid \
     timeout 60 "$caduceus" model pull lab/dna
 error "no such proxy" 'the proxy fails: Could not resolve proxy' \
@@ -359,7 +359,7 @@ if bound; then
         env HF_HUB_CACHE="$dir/sealed/hub" HF_ENDPOINT="$hub/plain" $as timeout 60 "$caduceus" model pull lab/dna
 else skip "a cache that cannot be written" "root cannot give up its rights"; fi
 
-# ---- two at once, and a signal ----
+# ---- two downloads at the same time, and a signal ----
 
 fresh
 for i in 1 2 3; do from slow lab/dna >out.$i 2>err.$i & eval "p$i=$!"; done
@@ -419,7 +419,7 @@ if "$hub_py" -c 'import huggingface_hub' 2>/dev/null; then
     ok "and runs" timeout 60 "$caduceus" model info -m hf:lab/dna
 else skip "what is pulled is found by huggingface_hub, and the other way round" "no huggingface_hub"; fi
 
-# ---- which files ----
+# ---- which files are downloaded ----
 
 ok "shards, not pickles" from plain --dry-run lab/both
 is "index and shards" "$(sed -n '4,$p' .out | cut -f 1 | sort | joined)" "config.json model-00001-of-00002.safetensors \
@@ -434,7 +434,7 @@ error "no weights" 'has no weights that caduceus reads' from plain lab/none
 ok "a foreign model comes" from plain lab/foreign
 like "with a warning" 'warning: caduceus cannot run it: .*config.json: ' .err
 
-# ---- list ----
+# ---- model list ----
 
 ok "a second revision" from plain lab/dna@v1
 ok "a third model" from plain lab/bin

@@ -1,31 +1,32 @@
 #!/bin/sh
-# reads.t - SAM, BAM and CRAM in and out: what is kept, the values of tags, which reads are scored and written, and
-# bad input (faults 1-14, 43-49, 57, 58, 60).
+# reads.t - SAM, BAM and CRAM as input and output: which data are kept, the values of tags, which reads are scored and
+# written, and bad input (faults 1-14, 43-49, 57, 58, 60 of doc/faults.md).
 . "${srcdir:-.}/test/lib.sh"
 
 if ! command -v samtools >/dev/null; then skip "reads" "no samtools"; finish; exit; fi
 python=$(any_python)
 annotate() { "$caduceus" annotate --quiet -m "$data/ps" --window 64 "$@"; }
 loud() { "$caduceus" annotate -m "$data/ps" --window 64 "$@"; }
-# quick: annotate without scoring any read; bare: annotate with default options; unscored: both.
+# quick runs annotate without scoring any read; bare runs it with default options; unscored does both.
 quick() { annotate --include 'qname == "no such read"' --no-PG "$@"; }
 bare() { "$caduceus" annotate -m "$data/ps" "$@"; }
 unscored() { bare --quiet --include 'mapq > 99' "$@"; }
-# refuses NAME REGEX ARGUMENT...: an error; the last test checks that no error changed the old destination.
+# refuses NAME REGEX ARGUMENT...: annotate stops with an error. The last test checks that no error changed kept.bam.
 refuses() { name=$1; regex=$2; shift 2; error "$name" "$regex" annotate -o kept.bam "$@"; }
-# body FILE: its records as text, without the MD and NM that samtools adds to CRAM records.
+# body FILE: prints the records as text, without the MD and NM that samtools adds to CRAM records.
 body() { samtools view -T ref.fa --input-fmt-option decode_md=0 "$1"; }
 untag() { sed "s/${tab}[yx][pneb]:[^$tab]*//g"; }
-# unmade: removes MD and NM, which htslib adds when it reads CRAM.
+# unmade: removes from SAM text the tags MD and NM, which htslib adds when it reads CRAM.
 unmade() { sed "s/${tab}MD:[^$tab]*//; s/${tab}NM:[^$tab]*//"; }
 untagged() { body "$1" | untag; }
 kept() { untagged "$1" | unmade; }
-# COMMAND | records: the records that a command writes, as body; COMMAND | alignments: SAM lines without the header.
+# COMMAND | records: prints the records that a command writes, in the form of body.
+# COMMAND | alignments: prints the SAM lines that a command writes, without the header.
 records() { body -; }
 alignments() { grep -v '^@'; }
 header() { samtools view -H --no-PG "$1"; }
 no_m5() { sed "/^@SQ/s/${tab}M5:.*//"; }
-# tags FILE TAG...: the name and the values of tags of each read, "." for an absent tag.
+# tags FILE TAG...: prints the name of each read and the values of these tags, "." for an absent tag.
 tags() {
     file=$1; shift
     body "$file" | awk -F '\t' -v want="$*" '{
@@ -35,9 +36,9 @@ tags() {
             line = line "\t" v }
         print line }'
 }
-# array FILE TAG: the name and the values of an array tag of each read.
+# array FILE TAG: prints the name of each read and the values of an array tag.
 array() { tags "$1" "$2" | tr ',' '\t' | cut -f 1,3-; }
-# rows_of FASTA OPTION...: name, pll and n of each FASTA record.
+# rows_of FASTA OPTION...: prints name, pll and n of each FASTA record.
 rows_of() { annotate "$@" | rows - | cut -f 1,4,5; }
 fasta() { body "$1" | awk -F '\t' '{ print ">" $1 "\n" $10 }'; }
 rc() { rev | tr ACGT TGCA; }
@@ -46,7 +47,7 @@ rc() { rev | tr ACGT TGCA; }
 echo old >kept.bam
 { contig chr1 2000 1; contig HLA:01:02 900 2; contig chr2 700 3; contig HLA 400 4; } >ref.fa
 samtools faidx ref.fa
-# make READS SEED: a sorted SAM with so many reads for each contig.
+# make READS SEED: prints a sorted SAM with READS reads on each contig.
 make() {
     awk -v reads="$1" -v seed="$2" '
         function rnd(n) { seed = seed * 16807 % 2147483647; return int(seed / 65536) % n }
@@ -120,7 +121,7 @@ ok "CRAM options" annotate --no-PG -T ref.fa in.bam -o v31.cram \
     --output-fmt-option version=3.1 --output-fmt-option seqs_per_slice=7
 is "CRAM 3.1" "$(head -c 6 v31.cram | od -An -tx1 | tr -d ' ')" 4352414d0301
 prints "CRAM 3.1 holds the same" in.body untagged v31.cram
-free() { samtools view --input-fmt-option decode_md=0 free.cram | untag; } # without a reference
+free() { samtools view --input-fmt-option decode_md=0 free.cram | untag; } # reads CRAM without a reference
 for f in no_ref=1 embed_ref=2; do
     ok "CRAM with $f and no reference" annotate --no-PG in.sam -O cram,$f -o free.cram
     prints "holds the same" in.body free
@@ -167,8 +168,8 @@ is "provenance lists the scores" "$(joined <got)" \
 annotate in.sam --score none --embed - | grep -o 'options: [^ ]*.*pool=mean' >got
 is "and that there are none" "$(cat got)" "options: score=none mask=stride:8 window=64 flank=16 pool=mean"
 
-# ---- the values: a read is its own contig ----
-# alike NAME COMMAND COMMAND TOLERANCE: two command lines, each in quotes, print the same but for rounding.
+# ---- values: without --context ref, a read is computed as if it were a contig ----
+# alike NAME COMMAND COMMAND TOLERANCE: two command lines, each in quotes, print the same values within TOLERANCE.
 alike() {
     eval "$2" >wanted
     eval "$3" >got
@@ -182,8 +183,8 @@ alike "ye is --embed of it" "annotate --embed - in.fa | rows - | cut -f 1,4-6 | 
     "tags all.bam yp yn ye | tr ',' '\t' | cut -f 1-3,5-" 1e-5
 is "ye is an array of floats as wide as the model" \
     "$(body all.bam | grep -c "ye:B:f\(,[^,$tab]*\)\{16\}$tab")" "$(lines <in.body)"
-# layout FILE: names of reads for which it is false that yb has one entry for each base, yn of them are scored, and
-# their mean is yp.
+# layout FILE: prints the names of reads that break one of these rules: yb has an entry for each base, yn of the entries
+# have a score, and the mean of these is yp.
 layout() {
     body "$1" | awk -F '\t' '{
             yp = yn = yb = ""
@@ -202,7 +203,7 @@ layout() {
 is "yb has an entry a base, and yp is its mean" "$(layout all.bam)" ""
 annotate --score pll,n,bases --clip-soft in.sam -o clip.sam
 is "--clip-soft: so it is" "$(layout clip.sam)" ""
-# The same reads with their soft clips cut off.
+# The same reads with their soft clips removed.
 awk -F '\t' -v OFS='\t' '
     /^@/ { print; next }
     {   a = b = 0; c = $6; sub(/^[0-9]+H/, "", c); sub(/[0-9]+H$/, "", c)
@@ -229,7 +230,7 @@ agree "--min-BQ does nothing where there is no QUAL" 'tags want.sam yp yn' \
 prints "the records have QUAL still" in.body untagged bq.sam
 agree "--min-BQ 0 is the default" 'cat want.body' 'annotate --no-PG --min-BQ 0 in.sam | records'
 
-# ---- reads longer than the window, both strands, masks ----
+# ---- reads longer than the window, strands, masks ----
 for i in 1 2 3 4 5; do bases $((i * 97)) $((i + 40)); done >seqs
 awk '{ print "s" NR "\t4\t*\t0\t0\t*\t*\t0\t0\t" $1 "\t*" }' seqs >long.sam
 rc <seqs | awk '{ print "s" NR "\t4\t*\t0\t0\t*\t*\t0\t0\t" $1 "\t*" }' >back.sam
@@ -250,7 +251,7 @@ is "a tag that is renamed is that tag" \
 annotate --score pll,n,bases --embed - --tag-map yp=xp,yn=xn,ye=xe,yb=xb in.sam -o got.sam
 agree "--tag-map of all four" 'body all.bam' 'body got.sam | sed "s/${tab}x\([pneb]:\)/${tab}y\1/g"'
 
-# ---- the reference under a read ----
+# ---- --context ref: the reference bases to which a read is aligned ----
 sed "s/${tab}31M$tab/${tab}10=1X20=$tab/" in.sam >eqx.sam
 annotate -T ref.fa --context ref eqx.sam -o under.sam
 body eqx.sam | awk -F '\t' -v OFS='\t' '
@@ -272,7 +273,7 @@ is "of all aligned reads" "$(lines <got)" 40
 agree "--context ref: the records are kept" 'body eqx.sam' 'untagged under.sam'
 annotate -T ref.fa --context ref --score pll,n,bases in.bam -o under.bam
 is "unaligned reads have no tags" "$(tags under.bam yp yn yb | grep -c "$tab[.]$tab[.]$tab[.]")" 7
-# With the whole contig in every window, a base scores the same alone and in a read.
+# With the whole contig in every window, a base gets the same score in a BED row of its own and in a read.
 { header eqx.sam; body eqx.sam | grep "${tab}HLA$tab"; } >hla.sam
 awk 'BEGIN { for (i = 0; i < 400; i++) print "HLA\t" i "\t" i + 1 }' >each.bed
 set -- --window 1024 --flank 450 --mask each -T ref.fa
@@ -306,8 +307,8 @@ sed "s/LN:400/LN:4000/; s/^\(r40$tab[^$tab]*${tab}HLA$tab\)[0-9]*/\1390/" in.sam
 refuses "a read past the end of the reference" 'read r40 reaches base [0-9]* of HLA, which has 400' \
     -T ref.fa --context ref past.sam
 
-# ---- SEQ *, IUPAC, tags that are there ----
-one() { grep '^@' in.sam; row "$@"; } # RECORD...: with blanks
+# ---- SEQ *, IUPAC codes, tags that the input already has ----
+one() { grep '^@' in.sam; row "$@"; } # RECORD...: a SAM of these records; blanks stand for tabs
 b=$(bases 50 9)
 one "s 0 chr1 11 60 50M * 0 0 * * yp:f:3" "z 4 * 0 0 * * 0 0 * *" "e 0 chr1 11 60 50M * 0 0 $b *" >star.sam
 for c in seq ref; do
@@ -333,7 +334,7 @@ is "yb is 1 there" "$(layout iupac.out.sam) $(tags iupac.out.sam yb | head -n 1 
 is "nothing but N: yn is 0" "$(tags iupac.out.sam yp yn yb | tail -n 1)" "n$tab.${tab}0$tab."
 one "o 4 * 0 0 * * 0 0 $b * AA:i:1 yp:f:9 yn:i:9 ZZ:Z:a" >old.sam
 annotate old.sam -o got.sam; annotate got.sam -o got2.sam
-ours() { body "$1" | cut -f 12- | sed 's/f:-[0-9.]*/f:-/' | tr '\t' ' '; } # without the value of yp
+ours() { body "$1" | cut -f 12- | sed 's/f:-[0-9.]*/f:-/' | tr '\t' ' '; } # removes the value of yp
 is "tags that are there are replaced" "$(ours got.sam)" "AA:i:1 ZZ:Z:a yp:f:- yn:i:50"
 agree "again and again" 'body got2.sam' 'body got.sam'
 one "o 4 * 0 0 * * 0 0 $b * yp:f:9 yn:i:9 yp:f:8 yn:i:7 AA:i:1 yp:f:7" >old.sam
@@ -353,7 +354,7 @@ for t in ye:f:1 yb:B:c,1 yb:B:i,1 yb:Z:f; do
 done
 
 # ---- which reads are scored ----
-# scored NAME SAMTOOLS-OPTION... -- OPTION...: the tagged reads are those that samtools view selects.
+# scored NAME SAMTOOLS-OPTION... -- OPTION...: annotate tags the reads that samtools view selects.
 scored() {
     name=$1; shift; select=
     while [ "$1" != -- ]; do select="$select '$1'"; shift; done; shift
@@ -379,11 +380,12 @@ scored "--include of a regular expression" -e "$names" -- --include "$names"
 scored "all of them" -f 16 -F 1024 -q 10 -e 'pos > 200' -- -f 16 -F 1024 -q 10 --include 'pos > 200'
 
 # ---- which reads are written ----
-# region NAME REGION...: -r and -t select the reads that samtools view -M selects from BAM (from CRAM it misses some).
+# region NAME REGION...: -r and -t select the reads that samtools view -M selects from BAM. (From CRAM samtools misses
+# some.)
 printf '#x\nchr1\t0\t500\nchr1\t300\t900\nHLA:01:02\t99\t300\nchr9\t0\t5\n' >some.bed
 region() {
     name=$1 multi=; shift
-    [ $# -gt 1 ] && multi=-M # with which samtools does not know names with colons
+    [ $# -gt 1 ] && multi=-M # with -M, samtools does not accept names with colons
     samtools view $multi in.bam "$@" >wanted
     [ -s wanted ] || fail "$name: samtools finds nothing"
     for f in in.bam in.cram in.sam.gz; do
@@ -408,7 +410,7 @@ region "unplaced reads" '*'
 region "a contig and unplaced reads" '*' chr2
 region "parts of a container" chr2:77-77 HLA:196-201 chr2:398-403
 region "parts of several" chr1:1119-1619 chr2:37-37 chr2:420-425 HLA:250-260 '*'
-# Reads that reach from one distant region to another are written once.
+# Reads that overlap two distant regions are written once.
 { printf '@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:far\tLN:1000000\n'
   awk -v OFS='\t' -v b="$(bases 20 3)" 'BEGIN {
       for (i = 0; i < 900; i++) print "f" i, 0, "far", i * 1000 + 1, 60,
@@ -489,7 +491,7 @@ error "--write-index=bai of CRAM" 'no index of that kind' annotate -T ref.fa in.
 to_fifo() { bare in.bam -o pipe.bam --write-index 8<>pipe.bam; }
 mkfifo pipe.bam; error "--write-index of a FIFO" 'not a regular file|pipe.bam' to_fifo
 
-# ---- the same bytes for any number of threads (58) ----
+# ---- any number of threads gives the same bytes (58) ----
 every() { annotate --no-PG -T ref.fa --score pll,n,bases --embed - "$@"; }
 sliced() { quick -T ref.fa --output-fmt-option seqs_per_slice=50 "$@"; }
 for f in sam bam cram; do
@@ -510,22 +512,22 @@ for t in abc -1 '' 1x 99999999999999999999; do refuses "-@ '$t'" '-@ ' in.bam -@
 
 # ---- damaged and cut input (1-5) ----
 late=; command -v timeout >/dev/null && late='timeout 60' # so that a hanging test fails
-# in_time OPTION...: a run that reads all of its input, with a time limit.
+# in_time OPTION...: runs annotate on the whole input, with a time limit.
 in_time() { $late "$caduceus" annotate -m "$data/ps" -T ref.fa --include 'mapq > 99' -o kept.bam "$@"; }
-# broken NAME REGEX FILE: an error from a file and a pipe, with one thread and several.
+# broken NAME REGEX FILE: the input is an error, from a file and from a pipe, with one thread and with several.
 broken() {
     for t in 1 2 7; do
         error "$1, -@ $t" "$2" in_time -@ $t "$3"
         error "$1, a pipe, -@ $t" "$2" piped "$3" in_time -@ $t -
     done
 }
-# jumps NAME REGEX OPTION...: an error of a run that uses the index, with one thread and several.
+# jumps NAME REGEX OPTION...: a run that uses the index is an error, with one thread and with several.
 jumps() {
     name=$1 regex=$2; shift 2
     for t in 1 3; do error "$name, -@ $t" "$regex" in_time -@ $t "$@"; done
 }
 samtools view --no-PG -b -O bam,level=1 many.sam -o many1.bam; samtools index many1.bam
-# blocks FILE: where its BGZF blocks begin.
+# blocks FILE: prints the offsets of its BGZF blocks.
 blocks() {
     at=0; size=$(wc -c <"$1")
     while [ $at -lt "$size" ]; do
@@ -558,7 +560,7 @@ head -c $((csize - 38)) many.cram >cut.cram; broken "CRAM without its EOF contai
 zcat many.cram.crai | sort -t "$tab" -k 4,4n | cut -f 4 | sort -nu >containers
 head -c "$(sed -n 4p containers)" many.cram >cut.cram; broken "CRAM cut between containers" 'cut short' cut.cram
 head -c $((csize / 2)) many.cram >cut.cram; broken "CRAM cut in a container" 'cut short' cut.cram
-# htslib has no checksum of uncompressed headers, so a flipped bit that does not matter may pass.
+# Uncompressed headers have no checksum in htslib, so an inverted bit that changes no record may pass.
 body many.cram >wanted
 for at in $((csize / 4)) $((csize / 3)) $((csize * 2 / 3)) $((csize - 45)); do
     cp many.cram bent.cram; flip bent.cram $at
@@ -572,7 +574,7 @@ head -c 900 in.sam.gz >cut.sam.gz; broken ".sam.gz cut in a block" 'cut short|da
 gzip -c many.sam | head -c 20000 >cut.gz; broken "gzip cut" 'cut short|damaged' cut.gz
 head -c $(($(wc -c <in.sam) - 60)) in.sam >cut.sam
 broken "SAM cut in a line" "(cut|input).*:$(lines <in.sam): .*cut short" cut.sam
-# A missing end is noticed even if the index skips it.
+# A truncated file is an error even if the selected region is before the missing part.
 for c in $mid $((size - 28)); do
     head -c $c many1.bam >cut.bam; cp many1.bam.bai cut.bam.bai
     jumps "-r of BAM cut at byte $c" 'cut short' cut.bam -r chr1:1-50
@@ -605,7 +607,7 @@ for o in sam bam cram; do
     is "is that line" "$(header hd.$o.out)" "$(cat hd.sam)"
 done
 
-# ---- CRAM and its reference (6, 7); nothing goes to the network ----
+# ---- CRAM and its reference (6, 7); no connection to the network is made ----
 cp ref.fa away.fa; samtools view --no-PG -C -T away.fa in.sam -o away.cram; rm away.fa away.fa.fai
 no='missing or another: give it with -T'
 refuses "CRAM without a reference" "$no" away.cram
@@ -622,7 +624,7 @@ header in.cram >m5.head; { cat m5.head; grep -v '^@' in.sam; } >m5.sam
 refuses "to CRAM with another reference than @SQ M5 says" \
     'contig chr1 is another sequence than m5.sam has by its @SQ M5' -T wrong.fa m5.sam -O cram
 sed '/^>/!y/ACGT/acgt/' ref.fa >lower.fa; ok "case does not matter" annotate -T lower.fa m5.sam -o got.cram
-# at_url URL FILE: writes away.cram with the URL as the place of its reference.
+# at_url URL FILE: copies away.cram to FILE, with URL as the address of its reference.
 at_url() {
     sed "s,${tab}UR:[^$tab]*,${tab}UR:$1," m5.head >ur.head
     samtools reheader ur.head away.cram >"$2" 2>/dev/null
@@ -665,14 +667,14 @@ if [ -n "$python" ]; then
     prints "for reading and writing" in.body untagged got.cram
     is "no connection was attempted" "$(cat connections)" ""
     env REF_PATH="http://127.0.0.1:$port/%s" "$caduceus" annotate --quiet -m "$data/ps" away.cram \
-        -o got.bam 2>/dev/null # told to ask
+        -o got.bam 2>/dev/null # REF_PATH allows the connection
     is "the test would have seen one" "$(lines <connections | sed 's/[1-9][0-9]*/some/')" some
     kill $listener; wait $listener 2>/dev/null
 else
     skip "no connection is attempted" "no python3"
 fi
 
-# ---- what SAM holds and htslib would change ----
+# ---- records of SAM that htslib would change ----
 read_a="a 0 * 0 0 * * 0 0 $b *" read_b="b 0 chr1 10 60 * * 0 0 $b *" read_h="h 0 chr1 0 60 50M * 0 0 $b *"
 one "$read_a" "$read_b" "c 4 chr1 10 60 50M * 0 0 $b *" "d 5 chr1 0 60 50M = 10 0 $b *" "f 1 * 0 60 * chr1 10 0 $b *" \
     "g 0 chr1 10 60 * * 0 0 * *" "$read_h" "* 16 HLA:01:02 10 60 50M HLA 3 0 $b *" >odd.sam
@@ -682,7 +684,7 @@ agree "records without POS, CIGAR or RNAME pass as they are, bam" 'alignments <o
 for r in "$read_a" "$read_b" "$read_h"; do
     one "$r" >odd1.sam; refuses "CRAM cannot hold ${r%% *}" 'which CRAM cannot hold' -T ref.fa odd1.sam -O cram
 done
-# malformed NAME REGEX RECORD: a malformed SAM record is refused.
+# malformed NAME REGEX RECORD: this SAM record is refused.
 malformed() { one "$3" >odd1.sam; refuses "$1" "$2" odd1.sam; }
 no_sq='odd1.sam: read k is on a contig that no @SQ line names' place="odd1.sam:$(($(grep -c '^@' in.sam) + 1)): "
 malformed "RNAME that no @SQ line names" "$no_sq" "k 0 chr9 10 60 50M * 0 0 $b *"
@@ -704,7 +706,7 @@ is "and so do we" "$(quick -r big:2500000010-2500000011 big.sam.gz | grep -v '^@
 is "-t too" "$(quick -t big:2500000010-2500000011 big.sam | grep -v '^@' | untag)" "$(grep -v '^@' big.sam)"
 is "but not elsewhere" "$(quick -t big:2500000051-2500000052 big.sam | grep -vc '^@')" 0
 
-# ---- output is an input (13) ----
+# ---- the output is also an input (13) ----
 cp in.bam own.bam; cp in.bam.bai own.bam.bai; ln -s own.bam soft.bam; ln own.bam hard.bam
 for o in own.bam soft.bam hard.bam ./own.bam; do
     error "-o $o is the input" 'is also an input' annotate own.bam -o $o
@@ -719,7 +721,7 @@ ln own.bam x.bam.csi 2>/dev/null || { rm -f x.bam.csi; ln own.bam x.bam.csi; }
 error "the new index is the input" 'is also an input' annotate own.bam -o x.bam --write-index
 same "the input is as before" in.bam own.bam
 
-# ---- full disks, failing closes (43, 44) ----
+# ---- full disks, close that fails (43, 44) ----
 why=$(no_preload "$full")
 if [ "$why" ]; then skip "a full disk leaves the old files" "$why"
 else
@@ -751,7 +753,7 @@ for f in sam bam cram,no_ref=1; do for i in many.bam head.sam; do
     error "standard output is closed, $f, $i" 'standard output: ' to_closed unscored $i -O $f
 done; done
 
-# ---- pipes that break, errors on the way to one, signals (45-47) ----
+# ---- broken pipes, errors while writing to a pipe, signals (45-47) ----
 for f in sam bam cram,no_ref=1; do for t in 1 3; do
     {   unscored -@ $t many.bam many.bam 2>/dev/null
         unscored -@ $t many.bam -O $f 2>pipe.err; echo $? >status; } | head -c 1 >/dev/null
@@ -779,7 +781,7 @@ if perl -e 1 2>/dev/null; then
 else skip "signals remove temporaries" "no perl"; fi
 
 # ---- destinations (48, 49, 60) ----
-# early NAME REGEX OPTION...: the error comes before that of a missing model.
+# early NAME REGEX OPTION...: the error is reported, although the model does not exist either.
 early() {
     what=$1 regex=$2; shift 2
     error "$what" "$regex" "$caduceus" annotate --quiet -m "$dir/no-model" in.bam "$@"
@@ -826,7 +828,7 @@ is "and writes nothing" "$(ls dry.*  2>/dev/null)" ""
 annotate --dry-run --window 512 in.sam -q 30 >dry
 like "--dry-run with -q counts fewer windows" "^windows	$(samtools view -c -q 30 in.sam | tr -d ' ')$" dry
 
-# ---- options that do not fit, or are wrong ----
+# ---- options that do not apply to reads, or are wrong ----
 for o in --clip --split --no-version '--check-ref w' '--anchor 3' '--pool-window 9' '--info-prefix X' \
     '--skip-soft-masked' '--embed x.npy' '--embed - --pool none' '--pool mean' '--context seq --context other' \
     '--context' '--context ref' '--context ref -T ref.fa --clip-soft' '--context ref -T ref.fa --min-BQ 3' \
@@ -872,8 +874,8 @@ pysam=; for p in /usr/bin/python3 python3; do [ "$pysam" ] || ! "$p" -c 'import 
 if [ "$pysam" ]; then ok "pysam reads the tags" "$pysam" "$checks/read-tags.py" all.bam
 else skip "pysam reads the tags" "no pysam"; fi
 
-# real FILE REFERENCE NAME: the records are those of samtools view, in SAM, in BAM and, as far as it can hold them,
-# in CRAM.
+# real FILE REFERENCE NAME: annotate writes the same records as samtools view: to SAM, to BAM and, except for data that
+# CRAM cannot store, to CRAM.
 real() {
     samtools view ${2:+-T "$2"} "$1" >wanted 2>/dev/null
     quick ${2:+-T "$2"} "$1" -O sam 2>.err | alignments >got; same "$3 to SAM" wanted got
@@ -922,7 +924,7 @@ else
     skip "real reads" "no $(basename "$shared") data"
 fi
 
-# ---- what every refusal above must leave ----
+# ---- no error above has changed the output file ----
 echo old >want; same "the destination is untouched" want kept.bam
 is "no temporary file is left" "$(find . -name '.caduceus-*')" ""
 finish

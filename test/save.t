@@ -1,14 +1,13 @@
 #!/bin/sh
-# save.t - `model convert`: checkpoints that are written, and disks that are full
-# (faults 43, 44, 48).
+# save.t - `model convert`: the written checkpoints, and full disks (faults 43, 44, 48 of doc/faults.md).
 . "${srcdir:-.}/test/lib.sh"
 
 py=$(any_python)
 convert() { "$caduceus" model convert "$@"; }
 files="config.json model.safetensors tokenizer_config.json"
 
-# ---- what is written is the model that was read ----
-# converts NAME MODEL: the written checkpoint is the model that was read.
+# ---- converting does not change the model ----
+# converts NAME MODEL: the written checkpoint gives the same results as the one that was read.
 converts() {
     ok "$1 is converted" convert -m "$2" -o new
     is "$1: the files of a checkpoint" "$(ls -A new | joined)" "$files "
@@ -25,14 +24,14 @@ if [ -d "$shared/golden" ]; then
     done
 else skip "the large golden checkpoints are converted" "not present"; fi
 
-# ---- a link's target is replaced, also one that is not there yet (60) ----
+# ---- an output that is a symbolic link: its target is replaced or created (60) ----
 mkdir links; ln -s ../elsewhere.safetensors links/model.safetensors
 ok "a dangling link is written through" convert -m "$data/ps" -o links
 is "and stays" "$(readlink links/model.safetensors)$(test -f elsewhere.safetensors && echo ' there')" \
     "../elsewhere.safetensors there"
 rm -rf links elsewhere.safetensors
 
-# ---- the files, read by others' rules ----
+# ---- the files, read by independent code ----
 if [ -n "$py" ]; then
     for model in ps cls-ps ps-odd-depth ph-untied plant cls-ph ps-bias; do
         "$py" "$checks/checkpoints.py" published "$data/$model" prefixed

@@ -1,5 +1,5 @@
 #!/bin/sh
-# shard.t - shards and their merge, which has the bytes of an unsharded run (faults 43-52, 58).
+# shard.t - merged shards give the same bytes as a run without shards (faults 43-52, 58 of doc/faults.md).
 . "${srcdir:-.}/test/lib.sh"
 
 model=$data/ps
@@ -37,7 +37,7 @@ M() { "$caduceus" merge "$@"; }
 loud_track() { "$caduceus" track --window 96 -m "$model" -T ref.fa "$@"; }
 loud() { "$caduceus" annotate --window 96 -m "$model" -T ref.fa "$@"; }
 
-# cut_run N SUFFIX COMMAND...: writes shards p1 to pN; $parts has their names, shuffled.
+# cut_run N SUFFIX COMMAND...: writes the shards p1 to pN and sets $parts to their names in another order.
 cut_run() {
     local n=$1 suffix=$2 i; shift 2
     rm -f p[0-9]*; parts=
@@ -46,7 +46,7 @@ cut_run() {
         if [ $((i % 2)) = 0 ]; then parts="$parts p$i$suffix"; else parts="p$i$suffix $parts"; fi
     done
 }
-# whole NAME SUFFIX COMMAND...: 1, 4 and 13 merged shards are the unsharded run.
+# whole NAME SUFFIX COMMAND...: 1, 4 and 13 merged shards give the same bytes as a run without shards.
 whole() {
     local name=$1 suffix=$2 n; shift 2
     rm -f whole$suffix* got$suffix*
@@ -92,7 +92,7 @@ for how in mean none; do
     rm -f e*.npy* e*.bed* m.npy*
 done
 
-# ---- shares ----
+# ---- how the work is divided ----
 awk 'BEGIN { for (i = 0; i < 40; i++) print "chrZ\t" i "\t" i + 1; for (i = 0; i < 10; i++) print "chrZ\t0\t800" }' \
     >heavy.bed
 for i in 1 2; do A heavy.bed --shard $i/2 -o h$i.bed; done
@@ -105,7 +105,7 @@ cut_run 13 .vcf A in.vcf
 for i in $(seq 13); do rows p$i.vcf | cut -f 2 | sort -u; done | sort | uniq -d >split
 is "records at one POS stay together" "$(cat split)" ""
 
-# ---- rerun ----
+# ---- running a shard again ----
 cut_run 3 .bed A in.bed
 state() { stat -c '%n %i %Y' p*.bed | sort; }
 state >before
@@ -116,7 +116,8 @@ like "and is said" 'nothing to do' err
 cp p2.bed want; rm p2.bed; A in.bed --shard 2/3 -o p2.bed; same "a missing part is" want p2.bed
 rm p2.bed.json; ls -i p2.bed >before; A in.bed --shard 2/3 -o p2.bed; ls -i p2.bed >after
 is "so is one without .json" "$(cmp -s before after && echo kept)$(test -e p2.bed.json && echo .json)" .json
-# redone NAME COMMAND...: a shard that another command wrote is computed again.
+# redone NAME COMMAND...: COMMAND replaces a shard that was written with other options, and merge refuses the new shard
+# beside the others.
 redone() {
     local name=$1; shift
     ls -i p2.bed >before; "$@" --shard 2/3 -o p2.bed; ls -i p2.bed >after
@@ -169,7 +170,7 @@ error "standard input" 'standard input' M -o out.bed -
 error "a missing folder" 'No such file' M -o gone/out.bed p1.bed p2.bed p3.bed
 M -o - p1.bed p2.bed p3.bed >std 2>err; A in.bed -o want; same "standard output" want std
 is "nothing is written" "$(ls out.bed* 2>/dev/null)" ""
-# damage NAME SUFFIX BYTES COMMAND...: a shard that is cut short by so many bytes is refused.
+# damage NAME SUFFIX BYTES COMMAND...: merge refuses a shard that lacks its last BYTES bytes.
 damage() {
     local name=$1 suffix=$2 cut=$3; shift 3
     cut_run 2 $suffix "$@"; head -c -$cut p1$suffix >x; cp x p1$suffix
@@ -192,7 +193,8 @@ for n in 20 64 $((size / 8)) $((size / 2)); do
     error "a bigWig of $n bytes" 'p1.bw' M -o out.bw p1.bw p2.bw
     cp keep p1.bw
 done
-# unsummed FILE: its .json no longer holds a sum, as before version 0.2.0, so that the reader must find damage.
+# unsummed FILE: removes the checksum from FILE.json, so that the reader of the format must find the damage. Files from
+# before version 0.2.0 have no checksum.
 unsummed() { sed -i 's/"sha256": "[0-9a-f]*"/"sha256": ""/' "$1.json"; }
 unsummed p1.bw
 for at in 8 24 180 400 $((size / 4)); do
@@ -202,7 +204,7 @@ for at in 8 24 180 400 $((size / 4)); do
 done
 cp keep p1.bw
 ok "a part without a sum is read" M -o out.bw p1.bw p2.bw; rm -f out.bw*
-# number FILE OFFSET: eight bytes there as a number.
+# number FILE OFFSET: prints the eight bytes at OFFSET as a number.
 number() { od -An -tu8 -j "$2" -N 8 "$1" | tr -d ' '; }
 root=$(($(number keep 24) + 48)); data=$(number keep 16)
 flip p1.bw $((root + 2))
@@ -216,8 +218,7 @@ for k in 0 1 2 3; do
 done
 error "an index that leads back to itself" 'p1.bw' timeout 10 "$caduceus" merge -o out.bw p1.bw p2.bw
 cp keep p1.bw
-# One bit of a part of each kind, here and there, is found by the sum.
-# flipped NAME SUFFIX COMMAND...
+# flipped NAME SUFFIX COMMAND...: merge refuses a part in which one bit is inverted, because its checksum is wrong.
 flipped() {
     local name=$1 suffix=$2 wrong= size k; shift 2
     cut_run 2 $suffix "$@"; cp p1$suffix keep; size=$(($(wc -c <keep)))
@@ -247,7 +248,7 @@ cp saved e1.npy; echo >>e1.npy; error "a matrix with more" 'e1.npy' M -o out.npy
 : >e1.npy.json; error "an empty .json" 'e1.npy.json' M -o out.npy e1.npy e2.npy
 is "nothing is written" "$(ls -A | grep '^out\|tmp$')" ""
 
-# ---- what parts hold is what a whole run writes ----
+# ---- parts and a run without shards have the same columns and headers ----
 { printf '# a comment\n#chrom start end name\n'; grep -v '^#' in.bed | cut -f 1-3; } >thin.bed
 whole "a header that does not fit" .bed A thin.bed
 awk '{ print } $4 == "row20" { print "##caduceus_y=1"; print "#x y z" }' in.bed >said.bed
@@ -262,7 +263,7 @@ printf '@SQ\tSN:chrZ\tLN:900\n@SQ\tSN:none\tLN:900\n' >two.sam; grep '^q' in.sam
 for i in 1 2 3 4 5; do printf 'n%s\t0\tnone\t%s\t60\t8M\t*\t0\t0\tACGTACGT\t*\n' $i $i; done >>two.sam
 whole "reads of which one part alone is scored" .sam A --context ref two.sam --no-PG
 
-# ---- a part that changed is no part ----
+# ---- a part that was changed is refused ----
 cut_run 2 .bed A in.bed; cp p1.bed p1.was
 is "the sum is that of the part" "$(sha256sum <p1.bed | cut -c 1-64)" \
     "$(sed -n 's/.*"sha256": "\(.*\)".*/\1/p' p1.bed.json)"
@@ -281,7 +282,7 @@ A --score none --embed e.npy in.bed --shard 2/2 -o e.bed; same "a matrix cut sho
 is "one warning of the bundled model" "$(grep -c bundled err)" 1
 
 # ---- Slurm ----
-# slurm ID MIN MAX STEP OPTION...: annotate as a task of a Slurm array.
+# slurm ID MIN MAX STEP OPTION...: runs annotate as task ID of a Slurm array.
 slurm() {
     local array="SLURM_ARRAY_TASK_ID=$1 SLURM_ARRAY_TASK_MIN=$2 SLURM_ARRAY_TASK_MAX=$3 SLURM_ARRAY_TASK_STEP=$4"
     shift 4
@@ -315,8 +316,8 @@ if [ -z "$why" ]; then
     done
     is "leaves nothing" "$(ls -A | grep '^out\|tmp$')" ""
 else skip "merge on a full disk" "$why"; fi
-# ---- parts under another header, made by hand: the numbers of their contigs mean others ----
-# part K: pK of standard input, as shard K of 2.
+# ---- parts with different headers, in which the same contig number is another contig ----
+# part K: writes standard input to pK and its provenance file, as shard K of 2 would.
 part() {
     cat >"p$1"
     printf '{"work": "w", "shard": "%s/2", "bytes": "%s", "sha256": "%s"}' "$1" "$(wc -c <"p$1" | tr -d ' ')" \
@@ -329,7 +330,7 @@ row '@SQ SN:c LN:99' '@SQ SN:d LN:9' 's 0 d 1 9 4M * 0 0 ACGT *' | part 2
 error "reads of more contigs" 'p2: other contigs' M -o none.sam p1 p2
 row '@SQ SN:c LN:98' 's 0 c 1 9 4M * 0 0 ACGT *' | part 2
 error "of another length" 'p2: other contigs' M -o none.sam p1 p2
-# calls CONTIG NAME: a VCF.
+# calls CONTIG NAME: prints a VCF.
 calls() {
     printf '##fileformat=VCFv4.2\n##contig=<ID=%s>\n##INFO=<ID=%s,Number=1,Type=Integer,Description="d">\n' "$@"
     row '#CHROM POS ID REF ALT QUAL FILTER INFO' "$1 3 . G C . . $2=3"

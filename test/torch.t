@@ -1,6 +1,6 @@
 #!/bin/sh
-# torch.t - weight files as PyTorch writes them: pytorch_model.bin, shards, Lightning's .ckpt; hostile ones.
-# $CADUCEUS_TORCH may name a python3 that has torch; /usr/bin/python3 and python3 are tried.
+# torch.t - weight files in the formats of PyTorch: pytorch_model.bin, shards, .ckpt of Lightning, and hostile files.
+# $CADUCEUS_TORCH may name a Python interpreter that has torch; otherwise /usr/bin/python3 and python3 are tried.
 . "${srcdir:-.}/test/lib.sh"
 torch=$data/torch
 expected=$data/ps/expected.safetensors
@@ -34,7 +34,7 @@ done
 same "a .bin scores as the safetensors" scores.ps scores.pytorch_model.bin
 same "a .ckpt too" scores.ps scores.last.ckpt
 
-# ---- which file, which configuration ----
+# ---- which weights file and which configuration are used ----
 cp -r "$data/ps" both; echo junk >both/pytorch_model.bin
 ok "model.safetensors goes before pytorch_model.bin" verify -m both
 mkdir -p run/checkpoints; cp "$torch/last.ckpt" run/checkpoints
@@ -52,7 +52,7 @@ echo '{"configuration": {}}' >run/checkpoints/model_config.json
 error "a model_config.json without the object" 'model_config.json: has no object "config"' \
     info -m run/checkpoints/last.ckpt
 
-# ---- hostile and damaged ones ----
+# ---- hostile and damaged files ----
 if [ -n "$py" ]; then
     mkdir bad
     ok "hostile files are made" "$py" "$checks/make-bad-torch.py" "$data/ps" bad
@@ -77,7 +77,7 @@ while [ $n -lt "$size" ]; do
 done
 is "cut at any length it is an error in one line" "$wrong" ""
 
-# ---- PyTorch itself, from every golden checkpoint ----
+# ---- files that PyTorch itself writes from every golden checkpoint ----
 with_torch() {
     for p in "$CADUCEUS_TORCH" /usr/bin/python3 python3; do
         [ -n "$p" ] && "$p" -c 'import torch' 2>/dev/null && { echo "$p"; return; }

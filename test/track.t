@@ -1,6 +1,5 @@
 #!/bin/sh
-# track.t - per-base tracks: every value, bigWig and bedGraph, and their faults
-# (19-26, 43-48).
+# track.t - caduceus track: every value, the formats bigWig and bedGraph, and faults (19-26, 43-48 of doc/faults.md).
 . "${srcdir:-.}/test/lib.sh"
 
 py=$(python)
@@ -10,14 +9,16 @@ tracked() { "$caduceus" track --quiet -m "$@"; }
 has_bigwig=
 [ "$py" ] && "$py" "$checks/bigwig.py" usable 2>/dev/null && has_bigwig=y
 
-# Contigs that are not in alphabetical order; with N, soft-masked bases and other letters; of one base; of N alone.
+# The contigs are not in alphabetical order. One has N, soft-masked bases and other letters, one is a single base, and
+# one is all N.
 { contig chrZ 700 1; echo ">chr10"; echo "$(bases 90 2)NNNN$(bases 100 3)nR$(bases 60 4 | tr ACGT acgt)$(bases 31 5)"
   echo ">chr2"; echo C; echo ">gap"; bases 200 6 | sed 's/./N/g'; contig chr1 48 7; } >ref.fa
 printf 'chrZ\t10\t20\nchrZ\t15\t60\nchrZ\t130\t131\nchr10\t80\t200\nchr1\t0\t48\n' >some.bed
 
 # ---- values ----
 ok "bedGraph" run -o t.bedGraph
-# against NAME GRAPHS DECIMALS MASK SCORES SOFT [MODEL [CONTIGS]]: every value is that of the float64 model.
+# against NAME GRAPHS DECIMALS MASK SCORES SOFT [MODEL [CONTIGS]]: every value agrees with the float64 model. For the
+# arguments see track.py.
 against() { check "$1" track.py "$2" "$3" "$4" "$5" "$6" "${7:-$model}" $8; }
 if [ "$py" ]; then
     against "every base is that of the float64 model" t.bedGraph 3 stride:8 pll all
@@ -41,7 +42,7 @@ is "N, and what is read as N, is absent" "$(rows t.bedGraph | awk '
     $1 == "gap" || ($1 == "chr10" && $3 > 90 && $2 < 94) || ($1 == "chr10" && $3 > 194 && $2 < 196)' | lines)" 0
 is "a contig of one base has one value" "$(rows t.bedGraph | awk '$1 == "chr2" { print $2, $3 }')" "0 1"
 
-# ---- the value of a base depends on nothing else ----
+# ---- the value of a base does not depend on which other bases are written ----
 each_base() { rows "$1" | awk '{ for (i = $2; i < $3; i++) print $1 "\t" i "\t" $4 }'; }
 each_base t.bedGraph >all
 run --decimals 6 --score pll,ppl -O bedGraph -o x
@@ -83,7 +84,7 @@ run --score pll,pA -o p; same "several scores: PREFIX.SCORE.bw" a.bw p.pll.bw
 ok "each with its .json" test -s p.pA.bw.json
 if [ "$has_bigwig" ]; then
     bw() { check "$1" bigwig.py whole "$2" "$3" "${4:-ref.fa}".fai; }
-    # both NAME OPTION...: a bigWig and a bedGraph with these options hold the same values.
+    # both NAME OPTION...: with these options a bigWig and a bedGraph have the same values.
     both() {
         local name=$1; shift
         for f in bw bedGraph; do run "$@" -o both.$f; done
@@ -165,7 +166,7 @@ error "a full device" 'No space left' T -O bw -o /dev/full
 error "a full device for bedGraph" 'No space left' T -o /dev/full -O bedGraph
 why=$(no_preload "$full")
 if [ -z "$why" ]; then
-    # on_disk NAME REGEX FAULT FILE: a disk with this fault gives an error, and the old files stay.
+    # on_disk NAME REGEX FAULT FILE: a run on a disk with this fault stops with an error and leaves the old files.
     on_disk() {
         old $olds
         error "$1" "$2" failing_disk "$3" T -o "out/$4"
@@ -202,7 +203,7 @@ if bound; then
     is "a reference without index in one" $? 0
     rows got >got.rows; rows t.bedGraph >want; same "is read" want got.rows
 else skip "a read-only folder" "root cannot give up its rights"; fi
-# ---- annotate --grid: a row is the mean of the track ----
+# ---- annotate --grid: the score of a row is the mean of the track over the row ----
 { contig g1 900 21; contig g2 77 22; } | awk 'NR == 4 { gsub(/A/, "N") } { print }' >grid.fa
 printf 'g1\t0\t900\ng1\t100\t101\ng1\t63\t65\ng1\t250\t777\ng2\t10\t77\ng1\t30\t31\n' >grid.bed
 for mask in stride:8 each none; do
@@ -217,7 +218,7 @@ for mask in stride:8 each none; do
 done
 error "--grid fits regions only" 'grid' "$caduceus" annotate -m "$data/ps" --grid grid.fa
 
-# ---- a hub ----
+# ---- a track hub ----
 { contig 1 300 31; contig MT 90 32; } >hub.fa
 hub() { "$caduceus" track --quiet -m "$data/ps" -T hub.fa --window 64 "$@"; }
 ok "a track hub" hub --hub hub --genome hg19 --email me@example.org
@@ -255,7 +256,7 @@ done
 is "and leaves no folder of its own" "$(ls -d h hub/hg20 2>/dev/null; find hub -name hub.txt)" "hub/hub.txt"
 error "a hub where a file is" 'hub.txt: cannot write' hub --hub hub/hub.txt --genome hg19 --email x
 
-# ---- other names of contigs; what a BED of regions may say ----
+# ---- aliases of contigs; BED files of regions ----
 printf 'chrZ\tZ\n' >alias; run -r chrZ:1-100 -o want.bedGraph
 prints "-r by another name" want.bedGraph run --chr-alias alias -r Z:1-100
 row 'Z 0 100' >alias.bed; prints "-L by another name" want.bedGraph run --chr-alias alias -L alias.bed
@@ -271,7 +272,7 @@ for o in "--chr-alias alias -O bedGraph -o alias" "-L y.bw.json -o y.bw" "-L y.b
     error "an output over an input: $o" 'is also an input' run $o
 done
 
-# ---- the page's picture, as it stands there ----
+# ---- the gnuplot command of the man page, run without changes ----
 name="gnuplot draws a track"
 if command -v gnuplot >/dev/null; then
     sed -n '/gnuplot \\-e/p' "$srcdir/doc/caduceus-track.1" | sed 's/\\-/-/g' >draw.sh

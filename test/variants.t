@@ -1,6 +1,6 @@
 #!/bin/sh
-# variants.t - VCF and BCF: scores against the float64 reference, their symmetries, and records that come out as they
-# went in, as bcftools reads them.
+# variants.t - VCF and BCF: compares scores with the float64 reference, tests symmetries of the scores, and tests that
+# every record is written unchanged, as read by bcftools.
 . "${srcdir:-.}/test/lib.sh"
 
 for tool in bcftools samtools bgzip; do
@@ -12,20 +12,20 @@ fields=INFO/CADUCEUS_LLR,INFO/CADUCEUS_DPLL,INFO/CADUCEUS_N,INFO/CADUCEUS_DIST,I
 all=llr,dpll,n,dist,cos
 ann() { "$caduceus" annotate --quiet --window 64 -m "$model" -T ref.fa "$@"; }
 loud() { "$caduceus" annotate --window 64 -m "$model" -T ref.fa "$@"; }
-# bare FILE: its records without our fields, as bcftools reads them.
+# bare FILE: prints the records as bcftools reads them, without the fields that annotate adds.
 bare() { bcftools annotate --no-version -x "$fields" "$1" 2>/dev/null | grep -v '^##'; }
 records() { bcftools view --no-version "$1" 2>/dev/null | grep -v '^##'; }
-# bared OPTION...: the records that annotate writes, without our fields.
+# bared OPTION...: prints the records that annotate writes, without the fields that it adds.
 bared() { ann "$@" >got.bcf; bare got.bcf; }
-# viewed OPTION... FILE: the records that bcftools view selects.
+# viewed OPTION... FILE: prints the records that bcftools view selects.
 viewed() { bcftools view --no-version "$@" 2>/dev/null | grep -v '^##'; }
-# unscored FILE: the lines of a VCF without our fields, not rewritten by bcftools.
+# unscored FILE: prints the lines of a VCF without the fields that annotate adds. Does not use bcftools.
 unscored() {
     awk -F '\t' -v OFS='\t' '!/^#/ { gsub(/;?CADUCEUS_[A-Z]+=[^;]*/, "", $8); if ($8 == "") $8 = "." } !/^##/' "$1"
 }
-# query FORMAT FILE: one line for each record.
+# query FORMAT FILE: prints one line for each record.
 query() { bcftools query -f "$1\n" "$2"; }
-# values FILE [SUFFIX]: chrom, pos, ID, ref, alt, llr, dpll, n, dist, cos, note; one line for each allele.
+# values FILE [SUFFIX]: prints a line for each allele: chrom, pos, ID, ref, alt, llr, dpll, n, dist, cos, note.
 values() {
     ours=$(printf '\t%%INFO/CADUCEUS_%s' LLR "DPLL$2" N DIST COS NOTE)
     query "%CHROM\t%POS\t%ID\t%REF\t%ALT$ours" "$1" |
@@ -41,11 +41,12 @@ values() {
 
 # ---- random contigs and variants ----
 make() { "$py" "$checks/make-variants.py" "$@"; rm -f ./*.fai; }
-# exceeds COMMAND LIMIT: 1 if the command prints a larger number, so that a comparison means something, or 0.
+# exceeds COMMAND LIMIT: prints 1 if the command prints a number above LIMIT, else 0. Used to check that a comparison
+# covers enough records.
 exceeds() { test "$(eval "$1")" -gt "$2" && echo 1 || echo 0; }
 
-# compare NAME TOLERANCE SEED RECORDS MODEL OPTION...: annotate and the reference agree, within TOLERANCE in dpll,
-# which is a sum over all compared bases, and within 1e-5 in the other scores.
+# compare NAME TOLERANCE SEED RECORDS MODEL OPTION...: annotate and the reference agree within TOLERANCE in dpll, which
+# is a sum over all compared bases, and within 1e-5 in the other scores.
 compare() {
     name=$1 tolerance=$2; make random "$3" "$4" c.fa c.vcf; shift 4
     case $1 in /*) m=$1 ;; *) m=$data/$1 ;; esac; shift
@@ -59,7 +60,8 @@ compare() {
     [ "$(cut -f 9 want.tsv | grep -vc '^\.$')" -gt 0 ] && [ "$(grep -vc '^\.$' want.dpll)" -gt 3 ] ||
         { fail "$name: compared too little"; diag want.err; }
 }
-# geometry NAME KIND SEED RECORDS OPTION...: n and note of many alleles, which need no forward pass.
+# geometry NAME KIND SEED RECORDS OPTION...: annotate and the reference agree in n and note of many alleles. No forward
+# pass is needed for these.
 geometry() {
     name=$1 lines=$(($4 - 1)); make "$2" "$3" "$4" c.fa c.vcf; shift 4
     "$py" "$reference" variants - c.fa c.vcf --score none "$@" 2>want.err |
@@ -146,7 +148,7 @@ if [ "$py" ]; then
         ann -T $fa $f --score $all -o whole.vcf
         bcftools norm --no-version -m- $f 2>/dev/null >split.vcf
         ann -T $fa split.vcf --score $all -o parts.vcf
-        # These alleles get a note beside others, but none alone.
+        # The alleles that real_alleles drops get a note only in records with other alleles.
         agree "records of several alleles are those of one ($f)" 'real_alleles parts.vcf' 'real_alleles whole.vcf'
     done
 else
@@ -154,16 +156,16 @@ else
         "spellings of an indel" "split records"; do skip "$f" "no numpy"; done
 fi
 
-# ---- every record survives ----
+# ---- every record is written ----
 { contig chr1 1500 1; contig chr2 700 2; contig 'HLA:A*01:01-x;1' 300 3; contig 'chr1:100-200' 400 4; } >ref.fa
 rm -f ref.fa.fai
-# at CONTIG FIRST [LAST]: bases of the reference.
+# at CONTIG FIRST [LAST]: prints bases of the reference.
 at() {
     awk -v n="$1" -v a="$2" -v b="${3:-$2}" '
         /^>/ { on = substr($1, 2) == n; next } on { s = s $0 } END { printf "%s", substr(s, a, b - a + 1) }' ref.fa
 }
-# row CONTIG POS END ID ALT QUAL FILTER INFO SAMPLES: in ALT, = stands for REF, + for its first base and @ for
-# another base.
+# row CONTIG POS END ID ALT QUAL FILTER INFO SAMPLES: prints a record. In ALT, = stands for REF, + for the first base of
+# REF, and @ for another base.
 row() {
     r=$(at "$1" "$2" "$3"); [ "$4" = N ] && r=N
     first=$(printf %.1s "$r")
@@ -276,12 +278,12 @@ like "--mask none is in the name of dpll, not of llr" '^[-.0-9]+,\.,\. \.,\.,[-.
 ann rich.vcf --score n,note >/dev/null 2>err; is "--score knows its names" "$?" 1
 is "--score n alone" "$(ann rich.vcf --score n | query %CADUCEUS_N - | head -n 4 | joined)" ". 1 103 1,.,64 "
 
-# ---- one pass a site ----
+# ---- alleles of a site share a forward pass ----
 passes() { ann "$1" --dry-run --score "${2:-llr}" | awk '$1 == "passes" { print $2 }'; }
 few() { cat h.vcf; printf '#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n'; cat; }
 base=$(at chr1 700); others=$(printf 'A\nC\nG\nT\n' | grep -v "$base" | tr '\n' ,); others=${others%,}
 other=${others%%,*}
-# snv ALT [INFO]: a record at base 700.
+# snv ALT [INFO]: prints a record at base 700.
 snv() { printf 'chr1\t700\t.\t%s\t%s\t.\t.\t%s\n' "$base" "$1" "${2-.}"; }
 snv "$other" | few >one.vcf
 snv "$others" | few >three.vcf
@@ -299,7 +301,7 @@ ann three.vcf --dry-run -o dry.vcf >dry
 is "--dry-run writes no file" "$(ls dry.vcf 2>&1 | grep -c 'cannot access') $(grep -c '^variants	1$' dry)" "1 1"
 
 # ---- regions ----
-# bcftools does not read thousands separators.
+# bcftools does not accept thousands separators.
 bcf_region() { echo "$1" | sed 's/1,000-1,501/1000-1501/'; }
 printf 'chr1\t59\t60\nchr1\t60\t85\nchr1\t79\t130\nchr2\t210\t211\n' >some.bed
 cp rich.vcf.gz c.vcf.gz; bcftools index c.vcf.gz 2>/dev/null
@@ -339,7 +341,7 @@ error "a region that ends before it begins" 'expected CONTIG' ann rich.bcf -r ch
 ann rich.vcf.gz -r chr2:600 >got
 is "a region without records: a header" "$(grep -vc '^#' got) $(grep -c '^#CHROM' got)" "0 1"
 
-# ---- an index with the output ----
+# ---- an index is written with the output ----
 for kind in vcf.gz=csi vcf.gz=tbi bcf=csi; do
     suffix=${kind%=*} x=${kind#*=}; o=ix.$suffix; rm -f ix.*
     ok "--write-index=$x of .$suffix" ann rich.vcf -o $o --write-index=$x
@@ -441,7 +443,7 @@ grep -v '^##contig=<ID=chr2' rich.vcf >un.vcf
 error "an undeclared contig, also to VCF" 'un.vcf:[0-9]+: contig "chr2"' ann un.vcf -o un.out
 llr='##INFO=<ID=CADUCEUS_LLR,Number=A,Type=Float,Description="x">'
 note='##INFO=<ID=CADUCEUS_NOTE,Number=A,Type=String,Description="x">'
-declare_() { sed "s/^##fileformat.*/&\n$1/"; } # LINES: more lines of the header
+declare_() { sed "s/^##fileformat.*/&\n$1/"; } # LINES: adds these lines to the header
 declare_ "$(echo "$llr" | sed 's/=A/=1/; s/Float/String/')" <rich.vcf >other.vcf
 error "CADUCEUS_LLR of another type" 'CADUCEUS_LLR.*info-prefix' ann other.vcf -o other.out
 ok "does not matter under another prefix" ann other.vcf --info-prefix X -o other.out
@@ -488,8 +490,8 @@ awk 'BEGIN {
     print "\t.\t.\t." }' | few >toomany.vcf
 error "more alleles than htslib counts" 'toomany.vcf:24: ' ann toomany.vcf --check-ref w -o toomany.out
 
-# ---- lines that are no records ----
-# wrong NAME REGEX LINE: a malformed line after a good one gives an error with its number.
+# ---- malformed lines ----
+# wrong NAME REGEX LINE: the malformed LINE, after a good one, gives an error that names its number.
 wrong() {
     { cat one.vcf; printf "$3\n"; } >wrong.vcf; rm -f wrong.out
     error "$1" "wrong.vcf:25: .*$2" ann wrong.vcf -o wrong.out
@@ -516,8 +518,8 @@ error "a sample too few" 'short.vcf:[0-9]+: ' ann short.vcf
 error "no samples where there should be" 'short.vcf:[0-9]+: ' ann short.vcf
 sed '/^#/!s/$/	0\/0/' rich.vcf >more.vcf
 error "a sample too many" 'more.vcf:[0-9]+: ' ann more.vcf
-# A value that htslib cannot keep gives a warning, once, and is counted.
-# lost NUMBER INFO: the INFO has so many such values.
+# For values that htslib cannot store there is one warning, and a summary counts them.
+# lost NUMBER INFO: INFO has NUMBER such values.
 lost() {
     snv "$other" "$2" | few >lost.vcf
     loud lost.vcf >got.vcf 2>err
@@ -541,25 +543,25 @@ is "values of samples" "$? $(grep -c 'warning: lost.vcf:7: FORMAT/DP: "999999999
     "0 1 in all: 1 value"
 
 # ---- damaged files ----
-# cuts FILE: lengths at which to cut it, all over it and near its ends.
+# cuts FILE: prints lengths to which the file is cut: some near its beginning and end, others anywhere.
 cuts() {
     n=$(wc -c <"$1")
     echo 1 3 18 28 64 $((n / 5)) $((n / 2)) $((n * 3 / 4)) $((n - 60)) $((n - 36)) \
         $((n - 29)) $((n - 28)) $((n - 27)) $((n - 8)) $((n - 1))
 }
-# block_edges FILE: where the second and the fourth compressed block begin.
+# block_edges FILE: prints the offsets of the second and the fourth compressed block.
 block_edges() {
     od -An -v -tu1 -w1 "$1" | awk '
         NR > 3 && p3 == 31 && p2 == 139 && p1 == 8 && $1 == 4 { print NR - 4 } { p3 = p2; p2 = p1; p1 = $1 }' |
         sed -n '2p;4p'
 }
-# refused THREADS FILE: one line of error, and no output.
+# refused THREADS FILE: annotate prints one line of error and writes no output.
 refused() {
     rm -f cut.out
     ann -@ "$1" "$2" --score n -o cut.out 2>err
     [ $? = 1 ] && [ "$(wc -l <err)" = 1 ] && [ ! -e cut.out ]
 }
-# Many blocks, so that some cuts are between two of them.
+# The file has many blocks, so that some cuts are at a boundary of blocks.
 awk 'BEGIN { s = 1; for (i = 1; i <= 1400; i++) {
     x = ""; for (k = 0; k < 20; k++) { s = s * 16807 % 2147483647; x = x s }
     printf "chr1\t%d\t.\tN\t<DEL>\t.\t.\tCSQ=%s\n", i, x } }' | few >blocks.vcf
@@ -631,7 +633,7 @@ done
 mkdir -p far; echo old >far/t.bcf; ln -s far/t.bcf near.bcf; ann rich.vcf -o near.bcf
 is "a link stays" "$(readlink near.bcf)" far/t.bcf
 ann rich.vcf -Ob >want; same "its target is replaced" want far/t.bcf
-early() { "$caduceus" annotate --quiet -m "$dir/no-model" -T ref.fa rich.vcf "$@"; } # before any model is read
+early() { "$caduceus" annotate --quiet -m "$dir/no-model" -T ref.fa rich.vcf "$@"; } # fails before the model is read
 error "a missing folder" 'gone/o.bcf: .*No such file' early -o gone/o.bcf
 error "a folder" 'far: is a folder' early -o far
 error "no reference" 'give -T' "$caduceus" annotate --quiet -m "$model" rich.vcf
@@ -654,7 +656,7 @@ fails='No space left|Input/output error'
 why=$(no_preload "$full")
 if [ "$why" ]; then skip "a full disk leaves the old files" "$why"
 else
-    # on_disk NAME REGEX FAULT OPTION...: with old outputs there, a disk with this fault gives an error.
+    # on_disk NAME REGEX FAULT OPTION...: a run on a disk with this fault stops with an error, while old outputs exist.
     on_disk() {
         local name=$1 regex=$2 fault=$3; shift 3
         old $olds
@@ -685,7 +687,7 @@ else
     done
 fi
 
-# ---- signals, broken pipes, two at once (45, 46, 47, 49) ----
+# ---- signals, broken pipes, two processes at the same time (45, 46, 47, 49) ----
 if perl -e 1 2>/dev/null; then
     for s in INT=130 TERM=143 KILL=137; do
         old $olds; rm -f feed; mkfifo feed
@@ -722,7 +724,7 @@ if [ "$de" ]; then
 else skip "decimals have a point in German too" "no locale de_DE"; fi
 is "no temporary is left" "$(ls -A . out | grep -c 'tmp$')" 0
 
-# ---- real data, where it is present ----
+# ---- real data, if present ----
 z=$shared/data/human/chr20_1Mb_vg exac=$shared/data/human/chr22_hg19
 if [ -f "$z/z.vcf.gz" ]; then
     real() { "$caduceus" annotate --quiet -m "$shared/golden/ps-fused-d16-l2" --window 512 --flank 32 "$@"; }

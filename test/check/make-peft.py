@@ -33,7 +33,7 @@ def single(x):
 
 
 def plain(name):
-    """With the published prefix, for names with and without it."""
+    """Returns a tensor name with the published prefix."""
     for p in ("model.", "caduceus."):
         name = name[len(p) :] if name.startswith(p) else name
     return name if name.startswith(("lm_head", "score")) else "caduceus." + name
