@@ -303,7 +303,7 @@ error "--window 0" '--window' bed --window 0 in.bed
 error "--mask stride:0" '--mask' bed --mask stride:0 in.bed
 for v in stride 8 Each '' each: none8; do error "--mask '$v'" '--mask' bed --mask "$v" in.bed; done
 error "a window that fits no memory" 'window' bed --window 1073741824 in.bed
-for v in 256 257 300 536870912; do error "--flank $v leaves no core" 'flank' bed --flank $v in.bed; done
+for v in 256 257 300 536870912; do error "--flank $v leaves no tile" 'flank' bed --flank $v in.bed; done
 row 'a 290 300' >short.bed
 ok "--flank 255 leaves two bases" bed --flank 255 short.bed
 is "n is 10 then" "$(scores .out | cut -f 2)" 10
