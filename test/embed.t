@@ -23,13 +23,13 @@ for how in mean max center none; do
     grep -v '^##' m.tsv >got; grep -v '^##' want.tsv >rows; same "--pool $how: the names are the rows" got rows
 done
 ok "sequences" embed ref.fa -o s.npy
-is "their names" "$(rows s.tsv | joined)" "$(printf 'one\t0\t900 two\t0\t120 ')"
+is "the names of the sequences" "$(rows s.tsv | joined)" "$(printf 'one\t0\t900 two\t0\t120 ')"
 matrix "their rows" finite s.npy 2
 like "provenance beside it" '"rows": "regions, in order"' s.npy.json
 cat ref.fa | embed - -o piped.npy; same "standard input" s.npy piped.npy
 embed ref.fa -o plain -@ 3
 same "a name without .npy, three threads" s.npy plain
-same "names beside it" s.tsv plain.tsv
+same "and the same names beside it" s.tsv plain.tsv
 
 ok "an array for each row" embed -T ref.fa --pool none in.bed -o a.npz
 embed -T ref.fa --pool none in.bed -o a.npy
@@ -57,7 +57,7 @@ embed -T ref.fa -t one:150-250 in.vcf -o t.npy; is "-t" "$(rows t.tsv | lines)" 
 for in in in.bed in.vcf; do
     rm -f p.*; embed -T ref.fa $in -o whole.npy
     for i in 1 2 3; do embed -T ref.fa $in --shard $i/3 -o p.$i.npy; done
-    "$caduceus" merge -o p.npy p.2.npy p.3.npy p.1.npy; same "$in in three shares" whole.npy p.npy
+    "$caduceus" merge -o p.npy p.2.npy p.3.npy p.1.npy; same "$in in three shards" whole.npy p.npy
     same "$in: provenance" whole.npy.json p.npy.json
     "$caduceus" merge -o p.tsv p.1.tsv p.2.tsv p.3.tsv; same "$in: names" whole.tsv p.tsv
 done
@@ -74,7 +74,7 @@ if [ "$py" ] && "$py" -c 'import sklearn' 2>/dev/null; then
         >regions.bed
     embed -T labelled.fa regions.bed -o regions.npy
     ok "$name" "$py" classify.py
-    is "nine in ten or more are told apart" "$(awk '$1 > .9 { print "y" }' .out)" y
+    is "at least nine in ten regions are classified correctly" "$(awk '$1 > .9 { print "y" }' .out)" y
 else skip "$name" "no python3 with sklearn"; fi
 
 # ---- an empty region next to a region of several batches ----
@@ -86,14 +86,14 @@ matrix "all are there" arrays long.npz 30 0 298900 0
 # ---- errors ----
 echo old >kept.npy; echo old >kept.tsv; cp kept.npy old
 error "no output" 'embed: .*-o OUT.npy' embed ref.fa
-error "an option of annotate's" 'embed: --score: not an option of embed' embed --score pll ref.fa -o kept.npy
+error "an option that only annotate has" 'embed: --score: not an option of embed' embed --score pll ref.fa -o kept.npy
 error "reads" 'annotate --embed -' embed "$srcdir/examples/example.sam" -o kept.npy
 error "BED without a reference" 'embed: in.bed: .*-T' embed in.bed -o kept.npy
 error "--difference without variants" 'embed: .*--difference' embed --difference ref.fa -o kept.npy
 error "a missing input" 'embed: nothing.fa' embed nothing.fa -o kept.npy
 cp in.bed in.tsv; error "the names would replace the input" 'also an input' embed -T ref.fa in.tsv -o in.npy
 printf 'one\t900\t.\tAAAA\tC\t.\t.\t.\n' | cat in.vcf - >bad.vcf
-error "an error after rows" 'bad.vcf:9: ' embed -T ref.fa bad.vcf -o kept.npy
-same "the old matrix is there" old kept.npy; same "the old names too" old kept.tsv
+error "an error after some rows" 'bad.vcf:9: ' embed -T ref.fa bad.vcf -o kept.npy
+same "the old matrix is unchanged" old kept.npy; same "and the old names" old kept.tsv
 is "no temporary file is left" "$(find . -name '.caduceus-*')" ""
 finish

@@ -36,11 +36,12 @@ else skip "order 12, without lower case: the numbers of the reference" "no numpy
 ok "a table" eval_ -L in.bed --markov 2
 cp .out all
 like "its columns have names" "^#group	predictor	bases	loss	bits	accuracy	perplexity$" all
-like "its options are told" '^##caduceus_options=eval mask=stride:8 window=96 flank=24 markov=2 markov-split=train$' all
+like "its header lists the options" \
+    '^##caduceus_options=eval mask=stride:8 window=96 flank=24 markov=2 markov-split=train$' all
 is "splits come as in the BED, then all" "$(rows all | cut -f 1 | uniq | joined)" "train valid test total "
-is "predictors" "$(rows all | grep '^test' | cut -f 2 | joined)" \
+is "every predictor has a row" "$(rows all | grep '^test' | cut -f 2 | joined)" \
     "model markov-0 markov-1 markov-2 markov-1-two-sided markov-2-two-sided "
-is "predictors share the bases" "$(rows all | cut -f 1,3 | uniq | lines)" 4
+is "all predictors have the same number of bases" "$(rows all | cut -f 1,3 | uniq | lines)" 4
 ok "the total is the mean over all bases" awk -F'\t' '
     /^#/ { next }
     $1 == "total" { d = $4 - s[$2] / n[$2]; if (d * d > 1e-10 || $3 != n[$2]) bad = 1; next }
@@ -56,11 +57,11 @@ is "the loss is annotate's -pll" "$(value valid model 4 all | awk '{ printf "%.4
 # ---- what is evaluated ----
 table -L in.bed --split valid --markov 2 >valid; grep '^valid' all >want; grep '^valid' valid >got
 same "--split" got want
-is "one split is all there is" "$(sed -n 's/^total//p' valid)" "$(sed 's/^valid//' want)"
+is "with one split there is no total" "$(sed -n 's/^total//p' valid)" "$(sed 's/^valid//' want)"
 table -r one:1001-1200 -L in.bed --split valid --markov 2 >part
-is "-r limits it" "$(value total model 3 part)" 200
+is "-r limits the bases" "$(value total model 3 part)" 200
 ok "-r alone" eval_ -r one:1001-1200 --markov none
-like "and is told in the options" 'flank=24 region=one:1001-1200$' .out
+like "and the header lists it" 'flank=24 region=one:1001-1200$' .out
 table -r one:1001-1200 --markov none >alone
 is "-r without -L: the contig" "$(cut -f 1-3 alone | tr '\t\n' ': ')" "one:model:200 total:model:200 "
 cut -f 1-3 in.bed >plain.bed; table -L plain.bed --markov none >got
@@ -72,14 +73,14 @@ grep -v train in.bed >held.bed; grep train in.bed >train.bed; rows all >want
 prints "-L twice adds up" want table -L train.bed -L held.bed --markov 2
 row 'gap model 0 . . . .' 'total model 0 . . . .' >want; prints "nothing but N" want table -r gap --markov none
 table -L in.bed --split valid --mask none --markov none >got
-like "--mask none is called so" '^valid	model_unmasked	' got
+like "--mask none is part of the predictor's name" '^valid	model_unmasked	' got
 printf 'one\t0\t800\ttrain\none\t100\t300\tvalid\n' >leak.bed
 loud -L leak.bed --markov 2 >got 2>err
-like "a split within the training split is noticed" 'one:101-300 is in split valid and.*train' err
+like "a split within the training split is reported" 'one:101-300 is in split valid and.*train' err
 table -L in.bed --markov-split valid --markov 2 >got
 if [ "$(value test markov-2 4 got)" = "$(value test markov-2 4 all)" ]; then fail "--markov-split"
 else pass "--markov-split"; fi
-is "and changes nothing of the model" "$(grep -P '\tmodel\t' got)" "$(rows all | grep -P '\tmodel\t')"
+is "and the row of the model does not change" "$(grep -P '\tmodel\t' got)" "$(rows all | grep -P '\tmodel\t')"
 
 # ---- Markov models computed by hand; the training sequence is AC, so both strands give AC and GT ----
 printf '>t\nAC\n>v\nACA\n' >hand.fa; printf 't\t0\t2\ttrain\nv\t0\t3\tvalid\n' >hand.bed
@@ -102,26 +103,27 @@ ok "a repeat is learnt" awk -v b="$bits" -v a="$accuracy" 'BEGIN { exit !(b < 0.
 
 # ---- samples ----
 sampled() { table -L in.bed --markov none "$@"; }
-agree "a sample of more windows than there are" sampled 'sampled --sample 1000'
+agree "a sample of more windows than exist" sampled 'sampled --sample 1000'
 agree "the seed is 1" 'sampled --sample 7' 'sampled --sample 7 --seed 1'
 sampled --sample 7 >a; sampled --sample 7 --seed 2 >b; differ "another seed, another sample" a b
 is "--dry-run counts its windows" "$(eval_ -L in.bed --sample 7 --dry-run | sed -n 's/^windows	//p')" 7
 windows() { sed -n 's/^windows	//p'; }
-is "and all of them" "$(eval_ -L in.bed --dry-run | windows)" "$(annotate --dry-run in.bed | windows)"
+is "without --sample it counts all windows" \
+    "$(eval_ -L in.bed --dry-run | windows)" "$(annotate --dry-run in.bed | windows)"
 
 # ---- options that do not change the output ----
 eval_ -L in.bed --markov 12 -@ 1 >one
-for t in 2 3; do eval_ -L in.bed --markov 12 -@ $t >t; same "-@ $t gives the bytes of -@ 1" t one; done
-eval_ -L - --markov 12 <in.bed >t; same "so does standard input" t one
-eval_ -L in.bed --markov 12 -o t.tsv; same "so does -o" t.tsv one
-(LC_ALL=de_DE.UTF-8 eval_ -L in.bed --markov 12) >t; same "so does another locale" t one
+for t in 2 3; do eval_ -L in.bed --markov 12 -@ $t >t; same "-@ $t gives the same bytes as -@ 1" t one; done
+eval_ -L - --markov 12 <in.bed >t; same "standard input gives the same bytes" t one
+eval_ -L in.bed --markov 12 -o t.tsv; same "-o gives the same bytes" t.tsv one
+(LC_ALL=de_DE.UTF-8 eval_ -L in.bed --markov 12) >t; same "another locale gives the same bytes" t one
 
 # ---- no baseline ----
 loud >got 2>err
-is "without training intervals the model stands alone" "$(rows got | cut -f 2 | uniq)" model
+is "without training intervals only the model is evaluated" "$(rows got | cut -f 2 | uniq)" model
 like "with a warning" 'eval: warning: no Markov models .*-L BED' err
 loud --markov none 2>err >got
-is "not where none was asked for" "$(grep -c Markov err)" 0
+is "no warning with --markov none" "$(grep -c Markov err)" 0
 
 # ---- errors ----
 echo old >kept.tsv
@@ -156,7 +158,7 @@ bad "an argument" 'intervals are given with -L' in.bed
 error "the output is the BED" 'in.bed' eval_ -L in.bed -o in.bed
 error "the output is the index" 'ref.fa.fai' eval_ -L in.bed -o ref.fa.fai
 error "a missing folder" 'no/x.tsv' eval_ -L in.bed -o no/x.tsv
-is "the old table is there" "$(cat kept.tsv)" old
+is "the old table is unchanged" "$(cat kept.tsv)" old
 is "no temporary file is left" "$(find . -name '.caduceus-*')" ""
 "$caduceus" eval -m "$data/ps" >/dev/null 2>&1; is "a missing -T fails" $? 1
 finish

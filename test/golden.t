@@ -85,7 +85,7 @@ else
 fi
 cp -r "$data/ps-odd-depth" "$dir/unfold"
 sed -i 's/"norm_epsilon": 1e-05/"norm_epsilon": 0.5/' "$dir/unfold/config.json"
-error "another norm_epsilon is noticed" 'above the tolerance' "$caduceus" model verify -m "$dir/unfold"
+error "another norm_epsilon is reported" 'above the tolerance' "$caduceus" model verify -m "$dir/unfold"
 rm "$dir/bent/expected.safetensors"
 ok "without an expected file, equivariance is checked" "$caduceus" model verify -m "$dir/bent"
 like "equivariance is reported" '^rc_equivariance	' "$dir/.out"

@@ -34,7 +34,7 @@ samtools index -c in.bam good.csi
 samtools view --no-PG -C -O cram,no_ref=1,seqs_per_slice=7 in.sam -o in.cram; samtools index in.cram
 gzip -dc in.cram.crai >good.crai
 reads -r chr2:100-300 in.bam | names >want
-is "a sound index" "$(cat want)" "c2_1 c2_2 c2_3 "
+is "a valid index" "$(cat want)" "c2_1 c2_2 c2_3 "
 
 # ---- .bai: cuts and hostile numbers ----
 # bai NAME REGEX: the present in.bam.bai is refused for every region.
@@ -46,7 +46,7 @@ for cut in $(seq 0 5 $((size - 9))); do
 done
 is "every cut is refused" $refused $cuts
 head -c $((size - 8)) good.bai >in.bam.bai
-agree "but for the last count, which may be missing" 'cat want' 'reads -r chr2:100-300 in.bam | names'
+agree "except for the last count, which may be missing" 'cat want' 'reads -r chr2:100-300 in.bam | names'
 # made NUMBER...: writes in.bam.bai with these numbers after the magic.
 made() { { printf 'BAI\1'; le32 "$@"; } >in.bam.bai; }
 made 3; bai "no contigs" 'too early'
@@ -70,13 +70,13 @@ samtools view --no-PG -h in.sam | sed 's/chr3\([^:]*LN\)/chr9\1/; /^c3/d' | samt
 { printf '@SQ\tSN:a\tLN:99\n'; cat in.sam; } | samtools view --no-PG -b - -o other.bam 2>/dev/null
 samtools index other.bam && cp other.bam.bai in.bam.bai
 bai "the index of a file with more contigs" 'does not belong to in.bam'
-is "none has left an output" "$(ls kept.sam 2>&1 | grep -c 'No such')" 1
+is "no error has left an output" "$(ls kept.sam 2>&1 | grep -c 'No such')" 1
 
 # ---- stale ----
 cp good.bai in.bam.bai; touch -d '2001-01-01' in.bam.bai
 ok "an index older than its file" loud --include 'mapq > 99' --no-PG -O sam -r chr2:100-300 in.bam
-warned "is a warning" 'in.bam.bai is older than in.bam; .*samtools index'
-is "and is used" "$(names <.out)" "$(cat want)"
+warned "gives a warning" 'in.bam.bai is older than in.bam; .*samtools index'
+is "and the index is used" "$(names <.out)" "$(cat want)"
 awk -v OFS='\t' '/^@/ { print; next } { $1 = $1 "_of_another_length_" NR * NR * NR; print }' in.sam |
     samtools view --no-PG -b - -o in.bam
 awk -v OFS='\t' -v b="$(bases 900 8)" '/^@/ { print; next }
@@ -173,12 +173,12 @@ bent 32 5 >in.vcf.gz.tbi; tbi "a name that is cut" 'names'
 head -c 100 good.tbi >in.vcf.gz.tbi; tbi "cut, in BGZF" 'too early|damaged'
 head -c $(($(wc -c <good.tbi) - 28)) good.tbi >in.vcf.gz.tbi; tbi "without BGZF's end" 'end marker'
 cat good.bai >in.vcf.gz.tbi; tbi "a .bai" 'TBI or CSI'
-is "without -r it is not asked" "$(variants in.vcf.gz | places | wc -w)" 6
+is "without -r the index is not read" "$(variants in.vcf.gz | places | wc -w)" 6
 grep -v '^##contig' in.vcf >bare.vcf
 bgzip -c bare.vcf >bare.vcf.gz; tabix -p vcf bare.vcf.gz
-is "contigs that the index alone names" "$(variants bare.vcf.gz | grep -c '^##contig')" 2
+is "contigs that only the index names" "$(variants bare.vcf.gz | grep -c '^##contig')" 2
 cp good.bai bare.vcf.gz.tbi
-error "not from a damaged one" 'contig "chr1" is not in the VCF header' small variants bare.vcf.gz
+error "a damaged index is an error" 'contig "chr1" is not in the VCF header' small variants bare.vcf.gz
 cp good.csi in.bcf.csi; error "BCF: the index of a BAM" 'in.bcf.csi: does not belong' small variants -r chr2 in.bcf
 cp good.tbi in.bcf.csi; error "BCF: a .tbi" 'in.bcf.csi: not an index of the kind CSI' small variants -r chr2 in.bcf
 cp good.bcf.csi in.bcf.csi; cp good.tbi in.vcf.gz.tbi

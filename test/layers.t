@@ -42,10 +42,10 @@ if $cc -MM -MG -x c core/caduceus.h >/dev/null 2>&1; then
     room htslib-glue/learn "$learn" "learn too"
     room cmd "$learn|cmd/|$measure" "commands too, and measure.h"
     room plugin "$learn|cmd/" "the plugin knows the commands"
-    is "only bench and model measure" \
+    is "only bench and model use measure/" \
         "$(depends $(find cmd -name '*.c') | awk '$2 ~ /measure/ { print $1 }' | grep -v '^cmd/bench/' | tr '\n' ' ')" \
         "cmd/model/verify.c "
-    is "measure.h shows nothing of the engine" "$(depends core/measure/measure.h | awk -v ok="^($base)" '$2 !~ ok')" ""
+    is "measure.h does not expose the engine" "$(depends core/measure/measure.h | awk -v ok="^($base)" '$2 !~ ok')" ""
 else
     skip "rooms" "no compiler that lists dependencies"
 fi
@@ -72,7 +72,7 @@ is "only the commands end the process" \
         grep -vE 'bgzf|output_abort')" ""
 is "the core never prints" \
     "$(grep -rnE '\b(printf|puts|fputs|perror|fprintf) ?\(' core --include='*.[ch]' | grep -v snprintf)" ""
-is "only conjoin and the checkpoint know PS from Ph" \
+is "only conjoin and the checkpoint distinguish PS from Ph" \
     "$(grep -rlE 'rcps' core --include='*.c' | sort | joined)" \
     "core/engine/conjoin.c core/model/checkpoint.c core/model/config.c core/model/config_text.c core/model/tensors.c "
 is "no fast-math, no native code" \

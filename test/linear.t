@@ -60,7 +60,7 @@ run "sequences" --dry-run many.in.fa
 run "reads on a contig each" --dry-run -L many.bed many.sam
 run "reads and regions on one contig" --dry-run -T one.fa --context ref -L one.bed one.sam
 run "variants on a contig each" --dry-run -T many.fa -L many.bed many.vcf
-run "variants at one place" -T one.fa --score n place.vcf -o o.vcf
+run "variants at one position" -T one.fa --score n place.vcf -o o.vcf
 run "values of one field" -T one.fa --score n values.vcf -o o.vcf
 run "alleles of one record" -T one.fa --score n --dry-run alleles.vcf
 run "samples" -T one.fa --score n samples.vcf -O b -o o.bcf

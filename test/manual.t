@@ -349,8 +349,8 @@ ok "the examples of the pages run" env PATH="$dir/bin:$PATH" sh -ec 'cd try && .
 # "clipped at" is expected, because the contig is shorter than that of the examples.
 is "they print no error" "$(grep -vE 'clipped at|pretrain: step [0-9]+ of|: not there, beginning$' .err)" ""
 is "the matrix of the examples has a row for each region" "$(grep -ao "shape': ([0-9]*," try/peaks.npy)" "shape': (2,"
-is "so has the matrix of embed" "$(grep -ao "shape': ([0-9]*," try/regions.npy)" "shape': (2,"
-is "and its names" "$(grep -v '^#' try/regions.tsv)" "$(cat try/regions.bed)"
+is "the matrix of embed has a row for each region" "$(grep -ao "shape': ([0-9]*," try/regions.npy)" "shape': (2,"
+is "and so has the table of names" "$(grep -v '^#' try/regions.tsv)" "$(cat try/regions.bed)"
 for suffix in npy npy.json tsv; do
     same "the parts of embed merged in the examples are one run, .$suffix" silent.$suffix try/variants.$suffix
 done
@@ -362,7 +362,7 @@ is "track names several tracks as its page says" "$(cd try && echo hg38.*.bw)" \
     "hg38.entropy.bw hg38.logo.A.bw hg38.logo.C.bw hg38.logo.G.bw hg38.logo.T.bw"
 quietly_track -o pll.bw
 same "the track merged in the examples is that of one run" pll.bw try/whole.bw
-same "so is its .json" pll.bw.json try/whole.bw.json
+same "the .json is the same too" pll.bw.json try/whole.bw.json
 
 # ---- the example program ----
 

@@ -20,17 +20,18 @@ says() {
     run "$@" >out.text 2>.err
     is "$name: exit, warnings, sum" \
         "$? $(grep -c 'nothing to do: ' .err) $(grep -c 'in all: 1 input(s) with nothing to do' .err)" "0 1 1"
-    like "$name: says so" "warning: $regex" .err
-    ok "$name: an output" test -s "$(ls -S out.* | head -n 1)"
+    like "$name: a warning" "warning: $regex" .err
+    ok "$name: an output exists" test -s "$(ls -S out.* | head -n 1)"
 }
 # silent NAME COMMAND...: the command exits 0 and prints no such warning.
 silent() {
     local name=$1; shift; rm -f out.*; run "$@" >.out 2>.err
-    is "$name: no word" "$? $(grep -c 'nothing to do: ' .err)" "0 0"
+    is "$name: no message is printed" "$? $(grep -c 'nothing to do: ' .err)" "0 0"
 }
 for kind in bed sam vcf; do
     says "an empty $kind" "none.$kind: nothing to do: it holds no record" annotate -T ref.fa none.$kind
-    says "-L elsewhere, $kind" "one.$kind: nothing to do: .* select no record" annotate -T ref.fa -L two.bed one.$kind
+    says "-L of other regions, $kind" \
+        "one.$kind: nothing to do: .* select no record" annotate -T ref.fa -L two.bed one.$kind
     silent "an ordinary $kind" annotate -T ref.fa one.$kind
     "$caduceus" annotate --quiet -d cpu -m "$data/ps" --window 64 -T ref.fa none.$kind >.out 2>.err
     is "--quiet $kind" "$? $(cat .err)" "0 "
@@ -38,7 +39,7 @@ done
 says "an empty list" 'none.txt: nothing to do' annotate -T ref.fa --in-format regions none.txt
 says "an empty FASTA" 'none.txt: nothing to do' annotate --in-format fasta none.txt
 says "-L without rows" 'one.bed: nothing to do' annotate -T ref.fa -L none.bed one.bed
-says "-t elsewhere" 'one.vcf: nothing to do' annotate -T ref.fa -t two one.vcf
+says "-t of other regions" 'one.vcf: nothing to do' annotate -T ref.fa -t two one.vcf
 for f in none.bed none.vcf; do says "embed $f" "$f: nothing to do" embed -T ref.fa $f -o out.npy; done
 says "embed, arrays" 'none.bed: nothing to do' embed -T ref.fa --pool none none.bed -o out.npz
 silent "a shard" annotate -T ref.fa none.bed --shard 1/2 -o out.bed
@@ -50,7 +51,8 @@ says "eval of N" 'ref.fa: nothing to do: no base' eval -T ref.fa -r gap --markov
 echo sequence,label >none.csv; { cat none.csv; echo NNNNNN,0; echo NNNN,1; } >n.csv
 predict() { "$caduceus" predict -d cpu -m "$data/cls-ps" --window 64 "$@"; }
 predict none.csv -o out.tsv 2>err; is "predict: exit" $? 0
-like "predict: says so" 'warning: none.csv: nothing to do: it holds no record' err; ok "its table" test -s out.tsv
+like "predict: says so" 'warning: none.csv: nothing to do: it holds no record' err
+ok "predict: a table is written" test -s out.tsv
 predict -T ref.fa none.bed -o out.bed 2>err; like "predict, BED" 'warning: none.bed: nothing to do' err
 error "metrics of nothing" 'none.csv: no rows to compare' predict none.csv -o no.tsv --metrics no.m
 finetune() { "$caduceus" finetune -d cpu -m "$data/ps" --epochs 1 -o no "$@"; }

@@ -28,12 +28,12 @@ during() {
     { wait $pid; status=$?; } 2>/dev/null
     exec 7>&-
     is "$1 ends it with status $2" "$status" "$2"
-    is "$1 is silent" "$(cat sig.err)" ""
+    is "$1: no message is printed" "$(cat sig.err)" ""
 }
 if perl -e 1 2>/dev/null; then
     for s in INT=130 TERM=143 HUP=129; do
         during ${s%=*} ${s#*=}
-        intact "${s%=*}: the old outputs are there, the temporaries are not"
+        intact "${s%=*}: the old outputs are there, the temporary files are removed"
     done
     during KILL 137
     rm -f out/.*tmp
@@ -45,7 +45,7 @@ if perl -e 1 2>/dev/null; then
     await 1 out
     kill -KILL $pid; wait $pid
     exec 7>&-
-    is "KILL: no destination appears" "$(ls out)" ""
+    is "KILL: no output file appears" "$(ls out)" ""
 
     # A signal arrives during the computation.
     contig long 60000 3 >long.fa
@@ -69,11 +69,11 @@ if perl -e 1 2>/dev/null; then
     kill -HUP $pid; kill -INT $pid
     exec 7>&-
     wait $pid
-    is "under nohup it goes on" "$?" 0
+    is "under nohup the run continues" "$?" 0
     grep -v '^# filler' out/o.bed >went.bed
-    same "to the end" plain.bed went.bed
+    same "and its output is complete" plain.bed went.bed
 else
-    skip "signals remove temporaries" "no perl"
+    skip "signals remove temporary files" "no perl"
 fi
 
 # ---- broken pipe (47) ----
@@ -94,19 +94,19 @@ for suffix in bed bed.gz; do
     if [ $suffix = bed ]; then ("$@" wide.bed >pipe 2>pipe.err)
     else ln -s pipe pipe.bed.gz; ("$@" noise.bed -o pipe.bed.gz 2>pipe.err); fi
     is "a broken pipe gives 141 ($suffix)" "$?" 141
-    is "in silence" "$(cat pipe.err)" ""
+    is "no message is printed" "$(cat pipe.err)" ""
     wait
 done
 { narrow wide.bed 2>pipe.err; echo $? >status; } | head -n 1 >first
 is "... | head -n 1 sees the first line" "$(cat first)" "$(head -n 1 plain.bed)"
-is "and the status is 141" "$(cat status)" 141
+is "and the exit status is 141" "$(cat status)" 141
 {   sh -c 'trap "" PIPE; exec "$@"' - "$caduceus" annotate --quiet --window 16 -m "$model" -T ref.fa wide.bed 2>pipe.err
     echo $? >status; } | head -n 1 >first
-is "also where SIGPIPE came ignored" "$(cat status) $(cat pipe.err)" "141 "
+is "also if SIGPIPE is ignored at the start" "$(cat status) $(cat pipe.err)" "141 "
 old $olds
 { narrow wide.bed --embed out/e.npy 2>pipe.err; echo $? >status; } | head -n 1 >first
 is "with an embedding file: 141" "$(cat status)" 141
-intact "and the embedding file is as it was"
+intact "and the embedding file is unchanged"
 
 # ---- allocations fail (53) ----
 why=$(no_preload "$failing")
@@ -166,7 +166,7 @@ for t in 1 2 7 0; do
         same "-@ $t gives the rows of -@ 1 from standard input" one.stdin stdin.bed
     fi
 done
-same "standard input gives the bytes of a file" plain.bed one.stdin
+same "standard input gives the same bytes as a file" plain.bed one.stdin
 awk 'BEGIN { print "chr1\t0\t900" }' >whole.bed
 for t in 1 2 7; do run -@ $t --mask each whole.bed >whole.$t; done
 same "-@ 2 gives the same for one long region" whole.1 whole.2
@@ -194,7 +194,7 @@ same "-d auto" plain.bed auto.bed
 run --quiet -d cpu --precision bf16 -@ 1 in.bed >half.bed; run --quiet -d cpu --precision bf16 -@ 3 in.bed >half3.bed
 same "--precision bf16: the same bytes with three threads" half.bed half3.bed
 like "and the header says so" '^##caduceus_precision=bf16' half.bed
-differ "but other numbers than fp32's" half.bed cpu.bed
+differ "but the values differ from fp32" half.bed cpu.bed
 CADUCEUS_ISA=avx2 "$caduceus" annotate -d cpu -m "$data/ps" -T ref.fa --precision bf16 in.bed 2>note >/dev/null
 like "without bfloat16 instructions there is a note" 'note: computing on the CPU: .*no bfloat16 instructions' note
 error "--precision fp16 is an error" '--precision fp16' run --precision fp16 in.bed
@@ -206,7 +206,7 @@ usage() { # NAME STATUS STREAM COMMAND...
     is "$what: status $want" "$status" "$want"
     if [ "$stream" = out ]; then set -- usage.out usage.err; else set -- usage.err usage.out; fi
     like "$what: usage on std$stream" '^Usage: caduceus' "$1"
-    is "$what: nothing elsewhere" "$(cat "$2")" ""
+    is "$what: nothing on the other stream" "$(cat "$2")" ""
 }
 usage "caduceus" 1 err "$caduceus"
 usage "caduceus --help" 0 out "$caduceus" --help
@@ -218,13 +218,13 @@ usage "model --help" 0 out "$caduceus" model --help
 usage "model info --help" 0 out "$caduceus" model info --help
 usage "model verify --help" 0 out "$caduceus" model verify --help
 ok "version" "$caduceus" version
-like "names itself" '^caduceus [0-9]' .out
+like "it names caduceus" '^caduceus [0-9]' .out
 like "and htslib" 'htslib [0-9]' .out
 error "an unknown command" 'no such command' "$caduceus" frobnicate
 error "an unknown long option" '--frobnicate' run --frobnicate in.bed
 error "an unknown short option" '-Z' run -Z in.bed
 error "an ambiguous option" '--s' run --s pll in.bed
-error "a value that is not wanted" '--clip=3' run --clip=3 in.bed
+error "a value of an option that takes none" '--clip=3' run --clip=3 in.bed
 error "a value that is missing" '-T' "$caduceus" annotate in.bed -T
 error "a long option's value that is missing" '--window' run in.bed --window
 error "two inputs" 'expected one input, 2 given' run in.bed in.bed

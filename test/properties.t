@@ -26,11 +26,11 @@ model=ps
 run -T ref.fa -@ 1 --window 200 --score pll,entropy,ic,n --embed one.npy in.bed >one.tsv
 for t in 2 7; do
     run -T ref.fa -@ $t --window 200 --score pll,entropy,ic,n --embed t.npy in.bed >t.tsv
-    same "-@ $t gives the bytes of -@ 1" t.tsv one.tsv
+    same "-@ $t gives the same bytes as -@ 1" t.tsv one.tsv
     same "-@ $t gives the matrix of -@ 1" t.npy one.npy
 done
 run -T ref.fa --window 200 --score pll,entropy,ic,n --embed t.npy - <in.bed >t.tsv
-same "standard input gives the bytes of a file" t.tsv one.tsv
+same "standard input gives the same bytes as a file" t.tsv one.tsv
 
 # The scores of a region do not depend on other rows.
 every="--window 200 --score pll,entropy,ic,n"
@@ -51,7 +51,7 @@ run -T ref.fa --window 60 --flank 10 --score pll,n long.bed | rows - >whole
 printf 'one\t1000\t1030\none\t1030\t1070\none\t1070\t1110\none\t1110\t1150\none\t1150\t1180\n' >parts.bed
 run -T ref.fa --window 60 --flank 10 --score pll,n parts.bed | rows - |
     awk '{ s += $4 * $5; n += $5 } END { printf "one\t1000\t1180\t%.6g\t%d\n", s / n, n }' >sum
-ok "a tiled region is the sum of its tiles" close_to whole sum 1e-5
+ok "a tiled region equals its tiles together" close_to whole sum 1e-5
 
 # One long window gives the same bytes with one thread and with several.
 contig long 20000 3 >long.fa
@@ -78,10 +78,10 @@ if [ -n "$py" ]; then
     awk 'BEGIN { for (i = 0; i < 12000; i++) print "long\t" i * 2 "\t" i * 2 + 40 }' >many.bed
     head -n 3000 many.bed >few.bed
     for set in few many; do peak -T long.fa --mask none --window 60 $set.bed >$set.kb; done
-    ok "12,000 regions take the memory of 3,000" test "$(cat many.kb)" -lt $(($(cat few.kb) + 6000))
+    ok "12,000 regions need no more memory than 3,000" test "$(cat many.kb)" -lt $(($(cat few.kb) + 6000))
     { echo ">gap"; { bases 100 4; printf '%0500d' 0 | tr 0 N; } | tr -d '\n'; echo; } >gap.fa
     awk 'BEGIN { print "gap\t0\t50"; for (i = 0; i < 150000; i++) print "gap\t200\t300" }' >many.bed
     peak -T gap.fa many.bed >many.kb
-    ok "nor do rows of N wait in memory behind one row" test "$(cat many.kb)" -lt $(($(cat few.kb) + 30000))
-else skip "12,000 regions take the memory of 3,000" "no python, or a sanitizer"; fi
+    ok "rows of N do not accumulate in memory behind one row" test "$(cat many.kb)" -lt $(($(cat few.kb) + 30000))
+else skip "12,000 regions need no more memory than 3,000" "no python, or a sanitizer"; fi
 finish

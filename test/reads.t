@@ -83,13 +83,13 @@ samtools view --no-PG -b in.sam -o in.bam; samtools index in.bam
 samtools view --no-PG -C -T ref.fa in.sam -o in.cram; samtools index in.cram
 samtools view --no-PG -h -O sam.gz in.sam -o in.sam.gz; samtools index -c in.sam.gz
 body in.sam >in.body; header in.sam >in.head
-is "the reads are as the tests think" "$(wc -l <in.body) $(cut -f 6 in.body | sort -u | wc -l)" "47 11"
+is "the reads have the expected shapes" "$(wc -l <in.body) $(cut -f 6 in.body | sort -u | wc -l)" "47 11"
 annotate in.sam -o want.sam; body want.sam >want.body
 
 # ---- every format in and out, file and pipe ----
 for i in sam bam cram sam.gz; do for o in sam bam cram; do
     ok "$i to $o" annotate -T ref.fa in.$i -o out.$o
-    is "$i to $o: nothing is said" "$(cat .err)" ""
+    is "$i to $o: no message is printed" "$(cat .err)" ""
     ok "$i to $o: samtools quickcheck" samtools quickcheck out.$o
     prints "$i to $o: records are kept, in order" in.body kept out.$o
     [ $o$i = cramcram ] ||
@@ -103,9 +103,9 @@ for i in sam bam cram sam.gz; do for o in sam bam cram; do
 done; done
 for f in sam bam cram; do
     quick -T ref.fa in.$f -o out.$f
-    prints "$f in, $f out unless said" out.$f quick -T ref.fa in.$f
-    quick -T ref.fa in.sam -O $f -o odd.name; same "-O $f goes before the suffix" out.$f odd.name
-    quick -T ref.fa in.sam -O $f -o odd.bam; same "also before one that differs" out.$f odd.bam
+    prints "the output format is that of the input by default ($f)" out.$f quick -T ref.fa in.$f
+    quick -T ref.fa in.sam -O $f -o odd.name; same "-O $f takes precedence over the suffix" out.$f odd.name
+    quick -T ref.fa in.sam -O $f -o odd.bam; same "also if the suffix differs" out.$f odd.bam
 done
 quick in.bam -o out.sam.gz
 agree ".sam.gz is SAM in BGZF" 'quick in.bam -O sam' 'samtools view -h --no-PG out.sam.gz'
@@ -116,23 +116,23 @@ quick in.bam -o plain.bam; quick in.bam -O bam,level=0 -o level0.bam
 quick in.bam --output-fmt-option level=9 -o level9.bam
 ok "-O bam,level" test "$(wc -c <level0.bam)" -gt "$(wc -c <plain.bam)"
 is "--output-fmt-option level" "$(cmp -s level9.bam plain.bam || echo other)" other
-agree "holds the same" 'body plain.bam' 'body level0.bam'
+agree "the records are the same" 'body plain.bam' 'body level0.bam'
 ok "CRAM options" annotate --no-PG -T ref.fa in.bam -o v31.cram \
     --output-fmt-option version=3.1 --output-fmt-option seqs_per_slice=7
 is "CRAM 3.1" "$(head -c 6 v31.cram | od -An -tx1 | tr -d ' ')" 4352414d0301
-prints "CRAM 3.1 holds the same" in.body untagged v31.cram
+prints "CRAM 3.1: the records are the same" in.body untagged v31.cram
 free() { samtools view --input-fmt-option decode_md=0 free.cram | untag; } # reads CRAM without a reference
 for f in no_ref=1 embed_ref=2; do
     ok "CRAM with $f and no reference" annotate --no-PG in.sam -O cram,$f -o free.cram
-    prints "holds the same" in.body free
+    prints "the records are the same" in.body free
 done
 ok "CRAM with embed_ref=1" annotate --no-PG in.sam -T ref.fa -O cram,embed_ref=1 -o free.cram
 prints "is read without a reference" in.body free
-ok "which we read, too" annotate free.cram -O bam -o got.bam
-prints "all of it" in.body kept got.bam
+ok "caduceus reads it too" annotate free.cram -O bam -o got.bam
+prints "all records" in.body kept got.bam
 samtools view --no-PG -C -T ref.fa -O cram,version=2.1 in.sam -o v21.cram
 ok "CRAM 2.1" annotate -T ref.fa v21.cram -O bam -o got.bam
-prints "all of it" in.body kept got.bam
+prints "all records" in.body kept got.bam
 awk 'BEGIN { for (i = 0; i < 35000; i++) printf "1M1I"; print "" }' >long.cigar
 { grep '^@' in.sam | sed "s/LN:2000/LN:200000/"
   printf 'long\t0\tchr1\t1\t60\t%s\t*\t0\t0\t%s\t*\n' "$(cat long.cigar)" "$(bases 70000 5)"; } >long.sam
@@ -142,12 +142,12 @@ agree "70,000 CIGAR operations pass through BAM" 'alignments <long.sam' 'samtool
 # ---- @PG ----
 annotate in.bam -o pg.bam --include 'qname != "a  b" && "\t"' --window 64
 header pg.bam | grep ID:caduceus | tr '\t' '\n' >pg
-is "CL is verbatim" "$(grep ^CL: pg)" "CL:caduceus annotate --quiet -m $data/ps --window 64 in.bam -o pg.bam \
+is "CL is the command line" "$(grep ^CL: pg)" "CL:caduceus annotate --quiet -m $data/ps --window 64 in.bam -o pg.bam \
 --include qname != \"a  b\" && \"\\t\" --window 64"
 sum=$(sha256sum <"$data/ps/model.safetensors" | cut -d ' ' -f 1)
 options="options: score=pll,n mask=stride:8 window=64 flank=16; precision: fp32; device: cpu"
 like "DS names the weights" "^DS:model_sha256: $sum; $options" pg
-is "and the rest" "$(grep '^@PG\|^ID\|^PN\|^PP\|^VN' pg | joined)" \
+is "and the other provenance" "$(grep '^@PG\|^ID\|^PN\|^PP\|^VN' pg | joined)" \
     "@PG ID:caduceus PN:caduceus PP:bwa VN:$("$caduceus" version | sed -n '1s/caduceus //p') "
 annotate in.sam --include "qname != \"${tab}
 \"" | grep 'ID:caduceus' >pg
@@ -166,7 +166,7 @@ for s in bases n pll,bases n,pll; do annotate in.sam --score $s | grep -o 'optio
 is "provenance lists the scores" "$(joined <got)" \
     "options: score=bases options: score=n options: score=pll,bases options: score=pll,n "
 annotate in.sam --score none --embed - | grep -o 'options: [^ ]*.*pool=mean' >got
-is "and that there are none" "$(cat got)" "options: score=none mask=stride:8 window=64 flank=16 pool=mean"
+is "and that there are no scores" "$(cat got)" "options: score=none mask=stride:8 window=64 flank=16 pool=mean"
 
 # ---- values: without --context ref, a read is computed as if it were a contig ----
 # alike NAME COMMAND COMMAND TOLERANCE: two command lines, each in quotes, print the same values within TOLERANCE.
@@ -202,7 +202,7 @@ layout() {
 }
 is "yb has an entry a base, and yp is its mean" "$(layout all.bam)" ""
 annotate --score pll,n,bases --clip-soft in.sam -o clip.sam
-is "--clip-soft: so it is" "$(layout clip.sam)" ""
+is "--clip-soft: the same" "$(layout clip.sam)" ""
 # The same reads with their soft clips removed.
 awk -F '\t' -v OFS='\t' '
     /^@/ { print; next }
@@ -223,11 +223,11 @@ body in.sam | awk -F '\t' 'BEGIN { for (i = 33; i < 127; i++) ord[sprintf("%c", 
         for (i = 1; i <= length($10); i++) s = s (ord[substr($11, i, 1)] < 20 ? "N" : substr($10, i, 1))
         print ">" $1 "\n" s }' >bq.fa
 alike "--min-BQ reads lower bases as N" 'rows_of bq.fa' 'tags bq.sam yp yn' 1e-5
-ok "some of them" test "$(grep -c 'N' bq.fa)" -gt 20
+ok "some bases are excluded" test "$(grep -c 'N' bq.fa)" -gt 20
 sed "/^@/!s/^\(\([^$tab]*$tab\)\{10\}\)[^$tab]*/\1*/" in.sam >noqual.sam
 agree "--min-BQ does nothing where there is no QUAL" 'tags want.sam yp yn' \
     'annotate --no-PG --min-BQ 20 noqual.sam | tags - yp yn'
-prints "the records have QUAL still" in.body untagged bq.sam
+prints "the records still have QUAL" in.body untagged bq.sam
 agree "--min-BQ 0 is the default" 'cat want.body' 'annotate --no-PG --min-BQ 0 in.sam | records'
 
 # ---- reads longer than the window, strands, masks ----
@@ -269,7 +269,7 @@ body eqx.sam | awk -F '\t' -v OFS='\t' '
 alike "--context ref is BED regions of the aligned spans, without N" \
     "annotate -T ref.fa --split under.bed | rows - | awk -F '\t' -v OFS='\t' '{ print \$4, \$(NF - 1), \$NF }'" \
     'tags under.sam yp yn | grep -v "$tab[.]$tab[.]"' 1e-5
-is "of all aligned reads" "$(lines <got)" 40
+is "all aligned reads are compared" "$(lines <got)" 40
 agree "--context ref: the records are kept" 'body eqx.sam' 'untagged under.sam'
 annotate -T ref.fa --context ref --score pll,n,bases in.bam -o under.bam
 is "unaligned reads have no tags" "$(tags under.bam yp yn yb | grep -c "$tab[.]$tab[.]$tab[.]")" 7
@@ -294,12 +294,12 @@ scored_alone() {
 }
 alike "yb follows the CIGAR: 1 at insertions and clips, nothing at deletions" \
     scored_alone 'tags hla.out.sam yb | grep -v "$tab[.]" | tr , "\t" | cut -f 1,3-' 2e-5
-is "of every shape" "$(lines <got)" 10
+is "reads of every shape are compared" "$(lines <got)" 10
 sed "s/${tab}HLA:01:02$tab/${tab}chr9$tab/; s/SN:HLA:01:02/SN:chr9/" in.sam >other.sam
 ok "a contig that the reference lacks" loud -T ref.fa --context ref other.sam -o got.sam
 like "is a warning" 'warning: .*contig "chr9" is not in ref.fa' .err
 like "is counted" '^caduceus annotate: in all: .*10 .* on contigs that the FASTA lacks' .err
-is "its reads pass untagged" "$(body got.sam | grep "${tab}chr9$tab" | grep -c "${tab}y")" 0
+is "its reads are written without tags" "$(body got.sam | grep "${tab}chr9$tab" | grep -c "${tab}y")" 0
 sed "s/${tab}\(HLA[:0-9]*\|chr[12]\)$tab/${tab}chr9$tab/; s/SN:chr1/SN:chr9/" in.sam >none.sam
 refuses "no contig that the reference has" 'nothing could be scored: contig "chr9" is not in ref.fa' \
     -T ref.fa --context ref none.sam
@@ -315,9 +315,9 @@ for c in seq ref; do
     ok "SEQ *, --context $c" loud -T ref.fa --context $c --score pll,n,bases --embed - star.sam -o star.out.sam
     like "is a warning" 'warning: read s has no sequence and passes untagged' .err
     like "is counted" '^caduceus annotate: in all: 2 read.s. without a sequence' .err
-    is "passes untagged" "$(body star.out.sam | head -n 2 | tr '\t\n' ' ;')" \
+    is "the read is written without tags" "$(body star.out.sam | head -n 2 | tr '\t\n' ' ;')" \
         "s 0 chr1 11 60 50M * 0 0 * *;z 4 * 0 0 * * 0 0 * *;"
-    is "the next read does not" "$(body star.out.sam | sed 1,2d | grep -o "${tab}y[pneb]" | tr -d '\t\n')" "ypynyeyb"
+    is "the next read has tags" "$(body star.out.sam | sed 1,2d | grep -o "${tab}y[pneb]" | tr -d '\t\n')" "ypynyeyb"
 done
 for f in bam cram; do
     annotate -T ref.fa star.sam -o star.$f
@@ -335,22 +335,22 @@ is "nothing but N: yn is 0" "$(tags iupac.out.sam yp yn yb | tail -n 1)" "n$tab.
 one "o 4 * 0 0 * * 0 0 $b * AA:i:1 yp:f:9 yn:i:9 ZZ:Z:a" >old.sam
 annotate old.sam -o got.sam; annotate got.sam -o got2.sam
 ours() { body "$1" | cut -f 12- | sed 's/f:-[0-9.]*/f:-/' | tr '\t' ' '; } # removes the value of yp
-is "tags that are there are replaced" "$(ours got.sam)" "AA:i:1 ZZ:Z:a yp:f:- yn:i:50"
-agree "again and again" 'body got2.sam' 'body got.sam'
+is "existing tags are replaced" "$(ours got.sam)" "AA:i:1 ZZ:Z:a yp:f:- yn:i:50"
+agree "also in a second and third run" 'body got2.sam' 'body got.sam'
 one "o 4 * 0 0 * * 0 0 $b * yp:f:9 yn:i:9 yp:f:8 yn:i:7 AA:i:1 yp:f:7" >old.sam
 annotate old.sam -o got.sam
 is "duplicate tags become one" "$(ours got.sam)" "AA:i:1 yp:f:- yn:i:50"
 for t in yp:i:1 yp:Z:a yp:A:a yp:B:f,1 yn:f:1 yn:Z:1; do
     one "o 4 * 0 0 * * 0 0 $b * $t" >old.sam
     refuses "a tag $t" "read o has a tag ${t%%:*} of another type; name another with --tag-map" old.sam
-    ok "can be avoided" annotate --tag-map yp=xp,yn=xn old.sam
-    is "and passes" "$(body .out | cut -f 12 )" "$t"
+    ok "another tag name can be used" annotate --tag-map yp=xp,yn=xn old.sam
+    is "and the run succeeds" "$(body .out | cut -f 12 )" "$t"
 done
 for t in ye:f:1 yb:B:c,1 yb:B:i,1 yb:Z:f; do
     one "o 4 * 0 0 * * 0 0 $b * $t" >old.sam
     refuses "a tag $t" "has a tag ${t%%:*} of another type" --score pll,bases --embed - old.sam
     ok "a tag $t that is not asked for" annotate old.sam
-    is "passes" "$(body .out | cut -f 12)" "$t"
+    is "is unchanged" "$(body .out | cut -f 12)" "$t"
 done
 
 # ---- which reads are scored ----
@@ -364,7 +364,7 @@ scored() {
     eval "samtools view $select in.bam" | cut -f 1,4 >wanted; same "$name: which are scored" wanted tagged
     if [ ! -s wanted ] || [ "$(wc -l <wanted)" -eq 47 ]; then fail "$name: the test chooses all or nothing"; fi
     awk -F '\t' 'NR == FNR { s[$1]; next } $1 in s' wanted want.body >wanted.some
-    same "$name: and as ever" wanted.some some
+    same "$name: and are otherwise unchanged" wanted.some some
 }
 scored "-f" -f 16 -- -f 16
 scored "-f of names" -f PAIRED,REVERSE -- -f PAIRED,REVERSE
@@ -446,10 +446,10 @@ cp in.bam lone.bam; refuses "-r without an index, BAM" 'lone.bam: -r and -R need
 error "-r of standard input" 'standard input has no index' reading in.bam bare -r chr1 -
 refuses "-r of a contig that is not there" 'no contig "chr9"' in.bam -r chr9
 refuses "-t of a contig that is not there" 'no contig "chr9"' in.bam -t chr9
-refuses "-r of nonsense" 'expected CONTIG' in.bam -r chr1:9-3
+refuses "-r of an invalid region" 'expected CONTIG' in.bam -r chr1:9-3
 printf 'chr9\t0\t5\n' >chr9.bed
 for how in R L; do
-    refuses "-$how of no contig of the file" 'chr9.bed:1: contig "chr9" is not in in.bam, nor any other' \
+    refuses "-$how with no contig of the file" 'chr9.bed:1: contig "chr9" is not in in.bam, nor any other' \
         in.bam -$how chr9.bed -o got.bam
 done
 
@@ -466,7 +466,7 @@ for w in bam:csi:--write-index bam:csi:--write-index=csi bam:bai:--write-index=b
             'samtools view -T ref.fa ix.$f "$r" | cut -f 1-11'
     done
     [ $f = sam.gz ] || agree "$f, .$x: samtools idxstats" 'samtools idxstats many.bam' 'samtools idxstats ix.$f'
-    agree "$f, .$x: and so do we" 'samtools view many.bam chr1:700-720 | cut -f 1-11' \
+    agree "$f, .$x: caduceus finds the same reads" 'samtools view many.bam chr1:700-720 | cut -f 1-11' \
         'quick -T ref.fa ix.$f -r chr1:700-720 -O sam | records | cut -f 1-11'
 done
 ok "--write-index of a region" quick many.bam -r chr2 -r chr1:1-100 -o part.bam --write-index
@@ -482,7 +482,7 @@ for s in unsorted contigs late; do for f in bam cram sam.gz; do
         annotate -T ref.fa $s.sam -o folder/$s.$f --write-index
     ok "and without it" annotate -T ref.fa $s.sam -o $s.$f
 done; done
-is "nothing is left behind" "$(ls -A folder)" ""
+is "no file is left" "$(ls -A folder)" ""
 error "--write-index on standard output" 'no index beside standard output' annotate in.bam --write-index
 refuses "--write-index=tbi" 'no index of that kind' in.bam --write-index=tbi
 refuses "--write-index=gzi" 'expected csi, bai or tbi' in.bam --write-index=gzi
@@ -589,16 +589,16 @@ jumps "-r of BAM with a hole" 'damaged|cut short' cut.bam -r chr1:1-10 -r HLA
 : >zero
 for f in zero 'zero --in-format sam' 'zero --in-format bam' 'zero --in-format cram'; do
     # shellcheck disable=SC2086
-    refuses "no byte at all: $f" 'empty|header' $f
+    refuses "an empty file: $f" 'empty|header' $f
 done
-error "no byte at all from a pipe" 'empty' piped /dev/null bare - -o kept.bam
+error "an empty pipe" 'empty' piped /dev/null bare - -o kept.bam
 grep '^@' in.sam >head.sam; echo '@HD	VN:1.6' >hd.sam
 for i in sam bam cram; do
     samtools view --no-PG -h -T ref.fa -O $i head.sam -o head.$i.in
     for o in sam bam cram; do
         ok "header only, $i to $o" annotate --no-PG -T ref.fa head.$i.in -o head.out.$o
-        ok "is valid" samtools quickcheck head.out.$o
-        is "and empty" "$(samtools view -c head.out.$o)" 0
+        ok "it is valid" samtools quickcheck head.out.$o
+        is "and has no records" "$(samtools view -c head.out.$o)" 0
         agree "with its header" 'cat in.head' 'header head.out.$o | no_m5'
     done
 done
@@ -623,7 +623,8 @@ refuses "the same to CRAM" "$no" -T wrong.fa in.cram -O cram
 header in.cram >m5.head; { cat m5.head; grep -v '^@' in.sam; } >m5.sam
 refuses "to CRAM with another reference than @SQ M5 says" \
     'contig chr1 is another sequence than m5.sam has by its @SQ M5' -T wrong.fa m5.sam -O cram
-sed '/^>/!y/ACGT/acgt/' ref.fa >lower.fa; ok "case does not matter" annotate -T lower.fa m5.sam -o got.cram
+sed '/^>/!y/ACGT/acgt/' ref.fa >lower.fa
+ok "lower case in the reference does not matter" annotate -T lower.fa m5.sam -o got.cram
 # at_url URL FILE: copies away.cram to FILE, with URL as the address of its reference.
 at_url() {
     sed "s,${tab}UR:[^$tab]*,${tab}UR:$1," m5.head >ur.head
@@ -631,7 +632,7 @@ at_url() {
 }
 at_url "file://$dir/ref.fa" file.cram
 ok "@SQ UR with a local file: URL" annotate file.cram -O bam -o got.bam
-is "is followed" "$(samtools view -c got.bam)" 47
+is "is used" "$(samtools view -c got.bam)" 47
 bgzip -c ref.fa >ref.fa.gz 2>/dev/null && {
     ok "a reference in BGZF" annotate -T ref.fa.gz in.cram -o got.cram
     prints "serves reading and writing" in.body untagged got.cram
@@ -647,10 +648,10 @@ if [ -n "$python" ]; then
         { cat ur.head; alignments <in.sam; } >net.sam; sed "/^@SQ/s/${tab}M5:[^$tab]*//" net.sam >net5.sam
         refuses "reading CRAM does not follow UR:$url" "$no" net.cram
         refuses "writing CRAM does not follow UR:$url" "$no" net.sam -O cram
-        refuses "nor without M5" "$no" net5.sam -O cram
-        refuses "nor for a contig that -T lacks" "$no" -T part.fa net.sam -O cram
-        refuses "nor without M5 for one" "$no" -T part.fa net5.sam -O cram
-        ok "no_ref needs none" annotate net5.sam -O cram,no_ref=1 -o got.cram
+        refuses "nor does it without M5" "$no" net5.sam -O cram
+        refuses "nor for a contig that is not in -T" "$no" -T part.fa net.sam -O cram
+        refuses "nor without M5 for such a contig" "$no" -T part.fa net5.sam -O cram
+        ok "no_ref needs no reference" annotate net5.sam -O cram,no_ref=1 -o got.cram
         agree "and keeps UR" "grep '^@SQ' net5.sam" "header got.cram | grep '^@SQ'"
         ok "-T is used" annotate -T ref.fa net.cram -O sam
         agree "and UR is kept" "grep '^@SQ' net.sam" "grep '^@SQ' .out"
@@ -668,7 +669,7 @@ if [ -n "$python" ]; then
     is "no connection was attempted" "$(cat connections)" ""
     env REF_PATH="http://127.0.0.1:$port/%s" "$caduceus" annotate --quiet -m "$data/ps" away.cram \
         -o got.bam 2>/dev/null # REF_PATH allows the connection
-    is "the test would have seen one" "$(lines <connections | sed 's/[1-9][0-9]*/some/')" some
+    is "the test detects connections" "$(lines <connections | sed 's/[1-9][0-9]*/some/')" some
     kill $listener; wait $listener 2>/dev/null
 else
     skip "no connection is attempted" "no python3"
@@ -697,14 +698,15 @@ malformed "a flag that is none" "$place" "k x chr1 10 60 50M * 0 0 $b *"
 { printf '@SQ\tSN:big\tLN:3000000000\n@SQ\tSN:small\tLN:100\n'
   printf 'r\t1\tbig\t2500000001\t60\t50M\t=\t2500000101\t150\t%s\t*\n' "$b"; } >big.sam
 ok "SAM with a contig beyond 2^31" annotate big.sam -o big.out.sam
-is "is kept" "$(grep -v '^@' big.out.sam | untag)" "$(grep -v '^@' big.sam)"
+is "the contig is kept" "$(grep -v '^@' big.out.sam | untag)" "$(grep -v '^@' big.sam)"
 refuses "BAM cannot hold it" 'BAM cannot hold contig big of 3000000000 bases; write SAM' big.sam
 refuses "CRAM cannot hold such a read" 'CRAM cannot hold' big.sam -O cram,no_ref=1
 ok "SAM.gz with an index" annotate big.sam -o big.sam.gz --write-index
 is "samtools finds the read" "$(samtools view big.sam.gz big:2500000010-2500000011 | untag)" "$(grep -v '^@' big.sam)"
-is "and so do we" "$(quick -r big:2500000010-2500000011 big.sam.gz | grep -v '^@' | untag)" "$(grep -v '^@' big.sam)"
+is "and caduceus finds it too" \
+    "$(quick -r big:2500000010-2500000011 big.sam.gz | grep -v '^@' | untag)" "$(grep -v '^@' big.sam)"
 is "-t too" "$(quick -t big:2500000010-2500000011 big.sam | grep -v '^@' | untag)" "$(grep -v '^@' big.sam)"
-is "but not elsewhere" "$(quick -t big:2500000051-2500000052 big.sam | grep -vc '^@')" 0
+is "and not at another position" "$(quick -t big:2500000051-2500000052 big.sam | grep -vc '^@')" 0
 
 # ---- the output is also an input (13) ----
 cp in.bam own.bam; cp in.bam.bai own.bam.bai; ln -s own.bam soft.bam; ln own.bam hard.bam
@@ -713,13 +715,13 @@ for o in own.bam soft.bam hard.bam ./own.bam; do
 done
 error "the input is a link to -o" 'is also an input' annotate soft.bam -o own.bam
 error "-o is the reference" 'is also an input' annotate -T ref.fa own.bam -o ref.fa
-error "-o is its index" 'is also an input' annotate -T ref.fa own.bam -o ref.fa.fai
+error "-o is the index of the reference" 'is also an input' annotate -T ref.fa own.bam -o ref.fa.fai
 error "-o is the -L file" 'is also an input' annotate -L some.bed own.bam -o some.bed
 error "standard output is the input" 'also an input' appending own.bam bare own.bam
 error "-o is standard input" 'also an input' reading own.bam bare - -o own.bam
 ln own.bam x.bam.csi 2>/dev/null || { rm -f x.bam.csi; ln own.bam x.bam.csi; }
 error "the new index is the input" 'is also an input' annotate own.bam -o x.bam --write-index
-same "the input is as before" in.bam own.bam
+same "the input is unchanged" in.bam own.bam
 
 # ---- full disks, close that fails (43, 44) ----
 why=$(no_preload "$full")
@@ -736,15 +738,15 @@ else
             for n in 0 10 $((size / 2)) $((size - 29)) $((size - 1)) $((all - 1)); do
                 old $olds
                 error "disk full after $n bytes of $which" 'out/x.*: .*No space left' failing_disk AFTER=$n $run
-                intact "disk full after $n bytes of $which: the old files are as they were"
+                intact "disk full after $n bytes of $which: the old files are unchanged"
             done
             for w in FSYNC CLOSE; do
                 old $olds
                 error "$w of $which fails" 'out/x.*: .*(No space left|Input/output error)' failing_disk $w=1 $run
-                intact "$w of $which fails: the old files are as they were"
+                intact "$w of $which fails: the old files are unchanged"
             done
             old $olds; ok "a disk that is large enough for $which" failing_disk AFTER=$((all + 8192)) $run
-            same "has it whole" fits/x.$f out/x.$f
+            same "has the complete output" fits/x.$f out/x.$f
         done
     done; done
 fi
@@ -776,9 +778,9 @@ if perl -e 1 2>/dev/null; then
         exec 7>&-
         is "${s%=*} ends it with status ${s#*=}" "$status" "${s#*=}"
         [ ${s%=*} = KILL ] && rm -f out/.*tmp
-        intact "${s%=*}: the old files are there, the temporaries are not"
+        intact "${s%=*}: the old files are there, the temporary files are removed"
     done
-else skip "signals remove temporaries" "no perl"; fi
+else skip "signals remove temporary files" "no perl"; fi
 
 # ---- destinations (48, 49, 60) ----
 # early NAME REGEX OPTION...: the error is reported, although the model does not exist either.
@@ -800,7 +802,7 @@ while [ $round -lt 8 ]; do
     cmp -s shared.bam one.bam || cmp -s shared.bam two.bam || torn="$torn $round"
     round=$((round + 1))
 done
-is "of two processes one wins whole" "$torn" ""
+is "of two processes that write one output, one result is complete" "$torn" ""
 for f in sam bam cram; do
     quick -T ref.fa in.bam -o plain.$f
     rm -f fifo.$f; mkfifo fifo.$f
@@ -850,7 +852,7 @@ done
 refuses "an empty -f" '-f ' in.bam -f ''
 refuses "a blank in -f" '-f ' in.bam -f ' 4'
 refuses "an empty --include" '--include ' in.bam --include ''
-refuses "--include with a rest" '--include mapq > 1 x: ' in.bam --include 'mapq > 1 x'
+refuses "--include with trailing text" '--include mapq > 1 x: ' in.bam --include 'mapq > 1 x'
 error "-O '' " '-O ' annotate in.bam -O '' -o kept.bam
 printf 'chr1\t0\t50\n' >chr1.bed
 for o in '-f 4' '-F 4' '-q 1' '--include 1' '--context ref' --clip-soft '--min-BQ 3' '--tag-map yp=xp' \
@@ -861,8 +863,8 @@ done
 for m in cls-ps cls-ph; do
     error "a classifier scores no read" 'classifier without a language-model head' \
         "$caduceus" annotate -m "$data/$m" in.bam -o kept.bam
-    ok "but embeds" "$caduceus" annotate -m "$data/$m" --window 64 --score none --embed - in.bam -o cls.bam
-    is "all reads" "$(body cls.bam | grep -c "${tab}ye:B:f,")" 47
+    ok "but it can embed" "$caduceus" annotate -m "$data/$m" --window 64 --score none --embed - in.bam -o cls.bam
+    is "all reads have an embedding" "$(body cls.bam | grep -c "${tab}ye:B:f,")" 47
 done
 refuses "an index as input" 'is an index' in.bam.bai
 refuses "a file that is not there" 'gone.bam: No such file' gone.bam
@@ -883,7 +885,7 @@ real() {
     if [ "$2" ]; then
         ok "$3 to CRAM" quick -T "$2" "$1" -o real.cram
         samtools view -T "$2" real.cram 2>/dev/null | cut -f 1-4,10,11 >got
-        cut -f 1-4,10,11 wanted >wanted.some; same "$3 to CRAM: what it holds" wanted.some got
+        cut -f 1-4,10,11 wanted >wanted.some; same "$3 to CRAM: everything that CRAM can store" wanted.some got
     fi
 }
 c=$shared/data/celegans_htslib h=$shared/data/human
@@ -913,12 +915,12 @@ if [ -d "$c" ] && [ -d "$h" ]; then
     body m.bam | grep "${tab}yn:i:" | head -n 20 | awk -F '\t' '{ print ">" $1 "\n" $10 }' >m.fa
     alike "scores as the bases have as FASTA" 'rows_of --window 256 m.fa | cut -f 2-' \
         'tags m.bam yp yn | grep -v "$tab[.]" | head -n 20 | cut -f 2-' 1e-5
-    is "of 20 reads" "$(lines <got)" 20
+    is "20 reads are compared" "$(lines <got)" 20
     s=$h/chr9_1Mb_grch38
     annotate --window 256 --context ref -T "$s"/Homo_sapiens*.fa "$s"/SGNex*.bam -r 9:1-60000 \
         -o rna.bam --write-index
     agree "spliced reads on their reference" 'samtools view "$s"/SGNex*.bam 9:1-60000' 'untagged rna.bam'
-    is "of which those with SEQ are scored" "$(body rna.bam | grep -c "${tab}yn:i:")" \
+    is "those with SEQ are scored" "$(body rna.bam | grep -c "${tab}yn:i:")" \
         "$(awk '$10 != "*"' .want | lines)"
 else
     skip "real reads" "no $(basename "$shared") data"

@@ -41,7 +41,7 @@ keeps() {
 # loses NAME VALUES ROUNDED REGEX: the summary counts VALUES lost values and ROUNDED numbers, and a warning matches.
 loses() {
     annotate in.vcf >out.vcf 2>err; is "$1: exit, values, rounded" "$? $(counts err)" "0 $2 $3 0 0"
-    like "$1: says so" "warning: in.vcf:17: $4" err
+    like "$1: with a warning" "warning: in.vcf:17: $4" err
 }
 vcf 29.0 'A=007;L=+5,;F=1.50,1e-5,nan,-0,.5,Inf;S=;G=1;C=AB' GT:DP:AD '0|1:3:1,2' '1/1'
 keeps "numbers in another notation" '29 A=7;L=5,.;F=1.5,1e-05,nan,-0,0.5,inf;S;G=1;C=AB GT:DP:AD 0|1:3:1,2 1/1:.:.'
@@ -64,7 +64,7 @@ for keys in GT:X:GT GT:GT DP:GT:GT; do
     error "FORMAT $keys" 'in.vcf:17: (FORMAT names GT twice|malformed)' annotate in.vcf -o no.vcf
 done
 vcf . 'CADUCEUS_N=1;CADUCEUS_N=2' GT 0/1 0/1
-error "a field of ours twice" 'one:40: INFO names CADUCEUS_N twice' annotate in.vcf -o no.vcf
+error "a field of annotate twice" 'one:40: INFO names CADUCEUS_N twice' annotate in.vcf -o no.vcf
 vcf . 'A=1;=5;L=2' GT 0/1 0/1
 error "INFO without a key" 'in.vcf:17: INFO ' annotate in.vcf -o no.vcf
 { cat head.vcf; printf "one\t40\t.\t$ref\t$alt,\t.\t.\t.\tGT\t0/1\t0/1\n"; } >in.vcf
@@ -100,7 +100,7 @@ for t in XX:f:abc XX:f:1.5x XX:f:0x10 'XX:f: 1' XX:i:5.5 XX:i:5x XX:i:5000000000
 done
 tag XX:f:1e39 XY:B:f,1,1e-46; annotate in.sam >out.sam 2>err
 is "tags beyond float32" "$? $(counts err)" "0 2 0 0 0"
-like "which is said" 'in.sam:3: read a: XX "1e39" is beyond float32 and written as "inf"' err
+like "with a warning" 'in.sam:3: read a: XX "1e39" is beyond float32 and written as "inf"' err
 tag XX:f:0.123456789; annotate in.sam >out.sam 2>err; is "more than six digits" "$? $(counts err)" "0 0 1 0 0"
 for f in 65536 70000 0x10000 -1 '' 16x; do
     sam a "$f" one 11 60 10M '*' 0 0 $S $Q; refused "FLAG '$f'" 'in.sam:3: (read a: FLAG|not a SAM record)'
@@ -110,7 +110,8 @@ for f in 256 300 -1 '' 1e1; do
 done
 for letters in acgtACGTAC AC.TACGTAC ACUTACGTAC AC-TACGT1C; do
     sam a 0 one 11 60 10M '*' 0 0 $letters $Q; annotate in.sam >out.sam 2>err
-    is "SEQ $letters" "$? $(counts err)" "0 0 0 1 0"; like "and is named" 'in.sam:3: read a: SEQ has ' err
+    is "SEQ $letters" "$? $(counts err)" "0 0 0 1 0"
+    like "and a warning names the read" 'in.sam:3: read a: SEQ has ' err
 done
 bgzip -c in.sam >in.sam.gz; annotate in.sam.gz >out.sam 2>err; is "SEQ of a compressed SAM" "$(counts err)" "0 0 1 0"
 
@@ -118,7 +119,7 @@ bgzip -c in.sam >in.sam.gz; annotate in.sam.gz >out.sam 2>err; is "SEQ of a comp
 # cram FIELD...: writes the record as CRAM, and the messages to the file err.
 cram() { sam "$@"; annotate --no-PG in.sam -O cram -o out.cram 2>err; }
 # held NAME REGEX: the summary counts one read, and the warning matches.
-held() { is "CRAM: $1" "$? $(counts err)" "0 0 0 0 1"; like "CRAM: $1, which is said" "read a: CRAM $2" err; }
+held() { is "CRAM: $1" "$? $(counts err)" "0 0 0 0 1"; like "CRAM: $1: with a warning" "read a: CRAM $2" err; }
 cram a 0 one 11 60 4=2X4= '*' 0 0 $S $Q;   held "= and X" 'turns = and X'
 cram a 0 one 11 60 5M5M '*' 0 0 $S $Q;     held "M after M" 'joins operations'
 cram a 0 one 11 60 5M0I5M '*' 0 0 $S $Q;   held "an operation of no length" 'joins operations'
@@ -163,6 +164,6 @@ paste there.sam back.sam | awk -F '\t' '{ n = NF / 2; bad = 0
     for (i = 1; i <= 11; i++) bad += $i != $(n + i)
     for (i = 12; i <= n; i++) { for (k = 12; k <= n && $i != $(n + k); k++); bad += k > n }
     changed += bad > 0 } END { print NR, changed }' >changed
-is "differ in as many as were counted" "$(cat changed)" "600 $(counts .err | cut -d ' ' -f 4)"
+is "as many records differ as were counted" "$(cat changed)" "600 $(counts .err | cut -d ' ' -f 4)"
 is "no refused read file is left" "$(ls no.* 2>/dev/null)" ""
 finish
