@@ -9,8 +9,8 @@ if [ ! -e "$shim" ]; then
     finish
     exit
 fi
-on() { CADUCEUS_CUDA_MODULE=$shim; "$@"; CADUCEUS_CUDA_MODULE=; } # COMMAND...
-columns() { rows "$2" | cut -f "$1"; } # COLUMNS LOG
+on() { CADUCEUS_CUDA_MODULE=$shim; "$@"; CADUCEUS_CUDA_MODULE=; } # COMMAND...: runs a command with the shim
+columns() { rows "$2" | cut -f "$1"; } # COLUMNS LOG: prints these columns
 
 # ---- gradients ----
 for kind in ps-fused-d16-l2 ps-fused-d16-l3 ph-layernorm-untied-mul-d24-l2; do

@@ -163,7 +163,7 @@ gzip -dc good.tbi >tbi
 # tbi NAME REGEX: the present in.vcf.gz.tbi is refused.
 tbi() { error ".tbi: $1" "in.vcf.gz.tbi: .*($2)" small variants -r chr2 in.vcf.gz; }
 bytes() { dd bs=1 conv=notrunc "of=$1" "seek=$2" 2>/dev/null; } # FILE OFFSET: overwritten with standard input
-bent() { cp tbi bent; le32 "$2" | bytes bent "$1"; cat bent; }  # OFFSET NUMBER
+bent() { cp tbi bent; le32 "$2" | bytes bent "$1"; cat bent; }  # OFFSET NUMBER: prints the .tbi with a changed number
 bent 4 2147483647 >in.vcf.gz.tbi; tbi "contigs" 'names'
 bent 8 0 >in.vcf.gz.tbi; tbi "made for another format" 'not made for VCF'
 bent 12 9 >in.vcf.gz.tbi; tbi "another column of contigs" 'not made for VCF'

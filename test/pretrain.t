@@ -8,7 +8,7 @@ py=$(python)
 row 'one 0 2500 train' 'one 3100 3400 train' 'two 0 500 train' 'one 2500 3000 valid' 'short 0 14 valid' >g.bed
 tiny="-T g.fa --d-model 16 --n-layer 2 --seq-len 64 --batch-tokens 512 --steps 12 -@ 1 --quiet"
 train() { "$caduceus" pretrain $tiny "$@"; }
-column() { rows "$2" | cut -f "$1"; } # NUMBER LOG
+column() { rows "$2" | cut -f "$1"; } # NUMBER LOG: prints this column
 files="README.md config.json log.tsv model.safetensors tokenizer_config.json training.safetensors "
 listed() { ls -A "$1" | joined; }
 # logged FOLDER: prints the log without its column of speeds.

@@ -200,7 +200,7 @@ like "without bfloat16 instructions there is a note" 'note: computing on the CPU
 error "--precision fp16 is an error" '--precision fp16' run --precision fp16 in.bed
 
 # ---- usage ----
-usage() { # NAME STATUS STREAM COMMAND...
+usage() { # NAME STATUS STREAM COMMAND...: the command exits with STATUS and prints a usage to STREAM
     what=$1 want=$2 stream=$3; shift 3
     "$@" >usage.out 2>usage.err; status=$?
     is "$what: status $want" "$status" "$want"

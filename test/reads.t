@@ -156,7 +156,7 @@ annotate pg.bam -O sam -T ref.fa | grep '^@PG' | tail -n 1 | tr '\t' '\n' >pg
 is "a second run is chained" "$(grep '^ID\|^PP' pg | joined)" "ID:caduceus.1 PP:caduceus "
 { printf '@PG\tID:a\n@PG\tID:b\tPP:a\n@PG\tID:c\tPP:a\n'; } >two.sam
 annotate two.sam >got.sam; samtools view -h two.sam -o wanted.sam
-chains() { grep "PN:$1" "$2" | grep -o "PP:[^$tab]*" | sort; } # PROGRAM FILE
+chains() { grep "PN:$1" "$2" | grep -o "PP:[^$tab]*" | sort; } # PROGRAM FILE: prints the PP fields of its @PG lines
 agree "chained as samtools does, one for each chain" 'chains samtools wanted.sam' 'chains caduceus got.sam'
 for f in sam bam; do
     annotate --no-PG in.$f -o nopg.$f

@@ -2,16 +2,16 @@
 """Independent float64 reference of the Caduceus model, of the scores of caduceus annotate (regions and variants) and
 of caduceus eval.
 
-Shares no code with the C project; it exists to catch its mistakes. PS with fused_add_norm is computed as
+It shares no code with the C project, so that it can find mistakes of the C code. PS with fused_add_norm is computed as
 published, with the two halves of the channels exchanged in every block, not by folding weights.
 
   reference.py verify DIR...                        compare with DIR/expected.safetensors; exit 1 above 2e-6
-  reference.py annotate -m DIR -T FASTA [...] BED   chrom, start, end and the scores, one line per region
-  reference.py variants DIR FASTA VCF [...]         chrom, pos, ref, alt, llr, dpll, n, dist, cos, note; --score none
-                                                    writes their geometry, without a model if DIR is -
-  reference.py evaluate -m DIR -T FASTA [...] BED   group, predictor, bases, loss, bits, accuracy, perplexity
-  reference.py random OUTDIR --seed S [--set k=v]   a random checkpoint with its expected tensors
-  reference.py sample OUTDIR --n 24 --seed S        many, which between them cover every switch; --set k=v holds some
+  reference.py annotate -m DIR -T FASTA [...] BED   print chrom, start, end and the scores, one line per region
+  reference.py variants DIR FASTA VCF [...]         print chrom, pos, ref, alt, llr, dpll, n, dist, cos, note. With
+                                                    --score none no scores are computed; DIR may then be -
+  reference.py evaluate -m DIR -T FASTA [...] BED   print group, predictor, bases, loss, bits, accuracy, perplexity
+  reference.py random OUTDIR --seed S [--set k=v]   write a random checkpoint with its expected tensors
+  reference.py sample OUTDIR --n 24 --seed S        write many, which together have every switch; --set k=v fixes some
 
 Letters as in the C code: B sequences, L tokens, D d_model, E d_inner, N d_state, K d_conv, R dt_rank, V rows;
 in Mamba-2 layers G ngroups, H heads of P = headdim channels.

@@ -222,7 +222,7 @@ error "--grid fits regions only" 'grid' "$caduceus" annotate -m "$data/ps" --gri
 { contig 1 300 31; contig MT 90 32; } >hub.fa
 hub() { "$caduceus" track --quiet -m "$data/ps" -T hub.fa --window 64 "$@"; }
 ok "a track hub" hub --hub hub --genome hg19 --email me@example.org
-in_hub() { for f; do echo "./hg19/$f"; done; } # FILE...
+in_hub() { for f; do echo "./hg19/$f"; done; } # FILE...: prints the paths of these files in the hub
 {   echo ./genomes.txt
     in_hub A.bw C.bw G.bw T.bw chromAlias.txt igv.json igv_session.xml logo_ref.bw pll.bw trackDb.txt
     echo ./hub.txt; } >hub.files

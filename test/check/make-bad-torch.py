@@ -1,6 +1,7 @@
-"""make-bad-torch.py MODEL OUT: PyTorch files made without PyTorch from the folder MODEL, in safetensors: good ones in
-forms that PyTorch does not write itself, and one for each fault of a pickle or its zip archive. Prints name, regular
-expression of the error expected (or "good"), and what it is, separated by tabs. SPDX-License-Identifier: MIT"""
+"""make-bad-torch.py MODEL OUT: converts the safetensors model in the folder MODEL to PyTorch files, without PyTorch.
+Some files are valid, in forms that PyTorch does not write itself; the others have one fault each, of the pickle or its
+zip archive. For each file prints its name, a regular expression of the expected error (or "good") and a description,
+separated by tabs. SPDX-License-Identifier: MIT"""
 import io, json, os, struct, sys, zipfile
 
 MODEL, OUT = sys.argv[1:]

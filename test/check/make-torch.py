@@ -1,6 +1,6 @@
-"""make-torch.py MODEL OUT: writes the weights of the folder MODEL, in safetensors, as PyTorch does:
-OUT/pytorch_model.bin, OUT/sharded/ (two shards, protocol 4), and OUT/last.ckpt as Lightning leaves it. The files of
-test/data/torch were made so from test/data/ps by PyTorch 2.13. SPDX-License-Identifier: MIT"""
+"""make-torch.py MODEL OUT: converts the safetensors model in the folder MODEL with PyTorch, and writes
+OUT/pytorch_model.bin, OUT/sharded/ (two shards, protocol 4), and OUT/last.ckpt in the form of Lightning. It made the
+files of test/data/torch from test/data/ps with PyTorch 2.13. SPDX-License-Identifier: MIT"""
 import argparse, collections, json, os, struct, sys
 
 import torch

@@ -1,7 +1,7 @@
 """mutate-index.py N SEED DATA INDEX COMMAND...: makes N random changes of INDEX and runs the command with each of them.
 
-It must end with 0 or 1, in time and in little memory. Prints a line of counts, and a line for each run that died, hung
-or was stopped by a sanitizer. The index is restored.
+Each run must end with exit status 0 or 1, within limits of time and memory. Prints a line of counts, and a line for
+each run that crashed, hung or was stopped by a sanitizer. The index is restored.
 """
 
 import gzip

@@ -2,12 +2,13 @@
 
 Each command runs a small job. Parts:
   alloc   each allocation fails, once            write, fsync, close, rename   each of these calls fails, once
-  disk    the disk is full after each 4 KB       kill    SIGKILL at a random moment
+  disk    the disk is full after n x 4 KB        kill    SIGKILL at a random moment
   int, term   SIGINT, SIGTERM at a random moment space   1 GB of address space
   tmp     TMPDIR is missing, or read-only        valgrind  under valgrind; only if named
-Afterwards the outputs are whole or absent, the status is 0 or 1 (with one line of error, and then no temporary file is
-left), and the same command, run again, makes the same bytes. --points: at most so many of each part and job, spread
-evenly (default: all; 20 random moments). Prints a line of counts for each job and part, and a line for each failure.
+Afterwards the outputs must be complete or absent, and the status must be 0, or 1 with one line of error and no
+temporary file left. The same command, run again, must write the same bytes. --points: the maximum number of faults of
+each part and job, spread evenly (default: all; 20 random moments). Prints a line of counts for each job and part, and
+a line for each failure.
 """
 
 import argparse

@@ -1,13 +1,13 @@
 """check.py WHAT ARGUMENT...: compares caduceus with PyTorch and the libraries of Hugging Face. Prints "ok NAME" or
 "not ok NAME" for each check, and the reason of a failure in lines that begin with #. SPDX-License-Identifier: MIT
 
-  golden FOLDER...      the module of modeling_caduceus.py has the results of golden checkpoints
-  written FOLDER...     what caduceus wrote is loaded, no key missing, and gives the results that caduceus gives
+  golden FOLDER...      modeling_caduceus.py computes the expected results of golden checkpoints
+  written FOLDER...     checkpoints of caduceus load without missing keys and give the results of caduceus
   auto FOLDER...        the same through auto classes, with the code of a model in the hub's cache
-  saved FOLDER...       what transformers saves is read by caduceus
-  made KINDS FOLDER...  so is what make.py writes: kinds with commas between them, or all
-  adapters FOLDER...    so are adapters of peft to the models of these folders
-  hub FOLDER            what huggingface_hub downloads, caduceus finds, and the other way round
+  saved FOLDER...       caduceus reads the checkpoints that transformers saves
+  made KINDS FOLDER...  caduceus reads the checkpoints that make.py writes; KINDS is a list with commas, or all
+  adapters FOLDER...    caduceus reads the adapters that peft makes for the models of these folders
+  hub FOLDER            caduceus finds what huggingface_hub downloads, and huggingface_hub what caduceus downloads
 
 $CADUCEUS is the command. Everything is written below the current folder."""
 

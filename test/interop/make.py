@@ -1,5 +1,5 @@
-"""make.py FOLDER OUT [KIND...]: writes the checkpoint of FOLDER as PyTorch writes checkpoints, each kind as OUT/KIND,
-with config.json and what is expected of it. Needs torch and safetensors. SPDX-License-Identifier: MIT
+"""make.py FOLDER OUT [KIND...]: writes the checkpoint of FOLDER in the forms in which PyTorch checkpoints occur, each
+to OUT/KIND, with config.json and expected results. Needs torch and safetensors. SPDX-License-Identifier: MIT
 
 Kinds that keep every value get FOLDER's expected*.safetensors. half and bfloat16 get a folder `rounded`, with their
 values in a float32 model.safetensors. Without KIND: all kinds."""

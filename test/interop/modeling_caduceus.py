@@ -1,8 +1,8 @@
 """modeling_caduceus.py: Caduceus as a model class of transformers, slow and simple. SPDX-License-Identifier: MIT
 
-It has the published names of tensors, ties and buffers, and shares no code with the C project. DECLARES_TIES False
-makes classes that tie in their constructors alone, as the published ones do: then transformers from 4.51 on needs
-both names of a tied tensor in the file.
+It has the published names of tensors, ties and buffers, and shares no code with the C project. If DECLARES_TIES is
+False, ties are made in the constructors only, as in the published classes; transformers 4.51 and later then needs both
+names of a tied tensor in the file.
 
 Letters: B sequences, L tokens, D d_model, E d_inner, N d_state, K d_conv, R dt_rank, V rows of the vocabulary."""
 
