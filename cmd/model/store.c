@@ -229,7 +229,8 @@ static int blob_fetch(blob_t *b, fetch_t *fetch, const char *path, cad_error_t *
     }
     if (rc != 1) return rc;
     unlink(b->path);
-    return cad_fail(err, CAD_EFORMAT, "%s: what came has %s %s, the hub says %s; it is removed; run the command again",
+    return cad_fail(err, CAD_EFORMAT,
+                    "%s: the downloaded file has %s %s, the hub lists %s; it was deleted; run the command again",
                     b->sink.name, b->git ? "git hash" : "SHA-256", hex, b->file->hash);
 }
 

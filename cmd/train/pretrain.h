@@ -40,7 +40,7 @@ typedef struct {
     cad_file_t log;
     struct timespec begun;
     progress_t progress;
-    int64_t tokens; /* number of tokens of the current step that are computed */
+    int64_t tokens; /* tokens of the current step that have been computed so far */
     double loss;    /* loss of the last step; NaN before the first step */
     int64_t first;  /* the first step of this process */
     bool made;      /* this process created the folder */

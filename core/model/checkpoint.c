@@ -325,7 +325,7 @@ int cad_model_allocate(cad_model_t *m, cad_error_t *err)
     return 0;
 }
 
-/* Sets m->status; cuts a text that is too long at the end of a UTF-8 character. */
+/* Sets m->status. A text that does not fit is truncated at the end of a UTF-8 character. */
 static void set_status(cad_model_t *m, const char *text)
 {
     size_t n = (size_t)snprintf(m->status, sizeof m->status, "%s", text ? text : "");

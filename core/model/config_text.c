@@ -88,8 +88,8 @@ static json_t *known_keys(const cad_config_t *c, const uint8_t *comp, int64_t ro
     return NULL;
 }
 
-/* Returns the keys that caduceus knows, with their values in `kept`, the config.json that the model was opened with; an
- * empty object if there was no config.json. */
+/* kept: the config.json that the model was opened with, or NULL. Returns a new object with the keys that caduceus knows
+ * and the values that they have in `kept`. */
 static json_t *kept_keys(const cad_model_t *m, json_t *kept)
 {
     cad_config_t was;

@@ -341,8 +341,9 @@ int index_clip(const index_file_t *x, const char *contig, int64_t beg, int64_t *
 {
     if (beg >= x->reach)
         return cad_fail(
-            err, CAD_EARG, "%s: an index of this kind ends at base %lld of a contig, before %s:%lld; make %s", x->path,
-            (long long)x->reach, contig, (long long)beg + 1,
+            err, CAD_EARG,
+            "%s: this kind of index covers only the first %lld bases of a contig, and %s:%lld is beyond; make %s",
+            x->path, (long long)x->reach, contig, (long long)beg + 1,
             x->kind == INDEXED_READS ? "a CSI index with `samtools index -c`" : "a CSI index with `bcftools index`");
     *end = cad_min(cad_min(*end, x->reach), HTS_POS_MAX);
     return 0;

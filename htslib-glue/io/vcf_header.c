@@ -188,7 +188,7 @@ static int compare(text_lines_t *t, const bcf_hdr_t *h, notes_t *notes, cad_erro
     return rc;
 }
 
-/* ---- contigs that only the index names ---- */
+/* ---- contigs that are in the index but not in the header ---- */
 
 static int add_names(bcf_hdr_t *h, struct tbx_t *tabix)
 {

@@ -25,8 +25,8 @@ char *hub_path(const hub_t *h, bool of_genome, const char *name);
 int hub_open(hub_t *h, cad_error_t *err);
 /* Writes, syncs and renames the files that hub_open opened. */
 int hub_close(hub_t *h, cad_error_t *err);
-/* Removes the files that are not closed, and the folders that hub_open created if they are empty. Call this after the
- * tracks are freed. */
+/* Removes the files that were not closed. Also removes the folders that hub_open created, unless they contain files.
+ * Call this after the tracks are freed. */
 void hub_free(hub_t *h);
 
 #endif

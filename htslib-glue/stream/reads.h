@@ -39,8 +39,8 @@ typedef struct reads_t { /* the state of SOURCE_READS */
 } reads_t;
 
 /* ---- sam_lines.c ---- */
-/* Compares a line of SAM text with the record that htslib has just parsed from it. Warns of letters that change and of
- * numbers that are rounded. Returns CAD_EFORMAT if htslib would change anything else. */
+/* Compares a line of SAM text with the record that htslib has just parsed from it. Warns if
+ * htslib changed a letter of SEQ or rounded a number. Returns CAD_EFORMAT if it changed anything else. */
 int sam_line_check(reads_t *r, const bam1_t *b, cad_error_t *err);
 
 /* ---- read_tags.c: the sink ---- */

@@ -254,7 +254,7 @@ static int reserve_line(htsFile *fp, const bcf_hdr_t *h, bcf1_t *rec, cad_error_
     for (int i = 0; i < rec->n_fmt; i++) n += name_length(h, rec->d.fmt[i].id);
     for (int i = 0; i < rec->n_info; i++) {
         const bcf_info_t *f = &rec->d.info[i];
-        n += name_length(h, f->key) + (f->vptr ? 6 * (size_t)f->vptr_len : 0); /* not in rec->shared if new */
+        n += name_length(h, f->key) + (f->vptr ? 6 * (size_t)f->vptr_len : 0); /* rec->shared lacks new values */
     }
     return ks_resize(&fp->line, n) < 0 ? cad_out_of_memory(err) : 0;
 }

@@ -59,7 +59,7 @@ static size_t put_word(uint8_t *data, size_t n, size_t room, size_t at, uint64_t
     return splice(data, n, room, at, draw(s, 2) ? end - at : 0, w, strlen(w));
 }
 
-/* Replaces a binary number by one at a limit of its type. */
+/* Overwrites a binary integer with a boundary value of its type, such as 0 or the largest. */
 static void put_number(uint8_t *data, size_t n, size_t at, uint64_t *s)
 {
     static const uint64_t edge[] = { 0,
