@@ -1,5 +1,5 @@
-# lib.sh - TAP in shell. A test sources it, calls its functions and ends with `finish`. Numbers in parentheses in the
-# headings of tests are rows of doc/faults.md.
+# lib.sh - functions for tests in shell, which print TAP. A test sources this file and ends with `finish`. Numbers in
+# parentheses in the headings of tests are rows of doc/faults.md.
 # Sourced by test/*.t; SPDX-License-Identifier: MIT
 
 srcdir=${srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
