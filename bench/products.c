@@ -1,5 +1,5 @@
 /* products.c - compares the speed of this program's matrix product with oneDNN's, at the shapes
- * of the published model (D 256): one thread, weights packed beforehand in both, run in turn.
+ * of the published model (D 256): with one thread, packed weights in both, run alternately.
  *     make bench/products && bench/products [ROUNDS]
  * Needs Debian's libdnnl-dev. $CADUCEUS_ISA limits the instruction set of this program only.
  * SPDX-License-Identifier: MIT */
@@ -70,7 +70,7 @@ static dnnl_status_t describe_product(dnnl_primitive_desc_t *d, layout_t a, layo
 }
 #endif
 
-/* Copies p->w (n,k) to *to, in the layout that the product wants. */
+/* Copies p->w (n,k) to *to, in the layout that oneDNN chose for the product. */
 static dnnl_status_t reorder(const product_t *p, layout_t wanted, dnnl_memory_t *to)
 {
     dnnl_dims_t dims = { p->k, p->n };

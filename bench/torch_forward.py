@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """torch_forward.py - runs the published Caduceus-PS forward pass in PyTorch, for
-comparison, on the CPU or a card. The scan is the sequential reference scan: one step
+comparison, on the CPU or a GPU. The scan is the sequential reference scan: one step
 per token, as in the published code without its own kernels.
 
     torch_forward.py MODEL LENGTH THREADS [DEVICE]
@@ -32,7 +32,7 @@ def load(path):
 
 
 def selective_scan(u, dt, A, B, C, D):
-    """u, dt (E,L); A (E,N); B, C (N,L); D (E): y (E,L). One step per token."""
+    """Returns y (E,L) for u, dt (E,L), A (E,N), B, C (N,L), D (E), with one step per token."""
     dA = torch.exp(dt.unsqueeze(-1) * A.unsqueeze(1))  # (E,L,N)
     dBu = (dt * u).unsqueeze(-1) * B.t().unsqueeze(0)  # (E,L,N)
     s, ys = torch.zeros_like(A), []
@@ -65,7 +65,7 @@ def rms(x, weight):
 
 
 def forward(ids, w, layers, comp):
-    """Both halves through every block; the fused norm exchanges them each time."""
+    """Runs both halves of the channels through every block; the fused norm exchanges them in each block."""
     table = w.get("backbone.embeddings.word_embeddings.embedding.weight", w.get("lm_head.lm_head.weight"))
     a, b = table[ids], table[comp[ids.flip(0)]]
     for i in range(layers):

@@ -1,4 +1,4 @@
-/* cmd.h - functions that the commands share; option_table.h has the option table.
+/* cmd.h - declares functions that the commands share. option_table.h has the option table.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -31,40 +31,40 @@ extern const command_t CMD_ANNOTATE, CMD_BENCH, CMD_COMPLETION, CMD_EMBED, CMD_E
     CMD_PREDICT, CMD_PRETRAIN, CMD_TRACK;
 
 /* ---- report.c ---- */
-/* Call this first in a process: it sets up signals, standard descriptors and allocation. */
+/* Sets up signals, standard descriptors and allocation. Every process calls this function first. */
 void cmd_init(void);
 /* Prints "caduceus CMD: message" on stderr; returns 1, the exit status. */
 int cmd_fail(const char *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Prints "caduceus CMD: message" on stderr, of something that is no error. */
+/* Prints "caduceus CMD: message" on stderr, for a message that is not an error. */
 void cmd_say(const char *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Prints "caduceus CMD: warning: message" on stderr. */
 void cmd_warn(const char *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Flushes stdout; returns 0, or 1 after reporting an error. Every command calls it last. */
+/* Flushes stdout; returns 0, or 1 after reporting an error. Every command calls this function last. */
 int cmd_finish(const char *cmd);
 
-/* ---- options.c: acting on the options of option_table.h ---- */
+/* ---- options.c: functions that act on the options of option_table.h ---- */
 /* Returns the model that -m or $CADUCEUS_MODEL names; NULL if that is the bundled one, or none is named. */
 const char *options_model(const options_t *o);
 /* Opens a context with these options for windows of up to max_len tokens. */
 int options_open_context(const options_t *o, const cad_model_t *model, int64_t max_len, cad_context_t **ctx,
                          cad_error_t *err);
-/* Opens a trainer with this recipe and these options' device, precision and threads. */
+/* Opens a trainer with this recipe and with the device, precision and threads that the options give. */
 int options_open_trainer(const options_t *o, cad_model_t *model, cad_recipe_t *recipe, cad_trainer_t **trainer,
                          cad_error_t *err);
 /* Opens the model that options_model() names, or else the bundled model. Returns 0, or 1 after reporting an error. */
 int options_open_model(const options_t *o, cad_model_t **model);
 
-/* Saves the model into folder dir; signals are delayed until it is done. */
+/* Saves the model into folder dir. Signals are delayed until all its files are written. */
 int options_save_model(const cad_model_t *model, const char *dir, const cad_save_t *how, cad_error_t *err);
 
-/* Appends " mask=..." for the provenance. */
+/* Appends " mask=..." to t, the form in which the provenance stores --mask. */
 void option_mask_text(int64_t mask, text_t *t);
-/* Adds to p where results come from. contigs: the reference's checksum, or NULL; options: the options that change
- * results. Both are borrowed, so they must outlive p. */
+/* Adds to p the keys that say where results come from. contigs: checksum of the reference, or NULL; options: text of
+ * the options that affect results. p borrows both, so they must outlive p. */
 void options_provenance(provenance_t *p, const cad_model_t *model, const cad_context_t *ctx, const char *contigs,
                         const text_t *options);
-/* Does the same as options_provenance, without a context. model: the SHA-256 of the model. All texts are borrowed, so
- * they must outlive p. */
+/* Does the same as options_provenance, without a context. model: SHA-256 of the model. p borrows all texts, so they
+ * must outlive p. */
 void options_provenance_of(provenance_t *p, const char *model, const char *contigs, const text_t *options,
                            const char *precision, const char *device);
 /* Adds the files of the model to the ledger, as inputs. */
@@ -73,12 +73,12 @@ void options_input_model(const options_t *o, ledger_t *l);
 int option_index(const char *cmd, const char *arg, index_t *index);
 /* Parses --shard. Returns 0, or 1 after reporting an error. */
 int option_shard(const char *cmd, const char *arg, shard_t *shard);
-/* Returns whether the shard's output at path exists already and is complete; says so on stderr if it does. */
+/* Returns true if the shard's output at path exists already and is complete, after saying so on stderr. */
 bool options_part_done(const options_t *o, const char *path, const provenance_t *p);
 /* Returns the number of tokens to compute in one batch. */
 int64_t options_batch(const options_t *o);
 
-/* Holds the values of -r, -R, -t and -L, in the order given. how: the option's letter. */
+/* The values of -r, -R, -t and -L, in the order given. how: letter of the option; text: its value. */
 typedef struct limits_t {
     struct {
         int how;
@@ -87,7 +87,7 @@ typedef struct limits_t {
     int n;
 } limits_t;
 int limits_take(limits_t *l, const char *cmd, int how, const char *text);
-/* Opens the regions given by the options whose letters are in `hows` as *r; *r is NULL if there are none. */
+/* Sets *r to the regions given by the options whose letters are in `hows`, or to NULL if none was given. */
 int limits_open(const limits_t *l, const char *hows, regions_t **r, const names_t *names, cad_error_t *err);
 
 /* Adds the files of the limits to the ledger, as inputs. */
@@ -97,8 +97,9 @@ void options_inputs(const options_t *o, const char *reference, const char *alias
                     ledger_t *l);
 /* True if one of the limits is read from standard input. */
 bool limits_stream(const limits_t *l);
-/* Add a text, or all limits, to a digest; runs with different digests cannot be shards of one run. */
+/* Returns the digest with the text s added. Runs with different digests cannot be shards of one run. */
 uint64_t text_digest(const char *s, uint64_t digest);
+/* Returns the digest with all limits added. */
 uint64_t limits_digest(const limits_t *l, uint64_t digest);
 
 /* ---- progress.c ---- */

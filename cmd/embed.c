@@ -1,5 +1,5 @@
 /* embed.c - caduceus embed: writes a matrix of embeddings for machine learning, and a file of the names of its rows.
- * It runs the code of annotate with other defaults.
+ * The command runs the code of annotate with other defaults.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -7,32 +7,34 @@
 
 static const char USAGE[] =
     "Usage: caduceus embed [options] IN -o OUT.npy\n\n"
-    "Writes one embedding a row for the records of a FASTA or FASTQ, the regions of a\n"
-    "BED, or the ALT alleles of a VCF or BCF: a float32 matrix that numpy.load opens,\n"
-    "and the names of its rows in OUT.tsv. IN may be -, and compressed.\n\n"
+    "Writes a float32 matrix that numpy.load opens. Each row is the embedding of a FASTA\n"
+    "or FASTQ record, a BED region, or an ALT allele of a VCF or BCF. Writes the names\n"
+    "of the rows to OUT.tsv. IN may be compressed; - is standard input.\n\n"
     "Options:\n"
     "  -T, --reference FASTA  reference of regions and variants; also --fasta-ref\n"
-    "      --chr-alias FILE   other names of its contigs: a line each, tab-separated\n"
+    "      --chr-alias FILE   other names of the reference's contigs: one contig per\n"
+    "                         line, names separated by tabs\n"
     "      --in-format FMT    \f\n"
-    "  -o, --output OUT.npy   the matrix; OUT.tsv and OUT.npy.json come beside it; OUT.npz\n"
-    "                         with --pool none holds an array for each row of OUT.tsv\n"
-    "  -r, --region REGION    only what overlaps CONTIG[:BEG-END], counted from 1\n"
-    "  -R, --regions-file FILE|REGION  the same, of a BED\n"
-    "  -t, --targets FILE|REGION  the same without an index; variants by their POS\n"
-    "  -L, --targets-file BED the same, of a BED\n"
-    "      --pool HOW         mean, max, center, or none: a row for each base [mean]\n"
+    "  -o, --output OUT.npy   the matrix; OUT.tsv and OUT.npy.json are written beside it;\n"
+    "                         OUT.npz (with --pool none) holds an array for each row\n"
+    "                         of OUT.tsv\n"
+    "  -r, --region REGION    only records that overlap CONTIG[:BEG-END], counted from 1\n"
+    "  -R, --regions-file FILE|REGION  as -r, with the regions of a BED\n"
+    "  -t, --targets FILE|REGION  as -r, but uses no index and tests the POS of variants\n"
+    "  -L, --targets-file BED as -t, with the regions of a BED\n"
+    "      --pool HOW         mean, max or center; none writes a row for each base [mean]\n"
     "      --window W         bases in a window, flanks included [the model's length]\n"
     "      --flank F          context on each side [min(1024, W/4); variants:\n"
     "                         min(1024, (W-1)/2)]\n"
     "      --clip             clip regions at contig ends instead of stopping\n"
-    "      --split            pool the blocks of BED12 rows\n"
+    "      --split            pool only the blocks of BED12 rows\n"
     "      --n-token          encode N as the token N, not as PAD\n"
     "      --sep              end every window with the SEP token\n"
-    "Variants, a row for each ALT: the embeddings of REF and ALT side by side:\n"
-    "      --difference       ALT less REF instead\n"
-    "      --pool-window P    bases pooled on each side [768]\n"
+    "Variants (the row of an ALT is the embedding of REF followed by that of ALT):\n"
+    "      --difference       write ALT minus REF instead\n"
+    "      --pool-window P    bases pooled on each side of the variant [768]\n"
     "      --anchor A         bases before the variant in a window of --window bases\n"
-    "      --check-ref e|w    REF differs from FASTA: stop, or a row of NaN [e]\n"
+    "      --check-ref e|w    if REF differs from the FASTA, e stops, w writes NaN [e]\n"
     "Other:\n"
     "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
     "      --dry-run          count windows and tokens, estimate time and size\n" PROGRESS_USAGE OPTIONS_USAGE

@@ -6,24 +6,23 @@
 
 static const char USAGE[] =
     "Usage: caduceus eval [options] -T ref.fa [-L intervals.bed --split valid]\n\n"
-    "Hides bases, asks the model (or each, if -m is repeated) for them, and prints a table\n"
-    "of loss, bits per base, accuracy and perplexity; and of Markov models at the very same\n"
-    "bases.\n\n"
+    "Masks bases, predicts them, and prints a table of loss, bits per base, accuracy and\n"
+    "perplexity: of the model, or of each -m, and of Markov models at the same bases.\n\n"
     "Options:\n"
     "  -T, --reference FASTA  the reference, plain or bgzip; also --fasta-ref\n"
-    "  -L, --targets-file BED intervals; its fourth column names splits, as train, valid\n"
-    "                         [all contigs]\n"
+    "  -L, --targets-file BED intervals; column 4 names the split of each, such as train\n"
+    "                         or valid [all contigs]\n"
     "      --split NAME       only the intervals of this split [all splits]\n"
-    "  -r, --region REGION    only what overlaps CONTIG[:BEG-END], counted from 1\n"
+    "  -r, --region REGION    only intervals in CONTIG[:BEG-END], counted from 1\n"
     "  -o, --output FILE      the table; - is standard output [-]\n"
     "      --mask HOW         each, stride:K or none [stride:8]\n"
     "      --window W         bases in a window, flanks included [the model's length]\n"
     "      --flank F          context on each side [min(1024, W/4)]\n"
-    "      --skip-soft-masked lower-case bases are context, but not evaluated\n"
-    "      --sample N         only N windows, drawn at random [all windows]\n"
-    "      --seed S           of the draw [1]\n"
+    "      --skip-soft-masked use lower-case bases as context, do not evaluate them\n"
+    "      --sample N         evaluate only N windows, drawn at random [all windows]\n"
+    "      --seed S           seed of that draw [1]\n"
     "      --markov K         Markov models of orders 0 to K, at most 12, or none [12]\n"
-    "      --markov-split NAME  the split that they are fitted on [train]\n"
+    "      --markov-split NAME  the split that Markov models are fitted to [train]\n"
     "      --dry-run          count windows and tokens, estimate time\n" PROGRESS_USAGE OPTIONS_USAGE "\nExamples:\n"
     "  caduceus eval -T hg38.fa -L corpus.bed --split valid\n"
     "  caduceus eval -T hg38.fa --sample 50 --markov none\n";
@@ -38,7 +37,7 @@ typedef struct {
     const char *output, *split, *markov_split;
     limits_t limits;
     int64_t sample, seed, markov; /* markov: order of the largest Markov model; -1: no Markov models */
-    bool dry_run, baseline;       /* baseline: the user gave --markov */
+    bool dry_run, baseline;       /* baseline: true if the user gave --markov */
 } args_t;
 
 typedef struct { /* the table, written when all models are evaluated */
@@ -142,8 +141,8 @@ static int open_output(const args_t *a, report_t *table, cad_error_t *err)
     return rc || a->dry_run ? rc : output_open(&table->out, a->output, output_is_gz(a->output), err);
 }
 
-/* Finds the split that the Markov models (the baseline) are fitted to. If there is none, they are omitted, unless
- * the user asked for them. */
+/* Finds the split that the Markov models (the baseline) are fitted to. If the split is missing, omits the Markov
+ * models with a warning; returns an error if the user gave --markov or --markov-split. */
 static int find_baseline(evaluation_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;
@@ -151,7 +150,7 @@ static int find_baseline(evaluation_t *t, cad_error_t *err)
     t->eval->fitted = splits_find(&t->splits, "--markov-split", a->markov_split ? a->markov_split : "train", err);
     if (t->eval->fitted >= 0) t->eval->markov = &t->markov;
     else if (a->markov_split || a->baseline) return t->eval->fitted;
-    else if (!a->o.quiet) cmd_warn("eval", "no Markov models beside the model: %s", err->text);
+    else if (!a->o.quiet) cmd_warn("eval", "no Markov models are fitted: %s", err->text);
     return 0;
 }
 
@@ -300,7 +299,7 @@ static int run_eval(int argc, char **argv)
     return rc || cmd_finish("eval") ? 1 : 0;
 }
 
-const command_t CMD_EVAL = { "eval",   "tell how well a model predicts held-out sequence, beside Markov models",
+const command_t CMD_EVAL = { "eval",   "measure how well a model predicts held-out sequence, against Markov models",
                              run_eval, USAGE,
                              NULL,     OPTIONS_SHORT "T:o:r:L:",
                              LONGS,    NULL };

@@ -1,5 +1,5 @@
 /* merge.c - caduceus merge: joins the parts of a run, which are the files that --shard wrote, into one file. Values
- * and records are written by the same code as in an unsharded run, so the result has the same bytes as its output.
+ * and records are written by the same code as in a run without shards, so the result has the same bytes.
  * SPDX-License-Identifier: MIT
  */
 #include <fcntl.h>
@@ -13,12 +13,12 @@
 
 static const char USAGE[] = "Usage: caduceus merge [options] -o OUT PART...\n\n"
                             "Joins all parts of a run that was cut with --shard: BED, bedGraph, bigWig, .npy,\n"
-                            "SAM, BAM, CRAM, VCF or BCF. The parts may come in any order; beside each lies its\n"
-                            ".json, which must tell that they are all shards of one run.\n\n"
+                            "SAM, BAM, CRAM, VCF or BCF. The parts may be given in any order. The .json file\n"
+                            "beside each part must show that all of them are shards of the same run.\n\n"
                             "Options:\n"
-                            "  -o, --output OUT       the whole\n"
+                            "  -o, --output OUT       the joined output\n"
                             "  -T, --reference FASTA  reference of CRAM; also --fasta-ref\n"
-                            "      --write-index[=csi|bai|tbi]  an index beside reads or variants [csi]\n"
+                            "      --write-index[=csi|bai|tbi]  also write an index of reads or variants [csi]\n"
                             "  -@, --threads N        threads that compress [1]\n"
                             "  -h, --help             this text\n"
                             "\nExamples:\n"
@@ -31,7 +31,7 @@ typedef struct {
     int64_t threads;
     char **part;
     int n, *order; /* part[order[k]] is shard k + 1 */
-    json_t *json;  /* the provenance that all parts share, without the keys of a shard */
+    json_t *json;  /* the provenance that all parts share, without the keys that describe a shard */
 } args_t;
 
 static const char *part_at(const args_t *a, int k) { return a->part[a->order[k]]; }
@@ -65,7 +65,8 @@ static int parse_args(args_t *a, int argc, char **argv)
     if (!a->output) return cmd_fail("merge", "name the output with -o");
     if (!a->n) return cmd_fail("merge", "name the parts");
     for (int i = 0; i < a->n; i++)
-        if (!strcmp(a->part[i], "-")) return cmd_fail("merge", "standard input is no part: its .json is missing");
+        if (!strcmp(a->part[i], "-"))
+            return cmd_fail("merge", "standard input cannot be a part, since it has no .json file");
     return 0;
 }
 
@@ -78,8 +79,8 @@ typedef struct {
     char value[32];
 } graph_t;
 
-/* True for a line before the rows of a part: provenance, then column names. *named: the line of column names has
- * been read. */
+/* Returns true for a header line of a part: lines of provenance, then the line of column names. Sets *named once the
+ * line of column names has been read. */
 static bool is_header(const kstring_t *l, bool *named)
 {
     if (*named || l->s[0] != '#') return false;
@@ -104,7 +105,7 @@ static int graph_line(graph_t *g, const input_t *in, const kstring_t *l, output_
     size_t n = strcspn(l->s, "\t");
     int rc = 0;
     if (n == 0 || sscanf(l->s + n, "\t%lld\t%lld\t%31s", &beg, &end, value) != 3)
-        return cad_fail(err, CAD_EFORMAT, "%s:%lld: no bedGraph line", in->path, (long long)in->line);
+        return cad_fail(err, CAD_EFORMAT, "%s:%lld: not a line of a bedGraph", in->path, (long long)in->line);
     if (g->end != beg || n != g->contig.l || memcmp(g->contig.s, l->s, n) || strcmp(g->value, value)) {
         rc = put_run(g, out, err);
         g->contig.l = 0;
@@ -233,8 +234,8 @@ static int begin_records(const args_t *a, records_t *t, const htsFormat *in, cad
     return rc ? rc : records_begin(&t->out, t->reads, t->variants, a->reference, &t->pool, err);
 }
 
-/* Checks that records of a part mean the same under the output's header. Returns CAD_EFORMAT if the part has other
- * contigs. */
+/* Checks that h, the header of a part, has the contigs of the output's header in the same order, because records
+ * refer to contigs by number. Returns CAD_EFORMAT if it has other contigs. */
 static int same_contigs(const records_t *t, const sam_hdr_t *h, const char *path, cad_error_t *err)
 {
     int n = sam_hdr_nref(t->reads);
@@ -245,8 +246,8 @@ static int same_contigs(const records_t *t, const sam_hdr_t *h, const char *path
     return same ? 0 : cad_fail(err, CAD_EFORMAT, "%s: other contigs than in the first part", path);
 }
 
-/* Does the same as same_contigs for variants: compares contigs, samples, and the names in INFO, FORMAT and FILTER,
- * which BCF numbers. */
+/* Does the same as same_contigs for variants: compares contigs, samples, and the names of INFO, FORMAT and FILTER,
+ * to which BCF records refer by number. */
 static int same_names(const records_t *t, const bcf_hdr_t *h, const char *path, cad_error_t *err)
 {
     bool same = bcf_hdr_nsamples(t->variants) == bcf_hdr_nsamples(h);
@@ -270,7 +271,7 @@ static int copy_reads(records_t *t, htsFile *fp, sam_hdr_t *h, const char *path,
     return got == -1 ? records_end(fp, path, err) : cad_fail(err, CAD_EIO, "%s: damaged or cut short", path);
 }
 
-/* Copies the records of a part. All parts are read with the output's header; htslib adds to it a declaration for
+/* Copies the records of a part. All parts are read with the output's header, to which htslib adds a declaration for
  * each tag that no part declares. */
 static int copy_variants(records_t *t, htsFile *fp, const char *path, cad_error_t *err)
 {
@@ -363,8 +364,8 @@ static int same_kind(const args_t *a, parts_t *kind, cad_error_t *err)
     return rc;
 }
 
-/* Writes the .json file that an unsharded run leaves beside bigWigs and matrices: the provenance of the parts,
- * without the shard's work. */
+/* Writes the .json file that a run without shards writes beside a bigWig or a matrix: the provenance that all parts
+ * share, without the key "work", which describes a shard. */
 static int write_json(const args_t *a, output_t *json, cad_error_t *err)
 {
     text_t t = { 0 };

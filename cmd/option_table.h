@@ -74,7 +74,7 @@ enum { /* codes of shared options without a letter */
     "  -d, --device DEV       auto, cpu, cuda or cuda:I [auto]\n"                        \
     "      --precision P      fp32 or bf16 [CPU: fp32, CUDA: bf16]\n"                    \
     "      --quiet            no progress, notes or warnings\n"                          \
-    "      --verbosity N      above 3, messages of htslib too [3]\n"                     \
+    "      --verbosity N      above 3, also print messages of htslib [3]\n"              \
     "  -h, --help             this text\n"
 /* for the commands that show progress */
 #define OPTIONS_PROGRESS OPT_VALUE("progress", OPT_PROGRESS)
@@ -106,9 +106,9 @@ int windows_take(settings_t *set, const char *cmd, int c, const char *arg);
 #define OPTIONS_NEW_MODEL                                                                                  \
     OPT_VALUE("config", OPT_CONFIG), OPT_VALUE("d-model", OPT_D_MODEL), OPT_VALUE("n-layer", OPT_N_LAYER), \
         OPT_VALUE("rcps", OPT_RCPS)
-#define NEW_MODEL_USAGE                \
-    "      --d-model D        [256]\n" \
-    "      --n-layer N        [4]\n"   \
+#define NEW_MODEL_USAGE                                             \
+    "      --d-model D        width of the residual stream [256]\n" \
+    "      --n-layer N        number of layers [4]\n"               \
     "      --rcps yes|no      Caduceus-PS, else Caduceus-Ph [yes]\n"
 typedef struct new_model_t {
     const char *config;       /* path of a config.json; NULL: a small model of the published architecture */
@@ -133,7 +133,8 @@ typedef struct training_t {
     bool recompute;
 } training_t;
 int training_take(training_t *t, const char *cmd, int c, const char *arg);
-/* True if training sequences are reverse-complemented at random: as --rc-aug says; if it is not given, only for Ph. */
+/* Returns true if training sequences are to be reverse-complemented at random: the value of --rc-aug, or true only for
+ * Ph if --rc-aug was not given. */
 bool training_turns(const training_t *t, const cad_model_t *model);
 
 /* ---- labelled sequences: finetune, predict ---- */
@@ -147,7 +148,7 @@ bool training_turns(const training_t *t, const cad_model_t *model);
     "                         [label; BED: 4]\n"                                           \
     "      --sequence-column NAME  the column of sequences in a table [sequence or seq]\n" \
     "      --window W         longest sequence, in bases [the model's length]\n"           \
-    "      --crop             take the middle of longer ones instead of stopping\n"
+    "      --crop             use the middle of longer sequences instead of stopping\n"
 typedef struct label_options_t {
     const char *reference, *format, *labels, *sequence; /* NULL: not given */
     int64_t window;                                     /* longest sequence in bases; 0: as long as the model allows */

@@ -9,7 +9,7 @@
 #include "io/shard.h"
 #include "cmd.h"
 
-#define MANY (1 << 20) /* number of CPUs if nothing limits them */
+#define MANY (1 << 20) /* stands for "no limit" in a number of CPUs */
 #define SMALL_MODEL "{\"d_model\": 256, \"n_layer\": 4, \"vocab_size\": 12, \"rcps\": true}"
 
 /* ---- the number of threads ---- */
@@ -29,8 +29,8 @@ static int64_t group_cpus(const char *group)
     return n;
 }
 
-/* Returns the number of CPUs that this process may use: the least that its cgroup (version 2) or a parent of it
- * allows. */
+/* Returns the number of CPUs that this process may use: the smallest number that its cgroup (version 2) or any
+ * parent of that cgroup allows. */
 static int64_t cgroup_cpus(void)
 {
     char line[4096], *group = NULL;
@@ -189,8 +189,8 @@ int labels_take(label_options_t *o, const char *cmd, int c, const char *arg)
 
 /* ---- models, contexts, trainers ---- */
 
-/* Returns the path of the bundled model: in the build tree, in the data folder of the prefix where the binary or
- * the bcftools plugin is, or where it was installed. */
+/* Returns the path of the bundled model. Tries the build tree, then the data folder beside the folder of the binary or
+ * of the bcftools plugin. If both are missing, returns the path set at build time, which may not exist. */
 static const char *bundled(char *buf, size_t size)
 {
     static const char *const places[] = { "/models/human-small", "/../share/caduceus/models/human-small",
@@ -271,7 +271,7 @@ int options_open_model(const options_t *o, cad_model_t **model)
     return 0;
 }
 
-/* Writes the options given as a JSON object with members of config.json. */
+/* Writes the options that were given to t, as a JSON object with the keys of config.json. */
 static void put_changes(const new_model_t *n, text_t *t)
 {
     const char *sep = "{";
@@ -296,7 +296,7 @@ int new_model_open(const new_model_t *n, cad_model_t **model, int64_t max_len, u
     free(base);
     if (rc == 0) rc = cad_model_create(model, config, max_len, seed, err);
     free(config);
-    /* the library does not know the file's name and says config.json */
+    /* the library does not know the path of the file, so its message says config.json */
     if (rc && path && !strncmp(err->text, "config.json", 11)) {
         cad_error_t named;
         cad_fail(&named, rc, "%s%s", path, err->text + 11);
@@ -314,7 +314,7 @@ int options_save_model(const cad_model_t *model, const char *dir, const cad_save
     return rc;
 }
 
-/* ---- what several commands need ---- */
+/* ---- functions that several commands need ---- */
 
 void option_mask_text(int64_t mask, text_t *t)
 {
@@ -391,7 +391,7 @@ bool options_part_done(const options_t *o, const char *path, const provenance_t 
     provenance_json(p, &json);
     done = !json.failed && part_done(path, &json);
     text_free(&json);
-    if (done && !o->quiet) cmd_say(o->cmd, "%s is there and whole; nothing to do", path);
+    if (done && !o->quiet) cmd_say(o->cmd, "%s exists already and is complete; nothing to do", path);
     return done;
 }
 

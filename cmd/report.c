@@ -1,4 +1,4 @@
-/* report.c - what a process does first, and its messages on stderr.
+/* report.c - sets up the process, and prints messages on stderr.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -8,8 +8,8 @@
 
 #include "cmd.h"
 
-/* Allocates memory and never returns NULL: when memory is out, the process ends. Given to jansson, whose version 2.14
- * frees a string twice when an allocation fails. */
+/* Allocates n bytes, or ends the process if there is no memory. jansson is set to use this function, because jansson
+ * 2.14 frees a string twice when an allocation fails. */
 static void *must_alloc(size_t n)
 {
     void *p = malloc(n);

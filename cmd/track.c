@@ -12,23 +12,25 @@ static const char USAGE[] =
     "Scores every base of whole contigs, or of regions, as bigWig or bedGraph tracks.\n\n"
     "Options:\n"
     "  -T, --reference FASTA  the reference, plain or bgzip; also --fasta-ref\n"
-    "      --chr-alias FILE   other names of its contigs: a line each, tab-separated\n"
+    "      --chr-alias FILE   other names of the reference's contigs: one contig per\n"
+    "                         line, names separated by tabs\n"
     "  -r, --region REGION    CONTIG[:BEG-END], counted from 1 [all contigs]\n"
-    "  -R, --regions-file FILE|REGION  the same, of a BED\n"
-    "  -L, --targets-file BED the same, of a BED\n"
-    "  -o, --output OUT       .bw, .bedGraph or .bedGraph.gz; for several tracks the\n"
-    "                         beginning of their names; - is bedGraph [-]\n"
-    "      --hub DIR          a UCSC track hub and IGV sessions instead of -o: pll, logo\n"
-    "                         and logo_ref unless --score says otherwise\n"
-    "      --genome NAME      its genome, as hg38\n"
-    "      --email ADDRESS    its contact\n"
-    "  -O, --output-fmt FMT   bw, bedGraph or bedGraph.gz [by the name, else bw]\n"
+    "  -R, --regions-file FILE|REGION  the regions of a BED\n"
+    "  -L, --targets-file BED the regions of a BED\n"
+    "  -o, --output OUT       a .bw, .bedGraph or .bedGraph.gz file; with several tracks,\n"
+    "                         the prefix of their names; - is bedGraph on standard\n"
+    "                         output [-]\n"
+    "      --hub DIR          write a UCSC track hub and IGV sessions instead of -o, with\n"
+    "                         the scores pll, logo and logo_ref unless --score is given\n"
+    "      --genome NAME      genome of the hub, such as hg38\n"
+    "      --email ADDRESS    contact address of the hub\n"
+    "  -O, --output-fmt FMT   bw, bedGraph or bedGraph.gz [by the suffix of OUT, else bw]\n"
     "      --score LIST       \f\n"
     "      --mask HOW         each, stride:K or none [stride:8]\n"
     "      --window W         bases in a window, flanks included [the model's length, at\n"
     "                         most 16384]\n"
     "      --flank F          context on each side [min(1024, W/4)]\n"
-    "      --skip-soft-masked lower-case bases are context, but not scored\n"
+    "      --skip-soft-masked use lower-case bases as context, do not score them\n"
     "      --decimals N       digits after the point, 0 to 6 [3]\n"
     "      --n-token          encode N as the token N, not as PAD\n"
     "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
@@ -115,9 +117,9 @@ static int take_option(void *args, int c, const char *arg)
 
 static int check_hub(const args_t *a)
 {
-    if (!a->genome || !a->email) return cmd_fail("track", "--hub needs --genome, as hg38, and --email");
+    if (!a->genome || !a->email) return cmd_fail("track", "--hub needs --genome, such as hg38, and --email");
     if (!*a->genome || strpbrk(a->genome, "/ \t\n\"\\&<>") || *a->genome == '.')
-        return cmd_fail("track", "--genome %s: expected a name as hg38", a->genome);
+        return cmd_fail("track", "--genome %s: expected a name such as hg38", a->genome);
     if (strpbrk(a->email, "\n\t ")) return cmd_fail("track", "--email %s: expected an address", a->email);
     if (strcmp(a->output, "-") || a->format || a->shard.of)
         return cmd_fail("track", "--hub names its files itself; -o, -O and --shard do not fit");
@@ -165,7 +167,7 @@ static track_format_t format_of(const args_t *a)
     return FORMAT_BIGWIG;
 }
 
-/* Names a track's file in the hub's folder: NAME.bw, or for the bases of the sequence logo A.bw to T.bw. */
+/* Sets the path of a track in the hub's folder: NAME.bw, or A.bw, C.bw, G.bw or T.bw for a base of a sequence logo. */
 static int name_in_hub(const tracking_t *t, track_t *x, cad_error_t *err)
 {
     char name[40];
@@ -227,7 +229,7 @@ static int open_outputs(tracking_t *t, cad_error_t *err)
     options_inputs(&a->o, a->set.reference, a->aliases, &a->limits, &files);
     rc = a->hub ? open_hub(t, err)
          : t->tracks->n > 1 && !strcmp(a->output, "-")
-             ? cad_fail(err, CAD_EARG, "several tracks need -o, the beginning of their names")
+             ? cad_fail(err, CAD_EARG, "several tracks need -o PREFIX, the prefix of their names")
              : 0;
     for (int k = 0; k < t->tracks->n && rc == 0; k++) {
         rc = name_track(t, &t->tracks->track[k], format, err);
@@ -256,7 +258,7 @@ static int open_engine(tracking_t *t, cad_error_t *err)
     return run_provenance(r, &a->shard, err);
 }
 
-/* True if all tracks of this shard exist already, from an earlier run. */
+/* Returns true if an earlier run has written all tracks of this shard. */
 static bool tracks_done(const tracking_t *t)
 {
     options_t mute = t->a->o;
@@ -270,7 +272,7 @@ static bool tracks_done(const tracking_t *t)
         provenance_add(&p, "track", t->tracks->track[k].name);
         if (!options_part_done(&mute, t->tracks->track[k].path, &p)) return false;
     }
-    if (!t->a->o.quiet) cmd_say("track", "%s: all is there and whole; nothing to do", t->a->output);
+    if (!t->a->o.quiet) cmd_say("track", "%s: all tracks exist already and are complete; nothing to do", t->a->output);
     return true;
 }
 

@@ -1,12 +1,12 @@
 /* backend.cu - the CUDA backend: its tables of operations (core/engine/backend.h and backward.h) for one device, and
  * the one symbol that the module exports.
  *
- * A lane is a stream with its own memory on the device. A batch is copied to the device as tokens and sequence
- * offsets; only its results (logits, pooled rows) are copied back. Every operation except `head`, `pool` and `read`,
- * and `collect` in training, returns once its kernels are queued. An error in a kernel is reported by one of these
- * waiting operations or by a later launch. Each operation is a file with its forward and backward kernels and their
- * launches. Files named _tmpl are compiled for T = float and for T = bf16_t; they list their parameters. nvcc
- * compiles this file, and shim.c includes it for the CPU. SPDX-License-Identifier: MIT
+ * A lane is a stream with its own memory on the device. A batch is copied to the device as tokens and sequence offsets;
+ * only its results (logits, pooled rows) are copied back. The operations `head`, `pool`, `read` and, in training,
+ * `collect` wait until their results are on the host. All others return once their kernels are queued. An error in a
+ * kernel is reported by an operation that waits, or by a later launch. Each operation has a file with its forward and
+ * backward kernels and their launches. Files named _tmpl are compiled for T = float and for T = bf16_t; they list their
+ * parameters. nvcc compiles this file, and shim.c includes it for the CPU. SPDX-License-Identifier: MIT
  */
 #include "weights.h"
 #include "embed.h"
@@ -108,7 +108,7 @@ static void fill_ops(cad_ops_t *ops, bool half)
     ops->back = half ? &back_bf16 : &back_fp32;
 }
 
-/* bfloat16 matrix products need compute capability 8.0 (Ampere). */
+/* Finds device `index`, which must have compute capability 8.0 (Ampere) or later: bfloat16 matrix products need it. */
 static int find_device(cad_ops_t *ops, int index, cad_error_t *err)
 {
     struct cudaDeviceProp prop;

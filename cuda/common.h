@@ -14,7 +14,7 @@
 #include "engine/module.h"
 #include "kinds.h"
 
-/* scan states of a channel that one launch holds in registers; a model with more takes several launches */
+/* scan states of a channel that one launch holds in registers; a model with more states takes several launches */
 #define STATES 16
 #define STEP 32           /* rows of dt_in, B and C that are in shared memory at a time */
 #define AHEAD 4           /* rows that the scan prefetches; divides STEP */
@@ -23,7 +23,7 @@
 #define WHOLE 2048        /* longest sequence that is scanned in one piece: 2 x CHUNK */
 #define PRODUCT_ROWS 8192 /* rows of every matrix product: a constant, so that a row's sums are the same in any batch */
 #define PART_ROWS 512     /* rows of a partial sum of a weight's gradient; divides PRODUCT_ROWS */
-#define SLAB 256          /* rows that one thread sums, when it pools rows and in gradients */
+#define SLAB 256          /* rows that one thread sums, in pooling and in gradients */
 #define PICKS 32768       /* maximum number of rows whose logits are copied at once */
 #define TRAIN_ROWS (PACK > 2 * PRODUCT_ROWS ? PACK : 2 * PRODUCT_ROWS) /* rows of a pack in training */
 
@@ -40,11 +40,11 @@ struct cad_weights_t {
     int64_t D, Dp, V;
     float eps;
     const float **norm, **norm_bias;                     // (layers) pointers to (Dp)
-    const float *norm_f, *norm_f_bias, *embed, *head[2]; // (Dp), (V,Dp)
+    const float *norm_f, *norm_f_bias, *embed, *head[2]; // norms: (Dp) each; embed, head: (V,Dp) each
     CAD_KINDS(WEIGHTS_MEMBER)                            /* one struct for each layer kind, named as the kind */
     void *mem;                                           /* device memory of all weights */
     size_t bytes;
-    char *stage; /* host memory of the same size, allocated by the first renewal; may be NULL */
+    char *stage; /* (bytes) host memory, allocated by the first renewal; may be NULL */
     bool stale;  /* the last renewal of the weights failed */
     cublasLtHandle_t blas;
 };
@@ -59,7 +59,7 @@ struct cad_grads_t {
     const cad_model_t *model;
     void *mem; /* device memory of the weights that the backward pass reads */
     size_t bytes;
-    char *stage; /* host memory of the same size, or NULL */
+    char *stage; /* (bytes) host memory, or NULL */
     bool stale;  /* the last renewal of the weights failed */
     /* Scratch memory of the only grad lane: */
     float *a;       // (rows,Dp) normalised rows
@@ -94,11 +94,11 @@ typedef struct { /* the recorded batch of a lane; see graph.h */
 
 typedef struct {
     const void *at;
-    int64_t width; /* values of a row that tests see */
+    int64_t width; /* values of a row that `read` returns */
     int64_t ld;    /* values from the start of one row to the start of the next */
     int64_t row;   /* index of the first row */
     bool half;
-} part_t; /* where an array of activations lies, for the operation `read` */
+} part_t; /* an array of activations, for the operation `read` */
 
 typedef struct { /* the backend's part of a lane (cad_lane_t.own): one stream, one allocation on the device */
     cudaStream_t stream;
@@ -111,7 +111,7 @@ typedef struct { /* the backend's part of a lane (cad_lane_t.own): one stream, o
     double *slab_sum; // (slabs,D)
     float *out;       // (out_floats) results, before they are copied to the host
     int64_t out_floats;
-    /* The batch. Each array is on the device; its _stage twin, in pinned memory, is what is copied there. */
+    /* The batch. Each array is on the device; the array NAME_stage, in pinned memory, is its copy on the host. */
     uint8_t *tok, *tok_stage;      // (rows)
     int64_t *off, *off_stage;      // (rows+1)
     piece_t *piece, *piece_stage;  // (pieces)

@@ -28,7 +28,7 @@ static int op_embed(cad_lane_t *l, const uint8_t *tok, cad_span_t s)
     gpu_t *g = gpu_of(l);
     embed_args_t arg = { .res = l->res, .table = w->embed, .tok = g->tok, .n = s.end * w->Dp, .Dp = w->Dp };
     int rc;
-    if (g->graph.mode != EAGER) graph_drop(g); /* a graph still in use: the last batch failed */
+    if (g->graph.mode != EAGER) graph_drop(g); /* if a graph is still in use, the last batch failed */
     rc = send_batch(l, tok, &s);
     if (rc == 0) rc = graph_begin(l, &s);
     if (rc || replaying(l)) return rc;

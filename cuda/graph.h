@@ -1,11 +1,11 @@
-/* graph.h - CUDA graphs: the launches of batches of one shape are recorded once and then
- * queued together, because below some 8,192 rows a launch takes the host longer than the
- * kernel takes the device. CADUCEUS_CUDA_GRAPHS=1 enables them.
+/* graph.h - CUDA graphs: the launches of batches of the same shape are recorded once and then queued together, because
+ * below some 8,192 rows a launch takes the host longer than the kernel takes the device. CADUCEUS_CUDA_GRAPHS=1 enables
+ * them.
  *
- * From `embed` to `head`, `pool` or `read`, the launches of a forward pass depend only on the
- * batch's offsets and wanted rows (encoder.c), so these are the key. The second of two
- * consecutive batches with one key is recorded; later ones are replayed: their operations do
- * nothing, and the operation that waits queues the graph. SPDX-License-Identifier: MIT */
+ * From `embed` to `head`, `pool` or `read`, the launches of a forward pass depend only on the batch's offsets and
+ * wanted rows (encoder.c), so these form the key. The second of two consecutive batches with the same key is recorded;
+ * later batches with that key are replayed: their operations do nothing, and the operation that waits queues the graph.
+ * SPDX-License-Identifier: MIT */
 #ifndef CAD_CUDA_GRAPH_H
 #define CAD_CUDA_GRAPH_H
 
@@ -61,7 +61,7 @@ static int graph_begin(cad_lane_t *l, const cad_span_t *s)
     return rc;
 }
 
-/* Called after `read`. Drops what was recorded, which is not a whole batch, since `read` splits a batch. */
+/* Called by `read`, which may split a batch. Drops the recorded graph, since it may not be a whole batch. */
 static void graph_forget(gpu_t *g)
 {
     graph_drop(g);

@@ -1,5 +1,5 @@
-/* head.h - logits and pooled rows, and their gradients. Both end a batch: their results go to the
- * host. SPDX-License-Identifier: MIT */
+/* head.h - logits and pooled rows, and their gradients. Both end a batch: their results are copied to the host.
+ * SPDX-License-Identifier: MIT */
 #ifndef CAD_CUDA_HEAD_H
 #define CAD_CUDA_HEAD_H
 
@@ -11,7 +11,7 @@
 
 typedef struct {
     const float *res;     // (rows,Dp)
-    const float *head[2]; // (V,Dp) by strand
+    const float *head[2]; // (V,Dp) for each strand
     const int64_t *pick;  // (n)
     float *out;           // (n,V)
     norm_t norm;
@@ -172,7 +172,8 @@ typedef struct {
     int64_t n, D;
 } join_args_t;
 
-/* The slabs of a range are neighbours; the thread that has the first of them combines all. */
+/* Combines the slabs of each range, which are neighbours in the list: the threads of a range's first slab combine all
+ * its slabs. */
 KERNEL(join, join_args_t)
 {
     int64_t d = (int64_t)blockIdx.y * THREADS + threadIdx.x, i = blockIdx.x, beg = arg.slab[i].beg, end;
@@ -252,7 +253,7 @@ static int op_pool(cad_lane_t *l, const cad_range_t *range, int64_t n)
 }
 
 typedef struct {
-    float *dh;           // (n,Dp) gradient of the normalised rows, written
+    float *dh;           // (n,Dp) output: gradient of the normalised rows
     const float *pooled; // (D) gradient of the mean of the rows
     int64_t n, D, Dp;
     float share; /* 1 / n, the weight of a row in the mean */
@@ -265,12 +266,12 @@ KERNEL(mean_back, mean_back_args_t)
 }
 
 typedef struct {
-    float *dh;               // (n,Dp) gradient of the normalised rows; all 0 before
+    float *dh;               // (n,Dp) output: gradient of the normalised rows; all 0 on entry
     const float *h, *pooled; // (n,D) normalised rows, (D) gradient of their maximum
     int64_t n, D, Dp;
 } max_back_args_t;
 
-/* In each channel, the gradient of the maximum goes to the first row that has the maximum. */
+/* In each channel, the first row that has the maximum gets the gradient of the maximum. */
 KERNEL(max_back, max_back_args_t)
 {
     int64_t d = (int64_t)blockIdx.x * THREADS + threadIdx.x, at = 0;
@@ -280,7 +281,8 @@ KERNEL(max_back, max_back_args_t)
     arg.dh[at * arg.Dp + d] = arg.pooled[d];
 }
 
-/* da (n,Dp) = the gradient of n normalised rows that were pooled by their mean, whose gradient is in dlogits. */
+/* Sets da (n,Dp) to the gradient of n normalised rows that were pooled by their mean. dlogits holds the gradient of the
+ * mean. */
 static int mean_gradients(cad_grad_lane_t *l, int64_t n)
 {
     cad_grads_t *q = l->grads;
@@ -291,8 +293,8 @@ static int mean_gradients(cad_grad_lane_t *l, int64_t n)
     return launched(&l->f, "pool, backwards");
 }
 
-/* da = the gradient of the normalised rows [beg, end) that were pooled by their maximum, whose gradient is in
- * dlogits. */
+/* Sets da to the gradient of the normalised rows [beg, end), which were pooled by their maximum. dlogits holds the
+ * gradient of the maximum. */
 static int max_gradients(cad_grad_lane_t *l, int64_t beg, int64_t end)
 {
     cad_grads_t *q = l->grads;

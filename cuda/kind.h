@@ -6,7 +6,7 @@
 #include "store.h"
 
 typedef struct {
-    /* Returns CAD_EARG and a reason in err if the kernels do not support the model. back: in training. */
+    /* Returns CAD_EARG and a reason in err if the kernels do not support the model. back: true in training. */
     int (*refuse)(const cad_model_t *m, bool back, cad_error_t *err);
     /* Sets the sizes of the kind's weights and allocates host memory for them; false if out of memory. close must
      * be called in either case. */
@@ -17,8 +17,8 @@ typedef struct {
     /* Lays out a lane's activations. padded: the number of rows, rounded up to a multiple of PRODUCT_ROWS. */
     void (*carve)(cad_lane_t *l, cad_bump_t *b, int64_t padded, int64_t slots);
     part_t (*part)(const cad_lane_t *l, int what);
-    /* These do for the backward pass what the functions of the same names do above. fast: matrix products may use
-     * TF32. */
+    /* The functions named *_back do for the backward pass what the functions of that name without _back do above. fast:
+     * matrix products may use TF32. */
     bool (*open_back)(cad_grads_t *q, const cad_model_t *m, bool fast);
     void (*close_back)(cad_grads_t *q);
     void (*place_back)(store_t *s, cad_grads_t *q, const cad_model_t *m, int layer);

@@ -1,5 +1,5 @@
-/* kinds.h - lists the kinds of layers on the device. For each, this file includes its types,
- * backend.cu includes its operations, and a kind_t is named cuda_NAME. SPDX-License-Identifier: MIT */
+/* kinds.h - lists the kinds of layers on the device. For each kind, this file includes its types, and backend.cu
+ * includes its operations and its kind_t, which is named cuda_NAME. SPDX-License-Identifier: MIT */
 #ifndef CAD_CUDA_KINDS_H
 #define CAD_CUDA_KINDS_H
 

@@ -137,7 +137,7 @@ static int arrive(cad_lane_t *l)
     return check(l, cudaStreamSynchronize(gpu_of(l)->stream), "waiting for the device");
 }
 
-/* Returns CAD_ENOMEM if stale: the weights renewed last could not be copied to the device. */
+/* Returns CAD_ENOMEM if `stale` is true: the last new weights could not be copied to the device. */
 static int renewed(cad_lane_t *l, bool stale)
 {
     if (stale) snprintf(l->text, sizeof l->text, "out of memory for new weights");

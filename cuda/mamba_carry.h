@@ -23,9 +23,9 @@ typedef struct {
     bool back;
 } carry_args_t;
 
-/* On entry, state holds each piece's last state, computed as if its first were zero. Replaces it by the true state
- * before each piece. A thread computes one channel and one state; blockIdx.y counts groups of THREADS channels
- * within each state. */
+/* On entry, state holds the state after each piece, computed as if the state before the piece were zero. The kernel
+ * replaces it by the true state before the piece. A thread computes one channel and one state; blockIdx.y counts groups
+ * of THREADS channels within each state. */
 KERNEL(carry, carry_args_t)
 {
     int64_t seq = blockIdx.x, groups = (arg.Ep + THREADS - 1) / THREADS, n = blockIdx.y / groups,
@@ -48,7 +48,7 @@ KERNEL(carry, carry_args_t)
     }
 }
 
-/* Runs `carry` for STATES states. a (STATES,Ep): -exp(A_log) log2 e of these states. */
+/* Runs `carry` for STATES states. The array `a` (STATES,Ep) holds -exp(A_log) log2 e of these states. */
 static void carry_pieces(cad_lane_t *l, const float *a, int nseq, bool back)
 {
     gpu_t *g = gpu_of(l);

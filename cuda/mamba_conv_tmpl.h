@@ -93,7 +93,7 @@ static int NAME(op_conv)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsign
 
 typedef struct {
     const float *part; // (groups,rows,2Np) dB and dC, summed over the channels of each thread block (group)
-    float *to;         // (n,Sp) dxdbl, whose columns of dB and dC and padding are written
+    float *to;         // (n,Sp) dxdbl; the kernel writes the columns of dB, dC and padding
     int64_t n, rows, groups, Sp, N, Np, R;
 } NAME(project_args_t);
 
@@ -162,7 +162,7 @@ KERNEL(NAME(silu_back), NAME(silu_back_args_t))
 typedef struct {
     const T *x;      // (rows,2Ep)
     const float *dc; // (rows,Ep)
-    float *dx;       // (rows,2Ep) gradient of x; the convolution's contribution is added
+    float *dx;       // (rows,2Ep) gradient of x, to which the convolution's contribution is added
     const float *w;  // (K,Ep)
     float *part;     // (slabs,K+1,Ep) partial sums of the gradients: K rows for the taps, one for the bias
     const int64_t *off;
@@ -190,7 +190,7 @@ KERNEL(NAME(conv_back), NAME(conv_back_args_t))
     }
 }
 
-/* acc (TAPS+1): gradients of the taps from `first` onwards and of the bias, summed over rows [beg, end). */
+/* Sets acc (TAPS+1) to the gradients of the taps from `first` onwards and of the bias, summed over rows [beg, end). */
 DEVICE void NAME(sum_taps)(const NAME(conv_back_args_t) * arg, int64_t beg, int64_t end, int64_t first, int64_t c,
                            float *acc)
 {
@@ -249,8 +249,8 @@ static int NAME(conv_gradients)(cad_grad_lane_t *l, const NAME(conv_args_t) * f,
     return rc ? rc : fold_parts(l, t->conv_bias, f->K * f->Ep, f->Ep, stride, parts);
 }
 
-/* Backward pass of dt_proj and x_proj, then of the convolution. Overwrites du with dc, and dpre, after its last
- * use, with u. */
+/* Runs the backward pass of dt_proj and x_proj, then of the convolution. Overwrites du with dc, and dpre, after its
+ * last use, with u. */
 static int NAME(back_conv)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     const mamba_weights_t *w = &l->f.weights->mamba;

@@ -16,7 +16,7 @@ typedef struct {
     int64_t n, width;
 } NAME(broadcast_args_t); /* n = rows x width */
 
-/* Writes bias to every row of `to`; the matrix product is then added to it. */
+/* Writes bias to every row of the array `to`; the matrix product is then added to these rows. */
 KERNEL(NAME(broadcast), NAME(broadcast_args_t))
 {
     int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
@@ -55,7 +55,7 @@ typedef struct {
     int64_t n, Ep;
 } NAME(gate_back_args_t); /* n = rows x Ep */
 
-/* yz = y silu(z). g holds the gradient of yz and is overwritten with dz. */
+/* Computes yz = y silu(z). On entry g holds the gradient of yz; it is overwritten with dz. */
 KERNEL(NAME(gate_back), NAME(gate_back_args_t))
 {
     int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x, at = i / arg.Ep * 2 * arg.Ep + i % arg.Ep;
@@ -89,7 +89,7 @@ static int NAME(in_gradients)(cad_grad_lane_t *l, int layer, int dir, cad_span_t
     return rc ? rc : norm_gradients(l, l->f.base, l->dres, NULL, s.end, norm, q->s.norm[layer], q->s.norm_bias[layer]);
 }
 
-/* Backward pass of the gate, the projections' weights and the norm. Overwrites du with the gated y. */
+/* Runs the backward pass of the gate, the projections' weights and the norm. Overwrites du with the gated y. */
 static int NAME(back_in)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     int64_t Ep = l->f.weights->mamba.Ep;

@@ -66,8 +66,8 @@ static void mamba_place(store_t *s, cad_weights_t *w, const cad_model_t *m, int 
     for (int k = 0; k < l->ndir; k++) dir[k] = place_direction(s, w, m, &l->dir[k], k && tied(l) ? dir : NULL);
 }
 
-/* Refuses a model whose shared memory would exceed 48 KB. It holds dt_in, B and C of STEP rows, and in training
- * two buffers of dB and dC of AHEAD rows for each warp. */
+/* Refuses a model whose kernels would need more than 48 KB of shared memory. Shared memory holds dt_in, B and C of STEP
+ * rows and, in training, two buffers of dB and dC of AHEAD rows for each warp. */
 static int mamba_refuse(const cad_model_t *m, bool back, cad_error_t *err)
 {
     int64_t R = cad_mamba(&m->cfg)->R, floats = STEP * (PADDED(R) + 2 * STATES);
@@ -108,8 +108,8 @@ static int mamba_open_products(cad_weights_t *w, cad_error_t *err)
 
 /* ---- activations of a lane ---- */
 
-/* padded: the number of rows, rounded up to a multiple of PRODUCT_ROWS. Arrays with this many rows come first, so
- * that all operands of cublasLt stay aligned. */
+/* Lays out a lane's activations. padded: the number of rows, rounded up to a multiple of PRODUCT_ROWS. Arrays with this
+ * many rows come first, so that all operands of cublasLt stay aligned. */
 static void mamba_carve(cad_lane_t *l, cad_bump_t *b, int64_t padded, int64_t slots)
 {
     const cad_weights_t *w = l->weights;
@@ -150,7 +150,7 @@ static part_t mamba_part(const cad_lane_t *l, int what)
 
 /* ---- backward pass ---- */
 
-/* Returns where the gradients of one direction's weights lie. */
+/* Returns the addresses of the gradients of one direction's weights. */
 static const cad_mamba_dir_sums_t *mamba_sums(const cad_grads_t *q, int layer, int dir)
 {
     return &((const cad_mamba_sums_t *)q->s.layer[layer])->dir[dir];

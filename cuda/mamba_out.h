@@ -1,5 +1,5 @@
-/* mamba_out.h - Mamba's output: out_proj, added to the residual stream. The gradients of its weights
- * are computed in mamba_in_tmpl.h, where the gated y is known. SPDX-License-Identifier: MIT */
+/* mamba_out.h - Mamba's output: out_proj, added to the residual stream. The gradients of out_proj's weights are
+ * computed in mamba_in_tmpl.h, where the gated y is known. SPDX-License-Identifier: MIT */
 #ifndef CAD_CUDA_MAMBA_OUT_H
 #define CAD_CUDA_MAMBA_OUT_H
 
@@ -14,7 +14,7 @@ typedef struct {
     int64_t n, width;
 } broadcast_out_args_t; /* n = rows x width */
 
-/* Writes bias, or base + bias, to each row of `to`; the matrix product is then added to it. */
+/* Writes bias, or base + bias, to each row of the array `to`; the matrix product is then added to these rows. */
 KERNEL(broadcast_out, broadcast_out_args_t)
 {
     int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
@@ -28,14 +28,15 @@ typedef struct {
     bool times;
 } combine_args_t; /* each pointer: (rows,Dp), beginning at the first row of the span; n = rows x Dp */
 
-/* res = base + (h + o); with `times`, res = base + h * o. h and o are the outputs of the first and second direction. */
+/* Computes res = base + (h + o) or, if `times`, res = base + h * o. h and o are the outputs of the first and second
+ * direction. */
 KERNEL(combine, combine_args_t)
 {
     int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
     if (i < arg.n) arg.res[i] = arg.base[i] + (arg.times ? arg.h[i] * arg.o[i] : arg.h[i] + arg.o[i]);
 }
 
-/* Sets `to` (rows,Dp) to y x out_proj^T [+ base] + bias. */
+/* Sets the array `to` (rows,Dp) to y x out_proj^T + bias, plus base if base is not NULL. */
 static int project_out(cad_lane_t *l, const mamba_dir_t *p, cad_span_t s, float *to, const float *base)
 {
     const cad_weights_t *w = l->weights;
@@ -106,7 +107,7 @@ static int back_divide(cad_grad_lane_t *l, int64_t n, bool times)
     return launched(&l->f, "divide");
 }
 
-/* g = dout x out_proj; dx = 0 */
+/* Computes g = dout x out_proj and clears dx. */
 static int back_out(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     const mamba_grads_t *q = &l->grads->mamba;

@@ -17,11 +17,11 @@
 #include "mamba_carry.h"
 
 #define RED_WARP (AHEAD * 2 * STATES)   /* floats: dB and dC of AHEAD rows, summed over a warp */
-#define RED (THREADS / WARP * RED_WARP) /* floats: the same of all warps of a thread block */
+#define RED (THREADS / WARP * RED_WARP) /* floats: RED_WARP for each warp of a thread block */
 
 typedef struct {
     NAME(scan_args_t) f; /* arguments of the forward pass; keep is read, y is written */
-    const float *g;      // (rows,2Ep) gradient of the gated y, beginning at its column
+    const float *g;      // (rows,2Ep) gradient of the gated y; the pointer is to its first column
     float *du, *dpre;    // (rows,Ep) written by the launch for the first STATES states, added to by later launches
     float *part;         // (groups,rows,2Np) dB and dC, summed over the channels of each thread block (group)
     float *sums;         // (pieces,STATES+1,Ep) gradients of A (STATES rows) and of the skip, summed over a piece
@@ -33,7 +33,7 @@ typedef struct {
     float s[STATES]; /* the state before the first of these rows */
 } NAME(fetched_back_t);
 
-/* Loads the inputs of AHEAD rows of the piece, from the i-th in time onwards; nothing if i < 0. */
+/* Loads the inputs of AHEAD rows of the piece, from the i-th in time onwards; does nothing if i < 0. */
 DEVICE void NAME(fetch_back)(const NAME(scan_back_args_t) * arg, const piece_rows_t *p, const piece_t *t, int64_t i,
                              int64_t c, NAME(fetched_back_t) * f)
 {
@@ -60,8 +60,8 @@ typedef struct {
     float s[AHEAD + 1][STATES]; /* s[k]: the state before the k-th row; s[k+1]: after it */
 } NAME(recomputed_t);
 
-/* Recomputes n rows of the piece from the i-th onwards: writes their y, and fills h with what their backward pass
- * reads. mine: false in a thread that has no channel. */
+/* Recomputes n rows of the piece from the i-th onwards: writes their y, and fills h with the values that the backward
+ * pass of these rows reads. mine: false in a thread that has no channel. */
 DEVICE void NAME(recompute)(const NAME(scan_back_args_t) * arg, const piece_rows_t *p, const NAME(channel_t) * ch,
                             const NAME(fetched_back_t) * f, const float *rows, int64_t i, int n, int64_t c,
                             const bool small, const bool mine, NAME(recomputed_t) * h)
@@ -87,7 +87,7 @@ DEVICE void NAME(recompute)(const NAME(scan_back_args_t) * arg, const piece_rows
     }
 }
 
-/* Backward pass of one row of one channel. before, after: the states before and after the row. B and C are
+/* Runs the backward pass of one row of one channel. before, after: the states before and after the row. B and C are
  * overwritten with this channel's terms of dB and dC. at: index of the row's values in du and dpre. */
 DEVICE void NAME(row_back)(const NAME(scan_back_args_t) * arg, const NAME(channel_t) * ch, NAME(channel_grad_t) * g,
                            float u, float pre, float dt, float dy, const float *before, const float *after, float *B,
@@ -112,8 +112,8 @@ DEVICE void NAME(row_back)(const NAME(scan_back_args_t) * arg, const NAME(channe
     arg->dpre[at] = arg->f.from ? arg->dpre[at] + ddt : ddt;
 }
 
-/* Backward pass of the n recomputed rows, from the last to the first. red (AHEAD,2 STATES): dB and dC, summed over
- * this warp. */
+/* Runs the backward pass of the n recomputed rows, from the last to the first. red (AHEAD,2 STATES): dB and dC, summed
+ * over this warp. */
 DEVICE void NAME(rows_back)(const NAME(scan_back_args_t) * arg, const piece_rows_t *p, const NAME(channel_t) * ch,
                             NAME(channel_grad_t) * g, const NAME(fetched_back_t) * f, const NAME(recomputed_t) * h,
                             const float *rows, float *red, int64_t i, int n, int64_t c, const bool small,
@@ -170,7 +170,7 @@ DEVICE void NAME(close_grad)(const NAME(scan_back_args_t) * arg, const NAME(chan
     to[STATES * arg->f.Ep] = g->dskip;
 }
 
-/* Backward pass of all rows of a piece. Two buffers for dB and dC alternate, so that each group of AHEAD rows
+/* Runs the backward pass of all rows of a piece. Two buffers for dB and dC alternate, so that each group of AHEAD rows
  * needs only one barrier. */
 DEVICE void NAME(scan_back_piece)(const NAME(scan_back_args_t) * arg, const bool small)
 {
@@ -247,7 +247,7 @@ KERNEL_WIDE(NAME(scan_back_large), NAME(scan_back_args_t)) { NAME(scan_back_piec
 KERNEL(NAME(ends_back_small), NAME(scan_back_args_t)) { NAME(ends_back_piece)(&arg, true); }
 KERNEL(NAME(ends_back_large), NAME(scan_back_args_t)) { NAME(ends_back_piece)(&arg, false); }
 
-/* Backward pass of STATES states: those that args describes. */
+/* Runs the backward pass of the STATES states that args describes. */
 static int NAME(scan_back_states)(cad_grad_lane_t *l, const NAME(scan_back_args_t) * args, int nseq)
 {
     gpu_t *g = gpu_of(&l->f);

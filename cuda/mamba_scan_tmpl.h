@@ -164,7 +164,8 @@ DEVICE void NAME(close_channel)(const NAME(scan_args_t) * arg, const NAME(channe
     arg->total[slot * arg->Ep + c] = ch->total;
 }
 
-/* Returns where the state before the i-th row of a piece is kept for the backward pass; i is a multiple of AHEAD. */
+/* Returns the address at which the state before the i-th row of a piece is kept for the backward pass; i is a multiple
+ * of AHEAD. */
 DEVICE float *NAME(kept)(const NAME(scan_args_t) * arg, const piece_t *t, int64_t i, int64_t c)
 {
     int64_t slot = arg->off[t->seq] / AHEAD + t->seq + (t->k * (int64_t)CHUNK + i) / AHEAD;

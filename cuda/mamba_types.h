@@ -38,7 +38,7 @@ typedef struct {          /* activations of a lane, on the device */
 
 typedef struct {
     const float *in, *x, *out;
-} mamba_back_t; // (2Ep,Dp), (Sp,Ep), (Dp,Ep): float32 weights that the backward pass reads
+} mamba_back_t; // float32 weights that the backward pass reads: (2Ep,Dp), (Sp,Ep), (Dp,Ep)
 
 typedef struct {
     cad_mamba_sums_t size; /* used for its sizes only; its pointers are not set */

@@ -53,7 +53,7 @@ DEVICE float normed(const norm_t *t, moments_t m, const float *x, int64_t d)
 typedef struct {
     const float *x;  // (rows,Dp)
     const float *dy; // (n,Dp) gradient of the normalised rows
-    float *dx;       // (rows,Dp) gradient of x, added to
+    float *dx;       // (rows,Dp) gradient of x, to which the kernel adds
     // (n,Dp) dy times the normalised x before the weight is applied: the terms of the weight's gradient
     float *prod;
     const int64_t *row; // (n) index of each row in x and dx; NULL: rows 0 to n-1
@@ -88,8 +88,9 @@ KERNEL(norm_back, norm_back_args_t)
     }
 }
 
-/* l->da (n,Dp) is the gradient of n normalised rows of x: the rows row[i], or rows 0 to n-1 if row is NULL. Adds
- * to dx and to the gradients of the norm's weight and bias. Overwrites l->grads->a. */
+/* Runs the backward pass of a norm over n rows of x: the rows row[i], or rows 0 to n-1 if row is NULL. l->da (n,Dp) is
+ * the gradient of the normalised rows. Adds to dx and to the gradients of the norm's weight and bias. Overwrites
+ * l->grads->a. */
 static int norm_gradients(cad_grad_lane_t *l, const float *x, float *dx, const int64_t *row, int64_t n, norm_t norm,
                           float *weight, float *bias)
 {

@@ -23,7 +23,7 @@ KERNEL(NAME(norm), NAME(norm_args_t))
         arg.a[r * arg.Dp + d] = put(normed(&arg.norm, m, x, d)); /* 0 in the padding, where weight and bias are 0 */
 }
 
-/* Normalises the rows [beg, end) of x into a. */
+/* Normalises rows [beg, end) of x and stores them in the array `a`. */
 static int NAME(norm_rows)(cad_lane_t *l, const float *x, T *a, norm_t norm, int64_t beg, int64_t end)
 {
     NAME(norm_args_t) arg = { .x = x, .a = a, .norm = norm, .beg = beg, .end = end, .Dp = l->weights->Dp };

@@ -70,7 +70,8 @@ static int operation_open(cublasLtMatmulDesc_t *op, bool fast, bool first, bool 
     return rc;
 }
 
-/* cublasLt is column-major, so it computes the transpose: C^T (n,rows) = W^T (n,k) x A^T (k,rows). */
+/* Describes the matrices of a product. cublasLt is column-major, so it computes the transpose: C^T (n,rows) = W^T (n,k)
+ * x A^T (k,rows). */
 static int product_layouts(product_t *p, cad_error_t *err)
 {
     uint64_t n = (uint64_t)p->n, k = (uint64_t)p->k;
@@ -104,7 +105,8 @@ static int layout_batch(cublasLtMatrixLayout_t *m, int64_t rows, int64_t cols, i
     return rc;
 }
 
-/* cublasLt is column-major, so it computes the transpose: C^T (k,n) = B^T (k,rows) x A (rows,n). */
+/* Describes the matrices of partial sums. cublasLt is column-major, so it computes the transpose: C^T (k,n) = B^T
+ * (k,rows) x A (rows,n). */
 static int outer_layouts(outer_t *o, cad_error_t *err)
 {
     int rc = operation_open(&o->op, o->fast, false, true, err);
@@ -201,7 +203,7 @@ static int blas_report(cad_lane_t *l, cublasStatus_t s)
     return CAD_EDEVICE;
 }
 
-/* d = a x w + beta c, for rows [beg, end) rounded outwards to multiples of PRODUCT_ROWS. */
+/* Computes d = `a` x w + beta c for rows [beg, end), rounded outwards to multiples of PRODUCT_ROWS. */
 static int multiply(cad_lane_t *l, const product_t *p, const void *a, const void *w, const void *c, void *d,
                     int64_t beg, int64_t end, float beta)
 {
@@ -276,7 +278,7 @@ static float number(const void *a, int64_t i, bool half)
     return half ? from_bf16(((const bf16_t *)a)[i]) : ((const float *)a)[i];
 }
 
-/* Converts n values of a, from index `from` onwards, to float32. */
+/* Converts n values of the array `a`, from index `from` onwards, to float32. */
 static void to_floats(const void *a, int64_t from, int64_t n, bool half, float *to)
 {
     for (int64_t i = 0; i < n; i++) to[i] = number(a, from + i, half);
@@ -290,7 +292,8 @@ static void table_to_floats(const product_t *p, const void *w, float *to)
             to[i * p->k + j] = number(w, p->transposed ? j * p->n + i : i * p->k + j, p->half);
 }
 
-/* Returns the dot product of a and b, as sixteen partial sums that are then added. n is a multiple of 16. */
+/* Returns the dot product of the arrays `a` and `b`, as sixteen partial sums that are then added. n is a multiple of
+ * 16. */
 static float dot(const float *a, const float *b, int64_t n)
 {
     float part[16] = { 0 }, sum = 0;

@@ -5,7 +5,7 @@
  * variables:
  *     CADUCEUS_SHIM_DEVICES   number of devices [1]
  *     CADUCEUS_SHIM_MEMORY    bytes of device memory [no limit]
- *     CADUCEUS_SHIM_FAULT     number of the launch that fails, as do all later ones [none]
+ *     CADUCEUS_SHIM_FAULT     number of the launch that fails; later ones fail too [none]
  *     CADUCEUS_SHIM_GRAPH     number of the graph launch that fails [none]
  * SPDX-License-Identifier: MIT
  */
@@ -30,7 +30,7 @@ enum { cudaStreamNonBlocking = 1 };
 typedef struct shim_t *cudaStream_t; /* a stream, with the fibers of its launches */
 enum { cudaStreamCaptureModeThreadLocal = 1 };
 typedef struct shim_blas_t *cublasLtHandle_t; /* always NULL: products are plain loops */
-/* both point to one object; the second owns it once it is instantiated */
+/* both types point to the same object; once it is instantiated, cudaGraphDestroy does not free it */
 typedef struct shim_graph_t *cudaGraph_t, *cudaGraphExec_t;
 struct cudaDeviceProp {
     char name[256];

@@ -11,7 +11,7 @@ DEVICE float silu(float x) { return divide_fast(x, 1.0f + exp2_fast((x > -87.0f 
 
 DEVICE float sigmoid(float x) { return divide_fast(1.0f, 1.0f + exp2_fast((x > -87.0f ? x : -87.0f) * -LOG2E)); }
 
-/* log(1 + e^x) = max(x,0) + log1p(y), where y = e^-|x|. With s = y/(2+y), log1p(y) = 2 atanh(s), computed by a
+/* Returns log(1 + e^x) = max(x,0) + log1p(y), where y = e^-|x|. With s = y/(2+y), log1p(y) = 2 atanh(s), computed by a
  * polynomial in q = s^2 that is fitted on [0, 1/9]. Relative error 2e-7, also for very negative x. */
 DEVICE float softplus(float x)
 {
@@ -36,8 +36,8 @@ DEVICE float warp_sum(float v)
     return v;
 }
 
-/* Two threads of a warp whose indexes differ by k hold 2k values each. Both arrays are added; the lower thread
- * keeps the first k sums, the upper thread the last k. */
+/* Adds the arrays v (2k) of two threads of a warp whose indexes differ by k. The lower thread keeps the first k sums in
+ * v, the upper thread the last k. */
 DEVICE void exchange(float *v, int in_warp, const int k)
 {
     bool up = (in_warp & k) != 0;

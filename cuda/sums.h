@@ -9,7 +9,7 @@
 #include "product.h"
 #include "simd.h"
 
-/* ---- to (count) += the sum of `parts` partial sums (count), which lie `stride` values apart ---- */
+/* ---- fold: adds `parts` partial sums of `count` values, `stride` values apart, to the array `to` (count) ---- */
 
 typedef struct {
     float *to;
@@ -29,7 +29,8 @@ KERNEL(fold, fold_args_t)
     arg.to[i] += acc;
 }
 
-/* Adds partial sums to `to`. They are in l->grads->parts, from index `at` onwards. */
+/* Adds partial sums to the array `to`, as `fold` does. The partial sums are in l->grads->parts, from index `at`
+ * onwards. */
 static int fold_parts(cad_grad_lane_t *l, float *to, int64_t at, int64_t count, int64_t stride, int64_t parts)
 {
     fold_args_t arg = { .to = to, .part = l->grads->parts + at, .count = count, .stride = stride, .parts = parts };
@@ -39,7 +40,8 @@ static int fold_parts(cad_grad_lane_t *l, float *to, int64_t at, int64_t count, 
 
 /* ---- C (n,k) = A (rows,n)^T x B (rows,k) where n is small ---- */
 
-/* With tok (rows), A[r][i] is 1 if tok[r] == i, else 0. If a and tok are NULL, A (rows,1) is all 1. */
+/* A is the array `a`. If tok (rows) is given instead, A[r][i] is 1 if tok[r] == i, else 0. If `a` and tok are NULL, A
+ * (rows,1) is all 1. */
 typedef struct {
     const float *a;
     const uint8_t *tok;
@@ -62,7 +64,7 @@ KERNEL(thin, thin_args_t)
     arg.part[(blockIdx.x * arg.n + i) * arg.k + c] = acc;
 }
 
-/* Adds A^T x B to `to` (n,k), with A as in thin_args_t. */
+/* Adds A^T x B to the array `to` (n,k), with A as in thin_args_t. */
 static int thin_sum(cad_grad_lane_t *l, const float *a, const uint8_t *tok, int64_t n, const float *b, int64_t k,
                     int64_t rows, float *to)
 {
@@ -74,7 +76,7 @@ static int thin_sum(cad_grad_lane_t *l, const float *a, const uint8_t *tok, int6
     return fold_parts(l, to, 0, n * k, n * k, parts);
 }
 
-/* Adds the sum of the rows of b (rows,k) to `to` (k). */
+/* Adds the sum of the rows of b (rows,k) to the array `to` (k). */
 static int columns(cad_grad_lane_t *l, const float *b, int64_t k, int64_t rows, float *to)
 {
     return thin_sum(l, NULL, NULL, 1, b, k, rows, to);
@@ -82,8 +84,8 @@ static int columns(cad_grad_lane_t *l, const float *b, int64_t k, int64_t rows, 
 
 /* ---- C (n,k) = A (rows,n)^T x B (rows,k) by matrix products ---- */
 
-/* Zeroes the rows of matrix a after its last row, up to a multiple of PART_ROWS, because outer_rows() reads whole
- * partial sums. (The memory is scratch, in spite of const.) */
+/* Zeroes the rows of the matrix `a` after its last row, up to a multiple of PART_ROWS, because outer_rows() reads whole
+ * partial sums. The memory may be written, although the pointer is const. */
 static int clear_tail(cad_grad_lane_t *l, const float *a, int64_t width, int64_t rows)
 {
     int64_t more = cad_round_up(rows, PART_ROWS) - rows;
@@ -94,7 +96,7 @@ static int clear_tail(cad_grad_lane_t *l, const float *a, int64_t width, int64_t
         "clearing");
 }
 
-/* Adds A^T x B to `to` (n,k). */
+/* Adds A^T x B to the array `to` (n,k). */
 static int outer(cad_grad_lane_t *l, const outer_t *o, const float *a, const float *b, int64_t rows, float *to)
 {
     int64_t size = o->n * o->k;

@@ -12,8 +12,8 @@
 
 /* ---- weights ---- */
 
-/* Places the output table of the head, (V,Dp). Strand 1 uses the table with its rows in the order of the
- * complements. */
+/* Places the output table of the head, (V,Dp). Strand 1 uses the table with row v replaced by the row of v's
+ * complement. */
 static const float *place_head(store_t *s, const cad_weights_t *w, const cad_model_t *m, int strand)
 {
     size_t at = reserve(s, w->V, w->Dp, sizeof(float));
@@ -104,7 +104,7 @@ static int weights_to_device(cad_weights_t *w, const cad_model_t *m, cad_error_t
     return rc;
 }
 
-/* Returns 0, or CAD_EARG if a kind that the model uses refuses it (kind.h). */
+/* Returns CAD_EARG if a kind that the model uses refuses the model (kind.h), else 0. */
 static int refused(const cad_model_t *m, bool back, cad_error_t *err)
 {
     EACH_KIND(k, m) if (kind_at(k)->refuse(m, back, err)) return CAD_EARG;

@@ -1,7 +1,7 @@
 /* caduceus.c - bcftools +caduceus: `caduceus annotate` for variants, as a plugin of bcftools.
  *
  * bcftools finds the functions about, version, usage and run by name, and passes its whole command line to run.
- * Options before -- are those of bcftools and are translated; options after it are those of annotate. The plugin uses
+ * Options before -- are those of bcftools and are translated; options after -- are those of annotate. The plugin uses
  * the htslib that bcftools is linked with, and nothing else of bcftools. SPDX-License-Identifier: MIT
  */
 #include <htslib/hts.h>
@@ -34,18 +34,19 @@ const char *usage(void)
            "General options:\n"
            "  -o, --output FILE         write to FILE [standard output]\n"
            "  -O, --output-type TYPE    u/b/v/z[0-9] [by the suffix of FILE, else v]\n"
-           "  -r, --regions REGION      only records that overlap, through the index\n"
-           "  -R, --regions-file BED    the same, regions of a file named .bed or .bed.gz\n"
-           "  -t, --targets REGION      only records whose POS lies in REGION, streaming\n"
-           "  -T, --targets-file BED    the same, of a file named .bed or .bed.gz\n"
-           "  -W, --write-index[=FMT]   csi or tbi beside the output [csi]\n"
-           "      --threads N           compute threads in all\n"
+           "  -r, --regions REGION      only records that overlap REGION; needs an index\n"
+           "  -R, --regions-file BED    as -r, with the regions of a .bed or .bed.gz file\n"
+           "  -t, --targets REGION      only records whose POS lies in REGION; needs no index\n"
+           "  -T, --targets-file BED    as -t, with the regions of a .bed or .bed.gz file\n"
+           "  -W, --write-index[=FMT]   also write an index of the output, csi or tbi [csi]\n"
+           "      --threads N           number of compute threads\n"
            "      --no-version          add no lines on version and model to the header\n"
            "Plugin options: those of `caduceus annotate` for variants, among them\n"
            "  -T, -f, --fasta-ref FILE  the reference\n"
            "  -m, --model PATH          the checkpoint\n"
            "      --score LIST          of llr, dpll, n, dist, cos [llr,dpll]\n"
-           "      --check-ref e|w       REF differs from FASTA: stop, or keep unscored [e]\n"
+           "      --check-ref e|w       if REF differs from the FASTA, e stops, w leaves the\n"
+           "                            record without scores [e]\n"
            "Example:\n"
            "  bcftools +caduceus in.vcf.gz -Ob -o out.bcf -- -T ref.fa -m model\n"
            "\n";
@@ -109,8 +110,8 @@ static int take(line_t *l, int c, char **argv)
     case 'T':
         if (!is_bed(optarg))
             return cmd_fail("annotate",
-                            "-%c %s: expected a BED file, named .bed or .bed.gz: bcftools counts others from 1%s", c,
-                            optarg, c == 'T' ? "; the reference stands after --" : "");
+                            "-%c %s: expected a BED file, named .bed or .bed.gz, as bcftools reads others as 1-based%s",
+                            c, optarg, c == 'T' ? "; give the reference after --" : "");
         add(l, c == 'R' ? "-R" : "-L", optarg);
         return 0;
     case 'W':
@@ -130,7 +131,7 @@ static int take(line_t *l, int c, char **argv)
     }
 }
 
-/* Translates the options before --. Returns as take() does. */
+/* Translates the options before --. Returns the same values as take(). */
 static int general(line_t *l, int argc, char **argv)
 {
     int c, rc;
@@ -139,13 +140,12 @@ static int general(line_t *l, int argc, char **argv)
     while ((c = getopt_long(argc, argv, ":o:O:r:R:t:T:W::i:e:h", LONGS, NULL)) != -1)
         if ((rc = take(l, c, argv))) return rc;
     if (argc - optind > 1)
-        return cmd_fail("annotate", "expected one input, %d given; options of the plugin stand after --",
-                        argc - optind);
+        return cmd_fail("annotate", "expected one input, %d given; give options of the plugin after --", argc - optind);
     l->in = argc > optind ? argv[optind] : "-";
     return 0;
 }
 
-/* Adds the options after --, where -f is the reference, as in bcftools norm, so it becomes -T. */
+/* Adds the options after --. There -f names the reference, as in bcftools norm; it is replaced by -T. */
 static void own(line_t *l, int argc, char **argv)
 {
     for (int i = 0; i < argc; i++) {

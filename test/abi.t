@@ -1,7 +1,6 @@
 #!/bin/sh
-# abi.t - the library exports what caduceus.h declares, and its version tells of every change; the plugin and the
-# CUDA module export only what loads them.
-# A function that is added or taken away: update test/symbols and -version-info.
+# abi.t - the library exports the functions that caduceus.h declares, and no others; the plugin and the CUDA module
+# export only their entry points. If a function was added or removed, update test/symbols and -version-info.
 . "${srcdir:-.}/test/lib.sh"
 lib=$builddir/.libs/libcaduceus.so
 
@@ -18,22 +17,22 @@ for language in "-std=c99 -x c" "-std=c++11 -x c++"; do
     fi
 done
 cat version declared >now
-same "the library's functions are those of its version" now "$srcdir/test/symbols"
-# exports OBJECT: the names it defines for others; those of compiler and linker begin with "_".
+same "the list of functions in test/symbols is up to date" now "$srcdir/test/symbols"
+# exports OBJECT: prints the names that an object exports, except those of compiler and linker, which begin with "_".
 exports() { nm -D --defined-only "$1" | awk '$3 !~ /^_/ { print $3 }' | sort; }
 if [ -f "$lib" ] && command -v nm >/dev/null; then
     exports "$lib" >exported
-    same "it exports what caduceus.h declares, and nothing else" exported declared
-    is "its soname is current less age" "$(readelf -d "$lib" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')" \
+    same "it exports the functions that caduceus.h declares, and no others" exported declared
+    is "its soname is -version-info's current minus age" "$(readelf -d "$lib" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')" \
         "libcaduceus.so.$(awk -F: '{ print $1 - $3 }' version)"
 else
     skip "what the library exports" "no shared library"
 fi
-# alone OBJECT NAMES: it exports these and takes no function of the library from elsewhere.
+# alone OBJECT NAMES: an object exports exactly these names and needs no function of the library from another file.
 alone() {
     if [ -f "$1" ] && command -v nm >/dev/null; then
         is "$(basename "$1") exports its entry points only" "$(exports "$1" | tr '\n' ' ')" "$2 "
-        is "and takes nothing of the library from elsewhere" "$(nm -D --undefined-only "$1" | grep -c ' cad_')" 0
+        is "and needs no library function from another file" "$(nm -D --undefined-only "$1" | grep -c ' cad_')" 0
     else skip "$(basename "$1") exports its entry points only" "not built"; fi
 }
 alone "$builddir/plugin/.libs/caduceus.so" "about run usage version"

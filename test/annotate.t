@@ -1,5 +1,5 @@
 #!/bin/sh
-# annotate.t - scores and embeddings against the float64 reference.
+# annotate.t - compares scores and embeddings with those of the float64 reference.
 . "${srcdir:-.}/test/lib.sh"
 
 { contig one 1500 7; contig two 90 8; } >ref.fa
@@ -7,7 +7,7 @@ awk 'NR == 3 { gsub(/A/, "N") } NR == 6 { $0 = tolower($0) } { print }' ref.fa >
 printf 'one\t300\t420\none\t0\t30\none\t1400\t1500\ntwo\t0\t90\none\t700\t700\none\t100\t103\n' >in.bed
 py=$(python)
 
-# compare NAME MODEL SCORES OPTION...: annotate and the reference agree.
+# compare NAME MODEL SCORES OPTION...: annotate and the reference give the same scores.
 compare() {
     local name=$1 model=$2 scores=$3; shift 3
     if [ -z "$py" ]; then skip "$name" "no numpy"; return; fi
@@ -27,7 +27,7 @@ compare "regions longer than the core are tiled about their middle" \
 compare "no flank, a core of even and odd length" "$data/ps" pll,n --mask stride:5 --window 33 --flank 0
 compare "soft-masked bases are context only" "$data/ps" pll,n --mask stride:8 --window 128 --skip-soft-masked
 
-# embed NAME POOL: the embedding matrices of annotate and of the reference agree.
+# embed NAME POOL: annotate and the reference give the same embedding matrix.
 embed() {
     if [ -z "$py" ]; then skip "$1" "no numpy"; return; fi
     "$py" "$reference" annotate -m "$data/ps" -T mixed.fa --window 100 --pool "$2" --embed want.npy in.bed >/dev/null
@@ -38,7 +38,7 @@ embed "mean embeddings agree" mean
 embed "max embeddings agree" max
 embed "center embeddings agree" center
 
-# --pool none writes one row for each base; the mean of these rows is the row of --pool mean.
+# --pool none writes one row for each base. The mean of these rows is the row that --pool mean writes.
 if [ -n "$py" ]; then
     "$caduceus" annotate -m "$data/ps" -T mixed.fa --window 100 --quiet --pool none --embed rows.npy in.bed >/dev/null
     "$caduceus" annotate -m "$data/ps" -T mixed.fa --window 100 --quiet --pool mean --embed mean.npy in.bed >/dev/null

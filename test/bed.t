@@ -1,11 +1,11 @@
 #!/bin/sh
-# bed.t - BED in, BED out: what is kept, what is added, and bad input.
+# bed.t - annotate from BED to BED: which columns and lines are kept and added, and bad input.
 . "${srcdir:-.}/test/lib.sh"
 
 annotate() { "$caduceus" annotate -m "$data/ps" --window 512 "$@"; }
 bed() { annotate -T ref.fa "$@"; }
 refuses() { name=$1; regex=$2; shift 2; error "$name" "$regex" bed -o kept.bed "$@"; }
-# data_lines FILE: the file without track, browser and blank lines.
+# data_lines FILE: prints the file without track, browser and blank lines.
 data_lines() { grep -v '^track\|^browser\|^[[:space:]]*$' "$1"; }
 # shape NAME FILE: the header has one #chrom line, which comes last and names every column.
 shape() {
@@ -20,24 +20,24 @@ shape() {
   contig b 700 2; contig chr20 500 3; contig 7 90 4; contig chrM 80 5; contig HLA:01:02 300 6
   contig HLA 300 7; } >ref.fa
 sed -n '/^>a/,/^>b/{ /^>/!p; }' ref.fa | tr -d '\n' >a.bases
-is "the reference is as the tests think" "$(tr -d N <a.bases | wc -c) $(tr -cd N <a.bases | wc -c)" "993 7"
+is "the reference has the expected numbers of bases" "$(tr -d N <a.bases | wc -c) $(tr -cd N <a.bases | wc -c)" "993 7"
 echo old >kept.bed
 row 'a 0 100 x' 'b 5 600 y' 'a 295 320 z' 'chr20 0 500 w' >in.bed
 
 # ---- the plain case ----
 ok "a BED is annotated" bed in.bed -o out.bed
 shape "plain" out.bed
-rows out.bed | cut -f 1-4 >got; same "rows are verbatim and in order" in.bed got
+rows out.bed | cut -f 1-4 >got; same "input rows are unchanged and in order" in.bed got
 is "n counts ACGT" "$(rows out.bed | cut -f 6 | joined)" "100 595 18 500 "
-is "nothing is said" "$(cat .err)" ""
+is "no message is printed" "$(cat .err)" ""
 annotate --fasta-ref ref.fa in.bed >fasta-ref.bed 2>/dev/null
 same "--fasta-ref is -T" out.bed fasta-ref.bed
 error "BED without -T" 'give -T' annotate in.bed
 
-# ---- channels: the same bytes whichever way it comes in ----
-prints "a pipe equals a file" out.bed piped in.bed bed -
-prints "standard input equals a file" out.bed reading in.bed bed -
-gzip -c in.bed >in.gzip; prints "gzip equals plain" out.bed bed in.gzip
+# ---- channels: a file, a pipe and a redirection give the same bytes ----
+prints "a pipe gives the same bytes as a file" out.bed piped in.bed bed -
+prints "standard input gives the same bytes as a file" out.bed reading in.bed bed -
+gzip -c in.bed >in.gzip; prints "gzip input gives the same bytes" out.bed bed in.gzip
 for n in 1 2 3; do prints "-@ $n gives the same bytes" out.bed bed -@ $n in.bed; done
 ok "compressed output" bed in.bed -o out.bed.gz
 prints "compressed output holds the same" out.bed gzip -dc out.bed.gz
@@ -47,7 +47,7 @@ printf '%s' "$(cat in.bed)" >unended.bed; prints "a last line without newline" o
 awk 'BEGIN { srand(3); for (i = 0; i < 20000; i++) printf "a\t%d\t%d\n", rand() * 400, 400 + rand() * 600 }' >big.bed
 if command -v bgzip >/dev/null; then
     bgzip -c in.bed >in.bed.gz
-    prints "bgzip equals plain" out.bed bed in.bed.gz
+    prints "bgzip input gives the same bytes" out.bed bed in.bed.gz
     bgzip -c in.bed | bed - >gz.bed 2>.err; same "bgzip through a pipe equals plain" out.bed gz.bed
     # Rows outside -r are read but not scored, which is fast.
     bgzip -c big.bed >big.bed.gz; size=$(wc -c <big.bed.gz)
@@ -80,7 +80,7 @@ refuses "gzip cut in its trailer" 'cut short|damaged' -r b cut.gzip
 row '1 100 200 7 0 1' >six.bed; gzip -c six.bed >six.bed.gz
 sed 's/^>.*/>1/; 2,$ { />/,$ d; }' ref.fa >six.fa
 six() { "$caduceus" annotate --quiet -m "$data/ps" -T six.fa "$1"; }
-six six.bed >want 2>/dev/null; ok "compressed" six six.bed.gz; same "are rows" want .out
+six six.bed >want 2>/dev/null; ok "compressed" six six.bed.gz; same "gives rows" want .out
 
 # ---- output is an input ----
 cp in.bed own.bed; ln -s own.bed soft.bed; ln own.bed hard.bed; mkdir folder
@@ -106,14 +106,14 @@ cp -r "$data/ps" model
 error "-o is the model's weights" 'is also an input' \
     "$caduceus" annotate -m model --window 512 -T ref.fa own.bed -o model/model.safetensors
 error "standard output is the input" 'also an input' appending hard2.bed bed hard2.bed
-same "the input is as before" in.bed own.bed
-same "the weights are as before" "$data/ps/model.safetensors" model/model.safetensors
+same "the input is unchanged" in.bed own.bed
+same "the weights are unchanged" "$data/ps/model.safetensors" model/model.safetensors
 cp in.bed own.bed; cp own.bed own.want
 error "-o names what standard input reads" "also an input" reading own.bed bed - -o own.bed
-same "which is as before" own.want own.bed
+same "which is unchanged" own.want own.bed
 
 # ---- tiling: 128 + 256 + 128 ----
-# cut_rows CONTIG BEG END: the tiles of a region as BED rows, by the documented rule for a core of C = 256.
+# cut_rows CONTIG BEG END: prints the tiles of a region as BED rows, by the documented rule, for C = 256 bases per tile.
 cut_rows() {
     awk -v contig="$1" -v b="$2" -v e="$3" -v C=256 'BEGIN {
         n = e - b; m = n <= C ? n : C - (C + n) % 2; lo = b + (n - m) / 2; hi = lo + m
@@ -130,11 +130,11 @@ for r in 'a 0 1000' 'a 0 999' 'a 100 613' 'a 1 257' 'a 1 258' 'a 290 1000' 'b 0 
 done
 row 'a 0 1000' >long.bed; bed long.bed >long.out 2>.err
 is "n of all of a is its ACGT" "$(scores long.out | cut -f 2)" 993
-# A window as wide as the contig gives more context, so the value must differ.
+# A window as long as the contig gives every base more context, so the value must differ.
 annotate -T ref.fa --window 4096 long.bed >wide.out 2>.err
-is "another window is another value" "$(cmp -s long.out wide.out && echo same)" ""
+is "another window gives another value" "$(cmp -s long.out wide.out && echo same)" ""
 row 'a 300 307' >n.bed; ok "a row of N" bed n.bed
-is "a row of N is kept with ." "$(rows .out)" "$(row 'a 300 307 . 0')"
+is "a row of N has the score ." "$(rows .out)" "$(row 'a 300 307 . 0')"
 
 # ---- clipping ----
 row 'a 900 1000' 'b 0 10' >fits.bed; bed fits.bed >fits.out 2>.err
@@ -148,9 +148,9 @@ row 'a 900 2000' 'b 0 10' >past.bed
 ok "--clip" bed --clip past.bed; cp .out clip.out
 warned "--clip" 'past.bed:1: '
 is "a clipped row is verbatim" "$(rows clip.out | cut -f 1-3)" "$(cat past.bed)"
-is "and scored as far as it goes" "$(scores clip.out)" "$(scores fits.out)"
+is "and is scored up to the end of the contig" "$(scores clip.out)" "$(scores fits.out)"
 ok "--clip of a row beyond the contig" bed --clip beyond.bed
-is "is kept with ." "$(rows .out)" "$(row 'a 2000 3000 . 0')"
+is "has the score ." "$(rows .out)" "$(row 'a 2000 3000 . 0')"
 row 'a 900 9223372036854775807' >past.bed
 ok "--clip up to 2^63" reading past.bed bed --clip --split -o clip.out -T ref.fa -
 is "has the clipped scores" "$(scores clip.out)" "$(scores fits.out | head -n 1)"
@@ -172,19 +172,19 @@ shape "rich" rich.out
 like "the input's header is extended" "^#chrom	start	end	label	pll	n$" rich.out
 grep -v '^##' rich.out | grep -v '^#chrom' | awk -F '\t' -v OFS='\t' 'NF > 5 { NF -= 2 } 1' >rich.got
 grep -v '^#chrom' rich.bed >rich.want
-same "all other lines pass through in order" rich.want rich.got
+same "all other lines are copied in order" rich.want rich.got
 scores out.bed >rich.want; data_lines rich.out >rich.rows; scores rich.rows >rich.got
-same "and change no score" rich.want rich.got
+same "and do not change scores" rich.want rich.got
 ok "into .gz" bed rich.bed -o rich.bed.gz
 warned "into .gz" 'track'
 gzip -dc rich.bed.gz >rich.gz; grep -v '^track\|^browser' rich.out >rich.want
 same "track and browser lines are dropped" rich.want rich.gz
-like "they are counted" 'in all: .*3 ' .err
+like "a warning counts them" 'in all: .*3 ' .err
 if command -v tabix >/dev/null && command -v bgzip >/dev/null; then
     sort -k 1,1 -k 2,2n in.bed | bed - -o sorted.bed.gz 2>.err
-    ok "tabix indexes our output" tabix -p bed sorted.bed.gz
+    ok "tabix indexes the output" tabix -p bed sorted.bed.gz
     is "and finds a row" "$(tabix sorted.bed.gz b:6-7 | cut -f 1-4)" "$(row 'b 5 600 y')"
-else skip "tabix indexes our output" "no tabix"; fi
+else skip "tabix indexes the output" "no tabix"; fi
 row '#chrom start end' 'a 0 100' >narrow.bed; row '#chrom start end name' 'a 0 100' >wrong.bed
 for f in narrow wrong; do
     ok "$f header" bed $f.bed; cp .out $f.out
@@ -194,11 +194,11 @@ row 'tracker 0 5' >tracker.bed
 refuses "a contig named tracker is no track line" 'tracker.bed:1: contig "tracker"' tracker.bed
 row '#chrom start end name' >head.bed; ok "header only" reading head.bed bed -
 cp .out head.out
-is "gives a header only" "$(rows head.out)$(tail -n 1 head.out)" "$(row '#chrom start end name pll n')"
+is "gives only a header" "$(rows head.out)$(tail -n 1 head.out)" "$(row '#chrom start end name pll n')"
 printf '# nothing\ntrack x\n' >head.bed
-ok "comments only" bed head.bed; cp .out head.out; like "still have a header" '^#chrom	start	end	pll	n$' head.out
+ok "comments only" bed head.bed; cp .out head.out; like "also give a header" '^#chrom	start	end	pll	n$' head.out
 printf '\n' >head.bed; ok "one blank line" bed head.bed
-ok "comments only, into .gz" bed head.bed -o head.bed.gz; ok "which is valid" gzip -t head.bed.gz
+ok "comments only, into .gz" bed head.bed -o head.bed.gz; ok "which is a valid file" gzip -t head.bed.gz
 : >zero.bed; refuses "0 bytes" 'zero.bed: .*empty' zero.bed
 refuses "0 bytes on standard input" 'empty' - </dev/null
 
@@ -207,29 +207,30 @@ row 'a 0 100 x 0 + 0 0 0 2 10,20, 0,80,' 'b 0 50 y 0 - 0 0 0 1 50 0' >bed12.bed
 row 'a 0 9 x 0 + 0 0 0 q' >bed10.bed
 printf 'a 0  100 x\nb 5 600   y\na 295 320 z\nchr20 0 500 w\n' >space.bed
 for f in in crlf rich bed12 bed10 space n narrow; do
-    bed $f.bed >once.bed 2>.err; ok "$f: our output is valid input" bed once.bed; cp .out again.bed
+    bed $f.bed >once.bed 2>.err; ok "$f: the output is valid input" bed once.bed; cp .out again.bed
     tr -d '\r' <again.bed >again.lf; [ $f = space ] || shape "$f again" again.lf
     tr -d '\r' <once.bed >once.lf; data_lines once.lf >o; data_lines again.lf >a
     scores o >o.scores; rows a | sed 's/	\.$//' >a.rows; scores a.rows >a.scores
     [ $f = bed10 ] || same "$f: with the same scores" o.scores a.scores
 done
-bed in.bed -o once.bed.gz 2>.err; ok "our .bed.gz is valid input" bed once.bed.gz
-bed --embed - in.bed >once.bed 2>.err; ok "our output with embeddings is valid input" bed once.bed
-row '#chrom start end' >empty.bed; bed empty.bed >once.bed 2>.err; ok "our empty output is valid input" bed once.bed
+bed in.bed -o once.bed.gz 2>.err; ok "the .bed.gz output is valid input" bed once.bed.gz
+bed --embed - in.bed >once.bed 2>.err; ok "the output with embeddings is valid input" bed once.bed
+row '#chrom start end' >empty.bed; bed empty.bed >once.bed 2>.err; ok "an empty output is valid input" bed once.bed
 is "and stays empty" "$(rows .out)" ""
 
 # ---- space-separated ----
 ok "space-separated BED" bed space.bed; cp .out space.out
-scores space.out >space.got; scores out.bed >space.want; same "is read as the tab-separated" space.want space.got
-rows space.out | sed 's/	[^	]*	[^	]*$//' >space.got; same "and kept verbatim" space.bed space.got
+scores space.out >space.got; scores out.bed >space.want
+same "gives the same scores as the tab-separated BED" space.want space.got
+rows space.out | sed 's/	[^	]*	[^	]*$//' >space.got; same "and its columns are unchanged" space.bed space.got
 
 # ---- zero length ----
 row 'a 5 5 x' 'a 0 0 y' 'a 1000 1000 z' 'a 0 100 w' >zero.bed
 ok "zero-length rows" bed zero.bed; cp .out zero.out
 warned "zero-length rows" 'zero.bed:1: '
 like "zero-length rows: three" 'in all: .*3 ' .err
-is "are kept with ." "$(rows zero.out | head -n 3)" "$(row 'a 5 5 x . 0' 'a 0 0 y . 0' 'a 1000 1000 z . 0')"
-is "and change nothing else" "$(rows zero.out | tail -n 1 | cut -f 5-)" "$(rows out.bed | head -n 1 | cut -f 5-)"
+is "have the score ." "$(rows zero.out | head -n 3)" "$(row 'a 5 5 x . 0' 'a 0 0 y . 0' 'a 1000 1000 z . 0')"
+is "and do not change other rows" "$(rows zero.out | tail -n 1 | cut -f 5-)" "$(rows out.bed | head -n 1 | cut -f 5-)"
 bed --embed zero.npy zero.bed >zero.out 2>.err; bed --embed - zero.bed >zero.col 2>.err
 is "their embedding is ." "$(rows zero.col | cut -f 7 | head -n 3 | joined)" ". . . "
 values=$(($(wc -c <zero.npy) - 4 * 16 * 4)) # the matrix is 4 rows of 16
@@ -271,7 +272,7 @@ E
 row 'a 0 5 x' 'a 0 5' >bad.bed; refuses "fewer columns than before" 'bad.bed:2: .*column' bad.bed
 for line in 'a\t0' 'a\tb\tc' 'x' '{"a": 1}' 'a,0,5' '\0a\t0\t5' '\357\273\277a\t0\t5'; do
     printf "$line\n" >bad.bed; name=$(echo "$line" | tr -cd "[:alnum:] ,:")
-    refuses "no BED from the first line: $name" '^caduceus annotate: bad\.bed' bad.bed
+    refuses "not a BED: $name" '^caduceus annotate: bad\.bed' bad.bed
 done
 
 # ---- contigs that the FASTA lacks ----
@@ -287,9 +288,9 @@ awk 'BEGIN { for (i = 0; i < 30; i++)
     print (i % 3 ? "a" : "b") "\t" i * 37 % 300 "\t" 310 + i * 53 % 300 }' >shuffled.bed
 sed -n '4,8p;4,4p' shuffled.bed >>shuffled.bed
 ok "unsorted, overlapping, repeated rows" bed shuffled.bed; cp .out shuffled.out
-rows shuffled.out | cut -f 1-3 >shuffled.got; same "come out 1:1 in order" shuffled.bed shuffled.got
+rows shuffled.out | cut -f 1-3 >shuffled.got; same "are written one to one, in order" shuffled.bed shuffled.got
 tac shuffled.bed | bed - 2>.err >tac.out; rows tac.out | tac >tac.got; rows shuffled.out >shuffled.got
-same "and backwards with the same values" shuffled.got tac.got
+same "and in reverse order with the same values" shuffled.got tac.got
 
 # ---- numbers in options ----
 for v in abc -1 -5 99999999999999999999 9223372036854775808 4x '4 ' ' 4' 1.5 1e1 0x2 ''; do
@@ -302,26 +303,26 @@ for v in 0 1; do bed -@ $v in.bed >threads.bed 2>.err; same "-@ $v works" out.be
 error "--window 0" '--window' bed --window 0 in.bed
 error "--mask stride:0" '--mask' bed --mask stride:0 in.bed
 for v in stride 8 Each '' each: none8; do error "--mask '$v'" '--mask' bed --mask "$v" in.bed; done
-error "a window that fits no memory" 'window' bed --window 1073741824 in.bed
-for v in 256 257 300 536870912; do error "--flank $v leaves no core" 'flank' bed --flank $v in.bed; done
+error "a window too large for memory" 'window' bed --window 1073741824 in.bed
+for v in 256 257 300 536870912; do error "--flank $v leaves no tile" 'flank' bed --flank $v in.bed; done
 row 'a 290 300' >short.bed
 ok "--flank 255 leaves two bases" bed --flank 255 short.bed
-is "n is 10 then" "$(scores .out | cut -f 2)" 10
-ok "a core of one base, an even region" annotate -T ref.fa --window 3 --flank 1 short.bed
-is "n is 10 there too" "$(scores .out | cut -f 2)" 10
+is "n is 10 with it" "$(scores .out | cut -f 2)" 10
+ok "a tile of one base, an even region" annotate -T ref.fa --window 3 --flank 1 short.bed
+is "n is 10 with it" "$(scores .out | cut -f 2)" 10
 ok "a window of one base" annotate -T ref.fa --window 1 --flank 0 short.bed
-is "n is 10 even there" "$(scores .out | cut -f 2)" 10
-# perplexity: rows with pll and ppl in columns 4 and 5, the latter replaced by exp(-pll).
+is "n is 10 with it too" "$(scores .out | cut -f 2)" 10
+# perplexity FILE: prints its rows, with column 5 (ppl) replaced by exp(-pll); pll is column 4.
 perplexity() { rows "$1" | awk -F '\t' -v OFS='\t' '$4 != "." { $5 = exp(-$4) } { print }'; }
 row 'a 0 100' 'b 5 600' 'a 300 307' >ppl.bed
 bed --score pll,ppl,n ppl.bed >out.ppl 2>.err; perplexity out.ppl >ppl.want; rows out.ppl >ppl.got
 ok "ppl is exp(-pll), and . without a base" close_to ppl.got ppl.want 2e-5
 annotate --score pll,ppl ref.fa >out.ppl; perplexity out.ppl >ppl.want; rows out.ppl >ppl.got
-ok "so it is of FASTA records" close_to ppl.got ppl.want 2e-5
+ok "the same for FASTA records" close_to ppl.got ppl.want 2e-5
 is "ppl has a value where n is not 0" "$(rows out.ppl | awk '$5 > 1 { n++ } END { print n }')" 7
 bed --mask none --score ppl ppl.bed >out.ppl.none 2>.err
 like "under --mask none it is ppl_unmasked" '^#chrom	start	end	ppl_unmasked$' out.ppl.none
-error "--score with a stranger" '--score' bed --score pll,foo in.bed
+error "--score with an unknown name" '--score' bed --score pll,foo in.bed
 error "--score empty" '--score' bed --score '' in.bed
 error "two inputs" 'one input' bed in.bed in.bed
 error "no such input" 'absent.bed: .*No such file' bed absent.bed
@@ -383,13 +384,13 @@ row 'a 990 1020 x 0 + 0 0 0 2 5,10 0,20' >bad.bed
 refuses "--split past the contig" 'bad.bed:1: ' --split bad.bed
 ok "--split --clip" bed --split --clip bad.bed
 row 'a 990 995' >blocks.bed; bed blocks.bed >blocks.out 2>/dev/null
-is "scores what is left" "$(scores .out)" "$(scores blocks.out)"
+is "scores the rest" "$(scores .out)" "$(scores blocks.out)"
 
 # ---- -r and -L ----
 row 'a 0 100' 'a 100 200' 'a 150 400' 'a 400 400' 'b 0 700' 'HLA:01:02 0 50' 'HLA 0 50' 'a 199 200' 'a 200 201' >sel.bed
 bed sel.bed >sel.all 2>.err
-# selects NAME CONDITION OPTION...: the options select the rows of sel.bed for which the awk condition holds, and
-# do not change their scores.
+# selects NAME CONDITION OPTION...: the options select those rows of sel.bed for which the awk condition is true. The
+# scores of these rows do not change.
 selects() {
     name=$1; cond=$2; shift 2
     bed "$@" sel.bed >sel.out 2>.err || diag .err
@@ -417,14 +418,14 @@ row 'a 150 200' >only.bed
 selects "-r and -L: both" '$1 == "a" && $2 < 200 && $3 > 150 && $2 < 160' -L only.bed -r a:1-160
 bed -r b in.bed >sel.out 2>.err; shape "-r" sel.out
 bed -r HLA in.bed -o sel.out 2>.err
-is "-r that leaves nothing: exit 0 and a header" "$?$(grep -c '^#chrom' sel.out)$(rows sel.out)" 01
+is "-r that selects no row: exit 0 and a header" "$?$(grep -c '^#chrom' sel.out)$(rows sel.out)" 01
 for r in a:10-5 a:x a:5-x a:- a: a:1e3 a:1-2-3 a:+5 a:1-+5 'a:1 - 5' a:99999999999999999999 \
     a:1-99999999999999999999 ''; do
     refuses "-r '$r'" 'region' -r "$r" in.bed
 done
 refuses "-r of a missing contig" 'region 20: .*"20".*"chr20"' -r 20 in.bed
 refuses "-r of a missing contig, the other way" 'region chr7:1-5: .*"chr7".*"7"' -r chr7:1-5 in.bed
-refuses "-L that is absent" 'absent.bed' -L absent.bed in.bed
+refuses "-L of a missing file" 'absent.bed' -L absent.bed in.bed
 row 'a 5' >bad.bed; refuses "-L with two columns" 'bad.bed:1: ' -L bad.bed in.bed
 row 'a 0 5' 'a 9 5' >bad.bed; refuses "-L with start after end" 'bad.bed:2: ' -L bad.bed in.bed
 : >bad.bed; refuses "-L of 0 bytes" 'bad.bed: .*empty' -L bad.bed in.bed
@@ -464,19 +465,21 @@ list="--score pll,n,entropy"
 listed $list in.list -o out.list; bed $list list.bed >out.bed3
 rows out.list | grep "$tab" | tr -d '\r' | cut -f 2- >got; rows out.bed3 | cut -f 4- >want
 same "a list has the values of the same BED" want got
-is "its lines are verbatim" "$(sed '/^#[#r]/d; s/\t[^\r]*//' out.list | cksum)" "$(cksum <in.list)"
+is "its lines are unchanged" "$(sed '/^#[#r]/d; s/\t[^\r]*//' out.list | cksum)" "$(cksum <in.list)"
 like "its header names the columns" '^#region	pll	n	entropy$' out.list
 grep '^##' out.bed3 >want; grep '^##' out.list >got; same "its provenance is that of the BED" want got
 prints "a list through a pipe" out.list piped in.list listed $list -
 prints "and on 3 threads" out.list listed $list -@ 3 in.list
 for i in 1 2 3; do listed $list --shard $i/3 in.list -o part.$i; done
-ok "parts of a list merge" "$caduceus" merge -o whole.list part.1 part.2 part.3; same "to the whole" out.list whole.list
+ok "parts of a list merge" "$caduceus" merge -o whole.list part.1 part.2 part.3
+same "to the output of one run" out.list whole.list
 printf 'chrA\ta\n' >names.txt; sed -n 's/^a/chrA/p' in.list >alias.list; sed -n 's/^a/chrA/p' out.list >want
-listed $list --chr-alias names.txt alias.list | rows - >got; same "names of --chr-alias stay" want got
+listed $list --chr-alias names.txt alias.list | rows - >got
+same "names in the input are kept with --chr-alias" want got
 listed $list -r a:995-,HLA:01:02:1-1 in.list | rows - | grep "$tab" | cut -f 1 | joined >got
 is "-r selects lines" "$(cat got)" "a a:991 a:991- HLA:01:02 a:1,000 "
 echo a:991-2000 >clip.list; ok "--clip clips a region of a list" listed --clip clip.list
-is "to what there is" "$(scores .out | cut -f 2)" 10
+is "to the end of the contig" "$(scores .out | cut -f 2)" 10
 echo '# none' >none.list; ok "a list without regions" listed none.list; like "has a header" '^#region	pll	n$' .out
 for bad in a:0-5 a:5-4 a:x a:1-1001 a:1001 zz:1-2 a:1-2,a:4-5 'a:1-2 ' ' a' 'a	1	2' 'track name=x'; do
     printf '#\n%s\n' "$bad" >bad.list; refuses "a list with '$bad'" '^caduceus annotate: bad.list:2: ' \
@@ -489,7 +492,7 @@ refuses "a list is not detected" 'in.list:3: ' in.list
 refuses "--split of a list" '--split does not fit' --split --in-format regions in.list
 error "a list without -T" 'give -T' annotate --in-format regions in.list
 
-# ---- what every refusal above must leave ----
+# ---- no error above has changed the output file ----
 echo old >old; same "the destination is untouched" old kept.bed
 is "no temporary file is left" "$(find . -name '.caduceus-*')" ""
 finish

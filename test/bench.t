@@ -1,12 +1,12 @@
 #!/bin/sh
-# bench.t - caduceus bench: the content of its tables and its JSON. No time or speed is tested.
+# bench.t - caduceus bench: the content of its table and its JSON. Times and speeds are not tested.
 . "${srcdir:-.}/test/lib.sh"
 model=$data/ps
 py=$(any_python)
 
 bench() { "$caduceus" bench -d cpu -@ 1 --rounds 1 "$@"; }
 
-# json NAME EXPRESSION: the Python expression is true of bench.json; test/check/bench.py has the names it may use.
+# json NAME EXPRESSION: the Python expression is true for bench.json. test/check/bench.py defines the names in it.
 json() {
     if [ -z "$py" ]; then skip "$1" "no python3"
     elif "$py" "$checks/bench.py" "$2" 2>.err; then pass "$1"
@@ -45,7 +45,7 @@ json "floors add up" 'each(floor_is_sum)'
 json "errors are rounding" 'each(errors)'
 json "peaks are of each number of threads" 'peaks((1, 2))'
 
-# ---- floors: counted by hand for D 16, E 32, N 16, K 4, R 1, both directions ----
+# ---- floors (lower bounds of time), computed by hand for D 16, E 32, N 16, K 4, R 1, both directions ----
 bench --json -m "$model" --window 20 --error-window 0 --peaks 1e9,1e3,1e6,1e9 >bench.json
 json "in: 4 D E FLOP" 'close(floor("in"), 4 * 16 * 32)'
 json "conv: 2 (2 K E + 2 (R + 2 N) E) FLOP, 2 E exponentials" \
@@ -85,7 +85,7 @@ json "a classifier has hidden states alone" 'cells[0]["error"]["hidden"] < 2e-6 
 # ---- cells that cannot be computed ----
 shim=$builddir/.libs/caduceus-cuda-shim.so
 if [ -e "$shim" ]; then
-    # on_shim MEMORY OPTION...: bench on the host shim, a device with MEMORY bytes.
+    # on_shim MEMORY OPTION...: runs bench on the host shim, which simulates a GPU with MEMORY bytes.
     on_shim() {
         local memory=$1; shift
         env CADUCEUS_SHIM_MEMORY="$memory" CADUCEUS_CUDA_MODULE="$shim" "$caduceus" bench -d cuda -m "$model" "$@"
@@ -102,33 +102,34 @@ if [ -e "$shim" ]; then
     json "a cell without memory says so, the other is measured" \
         '"out of memory" in cells[1]["refused"] and positive(cells[0]["tokens_per_second"]["median"])'
     on_shim 30000000 --brief --window 12,1000000 --rounds 1 >table
-    like "in the table too" ' 1000000 .* refused: .*out of memory' table
-    error "nothing but such cells is an error" 'bench: nothing was measured: .*out of memory' \
+    like "the table shows the reason too" ' 1000000 .* refused: .*out of memory' table
+    error "it is an error if no cell can be computed" 'bench: nothing was measured: .*out of memory' \
         on_shim 1000 --brief --window 12 --rounds 1
 else
     skip "a device is measured" "the shim is not built"
 fi
-error "a device that is not there is one" 'nothing was measured: device cuda' \
+error "a device that does not exist is an error" 'nothing was measured: device cuda' \
     "$caduceus" bench -d cuda -m "$model" --brief
 
 # ---- options ----
-error "a precision that is none" '--precision fp16: expected fp32, bf16' bench -m "$model" --precision fp16
-error "a precision too many" '--precision fp32,bf16,fp32: expected' bench -m "$model" --precision fp32,bf16,fp32
+error "an unknown precision" '--precision fp16: expected fp32, bf16' bench -m "$model" --precision fp16
+error "a precision twice" '--precision fp32,bf16,fp32: expected' bench -m "$model" --precision fp32,bf16,fp32
 error "an empty value in a list" '--window : expected a whole number' bench -m "$model" --window 10,,20
-error "a window of nothing" '--window 0: expected' bench -m "$model" --window 0
-error "a batch that is no number" '--batch 2x: expected' bench -m "$model" --batch 1,2x
+error "a window of 0" '--window 0: expected' bench -m "$model" --window 0
+error "a batch that is not a number" '--batch 2x: expected' bench -m "$model" --batch 1,2x
 error "a list too long" '--batch: more than 64' bench -m "$model" --batch "$(yes 1 | head -n 65 | paste -sd,)"
 error "two ways to fill batches" '--batch and --batch-tokens' bench -m "$model" --batch 2 --batch-tokens 10
 error "a checkpoint and a random model" '-m gives the model' bench -m "$model" --d-model 16
 error "peaks that are too few" '--peaks 1,2,3: expected four' bench -m "$model" --peaks 1,2,3
 error "peaks that are too many" '--peaks 1,2,3,4,5: expected four' bench -m "$model" --peaks 1,2,3,4,5
-error "peaks of nothing" '--peaks 0: expected' bench -m "$model" --peaks 1,0,1,1
-error "--brief with what it leaves out" '--brief measures neither' bench -m "$model" --brief --peaks 1,2,3,4
+error "peaks of 0" '--peaks 0: expected' bench -m "$model" --peaks 1,0,1,1
+error "--brief with an option of the parts that it leaves out" \
+    '--brief measures neither' bench -m "$model" --brief --peaks 1,2,3,4
 error "no rounds" '--rounds 0: expected' bench -m "$model" --rounds 0
-error "an argument" 'a model is given with -m' bench "$model"
-error "an instruction set that is none" 'CADUCEUS_ISA=sse9' \
+error "an argument that is not an option" 'a model is given with -m' bench "$model"
+error "an unknown instruction set" 'CADUCEUS_ISA=sse9' \
     env CADUCEUS_ISA=sse9 "$caduceus" bench -d cpu -m "$model" --window 10 --brief
-error "a configuration that is none" 'none.json' bench --config none.json
+error "a configuration that is not JSON" 'none.json' bench --config none.json
 error "too many cells" 'cells: expected at most 4096' \
     bench -m "$model" --window "$(yes 5 | head -n 64 | paste -sd,)" --batch "$(yes 1 | head -n 64 | paste -sd,)" -@ 1,2
 "$caduceus" bench >/dev/null 2>&1; is "no argument at all is an error" $? 1

@@ -1,8 +1,8 @@
 #!/bin/sh
-# browser.t - a hub's sessions, tracks and annotated regions in igv.js, in chromium.
+# browser.t - opens the sessions, tracks and annotated regions of a track hub in igv.js, in chromium.
 #
-# The folder CADUCEUS_IGV holds npm's package igv, as `./quickstart check` installs it.
-# CADUCEUS_PICTURE=doc/igv.png test/browser.t renews the picture that README.md shows.
+# CADUCEUS_IGV names the folder of the npm package igv, which `./quickstart check` installs.
+# CADUCEUS_PICTURE=doc/igv.png test/browser.t replaces the picture that README.md shows.
 . "${srcdir:-.}/test/lib.sh"
 igv=${CADUCEUS_IGV:-${XDG_CACHE_HOME:-${HOME-}/.cache}/caduceus}/node_modules/igv/dist
 py=$(python)
@@ -12,7 +12,7 @@ elif [ ! -e "$igv/igv.esm.min.js" ]; then why="no igv.js"
 else why=; fi
 if [ "$why" ]; then skip "igv.js shows what caduceus writes" "$why"; finish; exit; fi
 
-# The regions are at the border of random bases and a microsatellite.
+# The regions are at the boundary between random bases and a microsatellite.
 cp "$srcdir/examples/example.fa" ref.fa
 printf 'chrE1\t7340\t7396\nchrE1\t7402\t7470\n' >in.bed
 run() { "$caduceus" "$@" --quiet -m "$srcdir/models/human-small" -T ref.fa --window 1024; }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# checkpoint.t - checkpoints that are damaged, contradictory or no checkpoints at all are refused; unusual ones load
-# (faults 32 to 42).
+# checkpoint.t - files that are damaged, contradictory or not checkpoints at all are refused; unusual checkpoints load
+# (faults 32 to 42 of doc/faults.md).
 . "${srcdir:-.}/test/lib.sh"
 
 py=$(any_python)
@@ -8,7 +8,7 @@ info() { "$caduceus" model info "$@"; }
 verify() { "$caduceus" model verify "$@"; }
 make() { "$py" "$checks/checkpoints.py" "$@"; }
 
-# bad NAME REGEX WHAT: model info refuses a checkpoint, and the error names the file that is wrong.
+# bad NAME REGEX WHAT: model info refuses the checkpoint bad/NAME, and the error names the file that is wrong.
 bad() {
     error "$3" "$2" info -m "$dir/bad/$1"
     grep -Fq "/bad/$1/" "$dir/.err" || [ "$(wc -c <"$dir/.err")" -gt 2000 ] ||
@@ -43,14 +43,14 @@ if [ -n "$py" ] && mkdir "$dir/bad" && "$py" "$srcdir/test/make-bad.py" "$data" 
     cp -r "$data/ps" "$dir/no-mask"
     printf '{"vocab": {"[PAD]": 4, "A": 7, "C": 8, "G": 9, "T": 10, "N": 11}}\n' >"$dir/no-mask/tokenizer.json"
     error "masked scores need a MASK token" 'no \[MASK\]' "$caduceus" annotate -m "$dir/no-mask" "$dir/n.fa"
-    ok "unmasked scores do not" "$caduceus" annotate -m "$dir/no-mask" --mask none "$dir/n.fa"
+    ok "unmasked scores do not need it" "$caduceus" annotate -m "$dir/no-mask" --mask none "$dir/n.fa"
     error "--sep needs a SEP token" 'no \[SEP\]' "$caduceus" annotate -m "$dir/no-mask" --mask none --sep "$dir/n.fa"
 
-    # A sharded checkpoint gives the results of a single file.
+    # A sharded checkpoint gives the same results as a single file.
     "$caduceus" annotate --quiet -m "$data/ps" "$dir/n.fa" 2>&1 | grep -v '^##' >"$dir/whole.bed"
     "$caduceus" annotate --quiet -m "$dir/bad/shards" "$dir/n.fa" 2>&1 | grep -v '^##' >"$dir/shards.bed"
-    same "shards give the scores of the whole" "$dir/whole.bed" "$dir/shards.bed"
-    ok "an index can be named itself" \
+    same "shards give the same scores as a single file" "$dir/whole.bed" "$dir/shards.bed"
+    ok "-m takes the index of shards" \
         verify -m "$dir/bad/shards/model.safetensors.index.json" "$data/ps/expected.safetensors"
 
     make shards "$data/ps" "$dir/small-shards"
@@ -64,7 +64,7 @@ else
     skip "damaged checkpoints are refused" "no python3"
 fi
 
-# ---- cut short, at load (42) and before ----
+# ---- files cut short, while they are loaded (42) and before ----
 cp -r "$data/ps" "$dir/cut"
 size=$(wc -c <"$data/ps/model.safetensors")
 n=0
@@ -90,12 +90,12 @@ else
         error "the weights end after $n bytes were read" 'model.safetensors: the file ends early' \
             failing_disk SHRINK=$n info -m "$data/ps"
     done
-    ok "the library that shrinks files lets whole ones pass" failing_disk SHRINK=10000000 info -m "$data/ps"
+    ok "with the library that shrinks files, complete files load" failing_disk SHRINK=10000000 info -m "$data/ps"
 fi
 
 # ---- what -m may name ----
 ok "-m takes a .safetensors file" verify -m "$data/ps/model.safetensors"
-like "and finds the expected tensors beside it" '^logits	' "$dir/.out"
+like "and finds the expected tensors beside the file" '^logits	' "$dir/.out"
 (cd "$data/ps" && "$caduceus" model verify -m model.safetensors) >"$dir/.out" 2>"$dir/.err"
 is "-m takes a bare file name" "$?" 0
 (cd "$data/ps" && "$caduceus" model verify -m .) >"$dir/.out" 2>"$dir/.err"
@@ -114,11 +114,12 @@ ln -s nowhere "$dir/config-only/model.safetensors"
 error "weights that are a dangling link" 'model.safetensors' info -m "$dir/config-only"
 rm "$dir/config-only/model.safetensors"
 mkfifo "$dir/config-only/model.safetensors"
-error "weights that are a FIFO do not hang" 'not a regular file' timeout 10 "$caduceus" model info -m "$dir/config-only"
+error "weights that are a FIFO are an error" \
+    'not a regular file' timeout 10 "$caduceus" model info -m "$dir/config-only"
 CADUCEUS_MODEL=$dir/nowhere
 export CADUCEUS_MODEL
 error "\$CADUCEUS_MODEL is used" 'nowhere: No such file' info
-ok "-m goes before \$CADUCEUS_MODEL" info -m "$data/ps"
+ok "-m takes precedence over \$CADUCEUS_MODEL" info -m "$data/ps"
 unset CADUCEUS_MODEL
 
 if bound; then
@@ -150,7 +151,7 @@ like "at the revision main" '^model	Caduceus-PS' "$dir/.out"
 ok "hf:ORG/NAME@REV by reference" info -m hf:lab/dna@v2
 like "is that revision" '^model	Caduceus-Ph' "$dir/.out"
 ok "hf:ORG/NAME@REV by hash" info -m hf:lab/dna@fedc
-like "is that one, too" '^model	Caduceus-Ph' "$dir/.out"
+like "is that revision too" '^model	Caduceus-Ph' "$dir/.out"
 ok "hf: verifies without expected tensors" verify -m hf:lab/dna
 error "hf: a missing model" 'hf:lab/other: not in the hub cache' info -m hf:lab/other
 error "an address of the hub is hf:" 'hf:lab/other: not in the hub cache' info -m https://huggingface.co/lab/other/
@@ -202,7 +203,7 @@ for line in 'model	Caduceus-PS' 'head	classifier' 'labels	3' \
 done
 is "info prints the file's SHA-256" "$(sed -n 's/^sha256	//p' "$dir/.out")" \
     "$(sha256sum <"$data/cls-ps/model.safetensors" | cut -d ' ' -f 1)"
-is "info prints two columns only" "$(awk -F '\t' 'NF != 2' "$dir/.out")" ""
+is "info prints two columns" "$(awk -F '\t' 'NF != 2' "$dir/.out")" ""
 "$caduceus" model info "$data/cls-ps" >"$dir/plain" 2>&1
 same "info takes the model without -m" "$dir/.out" "$dir/plain"
 "$caduceus" model info -m "$data/plant" >"$dir/.out" 2>&1
@@ -210,9 +211,9 @@ like "info shows the plant vocabulary" '^tokens	A=3 C=4 G=5 T=6 N=-1 MASK=1 PAD=
 "$caduceus" model info -m "$data/ph-bf16" >"$dir/.out" 2>&1
 like "info shows the stored type" '^dtype	.*BF16' "$dir/.out"
 
-ok "--tolerance is taken" verify -m "$data/ps" --tolerance 1e-3
+ok "--tolerance is accepted" verify -m "$data/ps" --tolerance 1e-3
 error "--tolerance 0 fails" 'above the tolerance' verify -m "$data/ps" --tolerance 0
-like "and the rows say which" '	FAILED$' "$dir/.out"
+like "and the rows say which tensor failed" '	FAILED$' "$dir/.out"
 for x in x '' -1 nan inf 1e999 1e-6x '1 2'; do
     error "--tolerance '$x' is refused" '--tolerance' verify -m "$data/ps" --tolerance "$x"
 done
@@ -227,20 +228,20 @@ error "an unknown subcommand" 'model frobnicate: no such command; `caduceus help
 error "an unknown option" '--frobnicate' info --frobnicate
 error "results that cannot be written" 'No space left' to_full info -m "$data/ps"
 
-# Expected tensors that are malformed.
+# Files of expected tensors that are malformed.
 if [ -n "$py" ]; then
     make expected "$dir" "$data"
     error "input_ids beyond the vocabulary" 'token 16 in input_ids' verify -m "$data/ps" "$dir/range.st"
     error "negative input_ids" 'token -1 in input_ids' verify -m "$data/ps" "$dir/negative.st"
     error "input_ids in one dimension" 'input_ids is not of shape' verify -m "$data/ps" "$dir/flat.st"
     error "input_ids of floats" 'input_ids is F32; expected I64' verify -m "$data/ps" "$dir/type.st"
-    error "nothing to compare" 'holds none of' verify -m "$data/ps" "$dir/nothing.st"
-    error "expected NaN never agrees" 'above the tolerance' verify -m "$data/ps" "$dir/nan.st" --tolerance 1e9
+    error "no tensor to compare" 'holds none of' verify -m "$data/ps" "$dir/nothing.st"
+    error "an expected NaN is an error" 'above the tolerance' verify -m "$data/ps" "$dir/nan.st" --tolerance 1e9
     error "expected logits of another shape" 'logits does not fit' verify -m "$data/ps" "$dir/shape.st"
     error "expected logits of integers" 'logits is I64' verify -m "$data/ps" "$dir/kind.st"
     error "expected class logits for a model without" 'class_logits does not fit' verify -m "$data/ps" "$dir/scalar.st"
     error "a scalar for the logits of one label" 'class_logits does not fit' verify -m "$dir/one-label" "$dir/scalar.st"
-    error "strands of unlike shape" 'input_ids_rc is not of shape' verify -m "$data/cls-ps" "$dir/strands.st"
+    error "strands of different shapes" 'input_ids_rc is not of shape' verify -m "$data/cls-ps" "$dir/strands.st"
 fi
 
 finish

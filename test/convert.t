@@ -1,12 +1,13 @@
 #!/bin/sh
-# convert.t - what pretrain, finetune and convert write is what Python's classes load; adapters; a head's bias.
+# convert.t - pretrain, finetune and convert write checkpoints that the published Python classes can load; adapters;
+# a head with a bias.
 . "${srcdir:-.}/test/lib.sh"
 
 py=$(any_python)
-[ -n "$py" ] || { skip "checkpoints as Python has them" "no python3"; finish; exit; }
+[ -n "$py" ] || { skip "checkpoints in the format of Python" "no python3"; finish; exit; }
 convert() { "$caduceus" model convert --quiet "$@"; }
 
-# ---- names, of every writer ----
+# ---- tensor names in the checkpoints of each command ----
 for model in "$data"/*/; do
     name=$(basename "$model")
     [ -e "$model/config.json" ] || continue
@@ -39,7 +40,7 @@ check "a config.json with keys of others" wild-config.py make wild
 echo licence >wild/LICENSE; echo hidden >wild/.gitattributes
 for f in configuration_caduceus modeling_caduceus tok; do echo 'print()' >wild/$f.py; done
 mkdir wild/folder
-ok "it is converted" convert -m wild -o kept
+ok "the model is converted" convert -m wild -o kept
 check "no key is lost or changed" wild-config.py compare wild kept
 is "other files are copied, weights and hidden ones are not" "$(ls -A kept | joined)" \
     "LICENSE config.json configuration_caduceus.py model.safetensors modeling_caduceus.py tok.py tokenizer_config.json "
@@ -60,13 +61,13 @@ like "model info --json" '"labels": 3' info.json
 # ---- types ----
 for t in F16 BF16; do
     ok "--dtype $t" convert --dtype $t -m "$data/ps" -o $t
-    like "$t is what it says" "^dtype$tab$t\$" "$("$caduceus" model info $t >out.$t; echo out.$t)"
+    like "$t is the stored type" "^dtype$tab$t\$" "$("$caduceus" model info $t >out.$t; echo out.$t)"
     convert -m $t -o $t.wide && convert --dtype $t -m $t.wide -o $t.again
     same "$t to F32 and back" $t/model.safetensors $t.again/model.safetensors
     ok "$t: rounded, not far" "$caduceus" model verify --tolerance 0.05 -m $t "$data/ps/expected.safetensors"
 done
 error "an unknown type" 'dtype F8: expected F32, F16 or BF16' convert --dtype F8 -m "$data/ps" -o f8
-is "leaves no folder" "$(ls -d f8 2>/dev/null)" ""
+is "no folder is left" "$(ls -d f8 2>/dev/null)" ""
 
 # ---- cards ----
 like "a card has the hub's front matter" '^library_name: transformers$' classes/README.md
@@ -77,7 +78,7 @@ tune classes.csv -o classes >/dev/null
 is "a card that a user wrote stays" "$(cat classes/README.md)" mine
 
 # ---- adapters ----
-# rows NAME OPTION...: embeddings of two regions, NAME.npy
+# rows NAME OPTION...: writes the embeddings of two regions to NAME.npy.
 rows() { local out=$1; shift; rm -f "$out".npy*; "$caduceus" embed --quiet "$@" -T g.fa g.bed -o "$out.npy"; }
 for kind in '' same rslora score; do
     for model in ps ps-odd-depth ph; do
@@ -96,15 +97,15 @@ for kind in '' same rslora score; do
     done
 done
 check "an adapter, half of it" make-peft.py "$data/ps" half merged half
-error "an A without its B" 'of the adapter.s tensors for .* one is missing' "$caduceus" model info -m half
+error "an adapter with an A but no B" 'of the adapter.s tensors for .* one is missing' "$caduceus" model info -m half
 rm -rf merged; check "DoRA" make-peft.py "$data/ps" dora merged dora
 rm -rf merged; check "an adapter of lm_head" make-peft.py "$data/ph" headed merged head
 error "a head that changes without the embedding is refused" \
     'lm_head.lora_A.* tied to the embedding; train the adapter' "$caduceus" model info -m headed
 error "DoRA is refused" 'use_dora.*only plain LoRA' "$caduceus" model info -m dora
 rm -rf merged; check "an adapter" make-peft.py "$data/ps" lora merged
-error "an adapter is not dropped in silence" 'has an adapter; --merge adds it' convert -m lora -o out
-error "--merge without one" 'there is no adapter' convert --merge -m "$data/ps" -o out
+error "converting with an adapter needs --merge" 'has an adapter; --merge adds it' convert -m lora -o out
+error "--merge without an adapter" 'there is no adapter' convert --merge -m "$data/ps" -o out
 error "an adapter of another model" 'do not fit|is not part of the model|is missing' \
     "$caduceus" model info -m "$data/ps-bias" --adapter lora
 sed 's/"base_model_name_or_path": "[^"]*"/"base_model_name_or_path": null/' lora/adapter_config.json >x
@@ -119,23 +120,23 @@ error "an adapter that names no model" 'names no base model; give it with -m' "$
 check "the head of the paper's training code" head-bias.py "$data/cls-ps" biased
 predict() { "$caduceus" predict --quiet -m "$1" classes.csv -o "$2"; }
 predict biased biased.tsv; predict "$data/cls-ps" plain.tsv
-differ "the bias counts" biased.tsv plain.tsv
+differ "the bias changes the predictions" biased.tsv plain.tsv
 error "Python's classes have no bias" 'the head has a bias|classifier.s head has a bias' convert -m biased -o out
 ok "--keep-bias" convert --keep-bias -m biased -o out
-check "writes score.bias" published.py out
+check "score.bias is written" published.py out
 predict out out.tsv
 agree "and predicts the same" 'grep -v "^##" out.tsv' 'grep -v "^##" biased.tsv'
-check "one bias for all classes" head-bias.py "$data/cls-ps" level 0.5
-ok "is dropped" convert -m level -o level.out
+check "the same bias for all classes" head-bias.py "$data/cls-ps" level 0.5
+ok "the bias is dropped" convert -m level -o level.out
 predict level level.tsv; predict level.out level.out.tsv
-check "without a change" close.py level.tsv level.out.tsv
+check "and the predictions are unchanged" close.py level.tsv level.out.tsv
 convert --keep-bias -m level -o level.kept; convert -m level.kept -o level.again
 ok "a bias that was kept and then dropped leaves no key" "$caduceus" model info level.again
-ok "a head that is trained anew has none" tune -m level.kept classes.csv -o anew
-is "and says so" "$(grep -c score_bias anew/config.json)" 0
+ok "a newly trained head has no bias" tune -m level.kept classes.csv -o anew
+is "a message says so" "$(grep -c score_bias anew/config.json)" 0
 
-# ---- what it is not ----
-# refused NAME REGEX KEY VALUE: config.json with this key.
+# ---- config.json of other models ----
+# refused NAME REGEX KEY VALUE: config.json with this key and value is refused.
 refused() {
     rm -rf other; cp -r "$data/ps" other
     check "$1" wild-config.py set other "$3" "$4"
@@ -152,9 +153,9 @@ refused "another kind of model" 'model_type. is .esm.' model_type '"esm"'
 # ---- several models ----
 cp -r "$data/ps" broken && : >broken/model.safetensors
 "$caduceus" model verify --quiet "$data/ps" broken "$data/ph" >verified 2>err; status=$?
-is "verify goes on after a broken model" "$status $(tail -n 1 verified) $(wc -l <err)" "1 #verified${tab}2 of 3 1"
+is "verify continues after a broken model" "$status $(tail -n 1 verified) $(wc -l <err)" "1 #verified${tab}2 of 3 1"
 "$caduceus" model verify "$data/ps" absent >verified 2>err
-is "and after one that is not there" "$(tail -n 1 verified)" "#verified${tab}1 of 2"
+is "and after a missing model" "$(tail -n 1 verified)" "#verified${tab}1 of 2"
 "$caduceus" model verify -m "$data/torch/last.ckpt" >verified
-like "expected.safetensors lies beside any weight file" '^logits' verified
+like "expected.safetensors is beside any weight file" '^logits' verified
 finish

@@ -1,6 +1,6 @@
 #!/bin/sh
 # cuda.t - the CUDA backend: loading its module, its kernels under the host shim, and its errors (faults 54, 55, 56).
-# gpu-check runs the kernels on a card.
+# gpu-check runs the kernels on a GPU.
 . "${srcdir:-.}/test/lib.sh"
 
 shim=$builddir/.libs/caduceus-cuda-shim.so
@@ -13,16 +13,16 @@ on() { CADUCEUS_CUDA_MODULE=$1; shift; "$@"; CADUCEUS_CUDA_MODULE=; } # MODULE C
 shimmed() { on "$shim" "$@"; }
 run -d cpu --score pll,entropy,n in.bed >cpu.bed
 
-# ---- modules that are not there, or not ours ----
+# ---- modules that do not exist or do not belong to this program ----
 error "no module: -d cuda is an error" 'device cuda: no CUDA module' run -d cuda in.bed
 run -d auto in.bed --score pll,entropy,n >auto.bed 2>note
 same "no module: -d auto computes on the CPU" auto.bed cpu.bed
 is "without a word, as at every run" "$(cat note)" ""
 run in.bed >auto.bed 2>note
-is "without -d nothing is said" "$(cat note)" ""
-on "$dir/none.so" error "a module that is not there is an error" 'none\.so' run -d cuda in.bed
+is "without -d no message is printed" "$(cat note)" ""
+on "$dir/none.so" error "a missing module is an error" 'none\.so' run -d cuda in.bed
 echo text >text.so
-on "$dir/text.so" error "a file that is no module is an error" 'text\.so' run -d cuda in.bed
+on "$dir/text.so" error "a file that is not a module is an error" 'text\.so' run -d cuda in.bed
 cc=$(command -v cc || command -v gcc)
 if [ -n "$cc" ]; then
     echo 'int other(void) { return 0; }' | "$cc" -shared -fPIC -x c - -o other.so
@@ -38,12 +38,12 @@ else
     skip "modules of other versions are refused" "no compiler"
 fi
 
-# ---- the module for cards ----
+# ---- the module for GPUs ----
 if [ -e "$real" ]; then
     if nvidia-smi >/dev/null 2>&1; then
-        on "$real" ok "with a card, -d cuda runs" run --quiet -d cuda in.bed
+        on "$real" ok "with a GPU, -d cuda runs" run --quiet -d cuda in.bed
     else
-        on "$real" error "without a card, -d cuda is an error" 'device cuda: ' run -d cuda in.bed
+        on "$real" error "without a GPU, -d cuda is an error" 'device cuda: ' run -d cuda in.bed
         on "$real" run -d auto --score pll,entropy,n in.bed >auto.bed 2>note
         same "and auto computes on the CPU" auto.bed cpu.bed
         is "with one note" "$(grep -c 'note: computing on the CPU: ' note) $(wc -l <note)" "1 1"
@@ -54,7 +54,7 @@ else
     skip "the CUDA module loads" "no CUDA Toolkit when configured"
 fi
 
-# ---- the same kernels on the CPU ----
+# ---- the same kernels on the CPU, under the host shim ----
 no_shim=
 [ -e "$shim" ] || no_shim="the shim is not built"
 [ -e "$shim" ] && grep -q __asan_init "$shim" && no_shim="built with sanitizers, which fibers confuse; t_ops runs it"
@@ -96,13 +96,13 @@ like "provenance names the device" '^##caduceus_device=cuda host shim' gpu.bed
 like "and the precision" '^##caduceus_precision=fp32' gpu.bed
 shimmed run --quiet in.bed >auto.bed
 like "auto takes the device" '^##caduceus_device=cuda host shim' auto.bed
-like "and its own precision" '^##caduceus_precision=bf16' auto.bed
+like "and bf16 by default" '^##caduceus_precision=bf16' auto.bed
 shimmed run --quiet -d cuda:0 --precision bf16 in.bed >bf16.bed
 same "cuda:0 is cuda, bf16 its default" bf16.bed auto.bed
 rows bf16.bed | cut -f 4,5 >half.rows; run --quiet -d cpu in.bed | rows - | cut -f 4,5 >full.rows
-ok "bf16 agrees as far as it can" close_to half.rows full.rows 2e-2
+ok "bf16 agrees within its precision" close_to half.rows full.rows 2e-2
 
-# A result depends only on its sequence.
+# A result depends on its own sequence alone.
 gpu -@ 7 in.bed >many.bed
 same "-@ 7 gives the same bytes" many.bed gpu.bed
 while read -r line; do echo "$line" >row.bed; gpu row.bed | rows -; done <in.bed >alone.rows
@@ -123,20 +123,20 @@ gpu --mask each few.bed | rows - >eager.rows; CADUCEUS_CUDA_GRAPHS=1 gpu --mask 
 same "and with masks" graph.rows eager.rows
 CADUCEUS_CUDA_GRAPHS=1 gpu in.bed >graph.bed
 same "and batches of one shape each" graph.bed gpu.bed
-for n in 1 3; do # of three or four launches at least one is a replay
+for n in 1 3; do # at least one of three or four launches replays a recorded graph
     export CADUCEUS_SHIM_GRAPH=$n CADUCEUS_CUDA_GRAPHS=1
     shimmed error "a fault in launch $n of recorded batches is an error" 'cuda host shim: .*illegal memory access' \
         run -d cuda --precision fp32 even.bed
     unset CADUCEUS_CUDA_GRAPHS
-    shimmed ok "which without recording there is none of" run --quiet -d cuda --precision fp32 even.bed
+    shimmed ok "without recording there is no such fault" run --quiet -d cuda --precision fp32 even.bed
     unset CADUCEUS_SHIM_GRAPH
 done
 export CADUCEUS_SHIM_FAULT=60 CADUCEUS_CUDA_GRAPHS=1
 shimmed error "a fault while recording is an error" 'illegal memory access' run -d cuda --precision fp32 even.bed
 unset CADUCEUS_SHIM_FAULT CADUCEUS_CUDA_GRAPHS
 
-# ---- what goes wrong ----
-shimmed error "an index that is not there is an error" 'device cuda:1: there is 1 CUDA device' run -d cuda:1 in.bed
+# ---- errors ----
+shimmed error "a missing device index is an error" 'device cuda:1: there is 1 CUDA device' run -d cuda:1 in.bed
 export CADUCEUS_SHIM_DEVICES=0
 shimmed error "no device is an error" 'device cuda: no CUDA-capable device' run -d cuda in.bed
 shimmed run --score pll,entropy,n in.bed >auto.bed 2>note
@@ -144,24 +144,24 @@ same "auto without a device computes on the CPU" auto.bed cpu.bed
 is "with one note" "$(grep -c 'note: computing on the CPU: no CUDA-capable device' note) $(wc -l <note)" "1 1"
 shimmed run --quiet --precision bf16 in.bed >half.bed
 run --quiet -d cpu --precision bf16 in.bed >half-cpu.bed
-same "in bf16 too, if asked" half.bed half-cpu.bed
+same "also in bf16, if requested" half.bed half-cpu.bed
 unset CADUCEUS_SHIM_DEVICES
-export CADUCEUS_SHIM_MEMORY=30000000 # two lanes of the usual packs do not fit
+export CADUCEUS_SHIM_MEMORY=30000000 # too small for two lanes with packs of the usual size
 gpu in.bed >less.bed
 same "with less memory, smaller packs give the same bytes" less.bed gpu.bed
 export CADUCEUS_SHIM_MEMORY=1000000
 echo old >out.bed
 shimmed error "too little memory is an error that says how much" 'out of memory on cuda.* GB' \
     run -d cuda in.bed -o out.bed
-is "and leaves the output" "$(cat out.bed)" old
+is "and leaves the old output" "$(cat out.bed)" old
 export CADUCEUS_SHIM_MEMORY=1000
-shimmed error "as is too little for the model" 'out of memory' run -d cuda in.bed
+shimmed error "too little memory for the model is an error" 'out of memory' run -d cuda in.bed
 unset CADUCEUS_SHIM_MEMORY
 for n in 1 5 11; do
     export CADUCEUS_SHIM_FAULT=$n
     shimmed error "a fault in launch $n is an error" 'cuda host shim: .*illegal memory access' \
         run -d cuda in.bed -o out.bed
-    is "and leaves the output" "$(cat out.bed)" old
+    is "and leaves the old output" "$(cat out.bed)" old
 done
 unset CADUCEUS_SHIM_FAULT
 
@@ -178,7 +178,7 @@ if command -v bcftools >/dev/null 2>&1 && [ -e "$so" ] && ! grep -q __asan_init 
     shimmed "$caduceus" annotate --quiet -T ref.fa -m "$model" -d cuda --precision fp32 in.vcf |
         grep -v '^##' >command.vcf
     same "the plugin loads the module too" plugin.vcf command.vcf
-    is "and has something to say" "$(grep -c CADUCEUS_LLR plugin.vcf)" "$(grep -vc '^#' in.vcf)"
+    is "and prints a message" "$(grep -c CADUCEUS_LLR plugin.vcf)" "$(grep -vc '^#' in.vcf)"
     bcftools +caduceus in.vcf -- -T ref.fa -m "$model" -d cuda >/dev/null 2>plugin.err
     is "without a module -d cuda is an error there" "$? $(grep -c 'no CUDA module' plugin.err)" "1 1"
 else

@@ -1,6 +1,6 @@
 #!/bin/sh
 # cudatrain.t - training on the CUDA backend under the host shim: gradients of the golden checkpoints, comparison with
-# runs on the CPU, and errors (faults 54, 55, 56). t_grad checks the derivatives; gpu-check runs on a card.
+# runs on the CPU, and errors (faults 54, 55, 56). t_grad checks derivatives; gpu-check trains on a GPU.
 . "${srcdir:-.}/test/lib.sh"
 
 shim=$builddir/.libs/caduceus-cuda-shim.so
@@ -9,8 +9,8 @@ if [ ! -e "$shim" ]; then
     finish
     exit
 fi
-on() { CADUCEUS_CUDA_MODULE=$shim; "$@"; CADUCEUS_CUDA_MODULE=; } # COMMAND...
-columns() { rows "$2" | cut -f "$1"; } # COLUMNS LOG
+on() { CADUCEUS_CUDA_MODULE=$shim; "$@"; CADUCEUS_CUDA_MODULE=; } # COMMAND...: runs a command with the shim
+columns() { rows "$2" | cut -f "$1"; } # COLUMNS LOG: prints these columns
 
 # ---- gradients ----
 for kind in ps-fused-d16-l2 ps-fused-d16-l3 ph-layernorm-untied-mul-d24-l2; do
@@ -32,20 +32,20 @@ valid="--valid-fraction 0.2 --valid-tokens 128 --valid-every 2"
 train() { "$caduceus" pretrain $tiny $valid --quiet "$@"; }
 train -d cpu -o cpu
 on ok "pretrain -d cuda" train -d cuda --precision fp32 -o card
-is "is quiet" "$(cat .out .err)" ""
+is "prints no message" "$(cat .out .err)" ""
 columns 1-6 cpu/log.tsv >want; columns 1-6 card/log.tsv >got
-ok "the losses, norms and validations are the CPU's" close_to got want 2e-4
+ok "losses, norms and validations agree with the CPU" close_to got want 2e-4
 ok "the model verifies on the CPU" "$caduceus" model verify -m card
 on train -d cuda --precision fp32 -@ 3 -o again
 same "the same bytes again, with -@ 3" again/model.safetensors card/model.safetensors
 on train -d cuda --precision fp32 --recompute -o less
-same "and with --recompute, which is what a device does" less/model.safetensors card/model.safetensors
+same "and with --recompute, which a device always does" less/model.safetensors card/model.safetensors
 on train -d cuda --precision fp32 --save-every 2 -o stopped
-same "checkpoints on the way change nothing" stopped/model.safetensors card/model.safetensors
+same "intermediate checkpoints do not change the result" stopped/model.safetensors card/model.safetensors
 on train -d cuda -o half
 columns 3 half/log.tsv >got; columns 3 cpu/log.tsv >want
-ok "bf16 is the default and near" close_to got want 3e-2
-differ "and not fp32" half/model.safetensors card/model.safetensors
+ok "bf16 is the default and agrees within its precision" close_to got want 3e-2
+differ "and differs from fp32" half/model.safetensors card/model.safetensors
 rm -rf auto; on train -o auto
 same "auto takes the device" auto/model.safetensors half/model.safetensors
 train -d auto -o auto2 2>note
@@ -61,22 +61,22 @@ for pool in mean max; do
     tune -d cpu --pool $pool -o "cpu-$pool" >/dev/null
     on ok "finetune -d cuda, $pool" tune -d cuda --precision fp32 --pool $pool -o "card-$pool"
     columns 1-4 "cpu-$pool/metrics.tsv" >want; columns 1-4 "card-$pool/metrics.tsv" >got
-    ok "losses are the CPU's" close_to got want 2e-3
+    ok "losses agree with the CPU" close_to got want 2e-3
 done
 like "the table names the device" '^##caduceus_device=cuda host shim' card-mean/metrics.tsv
 
-# ---- what goes wrong ----
+# ---- errors ----
 export CADUCEUS_SHIM_DEVICES=0
 on error "no device is an error" 'device cuda: no CUDA-capable device' train -d cuda -o none
 unset CADUCEUS_SHIM_DEVICES
-error "bf16 is for devices" 'precision bf16: the CPU' train -d cpu --precision bf16 -o none
-export CADUCEUS_SHIM_MEMORY=40000000 # the usual packs do not fit
+error "bf16 on the CPU is an error" 'precision bf16: the CPU' train -d cpu --precision bf16 -o none
+export CADUCEUS_SHIM_MEMORY=40000000 # too small for packs of the usual size
 rm -rf less; on train -d cuda --precision fp32 -o less
 same "with less memory, smaller packs" less/model.safetensors card/model.safetensors
 export CADUCEUS_SHIM_MEMORY=2000000
 on error "too little memory is an error that says how much" 'out of memory on cuda.* GB' train -d cuda -o none
 export CADUCEUS_SHIM_MEMORY=1000
-on error "as is too little for the model" 'out of memory' train -d cuda -o none
+on error "too little memory for the model is an error" 'out of memory' train -d cuda -o none
 unset CADUCEUS_SHIM_MEMORY
 for n in 3 60 400; do
     export CADUCEUS_SHIM_FAULT=$n

@@ -15,7 +15,7 @@ annotate() { "$caduceus" annotate --quiet -m "$data/ps" --window 96 "$@"; }
 matrix() { local name=$1; shift; check "$name" matrices.py "$@"; }
 py=$(python)
 
-# ---- regions and records: annotate's matrix, with names ----
+# ---- regions and records: the same matrix as from annotate, and names ----
 for how in mean max center none; do
     ok "embed --pool $how" embed -T ref.fa --pool $how in.bed -o m.npy
     annotate -T ref.fa --score none --pool $how --embed want.npy in.bed >want.tsv
@@ -23,13 +23,13 @@ for how in mean max center none; do
     grep -v '^##' m.tsv >got; grep -v '^##' want.tsv >rows; same "--pool $how: the names are the rows" got rows
 done
 ok "sequences" embed ref.fa -o s.npy
-is "their names" "$(rows s.tsv | joined)" "$(printf 'one\t0\t900 two\t0\t120 ')"
+is "the names of the sequences" "$(rows s.tsv | joined)" "$(printf 'one\t0\t900 two\t0\t120 ')"
 matrix "their rows" finite s.npy 2
 like "provenance beside it" '"rows": "regions, in order"' s.npy.json
 cat ref.fa | embed - -o piped.npy; same "standard input" s.npy piped.npy
 embed ref.fa -o plain -@ 3
 same "a name without .npy, three threads" s.npy plain
-same "names beside it" s.tsv plain.tsv
+same "and the same names beside it" s.tsv plain.tsv
 
 ok "an array for each row" embed -T ref.fa --pool none in.bed -o a.npz
 embed -T ref.fa --pool none in.bed -o a.npy
@@ -53,31 +53,31 @@ matrix "its length is dist, its angle cos" distances v.npy dist cos
 embed -T ref.fa --pool-window 3 in.vcf -o narrow.npy; differ "--pool-window matters" narrow.npy v.npy
 embed -T ref.fa -t one:150-250 in.vcf -o t.npy; is "-t" "$(rows t.tsv | lines)" 3
 
-# ---- shares ----
+# ---- shards ----
 for in in in.bed in.vcf; do
     rm -f p.*; embed -T ref.fa $in -o whole.npy
     for i in 1 2 3; do embed -T ref.fa $in --shard $i/3 -o p.$i.npy; done
-    "$caduceus" merge -o p.npy p.2.npy p.3.npy p.1.npy; same "$in in three shares" whole.npy p.npy
+    "$caduceus" merge -o p.npy p.2.npy p.3.npy p.1.npy; same "$in in three shards" whole.npy p.npy
     same "$in: provenance" whole.npy.json p.npy.json
     "$caduceus" merge -o p.tsv p.1.tsv p.2.tsv p.3.tsv; same "$in: names" whole.tsv p.tsv
 done
 
-# ---- the page's classifier, as it stands there ----
+# ---- the classifier of the man page, run without changes ----
 name="a classifier learns from embeddings of regions"
 if [ "$py" ] && "$py" -c 'import sklearn' 2>/dev/null; then
     awk '/^\.fi/ { at = 0 } at; /^\.nf/ { at = 1 }' "$srcdir/doc/caduceus-embed.1" |
         sed 's/\\e/\\/g; s/\\-/-/g' >classify.py
-    # 40 regions, alternately AT-rich and GC-rich, and one of N.
+    # 40 regions, alternately AT-rich and GC-rich, and one of N only
     {   echo ">c"; for i in $(seq 20); do bases 100 $i | tr C A; bases 100 $i | tr A C; done
         bases 100 1 | sed 's/./N/g'; } >labelled.fa
     awk 'BEGIN { for (i = 0; i < 41; i++) print "c\t" 100 * i "\t" 100 * i + 100 "\t" (i % 2 ? "GC" : "AT") }' \
         >regions.bed
     embed -T labelled.fa regions.bed -o regions.npy
     ok "$name" "$py" classify.py
-    is "nine in ten or more are told apart" "$(awk '$1 > .9 { print "y" }' .out)" y
+    is "at least nine in ten regions are classified correctly" "$(awk '$1 > .9 { print "y" }' .out)" y
 else skip "$name" "no python3 with sklearn"; fi
 
-# ---- an empty region amid the batches of a long one ----
+# ---- an empty region next to a region of several batches ----
 contig long 300000 9 >long.fa; printf 'long\t10\t40\nlong\t50\t50\nlong\t100\t299000\nlong\t7\t7\n' >long.bed
 ok "arrays of a long region and of empty ones" \
     "$caduceus" embed --quiet -m "$data/ps" --pool none --flank 0 -T long.fa long.bed -o long.npz
@@ -86,14 +86,14 @@ matrix "all are there" arrays long.npz 30 0 298900 0
 # ---- errors ----
 echo old >kept.npy; echo old >kept.tsv; cp kept.npy old
 error "no output" 'embed: .*-o OUT.npy' embed ref.fa
-error "an option of annotate's" 'embed: --score: not an option of embed' embed --score pll ref.fa -o kept.npy
+error "an option that only annotate has" 'embed: --score: not an option of embed' embed --score pll ref.fa -o kept.npy
 error "reads" 'annotate --embed -' embed "$srcdir/examples/example.sam" -o kept.npy
 error "BED without a reference" 'embed: in.bed: .*-T' embed in.bed -o kept.npy
 error "--difference without variants" 'embed: .*--difference' embed --difference ref.fa -o kept.npy
 error "a missing input" 'embed: nothing.fa' embed nothing.fa -o kept.npy
 cp in.bed in.tsv; error "the names would replace the input" 'also an input' embed -T ref.fa in.tsv -o in.npy
 printf 'one\t900\t.\tAAAA\tC\t.\t.\t.\n' | cat in.vcf - >bad.vcf
-error "an error after rows" 'bad.vcf:9: ' embed -T ref.fa bad.vcf -o kept.npy
-same "the old matrix is there" old kept.npy; same "the old names too" old kept.tsv
+error "an error after some rows" 'bad.vcf:9: ' embed -T ref.fa bad.vcf -o kept.npy
+same "the old matrix is unchanged" old kept.npy; same "and the old names" old kept.tsv
 is "no temporary file is left" "$(find . -name '.caduceus-*')" ""
 finish

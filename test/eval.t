@@ -2,7 +2,7 @@
 # eval.t - caduceus eval: loss, bits and accuracy of a model and of Markov models.
 . "${srcdir:-.}/test/lib.sh"
 
-# Two contigs with runs of N, lower case and an IUPAC code.
+# Two contigs with runs of N, lower case and an IUPAC code
 dirty() { awk '{ print substr($0, 1, 300) "NNNNN" tolower(substr($0, 306, 200)) "R" substr($0, 507) }'; }
 {   echo ">one"; bases 1900 7 | dirty | fold -w 60; echo ">two"; bases 700 8 | dirty | fold -w 70
     printf '>gap\n%s\n' NNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNN; } >ref.fa
@@ -13,7 +13,7 @@ loud() { "$caduceus" eval -m "$data/ps" -T ref.fa --window 96 "$@"; }
 value() { awk -F'\t' -v g="$1" -v p="$2" -v c="$3" '$1 == g && $2 == p { print $c }' "$4"; }
 py=$(python)
 
-# ---- against float64 and another Markov model ----
+# ---- comparison with float64 and with another implementation of Markov models ----
 row 'one 0 500 train' 'one 600 750 valid' 'one 1800 1900 valid' 'two 0 300 train' 'two 480 560 test' >small.bed
 printf 'one\t0\t90\ttrain\none\t560\t650\tvalid\n' >tiny.bed
 for case in "ps stride:8 small" "ph each tiny" "ps-odd-depth stride:3 tiny"; do
@@ -36,11 +36,12 @@ else skip "order 12, without lower case: the numbers of the reference" "no numpy
 ok "a table" eval_ -L in.bed --markov 2
 cp .out all
 like "its columns have names" "^#group	predictor	bases	loss	bits	accuracy	perplexity$" all
-like "its options are told" '^##caduceus_options=eval mask=stride:8 window=96 flank=24 markov=2 markov-split=train$' all
+like "its header lists the options" \
+    '^##caduceus_options=eval mask=stride:8 window=96 flank=24 markov=2 markov-split=train$' all
 is "splits come as in the BED, then all" "$(rows all | cut -f 1 | uniq | joined)" "train valid test total "
-is "predictors" "$(rows all | grep '^test' | cut -f 2 | joined)" \
+is "every predictor has a row" "$(rows all | grep '^test' | cut -f 2 | joined)" \
     "model markov-0 markov-1 markov-2 markov-1-two-sided markov-2-two-sided "
-is "predictors share the bases" "$(rows all | cut -f 1,3 | uniq | lines)" 4
+is "all predictors have the same number of bases" "$(rows all | cut -f 1,3 | uniq | lines)" 4
 ok "the total is the mean over all bases" awk -F'\t' '
     /^#/ { next }
     $1 == "total" { d = $4 - s[$2] / n[$2]; if (d * d > 1e-10 || $3 != n[$2]) bad = 1; next }
@@ -58,9 +59,9 @@ table -L in.bed --split valid --markov 2 >valid; grep '^valid' all >want; grep '
 same "--split" got want
 is "one split is all there is: no row is printed twice" "$(grep -c '^total' valid)" 0
 table -r one:1001-1200 -L in.bed --split valid --markov 2 >part
-is "-r limits it" "$(value valid model 3 part)" 200
+is "-r limits the bases" "$(value valid model 3 part)" 200
 ok "-r alone" eval_ -r one:1001-1200 --markov none
-like "and is told in the options" 'flank=24 region=one:1001-1200$' .out
+like "and the header lists it" 'flank=24 region=one:1001-1200$' .out
 table -r one:1001-1200 --markov none >alone
 is "-r without -L: the contig" "$(cut -f 1-3 alone | tr '\t\n' ': ')" "one:model:200 "
 cut -f 1-3 in.bed >plain.bed; table -L plain.bed --markov none >got
@@ -72,7 +73,7 @@ grep -v train in.bed >held.bed; grep train in.bed >train.bed; rows all >want
 prints "-L twice adds up" want table -L train.bed -L held.bed --markov 2
 row 'gap model 0 . . . .' >want; prints "nothing but N" want table -r gap --markov none
 table -L in.bed --split valid --mask none --markov none >got
-like "--mask none is called so" '^valid	model_unmasked	' got
+like "--mask none is part of the predictor's name" '^valid	model_unmasked	' got
 # Several models: each has the rows that it has alone, Markov models come once.
 both() { "$caduceus" eval --quiet -T ref.fa -L in.bed --split valid --window 96 -m "$data/ps" -m "$data/ph" "$@"; }
 for m in ps ph; do
@@ -89,23 +90,23 @@ error "the second is not there" 'gone: No such file' both -m gone
 error "-o over the second" 'is also an input' both -o "$data/ph/config.json"
 printf 'one\t0\t800\ttrain\none\t100\t300\tvalid\n' >leak.bed
 loud -L leak.bed --markov 2 >got 2>err
-like "a split within the training split is noticed" 'one:101-300 is in split valid and.*train' err
+like "a split within the training split is reported" 'one:101-300 is in split valid and.*train' err
 table -L in.bed --markov-split valid --markov 2 >got
 if [ "$(value test markov-2 4 got)" = "$(value test markov-2 4 all)" ]; then fail "--markov-split"
 else pass "--markov-split"; fi
-is "and changes nothing of the model" "$(grep -P '\tmodel\t' got)" "$(rows all | grep -P '\tmodel\t')"
+is "and the row of the model does not change" "$(grep -P '\tmodel\t' got)" "$(rows all | grep -P '\tmodel\t')"
 
-# ---- Markov models by hand: AC, both strands AC and GT; then what follows A ----
+# ---- Markov models computed by hand; the training sequence is AC, so both strands give AC and GT ----
 printf '>t\nAC\n>v\nACA\n' >hand.fa; printf 't\t0\t2\ttrain\nv\t0\t3\tvalid\n' >hand.bed
 "$caduceus" eval --quiet -m "$data/ps" -T hand.fa -L hand.bed --split valid --markov 1 --mask each >hand
-# Order 0: each of A C G T is seen once in 4, with 2 pseudocounts at 1/4: P = 1/4.
-# Order 1: P(C|A) = (1 + 3/4) / (1 + 3), P(A|C) = (0 + 3/4) / (0 + 3).
+# Order 0: each base is counted once in 4 bases. The prior 1/4 has weight 2, so P = (1 + 2/4) / (4 + 2) = 1/4.
+# Order 1: the probability of order 0 has weight 3, so P(C|A) = (1 + 3/4) / (1 + 3), P(A|C) = (0 + 3/4) / (0 + 3).
 calculated() { awk "BEGIN { printf \"%.6g\", $1 }"; }
 is "order 0 by hand" "$(value valid markov-0 4 hand)" "$(calculated "log(4)")"
 is "order 1 by hand" "$(value valid markov-1 4 hand)" "$(calculated "(log(4) - log(7 / 16) + log(4)) / 3")"
 is "ties count in part" "$(value valid markov-0 6 hand)" 0.25
-# From both sides, the first A is predicted too: A before C is T after G, P(T|G) = 7/16. The base after C does not
-# change the prediction of C.
+# The two-sided model also predicts the first A of ACA from the C that follows. On the other strand this is T after G,
+# and P(T|G) = 7/16. The base after C does not change the prediction of C.
 is "both sides by hand" "$(value valid markov-1-two-sided 4 hand)" \
     "$(calculated "(-log(7 / 16) - log(7 / 16) + log(4)) / 3")"
 { echo ">r"; awk 'BEGIN { for (i = 0; i < 400; i++) printf "ACGGT"; print "" }'; } >repeat.fa
@@ -116,26 +117,27 @@ ok "a repeat is learnt" awk -v b="$bits" -v a="$accuracy" 'BEGIN { exit !(b < 0.
 
 # ---- samples ----
 sampled() { table -L in.bed --markov none "$@"; }
-agree "a sample of more windows than there are" sampled 'sampled --sample 1000'
+agree "a sample of more windows than exist" sampled 'sampled --sample 1000'
 agree "the seed is 1" 'sampled --sample 7' 'sampled --sample 7 --seed 1'
 sampled --sample 7 >a; sampled --sample 7 --seed 2 >b; differ "another seed, another sample" a b
 is "--dry-run counts its windows" "$(eval_ -L in.bed --sample 7 --dry-run | sed -n 's/^windows	//p')" 7
 windows() { sed -n 's/^windows	//p'; }
-is "and all of them" "$(eval_ -L in.bed --dry-run | windows)" "$(annotate --dry-run in.bed | windows)"
+is "without --sample it counts all windows" \
+    "$(eval_ -L in.bed --dry-run | windows)" "$(annotate --dry-run in.bed | windows)"
 
-# ---- what changes no byte ----
+# ---- options that do not change the output ----
 eval_ -L in.bed --markov 12 -@ 1 >one
-for t in 2 3; do eval_ -L in.bed --markov 12 -@ $t >t; same "-@ $t gives the bytes of -@ 1" t one; done
-eval_ -L - --markov 12 <in.bed >t; same "so does standard input" t one
-eval_ -L in.bed --markov 12 -o t.tsv; same "so does -o" t.tsv one
-(LC_ALL=de_DE.UTF-8 eval_ -L in.bed --markov 12) >t; same "so does another locale" t one
+for t in 2 3; do eval_ -L in.bed --markov 12 -@ $t >t; same "-@ $t gives the same bytes as -@ 1" t one; done
+eval_ -L - --markov 12 <in.bed >t; same "standard input gives the same bytes" t one
+eval_ -L in.bed --markov 12 -o t.tsv; same "-o gives the same bytes" t.tsv one
+(LC_ALL=de_DE.UTF-8 eval_ -L in.bed --markov 12) >t; same "another locale gives the same bytes" t one
 
 # ---- no baseline ----
 loud >got 2>err
-is "without training intervals the model stands alone" "$(rows got | cut -f 2 | uniq)" model
+is "without training intervals only the model is evaluated" "$(rows got | cut -f 2 | uniq)" model
 like "with a warning" 'eval: warning: no Markov models .*-L BED' err
 loud --markov none 2>err >got
-is "not where none was asked for" "$(grep -c Markov err)" 0
+is "no warning with --markov none" "$(grep -c Markov err)" 0
 
 # ---- errors ----
 echo old >kept.tsv
@@ -170,7 +172,7 @@ bad "an argument" 'in.bed: no such argument; in.bed looks like a BED: -L' in.bed
 error "the output is the BED" 'in.bed' eval_ -L in.bed -o in.bed
 error "the output is the index" 'ref.fa.fai' eval_ -L in.bed -o ref.fa.fai
 error "a missing folder" 'no/x.tsv' eval_ -L in.bed -o no/x.tsv
-is "the old table is there" "$(cat kept.tsv)" old
+is "the old table is unchanged" "$(cat kept.tsv)" old
 is "no temporary file is left" "$(find . -name '.caduceus-*')" ""
 "$caduceus" eval -m "$data/ps" >/dev/null 2>&1; is "a missing -T fails" $? 1
 finish

@@ -1,9 +1,11 @@
-/* failmalloc.c - a library for LD_PRELOAD whose n-th allocation fails.
+/* failmalloc.c - a library for LD_PRELOAD that makes the n-th memory allocation of a program fail.
  *
- * FAILMALLOC_AT=n is the number of the allocation that fails. Calls of malloc, calloc, realloc, aligned_alloc and
- * posix_memalign count, also inside functions such as strdup and fopen. With FAILMALLOC_ON=1 all later allocations
- * fail too. Counting starts when the libraries are initialised, just before main. FAILMALLOC_COUNT=FILE: the number
- * of allocations is written there when the process exits. SPDX-License-Identifier: MIT
+ * FAILMALLOC_AT=n      allocation n fails. Calls of malloc, calloc, realloc, aligned_alloc and posix_memalign count,
+ *                      also inside functions such as strdup and fopen. Counting starts when the libraries are
+ *                      initialised, just before main.
+ * FAILMALLOC_ON=1      all later allocations fail too
+ * FAILMALLOC_COUNT=F   writes the number of allocations to the file F when the process exits
+ * SPDX-License-Identifier: MIT
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -16,14 +18,14 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* The C library's allocators under names that can be called without dlsym, which itself allocates. */
+/* The C library's allocators. These names can be called without dlsym, which itself allocates. */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *old, size_t size);
 extern void *__libc_memalign(size_t align, size_t size);
 
 static atomic_long seen;
-static long at; /* number of the allocation that fails, from 1; 0: none */
+static long at; /* number of the allocation that fails, from 1; 0: none fails */
 static bool on;
 
 __attribute__((constructor)) static void start(void)
@@ -38,7 +40,7 @@ __attribute__((destructor)) static void end(void)
     const char *path = getenv("FAILMALLOC_COUNT");
     long n = atomic_load(&seen);
     FILE *f;
-    at = 0; /* fopen allocates */
+    at = 0; /* fopen allocates; this must not fail */
     f = path ? fopen(path, "w") : NULL;
     if (f) fprintf(f, "malloc %ld\n", n);
     if (f) fclose(f);

@@ -1,16 +1,16 @@
 #!/bin/sh
-# fasta.t - FASTA as a reference (stale or malformed indexes, damaged files) and as input.
+# fasta.t - FASTA as a reference, with stale or malformed indexes and damaged files, and as input.
 . "${srcdir:-.}/test/lib.sh"
 
 annotate() { "$caduceus" annotate -m "$data/ps" --window 512 "$@"; }
 on() { fa=$1; shift; annotate -T "$fa" "$@"; }
-# le64 N...: little-endian 64-bit numbers.
+# le64 N...: prints little-endian 64-bit numbers.
 le64() {
     for v in "$@"; do
         for shift in 0 8 16 24 32 40 48 56; do printf "\\$(printf %o $((v >> shift & 255)))"; done
     done
 }
-# one_line: filters a FASTA so that the sequence of each contig is on one line.
+# one_line: reads a FASTA and prints the sequence of each contig on one line.
 one_line() { awk '/^>/ { printf "%s%s\n", (NR > 1 ? "\n" : ""), $0; next } { printf "%s", $0 } END { print "" }'; }
 have() { command -v "$1" >/dev/null; }
 
@@ -19,23 +19,23 @@ row 'a 0 1000' 'b 0 700' 'c 0 300' 'a 990 1000' 'b 1 61' >in.bed
 
 # ---- the index: built once, then used ----
 ok "a FASTA without an index" on ref.fa in.bed; cp .out want
-is "nothing is said" "$(cat .err)" ""
-is "its index is built beside it" "$(awk -F '\t' '{ printf "%s:%s ", $1, $2 }' ref.fa.fai)" "a:1000 b:700 c:300 "
+is "no message is printed" "$(cat .err)" ""
+is "an index is created beside it" "$(awk -F '\t' '{ printf "%s:%s ", $1, $2 }' ref.fa.fai)" "a:1000 b:700 c:300 "
 if have samtools; then
     cp ref.fa other.fa; samtools faidx other.fa; same "it is what samtools makes" other.fa.fai ref.fa.fai
 else skip "it is what samtools makes" "no samtools"; fi
 before=$(ls -i ref.fa.fai); touch -r ref.fa ref.fa.fai
-ok "again" on ref.fa in.bed; same "the same bytes" want .out
+ok "a second run" on ref.fa in.bed; same "the same bytes" want .out
 is "the index is used, not rebuilt" "$(ls -i ref.fa.fai)" "$before"
 sed 's/^a	/A	/' ref.fa.fai >x.fai; cp ref.fa x.fa; mv x.fai x.fa.fai
-error "an index that is there is believed to be there" 'x.fa.fai' on x.fa in.bed
+error "an existing index that cannot be read is an error" 'x.fa.fai' on x.fa in.bed
 mkdir race; cp ref.fa race/ref.fa
 for n in 1 2 3 4 5 6; do on race/ref.fa in.bed >race/$n.out 2>race/$n.err & done; wait
 is "six processes index at once" "$(for n in 1 2 3 4 5 6; do cmp want race/$n.out 2>&1; cat race/$n.err; done)" ""
 is "and leave one index" "$(ls race | grep -c 'ref.fa')" 2
 
-# ---- spellings of one reference give the same bytes ----
-# variant NAME: v.fa, which is ref.fa written in another way, gives the same output.
+# ---- the same reference, written in different ways ----
+# variant NAME: v.fa, another form of ref.fa, gives the same output as ref.fa.
 variant() { rm -f v.fa.fai; on v.fa in.bed >got 2>.err || diag .err; same "$1" want got; }
 sed 's/$/\r/' ref.fa >v.fa; variant "CRLF"
 printf '%s' "$(cat ref.fa)" >v.fa; variant "no newline at the end"
@@ -46,10 +46,10 @@ tr ACGT acgt <ref.fa | sed '/^>/y/ACGT/acgt/' >v.fa; variant "lower case"
 one_line <ref.fa >v.fa; variant "one line each"
 awk '/^>/ { print; next } { for (i = 1; i <= length($0); i++) print substr($0, i, 1) }' ref.fa >v.fa
 variant "one base a line"
-ln -s ref.fa link.fa; on link.fa in.bed >got 2>.err; same "a link" want got
+ln -s ref.fa link.fa; on link.fa in.bed >got 2>.err; same "a symbolic link" want got
 { echo '>only'; tail -n +2 ref.fa | sed '/^>/,$d'; } >one.fa; row 'only 0 1000' >one.bed; head -n 1 in.bed >a.bed
 on one.fa one.bed >one.out 2>.err; on ref.fa a.bed >a.out 2>.err
-is "other contigs change nothing" "$(scores one.out)" "$(scores a.out)"
+is "other contigs do not change the result" "$(scores one.out)" "$(scores a.out)"
 
 # ---- other letters ----
 awk '/^>a/ { print; getline; $0 = substr($0, 1, 20) "RYSWKMBDHVryswkmbdhvN" substr($0, 42) } { print }' ref.fa >iupac.fa
@@ -57,12 +57,13 @@ sed '2s/[RYSWKMBDHVryswkmbdhv]/N/g' iupac.fa >n.fa
 ok "IUPAC letters" on iupac.fa in.bed; cp .out iupac.out; cp .err iupac.err
 warned "IUPAC letters" 'a:.* letters other than'
 like "IUPAC letters: how many" 'in all: 20 letters' iupac.err
-ok "N is not warned about" on n.fa in.bed; is "indeed" "$(cat .err)" ""
+ok "N is not warned about" on n.fa in.bed; is "it is as expected" "$(cat .err)" ""
 grep -v sha256 .out >n.out; grep -v sha256 iupac.out >got; same "they are read as N" n.out got
 is "n is without them" "$(scores got | head -n 1 | cut -f 2)" 979
-row 'a 0 20' 'a 41 1000' >clean.bed; ok "beside them" on iupac.fa clean.bed; is "nothing is said" "$(cat .err)" ""
+row 'a 0 20' 'a 41 1000' >clean.bed; ok "a row beside them" on iupac.fa clean.bed
+is "no message is printed" "$(cat .err)" ""
 
-# ---- --skip-soft-masked: every base masked alone, the whole contig in view ----
+# ---- --skip-soft-masked, with every base masked alone and the whole contig in one window ----
 awk '/^>/ { print; next } FNR % 2 { print tolower($0); next } { print }' ref.fa | sed '/^>/y/ABC/abc/' >soft.fa
 row 'c 0 300' >c.bed
 "$caduceus" annotate -m "$data/ps" --window 4096 --mask each -T soft.fa --skip-soft-masked c.bed >soft.out 2>.err
@@ -71,15 +72,15 @@ awk '/^>/ { on = /^>c/; p = 0; next }
 "$caduceus" annotate -m "$data/ps" --window 4096 --mask each -T ref.fa upper.bed >upper.out 2>.err
 scores soft.out >soft.got; combined upper.out >soft.want
 ok "--skip-soft-masked scores the upper case alone" close_to soft.got soft.want 2e-5
-is "its n is exact" "$(cut -f 2 soft.got)" "$(awk '{ n += $3 - $2 } END { print n }' upper.bed)"
+is "n is exact" "$(cut -f 2 soft.got)" "$(awk '{ n += $3 - $2 } END { print n }' upper.bed)"
 sed '/^>/!y/ACGT/acgt/' ref.fa >lower.fa; on lower.fa --skip-soft-masked c.bed >soft.out 2>.err
-is "all lower: ." "$(scores soft.out)" "$(row '. 0')"
+is "a row of lower case only has the score ." "$(scores soft.out)" "$(row '. 0')"
 on lower.fa c.bed >soft.out 2>.err; on ref.fa c.bed >upper.out 2>.err
-is "without it, case is nothing" "$(scores soft.out)" "$(scores upper.out)"
+is "without the option, case does not matter" "$(scores soft.out)" "$(scores upper.out)"
 
 # ---- stale indexes ----
 row 'a 500 510' >a.bed
-# stale NAME [BED]: s.fa has changed since s.fa.fai was made; it is refused whatever region is read.
+# stale NAME [BED]: s.fa has changed since s.fa.fai was made. It is refused even if BED reads only unchanged contigs.
 stale() {
     touch -d 2001-01-01 s.fa
     error "stale: $1" 's\.fa' on s.fa -o kept "${2:-in.bed}"
@@ -102,7 +103,7 @@ sed 's/^>b/>x/' ref.fa >s.fa; stale "a contig renamed"
 sed 's/^>b/>bb/' ref.fa >s.fa; stale "a contig renamed, longer"
 { cat ref.fa; contig d 100 4; } >s.fa; stale "a contig appended" a.bed
 { cat ref.fa; echo '>d'; } >s.fa; cp ref.fa.fai s.fa.fai
-ok "an empty contig appended is no contig" on s.fa in.bed -o /dev/null
+ok "an appended contig without bases is ignored" on s.fa in.bed -o /dev/null
 { cat ref.fa; echo; contig a 100 4; } >s.fa; stale "a contig appended whose name is taken" a.bed
 sed '/^>c/,$d' ref.fa >s.fa; stale "a contig removed" a.bed
 sed '1,18d' ref.fa >s.fa; stale "the first contig removed"
@@ -111,10 +112,10 @@ sed '1,18d' ref.fa >s.fa; stale "the first contig removed"
 grep -v '^>b' ref.fa >s.fa; stale "contigs joined"
 head -c 1900 ref.fa >s.fa; stale "cut short" a.bed
 { echo; cat ref.fa; } >s.fa; stale "a blank line before all"
-for at in '5s' '10s' '12s' '16s'; do # one line a base longer, the next one shorter
+for at in '5s' '10s' '12s' '16s'; do # one line is a base longer, the next line a base shorter
     sed "$at/\$/A/; $((${at%s} + 1))s/.\$//" ref.fa >s.fa; stale "lines ${at%s} and the next ragged, a the same length"
 done
-# The same change between the lines that a sampling check would read.
+# The same change, in a line that a check of some lines only would miss.
 contig long 60000 11 >long.fa; on long.fa c.bed >/dev/null 2>&1; row 'long 30030 30050' >long.bed
 [ -f long.fa.fai ] || fail "an index for long.fa"
 sed '502s/$/A/; 503s/.$//' long.fa >s.fa; cp long.fa.fai s.fa.fai
@@ -172,7 +173,7 @@ if bound; then
     row 'zz 0 5' >bad_row.bed
     error "an error in a row leaves TMPDIR empty, too" 'contig' \
         piped bad_row.bed bound_run -T ro/ref.fa -
-    is "indeed" "$(ls -A tmp)" ""
+    is "it is as expected" "$(ls -A tmp)" ""
     chmod 555 tmp
     error "neither folder can be written" 'ro/ref.fa' bound_run -T ro/ref.fa ro/in.bed
     chmod 755 tmp ro; sed 's/^>b/>bb/' ref.fa >ro/s.fa; cp ref.fa.fai ro/s.fa.fai; chmod 555 ro
@@ -190,13 +191,13 @@ if bound; then
 else skip "a read-only folder" "root cannot give up its rights"; fi
 chmod 755 ro
 
-# ---- FASTA that is none ----
-# broken NAME REGEX: v.fa is refused, first without an index, then, if one was left, with it.
+# ---- files that are not FASTA ----
+# broken NAME REGEX: v.fa is refused without an index. If this run leaves an index, v.fa is refused again with it.
 broken() {
     rm -f v.fa.fai
     error "$1" "$2" on v.fa in.bed
     [ ! -e v.fa.fai ] || error "$1, a second time" "$2" on v.fa in.bed
-    is "$1: no temporary" "$(ls v.fa.* 2>/dev/null | grep -v 'v.fa.fai$')" ""
+    is "$1: no temporary file is left" "$(ls v.fa.* 2>/dev/null | grep -v 'v.fa.fai$')" ""
 }
 { cat ref.fa; contig a 200 7; } >v.fa; broken "a contig there twice" 'a is there twice'
 { contig a 200 7; cat ref.fa; } >v.fa; broken "twice in a row" 'a is there twice'
@@ -211,7 +212,7 @@ tail -n +2 ref.fa >v.fa; broken "no header line" 'v.fa'
 cp in.bed v.fa; broken "a BED" 'v.fa'
 awk '/^>/ { next } { print "@r" NR; print; print "+"; print }' ref.fa >v.fa; broken "a FASTQ" 'v.fa'
 head -c 4000 "$data/ps/model.safetensors" >v.fa; broken "binary junk" 'v.fa'
-error "an absent one" 'absent.fa: No such file' on absent.fa in.bed
+error "a missing FASTA" 'absent.fa: No such file' on absent.fa in.bed
 error "a folder" 'race' on race in.bed
 error "a device" '/dev/null' on /dev/null in.bed
 mkfifo fifo; error "a FIFO" 'fifo' on fifo in.bed
@@ -226,14 +227,14 @@ if have bgzip && have samtools; then
     bgzip -c ref.fa >ref.fa.gz
     ok "a bgzip FASTA without indexes" on ref.fa.gz in.bed; same "bgzip equals plain" want .out
     is "both its indexes are built" "$(ls ref.fa.gz.*)" "$(printf 'ref.fa.gz.fai\nref.fa.gz.gzi')"
-    ok "again" on ref.fa.gz in.bed; same "bgzip equals plain, indexes used" want .out
+    ok "a second run" on ref.fa.gz in.bed; same "bgzip equals plain, indexes used" want .out
     rm ref.fa.gz.gzi; error "a missing .gzi" 'ref.fa.gz.gzi' on ref.fa.gz in.bed
     sed 's/^>b/>x/' ref.fa | bgzip -c >s.fa.gz; cp ref.fa.fai s.fa.gz.fai
     samtools faidx s.fa.gz --fai-idx /dev/null 2>/dev/null
     bgzip -r s.fa.gz; error "bgzip with a stale .fai" 's.fa.gz' on s.fa.gz in.bed
 
-    # Places after the end of the data: htslib would end the process by an assertion, in the second case although
-    # its block claims to hold 65,535 bytes.
+    # The index gives an offset after the end of the data. An assertion of htslib would abort the process there. In the
+    # second case the header of the block claims 65,535 bytes.
     bgzip -c ref.fa >past.fa.gz; bgzip -r past.fa.gz
     for claim in '' '\377\377'; do
         printf "$claim" | dd of=past.fa.gz bs=1 seek=$(($(wc -c <past.fa.gz) - 32)) conv=notrunc 2>/dev/null
@@ -249,9 +250,9 @@ if have bgzip && have samtools; then
     ok "several blocks" on big.fa.gz big.bed; same "several blocks equal plain" big.want .out
     cp big.fa.gz.gzi good.gzi; n=$(od -An -v -tu8 -N 8 good.gzi | tr -d " ")
     is "there are several" "$(test "$n" -ge 4 && echo yes)" yes
-    # hostile NAME: big.fa.gz is refused with this .gzi; the good one is put back.
+    # hostile NAME: big.fa.gz is refused with the present .gzi. Afterwards the good .gzi is restored.
     hostile() { error ".gzi: $1" 'big.fa.gz' on big.fa.gz big.bed; cp good.gzi big.fa.gz.gzi; }
-    # bend K C U: big.fa.gz.gzi with other numbers in its pair K, or in none if K is 0.
+    # bend K C U: writes big.fa.gz.gzi with the numbers C and U in its pair K; if K is 0, writes it unchanged.
     bend() {
         k=0
         {   le64 "$n"
@@ -293,7 +294,7 @@ if have bgzip && have samtools; then
     for cut in $((size - 28)) $((size / 2)) "$c2" $((c2 + 5)); do
         head -c "$cut" big.fa.gz >cut.fa.gz; rm -f cut.fa.gz.*
         error "a bgzip FASTA cut at byte $cut of $size, no index" 'cut.fa.gz' on cut.fa.gz big.bed
-        error "the same again" 'cut.fa.gz' on cut.fa.gz big.bed
+        error "and a second time" 'cut.fa.gz' on cut.fa.gz big.bed
         cp big.fa.gz.fai cut.fa.gz.fai; cp good.gzi cut.fa.gz.gzi
         [ "$cut" -gt $((size - 29)) ] || error "cut at byte $cut, whole indexes" 'cut.fa.gz' on cut.fa.gz big.bed
     done
@@ -306,7 +307,7 @@ else skip "bgzip FASTA: the same, hostile .gzi, damage" "no bgzip or samtools"; 
 # ---- ten million N ----
 { echo '>n'; head -c 10000000 /dev/zero | tr '\0' N | fold -w 100; } >n10.fa; row 'n 0 10000000' >n10.bed
 ok "10 Mb of N, a region" timeout 20 "$caduceus" annotate -m "$data/ps" --window 512 -T n10.fa n10.bed
-is "its row is kept with ." "$(rows .out)" "$(row 'n 0 10000000 . 0')"
+is "its row has the score ." "$(rows .out)" "$(row 'n 0 10000000 . 0')"
 ok "10 Mb of N, a record" timeout 20 "$caduceus" annotate -m "$data/ps" --window 512 --score pll,n,entropy,ic n10.fa
 is "its row has no NaN" "$(rows .out)" "$(row 'n 0 10000000 . 0 . .')"
 rm -f n10.fa
@@ -318,7 +319,7 @@ on ref.fa three.bed >three.out 2>.err; scores three.out >three
 prints "a record equals its contig as a region" three scores seqs.out
 like "the header names the columns" '^#chrom	start	end	pll	n$' seqs.out
 ok "its output is valid BED" on ref.fa seqs.out; scores .out >got; same "with the same scores" three got
-# as_input NAME [OPTION...]: s.in gives the output of ref.fa.
+# as_input NAME [OPTION...]: s.in gives the same output as ref.fa.
 as_input() { name=$1; shift; annotate "$@" s.in >got 2>.err || diag .err; same "$name" seqs.out got; }
 sed 's/$/\r/' ref.fa >s.in; as_input "FASTA with CRLF"
 sed '/^>/!y/ACGT/acgt/; s/^>.*/& about	it/' ref.fa >s.in; as_input "lower case, descriptions"
@@ -343,16 +344,16 @@ annotate -r b ref.fa >got 2>.err; rows got >b.got; rows seqs.out | sed -n 2p >b.
 same "-r chooses records" b.want b.got
 printf '>i\nACGTRRYACGTN\n>e\n>f\nACGT\n' >s.fa; ok "IUPAC and an empty record" annotate s.fa; cp .out s.out
 is "rows of both kinds" "$(rows s.out | cut -f 1-3,5 | tr '\t\n' '  ')" "i 0 12 8 e 0 0 0 f 0 4 4 "
-is "the empty one is ." "$(rows s.out | sed -n 2p)" "$(row 'e 0 0 . 0')"
+is "the empty record has the score ." "$(rows s.out | sed -n 2p)" "$(row 'e 0 0 . 0')"
 is "two kinds of warning" "$(grep -c ': warning: ' .err)" 2
 like "both are counted" 'in all: 1 empty.*3 letters' .err
-printf '>e\n' >s.fa; ok "a header alone" annotate s.fa; is "is a row" "$(rows .out)" "$(row 'e 0 0 . 0')"
+printf '>e\n' >s.fa; ok "a header alone" annotate s.fa; is "gives a row" "$(rows .out)" "$(row 'e 0 0 . 0')"
 printf '@e\n\n+\n\n@f\nACGT\n+\nIIII\n' >s.fq; ok "an empty FASTQ record" annotate s.fq
-is "is a row, too" "$(rows .out | cut -f 1-3,5 | tr '\t\n' '  ')" "e 0 0 0 f 0 4 4 "
+is "gives a row" "$(rows .out | cut -f 1-3,5 | tr '\t\n' '  ')" "e 0 0 0 f 0 4 4 "
 printf '>s\nACGTACGTacgtACGT\n' >s.fa
 ok "--skip-soft-masked on a record" annotate --skip-soft-masked s.fa; is "n is 12" "$(scores .out | cut -f 2)" 12
 
-# rejects NAME REGEX TEXT: a file with this text is refused; REGEX is what follows its name.
+# rejects NAME REGEX TEXT: a file with this text is refused. REGEX matches the message after the name of the file.
 echo old >kept
 rejects() { printf "$3" >bad.in; error "$1" "^caduceus annotate: bad\.in:$2" annotate bad.in -o kept; }
 good='@r\nACGT\n+\nIIII\n'
@@ -380,7 +381,7 @@ error "FASTA with --split" '--split' annotate --split ref.fa -o kept
 cp ref.fa own.fa; ln -s own.fa own2.fa
 error "-o is the FASTA" 'also an input' annotate own.fa -o own.fa
 error "-o is a link to it" 'also an input' annotate own.fa -o own2.fa
-error "--embed is the FASTA" 'also an input' annotate own.fa --embed own.fa; same "which is as before" ref.fa own.fa
+error "--embed is the FASTA" 'also an input' annotate own.fa --embed own.fa; same "which is unchanged" ref.fa own.fa
 gzip -c ref.fq >ref.fq.gz; head -c $(($(wc -c <ref.fq.gz) / 2)) ref.fq.gz >bad.in
 error "gzip'd FASTQ cut short" 'bad.in:' annotate bad.in -o kept
 if have bgzip; then
@@ -399,10 +400,10 @@ if have bgzip; then
     row 'j1 80000 80100' 'j2 100 200' 'j2 89900 90000' >j.bed
     ok "joined, plain" on joined.fa j.bed; cp .out joined.want
     ok "joined, compressed" on joined.fa.gz j.bed; same "gives the same bytes" joined.want .out
-    ok "joined, compressed, indexed" on joined.fa.gz j.bed; same "again" joined.want .out
+    ok "joined, compressed, indexed" on joined.fa.gz j.bed; same "a second run" joined.want .out
 else skip "joined bgzip files" "no bgzip"; fi
 
-# ---- a full disk where an index is made (43) ----
+# ---- the disk is full when an index is written (43) ----
 why=$(no_preload "$full")
 if [ -z "$why" ]; then
     mkdir disk; cp ref.fa disk/ref.fa; rm -f disk/ref.fa.fai

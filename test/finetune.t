@@ -3,7 +3,7 @@
 . "${srcdir:-.}/test/lib.sh"
 py=$(python)
 
-# rich N LENGTH SEED: N rows "sequence label"; label 1 means more G and C than A and T.
+# rich N LENGTH SEED: prints N rows "sequence label". The label is 1 if there are more G and C than A and T.
 rich() {
     awk -v n="$1" -v k="$2" -v s="$3" 'function next_() { s = (s * 16807) % 2147483647; return int(s / 65536) }
         BEGIN {
@@ -21,12 +21,12 @@ rich 60 40 9 >more
 finetune() { "$caduceus" finetune --quiet -@ 1 -m "$data/ps" --epochs 2 --batch 16 --lr 0.02 "$@"; }
 predict() { "$caduceus" predict --quiet "$@"; }
 value() { sed -n "s/^$1$tab//p" "$2"; }
-# metrics_of OPTION...: the metrics that predict writes.
+# metrics_of OPTION...: prints the metrics that predict computes.
 metrics_of() { predict "$@" -o /dev/null --metrics got; rows got; }
 
 # ---- a classifier ----
 ok "finetune" finetune train.csv --test test.csv --log updates.tsv -o one; cp .out one.out
-is "it learns" "$(value accuracy one.out | awk '{ print ($1 > 0.9 ? "well" : $1) }')" well
+is "the loss falls" "$(value accuracy one.out | awk '{ print ($1 > 0.9 ? "well" : $1) }')" well
 is "a row for each epoch" "$(rows one/metrics.tsv | cut -f 1,2 | tr '\t\n' ': ')" "1:9 2:18 "
 columns="#epoch	updates	train_loss	valid_loss	valid_accuracy	valid_mcc	valid_f1	valid_auroc	kept"
 like "metrics.tsv names its columns" "^$columns$" one/metrics.tsv
@@ -41,22 +41,23 @@ like "with the names of the labels" '"label2id"' one/config.json
 finetune train.csv --test test.csv --log first.tsv -o alone >alone.out
 finetune -@ 3 train.csv --test test.csv --log third.tsv -o third >third.out
 for file in model.safetensors config.json metrics.tsv; do
-    same "threads change nothing: $file" alone/$file third/$file
+    same "threads do not change $file" alone/$file third/$file
 done
-same "nor the metrics printed" alone.out third.out; same "nor the log" first.tsv third.tsv
+same "and the printed metrics are the same" alone.out third.out; same "and the log is the same" first.tsv third.tsv
 finetune train.csv --seed 2 -o seed >/dev/null
-differ "another seed, another model" one/model.safetensors seed/model.safetensors
+differ "another seed gives another model" one/model.safetensors seed/model.safetensors
 
 # ---- predicting ----
 ok "predict" predict -m one test.csv --metrics metrics -o out.tsv
 is "a row for each sequence" "$(rows out.tsv | cut -f 1 | head -n 3 | joined)$(rows out.tsv | lines)" "row 1 2 61"
 is "columns" "$(rows out.tsv | head -n 1)" "row${tab}p_0${tab}p_1${tab}predicted"
-rows one.out >want; rows metrics >got; same "its metrics are those of finetune" got want
+rows one.out >want; rows metrics >got; same "its metrics equal those of finetune" got want
 rows out.tsv | awk 'NR > 1 { d = $2 + $3 - 1; if (d * d > 1e-10) n++ } END { print n + 0 }' >off
 is "probabilities add up to 1" "$(cat off)" 0
-is "what is predicted is the larger" "$(rows out.tsv | awk 'NR > 1 && $4 != ($3 > $2) { n++ } END { print n + 0 }')" 0
+is "the prediction is the class with the larger probability" \
+    "$(rows out.tsv | awk 'NR > 1 && $4 != ($3 > $2) { n++ } END { print n + 0 }')" 0
 cp out.tsv plain.tsv; predict -m one test.csv -@ 3 -o three.tsv; same "three threads" out.tsv three.tsv
-# turned TABLE: the table with the reverse complements of its first column.
+# turned TABLE: prints the table with the reverse complements of its first column.
 turned() {
     awk -F, -v OFS=, 'NR > 1 {
         q = ""; for (i = length($1); i; i--) q = q substr("TGCA", index("ACGT", substr($1, i, 1)), 1)
@@ -69,7 +70,7 @@ check "metrics by numpy" metrics.py numpy
 if [ -n "$py" ] && "$py" -c 'import sklearn' 2>/dev/null; then check "metrics by scikit-learn" metrics.py sklearn
 else skip "metrics by scikit-learn" "no scikit-learn"; fi
 
-# ---- other ways to write the same rows: the same model ----
+# ---- the same rows in other formats give the same model ----
 awk '{ printf "%s\t%d\t%s\n", $2, NR, $1 }' rows | sed '1i label\tx\tSEQ' >order.tsv
 awk '{ printf "\"a, \"\"b\"\"\",\"%s\",%s\r\n", $1, $2 }' rows | sed '1i note,seq,labels\r' >quoted.csv
 gzip -c train.csv >train.csv.gz
@@ -95,7 +96,7 @@ predict -m one -T ref.fa train.bed -o out.bed
 is "a BED gains columns" \
     "$(grep -v '^##' out.bed | head -n 2 | tr '\t\n' ' |')" "track name=x|#chrom start end class p_0 p_1 predicted|"
 agree "with the same numbers" 'rows want.tsv | sed 1d | cut -f 2-' 'rows out.bed | grep -v track | cut -f 5-'
-agree "our own output is valid input" 'metrics_of -m one train.csv' 'metrics_of -m one -T ref.fa out.bed'
+agree "the output is valid input" 'metrics_of -m one train.csv' 'metrics_of -m one -T ref.fa out.bed'
 predict -m one train.fa -o out.tsv
 is "names of a FASTA" "$(rows out.tsv | sed -n '1p;2p' | cut -f 1 | joined)" "name r1 "
 row 'c 0 40 1 0 + 0 40 0' 'c 7 7 0 0 + 7 7 0' | sed 's/$/\r/' >crlf.bed
@@ -113,11 +114,12 @@ finetune train.csv --lr 1e-9 --epochs 1 -o warm >/dev/null
 differ "--from-scratch has other weights" fresh/model.safetensors warm/model.safetensors
 same "and the same configuration" fresh/config.json warm/config.json
 finetune train.csv --recompute -o lean >lean.out
-same "--recompute changes nothing" lean/model.safetensors one/model.safetensors
+same "--recompute does not change the result" lean/model.safetensors one/model.safetensors
 ok "--pool max" finetune train.csv --test test.csv --pool max -o max; cp .out max.out
 agree "predict pools as it was trained" 'rows max.out' 'metrics_of -m max test.csv'
 ok "Caduceus-Ph" finetune -m "$data/ph" train.csv --test test.csv -o ph; cp .out ph.out
-like "its rows are turned" 'rc-aug=yes' ph/metrics.tsv; like "those of Caduceus-PS are not" 'rc-aug=no' one/metrics.tsv
+like "its rows are reverse-complemented" 'rc-aug=yes' ph/metrics.tsv
+like "the rows of Caduceus-PS are not" 'rc-aug=no' one/metrics.tsv
 predict -m ph test.csv -o got; predict -m ph turned.csv -o want; ok "its strands are conjoined" close_to got want 2e-6
 finetune -m "$data/ph" train.csv --rc-aug no -o straight >/dev/null
 differ "--rc-aug no" ph/model.safetensors straight/model.safetensors
@@ -132,7 +134,7 @@ is "an epoch is kept if it is the best" "$(cat wrong)" 0
 finetune train.csv --valid-fraction 0 --epochs 2 -o last >last.out
 is "without validation the last epoch stays" \
     "$(rows last/metrics.tsv | cut -f 4- | tr '\t\n' ' ;')" ". . . . . 1;. . . . . 1;"
-is "and nothing is measured" "$(cat last.out)" ""
+is "and no metric is computed" "$(cat last.out)" ""
 
 # ---- several classes, labels, values ----
 awk '{ print $1 "," (NR % 3 == 0 ? "10" : NR % 3 == 1 ? "9" : "x") }' rows | sed '1i sequence,label' >three.csv
@@ -144,16 +146,16 @@ awk '{ print $1 "," ($2 ? "gc" (NR % 2 ? ";odd" : "") : NR % 2 ? "odd" : "") }' 
 awk '{ print $1 "," $2 "," NR % 2 }' rows | sed '1i sequence,gc,odd' >columns.csv
 ok "sets of labels" finetune --task multilabel sets.csv -o sets; cp .out sets.out
 ok "the same as columns" finetune --task multilabel --label-column gc,odd columns.csv -o columns
-same "are one" sets/model.safetensors columns/model.safetensors
-is "label by label" "$(sed -n '/^#label/,$p' sets.out | cut -f 1 | joined)" "#label gc odd "
+same "give the same model" sets/model.safetensors columns/model.safetensors
+is "metrics are per label" "$(sed -n '/^#label/,$p' sets.out | cut -f 1 | joined)" "#label gc odd "
 predict -m sets sets.csv --metrics sets.want -o sets.tsv; rows sets.tsv | sed 1d | cut -f 4 | sort -u >predicted
 is "predicted sets" "$(grep -vcE '^(\.|gc|odd|gc;odd)$' predicted)" 0
-ok "some" test -s predicted
+ok "there are predicted sets" test -s predicted
 predict -m sets --label-column odd,gc columns.csv --metrics want -o /dev/null
 same "labels as columns, in any order" sets.want want
 awk '{ n = gsub(/[GC]/, "&", $1); print $1 "," 1000 + n }' rows | sed '1i sequence,label' >values.csv
 ok "values" finetune --task regress --epochs 10 --lr 0.03 values.csv -o values; cp .out values.out
-is "they are learnt" "$(value pearson values.out | awk '{ print ($1 > 0.9 ? "well" : $1) }')" well
+is "values are learnt" "$(value pearson values.out | awk '{ print ($1 > 0.9 ? "well" : $1) }')" well
 predict -m values values.csv -o values.tsv
 is "and predicted on their own scale" \
     "$(rows values.tsv | awk 'NR > 1 && ($2 < 990 || $2 > 1060) { n++ } END { print n + 0, NF }')" "0 2"
@@ -164,7 +166,7 @@ is "a constant has no correlation" "$(finetune --task regress --epochs 1 flat.cs
 plain_tune() { "$caduceus" finetune -m "$data/ps" "$@"; }
 cut -d, -f 1 train.csv >train.txt
 error "no labels" 'train.txt:1: no column "label"' plain_tune train.txt -o bad
-bad() { # NAME REGEX LINE...: a table of these lines
+bad() { # NAME REGEX LINE...: a table of these lines is refused
     local name=$1 regex=$2; shift 2
     printf '%s\n' "$@" >bad.csv
     error "$name" "$regex" finetune bad.csv -o bad
@@ -183,7 +185,8 @@ head -c 300 train.csv.gz >cut.csv.gz; error "a file cut short" 'cut.csv.gz' fine
 sed '3s/,.*/,7/' test.csv >unseen.csv
 error "a label that training has not seen" 'unseen.csv:3: label "7" is none of the model.s: 0, 1' \
     finetune train.csv --test unseen.csv -o bad
-error "likewise in predict" 'unseen.csv:3: label "7"' predict -m one unseen.csv --metrics m -o bad.tsv
+error "a label that training has not seen, in predict" \
+    'unseen.csv:3: label "7"' predict -m one unseen.csv --metrics m -o bad.tsv
 error "text for a value" 'three.csv:3: label "x" is not a number' finetune --task regress three.csv -o bad
 printf 'sequence,label\nACGT,nan\nACGG,1\n' >nan.csv
 error "NaN for a value" 'nan.csv:2: label "nan" is not a number' finetune --task regress nan.csv -o bad
@@ -193,7 +196,7 @@ error "a column of a set that is neither 0 nor 1" 'two.csv:2: label "2" is neith
 error "FASTA without a label" 'ref.fa:1: record c has no label; write label=X' finetune --crop --window 9 ref.fa -o bad
 error "a sequence longer than the window" 'ref.fa:[0-9]*: a sequence of 6400 bases, and the window is 512; .*--crop' \
     predict -m one ref.fa -o bad.tsv
-ok "its middle" predict -m one --crop ref.fa -o middle.tsv
+ok "--crop uses the middle of a longer sequence" predict -m one --crop ref.fa -o middle.tsv
 awk 'NR == 1 { print; next } { q = q $0 } END { print substr(q, 2945, 512) }' ref.fa >middle.fa
 predict -m one --crop middle.fa -o want.tsv
 is "--crop takes the middle" "$(rows middle.tsv)" "$(rows want.tsv)"
@@ -209,7 +212,7 @@ error "-T without a BED" '-T: no input is a BED' finetune -T ref.fa train.csv -o
 error "reads" 'reads or variants' finetune "$srcdir/examples/example.sam" -o bad
 error "a language model given to predict" 'a language model without a classifier; .*caduceus finetune' \
     predict -m "$data/ps" test.csv -o bad.tsv
-error "a metric that does not fit" '--metric pearson does not fit --task classify' \
+error "a metric that does not fit the task" '--metric pearson does not fit --task classify' \
     finetune train.csv --metric pearson -o bad
 error "--patience without validation" '--patience needs' finetune train.csv --valid-fraction 0 --patience 1 -o bad
 error "no output" 'name the folder' finetune train.csv
@@ -217,14 +220,14 @@ error "bad numbers" '--lr 1x: expected a number from' finetune train.csv --lr 1x
 error "bad task" '--task guess: expected classify, multilabel or regress' finetune train.csv --task guess -o bad
 is "no folder is left" "$(ls -d bad 2>/dev/null)" ""
 cp -r one keep
-error "an error leaves the folder alone" 'is none of the model' finetune train.csv --test unseen.csv -o keep
-for file in model.safetensors metrics.tsv; do same "its $file too" one/$file keep/$file; done
+error "an error does not change the folder" 'is none of the model' finetune train.csv --test unseen.csv -o keep
+for file in model.safetensors metrics.tsv; do same "$file is unchanged" one/$file keep/$file; done
 error "the folder of the model" 'is also an input' finetune -m one train.csv -o one
 echo x >file
 error "the bundled model's folder" 'is also an input' \
     env -u CADUCEUS_MODEL "$caduceus" finetune train.csv -o "$builddir/models/human-small"
 error "an output that is the reference's index" 'is also an input' predict -m one -T ref.fa train.bed -o ref.fa.fai
-error "or its log" 'is also an input' finetune -T ref.fa train.bed -o bad --log ref.fa.fai
+error "an output that is the log" 'is also an input' finetune -T ref.fa train.bed -o bad --log ref.fa.fai
 error "predict without a model" 'name a checkpoint of caduceus finetune with -m' \
     env -u CADUCEUS_MODEL "$caduceus" predict test.csv -o bad.tsv
 error "a file in place of the folder" 'file: is there and is not a folder' finetune train.csv -o file
@@ -239,9 +242,9 @@ if [ -z "$why" ]; then
         error "a full disk after $n bytes" 'No space left' \
             failing_disk AFTER=$n "$caduceus" finetune --quiet -m "$data/ps" --seed 5 train.csv -o keep
     done
-    same "leaves the checkpoint that was there" one/model.safetensors keep/model.safetensors
+    same "the old checkpoint is unchanged" one/model.safetensors keep/model.safetensors
     same "and its configuration" one/config.json keep/config.json
-    # crash N TABLE: a machine stops at the Nth rename while it replaces a checkpoint of two classes.
+    # crash N TABLE: kills finetune at its Nth rename, while it replaces a checkpoint of two classes.
     crash() {
         rm -rf crash; cp -r one crash
         env LD_PRELOAD="$full" FULLFS_RENAME=$1 FULLFS_NAMED=1 \
@@ -251,24 +254,25 @@ if [ -z "$why" ]; then
         crash $n test.csv; predict -m crash test.csv -o crash.tsv
         same "stopped at rename $n, with the same classes: the old checkpoint" crash.tsv plain.tsv
         crash $n three.csv
-        error "with others: none" 'holds neither model.safetensors' predict -m crash test.csv -o crash.tsv
+        error "with other classes: no checkpoint" \
+            'holds neither model.safetensors' predict -m crash test.csv -o crash.tsv
     done
     crash 5 three.csv; predict -m crash test.csv -o crash.tsv
-    like "later: the new one" "^row${tab}p_9${tab}p_10${tab}p_x${tab}predicted" crash.tsv
-    # A rename that fails leaves the old checkpoint, the new one or none: never the weights of one beside the other.
+    like "after the last rename: the new checkpoint" "^row${tab}p_9${tab}p_10${tab}p_x${tab}predicted" crash.tsv
+    # After a failed rename there is the old checkpoint, the new one or none; never old and new files together.
     for n in 1 2 3 4 5; do
         rm -rf failed; cp -r one failed
         error "rename $n fails" 'Input/output error' env LD_PRELOAD="$full" FULLFS_FAIL=rename:$n FULLFS_NAMED=1 \
             "$caduceus" finetune --quiet -m "$data/ps" --epochs 1 three.csv -o failed
         if [ -e failed/model.safetensors ]; then
             predict -m failed test.csv -o failed.tsv
-            like "and the new checkpoint is there" "^row${tab}p_9${tab}p_10${tab}p_x${tab}predicted" failed.tsv
+            like "and the new checkpoint exists" "^row${tab}p_9${tab}p_10${tab}p_x${tab}predicted" failed.tsv
         else pass "and there is none"; fi
     done
-    ok "the next run clears up" finetune three.csv --epochs 1 -o crash
-    is "no temporary is left" "$(ls -A crash | grep tmp)" ""
+    ok "the next run removes the rest" finetune three.csv --epochs 1 -o crash
+    is "no temporary file is left" "$(ls -A crash | grep tmp)" ""
 else skip "a full disk" "$why"; fi
-# begun FOLDER: starts a long run in the background and waits until it has saved its first epoch.
+# begun FOLDER: starts a long run in the background, sets $pid, and waits until the run has saved its first epoch.
 begun() {
     "$caduceus" finetune --quiet -@ 1 -m "$data/ps" --epochs 100000 --batch 16 --metric loss train.csv -o "$1" \
         >/dev/null & pid=$!
@@ -296,10 +300,10 @@ is "all of the rows" \
 is "and makes no folder" "$(ls -d dry 2>&1 | grep -c '^dry')" 0
 error "a dry run reads the data" 'gone.csv: No such file' finetune gone.csv --dry-run
 begun killed; kill -9 $pid; wait $pid 2>/dev/null
-ok "after kill -9 the best epoch so far is there" predict -m killed test.csv -o killed.tsv
+ok "after kill -9 the checkpoint of the best epoch exists" predict -m killed test.csv -o killed.tsv
 like "and the table of epochs" '^1	9	' killed/metrics.tsv
 begun busy
-error "a folder at which another process is at work" 'busy: another process is at work there' finetune train.csv -o busy
+error "a folder in which another process is working" 'busy: another process is at work there' finetune train.csv -o busy
 kill -9 $pid; wait $pid 2>/dev/null
 begun ended; kill -TERM $pid; wait $pid; is "SIGTERM" $? 143
 natural "$caduceus" finetune -@ 1 -m "$data/ps" --epochs 100000 --batch 16 train.csv -o told >/dev/null 2>told.err &
@@ -307,8 +311,8 @@ pid=$!
 i=0; while [ $i -lt 200 ] && [ ! -e told/metrics.tsv ]; do i=$((i + 1)); sleep .05; done
 kill -INT $pid; wait $pid; is "control-C" $? 130
 like "tells which epoch is kept" 'finetune: stopped at update [0-9]+ of [0-9]+; told holds the model of epoch ' told.err
-is "leaves the best epoch and nothing else" \
+is "only the checkpoint of the best epoch is left" \
     "$(ls -A ended | joined)" "README.md config.json metrics.tsv model.safetensors tokenizer_config.json "
-# kill -9 may leave one in the folders in which it stopped a run.
+# A run ended by kill -9 may leave a temporary file in its folder.
 is "no temporary file is left" "$(find . -name '.caduceus-*' ! -path './killed/*' ! -path './busy/*')" ""
 finish

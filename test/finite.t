@@ -1,8 +1,8 @@
 #!/bin/sh
-# finite.t - results are finite or an error, in every command that computes some.
+# finite.t - every command that computes results stops with an error if a result is not finite.
 #
-# Siblings tried: scores, tracks, embeddings of every pooling and input, their differences, tags, distances, classes,
-# labels, training from such a model and validation of one.
+# Tested with models that overflow: scores, tracks, embeddings of every pooling and input, differences of embeddings,
+# tags, distances, classes, labels, training and validation.
 . "${srcdir:-.}/test/lib.sh"
 py=$(any_python)
 if [ -z "$py" ]; then skip "results that are not finite" "no python3"; finish; exit; fi
@@ -19,7 +19,7 @@ printf '>r\nACGTTGCA\n' >in.fa
 { row '@SQ SN:one LN:400' 'r 0 one 40 60 8M * 0 0 ACGTTGCA *'; } >in.sam
 { echo sequence,label; printf 'ACGTACGTTT,0\nACGTTTTTTT,1\nAGGCCGCCGG,0\nACCTTGGTTA,1\n'; } >in.csv
 run() { local cmd=$1; shift; "$caduceus" $cmd -d cpu --quiet -m lm --window 64 "$@"; }
-# overflows NAME COMMAND...: an error, and no output.
+# overflows NAME COMMAND...: the command stops with an error and writes no output.
 overflows() {
     local name=$1; shift
     error "$name" '(the model overflows: .*|the loss|the gradient) is not finite' "$@"

@@ -1,24 +1,25 @@
 #!/bin/sh
-# formats.t - other programs read our output.
+# formats.t - other programs can read the output.
 . "${srcdir:-.}/test/lib.sh"
 
 contig one 2000 21 >ref.fa
 printf 'one\t10\t60\ta\t5\t+\none\t100\t180\tb\t6\t-\none\t100\t100\tc\t0\t.\n' >in.bed
 "$caduceus" annotate --quiet -m "$data/ps" -T ref.fa in.bed >out.bed
 like "every column is named in the last header line" '^#chrom	start	end	name	score	strand	pll	n$' out.bed
-is "the header stands directly before the rows" \
+is "the header is directly before the rows" \
     "$(grep -c '^#' out.bed)" "$(awk '!/^#/ { exit } { n++ } END { print n }' out.bed)"
 grep -v '^#' out.bed | cut -f 1-6 >cols
-same "input columns are kept verbatim" cols in.bed
+same "input columns are unchanged" cols in.bed
 for key in version model_sha256 contigs_sha256 options precision device; do
     like "provenance names $key" "^##caduceus_$key=.+" out.bed
 done
-like "the checksum is the weights'" "model_sha256=$(sha256sum <"$data/ps/model.safetensors" | cut -d ' ' -f 1)" out.bed
-like "the reference's is over its contigs" \
+like "the checksum is that of the weights" \
+    "model_sha256=$(sha256sum <"$data/ps/model.safetensors" | cut -d ' ' -f 1)" out.bed
+like "contigs_sha256 is the checksum of its contigs" \
     "contigs_sha256=$(cut -f 1,2 ref.fa.fai | sha256sum | cut -d ' ' -f 1)" out.bed
 "$caduceus" annotate --quiet -m "$data/ps" -T ref.fa out.bed >again.bed
-like "our output is valid input, its header extended" '^#chrom	start	end	name	score	strand	pll	n	pll	n$' again.bed
-ok "and scores the same" awk -F '\t' '!/^#/ && ($7 != $9 || $8 != $10) { bad = 1 } END { exit bad }' again.bed
+like "the output is valid input, its header extended" '^#chrom	start	end	name	score	strand	pll	n	pll	n$' again.bed
+ok "and gives the same scores" awk -F '\t' '!/^#/ && ($7 != $9 || $8 != $10) { bad = 1 } END { exit bad }' again.bed
 
 if command -v bedtools >/dev/null; then
     ok "bedtools sorts it" sh -c 'bedtools sort -i out.bed >sorted.bed && [ "$(wc -l <sorted.bed)" = 3 ]'
@@ -48,7 +49,7 @@ check "numpy opens the matrix" matrices.py last_is_nan e.npy
 check "the .json beside it is JSON" matrices.py provenance e.npy.json
 
 "$caduceus" annotate --quiet -m "$data/ps" -T ref.fa --dry-run in.bed >dry
-like "a dry run counts rows" '^rows	3$' dry
+like "a dry run counts regions" '^regions	3$' dry
 like "and windows" '^windows	2$' dry
 like "and passes" '^passes	16$' dry
 like "and tokens" "^tokens	$((8 * (60 + 128) + 8 * (180 - 0 + 128 - 0)))$" dry

@@ -1,16 +1,16 @@
 /* fullfs.c - a library for LD_PRELOAD that simulates a full or failing disk.
  *
- * FULLFS_AFTER=n     regular files can take n bytes in all; further writes fail with ENOSPC
+ * FULLFS_AFTER=n     writes to regular files fail with ENOSPC after n bytes in total
  * FULLFS_FSYNC=1     fsync of a regular file fails with EIO
  * FULLFS_CLOSE=1     close of a regular file open for writing fails with ENOSPC
- * FULLFS_FAIL=CALL:n the n-th write, fsync, close or rename of those fails, once, with EIO
- * FULLFS_COUNT=FILE  the number of each is written there when the process exits
- * FULLFS_NAMED=1     files without a name cannot be opened, as on some network file systems
- * FULLFS_RENAME=n    the process dies instead of renaming its n-th file
+ * FULLFS_FAIL=CALL:n the n-th call of CALL (write, fsync, close or rename) on a regular file fails, once, with EIO
+ * FULLFS_COUNT=FILE  writes the number of calls of each kind to FILE when the process exits
+ * FULLFS_NAMED=1     open with O_TMPFILE fails, as on some network file systems
+ * FULLFS_RENAME=n    the process is killed instead of renaming its n-th file
  * FULLFS_SHRINK=n    after n bytes in all, pread reports the end of the file
  * SPDX-License-Identifier: MIT
  */
-#undef _FILE_OFFSET_BITS /* so that pwrite and pwrite64 are two names */
+#undef _FILE_OFFSET_BITS /* so that pwrite and pwrite64 are two functions */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -33,7 +33,7 @@ typedef enum { WRITE, FSYNC, CLOSE, RENAME, CALLS } call_t;
 static const char *const NAME[CALLS] = { "write", "fsync", "close", "rename" };
 static atomic_llong done, got, renamed, calls[CALLS];
 
-/* Counts a call; true, with errno, if it is the one that fails. */
+/* Counts a call. Returns true and sets errno if this call is to fail. */
 static bool fails(call_t call)
 {
     const char *s = getenv("FULLFS_FAIL");
@@ -66,7 +66,7 @@ static bool writable(int fd)
     return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
 }
 
-/* Returns how many of n bytes the limit in this environment variable still allows. */
+/* Returns how many of n bytes are still below the limit that the environment variable `limit` sets. */
 static size_t allowed(const char *limit, atomic_llong *used, size_t n)
 {
     const char *s = getenv(limit);

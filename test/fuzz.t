@@ -1,10 +1,10 @@
 #!/bin/sh
-# fuzz.t - the targets of test/fuzz on their corpora and on some mutations of each file; `make fuzz` runs them under
-# libFuzzer. FUZZ_MUTATIONS and FUZZ_SEED choose other mutations.
+# fuzz.t - runs the targets of test/fuzz on their corpora and on some mutations of each file; `make fuzz` runs them
+# under libFuzzer. FUZZ_MUTATIONS is the number of mutations, FUZZ_SEED the seed.
 . "${srcdir:-.}/test/lib.sh"
 
 seed=${FUZZ_SEED:-1}
-# target MUTATIONS NAME...: of each file.
+# target MUTATIONS NAME...: runs these targets on their corpora and on MUTATIONS mutations of each file.
 target() {
     times=${FUZZ_MUTATIONS:-$1}; shift
     for name; do

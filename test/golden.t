@@ -1,5 +1,5 @@
 #!/bin/sh
-# golden.t - checkpoints of every kind against tensors computed in float64.
+# golden.t - compares the results of checkpoints of every kind with tensors computed in float64.
 . "${srcdir:-.}/test/lib.sh"
 
 for model in "$data"/*/; do
@@ -24,8 +24,8 @@ else
     skip "the large golden checkpoints verify" "not present"
 fi
 
-# Gradients of a mean cross-entropy: with everything kept, with recomputed layers, and with threads.
-# gradients NAME MODEL OPTION...: the gradients and the loss are those expected.
+# Gradients of a mean cross-entropy, with all activations kept, with recomputed layers, and with several threads.
+# gradients NAME MODEL OPTION...: the gradients and the loss are as expected.
 gradients() {
     local name=$1 model=$2; shift 2
     ok "golden $(basename "$model"): gradients, $name" \
@@ -55,7 +55,7 @@ for name in ps-d118-l4 ph-layernorm-untied-mul-d24-l2 pc2-d64-l2 pc2-d96-l3 m2-p
 done
 [ -s grads ] || skip "gradients of the large golden checkpoints" "not present"
 
-# New random checkpoints, so that the code is not fitted to the fixtures.
+# New random checkpoints, so that the code is not tested with the committed checkpoints alone.
 py=$(python)
 if [ -n "$py" ]; then
     "$py" "$reference" sample "$dir/sample" --n 16 --seed 2024 >/dev/null
@@ -67,7 +67,7 @@ else
     skip "random checkpoints verify" "no numpy"
 fi
 
-# verify must fail when something is wrong.
+# verify must fail if a tensor is wrong.
 cp -r "$data/ps" "$dir/bent"
 size=$(wc -c <"$dir/bent/expected.safetensors")
 printf '\101' | dd of="$dir/bent/expected.safetensors" bs=1 seek=$((size - 1)) conv=notrunc 2>/dev/null
@@ -85,7 +85,7 @@ else
 fi
 cp -r "$data/ps-odd-depth" "$dir/unfold"
 sed -i 's/"norm_epsilon": 1e-05/"norm_epsilon": 0.5/' "$dir/unfold/config.json"
-error "another norm_epsilon is noticed" 'above the tolerance' "$caduceus" model verify -m "$dir/unfold"
+error "another norm_epsilon is reported" 'above the tolerance' "$caduceus" model verify -m "$dir/unfold"
 rm "$dir/bent/expected.safetensors"
 ok "without an expected file, equivariance is checked" "$caduceus" model verify -m "$dir/bent"
 like "equivariance is reported" '^rc_equivariance	' "$dir/.out"

@@ -1,15 +1,15 @@
 #!/bin/sh
-# hostile.t - places, headers and names that other tools trust, and the advice that bad input gets.
-# Siblings thought of, places: POS 0 or a mate's place in SAM, BAM, CRAM and through an index, with --context ref and
-# seq; contigs that no header has; names of 1,023, 1,024 and 5,000 letters in @SQ, FASTA, BED, -r, --chr-alias, VCF and
+# hostile.t - input with unusual or invalid positions, headers and names, and the advice in the error messages.
+# Positions: POS 0 and the position of a mate in SAM, BAM, CRAM and through an index, with --context ref and seq;
+# contigs that the header lacks; names of 1,023, 1,024 and 5,000 letters in @SQ, FASTA, BED, -r, --chr-alias, VCF and
 # bigWig; a FASTA line of more than 2^31 letters.
-# Headers: circles of @PG by one, two and three lines, forward and backward, of doubled IDs, beside a sound chain; lines
-# without tab, tag, ID, SN or LN, with two; doubled @SQ, @RG; NULs at the end, in and between lines; VCF lines that
-# htslib drops, changes or knows already, without #CHROM, in BCF too.
-# Names: each scheme of htslib as input, reference, -L, -R, --chr-alias and output; dashes, blanks, ##idx##, quotes;
+# Headers: @PG lines that form a circle of one, two or three, in both orders, with repeated IDs, beside a valid chain;
+# lines without tab, tag, ID, SN or LN, or with two of them; repeated @SQ and @RG; NULs in, between and after lines; VCF
+# lines that htslib drops, changes or defines itself; no #CHROM line; the same in BCF.
+# Names: each URL scheme of htslib as input, reference, -L, -R, --chr-alias and output; dashes, blanks, ##idx##, quotes;
 # contigs with commas, colons and braces.
-# Advice: a VCF without its first line, with BED columns, headers of tables, row names, scientific numbers, byte-order
-# marks, carriage returns, GFF.
+# Advice: a VCF without its first line or with BED columns, headers of tables, row names, numbers with exponents,
+# byte-order marks, carriage returns, GFF.
 . "${srcdir:-.}/test/lib.sh"
 
 annotate() { "$caduceus" annotate --quiet -m "$data/ps" --window 64 "$@"; }
@@ -22,24 +22,24 @@ b=$(bases 50 3) letters=$(bases 5000 4)
 row 'chr1 10 60' >in.bed
 bed in.bed >want; rows want >want.rows
 
-# ---- places ----
+# ---- positions ----
 one() { printf '@SQ\tSN:chr1\tLN:2000\n@SQ\tSN:chr2\tLN:700\n'; row "$@"; }
 one "r 0 chr1 0 60 50M * 0 0 $b *" "s 0 chr1 1 60 50M chr2 0 0 $b *" "t 16 chr2 0 60 10M5N40M * 0 0 $b *" >zero.sam
 for c in ref seq; do
     ok "POS 0, --context $c" loud -T ref.fa --context $c --no-PG -O sam zero.sam
-    is "the records stay" "$(grep -v '^@' .out | cut -f 1-11)" "$(grep -v '^@' zero.sam)"
+    is "the records are unchanged" "$(grep -v '^@' .out | cut -f 1-11)" "$(grep -v '^@' zero.sam)"
     [ $c = seq ] || like "and are counted as not aligned" 'in all: 2 read.s. not aligned' .err
 done
 annotate --include 'mapq > 99' --no-PG zero.sam -o zero.bam
 ok "POS 0 in BAM" annotate -T ref.fa --context ref --no-PG -O sam zero.bam
-is "the records stay" "$(grep -v '^@' .out | cut -f 1-11)" "$(grep -v '^@' zero.sam)"
-# le32 N...: little-endian 32-bit numbers.
+is "the records are unchanged" "$(grep -v '^@' .out | cut -f 1-11)" "$(grep -v '^@' zero.sam)"
+# le32 N...: prints little-endian 32-bit numbers.
 le32() {
     for v in "$@"; do
         for shift in 0 8 16 24; do printf "\\$(printf %o $((v >> shift & 255)))"; done
     done
 }
-# record TID POS MATE-TID MATE-POS: a BAM of one read of 4 bases, 4M.
+# record TID POS MATE-TID MATE-POS: prints an uncompressed BAM of one read: 4 bases, CIGAR 4M.
 record() {
     printf 'BAM\1'; le32 18; printf '@SQ\tSN:chr1\tLN:99\n'; le32 1 5; printf 'chr1\0'; le32 99
     le32 44 "$1" "$2" $((2 + (60 << 8))) 1 4 "$3" "$4" 0; printf 'r\0'; le32 64; printf '\022\110\50\50\50\50'
@@ -53,7 +53,7 @@ if have bgzip; then
         record $place | bgzip -c >r.bam
         error "a BAM record at $place" 'r.bam: .*(no contig of the header|damaged)' reads r.bam
     done
-else skip "places in BAM" "no bgzip"; fi
+else skip "positions in BAM" "no bgzip"; fi
 for n in 1023 1024 1025 5000; do
     name=$(printf %.${n}s "$letters")
     { printf '@SQ\tSN:%s\tLN:2000\n@SQ\tSN:%sA\tLN:50\n' "$name" "$name"
@@ -72,10 +72,10 @@ for n in 1023 1024 1025 5000; do
         "$name 700 . N <DEL> . . ."; } >long.vcf
     ok "VCF, $n letters" annotate -T long.fa long.vcf
     "$caduceus" track --quiet -m "$data/ps" --window 64 -T long.fa -r "$name:1-30" -o long.bw >/dev/null 2>.err
-    is "bigWig: kept, or refused, $n letters" "$? $([ -s .err ] && grep -c '^caduceus track: ' .err)" "1 1"
+    is "bigWig: written or refused, $n letters" "$? $([ -s .err ] && grep -c '^caduceus track: ' .err)" "1 1"
 done
 if have bgzip; then
-    # 2,200,000,000 letters on a line: copies of one block.
+    # a line of 2,200,000,000 letters, made of copies of one BGZF block
     { printf '>big\n' | bgzip -c | head -c -28; head -c 65280 /dev/zero | tr '\0' C | bgzip -c | head -c -28 >block
       awk 'BEGIN { for (i = 0; i < 12; i++) print "block" }' | xargs cat >blocks
       i=0; while [ $i -lt 2808 ]; do cat blocks; i=$((i + 1)); done; printf '\n' | bgzip -c; } >big.fa.gz
@@ -83,14 +83,15 @@ if have bgzip; then
     "${python:=$(any_python)}" "$checks/gzi.py" big.fa.gz big.fa.gz.gzi
     row 'big 2199674700 2199674800' >big.bed
     ok "a FASTA line of more than 2^31 letters" annotate -T big.fa.gz big.bed
-    is "is read at its end" "$(rows .out | cut -f 5)" 100
+    is "can be read at its end" "$(rows .out | cut -f 5)" 100
     sed 's/2199674881/99999999999/' big.fa.gz.fai >x; mv x big.fa.gz.fai
     error "a width beyond 2^32" 'big.fa.gz.fai:1: malformed' annotate -T big.fa.gz big.bed
     rm -f big.fa.gz
 else skip "a FASTA line of more than 2^31 letters" "no bgzip"; fi
 
 # ---- headers of reads ----
-# sam NAME REGEX LINE...: a SAM of these lines (blanks are tabs) and a record is refused, as SAM and as BAM.
+# sam NAME REGEX LINE...: a SAM of these header lines and one record is refused, with and without --no-PG. Blanks stand
+# for tabs.
 sam() {
     name=$1 regex=$2; shift 2
     { printf '@HD\tVN:1.6\n@SQ\tSN:chr1\tLN:2000\n'; row "$@"; row "r 0 chr1 5 60 50M * 0 0 $b *"; } >h.sam
@@ -117,9 +118,9 @@ for f in '' --no-PG; do error "a NUL $f" 'h.sam:3: a NUL byte' annotate $f h.sam
 row "r 0 chr1 5 60 50M * 0 0 $b *" >h.sam
 error "no @SQ lines, of --in-format" 'h.sam: .*no @SQ lines .*samtools view' annotate --in-format sam h.sam
 { printf '@CO\tx\n'; cat h.sam; } >h2.sam; error "no @SQ lines" 'h2.sam: .*no @SQ lines .*samtools view' reads h2.sam
-row "r 4 * 0 0 * * 0 0 $b *" >h.sam; ok "none are needed for reads without a place" reads --in-format sam h.sam
+row "r 4 * 0 0 * * 0 0 $b *" >h.sam; ok "no @SQ line is needed for reads without a position" reads --in-format sam h.sam
 is "no output is left" "$(ls kept.bam 2>&1 | grep -c 'No such')" 1
-# raw TEXT NAME...: a BAM of that header text (as printf takes it) and contigs of 99 bases, without reads.
+# raw TEXT NAME...: writes raw.bam with this header text (a format of printf), contigs of 99 bases and no reads.
 raw() {
     printf "$1" >text; shift # shellcheck disable=SC2059
     { printf 'BAM\1'; le32 "$(wc -c <text)"; cat text; le32 $#
@@ -137,7 +138,7 @@ if have bgzip; then
     raw '@SQ\tSN:a\tLN:99\n@SQ\tSN:b\tLN:99\n' b a; error "in another order" 'raw.bam: its @SQ lines and' reads raw.bam
     raw '@PG\tPN:x\n' a; error "a bad line" 'raw.bam: header line 1: @PG without ID' reads raw.bam
 else skip "headers of BAM" "no bgzip"; fi
-# circle NAME LINES...: no @PG line can be added; the file passes without one.
+# circle NAME LINES...: these @PG lines form a circle, so adding another @PG is an error; with --no-PG there is none.
 circle() {
     name=$1; shift
     { printf '@SQ\tSN:chr1\tLN:2000\n'; row "$@"; row "r 4 * 0 0 * * 0 0 $b *"; } >pg.sam
@@ -153,29 +154,29 @@ circle "after a line alone" '@PG ID:x' '@PG ID:a PP:b' '@PG ID:b PP:a'
 circle "before a chain" '@PG ID:a PP:b' '@PG ID:b PP:a' '@PG ID:x' '@PG ID:y PP:x'
 circle "of doubled IDs" '@PG ID:a' '@PG ID:a PP:a'
 { printf '@SQ\tSN:chr1\tLN:2000\n'; row '@PG ID:c PP:b' '@PG ID:b PP:a' '@PG ID:a PP:gone'; } >pg.sam
-ok "a chain backwards is none" annotate pg.sam
-is "and gains an end" "$(grep -c 'ID:caduceus.*PP:c' .out)" 1
+ok "a chain in reverse order is not a circle" annotate pg.sam
+is "and a line is added at its end" "$(grep -c 'ID:caduceus.*PP:c' .out)" 1
 { printf '@SQ\tSN:chr1\tLN:2000\n'; row '@RG ID:a SM:x' '@RG ID:a SM:y' "r 4 * 0 0 * * 0 0 $b *"; } >rg.sam
 ok "@RG twice" loud --no-PG rg.sam; warned "@RG twice" 'rg.sam:3: the ID a is there twice'
-is "both pass" "$(grep '^@RG' .out)" "$(grep '^@RG' rg.sam)"
+is "both lines are written" "$(grep '^@RG' .out)" "$(grep '^@RG' rg.sam)"
 
 # ---- headers of variants ----
-# vcf LINE...: h.vcf with these header lines.
+# vcf LINE...: writes h.vcf with these header lines.
 vcf() {
     { echo '##fileformat=VCFv4.2'; echo '##contig=<ID=chr1>'; [ $# = 0 ] || printf '%s\n' "$@"
       row '#CHROM POS ID REF ALT QUAL FILTER INFO' 'chr1 700 . N <DEL> . . .'; } >h.vcf
 }
-# remark NAME REGEX LINE...: one warning on such a header.
+# remark NAME REGEX LINE...: a VCF with these header lines gives exactly one warning.
 remark() {
     name=$1 regex=$2; shift 2
     vcf "$@"; ok "$name" loud -T ref.fa h.vcf; warned "$name" "$regex"
 }
 vcf '##INFO=<ID=DP,Number=1,Type=Integer,Description="d, \"e\">">' '##x=y' '##FILTER=<ID=q,Description="d">'
-ok "a sound header" loud -T ref.fa h.vcf; is "nothing is said" "$(cat .err)" ""
+ok "a valid header" loud -T ref.fa h.vcf; is "no message is printed" "$(cat .err)" ""
 remark "a second ##INFO of one ID" 'h.vcf:4: .*not kept.*Number=1' \
     '##INFO=<ID=DP,Number=1,Type=Integer,Description="a">' '##INFO=<ID=DP,Number=2,Type=Float,Description="b">'
 like "is not in the output" 'Number=1,Type=Integer,Description="a"' .out
-is "but once" "$(grep -c 'INFO=<ID=DP' .out)" 1
+is "it is written once" "$(grep -c 'INFO=<ID=DP' .out)" 1
 remark "a second ##contig" 'h.vcf:4: .*not kept.*length=7' '##contig=<ID=c,length=7>' '##contig=<ID=c,length=8>'
 remark "a line that is no header line" 'h.vcf:3: .*dropped' '##INFO no key'
 remark "a line that does not end" 'h.vcf:3: .*(dropped|not kept)' '##INFO=<ID=DP,Number=1,Type=Integer,Description="d"'
@@ -189,24 +190,25 @@ for end in 699 1 700 750 .; do
     ok "END $end" loud -T ref.fa end.vcf
     case $end in
     699 | 1) warned "END $end" 'end.vcf:5: END .* lies before POS' ;;
-    *) is "END $end: nothing is said" "$(cat .err)" "" ;;
+    *) is "END $end: no message is printed" "$(cat .err)" "" ;;
     esac
-    is "and stays" "$(grep -c "END=$end" .out)" 1
+    is "and END is unchanged" "$(grep -c "END=$end" .out)" 1
 done
 vcf '##INFO=<ID=DP,Number=1,Type=Integer,Description="d">' '##INFO=<ID=DP,Number=1,Type=Integer,Description="d">'
-ok "the same line twice" loud -T ref.fa h.vcf; is "is nothing to say" "$(cat .err)" ""
+ok "the same line twice" loud -T ref.fa h.vcf; is "gives no message" "$(cat .err)" ""
 vcf; grep -v '^#C' h.vcf >n.vcf
 error "no line #CHROM" 'n.vcf:3: .*line #CHROM' bed n.vcf
 head -n 2 n.vcf >e.vcf; error "no line #CHROM, nor records" 'e.vcf: its header is cut short.*#CHROM' bed e.vcf
-sed 's/^#CHROM\t/#CHROM /' h.vcf >n.vcf; error "blanks in it" 'n.vcf: its header cannot be parsed' bed n.vcf
+sed 's/^#CHROM\t/#CHROM /' h.vcf >n.vcf
+error "blanks in the line #CHROM" 'n.vcf: its header cannot be parsed' bed n.vcf
 { printf '##fileformat=VCFv4.2\n##x=a\0b\n'; tail -n 3 h.vcf; } >n.vcf
-error "a NUL in it" 'n.vcf:2: a NUL byte' bed n.vcf
+error "a NUL in the line #CHROM" 'n.vcf:2: a NUL byte' bed n.vcf
 sed '/^#C/s/$/\tFORMAT\ta\ta/; /^chr/s/$/\tGT\t.\t./' h.vcf >n.vcf
 error "a sample twice" 'n.vcf: its header cannot be parsed' bed n.vcf
 if have bcftools; then
     vcf '##INFO=<ID=DP,Number=1,Type=Integer,Description="d">' '##x=y'
     annotate -T ref.fa h.vcf -o h.bcf 2>/dev/null
-    ok "a sound header in BCF" loud -T ref.fa h.bcf -O v; is "nothing is said" "$(cat .err)" ""
+    ok "a valid header in BCF" loud -T ref.fa h.bcf -O v; is "no message is printed" "$(cat .err)" ""
     bgzip -dc h.bcf >h.raw
     printf '\0' | dd of=h.raw bs=1 seek=30 conv=notrunc 2>/dev/null; bgzip -c h.raw >n.bcf
     error "a NUL in a BCF's header" 'n.bcf: a NUL byte in its header' bed n.bcf
@@ -227,7 +229,7 @@ for name in mem:x data:x data:,x file:x s3:x gs:x http:x https:x ftp:x preload:x
     is "--chr-alias $name" "$(bed --chr-alias "$name" x.bed | rows - | cut -f 2-)" "$(cut -f 2- want.rows)"
     cp ref.fa "./$name"
     is "-T $name" "$(annotate -T "$name" in.bed | rows -)" "$(cat want.rows)"
-    is "its index lies beside it" "$(ls -- "./$name.fai")" "./$name.fai"
+    is "its index is beside it" "$(ls -- "./$name.fai")" "./$name.fai"
     bed -o "$name" in.bed; is "-o $name" "$(rows "./$name")" "$(cat want.rows)"
     rm -f -- "./$name" "./$name.fai"
 done
@@ -246,7 +248,7 @@ if have samtools; then
     done
     for name in mem:r data:r 'a b'; do
         ok "CRAM with -T $name.fa" annotate -T "$name.fa" in.sam -o "$name.cram"
-        is "and back" "$(reads -T "$name.fa" "$name.cram" | grep -c '^r')" 1
+        is "and read again" "$(reads -T "$name.fa" "$name.cram" | grep -c '^r')" 1
     done
     error "CRAM with a reference that htslib would split" 'a##idx##r.fa: .*rename it' \
         annotate -T 'a##idx##r.fa' in.sam -o x.cram
@@ -256,7 +258,7 @@ else skip "names of BAM and CRAM" "no samtools"; fi
 { contig a 300 1; contig a,b 300 2; contig b 300 3; contig a:1-5 300 4; contig a:1 300 5; contig '{a}' 300 6
   contig 22 300 7; contig c,d:2,e 300 8; } >names.fa
 grep '^>' names.fa | sed 's/^>//; s/$/\t10\t60/' >names.bed
-# selected WANTED REGION...: the contigs whose rows -r selects.
+# selected WANTED REGION...: -r with these regions selects the rows of the contigs WANTED.
 selected() {
     wanted=$1 args=; shift
     for r; do args="$args -r '$r'"; done
@@ -289,7 +291,7 @@ is "lists of regions take braces" \
     "$(annotate -T names.fa --in-format regions names.list | rows - | cut -f 2 | sort -u | lines)" 2
 
 # ---- advice ----
-# advice NAME REGEX: on advice.bed, which was just made.
+# advice NAME REGEX: advice.bed is refused with a message that matches.
 advice() { error "$1" "advice.bed.*$2" bed advice.bed; }
 unlike() { if grep -Eq -- "$2" "$3"; then fail "$1"; diag "$3"; else pass "$1"; fi; }
 row '#CHROM POS ID REF ALT QUAL FILTER INFO' 'chr1 700 . A C . . .' >advice.bed
@@ -322,7 +324,8 @@ for f in bom mac; do
 done
 printf '\357\273\277##fileformat=VCFv4.2\n' >bom.vcf
 error "VCF with a byte-order mark" 'bom.vcf: .*byte-order mark' bed bom.vcf
-printf '\357\273\277@HD\tVN:1.6\n' >bom.sam; error "SAM with one" 'bom.sam: .*byte-order mark' annotate bom.sam
+printf '\357\273\277@HD\tVN:1.6\n' >bom.sam
+error "SAM with a byte-order mark" 'bom.sam: .*byte-order mark' annotate bom.sam
 tr '\n' '\r' <h.vcf >mac.vcf; error "VCF of carriage returns" 'mac.vcf:1: .*carriage returns' bed mac.vcf
 one "r 4 * 0 0 * * 0 0 $b *" | tr '\n' '\r' >mac.sam
 error "SAM of carriage returns" 'mac.sam:1: .*carriage returns' annotate mac.sam

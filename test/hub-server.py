@@ -1,31 +1,32 @@
-"""hub-server.py: a small Hugging Face hub for tests, on 127.0.0.1, with a CDN on a second port.
+"""hub-server.py: a small server for tests that behaves as the Hugging Face hub, on 127.0.0.1, with a CDN on a second
+port.
 
 hub-server.py OUT ORG/NAME:REV[,REV...]=FOLDER ...   each is a commit with the files of FOLDER
 
 With a key and a certificate in OUT/cert.pem it also speaks TLS, on a third port. Writes OUT/ports (hub and CDN; TLS),
-OUT/commits ("ORG/NAME:REV COMMIT" lines) and OUT/log (a line for each request: port, method, path, range, whether a
-token came, whether through a proxy). Ends when OUT is removed.
+OUT/commits ("ORG/NAME:REV COMMIT" lines) and OUT/log (a line for each request: port, method, path, range, whether the
+request had a token, whether it came through a proxy). Ends when OUT is removed.
 
 The first component of a path says how to behave, as several words joined by "+":
   plain      as the hub does
   cdn        weights are redirected to the CDN, which refuses a token
-  cut=A,B    connections break when the weights have come to A bytes, to B bytes ...
-  norange    Range is ignored
-  part       another part of a file than asked for
+  cut=A,B    the connection breaks at byte A of the weights, after that at byte B ...
+  norange    the header Range is ignored
+  part       the answer is another part of the file than was requested
   flip       one byte of the weights is wrong
-  more       one byte more than the list says
+  more       the weights have one byte more than the list says
   busy=N     HTTP 503 for the first N requests of each path; gone=N the same, with the connection cut
   limit      HTTP 429 with Retry-After for the first request of each path
-  stall      half of the weights, then nothing
-  slow       weights come in pieces
-  html, htmlfile, badjson   an HTML page in place of the list, of the weights; JSON that is not the list
-  hostile=NAME              the list names one file more, NAME (escaped)
-  nohash, nosize, nocommit, twice, nolist   the list lacks, or repeats, something
-  loop, plaintext           redirects in a circle; to the port without TLS
-  missing    a listed file is not there
-  proxy407   as a proxy that asks for a password
-It answers HEAD and /api/models/.../tree too, so that huggingface_hub itself can download from it.
-Models named gated ask for the token "good"; those named private too, and hide.
+  stall      half of the weights are sent, then nothing
+  slow       the weights are sent in small pieces, with pauses
+  html, htmlfile, badjson   an HTML page replaces the list, or the weights; the list is JSON of another form
+  hostile=NAME              the list has one more file, NAME (escaped)
+  nohash, nosize, nocommit, twice, nolist   the list lacks an entry, or has one twice
+  loop, plaintext           requests are redirected in a circle, or to the port without TLS
+  missing    a listed file does not exist
+  proxy407   the server answers as a proxy that requires a password
+The server also answers HEAD and /api/models/.../tree, so that huggingface_hub can download from it.
+Models named gated or private require the token "good". Without it, a private model seems not to exist.
 """
 
 import hashlib
@@ -170,7 +171,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.error(404, "", "Sorry, we can't find the page you are looking for.")
 
     def commit(self, repo, revision, token):
-        """The commit; None after an error."""
+        """Returns the commit, or None after an error answer."""
         if token and token not in ("good", "weak"):
             return self.error(401, "", "Invalid credentials in Authorization header")
         if repo.endswith("/private") and token != "good" or repo not in REPO:

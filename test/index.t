@@ -1,9 +1,10 @@
 #!/bin/sh
-# index.t - .bai, .csi, .tbi and .crai: damaged, hostile, stale, of another kind or file (fault 23's kin).
-# Siblings thought of: every cut; counts without bytes; bins that cannot be; a bin of counts without its two entries;
-# chunks reversed or outside; depths that htslib computes wrongly; settings of .tbi for other columns; a list of names
-# too short; .crai lines short, unsorted, of unknown contigs, leading to no container; an index never asked for (VCF);
-# regions beyond what the kind can place; ends of regions near 2^63.
+# index.t - .bai, .csi, .tbi and .crai files that are damaged, hostile, stale, of another kind or of another file (like
+# fault 23 of doc/faults.md).
+# Tested: files cut at every byte; counts without data; impossible bin numbers; a bin of statistics without its two
+# entries; chunks that are reversed or outside the file; depths that htslib computes wrongly; a .tbi for other columns;
+# a list of names that is too short; .crai lines that are short, unsorted, of unknown contigs or lead to no container;
+# an index that is not needed (VCF); regions beyond the range of an index kind; regions whose end is near 2^63.
 . "${srcdir:-.}/test/lib.sh"
 
 if ! command -v samtools >/dev/null || ! command -v bcftools >/dev/null; then
@@ -13,8 +14,8 @@ annotate() { "$caduceus" annotate --quiet -m "$data/ps" --window 64 "$@"; }
 loud() { "$caduceus" annotate -m "$data/ps" --window 64 "$@"; }
 reads() { annotate --include 'mapq > 99' --no-PG -O sam "$@"; }
 names() { grep -v '^[@#]' "${1:--}" | cut -f 1 | joined; }
-small() { (sanitized || ulimit -v 2000000; "$@"); } # in little memory
-# le32 N...: little-endian 32-bit numbers.
+small() { (sanitized || ulimit -v 2000000; "$@"); } # with limited memory
+# le32 N...: prints little-endian 32-bit numbers.
 le32() {
     for v in "$@"; do
         for shift in 0 8 16 24; do printf "\\$(printf %o $((v >> shift & 255)))"; done
@@ -33,10 +34,10 @@ samtools index -c in.bam good.csi
 samtools view --no-PG -C -O cram,no_ref=1,seqs_per_slice=7 in.sam -o in.cram; samtools index in.cram
 gzip -dc in.cram.crai >good.crai
 reads -r chr2:100-300 in.bam | names >want
-is "a sound index" "$(cat want)" "c2_1 c2_2 c2_3 "
+is "a valid index" "$(cat want)" "c2_1 c2_2 c2_3 "
 
 # ---- .bai: cuts and hostile numbers ----
-# bai NAME REGEX: in.bam.bai, which was just made, is refused; the region does not matter.
+# bai NAME REGEX: the present in.bam.bai is refused for every region.
 bai() { error "$1" "in.bam.bai: .*($2).*samtools index" small reads -r chr2:100-300 in.bam -o kept.sam; }
 size=$(wc -c <good.bai) refused=0 cuts=0
 for cut in $(seq 0 5 $((size - 9))); do
@@ -45,8 +46,8 @@ for cut in $(seq 0 5 $((size - 9))); do
 done
 is "every cut is refused" $refused $cuts
 head -c $((size - 8)) good.bai >in.bam.bai
-agree "but for the last count, which may be missing" 'cat want' 'reads -r chr2:100-300 in.bam | names'
-# made NUMBER...: in.bam.bai of these numbers after the magic.
+agree "except for the last count, which may be missing" 'cat want' 'reads -r chr2:100-300 in.bam | names'
+# made NUMBER...: writes in.bam.bai with these numbers after the magic.
 made() { { printf 'BAI\1'; le32 "$@"; } >in.bam.bai; }
 made 3; bai "no contigs" 'too early'
 made 2147483647; bai "more contigs than the header has" 'does not belong.*more contigs'
@@ -69,13 +70,13 @@ samtools view --no-PG -h in.sam | sed 's/chr3\([^:]*LN\)/chr9\1/; /^c3/d' | samt
 { printf '@SQ\tSN:a\tLN:99\n'; cat in.sam; } | samtools view --no-PG -b - -o other.bam 2>/dev/null
 samtools index other.bam && cp other.bam.bai in.bam.bai
 bai "the index of a file with more contigs" 'does not belong to in.bam'
-is "none has left an output" "$(ls kept.sam 2>&1 | grep -c 'No such')" 1
+is "no error has left an output" "$(ls kept.sam 2>&1 | grep -c 'No such')" 1
 
 # ---- stale ----
 cp good.bai in.bam.bai; touch -d '2001-01-01' in.bam.bai
 ok "an index older than its file" loud --include 'mapq > 99' --no-PG -O sam -r chr2:100-300 in.bam
-warned "is a warning" 'in.bam.bai is older than in.bam; .*samtools index'
-is "and is used" "$(names <.out)" "$(cat want)"
+warned "gives a warning" 'in.bam.bai is older than in.bam; .*samtools index'
+is "and the index is used" "$(names <.out)" "$(cat want)"
 awk -v OFS='\t' '/^@/ { print; next } { $1 = $1 "_of_another_length_" NR * NR * NR; print }' in.sam |
     samtools view --no-PG -b - -o in.bam
 awk -v OFS='\t' -v b="$(bases 900 8)" '/^@/ { print; next }
@@ -87,7 +88,7 @@ samtools view --no-PG -b in.sam -o in.bam
 
 # ---- .csi ----
 rm in.bam.bai
-# csi NAME REGEX NUMBER...: the numbers follow the magic.
+# csi NAME REGEX NUMBER...: a .csi with these numbers after the magic is refused.
 csi() {
     name=$1 regex=$2; shift 2
     { printf 'CSI\1'; le32 "$@"; } >in.bam.csi
@@ -109,7 +110,7 @@ rm in.csi; cp good.bai in.bai; agree ".bai in place of the suffix" 'cat want' 'r
 rm in.bai; error "no index" 'in.bam: -r and -R need an index' reads -r chr2 in.bam
 cp good.bai in.bam.bai
 
-# ---- regions at the end of what can be ----
+# ---- regions at and beyond the largest possible position ----
 error "a region beyond what BAI can place" 'in.bam.bai: .*536870912.*chr3:600000000; .*samtools index -c' \
     reads -r chr3:600000000 in.bam
 for end in 536870912 536870913 2147483648 70368744177664 4611686018427387904 9223372036854775806; do
@@ -121,7 +122,7 @@ is "CSI: a region past its contig" "$(reads -r chr3:699999999-922337203685477580
 rm in.bam.csi
 
 # ---- .crai ----
-# crai NAME REGEX: in.cram.crai, which was just made, is refused.
+# crai NAME REGEX: the present in.cram.crai is refused.
 crai() { error ".crai: $1" "in.cram.crai:$2" small reads -r chr2 in.cram; }
 cp good.crai in.cram.crai; reads -r chr2:100-300 in.cram | names >got; same ".crai as plain text" want got
 awk 'NR == 2 { sub(/\t[0-9]*$/, "") } { print }' good.crai >in.cram.crai; crai "five numbers" '2: not six numbers'
@@ -159,10 +160,10 @@ places() { grep -v '^#' | cut -f 1,2 | tr '\t\n' ': '; }
 is ".tbi" "$(variants -r chr2:150-400 in.vcf.gz | places)" "chr2:200 chr2:300 "
 is ".csi of BCF" "$(variants -r chr2:150-400 in.bcf -O v | places)" "chr2:200 chr2:300 "
 gzip -dc good.tbi >tbi
-# tbi NAME REGEX: in.vcf.gz.tbi, which was just made, is refused.
+# tbi NAME REGEX: the present in.vcf.gz.tbi is refused.
 tbi() { error ".tbi: $1" "in.vcf.gz.tbi: .*($2)" small variants -r chr2 in.vcf.gz; }
 bytes() { dd bs=1 conv=notrunc "of=$1" "seek=$2" 2>/dev/null; } # FILE OFFSET: overwritten with standard input
-bent() { cp tbi bent; le32 "$2" | bytes bent "$1"; cat bent; }  # OFFSET NUMBER
+bent() { cp tbi bent; le32 "$2" | bytes bent "$1"; cat bent; }  # OFFSET NUMBER: prints the .tbi with a changed number
 bent 4 2147483647 >in.vcf.gz.tbi; tbi "contigs" 'names'
 bent 8 0 >in.vcf.gz.tbi; tbi "made for another format" 'not made for VCF'
 bent 12 9 >in.vcf.gz.tbi; tbi "another column of contigs" 'not made for VCF'
@@ -172,12 +173,12 @@ bent 32 5 >in.vcf.gz.tbi; tbi "a name that is cut" 'names'
 head -c 100 good.tbi >in.vcf.gz.tbi; tbi "cut, in BGZF" 'too early|damaged'
 head -c $(($(wc -c <good.tbi) - 28)) good.tbi >in.vcf.gz.tbi; tbi "without BGZF's end" 'end marker'
 cat good.bai >in.vcf.gz.tbi; tbi "a .bai" 'TBI or CSI'
-is "without -r it is not asked" "$(variants in.vcf.gz | places | wc -w)" 6
+is "without -r the index is not read" "$(variants in.vcf.gz | places | wc -w)" 6
 grep -v '^##contig' in.vcf >bare.vcf
 bgzip -c bare.vcf >bare.vcf.gz; tabix -p vcf bare.vcf.gz
-is "contigs that the index alone names" "$(variants bare.vcf.gz | grep -c '^##contig')" 2
+is "contigs that only the index names" "$(variants bare.vcf.gz | grep -c '^##contig')" 2
 cp good.bai bare.vcf.gz.tbi
-error "not from a damaged one" 'contig "chr1" is not in the VCF header' small variants bare.vcf.gz
+error "a damaged index is an error" 'contig "chr1" is not in the VCF header' small variants bare.vcf.gz
 cp good.csi in.bcf.csi; error "BCF: the index of a BAM" 'in.bcf.csi: does not belong' small variants -r chr2 in.bcf
 cp good.tbi in.bcf.csi; error "BCF: a .tbi" 'in.bcf.csi: not an index of the kind CSI' small variants -r chr2 in.bcf
 cp good.bcf.csi in.bcf.csi; cp good.tbi in.vcf.gz.tbi

@@ -1,7 +1,7 @@
 #!/bin/sh
-# interop.t - checkpoints from and to PyTorch, transformers, safetensors, peft and huggingface_hub, in two sets of
-# versions: the newest, and those of 2024. Skipped where the packages cannot be had. `make interop` runs it.
-# CADUCEUS_INTEROP names the folder of the environments; its default is the build's.
+# interop.t - exchanges checkpoints with PyTorch, transformers, safetensors, peft and huggingface_hub, with two sets of
+# versions: the newest and those of 2024. Skipped if the packages cannot be installed. `make interop` runs it.
+# CADUCEUS_INTEROP is the folder of the virtual environments; the default is interop.env in the build folder.
 . "${srcdir:-.}/test/lib.sh"
 
 environments=${CADUCEUS_INTEROP:-$builddir/interop.env}
@@ -13,7 +13,7 @@ why=$("$srcdir/test/interop/environments" "$environments") || {
 export CADUCEUS="$caduceus" HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 TOKENIZERS_PARALLELISM=false
 unset HF_ENDPOINT HF_TOKEN HF_HUB_CACHE HUGGINGFACE_HUB_CACHE
 
-# ---- what caduceus writes ----
+# ---- checkpoints that caduceus writes ----
 mkdir converted written
 [ -d "$shared/golden" ] || skip "the large golden checkpoints" "not present"
 for model in "$data"/*/ "$shared"/golden/*/; do
@@ -28,7 +28,7 @@ done
 pretrain() { "$caduceus" pretrain -T g.fa --seq-len 64 --batch-tokens 512 --steps 2 -@ 1 --quiet "$@"; }
 ok "two steps of PS" pretrain --d-model 16 --n-layer 3 -o written/pretrained-ps
 ok "two steps of Ph" pretrain --d-model 16 --n-layer 2 --rcps no -o written/pretrained-ph
-# labelled N VALUE: a table of N sequences whose labels are awk's VALUE of y, which is 0 or 1.
+# labelled N VALUE: prints a table of N sequences. The label is the awk expression VALUE of y, which is 0 or 1.
 labelled() {
     echo sequence,label
     for i in $(seq "$1"); do bases 40 $((i * 7919)); done | awk "{ y = NR % 2; print \$0 \",\" $2 }"
@@ -40,15 +40,15 @@ ok "an epoch" finetune -m "$data/ps" classes.csv -o written/finetuned-ps
 ok "an epoch, pooled by the largest" finetune -m "$data/ph" --pool max classes.csv -o written/finetuned-max
 ok "an epoch of regression" finetune -m "$data/ps-odd-depth" --task regress numbers.csv -o written/finetuned-numbers
 
-# ---- the checks of check.py, with both sets of libraries at once ----
-# check WHAT ARGUMENT...: runs one; lines "ok NAME", "not ok NAME", "skip NAME # WHY", "# DIAGNOSTICS".
+# ---- the checks of check.py, with both sets of libraries at the same time ----
+# check WHAT ARGUMENT...: runs check.py, which prints lines "ok NAME", "not ok NAME", "skip NAME # WHY" and "# TEXT".
 check() {
     timeout 600 "$python" "$srcdir/test/interop/check.py" "$@" 2>err && echo "ok $1 is done" && return
     echo "not ok $1 is done"
     tail -n 8 err | sed 's/^/# /'
 }
 
-# all SET: in a folder of its own.
+# all SET: runs all checks with the libraries of SET, in a separate folder.
 all() {
     local set=$1 python="$environments/$1/bin/python"
     mkdir "$set" && cd "$set" || return
@@ -63,7 +63,7 @@ all() {
     check saved $(cat models)
     check adapters "$dir"/converted/ps-odd-depth "$dir"/converted/ph "$dir"/converted/ph-untied "$dir"/converted/cls-ps
     check hub "$srcdir/models/human-small"
-    [ "$set" = newest ] || return 0 # the other set has the same PyTorch
+    [ "$set" = newest ] || return 0 # both sets have the same PyTorch, so the rest runs once
     for model in "$data"/*/; do echo "$dir/converted/$(basename "$model")"; done >models
     # shellcheck disable=SC2046
     check made all $(cat models)

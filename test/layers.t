@@ -1,16 +1,16 @@
 #!/bin/sh
-# layers.t - each room uses only itself and the rooms below it, however it comes to include them.
+# layers.t - files of each folder depend only on headers of that folder and of the layers below it, directly or not.
 . "${srcdir:-.}/test/lib.sh"
 cd "$srcdir" || exit 1
 cc=${CC:-cc}
 
-# depends FILE...: "FILE HEADER" for each header of ours that a file includes, directly or not.
+# depends FILE...: prints "FILE HEADER" for each header of this project that a file includes, directly or indirectly.
 depends() {
     $cc -MM -MG -x c -I core -I htslib-glue -I cmd "$@" 2>/dev/null | sed -e ':a' -e '/\\$/N; s/\\\n//; ta' |
         awk '{ for (i = 3; i <= NF; i++) if ($i ~ /^(core|htslib-glue|cmd|plugin|cuda)\//) print $2, $i }'
 }
 
-# room FOLDER ALLOWED NAME: the folder's files depend only on files that match.
+# room FOLDER ALLOWED NAME: the files of FOLDER depend only on headers that match ALLOWED.
 room() {
     files=$(find "$1" \( -name '*.c' -o -name '*.cu' \) 2>/dev/null | sort)
     [ -n "$files" ] || { skip "$3" "no such room"; return; }
@@ -42,15 +42,15 @@ if $cc -MM -MG -x c core/caduceus.h >/dev/null 2>&1; then
     room htslib-glue/learn "$learn" "learn too"
     room cmd "$learn|cmd/|$measure" "commands too, and measure.h"
     room plugin "$learn|cmd/" "the plugin knows the commands"
-    is "only bench and model measure" \
+    is "only bench and model use measure/" \
         "$(depends $(find cmd -name '*.c') | awk '$2 ~ /measure/ { print $1 }' | grep -v '^cmd/bench/' | tr '\n' ' ')" \
         "cmd/model/verify.c "
-    is "measure.h shows nothing of the engine" "$(depends core/measure/measure.h | awk -v ok="^($base)" '$2 !~ ok')" ""
+    is "measure.h does not expose the engine" "$(depends core/measure/measure.h | awk -v ok="^($base)" '$2 !~ ok')" ""
 else
     skip "rooms" "no compiler that lists dependencies"
 fi
 
-# never FOLDER REGEX NAME: no file of the folder includes a header whose name as written matches.
+# never FOLDER REGEX NAME: no #include line in FOLDER names a header that matches REGEX.
 never() {
     hits=$(grep -rnE "^#include [<\"]($2)" "$1" --include='*.c' --include='*.h' --include='*.cu' 2>/dev/null)
     is "$3" "$hits" ""
@@ -72,7 +72,7 @@ is "only the commands end the process" \
         grep -vE 'bgzf|output_abort')" ""
 is "the core never prints" \
     "$(grep -rnE '\b(printf|puts|fputs|perror|fprintf) ?\(' core --include='*.[ch]' | grep -v snprintf)" ""
-is "only conjoin and the checkpoint know PS from Ph" \
+is "only conjoin and the checkpoint distinguish PS from Ph" \
     "$(grep -rlE 'rcps' core --include='*.c' | sort | joined)" \
     "core/engine/conjoin.c core/model/checkpoint.c core/model/config.c core/model/config_text.c core/model/tensors.c "
 is "no fast-math, no native code" \

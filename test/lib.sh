@@ -1,19 +1,20 @@
-# lib.sh - TAP in shell. A test sources it, calls its functions and ends with `finish`.
+# lib.sh - functions for tests in shell, which print TAP. A test sources this file and ends with `finish`. Numbers in
+# parentheses in the headings of tests are rows of doc/faults.md.
 # Sourced by test/*.t; SPDX-License-Identifier: MIT
 
 srcdir=${srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
 builddir=${builddir:-$srcdir}
 caduceus=${CADUCEUS:-$builddir/caduceus}
 data=$srcdir/test/data
-shared=${CADUCEUS_SHARED:-$srcdir/../shared}   # larger data, if present
+shared=${CADUCEUS_SHARED:-$srcdir/../shared}   # folder of larger data; need not exist
 reference=$srcdir/test/reference.py
-checks=$srcdir/test/check                      # Python programs, one for each kind of file
-full=$builddir/.libs/libfullfs.so              # preloaded: disks that are full
-failing=$builddir/.libs/libfailmalloc.so       # preloaded: allocations that fail
+checks=$srcdir/test/check                      # folder of Python programs that check results
+full=$builddir/.libs/libfullfs.so              # a library for LD_PRELOAD: simulates full disks
+failing=$builddir/.libs/libfailmalloc.so       # a library for LD_PRELOAD: makes allocations fail
 tab=$(printf '\t')
 export LC_ALL=C PYTHONDONTWRITEBYTECODE=1
 unset CADUCEUS_MODEL CADUCEUS_ISA
-export CADUCEUS_CUDA_MODULE=   # none; cuda.t names some
+export CADUCEUS_CUDA_MODULE=   # no CUDA module; cuda.t sets others
 dir=$(mktemp -d "${TMPDIR:-/tmp}/caduceus-test.XXXXXX") || exit 1
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 1' INT TERM
@@ -26,39 +27,39 @@ skip() { tests=$((tests + 1)); echo "ok $tests - $1 # SKIP $2"; }
 diag() { sed 's/^/# /' "$@" | head -n 20; }
 finish() { echo "1..$tests"; }
 
-# ok NAME COMMAND...: the command exits 0.
+# ok NAME COMMAND...: passes if the command exits 0.
 ok() {
     local name=$1; shift
     if "$@" >"$dir/.out" 2>"$dir/.err"; then pass "$name"
     else fail "$name"; echo "# exit $?: $*"; diag "$dir/.out" "$dir/.err"; fi
 }
 
-# same NAME FILE FILE: equal bytes.
+# same NAME FILE FILE: passes if the two files have the same bytes.
 same() {
     if cmp -s "$2" "$3"; then pass "$1"
     else fail "$1"; diff "$2" "$3" | diag; fi
 }
 
-# differ NAME FILE FILE: two files that are there have different bytes.
+# differ NAME FILE FILE: passes if both files exist and have different bytes.
 differ() {
     cmp -s "$2" "$3"
     if [ $? = 1 ]; then pass "$1"; else fail "$1"; fi
 }
 
-# is NAME GOT WANT: equal strings.
+# is NAME GOT WANT: passes if the two strings are equal.
 is() {
     if [ "$2" = "$3" ]; then pass "$1"
     else fail "$1"; echo "# got:  $2"; echo "# want: $3"; fi
 }
 
-# like NAME REGEX FILE: a line matches (extended).
+# like NAME REGEX FILE: passes if a line of the file matches the extended regular expression.
 like() {
     if grep -Eq -- "$2" "$3"; then pass "$1"
     else fail "$1"; echo "# no line like: $2"; diag "$3"; fi
 }
 
-# error NAME REGEX COMMAND...: exit status 1 and exactly one line on stderr, which
-# begins "caduceus CMD: " and matches; warnings are not counted as that line.
+# error NAME REGEX COMMAND...: passes if the command exits 1 and prints exactly one line to standard error, not counting
+# warnings, and this line begins with "caduceus CMD: " and matches REGEX.
 error() {
     local name=$1 regex=$2 status; shift 2
     "$@" >"$dir/.out" 2>"$dir/.err"; status=$?
@@ -70,14 +71,14 @@ error() {
     else pass "$name"; fi
 }
 
-# prints NAME FILE COMMAND...: the command prints the bytes of FILE.
+# prints NAME FILE COMMAND...: passes if the output of the command has the same bytes as FILE.
 prints() {
     local name=$1 file=$2; shift 2
     "$@" >.got 2>.err || diag .err
     same "$name" "$file" .got
 }
 
-# agree NAME COMMAND COMMAND: two command lines, each in quotes, print the same, and not nothing.
+# agree NAME COMMAND COMMAND: passes if two command lines, each in quotes, print the same text and it is not empty.
 agree() {
     eval "$2" >.want
     eval "$3" >.got
@@ -89,28 +90,30 @@ agree() {
 lines() { wc -l | tr -d ' '; }
 joined() { tr '\n' ' '; }
 
-# ---- where a command reads and writes ----
-reading() { local file=$1; shift; "$@" <"$file"; }           # FILE COMMAND...
-piped() { local file=$1; shift; cat "$file" | "$@"; }        # FILE COMMAND...
-appending() { local file=$1; shift; "$@" >>"$file"; }        # FILE COMMAND...
-to_full() { "$@" >/dev/full; }                               # COMMAND...
-to_closed() { "$@" >&-; }                                    # COMMAND...
+# ---- redirections: arguments are FILE COMMAND... or COMMAND... ----
+reading() { local file=$1; shift; "$@" <"$file"; }
+piped() { local file=$1; shift; cat "$file" | "$@"; }
+appending() { local file=$1; shift; "$@" >>"$file"; }
+to_full() { "$@" >/dev/full; }
+to_closed() { "$@" >&-; }
 
 # ---- faults ----
 
-# sanitized: the command is built with a sanitizer, which does not share a process with preloaded libraries.
+# sanitized: succeeds if the command is built with a sanitizer, which does not work together with preloaded libraries.
 sanitized() { ldd "$caduceus" 2>/dev/null | grep -q asan || grep -q __asan_init "$caduceus"; }
 
-# no_preload LIBRARY: why it cannot be preloaded, or nothing.
+# no_preload LIBRARY: prints why the library cannot be preloaded; prints nothing if it can.
 no_preload() {
     if [ ! -e "$1" ]; then echo "no $(basename "$1")"
     elif sanitized; then echo "built with a sanitizer"; fi
 }
 
-# failing_disk FAULT COMMAND...: on a disk with a fault: AFTER=BYTES (full then), FSYNC=1, CLOSE=1, SHRINK=BYTES.
+# failing_disk FAULT COMMAND...: runs a command on a simulated faulty disk. FAULT is AFTER=BYTES (the disk is full after
+# that many bytes), FSYNC=1, CLOSE=1 or SHRINK=BYTES; see fullfs.c.
 failing_disk() { (export LD_PRELOAD="$full" "FULLFS_$1"; shift; "$@"); }
 
-# old FILE...: the folder out with files of these names; intact NAME: it is as it was, with no file more.
+# old FILE...: creates the folder out with files of these names.
+# intact NAME: passes if the folder out still has exactly these files with the same content.
 old() {
     local file
     rm -rf out; mkdir out
@@ -119,16 +122,17 @@ old() {
 }
 intact() { (cd out && cksum ./* && ls -A) >after; same "$1" before after; }
 
-# await N FOLDER: until a process has N temporary files there, five seconds at most.
+# await N FOLDER: waits until there are N temporary files in FOLDER, for at most five seconds.
 await() {
     local i=0
     while [ "$(ls -A "$2" | grep -c 'tmp$')" -lt "$1" ] && [ $i -lt 100 ]; do sleep 0.05; i=$((i + 1)); done
 }
 
-# natural COMMAND...: with signals as at login. Shells start background jobs with SIGINT ignored.
+# natural COMMAND...: runs a command with the default action for every signal. A shell would start a background job with
+# SIGINT ignored.
 natural() { exec perl -e '$SIG{$_} = "DEFAULT" for qw(INT QUIT PIPE TERM HUP); exec @ARGV or die' "$@"; }
 
-# flip FILE OFFSET: turns bit 0 of one byte.
+# flip FILE OFFSET: inverts bit 0 of one byte.
 flip() {
     local byte
     byte=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
@@ -138,14 +142,14 @@ flip() {
 
 # ---- sequences and tables ----
 
-# bases N SEED: N random bases on one line, the same on every machine.
+# bases N SEED: prints N random bases on one line, the same on every machine.
 bases() {
     awk -v n="$1" -v s="$2" 'BEGIN {
         for (i = 0; i < n; i++) { s = (s * 16807) % 2147483647; printf "%s", substr("ACGT", int(s / 65536) % 4 + 1, 1) }
         print "" }'
 }
 
-# regions CONTIG LENGTH N: N rows of a BED, of up to 160 bases, at random places.
+# regions CONTIG LENGTH N: prints N rows of a BED: random regions of up to 160 bases.
 regions() {
     awk -v contig="$1" -v length_="$2" -v n="$3" 'BEGIN { s = 5; for (i = 0; i < n; i++) {
         s = (s * 16807) % 2147483647; b = s % (length_ - 100)
@@ -153,31 +157,32 @@ regions() {
         print contig "\t" b "\t" (e > length_ ? length_ : e) } }'
 }
 
-# contig NAME N SEED: a FASTA record in lines of 60.
+# contig NAME N SEED: prints a FASTA record of N random bases in lines of 60.
 contig() { echo ">$1"; bases "$2" "$3" | fold -w 60; }
 
-# rows FILE: data rows without header lines.
+# rows FILE: prints the data rows, without header lines.
 rows() { grep -v '^#' "$1"; }
 
-# row LINE...: a table of lines whose columns are given with blanks.
+# row LINE...: prints these lines, with blanks replaced by tabs.
 row() { printf '%s\n' "$@" | tr ' ' '\t'; }
 
-# scores FILE: the last two columns of every row, pll and n.
+# scores FILE: prints the last two columns of every row, pll and n.
 scores() { rows "$1" | awk -F '\t' -v OFS='\t' '{ print $(NF - 1), $NF }'; }
 
-# combined FILE: all rows as one: the weighted mean of pll, the sum of n.
+# combined FILE: prints one row for all rows together: the mean of pll, weighted by n, and the sum of n.
 combined() {
     scores "$1" | awk -v OFS='\t' '$2 { s += $1 * $2; n += $2 } END { if (n) print s / n, n; else print ".", 0 }'
 }
 
-# warned NAME REGEX: one warning of annotate in all, which matches, and a closing summary.
+# warned NAME REGEX: passes if annotate has printed exactly one warning to .err, which matches, and a closing summary.
 warned() {
     is "$1: one warning" "$(grep -c ': warning: ' .err)" 1
     like "$1: says so" "$2" .err
     like "$1: is counted" '^caduceus annotate: in all: ' .err
 }
 
-# python: the interpreter if it has numpy, else nothing; any_python: with or without.
+# python: prints the path of a Python interpreter that has numpy; prints nothing if there is none.
+# any_python: the same, but numpy is not needed.
 python() {
     for p in /usr/bin/python3 python3; do
         "$p" -c 'import numpy' 2>/dev/null && { echo "$p"; return; }
@@ -185,25 +190,26 @@ python() {
 }
 any_python() { command -v python3 || { [ ! -x /usr/bin/python3 ] || echo /usr/bin/python3; }; }
 
-# check NAME PROGRAM ARGUMENT...: a program of test/check agrees; skipped without numpy.
+# check NAME PROGRAM ARGUMENT...: passes if a Python program of test/check exits 0; skipped without numpy.
 check() {
     local name=$1 program=$2; shift 2
     if [ -n "$py" ]; then ok "$name" "$py" "$checks/$program" "$@"
     else skip "$name" "no python3 with numpy"; fi
 }
 
-# bound: sets $as to the words before a command that file modes are to bind. A user needs none; root gives up
-# its right to override them and stays the owner of this test's files. False where it cannot.
+# bound: sets $as to a command prefix that makes file permissions apply. It is empty for an ordinary user. For root it
+# runs the command without the capability to override permissions. Fails if this is not possible.
 bound() {
     as=; [ "$(id -u)" = 0 ] || return 0
     as='setpriv --bounding-set=-dac_override,-dac_read_search --inh-caps=-all'
     $as test -r "$data/ps/config.json" 2>/dev/null && $as "$caduceus" --help >/dev/null 2>&1
 }
 
-# mamba2 MODEL: the checkpoint's layers are Mamba-2: its safetensors file has no x_proj.
+# mamba2 MODEL: succeeds if the checkpoint has Mamba-2 layers, that is, if its safetensors file has no x_proj.
 mamba2() { [ -e "$1/model.safetensors" ] && ! grep -aq x_proj "$1/model.safetensors"; }
 
-# close_to FILE FILE TOLERANCE: the same table, numbers within a relative (or, below 1, absolute) tolerance.
+# close_to FILE FILE TOLERANCE: succeeds if two tables are equal. Numbers may differ by TOLERANCE: relative for values
+# of 1 and above, absolute below 1.
 close_to() {
     awk -v tol="$3" '
         NR == FNR { a[FNR] = $0; n = FNR; next }

@@ -1,10 +1,10 @@
 #!/bin/sh
-# linear.t - work grows with the input, not with its square: large counts within a limit of processor time that is 20
-# times what they need or more, and far below what a square would take. No time of day is measured.
+# linear.t - run time is linear in the size of the input. Each command runs on a large input with a limit of processor
+# time: at least 20 times what it needs, and far below what a quadratic algorithm would need.
 #
-# Siblings tried: 100,000 contigs, aliases of each, names of one alias, rows, regions of every option, sequences,
-# reads, variants at one place and on a contig each, tags, operations of a CIGAR, alleles (as many as BCF can count),
-# values of one INFO field, 10,000 samples, shards and their merge, and windows of training.
+# The inputs have 100,000 contigs, aliases of each contig, aliases of one contig, rows, regions of every option,
+# sequences, reads, variants at one position and on a contig each, tags, CIGAR operations, values of one INFO field,
+# shards to merge or windows of training; or 60,000 alleles (BCF allows no more than 65,535), or 10,000 samples.
 . "${srcdir:-.}/test/lib.sh"
 
 n=100000
@@ -15,7 +15,7 @@ awk -v n=$n 'BEGIN { for (i = 0; i < n; i++) {
     print "s_" i "\t0\t20\t" (i % 2 ? "train" : "valid") >"split.bed" } }'
 awk -v n=$n 'BEGIN { printf ">one\n"; for (i = 0; i < n; i++) print "ACGTTGCATGACCTAGTCAG" }' >one.fa
 awk -v n=$n 'BEGIN { for (i = 0; i < n; i++) print "one\t" 20 * i "\t" 20 * i + 7 }' >one.bed
-# sam CONTIGS: n reads, on a contig each or on one.
+# sam CONTIGS: prints a SAM of n reads: on one contig if CONTIGS is 1, else on n contigs.
 sam() {
     awk -v n=$n -v c="$1" 'BEGIN {
         if (c == 1) printf "@SQ\tSN:one\tLN:%d\n", 20 * n; else for (i = 0; i < n; i++) print "@SQ\tSN:s_" i "\tLN:20"
@@ -44,7 +44,7 @@ awk -v n=$n 'BEGIN { printf "@SQ\tSN:one\tLN:%d\nr\t0\tone\t1\t60\t", 20 * n; fo
 awk -v n=$n 'BEGIN { printf "@SQ\tSN:one\tLN:9\nr\t0\tone\t1\t60\t3M\t*\t0\t0\tACG\t*"
     for (i = 0; i < n; i++) printf "\typ:f:1"; print "" }' >tags.sam
 
-# within SECONDS NAME COMMAND...: the command needs no more processor time.
+# within SECONDS NAME COMMAND...: the command exits 0 within SECONDS of processor time and prints no message.
 limited() { ulimit -t "$1"; shift; exec "$@"; }
 within() { local most=$1 name=$2; shift 2; (limited "$most" "$@") >.out 2>.err; is "$name" "$? $(cat .err)" "0 "; }
 annotate="$caduceus annotate -d cpu --quiet -@ 1 -m $data/ps-f16-l1 --window 64"
@@ -60,7 +60,7 @@ run "sequences" --dry-run many.in.fa
 run "reads on a contig each" --dry-run -L many.bed many.sam
 run "reads and regions on one contig" --dry-run -T one.fa --context ref -L one.bed one.sam
 run "variants on a contig each" --dry-run -T many.fa -L many.bed many.vcf
-run "variants at one place" -T one.fa --score n place.vcf -o o.vcf
+run "variants at one position" -T one.fa --score n place.vcf -o o.vcf
 run "values of one field" -T one.fa --score n values.vcf -o o.vcf
 run "alleles of one record" -T one.fa --score n --dry-run alleles.vcf
 run "samples" -T one.fa --score n samples.vcf -O b -o o.bcf

@@ -28,7 +28,7 @@ class Checkpoint:
         return self.data[a:b]
 
     def replace(self, name, dtype=None, shape=None, data=None):
-        """Changes or adds a tensor and lays all of them out anew."""
+        """Changes or adds a tensor; assigns new offsets to all tensors."""
         parts = {k: self.get(k) for k in self.head if k != "__metadata__"}
         entry = self.head.setdefault(name, {})
         if dtype: entry["dtype"] = dtype
@@ -58,8 +58,8 @@ def pack(text, data, length=None):
 
 
 def case(name, regex, what, kind="ps", weights=None, config=None, files=None):
-    """weights, config: a function of the checkpoint that changes it, or that returns
-    the file's bytes; files: further files, a folder where the value is None."""
+    """weights, config: a function that changes the checkpoint, or returns the bytes of
+    the file. files: {name: content} of other files; None makes a folder, False removes."""
     at = f"{OUT}/{name}"
     shutil.copytree(f"{DATA}/{kind}", at)
     c = Checkpoint(kind)
@@ -88,7 +88,7 @@ def ssm(**kw):
 
 
 def swap(old, new):
-    """A change of config.json as text."""
+    """Returns a function that replaces text in config.json."""
     def f(c):
         text = json.dumps(c).encode()
         assert old in text, old
@@ -97,7 +97,7 @@ def swap(old, new):
 
 
 def head(change):
-    """A change of the header as text."""
+    """Returns a function that replaces text in the header."""
     return lambda c: pack(change(c.text()), c.data)
 
 
@@ -296,7 +296,7 @@ case("buffer-huge", "complement_map has 5000 entries", "a buffer of 5000 entries
 case("buffer-f32", "complement_map is F32; expected I64", "a buffer of floats",
     weights=lambda c: c.replace(MAP, "F32", data=bytes(64)))
 
-# ---- something else in place of weights (row 40) ----
+# ---- other files in place of weights (row 40) ----
 for k, v, regex in (
     ("lfs", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git-LFS pointer.*git lfs pull"),
     ("html", b"<!DOCTYPE html>\n<html></html>\n", "HTML page"), ("html-lower", b"<html lang=en>", "HTML page"),

@@ -1,5 +1,5 @@
 #!/bin/sh
-# manual.t - the manual, README and example say what the program does.
+# manual.t - the man pages, README and the example program agree with the program.
 . "${srcdir:-.}/test/lib.sh"
 doc=$srcdir/doc
 so=$builddir/plugin/caduceus.so
@@ -11,10 +11,10 @@ export BCFTOOLS_PLUGINS="$builddir/plugin:"
 
 # ---- reading usage texts and pages ----
 
-# words: the options named in the text on stdin, sorted, one a line.
+# words: prints the options named in the text on standard input, sorted, one per line.
 words() { grep -oE '(^|[ ,;])--?[A-Za-z@][A-Za-z0-9-]*' | tr -d ' ,;' | sort -u; }
 
-# options: from a usage text, "section<TAB>entry" for each line of options, continued lines joined.
+# options: reads a usage text and prints "section<TAB>entry" for each entry, with continuation lines joined.
 options() {
     awk -v OFS='\t' '
         function flush() { if (held != "") print section, held; held = "" }
@@ -26,22 +26,22 @@ options() {
         END { flush() }'
 }
 
-# usage COMMAND...: the options that its --help lists.
+# usage COMMAND...: prints the options that --help of the command lists.
 usage() { "$caduceus" "$@" --help | options | cut -f 2 | words; }
 
-# plain: man source on stdin without escapes.
+# plain: copies the source of a man page from standard input, without escapes.
 plain() { sed 's/\\f[BIRP]//g; s/\\et/\\t/g; s/\\en/\\n/g; s/\\-/-/g'; }
 
-# section NAME PAGE: the source lines of one section.
+# section NAME PAGE: prints the source lines of one section.
 section() { awk -v name="$1" '/^\.SH/ { at = $0 == ".SH " name; next } at' "$2" | plain; }
 
-# under NAME: the lines of one subsection of the section on stdin; all lines if NAME is empty.
+# under NAME: reads a section and prints the lines of its subsection NAME; prints all lines if NAME is empty.
 under() { awk -v name="$1" 'name == "" { print; next } /^\.SS/ { at = $0 == ".SS " name; next } at'; }
 
-# paged PAGE [SUBSECTION]: the options that have an entry in the section OPTIONS.
+# paged PAGE [SUBSECTION]: prints the options that have an entry in the section OPTIONS.
 paged() { section OPTIONS "$1" | under "${2-}" | awk 'tagged { print } { tagged = /^\.TP/ }' | words; }
 
-# entry OPTION PAGE: the text of its entry in OPTIONS, on one line.
+# entry OPTION PAGE: prints the text of the option's entry in the section OPTIONS, on one line.
 entry() {
     section OPTIONS "$2" | awk -v option="$1" '
         tagged { at = index(" " $0 " ", option " ") || index($0, option ",") || index($0, option "[") }
@@ -49,7 +49,7 @@ entry() {
         at && !tagged { sub(/^\.[A-Z]+ */, ""); gsub(/"/, ""); printf "%s ", $0 }'
 }
 
-# covers NAME USAGE PAGED [NUMBER]: usage and page list the same options, at least NUMBER of them.
+# covers NAME USAGE PAGED [NUMBER]: the usage text and the page list the same options, at least NUMBER of them.
 covers() {
     if [ "$(wc -l <"$2")" -lt "${4:-8}" ]; then fail "the options of $1 can be read from its usage"; return; fi
     is "every option of $1's usage is in its page" "$(comm -23 "$2" "$3" | joined)" ""
@@ -65,7 +65,7 @@ for command in annotate track embed eval merge pretrain finetune predict bench m
     covers "$command" $command.usage $command.page
 done
 
-# The groups of annotate's usage are the subsections of its page.
+# The groups of options in the usage text of annotate are the subsections of its page.
 "$caduceus" annotate --help | options | cut -f 1 | uniq >groups
 is "annotate's page groups options as its usage does" \
     "$(section OPTIONS "$doc/caduceus-annotate.1" | sed -n 's/^\.SS //p')" "$(cat groups)"
@@ -76,7 +76,7 @@ while read -r group; do
     is "annotate's page has under \"$group\" what its usage has" "$(joined <missing)" ""
 done <groups
 
-# The plugin has two groups of options: those before -- and those after it.
+# The plugin has two groups of options: before -- and after it.
 plugin=$doc/bcftools-caduceus.1
 paged "$plugin" "General options" >general.page
 paged "$plugin" "Plugin options" >own.page
@@ -97,7 +97,7 @@ is "the plugin's own options are annotate's" "$(comm -23 own.page annotate.usage
 
 # ---- defaults: values of one word in brackets ----
 
-# defaults: from a usage text, "kind option value" for each default; kind is the kind of input, or all.
+# defaults: reads a usage text and prints "kind option value" for each default. kind is the kind of input, or all.
 defaults() {
     options | awk -F'\t' '{
         match($2, /--[A-Za-z0-9-]+/); option = substr($2, RSTART, RLENGTH); rest = $2
@@ -112,7 +112,7 @@ defaults() {
         } }'
 }
 
-# documented NAME PAGE: the page gives the defaults on stdin.
+# documented NAME PAGE: the page states the defaults that standard input lists.
 documented() {
     while read -r _ option value; do
         text=$(entry "$option" "$2")
@@ -134,7 +134,7 @@ if [ -z "$no_plugin" ]; then
     documented "the plugin's" "$plugin" <defaults
 else skip "the plugin's page gives the defaults" "$no_plugin"; fi
 
-# Giving the defaults explicitly changes no output; the inputs are a contig, reads on it and variants in it.
+# Giving a default explicitly changes no output. The inputs are a contig, reads on it and variants in it.
 contig chr20 3000 21 >a.fa
 base() { grep -v '>' a.fa | tr -d '\n' | cut -c "$1-$2"; }
 {
@@ -170,7 +170,7 @@ while read -r _ option value; do set -- "$@" "$option" "$value"; done <defaults
 ok "the defaults in track's usage are accepted" quietly_track "$@"
 same "the defaults in track's usage are its defaults" silent .out
 
-# The defaults of embed, each for the input that it fits: OUT.npy and OUT.tsv stay the same.
+# The same for the defaults of embed, each with an input to which the option applies: OUT.npy and OUT.tsv stay the same.
 "$caduceus" embed --help | defaults >defaults
 printf 'chr20\t100\t400\tr\nchr20\t900\t2700\ts\n' >a.bed
 for input in a.bed a.vcf; do
@@ -245,14 +245,14 @@ done
 
 # ---- commands shown to readers ----
 
-# shown: from the lines on stdin, the commands of pipelines that run caduceus or its plugin.
+# shown: reads shell commands and prints those that run caduceus or its plugin, also from within a pipeline.
 shown() {
     awk '{ if (sub(/\\$/, "")) { held = held $0; next } print held $0; held = "" }' |
         sed 's/[[:space:]]#.*//' | tr '|;&' '\n\n\n' |
         sed -nE 's/^[[:space:]]*(\$ )?(caduceus|bcftools \+caduceus) /\2 /p'
 }
 
-# given FILE WORD...: the options among the words before -- are in the file.
+# given FILE WORD...: succeeds if FILE lists all options among the words before --.
 given() {
     local file=$1; shift
     for word in "$@"; do
@@ -265,7 +265,7 @@ given() {
     done
 }
 
-# known LINE: the command line has only existing options of an existing command.
+# known LINE: succeeds if the command of LINE exists and has all options of LINE.
 known() {
     set -f; set -- $1; set +f
     if [ "$1" = bcftools ]; then
@@ -291,7 +291,7 @@ known() {
     given options "$@"
 }
 
-# audit NAME: every command in the file "text" is known.
+# audit NAME: passes if every command in the file "text" is known.
 audit() {
     shown <text >lines
     bad=$(while read -r line; do known "$line" 2>why || echo "$line: $(cat why)"; done <lines)
@@ -314,7 +314,7 @@ for line in "caduceus annotate -T x --no-such y" "caduceus annotate -Z x" \
     if known "$line" 2>/dev/null; then fail "$name"; else pass "$name"; fi
 done
 
-# The examples of the pages run on small files that have the names in the examples.
+# The examples of the pages are run on small files with the names that the examples use.
 mkdir bin try try/model try/plant blocks
 printf '#!/bin/sh\nexec "%s" "$@"\n' "$caduceus" >bin/caduceus
 chmod +x bin/caduceus
@@ -350,11 +350,11 @@ for block in blocks/*; do
     else plain <$block >>examples; fi
 done
 ok "the examples of the pages run" env PATH="$dir/bin:$PATH" sh -ec 'cd try && . ../examples'
-# "clipped at" is expected: the contig is shorter than that of the examples.
+# "clipped at" is expected, because the contig is shorter than that of the examples.
 is "they print no error" "$(grep -vE 'clipped at|pretrain: step [0-9]+ of|: not there, beginning$' .err)" ""
 is "the matrix of the examples has a row for each region" "$(grep -ao "shape': ([0-9]*," try/peaks.npy)" "shape': (2,"
-is "so has the matrix of embed" "$(grep -ao "shape': ([0-9]*," try/regions.npy)" "shape': (2,"
-is "and its names" "$(grep -v '^#' try/regions.tsv)" "$(cat try/regions.bed)"
+is "the matrix of embed has a row for each region" "$(grep -ao "shape': ([0-9]*," try/regions.npy)" "shape': (2,"
+is "and so has the table of names" "$(grep -v '^#' try/regions.tsv)" "$(cat try/regions.bed)"
 for suffix in npy npy.json tsv; do
     same "the parts of embed merged in the examples are one run, .$suffix" silent.$suffix try/variants.$suffix
 done
@@ -366,7 +366,7 @@ is "track names several tracks as its page says" "$(cd try && echo hg38.*.bw)" \
     "hg38.entropy.bw hg38.logo.A.bw hg38.logo.C.bw hg38.logo.G.bw hg38.logo.T.bw"
 quietly_track -o pll.bw
 same "the track merged in the examples is that of one run" pll.bw try/whole.bw
-same "so is its .json" pll.bw.json try/whole.bw.json
+same "the .json is the same too" pll.bw.json try/whole.bw.json
 
 # ---- the example program ----
 

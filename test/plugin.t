@@ -1,5 +1,6 @@
 #!/bin/sh
-# plugin.t - bcftools +caduceus writes the bytes of `caduceus annotate`, reports errors, and does not disturb bcftools.
+# plugin.t - bcftools +caduceus writes the same bytes as `caduceus annotate`, reports errors, and does not disturb
+# bcftools.
 . "${srcdir:-.}/test/lib.sh"
 
 so=$builddir/plugin/caduceus.so
@@ -13,7 +14,7 @@ if [ "$why" ]; then skip "bcftools +caduceus" "$why"; finish; exit; fi
 export BCFTOOLS_PLUGINS="$builddir/plugin:" # the colon keeps bcftools' own
 model=$data/ps
 { contig chr1 1500 1; contig chr2 700 2; } >ref.fa
-# A record every 37 bases: a change to the next other base, or, every third one, a deletion.
+# A record every 37 bases: every third one is a deletion, the others are substitutions.
 awk '
     /^>/ { name = substr($1, 2); s[name] = ""; order[++k] = name; next } { s[name] = s[name] $0 }
     END {
@@ -33,29 +34,31 @@ bcftools view --no-version in.vcf -Ob -o in.bcf; bcftools index in.bcf
 printf 'chr1\t0\t60\nchr1\t40\t300\nchr2\t99\t100\nchr2\t100\t400\n' >some.bed
 
 ann() { "$caduceus" annotate --quiet --window 64 -m "$model" -T ref.fa "$@"; }
-# plug GENERAL...: the plugin with general options; $more has further plugin options.
+# plug GENERAL...: runs the plugin with these general options. $more holds further options of the plugin.
 more=
 plug() {
     # shellcheck disable=SC2086
     bcftools +caduceus "$@" -- --quiet --window 64 -m "$model" -T ref.fa $more
 }
-# like_annotate NAME: the file got of the plugin is the file want of annotate, and there is no message.
+# like_annotate NAME: the plugin's output (file got) equals that of annotate (file want), and it printed no message.
 like_annotate() {
     same "$1" want got
-    is "$1: without a word" "$(cat got.err)" ""
+    is "$1: no message is printed" "$(cat got.err)" ""
 }
-# plugs NAME GENERAL...: plug prints the file want, without a message; prints_want NAME COMMAND...: so does COMMAND.
+# plugs NAME GENERAL...: plug prints the content of the file want, and no message.
+# prints_want NAME COMMAND...: COMMAND prints the content of the file want, and no message.
 plugs() { local name=$1; shift; plug "$@" >got 2>got.err; like_annotate "$name"; }
 prints_want() { local name=$1; shift; "$@" >got 2>got.err; like_annotate "$name"; }
-# with_model GENERAL...: the plugin with the model and the reference; viewed OPTION...: seven columns of bcftools view.
+# with_model GENERAL...: runs the plugin with the model and the reference.
+# viewed OPTION...: prints seven columns of the output of bcftools view.
 with_model() { bcftools +caduceus "$@" -- --quiet --window 64 -T ref.fa -m "$model"; }
 columns() { grep -v '^#' | cut -f 1-7; }
 viewed() { bcftools view --no-version "$@" | columns; }
 
-# ---- the bytes of annotate ----
+# ---- the output equals that of annotate ----
 is "there are records" "$(grep -vc '^#' in.vcf)" 59
 ann in.vcf >want; plugs "VCF" in.vcf
-is "with scores" "$(grep -c 'CADUCEUS_LLR=' got) $(grep -c 'CADUCEUS_DPLL=' got)" "40 19"
+is "and they have scores" "$(grep -c 'CADUCEUS_LLR=' got) $(grep -c 'CADUCEUS_DPLL=' got)" "40 19"
 for O in u b v z b1 z9; do
     for in in in.vcf in.vcf.gz in.bcf; do
         ann $in -O $O >want
@@ -75,8 +78,8 @@ ann in.bcf -Ov >want
 plugs "without -O and -o it is VCF, as in bcftools" in.bcf
 plug in.bcf -o got 2>got.err; like_annotate "also under a name that says nothing"
 for t in 1 2 5; do plug in.vcf.gz --threads $t -Oz >got.$t; done
-same "--threads 2 gives the bytes of --threads 1" got.1 got.2
-same "--threads 5 gives the bytes of --threads 1" got.1 got.5
+same "--threads 2 gives the same bytes as --threads 1" got.1 got.2
+same "--threads 5 gives the same bytes as --threads 1" got.1 got.5
 ann in.vcf --no-version >want; plugs "--no-version" --no-version in.vcf
 is "no header line of bcftools' or ours" "$(grep -c -e bcftools_ -e '^##CADUCEUS' got)" 0
 for in in in.vcf.gz in.bcf; do
@@ -106,7 +109,7 @@ for in in in.vcf.gz in.bcf; do
 done
 printf 'chr1\t1\t60\n' >from1.txt
 error "a regions file that may count from 1" 'BED' plug in.bcf -R from1.txt
-error "a targets file that may" 'BED' plug in.bcf -T from1.txt
+error "a targets file that may count from 1" 'BED' plug in.bcf -T from1.txt
 ann in.vcf >want
 for f in -f --fasta-ref --reference -T; do
     prints_want "$f after --" bcftools +caduceus in.vcf -- $f ref.fa -m "$model" --window 64 --quiet
@@ -141,12 +144,12 @@ n=$(wc -c <in.bcf) m=$(wc -c <in.vcf.gz)
 for k in $((n / 2)) $((n - 28)) $((n - 1)); do
     head -c "$k" in.bcf >cut.bcf
     error "BCF cut to $k of $n bytes" 'cut' plug cut.bcf -Ob -o cut.out
-    error "from a pipe" 'standard input' plug -Ob -o cut.out <cut.bcf
+    error "the same from a pipe" 'standard input' plug -Ob -o cut.out <cut.bcf
 done
 for k in $((m / 2)) $((m - 28)) $((m - 1)); do
     head -c "$k" in.vcf.gz >cut.vcf.gz
     error "VCF.gz cut to $k of $m bytes" 'cut' plug cut.vcf.gz -o cut.out
-    error "with threads" 'cut' plug --threads 3 cut.vcf.gz -o cut.out
+    error "the same with threads" 'cut' plug --threads 3 cut.vcf.gz -o cut.out
 done
 is "nothing is written" "$(ls -A | grep -e cut.out -e 'tmp$')" ""
 error "a full standard output" 'No space left' to_full with_model in.vcf
@@ -158,12 +161,12 @@ if [ -e "$full" ]; then
         error "disk full after $k bytes" 'o.bcf: .*No space left' failing_disk AFTER=$k with_model in.vcf -Ob -o o.bcf
     done
     for w in FSYNC CLOSE; do error "$w fails" 'o.bcf: ' failing_disk $w=1 with_model in.vcf -Ob -o o.bcf; done
-    is "the old file is as it was" "$(cat o.bcf)$(ls -A | grep 'tmp$')" old
+    is "the old file is unchanged" "$(cat o.bcf)$(ls -A | grep 'tmp$')" old
 else skip "disk full" "no $(basename "$full")"; fi
 sed 's/^chr2	3	/chr2	x	/' in.vcf >bad.vcf
-error "a record that is none" 'bad.vcf:[0-9]+: POS "x"' plug bad.vcf -o bad.out
+error "a line that is not a record" 'bad.vcf:[0-9]+: POS "x"' plug bad.vcf -o bad.out
 sed 's/^chr2	3	/chr9	3	/' in.vcf >bad.vcf
-error "a contig that the header lacks" 'bad.vcf:[0-9]+: contig "chr9"' plug bad.vcf -o bad.out
+error "a contig that is not in the header" 'bad.vcf:[0-9]+: contig "chr9"' plug bad.vcf -o bad.out
 error "a file that is missing" 'gone.vcf: No such file' plug gone.vcf
 error "a reference that is missing" 'gone.fa' bcftools +caduceus in.vcf -- -T gone.fa -m "$model"
 error "no reference" 'give -T' bcftools +caduceus in.vcf -- -m "$model"
@@ -189,30 +192,30 @@ more=
 # ---- usage ----
 bcftools +caduceus >out 2>err </dev/null; is "without arguments: status 1" "$?" 1
 like "and usage on stderr" '^Usage: bcftools \+caduceus' err
-is "alone" "$(cat out)" ""
+is "and nothing else is printed" "$(cat out)" ""
 for h in -h --help; do
     bcftools +caduceus $h >out 2>err </dev/null; is "$h: status 0" "$?" 0
     like "$h: usage on stdout" '^Usage: bcftools \+caduceus' out
-    is "$h: alone" "$(cat err)" ""
+    is "$h: nothing else is printed" "$(cat err)" ""
 done
 bcftools +caduceus -- --help >out 2>err; is "--help after --: status 0" "$?" 0
 like "--help after --: annotate's own" 'check-ref' out
 
-# ---- a plugin that leaves bcftools alone ----
+# ---- the plugin does not disturb bcftools ----
 bcftools plugin -l >out 2>err; like "bcftools plugin -l lists it" '^caduceus$' out
 n=$(BCFTOOLS_PLUGINS= bcftools plugin -l 2>/dev/null | grep -c '^[a-zA-Z]')
-is "and the stock ones" "$(grep -v caduceus out | grep -c '^[a-zA-Z]')" "$n"
+is "and the plugins of bcftools" "$(grep -v caduceus out | grep -c '^[a-zA-Z]')" "$n"
 bcftools plugin -lv >out 2>err; like "bcftools plugin -lv describes it" '^Score variants with a Caduceus' out
 is "and has no complaint about its version" "$(grep -i -A 3 caduceus err out | grep -ci -e 'version' -e 'not')" 0
 plain() { env -u BCFTOOLS_PLUGINS bcftools "$@"; }
 no_number() { sed 's/[0-9]* plugins/plugins/'; }
-agree "bare bcftools is as ever" 'plain 2>&1 | no_number' 'bcftools 2>&1 | no_number'
-agree "and so is bcftools view" 'plain view in.bcf --no-version' 'bcftools view in.bcf --no-version'
+agree "bcftools without arguments is unchanged" 'plain 2>&1 | no_number' 'bcftools 2>&1 | no_number'
+agree "bcftools view is unchanged" 'plain view in.bcf --no-version' 'bcftools view in.bcf --no-version'
 if command -v nm >/dev/null; then
-    is "htslib is bcftools'" \
+    is "the plugin uses the htslib of bcftools" \
         "$(nm -D --undefined-only "$so" | grep -c ' bcf_read$') $(ldd "$so" | grep -c libhts)" "1 0"
-else skip "htslib is bcftools'" "no nm"; fi
-# A signal while the plugin waits for input.
+else skip "the plugin uses the htslib of bcftools" "no nm"; fi
+# A signal arrives while the plugin waits for input.
 if perl -e 1 2>/dev/null; then
     rm -f feed o.bcf; mkfifo feed
     natural bcftools +caduceus -Ob -o o.bcf -- --quiet --window 64 -T ref.fa -m "$model" <feed 2>sig.err & pid=$!
@@ -221,14 +224,14 @@ if perl -e 1 2>/dev/null; then
     await 1 .
     kill -TERM $pid; { wait $pid; status=$?; } 2>/dev/null
     exec 7>&-
-    is "TERM ends it with 143, in silence" "$status $(cat sig.err)" "143 "
-    is "and leaves nothing" "$(ls -A | grep -e '^o.bcf' -e 'tmp$')" ""
+    is "TERM ends it with status 143 and no message" "$status $(cat sig.err)" "143 "
+    is "and no file is left" "$(ls -A | grep -e '^o.bcf' -e 'tmp$')" ""
     {   (natural bcftools +caduceus in.vcf -- --quiet --window 64 -T ref.fa -m "$model" 2>pipe.err)
         echo $? >status; } | true
     is "a broken pipe gives 141" "$(cat status) $(cat pipe.err)" "141 "
 fi
 
-# ---- installed ----
+# ---- the installed plugin ----
 install_() { (unset MAKEFLAGS MAKELEVEL MFLAGS; make -s -C "$builddir" install DESTDIR="$dir/root"); }
 if [ -f "$builddir/Makefile" ] && install_ >make.log 2>&1; then
     installed=$(find "$dir/root" -name caduceus.so | head -n 1)
@@ -236,13 +239,13 @@ if [ -f "$builddir/Makefile" ] && install_ >make.log 2>&1; then
     export BCFTOOLS_PLUGINS="${installed%/*}:"
     ann in.vcf >want; plugs "the installed plugin" in.vcf
     bcftools +caduceus in.vcf -- -T ref.fa --window 64 --quiet >got 2>got.err
-    is "finds the installed bundled model" "$?" 0
+    is "it finds the installed bundled model" "$?" 0
     is "without a word, since it is --quiet" "$(cat got.err)" ""
     bcftools +caduceus in.vcf -- -T ref.fa --window 64 >got2 2>got.err
     is "else with one warning" "$(grep -c 'bundled small model' got.err) $(lines <got.err)" "1 1"
     bcftools +caduceus in.vcf -- -T ref.fa --window 64 -m bundled >got2 2>got.err
     is "and without one for -m bundled" "$(cat got.err)" ""
     paths=$(readelf -d "$installed" 2>/dev/null | grep -i -e rpath -e runpath)
-    is "nothing of it refers to the build tree" "$paths" ""
+    is "it does not refer to the build tree" "$paths" ""
 else skip "the installed plugin" "no make install here"; fi
 finish

@@ -1,5 +1,5 @@
 #!/bin/sh
-# pretrain.t - caduceus pretrain: its results, resuming after a crash, and faults (43, 44, 45, 48, 50, 51, 52, 53, 58).
+# pretrain.t - caduceus pretrain: results, resuming after a crash, and faults (43, 44, 45, 48, 50, 51, 52, 53, 58).
 . "${srcdir:-.}/test/lib.sh"
 py=$(python)
 
@@ -8,33 +8,33 @@ py=$(python)
 row 'one 0 2500 train' 'one 3100 3400 train' 'two 0 500 train' 'one 2500 3000 valid' 'short 0 14 valid' >g.bed
 tiny="-T g.fa --d-model 16 --n-layer 2 --seq-len 64 --batch-tokens 512 --steps 12 -@ 1 --quiet"
 train() { "$caduceus" pretrain $tiny "$@"; }
-column() { rows "$2" | cut -f "$1"; } # NUMBER LOG
+column() { rows "$2" | cut -f "$1"; } # NUMBER LOG: prints this column
 files="README.md config.json log.tsv model.safetensors options.txt tokenizer_config.json training.safetensors "
 listed() { ls -A "$1" | joined; }
-# logged FOLDER: its log without the column of speeds.
+# logged FOLDER: prints the log without its column of speeds.
 logged() { rows "$1/log.tsv" | cut -f 1-6; }
 quietless=${tiny%--quiet}
 
-# ---- a run, and what changes no byte of it (58) ----
+# ---- a run, and options that do not change its results (58) ----
 ok "a run" train -L g.bed -o want --valid-every 5 --save-every 5
-is "--quiet is quiet" "$(cat .out .err)" ""
-is "its files" "$(listed want)" "$files"
+is "--quiet prints no message" "$(cat .out .err)" ""
+is "it writes the expected files" "$(listed want)" "$files"
 ok "the model verifies" "$caduceus" model verify -m want
 ok "and is described" "$caduceus" model info want
 like "its length is that of the windows" '^window	64$' .out
-like "its status tells how far it is" '^status	pretrained: 12 of 12 steps of 512 tokens$' .out
-is "the log has names" "$(head -n 1 want/log.tsv)" "#step	tokens	loss	lr	gradient_norm	valid_loss	tokens_per_s"
+like "its status says how many steps are done" '^status	pretrained: 12 of 12 steps of 512 tokens$' .out
+is "the log names its columns" "$(head -n 1 want/log.tsv)" "#step	tokens	loss	lr	gradient_norm	valid_loss	tokens_per_s"
 is "and a line for each step" "$(column 1 want/log.tsv | joined)" "1 2 3 4 5 6 7 8 9 10 11 12 "
-is "tokens add up" "$(column 2 want/log.tsv | tail -n 1)" 6144
+is "the column tokens is the sum" "$(column 2 want/log.tsv | tail -n 1)" 6144
 is "it is validated every 5 steps and at the end" \
     "$(rows want/log.tsv | awk -F'\t' '$6 != "." { printf "%s ", $1 }')" "5 10 12 "
 logged want >want.log
-# alike NAME OPTION...: a run with these options writes the same bytes.
+# alike NAME OPTION...: a run with these options writes the same bytes as the run above.
 alike() {
     local name=$1; shift
     rm -rf got; train -L g.bed -o got --valid-every 5 "$@" 2>err || diag err
     same "$name: the weights" want/model.safetensors got/model.safetensors
-    same "$name: what training knows" want/training.safetensors got/training.safetensors
+    same "$name: the training state" want/training.safetensors got/training.safetensors
     prints "$name: the log" want.log logged got
 }
 alike "two threads" -@ 2
@@ -43,16 +43,17 @@ alike "--recompute" --recompute -@ 2
 alike "batches that are accumulated" --batch-tokens 256 --accumulate 2
 alike "defaults spelled out" --lr 0.008 --lr-end 0.0001 --warmup 0.1 --weight-decay 0.1 --clip 1 --seed 1 \
     --rcps yes --rc-aug no --train train --valid valid --soft-mask-weight 1 --accumulate 1
-for o in "-@ 1" "-@ 2" "-@ 5" "-@ 3 --recompute"; do # several packs, of several tiles
+for o in "-@ 1" "-@ 2" "-@ 5" "-@ 3 --recompute"; do # several packs, each of several tiles
     # shellcheck disable=SC2086
     rm -rf got; train -o got --seq-len 900 --batch-tokens 9000 --steps 2 $o
     [ "$o" != "-@ 1" ] || mv got packs
     [ "$o" = "-@ 1" ] || same "$o: longer windows" packs/training.safetensors got/training.safetensors
 done
 grep train g.bed | cut -f 1-3 >plain.bed; rm -rf got; train -L plain.bed -o got
-same "a BED without names is all for training" want/model.safetensors got/model.safetensors
+same "all intervals of a BED without names are used for training" want/model.safetensors got/model.safetensors
 for s in train valid; do awk -v s=$s '$4 == s' g.bed >$s.bed; done
-rm -rf got; train -L valid.bed -L train.bed -o got; same "two BEDs are one" want/model.safetensors got/model.safetensors
+rm -rf got; train -L valid.bed -L train.bed -o got
+same "two BEDs give the same as one" want/model.safetensors got/model.safetensors
 for o in "--seed 2" "--lr 0.004" "--soft-mask-weight 0.1" "--rc-aug yes" "--rcps no" "--weight-decay 0" \
     "--clip 0.01" "--warmup 0.5"; do
     # shellcheck disable=SC2086
@@ -70,7 +71,7 @@ ok "learning rates are those of the formula" awk -F'\t' '
         if ((want - $4) ^ 2 > 1e-10 * want ^ 2) { print "step " $1 ": " $4 " against " want; bad = 1 }
         n++ }
     END { exit bad || n != 40 }' got/log.tsv
-check "numpy finds the same, and moments that can be" recipe.py got/log.tsv got/training.safetensors
+check "numpy finds the same learning rates, and possible moments" recipe.py got/log.tsv got/training.safetensors
 
 # The losses of ten steps, as recorded when this test was written.
 golden="2.84958 2.60276 2.4021 2.20816 2.14887 2.0162 1.86772 1.7824 1.79704 1.74403"
@@ -84,14 +85,14 @@ for isa in plain avx2 avx512; do
     ok "$isa: ten losses" close_to wanted losses 1e-3
 done
 
-# A genome of one repeat is learnt.
+# A model learns a genome that consists of one repeat.
 { echo '>r'; awk 'BEGIN { for (i = 0; i < 400; i++) printf "ACGGTCA"; print "" }'; } >repeat.fa
 ok "a repeat" "$caduceus" pretrain -T repeat.fa -o repeat -@ 1 --d-model 16 --n-layer 1 --seq-len 64 \
     --batch-tokens 512 --steps 150 --lr 0.03 --quiet
-ok "is learnt to the last" awk -F'\t' '/^#/ { next } { last = $3 } END { exit !(last < 0.05) }' repeat/log.tsv
+ok "the repeat is learnt" awk -F'\t' '/^#/ { next } { last = $3 } END { exit !(last < 0.05) }' repeat/log.tsv
 
 # ---- models of every kind ----
-# kind NAME CONFIG OPTION...: a model of this configuration learns and is sound.
+# kind NAME CONFIG OPTION...: a model of this configuration learns, and its checkpoint is valid.
 kind() {
     local name=$1; echo "$2" >config.json; shift 2
     rm -rf got; ok "$name trains" train -o got --config config.json --steps 30 --lr 0.02 --save-every 100 "$@"
@@ -116,55 +117,55 @@ on() { local model=$1; shift; "$caduceus" pretrain -T g.fa -m "$model" -o got --
 short="--seq-len 96 --batch-tokens 192 --steps 2 -@ 1"
 described() { "$caduceus" model info "$1" | grep -E '^(configuration|parameters|window|vocabulary|tokens)'; }
 for model in ph plant ps-f16-l1 ps-odd-depth; do
-    rm -rf got; ok "$model goes on" on "$data/$model" $short
-    agree "$model: it stays the model that it was" 'described "$data/$model" | sort' 'described got | sort'
+    rm -rf got; ok "training of $model continues" on "$data/$model" $short
+    agree "$model: the kind of the model is unchanged" 'described "$data/$model" | sort' 'described got | sort'
 done
 cp -r "$data/plant" words; printf '[PAD]\n[MASK]\n[UNK]\na\nc\ng\nt\n' >words/vocab.txt
-rm -rf got; ok "a model with a vocabulary's file goes on" on words $short
-same "which comes along" words/vocab.txt got/vocab.txt
+rm -rf got; ok "training of a model with a vocabulary file continues" on words $short
+same "the vocabulary file is copied" words/vocab.txt got/vocab.txt
 rm got/training.safetensors got/log.tsv
-error "and is not written over" 'got/model.safetensors: of another model' on words $short --resume
+error "and is not overwritten" 'got/model.safetensors: of another model' on words $short --resume
 rm -rf got; ok "windows longer than the model's" on "$data/ps" --seq-len 700 --batch-tokens 700 --steps 1
-"$caduceus" model info got >.out; like "become the model's" '^window	700$' .out
+"$caduceus" model info got >.out; like "become the length of the model" '^window	700$' .out
 
-# ---- nothing to learn from ----
+# ---- no data to learn from ----
 row 'gap 0 20' >n.bed; echo '>n' >n.fa; awk 'BEGIN { for (i = 0; i < 300; i++) printf "N"; print "" }' >>n.fa
 new() { "$caduceus" pretrain -o n --d-model 16 --n-layer 1 --seq-len 64 --batch-tokens 128 --steps 3 "$@"; }
 error "a genome of N" 'n.fa: nothing to train on: no base of the intervals is A, C, G or T' new -T n.fa
 tr ACGT acgt <g.fa >low.fa
-error "one in lower case, which has no weight" 'low.fa: nothing to train on: .* upper-case' \
+error "a genome in lower case with weight 0" 'low.fa: nothing to train on: .* upper-case' \
     new -T low.fa --soft-mask-weight 0
 error "intervals of N" 'g.fa: nothing to train on' new -T g.fa -L n.bed
 is "nothing is written" "$(ls -d n 2>/dev/null)" ""
 { cat n.fa; echo '>last'; echo A; } >nearly.fa
-ok "a genome with one base" new -T nearly.fa --seed 5
-is "has few losses" "$(column 3,5 n/log.tsv | grep -c '^\.	0$' | sed 's/[23]/most/')" most
-is "nobody speaks of NaN" "$(grep -ci nan n/log.tsv .err | joined)" "n/log.tsv:0 .err:0 "
-ok "its model is sound" "$caduceus" model verify -m n
+ok "a genome with a single base" new -T nearly.fa --seed 5
+is "few steps have a loss" "$(column 3,5 n/log.tsv | grep -c '^\.	0$' | sed 's/[23]/most/')" most
+is "no message mentions NaN" "$(grep -ci nan n/log.tsv .err | joined)" "n/log.tsv:0 .err:0 "
+ok "its model is valid" "$caduceus" model verify -m n
 ok "a window longer than every interval" train -o long --seq-len 9000 --batch-tokens 1 --steps 2
 ok "half a window at lower case" train -L g.bed -o soft --soft-mask-weight 0 --steps 2
 
-# ---- what it says ----
+# ---- messages ----
 "$caduceus" pretrain $quietless -L g.bed -o said --valid-every 6 2>err
 rows said/log.tsv | awk -F'\t' '$1 % 6 == 0 {
     printf "caduceus pretrain: step %d of 12 ; validation %.4f (%.4f bits a base)\n", $1, $6, $6 / log(2) }' >said.want
 agree "a line for each validation, where there is no terminal" 'cat said.want' "sed 's/, .*; / ; /; s/, .*//' err"
-is "none is rewritten" "$(tr -cd '\r' <err | wc -c | tr -d ' ')" 0
+is "no line is overwritten" "$(tr -cd '\r' <err | wc -c | tr -d ' ')" 0
 cksum said/model.safetensors >before
-ok "a run that is over" "$caduceus" pretrain $quietless -L g.bed -o said --resume
-like "says so" 'said/training.safetensors: all 12 steps are done' .err
-cksum said/model.safetensors >after; same "and stays as it is" before after
+ok "a finished run" "$caduceus" pretrain $quietless -L g.bed -o said --resume
+like "a message says so" 'said/training.safetensors: all 12 steps are done' .err
+cksum said/model.safetensors >after; same "and nothing is changed" before after
 rm said/model.safetensors; train -L g.bed -o said --resume
-same "its model is written again where it was lost" said/model.safetensors want/model.safetensors
+same "a missing model is written again" said/model.safetensors want/model.safetensors
 row 'one 0 900 train' 'one 800 1000 valid' >leak.bed
 "$caduceus" pretrain $quietless -L leak.bed -o leak --steps 1 2>err
-like "validation within training is noticed" 'warning: one:801-1000 is for validation and.*for training' err
+like "validation within training is reported" 'warning: one:801-1000 is for validation and.*for training' err
 
-# ---- going on (50, 51, 52) ----
-ok "--resume with nothing there begins" train -L g.bed -o begun --resume
+# ---- resuming (50, 51, 52) ----
+ok "--resume starts a new run if there is none" train -L g.bed -o begun --resume
 same "a run" want/model.safetensors begun/model.safetensors
-error "a run is not begun twice" 'begun/training.safetensors: .*--resume' train -L g.bed -o begun
-# differs NAME REGEX OPTION...: a run is not resumed with another recipe.
+error "a run is not started twice" 'begun/training.safetensors: .*--resume' train -L g.bed -o begun
+# differs NAME REGEX OPTION...: a run is not resumed with other options of training.
 differs() {
     local name=$1 regex=$2; shift 2
     error "$name" "$regex" train -L g.bed -o begun --resume "$@"
@@ -188,7 +189,7 @@ for damage in 'truncate -s 1000' 'truncate -s 0' 'printf x >>' 'printf x >'; do
     sh -c "$damage bad/training.safetensors"
     error "a checkpoint after: $damage" 'bad/training.safetensors' train -L g.bed -o bad --resume
 done
-# One flipped bit of a state, in its numbers, its texts, its sum or its shapes.
+# One bit of a training state is inverted: in its numbers, texts, checksum or shapes.
 state=begun/training.safetensors; size=$(($(wc -c <$state))); wrong=
 where() { grep -a -b -o "$1" $state | head -n 1 | cut -d : -f 1; }
 rm -rf bad; cp -r begun bad
@@ -202,11 +203,11 @@ done
 is "a flipped bit of a state is found" "$wrong" ""
 cp -r begun other; rm other/training.safetensors other/log.tsv
 error "a folder with a model of other origin" 'other/model.safetensors: of another model' train -L g.bed -o other
-error "also with --resume" 'other/model.safetensors: of another model' train -L g.bed -o other --resume
+error "the same with --resume" 'other/model.safetensors: of another model' train -L g.bed -o other --resume
 mkdir token; echo '{}' >token/tokenizer.json
 error "a folder with a tokenizer" 'token/tokenizer.json: of another model' train -L g.bed -o token
 
-# steps_are_whole LOG: the steps are 1 2 3 ..., and no line is cut.
+# steps_are_whole LOG: succeeds if the steps are 1, 2, 3 ... and no line is cut short.
 steps_are_whole() { awk -F'\t' '/^#/ { next } $1 != ++n || NF != 7 { bad = 1 } END { exit bad }' "$1"; }
 # A run that is killed and resumed many times.
 long="-L g.bed --steps 240 --batch-tokens 256 --save-every 6 --valid-every 50"
@@ -223,16 +224,16 @@ while [ $lives -lt 50 ] && ! ended; do
     [ ! -e lives/log.tsv ] || steps_are_whole lives/log.tsv || lines=$((lines + 1))
     lives=$((lives + 1))
 done
-ok "a run that is killed again and again ($killed times)" test $killed -ge 1
-is "never was more lost than the steps since a checkpoint" "$lost" 0
-is "the log never had a gap or a step twice" "$lines" 0
-ok "the last life ends it" train $long -o lives --resume
-same "its model is that of a run without a death" whole/model.safetensors lives/model.safetensors
-same "so is what training knows" whole/training.safetensors lives/training.safetensors
+ok "a run is killed $killed times" test $killed -ge 1
+is "only steps after a checkpoint are lost" "$lost" 0
+is "the log never has a gap or a repeated step" "$lines" 0
+ok "the last process finishes the run" train $long -o lives --resume
+same "its model equals that of an uninterrupted run" whole/model.safetensors lives/model.safetensors
+same "its training state too" whole/training.safetensors lives/training.safetensors
 agree "and the log" 'logged whole' 'logged lives'
-is "and nothing else is there" "$(listed lives)" "$files"
+is "and there are no other files" "$(listed lives)" "$files"
 head -c -20 want/log.tsv >cut.log; rm -rf got; cp -r want got; cp cut.log got/log.tsv; train -L g.bed -o got --resume
-same "a log is left alone where nothing is to do" cut.log got/log.tsv
+same "a finished run does not change the log" cut.log got/log.tsv
 
 # ---- --resume -o DIR alone ----
 rm -rf alone; mkdir elsewhere
@@ -272,9 +273,9 @@ if perl -e 1 2>/dev/null && [ -z "$why" ]; then
             [ $status = ${s#*=} ] || wrong="$wrong $status"
             [ -z "$(ls -A sig | grep tmp)$(cat sig.err)" ] || wrong="$wrong $(ls -A sig | joined)$(cat sig.err)"
         done
-        is "${s%=*} ends it with ${s#*=} in silence, no temporary is left" "$wrong" ""
-        if [ -e sig/model.safetensors ]; then ok "the last checkpoint is whole" "$caduceus" model verify -m sig
-        else skip "the last checkpoint is whole" "too slow"; fi
+        is "${s%=*} ends it with ${s#*=} in silence, no temporary file is left" "$wrong" ""
+        if [ -e sig/model.safetensors ]; then ok "the last checkpoint is complete" "$caduceus" model verify -m sig
+        else skip "the last checkpoint is complete" "too slow"; fi
     done
 else skip "signals" "${why:-no perl}"; fi
 
@@ -304,9 +305,10 @@ if [ -z "$why" ]; then
         rm -rf out
         error "disk full after $n bytes" 'out/[A-Za-z_.]*: write failed: No space left' \
             failing_disk AFTER=$n train $steps -o out
-        is "no temporary is left" "$(ls -A out 2>/dev/null | grep tmp)" ""
-        [ ! -e out/model.safetensors ] || ok "the checkpoint that there is, is whole" "$caduceus" model verify -m out
-        train $steps -o out --resume; same "and it goes on to the same end" want/model.safetensors out/model.safetensors
+        is "no temporary file is left" "$(ls -A out 2>/dev/null | grep tmp)" ""
+        [ ! -e out/model.safetensors ] || ok "an existing checkpoint is complete" "$caduceus" model verify -m out
+        train $steps -o out --resume
+        same "and the resumed run has the same result" want/model.safetensors out/model.safetensors
         prints "with the same log" want.log logged out
     done
     rm -rf half; failing_disk AFTER=$((state + model + 900)) train $steps -o half 2>/dev/null
@@ -314,15 +316,15 @@ if [ -z "$why" ]; then
     for how in AFTER=0 AFTER=100 FSYNC=1 CLOSE=1; do
         error "going on, $how" 'half/[a-z_.]*: write failed: (No space left|Input/output error)' \
             failing_disk $how train $steps -o half --resume
-        (cd half && ls -A && cksum *) | grep -v '^[a-z]' >after; same "$how: all files are as they were" before after
+        (cd half && ls -A && cksum *) | grep -v '^[a-z]' >after; same "$how: all files are unchanged" before after
     done
     yes '9999	1' | head -c 70000000 >>half/log.tsv
     ok "going on with a log of 70 MB" train $steps -o half --resume
-    prints "of which the steps done remain" want.log logged half
+    prints "the lines of completed steps are kept" want.log logged half
 else skip "disk full" "$why"; fi
-error "a folder in no folder" 'no/x: cannot write there: No such file' train -o no/x
-error "a file in its place" 'g.bed: is there and is not a folder' train -o g.bed
-error "no name" 'cannot write there' train -o ''
+error "a folder whose parent does not exist" 'no/x: cannot write there: No such file' train -o no/x
+error "a file with the name of the folder" 'g.bed: is there and is not a folder' train -o g.bed
+error "an empty name" 'cannot write there' train -o ''
 if bound; then
     mkdir shut; chmod 500 shut
     error "a folder that is read-only" 'cannot write there' $as "$caduceus" pretrain $tiny -o shut
@@ -335,7 +337,7 @@ error "the file of -m" 'pub/model.safetensors: is also an input' \
 mkdir conf; cp pub/config.json conf
 error "the folder of --config" 'conf/config.json: is also an input' train --config conf/config.json -o conf
 error "the folder of another model" 'pub/model.safetensors: of another model' train -o pub
-cksum pub/* >after; same "is left as it was" before after
+cksum pub/* >after; same "is unchanged" before after
 
 # ---- allocations (53) ----
 why=$(no_preload "$failing")
@@ -356,7 +358,7 @@ else
         n=$((n + 1 + n / 8))
     done
     is "every failing allocation is an error or nothing" "$wrong" ""
-    ok "$failed did fail" test $failed -ge 25
+    ok "$failed allocations failed" test $failed -ge 25
 fi
 
 # ---- options and inputs ----
@@ -404,6 +406,6 @@ config "a number too large" "{$size: 12, \"norm_epsilon\": 1e999}" 'c.json:1: '
 config "a classifier" "{$size: 12, \"architectures\": [\"CaduceusForSequenceClassification\"]}" 'c.json: a classifier'
 bad "config: none" 'gone.json: No such file' --config gone.json
 bad "config: a folder" 'Is a directory' --config .
-is "no folder is left of all that" "$(ls -d bad.out x 2>/dev/null)" ""
-is "nor a temporary" "$(find . -name '.caduceus-*')" ""
+is "no folder is left" "$(ls -d bad.out x 2>/dev/null)" ""
+is "nor a temporary file" "$(find . -name '.caduceus-*')" ""
 finish

@@ -1,6 +1,6 @@
 #!/bin/sh
-# process.t - signals, broken pipes, failing allocations, threads, usage
-# (faults 45, 46, 47, 53, 55, 57, 58).
+# process.t - signals, broken pipes, failing allocations, threads and usage (faults 45, 46, 47, 53, 55, 57, 58 of
+# doc/faults.md).
 . "${srcdir:-.}/test/lib.sh"
 
 model=$data/ps
@@ -11,10 +11,10 @@ run in.bed >plain.bed 2>err || echo "Bail out! $(cat err)"
 olds="o.bed e.npy e.npy.json"
 
 # ---- signals (45, 46) ----
-# More than a reader's buffer holds, so that the rows before it have been read.
+# More bytes than a read buffer holds, so that the rows before it have been read.
 awk 'BEGIN { for (i = 0; i < 20000; i++) print "# filler" }' >filler
 
-# during SIGNAL STATUS: a run that waits for input, with its outputs open, gets a signal.
+# during SIGNAL STATUS: sends a signal to a run that waits for input with open outputs; the run must exit with STATUS.
 during() {
     old $olds
     rm -f feed; mkfifo feed
@@ -28,12 +28,12 @@ during() {
     { wait $pid; status=$?; } 2>/dev/null
     exec 7>&-
     is "$1 ends it with status $2" "$status" "$2"
-    is "$1 is silent" "$(cat sig.err)" ""
+    is "$1: no message is printed" "$(cat sig.err)" ""
 }
 if perl -e 1 2>/dev/null; then
     for s in INT=130 TERM=143 HUP=129; do
         during ${s%=*} ${s#*=}
-        intact "${s%=*}: the old outputs are there, the temporaries are not"
+        intact "${s%=*}: the old outputs are there, the temporary files are removed"
     done
     during KILL 137
     rm -f out/.*tmp
@@ -45,9 +45,9 @@ if perl -e 1 2>/dev/null; then
     await 1 out
     kill -KILL $pid; wait $pid
     exec 7>&-
-    is "KILL: no destination appears" "$(ls out)" ""
+    is "KILL: no output file appears" "$(ls out)" ""
 
-    # A signal during the computation.
+    # A signal arrives during the computation.
     contig long 60000 3 >long.fa
     for s in INT=130 TERM=143; do
         old $olds
@@ -60,7 +60,7 @@ if perl -e 1 2>/dev/null; then
         intact "${s%=*} while it computes: the old outputs are there"
     done
 
-    # Signals that are ignored at the start stay ignored.
+    # Signals that are ignored when the program starts stay ignored.
     rm -f feed; mkfifo feed
     (trap '' HUP INT; exec "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa - -o out/o.bed <feed) & pid=$!
     exec 7>feed
@@ -69,11 +69,11 @@ if perl -e 1 2>/dev/null; then
     kill -HUP $pid; kill -INT $pid
     exec 7>&-
     wait $pid
-    is "under nohup it goes on" "$?" 0
+    is "under nohup the run continues" "$?" 0
     grep -v '^# filler' out/o.bed >went.bed
-    same "to the end" plain.bed went.bed
+    same "and its output is complete" plain.bed went.bed
 else
-    skip "signals remove temporaries" "no perl"
+    skip "signals remove temporary files" "no perl"
 fi
 
 # ---- broken pipe (47) ----
@@ -94,19 +94,19 @@ for suffix in bed bed.gz; do
     if [ $suffix = bed ]; then ("$@" wide.bed >pipe 2>pipe.err)
     else ln -s pipe pipe.bed.gz; ("$@" noise.bed -o pipe.bed.gz 2>pipe.err); fi
     is "a broken pipe gives 141 ($suffix)" "$?" 141
-    is "in silence" "$(cat pipe.err)" ""
+    is "no message is printed" "$(cat pipe.err)" ""
     wait
 done
 { narrow wide.bed 2>pipe.err; echo $? >status; } | head -n 1 >first
 is "... | head -n 1 sees the first line" "$(cat first)" "$(head -n 1 plain.bed)"
-is "and the status is 141" "$(cat status)" 141
+is "and the exit status is 141" "$(cat status)" 141
 {   sh -c 'trap "" PIPE; exec "$@"' - "$caduceus" annotate --quiet --window 16 -m "$model" -T ref.fa wide.bed 2>pipe.err
     echo $? >status; } | head -n 1 >first
-is "also where SIGPIPE came ignored" "$(cat status) $(cat pipe.err)" "141 "
+is "also if SIGPIPE is ignored at the start" "$(cat status) $(cat pipe.err)" "141 "
 old $olds
 { narrow wide.bed --embed out/e.npy 2>pipe.err; echo $? >status; } | head -n 1 >first
 is "with an embedding file: 141" "$(cat status)" 141
-intact "and the embedding file is as it was"
+intact "and the embedding file is unchanged"
 
 # ---- allocations fail (53) ----
 why=$(no_preload "$failing")
@@ -115,8 +115,8 @@ else
     head -n 3 in.bed >few.bed
     printf 'chr2\n' >few.txt
     printf '>a\nACGTNACGTTGACGT\n>b\nGGT\n' >few.fa
-    # failures NAME COMMAND...: with the nth allocation failing, for many n, either the status is 0 and all outputs
-    # are whole, or it is 1 with one line of error and no output.
+    # failures NAME COMMAND...: runs the command for many n with a failing n-th allocation. Either the exit status is 0
+    # and all outputs are complete, or it is 1 with one line of error and no output.
     failures() {
         what=$1; shift
         rm -f f.*; "$@" >f.out 2>/dev/null </dev/null; mkdir -p want; rm -f want/*; cp f.* want
@@ -166,7 +166,7 @@ for t in 1 2 7 0; do
         same "-@ $t gives the rows of -@ 1 from standard input" one.stdin stdin.bed
     fi
 done
-same "standard input gives the bytes of a file" plain.bed one.stdin
+same "standard input gives the same bytes as a file" plain.bed one.stdin
 awk 'BEGIN { print "chr1\t0\t900" }' >whole.bed
 for t in 1 2 7; do run -@ $t --mask each whole.bed >whole.$t; done
 same "-@ 2 gives the same for one long region" whole.1 whole.2
@@ -194,19 +194,19 @@ same "-d auto" plain.bed auto.bed
 run --quiet -d cpu --precision bf16 -@ 1 in.bed >half.bed; run --quiet -d cpu --precision bf16 -@ 3 in.bed >half3.bed
 same "--precision bf16: the same bytes with three threads" half.bed half3.bed
 like "and the header says so" '^##caduceus_precision=bf16' half.bed
-differ "but other numbers than fp32's" half.bed cpu.bed
+differ "but the values differ from fp32" half.bed cpu.bed
 CADUCEUS_ISA=avx2 "$caduceus" annotate -d cpu -m "$data/ps" -T ref.fa --precision bf16 in.bed 2>note >/dev/null
 like "without bfloat16 instructions there is a note" 'note: computing on the CPU: .*no bfloat16 instructions' note
 error "--precision fp16 is an error" '--precision fp16' run --precision fp16 in.bed
 
 # ---- usage ----
-usage() { # NAME STATUS STREAM COMMAND...
+usage() { # NAME STATUS STREAM COMMAND...: the command exits with STATUS and prints a usage to STREAM
     what=$1 want=$2 stream=$3; shift 3
     "$@" >usage.out 2>usage.err; status=$?
     is "$what: status $want" "$status" "$want"
     if [ "$stream" = out ]; then set -- usage.out usage.err; else set -- usage.err usage.out; fi
     like "$what: usage on std$stream" '^Usage: caduceus' "$1"
-    is "$what: nothing elsewhere" "$(cat "$2")" ""
+    is "$what: nothing on the other stream" "$(cat "$2")" ""
 }
 usage "caduceus --help" 0 out "$caduceus" --help
 usage "caduceus help" 0 out "$caduceus" help
@@ -232,7 +232,7 @@ error "help for no command" 'anotate: no such command; did you mean annotate' "$
 error "help for no action" 'model pul: no such command; did you mean pull' "$caduceus" help model pul
 error "an action of a command that has none" 'annotate has no actions' "$caduceus" help annotate bed
 ok "version" "$caduceus" version
-like "names itself" '^caduceus [0-9]' .out
+like "it names caduceus" '^caduceus [0-9]' .out
 like "and htslib" 'htslib [0-9]' .out
 error "an unknown command" 'no such command; `caduceus help` lists them' "$caduceus" frobnicate
 error "a misspelt command" 'no such command; did you mean annotate' "$caduceus" anotate

@@ -1,12 +1,13 @@
 #!/bin/sh
-# progress.t - the progress line, in terminals of several widths, and --progress.
+# progress.t - the progress line in terminals of several widths, and the option --progress.
 . "${srcdir:-.}/test/lib.sh"
 
 py=$(python)
 { contig one 3000 1; } >g.fa
 row 'one 0 900' 'one 400 3100' 'one 20 3000' >g.bed
 annotate() { "$caduceus" annotate -m "$data/ps" --window 128 -T g.fa --clip "$@" g.bed; }
-# see NAME WIDTH OPTION...: what a terminal of this width shows.
+# see WIDTH COMMAND...: runs a command in a terminal of this width. Writes what terminal.py prints to the file seen, and
+# the lines that stay on the screen to the file screen.
 see() {
     local width=$1; shift
     "$py" "$checks/terminal.py" "$width" "$@" >seen 2>.err || diag .err seen

@@ -1,5 +1,5 @@
 #!/bin/sh
-# properties.t - results do not depend on strand, batch, threads, channel and tiles.
+# properties.t - results do not depend on strand, batch, threads, tiles, or whether input is a file or a pipe.
 . "${srcdir:-.}/test/lib.sh"
 
 contig one 3000 11 >ref.fa
@@ -26,13 +26,13 @@ model=ps
 run -T ref.fa -@ 1 --window 200 --score pll,entropy,ic,n --embed one.npy in.bed >one.tsv
 for t in 2 7; do
     run -T ref.fa -@ $t --window 200 --score pll,entropy,ic,n --embed t.npy in.bed >t.tsv
-    same "-@ $t gives the bytes of -@ 1" t.tsv one.tsv
+    same "-@ $t gives the same bytes as -@ 1" t.tsv one.tsv
     same "-@ $t gives the matrix of -@ 1" t.npy one.npy
 done
 run -T ref.fa --window 200 --score pll,entropy,ic,n --embed t.npy - <in.bed >t.tsv
-same "standard input gives the bytes of a file" t.tsv one.tsv
+same "standard input gives the same bytes as a file" t.tsv one.tsv
 
-# The row of a region does not depend on other rows.
+# The scores of a region do not depend on other rows.
 every="--window 200 --score pll,entropy,ic,n"
 while read -r line; do
     echo "$line" >row.bed
@@ -44,22 +44,22 @@ tac in.bed >back.bed
 run -T ref.fa --window 200 --score pll,entropy,ic,n back.bed | rows - | tac >back.tsv
 same "the order of the rows changes no row" back.tsv rows.tsv
 
-# A tiled region is the sum of its tiles, cut by hand and run alone.
+# A tiled region gives the weighted mean of its tiles, which are computed here as separate regions.
 printf 'one\t1000\t1180\n' >long.bed
 run -T ref.fa --window 60 --flank 10 --score pll,n long.bed | rows - >whole
-# The core is 40: 180 bases are a middle core of 40, one of 40 on either side, and 30 at each end.
+# A tile has 40 bases. 180 bases are one tile in the middle, one on either side, and 30 bases at each end.
 printf 'one\t1000\t1030\none\t1030\t1070\none\t1070\t1110\none\t1110\t1150\none\t1150\t1180\n' >parts.bed
 run -T ref.fa --window 60 --flank 10 --score pll,n parts.bed | rows - |
     awk '{ s += $4 * $5; n += $5 } END { printf "one\t1000\t1180\t%.6g\t%d\n", s / n, n }' >sum
-ok "a tiled region is the sum of its tiles" close_to whole sum 1e-5
+ok "a tiled region equals its tiles together" close_to whole sum 1e-5
 
-# One long window gives the same bytes on one thread and on a team.
+# One long window gives the same bytes with one thread and with several.
 contig long 20000 3 >long.fa
 run -@ 1 --mask none --window 20000 --flank 0 long.fa >one.tsv
 run -@ 3 --mask none --window 20000 --flank 0 long.fa >team.tsv
 same "a long window is the same on one thread and on a team" team.tsv one.tsv
 
-# A FASTA record scores as a BED region that spans its contig.
+# A FASTA record gets the same scores as a BED region that spans the contig.
 printf 'one\t0\t3000\n' >all.bed
 run -T ref.fa --window 3000 --flank 0 --mask none all.bed | rows - >a
 run --window 3000 --flank 0 --mask none ref.fa | rows - >b
@@ -78,10 +78,10 @@ if [ -n "$py" ]; then
     awk 'BEGIN { for (i = 0; i < 12000; i++) print "long\t" i * 2 "\t" i * 2 + 40 }' >many.bed
     head -n 3000 many.bed >few.bed
     for set in few many; do peak -T long.fa --mask none --window 60 $set.bed >$set.kb; done
-    ok "12,000 regions take the memory of 3,000" test "$(cat many.kb)" -lt $(($(cat few.kb) + 6000))
+    ok "12,000 regions need no more memory than 3,000" test "$(cat many.kb)" -lt $(($(cat few.kb) + 6000))
     { echo ">gap"; { bases 100 4; printf '%0500d' 0 | tr 0 N; } | tr -d '\n'; echo; } >gap.fa
     awk 'BEGIN { print "gap\t0\t50"; for (i = 0; i < 150000; i++) print "gap\t200\t300" }' >many.bed
     peak -T gap.fa many.bed >many.kb
-    ok "nor do rows of N wait in memory behind one row" test "$(cat many.kb)" -lt $(($(cat few.kb) + 30000))
-else skip "12,000 regions take the memory of 3,000" "no python, or a sanitizer"; fi
+    ok "rows of N do not accumulate in memory behind one row" test "$(cat many.kb)" -lt $(($(cat few.kb) + 30000))
+else skip "12,000 regions need no more memory than 3,000" "no python, or a sanitizer"; fi
 finish

@@ -1,31 +1,32 @@
 #!/bin/sh
-# reads.t - SAM, BAM and CRAM in and out: what is kept, the values of tags, which reads are scored and written, and
-# bad input (faults 1-14, 43-49, 57, 58, 60).
+# reads.t - SAM, BAM and CRAM as input and output: which data are kept, the values of tags, which reads are scored and
+# written, and bad input (faults 1-14, 43-49, 57, 58, 60 of doc/faults.md).
 . "${srcdir:-.}/test/lib.sh"
 
 if ! command -v samtools >/dev/null; then skip "reads" "no samtools"; finish; exit; fi
 python=$(any_python)
 annotate() { "$caduceus" annotate --quiet -m "$data/ps" --window 64 "$@"; }
 loud() { "$caduceus" annotate -m "$data/ps" --window 64 "$@"; }
-# quick: annotate without scoring any read; bare: annotate with default options; unscored: both.
+# quick runs annotate without scoring any read; bare runs it with default options; unscored does both.
 quick() { annotate --include 'qname == "no such read"' --no-PG "$@"; }
 bare() { "$caduceus" annotate -m "$data/ps" "$@"; }
 unscored() { bare --quiet --include 'mapq > 99' "$@"; }
-# refuses NAME REGEX ARGUMENT...: an error; the last test checks that no error changed the old destination.
+# refuses NAME REGEX ARGUMENT...: annotate stops with an error. The last test checks that no error changed kept.bam.
 refuses() { name=$1; regex=$2; shift 2; error "$name" "$regex" annotate -o kept.bam "$@"; }
-# body FILE: its records as text, without the MD and NM that samtools adds to CRAM records.
+# body FILE: prints the records as text, without the MD and NM that samtools adds to CRAM records.
 body() { samtools view -T ref.fa --input-fmt-option decode_md=0 "$1"; }
 untag() { sed "s/${tab}[yx][pneb]:[^$tab]*//g"; }
-# unmade: removes MD and NM, which htslib adds when it reads CRAM.
+# unmade: removes from SAM text the tags MD and NM, which htslib adds when it reads CRAM.
 unmade() { sed "s/${tab}MD:[^$tab]*//; s/${tab}NM:[^$tab]*//"; }
 untagged() { body "$1" | untag; }
 kept() { untagged "$1" | unmade; }
-# COMMAND | records: the records that a command writes, as body; COMMAND | alignments: SAM lines without the header.
+# COMMAND | records: prints the records that a command writes, in the form of body.
+# COMMAND | alignments: prints the SAM lines that a command writes, without the header.
 records() { body -; }
 alignments() { grep -v '^@'; }
 header() { samtools view -H --no-PG "$1"; }
 no_m5() { sed "/^@SQ/s/${tab}M5:.*//"; }
-# tags FILE TAG...: the name and the values of tags of each read, "." for an absent tag.
+# tags FILE TAG...: prints the name of each read and the values of these tags, "." for an absent tag.
 tags() {
     file=$1; shift
     body "$file" | awk -F '\t' -v want="$*" '{
@@ -35,9 +36,9 @@ tags() {
             line = line "\t" v }
         print line }'
 }
-# array FILE TAG: the name and the values of an array tag of each read.
+# array FILE TAG: prints the name of each read and the values of an array tag.
 array() { tags "$1" "$2" | tr ',' '\t' | cut -f 1,3-; }
-# rows_of FASTA OPTION...: name, pll and n of each FASTA record.
+# rows_of FASTA OPTION...: prints name, pll and n of each FASTA record.
 rows_of() { annotate "$@" | rows - | cut -f 1,4,5; }
 fasta() { body "$1" | awk -F '\t' '{ print ">" $1 "\n" $10 }'; }
 rc() { rev | tr ACGT TGCA; }
@@ -46,7 +47,7 @@ rc() { rev | tr ACGT TGCA; }
 echo old >kept.bam
 { contig chr1 2000 1; contig HLA:01:02 900 2; contig chr2 700 3; contig HLA 400 4; } >ref.fa
 samtools faidx ref.fa
-# make READS SEED: a sorted SAM with so many reads for each contig.
+# make READS SEED: prints a sorted SAM with READS reads on each contig.
 make() {
     awk -v reads="$1" -v seed="$2" '
         function rnd(n) { seed = seed * 16807 % 2147483647; return int(seed / 65536) % n }
@@ -82,13 +83,13 @@ samtools view --no-PG -b in.sam -o in.bam; samtools index in.bam
 samtools view --no-PG -C -T ref.fa in.sam -o in.cram; samtools index in.cram
 samtools view --no-PG -h -O sam.gz in.sam -o in.sam.gz; samtools index -c in.sam.gz
 body in.sam >in.body; header in.sam >in.head
-is "the reads are as the tests think" "$(wc -l <in.body) $(cut -f 6 in.body | sort -u | wc -l)" "47 11"
+is "the reads have the expected shapes" "$(wc -l <in.body) $(cut -f 6 in.body | sort -u | wc -l)" "47 11"
 annotate in.sam -o want.sam; body want.sam >want.body
 
 # ---- every format in and out, file and pipe ----
 for i in sam bam cram sam.gz; do for o in sam bam cram; do
     ok "$i to $o" annotate -T ref.fa in.$i -o out.$o
-    is "$i to $o: nothing is said" "$(cat .err)" ""
+    is "$i to $o: no message is printed" "$(cat .err)" ""
     ok "$i to $o: samtools quickcheck" samtools quickcheck out.$o
     prints "$i to $o: records are kept, in order" in.body kept out.$o
     [ $o$i = cramcram ] ||
@@ -102,9 +103,9 @@ for i in sam bam cram sam.gz; do for o in sam bam cram; do
 done; done
 for f in sam bam cram; do
     quick -T ref.fa in.$f -o out.$f
-    prints "$f in, $f out unless said" out.$f quick -T ref.fa in.$f
-    quick -T ref.fa in.sam -O $f -o odd.name; same "-O $f goes before the suffix" out.$f odd.name
-    quick -T ref.fa in.sam -O $f -o odd.bam; same "also before one that differs" out.$f odd.bam
+    prints "the output format is that of the input by default ($f)" out.$f quick -T ref.fa in.$f
+    quick -T ref.fa in.sam -O $f -o odd.name; same "-O $f takes precedence over the suffix" out.$f odd.name
+    quick -T ref.fa in.sam -O $f -o odd.bam; same "also if the suffix differs" out.$f odd.bam
 done
 quick in.bam -o out.sam.gz
 agree ".sam.gz is SAM in BGZF" 'quick in.bam -O sam' 'samtools view -h --no-PG out.sam.gz'
@@ -115,23 +116,23 @@ quick in.bam -o plain.bam; quick in.bam -O bam,level=0 -o level0.bam
 quick in.bam --output-fmt-option level=9 -o level9.bam
 ok "-O bam,level" test "$(wc -c <level0.bam)" -gt "$(wc -c <plain.bam)"
 is "--output-fmt-option level" "$(cmp -s level9.bam plain.bam || echo other)" other
-agree "holds the same" 'body plain.bam' 'body level0.bam'
+agree "the records are the same" 'body plain.bam' 'body level0.bam'
 ok "CRAM options" annotate --no-PG -T ref.fa in.bam -o v31.cram \
     --output-fmt-option version=3.1 --output-fmt-option seqs_per_slice=7
 is "CRAM 3.1" "$(head -c 6 v31.cram | od -An -tx1 | tr -d ' ')" 4352414d0301
-prints "CRAM 3.1 holds the same" in.body untagged v31.cram
-free() { samtools view --input-fmt-option decode_md=0 free.cram | untag; } # without a reference
+prints "CRAM 3.1: the records are the same" in.body untagged v31.cram
+free() { samtools view --input-fmt-option decode_md=0 free.cram | untag; } # reads CRAM without a reference
 for f in no_ref=1 embed_ref=2; do
     ok "CRAM with $f and no reference" annotate --no-PG in.sam -O cram,$f -o free.cram
-    prints "holds the same" in.body free
+    prints "the records are the same" in.body free
 done
 ok "CRAM with embed_ref=1" annotate --no-PG in.sam -T ref.fa -O cram,embed_ref=1 -o free.cram
 prints "is read without a reference" in.body free
-ok "which we read, too" annotate free.cram -O bam -o got.bam
-prints "all of it" in.body kept got.bam
+ok "caduceus reads it too" annotate free.cram -O bam -o got.bam
+prints "all records" in.body kept got.bam
 samtools view --no-PG -C -T ref.fa -O cram,version=2.1 in.sam -o v21.cram
 ok "CRAM 2.1" annotate -T ref.fa v21.cram -O bam -o got.bam
-prints "all of it" in.body kept got.bam
+prints "all records" in.body kept got.bam
 awk 'BEGIN { for (i = 0; i < 35000; i++) printf "1M1I"; print "" }' >long.cigar
 { grep '^@' in.sam | sed "s/LN:2000/LN:200000/"
   printf 'long\t0\tchr1\t1\t60\t%s\t*\t0\t0\t%s\t*\n' "$(cat long.cigar)" "$(bases 70000 5)"; } >long.sam
@@ -141,12 +142,12 @@ agree "70,000 CIGAR operations pass through BAM" 'alignments <long.sam' 'samtool
 # ---- @PG ----
 annotate in.bam -o pg.bam --include 'qname != "a  b" && "\t"' --window 64
 header pg.bam | grep ID:caduceus | tr '\t' '\n' >pg
-is "CL is verbatim" "$(grep ^CL: pg)" "CL:caduceus annotate --quiet -m $data/ps --window 64 in.bam -o pg.bam \
+is "CL is the command line" "$(grep ^CL: pg)" "CL:caduceus annotate --quiet -m $data/ps --window 64 in.bam -o pg.bam \
 --include qname != \"a  b\" && \"\\t\" --window 64"
 sum=$(sha256sum <"$data/ps/model.safetensors" | cut -d ' ' -f 1)
 options="options: score=pll,n mask=stride:8 window=64 flank=16; precision: fp32; device: cpu"
 like "DS names the weights" "^DS:model_sha256: $sum; $options" pg
-is "and the rest" "$(grep '^@PG\|^ID\|^PN\|^PP\|^VN' pg | joined)" \
+is "and the other provenance" "$(grep '^@PG\|^ID\|^PN\|^PP\|^VN' pg | joined)" \
     "@PG ID:caduceus PN:caduceus PP:bwa VN:$("$caduceus" version | sed -n '1s/caduceus //p') "
 annotate in.sam --include "qname != \"${tab}
 \"" | grep 'ID:caduceus' >pg
@@ -155,7 +156,7 @@ annotate pg.bam -O sam -T ref.fa | grep '^@PG' | tail -n 1 | tr '\t' '\n' >pg
 is "a second run is chained" "$(grep '^ID\|^PP' pg | joined)" "ID:caduceus.1 PP:caduceus "
 { printf '@PG\tID:a\n@PG\tID:b\tPP:a\n@PG\tID:c\tPP:a\n'; } >two.sam
 annotate two.sam >got.sam; samtools view -h two.sam -o wanted.sam
-chains() { grep "PN:$1" "$2" | grep -o "PP:[^$tab]*" | sort; } # PROGRAM FILE
+chains() { grep "PN:$1" "$2" | grep -o "PP:[^$tab]*" | sort; } # PROGRAM FILE: prints the PP fields of its @PG lines
 agree "chained as samtools does, one for each chain" 'chains samtools wanted.sam' 'chains caduceus got.sam'
 for f in sam bam; do
     annotate --no-PG in.$f -o nopg.$f
@@ -165,10 +166,10 @@ for s in bases n pll,bases n,pll; do annotate in.sam --score $s | grep -o 'optio
 is "provenance lists the scores" "$(joined <got)" \
     "options: score=bases options: score=n options: score=pll,bases options: score=pll,n "
 annotate in.sam --score none --embed - | grep -o 'options: [^ ]*.*pool=mean' >got
-is "and that there are none" "$(cat got)" "options: score=none mask=stride:8 window=64 flank=16 pool=mean"
+is "and that there are no scores" "$(cat got)" "options: score=none mask=stride:8 window=64 flank=16 pool=mean"
 
-# ---- the values: a read is its own contig ----
-# alike NAME COMMAND COMMAND TOLERANCE: two command lines, each in quotes, print the same but for rounding.
+# ---- values: without --context ref, a read is computed as if it were a contig ----
+# alike NAME COMMAND COMMAND TOLERANCE: two command lines, each in quotes, print the same values within TOLERANCE.
 alike() {
     eval "$2" >wanted
     eval "$3" >got
@@ -182,8 +183,8 @@ alike "ye is --embed of it" "annotate --embed - in.fa | rows - | cut -f 1,4-6 | 
     "tags all.bam yp yn ye | tr ',' '\t' | cut -f 1-3,5-" 1e-5
 is "ye is an array of floats as wide as the model" \
     "$(body all.bam | grep -c "ye:B:f\(,[^,$tab]*\)\{16\}$tab")" "$(lines <in.body)"
-# layout FILE: names of reads for which it is false that yb has one entry for each base, yn of them are scored, and
-# their mean is yp.
+# layout FILE: prints the names of reads that break one of these rules: yb has an entry for each base, yn of the entries
+# have a score, and the mean of these is yp.
 layout() {
     body "$1" | awk -F '\t' '{
             yp = yn = yb = ""
@@ -201,8 +202,8 @@ layout() {
 }
 is "yb has an entry a base, and yp is its mean" "$(layout all.bam)" ""
 annotate --score pll,n,bases --clip-soft in.sam -o clip.sam
-is "--clip-soft: so it is" "$(layout clip.sam)" ""
-# The same reads with their soft clips cut off.
+is "--clip-soft: the same" "$(layout clip.sam)" ""
+# The same reads with their soft clips removed.
 awk -F '\t' -v OFS='\t' '
     /^@/ { print; next }
     {   a = b = 0; c = $6; sub(/^[0-9]+H/, "", c); sub(/[0-9]+H$/, "", c)
@@ -222,14 +223,14 @@ body in.sam | awk -F '\t' 'BEGIN { for (i = 33; i < 127; i++) ord[sprintf("%c", 
         for (i = 1; i <= length($10); i++) s = s (ord[substr($11, i, 1)] < 20 ? "N" : substr($10, i, 1))
         print ">" $1 "\n" s }' >bq.fa
 alike "--min-BQ reads lower bases as N" 'rows_of bq.fa' 'tags bq.sam yp yn' 1e-5
-ok "some of them" test "$(grep -c 'N' bq.fa)" -gt 20
+ok "some bases are excluded" test "$(grep -c 'N' bq.fa)" -gt 20
 sed "/^@/!s/^\(\([^$tab]*$tab\)\{10\}\)[^$tab]*/\1*/" in.sam >noqual.sam
 agree "--min-BQ does nothing where there is no QUAL" 'tags want.sam yp yn' \
     'annotate --no-PG --min-BQ 20 noqual.sam | tags - yp yn'
-prints "the records have QUAL still" in.body untagged bq.sam
+prints "the records still have QUAL" in.body untagged bq.sam
 agree "--min-BQ 0 is the default" 'cat want.body' 'annotate --no-PG --min-BQ 0 in.sam | records'
 
-# ---- reads longer than the window, both strands, masks ----
+# ---- reads longer than the window, strands, masks ----
 for i in 1 2 3 4 5; do bases $((i * 97)) $((i + 40)); done >seqs
 awk '{ print "s" NR "\t4\t*\t0\t0\t*\t*\t0\t0\t" $1 "\t*" }' seqs >long.sam
 rc <seqs | awk '{ print "s" NR "\t4\t*\t0\t0\t*\t*\t0\t0\t" $1 "\t*" }' >back.sam
@@ -250,7 +251,7 @@ is "a tag that is renamed is that tag" \
 annotate --score pll,n,bases --embed - --tag-map yp=xp,yn=xn,ye=xe,yb=xb in.sam -o got.sam
 agree "--tag-map of all four" 'body all.bam' 'body got.sam | sed "s/${tab}x\([pneb]:\)/${tab}y\1/g"'
 
-# ---- the reference under a read ----
+# ---- --context ref: the reference bases to which a read is aligned ----
 sed "s/${tab}31M$tab/${tab}10=1X20=$tab/" in.sam >eqx.sam
 annotate -T ref.fa --context ref eqx.sam -o under.sam
 body eqx.sam | awk -F '\t' -v OFS='\t' '
@@ -268,11 +269,11 @@ body eqx.sam | awk -F '\t' -v OFS='\t' '
 alike "--context ref is BED regions of the aligned spans, without N" \
     "annotate -T ref.fa --split under.bed | rows - | awk -F '\t' -v OFS='\t' '{ print \$4, \$(NF - 1), \$NF }'" \
     'tags under.sam yp yn | grep -v "$tab[.]$tab[.]"' 1e-5
-is "of all aligned reads" "$(lines <got)" 40
+is "all aligned reads are compared" "$(lines <got)" 40
 agree "--context ref: the records are kept" 'body eqx.sam' 'untagged under.sam'
 annotate -T ref.fa --context ref --score pll,n,bases in.bam -o under.bam
 is "unaligned reads have no tags" "$(tags under.bam yp yn yb | grep -c "$tab[.]$tab[.]$tab[.]")" 7
-# With the whole contig in every window, a base scores the same alone and in a read.
+# With the whole contig in every window, a base gets the same score in a BED row of its own and in a read.
 { header eqx.sam; body eqx.sam | grep "${tab}HLA$tab"; } >hla.sam
 awk 'BEGIN { for (i = 0; i < 400; i++) print "HLA\t" i "\t" i + 1 }' >each.bed
 set -- --window 1024 --flank 450 --mask each -T ref.fa
@@ -293,12 +294,12 @@ scored_alone() {
 }
 alike "yb follows the CIGAR: 1 at insertions and clips, nothing at deletions" \
     scored_alone 'tags hla.out.sam yb | grep -v "$tab[.]" | tr , "\t" | cut -f 1,3-' 2e-5
-is "of every shape" "$(lines <got)" 10
+is "reads of every shape are compared" "$(lines <got)" 10
 sed "s/${tab}HLA:01:02$tab/${tab}chr9$tab/; s/SN:HLA:01:02/SN:chr9/" in.sam >other.sam
 ok "a contig that the reference lacks" loud -T ref.fa --context ref other.sam -o got.sam
 like "is a warning" 'warning: .*contig "chr9" is not in ref.fa' .err
 like "is counted" '^caduceus annotate: in all: .*10 .* on contigs that the FASTA lacks' .err
-is "its reads pass untagged" "$(body got.sam | grep "${tab}chr9$tab" | grep -c "${tab}y")" 0
+is "its reads are written without tags" "$(body got.sam | grep "${tab}chr9$tab" | grep -c "${tab}y")" 0
 sed "s/${tab}\(HLA[:0-9]*\|chr[12]\)$tab/${tab}chr9$tab/; s/SN:chr1/SN:chr9/" in.sam >none.sam
 refuses "no contig that the reference has" 'nothing could be scored: contig "chr9" is not in ref.fa' \
     -T ref.fa --context ref none.sam
@@ -306,17 +307,17 @@ sed "s/LN:400/LN:4000/; s/^\(r40$tab[^$tab]*${tab}HLA$tab\)[0-9]*/\1390/" in.sam
 refuses "a read past the end of the reference" 'read r40 reaches base [0-9]* of HLA, which has 400' \
     -T ref.fa --context ref past.sam
 
-# ---- SEQ *, IUPAC, tags that are there ----
-one() { grep '^@' in.sam; row "$@"; } # RECORD...: with blanks
+# ---- SEQ *, IUPAC codes, tags that the input already has ----
+one() { grep '^@' in.sam; row "$@"; } # RECORD...: a SAM of these records; blanks stand for tabs
 b=$(bases 50 9)
 one "s 0 chr1 11 60 50M * 0 0 * * yp:f:3" "z 4 * 0 0 * * 0 0 * *" "e 0 chr1 11 60 50M * 0 0 $b *" >star.sam
 for c in seq ref; do
     ok "SEQ *, --context $c" loud -T ref.fa --context $c --score pll,n,bases --embed - star.sam -o star.out.sam
     like "is a warning" 'warning: read s has no sequence and passes untagged' .err
     like "is counted" '^caduceus annotate: in all: 2 read.s. without a sequence' .err
-    is "passes untagged" "$(body star.out.sam | head -n 2 | tr '\t\n' ' ;')" \
+    is "the read is written without tags" "$(body star.out.sam | head -n 2 | tr '\t\n' ' ;')" \
         "s 0 chr1 11 60 50M * 0 0 * *;z 4 * 0 0 * * 0 0 * *;"
-    is "the next read does not" "$(body star.out.sam | sed 1,2d | grep -o "${tab}y[pneb]" | tr -d '\t\n')" "ypynyeyb"
+    is "the next read has tags" "$(body star.out.sam | sed 1,2d | grep -o "${tab}y[pneb]" | tr -d '\t\n')" "ypynyeyb"
 done
 for f in bam cram; do
     annotate -T ref.fa star.sam -o star.$f
@@ -333,27 +334,27 @@ is "yb is 1 there" "$(layout iupac.out.sam) $(tags iupac.out.sam yb | head -n 1 
 is "nothing but N: yn is 0" "$(tags iupac.out.sam yp yn yb | tail -n 1)" "n$tab.${tab}0$tab."
 one "o 4 * 0 0 * * 0 0 $b * AA:i:1 yp:f:9 yn:i:9 ZZ:Z:a" >old.sam
 annotate old.sam -o got.sam; annotate got.sam -o got2.sam
-ours() { body "$1" | cut -f 12- | sed 's/f:-[0-9.]*/f:-/' | tr '\t' ' '; } # without the value of yp
-is "tags that are there are replaced" "$(ours got.sam)" "AA:i:1 ZZ:Z:a yp:f:- yn:i:50"
-agree "again and again" 'body got2.sam' 'body got.sam'
+ours() { body "$1" | cut -f 12- | sed 's/f:-[0-9.]*/f:-/' | tr '\t' ' '; } # removes the value of yp
+is "existing tags are replaced" "$(ours got.sam)" "AA:i:1 ZZ:Z:a yp:f:- yn:i:50"
+agree "also in a second and third run" 'body got2.sam' 'body got.sam'
 one "o 4 * 0 0 * * 0 0 $b * yp:f:9 yn:i:9 yp:f:8 yn:i:7 AA:i:1 yp:f:7" >old.sam
 annotate old.sam -o got.sam
 is "duplicate tags become one" "$(ours got.sam)" "AA:i:1 yp:f:- yn:i:50"
 for t in yp:i:1 yp:Z:a yp:A:a yp:B:f,1 yn:f:1 yn:Z:1; do
     one "o 4 * 0 0 * * 0 0 $b * $t" >old.sam
     refuses "a tag $t" "read o has a tag ${t%%:*} of another type; name another with --tag-map" old.sam
-    ok "can be avoided" annotate --tag-map yp=xp,yn=xn old.sam
-    is "and passes" "$(body .out | cut -f 12 )" "$t"
+    ok "another tag name can be used" annotate --tag-map yp=xp,yn=xn old.sam
+    is "and the run succeeds" "$(body .out | cut -f 12 )" "$t"
 done
 for t in ye:f:1 yb:B:c,1 yb:B:i,1 yb:Z:f; do
     one "o 4 * 0 0 * * 0 0 $b * $t" >old.sam
     refuses "a tag $t" "has a tag ${t%%:*} of another type" --score pll,bases --embed - old.sam
     ok "a tag $t that is not asked for" annotate old.sam
-    is "passes" "$(body .out | cut -f 12)" "$t"
+    is "is unchanged" "$(body .out | cut -f 12)" "$t"
 done
 
 # ---- which reads are scored ----
-# scored NAME SAMTOOLS-OPTION... -- OPTION...: the tagged reads are those that samtools view selects.
+# scored NAME SAMTOOLS-OPTION... -- OPTION...: annotate tags the reads that samtools view selects.
 scored() {
     name=$1; shift; select=
     while [ "$1" != -- ]; do select="$select '$1'"; shift; done; shift
@@ -363,7 +364,7 @@ scored() {
     eval "samtools view $select in.bam" | cut -f 1,4 >wanted; same "$name: which are scored" wanted tagged
     if [ ! -s wanted ] || [ "$(wc -l <wanted)" -eq 47 ]; then fail "$name: the test chooses all or nothing"; fi
     awk -F '\t' 'NR == FNR { s[$1]; next } $1 in s' wanted want.body >wanted.some
-    same "$name: and as ever" wanted.some some
+    same "$name: and are otherwise unchanged" wanted.some some
 }
 scored "-f" -f 16 -- -f 16
 scored "-f of names" -f PAIRED,REVERSE -- -f PAIRED,REVERSE
@@ -379,11 +380,12 @@ scored "--include of a regular expression" -e "$names" -- --include "$names"
 scored "all of them" -f 16 -F 1024 -q 10 -e 'pos > 200' -- -f 16 -F 1024 -q 10 --include 'pos > 200'
 
 # ---- which reads are written ----
-# region NAME REGION...: -r and -t select the reads that samtools view -M selects from BAM (from CRAM it misses some).
+# region NAME REGION...: -r and -t select the reads that samtools view -M selects from BAM. (From CRAM samtools misses
+# some.)
 printf '#x\nchr1\t0\t500\nchr1\t300\t900\nHLA:01:02\t99\t300\nchr9\t0\t5\n' >some.bed
 region() {
     name=$1 multi=; shift
-    [ $# -gt 1 ] && multi=-M # with which samtools does not know names with colons
+    [ $# -gt 1 ] && multi=-M # with -M, samtools does not accept names with colons
     samtools view $multi in.bam "$@" >wanted
     [ -s wanted ] || fail "$name: samtools finds nothing"
     for f in in.bam in.cram in.sam.gz; do
@@ -408,7 +410,7 @@ region "unplaced reads" '*'
 region "a contig and unplaced reads" '*' chr2
 region "parts of a container" chr2:77-77 HLA:196-201 chr2:398-403
 region "parts of several" chr1:1119-1619 chr2:37-37 chr2:420-425 HLA:250-260 '*'
-# Reads that reach from one distant region to another are written once.
+# Reads that overlap two distant regions are written once.
 { printf '@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:far\tLN:1000000\n'
   awk -v OFS='\t' -v b="$(bases 20 3)" 'BEGIN {
       for (i = 0; i < 900; i++) print "f" i, 0, "far", i * 1000 + 1, 60,
@@ -444,10 +446,10 @@ cp in.bam lone.bam; refuses "-r without an index, BAM" 'lone.bam: -r and -R need
 error "-r of standard input" 'standard input has no index' reading in.bam bare -r chr1 -
 refuses "-r of a contig that is not there" 'no contig "chr9"' in.bam -r chr9
 refuses "-t of a contig that is not there" 'no contig "chr9"' in.bam -t chr9
-refuses "-r of nonsense" 'expected CONTIG' in.bam -r chr1:9-3
+refuses "-r of an invalid region" 'expected CONTIG' in.bam -r chr1:9-3
 printf 'chr9\t0\t5\n' >chr9.bed
 for how in R L; do
-    refuses "-$how of no contig of the file" 'chr9.bed:1: contig "chr9" is not in in.bam, nor any other' \
+    refuses "-$how with no contig of the file" 'chr9.bed:1: contig "chr9" is not in in.bam, nor any other' \
         in.bam -$how chr9.bed -o got.bam
 done
 
@@ -464,7 +466,7 @@ for w in bam:csi:--write-index bam:csi:--write-index=csi bam:bai:--write-index=b
             'samtools view -T ref.fa ix.$f "$r" | cut -f 1-11'
     done
     [ $f = sam.gz ] || agree "$f, .$x: samtools idxstats" 'samtools idxstats many.bam' 'samtools idxstats ix.$f'
-    agree "$f, .$x: and so do we" 'samtools view many.bam chr1:700-720 | cut -f 1-11' \
+    agree "$f, .$x: caduceus finds the same reads" 'samtools view many.bam chr1:700-720 | cut -f 1-11' \
         'quick -T ref.fa ix.$f -r chr1:700-720 -O sam | records | cut -f 1-11'
 done
 ok "--write-index of a region" quick many.bam -r chr2 -r chr1:1-100 -o part.bam --write-index
@@ -480,7 +482,7 @@ for s in unsorted contigs late; do for f in bam cram sam.gz; do
         annotate -T ref.fa $s.sam -o folder/$s.$f --write-index
     ok "and without it" annotate -T ref.fa $s.sam -o $s.$f
 done; done
-is "nothing is left behind" "$(ls -A folder)" ""
+is "no file is left" "$(ls -A folder)" ""
 error "--write-index on standard output" 'no index beside standard output' annotate in.bam --write-index
 refuses "--write-index=tbi" 'no index of that kind' in.bam --write-index=tbi
 refuses "--write-index=gzi" 'expected csi, bai or tbi' in.bam --write-index=gzi
@@ -489,7 +491,7 @@ error "--write-index=bai of CRAM" 'no index of that kind' annotate -T ref.fa in.
 to_fifo() { bare in.bam -o pipe.bam --write-index 8<>pipe.bam; }
 mkfifo pipe.bam; error "--write-index of a FIFO" 'not a regular file|pipe.bam' to_fifo
 
-# ---- the same bytes for any number of threads (58) ----
+# ---- any number of threads gives the same bytes (58) ----
 every() { annotate --no-PG -T ref.fa --score pll,n,bases --embed - "$@"; }
 sliced() { quick -T ref.fa --output-fmt-option seqs_per_slice=50 "$@"; }
 for f in sam bam cram; do
@@ -510,22 +512,22 @@ for t in abc -1 '' 1x 99999999999999999999; do refuses "-@ '$t'" '-@ ' in.bam -@
 
 # ---- damaged and cut input (1-5) ----
 late=; command -v timeout >/dev/null && late='timeout 60' # so that a hanging test fails
-# in_time OPTION...: a run that reads all of its input, with a time limit.
+# in_time OPTION...: runs annotate on the whole input, with a time limit.
 in_time() { $late "$caduceus" annotate -m "$data/ps" -T ref.fa --include 'mapq > 99' -o kept.bam "$@"; }
-# broken NAME REGEX FILE: an error from a file and a pipe, with one thread and several.
+# broken NAME REGEX FILE: the input is an error, from a file and from a pipe, with one thread and with several.
 broken() {
     for t in 1 2 7; do
         error "$1, -@ $t" "$2" in_time -@ $t "$3"
         error "$1, a pipe, -@ $t" "$2" piped "$3" in_time -@ $t -
     done
 }
-# jumps NAME REGEX OPTION...: an error of a run that uses the index, with one thread and several.
+# jumps NAME REGEX OPTION...: a run that uses the index is an error, with one thread and with several.
 jumps() {
     name=$1 regex=$2; shift 2
     for t in 1 3; do error "$name, -@ $t" "$regex" in_time -@ $t "$@"; done
 }
 samtools view --no-PG -b -O bam,level=1 many.sam -o many1.bam; samtools index many1.bam
-# blocks FILE: where its BGZF blocks begin.
+# blocks FILE: prints the offsets of its BGZF blocks.
 blocks() {
     at=0; size=$(wc -c <"$1")
     while [ $at -lt "$size" ]; do
@@ -558,7 +560,7 @@ head -c $((csize - 38)) many.cram >cut.cram; broken "CRAM without its EOF contai
 zcat many.cram.crai | sort -t "$tab" -k 4,4n | cut -f 4 | sort -nu >containers
 head -c "$(sed -n 4p containers)" many.cram >cut.cram; broken "CRAM cut between containers" 'cut short' cut.cram
 head -c $((csize / 2)) many.cram >cut.cram; broken "CRAM cut in a container" 'cut short' cut.cram
-# htslib has no checksum of uncompressed headers, so a flipped bit that does not matter may pass.
+# Uncompressed headers have no checksum in htslib, so an inverted bit that changes no record may pass.
 body many.cram >wanted
 for at in $((csize / 4)) $((csize / 3)) $((csize * 2 / 3)) $((csize - 45)); do
     cp many.cram bent.cram; flip bent.cram $at
@@ -572,7 +574,7 @@ head -c 900 in.sam.gz >cut.sam.gz; broken ".sam.gz cut in a block" 'cut short|da
 gzip -c many.sam | head -c 20000 >cut.gz; broken "gzip cut" 'cut short|damaged' cut.gz
 head -c $(($(wc -c <in.sam) - 60)) in.sam >cut.sam
 broken "SAM cut in a line" "(cut|input).*:$(lines <in.sam): .*cut short" cut.sam
-# A missing end is noticed even if the index skips it.
+# A truncated file is an error even if the selected region is before the missing part.
 for c in $mid $((size - 28)); do
     head -c $c many1.bam >cut.bam; cp many1.bam.bai cut.bam.bai
     jumps "-r of BAM cut at byte $c" 'cut short' cut.bam -r chr1:1-50
@@ -587,16 +589,16 @@ jumps "-r of BAM with a hole" 'damaged|cut short' cut.bam -r chr1:1-10 -r HLA
 : >zero
 for f in zero 'zero --in-format sam' 'zero --in-format bam' 'zero --in-format cram'; do
     # shellcheck disable=SC2086
-    refuses "no byte at all: $f" 'empty|header' $f
+    refuses "an empty file: $f" 'empty|header' $f
 done
-error "no byte at all from a pipe" 'empty' piped /dev/null bare - -o kept.bam
+error "an empty pipe" 'empty' piped /dev/null bare - -o kept.bam
 grep '^@' in.sam >head.sam; echo '@HD	VN:1.6' >hd.sam
 for i in sam bam cram; do
     samtools view --no-PG -h -T ref.fa -O $i head.sam -o head.$i.in
     for o in sam bam cram; do
         ok "header only, $i to $o" annotate --no-PG -T ref.fa head.$i.in -o head.out.$o
-        ok "is valid" samtools quickcheck head.out.$o
-        is "and empty" "$(samtools view -c head.out.$o)" 0
+        ok "it is valid" samtools quickcheck head.out.$o
+        is "and has no records" "$(samtools view -c head.out.$o)" 0
         agree "with its header" 'cat in.head' 'header head.out.$o | no_m5'
     done
 done
@@ -605,7 +607,7 @@ for o in sam bam cram; do
     is "is that line" "$(header hd.$o.out)" "$(cat hd.sam)"
 done
 
-# ---- CRAM and its reference (6, 7); nothing goes to the network ----
+# ---- CRAM and its reference (6, 7); no connection to the network is made ----
 cp ref.fa away.fa; samtools view --no-PG -C -T away.fa in.sam -o away.cram; rm away.fa away.fa.fai
 no='missing or another: give it with -T'
 refuses "CRAM without a reference" "$no" away.cram
@@ -621,15 +623,16 @@ refuses "the same to CRAM" "$no" -T wrong.fa in.cram -O cram
 header in.cram >m5.head; { cat m5.head; grep -v '^@' in.sam; } >m5.sam
 refuses "to CRAM with another reference than @SQ M5 says" \
     'contig chr1 is another sequence than m5.sam has by its @SQ M5' -T wrong.fa m5.sam -O cram
-sed '/^>/!y/ACGT/acgt/' ref.fa >lower.fa; ok "case does not matter" annotate -T lower.fa m5.sam -o got.cram
-# at_url URL FILE: writes away.cram with the URL as the place of its reference.
+sed '/^>/!y/ACGT/acgt/' ref.fa >lower.fa
+ok "lower case in the reference does not matter" annotate -T lower.fa m5.sam -o got.cram
+# at_url URL FILE: copies away.cram to FILE, with URL as the address of its reference.
 at_url() {
     sed "s,${tab}UR:[^$tab]*,${tab}UR:$1," m5.head >ur.head
     samtools reheader ur.head away.cram >"$2" 2>/dev/null
 }
 at_url "file://$dir/ref.fa" file.cram
 ok "@SQ UR with a local file: URL" annotate file.cram -O bam -o got.bam
-is "is followed" "$(samtools view -c got.bam)" 47
+is "is used" "$(samtools view -c got.bam)" 47
 bgzip -c ref.fa >ref.fa.gz 2>/dev/null && {
     ok "a reference in BGZF" annotate -T ref.fa.gz in.cram -o got.cram
     prints "serves reading and writing" in.body untagged got.cram
@@ -645,10 +648,10 @@ if [ -n "$python" ]; then
         { cat ur.head; alignments <in.sam; } >net.sam; sed "/^@SQ/s/${tab}M5:[^$tab]*//" net.sam >net5.sam
         refuses "reading CRAM does not follow UR:$url" "$no" net.cram
         refuses "writing CRAM does not follow UR:$url" "$no" net.sam -O cram
-        refuses "nor without M5" "$no" net5.sam -O cram
-        refuses "nor for a contig that -T lacks" "$no" -T part.fa net.sam -O cram
-        refuses "nor without M5 for one" "$no" -T part.fa net5.sam -O cram
-        ok "no_ref needs none" annotate net5.sam -O cram,no_ref=1 -o got.cram
+        refuses "nor does it without M5" "$no" net5.sam -O cram
+        refuses "nor for a contig that is not in -T" "$no" -T part.fa net.sam -O cram
+        refuses "nor without M5 for such a contig" "$no" -T part.fa net5.sam -O cram
+        ok "no_ref needs no reference" annotate net5.sam -O cram,no_ref=1 -o got.cram
         agree "and keeps UR" "grep '^@SQ' net5.sam" "header got.cram | grep '^@SQ'"
         ok "-T is used" annotate -T ref.fa net.cram -O sam
         agree "and UR is kept" "grep '^@SQ' net.sam" "grep '^@SQ' .out"
@@ -665,14 +668,14 @@ if [ -n "$python" ]; then
     prints "for reading and writing" in.body untagged got.cram
     is "no connection was attempted" "$(cat connections)" ""
     env REF_PATH="http://127.0.0.1:$port/%s" "$caduceus" annotate --quiet -m "$data/ps" away.cram \
-        -o got.bam 2>/dev/null # told to ask
-    is "the test would have seen one" "$(lines <connections | sed 's/[1-9][0-9]*/some/')" some
+        -o got.bam 2>/dev/null # REF_PATH allows the connection
+    is "the test detects connections" "$(lines <connections | sed 's/[1-9][0-9]*/some/')" some
     kill $listener; wait $listener 2>/dev/null
 else
     skip "no connection is attempted" "no python3"
 fi
 
-# ---- what SAM holds and htslib would change ----
+# ---- records of SAM that htslib would change ----
 read_a="a 0 * 0 0 * * 0 0 $b *" read_b="b 0 chr1 10 60 * * 0 0 $b *" read_h="h 0 chr1 0 60 50M * 0 0 $b *"
 one "$read_a" "$read_b" "c 4 chr1 10 60 50M * 0 0 $b *" "d 5 chr1 0 60 50M = 10 0 $b *" "f 1 * 0 60 * chr1 10 0 $b *" \
     "g 0 chr1 10 60 * * 0 0 * *" "$read_h" "* 16 HLA:01:02 10 60 50M HLA 3 0 $b *" >odd.sam
@@ -682,7 +685,7 @@ agree "records without POS, CIGAR or RNAME pass as they are, bam" 'alignments <o
 for r in "$read_a" "$read_b" "$read_h"; do
     one "$r" >odd1.sam; refuses "CRAM cannot hold ${r%% *}" 'which CRAM cannot hold' -T ref.fa odd1.sam -O cram
 done
-# malformed NAME REGEX RECORD: a malformed SAM record is refused.
+# malformed NAME REGEX RECORD: this SAM record is refused.
 malformed() { one "$3" >odd1.sam; refuses "$1" "$2" odd1.sam; }
 no_sq='odd1.sam: read k is on a contig that no @SQ line names' place="odd1.sam:$(($(grep -c '^@' in.sam) + 1)): "
 malformed "RNAME that no @SQ line names" "$no_sq" "k 0 chr9 10 60 50M * 0 0 $b *"
@@ -695,31 +698,32 @@ malformed "a flag that is none" "$place" "k x chr1 10 60 50M * 0 0 $b *"
 { printf '@SQ\tSN:big\tLN:3000000000\n@SQ\tSN:small\tLN:100\n'
   printf 'r\t1\tbig\t2500000001\t60\t50M\t=\t2500000101\t150\t%s\t*\n' "$b"; } >big.sam
 ok "SAM with a contig beyond 2^31" annotate big.sam -o big.out.sam
-is "is kept" "$(grep -v '^@' big.out.sam | untag)" "$(grep -v '^@' big.sam)"
+is "the contig is kept" "$(grep -v '^@' big.out.sam | untag)" "$(grep -v '^@' big.sam)"
 refuses "BAM cannot hold it" 'BAM cannot hold contig big of 3000000000 bases; write SAM' big.sam
 refuses "CRAM cannot hold such a read" 'CRAM cannot hold' big.sam -O cram,no_ref=1
 ok "SAM.gz with an index" annotate big.sam -o big.sam.gz --write-index
 is "samtools finds the read" "$(samtools view big.sam.gz big:2500000010-2500000011 | untag)" "$(grep -v '^@' big.sam)"
-is "and so do we" "$(quick -r big:2500000010-2500000011 big.sam.gz | grep -v '^@' | untag)" "$(grep -v '^@' big.sam)"
+is "and caduceus finds it too" \
+    "$(quick -r big:2500000010-2500000011 big.sam.gz | grep -v '^@' | untag)" "$(grep -v '^@' big.sam)"
 is "-t too" "$(quick -t big:2500000010-2500000011 big.sam | grep -v '^@' | untag)" "$(grep -v '^@' big.sam)"
-is "but not elsewhere" "$(quick -t big:2500000051-2500000052 big.sam | grep -vc '^@')" 0
+is "and not at another position" "$(quick -t big:2500000051-2500000052 big.sam | grep -vc '^@')" 0
 
-# ---- output is an input (13) ----
+# ---- the output is also an input (13) ----
 cp in.bam own.bam; cp in.bam.bai own.bam.bai; ln -s own.bam soft.bam; ln own.bam hard.bam
 for o in own.bam soft.bam hard.bam ./own.bam; do
     error "-o $o is the input" 'is also an input' annotate own.bam -o $o
 done
 error "the input is a link to -o" 'is also an input' annotate soft.bam -o own.bam
 error "-o is the reference" 'is also an input' annotate -T ref.fa own.bam -o ref.fa
-error "-o is its index" 'is also an input' annotate -T ref.fa own.bam -o ref.fa.fai
+error "-o is the index of the reference" 'is also an input' annotate -T ref.fa own.bam -o ref.fa.fai
 error "-o is the -L file" 'is also an input' annotate -L some.bed own.bam -o some.bed
 error "standard output is the input" 'also an input' appending own.bam bare own.bam
 error "-o is standard input" 'also an input' reading own.bam bare - -o own.bam
 ln own.bam x.bam.csi 2>/dev/null || { rm -f x.bam.csi; ln own.bam x.bam.csi; }
 error "the new index is the input" 'is also an input' annotate own.bam -o x.bam --write-index
-same "the input is as before" in.bam own.bam
+same "the input is unchanged" in.bam own.bam
 
-# ---- full disks, failing closes (43, 44) ----
+# ---- full disks, close that fails (43, 44) ----
 why=$(no_preload "$full")
 if [ "$why" ]; then skip "a full disk leaves the old files" "$why"
 else
@@ -734,15 +738,15 @@ else
             for n in 0 10 $((size / 2)) $((size - 29)) $((size - 1)) $((all - 1)); do
                 old $olds
                 error "disk full after $n bytes of $which" 'out/x.*: .*No space left' failing_disk AFTER=$n $run
-                intact "disk full after $n bytes of $which: the old files are as they were"
+                intact "disk full after $n bytes of $which: the old files are unchanged"
             done
             for w in FSYNC CLOSE; do
                 old $olds
                 error "$w of $which fails" 'out/x.*: .*(No space left|Input/output error)' failing_disk $w=1 $run
-                intact "$w of $which fails: the old files are as they were"
+                intact "$w of $which fails: the old files are unchanged"
             done
             old $olds; ok "a disk that is large enough for $which" failing_disk AFTER=$((all + 8192)) $run
-            same "has it whole" fits/x.$f out/x.$f
+            same "has the complete output" fits/x.$f out/x.$f
         done
     done; done
 fi
@@ -751,7 +755,7 @@ for f in sam bam cram,no_ref=1; do for i in many.bam head.sam; do
     error "standard output is closed, $f, $i" 'standard output: ' to_closed unscored $i -O $f
 done; done
 
-# ---- pipes that break, errors on the way to one, signals (45-47) ----
+# ---- broken pipes, errors while writing to a pipe, signals (45-47) ----
 for f in sam bam cram,no_ref=1; do for t in 1 3; do
     {   unscored -@ $t many.bam many.bam 2>/dev/null
         unscored -@ $t many.bam -O $f 2>pipe.err; echo $? >status; } | head -c 1 >/dev/null
@@ -774,12 +778,12 @@ if perl -e 1 2>/dev/null; then
         exec 7>&-
         is "${s%=*} ends it with status ${s#*=}" "$status" "${s#*=}"
         [ ${s%=*} = KILL ] && rm -f out/.*tmp
-        intact "${s%=*}: the old files are there, the temporaries are not"
+        intact "${s%=*}: the old files are there, the temporary files are removed"
     done
-else skip "signals remove temporaries" "no perl"; fi
+else skip "signals remove temporary files" "no perl"; fi
 
 # ---- destinations (48, 49, 60) ----
-# early NAME REGEX OPTION...: the error comes before that of a missing model.
+# early NAME REGEX OPTION...: the error is reported, although the model does not exist either.
 early() {
     what=$1 regex=$2; shift 2
     error "$what" "$regex" "$caduceus" annotate --quiet -m "$dir/no-model" in.bam "$@"
@@ -798,7 +802,7 @@ while [ $round -lt 8 ]; do
     cmp -s shared.bam one.bam || cmp -s shared.bam two.bam || torn="$torn $round"
     round=$((round + 1))
 done
-is "of two processes one wins whole" "$torn" ""
+is "of two processes that write one output, one result is complete" "$torn" ""
 for f in sam bam cram; do
     quick -T ref.fa in.bam -o plain.$f
     rm -f fifo.$f; mkfifo fifo.$f
@@ -826,7 +830,7 @@ is "and writes nothing" "$(ls dry.*  2>/dev/null)" ""
 annotate --dry-run --window 512 in.sam -q 30 >dry
 like "--dry-run with -q counts fewer windows" "^windows	$(samtools view -c -q 30 in.sam | tr -d ' ')$" dry
 
-# ---- options that do not fit, or are wrong ----
+# ---- options that do not apply to reads, or are wrong ----
 for o in --clip --split --no-version '--check-ref w' '--anchor 3' '--pool-window 9' '--info-prefix X' \
     '--skip-soft-masked' '--embed x.npy' '--embed - --pool none' '--pool mean' '--context seq --context other' \
     '--context' '--context ref' '--context ref -T ref.fa --clip-soft' '--context ref -T ref.fa --min-BQ 3' \
@@ -848,7 +852,7 @@ done
 refuses "an empty -f" '-f ' in.bam -f ''
 refuses "a blank in -f" '-f ' in.bam -f ' 4'
 refuses "an empty --include" '--include ' in.bam --include ''
-refuses "--include with a rest" '--include mapq > 1 x: ' in.bam --include 'mapq > 1 x'
+refuses "--include with trailing text" '--include mapq > 1 x: ' in.bam --include 'mapq > 1 x'
 error "-O '' " '-O ' annotate in.bam -O '' -o kept.bam
 printf 'chr1\t0\t50\n' >chr1.bed
 for o in '-f 4' '-F 4' '-q 1' '--include 1' '--context ref' --clip-soft '--min-BQ 3' '--tag-map yp=xp' \
@@ -859,8 +863,8 @@ done
 for m in cls-ps cls-ph; do
     error "a classifier scores no read" 'classifier without a language-model head' \
         "$caduceus" annotate -m "$data/$m" in.bam -o kept.bam
-    ok "but embeds" "$caduceus" annotate -m "$data/$m" --window 64 --score none --embed - in.bam -o cls.bam
-    is "all reads" "$(body cls.bam | grep -c "${tab}ye:B:f,")" 47
+    ok "but it can embed" "$caduceus" annotate -m "$data/$m" --window 64 --score none --embed - in.bam -o cls.bam
+    is "all reads have an embedding" "$(body cls.bam | grep -c "${tab}ye:B:f,")" 47
 done
 refuses "an index as input" 'is an index' in.bam.bai
 refuses "a file that is not there" 'gone.bam: No such file' gone.bam
@@ -872,8 +876,8 @@ pysam=; for p in /usr/bin/python3 python3; do [ "$pysam" ] || ! "$p" -c 'import 
 if [ "$pysam" ]; then ok "pysam reads the tags" "$pysam" "$checks/read-tags.py" all.bam
 else skip "pysam reads the tags" "no pysam"; fi
 
-# real FILE REFERENCE NAME: the records are those of samtools view, in SAM, in BAM and, as far as it can hold them,
-# in CRAM.
+# real FILE REFERENCE NAME: annotate writes the same records as samtools view: to SAM, to BAM and, except for data that
+# CRAM cannot store, to CRAM.
 real() {
     samtools view ${2:+-T "$2"} "$1" >wanted 2>/dev/null
     quick ${2:+-T "$2"} "$1" -O sam 2>.err | alignments >got; same "$3 to SAM" wanted got
@@ -881,7 +885,7 @@ real() {
     if [ "$2" ]; then
         ok "$3 to CRAM" quick -T "$2" "$1" -o real.cram
         samtools view -T "$2" real.cram 2>/dev/null | cut -f 1-4,10,11 >got
-        cut -f 1-4,10,11 wanted >wanted.some; same "$3 to CRAM: what it holds" wanted.some got
+        cut -f 1-4,10,11 wanted >wanted.some; same "$3 to CRAM: everything that CRAM can store" wanted.some got
     fi
 }
 c=$shared/data/celegans_htslib h=$shared/data/human
@@ -911,18 +915,18 @@ if [ -d "$c" ] && [ -d "$h" ]; then
     body m.bam | grep "${tab}yn:i:" | head -n 20 | awk -F '\t' '{ print ">" $1 "\n" $10 }' >m.fa
     alike "scores as the bases have as FASTA" 'rows_of --window 256 m.fa | cut -f 2-' \
         'tags m.bam yp yn | grep -v "$tab[.]" | head -n 20 | cut -f 2-' 1e-5
-    is "of 20 reads" "$(lines <got)" 20
+    is "20 reads are compared" "$(lines <got)" 20
     s=$h/chr9_1Mb_grch38
     annotate --window 256 --context ref -T "$s"/Homo_sapiens*.fa "$s"/SGNex*.bam -r 9:1-60000 \
         -o rna.bam --write-index
     agree "spliced reads on their reference" 'samtools view "$s"/SGNex*.bam 9:1-60000' 'untagged rna.bam'
-    is "of which those with SEQ are scored" "$(body rna.bam | grep -c "${tab}yn:i:")" \
+    is "those with SEQ are scored" "$(body rna.bam | grep -c "${tab}yn:i:")" \
         "$(awk '$10 != "*"' .want | lines)"
 else
     skip "real reads" "no $(basename "$shared") data"
 fi
 
-# ---- what every refusal above must leave ----
+# ---- no error above has changed the output file ----
 echo old >want; same "the destination is untouched" want kept.bam
 is "no temporary file is left" "$(find . -name '.caduceus-*')" ""
 finish

@@ -2,16 +2,16 @@
 """Independent float64 reference of the Caduceus model, of the scores of caduceus annotate (regions and variants) and
 of caduceus eval.
 
-Shares no code with the C project; it exists to catch its mistakes. PS with fused_add_norm is computed as
+It shares no code with the C project, so that it can find mistakes of the C code. PS with fused_add_norm is computed as
 published, with the two halves of the channels exchanged in every block, not by folding weights.
 
   reference.py verify DIR...                        compare with DIR/expected.safetensors; exit 1 above 2e-6
-  reference.py annotate -m DIR -T FASTA [...] BED   chrom, start, end and the scores, one line per region
-  reference.py variants DIR FASTA VCF [...]         chrom, pos, ref, alt, llr, dpll, n, dist, cos, note; --score none
-                                                    writes their geometry, without a model if DIR is -
-  reference.py evaluate -m DIR -T FASTA [...] BED   group, predictor, bases, loss, bits, accuracy, perplexity
-  reference.py random OUTDIR --seed S [--set k=v]   a random checkpoint with its expected tensors
-  reference.py sample OUTDIR --n 24 --seed S        many, which between them cover every switch; --set k=v holds some
+  reference.py annotate -m DIR -T FASTA [...] BED   print chrom, start, end and the scores, one line per region
+  reference.py variants DIR FASTA VCF [...]         print chrom, pos, ref, alt, llr, dpll, n, dist, cos, note. With
+                                                    --score none no scores are computed; DIR may then be -
+  reference.py evaluate -m DIR -T FASTA [...] BED   print group, predictor, bases, loss, bits, accuracy, perplexity
+  reference.py random OUTDIR --seed S [--set k=v]   write a random checkpoint with its expected tensors
+  reference.py sample OUTDIR --n 24 --seed S        write many, which together have every switch; --set k=v fixes some
 
 Letters as in the C code: B sequences, L tokens, D d_model, E d_inner, N d_state, K d_conv, R dt_rank, V rows;
 in Mamba-2 layers G ngroups, H heads of P = headdim channels.
@@ -96,7 +96,7 @@ def read_json(*path):
         return None
 
 def swaps(vocab):
-    """The complement map of a vocabulary, without the ids that complement to themselves."""
+    """Returns the complement map of a vocabulary, without ids that are their own complement."""
     return {vocab[b]: vocab[c] for b, c in zip("ACGT", "TGCA")}
 
 def read_vocab(folder, comp):
@@ -120,7 +120,7 @@ class Model:
         raw = read_json(folder, "config.json")
         self.cfg = {**CONFIG, **{k: v for k, v in raw.items() if v is not None}}
         self.w = {canonical(n): a for n, a in read_tensors(os.path.join(folder, "model.safetensors")).items()}
-        self.mamba2 = any(n.endswith(".dt_bias") for n in self.w)  # tensors tell, since config.json need not
+        self.mamba2 = any(n.endswith(".dt_bias") for n in self.w)  # config.json may not say
         self.ssm = {**(SSM2 if self.mamba2 else SSM), **(raw.get("ssm_cfg") or {})}
         self.tie("backbone.embeddings.word_embeddings.weight", "lm_head.weight")
         if self.cfg["bidirectional"] and self.cfg["bidirectional_weight_tie"]:
@@ -142,11 +142,11 @@ class Model:
         self.w[x] = self.w[y] = a
 
     def under(self, prefix):
-        """The tensors below a name, by the rest of their names."""
+        """Returns {rest of the name: tensor} of all tensors whose names begin with a prefix."""
         return {n[len(prefix):]: a for n, a in self.w.items() if n.startswith(prefix)}
 
 def canonical(name):
-    """Drop the wrappers' share of a name, which differs between PS, Ph, fused, unfused and training files."""
+    """Remove wrapper prefixes from a tensor name. They differ between PS, Ph, fused, unfused and training files."""
     name = re.sub(r"^(model\.)?(caduceus\.)?", "", name).replace(".submodule.", ".")
     return name.replace("word_embeddings.embedding.", "word_embeddings.").replace("lm_head.lm_head.", "lm_head.")
 
@@ -241,23 +241,24 @@ def hidden_ph(m, ids):
     return norm(m, res + h, m.under("backbone.norm_f."))
 
 def flip(x):
-    """Reverse length and channels, which is what RC does to a half."""
+    """Reverse length and channels: the reverse complement of one half of the channels."""
     return x[:, ::-1, ::-1]
 
 def on_halves(f, first, second):
-    """f on the first half and, between two flips, on the second: what every RC-equivariant wrapper does."""
+    """Apply f to the first half and, between two flips, to the second, as every RC-equivariant wrapper does."""
     out = f(np.concatenate([first, flip(second)]))
     return out[:len(first)], flip(out[len(first):])
 
 def hidden_ps(m, ids):
-    """(B,L,2D): the sequence's half, then the half of its reverse complement flipped in length and channel."""
+    """Hidden states (B,L,2D): the half of the sequence, then that of its reverse complement, flipped in length and
+    channels."""
     h = m.table[ids], flip(m.table[revcomp(m, ids)])
     res = (0, 0)
     for i in range(m.cfg["n_layer"]):
         w = m.under(f"backbone.layers.{i}.norm.")
         if m.cfg["fused_add_norm"]:
-            # The published fused block puts the second half, unflipped, through the norm into the first slot, and
-            # the first half, flipped and flipped back, into the second; hidden states and residual alike.
+            # The published fused block exchanges the halves: the norm of the second half goes to the first place, and
+            # that of the first half to the second place, for hidden states and residual.
             h, res = h[::-1], res[::-1]
         res = h[0] + res[0], h[1] + res[1]
         h = on_halves(lambda x: norm(m, x, w), *res)
@@ -269,11 +270,12 @@ def revcomp(m, ids):
     return m.comp[ids[:, ::-1]]
 
 def hidden(m, ids):
-    """last_hidden_state as published."""
+    """last_hidden_state of the published model."""
     return hidden_ps(m, ids) if m.cfg["rcps"] else hidden_ph(m, ids)
 
 def strands(m, ids, ids_rc=None):
-    """a and c (B,L,D), each in its own order; for PS both are halves of one run."""
+    """Hidden states of the strand and of its reverse complement, each (B,L,D) in its own order. For PS both are halves
+    of one run."""
     if m.cfg["rcps"]:
         a, c = np.split(hidden(m, ids), 2, axis=-1)
         return a, flip(c)
@@ -281,21 +283,21 @@ def strands(m, ids, ids_rc=None):
     return both[:len(ids)], both[len(ids):]
 
 def head(m, h):
-    """logits (B,L,V) as published, from hidden()."""
+    """Logits (B,L,V) of the published model, from the result of hidden()."""
     if not m.cfg["rcps"]:
         return h @ m.table.T
     first, second = np.split(h, 2, axis=-1)
     return first @ m.table.T + second[..., ::-1] @ m.table[m.comp].T
 
 def conjoined_logits(m, ids):
-    """PS is conjoined as it is; Ph takes the mean over the strands."""
+    """Logits (B,L,V), the same for both strands: those of PS unchanged, for Ph the mean over the strands."""
     if m.cfg["rcps"]:
         return head(m, hidden(m, ids))
     a, c = strands(m, ids)
     return (head(m, a) + head(m, c)[:, ::-1][..., m.comp]) / 2
 
 def class_logits(m, ids, ids_rc=None):
-    """Mean pooling; both strands for PS, and for Ph when the second one is given."""
+    """Logits of a classifier with mean pooling; the mean over both strands for PS, and for Ph if ids_rc is given."""
     rate = lambda h: h.mean(1) @ m.w["score.weight"].T
     if not m.cfg["rcps"] and ids_rc is None:
         return rate(hidden(m, ids))
@@ -326,7 +328,7 @@ def compare(m, want):
 # ---- annotate ----------------------------------------------------------------------------------------------
 
 def read_bytes(path):
-    """A file's contents, plain or gzip (BGZF is gzip)."""
+    """The content of a plain or gzip file (BGZF is gzip)."""
     with open(path, "rb") as f:
         data = f.read()
     return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
@@ -343,7 +345,8 @@ def read_bed(path):
                 yield row[0], int(row[1]), int(row[2])
 
 def encode(m, text):
-    """bytes -> (L,) ids and (L,) index into ACGT or -1. What is not ACGT is PAD, UNK in a vocabulary without N."""
+    """Letters -> token ids (L,) and indexes into ACGT (L,), -1 for other letters. Other letters get the id of PAD, or
+    of UNK in a vocabulary without N."""
     base = np.full(256, -1)
     for i, (big, small) in enumerate(zip(b"ACGT", b"acgt")):
         base[big] = base[small] = i
@@ -365,7 +368,7 @@ def cores(start, end, C):
     return [(a, b) for a, b in zip(cuts, cuts[1:]) if a < b]
 
 def mask_sets(mask, at, origin):
-    """Split window indices at (n,) into the sets that share a pass; origin is the window's 0-based start."""
+    """Split the window positions in the array `at` (n,) into sets that share a pass. origin: 0-based window start."""
     if mask == "none" or not len(at):
         return [at] if len(at) else []
     if mask == "each":
@@ -374,7 +377,7 @@ def mask_sets(mask, at, origin):
     return [at[residue == r] for r in np.unique(residue)]
 
 def base_log_probs(m, ids, sets, masked):
-    """log softmax over ACGT at the positions of each set, one pass per set, concatenated: (n,4)."""
+    """log softmax over ACGT (n,4) at the positions of all sets, with one pass per set."""
     rows = max(1, PASS_CHUNK // (2 * len(ids) * m.ssm["expand"] * m.cfg["d_model"]))
     out = [np.empty((0, 4))]
     for at in range(0, len(sets), rows):
@@ -389,12 +392,12 @@ def base_log_probs(m, ids, sets, masked):
     return x - np.log(np.exp(x).sum(-1, keepdims=True))
 
 def embedding(m, ids):
-    """(L,D), both strands, of ids (L,)."""
+    """Embeddings (L,D) of ids (L,), the mean over both strands."""
     a, c = strands(m, ids[None])
     return ((a + c[:, ::-1]) / 2)[0]
 
 def region(m, seq, start, end, opt):
-    """Log probabilities (n,4), the true bases (n,) and embeddings (end-start,D) or None of a region."""
+    """For a region: log probabilities (n,4), the true bases (n,), and embeddings (end-start,D) or None."""
     lps, bases, embeddings = [np.empty((0, 4))], [np.empty(0, int)], []
     for lo, hi in cores(start, end, opt.window - 2 * opt.flank):
         origin, stop = max(0, lo - opt.flank), min(len(seq), hi + opt.flank)
@@ -407,7 +410,7 @@ def region(m, seq, start, end, opt):
         sets = mask_sets(opt.mask, np.flatnonzero(scored), origin)
         lps.append(base_log_probs(m, ids, sets, opt.mask != "none"))
         bases += [base[s] for s in sets]
-        if opt.embed:  # of the visible sequence
+        if opt.embed:  # computed without masking
             embeddings.append(embedding(m, ids)[lo - origin:hi - origin])
     return np.concatenate(lps), np.concatenate(bases), np.concatenate(embeddings) if embeddings else None
 
@@ -416,7 +419,7 @@ def pooled(e, how):
     return {"mean": e.mean(0), "max": e.max(0), "center": (e[(n - 1) // 2] + e[n // 2]) / 2}[how]
 
 def score(name, lp, base):
-    """The values (n,) whose mean is a region's score."""
+    """The values (n,) whose mean is the score of a region."""
     p = np.exp(lp)
     ref = np.arange(len(base)), base
     entropy = -(p * lp).sum(-1) / np.log(2)
@@ -463,7 +466,7 @@ def count_words(texts, order):
     return collections.Counter(w for w in words if set(w) <= set("ACGT"))
 
 def markov(words, order, before):
-    """P(A,C,G,T) of each order behind a text: (order+1,4)."""
+    """P(A,C,G,T) of the base after a text, for each order: (order+1,4)."""
     rows = [np.full(4, 0.25)]
     for k in range(order + 1):
         context = before[len(before) - k:]
@@ -473,14 +476,14 @@ def markov(words, order, before):
     return np.array(rows[1:])
 
 def markov_sides(words, order, text, t):
-    """(2,order+1,4): from the left, and from both sides."""
+    """Probabilities (2,order+1,4): predicted from the left, and from both sides."""
     left = markov(words, order, text[:t])
     right = markov(words, order, both_strands(text)[1][:len(text) - 1 - t])[:, ::-1]
     both = left * right / left[0]
     return np.array([left, both / both.sum(-1, keepdims=True)])
 
 def put_result(group, predictor, p, base):
-    """p (n,4) and base (n,); ties are shared."""
+    """Accuracy of p (n,4) for base (n,). A base that ties with k-1 others counts 1/k."""
     true = p[np.arange(len(base)), base]
     best = p == p.max(-1, keepdims=True)
     right = best[np.arange(len(base)), base] / best.sum(-1)
@@ -489,7 +492,7 @@ def put_result(group, predictor, p, base):
     print(group, predictor, len(base), *("%.6g" % x for x in numbers), sep="\t")
 
 def evaluate(opt):
-    """Rows of the BED name their splits in the fourth column and neither touch nor overlap."""
+    """Evaluate the rows of a BED. Column 4 names the split of each row; rows neither touch nor overlap."""
     m, fasta = Model(opt.model), read_fasta(opt.reference)
     opt.embed = None
     with open(opt.bed) as f:
@@ -519,7 +522,7 @@ def evaluate(opt):
 # ---- variants ----------------------------------------------------------------------------------------------
 
 VARIANT_SCORES = "llr", "dpll", "n", "dist", "cos"
-UNTOUCHED = {".", "<NON_REF>", "<*>"}  # a record with no other ALT says nothing about a sequence
+UNTOUCHED = {".", "<NON_REF>", "<*>"}  # a record with only these ALTs has no alternative sequence
 NOT_ACGT = re.compile(rb"[^ACGT]")
 
 @dataclasses.dataclass
@@ -533,7 +536,7 @@ class Allele:
     a: int = None
     b: int = None
     n: int = None       # bases compared, None if the allele is not scored
-    spans: list = None  # of the REF and the ALT haplotype: [lo,hi) and whether the outermost bases weigh 1/2
+    spans: list = None  # for the REF and the ALT haplotype: [lo,hi), and whether the outermost bases have weight 1/2
 
     def haplotypes(self, seq):
         left, right = seq[self.beg - self.a:self.beg], seq[self.end:self.end + self.b]
@@ -554,7 +557,7 @@ def trim(ref, alt):
     return k, ref[k:], alt[k:]
 
 def slide(seq, beg, end, unit, limit):
-    """Steps that an indel of unit at [beg,end) can go left and right; counting stops beyond limit."""
+    """How many bases an indel of unit at [beg,end) can be shifted left and right; counting stops beyond limit."""
     fits = lambda i, j: 0 <= i < len(seq) and seq[i] in b"ACGT" and seq[i] == unit[j % len(unit)]
     left = right = 0
     while left <= limit and fits(beg - left - 1, -left - 1):
@@ -564,14 +567,14 @@ def slide(seq, beg, end, unit, limit):
     return left, right
 
 def scored_spans(lengths, a, b, s):
-    """Allele.spans, or None: each haplotype counts as many bases as the longer one's segment and s a side."""
+    """Allele.spans, or None. In each haplotype as many bases count as the longer segment has, and s on either side."""
     spans = []
     room = a - min(s, a), b - min(s, b)
     for length in lengths:
         more = max(lengths) - length
         half = (more + 1) // 2
         left, right = half, half
-        if half > min(room):  # one side gives all that it has, the other the rest
+        if half > min(room):  # one side has too few bases, so the other gives the rest
             left, right = (min(r, more - min(room)) for r in room)
         if left + right < more:
             return None
@@ -579,7 +582,7 @@ def scored_spans(lengths, a, b, s):
     return spans
 
 def locate(seq, beg, ref, alt, opt):
-    """The Allele of a REF and an ALT in capitals, REF at beg, where both are sequence and REF agrees with seq."""
+    """The Allele of REF at beg and ALT, both upper-case sequences; REF agrees with seq."""
     prefix, ref, alt = trim(ref, alt)
     if not ref and not alt:
         return Allele("SAME")
@@ -600,7 +603,7 @@ def locate(seq, beg, ref, alt, opt):
         return Allele("LONG", "OTHER")
     fl, fr = (max(f, s + (m - short + 1) // 2) for f in opt.flanks)
     a, b = min(fl, beg), min(fr, len(seq) - end)
-    a, b = min(beg, a + fr - b), min(len(seq) - end, b + fl - a)  # what one side lacks the other takes
+    a, b = min(beg, a + fr - b), min(len(seq) - end, b + fl - a)  # missing context is added on the other side
     v = Allele("EDGE", "SNV" if snv else "OTHER", beg, end, alt, a, b)
     v.spans, side = None, s + 1
     while not v.spans and side:  # near a contig's end fewer bases a side
@@ -617,12 +620,12 @@ def locate(seq, beg, ref, alt, opt):
     return v
 
 def agrees(seq, beg, ref):
-    """Whether REF lies within the contig and contradicts none of its bases."""
+    """Whether REF is within the contig and agrees with its bases."""
     there = seq[max(0, beg):beg + len(ref)]
     return len(there) == len(ref) and not any(x != y and x in b"ACGT" and y in b"ACGT" for x, y in zip(there, ref))
 
 def alleles(fasta, chrom, pos, ref, alts, opt):
-    """An Allele for each ALT of a record."""
+    """Returns an Allele for each ALT of a record."""
     seq, ref = fasta.get(chrom), ref.upper().encode()
     for alt in alts:
         if not re.fullmatch("[A-Za-z]+", alt):
@@ -638,7 +641,7 @@ def alleles(fasta, chrom, pos, ref, alts, opt):
 
 @functools.lru_cache(4)  # the alleles of a site share what is computed for REF
 def span_log_probs(m, haplotype, lo, hi, mask):
-    """(hi-lo,4): masked as --mask says, within the span only."""
+    """Log probabilities (hi-lo,4). Only bases of the span are masked, as --mask says."""
     ids, _ = encode(m, haplotype)
     sets = mask_sets(mask, np.arange(lo, hi), 0)
     lp = np.empty((hi - lo, 4))
@@ -663,7 +666,7 @@ def dpll(m, v, haplotypes, mask):
     return total[1] - total[0]
 
 def distances(m, v, haplotypes, radius):
-    """{dist, cos}, nothing if there is no base to pool."""
+    """Returns {dist, cos}, or {} if there is no base to pool."""
     w = min(radius, v.a, v.b)
     ends = [len(h) - v.b + w for h in haplotypes]
     if min(ends) == v.a - w:
@@ -672,7 +675,7 @@ def distances(m, v, haplotypes, radius):
     return {"dist": np.linalg.norm(x - y), "cos": 1 - x @ y / np.linalg.norm(x) / np.linalg.norm(y)}
 
 def allele_scores(m, seq, v, opt):
-    """{name: value} of an allele that is scored, without what is not asked for."""
+    """Returns {name: value} of a scored allele, with the requested scores only."""
     out, haplotypes = {"n": v.n}, v.haplotypes(seq)
     if v.kind == "SNV" and "llr" in opt.score:
         out["llr"] = llr(m, v, haplotypes)
@@ -683,7 +686,7 @@ def allele_scores(m, seq, v, opt):
     return {name: "%.9g" % (x + 0.0) for name, x in out.items() if name in opt.score}
 
 def flanks(opt):
-    """Nominal bases of context to the left and right."""
+    """Nominal number of context bases to the left and to the right."""
     if opt.anchor is not None:
         return opt.anchor, opt.window - 1 - opt.anchor
     flank = min(1024, (opt.window - 1) // 2) if opt.flank is None else opt.flank
@@ -725,7 +728,7 @@ SETTINGS = {  # the defaults of random, and for sample the values each setting t
     "d_conv": (4, [4, 4, 3, 2]), "expand": (2, [2, 2, 3, 1]), "dt_rank": ("auto", ["auto", "auto", 1, 5]),
     "bias": (False, [False, False, True]), "conv_bias": (True, [True, True, False]),
     "layer": ("Mamba1", ["Mamba1"]), "named": (True, [True, False]),  # named: ssm_cfg says Mamba2
-    "ngroups": (1, [1, 2, 3]), "heads": (2, [1, 2, 3]),  # of Mamba-2: heads of a group, at most
+    "ngroups": (1, [1, 2, 3]), "heads": (2, [1, 2, 3]),  # Mamba-2: maximum number of heads per group
     "num_labels": (0, [0, 0, 0, 1, 2, 5]),               # above 0: a classifier
     "labels_as": ("num_labels", ["num_labels", "id2label", "absent"]),
     "vocab": ("table", ["table", "table", "plant"]),     # the plant vocabulary without a file is implicit in the map
@@ -786,7 +789,7 @@ def make_config(s):
     return cfg
 
 def make_direction2(s, rng):
-    """One Mamba-2, as make_direction makes a Mamba."""
+    """Makes one Mamba-2 direction; see make_direction."""
     D, N, K, E, G, H = s["d_model"], s["d_state"], s["d_conv"], s["expand"] * s["d_model"], s["ngroups"], s["heads"]
     C = E + 2 * G * N
     linear = lambda fan_in, *shape: rng.uniform(-1, 1, shape) * (3 / fan_in) ** 0.5
@@ -891,7 +894,7 @@ def make_checkpoint(folder, s, rng):
     write_tensors(os.path.join(folder, "model.safetensors"), make_tensors(s, rng), s["dtype"])
     write_vocab(folder, s)
     m = Model(folder)  # read back: the weights as rounded, under the names as stored
-    some = rng.integers(0, len(m.vocab), (s["B"], s["L"]))  # any id but the padding of the table
+    some = rng.integers(0, len(m.vocab), (s["B"], s["L"]))  # any id except those of padding rows
     ids = np.where(rng.random(some.shape) < 0.8, m.acgt[rng.integers(0, 4, some.shape)], some)
     out = {"input_ids": ids}
     if s["num_labels"]:
@@ -918,7 +921,7 @@ def random(args):
     return 0
 
 def sample(args):
-    """Every setting runs through its values in a random order of its own, so that all occur, in random company."""
+    """Every setting takes its values in a separate random order, so that all values occur, in random combinations."""
     rng = np.random.default_rng(args.seed)
     columns = {}
     for k, (_, values) in SETTINGS.items():

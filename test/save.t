@@ -1,21 +1,20 @@
 #!/bin/sh
-# save.t - `model convert`: checkpoints that are written, and disks that are full
-# (faults 43, 44, 48).
+# save.t - `model convert`: the written checkpoints, and full disks (faults 43, 44, 48 of doc/faults.md).
 . "${srcdir:-.}/test/lib.sh"
 
 py=$(any_python)
 convert() { "$caduceus" model convert "$@"; }
 files="config.json model.safetensors tokenizer_config.json"
 
-# ---- what is written is the model that was read ----
-# converts NAME MODEL: the written checkpoint is the model that was read.
+# ---- converting does not change the model ----
+# converts NAME MODEL: the written checkpoint gives the same results as the one that was read.
 converts() {
     ok "$1 is converted" convert -m "$2" -o new
     is "$1: the files of a checkpoint" "$(ls -A new | joined)" "$files "
     ok "$1: what was written verifies" "$caduceus" model verify -m new "$2/expected.safetensors"
     "$caduceus" model info -m "$2" | grep -vE '^(dtype|sha256)' >was
     "$caduceus" model info -m new | grep -vE '^(dtype|sha256)' >is
-    same "$1: and is described as before" was is
+    same "$1: model info prints the same" was is
     rm -rf new
 }
 for model in "$data"/*/; do converts "$(basename "$model")" "$model"; done
@@ -25,14 +24,14 @@ if [ -d "$shared/golden" ]; then
     done
 else skip "the large golden checkpoints are converted" "not present"; fi
 
-# ---- a link's target is replaced, also one that is not there yet (60) ----
+# ---- an output that is a symbolic link: its target is replaced or created (60) ----
 mkdir links; ln -s ../elsewhere.safetensors links/model.safetensors
-ok "a dangling link is written through" convert -m "$data/ps" -o links
-is "and stays" "$(readlink links/model.safetensors)$(test -f elsewhere.safetensors && echo ' there')" \
+ok "the target of a dangling link is created" convert -m "$data/ps" -o links
+is "and the link is kept" "$(readlink links/model.safetensors)$(test -f elsewhere.safetensors && echo ' there')" \
     "../elsewhere.safetensors there"
 rm -rf links elsewhere.safetensors
 
-# ---- the files, read by others' rules ----
+# ---- the files, read by independent code ----
 if [ -n "$py" ]; then
     for model in ps cls-ps ps-odd-depth ph-untied plant cls-ph ps-bias; do
         "$py" "$checks/checkpoints.py" published "$data/$model" prefixed
@@ -48,24 +47,24 @@ is "new files follow the umask" "$(stat -c %a plain/new plain/new/* | joined)" "
 chmod 600 plain/new/config.json
 ok "a checkpoint is replaced" convert -m "$data/ps-ssm" -o plain/new/
 is "and keeps its mode" "$(stat -c %a plain/new/* | joined)" "600 640 640 "
-ok "it is the other model" "$caduceus" model verify -m plain/new "$data/ps-ssm/expected.safetensors"
+ok "it holds the other model" "$caduceus" model verify -m plain/new "$data/ps-ssm/expected.safetensors"
 cksum plain/new/* >before
-error "onto itself" 'is also an input' convert -m plain/new -o plain/new
+error "onto the model itself" 'is also an input' convert -m plain/new -o plain/new
 ln -s new plain/link
-error "onto itself, by another name" 'is also an input' convert -m plain/new/model.safetensors -o plain/link
-error "a folder in no folder" 'no/new: cannot write there: No such file' convert -m "$data/ps" -o no/new
-error "a file in its place" 'before: is there and is not a folder' convert -m "$data/ps" -o before
+error "onto the model itself, by another name" 'is also an input' convert -m plain/new/model.safetensors -o plain/link
+error "a folder whose parent does not exist" 'no/new: cannot write there: No such file' convert -m "$data/ps" -o no/new
+error "a file with the name of the folder" 'before: is there and is not a folder' convert -m "$data/ps" -o before
 error "no folder" '-o: give the folder' convert -m "$data/ps"
 error "an empty name" 'cannot write there' convert -m "$data/ps" -o ''
-error "a model that is not there" 'gone' convert -m gone -o other
-is "leaves no folder" "$(ls -d other 2>&1 | grep -c 'No such')" 1
-error "-o belongs to convert" 'no such option' "$caduceus" model info -m "$data/ps" -o new
+error "a missing model" 'gone' convert -m gone -o other
+is "no folder is left" "$(ls -d other 2>&1 | grep -c 'No such')" 1
+error "-o is an option of convert only" 'no such option' "$caduceus" model info -m "$data/ps" -o new
 echo '{}' >plain/new/tokenizer.json
 error "a folder with another model's tokenizer" 'tokenizer.json: belongs to another model' \
     convert -m "$data/ps" -o plain/new
 rm plain/new/tokenizer.json
 cksum plain/new/* >after
-same "after all that the folder is as it was" before after
+same "the folder is unchanged after all errors" before after
 if bound; then
     mkdir shut && chmod 500 shut
     error "a folder that is read-only" 'cannot write there' $as "$caduceus" model convert -m "$data/ps" -o shut
@@ -84,21 +83,21 @@ if [ -z "$why" ]; then
             old $files
             error "disk full after $n bytes" 'out/[A-Za-z_.]*: write failed: No space left' \
                 failing_disk AFTER="$n" convert -m "$data/ps" -o out
-            intact "the old checkpoint stays"
-            error "the same without one" 'fresh/[A-Za-z_.]*: write failed: No space left' \
+            intact "the old checkpoint is unchanged"
+            error "the same without an old checkpoint" 'fresh/[A-Za-z_.]*: write failed: No space left' \
                 failing_disk AFTER="$n" convert -m "$data/ps" -o fresh
-            is "and no folder" "$(ls -d fresh 2>&1 | grep -c 'No such')" 1
+            is "and there is no folder" "$(ls -d fresh 2>&1 | grep -c 'No such')" 1
         done
         for when in FSYNC CLOSE; do
             old $files
             error "$when fails" 'out/[A-Za-z_.]*: write failed: (No space left|Input/output error)' \
                 failing_disk $when=1 convert -m "$data/ps" -o out
-            intact "the old checkpoint stays"
+            intact "the old checkpoint is unchanged"
         done
         old $files
         ok "a disk that is just large enough" failing_disk AFTER="$all" convert -m "$data/ps" -o out
-        for f in $files; do same "$f is whole" out/$f whole/$f; done
-        is "and nothing else is there" "$(ls -A out | joined)" "$files "
+        for f in $files; do same "$f is complete" out/$f whole/$f; done
+        is "and there are no other files" "$(ls -A out | joined)" "$files "
     done
 else skip "disk full" "$why"; fi
 

@@ -1,17 +1,17 @@
 #!/bin/sh
-# style.t - how the tree is written: C as clang-format has it, lines of at most 120 columns in scripts and tests, and
-# no Python program inside a shell test.
+# style.t - the style of the source: C is formatted by clang-format, lines of scripts and tests have at most 120
+# columns, and no shell test contains a Python program.
 . "${srcdir:-.}/test/lib.sh"
 cd "$srcdir" || exit 1
 
-# wide FILE...: places of lines above 120 columns.
+# wide FILE...: prints the position of each line of more than 120 columns.
 wide() { awk 'length > 120 { print FILENAME ":" FNR }' "$@"; }
 is "no line of a shell test is wider" "$(wide test/*.t test/*.sh)" ""
-is "nor of another program of the tests" \
+is "no line of another test program is wider" \
     "$(wide test/*.py test/check/* test/interop/* test/gpu-check test/make-fixtures)" ""
 scripts=$(find bench contrib -type f ! -name '*.c' ! -name '*.o' ! -name '*.tsv' | grep -vE '/\.|/products$')
 # shellcheck disable=SC2086
-is "nor of another script" "$(wide $scripts quickstart .ci/run)" ""
+is "no line of another script is wider" "$(wide $scripts quickstart .ci/run)" ""
 
 # A test may ask whether a module is installed: -c 'import NAME'.
 python='(python3?"?|"\$(py|python)") (-( |$)|.*<<)|"\$(py|python)" -c|python3 -c'

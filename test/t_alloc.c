@@ -1,5 +1,5 @@
-/* t_alloc.c - makes the n-th allocation fail, for every n: each call must report CAD_ENOMEM and leak nothing. It is
- * linked with --wrap for the allocators. SPDX-License-Identifier: MIT
+/* t_alloc.c - tests that every function reports CAD_ENOMEM and leaks nothing if its n-th allocation fails, for
+ * every n. Linked with --wrap, which replaces the allocators. SPDX-License-Identifier: MIT
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "caduceus.h"
 #include "tap.h"
 
-/* number of allocations until one fails, -1: none fails; allocations that are not yet freed */
+/* countdown: number of allocations that succeed before one fails; -1: none fails. live: allocations not yet freed. */
 static long countdown = -1, live;
 
 void *__real_malloc(size_t n);
@@ -110,7 +110,7 @@ static const char *const CACHE[] = { "models--lab--dna/snapshots/abc",
                                      "models--lab--dna/refs",
                                      "models--lab--dna" };
 enum { NCACHE = sizeof CACHE / sizeof *CACHE };
-/* Makes that cache in dir; its snapshot is a link to path. */
+/* Creates the cache CACHE in dir; its snapshot is a symbolic link to path. */
 static void make_cache(const char *dir, const char *path)
 {
     char at[4096], *whole = realpath(path, NULL);
@@ -181,7 +181,7 @@ static int train(const char *dir, cad_error_t *err)
     return rc;
 }
 
-/* Makes each allocation of `call` fail in turn. least: minimum number of allocations to expect. */
+/* Runs `call` many times; in run n its n-th allocation fails. least: minimum number of allocations to expect. */
 static void fail_each(const char *what, int (*call)(const char *, cad_error_t *), const char *path, long least)
 {
     long n, leaks = 0, wrong = 0, silent = 0;

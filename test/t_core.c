@@ -79,7 +79,7 @@ static bool tiles_partition(const tiling_t *t, interval_t r, int64_t length)
     return at == r.end;
 }
 
-/* True if the tiles of a mirrored region are the mirrored tiles of the region. */
+/* Returns true if mirroring a region mirrors its tiles. */
 static bool tiles_mirror(const tiling_t *t, interval_t r, int64_t length)
 {
     interval_t other = { length - r.end, length - r.beg };
@@ -316,7 +316,7 @@ static void test_head_kept(const char *srcdir)
                 "a classifier's head is read"))
         return;
     n = m->labels * m->cfg.d_model;
-    /* changes score.weight, as a trainer does */
+    /* change score.weight, as a trainer does */
     for (int64_t i = 0; i < n; i++) m->param[m->score - m->param + i] += 1;
     head.pool = head.pool == CAD_POOL_MAX ? CAD_POOL_MEAN : CAD_POOL_MAX;
     tap_ok(cad_head_write(&head, m, NULL) == 0 && classify_one(ctx, after) &&
@@ -439,7 +439,7 @@ static void test_schedule(void)
 
 enum { PASSES = 7, LONGEST = 2100 };
 
-typedef struct { /* the results of a masking pass: all of them, and those that a second run asks for */
+typedef struct { /* results of a masking pass: run 0 computes all of them, run 1 only those that are asked for */
     uint8_t tok[LONGEST];
     float logits[2][LONGEST * WIDEST], hidden[2][LONGEST * WIDEST];
     int64_t pos[LONGEST];
@@ -463,7 +463,7 @@ static void ask_all(const cad_model_t *m, cad_pass_t *p, answer_t *r, int64_t le
                         .pooled = { r->hidden[0], r->hidden[1] } };
 }
 
-/* Asks for some of the results: the logits of one row or of every eighth row of a range, a pooled range, or both. */
+/* Asks pass p for some of the results: logits of one row or of every eighth row of a range, a pooled range, or both. */
 static void ask_some(cad_pass_t *p, answer_t *r)
 {
     int64_t how = tap_draw(4), step = how ? 8 : LONGEST, beg = tap_draw(p->len), end = beg + 1 + tap_draw(p->len - beg);
@@ -477,7 +477,7 @@ static void ask_some(cad_pass_t *p, answer_t *r)
     }
 }
 
-/* True if the results that were asked for equal those of the run that computed all rows. */
+/* Returns true if the results that were asked for equal those of the run that computed all rows. */
 static bool same_rows(const cad_pass_t *p, const answer_t *r, int64_t D, int64_t V)
 {
     for (int s = 0; s < 2; s++) {

@@ -18,7 +18,7 @@ typedef struct {
     int64_t chosen, hidden, other, kept, strange, untouched;
 } tally_of_masks_t;
 
-/* Counts what cad_mask did. In this vocabulary PAD is 4 and MASK is 3, and there are 12 tokens. */
+/* Counts the tokens that cad_mask changed, by kind of change. The vocabulary has 12 tokens; PAD is 4, MASK is 3. */
 static tally_of_masks_t count_masks(const uint8_t *tok, const uint8_t *masked, const float *weight)
 {
     tally_of_masks_t t = { 0 };
@@ -107,7 +107,7 @@ typedef struct {
     int seen[CONTIGS][1001], windows, twice, foreign;
 } cover_t;
 
-/* Finds which bases are covered by n windows of a run, from number `from` onwards. */
+/* Finds which bases are covered by windows from to from+n-1 of a run. */
 static cover_t cover(const corpus_t *c, char genome[CONTIGS][1001], int64_t from, int64_t n, int *tiled)
 {
     static int begins[CONTIGS][1001];

@@ -123,7 +123,7 @@ static mamba2_t mamba2_of(const net_t *net, int layer, int dir)
     return t;
 }
 
-/* y = norm(y silu(gate)), group by group. */
+/* Sets y = norm(y silu(gate)), with the mean square computed separately for each group. */
 static void gated_norm(const mamba2_t *t, const double *gate)
 {
     int64_t width = t->z->I / t->z->G;
@@ -137,7 +137,7 @@ static void gated_norm(const mamba2_t *t, const double *gate)
     }
 }
 
-/* Advances the state by one row and computes y. steps (H): r of the row. */
+/* Advances the state by one row and computes y. steps (H): the row's time steps before bias and softplus. */
 static void recur(const mamba2_t *t, const double *steps)
 {
     int64_t I = t->z->I, N = t->z->N, G = t->z->G;
@@ -349,7 +349,7 @@ static void free_examples(cad_example_t *ex, int n)
 
 static const char *device = "cpu", *precision; /* the device and precision that compute the gradients */
 
-/* Computes all gradients, grad (m->total), in the parameters' layout; returns the loss. */
+/* Writes the gradients of all parameters to grad (m->total), laid out as the parameters are. Returns the loss. */
 static double gradients(const case_t *c, cad_model_t *m, const cad_example_t *ex, int n, int threads, int recompute,
                         float *grad)
 {
@@ -401,7 +401,7 @@ static double mismatch(const case_t *c, cad_model_t *m, const cad_example_t *ex,
     return fabs((f[1] - f[0]) / (2 * h) - want) / size;
 }
 
-/* much: the allowed error, as a multiple of that for float32. */
+/* much: the allowed error divided by the error that is allowed for float32 */
 static void check_case(const case_t *c, const char *isa, double much)
 {
     cad_model_t *m = model_of(c);
@@ -428,7 +428,7 @@ static void check_case(const case_t *c, const char *isa, double much)
     }
     tap_ok(worst < 2e-5 * much, "%s, %s: every tensor's gradient, at worst %.2g of %s", isa, c->name, worst, name);
     for (int k = 0; k < (strcmp(device, "cpu") ? 1 : 3);
-         k++) { /* a GPU uses no host threads and always recomputes layers, so it is tested once */
+         k++) { /* a GPU uses no host threads and always recomputes layers, so one setting is enough */
         gradients(c, m, ex, n, k == 0 ? 1 : k == 1 ? 3 : 7, k != 1, again);
         same = same && !memcmp(grad, again, (size_t)m->total * sizeof *grad);
     }
@@ -505,7 +505,7 @@ static const case_t CASES[] = {
       { 9, 31 } },
 };
 
-/* Cases whose rows or states the CPU computes in parts: tiles of 128 rows, packs of 4096, pairs of states. */
+/* Cases that the CPU computes in several parts: tiles of 128 rows, packs of 4096 rows, pairs of states. */
 static const case_t TILES[] = {
     { "PS, beside a tile's border",
       "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true, \"ssm_cfg\": {\"d_state\": 5}}",
@@ -528,8 +528,8 @@ static const case_t TILES[] = {
 };
 
 #define TWO(rest) "\"ssm_cfg\": {\"layer\": \"Mamba2\", " rest "}}"
-/* Mamba-2: chunks, tiles and packs; groups; states and heads of more than 64. With one head a group, the norm would make
- * the gradient of D almost 0. */
+/* Mamba-2: several chunks, tiles, packs and groups; states and heads larger than 64. Every group has several heads,
+ * because with one head the norm would make the gradient of D almost 0. */
 static const case_t MAMBA2[] = {
     { "Mamba-2 PS",
       "{" SMALL ", \"rcps\": true, " TWO("\"headdim\": 4, \"d_state\": 5"),
@@ -586,8 +586,8 @@ static const case_t MAMBA2[] = {
       { 4300 } },
 };
 
-/* Cases that a GPU computes in parts: pieces of long sequences, thread blocks of channels, groups of states and
- * taps. */
+/* Cases that a GPU computes in several parts: pieces of long sequences, thread blocks of channels, groups of states
+ * and of convolution taps. */
 static const case_t PIECES[] = {
     { "a long sequence among others",
       "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true}",
@@ -649,6 +649,6 @@ int main(int argc, char **argv)
         check_cpu("avx512");
     }
     check_cuda("fp32", 1);
-    check_cuda("bf16", 2e3); /* the same code for another type, so only every third case is tested */
+    check_cuda("bf16", 2e3); /* bf16 runs the same code with another type, so every third case is enough */
     return tap_finish();
 }

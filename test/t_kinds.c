@@ -11,7 +11,7 @@
 #include "measure/measure.h"
 #include "tap.h"
 
-#define LENGTH 157 /* more than one tile, and not a multiple of a tile's rows */
+#define LENGTH 157 /* more than one tile of rows, and not a multiple of the tile size */
 
 typedef struct {
     const char *name, *kinds, *switches;
@@ -140,7 +140,7 @@ static void check_gradients(cad_model_t *m, const char *device, int threads, int
         const cad_tensor_t *x = &m->tensor[i];
         double along = 0, want;
         cad_trainer_gradient(t, x->name, grad);
-        cad_tensor_flip(x, grad); /* converts from the published layout into that of the parameters */
+        cad_tensor_flip(x, grad); /* converts from the published layout to the layout of the parameters */
         for (int64_t k = 0; k < x->count; k++)
             along += (cad_random(5, 0, 0, (uint64_t)k) & 1 ? 1 : -1) * (double)grad[k];
         want = derivative(m, x, tok, labels, 7e-4 / sqrt((double)x->count));

@@ -278,7 +278,8 @@ static void check_shape(const cad_ops_t *ops, const shape_t *s, int64_t tile, co
     drop(&m);
 }
 
-/* True if n rows of the residual, from row `from` in a and from row `to` in b, have the same bits and no NaN. */
+/* Returns true if n rows of the residual have the same bits in lane a (from row `from`) and in lane b (from row `to`),
+ * and no NaN. */
 static bool same_rows(cad_lane_t *a, cad_lane_t *b, const cad_model_t *m, int64_t from, int64_t to, int64_t n)
 {
     float *x = fetch(a, m, CAD_AT_RES, from, n), *y = fetch(b, m, CAD_AT_RES, to, n);
@@ -290,8 +291,8 @@ static bool same_rows(cad_lane_t *a, cad_lane_t *b, const cad_model_t *m, int64_
     return same;
 }
 
-/* Runs the whole encoder: results must not change by a bit with tiles and teams, nor with the other sequences of
- * the batch. */
+/* Tests that the results of the whole encoder have the same bits for any tile size, any team of threads and any other
+ * sequences in the batch. */
 static void check_invariance(const cad_ops_t *ops, const shape_t *s)
 {
     static const int64_t off[] = { 0, 3, 90, 200, 333 }, alone[] = { 0, 110 };
@@ -320,7 +321,7 @@ static void check_invariance(const cad_ops_t *ops, const shape_t *s)
 
 /* ---- rows that are not wanted ---- */
 
-static cad_op_f *const *counted; /* the operations that the counting operations call */
+static cad_op_f *const *counted; /* the real operations, which the counting operations call */
 static int64_t rows_of[CAD_MAMBA_OPS];
 
 #define COUNT(name, op)                                                            \
@@ -370,7 +371,8 @@ static bool same_wanted(cad_lane_t *all, cad_lane_t *part, const cad_model_t *m,
     return same;
 }
 
-/* True if z of row r was computed. A backend that runs all rows at once also computes z of rows that are not wanted. */
+/* Returns true if z of row r was computed. A backend that runs all rows at once computes z of every row, wanted or
+ * not. */
 static bool gated(cad_lane_t *l, const cad_model_t *m, int64_t r)
 {
     float *z = fetch(l, m, CAD_AT_Z, r, 1);
@@ -379,7 +381,7 @@ static bool gated(cad_lane_t *l, const cad_model_t *m, int64_t r)
     return there;
 }
 
-/* With only row 150 of the pack wanted (in the third sequence), checks how many rows each operation runs. */
+/* Asks for row 150 of the pack alone (it is in the third sequence) and checks how many rows each operation runs. */
 static bool one_row(cad_lane_t *l, const cad_model_t *m, const cad_ops_t *counting, const int64_t *off)
 {
     static const cad_rows_t want[] = { { 0, 0 }, { 3, 3 }, { 150, 151 }, { 333, 200 } };
@@ -397,8 +399,8 @@ static bool one_row(cad_lane_t *l, const cad_model_t *m, const cad_ops_t *counti
            (ops->tile == CAD_WHOLE || (!gated(l, m, 149) && !gated(l, m, 151)));
 }
 
-/* Tests that wanted rows have the same bits whether or not other rows are wanted, that no row is read that was not
- * computed, and that no row is computed that is not needed. */
+/* Tests that the bits of a wanted row do not depend on which other rows are wanted, that every row that is read was
+ * computed, and that only needed rows are computed. */
 static void check_wanted(const cad_ops_t *ops, const shape_t *s, kind_t kind)
 {
     static const int64_t off[] = { 0, 3, 90, 200, 333 };
@@ -502,7 +504,7 @@ static void check_cpu(bool half)
     }
 }
 
-/* Tests that the module which the environment names refuses a host whose structs have other sizes. */
+/* Tests that the module $CADUCEUS_CUDA_MODULE refuses a host program whose structs have other sizes. */
 static void check_refusal(void)
 {
     cad_host_t older = CAD_HOST_INIT, other = CAD_HOST_INIT;

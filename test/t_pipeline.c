@@ -1,4 +1,4 @@
-/* t_pipeline.c - tests the pipeline with a function in place of the model: order, batches, overlap, memory, errors.
+/* t_pipeline.c - tests the pipeline: order, batches, overlap, memory, errors. A simple function replaces the model.
  * SPDX-License-Identifier: MIT
  */
 #include <pthread.h>
@@ -23,7 +23,7 @@ typedef struct scene_t {
     /* Events on the calling thread: */
     int put, jobs, taken, sunk, dropped, ticks;
     int most_jobs;        /* maximum number of windows waiting at the same time */
-    int64_t most_waiting; /* maximum of the bytes of waiting items */
+    int64_t most_waiting; /* maximum total size of the waiting items, in bytes */
     int64_t last_id;
     bool strange; /* an event out of order or on the wrong thread */
     /* Events on the computing thread: */
@@ -132,7 +132,7 @@ static int put_window(scene_t *s, int64_t id, int len, cad_error_t *err)
     return pipeline_job(&s->pipe, j, err);
 }
 
-/* Puts in an item with `windows` windows of len tokens. */
+/* Puts an item with `windows` windows of len tokens into the pipeline. */
 static int put(scene_t *s, int windows, int len, cad_error_t *err)
 {
     thing_t *t = calloc(1, sizeof *t);
@@ -147,7 +147,7 @@ static int put(scene_t *s, int windows, int len, cad_error_t *err)
     return rc ? rc : pipeline_done(&s->pipe, err);
 }
 
-/* Puts in n items of 0 to 3 windows of 1 to 9 tokens. */
+/* Puts n items of 0 to 3 windows of 1 to 9 tokens into the pipeline. */
 static int feed(scene_t *s, int n, cad_error_t *err)
 {
     int rc = 0;
@@ -158,7 +158,7 @@ static int feed(scene_t *s, int n, cad_error_t *err)
     return pipeline_end(&s->pipe, rc, err);
 }
 
-/* Puts in n items of one window of one token. */
+/* Puts n items of one window of one token into the pipeline. */
 static int feed_plain(scene_t *s, int n, cad_error_t *err)
 {
     int rc = 0;
@@ -223,7 +223,7 @@ static void test_order(const cad_model_t *m)
     tap_ok(ticked, "a tick follows each item");
 }
 
-/* Tests the sizes of batches: some end by the bytes of their items, others by their tokens. */
+/* Tests the sizes of batches. A batch ends when its items reach a limit of bytes or its windows a limit of tokens. */
 static void test_batches(const cad_model_t *m)
 {
     scene_t *s = &scene;
@@ -245,8 +245,8 @@ static void test_batches(const cad_model_t *m)
     }
 }
 
-/* Makes the computation of batch k wait until the items of batch k + 1 are put in, up to the last of them, which
- * sends that batch. */
+/* Makes the computation of batch k wait until all items of batch k + 1 are in the pipeline. The last of them sends
+ * batch k + 1. */
 static void wait_for_next(scene_t *s, int batch)
 {
     if (batch < 9) await(s, &s->filled, 10 * (batch + 1) + 9);
@@ -280,7 +280,8 @@ static void slow_compute(scene_t *s, int batch)
     sleep_ms(5);
 }
 
-/* Returns the seconds for 40 batches that take 5 ms to read and 5 ms to compute. */
+/* Returns the wall-clock time, in seconds, of 40 batches, each of which takes 5 ms to read and 5 ms to compute.
+ * batches: how many batches may be in the pipeline at a time. */
 static double seconds(const cad_model_t *m, int batches)
 {
     scene_t *s = &scene;
@@ -300,7 +301,7 @@ static double seconds(const cad_model_t *m, int batches)
     return (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
 }
 
-/* For information only: times depend on the load of the machine. */
+/* Prints times for information; tests nothing, as times depend on the load of the machine. */
 static void measure(const cad_model_t *m)
 {
     double one = seconds(m, 1), two = seconds(m, 2);
@@ -323,7 +324,7 @@ static void test_memory(const cad_model_t *m)
     end(s);
     begin(s, m, 0, 1);
     s->item_bytes = 1 << 20;
-    rc = put(s, 1, 1, &err); /* sent at once; the items without windows that follow wait for it */
+    rc = put(s, 1, 1, &err); /* this item is sent at once; the following items, which have no windows, wait for it */
     for (int i = 0; i < 200 && rc == 0; i++) rc = put(s, 0, 0, &err);
     tap_ok(rc == 0 && s->most_waiting <= 34 << 20 && s->most_waiting > 16 << 20,
            "also of items without windows (%d MB)", (int)(s->most_waiting >> 20));
@@ -331,7 +332,7 @@ static void test_memory(const cad_model_t *m)
     end(s);
 }
 
-/* Runs 100 items in batches of 10. Expects this error after `sunk` items were written. */
+/* Runs 100 items in batches of 10 and expects the error `code` with `text` after `sunk` items were written. */
 static void expect_error(scene_t *s, int code, const char *text, int sunk, const char *name)
 {
     cad_error_t err = { "" };
@@ -408,7 +409,7 @@ static void test_counting(const cad_model_t *m)
     for (int n = 1; n <= 2; n++) {
         begin(s, m, n, 10);
         s->pipe.compute = NULL;
-        /* items without windows, because take cannot check results that are not computed */
+        /* these items have no windows, because take could not check results that are not computed */
         for (int i = 0; i < 100; i++) put(s, 0, 0, &err);
         for (int i = 0; i < 100; i++) {
             thing_t *t = calloc(1, sizeof *t);

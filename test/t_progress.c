@@ -40,7 +40,7 @@ static void lines(void)
     text_is("annotate: 25 %", progress_text(&p, &now, 100, 16, b, 200));
     text_is("anno", progress_text(&p, &now, 100, 5, b, 200));
     text_is("annotate: 3 s so far, 0 variants", progress_text(&p, &none, 3, 80, b, 200));
-    now.share = 0.75; /* half of it in 100 seconds, so the other half takes another 100 */
+    now.share = 0.75; /* half of the remaining work took 100 seconds, so the other half takes another 100 seconds */
     strcpy(now.more, "loss 1.2345");
     text_is("pretrain: 75 %, 1 min 40 s left, 2,185 steps, loss 1.2345, 34 k tokens/s",
             progress_text(&begun, &now, 100, 200, b, 200));

@@ -186,7 +186,7 @@ typedef struct {
     int64_t n;
 } moments_t;
 
-/* Returns the moments of the values of all tensors with a role. */
+/* Returns the moments of the values of all tensors that have the role `role`. */
 static moments_t moments(const cad_model_t *m, int role)
 {
     moments_t s = { INFINITY, -INFINITY, 0, 0, 0 };
@@ -278,7 +278,7 @@ static void test_seeds(const cad_model_t *m)
     cad_model_close(other);
 }
 
-/* Tests that a layer's initial values do not depend on which layers are folded. */
+/* Tests that a layer's initial values, in the published layout, do not depend on whether the layer is folded. */
 static void test_published(void)
 {
     cad_model_t *m[2];

@@ -1,8 +1,8 @@
-/* t_torch.c - damaged PyTorch files: each mutation of a good one is an error, or leaves the same weights.
+/* t_torch.c - loads damaged PyTorch files: loading a mutated file must fail or give the same weights.
  *   t_torch          200 mutations of each file
- *   t_torch N        N of each, and figures
- * A mutation of the pickle whose checksum is made right again may give other weights; it must neither crash
- * nor take long. Memory is measured under the address sanitizer.
+ *   t_torch N        N mutations of each file; also prints statistics
+ * If the pickle is mutated and its checksum corrected, other weights are allowed, but no crash and no long run.
+ * The memory in use is measured if the program is built with the address sanitizer.
  * SPDX-License-Identifier: MIT */
 #include <sys/stat.h>
 #include <time.h>
@@ -15,7 +15,7 @@
 #define SEED 17
 static char scratch[64];
 
-/* ---- memory: the sanitizer's runtime calls these, where there is one ---- */
+/* ---- memory: hooks that the address sanitizer calls, in a build that has it ---- */
 
 static size_t now, peak;
 size_t __sanitizer_get_allocated_size(const volatile void *p) __attribute__((weak));
@@ -70,7 +70,8 @@ static uint64_t draw(uint64_t *state, uint64_t below)
     return below ? cad_below(cad_random(SEED, (*state)++, 0, 0), below) : 0;
 }
 
-/* A place in the file: the pickle is at its beginning, the directory at its end. */
+/* Returns a random offset in the file. A quarter of the draws are in the first 4096 bytes, where the pickle is, and a
+ * quarter in the last 4096, where the zip directory is. */
 static size_t place(uint64_t *s, const bytes_t *f)
 {
     size_t part = f->n < 4096 ? f->n : 4096;
@@ -124,7 +125,7 @@ static uint32_t crc32_of(const unsigned char *b, size_t n)
     return ~c;
 }
 
-/* Finds the first member, the pickle: its data, and its record in the directory. */
+/* Finds the pickle, which is the first member of the zip archive: its data (*begin, *n) and its directory record. */
 static bool find_pickle(const bytes_t *f, size_t *begin, size_t *n, size_t *record)
 {
     *begin = 30 + little(f->b + 26, 2) + little(f->b + 28, 2);
@@ -134,7 +135,7 @@ static bool find_pickle(const bytes_t *f, size_t *begin, size_t *n, size_t *reco
     return *record > *begin && *begin + *n < *record;
 }
 
-/* Changes bytes of the pickle and makes its checksum right. */
+/* Changes bytes of the pickle and corrects its checksum. */
 static void mutate_pickle(uint64_t *s, bytes_t *f, size_t begin, size_t n, size_t record)
 {
     for (uint64_t k = 1 + draw(s, 3); k > 0; k--) {
@@ -150,7 +151,7 @@ static void mutate_pickle(uint64_t *s, bytes_t *f, size_t begin, size_t n, size_
 
 typedef struct {
     int errors, same, other, wordless;
-    size_t most; /* bytes of memory above twice the file and the model; 0 if never above */
+    size_t most; /* maximum memory, in bytes, beyond twice the size of file and model; 0 if never more than that */
     double longest;
 } tally_t;
 
@@ -192,7 +193,7 @@ static void report(const char *name, const tally_t *t)
         name, t->errors, t->same, t->other, t->longest, t->most);
 }
 
-#define SLACK (1 << 20) /* buffers, and the tables of libzip, which do not grow with the file */
+#define SLACK (1 << 20) /* for buffers and the tables of libzip, whose sizes do not grow with the file */
 
 static void test_file(const char *name, const bytes_t *f, const cad_model_t *good, int n)
 {
@@ -223,7 +224,7 @@ static void test_file(const char *name, const bytes_t *f, const cad_model_t *goo
     free(copy.b);
 }
 
-/* Copies a file of the model to the scratch folder. */
+/* Copies the file `name` of the model to the scratch folder. */
 static bool carry(const char *dir, const char *name)
 {
     char path[4096];

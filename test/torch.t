@@ -1,6 +1,6 @@
 #!/bin/sh
-# torch.t - weight files as PyTorch writes them: pytorch_model.bin, shards, Lightning's .ckpt; hostile ones.
-# $CADUCEUS_TORCH may name a python3 that has torch; /usr/bin/python3 and python3 are tried.
+# torch.t - weight files in the formats of PyTorch: pytorch_model.bin, shards, .ckpt of Lightning, and hostile files.
+# $CADUCEUS_TORCH may name a Python interpreter that has torch; otherwise /usr/bin/python3 and python3 are tried.
 . "${srcdir:-.}/test/lib.sh"
 torch=$data/torch
 expected=$data/ps/expected.safetensors
@@ -17,26 +17,26 @@ fi
 
 # ---- files of PyTorch 2.13 (test/check/make-torch.py) ----
 ok "a folder with pytorch_model.bin verifies" verify -m "$torch"
-ok "the file itself too" verify -m "$torch/pytorch_model.bin" "$expected"
+ok "so does the file itself" verify -m "$torch/pytorch_model.bin" "$expected"
 cp -r "$torch/sharded" sharded; cp "$torch/config.json" sharded
 ok "shards verify" verify -m sharded "$expected"
-ok "and their index" verify -m sharded/pytorch_model.bin.index.json "$expected"
+ok "so does their index" verify -m sharded/pytorch_model.bin.index.json "$expected"
 rm sharded/pytorch_model-00002-of-00002.bin
 error "a shard that is missing" '00002-of-00002.bin: No such file' info -m sharded
 ok "a .ckpt verifies: parameters, strides, shared storages, prefixes, unknown objects" verify -m "$torch/last.ckpt"
 info -m "$torch" | grep -v sha256 >bin; info -m "$torch/last.ckpt" | grep -v sha256 >ckpt
 same "and is described as the .bin" bin ckpt
-is "as the safetensors" "$(info -m "$data/ps" | grep -v sha256)" "$(cat bin)"
+is "as the model in safetensors" "$(info -m "$data/ps" | grep -v sha256)" "$(cat bin)"
 printf '>a\nACGTNNNNACGTACGT\n' >n.fa
 for model in "$data/ps" "$torch/pytorch_model.bin" "$torch/last.ckpt"; do
     "$caduceus" annotate --quiet -m "$model" n.fa | grep -v '^##' >"scores.$(basename "$model")"
 done
 same "a .bin scores as the safetensors" scores.ps scores.pytorch_model.bin
-same "a .ckpt too" scores.ps scores.last.ckpt
+same "so does a .ckpt" scores.ps scores.last.ckpt
 
-# ---- which file, which configuration ----
+# ---- which weights file and which configuration are used ----
 cp -r "$data/ps" both; echo junk >both/pytorch_model.bin
-ok "model.safetensors goes before pytorch_model.bin" verify -m both
+ok "model.safetensors takes precedence over pytorch_model.bin" verify -m both
 mkdir -p run/checkpoints; cp "$torch/last.ckpt" run/checkpoints
 error "a .ckpt without a configuration" \
     'checkpoints/config.json: No such file.* model_config.json, beside them .a .ckpt: or one folder above' \
@@ -47,12 +47,12 @@ ok "a .ckpt finds config.json one folder above" verify -m run/checkpoints/last.c
 ok "and the model_config.json of a trainer" verify -m run/checkpoints/last.ckpt "$expected"
 cp run/model_config.json run/checkpoints
 (cd run/checkpoints && "$caduceus" model verify -m last.ckpt "$expected") >.out 2>.err
-is "or beside it, by its bare name" $? 0
+is "or beside it, if the file is named without a folder" $? 0
 echo '{"configuration": {}}' >run/checkpoints/model_config.json
-error "a model_config.json without the object" 'model_config.json: has no object "config"' \
+error "a model_config.json without the object config" 'model_config.json: has no object "config"' \
     info -m run/checkpoints/last.ckpt
 
-# ---- hostile and damaged ones ----
+# ---- hostile and damaged files ----
 if [ -n "$py" ]; then
     mkdir bad
     ok "hostile files are made" "$py" "$checks/make-bad-torch.py" "$data/ps" bad
@@ -77,7 +77,7 @@ while [ $n -lt "$size" ]; do
 done
 is "cut at any length it is an error in one line" "$wrong" ""
 
-# ---- PyTorch itself, from every golden checkpoint ----
+# ---- files that PyTorch itself writes from every golden checkpoint ----
 with_torch() {
     for p in "$CADUCEUS_TORCH" /usr/bin/python3 python3; do
         [ -n "$p" ] && "$p" -c 'import torch' 2>/dev/null && { echo "$p"; return; }

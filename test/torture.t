@@ -1,5 +1,5 @@
 #!/bin/sh
-# torture.t - some of the faults of test/check/torture.py in every command; `make check-deep` tries all of them.
+# torture.t - injects some of the faults of test/check/torture.py into every command; `make check-deep` injects all.
 . "${srcdir:-.}/test/lib.sh"
 
 py=$(any_python)
@@ -7,7 +7,8 @@ why=$(no_preload "$full")
 if [ -z "$py" ] || [ "$why" ]; then
     skip "faults in every command" "${why:-no python3}"; finish; exit
 fi
-# faults NAME ARGUMENT...: all of these faults pass.
+# faults NAME ARGUMENT...: runs torture.py, which injects the faults that ARGUMENT selects. Passes if the commands
+# handle all of them.
 faults() {
     local name=$1; shift
     if "$py" "$checks/torture.py" "$@" "$builddir" "$srcdir" >.out 2>.err && grep -q 'passed$' .out; then pass "$name"

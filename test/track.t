@@ -1,6 +1,5 @@
 #!/bin/sh
-# track.t - per-base tracks: every value, bigWig and bedGraph, and their faults
-# (19-26, 43-48).
+# track.t - caduceus track: every value, the formats bigWig and bedGraph, and faults (19-26, 43-48 of doc/faults.md).
 . "${srcdir:-.}/test/lib.sh"
 
 py=$(python)
@@ -10,14 +9,16 @@ tracked() { "$caduceus" track --quiet -m "$@"; }
 has_bigwig=
 [ "$py" ] && "$py" "$checks/bigwig.py" usable 2>/dev/null && has_bigwig=y
 
-# Contigs that are not in alphabetical order; with N, soft-masked bases and other letters; of one base; of N alone.
+# The contigs are not in alphabetical order. One has N, soft-masked bases and other letters, one is a single base, and
+# one is all N.
 { contig chrZ 700 1; echo ">chr10"; echo "$(bases 90 2)NNNN$(bases 100 3)nR$(bases 60 4 | tr ACGT acgt)$(bases 31 5)"
   echo ">chr2"; echo C; echo ">gap"; bases 200 6 | sed 's/./N/g'; contig chr1 48 7; } >ref.fa
 printf 'chrZ\t10\t20\nchrZ\t15\t60\nchrZ\t130\t131\nchr10\t80\t200\nchr1\t0\t48\n' >some.bed
 
 # ---- values ----
 ok "bedGraph" run -o t.bedGraph
-# against NAME GRAPHS DECIMALS MASK SCORES SOFT [MODEL [CONTIGS]]: every value is that of the float64 model.
+# against NAME GRAPHS DECIMALS MASK SCORES SOFT [MODEL [CONTIGS]]: every value agrees with the float64 model. For the
+# arguments see track.py.
 against() { check "$1" track.py "$2" "$3" "$4" "$5" "$6" "${7:-$model}" $8; }
 if [ "$py" ]; then
     against "every base is that of the float64 model" t.bedGraph 3 stride:8 pll all
@@ -41,7 +42,7 @@ is "N, and what is read as N, is absent" "$(rows t.bedGraph | awk '
     $1 == "gap" || ($1 == "chr10" && $3 > 90 && $2 < 94) || ($1 == "chr10" && $3 > 194 && $2 < 196)' | lines)" 0
 is "a contig of one base has one value" "$(rows t.bedGraph | awk '$1 == "chr2" { print $2, $3 }')" "0 1"
 
-# ---- the value of a base depends on nothing else ----
+# ---- the value of a base does not depend on which other bases are written ----
 each_base() { rows "$1" | awk '{ for (i = $2; i < $3; i++) print $1 "\t" i "\t" $4 }'; }
 each_base t.bedGraph >all
 run --decimals 6 --score pll,ppl -O bedGraph -o x
@@ -62,7 +63,7 @@ is "a region of one base" "$(cat got)" "$(awk '$1 == "chrZ" && $2 == 332 { print
 for n in 1 2 5; do run -@ $n -o n.bedGraph; same "bedGraph with -@ $n" t.bedGraph n.bedGraph; done
 run -o a.bw; for n in 1 3; do run -@ $n -o n.bw; same "bigWig with -@ $n" a.bw n.bw; done
 run >std; same "standard output is bedGraph" t.bedGraph std
-LC_ALL=de_DE.UTF-8 run >std; same "whatever the locale" t.bedGraph std
+LC_ALL=de_DE.UTF-8 run >std; same "the locale does not change the output" t.bedGraph std
 
 # ---- bedGraph.gz ----
 run -o z.bedGraph.gz
@@ -70,20 +71,20 @@ gzip -dc z.bedGraph.gz >z; same ".bedGraph.gz holds the same" t.bedGraph z
 ok "with an index" test -s z.bedGraph.gz.tbi
 if command -v tabix >/dev/null; then
     tabix z.bedGraph.gz chr10:81-200 >got; rows t.bedGraph | awk '$1 == "chr10" && $2 < 200 && $3 > 80' >want
-    same "that tabix reads" want got
-else skip "that tabix reads" "no tabix"; fi
+    same "which tabix reads" want got
+else skip "which tabix reads" "no tabix"; fi
 
 # ---- bigWig ----
 run -O bw >b.bw; same "-O bw to standard output" a.bw b.bw
 mkfifo fifo; cat fifo >got.bw & run -O bw -o fifo; is "to a FIFO" $? 0; wait; same "the same bytes" a.bw got.bw
-ok ".json lies beside" test -s a.bw.json
+ok ".json is beside" test -s a.bw.json
 like ".json names the track" '"track": "pll"' a.bw.json
-is "and no FIFO's" "$(ls fifo.json 2>/dev/null)" ""
+is "and no .json is written for a FIFO" "$(ls fifo.json 2>/dev/null)" ""
 run --score pll,pA -o p; same "several scores: PREFIX.SCORE.bw" a.bw p.pll.bw
-ok "each with its .json" test -s p.pA.bw.json
+ok "each has its .json" test -s p.pA.bw.json
 if [ "$has_bigwig" ]; then
     bw() { check "$1" bigwig.py whole "$2" "$3" "${4:-ref.fa}".fai; }
-    # both NAME OPTION...: a bigWig and a bedGraph with these options hold the same values.
+    # both NAME OPTION...: with these options a bigWig and a bedGraph have the same values.
     both() {
         local name=$1; shift
         for f in bw bedGraph; do run "$@" -o both.$f; done
@@ -116,7 +117,7 @@ if [ "$has_bigwig" ]; then
     printf 'long\t20000\n' >runs.fai
     for f in runs.bw runs.bedGraph; do tracked "$data/ph" --mask none --window 1024 -T runs.fa -o $f; done
     bw "more blocks than one node of the index holds" runs.bw runs.bedGraph runs
-    check "they are" bigwig.py deep runs.bw
+    check "the values are correct" bigwig.py deep runs.bw
     contig million 1000000 10 >million.fa
     for f in million.bw million.bedGraph; do
         tracked "$data/ph" --mask none --window 1024 --decimals 6 -T million.fa -o $f
@@ -136,14 +137,14 @@ error "an unknown score" 'score' T --score foo
 error "no score" 'nothing to do' T --score none
 error "several tracks to standard output" 'several tracks need -o' T --score pll,ic
 error "an unknown format" 'expected bw' T -O wig
-error "an argument" 'no such argument' T in.bed
+error "an argument that is not an option" 'no such argument' T in.bed
 error "-@ abc" 'whole number' T -@ abc
 error "--decimals 7" 'whole number' T --decimals 7
 error "a contig that is not there" 'no contig "Z".*chrZ' T -r Z:1-9 -o out/x.bw
 printf 'Z\t1\t9\n' >miss.bed
 error "a contig that is not there, in a BED" 'Z.*chrZ' T -L miss.bed -o out/x.bw
 printf 'chrZ\t9\t4\n' >turn.bed
-error "a BED that ends before it begins" 'turn.bed:1' T -L turn.bed -o out/x.bw
+error "a BED row that ends before it begins" 'turn.bed:1' T -L turn.bed -o out/x.bw
 is "nothing is left" "$(ls -A out)" ""
 error "the reference as output" 'also an input' T -o ref.fa
 error "its index as output" 'also an input|named for two' T -o ref.fa.fai
@@ -165,11 +166,11 @@ error "a full device" 'No space left' T -O bw -o /dev/full
 error "a full device for bedGraph" 'No space left' T -o /dev/full -O bedGraph
 why=$(no_preload "$full")
 if [ -z "$why" ]; then
-    # on_disk NAME REGEX FAULT FILE: a disk with this fault gives an error, and the old files stay.
+    # on_disk NAME REGEX FAULT FILE: a run on a disk with this fault stops with an error and leaves the old files.
     on_disk() {
         old $olds
         error "$1" "$2" failing_disk "$3" T -o "out/$4"
-        intact "the old files stay"
+        intact "the old files are unchanged"
     }
     size=$(($(wc -c <a.bw))) gz=$(($(wc -c <z.bedGraph.gz)))
     for n in 0 1 500 $((size / 2)) $((size - 1)); do
@@ -185,13 +186,13 @@ else skip "disk full" "$why"; fi
 old $olds
 (trap '' XFSZ; ulimit -f 2; T --score pll -o out/o.bw) >.out 2>.err; is "a file size limit is an error" $? 1
 like "that says so" 'File too large' .err
-intact "the old files stay"
+intact "the old files are unchanged"
 old $olds
 contig long 400000 9 >long.fa
 "$caduceus" track --quiet -m "$model" --window 16384 --mask each -T long.fa -o out/o.bw 2>/dev/null & pid=$!
 await 1 out
-kill -TERM $pid 2>/dev/null; wait $pid; is "killed" $? 143
-intact "the old files stay"
+kill -TERM $pid 2>/dev/null; wait $pid; is "a killed run" $? 143
+intact "the old files are unchanged"
 
 # ---- a folder that is read-only (24, 48) ----
 if bound; then
@@ -200,9 +201,9 @@ if bound; then
         $as "$caduceus" track --quiet --window 96 -m "$dir/none" -T ref.fa -o shut/x.bw
     $as "$caduceus" track --quiet --window 96 -m "$model" -T shut/ref.fa -O bedGraph >got 2>err
     is "a reference without index in one" $? 0
-    rows got >got.rows; rows t.bedGraph >want; same "is read" want got.rows
+    rows got >got.rows; rows t.bedGraph >want; same "can be used" want got.rows
 else skip "a read-only folder" "root cannot give up its rights"; fi
-# ---- annotate --grid: a row is the mean of the track ----
+# ---- annotate --grid: the score of a row is the mean of the track over the row ----
 { contig g1 900 21; contig g2 77 22; } | awk 'NR == 4 { gsub(/A/, "N") } { print }' >grid.fa
 printf 'g1\t0\t900\ng1\t100\t101\ng1\t63\t65\ng1\t250\t777\ng2\t10\t77\ng1\t30\t31\n' >grid.bed
 for mask in stride:8 each none; do
@@ -217,52 +218,54 @@ for mask in stride:8 each none; do
 done
 error "--grid fits regions only" 'grid' "$caduceus" annotate -m "$data/ps" --grid grid.fa
 
-# ---- a hub ----
+# ---- a track hub ----
 { contig 1 300 31; contig MT 90 32; } >hub.fa
 hub() { "$caduceus" track --quiet -m "$data/ps" -T hub.fa --window 64 "$@"; }
 ok "a track hub" hub --hub hub --genome hg19 --email me@example.org
-in_hub() { for f; do echo "./hg19/$f"; done; } # FILE...
+in_hub() { for f; do echo "./hg19/$f"; done; } # FILE...: prints the paths of these files in the hub
 {   echo ./genomes.txt
     in_hub A.bw C.bw G.bw T.bw chromAlias.txt igv.json igv_session.xml logo_ref.bw pll.bw trackDb.txt
     echo ./hub.txt; } >hub.files
 agree "its files" 'cat hub.files' "cd hub && find . -name '*.txt' -o -name '*.bw' -o -name 'igv*' | sort; cd .."
 urls() { sed -n 's/^ *bigDataUrl //p' hub/hg19/trackDb.txt; }
 is "every bigDataUrl is there, relative" "$(urls | while read -r f; do [ -s "hub/hg19/$f" ] || echo "$f"; done)" ""
-like "the logo" '^logo on$' hub/hg19/trackDb.txt; like "stacked" '^aggregate stacked$' hub/hg19/trackDb.txt
+like "the logo" '^logo on$' hub/hg19/trackDb.txt; like "the logo is stacked" '^aggregate stacked$' hub/hg19/trackDb.txt
 like "names of UCSC" '^chrM	MT$' hub/hg19/chromAlias.txt
-like "genomes.txt knows them" '^chromAlias hg19/chromAlias.txt$' hub/genomes.txt
+like "genomes.txt refers to them" '^chromAlias hg19/chromAlias.txt$' hub/genomes.txt
 hub --score pll,logo -o all; for b in A C G T; do same "its $b is the logo's" all.logo.$b.bw hub/hg19/$b.bw; done
 ok "igv.json is JSON" perl -MJSON::PP -e 'local $/; open F, "hub/hg19/igv.json"; my $j = decode_json(<F>);
     my $logo = grep { ($_->{graphType} // "") eq "dynseq" && -s "hub/hg19/$_->{url}" } @{$j->{tracks}};
     die unless $j->{genome} eq "hg19" && $logo'
 check "igv_session.xml names them" session.py hub/hg19 hg19 pll logo_ref
 hub --hub every --genome hg19 --email x --mask none --score pll,entropy,ic,ppl,logo,logo_ref,pA,pC,pG,pT
-check "all scores too" session.py every/hg19 hg19 pll_unmasked entropy_unmasked ic_unmasked ppl_unmasked \
+check "the same for all scores" session.py every/hg19 hg19 pll_unmasked entropy_unmasked ic_unmasked ppl_unmasked \
     logo_ref_unmasked pA_unmasked pC_unmasked pG_unmasked pT_unmasked
 sed 's/^>1$/>chr1/; s/^>MT$/>chrM/' hub.fa >ucsc.fa
 tracked "$data/ps" -T ucsc.fa --window 64 --hub ucsc --genome hg19 --email me@example.org
-is "no alias where names are UCSC's" "$(ls ucsc/hg19/chromAlias.txt 2>/dev/null; grep chromAlias ucsc/genomes.txt)" ""
+is "no chromAlias.txt if the names are those of UCSC" \
+    "$(ls ucsc/hg19/chromAlias.txt 2>/dev/null; grep chromAlias ucsc/genomes.txt)" ""
 for a in "--hub h" "--hub h --genome hg19" "--hub h --genome a/b --email x" "--hub h --genome a&b --email x" \
     "--hub h --genome hg19 --email x -o y.bw" "--hub h --genome hg19 --email x --shard 1/2" "--genome hg19"; do
     # shellcheck disable=SC2086
     error "$a" 'track: --' hub $a
 done
-is "nothing is made then" "$(ls -d h 2>/dev/null)" ""
+is "and no folder is created" "$(ls -d h 2>/dev/null)" ""
 for a in "--hub h" "--hub hub"; do
     # shellcheck disable=SC2086
     error "$a fails" 'no contig "Z"' hub $a --genome hg20 --email x -r Z
 done
-is "and leaves no folder of its own" "$(ls -d h hub/hg20 2>/dev/null; find hub -name hub.txt)" "hub/hub.txt"
-error "a hub where a file is" 'hub.txt: cannot write' hub --hub hub/hub.txt --genome hg19 --email x
+is "and the folder is removed" "$(ls -d h hub/hg20 2>/dev/null; find hub -name hub.txt)" "hub/hub.txt"
+error "a file with the name of the hub's folder" 'hub.txt: cannot write' hub --hub hub/hub.txt --genome hg19 --email x
 
-# ---- other names of contigs; what a BED of regions may say ----
+# ---- aliases of contigs; BED files of regions ----
 printf 'chrZ\tZ\n' >alias; run -r chrZ:1-100 -o want.bedGraph
 prints "-r by another name" want.bedGraph run --chr-alias alias -r Z:1-100
 row 'Z 0 100' >alias.bed; prints "-L by another name" want.bedGraph run --chr-alias alias -L alias.bed
 row 'chrZ 0 100' 'chrZ 700 700' >end.bed
 prints "an empty row at the end of a contig" want.bedGraph run -L end.bed
 row 'chrZ 0 9' 'chr9 0 9' >gone.bed
-error "a row of a contig that is not there" 'gone.bed:2: contig "chr9" is not in ref.fa' run -L gone.bed -o x.bw
+error "a row of a contig that is not in the reference" \
+    'gone.bed:2: contig "chr9" is not in ref.fa' run -L gone.bed -o x.bw
 printf '# x\nchrZ\t900\t950\n' >past.bed
 error "a row past the end" 'past.bed:2: begins past the end of chrZ .700 bases.' run -L past.bed -o x.bw
 for o in "--chr-alias alias -O bedGraph -o alias" "-L y.bw.json -o y.bw" "-L y.bedGraph.gz.tbi -o y.bedGraph.gz"; do
@@ -271,13 +274,13 @@ for o in "--chr-alias alias -O bedGraph -o alias" "-L y.bw.json -o y.bw" "-L y.b
     error "an output over an input: $o" 'is also an input' run $o
 done
 
-# ---- the page's picture, as it stands there ----
+# ---- the gnuplot command of the man page, run without changes ----
 name="gnuplot draws a track"
 if command -v gnuplot >/dev/null; then
     sed -n '/gnuplot \\-e/p' "$srcdir/doc/caduceus-track.1" | sed 's/\\-/-/g' >draw.sh
     run -r chrZ --score ic -O bedGraph -o ic.bedGraph
     ok "$name" sh draw.sh <ic.bedGraph
-    ok "as a PNG" test "$(head -c 4 ic.png | tail -c 3)" = PNG
+    ok "as PNG" test "$(head -c 4 ic.png | tail -c 3)" = PNG
 else skip "$name" "no gnuplot"; fi
 
 finish

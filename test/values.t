@@ -1,17 +1,19 @@
 #!/bin/sh
-# values.t - nothing is altered in silence: a value that htslib cannot keep is refused, or named and counted.
+# values.t - no value is changed without a message. A value that htslib cannot store is an error, or a warning names it
+# and a summary counts such values.
 #
-# Siblings tried: VCF numbers in other notations, with blanks, beyond float32 and float64, of more than six digits,
-# empty ones, lists of another length; keys named twice; SAM fields and tags of every type with text, blanks, hex,
-# signs, too large, too many letters; letters of SEQ; the tag CG; every operation of a CIGAR in CRAM, twice in a row,
-# of no length, past the contig's end; unaligned and unpaired reads in CRAM.
+# Tested: VCF numbers in other notations, with blanks, beyond float32 and float64, with more than six digits, empty, in
+# lists of a wrong length; repeated keys; SAM fields and tags of every type that hold text, blanks, hexadecimal numbers,
+# signs, values that are too large, too many letters; letters of SEQ; the tag CG; in CRAM, every CIGAR operation, also
+# twice in a row, with length 0 and past the end of the contig, and unaligned and unpaired reads.
 . "${srcdir:-.}/test/lib.sh"
 
 { contig one 900 3; contig two 800 4; } >ref.fa
 seq=$(grep -v '>' ref.fa | tr -d '\n')
 at() { echo "$seq" | cut -c "$1"; }
 annotate() { "$caduceus" annotate -m "$data/ps" --window 64 -T ref.fa --score n "$@"; }
-# counts FILE: the closing summary's numbers, "0 0 0 0" without one: values, rounded, letters, CRAM.
+# counts FILE: prints the four numbers of the closing summary: lost values, rounded numbers, reads with changed letters,
+# reads changed by CRAM. Without a summary prints "0 0 0 0".
 counts() {
     awk '/: in all: / { v = n("value"); r = n("number"); l = n("read.s. with letters"); c = n("read.s. that CRAM") }
         END { print v + 0, r + 0, l + 0, c + 0 }
@@ -28,17 +30,18 @@ ref=$(at 40); alt=$(echo "$ref" | tr ACGT CGTA)
         set -- $t; printf '##FORMAT=<ID=%s,Number=%s,Type=%s,Description="x">\n' $1 $2 $3
     done
     row '#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT a b'; } >head.vcf
-# vcf QUAL INFO FORMAT A B: a file of one record.
+# vcf QUAL INFO FORMAT A B: writes in.vcf with one record.
 vcf() { { cat head.vcf; printf "one\t40\t.\t$ref\t$alt\t$1\t.\t$2\t$3\t$4\t$5\n"; } >in.vcf; }
-# keeps NAME COLUMNS...: no word, and the columns QUAL, INFO, FORMAT, a, b of the output are as given (blanks are tabs).
+# keeps NAME COLUMNS: annotate prints no message, and the columns QUAL, INFO, FORMAT, a and b of its output are COLUMNS
+# (separated by blanks).
 keeps() {
     local name=$1 want=$2; annotate in.vcf >out.vcf 2>err
     is "$name" "$(rows out.vcf | cut -f 6,8- | sed 's/;CADUCEUS_N=1//' | tr '\t' ' ')|$(cat err)" "$want|"
 }
-# loses NAME VALUES ROUNDED REGEX: so many are counted; a warning matches.
+# loses NAME VALUES ROUNDED REGEX: the summary counts VALUES lost values and ROUNDED numbers, and a warning matches.
 loses() {
     annotate in.vcf >out.vcf 2>err; is "$1: exit, values, rounded" "$? $(counts err)" "0 $2 $3 0 0"
-    like "$1: says so" "warning: in.vcf:17: $4" err
+    like "$1: with a warning" "warning: in.vcf:17: $4" err
 }
 vcf 29.0 'A=007;L=+5,;F=1.50,1e-5,nan,-0,.5,Inf;S=;G=1;C=AB' GT:DP:AD '0|1:3:1,2' '1/1'
 keeps "numbers in another notation" '29 A=7;L=5,.;F=1.5,1e-05,nan,-0,0.5,inf;S;G=1;C=AB GT:DP:AD 0|1:3:1,2 1/1:.:.'
@@ -61,7 +64,7 @@ for keys in GT:X:GT GT:GT DP:GT:GT; do
     error "FORMAT $keys" 'in.vcf:17: (FORMAT names GT twice|malformed)' annotate in.vcf -o no.vcf
 done
 vcf . 'CADUCEUS_N=1;CADUCEUS_N=2' GT 0/1 0/1
-error "a field of ours twice" 'one:40: INFO names CADUCEUS_N twice' annotate in.vcf -o no.vcf
+error "a field of annotate twice" 'one:40: INFO names CADUCEUS_N twice' annotate in.vcf -o no.vcf
 vcf . 'A=1;=5;L=2' GT 0/1 0/1
 error "INFO without a key" 'in.vcf:17: INFO ' annotate in.vcf -o no.vcf
 { cat head.vcf; printf "one\t40\t.\t$ref\t$alt,\t.\t.\t.\tGT\t0/1\t0/1\n"; } >in.vcf
@@ -75,10 +78,10 @@ is "no refused file is left" "$(ls no.* 2>/dev/null)" ""
 # ---- SAM ----
 if ! command -v samtools >/dev/null; then skip "reads" "no samtools"; finish; exit; fi
 S=ACGTACGTAC; Q=IIIIIIIIII
-# sam FIELD...: a file of one record of these 11 fields and tags, which may hold \t and the like.
+# sam FIELD...: writes in.sam with one record of these 11 fields and tags. Escapes such as \t are expanded.
 sam() { { row '@SQ SN:one LN:900' '@SQ SN:two LN:800'; printf '%b' "$1"; shift; printf '\t%b' "$@"; echo; } >in.sam; }
 tag() { sam a 0 one 11 60 10M '*' 0 0 $S $Q "$@"; }
-# kept NAME FIELDS: the record is written as given but for yn, without a word.
+# kept NAME FIELDS: annotate prints no message and writes a record of FIELDS and the tag yn.
 kept() {
     annotate --no-PG in.sam 2>err | tail -n 1 | sed "s/${tab}yn:i:[0-9]*//" >got
     is "$1" "$(tr '\t' ' ' <got)|$(cat err)" "$2|"
@@ -97,7 +100,7 @@ for t in XX:f:abc XX:f:1.5x XX:f:0x10 'XX:f: 1' XX:i:5.5 XX:i:5x XX:i:5000000000
 done
 tag XX:f:1e39 XY:B:f,1,1e-46; annotate in.sam >out.sam 2>err
 is "tags beyond float32" "$? $(counts err)" "0 2 0 0 0"
-like "which is said" 'in.sam:3: read a: XX "1e39" is beyond float32 and written as "inf"' err
+like "with a warning" 'in.sam:3: read a: XX "1e39" is beyond float32 and written as "inf"' err
 tag XX:f:0.123456789; annotate in.sam >out.sam 2>err; is "more than six digits" "$? $(counts err)" "0 0 1 0 0"
 for f in 65536 70000 0x10000 -1 '' 16x; do
     sam a "$f" one 11 60 10M '*' 0 0 $S $Q; refused "FLAG '$f'" 'in.sam:3: (read a: FLAG|not a SAM record)'
@@ -107,15 +110,16 @@ for f in 256 300 -1 '' 1e1; do
 done
 for letters in acgtACGTAC AC.TACGTAC ACUTACGTAC AC-TACGT1C; do
     sam a 0 one 11 60 10M '*' 0 0 $letters $Q; annotate in.sam >out.sam 2>err
-    is "SEQ $letters" "$? $(counts err)" "0 0 0 1 0"; like "and is named" 'in.sam:3: read a: SEQ has ' err
+    is "SEQ $letters" "$? $(counts err)" "0 0 0 1 0"
+    like "and a warning names the read" 'in.sam:3: read a: SEQ has ' err
 done
 bgzip -c in.sam >in.sam.gz; annotate in.sam.gz >out.sam 2>err; is "SEQ of a compressed SAM" "$(counts err)" "0 0 1 0"
 
 # ---- CRAM ----
-# cram FIELD...: writes the record as CRAM; the next test sees its words.
+# cram FIELD...: writes the record as CRAM, and the messages to the file err.
 cram() { sam "$@"; annotate --no-PG in.sam -O cram -o out.cram 2>err; }
-# held NAME REGEX: the one read is counted, and the warning matches.
-held() { is "CRAM: $1" "$? $(counts err)" "0 0 0 0 1"; like "CRAM: $1, which is said" "read a: CRAM $2" err; }
+# held NAME REGEX: the summary counts one read, and the warning matches.
+held() { is "CRAM: $1" "$? $(counts err)" "0 0 0 0 1"; like "CRAM: $1: with a warning" "read a: CRAM $2" err; }
 cram a 0 one 11 60 4=2X4= '*' 0 0 $S $Q;   held "= and X" 'turns = and X'
 cram a 0 one 11 60 5M5M '*' 0 0 $S $Q;     held "M after M" 'joins operations'
 cram a 0 one 11 60 5M0I5M '*' 0 0 $S $Q;   held "an operation of no length" 'joins operations'
@@ -133,7 +137,7 @@ error "CRAM: past the contig's end" 'read a reaches past the end of its contig o
 sam a 0 one 11 60 10S '*' 0 0 $S $Q CG:B:I,96
 error "a CIGAR in CG that does not fit SEQ" 'in.sam:3: read a: CIGAR' annotate in.sam -O cram -o no.cram
 
-# Records of every kind into CRAM and back: all that differs was counted.
+# Records of every kind are written as CRAM and read again. Every record that differs has been counted.
 {   row '@SQ SN:one LN:900' '@SQ SN:two LN:800' '@RG ID:g'
     awk 'BEGIN { s = 11; OFS = "\t"; split("0 16 4 77 141 99 147 65 129 73 133 256 2048 512 69 12 1 2", flag, " ")
         for (i = 0; i < 600; i++) {
@@ -160,6 +164,6 @@ paste there.sam back.sam | awk -F '\t' '{ n = NF / 2; bad = 0
     for (i = 1; i <= 11; i++) bad += $i != $(n + i)
     for (i = 12; i <= n; i++) { for (k = 12; k <= n && $i != $(n + k); k++); bad += k > n }
     changed += bad > 0 } END { print NR, changed }' >changed
-is "differ in as many as were counted" "$(cat changed)" "600 $(counts .err | cut -d ' ' -f 4)"
+is "as many records differ as were counted" "$(cat changed)" "600 $(counts .err | cut -d ' ' -f 4)"
 is "no refused read file is left" "$(ls no.* 2>/dev/null)" ""
 finish

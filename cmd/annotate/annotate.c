@@ -1,5 +1,5 @@
-/* annotate.c - caduceus annotate: writes any genomic file again, in the same format, with scores added. A run opens
- * the source that fits the input, opens the outputs, and lets the source read.
+/* annotate.c - caduceus annotate: writes any genomic file again, in the same format, with scores added. A run
+ * chooses the source by the input's format, opens the outputs, and lets the source read the input.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -8,23 +8,25 @@
 
 static const char USAGE[] =
     "Usage: caduceus annotate [options] IN\n\n"
-    "Scores what IN holds and writes all of it back: BED regions, FASTA and FASTQ\n"
-    "records with columns added, SAM, BAM and CRAM reads with tags, VCF and BCF\n"
-    "variants with INFO fields. IN may be -, and compressed.\n\n"
+    "Scores the records of IN and writes all of them, with the scores added as columns\n"
+    "(BED, FASTA, FASTQ), tags (SAM, BAM, CRAM) or INFO fields (VCF, BCF). IN may be\n"
+    "compressed; - is standard input.\n\n"
     "Input and output:\n"
     "  -T, --reference FASTA  reference of regions, variants and CRAM; also --fasta-ref\n"
-    "      --chr-alias FILE   other names of its contigs: a line each, tab-separated\n"
+    "      --chr-alias FILE   other names of the reference's contigs: one contig per\n"
+    "                         line, names separated by tabs\n"
     "      --in-format FMT    \f\n"
     "  -o, --output FILE      output; its suffix chooses the format [-, as the input]\n"
-    "  -O, --output-fmt FMT   sam, bam, cram[,OPTIONS]; u, b, v or z with a level, as z9\n"
-    "      --output-fmt-option KEY=VALUE  an option of htslib's for reads and variants\n"
-    "      --write-index[=csi|bai|tbi]  an index beside the output [csi]\n"
-    "  -r, --region REGION    only what overlaps CONTIG[:BEG[-END]], counted from 1; reads\n"
-    "                         and variants are found through their index; CONTIG:BEG is\n"
-    "                         all from there on, but of variants that base\n"
-    "  -R, --regions-file FILE|REGION  the same, of a BED\n"
-    "  -t, --targets FILE|REGION  the same without an index; variants by their POS\n"
-    "  -L, --targets-file BED the same, of a BED\n"
+    "  -O, --output-fmt FMT   sam, bam or cram[,OPTIONS]; variants: u, b, v or z, also\n"
+    "                         with a level, such as z9\n"
+    "      --output-fmt-option KEY=VALUE  an option of htslib, for reads and variants\n"
+    "      --write-index[=csi|bai|tbi]  also write an index of the output [csi]\n"
+    "  -r, --region REGION    only records that overlap CONTIG[:BEG[-END]], counted from\n"
+    "                         1; reads and variants need an index; CONTIG:BEG extends to\n"
+    "                         the contig's end, but for variants is only the base BEG\n"
+    "  -R, --regions-file FILE|REGION  as -r, with the regions of a BED\n"
+    "  -t, --targets FILE|REGION  as -r, but uses no index and tests the POS of variants\n"
+    "  -L, --targets-file BED as -t, with the regions of a BED\n"
     "      --no-PG            add no @PG line\n"
     "      --no-version       add no lines on version and model to a VCF header\n"
     "Scores:\n"
@@ -33,7 +35,7 @@ static const char USAGE[] =
     "      --window W         bases in a window, flanks included [the model's length]\n"
     "      --flank F          context on each side [min(1024, W/4); variants:\n"
     "                         min(1024, (W-1)/2)]\n"
-    "      --skip-soft-masked lower-case bases are context, but not scored\n"
+    "      --skip-soft-masked use lower-case bases as context, do not score them\n"
     "      --embed FILE       embeddings: a .npy matrix, or - for a column or tag\n"
     "      --pool HOW         mean, max, center or none [mean]\n"
     "      --n-token          encode N as the token N, not as PAD\n"
@@ -41,21 +43,22 @@ static const char USAGE[] =
     "Regions:\n"
     "      --clip             clip regions at contig ends instead of stopping\n"
     "      --split            score the blocks of BED12 rows\n"
-    "      --grid             cores as track has them: a row is the mean of the track\n"
+    "      --grid             cut cores as track does: a score is the mean of the track\n"
     "Reads:\n"
     "  -f, --require-flags N  score only reads with all of these flags\n"
     "  -F, --exclude-flags N  score no reads with any of these flags\n"
     "  -q, --min-MQ N         score only reads of at least this MAPQ\n"
-    "      --include EXPR     score only reads for which htslib's expression holds\n"
-    "      --context HOW      seq: a read's own bases; ref: the reference under it [seq]\n"
+    "      --include EXPR     score only reads for which this htslib expression is true\n"
+    "      --context HOW      seq: the read's own bases; ref: the aligned reference [seq]\n"
     "      --clip-soft        leave soft-clipped bases out\n"
-    "      --min-BQ Q         read bases of lower quality as N [0]\n"
-    "      --tag-map LIST     other names for tags, as yp=xp,yn=xn\n"
+    "      --min-BQ Q         treat bases of quality below Q as N [0]\n"
+    "      --tag-map LIST     other names for tags, such as yp=xp,yn=xn\n"
     "Variants:\n"
-    "      --check-ref e|w    REF differs from FASTA: stop, or keep the record unscored [e]\n"
+    "      --check-ref e|w    if REF differs from the FASTA, e stops, w writes the\n"
+    "                         record without scores [e]\n"
     "      --anchor A         bases before the variant in a window of --window bases\n"
     "      --pool-window P    bases pooled on each side for dist and cos [768]\n"
-    "      --info-prefix P    beginning of INFO names [CADUCEUS]\n"
+    "      --info-prefix P    prefix of INFO names [CADUCEUS]\n"
     "Other:\n"
     "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
     "      --dry-run          count windows and tokens, estimate time and size\n" PROGRESS_USAGE OPTIONS_USAGE
@@ -71,13 +74,13 @@ typedef struct {
     htsThreadPool pool;
     const text_t *command; /* command line, for the @PG header line */
     text_t description;
-    table_t table;         /* the outputs if rows of text are written */
-    records_out_t records; /* the output if records are written */
+    table_t table;         /* the outputs, if the run writes rows of text */
+    records_out_t records; /* the output, if the run writes records */
 } annotate_t;
 
 /* ---- outputs ---- */
 
-/* Checks that none of the n outputs (a NULL entry is skipped) is an input, an index of an input, or another output. */
+/* Checks that none of the n outputs is an input, an index of an input, or another output. Skips NULL entries. */
 static int name_files(const annotate_args_t *a, const char *const out[], int n, cad_error_t *err)
 {
     static const char *const in[] = { "", ".bai", ".csi", ".tbi", ".crai", NULL };
@@ -198,7 +201,7 @@ static int open_files(annotate_t *t, cad_error_t *err)
     return rc;
 }
 
-/* Writes the provenance in one line for @PG, without the program and the keys that describe a shard. */
+/* Writes the provenance to t->description as one line for @PG. Omits the program and the keys that describe a shard. */
 static void put_description(annotate_t *t)
 {
     const provenance_t *p = &t->run.provenance;
@@ -234,7 +237,7 @@ static int open_engine(annotate_t *t, cad_error_t *err)
     return rc == 0 && writes_table(t) ? table_begin(&t->table, r->stream.matrix_width, err) : rc;
 }
 
-/* True if the output that --shard names exists already and is complete, and the matrix too. */
+/* Returns true if an earlier run has written this shard completely: its output, and its matrix if it has one. */
 static bool part_is_done(annotate_t *t)
 {
     const annotate_args_t *a = t->a;
@@ -277,7 +280,7 @@ static void close_all(annotate_t *t)
     input_close(&t->in);
 }
 
-/* Runs once. After a dry run, stores what was counted in count or, if that is NULL, prints it. */
+/* Runs once. After a dry run, stores the counted work in *count, or prints it if count is NULL. */
 int annotate_run(annotate_args_t *a, const text_t *command, work_t *count)
 {
     annotate_t t = { .a = a, .command = command };
@@ -297,8 +300,8 @@ int annotate_run(annotate_args_t *a, const text_t *command, work_t *count)
 
 /* ---- entry ---- */
 
-/* Keeps the command line for @PG, with spaces for tabs and ends of line. Call it before getopt, which reorders the
- * arguments. */
+/* Copies the command line to t for @PG, with tabs and line ends replaced by spaces. Must be called before getopt,
+ * which reorders the arguments. */
 static void keep_command(text_t *t, int argc, char **argv)
 {
     text_puts(t, "caduceus annotate");
@@ -318,7 +321,7 @@ static uint64_t options_digest(const annotate_args_t *a, uint64_t d)
     return d * 31 + (uint64_t)a->index;
 }
 
-/* Counts the work of all shards in a dry run, since a shard's items are those at certain places in the whole work. */
+/* Counts the work of all shards in a dry run, since an item's place in the whole work decides which shard has it. */
 static int count_work(annotate_args_t *a, const text_t *command)
 {
     annotate_args_t all = *a;
@@ -353,7 +356,7 @@ static int run_annotate(int argc, char **argv)
 }
 
 const command_t CMD_ANNOTATE = {
-    "annotate",     "score regions, sequences, reads or variants; any file in, the same kind out",
+    "annotate",     "score regions, sequences, reads or variants; the output has the input's format",
     run_annotate,   USAGE,
     annotate_texts, ANNOTATE_SHORT,
     ANNOTATE_LONG,  NULL

@@ -1,4 +1,4 @@
-/* annotate.h - shared by annotate.c, annotate_options.c and embed.c.
+/* annotate.h - declarations shared by annotate.c, annotate_options.c and embed.c.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -17,7 +17,7 @@ typedef struct {
     shard_t shard;
     index_t index;
     bool dry_run;
-    bool used[OPT_END]; /* whether each option was given, indexed by its code */
+    bool used[OPT_END]; /* used[c] is true if the option with code c was given */
 } annotate_args_t;
 
 /* ---- annotate_options.c ---- */
@@ -35,11 +35,12 @@ int annotate_settle(annotate_args_t *a);
 int annotate_matrix(annotate_args_t *a, const char *names);
 /* Runs the command, sharded or not. Returns 0, or 1 after reporting an error. */
 int annotate_all(annotate_args_t *a, const text_t *command);
-/* Refuses options that the input's source does not accept. path: of the input, for messages. */
+/* Refuses options that the input's source does not accept. path: path of the input, for messages. */
 int annotate_fits(const annotate_args_t *a, const source_t *source, const char *path, cad_error_t *err);
 
 /* ---- annotate.c: one run ---- */
-/* Runs once. Returns 0, or 1 after reporting an error. count, if not NULL, receives what a dry run counted. */
+/* Runs once. Returns 0, or 1 after reporting an error. If count is not NULL, a dry run stores the counted work
+ * there. */
 int annotate_run(annotate_args_t *a, const text_t *command, work_t *count);
 
 #endif

@@ -136,7 +136,7 @@ static bool may_be_tag(const char *s)
     return islower((unsigned char)s[0]) || islower((unsigned char)s[1]) || s[0] >= 'X';
 }
 
-/* Returns the row of SCORE whose tag s begins with, or -1 if there is none. */
+/* Returns the index of the row of SCORE whose tag is a prefix of s, or -1 if there is none. */
 static int tag_row(const char *s)
 {
     for (int i = 0; SCORE[i].name; i++)
@@ -153,9 +153,10 @@ static int refuse_tags(const char *s)
         if (first) text_printf(&tags, "%s%s", tags.s.l ? ", " : "", SCORE[i].tag);
         else first = SCORE[i].tag;
     }
-    cmd_fail("annotate",
-             "--tag-map %s: expected %s=XX, with %s likewise, comma-separated; XX a tag for local use, as xp or Xp", s,
-             first, tags.s.s ? tags.s.s : "");
+    cmd_fail(
+        "annotate",
+        "--tag-map %s: expected TAG=XX[,TAG=XX...], with TAG one of %s, %s, and XX a tag for local use, such as xp", s,
+        first, tags.s.s ? tags.s.s : "");
     text_free(&tags);
     return 1;
 }
@@ -285,7 +286,8 @@ int annotate_settle(annotate_args_t *a)
     if (a->shard.of && (!is_regular(a->in) || limits_stream(&a->limits)))
         return cmd_fail(cmd, "--shard reads its input twice: it must be a file");
     if (embed_several(&a->set) && (a->set.pooling != POOL_ROWS || a->shard.of))
-        return cmd_fail(cmd, "%s: .npz is an array for each region's bases: it needs --pool none, and no --shard",
+        return cmd_fail(cmd,
+                        "%s: a .npz holds an array for the bases of each region; it needs --pool none, and no --shard",
                         a->set.embed);
     if (embed_column(&a->set) && a->set.pooling == POOL_ROWS)
         return cmd_fail(cmd, "--pool none needs a file: --embed FILE.npy");

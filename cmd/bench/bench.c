@@ -1,40 +1,40 @@
-/* bench.c - caduceus bench: the speed, memory and accuracy of a model on this machine.
+/* bench.c - caduceus bench: measures the speed, memory and accuracy of a model on this machine.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 
 #include "bench/cells.h"
 
-static const char USAGE[] =
-    "Usage: caduceus bench [options]\n\n"
-    "Measures the tokens of windows computed in a second, the memory they take, the time of\n"
-    "each operation beside the least that this machine would need, and the error against\n"
-    "double precision; for each combination of the values given. A LIST is N[,N...].\n\n"
-    "Models:\n"
-    "  -m, --model PATH       checkpoint: folder, weight file, hf:ORG/NAME[@REV] or bundled;\n"
-    "                         may be repeated [$CADUCEUS_MODEL, else bundled]\n"
-    "      --adapter DIR      LoRA adapter (peft) to add: folder or hf:ORG/NAME[@REV]\n"
-    "      --config FILE      a random one instead, of this config.json; as the next options\n" NEW_MODEL_USAGE
-    "Cells:\n"
-    "      --window LIST      tokens in a window [the model's length, at most 16384]\n"
-    "      --batch LIST       windows at once [1]\n"
-    "      --batch-tokens N   instead: as many windows as hold N tokens, at least one\n"
-    "  -@, --threads LIST     compute threads, 0 means 1 [CPUs this process may use]\n"
-    "      --precision LIST   of fp32 and bf16 [CPU: fp32, CUDA: bf16]\n"
-    "  -d, --device DEV       auto, cpu, cuda or cuda:I [auto]\n"
-    "Measuring:\n"
-    "      --rounds N         each goes through all cells [3]\n"
-    "      --brief            speed and memory only\n"
-    "      --error-window N   tokens that the error is measured on, 0: none [128]\n"
-    "      --peaks F,U,E,B    what a machine can do in a second: FLOP, updates of a scan\n"
-    "                         state, exponentials, bytes [measured, on the CPU]\n"
-    "Output:\n"
-    "      --json             JSON, not a table\n" PROGRESS_USAGE
-    "      --quiet            no progress, notes or warnings\n"
-    "      --verbosity N      above 3, messages of htslib too [3]\n"
-    "  -h, --help             this text\n"
-    "\nExamples:\n"
-    "  caduceus bench --window 1024 --brief\n"
-    "  caduceus bench -m model --window 1024,16384 --batch-tokens 16384 -@ 1,4\n";
+static const char USAGE[] = "Usage: caduceus bench [options]\n\n"
+                            "Measures the tokens computed per second, their memory, the time of each operation\n"
+                            "compared with the shortest possible time on this machine, and the error against\n"
+                            "double precision, for each combination of the values given. A LIST is N[,N...].\n\n"
+                            "Models:\n"
+                            "  -m, --model PATH       checkpoint: folder, weight file, hf:ORG/NAME[@REV] or bundled;\n"
+                            "                         may be repeated [$CADUCEUS_MODEL, else bundled]\n"
+                            "      --adapter DIR      LoRA adapter (peft) to add: folder or hf:ORG/NAME[@REV]\n"
+                            "      --config FILE      a random model of this config.json; the next options\n"
+                            "                         change it\n" NEW_MODEL_USAGE "Cells:\n"
+                            "      --window LIST      tokens in a window [the model's length, at most 16384]\n"
+                            "      --batch LIST       windows at once [1]\n"
+                            "      --batch-tokens N   instead of --batch: the windows that fit into N tokens,\n"
+                            "                         at least one\n"
+                            "  -@, --threads LIST     compute threads, 0 means 1 [CPUs this process may use]\n"
+                            "      --precision LIST   fp32, bf16 or fp32,bf16 [CPU: fp32, CUDA: bf16]\n"
+                            "  -d, --device DEV       auto, cpu, cuda or cuda:I [auto]\n"
+                            "Measuring:\n"
+                            "      --rounds N         rounds; each round measures all combinations [3]\n"
+                            "      --brief            measure only speed and memory\n"
+                            "      --error-window N   tokens that the error is measured on, 0: none [128]\n"
+                            "      --peaks F,U,E,B    the machine's peak rates per second: FLOP, updates of a\n"
+                            "                         scan state, exponentials, bytes [measured, on the CPU]\n"
+                            "Output:\n"
+                            "      --json             print JSON instead of a table\n" PROGRESS_USAGE
+                            "      --quiet            no progress, notes or warnings\n"
+                            "      --verbosity N      above 3, also print messages of htslib [3]\n"
+                            "  -h, --help             this text\n"
+                            "\nExamples:\n"
+                            "  caduceus bench --window 1024 --brief\n"
+                            "  caduceus bench -m model --window 1024,16384 --batch-tokens 16384 -@ 1,4\n";
 
 /* ---- options ---- */
 
@@ -52,8 +52,8 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPT_FLAG("json", O_JSON),
                                        { 0 } };
 
-/* Copies the next element of a comma-separated list to piece and moves *at to the element after it, or sets *at to
- * NULL at the end. */
+/* Copies the next element of a comma-separated list to piece. Moves *at to the element after it, or sets *at to NULL if
+ * there is none. */
 static void next_piece(const char **at, char piece[32])
 {
     size_t n = strcspn(*at, ",");
@@ -84,7 +84,7 @@ static int take_precision(args_t *a, const char *arg)
         next_piece(&at, piece);
         while (k < 2 && strcmp(piece, known[k])) k++;
         if (k == 2 || a->nprecision == 2)
-            return cmd_fail("bench", "--precision %s: expected fp32, bf16, or both with a comma", arg);
+            return cmd_fail("bench", "--precision %s: expected fp32, bf16, or both separated by a comma", arg);
         a->precision[a->nprecision++] = known[k];
     }
     return 0;
@@ -146,7 +146,7 @@ static int check(args_t *a)
     if (!a->batches.n) a->batches = (list_t) { { 1 }, 1 };
     if (!a->threads.n) a->threads = (list_t) { { a->o.threads }, 1 };
     for (int i = 0; i < a->threads.n; i++) a->threads.at[i] = cad_max(a->threads.at[i], 1);
-    if (!a->nprecision) a->nprecision = 1; /* the default of the device, since precision[0] is NULL */
+    if (!a->nprecision) a->nprecision = 1; /* one entry, which is NULL: the default of the device */
     if (!a->nmodel) a->nmodel = 1;
     return 0;
 }

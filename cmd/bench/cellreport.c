@@ -115,7 +115,7 @@ static void print_cell(const bench_t *b, const cell_t *c)
 
 static void print_cells(const bench_t *b)
 {
-    puts("\ntokens a second; percent of the floor; bytes of memory a token, reserved and touched; error");
+    puts("\ntokens per second; percent of the floor; bytes of memory per token, reserved and touched; error");
     printf("%5s %9s %6s %7s %9s %10s %10s %10s %6s %9s %9s %8s  %s\n", "model", "window", "batch", "threads",
            "precision", "tokens/s", "min", "max", "floor", "reserved", "touched", "error", "device");
     for (int i = 0; i < b->ncell; i++) print_cell(b, &b->cell[i]);
@@ -126,7 +126,7 @@ static bool embeds(const cad_model_t *m, int op) { return strcmp(cad_op_name(m, 
 
 static void print_operation_names(const cad_model_t *m)
 {
-    puts("\nns of one thread, or of the device, for a token in a layer of a strand; percent of the floor");
+    puts("\nns per token, layer and strand, of one thread or of the device; percent of the floor");
     printf("%5s %9s %6s %7s %9s %9s", "model", "window", "batch", "threads", "precision", "all");
     for (int i = 0; i < cad_op_count(m); i++)
         if (embeds(m, i)) printf(" %8s %4s", cad_op_name(m, i), "");
@@ -167,9 +167,9 @@ static void print_operations(const bench_t *b)
 
 static void print_rates(const bench_t *b)
 {
-    printf("\n%s, a second\n%7s %9s %12s %12s %12s %12s\n",
-           b->a->peaks_given ? "what is given as the peak" : "the peak of one thread of so many", "threads",
-           "precision", "GFLOP", "10^9 updates", "10^9 exps", "GB");
+    printf("\n%s, per second\n%7s %9s %12s %12s %12s %12s\n",
+           b->a->peaks_given ? "peak rates as given" : "peak rates of one thread, by the number of running threads",
+           "threads", "precision", "GFLOP", "10^9 updates", "10^9 exps", "GB");
     for (int i = 0; i < b->nrates; i++) {
         const rates_t *r = &b->rates[i];
         char threads[32];

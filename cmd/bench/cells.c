@@ -20,7 +20,7 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* ---- memory of this process, as the system counts it ---- */
+/* ---- memory of this process, as the kernel reports it ---- */
 
 /* Returns the bytes that /proc/self/status gives for a key such as "VmRSS:", or -1 if there is no such line. */
 static int64_t resident(const char *key)
@@ -34,7 +34,7 @@ static int64_t resident(const char *key)
     return kb < 0 ? -1 : (int64_t)kb * 1024;
 }
 
-/* Resets the peak of resident memory. Returns the resident bytes now, or -1 where the system does not support this. */
+/* Resets the peak of resident memory. Returns the current resident bytes, or -1 if the system does not support this. */
 static int64_t restart_peak(void)
 {
     int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
@@ -205,8 +205,9 @@ static int measure_error(bench_t *b, cell_t *c, cad_error_t *err)
 
 /* ---- rounds ---- */
 
-/* Returns the index in b->rates of the peak rates that apply to a cell: those given by the user, or else those for
- * its number of threads and precision (a new entry if they are still to be measured). Returns -1 if none apply. */
+/* Returns the index in b->rates of the peak rates for a cell: the rates that the user gave, or else the rates for the
+ * cell's number of threads and precision. Adds an entry if these have not been measured yet. Returns -1 if there are no
+ * rates for the cell. */
 static int find_rates(bench_t *b, cell_t *c)
 {
     bool half = !strcmp(c->precision, "bf16"), given = b->a->peaks_given;

@@ -1,4 +1,4 @@
-/* cells.h - shared by the files of bench. SPDX-License-Identifier: MIT */
+/* cells.h - declarations shared by the files of bench. SPDX-License-Identifier: MIT */
 #ifndef CAD_CELLS_H
 #define CAD_CELLS_H
 
@@ -41,7 +41,7 @@ typedef struct {
     int64_t window, batch;
     int threads;
     const char *wanted;                /* precision that was asked for; NULL: the default */
-    char refused[sizeof(cad_error_t)]; /* why the cell was not measured, or "" */
+    char refused[sizeof(cad_error_t)]; /* reason why the cell was not measured, or "" */
     char device[64], precision[8];     /* device and precision in use */
     double *rate;                      // (rounds) tokens per second
     double spent[CAD_NOP];             /* seconds in each operation */
@@ -62,7 +62,7 @@ typedef struct {
     int64_t measured; /* number of measurements done: cells x rounds */
     rates_t *rates;   // (nrates)
     int nrates;
-    bool told; /* a note that the CPU is used instead of a GPU was printed */
+    bool told; /* true if a note was printed that the CPU is used instead of a GPU */
 } bench_t;
 
 /* ---- cells.c ---- */

@@ -14,7 +14,7 @@ static const char *variable(const char *name)
     return s && *s ? s : NULL;
 }
 
-/* Sets a->token to the text, without the white space around it. from: names its origin in messages. */
+/* Sets a->token to the text, without the white space around it. from: name of the text's origin, for messages. */
 static int take_token(account_t *a, const char *text, const char *from, cad_error_t *err)
 {
     size_t n;
@@ -58,7 +58,7 @@ static int find_endpoint(account_t *a, cad_error_t *err)
     return a->endpoint ? 0 : cad_out_of_memory(err);
 }
 
-/* Returns the file of trusted certificates that the user names, or NULL. */
+/* Returns the file of trusted certificates that an environment variable names, or NULL. */
 static const char *certificates(void)
 {
     static const char *const name[] = { "SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE" };

@@ -7,8 +7,8 @@
 typedef struct account_t {
     char *endpoint;      /* $HF_ENDPOINT, without a slash at its end */
     char *token;         /* $HF_TOKEN, else the text of the token file; NULL: none */
-    const char *trusted; /* the file of trusted certificates that the user names, or NULL; borrowed */
-    int64_t patience;    /* seconds without a byte after which a connection is given up */
+    const char *trusted; /* file of trusted certificates that a variable names, or NULL; borrowed */
+    int64_t patience;    /* a connection is closed after this many seconds without a byte */
 } account_t;
 /* Fills *a from the environment. Call account_free also after a failure. */
 int account_read(account_t *a, cad_error_t *err);

@@ -1,4 +1,4 @@
-/* actions.h - the actions of `caduceus model`. SPDX-License-Identifier: MIT */
+/* actions.h - declares the actions of `caduceus model`. SPDX-License-Identifier: MIT */
 #ifndef CAD_ACTIONS_H
 #define CAD_ACTIONS_H
 
@@ -8,7 +8,7 @@
  * name. */
 extern const command_t MODEL_CONVERT, MODEL_INFO, MODEL_LIST, MODEL_PULL, MODEL_VERIFY;
 
-/* Takes the operand that names a model, if one is given: -m and an operand exclude each other. Returns 0, or 1 after
+/* Sets o->model to the operand, if there is one. -m together with an operand is an error. Returns 0, or 1 after
  * reporting an error. */
 int model_operand(options_t *o, int argc, char **argv);
 

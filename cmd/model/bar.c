@@ -1,4 +1,4 @@
-/* bar.c - sizes as text, and the progress bar of a download. SPDX-License-Identifier: MIT */
+/* bar.c - formats sizes, and draws the progress bar of a download. SPDX-License-Identifier: MIT */
 #include <unistd.h>
 
 #include "bar.h"

@@ -1,4 +1,4 @@
-/* bar.h - sizes as text, and the progress bar of a download. SPDX-License-Identifier: MIT */
+/* bar.h - formats sizes, and draws the progress bar of a download. SPDX-License-Identifier: MIT */
 #ifndef CAD_BAR_H
 #define CAD_BAR_H
 
@@ -12,7 +12,7 @@ const char *size_text(int64_t bytes, char buf[24]);
 typedef struct bar_t {
     bool on, quiet;      /* on: the bar is drawn (on a terminal); quiet: nothing at all is printed */
     const char *name;    /* the file being fetched; borrowed */
-    int64_t total, done; /* bytes of all files; how many of them are on disk so far, from this run or an earlier one */
+    int64_t total, done; /* total: bytes of all files; done: bytes on disk, from this run or an earlier one */
     int64_t fetched;     /* bytes that came over the network in this run */
     struct timespec start, shown;
 } bar_t;
@@ -21,7 +21,7 @@ void bar_begin(bar_t *b, bool quiet, int64_t total);
  * at most five times a second. */
 void bar_add(bar_t *b, int64_t n, bool fetched);
 void bar_clear(const bar_t *b);
-/* Says that another process fetches the file, and that this one waits for it. */
+/* Prints that another process is fetching the file and that this process waits for it. */
 void bar_waits(const bar_t *b);
 
 #endif

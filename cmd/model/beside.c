@@ -1,4 +1,4 @@
-/* beside.c - copies the files that lie beside a checkpoint's own. SPDX-License-Identifier: MIT */
+/* beside.c - copies the other files of a checkpoint's folder, such as its README. SPDX-License-Identifier: MIT */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@ static bool ends(const char *name, const char *with)
     return n >= k && !strcmp(name + n - k, with);
 }
 
-/* True for files that are not the checkpoint's own. */
+/* True for files to copy: not weights, not configurations, not hidden. */
 static bool other(const struct dirent *e)
 {
     static const char *const own[] = { "config.json", "tokenizer_config.json", "model_config.json",

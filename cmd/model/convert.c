@@ -1,4 +1,4 @@
-/* convert.c - caduceus model convert. SPDX-License-Identifier: MIT */
+/* convert.c - caduceus model convert: writes a checkpoint with the published names. SPDX-License-Identifier: MIT */
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -6,16 +6,16 @@
 #include "beside.h"
 
 static const char USAGE[] = "Usage: caduceus model convert [options] -o DIR [MODEL]\n\n"
-                            "Writes a checkpoint anew into folder DIR: one weight file, the published names,\n"
-                            "each tied tensor under both of its names, as Python needs them. All other keys of\n"
-                            "config.json and all other files of the folder are kept.\n\n"
+                            "Writes a checkpoint again, into folder DIR: one weight file with the published\n"
+                            "names, and each tied tensor under both of its names, as Python needs it. Keeps all\n"
+                            "other keys of config.json, and copies all other files of the folder.\n\n"
                             "Options:\n"
-                            "  -o, --output DIR       folder to write to; made if absent\n"
+                            "  -o, --output DIR       folder to write to; created if absent\n"
                             "      --dtype T          F32, F16 or BF16 [F32]\n"
-                            "      --bare             each tied tensor under one of its names\n"
+                            "      --bare             write each tied tensor once, under one of its names\n"
                             "      --merge            add the adapter to the weights\n"
-                            "      --keep-bias        write the bias of a classifier's head, which Python's\n"
-                            "                         classes have not\n" OPTIONS_USAGE "\nExample:\n"
+                            "      --keep-bias        write the bias of a classifier's head, which the Python\n"
+                            "                         classes do not have\n" OPTIONS_USAGE "\nExample:\n"
                             "  caduceus model convert -m model -o whole\n";
 
 typedef struct {
@@ -25,7 +25,7 @@ typedef struct {
     bool merge, keep_bias;
 } args_t;
 
-/* True if the model was named by its folder, whose other files belong to it. */
+/* True if the user named a folder or an hf: snapshot, so that the other files of its folder are copied too. */
 static bool folder_given(const options_t *o)
 {
     const char *model = options_model(o);
@@ -121,7 +121,7 @@ static int run_convert(int argc, char **argv)
 }
 
 const command_t MODEL_CONVERT = { "model convert",
-                                  "write it anew with the published names, as float32 or another type",
+                                  "write a checkpoint with the published names, as float32 or another type",
                                   run_convert,
                                   USAGE,
                                   NULL,

@@ -1,8 +1,8 @@
 /* fetch.c - gets files from the hub over HTTP, with libcurl.
  *
- * libcurl is loaded when it is needed: it brings some twenty libraries with it, which would quadruple the time
- * that every command takes to start. Redirects are followed here, not by libcurl, so that the token goes to the
- * endpoint alone. SPDX-License-Identifier: MIT */
+ * libcurl is loaded only when it is needed, because it brings some twenty libraries with it. Linking it would
+ * quadruple the time that every command takes to start. This file, not libcurl, follows redirects, so that the token
+ * is sent only to the endpoint. SPDX-License-Identifier: MIT */
 #include <curl/curl.h>
 #include <ctype.h>
 #include <dlfcn.h>
@@ -46,13 +46,13 @@ static int load_curl(curl_t *c, cad_error_t *err)
 
 /* ---- a request ---- */
 
-typedef struct { /* of the last answer */
+typedef struct { /* the server's last answer */
     char code[64], message[256], type[64];
-    char body[1024]; /* the beginning of an error's text */
+    char body[1024]; /* the first bytes of an error's body */
     size_t nbody;
     int64_t wait;  /* seconds of Retry-After, or 0 */
-    int64_t begin; /* first byte by Content-Range, or -1 */
-    bool begun;    /* some of its body has come */
+    int64_t begin; /* position of the first byte, from Content-Range; -1: not given */
+    bool begun;    /* the first byte of the body has arrived */
 } answer_t;
 
 struct fetch_t {
@@ -60,13 +60,13 @@ struct fetch_t {
     CURL *h;
     const cad_hub_name_t *name;
     account_t account;
-    char why[CURL_ERROR_SIZE]; /* libcurl's text of an error */
+    char why[CURL_ERROR_SIZE]; /* error message of libcurl */
     int retries;
-    bool reached; /* the server has answered once */
+    bool reached; /* the server has answered at least once */
     struct timespec heard;
     sink_t *sink;
     answer_t answer;
-    int rc; /* what the sink returned */
+    int rc; /* error of the sink, or 0 */
     cad_error_t *err;
 };
 
@@ -126,14 +126,14 @@ static int fail(fetch_t *f, const char *fmt, ...)
     return cad_fail(f->err, CAD_EIO, "%s@%s: %s", f->name->model, f->name->revision, text);
 }
 
-/* Called at the first byte of a file. Checks that it begins where the sink goes on; rewinds the sink if the server
- * sends the whole file. */
+/* Called at the first byte of a file. Checks that a partial answer begins at the byte that the sink needs next. Rewinds
+ * the sink if the server sends the whole file instead. */
 static int begin_file(fetch_t *f, long status)
 {
     f->answer.begun = true;
     if (f->sink->size >= 0 && !strncasecmp(f->answer.type, "text/html", 9))
         return fail(f,
-                    "the server sent an HTML page in place of the file; does a proxy or a login page stand between?");
+                    "the server sent an HTML page in place of the file; is there a proxy or a login page in between?");
     if (status == 206 && f->answer.begin != f->sink->at)
         return fail(f, "the server sent another part of the file than was asked for; run the command again");
     return status == 206 || f->sink->at == 0 ? 0 : f->sink->rewind(f->sink, f->err);
@@ -154,13 +154,13 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
     }
     if (!a->begun) f->rc = begin_file(f, status);
     if (f->rc == 0 && f->sink->size >= 0 && (int64_t)n > f->sink->size - f->sink->at)
-        f->rc = fail(f, "the server sends more than the %lld bytes that its list says; run the command again",
+        f->rc = fail(f, "the server sends more than the %lld bytes in its list of files; run the command again",
                      (long long)f->sink->size);
     if (f->rc == 0) f->rc = f->sink->write(f->sink, data, n, f->err);
     return f->rc ? CURL_WRITEFUNC_ERROR : n;
 }
 
-/* Ends a connection on which nothing has come for a while (account.patience). */
+/* Called regularly by libcurl. Returns 1, which ends the connection, after account.patience seconds without a byte. */
 static int on_time(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
     const fetch_t *f = arg;
@@ -196,7 +196,8 @@ static bool same_origin(fetch_t *f, const char *a, const char *b)
     return same;
 }
 
-/* Makes one request. Returns libcurl's code. *next: the URL that the answer redirects to, malloc'd, or NULL. */
+/* Makes one request. Returns libcurl's code. Sets *next to the URL that the answer redirects to, malloc'd, or to
+ * NULL. */
 static CURLcode request(fetch_t *f, const char *url, char **next)
 {
     struct curl_slist *headers = NULL;
@@ -245,7 +246,7 @@ static int follow(fetch_t *f, const char *path, CURLcode *code)
     return rc;
 }
 
-/* ---- what went wrong ---- */
+/* ---- reporting errors ---- */
 
 static int fail_curl(fetch_t *f, CURLcode code)
 {
@@ -269,13 +270,13 @@ static int fail_curl(fetch_t *f, CURLcode code)
     case CURLE_URL_MALFORMAT: return fail(f, "%s; $HF_ENDPOINT must be a URL such as https://huggingface.co", why);
     case CURLE_OUT_OF_MEMORY: return cad_out_of_memory(f->err);
     case CURLE_ABORTED_BY_CALLBACK:
-        return fail(f, "nothing came for %lld s%s; run the command again: it goes on from there",
+        return fail(f, "nothing came for %lld s%s; run the command again to continue the download",
                     (long long)f->account.patience, part);
-    default: return fail(f, "the connection was cut%s: %s; run the command again: it goes on from there", part, why);
+    default: return fail(f, "the connection was cut%s: %s; run the command again to continue the download", part, why);
     }
 }
 
-/* Returns the hub's own words about an error. */
+/* Returns the error message that the hub sent. */
 static const char *words(fetch_t *f)
 {
     answer_t *a = &f->answer;
@@ -343,8 +344,8 @@ static bool passing_status(long status)
     return status == 408 || status == 429 || status == 500 || (status >= 502 && status <= 504);
 }
 
-/* True for faults that another try may not meet. A failure to connect is one only after the server has answered once;
- * before, the user is told at once. */
+/* True for a fault that may not occur in another try. A failure to connect counts only if the server has answered
+ * before; otherwise it is reported at once. */
 static bool passing_code(const fetch_t *f, CURLcode code)
 {
     switch (code) {
@@ -387,7 +388,7 @@ static int after_status(fetch_t *f, long status)
     return passing_status(status) && f->answer.wait <= LONGEST_WAIT ? 1 : CAD_EIO;
 }
 
-/* Tries once. Returns 0 if all came, 1 if another try is worthwhile, or a negative code. */
+/* Tries once. Returns 0 if the whole file arrived, 1 if another try is worthwhile, or a negative code. */
 static int attempt(fetch_t *f, const char *path)
 {
     CURLcode code = CURLE_OK;

@@ -7,18 +7,18 @@
 typedef struct fetch_t fetch_t;
 
 typedef struct sink_t sink_t;
-struct sink_t {       /* takes the bytes of a file, in order; a restart after an error goes on at `at` */
-    const char *name; /* of the file, for messages; NULL: the list of files */
-    int64_t at, size; /* at: bytes taken so far; size: bytes of the file, -1 if not known */
+struct sink_t {       /* receives the bytes of a file, in order; a repeated request begins at byte `at` */
+    const char *name; /* name of the file, for messages; NULL: the list of files */
+    int64_t at, size; /* at: bytes received; size: bytes of the file, -1 if not known */
     int (*write)(sink_t *s, const void *data, size_t n, cad_error_t *err); /* advances `at` */
-    int (*rewind)(sink_t *s, cad_error_t *err);                            /* forgets all bytes, sets `at` to 0 */
+    int (*rewind)(sink_t *s, cad_error_t *err);                            /* discards all bytes, sets `at` to 0 */
 };
 
-/* Loads libcurl, reads $HF_ENDPOINT, the token and $HF_HUB_DOWNLOAD_TIMEOUT. name is for messages and
- * borrowed. retries: how often a request that brings nothing new is repeated. Close f also after a failure. */
+/* Loads libcurl, and reads $HF_ENDPOINT, the token and $HF_HUB_DOWNLOAD_TIMEOUT. name: the model, for messages;
+ * borrowed. retries: how often a request is repeated if it brings no new byte. Close f also after a failure. */
 int fetch_open(fetch_t **f, const cad_hub_name_t *name, int retries, cad_error_t *err);
 void fetch_close(fetch_t *f);
-/* Gets ENDPOINT/path into the sink. The token goes to the endpoint alone, not to servers that it redirects to. */
+/* Downloads ENDPOINT/path into the sink. Sends the token only to the endpoint, not to servers that it redirects to. */
 int fetch_get(fetch_t *f, const char *path, sink_t *sink, cad_error_t *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* info.c - caduceus model info. SPDX-License-Identifier: MIT */
+/* info.c - caduceus model info: describes a checkpoint. SPDX-License-Identifier: MIT */
 #include <jansson.h>
 
 #include "actions.h"
@@ -145,5 +145,6 @@ static int run_info(int argc, char **argv)
     return model_operand(&a.o, argc, argv) ? 1 : print_info(&a);
 }
 
-const command_t MODEL_INFO = { "model info", "print what a checkpoint is", run_info, USAGE, NULL, OPTIONS_SHORT, LONGS,
-                               NULL };
+const command_t MODEL_INFO = {
+    "model info", "describe a checkpoint", run_info, USAGE, NULL, OPTIONS_SHORT, LONGS, NULL
+};

@@ -1,4 +1,4 @@
-/* list.c - caduceus model list. SPDX-License-Identifier: MIT */
+/* list.c - caduceus model list: lists the models in the hub's local cache. SPDX-License-Identifier: MIT */
 #include <jansson.h>
 
 #include "actions.h"
@@ -19,8 +19,8 @@ typedef struct {
     json_t *all; /* the array to print, or NULL */
 } args_t;
 
-/* Fills summary, and writes to `why` the reason why the snapshot cannot be run, without the path of its folder; "" if
- * it can. */
+/* Fills *summary. Sets why to the reason why the snapshot cannot be run, without the path of its folder, or to "" if
+ * the snapshot can be run. */
 static void judge(const cad_snapshot_t *s, cad_summary_t *summary, char *why, size_t size)
 {
     cad_error_t err = { "" };
@@ -122,7 +122,7 @@ static int run_list(int argc, char **argv)
     return list(&a);
 }
 
-const command_t MODEL_LIST = { "model list", "list the models in the hub's cache, and whether they can be run",
+const command_t MODEL_LIST = { "model list", "list the models in the hub's local cache, and whether they can be run",
                                run_list,     USAGE,
                                NULL,         "",
                                LONGS,        NULL };

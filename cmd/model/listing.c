@@ -1,4 +1,4 @@
-/* listing.c - reads the hub's answer about a revision, and chooses files to fetch.
+/* listing.c - reads the hub's answer about a revision, and chooses files to fetch. The answer has this form:
  *
  * {"sha": COMMIT, "siblings": [{"rfilename": NAME, "size": N, "blobId": SHA-1, "lfs": {"sha256": ..., "size": N}}]}
  * SPDX-License-Identifier: MIT */
@@ -118,7 +118,7 @@ static int add(listing_t *l, const json_t *file, const cad_hub_name_t *name, cad
     return 0;
 }
 
-/* Checks all names, also those of files that are not wanted: a server that sends a bad one is not to be trusted. */
+/* Checks all names, also those of files that are not wanted: a server that sends a bad name cannot be trusted. */
 static int check_names(const json_t *files, const cad_hub_name_t *name, cad_error_t *err)
 {
     size_t i;
@@ -167,10 +167,11 @@ int listing_read(listing_t *l, const char *text, size_t size, const cad_hub_name
     int rc = 0;
     memset(l, 0, sizeof *l);
     if (!json_is_object(root))
-        rc = cad_fail(err, CAD_EFORMAT,
-                      "%s@%s: the server answered with %s instead of the hub's list of files; does a proxy or a login "
-                      "page stand between, or is $HF_ENDPOINT wrong?",
-                      name->model, name->revision, first(text, size) == '<' ? "an HTML page" : "something");
+        rc = cad_fail(
+            err, CAD_EFORMAT,
+            "%s@%s: the server answered with %s instead of the hub's list of files; is there a proxy or a login "
+            "page in between, or is $HF_ENDPOINT wrong?",
+            name->model, name->revision, first(text, size) == '<' ? "an HTML page" : "something");
     else if (!is_hash(commit, 40) && !is_hash(commit, 64)) rc = bad(name, "", "names no commit", err);
     else {
         snprintf(l->commit, sizeof l->commit, "%s", commit);

@@ -1,12 +1,12 @@
-/* listing.h - the files of a model on the hub, and which of them to fetch. SPDX-License-Identifier: MIT */
+/* listing.h - reads the list of a model's files on the hub, and chooses those to fetch. SPDX-License-Identifier: MIT */
 #ifndef CAD_LISTING_H
 #define CAD_LISTING_H
 
 #include "io/foundation.h"
 
 typedef struct remote_t { /* a file on the hub */
-    char *name;           /* without a folder */
-    char hash[65];        /* SHA-256 of its bytes, or git's SHA-1 of a blob; its name in the cache */
+    char *name;           /* file name, without a folder */
+    char hash[65];        /* SHA-256 of the file or git's SHA-1 of the blob; also the blob's name in the cache */
     int64_t size;         /* bytes */
 } remote_t;
 
@@ -14,7 +14,7 @@ typedef struct listing_t {
     char commit[65];
     remote_t *file; // (n) config, tokenizer and weight files, in the server's order
     int n;
-    int64_t bytes; /* size of all files */
+    int64_t bytes; /* total size of the files */
 } listing_t;
 
 /* Reads the hub's answer about a revision. Nothing in it is trusted: names must stay within their folder, and each file

@@ -1,4 +1,4 @@
-/* model.c - caduceus model ACTION. SPDX-License-Identifier: MIT */
+/* model.c - caduceus model ACTION: lists the actions and runs one. SPDX-License-Identifier: MIT */
 #include "actions.h"
 
 static const command_t *const ACTION[] = { &MODEL_INFO, &MODEL_VERIFY, &MODEL_PULL, &MODEL_LIST, &MODEL_CONVERT, NULL };
@@ -33,5 +33,5 @@ static int run_model(int argc, char **argv)
 
 static const struct option LONGS[] = { OPT_FLAG("help", OPT_HELP), { 0 } };
 const command_t CMD_MODEL = {
-    "model", "show a checkpoint, verify it, write it anew, or download one", run_model, USAGE, NULL, "", LONGS, ACTION
+    "model", "show, verify, convert, download or list checkpoints", run_model, USAGE, NULL, "", LONGS, ACTION
 };

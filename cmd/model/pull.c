@@ -1,4 +1,4 @@
-/* pull.c - caduceus model pull. SPDX-License-Identifier: MIT */
+/* pull.c - caduceus model pull: downloads a model from the Hugging Face hub. SPDX-License-Identifier: MIT */
 #include "actions.h"
 #ifdef CAD_CURL
 #include "store.h"
@@ -9,9 +9,9 @@ static const char USAGE[] = "Usage: caduceus model pull [options] ORG/NAME[@REV]
                             "-m hf:ORG/NAME and Python find it, and prints the folder. Fetches config,\n"
                             "tokenizer and weight files that the cache lacks, and checks their hashes.\n\n"
                             "Options:\n"
-                            "      --revision REV     branch, tag or commit, as @REV [main]\n"
+                            "      --revision REV     branch, tag or commit, the same as @REV [main]\n"
                             "      --dry-run          print files, sizes and what is to be fetched; fetch nothing\n"
-                            "      --retries N        tries again after a failure that may pass, 0 to 30 [5]\n"
+                            "      --retries N        tries again after a temporary failure, 0 to 30 [5]\n"
                             "      --quiet            no progress and no summary\n"
                             "  -h, --help             this text\n"
                             "\nExample:\n"
@@ -28,11 +28,11 @@ typedef struct {
 /* ---- the list of files ---- */
 
 typedef struct {
-    sink_t sink; /* must be first */
+    sink_t sink; /* must be the first member */
     text_t text;
 } list_sink_t;
 
-#define LONGEST_LIST (32 << 20) /* bytes */
+#define LONGEST_LIST (32 << 20) /* maximum size of the list of files, in bytes */
 
 static int take_list(sink_t *sink, const void *data, size_t n, cad_error_t *err)
 {
@@ -201,6 +201,7 @@ static int run_pull(int argc, char **argv)
     return pull(&a, &name);
 }
 
-const command_t MODEL_PULL = {
-    "model pull", "download it from the Hugging Face hub into the hub's cache", run_pull, USAGE, NULL, "", LONGS, NULL
-};
+const command_t MODEL_PULL = { "model pull", "download a model from the Hugging Face hub into the hub's local cache",
+                               run_pull,     USAGE,
+                               NULL,         "",
+                               LONGS,        NULL };

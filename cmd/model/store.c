@@ -1,7 +1,7 @@
 /* store.c - puts a model's files into the cache of the hub, as huggingface_hub does.
  *
- * A blob is written as HASH.incomplete, under a lock, and gets its name once its hash is right. Links and then
- * the revision come last, so that a revision never points to a snapshot that lacks files.
+ * A blob is written as HASH.incomplete, under a lock, and renamed to HASH after its hash has been checked. The links of
+ * the snapshot and then the revision are written last, so that a revision never points to a snapshot that lacks files.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@ static int cannot(const char *path, cad_error_t *err)
     return cad_fail(err, CAD_EIO, "%s: cannot write there: %s", path, strerror(errno));
 }
 
-/* Makes the folders that hold path. */
+/* Creates all missing folders above path. */
 static int make_folders(const char *path, cad_error_t *err)
 {
     char *copy = strdup(path);
@@ -48,7 +48,7 @@ static bool is_whole(const char *blob, const remote_t *file)
     return stat(blob, &sb) == 0 && S_ISREG(sb.st_mode) && sb.st_size == file->size;
 }
 
-/* Returns two paths, malloc'd: *part, where a blob lies while it is written, and *blob, where it lies then. */
+/* Sets *part to the path of a blob while it is written, and *blob to its final path. Both are malloc'd. */
 static int blob_paths(const char *model, const char *hash, char **blob, char **part, cad_error_t *err)
 {
     char name[96];
@@ -93,8 +93,8 @@ static bool still_there(int fd, const char *path)
     return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
-/* Opens and locks the file at path. On a file system without locks, *fd is -1 and the result 0: there only the hash
- * shows whether another process has written to the blob. */
+/* Opens and locks the file at path; waits while another process has the lock. On a file system without locks, sets *fd
+ * to -1 and returns 0; then only the hash shows whether another process has written to the blob. */
 static int lock_file(const char *path, int *fd, const bar_t *bar, cad_error_t *err)
 {
     for (;;) {
@@ -126,12 +126,12 @@ static int lock_blob(const char *model, const char *hash, int *fd, const bar_t *
 /* ---- a blob ---- */
 
 typedef struct {
-    sink_t sink; /* must be first */
+    sink_t sink; /* must be the first member */
     int fd;
     const char *path; /* path of HASH.incomplete */
     const remote_t *file;
     bar_t *bar;
-    bool git; /* the hash is git's */
+    bool git; /* the hash is git's SHA-1 */
     struct sha256_ctx sha256;
     struct sha1_ctx sha1;
 } blob_t;
@@ -167,7 +167,7 @@ static int blob_write(sink_t *sink, const void *data, size_t n, cad_error_t *err
     blob_t *b = (blob_t *)sink;
     if (cad_write_all(b->fd, data, n))
         return cad_fail(err, CAD_EIO,
-                        "%s: %s: write failed: %s; make room and run the command again: it goes on from there",
+                        "%s: %s: write failed: %s; make room and run the command again to continue the download",
                         sink->name, b->path, strerror(errno));
     hash_add(b, data, n);
     sink->at += (int64_t)n;
@@ -185,7 +185,7 @@ static int blob_rewind(sink_t *sink, cad_error_t *err)
     return 0;
 }
 
-/* Reads the bytes that an earlier download left, so that this one goes on after them. */
+/* Hashes the bytes that an earlier download left, so that this download continues after them. */
 static int blob_resume(blob_t *b, cad_error_t *err)
 {
     char buf[1 << 16];
@@ -216,8 +216,8 @@ static int blob_complete(blob_t *b, fetch_t *fetch, const char *path, char hex[6
     return strcmp(hex, b->file->hash) != 0;
 }
 
-/* Fetches a blob. If its hash is wrong, the part that an earlier download left may be at fault: then everything is
- * fetched anew, once. */
+/* Fetches a blob. If the hash is wrong, the bytes that an earlier download left may be damaged, so the whole blob is
+ * fetched once more. */
 static int blob_fetch(blob_t *b, fetch_t *fetch, const char *path, cad_error_t *err)
 {
     char hex[65] = "";
@@ -229,7 +229,8 @@ static int blob_fetch(blob_t *b, fetch_t *fetch, const char *path, cad_error_t *
     }
     if (rc != 1) return rc;
     unlink(b->path);
-    return cad_fail(err, CAD_EFORMAT, "%s: what came has %s %s, the hub says %s; it is removed; run the command again",
+    return cad_fail(err, CAD_EFORMAT,
+                    "%s: the downloaded file has %s %s, the hub lists %s; it was deleted; run the command again",
                     b->sink.name, b->git ? "git hash" : "SHA-256", hex, b->file->hash);
 }
 
@@ -289,7 +290,7 @@ int store_blob(fetch_t *fetch, const char *model, const char *commit, const remo
 
 /* ---- the snapshot ---- */
 
-/* Makes the link at path, or replaces it. A complete file at path, as on systems without links, stays. */
+/* Makes the link at path, or replaces it. Keeps a complete file at path, which systems without links have instead. */
 static int link_blob(const char *path, const remote_t *file, cad_error_t *err)
 {
     char target[128], there[128];

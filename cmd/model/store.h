@@ -11,15 +11,15 @@
  * left. */
 enum { STORE_WHOLE = -1 };
 int64_t store_has(const char *model, const remote_t *file);
-/* Fetches a file's blob if the cache lacks it, going on where an earlier download stopped. The hash is checked before
- * the blob gets its name. Waits while another process fetches it. */
+/* Fetches a file's blob if the cache lacks it, and continues an earlier download that was interrupted. Checks the hash
+ * before the blob gets its final name. Waits while another process fetches the same blob. */
 int store_blob(fetch_t *fetch, const char *model, const char *commit, const remote_t *file, bar_t *bar,
                cad_error_t *err);
 /* Links the files into the snapshot of the commit, then points the revision to it. */
 int store_snapshot(const cad_hub_name_t *name, const listing_t *l, cad_error_t *err);
 /* Appends s to a URL as one component; escapes the bytes that a component must not hold. */
 void store_escape(text_t *to, const char *s);
-/* Checks that the cache's disk has room for so many bytes. */
+/* Checks that the cache's disk has room for this many bytes. */
 int store_room(int64_t bytes, cad_error_t *err);
 
 #endif

@@ -1,32 +1,32 @@
-/* verify.c - caduceus model verify. SPDX-License-Identifier: MIT */
+/* verify.c - caduceus model verify: compares a model's results with expected tensors. SPDX-License-Identifier: MIT */
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "measure/measure.h"
 #include "actions.h"
 
-static const char USAGE[] =
-    "Usage: caduceus model verify [options] [EXPECTED.safetensors | MODEL...]\n\n"
-    "Runs the input_ids of EXPECTED (default: expected.safetensors beside the\n"
-    "weights) through the model and prints the relative Frobenius error of every\n"
-    "tensor given: last_hidden_state, logits, class_logits; or, where labels are\n"
-    "given, of the loss and of every gradient (grad.NAME). Without an expected file,\n"
-    "checks reverse-complement equivariance on random sequence. Exits 1 when\n"
-    "an error is above the tolerance. Several models are verified one after another;\n"
-    "the last line counts those that passed.\n\n"
-    "Options:\n"
-    "      --tolerance X      largest error to accept [2e-6; bf16 1e-2; gradients 5e-6,\n"
-    "                         their loss 1e-6; in bf16 5e-2 and 1e-2]\n"
-    "      --recompute        gradients: keep each layer's input alone, as in training\n" OPTIONS_USAGE "\nExamples:\n"
-    "  caduceus model verify -m model\n"
-    "  caduceus model verify -m model --tolerance 5e-3\n";
+static const char USAGE[] = "Usage: caduceus model verify [options] [EXPECTED.safetensors | MODEL...]\n\n"
+                            "Runs the input_ids of EXPECTED (default: expected.safetensors beside the\n"
+                            "weights) through the model and prints the relative Frobenius error of every\n"
+                            "tensor in it: last_hidden_state, logits, class_logits. If EXPECTED has labels,\n"
+                            "prints the errors of the loss and of every gradient (grad.NAME). Without a file,\n"
+                            "checks reverse-complement equivariance on random sequence. Exits 1 when\n"
+                            "an error is above the tolerance. Several models are verified one after another;\n"
+                            "the last line counts those that passed.\n\n"
+                            "Options:\n"
+                            "      --tolerance X      largest error to accept [2e-6; bf16 1e-2; gradients 5e-6,\n"
+                            "                         their loss 1e-6; in bf16 5e-2 and 1e-2]\n"
+                            "      --recompute        for gradients, store only the input of each layer\n" OPTIONS_USAGE
+                            "\nExamples:\n"
+                            "  caduceus model verify -m model\n"
+                            "  caduceus model verify -m model --tolerance 5e-3\n";
 
 typedef struct {
     const options_t *o;
     double tolerance; /* negative: the default of each kind of quantity */
     bool recompute;
     cad_model_t *m;
-    const char *precision; /* of the context or trainer */
+    const char *precision; /* precision of the context or trainer */
     bool failed;
 } verify_t;
 
@@ -140,7 +140,7 @@ static int take_option(void *args, int c, const char *arg)
     }
 }
 
-/* True if the operand is a model: a folder, a name of the hub or a weight file of PyTorch. */
+/* True if the operand is a model: a folder, an hf: name or a weight file of PyTorch. */
 static bool is_model(const char *s)
 {
     const char *dot = strrchr(s, '.');
@@ -148,7 +148,7 @@ static bool is_model(const char *s)
     return cad_hub_named(s) || torch || is_folder(s);
 }
 
-/* Verifies each model by the expected file beside it, and goes on after a failure. */
+/* Verifies each model with the expected file beside it. Continues after a failure. */
 static int verify_each(const args_t *a, char **model, int n)
 {
     int good = 0;
@@ -177,6 +177,7 @@ static int run_verify(int argc, char **argv)
     return verify(&a.o, expected, a.tolerance, a.recompute);
 }
 
-const command_t MODEL_VERIFY = {
-    "model verify", "run it and compare with expected tensors", run_verify, USAGE, NULL, OPTIONS_SHORT, LONGS, NULL
-};
+const command_t MODEL_VERIFY = { "model verify", "run a checkpoint and compare the results with expected tensors",
+                                 run_verify,     USAGE,
+                                 NULL,           OPTIONS_SHORT,
+                                 LONGS,          NULL };

@@ -1,4 +1,5 @@
-/* batches.c - the data of pretrain: splits a genome into training and validation, and makes batches of windows.
+/* batches.c - prepares the data of pretrain: splits a genome into training and validation, and makes batches of
+ * windows.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -55,7 +56,7 @@ static int read_splits(run_t *r, cad_error_t *err)
         if (valid == train)
             return cad_fail(err, CAD_EARG, "--valid %s: the split that is trained on", r->splits.name[valid]);
     } else if (a->train || a->valid)
-        return cad_fail(err, CAD_EARG, "%s: has no fourth column that would name splits", r->splits.path);
+        return cad_fail(err, CAD_EARG, "%s: has no fourth column, which would name the splits", r->splits.path);
     else if (r->splits.name[0])
         return cad_fail(err, CAD_EARG, "%s: names splits; use --train and --valid rather than --valid-fraction",
                         r->splits.path);

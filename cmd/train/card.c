@@ -1,4 +1,4 @@
-/* card.c - the model card, README.md, beside a model that was trained. SPDX-License-Identifier: MIT */
+/* card.c - writes the model card (README.md) of a trained model. SPDX-License-Identifier: MIT */
 #include "io/foundation.h"
 #include "train/card.h"
 
@@ -6,8 +6,8 @@
 
 static void put_key(text_t *t, const char *key, const char *value) { text_printf(t, "%s: %s\n", key, value); }
 
-/* Writes the front matter. base: -m as given. A folder's name says nothing on the hub, so only names of the
- * hub are written. */
+/* Writes the front matter. base: the value of -m. Only a name of the hub is written, since a local path means
+ * nothing on the hub. */
 static void put_front(text_t *t, const char *task, const char *base)
 {
     cad_hub_name_t name;

@@ -16,7 +16,7 @@ static const char USAGE[] =
     "  -o, --output DIR       the folder to write: the checkpoint, and metrics.tsv with a\n"
     "                         row for each epoch\n" LABELS_USAGE
     "      --valid FILE       labelled sequences that choose the best epoch\n"
-    "      --valid-fraction X such a part of TRAIN, alike in all classes; 0: none [0.1]\n"
+    "      --valid-fraction X or this fraction of each class of TRAIN; 0: none [0.1]\n"
     "      --test FILE        labelled sequences to measure the best epoch on\n"
     "      --log FILE         a TSV with a row for each update\n"
     "Training:\n"
@@ -24,18 +24,19 @@ static const char USAGE[] =
     "      --epochs N         passes over TRAIN [10]\n"
     "      --batch N          sequences in an update [128]\n"
     "      --lr X             highest learning rate [1e-3]\n"
-    "      --warmup X         part of the updates in which it rises [0.01]\n"
-    "      --weight-decay X   of AdamW [0.1]\n"
-    "      --beta2 X          of AdamW [0.999]\n"
-    "      --seed N           of all that is random [1]\n"
-    "      --metric M         what makes an epoch the best: loss, accuracy, mcc, f1, auroc,\n"
-    "                         pearson or spearman [mcc; multilabel: auroc; regress: pearson]\n"
+    "      --warmup X         fraction of the updates in which the rate rises [0.01]\n"
+    "      --weight-decay X   weight decay of AdamW [0.1]\n"
+    "      --beta2 X          beta2 of AdamW [0.999]\n"
+    "      --seed N           seed of all random choices [1]\n"
+    "      --metric M         chooses the best epoch: loss, accuracy, mcc, f1, auroc,\n"
+    "                         pearson or spearman [mcc; multilabel: auroc; regress:\n"
+    "                         pearson]\n"
     "      --patience N       stop after N epochs without a better one; 0: never [0]\n"
     "      --pool HOW         mean or max over the positions [mean]\n"
-    "      --rc-aug yes|no    turn half of the rows round [Ph: yes, PS: no]\n"
-    "      --freeze           train the head alone\n"
-    "      --from-scratch     take the model's configuration, not its weights\n"
-    "      --recompute        less memory, more time\n"
+    "      --rc-aug yes|no    reverse-complement half of the rows [Ph: yes, PS: no]\n"
+    "      --freeze           train only the head\n"
+    "      --from-scratch     use the model's configuration with new random weights\n"
+    "      --recompute        use less memory and more time\n"
     "Other:\n"
     "      --dry-run          count sequences and updates, estimate memory and time\n" PROGRESS_USAGE OPTIONS_USAGE
     "\nExamples:\n"
@@ -110,8 +111,8 @@ static int take_choice(finetune_args_t *a, int c, const char *arg)
     return 0;
 }
 
-/* Stores an option that only finetune has. Returns 0 if it did, 1 if it is not such an option, -1 after reporting
- * an error. */
+/* Stores an option that only finetune has. Returns 0 on success, 1 if c is another option, -1 after reporting an
+ * error. */
 static int take_own(finetune_args_t *a, int c, const char *arg)
 {
     const char *cmd = "finetune";
@@ -143,7 +144,7 @@ static int take_option(void *args, int c, const char *arg)
     return rc == 1 ? options_take(&a->o, c, arg) : rc;
 }
 
-/* Returns how many of the inputs are standard input. */
+/* Returns the number of inputs that are standard input. */
 static int streams(const finetune_args_t *a)
 {
     const char *in[] = { a->train, a->valid, a->test };
@@ -210,7 +211,7 @@ static int name_files(const finetune_args_t *a, cad_error_t *err)
     return rc;
 }
 
-/* Checks that a file can be made at path, without making it. */
+/* Checks that a file can be created at path, and leaves no file there. */
 static int try_file(const char *path, cad_error_t *err)
 {
     output_t *out;
@@ -259,7 +260,7 @@ static int read_inputs(tuning_t *r, cad_error_t *err)
     if (rc == 0 && a->valid) rc = read_one(r, &r->valid, a->valid, &bed, err);
     if (rc == 0 && a->test) rc = read_one(r, &r->test, a->test, &bed, err);
     if (rc == 0 && a->l.reference && !bed)
-        rc = cad_fail(err, CAD_EARG, "-T: no input is a BED; the others hold their own sequences");
+        rc = cad_fail(err, CAD_EARG, "-T: no input is a BED, and only a BED needs a reference");
     return rc;
 }
 
@@ -350,7 +351,7 @@ static int run_finetune(int argc, char **argv)
     return rc || cmd_finish("finetune") ? 1 : 0;
 }
 
-const command_t CMD_FINETUNE = { "finetune",   "train a classifier of sequences or regions on labels of yours",
+const command_t CMD_FINETUNE = { "finetune",   "train a classifier of sequences or regions on your labels",
                                  run_finetune, USAGE,
                                  NULL,         OPTIONS_SHORT "T:o:",
                                  LONGS,        NULL };

@@ -1,4 +1,4 @@
-/* finetune.h - shared by finetune.c and tuning.c. SPDX-License-Identifier: MIT */
+/* finetune.h - declarations shared by finetune.c and tuning.c. SPDX-License-Identifier: MIT */
 #ifndef CAD_FINETUNE_H
 #define CAD_FINETUNE_H
 
@@ -34,7 +34,7 @@ typedef struct {
     char source[65];  /* SHA-256 of the initial model */
     /* Set by tuning.c: */
     cad_trainer_t *trainer;
-    bool turns;          /* training rows are reverse-complemented at random */
+    bool turns;          /* true if training rows are reverse-complemented at random */
     int64_t *order;      // (n) indexes of the training rows, in the order of the epoch
     cad_example_t *part; // (n) examples for one call of cad_trainer_add
     uint8_t *turned;     // (part_tokens) reverse complements of examples in `part`
@@ -51,8 +51,8 @@ typedef struct {
 extern const char *const TASK_NAME[]; /* indexed by enum cad_head_kind_t */
 
 /* ---- tuning.c ---- */
-/* Trains, saves the model of the best epoch in the folder and prints its metrics. Before, the inputs must be read,
- * their labels learnt, and model must be the initial model. */
+/* Trains, saves the model of the best epoch in the folder and prints its metrics. Before the call, the inputs must
+ * have been read, their labels learnt, and r->model must be the initial model. */
 int tuning_run(tuning_t *r, cad_error_t *err);
 /* Frees everything in r, including the inputs. */
 void tuning_close(tuning_t *r);

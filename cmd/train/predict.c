@@ -10,13 +10,14 @@
 
 static const char USAGE[] =
     "Usage: caduceus predict [options] IN\n\n"
-    "Writes what a fine-tuned checkpoint says of each sequence of a CSV or TSV with a\n"
-    "header, a FASTA or FASTQ, or a BED over a reference: a probability for each class or\n"
-    "label and what is predicted, or the values of a regression. The rows of a BED gain\n"
-    "columns; the output for others is a TSV. IN may be -, and compressed.\n\n"
+    "Applies a fine-tuned checkpoint to each sequence of a CSV or TSV with a header, of a\n"
+    "FASTA or FASTQ, or of a BED over a reference. Writes the probability of each class\n"
+    "or label and the predicted class or labels, or the values of a regression: as\n"
+    "columns added to a BED, as a TSV for other inputs. IN may be compressed; - is\n"
+    "standard input.\n\n"
     "Options:\n"
     "  -o, --output FILE      output, compressed if it ends in .gz [-]\n" LABELS_USAGE
-    "      --metrics FILE     compare with the labels in IN, as finetune does\n"
+    "      --metrics FILE     compare predictions with the labels in IN, as finetune does\n"
     "  -m, --model PATH       checkpoint of caduceus finetune [$CADUCEUS_MODEL]\n" PROGRESS_USAGE OPTIONS_USAGE_RUN
     "\nExamples:\n"
     "  caduceus predict -m classifier more.fa -o classes.tsv\n"
@@ -363,7 +364,9 @@ static int run_predict(int argc, char **argv)
     return rc || cmd_finish("predict") ? 1 : 0;
 }
 
-const command_t CMD_PREDICT = { "predict",   "classes, labels or values of sequences or regions, by a fine-tuned model",
-                                run_predict, USAGE,
-                                NULL,        OPTIONS_SHORT "T:o:",
-                                LONGS,       NULL };
+const command_t CMD_PREDICT = {
+    "predict",   "predict classes, labels or values of sequences or regions, after finetune",
+    run_predict, USAGE,
+    NULL,        OPTIONS_SHORT "T:o:",
+    LONGS,       NULL
+};

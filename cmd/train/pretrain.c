@@ -14,39 +14,39 @@
 
 static const char USAGE[] =
     "Usage: caduceus pretrain [options] -T genome.fa -o DIR\n\n"
-    "Trains a Caduceus on a genome and writes it into folder DIR: a checkpoint as\n"
-    "published, log.tsv, and training.safetensors, from which --resume goes on.\n\n"
+    "Trains a Caduceus model on a genome. Writes into folder DIR: a checkpoint in the\n"
+    "published format, log.tsv, and training.safetensors, from which --resume continues.\n\n"
     "Data:\n"
     "  -T, --reference FASTA  the genome, plain or bgzip; also --fasta-ref\n"
-    "  -L, --targets-file BED intervals; the fourth column may name their split\n"
-    "      --train NAME       split to train on, if there are names [train]\n"
+    "  -L, --targets-file BED intervals; column 4 may name the split of each\n"
+    "      --train NAME       split to train on, if column 4 names splits [train]\n"
     "      --valid NAME       split to validate on [valid]\n"
-    "      --valid-fraction F hold out the last part of every interval instead\n"
+    "      --valid-fraction F instead of splits, hold out the last part of each interval\n"
     "      --soft-mask-weight W  weight of the loss at lower-case bases [1]\n"
-    "      --rc-aug yes|no    turn half of the windows round [Ph: yes, PS: no]\n"
-    "Model (new, unless -m gives one to go on with):\n"
+    "      --rc-aug yes|no    reverse-complement half of the windows [Ph: yes, PS: no]\n"
+    "Model (-m continues with a trained model; otherwise a new model is created):\n"
     "  -m, --model PATH       checkpoint: folder, weight file, hf:ORG/NAME[@REV] or bundled\n"
-    "      --config FILE      a config.json; the next options change it\n" NEW_MODEL_USAGE
-    "  -o, --output DIR       where results go\n"
+    "      --config FILE      config.json of a new model; the next options change it\n" NEW_MODEL_USAGE
+    "  -o, --output DIR       folder for all outputs\n"
     "Recipe:\n"
     "      --seq-len L        bases in a window [1024]\n"
     "      --batch-tokens B   tokens of a batch, in whole windows [1048576]\n"
     "      --accumulate A     batches in a step [1]\n"
     "      --steps N          updates [10000]\n"
     "      --lr X             highest learning rate [0.008]\n"
-    "      --lr-end X         what it decays to, as a cosine [LR/80]\n"
-    "      --warmup F         share of the steps before the highest [0.1]\n"
-    "      --weight-decay X   of AdamW [0.1]\n"
-    "      --clip X           largest norm of a gradient, 0: any [1]\n"
-    "      --seed S           of initial values, order and masks [1]\n"
+    "      --lr-end X         final learning rate of the cosine decay [LR/80]\n"
+    "      --warmup F         fraction of the steps in which the rate rises [0.1]\n"
+    "      --weight-decay X   weight decay of AdamW [0.1]\n"
+    "      --clip X           largest norm of the gradient; 0: no limit [1]\n"
+    "      --seed S           seed of initial values, order and masks [1]\n"
     "Running:\n"
     "      --valid-every K    steps between validations [200]\n"
-    "      --valid-tokens N   tokens of one [262144]\n"
+    "      --valid-tokens N   tokens in a validation [262144]\n"
     "      --save-every K     steps between checkpoints [200]\n"
-    "      --resume           go on from DIR/training.safetensors, if it is there; -o DIR is\n"
+    "      --resume           continue from DIR/training.safetensors, if it exists; -o DIR is\n"
     "                         enough, other options are those in DIR/options.txt\n"
     "      --dry-run          count windows, steps and tokens, estimate memory and time\n"
-    "      --recompute        a third of the memory for a third more time\n" PROGRESS_USAGE OPTIONS_USAGE_RUN
+    "      --recompute        use a third of the memory and a third more time\n" PROGRESS_USAGE OPTIONS_USAGE_RUN
     "\nExamples:\n"
     "  caduceus pretrain -T genome.fa --valid-fraction 0.05 -o new --resume\n"
     "  caduceus pretrain -T genome.fa -L corpus.bed -m model -o longer --lr 0.001\n";
@@ -94,8 +94,8 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPT_FLAG("dry-run", O_DRY),
                                        { 0 } };
 
-/* Stores an option that only pretrain has. Returns 0 if it did, 1 if it is not such an option, -1 after reporting
- * an error. */
+/* Stores an option that only pretrain has. Returns 0 on success, 1 if c is another option, -1 after reporting an
+ * error. */
 static int take_own(args_t *a, int c, const char *arg)
 {
     const char *cmd = "pretrain";
@@ -224,9 +224,10 @@ static int open_folder(run_t *r, cad_error_t *err)
         rc = path ? ledger_output(&files, path, err) : cad_out_of_memory(err);
         if (rc == 0 && there && i < 2 && !r->a->resume)
             rc = cad_fail(err, CAD_EARG,
-                          "%s: of a training that was begun; go on with --resume, or give another folder", path);
+                          "%s: of a run that was begun; continue it with --resume, or give another folder", path);
         if (rc == 0 && there && i >= 2 && !begun)
-            rc = cad_fail(err, CAD_EARG, "%s: of another model, without a training to go on with; give another folder",
+            rc = cad_fail(err, CAD_EARG,
+                          "%s: of another model, without a run that --resume could continue; give another folder",
                           path);
         free(path);
     }
@@ -266,7 +267,8 @@ static int open_trainer(run_t *r, cad_error_t *err)
     return options_open_trainer(&a->o, r->model, &recipe, &r->trainer, err);
 }
 
-/* Describes the initial weights: a checkpoint's SHA-256, or a digest of the configuration. */
+/* Appends to the recipe what identifies the initial weights: a checkpoint's SHA-256, or a digest of the
+ * configuration. */
 static int describe_model(run_t *r, cad_error_t *err)
 {
     char *config = NULL;
@@ -288,7 +290,7 @@ static int check_data(const run_t *r, cad_error_t *err)
                     r->a->soft > 0 ? "A, C, G or T" : "an upper-case A, C, G or T, and --soft-mask-weight is 0");
 }
 
-/* Describes everything that the result depends on, as "key=value key=value". */
+/* Writes the recipe: everything that the result depends on, as "key=value key=value". */
 static int describe(run_t *r, cad_error_t *err)
 {
     const args_t *a = r->a;
@@ -355,8 +357,8 @@ static int save_training(const run_t *r, cad_error_t *err)
     return rc;
 }
 
-/* Saves the training checkpoint for --resume, unless the run is over, then the model. Signals wait until both are
- * saved. */
+/* Saves the training checkpoint for --resume and then the model; if the run is over, saves only the model. Signals are
+ * delayed until all is saved. */
 static int save(const run_t *r, bool over, cad_error_t *err)
 {
     int rc = 0;

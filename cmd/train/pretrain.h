@@ -1,4 +1,4 @@
-/* pretrain.h - shared by the files of pretrain. SPDX-License-Identifier: MIT */
+/* pretrain.h - declarations shared by the files of pretrain. SPDX-License-Identifier: MIT */
 #ifndef CAD_PRETRAIN_H
 #define CAD_PRETRAIN_H
 
@@ -22,9 +22,9 @@ typedef struct {
 typedef struct { /* the windows of one step, or of a validation */
     int64_t n, len;
     double weight;            /* sum of w over all positions */
-    char *seq;                // (len+1)
-    uint8_t *tokens, *masked; // (n,len)
-    float *w;                 // (n,len)
+    char *seq;                // (len+1) letters of one window
+    uint8_t *tokens, *masked; // (n,len) true tokens, and tokens that the model sees
+    float *w;                 // (n,len) weights in the loss
     cad_example_t *ex;        // (n)
 } batch_t;
 
@@ -42,8 +42,8 @@ typedef struct {
     cad_file_t log;
     struct timespec begun;
     progress_t progress;
-    int64_t tokens; /* tokens of the current step that are computed */
-    double loss;    /* of the last step; NaN before the first */
+    int64_t tokens; /* tokens of the current step that have been computed so far */
+    double loss;    /* loss of the last step; NaN before the first step */
     int64_t first;  /* the first step of this process */
     bool made;      /* this process created the folder */
     int claim;      /* descriptor of the lock on the folder, or -1 */

@@ -73,7 +73,7 @@ static int make_room(tuning_t *r, cad_error_t *err)
 
 /* ---- the tables ---- */
 
-/* Writes a file, whole or not at all. */
+/* Writes a file. On failure, leaves no partial file. */
 static int write_file(const char *path, const text_t *t, cad_error_t *err)
 {
     output_t *out;
@@ -133,7 +133,7 @@ static void begin_tables(tuning_t *r)
 
 /* ---- measuring ---- */
 
-/* Opens a context on the trainer's device. Quiet, because the device's note has been printed already. */
+/* Opens a context on the trainer's device. Prints no note about the device, since the trainer has printed it. */
 static int open_context(const tuning_t *r, const cad_model_t *model, int64_t longest, cad_context_t **ctx,
                         cad_error_t *err)
 {
@@ -283,7 +283,7 @@ static int update(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch, dou
     }
     r->step++;
     if (rc == 0 && !isfinite(sum))
-        rc = cad_fail(err, CAD_EARG, "update %lld: the loss is not finite any more; lower --lr", (long long)r->step);
+        rc = cad_fail(err, CAD_EARG, "update %lld: the loss is no longer finite; lower --lr", (long long)r->step);
     if (rc == 0) rc = cad_trainer_update(r->trainer, lr, &norm, err);
     put_update(r, epoch, lr, sum / (double)n, norm);
     *total += sum;
@@ -354,7 +354,7 @@ static int plan(tuning_t *r, cad_error_t *err)
     return 0;
 }
 
-/* ---- all ---- */
+/* ---- the whole run ---- */
 
 /* Prints the metrics of the saved checkpoint on the test rows or, if there are none, on the validation rows. */
 static int report(tuning_t *r, cad_error_t *err)

@@ -1,4 +1,4 @@
-// main.nf - per-base tracks of a whole genome, computed in shares.
+// main.nf - computes per-base tracks of a whole genome in shards.
 //   nextflow run contrib/nextflow/main.nf --reference hg38.fa --model model/ --out hg38.pll.bw --shards 16
 nextflow.enable.dsl = 2
 

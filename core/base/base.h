@@ -12,7 +12,7 @@
 #include "base/number.h"
 #include "caduceus.h"
 
-#define CAD_PAD 16                     /* floats; kernels pad the width of rows to a multiple of it */
+#define CAD_PAD 16                     /* kernels pad the width of rows to a multiple of this many floats */
 #define CAD_LONGEST ((int64_t)1 << 31) /* maximum number of tokens in a window */
 
 #endif

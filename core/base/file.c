@@ -1,8 +1,8 @@
 /* file.c - reads whole files; writes files that are complete or absent; makes and locks folders.
  *
- * Where the file system can do that, a file is written without a name, so that it vanishes if the process dies;
- * elsewhere under a temporary name. It is then synced, given a temporary name in the folder of its destination if it
- * has none yet, and renamed to its destination. SPDX-License-Identifier: MIT
+ * Where the file system supports it, a file is written without a name, so that the file vanishes if the process dies;
+ * elsewhere it is written under a temporary name. Then the file is synced, given a temporary name in the folder of its
+ * destination if it has no name yet, and renamed to its destination. SPDX-License-Identifier: MIT
  */
 #include <dirent.h>
 #include <errno.h>
@@ -103,7 +103,8 @@ bool cad_path_inside(const char *path)
     }
 }
 
-/* Returns the path that the symbolic link `path` holds, malloc'd; NULL if it cannot be read or memory is out. */
+/* Returns the path that the symbolic link `path` leads to, malloc'd; NULL if the link cannot be read or memory is
+ * out. */
 static char *follow(const char *path)
 {
     char target[4096], *copy, *next;
@@ -144,8 +145,8 @@ static int cannot(const char *path, cad_error_t *err)
 
 #define TEMPORARY ".caduceus-%ld-%d.tmp" /* process id, number of the attempt */
 
-/* Sets f->tmp to the first free temporary name, and gives it to the unnamed open file f->fd or, if f->fd is -1, to
- * a new file. Returns 0, or -1 with errno. */
+/* Sets f->tmp to the first free temporary name. If f->fd is an open file without a name, gives it that name; if f->fd
+ * is -1, creates a file of that name. Returns 0, or -1 with errno. */
 static int take_name(cad_file_t *f)
 {
     size_t size = strlen(f->path) + 64;
@@ -163,7 +164,7 @@ static int take_name(cad_file_t *f)
     return -1;
 }
 
-/* Opens the folder that contains path; returns a descriptor, or -1 with errno. */
+/* Opens the folder that contains path; returns a descriptor, or -1 with errno. flags: as for open(). */
 static int open_folder(const char *path, int flags)
 {
     char dir[4352];
@@ -238,7 +239,7 @@ int cad_file_sync(cad_file_t *f, cad_error_t *err)
 {
     struct stat sb;
     int fd = f->fd;
-    /* takes over the mode of the file that will be replaced */
+    /* gives the file the mode of the file that it will replace */
     if (stat(f->path, &sb) == 0) (void)!fchmod(fd, sb.st_mode & 07777);
     if (fsync(fd)) return write_error(f, err);
     if (!f->named && take_name(f)) return write_error(f, err);

@@ -7,22 +7,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Allocates count x size bytes, aligned to 64 and not cleared; release with free(). Returns NULL if the product
+/* Allocates count x size bytes, aligned to 64 bytes and not cleared; release with free(). Returns NULL if the product
  * overflows or memory is out. */
 void *cad_alloc(size_t count, size_t size);
 
-/* An arena (bump allocator) that divides one block of memory into arrays, each aligned to 64 bytes. Run the same
- * calls twice: with base NULL they only count, and `used` is then the number of bytes to allocate; with base set
- * they return the arrays. Every size is checked: one that is negative or overflows sets `used` to SIZE_MAX for
- * good, so it is enough to test `used` once, after the last call. */
+/* An arena (bump allocator) that divides one block of memory into arrays, each aligned to 64 bytes. Run the same calls
+ * twice: with base NULL they only count, and `used` is then the number of bytes to allocate; with base set they return
+ * the arrays. Every size is checked: a size that is negative or overflows sets `used` to SIZE_MAX for good, so it is
+ * enough to test `used` once, after the last call. */
 typedef struct {
     char *base;
     size_t used; /* bytes; SIZE_MAX after an overflow */
 } cad_bump_t;
 
-/* Reserves count x width elements of size bytes and returns their offset in bytes from base, or SIZE_MAX on
- * overflow. The next array will be aligned to `align` bytes, a power of two. For callers that lay out two copies
- * of one arena, such as host and device memory. */
+/* Reserves count x width elements of `size` bytes and returns their offset in bytes from base, or SIZE_MAX on overflow.
+ * The next array will be aligned to `align` bytes, a power of two. Use this function to lay out two copies of one
+ * arena, such as host and device memory. */
 static inline size_t cad_bump_offset(cad_bump_t *b, int64_t count, int64_t width, size_t size, size_t align)
 {
     size_t n, at = b->used;
@@ -35,7 +35,7 @@ static inline size_t cad_bump_offset(cad_bump_t *b, int64_t count, int64_t width
     return at;
 }
 
-/* Reserves count x width elements of size bytes, aligned to 64 bytes, and returns their address; NULL while
+/* Reserves count x width elements of `size` bytes, aligned to 64 bytes, and returns their address. Returns NULL while
  * counting, and on overflow. */
 static inline void *cad_bump(cad_bump_t *b, int64_t count, int64_t width, size_t size)
 {

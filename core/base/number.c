@@ -10,7 +10,7 @@ bool cad_parse_int(const char *s, int64_t lo, int64_t hi, int64_t *out)
     int64_t v = 0;
     if (minus) s++;
     if (!*s) return false;
-    for (; *s; s++) { /* accumulates -v, because the lowest integer has no positive counterpart */
+    for (; *s; s++) { /* v is the negated value, because the lowest integer has no positive counterpart */
         if (*s < '0' || *s > '9') return false;
         if (__builtin_mul_overflow(v, 10, &v) || __builtin_sub_overflow(v, *s - '0', &v)) return false;
     }

@@ -1,4 +1,5 @@
-/* number.h - integers: bounds, rounding, parsing, hashing; reverses the order of rows. SPDX-License-Identifier: MIT */
+/* number.h - functions for integers: minimum, maximum, rounding, parsing, hashing; and one that reverses the order of
+ * rows. SPDX-License-Identifier: MIT */
 #ifndef CAD_NUMBER_H
 #define CAD_NUMBER_H
 
@@ -10,7 +11,8 @@ static inline int64_t cad_round_up(int64_t n, int64_t to) { return (n + to - 1) 
 static inline int64_t cad_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t cad_max(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Reads a decimal integer in [lo, hi] that is the whole text s. Otherwise returns false and leaves *out unchanged. */
+/* Parses s, which must be a decimal integer in [lo, hi] and nothing else. Otherwise returns false and leaves *out
+ * unchanged. */
 bool cad_parse_int(const char *s, int64_t lo, int64_t hi, int64_t *out);
 
 /* The hash function FNV-1a. Begin with CAD_HASH; cad_hash adds n bytes to the hash, cad_hash_word adds one word. */
@@ -23,7 +25,7 @@ static inline uint64_t cad_hash(uint64_t hash, const void *data, size_t n)
     return hash;
 }
 
-/* Reverses the order of the n rows of a (n,width), in place. */
+/* Reverses, in place, the order of the rows of the array `a` of shape (n,width). */
 void cad_reverse_rows(float *a, int64_t n, int64_t width);
 
 #endif

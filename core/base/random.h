@@ -1,6 +1,6 @@
-/* random.h - random numbers as pure functions of a seed and of three numbers, the place (a,b,c) that they are drawn
- * for. So they do not depend on the order of work, on threads or on a restart. The generator is splitmix64 with the
- * place mixed into its state.
+/* random.h - random numbers as pure functions of a seed and of a place: three integers (a,b,c) that say what a random
+ * number is for. So random numbers do not depend on the order of work, on threads or on a restart. The generator is
+ * splitmix64 with the place mixed into its state.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -30,8 +30,8 @@ static inline uint64_t cad_random(uint64_t seed, uint64_t a, uint64_t b, uint64_
     return cad_mix(s + (c + 1) * CAD_GOLDEN);
 }
 
-/* Convert 64 random bits: cad_unit into a number in [0, 1), cad_below into an integer in [0, n) for 1 <= n < 2^32,
- * cad_normal into a standard normal deviate. */
+/* cad_unit converts 64 random bits to a number in [0, 1), cad_below to an integer in [0, n) for 1 <= n < 2^32, and
+ * cad_normal to a standard normal deviate. */
 static inline double cad_unit(uint64_t bits) { return (double)(bits >> 11) * 0x1p-53; }
 static inline uint64_t cad_below(uint64_t bits, uint64_t n) { return (bits >> 32) * n >> 32; }
 static inline double cad_normal(uint64_t bits)

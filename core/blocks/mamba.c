@@ -130,8 +130,6 @@ static bool biased(const cad_config_t *c) { return cad_mamba(c)->bias; }
 
 /* ---- forward pass ---- */
 
-static bool some(cad_span_t s) { return s.beg < s.end; }
-
 /* Runs one tile. If this sweep does not run `out` (the first sweep of a merged layer), the next sweep reuses x, so
  * this sweep projects x of all rows that either direction needs. */
 static int step(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep_t *w)

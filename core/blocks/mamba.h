@@ -47,9 +47,11 @@ enum {                            /* roles of a direction's tensors */
        CAD_MAMBA_OUT_BIAS         // (D)
 };
 
-/* Operations of the forward pass, in the order of a backend's table. The argument `how` of each is in brackets. */
+/* Operations of the forward pass, in the order of a backend's table. Brackets show the argument `how` of each; [0]: not
+ * used. */
 enum {
-    /* x, z = norm(base) x in_proj^T + bias; if the span lists wanted rows, z of these only [CAD_IN_*] */
+    /* x, z = norm(base) x in_proj^T + bias; if the span lists wanted rows, z is computed for these rows only
+     * [CAD_IN_*] */
     CAD_MAMBA_OP_IN,
     /* u = silu(conv(x)), xdbl = u x_proj^T. Row 0 of u and xdbl is the first row of the span [0] */
     CAD_MAMBA_OP_CONV,
@@ -64,12 +66,14 @@ enum {
 
 /* Operations of the backward pass, in the order of a backend's table. */
 enum {
-    /* g = dout x out_proj, dx = 0. Run before CAD_MAMBA_BACK_CONV of a neighbouring tile, which adds to dx */
+    /* computes g = dout x out_proj and sets dx to 0. Run it before CAD_MAMBA_BACK_CONV of a neighbouring tile, which
+     * adds to dx */
     CAD_MAMBA_BACK_OUT,
-    CAD_MAMBA_BACK_SCAN, /* y, du, dpre, dB and dC, from g and the states. Run after CAD_MAMBA_OP_CONV [CAD_SCAN_ADD] */
+    /* computes y, du, dpre, dB and dC from g and the states. Run it after CAD_MAMBA_OP_CONV [CAD_SCAN_ADD] */
+    CAD_MAMBA_BACK_SCAN,
     CAD_MAMBA_BACK_CONV, /* adds to dx, from du, dpre, dB and dC, through dt_proj, x_proj and the convolution */
-    /* gated y, dz, gradients of out_proj, in_proj and the norm; adds to dres. Run after both directions' other
-     * operations */
+    /* computes the gated y, dz, and the gradients of out_proj, in_proj and the norm; adds to dres. Run it after the
+     * other operations of both directions */
     CAD_MAMBA_BACK_IN,
     CAD_MAMBA_BACK_OPS
 };
@@ -91,12 +95,12 @@ static inline cad_mamba_lane_t *cad_mamba_lane(const cad_lane_t *l)
 }
 
 typedef struct cad_mamba_grad_lane_t {
-    float *g;       // (rows,Ep) gradient of the gated y, overwritten with that of z
+    float *g;       // (rows,Ep) gradient of the gated y, overwritten with the gradient of z
     float *dx;      // (rows,Ep) gradient of x. CUDA: dx and g are one array (rows,2Ep), with the columns of dx first
     float *du;      // (tile,Ep) gradient of u
     float *dpre;    // (tile,Ep) gradient of dt before softplus
     float *dxdbl;   // (tile,Sp) gradients of dt_in, B, C
-    float *bc;      // CPU only: (2N,tile) B and C, the values of two states side by side
+    float *bc;      // CPU only: (2N,tile) B and C; gather() in cpu/mamba_scan_back_tmpl.h defines the layout
     float *part;    // partial sums of dB and dC, one for each group of channels; on the CPU each is laid out as bc
     float *carry;   // (N,Ep) gradient of the scan state
     float *kept[2]; /* memory for each direction's scan states in the backward pass, if the tape keeps none */
@@ -106,10 +110,12 @@ static inline cad_mamba_grad_lane_t *cad_mamba_grad_lane(const cad_grad_lane_t *
     return (cad_mamba_grad_lane_t *)(void *)&l->work[CAD_KIND_mamba];
 }
 
-/* indexes of cad_kept_t.part: x; scan states of direction 0; STATE + 1: of direction 1 */
+/* indexes of cad_kept_t.part: x, then the scan states of direction 0; CAD_MAMBA_KEPT_STATE + 1 has those of direction
+ * 1 */
 enum { CAD_MAMBA_KEPT_X, CAD_MAMBA_KEPT_STATE };
 
-/* Arrays that tests `read` from a lane. CAD_AT_XDBL has rows of Sp values, the others of Ep. */
+/* Arrays that tests read from a lane, with the operation `read`. CAD_AT_XDBL has rows of Sp values, the others of
+ * Ep. */
 enum { CAD_AT_X = CAD_AT_KIND, CAD_AT_Z, CAD_AT_U, CAD_AT_XDBL, CAD_AT_Y };
 
 /* Scratch memory of the double-precision reference, taken from r->room. */

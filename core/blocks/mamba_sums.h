@@ -7,10 +7,11 @@
 #include "engine/gradients.h"
 
 typedef struct cad_mamba_dir_sums_t {
-    float *in_x, *in_z, *in_x_bias, *in_z_bias; // (Ep,Dp) twice, in_z after in_x; (Ep) twice, in_z_bias after in_x_bias
-    float *conv, *conv_bias;                    // (K,Ep), (Ep)
-    float *x;                                   // (Sp,Ep)
-    float *dt, *dt_bias;                        // (Rp,Ep), (Ep)
+    // in_x, in_z: (Ep,Dp) each, adjacent in memory; in_x_bias, in_z_bias: (Ep) each, adjacent in memory
+    float *in_x, *in_z, *in_x_bias, *in_z_bias;
+    float *conv, *conv_bias; // (K,Ep), (Ep)
+    float *x;                // (Sp,Ep)
+    float *dt, *dt_bias;     // (Rp,Ep), (Ep)
     // (Ep/width,Np,width) gradient of A: groups of `width` adjacent channels
     float *a;
     float *skip;           // (Ep)
@@ -39,7 +40,8 @@ static inline void cad_mamba_dir_place(cad_bump_t *b, const cad_mamba_sums_t *s,
     t->out_bias = cad_bump_floats(b, 1, s->Dp);
 }
 
-/* Np: N rounded up as the backend needs. width: number of adjacent channels in the layout of `a`; 0 means Ep. */
+/* Sets the sizes in s. Np: N rounded up as the backend needs. width: number of adjacent channels in the layout of `a`;
+ * 0 means Ep. */
 static inline void cad_mamba_sums_shape(cad_mamba_sums_t *s, const cad_model_t *m, int64_t Np, int64_t width)
 {
     const cad_mamba_t *c = cad_mamba(&m->cfg);
@@ -63,7 +65,8 @@ static inline void cad_mamba_sums_place(cad_bump_t *b, const cad_model_t *m, int
     for (int k = 0; k < m->layer[layer].ndir; k++) cad_mamba_dir_place(b, s, &s->dir[k]);
 }
 
-/* Adds the gradient of A_log to `to` (E,N). Since A = -exp(A_log), it is A times the gradient of A. */
+/* Adds the gradient of A_log to the array `to` (E,N). Since A = -exp(A_log), that gradient is A times the gradient of
+ * A. */
 static inline void cad_mamba_add_decay(float *to, const cad_mamba_sums_t *s, const float *from, const float *a_log)
 {
     for (int64_t e = 0; e < s->E; e++)

@@ -8,17 +8,17 @@
 
 #include "share_tmpl.h"
 
-#define AHEAD 8 /* rows between a row in use and the row that is prefetched for it */
+#define AHEAD 8 /* rows between the row in use and the row that is prefetched at that time */
 
 typedef struct {
     const float *w, *bias; // (K,width), (width)
     int64_t K, width;
-    bool reverse; /* from the last row of a sequence to the first */
+    bool reverse; /* the convolution runs from the last row of a sequence to the first */
 } conv_t;
 
-/* The convolution at one row before SiLU, for VW channels from c onwards: bias + sum over k from `first` to K-1 of
- * w_k x[r - (K-1-k)]. x points to row r; the row before it, in the direction of the scan, is at x - ew. Taps before
- * `first` would read rows before the sequence's first. */
+/* Returns the convolution at one row, before SiLU, for VW channels from c onwards: bias + sum over k from `first` to
+ * K-1 of w_k x[r - (K-1-k)]. x points to row r; the row before it, in the direction of the scan, is at x - ew. Taps
+ * before `first` are left out: they would read rows before the first row of the sequence. */
 INLINE vf conv_sum(const conv_t *m, const float *x, int64_t ew, const int64_t K, int64_t first, int64_t c)
 {
     vf acc = vload(m->bias + c);
@@ -65,14 +65,14 @@ typedef struct { /* the backward pass for the rows of span s: dc = du silu'(conv
     conv_t m;
     const cad_span_t *s;
     const float *x;    // (rows,ld) of the pack
-    const float *du;   // (rows,ldu) from the first row of s onwards
+    const float *du;   // (rows,ldu) row 0 is the first row of s
     float *dx;         // (rows,ld) of the pack
     float *dw, *dbias; // (K,width), (width)
     int64_t ld, ldu;
 } conv_back_t;
 
-/* Backward pass of the convolution with any number of taps, for rows [beg, end) of sequence q and VW channels from
- * c onwards: dc = du silu'(conv); dx += w dc, dw (K) += x dc, db += dc. */
+/* Runs the backward pass of the convolution with any number of taps, for rows [beg, end) of sequence q and VW channels
+ * from c onwards: dc = du silu'(conv); dx += w dc, dw (K) += x dc, db += dc. */
 static void conv_back_any(const conv_back_t *b, int q, int64_t beg, int64_t end, int64_t c, vf *dw, vf *db)
 {
     const cad_span_t *s = b->s;
@@ -98,8 +98,8 @@ typedef struct {
     vf x[TAPS - 1], dc[TAPS - 1]; /* x and dc of the TAPS-1 rows before; 0 before the sequence's first row */
 } taps_t;
 
-/* conv_back_any for n rows, ew floats apart in x and dx, uw floats in du. whole: the TAPS-1 rows before them exist, so the dx
- * of n rows is complete and stored. */
+/* Does the same as conv_back_any for n rows, which are ew floats apart in x and dx, and uw floats apart in du. whole:
+ * the TAPS-1 rows before these rows exist, so dx of n rows is complete and is stored. */
 INLINE void taps_rows(taps_t *t, const float *x, const float *du, float *dx, int64_t ew, int64_t uw, const int n,
                       const bool whole)
 {
@@ -134,7 +134,7 @@ INLINE void taps_rows(taps_t *t, const float *x, const float *du, float *dx, int
     }
 }
 
-/* The same as conv_back_any, for K = TAPS. */
+/* Does the same as conv_back_any, for K = TAPS. */
 static void conv_back_taps(const conv_back_t *b, int q, int64_t beg, int64_t end, int64_t c, vf *dw, vf *db)
 {
     const cad_span_t *s = b->s;

@@ -25,7 +25,7 @@ static bool has_bf16(void) { return has_avx512() && __builtin_cpu_supports("avx5
 
 typedef struct {
     const char *name;
-    bool (*supported)(void); /* whether this processor supports it; NULL if it is not compiled in */
+    bool (*supported)(void); /* true if this processor supports the instruction set; NULL if it is not compiled in */
     const cad_ops_t *full, *half;
     const cad_back_ops_t *back;
     const cad_probe_t *probe;

@@ -1,5 +1,5 @@
-/* embed_tmpl.h - the embedding: looks up the residual's rows of tokens; in the backward pass, adds to the table's
- * gradient.
+/* embed_tmpl.h - the embedding: the forward pass looks up the row of each token; the backward pass adds to the gradient
+ * of the table.
  *
  * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier: MIT
  */

@@ -9,7 +9,7 @@
 #include "norm_tmpl.h"
 #include "weights_tmpl.h"
 
-/* h (Dp) = norm_f of row r of the residual. */
+/* Sets h (Dp) to norm_f of row r of the residual stream. */
 static void final_norm(const cad_lane_t *l, int64_t r, float *h)
 {
     norm_row(&l->weights->norm_f, l->res + r * l->weights->Dp, h);
@@ -56,7 +56,7 @@ static int pool_forward(cad_lane_t *l, const cad_range_t *range, int64_t n)
 }
 
 #ifdef CAD_ISA_BACK_OPS
-/* Adds to dres of row r the gradient through norm_f, and to the gradients of norm_f's weight and bias. dh (Dp):
+/* Runs the backward pass of norm_f for row r: adds to dres, and to the gradients of norm_f's weight and bias. dh (Dp):
  * the gradient of norm_f's output. */
 static void final_norm_back(cad_grad_lane_t *l, int64_t r, const float *dh)
 {
@@ -94,7 +94,8 @@ static void mean_back(cad_grad_lane_t *l, int64_t beg, int64_t end, const float 
 
 #define POOL_CHANNELS 64 /* channels whose maximum is searched for in one loop over the rows */
 
-/* For channels [from, to): the gradient of a channel's maximum goes to the first row that has the maximum. */
+/* Runs the backward pass for channels [from, to). The gradient of a channel's maximum is added to the first row that
+ * has the maximum. */
 static void max_back(cad_grad_lane_t *l, int64_t beg, int64_t end, const float *dpooled, int64_t from, int64_t to)
 {
     float *dh = l->da, *h = l->f.a, best[POOL_CHANNELS];

@@ -52,8 +52,8 @@ static int mamba_in(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned pa
 }
 
 #ifdef CAD_ISA_BACK_OPS
-/* Overwrites u with the gated y = y silu(z), and g, the gradient of the gated y, with dz. Computes a, the
- * normalised rows, and da, their gradient. */
+/* Overwrites u with the gated y = y silu(z), and g, the gradient of the gated y, with dz. Computes the arrays l->f.a,
+ * the normalised rows, and l->da, the gradient of these rows. */
 static void gate_back_task(void *arg, int64_t task, int worker)
 {
     const mamba_back_t *b = arg;

@@ -34,16 +34,16 @@ typedef struct {
     float terms[LOT * PAIR * VW];        /* (LOT*PAIR,VW) terms of dB or dC: one for each row, state and channel */
 } scratch_t;
 
-typedef struct { /* VW channels of a stretch; pointers are to the first row in the direction of the scan */
+typedef struct { /* VW channels of a stretch; pointers point to the first row in the direction of the scan */
     stretch_t t;
-    int64_t rows, step; /* step: from a row to the next in the direction of the scan, 1 or -1 rows in memory */
+    int64_t rows, step; /* step: 1 or -1, the rows in memory from a row to the next in the direction of the scan */
     int64_t time;       /* number of rows of the tile that precede the first row in the direction of the scan */
     const float *g, *z;
     float *du, *dpre;
     const float *state; // (N,VW) state before the first row
-    // (N,VW) gradient of the state after the last row; overwritten with that before the first row
+    // (N,VW) gradient of the state after the last row; overwritten with the gradient of the state before the first row
     float *carry;
-    float *da, *dskip, *dbias; // (N,VW), (VW)
+    float *da, *dskip, *dbias; // (N,VW), (VW), (VW)
     const float *B, *C;        // (N,tile) in the direction of the scan, laid out by gather()
     float *dB, *dC;            // (N,tile) gradients, laid out as B and C
     int64_t tile;
@@ -257,8 +257,8 @@ static void gather(const mamba_back_t *b)
     }
 }
 
-/* Backward pass of rows [beg, beg+n) of sequence q, which lie in one stretch, and of channels [from, to). sums: dB
- * and dC, laid out as gather() lays out B and C. */
+/* Runs the backward pass of rows [beg, beg+n) of sequence q, all in one stretch, for channels [from, to). sums: dB and
+ * dC, laid out as gather() lays out B and C. */
 static void scan_back_stretch(const mamba_back_t *b, int q, const piece_t *p, int64_t beg, int64_t n, int64_t from,
                               int64_t to, float *sums)
 {
@@ -292,8 +292,8 @@ static void scan_back_stretch(const mamba_back_t *b, int q, const piece_t *p, in
     scan_back_channels(t, to - from);
 }
 
-/* Backward pass of all rows of a piece, stretch by stretch, beginning with the last stretch in the direction of
- * the scan. */
+/* Runs the backward pass of all rows of a piece, stretch by stretch, beginning with the last stretch in the direction
+ * of the scan. */
 static void scan_back_piece(const mamba_back_t *b, int q, int64_t from, int64_t to, float *sums)
 {
     const mamba_t *m = b->f.m;
@@ -331,8 +331,7 @@ static void add_parts(const mamba_back_t *b)
         for (int64_t i = 0; i < size; i += VW) vstore(sum + i, vload(sum + i) + vload(sum + k * size + i));
 }
 
-/* Copies dB and dC of rows [beg, beg+n) of the tile to dxdbl, which is the inverse of what gather() does with B
- * and C. */
+/* Copies dB and dC of rows [beg, beg+n) of the tile to dxdbl. This is the inverse of gather(), which copies B and C. */
 static void scatter(const mamba_back_t *b, int64_t beg, int64_t n)
 {
     const cad_grad_lane_t *l = b->l;

@@ -15,17 +15,17 @@
 
 #define STRETCH CAD_STRETCH
 
-typedef struct { /* VW channels of rows of one sequence that are neighbours in memory */
+typedef struct { /* VW channels of consecutive rows of one sequence */
     const mamba_t *m;
     int64_t c;             /* first channel */
     const float *u, *xdbl; /* pointers to the first of the rows in memory */
     float *y;
     const float *z; /* NULL: y is not gated */
     int seq;
-    int64_t row;  /* first of the rows, counted from the start of the pack */
+    int64_t row;  /* index of the first of these rows in the pack */
     int64_t rows; /* number of rows */
     bool add;     /* add to y, which holds the first direction's y */
-    float *keep;  /* where the states at the start of stretches are stored for the backward pass; or NULL */
+    float *keep;  /* memory for the states before each stretch, which the backward pass reads; or NULL */
 } stretch_t;
 
 /* Computes pre = dt_in x dt_proj^T + bias and dt = softplus(pre) of n rows from `at` onwards, which are `step`
@@ -59,8 +59,8 @@ INLINE void delta(const stretch_t *t, int64_t beg, int64_t end, float *dt)
     for (; r < end; r++) delta_some(t, r, 1, dt + (r - beg) * VW);
 }
 
-/* Returns where the state (N,VW) of VW channels from c onwards is kept: the state that sequence q has before the
- * stretch that contains `row` (counted from the start of the pack). When states are kept, stretches end at
+/* Returns the address at which the state (N,VW) of VW channels from c onwards is kept: the state of sequence q before
+ * the stretch that contains `row` (counted from the start of the pack). When states are kept, stretches end at
  * multiples of STRETCH rows of the pack. */
 INLINE float *kept_state(const mamba_t *m, float *state, int q, int64_t row, int64_t c)
 {
@@ -123,8 +123,8 @@ INLINE void scan_some(const stretch_t *t, int64_t beg, int64_t at, const int n, 
     REPEAT(i, n) vstore(y + at * VW + i * dw, sum[i]);
 }
 
-/* Stores `from` (n,VW) as n rows of y from r onwards. If t->add, first adds the first direction's y; if t->z, then
- * gates. */
+/* Stores `from` (n,VW) as n rows of y from r onwards. If t->add, adds the first direction's y; then, if t->z is not
+ * NULL, multiplies by silu(z). */
 INLINE void store_rows(const stretch_t *t, int64_t r, const int n, const float *from)
 {
     int64_t Ep = t->m->Ep;
@@ -141,8 +141,8 @@ INLINE void store_rows(const stretch_t *t, int64_t r, const int n, const float *
     REPEAT(i, n) vstore(y + i * Ep, v[i]);
 }
 
-/* Returns the first row in memory of the stretch that follows i scanned rows, and sets *n to its length. A stretch
- * ends at a multiple of STRETCH rows, counted from the pack's first row if states are kept, else from t's. */
+/* Returns the first row in memory of the stretch that follows i scanned rows, and sets *n to its length. A stretch ends
+ * at a multiple of STRETCH rows, counted from the pack's first row if states are kept, else from the first row of t. */
 static int64_t next_stretch(const stretch_t *t, int64_t i, int64_t *n)
 {
     int64_t from = t->keep ? t->row : 0, end = t->rows - i;

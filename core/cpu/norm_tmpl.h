@@ -25,7 +25,7 @@ static norm_t lay_norm(cad_bump_t *b, norm_t n, const float *weight, const float
     return n;
 }
 
-/* out (Dp) = norm(x) over the D channels; the padding becomes 0. */
+/* Sets out (Dp) to norm(x) over the D channels; the padding becomes 0. */
 static void norm_row(const norm_t *n, const float *x, float *out)
 {
     vf acc = vset(0.0f), mean = vset(0.0f), scale;
@@ -75,7 +75,7 @@ static void norm_row_back(const norm_t *n, const float *x, const float *dy, floa
     }
 }
 
-/* Adds `times` x `from` (n) to `to` (n). */
+/* Multiplies the array `from` (n) by `times` and adds it to the array `to` (n). */
 static void add_row(float *to, const float *from, float times, int64_t n)
 {
     for (int64_t i = 0; i < n; i += VW) vstore(to + i, vfma(vload(from + i), vset(times), vload(to + i)));

@@ -2,8 +2,8 @@
  *
  * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds lay_turned.
  *
- * Each function allocates an array from the bump allocator, fills it and returns it. If the allocator only counts
- * (base NULL), it returns NULL. The memory must be all 0 before.
+ * Each function allocates an array from the bump allocator, fills it and returns it. If the allocator only counts (base
+ * NULL), it returns NULL. The allocator's memory must be all 0 on entry.
  *
  * A panel holds PW outputs of a product (the last panel may be narrower): weights (n,k) become [np/PW][kp][PW], so
  * that each step of k reads PW weights that are adjacent in memory.
@@ -17,7 +17,7 @@
 #include "product_tmpl.h"
 #include "simd.h"
 
-/* Stores v (n) as (np); v NULL: zeros. */
+/* Stores the vector v (n), padded to (np); v NULL: all zeros. */
 static const float *lay_vector(cad_bump_t *b, const float *v, int64_t n, int64_t np)
 {
     float *d = cad_bump_floats(b, 1, np);
@@ -25,7 +25,7 @@ static const float *lay_vector(cad_bump_t *b, const float *v, int64_t n, int64_t
     return d;
 }
 
-/* Stores v (rows,cols) as (rows,colsp). */
+/* Stores v (rows,cols), padded to (rows,colsp). */
 static const float *lay_rows(cad_bump_t *b, const float *v, int64_t rows, int64_t cols, int64_t colsp)
 {
     float *d = cad_bump_floats(b, rows, colsp);
@@ -53,7 +53,8 @@ static panels_t open_panels(cad_bump_t *b, bool half, int64_t np, int64_t kp)
     return (panels_t) { cad_bump_floats(b, np, half ? kp / 2 : kp), np, kp, half };
 }
 
-/* Stores v (n,k), with ld floats from one row to the next, at row and column (even) of the panels. */
+/* Stores v (n,k) in the panels, from row `row` and column `col` (even) onwards. ld: floats from one row of v to the
+ * next. */
 static void set_panels(const panels_t *t, const float *v, int64_t ld, int64_t n, int64_t k, int64_t row, int64_t col)
 {
     for (int64_t i = row; t->d && i < row + n; i++, v += ld) {
@@ -76,8 +77,8 @@ static const float *lay_panels(cad_bump_t *b, bool half, const float *v, int64_t
 }
 
 #ifdef CAD_ISA_BACK_OPS
-/* Stores the transpose of v at row and column of panels that are not half. v is (k,n), with ld floats from one row to
- * the next. */
+/* Stores the transpose of v (k,n) in panels of float32, from row `row` and column `col` onwards. ld: floats from one
+ * row of v to the next. */
 static void set_turned(const panels_t *t, const float *v, int64_t ld, int64_t n, int64_t k, int64_t row, int64_t col)
 {
     for (int64_t j = 0; t->d && j < k; j++)

@@ -22,7 +22,7 @@
 /* rows of a tile: a multiple of MR and GROUP, few enough that a tile's activations fit the cache */
 #define TILE 120
 #define CHUNK 64 /* terms of a product that are summed before they are added to the total */
-/* the same where a sum is to be more exact; plain C also rounds each product, so its sums are shorter */
+/* the same for sums that must be more exact; plain C also rounds each product, so its sums are shorter */
 #if defined(CAD_ISA_AVX512) || defined(CAD_ISA_AVX2)
 #define TERMS 16
 #else
@@ -32,7 +32,7 @@
 
 /* ---- C (rows,n) = A (rows,k) x W (n,k)^T + bias, where W is in panels ----
  *
- * The terms are float32 values or (half) pairs of bfloat16 values, whose products are summed in float32. A pair is
+ * The terms are float32 values or, if `half`, pairs of bfloat16 values, whose products are summed in float32. A pair is
  * a 32-bit word, so the same code serves both; k counts words. */
 
 typedef struct {        /* where the result v of a product is written, and what is added to it */
@@ -41,8 +41,8 @@ typedef struct {        /* where the result v of a product is written, and what 
     const float *other; // (rows,ldc), for PLUS and TIMES
     const float *bias;  // (n)
     int64_t ldc;
-    /* c = v; base + v; base + (other + v); base + other * v. FINE, added to one of these: TERMS instead of CHUNK terms
-     * are summed at a time, which is slower and more exact */
+    /* STORE: c = v. ADD: c = base + v. PLUS: c = base + (other + v). TIMES: c = base + other * v. FINE may be added to
+     * any of these values: TERMS instead of CHUNK terms are then summed at a time, which is slower and more exact */
     enum { STORE, ADD, PLUS, TIMES, FINE } how;
 } dest_t;
 
@@ -57,7 +57,7 @@ INLINE void finish(const dest_t *d, int64_t at, vf v)
     vstore(d->c + at, v);
 }
 
-/* acc (mr,nv) = mr rows of A x nv vectors of W, over n terms. lda: floats from one row of A to the next; next:
+/* Computes acc (mr,nv) = mr rows of A x nv vectors of W, over n terms. lda: floats from one row of A to the next; next:
  * floats from one term of a row to the next. */
 INLINE void micro_sum(const bool half, const int mr, const int nv, const float *a, int64_t lda, int64_t next,
                       const float *b, int64_t n, vf acc[MR][NV])
@@ -150,8 +150,8 @@ INLINE void product_tile(const bool half, const float *a, int64_t lda, int64_t r
     }
 }
 
-/* C = A x W^T + bias in float32. Rows of A are lda floats apart; the first becomes row `row` of C. n is a multiple
- * of VW. */
+/* Computes C = A x W^T + bias in float32. Rows of A are lda floats apart; the first becomes row `row` of C. n is a
+ * multiple of VW. */
 static void product(const float *a, int64_t lda, int64_t rows, const float *w, int64_t n, int64_t k, const dest_t *d,
                     int64_t row)
 {
@@ -160,7 +160,7 @@ static void product(const float *a, int64_t lda, int64_t rows, const float *w, i
         product_tile(false, a + r * lda, lda, cad_min(most, rows - r), w, n, k, d, row + r);
 }
 
-/* Computes nv vectors of one row of C where a row of A is longer than ROOM. The row of A is rounded to bfloat16
+/* Computes nv vectors of one row of C, for rows of A that are longer than ROOM. The row of A is rounded to bfloat16
  * again for each panel. */
 INLINE void panel_long(const int nv, const float *a, const float *b, int64_t k, const dest_t *d, int64_t row,
                        int64_t col)
@@ -190,7 +190,7 @@ static void product_long(const float *a, int64_t lda, int64_t rows, const float 
     }
 }
 
-/* C = A x W^T + bias with A rounded to bfloat16. w holds pairs of bfloat16; k counts values, not pairs. */
+/* Computes C = A x W^T + bias with A rounded to bfloat16. w holds pairs of bfloat16; k counts values, not pairs. */
 static void product_half(const float *a, int64_t lda, int64_t rows, const float *w, int64_t n, int64_t k,
                          const dest_t *d, int64_t row)
 {
@@ -208,7 +208,7 @@ static void product_half(const float *a, int64_t lda, int64_t rows, const float 
     }
 }
 
-/* C = A x W^T + bias in the precision of the panels w. */
+/* Computes C = A x W^T + bias in the precision of the panels w. */
 static void project(const bool half, const float *a, int64_t lda, int64_t rows, const float *w, int64_t n, int64_t k,
                     const dest_t *d, int64_t row)
 {
@@ -247,7 +247,7 @@ INLINE void outer_edge(int mr, const int nv, const float *a, int64_t lda, const 
     }
 }
 
-/* Computes columns [from, to) of A times nv vectors of B's columns, from col onwards. */
+/* Adds to C the products of columns [from, to) of A with nv vectors of B, from column `col` onwards. */
 INLINE void outer_panel(const outer_t *o, const int nv, int64_t col, int64_t from, int64_t to)
 {
     float b[STRIP * PW];
@@ -277,8 +277,8 @@ static void outer_task(void *arg, int64_t task, int worker)
     }
 }
 
-/* One thread computes each output and adds the rows in order. k is a multiple of VW. lda, ldb, ldc: floats from
- * one row to the next. */
+/* Adds A^T x B to C. One thread computes each output and adds the rows in order. k is a multiple of VW. lda, ldb, ldc:
+ * floats from one row to the next. */
 static void outer(cad_team_t *team, int64_t rows, const float *a, int64_t lda, int64_t n, const float *b, int64_t ldb,
                   int64_t k, float *c, int64_t ldc)
 {
@@ -286,7 +286,7 @@ static void outer(cad_team_t *team, int64_t rows, const float *a, int64_t lda, i
     cad_team_run(team, (k + PW - 1) / PW * o.groups, outer_task, &o);
 }
 
-/* c (k) += the sum of the rows of a (rows,k), which are lda floats apart. */
+/* Adds to `c` (k) the sum of the rows of `a` (rows,k), which are lda floats apart. */
 static void add_columns(const float *a, int64_t lda, int64_t rows, int64_t k, float *c)
 {
     for (int64_t i = 0; i < k; i += VW) {

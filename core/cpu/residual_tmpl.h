@@ -16,8 +16,9 @@ static int residual_start(cad_grad_lane_t *l, int64_t n)
     return 0;
 }
 
-/* Adds to dres the gradient through a layer's norm, from da, for the rows of s. Row 0 of a and da is row beg. Overwrites
- * a with the terms of the norm weight's gradient: da times the normalised residual. */
+/* Runs the backward pass of a layer's norm for the rows of s: reads da and adds to dres. Row 0 of the arrays a and da
+ * is row beg of the pack. Overwrites the array a with the terms of the norm weight's gradient: da times the normalised
+ * residual. */
 static void norm_rows_back(const cad_grad_lane_t *l, const norm_t *norm, cad_span_t s, int64_t beg)
 {
     int64_t Dp = l->f.Dp;

@@ -14,8 +14,8 @@ typedef struct {
     int64_t size; /* rows, or channels, of one task; set by share_rows() and share_channels() */
 } share_t;
 
-/* Calls fn(arg) for consecutive groups of the span's rows: a single group without a team, else groups of at most
- * TILE rows. */
+/* Calls fn(arg) for consecutive groups of the span's rows. With a team, a group has at most TILE rows; without a team,
+ * all rows are one group. */
 static void share_rows(share_t *s, void *arg, cad_task_f *fn)
 {
     int64_t rows = s->span.end - s->span.beg, threads = cad_team_threads(s->team);
@@ -51,7 +51,7 @@ static int find_seq(const cad_span_t *s, int64_t r)
     return lo;
 }
 
-/* Returns where a layer's `out` stores its result. */
+/* Returns the destination of the result of a layer's operation `out`. */
 static dest_t out_dest(const cad_lane_t *l, const float *bias, unsigned how)
 {
     return (dest_t) { how == CAD_OUT_KEEP ? l->h : l->res,

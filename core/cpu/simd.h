@@ -10,8 +10,8 @@
  *   vload, vstore    VW floats at any alignment
  *   vset(a)          VW copies of a
  *   vfma(a,b,c)      a*b + c, vfms: a*b - c, vfnma: c - a*b; rounded once, in plain C twice
- *   vmin, vmax       the second argument if either is NaN
- *   vround(a)        the nearest integer, ties to even; plain C: |a| < 2^22
+ *   vmin, vmax       the smaller, the larger value; the second argument if either is NaN
+ *   vround(a)        the nearest integer, ties to even; plain C: only for |a| < 2^22
  *   vscale(p,n)      p * 2^n, n whole; exact for n in [-126, 127], and with AVX-512 for any n,
  *                    rounded where the result is subnormal
  *   vsplit(x,&n)     for x <= 0: n = vround(x), returns x - n in [-1/2, 1/2], exact; without AVX-512,
@@ -142,7 +142,7 @@ INLINE vf vscale(vf p, vf n)
 }
 #endif
 
-/* Rounds to bfloat16, to nearest, ties to even; a must not be NaN. */
+/* Rounds `a`, which must not be NaN, to the nearest bfloat16, ties to even. */
 INLINE uint16_t half_of(float a)
 {
     uint32_t i;
@@ -159,7 +159,7 @@ INLINE void vhalves(uint16_t *p, vf a)
 {
     for (int i = 0; i < VW; i++) p[i] = half_of(a[i]);
 }
-INLINE vf vsplit(vf x, vf *n) /* vscale cannot give less than 2^-126, so smaller x count as -126 */
+INLINE vf vsplit(vf x, vf *n) /* vscale cannot give less than 2^-126, so an x below -126 counts as -126 */
 {
     x = vmax(x, vset(-126.0f));
     *n = vround(x);
@@ -177,8 +177,8 @@ INLINE vf vdiv(vf a, vf b) { return a / b; }
 #endif
 #define FEW 4 /* vectors in a smaller group: for remainders, and where GROUP vectors would not fit in the registers */
 
-/* p = 2^f for f in [-1/2, 1/2]: the minimax polynomial of degree 5 whose constant term is fixed at 1, so that 2^0
- * = 1 exactly and a state without decay is unchanged. Error 9e-8 before rounding, 1.7e-7 after it. */
+/* Computes p = 2^f for f in [-1/2, 1/2], by the minimax polynomial of degree 5 whose constant term is fixed at 1, so
+ * that 2^0 = 1 exactly and a state without decay is unchanged. Error 9e-8 before rounding, 1.7e-7 after it. */
 INLINE void vpowers(const int n, const vf *f, vf *p)
 {
     REPEAT(i, n) p[i] = vfma(f[i], vset(0x1.5bba14p-10f), vset(0x1.3cea88p-7f));
@@ -188,8 +188,8 @@ INLINE void vpowers(const int n, const vf *f, vf *p)
     REPEAT(i, n) p[i] = vfma(f[i], p[i], vset(1.0f));
 }
 
-/* 2^x for x <= 0, a decay. Error 1.9e-7 for x >= -126. For smaller x, AVX-512 goes to 0 through the subnormals;
- * the other instruction sets stay at 2^-126. */
+/* Replaces x by 2^x for x <= 0, a decay. Error 1.9e-7 for x >= -126. For smaller x, AVX-512 gives subnormal numbers and
+ * then 0; the other instruction sets give 2^-126. */
 INLINE void vdecays(const int n, vf *x)
 {
     vf f[GROUP], p[GROUP];
@@ -198,8 +198,9 @@ INLINE void vdecays(const int n, vf *x)
     REPEAT(i, n) x[i] = vscale(p[i], x[i]);
 }
 
-/* e^(sign x), where x is limited to [-87.3, 87.3] and sign is 1 or -1. log2(e) is split into log2e + rest, so that
- * with FMA x log2(e) is not rounded. Error 1.9e-7; in plain C 2.8e-6 where |x| is near 87, and 2e-7 near 0. */
+/* Replaces x by e^(sign x), where x is limited to [-87.3, 87.3] and sign is 1 or -1. log2(e) is split into log2e +
+ * rest, so that with FMA x log2(e) is not rounded. Error 1.9e-7; in plain C 2.8e-6 where |x| is near 87, and 2e-7 near
+ * 0. */
 INLINE void vexps(const int n, const float sign, vf *x)
 {
     const vf log2e = vset(sign * 0x1.715476p0f), rest = vset(sign * 0x1.4ae0cp-26f), bound = vset(87.3f);
@@ -212,15 +213,15 @@ INLINE void vexps(const int n, const float sign, vf *x)
     REPEAT(i, n) x[i] = vscale(x[i], k[i]);
 }
 
-/* 1 / (1 + e^-x) for any x. Error 2.3e-7 for |x| <= 87.3 (plain C: as vexps). For x < -87.3 the result stays at
- * e^-87.3. */
+/* Replaces x by 1 / (1 + e^-x), for any x. Error 2.3e-7 for |x| <= 87.3 (plain C: as vexps). For x < -87.3 the result
+ * stays at e^-87.3. */
 INLINE void vsigmoids(const int n, vf *x)
 {
     vexps(n, -1.0f, x);
     REPEAT(i, n) x[i] = vdiv(vset(1.0f), vset(1.0f) + x[i]);
 }
 
-/* x / (1 + e^-x) for any x. Error 2.3e-7 for x >= -87.3 (plain C: as vexps). */
+/* Replaces x by x / (1 + e^-x), for any x. Error 2.3e-7 for x >= -87.3 (plain C: as vexps). */
 INLINE void vsilus(const int n, vf *x)
 {
     vf e[GROUP];
@@ -229,8 +230,8 @@ INLINE void vsilus(const int n, vf *x)
     REPEAT(i, n) x[i] = vdiv(x[i], vset(1.0f) + e[i]);
 }
 
-/* log(1 + e^x) = max(x,0) + log1p(y), where y = e^-|x|. With s = y/(2+y), log1p(y) = 2 atanh(s) = 2 s (1 + s^2/3 +
- * ...), computed by a polynomial in s^2 that is fitted on [0, 1/9]. Error 3.4e-7 for x >= -87.3 (plain C: as
+/* Replaces x by log(1 + e^x) = max(x,0) + log1p(y), where y = e^-|x|. With s = y/(2+y), log1p(y) = 2 atanh(s) = 2 s (1
+ * + s^2/3 + ...), computed by a polynomial in s^2 that is fitted on [0, 1/9]. Error 3.4e-7 for x >= -87.3 (plain C: as
  * vexps), so also where the result is small. For x < -87.3 the result stays at e^-87.3. */
 INLINE void vsoftpluses(const int n, vf *x)
 {
@@ -259,7 +260,7 @@ INLINE vf vsigmoid(vf x)
     return x;
 }
 
-/* Returns the sum of the VW values of a, in a fixed order: the upper half is added to the lower half, log2(VW)
+/* Returns the sum of the VW values of `a`, in a fixed order: the upper half is added to the lower half, log2(VW)
  * times. */
 INLINE float vsum(vf a)
 {
@@ -272,7 +273,7 @@ INLINE float vsum(vf a)
 
 /* vsums(a) returns one vector from VW vectors: value i is the sum of the values of a[i], in a fixed order. */
 #if defined(CAD_ISA_AVX512)
-INLINE vf vsum4(vf a, vf b, vf c, vf d) /* four partial sums of each of a, b, c and d, four vectors in one */
+INLINE vf vsum4(vf a, vf b, vf c, vf d) /* returns four partial sums of each of `a`, `b`, `c` and `d` */
 {
     vf ab = _mm512_mask_blend_ps(0xFF00, a, b) + _mm512_shuffle_f32x4(a, b, 0x4E);
     vf cd = _mm512_mask_blend_ps(0xFF00, c, d) + _mm512_shuffle_f32x4(c, d, 0x4E);
@@ -297,7 +298,7 @@ INLINE vf vsums(const vf *a)
 INLINE vf vsums(const vf *a) { return (vf) { vsum(a[0]), vsum(a[1]), vsum(a[2]), vsum(a[3]) }; }
 #endif
 
-/* out[i] += the sum of the VW values of row i of a (n,VW), for n rows. */
+/* Adds to out[i] the sum of the VW values of row i of the array `a` (n,VW), for each of the n rows. */
 INLINE void vsum_rows(const float *a, const int64_t n, float *out)
 {
     int64_t i = 0;

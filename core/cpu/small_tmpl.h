@@ -8,14 +8,14 @@
 
 #include "product_tmpl.h"
 
-typedef struct {    /* C (rows,n) = A (rows,k) x B (k,n), or += if add */
-    const float *a; // A[i,p] at i lda + p next
+typedef struct {    /* C (rows,n) = A (rows,k) x B (k,n); C += A x B if `add` is true */
+    const float *a; // A[i,p] is a[i * lda + p * next]
     int64_t lda, next;
-    const float *b; // B[p,j] at p ldb + j
+    const float *b; // B[p,j] is b[p * ldb + j]
     int64_t ldb;
-    float *c;                // C[i,j] at i ldc + j
+    float *c;                // C[i,j] is c[i * ldc + j]
     int64_t ldc, rows, k, n; /* n: a multiple of VW */
-    /* which elements of A are 0: none, those with p > i, those with p < i */
+    /* which elements A[i,p] are 0. FULL: none. LOWER: those with p > i. UPPER: those with p < i */
     enum { SMALL_FULL, SMALL_LOWER, SMALL_UPPER } zeros;
     bool add;
 } small_t;

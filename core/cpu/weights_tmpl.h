@@ -16,7 +16,7 @@ typedef struct {   /* how one layer kind packs its weights and lays out its grad
     size_t turned; /* bytes of the struct that describes one layer's transposed weights */
     /* Packs a layer's weights. */
     void (*lay)(cad_bump_t *b, const cad_weights_t *w, const cad_model_t *m, int layer, void *packed);
-    /* Computes what depends on the packed weights, after all are packed; may be NULL. */
+    /* Computes data that depend on packed weights. Called after all weights are packed; may be NULL. */
     void (*derive)(const cad_weights_t *w, int layer, void *packed);
     /* Packs a layer's transposed weights for the backward pass; NULL in a table without a backward pass. */
     void (*lay_turned)(cad_bump_t *b, const cad_model_t *m, int layer, void *turned);
@@ -39,7 +39,7 @@ struct cad_weights_t {
     float *row;   // (Dp) scratch
 };
 
-/* Packs the head's table for one strand. Strand 1 uses the table with its rows in the order of the complements. */
+/* Packs the head's table for one strand. Strand 1 uses the table with row v replaced by the row of v's complement. */
 static const float *lay_head(cad_bump_t *b, const cad_weights_t *w, const cad_model_t *m, int strand)
 {
     float *d = cad_bump_floats(b, w->V, w->Dp);
@@ -92,7 +92,8 @@ static void weights_close(cad_weights_t *w)
     free(w);
 }
 
-/* Allocates a zeroed struct for each layer, for packed or (turned) transposed weights; false when out of memory. */
+/* Allocates a zeroed struct for each layer, for packed weights or, if `turned`, for transposed weights; returns false
+ * when out of memory. */
 static bool open_layers(void ***layer, const cad_model_t *m, bool turned)
 {
     *layer = calloc((size_t)m->cfg.n_layer, sizeof **layer);
@@ -165,7 +166,7 @@ static void grads_renew(cad_grads_t *g, const cad_model_t *m)
     lay_model_turned(&b, g, m);
 }
 
-/* Opens the transposed weights, or shares those of `like` if it is not NULL; false when out of memory. */
+/* Opens the transposed weights, or shares those of `like` if it is not NULL; returns false when out of memory. */
 static bool open_turned(cad_grads_t *g, const cad_model_t *m, const cad_grads_t *like)
 {
     cad_bump_t b = { NULL, 0 };

@@ -1,13 +1,13 @@
 /* backend.h - the table of operations that a backend provides, and the lane they work on.
  *
  * A batch is a pack of sequences: sequence i is rows [off[i], off[i+1]), with no padding between sequences. encoder.c
- * loops over tiles of rows. Mamba's convolution reads rows of x outside the tile, so x is kept for all rows; its scan
- * carries the state from tile to tile and clears it at the first row of a sequence in the direction of the scan. In
- * the last layer a span lists the wanted rows, and only the rows of a tile that they depend on are computed. A span
- * then need not begin at a multiple of `tile`, and x, z, y and h of the rows that are not computed keep the values of
- * an earlier layer. A backend whose tile is the whole batch (CAD_WHOLE) carries no state between tiles and reads from
- * `want` which rows each sequence needs. Every entry is mandatory. Operations return 0 or a CAD_E* code, and may then
- * write the reason to the lane's text.
+ * loops over tiles of rows. Mamba's convolution reads rows of x outside the tile, so x is kept for all rows; Mamba's
+ * scan carries the state from tile to tile and clears it at the first row of a sequence in the direction of the scan.
+ * In the last layer a span lists the wanted rows, and in each tile only the rows on which wanted rows depend are
+ * computed. A span then need not begin at a multiple of `tile`, and x, z, y and h of the rows that are not computed
+ * keep the values of an earlier layer. A backend whose tile is the whole batch (CAD_WHOLE) carries no state between
+ * tiles and reads from `want` which rows each sequence needs. All functions of cad_ops_t are mandatory. Operations
+ * return 0 or a CAD_E* code; they may write the reason of an error to the lane's text.
  *
  * To add a backend, fill cad_ops_t and, for training, cad_back_ops_t (backward.h), and let device.c choose it by the
  * name of the device. module.h describes how a backend is loaded at run time.
@@ -30,7 +30,7 @@ struct cad_kept_t {
 }; /* activations of one layer on a tape; the layer's kind defines what each array holds */
 
 typedef struct cad_tape_t { /* activations kept from the forward to the backward pass, in the backend's memory */
-    // (layers+1) pointers to (rows,Dp): the input of each layer, then that of the head. [0] and [layers] are the
+    // (layers+1) pointers to (rows,Dp): the input of each layer, then the input of the head. [0] and [layers] are the
     // same memory
     float **res;
     cad_kept_t *kept; // (layers), or NULL: the backward pass recomputes each layer's activations
@@ -41,15 +41,15 @@ struct cad_lane_t { /* a stream of execution and its activations */
     const cad_weights_t *weights;
     cad_team_t *team; /* threads used inside operations; NULL: the calling thread only */
     int64_t rows;     /* capacity in rows */
-    /* rows per tile, which is what one call of an operation computes; up to chunk - 1 more where a layer's kind has
-     * tiles end at multiples of a chunk */
+    /* rows per tile; one call of an operation computes one tile. If the layer's kind has a chunk (cad_block_t), a tile
+     * may have up to chunk - 1 rows more */
     int64_t tile;
     /* rows for which z is kept, set before lane_open. 0: all rows. Otherwise a multiple of `tile`: one tile, or
      * two in a backward pass */
     int64_t zrows;
     uint8_t *tok;   // (rows) tokens, in the host's memory
     void *own;      /* the backend's own memory */
-    size_t bytes;   /* bytes of that memory */
+    size_t bytes;   /* size of the memory `own` */
     int64_t *done;  /* rows x layers computed so far, summed over lanes and read by other threads; or NULL */
     char text[256]; /* reason for an operation's failure, or "" */
     /* The following pointers are addresses in the backend's memory: */
@@ -96,7 +96,7 @@ static inline cad_span_t cad_span_need(cad_span_t s, unsigned reach)
     return s;
 }
 
-/* Where `out` stores o = y x out_proj^T + bias. */
+/* How the operation `out` stores its result, o = y x out_proj^T + bias. */
 typedef enum {
     CAD_OUT_ADD,  /* res = base + o */
     CAD_OUT_KEEP, /* h = o */
@@ -108,7 +108,8 @@ typedef enum {
 enum {
     CAD_IN_X = 1, /* x, which the layer mixes along the sequence */
     CAD_IN_Z = 2, /* z, the gate */
-    /* set in layer 0, whose input depends only on the token: outputs may be looked up by the lane's tokens */
+    /* set in layer 0, whose input depends only on the token: x and z may be taken from a table with a row for each
+     * token */
     CAD_IN_TOKENS = 4
 };
 
@@ -123,8 +124,10 @@ struct cad_sweep_t { /* one direction of a layer over all rows, tile by tile */
 
 typedef struct cad_pick_t { /* a row whose logits are read */
     int64_t row;
-    int strand; /* strand 1 uses the table with its rows in the order of the complements */
-    float *to;  // (V) in the host's memory
+    /* strand 0 uses the head's table (V,Dp) as it is; strand 1 uses it with row v replaced by the row of v's
+     * complement */
+    int strand;
+    float *to; // (V) in the host's memory
 } cad_pick_t;
 
 typedef struct cad_range_t { /* rows [beg, end) to be pooled */
@@ -133,10 +136,12 @@ typedef struct cad_range_t { /* rows [beg, end) to be pooled */
     float *to; // (D) for MEAN and MAX, (end-beg,D) for NONE; in the host's memory
 } cad_range_t;
 
-/* Arrays of width Dp that tests `read` from a lane. Each layer kind numbers its own arrays from CAD_AT_KIND onwards. */
+/* Arrays of width Dp that tests read from a lane, with the operation `read`. Each layer kind numbers its own arrays
+ * from CAD_AT_KIND onwards. */
 enum { CAD_AT_RES, CAD_AT_H, CAD_AT_KIND };
 
-/* An operation of a layer kind, on the rows of a span. how: flags, or a cad_out_t for the kind's output. */
+/* An operation of a layer kind, on the rows of a span. how: flags of the operation, or a cad_out_t for the operation
+ * `out`. */
 typedef int cad_op_f(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how);
 
 #define CAD_WHOLE ((int64_t)1 << 40) /* a tile or split larger than any batch */
@@ -148,7 +153,7 @@ struct cad_ops_t {
     int64_t tile;      /* rows per call of an operation by a lane with one thread */
     int64_t wide;      /* tiles per call of an operation by a team; 0: operations do not use a team */
     int64_t pack;      /* capacity of a pack in rows */
-    int64_t least;     /* where memory is short, the pack's capacity is halved, but not below this */
+    int64_t least;     /* if memory is short, the pack's capacity is halved, but not below this */
     int64_t split;     /* sequences longer than this are run by the whole team */
     int lanes;         /* number of lanes; 0: one per thread */
     bool late;         /* z is computed tile by tile where it is used, and not kept for all rows */
@@ -190,14 +195,15 @@ int cad_encoder_forward(cad_lane_t *l, const cad_model_t *model, const int64_t *
  * scan states that are kept, and, if `out`, h. */
 int cad_encoder_replay(cad_lane_t *l, const cad_model_t *model, int layer, int dir, cad_span_t all, unsigned parts,
                        bool out);
-/* Number of tiles of a layer, and tile k: tiles begin at multiples of l->tile rows, moved down to the last multiple of
- * the kind's chunk in the same sequence. A tile may be empty. */
+/* cad_encoder_tiles returns the number of tiles of a layer. cad_encoder_tile returns the rows of tile k. Tile k begins
+ * at row k * l->tile, rounded down to a multiple of the kind's chunk, counted from the first row of the sequence that
+ * contains that row. A tile may be empty. */
 int64_t cad_encoder_tiles(const cad_lane_t *l, int64_t rows);
 cad_span_t cad_encoder_tile(const cad_lane_t *l, const cad_block_t *block, cad_span_t all, int64_t k);
 /* Returns the largest number of rows that a tile of this model has. */
 int64_t cad_encoder_most(const cad_lane_t *l, const cad_model_t *model);
-/* Prepares a lane with a tape for a forward or backward pass. In a backward pass, `back` has the memory for scan
- * states that the tape does not keep; otherwise it is NULL. */
+/* Prepares a lane with a tape for a forward or backward pass. back: in a backward pass, the grad lane, which has memory
+ * for scan states that the tape does not keep; in a forward pass NULL. */
 void cad_encoder_begin(cad_lane_t *l, const cad_model_t *model, cad_grad_lane_t *back);
 /* Points the lane's arrays to one layer of its tape. */
 void cad_encoder_enter(cad_lane_t *l, const cad_model_t *model, int layer);

@@ -1,8 +1,8 @@
 /* backward.h - the operations of the backward pass, and the lane that they work on. Only training needs them.
  *
- * Spans are the same as in the forward pass. The gradient of a weight is a sum over rows: tile by tile in the order
- * of the sweep, and within a tile in a fixed order that does not depend on the number of threads. Tapes and the
- * arrays of a grad lane are in the backend's memory; only its operations may dereference them.
+ * Spans are the same as in the forward pass. The gradient of a weight is a sum over rows: tile by tile in the order of
+ * the sweep, and within a tile in a fixed order that does not depend on the number of threads. Tapes and the arrays of
+ * a grad lane are in the backend's memory; only the backend's operations may dereference them.
  * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_BACKWARD_H
@@ -16,10 +16,12 @@ struct cad_grad_lane_t {
     cad_lane_t f; /* lane of the forward pass, with a tape */
     const cad_back_ops_t *ops;
     cad_grads_t *grads;
-    int most;          /* maximum number of sequences in a pack */
-    const float *dout; // (rows,Dp) gradient of the output of the directions in progress
-    float *dres;       // (rows,Dp) gradient of the residual stream
-    // (rows,Dp) gradient of each direction's output where the layer's directions are not merged; or NULL
+    int most; /* maximum number of sequences in a pack */
+    // (rows,Dp) gradient of the output of the unit (train/backward.c) being processed: dres, or keep[k] for direction k
+    // of a layer that is not merged
+    const float *dout;
+    float *dres; // (rows,Dp) gradient of the residual stream
+    // (rows,Dp) gradient of each direction's output, for layers that are not merged; NULL if all layers are merged
     float *keep[2];
     float *da;                   // (tile,Dp) gradient of the normalised rows
     cad_work_t work[CAD_NKINDS]; /* gradients of the activations of each layer kind; blocks/NAME.h has their type */
@@ -30,7 +32,7 @@ typedef int cad_back_f(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, uns
 struct cad_back_ops_t {
     const char *name;
     int64_t rows;  /* capacity of a pack in rows */
-    int64_t least; /* where memory is short, the pack's capacity is halved, but not below this */
+    int64_t least; /* if memory is short, the pack's capacity is halved, but not below this */
     int64_t round; /* the rows of a lane must be a multiple of this */
     int64_t tile;
     bool keeps; /* tapes may keep a layer's activations (cad_kept_t); if false, layers are always recomputed */
@@ -55,17 +57,17 @@ struct cad_back_ops_t {
 
     /* Clears dres of n rows. */
     int (*start)(cad_grad_lane_t *l, int64_t n);
-    /* Computes keep[k], the gradient of the output h_k of each direction k, for n rows. If the layer's output is
-     * h_0 + h_1: keep[k] = dres. If it is h_0 x h_1 (times), keep[k] must hold the other direction's output and is
+    /* Computes keep[k], the gradient of the output h_k of each direction k, for n rows. If the layer's output is h_0 +
+     * h_1: keep[k] = dres. If it is h_0 x h_1 (times): keep[k] holds the other direction's output on entry, and is
      * multiplied by dres. */
     int (*divide)(cad_grad_lane_t *l, int64_t n, bool times);
     int (*embed)(cad_grad_lane_t *l, const uint8_t *tok, cad_span_t s);
     cad_back_f *const *kind[CAD_NKINDS]; /* backward operations of each layer kind, in the order of blocks/NAME.h */
-    /* Adds to dres the gradient of base[row[i]] that dlogits (n,V) gives through norm_f and the head. The n rows
-     * are distinct. */
+    /* Runs the backward pass of the head and norm_f: from dlogits (n,V), the gradient of the logits of the rows
+     * base[row[i]], adds the gradient of these rows to dres. The n rows are distinct. */
     int (*head)(cad_grad_lane_t *l, int strand, const int64_t *row, int64_t n, const float *dlogits);
-    /* Adds to dres the gradient of base[beg] to base[end-1] that dpooled (D) gives, where the pooled row is the
-     * mean (or maximum) of norm_f(base) over these rows. */
+    /* Runs the backward pass of pooling and norm_f: from dpooled (D), the gradient of the mean (or maximum) of
+     * norm_f(base) over rows [beg, end), adds the gradient of these rows to dres. */
     int (*pool)(cad_grad_lane_t *l, int64_t beg, int64_t end, enum cad_pool_t how, const float *dpooled);
 };
 

@@ -1,7 +1,7 @@
 /* context.c - opens a context's lanes and runs masking passes (cad_pass_t) on them.
  *
- * A masking pass has one or two sequences, one per strand. Consecutive sequences form packs of up to as many rows as
- * the backend prefers; a lane computes one pack at a time. If there are at least as many packs as lanes, each lane
+ * A masking pass has one or two sequences, one per strand. Consecutive sequences form packs, up to the number of rows
+ * that the backend prefers; a lane computes one pack at a time. If there are at least as many packs as lanes, each lane
  * runs whole packs. Otherwise, and for long windows, the whole team of threads works on one pack, inside the
  * operations, if the backend supports it. Results do not depend on this choice.
  *
@@ -21,7 +21,7 @@ typedef struct {
     const cad_pass_t *pass; // (npass)
     const int64_t *seq;     // (nseq) 2 * index of the masking pass + strand
     const pack_t *pack;     // (npack)
-    // (nseq+npack) for each pack of n sequences n+1 offsets; those of pack i begin at off[first + i]
+    // (nseq+npack) offsets: n+1 for each pack of n sequences; the offsets of pack i begin at off[pack[i].first + i]
     int64_t *off;
     cad_rows_t *want;   // (nseq) wanted rows of each sequence, counted from the start of its pack
     cad_pick_t *pick;   // rows whose logits are read, pack after pack
@@ -67,8 +67,8 @@ static void close_lanes(cad_context_t *ctx)
     ctx->bytes = 0;
 }
 
-/* Opens the lanes. Each is large enough for one pack and for the longest window, unless the team runs the longest
- * windows. */
+/* Opens the lanes. Each has room for one pack and for the longest window. If the team runs windows longer than
+ * ops->split, only the team's lane has room for them. */
 static int open_lanes(cad_context_t *ctx, cad_error_t *err)
 {
     bool wide = ctx->lanes > 1 && ctx->ops->wide > 0;
@@ -281,7 +281,7 @@ static void pack_task(void *arg, int64_t task, int worker)
 {
     run_t *r = arg;
     int rc;
-    /* too long for this lane: run_packs gives it to the team */
+    /* the pack is too long for this lane; run_packs runs it on the team */
     if (r->pack[task].rows > r->ctx->lane[worker].rows) return;
     rc = run_pack(r, task, &r->ctx->lane[worker]);
     if (rc) r->rc[worker] = rc;

@@ -10,9 +10,9 @@
 
 /* ---- finding the module ---- */
 
-/* Writes the path of the module to path, or "" if there is none. It is looked for beside the file that contains
- * this code, in the build tree of that file, under the prefix that the file is installed in, and in PKGLIBDIR.
- * Folders further up are not searched, since they may belong to other users. */
+/* Writes the path of the module to path, or "" if there is none. The module is looked for in the folder of the file
+ * that contains this code, in the build tree of that file, under the prefix that the file is installed in, and in
+ * PKGLIBDIR. Folders further up are not searched, since they may belong to other users. */
 static void find_module(char *path, size_t size)
 {
     /* in: how the path of the folder that contains this code ends; path: the module's path from that folder */

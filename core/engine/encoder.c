@@ -1,14 +1,14 @@
 /* encoder.c - the strand encoder: embedding, then a loop over layers of any kind.
  *
- * It works with any backend (through backend.h) and any kind of layer (through model/block.h). A sweep runs one
- * direction of a layer over the packed rows, tile by tile.
+ * The encoder works with any backend (through backend.h) and any kind of layer (through model/block.h). A sweep runs
+ * one direction of a layer over the packed rows, tile by tile.
  *
  * A merged layer has tied projections, added directions and no projection biases:
  *     res += ((y_fwd + y_rev) * silu(z)) out_proj^T
- * Hence in_proj and out_proj are computed once. z is computed together with x, or (ops->late) in the second sweep,
- * which then needs memory for one tile of z only. Where a kind's directions apply the gate each by itself, z is
- * computed in the first sweep and kept for all rows, and the second sweep adds the gated results. In all other layers
- * each direction computes its own in_proj and out_proj.
+ * Hence in_proj and out_proj are computed once. z is computed together with x or, if ops->late is set, in the second
+ * sweep, which then needs memory for one tile of z only. If the kind sets gates_each, each direction applies the gate
+ * itself: z is computed in the first sweep and kept for all rows, and the second sweep adds the gated results. In all
+ * other layers each direction computes its own in_proj and out_proj.
  *
  * In the last layer only the wanted rows are computed, often a single row of a window: each direction stops at the
  * wanted row that it reaches last, and z and `out` are computed for wanted rows only. SPDX-License-Identifier: MIT

@@ -17,7 +17,7 @@ typedef struct cad_pass_t {
     int64_t beg, end; /* rows [beg, end) to pool, if pooled[0] is set */
     enum cad_pool_t pool;
     float *logits[2]; // (npos,V) of each strand, or NULL
-    float *pooled[2]; // of each strand: (D), or (end-beg,D) for CAD_POOL_NONE; or NULL
+    float *pooled[2]; // pooled rows of each strand: (D), or (end-beg,D) for CAD_POOL_NONE; or NULL
 } cad_pass_t;
 
 struct cad_context_t {
@@ -43,12 +43,12 @@ int cad_run(cad_context_t *ctx, const cad_pass_t *pass, int64_t npass, cad_error
 /* ---- conjoin.c: combines two strand encodings into one result ---- */
 /* Returns the number of strands that the published forward pass of this model encodes: 2 (PS) or 1 (Ph). */
 int cad_conjoin_strands(const cad_model_t *m);
-/* out (n,V) = a + c (PS), or their mean (Ph). out may be a. */
+/* Sets out (n,V) to `a` + `c` (PS), or to their mean (Ph). out may be the same array as `a`. */
 void cad_conjoin_logits(const cad_model_t *m, int64_t n, const float *a, const float *c, float *out);
-/* out (n) = (a + c) / 2. n: number of floats. */
+/* Sets out (n) to (`a` + `c`) / 2. n: number of floats. */
 void cad_conjoin_embedding(int64_t n, const float *a, const float *c, float *out);
-/* out = the hidden state of n rows in the published model: (n,2D) a, then c with its D values reversed (PS); or (n,D) a
- * (Ph). */
+/* Sets out to the last hidden state of n rows of the published model. PS: (n,2D), in each row the D values of `a`, then
+ * those of `c` in reverse order. Ph: (n,D), a copy of `a`. */
 void cad_conjoin_hidden(const cad_model_t *m, int64_t n, const float *a, const float *c, float *out);
 
 #endif

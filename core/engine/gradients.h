@@ -12,7 +12,7 @@
 typedef struct cad_kind_sums_t { /* how a backend lays out the gradients of one layer kind */
     size_t bytes;                /* size of the kind's struct, which describes the gradients of one layer */
     void (*place)(cad_bump_t *b, const cad_model_t *m, int layer, void *sums);
-    /* Adds the gradient of tensor t of direction dir to `to`, in the parameters' layout. */
+    /* Adds the gradient of tensor t of direction dir to the array `to`, which has the parameters' layout. */
     void (*add)(const cad_model_t *m, const cad_tensor_t *t, const void *sums, int dir, float *to);
 } cad_kind_sums_t;
 
@@ -78,15 +78,16 @@ static inline void cad_add_rows(float *to, const float *from, int64_t rows, int6
         for (int64_t c = 0; c < cols; c++) to[r * cols + c] += from[r * ld + c];
 }
 
-/* Adds the transpose of `from` (cols,ld) to `to` (rows,cols). */
+/* Adds the transpose of the array `from` (cols,ld) to the array `to` (rows,cols). */
 static inline void cad_add_transposed(float *to, const float *from, int64_t rows, int64_t cols, int64_t ld)
 {
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < cols; c++) to[r * cols + c] += from[c * ld + r];
 }
 
-/* The embedding table is also the head's table. In a fused-norm model with an odd number of layers the input reads
- * the table with channels reversed and tokens complemented (see the fold, tensors.c). */
+/* Adds the gradients of the embedding table and of the head's table, which are one tensor, to the array `to` (V,D). In
+ * a fused-norm model with an odd number of layers, the input reads the table with channels reversed and tokens
+ * complemented (see the fold, tensors.c). */
 static inline void cad_add_embedding(float *to, const cad_sums_t *s, const cad_model_t *m)
 {
     bool turned = cad_model_turned(m);

@@ -1,7 +1,7 @@
 /* module.h - the interface between the library and a backend that is loaded at run time.
  *
- * A module is built with these headers, imports no symbol of the library and exports one function,
- * CAD_MODULE_SYMBOL. It refuses a host whose structs differ from its own.
+ * A module is built with these headers, imports no symbol of the library and exports one function, CAD_MODULE_SYMBOL.
+ * That function refuses a host whose structs differ from the module's.
  * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_MODULE_H
@@ -9,7 +9,7 @@
 
 #include "engine/backward.h"
 
-/* raised by changes of shared structs that leave their sizes as they are, and by changes of cad_host_t */
+/* raise this number if a shared struct changes but keeps its size, or if cad_host_t changes */
 #define CAD_MODULE_ABI 9
 #define CAD_MODULE_SYMBOL "cad_module"
 

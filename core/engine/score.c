@@ -84,8 +84,8 @@ int cad_forward_conjoined(cad_context_t *ctx, const uint8_t *tok, int64_t len, f
     return forward(ctx, tok, len, 2, NULL, logits, err);
 }
 
-/* logits (labels) = score.weight x the pooled row + score.bias. The pooled row is the mean of both strands' pooled
- * rows. */
+/* Computes logits (labels) = score.weight x the pooled row + score.bias. The pooled row is the mean of both strands'
+ * pooled rows. */
 static void head_one(const cad_context_t *ctx, const cad_pass_t *p, float *logits)
 {
     int64_t D = ctx->model->cfg.d_model;
@@ -167,7 +167,7 @@ int64_t cad_passes(const cad_model_t *m, const cad_window_t *w, int64_t mask)
     return plan(m, w, mask, NULL, NULL, &npos);
 }
 
-/* out = log softmax over the logits of A, C, G and T; returns false if it is not finite. */
+/* Sets out to the log softmax over the logits of A, C, G and T; returns false if a value of out is not finite. */
 static bool log_softmax(const cad_model_t *m, const float *logits, float out[4])
 {
     double top = -INFINITY, sum = 0;
@@ -266,8 +266,8 @@ double cad_entropy(const float logp[4])
 
 /* ---- embeddings ---- */
 
-/* out (D) = the maximum of the rows a (n,D). The rows must already be the means of both strands, since the result
- * is the maximum of these means. */
+/* Sets out (D) to the maximum, for each channel, over the n rows of the array `a` (n,D). The rows must already be the
+ * means of both strands, since the result is the maximum of these means. */
 static void max_rows(const float *a, int64_t n, int64_t D, float *out)
 {
     memcpy(out, a, (size_t)D * sizeof *out);

@@ -7,11 +7,11 @@
 #include "model/model.h"
 #include "model/archive.h"
 
-#define IGNORED -100 /* label of a position that is not scored, as is [PAD] */
+#define IGNORED -100 /* label of a position that is not scored; [PAD] means the same */
 
 struct cad_expected_t {
     const cad_model_t *m;
-    const char *path; /* borrowed; NULL: random sequences, no tensors */
+    const char *path; /* owned by the caller; NULL: random sequences, no tensors */
     cad_archive_t st;
     int64_t B, L;
     uint8_t *tok, *tok_rc, *labels; // (B,L); tok_rc and labels are NULL if not given
@@ -27,7 +27,7 @@ void cad_random_bases(const cad_model_t *m, uint64_t seed, int64_t n, uint8_t *t
 
 /* ---- opening ---- */
 
-/* [PAD], the label of a position that is not scored. */
+/* Returns the label of positions that are not scored: [PAD], or its published id 4 if the vocabulary has no [PAD]. */
 static uint8_t unscored(const cad_model_t *m) { return m->vocab.pad < 0 ? 4 : (uint8_t)m->vocab.pad; }
 
 static int read_ids(cad_expected_t *e, const char *name, uint8_t **out, cad_error_t *err)
@@ -137,7 +137,8 @@ static int compute(const cad_expected_t *e, cad_context_t *ctx, output_t what, i
     }
 }
 
-/* Compares one output with its tensor, if the file has it; counts it in *compared. */
+/* Compares one output of the model with the expected tensor and adds 1 to *compared. Does nothing if the file lacks the
+ * tensor. */
 static int compare(const cad_expected_t *e, cad_context_t *ctx, const char *name, output_t what, int *compared,
                    cad_error_t *err)
 {
@@ -205,7 +206,8 @@ int cad_expected_forward(const cad_expected_t *e, cad_context_t *ctx, cad_error_
 
 /* ---- gradients ---- */
 
-/* Computes the mean loss over all scored positions (*loss, 0 before), and adds its gradient to the trainer's. */
+/* Sets *loss, which must be 0 on entry, to the mean loss over all scored positions, and adds the gradient of this mean
+ * to the trainer's gradient. */
 static int add_sequences(const cad_expected_t *e, cad_trainer_t *t, double *loss, cad_error_t *err)
 {
     int64_t n = e->B * e->L, scored = 0;

@@ -19,7 +19,8 @@ int cad_op_first(const cad_model_t *m, int kind);
  * waits until it is complete, and lanes take turns, so that the times add up. */
 typedef struct cad_meter_t cad_meter_t;
 int cad_meter_open(cad_meter_t **meter, cad_context_t *ctx, cad_error_t *err);
-/* Reads the seconds spent in each operation so far: on the CPU, summed over threads; on a GPU, the time of the GPU. */
+/* Reads the seconds spent in each operation since the meter was opened: on the CPU, summed over threads; on a GPU, the
+ * time of the GPU. */
 void cad_meter_read(const cad_meter_t *meter, double seconds[CAD_NOP]);
 void cad_meter_close(cad_meter_t *meter); /* NULL is allowed */
 
@@ -40,13 +41,13 @@ typedef struct cad_peaks_t {
 } cad_peaks_t; /* per second */
 /* Returns the least number of seconds that the cost can take at these rates. */
 double cad_floor(const cad_cost_t *cost, const cad_peaks_t *peaks);
-/* Measures the rates of one thread while `threads` threads compute, with the kernels' vector width. Runs briefly
- * and raises the rates in *peaks to higher ones found. half: measures bfloat16 products, if the machine has an
+/* Measures the rates of one thread while `threads` threads compute, with the kernels' vector width. Runs briefly; a
+ * rate in *peaks is raised if the measured rate is higher. half: measures bfloat16 products, if the machine has an
  * instruction for them. */
 int cad_peaks_measure(cad_peaks_t *peaks, int threads, bool half, cad_error_t *err);
 
 /* ---- reference.c: the published forward pass in double precision, in plain loops ---- */
-/* Computes what cad_forward does, in double precision; rounds to float32 only the result of each strand. */
+/* Computes the same as cad_forward, in double precision; rounds to float32 only the result of each strand. */
 int cad_reference_forward(const cad_model_t *m, const uint8_t *tok, int64_t len, float *hidden, float *logits,
                           cad_error_t *err);
 /* Returns the relative error |got - want| / |want| in the Frobenius norm. */
@@ -59,9 +60,10 @@ typedef enum { CAD_VERDICT_FORWARD, CAD_VERDICT_LOSS, CAD_VERDICT_GRADIENT } cad
 /* Called with the relative error of each quantity that is compared. */
 typedef void cad_verdict_f(void *arg, const char *name, cad_verdict_t kind, double error);
 typedef struct cad_expected_t cad_expected_t;
-/* Opens a safetensors file with input_ids (B,L), optionally input_ids_rc (B,L), and either last_hidden_state,
- * logits or class_logits of the forward pass, or labels (B,L; [PAD] or -100 means not scored), loss (the mean) and gradients
- * (grad.NAME). path NULL: two random sequences of 600 tokens and no tensors. model and path must outlive e. */
+/* Opens a safetensors file with input_ids (B,L) and, optionally, input_ids_rc (B,L). A file for the forward pass also
+ * has last_hidden_state, logits or class_logits. A file for training has labels (B,L; [PAD] or -100 means not scored),
+ * loss (the mean) and gradients (grad.NAME). path NULL: two random sequences of 600 tokens and no tensors. model and
+ * path must outlive e. */
 int cad_expected_open(cad_expected_t **e, const cad_model_t *m, const char *path, cad_verdict_f *report, void *arg,
                       cad_error_t *err);
 void cad_expected_close(cad_expected_t *e);        /* NULL is allowed */

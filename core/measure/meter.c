@@ -1,7 +1,7 @@
 /* meter.c - times each operation of a context.
  *
- * Each lane gets its own table of operations, whose entries time the backend's. So lanes that run at the same time
- * share nothing. SPDX-License-Identifier: MIT
+ * Each lane gets its own table of operations. Each entry calls the backend's operation and measures its time. So lanes
+ * that run at the same time share no data. SPDX-License-Identifier: MIT
  */
 #include <pthread.h>
 #include <time.h>
@@ -20,7 +20,7 @@ struct cad_meter_t {
     cad_context_t *ctx;
     pthread_mutex_t turn; /* locked during an operation, so that a GPU runs one lane at a time */
     bool device;
-    int lanes; /* the context's lanes and, last, the team's lane */
+    int lanes; /* number of lanes: the context's lanes and, as the last one, the team's lane */
     clock_table_t clock[];
 };
 

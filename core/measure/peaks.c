@@ -51,7 +51,7 @@ typedef float work_f(int64_t n, float seed);
 typedef struct { /* data of one thread */
     double rate;
     float kept;      /* a result of the work, stored so that the compiler cannot remove the work */
-    char *from, *to; // (block) bytes that are copied from and to
+    char *from, *to; // (block) source and destination of a copy
     size_t block;    /* larger than a thread's share of the cache on most processors */
 } worker_t;
 typedef struct {
@@ -82,7 +82,8 @@ static void work_task(void *arg, int64_t task, int thread)
     w->rate = (double)j->n / (now() - start);
 }
 
-/* Raises *rate to the mean rate over threads of the fastest run, if that is higher. */
+/* Measures a few runs, and raises *rate to the rate of the fastest run (the mean over its threads) if that is
+ * higher. */
 static void measure(cad_team_t *team, worker_t *worker, work_f *work, int64_t n, double *rate)
 {
     int threads = cad_team_threads(team);
@@ -95,7 +96,7 @@ static void measure(cad_team_t *team, worker_t *worker, work_f *work, int64_t n,
     }
 }
 
-/* Returns a number of operations that take about SHORT seconds. */
+/* Returns a number of operations that takes about SHORT seconds. */
 static int64_t amount(work_f *work)
 {
     int64_t n = 1 << 16;
@@ -110,7 +111,7 @@ static int64_t amount(work_f *work)
     return n;
 }
 
-/* Each thread writes its own memory first, so that NUMA systems place the memory near the thread. */
+/* Writes the memory of one thread from that thread, so that NUMA systems place the memory near the thread. */
 static void touch_task(void *arg, int64_t task, int thread)
 {
     worker_t *w = (worker_t *)arg + task;

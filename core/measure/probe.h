@@ -7,15 +7,15 @@
 
 typedef struct cad_probe_t {
     const char *name; /* name of the instruction set's table of operations */
-    /* Each loop runs n operations and returns a number that depends on all of them. seed: a number that the
-     * compiler does not know. */
+    /* Each loop runs n operations and returns a number that depends on all of them. seed: a number that is not known at
+     * compile time. */
     float (*flop)(int64_t n, float seed); /* multiplications and additions in float32 */
     /* multiplications and additions of bfloat16; NULL: no instruction for it */
     float (*half)(int64_t n, float seed);
     float (*updates)(int64_t n, float seed); /* updates of scan states */
     float (*exps)(int64_t n, float seed);    /* SiLU */
     /* The kernels' matrix product. pack: writes w (n,k) as panels to packed (n x k floats, all 0 before); n is a
-     * multiple of CAD_PAD. product: c (rows,n) = a (rows,k) w^T + bias (n). */
+     * multiple of CAD_PAD. product: computes c (rows,n) = `a` (rows,k) w^T + bias (n). */
     void (*pack)(const float *w, int64_t n, int64_t k, float *packed);
     void (*product)(const float *a, int64_t rows, const float *packed, int64_t n, int64_t k, const float *bias,
                     float *c);

@@ -94,7 +94,8 @@ static void layer_forward(cad_reference_t *r, const cad_model_t *m, int layer, i
     for (int64_t i = 0; i < n; i++) r->res[i] += r->h[i];
 }
 
-/* Runs one strand. Writes hidden (len,D) and, unless NULL, logits (len,V), both in the order of strand 0. */
+/* Runs one strand. Writes hidden (len,D) and, if logits is not NULL, logits (len,V), both in the order of strand 0.
+ * room (len,D): scratch. */
 static void strand_forward(cad_reference_t *r, const cad_model_t *m, const uint8_t *tok, int64_t len, int strand,
                            double *room, float *hidden, float *logits)
 {
@@ -110,8 +111,8 @@ static void strand_forward(cad_reference_t *r, const cad_model_t *m, const uint8
     }
 }
 
-/* Runs the strands and combines them. other (len): scratch for the second strand's tokens. part: scratch for
- * hidden and logits of strand 0, then of strand 1. */
+/* Runs the strands and combines them. other (len): scratch for the second strand's tokens. room (len,D): scratch. part:
+ * scratch for hidden and logits of strand 0, then of strand 1. */
 static void forward(cad_reference_t *r, const cad_model_t *m, const uint8_t *tok, int64_t len, uint8_t *other,
                     double *room, float *const part[4], float *hidden, float *logits)
 {

@@ -16,14 +16,14 @@ struct cad_reference_t { /* arrays of packed rows, without padding */
 };
 int cad_reference_open(cad_reference_t *r, const cad_model_t *m, int64_t rows, cad_error_t *err);
 void cad_reference_close(cad_reference_t *r);
-/* Runs one direction of a layer over nseq packed sequences: reads res, writes h. Overwrites a and room. */
+/* Runs one direction of a layer over nseq packed sequences: reads r->res, writes r->h. Overwrites r->a and r->room. */
 void cad_reference_direction(cad_reference_t *r, const cad_model_t *m, int layer, int dir, const int64_t *off,
                              int nseq);
-/* out (D) = norm(x), for x (D). */
+/* Sets out (D) to norm(x), for x (D). */
 void cad_reference_norm(const cad_model_t *m, const double *x, const float *weight, const float *bias, double *out);
 /* Returns the dot product of w (n) and x (n). */
 double cad_reference_dot(const float *w, const double *x, int64_t n);
-/* out (rows,n) = a (rows,k) w (n,k)^T + bias (n); bias may be NULL. */
+/* Computes out (rows,n) = `a` (rows,k) w (n,k)^T + bias (n); bias may be NULL. */
 void cad_reference_project(const double *a, int64_t rows, const float *w, const float *bias, int64_t n, int64_t k,
                            double *out);
 static inline double cad_reference_silu(double v) { return v / (1 + exp(-v)); }

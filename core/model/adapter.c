@@ -1,9 +1,9 @@
 /* adapter.c - LoRA adapters in peft's layout.
  *
- * An adapter's tensors become part of the model's archive: X.weight is read as W + scale * B A where
- * there are X.lora_A.weight = A (r, in) and X.lora_B.weight = B (out, r), with scale = alpha / r or,
- * under use_rslora, alpha / sqrt(r) (Hu et al. 2021; Kalajdzievski 2023). A whole tensor, as
- * modules_to_save leaves it, replaces the model's.
+ * An adapter's tensors become part of the model's archive: X.weight is read as W + scale * B A if the adapter has
+ * X.lora_A.weight = A (r, in) and X.lora_B.weight = B (out, r), with scale = alpha / r or, under use_rslora, alpha /
+ * sqrt(r) (Hu et al. 2021; Kalajdzievski 2023). A whole tensor, which peft stores for modules_to_save, replaces the
+ * model's tensor.
  * SPDX-License-Identifier: MIT
  */
 #include <math.h>
@@ -91,7 +91,7 @@ static void remove_infix(char *name, const char *infix)
     if (at) memmove(at, at + n, strlen(at + n) + 1);
 }
 
-/* Removes what peft puts inside names: its own modules, and the adapter's name "default". */
+/* Removes the parts that peft inserts into tensor names: its own modules, and the adapter's name "default". */
 static void plain_names(cad_archive_t *weights)
 {
     for (int i = 0; i < weights->ntensor; i++) {
@@ -194,7 +194,7 @@ int cad_adapter_untie(cad_archive_t *w, cad_error_t *err)
     return 0;
 }
 
-/* Adds scale * b a to value (out, in); b is (out, r), a is (r, in). */
+/* Adds scale * `b` `a` to `value` (out, in), where `b` is (out, r) and `a` is (r, in). */
 static void add_product(float *value, const float *b, const float *a, int64_t out, int64_t r, int64_t in, double scale)
 {
     for (int64_t i = 0; i < out; i++)
@@ -205,7 +205,7 @@ static void add_product(float *value, const float *b, const float *a, int64_t ou
         }
 }
 
-/* Finds lora_A or lora_B (half: 'A' or 'B') of the tensor `name` and marks it as used; NULL if there is none. */
+/* Returns lora_A or lora_B (half: 'A' or 'B') of the tensor `name` and marks it as used; NULL if there is none. */
 static cad_stored_t *find_half(const cad_archive_t *w, const char *name, char half)
 {
     size_t n = strlen(name);
@@ -242,7 +242,8 @@ static int add_pair(const cad_adapter_t *c, const cad_archive_t *w, const cad_te
 int cad_adapter_add(const cad_adapter_t *c, cad_archive_t *w, const cad_tensor_t *t, float *value, cad_error_t *err)
 {
     cad_stored_t *a = find_half(w, t->name, 'A'), *b = find_half(w, t->name, 'B');
-    if (t->alias[0]) { /* a tied pair may have its change under either name or both: both are marked as used */
+    /* the change of a tied pair may be stored under either name or under both, so both are marked as used */
+    if (t->alias[0]) {
         cad_stored_t *a2 = find_half(w, t->alias, 'A'), *b2 = find_half(w, t->alias, 'B');
         a = a ? a : a2;
         b = b ? b : b2;

@@ -21,10 +21,10 @@ int cad_adapter_weights(const cad_adapter_t *a, cad_archive_t *weights, cad_erro
 /* Adds the adapter's tensors (`from`) to the model's (`weights`). The names in both must have no prefixes. A whole
  * tensor of the adapter replaces the model's tensor of that name. Close both afterwards. */
 int cad_adapter_join(cad_archive_t *weights, cad_archive_t *from, cad_error_t *err);
-/* Sets *unties if the adapter changes a projection that two tied directions share differently in each, so that they are
- * no longer tied. */
+/* Sets *unties to true if the adapter changes a projection that two tied directions share, and changes it differently
+ * for each direction, so that the directions are no longer tied. */
 int cad_adapter_unties(const cad_archive_t *weights, bool *unties, cad_error_t *err);
-/* Where a file stores a projection once for both directions, lists it under the other direction's name too. */
+/* If a file stores a projection once for both directions, lists it under the name of the other direction too. */
 int cad_adapter_untie(cad_archive_t *weights, cad_error_t *err);
 /* If `weights` holds A (r, in) and B (out, r) of tensor t, adds scale * B A to t's values (out, in). */
 int cad_adapter_add(const cad_adapter_t *a, cad_archive_t *weights, const cad_tensor_t *t, float *value,

@@ -1,6 +1,6 @@
 /* archive.c - opens weight files of any format, finds their tensors and reads them as float32.
  *
- * Files are read, not mapped: a file that shrinks must be an error, not a SIGBUS.
+ * Files are read, not mapped: a file that shrinks must give an error, not a SIGBUS.
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>
@@ -33,7 +33,8 @@ const char *cad_shape_text(const int64_t *shape, int ndim, char *buf, size_t siz
     return buf;
 }
 
-/* Returns a description of a file that holds no weights, by its first bytes; NULL if it may hold some. */
+/* Returns a description of a file that holds no weights, judged by its first n bytes `b`; NULL if the file may hold
+ * weights. */
 static const char *disguise(const unsigned char *b, size_t n)
 {
     if (n >= 9 && !b[6] && !b[7] && b[8] == '{') return NULL; /* safetensors: 8 bytes of size, then the header */
@@ -292,7 +293,7 @@ static float one_f32(const unsigned char *b, cad_dtype_t type)
 
 typedef struct {
     cad_dtype_t dtype;
-    int64_t size; /* bytes of a number */
+    int64_t size; /* bytes per number */
     void *out;
 } sink_t;
 

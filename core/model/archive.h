@@ -13,11 +13,12 @@ typedef struct cad_stored_t { /* a tensor in a weight file */
     char dtype_name[8]; /* as safetensors writes it: "F32", "BF16" ... */
     int ndim;
     int64_t shape[8], count;
-    int64_t begin, bytes; /* offset and size of the data, in its file or, in a format of several members, its member */
-    int64_t stride[8];    /* in numbers; only for formats whose tensors may be strided */
-    int64_t member;       /* index of the member of the file that holds the data */
-    int file;             /* index into cad_archive_t.file */
-    bool used;            /* set by whoever uses the tensor, so that tensors left over are found */
+    /* offset and size of the data in bytes, within the file or, if the format has members, within the member */
+    int64_t begin, bytes;
+    int64_t stride[8]; /* in numbers, not bytes; only for formats whose tensors may be strided */
+    int64_t member;    /* index of the member of the file that holds the data */
+    int file;          /* index into cad_archive_t.file */
+    bool used;         /* set when the tensor is used, so that leftover tensors can be reported */
 } cad_stored_t;
 
 typedef struct cad_archive_t cad_archive_t;
@@ -38,11 +39,12 @@ struct cad_archive_t {    /* the tensors of one weight file, or of all shards */
     cad_archive_file_t *file; // (nfile)
     struct cad_pair_t {
         char *key, *value;
-    } * meta; // (nmeta) texts beside the tensors (safetensors: __metadata__)
+    } * meta; // (nmeta) texts stored with the tensors (safetensors: __metadata__)
     int nmeta;
 };
 
-/* A function that takes numbers i to i + n - 1 of a tensor, in C order. b: their bytes, little-endian. */
+/* A function that receives numbers i to i + n - 1 of a tensor, in C order. b: the bytes of these numbers,
+ * little-endian. */
 typedef void cad_numbers_f(void *arg, int64_t i, int64_t n, const unsigned char *b);
 
 struct cad_format_t { /* a format of weight files */
@@ -50,23 +52,24 @@ struct cad_format_t { /* a format of weight files */
     int (*open)(cad_archive_t *a, int file, cad_error_t *err);
     /* Passes all numbers of t to `take`, in C order. */
     int (*read)(const cad_archive_t *a, const cad_stored_t *t, cad_numbers_f *take, void *arg, cad_error_t *err);
-    void (*close)(cad_archive_file_t *f); /* frees state; NULL if there is none */
+    void (*close)(cad_archive_file_t *f); /* frees f->state; NULL if the format has no state */
 };
 extern const cad_format_t cad_format_safetensors; /* safetensors.c */
 extern const cad_format_t cad_format_torch;       /* torch.c */
 
 /* ---- archive.c ---- */
-/* Opens a weight file, or the shards that an index.json names in its folder. Close `a` also after a failure. */
+/* Opens a weight file. If path ends in .json, it is an index, and all shards that it lists are opened; they must be in
+ * its folder. Close `a` also after a failure. */
 int cad_archive_open(cad_archive_t *a, const char *path, cad_error_t *err);
 void cad_archive_close(cad_archive_t *a);
-/* Moves the files of `from` to `a` and copies its tensors. A tensor of `from` replaces the tensor of `a` that has the
- * same name. Close both afterwards. */
+/* Moves the files of `from` to `a` and copies the tensors of `from`. A tensor of `from` replaces the tensor of `a` that
+ * has the same name. Close both afterwards. */
 int cad_archive_join(cad_archive_t *a, cad_archive_t *from, cad_error_t *err);
 /* Sorts the tensors by name. cad_archive_find sees only tensors that were added before the last sort. */
 void cad_archive_sort(cad_archive_t *a);
 cad_stored_t *cad_archive_find(const cad_archive_t *a, const char *name);
-/* Read the values of a tensor: cad_archive_f32 of type F32, F16, BF16 or F64, as float32; cad_archive_i64 of type
- * I64. */
+/* cad_archive_f32 reads the values of a tensor of type F32, F16, BF16 or F64, as float32. cad_archive_i64 reads those
+ * of a tensor of type I64. */
 int cad_archive_f32(const cad_archive_t *a, const cad_stored_t *t, float *out, cad_error_t *err);
 int cad_archive_i64(const cad_archive_t *a, const cad_stored_t *t, int64_t *out, cad_error_t *err);
 /* Returns the value of a key of the metadata, from the first shard that has it, or NULL. */
@@ -76,9 +79,9 @@ int cad_archive_sha256(const cad_archive_t *a, char hex[65], cad_error_t *err);
 /* Writes a shape as "(2,3)", for messages; returns buf. */
 const char *cad_shape_text(const int64_t *shape, int ndim, char *buf, size_t size);
 
-/* Functions for readers of formats. cad_archive_add appends a zeroed tensor with a copy of the name; NULL when out of
- * memory. cad_stored_dtype sets t's type and the type's name; returns the bytes of one number, or 0 if safetensors has
- * no such type. */
+/* Functions for readers of formats. cad_archive_add appends a zeroed tensor with a copy of the name; it returns NULL
+ * when out of memory. cad_archive_add_meta adds an entry to the metadata. cad_stored_dtype sets t's type and the name
+ * of the type; it returns the bytes of one number, or 0 if safetensors has no such type. */
 cad_stored_t *cad_archive_add(cad_archive_t *a, int file, const char *name);
 int cad_archive_add_meta(cad_archive_t *a, const char *key, const char *value, cad_error_t *err);
 int64_t cad_stored_dtype(cad_stored_t *t, const char *dtype);
@@ -97,7 +100,7 @@ typedef struct cad_meta_t {
 /* Writes a weight file: tensors in the given order, metadata "format": "pt" and meta. */
 int cad_safetensors_put(cad_file_t *f, const cad_array_t *array, int n, const cad_meta_t *meta, int nmeta,
                         cad_error_t *err);
-/* Writes the same to the file at path, whole or not at all. */
+/* Writes such a file at path, completely or not at all. */
 int cad_safetensors_write(const char *path, const cad_array_t *array, int n, const cad_meta_t *meta, int nmeta,
                           cad_error_t *err);
 

@@ -18,7 +18,8 @@
 #define CAD_KINDS(kind) kind(mamba) kind(mamba2) CAD_MORE_KINDS(kind)
 
 #define CAD_KIND_INDEX(name) CAD_KIND_##name,
-enum { CAD_KINDS(CAD_KIND_INDEX) CAD_NKINDS }; /* values of cad_layer_t.kind; index into every table of kinds */
+/* values of cad_layer_t.kind; they are the indexes of every table of kinds */
+enum { CAD_KINDS(CAD_KIND_INDEX) CAD_NKINDS };
 
 #define CAD_PARTS 16        /* maximum number of tensors of one direction of a layer */
 #define CAD_KIND_OPS 8      /* maximum number of operations of a kind */
@@ -57,14 +58,15 @@ typedef struct cad_part_t { /* describes one tensor of a direction */
 } cad_part_t;
 
 typedef struct cad_block_t {
-    const char *name;  /* as in config.json's "layer_kinds" */
-    const char *layer; /* as in ssm_cfg.layer; NULL: a kind that no published code has */
-    const char *title; /* its name in CAD_TEXT_KIND; NULL: none */
-    int64_t length;    /* the default window; 0: that of Mamba */
+    const char *name;  /* the kind's name in config.json's "layer_kinds" */
+    const char *layer; /* the kind's name in ssm_cfg.layer; NULL: no published code has this kind */
+    const char *title; /* the kind's name in CAD_TEXT_KIND; NULL: none */
+    int64_t length;    /* the default window in tokens; 0: the default of Mamba */
 
     /* ---- configuration and tensors ---- */
-    /* Tells from the tensors of layer 0 whether its layers are of this kind, where config.json does not say. axes
-     * returns the number of axes of a tensor, such as "A_log", or 0 if it is missing. NULL: never. */
+    /* If config.json names no kind of layers: returns whether the model's layers are of this kind, judged by the
+     * tensors of layer 0. axes returns the number of axes of a tensor, such as "A_log", or 0 if the tensor is missing.
+     * NULL: this kind cannot be recognised by its tensors. */
     bool (*recognise)(int (*axes)(const void *arg, const char *leaf), const void *arg);
     /* Reads this kind's shape from the reader's object; cfg->d_model is set. The kind of layer 0 reads
      * config.json's ssm_cfg, every other kind an object NAME_cfg of its own. */
@@ -84,7 +86,8 @@ typedef struct cad_block_t {
     bool (*biased)(const cad_config_t *cfg);
 
     /* ---- forward pass: engine/encoder.c ---- */
-    /* Tiles end at multiples of this many rows of a sequence, counted from its first row, or at its end; 0: anywhere. */
+    /* A tile ends at a multiple of this many rows, counted from the first row of the sequence, or at the end of the
+     * sequence; 0: a tile may end at any row. */
     int64_t chunk;
     /* Each direction applies the gate z itself, before the directions are added. z is then computed with x, once,
      * and kept for all rows. */
@@ -93,23 +96,26 @@ typedef struct cad_block_t {
     const char *op[CAD_KIND_OPS]; /* names of the nop operations, in the order of a backend's table */
     /* Runs one tile of a sweep in one direction. */
     int (*step)(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep_t *w);
-    /* Called at the start of a pass with a tape. Sets where the scan stores states that the
-     * tape does not hold: in back's memory (backward pass), or nowhere (back is NULL). */
+    /* Called at the start of a pass with a tape. Sets the memory in which the scan stores states that the tape does not
+     * hold: the memory of `back` in a backward pass, none in a forward pass (back NULL). */
     void (*begin)(cad_lane_t *l, cad_grad_lane_t *back);
-    /* Points the lane at the activations that the tape keeps of a layer. */
+    /* Points the lane's arrays to the activations that the tape keeps for a layer. */
     void (*enter)(cad_lane_t *l, const cad_kept_t *kept);
 
     /* ---- backward pass: train/backward.c ---- */
     /* Recomputes the gate z of a tile. */
     int (*gate)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s);
-    /* Computes the gradient of y from the unit's output gradient; once for all its directions. */
+    /* Computes the gradient of y from the gradient of the unit's output (backward.c defines a unit); called once for
+     * all directions of the unit. */
     int (*back_out)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s);
-    /* Computes the gradient of x from that of y, for one direction. add: y already holds the other direction's y, to
-     * which this direction's is added. */
+    /* Computes the gradient of x from the gradient of y, for one direction. add: the array y already holds y of the
+     * other direction, to which y of this direction is added. */
     int (*back_step)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, bool add);
-    /* Computes gradients of projections, norm and residual; once for all the unit's directions. */
+    /* Computes the gradients of the projections, the norm and the residual; called once for all directions of the
+     * unit. */
     int (*back_in)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s);
-    /* Lays out the activations that a tape of `rows` rows and at most `most` sequences keeps of a layer. */
+    /* Lays out, for one layer, the activations that a tape keeps. rows: number of rows; most: maximum number of
+     * sequences. */
     void (*keep)(const cad_config_t *cfg, int ndir, int64_t rows, int64_t most, cad_bump_t *b, cad_kept_t *kept);
 
     /* ---- measuring ---- */
@@ -123,8 +129,9 @@ typedef struct cad_block_t {
     void (*reference)(cad_reference_t *r, const cad_model_t *m, int layer, int dir, const int64_t *off, int nseq);
 } cad_block_t;
 
-/* Checks at compile time that a kind fits into the sizes above. shape: its shape; lane, grad_lane: its structs in a
- * lane and a grad lane; ops: the number of its operations; roles: one more than its last role. */
+/* Checks at compile time that a kind fits into the sizes above. shape: the type of its shape; lane, grad_lane: the
+ * types of its structs in a lane and a grad lane; ops: the number of its operations; roles: one more than its last
+ * role. */
 #define CAD_KIND_FITS(shape, lane, grad_lane, ops, roles)                                        \
     _Static_assert(sizeof(shape) <= sizeof(cad_shape_t) && sizeof(lane) <= sizeof(cad_work_t) && \
                        sizeof(grad_lane) <= sizeof(cad_work_t) && (int)(ops) <= CAD_KIND_OPS &&  \

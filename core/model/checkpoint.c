@@ -31,7 +31,7 @@ static void strip_prefixes(cad_archive_t *st)
     for (int i = 0; i < st->ntensor; i++) strip_name(st->tensor[i].name);
 }
 
-/* Renames the tensors of a classifier's head from the paper's training code to their names in transformers. */
+/* Renames the tensors of a classifier's head from the names of the paper's training code to those of transformers. */
 static void rename_head(cad_archive_t *st)
 {
     static const char *const from = "decoder.0.output_transform.";
@@ -67,8 +67,8 @@ static int check_shape(const cad_stored_t *s, const cad_tensor_t *t, const char 
                     cad_shape_text(t->shape, t->ndim, want, sizeof want));
 }
 
-/* Finds the stored tensors of t and marks them as used. s[0]: the one under t's name, or else under its alias; s[1]:
- * the one under the alias if both are there, else NULL. */
+/* Finds the stored tensors of t and marks them as used. s[0]: the tensor under t's name or, if there is none, under t's
+ * alias. s[1]: the tensor under the alias if both are stored, else NULL. */
 static int match(cad_archive_t *st, const cad_tensor_t *t, const char *path, cad_stored_t *s[2], cad_error_t *err)
 {
     char want[64];
@@ -161,7 +161,7 @@ static int load_tensor(cad_model_t *m, cad_checkpoint_t *c, const cad_tensor_t *
     return rc;
 }
 
-/* Returns the address of the pointer to a tensor in the model, its layer or its direction. */
+/* Returns the address of the pointer to set for tensor t: a member of the model, of a layer or of a direction. */
 static const float **place_of(cad_model_t *m, const cad_tensor_t *t)
 {
     cad_layer_t *l = t->layer < 0 ? NULL : &m->layer[t->layer];
@@ -206,7 +206,7 @@ void cad_model_refresh(cad_model_t *m)
             m->embed_in[v * D + d] = turned ? m->embed[m->vocab.comp[v] * D + D - 1 - d] : m->embed[v * D + d];
 }
 
-/* ---- the kind of layers, where config.json does not say ---- */
+/* ---- the kind of layers, if config.json does not name it ---- */
 
 /* Returns the number of axes of a tensor of layer 0's mixer, or 0 if it is missing. arg: the archive. */
 static int axes_of(const void *arg, const char *leaf)
@@ -222,7 +222,8 @@ static int axes_of(const void *arg, const char *leaf)
     return 0;
 }
 
-/* Reads config.json again if the tensors tell another kind than the one that it was read for. */
+/* If the tensors show a kind of layers other than the one for which config.json was read, reads config.json again, for
+ * that kind. */
 static int recognise(cad_model_t *m, const cad_archive_t *st, const char *config, cad_error_t *err)
 {
     for (int k = 0; k < CAD_NKINDS && !m->cfg.named; k++) {
@@ -285,7 +286,7 @@ static void note_dtypes(cad_model_t *m, const cad_archive_t *st)
     }
 }
 
-/* Returns the kind of layer 0, whose shape and biases stand in the model's details. */
+/* Returns the kind of layer 0, whose shape and biases the model's details describe. */
 static const cad_block_t *first_kind(const cad_config_t *c) { return cad_blocks[c->kind[0]]; }
 
 static void describe(cad_model_t *m)
@@ -324,7 +325,7 @@ int cad_model_allocate(cad_model_t *m, cad_error_t *err)
     return 0;
 }
 
-/* Sets m->status; cuts a text that is too long at the end of a UTF-8 character. */
+/* Sets m->status. A text that does not fit is truncated at the end of a UTF-8 character. */
 static void set_status(cad_model_t *m, const char *text)
 {
     size_t n = (size_t)snprintf(m->status, sizeof m->status, "%s", text ? text : "");
@@ -334,8 +335,8 @@ static void set_status(cad_model_t *m, const char *text)
     m->status[n] = 0;
 }
 
-/* Finds the checkpoint's files and reads those that are not weights. *path: of the weights, *config: of the
- * configuration; both malloc'd. */
+/* Finds the checkpoint's files and reads those that are not weights. *path: the path of the weights; *config: the path
+ * of the configuration; both malloc'd. */
 static int open_folder(cad_model_t *m, const char *given, char **path, char **config, cad_error_t *err)
 {
     char *tokenizer = NULL;

@@ -139,7 +139,8 @@ static void read_layer(cad_config_t *c, reader_t *r)
     memset(c->kind, kind, sizeof c->kind);
 }
 
-/* Reads "layer_kinds", a name for each layer; a shorter list repeats. Absent: ssm_cfg.layer names the kind. */
+/* Reads "layer_kinds", a list of a name for each layer; a list shorter than n_layer is repeated. If the key is absent,
+ * ssm_cfg.layer names the kind of all layers. */
 static void read_kinds(cad_config_t *c, reader_t *r)
 {
     json_t *list = json_object_get(r->root, "layer_kinds");

@@ -18,30 +18,31 @@ struct cad_config_t {
     int64_t max_len;      /* from tokenizer_config.json, in bases */
     int16_t comp[256];    /* complement_map by token id; -1: not given */
     bool has_comp;
-    double init_range; /* initializer_cfg */
+    double init_range; /* values of initializer_cfg */
     bool init_rescale;
     int64_t init_residuals;
     bool named;                    /* config.json names the kinds of layers */
-    uint8_t kind[CAD_LAYERS];      /* by layer: index into cad_blocks */
-    cad_shape_t shape[CAD_NKINDS]; /* of each kind in use; its type is in blocks/NAME.h */
+    uint8_t kind[CAD_LAYERS];      /* the kind of each layer: an index into cad_blocks */
+    cad_shape_t shape[CAD_NKINDS]; /* shape of each kind in use; blocks/NAME.h defines its type */
 };
-/* Keys that caduceus adds to config.json: CAD_POOLING is the pooling of a classifier's head, CAD_POOLING_ONCE its name
- * in files of version 0.2, which transformers took for an argument of the model. */
+/* Keys that caduceus adds to config.json: CAD_POOLING is the pooling of a classifier's head, CAD_POOLING_ONCE is the
+ * name of that key in files of version 0.2. The name was changed because transformers took the old key for an argument
+ * of the model. */
 #define CAD_POOLING "caduceus_pooling"
 #define CAD_LONGEST_KEY "caduceus_longest" /* length of the longest sequence that a classifier was trained on */
 #define CAD_POOLING_ONCE "pooling_strategy"
 
-/* Reads a config.json, parsed as root; path is for messages. max_len gets its default. */
+/* Reads the configuration from root, the parsed config.json; path is for messages. Sets max_len to its default. */
 int cad_config_read(cad_config_t *cfg, json_t *root, const char *path, cad_error_t *err);
-/* The same; kind: of all layers where config.json names none. */
+/* Does the same. kind: the kind of all layers if config.json names none. */
 int cad_config_read_as(cad_config_t *cfg, json_t *root, const char *path, int kind, cad_error_t *err);
-/* Returns model_max_length of a tokenizer_config.json (NULL: there is none); the default, which depends on the kind of
- * layers, if it is absent or not a whole number from 1 to 2^20. */
+/* Returns model_max_length of a tokenizer_config.json (NULL: there is no such file). If the key is absent or not a
+ * whole number from 1 to 2^20, returns the default, which depends on the kind of layers. */
 int64_t cad_config_max_len(const cad_config_t *cfg, const json_t *tokenizer);
 /* Returns the key of config.json that holds a kind's shape: "ssm_cfg" for the kind of layer 0; for another kind
  * "NAME_cfg", for which `key` is the buffer. */
 const char *cad_config_shape_key(const cad_config_t *cfg, int kind, char key[64]);
-/* True if the fold (tensors.c) applies to this layer: every second one of a fused-norm checkpoint with rcps. */
+/* True if the fold (tensors.c) applies to this layer: every second layer of a fused-norm checkpoint with rcps. */
 bool cad_config_folded(const cad_config_t *cfg, int64_t layer);
 /* True if some layer is of this kind. */
 static inline bool cad_config_uses(const cad_config_t *cfg, int kind)
@@ -57,7 +58,7 @@ bool cad_read_bool(cad_reader_t *r, const char *key, bool def);
 const char *cad_read_word(cad_reader_t *r, const char *key);
 /* Reads a list of two numbers, the first not above the second; if the key is absent, leaves range as it is. */
 void cad_read_range(cad_reader_t *r, const char *key, double range[2], double lo, double hi);
-bool cad_read_has(cad_reader_t *r, const char *key); /* present and not null */
+bool cad_read_has(cad_reader_t *r, const char *key); /* true if the key is present and not null */
 /* Reports an error in a key: `FILE: "KEY" WHY`. Only the first error is kept. */
 void cad_read_bad(cad_reader_t *r, const char *key, const char *why);
 

@@ -1,7 +1,7 @@
 /* config_text.c - writes config.json and tokenizer_config.json.
  *
- * A model keeps the files that it was opened with. A key is written anew only if the model now differs from it; all
- * others, known or not, stay as they were.
+ * A model keeps the files that it was opened with. A key is written anew only if its value in the model has changed;
+ * all other keys, known or not, stay as they were.
  * SPDX-License-Identifier: MIT
  */
 #include "model/labels.h"
@@ -21,7 +21,7 @@ static json_t *complement_json(const uint8_t *comp, int64_t rows)
     return map;
 }
 
-/* Returns id2label with default class names, as the published code has them: {"0": "LABEL_0", ...}. */
+/* Returns id2label with the default class names of the published code: {"0": "LABEL_0", ...}. */
 static json_t *labels_json(int64_t labels)
 {
     json_t *map = json_object();
@@ -49,7 +49,7 @@ static bool put_kinds(const cad_config_t *c, json_t *o)
 {
     json_t *list;
     bool good = true;
-    if (one_kind(c) && cad_blocks[c->kind[0]]->layer) return true; /* ssm_cfg.layer or the tensors tell the kind */
+    if (one_kind(c) && cad_blocks[c->kind[0]]->layer) return true; /* ssm_cfg.layer or the tensors show the kind */
     list = json_array();
     for (int64_t i = 0; i < c->n_layer && good; i++)
         good = json_array_append_new(list, json_string(cad_blocks[c->kind[i]]->name)) == 0;
@@ -88,8 +88,8 @@ static json_t *known_keys(const cad_config_t *c, const uint8_t *comp, int64_t ro
     return NULL;
 }
 
-/* Returns these keys with the values that they have in `kept`, the config.json that the model was opened with; an empty
- * object if there was none. */
+/* kept: the config.json that the model was opened with, or NULL. Returns a new object with the keys that caduceus knows
+ * and the values that they have in `kept`. */
 static json_t *kept_keys(const cad_model_t *m, json_t *kept)
 {
     cad_config_t was;
@@ -105,7 +105,8 @@ static json_t *kept_keys(const cad_model_t *m, json_t *kept)
     return keys;
 }
 
-/* Sets a key of o. In the objects ssm_cfg and initializer_cfg it sets only the members that value has; others stay. */
+/* Sets a key of o. In the objects ssm_cfg and initializer_cfg it sets only the members that `value` has; other members
+ * stay unchanged. */
 static bool set_key(json_t *o, const char *key, json_t *value)
 {
     json_t *there = json_object_get(o, key);
@@ -129,7 +130,7 @@ static bool update(json_t *o, json_t *was, json_t *now)
     return good;
 }
 
-/* True if the first of config.json's architectures has the head that the model has. */
+/* True if the first entry of config.json's architectures names a class with the model's kind of head. */
 static bool has_architecture(const json_t *o, int64_t labels)
 {
     const char *s = json_string_value(json_array_get(json_object_get(o, "architectures"), 0));
@@ -153,8 +154,8 @@ static bool set_head(json_t *o, const cad_model_t *m)
            (json_object_get(o, "num_labels") || json_object_set_new(o, "num_labels", json_integer(m->labels)) == 0);
 }
 
-/* True if the folder has the Python file of a class, "FILE.CLASS"; classes of the hub, "ORG/NAME--FILE.CLASS", need
- * none. folder NULL: no files are there. */
+/* True if the folder has the Python file of the class "FILE.CLASS". A class on the hub, "ORG/NAME--FILE.CLASS", needs
+ * no file, so it gives true. folder NULL: there are no files. */
 static bool has_class(const char *class, const char *folder)
 {
     char file[256];
@@ -177,8 +178,8 @@ static bool has_classes(const json_t *map, const char *folder)
     return all;
 }
 
-/* Sets the key auto_map to `map`, which names the hub's Python classes, unless o has an auto_map whose files lie in the
- * folder. Frees `map`. */
+/* If o has an auto_map and the folder has all files that it names, leaves it unchanged. Otherwise sets it to `map`,
+ * which names the hub's Python classes. Frees `map`. */
 static bool set_classes(json_t *o, json_t *map, const char *folder)
 {
     json_t *there = json_object_get(o, "auto_map");
@@ -231,7 +232,8 @@ char *cad_config_text(const cad_model_t *m, cad_dtype_t dtype, bool with_files, 
     return cad_json_text(o, CAD_JSON_PRETTY, size);
 }
 
-/* Sets the keys that o lacks to those of the published tokenizer. folder: of Python files, or NULL. */
+/* Sets the keys that o lacks to their values for the published tokenizer. folder: the folder of Python files, or
+ * NULL. */
 static bool describe_tokenizer(json_t *o, const char *folder)
 {
     json_t *keys = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:[s,s,s,s,s]}", "tokenizer_class",

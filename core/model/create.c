@@ -8,7 +8,7 @@
 #include "model/model.h"
 #include "base/random.h"
 
-/* Returns initial value i of a tensor, in its published layout. */
+/* Returns initial value i of a tensor, in its published layout, from 64 random bits. */
 static double initial(const cad_config_t *c, const cad_tensor_t *t, int64_t i, uint64_t bits)
 {
     switch (t->role) {

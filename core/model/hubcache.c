@@ -1,11 +1,11 @@
-/* hubcache.c - where the local cache of the Hugging Face hub is, how it is laid out, and what it holds.
+/* hubcache.c - finds the local cache of the Hugging Face hub, and lists the models in it. The cache is laid out so:
  *
  *   CACHE/models--ORG--NAME/refs/REV           text: the commit of a branch, tag or short hash
  *                          /snapshots/COMMIT/  a folder of links to blobs, under the files' names
  *                          /blobs/HASH         a file's bytes, named by SHA-256 or git's hash
- *   CACHE/.locks/models--ORG--NAME/HASH.lock   locked by whoever downloads that blob
+ *   CACHE/.locks/models--ORG--NAME/HASH.lock   locked by the process that downloads that blob
  *
- * The rules are those of huggingface_hub, so that each finds what the other has downloaded.
+ * The rules are those of huggingface_hub, so that each program finds the files that the other has downloaded.
  * SPDX-License-Identifier: MIT
  */
 #include <ctype.h>
@@ -23,7 +23,7 @@
 typedef struct {
     char text[4096];
     size_t n;
-    bool full; /* a text did not fit */
+    bool full; /* the path has become too long */
 } path_t;
 
 static void put(path_t *p, const char *s, size_t n)
@@ -43,7 +43,8 @@ static const char *variable(const char *name)
     return s && *s ? s : NULL;
 }
 
-/* Appends the home folder of a user (n letters), or of the current user if n is 0. Returns false if it is not known. */
+/* Appends the home folder of a user (n letters), or of the current user if n is 0. Returns false if that folder is not
+ * known. */
 static bool put_home(path_t *p, const char *user, size_t n)
 {
     char name[256], buf[1 << 14];
@@ -73,7 +74,7 @@ static bool put_variable(path_t *p, const char *s, size_t n)
     return value != NULL;
 }
 
-/* Appends a value with ~, ~USER, $NAME and ${NAME} expanded; references to unknown names stay as they are. */
+/* Appends a value with ~, ~USER, $NAME and ${NAME} expanded; a reference to an unknown name stays as it is. */
 static void put_expanded(path_t *p, const char *s)
 {
     size_t user = s[0] == '~' ? strcspn(s + 1, "/") : 0;
@@ -88,7 +89,7 @@ static void put_expanded(path_t *p, const char *s)
         if (braced) name = strcspn(s + 2, "}");
         else
             while (isalnum((unsigned char)s[1 + name]) || s[1 + name] == '_') name++;
-        plain = 1 + name + (braced ? 2 : 0); /* the reference's letters */
+        plain = 1 + name + (braced ? 2 : 0); /* length of the reference, with $ and braces */
         if (!put_variable(p, s + (braced ? 2 : 1), name)) put(p, s, plain);
         s += plain;
     }
@@ -285,7 +286,7 @@ static int add_entry(entries_t *l, const char *name, cad_error_t *err)
     return 0;
 }
 
-/* Lists the names in a folder for which `take` is true, sorted. A folder that does not exist has none. */
+/* Lists the names in a folder for which `take` is true, sorted. A folder that does not exist counts as empty. */
 static int list_folder(entries_t *l, const char *dir, bool (*take)(const char *), cad_error_t *err)
 {
     DIR *d = opendir(dir);
@@ -330,7 +331,7 @@ static int add_ref(refs_t *r, const char *path, const char *revision, cad_error_
 
 static int list_refs(refs_t *r, const char *dir, const char *prefix, int depth, cad_error_t *err);
 
-/* Adds a file of refs/, or the files of a folder. */
+/* Adds one ref: the entry `name` of folder dir, if it is a file. If it is a folder, adds all refs below it. */
 static int list_ref(refs_t *r, const char *dir, const char *prefix, const char *name, int depth, cad_error_t *err)
 {
     char *path = cad_path_join(dir, name), revision[512];
@@ -363,7 +364,7 @@ static void free_refs(refs_t *r)
     free(r->ref);
 }
 
-/* Returns the names of a commit, separated by commas; malloc'd. */
+/* Returns the branches and tags that point to a commit, separated by commas; malloc'd. */
 static char *names_of(const refs_t *r, const char *commit)
 {
     size_t size = 1;
@@ -378,7 +379,7 @@ static char *names_of(const refs_t *r, const char *commit)
     return text;
 }
 
-/* Adds the size of all files below a folder, links followed. */
+/* Adds to *sum the sizes of all files below a folder; symbolic links are followed. */
 static int add_bytes(int64_t *sum, const char *dir, int depth, cad_error_t *err)
 {
     DIR *d = depth ? opendir(dir) : NULL;

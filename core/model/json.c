@@ -1,11 +1,11 @@
-/* json.c - reading and writing JSON by jansson. SPDX-License-Identifier: MIT */
+/* json.c - reads and writes JSON with jansson. SPDX-License-Identifier: MIT */
 #include <ctype.h>
 
 #include "base/file.h"
 #include "model/json.h"
 
-#define DIGITS 18          /* every integer of so many digits fits json_int_t */
-#define MARK '\1'          /* begins a string that stands for another number */
+#define DIGITS 18          /* every integer with this many digits fits json_int_t */
+#define MARK '\1'          /* first byte of a marked string, which stands for a number that jansson cannot hold */
 #define QUOTED "\"\\u0001" /* how a marked string begins in JSON text */
 
 typedef struct {
@@ -13,7 +13,7 @@ typedef struct {
     size_t n;
 } span_t;
 
-/* Returns the size of the sign and whole part of a number that t begins with. */
+/* Returns the length of the whole part of the number at the beginning of t: its sign and digits. */
 static size_t whole_part(span_t t)
 {
     size_t n = t.n && t.s[0] == '-';
@@ -47,7 +47,8 @@ static size_t token(span_t t)
     return n;
 }
 
-/* Copies JSON text to out, with numbers that jansson cannot hold as marked strings. Returns the size of the copy. */
+/* Copies JSON text to out. Each number that jansson cannot hold is replaced by a marked string. Returns the size of the
+ * copy. */
 static size_t mark_numbers(const char *s, size_t n, char *out)
 {
     size_t at = 0;
@@ -64,7 +65,7 @@ static size_t mark_numbers(const char *s, size_t n, char *out)
     return at;
 }
 
-/* Turns the marked strings of JSON text back into the numbers that they stand for, in place. */
+/* Replaces, in place, the marked strings of JSON text by the numbers that they stand for. */
 static void unmark_numbers(char *text, size_t *size)
 {
     char *to = text, *end = text + *size;
@@ -90,7 +91,8 @@ bool cad_json_number(const json_t *v, double *d)
 int cad_json_parse(json_t **root, const char *text, size_t size, const char *path, cad_error_t *err)
 {
     json_error_t je;
-    char *marked = size < SIZE_MAX / 8 ? malloc(4 * size + sizeof QUOTED) : NULL; /* "NaN," becomes 12 bytes */
+    /* in the worst case, "NaN,", four bytes of text become 12 */
+    char *marked = size < SIZE_MAX / 8 ? malloc(4 * size + sizeof QUOTED) : NULL;
     *root = NULL;
     if (!marked) return cad_fail(err, CAD_ENOMEM, "%s: out of memory", path);
     *root = json_loadb(marked, mark_numbers(text, size, marked), JSON_REJECT_DUPLICATES, &je);
@@ -113,7 +115,7 @@ int cad_json_load(json_t **root, const char *path, bool optional, cad_error_t *e
     return rc;
 }
 
-/* True if the text is read as the same value. */
+/* True if the text, when parsed, gives the same value. */
 static bool exact(const char *text, size_t size, const json_t *value)
 {
     json_t *back = json_loadb(text, size, JSON_DECODE_ANY, NULL);

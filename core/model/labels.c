@@ -191,7 +191,7 @@ int cad_head_load(cad_model_t *m, cad_error_t *err)
     return good ? 0 : cad_out_of_memory(err);
 }
 
-/* True if the bias is the same for all classes, so that the softmax does not see it. */
+/* True if the bias is the same for all classes, so that it cancels in the softmax. */
 static bool one_bias(const cad_model_t *m)
 {
     for (int64_t k = 1; k < m->labels; k++)
@@ -199,7 +199,7 @@ static bool one_bias(const cad_model_t *m)
     return true;
 }
 
-/* Removes the head's bias from the model's table of tensors, where it is the last. */
+/* Removes the head's bias from the model's table of tensors, in which it is the last entry. */
 static void drop_bias(cad_model_t *m)
 {
     m->ntensor--;

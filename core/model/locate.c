@@ -50,8 +50,8 @@ static int find_weights(const char *dir, char **out, cad_error_t *err)
     return cad_fail(err, CAD_EIO, "%s: holds neither %s nor %s, nor an index of shards", dir, WEIGHTS[0], WEIGHTS[2]);
 }
 
-/* Returns the folder of a file, or the folder above if the file is a Lightning checkpoint, which lies in a folder
- * checkpoints/ beside the configuration. Malloc'd; NULL when out of memory. */
+/* Returns the folder of a file. For a Lightning checkpoint, which is stored in a folder checkpoints/ beside the
+ * configuration, returns the folder above. Malloc'd; NULL when out of memory. */
 static char *folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -68,8 +68,8 @@ static char *folder_of(const char *path)
     return dir;
 }
 
-/* Finds the path of `given`: a folder or file itself, or the snapshot that hf:ORG/NAME[@REV] names. *path is
- * malloc'd. */
+/* Sets *path, malloc'd, to the path that `given` means: the snapshot's folder if it is hf:ORG/NAME[@REV], else `given`
+ * itself. */
 static int path_of(const char *given, char **path, cad_error_t *err)
 {
     if (cad_hub_named(given)) return cad_hub_find(given, path, err);

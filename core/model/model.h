@@ -11,17 +11,18 @@
 /* ---- locate.c ---- */
 /* Finds the folder of config.json and the path of the weights, both malloc'd. */
 int cad_locate(const char *given, char **dir, char **weights, cad_error_t *err);
-/* Finds the model and the adapter to open. adapter: the adapter's path, or NULL. If `given` is a folder with an adapter
- * alone, *base is the model that it names, a folder or a model of the hub; else *base is `given`. *base is malloc'd. */
+/* Finds the model and the adapter to open. adapter: the adapter's path, or NULL. If `given` is a folder that holds only
+ * an adapter, *base is the model that the adapter names, a folder or a model of the hub; else *base is `given`. *base
+ * is malloc'd. */
 int cad_locate_adapter(const char *given, const char *adapter, char **base, cad_adapter_t *a, cad_error_t *err);
-/* Reads dir/config.json, or else the object "config" of the model_config.json that the paper's trainer leaves. *path:
+/* Reads dir/config.json, or else the object "config" of the model_config.json that the paper's trainer writes. *path:
  * the path of the file, malloc'd, for messages; set also after a failure. */
 int cad_locate_config(json_t **root, char **path, const char *dir, cad_error_t *err);
 
 /* ---- config_text.c ---- */
 /* Return the texts of config.json and tokenizer_config.json, malloc'd, or NULL if out of memory. dtype: the type of the
  * weights beside them. with_files: the Python files of model->folder are copied too, so that an auto_map which names
- * them still holds. */
+ * them stays valid. */
 char *cad_config_text(const cad_model_t *model, cad_dtype_t dtype, bool with_files, size_t *size);
 char *cad_tokenizer_config_text(const cad_model_t *model, bool with_files, size_t *size);
 
@@ -50,13 +51,13 @@ struct cad_model_t {
     float *param; // (total) tensors at their offsets; padding is 0
     int64_t total, nparam, labels;
     cad_layer_t *layer;                // (n_layer)
-    const float *embed;                // (V,D), also the head
+    const float *embed;                // (V,D), also the head's table
     float *embed_in;                   // (V,D) input embeddings, derived from embed
     const float *norm_f, *norm_f_bias; // (D), (D) or NULL
     const float *score, *score_bias;   // (labels,D), (labels); NULL: no classifier, no bias
     json_t *config, *tokenizer; /* config.json and tokenizer_config.json as they were read, or NULL; never changed */
     json_t *head;               /* classifier keys of config.json (labels.c), or NULL */
-    char *folder, *adapter;     /* that the model was opened from; NULL: none */
+    char *folder, *adapter;     /* paths that the model was opened from; NULL: none */
     char kind[32], sha256[65], dtype[64], status[256], details[512];
 };
 /* True if some layer's directions run one after the other. */
@@ -70,7 +71,7 @@ static inline const cad_block_t *cad_layer_block(const cad_model_t *m, int layer
 {
     return cad_blocks[m->layer[layer].kind];
 }
-/* True if the fold (tensors.c) reverses and complements the input table: if the number of layers is odd. */
+/* True if the fold (tensors.c) reverses and complements the input table, which is so if the number of layers is odd. */
 static inline bool cad_model_turned(const cad_model_t *m)
 {
     return m->cfg.rcps && m->cfg.fused_add_norm && m->cfg.n_layer % 2 == 1;
@@ -79,12 +80,12 @@ static inline bool cad_model_turned(const cad_model_t *m)
  * allocates zeroed parameters and points the layers at them. */
 int cad_model_list(cad_model_t *model, int64_t rows, cad_error_t *err);
 int cad_model_allocate(cad_model_t *model, cad_error_t *err);
-typedef struct cad_checkpoint_t { /* an open checkpoint. Zeroed: none */
-    cad_archive_t weights;        /* of the model and of the adapter */
+typedef struct cad_checkpoint_t { /* an open checkpoint; if all members are zero, there is none */
+    cad_archive_t weights;        /* the tensors of the model and of the adapter */
     cad_adapter_t adapter;
 } cad_checkpoint_t;
-/* Finds a checkpoint, reads its config.json and the headers of its weight files, and matches them: everything that is
- * known without reading values. adapter: as for cad_model_open_adapted. model and c must be zeroed. Close c afterwards,
+/* Finds a checkpoint, reads its config.json and the headers of its weight files, and checks that they fit together.
+ * Reads no values of weights. adapter: as for cad_model_open_adapted. model and c must be zeroed. Close c afterwards,
  * also after a failure. */
 int cad_model_scan(cad_model_t *model, const char *given, const char *adapter, cad_checkpoint_t *c, cad_error_t *err);
 void cad_checkpoint_close(cad_checkpoint_t *c);

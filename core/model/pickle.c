@@ -1,7 +1,7 @@
-/* pickle.c - reads the values of a Python pickle and executes nothing. torch.c reads PyTorch's files with it.
+/* pickle.c - reads the values of a Python pickle and executes nothing. torch.c uses it for PyTorch's files.
  *
- * Every value and every item comes from an instruction of one byte or more, so arrays of the pickle's size hold them
- * all, whatever it asks for. Nothing here recurses.
+ * Every value and every item comes from an instruction of one byte or more. So arrays with as many entries as the
+ * pickle has bytes can hold them all, whatever sizes the pickle states. No function here recurses.
  * SPDX-License-Identifier: MIT
  */
 #include "model/pickle.h"
@@ -10,7 +10,7 @@ typedef struct {
     cad_pickle_t *p;
     const char *path;
     cad_error_t *err;
-    size_t at, op;   /* the next byte; the instruction */
+    size_t at, op;   /* offsets of the next byte, and of the current instruction */
     uint32_t *stack; // (depth) values
     uint32_t *mark;  // (nmark) depths of the stack
     uint32_t *memo;  // (size) values by number, 0 if none
@@ -78,8 +78,8 @@ static uint32_t top(machine_t *m)
     return 0;
 }
 
-/* Moves the values above the last mark of the stack to the items, removes the mark and returns the place of the first;
- * 0 after an error. *n: their number. */
+/* Moves the values above the last mark of the stack to the end of the array `item`, and removes the mark. Returns the
+ * index of the first of them in `item`; 0 after an error. *n: their number. */
 static uint32_t pop_marked(machine_t *m, uint32_t *n)
 {
     uint32_t first = m->p->nitem, from = floor_of(m);
@@ -96,8 +96,8 @@ static uint32_t pop_marked(machine_t *m, uint32_t *n)
     return first;
 }
 
-/* Moves the top n values of the stack to the items, as pop_marked does, and returns the place of the first; 0 after an
- * error. */
+/* Moves the top n values of the stack to the end of the array `item`, and returns the index of the first of them; 0
+ * after an error. */
 static uint32_t pop_few(machine_t *m, uint32_t n)
 {
     uint32_t first = m->p->nitem;
@@ -206,7 +206,7 @@ static void get(machine_t *m, uint64_t i)
     else push(m, m->memo[i]);
 }
 
-/* ---- functions and what they would make ---- */
+/* ---- functions, and calls of functions, which are only noted ---- */
 
 static void push_call(machine_t *m)
 {
@@ -234,7 +234,7 @@ static void global_of_lines(machine_t *m)
     push_global(m, module, name);
 }
 
-/* ---- instructions, by kind: true if op is one of them ---- */
+/* ---- instructions, by kind: each function runs op and returns true if op is of its kind ---- */
 
 static bool scalar(machine_t *m, int op)
 {
@@ -351,7 +351,7 @@ static int unknown(machine_t *m, int op)
     return bad(m, what);
 }
 
-/* Runs up to the instruction that ends the pickle. */
+/* Runs the instructions up to the one that ends the pickle. */
 static int run(machine_t *m)
 {
     while (m->rc == 0) {

@@ -1,8 +1,8 @@
 /* pickle.h - reads the values of a Python pickle and executes nothing.
  *
- * A pickle is a program for a stack machine. This reader runs the instructions that make values; where
- * Python would call a function it only notes which one, with which arguments. Values refer to each other
- * by number and may form cycles, so their users follow them to a fixed depth.
+ * A pickle is a program for a stack machine. This reader runs the instructions that make values; where Python would
+ * call a function, it only notes the function and the arguments. Values refer to each other by number and may form
+ * cycles, so callers follow them to a fixed depth only.
  * SPDX-License-Identifier: MIT */
 #ifndef CAD_PICKLE_H
 #define CAD_PICKLE_H
@@ -20,7 +20,7 @@ typedef enum {
     CAD_PY_DICT,   /* also a collections.OrderedDict */
     CAD_PY_GLOBAL, /* a function or a class by its name */
     CAD_PY_STORED, /* an object outside the pickle, named by a persistent id */
-    CAD_PY_OBJECT, /* what a function or class would make of arguments */
+    CAD_PY_OBJECT, /* the result of calling a function or class; the call is not run */
     CAD_PY_PIECE   /* internal: some items of a list or dict */
 } cad_py_type_t;
 
@@ -30,10 +30,12 @@ typedef struct {
     union {
         int64_t number; /* INT, BOOL */
         double real;
+        /* Meaning of a and b. TEXT: offset of its first byte. TUPLE: index of its first item. LIST, DICT: its first
+         * piece, its last piece. PIECE: index of its first item, the next piece. GLOBAL: module, name. OBJECT: function,
+         * arguments. STORED: the persistent id. */
         struct {
             uint32_t a, b;
-        } at; /* TEXT: a its first byte. TUPLE: a its first item. LIST, DICT: first and last piece. PIECE: its first
-               * item, the next piece. GLOBAL: module, name. OBJECT: function, arguments. STORED: a the id. */
+        } at;
     };
 } cad_py_t;
 
@@ -41,7 +43,7 @@ typedef struct {
     const unsigned char *text; // (size) the pickle
     size_t size;
     cad_py_t *value; // (nvalue) value 0 is None
-    uint32_t *item;  // (nitem) values in tuples and pieces
+    uint32_t *item;  // (nitem) the values that tuples and pieces contain
     uint32_t root;   /* the value that the whole pickle describes */
     uint32_t nvalue, nitem;
     void *memory; /* holds all arrays */

@@ -1,8 +1,8 @@
 /* safetensors.c - reads weight files in the safetensors format.
  *
- * Format: header length (8 bytes, little-endian), a JSON header with dtype, shape and data_offsets
- * of every tensor, then the data without gaps. Everything is checked before memory is allocated.
- * Files are read with pread, not mapped: a file that shrinks must be an error, not a SIGBUS.
+ * Format: header length (8 bytes, little-endian), a JSON header with dtype, shape and data_offsets of every tensor,
+ * then the data without gaps. Everything is checked before memory is allocated. Files are read with pread, not mapped:
+ * a file that shrinks must give an error, not a SIGBUS.
  * SPDX-License-Identifier: MIT
  */
 #include <jansson.h>

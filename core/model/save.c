@@ -1,8 +1,8 @@
 /* save.c - saves a model as a checkpoint folder, in the published format.
  *
- * All files are synced to disk, unnamed or under temporary names, before the first is renamed, so a
- * full disk leaves the old checkpoint. A crash leaves the old checkpoint, the new one or, if their
- * configurations differ, none; never a mixture of both. SPDX-License-Identifier: MIT
+ * All files are synced to disk, unnamed or under temporary names, before the first is renamed, so a full disk leaves
+ * the old checkpoint intact. A crash leaves the old checkpoint, the new one or, if their configurations differ, none;
+ * never a mixture of both. SPDX-License-Identifier: MIT
  */
 #include <math.h>
 #include <unistd.h>
@@ -43,7 +43,7 @@ static int put_text(save_t *s, int which, const char *name, char *text, size_t s
     return rc;
 }
 
-/* True if the folder has a config.json that differs from text and a newline, or cannot be read. */
+/* True if the folder has a config.json that cannot be read, or that differs from `text` followed by a newline. */
 static bool other_config(const char *dir, const char *text, size_t size)
 {
     char *path = cad_path_join(dir, "config.json"), *old = NULL;
@@ -87,7 +87,7 @@ static int put_configs(save_t *s, cad_error_t *err)
     return rc ? rc : cad_file_write(&s->file[CARD], s->how->card, strlen(s->how->card), err);
 }
 
-/* Orders tensors as the safetensors library does: wider types first, which keeps all aligned, then by name. */
+/* Orders tensors as the safetensors library does: wider types first, so that all are aligned, then by name. */
 static int by_width(const void *a, const void *b)
 {
     const cad_array_t *x = a, *y = b;
@@ -110,8 +110,8 @@ static int check_values(const save_t *s, const cad_tensor_t *t, const float *a, 
     return 0;
 }
 
-/* Lists a tensor under each of its names, since transformers 4.51 and later need both names of a tied pair. One name
- * only if `bare`, and for the embedding of a classifier. */
+/* Lists a tensor under each of its names, since transformers 4.51 and later need both names of a tied pair. Lists a
+ * single name if `bare` is set, and for the embedding of a classifier. */
 static int list_tensor(save_t *s, const cad_tensor_t *t, cad_error_t *err)
 {
     float *a = s->value + t->offset;
@@ -148,9 +148,10 @@ static int put_weights(save_t *s, cad_error_t *err)
     return cad_safetensors_put(&s->file[WEIGHTS], s->array, s->narray, &meta, 1, err);
 }
 
-/* Renames the files, the weights last. Old weights of another configuration are deleted first, since
- * they would be read with the new config.json. After that, an error stops the renaming only if config.json failed:
- * the new files are complete, but the weights would be read with another configuration, or none. */
+/* Renames the files, the weights last. Before that, deletes old weights that belong to another configuration, since
+ * they would be read with the new config.json. If a file cannot be renamed, the others still are, because the new files
+ * are complete. Only a failure of config.json ends the renaming: the new weights would be read with another
+ * configuration, or with none. */
 static int publish(save_t *s, cad_error_t *err)
 {
     int rc = 0;
@@ -161,7 +162,7 @@ static int publish(save_t *s, cad_error_t *err)
     for (int i = NFILES - 1; i >= 0; i--) {
         int failed = s->file[i].path ? cad_file_publish(&s->file[i], rc ? NULL : err) : 0;
         if (rc == 0) rc = failed;
-        if (failed && i == CONFIG) break; /* the weights come next */
+        if (failed && i == CONFIG) break; /* the weights, which come next, are not renamed */
     }
     return rc;
 }

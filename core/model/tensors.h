@@ -24,7 +24,7 @@ typedef struct cad_tensor_t {
     int ndim;
     int64_t shape[3], count;
     int64_t offset; /* in floats, into the parameters */
-    int flip_axis;  /* axis that the fold stores reversed, or -1 */
+    int flip_axis;  /* axis along which the fold reverses the stored values, or -1 */
 } cad_tensor_t;
 /* True for the weight and bias of a classifier's head, which no backend computes. */
 static inline bool cad_tensor_of_head(const cad_tensor_t *t)
@@ -37,7 +37,7 @@ int cad_tensors_list(const cad_config_t *cfg, int64_t rows, int64_t labels, cad_
                      cad_error_t *err);
 /* Reverses the values `a` along t's flip_axis: converts them from published to computed layout, or back. */
 void cad_tensor_flip(const cad_tensor_t *t, float *a);
-/* Writes the name, or the alias, with the prefix that published files use. */
+/* Writes t's name or, if `alias` is true, its alias, with the prefix that published files use. */
 void cad_tensor_published(const cad_tensor_t *t, bool alias, char name[128]);
 /* Fills name with the full names of the checkpoint's complement_map buffers; returns their number, 0 to 2. */
 int cad_tensors_buffers(const cad_config_t *cfg, int64_t labels, const char *name[2]);

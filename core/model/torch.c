@@ -1,8 +1,8 @@
 /* torch.c - reads weight files as PyTorch writes them since 1.6: pytorch_model.bin, .pt, .pth, Lightning's .ckpt.
  *
- * Format: a zip archive with all members in one folder. data.pkl is a pickle; the storages that its tensors
- * lie in are the members data/0, data/1, ... A tensor is an offset, a shape and strides in a storage, which
- * several tensors may share. Nothing of the pickle is executed (pickle.h).
+ * Format: a zip archive with all members in one folder. data.pkl is a pickle; the storages that hold the values of its
+ * tensors are the members data/0, data/1, ... A tensor is an offset, a shape and strides in a storage, which several
+ * tensors may share. Nothing of the pickle is executed (pickle.h).
  *
  * Memory at any time is below twice the file's size plus 100 MB, not counting the tensors that are read.
  * SPDX-License-Identifier: MIT
@@ -28,7 +28,7 @@ static bool ends(const char *s, const char *with)
     return n >= k && !strcmp(s + n - k, with);
 }
 
-/* True if a member's name is FOLDER/rest, or begins so if rest ends with a slash. */
+/* True if a member's name is FOLDER/rest. If rest ends with a slash: true if the name begins with FOLDER/rest. */
 static bool inside(const char *name, const char *rest)
 {
     const char *slash = strchr(name, '/');
@@ -74,7 +74,8 @@ static int find_folder(torch_t *s, const char *path, cad_error_t *err)
     return 0;
 }
 
-/* Returns the index of the member kind/name (n letters) of the folder, or -1. kind: "data/" or "". */
+/* Returns the index of the member that is named `kind` ("data/" or "") followed by the n letters of `name`, in the
+ * folder of all members; -1 if there is none. */
 static int64_t find_member(const torch_t *s, const char *kind, const char *name, size_t n)
 {
     char full[sizeof s->folder + 64];
@@ -133,7 +134,7 @@ typedef struct {
     torch_t *s;
     int file;
     const cad_pickle_t *p;
-    const char *name; /* of the tensor being listed */
+    const char *name; /* name of the tensor being listed */
     int64_t work;     /* bytes that reading all tensors will unpack */
     cad_error_t *err;
 } listing_t;
@@ -199,7 +200,7 @@ static int find_shape(const listing_t *l, uint32_t shape, uint32_t stride, int64
             return refuse(l, "a dimension is zero, a dimension or stride is malformed, or a product overflows");
         if (__builtin_mul_overflow(t->shape[i] - 1, t->stride[i], &reach) || __builtin_add_overflow(last, reach, &last))
             return refuse(l, "its strides overflow");
-        if (t->shape[i] == 1) t->stride[i] = 0; /* PyTorch leaves any number there */
+        if (t->shape[i] == 1) t->stride[i] = 0; /* PyTorch may store any number there */
     }
     if (last >= count) return refuse(l, "lies past the end of its storage");
     if (__builtin_mul_overflow(t->count, each, &t->bytes)) return refuse(l, "its size overflows");
@@ -207,7 +208,7 @@ static int find_shape(const listing_t *l, uint32_t shape, uint32_t stride, int64
     return 0;
 }
 
-/* Adds to the bytes that reading all tensors will unpack. Refuses a file that expands too much. */
+/* Adds `bytes` to l->work, the bytes that reading all tensors will unpack. Refuses a file that expands too much. */
 static int add_work(listing_t *l, int64_t bytes)
 {
     const cad_archive_file_t *f = &l->a->file[l->file];
@@ -217,7 +218,7 @@ static int add_work(listing_t *l, int64_t bytes)
     return 0;
 }
 
-/* If v is a call of this function, returns its arguments, else 0. */
+/* If v is a call of this function, returns the arguments of the call, else 0. */
 static uint32_t call_of(const cad_pickle_t *p, uint32_t v, const char *function)
 {
     const cad_py_t *o = &p->value[v];
@@ -391,7 +392,8 @@ static bool contiguous(const cad_stored_t *t)
     return true;
 }
 
-/* Passes on the numbers of a strided tensor, in C order. b: the storage from the tensor's first number to its last. */
+/* Passes on the numbers of a strided tensor, in C order. b: the bytes of the storage from the tensor's first number to
+ * its last. */
 static void gather(const cad_stored_t *t, const unsigned char *b, relay_t *r)
 {
     unsigned char buf[1 << 12];
@@ -412,7 +414,7 @@ static void gather(const cad_stored_t *t, const unsigned char *b, relay_t *r)
     }
 }
 
-/* Reads the part of the storage from the first number of the tensor to its last. */
+/* Reads the part of the storage from the first number of the tensor to its last, and passes on the tensor's numbers. */
 static int read_strided(const cad_archive_t *a, const cad_stored_t *t, relay_t *r, cad_error_t *err)
 {
     const cad_archive_file_t *f = &a->file[t->file];

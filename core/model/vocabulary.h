@@ -14,11 +14,11 @@ typedef struct cad_vocab_t {
     char *text; /* content of the file that source names, or NULL */
     size_t size;
 } cad_vocab_t;
-/* Reads the tokenizer file in dir; takes a built-in vocabulary if there is none or dir is NULL. The model frees
+/* Reads the tokenizer file in dir; if there is none or dir is NULL, uses a built-in vocabulary. The model frees
  * v->text. */
 int cad_vocab_read(cad_vocab_t *v, const cad_config_t *cfg, const char *dir, int64_t rows, cad_error_t *err);
 int cad_vocab_copy(cad_vocab_t *v, const cad_vocab_t *from, cad_error_t *err);
-/* Writes the tokenizer file that the vocabulary was read from, if any, to dir. */
+/* If the vocabulary was read from a tokenizer file, writes that file to dir. */
 int cad_vocab_write(const cad_vocab_t *v, const char *dir, cad_file_t *f, cad_error_t *err);
 
 #endif

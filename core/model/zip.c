@@ -1,4 +1,4 @@
-/* zip.c - reads the members of a zip archive, by libzip. SPDX-License-Identifier: MIT */
+/* zip.c - reads the members of a zip archive with libzip. SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <unistd.h>
 
@@ -9,7 +9,7 @@
 
 #define BUFFER (1 << 16)
 #define MAX_MEMBERS 65536      /* libzip needs some 300 bytes for each */
-#define TAIL (65535 + 22 + 20) /* the end record with the longest comment, and zip64's locator before it */
+#define TAIL (65535 + 22 + 20) /* size of the end record with the longest comment, and of zip64's locator before it */
 
 /* ---- opening ---- */
 

@@ -1,4 +1,4 @@
-/* zip.h - reads the members of a zip archive, by libzip. SPDX-License-Identifier: MIT */
+/* zip.h - reads the members of a zip archive with libzip. SPDX-License-Identifier: MIT */
 #ifndef CAD_ZIP_H
 #define CAD_ZIP_H
 
@@ -7,9 +7,9 @@
 typedef struct {
     const char *name; /* owned by the archive */
     uint64_t index;
-    int64_t size, packed; /* bytes unpacked, and as they lie in the file */
+    int64_t size, packed; /* bytes unpacked, and bytes as stored in the file */
     bool deflated;
-    bool checked; /* it was read to its end once, and its checksum was right */
+    bool checked; /* the member was read to its end once, and its checksum was right */
 } cad_member_t;
 
 typedef struct cad_zip_t {
@@ -19,17 +19,17 @@ typedef struct cad_zip_t {
     int64_t n;
 } cad_zip_t;
 
-/* Opens the archive behind fd, which stays the caller's; path must outlive z. Returns CAD_EFORMAT in a build without
- * libzip. Close z also after a failure. */
+/* Opens the archive in the file fd; the caller still owns fd. path must outlive z. Returns CAD_EFORMAT in a build
+ * without libzip. Close z also after a failure. */
 int cad_zip_open(cad_zip_t *z, int fd, const char *path, cad_error_t *err);
 void cad_zip_close(cad_zip_t *z);
 /* Returns the index of a member, or -1. */
 int64_t cad_zip_find(const cad_zip_t *z, const char *name);
 
-/* A function that takes the next n bytes of a member. */
+/* A function that receives the next n bytes of a member. */
 typedef void cad_bytes_f(void *arg, const unsigned char *b, size_t n);
 /* Passes bytes [begin, begin + n) of a member to `take`, in parts; each part but the last is a multiple of 8 bytes. The
- * first reading of a member goes on to its end and verifies its checksum. */
+ * first call for a member also reads the rest of the member and verifies its checksum. */
 int cad_zip_read(cad_zip_t *z, int64_t member, int64_t begin, int64_t n, cad_bytes_f *take, void *arg,
                  cad_error_t *err);
 

@@ -1,8 +1,9 @@
 /* backward.c - the backward pass of the strand encoder, for any backend and kind of layer.
  *
- * A unit is what ends in one call of `out`: both directions of a merged layer, or one direction of another layer.
- * Layers run from last to first. In each layer, activations that the tape does not hold are recomputed. Then each
- * direction runs from its last row to its first, tile by tile, so that a tile stays in the cache:
+ * A unit is the part of a layer that one call of `out` completes: both directions of a merged layer, or one direction
+ * of a layer that is not merged. Layers run from last to first. In each layer, activations that the tape does not hold
+ * are recomputed. Then each direction runs from its last row to its first, tile by tile, so that a tile stays in the
+ * cache:
  *     back_out (and the gate)   in the first direction's sweep
  *     back_step                 in each sweep
  *     back_in                   in the last direction's sweep
@@ -30,9 +31,9 @@ static int enter(const pass_t *p, int dir, cad_span_t s)
     return rc ? rc : p->block->back_out(p->l, p->layer, dir, s);
 }
 
-/* Runs direction dir+k, the k-th of a unit with ndir directions. The sweep of the first direction runs enter() one
- * tile ahead, since the convolution's gradient reaches into the next tile; the sweep of the last direction also
- * runs back_in(). */
+/* Runs direction dir+k, the k-th of a unit with ndir directions. The sweep of the first direction runs enter() one tile
+ * ahead, since the convolution's gradient reaches into the next tile. The sweep of the last direction also runs
+ * back_in(). */
 static int sweep(const pass_t *p, int dir, int k, int ndir)
 {
     cad_grad_lane_t *l = p->l;

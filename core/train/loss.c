@@ -32,7 +32,7 @@ static void fill(cad_trainer_t *t, const pack_t *p)
     }
 }
 
-/* Returns the lane that runs strand s, pointed to the strand's tape, tokens and gradients. */
+/* Returns the lane that runs strand s, with its pointers set to the strand's tape, tokens and gradients. */
 static cad_grad_lane_t *strand_lane(cad_trainer_t *t, int s)
 {
     cad_grad_lane_t *l = &t->lane[s % t->lanes];
@@ -175,7 +175,7 @@ static void classify(const cad_trainer_t *t, int i, float *mean, float *out)
     }
 }
 
-/* Returns the place of the gradient of a tensor of the head; NULL if the model lacks the tensor. */
+/* Returns the address of the gradient of a tensor of the head; NULL if the model lacks the tensor. */
 static float *head_grad(const cad_trainer_t *t, const float *tensor)
 {
     return tensor ? t->grad + (tensor - t->model->param) : NULL;
@@ -247,6 +247,7 @@ static int compute_pack(cad_trainer_t *t, enum cad_loss_t loss, pack_t *p, doubl
     return each_strand(t, tokens ? tokens_back : labels_back, p);
 }
 
+/* Runs compute_pack and then calls the trainer's watch callback. */
 static int run_pack(cad_trainer_t *t, enum cad_loss_t loss, pack_t *p, double scale, double *sum)
 {
     int rc = compute_pack(t, loss, p, scale, sum);

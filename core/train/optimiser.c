@@ -1,4 +1,4 @@
-/* optimiser.c - AdamW over the table of tensors; reads and writes training checkpoints.
+/* optimiser.c - updates the parameters by AdamW; reads and writes training checkpoints.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 #include <nettle/sha2.h>
@@ -97,7 +97,7 @@ int cad_trainer_update(cad_trainer_t *t, double lr, double *norm, cad_error_t *e
     if (!all_finite(t->model->param, t->model->total) || !all_finite(t->v, t->model->total))
         return cad_fail(err, CAD_EFORMAT, "step %lld: a weight is not finite any more; lower the learning rate",
                         (long long)t->step);
-    if (!r->freeze) renew(t); /* with freeze only the head changes, of which the backend has no copy */
+    if (!r->freeze) renew(t); /* with freeze only the head changes, and the backend has no copy of it */
     return 0;
 }
 
@@ -179,7 +179,7 @@ static int read_array(const cad_archive_t *st, const char *name, float *out, int
     return rc;
 }
 
-/* Compares the sum of what was read with the sum that was saved with it. */
+/* Compares the SHA-256 of the state that was read with the SHA-256 in the file. */
 static int check_sum(const cad_trainer_t *t, const char *want, const char *step, const char *note, const char *path,
                      cad_error_t *err)
 {

@@ -36,7 +36,7 @@ static int take_recipe(cad_recipe_t *r, const cad_recipe_t *given, const cad_mod
     return 0;
 }
 
-/* Lays out a strand's tape. Its pointers to arrays are stored in t->slot and t->kept. */
+/* Lays out a strand's tape. The tape's pointers to arrays are stored in t->slot and t->kept. */
 static void lay_tape(cad_trainer_t *t, int strand, cad_bump_t *b)
 {
     const cad_model_t *m = t->model;

@@ -15,9 +15,9 @@ struct cad_trainer_t {
     const cad_back_ops_t *back;
     char note[512];      /* reason why "auto" uses the CPU, or "" */
     cad_team_t *team;    /* all threads */
-    cad_team_t *half[2]; /* half of the threads, for each of two lanes; NULL: the lane has one thread */
+    cad_team_t *half[2]; /* the threads of each of two lanes, half of all; NULL: the lane has one thread */
     cad_weights_t *weights;
-    cad_grads_t *grads[2]; /* for each strand; if [1] is NULL, both strands add to [0] */
+    cad_grads_t *grads[2]; /* gradients of each strand; if [1] is NULL, both strands add to [0] */
     cad_grad_lane_t lane[2];
     int lanes; /* 1, or 2 if both strands run at the same time */
     cad_tape_t tape[2];

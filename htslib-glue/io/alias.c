@@ -1,5 +1,5 @@
-/* alias.c - reads other names of a reference's contigs (--chr-alias). Each line of the file lists names of one
- * contig, as in UCSC's chromAlias.txt. SPDX-License-Identifier: MIT
+/* alias.c - reads other names of a reference's contigs (--chr-alias). Each line of the file lists the names of
+ * one contig, as in UCSC's chromAlias.txt. SPDX-License-Identifier: MIT
  */
 #include "io/input.h"
 #include "io/fasta.h"
@@ -14,7 +14,7 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const alias_t *)a)->name, ((const alias_t *)b)->name);
 }
 
-/* Adds an alias. Takes ownership of name, which is NULL when out of memory. */
+/* Adds an alias. Takes ownership of name. If name is NULL, because its allocation failed, returns an error. */
 static int add(fasta_t *f, char *name, const contig_t *c, cad_error_t *err)
 {
     alias_t *more = name ? realloc(f->alias, (size_t)(f->nalias + 1) * sizeof *more) : NULL;
@@ -36,7 +36,7 @@ static const char *next_name(const char **at, size_t *n)
     return *n ? s : NULL;
 }
 
-/* Returns the contig of the FASTA that one of the line's names belongs to, or NULL. */
+/* Returns the contig of the FASTA that has one of the names in the line, or NULL if there is none. */
 static const contig_t *known(const fasta_t *f, const char *line)
 {
     const contig_t *c = NULL;
@@ -57,8 +57,8 @@ static int take_line(fasta_t *f, const char *line, cad_error_t *err)
     return rc;
 }
 
-/* Sorts the aliases, and drops names that are given to several contigs, such as the names of sources in a column
- * of UCSC's older files. */
+/* Sorts the aliases, and drops names that are given to several contigs. UCSC's older files have such
+ * names, in a column with the names of data sources. */
 static void drop_ambiguous(fasta_t *f)
 {
     int n = 0;

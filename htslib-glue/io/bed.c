@@ -6,8 +6,8 @@
 
 #include "io/bed.h"
 
-/* True if the line is the word, or begins with the word and a blank. "track<TAB>12" is not: there the word is a
- * contig's name. */
+/* True if the line is the word, or begins with the word and a space. In "track<TAB>12" the word is the name of a
+ * contig, so the result is false. */
 static bool is_keyword(const char *s, size_t n, const char *word)
 {
     size_t k = strlen(word);
@@ -30,8 +30,8 @@ typedef struct {
     size_t n;
 } field_t;
 
-/* Finds the next column, from *at onwards. Columns are separated by tabs. Before the first tab, spaces separate
- * them too, since a contig's name holds no spaces but the name in column 4 may. */
+/* Finds the next column, from *at onwards. Columns are separated by tabs and, before the first tab, also by spaces:
+ * the name of a contig cannot hold spaces, but the name in column 4 can. */
 static bool next_field(const char *s, size_t n, size_t *at, field_t *f)
 {
     size_t i = *at;
@@ -42,7 +42,7 @@ static bool next_field(const char *s, size_t n, size_t *at, field_t *f)
     f->s = s + i;
     while (i < n && s[i] != '\t' && (s[i] != ' ' || !blanks)) i++;
     f->n = (size_t)(s + i - f->s);
-    if (blanks) /* spaces directly before a tab belong to the same separator */
+    if (blanks) /* spaces directly before a tab are part of that separator */
         while (i < n && s[i] == ' ' && i + 1 < n && (s[i + 1] == ' ' || s[i + 1] == '\t')) i++;
     *at = i + 1;
     return true;
@@ -75,7 +75,7 @@ static bool field_int(const field_t *f, int64_t *out)
     return cad_parse_int(buf, INT64_MIN, INT64_MAX, out);
 }
 
-/* Parses a comma-separated list of n numbers, none negative; a trailing comma is allowed. */
+/* Parses a comma-separated list of n numbers, each 0 or more. Allows a trailing comma. */
 static bool field_list(const field_t *f, int n, int64_t *out)
 {
     const char *s = f->s, *end = f->s + f->n;
@@ -115,14 +115,14 @@ static int parse_blocks(const field_t *f, bed_row_t *row)
     return ok ? 0 : CAD_EFORMAT;
 }
 
-/* True for a row of GFF, whose fourth and fifth columns are numbers. */
+/* True if the row looks like GFF: its fourth and fifth columns are numbers. */
 static bool is_gff(const field_t *f, int ncol)
 {
     int64_t n;
     return ncol >= 8 && field_int(&f[3], &n) && field_int(&f[4], &n);
 }
 
-/* True for a row of VCF: contig, position, ID, REF, ALT. */
+/* True if the row looks like VCF: contig, position, ID, REF, ALT. */
 static bool is_vcf(const field_t *f, int ncol)
 {
     int64_t n;
@@ -145,7 +145,7 @@ static bool is_words(const field_t *f)
     return f[1].n && f[2].n && isalpha((unsigned char)*f[1].s) && isalpha((unsigned char)*f[2].s);
 }
 
-/* Returns the remedy for a start or an end that is not a whole number. */
+/* Returns the end of the message for a start or an end that is not a whole number: the likely remedy, or "". */
 static const char *advice(const field_t *f, int ncol)
 {
     int64_t n;

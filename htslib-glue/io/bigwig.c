@@ -1,11 +1,12 @@
 /* bigwig.c - writes bigWig (Kent et al., Bioinformatics 2010, and its supplement).
  *
- * libBigWig 0.4.7 is not used: its zoom levels exchange minimum and maximum and stay in memory, and it does not
- * report that the disk is full. Here values arrive in ascending order and are written at once; zoom levels wait,
- * compressed, in unnamed temporary files. Memory use is 32 bytes for each block of the file.
+ * libBigWig 0.4.7 is not used: it exchanges the minimum and the maximum in zoom levels, keeps zoom levels in memory,
+ * and does not report that the disk is full. This writer gets values in ascending order and writes them at once. It
+ * stores zoom levels, compressed, in unnamed temporary files until the end. Memory use is 32 bytes for each block of
+ * the file.
  *
  * Layout: header, zoom headers, summary, contig tree, data, index of the data, then the records and index of each
- * zoom level, then the magic number again. Byte order is the host's, which readers learn from the magic.
+ * zoom level, then the magic number again. Numbers have the host's byte order; readers detect it from the magic number.
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>
@@ -19,7 +20,7 @@
 #define MAGIC 0x888FFC26u
 #define TREE_MAGIC 0x78CA8C91u
 #define INDEX_MAGIC 0x2468ACE0u
-#define FANOUT 256  /* children of a node, in the contig tree and in the indexes */
+#define FANOUT 256  /* maximum number of children of a node, in the contig tree and in the indexes */
 #define ITEMS 4096  /* values in a data block */
 #define DENSE 64    /* a block of this many consecutive positions is written as fixedStep */
 #define RECORDS 512 /* records in a zoom block */
@@ -29,10 +30,10 @@
 #define SECTION 24  /* bytes of a block before its values */
 #define BLOCK BIGWIG_BLOCK
 
-/* A block covers the positions from (contig, beg) to (last, end), where contig and last are indexes of contigs. */
+/* The range of a block: it begins at base beg of contig `contig` and ends before base `end` of contig `last`. */
 typedef struct {
     uint32_t contig, beg, last, end;
-    uint64_t at, size; /* place in the file */
+    uint64_t at, size; /* at: offset of the block in the file; size: its bytes */
 } bound_t;
 typedef struct {
     bound_t *b;
@@ -45,12 +46,12 @@ typedef struct {
 
 typedef struct {
     uint32_t width;     /* bases in a record */
-    record_t open;      /* the record being filled; if open.valid is 0, none is */
+    record_t open;      /* the record that is being filled; there is none if open.valid is 0 */
     double sum, square; /* sums over the values in the open record */
     record_t block[RECORDS];
     int n;
     uint64_t records, bytes;
-    bounds_t bounds; /* ranges of the blocks; offsets count from the first byte of the level */
+    bounds_t bounds; /* ranges of the level's blocks; offsets count from the first byte of the level */
     FILE *spool;
 } zoom_t;
 
@@ -64,7 +65,7 @@ struct bigwig_t {
     uint32_t start[ITEMS], on; /* positions of the values of the next block, which are all on contig `on` */
     float value[ITEMS];
     int n;   /* number of values */
-    int run; /* how many values at the end of the block have consecutive positions */
+    int run; /* length of the run of consecutive positions with which the block ends */
     bounds_t bounds;
     uint64_t covered;
     double min, max, sum, square;
@@ -106,9 +107,9 @@ static int pack(bigwig_t *w, const void *p, size_t n, size_t *size, cad_error_t 
 
 typedef struct {
     uint64_t n, width;
-} level_t; /* n: number of nodes of a level; width: number of entries under each node */
+} level_t; /* n: number of nodes of a level; width: maximum number of entries under a node */
 
-/* Computes the levels of a tree over n entries, the root's level first; returns the number of levels. */
+/* Computes the levels of a tree over n entries; level[0] is the root's. Returns the number of levels. */
 static int levels_of(uint64_t n, level_t *level)
 {
     int k = 1;
@@ -120,8 +121,8 @@ static int levels_of(uint64_t n, level_t *level)
     return k;
 }
 
-/* Returns the bytes of level i of k if an entry takes `size` bytes. (n: number of entries of the tree; all nodes
- * are full, but the last of a level may not be.) */
+/* Returns the size in bytes of level i of a tree of k levels and n entries, with `size` bytes per entry or child. Only
+ * the last node of a level may be partly filled. */
 static uint64_t level_bytes(const level_t *level, int i, int k, uint64_t n, uint64_t size)
 {
     uint64_t entries = i == k - 1 ? n : level[i + 1].n;
@@ -136,7 +137,7 @@ static int put_node(bigwig_t *w, bool leaf, uint64_t n, cad_error_t *err)
     return put(w, head, 4, err);
 }
 
-/* Finds the children of node i of level l: nodes [first, end) of the level below or, at the lowest level, entries. */
+/* Finds the children of node i of level l: nodes [*first, *end) of the level below, or entries at the lowest level. */
 static void children(const level_t *level, int l, int k, uint64_t n, uint64_t i, uint64_t *first, uint64_t *end)
 {
     uint64_t below = l == k - 1 ? n : level[l + 1].n;
@@ -162,7 +163,7 @@ static int put_bound(bigwig_t *w, const bound_t *b, uint64_t at, const uint64_t 
     return rc || !size ? rc : put(w, size, 8, err);
 }
 
-/* Writes level l of an index. next: offset of the level below; base: added to the offsets of blocks. */
+/* Writes level l of an index. next: file offset of the level below; base: value to add to the offsets of blocks. */
 static int put_index_level(bigwig_t *w, const bounds_t *b, const level_t *level, int l, int k, uint64_t next,
                            uint64_t base, cad_error_t *err)
 {
@@ -190,7 +191,7 @@ static int put_index(bigwig_t *w, const bounds_t *b, uint32_t per_block, uint64_
     uint32_t head[12] = { INDEX_MAGIC, FANOUT, 0, 0, all.contig, all.beg, all.last, all.end, 0, 0, per_block, 0 };
     uint64_t n = b->n, end = w->at, next;
     memcpy(head + 2, &n, 8);
-    memcpy(head + 8, &end, 8); /* where the indexed data ends */
+    memcpy(head + 8, &end, 8); /* the end of the indexed data */
     rc = put(w, head, sizeof head, err);
     next = w->at;
     for (int l = 0; l < k && rc == 0; l++) {
@@ -207,7 +208,7 @@ static int by_name(const void *a, const void *b)
     return strcmp((*(const contig_t *const *)a)->name, (*(const contig_t *const *)b)->name);
 }
 
-/* Writes an entry of the contig tree. key: bytes that each name takes in the tree. */
+/* Writes an entry of the contig tree. key: number of bytes to which names are padded. */
 static int put_contig(bigwig_t *w, const contig_t *c, uint32_t key, bool leaf, uint64_t child, cad_error_t *err)
 {
     char name[256] = { 0 };
@@ -280,7 +281,7 @@ static int flush_zoom(bigwig_t *w, zoom_t *z, cad_error_t *err)
 
 static int zoom_add(bigwig_t *w, int level, const record_t *r, double sum, double square, cad_error_t *err);
 
-/* Closes the open record, which is complete: adds it to the level's block and to the next level. */
+/* Adds the open record, which is complete, to the level's block and to the next level. Then no record is open. */
 static int close_record(bigwig_t *w, int level, cad_error_t *err)
 {
     zoom_t *z = &w->zoom[level];
@@ -445,7 +446,7 @@ int bigwig_open(bigwig_t **out, output_t *to, const contig_t *contig, int nconti
     return rc ? rc : put(w, zero, 8, err);
 }
 
-/* Writes the header, the zoom headers and the summary into the room left for them. */
+/* Writes the header, the zoom headers and the summary to the start of the file, where bytes were reserved for them. */
 static int patch_head(bigwig_t *w, uint64_t index, const uint64_t (*zoom)[2], cad_error_t *err)
 {
     unsigned char head[64 + 24 * ZOOMS + 40] = { 0 };
@@ -474,7 +475,7 @@ int bigwig_finish(bigwig_t *w, cad_error_t *err)
     uint64_t index, zoom[ZOOMS][2];
     uint32_t magic = MAGIC;
     int rc = w->n ? flush_data(w, 0, err) : 0;
-    /* in this order, because closing a record adds it to the next level */
+    /* from the first level to the last, because closing a record adds it to the next level */
     for (int i = 0; i < w->nzoom && rc == 0; i++) {
         rc = close_record(w, i, err);
         if (rc == 0) rc = flush_zoom(w, &w->zoom[i], err);

@@ -6,8 +6,8 @@
 #include "io/output.h"
 
 typedef struct bigwig_t bigwig_t;
-/* Begins a bigWig of these contigs in `to`, which the caller owns. contig is borrowed; values must come in its
- * order. Free *w also after a failure. */
+/* Begins a bigWig of these contigs in `to`, which the caller owns. Borrows the array contig. Values must be added in
+ * the order of that array. Free *w also after a failure. */
 int bigwig_open(bigwig_t **w, output_t *to, const contig_t *contig, int ncontig, cad_error_t *err);
 /* Adds the value of one base; pos is 0-based. Contigs and positions must ascend. */
 int bigwig_add(bigwig_t *w, int contig, int64_t pos, float v, cad_error_t *err);

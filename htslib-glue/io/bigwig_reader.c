@@ -19,7 +19,8 @@ static int get(const bigread_t *r, uint64_t at, void *p, size_t n, cad_error_t *
     return cad_pread(r->fd, p, n, (int64_t)at, r->path, err);
 }
 
-/* Reads the head of a tree's node. Returns 0, or an error, which also ends a walk in circles through a damaged tree. */
+/* Reads the head of a tree's node. Limits the depth and the number of nodes, so that a cycle in a damaged tree is an
+ * error. */
 static int get_node(bigread_t *r, uint64_t at, int depth, unsigned char head[4], uint16_t *n, cad_error_t *err)
 {
     enum { LEVELS = 8 };
@@ -31,7 +32,8 @@ static int get_node(bigread_t *r, uint64_t at, int depth, unsigned char head[4],
     return 0;
 }
 
-/* Each of the leaves holds something, so a sound tree of n things has no more nodes than this. */
+/* Returns an upper limit of the number of nodes in a valid tree of n entries, in which each leaf has at least one
+ * entry. */
 static uint64_t most_nodes(uint64_t n) { return n > UINT64_MAX / 16 ? UINT64_MAX : 9 * (n + 1); }
 
 /* ---- contigs ---- */

@@ -11,8 +11,8 @@ typedef struct bigread_t {
     contig_t *contig; /* (ncontig) with only name and length set */
     int ncontig;
     uint64_t index;        /* offset of the index of the data */
-    uint64_t blocks, seen; /* blocks of values, as the data say, and those read */
-    uint64_t nodes;        /* nodes of trees that may still be visited */
+    uint64_t blocks, seen; /* blocks: number of data blocks that the file states; seen: number read */
+    uint64_t nodes;        /* number of tree nodes that may still be visited */
     unsigned char raw[BIGWIG_BLOCK], packed[BIGWIG_BLOCK + BIGWIG_BLOCK / 8 + 64];
 } bigread_t;
 /* Returns 0 or a negative CAD_E*. Close r also after a failure. */

@@ -1,4 +1,4 @@
-/* crai_check.c - checks a .crai, which is text: a line of six numbers for each slice.
+/* crai_check.c - checks a .crai. It is a text file with one line of six numbers for each slice.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,22 +9,22 @@
 #define REMEDY "renew it with `samtools index`"
 
 typedef struct slice_t {
-    int64_t contig;    /* -1: reads without a position */
+    int64_t contig;    /* index of the contig; -1: reads without a position */
     int64_t start;     /* first base of the slice, counted from 1 */
-    int64_t span;      /* bases */
+    int64_t span;      /* length in bases */
     int64_t container; /* the container's offset in the file */
     int64_t offset;    /* the slice's offset from the end of the container's header */
-    int64_t size;      /* bytes */
+    int64_t size;      /* size of the slice in bytes */
 } slice_t;
 
 typedef struct crai_t {
     const index_file_t *x;
     input_t in;
     slice_t last;
-    bool *seen;     // (1 + contigs) by contig + 1: lines of this contig have been read
+    bool *seen;     // (1 + contigs) seen[contig + 1]: a line of this contig was read
     int major;      /* major version of the CRAM */
     int64_t bytes;  /* size of the container that `last` is in */
-    int64_t contig; /* the contig that this container names; -2: several */
+    int64_t contig; /* the contig of that container; -2: it holds several contigs */
 } crai_t;
 
 static int bad(const crai_t *c, const char *what, cad_error_t *err)
@@ -43,8 +43,8 @@ static bool parse(char *line, slice_t *s)
     return !strtok_r(NULL, "\t\r", &save) && s->start + s->span <= INT32_MAX;
 }
 
-/* Reads a number as CRAM 2 and 3 store it: the first byte is followed by as many others as it has leading one bits.
- * Returns where the number ends; NULL if it is cut short. */
+/* Reads a number in the ITF8 encoding of CRAM 2 and 3: k leading one bits in the first byte mean that k bytes follow.
+ * Returns a pointer to the byte after the number, or NULL if the number is cut short. */
 static const unsigned char *itf8(const unsigned char *p, const unsigned char *end, int32_t *v)
 {
     int more = 0;
@@ -58,7 +58,7 @@ static const unsigned char *itf8(const unsigned char *p, const unsigned char *en
     return p + 1 + more;
 }
 
-/* Reads the size and the contig of the container at `at`. False if no container can begin there. */
+/* Reads the size and the contig of the container at offset `at`. Returns false if no container can begin there. */
 static bool read_container(crai_t *c, int64_t at)
 {
     unsigned char head[9];
@@ -71,17 +71,19 @@ static bool read_container(crai_t *c, int64_t at)
     return contig >= -2 && contig < c->x->ncontig && c->bytes < c->x->size - at;
 }
 
-/* Checks that the lines of a contig stand together and are sorted by start: htslib keeps one run of lines for each
- * contig and searches it by start. */
+/* Checks that the lines of a contig follow each other and are sorted by start, because htslib keeps one run of lines
+ * for each contig and searches that run by start. */
 static int check_order(const crai_t *c, const slice_t *s, bool first, cad_error_t *err)
 {
     if (s->contig >= c->x->ncontig) return bad(c, "a contig that the header lacks: the index of another file?", err);
     if (first || s->contig != c->last.contig)
-        return c->seen[s->contig + 1] ? bad(c, "a contig that was left before; is the CRAM sorted?", err) : 0;
-    return s->start < c->last.start ? bad(c, "a slice before the last one; is the CRAM sorted?", err) : 0;
+        return c->seen[s->contig + 1] ? bad(c, "a contig that was left some lines before; is the CRAM sorted?", err)
+                                      : 0;
+    return s->start < c->last.start ? bad(c, "a slice that begins before the previous slice; is the CRAM sorted?", err)
+                                    : 0;
 }
 
-/* Checks that the last slice listed for a container ends where the container ends, since slices fill it. */
+/* Checks that the last slice listed for a container ends at the end of the container, since slices fill a container. */
 static int check_full(const crai_t *c, cad_error_t *err)
 {
     return c->major > 3 || c->last.offset + c->last.size == c->bytes

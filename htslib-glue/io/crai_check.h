@@ -7,8 +7,8 @@
 
 #include "io/index_check.h"
 
-/* Called by index_check, which has opened x->fd. Returns CAD_EFORMAT if a line is malformed, is out of order, or leads
- * to no slice of the CRAM. */
+/* Called by index_check, which has opened x->fd. Returns CAD_EFORMAT if a line is malformed, is out of order, or does
+ * not point to a slice of the CRAM. */
 int crai_check(const index_file_t *x, cad_error_t *err);
 
 #endif

@@ -1,9 +1,9 @@
 /* fasta.c - reads an indexed FASTA, after checking that the index belongs to it.
  *
- * htslib trusts the indexes .fai and .gzi: with an outdated or hostile one it returns wrong bases or worse. Therefore
- * both are parsed and compared with the FASTA before htslib loads them. The header line of every contig must end
- * where its bases begin, lines must end where the index says, and no contig that the index does not list may follow
- * the last one. SPDX-License-Identifier: MIT
+ * htslib trusts the indexes .fai and .gzi: with an outdated or hostile index, htslib returns wrong bases or crashes.
+ * Therefore both are parsed and compared with the FASTA before htslib loads them. Every header line must end
+ * where the contig's bases begin, lines must have the lengths that the index gives, and after the last contig of the
+ * index no other contig may follow. SPDX-License-Identifier: MIT
  */
 #include <ctype.h>
 #include <errno.h>
@@ -37,10 +37,10 @@ static int by_offset(const void *a, const void *b)
 {
     const contig_t *x = *(const contig_t *const *)a, *y = *(const contig_t *const *)b;
     if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
-    return x < y ? -1 : x > y; /* in the order of the index, since contigs without bases may share an offset */
+    return x < y ? -1 : x > y; /* equal offsets (contigs without bases): the order of the index */
 }
 
-/* Returns pointers to the contigs, sorted, malloc'd; NULL when out of memory. */
+/* Returns a malloc'd array of pointers to the contigs, sorted; NULL when out of memory. */
 static const contig_t **sorted(const fasta_t *f, int (*compare)(const void *, const void *))
 {
     const contig_t **c = malloc((size_t)f->ncontig * sizeof *c);
@@ -60,7 +60,7 @@ static bool parse_line(char *line, contig_t *c)
     c->name = strdup(field[0]);
     return cad_parse_int(field[1], 0, INT64_MAX / 4, &c->length) &&
            cad_parse_int(field[2], 0, INT64_MAX / 4, &c->offset) &&
-           cad_parse_int(field[3], 0, UINT32_MAX, &c->bases) && /* all that htslib's .fai holds */
+           cad_parse_int(field[3], 0, UINT32_MAX, &c->bases) && /* the largest value in htslib's .fai */
            cad_parse_int(field[4], 0, UINT32_MAX, &c->width) &&
            (c->length == 0 ||
             (c->bases > 0 && c->width >= c->bases && c->length / c->bases < INT64_MAX / 4 / c->width));
@@ -156,7 +156,7 @@ static int64_t place(const contig_t *c, int64_t i) { return c->offset + i / c->b
 
 static int64_t end_of(const contig_t *c) { return c->length ? place(c, c->length - 1) + 1 : c->offset; }
 
-/* Ends the name of a header line by a NUL, in place, and sets *name to it. Returns the next line, or NULL. */
+/* Sets *name to the name in a header line and writes a NUL after the name. Returns the next line, or NULL. */
 static char *take_name(char *line, char **name)
 {
     char *nl = strchr(line, '\n');
@@ -165,7 +165,7 @@ static char *take_name(char *line, char **name)
     return nl ? nl + 1 : NULL;
 }
 
-/* The index does not list a contig without bases. Refuses the FASTA if another contig has the same name. */
+/* Refuses the FASTA if a contig without bases, which the index does not list, has the name of another contig. */
 static int check_empty(const fasta_t *f, const char *name, cad_error_t *err)
 {
     if (!fasta_find(f, name)) return 0;
@@ -187,14 +187,14 @@ static int check_header(const fasta_t *f, int64_t beg, const contig_t *next, cha
         if (rc) return rc;
         while (isspace((unsigned char)*line)) line++;
         if (!*line) break;
-        if (*line != '>') return disagree(f, next, "bases before it that the index does not know", err);
+        if (*line != '>') return disagree(f, next, "bases before it that the index does not list", err);
         line = take_name(line, &name);
     }
     if (!name) return disagree(f, next, "no header line before its bases", err);
     return strcmp(name, next->name) ? disagree(f, next, "another name in its header line", err) : 0;
 }
 
-/* Checks that `samples` lines of the contig, and its last line, end where the index says. */
+/* Checks that the last line of the contig and `samples` other lines end where the index says. */
 static int check_lines(const fasta_t *f, const contig_t *c, int samples, cad_error_t *err)
 {
     int64_t full = c->length ? (c->length - 1) / c->bases : 0; /* number of lines before the last one */
@@ -277,7 +277,7 @@ static int build_temporary(fasta_t *f, notes_t *notes, cad_error_t *err)
         f->tmp_gzi = suffixed(base, "/gzi");
         if (!f->tmp_dir) rmdir(base);
     }
-    if (f->tmp_dir && f->tmp_fai && f->tmp_gzi) { /* tickets are taken in the order of removal */
+    if (f->tmp_dir && f->tmp_fai && f->tmp_gzi) { /* registered in the order of removal */
         f->ticket[0] = temporary_add(f->tmp_fai);
         f->ticket[1] = temporary_add(f->tmp_gzi);
         f->ticket[2] = temporary_add(f->tmp_dir);
@@ -294,8 +294,8 @@ static int build_temporary(fasta_t *f, notes_t *notes, cad_error_t *err)
     return build_at(f->path, f->tmp_fai, f->tmp_gzi, err);
 }
 
-/* The two indexes beside the FASTA while they are built: .gzi, if the FASTA is compressed, and .fai, which is
- * renamed last. */
+/* The two indexes beside the FASTA while they are built: file[0] is the .gzi, for a compressed FASTA, and file[1] the
+ * .fai, which is renamed last. */
 typedef struct {
     cad_file_t file[2];
     int ticket[2];
@@ -309,7 +309,7 @@ static void build_abort(build_t *b)
     }
 }
 
-/* Opens both files under temporary names. Returns false, and leaves no file, if files cannot be made at these paths. */
+/* Opens both files under temporary names. If files cannot be created at these paths, returns false and leaves none. */
 static bool build_begin(build_t *b, const char *const path[2])
 {
     bool good = true;
@@ -325,7 +325,7 @@ static bool build_begin(build_t *b, const char *const path[2])
     return good;
 }
 
-/* Builds both indexes and renames them when they are complete, since another process may look for them at any time. */
+/* Builds both indexes and renames them only when complete, since another process may open them at any time. */
 static int build_finish(build_t *b, const char *fasta, cad_error_t *err)
 {
     int rc = build_at(fasta, b->file[1].tmp, b->file[0].tmp, err);
@@ -375,7 +375,7 @@ static void compare_age(const fasta_t *f, const char *fai, notes_t *notes)
         note(notes, NOTE_INDEX, 1, "%s is older than the FASTA; its contents agree", fai);
 }
 
-/* Reports that the FASTA is malformed, because the index that was built from it does not fit it. Removes the index. */
+/* Removes an index that was just built but does not agree with the FASTA, and reports that the FASTA is malformed. */
 static int disown(const fasta_t *f, const char *fai, const char *gzi, int rc, cad_error_t *err)
 {
     unlink(fai);
@@ -383,7 +383,7 @@ static int disown(const fasta_t *f, const char *fai, const char *gzi, int rc, ca
     if (rc == CAD_ENOMEM || strstr(err->text, "there twice")) return rc;
     return cad_fail(
         err, CAD_EFORMAT,
-        "%s: malformed FASTA: blanks within sequence lines, after >, lines that are no sequence, or of 2^32 letters; reformat it",
+        "%s: malformed FASTA: a blank after > or within a sequence line, a line that is not sequence or has 2^32 letters; reformat it",
         f->path);
 }
 
@@ -457,7 +457,7 @@ void fasta_close(fasta_t *f)
     memset(f, 0, sizeof *f);
 }
 
-/* Reads the lines with their ends, so that every line end can be checked against the index. */
+/* Reads whole lines, so that the place of every line end can be compared with the index. */
 int fasta_fetch(const fasta_t *f, const contig_t *c, int64_t beg, int64_t end, char *seq, cad_error_t *err)
 {
     int64_t from = beg < end ? place(c, beg) : 0, n = beg < end ? place(c, end - 1) + 1 - from : 0, k = 0;

@@ -1,5 +1,5 @@
-/* foundation.h - makes the core's base available to the layers above io: errors, memory, whole files, threads, random
- * numbers.
+/* foundation.h - includes the parts of core/base that the layers above io may use: errors, memory, files, threads,
+ * random numbers.
  *
  * SPDX-License-Identifier: MIT
  */

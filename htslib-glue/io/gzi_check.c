@@ -31,7 +31,7 @@ uint64_t little64(const unsigned char *b)
     return u;
 }
 
-/* Reads n entries to b[1] and on. b[0] is the block at offset 0, which has no entry. */
+/* Reads n entries into b[1] to b[n]. b[0] is the block at offset 0, which has no entry. */
 static bool read_entries(int gzi, gzi_block_t *b, uint64_t n)
 {
     unsigned char pair[16];
@@ -42,7 +42,7 @@ static bool read_entries(int gzi, gzi_block_t *b, uint64_t n)
     return true;
 }
 
-/* True if every block with data but the first has an entry, in order, and nothing else has. */
+/* True if the n entries are, in order, all blocks of the FASTA that hold data, except the first block. */
 static bool entries_fit(const gzi_block_t *b, int fasta, uint64_t n)
 {
     uint64_t c = 0, u = 0, size, data, blocks = 0;

@@ -1,6 +1,6 @@
-/* index_check.c - finds and checks an index: .bai, .csi or .tbi. These hold a count of contigs and, for each contig,
- * bins with their chunks (pairs of virtual offsets) and, except in .csi, an offset for every 16384 bases. crai_check.c
- * checks .crai, gzi_check.c .gzi.
+/* index_check.c - finds and checks an index: .bai, .csi or .tbi. Such an index holds a count of contigs and, for
+ * each contig, bins with their chunks (pairs of virtual offsets). .bai and .tbi also hold an offset for every 16384
+ * bases. crai_check.c checks .crai, and gzi_check.c checks .gzi.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -18,8 +18,8 @@
 #include "io/local.h"
 #include "io/output.h"
 
-#define DEEPEST 8          /* levels of bins below the first; one query visits up to 8^8 bins */
-#define LINEAR_MOST 0x8001 /* offsets for 2^29 bases, and one more */
+#define DEEPEST 8          /* maximum number of levels below the first; one query visits up to 8^8 bins */
+#define LINEAR_MOST 0x8001 /* maximum number of offsets: for 2^29 bases one per 2^14, and one more */
 
 /* ---- finding the index ---- */
 
@@ -35,7 +35,7 @@ static const char *maker(const index_file_t *x)
     return x->kind == INDEXED_READS || x->kind == INDEXED_CRAM ? "samtools index" : "bcftools index";
 }
 
-/* Returns the path with `suffix` in place of its own suffix, malloc'd; NULL if it has none, or when out of memory. */
+/* Returns the path with its last suffix replaced, malloc'd; NULL if the path has no suffix, or when out of memory. */
 static char *replaced(const char *path, const char *suffix)
 {
     const char *slash = strrchr(path, '/'), *dot = strrchr(path, '.');
@@ -47,7 +47,7 @@ static char *replaced(const char *path, const char *suffix)
     return p;
 }
 
-/* Takes ownership of path. If there is such a file, sets x->path to it and returns true. */
+/* Takes ownership of path. If the file exists, sets x->path to path and returns true; otherwise frees path. */
 static bool found(index_file_t *x, char *path)
 {
     if (path && access(path, F_OK) == 0) x->path = path;
@@ -83,16 +83,16 @@ bool index_is_older(const char *index, const char *data)
 
 int index_misfit(const index_file_t *x, const char *what, cad_error_t *err)
 {
-    return cad_fail(err, CAD_EFORMAT, "%s: does not belong to %s (%s), or that is damaged; renew it with `%s`", x->path,
-                    x->data, what, maker(x));
+    return cad_fail(err, CAD_EFORMAT, "%s: does not belong to %s (%s), or that file is damaged; renew it with `%s`",
+                    x->path, x->data, what, maker(x));
 }
 
 int index_damage(const index_file_t *x, int64_t records, cad_error_t *err)
 {
     return cad_fail(
         err, CAD_EIO,
-        "%s: no record after record %lld, where %s leads to: renew that with `%s`; if it stays, the file is "
-        "damaged or cut short%s",
+        "%s: no record can be read after record %lld, at the place given by %s: renew that index with `%s`; if the "
+        "error remains, the file is damaged or cut short%s",
         x->data, (long long)records, x->path, maker(x),
         x->kind == INDEXED_CRAM ? ", or its reference is missing or another: give it with -T" : "");
 }
@@ -102,16 +102,16 @@ static int damaged(const index_file_t *x, const char *what, cad_error_t *err)
     return cad_fail(err, CAD_EFORMAT, "%s: damaged or cut short (%s); renew it with `%s`", x->path, what, maker(x));
 }
 
-/* ---- parsing: each function returns NULL, or why the index is damaged ---- */
+/* ---- parsing: each function returns NULL, or a text that says why the index is damaged ---- */
 
 typedef struct reader_t {
     BGZF *fp;
     const index_file_t *x; /* the index, and the data it belongs to */
     uint64_t chunks;       /* number of chunks read so far */
-    bool csi;              /* .csi: bins have an offset, contigs have no linear index */
-    uint32_t shift, depth; /* bins of the last level hold 2^shift bases; there are depth levels before it */
+    bool csi;              /* true for .csi, where bins have an offset and contigs have no linear index */
+    uint32_t shift, depth; /* bins of the last level span 2^shift bases; depth: number of levels above it */
     uint32_t bins;         /* number of bins in all levels */
-    kstring_t aux;         /* .tbi: what a .csi holds as auxiliary data */
+    kstring_t aux;         /* settings and names of a .tbi, or the auxiliary data of a .csi, which has them there */
 } reader_t;
 
 static const char CUT[] = "it ends too early", ASTRAY[] = "an offset where no block begins";
@@ -142,7 +142,7 @@ static bool is_place(const index_file_t *x, uint64_t offset)
     return bgzf_block_at(x->fd, offset >> 16, &size, &data) && (offset & 0xffff) <= data;
 }
 
-/* True if chunk k is compared with the data: the first 16 are, then 8 between a power of two and the next. */
+/* True if chunk k is to be compared with the data: the first 16 chunks, then 8 between k = 2^i and 2^(i+1). */
 static bool sampled(uint64_t k)
 {
     uint64_t step = 1;
@@ -163,11 +163,11 @@ static const char *check_chunks(reader_t *r, uint32_t n)
     return NULL;
 }
 
-/* Skips the bin after all others, which holds an interval and two counts in the form of two chunks. */
+/* Skips the pseudo-bin, whose number follows those of all bins. It stores an interval and two counts as two chunks. */
 static const char *check_counts(reader_t *r, uint32_t n)
 {
     char skipped[32];
-    if (n != 2) return "a bin of counts that has not two entries";
+    if (n != 2) return "a bin of counts without exactly two entries";
     return take(r, skipped, sizeof skipped) ? NULL : CUT;
 }
 
@@ -177,7 +177,7 @@ static const char *check_bin(reader_t *r)
     uint64_t offset;
     const char *bad = NULL;
     if (!take32(r, &bin)) return CUT;
-    if (bin >= r->bins && bin != r->bins + 1) return "a bin that cannot be";
+    if (bin >= r->bins && bin != r->bins + 1) return "a bin whose number cannot be valid";
     if (r->csi) bad = take_offset(r, &offset);
     if (bad) return bad;
     if (!take32(r, &n)) return CUT;
@@ -202,14 +202,14 @@ static const char *check_contigs(reader_t *r, uint32_t ncontig)
     for (uint32_t i = 0; i < ncontig && !bad; i++) {
         uint32_t n;
         if (!take32(r, &n)) return CUT;
-        if (n > r->bins + 1) return "more bins than there are";
+        if (n > r->bins + 1) return "more bins than its depth allows";
         for (uint32_t k = 0; k < n && !bad; k++) bad = check_bin(r);
         if (!bad && !r->csi) bad = check_linear(r);
     }
     return bad;
 }
 
-/* Checks the end: a count of reads without a position may follow, and nothing else. */
+/* Checks that only the count of reads without a position, or nothing, follows the contigs. */
 static const char *check_end(reader_t *r)
 {
     char rest[9];
@@ -218,7 +218,7 @@ static const char *check_end(reader_t *r)
     return r->fp->is_compressed && r->fp->no_eof_block ? "its end marker is missing" : NULL;
 }
 
-/* Appends n bytes to r->aux, which grows no faster than the file gives them. */
+/* Appends n bytes of the file to r->aux, in small steps, so that a false n does not allocate more than the file has. */
 static const char *take_aux(reader_t *r, uint32_t n)
 {
     char buf[4096];
@@ -260,7 +260,7 @@ static const char *csi_head(reader_t *r, uint32_t *ncontig)
     return bad ? bad : take32(r, ncontig) ? NULL : CUT;
 }
 
-/* Compares the settings before the names with those for VCF (columns 1 and 2 are contig and position), and counts the
+/* Checks that the settings are those for VCF (columns 1 and 2 are contig and position), and that there are ncontig
  * names. */
 static const char *check_names(const reader_t *r, uint32_t ncontig)
 {
@@ -341,9 +341,10 @@ int index_clip(const index_file_t *x, const char *contig, int64_t beg, int64_t *
 {
     if (beg >= x->reach)
         return cad_fail(
-            err, CAD_EARG, "%s: an index of this kind ends at base %lld of a contig, before %s:%lld; make %s", x->path,
-            (long long)x->reach, contig, (long long)beg + 1,
-            x->kind == INDEXED_READS ? "one of CSI with `samtools index -c`" : "one of CSI with `bcftools index`");
+            err, CAD_EARG,
+            "%s: this kind of index covers only the first %lld bases of a contig, and %s:%lld is beyond; make %s",
+            x->path, (long long)x->reach, contig, (long long)beg + 1,
+            x->kind == INDEXED_READS ? "a CSI index with `samtools index -c`" : "a CSI index with `bcftools index`");
     *end = cad_min(cad_min(*end, x->reach), HTS_POS_MAX);
     return 0;
 }

@@ -1,5 +1,6 @@
 /* input.c - detects the kind of an input, and reads lines of plain, gzip or BGZF text. To add an input format, add a
- * row to FORMAT, and a case to detect (if htslib recognises it) or a test of its first bytes to detect_text.
+ * row to FORMAT. Then add a case to `detect` if htslib recognises the format, else a test of its first bytes to
+ * detect_text.
  * SPDX-License-Identifier: MIT
  */
 #include <ctype.h>
@@ -14,7 +15,8 @@
 
 #define BUFFER (1 << 16)
 
-/* Sets the kind that htslib detects from the first bytes. Text counts as BED at first. */
+/* Sets the kind that htslib detects from the first bytes. For text, sets the kind to BED, which detect_text may
+ * change later. */
 static int detect(input_t *in, hFILE *h, cad_error_t *err)
 {
     htsFormat fmt;
@@ -27,7 +29,7 @@ static int detect(input_t *in, hFILE *h, cad_error_t *err)
     case cram: in->kind = INPUT_READS; return 0;
     case vcf:
     case bcf: in->kind = INPUT_VARIANTS; return 0;
-    /* htslib takes a line of six numbers for a .crai, but it may be a line of BED; so the file's name decides */
+    /* htslib takes a line of six numbers for a .crai, but a BED may have such lines too, so the file's name decides */
     case crai:
         if (!ends_in(in->path, ".crai")) return 0;
         /* fall through */
@@ -39,7 +41,7 @@ static int detect(input_t *in, hFILE *h, cad_error_t *err)
     }
 }
 
-/* Sets the kind of a text: FASTA if it begins with >, FASTQ if it begins with @, else BED. */
+/* Sets the kind of a text: FASTA if the text begins with >, FASTQ if it begins with @, else BED. */
 static void detect_text(input_t *in)
 {
     size_t i = 0;
@@ -121,7 +123,7 @@ static const struct {
     { "\xef\xbb\xbf", 3, "UTF-8 with a byte-order mark: remove it with tail -c +4" },
 };
 
-/* True if lines end in carriage returns alone, as far as the first bytes tell. */
+/* True if lines end in carriage returns without line feeds, judged by the bytes in the buffer. */
 static bool is_mac(const input_t *in)
 {
     const char *cr = in->fill ? memchr(in->buf, '\r', in->fill) : NULL;

@@ -1,4 +1,4 @@
-/* ledger.c - the list of the files that a command reads and writes.
+/* ledger.c - keeps a list of the files that a command reads and writes.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -16,7 +16,8 @@ typedef struct ledger_file_t {
     use_t use;
 } ledger_file_t;
 
-/* Adds a file and takes ownership of path, which is malloc'd, or NULL when out of memory. */
+/* Adds a file. Takes ownership of path, which is malloc'd. If path is NULL, because its allocation failed, sets
+ * l->failed. */
 static void add(ledger_t *l, char *path, use_t use)
 {
     ledger_file_t *more = path ? realloc(l->file, (size_t)(l->n + 1) * sizeof *more) : NULL;
@@ -63,7 +64,7 @@ static bool same_file(const char *output, const char *input)
            same(&x, &y);
 }
 
-/* Gets the status of the folder that contains path. Cuts path off after the folder's name. */
+/* Gets the status of the folder that contains path. Shortens path to the folder's name. */
 static int folder_status(char *path, struct stat *sb)
 {
     char *slash = strrchr(path, '/');
@@ -72,8 +73,8 @@ static int folder_status(char *path, struct stat *sb)
     return stat(*path ? path : "/", sb);
 }
 
-/* True if both paths, whose links are resolved, lead to one file: an existing file that has both names, or a file
- * yet to be made with the same name in the same folder. Changes both texts. */
+/* True if both paths, whose links are resolved, lead to the same file: an existing file, or a file that does not exist
+ * yet and has the same name in the same folder. Changes both texts. */
 static bool one_target(char *a, char *b)
 {
     struct stat s, t;
@@ -90,7 +91,8 @@ static int refuse_target(const char *output, const char *other, cad_error_t *err
     if (!strcmp(output, "-") || !strcmp(other, "-")) return 0;
     rc = cad_resolve(output, &x, err);
     if (rc == 0) rc = cad_resolve(other, &y, err);
-    if (rc == 0 && one_target(x, y)) rc = cad_fail(err, CAD_EARG, "%s: named for two outputs, or an index", output);
+    if (rc == 0 && one_target(x, y))
+        rc = cad_fail(err, CAD_EARG, "%s: named for two outputs, or for an output and an index", output);
     free(x);
     free(y);
     return rc;

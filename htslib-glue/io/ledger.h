@@ -1,4 +1,4 @@
-/* ledger.h - the list of the files that a command reads and writes, so that no output replaces an input or another
+/* ledger.h - keeps a list of the files that a command reads and writes, so that no output replaces an input or another
  * output. A command first adds its inputs, then each output before it opens it. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_LEDGER_H
@@ -13,14 +13,14 @@ typedef struct ledger_t { /* zeroed: empty */
 } ledger_t;
 /* Adds an input: a path (copied), "-" for standard input, or NULL for none. */
 void ledger_input(ledger_t *l, const char *path);
-/* Adds the paths made of path and each suffix of a NULL-terminated list; the suffix "" gives the path itself. */
+/* Adds, for each suffix of a NULL-terminated list, the input path + suffix. The suffix "" stands for path itself. */
 void ledger_inputs(ledger_t *l, const char *path, const char *const suffix[]);
 /* Adds a reference (NULL: none) and its indexes, as inputs. The indexes may not exist yet, but the command may
  * build them, so no output may have their names. */
 void ledger_reference(ledger_t *l, const char *path);
-/* Adds an output: a path, "-" for standard output, or NULL for none. Returns 0, or CAD_EARG if the path or a
- * .json, .tbi or .csi beside it is an input, or if the path is another output. Paths are the same if they lead to
- * the same file; links count as their targets. */
+/* Adds an output: a path, "-" for standard output, or NULL for none. Returns 0, or CAD_EARG if the path or
+ * one of PATH.json, PATH.tbi and PATH.csi is an input, or if the path is another output. Paths are the same if they
+ * lead to the same file. A link is the same as its target. */
 int ledger_output(ledger_t *l, const char *path, cad_error_t *err);
 void ledger_free(ledger_t *l);
 

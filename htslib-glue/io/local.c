@@ -12,7 +12,7 @@ static bool has_scheme(const char *path) { return path[strcspn(path, ":/")] == '
 
 char *local_path(const char *path)
 {
-    /* "-" alone is standard input to htslib; the caller knows whether it is meant */
+    /* "-" is not changed: htslib reads it as standard input, as the caller may want */
     return has_scheme(path) ? suffixed("./", path) : strdup(path);
 }
 

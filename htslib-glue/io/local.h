@@ -7,10 +7,10 @@
 
 #include <stdbool.h>
 
-/* Returns the path to give to htslib for the local file of that name, malloc'd: ./mem:x for mem:x. NULL when out of
+/* Returns the path by which htslib opens the local file `path`, malloc'd: ./mem:x for mem:x. NULL when out of
  * memory. */
 char *local_path(const char *path);
-/* True for http://, s3:// and the like, which cannot be meant as the name of a local file. */
+/* True if the path begins with a scheme and ://, such as http:// or s3://, and so cannot mean a local file. */
 bool looks_remote(const char *path);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "base/base.h"
 
-/* The summary's text for each kind is in notes.c. */
+/* Kinds of notes. notes.c has the text of each kind for the summary. */
 typedef enum {
     NOTE_EMPTY,
     NOTE_CLIPPED,
@@ -36,8 +36,8 @@ typedef struct notes_t {
     bool quiet;      /* only count, print nothing */
     int64_t count[NOTE_KINDS];
 } notes_t;
-/* Adds `times` to the count of this kind of note; if times is 0, nothing happens. Prints the text to stderr if it
- * is the first of its kind. */
+/* Adds `times` to the count of this kind of note. Prints the text to stderr if this is the first note of its kind. If
+ * times is 0, does nothing. */
 void note(notes_t *n, note_kind_t kind, int64_t times, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* Prints one line with all counts that are not 0, if there are any. */
 void notes_summary(const notes_t *n);

@@ -1,5 +1,5 @@
 /* npy.c - writes a float32 matrix that numpy.load opens. The number of rows is known only at the end, so the header
- * is written last, into room left at the start. SPDX-License-Identifier: MIT
+ * is written last, into bytes reserved at the start. SPDX-License-Identifier: MIT
  */
 #include "io/npy.h"
 

@@ -1,5 +1,5 @@
-/* npz.c - writes several float32 matrices as one .npz: a ZIP of uncompressed .npy files, written in one pass (sizes
- * follow the data), with 64-bit sizes throughout. SPDX-License-Identifier: MIT
+/* npz.c - writes several float32 matrices as one .npz: a ZIP of uncompressed .npy files with 64-bit sizes. The file
+ * is written in one pass, so sizes follow the data. SPDX-License-Identifier: MIT
  */
 #include <zlib.h>
 
@@ -11,7 +11,7 @@ typedef struct entry_t {
     uint32_t crc;
 } entry_t;
 
-/* Appends the low `bytes` bytes of v in little-endian order; returns the end. */
+/* Appends the low `bytes` bytes of v in little-endian order; returns a pointer to the byte after them. */
 static unsigned char *le(unsigned char *p, uint64_t v, int bytes)
 {
     for (int i = 0; i < bytes; i++) *p++ = (unsigned char)(v >> 8 * i);
@@ -88,7 +88,7 @@ int npz_rows(npz_t *z, const float *v, int64_t n, cad_error_t *err)
     }
     z->left -= n;
     if (rc || z->left) return rc;
-    p = le(b, 0x08074b50, 4); /* the array is complete: writes its checksum and sizes */
+    p = le(b, 0x08074b50, 4); /* data descriptor: checksum and sizes of the complete array */
     p = le(p, z->crc, 4);
     p = le(p, z->size, 8);
     p = le(p, z->size, 8);
@@ -154,7 +154,7 @@ int npz_finish(npz_t *z, cad_error_t *err)
     p = le(p, 0, 4);
     p = le(p, end, 8);
     p = le(p, 1, 4);
-    p = le(p, 0x06054b50, 4); /* the 32-bit end-of-directory record, whose largest values refer to the 64-bit record */
+    p = le(p, 0x06054b50, 4); /* the 32-bit end-of-directory record; its maximum values refer to the 64-bit record */
     p = le(p, 0, 4);
     p = le(p, 0xffff, 2);
     p = le(p, 0xffff, 2);

@@ -19,9 +19,9 @@ typedef struct npz_t {
     int64_t *empty, width;
     size_t nempty;
 } npz_t;
-/* Begins array number `row`, which has at least one row. Its values are written by npz_rows. */
+/* Begins the array "ROW.npy", which has at least one row. npz_rows writes its values. */
 int npz_array(npz_t *z, int64_t row, int64_t rows, int64_t width, cad_error_t *err);
-/* Adds array number `row`, which has no rows. */
+/* Adds the array "ROW.npy", which has no rows. */
 int npz_empty(npz_t *z, int64_t row, int64_t width, cad_error_t *err);
 /* Writes the next n values of the current array. */
 int npz_rows(npz_t *z, const float *v, int64_t n, cad_error_t *err);

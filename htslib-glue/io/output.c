@@ -1,6 +1,6 @@
-/* output.c - outputs that are complete or absent. Files are written with cad_file_t; this file adds compression,
- * standard output, pipes and spooling (writing to a temporary file first, so that the output can be patched).
- * SPDX-License-Identifier: MIT
+/* output.c - writes outputs so that each is complete or absent. Files are written with cad_file_t; this file adds
+ * compression, standard output, pipes and spooling (writing to a temporary file first, so that the output can be
+ * patched). SPDX-License-Identifier: MIT
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,13 +14,13 @@
 #include "io/signals.h"
 
 struct output_t {
-    char *name; /* as given, for messages */
-    /* the file, under a temporary name. .path NULL: the output is not a file but direct (a pipe, a device or a
-     * given descriptor) */
+    char *name; /* name as given by the user, for messages */
+    /* the file, under a temporary name. file.path is NULL for a direct output, which is a pipe, a device or a
+     * descriptor that the user gave */
     cad_file_t file;
-    int ticket; /* what temporary_add returned for the temporary file; -1: none */
-    /* direct output: the open descriptor of the pipe or device, or a duplicate of the descriptor that the user gave;
-     * while spooling: the spool's descriptor; else -1 */
+    int ticket; /* ticket of temporary_add for the temporary file; -1: none */
+    /* for a direct output: descriptor of the pipe or device, or a duplicate of the descriptor that the user gave; while
+     * spooling: descriptor of the spool; else -1 */
     int fd;
     int direct; /* while spooling: the descriptor that the bytes are copied to in the end; else -1 */
     hFILE *h;
@@ -52,7 +52,7 @@ bool output_is_file(const output_t *o) { return o->file.path != NULL; }
 bool output_is_terminal(const output_t *o) { return isatty(descriptor(o)); }
 const char *output_temporary(const output_t *o) { return o->file.tmp; }
 
-/* Opens the temporary file and registers it for removal, without a signal in between. */
+/* Opens the temporary file and registers it for removal. Signals are blocked in between. */
 static int open_file(output_t *o, const char *path, cad_error_t *err)
 {
     int rc;
@@ -183,7 +183,7 @@ int output_spool(output_t *o, cad_error_t *err)
     if (output_is_file(o)) return 0;
     fd = output_scratch(o->name, err);
     if (fd < 0) return CAD_EIO;
-    if (o->h) hclose_abruptly(o->h); /* closed without flushing, since nothing is written yet */
+    if (o->h) hclose_abruptly(o->h); /* closes without flushing, since nothing has been written yet */
     o->h = NULL;
     o->direct = o->fd;
     o->fd = fd;
@@ -215,7 +215,7 @@ static int copy_spool(output_t *o, cad_error_t *err)
 
 static int close_stream(output_t *o)
 {
-    /* flushed first, because closing loses the errno of the compressing threads */
+    /* flushes before closing, because closing loses the errno of the compressing threads */
     int at = o->hts && o->hts->is_bgzf && hts_flush(o->hts) ? herrno(o->h) : 0;
     int rc = o->hts ? hts_close(o->hts) : o->bgzf ? bgzf_close(o->bgzf) : o->h ? hclose(o->h) : 0;
     o->hts = NULL;
@@ -228,7 +228,7 @@ static int close_stream(output_t *o)
 static int sync_file(output_t *o, cad_error_t *err)
 {
     struct stat sb;
-    /* sets the time of modification to now: an index, synced last, must not be older than its file */
+    /* sets the modification time to now: outputs are synced in order, so an index is not older than its file */
     (void)!futimens(o->file.fd, NULL);
     if (fstat(o->file.fd, &sb)) return write_error(o, err);
     o->bytes = (int64_t)sb.st_size;
@@ -286,8 +286,8 @@ int outputs_close(output_t **const out[], int n, cad_error_t *err)
     return rc;
 }
 
-/* Closes a compressed stream without writing to its destination: closing writes the EOF block, so the descriptor
- * is replaced by /dev/null. */
+/* Closes a compressed stream without writing to its destination. Closing writes the EOF block, so the descriptor is
+ * first replaced by /dev/null. */
 static void abandon(output_t *o)
 {
     int null = open("/dev/null", O_WRONLY | O_CLOEXEC);

@@ -1,5 +1,5 @@
-/* output.h - outputs that are complete or absent. Every function that takes err returns 0 or a negative CAD_E* with a
- * text, unless it says otherwise. SPDX-License-Identifier: MIT
+/* output.h - writes outputs so that each is complete or absent. A function that takes err
+ * returns 0 or a negative CAD_E* with a text, except where its comment says otherwise. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_OUTPUT_H
 #define CAD_OUTPUT_H
@@ -14,15 +14,15 @@ typedef struct output_t output_t;
  * name in the same folder; output_close renames it, and a fatal signal removes it. A pipe or device is written
  * directly. After a failure *out is NULL. */
 int output_open(output_t **out, const char *path, bool bgzf, cad_error_t *err);
-/* Opens an output with the path made of path and suffix, uncompressed. */
+/* Opens an uncompressed output at path + suffix. */
 int output_beside(output_t **out, const char *path, const char *suffix, cad_error_t *err);
 int output_write(output_t *out, const void *data, size_t n, cad_error_t *err);
 /* Overwrites n bytes at offset `at` of an uncompressed file or spooled output. */
 int output_patch(output_t *out, uint64_t at, const void *data, size_t n, cad_error_t *err);
-/* Makes an output that is not a file seekable: until output_sync its bytes are kept in a temporary file. Call it
- * before anything is written. */
+/* Makes a pipe or device seekable: keeps all bytes in a temporary file until output_sync. Must be called before
+ * anything is written. */
 int output_spool(output_t *out, cad_error_t *err);
-/* Opens a file in $TMPDIR that has no name and vanishes when it is closed. Returns a descriptor, or -1 with an error
+/* Opens a file in $TMPDIR that has no name and is removed when it is closed. Returns a descriptor, or -1 with an error
  * text that begins with `name`. */
 int output_scratch(const char *name, cad_error_t *err);
 /* Writes out and syncs all bytes. A file keeps its temporary name. */
@@ -31,15 +31,15 @@ int output_sync(output_t *out, cad_error_t *err);
 int64_t output_bytes(const output_t *out);
 /* Syncs the output and, if it is a file, renames it. Frees out, also on failure. */
 int output_close(output_t *out, cad_error_t *err);
-/* Closes n outputs, of which some may be NULL: syncs all of them, then renames all; fatal signals wait meanwhile.
- * Sets each closed output to NULL. After a failure abort the others. */
+/* Closes n outputs; NULL entries are allowed. Syncs all of them, then renames all; fatal signals are delayed meanwhile.
+ * Sets each closed output to NULL. After a failure, abort the others. */
 int outputs_close(output_t **const out[], int n, cad_error_t *err);
 /* Removes the temporary file and frees out. NULL is allowed. */
 void output_abort(output_t *out);
-/* True if path is longer than the suffix and ends in it; case does not matter. */
+/* True if path ends in the suffix, in any case of letters, and is longer than the suffix. */
 bool ends_in(const char *path, const char *suffix);
-bool output_is_gz(const char *path); /* whether the path ends in .gz or .bgz */
-/* True if the output is a regular file, and not a pipe or device. Then there may be other files beside it. */
+bool output_is_gz(const char *path); /* true if the path ends in .gz or .bgz */
+/* True if the output is a regular file, so that other files can be written beside it; false for a pipe or device. */
 bool output_is_file(const output_t *out);
 bool output_is_terminal(const output_t *out);
 /* Returns the temporary name that a file has until it is closed, borrowed; NULL if the output is not a file. */

@@ -1,6 +1,6 @@
-/* pieces.c - cuts a line into pieces, and tells whether htslib would write them as they were read.
+/* pieces.c - cuts a line into pieces, and checks whether htslib would write each piece unchanged.
  *
- * htslib reads text into narrower types: float32, integers of 8 to 32 bits, four bits a base. A line is therefore
+ * htslib reads text into narrower types: float32, integers of 8 to 32 bits, four bits per base. A line is therefore
  * compared with the line that htslib would write.
  *
  * SPDX-License-Identifier: MIT

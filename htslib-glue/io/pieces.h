@@ -1,4 +1,4 @@
-/* pieces.h - cuts a line into pieces, and tells whether htslib would write them as they were read.
+/* pieces.h - cuts a line into pieces, and checks whether htslib would write each piece unchanged.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,19 +11,19 @@ typedef struct piece_t {
     const char *s;
     size_t n;
 } piece_t; /* a piece of a line, without a NUL at its end */
-/* Cuts the first item and its separator off *rest; returns the item. */
+/* Removes the first item and its separator from *rest; returns the item. */
 piece_t piece_split(piece_t *rest, char separator);
 bool piece_equal(piece_t a, piece_t b);
-/* Returns the length of the piece for "%.*s" in a message, 40 at most. */
+/* Returns the length of the piece, at most 40, for "%.*s" in a message. */
 int piece_shown(piece_t p);
-/* True if the piece is a number and nothing else: no blanks, no other base than ten. errno is ERANGE if float64 does
- * not hold it. */
+/* True if the piece is only a decimal number, without blanks. Sets errno to ERANGE if float64 cannot hold the
+ * number. */
 bool piece_number(piece_t p, double *value);
 
 typedef enum {
     KEPT,    /* the same text, or the same number in another notation */
-    ROUNDED, /* to six digits */
-    CHANGED
+    ROUNDED, /* the number, rounded to six digits */
+    CHANGED  /* any other difference */
 } kept_t;
 /* Compares a value as it was read with the same value as htslib would write it. */
 kept_t piece_kept(piece_t read, piece_t written);

@@ -1,4 +1,4 @@
-/* provenance.c - where results come from, in the same order in every format.
+/* provenance.c - writes the provenance of results; its keys have the same order in every format.
  * SPDX-License-Identifier: MIT */
 #include "io/provenance.h"
 

@@ -1,4 +1,4 @@
-/* provenance.h - where results come from, as keys and values. SPDX-License-Identifier: MIT */
+/* provenance.h - describes where results come from, as keys and values. SPDX-License-Identifier: MIT */
 #ifndef CAD_PROVENANCE_H
 #define CAD_PROVENANCE_H
 
@@ -12,11 +12,11 @@ typedef struct provenance_t {
     int n;
     const char *key[PROVENANCE_KEYS], *value[PROVENANCE_KEYS]; /* borrowed */
 } provenance_t;
-/* Adds a key, unless PROVENANCE_KEYS keys exist. key and value are borrowed. */
+/* Adds a key. Does nothing if PROVENANCE_KEYS keys exist. Borrows key and value. */
 void provenance_add(provenance_t *p, const char *key, const char *value);
 /* Appends "##caduceus_key=value" lines, without the keys that differ between the shards of one run. */
 void provenance_header(const provenance_t *p, text_t *t);
-bool provenance_of_part(const char *key); /* whether the key differs between the shards of one run */
+bool provenance_of_part(const char *key); /* true if the key differs between the shards of one run */
 /* Appends the provenance as a JSON object of strings. */
 void provenance_json(const provenance_t *p, text_t *t);
 /* Appends any JSON in the layout of provenance_json. */

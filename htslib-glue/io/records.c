@@ -1,5 +1,5 @@
-/* records.c - alignment and variant files through htslib: opens them, checks that they are complete, writes them
- * completely or not at all, and indexes them. SPDX-License-Identifier: MIT
+/* records.c - reads and writes alignment and variant files through htslib. Checks that inputs are complete, writes each
+ * output completely or not at all, and indexes outputs. SPDX-License-Identifier: MIT
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,8 +27,8 @@ int records_pool(htsThreadPool *pool, int threads, cad_error_t *err)
     return pool->pool ? 0 : cad_fail(err, CAD_ENOMEM, "cannot start %d threads", threads);
 }
 
-/* Lets the pool's threads work for fp if it is BGZF, but not SAM. With threads, htslib would not notice a CRAM's
- * missing end marker, would choose a CRAM's codecs by chance, and would lose a SAM's line numbers. */
+/* Gives the pool to fp if the file is BGZF and not SAM. With threads, htslib would not notice that the end marker of a
+ * CRAM is missing, would choose the codecs of a CRAM by chance, and would lose the line numbers of a SAM. */
 static int use_pool(htsFile *fp, htsThreadPool *pool)
 {
     bool blocks = fp->is_bgzf && fp->format.format != sam;
@@ -66,8 +66,8 @@ int records_open(htsFile **fp, input_t *in, const char *reference, cad_error_t *
     return (*fp)->format.format == cram && reference ? set_reference(*fp, reference, in->path, err) : 0;
 }
 
-/* Must not be called before the header is read, nor for a file that is read by seeking: if damage has ended its
- * reading thread, htslib 1.16 waits for that thread for ever when it seeks or looks for the end marker. */
+/* Must not be called before the header is read, nor for a file in which htslib will seek. If damaged data has ended
+ * htslib's reading thread, htslib 1.16 waits for that thread forever when it seeks or looks for the end marker. */
 int records_threads(htsFile *fp, htsThreadPool *pool, cad_error_t *err)
 {
     return use_pool(fp, pool) ? cad_out_of_memory(err) : 0;
@@ -118,18 +118,18 @@ void records_forget_remote(sam_hdr_t *h, bool unless_m5)
     free(s.s);
 }
 
-/* Returns field k (from 0) of a line in which htslib, when parsing it, may have replaced tabs by NUL. */
+/* Returns field k (from 0) of a line in which htslib's parser may have replaced tabs by NUL. */
 static const char *field(const char *line, int k)
 {
     while (k-- > 0) line += strcspn(line, "\t") + 1;
     return line;
 }
 
-/* Returns the index of the contig that a field names; -1 for *, -2 if the header lacks it. */
+/* Returns the index of the contig that a field names; -1 for *, -2 if the header lacks the contig. */
 static int named_contig(sam_hdr_t *h, const char *s)
 {
     size_t n = strcspn(s, "\t");
-    char *name = n == 1 && *s == '*' ? NULL : strndup(s, n); /* a long name that cannot be copied is unknown */
+    char *name = n == 1 && *s == '*' ? NULL : strndup(s, n); /* if the copy fails, the contig counts as unknown */
     int tid = n == 1 && *s == '*' ? -1 : name ? sam_hdr_name2tid(h, name) : -2;
     if (name && tid < 0) tid = -2;
     free(name);
@@ -178,8 +178,8 @@ static const struct {
     { ".vcf.gz", false, vcf, true }, { ".vcf.bgz", false, vcf, true }, { ".bcf", false, bcf, true },
 };
 
-/* Sets the format by the suffix of path. Returns 1, 0 if the suffix names no format, or CAD_EARG if it names a
- * format of the other kind (reads, variants). */
+/* Sets the format by the suffix of path. Returns 1, or 0 if the suffix names no format, or CAD_EARG if the suffix names
+ * a format of variants for reads, or a format of reads for variants. */
 static int by_suffix(format_t *f, bool reads, const char *path, cad_error_t *err)
 {
     for (size_t i = 0; i < sizeof SUFFIX / sizeof *SUFFIX; i++) {
@@ -194,7 +194,7 @@ static int by_suffix(format_t *f, bool reads, const char *path, cad_error_t *err
     return 0;
 }
 
-/* Sets the format by "u", "b", "v" or "z"; a digit after b or z is the level of compression. */
+/* Sets the format by "u", "b", "v" or "z". A digit after b or z is the compression level. */
 static bool by_letter(format_t *f, const char *s)
 {
     int level = s[0] ? s[1] : 0;
@@ -251,8 +251,8 @@ static int check_lengths(const records_out_t *o, const sam_hdr_t *reads, const b
     return rc;
 }
 
-/* Returns the suffix of the index, or NULL if the format cannot have an index of this type. *shift: min_shift for
- * htslib. */
+/* Returns the suffix of the index, or NULL if the format cannot have an index of this type. Sets *shift to the
+ * min_shift that htslib needs. */
 static const char *index_suffix(const records_out_t *o, int *shift)
 {
     enum htsExactFormat format = o->format.hts.format;
@@ -299,8 +299,8 @@ int records_create(records_out_t *o, cad_error_t *err)
     return rc ? rc : output_hts(o->out, mode, &o->fp, err);
 }
 
-/* True if CRAM must be written with a reference: unless the user chose otherwise, or the input is a CRAM that was
- * read without one. */
+/* True if the output is a CRAM that needs a reference. It needs none if the user chose no_ref=1 or embed_ref=2, or if
+ * the input is a CRAM that was read without a reference. */
 static bool needs_reference(const records_out_t *o)
 {
     bool needs = o->format.hts.format == cram && !o->embed;
@@ -309,8 +309,8 @@ static bool needs_reference(const records_out_t *o)
     return needs;
 }
 
-/* True if htslib probably failed because it did not find the reference. It may then leave any errno, so this is
- * true if errno is not one of the errors of writing. */
+/* True if htslib probably failed because it did not find the reference. In that case htslib may leave any errno, so the
+ * result is true if a reference is needed and errno is not a typical error of writing. */
 static bool lacks_reference(const records_out_t *o)
 {
     static const int writing[] = { ENOSPC, EDQUOT, EFBIG, EIO, EPIPE, EBADF, ENOMEM };
@@ -334,13 +334,13 @@ int records_failed(records_out_t *o, cad_error_t *err)
     return reference ? say_reference(o, err) : rc;
 }
 
-/* Sets the reference, the threads and the user's options. Called after the model is loaded. */
+/* Sets the reference, the threads and the user's options of the output. Called after the model is loaded. */
 static int configure(records_out_t *o, const char *reference, htsThreadPool *pool, cad_error_t *err)
 {
     int rc;
     o->fp->format.format = o->format.hts.format;
     if (o->format.hts.format == cram && !o->embed)
-        /* otherwise htslib would embed a reference derived from the reads where it finds no reference */
+        /* without this, htslib embeds a reference derived from the reads if it finds no reference */
         hts_set_opt(o->fp, CRAM_OPT_EMBED_REF, 0);
     if (o->format.hts.format == cram && reference && (rc = set_reference(o->fp, reference, o->path, err))) return rc;
     if (o->format.hts.specific && hts_opt_apply(o->fp, o->format.hts.specific))
@@ -355,7 +355,7 @@ int records_begin(records_out_t *o, sam_hdr_t *reads, bcf_hdr_t *variants, const
     if (rc == 0) rc = configure(o, reference, pool, err);
     if (rc) return rc;
     if (reads && needs_reference(o))
-        records_forget_remote(reads, true); /* htslib would download references for M5, and sets UR itself */
+        records_forget_remote(reads, true); /* htslib would download from UR to compute M5, and sets UR itself */
     errno = 0;
     bad = reads ? sam_hdr_write(o->fp, reads) : bcf_hdr_write(o->fp, variants);
     if (bad) return records_failed(o, err);
@@ -386,8 +386,8 @@ int records_in_order(records_out_t *o, int contig, int64_t pos, const char *name
     return 0;
 }
 
-/* htslib's threads do not report a block that they could not compress, for want of memory, and write what lies there.
- * So the blocks of a finished file are walked. */
+/* Checks that a finished file consists of BGZF blocks. If htslib's threads cannot compress a block because memory is
+ * short, they report nothing and write whatever the buffer holds. */
 static int check_blocks(const records_out_t *o, cad_error_t *err)
 {
     uint64_t at = 0, size, data, end = (uint64_t)output_bytes(o->out);
@@ -407,7 +407,7 @@ int records_close(records_out_t *o, const provenance_t *p, cad_error_t *err)
     if (!o->out) return 0;
     if (o->index && (reads ? sam_idx_save(o->fp) : bcf_idx_save(o->fp))) rc = output_failed(o->out, err);
     bgzipped = o->fp && o->fp->format.compression == bgzf && output_is_file(o->out);
-    o->fp = NULL; /* output_sync and output_close close it */
+    o->fp = NULL; /* the output closes it, in output_sync or output_close */
     if (rc == 0 && (rc = output_sync(o->out, err)) && lacks_reference(o)) rc = say_reference(o, err);
     if (rc == 0 && bgzipped) rc = check_blocks(o, err);
     if (rc == 0 && o->part) rc = part_write(p, o->part, o->out, err);

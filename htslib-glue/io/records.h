@@ -1,4 +1,4 @@
-/* records.h - alignment and variant files through htslib. Every function that takes err returns
+/* records.h - reads and writes alignment and variant files through htslib. Every function that takes err returns
  * 0 or a negative CAD_E*. SPDX-License-Identifier: MIT */
 #ifndef CAD_RECORDS_H
 #define CAD_RECORDS_H
@@ -11,36 +11,37 @@
 #include "io/output.h"
 #include "io/provenance.h"
 
-/* Starts a pool of threads that compress and decompress; no pool if threads is less than 2. The caller destroys it. */
+/* Starts a pool of threads that compress and decompress. The caller destroys the pool. threads < 2: starts none. */
 int records_pool(htsThreadPool *pool, int threads, cad_error_t *err);
 /* Opens *fp on the handle of the input, which *fp then owns. reference: path of the FASTA for CRAM, or NULL. */
 int records_open(htsFile **fp, input_t *in, const char *reference, cad_error_t *err);
-/* Lets the pool decompress BGZF. Call it after the header is read, and only for a file that is read to the end. */
+/* Lets the pool decompress a BGZF file. Call this after the header is read, and only if the file is read to the end. */
 int records_threads(htsFile *fp, htsThreadPool *pool, cad_error_t *err);
-/* Removes @SQ UR tags with remote addresses, from which htslib would download references. unless_m5: only from
- * lines that have no M5. */
+/* Removes @SQ UR tags with remote addresses, from which htslib would download references. unless_m5: keeps the tags of
+ * lines that have M5. */
 void records_forget_remote(sam_hdr_t *h, bool unless_m5);
-/* Checks for the end marker: CAD_EIO if the file was cut short. Call it before seeking. */
+/* Returns CAD_EIO if the end marker is missing, since the file is then cut short. Must be called before seeking. */
 int records_whole(htsFile *fp, const char *path, cad_error_t *err);
-/* Returns CAD_EFORMAT unless the file is BGZF, which -r needs besides an index. */
+/* Returns CAD_EFORMAT if the file is not BGZF. -r needs BGZF and an index. */
 int records_blocks(htsFile *fp, const char *path, cad_error_t *err);
 /* Returns CAD_EFORMAT if a record or its mate lies on no contig of the header, or before base 0. htslib checks no
  * positions, and no contigs in records that it finds through an index. */
 int records_placed(const sam_hdr_t *h, const bam1_t *b, const char *path, cad_error_t *err);
-/* htslib makes SAM records unaligned if they have no POS or CIGAR, or if the header lacks their contig. This
- * function restores records of the first sort from the SAM line, and refuses those of the second sort. */
+/* Undoes a change of htslib, which makes SAM records unaligned if they have no POS or CIGAR, or if the header lacks
+ * their contig. Restores a record without POS or CIGAR from its SAM line. Refuses a record whose contig is missing. */
 int records_as_written(htsFile *fp, sam_hdr_t *h, bam1_t *b, const char *path, cad_error_t *err);
-/* Returns the fraction of the input file that has been read, 0 if its size is not known. Not for CRAM. */
+/* Returns the fraction of the input file that has been read, or 0 if the size of the file is not known. Must not be
+ * called for CRAM. */
 double records_share(const htsFile *fp, const input_t *in);
-/* Call it after the last record: returns CAD_EIO if the end marker is missing. */
+/* Returns CAD_EIO if the end marker is missing. Call this after the last record. */
 int records_end(htsFile *fp, const char *path, cad_error_t *err);
 typedef struct format_t {
     htsFormat hts;
     bool bgzf;
     char level; /* level of compression: a digit as a character, or 0 for the default */
 } format_t;
-/* Chooses the format by -O (asked, or NULL), else by the suffix of path, else the format of the input. Keeps the
- * options that are already in f->hts.specific. */
+/* Chooses the format by `asked`, the value of -O; if that is NULL by the suffix of path; if the suffix names no format,
+ * takes the format of the input. Keeps the options that are already in f->hts.specific. */
 int format_choose(format_t *f, bool reads, const char *asked, const char *path, const htsFormat *in, cad_error_t *err);
 typedef enum { INDEX_NONE, INDEX_CSI, INDEX_BAI, INDEX_TBI } index_t;
 typedef struct records_out_t {
@@ -49,26 +50,26 @@ typedef struct records_out_t {
     format_t format;
     index_t index;
     bool embed;     /* CRAM: if the reference is not found, embed one that htslib derives from the reads */
-    output_t *part; /* the .json beside a shard's output, or NULL. The caller opens it; then it is owned here */
+    output_t *part; /* the .json beside a shard's output, or NULL. The caller opens it; records_free frees it */
     /* Set by records_create: */
     htsFile *fp; /* owned by out; NULL in a dry run */
     /* Private: */
     output_t *out, *index_out;
     char *index_path;
     int shift; /* min_shift of the index, for htslib */
-    bool any;  /* a record has been written; the last one was at (contig, pos) */
+    bool any;  /* a record has been written; (contig, pos) is the position of the last record */
     uint32_t contig;
     int64_t pos;
 } records_out_t;
 /* Checks the options and chooses the index. Opens nothing. */
 int records_plan(records_out_t *o, cad_error_t *err);
-/* Opens the outputs. Call it before the model is loaded, so that a wrong path is reported at once. */
+/* Opens the outputs. Call this before the model is loaded, so that a wrong path is reported at once. */
 int records_create(records_out_t *o, cad_error_t *err);
 /* Writes the header, which is either `reads` or `variants`; the other argument is NULL. */
 int records_begin(records_out_t *o, sam_hdr_t *reads, bcf_hdr_t *variants, const char *reference, htsThreadPool *pool,
                   cad_error_t *err);
-/* Call it before writing a record: returns CAD_EFORMAT if an index is to be written and the record is not in
- * sorted order. pos is 0-based; name is for the message. */
+/* Returns an error if an index is to be written and the record is not in sorted order. Call this before writing each
+ * record. pos is 0-based; name: the record's name, for the message. */
 int records_in_order(records_out_t *o, int contig, int64_t pos, const char *name, cad_error_t *err);
 /* Reports that a record or the header could not be written; returns the error code. */
 int records_failed(records_out_t *o, cad_error_t *err);

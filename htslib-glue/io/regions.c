@@ -1,4 +1,4 @@
-/* regions.c - the regions that limit what is read or written (-r, -R, -t, -L). SPDX-License-Identifier: MIT */
+/* regions.c - reads and looks up the regions that limit the input (-r, -R, -t, -L). SPDX-License-Identifier: MIT */
 #include <ctype.h>
 
 #include "io/input.h"
@@ -28,7 +28,7 @@ void regions_free(regions_t *r)
     free(r);
 }
 
-/* Adds a region. Takes ownership of contig, which is NULL when out of memory. */
+/* Adds a region. Takes ownership of contig. If contig is NULL, because its allocation failed, returns an error. */
 static int add(regions_t *r, char *contig, int64_t beg, int64_t end, cad_error_t *err)
 {
     if (contig && r->n == r->room) {
@@ -52,7 +52,7 @@ int regions_add_span(regions_t *r, const char *contig, interval_t span, cad_erro
     return add(r, strdup(contig), span.beg, span.end, err);
 }
 
-/* True if three digits follow and then no more. */
+/* True if s begins with exactly three digits. */
 static bool thousands(const char *s, size_t n)
 {
     for (size_t i = 0; i < 3; i++)
@@ -60,7 +60,7 @@ static bool thousands(const char *s, size_t n)
     return n == 3 || !isdigit((unsigned char)s[3]);
 }
 
-/* Reads a whole number, 1 or more, which may have commas between thousands. */
+/* Reads a whole number of at least 1. Allows commas between thousands. */
 static bool number(const char *s, size_t n, int64_t *out)
 {
     char buf[32];
@@ -76,7 +76,7 @@ static bool number(const char *s, size_t n, int64_t *out)
 }
 
 /* Reads "beg", "beg-", "beg-end" or "-end", which are 1-based and inclusive, as a 0-based half-open interval.
- * point: "beg" means that base alone, not all bases from there. */
+ * point: "beg" means only that base, not all bases from there on. */
 static bool range(const char *s, bool point, int64_t *beg, int64_t *end)
 {
     const char *dash = strchr(s, '-');
@@ -95,7 +95,7 @@ static bool range(const char *s, bool point, int64_t *beg, int64_t *end)
     return *beg < *end;
 }
 
-/* Returns the FASTA's own name of a contig that may be named by an alias, malloc'd. */
+/* Returns the FASTA's own name of the contig if `name` is an alias, else a copy of name; malloc'd. */
 static char *own_name(const names_t *names, const char *name)
 {
     const contig_t *c = names && names->hint ? fasta_find(names->hint, name) : NULL;
@@ -105,12 +105,12 @@ static char *own_name(const names_t *names, const char *name)
 typedef struct {
     char *name; /* malloc'd; NULL: out of memory */
     int64_t beg, end;
-    bool whole; /* a name without a range */
+    bool whole; /* the text is a name without a range */
     bool good;  /* the range is valid */
 } place_t;
 
-/* Splits "name:range". If the whole text is a known contig, it is a name, since names may hold colons. Braces quote
- * a name. */
+/* Splits "name:range". Names may hold colons, so a text that is the name of a known contig is not split. A name may be
+ * enclosed in braces. */
 static place_t split(const char *text, const names_t *names)
 {
     const char *close = *text == '{' ? strchr(text, '}') : NULL, *colon = strrchr(text, ':'), *name = text;
@@ -157,13 +157,13 @@ static int add_one(regions_t *r, const char *text, const names_t *names, cad_err
     int rc = names ? check_place(&p, text, names, err) : 0;
     if (rc == 0 && p.good) rc = add(r, p.name ? own_name(names, p.name) : NULL, p.beg, p.end, err);
     free(p.name);
-    /* while the names are unknown, "a:1" may also be a contig's name, so it is added too */
+    /* while the contigs are unknown, the text "a:1" may also be the name of a contig, so a second region is added */
     return rc || names || p.whole ? rc : add(r, strdup(text), 0, INT64_MAX, err);
 }
 
-/* ---- a list of regions: commas separate them, but also thousands, and names may hold some ---- */
+/* ---- a list of regions: a comma separates regions or thousands, or is part of a name ---- */
 
-/* Returns the next comma outside of braces, or the end of the text. */
+/* Returns the next comma that is not within braces, or the end of the text. */
 static const char *piece_end(const char *s)
 {
     const char *close = *s == '{' ? strchr(s, '}') : NULL;
@@ -171,8 +171,8 @@ static const char *piece_end(const char *s)
     return s + strcspn(s, ",");
 }
 
-/* Returns the end of the first region if the names of contigs are not known: after a colon, a comma before three digits
- * separates thousands. */
+/* Returns the end of the first region of a list while the names of contigs are not known. A comma after a colon and
+ * before three digits separates thousands. */
 static const char *plain_end(const char *s)
 {
     const char *p = piece_end(s), *colon = strchr(s, ':');
@@ -193,7 +193,7 @@ static bool fits(const char *s, size_t n, const names_t *names)
     return good;
 }
 
-/* Returns the end of the first region: the longest piece that is a region on a known contig. */
+/* Returns the end of the first region of a list: the longest part of the text that is a region on a known contig. */
 static const char *region_end(const char *s, const names_t *names)
 {
     const char *end[16], *p = piece_end(s);
@@ -229,7 +229,7 @@ static int no_contig(const input_t *in, const char *contig, const names_t *names
                     names->path, names->hint ? fasta_hint(names->hint, contig, hint, sizeof hint) : "");
 }
 
-/* Checks that the row's contig is known, and that the row lies in the contig, at least in part. */
+/* Checks that the row's contig is known, and that the row begins before the end of the contig. */
 static int check_row(const input_t *in, const bed_row_t *row, const names_t *names, cad_error_t *err)
 {
     const contig_t *c = names->hint ? fasta_find(names->hint, row->contig) : NULL;
@@ -330,7 +330,8 @@ int regions_within(const regions_t *r, const contig_t *c, int k, interval_t *spa
     return 1;
 }
 
-/* Returns how many bases of a contig's regions lie before base `end`. r NULL: the whole contig is the only region. */
+/* Returns the number of bases of the contig's regions before base `end`. r NULL: the whole contig is the only
+ * region. */
 static int64_t bases_before(const regions_t *r, const char *contig, int64_t end)
 {
     int64_t n = 0;

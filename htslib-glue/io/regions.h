@@ -1,6 +1,6 @@
-/* regions.h - the regions that limit what is read or written (-r, -R, -t, -L). Intervals are
- * 0-based and half-open. Every function that takes err returns 0 or a negative CAD_E*, unless
- * it says otherwise. SPDX-License-Identifier: MIT */
+/* regions.h - reads and looks up the regions that limit the input (-r, -R, -t, -L). Intervals are 0-based and
+ * half-open. A function that takes err returns 0 or a negative CAD_E*, except where its comment says otherwise.
+ * SPDX-License-Identifier: MIT */
 #ifndef CAD_REGIONS_H
 #define CAD_REGIONS_H
 
@@ -11,18 +11,19 @@ typedef struct regions_t regions_t;
 typedef struct names_t { /* the contigs that regions may name; all members are borrowed */
     const void *dict;
     bool (*has)(const void *dict, const char *name);
-    const char *path;    /* the file that names them, for messages */
-    const fasta_t *hint; /* dict, if it is a FASTA; else NULL */
-    bool some;           /* at least one row of a BED must name a known contig; if false, every row must */
-    bool point;          /* chr:beg means one base, as in bcftools, and not all bases from there on */
+    const char *path;    /* the file that has these contigs, for messages */
+    const fasta_t *hint; /* equals dict if dict is a FASTA; else NULL */
+    bool some;           /* true: at least one row of a BED must name a known contig; false: every row must */
+    bool point;          /* chr:beg means only that base, as in bcftools, not all bases from there on */
 } names_t;
-/* Makes an empty set. Add regions to it, call regions_finish, then look up regions. */
+/* Makes an empty set. After adding all regions, call regions_finish; only then look up regions. */
 int regions_new(regions_t **r, cad_error_t *err);
-/* Adds "chr", "chr:beg" or "chr:beg-end", 1-based and inclusive; commas separate several. Names may hold colons and
- * commas: the longest that exists wins, and braces quote one, as in {chr:1}:5-9. names: NULL if the contigs are not
- * known yet. An alias of a FASTA's contig is replaced by the FASTA's own name. */
+/* Adds regions separated by commas: "chr", "chr:beg" or "chr:beg-end", 1-based and inclusive. Contig names may hold
+ * colons and commas: the longest possible name that exists is taken. A name may be enclosed in braces, as in
+ * {chr:1}:5-9. names: NULL if the contigs are not known yet. An alias of a FASTA's contig is replaced by the FASTA's
+ * own name. */
 int regions_add_text(regions_t *r, const char *text, const names_t *names, cad_error_t *err);
-/* Parses one region of a FASTA, written as for regions_add_text. If the text gives no end, span->end is INT64_MAX. */
+/* Parses one region of a FASTA, in the syntax of regions_add_text. If the text has no end, span->end is INT64_MAX. */
 int region_parse(const char *text, const fasta_t *ref, const contig_t **c, interval_t *span, cad_error_t *err);
 int regions_add_bed(regions_t *r, const char *path, const names_t *names, cad_error_t *err);
 int regions_add_span(regions_t *r, const char *contig, interval_t span, cad_error_t *err);
@@ -30,7 +31,7 @@ void regions_finish(regions_t *r); /* sorts the regions and joins those that ove
 /* Finds region k (from 0) of a contig; regions ascend and do not touch. Returns false if there are no more. */
 bool regions_get(const regions_t *r, const char *contig, int k, interval_t *span);
 bool regions_overlap(const regions_t *r, const char *contig, int64_t beg, int64_t end);
-/* Finds region k of a contig, as regions_get does, and clips it to the contig with a warning. r NULL: the whole
+/* Finds region k of a contig, as regions_get does, and clips it to the contig with a warning. If r is NULL, the whole
  * contig is the only region. Returns 1, 0 if there are no more, or CAD_EARG if the region begins past the end of
  * the contig. */
 int regions_within(const regions_t *r, const contig_t *c, int k, interval_t *span, notes_t *notes, cad_error_t *err);
@@ -38,10 +39,10 @@ typedef struct contigs_t { /* the contigs of a header or a reference, in the ord
     const void *dict;      /* borrowed */
     int n;
     const char *(*name)(const void *dict, int i);
-    int64_t (*length)(const void *dict, int i); /* in bases; 0: not known */
+    int64_t (*length)(const void *dict, int i); /* length of contig i in bases; 0: not known */
 } contigs_t;
-/* Returns the fraction of the regions' bases (r NULL: of all bases) that lie before base pos of a contig, given by its
- * index; 0 if the contigs' lengths are not known. */
+/* Returns the fraction of the bases of all regions that lie before base pos of the contig with this index, or 0 if the
+ * lengths of the contigs are not known. r NULL: the regions are all whole contigs. */
 double regions_share_before(const regions_t *r, const contigs_t *contigs, int contig, int64_t pos);
 void regions_free(regions_t *r); /* NULL is allowed */
 

@@ -1,5 +1,5 @@
-/* sam_header.c - reads and checks the header of SAM, BAM and CRAM. htslib accepts any header, parses it only when it is
- * first asked for something, and then fails without naming the line.
+/* sam_header.c - reads and checks the header of SAM, BAM and CRAM. htslib accepts any header, parses it only at the
+ * first query, and then fails without naming the line.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -8,7 +8,7 @@
 
 #include "io/sam_header.h"
 
-typedef struct named_t { /* a line's SN or ID, in the text */
+typedef struct named_t { /* value of SN or ID in a header line: a pointer into the text */
     const char *s;
     size_t n;
     int64_t line, order;
@@ -21,7 +21,7 @@ typedef struct names_of_t {
 
 typedef struct check_t {
     const char *path;
-    bool text; /* SAM: a header line is a line of the file */
+    bool text; /* true for SAM, where a header line is a line of the file */
     notes_t *notes;
     int64_t line;
     names_of_t contig, group, program;
@@ -69,7 +69,7 @@ static void sort(names_of_t *a)
     if (a->n) qsort(a->v, (size_t)a->n, sizeof *a->v, by_name);
 }
 
-/* Returns the second of two equal names in a sorted list, or NULL if all differ. */
+/* Returns the second of two equal names in a sorted list, or NULL if all names differ. */
 static const named_t *doubled(const names_of_t *a)
 {
     for (int64_t i = 1; i < a->n; i++)
@@ -86,10 +86,10 @@ static void check_free(check_t *c)
 
 /* ---- lines ---- */
 
-typedef struct tags_t { /* tags of one line whose values are needed */
+typedef struct tags_t { /* values of the tags of one line that are needed: SN or ID, and LN */
     const char *name, *length;
     size_t name_n, length_n;
-    int names; /* how often the name is given */
+    int names; /* number of SN or ID tags in the line */
 } tags_t;
 
 /* Splits a line into tags and stores the two that are needed: `key` (SN or ID), and LN. */
@@ -132,7 +132,8 @@ static int named_line(check_t *c, const char *s, const char *end, names_of_t *al
     if (!t.names || !t.name_n) return bad(c, c->line, what, NULL, 0, err);
     snprintf(what, sizeof what, "@%.2s with two %s", s + 1, contig ? "SN" : "ID");
     if (t.names > 1) return bad(c, c->line, what, NULL, 0, err);
-    if (contig && !is_length(&t)) return bad(c, c->line, "@SQ without LN, or with one that is no length", NULL, 0, err);
+    if (contig && !is_length(&t))
+        return bad(c, c->line, "@SQ without LN, or with an LN that is not a length", NULL, 0, err);
     return add(all, t.name, t.name_n, c->line, err);
 }
 
@@ -143,7 +144,7 @@ static int check_line(check_t *c, const char *s, const char *end, cad_error_t *e
     if (end > s && end[-1] == '\r') end--;
     if (c->text && memchr(s, '\r', (size_t)(end - s)))
         return bad(c, c->line, "carriage returns in place of line ends; convert it: tr '\\r' '\\n'", NULL, 0, err);
-    if (s == end || *s != '@') /* htslib has put a line end in its place */
+    if (s == end || *s != '@') /* htslib replaces a NUL byte by a line end */
         return bad(c, cad_max(c->line - 1, 1), "a NUL byte in it", NULL, 0, err);
     if (end - s < 3 || *s != '@' || !isalpha((unsigned char)s[1]) || !isalpha((unsigned char)s[2]))
         return bad(c, c->line, "not a header line:", end > s ? s : " ", end > s ? (size_t)(end - s) : 1, err);
@@ -175,9 +176,9 @@ static int check_lines(check_t *c, const char *s, size_t n, cad_error_t *err)
     return rc;
 }
 
-/* ---- the whole ---- */
+/* ---- the whole header ---- */
 
-/* Checks that the @SQ lines name the contigs of the header's binary list (BAM), in its order. */
+/* Checks that the @SQ lines of a BAM name the same contigs as the binary list, in the same order. */
 static int check_contigs(const check_t *c, const sam_hdr_t *h, cad_error_t *err)
 {
     bool same = c->contig.n == sam_hdr_nref(h);
@@ -190,7 +191,7 @@ static int check_contigs(const check_t *c, const sam_hdr_t *h, cad_error_t *err)
                            "%s: its @SQ lines and its list of contigs differ; samtools reheader can mend it", c->path);
 }
 
-/* Adds the contigs of the binary list: a BAM may name them there alone. */
+/* Adds the contigs of the binary list, since a BAM may have no @SQ lines for them. */
 static int add_list(check_t *c, const sam_hdr_t *h, cad_error_t *err)
 {
     int rc = 0;
@@ -219,7 +220,7 @@ static int check_doubles(check_t *c, cad_error_t *err)
     return 0;
 }
 
-/* Lets htslib parse a copy of the header, since it may find more faults. */
+/* Lets htslib parse a copy of the header, since htslib may find more faults. */
 static int check_parse(const check_t *c, const sam_hdr_t *h, cad_error_t *err)
 {
     sam_hdr_t *copy = sam_hdr_dup(h);
@@ -248,7 +249,8 @@ static bool is_known(const char *line)
     return any;
 }
 
-/* Reports a header that cannot be read. htslib stops at a line of SAM that it does not know; fp->line then holds it. */
+/* Reports a header that cannot be read. htslib stops at a SAM header line of unknown type, which fp->line then
+ * holds. */
 static int unreadable(const check_t *c, const htsFile *fp, cad_error_t *err)
 {
     if (c->text && fp->line.l && fp->line.s[0] == '@' && !is_known(fp->line.s))
@@ -271,7 +273,7 @@ int sam_header_read(sam_hdr_t **h, htsFile *fp, const char *path, notes_t *notes
 
 /* ---- chains of @PG ---- */
 
-/* Returns the first PP of a @PG line, of *n letters; NULL if there is none. */
+/* Returns the value of the first PP tag in a @PG line and sets *n to its length; NULL if there is none. */
 static const char *predecessor(const char *s, const char *end, size_t *n)
 {
     while ((s = memchr(s, '\t', (size_t)(end - s)))) {
@@ -285,11 +287,11 @@ static const char *predecessor(const char *s, const char *end, size_t *n)
     return NULL;
 }
 
-/* Returns the index in file order of the last program of that name, which htslib takes too; -1 if there is none. */
+/* Returns the index, in file order, of the last program of that name, which is also htslib's choice; -1: none. */
 static int64_t find(const names_of_t *a, const char *s, size_t n)
 {
     int64_t lo = 0, hi = a->n;
-    while (lo < hi) { /* the first that is greater */
+    while (lo < hi) { /* finds the first greater name */
         int64_t mid = (lo + hi) / 2;
         if (compare(s, n, &a->v[mid]) >= 0) lo = mid + 1;
         else hi = mid;
@@ -297,7 +299,7 @@ static int64_t find(const names_of_t *a, const char *s, size_t n)
     return lo && !compare(s, n, &a->v[lo - 1]) ? a->v[lo - 1].order : -1;
 }
 
-/* Lists the @PG lines in c->program, and the PP of each in `to`. */
+/* Appends the ID of each @PG line to c->program, and its PP, or "" without PP, to `to`. */
 static int list_programs(check_t *c, const char *s, const char *end, names_of_t *to, cad_error_t *err)
 {
     int rc = 0;
@@ -316,8 +318,8 @@ static int list_programs(check_t *c, const char *s, const char *end, names_of_t 
     return rc;
 }
 
-/* Follows PP from each program; a walk that meets itself is a circle. Returns the index of one of its programs, or -1.
- * before[i]: the program that i's PP names, or -1; met: n zeros. */
+/* Follows PP from each of the n programs. Returns the index of a program in a cycle, or -1 if there is no cycle.
+ * before[i]: index of the program that the PP of program i names, or -1; met: n zeros, overwritten. */
 static int64_t circle(const int64_t *before, int64_t *met, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
@@ -338,10 +340,11 @@ static int find_circle(const check_t *c, const names_of_t *to, cad_error_t *err)
     for (int64_t i = 0; i < n; i++) before[i] = to->v[i].n ? find(&c->program, to->v[i].s, to->v[i].n) : -1;
     at = circle(before, before + n, n);
     free(before);
-    return at < 0 ? 0
-                  : cad_fail(err, CAD_EFORMAT,
-                             "%s:%s%lld: its @PG lines form a circle by their PP; correct the header, or see --no-PG",
-                             c->path, c->text ? "" : " header line ", (long long)to->v[at].line);
+    return at < 0
+               ? 0
+               : cad_fail(err, CAD_EFORMAT,
+                          "%s:%s%lld: the PP tags of its @PG lines form a circle; correct the header, or see --no-PG",
+                          c->path, c->text ? "" : " header line ", (long long)to->v[at].line);
 }
 
 int sam_header_chains(sam_hdr_t *h, const htsFile *fp, const char *path, cad_error_t *err)

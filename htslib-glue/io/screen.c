@@ -1,4 +1,4 @@
-/* screen.c - the terminal on stderr. SPDX-License-Identifier: MIT */
+/* screen.c - erases lines of the terminal on stderr, and finds its width. SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -61,7 +61,7 @@ static int fasta_rest(input_t *in, seq_t *s, cad_error_t *err)
     }
 }
 
-/* Reads the rest of a record: lines of bases up to "+", then as many quality letters as bases. */
+/* Reads the rest of a FASTQ record: lines of bases up to "+", then as many quality letters as bases. */
 static int fastq_rest(input_t *in, seq_t *s, cad_error_t *err)
 {
     size_t quality = 0;

@@ -1,7 +1,7 @@
-/* shard.c - the shard of a run's work that --shard names, and the parts, which are the output files of shards.
+/* shard.c - parses --shard, and checks the parts, which are the output files of shards.
  *
- * Beside each part PART is PART.json with its provenance, the shard that it is, its size in bytes, and the SHA-256 of
- * these bytes. PART.json is renamed last, so a part is complete if PART.json exists and both agree.
+ * Beside each part PART is PART.json. It holds the part's provenance, shard number, size in bytes and SHA-256.
+ * PART.json is renamed last, so a part is complete if PART.json exists and has the size and SHA-256 of the part.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -58,8 +58,8 @@ static int no_shard(const char *json, cad_error_t *err)
     return cad_fail(err, CAD_EFORMAT, "%s: names no shard; only what --shard wrote can be merged", json);
 }
 
-/* Removes a key from the object. Copies its value to a buffer and returns the buffer; it holds "" if the value is
- * not text or too long. */
+/* Removes a key from the object. Copies the key's value to the buffer `value`, or "" if the value is no text or too
+ * long. Returns the buffer. */
 static const char *take_key(json_t *json, const char *key, char *value, size_t size)
 {
     const char *s = json_string_value(json_object_get(json, key));
@@ -68,7 +68,7 @@ static const char *take_key(json_t *json, const char *key, char *value, size_t s
     return value;
 }
 
-/* Computes the SHA-256 of all bytes of an open file; *n: their number. errno is set on failure. */
+/* Computes the SHA-256 of all bytes of an open file, and sets *n to their number. errno is set on failure. */
 static int sum_bytes(int fd, char hex[65], int64_t *n)
 {
     unsigned char buf[1 << 16], digest[SHA256_DIGEST_SIZE];
@@ -101,14 +101,14 @@ static int check_bytes(const char *path, int64_t n, const char *sha256, cad_erro
     if (rc || (have == n && (!*sha256 || !strcmp(hex, sha256)))) return rc;
     if (have != n)
         return cad_fail(err, CAD_EFORMAT,
-                        "%s: damaged, or not the part of its .json: %lld bytes, not %lld; run its shard again", path,
-                        (long long)have, (long long)n);
-    return cad_fail(err, CAD_EFORMAT, "%s: damaged, or not the part of its .json: another SHA-256; run its shard again",
-                    path);
+                        "%s: damaged, or not the part of its .json: it has %lld bytes, not %lld; run its shard again",
+                        path, (long long)have, (long long)n);
+    return cad_fail(err, CAD_EFORMAT,
+                    "%s: damaged, or not the part of its .json: its SHA-256 differs; run its shard again", path);
 }
 
-/* Reads PART.json into *json, removes its keys "bytes" and "sha256", and checks that the part has those bytes. Parts of
- * earlier versions state the number alone. *json is NULL after a failure. */
+/* Reads PART.json into *json, removes the keys "bytes" and "sha256", and compares their values with the part. Earlier
+ * versions wrote no "sha256". *json is NULL after a failure. */
 static int read_part(const char *path, json_t **json, cad_error_t *err)
 {
     char *beside = suffixed(path, ".json"), *text = NULL, bytes[24], sha256[65] = "";
@@ -163,8 +163,8 @@ bool part_done(const char *path, const text_t *json)
     return done;
 }
 
-/* Sets order[k] = i if path[i], whose provenance is `mine`, is shard k + 1 of n. *run: the provenance of the run, which
- * is set from the first part; the others must agree with it. */
+/* Sets order[k] to i, where path[i] is shard k + 1 of n. mine: provenance of path[i]; *run: provenance of the run,
+ * which is set from the first part and must be equal for the others. */
 static int place_part(const char *const path[], int i, int n, int order[], json_t *mine, json_t **run, cad_error_t *err)
 {
     shard_t s = { 0 };

@@ -1,4 +1,4 @@
-/* shard.h - --shard, and the parts, which are the output files of shards.
+/* shard.h - parses --shard, and checks the parts, which are the output files of shards.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -14,19 +14,18 @@ typedef struct shard_t {
 } shard_t;
 /* Parses "I/N", or "slurm" for the task of a Slurm job array. Returns 0 or CAD_EARG. */
 int shard_parse(shard_t *s, const char *text, cad_error_t *err);
-/* Adds the keys "work" and "shard" if there is a shard; they must be the last keys. p borrows both buffers. */
+/* If the run is sharded, adds the keys "work" and "shard". Add them after all other keys. p borrows both buffers. */
 void shard_provenance(provenance_t *p, const shard_t *s, char work[64], char text[48]);
-/* Syncs out and writes its provenance to `beside`. For the output of a shard, adds the number and the
- * SHA-256 of out's bytes. */
+/* Syncs `out` and writes its provenance to `beside`. For the output of a shard, also writes the number and the SHA-256
+ * of its bytes. */
 int part_write(const provenance_t *p, output_t *beside, output_t *out, cad_error_t *err);
-/* True if the part at path has the bytes that PATH.json states. */
+/* True if the part at path has the size and SHA-256 that PATH.json states. */
 bool part_whole(const char *path);
-/* True if the part is complete (part_whole) and PATH.json, apart from the keys on its bytes, equals json. */
+/* True if part_whole is true and PATH.json, without "bytes" and "sha256", equals json. */
 bool part_done(const char *path, const text_t *json);
-/* Checks that the n parts are complete and are all shards of one run. Sets order so that path[order[k]] is shard
- * k + 1, and *json, which the caller owns, to their common provenance without "shard",
- * "bytes" and "sha256". Returns 0, or a
- * negative CAD_E* with *json NULL. */
+/* Checks that the n parts are complete and are all shards of one run. Sets order so that path[order[k]] is
+ * shard k + 1. Sets *json, which the caller owns, to their common provenance without "shard", "bytes" and "sha256".
+ * Returns 0, or a negative CAD_E* with *json NULL. */
 int parts_check(const char *const path[], int n, int order[], json_t **json, cad_error_t *err);
 
 #endif

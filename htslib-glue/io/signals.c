@@ -44,7 +44,7 @@ static char command[32] = "help";
 
 void glue_command(const char *cmd) { snprintf(command, sizeof command, "%s", cmd); }
 
-/* Prints a message. Called when memory is out, so it must not allocate. */
+/* Prints a message without allocating, since there may be no memory left. */
 static void say_last(const char *what)
 {
     const char *part[] = { "caduceus ", command, ": ", what, "\n" };
@@ -58,8 +58,8 @@ void glue_out_of_memory(void)
     _exit(1);
 }
 
-/* A temporary file still registered at exit means that htslib has ended the process, as it does where it cannot
- * continue after a failed allocation. */
+/* Called at exit. A temporary file that is still registered means that htslib has ended the process, as it does after
+ * some failed allocations. Then reports that memory is out. */
 static void on_exit_early(void)
 {
     bool any = false;
@@ -80,7 +80,7 @@ static void on_signal(int sig)
     }
     signal(sig, SIG_DFL); /* a second signal ends the process at once */
     remove_temporaries();
-    raise(sig); /* the handler's signal, delivered when the handler returns, so that the exit status is right */
+    raise(sig); /* raises the same signal, delivered when the handler returns, so that the exit status is right */
 }
 
 void signals_soften(const char *text) { soft = text; }
@@ -94,8 +94,8 @@ void signals_stop(void)
     raise(asked);
 }
 
-/* A closed standard descriptor would be given to the next file that is opened. Replaces it by /dev/null, opened so
- * that its proper use fails (reading from stdin, writing to stdout or stderr). */
+/* Opens /dev/null for each standard descriptor that is closed, since otherwise the next file that is opened would get
+ * its number. stdin is opened for writing, stdout and stderr for reading, so that their normal use fails. */
 static void hold_standard_descriptors(void)
 {
     for (int fd = 0; fd < 3; fd++)
@@ -113,7 +113,7 @@ static void mask_fatal(int how, bool pipe)
     pthread_sigmask(how, &set, NULL);
 }
 
-/* how many calls of signals_hold and signals_keep are not released; used only by the thread that writes */
+/* number of calls of signals_hold and signals_keep without signals_release yet; used only by the writing thread */
 static int held;
 
 void signals_hold(void)

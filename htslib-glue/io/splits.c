@@ -1,4 +1,4 @@
-/* splits.c - intervals of a reference, grouped by the names in column 4 of a BED.
+/* splits.c - reads intervals of a reference, grouped by the names in column 4 of a BED.
  * SPDX-License-Identifier: MIT */
 #include "io/input.h"
 #include "io/splits.h"
@@ -29,7 +29,7 @@ static int add_split(splits_t *s, const char *name, int n, cad_error_t *err)
     return rc ? rc : s->n++;
 }
 
-/* Returns the index of the split of a row, which is added if it is new, or a negative CAD_E*. */
+/* Returns the index of the row's split, or a negative CAD_E*. Adds the split if it is new. */
 static int number_of(splits_t *s, const input_t *in, const bed_row_t *row, cad_error_t *err)
 {
     int k;
@@ -42,7 +42,7 @@ static int number_of(splits_t *s, const input_t *in, const bed_row_t *row, cad_e
     if (k < 0 && s->n == MOST)
         return cad_fail(
             err, CAD_EFORMAT,
-            "%s:%lld: more than %d names in the fourth column, which is for splits as train and valid; without it: cut -f 1-3",
+            "%s:%lld: more than %d names in the fourth column, which names splits such as train; to omit it: cut -f 1-3",
             in->path, (long long)in->line, MOST);
     return k < 0 ? add_split(s, row->name, row->name_len, err) : k;
 }
@@ -97,7 +97,8 @@ int splits_find(const splits_t *s, const char *option, const char *name, cad_err
     int k = find(s, name, (int)strlen(name));
     if (k >= 0) return k;
     if (!s->path)
-        return cad_fail(err, CAD_EARG, "%s %s: name the intervals with -L BED, their splits in its fourth column",
+        return cad_fail(err, CAD_EARG,
+                        "%s %s: give the intervals with -L BED; column 4 of the BED names the split of each interval",
                         option, name);
     for (int i = 0; i < s->n && s->name[0]; i++)
         if (i < 10) text_printf(&t, "%s%s", i ? ", " : "", s->name[i]);

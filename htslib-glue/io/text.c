@@ -1,5 +1,5 @@
-/* text.c - builds text in memory. A failed allocation is remembered, and text_write reports it, so that callers need
- * to check only there. SPDX-License-Identifier: MIT
+/* text.c - builds text in memory. A failed allocation is remembered, and text_write reports it, so callers check only
+ * the result of text_write. SPDX-License-Identifier: MIT
  */
 #include <math.h>
 

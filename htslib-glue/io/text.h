@@ -16,7 +16,7 @@ typedef struct text_t { /* zeroed: empty */
 void text_put(text_t *t, const char *s, size_t n);
 void text_puts(text_t *t, const char *s);
 void text_printf(text_t *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Appends v formatted by %.6g; "." if it is NaN. */
+/* Appends v formatted by %.6g, or "." if v is NaN. */
 void text_number(text_t *t, double v);
 void text_clear(text_t *t);
 void text_free(text_t *t);

@@ -1,5 +1,5 @@
-/* vcf_header.c - reads the header of VCF and BCF and gives it to htslib as text. bcf_hdr_read would load any index
- * beside a VCF without a check, and would not name the lines that it drops or rewrites.
+/* vcf_header.c - reads the header of VCF and BCF and passes it to htslib as text. bcf_hdr_read would load an unchecked
+ * index beside a VCF, and would not name the lines that it drops or rewrites.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -12,9 +12,9 @@
 
 typedef struct text_lines_t {
     const char *path;
-    bool binary; /* BCF: lines have no number in the file */
+    bool binary; /* true for BCF, where header lines are not lines of the file */
     kstring_t text;
-    int64_t *line; // (n) numbers in the file: there may be blank lines
+    int64_t *line; // (n) number of each header line in the file; blank lines are not header lines
     int64_t n, room;
 } text_lines_t;
 
@@ -58,8 +58,8 @@ static int read_text(text_lines_t *t, htsFile *fp, kstring_t *s, cad_error_t *er
     }
 }
 
-/* Reads the text of a BCF's header: a count of bytes, then as many bytes, of which the last may be NUL. The buffer
- * grows no faster than the file gives bytes. */
+/* Reads the text of a BCF's header: a number of bytes, then that many bytes; the last byte may be NUL. Reads in small
+ * steps, so that a false number does not allocate more memory than the file has bytes. */
 static int read_bytes(text_lines_t *t, BGZF *fp, kstring_t *all, cad_error_t *err)
 {
     unsigned char head[9] = { 0 };
@@ -95,17 +95,17 @@ static int read_binary(text_lines_t *t, htsFile *fp, kstring_t *all, cad_error_t
     return rc;
 }
 
-/* ---- what became of the lines ---- */
+/* ---- comparing the lines with those that htslib keeps ---- */
 
 typedef struct kept_t {
     kstring_t text;
-    char **line; // (n) sorted, in text
+    char **line; // (n) pointers into text, sorted
     size_t n;
 } kept_t;
 
 static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-/* Lists the header lines that htslib has kept, sorted. */
+/* Lists the header lines that htslib keeps, sorted. */
 static int list_kept(kept_t *k, const bcf_hdr_t *h, cad_error_t *err)
 {
     size_t room = 1;
@@ -123,7 +123,7 @@ static int list_kept(kept_t *k, const bcf_hdr_t *h, cad_error_t *err)
     return 0;
 }
 
-/* Cuts off ",IDX=N", which htslib adds to the lines of a BCF. */
+/* Removes ",IDX=N", which htslib adds to the lines of a BCF, from the end of s. */
 static void cut_index(char *s)
 {
     char *at = strstr(s, ",IDX="), *last = at;
@@ -153,7 +153,7 @@ static void compare_line(const text_lines_t *t, int64_t i, char *s, const kept_t
          other ? other : s);
 }
 
-/* Notes INFO and FORMAT lines whose Type htslib reads as String, and those without Number. */
+/* Prints notes about INFO and FORMAT lines whose Type htslib reads as String, and about lines without Number. */
 static void compare_types(const text_lines_t *t, const bcf_hdr_t *h, notes_t *notes)
 {
     for (int i = 0; i < h->nhrec; i++) {
@@ -161,7 +161,7 @@ static void compare_types(const text_lines_t *t, const bcf_hdr_t *h, notes_t *no
         int type = bcf_hrec_find_key(r, "Type"), id = bcf_hrec_find_key(r, "ID");
         if ((r->type != BCF_HL_INFO && r->type != BCF_HL_FMT) || id < 0) continue;
         if (type < 0 || !strstr(" Integer Float String Character Flag ", r->vals[type]))
-            note(notes, NOTE_HEADER, 1, "%s: ##%s %.60s has no Type, or one that is none; it counts as String", t->path,
+            note(notes, NOTE_HEADER, 1, "%s: ##%s %.60s has no Type, or an unknown one; it counts as String", t->path,
                  r->key, r->vals[id]);
         if (bcf_hrec_find_key(r, "Number") < 0)
             note(notes, NOTE_HEADER, 1, "%s: ##%s %.60s has no Number; it counts as \".\"", t->path, r->key,
@@ -188,7 +188,7 @@ static int compare(text_lines_t *t, const bcf_hdr_t *h, notes_t *notes, cad_erro
     return rc;
 }
 
-/* ---- contigs that only the index names ---- */
+/* ---- contigs that are in the index but not in the header ---- */
 
 static int add_names(bcf_hdr_t *h, struct tbx_t *tabix)
 {
@@ -224,7 +224,7 @@ static int add_indexed(bcf_hdr_t *h, const char *path, cad_error_t *err)
     return rc;
 }
 
-/* ---- the whole ---- */
+/* ---- the whole header ---- */
 
 static int parse(text_lines_t *t, bcf_hdr_t **h, notes_t *notes, cad_error_t *err)
 {
@@ -245,7 +245,7 @@ int vcf_header_read(bcf_hdr_t **h, htsFile *fp, const char *path, notes_t *notes
     int rc = t.binary ? read_binary(&t, fp, &scratch, err) : read_text(&t, fp, &scratch, err);
     *h = NULL;
     if (rc == 0) rc = parse(&t, h, notes, err);
-    /* htslib does not report that memory was short for the first line, and puts that of PASS there */
+    /* if htslib has no memory for the first line, it reports nothing and puts the line of PASS in its place */
     if (rc == 0 && (*h)->nhrec && !strcmp((*h)->hrec[0]->key, "FILTER") && !t.binary) rc = cad_out_of_memory(err);
     if (rc == 0 && !t.binary && fp->format.compression == bgzf && strcmp(path, "standard input"))
         rc = add_indexed(*h, path, err);

@@ -9,8 +9,8 @@
 
 #include "io/notes.h"
 
-/* Reads the header. Returns 0 or a negative CAD_E*. As in bcf_hdr_read, contigs that only the index of a VCF names are
- * added, if that index is sound. */
+/* Reads the header. Returns 0 or a negative CAD_E*. Like bcf_hdr_read, adds contigs that only the index of a VCF names,
+ * but only if that index is valid. */
 int vcf_header_read(bcf_hdr_t **h, htsFile *fp, const char *path, notes_t *notes, cad_error_t *err);
 
 #endif

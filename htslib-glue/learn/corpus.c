@@ -1,19 +1,19 @@
-/* corpus.c - windows of a reference in random order, for training.
+/* corpus.c - reads windows of a reference in random order, for training.
  *
- * Intervals are tiled by windows of one length; the last window of an interval is shifted left to end with it, and an
- * interval shorter than a window is one window. Each epoch (one pass over the corpus) visits every window once, in an
- * order of its own. Epochs after the first also shift the tiling left by an offset of their own. Window i of a run is
- * a function of the seed and i. SPDX-License-Identifier: MIT
+ * Intervals are tiled by windows of equal length. The last window of an interval is shifted left so that it ends with
+ * the interval. An interval shorter than a window is one window. An epoch is one pass over the corpus; it visits every
+ * window once, in an order that differs between epochs. Each epoch after the first also shifts the tiling left by its
+ * own offset. Window i of a run depends only on the seed and i. SPDX-License-Identifier: MIT
  */
 #include "learn/corpus.h"
 #include "io/foundation.h"
 
-#define PIECE (1 << 20) /* bases that are read at a time for the digest */
+#define PIECE (1 << 20) /* number of bases that are read at a time for the digest */
 
 struct corpus_stretch_t {
     const contig_t *contig;
     interval_t span;
-    int64_t first; /* index of the stretch's first window in an epoch */
+    int64_t first; /* index of the first window of the stretch among all windows of the tiling */
 };
 
 static int64_t tiles_of(const corpus_t *c, interval_t s) { return (s.end - s.beg + c->len - 1) / c->len; }
@@ -108,8 +108,8 @@ int corpus_any(const corpus_t *c, bool lower, bool *any, cad_error_t *err)
     return rc;
 }
 
-/* Returns the image of i under a permutation of [0, n) that seed and epoch determine: a Feistel network on the
- * next power of four, applied until the result is below n. */
+/* Returns the image of i under a permutation of [0, n) that depends on seed and epoch: a Feistel network on the next
+ * power of four, applied until the result is below n. */
 static uint64_t permuted(uint64_t i, uint64_t n, uint64_t seed, uint64_t epoch)
 {
     unsigned half = 1;

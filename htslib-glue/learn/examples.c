@@ -1,5 +1,5 @@
-/* examples.c - labelled sequences in memory, the names of their classifier labels, and random choices, which depend
- * only on a seed. SPDX-License-Identifier: MIT
+/* examples.c - keeps labelled sequences in memory, finds the names of their labels, and makes random choices, which
+ * depend only on a seed. SPDX-License-Identifier: MIT
  */
 #include <math.h>
 #include <nettle/sha2.h>
@@ -128,7 +128,7 @@ typedef struct {
 static int keep_name(names_list_t *l, const char *s, size_t n, cad_error_t *err)
 {
     if (l->n && strlen(l->name[l->n - 1]) == n && !memcmp(l->name[l->n - 1], s, n))
-        return 0; /* a quick test: the row before had the same label */
+        return 0; /* a shortcut: the row before had the same label */
     if (l->n == l->room) {
         int64_t room = l->room ? 2 * l->room : 64;
         char **more = realloc(l->name, (size_t)room * sizeof *more);
@@ -140,7 +140,7 @@ static int keep_name(names_list_t *l, const char *s, size_t n, cad_error_t *err)
     return l->name[l->n] ? (l->n++, 0) : cad_out_of_memory(err);
 }
 
-/* Sorts whole numbers by value, before all other names, which are sorted by bytes. */
+/* Compares two names. Whole numbers come first, sorted by value; then all other names, sorted by bytes. */
 static int by_label(const void *a, const void *b)
 {
     const char *x = *(char *const *)a, *y = *(char *const *)b;
@@ -168,7 +168,7 @@ static bool printable(const char *s, size_t n)
     return true;
 }
 
-/* Lists the names in a row's label: the name of one class or, if `set`, names separated by semicolons. */
+/* Adds the names in a row's label to l: the name of one class or, if `set` is true, names separated by semicolons. */
 static int row_names(const examples_t *e, const example_t *x, bool set, names_list_t *l, cad_error_t *err)
 {
     const char *s = x->label;
@@ -196,7 +196,7 @@ static int learn_names(const examples_t *e, cad_head_t *h, cad_error_t *err)
     if (rc == 0 && l.n == 0) rc = cad_fail(err, CAD_EFORMAT, "%s: no row has a label", e->path);
     if (rc == 0 && l.n > CLASSES_MOST)
         rc = cad_fail(err, CAD_EFORMAT,
-                      "%s: %lld different labels, and %d are the most; numbers are for --task regress", e->path,
+                      "%s: %lld different labels, but at most %d are allowed; for numbers use --task regress", e->path,
                       (long long)l.n, CLASSES_MOST);
     if (rc == 0) rc = cad_head_room(h, l.n, err);
     for (int64_t k = 0; k < l.n; k++) {
@@ -233,8 +233,8 @@ static int read_value(const examples_t *e, const example_t *x, int64_t k, double
     return bad_label(e, x, s, "is not a number; names are for --task classify", err);
 }
 
-/* Sets the mean and the standard deviation of each value. A new head has no bias, so it learns values relative to
- * their mean. */
+/* Sets the mean and the standard deviation of each value. A new head learns standardised values, since it has no
+ * bias. */
 static int learn_scale(const examples_t *e, cad_head_t *h, cad_error_t *err)
 {
     double v = 0;
@@ -303,8 +303,8 @@ static int set_names(const examples_t *e, const example_t *x, const cad_head_t *
     return 0;
 }
 
-/* Returns the label column for output k of the head: if several columns have names, the one of the same name, or
- * -1 if there is none; otherwise column k. */
+/* Returns the label column for output k of the head. If several columns have names, that is the column with the name of
+ * the output, or -1 if there is none; otherwise column k. */
 static int64_t column_of(const examples_t *e, const cad_head_t *h, int64_t k)
 {
     if (!e->named || h->n == 1) return k;
@@ -358,7 +358,7 @@ int examples_targets(examples_t *e, const cad_head_t *h, cad_error_t *err)
     return rc;
 }
 
-/* ---- choices by seed ---- */
+/* ---- random choices, which depend only on a seed ---- */
 
 enum { FOR_ORDER, FOR_STRAND, FOR_SPLIT };
 
@@ -383,8 +383,8 @@ bool examples_turned(int64_t row, uint64_t seed, int64_t epoch)
     return cad_random(seed, FOR_STRAND, (uint64_t)epoch, (uint64_t)row) & 1;
 }
 
-/* Chooses a fraction of the rows of class `group` (-1: of all rows): at least one row but not all, unless there is
- * only one. */
+/* Chooses a fraction of the rows of class `group` (-1: of all rows). Chooses at least one row and leaves at least one;
+ * if there is only one row, it is not chosen. */
 static void choose(const examples_t *e, int64_t K, int64_t group, double fraction, uint64_t seed, int64_t *member,
                    int64_t *order, bool *chosen)
 {

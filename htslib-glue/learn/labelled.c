@@ -34,8 +34,8 @@ static int begin_cell(labelled_t *l, cad_error_t *err)
     return 0;
 }
 
-/* Appends a quoted column, in which "" stands for a quote; s points to its first quote. Returns the place after
- * the closing quote, or NULL if there is none or memory is out. */
+/* Appends a quoted column, in which "" stands for a quote. s points to the opening quote. Returns a pointer to the byte
+ * after the closing quote, or NULL if there is no closing quote or no memory. */
 static const char *put_quoted(labelled_t *l, const char *s, const char *end)
 {
     for (s++; s < end; s++) {
@@ -86,7 +86,7 @@ static int split_bed(labelled_t *l, const char *line, size_t n, cad_error_t *err
 
 /* ---- finding columns ---- */
 
-/* Returns the index of the header's column that spec gives by name or by number (from 1); -1 if there is none. */
+/* Returns the index of the column whose name or number (from 1) is spec; -1 if there is none. */
 static int find_column(const labelled_t *l, const char *spec)
 {
     int64_t k;
@@ -110,7 +110,8 @@ static int no_column(const labelled_t *l, const char *spec, const char *option, 
         l->in.path, (long long)l->in.line, spec, l->ncell, option);
 }
 
-/* Adds a label column. Takes ownership of its name, which is malloc'd, or NULL when out of memory. */
+/* Adds a label column. Takes ownership of name, which is malloc'd. If name is NULL, because its allocation failed,
+ * returns an error. */
 static int add_label(labelled_t *l, int column, char *name, cad_error_t *err)
 {
     int *more = realloc(l->label_column, (size_t)(l->nlabel + 1) * sizeof *more);
@@ -211,7 +212,7 @@ static bool is_bed(const labelled_t *l)
     return found == 2;
 }
 
-/* Reads the lines before the first line of data, and that line, which is kept for the first call of labelled_next. */
+/* Reads up to the first line of data, and keeps that line for the first call of labelled_next. */
 static int read_leading(labelled_t *l, cad_error_t *err)
 {
     int rc;
@@ -256,7 +257,7 @@ int labelled_open(labelled_t *l, cad_error_t *err)
     int rc;
     if (f && strcmp(f, "bed") && strcmp(f, "fasta") && strcmp(f, "fastq") && strcmp(f, "csv") && strcmp(f, "tsv"))
         return cad_fail(err, CAD_EARG, "--in-format %.40s: expected csv, tsv, fasta, fastq or bed", f);
-    /* a table is read as lines of text, which the format "bed" gives */
+    /* the format "bed" makes input_open read lines of text, as a table needs */
     rc = input_open(&l->in, l->path, f && strchr("ct", *f) ? "bed" : f, err);
     if (rc) return rc;
     if (l->in.kind >= INPUT_READS)
@@ -288,7 +289,7 @@ static int too_long(const labelled_t *l, int64_t n, cad_error_t *err)
         l->in.path, (long long)l->in.line, (long long)n, (long long)l->window);
 }
 
-/* Returns where the middle part of [0, n) begins that is as long as the window. */
+/* Returns the start of the middle part of [0, n) that has the length of the window; 0 if n is not longer. */
 static int64_t crop(const labelled_t *l, int64_t n) { return n > l->window ? (n - l->window) / 2 : 0; }
 
 static int crop_bases(labelled_t *l, cad_error_t *err)
@@ -380,7 +381,7 @@ static int next_seq(labelled_t *l, cad_error_t *err)
     return rc ? rc : 1;
 }
 
-/* Reads the next line: of a BED any line, of a table a line that is not blank. */
+/* Reads the next line. Skips blank lines of a table, but not of a BED. */
 static int next_line(labelled_t *l, cad_error_t *err)
 {
     int rc = 1;

@@ -12,41 +12,41 @@
 typedef struct labelled_t {
     /* Set by the caller: */
     const char *path, *format; /* format: bed, fasta, fastq, csv or tsv; NULL: detected */
-    /* columns by name or number, several label columns separated by commas; NULL: the default columns */
+    /* names or numbers of the columns; several label columns are separated by commas; NULL: the default columns */
     const char *sequence, *labels;
-    const fasta_t *ref; /* reference of the rows of a BED, or NULL */
+    const fasta_t *ref; /* reference of a BED, or NULL */
     bool need_labels;
     int64_t window; /* length of the longest sequence, in bases */
-    bool crop;      /* use the middle of longer sequences, instead of refusing them */
+    bool crop;      /* true: use the middle of longer sequences; false: refuse them */
     /* The row that was read last: */
     bool data;         /* false: a line of a BED that is not a row; only text and cr are set */
-    int64_t row, line; /* number of the row and of its line, from 1 */
+    int64_t row, line; /* number of the row, and of its line in the file, from 1 */
     kstring_t text;    /* BED: the line, without \r */
     bool cr;
-    kstring_t name, bases; /* name: of a FASTA or FASTQ record, or in the table's column "name" or "id" */
-    kstring_t label;       /* the labels of all label columns, each followed by NUL; empty: the row has none */
+    kstring_t name, bases; /* name: of the FASTA or FASTQ record, or from the column "name" or "id" */
+    kstring_t label;       /* text of each label column, each followed by NUL; empty: the row has no labels */
     int nlabel;            /* number of label columns; 0: the input has none */
     /* About the whole input: */
     input_t in;
     bool table;        /* the input is a CSV or TSV */
     bool named;        /* rows have names */
     int ncol;          /* BED: number of columns of the first row */
-    kstring_t leading; /* BED: the lines before the first row, each with its \n */
+    kstring_t leading; /* BED: all lines before the first row, each with its \n */
     char **label_name; // (nlabel) names of the label columns
     /* Private: */
     kstring_t raw, cell;
     size_t *at; // (ncell) start of each column in cell
     int ncell, room, sequence_column, name_column, *label_column;
     char separator;
-    bool held; /* raw holds a line that the next call returns */
+    bool held; /* true if the next call returns the line in raw */
     seq_t seq;
 } labelled_t;
 /* Opens the input at path. */
 int labelled_open(labelled_t *l, cad_error_t *err);
 /* Reads the next row. Returns 1, 0 at the end, or a negative CAD_E*. */
 int labelled_next(labelled_t *l, cad_error_t *err);
-/* Returns the line before the first row of a BED that names its columns, and sets *n to its length; "" if there is
- * none. */
+/* Returns the line before the first row of a BED that names the columns, and sets *n to the length of the line. Returns
+ * "" if there is no such line. */
 const char *labelled_header(const labelled_t *l, size_t *n);
 void labelled_close(labelled_t *l);
 

@@ -7,7 +7,7 @@
 
 const char *const METRIC_NAME[METRICS] = { "loss", "accuracy", "mcc", "f1", "auroc", "pearson", "spearman" };
 
-/* ---- from a confusion matrix (K,K), whose rows are true classes and whose columns are predicted classes ---- */
+/* ---- metrics from a confusion matrix (K,K): a row for each true class, a column for each predicted class ---- */
 
 typedef struct {
     double all;   /* number of data rows: sum of the matrix */
@@ -42,11 +42,11 @@ double metric_accuracy(const int64_t *m, int64_t K)
     return t.all > 0 ? t.right / t.all : NAN;
 }
 
-/* Returns Matthews' correlation for K classes (R_K, Gorodkin 2004, Comput. Biol. Chem. 28:367; for two classes Matthews
- * 1975, Biochim. Biophys. Acta 405:442). With n rows, of which c are predicted correctly, t_k belong to class k and p_k
- * are predicted as class k, it is (c n - sum t_k p_k) / sqrt((n^2 - sum p_k^2) (n^2 - sum t_k^2)). It is 0 if all rows
- * are predicted as one class (Chicco and Jurman 2020, BMC Genomics 21:6), and undefined if all rows belong to one
- * class. */
+/* Returns Matthews' correlation for K classes (R_K, Gorodkin 2004, Comput. Biol. Chem. 28:367; for two classes
+ * Matthews 1975, Biochim. Biophys. Acta 405:442). With n rows, of which c are predicted correctly, t_k belong to
+ * class k and p_k are predicted as class k, the value is (c n - sum t_k p_k) / sqrt((n^2 - sum p_k^2) (n^2 - sum
+ * t_k^2)). The value is 0 if all rows are predicted as one class (Chicco and Jurman 2020, BMC Genomics 21:6), and
+ * undefined if all rows belong to one class. */
 double metric_mcc(const int64_t *m, int64_t K)
 {
     totals_t t = totals(m, K);
@@ -62,15 +62,15 @@ double metric_mcc(const int64_t *m, int64_t K)
     return (t.right * t.all - both) / sqrt((t.all * t.all - called) * (t.all * t.all - truth));
 }
 
-/* Returns F1 of class k (van Rijsbergen 1979): 2 TP / (2 TP + FP + FN). It is undefined if no row belongs to the class
- * and no row is predicted as it. */
+/* Returns F1 of class k (van Rijsbergen 1979): 2 TP / (2 TP + FP + FN). Undefined if no row belongs to class k and no
+ * row is predicted as class k. */
 static double f1_of(const int64_t *m, int64_t K, int64_t k)
 {
     double all = row_sum(m, K, k) + column_sum(m, K, k);
     return all > 0 ? 2 * (double)m[k * K + k] / all : NAN;
 }
 
-/* Adds v to a mean, unless v is undefined (NaN). */
+/* Adds v to *sum and 1 to *n if v is defined (not NaN). */
 static void add_defined(double v, double *sum, int64_t *n)
 {
     if (isnan(v)) return;
@@ -78,8 +78,8 @@ static void add_defined(double v, double *sum, int64_t *n)
     ++*n;
 }
 
-/* Returns F1 of class 1 if there are two classes; for more, the unweighted mean of the F1 of all classes where it is
- * defined ("macro": Sokolova and Lapalme 2009, Inf. Process. Manag. 45:427). */
+/* Returns F1 of class 1 if there are two classes. For more classes, returns the unweighted mean of F1 over the classes
+ * for which F1 is defined ("macro": Sokolova and Lapalme 2009, Inf. Process. Manag. 45:427). */
 double metric_f1(const int64_t *m, int64_t K)
 {
     double sum = 0;
@@ -89,7 +89,7 @@ double metric_f1(const int64_t *m, int64_t K)
     return n ? sum / (double)n : NAN;
 }
 
-/* ---- from the ranks of values ---- */
+/* ---- metrics from n values ---- */
 
 typedef struct {
     double value;
@@ -109,7 +109,7 @@ static bool any_nan(const double *v, int64_t n)
     return false;
 }
 
-/* Computes the ranks (n) of n values, from 1; equal values share their mean rank (midranks). If a value is NaN,
+/* Computes the ranks of n values, from 1, to rank (n). Equal values get their mean rank (midranks). If a value is NaN,
  * all ranks are NaN. */
 static int rank_all(const double *v, int64_t n, double *rank)
 {
@@ -128,9 +128,9 @@ static int rank_all(const double *v, int64_t n, double *rank)
     return 0;
 }
 
-/* Computes the area under the ROC curve (Hanley and McNeil 1982, Radiology 143:29): the Wilcoxon statistic of the
- * positives' ranks, divided by the number of pairs of a positive and a negative row. A pair of equal scores counts
- * half. */
+/* Computes the area under the ROC curve (Hanley and McNeil 1982, Radiology 143:29): the Wilcoxon statistic of
+ * the ranks of the positive rows, divided by the number of pairs of a positive and a negative row. A pair of equal
+ * scores counts half. */
 int metric_auroc(const double *score, const uint8_t *positive, int64_t n, double *out)
 {
     double *rank = malloc((size_t)cad_max(n, 1) * sizeof *rank), sum = 0, yes = 0;
@@ -159,8 +159,8 @@ static double mean_of(const double *x, int64_t n)
     return sum / (double)n;
 }
 
-/* Returns Pearson's correlation (1895, Proc. R. Soc. 58:240). It is undefined if all values of x, or of y, are
- * equal. */
+/* Returns Pearson's correlation (1895, Proc. R. Soc. 58:240). Undefined if all values of x are equal, or all values of
+ * y. */
 double metric_pearson(const double *x, const double *y, int64_t n)
 {
     double xy = 0, xx = 0, yy = 0, mx, my;
@@ -198,7 +198,7 @@ typedef struct {
     const float *target; // (n,K)
     double *p;           // (n,K) predictions
     double *x, *y;       // (n) predicted and true values of one output
-    uint8_t *yes;        // (n) for one label at a time: whether the label is among each row's true labels
+    uint8_t *yes;        // (n) 1 if the label that is being measured is a true label of the row, else 0
     int64_t n, K;
 } tally_t;
 
@@ -209,7 +209,7 @@ static int64_t true_class(const tally_t *t, int64_t i)
     return k;
 }
 
-/* Fills the confusion matrices: one (K,K) for classes; for labels K matrices (2,2). */
+/* Fills m->confusion: one matrix (K,K) for classes, or K matrices (2,2) for labels. */
 static void count_calls(const tally_t *t, metrics_t *m)
 {
     for (int64_t i = 0; i < t->n; i++) {
@@ -233,7 +233,7 @@ static double exact(const tally_t *t)
     return t->n ? (double)right / (double)t->n : NAN;
 }
 
-/* Computes a metric of output k alone. */
+/* Computes a metric for output k, without the other outputs. */
 static int one_of(const tally_t *t, metric_t what, int64_t k, double *v)
 {
     for (int64_t i = 0; i < t->n; i++) {
@@ -248,8 +248,8 @@ static int one_of(const tally_t *t, metric_t what, int64_t k, double *v)
     return 0;
 }
 
-/* Computes the mean over outputs `first` to K-1 of a metric, where it is defined. Of several classes, each is
- * compared with all others (Hand and Till 2001, Mach. Learn. 45:171, who also discuss another way). */
+/* Computes the mean of a metric over those outputs from `first` to K-1 for which it is defined. With classes, each
+ * class is compared with all other classes (Hand and Till 2001, Mach. Learn. 45:171, discuss this and another way). */
 static int mean_over(const tally_t *t, metric_t what, int64_t first, double *out)
 {
     double sum = 0, v;

@@ -7,9 +7,9 @@
 /* Metrics from a confusion matrix (K,K), whose rows are true classes; NaN where undefined. */
 double metric_accuracy(const int64_t *m, int64_t K);
 double metric_mcc(const int64_t *m, int64_t K);
-double metric_f1(const int64_t *m, int64_t K); /* K = 2: F1 of class 1; otherwise the mean over the classes */
-/* Metrics from n values; NaN where undefined, also if a value is NaN. Functions that return int return 0 or
- * CAD_ENOMEM. */
+double metric_f1(const int64_t *m, int64_t K); /* F1 of class 1 if K = 2, otherwise the mean over the classes */
+/* Metrics from n values. The metric is NaN if it is undefined or if a value is NaN. The functions that return int
+ * return 0 or CAD_ENOMEM. */
 int metric_auroc(const double *score, const uint8_t *positive, int64_t n, double *out);
 double metric_pearson(const double *x, const double *y, int64_t n);
 int metric_spearman(const double *x, const double *y, int64_t n, double *out);
@@ -25,17 +25,17 @@ typedef enum {
     METRICS
 } metric_t;
 extern const char *const METRIC_NAME[METRICS];
-/* Returns whether the metric is defined for a head of this kind. */
+/* Returns true if the metric is defined for the kind of this head. */
 bool metric_fits(const cad_head_t *head, metric_t m);
 typedef struct metrics_t {
     int64_t n, K;
     double value[METRICS];
     int64_t *confusion; // classes: (K,K), rows are true classes; labels: (K,2,2)
 } metrics_t;
-/* Computes all metrics of n rows: logits (n,K), targets (n,K). */
+/* Computes all metrics of n rows from logits (n,K) and target (n,K). Free m with metrics_free. */
 int metrics_of(metrics_t *m, const cad_head_t *head, const float *logits, const float *target, int64_t n,
                cad_error_t *err);
-/* Appends "metric value" lines and the confusion matrix. */
+/* Appends a line "metric<TAB>value" for each metric, and the confusion matrix. */
 void metrics_put(const metrics_t *m, const cad_head_t *head, text_t *t);
 void metrics_free(metrics_t *m);
 

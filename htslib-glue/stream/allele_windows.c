@@ -6,7 +6,7 @@
 
 #include "stream/variants.h"
 
-/* Writes "file:line" to buf, or the file alone if its records are read through an index; returns buf. */
+/* Writes "file:line" to buf, or only the file if records are read through an index. Returns buf. */
 const char *variant_place(const variants_t *v, char buf[4200])
 {
     if (v->line) snprintf(buf, 4200, "%s:%lld", v->s->in->path, (long long)v->line);
@@ -14,7 +14,7 @@ const char *variant_place(const variants_t *v, char buf[4200])
     return buf;
 }
 
-/* ---- records are reused: they come from a list of spare ones and return to it ---- */
+/* ---- records are reused: a list keeps those that are not in use ---- */
 
 variant_t *variant_new(variants_t *v)
 {
@@ -64,15 +64,15 @@ static int keep_embedding(const variants_t *v, const job_t *j, float **out, cad_
     return 0;
 }
 
-/* Returns the sum of log p of the compared bases of haplotype h. If the two haplotypes' lengths differ by an odd
- * number, the first and last compared base of the shorter one count half. */
+/* Returns the sum of log p over the compared bases of haplotype h. If the lengths of the two haplotypes differ by an
+ * odd number, the first and the last compared base of the shorter haplotype count half. */
 static double compared_sum(const variants_t *v, const allele_t *a, int h, const job_t *j)
 {
     double sum = 0;
     for (int64_t t = j->scored.beg; t < j->scored.end; t++) {
         bool halved = a->ends_halved && h == a->shorter && (t == j->scored.beg || t == j->scored.end - 1);
         int b = v->s->cutter.bases.of[j->tokens[t]];
-        if (b == NO_BASE) continue; /* does not happen, since allele_set has checked these bases */
+        if (b == NO_BASE) continue; /* cannot happen, since allele_set has checked these bases */
         sum += (halved ? 0.5 : 1) * (double)j->logp[4 * (t - j->scored.beg) + b];
     }
     return sum;
@@ -98,7 +98,8 @@ static bool needs(const variants_t *v, unsigned what) { return scores_need(&v->s
 
 static bool pools(const variants_t *v) { return v->s->set->matrix || needs(v, NEEDS_POOLED); }
 
-/* Puts one haplotype into the pipeline as a window. scored: the bases whose log p is needed; may be empty. */
+/* Puts one haplotype into the pipeline as a window. scored: interval of the bases whose log p is needed; may be
+ * empty. */
 static int put_window(variants_t *v, result_t *r, int64_t id, const contig_t *c, int64_t mask, interval_t scored,
                       cad_error_t *err)
 {
@@ -122,7 +123,7 @@ static void leave_site(variants_t *v)
     v->site = NULL;
 }
 
-/* Gives result r a site: that of the last SNV if it is at the same place, or else a new one. */
+/* Sets r->site to the site of the last SNV if that has the same position, else to a new site. */
 static int join_site(variants_t *v, result_t *r, const contig_t *c, bool *is_new, cad_error_t *err)
 {
     site_t *s = v->site;
@@ -180,7 +181,7 @@ static int put_allele(variants_t *v, variant_t *d, int alt, const contig_t *c, c
 
 /* ---- records ---- */
 
-/* True for an ALT that does not stand for an allele, and so gets no note; a record with only such ALTs is written
+/* True for an ALT that does not stand for an allele. It gets no note. A record with only such ALTs is written
  * unchanged. */
 static bool is_placeholder(const char *alt)
 {
@@ -228,7 +229,7 @@ static int check_place(const variants_t *v, const bcf1_t *rec, const contig_t *c
     return 0;
 }
 
-/* Returns 1 if REF differs from the FASTA at a base where both have A, C, G or T; otherwise 0; or CAD_E*. */
+/* Returns 1 if REF differs from the FASTA at a base where both have A, C, G or T, 0 if not, or CAD_E*. */
 static int check_ref(variants_t *v, const bcf1_t *rec, const contig_t *c, cad_error_t *err)
 {
     const char *ref = rec->d.allele[0], *seq;
@@ -250,7 +251,7 @@ static int check_ref(variants_t *v, const bcf1_t *rec, const contig_t *c, cad_er
     return 0;
 }
 
-/* Sets this note for all alleles that have none. */
+/* Sets the note of all alleles that have no note yet. */
 static void note_all(variant_t *d, const char *note)
 {
     for (int i = 0; i < d->nalt; i++)
@@ -268,16 +269,18 @@ static int put_alleles(variants_t *v, variant_t *d, int sequences, cad_error_t *
         if (!v->missing[0])
             snprintf(v->missing, sizeof v->missing, "contig \"%.100s\" is not in %.200s%.300s", name, v->s->ref->path,
                      fasta_hint(v->s->ref, name, hint, sizeof hint));
-        note(v->s->notes, NOTE_NO_CONTIG, sequences, "%s: contig \"%.100s\" is not in %s%s; its records pass unscored",
-             variant_place(v, buf), name, v->s->ref->path, fasta_hint(v->s->ref, name, hint, sizeof hint));
+        note(v->s->notes, NOTE_NO_CONTIG, sequences,
+             "%s: contig \"%.100s\" is not in %s%s; its records are written without scores", variant_place(v, buf),
+             name, v->s->ref->path, fasta_hint(v->s->ref, name, hint, sizeof hint));
         note_all(d, "NO_CONTIG");
         return 0;
     }
     differs = check_ref(v, d->rec, c, err);
     if (differs < 0) return differs;
     if (differs) {
-        note(v->s->notes, NOTE_REF_MISMATCH, sequences, "%s: REF %.60s differs from %s at %s:%lld; kept unscored",
-             variant_place(v, buf), d->rec->d.allele[0], v->s->ref->path, name, (long long)d->rec->pos + 1);
+        note(v->s->notes, NOTE_REF_MISMATCH, sequences,
+             "%s: REF %.60s differs from %s at %s:%lld; written without scores", variant_place(v, buf),
+             d->rec->d.allele[0], v->s->ref->path, name, (long long)d->rec->pos + 1);
         note_all(d, "REF_MISMATCH");
         return 0;
     }
@@ -286,8 +289,8 @@ static int put_alleles(variants_t *v, variant_t *d, int sequences, cad_error_t *
     return rc;
 }
 
-/* Puts the record and its alleles' windows into the pipeline. Records at one place share sites, so they are kept
- * in one shard. */
+/* Puts the record and its alleles' windows into the pipeline. Records at the same position share sites, so they are
+ * kept in the same shard. */
 int variant_put(variants_t *v, variant_t *d, cad_error_t *err)
 {
     bool together;

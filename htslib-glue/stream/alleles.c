@@ -1,10 +1,11 @@
-/* alleles.c - finds the kind of an ALT allele, where its haplotypes lie, and which bases are compared.
+/* alleles.c - finds the kind of an ALT allele, its two haplotypes, and the bases of them that are compared.
  *
- * REF and ALT are trimmed: first a common suffix, then a common prefix. What is left on each side is a segment. If
+ * REF and ALT are trimmed: first a common suffix, then a common prefix is removed. The rest of each is its segment. If
  * both segments are one base, the allele is an SNV and is compared at its site. A pure insertion or deletion is
- * extended over the range in which it can slide without changing the sequence, as in SPDI, so that every spelling of
- * it gives the same segments. The REF and ALT haplotypes have the same flanks. The segment and s bases on each side
- * of it are compared; in the shorter haplotype half of the difference in length is added on each side.
+ * extended over the range in which it can be moved without changing the resulting sequence, as in SPDI. So all ways to
+ * write the same insertion or deletion give the same segments. The REF and ALT haplotypes have the same flanks. In each
+ * haplotype, the segment and s bases on each side of it are compared; in the shorter haplotype, half of the difference
+ * in length is added to s.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -12,7 +13,7 @@
 
 #include "stream/alleles.h"
 
-#define SIDE 128    /* s: compared bases on each side of a segment */
+#define SIDE 128    /* the s above: number of compared bases on each side of a segment */
 #define AHEAD 65536 /* bases that a view reads at a time */
 
 /* ---- a view of the reference ---- */
@@ -79,9 +80,9 @@ static int trim(allele_t *a, const char *ref, const char *alt, int64_t pos, cad_
     return 0;
 }
 
-/* Counts by how many bases `unit` (n bases that are deleted or inserted) can be moved without changing the
- * resulting sequence: to the left from base `at`, where it starts (dir -1), or to the right from base `at`, where
- * it ends (dir 1). Stops at `most`. */
+/* Sets *steps to the number of bases, at most `most`, by which `unit` (n inserted or deleted bases) can be moved
+ * without changing the resulting sequence. dir -1: to the left, with `at` the first base of the unit; dir 1: to the
+ * right, with `at` the base after it. */
 static int slide(view_t *v, const contig_t *c, int64_t at, const char *unit, int64_t n, int dir, int64_t most,
                  int64_t *steps, cad_error_t *err)
 {
@@ -96,7 +97,7 @@ static int slide(view_t *v, const contig_t *c, int64_t at, const char *unit, int
     return 0;
 }
 
-/* Adds the n reference bases that begin at p before or after the ALT segment. */
+/* Adds the n reference bases from p on to the ALT segment: in front of it if `before` is true, else at its end. */
 static int widen_alt(allele_t *a, view_t *v, const contig_t *c, int64_t p, int64_t n, bool before, cad_error_t *err)
 {
     const char *seq;
@@ -110,7 +111,8 @@ static int widen_alt(allele_t *a, view_t *v, const contig_t *c, int64_t p, int64
     return 0;
 }
 
-/* Extends a pure insertion or deletion over all positions where it gives the same sequence. */
+/* Extends the segments of a pure insertion or deletion over all positions where the insertion or deletion gives the
+ * same sequence. */
 static int extend(allele_t *a, view_t *v, const contig_t *c, int64_t most, cad_error_t *err)
 {
     int64_t n = a->alt.l ? (int64_t)a->alt.l : a->ref.end - a->ref.beg, left = 0, right = 0;
@@ -118,7 +120,7 @@ static int extend(allele_t *a, view_t *v, const contig_t *c, int64_t most, cad_e
     char *unit;
     int rc = a->alt.l ? 0 : view_get(v, c, a->ref.beg, a->ref.end, &seq, err);
     if (rc || n > most) return rc;
-    unit = strndup(a->alt.l ? a->alt.s : seq, (size_t)n); /* a copy, since slide() changes what the view holds */
+    unit = strndup(a->alt.l ? a->alt.s : seq, (size_t)n); /* a copy, since slide() changes the buffer of the view */
     if (!unit) return cad_out_of_memory(err);
     rc = slide(v, c, a->ref.beg, unit, n, -1, most, &left, err);
     if (rc == 0) rc = slide(v, c, a->ref.end, unit, n, 1, most, &right, err);
@@ -132,7 +134,7 @@ static int extend(allele_t *a, view_t *v, const contig_t *c, int64_t most, cad_e
 
 /* ---- flanks, and the bases compared ---- */
 
-/* Sets the flanks. If a contig's end shortens one flank, the other is longer by as many bases. */
+/* Sets the lengths of the flanks. If the end of the contig shortens one flank, lengthens the other by as many bases. */
 static void place_flanks(allele_t *a, int64_t left, int64_t right, int64_t length)
 {
     int64_t before = a->ref.beg, after = length - a->ref.end, l = cad_min(left, before), r = cad_min(right, after);
@@ -165,12 +167,12 @@ static bool set_compared(allele_t *a, int64_t side)
     return more_l <= a->left - l && more_r <= a->right - r;
 }
 
-/* Sets the note N_REF unless all compared reference bases are A, C, G or T. */
+/* Sets the note N_REF if a compared reference base is not A, C, G or T. */
 static int check_bases(allele_t *a, view_t *v, const contig_t *c, cad_error_t *err)
 {
     int64_t beg = a->ref.beg - a->left + cad_min(a->compared[0].beg, a->compared[1].beg);
     int64_t after = cad_max(a->compared[0].end - (a->ref.end - a->ref.beg), a->compared[1].end - (int64_t)a->alt.l) -
-                    a->left; /* compared bases after the segment */
+                    a->left; /* number of compared bases after the segment */
     const char *seq;
     int rc = view_get(v, c, beg, a->ref.end + after, &seq, err);
     if (rc == 0 && !all_bases(seq, a->ref.end + after - beg)) a->note = "N_REF";

@@ -1,4 +1,4 @@
-/* alleles.h - ALT alleles, their haplotypes, and the bases that are compared.
+/* alleles.h - finds the haplotypes of an ALT allele, and the bases of them that are compared.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -8,7 +8,7 @@
 #include "io/bed.h"
 #include "io/fasta.h"
 
-typedef struct view_t { /* a buffer of upper-case reference bases around the place that was read last */
+typedef struct view_t { /* a buffer of upper-case reference bases around the interval that was read last */
     const fasta_t *ref;
     const contig_t *contig;
     interval_t at;
@@ -17,9 +17,9 @@ typedef struct view_t { /* a buffer of upper-case reference bases around the pla
 /* Sets *seq to bases [beg, end), which stay valid until the next call. */
 int view_get(view_t *v, const contig_t *c, int64_t beg, int64_t end, const char **seq, cad_error_t *err);
 void view_free(view_t *v);
-bool is_base(char b);     /* A, C, G or T */
-typedef struct flanks_t { /* how much of the reference surrounds a variant */
-    int64_t window;       /* bases of a whole window */
+bool is_base(char b);     /* true for A, C, G and T */
+typedef struct flanks_t { /* lengths of the reference sequence around a variant */
+    int64_t window;       /* bases in a window, flanks included */
     int64_t left, right;  /* bases on each side of an SNV */
     int64_t longest;      /* longest segment that is scored, in bases */
 } flanks_t;
@@ -28,17 +28,17 @@ typedef struct flanks_t { /* how much of the reference surrounds a variant */
 int flanks_set(flanks_t *f, int64_t window, int64_t flank, int64_t anchor, int64_t *max_len, cad_error_t *err);
 typedef enum { ALLELE_NONE, ALLELE_SNV, ALLELE_OTHER } allele_kind_t;
 typedef struct allele_t {
-    const char *note; /* a static text: why the allele is not scored, or EDGE; else NULL */
+    const char *note; /* static text: the reason why the allele is not scored, or "EDGE"; NULL: no note */
     allele_kind_t kind;
     interval_t ref;         /* REF segment, as an interval of the contig */
     kstring_t alt;          /* bases of the ALT segment */
     int64_t left, right;    /* bases of the flanks, which are the same for both haplotypes */
     interval_t compared[2]; /* compared interval of the REF (0) and the ALT (1) haplotype */
     int shorter;            /* 0 or 1: the haplotype with the shorter segment */
-    bool ends_halved;       /* the first and last compared base of the shorter haplotype count half */
+    bool ends_halved;       /* true if the first and last compared base of the shorter haplotype count half */
     int64_t n;              /* number of compared bases */
 } allele_t;
-/* Returns the note of an ALT: STAR, SYMBOLIC, or NULL if it is a sequence. */
+/* Returns the note of an ALT: "STAR", "SYMBOLIC", or NULL if the ALT is a sequence. */
 const char *allele_note(const char *alt);
 /* Fills *a from ref (a record's REF, already compared with the reference), its position pos (0-based) and alt, an ALT
  * that is a sequence. Reuses the memory of a->alt. */

@@ -1,4 +1,4 @@
-/* columns.c - text output: input lines with columns of scores added, and a matrix of embeddings
+/* columns.c - writes text output: input lines with columns of scores added, and a matrix of embeddings
  * beside them. SPDX-License-Identifier: MIT */
 #include "io/shard.h"
 #include "stream/columns.h"
@@ -28,7 +28,7 @@ bool table_extends(int ncol, const char *given, size_t n)
     return n && (!ncol || bed_columns(given, n - (given[n - 1] == '\r')) == ncol);
 }
 
-/* Writes a header line, with tabs in place of the blanks that separate its columns. */
+/* Writes a header line; replaces spaces between columns by tabs. */
 static void put_columns(const char *given, size_t n, text_t *s)
 {
     bool tabs = memchr(given, '\t', n) != NULL;
@@ -72,7 +72,7 @@ int table_header(table_t *t, int ncol, const char *given, size_t n, cad_error_t 
 
 static void put_embedding(table_t *t, const region_t *r)
 {
-    int64_t n = r->npooled ? t->npy.width : 1; /* if nothing was pooled, a single "." */
+    int64_t n = r->npooled ? t->npy.width : 1; /* nothing was pooled: writes a single "." */
     for (int64_t d = 0; d < n; d++) {
         text_put(&t->text, d ? "," : "\t", 1);
         text_number(&t->text, (double)t->row[d]);
@@ -116,7 +116,7 @@ int table_rows(void *arg, const region_t *r, const float *rows, int64_t n, cad_e
     table_t *t = arg;
     int rc;
     if (!t->npz.out) return npy_write(&t->npy, rows, n, err);
-    /* begins the array of a region with its first rows */
+    /* the first rows of a region begin its array */
     rc = t->npz.left ? 0 : npz_array(&t->npz, r->row, r->nbase, t->npy.width, err);
     return rc ? rc : npz_rows(&t->npz, rows, n * t->npy.width, err);
 }

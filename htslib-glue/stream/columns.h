@@ -1,4 +1,4 @@
-/* columns.h - text output: input lines with columns of scores added, and a matrix of embeddings beside them.
+/* columns.h - writes text output: input lines with columns of scores added, and a matrix of embeddings beside them.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -12,8 +12,8 @@
 typedef struct table_t {
     output_t *out;   /* NULL: a dry run, which only counts bytes */
     bool compressed; /* out is BGZF */
-    npy_t npy;       /* the matrix; npy.out NULL: no matrix */
-    /* used instead of the member npy if npz.out is not NULL: an array with a row for each base of each region */
+    npy_t npy;       /* the matrix of embeddings; npy.out NULL: no matrix */
+    /* replaces the matrix if npz.out is not NULL: one array for each region, with a row for each base */
     npz_t npz;
     output_t *json; /* the .json beside the matrix, or NULL */
     output_t *part; /* the .json beside a shard's rows, or NULL */
@@ -21,31 +21,30 @@ typedef struct table_t {
     const cutter_t *cutter;
     bool column; /* write embeddings as a column */
     const provenance_t *provenance;
-    const char *rows_are; /* what a row of the matrix is, for the .json */
+    const char *rows_are; /* description of the rows of the matrix, for the .json */
     int64_t bytes;        /* bytes written, or counted in a dry run */
-    int64_t rows, bases;  /* how many regions were written, and their bases */
+    int64_t rows, bases;  /* number of regions written, and number of their bases */
     /* Private: */
     text_t text;
     float *row; // (D)
 } table_t;
-/* Call it after the outputs are opened and before the first row. width: columns of the matrix. */
+/* Begins the matrix. Call this after the outputs are opened and before the first row. width: columns of the matrix. */
 int table_begin(table_t *t, int64_t width, cad_error_t *err);
-/* Writes the provenance and one #chrom line for rows of ncol columns (0: there are no rows). The #chrom line is
- * the given line (n bytes) with columns added, if table_extends(), or else a standard one. */
+/* Writes the provenance and one #chrom line for rows of ncol columns (0: there are no rows). If table_extends() is
+ * true, the #chrom line is the given line (n bytes) with columns added; otherwise it is a standard line. */
 int table_header(table_t *t, int ncol, const char *given, size_t n, cad_error_t *err);
-/* Appends to s the header that table_header writes, without the last \n. names: names of the added columns, each
- * after a tab; added: their number. */
+/* Appends to s the header that table_header writes, without the last \n. names: the names of the added columns, each
+ * preceded by a tab; added: number of added columns. */
 void table_columns(const provenance_t *p, int ncol, const char *given, size_t n, const text_t *names, int64_t added,
                    text_t *s);
-/* True if the given line has as many columns as the rows (ncol; 0: there are no rows), so that it becomes their
- * header. */
+/* True if the given line has ncol columns, as the rows have, and so becomes the header. ncol 0: there are no rows. */
 bool table_extends(int ncol, const char *given, size_t n);
-/* True if the added columns would give twelve columns in all. A filler column is then added, so that rows are not
- * taken for BED12. */
+/* True if rows would have twelve columns with the added columns. Then a filler column is added too, since other tools
+ * would read such rows as BED12. */
 bool table_filler(int ncol, int64_t added);
 /* Writes a line unchanged. */
 int table_pass(table_t *t, const char *line, size_t n, cad_error_t *err);
-/* Writes a complete region: its line with columns added, and its row of the matrix. */
+/* Writes the results of a region: its line with columns added, and its row of the matrix. */
 int table_region(table_t *t, const region_t *r, cad_error_t *err);
 /* Writes n rows of the matrix, for bases of a region. Used as cutter_t.rows, with the table as arg. */
 int table_rows(void *table, const region_t *r, const float *rows, int64_t n, cad_error_t *err);

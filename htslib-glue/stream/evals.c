@@ -5,7 +5,7 @@
 
 #include "stream/evals.h"
 
-#define PIECE ((int64_t)1 << 22) /* bases that are counted at a time */
+#define PIECE ((int64_t)1 << 22) /* number of bases that are counted at a time */
 
 /* ---- the baseline: Markov models ---- */
 
@@ -16,7 +16,7 @@ static int fit_span(cad_markov_t *m, cad_team_t *team, const fasta_t *ref, const
     int rc = seq ? 0 : cad_out_of_memory(err);
     for (int64_t at = span.beg; at < span.end && rc == 0; at += PIECE) {
         int64_t beg = cad_max(at - m->order, span.beg), n = cad_min(at + PIECE, span.end) - beg;
-        uint8_t *base = (uint8_t *)seq; /* overwrites the letters */
+        uint8_t *base = (uint8_t *)seq; /* the bases overwrite the letters in memory */
         rc = fasta_fetch(ref, contig, beg, beg + n, seq, err);
         if (rc) break;
         bases_of_letters(seq, n, base);
@@ -42,8 +42,8 @@ int eval_fit(cad_markov_t *m, int order, const fasta_t *ref, const regions_t *on
 
 /* ---- results ---- */
 
-/* Returns 1 if base x is the most probable, 1/n if n bases are equally probable, else 0. p: the probabilities of
- * A, C, G, T, or their logarithms. */
+/* Returns 1 if base x has the highest p, 1/n if n bases including x share the highest p, else 0. p: the probabilities
+ * of A, C, G, T, or their logarithms. */
 static double guessed(const double p[4], int x)
 {
     int equal = 0;
@@ -68,8 +68,8 @@ static void add_model(eval_sums_t *s, const float logp[4], int x)
     s->right += guessed(v, x);
 }
 
-/* Adds the predictions of the Markov models for base t. They use all bases of the window, none of which is masked
- * for them. */
+/* Adds the predictions of the Markov models for base t. Markov models see all bases of the window; none is masked for
+ * them. */
 static void add_markov(const cad_markov_t *m, eval_group_t *g, const uint8_t *base, int64_t n, int64_t t)
 {
     double before[CAD_MARKOV_ORDERS][4], after[CAD_MARKOV_ORDERS][4], both[4];

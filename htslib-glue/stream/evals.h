@@ -1,4 +1,4 @@
-/* evals.h - evaluation: how well a model predicts bases.
+/* evals.h - measures how well a model predicts bases.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -17,7 +17,7 @@ enum {
 };
 typedef struct eval_sums_t {
     double loss, right;
-} eval_sums_t; /* sums over bases: loss in nats, number of bases guessed right */
+} eval_sums_t; /* sums over bases: loss in nats, and number of bases predicted correctly */
 typedef struct eval_group_t {
     const char *name;
     int64_t bases;
@@ -30,32 +30,32 @@ typedef struct eval_stretch_t {
 } eval_stretch_t;
 typedef struct eval_t { /* the state of SOURCE_SPLITS */
     /* Set by the caller: */
-    const splits_t *splits;     /* the splits of -L; splits->path NULL: whole contigs */
+    const splits_t *splits;     /* the splits of -L; if splits->path is NULL, whole contigs are evaluated */
     const cad_markov_t *markov; /* Markov models, the baseline; NULL: none */
     int split;                  /* the only split to evaluate, or -1 */
     int fitted;                 /* index of the split that the Markov models are fitted to */
-    int64_t sample;             /* windows to draw; 0: all */
+    int64_t sample;             /* number of windows to draw; 0: all windows */
     uint64_t seed;
     /* Private: */
     eval_stretch_t *stretch; // (nstretch)
     int64_t nstretch, room;
-    int64_t windows;     /* number of windows in all stretches */
+    int64_t windows;     /* number of windows in all stretches (contiguous intervals to evaluate) */
     int64_t chosen;      /* number of windows to compute */
-    int64_t put;         /* number of them that are in the pipeline or computed */
+    int64_t put;         /* number of chosen windows that were put into the pipeline */
     int64_t bases;       /* bases of the cores that were put into the pipeline */
-    eval_group_t *group; /* one for each split, or for each contig where splits have no names */
+    eval_group_t *group; /* (ngroup) one for each split, or for each contig if splits have no names */
     int ngroup;
 } eval_t;
 
 /* ---- source_splits.c ---- */
-/* Finds the stretches to evaluate; it is an error if there are none. Call it after source_t.plan. */
+/* Finds the stretches to evaluate; returns an error if there are none. Call this after source_t.plan. */
 int eval_plan(stream_t *s, cad_error_t *err);
 
 /* ---- evals.c ---- */
-/* Fits Markov models of orders 0 to `order` to the bases of regions. */
+/* Fits Markov models of orders 0 to `order` to the bases of the regions `on`. */
 int eval_fit(cad_markov_t *m, int order, const fasta_t *ref, const regions_t *on, int threads, cad_error_t *err);
 typedef struct eval_item_t {
-    region_t region; /* first member, as pipeline items require; its region is the core of one window */
+    region_t region; /* must be the first member, as in all pipeline items; the core of one window */
     int group;
 } eval_item_t;
 /* Used as source_t.take. */

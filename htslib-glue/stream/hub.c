@@ -5,8 +5,8 @@
 
 #include "stream/hub.h"
 
-/* Writes UCSC's name of a contig to buf: numbers, X and Y get the prefix chr, MT becomes chrM; other names are
- * unchanged. */
+/* Writes UCSC's name of a contig to buf: adds the prefix chr to numbers, X and Y, changes MT to chrM, and keeps other
+ * names. */
 static void ucsc_name(const char *name, char buf[300])
 {
     bool bare = (*name >= '1' && *name <= '9' && strspn(name, "0123456789") == strlen(name)) || !strcmp(name, "X") ||
@@ -82,8 +82,8 @@ static void put_trackdb(const hub_t *h, text_t *t)
     }
 }
 
-/* Writes the session for IGV. Its dynseq tracks draw letters as high as the value at their base; it cannot stack
- * the four tracks of the logo. */
+/* Writes the session for IGV. IGV's dynseq tracks draw each base as a letter, as high as the value there. IGV cannot
+ * stack the four tracks of the logo. */
 static void put_igv(const hub_t *h, text_t *t)
 {
     text_printf(t, "{\n  \"genome\": \"%s\",\n  \"tracks\": [\n", h->genome);
@@ -101,8 +101,8 @@ static void put_igv(const hub_t *h, text_t *t)
     text_puts(t, "\n  ]\n}\n");
 }
 
-/* Writes a track of the session for IGV desktop. IGV finds the track's file by the path of its resource, and
- * requires every attribute of the element DataRange. */
+/* Writes a track of the session for IGV desktop. The track's id must be the path of a Resource element. IGV requires
+ * every attribute of the element DataRange. */
 static void put_desktop_track(const track_t *x, text_t *t)
 {
     const char *colour = x->score->colour[0];

@@ -12,21 +12,21 @@ typedef struct hub_t {
     /* Set by the caller: */
     const char *dir, *genome, *email;
     const fasta_t *ref;
-    /* (n) tracks, whose files are dir/genome/NAME.bw, or A.bw to T.bw for the bases of the logo */
+    /* (n) tracks. Their files are dir/genome/NAME.bw, or A.bw, C.bw, G.bw and T.bw for the bases of the logo */
     const track_t *track;
     int n;
     /* Private: */
     output_t *out[HUB_FILES];
-    bool made[2]; /* whether this process made the folders dir and dir/genome */
+    bool made[2]; /* true if this process created the folder dir (0), dir/genome (1) */
 } hub_t;
 /* Returns dir/name or, if of_genome, dir/genome/name, malloc'd; NULL when out of memory. */
 char *hub_path(const hub_t *h, bool of_genome, const char *name);
-/* Makes the folders, and opens the hub's files other than tracks. */
+/* Creates the folders, and opens all files of the hub except the tracks. */
 int hub_open(hub_t *h, cad_error_t *err);
-/* Writes, syncs and renames these files. */
+/* Writes, syncs and renames the files that hub_open opened. */
 int hub_close(hub_t *h, cad_error_t *err);
-/* Removes the files that are not closed, and the folders that were made here if they are empty. Call it after the
- * tracks are freed. */
+/* Removes the files that were not closed. Also removes the folders that hub_open created, unless they contain files.
+ * Call this after the tracks are freed. */
 void hub_free(hub_t *h);
 
 #endif

@@ -1,9 +1,10 @@
-/* markov.c - interpolated Markov models of DNA: a baseline to compare a language model with.
+/* markov.c - fits interpolated Markov models of DNA, with which a language model is compared.
  *
  * Order k predicts a base x from the k bases before it:
- *   P_k(x) = (n_kx + (k + 2) P_{k-1}(x)) / (n_k + k + 2),   P_{-1} = 1/4,
- * where n_kx is how often x follows those k bases on either strand, and n_k is the sum over x. So if the k bases were
- * seen k + 2 times, their counts weigh as much as the prediction of order k - 1. SPDX-License-Identifier: MIT
+ *   P_k(x) = (n_kx + (k + 2) P_{k-1}(x)) / (n_k + k + 2),   P_{-1} = 1/4.
+ * n_kx is the number of times that x follows those k bases on either strand, and n_k is the sum of n_kx over x. So if
+ * those k bases were seen k + 2 times, the counts have the same weight as the prediction of order k - 1.
+ * SPDX-License-Identifier: MIT
  */
 #include "stream/markov.h"
 
@@ -35,8 +36,8 @@ typedef struct {
     int64_t n, seen;
 } counting_t;
 
-/* Counts the words of order k. A word is k bases and the base that follows them, with 2 bits each; the last base
- * is in the lowest bits. */
+/* Counts the words of order k. A word is k bases and the base that follows them, 2 bits per base, with the last base
+ * in the lowest bits. */
 static void count_order(void *arg, int64_t k, int worker)
 {
     const counting_t *c = arg;
@@ -58,7 +59,7 @@ static void count_order(void *arg, int64_t k, int worker)
 int cad_markov_count(cad_markov_t *m, cad_team_t *team, const uint8_t *base, int64_t n, int64_t seen, cad_error_t *err)
 {
     counting_t c = { m, base, n, seen };
-    /* a word is not counted more often than its last base (order 0), so only the counts of order 0 are checked */
+    /* no word is counted more often than its last base alone (order 0), so only the counts of order 0 are checked */
     for (int b = 0; b < 4; b++)
         if (n > UINT32_MAX / 2 || m->count[0][b] > UINT32_MAX - 2 * (uint32_t)n)
             return cad_fail(err, CAD_EARG,
@@ -75,7 +76,7 @@ static void interpolate(const uint32_t count[4], int k, const double shorter[4],
     for (int x = 0; x < 4; x++) p[x] = (count[x] + weight * shorter[x]) / (all + weight);
 }
 
-/* Turns a prediction made on the other strand, where the bases after t come before it, into one for this strand. */
+/* Turns a prediction for the other strand into a prediction for this strand: exchanges A with T, and C with G. */
 static void complement(double p[4])
 {
     for (int x = 0; x < 2; x++) {

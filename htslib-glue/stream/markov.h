@@ -1,4 +1,4 @@
-/* markov.h - Markov models of DNA, which eval compares with a language model. SPDX-License-Identifier: MIT */
+/* markov.h - fits Markov models of DNA, with which eval compares a language model. SPDX-License-Identifier: MIT */
 #ifndef CAD_MARKOV_H
 #define CAD_MARKOV_H
 
@@ -8,18 +8,18 @@
 #define CAD_MARKOV_ORDERS 13
 typedef struct cad_markov_t { /* models of orders 0 to `order` */
     int order;
-    // [k] (4^k,4): how often each base follows each word of k bases, on both strands
+    // count[k] (4^k,4): number of times that each base follows each word of k bases, on both strands
     uint32_t *count[CAD_MARKOV_ORDERS];
 } cad_markov_t;
 int cad_markov_open(cad_markov_t *m, int order, cad_error_t *err);
 void cad_markov_close(cad_markov_t *m);
-/* Counts the words that end at bases [seen, n) of `base` (n). The words that end before were counted already. */
+/* Counts the words whose last base is in [seen, n) of `base` (n). Words that end before `seen` were counted already. */
 int cad_markov_count(cad_markov_t *m, cad_team_t *team, const uint8_t *base, int64_t n, int64_t seen, cad_error_t *err);
-/* Computes p (order+1,4): for each order k, the probabilities of A, C, G, T at t, from the k bases before t or
- * (after) the k bases after t. Uses fewer than k bases where one is not A, C, G or T, or the sequence ends. */
+/* Computes p (order+1,4): for each order k, the probabilities of A, C, G, T at t, given the k bases before t or, if
+ * `after` is true, the k bases after t. Uses fewer than k bases if the sequence ends or has another letter there. */
 void cad_markov_predict(const cad_markov_t *m, const uint8_t *base, int64_t n, int64_t t, bool after, double (*p)[4]);
-/* Computes p, the prediction from both sides, assuming that they are independent given the base. alone: the
- * prediction of order 0. */
+/* Computes p, the prediction from the bases on both sides, assuming that the two sides are independent given the base.
+ * alone: the prediction of order 0. */
 void cad_markov_join(const double before[4], const double after[4], const double alone[4], double p[4]);
 
 #endif

@@ -1,23 +1,23 @@
-/* pipeline.c - computes the windows of items in batches, and passes complete items to the sink in the order in which
- * they were put in.
+/* pipeline.c - computes the windows of items in batches, and passes complete items to the sink, in the order of their
+ * input.
  *
- * One thread (the worker) computes batches; everything else happens on the thread that calls the functions of
- * pipeline.h, inside them, so that sources and sinks need no locks. While the worker computes a batch, the calling
- * thread delivers the results of the previous batch, then reads and encodes the next one.
+ * One thread, the worker, computes batches. Everything else runs on the calling thread, within the functions of
+ * pipeline.h, so that sources and sinks need no locks. While the worker computes a batch, the calling thread delivers
+ * the results of the previous batch, then reads and encodes the next batch.
  *
- * Nothing depends on speed. A batch ends at a number of tokens, or at a number of bytes of items that wait for it.
- * Its results are delivered, in the order of the windows, when the next batch is full. So bytes, errors and the order
- * of all callbacks are the same in each run.
+ * No result depends on timing. A batch ends at a number of tokens, or at a number of bytes of items that wait for it.
+ * Its results are delivered, in the order of the windows, when the next batch is full. So the output, errors and
+ * the order of all callbacks are the same in each run.
  *
  * Memory is bounded by the batches and by HELD bytes of items for each of them.
  *
- * A shard consists of consecutive items: shard i of n has the items that begin between (i-1)/n and i/n of the whole
- * work. Items of other shards are also cut into windows, so that their work is counted, and then dropped.
+ * A shard consists of consecutive items: shard i of n has the items whose first token lies between (i-1)/n and i/n of
+ * the whole work. Items of other shards are also cut into windows, so that their work is counted, and then dropped.
  * SPDX-License-Identifier: MIT
  */
 #include "stream/pipeline.h"
 
-#define FLOATS (16 << 20) /* floats of embeddings that are not pooled, in a batch */
+#define FLOATS (16 << 20) /* maximum number of floats in a batch for embeddings that are not pooled */
 #define HELD (16 << 20)   /* maximum number of bytes of items that wait for one batch */
 
 static bool scored(const job_t *j) { return j->scored.end > j->scored.beg; }
@@ -111,7 +111,7 @@ static void clear_batch(jobs_t *b)
     b->tokens = b->floats = 0;
 }
 
-/* Waits for the oldest batch that was sent, and delivers its results and the items that they complete. */
+/* Waits for the oldest batch that was sent. Delivers its results, and the items that are then complete. */
 static int collect(pipeline_t *p, cad_error_t *err)
 {
     jobs_t *b = &p->batch[p->first];
@@ -132,7 +132,7 @@ static int collect_all(pipeline_t *p, cad_error_t *err)
     return rc;
 }
 
-/* Advances p->unsent past the items whose windows have all been sent; their bytes no longer count as held. */
+/* Advances p->unsent past the items whose windows have all been sent, and subtracts their bytes from p->held. */
 static void pass_sent(pipeline_t *p)
 {
     for (item_t *it = p->unsent; it && it->whole && it->unsent == 0; p->unsent = it = it->next) p->held -= it->bytes;
@@ -158,8 +158,8 @@ static int send_batch(pipeline_t *p, cad_error_t *err)
 
 /* ---- putting ---- */
 
-/* True if the work unit w (a number of tokens from the start of the whole work) is in this shard. Items after all
- * work belong to the last shard. */
+/* True if an item that begins after w tokens of the whole work belongs to this shard. Items after the last token belong
+ * to the last shard. */
 static bool in_shard(const shard_t *s, int64_t w)
 {
     int64_t k = s->total ? (int64_t)((unsigned __int128)w * (uint64_t)s->of / (uint64_t)s->total) : 0;
@@ -195,8 +195,8 @@ int pipeline_done(pipeline_t *p, cad_error_t *err)
     return rc;
 }
 
-/* Allocates n x width floats. Uses malloc and not cad_alloc: results of one batch are freed while those of the
- * next are allocated, and small aligned blocks would leave gaps that no other block fits. */
+/* Allocates n x width floats. Uses malloc and not cad_alloc: results of one batch are freed while those of the next
+ * batch are allocated, and small aligned blocks would leave unusable gaps in memory. */
 static float *results(int64_t n, int64_t width)
 {
     size_t bytes;
@@ -228,14 +228,14 @@ static int room_for_job(jobs_t *b, cad_error_t *err)
     return 0;
 }
 
-/* Adds data to the digest if the pipeline only counts the work (neither ctx nor compute is set). */
+/* Adds data to the digest, but only in a pipeline that counts the work (neither ctx nor compute is set). */
 void pipeline_digest(pipeline_t *p, const void *data, size_t n)
 {
     if (counts_only(p)) p->work.digest = cad_hash_word(cad_hash(p->work.digest, data, n), n);
 }
 
-/* Returns the number of forward passes for the window, and adds the window to the digest. A window without scored
- * positions needs no scores, so its scored interval becomes empty. */
+/* Returns the number of forward passes for the window, and adds the window to the digest. Sets job->scored to an empty
+ * interval if no position of it is to be scored. */
 static int64_t count_passes(pipeline_t *p, job_t *job)
 {
     int64_t passes = 0;

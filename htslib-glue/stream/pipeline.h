@@ -10,70 +10,71 @@
 #include "io/shard.h"
 #include "stream/worker.h"
 
-/* Number of batches in memory: while one is computed, the results of the previous one are delivered, and then the
- * next one is filled. */
+/* Number of batches in memory: while one batch is computed, the results of the previous batch are delivered, and then
+ * the next batch is filled. */
 #define PIPELINE_BATCHES 2
 
 typedef struct item_t { /* must be the first member of the struct that a source puts into the pipeline */
     struct item_t *next;
-    int64_t bytes;  /* about as much memory as the item uses while it waits */
-    int64_t unsent; /* windows that have been added but not sent to the worker */
-    int64_t open;   /* windows that have been added but whose results have not been delivered */
+    int64_t bytes;  /* approximate memory of the item while it waits */
+    int64_t unsent; /* number of windows that have been added but not sent to the worker */
+    int64_t open;   /* number of windows that have been added and whose results have not been delivered */
     bool whole;     /* all windows have been added */
     bool elsewhere; /* the item belongs to another shard */
 } item_t;
-typedef struct job_t { /* one window of an item; its intervals count from the window's first token */
+typedef struct job_t { /* one window of an item; positions in the intervals count from the window's first token */
     item_t *item;
-    int64_t id;             /* the source's number for the window */
+    int64_t id;             /* number of the window, chosen by the source */
     uint8_t *tokens, *skip; // (len) each, malloc'd; skip: as in cad_window_t, or NULL
     int64_t len;
     int64_t mask;      /* the pipeline's mask, or CAD_MASK_EACH */
-    interval_t scored; /* empty: no scores */
-    /* for regions: the part of the core that lies within the region; only its bases go into the region's results */
+    interval_t scored; /* interval to score; empty: no scores */
+    /* for regions: the part of the core that lies within the region; only these bases count in the region's results */
     interval_t kept;
-    interval_t pooled; /* empty: no embedding */
-    float *logp;       // (scored,4); scored: length of that interval
-    float *embedding;  // (D), or (pooled,D) for CAD_POOL_NONE; pooled: length of that interval
+    interval_t pooled; /* interval with an embedding; empty: none */
+    float *logp;       // (S,4), with S the length of the interval `scored`
+    float *embedding;  // (D), or for CAD_POOL_NONE (P,D), with P the length of the interval `pooled`
 } job_t;
 void job_free(job_t *j);
 typedef struct work_t {
     int64_t windows, passes, tokens;
     int64_t done;    /* tokens whose results have been delivered */
-    uint64_t digest; /* digest of all items and their windows' tokens, also of other shards */
+    uint64_t digest; /* digest of all items and their windows' tokens, items of other shards included */
 } work_t;
 typedef struct jobs_t { /* a batch: windows that are computed together */
     const struct pipeline_t *pipe;
     job_t *job;
     int n, room;
-    int64_t tokens; /* sum over windows of tokens x forward passes */
-    int64_t floats; /* floats that the embeddings which are not pooled take while the batch is computed */
+    int64_t tokens; /* sum over the windows of (tokens x forward passes) */
+    int64_t floats; /* number of floats in the embeddings that are not pooled */
     task_t task;
 } jobs_t;
 typedef struct pipeline_t { /* must not move in memory after the first item */
     /* Set by the caller: */
     shard_t shard;
     const cad_model_t *model;
-    cad_context_t *ctx; /* used only by the pipeline between the first window and pipeline_close; NULL: see compute */
+    cad_context_t *ctx; /* used only by the pipeline until pipeline_close; NULL: see compute */
     int64_t mask;
     enum cad_pool_t pool;
     int64_t batch_tokens;
-    /* Computes the results of n windows, on the worker's thread. If NULL, ctx computes them; if ctx is NULL too,
-     * work is only counted (--dry-run). */
+    /* Computes the results of n windows, on the worker's thread. NULL: ctx computes them; if ctx is NULL too, the
+     * pipeline only counts the work (--dry-run). */
     int (*compute)(void *arg, job_t *job, int n, cad_error_t *err);
     void *compute_arg;
-    /* 1 to PIPELINE_BATCHES; with 1, reading and computing do not overlap; 0 means PIPELINE_BATCHES */
+    /* number of batches, 1 to PIPELINE_BATCHES; 0 means PIPELINE_BATCHES. With 1, reading and computing do not
+     * overlap */
     int batches;
     void (*tick)(void *arg); /* called after each item and a few times a second while a batch is computed; or NULL */
     void *tick_arg;
     /* Called on the calling thread, inside the functions below: */
-    int (*take)(void *arg, item_t *it, const job_t *j, cad_error_t *err); /* the results of a window are ready */
-    /* all results of an item have been delivered */
+    int (*take)(void *arg, item_t *it, const job_t *j, cad_error_t *err); /* called with the results of each window */
+    /* called when all results of an item have been delivered */
     int (*sink)(void *arg, item_t *it, cad_error_t *err);
-    void (*drop)(void *arg, item_t *it); /* an item is no longer needed: free it */
+    void (*drop)(void *arg, item_t *it); /* frees an item that is no longer needed */
     void *arg;
     /* Private: */
     item_t *head, *tail;
-    item_t *unsent; /* first item that has windows in the batch being filled, or may still get some */
+    item_t *unsent; /* first item that has windows in the batch being filled, or may still get windows */
     /* a ring buffer: the batches that were sent and not yet collected, then the batch being filled */
     jobs_t batch[PIPELINE_BATCHES];
     int first;        /* index of the oldest batch that was sent */
@@ -85,23 +86,23 @@ typedef struct pipeline_t { /* must not move in memory after the first item */
     int64_t waiting;  /* bytes of all items in the pipeline */
     work_t work;
 } pipeline_t;
-/* Puts an item into the pipeline, which then owns it. The item reaches the sink after all items put in before. */
+/* Puts an item into the pipeline, which then owns it. Items reach the sink in the order of these calls. */
 void pipeline_put(pipeline_t *p, item_t *it);
-/* together: the item is in the same shard as the item before it. */
+/* Does the same as pipeline_put. together: puts the item into the same shard as the item before it. */
 void pipeline_put_with(pipeline_t *p, item_t *it, bool together);
-/* Adds a window to the item that was put in last; takes ownership of tokens and skip. pipeline_job, pipeline_done
- * and pipeline_end may deliver results of earlier windows, and return errors of these. */
+/* Adds a window to the item that was put in last; takes ownership of tokens and skip. pipeline_job, pipeline_done and
+ * pipeline_end may deliver the results of earlier windows, and return an error of an earlier window. */
 int pipeline_job(pipeline_t *p, job_t job, cad_error_t *err);
-/* Adds data to the digest that tells shards of different inputs apart: data of an item that its windows do not
- * contain. */
+/* Adds data of an item that its windows do not contain to the digest by which shards of different inputs are
+ * recognised. */
 void pipeline_digest(pipeline_t *p, const void *data, size_t n);
-/* Call it after all windows of the item that was put in last have been added. */
+/* Marks the item that was put in last as complete. Call this after all its windows have been added. */
 int pipeline_done(pipeline_t *p, cad_error_t *err);
 /* Computes and delivers everything that is left. */
 int pipeline_flush(pipeline_t *p, cad_error_t *err);
-/* Call it at the end of the input, with the result of reading it, rc and err. If rc is 0, does as pipeline_flush.
- * Otherwise delivers the batches that were sent; an error in them belongs to an earlier item, so it replaces rc
- * and err. Returns the error that remains. */
+/* Ends the input. rc and err: result of reading the input. If rc is 0, does the same as pipeline_flush. Otherwise
+ * delivers the batches that were sent. An error in them belongs to an earlier item, so it replaces rc and err. Returns
+ * the final error. */
 int pipeline_end(pipeline_t *p, int rc, cad_error_t *err);
 /* Stops the worker's thread, and frees the items and windows that are left after an error. */
 void pipeline_close(pipeline_t *p);

@@ -19,7 +19,7 @@ static bool type_fits(const score_t *score, const uint8_t *s)
     return s[0] == 'B' && s[1] == 'f';
 }
 
-/* Removes all tags of this name, which an earlier run may have left. */
+/* Removes all tags of the score's name from the record, since an earlier run may have left some. */
 static int clear_tag(const reads_t *r, bam1_t *b, const score_t *score, cad_error_t *err)
 {
     const char *tag = tag_of(r, score);
@@ -38,7 +38,7 @@ static int put_array(bam1_t *b, const char *tag, const float *v, int64_t n, cad_
     return bam_aux_update_array(b, tag, 'f', (uint32_t)n, (void *)(uintptr_t)v) ? cad_out_of_memory(err) : 0;
 }
 
-/* Sets out (length of SEQ) to log p of each base, or to 1, which log p never is, where a base has no score. */
+/* Sets out (length of SEQ) to log p of each base of SEQ, or to 1 for a base without a score, since log p is never 1. */
 static void spread_bases(const reads_t *r, const read_t *d, float *out)
 {
     const uint32_t *cigar = bam_get_cigar(d->bam);
@@ -74,7 +74,7 @@ static int put_embedding(reads_t *r, read_t *d, const char *tag, cad_error_t *er
     return put_array(d->bam, tag, r->row, r->s->cutter.width, err);
 }
 
-/* Adds the tag of a score to the record; no tag if there is no value. */
+/* Adds the tag of a score to the record. Adds none if the score has no value. */
 static int put_tag(reads_t *r, read_t *d, const score_t *score, cad_error_t *err)
 {
     const score_sums_t *sums = &d->region.sums;
@@ -123,8 +123,8 @@ static int contig_md5(const fasta_t *f, const contig_t *c, char hex[33], cad_err
     return rc;
 }
 
-/* Refuses a reference whose contig differs from the one the reads were aligned to (M5): htslib would write a CRAM
- * that only this reference decodes. */
+/* Refuses a reference whose contig differs, by its M5, from the contig to which the reads were aligned. With it, htslib
+ * would write a CRAM that only this wrong reference can decode. */
 static int check_reference(reads_t *r, int tid, cad_error_t *err)
 {
     const char *name = sam_hdr_tid2name(r->header, tid);
@@ -145,8 +145,8 @@ static int check_reference(reads_t *r, int tid, cad_error_t *err)
     return rc;
 }
 
-/* Says how CRAM changes a record; NULL: not at all. CRAM stores an aligned read as its differences from the reference,
- * and of an unaligned one only the bases. */
+/* Returns a text that says how CRAM changes the record, or NULL if it does not. CRAM stores an aligned read as its
+ * differences from the reference, and only the bases of an unaligned read. */
 static const char *altered(const bam1_t *b)
 {
     const uint32_t *cigar = bam_get_cigar(b);
@@ -164,7 +164,7 @@ static const char *altered(const bam1_t *b)
     return NULL;
 }
 
-/* Names the part of a CIGAR that CRAM cannot hold; NULL: it holds all. */
+/* Returns a text that names the part of the CIGAR that CRAM cannot hold; NULL if CRAM can hold the whole CIGAR. */
 static const char *unfit(const bam1_t *b)
 {
     const uint32_t *cigar = bam_get_cigar(b);
@@ -175,7 +175,7 @@ static const char *unfit(const bam1_t *b)
     return NULL;
 }
 
-/* Refuses records that CRAM cannot hold: htslib writes some of them, but cannot read them again. */
+/* Refuses records that CRAM cannot hold. htslib would write some of them, but could not read them again. */
 static int check_cram(reads_t *r, const bam1_t *b, cad_error_t *err)
 {
     if (b->core.tid >= 0 && !r->known[b->core.tid] && check_reference(r, b->core.tid, err)) return CAD_EFORMAT;

@@ -1,4 +1,4 @@
-/* reads.h - shared by source_reads.c, sam_lines.c and read_tags.c.
+/* reads.h - declarations shared by source_reads.c, sam_lines.c and read_tags.c.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,10 +9,10 @@
 #include "stream/source.h"
 
 typedef struct read_t {
-    region_t region; /* first member, as pipeline items require */
+    region_t region; /* must be the first member, as in all pipeline items */
     bam1_t *bam;
     bool picked; /* the read is to be scored */
-    int clip;    /* bases of SEQ before the first base of the region's sequence */
+    int clip;    /* number of bases of SEQ before the first base of the region's sequence */
     struct read_t *spare;
 } read_t;
 
@@ -21,26 +21,26 @@ typedef struct reads_t { /* the state of SOURCE_READS */
     htsFile *fp;
     sam_hdr_t *header;
     struct hts_filter_t *filter; /* --include, or NULL */
-    index_file_t indexed;        /* the file of the index */
+    index_file_t indexed;        /* the index, and the file that it belongs to */
     hts_idx_t *index;
     hts_itr_t *walk;
     read_t *spare;
-    bool *known;       // (contigs) whether each contig was compared with the reference that CRAM is written with
+    bool *known;       // (contigs) true if the contig was compared with the reference for writing CRAM
     float *row;        // (D)
-    kstring_t written; /* what htslib would write for a line of SAM */
-    char missing[700]; /* name of the first contig that the reference lacks */
+    kstring_t written; /* the line that htslib would write for a line of SAM */
+    char missing[700]; /* message about the first contig that the reference lacks */
     int64_t seen;      /* number of records read */
     int last_tid;      /* contig and position of the last record read */
     int64_t last_pos;
     int64_t placed; /* number of records with bases to score */
     int64_t scored; /* number of records of this shard that got tags */
-    int64_t bases;  /* number of their bases */
+    int64_t bases;  /* number of bases of these records */
     int64_t bytes;  /* bytes of this shard's records before compression */
 } reads_t;
 
 /* ---- sam_lines.c ---- */
-/* Compares a line of SAM text with the record that htslib has just parsed from it. Warns of letters that change and of
- * numbers that are rounded; returns CAD_EFORMAT for anything else that htslib would change. */
+/* Compares a line of SAM text with the record that htslib has just parsed from it. Warns if
+ * htslib changed a letter of SEQ or rounded a number. Returns CAD_EFORMAT if it changed anything else. */
 int sam_line_check(reads_t *r, const bam1_t *b, cad_error_t *err);
 
 /* ---- read_tags.c: the sink ---- */

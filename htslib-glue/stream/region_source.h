@@ -1,5 +1,5 @@
-/* region_source.h - functions that the sources of regions share: BED rows, lists of regions, sequence records and, in
- * part, reads. SPDX-License-Identifier: MIT
+/* region_source.h - functions that the sources of regions share. These sources are BED rows, lists of regions and
+ * sequence records. The source of reads uses some of the functions. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_REGION_SOURCE_H
 #define CAD_REGION_SOURCE_H
@@ -20,18 +20,19 @@ double regions_share(const stream_t *s);
     .embeds = true, .plan = regions_plan, .describe = regions_describe, .take = regions_take, .sink = regions_sink, \
     .drop = regions_drop, .estimate = regions_estimate, .share = regions_share
 
-/* Puts in a line that is not a region; it is written unchanged. */
+/* Puts a line that is not a region into the pipeline. The line is written unchanged. */
 int regions_pass(stream_t *s, const kstring_t *line, cad_error_t *err);
-/* Checks that the interval ends within its contig. If --clip is given, an interval that does not is noted and not
- * refused. */
+/* Checks that the interval ends within its contig. An interval that ends beyond it is an error; with --clip, it only
+ * gets a note. */
 int regions_place(const stream_t *s, const contig_t *c, interval_t span, cad_error_t *err);
-/* Makes a region from a line. row: its number; the caller then sets its nspan intervals. NULL: out of memory. */
+/* Makes a region from a line; NULL: out of memory. row: number of the region. The caller then sets its nspan
+ * intervals. */
 region_t *regions_row(const kstring_t *line, int64_t row, int ncol, const contig_t *c, int nspan);
 
-/* Sets s->tiling, s->cutter and *longest, but nothing in s->table, which reads and evaluation do not use. */
+/* Sets s->tiling, s->cutter and *longest. Does not use s->table, so it also serves reads and evaluation. */
 int regions_plan_cutter(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err);
 
-/* Returns the error that the row ends beyond its contig. */
+/* Reports that the row ends beyond its contig; returns the error code. */
 int row_beyond(const input_t *in, interval_t span, const contig_t *c, const char *remedy, cad_error_t *err);
 
 #endif

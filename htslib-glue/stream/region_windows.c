@@ -1,4 +1,4 @@
-/* region_windows.c - cuts a region into windows, and adds up their results in the order of the windows.
+/* region_windows.c - cuts a region into windows, and adds up the results of the windows in their order.
  * SPDX-License-Identifier: MIT
  */
 #include <math.h>
@@ -88,8 +88,8 @@ static int get_letters(const cutter_t *c, const region_t *r, interval_t at, char
     return 0;
 }
 
-/* Makes the window of a core. kept: bases of the core that count for the region; pool: bases of kept that are
- * pooled. */
+/* Makes the window of a core. kept: interval of the core that belongs to the region; pool: interval of `kept` whose
+ * embeddings are pooled. */
 static int make_job(const cutter_t *c, const region_t *r, interval_t core, interval_t window, interval_t kept,
                     interval_t pool, job_t *j, cad_error_t *err)
 {
@@ -105,8 +105,8 @@ static int make_job(const cutter_t *c, const region_t *r, interval_t core, inter
     return rc;
 }
 
-/* Returns the bases of a core that are the middle base of the region, or its middle two. done: number of the
- * region's bases before this core. */
+/* Returns the part of a core that is the middle base of the region, or its two middle bases. done: number of bases of
+ * the region before this core. */
 static interval_t center_of(const region_t *r, interval_t core, int64_t done)
 {
     int64_t lo = (r->nbase - 1) / 2 - done, hi = r->nbase / 2 - done + 1;

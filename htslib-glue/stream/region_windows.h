@@ -1,4 +1,4 @@
-/* region_windows.h - makes windows from regions, and values of regions from the windows' results.
+/* region_windows.h - cuts regions into windows, and computes the values of a region from the results of its windows.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,19 +15,19 @@ typedef struct region_t {
     item_t item;
     kstring_t text;   /* the input line, or the record's name */
     bool scored;      /* false: text is written unchanged */
-    int64_t row;      /* number of the region among those that are scored, from 0 */
+    int64_t row;      /* number of the region, from 0, among the regions that are scored */
     const char *name; /* name of the contig or record, for messages; borrowed */
     int name_len;
     const contig_t *contig;
-    char *seq;        /* the region's own sequence, malloc'd; NULL: use the contig's */
+    char *seq;        /* the region's own sequence, malloc'd; NULL: part of the contig */
     int64_t length;   /* length of the contig or of seq */
     interval_t *span; /* (nspan) intervals to score, malloc'd */
     int nspan, ncol;
-    int64_t nbase; /* number of bases of all spans */
+    int64_t nbase; /* number of bases in all spans */
     score_sums_t sums;
     double *pooled; // (D) sums or maxima of embeddings; NULL until first used
     int64_t npooled;
-    float *bases; // (nbase) log p of each base, NaN where unscored; NULL unless wanted
+    float *bases; // (nbase) log p of each base, NaN where unscored; NULL if not needed
 } region_t;
 typedef struct cutter_t { /* how the regions of a run are cut into windows */
     encoding_t encoding;
@@ -37,7 +37,7 @@ typedef struct cutter_t { /* how the regions of a run are cut into windows */
     int64_t width, mask; /* width: D */
     bool want_scores, want_bases;
     pooling_t pooling;
-    /* called with embeddings of bases if pooling is POOL_ROWS */
+    /* called with n rows of embeddings, one for each base, if pooling is POOL_ROWS */
     int (*rows)(void *arg, const region_t *r, const float *rows, int64_t n, cad_error_t *err);
     void *rows_arg;
     pipeline_t *pipe;
@@ -46,13 +46,13 @@ typedef struct cutter_t { /* how the regions of a run are cut into windows */
 region_t *region_new(const char *text, size_t n, int nspans);
 /* Cuts the region and puts it into the pipeline, which then owns it. */
 int region_put(const cutter_t *c, region_t *r, cad_error_t *err);
-/* Adds the results of a window. Call it in the order of the windows. */
+/* Adds the results of a window to the region. Must be called in the order of the windows. */
 int region_take(const cutter_t *c, region_t *r, const job_t *j, cad_error_t *err);
-/* Computes the pooled embedding (D), NaN where nothing was pooled. */
+/* Computes the pooled embedding out (D); all NaN if nothing was pooled. */
 void region_embedding(const cutter_t *c, const region_t *r, float *out);
 /* Frees the region's arrays, but not r. */
 void region_clear(region_t *r);
-/* Returns how the pipeline must pool each window to give this pooling of a region. */
+/* Returns the pooling within each window from which this pooling of a region can be computed. */
 enum cad_pool_t pooling_in_windows(pooling_t p);
 
 #endif

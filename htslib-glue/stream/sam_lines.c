@@ -1,4 +1,4 @@
-/* sam_lines.c - compares records of SAM text with what htslib would write for them.
+/* sam_lines.c - compares lines of SAM text with the lines that htslib would write for them.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,7 +13,7 @@ typedef struct line_t { /* a record as text */
     piece_t field[FIELDS], tags;
 } line_t;
 
-/* Cuts a line into its fields. htslib ends some of the fields before QUAL by NUL in place of a tab. */
+/* Cuts a line into its fields. htslib has replaced the tab after some fields before QUAL by NUL. */
 static void cut(line_t *l, const char *s)
 {
     piece_t rest;
@@ -26,7 +26,7 @@ static void cut(line_t *l, const char *s)
     l->tags = rest;
 }
 
-/* Returns "file:line", or the file alone if it is compressed, since htslib then counts no lines. */
+/* Returns "file:line", or only the file if it is compressed, since htslib then counts no lines. */
 static const char *place(const reads_t *r, char buf[4200])
 {
     if (r->fp->is_bgzf) snprintf(buf, 4200, "%.4100s", r->s->in->path);
@@ -44,7 +44,7 @@ static int otherwise(const reads_t *r, const bam1_t *b, piece_t what, piece_t re
 
 static bool is(piece_t p, const char *text) { return piece_equal(p, (piece_t) { text, strlen(text) }); }
 
-/* True if FLAG has the value that was read, which may be hexadecimal or octal. */
+/* True if the FLAG of b has the value in the text, which may be hexadecimal or octal. */
 static bool same_flag(piece_t read, const bam1_t *b)
 {
     char *end;
@@ -52,7 +52,7 @@ static bool same_flag(piece_t read, const bam1_t *b)
     return read.n && end == read.s + read.n && flag == b->core.flag;
 }
 
-/* True if RNEXT is kept; htslib writes "=" where it is the same as RNAME. */
+/* True if RNEXT is kept. htslib writes "=" for a RNEXT that is the same as RNAME. */
 static bool same_mate(const line_t *read, piece_t written)
 {
     piece_t mate = read->field[RNEXT], own = read->field[RNAME];
@@ -60,8 +60,8 @@ static bool same_mate(const line_t *read, piece_t written)
            (is(written, "*") && is(mate, "=") && is(own, "*"));
 }
 
-/* True if SEQ keeps its length. Notes letters that four bits cannot hold: lower case, U, dots and any other than the
- * IUPAC codes. */
+/* True if SEQ keeps its length. Prints a note about letters that four bits cannot hold: lower case, U, dots and all
+ * others that are not IUPAC codes. */
 static bool same_letters(reads_t *r, const bam1_t *b, piece_t read, piece_t written)
 {
     char buf[4200];
@@ -74,7 +74,7 @@ static bool same_letters(reads_t *r, const bam1_t *b, piece_t read, piece_t writ
     return true;
 }
 
-/* Compares the eleven fields. packed: the CIGAR stood in the tag CG. */
+/* Compares the eleven mandatory fields. packed: the CIGAR was in the tag CG. */
 static int compare_fields(reads_t *r, const bam1_t *b, const line_t *read, const line_t *written, bool packed,
                           cad_error_t *err)
 {
@@ -90,7 +90,7 @@ static int compare_fields(reads_t *r, const bam1_t *b, const line_t *read, const
     return 0;
 }
 
-/* True if both are numbers: then htslib's type cannot hold the first. */
+/* True if both pieces are numbers. If so, htslib's type cannot hold the number that was read. */
 static bool numbers(piece_t read, piece_t written)
 {
     double x, y;
@@ -98,7 +98,7 @@ static bool numbers(piece_t read, piece_t written)
 }
 
 /* Compares one value as read with the same value as htslib would write it. A real number that is rounded, or that
- * float32 cannot hold, gets a note; any other value that changes is refused. */
+ * float32 cannot hold, gets a note. Any other change is an error. */
 static int compare_value(reads_t *r, const bam1_t *b, piece_t tag, bool real, piece_t read, piece_t written,
                          cad_error_t *err)
 {
@@ -112,8 +112,8 @@ static int compare_value(reads_t *r, const bam1_t *b, piece_t tag, bool real, pi
     return 0;
 }
 
-/* Compares an array as read with the same array as htslib would write it. Both begin with the letter of the type, as in
- * "f,0.5,1". */
+/* Compares an array as read with the same array as htslib would write it. Both begin with the letter of the
+ * type, as in "f,0.5,1". */
 static int compare_array(reads_t *r, const bam1_t *b, piece_t tag, bool real, piece_t read, piece_t written,
                          cad_error_t *err)
 {

@@ -1,4 +1,4 @@
-/* scores.c - the table of scores: names, values, and how each is written.
+/* scores.c - the table of scores: names, functions that compute values, and output formats.
  * SPDX-License-Identifier: MIT */
 #include <float.h>
 #include <math.h>
@@ -6,7 +6,7 @@
 #include "stream/scores.h"
 #include "stream/windows.h"
 
-/* ---- regions and reads: means over bases; NaN (0/0) if there are none. Perplexity is at most the largest float. ---- */
+/* ---- regions and reads: means over bases, NaN (0/0) without bases; perplexity is at most the largest float ---- */
 
 static double mean_pll(const score_sums_t *s) { return s->pll / (double)s->n; }
 static double mean_entropy(const score_sums_t *s) { return s->entropy / (double)s->n; }
@@ -52,7 +52,7 @@ static double cosine(const effect_t *e)
 /* ---- tracks ---- */
 
 static double pll_at(const float logp[4], int ref, int b) { return (void)b, (double)logp[ref]; }
-/* limited to the largest float, since a track stores floats */
+/* at most the largest float, since a track stores floats */
 static double perplexity_at(const float logp[4], int ref, int b) { return fmin(exp(-pll_at(logp, ref, b)), FLT_MAX); }
 static double entropy_at(const float logp[4], int ref, int b) { return (void)ref, (void)b, cad_entropy(logp); }
 static double information_at(const float logp[4], int ref, int b) { return 2 - entropy_at(logp, ref, b); }
@@ -65,7 +65,7 @@ static double logo_ref_at(const float logp[4], int ref, int b) { return (void)b,
 #define COLOUR_G "255,166,0"
 #define COLOUR_T "255,0,0"
 
-/* The order of the help text, of tags and of INFO fields. */
+/* The order of rows is the order of scores in the help text, of tags and of INFO fields. */
 /* clang-format off */
 const score_t SCORE[] = {
     { .name = "llr", .unit = "nats", .of = OF_VARIANTS, .needs = NEEDS_SITE, .info = "LLR", .effect = llr,
@@ -88,7 +88,7 @@ const score_t SCORE[] = {
     { .name = "ppl", .unit = "1", .of = OF_REGIONS | OF_TRACKS, .needs = NEEDS_BASES, .masked = true,
       .value = perplexity,
       .tracks = 1, .at = perplexity_at, .colour = { "132,60,12" }, .low = "0", .high = "4" },
-    /* cannot be named in --score; --embed adds it */
+    /* --score cannot name this score; --embed adds it */
     { .name = "embedding", .unit = "1", .type = SCORE_ARRAY, .array = ARRAY_EMBEDDING, .tag = "ye" },
     { .name = "bases", .unit = "nats", .of = OF_READS, .needs = NEEDS_BASES, .masked = true,
       .type = SCORE_ARRAY, .array = ARRAY_BASES, .tag = "yb" },
@@ -117,7 +117,7 @@ _Static_assert(sizeof SCORE / sizeof *SCORE <= SCORES_MOST + 1, "a list holds al
 
 /* ---- lists ---- */
 
-/* Returns the score of this name (len bytes) for the inputs `of`, or NULL. */
+/* Returns the score of this name (len bytes) for the kinds of input in `of` (OF_*), or NULL. */
 static const score_t *find(const char *name, size_t len, unsigned of)
 {
     for (const score_t *s = SCORE; s->name; s++)

@@ -1,4 +1,4 @@
-/* scores.h - the one table of scores: to add a score, add a row and its function in scores.c.
+/* scores.h - the table of scores. To add a score, add a row and its function in scores.c.
  * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_SCORES_H
@@ -8,13 +8,13 @@
 
 /* Kinds of inputs for which --score may name a score. Sequence records count as regions. */
 enum { OF_REGIONS = 1, OF_READS = 2, OF_VARIANTS = 4, OF_TRACKS = 8 };
-/* Results of the model that a score is computed from. */
+/* Results of the model from which a score is computed. */
 enum {
-    NEEDS_BASES = 1, /* log p of every base, in the forward passes that --mask asks for */
-    NEEDS_SITE = 2,  /* log p at an SNV's site, in one forward pass in which the site is masked */
-    /* log p of the compared bases of two haplotypes, each in the forward passes that --mask asks for */
+    NEEDS_BASES = 1, /* log p of every base, masked according to --mask */
+    NEEDS_SITE = 2,  /* log p at the site of an SNV, from one forward pass with the site masked */
+    /* log p of the compared bases of two haplotypes, masked according to --mask */
     NEEDS_HAPLOTYPES = 4,
-    NEEDS_POOLED = 8 /* mean embeddings of two haplotypes, each in one forward pass with nothing masked */
+    NEEDS_POOLED = 8 /* mean embeddings of two haplotypes, without masking */
 };
 typedef enum { SCORE_REAL, SCORE_INTEGER, SCORE_TEXT, SCORE_ARRAY } score_type_t;
 typedef enum { ARRAY_NONE, ARRAY_EMBEDDING, ARRAY_BASES } score_array_t;
@@ -38,25 +38,25 @@ typedef struct score_t {
     const char *name, *unit;
     unsigned of, needs;
     score_type_t type;
-    bool masked; /* computed from masked bases, so it has another name if nothing is masked (score_suffix) */
-    /* The value for regions, in the column of this name, and for reads, in the tag. Not set for arrays, which only
-     * reads have. */
+    bool masked; /* computed from masked bases; without masking it has another name (score_suffix) */
+    /* Returns the value for a region, written to the column `name`, or for a read, written to the tag. NULL for arrays,
+     * which only reads have. */
     double (*value)(const score_sums_t *s);
-    const char *tag; /* default name of the tag, which --tag-map changes; NULL: no tag */
+    const char *tag; /* default name of the tag, which --tag-map can change; NULL: no tag */
     score_array_t array;
-    /* Name and description of the INFO field for variants: PREFIX_INFO (such as CADUCEUS_LLR) with Number=A. NaN is
-     * written as missing. */
+    /* Name and description of the INFO field for variants. The field is PREFIX_info, such as CADUCEUS_LLR, with
+     * Number=A. NaN is written as a missing value. */
     const char *info, *text;
     double (*effect)(const effect_t *e);
-    /* Number of tracks, and the base of the first; track i is for base + i of A, C, G, T. */
+    /* Number of tracks, and base of the first track; the base of track i is base + i (0 to 3: A, C, G, T). */
     int tracks, base;
     double (*at)(const float logp[4], int ref, int b); /* ref: base of the reference; b: base of the track */
-    const char *colour[SCORE_TRACKS], *low, *high;     /* colours and range in which a browser draws it */
-    bool letters;                                      /* a browser draws the bases as letters as high as the value */
+    const char *colour[SCORE_TRACKS], *low, *high;     /* colours and range of values in a browser */
+    bool letters;                                      /* a browser draws each base as a letter, as high as the value */
 } score_t;
 
 enum { SCORES_MOST = 32 };
-extern const score_t SCORE[]; /* ends with a row whose name is NULL */
+extern const score_t SCORE[]; /* the name of the last row is NULL */
 
 typedef struct score_list_t {
     int n;
@@ -72,7 +72,7 @@ void scores_sort(score_list_t *l);
 bool scores_need(const score_list_t *l, unsigned needs);
 /* True if the list has a score with this array. */
 bool scores_array(const score_list_t *l, score_array_t array);
-/* Appends the names of the scores that --score can name, in its syntax, or "none". */
+/* Appends the names of those scores of the list that --score can name, in the syntax of --score, or "none". */
 void scores_names(const score_list_t *l, text_t *t);
 /* Appends all names that --score accepts for an input, such as "pll, n, entropy, ic". */
 void scores_known(unsigned of, const char *separator, text_t *t);

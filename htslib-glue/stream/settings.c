@@ -1,4 +1,4 @@
-/* settings.c - defaults of the settings, and what follows from them.
+/* settings.c - sets defaults, and derives values from the settings.
  *
  * SPDX-License-Identifier: MIT
  */

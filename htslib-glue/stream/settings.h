@@ -1,4 +1,4 @@
-/* settings.h - the settings of a source, from the command line.
+/* settings.h - the settings of a source, taken from the command line.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -14,10 +14,10 @@ typedef struct reads_options_t {
     int require, exclude, min_mapq; /* -f, -F, -q: which reads are scored */
     const char *include;            /* filter expression of htslib, or NULL */
     bool context_ref, clip_soft, no_pg;
-    int min_bq; /* bases of lower quality are encoded as N */
+    int min_bq; /* bases whose quality is below min_bq are encoded as N */
     bool min_bq_given;
     char tag[SCORES_MOST][3]; /* tag of the score in the same row of SCORE; "": none */
-    bool mapped[SCORES_MOST]; /* the user named the tag with --tag-map */
+    bool mapped[SCORES_MOST]; /* true if the user named the tag with --tag-map */
 } reads_options_t;
 void reads_options_init(reads_options_t *o);
 
@@ -26,7 +26,7 @@ typedef struct variants_options_t {
     bool keep_mismatch; /* --check-ref w */
     bool no_version;
     int64_t pool_window; /* bases on each side of the variant that are pooled for embeddings */
-    bool difference;     /* write ALT - REF, and not both */
+    bool difference;     /* write ALT - REF instead of both embeddings */
 } variants_options_t;
 void variants_options_init(variants_options_t *o);
 
@@ -36,7 +36,7 @@ typedef struct settings_t {
     bool clip, split, grid, skip_soft, sep, n_token;
     bool matrix; /* caduceus embed: writes a matrix and the names of its rows, no scores */
     pooling_t pooling;
-    score_list_t scores; /* set by source_t.check */
+    score_list_t scores; /* set by source_check */
     reads_options_t reads;
     variants_options_t variants;
 } settings_t;
@@ -44,7 +44,7 @@ typedef struct settings_t {
 bool embed_column(const settings_t *s);
 /* Returns the path of the file of embeddings, or NULL if there is none. */
 const char *embed_file(const settings_t *s);
-/* True if embeddings are written as one array for each region, and not as one matrix. */
+/* True if embeddings are written as one array per region instead of one matrix. */
 bool embed_several(const settings_t *s);
 /* Returns "mean", "max", "center" or "none"; "" for POOL_OFF. */
 const char *pooling_name(pooling_t p);

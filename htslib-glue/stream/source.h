@@ -1,9 +1,8 @@
-/* source.h - a source is a struct that says how one kind of input is cut into windows, and how their results are
- * written.
+/* source.h - a source is a struct of functions that cut one kind of input into windows and write the results.
  *
- * A new kind of input is a file that defines a source_t, and a line in sources.c. A command fills a stream_t and
- * calls, in this order: source_check, stream_begin, open; then, when the reference, the regions and the model are
- * open, plan; then, when the pipeline is set up, stream_run; last, stream_end. SPDX-License-Identifier: MIT
+ * To add a kind of input, add a file that defines a source_t, and a line in sources.c. A command fills a stream_t and
+ * calls, in this order: source_check, stream_begin and open; plan, after it has opened the reference, the regions and
+ * the model; stream_run, after it has set up the pipeline; stream_end. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_SOURCE_H
 #define CAD_SOURCE_H
@@ -20,35 +19,37 @@ typedef struct estimate_t { /* size of a run's output, before compression */
     int64_t bytes, matrix_rows;
 } estimate_t;
 
-/* reads and variants are written through htslib */
+/* form of the output; reads and variants are written through htslib */
 typedef enum { WRITES_TEXT, WRITES_READS, WRITES_VARIANTS } writes_t;
 typedef struct source_t {
     const char *holds;  /* what the input holds, for messages, such as "regions" */
-    const char *counts; /* what stream_t.rows counts, for progress and reports, such as "rows" */
-    /* long options of annotate that this source accepts and others refuse, such as " clip grid " */
+    const char *counts; /* name of the things that stream_t.rows counts, for progress and reports, such as "rows" */
+    /* long options of annotate that this source accepts and that some source refuses, such as " clip grid " */
     const char *options;
     const char *headless; /* advice if the model has no language-model head; or NULL */
     unsigned needs;       /* the NEEDS_* of scores that need the language-model head */
-    unsigned of;          /* OF_*: which scores --score can name; 0: none */
+    unsigned of;          /* one of OF_*, the scores that --score can name; 0: none */
     const char *scores;   /* default of --score, such as "pll,n" */
     writes_t writes;
-    bool embeds;   /* caduceus embed accepts it */
-    bool any_name; /* -r, -R, -t and -L may give any contig name, since the names are not known beforehand */
-    size_t size;   /* size of the state in bytes */
+    bool embeds;   /* true if caduceus embed accepts this input */
+    bool any_name; /* -r, -R, -t and -L may have any contig name, since the input has no list of names */
+    size_t size;   /* size of stream_t.state in bytes */
     /* True if the input is of this kind. NULL: the source reads only the reference. */
     bool (*fits)(const input_t *in);
     /* Checks the settings against each other; may add to set->scores. NULL: nothing to check. */
     int (*check)(settings_t *set, const input_t *in, cad_error_t *err);
     /* Reads the header of the input; or NULL. */
     int (*open)(stream_t *s, cad_error_t *err);
-    /* Changes the contig names that -r, -R, -t and -L may give, which are the reference's names by default; or NULL. */
+    /* Changes the contig names that -r, -R, -t and -L may have; NULL: they are the names of the reference. */
     void (*names)(const stream_t *s, names_t *names);
-    /* Sets how windows of `window` bases lie. *longest: length of the longest window. */
+    /* Plans windows of `window` bases: sets tiling, cutter and matrix_width. Sets *longest to the length of the longest
+     * window. */
     int (*plan)(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err);
-    /* Appends the settings that change results, for the provenance, always in the same order. */
+    /* Appends the settings that affect results to t, for the provenance, always in the same order. */
     void (*describe)(const stream_t *s, text_t *t);
-    /* read puts all items into the pipeline. finish completes the output after all items are written; or NULL. */
+    /* Puts all items into the pipeline. */
     int (*read)(stream_t *s, cad_error_t *err);
+    /* Completes the output after all items are written; or NULL. */
     int (*finish)(stream_t *s, cad_error_t *err);
     /* The callbacks of pipeline_t, with the stream as the first argument. */
     int (*take)(void *stream, item_t *it, const job_t *j, cad_error_t *err);
@@ -56,9 +57,10 @@ typedef struct source_t {
     void (*drop)(void *stream, item_t *it);
     /* Estimates the size of a run's output, after a dry run. Set only in sources that have `fits`. */
     void (*estimate)(const stream_t *s, estimate_t *e);
-    /* Returns the fraction of the input that has been read, in items or bases; 0: not known. NULL: never known. */
+    /* Returns the fraction of the input, counted in items or bases, that has been read; 0: not known. NULL: never
+     * known. */
     double (*share)(const stream_t *s);
-    /* Frees the contents of the state, also after a failure or if open was not called; or NULL. */
+    /* Frees the contents of the state; or NULL. Also called after a failure, or if open was not called. */
     void (*close)(stream_t *s);
 } source_t;
 
@@ -79,7 +81,7 @@ struct stream_t { /* one run of a source; pointers are borrowed unless stated ot
     input_t *in;
     const htsFormat *format; /* format of an input of records; set by open */
     const fasta_t *ref;
-    bool on_reference;        /* the results depend on the reference; true unless plan changes it */
+    bool on_reference;        /* true if results depend on the reference; plan may set it to false */
     const regions_t *only;    /* the regions of -r, -R; NULL: everything */
     const regions_t *targets; /* the regions of -t, -L; NULL: everything */
     notes_t *notes;
@@ -87,14 +89,14 @@ struct stream_t { /* one run of a source; pointers are borrowed unless stated ot
     table_t *table;         /* output of rows of text; or NULL */
     records_out_t *records; /* output of records; or NULL */
     const provenance_t *provenance;
-    const char *command, *description; /* for the @PG header line */
+    const char *command, *description; /* command line and provenance, for the @PG line */
     /* Set by plan: */
     tiling_t tiling;
     cutter_t cutter;
     int64_t matrix_width; /* columns of the matrix of embeddings */
     /* Private: */
     pipeline_t pipe;
-    int64_t rows; /* regions, reads, variants ... delivered so far, as source->counts says */
+    int64_t rows; /* number of regions, reads, variants ... delivered; source->counts names them */
 };
 int stream_begin(stream_t *s, const source_t *source, cad_error_t *err);
 /* Sets the cutter's encoding, bases and width from the settings and the model. */
@@ -105,7 +107,8 @@ void stream_connect(stream_t *s);
 bool stream_wants(const stream_t *s, const char *contig, int64_t beg, int64_t end);
 /* Reads all input, computes and writes. */
 int stream_run(stream_t *s, cad_error_t *err);
-/* Frees the state, also after a failure. Close the pipeline before, since its items refer to the state. */
+/* Frees the state. Call it also after a failure, but only after closing the pipeline, whose items refer to the
+ * state. */
 void stream_end(stream_t *s);
 
 #endif

@@ -1,4 +1,4 @@
-/* source_bed.c - the source of BED rows on a reference: each line is a region, and its row gets columns of scores.
+/* source_bed.c - the source of BED rows on a reference: each row is a region and gets columns of scores.
  * columns.c writes the rows. SPDX-License-Identifier: MIT */
 #include <strings.h>
 
@@ -6,10 +6,10 @@
 #include "stream/source_bed.h"
 
 typedef struct bed_t {
-    int64_t nrow;   /* rows so far */
+    int64_t nrow;   /* number of rows read */
     kstring_t line; /* the line just read */
     kstring_t held; /* a line that may be the header, kept until the first row */
-    /* columns of the first row that was read; once the header is written, columns of every row of this shard */
+    /* number of columns of the first row; once the header is written, of every row of this shard */
     int ncol;
     bool headed;
 } bed_t;
@@ -23,13 +23,13 @@ static int check(settings_t *set, const input_t *in, cad_error_t *err)
     return regions_check(set, in, err);
 }
 
-/* ---- lines that are no rows ---- */
+/* ---- lines that are not rows ---- */
 
 static int write_header(stream_t *s, int ncol, cad_error_t *err)
 {
     bed_t *b = s->state;
     int rc = 0;
-    /* this shard's rows show that the line is a comment, not the header */
+    /* the number of columns shows that the line is a comment, not the header */
     if (b->held.l && !table_extends(ncol, b->held.s, b->held.l)) {
         rc = regions_pass(s, &b->held, err);
         b->held.l = 0;
@@ -46,8 +46,8 @@ bool row_header(const char *s, size_t n)
     return memchr(s, '\t', n) || !strncasecmp(s, "#chrom", 6);
 }
 
-/* Handles a line that is not a row. Of the comments before the first row, the last one that may name columns is
- * kept, as it may be the header. */
+/* Handles a line that is not a row. Holds back the last comment before the first row that may name columns, because it
+ * may be the header. */
 static int other_line(stream_t *s, line_kind_t kind, cad_error_t *err)
 {
     bed_t *b = s->state;

@@ -1,4 +1,4 @@
-/* source_bed.h - functions that other readers of BED rows use too.
+/* source_bed.h - functions of source_bed.c that other readers of BED rows use too.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,8 +11,8 @@
 
 /* Finds the contig of the row that was just read. */
 int row_contig(const input_t *in, const bed_row_t *row, const fasta_t *ref, const contig_t **c, cad_error_t *err);
-/* True if this comment may name columns: it is "#chrom start end" with any separators, or "#x<TAB>..." with three
- * or more columns. */
+/* True if this comment may name columns: it has at least three columns, and either contains a tab or begins with
+ * #chrom. */
 bool row_header(const char *line, size_t len);
 
 #endif

@@ -1,7 +1,8 @@
 /* source_contigs.c - the source of tracks: whole contigs of the reference, or regions of them.
  *
- * Cores begin at multiples of C, the length of a core, in reference coordinates and are always computed completely.
- * So a base's value depends only on the reference, the model and the settings. SPDX-License-Identifier: MIT
+ * Cores begin at multiples of C, the length of a core, in reference coordinates. A core is always computed
+ * completely, so the value of a base depends only on the reference, the model and the settings, not on the regions.
+ * SPDX-License-Identifier: MIT
  */
 #include "stream/tracks.h"
 
@@ -60,7 +61,7 @@ static int put_core(stream_t *s, int contig, int64_t k, cad_error_t *err)
     return rc ? rc : pipeline_done(&s->pipe, err);
 }
 
-/* Puts in the cores that overlap the spans of a contig, each core once. */
+/* Puts the cores that overlap the spans of a contig into the pipeline, each core once. */
 static int put_contig(stream_t *s, int contig, cad_error_t *err)
 {
     const contig_t *c = &s->ref->contig[contig];
@@ -68,7 +69,7 @@ static int put_contig(stream_t *s, int contig, cad_error_t *err)
     interval_t span;
     int rc;
     for (int i = 0; (rc = regions_within(s->only, c, i, &span, s->notes, err)) > 0; i++) {
-        /* the cores do not tell which of their bases are written, so the span is added to the digest */
+        /* the span decides which bases of the cores are written, so the span is added to the digest */
         pipeline_digest(&s->pipe, &span, sizeof span);
         rc = 0;
         for (int64_t k = cad_max(next, span.beg / C); k * C < span.end && rc == 0; k++) {

@@ -1,5 +1,5 @@
-/* source_reads.c - the source of SAM, BAM and CRAM: every record is written again, in order; those that the options
- * choose are scored and get tags. SPDX-License-Identifier: MIT
+/* source_reads.c - the source of SAM, BAM and CRAM. Every record is written again, in order. The records that the
+ * options select are scored and get tags. SPDX-License-Identifier: MIT
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include "stream/reads.h"
 #include "stream/region_source.h"
 
-/* ---- records are reused: they come from a list of spare ones and return to it ---- */
+/* ---- records are reused: a list keeps those that are not in use ---- */
 
 static read_t *read_new(reads_t *r)
 {
@@ -39,7 +39,7 @@ static void read_drop(reads_t *r, read_t *d)
 
 static void drop(void *arg, item_t *it) { read_drop(((stream_t *)arg)->state, (read_t *)it); }
 
-/* ---- which reads, and which of their bases ---- */
+/* ---- selecting reads, and bases of reads ---- */
 
 /* Returns 1 if the read is to be scored, 0 if not, or CAD_E*. */
 static int pick(const reads_t *r, const bam1_t *b, cad_error_t *err)
@@ -55,7 +55,7 @@ static int pick(const reads_t *r, const bam1_t *b, cad_error_t *err)
                : rc;
 }
 
-/* Returns the number of soft-clipped bases at one end of the read. Hard clips may lie outside of them. */
+/* Returns the number of soft-clipped bases at one end of the read. Skips a hard clip at the very end. */
 static int64_t soft_clip(const bam1_t *b, bool tail)
 {
     const uint32_t *cigar = bam_get_cigar(b);
@@ -91,7 +91,7 @@ static int own_sequence(const reads_t *r, read_t *d, cad_error_t *err)
     return 0;
 }
 
-/* Sets the region to the reference bases that the read is aligned to; skips (N) in its CIGAR separate spans. */
+/* Sets the region to the reference bases to which the read is aligned. N operations in the CIGAR separate spans. */
 static int reference_spans(read_t *d, cad_error_t *err)
 {
     const bam1_t *b = d->bam;
@@ -119,7 +119,7 @@ static int reference_spans(read_t *d, cad_error_t *err)
 static int place_on_reference(reads_t *r, read_t *d, cad_error_t *err)
 {
     const bam1_t *b = d->bam;
-    bool aligned = b->core.tid >= 0 && b->core.pos >= 0 && !(b->core.flag & BAM_FUNMAP); /* POS 0 is no place */
+    bool aligned = b->core.tid >= 0 && b->core.pos >= 0 && !(b->core.flag & BAM_FUNMAP); /* POS 0 means unaligned */
     const char *name = aligned ? sam_hdr_tid2name(r->header, b->core.tid) : NULL;
     region_t *g = &d->region;
     char hint[700];
@@ -169,7 +169,7 @@ static bool wanted(const reads_t *r, const bam1_t *b)
     return overlaps(r, r->s->only, b) && overlaps(r, r->s->targets, b);
 }
 
-/* Puts the read into the pipeline if it is wanted; takes ownership of d. */
+/* Puts the read into the pipeline if -r, -R, -t and -L select it. Takes ownership of d. */
 static int put_read(reads_t *r, read_t *d, cad_error_t *err)
 {
     int rc;
@@ -192,8 +192,8 @@ static int put_read(reads_t *r, read_t *d, cad_error_t *err)
 
 /* ---- the file ---- */
 
-/* Tries the filter expression on an empty record, because htslib finds some errors only when it evaluates the
- * expression. stderr is redirected meanwhile, because htslib prints some of these errors. */
+/* Opens the filter expression and evaluates it on an empty record, because htslib finds some errors only during
+ * evaluation. Redirects stderr meanwhile, because htslib prints some of these errors. */
 static int open_filter(reads_t *r, cad_error_t *err)
 {
     bam1_t *b = bam_init1();
@@ -264,7 +264,8 @@ static int bad_record(const reads_t *r, int64_t seen, cad_error_t *err)
                                                  : "; restore it");
 }
 
-/* Reads all records, or those of r->walk. Skips records that begin before `from`, which have been read already. */
+/* Reads all records, or the records of r->walk. Skips records that begin before `from`, since those were read
+ * before. */
 static int read_some(reads_t *r, int64_t from, cad_error_t *err)
 {
     for (;; r->seen++) {
@@ -321,18 +322,19 @@ static int open_index(reads_t *r, cad_error_t *err)
     return rc ? rc : load_index(r, err);
 }
 
-/* Joins span *k of -r and later spans that lie near each other into one run, and moves *k past them. Reads between
- * the spans are read too, but not wanted. Without this, a CRAM slice would be decoded again for each span. */
+/* Joins span *k of -r and the following spans, as long as gaps are below NEAR, into one run, and moves *k past them.
+ * Reads in the gaps are read too, and then filtered out. With one run per span, a CRAM slice would be decoded again for
+ * each span. */
 static bool next_run(const regions_t *only, const char *name, int *k, interval_t *run)
 {
-    enum { NEAR = 1 << 16 }; /* about as many bases as a CRAM slice covers */
+    enum { NEAR = 1 << 16 }; /* about the number of reference bases that a CRAM slice covers */
     interval_t span;
     if (!regions_get(only, name, *k, run)) return false;
     while (regions_get(only, name, ++*k, &span) && span.beg - run->end < NEAR) run->end = span.end;
     return true;
 }
 
-/* Reads the spans of a contig one run at a time, since htslib 1.16 loses records of a CRAM if it is given several. */
+/* Reads the spans of a contig one run at a time. Given several intervals, htslib 1.16 loses records of a CRAM. */
 static int read_contig(reads_t *r, int tid, const char *name, cad_error_t *err)
 {
     interval_t span, before = { 0, INT64_MIN };
@@ -410,7 +412,7 @@ static void close_reads(stream_t *s)
     free(r->written.s);
 }
 
-/* ---- settings, and what a run would write ---- */
+/* ---- settings, and the estimated size of the output ---- */
 
 static bool fits(const input_t *in) { return in->kind == INPUT_READS; }
 
@@ -424,8 +426,11 @@ static int check_tags(const settings_t *set, cad_error_t *err)
     for (int i = 0; i < set->scores.n && set->mask == CAD_MASK_NONE; i++) {
         const score_t *score = set->scores.row[i];
         if (score->masked && !o->mapped[score - SCORE])
-            return cad_fail(err, CAD_EARG, "--mask none gives no pseudo-likelihood: name the tag with --tag-map %s=XX",
-                            score->tag);
+            return cad_fail(
+                err, CAD_EARG,
+                "with --mask none the value is not a pseudo-likelihood, so it is not written to the tag %s; choose "
+                "another tag with --tag-map %s=XX",
+                score->tag, score->tag);
     }
     return 0;
 }

@@ -1,12 +1,12 @@
-/* source_regions.c - the source of lists of regions on a reference. Each line has a region as samtools and bcftools
- * accept it (CONTIG, CONTIG:BEG or CONTIG:BEG-END) and gets columns of scores. SPDX-License-Identifier: MIT
+/* source_regions.c - the source of lists of regions on a reference. Each line is a region in the syntax of samtools
+ * (CONTIG, CONTIG:BEG or CONTIG:BEG-END) and gets columns of scores. SPDX-License-Identifier: MIT
  */
 #include "stream/region_source.h"
 
 #define HEADER "#region"
 
 typedef struct list_t {
-    int64_t nrow; /* regions so far */
+    int64_t nrow; /* number of regions read */
     kstring_t line;
 } list_t;
 
@@ -18,8 +18,8 @@ static int check(settings_t *set, const input_t *in, cad_error_t *err)
     return regions_check(set, in, err);
 }
 
-/* Sets the end of a region that has none to the end of its contig. If the region begins beyond the contig's end,
- * its end is set so that it has one base there, and is later refused for that. */
+/* Sets the end of a region without an end to the end of the contig. If the region begins beyond the end of the contig,
+ * gives it one base, so that a later check refuses it. */
 static void close_span(const contig_t *c, interval_t *span)
 {
     if (span->end == INT64_MAX) span->end = cad_max(c->length, span->beg ? span->beg + 1 : 0);

@@ -1,16 +1,16 @@
-/* source_sequences.c - the source of FASTA and FASTQ records: each record is a region with a sequence of its own, and
+/* source_sequences.c - the source of FASTA and FASTQ records: each record is a region with its own sequence, and
  * its row is `name 0 length`. SPDX-License-Identifier: MIT
  */
 #include "io/sequence.h"
 #include "stream/region_source.h"
 
 typedef struct sequences_t {
-    int64_t nrow; /* records so far */
+    int64_t nrow; /* number of records read */
 } sequences_t;
 
 static bool fits(const input_t *in) { return in->kind == INPUT_FASTA || in->kind == INPUT_FASTQ; }
 
-/* Puts a record into the pipeline; takes its bases from seq. */
+/* Puts a record into the pipeline. Takes ownership of the bases of seq. */
 static int put_record(stream_t *s, seq_t *seq, cad_error_t *err)
 {
     region_t *g = region_new(seq->name.s, seq->name.l, 1);

@@ -1,13 +1,13 @@
-/* source_splits.c - the source of evaluation: windows in named intervals of the reference, either all
- * or some drawn at random. SPDX-License-Identifier: MIT */
+/* source_splits.c - the source of windows for evaluation: all windows of named intervals of the reference, or
+ * some of them, drawn at random. SPDX-License-Identifier: MIT */
 #include "io/foundation.h"
 #include "stream/evals.h"
 #include "stream/region_source.h"
 
 /* ---- the bases to evaluate ---- */
 
-/* Returns the index of the group of this name. Rows of a group follow each other, so it is the last group or a new
- * one. */
+/* Returns the index of the group of this name. Rows of a group follow each other, so that is the last group or a new
+ * group. */
 static int group_of(eval_t *e, const char *name, cad_error_t *err)
 {
     eval_group_t *more;
@@ -35,7 +35,7 @@ static int add_stretch(stream_t *s, int group, const contig_t *c, interval_t spa
     return 0;
 }
 
-/* Warns if Markov models are evaluated on bases that they were fitted to, which makes them look too good. */
+/* Warns if Markov models are evaluated on bases to which they were fitted, since their results are then too good. */
 static void warn_fitted(const stream_t *s, int split, const contig_t *c, interval_t span)
 {
     const eval_t *e = s->state;
@@ -93,8 +93,8 @@ int eval_plan(stream_t *s, cad_error_t *err)
 
 /* ---- running ---- */
 
-/* Returns whether window i is chosen, given that e->put of the windows before it were chosen. Every set of e->chosen
- * windows is equally likely. */
+/* Returns true if window i is chosen, given that e->put of the windows before it were chosen. All sets of e->chosen
+ * windows have the same probability. */
 static bool choose(const eval_t *e, int64_t i)
 {
     uint64_t left = (uint64_t)(e->windows - i), bits = cad_mix(e->seed + ((uint64_t)i + 1) * CAD_GOLDEN);

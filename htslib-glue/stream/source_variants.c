@@ -1,5 +1,5 @@
-/* source_variants.c - the source of VCF and BCF: records come from a stream or through an index, and get INFO fields
- * for their ALT alleles. SPDX-License-Identifier: MIT
+/* source_variants.c - the source of VCF and BCF. Records are read in order or through an index, and get INFO fields for
+ * their ALT alleles. SPDX-License-Identifier: MIT
  */
 #include <errno.h>
 #include <htslib/tbx.h>
@@ -49,7 +49,7 @@ static bool wanted(const variants_t *v, const bcf1_t *rec)
                                              cad_max(rec->pos, 0) + 1);
 }
 
-/* htslib gives a record whose END lies before its POS the length of REF. */
+/* Notes an END before POS. htslib then gives the record the length of REF. */
 static void check_end(const variants_t *v, bcf1_t *rec)
 {
     int64_t *end = NULL;
@@ -57,12 +57,12 @@ static void check_end(const variants_t *v, bcf1_t *rec)
     char buf[4200];
     if (!bcf_get_info(v->header, rec, "END")) return;
     if (bcf_get_info_int64(v->header, rec, "END", &end, &n) == 1 && *end != bcf_int64_missing && *end <= rec->pos)
-        note(v->s->notes, NOTE_END, 1, "%s: END %lld lies before POS; the record counts as its REF alone",
+        note(v->s->notes, NOTE_END, 1, "%s: END %lld lies before POS; the record is taken to end with its REF",
              variant_place(v, buf), (long long)*end);
     free(end);
 }
 
-/* Puts records into the pipeline. Skips those that begin before `from`, which were read with the previous span. */
+/* Puts records into the pipeline. Skips records that begin before `from`, since the previous span included them. */
 static int read_some(variants_t *v, int (*next)(variants_t *, bcf1_t *, cad_error_t *), int64_t from, cad_error_t *err)
 {
     for (;;) {
@@ -214,7 +214,7 @@ static void close_variants(stream_t *s)
     free(v->values);
 }
 
-/* ---- settings, and what a run would write ---- */
+/* ---- settings, and the estimated size of the output ---- */
 
 static int check(settings_t *set, const input_t *in, cad_error_t *err)
 {
@@ -223,7 +223,7 @@ static int check(settings_t *set, const input_t *in, cad_error_t *err)
     if (set->variants.difference && !set->matrix)
         return cad_fail(err, CAD_EARG, "--difference is an option of caduceus embed");
     if (set->embed && !set->matrix)
-        return cad_fail(err, CAD_EARG, "--embed %s: variants have a command of their own for that: caduceus embed",
+        return cad_fail(err, CAD_EARG, "--embed %s: does not fit variants; caduceus embed writes their embeddings",
                         set->embed);
     if (!set->scores.n && !set->matrix) return cad_fail(err, CAD_EARG, "--score none leaves nothing to do");
     scores_add(&set->scores, "note");
@@ -233,7 +233,7 @@ static int check(settings_t *set, const input_t *in, cad_error_t *err)
         return cad_fail(err, CAD_EARG,
                         "--info-prefix %s: expected letters, digits, _ and ., not beginning with a digit", prefix);
     if (set->anchor >= 0 && (!set->window || set->flank >= 0))
-        return cad_fail(err, CAD_EARG, "--anchor goes with --window, and without --flank");
+        return cad_fail(err, CAD_EARG, "--anchor needs --window, and does not fit --flank");
     if (set->anchor >= 0 && set->anchor >= set->window)
         return cad_fail(err, CAD_EARG, "--anchor %lld is not inside --window %lld", (long long)set->anchor,
                         (long long)set->window);
@@ -246,7 +246,9 @@ static int plan(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err)
     variants_t *v = s->state;
     bool difference = set->variants.difference;
     s->table->provenance = s->provenance;
-    s->table->rows_are = difference ? "ALT alleles, in order: ALT less REF" : "ALT alleles, in order: REF, then ALT";
+    s->table->rows_are =
+        difference ? "ALT alleles in input order; each row is the ALT embedding minus the REF embedding"
+                   : "ALT alleles in input order; each row is the REF embedding followed by the ALT embedding";
     s->matrix_width = s->cutter.width * (difference ? 1 : 2);
     return flanks_set(&v->flanks, window, set->flank, set->anchor, longest, err);
 }

@@ -1,5 +1,5 @@
-/* sources.c - the list of sources, and functions that run one of them. io/input.c recognises the formats; to add one,
- * begin there.
+/* sources.c - the list of sources, and functions that run one of them. io/input.c recognises input formats; to add a
+ * format, begin in io/input.c.
  *
  * SPDX-License-Identifier: MIT
  */

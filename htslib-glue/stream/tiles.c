@@ -17,9 +17,10 @@ int tiling_set(tiling_t *t, int64_t window, int64_t flank, cad_error_t *err)
     return 0;
 }
 
-/* Cuts a region of n bases. If it is longer than a core (C bases), it has a middle core of C bases (C - 1 if C and
- * n differ in parity), cores of C bases on both sides, and shorter cores at both ends. So its reverse complement
- * is cut at the same places. *side: bases on each side of the middle core. */
+/* Cuts a region of n bases into cores. A region longer than C, the length of a core, has a middle core of C bases, or
+ * one less if only one of C and n is odd. On both sides are cores of C bases, and at each end is a shorter core. So
+ * the reverse complement is cut at the same places. Sets *middle to the length of the middle core and *side to the
+ * bases on each side of it. */
 static void cut(const tiling_t *t, int64_t n, int64_t *side, int64_t *middle)
 {
     *middle = n <= t->core ? n : t->core - ((t->core ^ n) & 1);
@@ -44,7 +45,7 @@ void tiles_get(const tiling_t *t, interval_t r, int64_t length, int64_t k, inter
     }
     cut(t, r.end - r.beg, &side, &middle);
     per = (side + C - 1) / C;             /* cores on each side */
-    first = r.beg + side - (per - 1) * C; /* where the second core begins */
+    first = r.beg + side - (per - 1) * C; /* start of the second core */
     if (k < per) {
         core->beg = k ? first + (k - 1) * C : r.beg;
         core->end = first + k * C;

@@ -1,4 +1,4 @@
-/* tiles.h - how a region is cut into cores and windows. SPDX-License-Identifier: MIT */
+/* tiles.h - cuts regions into cores and windows. SPDX-License-Identifier: MIT */
 #ifndef CAD_TILES_H
 #define CAD_TILES_H
 
@@ -6,8 +6,8 @@
 
 typedef struct tiling_t {
     int64_t window, flank, core;
-    /* true: cores begin at multiples of `core` in the contig and are complete; false: they are symmetric about the
-     * region's middle */
+    /* true: cores begin at multiples of `core` in the contig and are complete; false: cores are symmetric about the
+     * middle of the region */
     bool grid;
 } tiling_t;
 /* Sets the lengths. flank < 0: the default, min(1024, window/4). Returns CAD_EARG if the flanks leave no core. */

@@ -1,4 +1,5 @@
-/* tracks.h - tracks: a score of every base along a reference, as bigWig or bedGraph. SPDX-License-Identifier: MIT */
+/* tracks.h - writes tracks, which are scores of every base along a reference, as bigWig or bedGraph.
+ * SPDX-License-Identifier: MIT */
 #ifndef CAD_TRACKS_H
 #define CAD_TRACKS_H
 
@@ -8,22 +9,22 @@
 typedef struct track_t {
     /* Set by tracks_list: */
     const score_t *score;
-    int base; /* 0 to 3: argument b of the score's at() */
+    int base; /* 0 to 3, the argument b of score->at */
     char name[24];
     /* Set by the caller: */
     char *path;      /* malloc'd */
-    bool is_bigwig;  /* false: bedGraph */
-    bool csi;        /* the index is CSI, not TBI */
+    bool is_bigwig;  /* true: bigWig; false: bedGraph */
+    bool csi;        /* true: the index is CSI; false: TBI */
     output_t *out;   /* NULL: a dry run */
     output_t *index; /* index of a compressed bedGraph, or NULL */
     output_t *json;  /* provenance beside the track, or NULL */
     /* Private: */
     bigwig_t *bigwig;
-    int contig; /* bedGraph: contig, interval and value of the run of equal values so far */
+    int contig; /* for bedGraph: contig, interval and value of the current run of equal values */
     interval_t run;
     float value;
 } track_t;
-/* True if the track is one of a score's four, one for each base, which a browser stacks. */
+/* True if the score has four tracks, one for each base, which a browser draws stacked. */
 bool track_is_stacked(const track_t *x);
 typedef struct tracks_t { /* the state of SOURCE_CONTIGS */
     int decimals;         /* set by the caller */
@@ -33,26 +34,27 @@ typedef struct tracks_t { /* the state of SOURCE_CONTIGS */
     int at_contig, at_span;
     text_t text;
     int64_t bases;  /* bases of the cores that were put into the pipeline */
-    int put_contig; /* contig and end of the last of them */
+    int put_contig; /* contig and end of the last core that was put into the pipeline */
     int64_t put_end;
 } tracks_t;
-/* Lists the tracks of these scores. If mask is CAD_MASK_NONE, names of scores of masked bases get "_unmasked". */
+/* Lists the tracks of these scores in t->track. If mask is CAD_MASK_NONE, adds "_unmasked" to the names of scores that
+ * need masking. */
 int tracks_list(tracks_t *t, const score_list_t *scores, int64_t mask, cad_error_t *err);
 
 /* ---- tracks.c: the sink ---- */
 typedef struct core_t {
-    item_t item; /* first member, as pipeline items require */
+    item_t item; /* must be the first member, as in all pipeline items */
     int contig;
     interval_t core;
-    float *value; // (tracks,core) values, NaN where unscored; NULL until computed
+    float *value; // (tracks, bases of the core) NaN where unscored; NULL until computed
 } core_t;
-/* Writes the beginning of every file. */
+/* Writes the first bytes of every file. */
 int tracks_begin(stream_t *s, cad_error_t *err);
 /* Used as members of source_t. */
 int tracks_take(void *stream, item_t *it, const job_t *j, cad_error_t *err);
 int tracks_sink(void *stream, item_t *it, cad_error_t *err);
 void tracks_drop(void *stream, item_t *it);
-/* Writes the end of every file; syncs all files, then renames all. */
+/* Completes every file, syncs all files, then renames all. */
 int tracks_close(stream_t *s, cad_error_t *err);
 /* Writes the tabix index of a complete bedGraph.gz. */
 int tracks_index(output_t *graph, output_t *index, bool csi, const char *path, cad_error_t *err);

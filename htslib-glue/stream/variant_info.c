@@ -1,5 +1,5 @@
-/* variant_info.c - adds results of alleles to records as INFO fields, or writes them as rows of a matrix; writes the
- * records. SPDX-License-Identifier: MIT
+/* variant_info.c - adds results of alleles to records as INFO fields and writes the records, or writes the results as
+ * rows of a matrix. SPDX-License-Identifier: MIT
  */
 #include <errno.h>
 #include <htslib/hts_endian.h>
@@ -46,7 +46,8 @@ static int declare(variants_t *v, const score_t *score, const char *name, cad_er
     if (bcf_hdr_printf(v->header, "##INFO=<ID=%s,Number=A,Type=%s,Description=\"%s\">", name, TYPE[score->type].name,
                        score->text))
         return cad_out_of_memory(err);
-    return bcf_hdr_sync(v->header) < 0 ? cad_out_of_memory(err) : 0; /* adding a line may have moved htslib's tables */
+    /* needed, since adding a line may move htslib's tables */
+    return bcf_hdr_sync(v->header) < 0 ? cad_out_of_memory(err) : 0;
 }
 
 static int add_provenance(variants_t *v, cad_error_t *err)
@@ -109,7 +110,7 @@ static int too_large(const variants_t *v, const variant_t *d, const char *what, 
                     bcf_seqname_safe(v->header, d->rec), (long long)d->rec->pos + 1, what);
 }
 
-/* htslib does not notice where memory for a field is short, and stores a part of it: whether all of it is there. */
+/* True if the whole field was stored. If memory is short, htslib stores only a part and reports no error. */
 static bool holds(const variants_t *v, variant_t *d, const char *name, const void *data, size_t n)
 {
     const bcf_info_t *f = bcf_get_info(v->header, d->rec, name);
@@ -147,7 +148,7 @@ static int put_numbers(variants_t *v, variant_t *d, const score_t *score, const 
         if (isinf((float)value)) return too_large(v, d, name, err);
         if (integer) n[i] = isnan(value) ? bcf_int32_missing : (int32_t)value;
         else if (isnan(value)) bcf_float_set_missing(x[i]);
-        else x[i] = value == 0 ? 0 : (float)value; /* 0 in place of -0 */
+        else x[i] = value == 0 ? 0 : (float)value; /* writes 0 for -0 */
     }
     rc = bcf_update_info(v->header, d->rec, name, any ? v->values : NULL, any ? d->nalt : 0, TYPE[score->type].type);
     if (rc) return update_failed(v, name, err);
@@ -170,7 +171,7 @@ static int put_notes(variants_t *v, variant_t *d, const char *name, cad_error_t 
     return !any || holds(v, d, name, v->text.s.s, v->text.s.l) ? 0 : cad_out_of_memory(err);
 }
 
-/* Refuses a field that a record has twice: htslib would replace the first and leave the other. */
+/* Refuses a record that has the field twice, since htslib would replace only the first. */
 static int check_once(const variants_t *v, const bcf1_t *rec, const char *name, cad_error_t *err)
 {
     int id = bcf_hdr_id2int(v->header, BCF_DT_ID, name), n = 0;
@@ -197,8 +198,8 @@ static int put_info(variants_t *v, variant_t *d, cad_error_t *err)
 
 /* ---- matrix ---- */
 
-/* Writes a row of the matrix: the embedding of REF, then that of ALT; or ALT - REF. All NaN if the allele has no
- * embedding. */
+/* Writes a row of the matrix: the embeddings of REF and ALT one after the other, or with --difference ALT - REF. The
+ * row is all NaN if the allele has no embedding. */
 static int put_row(variants_t *v, const variant_t *d, const result_t *r, cad_error_t *err)
 {
     const float *x = r->site ? r->site->embedding : r->embedding[0], *y = r->embedding[1];
@@ -223,7 +224,7 @@ int variants_columns(variants_t *v, cad_error_t *err)
     return t->failed ? cad_out_of_memory(err) : table_pass(v->s->table, t->s.s, t->s.l, err);
 }
 
-/* Writes for each ALT a row of the matrix and a line that names it. */
+/* Writes a row of the matrix for each ALT, and a line that names the row. */
 static int put_rows(variants_t *v, const variant_t *d, cad_error_t *err)
 {
     int rc = 0;
@@ -241,8 +242,8 @@ static int put_rows(variants_t *v, const variant_t *d, cad_error_t *err)
 
 static size_t name_length(const bcf_hdr_t *h, int id) { return strlen(bcf_hdr_int2id(h, BCF_DT_ID, id)) + 2; }
 
-/* htslib does not notice where memory for a line of VCF is short, and writes a part of it. So the line gets room
- * before: names, separators, and at most six letters for each byte that the fields take in BCF. */
+/* Allocates the text of a VCF line in advance, because htslib writes only a part of the line and reports no error if
+ * memory is short. Upper limit of the length: names, separators, and six letters for each byte of the fields in BCF. */
 static int reserve_line(htsFile *fp, const bcf_hdr_t *h, bcf1_t *rec, cad_error_t *err)
 {
     size_t n = 256 + strlen(bcf_seqname_safe(h, rec)) + 6 * (rec->shared.l + rec->indiv.l);
@@ -253,7 +254,7 @@ static int reserve_line(htsFile *fp, const bcf_hdr_t *h, bcf1_t *rec, cad_error_
     for (int i = 0; i < rec->n_fmt; i++) n += name_length(h, rec->d.fmt[i].id);
     for (int i = 0; i < rec->n_info; i++) {
         const bcf_info_t *f = &rec->d.info[i];
-        n += name_length(h, f->key) + (f->vptr ? 6 * (size_t)f->vptr_len : 0); /* new ones are not in shared yet */
+        n += name_length(h, f->key) + (f->vptr ? 6 * (size_t)f->vptr_len : 0); /* rec->shared lacks new values */
     }
     return ks_resize(&fp->line, n) < 0 ? cad_out_of_memory(err) : 0;
 }

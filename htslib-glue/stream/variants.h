@@ -1,4 +1,4 @@
-/* variants.h - shared by source_variants.c, vcf_lines.c, allele_windows.c and variant_info.c.
+/* variants.h - declarations shared by source_variants.c, vcf_lines.c, allele_windows.c and variant_info.c.
  * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_VARIANTS_H
@@ -8,7 +8,7 @@
 #include "stream/alleles.h"
 #include "stream/source.h"
 
-typedef struct site_t { /* results at the place of an SNV; several ALTs and records at that place share it */
+typedef struct site_t { /* results at the position of an SNV, shared by all SNVs at that position */
     int users;
     const contig_t *contig;
     int64_t pos;
@@ -18,17 +18,17 @@ typedef struct site_t { /* results at the place of an SNV; several ALTs and reco
 
 typedef struct result_t { /* results of one ALT */
     allele_t allele;
-    site_t *site;        /* of an SNV; else NULL */
-    double sum[2];       /* sum of log p of the compared bases of the REF, ALT haplotype */
+    site_t *site;        /* site of an SNV; else NULL */
+    double sum[2];       /* sum of log p over the compared bases of the REF (0), ALT (1) haplotype */
     float *embedding[2]; // (D), or NULL
     bool scored;
 } result_t;
 
 typedef struct variant_t {
-    item_t item; /* first member, as pipeline items require */
+    item_t item; /* must be the first member, as in all pipeline items */
     bcf1_t *rec;
     int nalt, room;
-    result_t *alt; // (room), nalt in use
+    result_t *alt; // (room), of which nalt are in use
     struct variant_t *spare;
 } variant_t;
 
@@ -36,7 +36,7 @@ typedef struct variants_t { /* the state of SOURCE_VARIANTS */
     stream_t *s;
     htsFile *fp;
     bcf_hdr_t *header;
-    index_file_t indexed; /* the file of the index */
+    index_file_t indexed; /* the index, and the file that it belongs to */
     struct tbx_t *tabix;
     hts_idx_t *index;
     hts_itr_t *walk;
@@ -47,27 +47,27 @@ typedef struct variants_t { /* the state of SOURCE_VARIANTS */
     flanks_t flanks;
     view_t view;
     kstring_t text_line, haplotype;
-    kstring_t given, written; /* a line of VCF, and what htslib would write for it */
+    kstring_t given, written; /* a line of VCF, and the line that htslib would write for it */
     text_t text;
     void *values;
-    char name[SCORES_MOST][64]; /* INFO names of the scores in the settings, in their order */
-    char missing[700];          /* name of the first contig that the reference lacks */
+    char name[SCORES_MOST][64]; /* INFO names of set->scores, in the same order */
+    char missing[700];          /* message about the first contig that the reference lacks */
     int64_t line;               /* line of the last record; 0: not known */
     int64_t read, alleles, scored, bytes;
 } variants_t;
 
-/* Writes "file:line" to buf, or the file alone if its records are read through an index; returns buf. */
+/* Writes "file:line" to buf, or only the file if records are read through an index. Returns buf. */
 const char *variant_place(const variants_t *v, char buf[4200]);
 
 /* ---- vcf_lines.c ---- */
-/* Parses v->text_line into rec. Returns 1, or CAD_EFORMAT if htslib would read part of the line as 0, invent a
- * value or omit it. */
+/* Parses v->text_line into rec. Returns 1, or CAD_EFORMAT if htslib would read a part of the line as 0, invent a value
+ * or drop a value. */
 int vcf_line_parse(variants_t *v, bcf1_t *rec, cad_error_t *err);
 
 /* ---- allele_windows.c ---- */
 /* Returns a spare record, or a new one; NULL when out of memory. */
 variant_t *variant_new(variants_t *v);
-/* Returns the record to the list of spare ones. */
+/* Returns the record to the list of spare records. */
 void variant_drop(variants_t *v, variant_t *d);
 /* Puts the record and its alleles' windows into the pipeline, which then owns the record. */
 int variant_put(variants_t *v, variant_t *d, cad_error_t *err);
@@ -79,7 +79,7 @@ int variants_take(void *stream, item_t *it, const job_t *j, cad_error_t *err);
 /* ---- variant_info.c ---- */
 /* Chooses the names of the INFO fields, declares them in the header, and writes the header. */
 int variants_header(variants_t *v, cad_error_t *err);
-/* Writes the header lines of the table that names a matrix's rows. */
+/* Writes the header lines of the table that names the rows of the matrix. */
 int variants_columns(variants_t *v, cad_error_t *err);
 /* Used as source_t.sink: writes a complete record, or its rows of the matrix. */
 int variants_sink(void *stream, item_t *it, cad_error_t *err);

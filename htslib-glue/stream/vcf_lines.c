@@ -1,5 +1,5 @@
-/* vcf_lines.c - checks lines of VCF for what htslib would misread without an error, then parses them and
- * compares them with what htslib would write.
+/* vcf_lines.c - parses lines of VCF. Refuses errors that htslib does not report, and compares each line with the line
+ * that htslib would write.
  * SPDX-License-Identifier: MIT
  */
 #include <ctype.h>
@@ -24,7 +24,7 @@ static int columns(const kstring_t *line, piece_t c[COLUMNS])
     }
 }
 
-/* Copies the piece to v->text, since look-ups and messages need a NUL at its end. */
+/* Copies the piece to v->text and adds a NUL, which look-ups and messages need. Returns the copy. */
 static const char *piece(variants_t *v, piece_t p)
 {
     text_clear(&v->text);
@@ -32,7 +32,7 @@ static const char *piece(variants_t *v, piece_t p)
     return v->text.s.s ? v->text.s.s : "";
 }
 
-/* Refuses what vcf_parse would read as 0, make up or leave out. */
+/* Refuses a line in which vcf_parse would read a value as 0, invent a value or drop one. */
 static int check_line(variants_t *v, cad_error_t *err)
 {
     piece_t c[COLUMNS];
@@ -47,7 +47,7 @@ static int check_line(variants_t *v, cad_error_t *err)
         return cad_fail(err, CAD_EFORMAT,
                         "%s: contig \"%.100s\" is not in the VCF header; add it with bcftools reheader --fai",
                         variant_place(v, buf), v->text.s.s);
-    if (n < least || n > cad_max(least, COLUMNS + 1)) /* a column FORMAT is allowed without samples */
+    if (n < least || n > cad_max(least, COLUMNS + 1)) /* the column FORMAT is allowed also without samples */
         return cad_fail(err, CAD_EFORMAT, "%s: %d columns, expected %d; cut short?", variant_place(v, buf), n, least);
     while (k < c[POS].n && isdigit((unsigned char)c[POS].s[k])) k++;
     if (k == 0 || k < c[POS].n || k > 18)
@@ -60,9 +60,9 @@ static int check_line(variants_t *v, cad_error_t *err)
     return 0;
 }
 
-/* ---- the line beside what htslib would write for it ---- */
+/* ---- comparing the line with the line that htslib would write ---- */
 
-/* Notes a value that htslib rounds or changes. what: "INFO/" and the like. */
+/* Prints a note about a value that htslib rounds or changes. what: "INFO/" or "FORMAT/". */
 static void tell(variants_t *v, kept_t kept, const char *what, piece_t key, piece_t read, piece_t written)
 {
     char buf[4200];
@@ -89,7 +89,7 @@ static bool all_missing(piece_t list)
     return true;
 }
 
-/* Notes each value of a list that htslib rounds or changes. */
+/* Prints a note about each value of a list that htslib rounds or changes. */
 static void compare_list(variants_t *v, const char *what, piece_t key, piece_t read, piece_t written)
 {
     if (piece_equal(read, written)) return;
@@ -114,7 +114,7 @@ static int compare_info(variants_t *v, piece_t read, piece_t written, cad_error_
     return 0;
 }
 
-/* Returns CAD_EFORMAT if FORMAT names the key twice, since htslib mixes up the two; else 0. */
+/* Returns CAD_EFORMAT if FORMAT has the key twice, since htslib then confuses the two; else 0. */
 static int named_twice(const variants_t *v, piece_t format, piece_t key, cad_error_t *err)
 {
     char buf[4200];
@@ -125,7 +125,7 @@ static int named_twice(const variants_t *v, piece_t format, piece_t key, cad_err
                             piece_shown(key), key.s);
 }
 
-/* Compares the values of a sample. Values that it leaves out at its end are missing ones. */
+/* Compares the values of a sample. Values that are left out at the end count as missing values. */
 static int compare_sample(variants_t *v, const piece_t format, piece_t read, piece_t written, cad_error_t *err)
 {
     piece_t keys = format;
@@ -156,7 +156,7 @@ static int compare_line(variants_t *v, const bcf1_t *rec, cad_error_t *err)
     int rc = 0;
     v->written.l = 0;
     if (vcf_format(v->header, rec, &v->written) < 0) return cad_out_of_memory(err);
-    written = (piece_t) { v->written.s, v->written.l - 1 }; /* without its line end */
+    written = (piece_t) { v->written.s, v->written.l - 1 }; /* without the line end */
     if (piece_equal(read, written)) return 0;
     for (int k = 0; k < INFO && rc == 0; k++) {
         piece_t a = piece_split(&read, '\t'), b = piece_split(&written, '\t');

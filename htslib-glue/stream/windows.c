@@ -1,4 +1,4 @@
-/* windows.c - converts letters to tokens, and tokens to bases; no other file does. SPDX-License-Identifier: MIT */
+/* windows.c - the only file that converts letters to tokens, and tokens to bases. SPDX-License-Identifier: MIT */
 #include "stream/windows.h"
 
 interval_t window_relative(interval_t x, interval_t window)
@@ -11,8 +11,8 @@ static int64_t encode(const encoding_t *e, const char *seq, interval_t at, uint8
     return cad_encode(e->model, seq + at.beg, at.end - at.beg, e->flags, tokens + at.beg);
 }
 
-/* Encodes the core and its two flanks separately, since only letters of the core are counted for the note about
- * letters: a flank is part of the core of another window. */
+/* Encodes the core and its two flanks separately, because the note about unknown letters counts only the core. The
+ * bases of a flank are counted in the core of another window. */
 static void encode_tokens(const encoding_t *e, const letters_t *l, job_t *j)
 {
     interval_t core = window_relative(l->core, l->window);
@@ -44,7 +44,7 @@ void bases_init(bases_t *b, const cad_model_t *model)
     for (int i = 0; i < NO_BASE; i++) b->of[cad_model_number(model, CAD_TOKEN_A + i) & 255] = (uint8_t)i;
 }
 
-/* Base (0 to 3) + 1 of each letter; 0 for letters that are not bases. */
+/* Maps a letter to its base (0 to 3) + 1, or to 0 if the letter is not a base. */
 static const uint8_t LETTER[256] = {
     ['A'] = 1, ['a'] = 1, ['C'] = 2, ['c'] = 2, ['G'] = 3, ['g'] = 3, ['T'] = 4, ['t'] = 4
 };

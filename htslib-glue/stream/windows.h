@@ -12,20 +12,20 @@ typedef struct encoding_t { /* how the windows of a run are encoded */
     const cad_model_t *model;
     unsigned flags; /* flags of cad_encode */
     bool sep;       /* every window ends with the token SEP */
-    bool skip_soft; /* lower-case bases are visible, but not scored */
-    notes_t *notes; /* where letters other than A, C, G, T and N are noted */
+    bool skip_soft; /* lower-case bases are shown to the model, but not scored */
+    notes_t *notes; /* collects notes about letters other than A, C, G, T and N */
 } encoding_t;
-/* a window and its letters; its intervals count from the first base of the contig or record */
+/* the letters of a window; positions in the intervals count from the first base of the contig or record */
 typedef struct letters_t {
-    const char *seq; // (window)
+    const char *seq; // (length of window)
     interval_t window, core;
     const char *name; /* name of the contig or record, for the note; NULL: no note */
     int name_len;
 } letters_t;
-/* Encodes the letters as the job's tokens, and sets its len and skip. The caller frees them with job_free, also on
+/* Encodes the letters as j->tokens, and sets j->len and j->skip. The caller frees them with job_free, also on
  * failure. */
 int window_encode(const encoding_t *e, const letters_t *l, job_t *j, cad_error_t *err);
-/* Returns interval x, counted from the window's first base. */
+/* Returns interval x with positions counted from the first base of the window. */
 interval_t window_relative(interval_t x, interval_t window);
 
 enum { NO_BASE = 4 };
@@ -35,7 +35,7 @@ typedef struct bases_t { /* of[token] is 0 to 3 for A, C, G, T, else NO_BASE */
 void bases_init(bases_t *b, const cad_model_t *model);
 /* Returns 0 to 3 for A, C, G, T in either case, else NO_BASE. */
 int base_of_letter(char letter);
-/* base (n) = the bases of letters seq (n); both may be the same memory. */
+/* Sets base (n) to the bases of the letters seq (n). Both may be the same memory. */
 void bases_of_letters(const char *seq, int64_t n, uint8_t *base);
 
 #endif

@@ -1,4 +1,4 @@
-/* worker.c - a queue of tasks and the thread that runs them. SPDX-License-Identifier: MIT */
+/* worker.c - keeps a queue of tasks, and runs them on a thread. SPDX-License-Identifier: MIT */
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -9,10 +9,10 @@
 
 struct worker_t {
     pthread_t thread;
-    pthread_mutex_t lock; /* protects the members below, and `done` of each task */
+    pthread_mutex_t lock; /* protects the members below, and the member `done` of each task */
     pthread_cond_t given, done;
-    task_t *first; /* queue of the tasks that are not begun */
-    task_t **end;  /* where the next task is linked to the queue */
+    task_t *first; /* queue of the tasks that have not been started */
+    task_t **end;  /* pointer to which the next task is linked */
     bool stop;
 };
 

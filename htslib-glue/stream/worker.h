@@ -1,5 +1,5 @@
-/* worker.h - a thread that runs tasks one after the other, in the order in which they are given. Only the thread that
- * opened a worker may call its functions. SPDX-License-Identifier: MIT
+/* worker.h - runs tasks on a thread, one after the other, in the order in which they are given. Only the thread that
+ * opened a worker may call the functions for it. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_WORKER_H
 #define CAD_WORKER_H
@@ -19,12 +19,12 @@ typedef struct task_t {
 typedef struct worker_t worker_t;
 /* Opens a worker. Its thread blocks all signals, so that they go to the calling thread. */
 int worker_open(worker_t **w, cad_error_t *err);
-/* Gives the worker a task and returns at once. The task must stay in memory until worker_wait or worker_close. */
+/* Queues a task for the worker and returns at once. The task must stay in memory until worker_wait or worker_close. */
 void worker_give(worker_t *w, task_t *task);
-/* Waits until the task has run; returns its rc, with its error text in err. Calls idle(arg) a few times a second
- * meanwhile; idle may be NULL. */
+/* Waits until the task has run. Returns the task's rc and copies its error text to err. Meanwhile calls idle(arg) a few
+ * times a second; idle may be NULL. */
 int worker_wait(worker_t *w, task_t *task, void (*idle)(void *arg), void *arg, cad_error_t *err);
-/* Waits for the task that is running and does not run those after it. NULL is allowed. */
+/* Waits for the task that is running, drops all later tasks, and frees w. NULL is allowed. */
 void worker_close(worker_t *w);
 
 #endif

@@ -1,4 +1,4 @@
-"""bench.py EXPRESSION: it is true of bench.json, d, and its cells."""
+"""bench.py EXPRESSION: exits 0 if the expression is true. d is the content of bench.json."""
 
 import json
 import math
@@ -25,12 +25,12 @@ def each_operation(f):
 
 
 def parts_are_there():
-    """The parts of the object, and both models."""
+    """True if d has all its parts, and two models."""
     return set(d) == {"version", "processor", "cpus", "rounds", "models", "peaks", "cells"} and d["rounds"] == 2
 
 
 def are(*combinations):
-    """The cells are all combinations of these lists of models, windows, batches and threads, in order."""
+    """True if the cells are all combinations of these lists of models, windows, batches and threads, in order."""
     models, windows, batches, threads = combinations
     want = [(m, w, b, t) for m in models for w in windows for b in batches for t in threads]
     return [(c["model"], c["window"], c["batch"], c["threads"]) for c in cells] == want
@@ -46,7 +46,7 @@ def memory(c):
 
 
 def floored(name, o):
-    """embed and pool have no cost, all others a floor."""
+    """True if embed and pool have no floor and every other operation has one."""
     return (o["floor_ns"] is None) == (name in ("embed", "pool")) and (
         o["floor_ns"] is None or positive(o["floor_ns"])
     )
@@ -61,7 +61,7 @@ def floor(operation):
 
 
 def peaks(threads):
-    """Peaks in fp32 of these numbers of threads."""
+    """The fp32 peaks measured with these numbers of threads."""
     there = [(p["threads"], p["precision"]) for p in d["peaks"]] == [(t, "fp32") for t in threads]
     return there and all(positive(*(p[k] for k in ("flop", "updates", "exps", "bytes"))) for p in d["peaks"])
 
@@ -71,7 +71,7 @@ def errors(c, keys=("hidden", "logits"), low=0, high=2e-6):
 
 
 def agrees(c):
-    """Hidden states, and logits where the model has them, are those of double precision but for rounding."""
+    """True if hidden states, and logits if the model has them, agree with double precision except for rounding."""
     return c["error"]["hidden"] < 2e-6 and (c["error"]["logits"] is None or c["error"]["logits"] < 2e-6)
 
 

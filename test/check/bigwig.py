@@ -1,4 +1,4 @@
-"""bigwig.py KIND BIGWIG ...: a bigWig as pyBigWig and a reader by hand see it, of the kinds below."""
+"""bigwig.py KIND BIGWIG ...: checks a bigWig with pyBigWig and with an independent reader. KIND is a function below."""
 
 import struct, sys, zlib
 import numpy as np
@@ -6,7 +6,7 @@ import pyBigWig
 
 
 def leaves(raw, at):
-    """The leaf entries of an R tree, and that each inner node bounds those below it."""
+    """Returns the leaf entries of an R tree. Checks that each inner node bounds the entries below it."""
     leaf, _, n = struct.unpack("<BBH", raw[at : at + 4])
     for i in range(n):
         p = at + 4 + i * (32 if leaf else 24)
@@ -20,7 +20,7 @@ def leaves(raw, at):
 
 
 def whole(path, graph, fai):
-    """Values, header, contigs and zoom levels are those of a bedGraph."""
+    """Checks values, header, contigs and zoom levels against a bedGraph."""
     lengths = [(f[0], int(f[1])) for f in map(str.split, open(fai))]
     want = {c: np.full(n, np.nan, np.float32) for c, n in lengths}
     for line in open(graph):
@@ -43,7 +43,7 @@ def whole(path, graph, fai):
     for c, n in lengths if len(lengths) < 50 else lengths[::97] + lengths[-1:]:
         got = np.array(w.values(c, 0, n), np.float32)
         assert np.array_equal(got, want[c], equal_nan=True), (c, np.flatnonzero(got != want[c])[:5])
-    # zoom levels, read by hand
+    # zoom levels, read without pyBigWig
     nzoom = struct.unpack("<H", raw[6:8])[0]
     longest = max(n for _, n in lengths)
     assert nzoom >= 1 and h["nLevels"] == nzoom
@@ -66,7 +66,7 @@ def whole(path, graph, fai):
                 seen += valid
                 count += 1
         assert seen == len(every) and struct.unpack("<I", raw[data : data + 4])[0] == count, (z, seen, count)
-    for c, n in lengths[:3]:  # as a browser asks
+    for c, n in lengths[:3]:  # requests that a genome browser would make
         width = struct.unpack("<I", raw[64:68])[0]
         bins = n // width
         if bins < 2:
@@ -80,14 +80,14 @@ def whole(path, graph, fai):
 
 
 def deep(path):
-    """The index has more entries than one node holds, and an inner node as its root."""
+    """Checks that the index has more entries than one node can hold, and that its root is an inner node."""
     raw = open(path, "rb").read()
     at = struct.unpack("<Q", raw[24:32])[0]
     assert struct.unpack("<Q", raw[at + 8 : at + 16])[0] > 256 and raw[at + 48] == 0
 
 
 def million(path, graph):
-    """A million intervals of the contig million, and zoom levels of them, are those of a bedGraph."""
+    """Checks a million intervals of the contig million, and their zoom levels, against a bedGraph."""
     w, g = pyBigWig.open(path), np.loadtxt(graph, usecols=(1, 2, 3))
     want = np.repeat(g[:, 2].astype(np.float32), (g[:, 1] - g[:, 0]).astype(int))
     assert len(w.intervals("million")) == 1000000
@@ -97,7 +97,7 @@ def million(path, graph):
 
 
 def usable():
-    """pyBigWig is there and knows numpy."""
+    """Checks that pyBigWig is installed, with support for numpy."""
     assert pyBigWig.numpy
 
 

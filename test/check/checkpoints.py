@@ -1,5 +1,5 @@
-"""checkpoints.py KIND ARGUMENT...: writes checkpoints and expected tensors that are unusual or wrong, of the kinds
-below. SPDX-License-Identifier: MIT"""
+"""checkpoints.py KIND ARGUMENT...: writes checkpoints and files of expected tensors that are unusual or wrong. KIND is
+a function below. SPDX-License-Identifier: MIT"""
 
 import json
 import os
@@ -19,7 +19,7 @@ def config(folder, **changes):
 
 
 def eleven(folder):
-    """The model of a folder, with 11 rows in the tables of its vocabulary in place of 16."""
+    """Changes the model in a folder: the tables of its vocabulary get 11 rows in place of 16."""
     path = folder + "/model.safetensors"
     head, parts = tensors.read(path)
     out = {}
@@ -39,7 +39,7 @@ def tokens(*values, shape=None):
 
 
 def gradients(folder):
-    """Expected gradients: of a tensor of another shape, and with labels of another shape."""
+    """Writes expected gradients with a tensor of a wrong shape, and others with labels of a wrong shape."""
     ids, loss = tokens(*[7] * 8), ("F32", [1], struct.pack("<f", 1.0))
     thin = {"input_ids": ids, "labels": tokens(*[8] * 8), "loss": loss}
     thin["grad.caduceus.backbone.layers.0.norm.weight"] = "F32", [1], bytes(4)
@@ -49,8 +49,8 @@ def gradients(folder):
 
 
 def expected(folder, data):
-    """Expected tensors that are hostile, as FOLDER/NAME.st, and FOLDER/one-label, a model of one label, for which a
-    scalar has the right number of values."""
+    """Writes hostile files of expected tensors, FOLDER/NAME.st, and FOLDER/one-label, a model with one label, for which
+    a scalar has the right number of values."""
 
     def write(name, **kw):
         tensors.write(f"{folder}/{name}.st", kw)
@@ -77,7 +77,7 @@ def expected(folder, data):
 
 
 def published(model, folder):
-    """A model with the prefix of published names, which some fixtures lack, and other metadata."""
+    """Writes the model with the prefix of published tensor names, which some fixtures lack, and with other metadata."""
     os.makedirs(folder, exist_ok=True)
     head, parts = tensors.read(model + "/model.safetensors")
     out = {}
@@ -89,7 +89,7 @@ def published(model, folder):
 
 
 def shards(model, folder):
-    """A model with a file for each tensor; the size of their headers has the first bytes of a pickle, 80 01."""
+    """Writes the model with one file per tensor. The size of each header begins with bytes 80 01, as a pickle does."""
     os.makedirs(folder, exist_ok=True)
     head, parts = tensors.read(model + "/model.safetensors")
     files = {name: f"{i}.safetensors" for i, name in enumerate(parts)}

@@ -1,12 +1,12 @@
-"""close.py TABLE TABLE: the same table, or float32 matrix of .npy, but for the last digits of numbers.
-SPDX-License-Identifier: MIT"""
+"""close.py TABLE TABLE: exits 0 if two tables, or two float32 matrices in .npy, are equal except for the last digits of
+numbers. SPDX-License-Identifier: MIT"""
 
 import struct
 import sys
 
 
 def rows_of(path):
-    """Rows of words, or one row of numbers and one for the header of the matrix."""
+    """Returns the rows of a table; for a matrix, a row of numbers and a row with its header."""
     if not path.endswith(".npy"):
         return [line.split() for line in open(path) if not line.startswith("##")]
     raw = open(path, "rb").read()

@@ -1,5 +1,5 @@
-"""converted.py WAS NEW [STATUS]: the folder NEW is the checkpoint of the folder WAS, with names, values, offsets and
-metadata as published checkpoints have them."""
+"""converted.py WAS NEW [STATUS]: checks that the folder NEW holds the same checkpoint as the folder WAS, with the
+names, offsets and metadata of published checkpoints."""
 
 import json
 import struct
@@ -16,7 +16,7 @@ def config(folder, name="config.json"):
 
 
 def laid_out(path):
-    """The header is aligned, and tensors lie one after another in its order."""
+    """Checks that the header is aligned and that the tensors follow one another in the order of the header."""
     raw = open(path, "rb").read()
     n = struct.unpack("<Q", raw[:8])[0]
     assert n % 8 == 0 and raw[8:9] == b"{", "header"
@@ -45,7 +45,7 @@ assert len(sys.argv) < 4 or metadata["status"] == sys.argv[3], metadata
 
 
 def twin(name):
-    """The other name of a tied tensor."""
+    """Returns the other name of a tied tensor."""
     if ".mamba_rev." in name:
         return name.replace(".mamba_rev.", ".mamba_fwd.")
     if ".mamba_fwd." in name:

@@ -1,4 +1,4 @@
-"""frozen.py BEFORE AFTER: two weights files whose tensors are the same but for score.weight."""
+"""frozen.py BEFORE AFTER: checks that only score.weight differs between two weights files."""
 
 import sys
 

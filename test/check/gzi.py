@@ -1,4 +1,5 @@
-"""gzi.py FASTA.gz FASTA.gz.gzi: writes the .gzi of a BGZF file whose blocks are all read, without inflating them."""
+"""gzi.py FASTA.gz FASTA.gz.gzi: writes the .gzi of a BGZF file. Reads the headers of all blocks, but does not inflate
+them."""
 
 import struct
 import sys

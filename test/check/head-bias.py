@@ -1,5 +1,5 @@
-"""head-bias.py MODEL FOLDER [VALUE]: the classifier MODEL with a bias, named as the paper's training code names its
-head; VALUE: the same for all classes. SPDX-License-Identifier: MIT"""
+"""head-bias.py MODEL FOLDER [VALUE]: writes the classifier MODEL to FOLDER, with a bias of the head and the tensor
+names of the paper's training code. VALUE: the bias of every class. SPDX-License-Identifier: MIT"""
 
 import json
 import shutil

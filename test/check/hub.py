@@ -1,4 +1,4 @@
-"""hub.py: huggingface_hub itself beside caduceus model pull.
+"""hub.py: runs huggingface_hub, for comparison with caduceus model pull.
 
 hub.py get ORG/NAME [REVISION]   downloads the snapshot from $HF_ENDPOINT and prints its folder
 hub.py find ORG/NAME [REVISION]  prints the folder of the snapshot that the cache holds, and checks that the library's

@@ -1,6 +1,7 @@
-"""make-bad-torch.py MODEL OUT: PyTorch files made without PyTorch from the folder MODEL, in safetensors: good ones in
-forms that PyTorch does not write itself, and one for each fault of a pickle or its zip archive. Prints name, regular
-expression of the error expected (or "good"), and what it is, separated by tabs. SPDX-License-Identifier: MIT"""
+"""make-bad-torch.py MODEL OUT: converts the safetensors model in the folder MODEL to PyTorch files, without PyTorch.
+Some files are valid, in forms that PyTorch does not write itself; the others have one fault each, of the pickle or its
+zip archive. For each file prints its name, a regular expression of the expected error (or "good") and a description,
+separated by tabs. SPDX-License-Identifier: MIT"""
 import io, json, os, struct, sys, zipfile
 
 MODEL, OUT = sys.argv[1:]
@@ -50,7 +51,7 @@ def count(shape):
 
 
 def entries(change=None):
-    """Name and pickled tensor of each entry, the one of EMBED as `change`."""
+    """Returns name and pickled tensor of each entry. If `change` is given, it replaces the tensor EMBED."""
     return [(k, change if change is not None and k == EMBED else
              tensor(storage(str(i), count(t["shape"]), CLASS[t["dtype"]]), t["shape"]))
             for i, (k, t) in enumerate(TENSORS.items())]
@@ -71,7 +72,7 @@ def pack(files, method=zipfile.ZIP_STORED):
 
 
 def pack64(files):
-    """The same with every record as zip64."""
+    """The same as pack, with zip64 records only."""
     old = zipfile.ZIP64_LIMIT, zipfile.ZIP_FILECOUNT_LIMIT
     zipfile.ZIP64_LIMIT = zipfile.ZIP_FILECOUNT_LIMIT = 0
     try:
@@ -131,7 +132,7 @@ root("unknown-beside", "good", "objects of unknown classes beside the state dict
     [("callbacks", call("os", "system") + many(text("touch pwned")) + b"R"), ("state_dict", record(entries())),
      ("cfg", call("omegaconf", "DictConfig") + b")\x81" + record([("a", NONE)]) + b"b")]))
 
-# ---- code: none of it is executed ----
+# ---- pickles that contain code: none of it is executed ----
 RUN = call("os", "system") + many(text("touch pwned")) + b"R"
 EVAL = call("builtins", "eval") + many(text("open('pwned', 'w')")) + b"R"
 root("os-system", "holds an object of os.system, not a dict of tensors", "os.system", RUN)
@@ -247,7 +248,7 @@ spread = bytes(8 << 20)
 case("bomb-spread", "spread over more bytes", "a tensor spread over 8 MB, deflated", pack(members(
     HEAD + record(entries(tensor(storage(key, 2 << 20), [ROWS, WIDTH], 0, [(2 << 20) // ROWS, 1]))) + STOP,
     **{"data__" + key: spread}), zipfile.ZIP_DEFLATED))
-# A central directory of 20 million members, says the record at the end.
+# The end record says that the central directory has 20 million members.
 end = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, 20000000, 20000000, len(FILE), 0)
 end += struct.pack("<4sIQI", b"PK\6\7", 0, len(FILE), 1) + b"PK\5\6" + b"\xff" * 16 + b"\0\0"
 case("many-members", "more than 65536 members", "20 million members", FILE + end)

@@ -1,6 +1,6 @@
-"""make-peft.py MODEL ADAPTER MERGED [KIND]: a random LoRA adapter to the model in folder MODEL, as peft writes it, and
-the model with it merged, each direction's projections under its own name. KIND: same (both directions change alike),
-rslora, score (also a whole head of 3 labels), half (an A without its B), dora, head (also one
+"""make-peft.py MODEL ADAPTER MERGED [KIND]: writes a random LoRA adapter to the model in the folder MODEL, in the
+format of peft, and the merged model, with separate projections of the two directions. KIND: same (both directions get
+the same change), rslora, score (also a new head of 3 labels), half (an A without its B), dora, head (also an adapter
 of lm_head). SPDX-License-Identifier: MIT"""
 
 import json
@@ -33,7 +33,7 @@ def single(x):
 
 
 def plain(name):
-    """With the published prefix, for names with and without it."""
+    """Returns a tensor name with the published prefix."""
     for p in ("model.", "caduceus."):
         name = name[len(p) :] if name.startswith(p) else name
     return name if name.startswith(("lm_head", "score")) else "caduceus." + name

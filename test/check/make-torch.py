@@ -1,6 +1,6 @@
-"""make-torch.py MODEL OUT: writes the weights of the folder MODEL, in safetensors, as PyTorch does:
-OUT/pytorch_model.bin, OUT/sharded/ (two shards, protocol 4), and OUT/last.ckpt as Lightning leaves it. The files of
-test/data/torch were made so from test/data/ps by PyTorch 2.13. SPDX-License-Identifier: MIT"""
+"""make-torch.py MODEL OUT: converts the safetensors model in the folder MODEL with PyTorch, and writes
+OUT/pytorch_model.bin, OUT/sharded/ (two shards, protocol 4), and OUT/last.ckpt in the form of Lightning. It made the
+files of test/data/torch from test/data/ps with PyTorch 2.13. SPDX-License-Identifier: MIT"""
 import argparse, collections, json, os, struct, sys
 
 import torch
@@ -11,7 +11,7 @@ TWINS = {"mamba_rev.in_proj": "mamba_fwd.in_proj", "mamba_rev.out_proj": "mamba_
 
 
 class Callback:
-    """A class that nobody but the trainer knows."""
+    """A class that only the trainer has."""
 
     def __init__(self):
         self.best, self.monitor = 0.5, "val/loss"
@@ -44,7 +44,7 @@ def sharded(tensors):
 
 
 def wild(tensors):
-    """The same values as parameters, transposed in memory, and cut from one storage."""
+    """Returns the same values: some as slices of one storage, some transposed in memory, some as parameters."""
     flat = torch.cat([t.reshape(-1) for t in tensors.values() if t.dtype == torch.float32] or [torch.zeros(1)])
     at, out = 0, collections.OrderedDict()
     for i, (name, t) in enumerate(tensors.items()):
@@ -70,7 +70,7 @@ def checkpoint(tensors):
 
 
 weights = load(os.path.join(MODEL, "model.safetensors"))
-for name in list(weights): # a tied tensor is one storage under two names
+for name in list(weights): # a tied tensor has one storage and two names
     for twin, of in TWINS.items():
         first = weights.get(name.replace(twin, of)) if twin in name else None
         if first is not None and torch.equal(first, weights[name]): weights[name] = first

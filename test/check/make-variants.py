@@ -1,4 +1,5 @@
-"""make-variants.py KIND ARGUMENT...: random contigs (FASTA) and variants on them (VCF), of the kinds below."""
+"""make-variants.py KIND ARGUMENT...: writes random contigs (FASTA) and variants on them (VCF). KIND is a function
+below."""
 
 import random
 import sys
@@ -91,7 +92,7 @@ def some(r, seqs, n, symbols=True):
 
 
 def random_(seed, n, fa, out):
-    """Alleles of all shapes, also symbolic and wrong ones, on contigs with other letters than ACGT."""
+    """Writes alleles of all kinds, including symbolic and wrong alleles, on contigs with letters other than ACGT."""
     r = random.Random(int(seed))
     seqs = {
         "c1": repeats(r, 900, True),
@@ -106,7 +107,8 @@ def random_(seed, n, fa, out):
 
 
 def clean(seed, n, fa, out):
-    """No letters but ACGT, no symbols; unsorted, so that line k of two files is one record."""
+    """Writes variants without other letters and symbolic alleles. The VCF is not sorted, so that line k of two files is
+    the same record."""
     r = random.Random(int(seed))
     seqs = {"c1": repeats(r, 700, False), "c2": letters(r, 50), "c3": repeats(r, 200, False)}
     fasta(fa, seqs)
@@ -114,7 +116,7 @@ def clean(seed, n, fa, out):
 
 
 def large(seed, n, fa, out):
-    """Alleles about as long as can be scored, and repeats that are longer."""
+    """Writes alleles of about the maximum length that can be scored, and longer repeats."""
     r = random.Random(int(seed))
     seqs = {"a": letters(r, 6000), "h": "A" * 3000, "d": "AC" * 900 + letters(r, 900)}
     recs = []
@@ -139,7 +141,7 @@ def rows(path):
 
 
 def rc(fa, v, fa2, v2):
-    """The reverse complement of contigs and of the variants on them."""
+    """Writes the reverse complement of contigs and of the variants on them."""
     seqs = read(fa)
     fasta(fa2, {k: complement(s) for k, s in seqs.items()})
     vcf(
@@ -160,7 +162,7 @@ def rc(fa, v, fa2, v2):
 
 
 def swap(seed, n, fa, v, fa2, v2):
-    """A contig for each variant; the second FASTA has ALT where the first has REF."""
+    """Writes one contig for each variant. The second FASTA has ALT where the first FASTA has REF."""
     r = random.Random(int(seed))
     one, two, recs, back = {}, {}, [], []
     for i in range(int(n)):
@@ -180,7 +182,8 @@ def swap(seed, n, fa, v, fa2, v2):
 
 
 def spell(seed, n, fa, *out):
-    """One indel in four spellings: shifted left as far as it goes, right, between, and with more bases around."""
+    """Writes each indel in four forms: shifted left as far as possible, shifted right, between, and with more bases
+    around it."""
     r = random.Random(int(seed))
     seqs = {"c1": repeats(r, 1200, False), "c2": "ACACACACACACACACACAC" * 3, "c3": "A" * 50}
     files = [[] for _ in out]

@@ -1,4 +1,4 @@
-"""matrices.py KIND ARGUMENT...: properties of the matrices that annotate and embed write, of the kinds below."""
+"""matrices.py KIND ARGUMENT...: checks matrices that annotate and embed write. KIND is a function below."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ import numpy as n
 
 
 def like(got, want):
-    """annotate's matrix of six regions, of which the fifth is empty, and the reference's."""
+    """Compares annotate's matrix with the reference. There are six regions; the fifth is empty."""
     a, b = n.load(got), n.load(want)
     assert a.dtype == n.float32 and a.shape == b.shape == (6, 16), (a.shape, b.shape)
     assert n.isnan(a[4]).all() and n.isnan(b[4]).all()
@@ -17,7 +17,8 @@ def like(got, want):
 
 
 def mean_of_rows(rows, mean):
-    """343 rows, one for each base; those of the first and the fourth region average to the mean."""
+    """Checks the matrix of --pool none: 343 rows, one for each base. In the first and the fourth region the mean of the
+    rows is the row of --pool mean."""
     a, b = n.load(rows), n.load(mean)
     assert a.shape == (343, 16), a.shape
     assert abs(a[:120].mean(0) - b[0]).max() < 1e-6
@@ -25,7 +26,7 @@ def mean_of_rows(rows, mean):
 
 
 def last_is_nan(path):
-    """Three rows, of which the last one alone is NaN."""
+    """Checks that there are three rows and only the last one is NaN."""
     a = n.load(path)
     assert a.shape == (3, 16) and a.dtype == "<f4" and a.flags.c_contiguous
     assert n.isnan(a[2]).all() and not n.isnan(a[:2]).any()
@@ -41,7 +42,7 @@ def finite(path, rows):
 
 
 def arrays(path, *rows):
-    """A .npz with an array for each row of a table, of these lengths; of a .npy, its parts."""
+    """Checks that a .npz has an array for each row of a table, with these numbers of rows."""
     z, rows = n.load(path), [int(r) for r in rows]
     assert sorted(z.files) == [str(i) for i in range(len(rows))]
     assert [z[str(i)].shape for i in range(len(rows))] == [(r, 16) for r in rows]
@@ -53,7 +54,7 @@ def joined(path, whole):
 
 
 def alleles(path):
-    """REF and ALT side by side, five alleles; the third and the fifth are NaN, not scored."""
+    """Checks the rows of five alleles, each REF followed by ALT. The third and the fifth are not scored, so NaN."""
     v = n.load(path)
     assert v.shape == (5, 32)
     assert list(n.isnan(v).all(1)) == [False, False, True, False, True] and n.isnan(v).any(1).sum() == 2
@@ -66,7 +67,7 @@ def difference(path, alleles):
 
 
 def distances(path, dist, cos):
-    """The length of the difference is annotate's dist, and the angle of both is its cos."""
+    """Checks that the length of ALT - REF is annotate's dist and the cosine between REF and ALT is its cos."""
     v = n.load(path).astype(float)[:4]
     x, y, k = v[:, :16], v[:, 16:], [0, 1, 3]
     dist, cos = (n.array([float(s) if s.strip() != "." else n.nan for s in open(p)]) for p in (dist, cos))

@@ -1,5 +1,5 @@
-"""metrics.py numpy|sklearn: the metrics that caduceus predict wrote to the file metrics, of out.tsv and test.csv, by
-numpy's arithmetic or by scikit-learn."""
+"""metrics.py numpy|sklearn: computes metrics of out.tsv and test.csv, with numpy or with scikit-learn, and compares
+them with those that caduceus predict wrote to the file metrics."""
 
 import sys
 

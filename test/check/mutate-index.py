@@ -1,7 +1,7 @@
-"""mutate-index.py N SEED DATA INDEX COMMAND...: damages INDEX N times, as SEED says, and runs the command on each.
+"""mutate-index.py N SEED DATA INDEX COMMAND...: makes N random changes of INDEX and runs the command with each of them.
 
-It must end with 0 or 1, in time and in little memory. Prints a line of counts, and a line for each run that died, hung
-or was stopped by a sanitizer. The index is restored.
+Each run must end with exit status 0 or 1, within limits of time and memory. Prints a line of counts, and a line for
+each run that crashed, hung or was stopped by a sanitizer. The index is restored.
 """
 
 import gzip
@@ -52,14 +52,14 @@ def swap(r, data):
 
 
 def number(r, data):
-    """Replaces a number of a text."""
+    """Replaces a number in a text."""
     fields = bytes(data).replace(b"\n", b"\t\n\t").split(b"\t")
     fields[r.randrange(len(fields))] = r.choice(NUMBERS)
     data[:] = b"\t".join(fields).replace(b"\t\n\t", b"\n")
 
 
 def damaged(r, original):
-    """Bytes of a damaged index: of its compressed form one time in eight, else of what that holds."""
+    """Returns a damaged index. In one case of eight the compressed bytes are damaged, else the content."""
     packed = original[:2] == b"\x1f\x8b" and r.randrange(8) > 0
     data = bytearray(gzip.decompress(original) if packed else original)
     ways = [flip, flip, cut, put, put, put, remove, repeat, swap]
@@ -72,7 +72,7 @@ def damaged(r, original):
 
 
 def limited():
-    if "SANITIZED" not in os.environ:  # a sanitizer maps terabytes
+    if "SANITIZED" not in os.environ:  # a sanitizer needs terabytes of address space
         resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

@@ -1,5 +1,5 @@
-"""npy.py MATRIX [JSON]: prints the rows of a .npy file, whose header is as numpy defines it, and reads the provenance
-beside it."""
+"""npy.py MATRIX [JSON]: prints the rows of a .npy file. Checks its header against the definition by numpy, and reads
+the provenance file beside it."""
 
 import ast, json, struct, sys
 

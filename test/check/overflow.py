@@ -1,4 +1,5 @@
-"""overflow.py MODEL NEW: a copy of a checkpoint with finite weights of its last norm, but results that are not."""
+"""overflow.py MODEL NEW: copies a checkpoint and makes the weights of its last norm so large (but finite) that results
+overflow."""
 
 import json
 import os

@@ -1,5 +1,6 @@
-"""published.py FOLDER [bare]: model.safetensors has the names that the published Python classes have for config.json,
-none missing, none unexpected, twins equal (bare: one name each). SPDX-License-Identifier: MIT"""
+"""published.py FOLDER [bare]: checks that model.safetensors has exactly the tensor names of the published Python
+classes for config.json, and that both names of a tied tensor have equal values (bare: that there is only one name).
+SPDX-License-Identifier: MIT"""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""read-tags.py BAM: as pysam reads them, the tags of every read agree with one another and with its bases."""
+"""read-tags.py BAM: checks with pysam that the tags of each read are consistent with one another and its bases."""
 
 import sys
 

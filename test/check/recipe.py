@@ -1,4 +1,4 @@
-"""recipe.py LOG STATE: the learning rates of 40 steps, and moments that training can have left."""
+"""recipe.py LOG STATE: checks the learning rates of 40 steps and the optimiser's moments in the training state."""
 
 import sys
 

@@ -1,4 +1,5 @@
-"""seen.py KIND: seen.json, which browser.html left, shows the tracks that caduceus wrote, of the kinds below."""
+"""seen.py KIND: checks seen.json, which browser.html wrote, against the tracks that caduceus wrote. KIND is a function
+below."""
 
 import json
 import sys
@@ -14,7 +15,7 @@ def lines(path):
 
 
 def same(track, name):
-    """A value for each base in view, that of the bedGraph."""
+    """Checks that the browser has a value for each base in view, and that it is the value in the bedGraph."""
     want = {i: float(v) for c, b, e, v in lines(f"want.{name}.bedGraph") for i in range(int(b), int(e))}
     got = {b: v for b, e, v, _ in track["features"] if e == b + 1}
     assert set(range(7350, 7450)) <= got.keys(), (name, got)
@@ -34,7 +35,7 @@ def logo_ref():
 
 
 def letters():
-    """Each tall letter in its colour, and all of them those of the reference."""
+    """Checks that each tall letter has its colour and that together they spell the reference."""
     sequence = "".join(line.strip() for line in open("ref.fa").read().split(">")[1].splitlines()[1:]).upper()
     track = seen["json"]["Caduceus logo_ref"]
     features = track["features"]

@@ -1,4 +1,4 @@
-"""session.py FOLDER GENOME NAME...: igv_session.xml has a resource and a track for each name, in order."""
+"""session.py FOLDER GENOME NAME...: checks that igv_session.xml has a resource and a track for each name, in order."""
 
 import os, sys, xml.etree.ElementTree as tree
 

@@ -2,12 +2,12 @@
 
 snapshot.py ORG/NAME [REVISION]  prints the folder that snapshot_download(local_files_only=True) would return
 
-The rules, as of huggingface_hub 0.23 to 2.4: the cache is $HF_HUB_CACHE, else $HUGGINGFACE_HUB_CACHE, else hub in
-$HF_HOME, which is huggingface in $XDG_CACHE_HOME, else in ~/.cache; ~ and variables are expanded (empty ones count
-as not set, which is the one difference). A revision of 40 hexadecimal digits is the commit; another is a file of
-refs/, whose whole text is the commit. The folder of snapshots/ of that name is returned if it exists. Where a
-listing trees/COMMIT.json is there, every file in it must be too. Beyond that: each file is a link to ../../blobs/
-of the name of its hash, SHA-256 or git's; nothing is left half done.
+The rules of huggingface_hub 0.23 to 2.4: the cache is $HF_HUB_CACHE, else $HUGGINGFACE_HUB_CACHE, else $HF_HOME/hub,
+else $XDG_CACHE_HOME/huggingface/hub, else ~/.cache/huggingface/hub. ~ and variables are expanded. (Empty variables
+count as not set, which differs from huggingface_hub.) A revision of 40 hexadecimal digits is a commit. Any other
+revision is the name of a file in refs/, whose text is the commit. The folder snapshots/COMMIT is returned if it exists.
+If a listing trees/COMMIT.json exists, every file in it must exist too. This program also checks that each file is a
+link to ../../blobs/HASH, with the SHA-256 or git hash of the file, and that there are no partial files.
 """
 
 import hashlib

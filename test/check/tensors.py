@@ -1,11 +1,11 @@
-"""tensors.py: safetensors files for the programs beside it, read and written without checks of their own."""
+"""tensors.py: reads and writes safetensors files, without checks, for the other programs in this folder."""
 
 import json
 import struct
 
 
 def read(path):
-    """The header as a dict, and the bytes of every tensor by name."""
+    """Returns the header as a dict, and a dict of the bytes of every tensor."""
     raw = open(path, "rb").read()
     n = struct.unpack("<Q", raw[:8])[0]
     head, data = json.loads(raw[8 : 8 + n]), raw[8 + n :]
@@ -13,7 +13,7 @@ def read(path):
 
 
 def write(path, tensors, metadata=None):
-    """tensors: name: (dtype, shape, bytes), laid out in this order."""
+    """Writes tensors, a dict {name: (dtype, shape, bytes)}, in the order of the dict."""
     head, data = {"__metadata__": metadata} if metadata else {}, b""
     for name, (dtype, shape, b) in tensors.items():
         head[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(b)]}

@@ -1,8 +1,9 @@
-"""terminal.py COLUMNS [--stdout] COMMAND [ARGUMENT...]: runs a command whose stderr is a terminal of COLUMNS columns,
-and prints what a user sees.
+"""terminal.py COLUMNS [--stdout] COMMAND [ARGUMENT...]: runs a command whose standard error is a terminal of COLUMNS
+columns, and prints what a user sees.
 
 First "lines N": how many different lines were shown on the last row and erased again; then "widest N": the columns
-of the widest of them; then what is left on the screen. --stdout: stdout is the same terminal; else it is discarded.
+of the widest of them; then the lines that stay on the screen. --stdout: standard output is the same terminal; without
+this option it is discarded.
 Exits with the command's status.
 """
 import fcntl
@@ -17,14 +18,14 @@ def read_all(fd):
     while True:
         try:
             block = os.read(fd, 65536)
-        except OSError:  # the other end is closed
+        except OSError:  # the command has closed the terminal
             return data
         if not block:
             return data
         data += block
 
 def show(data):
-    """Returns the erased lines and the screen's lines, as a terminal of any width would."""
+    """Interprets the output as a terminal does. Returns the erased lines and the lines that stay on the screen."""
     erased, screen, at = [], [""], 0
     text = data.decode()
     i = 0

@@ -1,13 +1,14 @@
-"""torture.py [--part P,...] [--job J,...] [--points N] [--seed S] BUILD SOURCE: faults at every point of each command.
+"""torture.py [--part P,...] [--job J,...] [--points N] [--seed S] BUILD SOURCE: injects faults into each command.
 
 Each command runs a small job. Parts:
   alloc   each allocation fails, once            write, fsync, close, rename   each of these calls fails, once
-  disk    the disk is full after each 4 KB       kill    SIGKILL at a random moment
+  disk    the disk is full after n x 4 KB        kill    SIGKILL at a random moment
   int, term   SIGINT, SIGTERM at a random moment space   1 GB of address space
   tmp     TMPDIR is missing, or read-only        valgrind  under valgrind; only if named
-Afterwards the outputs are whole or absent, the status is 0 or 1 (with one line of error, and then no temporary file is
-left), and the same command, run again, makes the same bytes. --points: at most so many of each part and job, spread
-evenly (default: all; 20 random moments). Prints a line of counts for each job and part, and a line for each failure.
+Afterwards the outputs must be complete or absent, and the status must be 0, or 1 with one line of error and no
+temporary file left. The same command, run again, must write the same bytes. --points: the maximum number of faults of
+each part and job, spread evenly (default: all; 20 random moments). Prints a line of counts for each job and part, and
+a line for each failure.
 """
 
 import argparse
@@ -26,7 +27,7 @@ import time
 CALLS = ("write", "fsync", "close", "rename")
 PARTS = ("alloc", *CALLS, "disk", "kill", "int", "term", "space", "tmp")
 MOMENTS = ("kill", "int", "term")
-# Files of a folder that differ from run to run, or may stay after a stopped one.
+# Files that differ between runs, or that a stopped run may leave.
 VOLATILE = ("log.tsv", "metrics.tsv", "training.safetensors", ".lock", ".incomplete")
 SECONDS = 120
 
@@ -47,7 +48,7 @@ def write(path, text):
 
 
 def inputs(caduceus, data):
-    """Makes the inputs in the present folder."""
+    """Makes the inputs in the current folder."""
     chr1, chr2 = dna(900, 1), dna(500, 2)
     write("ref.fa", f">chr1\n{chr1}\n>chr2\n{chr2}\n")
     write("in.bed", "chr1\t10\t60\ta\nchr2\t5\t40\tb\nchr1\t700\t800\tc\n")
@@ -95,7 +96,7 @@ def jobs(quiet, data):
 
 
 def hub(source, data):
-    """Starts the hub of the tests; its port."""
+    """Starts the hub server of the tests. Returns the process and the port."""
     os.makedirs("served")
     process = subprocess.Popen([sys.executable, f"{source}/test/hub-server.py", os.path.abspath("served"),
                                 f"lab/dna:main={data}/ps"], stderr=subprocess.DEVNULL)
@@ -108,7 +109,7 @@ def hub(source, data):
 
 
 def contents(volatile=True):
-    """Paths and bytes of all files in out."""
+    """Returns a dict {path: bytes} of all files in the folder out."""
     found = {}
     for folder, _, names in os.walk("out"):
         for name in names:
@@ -120,7 +121,7 @@ def contents(volatile=True):
 
 
 def unlike(path, a, b):
-    """Whether two files differ; compressed ones in what they hold."""
+    """Returns whether two files differ. Compressed files are compared after decompression."""
     try:
         return a != b and (not path.endswith((".gz", ".bam", ".csi")) or gzip.decompress(a) != gzip.decompress(b))
     except (OSError, EOFError):
@@ -140,7 +141,7 @@ class Torture:
         self.full = os.path.join(args.build, ".libs/libfullfs.so")
 
     def run(self, job, env=None, again=False, kill=None, limit=None, under=()):
-        """Runs the job, under another command; kill: (signal, seconds). Its status and what it said."""
+        """Runs the job, with the command `under` before it. kill: (signal, seconds). Returns status and messages."""
         argv = [*under, self.caduceus, *job.argv, *(job.resume if again else ())]
 
         def before():
@@ -167,7 +168,7 @@ class Torture:
         os.mkdir("out")
 
     def wanted(self, job):
-        """What a run without faults leaves, and its time."""
+        """Returns the files of a run without faults, and its wall-clock time."""
         self.fresh()
         begin = time.monotonic()
         status, said = self.run(job)
@@ -176,7 +177,7 @@ class Torture:
         return contents(False), time.monotonic() - begin
 
     def counts(self, job):
-        """How often a run calls each function that can fail."""
+        """Returns how often a run calls each function that can fail."""
         counts = {}
         for library, variable in ((self.preload["alloc"], "FAILMALLOC"), (self.full, "FULLFS")):
             self.fresh()
@@ -187,12 +188,12 @@ class Torture:
         return counts
 
     def wrong(self, job, want, status, said, killed):
-        """What is wrong after a run, or None."""
+        """Returns a description of what is wrong after a run, or None."""
         have = contents()
         for path, data in have.items():
             if path in want and unlike(path, data, want[path]) and not (status != 0 and job.resume):
                 return f"{path} is neither whole nor absent"
-        if job.resume and "out/run/model.safetensors" in have:  # perhaps of an earlier step, but whole
+        if job.resume and "out/run/model.safetensors" in have:  # may be of an earlier step, but must be complete
             loads = subprocess.run([self.caduceus, "model", "verify", "-m", "out/run"], capture_output=True,
                                    check=False)
             if loads.returncode:
@@ -212,7 +213,7 @@ class Torture:
         return f"left {left}" if left else None
 
     def point(self, job, want, where, kill=None, **how):
-        """One fault; False if something is wrong."""
+        """Injects one fault. Returns False if something is wrong afterwards."""
         self.fresh()
         status, said = self.run(job, kill=kill, **how)
         wrong = self.wrong(job, want, status, said, kill and kill[0])
@@ -233,7 +234,7 @@ class Torture:
         return range(1, n + 1) if not points or n <= points else sorted({1 + i * n // points for i in range(points)})
 
     def points(self, part, job, counts, seconds, r):
-        """Yields (where, arguments of point)."""
+        """Yields (description of the fault, arguments of point)."""
         if part == "alloc":
             for n in self.spread(counts["malloc"]):
                 yield f"allocation {n}", {"env": {"LD_PRELOAD": self.preload["alloc"], "FAILMALLOC_AT": str(n)}}
@@ -283,7 +284,7 @@ def main():
     for name in ("HF_HOME", "HF_TOKEN", "HF_HUB_OFFLINE", "http_proxy", "HTTP_PROXY", "https_proxy", "CADUCEUS_MODEL"):
         os.environ.pop(name, None)
     if "valgrind" in args.part:
-        os.environ["CADUCEUS_ISA"] = "avx2"  # valgrind knows no AVX-512
+        os.environ["CADUCEUS_ISA"] = "avx2"  # valgrind does not support AVX-512
     work = tempfile.mkdtemp(prefix="caduceus-torture.")
     source = os.path.abspath(args.source)
     os.chdir(work)

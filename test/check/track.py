@@ -1,5 +1,5 @@
-"""track.py GRAPHS DECIMALS MASK SCORES SOFT MODEL [CONTIGS]: every base of ref.fa's bedGraphs, one for each score,
-against the float64 model; windows of 96, SOFT is soft (soft-masked bases are left out) or all."""
+"""track.py GRAPHS DECIMALS MASK SCORES SOFT MODEL [CONTIGS]: compares every value in the bedGraphs of ref.fa, one for
+each score, with the float64 model. Windows have 96 bases. SOFT is soft (soft-masked bases have no value) or all."""
 
 import os, sys
 

@@ -1,5 +1,5 @@
-"""wild-config.py make FOLDER | set FOLDER KEY VALUE | compare FOLDER NEW: config.json with all keys of published files
-and some of nobody's. SPDX-License-Identifier: MIT"""
+"""wild-config.py make FOLDER | set FOLDER KEY VALUE | compare FOLDER NEW: writes and compares a config.json with all
+keys of published files and some unknown keys. SPDX-License-Identifier: MIT"""
 
 import json
 import sys
@@ -16,7 +16,7 @@ def load(folder, name):
 
 
 def same(a, b):
-    """Equal in value and kind; a whole number too large for 64 bits may come back as the same float."""
+    """Returns whether two values have equal value and type. An integer of more than 64 bits may become a float."""
     if isinstance(a, int) and not isinstance(a, bool) and abs(a) >= 10**18:
         return a == b
     if type(a) is not type(b):

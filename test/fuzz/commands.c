@@ -1,4 +1,4 @@
-/* commands.c - targets that run a command on a file: annotate on each kind of input and on a reference; merge on
+/* commands.c - fuzz targets that run a command on a file: annotate on each kind of input and on a reference, merge on
  * parts. SPDX-License-Identifier: MIT */
 #include <nettle/sha2.h>
 
@@ -19,7 +19,7 @@ static void command(int (*run)(int, char **), const char *const argument[])
         if (!argv[argc++]) abort();
     }
     argv[argc] = NULL;
-    optind = 0; /* getopt begins anew */
+    optind = 0; /* resets getopt */
     run(argc, argv);
     for (int i = 0; i < argc; i++) free(argv[i]);
 }
@@ -39,7 +39,8 @@ void fuzz_bed(const uint8_t *data, size_t size)
     else COMMAND(CMD_ANNOTATE.run, ANNOTATE, "-T", "ref.fa", "--in-format", "bed", "-L", "in", "-o", "/dev/null", "in");
 }
 
-/* FASTA, its .fai and its .gzi: with all three a plain FASTA is compressed here, in one block. */
+/* The data hold a FASTA, its .fai and its .gzi. If all three are present and the FASTA is plain, this function
+ * compresses it, in one BGZF block. */
 void fuzz_fasta(const uint8_t *data, size_t size)
 {
     static const char *const names[] = { "x.fa", "x.fa.fai", "x.fa.gzi", NULL };
@@ -54,7 +55,8 @@ void fuzz_fasta(const uint8_t *data, size_t size)
     if (n == 1) COMMAND(CMD_ANNOTATE.run, ANNOTATE, "--embed", "/dev/null", "-o", "/dev/null", "x.fa");
 }
 
-/* Writes the data as "in", binary records in BGZF, and the index that may follow; true if there is one. */
+/* Writes the data to the file "in" (binary records as BGZF) and the index that may follow in the data. Returns true if
+ * there is an index. */
 static int put_indexed(const uint8_t *data, size_t size, const char *binary)
 {
     static const char *const suffixes[] = { "in.bai", "in.csi", "in.tbi", "in.crai" };
@@ -93,7 +95,7 @@ void fuzz_variants(const uint8_t *data, size_t size)
     else COMMAND(CMD_ANNOTATE.run, ANNOTATE, "-T", "ref.fa", "--check-ref", "w", "-O", out, "-o", "/dev/null", "in");
 }
 
-/* Writes PART.json, as the shard K of N would have. */
+/* Writes PART.json, the provenance file that shard K of N writes beside its output PART. */
 static void put_json(const char *part, place_t file, int k, int n, int track)
 {
     unsigned char digest[SHA256_DIGEST_SIZE];
@@ -109,7 +111,7 @@ static void put_json(const char *part, place_t file, int k, int n, int track)
     place_put(name, (place_t) { (const uint8_t *)json, strlen(json) }, 0);
 }
 
-/* One part, or two: bigWig, .npy, BED, bedGraph, reads, variants. */
+/* The data hold one or two parts: bigWig, .npy, BED, bedGraph, reads or variants. */
 void fuzz_merge(const uint8_t *data, size_t size)
 {
     static const char *const part[] = { "part1", "part2" };

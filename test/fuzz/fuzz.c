@@ -1,6 +1,6 @@
-/* fuzz.c - runs a target: under libFuzzer (FUZZ_LIBFUZZER; CADUCEUS_FUZZ names the target), or on files and on
- * mutations of them, for AFL++ and for `make check`: fuzz TARGET MUTATIONS SEED FILE...; paths are absolute.
- * SPDX-License-Identifier: MIT */
+/* fuzz.c - runs a fuzz target. Compiled with FUZZ_LIBFUZZER it is a libFuzzer program, and $CADUCEUS_FUZZ names the
+ * target. Otherwise it runs the target on files and on mutations of them, for AFL++ and for `make check`:
+ * fuzz TARGET MUTATIONS SEED FILE..., with absolute paths. SPDX-License-Identifier: MIT */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,9 +31,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #else
 
 static int report_fd;
-static char now[256]; /* what is being run, for a report */
+static char now[256]; /* the file and mutation that are being run, for report() */
 
-/* Says what was being run when it crashed or hung. */
+/* Signal handler: prints which file and mutation crashed or hung, then raises the signal again. */
 static void report(int sig)
 {
     ssize_t said = write(report_fd, now, strlen(now));
@@ -43,7 +43,7 @@ static void report(int sig)
 
 static void run_bytes(fuzz_f *run, const uint8_t *data, size_t size, const char *path, long k)
 {
-    uint8_t *exact = malloc(size ? size : 1); /* so that a sanitizer sees its end */
+    uint8_t *exact = malloc(size ? size : 1); /* exact size, so that a sanitizer detects reads beyond the end */
     if (!exact) abort();
     memcpy(exact, data, size);
     snprintf(now, sizeof now, "%.200s, mutation %ld\n", path, k);
@@ -52,7 +52,7 @@ static void run_bytes(fuzz_f *run, const uint8_t *data, size_t size, const char 
     free(exact);
 }
 
-/* Runs the file, then mutations of it. */
+/* Runs the target on the file, then on mutations of it. */
 static int run_file(fuzz_f *run, const char *path, long mutations, uint64_t seed)
 {
     FILE *f = fopen(path, "rb");
@@ -71,7 +71,7 @@ static int run_file(fuzz_f *run, const char *path, long mutations, uint64_t seed
     return bad ? (dprintf(report_fd, "%s: cannot be read\n", path), 1) : 0;
 }
 
-/* The commands' messages are not wanted; the report's descriptor is kept. */
+/* Discards the messages of the commands. Returns a descriptor on which report() can still print. */
 static int quieten(void)
 {
     int kept = dup(STDERR_FILENO);

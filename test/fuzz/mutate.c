@@ -1,4 +1,4 @@
-/* mutate.c - seeded mutations of a file, for the suite, where there is no fuzzer. SPDX-License-Identifier: MIT */
+/* mutate.c - random mutations of a file, for test runs without a fuzzer. SPDX-License-Identifier: MIT */
 #include <string.h>
 
 #include "fuzz.h"
@@ -13,7 +13,7 @@ static uint64_t draw(uint64_t *state, uint64_t below)
     return below ? (x ^ x >> 31) % below : 0;
 }
 
-/* Puts k bytes at `at` in place of the `gone` bytes there. */
+/* Replaces `gone` bytes at offset `at` by k other bytes. Returns the new number of bytes. */
 static size_t splice(uint8_t *data, size_t n, size_t room, size_t at, size_t gone, const void *bytes, size_t k)
 {
     if (gone > n - at) gone = n - at;
@@ -23,7 +23,8 @@ static size_t splice(uint8_t *data, size_t n, size_t room, size_t at, size_t gon
     return n - gone + k;
 }
 
-/* A number or word that readers stumble over, in place of a field of text. */
+/* Replaces a field of text by a number or word that readers may handle wrongly, or inserts it. Returns the new number
+ * of bytes. */
 static size_t put_word(uint8_t *data, size_t n, size_t room, size_t at, uint64_t *s)
 {
     static const char *const word[] = { "-1",
@@ -58,7 +59,7 @@ static size_t put_word(uint8_t *data, size_t n, size_t room, size_t at, uint64_t
     return splice(data, n, room, at, draw(s, 2) ? end - at : 0, w, strlen(w));
 }
 
-/* A binary number at the edges of its type. */
+/* Overwrites a binary integer with a boundary value of its type, such as 0 or the largest. */
 static void put_number(uint8_t *data, size_t n, size_t at, uint64_t *s)
 {
     static const uint64_t edge[] = { 0,

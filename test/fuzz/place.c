@@ -1,4 +1,4 @@
-/* place.c - the folder in which targets of files work. SPDX-License-Identifier: MIT */
+/* place.c - the folder in which fuzz targets write their files. SPDX-License-Identifier: MIT */
 #include <dirent.h>
 #include <htslib/bgzf.h>
 #include <stdio.h>

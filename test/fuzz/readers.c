@@ -1,4 +1,5 @@
-/* readers.c - targets of single readers: labels, training states, regions, aliases. SPDX-License-Identifier: MIT */
+/* readers.c - fuzz targets that test one reader each: labels, training states, regions, aliases.
+ * SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,7 @@
 #include "learn/labelled.h"
 #include "place.h"
 
-/* The reference of the place, opened once. */
+/* Returns the reference ref.fa, which is opened once. */
 static const fasta_t *reference(void)
 {
     static fasta_t ref;
@@ -44,7 +45,8 @@ void fuzz_state(const uint8_t *data, size_t size)
     free(note);
 }
 
-/* Each line is the value of a -r, with the reference's contigs known, and not; the whole is a list and a BED. */
+/* Parses each line as a value of -r, with and without the contigs of the reference. Then reads all data as a list of
+ * regions and as a BED. */
 void fuzz_regions(const uint8_t *data, size_t size)
 {
     const fasta_t *ref = reference();

@@ -1,4 +1,5 @@
-/* targets.c - the targets: weight files, and the pickle of one; config.json. SPDX-License-Identifier: MIT */
+/* targets.c - fuzz targets of checkpoints: weight files, the pickle in a weight file, config.json.
+ * SPDX-License-Identifier: MIT */
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -6,7 +7,7 @@
 #include "model/archive.h"
 #include "model/config.h"
 
-#define MOST (1 << 16) /* numbers of a tensor that are read */
+#define MOST (1 << 16) /* maximum number of values of a tensor that are read */
 
 static void read_tensors(const cad_archive_t *a)
 {
@@ -48,7 +49,7 @@ void fuzz_config(const uint8_t *data, size_t size)
     json_decref(root);
 }
 
-/* ---- a pickle, in a zip archive whose checksums are right ---- */
+/* ---- a pickle in a zip archive with correct checksums ---- */
 
 typedef struct {
     uint8_t *b;
@@ -72,7 +73,7 @@ static uint8_t *put(uint8_t *at, uint64_t value, int n)
     return at + n;
 }
 
-/* The fields that the local and the central record of a member share. */
+/* Writes the fields that the local and the central record of a member have in common. Returns the end of the record. */
 static uint8_t *put_fields(uint8_t *at, const uint8_t *data, size_t size, size_t name)
 {
     at = put(at, 20, 2);

@@ -1,13 +1,13 @@
-"""check.py WHAT ARGUMENT...: caduceus against PyTorch and Hugging Face's libraries. Prints "ok NAME" or "not ok NAME"
-for each check, and why not in lines that begin with #. SPDX-License-Identifier: MIT
+"""check.py WHAT ARGUMENT...: compares caduceus with PyTorch and the libraries of Hugging Face. Prints "ok NAME" or
+"not ok NAME" for each check, and the reason of a failure in lines that begin with #. SPDX-License-Identifier: MIT
 
-  golden FOLDER...      the module of modeling_caduceus.py has the results of golden checkpoints
-  written FOLDER...     what caduceus wrote is loaded, no key missing, and gives the results that caduceus gives
+  golden FOLDER...      modeling_caduceus.py computes the expected results of golden checkpoints
+  written FOLDER...     checkpoints of caduceus load without missing keys and give the results of caduceus
   auto FOLDER...        the same through auto classes, with the code of a model in the hub's cache
-  saved FOLDER...       what transformers saves is read by caduceus
-  made KINDS FOLDER...  so is what make.py writes: kinds with commas between them, or all
-  adapters FOLDER...    so are adapters of peft to the models of these folders
-  hub FOLDER            what huggingface_hub downloads, caduceus finds, and the other way round
+  saved FOLDER...       caduceus reads the checkpoints that transformers saves
+  made KINDS FOLDER...  caduceus reads the checkpoints that make.py writes; KINDS is a list with commas, or all
+  adapters FOLDER...    caduceus reads the adapters that peft makes for the models of these folders
+  hub FOLDER            caduceus finds what huggingface_hub downloads, and huggingface_hub what caduceus downloads
 
 $CADUCEUS is the command. Everything is written below the current folder."""
 
@@ -34,7 +34,7 @@ import modeling_caduceus as published
 TOLERANCE = 1e-6  # relative Frobenius: float32 of caduceus against float64 of Python
 GOLDEN = 2e-6  # float32 of Python against golden tensors
 LARGE = 100000  # elements of the hidden states above which float64 takes too long
-CODE = "kuleshov-group/caduceus-ps_seqlen-131k_d_model-256_n_layer-16"  # whose code auto_map names
+CODE = "kuleshov-group/caduceus-ps_seqlen-131k_d_model-256_n_layer-16"  # auto_map refers to its code
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -49,7 +49,7 @@ def need(truth, *why):
 
 @contextlib.contextmanager
 def check(name):
-    """Prints whether the block raised."""
+    """Prints "ok" if the block raises no exception, else "not ok"."""
     try:
         yield
         print("ok", name, flush=True)
@@ -79,7 +79,7 @@ def fresh(folder):
 
 
 def caduceus(*arguments, **environment):
-    """Standard output of a command that must succeed."""
+    """Runs a command that must succeed; returns its standard output."""
     command = [os.environ["CADUCEUS"], *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
     need(done.returncode == 0, done.stdout + done.stderr, "exit status", done.returncode)
@@ -90,7 +90,7 @@ def caduceus(*arguments, **environment):
 
 
 def class_of(folder):
-    """The name of a folder's class, and the options of its constructor."""
+    """Returns the name of the model class of a folder, and the options of its constructor."""
     config = read_json(folder + "/config.json")
     name = config["architectures"][0]
     pool = config.get("caduceus_pooling", config.get("pooling_strategy", "mean"))
@@ -98,7 +98,7 @@ def class_of(folder):
 
 
 def load(folder, declares=True, **options):
-    """The model of a folder, by its architecture; no key may be missing, unexpected or of another shape."""
+    """Loads the model of a folder. No key may be missing or unexpected or have another shape."""
     published.DECLARES_TIES = declares
     name, pooling = class_of(folder)
     options = {"torch_dtype": torch.float32, **pooling, **options}
@@ -109,7 +109,7 @@ def load(folder, declares=True, **options):
 
 @torch.no_grad()
 def results(model, ids, ids_rc=None):
-    """What the model computes, under the names of expected.safetensors."""
+    """Returns the results of the model, with the names of expected.safetensors."""
     out = model(ids) if ids_rc is None else model(ids, ids_rc)
     if getattr(out, "hidden_states", None) is None:
         return {"class_logits": out.logits}
@@ -117,21 +117,21 @@ def results(model, ids, ids_rc=None):
 
 
 def expect(model, path):
-    """Writes random tokens and what the model makes of them in float64."""
+    """Writes random tokens and the model's float64 results for them."""
     ids = torch.randint(0, min(12, model.config.vocab_size), (2, 40), generator=torch.Generator().manual_seed(1))
     save_file({"input_ids": ids, **{k: v.float() for k, v in results(model.double(), ids).items()}}, path)
     return path
 
 
 def verify(expected, *model, **environment):
-    """Whether caduceus has the results of a file: MODEL, or options that name it."""
+    """Checks that caduceus computes the results in a file. model: MODEL, or options that name it."""
     model = ["-m", *model] if len(model) == 1 else model
     cpu = ["-d", "cpu", "--precision", "fp32"]
     caduceus("model", "verify", *cpu, "--tolerance", str(TOLERANCE), *model, expected, **environment)
 
 
 def refused(model, word):
-    """Whether caduceus refuses a model in one line, which has the word."""
+    """Checks that caduceus refuses a model with a message of one line that contains the word."""
     done = subprocess.run([os.environ["CADUCEUS"], "model", "info", model], capture_output=True, text=True, timeout=60)
     need(done.returncode == 1 and done.stderr.count("\n") == 1 and word in done.stderr, done.returncode, done.stderr)
 
@@ -141,7 +141,7 @@ def error(x, y):
 
 
 def supported(folder):
-    """Whether it is of Mamba-1."""
+    """Returns whether the model has Mamba-1 layers."""
     with safe_open(folder + "/model.safetensors", "pt") as f:
         return any("x_proj" in name for name in f.keys())
 
@@ -159,7 +159,7 @@ def golden(*folders):
                     need(error(x, want[name]) <= GOLDEN, name, error(x, want[name]))
 
 
-# ---- what caduceus writes ----
+# ---- checkpoints that caduceus writes ----
 
 
 def written(*folders):
@@ -171,7 +171,7 @@ def written(*folders):
 
 
 def lay_code():
-    """The module of the tests in the hub's cache, as the code that checkpoints name in auto_map."""
+    """Puts modeling_caduceus.py into the hub cache, as the code to which auto_map in checkpoints refers."""
     cache = os.path.join(huggingface_hub.constants.HF_HUB_CACHE, "models--" + CODE.replace("/", "--"))
     snapshot = f"{cache}/snapshots/{COMMIT}"
     for folder in (cache + "/refs", snapshot):
@@ -193,11 +193,11 @@ def auto(*folders):
             verify(expect(model, "expected.safetensors"), folder)
 
 
-# ---- what transformers saves ----
+# ---- checkpoints that transformers saves ----
 
 
 def save_bin(model, out, size="5GB"):
-    """As files of PyTorch: by transformers, where it still does, else by huggingface_hub."""
+    """Saves as PyTorch files: with transformers, if this version supports it, else with huggingface_hub."""
     if "safe_serialization" in inspect.signature(transformers.PreTrainedModel.save_pretrained).parameters:
         model.save_pretrained(out, safe_serialization=False, max_shard_size=size)
         return
@@ -216,7 +216,7 @@ def save_lightning(model, out):
     torch.save(make.lightning(model.state_dict(), {"config": {"seed": 1}}), out + "/last.ckpt")
 
 
-FORMS = {  # name: the function that saves, and the file that caduceus is given
+FORMS = {  # name: (function that saves, file that is passed to caduceus)
     "model.safetensors": (lambda m, out: m.save_pretrained(out), ""),
     "shards of safetensors": (lambda m, out: m.save_pretrained(out, max_shard_size="10KB"), ""),
     "pytorch_model.bin": (save_bin, ""),
@@ -235,13 +235,13 @@ def saved(*folders):
         with check(f"{name_of(folder)}: {form} as saved"):
             model, out = load(folder), fresh("saved")
             model.config.architectures = [type(model).__name__]
-            save(model, out)  # may round the model
+            save(model, out)  # rounds the model in some forms
             need("shards" not in form or len(os.listdir(out)) > 3, "one shard")
             verify(expect(model, "expected.safetensors"), out + file)
 
 
-REFUSED = {"bin-legacy": "torch.save"}  # kinds that are refused, and a word of the remedy
-FILES = {"raw": "/weights.pt", "ckpt": "/last.ckpt", "ckpt-objects": "/last.ckpt"}  # of kinds of make.py
+REFUSED = {"bin-legacy": "torch.save"}  # kinds that are refused: a word of the message
+FILES = {"raw": "/weights.pt", "ckpt": "/last.ckpt", "ckpt-objects": "/last.ckpt"}  # files that kinds of make.py write
 
 
 def made(kinds, *folders):
@@ -271,7 +271,7 @@ ADAPTERS = {
 
 
 def adapted(folder, options, out):
-    """A random adapter to a model, saved."""
+    """Makes a random adapter to a model and saves it."""
     import peft
 
     model = load(folder)
@@ -287,8 +287,8 @@ def adapted(folder, options, out):
 
 
 def merge(model, out):
-    """Adds an adapter to the projections of each direction, which are tied no longer. (peft's own merge adds those of
-    both directions to the one tensor.)"""
+    """Merges an adapter into the projections of each direction, which are no longer tied. (The merge of peft adds the
+    adapters of both directions to one tensor.)"""
     base, state = model.get_base_model(), {}
     for name, t in base.state_dict().items():
         if "lora_" not in name and "original_module" not in name:
@@ -325,7 +325,8 @@ NAME = "tiny-org/tiny-model"
 
 
 def snapshot(name, local=None, **environment):
-    """Where huggingface_hub has a model. In a process of its own, since the library reads its environment once."""
+    """Returns the folder in which huggingface_hub finds a model. Runs in a separate process, because the library reads
+    its environment only once."""
     program = os.path.join(os.path.dirname(__file__), "snapshot.py")
     command = [sys.executable, program, name, *([local] if local else [])]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
@@ -369,7 +370,7 @@ def pulls():
 
 
 def files_below(folder):
-    """{path: inode and size} of what is not a link; locks aside."""
+    """Returns {path: inode and size} of all files except links and locks."""
     out = {}
     for at, _, names in os.walk(folder):
         for path in (os.path.join(at, n) for n in names if not n.endswith(".lock")):

@@ -1,4 +1,4 @@
-"""hub_server.py: one repository of the hub on 127.0.0.1, with all that huggingface_hub asks of a server.
+"""hub_server.py: serves one repository as the hub does, on 127.0.0.1, and answers all requests of huggingface_hub.
 test/hub-server.py is the server with faults. SPDX-License-Identifier: MIT"""
 
 import contextlib
@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 
 def entry(folder, name):
-    """A file of the repository as the API describes it; weights are of LFS."""
+    """Describes a file of the repository as the API does. Weights are LFS files."""
     with open(f"{folder}/{name}", "rb") as f:
         data = f.read()
     out = {"rfilename": name, "size": len(data), "blobId": hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()}
@@ -22,7 +22,7 @@ def entry(folder, name):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Of a server with folder, repository and commit."""
+    """Handles a request to a server that has the attributes folder, repository and commit."""
 
     protocol_version = "HTTP/1.1"
 
@@ -75,7 +75,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def serving(folder, repository, commit):
-    """The address of a server of the folder's files, while the block runs."""
+    """Serves the files of the folder while the block runs. Yields the address."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.folder, server.repository, server.commit = folder, repository, commit
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -1,8 +1,8 @@
-"""make.py FOLDER OUT [KIND...]: writes the checkpoint of FOLDER as PyTorch writes checkpoints, each kind as OUT/KIND,
-with config.json and what is expected of it. Needs torch and safetensors. SPDX-License-Identifier: MIT
+"""make.py FOLDER OUT [KIND...]: writes the checkpoint of FOLDER in the forms in which PyTorch checkpoints occur, each
+to OUT/KIND, with config.json and expected results. Needs torch and safetensors. SPDX-License-Identifier: MIT
 
-Kinds that keep every value have FOLDER's expected*.safetensors; half and bfloat16 have a folder `rounded`, the same
-values in a float32 model.safetensors. Without KIND: all."""
+Kinds that keep every value get FOLDER's expected*.safetensors. half and bfloat16 get a folder `rounded`, with their
+values in a float32 model.safetensors. Without KIND: all kinds."""
 
 import collections
 import functools
@@ -27,7 +27,7 @@ def kind(f):
 
 
 def twin(name, config, names):
-    """The other name of a tied tensor, or None."""
+    """Returns the other name of a tied tensor, or None."""
     if ("in_proj." in name or "out_proj." in name) and config.get("bidirectional_weight_tie", True):
         if "mamba_rev." in name:
             return name.replace("mamba_rev.", "mamba_fwd.")
@@ -40,7 +40,7 @@ def twin(name, config, names):
 
 
 def state_of(folder, config):
-    """A module's state_dict(): every name of a tied tensor, with one storage."""
+    """Returns the state_dict() of a module: all names of a tied tensor, with one storage."""
     state = collections.OrderedDict(load_file(folder + "/model.safetensors"))
     for name in list(state):
         other = twin(name, config, state)
@@ -50,7 +50,7 @@ def state_of(folder, config):
 
 
 def each(state, f):
-    """The state with f of every tensor of floating point; names of one tensor keep sharing one."""
+    """Applies f to every floating-point tensor of the state. Names that share a tensor still share one afterwards."""
     done = {}
     for t in state.values():
         if t.data_ptr() not in done:
@@ -86,7 +86,7 @@ def bin_sharded(state, out):
 
 @kind
 def bin_legacy(state, out):
-    """Not a zip file: pickles one after another, as before torch 1.6."""
+    """Writes the format of torch before 1.6: consecutive pickles, not a zip file."""
     bin_(state, out, _use_new_zipfile_serialization=False)
 
 
@@ -110,13 +110,13 @@ def transposed(t):
 
 @kind
 def strided(state, out):
-    """Axes lie in the reverse order in memory."""
+    """The axes of each tensor have the reverse order in memory."""
     bin_(each(state, transposed), out)
 
 
 @kind
 def offset(state, out):
-    """All tensors of a type lie in one storage, with gaps, and in the reverse order."""
+    """All tensors of a type are in one storage, with gaps, in the reverse order."""
     tensors = [t for t in each(state, lambda t: t).values() if t.is_floating_point()]
     storage = torch.full((sum(t.numel() + 3 for t in tensors),), 7.0, dtype=tensors[0].dtype)
     at = len(storage)
@@ -132,7 +132,7 @@ def offset(state, out):
 
 @kind
 def separate(state, out):
-    """Each name has a storage of its own."""
+    """Each name has a separate storage."""
     bin_(collections.OrderedDict((name, t.clone()) for name, t in state.items()), out)
 
 
@@ -166,7 +166,7 @@ def stacked(state, out):
 
 @kind
 def bare(state, out):
-    """The backbone alone, as Caduceus saves it; kept whole where there is a classifier."""
+    """The backbone alone, as the class Caduceus saves it. A classifier is saved whole."""
     name = "caduceus."
     head = {n: t for n, t in state.items() if n == "score.weight"}
     state = {n.removeprefix(name): t for n, t in state.items() if n.startswith(name)}
@@ -222,7 +222,7 @@ def lightning(state, hyper):
 
 @kind
 def raw(state, out):
-    """A file of any name, as torch.save(model.state_dict(), FILE) leaves it."""
+    """A file with another name, as torch.save(model.state_dict(), FILE) writes it."""
     torch.save(state, out + "/weights.pt")
 
 
@@ -233,7 +233,7 @@ def ckpt(state, out):
 
 
 def pretended(module, name):
-    """A class of a package that is not there."""
+    """Returns a class of a package that is not installed."""
     kind_ = type(name, (), {"__module__": module})
     parts = module.split(".")
     for i in range(len(parts)):
@@ -244,7 +244,7 @@ def pretended(module, name):
 
 @kind
 def ckpt_objects(state, out):
-    """With objects of other packages in the hyper-parameters and callbacks."""
+    """A training checkpoint with objects of other packages in its hyper-parameters and callbacks."""
     hyper = pretended("omegaconf.dictconfig", "DictConfig")()
     hyper.__dict__.update(_content={"path": pathlib.PurePosixPath("/data")}, _metadata=None, dtype=torch.float32)
     whole = lightning(state, hyper)
@@ -257,7 +257,7 @@ def ckpt_objects(state, out):
 
 
 def place(folder, out, name):
-    """OUT/NAME with all but the weights; training checkpoints have the configuration inside model_config.json."""
+    """Writes OUT/NAME without the weights. A training checkpoint has its configuration in model_config.json."""
     shutil.rmtree(out, ignore_errors=True)
     os.makedirs(out)
     with open(folder + "/config.json") as f:

@@ -1,8 +1,8 @@
-"""modeling_caduceus.py: Caduceus as transformers has models, slow and plain. SPDX-License-Identifier: MIT
+"""modeling_caduceus.py: Caduceus as a model class of transformers, slow and simple. SPDX-License-Identifier: MIT
 
-It has the published names of tensors, ties and buffers, and shares no code with the C project. DECLARES_TIES False
-makes classes that tie in their constructors alone, as the published ones do: then transformers from 4.51 on needs
-both names of a tied tensor in the file.
+It has the published names of tensors, ties and buffers, and shares no code with the C project. If DECLARES_TIES is
+False, ties are made in the constructors only, as in the published classes; transformers 4.51 and later then needs both
+names of a tied tensor in the file.
 
 Letters: B sequences, L tokens, D d_model, E d_inner, N d_state, K d_conv, R dt_rank, V rows of the vocabulary."""
 
@@ -16,7 +16,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput, MaskedLMOutput, SequenceClassifierOutput
 
 DECLARES_TIES = True
-MAPPED = int(transformers.__version__.split(".")[0]) >= 5  # ties are declared as {target: source}, once as a list
+MAPPED = int(transformers.__version__.split(".")[0]) >= 5  # ties are {target: source}; older versions: a list
 SSM = {"d_state": 16, "d_conv": 4, "expand": 2, "dt_rank": "auto", "conv_bias": True, "bias": False}
 DNA = {7: 10, 8: 9, 9: 8, 10: 7}
 
@@ -42,7 +42,7 @@ class CaduceusConfig(PretrainedConfig):
 
     @property
     def complement(self):
-        """(V) the complement of each id."""
+        """Returns the complement of each id (V)."""
         given = DNA if self.complement_map is None else {int(k): v for k, v in self.complement_map.items()}
         return torch.tensor([given.get(v, v) for v in range(self.rows)])
 
@@ -53,7 +53,7 @@ def flip(x):
 
 
 class Both(nn.Module):
-    """Runs a module on the first half of (B,L,2D) and, between two flips, on the second."""
+    """Applies a module to the first half of (B,L,2D) and, between two flips, to the second half."""
 
     def __init__(self, submodule):
         super().__init__()
@@ -96,7 +96,7 @@ class Mamba(nn.Module):
 
 
 def tie(module, name, parameter):
-    """Makes a parameter below a module another one."""
+    """Replaces a parameter of a module or of its submodules."""
     owner, _, last = name.rpartition(".")
     setattr(module.get_submodule(owner), last, parameter)
 
@@ -106,7 +106,7 @@ class BiMamba(nn.Module):
         super().__init__()
         self.multiply = config.bidirectional_strategy == "ew_multiply"
         self.mamba_fwd, self.mamba_rev = Mamba(config), Mamba(config) if config.bidirectional else None
-        self.tied = []  # names below mamba_rev that are those below mamba_fwd
+        self.tied = []  # parameters of mamba_rev that are tied to those of mamba_fwd
         if self.mamba_rev and config.bidirectional_weight_tie:
             self.tied = [n for n, _ in self.mamba_fwd.named_parameters() if n.startswith(("in_proj", "out_proj"))]
         for name in self.tied:
@@ -143,7 +143,7 @@ class Block(nn.Module):
 
 
 class Embedding(nn.Module):
-    """Of PS: (B,L) -> (B,L,2D)."""
+    """The embedding of PS: (B,L) -> (B,L,2D)."""
 
     def __init__(self, config):
         super().__init__()
@@ -155,7 +155,7 @@ class Embedding(nn.Module):
 
 
 class Head(nn.Module):
-    """Of PS: (B,L,2D) -> (B,L,V)."""
+    """The head of PS: (B,L,2D) -> (B,L,V)."""
 
     def __init__(self, config):
         super().__init__()
@@ -191,10 +191,10 @@ class Backbone(nn.Module):
 
 class CaduceusPreTrainedModel(PreTrainedModel):
     config_class, base_model_prefix = CaduceusConfig, "caduceus"
-    _supports_param_buffer_assignment = False  # else 4.47 ignores torch_dtype where the first buffer is of integers
+    _supports_param_buffer_assignment = False  # else 4.47 ignores torch_dtype if the first buffer is integer
 
     def finish(self, **ties):
-        """The end of a constructor. ties: {name: the name that it is tied to}, which transformers is to know."""
+        """Ends a constructor. ties: {name: the name it is tied to}, declared to transformers."""
         for at, module in self.named_modules():
             names = module.tied if isinstance(module, BiMamba) else []
             ties.update({f"{at}.mamba_rev.{n}": f"{at}.mamba_fwd.{n}" for n in names})
@@ -257,7 +257,7 @@ class CaduceusForSequenceClassification(CaduceusPreTrainedModel):
         return self.caduceus.get_input_embeddings()
 
     def forward(self, input_ids, input_ids_rc=None):
-        """input_ids_rc: the other strand, for Ph conjoined."""
+        """input_ids_rc: the other strand, for post-hoc conjoining of Ph."""
         strands = [self.caduceus(input_ids).last_hidden_state]
         if self.config.rcps:
             a, c = strands[0].chunk(2, -1)

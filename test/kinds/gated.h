@@ -1,4 +1,4 @@
-/* gated.h - a gated linear layer, the smallest layer kind: an example, and a test of the interface of layer kinds.
+/* gated.h - a gated linear layer, the smallest layer kind: an example and a test of the interface of layer kinds.
  *
  *     x, z = in_proj h        widths E and E, E = expand x D
  *     out  = out_proj (x silu(z))

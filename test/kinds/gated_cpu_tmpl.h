@@ -1,5 +1,5 @@
-/* gated_cpu_tmpl.h - a gated layer's operations for one instruction set. Each operation uses one
- * thread only, since this kind is for tests.
+/* gated_cpu_tmpl.h - operations of a gated layer for one instruction set. As this kind is for tests, each operation
+ * uses one thread only.
  *
  * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
  * SPDX-License-Identifier: MIT

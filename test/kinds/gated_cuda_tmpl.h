@@ -1,4 +1,4 @@
-/* gated_cuda_tmpl.h - a gated layer on the device, compiled once for each T.
+/* gated_cuda_tmpl.h - operations of a gated layer on a GPU, compiled once for each type T of weights and activations.
  *
  * Parameters: T; NAME(x): x with T's suffix; get(v): T to float; put(v): float to T. SPDX-License-Identifier: MIT
  */
@@ -14,7 +14,7 @@ static int NAME(gated_in)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsig
     const cad_weights_t *w = l->weights;
     gpu_t *g = gpu_of(l);
     int rc;
-    (void)how; /* x and z are one product, so both are always computed */
+    (void)how; /* one matrix product computes x and z, so both are always computed */
     if (replaying(l)) return 0;
     rc = NAME(norm_rows)(l, l->base, (T *)g->a, norm_of_layer(w, layer), s.beg, s.end);
     return rc ? rc

@@ -24,7 +24,7 @@ typedef struct {
 } gated_grads_t;
 
 typedef struct {
-    void *xz, *y; // of type T: (rows,2Ep) the columns of x, then those of z; (rows,Ep)
+    void *xz, *y; // of type T: xz (rows,2Ep), the columns of x, then those of z; y (rows,Ep)
     float *o;     // (rows,Dp) the second direction's output; or NULL
 } gated_lane_t;
 
