@@ -97,4 +97,5 @@ def main():
     print(f"{seconds:.3f} s\t{length / seconds:.1f} tokens/s")
 
 
-main()
+if __name__ == "__main__":
+    main()

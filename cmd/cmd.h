@@ -48,6 +48,8 @@ const char *options_model(const options_t *o);
 /* Opens a context with these options for windows of up to max_len tokens. */
 int options_open_context(const options_t *o, const cad_model_t *model, int64_t max_len, cad_context_t **ctx,
                          cad_error_t *err);
+/* The same, for the last use of the model's weights: cad_context_open_last. */
+int options_open_last(const options_t *o, cad_model_t *model, int64_t max_len, cad_context_t **ctx, cad_error_t *err);
 /* Opens a trainer with this recipe and with the device, precision and threads that the options give. */
 int options_open_trainer(const options_t *o, cad_model_t *model, cad_recipe_t *recipe, cad_trainer_t **trainer,
                          cad_error_t *err);

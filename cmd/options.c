@@ -229,17 +229,30 @@ static void put_note(const options_t *o, const char *note)
     if (!o->quiet && !o->counting && *note) cmd_say(o->cmd, "note: computing on the CPU: %s", note);
 }
 
-int options_open_context(const options_t *o, const cad_model_t *model, int64_t max_len, cad_context_t **ctx,
-                         cad_error_t *err)
+static cad_options_t context_options(const options_t *o, int64_t max_len)
 {
     cad_options_t c;
-    int rc;
     cad_options_init(&c);
     c.device = o->device;
     c.precision = o->precision;
     c.threads = o->threads;
     c.max_len = max_len;
-    rc = cad_context_open(ctx, model, &c, err);
+    return c;
+}
+
+int options_open_context(const options_t *o, const cad_model_t *model, int64_t max_len, cad_context_t **ctx,
+                         cad_error_t *err)
+{
+    cad_options_t c = context_options(o, max_len);
+    int rc = cad_context_open(ctx, model, &c, err);
+    if (rc == 0) put_note(o, cad_context_note(*ctx));
+    return rc;
+}
+
+int options_open_last(const options_t *o, cad_model_t *model, int64_t max_len, cad_context_t **ctx, cad_error_t *err)
+{
+    cad_options_t c = context_options(o, max_len);
+    int rc = cad_context_open_last(ctx, model, &c, err);
     if (rc == 0) put_note(o, cad_context_note(*ctx));
     return rc;
 }

@@ -316,6 +316,12 @@ CAD_API void cad_options_init_sized(cad_options_t *options, size_t size);
 CAD_API int cad_context_open(cad_context_t **ctx, const cad_model_t *model, const cad_options_t *options,
                              cad_error_t *err);
 
+/* As cad_context_open, and hands the model's weights over, so that they are held in memory once, not twice. The model
+ * keeps its numbers, texts and vocabulary, and must stay open; opening another context or a trainer, saving, and making
+ * a classifier of it then fail with CAD_EARG, also if this call failed. No other thread may use the model meanwhile. */
+CAD_API int cad_context_open_last(cad_context_t **ctx, cad_model_t *model, const cad_options_t *options,
+                                  cad_error_t *err);
+
 /* Joins the worker threads and frees the context; NULL is allowed. */
 CAD_API void cad_context_close(cad_context_t *ctx);
 

@@ -46,6 +46,16 @@ like "its ssm_cfg has what only Mamba-2 has" '"headdim": 12' spoken/config.json
 is "and no key that Python's Mamba2 lacks" "$(grep -c '"layer' spoken/config.json)" 0
 sed 's/"d_intermediate": 0/"d_intermediate": 48/' model/config.json >silent/config.json
 error "an MLP is refused by name" '"d_intermediate" is not 0' "$caduceus" model info silent
+# limit VALUE: writes silent/config.json with this dt_limit.
+limit() { sed "s/\"headdim\"/\"dt_limit\": $1, &/" model/config.json >silent/config.json; }
+limit '[0.0, Infinity]'
+ok "dt_limit may have its default value, as Python writes it" "$caduceus" model info silent
+for range in '[0.0, 0.1]' '[0.001, Infinity]'; do
+    limit "$range"
+    error "dt_limit $range is refused by name" '"dt_limit" is not \[0, Infinity\]' "$caduceus" model info silent
+done
+limit '["none", Infinity]'
+error "dt_limit must be numbers" '"dt_limit" is not a list of two numbers' "$caduceus" model info silent
 error "Mamba-1 tensors are asked for where config.json says Mamba-1" 'x_proj|in_proj' \
     sh -c "sed 's/\"Mamba2\"/\"Mamba1\"/' model/config.json >silent/config.json && '$caduceus' model info silent"
 

@@ -409,6 +409,43 @@ static void test_reasons(const cad_model_t *m)
     cad_context_close(ctx);
 }
 
+/* Counts the values in the middle half of a model's parameters that are not 0. */
+static int64_t values_in(const cad_model_t *m)
+{
+    int64_t n = 0;
+    for (int64_t i = m->total / 4; i < m->total / 4 * 3; i++) n += m->param[i] != 0;
+    return n;
+}
+
+static void test_last_context(void)
+{
+    uint8_t tok[50];
+    float want[50 * 16], got[50 * 16];
+    cad_model_t *m = NULL, *other = NULL;
+    cad_context_t *a = NULL, *b = NULL, *c = NULL;
+    cad_trainer_t *t = NULL;
+    cad_recipe_t recipe;
+    cad_error_t err = { "" };
+    cad_recipe_init(&recipe);
+    for (int i = 0; i < 50; i++) tok[i] = (uint8_t)(7 + i * i % 4);
+    cad_model_create(&m, "{\"d_model\": 64, \"n_layer\": 3, \"vocab_size\": 12}", 50, 1, &err);
+    if (!tap_ok(m && values_in(m) > m->total / 4 && cad_context_open(&a, m, NULL, &err) == 0, "a model: %s", err.text))
+        return;
+    tap_ok(cad_context_open_last(&b, m, NULL, &err) == 0 && values_in(m) == 0,
+           "the last context leaves the model without values");
+    tap_ok(cad_forward(a, tok, 50, NULL, want, &err) == 0 && cad_forward(b, tok, 50, NULL, got, &err) == 0 &&
+               !memcmp(want, got, sizeof got) && want[7] != 0,
+           "it and earlier contexts have their own");
+    tap_ok(cad_context_open(&c, m, NULL, &err) == CAD_EARG && !c && strstr(err.text, "handed over"), "%s", err.text);
+    tap_ok(cad_context_open_last(&c, m, NULL, &err) == CAD_EARG && !c, "nor a second last one");
+    tap_ok(cad_trainer_open(&t, m, &recipe, &err) == CAD_EARG && !t, "nor a trainer");
+    tap_ok(cad_model_classifier(&other, m, 2, 1, &err) == CAD_EARG && !other, "nor a classifier");
+    tap_ok(cad_model_save(m, "nowhere", NULL, &err) == CAD_EARG && access("nowhere", F_OK), "nor a saved model");
+    cad_context_close(a);
+    cad_context_close(b);
+    cad_model_close(m);
+}
+
 /* ---- learning rates ---- */
 
 static void test_schedule(void)
@@ -615,6 +652,7 @@ int main(void)
     test_classify(srcdir, "cls-ps");
     test_classify(srcdir, "cls-ph");
     test_head_kept(srcdir);
+    test_last_context();
     test_schedule();
     snprintf(path, sizeof path, "%s/test/data/ps", srcdir ? srcdir : ".");
     if (!tap_ok(cad_model_open(&m, path, &err) == 0 && cad_context_open(&ctx, m, &o, &err) == 0,

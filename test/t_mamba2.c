@@ -192,6 +192,46 @@ static void check_bits(const cad_ops_t *ops, int which)
     cad_model_close(m);
 }
 
+/* Runs a merged layer in segments, which cut sequences, and compares with one segment. */
+static void check_segments(const cad_ops_t *ops)
+{
+    static const int64_t off[] = { 0, 700, 2300, 2310, 2500 }, tile[] = { 100, 17, 1100 };
+    static const cad_rows_t want[][4] = { { { 20, 21 }, { 0, 0 }, { 0, 0 }, { 0, 0 } },
+                                          { { 0, 0 }, { 1010, 1011 }, { 0, 0 }, { 2499, 2500 } },
+                                          { { 0, 0 }, { 1990, 2200 }, { 2300, 2310 }, { 0, 0 } } };
+    cad_ops_t whole = *ops;
+    cad_model_t *m = open_model(MODEL[0]);
+    cad_weights_t *w;
+    cad_lane_t a, b;
+    cad_team_t *team;
+    bool same = true, wanted = true, less = true;
+    whole.late = false;
+    ops->weights_open(&w, ops, m, NULL);
+    cad_team_open(&team, 2, NULL);
+    open_lane(&a, &whole, w, m, NULL, 2500, 100);
+    cad_encoder_forward(&a, m, off, 4, NULL);
+    for (int i = 0; i < 3; i++) {
+        open_lane(&b, ops, w, m, i ? team : NULL, 2500, tile[i]);
+        less = less && (i || b.bytes < a.bytes);
+        cad_encoder_forward(&b, m, off, 4, NULL);
+        same = same && same_rows(&a, &b, m, 0, 0, 2500);
+        for (int k = 0; k < 3; k++) {
+            cad_encoder_forward(&b, m, off, 4, want[k]);
+            for (int q = 0; q < 4; q++)
+                wanted = wanted &&
+                         same_rows(&a, &b, m, want[k][q].beg, want[k][q].beg, want[k][q].end - want[k][q].beg);
+        }
+        close_lane(&b);
+    }
+    tap_ok(same, "%s %s: the same bits in segments", ops->name, ops->precision);
+    tap_ok(wanted, "%s %s: wanted rows too", ops->name, ops->precision);
+    tap_ok(less, "%s %s: segments take less memory", ops->name, ops->precision);
+    close_lane(&a);
+    cad_team_close(team);
+    ops->weights_close(w);
+    cad_model_close(m);
+}
+
 static void check_cpu(bool half)
 {
     static const char *const isa[] = { "plain", "avx2", "avx512", "avx512bf16" };
@@ -200,11 +240,13 @@ static void check_cpu(bool half)
         setenv("CADUCEUS_ISA", isa[i], 1);
         if (cad_cpu_ops(&ops, half, NULL) || strcmp(strchr(ops->name, ' ') + 1, isa[i]))
             tap_skip(isa[i], "this processor lacks it");
-        else
+        else {
             for (int k = 0; k < MODELS; k++) {
                 check_model(ops, k);
                 check_bits(ops, k);
             }
+            check_segments(ops);
+        }
     }
 }
 

@@ -1,9 +1,10 @@
-/* memory.c - allocates aligned memory.
+/* memory.c - allocates aligned memory, and gives pages back.
  *
  * SPDX-License-Identifier: MIT
  */
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 
@@ -23,4 +24,27 @@ void *cad_alloc(size_t count, size_t size)
     if (p && unit == HUGE) madvise(p, bytes, MADV_HUGEPAGE);
 #endif
     return p;
+}
+
+void *cad_alloc_zero(size_t bytes, void **own)
+{
+    size_t unit = bytes < 16 * HUGE ? 64 : HUGE, from;
+    *own = bytes > SIZE_MAX - unit ? NULL : calloc(1, bytes + unit);
+    if (!*own) return NULL;
+    from = (unit - (uintptr_t)*own % unit) % unit;
+#ifdef MADV_HUGEPAGE
+    if (unit == HUGE) madvise((char *)*own + from, bytes, MADV_HUGEPAGE);
+#endif
+    return (char *)*own + from;
+}
+
+void cad_discard(void *p, size_t bytes)
+{
+#ifdef MADV_DONTNEED
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), skip = (page - (uintptr_t)p % page) % page;
+    if (bytes > skip) madvise((char *)p + skip, (bytes - skip) / page * page, MADV_DONTNEED);
+#else
+    (void)p;
+    (void)bytes;
+#endif
 }

@@ -11,6 +11,12 @@
  * overflows or memory is out. */
 void *cad_alloc(size_t count, size_t size);
 
+/* Allocates bytes that are 0, aligned as by cad_alloc; a large block is not touched yet. Release *own with free(). */
+void *cad_alloc_zero(size_t bytes, void **own);
+
+/* Gives the pages that lie in [p, p+bytes) back to the system; what was in them is lost. */
+void cad_discard(void *p, size_t bytes);
+
 /* An arena (bump allocator) that divides one block of memory into arrays, each aligned to 64 bytes. Run the same calls
  * twice: with base NULL they only count, and `used` is then the number of bytes to allocate; with base set they return
  * the arrays. Every size is checked: a size that is negative or overflows sets `used` to SIZE_MAX for good, so it is

@@ -22,8 +22,11 @@ static bool recognise(int (*axes)(const void *arg, const char *leaf), const void
 static void refuse_switches(cad_reader_t *r)
 {
     const char *activation = cad_read_word(r, "activation");
+    double limit[2] = { 0, INFINITY };
     if (cad_read_has(r, "d_ssm")) cad_read_bad(r, "d_ssm", "is not supported");
-    if (cad_read_has(r, "dt_limit")) cad_read_bad(r, "dt_limit", "is not supported");
+    cad_read_range(r, "dt_limit", limit, 0, INFINITY);
+    if (limit[0] > 0 || limit[1] < INFINITY)
+        cad_read_bad(r, "dt_limit", "is not [0, Infinity], which is not supported");
     if (!cad_read_bool(r, "rmsnorm", true)) cad_read_bad(r, "rmsnorm", "is false, which is not supported");
     if (cad_read_bool(r, "norm_before_gate", false))
         cad_read_bad(r, "norm_before_gate", "is true, which is not supported");
@@ -138,15 +141,28 @@ static bool biased(const cad_config_t *c) { return cad_mamba2(c)->bias; }
 
 /* ---- forward pass ---- */
 
+/* Runs a tile of a sweep that only computes x of all rows, and the states at the ends of segments. */
+static int step_ahead(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep_t *w)
+{
+    cad_span_t in = cad_span_need(s, CAD_PAST | CAD_FUTURE), run = cad_span_need(s, w->reach);
+    unsigned how = CAD_MAMBA2_STATE | (w->starts ? CAD_MAMBA2_NEXT : 0u) | w->slot * CAD_MAMBA2_SLOT;
+    int rc = op(l, CAD_MAMBA2_OP_IN, layer, dir, in, w->in);
+    run.end = cad_min(run.end, w->until);
+    if (rc == 0) rc = op(l, CAD_MAMBA2_OP_CONV, layer, dir, run, 0);
+    return rc ? rc : op(l, CAD_MAMBA2_OP_SCAN, layer, dir, run, how);
+}
+
 /* Runs one tile. The first sweep of a merged layer projects x of all rows that either direction needs, and z. */
 static int step(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep_t *w)
 {
     cad_span_t in = cad_span_need(s, !(w->in & CAD_IN_X) ? 0 : w->out ? w->reach : CAD_PAST | CAD_FUTURE);
     cad_span_t run = cad_span_need(s, w->reach), out = cad_span_need(s, 0);
     int rc = 0;
+    cad_mamba2_lane(l)->first = w->first;
+    if (w->ahead) return step_ahead(l, layer, dir, s, w);
     if (w->in & (CAD_IN_X | CAD_IN_Z)) rc = op(l, CAD_MAMBA2_OP_IN, layer, dir, in, w->in);
     if (rc == 0) rc = op(l, CAD_MAMBA2_OP_CONV, layer, dir, run, 0);
-    if (rc == 0) rc = op(l, CAD_MAMBA2_OP_SCAN, layer, dir, run, 0);
+    if (rc == 0) rc = op(l, CAD_MAMBA2_OP_SCAN, layer, dir, run, w->slot * CAD_MAMBA2_SLOT);
     if (rc == 0 && w->gate) rc = op(l, CAD_MAMBA2_OP_GATE, layer, dir, out, w->add ? CAD_MAMBA2_ADD : 0u);
     if (rc == 0 && w->out) rc = op(l, CAD_MAMBA2_OP_OUT, layer, dir, out, w->how);
     return rc;

@@ -78,12 +78,18 @@ enum {
     /* x|B|C|r, z = norm(base) x in_proj^T + bias; if the span lists wanted rows, z of these only [CAD_IN_*] */
     CAD_MAMBA2_OP_IN,
     CAD_MAMBA2_OP_CONV, /* u = silu(conv(x|B|C)); dt and decays. Row 0 of each is the first row of the span [0] */
-    CAD_MAMBA2_OP_SCAN, /* y = scan(u, dt) + skip x. Row 0 of y is the first row of the span [0] */
+    /* y = scan(u, dt) + skip x. Row 0 of y is the first row of the span [CAD_MAMBA2_STATE etc.; devices only get 0] */
+    CAD_MAMBA2_OP_SCAN,
     CAD_MAMBA2_OP_GATE, /* o = norm(y silu(z)), for rows of the last span of OP_SCAN [CAD_MAMBA2_ADD] */
     CAD_MAMBA2_OP_OUT,  /* out = o x out_proj^T + bias [cad_out_t] */
     CAD_MAMBA2_OPS
 };
-enum { CAD_MAMBA2_ADD = 1 }; /* add to o (backward: also to dz), which holds the first direction's */
+enum {
+    CAD_MAMBA2_ADD = 1,   /* add to o (backward: also to dz), which holds the first direction's */
+    CAD_MAMBA2_STATE = 2, /* compute the state alone, not y */
+    CAD_MAMBA2_NEXT = 4,  /* begin with a copy of the state in the next slot */
+    CAD_MAMBA2_SLOT = 8   /* times the slot of the carry that holds the state */
+};
 
 /* Operations of the backward pass, in the order of a backend's table. */
 enum {
@@ -98,13 +104,14 @@ enum {
 
 typedef struct cad_mamba2_lane_t { /* a lane's activations, in the backend's memory */
     float *x;                      // (rows,Xp) x|B|C|r
-    float *z, *o;                  // (rows,Ep)
+    float *z, *o;                  // (rows,Ep); in inference on the CPU of one segment (encoder.c)
     float *u;                      // (tile,Cp) x|B|C after the convolution
     float *dt, *decay;             // (tile,Hp) dt, exp(dt A)
     float *y;                      // (tile,Ep)
     float *score;                  // (tile,G,CHUNK) C[t].B[j] for each chunk and group, in the order of the scan
-    float *carry;                  // (H,Np,Pp) scan state
+    float *carry;                  // (slots,H,Np,Pp) scan states; one slot if all rows are one segment
     int64_t beg;                   /* first row of the last span of OP_SCAN, to which row 0 of y belongs */
+    int64_t first;                 /* row 0 of z and o: the segment's first row */
     int64_t Ep, Cp, Xp;
     // for each direction, the state before each chunk, (chunks,H,Np,Pp), for the backward pass; or NULL
     float *state[2];

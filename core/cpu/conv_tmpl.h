@@ -30,23 +30,18 @@ INLINE vf conv_sum(const conv_t *m, const float *x, int64_t ew, const int64_t K,
 INLINE void conv_some(const conv_t *m, const float *x, int64_t ew, const int64_t K, int64_t first, int64_t c,
                       const int n, float *u)
 {
+    int64_t ld = m->reverse ? -ew : ew; /* rows of a span are computed in memory's order */
     vf v[GROUP];
+    REPEAT(i, n) __builtin_prefetch(x + AHEAD * ld + c + i * VW);
     REPEAT(i, n) v[i] = conv_sum(m, x, ew, K, first, c + i * VW);
     vsilus(n, v);
     REPEAT(i, n) vstore(u + c + i * VW, v[i]);
 }
 
-/* Computes u (width) of one row. */
-INLINE void conv_row(const conv_t *m, const float *x, int64_t ew, const int64_t K, int64_t first, float *u)
-{
-    int64_t c = 0, width = m->width;
-    for (; c + GROUP * VW <= width; c += GROUP * VW) conv_some(m, x, ew, K, first, c, GROUP, u);
-    for (; c + FEW * VW <= width; c += FEW * VW) conv_some(m, x, ew, K, first, c, FEW, u);
-    for (; c < width; c += VW) conv_some(m, x, ew, K, first, c, 1, u);
-}
-
-/* Computes u of the rows of span s, from x of the pack (rows,ld). Row 0 of u (rows,ldu) is the first row of s. */
-static void conv_rows(const conv_t *m, const cad_span_t *s, const float *x, int64_t ld, float *u, int64_t ldu)
+/* Computes n vectors of u from channel c onwards, for all rows of s: so few that their weights and rows stay in the
+ * first-level cache. */
+INLINE void conv_block(const conv_t *m, const cad_span_t *s, const float *x, int64_t ld, float *u, int64_t ldu,
+                       int64_t c, const int n)
 {
     int64_t ew = m->reverse ? -ld : ld;
     int q = find_seq(s, s->beg);
@@ -55,9 +50,18 @@ static void conv_rows(const conv_t *m, const cad_span_t *s, const float *x, int6
         int64_t past = m->reverse ? s->off[q + 1] - 1 - r : r - s->off[q];
         const float *from = x + r * ld;
         float *to = u + (r - s->beg) * ldu;
-        if (m->K == 4 && past >= 3) conv_row(m, from, ew, 4, 0, to);
-        else conv_row(m, from, ew, m->K, cad_max(0, m->K - 1 - past), to);
+        if (m->K == 4 && past >= 3) conv_some(m, from, ew, 4, 0, c, n, to);
+        else conv_some(m, from, ew, m->K, cad_max(0, m->K - 1 - past), c, n, to);
     }
+}
+
+/* Computes u of the rows of span s, from x of the pack (rows,ld). Row 0 of u (rows,ldu) is the first row of s. */
+static void conv_rows(const conv_t *m, const cad_span_t *s, const float *x, int64_t ld, float *u, int64_t ldu)
+{
+    int64_t c = 0, width = m->width;
+    for (; c + GROUP * VW <= width; c += GROUP * VW) conv_block(m, s, x, ld, u, ldu, c, GROUP);
+    for (; c + FEW * VW <= width; c += FEW * VW) conv_block(m, s, x, ld, u, ldu, c, FEW);
+    for (; c < width; c += VW) conv_block(m, s, x, ld, u, ldu, c, 1);
 }
 
 #ifdef CAD_ISA_BACK_OPS

@@ -14,9 +14,10 @@
  * cancel, so errors of the activations weigh several times as much in them as in other gradients. */
 static int store_of(const cad_lane_t *l) { return l->tape ? STORE + FINE : STORE; }
 
+/* to: the row of s.beg. */
 static void copy_tokens(const float *table, int64_t width, const uint8_t *tok, cad_span_t s, float *to)
 {
-    for (int64_t r = s.beg; r < s.end; r++) memcpy(to + r * width, table + tok[r] * width, (size_t)width * sizeof *to);
+    for (int64_t r = s.beg; r < s.end; r++, to += width) memcpy(to, table + tok[r] * width, (size_t)width * sizeof *to);
 }
 
 /* In layer 0 x and z depend on the token only: copies them from the table of each token's x and z. The backward pass
@@ -27,8 +28,9 @@ static void mamba2_first_task(void *arg, int64_t task, int worker)
     const mamba2_t *m = c->m;
     cad_span_t s = rows_of_task(&c->share, task);
     (void)worker;
-    if (c->how & CAD_IN_X) copy_tokens(m->first_x, m->Xp, c->l->tok, s, c->w->x);
-    if (c->how & CAD_IN_Z) copy_tokens(m->first_z, m->Ep, c->l->tok, cad_span_need(s, 0), c->w->z);
+    if (c->how & CAD_IN_X) copy_tokens(m->first_x, m->Xp, c->l->tok, s, c->w->x + s.beg * m->Xp);
+    s = cad_span_need(s, 0);
+    if (c->how & CAD_IN_Z) copy_tokens(m->first_z, m->Ep, c->l->tok, s, c->w->z + (s.beg - c->w->first) * m->Ep);
 }
 
 static void mamba2_in_task(void *arg, int64_t task, int worker)
@@ -44,7 +46,7 @@ static void mamba2_in_task(void *arg, int64_t task, int worker)
     if (c->how & CAD_IN_X) project(m->half, a, m->Dp, s.end - s.beg, m->in_x, m->Xp, m->Dp, &x, s.beg);
     if (c->how & CAD_IN_Z)
         project(m->half, a + (gate.beg - s.beg) * m->Dp, m->Dp, gate.end - gate.beg, m->in_z, m->Ep, m->Dp, &z,
-                gate.beg);
+                gate.beg - c->w->first);
 }
 
 static int mamba2_in(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
@@ -60,7 +62,8 @@ static void mamba2_out_task(void *arg, int64_t task, int worker)
     const mamba2_t *m = c->m;
     cad_span_t s = rows_of_task(&c->share, task);
     (void)worker;
-    project(m->half, c->w->o + s.beg * m->Ep, m->Ep, s.end - s.beg, m->out, m->Dp, m->Ep, &c->dest, s.beg);
+    project(m->half, c->w->o + (s.beg - c->w->first) * m->Ep, m->Ep, s.end - s.beg, m->out, m->Dp, m->Ep, &c->dest,
+            s.beg);
 }
 
 static int mamba2_out(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)

@@ -15,7 +15,11 @@ static void lay_mamba2_layer(cad_bump_t *b, const cad_weights_t *w, const cad_mo
 {
     const cad_layer_t *l = &m->layer[layer];
     int64_t tokens = !layer && w->V <= MAMBA2_TOKENS ? w->V : 0;
-    for (int k = 0; k < l->ndir; k++) ((mamba2_t *)packed)[k] = lay_mamba2(b, m, &l->dir[k], w->half, tokens);
+    mamba2_t *to = packed, own = { 0 };
+    for (int k = 0; k < l->ndir; k++) {
+        if (!k || !cad_layer_shares(l, CAD_MAMBA2_IN)) own = lay_projections(b, m, &l->dir[k], w->half, tokens);
+        to[k] = lay_own(b, m, &l->dir[k], own);
+    }
 }
 
 static void derive_mamba2(const cad_weights_t *w, int layer, void *packed)
@@ -34,7 +38,9 @@ static cad_op_f *const mamba2_ops[CAD_MAMBA2_OPS] = {
 static void lay_mamba2_layer_turned(cad_bump_t *b, const cad_model_t *m, int layer, void *turned)
 {
     const cad_layer_t *l = &m->layer[layer];
-    for (int k = 0; k < l->ndir; k++) ((mamba2_turned_t *)turned)[k] = lay_mamba2_turned(b, m, &l->dir[k]);
+    mamba2_turned_t *to = turned;
+    for (int k = 0; k < l->ndir; k++)
+        to[k] = k && cad_layer_shares(l, CAD_MAMBA2_IN) ? to[0] : lay_mamba2_turned(b, m, &l->dir[k]);
 }
 
 static cad_back_f *const mamba2_back_ops[CAD_MAMBA2_BACK_OPS] = {

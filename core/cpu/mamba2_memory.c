@@ -7,18 +7,20 @@ static void carve(cad_lane_t *l, const cad_model_t *m, cad_bump_t *b)
     const cad_mamba2_t *s = cad_mamba2(&m->cfg);
     cad_mamba2_lane_t *w = cad_mamba2_lane(l);
     int64_t most = cad_encoder_most(l, m), Ep = cad_mamba2_Ep(s), Hp = cad_mamba2_Hp(s);
+    int64_t each = cad_encoder_segment(l), segments = (cad_encoder_tiles(l, l->rows) + each - 1) / each;
+    int64_t kept = segments > 1 ? each * l->tile + CAD_MAMBA2_CHUNK - 1 : l->rows; // rows of z and o
     w->Ep = Ep;
     w->Cp = cad_mamba2_Cp(s);
     w->Xp = cad_mamba2_Xp(s);
     w->x = l->tape && l->tape->kept ? NULL : cad_bump_floats(b, l->rows, w->Xp);
-    w->z = cad_bump_floats(b, l->rows, Ep);
-    w->o = cad_bump_floats(b, l->rows, Ep);
+    w->z = cad_bump_floats(b, kept, Ep);
+    w->o = cad_bump_floats(b, kept, Ep);
     w->u = cad_bump_floats(b, most, w->Cp);
     w->dt = cad_bump_floats(b, most, Hp);
     w->decay = cad_bump_floats(b, most, Hp);
     w->y = cad_bump_floats(b, most, Ep);
     w->score = cad_bump_floats(b, most, s->G * CAD_MAMBA2_CHUNK);
-    w->carry = cad_bump_floats(b, cad_mamba2_Np(s), Ep);
+    w->carry = cad_bump_floats(b, (segments > 1 ? segments + 1 : 1) * cad_mamba2_Np(s), Ep);
 }
 
 static void carve_back(cad_grad_lane_t *l, const cad_model_t *m, cad_bump_t *b)

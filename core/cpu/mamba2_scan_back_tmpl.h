@@ -116,7 +116,8 @@ static void by_state_back(chunk_back_t *c, int64_t p, int64_t width, const float
     for (int64_t k = 0; k < m->Np; k += COLS) {
         int64_t n = cad_min(COLS, m->Np - k);
         turn(c->state + k * m->Pp + p, m->Pp, n, width, turned);
-        small_product(&(small_t) { .a = c->dy + p,
+        small_product(&(small_t) { .fine = true,
+                                   .a = c->dy + p,
                                    .lda = t->ew,
                                    .next = 1,
                                    .b = turned,
@@ -128,7 +129,8 @@ static void by_state_back(chunk_back_t *c, int64_t p, int64_t width, const float
                                    .n = n,
                                    .add = p > 0 });
         turn(c->dstate + k * m->Pp + p, m->Pp, n, width, turned);
-        small_product(&(small_t) { .a = xdt,
+        small_product(&(small_t) { .fine = true,
+                                   .a = xdt,
                                    .lda = COLS,
                                    .next = 1,
                                    .b = turned,
@@ -149,7 +151,8 @@ static void columns_back(chunk_back_t *c, int64_t p, int64_t width)
     float xdt[QROWS * COLS], dv[QROWS * COLS], turned[COLS * QROWS], last = c->from[t->n - 1];
     scale_rows(t->x + p, t->cw, t->n, width, t->dt, t->hw, xdt);
     turn(xdt, COLS, t->n, width, turned);
-    small_product(&(small_t) { .a = c->dy + p,
+    small_product(&(small_t) { .fine = true,
+                               .a = c->dy + p,
                                .lda = t->ew,
                                .next = 1,
                                .b = turned,
@@ -160,7 +163,8 @@ static void columns_back(chunk_back_t *c, int64_t p, int64_t width)
                                .k = width,
                                .n = QROWS,
                                .add = p > 0 });
-    small_product(&(small_t) { .a = t->B,
+    small_product(&(small_t) { .fine = true,
+                               .a = t->B,
                                .lda = t->cw,
                                .next = 1,
                                .b = c->dstate + p,
@@ -171,7 +175,8 @@ static void columns_back(chunk_back_t *c, int64_t p, int64_t width)
                                .k = m->Np,
                                .n = width });
     scale_rows(dv, COLS, t->n, width, c->to, 1, dv);
-    small_product(&(small_t) { .a = c->mix,
+    small_product(&(small_t) { .fine = true,
+                               .a = c->mix,
                                .lda = 1,
                                .next = QROWS,
                                .b = c->dy + p,
@@ -189,7 +194,8 @@ static void columns_back(chunk_back_t *c, int64_t p, int64_t width)
     for (int64_t k = 0; k < m->Np; k++)
         for (int64_t i = p; i < p + width; i += VW)
             vstore(c->dstate + k * m->Pp + i, vload(c->dstate + k * m->Pp + i) * vset(last));
-    small_product(&(small_t) { .a = t->C,
+    small_product(&(small_t) { .fine = true,
+                               .a = t->C,
                                .lda = 1,
                                .next = t->cw,
                                .b = dv,
@@ -253,7 +259,8 @@ static void scores_back(chunk_back_t *c)
 {
     const head_rows_t *t = &c->t;
     for (int64_t i = 0; i < t->n * QROWS; i += VW) vstore(c->dmix + i, vload(c->dmix + i) * vload(c->all + i));
-    small_product(&(small_t) { .a = c->dmix,
+    small_product(&(small_t) { .fine = true,
+                               .a = c->dmix,
                                .lda = QROWS,
                                .next = 1,
                                .b = t->B,
@@ -265,7 +272,8 @@ static void scores_back(chunk_back_t *c)
                                .n = c->b->f.m->Np,
                                .zeros = SMALL_LOWER,
                                .add = true });
-    small_product(&(small_t) { .a = c->dmix,
+    small_product(&(small_t) { .fine = true,
+                               .a = c->dmix,
                                .lda = 1,
                                .next = QROWS,
                                .b = t->C,

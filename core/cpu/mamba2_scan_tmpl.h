@@ -17,25 +17,32 @@
 
 /* ---- convolution and steps ---- */
 
+/* Computes dt and decay of VW heads from h onwards for n rows. in: r of the first row. */
+INLINE void step_rows(const mamba2_t *m, const float *in, int64_t h, const int n, float *dt, float *decay)
+{
+    vf v[FEW];
+    REPEAT(i, n) v[i] = vload(in + i * m->Xp + h) + vload(m->dt_bias + h);
+    vsoftpluses(n, v);
+    REPEAT(i, n) vstore(dt + i * m->Hp + h, v[i]);
+    REPEAT(i, n) v[i] = v[i] * vload(m->a2 + h);
+    vdecays(n, v);
+    REPEAT(i, n) vstore(decay + i * m->Hp + h, v[i]);
+}
+
 static void mamba2_conv_task(void *arg, int64_t task, int worker)
 {
     const mamba2_call_t *c = arg;
     const mamba2_t *m = c->m;
     cad_span_t s = rows_of_task(&c->share, task);
-    int64_t first = s.beg - c->share.span.beg;
+    int64_t first = s.beg - c->share.span.beg, rows = s.end - s.beg;
+    const float *in = c->w->x + s.beg * m->Xp + m->Cp;
+    float *dt = c->w->dt + first * m->Hp, *decay = c->w->decay + first * m->Hp;
     (void)worker;
     conv_rows(&m->conv, &s, c->w->x, m->Xp, c->w->u + first * m->Cp, m->Cp);
-    for (int64_t r = s.beg; r < s.end; r++) {
-        const float *in = c->w->x + r * m->Xp + m->Cp;
-        int64_t at = (r - c->share.span.beg) * m->Hp;
-        for (int64_t h = 0; h < m->Hp; h += VW) {
-            vf dt = vload(in + h) + vload(m->dt_bias + h), decay;
-            vsoftpluses(1, &dt);
-            decay = dt * vload(m->a2 + h);
-            vdecays(1, &decay);
-            vstore(c->w->dt + at + h, dt);
-            vstore(c->w->decay + at + h, decay);
-        }
+    for (int64_t h = 0; h < m->Hp; h += VW) {
+        int64_t r = 0;
+        for (; r + FEW <= rows; r += FEW) step_rows(m, in + r * m->Xp, h, FEW, dt + r * m->Hp, decay + r * m->Hp);
+        for (; r < rows; r++) step_rows(m, in + r * m->Xp, h, 1, dt + r * m->Hp, decay + r * m->Hp);
     }
 }
 
@@ -125,7 +132,8 @@ static void score_task(void *arg, int64_t task, int worker)
         memset(turned, 0, sizeof turned);
         for (int64_t j = 0; j < t.n; j++)
             for (int64_t i = 0; i < width; i++) turned[i * QROWS + j] = t.B[j * t.cw + k + i];
-        small_product(&(small_t) { .a = t.C + k,
+        small_product(&(small_t) { .fine = call->l->tape,
+                                   .a = t.C + k,
                                    .lda = t.cw,
                                    .next = 1,
                                    .b = turned,
@@ -149,9 +157,9 @@ static void share_scores(mamba2_call_t *c)
 
 /* ---- the scan ---- */
 
-/* Computes for a chunk's rows: mix (n,QROWS) = scores times L, 0 above the diagonal; from (n), the factor L[t,-1] of
- * the state before the chunk; to (n), the factor L[last,j] of row j in the state after it. If all is not NULL, stores
- * L there (n,QROWS). */
+/* Computes for a chunk's rows: mix (n,QROWS), unless it is NULL, = scores times L, 0 above the diagonal; from (n), the
+ * factor L[t,-1] of the state before the chunk; to (n), the factor L[last,j] of row j in the state after it. If all is
+ * not NULL, stores L there (n,QROWS). */
 static void mix_rows(const head_rows_t *t, float *mix, float *from, float *to, float *all)
 {
     float product = 1;
@@ -162,7 +170,7 @@ static void mix_rows(const head_rows_t *t, float *mix, float *from, float *to, f
         to[i] = 1;
         product *= t->decay[i * t->hw];
         from[i] = product;
-        for (int64_t j = 0; j < QROWS; j += VW) {
+        for (int64_t j = 0; mix && j < QROWS; j += VW) {
             vstore(mix + i * QROWS + j, vload(t->score + i * QROWS + j) * vload(to + j));
             if (all) vstore(all + i * QROWS + j, vload(to + j));
         }
@@ -179,55 +187,72 @@ INLINE void scale_rows(const float *from, int64_t ld, int64_t n, int64_t width, 
     }
 }
 
-/* Computes y of columns [p, p+width) of a head, and updates the state unless it is NULL in `next`. */
-static void scan_columns(const mamba2_call_t *call, const head_rows_t *t, int64_t h, int64_t p, int64_t width,
-                         const float *mix, const float *from, const float *to, const float *state, float *next)
+/* Columns [p, p+width) of one head in one chunk. */
+typedef struct {
+    const head_rows_t *t;
+    int64_t h, p, width;
+    const float *mix, *from, *to;
+    float xdt[QROWS * COLS]; // dt x
+} columns_t;
+
+/* Computes y from the state before the chunk. */
+static void columns_y(const mamba2_call_t *call, const columns_t *c, const float *state)
 {
     const mamba2_t *m = call->m;
-    float xdt[QROWS * COLS], *y = call->w->y + t->row * m->Ep + h * m->Pp + p, last = from[t->n - 1];
-    vf skip = vset(m->skip[h]);
-    scale_rows(t->x + p, t->cw, t->n, width, t->dt, t->hw, xdt);
-    small_product(&(small_t) { .a = t->C,
+    const head_rows_t *t = c->t;
+    float *y = call->w->y + t->row * m->Ep + c->h * m->Pp + c->p;
+    vf skip = vset(m->skip[c->h]);
+    small_product(&(small_t) { .fine = call->l->tape,
+                               .a = t->C,
                                .lda = t->cw,
                                .next = 1,
-                               .b = state + p,
+                               .b = state + c->p,
                                .ldb = m->Pp,
                                .c = y,
                                .ldc = t->ew,
                                .rows = t->n,
                                .k = m->Np,
-                               .n = width });
+                               .n = c->width });
     for (int64_t i = 0; i < t->n; i++)
-        for (int64_t k = 0; k < width; k += VW)
+        for (int64_t k = 0; k < c->width; k += VW)
             vstore(y + i * t->ew + k,
-                   vfma(vload(y + i * t->ew + k), vset(from[i]), skip * vload(t->x + i * t->cw + p + k)));
-    small_product(&(small_t) { .a = mix,
+                   vfma(vload(y + i * t->ew + k), vset(c->from[i]), skip * vload(t->x + i * t->cw + c->p + k)));
+    small_product(&(small_t) { .fine = call->l->tape,
+                               .a = c->mix,
                                .lda = QROWS,
                                .next = 1,
-                               .b = xdt,
+                               .b = c->xdt,
                                .ldb = COLS,
                                .c = y,
                                .ldc = t->ew,
                                .rows = t->n,
                                .k = t->n,
-                               .n = width,
+                               .n = c->width,
                                .zeros = SMALL_LOWER,
                                .add = true });
-    if (!next) return;
-    scale_rows(xdt, COLS, t->n, width, to, 1, xdt);
+}
+
+/* Turns the state before the chunk into that after it. */
+static void columns_state(const mamba2_call_t *call, columns_t *c, float *state)
+{
+    const mamba2_t *m = call->m;
+    const head_rows_t *t = c->t;
+    vf last = vset(c->from[t->n - 1]);
+    scale_rows(c->xdt, COLS, t->n, c->width, c->to, 1, c->xdt);
     for (int64_t k = 0; k < m->Np; k++)
-        for (int64_t i = p; i < p + width; i += VW)
-            vstore(next + k * m->Pp + i, vload(next + k * m->Pp + i) * vset(last));
-    small_product(&(small_t) { .a = t->B,
+        for (int64_t i = c->p; i < c->p + c->width; i += VW)
+            vstore(state + k * m->Pp + i, vload(state + k * m->Pp + i) * last);
+    small_product(&(small_t) { .fine = call->l->tape,
+                               .a = t->B,
                                .lda = 1,
                                .next = t->cw,
-                               .b = xdt,
+                               .b = c->xdt,
                                .ldb = COLS,
-                               .c = next + p,
+                               .c = state + c->p,
                                .ldc = m->Pp,
                                .rows = m->Np,
                                .k = t->n,
-                               .n = width,
+                               .n = c->width,
                                .add = true });
 }
 
@@ -239,21 +264,34 @@ static float *kept_head(const mamba2_call_t *call, const chunk_t *c, int64_t h)
     return call->w->state[call->dir] + (slot * m->H + h) * m->Np * m->Pp;
 }
 
+static void scan_chunk(const mamba2_call_t *call, const head_rows_t *t, int64_t h, const float *state, float *carry)
+{
+    const mamba2_t *m = call->m;
+    bool whole = !(call->how & CAD_MAMBA2_STATE);
+    float mix[QROWS * QROWS], from[QROWS], to[QROWS];
+    mix_rows(t, whole ? mix : NULL, from, to, NULL);
+    for (int64_t p = 0; p < m->Pp; p += COLS) {
+        columns_t c = { .t = t, .h = h, .p = p, .width = cad_min(COLS, m->Pp - p), .mix = mix, .from = from, .to = to };
+        scale_rows(t->x + p, t->cw, t->n, c.width, t->dt, t->hw, c.xdt);
+        if (whole) columns_y(call, &c, state);
+        if (!call->resume) columns_state(call, &c, carry);
+    }
+}
+
 static void scan_head(const mamba2_call_t *call, int64_t h)
 {
     const mamba2_t *m = call->m;
     const cad_span_t *s = &call->share.span;
-    float *carry = call->w->carry + h * m->Np * m->Pp, mix[QROWS * QROWS], from[QROWS], to[QROWS];
+    int64_t each = m->H * m->Np * m->Pp;
+    float *carry = call->w->carry + call->how / CAD_MAMBA2_SLOT * each + h * m->Np * m->Pp;
     size_t size = (size_t)(m->Np * m->Pp) * sizeof *carry;
     chunk_t c = no_chunk(s, m->reverse);
+    if (call->how & CAD_MAMBA2_NEXT) memcpy(carry, carry + each, size);
     while (next_chunk(s, m->reverse, m->reverse, &c)) {
         head_rows_t t = rows_of_head(call, &c, h);
-        const float *state = call->resume ? kept_head(call, &c, h) : carry;
         if (c.first && !call->resume) memset(carry, 0, size);
         if (call->w->state[call->dir] && !call->resume) memcpy(kept_head(call, &c, h), carry, size);
-        mix_rows(&t, mix, from, to, NULL);
-        for (int64_t p = 0; p < m->Pp; p += COLS)
-            scan_columns(call, &t, h, p, cad_min(COLS, m->Pp - p), mix, from, to, state, call->resume ? NULL : carry);
+        scan_chunk(call, &t, h, call->resume ? kept_head(call, &c, h) : carry, carry);
     }
 }
 
@@ -275,29 +313,36 @@ static int mamba2_scan(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned
 {
     mamba2_call_t c = mamba2_call(l, layer, dir, s, how);
     c.w->beg = s.beg;
-    share_scores(&c);
+    if (!(how & CAD_MAMBA2_STATE)) share_scores(&c);
     share_heads(&c, &c, mamba2_scan_task);
     return 0;
 }
 
 /* ---- gate and norm ---- */
 
-/* y (width) = y silu(z); returns the sum of its squares. width: a multiple of CAD_PAD. */
-static float gate_channels(float *y, const float *z, int64_t width)
+/* n vectors of y = y silu(z); adds their squares to sum (n). ld: floats from one row to the next. */
+INLINE void gate_some(float *y, const float *z, int64_t ld, const int n, vf *sum)
 {
-    const int few = CAD_PAD / VW;
-    vf sum = vset(0.0f);
-    for (int64_t i = 0; i < width; i += CAD_PAD) {
-        vf v[CAD_PAD / VW];
-        REPEAT(k, few) v[k] = vload(z + i + k * VW);
-        vsilus(few, v);
-        REPEAT(k, few) {
-            vf g = vload(y + i + k * VW) * v[k];
-            vstore(y + i + k * VW, g);
-            sum = vfma(g, g, sum);
-        }
-    }
-    return vsum(sum);
+    vf v[GROUP];
+    REPEAT(i, n) __builtin_prefetch(z + ld + i * VW);
+    REPEAT(i, n) __builtin_prefetch(y + ld + i * VW, 1);
+    REPEAT(i, n) v[i] = vload(z + i * VW);
+    vsilus(n, v);
+    REPEAT(i, n) v[i] = vload(y + i * VW) * v[i];
+    REPEAT(i, n) vstore(y + i * VW, v[i]);
+    REPEAT(i, n) sum[i] = vfma(v[i], v[i], sum[i]);
+}
+
+/* y (width) = y silu(z); returns the sum of its squares. */
+static float gate_channels(float *y, const float *z, int64_t ld, int64_t width)
+{
+    vf sum[GROUP];
+    int64_t i = 0;
+    REPEAT(k, GROUP) sum[k] = vset(0.0f);
+    for (; i + GROUP * VW <= width; i += GROUP * VW) gate_some(y + i, z + i, ld, GROUP, sum);
+    for (; i < width; i += VW) gate_some(y + i, z + i, ld, 1, sum);
+    for (int k = 1; k < GROUP; k++) sum[0] = sum[0] + sum[k];
+    return vsum(sum[0]);
 }
 
 static void mamba2_gate_task(void *arg, int64_t task, int worker)
@@ -309,8 +354,9 @@ static void mamba2_gate_task(void *arg, int64_t task, int worker)
     (void)worker;
     for (int64_t r = s.beg; r < s.end; r++)
         for (int64_t g = 0; g < m->Ep; g += width) {
-            float *y = c->w->y + (r - c->w->beg) * m->Ep + g, *o = c->w->o + r * m->Ep + g;
-            float square = gate_channels(y, c->w->z + r * m->Ep + g, width);
+            int64_t at = (r - c->w->first) * m->Ep + g;
+            float *y = c->w->y + (r - c->w->beg) * m->Ep + g, *o = c->w->o + at;
+            float square = gate_channels(y, c->w->z + at, m->Ep, width);
             vf scale = vset(1.0f / sqrtf(square / (float)(m->I / m->G) + (float)CAD_MAMBA2_EPSILON));
             for (int64_t i = 0; i < width; i += VW) {
                 vf v = vload(y + i) * scale * vload(m->norm + g + i);

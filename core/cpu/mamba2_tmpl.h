@@ -109,9 +109,10 @@ static const float *lay_out(cad_bump_t *b, const mamba2_t *m, const float *v)
     return t.d;
 }
 
-/* Packs one direction's weights. tokens: the size of the vocabulary if x and z of each token are to be tabulated,
- * else 0. */
-static mamba2_t lay_mamba2(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d, bool half, int64_t tokens)
+/* Packs a direction's projections, which both directions may share. tokens: the size of the vocabulary if x and z of
+ * each token are to be tabulated, else 0. */
+static mamba2_t lay_projections(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d, bool half,
+                                int64_t tokens)
 {
     const cad_mamba2_t *s = cad_mamba2(&model->cfg);
     mamba2_t m = mamba2_shape(model, d, half);
@@ -120,6 +121,19 @@ static mamba2_t lay_mamba2(cad_bump_t *b, const cad_model_t *model, const cad_di
     m.in_z = lay_in(b, &m, s, in, true);
     m.in_x_bias = lay_channels(b, s, bias ? bias + m.I : NULL, runs_of(s, true), m.Xp);
     m.in_z_bias = lay_channels(b, s, bias, s->H, m.Ep);
+    m.out = lay_out(b, &m, cad_param(d, CAD_MAMBA2_OUT));
+    m.out_bias = lay_vector(b, cad_param(d, CAD_MAMBA2_OUT_BIAS), m.D, m.Dp);
+    m.zero = lay_vector(b, NULL, 0, cad_max(m.Dp, m.Xp));
+    m.first_x = tokens ? cad_bump_floats(b, tokens, m.Xp) : NULL;
+    m.first_z = tokens ? cad_bump_floats(b, tokens, m.Ep) : NULL;
+    return m;
+}
+
+/* Completes m, which has the projections, by the weights that each direction has of its own. */
+static mamba2_t lay_own(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d, mamba2_t m)
+{
+    const cad_mamba2_t *s = cad_mamba2(&model->cfg);
+    m.reverse = d->reverse;
     m.conv = (conv_t) { .w = lay_conv(b, &m, s, cad_param(d, CAD_MAMBA2_CONV)),
                         .bias = lay_channels(b, s, cad_param(d, CAD_MAMBA2_CONV_BIAS), runs_of(s, false), m.Cp),
                         .K = s->K,
@@ -130,11 +144,6 @@ static mamba2_t lay_mamba2(cad_bump_t *b, const cad_model_t *model, const cad_di
     m.a2 = lay_rates(b, &m, cad_param(d, CAD_MAMBA2_A_LOG), 1.4426950408889634);
     m.skip = lay_vector(b, cad_param(d, CAD_MAMBA2_SKIP), m.H, m.Hp);
     m.norm = lay_channels(b, s, cad_param(d, CAD_MAMBA2_NORM), s->H, m.Ep);
-    m.out = lay_out(b, &m, cad_param(d, CAD_MAMBA2_OUT));
-    m.out_bias = lay_vector(b, cad_param(d, CAD_MAMBA2_OUT_BIAS), m.D, m.Dp);
-    m.zero = lay_vector(b, NULL, 0, cad_max(m.Dp, m.Xp));
-    m.first_x = tokens ? cad_bump_floats(b, tokens, m.Xp) : NULL;
-    m.first_z = tokens ? cad_bump_floats(b, tokens, m.Ep) : NULL;
     return m;
 }
 

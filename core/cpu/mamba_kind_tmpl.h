@@ -17,7 +17,11 @@ static void lay_mamba_layer(cad_bump_t *b, const cad_weights_t *w, const cad_mod
 {
     const cad_layer_t *l = &m->layer[layer];
     int64_t tokens = !layer && w->V <= MAMBA_TOKENS ? w->V : 0;
-    for (int k = 0; k < l->ndir; k++) ((mamba_t *)packed)[k] = lay_mamba(b, m, &l->dir[k], w->half, tokens);
+    mamba_t *to = packed;
+    for (int k = 0; k < l->ndir; k++) {
+        const mamba_t *like = k && cad_layer_shares(l, CAD_MAMBA_IN) ? to : NULL;
+        to[k] = lay_mamba(b, m, &l->dir[k], like, w->half, tokens);
+    }
 }
 
 static void derive_mamba(const cad_weights_t *w, int layer, void *packed)

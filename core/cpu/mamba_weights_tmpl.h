@@ -60,15 +60,16 @@ static mamba_t mamba_shape(const cad_model_t *model, const cad_direction_t *d, b
                        .half = half };
 }
 
-/* Packs one direction's weights. tokens: the size of the vocabulary if x and z of each token are to be tabulated,
+/* Packs one direction's weights. like: the other direction, if it has the same projections, else NULL. tokens: the size of the vocabulary if x and z of each token are to be tabulated,
  * else 0. */
-static mamba_t lay_mamba(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d, bool half, int64_t tokens)
+static mamba_t lay_mamba(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d, const mamba_t *like,
+                         bool half, int64_t tokens)
 {
     mamba_t m = mamba_shape(model, d, half);
     const float *in = cad_param(d, CAD_MAMBA_IN), *in_bias = cad_param(d, CAD_MAMBA_IN_BIAS);
     int64_t D = m.D, E = m.E;
-    m.in_x = lay_panels(b, half, in, E, D, m.Ep, m.Dp);
-    m.in_z = lay_panels(b, half, in + E * D, E, D, m.Ep, m.Dp);
+    m.in_x = like ? like->in_x : lay_panels(b, half, in, E, D, m.Ep, m.Dp);
+    m.in_z = like ? like->in_z : lay_panels(b, half, in + E * D, E, D, m.Ep, m.Dp);
     m.in_x_bias = lay_vector(b, in_bias, E, m.Ep);
     m.in_z_bias = lay_vector(b, in_bias ? in_bias + E : NULL, E, m.Ep);
     m.conv = lay_transposed(b, cad_param(d, CAD_MAMBA_CONV), E, m.K, m.Ep);
@@ -78,7 +79,7 @@ static mamba_t lay_mamba(cad_bump_t *b, const cad_model_t *model, const cad_dire
     m.dt_bias = lay_vector(b, cad_param(d, CAD_MAMBA_DT_BIAS), E, m.Ep);
     m.a = lay_decay(b, &m, cad_param(d, CAD_MAMBA_A_LOG));
     m.skip = lay_vector(b, cad_param(d, CAD_MAMBA_SKIP), E, m.Ep);
-    m.out = lay_panels(b, half, cad_param(d, CAD_MAMBA_OUT), D, E, m.Dp, m.Ep);
+    m.out = like ? like->out : lay_panels(b, half, cad_param(d, CAD_MAMBA_OUT), D, E, m.Dp, m.Ep);
     m.out_bias = lay_vector(b, cad_param(d, CAD_MAMBA_OUT_BIAS), D, m.Dp);
     m.zero = lay_vector(b, NULL, 0, cad_max(cad_max(m.Dp, m.Ep), m.Sp));
     m.first_x = tokens ? cad_bump_floats(b, tokens, m.Ep) : NULL;

@@ -1,7 +1,7 @@
 /* small_tmpl.h - products of small matrices that stay in the first-level cache, in any row-major layout.
  *
- * Parameters: CAD_ISA_* of simd.h. As in product_tmpl.h every output is one sum over k in ascending order, TERMS terms
- * at a time, whatever the number of rows. SPDX-License-Identifier: MIT
+ * Parameters: CAD_ISA_* of simd.h. As in product_tmpl.h every output is one sum over k in ascending order, CHUNK or
+ * (fine) TERMS terms at a time, whatever the number of rows. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_SMALL_TMPL_H
 #define CAD_SMALL_TMPL_H
@@ -17,7 +17,7 @@ typedef struct {    /* C (rows,n) = A (rows,k) x B (k,n); C += A x B if `add` is
     int64_t ldc, rows, k, n; /* n: a multiple of VW */
     /* which elements A[i,p] are 0. FULL: none. LOWER: those with p > i. UPPER: those with p < i */
     enum { SMALL_FULL, SMALL_LOWER, SMALL_UPPER } zeros;
-    bool add;
+    bool add, fine;
 } small_t;
 
 INLINE void small_micro(const int mr, const int nv, const small_t *t, int64_t i, int64_t j, int64_t beg, int64_t end,
@@ -74,8 +74,9 @@ static void small_narrow(const small_t *t, int64_t j, int64_t from, int64_t to, 
 
 static void small_product(const small_t *t)
 {
-    for (int64_t from = 0; from < t->k; from += TERMS) {
-        int64_t to = cad_min(from + TERMS, t->k), j = 0;
+    int64_t terms = t->fine ? TERMS : CHUNK;
+    for (int64_t from = 0; from < t->k; from += terms) {
+        int64_t to = cad_min(from + terms, t->k), j = 0;
         bool add = t->add || from;
         for (; j + NV * VW <= t->n; j += NV * VW) small_wide(t, j, from, to, add);
         for (; j < t->n; j += VW) small_narrow(t, j, from, to, add);

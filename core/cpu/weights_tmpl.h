@@ -34,9 +34,9 @@ struct cad_weights_t {
     norm_t *norm;         // (layers)
     norm_t norm_f;
     int64_t layers;
-    void **layer; // (layers) each layer's packed weights: a struct whose type depends on the layer's kind
-    float *mem;   /* memory of the packed weights and of `row` */
-    float *row;   // (Dp) scratch
+    void **layer;    // (layers) each layer's packed weights: a struct whose type depends on the layer's kind
+    void *mem, *own; /* memory of the packed weights and of `row`; own: to be freed */
+    float *row;      // (Dp) scratch
 };
 
 /* Packs the head's table for one strand. Strand 1 uses the table with row v replaced by the row of v's complement. */
@@ -61,6 +61,7 @@ static void lay_layer(cad_bump_t *b, cad_weights_t *w, const cad_model_t *m, int
 {
     w->norm[layer] = lay_norm(b, shape, m->layer[layer].norm, m->layer[layer].norm_bias);
     kind_of(m, layer)->lay(b, w, m, layer, w->layer[layer]);
+    if (b->base && m->spent) cad_model_discard(m, layer);
 }
 
 static void lay_model(cad_bump_t *b, cad_weights_t *w, const cad_model_t *m)
@@ -76,7 +77,7 @@ static void lay_model(cad_bump_t *b, cad_weights_t *w, const cad_model_t *m)
 
 static void weights_renew(cad_weights_t *w, const cad_model_t *m)
 {
-    cad_bump_t b = { (char *)w->mem, 0 };
+    cad_bump_t b = { w->mem, 0 };
     lay_model(&b, w, m);
     for (int i = 0; i < m->cfg.n_layer; i++)
         if (kind_of(m, i)->derive) kind_of(m, i)->derive(w, i, w->layer[i]);
@@ -85,7 +86,7 @@ static void weights_renew(cad_weights_t *w, const cad_model_t *m)
 static void weights_close(cad_weights_t *w)
 {
     if (!w) return;
-    free(w->mem);
+    free(w->own);
     for (int64_t i = 0; w->layer && i < w->layers; i++) free(w->layer[i]);
     free(w->layer);
     free(w->norm);
@@ -119,13 +120,12 @@ static int weights_open(cad_weights_t **out, const cad_ops_t *ops, const cad_mod
     w->norm = calloc(layers, sizeof *w->norm);
     if (w->norm && open_layers(&w->layer, m, false)) {
         lay_model(&b, w, m);
-        w->mem = b.used == SIZE_MAX ? NULL : cad_alloc(b.used, 1);
+        w->mem = cad_alloc_zero(b.used, &w->own);
     }
     if (!w->mem) {
         weights_close(w);
         return cad_fail(err, CAD_ENOMEM, "out of memory for %zu packed weights", b.used / sizeof(float));
     }
-    memset(w->mem, 0, b.used);
     weights_renew(w, m);
     *out = w;
     return 0;

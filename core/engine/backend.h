@@ -120,6 +120,11 @@ struct cad_sweep_t { /* one direction of a layer over all rows, tile by tile */
     bool add;        /* add the first direction's y before out_proj */
     bool gate;       /* multiply y by silu(z), after `add` */
     cad_out_t how;   /* where out_proj's result goes */
+    /* where the layer runs in segments (encoder.c): */
+    bool alone;           /* each tile is a segment of its own */
+    int64_t first, until; /* the segment's first row; the end of the sequence that this row cuts, or the row itself */
+    unsigned slot;        /* memory of the scan state */
+    bool ahead, starts;   /* only x and the scan state are computed; the segment's first tile in the scan's direction */
 };
 
 typedef struct cad_pick_t { /* a row whose logits are read */
@@ -156,7 +161,7 @@ struct cad_ops_t {
     int64_t least;     /* if memory is short, the pack's capacity is halved, but not below this */
     int64_t split;     /* sequences longer than this are run by the whole team */
     int lanes;         /* number of lanes; 0: one per thread */
-    bool late;         /* z is computed tile by tile where it is used, and not kept for all rows */
+    bool late;         /* z is computed where it is used, for one tile or segment, and not kept for all rows */
 
     /* Packs the model's weights into the backend's layout. A context calls it once. */
     int (*weights_open)(cad_weights_t **w, const cad_ops_t *ops, const cad_model_t *model, cad_error_t *err);
@@ -199,6 +204,8 @@ int cad_encoder_replay(cad_lane_t *l, const cad_model_t *model, int layer, int d
  * at row k * l->tile, rounded down to a multiple of the kind's chunk, counted from the first row of the sequence that
  * contains that row. A tile may be empty. */
 int64_t cad_encoder_tiles(const cad_lane_t *l, int64_t rows);
+/* Returns the number of tiles in a segment of a layer whose directions apply the gate each by itself. */
+int64_t cad_encoder_segment(const cad_lane_t *l);
 cad_span_t cad_encoder_tile(const cad_lane_t *l, const cad_block_t *block, cad_span_t all, int64_t k);
 /* Returns the largest number of rows that a tile of this model has. */
 int64_t cad_encoder_most(const cad_lane_t *l, const cad_model_t *model);

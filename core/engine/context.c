@@ -138,7 +138,7 @@ static int copy_head(cad_context_t *ctx, cad_error_t *err)
     return 0;
 }
 
-int cad_context_open(cad_context_t **out, const cad_model_t *model, const cad_options_t *options, cad_error_t *err)
+static int open_context(cad_context_t **out, const cad_model_t *model, const cad_options_t *options, cad_error_t *err)
 {
     cad_context_t *ctx;
     cad_options_t o;
@@ -158,6 +158,24 @@ int cad_context_open(cad_context_t **out, const cad_model_t *model, const cad_op
     if (rc == 0) rc = fit_lanes(ctx, err);
     if (rc) cad_context_close(ctx);
     else *out = ctx;
+    return rc;
+}
+
+int cad_context_open(cad_context_t **out, const cad_model_t *model, const cad_options_t *options, cad_error_t *err)
+{
+    int rc = cad_model_whole(model, err);
+    *out = NULL;
+    return rc ? rc : open_context(out, model, options, err);
+}
+
+int cad_context_open_last(cad_context_t **out, cad_model_t *model, const cad_options_t *options, cad_error_t *err)
+{
+    int rc = cad_model_whole(model, err);
+    *out = NULL;
+    if (rc) return rc;
+    model->spent = true; /* the backend discards each layer's weights once it has packed them */
+    rc = open_context(out, model, options, err);
+    cad_model_discard(model, -1);
     return rc;
 }
 

@@ -7,8 +7,8 @@
  *     res += ((y_fwd + y_rev) * silu(z)) out_proj^T
  * Hence in_proj and out_proj are computed once. z is computed together with x or, if ops->late is set, in the second
  * sweep, which then needs memory for one tile of z only. If the kind sets gates_each, each direction applies the gate
- * itself: z is computed in the first sweep and kept for all rows, and the second sweep adds the gated results. In all
- * other layers each direction computes its own in_proj and out_proj.
+ * itself: z is computed in the first sweep, and the second sweep adds the gated results; the layer runs in segments, so
+ * that z is kept for one segment only. In all other layers each direction computes its own in_proj and out_proj.
  *
  * In the last layer only the wanted rows are computed, often a single row of a window: each direction stops at the
  * wanted row that it reaches last, and z and `out` are computed for wanted rows only. SPDX-License-Identifier: MIT
@@ -16,6 +16,7 @@
 #include "engine/backend.h"
 
 #define BOTH (CAD_IN_X | CAD_IN_Z)
+#define SEGMENT 1024 /* rows of a segment, about */
 
 int64_t cad_encoder_tiles(const cad_lane_t *l, int64_t rows) { return (rows + l->tile - 1) / l->tile; }
 
@@ -49,34 +50,88 @@ int64_t cad_encoder_most(const cad_lane_t *l, const cad_model_t *m)
     return l->tile + chunk - 1;
 }
 
-static int sweep(cad_lane_t *l, const cad_model_t *m, int layer, int dir, cad_span_t all, cad_sweep_t w)
+/* Runs one direction of a layer over tiles [from, to). */
+static int sweep_tiles(cad_lane_t *l, const cad_model_t *m, int layer, int dir, cad_span_t all, int64_t from,
+                       int64_t to, cad_sweep_t w)
 {
     const cad_block_t *block = cad_layer_block(m, layer);
-    int64_t ntile = cad_encoder_tiles(l, all.end);
     bool reverse = m->layer[layer].dir[dir].reverse;
     int rc = 0;
     w.reach = reverse ? CAD_FUTURE : CAD_PAST;
-    for (int64_t i = 0; i < ntile && rc == 0; i++) {
-        cad_span_t s = cad_encoder_tile(l, block, all, reverse ? ntile - 1 - i : i);
+    w.starts = true;
+    for (int64_t i = 0; i < to - from && rc == 0; i++) {
+        cad_span_t s = cad_encoder_tile(l, block, all, reverse ? to - 1 - i : from + i);
+        if (w.alone) w.first = s.beg;
         rc = block->step(l, layer, dir, s, &w);
+        if (s.beg < s.end) w.starts = false;
+    }
+    return rc;
+}
+
+static int sweep(cad_lane_t *l, const cad_model_t *m, int layer, int dir, cad_span_t all, cad_sweep_t w)
+{
+    return sweep_tiles(l, m, layer, dir, all, 0, cad_encoder_tiles(l, all.end), w);
+}
+
+int64_t cad_encoder_segment(const cad_lane_t *l)
+{
+    return l->ops->late && !l->tape ? cad_max(SEGMENT / l->tile, 1) : cad_max(cad_encoder_tiles(l, l->rows), 1);
+}
+
+/* Returns the end of the sequence that row cuts, or the row itself if a sequence begins there. */
+static int64_t cut_end(cad_span_t all, int64_t row)
+{
+    int q = 0;
+    while (all.off[q + 1] <= row) q++;
+    return all.off[q] == row ? row : all.off[q + 1];
+}
+
+/* Runs a merged layer whose directions apply the gate each by itself, segment by segment, so that z and the first
+ * direction's result are kept for one segment only. The second direction comes from the last row: its state at the end
+ * of each segment is computed first, together with x of all rows. Slot k + 1 holds the state at the end of segment k. */
+static int run_segments(cad_lane_t *l, const cad_model_t *m, int layer, cad_span_t all, unsigned known)
+{
+    const cad_block_t *block = cad_layer_block(m, layer);
+    int64_t tiles = cad_encoder_tiles(l, all.end), each = cad_encoder_segment(l), n = (tiles + each - 1) / each;
+    int rc = 0;
+    for (int64_t k = n - 1; k > 0 && rc == 0; k--) {
+        int64_t row = tile_begin(l, block, all, k * each), to = cad_min((k + 1) * each, tiles);
+        cad_sweep_t w = { .in = known | CAD_IN_X, .first = row, .until = cut_end(all, row), .ahead = true };
+        w.slot = (unsigned)k;
+        rc = sweep_tiles(l, m, layer, 1, all, k * each, to, w);
+    }
+    for (int64_t k = 0; k < n && rc == 0; k++) {
+        cad_span_t s = all;
+        int64_t to = cad_min((k + 1) * each, tiles);
+        s.beg = tile_begin(l, block, all, k * each);
+        s.end = tile_begin(l, block, all, to);
+        cad_sweep_t one = { .in = known | (k ? CAD_IN_Z : BOTH), .gate = true, .first = s.beg }, two = one;
+        two.in = known;
+        two.out = two.add = true;
+        two.how = CAD_OUT_ADD;
+        two.slot = n > 1 ? (unsigned)k + 1 : 0;
+        rc = sweep_tiles(l, m, layer, 0, all, k * each, to, one);
+        s = cad_span_need(s, 0);
+        if (rc == 0 && s.beg < s.end) rc = sweep_tiles(l, m, layer, 1, all, k * each, to, two);
     }
     return rc;
 }
 
 static int merged_layer(cad_lane_t *l, const cad_model_t *m, int layer, cad_span_t all, unsigned known)
 {
-    bool each = cad_layer_block(m, layer)->gates_each;
-    unsigned now = known | (l->ops->late && !each ? CAD_IN_X : BOTH);
-    cad_sweep_t first = { .in = now, .gate = each };
+    unsigned now = known | (l->ops->late ? CAD_IN_X : BOTH);
+    cad_sweep_t first = { .in = now };
     cad_sweep_t second = { .in = known | (BOTH & ~now), .out = true, .add = true, .gate = true, .how = CAD_OUT_ADD };
-    int rc = sweep(l, m, layer, 0, all, first);
+    int rc;
+    if (cad_layer_block(m, layer)->gates_each) return run_segments(l, m, layer, all, known);
+    rc = sweep(l, m, layer, 0, all, first);
     return rc ? rc : sweep(l, m, layer, 1, all, second);
 }
 
 static int layer_forward(cad_lane_t *l, const cad_model_t *m, int layer, cad_span_t all)
 {
     unsigned known = layer ? 0 : CAD_IN_TOKENS;
-    cad_sweep_t whole = { .in = known | BOTH, .out = true, .gate = true, .how = CAD_OUT_ADD };
+    cad_sweep_t whole = { .in = known | BOTH, .out = true, .gate = true, .how = CAD_OUT_ADD, .alone = !l->tape };
     int rc;
     if (m->layer[layer].merged) return merged_layer(l, m, layer, all, known);
     if (m->layer[layer].ndir == 1) return sweep(l, m, layer, 0, all, whole);

@@ -104,9 +104,10 @@ void cad_read_range(cad_reader_t *r, const char *key, double range[2], double lo
     json_t *v = json_object_get(r->ssm, key);
     char what[96];
     double d[2];
+    bool fits = json_array_size(v) == 2;
     if (!v || json_is_null(v)) return;
-    for (size_t i = 0; i < 2; i++) d[i] = json_number_value(json_array_get(v, i));
-    if (json_array_size(v) == 2 && d[0] >= lo && d[1] <= hi && d[0] <= d[1]) {
+    for (size_t i = 0; i < 2; i++) fits = cad_json_number(json_array_get(v, i), &d[i]) && fits;
+    if (fits && d[0] >= lo && d[1] <= hi && d[0] <= d[1]) {
         memcpy(range, d, sizeof d);
         return;
     }

@@ -73,6 +73,7 @@ static int build(cad_model_t *m, const char *config, int64_t max_len, uint64_t s
 static int extend(cad_model_t *m, const cad_model_t *from, int64_t labels, uint64_t seed, cad_error_t *err)
 {
     int rc = check_labels(labels, err);
+    if (rc == 0) rc = cad_model_whole(from, err);
     if (rc) return rc;
     m->cfg = from->cfg;
     m->config = json_incref(from->config);

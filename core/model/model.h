@@ -58,8 +58,18 @@ struct cad_model_t {
     json_t *config, *tokenizer; /* config.json and tokenizer_config.json as they were read, or NULL; never changed */
     json_t *head;               /* classifier keys of config.json (labels.c), or NULL */
     char *folder, *adapter;     /* paths that the model was opened from; NULL: none */
+    bool spent;                 /* its weights were handed over to a context: param holds no values */
     char kind[32], sha256[65], dtype[64], status[256], details[512];
 };
+/* Fails if the weights were handed over (cad_context_open_last). */
+int cad_model_whole(const cad_model_t *m, cad_error_t *err);
+/* Gives the memory of a layer's weights (layer -1: of all) back to the system. */
+void cad_model_discard(const cad_model_t *m, int layer);
+/* True if both directions have the same tensor of a role. */
+static inline bool cad_layer_shares(const cad_layer_t *l, int role)
+{
+    return l->ndir == 2 && cad_param(&l->dir[0], role) == cad_param(&l->dir[1], role);
+}
 /* True if some layer's directions run one after the other. */
 static inline bool cad_model_apart(const cad_model_t *m)
 {

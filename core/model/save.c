@@ -194,7 +194,8 @@ int cad_model_export(const cad_model_t *m, const char *dir, const cad_save_t *ho
     bool made = false;
     int rc;
     memcpy(&full, how, cad_min(how->size, sizeof full)); /* a caller of an older library gives fewer members */
-    rc = read_dtype(full.dtype, &s.dtype, err);
+    rc = cad_model_whole(m, err);
+    if (rc == 0) rc = read_dtype(full.dtype, &s.dtype, err);
     if (rc == 0) rc = cad_folder_make(dir, &made, err);
     if (rc == 0) rc = put_weights(&s, err);
     if (rc == 0) rc = put_configs(&s, err);

@@ -129,3 +129,20 @@ int cad_tensors_buffers(const cad_config_t *c, int64_t labels, const char *name[
     name[1] = "lm_head.complement_map";
     return c->rcps ? labels ? 1 : 2 : 0;
 }
+
+int cad_model_whole(const cad_model_t *m, cad_error_t *err)
+{
+    return m->spent ? cad_fail(err, CAD_EARG, "the model's weights were handed over to a context") : 0;
+}
+
+void cad_model_discard(const cad_model_t *m, int layer)
+{
+    int64_t beg = m->total, end = 0;
+    for (int i = 0; i < m->ntensor; i++) {
+        const cad_tensor_t *t = &m->tensor[i];
+        if (layer >= 0 && t->layer != layer) continue;
+        beg = cad_min(beg, t->offset);
+        end = cad_max(end, t->offset + t->count);
+    }
+    if (beg < end) cad_discard(m->param + beg, (size_t)(end - beg) * sizeof *m->param);
+}

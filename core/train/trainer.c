@@ -235,7 +235,8 @@ int cad_trainer_open(cad_trainer_t **out, cad_model_t *model, const cad_recipe_t
     if (!t) return cad_out_of_memory(err);
     t->model = model;
     t->strands = cad_conjoin_strands(model);
-    rc = take_recipe(&t->recipe, recipe, model, err);
+    rc = cad_model_whole(model, err);
+    if (rc == 0) rc = take_recipe(&t->recipe, recipe, model, err);
     if (rc == 0) rc = open_backend(t, err);
     if (rc == 0) rc = open_teams(t, err);
     if (rc == 0) rc = fit_lanes(t, err);
