@@ -320,7 +320,7 @@ static int mamba2_scan(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned
 
 /* ---- gate and norm ---- */
 
-/* n vectors of y = y silu(z); adds their squares to sum (n). ld: floats from one row to the next. */
+/* n vectors of y = y silu(z); adds their squares to sum. ld: floats from one row to the next. */
 INLINE void gate_some(float *y, const float *z, int64_t ld, const int n, vf *sum)
 {
     vf v[GROUP];
@@ -330,19 +330,17 @@ INLINE void gate_some(float *y, const float *z, int64_t ld, const int n, vf *sum
     vsilus(n, v);
     REPEAT(i, n) v[i] = vload(y + i * VW) * v[i];
     REPEAT(i, n) vstore(y + i * VW, v[i]);
-    REPEAT(i, n) sum[i] = vfma(v[i], v[i], sum[i]);
+    REPEAT(i, n) *sum = vfma(v[i], v[i], *sum); /* in the order of the backward pass */
 }
 
 /* y (width) = y silu(z); returns the sum of its squares. */
 static float gate_channels(float *y, const float *z, int64_t ld, int64_t width)
 {
-    vf sum[GROUP];
+    vf sum = vset(0.0f);
     int64_t i = 0;
-    REPEAT(k, GROUP) sum[k] = vset(0.0f);
-    for (; i + GROUP * VW <= width; i += GROUP * VW) gate_some(y + i, z + i, ld, GROUP, sum);
-    for (; i < width; i += VW) gate_some(y + i, z + i, ld, 1, sum);
-    for (int k = 1; k < GROUP; k++) sum[0] = sum[0] + sum[k];
-    return vsum(sum[0]);
+    for (; i + GROUP * VW <= width; i += GROUP * VW) gate_some(y + i, z + i, ld, GROUP, &sum);
+    for (; i < width; i += VW) gate_some(y + i, z + i, ld, 1, &sum);
+    return vsum(sum);
 }
 
 static void mamba2_gate_task(void *arg, int64_t task, int worker)
