@@ -71,7 +71,11 @@ static cad_back_f *const mamba_back_ops[2][CAD_MAMBA_BACK_OPS] = { MAMBA_BACK_OP
         mamba2_in_##suffix, mamba2_conv, mamba2_scan, mamba2_gate_##suffix, mamba2_out \
     }
 static cad_op_f *const mamba2_ops[2][CAD_MAMBA2_OPS] = { MAMBA2_OPS(fp32), MAMBA2_OPS(bf16) };
-static cad_back_f *const mamba2_back_ops[2][CAD_MAMBA2_BACK_OPS] = { { NULL } };
+#define MAMBA2_BACK                                                         \
+    {                                                                       \
+        mamba2_back_out, mamba2_back_scan, mamba2_back_conv, mamba2_back_in \
+    }
+static cad_back_f *const mamba2_back_ops[2][CAD_MAMBA2_BACK_OPS] = { MAMBA2_BACK, MAMBA2_BACK };
 
 #define KIND_OF(name) &cuda_##name,
 #define OPS_OF(name) name##_ops[half],

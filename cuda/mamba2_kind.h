@@ -4,6 +4,7 @@
 #define CAD_CUDA_MAMBA2_KIND_H
 
 #include "kind.h"
+#include "mamba2_first.h"
 #include "product.h"
 
 #define MAMBA2_TILE CAD_MAMBA2_CHUNK /* rows and columns of a small product, see mamba2_tile.h */
@@ -34,9 +35,10 @@ static int64_t state_tiles(const mamba2_size_t *z)
 static int mamba2_refuse(const cad_model_t *m, bool back, cad_error_t *err)
 {
     mamba2_size_t z = mamba2_size(m);
-    if (back) return fail(err, CAD_EARG, "the CUDA backend does not train Mamba-2 layers yet; use the CPU");
+    (void)back;
     if (z.H * state_tiles(&z) <= 65535) return 0;
-    return fail(err, CAD_EARG, "%lld heads are more than the CUDA kernels hold; use the CPU", (long long)z.H);
+    return fail(err, CAD_EARG, "%lld heads of %lld states are more than the CUDA kernels hold; use the CPU",
+                (long long)z.H, (long long)cad_mamba2(&m->cfg)->N);
 }
 
 /* ---- weights ---- */
@@ -90,9 +92,10 @@ static const float *place_rates(store_t *s, const float *a_log, int64_t H, int64
 }
 
 /* Places the projections of one direction in p. */
-static void place_projections(store_t *s, const cad_weights_t *w, const cad_mamba2_t *z, const cad_direction_t *d,
+static void place_projections(store_t *s, const cad_weights_t *w, const cad_model_t *m, const cad_direction_t *d,
                               mamba2_dir_t *p)
 {
+    const cad_mamba2_t *z = cad_mamba2(&m->cfg);
     const float *in = cad_param(d, CAD_MAMBA2_IN), *bias = cad_param(d, CAD_MAMBA2_IN_BIAS),
                 *out_bias = cad_param(d, CAD_MAMBA2_OUT_BIAS);
     p->in_x = place_in(s, w->half, z, in + z->I * w->D, false, w->D, w->Dp);
@@ -111,8 +114,9 @@ static mamba2_dir_t place_mamba2(store_t *s, const cad_weights_t *w, const cad_m
     const mamba2_size_t *n = &w->mamba2.size;
     const float *a_log = cad_param(d, CAD_MAMBA2_A_LOG);
     mamba2_dir_t p;
+    memset(&p, 0, sizeof p);
     if (first) p = *first;
-    else place_projections(s, w, z, d, &p);
+    else place_projections(s, w, m, d, &p);
     p.conv = place_channels(s, z, cad_param(d, CAD_MAMBA2_CONV), runs_of(z, false), z->K, n->Cp);
     p.conv_bias = place_channels(s, z, cad_param(d, CAD_MAMBA2_CONV_BIAS), runs_of(z, false), 1, n->Cp);
     p.dt_bias = place_vector(s, cad_param(d, CAD_MAMBA2_DT_BIAS), z->H, n->Hp);
@@ -124,13 +128,25 @@ static mamba2_dir_t place_mamba2(store_t *s, const cad_weights_t *w, const cad_m
     return p;
 }
 
+/* Places the tables of layer 0 in p. first: the direction whose tables these are too, or NULL. */
+static void place_tables(store_t *s, const cad_weights_t *w, const cad_model_t *m, const cad_direction_t *d,
+                         const mamba2_dir_t *first, mamba2_dir_t *p)
+{
+    p->first_x = first ? first->first_x : place_first(s, w, m, d, false);
+    p->first_z = first ? first->first_z : place_first(s, w, m, d, true);
+}
+
 static bool mamba2_tied(const cad_layer_t *l) { return tied(l, CAD_MAMBA2_IN, CAD_MAMBA2_OUT); }
 
 static void mamba2_place(store_t *s, cad_weights_t *w, const cad_model_t *m, int layer)
 {
     const cad_layer_t *l = &m->layer[layer];
     mamba2_dir_t *dir = &w->mamba2.dir[2 * layer];
-    for (int k = 0; k < l->ndir; k++) dir[k] = place_mamba2(s, w, m, &l->dir[k], k && mamba2_tied(l) ? dir : NULL);
+    for (int k = 0; k < l->ndir; k++) {
+        const mamba2_dir_t *first = k && mamba2_tied(l) ? dir : NULL;
+        dir[k] = place_mamba2(s, w, m, &l->dir[k], first);
+        if (layer == 0 && w->V <= MAMBA2_TOKENS) place_tables(s, w, m, &l->dir[k], first, &dir[k]);
+    }
 }
 
 /* Sets sizes and allocates host memory; returns false if out of memory. */
@@ -139,7 +155,7 @@ static bool mamba2_open(cad_weights_t *w, const cad_model_t *m)
     mamba2_weights_t *b = &w->mamba2;
     b->size = mamba2_size(m);
     set_product(&b->product[MAMBA2_IN_X], b->size.Xp, w->Dp, w->half, false);
-    set_product(&b->product[MAMBA2_IN_Z], b->size.Ep, w->Dp, w->half, w->half);
+    set_product(&b->product[MAMBA2_IN_Z], b->size.Ep, w->Dp, w->half, false);
     set_product(&b->product[MAMBA2_OUT_Y], w->Dp, b->size.Ep, w->half, false);
     b->dir = (mamba2_dir_t *)calloc((size_t)m->cfg.n_layer * 2, sizeof *b->dir);
     return b->dir != NULL;
@@ -171,12 +187,11 @@ static void mamba2_carve(cad_lane_t *l, cad_bump_t *b, int64_t padded, int64_t s
     const cad_weights_t *w = l->weights;
     const mamba2_size_t *z = &w->mamba2.size;
     mamba2_lane_t *g = &gpu_of(l)->mamba2;
-    size_t t = w->half ? sizeof(bf16_t) : sizeof(float);
     (void)slots;
     g->second = w->apart ? cad_bump_floats(b, padded, w->Dp) : NULL;
     g->x = cad_bump_floats(b, padded, z->Xp);
-    g->z = cad_bump(b, padded, z->Ep, t);
-    g->o = cad_bump(b, padded, z->Ep, t);
+    g->z = cad_bump_floats(b, padded, z->Ep);
+    g->o = cad_bump(b, padded, z->Ep, w->half ? sizeof(bf16_t) : sizeof(float));
     g->u = cad_bump_floats(b, l->rows, z->Cp);
     g->y = cad_bump_floats(b, l->rows, z->Ep);
     g->dt = cad_bump_floats(b, l->rows, z->Hp);
@@ -191,20 +206,27 @@ static part_t mamba2_part(const cad_lane_t *l, int what)
 {
     const mamba2_size_t *z = &l->weights->mamba2.size;
     const mamba2_lane_t *g = &gpu_of(l)->mamba2;
-    bool half = l->weights->half;
     part_t x = { .at = g->x, .width = z->Xp, .ld = z->Xp, .row = 0, .half = false },
+           gate = { .at = g->z, .width = z->Ep, .ld = z->Ep, .row = 0, .half = false },
            u = { .at = g->u, .width = z->Cp, .ld = z->Cp, .row = g->span_beg, .half = false },
            y = { .at = g->y, .width = z->Ep, .ld = z->Ep, .row = g->span_beg, .half = false },
-           gated = { .at = what == CAD_AT_MAMBA2_Z ? g->z : g->o, .width = z->Ep, .ld = z->Ep, .row = 0, .half = half };
+           o = { .at = g->o, .width = z->Ep, .ld = z->Ep, .row = 0, .half = l->weights->half };
     switch (what) {
     case CAD_AT_MAMBA2_X: return x;
+    case CAD_AT_MAMBA2_Z: return gate;
     case CAD_AT_MAMBA2_U: return u;
     case CAD_AT_MAMBA2_Y: return y;
-    default: return gated;
+    default: return o;
     }
 }
 
 /* ---- backward pass ---- */
+
+/* Returns where the gradients of one direction's weights lie. */
+static const cad_mamba2_dir_sums_t *mamba2_sums(const cad_grads_t *q, int layer, int dir)
+{
+    return &((const cad_mamba2_sums_t *)q->s.layer[layer])->dir[dir];
+}
 
 /* Lays out the weights that the backward pass reads, in float32. */
 static void mamba2_place_back(store_t *s, cad_grads_t *q, const cad_model_t *m, int layer)

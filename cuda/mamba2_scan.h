@@ -268,7 +268,7 @@ KERNEL(outputs, scan2_t)
     stage_vector(&arg, &t, arg.from, h, from);
     tile_clear(&c);
     x = x_rows(&arg, &t, h, p, NULL);
-    y = rows_of(&t, arg.y, arg.z.Ep, x_of(&arg, h) + p, arg.z.Pp - p, NULL);
+    y = y_rows(&arg, &t, h, p);
     for (int64_t n = 0; n < arg.z.Np && t.order; n += TILE) {
         __syncthreads();
         stage_turned(c_rows(&arg, &t, h, n, NULL), a);

@@ -2,7 +2,7 @@
  *
  * A thread block computes one tile of TILE x TILE outputs, each thread 8 x 4 of them in registers. The operands lie in
  * shared memory, TILE terms of the sum at a time: A (terms, rows of C) and B (terms, columns of C). Each output is one
- * sum in the order of its terms. Where a matrix is stored the other way round, it is turned while it is copied to
+ * sum in the order of its terms, SOME at a time. Where a matrix is stored the other way round, it is turned while it is copied to
  * shared memory. An output that is not there, and a term of a row that is not there, is 0.
  *
  * SPDX-License-Identifier: MIT
@@ -19,6 +19,7 @@
 #define DOWN 8   /* rows of a thread's outputs */
 #define ACROSS 4 /* columns of a thread's outputs */
 #define TILE_COLS (TILE / ACROSS)
+#define SOME 16 /* terms that are summed by themselves, for accuracy */
 
 typedef struct {
     float v[DOWN][ACROSS]; /* outputs [first_row() + r][first_column() + c] */
@@ -33,18 +34,25 @@ DEVICE void tile_clear(tile_t *t)
         REPEAT(c, ACROSS) t->v[r][c] = 0;
 }
 
-/* C += A^T x B, terms [beg, end). cols: columns of C that are there. */
+/* C += A^T x B, terms [beg, end), of which SOME at a time are summed and then added. cols: columns of C that are there. */
 DEVICE void tile_terms(tile_t *t, const float *a, const float *b, int beg, int end, int cols)
 {
     int i = first_row(), j = first_column();
     if (j >= cols) return;
-    for (int k = beg; k < end; k++) {
-        float x[DOWN], y[ACROSS];
-        load4(a + k * LINE + i, x);
-        load4(a + k * LINE + i + 4, x + 4);
-        load4(b + k * LINE + j, y);
+    for (int k = beg; k < end;) {
+        int next = k + SOME < end ? k + SOME : end;
+        tile_t sum;
+        tile_clear(&sum);
+        for (; k < next; k++) {
+            float x[DOWN], y[ACROSS];
+            load4(a + k * LINE + i, x);
+            load4(a + k * LINE + i + 4, x + 4);
+            load4(b + k * LINE + j, y);
+            REPEAT(r, DOWN)
+                REPEAT(c, ACROSS) sum.v[r][c] = fma32(x[r], y[c], sum.v[r][c]);
+        }
         REPEAT(r, DOWN)
-            REPEAT(c, ACROSS) t->v[r][c] = fma32(x[r], y[c], t->v[r][c]);
+            REPEAT(c, ACROSS) t->v[r][c] += sum.v[r][c];
     }
 }
 
@@ -211,6 +219,10 @@ DEVICE int64_t c_of(const scan2_t *arg, int64_t h) { return b_of(arg, h) + arg->
 DEVICE matrix_t x_rows(const scan2_t *arg, const chunk_t *t, int64_t h, int64_t p, const float *scale)
 {
     return rows_of(t, arg->u, arg->z.Cp, x_of(arg, h) + p, arg->z.Pp - p, scale);
+}
+DEVICE matrix_t y_rows(const scan2_t *arg, const chunk_t *t, int64_t h, int64_t p)
+{
+    return rows_of(t, arg->y, arg->z.Ep, x_of(arg, h) + p, arg->z.Pp - p, NULL);
 }
 DEVICE matrix_t b_rows(const scan2_t *arg, const chunk_t *t, int64_t h, int64_t n, const float *scale)
 {

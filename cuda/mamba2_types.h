@@ -22,6 +22,7 @@ typedef struct {                        /* weights of one direction of a layer, 
     const float *conv, *conv_bias;      // (K,Cp), (Cp)
     const float *dt_bias, *a, *a2;      // (Hp) dt_bias, A, A log2 e
     const float *skip, *norm;           // (Hp), (Ep)
+    const float *first_x, *first_z;     // (V,Xp), (V,Ep) x and z of each token in layer 0; or NULL
     bool reverse;
 } mamba2_dir_t;
 
@@ -32,8 +33,8 @@ typedef struct {
 } mamba2_weights_t;
 
 typedef struct {       /* activations of a lane, on the device */
-    float *x;          // (rows,Xp) x|B|C|r
-    void *z, *o;       // (rows,Ep) of type T
+    float *x, *z;      // (rows,Xp) x|B|C|r; (rows,Ep)
+    void *o;           // (rows,Ep) of type T
     float *second;     // (rows,Dp) the second direction's output; or NULL
     float *u, *y;      // (rows,Cp) x|B|C after the convolution; (rows,Ep)
     float *dt, *decay; // (rows,Hp) dt, a = exp(dt A)

@@ -213,6 +213,19 @@ static void check_cpu(bool half)
     }
 }
 
+/* Tests that a model of more heads than a launch has rows of thread blocks is refused. */
+static void check_many_heads(const cad_ops_t *ops)
+{
+    cad_model_t *m = open_model("{\"d_model\": 64, \"n_layer\": 1, \"vocab_size\": 12, \"ssm_cfg\": {\"layer\": "
+                                "\"Mamba2\", \"expand\": 64, \"headdim\": 1, \"d_state\": 1024}}");
+    cad_weights_t *w = NULL;
+    cad_error_t err = { "" };
+    tap_ok(ops->weights_open(&w, ops, m, &err) == CAD_EARG && !w &&
+               !strcmp(err.text, "4096 heads of 1024 states are more than the CUDA kernels hold; use the CPU"),
+           "refused: %s", err.text);
+    cad_model_close(m);
+}
+
 static void check_cuda(const char *precision)
 {
     const char *named = getenv("CADUCEUS_CUDA_MODULE"), *builddir = getenv("builddir");
@@ -221,12 +234,14 @@ static void check_cuda(const char *precision)
     cad_error_t err = { "" };
     snprintf(path, sizeof path, "%s/.libs/caduceus-cuda-shim.so", builddir ? builddir : ".");
     if (!named || !*named) setenv("CADUCEUS_CUDA_MODULE", path, 1);
-    if (tap_ok(cad_device_open(&ops, "cuda", precision, note, sizeof note, &err) == 0, "the CUDA backend opens: %s",
-               err.text))
-        for (int k = 0; k < MODELS; k++) {
-            check_model(&ops, k);
-            check_bits(&ops, k);
-        }
+    if (!tap_ok(cad_device_open(&ops, "cuda", precision, note, sizeof note, &err) == 0, "the CUDA backend opens: %s",
+                err.text))
+        return;
+    for (int k = 0; k < MODELS; k++) {
+        check_model(&ops, k);
+        check_bits(&ops, k);
+    }
+    check_many_heads(&ops);
 }
 
 /* ---- configuration ---- */
