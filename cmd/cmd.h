@@ -80,6 +80,9 @@ void options_input_model(const options_t *o, ledger_t *l);
 int option_index(const char *cmd, const char *arg, index_t *index);
 /* Parses --shard. Returns 0, or 1 after reporting an error. */
 int option_shard(const char *cmd, const char *arg, shard_t *shard);
+/* Replaces "{shard}" in *path, as by "3-of-8". *owned is then the new path, for the caller to free. Returns 0, or 1 after
+ * reporting an error. */
+int option_named(const char *cmd, const shard_t *shard, const char **path, char **owned);
 /* Returns true if the shard's output at path exists already and is complete, after saying so on stderr. */
 bool options_part_done(const options_t *o, const char *path, const provenance_t *p);
 /* Returns the number of tokens to compute in one batch. */

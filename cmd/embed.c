@@ -61,6 +61,7 @@ int cmd_embed(int argc, char **argv)
     names = names_path(a.output);
     rc = names ? annotate_matrix(&a, names) : cmd_fail("embed", "out of memory");
     if (rc == 0) rc = annotate_all(&a, &command);
+    annotate_end(&a);
     free(names);
     return rc || cmd_finish("embed") ? 1 : 0;
 }

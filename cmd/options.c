@@ -407,6 +407,14 @@ int option_shard(const char *cmd, const char *arg, shard_t *shard)
     return shard_parse(shard, arg, &err) ? cmd_fail(cmd, "%s", err.text) : 0;
 }
 
+int option_named(const char *cmd, const shard_t *shard, const char **path, char **owned)
+{
+    if (!strstr(*path, "{shard}")) return 0;
+    if (!shard->of) return cmd_fail(cmd, "%s: {shard} in a name needs --shard", *path);
+    *path = *owned = shard_path(shard, *path);
+    return *owned ? 0 : cmd_fail(cmd, "out of memory");
+}
+
 bool options_part_done(const options_t *o, const char *path, const provenance_t *p)
 {
     text_t json = { 0 };

@@ -47,6 +47,7 @@ typedef struct {
     track_format_t format;
     int64_t decimals;
     bool dry_run;
+    char *named; /* the output, if made from a name with {shard} */
 } args_t;
 
 typedef struct {
@@ -155,6 +156,7 @@ static int parse_args(args_t *a, int argc, char **argv)
         return 1;
     }
     if (argc > optind) return cmd_fail("track", "%s: no such argument; regions are given with -r or -L", argv[optind]);
+    if (option_named("track", &a->shard, &a->output, &a->named)) return 1;
     if (a->shard.of && (a->dry_run || !strcmp(a->output, "-")))
         return cmd_fail("track", "--shard needs an output file, and no --dry-run");
     if (a->shard.of && limits_stream(&a->limits))
@@ -268,6 +270,15 @@ static int open_engine(tracking_t *t, cad_error_t *err)
     return run_provenance(r, &a->shard, err);
 }
 
+/* Refuses to replace parts of this run that are not those of this shard. */
+static int check_parts(const tracking_t *t, cad_error_t *err)
+{
+    const tracks_t *all = t->tracks;
+    int rc = part_neighbours(all->track[0].path, &t->run.provenance, &t->a->shard, err);
+    for (int k = 0; k < all->n && rc == 0; k++) rc = part_free(all->track[k].path, &t->run.provenance, err);
+    return rc;
+}
+
 /* Returns true if an earlier run has written all tracks of this shard. */
 static bool tracks_done(const tracking_t *t)
 {
@@ -306,6 +317,7 @@ static int run(tracking_t *t, cad_error_t *err)
     int rc = open_files(t, err);
     if (rc == 0) rc = run_open_model(r, err);
     if (rc == 0) rc = open_engine(t, err);
+    if (rc == 0 && a->shard.of) rc = check_parts(t, err);
     if (rc || (a->shard.of && tracks_done(t))) return rc;
     rc = run_stream(r, err);
     if (rc == 0 && r->stream.pipe.work.tokens == 0 && !a->shard.of)
@@ -357,5 +369,6 @@ int cmd_track(int argc, char **argv)
     if (rc == 0 && a.shard.of) rc = count_work(&a);
     if (rc == 0) rc = run_once(&a, NULL);
     else if (rc == 2) rc = 0;
+    free(a.named);
     return rc || cmd_finish("track") ? 1 : 0;
 }

@@ -233,6 +233,17 @@ static int open_engine(annotate_t *t, cad_error_t *err)
     return rc == 0 && writes_table(t) ? table_begin(&t->table, r->stream.matrix_width, err) : rc;
 }
 
+/* Refuses to replace parts of this run that are not those of this shard. */
+static int check_parts(const annotate_t *t, cad_error_t *err)
+{
+    const annotate_args_t *a = t->a;
+    const provenance_t *p = &t->run.provenance;
+    const char *matrix = embed_file(&a->set);
+    int rc = a->shard.of ? part_neighbours(a->output, p, &a->shard, err) : 0;
+    if (rc == 0 && a->shard.of) rc = part_free(a->output, p, err);
+    return rc == 0 && a->shard.of && matrix ? part_free(matrix, p, err) : rc;
+}
+
 /* Returns true if an earlier run has written this shard completely: its output, and its matrix if it has one. */
 static bool part_is_done(annotate_t *t)
 {
@@ -246,6 +257,7 @@ static int run_once(annotate_t *t, cad_error_t *err)
     int rc = open_files(t, err);
     if (rc == 0) rc = run_open_model(&t->run, err);
     if (rc == 0) rc = open_engine(t, err);
+    if (rc == 0) rc = check_parts(t, err);
     if (rc || part_is_done(t)) return rc;
     rc = run_stream(&t->run, err);
     if (rc || t->a->dry_run) return rc;
@@ -347,6 +359,7 @@ int cmd_annotate(int argc, char **argv)
     if (rc == 0) rc = annotate_settle(&a);
     if (rc == 0) rc = annotate_all(&a, &command);
     else if (rc == 2) rc = 0;
+    annotate_end(&a);
     text_free(&command);
     return rc || cmd_finish("annotate") ? 1 : 0;
 }

@@ -17,6 +17,7 @@ typedef struct {
     shard_t shard;
     index_t index;
     bool dry_run;
+    char *named[2];     /* output and embedding, if made from names with {shard}; freed by annotate_end */
     bool used[OPT_END]; /* used[c] is true if the option with code c was given */
 } annotate_args_t;
 
@@ -25,6 +26,7 @@ typedef struct {
 int annotate_parse(annotate_args_t *a, const char *cmd, const char *usage, int argc, char **argv);
 /* Checks the options against each other. Returns 0, or 1 after reporting an error. */
 int annotate_settle(annotate_args_t *a);
+void annotate_end(annotate_args_t *a);
 /* Adapts parsed options for caduceus embed: the output becomes the matrix, and `names` is the path of the file
  * with the names of its rows. Returns 0, or 1 after reporting an error. */
 int annotate_matrix(annotate_args_t *a, const char *names);

@@ -286,6 +286,8 @@ int annotate_parse(annotate_args_t *a, const char *cmd, const char *usage, int a
 int annotate_settle(annotate_args_t *a)
 {
     const char *cmd = a->o.cmd;
+    if (option_named(cmd, &a->shard, &a->output, &a->named[0])) return 1;
+    if (a->set.embed && option_named(cmd, &a->shard, &a->set.embed, &a->named[1])) return 1;
     if (a->set.pooling && !a->set.embed) return cmd_fail(cmd, "--pool needs --embed");
     if (a->set.embed && !a->set.pooling) a->set.pooling = POOL_MEAN;
     if (a->shard.of && (a->dry_run || !strcmp(a->output, "-")))
@@ -299,6 +301,12 @@ int annotate_settle(annotate_args_t *a)
     if (embed_column(&a->set) && a->set.pooling == POOL_ROWS)
         return cmd_fail(cmd, "--pool none needs a file: --embed FILE.npy");
     return 0;
+}
+
+void annotate_end(annotate_args_t *a)
+{
+    free(a->named[0]);
+    free(a->named[1]);
 }
 
 /* ---- options against the source ---- */

@@ -50,6 +50,7 @@ static int descriptor(const output_t *o) { return o->file.path ? o->file.fd : o-
 
 bool output_is_file(const output_t *o) { return o->file.path != NULL; }
 bool output_is_terminal(const output_t *o) { return isatty(descriptor(o)); }
+const char *output_name(const output_t *o) { return o->name; }
 const char *output_temporary(const output_t *o) { return o->file.tmp; }
 
 /* Opens the temporary file and registers it for removal. Signals are blocked in between. */

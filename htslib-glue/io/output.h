@@ -42,6 +42,7 @@ bool output_is_gz(const char *path); /* true if the path ends in .gz or .bgz */
 /* True if the output is a regular file, so that other files can be written beside it; false for a pipe or device. */
 bool output_is_file(const output_t *out);
 bool output_is_terminal(const output_t *out);
+const char *output_name(const output_t *out); /* returns the path as given, or "standard output"; borrowed */
 /* Returns the temporary name that a file has until it is closed, borrowed; NULL if the output is not a file. */
 const char *output_temporary(const output_t *out);
 /* Opens *fp, an htslib file that writes to the output. The output owns and closes it. */
