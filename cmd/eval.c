@@ -23,6 +23,8 @@ static const char USAGE[] =
     "      --seed S           seed of that draw [1]\n"
     "      --markov K         Markov models of orders 0 to K, at most 12, or none [12]\n"
     "      --markov-split NAME  the split that Markov models are fitted to [train]\n"
+    "      --no-version       no lines on version and model; column names without #\n"
+    "      --json             write the table, or what --dry-run counts, as JSON\n"
     "      --dry-run          count windows and tokens, estimate time\n" PROGRESS_USAGE OPTIONS_USAGE;
 
 typedef struct {
@@ -203,12 +205,23 @@ static int evaluate(evaluation_t *t, cad_error_t *err)
     return rc;
 }
 
+static void put_json(evaluation_t *t)
+{
+    json_t *json = t->a->set.no_version ? json_object() : provenance_object(&t->run.provenance);
+    json_object_set_new(json, "results", eval_json(t->eval, t->a->set.mask));
+    provenance_layout(json, &t->text);
+    json_decref(json);
+}
+
 static int write_table(evaluation_t *t, cad_error_t *err)
 {
     int rc;
     progress_clear(&t->run.progress);
-    provenance_header(&t->run.provenance, &t->text);
-    eval_table(t->eval, t->a->set.mask, &t->text);
+    if (t->a->o.json) put_json(t);
+    else {
+        provenance_table(&t->run.provenance, t->a->set.no_version, EVAL_COLUMNS, &t->text);
+        eval_table(t->eval, t->a->set.mask, &t->text);
+    }
     rc = text_write(t->out, &t->text, err);
     if (rc == 0) {
         rc = output_close(t->out, err);
@@ -248,14 +261,18 @@ int cmd_eval(int argc, char **argv)
     evaluation_t t = { .a = &a };
     cad_error_t err = { "" };
     run_t *r = &t.run;
+    report_t report = { 0 };
     int rc = parse_args(&a, argc, argv);
     if (rc) return rc == 2 ? 0 : 1;
+    report.json = a.o.json;
     r->o = &a.o;
     r->set = &a.set;
     r->notes = (notes_t) { .cmd = "eval", .quiet = a.o.quiet };
     rc = run(&t, &err);
     rc = run_report(r, rc, &err);
-    if (rc == 0 && a.dry_run) report_work(&r->stream.pipe.work, r->ctx, r->model, a.o.threads, "bases", t.eval->bases);
+    if (rc == 0 && a.dry_run)
+        report_work(&report, &r->stream.pipe.work, r->ctx, r->model, a.o.threads, "bases", t.eval->bases);
+    if (rc == 0 && a.dry_run) report_end(&report);
     close_run(&t);
     return rc || cmd_finish("eval") ? 1 : 0;
 }

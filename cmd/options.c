@@ -110,6 +110,7 @@ int options_take(options_t *o, int c, const char *arg)
         cmd_fail(o->cmd, "--precision %s: expected fp32 or bf16", arg);
         return -1;
     case OPT_QUIET: o->quiet = true; return 0;
+    case OPT_JSON: o->json = true; return 0;
     case OPT_PROGRESS: return option_progress(o->cmd, arg, &o->progress) ? -1 : 0;
     case OPT_VERBOSITY:
         if (option_int(o->cmd, "--verbosity", arg, 0, 9, &n)) return -1;
@@ -138,6 +139,7 @@ int windows_take(settings_t *set, const char *cmd, int c, const char *arg)
     case OPT_WINDOW: return -option_int(cmd, "--window", arg, 1, 1 << 30, &set->window);
     case OPT_FLANK: return -option_int(cmd, "--flank", arg, 0, 1 << 29, &set->flank);
     case OPT_SOFT: set->skip_soft = true; return 0;
+    case OPT_NOVERSION: set->no_version = true; return 0;
     default: return 1;
     }
 }
@@ -183,6 +185,7 @@ int labels_take(label_options_t *o, const char *cmd, int c, const char *arg)
     case OPT_SEQUENCE: o->sequence = arg; return 0;
     case OPT_WINDOW: return -option_int(cmd, "--window", arg, 1, 1 << 30, &o->window);
     case OPT_CROP: o->crop = true; return 0;
+    case OPT_NOVERSION: o->no_version = true; return 0;
     default: return 1;
     }
 }

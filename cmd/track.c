@@ -5,36 +5,40 @@
 
 #include "stream/hub.h"
 #include "io/shard.h"
+#include "io/tabix.h"
 #include "run.h"
 
-static const char USAGE[] =
-    "Usage: caduceus track [options] -T ref.fa -o OUT\n\n"
-    "Scores every base of whole contigs, or of regions, as bigWig or bedGraph tracks.\n\n"
-    "Options:\n"
-    "  -T, --reference FASTA  the reference, plain or bgzip; also --fasta-ref\n"
-    "      --chr-alias FILE   other names of the reference's contigs: one contig per\n"
-    "                         line, names separated by tabs\n"
-    "  -r, --region REGION    CONTIG[:BEG-END], counted from 1 [all contigs]\n"
-    "  -R, --regions-file FILE|REGION  the regions of a BED\n"
-    "  -L, --targets-file BED the regions of a BED\n"
-    "  -o, --output OUT       a .bw, .bedGraph or .bedGraph.gz file; with several tracks,\n"
-    "                         the prefix of their names; - is bedGraph on standard\n"
-    "                         output [-]\n"
-    "      --hub DIR          write a UCSC track hub and IGV sessions instead of -o, with\n"
-    "                         the scores pll, logo and logo_ref unless --score is given\n"
-    "      --genome NAME      genome of the hub, such as hg38\n"
-    "      --email ADDRESS    contact address of the hub\n"
-    "  -O, --output-fmt FMT   bw, bedGraph or bedGraph.gz [by the suffix of OUT, else bw]\n"
-    "      --score LIST       \f\n"
-    "      --mask HOW         each, stride:K or none [stride:8]\n"
-    "      --window W         bases in a window, flanks included [the model's length, at\n"
-    "                         most 16384]\n"
-    "      --flank F          context on each side [min(1024, W/4)]\n"
-    "      --skip-soft-masked use lower-case bases as context, do not score them\n"
-    "      --decimals N       digits after the point, 0 to 6 [3]\n"
-    "      --n-token          encode N as the token N, not as PAD\n"
-    "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
-    "      --dry-run          count windows and tokens, estimate time\n" PROGRESS_USAGE OPTIONS_USAGE;
+static const char USAGE[] = "Usage: caduceus track [options] -T ref.fa -o OUT\n\n"
+                            "Scores every base of whole contigs, or of regions, as bigWig or bedGraph tracks.\n\n"
+                            "Options:\n"
+                            "  -T, --reference FASTA  the reference, plain or bgzip; also --fasta-ref\n"
+                            "      --chr-alias FILE   other names of the reference's contigs: one contig per\n"
+                            "                         line, names separated by tabs\n"
+                            "  -r, --region REGION    CONTIG[:BEG-END], counted from 1 [all contigs]\n"
+                            "  -R, --regions-file FILE|REGION  the regions of a BED\n"
+                            "  -L, --targets-file BED the regions of a BED\n"
+                            "  -o, --output OUT       a .bw, .bedGraph or .bedGraph.gz file; with several tracks,\n"
+                            "                         the prefix of their names; - is bedGraph on standard\n"
+                            "                         output [-]\n"
+                            "      --hub DIR          write a UCSC track hub and IGV sessions instead of -o, with\n"
+                            "                         the scores pll, logo and logo_ref unless --score is given\n"
+                            "      --genome NAME      genome of the hub, such as hg38\n"
+                            "      --email ADDRESS    contact address of the hub\n"
+                            "  -O, --output-fmt FMT   bw, bedGraph or bedGraph.gz [by the suffix of OUT, else bw]\n"
+                            "      --write-index[=tbi|csi]  kind of the index of a .bedGraph.gz [tbi; csi if a\n"
+                            "                         contig is too long for it]\n"
+                            "      --score LIST       \f\n"
+                            "      --mask HOW         each, stride:K or none [stride:8]\n"
+                            "      --window W         bases in a window, flanks included [the model's length, at\n"
+                            "                         most 16384]\n"
+                            "      --flank F          context on each side [min(1024, W/4)]\n"
+                            "      --skip-soft-masked use lower-case bases as context, do not score them\n"
+                            "      --decimals N       digits after the point, 0 to 6 [3]\n"
+                            "      --n-token          encode N as the token N, not as PAD\n"
+                            "      --no-version       no lines on version and model in a bedGraph\n"
+                            "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
+                            "      --dry-run          count windows and tokens, estimate time\n"
+                            "      --json             print these numbers as JSON\n" PROGRESS_USAGE OPTIONS_USAGE;
 
 typedef enum { FORMAT_BY_NAME, FORMAT_BIGWIG, FORMAT_GRAPH, FORMAT_GRAPH_GZ } track_format_t;
 
@@ -45,9 +49,10 @@ typedef struct {
     limits_t limits;
     shard_t shard;
     track_format_t format;
+    index_t index; /* INDEX_NONE: a compressed bedGraph has a .tbi, or a .csi if a contig is too long for it */
     int64_t decimals;
-    bool dry_run;
-    char *named; /* the output, if made from a name with {shard} */
+    bool dry_run, indexed; /* indexed: --write-index was given */
+    char *named;           /* the output, if made from a name with {shard} */
 } args_t;
 
 typedef struct {
@@ -60,7 +65,7 @@ typedef struct {
 
 /* ---- options ---- */
 
-enum { O_SCORE = 1, O_DECIMALS, O_NTOKEN, O_DRY, O_ALIAS, O_SHARD, O_HUB, O_GENOME, O_EMAIL };
+enum { O_SCORE = 1, O_DECIMALS, O_NTOKEN, O_DRY, O_ALIAS, O_SHARD, O_HUB, O_GENOME, O_EMAIL, O_INDEX };
 static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPTIONS_PROGRESS,
                                        OPTIONS_WINDOWS,
@@ -75,6 +80,7 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        { "n-token", no_argument, NULL, O_NTOKEN },
                                        { "dry-run", no_argument, NULL, O_DRY },
                                        { "shard", required_argument, NULL, O_SHARD },
+                                       { "write-index", optional_argument, NULL, O_INDEX },
                                        { "hub", required_argument, NULL, O_HUB },
                                        { "genome", required_argument, NULL, O_GENOME },
                                        { "email", required_argument, NULL, O_EMAIL },
@@ -87,6 +93,13 @@ static int parse_format(args_t *a, const char *s)
                 : !strcmp(s, "bedGraph.gz") ? FORMAT_GRAPH_GZ
                                             : FORMAT_BY_NAME;
     return a->format ? 0 : cmd_fail("track", "-O %s: expected bw, bedGraph or bedGraph.gz", s);
+}
+
+static int take_index(args_t *a, const char *arg)
+{
+    a->indexed = true;
+    if (arg && option_index("track", arg, &a->index)) return 1;
+    return a->index == INDEX_BAI ? cmd_fail("track", "--write-index=bai: expected tbi or csi") : 0;
 }
 
 static int take_option(args_t *a, int c, const char *arg)
@@ -104,6 +117,7 @@ static int take_option(args_t *a, int c, const char *arg)
     case O_DRY: a->dry_run = true; return 0;
     case O_ALIAS: a->aliases = arg; return 0;
     case O_HUB: a->hub = arg; return 0;
+    case O_INDEX: return take_index(a, arg);
     case O_GENOME: a->genome = arg; return 0;
     case O_EMAIL: a->email = arg; return 0;
     case O_SHARD: return option_shard("track", arg, &a->shard);
@@ -159,6 +173,7 @@ static int parse_args(args_t *a, int argc, char **argv)
     if (option_named("track", &a->shard, &a->output, &a->named)) return 1;
     if (a->shard.of && (a->dry_run || !strcmp(a->output, "-")))
         return cmd_fail("track", "--shard needs an output file, and no --dry-run");
+    if (a->o.json && !a->dry_run) return cmd_fail("track", "--json goes with --dry-run");
     if (a->shard.of && limits_stream(&a->limits))
         return cmd_fail("track", "--shard reads its input twice: -L - does not fit");
     if (!a->set.score && a->hub) a->set.score = "pll,logo,logo_ref";
@@ -210,9 +225,11 @@ static int open_track(const tracking_t *t, track_t *x, track_format_t format, ca
     int64_t longest = 0;
     int rc = output_open(&x->out, x->path, format == FORMAT_GRAPH_GZ, err);
     for (int i = 0; i < t->run.ref.ncontig; i++) longest = cad_max(longest, t->run.ref.contig[i].length);
-    x->csi = longest >= (int64_t)1 << 29;
+    x->csi = longest >= TBI_MOST || t->a->index == INDEX_CSI;
+    if (rc == 0 && t->a->index == INDEX_TBI && longest >= TBI_MOST)
+        rc = cad_fail(err, CAD_EARG, "--write-index=tbi: a contig is too long for it; use csi");
     if (rc == 0 && x->is_bigwig && output_is_terminal(x->out))
-        return cad_fail(err, CAD_EARG, "binary data would go to a terminal; name a file with -o");
+        rc = cad_fail(err, CAD_EARG, "binary data would go to a terminal; name a file with -o");
     if (rc == 0 && t->a->shard.of && !output_is_file(x->out))
         rc = cad_fail(err, CAD_EARG, "%s: --shard writes to files only", x->path);
     if (rc || !output_is_file(x->out)) return rc;
@@ -238,6 +255,8 @@ static int open_outputs(tracking_t *t, cad_error_t *err)
     ledger_t files = { 0 };
     int rc;
     t->format = format;
+    if (a->indexed && format != FORMAT_GRAPH_GZ)
+        return cad_fail(err, CAD_EARG, "--write-index: only a .bedGraph.gz has an index");
     options_inputs(&a->o, a->set.reference, a->aliases, &a->limits, &files);
     rc = a->hub ? open_hub(t, err)
          : t->tracks->n > 1 && !strcmp(a->output, "-")
@@ -340,8 +359,11 @@ static int run_once(args_t *a, work_t *count)
     r->notes = (notes_t) { .cmd = "track", .quiet = a->o.quiet || count };
     rc = run(&t, &err);
     rc = run_report(r, rc, &err);
-    if (rc == 0 && a->dry_run && !count)
-        report_work(&r->stream.pipe.work, r->ctx, r->model, a->o.threads, "bases", t.tracks->bases);
+    if (rc == 0 && a->dry_run && !count) {
+        report_t report = { .json = a->o.json };
+        report_work(&report, &r->stream.pipe.work, r->ctx, r->model, a->o.threads, "bases", t.tracks->bases);
+        report_end(&report);
+    }
     if (count) *count = r->stream.pipe.work;
     pipeline_close(&r->stream.pipe);
     run_end(r);

@@ -856,7 +856,7 @@ refuses "--include with trailing text" '--include mapq > 1 x: ' in.bam --include
 error "-O '' " '-O ' annotate in.bam -O '' -o kept.bam
 printf 'chr1\t0\t50\n' >chr1.bed
 for o in '-f 4' '-F 4' '-q 1' '--include 1' '--context ref' --clip-soft '--min-BQ 3' '--tag-map yp=xp' \
-    --no-PG --write-index '-O bam'; do
+    --no-PG '-O bam'; do
     # shellcheck disable=SC2086
     refuses "$o does not fit BED" 'does not fit' -T ref.fa chr1.bed $o
 done

@@ -16,6 +16,7 @@ typedef struct {
     limits_t limits; /* values of -r, -R, -t and -L */
     shard_t shard;
     index_t index;
+    bool index_usual; /* --write-index does not say which: for a BED, TBI */
     bool dry_run;
     char *named[2];     /* output and embedding, if made from names with {shard}; freed by annotate_end */
     bool used[OPT_END]; /* used[c] is true if the option with code c was given */

@@ -24,7 +24,6 @@ enum {
     O_FMTOPT,
     O_INDEX,
     O_NOPG,
-    O_NOVERSION,
     O_INCLUDE,
     O_CONTEXT,
     O_CLIPSOFT,
@@ -63,7 +62,6 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        { "output-fmt-option", required_argument, NULL, O_FMTOPT },
                                        { "write-index", optional_argument, NULL, O_INDEX },
                                        { "no-PG", no_argument, NULL, O_NOPG },
-                                       { "no-version", no_argument, NULL, O_NOVERSION },
                                        { "include", required_argument, NULL, O_INCLUDE },
                                        { "context", required_argument, NULL, O_CONTEXT },
                                        { "clip-soft", no_argument, NULL, O_CLIPSOFT },
@@ -83,12 +81,12 @@ static const struct {
     int code;
     bool embed; /* accepted by caduceus embed */
 } LIMITED[] = {
-    { 'T', true },         { O_ALIAS, true },      { 'O', false },         { O_FMTOPT, false },  { O_INDEX, false },
-    { O_NOPG, false },     { O_NOVERSION, false }, { O_CLIP, true },       { O_GRID, false },    { O_SPLIT, true },
-    { O_SCORE, false },    { OPT_MASK, false },    { OPT_SOFT, false },    { O_EMBED, false },   { O_POOL, true },
-    { 'f', false },        { 'F', false },         { 'q', false },         { O_INCLUDE, false }, { O_CONTEXT, false },
-    { O_CLIPSOFT, false }, { O_MINBQ, false },     { O_TAGMAP, false },    { O_CHECKREF, true }, { O_ANCHOR, true },
-    { O_POOLWIN, true },   { O_PREFIX, false },    { O_DIFFERENCE, true },
+    { 'T', true },         { O_ALIAS, true },       { 'O', false },         { O_FMTOPT, false },  { O_INDEX, false },
+    { O_NOPG, false },     { OPT_NOVERSION, true }, { O_CLIP, true },       { O_GRID, false },    { O_SPLIT, true },
+    { O_SCORE, false },    { OPT_MASK, false },     { OPT_SOFT, false },    { O_EMBED, false },   { O_POOL, true },
+    { 'f', false },        { 'F', false },          { 'q', false },         { O_INCLUDE, false }, { O_CONTEXT, false },
+    { O_CLIPSOFT, false }, { O_MINBQ, false },      { O_TAGMAP, false },    { O_CHECKREF, true }, { O_ANCHOR, true },
+    { O_POOLWIN, true },   { O_PREFIX, false },     { O_DIFFERENCE, true },
 };
 
 static int parse_pool(annotate_args_t *a, const char *s)
@@ -200,9 +198,8 @@ static int take_option(annotate_args_t *a, int c, const char *arg)
         if (a->nformat_option == 16) return cmd_fail(cmd, "--output-fmt-option: more than 16 times");
         a->format_option[a->nformat_option++] = arg;
         return 0;
-    case O_INDEX: return option_index(cmd, arg, &a->index);
+    case O_INDEX: a->index_usual = !arg; return option_index(cmd, arg, &a->index);
     case O_NOPG: a->set.reads.no_pg = true; return 0;
-    case O_NOVERSION: a->set.variants.no_version = true; return 0;
     case O_INCLUDE: a->set.reads.include = arg; return 0;
     case O_CONTEXT: return parse_choice("--context", arg, "seq", "ref", &a->set.reads.context_ref);
     case O_CLIPSOFT: a->set.reads.clip_soft = true; return 0;
@@ -298,6 +295,7 @@ int annotate_settle(annotate_args_t *a)
         return cmd_fail(cmd,
                         "%s: a .npz holds an array for the bases of each region; it needs --pool none, and no --shard",
                         a->set.embed);
+    if (a->o.json && !a->dry_run) return cmd_fail(cmd, "--json goes with --dry-run");
     if (embed_column(&a->set) && a->set.pooling == POOL_ROWS)
         return cmd_fail(cmd, "--pool none needs a file: --embed FILE.npy");
     return 0;

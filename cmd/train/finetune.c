@@ -17,6 +17,7 @@ static const char USAGE[] = "Usage: caduceus finetune [options] TRAIN -o DIR\n\n
                             "      --valid-fraction X or this fraction of each class of TRAIN; 0: none [0.1]\n"
                             "      --test FILE        labelled sequences to measure the best epoch on\n"
                             "      --log FILE         a TSV with a row for each update\n"
+                            "      --json             print the metrics as JSON\n"
                             "Training:\n"
                             "      --task TASK        classify, multilabel or regress [classify]\n"
                             "      --epochs N         passes over TRAIN [10]\n"

@@ -18,6 +18,7 @@ static const char USAGE[] =
     "Options:\n"
     "  -o, --output FILE      output, compressed if it ends in .gz [-]\n" LABELS_USAGE
     "      --metrics FILE     compare predictions with the labels in IN, as finetune does\n"
+    "      --json             write the metrics as JSON\n"
     "  -m, --model PATH       checkpoint of caduceus finetune [$CADUCEUS_MODEL]\n" PROGRESS_USAGE OPTIONS_USAGE_RUN;
 
 typedef struct {
@@ -82,6 +83,7 @@ static int parse_args(args_t *a, int argc, char **argv)
     a->in = argv[optind];
     if (a->metrics && !strcmp(a->metrics, "-") && !strcmp(a->output, "-"))
         return cmd_fail("predict", "--metrics and the output are both standard output");
+    if (a->o.json && !a->metrics) return cmd_fail("predict", "--json goes with --metrics");
     if (a->l.labels && !a->metrics) return cmd_fail("predict", "--label-column needs --metrics");
     return 0;
 }
@@ -167,9 +169,10 @@ static void put_header(run_t *r)
     prediction_names(&r->head, &names);
     if (is_bed(r)) {
         put_leading(r, header);
-        table_columns(&r->provenance, r->in.ncol, header, n, &names, prediction_columns(&r->head), &r->text);
+        table_columns(&r->provenance, r->a->l.no_version, r->in.ncol, header, n, &names, prediction_columns(&r->head),
+                      &r->text);
     } else {
-        provenance_header(&r->provenance, &r->text);
+        if (!r->a->l.no_version) provenance_header(&r->provenance, &r->text);
         text_printf(&r->text, "%s%s", r->in.named ? "name" : "row", names.s.s ? names.s.s : "");
         r->text.failed |= names.failed;
     }
@@ -285,13 +288,24 @@ static int read_rows(run_t *r, cad_error_t *err)
     return rc ? rc : flush(r, err);
 }
 
+static void put_json(run_t *r, const metrics_t *m)
+{
+    json_t *json = r->a->l.no_version ? json_object() : provenance_object(&r->provenance);
+    metrics_json(m, &r->head, json);
+    provenance_layout(json, &r->text);
+    json_decref(json);
+}
+
 static int write_metrics(run_t *r, cad_error_t *err)
 {
     metrics_t m = { .n = 0 };
     int rc = metrics_of(&m, &r->head, r->logits, r->target, r->rows, err);
     text_clear(&r->text);
-    provenance_header(&r->provenance, &r->text);
-    if (rc == 0) metrics_put(&m, &r->head, &r->text);
+    if (rc == 0 && r->a->o.json) put_json(r, &m);
+    else if (rc == 0) {
+        if (!r->a->l.no_version) provenance_header(&r->provenance, &r->text);
+        metrics_put(&m, &r->head, &r->text);
+    }
     metrics_free(&m);
     return rc ? rc : text_write(r->metrics, &r->text, err);
 }

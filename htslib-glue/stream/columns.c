@@ -1,6 +1,7 @@
 /* columns.c - writes text output: input lines with columns of scores added, and a matrix of embeddings
  * beside them. SPDX-License-Identifier: MIT */
 #include "io/shard.h"
+#include "io/tabix.h"
 #include "stream/columns.h"
 
 bool table_filler(int ncol, int64_t added) { return added && ncol + added == 12; }
@@ -38,17 +39,20 @@ static void put_columns(const char *given, size_t n, text_t *s)
     }
 }
 
-void table_columns(const provenance_t *p, int ncol, const char *given, size_t n, const text_t *names, int64_t added,
-                   text_t *s)
+void table_columns(const provenance_t *p, bool plain, int ncol, const char *given, size_t n, const text_t *names,
+                   int64_t added, text_t *s)
 {
     bool cr = n && given[n - 1] == '\r', extend = table_extends(ncol, given, n);
+    size_t skip;
     if (n && !extend) { /* the line is a comment, not a header */
         text_put(s, given, n);
         text_put(s, "\n", 1);
     }
-    provenance_header(p, s);
+    if (!plain) provenance_header(p, s);
     if (!ncol) ncol = extend ? bed_columns(given, n - cr) : 3;
-    if (extend) put_columns(given, n - cr, s);
+    skip = 1 + (extend && plain ? strspn(given + 1, " ") : 0); /* the given line begins with '#' */
+    if (!plain) text_puts(s, "#");
+    if (extend) put_columns(given + skip, n - cr - skip, s);
     else bed_header(s, ncol);
     text_put(s, names->s.s ? names->s.s : "", names->s.l);
     if (table_filler(ncol, added)) text_puts(s, "\tfiller");
@@ -63,7 +67,7 @@ int table_header(table_t *t, int ncol, const char *given, size_t n, cad_error_t 
         text_printf(&names, "\t%s%s", t->scores.row[i]->name, score_suffix(t->scores.row[i], t->cutter->mask));
     if (t->column) text_puts(&names, "\tembedding");
     text_clear(&t->text);
-    table_columns(t->provenance, ncol, given, n, &names, t->scores.n + t->column, &t->text);
+    table_columns(t->provenance, t->plain, ncol, given, n, &names, t->scores.n + t->column, &t->text);
     text_free(&names);
     return put_line(t, &t->text, err);
 }
@@ -141,16 +145,18 @@ static int write_json(table_t *t, cad_error_t *err)
 
 int table_close(table_t *t, cad_error_t *err)
 {
-    output_t **out[] = { &t->out, &t->npy.out, &t->npz.out, &t->json, &t->part };
+    output_t **out[] = { &t->out, &t->index, &t->npy.out, &t->npz.out, &t->json, &t->part };
     int rc = t->npy.out ? npy_finish(&t->npy, err) : t->npz.out ? npz_finish(&t->npz, err) : 0;
     if (rc == 0 && t->json) rc = write_json(t, err);
+    if (rc == 0 && t->index) rc = tabix_index(t->out, t->index, t->csi, output_name(t->out), err);
     if (rc == 0 && t->part) rc = part_write(t->provenance, t->part, t->out, err);
-    return rc ? rc : outputs_close(out, 5, err);
+    return rc ? rc : outputs_close(out, 6, err);
 }
 
 void table_free(table_t *t)
 {
     output_abort(t->out);
+    output_abort(t->index);
     output_abort(t->npy.out);
     output_abort(t->npz.out);
     npz_free(&t->npz);

@@ -53,7 +53,7 @@ static int declare(variants_t *v, const score_t *score, const char *name, cad_er
 static int add_provenance(variants_t *v, cad_error_t *err)
 {
     const provenance_t *p = v->s->provenance;
-    for (int i = 0; i < p->n && !v->s->set->variants.no_version; i++) {
+    for (int i = 0; i < p->n && !v->s->set->no_version; i++) {
         char key[96];
         if (provenance_of_part(p->key[i])) continue;
         snprintf(key, sizeof key, "%s_%s", v->s->set->variants.prefix, p->key[i]);
@@ -219,8 +219,7 @@ int variants_columns(variants_t *v, cad_error_t *err)
 {
     text_t *t = &v->text;
     text_clear(t);
-    provenance_header(v->s->provenance, t);
-    text_puts(t, "#chrom\tpos\tref\talt\tnote");
+    provenance_table(v->s->provenance, v->s->set->no_version, "#chrom\tpos\tref\talt\tnote", t);
     return t->failed ? cad_out_of_memory(err) : table_pass(v->s->table, t->s.s, t->s.l, err);
 }
 
