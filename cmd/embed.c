@@ -16,7 +16,8 @@ static const char USAGE[] = "Usage: caduceus embed [options] IN -o OUT.npy\n\n"
                             "      --in-format FMT    \f\n"
                             "  -o, --output OUT.npy   the matrix; OUT.tsv and OUT.npy.json are written beside it;\n"
                             "                         OUT.npz (with --pool none) holds an array for each row\n"
-                            "                         of OUT.tsv\n"
+                            "                         of OUT.tsv; OUT.csv or OUT.tsv as name: one table of\n"
+                            "                         names and embeddings\n"
                             "  -r, --region REGION    only records that overlap CONTIG[:BEG-END], counted from 1\n"
                             "  -R, --regions-file FILE|REGION  as -r, with the regions of a BED\n"
                             "  -t, --targets FILE|REGION  as -r, but uses no index and tests the POS of variants\n"
@@ -51,6 +52,12 @@ static char *names_path(const char *matrix)
     return path;
 }
 
+/* True if names and embeddings are written to one table. */
+static bool is_table(const char *path)
+{
+    return output_is_csv(path) || ends_in(path, ".tsv") || ends_in(path, ".tsv.gz") || ends_in(path, ".tsv.bgz");
+}
+
 int cmd_embed(int argc, char **argv)
 {
     annotate_args_t a;
@@ -60,8 +67,8 @@ int cmd_embed(int argc, char **argv)
     if (rc) return rc == 2 ? 0 : 1;
     if (!strcmp(a.output, "-"))
         return cmd_fail("embed", "name the matrix with -o OUT.npy; the names of its rows come beside it");
-    names = names_path(a.output);
-    rc = names ? annotate_matrix(&a, names) : cmd_fail("embed", "out of memory");
+    names = is_table(a.output) ? NULL : names_path(a.output);
+    rc = names || is_table(a.output) ? annotate_matrix(&a, names) : cmd_fail("embed", "out of memory");
     if (rc == 0) rc = annotate_all(&a, &command);
     annotate_end(&a);
     free(names);

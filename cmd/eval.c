@@ -128,10 +128,12 @@ static int parse_args(args_t *a, int argc, char **argv)
 static int open_output(evaluation_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;
+    const char *formats = a->o.json ? "json txt" : "tsv tab txt csv";
     ledger_t files = { 0 };
     int rc;
     options_inputs(&a->o, a->set.reference, NULL, &a->limits, &files);
     rc = ledger_output(&files, a->output, err);
+    if (rc == 0) rc = output_suffix(a->output, formats, formats, err);
     ledger_free(&files);
     return rc || a->dry_run ? rc : output_open(&t->out, a->output, output_is_gz(a->output), err);
 }
@@ -215,14 +217,18 @@ static void put_json(evaluation_t *t)
 
 static int write_table(evaluation_t *t, cad_error_t *err)
 {
+    text_t csv = { 0 };
     int rc;
     progress_clear(&t->run.progress);
     if (t->a->o.json) put_json(t);
     else {
-        provenance_table(&t->run.provenance, t->a->set.no_version, EVAL_COLUMNS, &t->text);
+        provenance_table(&t->run.provenance, t->a->set.no_version || output_is_csv(t->a->output), EVAL_COLUMNS,
+                         &t->text);
         eval_table(t->eval, t->a->set.mask, &t->text);
     }
-    rc = text_write(t->out, &t->text, err);
+    if (output_is_csv(t->a->output)) text_csv(&csv, &t->text);
+    rc = text_write(t->out, csv.s.l ? &csv : &t->text, err);
+    text_free(&csv);
     if (rc == 0) {
         rc = output_close(t->out, err);
         t->out = NULL;

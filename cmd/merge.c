@@ -230,6 +230,7 @@ static int begin_records(const args_t *a, records_t *t, const htsFormat *in, cad
     t->read = bam_init1();
     t->variant = bcf_init();
     if (!t->read || !t->variant) return cad_out_of_memory(err);
+    if (rc == 0) rc = format_suffix(&t->out.format, NULL, a->output, err);
     if (rc == 0) rc = records_plan(&t->out, err);
     if (rc == 0) rc = records_create(&t->out, err);
     return rc ? rc : records_begin(&t->out, t->reads, t->variants, a->reference, &t->pool, err);
@@ -391,9 +392,11 @@ static int index_text(const args_t *a, output_t *out, output_t **index, cad_erro
 
 static int merge_file(const args_t *a, parts_t kind, cad_error_t *err)
 {
+    static const char *const formats[] = { "bed tsv tab txt csv", "bedGraph bg bdg", "npy", "bw bigWig" };
     output_t *out = NULL, *json = NULL, *index = NULL, **all[] = { &out, &index, &json };
     bool beside = kind == PARTS_BIGWIG || kind == PARTS_MATRIX;
-    int rc = output_open(&out, a->output, !beside && output_is_gz(a->output), err);
+    int rc = output_suffix(a->output, formats[kind], beside ? "" : formats[kind], err);
+    if (rc == 0) rc = output_open(&out, a->output, !beside && output_is_gz(a->output), err);
     if (rc == 0 && beside && output_is_file(out)) rc = output_beside(&json, a->output, ".json", err);
     if (rc == 0)
         rc = kind == PARTS_BIGWIG   ? merge_bigwigs(a, out, err)

@@ -267,6 +267,8 @@ static int open_outputs(tracking_t *t, cad_error_t *err)
         if (rc == 0) rc = ledger_output(&files, t->tracks->track[k].path, err);
     }
     ledger_free(&files);
+    if (rc == 0 && !a->format && !a->hub && t->tracks->n == 1)
+        rc = output_suffix(a->output, "bw bigWig bedGraph bg bdg", "bedGraph bg bdg", err);
     for (int k = 0; k < t->tracks->n && rc == 0 && !a->dry_run; k++)
         rc = open_track(t, &t->tracks->track[k], format, err);
     return rc;

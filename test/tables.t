@@ -46,6 +46,8 @@ plain "eval" eval 'group predictor bases loss bits accuracy perplexity'
 T -r chrZ:1-80 >graph.with; T -r chrZ:1-80 --no-version >graph
 grep -v '^#' graph.with >got; same "a bedGraph has no line but rows" got graph
 error "reads" 'no-version does not fit' N --no-version "$data/../../examples/example.sam"
+tr '\t' ' ' <bare.bed >spaces.bed; A spaces.bed --no-version -o spaces
+same "rows whose columns lie between blanks too" bare spaces
 for i in 1 2 3; do A in.bed --no-version --shard $i/3 -o p$i.bed; E in.bed --no-version --shard $i/3 -o q$i.npy; done
 M -o got p3.bed p1.bed p2.bed; same "parts without versions are one run" bed got
 M -o got q3.tsv q1.tsv q2.tsv; same "so are embed's" e got
@@ -136,7 +138,67 @@ P train.csv --no-version --metrics m.tsv -o p.tsv; P train.csv --no-version --js
 leaves "predict's metrics as JSON" m.json "$(echo "$table" | grep -v '^rows\|^epoch')"
 is "predict writes a table" "$(head -n 1 p.tsv | tr '\t' ' ')" "row p_0 p_1 predicted"
 is "and plain metrics" "$(grep -c '^##' m.tsv)" 0
-P in.bed -T ref.fa -o bed.with; P in.bed -T ref.fa -o bed --no-version
-plain "predict of a BED" bed 'chrom start end gene p_0 p_1 predicted'
+P in.bed -T ref.fa -o pbed.with; P in.bed -T ref.fa -o pbed --no-version
+plain "predict of a BED" pbed 'chrom start end gene p_0 p_1 predicted'
 error "predict: --json without --metrics" 'goes with --metrics' P train.csv --json
+
+# ---- suffixes ----
+# not_written NAME OPTION...: refused because of the suffix, and nothing is written.
+not_written() {
+    local file=$1; shift
+    error "$file: $*" "$file: [A-Za-z0-9]*( with gzip)? cannot be written; possible here: *\\.?" "$@"
+    is "$file: nothing is written" "$(ls "$file"* 2>/dev/null)" ""
+}
+for suffix in png wig csv h5 bw.gz npy tsv PNG txt; do not_written t.$suffix T -r chrZ:1-90 -o t.$suffix; done
+for suffix in png h5 bw bed npy.gz parquet; do not_written e.$suffix E in.bed -o e.$suffix; done
+for suffix in png bam npy bw xlsx; do not_written a.$suffix A in.bed -o a.$suffix; done
+for suffix in csv h5 tsv.gz; do not_written m.$suffix A in.bed --embed m.$suffix; done
+for suffix in csv bed png; do not_written r.$suffix N "$srcdir/examples/example.sam" -o r.$suffix; done
+for suffix in csv bed tsv; do not_written v.$suffix A in.vcf -o v.$suffix; done
+not_written x.bw V --markov none -o x.bw; not_written x.csv V --markov none --json -o x.csv
+not_written x.bed P train.csv -o x.bed; not_written x.npy P train.csv -o x.npy
+not_written x.csv P train.csv --metrics x.csv -o /dev/null
+T -r chrZ:1-90 --shard 1/1 -o t1.bw; not_written x.bed M -o x.bed t1.bw
+not_written x.png M -o x.png p1.bed p2.bed p3.bed
+T -r chrZ:1-90 -o one.bw
+for name in solo one.bigWig one.v1 one.BW; do T -r chrZ:1-90 -o $name; same "$name is a bigWig" one.bw $name; done
+T -r chrZ:1-90 -O bw -o x.wig; same "-O says more than a suffix" one.bw x.wig
+T -r chrZ:1-90 --score pll,ic -o x.csv
+ok "the suffix of several tracks is their own" test -s x.csv.pll.bw -a -s x.csv.ic.bw
+A in.bed -o a.narrowPeak; A in.bed -o a.bed; same "a suffix that names no format is allowed" a.bed a.narrowPeak
+
+# ---- CSV, and tables of embeddings ----
+# commas FILE: a table of tabs as CSV.
+commas() { tr '\t' , <"$1"; }
+A in.bed -o b.csv; commas bed >want; same "annotate writes CSV" want b.csv
+printf '# a comment\nchrZ\t5\t60\ta,"b"\r\n' >odd.bed; A odd.bed -o odd.csv
+is "with quotes where needed, and no comments" "$(cut -d , -f 1-5 odd.csv | joined)" \
+    'chrom,start,end,name,pll chrZ,5,60,"a,""b""" '
+ok "and no CR" test "$(grep -c "$(printf '\r')" odd.csv)" = 0
+A in.bed -o b.csv.gz; gzip -dc b.csv.gz >got; same "compressed" b.csv got
+for i in 1 2 3; do A in.bed --shard $i/3 -o c$i.csv; done
+M -o got.csv c3.csv c1.csv c2.csv; same "in shares too" b.csv got.csv
+P train.csv --no-version -o p.tsv; P train.csv -o p.csv; commas p.tsv >want; same "predict writes CSV" want p.csv
+P odd.bed -T ref.fa -o podd.csv; is "also of a BED" "$(cut -d , -f 1-5 podd.csv | tail -n 1)" 'chrZ,5,60,"a,""b"""'
+V --markov none --no-version -o v.tsv; V --markov none -o v.csv; commas v.tsv >want; same "eval too" want v.csv
+E in.bed -o w.tsv --no-version
+is "embed writes a table" "$(head -n 1 w.tsv | tr '\t' ' ' | cut -d ' ' -f 1-7)" "chrom start end gene e0 e1 e2"
+is "and no other file" "$(ls w.* | joined)" "w.tsv "
+E in.bed -o w.csv; commas w.tsv >want; same "or CSV" want w.csv
+E in.bed -o w2.tsv; like "with provenance in a .tsv" '^##caduceus_model_sha256=' w2.tsv
+A in.bed --score none --embed - --no-version | cut -f 5 | tr ',' '\t' | sed 1d | grep -v '^\.$' >want
+cut -f 5- w.tsv | sed 1d | grep -v '^\.' >got; same "its numbers are those of annotate --embed -" want got
+is "a region without bases has points" "$(grep none w.tsv | cut -f 5- | tr '\t' '\n' | sort -u)" .
+base=$(sed -n 2p ref.fa | cut -c 50)
+{ cat in.vcf; row "chrZ 50 . $base $(echo "$base" | tr ACGT CATG) . . ."; } >two.vcf
+E two.vcf -o y.tsv --no-version; E two.vcf -o z.tsv --no-version --difference
+is "of variants: REF and ALT" "$(head -n 1 y.tsv | tr '\t' '\n' | grep -c '^ref[0-9]\|^alt[0-9]')" \
+    $((2 * $(head -n 1 z.tsv | tr '\t' '\n' | grep -c '^e[0-9]')))
+awk -F'\t' 'NR == 3 { for (i = 6; i <= (NF - 5) / 2 + 5; i++) print $(i + (NF - 5) / 2) - $i }' y.tsv >y
+awk -F'\t' 'NR == 3 { for (i = 6; i <= NF; i++) print $i }' z.tsv >z
+ok "ALT less REF is the difference" close_to y z 1e-4
+is "every line has as many columns" "$(awk -F'\t' '{ print NF }' y.tsv | sort -u | lines)" 1
+error "--pool none does not fit a table" 'needs OUT.npy or OUT.npz' E in.bed --pool none -o none.tsv
+for i in 1 2; do E in.bed --shard $i/2 -o s$i.tsv --no-version; done; M -o s.tsv s2.tsv s1.tsv
+same "tables of shares are one" w.tsv s.tsv
 finish

@@ -119,8 +119,8 @@ static int plan_index(annotate_t *t, char **path, cad_error_t *err)
         return cad_fail(err, CAD_EARG,
                         "--write-index: of text, only a file compressed with bgzip has an index; name it with -o, as "
                         "out.bed.gz");
-    if (a->set.no_version)
-        return cad_fail(err, CAD_EARG, "--write-index needs the # of the header; it does not fit --no-version");
+    if (a->set.no_version || t->table.csv)
+        return cad_fail(err, CAD_EARG, "--write-index needs the # of the header; it does not fit --no-version or CSV");
     t->table.csi = a->index == INDEX_CSI && !a->index_usual;
     a->set.indexed = t->table.csi ? INT64_MAX : TBI_MOST;
     *path = suffixed(a->output, t->table.csi ? ".csi" : ".tbi");
@@ -134,6 +134,14 @@ static int open_index(annotate_t *t, const char *path, cad_error_t *err)
     return output_open(&t->table.index, path, false, err);
 }
 
+static int check_suffixes(const annotate_args_t *a, const char *matrix, cad_error_t *err)
+{
+    int rc = a->set.matrix ? 0 : output_suffix(a->output, "bed tsv tab txt csv", "bed tsv tab txt csv", err);
+    return rc || !matrix ? rc
+                         : output_suffix(matrix, a->set.matrix ? "npy npz tsv csv" : "npy npz",
+                                         a->set.matrix ? "tsv csv" : "", err);
+}
+
 static int open_table(annotate_t *t, cad_error_t *err)
 {
     const annotate_args_t *a = t->a;
@@ -141,8 +149,10 @@ static int open_table(annotate_t *t, cad_error_t *err)
     char *json = matrix ? suffixed(matrix, ".json") : NULL, *index = NULL;
     int rc;
     t->table.compressed = output_is_gz(a->output);
+    t->table.csv = output_is_csv(a->output);
     rc = matrix && !json ? cad_out_of_memory(err) : plan_index(t, &index, err);
     if (rc == 0) rc = name_files(a, (const char *[]) { a->output, matrix, json, index }, 4, err);
+    if (rc == 0) rc = check_suffixes(a, matrix, err);
     if (rc == 0 && !a->dry_run) rc = create_table(t, matrix, json, err);
     if (rc == 0 && !a->dry_run && index) rc = open_index(t, index, err);
     free(json);
@@ -174,6 +184,7 @@ static int open_records(annotate_t *t, cad_error_t *err)
     rc = choose_format(t, err);
     if (rc == 0) rc = records_plan(r, err);
     if (rc == 0) rc = name_files(a, (const char *[]) { a->output, r->index_path }, 2, err);
+    if (rc == 0) rc = format_suffix(&r->format, a->format, a->output, err);
     if (rc || a->dry_run) return rc;
     rc = records_create(r, err);
     if (rc == 0) rc = refuse_shard(a, r->out, err);
@@ -244,7 +255,7 @@ static int set_provenance(annotate_t *t, cad_error_t *err)
     text_puts(&r->options, a->set.matrix ? "embed" : "score=");
     if (!a->set.matrix) scores_names(&a->set.scores, &r->options);
     run_describe(r);
-    if (a->set.no_version && writes_table(t)) text_puts(&r->options, TABLE_PLAIN);
+    if (writes_table(t) && (a->set.no_version || t->table.csv)) text_puts(&r->options, TABLE_PLAIN);
     rc = run_provenance(r, &a->shard, err);
     if (rc) return rc;
     put_description(t);

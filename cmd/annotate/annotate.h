@@ -29,7 +29,7 @@ int annotate_parse(annotate_args_t *a, const char *cmd, const char *usage, int a
 int annotate_settle(annotate_args_t *a);
 void annotate_end(annotate_args_t *a);
 /* Adapts parsed options for caduceus embed: the output becomes the matrix, and `names` is the path of the file
- * with the names of its rows. Returns 0, or 1 after reporting an error. */
+ * with the names of its rows; names NULL: the output is one table with names and embeddings. Returns 0, or 1 after reporting an error. */
 int annotate_matrix(annotate_args_t *a, const char *names);
 /* Runs the command, sharded or not. Returns 0, or 1 after reporting an error. */
 int annotate_all(annotate_args_t *a, const text_t *command);

@@ -296,6 +296,8 @@ int annotate_settle(annotate_args_t *a)
                         "%s: a .npz holds an array for the bases of each region; it needs --pool none, and no --shard",
                         a->set.embed);
     if (a->o.json && !a->dry_run) return cmd_fail(cmd, "--json goes with --dry-run");
+    if (a->set.wide && a->set.pooling == POOL_ROWS)
+        return cmd_fail(cmd, "%s: --pool none needs OUT.npy or OUT.npz", a->output);
     if (embed_column(&a->set) && a->set.pooling == POOL_ROWS)
         return cmd_fail(cmd, "--pool none needs a file: --embed FILE.npy");
     return 0;
@@ -348,8 +350,9 @@ int annotate_fits(const annotate_args_t *a, const source_t *source, const char *
 int annotate_matrix(annotate_args_t *a, const char *names)
 {
     a->set.matrix = true;
-    a->set.embed = a->output;
-    a->output = names;
+    a->set.wide = !names;
+    a->set.embed = names ? a->output : "-";
+    if (names) a->output = names;
     a->set.score = "none";
     return annotate_settle(a);
 }

@@ -201,6 +201,7 @@ static int name_files(const finetune_args_t *a, cad_error_t *err)
         free(path);
     }
     if (rc == 0) rc = ledger_output(&files, a->log, err);
+    if (rc == 0 && a->log) rc = output_suffix(a->log, "tsv tab txt", "tsv tab txt", err);
     ledger_free(&files);
     return rc;
 }

@@ -26,12 +26,14 @@ typedef struct table_t {
     score_list_t scores;
     const cutter_t *cutter;
     bool column; /* write embeddings as a column */
+    bool wide;   /* with column: write them as a column for each number */
+    bool csv;    /* write CSV: plain, and only rows */
     const provenance_t *provenance;
     const char *rows_are; /* description of the rows of the matrix, for the .json */
     int64_t bytes;        /* bytes written, or counted in a dry run */
     int64_t rows, bases;  /* number of regions written, and number of their bases */
     /* Private: */
-    text_t text;
+    text_t text, line;
     float *row; // (D)
 } table_t;
 /* Begins the matrix. Call this after the outputs are opened and before the first row. width: columns of the matrix. */
@@ -49,7 +51,11 @@ bool table_extends(int ncol, const char *given, size_t n);
 /* True if rows would have twelve columns with the added columns. Then a filler column is added too, since other tools
  * would read such rows as BED12. */
 bool table_filler(int ncol, int64_t added);
-/* Writes a line unchanged. */
+/* Appends the names of the columns of an embedding, each after a tab: prefix0, prefix1, .... */
+void table_names(const char *prefix, int64_t n, text_t *s);
+/* Appends n numbers, each after a tab. */
+void table_numbers(const float *v, int64_t n, text_t *s);
+/* Writes a line unchanged, but for CSV. */
 int table_pass(table_t *t, const char *line, size_t n, cad_error_t *err);
 /* Writes the results of a region: its line with columns added, and its row of the matrix. */
 int table_region(table_t *t, const region_t *r, cad_error_t *err);

@@ -36,6 +36,7 @@ typedef struct settings_t {
     bool clip, split, grid, skip_soft, sep, n_token;
     bool no_version; /* no lines of provenance; tables begin with the plain names of their columns */
     bool matrix;     /* caduceus embed: writes a matrix and the names of its rows, no scores */
+    bool wide;       /* and this as one table, with a column for each number, instead of a matrix */
     pooling_t pooling;
     score_list_t scores; /* set by source_check */
     reads_options_t reads;
