@@ -345,7 +345,19 @@ static int run(tracking_t *t, cad_error_t *err)
         note(&r->notes, NOTE_NOTHING, 1, "%s: nothing to do: no base of the regions is A, C, G or T", r->ref.path);
     if (rc || a->dry_run) return rc;
     rc = tracks_close(&r->stream, err);
-    return rc || !a->hub ? rc : hub_close(&t->hub, err);
+    if (rc || !a->hub) return rc;
+    t->hub.only = r->only;
+    return hub_close(&t->hub, err);
+}
+
+/* Says how to look at the hub. */
+static void say_hub(const args_t *a)
+{
+    fprintf(
+        stderr,
+        "caduceus track: open %s/%s/igv_session.xml in IGV; or serve the folder, as with npx http-server %s, and open "
+        "index.html; or put it on a web server and give the UCSC browser the address of hub.txt\n",
+        a->hub, a->genome, a->hub);
 }
 
 /* Runs once. If count is not NULL, this is a dry run that only counts its work. */
@@ -366,6 +378,7 @@ static int run_once(args_t *a, work_t *count)
         report_work(&report, &r->stream.pipe.work, r->ctx, r->model, a->o.threads, "bases", t.tracks->bases);
         report_end(&report);
     }
+    if (rc == 0 && a->hub && !a->dry_run && !a->o.quiet) say_hub(a);
     if (count) *count = r->stream.pipe.work;
     pipeline_close(&r->stream.pipe);
     run_end(r);

@@ -54,6 +54,7 @@ static const char USAGE[] = "Usage: caduceus annotate [options] IN\n\n"
                             "      --clip-soft        leave soft-clipped bases out\n"
                             "      --min-BQ Q         treat bases of quality below Q as N [0]\n"
                             "      --tag-map LIST     other names for tags, such as yp=xp,yn=xn\n"
+                            "      --color            add the tag YC, by which IGV colours reads: blue is likely\n"
                             "Variants:\n"
                             "      --check-ref e|w    if REF differs from the FASTA, e stops, w writes the\n"
                             "                         record without scores [e]\n"
@@ -369,7 +370,7 @@ static uint64_t options_digest(const annotate_args_t *a, uint64_t d)
     d = text_digest(a->set.variants.prefix, d);
     for (int i = 0; SCORE[i].name; i++)
         if (SCORE[i].tag) d = text_digest(a->set.reads.tag[i], d);
-    return d * 31 + (uint64_t)a->index;
+    return (d * 31 + (uint64_t)a->index) * 31 + a->set.reads.colour;
 }
 
 /* Counts the work of all shards in a dry run, since an item's place in the whole work decides which shard has it. */

@@ -35,6 +35,7 @@ enum {
     O_PREFIX,
     O_SHARD,
     O_DIFFERENCE,
+    O_COLOR,
     O_GRID
 };
 static const struct option LONGS[] = { OPTIONS_LONG,
@@ -73,6 +74,7 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        { "info-prefix", required_argument, NULL, O_PREFIX },
                                        { "shard", required_argument, NULL, O_SHARD },
                                        { "difference", no_argument, NULL, O_DIFFERENCE },
+                                       { "color", no_argument, NULL, O_COLOR },
                                        { "grid", no_argument, NULL, O_GRID },
                                        { 0 } };
 
@@ -81,12 +83,12 @@ static const struct {
     int code;
     bool embed; /* accepted by caduceus embed */
 } LIMITED[] = {
-    { 'T', true },         { O_ALIAS, true },       { 'O', false },         { O_FMTOPT, false },  { O_INDEX, false },
-    { O_NOPG, false },     { OPT_NOVERSION, true }, { O_CLIP, true },       { O_GRID, false },    { O_SPLIT, true },
-    { O_SCORE, false },    { OPT_MASK, false },     { OPT_SOFT, false },    { O_EMBED, false },   { O_POOL, true },
-    { 'f', false },        { 'F', false },          { 'q', false },         { O_INCLUDE, false }, { O_CONTEXT, false },
-    { O_CLIPSOFT, false }, { O_MINBQ, false },      { O_TAGMAP, false },    { O_CHECKREF, true }, { O_ANCHOR, true },
-    { O_POOLWIN, true },   { O_PREFIX, false },     { O_DIFFERENCE, true },
+    { 'T', true },         { O_ALIAS, true },       { 'O', false },      { O_FMTOPT, false },    { O_INDEX, false },
+    { O_NOPG, false },     { OPT_NOVERSION, true }, { O_CLIP, true },    { O_GRID, false },      { O_SPLIT, true },
+    { O_SCORE, false },    { OPT_MASK, false },     { OPT_SOFT, false }, { O_EMBED, false },     { O_POOL, true },
+    { 'f', false },        { 'F', false },          { 'q', false },      { O_INCLUDE, false },   { O_CONTEXT, false },
+    { O_CLIPSOFT, false }, { O_MINBQ, false },      { O_TAGMAP, false }, { O_COLOR, false },     { O_CHECKREF, true },
+    { O_ANCHOR, true },    { O_POOLWIN, true },     { O_PREFIX, false }, { O_DIFFERENCE, true },
 };
 
 static int parse_pool(annotate_args_t *a, const char *s)
@@ -204,6 +206,7 @@ static int take_option(annotate_args_t *a, int c, const char *arg)
     case O_CONTEXT: return parse_choice("--context", arg, "seq", "ref", &a->set.reads.context_ref);
     case O_CLIPSOFT: a->set.reads.clip_soft = true; return 0;
     case O_MINBQ: a->set.reads.min_bq_given = true; return parse_int("--min-BQ", arg, 255, &a->set.reads.min_bq);
+    case O_COLOR: a->set.reads.colour = true; return 0;
     case O_TAGMAP: return parse_tags(a, arg);
     case O_CHECKREF: return parse_choice("--check-ref", arg, "e", "w", &a->set.variants.keep_mismatch);
     case O_ANCHOR: return option_int(cmd, "--anchor", arg, 0, 1 << 30, &a->set.anchor);

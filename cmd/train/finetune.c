@@ -221,7 +221,10 @@ static int open_folder(tuning_t *r, cad_error_t *err)
     const char *dir = r->a->output;
     int rc = name_files(r->a, err);
     if (rc) return rc;
+    signals_hold();
     rc = cad_folder_make(dir, &r->made, err);
+    if (r->made) r->ticket = temporary_folder(dir);
+    signals_release();
     if (rc == 0) rc = cad_folder_claim(dir, &r->claim, err);
     if (rc == 0) cad_folder_sweep(dir);
     for (int i = 0; i < 4 && rc == 0; i++) {
@@ -300,7 +303,7 @@ static int run(tuning_t *r, finetune_args_t *a, cad_error_t *err)
 int cmd_finetune(int argc, char **argv)
 {
     finetune_args_t a;
-    tuning_t r = { .a = &a, .claim = -1 };
+    tuning_t r = { .a = &a, .claim = -1, .ticket = -1 };
     cad_error_t err = { "" };
     int rc = parse_args(&a, argc, argv);
     if (rc) return rc == 2 ? 0 : 1;
@@ -311,6 +314,7 @@ int cmd_finetune(int argc, char **argv)
     rc = run(&r, &a, &err);
     progress_end(&r.progress, rc == 0);
     if (rc && err.text[0]) cmd_fail("finetune", "%s", err.text);
+    temporary_forget(r.ticket);
     if (rc && r.made) (void)!rmdir(a.output); /* fails, as intended, if the folder is not empty */
     if (r.claim >= 0) close(r.claim);
     if (rc == 0) notes_summary(&r.notes);

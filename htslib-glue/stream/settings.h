@@ -13,7 +13,7 @@ typedef enum { POOL_OFF, POOL_ROWS, POOL_MEAN, POOL_MAX, POOL_CENTER, POOLINGS }
 typedef struct reads_options_t {
     int require, exclude, min_mapq; /* -f, -F, -q: which reads are scored */
     const char *include;            /* filter expression of htslib, or NULL */
-    bool context_ref, clip_soft, no_pg;
+    bool context_ref, clip_soft, no_pg, colour;
     int min_bq; /* bases whose quality is below min_bq are encoded as N */
     bool min_bq_given;
     char tag[SCORES_MOST][3]; /* tag of the score in the same row of SCORE; "": none */
