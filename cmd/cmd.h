@@ -25,17 +25,10 @@
 
 #define TRACK_WINDOW 16384 /* upper limit of the default --window of tracks, in tokens */
 
-/* The entry points of the commands, which main.c lists. Each returns the exit status of the process. */
-int cmd_annotate(int argc, char **argv);
-int cmd_bench(int argc, char **argv);
-int cmd_embed(int argc, char **argv);
-int cmd_eval(int argc, char **argv);
-int cmd_finetune(int argc, char **argv);
-int cmd_merge(int argc, char **argv);
-int cmd_model(int argc, char **argv);
-int cmd_predict(int argc, char **argv);
-int cmd_pretrain(int argc, char **argv);
-int cmd_track(int argc, char **argv);
+/* Each command is a file or a folder, with a value that main.c lists. */
+extern const command_t CADUCEUS; /* the list of commands */
+extern const command_t CMD_ANNOTATE, CMD_BENCH, CMD_COMPLETION, CMD_EMBED, CMD_EVAL, CMD_FINETUNE, CMD_MERGE, CMD_MODEL,
+    CMD_PREDICT, CMD_PRETRAIN, CMD_TRACK;
 
 /* ---- report.c ---- */
 /* Sets up signals, standard descriptors and allocation. Every process calls this function first. */
@@ -62,7 +55,7 @@ void report_end(const report_t *r);
 int report_json(const json_t *json, cad_error_t *err);
 
 /* ---- options.c: functions that act on the options of option_table.h ---- */
-/* Returns the model that -m or $CADUCEUS_MODEL names, or NULL. */
+/* Returns the model that -m or $CADUCEUS_MODEL names; NULL if that is the bundled one, or none is named. */
 const char *options_model(const options_t *o);
 /* Opens a context with these options for windows of up to max_len tokens. */
 int options_open_context(const options_t *o, const cad_model_t *model, int64_t max_len, cad_context_t **ctx,

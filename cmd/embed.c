@@ -40,7 +40,10 @@ static const char USAGE[] = "Usage: caduceus embed [options] IN -o OUT.npy\n\n"
                             "                         without #, for pandas and R\n"
                             "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
                             "      --dry-run          count windows and tokens, estimate time and size\n"
-                            "      --json             print these numbers as JSON\n" PROGRESS_USAGE OPTIONS_USAGE;
+                            "      --json             print these numbers as JSON\n" PROGRESS_USAGE OPTIONS_USAGE
+                            "\nExamples:\n"
+                            "  caduceus embed -T hg38.fa regions.bed -o regions.npy\n"
+                            "  caduceus embed -T hg38.fa --difference in.vcf.gz -o effects.npy\n";
 
 /* Returns the path OUT.tsv for the matrix OUT.npy or OUT.npz, malloc'd; NULL when out of memory. */
 static char *names_path(const char *matrix)
@@ -58,12 +61,12 @@ static bool is_table(const char *path)
     return output_is_csv(path) || ends_in(path, ".tsv") || ends_in(path, ".tsv.gz") || ends_in(path, ".tsv.bgz");
 }
 
-int cmd_embed(int argc, char **argv)
+static int run_embed(int argc, char **argv)
 {
     annotate_args_t a;
     text_t command = { 0 }; /* empty, since the output has no @PG line */
     char *names;
-    int rc = annotate_parse(&a, "embed", USAGE, argc, argv);
+    int rc = annotate_parse(&a, &CMD_EMBED, argc, argv);
     if (rc) return rc == 2 ? 0 : 1;
     if (!strcmp(a.output, "-"))
         return cmd_fail("embed", "name the matrix with -o OUT.npy; the names of its rows come beside it");
@@ -74,3 +77,8 @@ int cmd_embed(int argc, char **argv)
     free(names);
     return rc || cmd_finish("embed") ? 1 : 0;
 }
+
+const command_t CMD_EMBED = { "embed",       "write embeddings of sequences, regions or variants as a matrix",
+                              run_embed,     USAGE,
+                              embed_texts,   ANNOTATE_SHORT,
+                              ANNOTATE_LONG, NULL };

@@ -7,7 +7,7 @@
 static const char USAGE[] =
     "Usage: caduceus eval [options] -T ref.fa [-L intervals.bed --split valid]\n\n"
     "Masks bases, predicts them, and prints a table of loss, bits per base, accuracy and\n"
-    "perplexity: of the model, and of Markov models at the same bases.\n\n"
+    "perplexity: of the model, or of each -m, and of Markov models at the same bases.\n\n"
     "Options:\n"
     "  -T, --reference FASTA  the reference, plain or bgzip; also --fasta-ref\n"
     "  -L, --targets-file BED intervals; column 4 names the split of each, such as train\n"
@@ -25,10 +25,16 @@ static const char USAGE[] =
     "      --markov-split NAME  the split that Markov models are fitted to [train]\n"
     "      --no-version       no lines on version and model; column names without #\n"
     "      --json             write the table, or what --dry-run counts, as JSON\n"
-    "      --dry-run          count windows and tokens, estimate time\n" PROGRESS_USAGE OPTIONS_USAGE;
+    "      --dry-run          count windows and tokens, estimate time\n" PROGRESS_USAGE OPTIONS_USAGE "\nExamples:\n"
+    "  caduceus eval -T hg38.fa -L corpus.bed --split valid\n"
+    "  caduceus eval -T hg38.fa --sample 50 --markov none\n";
+
+enum { MODELS = 16 }; /* maximum number of -m */
 
 typedef struct {
     options_t o;
+    const char *model[MODELS]; /* values of -m */
+    int nmodel;
     settings_t set;
     const char *output, *split, *markov_split;
     limits_t limits;
@@ -36,14 +42,18 @@ typedef struct {
     bool dry_run, baseline;       /* baseline: true if the user gave --markov */
 } args_t;
 
-typedef struct {
+typedef struct { /* the table, written when all models are evaluated */
+    output_t *out;
+    text_t head, rows;
+    json_t *json; /* an array: an object for each model */
+} results_t;
+
+typedef struct { /* the evaluation of one model */
     args_t *a;
     run_t run;
     eval_t *eval; /* state of the source; owned by the source */
-    output_t *out;
     splits_t splits;
     cad_markov_t markov;
-    text_t text;
 } evaluation_t;
 
 /* ---- options ---- */
@@ -71,10 +81,15 @@ static int take_markov(args_t *a, const char *arg)
     return cmd_fail("eval", "--markov %s: expected none, or a whole number from 0 to %d", arg, CAD_MARKOV_ORDERS - 1);
 }
 
-static int take_option(args_t *a, int c, const char *arg)
+static int take_option(void *args, int c, const char *arg)
 {
+    args_t *a = args;
     int rc;
     switch (c) {
+    case 'm':
+        if (a->nmodel == MODELS) return cmd_fail("eval", "-m: more than %d models", MODELS);
+        a->model[a->nmodel++] = arg;
+        return options_take(&a->o, c, arg);
     case 'o': a->output = arg; return 0;
     case 'r':
     case 'L': return limits_take(&a->limits, "eval", c, arg);
@@ -103,21 +118,11 @@ static void set_defaults(args_t *a)
 /* Returns 0 to continue, 1 after an error, 2 after printing help. */
 static int parse_args(args_t *a, int argc, char **argv)
 {
-    int c;
+    int rc;
     set_defaults(a);
-    while ((c = getopt_long(argc, argv, OPTIONS_SHORT "T:o:r:L:", LONGS, NULL)) != -1) {
-        if (c == OPT_HELP) {
-            fputs(USAGE, stdout);
-            return cmd_finish("eval") ? 1 : 2;
-        }
-        if (c == '?' || c == ':') return option_unknown("eval", argv);
-        if (take_option(a, c, optarg)) return 1;
-    }
-    if (argc == 1) {
-        fputs(USAGE, stderr);
-        return 1;
-    }
-    if (argc > optind) return cmd_fail("eval", "%s: no such argument; intervals are given with -L or -r", argv[optind]);
+    rc = options_parse(&CMD_EVAL, argc, argv, take_option, a);
+    if (rc == 0) rc = options_operands(&CMD_EVAL, argc, argv, NULL);
+    if (rc) return rc;
     if (!a->set.reference) return cmd_fail("eval", "give the reference with -T FASTA");
     if (a->markov_split && a->markov < 0) return cmd_fail("eval", "--markov-split does not fit --markov none");
     return 0;
@@ -125,17 +130,20 @@ static int parse_args(args_t *a, int argc, char **argv)
 
 /* ---- inputs ---- */
 
-static int open_output(evaluation_t *t, cad_error_t *err)
+static int open_output(const args_t *a, results_t *table, cad_error_t *err)
 {
-    const args_t *a = t->a;
     const char *formats = a->o.json ? "json txt" : "tsv tab txt csv";
     ledger_t files = { 0 };
     int rc;
-    options_inputs(&a->o, a->set.reference, NULL, &a->limits, &files);
+    for (int i = 0; i < cad_max(a->nmodel, 1); i++) {
+        options_t o = a->o;
+        o.model = a->model[i];
+        options_inputs(&o, a->set.reference, NULL, &a->limits, &files);
+    }
     rc = ledger_output(&files, a->output, err);
     if (rc == 0) rc = output_suffix(a->output, formats, formats, err);
     ledger_free(&files);
-    return rc || a->dry_run ? rc : output_open(&t->out, a->output, output_is_gz(a->output), err);
+    return rc || a->dry_run ? rc : output_open(&table->out, a->output, output_is_gz(a->output), err);
 }
 
 /* Finds the split that the Markov models (the baseline) are fitted to. If the split is missing, omits the Markov
@@ -207,48 +215,17 @@ static int evaluate(evaluation_t *t, cad_error_t *err)
     return rc;
 }
 
-static void put_json(evaluation_t *t)
-{
-    json_t *json = t->a->set.no_version ? json_object() : provenance_object(&t->run.provenance);
-    json_object_set_new(json, "results", eval_json(t->eval, t->a->set.mask));
-    provenance_layout(json, &t->text);
-    json_decref(json);
-}
-
-static int write_table(evaluation_t *t, cad_error_t *err)
-{
-    text_t csv = { 0 };
-    int rc;
-    progress_clear(&t->run.progress);
-    if (t->a->o.json) put_json(t);
-    else {
-        provenance_table(&t->run.provenance, t->a->set.no_version || output_is_csv(t->a->output), EVAL_COLUMNS,
-                         &t->text);
-        eval_table(t->eval, t->a->set.mask, &t->text);
-    }
-    if (output_is_csv(t->a->output)) text_csv(&csv, &t->text);
-    rc = text_write(t->out, csv.s.l ? &csv : &t->text, err);
-    text_free(&csv);
-    if (rc == 0) {
-        rc = output_close(t->out, err);
-        t->out = NULL;
-    }
-    return rc;
-}
-
 static int run(evaluation_t *t, cad_error_t *err)
 {
     run_t *r = &t->run;
-    int rc = open_output(t, err);
-    if (rc == 0) rc = run_begin(r, &SOURCE_SPLITS, NULL, err);
+    int rc = run_begin(r, &SOURCE_SPLITS, NULL, err);
     if (rc) return rc;
     t->eval = r->stream.state;
     rc = run_open_reference(r, t->a->set.reference, NULL, err);
     if (rc == 0) rc = open_intervals(t, err);
     if (rc == 0) rc = run_open_model(r, err);
     if (rc == 0) rc = open_engine(t, err);
-    if (rc == 0) rc = evaluate(t, err);
-    return rc || t->a->dry_run ? rc : write_table(t, err);
+    return rc ? rc : evaluate(t, err);
 }
 
 static void close_run(evaluation_t *t)
@@ -256,29 +233,105 @@ static void close_run(evaluation_t *t)
     pipeline_close(&t->run.stream.pipe);
     run_end(&t->run);
     cad_markov_close(&t->markov);
-    output_abort(t->out);
-    text_free(&t->text);
     splits_free(&t->splits);
 }
 
-int cmd_eval(int argc, char **argv)
+static void report_dry_run(const evaluation_t *t, const char *name)
 {
-    args_t a;
-    evaluation_t t = { .a = &a };
+    const args_t *a = t->a;
+    const run_t *r = &t->run;
+    report_t report = { .json = a->o.json };
+    if (name && !a->o.json) printf("#model\t%s\n", name);
+    report_work(&report, &r->stream.pipe.work, r->ctx, r->model, a->o.threads, "bases", t->eval->bases);
+    report_end(&report);
+}
+
+/* Adds the results of one model to the table. name: its predictor's name; NULL: the only model. */
+static void keep_results(evaluation_t *t, const char *name, results_t *table)
+{
+    const args_t *a = t->a;
+    bool plain = a->set.no_version || output_is_csv(a->output);
+    progress_clear(&t->run.progress);
+    if (a->o.json) {
+        json_t *json = a->set.no_version ? json_object() : provenance_object(&t->run.provenance);
+        json_object_set_new(json, "results", eval_json(t->eval, a->set.mask, name));
+        json_array_append_new(table->json, json);
+        return;
+    }
+    if (!plain) provenance_header(&t->run.provenance, &table->head);
+    eval_rows(t->eval, a->set.mask, name, &table->rows);
+}
+
+/* Evaluates one model, and adds its rows to the table. name: its predictor's name; NULL: the only model. */
+static int one_model(args_t *a, const char *name, results_t *table)
+{
+    evaluation_t t = { .a = a };
     cad_error_t err = { "" };
     run_t *r = &t.run;
-    report_t report = { 0 };
-    int rc = parse_args(&a, argc, argv);
-    if (rc) return rc == 2 ? 0 : 1;
-    report.json = a.o.json;
-    r->o = &a.o;
-    r->set = &a.set;
-    r->notes = (notes_t) { .cmd = "eval", .quiet = a.o.quiet };
+    int rc;
+    r->o = &a->o;
+    r->set = &a->set;
+    r->output = a->output;
+    r->notes = (notes_t) { .cmd = "eval", .quiet = a->o.quiet };
     rc = run(&t, &err);
     rc = run_report(r, rc, &err);
-    if (rc == 0 && a.dry_run)
-        report_work(&report, &r->stream.pipe.work, r->ctx, r->model, a.o.threads, "bases", t.eval->bases);
-    if (rc == 0 && a.dry_run) report_end(&report);
+    if (rc == 0 && a->dry_run) report_dry_run(&t, name);
+    else if (rc == 0) keep_results(&t, name, table);
     close_run(&t);
+    return rc;
+}
+
+/* Writes the rows of all models; as JSON an object, or an array of objects if there are several models. */
+static int write_table(const args_t *a, results_t *table)
+{
+    bool csv = output_is_csv(a->output), plain = a->set.no_version || csv;
+    text_t lines = { 0 };
+    cad_error_t err;
+    int rc = 0;
+    if (a->dry_run) return 0;
+    if (a->o.json) provenance_layout(a->nmodel > 1 ? table->json : json_array_get(table->json, 0), &table->head);
+    else text_puts(&table->head, EVAL_COLUMNS + plain);
+    if (table->rows.s.l) text_put(&table->head, table->rows.s.s, table->rows.s.l);
+    if (csv) text_csv(&lines, &table->head);
+    rc = text_write(table->out, csv ? &lines : &table->head, &err);
+    text_free(&lines);
+    if (rc == 0) {
+        rc = output_close(table->out, &err);
+        table->out = NULL;
+    }
+    return rc ? cmd_fail("eval", "%s", err.text) : 0;
+}
+
+/* Evaluates the models one after another. Markov models are the same for all, so they come with the first. */
+static int all_models(const args_t *a, results_t *table)
+{
+    int rc = 0;
+    for (int i = 0; i < cad_max(a->nmodel, 1) && rc == 0; i++) {
+        args_t one = *a;
+        one.o.model = a->model[i];
+        if (i > 0) one.markov = -1;
+        rc = one_model(&one, a->nmodel > 1 ? a->model[i] : NULL, table);
+    }
+    return rc ? rc : write_table(a, table);
+}
+
+static int run_eval(int argc, char **argv)
+{
+    args_t a;
+    results_t table = { .json = json_array() };
+    cad_error_t err;
+    int rc = parse_args(&a, argc, argv);
+    if (rc) return rc == 2 ? 0 : 1;
+    if (open_output(&a, &table, &err)) rc = cmd_fail("eval", "%s", err.text);
+    if (rc == 0) rc = all_models(&a, &table);
+    output_abort(table.out);
+    text_free(&table.head);
+    text_free(&table.rows);
+    json_decref(table.json);
     return rc || cmd_finish("eval") ? 1 : 0;
 }
+
+const command_t CMD_EVAL = { "eval",   "measure how well a model predicts held-out sequence, against Markov models",
+                             run_eval, USAGE,
+                             NULL,     OPTIONS_SHORT "T:o:r:L:",
+                             LONGS,    NULL };

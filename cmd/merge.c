@@ -22,7 +22,10 @@ static const char USAGE[] = "Usage: caduceus merge [options] -o OUT PART...\n\n"
                             "  -T, --reference FASTA  reference of CRAM; also --fasta-ref\n"
                             "      --write-index[=csi|bai|tbi]  also index the output [csi; BED: tbi]\n"
                             "  -@, --threads N        threads that compress [1]\n"
-                            "      --help             this text\n";
+                            "  -h, --help             this text\n"
+                            "\nExamples:\n"
+                            "  caduceus merge -o whole.bw part.*.bw\n"
+                            "  caduceus merge -o whole.vcf.gz --write-index part.*.vcf.gz\n";
 
 typedef struct {
     const char *output, *reference;
@@ -59,7 +62,7 @@ static int take_option(void *args, int c, const char *arg)
 /* Returns 0 to continue, 1 after an error, 2 after printing help. */
 static int parse_args(args_t *a, int argc, char **argv)
 {
-    int rc = options_parse("merge", argc, argv, "o:T:@:", LONGS, USAGE, take_option, a);
+    int rc = options_parse(&CMD_MERGE, argc, argv, take_option, a);
     if (rc) return rc;
     a->part = argv + optind;
     a->n = argc - optind;
@@ -444,7 +447,7 @@ static int run(args_t *a, cad_error_t *err)
     return kind >= PARTS_READS ? merge_records(a, err) : merge_file(a, kind, err);
 }
 
-int cmd_merge(int argc, char **argv)
+static int run_merge(int argc, char **argv)
 {
     args_t a = { .threads = 1, .index_usual = true };
     cad_error_t err = { "" };
@@ -457,3 +460,6 @@ int cmd_merge(int argc, char **argv)
     json_decref(a.json);
     return rc || cmd_finish("merge") ? 1 : 0;
 }
+
+const command_t CMD_MERGE = { "merge", "join the parts that --shard wrote", run_merge, USAGE, NULL, "o:T:@:", LONGS,
+                              NULL };

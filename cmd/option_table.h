@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "caduceus.h"
+#include "io/text.h"
 #include "progress.h"
 #include "stream/settings.h"
 
@@ -66,17 +67,17 @@ enum { /* codes of shared options without a letter */
     OPT_VALUE("model", 'm'), OPT_VALUE("adapter", OPT_ADAPTER), OPT_VALUE("device", 'd'), OPT_VALUE("threads", '@'), \
         OPT_VALUE("precision", OPT_PRECISION), OPT_FLAG("quiet", OPT_QUIET), OPT_VALUE("verbosity", OPT_VERBOSITY),  \
         OPT_FLAG("help", OPT_HELP)
-#define OPTIONS_USAGE                                                                 \
-    "  -m, --model PATH       checkpoint: folder, weight file or hf:ORG/NAME[@REV]\n" \
-    "                         [$CADUCEUS_MODEL, else the bundled small model]\n" OPTIONS_USAGE_RUN
+#define OPTIONS_USAGE                                                                        \
+    "  -m, --model PATH       checkpoint: folder, weight file, hf:ORG/NAME[@REV], address\n" \
+    "                         on the hub, or bundled [$CADUCEUS_MODEL, else bundled]\n" OPTIONS_USAGE_RUN
 #define OPTIONS_USAGE_RUN                                                                \
     "      --adapter DIR      LoRA adapter (peft) to add: folder or hf:ORG/NAME[@REV]\n" \
     "  -@, --threads N        compute threads, 0 means 1 [CPUs this process may use]\n"  \
     "  -d, --device DEV       auto, cpu, cuda or cuda:I [auto]\n"                        \
     "      --precision P      fp32 or bf16 [CPU: fp32, CUDA: bf16]\n"                    \
-    "      --quiet            no progress, no warnings but that of the bundled model\n"  \
+    "      --quiet            no progress, notes or warnings\n"                          \
     "      --verbosity N      above 3, also print messages of htslib [3]\n"              \
-    "      --help             this text\n"
+    "  -h, --help             this text\n"
 /* for the commands that show progress */
 #define OPTIONS_PROGRESS OPT_VALUE("progress", OPT_PROGRESS)
 #define PROGRESS_USAGE                                                                  \
@@ -161,14 +162,36 @@ typedef struct label_options_t {
 int labels_take(label_options_t *o, const char *cmd, int c, const char *arg);
 
 /* ---- parsing ---- */
+#define USAGE_TEXTS 2
+/* A command: what `caduceus help`, --help, the parser and the shells' completion know of it. */
+typedef struct command_t {
+    const char *name, *summary;               /* an action is named with its command, as "model pull" */
+    int (*run)(int argc, char **argv);        /* returns the exit status; NULL: caduceus itself */
+    const char *usage;                        /* each \f stands for the next of `texts`, or for the list of actions */
+    void (*texts)(text_t texts[USAGE_TEXTS]); /* NULL: usage has no \f */
+    const char *shorts;                       /* as getopt has them, without -h */
+    const struct option *longs;
+    const struct command_t *const *actions; /* printed for \f; ends with NULL; NULL: the command has no actions */
+} command_t;
+/* Returns the last word of the command's name. */
+const char *command_word(const command_t *cmd);
+/* Returns the command's action of this name, or NULL after reporting an error, which suggests the nearest. */
+const command_t *command_find(const command_t *cmd, const char *word);
 /* Stores one option of a command. Returns 0, or another value after reporting an error. */
 typedef int option_f(void *args, int c, const char *arg);
-/* Calls take for each option. Prints the usage if there are no arguments or --help is given. Returns 0 to
- * continue, 1 after reporting an error, 2 after printing help. Then optind is the index of the first operand. */
-int options_parse(const char *cmd, int argc, char **argv, const char *shorts, const struct option *longs,
-                  const char *usage, option_f *take, void *args);
-/* Reports the option that getopt did not know; returns 1. */
-int option_unknown(const char *cmd, char **argv);
+/* Calls take for each option. Prints the usage if -h or --help is given. Returns 0 to continue, 1 after reporting an
+ * error, among them that there is no argument at all, 2 after printing help. Then optind is the index of the first
+ * operand. */
+int options_parse(const command_t *cmd, int argc, char **argv, option_f *take, void *args);
+/* Checks the number of operands: one, which error messages call `what` ("one input"), or none if what is NULL. Returns
+ * 0, or 1 after reporting an error, which says what operands look like that are too many. */
+int options_operands(const command_t *cmd, int argc, char **argv, const char *what);
+/* Reports that there are no arguments; returns 1. */
+int options_bare(const command_t *cmd);
+/* Prints the usage; returns 2, or 1 after reporting an error. */
+int options_help(const command_t *cmd);
+/* Reports the option that getopt refused by returning c, with shorts that begin with a colon; returns 1. */
+int option_unknown(const char *cmd, const struct option *longs, int c, char **argv);
 
 /* ---- values of options: each function returns 0, or 1 after reporting an error ---- */
 int option_int(const char *cmd, const char *name, const char *arg, int64_t lo, int64_t hi, int64_t *out);

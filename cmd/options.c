@@ -190,37 +190,6 @@ int labels_take(label_options_t *o, const char *cmd, int c, const char *arg)
     }
 }
 
-/* ---- parsing ---- */
-
-int option_unknown(const char *cmd, char **argv)
-{
-    const char *arg = argv[optind - 1];
-    if (optopt && optopt < 128 && strncmp(arg, "--", 2))
-        return cmd_fail(cmd, "-%c: no such option, or its value is missing; see --help", optopt);
-    return cmd_fail(cmd, "%s: no such option, ambiguous, or its value is missing or unwanted; see --help", arg);
-}
-
-int options_parse(const char *cmd, int argc, char **argv, const char *shorts, const struct option *longs,
-                  const char *usage, option_f *take, void *args)
-{
-    int c;
-    glue_command(cmd);
-    opterr = 0; /* getopt prints nothing; option_unknown() reports errors */
-    if (argc == 1) {
-        fputs(usage, stderr);
-        return 1;
-    }
-    while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-        if (c == OPT_HELP) {
-            fputs(usage, stdout);
-            return cmd_finish(cmd) ? 1 : 2;
-        }
-        if (c == '?' || c == ':') return option_unknown(cmd, argv);
-        if (take(args, c, optarg)) return 1;
-    }
-    return 0;
-}
-
 /* ---- models, contexts, trainers ---- */
 
 /* Returns the path of the bundled model. Tries the build tree, then the data folder beside the folder of the binary or
@@ -245,15 +214,22 @@ static const char *bundled(char *buf, size_t size)
     return found;
 }
 
+/* Returns the text of -m or, if that is not given, of $CADUCEUS_MODEL; NULL if there is none. */
+static const char *named_model(const options_t *o)
+{
+    const char *name = o->model ? o->model : getenv("CADUCEUS_MODEL");
+    return name && *name ? name : NULL;
+}
+
 const char *options_model(const options_t *o)
 {
-    const char *path = o->model ? o->model : getenv("CADUCEUS_MODEL");
-    return path && *path ? path : NULL;
+    const char *name = named_model(o);
+    return name && strcmp(name, "bundled") ? name : NULL;
 }
 
 static void put_note(const options_t *o, const char *note)
 {
-    if (!o->quiet && *note) cmd_say(o->cmd, "note: computing on the CPU: %s", note);
+    if (!o->quiet && !o->counting && *note) cmd_say(o->cmd, "note: computing on the CPU: %s", note);
 }
 
 int options_open_context(const options_t *o, const cad_model_t *model, int64_t max_len, cad_context_t **ctx,
@@ -285,15 +261,16 @@ int options_open_trainer(const options_t *o, cad_model_t *model, cad_recipe_t *r
 
 int options_open_model(const options_t *o, cad_model_t **model)
 {
-    const char *path = options_model(o);
+    const char *path = options_model(o), *from = path && !o->model ? "$CADUCEUS_MODEL: " : "";
     char buf[4352];
     cad_error_t err;
     bool demo = !path;
     if (demo) path = bundled(buf, sizeof buf);
     if (demo && access(path, R_OK))
         return cmd_fail(o->cmd, "give a checkpoint with -m or $CADUCEUS_MODEL; the bundled model is not at %s", path);
-    if (cad_model_open_adapted(model, path, o->adapter, &err)) return cmd_fail(o->cmd, "%s", err.text);
-    if (demo && !o->counting) cmd_warn(o->cmd, "no -m given: using the bundled small model, not for publication");
+    if (cad_model_open_adapted(model, path, o->adapter, &err)) return cmd_fail(o->cmd, "%s%s", from, err.text);
+    if (!named_model(o) && !o->quiet && !o->counting)
+        cmd_warn(o->cmd, "no -m given: using the bundled small model, not for publication (-m bundled: no warning)");
     return 0;
 }
 

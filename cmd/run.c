@@ -171,31 +171,3 @@ void run_end(run_t *r)
     cad_context_close(r->ctx);
     cad_model_close(r->model);
 }
-
-/* ---- usage ---- */
-
-/* Prints the words of a text from column LEFT onwards, wrapped at column RIGHT. */
-static void print_words(FILE *out, const char *word)
-{
-    enum { LEFT = 25, RIGHT = 84 }; /* columns */
-    size_t column = LEFT;
-    while (*word) {
-        size_t n = strcspn(word, " ");
-        bool wrap = column > LEFT && column + 1 + n > RIGHT;
-        if (wrap) fprintf(out, "\n%*s", LEFT, "");
-        else if (column > LEFT) fputc(' ', out);
-        column = wrap ? LEFT + n : column + (column > LEFT) + n;
-        fwrite(word, 1, n, out);
-        word += n + (word[n] == ' ');
-    }
-}
-
-void usage_print(FILE *out, const char *usage, const text_t *texts)
-{
-    for (const char *here; (here = strchr(usage, '\f')); usage = here + 1) {
-        fwrite(usage, 1, (size_t)(here - usage), out);
-        print_words(out, texts->s.s ? texts->s.s : "");
-        texts++;
-    }
-    fputs(usage, out);
-}

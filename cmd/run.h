@@ -49,7 +49,4 @@ int run_report(run_t *r, int rc, const cad_error_t *err);
 /* Frees everything. Close the pipeline and the outputs before. */
 void run_end(run_t *r);
 
-/* Prints the usage. Each \f in it is replaced by the next of the texts, wrapped in the right column. */
-void usage_print(FILE *out, const char *usage, const text_t *texts);
-
 #endif

@@ -38,7 +38,10 @@ static const char USAGE[] = "Usage: caduceus track [options] -T ref.fa -o OUT\n\
                             "      --no-version       no lines on version and model in a bedGraph\n"
                             "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
                             "      --dry-run          count windows and tokens, estimate time\n"
-                            "      --json             print these numbers as JSON\n" PROGRESS_USAGE OPTIONS_USAGE;
+                            "      --json             print these numbers as JSON\n" PROGRESS_USAGE OPTIONS_USAGE
+                            "\nExamples:\n"
+                            "  caduceus track -T hg38.fa -r chr20:1-2000000 --score pll -o pll.bw\n"
+                            "  caduceus track -T hg38.fa -L regions.bed --score logo,entropy -o hg38\n";
 
 typedef enum { FORMAT_BY_NAME, FORMAT_BIGWIG, FORMAT_GRAPH, FORMAT_GRAPH_GZ } track_format_t;
 
@@ -102,8 +105,9 @@ static int take_index(args_t *a, const char *arg)
     return a->index == INDEX_BAI ? cmd_fail("track", "--write-index=bai: expected tbi or csi") : 0;
 }
 
-static int take_option(args_t *a, int c, const char *arg)
+static int take_option(void *args, int c, const char *arg)
 {
+    args_t *a = args;
     int rc;
     switch (c) {
     case 'o': a->output = arg; return 0;
@@ -138,38 +142,25 @@ static int check_hub(const args_t *a)
     return 0;
 }
 
-static void print_usage(FILE *out)
+static void put_texts(text_t texts[USAGE_TEXTS])
 {
-    text_t scores = { 0 };
-    text_puts(&scores, "of ");
-    scores_known(OF_TRACKS, ", ", &scores);
-    text_printf(&scores, " [%s]", SOURCE_CONTIGS.scores);
-    usage_print(out, USAGE, &scores);
-    text_free(&scores);
+    text_puts(&texts[0], "of ");
+    scores_known(OF_TRACKS, ", ", &texts[0]);
+    text_printf(&texts[0], " [%s]", SOURCE_CONTIGS.scores);
 }
 
 /* Returns 0 to continue, 1 after reporting an error, 2 after printing help. */
 static int parse_args(args_t *a, int argc, char **argv)
 {
-    int c;
+    int rc;
     memset(a, 0, sizeof *a);
     options_init(&a->o, "track");
     a->output = "-";
     settings_init(&a->set);
     a->decimals = 3;
-    while ((c = getopt_long(argc, argv, OPTIONS_SHORT "T:o:O:r:R:L:", LONGS, NULL)) != -1) {
-        if (c == OPT_HELP) {
-            print_usage(stdout);
-            return cmd_finish("track") ? 1 : 2;
-        }
-        if (c == '?' || c == ':') return option_unknown("track", argv);
-        if (take_option(a, c, optarg)) return 1;
-    }
-    if (argc == 1) {
-        print_usage(stderr);
-        return 1;
-    }
-    if (argc > optind) return cmd_fail("track", "%s: no such argument; regions are given with -r or -L", argv[optind]);
+    rc = options_parse(&CMD_TRACK, argc, argv, take_option, a);
+    if (rc == 0) rc = options_operands(&CMD_TRACK, argc, argv, NULL);
+    if (rc) return rc;
     if (option_named("track", &a->shard, &a->output, &a->named)) return 1;
     if (a->shard.of && (a->dry_run || !strcmp(a->output, "-")))
         return cmd_fail("track", "--shard needs an output file, and no --dry-run");
@@ -399,7 +390,7 @@ static int count_work(args_t *a)
     return rc;
 }
 
-int cmd_track(int argc, char **argv)
+static int run_track(int argc, char **argv)
 {
     args_t a;
     int rc = parse_args(&a, argc, argv);
@@ -409,3 +400,8 @@ int cmd_track(int argc, char **argv)
     free(a.named);
     return rc || cmd_finish("track") ? 1 : 0;
 }
+
+const command_t CMD_TRACK = { "track",   "score every base of contigs or regions, as bigWig or bedGraph tracks",
+                              run_track, USAGE,
+                              put_texts, OPTIONS_SHORT "T:o:O:r:R:L:",
+                              LONGS,     NULL };

@@ -62,7 +62,7 @@ CAD_API const char *cad_strerror(int code);
 /* ---- model -------------------------------------------------------------- */
 
 /* Opens a checkpoint: a folder with config.json and model.safetensors (or model.safetensors.index.json and its
- * shards), a .safetensors file with a config.json in the same folder, or "hf:ORG/NAME[@REV]" for a snapshot in the
+ * shards), a .safetensors file with a config.json in the same folder, or "hf:ORG/NAME[@REV]", or its address, for a snapshot in the
  * local hub cache. Reads all weights into memory and checks them (shapes, equality of tied tensors, NaN). */
 CAD_API int cad_model_open(cad_model_t **model, const char *path, cad_error_t *err);
 
@@ -154,7 +154,11 @@ typedef struct cad_hub_name_t {
     char model[97];     /* "ORG/NAME" */
     char revision[256]; /* a branch, a tag or a commit; "main" if none is given */
 } cad_hub_name_t;
-/* Splits "ORG/NAME" or "ORG/NAME@REV", with or without the prefix "hf:", into *name, and checks the parts. */
+/* Returns 1 if a text names a model of the hub: it begins with "hf:", or is the address (URL) of a page of the hub, at
+ * huggingface.co, hf.co or $HF_ENDPOINT; else 0. */
+CAD_API int cad_hub_named(const char *text);
+/* Splits "ORG/NAME" or "ORG/NAME@REV", with or without the prefix "hf:", or the address of a model's page or file, into
+ * *name, and checks the parts. */
 CAD_API int cad_hub_parse(cad_hub_name_t *name, const char *text, cad_error_t *err);
 
 enum cad_hub_part_t {
@@ -253,7 +257,7 @@ enum cad_head_kind_t {
 };
 
 /* The meaning of a classifier's K outputs, as config.json stores it (problem_type, caduceus_pooling, id2label,
- * target_mean, target_scale). The arrays are allocated by the library and owned by the head; the caller may free a
+ * target_mean, target_scale, caduceus_longest). The arrays are allocated by the library and owned by the head; the caller may free a
  * name and put another malloc'd text in its place. */
 typedef struct cad_head_t {
     size_t size;               /* size of this struct when the caller was compiled; set by cad_head_init */
@@ -262,6 +266,7 @@ typedef struct cad_head_t {
     int64_t n;                 /* K, the number of outputs */
     char **name;               // (K) UTF-8, without control characters
     double *mean, *scale;      // (K) each; NULL unless kind is CAD_HEAD_VALUES
+    int64_t longest;           /* length of the longest sequence that it was trained on; 0: not known */
 } cad_head_t;
 #define cad_head_init(head) cad_head_init_sized((head), sizeof(cad_head_t))
 CAD_API void cad_head_init_sized(cad_head_t *head, size_t size);
@@ -319,9 +324,9 @@ CAD_API void cad_context_close(cad_context_t *ctx);
 CAD_API const char *cad_context_device(const cad_context_t *ctx);
 CAD_API const char *cad_context_precision(const cad_context_t *ctx);
 
-/* Returns the reasons for a slow run: why "auto" fell back to the CPU (not given if the device is NULL and no CUDA
- * module is installed), and that the CPU has no bfloat16 instructions, so that bf16 is slower than fp32. "" if there is
- * no reason. The text is owned by the context. */
+/* Returns the reasons for a slow run: why "auto" fell back to the CPU (not given if no module or driver is installed,
+ * unless $CADUCEUS_CUDA_MODULE names a module), and that the CPU has no bfloat16 instructions, so that bf16 is slower
+ * than fp32. "" if there is no reason. The text is owned by the context. */
 CAD_API const char *cad_context_note(const cad_context_t *ctx);
 
 /* Returns the bytes of working memory that cad_context_open reserved. A call touches only the part that it needs. */

@@ -127,7 +127,7 @@ static int take(line_t *l, int c, char **argv)
         return cmd_fail("annotate", "-%c: filter in a pipe: bcftools view -%c '%s' ... | bcftools +caduceus - -- ...",
                         c, c, optarg);
     case 'h': return 2;
-    default: return option_unknown("annotate", argv);
+    default: return option_unknown("annotate", LONGS, c, argv);
     }
 }
 
@@ -137,7 +137,7 @@ static int general(line_t *l, int argc, char **argv)
     int c, rc;
     optind = 0;
     opterr = 0;
-    while ((c = getopt_long(argc, argv, "o:O:r:R:t:T:W::i:e:h", LONGS, NULL)) != -1)
+    while ((c = getopt_long(argc, argv, ":o:O:r:R:t:T:W::i:e:h", LONGS, NULL)) != -1)
         if ((rc = take(l, c, argv))) return rc;
     if (argc - optind > 1)
         return cmd_fail("annotate", "expected one input, %d given; give options of the plugin after --", argc - optind);
@@ -174,7 +174,7 @@ int run(int argc, char **argv)
         if (split < argc) own(&l, argc - split - 1, argv + split + 1);
         add(&l, l.in, NULL);
         optind = 0;
-        rc = cmd_annotate(l.n, l.arg);
+        rc = CMD_ANNOTATE.run(l.n, l.arg);
     }
     free(l.arg);
     return rc == 1;

@@ -154,6 +154,26 @@ ok "hf:ORG/NAME@REV by hash" info -m hf:lab/dna@fedc
 like "is that revision too" '^model	Caduceus-Ph' "$dir/.out"
 ok "hf: verifies without expected tensors" verify -m hf:lab/dna
 error "hf: a missing model" 'hf:lab/other: not in the hub cache' info -m hf:lab/other
+error "an address of the hub is hf:" 'hf:lab/other: not in the hub cache' info -m https://huggingface.co/lab/other/
+error "an address with a revision" 'hf:lab/dna@v3: not in the hub cache' info -m https://hf.co/lab/dna/tree/v3
+error "an address of a file" 'hf:lab/dna@v3: not in' info -m https://huggingface.co/lab/dna/blob/v3/config.json?x
+error "an address of a data set" 'expected the address of a model' info -m https://huggingface.co/datasets/lab
+ok "an address is found in the cache" info -m https://huggingface.co/lab/dna/tree/v2
+ok "so is one at the endpoint in use" env HF_ENDPOINT=http://here/hub/ "$caduceus" model info -m http://here/hub/lab/dna
+error "ORG/NAME lacks its hf:" 'lab/dna: No such file .*; did you mean hf:lab/dna\?' info -m lab/dna
+mkdir lab
+error "not where there is a folder ORG" 'lab/dna: No such file or directory$' info -m lab/dna
+rmdir lab
+error "the variable is named in its error" '\$CADUCEUS_MODEL: none: No such file' \
+    env CADUCEUS_MODEL=none "$caduceus" model info
+ok "the bundled model by its name" info -m bundled
+is "says nothing of being bundled" "$(cat .err)" ""
+ok "also in the variable" env CADUCEUS_MODEL=bundled "$caduceus" model info
+is "it says nothing either" "$(cat .err)" ""
+ok "the bundled model by default" "$caduceus" model info
+like "with a warning" 'warning: no -m given: using the bundled small model' .err
+ok "the bundled model with --quiet" "$caduceus" model info --quiet
+is "without one" "$(cat .err)" ""
 error "hf: a missing revision" 'hf:lab/dna@v3: not in the hub cache' info -m hf:lab/dna@v3
 for name in lab lab/dna/x lab/.. ../dna lab/dna@../x ''; do
     error "hf:$name is refused" "hf:.*(expected hf:ORG/NAME|not in the hub cache)" info -m "hf:$name"
@@ -204,7 +224,7 @@ error "two models" 'one file at most' info "$data/ps" "$data/ph"
 error "a missing expected file" 'nowhere: No such file' verify -m "$data/ps" "$dir/nowhere"
 error "expected tensors of another model" 'does not fit|is not' verify -m "$data/ps" "$data/ph/expected.safetensors"
 error "weights in place of expected tensors" 'has no input_ids' verify -m "$data/ps" "$data/ps/model.safetensors"
-error "an unknown subcommand" 'expected info' "$caduceus" model frobnicate
+error "an unknown subcommand" 'model frobnicate: no such command; `caduceus help model`' "$caduceus" model frobnicate
 error "an unknown option" '--frobnicate' info --frobnicate
 error "results that cannot be written" 'No space left' to_full info -m "$data/ps"
 

@@ -278,6 +278,27 @@ begun() {
         >/dev/null & pid=$!
     i=0; while [ $i -lt 200 ] && [ ! -e "$1/metrics.tsv" ]; do i=$((i + 1)); sleep .05; done
 }
+# A classifier of short sequences warns of long ones, once, with a count.
+{ echo sequence,label; for i in 1 2 3 4 5 6 7 8; do echo "$(bases 40 $i),$((i % 2))"; done; } >short.csv
+{ echo sequence; bases 79 1; bases 80 2; bases 300 3; } >long.csv
+ok "short sequences" finetune short.csv --epochs 1 -o short
+ok "the longest is stored" grep -q '"caduceus_longest": 40' short/config.json
+ok "predictions for long ones" "$caduceus" predict -m short long.csv
+like "warn of the first that is twice as long" 'warning: long.csv:3: 80 bases, .* tuned on sequences of up to 40; ' .err
+like "and count them" 'in all: 2 sequence\(s\) far longer than those of training' .err
+ok "cropped ones" "$caduceus" predict -m short --crop --window 40 long.csv; is "do not" "$(cat .err)" ""
+length=$("$caduceus" model info "$data/ps" | sed -n "s/^window$tab//p")
+{ cat short.csv; echo "$(bases $((2 * length)) 9),1"; } >longer.csv
+ok "training on long ones" "$caduceus" finetune -@ 1 -m "$data/ps" --epochs 1 --window 5000 --valid-fraction 0 \
+    longer.csv -o longer
+like "warns too" "warning: longer.csv:10: $((2 * length)) bases, and the model's length is $length" .err
+ok "a dry run" finetune --epochs 3 --batch 2 train.csv --test test.csv --dry-run -o dry
+is "counts" "$(cut -f 1 .out | joined)" "sequences validation_sequences test_sequences labels longest epochs updates \
+tokens parameters bytes seconds "
+is "all of the rows" \
+    "$(awk '/^(validation_)?sequences/ { n += $2 } END { print n }' .out)" "$(($(lines <train.csv) - 1))"
+is "and makes no folder" "$(ls -d dry 2>&1 | grep -c '^dry')" 0
+error "a dry run reads the data" 'gone.csv: No such file' finetune gone.csv --dry-run
 begun killed; kill -9 $pid; wait $pid 2>/dev/null
 ok "after kill -9 the checkpoint of the best epoch exists" predict -m killed test.csv -o killed.tsv
 like "and the table of epochs" '^1	9	' killed/metrics.tsv
@@ -285,6 +306,11 @@ begun busy
 error "a folder in which another process is working" 'busy: another process is at work there' finetune train.csv -o busy
 kill -9 $pid; wait $pid 2>/dev/null
 begun ended; kill -TERM $pid; wait $pid; is "SIGTERM" $? 143
+natural "$caduceus" finetune -@ 1 -m "$data/ps" --epochs 100000 --batch 16 train.csv -o told >/dev/null 2>told.err &
+pid=$!
+i=0; while [ $i -lt 200 ] && [ ! -e told/metrics.tsv ]; do i=$((i + 1)); sleep .05; done
+kill -INT $pid; wait $pid; is "control-C" $? 130
+like "tells which epoch is kept" 'finetune: stopped at update [0-9]+ of [0-9]+; told holds the model of epoch ' told.err
 is "only the checkpoint of the best epoch is left" \
     "$(ls -A ended | joined)" "README.md config.json metrics.tsv model.safetensors tokenizer_config.json "
 mkfifo gate

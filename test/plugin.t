@@ -240,7 +240,11 @@ if [ -f "$builddir/Makefile" ] && install_ >make.log 2>&1; then
     ann in.vcf >want; plugs "the installed plugin" in.vcf
     bcftools +caduceus in.vcf -- -T ref.fa --window 64 --quiet >got 2>got.err
     is "it finds the installed bundled model" "$?" 0
-    is "with one warning" "$(grep -c 'bundled small model' got.err) $(lines <got.err)" "1 1"
+    is "without a word, since it is --quiet" "$(cat got.err)" ""
+    bcftools +caduceus in.vcf -- -T ref.fa --window 64 >got2 2>got.err
+    is "else with one warning" "$(grep -c 'bundled small model' got.err) $(lines <got.err)" "1 1"
+    bcftools +caduceus in.vcf -- -T ref.fa --window 64 -m bundled >got2 2>got.err
+    is "and without one for -m bundled" "$(cat got.err)" ""
     paths=$(readelf -d "$installed" 2>/dev/null | grep -i -e rpath -e runpath)
     is "it does not refer to the build tree" "$paths" ""
 else skip "the installed plugin" "no make install here"; fi

@@ -9,7 +9,7 @@ row 'one 0 2500 train' 'one 3100 3400 train' 'two 0 500 train' 'one 2500 3000 va
 tiny="-T g.fa --d-model 16 --n-layer 2 --seq-len 64 --batch-tokens 512 --steps 12 -@ 1 --quiet"
 train() { "$caduceus" pretrain $tiny "$@"; }
 column() { rows "$2" | cut -f "$1"; } # NUMBER LOG: prints this column
-files="README.md config.json log.tsv model.safetensors tokenizer_config.json training.safetensors "
+files="README.md config.json log.tsv model.safetensors options.txt tokenizer_config.json training.safetensors "
 listed() { ls -A "$1" | joined; }
 # logged FOLDER: prints the log without its column of speeds.
 logged() { rows "$1/log.tsv" | cut -f 1-6; }
@@ -235,6 +235,32 @@ is "and there are no other files" "$(listed lives)" "$files"
 head -c -20 want/log.tsv >cut.log; rm -rf got; cp -r want got; cp cut.log got/log.tsv; train -L g.bed -o got --resume
 same "a finished run does not change the log" cut.log got/log.tsv
 
+# ---- --resume -o DIR alone ----
+rm -rf alone; mkdir elsewhere
+train -L g.bed -o alone --valid-every 5 --save-every 5 --steps 12 && same "as before" want/model.safetensors \
+    alone/model.safetensors
+like "the options are stored, names of files in full" "^--targets-file=$dir/g.bed$" alone/options.txt
+is "but not where to" "$(grep -c -e '--output' -e '--resume' -e '--quiet' alone/options.txt)" 0
+rm -rf half1; mkdir half1; cp alone/options.txt half1 # as if killed before a checkpoint
+ok "they are enough, in another folder" sh -c 'cd elsewhere && "$0" pretrain --quiet --resume -o ../half1' "$caduceus"
+same "for the same model" want/model.safetensors half1/model.safetensors
+same "and the same training" want/training.safetensors half1/training.safetensors
+ok "an option that is given as well" "$caduceus" pretrain --resume -o half1 --valid-every 4
+error "one that changes the recipe" 'begun with lr=' "$caduceus" pretrain --quiet --resume -o half1 --lr 0.5
+rm half1/options.txt
+error "without the stored options" 'half1/options.txt: not there; give the options' \
+    "$caduceus" pretrain --resume -o half1
+
+# ---- --dry-run ----
+ok "a dry run" train -L g.bed --dry-run -o dry
+is "counts" "$(cut -f 1,2 .out | head -n 7 | tr '\t\n' '= ')" \
+    "bases=3300 validation_bases=514 windows=53 windows_in_a_step=8 tokens_in_a_step=512 steps=12 tokens=6144 "
+is "and estimates" "$(tail -n 4 .out | awk '$2 > 0 { printf "%s ", $1 }')" "epochs parameters bytes seconds "
+ok "it needs no folder" train -L g.bed --dry-run
+is "and makes none" "$(ls -d dry 2>&1 | grep -c '^dry')" 0
+row 'gap 0 20 train' >none.bed
+error "data without a base" 'nothing to train on' train --dry-run -L none.bed
+
 # ---- signals (45) ----
 why=$(no_preload "$full")
 if perl -e 1 2>/dev/null && [ -z "$why" ]; then
@@ -252,6 +278,23 @@ if perl -e 1 2>/dev/null && [ -z "$why" ]; then
         else skip "the last checkpoint is complete" "too slow"; fi
     done
 else skip "signals" "${why:-no perl}"; fi
+
+# A signal: the step ends, a checkpoint is saved, and the run goes on after it.
+if perl -e 1 2>/dev/null; then
+    # shellcheck disable=SC2086
+    natural "$caduceus" pretrain $quietless $long --save-every 100000 --steps 100000 -o paused 2>paused.err & pid=$!
+    i=0
+    while [ $i -lt 200 ] && [ "$(cat paused/log.tsv 2>/dev/null | lines)" -lt 3 ]; do i=$((i + 1)); sleep .05; done
+    kill -INT $pid; wait $pid; is "control-C gives 130" $? 130
+    step=$(tail -n 1 paused/log.tsv | cut -f 1)
+    like "says where it stopped" "pretrain: stopped at step $step of 100000; go on with --resume -o paused$" paused.err
+    like "the model is of that step" "pretrained: $step of 100000 steps" paused/README.md
+    natural "$caduceus" pretrain --resume -o paused 2>paused.err & pid=$!
+    i=0; while [ $i -lt 200 ] && ! grep -q 'going on' paused.err; do i=$((i + 1)); sleep .05; done
+    kill -TERM $pid; wait $pid 2>/dev/null; is "SIGTERM gives 143" $? 143
+    like "it had gone on from there" "going on after step $step$" paused.err
+    steps_are_whole paused/log.tsv && pass "the log has every step" || fail "the log has every step"
+else skip "a signal" "no perl"; fi
 
 # ---- disks (43, 44, 48) ----
 if [ -z "$why" ]; then
@@ -322,7 +365,7 @@ fi
 bad() { local name=$1 regex=$2; shift 2; error "$name" "$regex" train -o bad.out "$@"; }
 error "no genome" 'pretrain: give the genome with -T' "$caduceus" pretrain -o x
 error "no folder" 'pretrain: name the folder.*-o' "$caduceus" pretrain -T g.fa
-bad "an argument" 'more.fa: not an option' more.fa
+bad "an argument" 'more.fa: no such argument; more.fa looks like a FASTA: -T' more.fa
 bad "a genome that is not there" 'gone.fa: No such file' -T gone.fa
 bad "intervals that are not there" 'gone.bed: No such file' -L gone.bed
 error "a model that is not there" 'gone' "$caduceus" pretrain -T g.fa -m gone -o bad.out

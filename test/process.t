@@ -208,27 +208,52 @@ usage() { # NAME STATUS STREAM COMMAND...: the command exits with STATUS and pri
     like "$what: usage on std$stream" '^Usage: caduceus' "$1"
     is "$what: nothing on the other stream" "$(cat "$2")" ""
 }
-usage "caduceus" 1 err "$caduceus"
 usage "caduceus --help" 0 out "$caduceus" --help
 usage "caduceus help" 0 out "$caduceus" help
-usage "annotate" 1 err "$caduceus" annotate
 usage "annotate --help" 0 out "$caduceus" annotate --help
-usage "model" 1 err "$caduceus" model
 usage "model --help" 0 out "$caduceus" model --help
 usage "model info --help" 0 out "$caduceus" model info --help
 usage "model verify --help" 0 out "$caduceus" model verify --help
+for command in annotate track embed pretrain finetune predict eval model bench merge 'model info' 'model pull' \
+    'model list' 'model verify' 'model convert'; do
+    "$caduceus" $command --help >long 2>&1
+    usage "$command -h" 0 out "$caduceus" $command -h
+    same "$command -h is $command --help" long usage.out
+    usage "help $command" 0 out "$caduceus" help $command
+    same "help $command is $command --help" long usage.out
+    like "$command --help ends with examples" "^  caduceus $command( |$)" usage.out
+done
+usage "caduceus -h" 0 out "$caduceus" -h
+error "no command" '^caduceus help: name a command; `caduceus help` lists them' "$caduceus"
+for command in annotate track embed pretrain finetune predict eval model bench merge; do
+    error "$command alone" "no arguments; usage: caduceus $command .*--help" "$caduceus" $command
+done
+error "help for no command" 'anotate: no such command; did you mean annotate' "$caduceus" help anotate
+error "help for no action" 'model pul: no such command; did you mean pull' "$caduceus" help model pul
+error "an action of a command that has none" 'annotate has no actions' "$caduceus" help annotate bed
 ok "version" "$caduceus" version
 like "it names caduceus" '^caduceus [0-9]' .out
 like "and htslib" 'htslib [0-9]' .out
-error "an unknown command" 'no such command' "$caduceus" frobnicate
-error "an unknown long option" '--frobnicate' run --frobnicate in.bed
-error "an unknown short option" '-Z' run -Z in.bed
-error "an ambiguous option" '--s' run --s pll in.bed
-error "a value of an option that takes none" '--clip=3' run --clip=3 in.bed
-error "a value that is missing" '-T' "$caduceus" annotate in.bed -T
-error "a long option's value that is missing" '--window' run in.bed --window
-error "two inputs" 'expected one input, 2 given' run in.bed in.bed
-error "no input" 'expected one input, 0 given' run
+error "an unknown command" 'no such command; `caduceus help` lists them' "$caduceus" frobnicate
+error "a misspelt command" 'no such command; did you mean annotate' "$caduceus" anotate
+error "letters that changed places" 'did you mean eval' "$caduceus" evla
+error "a misspelt action" 'model inf: no such command; did you mean info' "$caduceus" model inf
+error "an unknown long option" '--frobnicate: no such option; see --help' run --frobnicate in.bed
+error "a misspelt option" '--regoin: no such option; did you mean --region' run --regoin=chr1 in.bed
+error "an option with a word too many" 'did you mean --output\?' run --output-file x in.bed
+error "an unknown short option" '-Z: no such option; see --help' run -Z in.bed
+error "an unknown short option among others" '-Z: no such option' run -Zq 3 in.bed
+error "an ambiguous option" '--s: ambiguous; it may be any of .*--score, --split' run --s pll in.bed
+error "a value that is not wanted" '--clip takes no value' run --clip=3 in.bed
+error "a value that is missing" '-T: its value is missing' "$caduceus" annotate in.bed -T
+error "a long option's value that is missing" '--window: its value is missing' run in.bed --window
+error "two inputs" 'expected one input, 2 given; in.bed looks like a BED: -L in.bed' run in.bed in.bed
+error "a FASTA too many" '2 given; x.fa looks like a FASTA: -T x.fa' run x.fa in.bed
+error "a region too many" '2 given; chr1:1,000-2,000 looks like a region: -r chr1' run in.bed chr1:1,000-2,000
+error "a model too many" '2 given; hf:lab/dna looks like a model: -m hf:lab/dna' run in.bed hf:lab/dna
+error "an output too many" '2 given; gone looks like a file to write: -o gone' run in.bed gone
+error "a FASTA for eval" 'x.fa: no such argument; x.fa looks like a FASTA: -T x.fa' "$caduceus" eval x.fa
+error "no input" 'expected one input, 0 given; - is standard input' run
 error "an input that is missing" 'gone.bed: No such file' run gone.bed
 for c in --help version; do
     error "$c to a full device" 'No space left' to_full "$caduceus" $c

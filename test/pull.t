@@ -25,6 +25,8 @@ error "a revision with .." 'expected hf:ORG/NAME' pull lab/dna --revision ../../
 error "--retries -1" 'retries' pull --retries -1 lab/dna
 error "pull takes no -m" '-m: no such option' pull -m lab/dna
 error "list takes no file" 'takes no file' list lab/dna
+error "the address of a data set" 'expected the address of a model' pull https://huggingface.co/datasets/lab
+error "a revision in an address and another" 'one too many' pull https://huggingface.co/lab/dna/tree/v1 --revision v2
 error "-m hf: says how to get the model" 'not in the hub cache .*; run: caduceus model pull lab/dna@v1$' \
     timeout 60 "$caduceus" model info -m hf:lab/dna@v1
 ok "an absent cache is an empty list" list
@@ -148,6 +150,8 @@ ok "a fresh pull" from plain lab/dna
 is "prints the folder" "$(cat .out)" "$cache/models--lab--dna/snapshots/$ps"
 like "and a summary" 'lab/dna@main: 3 files, 49 kB, of which 49 kB were fetched' .err
 whole "fresh"
+ok "the address of its page names it" from plain https://huggingface.co/lab/dna
+is "and the same folder" "$(cat .out)" "$cache/models--lab--dna/snapshots/$ps"
 is "the snapshot has config, tokenizer and weights" \
     "$(ls -A "$cache/models--lab--dna/snapshots/$ps" | joined)" "config.json model.safetensors tokenizer_config.json "
 is "the reference is the commit alone" "$(od -An -c "$cache/models--lab--dna/refs/main" | tr -d ' \n')" "$ps"

@@ -64,7 +64,11 @@ static const char USAGE[] = "Usage: caduceus annotate [options] IN\n\n"
                             "Other:\n"
                             "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
                             "      --dry-run          count windows and tokens, estimate time and size\n"
-                            "      --json             print these numbers as JSON\n" PROGRESS_USAGE OPTIONS_USAGE;
+                            "      --json             print these numbers as JSON\n" PROGRESS_USAGE OPTIONS_USAGE
+                            "\nExamples:\n"
+                            "  caduceus annotate -T hg38.fa regions.bed -o scored.bed\n"
+                            "  caduceus annotate in.bam -r chr20:1-2000000 -o tagged.bam --write-index\n"
+                            "  caduceus annotate -T hg38.fa in.vcf.gz -o scored.vcf.gz --write-index=tbi\n";
 
 typedef struct {
     annotate_args_t *a;
@@ -393,13 +397,13 @@ int annotate_all(annotate_args_t *a, const text_t *command)
     return rc ? rc : annotate_run(a, command, NULL);
 }
 
-int cmd_annotate(int argc, char **argv)
+static int run_annotate(int argc, char **argv)
 {
     annotate_args_t a;
     text_t command = { 0 };
     int rc;
     keep_command(&command, argc, argv);
-    rc = annotate_parse(&a, "annotate", USAGE, argc, argv);
+    rc = annotate_parse(&a, &CMD_ANNOTATE, argc, argv);
     if (rc == 0) rc = annotate_settle(&a);
     if (rc == 0) rc = annotate_all(&a, &command);
     else if (rc == 2) rc = 0;
@@ -407,3 +411,10 @@ int cmd_annotate(int argc, char **argv)
     text_free(&command);
     return rc || cmd_finish("annotate") ? 1 : 0;
 }
+
+const command_t CMD_ANNOTATE = {
+    "annotate",     "score regions, sequences, reads or variants; the output has the input's format",
+    run_annotate,   USAGE,
+    annotate_texts, ANNOTATE_SHORT,
+    ANNOTATE_LONG,  NULL
+};

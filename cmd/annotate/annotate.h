@@ -24,7 +24,12 @@ typedef struct {
 
 /* ---- annotate_options.c ---- */
 /* Fills a from the command line. Returns 0 to continue, 1 after reporting an error, 2 after printing help. */
-int annotate_parse(annotate_args_t *a, const char *cmd, const char *usage, int argc, char **argv);
+int annotate_parse(annotate_args_t *a, const command_t *cmd, int argc, char **argv);
+/* The options and the texts of the usage that annotate and embed have. */
+#define ANNOTATE_SHORT OPTIONS_SHORT "T:o:O:r:R:t:L:f:F:q:"
+extern const struct option ANNOTATE_LONG[];
+void annotate_texts(text_t texts[USAGE_TEXTS]);
+void embed_texts(text_t texts[USAGE_TEXTS]);
 /* Checks the options against each other. Returns 0, or 1 after reporting an error. */
 int annotate_settle(annotate_args_t *a);
 void annotate_end(annotate_args_t *a);

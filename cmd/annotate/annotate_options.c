@@ -38,45 +38,45 @@ enum {
     O_COLOR,
     O_GRID
 };
-static const struct option LONGS[] = { OPTIONS_LONG,
-                                       OPTIONS_PROGRESS,
-                                       OPTIONS_WINDOWS,
-                                       { "output", required_argument, NULL, 'o' },
-                                       { "output-fmt", required_argument, NULL, 'O' },
-                                       { "region", required_argument, NULL, 'r' },
-                                       { "regions-file", required_argument, NULL, 'R' },
-                                       { "targets", required_argument, NULL, 't' },
-                                       { "targets-file", required_argument, NULL, 'L' },
-                                       { "require-flags", required_argument, NULL, 'f' },
-                                       { "exclude-flags", required_argument, NULL, 'F' },
-                                       { "min-MQ", required_argument, NULL, 'q' },
-                                       { "in-format", required_argument, NULL, O_FORMAT },
-                                       { "score", required_argument, NULL, O_SCORE },
-                                       { "clip", no_argument, NULL, O_CLIP },
-                                       { "split", no_argument, NULL, O_SPLIT },
-                                       { "embed", required_argument, NULL, O_EMBED },
-                                       { "pool", required_argument, NULL, O_POOL },
-                                       { "n-token", no_argument, NULL, O_NTOKEN },
-                                       { "sep", no_argument, NULL, O_SEP },
-                                       { "dry-run", no_argument, NULL, O_DRY },
-                                       { "chr-alias", required_argument, NULL, O_ALIAS },
-                                       { "output-fmt-option", required_argument, NULL, O_FMTOPT },
-                                       { "write-index", optional_argument, NULL, O_INDEX },
-                                       { "no-PG", no_argument, NULL, O_NOPG },
-                                       { "include", required_argument, NULL, O_INCLUDE },
-                                       { "context", required_argument, NULL, O_CONTEXT },
-                                       { "clip-soft", no_argument, NULL, O_CLIPSOFT },
-                                       { "min-BQ", required_argument, NULL, O_MINBQ },
-                                       { "tag-map", required_argument, NULL, O_TAGMAP },
-                                       { "check-ref", required_argument, NULL, O_CHECKREF },
-                                       { "anchor", required_argument, NULL, O_ANCHOR },
-                                       { "pool-window", required_argument, NULL, O_POOLWIN },
-                                       { "info-prefix", required_argument, NULL, O_PREFIX },
-                                       { "shard", required_argument, NULL, O_SHARD },
-                                       { "difference", no_argument, NULL, O_DIFFERENCE },
-                                       { "color", no_argument, NULL, O_COLOR },
-                                       { "grid", no_argument, NULL, O_GRID },
-                                       { 0 } };
+const struct option ANNOTATE_LONG[] = { OPTIONS_LONG,
+                                        OPTIONS_PROGRESS,
+                                        OPTIONS_WINDOWS,
+                                        { "output", required_argument, NULL, 'o' },
+                                        { "output-fmt", required_argument, NULL, 'O' },
+                                        { "region", required_argument, NULL, 'r' },
+                                        { "regions-file", required_argument, NULL, 'R' },
+                                        { "targets", required_argument, NULL, 't' },
+                                        { "targets-file", required_argument, NULL, 'L' },
+                                        { "require-flags", required_argument, NULL, 'f' },
+                                        { "exclude-flags", required_argument, NULL, 'F' },
+                                        { "min-MQ", required_argument, NULL, 'q' },
+                                        { "in-format", required_argument, NULL, O_FORMAT },
+                                        { "score", required_argument, NULL, O_SCORE },
+                                        { "clip", no_argument, NULL, O_CLIP },
+                                        { "split", no_argument, NULL, O_SPLIT },
+                                        { "embed", required_argument, NULL, O_EMBED },
+                                        { "pool", required_argument, NULL, O_POOL },
+                                        { "n-token", no_argument, NULL, O_NTOKEN },
+                                        { "sep", no_argument, NULL, O_SEP },
+                                        { "dry-run", no_argument, NULL, O_DRY },
+                                        { "chr-alias", required_argument, NULL, O_ALIAS },
+                                        { "output-fmt-option", required_argument, NULL, O_FMTOPT },
+                                        { "write-index", optional_argument, NULL, O_INDEX },
+                                        { "no-PG", no_argument, NULL, O_NOPG },
+                                        { "include", required_argument, NULL, O_INCLUDE },
+                                        { "context", required_argument, NULL, O_CONTEXT },
+                                        { "clip-soft", no_argument, NULL, O_CLIPSOFT },
+                                        { "min-BQ", required_argument, NULL, O_MINBQ },
+                                        { "tag-map", required_argument, NULL, O_TAGMAP },
+                                        { "check-ref", required_argument, NULL, O_CHECKREF },
+                                        { "anchor", required_argument, NULL, O_ANCHOR },
+                                        { "pool-window", required_argument, NULL, O_POOLWIN },
+                                        { "info-prefix", required_argument, NULL, O_PREFIX },
+                                        { "shard", required_argument, NULL, O_SHARD },
+                                        { "difference", no_argument, NULL, O_DIFFERENCE },
+                                        { "color", no_argument, NULL, O_COLOR },
+                                        { "grid", no_argument, NULL, O_GRID },
+                                        { 0 } };
 
 /* Options that some sources or caduceus embed refuse. source_t.options lists those that a source accepts. */
 static const struct {
@@ -172,10 +172,12 @@ static int parse_tags(annotate_args_t *a, const char *s)
     }
 }
 
-static int take_option(annotate_args_t *a, int c, const char *arg)
+static int take_option(void *args, int c, const char *arg)
 {
+    annotate_args_t *a = args;
     const char *cmd = "annotate";
     int rc;
+    a->used[c] = true;
     switch (c) {
     case 'o': a->output = arg; return 0;
     case 'O': a->format = arg; return 0;
@@ -248,39 +250,30 @@ static bool is_embedded(input_kind_t kind)
     return s && s->embeds;
 }
 
-static void print_usage(FILE *out, const char *cmd, const char *usage)
+void annotate_texts(text_t texts[USAGE_TEXTS])
 {
-    text_t texts[2] = { 0 }; /* input formats, then scores; the usage of embed uses only the first */
-    input_formats(strcmp(cmd, "embed") ? NULL : is_embedded, &texts[0]);
+    input_formats(NULL, &texts[0]);
     text_puts(&texts[0], " [detected]");
     list_scores(&texts[1]);
-    usage_print(out, usage, texts);
-    for (int i = 0; i < 2; i++) text_free(&texts[i]);
 }
 
-int annotate_parse(annotate_args_t *a, const char *cmd, const char *usage, int argc, char **argv)
+void embed_texts(text_t texts[USAGE_TEXTS])
 {
-    int c;
+    input_formats(is_embedded, &texts[0]);
+    text_puts(&texts[0], " [detected]");
+}
+
+int annotate_parse(annotate_args_t *a, const command_t *cmd, int argc, char **argv)
+{
+    int rc;
     memset(a, 0, sizeof *a);
-    options_init(&a->o, cmd);
+    options_init(&a->o, cmd->name);
     settings_init(&a->set);
     a->output = "-";
-    while ((c = getopt_long(argc, argv, OPTIONS_SHORT "T:o:O:r:R:t:L:f:F:q:", LONGS, NULL)) != -1) {
-        if (c == OPT_HELP) {
-            print_usage(stdout, cmd, usage);
-            return cmd_finish(cmd) ? 1 : 2;
-        }
-        if (c == '?' || c == ':') return option_unknown(cmd, argv);
-        a->used[c] = true;
-        if (take_option(a, c, optarg)) return 1;
-    }
-    if (argc - optind != 1) {
-        if (argc == 1) print_usage(stderr, cmd, usage);
-        else cmd_fail(cmd, "expected one input, %d given; - is standard input", argc - optind);
-        return 1;
-    }
-    a->in = argv[optind];
-    return 0;
+    rc = options_parse(cmd, argc, argv, take_option, a);
+    if (rc == 0) rc = options_operands(cmd, argc, argv, "one input");
+    if (rc == 0) a->in = argv[optind];
+    return rc;
 }
 
 int annotate_settle(annotate_args_t *a)
@@ -317,8 +310,8 @@ void annotate_end(annotate_args_t *a)
 static const char *long_name(int code)
 {
     size_t i = 0;
-    while (LONGS[i].val != code) i++;
-    return LONGS[i].name;
+    while (ANNOTATE_LONG[i].val != code) i++;
+    return ANNOTATE_LONG[i].name;
 }
 
 static bool fits(int code, const source_t *source)

@@ -9,8 +9,8 @@ static const char USAGE[] = "Usage: caduceus bench [options]\n\n"
                             "compared with the shortest possible time on this machine, and the error against\n"
                             "double precision, for each combination of the values given. A LIST is N[,N...].\n\n"
                             "Models:\n"
-                            "  -m, --model PATH       checkpoint: folder, weight file or hf:ORG/NAME[@REV]; may\n"
-                            "                         be repeated [$CADUCEUS_MODEL, else the bundled small model]\n"
+                            "  -m, --model PATH       checkpoint: folder, weight file, hf:ORG/NAME[@REV] or bundled;\n"
+                            "                         may be repeated [$CADUCEUS_MODEL, else bundled]\n"
                             "      --adapter DIR      LoRA adapter (peft) to add: folder or hf:ORG/NAME[@REV]\n"
                             "      --config FILE      a random model of this config.json; the next options\n"
                             "                         change it\n" NEW_MODEL_USAGE "Cells:\n"
@@ -29,9 +29,12 @@ static const char USAGE[] = "Usage: caduceus bench [options]\n\n"
                             "                         scan state, exponentials, bytes [measured, on the CPU]\n"
                             "Output:\n"
                             "      --json             print JSON instead of a table\n" PROGRESS_USAGE
-                            "      --quiet            no progress, no notes but that of the bundled model\n"
+                            "      --quiet            no progress, notes or warnings\n"
                             "      --verbosity N      above 3, also print messages of htslib [3]\n"
-                            "      --help             this text\n";
+                            "  -h, --help             this text\n"
+                            "\nExamples:\n"
+                            "  caduceus bench --window 1024 --brief\n"
+                            "  caduceus bench -m model --window 1024,16384 --batch-tokens 16384 -@ 1,4\n";
 
 /* ---- options ---- */
 
@@ -157,10 +160,9 @@ static int parse_args(args_t *a, int argc, char **argv)
     a->rounds = 3;
     a->fresh.rcps = -1;
     a->error_window = -1;
-    rc = options_parse("bench", argc, argv, OPTIONS_SHORT, LONGS, USAGE, take_option, a);
-    if (rc) return rc;
-    if (argc > optind) return cmd_fail("bench", "%s: no such argument; a model is given with -m", argv[optind]);
-    return check(a);
+    rc = options_parse(&CMD_BENCH, argc, argv, take_option, a);
+    if (rc == 0) rc = options_operands(&CMD_BENCH, argc, argv, NULL);
+    return rc ? rc : check(a);
 }
 
 /* ---- models and cells ---- */
@@ -242,7 +244,7 @@ static int finish(const bench_t *b)
     return cmd_fail("bench", "nothing was measured: %s", b->cell[0].refused);
 }
 
-int cmd_bench(int argc, char **argv)
+static int run_bench(int argc, char **argv)
 {
     args_t a;
     bench_t b = { .a = &a };
@@ -261,3 +263,8 @@ int cmd_bench(int argc, char **argv)
     close_bench(&b);
     return rc ? 1 : 0;
 }
+
+const command_t CMD_BENCH = { "bench",   "measure speed, memory and error of a model on this machine",
+                              run_bench, USAGE,
+                              NULL,      OPTIONS_SHORT,
+                              LONGS,     NULL };

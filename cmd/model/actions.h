@@ -4,13 +4,9 @@
 
 #include "cmd.h"
 
-/* The entry points of the actions, which model.c lists. Action X is in X.c. optind is the index of the first argument
- * after the action's name. Each returns the exit status. */
-int model_convert(int argc, char **argv);
-int model_info(int argc, char **argv);
-int model_list(int argc, char **argv);
-int model_pull(int argc, char **argv);
-int model_verify(int argc, char **argv);
+/* model.c lists the actions; each has a file of its name. When one is run, optind is at the first argument after its
+ * name. */
+extern const command_t MODEL_CONVERT, MODEL_INFO, MODEL_LIST, MODEL_PULL, MODEL_VERIFY;
 
 /* Sets o->model to the operand, if there is one. -m together with an operand is an error. Returns 0, or 1 after
  * reporting an error. */

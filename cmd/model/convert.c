@@ -15,7 +15,8 @@ static const char USAGE[] = "Usage: caduceus model convert [options] -o DIR [MOD
                             "      --bare             write each tied tensor once, under one of its names\n"
                             "      --merge            add the adapter to the weights\n"
                             "      --keep-bias        write the bias of a classifier's head, which the Python\n"
-                            "                         classes do not have\n" OPTIONS_USAGE;
+                            "                         classes do not have\n" OPTIONS_USAGE "\nExample:\n"
+                            "  caduceus model convert -m model -o whole\n";
 
 typedef struct {
     options_t o;
@@ -29,7 +30,7 @@ static bool folder_given(const options_t *o)
 {
     const char *model = options_model(o);
     struct stat sb;
-    return model && (!strncmp(model, "hf:", 3) || (stat(model, &sb) == 0 && S_ISDIR(sb.st_mode)));
+    return model && (cad_hub_named(model) || (stat(model, &sb) == 0 && S_ISDIR(sb.st_mode)));
 }
 
 static int check_outputs(const args_t *a, ledger_t *files, cad_error_t *err)
@@ -108,13 +109,22 @@ static int take_option(void *args, int c, const char *arg)
     }
 }
 
-int model_convert(int argc, char **argv)
+static int run_convert(int argc, char **argv)
 {
     args_t a = { 0 };
     int rc;
     cad_save_init(&a.how);
     options_init(&a.o, "model convert");
-    rc = options_parse(a.o.cmd, argc, argv, OPTIONS_SHORT "o:", LONGS, USAGE, take_option, &a);
+    rc = options_parse(&MODEL_CONVERT, argc, argv, take_option, &a);
     if (rc) return rc == 2 ? 0 : 1;
     return model_operand(&a.o, argc, argv) ? 1 : convert(&a);
 }
+
+const command_t MODEL_CONVERT = { "model convert",
+                                  "write a checkpoint with the published names, as float32 or another type",
+                                  run_convert,
+                                  USAGE,
+                                  NULL,
+                                  OPTIONS_SHORT "o:",
+                                  LONGS,
+                                  NULL };

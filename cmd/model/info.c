@@ -5,7 +5,9 @@
 
 static const char USAGE[] = "Usage: caduceus model info [options] [MODEL]\n\n"
                             "Prints configuration, parameters, vocabulary, stored type and checksum.\n\n"
-                            "Options:\n" OPTIONS_USAGE;
+                            "Options:\n" OPTIONS_USAGE "\nExamples:\n"
+                            "  caduceus model info hf:kuleshov-group/PlantCaduceus_l20\n"
+                            "  caduceus model info\n";
 
 typedef struct {
     options_t o;
@@ -133,12 +135,16 @@ static int take_option(void *args, int c, const char *arg)
     return 0;
 }
 
-int model_info(int argc, char **argv)
+static int run_info(int argc, char **argv)
 {
     args_t a = { 0 };
     int rc;
     options_init(&a.o, "model info");
-    rc = options_parse(a.o.cmd, argc, argv, OPTIONS_SHORT, LONGS, USAGE, take_option, &a);
+    rc = options_parse(&MODEL_INFO, argc, argv, take_option, &a);
     if (rc) return rc == 2 ? 0 : 1;
     return model_operand(&a.o, argc, argv) ? 1 : print_info(&a);
 }
+
+const command_t MODEL_INFO = {
+    "model info", "describe a checkpoint", run_info, USAGE, NULL, OPTIONS_SHORT, LONGS, NULL
+};

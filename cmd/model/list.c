@@ -9,7 +9,9 @@ static const char USAGE[] = "Usage: caduceus model list [options]\n\n"
                             "can run them. Reads config.json and the headers of weight files only.\n\n"
                             "Options:\n"
                             "      --json             print a JSON array instead of a table\n"
-                            "      --help             this text\n";
+                            "  -h, --help             this text\n"
+                            "\nExample:\n"
+                            "  caduceus model list\n";
 
 typedef struct {
     const char *cmd;
@@ -111,11 +113,16 @@ static int take_option(void *args, int c, const char *arg)
     return 0;
 }
 
-int model_list(int argc, char **argv)
+static int run_list(int argc, char **argv)
 {
     args_t a = { .cmd = "model list" };
-    int rc = options_parse(a.cmd, argc, argv, "", LONGS, USAGE, take_option, &a);
+    int rc = options_parse(&MODEL_LIST, argc, argv, take_option, &a);
     if (rc) return rc == 2 ? 0 : 1;
     if (optind < argc) return cmd_fail(a.cmd, "%s: takes no file; it lists the hub's cache", argv[optind]);
     return list(&a);
 }
+
+const command_t MODEL_LIST = { "model list", "list the models in the hub's local cache, and whether they can be run",
+                               run_list,     USAGE,
+                               NULL,         "",
+                               LONGS,        NULL };

@@ -1,17 +1,7 @@
 /* model.c - caduceus model ACTION: lists the actions and runs one. SPDX-License-Identifier: MIT */
 #include "actions.h"
 
-static const struct {
-    const char *name, *about;
-    int (*run)(int argc, char **argv);
-} ACTION[] = {
-    { "info", "describe a checkpoint", model_info },
-    { "verify", "run a checkpoint and compare the results with expected tensors", model_verify },
-    { "pull", "download a model from the Hugging Face hub into the hub's local cache", model_pull },
-    { "list", "list the models in the hub's local cache, and whether they can be run", model_list },
-    { "convert", "write a checkpoint with the published names, as float32 or another type", model_convert },
-};
-enum { NACTION = sizeof ACTION / sizeof *ACTION };
+static const command_t *const ACTION[] = { &MODEL_INFO, &MODEL_VERIFY, &MODEL_PULL, &MODEL_LIST, &MODEL_CONVERT, NULL };
 
 int model_operand(options_t *o, int argc, char **argv)
 {
@@ -22,37 +12,26 @@ int model_operand(options_t *o, int argc, char **argv)
     return 0;
 }
 
-static void usage(FILE *f)
-{
-    fputs("Usage: caduceus model ", f);
-    for (int i = 0; i < NACTION; i++) fprintf(f, "%s%s", i ? "|" : "", ACTION[i].name);
-    fputs(" [options]\n\n", f);
-    for (int i = 0; i < NACTION; i++) fprintf(f, "  %-10s %s\n", ACTION[i].name, ACTION[i].about);
-}
+static const char USAGE[] = "Usage: caduceus model ACTION [options] [MODEL]\n\n"
+                            "\f\n"
+                            "`caduceus help model ACTION` shows an action's options.\n\n"
+                            "Options:\n"
+                            "  -h, --help             this text\n\n"
+                            "Examples:\n"
+                            "  caduceus model pull kuleshov-group/PlantCaduceus_l20\n"
+                            "  caduceus model info hf:kuleshov-group/PlantCaduceus_l20\n";
 
-static int unknown(const char *name)
+static int run_model(int argc, char **argv)
 {
-    text_t list = { 0 };
-    int rc;
-    for (int i = 0; i < NACTION; i++)
-        text_printf(&list, "%s%s", i == 0 ? "" : i == NACTION - 1 ? " or " : ", ", ACTION[i].name);
-    rc = cmd_fail("model", "%s: expected %s", name, list.failed ? "an action" : list.s.s);
-    text_free(&list);
-    return rc;
-}
-
-int cmd_model(int argc, char **argv)
-{
-    if (argc < 2) {
-        usage(stderr);
-        return 1;
-    }
-    if (!strcmp(argv[1], "--help")) {
-        usage(stdout);
-        return cmd_finish("model");
-    }
+    const command_t *action;
+    if (argc < 2) return options_bare(&CMD_MODEL);
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) return options_help(&CMD_MODEL) == 1;
     optind = 2; /* after the action */
-    for (int i = 0; i < NACTION; i++)
-        if (!strcmp(argv[1], ACTION[i].name)) return ACTION[i].run(argc, argv);
-    return unknown(argv[1]);
+    action = command_find(&CMD_MODEL, argv[1]);
+    return action ? action->run(argc, argv) : 1;
 }
+
+static const struct option LONGS[] = { OPT_FLAG("help", OPT_HELP), { 0 } };
+const command_t CMD_MODEL = {
+    "model", "show, verify, convert, download or list checkpoints", run_model, USAGE, NULL, "", LONGS, ACTION
+};

@@ -4,7 +4,7 @@
 #include "store.h"
 #endif
 
-static const char USAGE[] = "Usage: caduceus model pull [options] ORG/NAME[@REV]\n\n"
+static const char USAGE[] = "Usage: caduceus model pull [options] ORG/NAME[@REV]|URL\n\n"
                             "Downloads a model from the Hugging Face hub into the hub's local cache, where\n"
                             "-m hf:ORG/NAME and Python find it, and prints the folder. Fetches config,\n"
                             "tokenizer and weight files that the cache lacks, and checks their hashes.\n\n"
@@ -13,7 +13,9 @@ static const char USAGE[] = "Usage: caduceus model pull [options] ORG/NAME[@REV]
                             "      --dry-run          print files, sizes and what is to be fetched; fetch nothing\n"
                             "      --retries N        tries again after a temporary failure, 0 to 30 [5]\n"
                             "      --quiet            no progress and no summary\n"
-                            "      --help             this text\n";
+                            "  -h, --help             this text\n"
+                            "\nExample:\n"
+                            "  caduceus model pull --dry-run kuleshov-group/PlantCaduceus_l20\n";
 
 typedef struct {
     const char *cmd, *revision;
@@ -168,7 +170,7 @@ static int name_model(const args_t *a, const char *text, cad_hub_name_t *name)
     text_t full = { 0 };
     cad_error_t err;
     int rc;
-    if (a->revision && strchr(text, '@'))
+    if (a->revision && (strchr(text, '@') || strstr(text, "/tree/")))
         return cmd_fail(a->cmd, "%s: names a revision already; --revision is one too many", text);
     text_puts(&full, text);
     if (a->revision) text_printf(&full, "@%s", a->revision);
@@ -187,14 +189,19 @@ static bool offline(void)
     return false;
 }
 
-int model_pull(int argc, char **argv)
+static int run_pull(int argc, char **argv)
 {
     args_t a = { .cmd = "model pull", .retries = 5 };
     cad_hub_name_t name;
-    int rc = options_parse(a.cmd, argc, argv, "", LONGS, USAGE, take_option, &a);
+    int rc = options_parse(&MODEL_PULL, argc, argv, take_option, &a);
     if (rc) return rc == 2 ? 0 : 1;
     if (argc - optind != 1) return cmd_fail(a.cmd, "give one model, as ORG/NAME or ORG/NAME@REV");
     if (name_model(&a, argv[optind], &name)) return 1;
     if (offline()) return cmd_fail(a.cmd, "$HF_HUB_OFFLINE is set: nothing is fetched; unset it to fetch");
     return pull(&a, &name);
 }
+
+const command_t MODEL_PULL = { "model pull", "download a model from the Hugging Face hub into the hub's local cache",
+                               run_pull,     USAGE,
+                               NULL,         "",
+                               LONGS,        NULL };

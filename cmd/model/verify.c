@@ -5,19 +5,21 @@
 #include "measure/measure.h"
 #include "actions.h"
 
-static const char USAGE[] =
-    "Usage: caduceus model verify [options] [EXPECTED.safetensors | MODEL...]\n\n"
-    "Runs the input_ids of EXPECTED (default: expected.safetensors beside the\n"
-    "weights) through the model and prints the relative Frobenius error of every\n"
-    "tensor in it: last_hidden_state, logits, class_logits. If EXPECTED has labels,\n"
-    "prints the errors of the loss and of every gradient (grad.NAME). Without a file,\n"
-    "checks reverse-complement equivariance on random sequence. Exits 1 when\n"
-    "an error is above the tolerance. Several models are verified one after another;\n"
-    "the last line counts those that passed.\n\n"
-    "Options:\n"
-    "      --tolerance X      largest error to accept [2e-6; bf16 1e-2; gradients 5e-6,\n"
-    "                         their loss 1e-6; in bf16 5e-2 and 1e-2]\n"
-    "      --recompute        for gradients, store only the input of each layer\n" OPTIONS_USAGE;
+static const char USAGE[] = "Usage: caduceus model verify [options] [EXPECTED.safetensors | MODEL...]\n\n"
+                            "Runs the input_ids of EXPECTED (default: expected.safetensors beside the\n"
+                            "weights) through the model and prints the relative Frobenius error of every\n"
+                            "tensor in it: last_hidden_state, logits, class_logits. If EXPECTED has labels,\n"
+                            "prints the errors of the loss and of every gradient (grad.NAME). Without a file,\n"
+                            "checks reverse-complement equivariance on random sequence. Exits 1 when\n"
+                            "an error is above the tolerance. Several models are verified one after another;\n"
+                            "the last line counts those that passed.\n\n"
+                            "Options:\n"
+                            "      --tolerance X      largest error to accept [2e-6; bf16 1e-2; gradients 5e-6,\n"
+                            "                         their loss 1e-6; in bf16 5e-2 and 1e-2]\n"
+                            "      --recompute        for gradients, store only the input of each layer\n" OPTIONS_USAGE
+                            "\nExamples:\n"
+                            "  caduceus model verify -m model\n"
+                            "  caduceus model verify -m model --tolerance 5e-3\n";
 
 typedef struct {
     const options_t *o;
@@ -84,7 +86,7 @@ static char *default_expected(const options_t *o)
 {
     const char *model = o->adapter ? o->adapter : options_model(o), *slash = model ? strrchr(model, '/') : NULL;
     char *dir, *path;
-    if (!model || !strncmp(model, "hf:", 3)) return NULL;
+    if (!model || cad_hub_named(model)) return NULL;
     if (is_folder(model)) dir = strdup(model);
     else dir = slash ? strndup(model, (size_t)(slash - model) + (slash == model)) : strdup(".");
     path = dir ? cad_path_join(dir, "expected.safetensors") : NULL;
@@ -143,7 +145,7 @@ static bool is_model(const char *s)
 {
     const char *dot = strrchr(s, '.');
     bool torch = dot && (!strcmp(dot, ".bin") || !strcmp(dot, ".ckpt") || !strcmp(dot, ".pt") || !strcmp(dot, ".pth"));
-    return !strncmp(s, "hf:", 3) || torch || is_folder(s);
+    return cad_hub_named(s) || torch || is_folder(s);
 }
 
 /* Verifies each model with the expected file beside it. Continues after a failure. */
@@ -161,16 +163,21 @@ static int verify_each(const args_t *a, char **model, int n)
     return cmd_finish(a->o.cmd) || good < n;
 }
 
-int model_verify(int argc, char **argv)
+static int run_verify(int argc, char **argv)
 {
     args_t a = { .tolerance = -1 };
     const char *expected = NULL;
     int rc;
     options_init(&a.o, "model verify");
-    rc = options_parse(a.o.cmd, argc, argv, OPTIONS_SHORT, LONGS, USAGE, take_option, &a);
+    rc = options_parse(&MODEL_VERIFY, argc, argv, take_option, &a);
     if (rc) return rc == 2 ? 0 : 1;
     if (argc - optind > 1) return verify_each(&a, argv + optind, argc - optind);
     if (argc - optind == 1 && !is_model(argv[optind])) expected = argv[optind];
     else if (model_operand(&a.o, argc, argv)) return 1;
     return verify(&a.o, expected, a.tolerance, a.recompute);
 }
+
+const command_t MODEL_VERIFY = { "model verify", "run a checkpoint and compare the results with expected tensors",
+                                 run_verify,     USAGE,
+                                 NULL,           OPTIONS_SHORT,
+                                 LONGS,          NULL };

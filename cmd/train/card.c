@@ -6,16 +6,18 @@
 
 static void put_key(text_t *t, const char *key, const char *value) { text_printf(t, "%s: %s\n", key, value); }
 
-/* Writes the front matter. base: the value of -m. Only an hf: name is written, since a local path means
+/* Writes the front matter. base: the value of -m. Only a name of the hub is written, since a local path means
  * nothing on the hub. */
 static void put_front(text_t *t, const char *task, const char *base)
 {
+    cad_hub_name_t name;
+    cad_error_t err;
     text_puts(t, "---\n");
     put_key(t, "license", "unknown");
     put_key(t, "library_name", "transformers");
     put_key(t, "pipeline_tag", task);
     text_puts(t, "tags:\n- caduceus\n- dna\n- genomics\n");
-    if (base && !strncmp(base, "hf:", 3)) text_printf(t, "base_model: %.*s\n", (int)strcspn(base + 3, "@"), base + 3);
+    if (base && cad_hub_named(base) && cad_hub_parse(&name, base, &err) == 0) put_key(t, "base_model", name.model);
 }
 
 static void put_model(text_t *t, const cad_model_t *m, const char *status)

@@ -3,40 +3,46 @@
  */
 #include <unistd.h>
 
+#include "io/signals.h"
 #include "train/finetune.h"
 
-static const char USAGE[] = "Usage: caduceus finetune [options] TRAIN -o DIR\n\n"
-                            "Trains a classifier, from a checkpoint, on labelled sequences: a CSV or TSV with a\n"
-                            "header (sequence,label), a FASTA with label=X in the descriptions, or a BED with\n"
-                            "labels in column 4, over a reference. Writes the best epoch as a checkpoint for\n"
-                            "caduceus predict, and prints its metrics.\n\n"
-                            "Input and output:\n"
-                            "  -o, --output DIR       the folder to write: the checkpoint, and metrics.tsv with a\n"
-                            "                         row for each epoch\n" LABELS_USAGE
-                            "      --valid FILE       labelled sequences that choose the best epoch\n"
-                            "      --valid-fraction X or this fraction of each class of TRAIN; 0: none [0.1]\n"
-                            "      --test FILE        labelled sequences to measure the best epoch on\n"
-                            "      --log FILE         a TSV with a row for each update\n"
-                            "      --json             print the metrics as JSON\n"
-                            "Training:\n"
-                            "      --task TASK        classify, multilabel or regress [classify]\n"
-                            "      --epochs N         passes over TRAIN [10]\n"
-                            "      --batch N          sequences in an update [128]\n"
-                            "      --lr X             highest learning rate [1e-3]\n"
-                            "      --warmup X         fraction of the updates in which the rate rises [0.01]\n"
-                            "      --weight-decay X   weight decay of AdamW [0.1]\n"
-                            "      --beta2 X          beta2 of AdamW [0.999]\n"
-                            "      --seed N           seed of all random choices [1]\n"
-                            "      --metric M         chooses the best epoch: loss, accuracy, mcc, f1, auroc,\n"
-                            "                         pearson or spearman [mcc; multilabel: auroc; regress:\n"
-                            "                         pearson]\n"
-                            "      --patience N       stop after N epochs without a better one; 0: never [0]\n"
-                            "      --pool HOW         mean or max over the positions [mean]\n"
-                            "      --rc-aug yes|no    reverse-complement half of the rows [Ph: yes, PS: no]\n"
-                            "      --freeze           train only the head\n"
-                            "      --from-scratch     use the model's configuration with new random weights\n"
-                            "      --recompute        use less memory and more time\n"
-                            "Other:\n" PROGRESS_USAGE OPTIONS_USAGE;
+static const char USAGE[] =
+    "Usage: caduceus finetune [options] TRAIN -o DIR\n\n"
+    "Trains a classifier, from a checkpoint, on labelled sequences: a CSV or TSV with a\n"
+    "header (sequence,label), a FASTA with label=X in the descriptions, or a BED with\n"
+    "labels in column 4, over a reference. Writes the best epoch as a checkpoint for\n"
+    "caduceus predict, and prints its metrics.\n\n"
+    "Input and output:\n"
+    "  -o, --output DIR       the folder to write: the checkpoint, and metrics.tsv with a\n"
+    "                         row for each epoch\n" LABELS_USAGE
+    "      --valid FILE       labelled sequences that choose the best epoch\n"
+    "      --valid-fraction X or this fraction of each class of TRAIN; 0: none [0.1]\n"
+    "      --test FILE        labelled sequences to measure the best epoch on\n"
+    "      --log FILE         a TSV with a row for each update\n"
+    "      --json             print the metrics as JSON\n"
+    "Training:\n"
+    "      --task TASK        classify, multilabel or regress [classify]\n"
+    "      --epochs N         passes over TRAIN [10]\n"
+    "      --batch N          sequences in an update [128]\n"
+    "      --lr X             highest learning rate [1e-3]\n"
+    "      --warmup X         fraction of the updates in which the rate rises [0.01]\n"
+    "      --weight-decay X   weight decay of AdamW [0.1]\n"
+    "      --beta2 X          beta2 of AdamW [0.999]\n"
+    "      --seed N           seed of all random choices [1]\n"
+    "      --metric M         chooses the best epoch: loss, accuracy, mcc, f1, auroc,\n"
+    "                         pearson or spearman [mcc; multilabel: auroc; regress:\n"
+    "                         pearson]\n"
+    "      --patience N       stop after N epochs without a better one; 0: never [0]\n"
+    "      --pool HOW         mean or max over the positions [mean]\n"
+    "      --rc-aug yes|no    reverse-complement half of the rows [Ph: yes, PS: no]\n"
+    "      --freeze           train only the head\n"
+    "      --from-scratch     use the model's configuration with new random weights\n"
+    "      --recompute        use less memory and more time\n"
+    "Other:\n"
+    "      --dry-run          count sequences and updates, estimate memory and time\n" PROGRESS_USAGE OPTIONS_USAGE
+    "\nExamples:\n"
+    "  caduceus finetune train.csv --test test.csv -o classifier\n"
+    "  caduceus finetune -T hg38.fa classes.bed --epochs 3 -o regions\n";
 
 /* ---- options ---- */
 
@@ -52,7 +58,8 @@ enum {
     O_PATIENCE,
     O_POOL,
     O_FREEZE,
-    O_SCRATCH
+    O_SCRATCH,
+    O_DRY
 };
 static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPTIONS_PROGRESS,
@@ -71,6 +78,7 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPT_VALUE("pool", O_POOL),
                                        OPT_FLAG("freeze", O_FREEZE),
                                        OPT_FLAG("from-scratch", O_SCRATCH),
+                                       OPT_FLAG("dry-run", O_DRY),
                                        { 0 } };
 
 const char *const TASK_NAME[] = { "classify", "multilabel", "regress" }; /* indexed by enum cad_head_kind_t */
@@ -120,6 +128,7 @@ static int take_own(finetune_args_t *a, int c, const char *arg)
     case O_PATIENCE: return -option_int(cmd, "--patience", arg, 0, 1 << 20, &a->patience);
     case O_FREEZE: a->freeze = true; return 0;
     case O_SCRATCH: a->scratch = true; return 0;
+    case O_DRY: a->dry_run = true; return 0;
     case O_TASK:
     case O_METRIC:
     case O_POOL: return -take_choice(a, c, arg);
@@ -151,7 +160,7 @@ static int settle(finetune_args_t *a)
     static const metric_t usual[] = { METRIC_MCC, METRIC_AUROC, METRIC_PEARSON };
     cad_head_t head = { .kind = a->task };
     if (streams(a) > 1) return cmd_fail("finetune", "several inputs are standard input");
-    if (!a->output) return cmd_fail("finetune", "name the folder to write with -o");
+    if (!a->output && !a->dry_run) return cmd_fail("finetune", "name the folder to write with -o");
     if (a->metric == METRICS) a->metric = usual[a->task];
     if (!metric_fits(&head, a->metric))
         return cmd_fail("finetune", "--metric %s does not fit --task %s", METRIC_NAME[a->metric], TASK_NAME[a->task]);
@@ -173,11 +182,9 @@ static int parse_args(finetune_args_t *a, int argc, char **argv)
         .pool = CAD_POOL_MEAN
     };
     options_init(&a->o, "finetune");
-    rc = options_parse("finetune", argc, argv, OPTIONS_SHORT "T:o:", LONGS, USAGE, take_option, a);
+    rc = options_parse(&CMD_FINETUNE, argc, argv, take_option, a);
+    if (rc == 0) rc = options_operands(&CMD_FINETUNE, argc, argv, "one file of labelled sequences");
     if (rc) return rc;
-    if (argc - optind != 1)
-        return cmd_fail("finetune", "expected one file of labelled sequences, %d given; - is standard input",
-                        argc - optind);
     a->train = argv[optind];
     return settle(a);
 }
@@ -271,6 +278,7 @@ static int settle_labels(tuning_t *r, cad_error_t *err)
     if (rc == 0 && a->valid) rc = examples_targets(&r->valid, &r->head, err);
     else if (rc == 0 && a->t.fraction > 0)
         rc = examples_split(&r->train, &r->valid, &r->head, a->t.fraction, (uint64_t)a->t.seed, err);
+    r->head.longest = r->train.longest;
     return rc == 0 && a->test ? examples_targets(&r->test, &r->head, err) : rc;
 }
 
@@ -283,24 +291,50 @@ static int open_model(tuning_t *r, cad_error_t *err)
         return CAD_EIO;
     }
     memcpy(r->source, cad_model_text(r->model, CAD_TEXT_SHA256), sizeof r->source);
-    rc = cad_model_save_check(r->model, a->output, err);
+    rc = a->dry_run ? 0 : cad_model_save_check(r->model, a->output, err);
     snprintf(r->status, sizeof r->status, "fine-tuned by caduceus %s from %s%.12s", cad_version(),
              a->scratch ? "scratch, as " : "", r->source);
     return rc;
 }
 
+/* Notes sequences that are far longer than the windows that the initial model was trained on. */
+static void note_long(tuning_t *r)
+{
+    int64_t length = cad_model_number(r->model, CAD_MAX_LEN);
+    for (int64_t i = 0; i < r->train.n; i++)
+        if (r->train.row[i].len / 2 >= length)
+            note(&r->notes, NOTE_LONG, 1, "%s:%lld: %lld bases, and the model's length is %lld; consider --crop",
+                 r->train.path, (long long)r->train.row[i].line, (long long)r->train.row[i].len, (long long)length);
+}
+
 static int run(tuning_t *r, finetune_args_t *a, cad_error_t *err)
 {
-    int rc = open_folder(r, err);
+    int rc = a->dry_run ? 0 : open_folder(r, err);
     if (rc == 0) rc = open_model(r, err);
     if (rc) return rc;
     if (!a->l.window) a->l.window = cad_model_number(r->model, CAD_MAX_LEN);
     rc = read_inputs(r, err);
     if (rc == 0) rc = settle_labels(r, err);
+    if (rc == 0) note_long(r);
     return rc ? rc : tuning_run(r, err);
 }
 
-int cmd_finetune(int argc, char **argv)
+/* Ends the process if a signal asked for it. */
+static void end_by_signal(const tuning_t *r)
+{
+    const char *dir = r->a->output;
+    if (!signals_asked()) return;
+    if (!r->a->o.quiet && r->best_epoch)
+        cmd_say("finetune", "stopped at update %lld of %lld; %s holds the model of epoch %lld", (long long)r->step,
+                (long long)r->steps, dir, (long long)r->best_epoch);
+    else if (!r->a->o.quiet)
+        cmd_say("finetune", "stopped at update %lld of %lld, within the first epoch; nothing is kept",
+                (long long)r->step, (long long)r->steps);
+    if (r->made) (void)!rmdir(dir); /* fails, as intended, if the folder is not empty */
+    signals_stop();
+}
+
+static int run_finetune(int argc, char **argv)
 {
     finetune_args_t a;
     tuning_t r = { .a = &a, .claim = -1, .ticket = -1 };
@@ -312,7 +346,8 @@ int cmd_finetune(int argc, char **argv)
     r.head.kind = a.task;
     r.head.pool = a.pool;
     rc = run(&r, &a, &err);
-    progress_end(&r.progress, rc == 0);
+    progress_end(&r.progress, rc == 0 && !signals_asked() && !a.dry_run);
+    if (rc == 0) end_by_signal(&r);
     if (rc && err.text[0]) cmd_fail("finetune", "%s", err.text);
     temporary_forget(r.ticket);
     if (rc && r.made) (void)!rmdir(a.output); /* fails, as intended, if the folder is not empty */
@@ -321,3 +356,8 @@ int cmd_finetune(int argc, char **argv)
     tuning_close(&r);
     return rc || cmd_finish("finetune") ? 1 : 0;
 }
+
+const command_t CMD_FINETUNE = { "finetune",   "train a classifier of sequences or regions on your labels",
+                                 run_finetune, USAGE,
+                                 NULL,         OPTIONS_SHORT "T:o:",
+                                 LONGS,        NULL };

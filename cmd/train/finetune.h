@@ -14,7 +14,7 @@ typedef struct {
     enum cad_head_kind_t task;
     enum cad_pool_t pool;
     metric_t metric;
-    bool freeze, scratch;
+    bool freeze, scratch, dry_run;
     int64_t epochs, batch, patience;
     double beta2;
 } finetune_args_t;

@@ -19,7 +19,10 @@ static const char USAGE[] =
     "  -o, --output FILE      output; .csv is CSV; compressed if it ends in .gz [-]\n" LABELS_USAGE
     "      --metrics FILE     compare predictions with the labels in IN, as finetune does\n"
     "      --json             write the metrics as JSON\n"
-    "  -m, --model PATH       checkpoint of caduceus finetune [$CADUCEUS_MODEL]\n" PROGRESS_USAGE OPTIONS_USAGE_RUN;
+    "  -m, --model PATH       checkpoint of caduceus finetune [$CADUCEUS_MODEL]\n" PROGRESS_USAGE OPTIONS_USAGE_RUN
+    "\nExamples:\n"
+    "  caduceus predict -m classifier more.fa -o classes.tsv\n"
+    "  caduceus predict -m classifier test.csv --metrics metrics.tsv -o classes.tsv\n";
 
 typedef struct {
     options_t o;
@@ -77,10 +80,9 @@ static int parse_args(args_t *a, int argc, char **argv)
     int rc;
     *a = (args_t) { .output = "-" };
     options_init(&a->o, "predict");
-    rc = options_parse("predict", argc, argv, OPTIONS_SHORT "T:o:", LONGS, USAGE, take_option, a);
+    rc = options_parse(&CMD_PREDICT, argc, argv, take_option, a);
+    if (rc == 0) rc = options_operands(&CMD_PREDICT, argc, argv, "one input");
     if (rc) return rc;
-    if (argc - optind != 1)
-        return cmd_fail("predict", "expected one input, %d given; - is standard input", argc - optind);
     a->in = argv[optind];
     if (a->metrics && !strcmp(a->metrics, "-") && !strcmp(a->output, "-"))
         return cmd_fail("predict", "--metrics and the output are both standard output");
@@ -272,6 +274,18 @@ static int put_text(const run_t *r, kstring_t *s, cad_error_t *err)
     return rc < 0 ? cad_out_of_memory(err) : 0;
 }
 
+/* Notes a sequence that is far longer than those the classifier was trained on, which its mean then dilutes. */
+static void note_long(run_t *r)
+{
+    const labelled_t *l = &r->in;
+    int64_t n = (int64_t)l->bases.l, longest = r->head.longest;
+    if (longest && n / 2 >= longest)
+        note(&r->notes, NOTE_LONG, 1,
+             "%s:%lld: %lld bases, and the model was tuned on sequences of up to %lld; predictions for such long ones "
+             "may mean little: consider --crop --window %lld",
+             l->in.path, (long long)l->line, (long long)n, (long long)longest, (long long)longest);
+}
+
 static int take_row(run_t *r, cad_error_t *err)
 {
     const labelled_t *l = &r->in;
@@ -284,6 +298,7 @@ static int take_row(run_t *r, cad_error_t *err)
     if (x->example == -1)
         note(&r->notes, NOTE_EMPTY, 1, "%s:%lld: an empty sequence; its columns are \".\"", l->in.path,
              (long long)l->line);
+    if (x->example >= 0) note_long(r);
     if (x->example >= 0) rc = examples_add(&r->batch, l, err);
     return rc == 0 && (r->nline == ROWS || r->batch.tokens >= options_batch(&r->a->o)) ? flush(r, err) : rc;
 }
@@ -369,7 +384,7 @@ static void close_all(run_t *r)
     cad_model_close(r->model);
 }
 
-int cmd_predict(int argc, char **argv)
+static int run_predict(int argc, char **argv)
 {
     args_t a;
     run_t r;
@@ -386,3 +401,10 @@ int cmd_predict(int argc, char **argv)
     close_all(&r);
     return rc || cmd_finish("predict") ? 1 : 0;
 }
+
+const command_t CMD_PREDICT = {
+    "predict",   "predict classes, labels or values of sequences or regions, after finetune",
+    run_predict, USAGE,
+    NULL,        OPTIONS_SHORT "T:o:",
+    LONGS,       NULL
+};

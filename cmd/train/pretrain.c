@@ -7,6 +7,8 @@
 #include "io/foundation.h"
 #include "io/signals.h"
 #include "train/card.h"
+#include "train/given.h"
+#include "train/plan.h"
 #include "train/pretrain.h"
 #include "train/trainlog.h"
 
@@ -23,7 +25,7 @@ static const char USAGE[] =
     "      --soft-mask-weight W  weight of the loss at lower-case bases [1]\n"
     "      --rc-aug yes|no    reverse-complement half of the windows [Ph: yes, PS: no]\n"
     "Model (-m continues with a trained model; otherwise a new model is created):\n"
-    "  -m, --model PATH       checkpoint: folder, .safetensors file or hf:ORG/NAME[@REV]\n"
+    "  -m, --model PATH       checkpoint: folder, weight file, hf:ORG/NAME[@REV] or bundled\n"
     "      --config FILE      config.json of a new model; the next options change it\n" NEW_MODEL_USAGE
     "  -o, --output DIR       folder for all outputs\n"
     "Recipe:\n"
@@ -41,8 +43,13 @@ static const char USAGE[] =
     "      --valid-every K    steps between validations [200]\n"
     "      --valid-tokens N   tokens in a validation [262144]\n"
     "      --save-every K     steps between checkpoints [200]\n"
-    "      --resume           continue from DIR/training.safetensors, if it exists\n"
-    "      --recompute        use a third of the memory and a third more time\n" PROGRESS_USAGE OPTIONS_USAGE_RUN;
+    "      --resume           continue from DIR/training.safetensors, if it exists; -o DIR is\n"
+    "                         enough, other options are those in DIR/options.txt\n"
+    "      --dry-run          count windows, steps and tokens, estimate memory and time\n"
+    "      --recompute        use a third of the memory and a third more time\n" PROGRESS_USAGE OPTIONS_USAGE_RUN
+    "\nExamples:\n"
+    "  caduceus pretrain -T genome.fa --valid-fraction 0.05 -o new --resume\n"
+    "  caduceus pretrain -T genome.fa -L corpus.bed -m model -o longer --lr 0.001\n";
 
 /* ---- options ---- */
 
@@ -61,7 +68,8 @@ enum {
     O_VALID_EVERY,
     O_VALID_TOKENS,
     O_SAVE,
-    O_RESUME
+    O_RESUME,
+    O_DRY
 };
 static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPTIONS_PROGRESS,
@@ -83,6 +91,7 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPT_VALUE("valid-tokens", O_VALID_TOKENS),
                                        OPT_VALUE("save-every", O_SAVE),
                                        OPT_FLAG("resume", O_RESUME),
+                                       OPT_FLAG("dry-run", O_DRY),
                                        { 0 } };
 
 /* Stores an option that only pretrain has. Returns 0 on success, 1 if c is another option, -1 after reporting an
@@ -98,6 +107,7 @@ static int take_own(args_t *a, int c, const char *arg)
     case O_TRAIN: a->train = arg; return 0;
     case O_VALID: a->valid = arg; return 0;
     case O_RESUME: a->resume = true; return 0;
+    case O_DRY: a->dry_run = true; return 0;
     case O_SOFT: return -option_real(cmd, "--soft-mask-weight", arg, 0, 1000, &a->soft);
     case O_LR_END: return -option_real(cmd, "--lr-end", arg, 0, 10, &a->lr_end);
     case O_CLIP: return -option_real(cmd, "--clip", arg, 0, 1e9, &a->clip);
@@ -116,6 +126,7 @@ static int take_option(void *args, int c, const char *arg)
 {
     args_t *a = args;
     int rc = take_own(a, c, arg);
+    if (c != 'o' && c != O_RESUME && c != O_DRY && c != OPT_QUIET) given_add(&a->given, LONGS, c, arg);
     if (rc == 1) rc = new_model_take(&a->fresh, "pretrain", c, arg);
     if (rc == 1) rc = training_take(&a->t, "pretrain", c, arg);
     return rc == 1 ? options_take(&a->o, c, arg) : rc;
@@ -127,7 +138,7 @@ static int64_t windows_of_step(const args_t *a) { return cad_max(1, a->batch / a
 static int check(args_t *a)
 {
     if (!a->reference) return cmd_fail("pretrain", "give the genome with -T");
-    if (!a->dir) return cmd_fail("pretrain", "name the folder for the result with -o DIR");
+    if (!a->dir && !a->dry_run) return cmd_fail("pretrain", "name the folder for the result with -o DIR");
     if (a->o.model && new_model_given(&a->fresh))
         return cmd_fail("pretrain", "-m gives the model; --config, --d-model, --n-layer and --rcps make a new one");
     if (a->t.fraction > 0 && (a->train || a->valid))
@@ -139,7 +150,7 @@ static int check(args_t *a)
     return 0;
 }
 
-static int parse_args(args_t *a, int argc, char **argv)
+static int parse_words(args_t *a, int argc, char **argv)
 {
     int rc;
     *a = (args_t) { .t = { .lr = 8e-3, .warmup = 0.1, .decay = 0.1, .seed = 1, .rc_aug = -1 },
@@ -155,10 +166,33 @@ static int parse_args(args_t *a, int argc, char **argv)
                     .lr_end = -1,
                     .clip = 1 };
     options_init(&a->o, "pretrain");
-    rc = options_parse("pretrain", argc, argv, OPTIONS_SHORT "T:L:o:", LONGS, USAGE, take_option, a);
-    if (rc) return rc;
-    if (optind < argc) return cmd_fail("pretrain", "%s: not an option; the genome is given with -T", argv[optind]);
-    return check(a);
+    rc = options_parse(&CMD_PRETRAIN, argc, argv, take_option, a);
+    return rc ? rc : options_operands(&CMD_PRETRAIN, argc, argv, NULL);
+}
+
+/* Parses the line again, after the options of DIR/options.txt. */
+static int recall(args_t *a, int argc, char **argv)
+{
+    char *text = NULL, **word = argv;
+    cad_error_t err;
+    int rc = given_read(a->dir, &text, &argc, &word, &err);
+    text_free(&a->given);
+    if (rc) {
+        free(text);
+        return cmd_fail("pretrain", "%s", err.text);
+    }
+    optind = 0; /* getopt begins anew */
+    rc = parse_words(a, argc, word);
+    free(word);
+    a->recalled = text;
+    return rc;
+}
+
+static int parse_args(args_t *a, int argc, char **argv)
+{
+    int rc = parse_words(a, argc, argv);
+    if (rc == 0 && a->resume && a->dir && !a->reference) rc = recall(a, argc, argv);
+    return rc ? rc : check(a);
 }
 
 /* ---- the folder ---- */
@@ -207,9 +241,10 @@ static int open_folder(run_t *r, cad_error_t *err)
 static int open_model(run_t *r, cad_error_t *err)
 {
     const args_t *a = r->a;
-    int rc = a->o.model ? cad_model_open_adapted(&r->model, a->o.model, a->o.adapter, err)
+    int rc = a->o.model ? options_open_model(&a->o, &r->model)
                         : new_model_open(&a->fresh, &r->model, a->seq_len, (uint64_t)a->t.seed, err);
     const char *name = a->o.model ? a->o.model : a->fresh.config ? a->fresh.config : "the model";
+    if (rc && a->o.model) err->text[0] = 0; /* already reported */
     if (rc) return rc;
     if (cad_model_number(r->model, CAD_LABELS))
         return cad_fail(err, CAD_EARG, "%s: a classifier, which has no language-model head to train", name);
@@ -457,6 +492,14 @@ static int go_on(run_t *r, cad_error_t *err)
     return rc;
 }
 
+/* Saves the state of a run that a signal asks to end. */
+static int stop(run_t *r, cad_error_t *err)
+{
+    int64_t step = cad_trainer_steps(r->trainer);
+    if (step == r->first || step % r->a->save_every == 0) return 0; /* saved already */
+    return save(r, false, err);
+}
+
 static int steps(run_t *r, cad_error_t *err)
 {
     int rc;
@@ -467,20 +510,49 @@ static int steps(run_t *r, cad_error_t *err)
     clock_gettime(CLOCK_MONOTONIC, &r->begun);
     progress_begin(&r->progress, "steps", look, r);
     cad_trainer_watch(r->trainer, watch, r);
-    while (rc == 0 && cad_trainer_steps(r->trainer) < r->a->steps) rc = one_step(r, err);
+    signals_soften(r->a->o.quiet ? "" : "stopping after this step; a second signal stops at once");
+    while (rc == 0 && cad_trainer_steps(r->trainer) < r->a->steps && !signals_asked()) rc = one_step(r, err);
+    if (rc == 0 && cad_trainer_steps(r->trainer) < r->a->steps) rc = stop(r, err);
+    signals_soften(NULL);
     return rc;
+}
+
+/* Prints what a training would read and do. */
+static int plan(run_t *r, cad_error_t *err)
+{
+    const args_t *a = r->a;
+    int64_t tokens = windows_of_step(a) * a->seq_len;
+    double seconds = 0;
+    int rc = describe(r, err);
+    if (rc == 0) rc = pretrain_fill_step(r, 0, err);
+    if (rc == 0) rc = plan_measure(r->trainer, CAD_LOSS_TOKENS, r->batch.ex, r->batch.n, &seconds, err);
+    if (rc) return rc;
+    progress_clear(&r->progress);
+    plan_line("bases", r->corpus[0].bases);
+    plan_line("validation_bases", r->corpus[1].bases);
+    plan_line("windows", r->corpus[0].windows);
+    plan_line("windows_in_a_step", windows_of_step(a));
+    plan_line("tokens_in_a_step", tokens);
+    plan_line("steps", a->steps);
+    plan_line("tokens", tokens * a->steps);
+    printf("epochs\t%.3g\n", (double)windows_of_step(a) * (double)a->steps / (double)r->corpus[0].windows);
+    plan_end(r->model, r->trainer, seconds * (double)tokens * (double)a->steps);
+    return 0;
 }
 
 static int train(run_t *r, cad_error_t *err)
 {
     const args_t *a = r->a;
-    int rc = open_folder(r, err);
+    int64_t windows = a->dry_run ? cad_min(windows_of_step(a), 1 + 16384 / a->seq_len) : windows_of_step(a);
+    int rc = a->dry_run ? 0 : open_folder(r, err);
     if (rc == 0) rc = pretrain_data(r, err);
     if (rc == 0) rc = open_trainer(r, err);
-    if (rc == 0) rc = pretrain_batch(&r->batch, windows_of_step(a), a->seq_len, err);
+    if (rc == 0) rc = pretrain_batch(&r->batch, windows, a->seq_len, err);
+    if (rc == 0 && a->dry_run) return plan(r, err);
     if (rc == 0 && r->on[1]) rc = pretrain_fill_check(r, err);
     if (rc == 0) rc = describe(r, err);
     if (rc == 0) rc = go_on(r, err);
+    if (rc == 0 && !a->recalled) rc = given_write(a->dir, &a->given, err);
     return rc ? rc : steps(r, err);
 }
 
@@ -499,12 +571,24 @@ static void close_run(run_t *r)
     text_free(&r->recipe);
 }
 
-int cmd_pretrain(int argc, char **argv)
+/* Ends the process if a signal asked for it before the last step. */
+static void end_by_signal(const run_t *r)
+{
+    int64_t step = cad_trainer_steps(r->trainer);
+    if (!signals_asked() || step == r->a->steps) return;
+    if (!r->a->o.quiet)
+        cmd_say("pretrain", "stopped at step %lld of %lld; go on with --resume -o %s", (long long)step,
+                (long long)r->a->steps, r->a->dir);
+    signals_stop();
+}
+
+static int run_pretrain(int argc, char **argv)
 {
     args_t a;
     run_t r = { .a = &a, .claim = -1 };
     cad_error_t err, later;
     int rc = parse_args(&a, argc, argv);
+    if (rc) text_free(&a.given);
     if (rc) return rc == 2 ? 0 : 1;
     r.notes = (notes_t) { .cmd = "pretrain", .quiet = a.o.quiet };
     r.loss = NAN;
@@ -515,11 +599,17 @@ int cmd_pretrain(int argc, char **argv)
         rc = CAD_EIO;
         err = later;
     }
-    progress_end(&r.progress, rc == 0);
-    if (rc) cmd_fail("pretrain", "%s", err.text);
-    else notes_summary(&r.notes);
+    progress_end(&r.progress, rc == 0 && !signals_asked() && !a.dry_run);
+    if (rc == 0 && !a.dry_run) end_by_signal(&r);
+    if (rc && err.text[0]) cmd_fail("pretrain", "%s", err.text);
+    if (rc == 0) notes_summary(&r.notes);
     if (rc && r.made) rmdir(a.dir); /* fails, as intended, if the folder is not empty */
     if (r.claim >= 0) close(r.claim);
     close_run(&r);
+    text_free(&a.given);
+    free(a.recalled);
     return rc || cmd_finish("pretrain") ? 1 : 0;
 }
+
+const command_t CMD_PRETRAIN = { "pretrain", "train a model on a genome", run_pretrain, USAGE,
+                                 NULL,       OPTIONS_SHORT "T:L:o:",      LONGS,        NULL };

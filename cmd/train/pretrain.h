@@ -14,7 +14,9 @@ typedef struct {
     const char *reference, *train, *valid, *dir;
     int64_t seq_len, batch, accumulate, steps, valid_every, valid_tokens, save_every;
     double soft, lr_end, clip;
-    bool resume;
+    bool resume, dry_run;
+    text_t given;   /* the options, as DIR/options.txt has them */
+    char *recalled; /* text of that file, which holds values of options; or NULL */
 } args_t;
 
 typedef struct { /* the windows of one step, or of a validation */

@@ -7,6 +7,7 @@
 
 #include "train/card.h"
 #include "train/finetune.h"
+#include "train/plan.h"
 
 /* maximum number of tokens given to one call of cad_trainer_add, except for a single longer row */
 #define PART (1 << 20)
@@ -293,10 +294,10 @@ static int train_epoch(tuning_t *r, int64_t epoch, cad_error_t *err)
     double total = 0;
     int rc = 0;
     examples_shuffle(r->order, r->train.n, (uint64_t)r->a->t.seed, epoch);
-    for (int64_t i = 0; i < r->train.n && rc == 0; i += r->a->batch) {
+    for (int64_t i = 0; i < r->train.n && rc == 0 && !signals_asked(); i += r->a->batch) {
         rc = update(r, r->order + i, cad_min(r->a->batch, r->train.n - i), epoch, &total, err);
     }
-    return rc ? rc : end_epoch(r, epoch, total / (double)r->train.n, err);
+    return rc || signals_asked() ? rc : end_epoch(r, epoch, total / (double)r->train.n, err);
 }
 
 static void look(const void *tuning, progress_state_t *now)
@@ -321,11 +322,35 @@ static int train(tuning_t *r, cad_error_t *err)
     progress_open(&r->progress, "finetune", a->o.progress, a->o.quiet, NULL);
     progress_begin(&r->progress, "sequences", look, r);
     cad_trainer_watch(r->trainer, watch, r);
-    for (int64_t epoch = 1; epoch <= a->epochs && rc == 0; epoch++) {
+    signals_soften(a->o.quiet ? "" : "stopping after this update; a second signal stops at once");
+    for (int64_t epoch = 1; epoch <= a->epochs && rc == 0 && !signals_asked(); epoch++) {
         rc = train_epoch(r, epoch, err);
         if (a->patience && epoch - r->best_epoch >= a->patience) break;
     }
+    signals_soften(NULL);
     return rc;
+}
+
+/* Prints what a training would read and do. A token of validation takes a third of the time of one of training. */
+static int plan(tuning_t *r, cad_error_t *err)
+{
+    int64_t n = cad_min(r->a->batch, r->train.n);
+    double seconds, tokens = (double)r->train.tokens + (double)r->valid.tokens / 3;
+    int rc;
+    for (int64_t i = 0; i < r->train.n; i++) r->order[i] = i;
+    n = fill_part(r, r->order, n, 1);
+    rc = plan_measure(r->trainer, loss_of(r), r->part, n, &seconds, err);
+    if (rc) return rc;
+    plan_line("sequences", r->train.n);
+    plan_line("validation_sequences", r->valid.n);
+    plan_line("test_sequences", r->test.n);
+    plan_line("labels", r->head.n);
+    plan_line("longest", r->train.longest);
+    plan_line("epochs", r->a->epochs);
+    plan_line("updates", r->steps);
+    plan_line("tokens", r->train.tokens * r->a->epochs);
+    plan_end(r->model, r->trainer, seconds * tokens * (double)r->a->epochs);
+    return 0;
 }
 
 /* ---- the whole run ---- */
@@ -386,8 +411,10 @@ int tuning_run(tuning_t *r, cad_error_t *err)
     examples_encode(&r->test, r->model, &r->notes);
     rc = make_room(r, err);
     if (rc == 0) rc = open_trainer(r, err);
+    if (rc == 0 && r->a->dry_run) return plan(r, err);
     if (rc == 0) begin_tables(r);
     if (rc == 0) rc = train(r, err);
+    if (rc == 0 && signals_asked()) return 0;
     if (rc == 0 && r->log) rc = close_log(r, err);
     return rc ? rc : report(r, err);
 }

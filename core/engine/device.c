@@ -64,10 +64,11 @@ static int find_entry(cad_module_f **entry, bool *there, cad_error_t *err)
     void *at;
     if (named) snprintf(path, sizeof path, "%s", named);
     else find_module(path, sizeof path);
-    *there = *path != 0;
+    *there = named && *named;
     if (!*path) return cad_fail(err, CAD_EDEVICE, "no CUDA module (%s) is installed", MODULE);
     if (!named && !load(DRIVER, "cuInit", err))
         return cad_fail(err, CAD_EDEVICE, "no NVIDIA driver (%s) is installed", DRIVER);
+    *there = true;
     at = load(path, CAD_MODULE_SYMBOL, err);
     if (!at) return CAD_EDEVICE;
     memcpy(entry, &at, sizeof at);
@@ -131,6 +132,6 @@ int cad_device_open(cad_ops_t *ops, const char *device, const char *precision, c
     rc = open_module(ops, number == CAD_ON_AUTO ? 0 : number, !precision || half, &there, &why);
     if (rc == 0) return 0;
     if (number != CAD_ON_AUTO) return cad_fail(err, rc, "device %s: %s", device, why.text);
-    if (there || device) snprintf(note, size, "%s", why.text);
+    if (there) snprintf(note, size, "%s", why.text);
     return open_cpu(ops, half, note, size, err);
 }

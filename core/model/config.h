@@ -29,6 +29,7 @@ struct cad_config_t {
  * name of that key in files of version 0.2. The name was changed because transformers took the old key for an argument
  * of the model. */
 #define CAD_POOLING "caduceus_pooling"
+#define CAD_LONGEST_KEY "caduceus_longest" /* length of the longest sequence that a classifier was trained on */
 #define CAD_POOLING_ONCE "pooling_strategy"
 
 /* Reads the configuration from root, the parsed config.json; path is for messages. Sets max_len to its default. */

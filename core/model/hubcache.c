@@ -177,15 +177,49 @@ static bool good_model(const char *s)
     return isalnum((unsigned char)s[0]) && isalnum((unsigned char)slash[1]);
 }
 
+/* Returns what follows the hub's address in a URL, such as ORG/NAME/tree/REV; NULL if text is no such URL. */
+static const char *after_address(const char *text)
+{
+    static const char *const scheme[] = { "https://", "http://" }, *const host[] = { "huggingface.co/", "hf.co/" };
+    const char *endpoint = variable("HF_ENDPOINT");
+    size_t n = endpoint ? strlen(endpoint) : 0;
+    if (n && !strncmp(text, endpoint, n) && (endpoint[n - 1] == '/' || text[n] == '/'))
+        return text + n + (text[n] == '/');
+    for (size_t i = 0; i < sizeof scheme / sizeof *scheme; i++)
+        for (size_t k = 0; k < sizeof host / sizeof *host; k++) {
+            size_t at = strlen(scheme[i]);
+            if (!strncmp(text, scheme[i], at) && !strncmp(text + at, host[k], strlen(host[k])))
+                return text + at + strlen(host[k]);
+        }
+    return NULL;
+}
+
+int cad_hub_named(const char *text) { return !strncmp(text, "hf:", 3) || after_address(text); }
+
+/* Returns where the revision of a URL begins, in the part after the name such as /tree/REV; NULL if it names none. */
+static const char *revision_in_url(const char *s)
+{
+    static const char *const before[] = { "@", "/tree/", "/blob/", "/resolve/" };
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++)
+        if (!strncmp(s, before[i], strlen(before[i]))) return s + strlen(before[i]);
+    return NULL;
+}
+
 int cad_hub_parse(cad_hub_name_t *name, const char *text, cad_error_t *err)
 {
-    const char *s = strncmp(text, "hf:", 3) ? text : text + 3, *at = strchr(s, '@');
-    size_t n = at ? (size_t)(at - s) : strlen(s);
-    if (n >= sizeof name->model || (at && strlen(at + 1) >= sizeof name->revision))
+    const char *url = after_address(text), *s = url ? url : strncmp(text, "hf:", 3) ? text : text + 3, *revision;
+    bool other; /* the address of something else than a model */
+    size_t n = strcspn(s, url ? "/@?#" : "@"), length;
+    if (url && s[n] == '/') n += 1 + strcspn(s + n + 1, "/@?#");
+    revision = url ? revision_in_url(s + n) : s[n] ? s + n + 1 : NULL;
+    length = revision ? url ? strcspn(revision, "/?#") : strlen(revision) : 0;
+    if (n >= sizeof name->model || length >= sizeof name->revision)
         return cad_fail(err, CAD_EARG, "hf:%.40s...: the name is too long", s);
     snprintf(name->model, sizeof name->model, "%.*s", (int)n, s);
-    snprintf(name->revision, sizeof name->revision, "%s", at ? at + 1 : "main");
-    if (good_model(name->model) && cad_path_inside(name->revision)) return 0;
+    snprintf(name->revision, sizeof name->revision, "%.*s", revision ? (int)length : 4, revision ? revision : "main");
+    other = !strncmp(name->model, "datasets/", 9) || !strncmp(name->model, "spaces/", 7);
+    if (good_model(name->model) && cad_path_inside(name->revision) && !(url && other)) return 0;
+    if (url) return cad_fail(err, CAD_EARG, "%.300s: expected the address of a model, as hf:ORG/NAME has it", text);
     return cad_fail(err, CAD_EARG, "hf:%s: expected hf:ORG/NAME or hf:ORG/NAME@REVISION", s);
 }
 
@@ -206,6 +240,7 @@ static void read_ref(const char *path, char commit[256])
 int cad_hub_find(const char *spec, char **dir, cad_error_t *err)
 {
     cad_hub_name_t name;
+    const char *revision;
     char *ref = NULL, commit[256] = "";
     int rc = cad_hub_parse(&name, spec, err);
     *dir = NULL;
@@ -214,7 +249,9 @@ int cad_hub_find(const char *spec, char **dir, cad_error_t *err)
     free(ref);
     if (rc == 0) rc = cad_hub_path(dir, CAD_HUB_SNAPSHOT, name.model, commit[0] ? commit : name.revision, err);
     if (rc || access(*dir, R_OK) == 0) return rc;
-    rc = cad_fail(err, CAD_EIO, "%s: not in the hub cache (%s); run: caduceus model pull %s", spec, *dir, spec + 3);
+    revision = strcmp(name.revision, "main") ? name.revision : "";
+    rc = cad_fail(err, CAD_EIO, "hf:%s%s%s: not in the hub cache (%s); run: caduceus model pull %s%s%s", name.model,
+                  revision[0] ? "@" : "", revision, *dir, name.model, revision[0] ? "@" : "", revision);
     free(*dir);
     *dir = NULL;
     return rc;

@@ -92,6 +92,18 @@ static int read_numbers(json_t *root, const char *key, double *out, int64_t n, d
     return 0;
 }
 
+/* True if the caller was compiled with a struct that has the last member. */
+static bool has_longest(const cad_head_t *h) { return h->size >= sizeof *h; }
+
+static int read_longest(json_t *root, int64_t *longest, cad_error_t *err)
+{
+    json_t *v = json_object_get(root, CAD_LONGEST_KEY);
+    if (!v) return 0;
+    if (!json_is_integer(v) || json_integer_value(v) < 0) return bad(CAD_LONGEST_KEY, "is not a whole number", err);
+    *longest = json_integer_value(v);
+    return 0;
+}
+
 int cad_head_read(cad_head_t *h, const cad_model_t *m, cad_error_t *err)
 {
     json_t *root = m->head;
@@ -104,6 +116,7 @@ int cad_head_read(cad_head_t *h, const cad_model_t *m, cad_error_t *err)
     for (int64_t k = 0; k < h->n && rc == 0; k++) rc = read_name(h, json_object_get(root, "id2label"), k, err);
     if (rc == 0 && h->mean) rc = read_numbers(root, "target_mean", h->mean, h->n, 0, err);
     if (rc == 0 && h->scale) rc = read_numbers(root, "target_scale", h->scale, h->n, 1, err);
+    if (rc == 0 && has_longest(h)) rc = read_longest(root, &h->longest, err);
     if (rc) cad_head_free(h);
     return rc;
 }
@@ -148,14 +161,15 @@ int cad_head_write(const cad_head_t *h, cad_model_t *m, cad_error_t *err)
     json_object_set_new(root, CAD_POOLING, json_string(h->pool == CAD_POOL_MAX ? "max" : "mean"));
     if (h->mean) json_object_set_new(root, "target_mean", numbers(h->mean, h->n));
     if (h->scale) json_object_set_new(root, "target_scale", numbers(h->scale, h->n));
+    if (has_longest(h) && h->longest) json_object_set_new(root, CAD_LONGEST_KEY, json_integer(h->longest));
     m->cfg.pool = h->pool;
     json_decref(m->head);
     m->head = root;
     return 0;
 }
 
-static const char *const KEY[] = { "num_labels", "id2label",       "label2id",    "problem_type",
-                                   CAD_POOLING,  CAD_POOLING_ONCE, "target_mean", "target_scale" };
+static const char *const KEY[] = { "num_labels",     "id2label",    "label2id",     "problem_type", CAD_POOLING,
+                                   CAD_POOLING_ONCE, "target_mean", "target_scale", CAD_LONGEST_KEY };
 enum { NKEY = sizeof KEY / sizeof *KEY };
 
 void cad_head_drop_keys(json_t *config)

@@ -72,7 +72,7 @@ static char *folder_of(const char *path)
  * itself. */
 static int path_of(const char *given, char **path, cad_error_t *err)
 {
-    if (!strncmp(given, "hf:", 3)) return cad_hub_find(given, path, err);
+    if (cad_hub_named(given)) return cad_hub_find(given, path, err);
     *path = strdup(given);
     return *path ? 0 : cad_out_of_memory(err);
 }
@@ -126,6 +126,20 @@ int cad_locate_adapter(const char *given, const char *adapter, char **base, cad_
     return *base ? 0 : cad_out_of_memory(err);
 }
 
+/* Reports that there is nothing at path. Where even its folder is missing, it may have been meant as a hub's name. */
+static int no_path(const char *path, cad_error_t *err)
+{
+    const char *why = strerror(errno);
+    char *org = hub_name(path) ? strndup(path, strcspn(path, "/")) : NULL;
+    bool meant = org && access(org, F_OK);
+    cad_hub_name_t name;
+    cad_error_t bad;
+    free(org);
+    if (meant && cad_hub_parse(&name, path, &bad) == 0)
+        return cad_fail(err, CAD_EIO, "%s: %s; did you mean hf:%s?", path, why, path);
+    return cad_fail(err, CAD_EIO, "%s: %s", path, why);
+}
+
 int cad_locate(const char *given, char **dir, char **weights, cad_error_t *err)
 {
     char *path = NULL;
@@ -133,7 +147,7 @@ int cad_locate(const char *given, char **dir, char **weights, cad_error_t *err)
     int rc = path_of(given, &path, err);
     *dir = *weights = NULL;
     if (rc) return rc;
-    if (stat(path, &sb)) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
+    if (stat(path, &sb)) rc = no_path(path, err);
     else if (S_ISDIR(sb.st_mode)) {
         *dir = strdup(path);
         rc = find_weights(path, weights, err);

@@ -149,11 +149,14 @@ static void join_lanes(cad_trainer_t *t)
 }
 
 /* Opens the teams of threads: for two lanes, each with half of the threads, or for a single lane if there are too
- * few threads or if layers are recomputed to save memory. */
+ * few threads, or if layers are recomputed to save memory and sequences are longer than a pack. A second lane of one
+ * pack takes little memory; a single lane would share each operation on a tile, some 0.1 ms of work, between threads
+ * that may be asleep. */
 static int open_teams(cad_trainer_t *t, cad_error_t *err)
 {
     int threads = t->recipe.threads, rc = threads > 1 ? cad_team_open(&t->team, threads, err) : 0;
-    bool enough = threads > 1 && t->grads[1] && !t->recipe.recompute;
+    bool long_lanes = t->recipe.recompute && t->recipe.max_tokens > t->back->rows;
+    bool enough = threads > 1 && t->grads[1] && !long_lanes;
     cad_error_t none;
     for (int i = 0; i < 2 && rc == 0 && enough; i++)
         if ((threads + 1 - i) / 2 > 1) enough = cad_team_open(&t->half[i], (threads + 1 - i) / 2, &none) == 0;

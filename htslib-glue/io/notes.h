@@ -28,6 +28,7 @@ typedef enum {
     NOTE_HEADER,
     NOTE_END,
     NOTE_NOTHING,
+    NOTE_LONG,
     NOTE_KINDS
 } note_kind_t;
 typedef struct notes_t {

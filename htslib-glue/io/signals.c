@@ -80,11 +80,30 @@ static void on_exit_early(void)
     if (any) say_last("out of memory in htslib");
 }
 
+static const char *volatile soft;   /* printed at the first signal while a run may end by itself; else NULL */
+static volatile sig_atomic_t asked; /* the signal that asks the run to end; 0: none */
+
 static void on_signal(int sig)
 {
+    if (soft && !asked && (sig == SIGINT || sig == SIGTERM)) {
+        asked = sig;
+        if (*soft) say_last(soft);
+        return;
+    }
     signal(sig, SIG_DFL); /* a second signal ends the process at once */
     remove_temporaries();
     raise(sig); /* raises the same signal, delivered when the handler returns, so that the exit status is right */
+}
+
+void signals_soften(const char *text) { soft = text; }
+
+bool signals_asked(void) { return asked != 0; }
+
+void signals_stop(void)
+{
+    remove_temporaries();
+    signal(asked, SIG_DFL);
+    raise(asked);
 }
 
 /* Opens /dev/null for each standard descriptor that is closed, since otherwise the next file that is opened would get
@@ -126,7 +145,7 @@ void signals_release(void)
 
 void glue_init(void)
 {
-    struct sigaction sa = { .sa_handler = on_signal }, old;
+    struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART }, old;
     hold_standard_descriptors();
     sigemptyset(&sa.sa_mask);
     for (size_t i = 0; i < sizeof FATAL / sizeof *FATAL; i++) {

@@ -4,6 +4,8 @@
 #ifndef CAD_SIGNALS_H
 #define CAD_SIGNALS_H
 
+#include <stdbool.h>
+
 /* Installs the signal handlers, silences htslib and keeps htslib from downloading references. Call this once, before
  * anything else. */
 void glue_init(void);
@@ -28,6 +30,13 @@ void temporary_forget(int ticket); /* -1 is allowed */
 
 /* Delays fatal signals until signals_release. Calls may be nested. Only the thread that writes may call it. */
 void signals_hold(void);
+/* With a text, the first SIGINT or SIGTERM from now on does not end the process: it prints the text, and
+ * signals_asked() becomes true, so that a run can save its state and call signals_stop(). A second signal ends the
+ * process at once. NULL: as before the call. text is borrowed. */
+void signals_soften(const char *text);
+bool signals_asked(void);
+/* Ends the process by the signal that asked it to. */
+void signals_stop(void);
 /* Does the same as signals_hold, but does not delay SIGPIPE, which a write needs. Threads that are started before
  * signals_release inherit the signal mask, so this thread gets the other fatal signals. */
 void signals_keep(void);

@@ -138,10 +138,10 @@ static void put_row(rows_t *to, const eval_group_t *g, const char *name, const e
     text_put(t, "\n", 1);
 }
 
-static void put_group(const eval_t *e, const eval_group_t *g, int64_t mask, rows_t *t)
+static void put_group(const eval_t *e, const eval_group_t *g, const char *model, rows_t *t)
 {
     char name[40];
-    put_row(t, g, mask == CAD_MASK_NONE ? "model_unmasked" : "model", &g->sums[EVAL_MODEL]);
+    put_row(t, g, model, &g->sums[EVAL_MODEL]);
     for (int k = 0; e->markov && k <= e->markov->order; k++) {
         snprintf(name, sizeof name, "markov-%d", k);
         put_row(t, g, name, &g->sums[EVAL_BEFORE + k]);
@@ -153,26 +153,30 @@ static void put_group(const eval_t *e, const eval_group_t *g, int64_t mask, rows
     }
 }
 
-static void put_groups(const eval_t *e, int64_t mask, rows_t *t)
+static void put_groups(const eval_t *e, int64_t mask, const char *model, rows_t *t)
 {
     eval_group_t total = { .name = "total" };
+    if (!model) model = mask == CAD_MASK_NONE ? "model_unmasked" : "model";
     for (int i = 0; i < e->ngroup; i++) {
         const eval_group_t *g = &e->group[i];
-        put_group(e, g, mask, t);
+        put_group(e, g, model, t);
         total.bases += g->bases;
         for (int k = 0; k < EVAL_PREDICTORS; k++) {
             total.sums[k].loss += g->sums[k].loss;
             total.sums[k].right += g->sums[k].right;
         }
     }
-    put_group(e, &total, mask, t);
+    if (e->ngroup > 1) put_group(e, &total, model, t);
 }
 
-void eval_table(const eval_t *e, int64_t mask, text_t *t) { put_groups(e, mask, &(rows_t) { .text = t }); }
+void eval_rows(const eval_t *e, int64_t mask, const char *model, text_t *t)
+{
+    put_groups(e, mask, model, &(rows_t) { .text = t });
+}
 
-json_t *eval_json(const eval_t *e, int64_t mask)
+json_t *eval_json(const eval_t *e, int64_t mask, const char *model)
 {
     rows_t rows = { .json = json_array() };
-    put_groups(e, mask, &rows);
+    put_groups(e, mask, model, &rows);
     return rows.json;
 }

@@ -35,8 +35,8 @@ void fuzz_bed(const uint8_t *data, size_t size)
 {
     place_enter();
     place_put("in", (place_t) { data, size }, 0);
-    if (size & 1) COMMAND(cmd_annotate, ANNOTATE, "-T", "ref.fa", "--clip", "-o", "/dev/null", "in");
-    else COMMAND(cmd_annotate, ANNOTATE, "-T", "ref.fa", "--in-format", "bed", "-L", "in", "-o", "/dev/null", "in");
+    if (size & 1) COMMAND(CMD_ANNOTATE.run, ANNOTATE, "-T", "ref.fa", "--clip", "-o", "/dev/null", "in");
+    else COMMAND(CMD_ANNOTATE.run, ANNOTATE, "-T", "ref.fa", "--in-format", "bed", "-L", "in", "-o", "/dev/null", "in");
 }
 
 /* The data hold a FASTA, its .fai and its .gzi. If all three are present and the FASTA is plain, this function
@@ -51,8 +51,8 @@ void fuzz_fasta(const uint8_t *data, size_t size)
     put_rows();
     while (n < 3 && place_next(&rest, &file[n])) n++;
     for (int i = 0; i < n; i++) place_put(names[i], file[i], i == 0 && n == 3 && place_begins(file[0], ">", 1));
-    COMMAND(cmd_annotate, ANNOTATE, "-T", "x.fa", "-o", "/dev/null", "in.bed");
-    if (n == 1) COMMAND(cmd_annotate, ANNOTATE, "--embed", "/dev/null", "-o", "/dev/null", "x.fa");
+    COMMAND(CMD_ANNOTATE.run, ANNOTATE, "-T", "x.fa", "-o", "/dev/null", "in.bed");
+    if (n == 1) COMMAND(CMD_ANNOTATE.run, ANNOTATE, "--embed", "/dev/null", "-o", "/dev/null", "x.fa");
 }
 
 /* Writes the data to the file "in" (binary records as BGZF) and the index that may follow in the data. Returns true if
@@ -80,8 +80,9 @@ void fuzz_reads(const uint8_t *data, size_t size)
     place_enter();
     const char *out = size & 1 ? "bam" : "sam", *context = size & 2 ? "ref" : "seq";
     if (put_indexed(data, size, "BAM\1"))
-        COMMAND(cmd_annotate, ANNOTATE, "-T", "ref.fa", "-O", out, "-r", "c:5-30", "-r", "d", "-o", "/dev/null", "in");
-    else COMMAND(cmd_annotate, ANNOTATE, "-T", "ref.fa", "--context", context, "-O", out, "-o", "/dev/null", "in");
+        COMMAND(CMD_ANNOTATE.run, ANNOTATE, "-T", "ref.fa", "-O", out, "-r", "c:5-30", "-r", "d", "-o", "/dev/null",
+                "in");
+    else COMMAND(CMD_ANNOTATE.run, ANNOTATE, "-T", "ref.fa", "--context", context, "-O", out, "-o", "/dev/null", "in");
 }
 
 void fuzz_variants(const uint8_t *data, size_t size)
@@ -89,8 +90,9 @@ void fuzz_variants(const uint8_t *data, size_t size)
     place_enter();
     const char *out = size & 1 ? "b" : "v";
     if (put_indexed(data, size, "BCF\2"))
-        COMMAND(cmd_annotate, ANNOTATE, "-T", "ref.fa", "-O", out, "-r", "c:5-30", "-r", "d", "-o", "/dev/null", "in");
-    else COMMAND(cmd_annotate, ANNOTATE, "-T", "ref.fa", "--check-ref", "w", "-O", out, "-o", "/dev/null", "in");
+        COMMAND(CMD_ANNOTATE.run, ANNOTATE, "-T", "ref.fa", "-O", out, "-r", "c:5-30", "-r", "d", "-o", "/dev/null",
+                "in");
+    else COMMAND(CMD_ANNOTATE.run, ANNOTATE, "-T", "ref.fa", "--check-ref", "w", "-O", out, "-o", "/dev/null", "in");
 }
 
 /* Writes PART.json, the provenance file that shard K of N writes beside its output PART. */
@@ -121,5 +123,5 @@ void fuzz_merge(const uint8_t *data, size_t size)
         place_put(part[i], file[i], 0);
         put_json(part[i], file[i], i + 1, n, size & 1);
     }
-    COMMAND(cmd_merge, "merge", "-o", "/dev/null", "part1", n == 2 ? "part2" : NULL);
+    COMMAND(CMD_MERGE.run, "merge", "-o", "/dev/null", "part1", n == 2 ? "part2" : NULL);
 }

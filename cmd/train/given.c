@@ -1,0 +1,64 @@
+/* given.c - DIR/options.txt: the options that a training was begun with, for --resume. SPDX-License-Identifier: MIT */
+#include <unistd.h>
+
+#include "io/foundation.h"
+#include "train/given.h"
+
+void given_add(text_t *given, const struct option *longs, int c, const char *value)
+{
+    char folder[4096];
+    while (longs->val != c) longs++;
+    text_printf(given, "--%s", longs->name);
+    if (value) text_puts(given, "=");
+    if (value && *value != '/' && access(value, F_OK) == 0 && getcwd(folder, sizeof folder))
+        text_printf(given, "%s/", folder);
+    text_printf(given, "%s\n", value ? value : "");
+    if (value && strchr(value, '\n')) given->failed = true; /* such a name cannot be stored */
+}
+
+int given_write(const char *dir, const text_t *given, cad_error_t *err)
+{
+    char *path = given->failed ? NULL : cad_path_join(dir, "options.txt");
+    output_t *out = NULL;
+    int rc = path ? output_open(&out, path, false, err) : 0; /* without the file, --resume needs the options again */
+    if (rc == 0 && path) rc = text_write(out, given, err);
+    if (rc == 0 && path) rc = output_close(out, err);
+    else if (path) output_abort(out);
+    free(path);
+    return rc;
+}
+
+/* Splits text at its line ends into words, at most n of them; returns their number. */
+static int split_lines(char *text, char **word, int n)
+{
+    int count = 0;
+    for (char *line = text; *line && count < n; line += strlen(line) + 1) {
+        size_t length = strcspn(line, "\n");
+        bool last = !line[length];
+        line[length] = 0;
+        word[count++] = line;
+        if (last) break;
+    }
+    return count;
+}
+
+int given_read(const char *dir, char **text, int *argc, char ***argv, cad_error_t *err)
+{
+    char *path = cad_path_join(dir, "options.txt"), **word = NULL;
+    size_t size = 0;
+    int rc = path ? cad_read_text(text, &size, path, true, err) : cad_out_of_memory(err), n = 1, lines = 0;
+    if (rc == 0 && !*text)
+        rc = cad_fail(err, CAD_EARG, "%s: not there; give the options of the training, and the genome with -T", path);
+    for (size_t i = 0; rc == 0 && i < size; i++) lines += (*text)[i] == '\n';
+    if (rc == 0) word = cad_alloc((size_t)(*argc + lines + 2), sizeof *word);
+    if (rc == 0 && !word) rc = cad_out_of_memory(err);
+    free(path);
+    if (rc) return rc;
+    word[0] = (*argv)[0];
+    n += split_lines(*text, word + 1, lines);
+    for (int i = 1; i < *argc; i++) word[n++] = (*argv)[i];
+    word[n] = NULL;
+    *argc = n;
+    *argv = word;
+    return 0;
+}
