@@ -23,7 +23,6 @@ typedef struct crai_t {
     slice_t last;
     bool *seen;     // (1 + contigs) seen[contig + 1]: a line of this contig was read
     int major;      /* major version of the CRAM */
-    int marker;     /* bytes of its end marker */
     int64_t bytes;  /* size of the container that `last` is in */
     int64_t contig; /* the contig of that container; -2: it holds several contigs */
 } crai_t;
@@ -69,16 +68,18 @@ static bool skip_number(const unsigned char **p, const unsigned char *end, int m
     return *p <= end;
 }
 
-/* Returns where the container at `at` ends; -1 if its header is malformed or longer than the buffer. The header has a
+/* Returns where the container at `at` ends, and sets *reads to its number of reads; -1 if its header is malformed or
+ * longer than the buffer. The header has a
  * size, the contig, start, span and number of reads, their counter, their bases, the number of blocks, the offsets of
  * slices, and in CRAM 3 a checksum. */
-static int64_t container_end(const crai_t *c, int64_t at)
+static int64_t container_end(const crai_t *c, int64_t at, int32_t *reads)
 {
     unsigned char head[4096];
     const unsigned char *p = head + 4, *end = head + cad_min((int64_t)sizeof head, c->x->size - at);
     int32_t slices = 0;
     bool sound = end - p > 0 && cad_pread(c->x->fd, head, (size_t)(end - head), at, "", NULL) == 0;
-    for (int i = 0; i < 4; i++) sound = sound && skip_number(&p, end, 5);
+    for (int i = 0; i < 3; i++) sound = sound && skip_number(&p, end, 5);
+    sound = sound && (p = itf8(p, end, reads)) != NULL;
     sound = sound && skip_number(&p, end, c->major > 2 ? 9 : 5) && skip_number(&p, end, 9) && skip_number(&p, end, 5);
     sound = sound && (p = itf8(p, end, &slices)) != NULL;
     for (int32_t i = 0; sound && i < slices; i++) sound = skip_number(&p, end, 5);
@@ -86,14 +87,19 @@ static int64_t container_end(const crai_t *c, int64_t at)
     return at + (p - head) + (c->major > 2 ? 4 : 0) + (head[0] | head[1] << 8 | head[2] << 16 | (int64_t)head[3] << 24);
 }
 
-/* Checks that no container with reads follows the last one that is listed, or the header if none is. */
+/* Checks that no container with reads follows the last one that is listed, or the header if none is. End markers are
+ * containers without reads; a file may have several. */
 static int check_last(const crai_t *c, bool none, cad_error_t *err)
 {
-    int64_t end = c->major > 3 ? -1 : container_end(c, none ? 26 : c->last.container);
-    return end < 0 || end + c->marker >= c->x->size
-               ? 0
-               : bad(c, "containers of the CRAM follow the last one listed; the index is cut short, or another file's",
-                     err);
+    int32_t reads = 0;
+    int64_t at = c->major > 3 ? -1 : container_end(c, none ? 26 : c->last.container, &reads);
+    while (at >= 0 && at < c->x->size) {
+        at = container_end(c, at, &reads);
+        if (at >= 0 && reads)
+            return bad(
+                c, "containers of the CRAM follow the last one listed; the index is cut short, or another file's", err);
+    }
+    return 0;
 }
 
 /* Reads the size and the contig of the container at offset `at`. Returns false if no container can begin there. */
@@ -175,11 +181,10 @@ static int check_lines(crai_t *c, cad_error_t *err)
 int crai_check(const index_file_t *x, cad_error_t *err)
 {
     crai_t c = { .x = x };
-    unsigned char head[6];
+    unsigned char head[5];
     int rc = cad_pread(x->fd, head, sizeof head, 0, x->data, err);
     if (rc) return rc;
     c.major = head[4];
-    c.marker = c.major == 3 ? 38 : head[5] ? 30 : 0; /* CRAM 2.0 has none */
     c.seen = calloc((size_t)x->ncontig + 1, sizeof *c.seen);
     if (!c.seen) return cad_out_of_memory(err);
     rc = input_open(&c.in, x->path, "bed", err);
