@@ -11,7 +11,9 @@
 #include "io/rounded.h"
 #include "io/sam_header.h"
 #include "io/shard.h"
+#include "io/tabix.h"
 #include "io/vcf_header.h"
+#include "stream/columns.h"
 #include "stream/tracks.h"
 #include "cmd.h"
 
@@ -22,7 +24,7 @@ static const char USAGE[] = "Usage: caduceus merge [options] -o OUT PART...\n\n"
                             "Options:\n"
                             "  -o, --output OUT       the joined output\n"
                             "  -T, --reference FASTA  reference of CRAM; also --fasta-ref\n"
-                            "      --write-index[=csi|bai|tbi]  also write an index of reads or variants [csi]\n"
+                            "      --write-index[=csi|bai|tbi]  also index the output [csi; BED: tbi]\n"
                             "  -@, --threads N        threads that compress [1]\n"
                             "  -h, --help             this text\n"
                             "\nExamples:\n"
@@ -32,10 +34,12 @@ static const char USAGE[] = "Usage: caduceus merge [options] -o OUT PART...\n\n"
 typedef struct {
     const char *output, *reference;
     index_t index;
+    bool index_usual; /* neither kind is asked for */
     int64_t threads;
     char **part;
     int n, *order; /* part[order[k]] is shard k + 1 */
     json_t *json;  /* the provenance that all parts share, without the keys that describe a shard */
+    bool plain;    /* each part begins with the names of its columns, without '#' */
 } args_t;
 
 static const char *part_at(const args_t *a, int k) { return a->part[a->order[k]]; }
@@ -55,7 +59,7 @@ static int take_option(void *args, int c, const char *arg)
     case 'o': a->output = arg; return 0;
     case 'T': a->reference = arg; return 0;
     case '@': return option_int("merge", "-@", arg, 0, 4096, &a->threads);
-    default: return option_index("merge", arg, &a->index);
+    default: a->index_usual = !arg; return option_index("merge", arg, &a->index);
     }
 }
 
@@ -134,7 +138,7 @@ static int text_part(const args_t *a, int k, bool graph, graph_t *g, output_t *o
     bool head = k > 0, named = false;
     int rc = input_open(&in, part_at(a, k), "bed", err), got = 0;
     while (rc == 0 && (got = input_line(&in, &line, err)) > 0) {
-        head = head && is_header(&line, &named);
+        head = head && (a->plain ? in.line == 1 : is_header(&line, &named));
         if (head) continue;
         rc = graph && line.s[0] != '#' ? graph_line(g, &in, &line, out, err) : put_line(&line, out, err);
     }
@@ -247,6 +251,7 @@ static int begin_records(const args_t *a, records_t *t, const htsFormat *in, cad
     t->read = bam_init1();
     t->variant = bcf_init();
     if (!t->read || !t->variant) return cad_out_of_memory(err);
+    if (rc == 0) rc = format_suffix(&t->out.format, NULL, a->output, err);
     t->rounding = (in->format != sam && t->out.format.hts.format == sam) ||
                   (in->format == bcf && t->out.format.hts.format == vcf);
     if (rc == 0) rc = begin_cram(a, t, err);
@@ -402,22 +407,24 @@ static int write_json(const args_t *a, output_t *json, cad_error_t *err)
     return rc;
 }
 
-/* Indexes a bedGraph as track does: with a .csi if the first part has one (because a contig is too long for .tbi),
- * else with a .tbi. */
-static int index_graph(const args_t *a, output_t *out, output_t **index, cad_error_t *err)
+/* Indexes text with a .csi if that is asked for or if the first part has one, which may be because a contig is too long
+ * for .tbi; else with a .tbi. */
+static int index_text(const args_t *a, output_t *out, output_t **index, cad_error_t *err)
 {
     char *theirs = suffixed(part_at(a, 0), ".csi");
-    bool csi = theirs && access(theirs, F_OK) == 0;
+    bool csi = a->index_usual ? theirs && access(theirs, F_OK) == 0 : a->index == INDEX_CSI;
     int rc = theirs ? output_beside(index, a->output, csi ? ".csi" : ".tbi", err) : cad_out_of_memory(err);
     free(theirs);
-    return rc ? rc : tracks_index(out, *index, csi, a->output, err);
+    return rc ? rc : tabix_index(out, *index, csi, a->output, err);
 }
 
 static int merge_file(const args_t *a, parts_t kind, cad_error_t *err)
 {
+    static const char *const formats[] = { "bed tsv tab txt csv", "bedGraph bg bdg", "npy", "bw bigWig" };
     output_t *out = NULL, *json = NULL, *index = NULL, **all[] = { &out, &index, &json };
     bool beside = kind == PARTS_BIGWIG || kind == PARTS_MATRIX;
-    int rc = output_open(&out, a->output, !beside && output_is_gz(a->output), err);
+    int rc = output_suffix(a->output, formats[kind], beside ? "" : formats[kind], err);
+    if (rc == 0) rc = output_open(&out, a->output, !beside && output_is_gz(a->output), err);
     if (rc == 0 && beside && output_is_file(out)) rc = output_beside(&json, a->output, ".json", err);
     if (rc == 0)
         rc = kind == PARTS_BIGWIG   ? merge_bigwigs(a, out, err)
@@ -425,8 +432,8 @@ static int merge_file(const args_t *a, parts_t kind, cad_error_t *err)
                                     : merge_text(a, kind == PARTS_GRAPH, out, err);
     if (rc == 0 && json) rc = write_json(a, json, err);
     if (rc == 0) rc = output_sync(out, err);
-    if (rc == 0 && kind == PARTS_GRAPH && output_is_gz(a->output) && output_is_file(out))
-        rc = index_graph(a, out, &index, err);
+    if (rc == 0 && (kind == PARTS_GRAPH || a->index) && !beside && output_is_gz(a->output) && output_is_file(out))
+        rc = index_text(a, out, &index, err);
     if (rc == 0) rc = outputs_close(all, 3, err);
     output_abort(out);
     output_abort(index);
@@ -434,9 +441,19 @@ static int merge_file(const args_t *a, parts_t kind, cad_error_t *err)
     return rc;
 }
 
+static int check_index(const args_t *a, parts_t kind, cad_error_t *err)
+{
+    if (!a->index || kind >= PARTS_READS) return 0;
+    if (kind > PARTS_GRAPH || !output_is_gz(a->output) || a->plain)
+        return cad_fail(err, CAD_EARG,
+                        "--write-index fits reads, variants, and BED and bedGraph that are compressed, as out.bed.gz");
+    return a->index == INDEX_BAI ? cad_fail(err, CAD_EARG, "--write-index=bai: the index of text is a tbi or csi") : 0;
+}
+
 static int run(args_t *a, cad_error_t *err)
 {
     static const char *const own[] = { "", ".json", NULL };
+    const char *options;
     parts_t kind;
     ledger_t files = { 0 };
     int rc;
@@ -448,13 +465,16 @@ static int run(args_t *a, cad_error_t *err)
     if (rc == 0) rc = parts_check((const char *const *)a->part, a->n, a->order, &a->json, err);
     if (rc) return rc;
     if (kind == PARTS_TEXT && json_object_get(a->json, "track")) kind = PARTS_GRAPH;
-    if (a->index && kind < PARTS_READS) return cad_fail(err, CAD_EARG, "--write-index fits reads and variants only");
+    options = json_string_value(json_object_get(a->json, "options"));
+    a->plain = options && ends_in(options, TABLE_PLAIN);
+    rc = check_index(a, kind, err);
+    if (rc) return rc;
     return kind >= PARTS_READS ? merge_records(a, err) : merge_file(a, kind, err);
 }
 
 static int run_merge(int argc, char **argv)
 {
-    args_t a = { .threads = 1 };
+    args_t a = { .threads = 1, .index_usual = true };
     cad_error_t err = { "" };
     int rc = parse_args(&a, argc, argv);
     if (rc) return rc == 2 ? 0 : 1;

@@ -334,6 +334,11 @@ kill -INT $pid; wait $pid; is "control-C" $? 130
 like "tells which epoch is kept" 'finetune: stopped at update [0-9]+ of [0-9]+; told holds the model of epoch ' told.err
 is "only the checkpoint of the best epoch is left" \
     "$(ls -A ended | joined)" "README.md config.json metrics.tsv model.safetensors tokenizer_config.json "
+mkfifo gate
+"$caduceus" finetune --quiet -m "$data/ps" gate -o unborn >/dev/null & pid=$!
+i=0; while [ $i -lt 200 ] && [ ! -e unborn ]; do i=$((i + 1)); sleep .05; done
+kill -TERM $pid; wait $pid; is "SIGTERM before the first epoch" $? 143
+is "leaves no folder" "$(ls -d unborn 2>/dev/null)" ""
 # A run ended by kill -9 may leave a temporary file in its folder.
 is "no temporary file is left" "$(find . -name '.caduceus-*' ! -path './killed/*' ! -path './busy/*')" ""
 finish

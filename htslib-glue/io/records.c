@@ -229,6 +229,15 @@ int format_choose(format_t *f, bool reads, const char *asked, const char *path, 
     return 0;
 }
 
+int format_suffix(const format_t *f, const char *asked, const char *path, cad_error_t *err)
+{
+    enum htsExactFormat format = f->hts.format;
+    bool reads = format == sam || format == bam || format == cram;
+    if (asked) return 0;
+    if (reads) return output_suffix(path, format == sam ? "sam bam cram txt" : "sam bam cram", "sam", err);
+    return output_suffix(path, format == vcf ? "vcf bcf txt" : "vcf bcf", "vcf", err);
+}
+
 /* ---- writing ---- */
 
 /* Refuses contigs that are too long for BAM and BCF, which store coordinates in 31 bits. */

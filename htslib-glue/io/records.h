@@ -46,6 +46,8 @@ typedef struct format_t {
 /* Chooses the format by `asked`, the value of -O; if that is NULL by the suffix of path; if the suffix names no format,
  * takes the format of the input. Keeps the options that are already in f->hts.specific. */
 int format_choose(format_t *f, bool reads, const char *asked, const char *path, const htsFormat *in, cad_error_t *err);
+/* Refuses a path whose suffix names another format, unless the format was asked for. */
+int format_suffix(const format_t *f, const char *asked, const char *path, cad_error_t *err);
 typedef enum { INDEX_NONE, INDEX_CSI, INDEX_BAI, INDEX_TBI } index_t;
 typedef struct records_out_t {
     /* Set by the caller: */

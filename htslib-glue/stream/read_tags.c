@@ -85,6 +85,29 @@ static int put_tag(reads_t *r, read_t *d, const score_t *score, cad_error_t *err
     return rc ? cad_out_of_memory(err) : 0;
 }
 
+/* Sets tag YC from the mean log-likelihood: grey if bases are as likely as by chance (log 1/4), blue if they are twice
+ * as likely or more, red if half as likely or less. */
+static int put_colour(bam1_t *b, const score_sums_t *sums, cad_error_t *err)
+{
+    static const int grey[3] = { 190, 190, 190 }, blue[3] = { 0, 70, 200 }, red[3] = { 200, 0, 0 };
+    double doublings = 2 + sums->pll / (double)sums->n / log(2), part = fmin(fabs(doublings), 1);
+    const int *end = doublings < 0 ? red : blue;
+    char text[16];
+    int rgb[3];
+    for (int i = 0; i < 3; i++) rgb[i] = (int)lrint(grey[i] + part * (end[i] - grey[i]));
+    snprintf(text, sizeof text, "%d,%d,%d", rgb[0] & 255, rgb[1] & 255, rgb[2] & 255);
+    return bam_aux_update_str(b, "YC", (int)strlen(text) + 1, text) ? cad_out_of_memory(err) : 0;
+}
+
+/* Sets the colour of a read that was chosen; one without a score has none. */
+static int colour_read(bam1_t *b, const score_sums_t *sums, cad_error_t *err)
+{
+    uint8_t *old;
+    while ((old = bam_aux_get(b, "YC")))
+        if (bam_aux_del(b, old)) return cad_out_of_memory(err);
+    return sums->n ? put_colour(b, sums, err) : 0;
+}
+
 static int clear_tags(const reads_t *r, bam1_t *b, cad_error_t *err)
 {
     const score_list_t *scores = &r->s->set->scores;
@@ -101,6 +124,7 @@ static int put_tags(reads_t *r, read_t *d, cad_error_t *err)
     if (r->s->cutter.want_scores && d->region.sums.n == 0 && r->s->records->fp)
         note(r->s->notes, NOTE_UNSCORED, 1, "read %s: no base to score", bam_get_qname(d->bam));
     for (int i = 0; i < scores->n && rc == 0; i++) rc = put_tag(r, d, scores->row[i], err);
+    if (rc == 0 && r->s->set->reads.colour) rc = colour_read(d->bam, &d->region.sums, err);
     return rc;
 }
 

@@ -436,6 +436,13 @@ static int check_tags(const settings_t *set, cad_error_t *err)
     return 0;
 }
 
+static bool has_score(const score_list_t *l, const char *name)
+{
+    bool any = false;
+    for (int i = 0; i < l->n; i++) any |= !strcmp(l->row[i]->name, name);
+    return any;
+}
+
 static int check(settings_t *set, const input_t *in, cad_error_t *err)
 {
     const reads_options_t *o = &set->reads;
@@ -444,6 +451,8 @@ static int check(settings_t *set, const input_t *in, cad_error_t *err)
         return cad_fail(err, CAD_EARG, "--score none without --embed leaves nothing to do");
     if (embed_file(set))
         return cad_fail(err, CAD_EARG, "--embed %s: reads take --embed -, which is the tag ye", set->embed);
+    if (o->colour && !has_score(&set->scores, "pll"))
+        return cad_fail(err, CAD_EARG, "--color shows pll: name it in --score");
     if (set->embed) scores_add(&set->scores, "embedding");
     scores_sort(&set->scores);
     if (o->context_ref && !set->reference) return cad_fail(err, CAD_EARG, "--context ref needs -T FASTA");
@@ -491,7 +500,7 @@ const source_t SOURCE_READS = {
     .holds = "reads",
     .counts = "reads",
     .options = " reference chr-alias output-fmt output-fmt-option write-index no-PG score mask skip-soft-masked embed "
-               "pool require-flags exclude-flags min-MQ include context clip-soft min-BQ tag-map ",
+               "pool require-flags exclude-flags min-MQ include context clip-soft min-BQ tag-map color ",
     .headless = "use --score none --embed FILE",
     .needs = NEEDS_BASES,
     .of = OF_READS,

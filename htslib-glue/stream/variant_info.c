@@ -53,7 +53,7 @@ static int declare(variants_t *v, const score_t *score, const char *name, cad_er
 static int add_provenance(variants_t *v, cad_error_t *err)
 {
     const provenance_t *p = v->s->provenance;
-    for (int i = 0; i < p->n && !v->s->set->variants.no_version; i++) {
+    for (int i = 0; i < p->n && !v->s->set->no_version; i++) {
         char key[96];
         if (provenance_of_part(p->key[i])) continue;
         snprintf(key, sizeof key, "%s_%s", v->s->set->variants.prefix, p->key[i]);
@@ -199,9 +199,9 @@ static int put_info(variants_t *v, variant_t *d, cad_error_t *err)
 
 /* ---- matrix ---- */
 
-/* Writes a row of the matrix: the embeddings of REF and ALT one after the other, or with --difference ALT - REF. The
+/* Sets the row of the matrix, or adds it to the text: the embeddings of REF and ALT one after the other, or with --difference ALT - REF. The
  * row is all NaN if the allele has no embedding. */
-static int put_row(variants_t *v, const variant_t *d, const result_t *r, cad_error_t *err)
+static int make_row(variants_t *v, const variant_t *d, const result_t *r, cad_error_t *err)
 {
     const float *x = r->site ? r->site->embedding : r->embedding[0], *y = r->embedding[1];
     bool difference = v->s->set->variants.difference, none = !r->scored || !x || !y, finite = true;
@@ -212,31 +212,39 @@ static int put_row(variants_t *v, const variant_t *d, const result_t *r, cad_err
         finite &= none || isfinite(row[i]);
     }
     if (!finite) return too_large(v, d, "a difference", err);
-    return npy_write(&v->s->table->npy, row, 1, err);
+    if (v->s->table->wide) table_numbers(row, width, &v->text);
+    return 0;
 }
 
 /* Writes the header of the table that names the rows of the matrix. */
 int variants_columns(variants_t *v, cad_error_t *err)
 {
     text_t *t = &v->text;
+    const table_t *table = v->s->table;
     text_clear(t);
-    provenance_header(v->s->provenance, t);
-    text_puts(t, "#chrom\tpos\tref\talt\tnote");
+    provenance_table(v->s->provenance, table->plain, "#chrom\tpos\tref\talt\tnote", t);
+    if (table->wide && v->s->set->variants.difference) table_names("e", table->npy.width, t);
+    else if (table->wide) {
+        table_names("ref", table->npy.width / 2, t);
+        table_names("alt", table->npy.width / 2, t);
+    }
     return t->failed ? cad_out_of_memory(err) : table_pass(v->s->table, t->s.s, t->s.l, err);
 }
 
 /* Writes a row of the matrix for each ALT, and a line that names the row. */
 static int put_rows(variants_t *v, const variant_t *d, cad_error_t *err)
 {
+    table_t *t = v->s->table;
     int rc = 0;
     for (int i = 0; i < d->nalt && rc == 0; i++) {
         const char *note = d->alt[i].allele.note;
         text_clear(&v->text);
         text_printf(&v->text, "%s\t%lld\t%s\t%s\t%s", bcf_seqname_safe(v->header, d->rec), (long long)d->rec->pos + 1,
                     d->rec->d.allele[0], d->rec->d.allele[i + 1], note ? note : ".");
-        if (v->text.failed) return cad_out_of_memory(err);
-        rc = table_pass(v->s->table, v->text.s.s, v->text.s.l, err);
-        if (rc == 0 && v->s->table->npy.out) rc = put_row(v, d, &d->alt[i], err);
+        if (t->row) rc = make_row(v, d, &d->alt[i], err);
+        if (rc == 0 && v->text.failed) rc = cad_out_of_memory(err);
+        if (rc == 0) rc = table_pass(t, v->text.s.s, v->text.s.l, err);
+        if (rc == 0 && t->npy.out) rc = npy_write(&t->npy, t->row, 1, err);
     }
     return rc;
 }
