@@ -6,9 +6,13 @@
 #include <unistd.h>
 
 #include "io/bigwig_reader.h"
+#include "io/cram_check.h"
 #include "io/npy.h"
+#include "io/rounded.h"
+#include "io/sam_header.h"
 #include "io/shard.h"
 #include "io/tabix.h"
+#include "io/vcf_header.h"
 #include "stream/columns.h"
 #include "stream/tracks.h"
 #include "cmd.h"
@@ -222,7 +226,21 @@ typedef struct {
     bcf_hdr_t *variants; /* header of the first part, or NULL */
     bam1_t *read;
     bcf1_t *variant;
+    notes_t notes;
+    fasta_t ref;       /* open if CRAM is written with -T */
+    cram_check_t cram; /* open if CRAM is written */
+    bool rounding;     /* binary parts are written as text */
 } records_t;
+
+/* Prepares the search for what CRAM alters, if it is written. */
+static int begin_cram(const args_t *a, records_t *t, cad_error_t *err)
+{
+    int rc = 0;
+    if (t->out.format.hts.format != cram) return 0;
+    if (a->reference) rc = fasta_open(&t->ref, a->reference, &t->notes, err);
+    t->cram = (cram_check_t) { t->reads, &t->ref, NULL, &t->notes, NULL };
+    return rc ? rc : cram_check_open(&t->cram, err);
+}
 
 static int begin_records(const args_t *a, records_t *t, const htsFormat *in, cad_error_t *err)
 {
@@ -234,6 +252,9 @@ static int begin_records(const args_t *a, records_t *t, const htsFormat *in, cad
     t->variant = bcf_init();
     if (!t->read || !t->variant) return cad_out_of_memory(err);
     if (rc == 0) rc = format_suffix(&t->out.format, NULL, a->output, err);
+    t->rounding = (in->format != sam && t->out.format.hts.format == sam) ||
+                  (in->format == bcf && t->out.format.hts.format == vcf);
+    if (rc == 0) rc = begin_cram(a, t, err);
     if (rc == 0) rc = records_plan(&t->out, err);
     if (rc == 0) rc = records_create(&t->out, err);
     return rc ? rc : records_begin(&t->out, t->reads, t->variants, a->reference, &t->pool, err);
@@ -267,11 +288,13 @@ static int same_names(const records_t *t, const bcf_hdr_t *h, const char *path, 
 static int copy_reads(records_t *t, htsFile *fp, sam_hdr_t *h, const char *path, cad_error_t *err)
 {
     int got;
+    t->cram.path = path;
     while ((got = sam_read1(fp, h, t->read)) >= 0) {
         int rc = records_as_written(fp, h, t->read, path, err);
-        if (rc == 0) rc = records_in_order(&t->out, t->read->core.tid, t->read->core.pos, bam_get_qname(t->read), err);
+        if (t->rounding) rounded_read(&t->notes, path, t->read);
+        if (rc == 0 && t->cram.known) rc = cram_check(&t->cram, t->read, err);
+        if (rc == 0) rc = records_put_read(&t->out, t->reads, t->read, err);
         if (rc) return rc;
-        if (sam_write1(t->out.fp, t->reads, t->read) < 0) return output_failed(t->out.out, err);
     }
     return got == -1 ? records_end(fp, path, err) : cad_fail(err, CAD_EIO, "%s: damaged or cut short", path);
 }
@@ -282,10 +305,10 @@ static int copy_variants(records_t *t, htsFile *fp, const char *path, cad_error_
 {
     int got;
     while ((got = bcf_read(fp, t->variants, t->variant)) >= 0) {
-        int rc = records_in_order(&t->out, t->variant->rid, t->variant->pos, "of a part", err);
-        if (rc) return rc;
+        int rc = t->rounding ? rounded_variant(&t->notes, path, t->variants, t->variant, NULL, 0, err) : 0;
         t->variant->errcode &= ~BCF_ERR_TAG_UNDEF;
-        if (bcf_write(t->out.fp, t->variants, t->variant) < 0) return output_failed(t->out.out, err);
+        if (rc == 0) rc = records_put_variant(&t->out, t->variants, t->variant, "of a part", err);
+        if (rc) return rc;
     }
     return got == -1 ? records_end(fp, path, err) : cad_fail(err, CAD_EIO, "%s: damaged or cut short", path);
 }
@@ -297,25 +320,24 @@ static int records_part(const args_t *a, records_t *t, const char *path, input_t
     sam_hdr_t *rh = NULL;
     bcf_hdr_t *vh = NULL;
     int rc = records_open(&fp, in, a->reference, err);
-    if (rc == 0 && reads) rh = sam_hdr_read(fp);
-    if (rc == 0 && !reads) vh = bcf_hdr_read(fp);
-    if (rc == 0 && !rh && !vh) rc = cad_fail(err, CAD_EFORMAT, "%s: its header is damaged or missing", path);
+    if (rc == 0 && reads) rc = sam_header_read(&rh, fp, path, &t->notes, err);
+    if (rc == 0 && !reads) rc = vcf_header_read(&vh, fp, path, &t->notes, err);
     if (rc == 0 && !t->out.fp) { /* first part: creates the output */
         t->reads = rh ? sam_hdr_dup(rh) : NULL;
-        t->variants = vh ? bcf_hdr_dup(vh) : NULL;
+        t->variants = vh;
         rc = t->reads || t->variants ? begin_records(a, t, &fp->format, err) : cad_out_of_memory(err);
     }
     if (rc == 0) rc = reads ? same_contigs(t, rh, path, err) : same_names(t, vh, path, err);
     if (rc == 0) rc = reads ? copy_reads(t, fp, rh, path, err) : copy_variants(t, fp, path, err);
     sam_hdr_destroy(rh);
-    if (vh) bcf_hdr_destroy(vh);
+    if (vh && vh != t->variants) bcf_hdr_destroy(vh);
     if (fp) hts_close(fp);
     return rc;
 }
 
 static int merge_records(const args_t *a, cad_error_t *err)
 {
-    records_t t = { 0 };
+    records_t t = { .notes.cmd = "merge" };
     int rc = records_pool(&t.pool, (int)a->threads, err);
     for (int k = 0; k < a->n && rc == 0; k++) {
         input_t in;
@@ -324,7 +346,10 @@ static int merge_records(const args_t *a, cad_error_t *err)
         input_close(&in);
     }
     if (rc == 0) rc = records_close(&t.out, NULL, err);
+    if (rc == 0) notes_summary(&t.notes);
     records_free(&t.out);
+    fasta_close(&t.ref);
+    free(t.cram.known);
     sam_hdr_destroy(t.reads);
     if (t.variants) bcf_hdr_destroy(t.variants);
     if (t.read) bam_destroy1(t.read);

@@ -376,9 +376,10 @@ static int read_input(stream_t *s, cad_error_t *err)
         if (!r->row) rc = cad_out_of_memory(err);
     }
     if (rc == 0 && s->records->format.hts.format == cram) {
-        r->known = calloc((size_t)sam_hdr_nref(r->header) + 1, sizeof *r->known);
-        if (!r->known) rc = cad_out_of_memory(err);
+        r->cram = (cram_check_t) { r->header, s->ref, s->in->path, s->notes, NULL };
+        rc = cram_check_open(&r->cram, err);
     }
+    r->rounding = s->records->fp && r->fp->format.format != sam && s->records->format.hts.format == sam;
     if (rc == 0 && s->records->fp) rc = records_begin(s->records, r->header, NULL, s->set->reference, s->pool, err);
     if (rc) return rc;
     return s->only ? read_spans(r, err) : read_all(r, s->pool, err);
@@ -407,7 +408,7 @@ static void close_reads(stream_t *s)
     hts_filter_free(r->filter);
     sam_hdr_destroy(r->header);
     if (r->fp) hts_close(r->fp);
-    free(r->known);
+    free(r->cram.known);
     free(r->row);
     free(r->written.s);
 }

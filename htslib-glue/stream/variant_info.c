@@ -1,10 +1,10 @@
 /* variant_info.c - adds results of alleles to records as INFO fields and writes the records, or writes the results as
  * rows of a matrix. SPDX-License-Identifier: MIT
  */
-#include <errno.h>
 #include <htslib/hts_endian.h>
 #include <math.h>
 
+#include "io/rounded.h"
 #include "stream/variants.h"
 
 /* ---- the header ---- */
@@ -70,6 +70,7 @@ int variants_header(variants_t *v, cad_error_t *err)
     for (int i = 0; i < s->set->scores.n && rc == 0; i++) rc = declare(v, s->set->scores.row[i], v->name[i], err);
     if (rc == 0) rc = add_provenance(v, err);
     if (rc == 0 && bcf_hdr_sync(v->header) < 0) rc = cad_out_of_memory(err);
+    v->rounding = s->records->fp && v->fp->format.format == bcf && s->records->format.hts.format == vcf;
     return rc == 0 && s->records->fp ? records_begin(s->records, NULL, v->header, NULL, s->pool, err) : rc;
 }
 
@@ -124,7 +125,7 @@ static bool holds_integers(const variants_t *v, variant_t *d, const char *name)
     bool same = f && f->len == d->nalt && f->type >= BCF_BT_INT8 && f->type <= BCF_BT_INT32;
     for (int i = 0; same && i < d->nalt; i++) {
         int32_t x = 0;
-        if (f->type == BCF_BT_INT8) x = le_to_i8(f->vptr + i);
+        if (f->type == BCF_BT_INT8) x = (int32_t)le_to_i8(f->vptr + i);
         else if (f->type == BCF_BT_INT16) x = le_to_i16(f->vptr + 2 * i);
         else x = le_to_i32(f->vptr + 4 * i);
         if (want[i] == bcf_int32_missing)
@@ -186,7 +187,7 @@ static int put_info(variants_t *v, variant_t *d, cad_error_t *err)
 {
     const score_list_t *scores = &v->s->set->scores;
     void *room = realloc(v->values, (size_t)d->nalt * sizeof(float));
-    int rc = bcf_unpack(d->rec, BCF_UN_INFO) < 0 ? cad_out_of_memory(err) : 0;
+    int rc = records_unpack(d->rec, BCF_UN_INFO, err);
     if (!room) return cad_out_of_memory(err);
     v->values = room;
     for (int i = 0; i < scores->n && rc == 0; i++) rc = check_once(v, d->rec, v->name[i], err);
@@ -248,41 +249,20 @@ static int put_rows(variants_t *v, const variant_t *d, cad_error_t *err)
     return rc;
 }
 
-static size_t name_length(const bcf_hdr_t *h, int id) { return strlen(bcf_hdr_int2id(h, BCF_DT_ID, id)) + 2; }
-
-/* Allocates the text of a VCF line in advance, because htslib writes only a part of the line and reports no error if
- * memory is short. Upper limit of the length: names, separators, and six letters for each byte of the fields in BCF. */
-static int reserve_line(htsFile *fp, const bcf_hdr_t *h, bcf1_t *rec, cad_error_t *err)
-{
-    size_t n = 256 + strlen(bcf_seqname_safe(h, rec)) + 6 * (rec->shared.l + rec->indiv.l);
-    if (fp->format.format != vcf) return 0;
-    if (bcf_unpack(rec, BCF_UN_ALL) < 0) return cad_out_of_memory(err);
-    n += 2 * (size_t)rec->n_fmt * (rec->n_sample + 1);
-    for (int i = 0; i < rec->d.n_flt; i++) n += name_length(h, rec->d.flt[i]);
-    for (int i = 0; i < rec->n_fmt; i++) n += name_length(h, rec->d.fmt[i].id);
-    for (int i = 0; i < rec->n_info; i++) {
-        const bcf_info_t *f = &rec->d.info[i];
-        n += name_length(h, f->key) + (f->vptr ? 6 * (size_t)f->vptr_len : 0); /* rec->shared lacks new values */
-    }
-    return ks_resize(&fp->line, n) < 0 ? cad_out_of_memory(err) : 0;
-}
-
 int variants_sink(void *arg, item_t *it, cad_error_t *err)
 {
     stream_t *s = arg;
     variants_t *v = s->state;
     variant_t *d = (variant_t *)it;
     char name[300];
-    int rc = s->set->matrix ? put_rows(v, d, err) : d->nalt && s->records->fp ? put_info(v, d, err) : 0;
+    int rc = v->rounding ? rounded_variant(s->notes, s->in->path, v->header, d->rec, v->name, s->set->scores.n, err)
+                         : 0;
+    if (rc) return rc;
+    rc = s->set->matrix ? put_rows(v, d, err) : d->nalt && s->records->fp ? put_info(v, d, err) : 0;
     s->rows++;
     v->alleles += d->nalt;
     v->bytes += (int64_t)(d->rec->shared.l + d->rec->indiv.l + 32);
     if (rc || !s->records->fp) return rc;
     snprintf(name, sizeof name, "%.200s:%lld", bcf_seqname_safe(v->header, d->rec), (long long)d->rec->pos + 1);
-    rc = records_in_order(s->records, d->rec->rid, d->rec->pos, name, err);
-    if (rc) return rc;
-    errno = 0;
-    rc = reserve_line(s->records->fp, v->header, d->rec, err);
-    if (rc) return rc;
-    return bcf_write(s->records->fp, v->header, d->rec) < 0 ? output_failed(s->records->out, err) : 0;
+    return records_put_variant(s->records, v->header, d->rec, name, err);
 }
