@@ -42,6 +42,18 @@ void cmd_warn(const char *cmd, const char *fmt, ...) __attribute__((format(print
 /* Flushes stdout; returns 0, or 1 after reporting an error. Every command calls this function last. */
 int cmd_finish(const char *cmd);
 
+/* Prints named numbers: a line with name and value for each or, as json, the members of an object. */
+typedef struct report_t {
+    bool json;
+    int n; /* numbers so far */
+} report_t;
+/* Prints a number that is given as text. */
+void report_value(report_t *r, const char *name, const char *value);
+void report_count(report_t *r, const char *name, int64_t value);
+void report_end(const report_t *r);
+/* Prints any JSON on stdout. Returns 0 or CAD_ENOMEM. */
+int report_json(const json_t *json, cad_error_t *err);
+
 /* ---- options.c: functions that act on the options of option_table.h ---- */
 /* Returns the model that -m or $CADUCEUS_MODEL names; NULL if that is the bundled one, or none is named. */
 const char *options_model(const options_t *o);
@@ -75,6 +87,9 @@ void options_input_model(const options_t *o, ledger_t *l);
 int option_index(const char *cmd, const char *arg, index_t *index);
 /* Parses --shard. Returns 0, or 1 after reporting an error. */
 int option_shard(const char *cmd, const char *arg, shard_t *shard);
+/* Replaces "{shard}" in *path, as by "3-of-8". *owned is then the new path, for the caller to free. Returns 0, or 1 after
+ * reporting an error. */
+int option_named(const char *cmd, const shard_t *shard, const char **path, char **owned);
 /* Returns true if the shard's output at path exists already and is complete, after saying so on stderr. */
 bool options_part_done(const options_t *o, const char *path, const provenance_t *p);
 /* Returns the number of tokens to compute in one batch. */
@@ -106,7 +121,7 @@ uint64_t limits_digest(const limits_t *l, uint64_t digest);
 
 /* ---- progress.c ---- */
 /* Prints the work that --dry-run counted; runs the model briefly to estimate the time. */
-void report_work(const work_t *w, cad_context_t *ctx, const cad_model_t *model, int threads, const char *what,
-                 int64_t rows);
+void report_work(report_t *r, const work_t *w, cad_context_t *ctx, const cad_model_t *model, int threads,
+                 const char *what, int64_t rows);
 
 #endif

@@ -23,6 +23,8 @@ static const char USAGE[] =
     "      --seed S           seed of that draw [1]\n"
     "      --markov K         Markov models of orders 0 to K, at most 12, or none [12]\n"
     "      --markov-split NAME  the split that Markov models are fitted to [train]\n"
+    "      --no-version       no lines on version and model; column names without #\n"
+    "      --json             write the table, or what --dry-run counts, as JSON\n"
     "      --dry-run          count windows and tokens, estimate time\n" PROGRESS_USAGE OPTIONS_USAGE "\nExamples:\n"
     "  caduceus eval -T hg38.fa -L corpus.bed --split valid\n"
     "  caduceus eval -T hg38.fa --sample 50 --markov none\n";
@@ -43,7 +45,8 @@ typedef struct {
 typedef struct { /* the table, written when all models are evaluated */
     output_t *out;
     text_t head, rows;
-} report_t;
+    json_t *json; /* an array: an object for each model */
+} results_t;
 
 typedef struct { /* the evaluation of one model */
     args_t *a;
@@ -127,8 +130,9 @@ static int parse_args(args_t *a, int argc, char **argv)
 
 /* ---- inputs ---- */
 
-static int open_output(const args_t *a, report_t *table, cad_error_t *err)
+static int open_output(const args_t *a, results_t *table, cad_error_t *err)
 {
+    const char *formats = a->o.json ? "json txt" : "tsv tab txt csv";
     ledger_t files = { 0 };
     int rc;
     for (int i = 0; i < cad_max(a->nmodel, 1); i++) {
@@ -137,6 +141,7 @@ static int open_output(const args_t *a, report_t *table, cad_error_t *err)
         options_inputs(&o, a->set.reference, NULL, &a->limits, &files);
     }
     rc = ledger_output(&files, a->output, err);
+    if (rc == 0) rc = output_suffix(a->output, formats, formats, err);
     ledger_free(&files);
     return rc || a->dry_run ? rc : output_open(&table->out, a->output, output_is_gz(a->output), err);
 }
@@ -231,8 +236,34 @@ static void close_run(evaluation_t *t)
     splits_free(&t->splits);
 }
 
+static void report_dry_run(const evaluation_t *t, const char *name)
+{
+    const args_t *a = t->a;
+    const run_t *r = &t->run;
+    report_t report = { .json = a->o.json };
+    if (name && !a->o.json) printf("#model\t%s\n", name);
+    report_work(&report, &r->stream.pipe.work, r->ctx, r->model, a->o.threads, "bases", t->eval->bases);
+    report_end(&report);
+}
+
+/* Adds the results of one model to the table. name: its predictor's name; NULL: the only model. */
+static void keep_results(evaluation_t *t, const char *name, results_t *table)
+{
+    const args_t *a = t->a;
+    bool plain = a->set.no_version || output_is_csv(a->output);
+    progress_clear(&t->run.progress);
+    if (a->o.json) {
+        json_t *json = a->set.no_version ? json_object() : provenance_object(&t->run.provenance);
+        json_object_set_new(json, "results", eval_json(t->eval, a->set.mask, name));
+        json_array_append_new(table->json, json);
+        return;
+    }
+    if (!plain) provenance_header(&t->run.provenance, &table->head);
+    eval_rows(t->eval, a->set.mask, name, &table->rows);
+}
+
 /* Evaluates one model, and adds its rows to the table. name: its predictor's name; NULL: the only model. */
-static int one_model(args_t *a, const char *name, report_t *table)
+static int one_model(args_t *a, const char *name, results_t *table)
 {
     evaluation_t t = { .a = a };
     cad_error_t err = { "" };
@@ -244,26 +275,26 @@ static int one_model(args_t *a, const char *name, report_t *table)
     r->notes = (notes_t) { .cmd = "eval", .quiet = a->o.quiet };
     rc = run(&t, &err);
     rc = run_report(r, rc, &err);
-    if (rc == 0 && a->dry_run) {
-        if (name) printf("#model\t%s\n", name);
-        report_work(&r->stream.pipe.work, r->ctx, r->model, a->o.threads, "bases", t.eval->bases);
-    } else if (rc == 0) {
-        progress_clear(&r->progress);
-        provenance_header(&r->provenance, &table->head);
-        eval_rows(t.eval, a->set.mask, name, &table->rows);
-    }
+    if (rc == 0 && a->dry_run) report_dry_run(&t, name);
+    else if (rc == 0) keep_results(&t, name, table);
     close_run(&t);
     return rc;
 }
 
-static int write_table(const args_t *a, report_t *table)
+/* Writes the rows of all models; as JSON an object, or an array of objects if there are several models. */
+static int write_table(const args_t *a, results_t *table)
 {
+    bool csv = output_is_csv(a->output), plain = a->set.no_version || csv;
+    text_t lines = { 0 };
     cad_error_t err;
     int rc = 0;
     if (a->dry_run) return 0;
-    eval_columns(&table->head);
-    rc = text_write(table->out, &table->head, &err);
-    if (rc == 0) rc = text_write(table->out, &table->rows, &err);
+    if (a->o.json) provenance_layout(a->nmodel > 1 ? table->json : json_array_get(table->json, 0), &table->head);
+    else text_puts(&table->head, EVAL_COLUMNS + plain);
+    if (table->rows.s.l) text_put(&table->head, table->rows.s.s, table->rows.s.l);
+    if (csv) text_csv(&lines, &table->head);
+    rc = text_write(table->out, csv ? &lines : &table->head, &err);
+    text_free(&lines);
     if (rc == 0) {
         rc = output_close(table->out, &err);
         table->out = NULL;
@@ -272,7 +303,7 @@ static int write_table(const args_t *a, report_t *table)
 }
 
 /* Evaluates the models one after another. Markov models are the same for all, so they come with the first. */
-static int all_models(const args_t *a, report_t *table)
+static int all_models(const args_t *a, results_t *table)
 {
     int rc = 0;
     for (int i = 0; i < cad_max(a->nmodel, 1) && rc == 0; i++) {
@@ -287,7 +318,7 @@ static int all_models(const args_t *a, report_t *table)
 static int run_eval(int argc, char **argv)
 {
     args_t a;
-    report_t table = { 0 };
+    results_t table = { .json = json_array() };
     cad_error_t err;
     int rc = parse_args(&a, argc, argv);
     if (rc) return rc == 2 ? 0 : 1;
@@ -296,6 +327,7 @@ static int run_eval(int argc, char **argv)
     output_abort(table.out);
     text_free(&table.head);
     text_free(&table.rows);
+    json_decref(table.json);
     return rc || cmd_finish("eval") ? 1 : 0;
 }
 

@@ -6,8 +6,14 @@
 #include <unistd.h>
 
 #include "io/bigwig_reader.h"
+#include "io/cram_check.h"
 #include "io/npy.h"
+#include "io/rounded.h"
+#include "io/sam_header.h"
 #include "io/shard.h"
+#include "io/tabix.h"
+#include "io/vcf_header.h"
+#include "stream/columns.h"
 #include "stream/tracks.h"
 #include "cmd.h"
 
@@ -18,7 +24,7 @@ static const char USAGE[] = "Usage: caduceus merge [options] -o OUT PART...\n\n"
                             "Options:\n"
                             "  -o, --output OUT       the joined output\n"
                             "  -T, --reference FASTA  reference of CRAM; also --fasta-ref\n"
-                            "      --write-index[=csi|bai|tbi]  also write an index of reads or variants [csi]\n"
+                            "      --write-index[=csi|bai|tbi]  also index the output [csi; BED: tbi]\n"
                             "  -@, --threads N        threads that compress [1]\n"
                             "  -h, --help             this text\n"
                             "\nExamples:\n"
@@ -28,10 +34,12 @@ static const char USAGE[] = "Usage: caduceus merge [options] -o OUT PART...\n\n"
 typedef struct {
     const char *output, *reference;
     index_t index;
+    bool index_usual; /* neither kind is asked for */
     int64_t threads;
     char **part;
     int n, *order; /* part[order[k]] is shard k + 1 */
     json_t *json;  /* the provenance that all parts share, without the keys that describe a shard */
+    bool plain;    /* each part begins with the names of its columns, without '#' */
 } args_t;
 
 static const char *part_at(const args_t *a, int k) { return a->part[a->order[k]]; }
@@ -51,7 +59,7 @@ static int take_option(void *args, int c, const char *arg)
     case 'o': a->output = arg; return 0;
     case 'T': a->reference = arg; return 0;
     case '@': return option_int("merge", "-@", arg, 0, 4096, &a->threads);
-    default: return option_index("merge", arg, &a->index);
+    default: a->index_usual = !arg; return option_index("merge", arg, &a->index);
     }
 }
 
@@ -130,7 +138,7 @@ static int text_part(const args_t *a, int k, bool graph, graph_t *g, output_t *o
     bool head = k > 0, named = false;
     int rc = input_open(&in, part_at(a, k), "bed", err), got = 0;
     while (rc == 0 && (got = input_line(&in, &line, err)) > 0) {
-        head = head && is_header(&line, &named);
+        head = head && (a->plain ? in.line == 1 : is_header(&line, &named));
         if (head) continue;
         rc = graph && line.s[0] != '#' ? graph_line(g, &in, &line, out, err) : put_line(&line, out, err);
     }
@@ -218,7 +226,21 @@ typedef struct {
     bcf_hdr_t *variants; /* header of the first part, or NULL */
     bam1_t *read;
     bcf1_t *variant;
+    notes_t notes;
+    fasta_t ref;       /* open if CRAM is written with -T */
+    cram_check_t cram; /* open if CRAM is written */
+    bool rounding;     /* binary parts are written as text */
 } records_t;
+
+/* Prepares the search for what CRAM alters, if it is written. */
+static int begin_cram(const args_t *a, records_t *t, cad_error_t *err)
+{
+    int rc = 0;
+    if (t->out.format.hts.format != cram) return 0;
+    if (a->reference) rc = fasta_open(&t->ref, a->reference, &t->notes, err);
+    t->cram = (cram_check_t) { t->reads, &t->ref, NULL, &t->notes, NULL };
+    return rc ? rc : cram_check_open(&t->cram, err);
+}
 
 static int begin_records(const args_t *a, records_t *t, const htsFormat *in, cad_error_t *err)
 {
@@ -229,6 +251,10 @@ static int begin_records(const args_t *a, records_t *t, const htsFormat *in, cad
     t->read = bam_init1();
     t->variant = bcf_init();
     if (!t->read || !t->variant) return cad_out_of_memory(err);
+    if (rc == 0) rc = format_suffix(&t->out.format, NULL, a->output, err);
+    t->rounding = (in->format != sam && t->out.format.hts.format == sam) ||
+                  (in->format == bcf && t->out.format.hts.format == vcf);
+    if (rc == 0) rc = begin_cram(a, t, err);
     if (rc == 0) rc = records_plan(&t->out, err);
     if (rc == 0) rc = records_create(&t->out, err);
     return rc ? rc : records_begin(&t->out, t->reads, t->variants, a->reference, &t->pool, err);
@@ -262,11 +288,13 @@ static int same_names(const records_t *t, const bcf_hdr_t *h, const char *path, 
 static int copy_reads(records_t *t, htsFile *fp, sam_hdr_t *h, const char *path, cad_error_t *err)
 {
     int got;
+    t->cram.path = path;
     while ((got = sam_read1(fp, h, t->read)) >= 0) {
         int rc = records_as_written(fp, h, t->read, path, err);
-        if (rc == 0) rc = records_in_order(&t->out, t->read->core.tid, t->read->core.pos, bam_get_qname(t->read), err);
+        if (t->rounding) rounded_read(&t->notes, path, t->read);
+        if (rc == 0 && t->cram.known) rc = cram_check(&t->cram, t->read, err);
+        if (rc == 0) rc = records_put_read(&t->out, t->reads, t->read, err);
         if (rc) return rc;
-        if (sam_write1(t->out.fp, t->reads, t->read) < 0) return output_failed(t->out.out, err);
     }
     return got == -1 ? records_end(fp, path, err) : cad_fail(err, CAD_EIO, "%s: damaged or cut short", path);
 }
@@ -277,10 +305,10 @@ static int copy_variants(records_t *t, htsFile *fp, const char *path, cad_error_
 {
     int got;
     while ((got = bcf_read(fp, t->variants, t->variant)) >= 0) {
-        int rc = records_in_order(&t->out, t->variant->rid, t->variant->pos, "of a part", err);
-        if (rc) return rc;
+        int rc = t->rounding ? rounded_variant(&t->notes, path, t->variants, t->variant, NULL, 0, err) : 0;
         t->variant->errcode &= ~BCF_ERR_TAG_UNDEF;
-        if (bcf_write(t->out.fp, t->variants, t->variant) < 0) return output_failed(t->out.out, err);
+        if (rc == 0) rc = records_put_variant(&t->out, t->variants, t->variant, "of a part", err);
+        if (rc) return rc;
     }
     return got == -1 ? records_end(fp, path, err) : cad_fail(err, CAD_EIO, "%s: damaged or cut short", path);
 }
@@ -292,25 +320,24 @@ static int records_part(const args_t *a, records_t *t, const char *path, input_t
     sam_hdr_t *rh = NULL;
     bcf_hdr_t *vh = NULL;
     int rc = records_open(&fp, in, a->reference, err);
-    if (rc == 0 && reads) rh = sam_hdr_read(fp);
-    if (rc == 0 && !reads) vh = bcf_hdr_read(fp);
-    if (rc == 0 && !rh && !vh) rc = cad_fail(err, CAD_EFORMAT, "%s: its header is damaged or missing", path);
+    if (rc == 0 && reads) rc = sam_header_read(&rh, fp, path, &t->notes, err);
+    if (rc == 0 && !reads) rc = vcf_header_read(&vh, fp, path, &t->notes, err);
     if (rc == 0 && !t->out.fp) { /* first part: creates the output */
         t->reads = rh ? sam_hdr_dup(rh) : NULL;
-        t->variants = vh ? bcf_hdr_dup(vh) : NULL;
+        t->variants = vh;
         rc = t->reads || t->variants ? begin_records(a, t, &fp->format, err) : cad_out_of_memory(err);
     }
     if (rc == 0) rc = reads ? same_contigs(t, rh, path, err) : same_names(t, vh, path, err);
     if (rc == 0) rc = reads ? copy_reads(t, fp, rh, path, err) : copy_variants(t, fp, path, err);
     sam_hdr_destroy(rh);
-    if (vh) bcf_hdr_destroy(vh);
+    if (vh && vh != t->variants) bcf_hdr_destroy(vh);
     if (fp) hts_close(fp);
     return rc;
 }
 
 static int merge_records(const args_t *a, cad_error_t *err)
 {
-    records_t t = { 0 };
+    records_t t = { .notes.cmd = "merge" };
     int rc = records_pool(&t.pool, (int)a->threads, err);
     for (int k = 0; k < a->n && rc == 0; k++) {
         input_t in;
@@ -319,7 +346,10 @@ static int merge_records(const args_t *a, cad_error_t *err)
         input_close(&in);
     }
     if (rc == 0) rc = records_close(&t.out, NULL, err);
+    if (rc == 0) notes_summary(&t.notes);
     records_free(&t.out);
+    fasta_close(&t.ref);
+    free(t.cram.known);
     sam_hdr_destroy(t.reads);
     if (t.variants) bcf_hdr_destroy(t.variants);
     if (t.read) bam_destroy1(t.read);
@@ -377,22 +407,24 @@ static int write_json(const args_t *a, output_t *json, cad_error_t *err)
     return rc;
 }
 
-/* Indexes a bedGraph as track does: with a .csi if the first part has one (because a contig is too long for .tbi),
- * else with a .tbi. */
-static int index_graph(const args_t *a, output_t *out, output_t **index, cad_error_t *err)
+/* Indexes text with a .csi if that is asked for or if the first part has one, which may be because a contig is too long
+ * for .tbi; else with a .tbi. */
+static int index_text(const args_t *a, output_t *out, output_t **index, cad_error_t *err)
 {
     char *theirs = suffixed(part_at(a, 0), ".csi");
-    bool csi = theirs && access(theirs, F_OK) == 0;
+    bool csi = a->index_usual ? theirs && access(theirs, F_OK) == 0 : a->index == INDEX_CSI;
     int rc = theirs ? output_beside(index, a->output, csi ? ".csi" : ".tbi", err) : cad_out_of_memory(err);
     free(theirs);
-    return rc ? rc : tracks_index(out, *index, csi, a->output, err);
+    return rc ? rc : tabix_index(out, *index, csi, a->output, err);
 }
 
 static int merge_file(const args_t *a, parts_t kind, cad_error_t *err)
 {
+    static const char *const formats[] = { "bed tsv tab txt csv", "bedGraph bg bdg", "npy", "bw bigWig" };
     output_t *out = NULL, *json = NULL, *index = NULL, **all[] = { &out, &index, &json };
     bool beside = kind == PARTS_BIGWIG || kind == PARTS_MATRIX;
-    int rc = output_open(&out, a->output, !beside && output_is_gz(a->output), err);
+    int rc = output_suffix(a->output, formats[kind], beside ? "" : formats[kind], err);
+    if (rc == 0) rc = output_open(&out, a->output, !beside && output_is_gz(a->output), err);
     if (rc == 0 && beside && output_is_file(out)) rc = output_beside(&json, a->output, ".json", err);
     if (rc == 0)
         rc = kind == PARTS_BIGWIG   ? merge_bigwigs(a, out, err)
@@ -400,8 +432,8 @@ static int merge_file(const args_t *a, parts_t kind, cad_error_t *err)
                                     : merge_text(a, kind == PARTS_GRAPH, out, err);
     if (rc == 0 && json) rc = write_json(a, json, err);
     if (rc == 0) rc = output_sync(out, err);
-    if (rc == 0 && kind == PARTS_GRAPH && output_is_gz(a->output) && output_is_file(out))
-        rc = index_graph(a, out, &index, err);
+    if (rc == 0 && (kind == PARTS_GRAPH || a->index) && !beside && output_is_gz(a->output) && output_is_file(out))
+        rc = index_text(a, out, &index, err);
     if (rc == 0) rc = outputs_close(all, 3, err);
     output_abort(out);
     output_abort(index);
@@ -409,9 +441,19 @@ static int merge_file(const args_t *a, parts_t kind, cad_error_t *err)
     return rc;
 }
 
+static int check_index(const args_t *a, parts_t kind, cad_error_t *err)
+{
+    if (!a->index || kind >= PARTS_READS) return 0;
+    if (kind > PARTS_GRAPH || !output_is_gz(a->output) || a->plain)
+        return cad_fail(err, CAD_EARG,
+                        "--write-index fits reads, variants, and BED and bedGraph that are compressed, as out.bed.gz");
+    return a->index == INDEX_BAI ? cad_fail(err, CAD_EARG, "--write-index=bai: the index of text is a tbi or csi") : 0;
+}
+
 static int run(args_t *a, cad_error_t *err)
 {
     static const char *const own[] = { "", ".json", NULL };
+    const char *options;
     parts_t kind;
     ledger_t files = { 0 };
     int rc;
@@ -423,13 +465,16 @@ static int run(args_t *a, cad_error_t *err)
     if (rc == 0) rc = parts_check((const char *const *)a->part, a->n, a->order, &a->json, err);
     if (rc) return rc;
     if (kind == PARTS_TEXT && json_object_get(a->json, "track")) kind = PARTS_GRAPH;
-    if (a->index && kind < PARTS_READS) return cad_fail(err, CAD_EARG, "--write-index fits reads and variants only");
+    options = json_string_value(json_object_get(a->json, "options"));
+    a->plain = options && ends_in(options, TABLE_PLAIN);
+    rc = check_index(a, kind, err);
+    if (rc) return rc;
     return kind >= PARTS_READS ? merge_records(a, err) : merge_file(a, kind, err);
 }
 
 static int run_merge(int argc, char **argv)
 {
-    args_t a = { .threads = 1 };
+    args_t a = { .threads = 1, .index_usual = true };
     cad_error_t err = { "" };
     int rc = parse_args(&a, argc, argv);
     if (rc) return rc == 2 ? 0 : 1;

@@ -40,6 +40,8 @@ enum { /* codes of shared options without a letter */
        OPT_SOFT,
        OPT_PRECISION,
        OPT_ADAPTER,
+       OPT_NOVERSION,
+       OPT_JSON,
        OPT_QUIET,
        OPT_PROGRESS,
        OPT_VERBOSITY,
@@ -86,6 +88,7 @@ typedef struct options_t {
     const char *model, *adapter, *device, *precision; /* NULL: not given */
     int threads;
     bool quiet;
+    bool json;     /* print numbers as JSON; only some commands have --json */
     bool counting; /* this run only counts work and prints no warnings, since the run that follows prints them */
     progress_how_t progress;
     int verbosity; /* default 3; above 3, htslib prints messages too */
@@ -99,7 +102,7 @@ int options_take(options_t *o, int c, const char *arg);
 /* ---- bases in masked windows: annotate, track, eval ---- */
 #define OPTIONS_WINDOWS                                                                                             \
     OPTIONS_REFERENCE, OPT_VALUE("mask", OPT_MASK), OPT_VALUE("window", OPT_WINDOW), OPT_VALUE("flank", OPT_FLANK), \
-        OPT_FLAG("skip-soft-masked", OPT_SOFT)
+        OPT_FLAG("skip-soft-masked", OPT_SOFT), OPT_FLAG("no-version", OPT_NOVERSION), OPT_FLAG("json", OPT_JSON)
 int windows_take(settings_t *set, const char *cmd, int c, const char *arg);
 
 /* ---- a new model: pretrain, bench ---- */
@@ -138,9 +141,10 @@ int training_take(training_t *t, const char *cmd, int c, const char *arg);
 bool training_turns(const training_t *t, const cad_model_t *model);
 
 /* ---- labelled sequences: finetune, predict ---- */
-#define OPTIONS_LABELS                                                                            \
-    OPTIONS_REFERENCE, OPT_VALUE("in-format", OPT_FORMAT), OPT_VALUE("label-column", OPT_LABELS), \
-        OPT_VALUE("sequence-column", OPT_SEQUENCE), OPT_VALUE("window", OPT_WINDOW), OPT_FLAG("crop", OPT_CROP)
+#define OPTIONS_LABELS                                                                                           \
+    OPTIONS_REFERENCE, OPT_VALUE("in-format", OPT_FORMAT), OPT_VALUE("label-column", OPT_LABELS),                \
+        OPT_VALUE("sequence-column", OPT_SEQUENCE), OPT_VALUE("window", OPT_WINDOW), OPT_FLAG("crop", OPT_CROP), \
+        OPT_FLAG("no-version", OPT_NOVERSION), OPT_FLAG("json", OPT_JSON)
 #define LABELS_USAGE                                                                       \
     "  -T, --reference FASTA  reference of a BED; also --fasta-ref\n"                      \
     "      --in-format FMT    csv, tsv, fasta, fastq or bed [detected]\n"                  \
@@ -148,11 +152,12 @@ bool training_turns(const training_t *t, const cad_model_t *model);
     "                         [label; BED: 4]\n"                                           \
     "      --sequence-column NAME  the column of sequences in a table [sequence or seq]\n" \
     "      --window W         longest sequence, in bases [the model's length]\n"           \
-    "      --crop             use the middle of longer sequences instead of stopping\n"
+    "      --crop             use the middle of longer sequences instead of stopping\n"    \
+    "      --no-version       no lines on version and model; column names without #\n"
 typedef struct label_options_t {
     const char *reference, *format, *labels, *sequence; /* NULL: not given */
     int64_t window;                                     /* longest sequence in bases; 0: as long as the model allows */
-    bool crop;
+    bool crop, no_version;
 } label_options_t;
 int labels_take(label_options_t *o, const char *cmd, int c, const char *arg);
 

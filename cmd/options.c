@@ -110,6 +110,7 @@ int options_take(options_t *o, int c, const char *arg)
         cmd_fail(o->cmd, "--precision %s: expected fp32 or bf16", arg);
         return -1;
     case OPT_QUIET: o->quiet = true; return 0;
+    case OPT_JSON: o->json = true; return 0;
     case OPT_PROGRESS: return option_progress(o->cmd, arg, &o->progress) ? -1 : 0;
     case OPT_VERBOSITY:
         if (option_int(o->cmd, "--verbosity", arg, 0, 9, &n)) return -1;
@@ -138,6 +139,7 @@ int windows_take(settings_t *set, const char *cmd, int c, const char *arg)
     case OPT_WINDOW: return -option_int(cmd, "--window", arg, 1, 1 << 30, &set->window);
     case OPT_FLANK: return -option_int(cmd, "--flank", arg, 0, 1 << 29, &set->flank);
     case OPT_SOFT: set->skip_soft = true; return 0;
+    case OPT_NOVERSION: set->no_version = true; return 0;
     default: return 1;
     }
 }
@@ -183,6 +185,7 @@ int labels_take(label_options_t *o, const char *cmd, int c, const char *arg)
     case OPT_SEQUENCE: o->sequence = arg; return 0;
     case OPT_WINDOW: return -option_int(cmd, "--window", arg, 1, 1 << 30, &o->window);
     case OPT_CROP: o->crop = true; return 0;
+    case OPT_NOVERSION: o->no_version = true; return 0;
     default: return 1;
     }
 }
@@ -395,6 +398,14 @@ int option_shard(const char *cmd, const char *arg, shard_t *shard)
 {
     cad_error_t err;
     return shard_parse(shard, arg, &err) ? cmd_fail(cmd, "%s", err.text) : 0;
+}
+
+int option_named(const char *cmd, const shard_t *shard, const char **path, char **owned)
+{
+    if (!strstr(*path, "{shard}")) return 0;
+    if (!shard->of) return cmd_fail(cmd, "%s: {shard} in a name needs --shard", *path);
+    *path = *owned = shard_path(shard, *path);
+    return *owned ? 0 : cmd_fail(cmd, "out of memory");
 }
 
 bool options_part_done(const options_t *o, const char *path, const provenance_t *p)

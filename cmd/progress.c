@@ -196,11 +196,15 @@ static double seconds_per_token(cad_context_t *ctx, const cad_model_t *model, in
     return best / (double)(n * copies);
 }
 
-void report_work(const work_t *w, cad_context_t *ctx, const cad_model_t *model, int threads, const char *what,
-                 int64_t rows)
+void report_work(report_t *r, const work_t *w, cad_context_t *ctx, const cad_model_t *model, int threads,
+                 const char *what, int64_t rows)
 {
     int64_t typical = cad_min(cad_max(w->passes ? w->tokens / w->passes : 1, 1), 8192);
-    printf("%s\t%lld\nwindows\t%lld\npasses\t%lld\ntokens\t%lld\n", what, (long long)rows, (long long)w->windows,
-           (long long)w->passes, (long long)w->tokens);
-    printf("seconds\t%.3g\n", seconds_per_token(ctx, model, typical, threads) * (double)w->tokens);
+    char seconds[32];
+    report_count(r, what, rows);
+    report_count(r, "windows", w->windows);
+    report_count(r, "passes", w->passes);
+    report_count(r, "tokens", w->tokens);
+    snprintf(seconds, sizeof seconds, "%.3g", seconds_per_token(ctx, model, typical, threads) * (double)w->tokens);
+    report_value(r, "seconds", seconds);
 }

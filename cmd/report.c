@@ -57,6 +57,33 @@ void cmd_warn(const char *cmd, const char *fmt, ...)
     va_end(ap);
 }
 
+void report_value(report_t *r, const char *name, const char *value)
+{
+    if (r->json) printf("%s\n  \"%s\": %s", r->n++ ? "," : "{", name, value);
+    else printf("%s\t%s\n", name, value);
+}
+
+void report_count(report_t *r, const char *name, int64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    report_value(r, name, text);
+}
+
+void report_end(const report_t *r)
+{
+    if (r->json) puts("\n}");
+}
+
+int report_json(const json_t *json, cad_error_t *err)
+{
+    text_t t = { 0 };
+    provenance_layout(json, &t);
+    if (!t.failed) fputs(t.s.s, stdout);
+    text_free(&t);
+    return t.failed ? cad_out_of_memory(err) : 0;
+}
+
 int cmd_finish(const char *cmd)
 {
     if (fflush(stdout) || ferror(stdout)) return cmd_fail(cmd, "standard output: %s", strerror(errno));

@@ -5,38 +5,43 @@
 
 #include "stream/hub.h"
 #include "io/shard.h"
+#include "io/tabix.h"
 #include "run.h"
 
-static const char USAGE[] =
-    "Usage: caduceus track [options] -T ref.fa -o OUT\n\n"
-    "Scores every base of whole contigs, or of regions, as bigWig or bedGraph tracks.\n\n"
-    "Options:\n"
-    "  -T, --reference FASTA  the reference, plain or bgzip; also --fasta-ref\n"
-    "      --chr-alias FILE   other names of the reference's contigs: one contig per\n"
-    "                         line, names separated by tabs\n"
-    "  -r, --region REGION    CONTIG[:BEG-END], counted from 1 [all contigs]\n"
-    "  -R, --regions-file FILE|REGION  the regions of a BED\n"
-    "  -L, --targets-file BED the regions of a BED\n"
-    "  -o, --output OUT       a .bw, .bedGraph or .bedGraph.gz file; with several tracks,\n"
-    "                         the prefix of their names; - is bedGraph on standard\n"
-    "                         output [-]\n"
-    "      --hub DIR          write a UCSC track hub and IGV sessions instead of -o, with\n"
-    "                         the scores pll, logo and logo_ref unless --score is given\n"
-    "      --genome NAME      genome of the hub, such as hg38\n"
-    "      --email ADDRESS    contact address of the hub\n"
-    "  -O, --output-fmt FMT   bw, bedGraph or bedGraph.gz [by the suffix of OUT, else bw]\n"
-    "      --score LIST       \f\n"
-    "      --mask HOW         each, stride:K or none [stride:8]\n"
-    "      --window W         bases in a window, flanks included [the model's length, at\n"
-    "                         most 16384]\n"
-    "      --flank F          context on each side [min(1024, W/4)]\n"
-    "      --skip-soft-masked use lower-case bases as context, do not score them\n"
-    "      --decimals N       digits after the point, 0 to 6 [3]\n"
-    "      --n-token          encode N as the token N, not as PAD\n"
-    "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
-    "      --dry-run          count windows and tokens, estimate time\n" PROGRESS_USAGE OPTIONS_USAGE "\nExamples:\n"
-    "  caduceus track -T hg38.fa -r chr20:1-2000000 --score pll -o pll.bw\n"
-    "  caduceus track -T hg38.fa -L regions.bed --score logo,entropy -o hg38\n";
+static const char USAGE[] = "Usage: caduceus track [options] -T ref.fa -o OUT\n\n"
+                            "Scores every base of whole contigs, or of regions, as bigWig or bedGraph tracks.\n\n"
+                            "Options:\n"
+                            "  -T, --reference FASTA  the reference, plain or bgzip; also --fasta-ref\n"
+                            "      --chr-alias FILE   other names of the reference's contigs: one contig per\n"
+                            "                         line, names separated by tabs\n"
+                            "  -r, --region REGION    CONTIG[:BEG-END], counted from 1 [all contigs]\n"
+                            "  -R, --regions-file FILE|REGION  the regions of a BED\n"
+                            "  -L, --targets-file BED the regions of a BED\n"
+                            "  -o, --output OUT       a .bw, .bedGraph or .bedGraph.gz file; with several tracks,\n"
+                            "                         the prefix of their names; - is bedGraph on standard\n"
+                            "                         output [-]\n"
+                            "      --hub DIR          write a UCSC track hub and IGV sessions instead of -o, with\n"
+                            "                         the scores pll, logo and logo_ref unless --score is given\n"
+                            "      --genome NAME      genome of the hub, such as hg38\n"
+                            "      --email ADDRESS    contact address of the hub\n"
+                            "  -O, --output-fmt FMT   bw, bedGraph or bedGraph.gz [by the suffix of OUT, else bw]\n"
+                            "      --write-index[=tbi|csi]  kind of the index of a .bedGraph.gz [tbi; csi if a\n"
+                            "                         contig is too long for it]\n"
+                            "      --score LIST       \f\n"
+                            "      --mask HOW         each, stride:K or none [stride:8]\n"
+                            "      --window W         bases in a window, flanks included [the model's length, at\n"
+                            "                         most 16384]\n"
+                            "      --flank F          context on each side [min(1024, W/4)]\n"
+                            "      --skip-soft-masked use lower-case bases as context, do not score them\n"
+                            "      --decimals N       digits after the point, 0 to 6 [3]\n"
+                            "      --n-token          encode N as the token N, not as PAD\n"
+                            "      --no-version       no lines on version and model in a bedGraph\n"
+                            "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
+                            "      --dry-run          count windows and tokens, estimate time\n"
+                            "      --json             print these numbers as JSON\n" PROGRESS_USAGE OPTIONS_USAGE
+                            "\nExamples:\n"
+                            "  caduceus track -T hg38.fa -r chr20:1-2000000 --score pll -o pll.bw\n"
+                            "  caduceus track -T hg38.fa -L regions.bed --score logo,entropy -o hg38\n";
 
 typedef enum { FORMAT_BY_NAME, FORMAT_BIGWIG, FORMAT_GRAPH, FORMAT_GRAPH_GZ } track_format_t;
 
@@ -47,8 +52,10 @@ typedef struct {
     limits_t limits;
     shard_t shard;
     track_format_t format;
+    index_t index; /* INDEX_NONE: a compressed bedGraph has a .tbi, or a .csi if a contig is too long for it */
     int64_t decimals;
-    bool dry_run;
+    bool dry_run, indexed; /* indexed: --write-index was given */
+    char *named;           /* the output, if made from a name with {shard} */
 } args_t;
 
 typedef struct {
@@ -61,7 +68,7 @@ typedef struct {
 
 /* ---- options ---- */
 
-enum { O_SCORE = 1, O_DECIMALS, O_NTOKEN, O_DRY, O_ALIAS, O_SHARD, O_HUB, O_GENOME, O_EMAIL };
+enum { O_SCORE = 1, O_DECIMALS, O_NTOKEN, O_DRY, O_ALIAS, O_SHARD, O_HUB, O_GENOME, O_EMAIL, O_INDEX };
 static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPTIONS_PROGRESS,
                                        OPTIONS_WINDOWS,
@@ -76,6 +83,7 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        { "n-token", no_argument, NULL, O_NTOKEN },
                                        { "dry-run", no_argument, NULL, O_DRY },
                                        { "shard", required_argument, NULL, O_SHARD },
+                                       { "write-index", optional_argument, NULL, O_INDEX },
                                        { "hub", required_argument, NULL, O_HUB },
                                        { "genome", required_argument, NULL, O_GENOME },
                                        { "email", required_argument, NULL, O_EMAIL },
@@ -88,6 +96,13 @@ static int parse_format(args_t *a, const char *s)
                 : !strcmp(s, "bedGraph.gz") ? FORMAT_GRAPH_GZ
                                             : FORMAT_BY_NAME;
     return a->format ? 0 : cmd_fail("track", "-O %s: expected bw, bedGraph or bedGraph.gz", s);
+}
+
+static int take_index(args_t *a, const char *arg)
+{
+    a->indexed = true;
+    if (arg && option_index("track", arg, &a->index)) return 1;
+    return a->index == INDEX_BAI ? cmd_fail("track", "--write-index=bai: expected tbi or csi") : 0;
 }
 
 static int take_option(void *args, int c, const char *arg)
@@ -106,6 +121,7 @@ static int take_option(void *args, int c, const char *arg)
     case O_DRY: a->dry_run = true; return 0;
     case O_ALIAS: a->aliases = arg; return 0;
     case O_HUB: a->hub = arg; return 0;
+    case O_INDEX: return take_index(a, arg);
     case O_GENOME: a->genome = arg; return 0;
     case O_EMAIL: a->email = arg; return 0;
     case O_SHARD: return option_shard("track", arg, &a->shard);
@@ -145,8 +161,10 @@ static int parse_args(args_t *a, int argc, char **argv)
     rc = options_parse(&CMD_TRACK, argc, argv, take_option, a);
     if (rc == 0) rc = options_operands(&CMD_TRACK, argc, argv, NULL);
     if (rc) return rc;
+    if (option_named("track", &a->shard, &a->output, &a->named)) return 1;
     if (a->shard.of && (a->dry_run || !strcmp(a->output, "-")))
         return cmd_fail("track", "--shard needs an output file, and no --dry-run");
+    if (a->o.json && !a->dry_run) return cmd_fail("track", "--json goes with --dry-run");
     if (a->shard.of && limits_stream(&a->limits))
         return cmd_fail("track", "--shard reads its input twice: -L - does not fit");
     if (!a->set.score && a->hub) a->set.score = "pll,logo,logo_ref";
@@ -198,9 +216,11 @@ static int open_track(const tracking_t *t, track_t *x, track_format_t format, ca
     int64_t longest = 0;
     int rc = output_open(&x->out, x->path, format == FORMAT_GRAPH_GZ, err);
     for (int i = 0; i < t->run.ref.ncontig; i++) longest = cad_max(longest, t->run.ref.contig[i].length);
-    x->csi = longest >= (int64_t)1 << 29;
+    x->csi = longest >= TBI_MOST || t->a->index == INDEX_CSI;
+    if (rc == 0 && t->a->index == INDEX_TBI && longest >= TBI_MOST)
+        rc = cad_fail(err, CAD_EARG, "--write-index=tbi: a contig is too long for it; use csi");
     if (rc == 0 && x->is_bigwig && output_is_terminal(x->out))
-        return cad_fail(err, CAD_EARG, "binary data would go to a terminal; name a file with -o");
+        rc = cad_fail(err, CAD_EARG, "binary data would go to a terminal; name a file with -o");
     if (rc == 0 && t->a->shard.of && !output_is_file(x->out))
         rc = cad_fail(err, CAD_EARG, "%s: --shard writes to files only", x->path);
     if (rc || !output_is_file(x->out)) return rc;
@@ -226,6 +246,8 @@ static int open_outputs(tracking_t *t, cad_error_t *err)
     ledger_t files = { 0 };
     int rc;
     t->format = format;
+    if (a->indexed && format != FORMAT_GRAPH_GZ)
+        return cad_fail(err, CAD_EARG, "--write-index: only a .bedGraph.gz has an index");
     options_inputs(&a->o, a->set.reference, a->aliases, &a->limits, &files);
     rc = a->hub ? open_hub(t, err)
          : t->tracks->n > 1 && !strcmp(a->output, "-")
@@ -236,6 +258,8 @@ static int open_outputs(tracking_t *t, cad_error_t *err)
         if (rc == 0) rc = ledger_output(&files, t->tracks->track[k].path, err);
     }
     ledger_free(&files);
+    if (rc == 0 && !a->format && !a->hub && t->tracks->n == 1)
+        rc = output_suffix(a->output, "bw bigWig bedGraph bg bdg", "bedGraph bg bdg", err);
     for (int k = 0; k < t->tracks->n && rc == 0 && !a->dry_run; k++)
         rc = open_track(t, &t->tracks->track[k], format, err);
     return rc;
@@ -256,6 +280,15 @@ static int open_engine(tracking_t *t, cad_error_t *err)
     text_puts(&r->options, "track");
     run_describe(r);
     return run_provenance(r, &a->shard, err);
+}
+
+/* Refuses to replace parts of this run that are not those of this shard. */
+static int check_parts(const tracking_t *t, cad_error_t *err)
+{
+    const tracks_t *all = t->tracks;
+    int rc = part_neighbours(all->track[0].path, &t->run.provenance, &t->a->shard, err);
+    for (int k = 0; k < all->n && rc == 0; k++) rc = part_free(all->track[k].path, &t->run.provenance, err);
+    return rc;
 }
 
 /* Returns true if an earlier run has written all tracks of this shard. */
@@ -296,13 +329,26 @@ static int run(tracking_t *t, cad_error_t *err)
     int rc = open_files(t, err);
     if (rc == 0) rc = run_open_model(r, err);
     if (rc == 0) rc = open_engine(t, err);
+    if (rc == 0 && a->shard.of) rc = check_parts(t, err);
     if (rc || (a->shard.of && tracks_done(t))) return rc;
     rc = run_stream(r, err);
     if (rc == 0 && r->stream.pipe.work.tokens == 0 && !a->shard.of)
         note(&r->notes, NOTE_NOTHING, 1, "%s: nothing to do: no base of the regions is A, C, G or T", r->ref.path);
     if (rc || a->dry_run) return rc;
     rc = tracks_close(&r->stream, err);
-    return rc || !a->hub ? rc : hub_close(&t->hub, err);
+    if (rc || !a->hub) return rc;
+    t->hub.only = r->only;
+    return hub_close(&t->hub, err);
+}
+
+/* Says how to look at the hub. */
+static void say_hub(const args_t *a)
+{
+    fprintf(
+        stderr,
+        "caduceus track: open %s/%s/igv_session.xml in IGV; or serve the folder, as with npx http-server %s, and open "
+        "index.html; or put it on a web server and give the UCSC browser the address of hub.txt\n",
+        a->hub, a->genome, a->hub);
 }
 
 /* Runs once. If count is not NULL, this is a dry run that only counts its work. */
@@ -318,8 +364,12 @@ static int run_once(args_t *a, work_t *count)
     r->notes = (notes_t) { .cmd = "track", .quiet = a->o.quiet || count };
     rc = run(&t, &err);
     rc = run_report(r, rc, &err);
-    if (rc == 0 && a->dry_run && !count)
-        report_work(&r->stream.pipe.work, r->ctx, r->model, a->o.threads, "bases", t.tracks->bases);
+    if (rc == 0 && a->dry_run && !count) {
+        report_t report = { .json = a->o.json };
+        report_work(&report, &r->stream.pipe.work, r->ctx, r->model, a->o.threads, "bases", t.tracks->bases);
+        report_end(&report);
+    }
+    if (rc == 0 && a->hub && !a->dry_run && !a->o.quiet) say_hub(a);
     if (count) *count = r->stream.pipe.work;
     pipeline_close(&r->stream.pipe);
     run_end(r);
@@ -347,6 +397,7 @@ static int run_track(int argc, char **argv)
     if (rc == 0 && a.shard.of) rc = count_work(&a);
     if (rc == 0) rc = run_once(&a, NULL);
     else if (rc == 2) rc = 0;
+    free(a.named);
     return rc || cmd_finish("track") ? 1 : 0;
 }
 

@@ -21,9 +21,11 @@
 #define put(v) (v)
 #include "norm_tmpl.h"
 #include "mamba_in_tmpl.h"
+#include "conv_tmpl.h"
 #include "mamba_conv_tmpl.h"
 #include "mamba_scan_tmpl.h"
 #include "mamba_scan_back_tmpl.h"
+#include "mamba2_in_tmpl.h"
 #ifdef CAD_MORE_KINDS_CUDA
 #include CAD_MORE_KINDS_CUDA
 #endif
@@ -38,9 +40,11 @@
 #define put(v) to_bf16(v)
 #include "norm_tmpl.h"
 #include "mamba_in_tmpl.h"
+#include "conv_tmpl.h"
 #include "mamba_conv_tmpl.h"
 #include "mamba_scan_tmpl.h"
 #include "mamba_scan_back_tmpl.h"
+#include "mamba2_in_tmpl.h"
 #ifdef CAD_MORE_KINDS_CUDA
 #include CAD_MORE_KINDS_CUDA
 #endif
@@ -61,6 +65,17 @@
     }
 static cad_op_f *const mamba_ops[2][CAD_MAMBA_OPS] = { MAMBA_OPS(fp32), MAMBA_OPS(bf16) };
 static cad_back_f *const mamba_back_ops[2][CAD_MAMBA_BACK_OPS] = { MAMBA_BACK_OPS(fp32), MAMBA_BACK_OPS(bf16) };
+
+#define MAMBA2_OPS(suffix)                                                             \
+    {                                                                                  \
+        mamba2_in_##suffix, mamba2_conv, mamba2_scan, mamba2_gate_##suffix, mamba2_out \
+    }
+static cad_op_f *const mamba2_ops[2][CAD_MAMBA2_OPS] = { MAMBA2_OPS(fp32), MAMBA2_OPS(bf16) };
+#define MAMBA2_BACK                                                         \
+    {                                                                       \
+        mamba2_back_out, mamba2_back_scan, mamba2_back_conv, mamba2_back_in \
+    }
+static cad_back_f *const mamba2_back_ops[2][CAD_MAMBA2_BACK_OPS] = { MAMBA2_BACK, MAMBA2_BACK };
 
 #define KIND_OF(name) &cuda_##name,
 #define OPS_OF(name) name##_ops[half],

@@ -37,4 +37,11 @@ static const kind_t *kind_at(int kind); /* backend.cu */
     for (int k = 0; k < CAD_NKINDS; k++) \
         if (cad_config_uses(&(m)->cfg, k))
 
+/* True if the second direction of a layer shares the projections of the first; in, out: their roles. */
+static bool tied(const cad_layer_t *l, int in, int out)
+{
+    return cad_param(&l->dir[0], in) == cad_param(&l->dir[1], in) &&
+           cad_param(&l->dir[0], out) == cad_param(&l->dir[1], out);
+}
+
 #endif

@@ -29,13 +29,7 @@ static const float *place_decay(store_t *s, const mamba_weights_t *w, const floa
     return (const float *)on_device(s, at);
 }
 
-/* True if the second direction of a layer shares the projections of the first. */
-static bool tied(const cad_layer_t *l)
-{
-    const cad_direction_t *a = &l->dir[0], *b = &l->dir[1];
-    return cad_param(a, CAD_MAMBA_IN) == cad_param(b, CAD_MAMBA_IN) &&
-           cad_param(a, CAD_MAMBA_OUT) == cad_param(b, CAD_MAMBA_OUT);
-}
+static bool mamba_tied(const cad_layer_t *l) { return tied(l, CAD_MAMBA_IN, CAD_MAMBA_OUT); }
 
 /* Places the weights of one direction. first: the direction whose projections this one shares, or NULL. */
 static mamba_dir_t place_direction(store_t *s, const cad_weights_t *w, const cad_model_t *m, const cad_direction_t *d,
@@ -63,7 +57,7 @@ static void mamba_place(store_t *s, cad_weights_t *w, const cad_model_t *m, int 
 {
     const cad_layer_t *l = &m->layer[layer];
     mamba_dir_t *dir = &w->mamba.dir[2 * layer];
-    for (int k = 0; k < l->ndir; k++) dir[k] = place_direction(s, w, m, &l->dir[k], k && tied(l) ? dir : NULL);
+    for (int k = 0; k < l->ndir; k++) dir[k] = place_direction(s, w, m, &l->dir[k], k && mamba_tied(l) ? dir : NULL);
 }
 
 /* Refuses a model whose kernels would need more than 48 KB of shared memory. Shared memory holds dt_in, B and C of STEP
@@ -166,7 +160,7 @@ static void mamba_place_back(store_t *s, cad_grads_t *q, const cad_model_t *m, i
         const cad_direction_t *d = &l->dir[k];
         dir[k].x = (const float *)place_table(s, false, cad_param(d, CAD_MAMBA_X), 1, z->R + 2 * z->N, z->E, z->Sp,
                                               z->Ep);
-        if (k && tied(l)) {
+        if (k && mamba_tied(l)) {
             dir[k].in = dir[0].in;
             dir[k].out = dir[0].out;
             continue;

@@ -20,9 +20,9 @@ run track -r chrE1:7001-8000 --decimals 5 --hub hub --genome demo --email me@exa
 run track -r chrE1:7001-8000 --decimals 5 --score pll,logo,logo_ref -O bedGraph -o want
 run annotate in.bed -o hub/demo/regions.bed
 
-cp "$checks/browser.html" hub/demo/index.html
+cp "$checks/browser.html" hub/demo/look.html
 ok "igv.js opens in chromium" \
-    timeout -k 5 50 "$py" "$srcdir/test/browser.py" "$dir" "$igv" hub/demo/index.html seen.png
+    timeout -k 5 50 "$py" "$srcdir/test/browser.py" "$dir" "$igv" hub/demo/look.html seen.png
 cp .out seen.json
 
 seen() { check "$1" seen.py "$2"; }
@@ -34,5 +34,18 @@ seen "the four tracks of the logo" logo
 seen "igv_session.xml: its tracks" session
 seen "annotated regions" regions
 ok "a picture" test "$(head -c 4 seen.png | tail -c 3)" = PNG
+
+# The page of the hub itself, over a reference that igv.js does not know by name.
+cp "$igv/igv.min.js" hub
+"$caduceus" annotate --quiet -m "$data/ps" -T ref.fa in.bed -o /dev/null # makes ref.fa.fai
+sed -i 's|"genome": "demo"|"reference": { "id": "demo", "fastaURL": "/ref.fa", "indexURL": "/ref.fa.fai" }|' \
+    hub/demo/igv.json
+{   cat hub/index.html
+    echo '<script>globalThis.answer = shown.then(b => [b.trackViews.map(v => v.track.name), b.currentLoci()])</script>'
+} >hub/page.html
+ok "index.html opens in chromium" \
+    timeout -k 5 50 "$py" "$srcdir/test/browser.py" "$dir" "$igv" hub/page.html page.png
+like "with the tracks" '"Caduceus pll", "Caduceus logo_ref"' .out
+like "on the first region" 'chrE1:7,?001-8,?000' .out
 [ -z "${CADUCEUS_PICTURE-}" ] || (cd "$OLDPWD" && cp "$dir/seen.png" "$CADUCEUS_PICTURE")
 finish

@@ -13,7 +13,8 @@ on() { CADUCEUS_CUDA_MODULE=$shim; "$@"; CADUCEUS_CUDA_MODULE=; } # COMMAND...: 
 columns() { rows "$2" | cut -f "$1"; } # COLUMNS LOG: prints these columns
 
 # ---- gradients ----
-for kind in ps-fused-d16-l2 ps-fused-d16-l3 ph-layernorm-untied-mul-d24-l2; do
+for kind in ps-fused-d16-l2 ps-fused-d16-l3 ph-layernorm-untied-mul-d24-l2 pc2-d64-l2 pc2-d96-l3 \
+    m2-ph-headdim16-d32-l2 m2-unfused-untied-mul-d32-l2; do
     model=$shared/golden/$kind
     if [ -e "$model/expected_grads.safetensors" ]; then
         on ok "golden $kind: gradients" \
@@ -50,6 +51,22 @@ rm -rf auto; on train -o auto
 same "auto takes the device" auto/model.safetensors half/model.safetensors
 train -d auto -o auto2 2>note
 same "auto without a module trains on the CPU" auto2/model.safetensors cpu/model.safetensors
+
+cat >m2.json <<'END'
+{"d_model": 12, "n_layer": 2, "vocab_size": 12, "rcps": true,
+ "complement_map": {"0": 0, "7": 10, "8": 9, "9": 8, "10": 7},
+ "ssm_cfg": {"layer": "Mamba2", "d_state": 5, "headdim": 4, "ngroups": 2}}
+END
+mamba2() {
+    "$caduceus" pretrain --quiet -T ref.fa --config m2.json --seq-len 150 --batch-tokens 600 --steps 4 --warmup 0 \
+        --valid-fraction 0 "$@"
+}
+mamba2 -d cpu -o m2-cpu
+on ok "pretrain -d cuda, Mamba-2" mamba2 -d cuda --precision fp32 -o m2
+columns 1-6 m2-cpu/log.tsv >want; columns 1-6 m2/log.tsv >got
+ok "the losses and norms are the CPU's" close_to got want 2e-4
+on mamba2 -d cuda --precision fp32 -@ 3 -o m2-again
+same "the same bytes again, with -@ 3" m2-again/model.safetensors m2/model.safetensors
 
 # ---- finetune ----
 bases 640 3 | fold -w 40 | awk '{ n = gsub(/[GC]/, "&"); print $0 "," (n > 20) }' >body

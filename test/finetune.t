@@ -193,6 +193,27 @@ error "NaN for a value" 'nan.csv:2: label "nan" is not a number' finetune --task
 printf 'sequence,a,b\nACGT,2,0\n' >two.csv
 error "a column of a set that is neither 0 nor 1" 'two.csv:2: label "2" is neither 0 nor 1' \
     plain_tune two.csv -o bad --task multilabel --label-column a,b
+error "a column of labels named twice" 'columns.csv: two columns of labels are named "gc"' \
+    finetune --task multilabel --label-column gc,odd,2 columns.csv -o bad
+{ echo sequence,label; for k in $(seq 1001); do echo "ACGT,$k"; done; } >classes.csv
+error "more than 1,000 classes" 'classes.csv: 1001 different labels, but at most 1000' finetune classes.csv -o bad
+printf 'sequence,label\nACGT,a\nACGG,a;;b\n' >empty-name.csv
+error "a set with an empty name" 'empty-name.csv:3: label "a;;b" has an empty name' \
+    finetune --task multilabel empty-name.csv -o bad
+printf 'sequence,label\nACGT,1e300\nACGG,-1e300\n' >far.csv
+error "values too far apart" 'far.csv: values of "label" are too large' finetune --task regress far.csv -o bad
+error "other columns than the model's" 'the model.s label "gc" is none of the columns' \
+    predict -m columns --label-column odd,sequence columns.csv --metrics m -o bad.tsv
+error "more columns" 'columns.csv: 2 columns of labels, and the model has 1' \
+    predict -m values --label-column gc,odd columns.csv --metrics m -o bad.tsv
+error "a column of a BED that holds the place" 'train.bed: .*from 4|--label-column 3: expected' \
+    finetune -T ref.fa --label-column 3 train.bed -o bad
+printf 'sequence,label\nACGT,a\nACGG,b\377\n' >latin.csv
+error "a label that is not UTF-8" 'a label is not UTF-8 text' finetune --valid-fraction 0 latin.csv -o bad
+cp -r one other; sed 's/single_label_classification/ranking/' one/config.json >other/config.json
+error "a model of another problem" '"problem_type" is none of' predict -m other test.csv -o bad.tsv
+error "columns of a FASTA" 'ref.fa: FASTA and FASTQ have no columns' finetune --label-column 2 ref.fa -o bad
+error "an unknown format" '--in-format pdf: expected csv, tsv' finetune --in-format pdf train.csv -o bad
 error "FASTA without a label" 'ref.fa:1: record c has no label; write label=X' finetune --crop --window 9 ref.fa -o bad
 error "a sequence longer than the window" 'ref.fa:[0-9]*: a sequence of 6400 bases, and the window is 512; .*--crop' \
     predict -m one ref.fa -o bad.tsv
@@ -313,6 +334,11 @@ kill -INT $pid; wait $pid; is "control-C" $? 130
 like "tells which epoch is kept" 'finetune: stopped at update [0-9]+ of [0-9]+; told holds the model of epoch ' told.err
 is "only the checkpoint of the best epoch is left" \
     "$(ls -A ended | joined)" "README.md config.json metrics.tsv model.safetensors tokenizer_config.json "
+mkfifo gate
+"$caduceus" finetune --quiet -m "$data/ps" gate -o unborn >/dev/null & pid=$!
+i=0; while [ $i -lt 200 ] && [ ! -e unborn ]; do i=$((i + 1)); sleep .05; done
+kill -TERM $pid; wait $pid; is "SIGTERM before the first epoch" $? 143
+is "leaves no folder" "$(ls -d unborn 2>/dev/null)" ""
 # A run ended by kill -9 may leave a temporary file in its folder.
 is "no temporary file is left" "$(find . -name '.caduceus-*' ! -path './killed/*' ! -path './busy/*')" ""
 finish

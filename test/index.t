@@ -52,7 +52,7 @@ made() { { printf 'BAI\1'; le32 "$@"; } >in.bam.bai; }
 made 3; bai "no contigs" 'too early'
 made 2147483647; bai "more contigs than the header has" 'does not belong.*more contigs'
 made 3 2147483647; bai "bins without end" 'more bins'
-made 3 1 4681 2147483647; bai "chunks without end" 'too early'
+made 3 1 4681 2147483647; bai "chunks without end" "more than an index"
 made 3 1 4681 4294967295; bai "a negative number of chunks" 'negative'
 made 3 1 37449 0; bai "a bin that cannot be" 'cannot be'
 made 3 1 4294967295 0; bai "a bin of the greatest number" 'cannot be'
@@ -63,8 +63,15 @@ made 3 1 4681 1 131072 0 131072 0; bai "a chunk within a block" 'where no block 
 made 3 0 2147483647; bai "a linear index without end" 'more offsets'
 made 3 0 4; bai "a linear index that is cut" 'too early'
 { cat good.bai; printf x; } >in.bam.bai; bai "bytes after the end" 'after its end'
+{ printf 'BAI\1'; le32 3 1 4681 2000000; zeros 32000000; } | gzip >in.bam.bai
+bai "chunks of two million, compressed" 'more than an index of this file'
 printf 'BAI\2' >in.bam.bai; bai "another magic" 'BAI or CSI'
 : >in.bam.bai; bai "an empty index" 'BAI or CSI'
+{   printf '@HD\tVN:1.6\tSO:coordinate\n'; awk 'BEGIN { for (i = 0; i < 600; i++) print "@SQ\tSN:c" i "\tLN:9" }'
+} | samtools view --no-PG -b - -o wide.bam
+{ printf 'BAI\1'; le32 600; for i in $(seq 600); do le32 0 32769; zeros 262152; done; } | gzip -1 >wide.bam.bai
+error "linear indexes of no genome, compressed" 'wide.bam.bai: .*more than an index of this file' \
+    small reads -r c0 wide.bam
 cp good.csi in.bam.bai; agree "the name does not tell the kind" 'cat want' 'reads -r chr2:100-300 in.bam | names'
 samtools view --no-PG -h in.sam | sed 's/chr3\([^:]*LN\)/chr9\1/; /^c3/d' | samtools view --no-PG -b - -o three.bam
 { printf '@SQ\tSN:a\tLN:99\n'; cat in.sam; } | samtools view --no-PG -b - -o other.bam 2>/dev/null
@@ -98,7 +105,7 @@ csi "a depth that overflows" 'a depth' 14 10 0 3
 csi "a depth of 4 billion" 'a depth' 14 4294967295 0 3
 csi "bins of one base" 'a size' 0 5 0 3
 csi "bins of 2^31 bases" 'a size' 31 1 0 3
-csi "auxiliary data without end" 'too early' 14 5 4294967295 3
+csi "auxiliary data without end" "more than an index" 14 5 4294967295 3
 csi "more contigs" 'more contigs' 14 5 0 4
 csi "a bin of counts of one" 'two entries' 14 5 0 3 1 37450 0 0 1 0 0 0 0
 csi "its offset" 'beyond the end' 14 5 0 3 1 4681 0 9999 0
@@ -147,6 +154,30 @@ awk '{ l[NR] = $0 } END { for (i = NR; i; i--) print l[i] }' good.crai >in.cram.
 crai "backwards" '[0-9]*: .*sorted'
 head -c 40 good.crai >in.cram.crai; crai "cut" '[0-9]*: (not six|.*cut short)'
 printf '\0\0' >in.cram.crai; crai "binary" '1: binary data'
+cuts=0 refused=0
+for n in $(seq 0 $(($(wc -l <good.crai) - 2))); do # the last slice has two lines; one lost is not seen
+    head -n "$n" good.crai | gzip >in.cram.crai; cuts=$((cuts + 1))
+    reads -r chr2 in.cram >.out 2>.err
+    [ $? = 1 ] && grep -q 'in.cram.crai:.*follow the last one listed' .err && refused=$((refused + 1))
+done
+is ".crai: every cut between containers is refused" "$refused" "$cuts"
+head -n 1 good.crai | awk '{ for (i = 0; i < 1000000; i++) print }' | gzip >in.cram.crai
+crai "a slice a million times" '2: a slice that stands before'
+{ head -c 100000000 /dev/zero | tr '\0' 1; cat good.crai; } | gzip >in.cram.crai
+crai "a line without end" '1: .*more than'
+awk '{ sub(/\t/, "&0000000000") } { print }' good.crai >in.cram.crai; reads -r chr2:100-300 in.cram | names >got
+same ".crai: numbers with zeros before them" want got
+samtools view -H in.sam | samtools view --no-PG -C -O cram,no_ref=1 -o none.cram; samtools index none.cram
+ok ".crai of a CRAM without reads" reads -r chr2 none.cram
+marker=$(($(wc -c <in.cram) - 38)) # two end markers, as where files were joined
+{ cat in.cram; tail -c +$((marker + 1)) in.cram; } >joined.cram; cp good.crai joined.cram.crai
+reads -r chr2:100-300 joined.cram | names >got; same ".crai of a CRAM with two end markers" want got
+for version in 2.1 3.0 3.1; do
+    samtools view --no-PG -C -O cram,no_ref=1,seqs_per_slice=7,slices_per_container=2,version=$version in.sam -o v.cram
+    samtools index v.cram; reads -r chr2:100-300 v.cram | names >got; same ".crai of CRAM $version" want got
+    gzip -dc v.cram.crai | sed '$d' | sed '$d' >cut; mv cut v.cram.crai
+    error ".crai of CRAM $version, cut" 'v.cram.crai:[0-9]*: (containers of|the slices up to)' reads -r chr2 v.cram
+done
 
 # ---- .tbi and .csi of VCF; .csi of BCF ----
 { printf '##fileformat=VCFv4.2\n##contig=<ID=chr1,length=3000>\n##contig=<ID=chr2,length=2000>\n'
@@ -168,7 +199,7 @@ bent 4 2147483647 >in.vcf.gz.tbi; tbi "contigs" 'names'
 bent 8 0 >in.vcf.gz.tbi; tbi "made for another format" 'not made for VCF'
 bent 12 9 >in.vcf.gz.tbi; tbi "another column of contigs" 'not made for VCF'
 bent 16 4294967295 >in.vcf.gz.tbi; tbi "a column of positions that cannot be" 'not made for VCF'
-bent 32 4294967295 >in.vcf.gz.tbi; tbi "names without end" 'too early'
+bent 32 4294967295 >in.vcf.gz.tbi; tbi "names without end" "more than an index"
 bent 32 5 >in.vcf.gz.tbi; tbi "a name that is cut" 'names'
 head -c 100 good.tbi >in.vcf.gz.tbi; tbi "cut, in BGZF" 'too early|damaged'
 head -c $(($(wc -c <good.tbi) - 28)) good.tbi >in.vcf.gz.tbi; tbi "without BGZF's end" 'end marker'

@@ -4,7 +4,8 @@
 #
 # The inputs have 100,000 contigs, aliases of each contig, aliases of one contig, rows, regions of every option,
 # sequences, reads, variants at one position and on a contig each, tags, CIGAR operations, values of one INFO field,
-# shards to merge or windows of training; or 60,000 alleles (BCF allows no more than 65,535), or 10,000 samples.
+# shards to merge or windows of training; or 60,000 alleles (BCF allows no more than 65,535), or 10,000 samples,
+# or 16,000 columns of labels.
 . "${srcdir:-.}/test/lib.sh"
 
 n=100000
@@ -72,6 +73,19 @@ within 20 "splits" "$caduceus" eval -d cpu --quiet -m "$data/ps-f16-l1" --window
     -L split.bed --dry-run
 within 20 "intervals of training" "$caduceus" pretrain -d cpu --quiet -@ 1 -T many.fa -L split.bed --d-model 8 \
     --n-layer 1 --seq-len 20 --batch-tokens 64 --steps 1 --valid-every 100000 -o new
+# Columns of labels, by name in a table and by number in a BED.
+m=16000
+awk -v m=$m 'BEGIN { printf "sequence"; for (k = 0; k < m; k++) printf ",v%d", k; print ""
+    for (i = 0; i < 40; i++) { printf "ACGTTGCATGACCTAGTCAG"; for (k = 0; k < m; k++) printf ",%d", (i + k) % 2
+        print "" } }' >labels.csv
+{   row '#chrom start end' | tr '\n' '\t'; head -n 1 labels.csv | cut -d , -f 2- | tr , '\t'
+    sed 1d labels.csv | awk -F , -v OFS='\t' '{ $1 = "one" OFS 20 * NR OFS 20 * NR + 7; print }'; } >labels.bed
+names=$(head -n 1 labels.csv | cut -d , -f 2-) numbers=$(seq -s , 4 $((m + 3)))
+tune="$caduceus finetune -d cpu --quiet -@ 1 -m $data/ps-f16-l1 --epochs 1"
+within 20 "columns of values" $tune --task regress --label-column "$names" labels.csv -o values
+within 20 "columns of labels" $tune --task multilabel -T one.fa --label-column "$numbers" labels.bed -o labels
+within 20 "values are predicted" "$caduceus" predict -d cpu --quiet -@ 1 -m values --metrics m.tsv \
+    --label-column "$names" labels.csv -o p.tsv
 if command -v samtools >/dev/null && command -v bcftools >/dev/null; then
     samtools view -b --write-index -o many.bam many.sam; bcftools view --no-version -Oz -o many.vcf.gz many.vcf
     bcftools index many.vcf.gz

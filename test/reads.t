@@ -830,6 +830,23 @@ is "and writes nothing" "$(ls dry.*  2>/dev/null)" ""
 annotate --dry-run --window 512 in.sam -q 30 >dry
 like "--dry-run with -q counts fewer windows" "^windows	$(samtools view -c -q 30 in.sam | tr -d ' ')$" dry
 
+# ---- --color ----
+annotate --color --no-PG in.sam -o colour.sam; annotate --no-PG in.sam -o grey.sam
+sed "s/${tab}YC:Z:[^$tab]*//" colour.sam >got; same "--color adds a tag YC and nothing else" grey.sam got
+tags colour.sam yp YC | awk -F '\t' '
+    function off(i, to,  d) { d = c[i] - (i == 0 ? 190 : 190) - f * (to - 190); return d * d > 1 }
+    ($2 == ".") != ($3 == ".") { bad = 1 }
+    $2 != "." {
+        n++; split($3, c, ","); f = 2 + $2 / log(2); red = f < 0; if (red) f = -f; if (f > 1) f = 1
+        if (off(1, red ? 200 : 0) || off(2, red ? 0 : 70) || off(3, red ? 0 : 200)) { print; bad = 1 } }
+    END { exit bad || n < 20 }' >wrong; is "it is the colour of yp" "$?$(cat wrong)" 0
+like "as IGV reads it" "${tab}YC:Z:[0-9]{1,3},[0-9]{1,3},[0-9]{1,3}(${tab}|\$)" colour.sam
+annotate --color --no-PG colour.sam -o twice.sam; same "done again it is the same" colour.sam twice.sam
+annotate --color -T ref.fa in.sam -o colour.cram; tags colour.sam YC >want; tags colour.cram YC >got
+same "CRAM has it too" want got
+refuses "--color without yp" 'name it in --score' in.bam --color --score n
+refuses "--color does not fit BED" 'does not fit' -T ref.fa some.bed --color
+
 # ---- options that do not apply to reads, or are wrong ----
 for o in --clip --split --no-version '--check-ref w' '--anchor 3' '--pool-window 9' '--info-prefix X' \
     '--skip-soft-masked' '--embed x.npy' '--embed - --pool none' '--pool mean' '--context seq --context other' \
@@ -856,7 +873,7 @@ refuses "--include with trailing text" '--include mapq > 1 x: ' in.bam --include
 error "-O '' " '-O ' annotate in.bam -O '' -o kept.bam
 printf 'chr1\t0\t50\n' >chr1.bed
 for o in '-f 4' '-F 4' '-q 1' '--include 1' '--context ref' --clip-soft '--min-BQ 3' '--tag-map yp=xp' \
-    --no-PG --write-index '-O bam'; do
+    --no-PG '-O bam'; do
     # shellcheck disable=SC2086
     refuses "$o does not fit BED" 'does not fit' -T ref.fa chr1.bed $o
 done

@@ -156,7 +156,12 @@ T -o g1.bw -r chrZ:1-300 --shard 1/2; T -o g2.bw -r chrZ:1-310 --shard 2/2
 error "tracks of regions that differ within a tile" 'made otherwise' M -o out.bw g1.bw g2.bw
 
 # ---- what merge refuses ----
-error "a missing part" 'is shard . of 3, but 2 parts' M -o out.bed p1.bed p3.bed
+error "a missing part" '2 of 3 parts are given; missing: 2$' M -o out.bed p1.bed p3.bed
+error "one part alone" '1 of 3 parts are given; missing: 1-2$' M -o out.bed p3.bed
+error "two parts, the last is missing" 'missing: 3$' M -o out.bed p2.bed p1.bed
+A in.bed --shard 2/4 -o k4.bed
+error "a part of another number" 'k4.bed: is shard 2 of 4, but p1.bed is one of 3' M -o out.bed p1.bed k4.bed p3.bed
+rm k4.bed*
 error "a part given twice" 'is shard 1, and so is' M -o out.bed p1.bed p3.bed p1.bed
 error "a file that is not there" 'gone.bed' M -o out.bed p1.bed gone.bed p3.bed
 A in.bed --embed k.npy --shard 2/3 -o k.bed
@@ -288,7 +293,7 @@ is "one warning of the bundled model" "$(grep -c bundled err)" 1
 # slurm ID MIN MAX STEP OPTION...: runs annotate as task ID of a Slurm array.
 slurm() {
     local array="SLURM_ARRAY_TASK_ID=$1 SLURM_ARRAY_TASK_MIN=$2 SLURM_ARRAY_TASK_MAX=$3 SLURM_ARRAY_TASK_STEP=$4"
-    shift 4
+    shift 4; rm -f sl.bed*
     env $array "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa in.bed "$@" -o sl.bed
 }
 cut_run 3 .bed A in.bed
@@ -298,9 +303,58 @@ slurm 12 10 15 2 --shard slurm; same "with a step that does not end at the last"
 rm -f sl.bed*; slurm 2 1 3 1 --quiet; same "the environment variables have no effect without the option" want sl.bed
 error "a task that is not in the array" 'not one of the array' slurm 11 10 14 2 --shard slurm
 error "no array" 'is missing' A in.bed --shard slurm -o sl.bed
+error "one task that is run again" 'the array has one task.*write --shard \$SLURM_ARRAY_TASK_ID/8' \
+    slurm 5 5 5 1 --shard slurm
+gaps() (export SLURM_ARRAY_TASK_COUNT=2; slurm "$@" --shard slurm)
+error "two tasks of five" 'has 2 tasks, with gaps' gaps 2 2 5 1
+A in.bed --shard 2/3 -o p2.bed
+error "two neighbours of three" 'makes this share 1 of 2, but \./p[123].bed is share [123] of 3.*TASK_ID/3' \
+    slurm 2 2 3 1 --shard slurm
+is "nothing is written" "$(ls sl.bed* 2>/dev/null)" ""
+mkdir other; A in.bed --shard 1/2 -o other/part.bed
+slurm 1 1 3 1 --shard slurm; same "another folder is no neighbour" p1.bed sl.bed; rm -r other
 for s in 0/3 4/3 1 1/0 a/b 1/3x -1/3 /3 1/ ''; do
     error "--shard '$s'" 'expected I/N' A in.bed --shard "$s" -o sl.bed
 done
+
+# ---- names of parts ----
+rm -f n.*; for i in 1 2 3; do A in.bed --shard $i/3 -o n.{shard}.bed; done
+is "{shard} names the parts" "$(ls n.*.bed | joined)" "n.1-of-3.bed n.2-of-3.bed n.3-of-3.bed "
+M -o got n.*.bed; same "they are one run" want got
+A in.bed --shard 7/13 -o n.{shard}.bed; ok "with zeros, so that names sort" test -s n.07-of-13.bed
+A in.bed --embed n.{shard}.npy --shard 2/3 -o n.{shard}.x.bed
+ok "so is a matrix" test -s n.2-of-3.npy.json -a -s n.2-of-3.x.bed.json
+"$caduceus" embed --quiet --window 96 -m "$model" -T ref.fa in.bed --shard 2/3 -o m.{shard}.npy
+same "embed's too" n.2-of-3.npy m.2-of-3.npy; ok "with its names" test -s m.2-of-3.tsv.json
+T --score pll,ic --shard 2/3 -o t.{shard}
+is "and several tracks" "$(ls t.*.bw | joined)" "t.2-of-3.ic.bw t.2-of-3.pll.bw "
+error "{shard} without --shard" '\{shard\} in a name needs --shard' A in.bed -o n.{shard}.bed
+error "track too" '\{shard\} in a name needs --shard' T -o n.{shard}.bw
+
+# ---- a share replaces no other share ----
+cp p1.bed kept
+error "a share where another is" 'p1.bed: holds share 1/3 of this run, and this is share 2/3; .*part.\{shard\}.bed' \
+    A in.bed --shard 2/3 -o p1.bed
+same "which stays" kept p1.bed
+error "a share of another number" 'p1.bed: holds share 1/3 of this run, and this is share 1/4' \
+    A in.bed --shard 1/4 -o p1.bed
+error "a track" 't.2-of-3.pll.bw: holds share 2/3' T --score pll,ic --shard 1/3 -o t.2-of-3
+error "a matrix under other rows" 'n.2-of-3.npy: holds share 2/3' \
+    A in.bed --embed n.2-of-3.npy --shard 1/3 -o fresh.bed
+A in.vcf --shard 1/3 -o v1.vcf; error "variants" 'v1.vcf: holds share 1/3' A in.vcf --shard 3/3 -o v1.vcf
+A in.bed --score ic --shard 2/3 -o p1.bed; ok "a share of another run is replaced" grep -q '"2/3"' p1.bed.json
+# Two shares of one name that start together: the one that ends first stays.
+awk 'BEGIN { for (i = 0; i < 60; i++) print "chrZ\t0\t800" }' >late.bed
+mkdir gate
+late() {
+    "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa --mask each late.bed --shard 2/2 -o gate/p.bed &
+    await 2 gate; kill -STOP $!
+    "$caduceus" annotate --quiet --window 96 -m "$model" -T ref.fa --mask each late.bed --shard 1/2 -o gate/p.bed
+    cp gate/p.bed first; kill -CONT $!; wait $!
+}
+error "a share that ends after another" 'gate/p.bed: holds share 1/2' late
+same "the first stays" first gate/p.bed
+is "and nothing else" "$(ls -A gate | joined)" "p.bed p.bed.json "
 
 # ---- streams and signals ----
 error "standard input with --shard" 'it must be a file' reading in.bed loud - --shard 1/2 -o x.bed

@@ -1,12 +1,13 @@
-/* t_mamba2.c - compares a Mamba-2 layer's operations, for every instruction set and in ragged shapes, with plain loops
- * in double precision. Also tests that results have the same bits for any tiling, team of threads and batch, with and
- * without rows that are not wanted; and the configuration: its switches, refusals and initial values.
+/* t_mamba2.c - compares a Mamba-2 layer's operations, for every backend and in ragged shapes, with plain loops in double
+ * precision. Also tests that results have the same bits for any tiling, team of threads and batch, with and without rows
+ * that are not wanted; and the configuration: its switches, refusals and initial values. The CUDA backend is the module
+ * that $CADUCEUS_CUDA_MODULE names, by default the shim on the CPU; `t_mamba2 cuda` tests only this backend.
  * SPDX-License-Identifier: MIT
  */
 #include <math.h>
 
 #include "blocks/mamba2.h"
-#include "engine/backend.h"
+#include "engine/module.h"
 #include "measure/reference.h"
 #include "tap.h"
 
@@ -36,7 +37,11 @@ static cad_model_t *open_model(const char *config)
 static void open_lane(cad_lane_t *l, const cad_ops_t *ops, const cad_weights_t *w, const cad_model_t *m,
                       cad_team_t *team, int64_t rows, int64_t tile)
 {
-    *l = (cad_lane_t) { .ops = ops, .weights = w, .team = team, .rows = rows, .tile = tile };
+    *l = (cad_lane_t) { .ops = ops,
+                        .weights = w,
+                        .team = ops->wide ? team : NULL,
+                        .rows = rows,
+                        .tile = ops->tile == CAD_WHOLE ? rows : tile };
     l->tok = cad_alloc((size_t)rows, 1);
     if (ops->lane_open(l, m)) tap_ok(false, "%s: a lane opens: %s", ops->name, l->text);
     for (int64_t i = 0; i < rows; i++) l->tok[i] = (uint8_t)((i * i + 3 * i) % m->cfg.vocab_size);
@@ -120,17 +125,17 @@ static void check_direction(cad_lane_t *l, const cad_model_t *m, const int64_t *
 
 static void check_model(const cad_ops_t *ops, int which)
 {
-    static const int64_t off[] = { 0, 1, 4, 68, 109, 237, 300 };
+    static const int64_t off[] = { 0, 1, 64, 128, 193, 393, 396 }; /* 1, 63, 64, 65, 200, 3 rows */
     cad_model_t *m = open_model(MODEL[which]);
     cad_weights_t *w;
     cad_lane_t l;
     cad_reference_t p;
     char name[128];
     ops->weights_open(&w, ops, m, NULL);
-    open_lane(&l, ops, w, m, NULL, 300, 300);
-    cad_reference_open(&p, m, 300, NULL);
-    ops->embed(&l, l.tok, (cad_span_t) { off, NULL, 6, 0, 300 });
-    for (int64_t i = 0; i < 300 * m->cfg.d_model; i++)
+    open_lane(&l, ops, w, m, NULL, 396, 396);
+    cad_reference_open(&p, m, 396, NULL);
+    ops->embed(&l, l.tok, (cad_span_t) { off, NULL, 6, 0, 396 });
+    for (int64_t i = 0; i < 396 * m->cfg.d_model; i++)
         p.res[i] = (double)m->embed_in[l.tok[i / m->cfg.d_model] * m->cfg.d_model + i % m->cfg.d_model];
     for (int dir = 0; dir < m->layer[1].ndir; dir++) {
         snprintf(name, sizeof name, "%s %s, model %d, direction %d:", ops->name, ops->precision, which, dir);
@@ -172,7 +177,7 @@ static void check_bits(const cad_ops_t *ops, int which)
     cad_team_open(&team, 3, NULL);
     open_lane(&a, ops, w, m, NULL, 433, ops->tile);
     cad_encoder_forward(&a, m, off, 4, NULL);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < (ops->tile == CAD_WHOLE ? 1 : 4); i++) {
         open_lane(&b, ops, w, m, i % 2 ? team : NULL, 433, tile[i]);
         cad_encoder_forward(&b, m, off, 4, NULL);
         same = same && same_rows(&a, &b, m, 0, 0, 433);
@@ -250,6 +255,37 @@ static void check_cpu(bool half)
     }
 }
 
+/* Tests that a model of more heads than a launch has rows of thread blocks is refused. */
+static void check_many_heads(const cad_ops_t *ops)
+{
+    cad_model_t *m = open_model("{\"d_model\": 64, \"n_layer\": 1, \"vocab_size\": 12, \"ssm_cfg\": {\"layer\": "
+                                "\"Mamba2\", \"expand\": 64, \"headdim\": 1, \"d_state\": 1024}}");
+    cad_weights_t *w = NULL;
+    cad_error_t err = { "" };
+    tap_ok(ops->weights_open(&w, ops, m, &err) == CAD_EARG && !w &&
+               !strcmp(err.text, "4096 heads of 1024 states are more than the CUDA kernels hold; use the CPU"),
+           "refused: %s", err.text);
+    cad_model_close(m);
+}
+
+static void check_cuda(const char *precision)
+{
+    const char *named = getenv("CADUCEUS_CUDA_MODULE"), *builddir = getenv("builddir");
+    char path[4096], note[8];
+    cad_ops_t ops;
+    cad_error_t err = { "" };
+    snprintf(path, sizeof path, "%s/.libs/caduceus-cuda-shim.so", builddir ? builddir : ".");
+    if (!named || !*named) setenv("CADUCEUS_CUDA_MODULE", path, 1);
+    if (!tap_ok(cad_device_open(&ops, "cuda", precision, note, sizeof note, &err) == 0, "the CUDA backend opens: %s",
+                err.text))
+        return;
+    for (int k = 0; k < MODELS; k++) {
+        check_model(&ops, k);
+        check_bits(&ops, k);
+    }
+    check_many_heads(&ops);
+}
+
 /* ---- configuration ---- */
 
 #define HEAD "{\"d_model\": 6, \"n_layer\": 1, \"vocab_size\": 12, "
@@ -296,10 +332,14 @@ static void check_initial(void)
     cad_model_close(m);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    check_cpu(false);
-    check_cpu(true);
+    if (argc < 2 || strcmp(argv[1], "cuda")) {
+        check_cpu(false);
+        check_cpu(true);
+    }
+    check_cuda("fp32");
+    check_cuda("bf16");
     check_refusals();
     check_initial();
     return tap_finish();

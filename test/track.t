@@ -224,9 +224,10 @@ hub() { "$caduceus" track --quiet -m "$data/ps" -T hub.fa --window 64 "$@"; }
 ok "a track hub" hub --hub hub --genome hg19 --email me@example.org
 in_hub() { for f; do echo "./hg19/$f"; done; } # FILE...: prints the paths of these files in the hub
 {   echo ./genomes.txt
-    in_hub A.bw C.bw G.bw T.bw chromAlias.txt igv.json igv_session.xml logo_ref.bw pll.bw trackDb.txt
-    echo ./hub.txt; } >hub.files
-agree "its files" 'cat hub.files' "cd hub && find . -name '*.txt' -o -name '*.bw' -o -name 'igv*' | sort; cd .."
+    in_hub A.bw C.bw G.bw T.bw caduceus.html chromAlias.txt igv.json igv_session.xml logo_ref.bw pll.bw \
+        trackDb.txt
+    echo ./hub.txt; echo ./index.html; } >hub.files
+agree "its files" 'cat hub.files' "cd hub && find . -type f ! -name '*.bw.json' | sort; cd .."
 urls() { sed -n 's/^ *bigDataUrl //p' hub/hg19/trackDb.txt; }
 is "every bigDataUrl is there, relative" "$(urls | while read -r f; do [ -s "hub/hg19/$f" ] || echo "$f"; done)" ""
 like "the logo" '^logo on$' hub/hg19/trackDb.txt; like "the logo is stacked" '^aggregate stacked$' hub/hg19/trackDb.txt
@@ -255,6 +256,28 @@ for a in "--hub h" "--hub hub"; do
     error "$a fails" 'no contig "Z"' hub $a --genome hg20 --email x -r Z
 done
 is "and the folder is removed" "$(ls -d h hub/hg20 2>/dev/null; find hub -name hub.txt)" "hub/hub.txt"
+# locus FOLDER: where igv.json and igv_session.xml open.
+locus() {
+    sed -n 's/^  "locus": "\(.*\)",$/\1/p' "$1/igv.json"
+    sed -n 's/.* locus="\([^"]*\)".*/\1/p' "$1/igv_session.xml"
+}
+is "it opens on the first contig" "$(locus hub/hg19 | joined)" "1:1-300 1:1-300 "
+printf 'MT\t9\t500\n1\t200\t220\n1\t20\t44\n' >seen.bed
+hub --hub seen --genome hg19 --email x -L seen.bed 2>err
+is "or region" "$(locus seen/hg19 | joined)" "1:21-44 1:21-44 "
+hub --hub seen --genome hg19 --email x -r MT:5
+is "of which the end is the contig's" "$(locus seen/hg19 | uniq)" MT:5-90
+is "every track has a description" "$(grep -c '^html caduceus.html$' hub/hg19/trackDb.txt)" 3
+like "that says what it is" '^longLabel Caduceus: log-likelihood of the masked reference base' hub/hg19/trackDb.txt
+is "in at most 80 letters" "$(sed -n 's/^ *longLabel //p' every/hg19/trackDb.txt | awk 'length > 80')" ""
+like "the page describes it too" '<dt>pll</dt><dd>log-likelihood' hub/hg19/caduceus.html
+like "a page shows it in igv.js" 'igv.createBrowser' hub/index.html
+"$caduceus" track -m "$data/ps" -T hub.fa --window 64 --hub seen --genome hg19 --email x 2>err
+like "the last line says how to look" 'open seen/hg19/igv_session.xml in IGV; .* open index.html; .* hub.txt$' err
+"$caduceus" track --quiet -m "$model" --mask each --window 16384 -T long.fa --hub h --genome hg19 --email x & pid=$!
+i=0; while [ ! -d h/hg19 ] && [ $i -lt 200 ]; do sleep 0.05; i=$((i + 1)); done
+kill -TERM $pid; wait $pid; is "a killed hub" $? 143
+is "leaves no folder" "$(ls -d h 2>/dev/null)" ""
 error "a file with the name of the hub's folder" 'hub.txt: cannot write' hub --hub hub/hub.txt --genome hg19 --email x
 
 # ---- aliases of contigs; BED files of regions ----

@@ -5,7 +5,8 @@
 # Tested: VCF numbers in other notations, with blanks, beyond float32 and float64, with more than six digits, empty, in
 # lists of a wrong length; repeated keys; SAM fields and tags of every type that hold text, blanks, hexadecimal numbers,
 # signs, values that are too large, too many letters; letters of SEQ; the tag CG; in CRAM, every CIGAR operation, also
-# twice in a row, with length 0 and past the end of the contig, and unaligned and unpaired reads.
+# twice in a row, with length 0 and past the end of the contig, and unaligned and unpaired reads; binary records written
+# as text; parts that merge writes in another format.
 . "${srcdir:-.}/test/lib.sh"
 
 { contig one 900 3; contig two 800 4; } >ref.fa
@@ -165,5 +166,44 @@ paste there.sam back.sam | awk -F '\t' '{ n = NF / 2; bad = 0
     for (i = 12; i <= n; i++) { for (k = 12; k <= n && $i != $(n + k); k++); bad += k > n }
     changed += bad > 0 } END { print NR, changed }' >changed
 is "as many records differ as were counted" "$(cat changed)" "600 $(counts .err | cut -d ' ' -f 4)"
+
+# ---- binary records as text: float32 has up to nine digits, and htslib writes six ----
+tag XX:f:0.123456789 XY:f:0.5 XB:B:f,1,123456789,0.1,3e-5 Xn:f:nan Xi:f:inf XZ:Z:0.123456789 yp:f:0.123456789
+annotate in.sam -o in.bam 2>err
+annotate in.bam -o out.sam 2>err; is "BAM as SAM" "$? $(counts err)" "0 0 3 0 0"
+like "which is said" 'warning: in.bam: read a: XX 0.123456791 is rounded to 0.123457$' err
+annotate --score pll in.bam -o out.sam 2>err
+is "a tag that is replaced does not count" "$? $(counts err)" "0 0 2 0 0"
+annotate in.bam -o out.bam 2>err; is "BAM as BAM" "$? $(counts err) $(lines <err)" "0 0 0 0 0 0"
+vcf 0.123456789 'A=1;F=0.1,12345678,1e-30,.;L=123456789' GT:GQ:DP 0/1:0.123456789:3 '0/1:.:.'
+annotate in.vcf -o in.bcf 2>err
+annotate in.bcf -o out.vcf 2>err; is "BCF as VCF" "$? $(counts err)" "0 0 3 0 0"
+like "which is said" 'warning: in.bcf: one:40: QUAL 0.123456791 is rounded to 0.123457$' err
+annotate in.bcf -o out.bcf 2>err; is "BCF as BCF" "$? $(counts err) $(lines <err)" "0 0 0 0 0 0"
+bcftools index in.bcf
+annotate -r one in.bcf -o out.vcf 2>err; is "BCF as VCF, through an index" "$? $(counts err)" "0 0 3 0 0"
+
+# ---- merge ----
+parts() {
+    local k in=$1; shift
+    for k in 1 2; do annotate --shard $k/2 "$in" -o "part$k.$(echo "$in" | sed 's/.*[.]//')" 2>err || cat err; done
+}
+sam a 0 one 11 60 4=2X4= '*' 0 0 $S $Q XX:f:0.123456789; annotate --no-PG in.sam -o in.bam 2>err
+parts in.bam
+"$caduceus" merge -o whole.sam part1.bam part2.bam 2>err
+is "merge: BAM as SAM" "$? $(counts err)" "0 0 1 0 0"
+like "which is said" 'merge: warning: part..bam: read a: XX 0.123456791 is rounded to 0.123457$' err
+"$caduceus" merge -T ref.fa -o whole.cram part1.bam part2.bam 2>err
+is "merge: BAM as CRAM" "$? $(counts err)" "0 0 0 0 1"
+like "which is said" 'merge: warning: read a: CRAM turns = and X' err
+"$caduceus" merge -o whole.bam part1.bam part2.bam 2>err; is "merge: BAM as BAM" "$? $(cat err)" "0 "
+sam a 0 one 11 60 5M5B5M '*' 0 0 $S $Q; annotate --no-PG in.sam -o in.bam 2>err
+parts in.bam
+error "merge: what CRAM cannot hold" 'part..bam: read a has an operation B' \
+    "$caduceus" merge -T ref.fa -o no.cram part1.bam part2.bam
+vcf . 'F=0.5,0.123456789' GT 0/1 0/1; annotate in.vcf -o in.bcf 2>err
+parts in.bcf
+"$caduceus" merge -o whole.vcf part1.bcf part2.bcf 2>err; is "merge: BCF as VCF" "$? $(counts err)" "0 0 1 0 0"
+"$caduceus" merge -o whole.bcf part1.bcf part2.bcf 2>err; is "merge: BCF as BCF" "$? $(cat err)" "0 "
 is "no refused read file is left" "$(ls no.* 2>/dev/null)" ""
 finish

@@ -5,67 +5,70 @@
  */
 #include "annotate/annotate.h"
 #include "io/shard.h"
+#include "io/tabix.h"
 
-static const char USAGE[] =
-    "Usage: caduceus annotate [options] IN\n\n"
-    "Scores the records of IN and writes all of them, with the scores added as columns\n"
-    "(BED, FASTA, FASTQ), tags (SAM, BAM, CRAM) or INFO fields (VCF, BCF). IN may be\n"
-    "compressed; - is standard input.\n\n"
-    "Input and output:\n"
-    "  -T, --reference FASTA  reference of regions, variants and CRAM; also --fasta-ref\n"
-    "      --chr-alias FILE   other names of the reference's contigs: one contig per\n"
-    "                         line, names separated by tabs\n"
-    "      --in-format FMT    \f\n"
-    "  -o, --output FILE      output; its suffix chooses the format [-, as the input]\n"
-    "  -O, --output-fmt FMT   sam, bam or cram[,OPTIONS]; variants: u, b, v or z, also\n"
-    "                         with a level, such as z9\n"
-    "      --output-fmt-option KEY=VALUE  an option of htslib, for reads and variants\n"
-    "      --write-index[=csi|bai|tbi]  also write an index of the output [csi]\n"
-    "  -r, --region REGION    only records that overlap CONTIG[:BEG[-END]], counted from\n"
-    "                         1; reads and variants need an index; CONTIG:BEG extends to\n"
-    "                         the contig's end, but for variants is only the base BEG\n"
-    "  -R, --regions-file FILE|REGION  as -r, with the regions of a BED\n"
-    "  -t, --targets FILE|REGION  as -r, but uses no index and tests the POS of variants\n"
-    "  -L, --targets-file BED as -t, with the regions of a BED\n"
-    "      --no-PG            add no @PG line\n"
-    "      --no-version       add no lines on version and model to a VCF header\n"
-    "Scores:\n"
-    "      --score LIST       \f\n"
-    "      --mask HOW         each, stride:K or none [stride:8]\n"
-    "      --window W         bases in a window, flanks included [the model's length]\n"
-    "      --flank F          context on each side [min(1024, W/4); variants:\n"
-    "                         min(1024, (W-1)/2)]\n"
-    "      --skip-soft-masked use lower-case bases as context, do not score them\n"
-    "      --embed FILE       embeddings: a .npy matrix, or - for a column or tag\n"
-    "      --pool HOW         mean, max, center or none [mean]\n"
-    "      --n-token          encode N as the token N, not as PAD\n"
-    "      --sep              end every window with the SEP token\n"
-    "Regions:\n"
-    "      --clip             clip regions at contig ends instead of stopping\n"
-    "      --split            score the blocks of BED12 rows\n"
-    "      --grid             cut cores as track does: a score is the mean of the track\n"
-    "Reads:\n"
-    "  -f, --require-flags N  score only reads with all of these flags\n"
-    "  -F, --exclude-flags N  score no reads with any of these flags\n"
-    "  -q, --min-MQ N         score only reads of at least this MAPQ\n"
-    "      --include EXPR     score only reads for which this htslib expression is true\n"
-    "      --context HOW      seq: the read's own bases; ref: the aligned reference [seq]\n"
-    "      --clip-soft        leave soft-clipped bases out\n"
-    "      --min-BQ Q         treat bases of quality below Q as N [0]\n"
-    "      --tag-map LIST     other names for tags, such as yp=xp,yn=xn\n"
-    "Variants:\n"
-    "      --check-ref e|w    if REF differs from the FASTA, e stops, w writes the\n"
-    "                         record without scores [e]\n"
-    "      --anchor A         bases before the variant in a window of --window bases\n"
-    "      --pool-window P    bases pooled on each side for dist and cos [768]\n"
-    "      --info-prefix P    prefix of INFO names [CADUCEUS]\n"
-    "Other:\n"
-    "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
-    "      --dry-run          count windows and tokens, estimate time and size\n" PROGRESS_USAGE OPTIONS_USAGE
-    "\nExamples:\n"
-    "  caduceus annotate -T hg38.fa regions.bed -o scored.bed\n"
-    "  caduceus annotate in.bam -r chr20:1-2000000 -o tagged.bam --write-index\n"
-    "  caduceus annotate -T hg38.fa in.vcf.gz -o scored.vcf.gz --write-index=tbi\n";
+static const char USAGE[] = "Usage: caduceus annotate [options] IN\n\n"
+                            "Scores the records of IN and writes all of them, with the scores added as columns\n"
+                            "(BED, FASTA, FASTQ), tags (SAM, BAM, CRAM) or INFO fields (VCF, BCF). IN may be\n"
+                            "compressed; - is standard input.\n\n"
+                            "Input and output:\n"
+                            "  -T, --reference FASTA  reference of regions, variants and CRAM; also --fasta-ref\n"
+                            "      --chr-alias FILE   other names of the reference's contigs: one contig per\n"
+                            "                         line, names separated by tabs\n"
+                            "      --in-format FMT    \f\n"
+                            "  -o, --output FILE      output; its suffix chooses the format [-, as the input]\n"
+                            "  -O, --output-fmt FMT   sam, bam or cram[,OPTIONS]; variants: u, b, v or z, also\n"
+                            "                         with a level, such as z9\n"
+                            "      --output-fmt-option KEY=VALUE  an option of htslib, for reads and variants\n"
+                            "      --write-index[=csi|bai|tbi]  also index the output [csi; BED: tbi]\n"
+                            "  -r, --region REGION    only records that overlap CONTIG[:BEG[-END]], counted from\n"
+                            "                         1; reads and variants need an index; CONTIG:BEG extends to\n"
+                            "                         the contig's end, but for variants is only the base BEG\n"
+                            "  -R, --regions-file FILE|REGION  as -r, with the regions of a BED\n"
+                            "  -t, --targets FILE|REGION  as -r, but uses no index and tests the POS of variants\n"
+                            "  -L, --targets-file BED as -t, with the regions of a BED\n"
+                            "      --no-PG            add no @PG line\n"
+                            "      --no-version       no lines on version and model in VCF and text; names of\n"
+                            "                         columns without #, for pandas and R\n"
+                            "Scores:\n"
+                            "      --score LIST       \f\n"
+                            "      --mask HOW         each, stride:K or none [stride:8]\n"
+                            "      --window W         bases in a window, flanks included [the model's length]\n"
+                            "      --flank F          context on each side [min(1024, W/4); variants:\n"
+                            "                         min(1024, (W-1)/2)]\n"
+                            "      --skip-soft-masked use lower-case bases as context, do not score them\n"
+                            "      --embed FILE       embeddings: a .npy matrix, or - for a column or tag\n"
+                            "      --pool HOW         mean, max, center or none [mean]\n"
+                            "      --n-token          encode N as the token N, not as PAD\n"
+                            "      --sep              end every window with the SEP token\n"
+                            "Regions:\n"
+                            "      --clip             clip regions at contig ends instead of stopping\n"
+                            "      --split            score the blocks of BED12 rows\n"
+                            "      --grid             cut cores as track does: a score is the mean of the track\n"
+                            "Reads:\n"
+                            "  -f, --require-flags N  score only reads with all of these flags\n"
+                            "  -F, --exclude-flags N  score no reads with any of these flags\n"
+                            "  -q, --min-MQ N         score only reads of at least this MAPQ\n"
+                            "      --include EXPR     score only reads for which this htslib expression is true\n"
+                            "      --context HOW      seq: the read's own bases; ref: the aligned reference [seq]\n"
+                            "      --clip-soft        leave soft-clipped bases out\n"
+                            "      --min-BQ Q         treat bases of quality below Q as N [0]\n"
+                            "      --tag-map LIST     other names for tags, such as yp=xp,yn=xn\n"
+                            "      --color            add the tag YC, by which IGV colours reads: blue is likely\n"
+                            "Variants:\n"
+                            "      --check-ref e|w    if REF differs from the FASTA, e stops, w writes the\n"
+                            "                         record without scores [e]\n"
+                            "      --anchor A         bases before the variant in a window of --window bases\n"
+                            "      --pool-window P    bases pooled on each side for dist and cos [768]\n"
+                            "      --info-prefix P    prefix of INFO names [CADUCEUS]\n"
+                            "Other:\n"
+                            "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
+                            "      --dry-run          count windows and tokens, estimate time and size\n"
+                            "      --json             print these numbers as JSON\n" PROGRESS_USAGE OPTIONS_USAGE
+                            "\nExamples:\n"
+                            "  caduceus annotate -T hg38.fa regions.bed -o scored.bed\n"
+                            "  caduceus annotate in.bam -r chr20:1-2000000 -o tagged.bam --write-index\n"
+                            "  caduceus annotate -T hg38.fa in.vcf.gz -o scored.vcf.gz --write-index=tbi\n";
 
 typedef struct {
     annotate_args_t *a;
@@ -111,16 +114,54 @@ static int create_table(annotate_t *t, const char *matrix, const char *json, cad
     return rc == 0 && a->shard.of ? output_beside(&t->table.part, a->output, ".json", err) : rc;
 }
 
+/* Chooses the index of a BED, and sets *path to its path. */
+static int plan_index(annotate_t *t, char **path, cad_error_t *err)
+{
+    annotate_args_t *a = t->a;
+    if (!a->index) return 0;
+    if (a->index == INDEX_BAI) return cad_fail(err, CAD_EARG, "--write-index=bai: the index of a BED is a tbi or csi");
+    if (!t->table.compressed || !strcmp(a->output, "-"))
+        return cad_fail(err, CAD_EARG,
+                        "--write-index: of text, only a file compressed with bgzip has an index; name it with -o, as "
+                        "out.bed.gz");
+    if (a->set.no_version || t->table.csv)
+        return cad_fail(err, CAD_EARG, "--write-index needs the # of the header; it does not fit --no-version or CSV");
+    t->table.csi = a->index == INDEX_CSI && !a->index_usual;
+    a->set.indexed = t->table.csi ? INT64_MAX : TBI_MOST;
+    *path = suffixed(a->output, t->table.csi ? ".csi" : ".tbi");
+    return *path ? 0 : cad_out_of_memory(err);
+}
+
+static int open_index(annotate_t *t, const char *path, cad_error_t *err)
+{
+    if (!output_is_file(t->table.out))
+        return cad_fail(err, CAD_EARG, "%s: not a regular file, so no index can lie beside it", t->a->output);
+    return output_open(&t->table.index, path, false, err);
+}
+
+static int check_suffixes(const annotate_args_t *a, const char *matrix, cad_error_t *err)
+{
+    int rc = a->set.matrix ? 0 : output_suffix(a->output, "bed tsv tab txt csv", "bed tsv tab txt csv", err);
+    return rc || !matrix ? rc
+                         : output_suffix(matrix, a->set.matrix ? "npy npz tsv csv" : "npy npz",
+                                         a->set.matrix ? "tsv csv" : "", err);
+}
+
 static int open_table(annotate_t *t, cad_error_t *err)
 {
     const annotate_args_t *a = t->a;
     const char *matrix = embed_file(&a->set);
-    char *json = matrix ? suffixed(matrix, ".json") : NULL;
-    const char *out[] = { a->output, matrix, json };
-    int rc = matrix && !json ? cad_out_of_memory(err) : name_files(a, out, 3, err);
+    char *json = matrix ? suffixed(matrix, ".json") : NULL, *index = NULL;
+    int rc;
     t->table.compressed = output_is_gz(a->output);
+    t->table.csv = output_is_csv(a->output);
+    rc = matrix && !json ? cad_out_of_memory(err) : plan_index(t, &index, err);
+    if (rc == 0) rc = name_files(a, (const char *[]) { a->output, matrix, json, index }, 4, err);
+    if (rc == 0) rc = check_suffixes(a, matrix, err);
     if (rc == 0 && !a->dry_run) rc = create_table(t, matrix, json, err);
+    if (rc == 0 && !a->dry_run && index) rc = open_index(t, index, err);
     free(json);
+    free(index);
     return rc;
 }
 
@@ -148,6 +189,7 @@ static int open_records(annotate_t *t, cad_error_t *err)
     rc = choose_format(t, err);
     if (rc == 0) rc = records_plan(r, err);
     if (rc == 0) rc = name_files(a, (const char *[]) { a->output, r->index_path }, 2, err);
+    if (rc == 0) rc = format_suffix(&r->format, a->format, a->output, err);
     if (rc || a->dry_run) return rc;
     rc = records_create(r, err);
     if (rc == 0) rc = refuse_shard(a, r->out, err);
@@ -218,6 +260,7 @@ static int set_provenance(annotate_t *t, cad_error_t *err)
     text_puts(&r->options, a->set.matrix ? "embed" : "score=");
     if (!a->set.matrix) scores_names(&a->set.scores, &r->options);
     run_describe(r);
+    if (writes_table(t) && (a->set.no_version || t->table.csv)) text_puts(&r->options, TABLE_PLAIN);
     rc = run_provenance(r, &a->shard, err);
     if (rc) return rc;
     put_description(t);
@@ -237,6 +280,17 @@ static int open_engine(annotate_t *t, cad_error_t *err)
     return rc == 0 && writes_table(t) ? table_begin(&t->table, r->stream.matrix_width, err) : rc;
 }
 
+/* Refuses to replace parts of this run that are not those of this shard. */
+static int check_parts(const annotate_t *t, cad_error_t *err)
+{
+    const annotate_args_t *a = t->a;
+    const provenance_t *p = &t->run.provenance;
+    const char *matrix = embed_file(&a->set);
+    int rc = a->shard.of ? part_neighbours(a->output, p, &a->shard, err) : 0;
+    if (rc == 0 && a->shard.of) rc = part_free(a->output, p, err);
+    return rc == 0 && a->shard.of && matrix ? part_free(matrix, p, err) : rc;
+}
+
 /* Returns true if an earlier run has written this shard completely: its output, and its matrix if it has one. */
 static bool part_is_done(annotate_t *t)
 {
@@ -250,6 +304,7 @@ static int run_once(annotate_t *t, cad_error_t *err)
     int rc = open_files(t, err);
     if (rc == 0) rc = run_open_model(&t->run, err);
     if (rc == 0) rc = open_engine(t, err);
+    if (rc == 0) rc = check_parts(t, err);
     if (rc || part_is_done(t)) return rc;
     rc = run_stream(&t->run, err);
     if (rc || t->a->dry_run) return rc;
@@ -261,12 +316,13 @@ static void report_dry_run(annotate_t *t)
 {
     const annotate_args_t *a = t->a;
     stream_t *s = &t->run.stream;
+    report_t r = { .json = a->o.json };
     estimate_t e = { 0 };
     s->source->estimate(s, &e);
-    report_work(&s->pipe.work, t->run.ctx, t->run.model, a->o.threads, s->source->counts, s->rows);
-    printf("output_bytes\t%lld\n", (long long)e.bytes); /* before compression */
-    if (embed_file(&a->set))
-        printf("embedding_bytes\t%lld\n", (long long)(e.matrix_rows * t->table.npy.width * 4 + NPY_HEADER));
+    report_work(&r, &s->pipe.work, t->run.ctx, t->run.model, a->o.threads, s->source->counts, s->rows);
+    report_count(&r, "output_bytes", e.bytes); /* before compression */
+    if (embed_file(&a->set)) report_count(&r, "embedding_bytes", e.matrix_rows * t->table.npy.width * 4 + NPY_HEADER);
+    report_end(&r);
 }
 
 static void close_all(annotate_t *t)
@@ -318,7 +374,7 @@ static uint64_t options_digest(const annotate_args_t *a, uint64_t d)
     d = text_digest(a->set.variants.prefix, d);
     for (int i = 0; SCORE[i].name; i++)
         if (SCORE[i].tag) d = text_digest(a->set.reads.tag[i], d);
-    return d * 31 + (uint64_t)a->index;
+    return (d * 31 + (uint64_t)a->index) * 31 + a->set.reads.colour;
 }
 
 /* Counts the work of all shards in a dry run, since an item's place in the whole work decides which shard has it. */
@@ -351,6 +407,7 @@ static int run_annotate(int argc, char **argv)
     if (rc == 0) rc = annotate_settle(&a);
     if (rc == 0) rc = annotate_all(&a, &command);
     else if (rc == 2) rc = 0;
+    annotate_end(&a);
     text_free(&command);
     return rc || cmd_finish("annotate") ? 1 : 0;
 }

@@ -16,7 +16,9 @@ typedef struct {
     limits_t limits; /* values of -r, -R, -t and -L */
     shard_t shard;
     index_t index;
+    bool index_usual; /* --write-index does not say which: for a BED, TBI */
     bool dry_run;
+    char *named[2];     /* output and embedding, if made from names with {shard}; freed by annotate_end */
     bool used[OPT_END]; /* used[c] is true if the option with code c was given */
 } annotate_args_t;
 
@@ -30,8 +32,9 @@ void annotate_texts(text_t texts[USAGE_TEXTS]);
 void embed_texts(text_t texts[USAGE_TEXTS]);
 /* Checks the options against each other. Returns 0, or 1 after reporting an error. */
 int annotate_settle(annotate_args_t *a);
+void annotate_end(annotate_args_t *a);
 /* Adapts parsed options for caduceus embed: the output becomes the matrix, and `names` is the path of the file
- * with the names of its rows. Returns 0, or 1 after reporting an error. */
+ * with the names of its rows; names NULL: the output is one table with names and embeddings. Returns 0, or 1 after reporting an error. */
 int annotate_matrix(annotate_args_t *a, const char *names);
 /* Runs the command, sharded or not. Returns 0, or 1 after reporting an error. */
 int annotate_all(annotate_args_t *a, const text_t *command);

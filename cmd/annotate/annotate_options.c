@@ -24,7 +24,6 @@ enum {
     O_FMTOPT,
     O_INDEX,
     O_NOPG,
-    O_NOVERSION,
     O_INCLUDE,
     O_CONTEXT,
     O_CLIPSOFT,
@@ -36,6 +35,7 @@ enum {
     O_PREFIX,
     O_SHARD,
     O_DIFFERENCE,
+    O_COLOR,
     O_GRID
 };
 const struct option ANNOTATE_LONG[] = { OPTIONS_LONG,
@@ -63,7 +63,6 @@ const struct option ANNOTATE_LONG[] = { OPTIONS_LONG,
                                         { "output-fmt-option", required_argument, NULL, O_FMTOPT },
                                         { "write-index", optional_argument, NULL, O_INDEX },
                                         { "no-PG", no_argument, NULL, O_NOPG },
-                                        { "no-version", no_argument, NULL, O_NOVERSION },
                                         { "include", required_argument, NULL, O_INCLUDE },
                                         { "context", required_argument, NULL, O_CONTEXT },
                                         { "clip-soft", no_argument, NULL, O_CLIPSOFT },
@@ -75,6 +74,7 @@ const struct option ANNOTATE_LONG[] = { OPTIONS_LONG,
                                         { "info-prefix", required_argument, NULL, O_PREFIX },
                                         { "shard", required_argument, NULL, O_SHARD },
                                         { "difference", no_argument, NULL, O_DIFFERENCE },
+                                        { "color", no_argument, NULL, O_COLOR },
                                         { "grid", no_argument, NULL, O_GRID },
                                         { 0 } };
 
@@ -83,12 +83,12 @@ static const struct {
     int code;
     bool embed; /* accepted by caduceus embed */
 } LIMITED[] = {
-    { 'T', true },         { O_ALIAS, true },      { 'O', false },         { O_FMTOPT, false },  { O_INDEX, false },
-    { O_NOPG, false },     { O_NOVERSION, false }, { O_CLIP, true },       { O_GRID, false },    { O_SPLIT, true },
-    { O_SCORE, false },    { OPT_MASK, false },    { OPT_SOFT, false },    { O_EMBED, false },   { O_POOL, true },
-    { 'f', false },        { 'F', false },         { 'q', false },         { O_INCLUDE, false }, { O_CONTEXT, false },
-    { O_CLIPSOFT, false }, { O_MINBQ, false },     { O_TAGMAP, false },    { O_CHECKREF, true }, { O_ANCHOR, true },
-    { O_POOLWIN, true },   { O_PREFIX, false },    { O_DIFFERENCE, true },
+    { 'T', true },         { O_ALIAS, true },       { 'O', false },      { O_FMTOPT, false },    { O_INDEX, false },
+    { O_NOPG, false },     { OPT_NOVERSION, true }, { O_CLIP, true },    { O_GRID, false },      { O_SPLIT, true },
+    { O_SCORE, false },    { OPT_MASK, false },     { OPT_SOFT, false }, { O_EMBED, false },     { O_POOL, true },
+    { 'f', false },        { 'F', false },          { 'q', false },      { O_INCLUDE, false },   { O_CONTEXT, false },
+    { O_CLIPSOFT, false }, { O_MINBQ, false },      { O_TAGMAP, false }, { O_COLOR, false },     { O_CHECKREF, true },
+    { O_ANCHOR, true },    { O_POOLWIN, true },     { O_PREFIX, false }, { O_DIFFERENCE, true },
 };
 
 static int parse_pool(annotate_args_t *a, const char *s)
@@ -202,13 +202,13 @@ static int take_option(void *args, int c, const char *arg)
         if (a->nformat_option == 16) return cmd_fail(cmd, "--output-fmt-option: more than 16 times");
         a->format_option[a->nformat_option++] = arg;
         return 0;
-    case O_INDEX: return option_index(cmd, arg, &a->index);
+    case O_INDEX: a->index_usual = !arg; return option_index(cmd, arg, &a->index);
     case O_NOPG: a->set.reads.no_pg = true; return 0;
-    case O_NOVERSION: a->set.variants.no_version = true; return 0;
     case O_INCLUDE: a->set.reads.include = arg; return 0;
     case O_CONTEXT: return parse_choice("--context", arg, "seq", "ref", &a->set.reads.context_ref);
     case O_CLIPSOFT: a->set.reads.clip_soft = true; return 0;
     case O_MINBQ: a->set.reads.min_bq_given = true; return parse_int("--min-BQ", arg, 255, &a->set.reads.min_bq);
+    case O_COLOR: a->set.reads.colour = true; return 0;
     case O_TAGMAP: return parse_tags(a, arg);
     case O_CHECKREF: return parse_choice("--check-ref", arg, "e", "w", &a->set.variants.keep_mismatch);
     case O_ANCHOR: return option_int(cmd, "--anchor", arg, 0, 1 << 30, &a->set.anchor);
@@ -279,6 +279,8 @@ int annotate_parse(annotate_args_t *a, const command_t *cmd, int argc, char **ar
 int annotate_settle(annotate_args_t *a)
 {
     const char *cmd = a->o.cmd;
+    if (option_named(cmd, &a->shard, &a->output, &a->named[0])) return 1;
+    if (a->set.embed && option_named(cmd, &a->shard, &a->set.embed, &a->named[1])) return 1;
     if (a->set.pooling && !a->set.embed) return cmd_fail(cmd, "--pool needs --embed");
     if (a->set.embed && !a->set.pooling) a->set.pooling = POOL_MEAN;
     if (a->shard.of && (a->dry_run || !strcmp(a->output, "-")))
@@ -289,9 +291,18 @@ int annotate_settle(annotate_args_t *a)
         return cmd_fail(cmd,
                         "%s: a .npz holds an array for the bases of each region; it needs --pool none, and no --shard",
                         a->set.embed);
+    if (a->o.json && !a->dry_run) return cmd_fail(cmd, "--json goes with --dry-run");
+    if (a->set.wide && a->set.pooling == POOL_ROWS)
+        return cmd_fail(cmd, "%s: --pool none needs OUT.npy or OUT.npz", a->output);
     if (embed_column(&a->set) && a->set.pooling == POOL_ROWS)
         return cmd_fail(cmd, "--pool none needs a file: --embed FILE.npy");
     return 0;
+}
+
+void annotate_end(annotate_args_t *a)
+{
+    free(a->named[0]);
+    free(a->named[1]);
 }
 
 /* ---- options against the source ---- */
@@ -335,8 +346,9 @@ int annotate_fits(const annotate_args_t *a, const source_t *source, const char *
 int annotate_matrix(annotate_args_t *a, const char *names)
 {
     a->set.matrix = true;
-    a->set.embed = a->output;
-    a->output = names;
+    a->set.wide = !names;
+    a->set.embed = names ? a->output : "-";
+    if (names) a->output = names;
     a->set.score = "none";
     return annotate_settle(a);
 }

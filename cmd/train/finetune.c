@@ -19,6 +19,7 @@ static const char USAGE[] =
     "      --valid-fraction X or this fraction of each class of TRAIN; 0: none [0.1]\n"
     "      --test FILE        labelled sequences to measure the best epoch on\n"
     "      --log FILE         a TSV with a row for each update\n"
+    "      --json             print the metrics as JSON\n"
     "Training:\n"
     "      --task TASK        classify, multilabel or regress [classify]\n"
     "      --epochs N         passes over TRAIN [10]\n"
@@ -207,6 +208,7 @@ static int name_files(const finetune_args_t *a, cad_error_t *err)
         free(path);
     }
     if (rc == 0) rc = ledger_output(&files, a->log, err);
+    if (rc == 0 && a->log) rc = output_suffix(a->log, "tsv tab txt", "tsv tab txt", err);
     ledger_free(&files);
     return rc;
 }
@@ -226,7 +228,10 @@ static int open_folder(tuning_t *r, cad_error_t *err)
     const char *dir = r->a->output;
     int rc = name_files(r->a, err);
     if (rc) return rc;
+    signals_hold();
     rc = cad_folder_make(dir, &r->made, err);
+    if (r->made) r->ticket = temporary_folder(dir);
+    signals_release();
     if (rc == 0) rc = cad_folder_claim(dir, &r->claim, err);
     if (rc == 0) cad_folder_sweep(dir);
     for (int i = 0; i < 4 && rc == 0; i++) {
@@ -332,7 +337,7 @@ static void end_by_signal(const tuning_t *r)
 static int run_finetune(int argc, char **argv)
 {
     finetune_args_t a;
-    tuning_t r = { .a = &a, .claim = -1 };
+    tuning_t r = { .a = &a, .claim = -1, .ticket = -1 };
     cad_error_t err = { "" };
     int rc = parse_args(&a, argc, argv);
     if (rc) return rc == 2 ? 0 : 1;
@@ -344,6 +349,7 @@ static int run_finetune(int argc, char **argv)
     progress_end(&r.progress, rc == 0 && !signals_asked() && !a.dry_run);
     if (rc == 0) end_by_signal(&r);
     if (rc && err.text[0]) cmd_fail("finetune", "%s", err.text);
+    temporary_forget(r.ticket);
     if (rc && r.made) (void)!rmdir(a.output); /* fails, as intended, if the folder is not empty */
     if (r.claim >= 0) close(r.claim);
     if (rc == 0) notes_summary(&r.notes);

@@ -29,6 +29,7 @@ typedef struct {
     examples_t train, valid, test;
     output_t *log;    /* or NULL */
     bool made;        /* this process created the folder */
+    int ticket;       /* for the removal of that folder if a signal ends the process while it is empty; or -1 */
     int claim;        /* descriptor of the lock on the folder, or -1 */
     char status[200]; /* status text of the resulting model */
     char source[65];  /* SHA-256 of the initial model */

@@ -16,8 +16,9 @@ static const char USAGE[] =
     "columns added to a BED, as a TSV for other inputs. IN may be compressed; - is\n"
     "standard input.\n\n"
     "Options:\n"
-    "  -o, --output FILE      output, compressed if it ends in .gz [-]\n" LABELS_USAGE
+    "  -o, --output FILE      output; .csv is CSV; compressed if it ends in .gz [-]\n" LABELS_USAGE
     "      --metrics FILE     compare predictions with the labels in IN, as finetune does\n"
+    "      --json             write the metrics as JSON\n"
     "  -m, --model PATH       checkpoint of caduceus finetune [$CADUCEUS_MODEL]\n" PROGRESS_USAGE OPTIONS_USAGE_RUN
     "\nExamples:\n"
     "  caduceus predict -m classifier more.fa -o classes.tsv\n"
@@ -50,6 +51,7 @@ typedef struct {
     float *logits, *target; // (rows,K) of all rows if --metrics is given, otherwise of the batch; K: number of outputs
     int64_t rows, room;
     bool headed;
+    bool csv, plain; /* write CSV; write neither provenance nor the '#' of the header */
     text_t text, options;
     provenance_t provenance;
     progress_t progress;
@@ -84,11 +86,20 @@ static int parse_args(args_t *a, int argc, char **argv)
     a->in = argv[optind];
     if (a->metrics && !strcmp(a->metrics, "-") && !strcmp(a->output, "-"))
         return cmd_fail("predict", "--metrics and the output are both standard output");
+    if (a->o.json && !a->metrics) return cmd_fail("predict", "--json goes with --metrics");
     if (a->l.labels && !a->metrics) return cmd_fail("predict", "--label-column needs --metrics");
     return 0;
 }
 
 /* ---- opening ---- */
+
+static int check_suffixes(const args_t *a, cad_error_t *err)
+{
+    static const char rows[] = "tsv tab txt csv bed";
+    const char *metrics = a->o.json ? "json txt" : "tsv tab txt";
+    int rc = output_suffix(a->output, rows, rows, err);
+    return rc || !a->metrics ? rc : output_suffix(a->metrics, metrics, metrics, err);
+}
 
 static int open_outputs(run_t *r, cad_error_t *err)
 {
@@ -101,6 +112,9 @@ static int open_outputs(run_t *r, cad_error_t *err)
     rc = ledger_output(&files, a->metrics, err);
     if (rc == 0) rc = ledger_output(&files, a->output, err);
     ledger_free(&files);
+    if (rc == 0) rc = check_suffixes(a, err);
+    r->csv = output_is_csv(a->output);
+    r->plain = a->l.no_version || r->csv;
     if (rc == 0) rc = output_open(&r->out, a->output, output_is_gz(a->output), err);
     return rc == 0 && a->metrics ? output_open(&r->metrics, a->metrics, output_is_gz(a->metrics), err) : rc;
 }
@@ -128,6 +142,8 @@ static int open_input(run_t *r, cad_error_t *err)
     int64_t window = a->l.window ? a->l.window : cad_model_number(r->model, CAD_MAX_LEN);
     int rc = a->l.reference ? fasta_open(&r->ref, a->l.reference, &r->notes, err) : 0;
     if (rc == 0) rc = labels_open(&r->in, &a->l, a->in, &r->ref, window, a->metrics != NULL, err);
+    if (rc) return rc;
+    if (!is_bed(r)) rc = output_suffix(a->output, "tsv tab txt csv", "tsv tab txt csv", err);
     if (rc) return rc;
     if (a->l.reference && !is_bed(r))
         return cad_fail(err, CAD_EARG, "%s: holds its own sequences; -T does not fit", r->in.in.path);
@@ -168,10 +184,10 @@ static void put_header(run_t *r)
     const char *header = labelled_header(&r->in, &n);
     prediction_names(&r->head, &names);
     if (is_bed(r)) {
-        put_leading(r, header);
-        table_columns(&r->provenance, r->in.ncol, header, n, &names, prediction_columns(&r->head), &r->text);
+        if (!r->csv) put_leading(r, header);
+        table_columns(&r->provenance, r->plain, r->in.ncol, header, n, &names, prediction_columns(&r->head), &r->text);
     } else {
-        provenance_header(&r->provenance, &r->text);
+        if (!r->plain) provenance_header(&r->provenance, &r->text);
         text_printf(&r->text, "%s%s", r->in.named ? "name" : "row", names.s.s ? names.s.s : "");
         r->text.failed |= names.failed;
     }
@@ -183,6 +199,7 @@ static void put_header(run_t *r)
 static void put_line(run_t *r, const line_t *x, const float *logits, double *p)
 {
     text_t *t = &r->text;
+    if (r->csv && x->example == -2) return; /* a comment */
     text_put(t, x->text.s, x->text.l);
     if (x->example >= 0) {
         prediction_of(&r->head, logits + x->example * r->head.n, p);
@@ -220,6 +237,16 @@ static int compute(run_t *r, cad_error_t *err)
     return rc;
 }
 
+static int write_text(run_t *r, cad_error_t *err)
+{
+    text_t csv = { 0 };
+    int rc;
+    if (r->csv) text_csv(&csv, &r->text);
+    rc = text_write(r->out, r->csv ? &csv : &r->text, err);
+    text_free(&csv);
+    return rc;
+}
+
 static int flush(run_t *r, cad_error_t *err)
 {
     double *p = cad_alloc((size_t)r->head.n, sizeof *p);
@@ -227,7 +254,7 @@ static int flush(run_t *r, cad_error_t *err)
     text_clear(&r->text);
     if (rc == 0 && !r->headed) put_header(r);
     for (int64_t i = 0; i < r->nline && rc == 0; i++) put_line(r, &r->line[i], r->logits + r->rows * r->head.n, p);
-    if (rc == 0) rc = text_write(r->out, &r->text, err);
+    if (rc == 0) rc = write_text(r, err);
     if (rc == 0 && r->metrics) r->rows += r->batch.n;
     progress_tick(&r->progress);
     r->nline = 0;
@@ -300,13 +327,24 @@ static int read_rows(run_t *r, cad_error_t *err)
     return rc ? rc : flush(r, err);
 }
 
+static void put_json(run_t *r, const metrics_t *m)
+{
+    json_t *json = r->a->l.no_version ? json_object() : provenance_object(&r->provenance);
+    metrics_json(m, &r->head, json);
+    provenance_layout(json, &r->text);
+    json_decref(json);
+}
+
 static int write_metrics(run_t *r, cad_error_t *err)
 {
     metrics_t m = { .n = 0 };
     int rc = metrics_of(&m, &r->head, r->logits, r->target, r->rows, err);
     text_clear(&r->text);
-    provenance_header(&r->provenance, &r->text);
-    if (rc == 0) metrics_put(&m, &r->head, &r->text);
+    if (rc == 0 && r->a->o.json) put_json(r, &m);
+    else if (rc == 0) {
+        if (!r->a->l.no_version) provenance_header(&r->provenance, &r->text);
+        metrics_put(&m, &r->head, &r->text);
+    }
     metrics_free(&m);
     return rc ? rc : text_write(r->metrics, &r->text, err);
 }

@@ -116,19 +116,18 @@ static void begin_tables(tuning_t *r)
 {
     provenance_t p = { 0 };
     text_t options = { 0 };
+    bool plain = r->a->l.no_version;
     put_options(r, &options);
     options_provenance_of(&p, r->source, r->a->l.reference ? r->ref.checksum : NULL, &options,
                           cad_trainer_precision(r->trainer), cad_trainer_device(r->trainer));
     provenance_add(&p, "train_sha256", r->train.digest);
     if (r->a->valid) provenance_add(&p, "valid_sha256", r->valid.digest);
-    provenance_header(&p, &r->table);
-    provenance_header(&p, &r->updates);
+    provenance_table(&p, plain, "#epoch\tupdates\ttrain_loss", &r->table);
+    provenance_table(&p, plain, "#update\tepoch\tlr\tloss\tgradient_norm\n", &r->updates);
     text_free(&options);
-    text_puts(&r->table, "#epoch\tupdates\ttrain_loss");
     for (metric_t i = 0; i < METRICS; i++)
         if (metric_fits(&r->head, i)) text_printf(&r->table, "\tvalid_%s", METRIC_NAME[i]);
     text_puts(&r->table, "\tkept\n");
-    text_puts(&r->updates, "#update\tepoch\tlr\tloss\tgradient_norm\n");
 }
 
 /* ---- measuring ---- */
@@ -356,23 +355,40 @@ static int plan(tuning_t *r, cad_error_t *err)
 
 /* ---- the whole run ---- */
 
+static const char *rows_measured(const tuning_t *r) { return r->test.n ? "test" : "validation"; }
+
+static int print_metrics(const tuning_t *r, const metrics_t *m, cad_error_t *err)
+{
+    text_t t = { 0 };
+    text_printf(&t, "#rows\t%s\n#epoch\t%lld\n", rows_measured(r), (long long)r->best_epoch);
+    metrics_put(m, &r->head, &t);
+    if (!t.failed) fputs(t.s.s, stdout);
+    text_free(&t);
+    return t.failed ? cad_out_of_memory(err) : 0;
+}
+
+static int print_json(const tuning_t *r, const metrics_t *m, cad_error_t *err)
+{
+    json_t *json = json_object();
+    int rc;
+    json_object_set_new(json, "rows", json_string(rows_measured(r)));
+    json_object_set_new(json, "epoch", json_integer(r->best_epoch));
+    metrics_json(m, &r->head, json);
+    rc = report_json(json, err);
+    json_decref(json);
+    return rc;
+}
+
 /* Prints the metrics of the saved checkpoint on the test rows or, if there are none, on the validation rows. */
 static int report(tuning_t *r, cad_error_t *err)
 {
     const examples_t *e = r->test.n ? &r->test : &r->valid;
     cad_model_t *best = NULL;
     metrics_t m = { .n = 0 };
-    text_t t = { 0 };
     int rc = e->n ? cad_model_open(&best, r->a->output, err) : 0;
     if (rc || !e->n) return rc;
     rc = measure(r, e, best, &m, err);
-    if (rc == 0) {
-        text_printf(&t, "#rows\t%s\n#epoch\t%lld\n", r->test.n ? "test" : "validation", (long long)r->best_epoch);
-        metrics_put(&m, &r->head, &t);
-        if (t.failed) rc = cad_out_of_memory(err);
-        else fputs(t.s.s, stdout);
-    }
-    text_free(&t);
+    if (rc == 0) rc = r->a->o.json ? print_json(r, &m, err) : print_metrics(r, &m, err);
     metrics_free(&m);
     cad_model_close(best);
     return rc;

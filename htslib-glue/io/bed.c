@@ -220,7 +220,7 @@ void bed_free(bed_row_t *row)
 void bed_header(text_t *t, int ncol)
 {
     static const char *const name[] = {
-        "#chrom",     "start",    "end",     "name",       "score",      "strand",
+        "chrom",      "start",    "end",     "name",       "score",      "strand",
         "thickStart", "thickEnd", "itemRgb", "blockCount", "blockSizes", "blockStarts"
     };
     for (int i = 0; i < ncol; i++) {

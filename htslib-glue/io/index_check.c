@@ -21,6 +21,13 @@
 #define DEEPEST 8          /* maximum number of levels below the first; one query visits up to 8^8 bins */
 #define LINEAR_MOST 0x8001 /* maximum number of offsets: for 2^29 bases one per 2^14, and one more */
 
+/* An index may be a few compressed bytes that grow without end. In a sound one a chunk has a record of the data or more,
+ * and a bin a chunk; a name is found in the data too. So these grow with the data, from what an index may have that
+ * covers a large genome with few records. */
+#define ENTRIES_MOST (1 << 20)          /* bins and chunks, and one for each byte of the data */
+#define NAMES_MOST (1 << 24)            /* bytes of names, and 16 for each byte of the data */
+#define OFFSETS_MOST ((int64_t)1 << 24) /* linear offsets of all contigs: 16,384 bases each */
+
 /* ---- finding the index ---- */
 
 static const char *const SUFFIX[][3] = {
@@ -108,13 +115,16 @@ typedef struct reader_t {
     BGZF *fp;
     const index_file_t *x; /* the index, and the data it belongs to */
     uint64_t chunks;       /* number of chunks read so far */
+    int64_t entries;       /* number of bins and chunks */
+    int64_t offsets;       /* number of linear offsets */
     bool csi;              /* true for .csi, where bins have an offset and contigs have no linear index */
     uint32_t shift, depth; /* bins of the last level span 2^shift bases; depth: number of levels above it */
     uint32_t bins;         /* number of bins in all levels */
     kstring_t aux;         /* settings and names of a .tbi, or the auxiliary data of a .csi, which has them there */
 } reader_t;
 
-static const char CUT[] = "it ends too early", ASTRAY[] = "an offset where no block begins";
+static const char CUT[] = "it ends too early", ASTRAY[] = "an offset where no block begins",
+                  VAST[] = "it holds more than an index of this file can";
 
 static bool take(reader_t *r, void *p, size_t n) { return bgzf_read(r->fp, p, n) == (ssize_t)n; }
 
@@ -182,6 +192,8 @@ static const char *check_bin(reader_t *r)
     if (bad) return bad;
     if (!take32(r, &n)) return CUT;
     if (n > INT32_MAX) return "a negative count";
+    r->entries += 1 + (int64_t)n;
+    if (r->entries - ENTRIES_MOST > r->x->size) return VAST;
     return bin < r->bins ? check_chunks(r, n) : check_counts(r, n);
 }
 
@@ -192,6 +204,8 @@ static const char *check_linear(reader_t *r)
     const char *bad = NULL;
     if (!take32(r, &n)) return CUT;
     if (n > LINEAR_MOST) return "more offsets than an index of this kind can have";
+    r->offsets += n;
+    if (r->offsets > OFFSETS_MOST) return VAST;
     for (uint32_t i = 0; i < n && !bad; i++) bad = take_offset(r, &offset);
     return bad;
 }
@@ -222,6 +236,7 @@ static const char *check_end(reader_t *r)
 static const char *take_aux(reader_t *r, uint32_t n)
 {
     char buf[4096];
+    if (((int64_t)n - NAMES_MOST) / 16 > r->x->size) return VAST;
     while (n) {
         size_t some = (size_t)cad_min((int64_t)n, (int64_t)sizeof buf);
         if (!take(r, buf, some)) return CUT;

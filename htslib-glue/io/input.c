@@ -214,6 +214,9 @@ int input_line(input_t *in, kstring_t *line, cad_error_t *err)
         n = (nl ? (size_t)(nl - in->buf) : in->fill) - in->at;
         if (kputsn(in->buf + in->at, n, line) < 0)
             return cad_fail(err, CAD_ENOMEM, "%s:%lld: out of memory", in->path, (long long)in->line + 1);
+        if (in->most && line->l > in->most)
+            return cad_fail(err, CAD_EFORMAT, "%s:%lld: a line of more than %zu bytes; is this the right file?",
+                            in->path, (long long)in->line + 1, in->most);
         in->at += n + (nl != NULL);
         if (nl) break;
     }

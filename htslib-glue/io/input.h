@@ -22,6 +22,7 @@ typedef struct input_t {
     int64_t line;  /* number of the last line read, from 1 */
     int64_t bytes; /* decompressed bytes read so far */
     int64_t size;  /* bytes of the file; 0: unknown */
+    size_t most;   /* bytes that a line may have; 0: any number */
     bool eof;
 } input_t;
 /* Opens an input. format: a name that input_formats lists; NULL: the format is detected. Returns 0 or a negative

@@ -39,6 +39,42 @@ bool ends_in(const char *path, const char *suffix)
 
 bool output_is_gz(const char *path) { return ends_in(path, ".gz") || ends_in(path, ".bgz"); }
 
+bool output_is_csv(const char *path)
+{
+    return ends_in(path, ".csv") || ends_in(path, ".csv.gz") || ends_in(path, ".csv.bgz");
+}
+
+/* Returns whether the list has the word (n bytes), in any case. */
+static bool has_word(const char *list, const char *word, size_t n)
+{
+    for (size_t k; *list; list += k + (list[k] == ' ')) {
+        k = strcspn(list, " ");
+        if (k == n && !strncasecmp(list, word, n)) return true;
+    }
+    return false;
+}
+
+int output_suffix(const char *path, const char *possible, const char *gz, cad_error_t *err)
+{
+    static const char known[] =
+        "png svg pdf jpg jpeg gif bw bigWig bb bigBed wig bedGraph bg bdg bed csv tsv tab txt json h5 hdf5 npy npz "
+        "parquet feather arrow xlsx xls rds rdata mat pkl pt zarr zip fa fasta fna fq fastq sam bam cram vcf bcf gff "
+        "gff3 gtf safetensors";
+    const char *name = strrchr(path, '/'), *list = output_is_gz(path) ? gz : possible, *dot;
+    size_t n = strlen(path);
+    char words[160] = "";
+    name = name ? name + 1 : path;
+    if (output_is_gz(path)) n = (size_t)(strrchr(path, '.') - path);
+    for (dot = path + n - (n > 0); dot > name && *dot != '.';) dot--;
+    if (dot <= name || *dot != '.') return 0;
+    n = (size_t)(path + n - dot) - 1;
+    if (!has_word(known, dot + 1, n) || has_word(list, dot + 1, n)) return 0;
+    for (const char *s = possible; *s && strlen(words) + 12 < sizeof words; s += strcspn(s, " "), s += *s == ' ')
+        snprintf(words + strlen(words), 12, " .%.*s", (int)strcspn(s, " "), s);
+    return cad_fail(err, CAD_EARG, "%s: %.*s%s cannot be written; possible here:%s", path, (int)n, dot + 1,
+                    output_is_gz(path) ? " with gzip" : "", words);
+}
+
 char *suffixed(const char *path, const char *suffix)
 {
     char *s = malloc(strlen(path) + strlen(suffix) + 1);
@@ -50,6 +86,7 @@ static int descriptor(const output_t *o) { return o->file.path ? o->file.fd : o-
 
 bool output_is_file(const output_t *o) { return o->file.path != NULL; }
 bool output_is_terminal(const output_t *o) { return isatty(descriptor(o)); }
+const char *output_name(const output_t *o) { return o->name; }
 const char *output_temporary(const output_t *o) { return o->file.tmp; }
 
 /* Opens the temporary file and registers it for removal. Signals are blocked in between. */

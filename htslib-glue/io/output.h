@@ -38,10 +38,16 @@ int outputs_close(output_t **const out[], int n, cad_error_t *err);
 void output_abort(output_t *out);
 /* True if path ends in the suffix, in any case of letters, and is longer than the suffix. */
 bool ends_in(const char *path, const char *suffix);
+bool output_is_csv(const char *path); /* true if it ends in .csv, which .gz or .bgz may follow */
+/* Refuses a path whose suffix names a known file format that is not among the possible ones: a list of suffixes as
+ * "bed tsv", in which case does not matter. gz: the list if .gz or .bgz follows the suffix. Any other suffix names no
+ * format, and is allowed. */
+int output_suffix(const char *path, const char *possible, const char *gz, cad_error_t *err);
 bool output_is_gz(const char *path); /* true if the path ends in .gz or .bgz */
 /* True if the output is a regular file, so that other files can be written beside it; false for a pipe or device. */
 bool output_is_file(const output_t *out);
 bool output_is_terminal(const output_t *out);
+const char *output_name(const output_t *out); /* returns the path as given, or "standard output"; borrowed */
 /* Returns the temporary name that a file has until it is closed, borrowed; NULL if the output is not a file. */
 const char *output_temporary(const output_t *out);
 /* Opens *fp, an htslib file that writes to the output. The output owns and closes it. */

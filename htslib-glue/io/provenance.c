@@ -1,5 +1,7 @@
 /* provenance.c - writes the provenance of results; its keys have the same order in every format.
  * SPDX-License-Identifier: MIT */
+#include <math.h>
+
 #include "io/provenance.h"
 
 void provenance_add(provenance_t *p, const char *key, const char *value)
@@ -17,8 +19,13 @@ void provenance_header(const provenance_t *p, text_t *t)
         if (!provenance_of_part(p->key[i])) text_printf(t, "##caduceus_%s=%s\n", p->key[i], p->value[i]);
 }
 
-/* Returns a JSON string. If s is not UTF-8, every byte that is not ASCII becomes a question mark. */
-static json_t *json_text(const char *s)
+void provenance_table(const provenance_t *p, bool plain, const char *columns, text_t *t)
+{
+    if (!plain) provenance_header(p, t);
+    text_puts(t, columns + plain);
+}
+
+json_t *string_json(const char *s)
 {
     json_t *json = json_string(s);
     char *copy = json ? NULL : strdup(s);
@@ -29,9 +36,19 @@ static json_t *json_text(const char *s)
     return json;
 }
 
+json_t *provenance_object(const provenance_t *p)
+{
+    json_t *json = json_object();
+    for (int i = 0; i < p->n; i++)
+        if (!provenance_of_part(p->key[i])) json_object_set_new(json, p->key[i], string_json(p->value[i]));
+    return json;
+}
+
+json_t *number_json(double v) { return isfinite(v) ? json_real(v) : json_null(); }
+
 void provenance_layout(const json_t *json, text_t *t)
 {
-    char *s = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
+    char *s = json ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
     if (!s) t->failed = true;
     else {
         text_puts(t, s);
@@ -44,7 +61,7 @@ void provenance_json(const provenance_t *p, text_t *t)
 {
     json_t *json = json_object();
     for (int i = 0; i < p->n; i++)
-        if (json_object_set_new(json, p->key[i], json_text(p->value[i]))) t->failed = true;
+        if (json_object_set_new(json, p->key[i], string_json(p->value[i]))) t->failed = true;
     provenance_layout(json, t);
     json_decref(json);
 }

@@ -16,10 +16,19 @@ typedef struct provenance_t {
 void provenance_add(provenance_t *p, const char *key, const char *value);
 /* Appends "##caduceus_key=value" lines, without the keys that differ between the shards of one run. */
 void provenance_header(const provenance_t *p, text_t *t);
+/* Appends the provenance and then the line of column names, which begins with '#'. plain: neither the provenance nor the
+ * '#', so that the text is a table for pandas and R. */
+void provenance_table(const provenance_t *p, bool plain, const char *columns, text_t *t);
 bool provenance_of_part(const char *key); /* true if the key differs between the shards of one run */
 /* Appends the provenance as a JSON object of strings. */
 void provenance_json(const provenance_t *p, text_t *t);
-/* Appends any JSON in the layout of provenance_json. */
+/* Returns the provenance as a JSON object of strings, without the keys that differ between the shards of one run. */
+json_t *provenance_object(const provenance_t *p);
+/* Returns a JSON string. If s is not UTF-8, every byte that is not ASCII becomes a question mark. */
+json_t *string_json(const char *s);
+/* Returns the number, or null if it is not finite. */
+json_t *number_json(double v);
+/* Appends any JSON in the layout of provenance_json, numbers with six digits as text_number. */
 void provenance_layout(const json_t *json, text_t *t);
 /* Writes the provenance as JSON. Returns 0 or a negative CAD_E*. */
 int provenance_write(const provenance_t *p, output_t *out, cad_error_t *err);

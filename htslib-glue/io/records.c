@@ -57,6 +57,7 @@ static int set_reference(htsFile *fp, const char *reference, const char *path, c
 
 int records_open(htsFile **fp, input_t *in, const char *reference, cad_error_t *err)
 {
+    if (!in->h) return cad_fail(err, CAD_EFORMAT, "%s: holds no reads or variants, or memory is short", in->path);
     errno = 0;
     *fp = hts_hopen(in->h, in->path, "r");
     if (!*fp)
@@ -228,6 +229,15 @@ int format_choose(format_t *f, bool reads, const char *asked, const char *path, 
     return 0;
 }
 
+int format_suffix(const format_t *f, const char *asked, const char *path, cad_error_t *err)
+{
+    enum htsExactFormat format = f->hts.format;
+    bool reads = format == sam || format == bam || format == cram;
+    if (asked) return 0;
+    if (reads) return output_suffix(path, format == sam ? "sam bam cram txt" : "sam bam cram", "sam", err);
+    return output_suffix(path, format == vcf ? "vcf bcf txt" : "vcf bcf", "vcf", err);
+}
+
 /* ---- writing ---- */
 
 /* Refuses contigs that are too long for BAM and BCF, which store coordinates in 31 bits. */
@@ -327,7 +337,7 @@ static int say_reference(const records_out_t *o, cad_error_t *err)
         strcmp(o->path, "-") ? o->path : "standard output");
 }
 
-int records_failed(records_out_t *o, cad_error_t *err)
+static int put_failed(records_out_t *o, cad_error_t *err)
 {
     bool reference = lacks_reference(o);
     int rc = output_failed(o->out, err);
@@ -358,7 +368,7 @@ int records_begin(records_out_t *o, sam_hdr_t *reads, bcf_hdr_t *variants, const
         records_forget_remote(reads, true); /* htslib would download from UR to compute M5, and sets UR itself */
     errno = 0;
     bad = reads ? sam_hdr_write(o->fp, reads) : bcf_hdr_write(o->fp, variants);
-    if (bad) return records_failed(o, err);
+    if (bad) return put_failed(o, err);
     if (o->format.hts.format == cram) /* the header is written, so tags may be removed */
         records_forget_remote(cram_fd_get_header(o->fp->fp.cram), false);
     if (!o->index) return 0;
@@ -367,8 +377,9 @@ int records_begin(records_out_t *o, sam_hdr_t *reads, bcf_hdr_t *variants, const
     return bad ? cad_fail(err, CAD_ENOMEM, "%s: no index can be made for this output", o->path) : 0;
 }
 
-/* Checks the order that an index needs: contigs as in the header, unaligned reads last. */
-int records_in_order(records_out_t *o, int contig, int64_t pos, const char *name, cad_error_t *err)
+/* Checks the order that an index needs: contigs as in the header, unaligned reads last. pos is 0-based; name is for the
+ * message. */
+static int in_order(records_out_t *o, int contig, int64_t pos, const char *name, cad_error_t *err)
 {
     uint32_t at = (uint32_t)contig; /* -1 becomes the largest number, so unaligned reads come last */
     if (!o->index) return 0;
@@ -384,6 +395,82 @@ int records_in_order(records_out_t *o, int contig, int64_t pos, const char *name
     o->contig = at;
     o->pos = pos;
     return 0;
+}
+
+int records_put_read(records_out_t *o, const sam_hdr_t *h, const bam1_t *b, cad_error_t *err)
+{
+    int rc = in_order(o, b->core.tid, b->core.pos, bam_get_qname(b), err);
+    if (rc) return rc;
+    errno = 0;
+    return sam_write1(o->fp, h, b) < 0 ? put_failed(o, err) : 0;
+}
+
+/* Returns p with room for n elements, new ones zeroed; clears *ok when out of memory. m: its room now. */
+static void *expand(void *p, int *m, size_t n, size_t size, bool *ok)
+{
+    char *more;
+    if (n <= (size_t)*m) return p;
+    more = n <= INT_MAX ? realloc(p, n * size) : NULL;
+    if (more) memset(more + (size_t)*m * size, 0, (n - (size_t)*m) * size);
+    *ok &= more != NULL;
+    *m = more ? (int)n : *m;
+    return more ? more : p;
+}
+
+int records_unpack(bcf1_t *rec, int which, cad_error_t *err)
+{
+    bcf_dec_t *d = &rec->d;
+    size_t n = rec->shared.l + rec->n_allele + 2; /* texts end with NUL; a FILTER takes a byte or more */
+    bool room = true;
+    d->id = expand(d->id, &d->m_id, n, 1, &room);
+    if (!(rec->unpacked & BCF_UN_STR)) d->als = expand(d->als, &d->m_als, n, 1, &room); /* d->allele points into it */
+    d->allele = expand(d->allele, &d->m_allele, rec->n_allele, sizeof *d->allele, &room);
+    d->flt = expand(d->flt, &d->m_flt, n, sizeof *d->flt, &room);
+    d->info = expand(d->info, &d->m_info, rec->n_info, sizeof *d->info, &room);
+    d->fmt = expand(d->fmt, &d->m_fmt, rec->n_fmt, sizeof *d->fmt, &room);
+    return room && bcf_unpack(rec, which) >= 0 ? 0 : cad_out_of_memory(err);
+}
+
+static size_t name_length(const bcf_hdr_t *h, int id) { return strlen(bcf_hdr_int2id(h, BCF_DT_ID, id)) + 2; }
+
+/* Allocates the text of a VCF line in advance, because htslib writes only a part of the line and reports no error if
+ * memory is short. Upper limit of the length: names, separators, and six letters for each byte of the fields in BCF. */
+static int reserve_line(htsFile *fp, const bcf_hdr_t *h, bcf1_t *rec, cad_error_t *err)
+{
+    size_t n = 256 + strlen(bcf_seqname_safe(h, rec)) + 6 * (rec->shared.l + rec->indiv.l);
+    if (fp->format.format != vcf) return 0;
+    if (records_unpack(rec, BCF_UN_ALL, err)) return CAD_ENOMEM;
+    n += 2 * (size_t)rec->n_fmt * (rec->n_sample + 1);
+    for (int i = 0; i < rec->d.n_flt; i++) n += name_length(h, rec->d.flt[i]);
+    for (int i = 0; i < rec->n_fmt; i++) n += name_length(h, rec->d.fmt[i].id);
+    for (int i = 0; i < rec->n_info; i++) {
+        const bcf_info_t *f = &rec->d.info[i];
+        n += name_length(h, f->key) + (f->vptr ? 6 * (size_t)f->vptr_len : 0); /* rec->shared lacks new values */
+    }
+    return ks_resize(&fp->line, n) < 0 ? cad_out_of_memory(err) : 0;
+}
+
+/* Returns the bytes of BCF that htslib is to make of what samples share. It changes records in INFO only. */
+static size_t packed_size(const bcf1_t *rec)
+{
+    size_t n = 0;
+    if (!rec->d.shared_dirty) return rec->shared.l;
+    for (int k = 0; k < 3; k++) n += (size_t)rec->unpack_size[k]; /* ID, alleles, FILTER */
+    for (int i = 0; i < rec->n_info; i++)
+        if (rec->d.info[i].vptr) n += rec->d.info[i].vptr_off + rec->d.info[i].vptr_len;
+    return n;
+}
+
+int records_put_variant(records_out_t *o, bcf_hdr_t *h, bcf1_t *rec, const char *name, cad_error_t *err)
+{
+    int rc = in_order(o, rec->rid, rec->pos, name, err);
+    size_t size = packed_size(rec);
+    if (rc == 0) rc = reserve_line(o->fp, h, rec, err);
+    if (rc) return rc;
+    errno = 0;
+    if (bcf_write(o->fp, h, rec) < 0) return output_failed(o->out, err);
+    /* htslib does not notice where memory is short while it packs a record of BCF, and writes a part of it */
+    return o->format.hts.format == bcf && rec->shared.l != size ? cad_out_of_memory(err) : 0;
 }
 
 /* Checks that a finished file consists of BGZF blocks. If htslib's threads cannot compress a block because memory is

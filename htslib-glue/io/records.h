@@ -35,6 +35,9 @@ int records_as_written(htsFile *fp, sam_hdr_t *h, bam1_t *b, const char *path, c
 double records_share(const htsFile *fp, const input_t *in);
 /* Returns CAD_EIO if the end marker is missing. Call this after the last record. */
 int records_end(htsFile *fp, const char *path, cad_error_t *err);
+/* bcf_unpack, after it has made room for the fields: where memory is short, htslib ends the process, or leaves them
+ * empty. Returns 0, or CAD_ENOMEM. */
+int records_unpack(bcf1_t *rec, int which, cad_error_t *err);
 typedef struct format_t {
     htsFormat hts;
     bool bgzf;
@@ -43,6 +46,8 @@ typedef struct format_t {
 /* Chooses the format by `asked`, the value of -O; if that is NULL by the suffix of path; if the suffix names no format,
  * takes the format of the input. Keeps the options that are already in f->hts.specific. */
 int format_choose(format_t *f, bool reads, const char *asked, const char *path, const htsFormat *in, cad_error_t *err);
+/* Refuses a path whose suffix names another format, unless the format was asked for. */
+int format_suffix(const format_t *f, const char *asked, const char *path, cad_error_t *err);
 typedef enum { INDEX_NONE, INDEX_CSI, INDEX_BAI, INDEX_TBI } index_t;
 typedef struct records_out_t {
     /* Set by the caller: */
@@ -68,11 +73,10 @@ int records_create(records_out_t *o, cad_error_t *err);
 /* Writes the header, which is either `reads` or `variants`; the other argument is NULL. */
 int records_begin(records_out_t *o, sam_hdr_t *reads, bcf_hdr_t *variants, const char *reference, htsThreadPool *pool,
                   cad_error_t *err);
-/* Returns an error if an index is to be written and the record is not in sorted order. Call this before writing each
- * record. pos is 0-based; name: the record's name, for the message. */
-int records_in_order(records_out_t *o, int contig, int64_t pos, const char *name, cad_error_t *err);
-/* Reports that a record or the header could not be written; returns the error code. */
-int records_failed(records_out_t *o, cad_error_t *err);
+/* Write a record. Return CAD_EFORMAT if an index is to be written and the record is not in sorted order. name: of the
+ * record, for the message. */
+int records_put_read(records_out_t *o, const sam_hdr_t *h, const bam1_t *b, cad_error_t *err);
+int records_put_variant(records_out_t *o, bcf_hdr_t *h, bcf1_t *rec, const char *name, cad_error_t *err);
 /* Saves the index, syncs all outputs, and then renames all of them. */
 int records_close(records_out_t *o, const provenance_t *p, cad_error_t *err);
 void records_free(records_out_t *o); /* aborts the outputs that are not closed */

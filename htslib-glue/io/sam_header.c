@@ -311,7 +311,7 @@ static int list_programs(check_t *c, const char *s, const char *end, names_of_t 
         if (stop - s > 3 && !memcmp(s, "@PG", 3)) {
             p = predecessor(s, stop, &n);
             rc = named_line(c, s, stop, &c->program, err);
-            if (rc == 0) rc = add(to, p ? p : "", n, c->line, err);
+            if (rc == 0) rc = add(to, p ? p : "", p ? n : 0, c->line, err);
         }
         s = stop + (stop < end);
     }

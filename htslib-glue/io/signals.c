@@ -18,14 +18,26 @@
 static char temporary[TEMPORARIES][4096];
 static volatile sig_atomic_t in_use[TEMPORARIES];
 
+/* Takes slot i for the path; false if it is in use or the path is too long. */
+static bool take_slot(int i, const char *path)
+{
+    if (in_use[i] || strlen(path) >= sizeof temporary[i]) return false;
+    strcpy(temporary[i], path);
+    in_use[i] = 1;
+    return true;
+}
+
 int temporary_add(const char *path)
 {
     for (int i = 0; i < TEMPORARIES; i++)
-        if (!in_use[i] && strlen(path) < sizeof temporary[i]) {
-            strcpy(temporary[i], path);
-            in_use[i] = 1;
-            return i;
-        }
+        if (take_slot(i, path)) return i;
+    return -1;
+}
+
+int temporary_folder(const char *path)
+{
+    for (int i = TEMPORARIES - 1; i >= 0; i--)
+        if (take_slot(i, path)) return i;
     return -1;
 }
 

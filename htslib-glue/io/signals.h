@@ -23,6 +23,9 @@ void glue_out_of_memory(void) __attribute__((noreturn));
 /* Registers a file or an empty folder for removal when a signal ends the process. Files are removed in the
  * order of their tickets. Returns a ticket, or -1 when the table is full. */
 int temporary_add(const char *path);
+/* Registers a folder that this process made, in the same way; it is removed if it is empty, after all files, and after
+ * folders that are registered later. */
+int temporary_folder(const char *path);
 void temporary_forget(int ticket); /* -1 is allowed */
 
 /* Delays fatal signals until signals_release. Calls may be nested. Only the thread that writes may call it. */

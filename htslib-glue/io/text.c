@@ -27,6 +27,34 @@ void text_number(text_t *t, double v)
     else text_put(t, buf, (size_t)snprintf(buf, sizeof buf, "%.6g", v == 0 ? 0.0 : v)); /* -0 becomes 0 */
 }
 
+static void put_field(text_t *t, const char *s, size_t n)
+{
+    bool plain = true;
+    for (size_t i = 0; i < n; i++) plain &= s[i] != ',' && s[i] != '"' && s[i] != '\r';
+    if (plain) {
+        text_put(t, s, n);
+        return;
+    }
+    text_puts(t, "\"");
+    for (size_t i = 0; i < n; i++) text_put(t, s[i] == '"' ? "\"\"" : s + i, s[i] == '"' ? 2 : 1);
+    text_puts(t, "\"");
+}
+
+void text_csv(text_t *t, const text_t *lines)
+{
+    const char *s = lines->s.s, *end = s + lines->s.l;
+    t->failed |= lines->failed;
+    while (s && s < end) {
+        size_t n = 0;
+        bool last;
+        while (s + n < end && s[n] != '\t' && s[n] != '\n') n++;
+        last = s + n == end || s[n] == '\n';
+        put_field(t, s, n - (last && n && s[n - 1] == '\r'));
+        text_puts(t, last ? "\n" : ",");
+        s += n + 1;
+    }
+}
+
 void text_clear(text_t *t)
 {
     t->s.l = 0;

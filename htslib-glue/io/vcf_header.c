@@ -12,7 +12,8 @@
 
 typedef struct text_lines_t {
     const char *path;
-    bool binary; /* true for BCF, where header lines are not lines of the file */
+    bool version; /* the first line is ##fileformat */
+    bool binary;  /* BCF: lines have no number in the file */
     kstring_t text;
     int64_t *line; // (n) number of each header line in the file; blank lines are not header lines
     int64_t n, room;
@@ -174,7 +175,7 @@ static int compare(text_lines_t *t, const bcf_hdr_t *h, notes_t *notes, cad_erro
     kept_t k = { .n = 0 };
     int rc = list_kept(&k, h, err);
     char *s = t->text.s;
-    if (rc == 0 && t->n && strncmp(s, "##fileformat=", 13))
+    if (rc == 0 && t->n && !t->version)
         note(notes, NOTE_HEADER, 1, "%s: the first line is not ##fileformat=VCFv4.2", t->path);
     for (int64_t i = 0; rc == 0 && i < t->n; i++) {
         char *end = strchr(s, '\n');
@@ -229,6 +230,7 @@ static int add_indexed(bcf_hdr_t *h, const char *path, cad_error_t *err)
 static int parse(text_lines_t *t, bcf_hdr_t **h, notes_t *notes, cad_error_t *err)
 {
     *h = bcf_hdr_init("r");
+    t->version = t->n && !strncmp(t->text.s, "##fileformat=", 13);
     if (!*h) return cad_out_of_memory(err);
     if (bcf_hdr_parse(*h, t->text.s) < 0)
         return cad_fail(err, CAD_EFORMAT,
@@ -238,6 +240,12 @@ static int parse(text_lines_t *t, bcf_hdr_t **h, notes_t *notes, cad_error_t *er
     return compare(t, *h, notes, err);
 }
 
+/* False if htslib lost the first line, ##fileformat: it does not report that memory was short for it. */
+static bool has_version(const text_lines_t *t, const bcf_hdr_t *h)
+{
+    return !t->version || (h->nhrec && !strcmp(h->hrec[0]->key, "fileformat"));
+}
+
 int vcf_header_read(bcf_hdr_t **h, htsFile *fp, const char *path, notes_t *notes, cad_error_t *err)
 {
     text_lines_t t = { .path = path, .binary = fp->format.format == bcf };
@@ -245,8 +253,7 @@ int vcf_header_read(bcf_hdr_t **h, htsFile *fp, const char *path, notes_t *notes
     int rc = t.binary ? read_binary(&t, fp, &scratch, err) : read_text(&t, fp, &scratch, err);
     *h = NULL;
     if (rc == 0) rc = parse(&t, h, notes, err);
-    /* if htslib has no memory for the first line, it reports nothing and puts the line of PASS in its place */
-    if (rc == 0 && (*h)->nhrec && !strcmp((*h)->hrec[0]->key, "FILTER") && !t.binary) rc = cad_out_of_memory(err);
+    if (rc == 0 && !has_version(&t, *h)) rc = cad_out_of_memory(err);
     if (rc == 0 && !t.binary && fp->format.compression == bgzf && strcmp(path, "standard input"))
         rc = add_indexed(*h, path, err);
     if (rc && *h) {

@@ -46,7 +46,8 @@ static int begin(examples_t *e, const labelled_t *l, cad_error_t *err)
     e->path = l->in.path;
     e->named = l->table;
     e->label_name = calloc((size_t)l->nlabel + 1, sizeof *e->label_name);
-    if (!e->label_name) return cad_out_of_memory(err);
+    e->cell = calloc((size_t)l->nlabel + 1, sizeof *e->cell);
+    if (!e->label_name || !e->cell) return cad_out_of_memory(err);
     for (int k = 0; k < l->nlabel; k++, e->nlabel++)
         if (!(e->label_name[k] = strdup(l->label_name[k]))) return cad_out_of_memory(err);
     return 0;
@@ -114,6 +115,7 @@ void examples_free(examples_t *e)
     for (int k = 0; k < e->nlabel; k++) free(e->label_name[k]);
     free(e->row);
     free(e->label_name);
+    free(e->cell);
     free(e->target);
     memset(e, 0, sizeof *e);
 }
@@ -217,44 +219,50 @@ static int column_names(const examples_t *e, cad_head_t *h, cad_error_t *err)
 
 /* ---- values ---- */
 
-static const char *label_at(const example_t *x, int64_t k)
+/* Sets e->cell to a row's labels. */
+static void split_labels(const examples_t *e, const example_t *x)
 {
     const char *s = x->label;
-    while (k-- > 0) s += strlen(s) + 1;
-    return s;
+    for (int k = 0; k < e->nlabel; k++, s += strlen(s) + 1) e->cell[k] = s;
 }
 
 static int read_value(const examples_t *e, const example_t *x, int64_t k, double *v, cad_error_t *err)
 {
-    const char *s = label_at(x, k);
+    const char *s = e->cell[k];
     char *end;
     *v = strtod(s, &end);
     if (*s && !*end && isfinite(*v) && *s > ' ') return 0;
     return bad_label(e, x, s, "is not a number; names are for --task classify", err);
 }
 
+/* Adds the values of all rows to sum (K) or, if there is a mean, the squares of their differences from it. */
+static int add_values(const examples_t *e, int64_t K, const double *mean, double *sum, cad_error_t *err)
+{
+    for (int64_t i = 0; i < e->n; i++) {
+        split_labels(e, &e->row[i]);
+        for (int64_t k = 0; k < K; k++) {
+            double v = 0;
+            int rc = read_value(e, &e->row[i], k, &v, err);
+            if (rc) return rc;
+            sum[k] += mean ? (v - mean[k]) * (v - mean[k]) : v;
+        }
+    }
+    return 0;
+}
+
 /* Sets the mean and the standard deviation of each value. A new head learns standardised values, since it has no
  * bias. */
 static int learn_scale(const examples_t *e, cad_head_t *h, cad_error_t *err)
 {
-    double v = 0;
-    int rc = 0;
-    for (int64_t k = 0; k < h->n; k++) {
-        double sum = 0, squares = 0;
-        for (int64_t i = 0; i < e->n; i++) {
-            if ((rc = read_value(e, &e->row[i], k, &v, err))) return rc;
-            sum += v;
-        }
-        h->mean[k] = sum / (double)e->n;
-        for (int64_t i = 0; i < e->n; i++) {
-            if ((rc = read_value(e, &e->row[i], k, &v, err))) return rc;
-            squares += (v - h->mean[k]) * (v - h->mean[k]);
-        }
-        h->scale[k] = squares > 0 ? sqrt(squares / (double)e->n) : 1;
+    int rc = add_values(e, h->n, NULL, h->mean, err);
+    for (int64_t k = 0; k < h->n; k++) h->mean[k] /= (double)e->n;
+    if (rc == 0) rc = add_values(e, h->n, h->mean, h->scale, err);
+    for (int64_t k = 0; k < h->n && rc == 0; k++) {
+        h->scale[k] = h->scale[k] > 0 ? sqrt(h->scale[k] / (double)e->n) : 1;
         if (!isfinite(h->mean[k]) || !isfinite(h->scale[k]))
-            return cad_fail(err, CAD_EFORMAT, "%s: values of \"%.60s\" are too large", e->path, h->name[k]);
+            rc = cad_fail(err, CAD_EFORMAT, "%s: values of \"%.60s\" are too large", e->path, h->name[k]);
     }
-    return 0;
+    return rc;
 }
 
 int examples_learn(const examples_t *e, cad_head_t *h, cad_error_t *err)
@@ -303,38 +311,36 @@ static int set_names(const examples_t *e, const example_t *x, const cad_head_t *
     return 0;
 }
 
-/* Returns the label column for output k of the head. If several columns have names, that is the column with the name of
- * the output, or -1 if there is none; otherwise column k. */
-static int64_t column_of(const examples_t *e, const cad_head_t *h, int64_t k)
+/* Sets column (K) to the label column for each output of the head: if several columns have names, the one of the same
+ * name; otherwise the column of the same number. */
+static int find_columns(const examples_t *e, const cad_head_t *h, int64_t *column, cad_error_t *err)
 {
-    if (!e->named || h->n == 1) return k;
-    for (int64_t i = 0; i < e->nlabel; i++)
-        if (!strcmp(e->label_name[i], h->name[k])) return i;
-    return -1;
-}
-
-static int check_columns(const examples_t *e, const cad_head_t *h, cad_error_t *err)
-{
-    if (e->nlabel != h->n)
-        return cad_fail(err, CAD_EARG,
-                        "%s: %d columns of labels, and the model has %lld; name them with --label-column", e->path,
-                        e->nlabel, (long long)h->n);
-    for (int64_t k = 0; k < h->n; k++)
-        if (column_of(e, h, k) < 0)
-            return cad_fail(
+    named_t *v = cad_alloc((size_t)h->n, sizeof *v);
+    bool named = e->named && h->n > 1;
+    int rc = v ? 0 : cad_out_of_memory(err);
+    for (int64_t k = 0; k < h->n && rc == 0; k++) v[k] = (named_t) { e->label_name[k], k };
+    if (rc == 0 && named) names_sort(v, h->n);
+    for (int64_t k = 0; k < h->n && rc == 0; k++) {
+        column[k] = named ? names_find(v, h->n, h->name[k]) : k;
+        if (column[k] < 0)
+            rc = cad_fail(
                 err, CAD_EARG,
                 "%s: the model's label \"%.60s\" is none of the columns of labels; name it with --label-column",
                 e->path, h->name[k]);
-    return 0;
+    }
+    free(v);
+    return rc;
 }
 
-static int set_columns(const examples_t *e, const example_t *x, const cad_head_t *h, float *out, cad_error_t *err)
+/* Sets out (K) to the targets of a row. */
+static int set_columns(const examples_t *e, const example_t *x, const cad_head_t *h, const int64_t *column, float *out,
+                       cad_error_t *err)
 {
+    split_labels(e, x);
     for (int64_t k = 0; k < h->n; k++) {
-        int64_t column = column_of(e, h, k);
-        const char *s = label_at(x, column);
+        const char *s = e->cell[column[k]];
         double v = 0;
-        int rc = h->kind == CAD_HEAD_VALUES         ? read_value(e, x, column, &v, err)
+        int rc = h->kind == CAD_HEAD_VALUES         ? read_value(e, x, column[k], &v, err)
                  : strcmp(s, "0") && strcmp(s, "1") ? bad_label(e, x, s, "is neither 0 nor 1", err)
                                                     : 0;
         if (rc) return rc;
@@ -343,19 +349,37 @@ static int set_columns(const examples_t *e, const example_t *x, const cad_head_t
     return 0;
 }
 
+static int targets_of_columns(examples_t *e, const cad_head_t *h, cad_error_t *err)
+{
+    int64_t *column;
+    int rc;
+    if (e->nlabel != h->n)
+        return cad_fail(err, CAD_EARG,
+                        "%s: %d columns of labels, and the model has %lld; name them with --label-column", e->path,
+                        e->nlabel, (long long)h->n);
+    column = cad_alloc((size_t)h->n, sizeof *column);
+    rc = column ? find_columns(e, h, column, err) : cad_out_of_memory(err);
+    for (int64_t i = 0; i < e->n && rc == 0; i++) rc = set_columns(e, &e->row[i], h, column, e->target + i * h->n, err);
+    free(column);
+    return rc;
+}
+
+static int targets_of_names(examples_t *e, const cad_head_t *h, cad_error_t *err)
+{
+    int rc = 0;
+    if (e->nlabel != 1)
+        return cad_fail(err, CAD_EARG, "%s: %d columns of labels, and the model takes one", e->path, e->nlabel);
+    for (int64_t i = 0; i < e->n && rc == 0; i++) rc = set_names(e, &e->row[i], h, e->target + i * h->n, err);
+    return rc;
+}
+
 int examples_targets(examples_t *e, const cad_head_t *h, cad_error_t *err)
 {
     bool names = h->kind == CAD_HEAD_CLASSES || (h->kind == CAD_HEAD_LABELS && e->nlabel == 1);
-    int rc = names ? 0 : check_columns(e, h, err);
-    if (rc) return rc;
-    if (names && e->nlabel != 1)
-        return cad_fail(err, CAD_EARG, "%s: %d columns of labels, and the model takes one", e->path, e->nlabel);
     free(e->target);
     e->target = calloc((size_t)cad_max(e->n, 1) * (size_t)h->n, sizeof *e->target);
     if (!e->target) return cad_out_of_memory(err);
-    for (int64_t i = 0; i < e->n && rc == 0; i++)
-        rc = (names ? set_names : set_columns)(e, &e->row[i], h, e->target + i * h->n, err);
-    return rc;
+    return names ? targets_of_names(e, h, err) : targets_of_columns(e, h, err);
 }
 
 /* ---- random choices, which depend only on a seed ---- */

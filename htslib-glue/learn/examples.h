@@ -18,6 +18,7 @@ typedef struct examples_t {
     char **label_name; // (nlabel) names of the label columns
     bool named;        /* true if the names of the label columns come from the input */
     float *target;     // (n,K) set by examples_targets
+    const char **cell; // (nlabel) labels of the row that is being read
     char digest[65];   /* SHA-256 of sequences and labels */
 } examples_t;
 /* Reads all rows of an open input. Returns CAD_EFORMAT if there is no row, or if no row has an A, C, G or T. Sequences

@@ -89,9 +89,8 @@ static int split_bed(labelled_t *l, const char *line, size_t n, cad_error_t *err
 /* Returns the index of the column whose name or number (from 1) is spec; -1 if there is none. */
 static int find_column(const labelled_t *l, const char *spec)
 {
-    int64_t k;
-    for (int i = 0; i < l->ncell; i++)
-        if (!strcmp(cell(l, i), spec)) return i;
+    int64_t k = names_find(l->header, l->ncell, spec);
+    if (k >= 0) return (int)k;
     return cad_parse_int(spec, 1, l->ncell, &k) ? (int)k - 1 : -1;
 }
 
@@ -110,24 +109,41 @@ static int no_column(const labelled_t *l, const char *spec, const char *option, 
         l->in.path, (long long)l->in.line, spec, l->ncell, option);
 }
 
-/* Adds a label column. Takes ownership of name, which is malloc'd. If name is NULL, because its allocation failed,
- * returns an error. */
-static int add_label(labelled_t *l, int column, char *name, cad_error_t *err)
+static bool grow_labels(labelled_t *l)
 {
-    int *more = realloc(l->label_column, (size_t)(l->nlabel + 1) * sizeof *more);
-    char **names = more ? realloc(l->label_name, (size_t)(l->nlabel + 1) * sizeof *names) : NULL;
+    int room = l->label_room ? 2 * l->label_room : 16, *more = realloc(l->label_column, (size_t)room * sizeof *more);
+    char **names = more ? realloc(l->label_name, (size_t)room * sizeof *names) : NULL;
     if (more) l->label_column = more;
     if (names) l->label_name = names;
-    if (!names || !name) {
+    if (names) l->label_room = room;
+    return names != NULL;
+}
+
+/* Adds a label column. Takes ownership of its name, which is malloc'd, or NULL when out of memory. */
+static int add_label(labelled_t *l, int column, char *name, cad_error_t *err)
+{
+    if (!name || (l->nlabel == l->label_room && !grow_labels(l))) {
         free(name);
         return out_of_memory(l, err);
     }
     l->label_column[l->nlabel] = column;
     l->label_name[l->nlabel++] = name;
-    for (int i = 0; i + 1 < l->nlabel; i++)
-        if (!strcmp(l->label_name[i], name))
-            return cad_fail(err, CAD_EFORMAT, "%s: two columns of labels are named \"%.60s\"", l->in.path, name);
     return 0;
+}
+
+/* Refuses two label columns of one name. */
+static int check_labels(const labelled_t *l, cad_error_t *err)
+{
+    named_t *v = cad_alloc((size_t)l->nlabel + 1, sizeof *v);
+    const char *twice;
+    int rc = 0;
+    if (!v) return out_of_memory(l, err);
+    for (int i = 0; i < l->nlabel; i++) v[i] = (named_t) { l->label_name[i], i };
+    names_sort(v, l->nlabel);
+    twice = names_twice(v, l->nlabel);
+    if (twice) rc = cad_fail(err, CAD_EFORMAT, "%s: two columns of labels are named \"%.60s\"", l->in.path, twice);
+    free(v);
+    return rc;
 }
 
 /* Calls fn for each element of a comma-separated list. */
@@ -141,7 +157,7 @@ static int for_each(labelled_t *l, const char *list, int (*fn)(labelled_t *, con
         free(part);
         if (!strchr(s, ',')) break;
     }
-    return rc;
+    return rc ? rc : check_labels(l, err);
 }
 
 static int named_label(labelled_t *l, const char *spec, cad_error_t *err)
@@ -150,12 +166,9 @@ static int named_label(labelled_t *l, const char *spec, cad_error_t *err)
     return k < 0 ? no_column(l, spec, "--label-column", err) : add_label(l, k, strdup(cell(l, k)), err);
 }
 
-static int read_header(labelled_t *l, cad_error_t *err)
+static int find_columns(labelled_t *l, cad_error_t *err)
 {
-    int label, rc;
-    l->separator = memchr(l->raw.s, '\t', l->raw.l) ? '\t' : ',';
-    if ((rc = split_table(l, err))) return rc;
-    l->ncol = l->ncell;
+    int label;
     l->sequence_column = l->sequence ? find_column(l, l->sequence) : usual_column(l, "sequence", "seq");
     if (l->sequence_column < 0) return no_column(l, l->sequence ? l->sequence : "sequence", "--sequence-column", err);
     l->name_column = usual_column(l, "name", "id");
@@ -164,6 +177,22 @@ static int read_header(labelled_t *l, cad_error_t *err)
     if (l->labels) return for_each(l, l->labels, named_label, err);
     label = usual_column(l, "label", "labels");
     return label < 0 ? no_column(l, "label", "--label-column", err) : add_label(l, label, strdup("label"), err);
+}
+
+static int read_header(labelled_t *l, cad_error_t *err)
+{
+    int rc;
+    l->separator = memchr(l->raw.s, '\t', l->raw.l) ? '\t' : ',';
+    if ((rc = split_table(l, err))) return rc;
+    l->ncol = l->ncell;
+    l->header = cad_alloc((size_t)l->ncell, sizeof *l->header);
+    if (!l->header) return out_of_memory(l, err);
+    for (int i = 0; i < l->ncell; i++) l->header[i] = (named_t) { cell(l, i), i };
+    names_sort(l->header, l->ncell);
+    rc = find_columns(l, err);
+    free(l->header);
+    l->header = NULL;
+    return rc;
 }
 
 const char *labelled_header(const labelled_t *l, size_t *n)
@@ -181,18 +210,21 @@ const char *labelled_header(const labelled_t *l, size_t *n)
 
 static int numbered_label(labelled_t *l, const char *spec, cad_error_t *err)
 {
-    size_t n;
-    const char *header = labelled_header(l, &n);
     int64_t k;
     char name[32];
-    int rc;
     if (!cad_parse_int(spec, 4, 1 << 20, &k))
         return cad_fail(err, CAD_EARG, "--label-column %.60s: expected the number of a column of %s, from 4", spec,
                         l->in.path);
-    if (n && header[n - 1] == '\r') n--;
-    if ((rc = split_bed(l, header, n, err))) return rc;
     snprintf(name, sizeof name, k == 4 ? "label" : "column%lld", (long long)k);
     return add_label(l, (int)k - 1, strdup(k <= l->ncell ? cell(l, (int)k - 1) : name), err);
+}
+
+static int numbered_labels(labelled_t *l, cad_error_t *err)
+{
+    size_t n;
+    const char *header = labelled_header(l, &n);
+    int rc = split_bed(l, header, n && header[n - 1] == '\r' ? n - 1 : n, err);
+    return rc ? rc : for_each(l, l->labels ? l->labels : "4", numbered_label, err);
 }
 
 /* ---- opening ---- */
@@ -239,7 +271,7 @@ static int open_text(labelled_t *l, cad_error_t *err)
     if (l->table) return bad(l, "no header: the first line names the columns, as sequence,label", err);
     if (!l->ref) return cad_fail(err, CAD_EARG, "%s: the sequences of a BED need a reference: -T FASTA", l->in.path);
     if (l->sequence) return cad_fail(err, CAD_EARG, "%s: --sequence-column does not fit a BED", l->in.path);
-    return l->need_labels ? for_each(l, l->labels ? l->labels : "4", numbered_label, err) : 0;
+    return l->need_labels ? numbered_labels(l, err) : 0;
 }
 
 static int open_seqs(labelled_t *l, cad_error_t *err)

@@ -8,6 +8,7 @@
 #include "io/fasta.h"
 #include "io/input.h"
 #include "io/sequence.h"
+#include "learn/names.h"
 
 typedef struct labelled_t {
     /* Set by the caller: */
@@ -36,7 +37,8 @@ typedef struct labelled_t {
     /* Private: */
     kstring_t raw, cell;
     size_t *at; // (ncell) start of each column in cell
-    int ncell, room, sequence_column, name_column, *label_column;
+    int ncell, room, sequence_column, name_column, *label_column, label_room;
+    named_t *header; // (ncell) columns of a table's header by name, while it is read
     char separator;
     bool held; /* true if the next call returns the line in raw */
     seq_t seq;

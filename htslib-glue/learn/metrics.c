@@ -360,6 +360,42 @@ void metrics_put(const metrics_t *m, const cad_head_t *head, text_t *t)
     if (head->kind == CAD_HEAD_LABELS) put_labels(m, head, t);
 }
 
+static json_t *json_matrix(const int64_t *m, int64_t K)
+{
+    json_t *rows = json_array();
+    for (int64_t i = 0; i < K; i++) {
+        json_t *row = json_array();
+        for (int64_t j = 0; j < K; j++) json_array_append_new(row, json_integer(m[i * K + j]));
+        json_array_append_new(rows, row);
+    }
+    return rows;
+}
+
+static json_t *json_labels(const metrics_t *m, const cad_head_t *head)
+{
+    static const char *const count[] = { "true_negative", "false_positive", "false_negative", "true_positive" };
+    json_t *labels = json_object();
+    for (int64_t k = 0; k < m->K; k++) {
+        json_t *label = json_object();
+        for (int i = 0; i < 4; i++) json_object_set_new(label, count[i], json_integer(m->confusion[4 * k + i]));
+        json_object_set_new(labels, head->name[k], label);
+    }
+    return labels;
+}
+
+void metrics_json(const metrics_t *m, const cad_head_t *head, json_t *to)
+{
+    json_object_set_new(to, "n", json_integer(m->n));
+    for (metric_t i = 0; i < METRICS; i++)
+        if (metric_fits(head, i)) json_object_set_new(to, METRIC_NAME[i], number_json(m->value[i]));
+    if (head->kind == CAD_HEAD_LABELS) json_object_set_new(to, "labels", json_labels(m, head));
+    if (head->kind != CAD_HEAD_CLASSES) return;
+    json_object_set_new(to, "classes", json_array());
+    for (int64_t k = 0; k < m->K; k++)
+        json_array_append_new(json_object_get(to, "classes"), json_string(head->name[k]));
+    json_object_set_new(to, "confusion", json_matrix(m->confusion, m->K)); /* a row for each true class */
+}
+
 void metrics_free(metrics_t *m)
 {
     free(m->confusion);

@@ -2,6 +2,7 @@
 #ifndef CAD_METRICS_H
 #define CAD_METRICS_H
 
+#include "io/provenance.h"
 #include "learn/predictions.h"
 
 /* Metrics from a confusion matrix (K,K), whose rows are true classes; NaN where undefined. */
@@ -37,6 +38,8 @@ int metrics_of(metrics_t *m, const cad_head_t *head, const float *logits, const 
                cad_error_t *err);
 /* Appends a line "metric<TAB>value" for each metric, and the confusion matrix. */
 void metrics_put(const metrics_t *m, const cad_head_t *head, text_t *t);
+/* Sets the same as members of a JSON object; undefined metrics are null. */
+void metrics_json(const metrics_t *m, const cad_head_t *head, json_t *to);
 void metrics_free(metrics_t *m);
 
 #endif

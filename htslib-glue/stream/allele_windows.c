@@ -193,7 +193,7 @@ static int list_alleles(variant_t *d, int *sequences, cad_error_t *err)
     bcf1_t *rec = d->rec;
     bool touched = false;
     *sequences = 0;
-    if (bcf_unpack(rec, BCF_UN_STR)) return cad_out_of_memory(err);
+    if (records_unpack(rec, BCF_UN_STR, err)) return CAD_ENOMEM;
     for (int i = 1; i < rec->n_allele; i++) touched |= !is_placeholder(rec->d.allele[i]);
     if (!touched) return 0;
     if (rec->n_allele - 1 > d->room) {

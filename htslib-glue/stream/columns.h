@@ -9,40 +9,53 @@
 #include "io/provenance.h"
 #include "stream/region_windows.h"
 
+/* The end of the options in the provenance of a plain table, by which merge knows that its parts have no '#'. */
+#define TABLE_PLAIN " no-version"
+
 typedef struct table_t {
     output_t *out;   /* NULL: a dry run, which only counts bytes */
     bool compressed; /* out is BGZF */
+    bool plain;      /* --no-version: no provenance, and no '#' before the names of the columns */
     npy_t npy;       /* the matrix of embeddings; npy.out NULL: no matrix */
     /* replaces the matrix if npz.out is not NULL: one array for each region, with a row for each base */
     npz_t npz;
-    output_t *json; /* the .json beside the matrix, or NULL */
-    output_t *part; /* the .json beside a shard's rows, or NULL */
+    output_t *json;  /* the .json beside the matrix, or NULL */
+    output_t *part;  /* the .json beside a shard's rows, or NULL */
+    output_t *index; /* the index of the rows, or NULL */
+    bool csi;        /* the index is CSI, not TBI */
     score_list_t scores;
     const cutter_t *cutter;
     bool column; /* write embeddings as a column */
+    bool wide;   /* with column: write them as a column for each number */
+    bool csv;    /* write CSV: plain, and only rows */
     const provenance_t *provenance;
     const char *rows_are; /* description of the rows of the matrix, for the .json */
     int64_t bytes;        /* bytes written, or counted in a dry run */
     int64_t rows, bases;  /* number of regions written, and number of their bases */
     /* Private: */
-    text_t text;
+    text_t text, line;
     float *row; // (D)
 } table_t;
 /* Begins the matrix. Call this after the outputs are opened and before the first row. width: columns of the matrix. */
 int table_begin(table_t *t, int64_t width, cad_error_t *err);
 /* Writes the provenance and one #chrom line for rows of ncol columns (0: there are no rows). If table_extends() is
- * true, the #chrom line is the given line (n bytes) with columns added; otherwise it is a standard line. */
+ * true, the #chrom line is the given line (n bytes) with columns added; otherwise it is a standard line. t->plain:
+ * writes the names of the columns alone, without the '#'. */
 int table_header(table_t *t, int ncol, const char *given, size_t n, cad_error_t *err);
 /* Appends to s the header that table_header writes, without the last \n. names: the names of the added columns, each
  * preceded by a tab; added: number of added columns. */
-void table_columns(const provenance_t *p, int ncol, const char *given, size_t n, const text_t *names, int64_t added,
-                   text_t *s);
+void table_columns(const provenance_t *p, bool plain, int ncol, const char *given, size_t n, const text_t *names,
+                   int64_t added, text_t *s);
 /* True if the given line has ncol columns, as the rows have, and so becomes the header. ncol 0: there are no rows. */
 bool table_extends(int ncol, const char *given, size_t n);
 /* True if rows would have twelve columns with the added columns. Then a filler column is added too, since other tools
  * would read such rows as BED12. */
 bool table_filler(int ncol, int64_t added);
-/* Writes a line unchanged. */
+/* Appends the names of the columns of an embedding, each after a tab: prefix0, prefix1, .... */
+void table_names(const char *prefix, int64_t n, text_t *s);
+/* Appends n numbers, each after a tab. */
+void table_numbers(const float *v, int64_t n, text_t *s);
+/* Writes a line unchanged, but for CSV. */
 int table_pass(table_t *t, const char *line, size_t n, cad_error_t *err);
 /* Writes the results of a region: its line with columns added, and its row of the matrix. */
 int table_region(table_t *t, const region_t *r, cad_error_t *err);

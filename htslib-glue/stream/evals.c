@@ -103,10 +103,33 @@ int eval_take(void *arg, item_t *it, const job_t *j, cad_error_t *err)
 
 /* ---- the table ---- */
 
-static void put_row(text_t *t, const eval_group_t *g, const char *name, const eval_sums_t *s)
+static const char *const VALUE[] = { "loss", "bits", "accuracy", "perplexity" };
+
+/* Where rows go: a text or, if that is NULL, a JSON array. */
+typedef struct {
+    text_t *text;
+    json_t *json;
+} rows_t;
+
+static void json_row(json_t *json, const char *group, const char *name, int64_t bases, const double value[4])
+{
+    json_t *row = json_object();
+    json_object_set_new(row, "group", string_json(group));
+    json_object_set_new(row, "predictor", json_string(name));
+    json_object_set_new(row, "bases", json_integer(bases));
+    for (int i = 0; i < 4; i++) json_object_set_new(row, VALUE[i], number_json(value[i]));
+    json_array_append_new(json, row);
+}
+
+static void put_row(rows_t *to, const eval_group_t *g, const char *name, const eval_sums_t *s)
 {
     double n = g->bases ? (double)g->bases : (double)NAN, loss = s->loss / n;
     const double value[] = { loss, loss / log(2), s->right / n, exp(loss) };
+    text_t *t = to->text;
+    if (!t) {
+        json_row(to->json, g->name, name, g->bases, value);
+        return;
+    }
     text_printf(t, "%s\t%s\t%lld", g->name, name, (long long)g->bases);
     for (int i = 0; i < 4; i++) {
         text_put(t, "\t", 1);
@@ -115,7 +138,7 @@ static void put_row(text_t *t, const eval_group_t *g, const char *name, const ev
     text_put(t, "\n", 1);
 }
 
-static void put_group(const eval_t *e, const eval_group_t *g, const char *model, text_t *t)
+static void put_group(const eval_t *e, const eval_group_t *g, const char *model, rows_t *t)
 {
     char name[40];
     put_row(t, g, model, &g->sums[EVAL_MODEL]);
@@ -130,9 +153,7 @@ static void put_group(const eval_t *e, const eval_group_t *g, const char *model,
     }
 }
 
-void eval_columns(text_t *t) { text_puts(t, "#group\tpredictor\tbases\tloss\tbits\taccuracy\tperplexity\n"); }
-
-void eval_rows(const eval_t *e, int64_t mask, const char *model, text_t *t)
+static void put_groups(const eval_t *e, int64_t mask, const char *model, rows_t *t)
 {
     eval_group_t total = { .name = "total" };
     if (!model) model = mask == CAD_MASK_NONE ? "model_unmasked" : "model";
@@ -146,4 +167,16 @@ void eval_rows(const eval_t *e, int64_t mask, const char *model, text_t *t)
         }
     }
     if (e->ngroup > 1) put_group(e, &total, model, t);
+}
+
+void eval_rows(const eval_t *e, int64_t mask, const char *model, text_t *t)
+{
+    put_groups(e, mask, model, &(rows_t) { .text = t });
+}
+
+json_t *eval_json(const eval_t *e, int64_t mask, const char *model)
+{
+    rows_t rows = { .json = json_array() };
+    put_groups(e, mask, model, &rows);
+    return rows.json;
 }

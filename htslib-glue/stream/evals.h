@@ -60,10 +60,11 @@ typedef struct eval_item_t {
 } eval_item_t;
 /* Used as source_t.take. */
 int eval_take(void *stream, item_t *it, const job_t *j, cad_error_t *err);
-/* Appends the line that names the columns. */
-void eval_columns(text_t *t);
+#define EVAL_COLUMNS "#group\tpredictor\tbases\tloss\tbits\taccuracy\tperplexity\n"
 /* Appends the results: a row for each group and predictor, then for all groups together if there are several. mask: the
  * masking with which the results were computed; model: the name of the model's rows, NULL: model, model_unmasked. */
 void eval_rows(const eval_t *e, int64_t mask, const char *model, text_t *t);
+/* Returns the rows as a JSON array of objects, whose keys are the columns; undefined numbers are null. */
+json_t *eval_json(const eval_t *e, int64_t mask, const char *model);
 
 #endif

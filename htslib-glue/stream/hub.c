@@ -1,8 +1,9 @@
-/* hub.c - writes a UCSC track hub and IGV sessions for bigWig tracks. SPDX-License-Identifier: MIT */
+/* hub.c - writes a UCSC track hub, IGV sessions and a page for bigWig tracks. SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "io/signals.h"
 #include "stream/hub.h"
 
 /* Writes UCSC's name of a contig to buf: adds the prefix chr to numbers, X and Y, changes MT to chrM, and keeps other
@@ -23,6 +24,42 @@ static bool needs_alias(const hub_t *h)
         if (strcmp(other, h->ref->contig[i].name)) return true;
     }
     return false;
+}
+
+/* Sets *c and *span to the first region of the tracks, from 0: a whole contig if no regions are given. */
+static void first_region(const hub_t *h, const contig_t **c, interval_t *span)
+{
+    *c = h->ref->contig;
+    *span = (interval_t) { 0, (*c)->length };
+    for (int i = 0; h->only && i < h->ref->ncontig; i++) {
+        if (!regions_get(h->only, h->ref->contig[i].name, 0, span)) continue;
+        *c = &h->ref->contig[i];
+        span->end = cad_min(span->end, (*c)->length);
+        return;
+    }
+}
+
+/* Appends the first region as CONTIG:BEG-END, counted from 1. */
+static void put_locus(const hub_t *h, text_t *t)
+{
+    const contig_t *c;
+    interval_t span;
+    first_region(h, &c, &span);
+    text_printf(t, "%s:%lld-%lld", c->name, (long long)span.beg + 1, (long long)span.end);
+}
+
+/* Appends the same as text of JSON, XML or HTML. */
+static void put_quoted(const hub_t *h, bool json, text_t *t)
+{
+    text_t locus = { 0 };
+    put_locus(h, &locus);
+    for (const char *s = locus.s.s; s && *s; s++) {
+        if (json && (*s == '"' || *s == '\\')) text_printf(t, "\\%c", *s);
+        else if (!json && strchr("\"&<>", *s)) text_printf(t, "&#%d;", *s);
+        else text_put(t, s, 1);
+    }
+    t->failed |= locus.failed;
+    text_free(&locus);
 }
 
 /* ---- the files ---- */
@@ -53,10 +90,11 @@ static void put_alias(const hub_t *h, text_t *t)
 
 static void put_logo(const score_t *logo, text_t *t)
 {
-    text_puts(
+    text_printf(
         t,
         "track caduceus_logo\ncontainer multiWig\naggregate stacked\nlogo on\nshowSubtrackColorOnUi on\ntype bigWig 0 2\nviewLimits 0:2\n"
-        "autoScale off\nvisibility full\nmaxHeightPixels 100:50:8\nshortLabel Caduceus logo\nlongLabel Caduceus: probability times information of each base, bits\n\n");
+        "autoScale off\nvisibility full\nmaxHeightPixels 100:50:8\nshortLabel Caduceus logo\nlongLabel Caduceus: %s\nhtml caduceus.html\n\n",
+        logo->about);
     for (int i = 0; i < 4; i++) {
         char base = "ACGT"[i];
         text_printf(
@@ -77,16 +115,54 @@ static void put_trackdb(const hub_t *h, text_t *t)
         if (!letter)
             text_printf(
                 t,
-                "track caduceus_%s\nbigDataUrl %s.bw\ntype bigWig\nautoScale on\nvisibility full\nmaxHeightPixels 100:40:8\nshortLabel Caduceus %s\nlongLabel Caduceus: %s of each base\n\n",
-                name, name, name, name);
+                "track caduceus_%s\nbigDataUrl %s.bw\ntype bigWig\nautoScale on\nvisibility full\nmaxHeightPixels 100:40:8\nshortLabel Caduceus %s\nlongLabel Caduceus: %s\nhtml caduceus.html\n\n",
+                name, name, name, h->track[k].score->about);
     }
+}
+
+/* Writes the description of the tracks, which the UCSC browser shows below their settings. */
+static void put_description(const hub_t *h, text_t *t)
+{
+    text_printf(t,
+                "<h2>Description</h2>\n<p>Scores of each base of %s by a Caduceus DNA language model: it is shown the "
+                "sequence with some bases masked, and says how probable A, C, G and T are there. An improbable base is "
+                "one that the model does not expect; that does not make it harmful.</p>\n<dl>\n",
+                h->genome);
+    for (int k = 0; k < h->n; k++)
+        if (!k || h->track[k].score != h->track[k - 1].score)
+            text_printf(t, "<dt>%s</dt><dd>%s</dd>\n", h->track[k].score->name, h->track[k].score->about);
+    text_printf(t, "</dl>\n<p>Written by caduceus %s; the files .json beside the tracks name model and options.</p>\n",
+                cad_version());
+}
+
+/* Writes the page that shows GENOME/igv.json in igv.js. The page expects igv.min.js in its own folder. */
+static void put_page(const hub_t *h, text_t *t)
+{
+    text_printf(
+        t,
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>Caduceus tracks of %s</title></head>\n"
+        "<body>\n<div id=\"igv\"></div>\n"
+        "<p id=\"help\" hidden>This page needs igv.js: put <code>igv.min.js</code> (folder dist of the npm package igv) "
+        "beside it, or write the address of a copy into this page, as "
+        "<code>https://cdn.jsdelivr.net/npm/igv@3/dist/igv.min.js</code>. Serve the folder over HTTP, as with "
+        "<code>npx http-server</code>; a browser does not read tracks from a page opened as a file.</p>\n"
+        "<script src=\"igv.min.js\"></script>\n<script>\n"
+        "const help = () => { document.getElementById(\"help\").hidden = false }\n"
+        "const show = async () => {\n    const folder = encodeURIComponent(\"%s\") + \"/\"\n"
+        "    const session = await (await fetch(folder + \"igv.json\")).json()\n"
+        "    for (const track of session.tracks) track.url = folder + track.url\n"
+        "    return igv.createBrowser(document.getElementById(\"igv\"), session)\n}\n"
+        "const shown = window.igv ? show().catch(help) : help()\n</script>\n</body>\n</html>\n",
+        h->genome, h->genome);
 }
 
 /* Writes the session for IGV. IGV's dynseq tracks draw each base as a letter, as high as the value there. IGV cannot
  * stack the four tracks of the logo. */
 static void put_igv(const hub_t *h, text_t *t)
 {
-    text_printf(t, "{\n  \"genome\": \"%s\",\n  \"tracks\": [\n", h->genome);
+    text_printf(t, "{\n  \"genome\": \"%s\",\n  \"locus\": \"", h->genome);
+    put_quoted(h, true, t);
+    text_puts(t, "\",\n  \"tracks\": [\n");
     for (int k = 0, n = 0; k < h->n; k++) {
         const track_t *x = &h->track[k];
         if (track_is_stacked(x)) continue;
@@ -121,10 +197,10 @@ static void put_desktop_track(const track_t *x, text_t *t)
 
 static void put_desktop(const hub_t *h, text_t *t)
 {
-    text_printf(
-        t,
-        "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"no\"?>\n<Session genome=\"%s\" version=\"8\">\n    <Resources>\n",
-        h->genome);
+    text_printf(t, "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"no\"?>\n<Session genome=\"%s\" locus=\"",
+                h->genome);
+    put_quoted(h, false, t);
+    text_puts(t, "\" version=\"8\">\n    <Resources>\n");
     for (int k = 0; k < h->n; k++)
         if (!track_is_stacked(&h->track[k]))
             text_printf(t, "        <Resource path=\"%s.bw\" type=\"bigwig\"/>\n", h->track[k].name);
@@ -139,8 +215,14 @@ static const struct {
     bool of_genome;
     void (*put)(const hub_t *, text_t *);
 } FILES[HUB_FILES] = {
-    { "hub.txt", false, put_hub }, { "genomes.txt", false, put_genomes },    { "trackDb.txt", true, put_trackdb },
-    { "igv.json", true, put_igv }, { "igv_session.xml", true, put_desktop }, { "chromAlias.txt", true, put_alias },
+    { "hub.txt", false, put_hub },
+    { "genomes.txt", false, put_genomes },
+    { "trackDb.txt", true, put_trackdb },
+    { "igv.json", true, put_igv },
+    { "igv_session.xml", true, put_desktop },
+    { "chromAlias.txt", true, put_alias },
+    { "caduceus.html", true, put_description },
+    { "index.html", false, put_page },
 };
 
 char *hub_path(const hub_t *h, bool of_genome, const char *name)
@@ -151,11 +233,15 @@ char *hub_path(const hub_t *h, bool of_genome, const char *name)
     return path;
 }
 
-static int make_folder(const hub_t *h, bool of_genome, bool *made, cad_error_t *err)
+static int make_folder(hub_t *h, bool of_genome, cad_error_t *err)
 {
     char *path = of_genome ? hub_path(h, true, "") : strdup(h->dir);
+    bool *made = &h->made[of_genome];
     int rc = 0;
+    signals_hold();
     *made = path && mkdir(path, 0777) == 0;
+    h->ticket[of_genome] = *made ? temporary_folder(path) : -1;
+    signals_release();
     if (!path) rc = cad_out_of_memory(err);
     else if (!*made && errno != EEXIST)
         rc = cad_fail(err, CAD_EIO, "%s: cannot write there: %s", h->dir, strerror(errno));
@@ -165,8 +251,10 @@ static int make_folder(const hub_t *h, bool of_genome, bool *made, cad_error_t *
 
 int hub_open(hub_t *h, cad_error_t *err)
 {
-    int rc = make_folder(h, false, &h->made[0], err);
-    if (rc == 0) rc = make_folder(h, true, &h->made[1], err);
+    int rc;
+    h->ticket[0] = h->ticket[1] = -1;
+    rc = make_folder(h, false, err);
+    if (rc == 0) rc = make_folder(h, true, err);
     for (int i = 0; i < HUB_FILES && rc == 0; i++) {
         char *path;
         if (FILES[i].put == put_alias && !needs_alias(h)) continue;
@@ -196,6 +284,8 @@ void hub_free(hub_t *h)
 {
     char *folder = h->made[1] ? hub_path(h, true, "") : NULL;
     for (int i = 0; i < HUB_FILES; i++) output_abort(h->out[i]);
+    for (int i = 0; i < 2; i++)
+        if (h->made[i]) temporary_forget(h->ticket[i]);
     if (folder) rmdir(folder); /* fails if the folder is not empty */
     if (h->made[0]) rmdir(h->dir);
     free(folder);

@@ -1,4 +1,4 @@
-/* hub.h - writes a UCSC track hub and IGV sessions.
+/* hub.h - writes a UCSC track hub, IGV sessions, and a page that shows the tracks in igv.js.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -7,17 +7,19 @@
 
 #include "stream/tracks.h"
 
-enum { HUB_FILES = 6 };
+enum { HUB_FILES = 8 };
 typedef struct hub_t {
     /* Set by the caller: */
     const char *dir, *genome, *email;
     const fasta_t *ref;
+    const regions_t *only; /* regions of the tracks, set before hub_close; NULL: whole contigs */
     /* (n) tracks. Their files are dir/genome/NAME.bw, or A.bw, C.bw, G.bw and T.bw for the bases of the logo */
     const track_t *track;
     int n;
     /* Private: */
     output_t *out[HUB_FILES];
-    bool made[2]; /* true if this process created the folder dir (0), dir/genome (1) */
+    bool made[2];  /* true if this process created the folder dir (0), dir/genome (1) */
+    int ticket[2]; /* of these folders, for their removal if a signal ends the process; else -1 */
 } hub_t;
 /* Returns dir/name or, if of_genome, dir/genome/name, malloc'd; NULL when out of memory. */
 char *hub_path(const hub_t *h, bool of_genome, const char *name);

@@ -5,6 +5,7 @@
 #ifndef CAD_READS_H
 #define CAD_READS_H
 
+#include "io/cram_check.h"
 #include "io/index_check.h"
 #include "stream/source.h"
 
@@ -25,7 +26,8 @@ typedef struct reads_t { /* the state of SOURCE_READS */
     hts_idx_t *index;
     hts_itr_t *walk;
     read_t *spare;
-    bool *known;       // (contigs) true if the contig was compared with the reference for writing CRAM
+    cram_check_t cram; /* open if CRAM is written */
+    bool rounding;     /* a binary input is written as text */
     float *row;        // (D)
     kstring_t written; /* the line that htslib would write for a line of SAM */
     char missing[700]; /* message about the first contig that the reference lacks */

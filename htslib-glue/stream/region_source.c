@@ -37,6 +37,8 @@ int regions_plan(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err
                   : set->pooling == POOL_ROWS ? "bases of the regions, in order"
                                               : "regions, in order";
     t->provenance = s->provenance;
+    t->wide = set->wide;
+    t->plain = set->no_version || t->csv;
     t->cutter = &s->cutter;
     s->cutter.rows = table_rows;
     s->cutter.rows_arg = t;

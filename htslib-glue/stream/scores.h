@@ -50,6 +50,7 @@ typedef struct score_t {
     double (*effect)(const effect_t *e);
     /* Number of tracks, and base of the first track; the base of track i is base + i (0 to 3: A, C, G, T). */
     int tracks, base;
+    const char *about;                                 /* what a track shows, for people */
     double (*at)(const float logp[4], int ref, int b); /* ref: base of the reference; b: base of the track */
     const char *colour[SCORE_TRACKS], *low, *high;     /* colours and range of values in a browser */
     bool letters;                                      /* a browser draws each base as a letter, as high as the value */

@@ -13,7 +13,7 @@ typedef enum { POOL_OFF, POOL_ROWS, POOL_MEAN, POOL_MAX, POOL_CENTER, POOLINGS }
 typedef struct reads_options_t {
     int require, exclude, min_mapq; /* -f, -F, -q: which reads are scored */
     const char *include;            /* filter expression of htslib, or NULL */
-    bool context_ref, clip_soft, no_pg;
+    bool context_ref, clip_soft, no_pg, colour;
     int min_bq; /* bases whose quality is below min_bq are encoded as N */
     bool min_bq_given;
     char tag[SCORES_MOST][3]; /* tag of the score in the same row of SCORE; "": none */
@@ -22,9 +22,8 @@ typedef struct reads_options_t {
 void reads_options_init(reads_options_t *o);
 
 typedef struct variants_options_t {
-    const char *prefix; /* prefix of INFO names and header lines */
-    bool keep_mismatch; /* --check-ref w */
-    bool no_version;
+    const char *prefix;  /* prefix of INFO names and header lines */
+    bool keep_mismatch;  /* --check-ref w */
     int64_t pool_window; /* bases on each side of the variant that are pooled for embeddings */
     bool difference;     /* write ALT - REF instead of both embeddings */
 } variants_options_t;
@@ -33,8 +32,11 @@ void variants_options_init(variants_options_t *o);
 typedef struct settings_t {
     const char *reference, *embed, *score; /* NULL: not given */
     int64_t mask, window, flank, anchor;   /* window 0, flank and anchor -1: not given */
+    int64_t indexed; /* rows must be sorted for an index, which holds positions up to this one; 0: no index of rows */
     bool clip, split, grid, skip_soft, sep, n_token;
-    bool matrix; /* caduceus embed: writes a matrix and the names of its rows, no scores */
+    bool no_version; /* no lines of provenance; tables begin with the plain names of their columns */
+    bool matrix;     /* caduceus embed: writes a matrix and the names of its rows, no scores */
+    bool wide;       /* and this as one table, with a column for each number, instead of a matrix */
     pooling_t pooling;
     score_list_t scores; /* set by source_check */
     reads_options_t reads;

@@ -12,6 +12,9 @@ typedef struct bed_t {
     /* number of columns of the first row; once the header is written, of every row of this shard */
     int ncol;
     bool headed;
+    bool *seen;           // (contigs) with --write-index: contigs of rows so far
+    const contig_t *last; /* with --write-index: contig and start of the last row */
+    int64_t beg;
 } bed_t;
 
 static bool fits(const input_t *in) { return in->kind == INPUT_BED; }
@@ -58,6 +61,11 @@ static int other_line(stream_t *s, line_kind_t kind, cad_error_t *err)
              s->in->path, (long long)s->in->line);
         return 0;
     }
+    if (s->set->indexed && (kind == LINE_BLANK || b->headed)) /* htslib reads through an index as far as such a line */
+        return cad_fail(err, CAD_EFORMAT,
+                        "%s:%lld: a comment or blank line among the rows, which no index allows; "
+                        "remove it",
+                        s->in->path, (long long)s->in->line);
     if (kind != LINE_COMMENT || b->headed || !row_header(l->s, l->l)) return regions_pass(s, l, err);
     rc = b->held.l ? regions_pass(s, &b->held, err) : 0;
     b->held.l = 0;
@@ -87,6 +95,32 @@ static region_t *new_row(stream_t *s, const bed_row_t *row, const contig_t *c)
     return g;
 }
 
+/* Checks what an index needs of a row: columns between tabs, contigs in one piece, starts in order. */
+static int check_order(stream_t *s, const bed_row_t *row, const contig_t *c, cad_error_t *err)
+{
+    bed_t *b = s->state;
+    long long line = (long long)s->in->line;
+    bool sorted;
+    if (!b->seen) b->seen = calloc((size_t)s->ref->ncontig, sizeof *b->seen);
+    if (!b->seen) return cad_out_of_memory(err);
+    sorted = b->last == c ? row->span.beg >= b->beg : !b->seen[c - s->ref->contig];
+    b->seen[c - s->ref->contig] = true;
+    b->last = c;
+    b->beg = row->span.beg;
+    if (!sorted)
+        return cad_fail(err, CAD_EFORMAT,
+                        "%s:%lld: not sorted by contig and start, so the output cannot be indexed; sort it (sort "
+                        "-k1,1 -k2,2n), or leave out --write-index",
+                        s->in->path, line);
+    if (!memchr(b->line.s, '\t', b->line.l))
+        return cad_fail(err, CAD_EFORMAT, "%s:%lld: blanks between columns, which no index allows; use tabs",
+                        s->in->path, line);
+    return row->span.end <= s->set->indexed
+               ? 0
+               : cad_fail(err, CAD_EARG, "%s:%lld: beyond what a .tbi can index; use --write-index=csi", s->in->path,
+                          line);
+}
+
 static int put_row(stream_t *s, const bed_row_t *row, cad_error_t *err)
 {
     bed_t *b = s->state;
@@ -99,6 +133,7 @@ static int put_row(stream_t *s, const bed_row_t *row, cad_error_t *err)
                         s->in->path, (long long)s->in->line, row->ncol, b->ncol);
     rc = row_contig(s->in, row, s->ref, &c, err);
     if (rc == 0) rc = regions_place(s, c, row->span, err);
+    if (rc == 0 && s->set->indexed) rc = check_order(s, row, c, err);
     if (rc) return rc;
     b->ncol = row->ncol;
     if (!b->headed && (rc = write_header(s, row->ncol, err))) return rc;
@@ -144,12 +179,19 @@ static void close_bed(stream_t *s)
     bed_t *b = s->state;
     free(b->line.s);
     free(b->held.s);
+    free(b->seen);
 }
 
 const source_t SOURCE_BED = {
-    REGION_MEMBERS,        .holds = "regions",
-    .counts = "regions",   .options = " reference chr-alias clip grid split score mask skip-soft-masked embed pool ",
-    .size = sizeof(bed_t), .fits = fits,
-    .check = check,        .read = read_input,
-    .finish = finish,      .close = close_bed,
+    REGION_MEMBERS,
+    .holds = "regions",
+    .counts = "regions",
+    .options = " reference chr-alias clip grid split score mask skip-soft-masked embed pool no-version "
+               "write-index ",
+    .size = sizeof(bed_t),
+    .fits = fits,
+    .check = check,
+    .read = read_input,
+    .finish = finish,
+    .close = close_bed,
 };

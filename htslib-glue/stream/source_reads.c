@@ -376,9 +376,10 @@ static int read_input(stream_t *s, cad_error_t *err)
         if (!r->row) rc = cad_out_of_memory(err);
     }
     if (rc == 0 && s->records->format.hts.format == cram) {
-        r->known = calloc((size_t)sam_hdr_nref(r->header) + 1, sizeof *r->known);
-        if (!r->known) rc = cad_out_of_memory(err);
+        r->cram = (cram_check_t) { r->header, s->ref, s->in->path, s->notes, NULL };
+        rc = cram_check_open(&r->cram, err);
     }
+    r->rounding = s->records->fp && r->fp->format.format != sam && s->records->format.hts.format == sam;
     if (rc == 0 && s->records->fp) rc = records_begin(s->records, r->header, NULL, s->set->reference, s->pool, err);
     if (rc) return rc;
     return s->only ? read_spans(r, err) : read_all(r, s->pool, err);
@@ -407,7 +408,7 @@ static void close_reads(stream_t *s)
     hts_filter_free(r->filter);
     sam_hdr_destroy(r->header);
     if (r->fp) hts_close(r->fp);
-    free(r->known);
+    free(r->cram.known);
     free(r->row);
     free(r->written.s);
 }
@@ -435,6 +436,13 @@ static int check_tags(const settings_t *set, cad_error_t *err)
     return 0;
 }
 
+static bool has_score(const score_list_t *l, const char *name)
+{
+    bool any = false;
+    for (int i = 0; i < l->n; i++) any |= !strcmp(l->row[i]->name, name);
+    return any;
+}
+
 static int check(settings_t *set, const input_t *in, cad_error_t *err)
 {
     const reads_options_t *o = &set->reads;
@@ -443,6 +451,8 @@ static int check(settings_t *set, const input_t *in, cad_error_t *err)
         return cad_fail(err, CAD_EARG, "--score none without --embed leaves nothing to do");
     if (embed_file(set))
         return cad_fail(err, CAD_EARG, "--embed %s: reads take --embed -, which is the tag ye", set->embed);
+    if (o->colour && !has_score(&set->scores, "pll"))
+        return cad_fail(err, CAD_EARG, "--color shows pll: name it in --score");
     if (set->embed) scores_add(&set->scores, "embedding");
     scores_sort(&set->scores);
     if (o->context_ref && !set->reference) return cad_fail(err, CAD_EARG, "--context ref needs -T FASTA");
@@ -490,7 +500,7 @@ const source_t SOURCE_READS = {
     .holds = "reads",
     .counts = "reads",
     .options = " reference chr-alias output-fmt output-fmt-option write-index no-PG score mask skip-soft-masked embed "
-               "pool require-flags exclude-flags min-MQ include context clip-soft min-BQ tag-map ",
+               "pool require-flags exclude-flags min-MQ include context clip-soft min-BQ tag-map color ",
     .headless = "use --score none --embed FILE",
     .needs = NEEDS_BASES,
     .of = OF_READS,

@@ -74,9 +74,13 @@ static int read_input(stream_t *s, cad_error_t *err)
 static void close_list(stream_t *s) { free(((list_t *)s->state)->line.s); }
 
 const source_t SOURCE_REGIONS = {
-    REGION_MEMBERS,         .holds = "regions",
-    .counts = "regions",    .options = " reference chr-alias clip grid score mask skip-soft-masked embed pool ",
-    .size = sizeof(list_t), .fits = fits,
-    .check = check,         .read = read_input,
+    REGION_MEMBERS,
+    .holds = "regions",
+    .counts = "regions",
+    .options = " reference chr-alias clip grid score mask skip-soft-masked embed pool no-version ",
+    .size = sizeof(list_t),
+    .fits = fits,
+    .check = check,
+    .read = read_input,
     .close = close_list,
 };

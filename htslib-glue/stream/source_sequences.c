@@ -47,7 +47,7 @@ static int read_input(stream_t *s, cad_error_t *err)
 
 const source_t SOURCE_SEQUENCES = {
     REGION_MEMBERS,        .holds = "sequence records",
-    .counts = "sequences", .options = " score mask skip-soft-masked embed pool ",
+    .counts = "sequences", .options = " score mask skip-soft-masked embed pool no-version ",
     .any_name = true,      .size = sizeof(sequences_t),
     .fits = fits,          .check = regions_check,
     .read = read_input,

@@ -246,6 +246,8 @@ static int plan(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err)
     variants_t *v = s->state;
     bool difference = set->variants.difference;
     s->table->provenance = s->provenance;
+    s->table->wide = set->wide;
+    s->table->plain = set->no_version || s->table->csv;
     s->table->rows_are =
         difference ? "ALT alleles in input order; each row is the ALT embedding minus the REF embedding"
                    : "ALT alleles in input order; each row is the REF embedding followed by the ALT embedding";

@@ -2,12 +2,11 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <errno.h>
-#include <htslib/tbx.h>
 #include <math.h>
 
 #include "io/shard.h"
 #include "io/signals.h"
+#include "io/tabix.h"
 #include "stream/tracks.h"
 
 /* ---- the list of tracks ---- */
@@ -147,21 +146,11 @@ int tracks_begin(stream_t *s, cad_error_t *err)
         if (x->is_bigwig) rc = bigwig_open(&x->bigwig, x->out, s->ref->contig, s->ref->ncontig, err);
         else {
             text_clear(&t->text);
-            provenance_header(&mine, &t->text);
+            if (!s->set->no_version) provenance_header(&mine, &t->text);
             rc = text_write(x->out, &t->text, err);
         }
     }
     return rc;
-}
-
-int tracks_index(output_t *graph, output_t *index, bool csi, const char *path, cad_error_t *err)
-{
-    int rc = output_sync(graph, err);
-    errno = 0;
-    if (rc == 0 && tbx_index_build3(output_temporary(graph), output_temporary(index), csi ? 14 : 0, 0, &tbx_conf_bed))
-        return cad_fail(err, CAD_EIO, "%s: the tabix index could not be written: %s", path,
-                        strerror(errno ? errno : EIO));
-    return rc ? rc : output_sync(index, err);
 }
 
 static int finish_track(stream_t *s, track_t *x, cad_error_t *err)
@@ -169,7 +158,7 @@ static int finish_track(stream_t *s, track_t *x, cad_error_t *err)
     provenance_t mine = *s->provenance;
     int rc = x->bigwig ? bigwig_finish(x->bigwig, err) : put_run(s, x, err);
     if (rc == 0) rc = output_sync(x->out, err);
-    if (rc == 0 && x->index) rc = tracks_index(x->out, x->index, x->csi, x->path, err);
+    if (rc == 0 && x->index) rc = tabix_index(x->out, x->index, x->csi, x->path, err);
     provenance_add(&mine, "track", x->name);
     if (rc == 0 && x->json) rc = part_write(&mine, x->json, x->out, err);
     return rc || !x->json ? rc : output_sync(x->json, err);

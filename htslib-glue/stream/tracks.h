@@ -56,8 +56,6 @@ int tracks_sink(void *stream, item_t *it, cad_error_t *err);
 void tracks_drop(void *stream, item_t *it);
 /* Completes every file, syncs all files, then renames all. */
 int tracks_close(stream_t *s, cad_error_t *err);
-/* Writes the tabix index of a complete bedGraph.gz. */
-int tracks_index(output_t *graph, output_t *index, bool csi, const char *path, cad_error_t *err);
 void tracks_free(tracks_t *t);
 
 #endif

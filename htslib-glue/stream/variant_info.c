@@ -1,10 +1,10 @@
 /* variant_info.c - adds results of alleles to records as INFO fields and writes the records, or writes the results as
  * rows of a matrix. SPDX-License-Identifier: MIT
  */
-#include <errno.h>
 #include <htslib/hts_endian.h>
 #include <math.h>
 
+#include "io/rounded.h"
 #include "stream/variants.h"
 
 /* ---- the header ---- */
@@ -53,7 +53,7 @@ static int declare(variants_t *v, const score_t *score, const char *name, cad_er
 static int add_provenance(variants_t *v, cad_error_t *err)
 {
     const provenance_t *p = v->s->provenance;
-    for (int i = 0; i < p->n && !v->s->set->variants.no_version; i++) {
+    for (int i = 0; i < p->n && !v->s->set->no_version; i++) {
         char key[96];
         if (provenance_of_part(p->key[i])) continue;
         snprintf(key, sizeof key, "%s_%s", v->s->set->variants.prefix, p->key[i]);
@@ -70,6 +70,7 @@ int variants_header(variants_t *v, cad_error_t *err)
     for (int i = 0; i < s->set->scores.n && rc == 0; i++) rc = declare(v, s->set->scores.row[i], v->name[i], err);
     if (rc == 0) rc = add_provenance(v, err);
     if (rc == 0 && bcf_hdr_sync(v->header) < 0) rc = cad_out_of_memory(err);
+    v->rounding = s->records->fp && v->fp->format.format == bcf && s->records->format.hts.format == vcf;
     return rc == 0 && s->records->fp ? records_begin(s->records, NULL, v->header, NULL, s->pool, err) : rc;
 }
 
@@ -124,7 +125,7 @@ static bool holds_integers(const variants_t *v, variant_t *d, const char *name)
     bool same = f && f->len == d->nalt && f->type >= BCF_BT_INT8 && f->type <= BCF_BT_INT32;
     for (int i = 0; same && i < d->nalt; i++) {
         int32_t x = 0;
-        if (f->type == BCF_BT_INT8) x = le_to_i8(f->vptr + i);
+        if (f->type == BCF_BT_INT8) x = (int32_t)le_to_i8(f->vptr + i);
         else if (f->type == BCF_BT_INT16) x = le_to_i16(f->vptr + 2 * i);
         else x = le_to_i32(f->vptr + 4 * i);
         if (want[i] == bcf_int32_missing)
@@ -186,7 +187,7 @@ static int put_info(variants_t *v, variant_t *d, cad_error_t *err)
 {
     const score_list_t *scores = &v->s->set->scores;
     void *room = realloc(v->values, (size_t)d->nalt * sizeof(float));
-    int rc = bcf_unpack(d->rec, BCF_UN_INFO) < 0 ? cad_out_of_memory(err) : 0;
+    int rc = records_unpack(d->rec, BCF_UN_INFO, err);
     if (!room) return cad_out_of_memory(err);
     v->values = room;
     for (int i = 0; i < scores->n && rc == 0; i++) rc = check_once(v, d->rec, v->name[i], err);
@@ -198,9 +199,9 @@ static int put_info(variants_t *v, variant_t *d, cad_error_t *err)
 
 /* ---- matrix ---- */
 
-/* Writes a row of the matrix: the embeddings of REF and ALT one after the other, or with --difference ALT - REF. The
+/* Sets the row of the matrix, or adds it to the text: the embeddings of REF and ALT one after the other, or with --difference ALT - REF. The
  * row is all NaN if the allele has no embedding. */
-static int put_row(variants_t *v, const variant_t *d, const result_t *r, cad_error_t *err)
+static int make_row(variants_t *v, const variant_t *d, const result_t *r, cad_error_t *err)
 {
     const float *x = r->site ? r->site->embedding : r->embedding[0], *y = r->embedding[1];
     bool difference = v->s->set->variants.difference, none = !r->scored || !x || !y, finite = true;
@@ -211,52 +212,41 @@ static int put_row(variants_t *v, const variant_t *d, const result_t *r, cad_err
         finite &= none || isfinite(row[i]);
     }
     if (!finite) return too_large(v, d, "a difference", err);
-    return npy_write(&v->s->table->npy, row, 1, err);
+    if (v->s->table->wide) table_numbers(row, width, &v->text);
+    return 0;
 }
 
 /* Writes the header of the table that names the rows of the matrix. */
 int variants_columns(variants_t *v, cad_error_t *err)
 {
     text_t *t = &v->text;
+    const table_t *table = v->s->table;
     text_clear(t);
-    provenance_header(v->s->provenance, t);
-    text_puts(t, "#chrom\tpos\tref\talt\tnote");
+    provenance_table(v->s->provenance, table->plain, "#chrom\tpos\tref\talt\tnote", t);
+    if (table->wide && v->s->set->variants.difference) table_names("e", table->npy.width, t);
+    else if (table->wide) {
+        table_names("ref", table->npy.width / 2, t);
+        table_names("alt", table->npy.width / 2, t);
+    }
     return t->failed ? cad_out_of_memory(err) : table_pass(v->s->table, t->s.s, t->s.l, err);
 }
 
 /* Writes a row of the matrix for each ALT, and a line that names the row. */
 static int put_rows(variants_t *v, const variant_t *d, cad_error_t *err)
 {
+    table_t *t = v->s->table;
     int rc = 0;
     for (int i = 0; i < d->nalt && rc == 0; i++) {
         const char *note = d->alt[i].allele.note;
         text_clear(&v->text);
         text_printf(&v->text, "%s\t%lld\t%s\t%s\t%s", bcf_seqname_safe(v->header, d->rec), (long long)d->rec->pos + 1,
                     d->rec->d.allele[0], d->rec->d.allele[i + 1], note ? note : ".");
-        if (v->text.failed) return cad_out_of_memory(err);
-        rc = table_pass(v->s->table, v->text.s.s, v->text.s.l, err);
-        if (rc == 0 && v->s->table->npy.out) rc = put_row(v, d, &d->alt[i], err);
+        if (t->row) rc = make_row(v, d, &d->alt[i], err);
+        if (rc == 0 && v->text.failed) rc = cad_out_of_memory(err);
+        if (rc == 0) rc = table_pass(t, v->text.s.s, v->text.s.l, err);
+        if (rc == 0 && t->npy.out) rc = npy_write(&t->npy, t->row, 1, err);
     }
     return rc;
-}
-
-static size_t name_length(const bcf_hdr_t *h, int id) { return strlen(bcf_hdr_int2id(h, BCF_DT_ID, id)) + 2; }
-
-/* Allocates the text of a VCF line in advance, because htslib writes only a part of the line and reports no error if
- * memory is short. Upper limit of the length: names, separators, and six letters for each byte of the fields in BCF. */
-static int reserve_line(htsFile *fp, const bcf_hdr_t *h, bcf1_t *rec, cad_error_t *err)
-{
-    size_t n = 256 + strlen(bcf_seqname_safe(h, rec)) + 6 * (rec->shared.l + rec->indiv.l);
-    if (fp->format.format != vcf) return 0;
-    if (bcf_unpack(rec, BCF_UN_ALL) < 0) return cad_out_of_memory(err);
-    n += 2 * (size_t)rec->n_fmt * (rec->n_sample + 1);
-    for (int i = 0; i < rec->d.n_flt; i++) n += name_length(h, rec->d.flt[i]);
-    for (int i = 0; i < rec->n_fmt; i++) n += name_length(h, rec->d.fmt[i].id);
-    for (int i = 0; i < rec->n_info; i++) {
-        const bcf_info_t *f = &rec->d.info[i];
-        n += name_length(h, f->key) + (f->vptr ? 6 * (size_t)f->vptr_len : 0); /* rec->shared lacks new values */
-    }
-    return ks_resize(&fp->line, n) < 0 ? cad_out_of_memory(err) : 0;
 }
 
 int variants_sink(void *arg, item_t *it, cad_error_t *err)
@@ -265,16 +255,14 @@ int variants_sink(void *arg, item_t *it, cad_error_t *err)
     variants_t *v = s->state;
     variant_t *d = (variant_t *)it;
     char name[300];
-    int rc = s->set->matrix ? put_rows(v, d, err) : d->nalt && s->records->fp ? put_info(v, d, err) : 0;
+    int rc = v->rounding ? rounded_variant(s->notes, s->in->path, v->header, d->rec, v->name, s->set->scores.n, err)
+                         : 0;
+    if (rc) return rc;
+    rc = s->set->matrix ? put_rows(v, d, err) : d->nalt && s->records->fp ? put_info(v, d, err) : 0;
     s->rows++;
     v->alleles += d->nalt;
     v->bytes += (int64_t)(d->rec->shared.l + d->rec->indiv.l + 32);
     if (rc || !s->records->fp) return rc;
     snprintf(name, sizeof name, "%.200s:%lld", bcf_seqname_safe(v->header, d->rec), (long long)d->rec->pos + 1);
-    rc = records_in_order(s->records, d->rec->rid, d->rec->pos, name, err);
-    if (rc) return rc;
-    errno = 0;
-    rc = reserve_line(s->records->fp, v->header, d->rec, err);
-    if (rc) return rc;
-    return bcf_write(s->records->fp, v->header, d->rec) < 0 ? output_failed(s->records->out, err) : 0;
+    return records_put_variant(s->records, v->header, d->rec, name, err);
 }

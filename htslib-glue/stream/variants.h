@@ -52,6 +52,7 @@ typedef struct variants_t { /* the state of SOURCE_VARIANTS */
     void *values;
     char name[SCORES_MOST][64]; /* INFO names of set->scores, in the same order */
     char missing[700];          /* message about the first contig that the reference lacks */
+    bool rounding;              /* a binary input is written as text */
     int64_t line;               /* line of the last record; 0: not known */
     int64_t read, alleles, scored, bytes;
 } variants_t;

@@ -29,6 +29,7 @@ PARTS = ("alloc", *CALLS, "disk", "kill", "int", "term", "space", "tmp")
 MOMENTS = ("kill", "int", "term")
 # Files that differ between runs, or that a stopped run may leave.
 VOLATILE = ("log.tsv", "metrics.tsv", "training.safetensors", ".lock", ".incomplete")
+GZIPPED = (".gz", ".bam", ".bcf", ".csi")
 SECONDS = 120
 
 
@@ -66,6 +67,7 @@ def inputs(caduceus, data):
     for k in "12":
         setup.append(["annotate", *quiet, "-T", "ref.fa", "--shard", f"{k}/2", "in.bed", "-o", f"p{k}.bed"])
         setup.append(["track", *quiet, "-T", "ref.fa", "-L", "in.bed", "--shard", f"{k}/2", "-o", f"p{k}.bw"])
+        setup.append(["annotate", *quiet, "-T", "ref.fa", "--shard", f"{k}/2", "in.vcf", "-o", f"p{k}.bcf"])
     for argv in setup:
         subprocess.run([caduceus, *argv], check=True)
     return quiet
@@ -81,6 +83,8 @@ def jobs(quiet, data):
             "out/e.npy"),
         Job("bam", "annotate", *quiet, "-@", "2", "--no-PG", "--write-index", "in.bam", "-o", "out/o.bam"),
         Job("vcf", "annotate", *quiet, "-@", "1", "-T", "ref.fa", "--write-index", "in.vcf", "-o", "out/o.vcf.gz"),
+        Job("bcf", "annotate", *quiet, "-@", "1", "-T", "ref.fa", "--write-index", "in.vcf", "-o", "out/o.bcf"),
+        Job("merge-vcf", "merge", "p1.bcf", "p2.bcf", "-o", "out/whole.vcf"),
         Job("track", "track", *quiet, "-@", "1", "-T", "ref.fa", "-L", "in.bed", "-o", "out/o.bw"),
         Job("embed", "embed", *quiet, "-@", "1", "-T", "ref.fa", "in.bed", "-o", "out/e.npy"),
         Job("eval", "eval", *quiet, "-@", "1", "-T", "ref.fa", "-L", "split.bed", "-o", "out/eval.tsv"),
@@ -123,7 +127,7 @@ def contents(volatile=True):
 def unlike(path, a, b):
     """Returns whether two files differ. Compressed files are compared after decompression."""
     try:
-        return a != b and (not path.endswith((".gz", ".bam", ".csi")) or gzip.decompress(a) != gzip.decompress(b))
+        return a != b and (not path.endswith(GZIPPED) or gzip.decompress(a) != gzip.decompress(b))
     except (OSError, EOFError):
         return True
 

@@ -5,7 +5,7 @@
 #include "graph.h"
 #include "kind.h"
 #include "norm.h"
-#include "mamba_out.h"
+#include "out.h"
 
 /* ---- forward ---- */
 
@@ -59,24 +59,10 @@ static int NAME(gated_gate_rows)(cad_lane_t *l, int layer, int dir, cad_span_t s
 
 static int NAME(gated_out)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
-    const cad_weights_t *w = l->weights;
-    gpu_t *g = gpu_of(l);
-    int64_t at = s.beg * w->Dp;
-    bool add = how == CAD_OUT_ADD;
-    float *to = add ? l->res : how == CAD_OUT_KEEP ? l->h : g->gated.o;
-    combine_args_t arg = { .res = l->res + at,
-                           .base = l->base + at,
-                           .h = l->h + at,
-                           .o = g->gated.o + at,
-                           .n = (s.end - s.beg) * w->Dp,
-                           .times = how == CAD_OUT_TIMES };
-    int rc;
-    if (replaying(l)) return 0;
-    rc = multiply(l, &w->gated.out, g->gated.y, w->gated.dir[2 * layer + dir].out, add ? l->base : to, to, s.beg, s.end,
-                  add ? 1 : 0);
-    if (rc || add || how == CAD_OUT_KEEP) return rc;
-    LAUNCH(combine, ceil_div(arg.n, THREADS), 1, THREADS, 0, g->stream, arg);
-    return launched(l, "gated layer");
+    const gated_weights_t *w = &l->weights->gated;
+    const gated_lane_t *g = &gpu_of(l)->gated;
+    out_t t = { .product = &w->out, .w = w->dir[2 * layer + dir].out, .bias = NULL, .y = g->y, .o = g->o };
+    return replaying(l) ? 0 : out_rows(l, &t, s, how);
 }
 
 /* ---- backward ---- */
