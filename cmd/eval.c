@@ -292,6 +292,7 @@ static int write_table(const args_t *a, results_t *table)
     if (a->o.json) provenance_layout(a->nmodel > 1 ? table->json : json_array_get(table->json, 0), &table->head);
     else text_puts(&table->head, EVAL_COLUMNS + plain);
     if (table->rows.s.l) text_put(&table->head, table->rows.s.s, table->rows.s.l);
+    table->head.failed |= table->rows.failed;
     if (csv) text_csv(&lines, &table->head);
     rc = text_write(table->out, csv ? &lines : &table->head, &err);
     text_free(&lines);
@@ -318,10 +319,11 @@ static int all_models(const args_t *a, results_t *table)
 static int run_eval(int argc, char **argv)
 {
     args_t a;
-    results_t table = { .json = json_array() };
+    results_t table = { 0 };
     cad_error_t err;
     int rc = parse_args(&a, argc, argv);
     if (rc) return rc == 2 ? 0 : 1;
+    if (a.o.json) table.json = json_array();
     if (open_output(&a, &table, &err)) rc = cmd_fail("eval", "%s", err.text);
     if (rc == 0) rc = all_models(&a, &table);
     output_abort(table.out);

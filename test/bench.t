@@ -126,7 +126,7 @@ error "peaks of 0" '--peaks 0: expected' bench -m "$model" --peaks 1,0,1,1
 error "--brief with an option of the parts that it leaves out" \
     '--brief measures neither' bench -m "$model" --brief --peaks 1,2,3,4
 error "no rounds" '--rounds 0: expected' bench -m "$model" --rounds 0
-error "an argument that is not an option" 'a model is given with -m' bench "$model"
+error "an argument that is not an option" 'looks like a model: -m ' bench "$model"
 error "an unknown instruction set" 'CADUCEUS_ISA=sse9' \
     env CADUCEUS_ISA=sse9 "$caduceus" bench -d cpu -m "$model" --window 10 --brief
 error "a configuration that is not JSON" 'none.json' bench --config none.json

@@ -824,7 +824,7 @@ is "new files follow the umask" "$(stat -c %a mode.bam mode.bam.csi | joined)" "
 
 # ---- a dry run ----
 annotate --dry-run in.sam -o dry.bam --write-index >dry
-like "--dry-run counts rows" '^rows	47$' dry
+like "--dry-run counts reads" '^reads	47$' dry
 like "and windows" '^windows	[1-9][0-9]*$' dry
 is "and writes nothing" "$(ls dry.*  2>/dev/null)" ""
 annotate --dry-run --window 512 in.sam -q 30 >dry
