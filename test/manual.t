@@ -314,7 +314,7 @@ for line in "caduceus annotate -T x --no-such y" "caduceus annotate -Z x" \
     if known "$line" 2>/dev/null; then fail "$name"; else pass "$name"; fi
 done
 
-# The examples of the pages are run on small files with the names that the examples use.
+# The examples of the pages, but those under TYPICAL USE, are run on small files with the names that the examples use.
 mkdir bin try try/model try/plant blocks
 printf '#!/bin/sh\nexec "%s" "$@"\n' "$caduceus" >bin/caduceus
 chmod +x bin/caduceus
@@ -336,7 +336,8 @@ quietly --score n a.sam -o try/in.bam --write-index
 for name in in.vcf.gz in.bcf; do quietly --score n -T a.fa a.vcf -o try/$name --write-index; done
 for page in "$doc"/*.1; do
     awk -v name="blocks/$(basename "$page")" '
-        /^\.EE/ { at = 0 } at { print >name "." n } /^\.EX/ { at = 1; n++ }' "$page"
+        /^\.SH/ { skip = /TYPICAL USE/ }
+        /^\.EE/ { at = 0 } at { print >name "." n } /^\.EX/ && !skip { at = 1; n++ }' "$page"
 done
 : >examples
 for block in blocks/*; do
