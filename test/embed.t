@@ -83,6 +83,31 @@ ok "arrays of a long region and of empty ones" \
     "$caduceus" embed --quiet -m "$data/ps" --pool none --flank 0 -T long.fa long.bed -o long.npz
 matrix "all are there" arrays long.npz 30 0 298900 0
 
+# ---- the tables that finetune and predict read ----
+printf 'label,sequence,id\n1,ACGTACGTNN,a\n0,"GGG TTT","b,c"\r\n\n1,acg,d\n' >table.csv
+printf '>a\nACGTACGTNN\n>b,c\nGGGTTT\n>d\nacg\n' >table.fa
+for format in '' '--in-format csv'; do
+    ok "a CSV $format" embed table.csv $format -o csv.npy --no-version
+    embed table.fa -o fasta.npy --no-version
+    same "the same matrix as from a FASTA $format" csv.npy fasta.npy
+    same "and the same names $format" csv.tsv fasta.tsv
+done
+printf 'Seq\tlabel\nACGT\t\nGG\tx\n' >table.tsv
+ok "a TSV whose rows have no names" piped table.tsv embed - -o tsv.npy --no-version
+is "they are numbered" "$(tail -n +2 tsv.tsv | cut -f 1 | joined)" "1 2 "
+"$caduceus" annotate --quiet -m "$data/ps" --no-version table.csv >scored
+"$caduceus" annotate --quiet -m "$data/ps" --no-version table.fa >wanted
+same "annotate reads tables too" scored wanted
+printf 'sequence,label\nACGT\n' >short.csv
+error "a row with fewer columns" 'short.csv:2: 1 columns' embed short.csv -o kept.npy
+printf 'sequence,label\nAC5GT,1\n' >odd.csv
+error "a letter that is none" 'odd.csv:2: a character' embed odd.csv -o kept.npy
+printf 'sequence,label\n"ACGT,1\n' >open.csv
+error "a quote that is not closed" 'open.csv:2: a quoted column' embed open.csv -o kept.npy
+printf 'dna,label\nACGT,1\n' >unnamed.csv
+error "no column of sequences" 'unnamed.csv:1: no column is named sequence' \
+    embed --in-format csv unnamed.csv -o kept.npy
+
 # ---- errors ----
 echo old >kept.npy; echo old >kept.tsv; cp kept.npy old
 error "no output" 'embed: .*-o OUT.npy' embed ref.fa

@@ -5,7 +5,8 @@
 mkdir bin examples && ln -s "$caduceus" bin/caduceus && cp "$srcdir/examples/"*.* examples
 export PATH="$PWD/bin:$PATH" CADUCEUS_MODEL=
 model=$srcdir/models/human-small
-awk '/^```sh/ { at = 1; next } /^```/ { at = 0 } at' "$srcdir/doc/tutorial.md" | sed "s|-m bundled|-m '$model'|" >commands
+awk '/^```sh/ { at = 1; next } /^```/ { at = 0 } at' "$srcdir/doc/tutorial.md" |
+    sed "s|-m bundled|-m '$model'|" >commands
 is "there are ten commands" "$(lines <commands)" 10
 n=0
 while IFS= read -r command; do

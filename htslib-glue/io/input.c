@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "io/csv.h"
 #include "io/input.h"
 #include "io/local.h"
 
@@ -41,23 +42,36 @@ static int detect(input_t *in, hFILE *h, cad_error_t *err)
     }
 }
 
-/* Sets the kind of a text: FASTA if the text begins with >, FASTQ if it begins with @, else BED. */
+/* True if the first line names columns of a CSV or TSV, one of which is sequence or seq. */
+static bool names_sequences(const input_t *in)
+{
+    const char *end = in->fill ? memchr(in->buf, '\n', in->fill) : NULL;
+    size_t n = end ? (size_t)(end - in->buf) : in->fill;
+    cells_t cells = { 0 };
+    bool found = n && cells_split(&cells, in->buf, n, cells_separator(in->buf, n)) == 0 &&
+                 cells_find(&cells, "sequence", "seq") >= 0;
+    cells_free(&cells);
+    return found;
+}
+
+/* Sets the kind of a text: FASTA if the text begins with >, FASTQ if it begins with @, a table if its first line names
+ * columns, else BED. */
 static void detect_text(input_t *in)
 {
     size_t i = 0;
     while (i < in->fill && isspace((unsigned char)in->buf[i])) i++;
     if (i < in->fill && in->buf[i] == '>') in->kind = INPUT_FASTA;
     else if (i < in->fill && in->buf[i] == '@') in->kind = INPUT_FASTQ;
-    else in->kind = INPUT_BED;
+    else in->kind = names_sequences(in) ? INPUT_TABLE : INPUT_BED;
 }
 
 static const struct {
     const char *name;
     input_kind_t kind;
 } FORMAT[] = {
-    { "bed", INPUT_BED },     { "regions", INPUT_REGIONS }, { "fasta", INPUT_FASTA },
-    { "fastq", INPUT_FASTQ }, { "sam", INPUT_READS },       { "bam", INPUT_READS },
-    { "cram", INPUT_READS },  { "vcf", INPUT_VARIANTS },    { "bcf", INPUT_VARIANTS },
+    { "bed", INPUT_BED },    { "regions", INPUT_REGIONS }, { "fasta", INPUT_FASTA },  { "fastq", INPUT_FASTQ },
+    { "csv", INPUT_TABLE },  { "tsv", INPUT_TABLE },       { "sam", INPUT_READS },    { "bam", INPUT_READS },
+    { "cram", INPUT_READS }, { "vcf", INPUT_VARIANTS },    { "bcf", INPUT_VARIANTS },
 };
 
 void input_formats(bool (*takes)(input_kind_t kind), text_t *t)

@@ -10,7 +10,16 @@
 
 #include "io/text.h"
 
-typedef enum { INPUT_BED, INPUT_REGIONS, INPUT_FASTA, INPUT_FASTQ, INPUT_READS, INPUT_VARIANTS } input_kind_t;
+/* INPUT_TABLE: CSV or TSV with a header. Kinds from INPUT_READS on are opened by htslib. */
+typedef enum {
+    INPUT_BED,
+    INPUT_REGIONS,
+    INPUT_FASTA,
+    INPUT_FASTQ,
+    INPUT_TABLE,
+    INPUT_READS,
+    INPUT_VARIANTS
+} input_kind_t;
 typedef struct input_t {
     const char *path; /* path for messages, "standard input" for "-"; borrowed */
     BGZF *fp;         /* handle of an input of text lines; else NULL */

@@ -1,4 +1,4 @@
-/* sequence.c - reads FASTA and FASTQ records.
+/* sequence.c - reads records of FASTA and FASTQ, and rows of tables.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -83,10 +83,65 @@ static int fastq_rest(input_t *in, seq_t *s, cad_error_t *err)
     return quality == s->bases.l ? 1 : bad(in, "quality is longer than the sequence", err);
 }
 
+/* ---- tables ---- */
+
+static int split_row(const input_t *in, seq_t *s, cad_error_t *err)
+{
+    int rc = cells_split(&s->cells, s->scratch.s, s->scratch.l, s->separator);
+    if (rc == CAD_ENOMEM) return cad_fail(err, CAD_ENOMEM, "%s: out of memory", in->path);
+    return rc ? bad(in, "a quoted column does not end where it should", err) : 0;
+}
+
+/* Reads the names of the columns from the line in scratch. */
+static int read_columns(const input_t *in, seq_t *s, cad_error_t *err)
+{
+    int rc;
+    s->separator = cells_separator(s->scratch.s, s->scratch.l);
+    rc = split_row(in, s, err);
+    if (rc) return rc;
+    s->ncol = s->cells.n;
+    s->sequence_column = cells_find(&s->cells, "sequence", "seq");
+    s->name_column = cells_find(&s->cells, "name", "id");
+    return s->sequence_column < 0 ? bad(in, "no column is named sequence or seq", err) : 0;
+}
+
+static int read_row(const input_t *in, seq_t *s, cad_error_t *err)
+{
+    const char *bases;
+    int rc = split_row(in, s, err);
+    if (rc) return rc;
+    if (s->cells.n != s->ncol)
+        return cad_fail(err, CAD_EFORMAT, "%s:%lld: %d columns, and the header has %d", in->path, (long long)in->line,
+                        s->cells.n, s->ncol);
+    s->row++;
+    s->name.l = s->comment.l = s->bases.l = 0;
+    if (s->name_column < 0) rc = kputll((long long)s->row, &s->name) < 0;
+    else rc = kputs(cells_get(&s->cells, s->name_column), &s->name) < 0;
+    if (rc || kputsn("", 0, &s->bases) < 0) return cad_fail(err, CAD_ENOMEM, "%s: out of memory", in->path);
+    if (strchr(s->name.s, '\t')) return bad(in, "a name with a tab", err);
+    bases = cells_get(&s->cells, s->sequence_column);
+    rc = bases_append(in, bases, strlen(bases), &s->bases, err);
+    return rc ? rc : 1;
+}
+
+static int next_row(input_t *in, seq_t *s, cad_error_t *err)
+{
+    for (;;) {
+        int rc = input_line(in, &s->scratch, err);
+        if (rc == 0 && !s->ncol) return bad(in, "no header: the first line names the columns, as name,sequence", err);
+        if (rc <= 0) return rc;
+        if (s->scratch.l == 0 || !strcmp(s->scratch.s, "\r")) continue;
+        if (s->ncol) return read_row(in, s, err);
+        rc = read_columns(in, s, err);
+        if (rc) return rc;
+    }
+}
+
 int seq_next(input_t *in, seq_t *s, cad_error_t *err)
 {
     char mark = in->kind == INPUT_FASTA ? '>' : '@';
     int rc;
+    if (in->kind == INPUT_TABLE) return next_row(in, s, err);
     do {
         rc = input_line(in, &s->scratch, err);
         if (rc <= 0) return rc;
@@ -103,5 +158,6 @@ void seq_free(seq_t *s)
     free(s->comment.s);
     free(s->bases.s);
     free(s->scratch.s);
+    cells_free(&s->cells);
     memset(s, 0, sizeof *s);
 }

@@ -17,71 +17,30 @@ static int out_of_memory(const labelled_t *l, cad_error_t *err)
     return cad_fail(err, CAD_ENOMEM, "%s: out of memory", l->in.path);
 }
 
-static const char *cell(const labelled_t *l, int k) { return l->cell.s + l->at[k]; }
+static const char *cell(const labelled_t *l, int k) { return cells_get(&l->cells, k); }
 
 /* ---- columns of a line ---- */
 
-static int begin_cell(labelled_t *l, cad_error_t *err)
+/* Reports the result of a function of cells.h. */
+static int cells_done(const labelled_t *l, int rc, cad_error_t *err)
 {
-    if (l->ncell == l->room) {
-        int room = l->room ? 2 * l->room : 16;
-        size_t *more = realloc(l->at, (size_t)room * sizeof *more);
-        if (!more) return out_of_memory(l, err);
-        l->at = more;
-        l->room = room;
-    }
-    l->at[l->ncell++] = l->cell.l;
-    return 0;
-}
-
-/* Appends a quoted column, in which "" stands for a quote. s points to the opening quote. Returns a pointer to the byte
- * after the closing quote, or NULL if there is no closing quote or no memory. */
-static const char *put_quoted(labelled_t *l, const char *s, const char *end)
-{
-    for (s++; s < end; s++) {
-        if (*s == '"' && (s + 1 == end || s[1] != '"')) return s + 1;
-        s += *s == '"';
-        if (kputc(*s, &l->cell) < 0) return NULL;
-    }
-    return NULL;
+    if (rc == CAD_ENOMEM) return out_of_memory(l, err);
+    return rc ? bad(l, "a quoted column does not end where it should", err) : 0;
 }
 
 static int split_table(labelled_t *l, cad_error_t *err)
 {
-    const char *s = l->raw.s, *end = s + l->raw.l;
-    int rc;
-    if (s < end && end[-1] == '\r') end--;
-    l->cell.l = 0;
-    for (l->ncell = 0;; s++) {
-        const char *stop;
-        if ((rc = begin_cell(l, err))) return rc;
-        if (s < end && *s == '"') {
-            stop = put_quoted(l, s, end);
-            if (!stop || (stop < end && *stop != l->separator))
-                return bad(l, "a quoted column does not end where it should", err);
-        } else {
-            stop = memchr(s, l->separator, (size_t)(end - s));
-            if (!stop) stop = end;
-            if (kputsn(s, (size_t)(stop - s), &l->cell) < 0) return out_of_memory(l, err);
-        }
-        if (kputc(0, &l->cell) < 0) return out_of_memory(l, err);
-        s = stop;
-        if (s == end) return 0;
-    }
+    return cells_done(l, cells_split(&l->cells, l->raw.s, l->raw.l, l->separator), err);
 }
 
 static int split_bed(labelled_t *l, const char *line, size_t n, cad_error_t *err)
 {
     const char *s;
     size_t at = 0, len;
-    int rc;
-    l->cell.l = 0;
-    l->ncell = 0;
-    while (bed_column(line, n, &at, &s, &len)) {
-        if ((rc = begin_cell(l, err))) return rc;
-        if (kputsn(s, len, &l->cell) < 0 || kputc(0, &l->cell) < 0) return out_of_memory(l, err);
-    }
-    return 0;
+    int rc = 0;
+    cells_clear(&l->cells);
+    while (rc == 0 && bed_column(line, n, &at, &s, &len)) rc = cells_add(&l->cells, s, len);
+    return cells_done(l, rc, err);
 }
 
 /* ---- finding columns ---- */
@@ -89,16 +48,9 @@ static int split_bed(labelled_t *l, const char *line, size_t n, cad_error_t *err
 /* Returns the index of the column whose name or number (from 1) is spec; -1 if there is none. */
 static int find_column(const labelled_t *l, const char *spec)
 {
-    int64_t k = names_find(l->header, l->ncell, spec);
+    int64_t k = names_find(l->header, l->cells.n, spec);
     if (k >= 0) return (int)k;
-    return cad_parse_int(spec, 1, l->ncell, &k) ? (int)k - 1 : -1;
-}
-
-static int usual_column(const labelled_t *l, const char *a, const char *b)
-{
-    for (int i = 0; i < l->ncell; i++)
-        if (!strcasecmp(cell(l, i), a) || !strcasecmp(cell(l, i), b)) return i;
-    return -1;
+    return cad_parse_int(spec, 1, l->cells.n, &k) ? (int)k - 1 : -1;
 }
 
 static int no_column(const labelled_t *l, const char *spec, const char *option, cad_error_t *err)
@@ -106,7 +58,7 @@ static int no_column(const labelled_t *l, const char *spec, const char *option, 
     return cad_fail(
         err, CAD_EFORMAT,
         "%s:%lld: no column \"%.60s\" among the %d of this header; name it with %s (a BED has no header, or one that begins with #)",
-        l->in.path, (long long)l->in.line, spec, l->ncell, option);
+        l->in.path, (long long)l->in.line, spec, l->cells.n, option);
 }
 
 static bool grow_labels(labelled_t *l)
@@ -169,26 +121,26 @@ static int named_label(labelled_t *l, const char *spec, cad_error_t *err)
 static int find_columns(labelled_t *l, cad_error_t *err)
 {
     int label;
-    l->sequence_column = l->sequence ? find_column(l, l->sequence) : usual_column(l, "sequence", "seq");
+    l->sequence_column = l->sequence ? find_column(l, l->sequence) : cells_find(&l->cells, "sequence", "seq");
     if (l->sequence_column < 0) return no_column(l, l->sequence ? l->sequence : "sequence", "--sequence-column", err);
-    l->name_column = usual_column(l, "name", "id");
+    l->name_column = cells_find(&l->cells, "name", "id");
     l->named = l->name_column >= 0;
     if (!l->need_labels) return 0;
     if (l->labels) return for_each(l, l->labels, named_label, err);
-    label = usual_column(l, "label", "labels");
+    label = cells_find(&l->cells, "label", "labels");
     return label < 0 ? no_column(l, "label", "--label-column", err) : add_label(l, label, strdup("label"), err);
 }
 
 static int read_header(labelled_t *l, cad_error_t *err)
 {
     int rc;
-    l->separator = memchr(l->raw.s, '\t', l->raw.l) ? '\t' : ',';
+    l->separator = cells_separator(l->raw.s, l->raw.l);
     if ((rc = split_table(l, err))) return rc;
-    l->ncol = l->ncell;
-    l->header = cad_alloc((size_t)l->ncell, sizeof *l->header);
+    l->ncol = l->cells.n;
+    l->header = cad_alloc((size_t)l->cells.n, sizeof *l->header);
     if (!l->header) return out_of_memory(l, err);
-    for (int i = 0; i < l->ncell; i++) l->header[i] = (named_t) { cell(l, i), i };
-    names_sort(l->header, l->ncell);
+    for (int i = 0; i < l->cells.n; i++) l->header[i] = (named_t) { cell(l, i), i };
+    names_sort(l->header, l->cells.n);
     rc = find_columns(l, err);
     free(l->header);
     l->header = NULL;
@@ -216,7 +168,7 @@ static int numbered_label(labelled_t *l, const char *spec, cad_error_t *err)
         return cad_fail(err, CAD_EARG, "--label-column %.60s: expected the number of a column of %s, from 4", spec,
                         l->in.path);
     snprintf(name, sizeof name, k == 4 ? "label" : "column%lld", (long long)k);
-    return add_label(l, (int)k - 1, strdup(k <= l->ncell ? cell(l, (int)k - 1) : name), err);
+    return add_label(l, (int)k - 1, strdup(k <= l->cells.n ? cell(l, (int)k - 1) : name), err);
 }
 
 static int numbered_labels(labelled_t *l, cad_error_t *err)
@@ -294,6 +246,7 @@ int labelled_open(labelled_t *l, cad_error_t *err)
     if (rc) return rc;
     if (l->in.kind >= INPUT_READS)
         return cad_fail(err, CAD_EFORMAT, "%s: reads or variants; expected a table, FASTA, FASTQ or BED", l->in.path);
+    if (l->in.kind == INPUT_TABLE) l->in.kind = INPUT_BED; /* both are lines of text; l->table tells them apart */
     return l->in.kind == INPUT_BED ? open_text(l, err) : open_seqs(l, err);
 }
 
@@ -304,10 +257,10 @@ static int take_labels(labelled_t *l, cad_error_t *err)
     l->label.l = 0;
     for (int i = 0; i < l->nlabel; i++) {
         int k = l->label_column[i];
-        if (k >= l->ncell)
+        if (k >= l->cells.n)
             return cad_fail(err, CAD_EFORMAT,
                             "%s:%lld: %d columns, and the label is in column %d; name another with --label-column",
-                            l->in.path, (long long)l->in.line, l->ncell, k + 1);
+                            l->in.path, (long long)l->in.line, l->cells.n, k + 1);
         if (kputsn(cell(l, k), strlen(cell(l, k)) + 1, &l->label) < 0) return out_of_memory(l, err);
     }
     return 0;
@@ -340,9 +293,9 @@ static int table_row(labelled_t *l, cad_error_t *err)
     const char *s;
     int rc = split_table(l, err);
     if (rc) return rc;
-    if (l->ncell != l->ncol)
+    if (l->cells.n != l->ncol)
         return cad_fail(err, CAD_EFORMAT, "%s:%lld: %d columns, and the header has %d", l->in.path,
-                        (long long)l->in.line, l->ncell, l->ncol);
+                        (long long)l->in.line, l->cells.n, l->ncol);
     s = cell(l, l->sequence_column);
     l->name.l = 0;
     if (l->named && kputs(cell(l, l->name_column), &l->name) < 0) return out_of_memory(l, err);
@@ -452,8 +405,7 @@ void labelled_close(labelled_t *l)
     free(l->label.s);
     free(l->leading.s);
     free(l->raw.s);
-    free(l->cell.s);
-    free(l->at);
+    cells_free(&l->cells);
     seq_free(&l->seq);
     input_close(&l->in);
     memset(l, 0, sizeof *l);

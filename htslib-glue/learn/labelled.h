@@ -5,6 +5,7 @@
 #ifndef CAD_LABELLED_H
 #define CAD_LABELLED_H
 
+#include "io/csv.h"
 #include "io/fasta.h"
 #include "io/input.h"
 #include "io/sequence.h"
@@ -35,10 +36,10 @@ typedef struct labelled_t {
     kstring_t leading; /* BED: all lines before the first row, each with its \n */
     char **label_name; // (nlabel) names of the label columns
     /* Private: */
-    kstring_t raw, cell;
-    size_t *at; // (ncell) start of each column in cell
-    int ncell, room, sequence_column, name_column, *label_column, label_room;
-    named_t *header; // (ncell) columns of a table's header by name, while it is read
+    kstring_t raw;
+    cells_t cells; /* columns of the line */
+    int sequence_column, name_column, *label_column, label_room;
+    named_t *header; // (cells.n) columns of a table's header by name, while it is read
     char separator;
     bool held; /* true if the next call returns the line in raw */
     seq_t seq;

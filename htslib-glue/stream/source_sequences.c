@@ -1,5 +1,5 @@
-/* source_sequences.c - the source of FASTA and FASTQ records: each record is a region with its own sequence, and
- * its row is `name 0 length`. SPDX-License-Identifier: MIT
+/* source_sequences.c - the source of FASTA and FASTQ records and of rows of a CSV or TSV: each record is a region with
+ * its own sequence, and its row is `name 0 length`. SPDX-License-Identifier: MIT
  */
 #include "io/sequence.h"
 #include "stream/region_source.h"
@@ -8,7 +8,10 @@ typedef struct sequences_t {
     int64_t nrow; /* number of records read */
 } sequences_t;
 
-static bool fits(const input_t *in) { return in->kind == INPUT_FASTA || in->kind == INPUT_FASTQ; }
+static bool fits(const input_t *in)
+{
+    return in->kind == INPUT_FASTA || in->kind == INPUT_FASTQ || in->kind == INPUT_TABLE;
+}
 
 /* Puts a record into the pipeline. Takes ownership of the bases of seq. */
 static int put_record(stream_t *s, seq_t *seq, cad_error_t *err)

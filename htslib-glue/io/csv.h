@@ -1,0 +1,32 @@
+/* csv.h - splits a line of CSV or TSV into its columns. SPDX-License-Identifier: MIT */
+#ifndef CAD_CSV_H
+#define CAD_CSV_H
+
+#include <htslib/kstring.h>
+#include <stdbool.h>
+
+#include "io/foundation.h"
+
+typedef struct cells_t { /* the columns of a line; zeroed: none */
+    int n;
+    /* Private: */
+    kstring_t text; /* the columns, each followed by NUL */
+    size_t *at;     // (n) start of each column in text
+    int room;
+} cells_t;
+/* Returns the text of column k (from 0), valid until the next call that changes the cells. */
+const char *cells_get(const cells_t *c, int k);
+/* Removes all columns. */
+void cells_clear(cells_t *c);
+/* Appends a column. Returns 0 or CAD_ENOMEM, without an error text. */
+int cells_add(cells_t *c, const char *s, size_t n);
+/* Splits a line of n bytes, without its \n. A column may be quoted; "" in it stands for a quote. Returns 0, CAD_ENOMEM,
+ * or CAD_EFORMAT if a quoted column does not end at a separator; without an error text. */
+int cells_split(cells_t *c, const char *s, size_t n, char separator);
+/* Returns the separator of a line: a tab if it has one, else a comma. */
+char cells_separator(const char *s, size_t n);
+/* Returns the first column that has one of the two names, ignoring case; -1: none. */
+int cells_find(const cells_t *c, const char *a, const char *b);
+void cells_free(cells_t *c);
+
+#endif
