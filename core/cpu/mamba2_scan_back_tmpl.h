@@ -144,11 +144,36 @@ static void by_state_back(chunk_back_t *c, int64_t p, int64_t width, const float
     }
 }
 
+/* Replaces the gradient of the state after the chunk by that of the state before it, for columns [p, p+width). dv
+ * (QROWS,COLS): scratch. */
+static void carry_back(chunk_back_t *c, int64_t p, int64_t width, float *dv)
+{
+    const head_rows_t *t = &c->t;
+    const mamba2_t *m = c->b->f.m;
+    float last = c->from[t->n - 1];
+    scale_rows(c->dy + p, t->ew, t->n, width, c->from, 1, dv);
+    for (int64_t k = 0; k < m->Np; k++)
+        for (int64_t i = p; i < p + width; i += VW)
+            vstore(c->dstate + k * m->Pp + i, vload(c->dstate + k * m->Pp + i) * vset(last));
+    small_product(&(small_t) { .fine = true,
+                               .a = t->C,
+                               .lda = 1,
+                               .next = t->cw,
+                               .b = dv,
+                               .ldb = COLS,
+                               .c = c->dstate + p,
+                               .ldc = m->Pp,
+                               .rows = m->Np,
+                               .k = t->n,
+                               .n = width,
+                               .add = true });
+}
+
 static void columns_back(chunk_back_t *c, int64_t p, int64_t width)
 {
     const head_rows_t *t = &c->t;
     const mamba2_t *m = c->b->f.m;
-    float xdt[QROWS * COLS], dv[QROWS * COLS], turned[COLS * QROWS], last = c->from[t->n - 1];
+    float xdt[QROWS * COLS], dv[QROWS * COLS], turned[COLS * QROWS];
     scale_rows(t->x + p, t->cw, t->n, width, t->dt, t->hw, xdt);
     turn(xdt, COLS, t->n, width, turned);
     small_product(&(small_t) { .fine = true,
@@ -190,22 +215,7 @@ static void columns_back(chunk_back_t *c, int64_t p, int64_t width)
                                .add = true });
     x_back(c, p, width, dv);
     by_state_back(c, p, width, xdt);
-    scale_rows(c->dy + p, t->ew, t->n, width, c->from, 1, dv);
-    for (int64_t k = 0; k < m->Np; k++)
-        for (int64_t i = p; i < p + width; i += VW)
-            vstore(c->dstate + k * m->Pp + i, vload(c->dstate + k * m->Pp + i) * vset(last));
-    small_product(&(small_t) { .fine = true,
-                               .a = t->C,
-                               .lda = 1,
-                               .next = t->cw,
-                               .b = dv,
-                               .ldb = COLS,
-                               .c = c->dstate + p,
-                               .ldc = m->Pp,
-                               .rows = m->Np,
-                               .k = t->n,
-                               .n = width,
-                               .add = true });
+    carry_back(c, p, width, dv);
 }
 
 INLINE float dot_rows(const float *a, const float *b, int64_t n)
