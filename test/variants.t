@@ -750,4 +750,13 @@ if [ -f "$z/z.vcf.gz" ]; then
     bcftools view -H "$exac/ExAC.r1.sites.vep.vcf.gz" 2>/dev/null >want
     same "ExAC is written, with a tag that its header lacks" want got
 else skip "human records are written" "no human data"; fi
+# ---- a BCF whose header leaves numbers of contigs out ----
+{ echo '##fileformat=VCFv4.2'; echo '##contig=<ID=chrE1,length=16000,IDX=3>'
+  printf '#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n'; grep '^chrE1.*snv' "$srcdir/examples/example.vcf"
+} >gap.vcf
+cp "$srcdir/examples/example.fa" gap.fa
+bcftools view --no-version -Ob -o gap.bcf gap.vcf 2>/dev/null && bcftools index gap.bcf
+ok "contig number 3 is the first one" \
+    "$caduceus" annotate --quiet -m "$data/ps" -T gap.fa -r chrE1:4000-5000 gap.bcf -O v -o gap.out.vcf
+is "its variant is scored" "$(query '%POS %CADUCEUS_LLR' gap.out.vcf | grep -c '^4200 -*[0-9]')" 1
 finish

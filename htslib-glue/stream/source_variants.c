@@ -275,9 +275,11 @@ static void estimate(const stream_t *s, estimate_t *e)
 
 static const char *contig_name(const void *header, int i) { return bcf_hdr_id2name((const bcf_hdr_t *)header, i); }
 
+/* A header whose IDX keys leave numbers out has contigs without a name and without val. */
 static int64_t contig_length(const void *header, int i)
 {
-    return (int64_t)((const bcf_hdr_t *)header)->id[BCF_DT_CTG][i].val->info[0];
+    const bcf_idinfo_t *contig = ((const bcf_hdr_t *)header)->id[BCF_DT_CTG][i].val;
+    return contig ? (int64_t)contig->info[0] : 0;
 }
 
 static double share(const stream_t *s)
