@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#define HTS_ALLOW_UNALIGNED 0 /* unaligned words are read byte by byte, as C asks */
 #include <htslib/hts_endian.h>
 #include <math.h>
 

@@ -1,6 +1,7 @@
 /* variant_info.c - adds results of alleles to records as INFO fields and writes the records, or writes the results as
  * rows of a matrix. SPDX-License-Identifier: MIT
  */
+#define HTS_ALLOW_UNALIGNED 0 /* unaligned words are read byte by byte, as C asks */
 #include <htslib/hts_endian.h>
 #include <math.h>
 
