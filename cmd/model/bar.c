@@ -1,6 +1,4 @@
 /* bar.c - formats sizes, and draws the progress bar of a download. SPDX-License-Identifier: MIT */
-#include <unistd.h>
-
 #include "bar.h"
 #include "cmd.h"
 
@@ -16,7 +14,7 @@ const char *size_text(int64_t bytes, char buf[24])
 
 void bar_begin(bar_t *b, bool quiet, int64_t total)
 {
-    *b = (bar_t) { .on = !quiet && isatty(STDERR_FILENO), .quiet = quiet, .total = total };
+    *b = (bar_t) { .on = !quiet && screen_erases(), .quiet = quiet, .total = total };
     clock_gettime(CLOCK_MONOTONIC, &b->start);
     b->shown = b->start;
 }
@@ -26,15 +24,13 @@ static void draw(const bar_t *b)
     static const char full[] = "####################";
     double seconds = seconds_since(b->start), rate = seconds > 0 ? (double)b->fetched / seconds : 0;
     double share = b->total ? (double)b->done / (double)b->total : 1;
-    char done[24], total[24], speed[24];
+    char done[24], total[24], speed[24], left[40] = "", text[32], line[256];
     int n = (int)(20 * share);
-    fprintf(stderr, "\r%-24.24s [%-20.*s] %3.0f%% %s of %s, %s/s", b->name ? b->name : "", n, full, 100 * share,
-            size_text(b->done, done), size_text(b->total, total), size_text((int64_t)rate, speed));
-    if (rate > 0) {
-        int64_t left = (int64_t)((double)(b->total - b->done) / rate);
-        fprintf(stderr, ", %lld:%02lld left", (long long)(left / 60), (long long)(left % 60));
-    }
-    fputs("\033[K", stderr);
+    if (rate > 0) snprintf(left, sizeof left, ", %s left", duration_text((double)(b->total - b->done) / rate, text));
+    snprintf(line, sizeof line, "%-24.24s [%-20.*s] %3.0f%% %s of %s, %s/s%s", b->name ? b->name : "", n, full,
+             100 * share, size_text(b->done, done), size_text(b->total, total), size_text((int64_t)rate, speed), left);
+    screen_erase();
+    fprintf(stderr, "%.*s", screen_width() - 1, line);
 }
 
 void bar_add(bar_t *b, int64_t n, bool fetched)
@@ -48,12 +44,11 @@ void bar_add(bar_t *b, int64_t n, bool fetched)
 
 void bar_clear(const bar_t *b)
 {
-    if (b->on) fputs("\r\033[K", stderr);
+    if (b->on) screen_erase();
 }
 
 void bar_waits(const bar_t *b)
 {
     if (b->quiet) return;
-    bar_clear(b);
-    fprintf(stderr, "caduceus model pull: %s: waiting for another process that fetches it\n", b->name);
+    cmd_say("model pull", "%s: waiting for another process that fetches it", b->name);
 }
