@@ -1,4 +1,4 @@
-/* avx2.c - the CPU backend for AVX2 with FMA. SPDX-License-Identifier: MIT */
+/* avx2.c - compiles the CPU backend for processors with AVX2 and FMA. SPDX-License-Identifier: MIT */
 #define CAD_ISA_AVX2
 #define CAD_ISA_NAME "cpu avx2"
 #define CAD_ISA_OPS cad_cpu_avx2

@@ -1,4 +1,4 @@
-/* avx512.c - the CPU backend for AVX-512 F, VL, BW and DQ. SPDX-License-Identifier: MIT */
+/* avx512.c - compiles the CPU backend for processors with AVX-512 F, VL, BW and DQ. SPDX-License-Identifier: MIT */
 #define CAD_ISA_AVX512
 #define CAD_ISA_NAME "cpu avx512"
 #define CAD_ISA_OPS cad_cpu_avx512

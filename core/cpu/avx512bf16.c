@@ -1,5 +1,5 @@
-/* avx512bf16.c - the CPU backend in bfloat16, for AVX-512 with dot-product instructions for bfloat16 (AVX512_BF16).
- * Tables of float32 and of the backward pass are those of avx512.c.
+/* avx512bf16.c - compiles the bfloat16 operations of the CPU backend for processors with AVX-512 and its bfloat16 dot
+ * products (AVX512_BF16). For float32 operations and the backward pass, cpu.c uses the tables of avx512.c.
  *
  * SPDX-License-Identifier: MIT
  */

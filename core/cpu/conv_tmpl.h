@@ -1,14 +1,15 @@
-/* conv_tmpl.h - depthwise causal convolution of the rows of packed sequences, followed by SiLU: u = silu(conv(x)).
+/* conv_tmpl.h - depthwise causal convolution over the rows of a pack (sequences stored one after the other, without
+ * padding), followed by SiLU: u = silu(conv(x)). K is the number of taps; `width` is the number of channels, a multiple
+ * of VW.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
- * SPDX-License-Identifier: MIT
- */
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier:
+ * MIT */
 #ifndef CAD_CONV_TMPL_H
 #define CAD_CONV_TMPL_H
 
 #include "share_tmpl.h"
 
-#define AHEAD 8 /* rows between the row in use and the row that is prefetched at that time */
+#define AHEAD 8 /* a row is prefetched this many rows before it is used */
 
 typedef struct {
     const float *w, *bias; // (K,width), (width)
@@ -16,9 +17,10 @@ typedef struct {
     bool reverse; /* the convolution runs from the last row of a sequence to the first */
 } conv_t;
 
-/* Returns the convolution at one row, before SiLU, for VW channels from c onwards: bias + sum over k from `first` to
- * K-1 of w_k x[r - (K-1-k)]. x points to row r; the row before it, in the direction of the scan, is at x - ew. Taps
- * before `first` are left out: they would read rows before the first row of the sequence. */
+/* Returns the convolution at row r, before SiLU, for one vector (VW channels) from channel c onwards: bias + sum over k
+ * from `first` to K-1 of w_k x[r - (K-1-k)]. The pointer x is the address of row r; the previous row, in the direction
+ * of the convolution, is at x - ew. Taps before `first` are left out: they would read rows before the sequence's first
+ * row. */
 INLINE vf conv_sum(const conv_t *m, const float *x, int64_t ew, const int64_t K, int64_t first, int64_t c)
 {
     vf acc = vload(m->bias + c);
@@ -30,7 +32,7 @@ INLINE vf conv_sum(const conv_t *m, const float *x, int64_t ew, const int64_t K,
 INLINE void conv_some(const conv_t *m, const float *x, int64_t ew, const int64_t K, int64_t first, int64_t c,
                       const int n, float *u)
 {
-    int64_t ld = m->reverse ? -ew : ew; /* rows of a span are computed in memory's order */
+    int64_t ld = m->reverse ? -ew : ew; /* floats to the row that is computed next: rows are computed in memory order */
     vf v[GROUP];
     REPEAT(i, n) __builtin_prefetch(x + AHEAD * ld + c + i * VW);
     REPEAT(i, n) v[i] = conv_sum(m, x, ew, K, first, c + i * VW);
@@ -38,8 +40,8 @@ INLINE void conv_some(const conv_t *m, const float *x, int64_t ew, const int64_t
     REPEAT(i, n) vstore(u + c + i * VW, v[i]);
 }
 
-/* Computes n vectors of u from channel c onwards, for all rows of s: so few that their weights and rows stay in the
- * first-level cache. */
+/* Computes n vectors of channels of u, from channel c onwards, for all rows of span s. n is so small that the weights
+ * and the rows of these channels stay in the first-level cache. */
 INLINE void conv_block(const conv_t *m, const cad_span_t *s, const float *x, int64_t ld, float *u, int64_t ldu,
                        int64_t c, const int n)
 {
@@ -55,7 +57,8 @@ INLINE void conv_block(const conv_t *m, const cad_span_t *s, const float *x, int
     }
 }
 
-/* Computes u of the rows of span s, from x of the pack (rows,ld). Row 0 of u (rows,ldu) is the first row of s. */
+/* Computes u for the rows of span s. x (rows,ld) has all rows of the pack; row 0 of u (rows,ldu) is the first row of
+ * s. */
 static void conv_rows(const conv_t *m, const cad_span_t *s, const float *x, int64_t ld, float *u, int64_t ldu)
 {
     int64_t c = 0, width = m->width;
@@ -65,18 +68,21 @@ static void conv_rows(const conv_t *m, const cad_span_t *s, const float *x, int6
 }
 
 #ifdef CAD_ISA_BACK_OPS
-typedef struct { /* the backward pass for the rows of span s: dc = du silu'(conv); dx += w dc, dw += x dc, db += dc */
+/* arguments of the backward pass for the rows of span s. dc is the gradient of the convolution's result before SiLU:
+ * dc = du silu'(conv); dx += w dc, dw += x dc, db += dc */
+typedef struct {
     conv_t m;
     const cad_span_t *s;
-    const float *x;    // (rows,ld) of the pack
-    const float *du;   // (rows,ldu) row 0 is the first row of s
-    float *dx;         // (rows,ld) of the pack
+    const float *x;    // (rows,ld) for all rows of the pack
+    const float *du;   // (rows,ldu) gradient of u; row 0 is the first row of s
+    float *dx;         // (rows,ld) gradient of x, for all rows of the pack
     float *dw, *dbias; // (K,width), (width)
     int64_t ld, ldu;
 } conv_back_t;
 
-/* Runs the backward pass of the convolution with any number of taps, for rows [beg, end) of sequence q and VW channels
- * from c onwards: dc = du silu'(conv); dx += w dc, dw (K) += x dc, db += dc. */
+/* Runs the backward pass, for any number of taps, for rows [beg, end) of sequence q and one vector of channels from
+ * channel c onwards. Adds to b->dx, and to the gradients of the taps dw (K) and of the bias db, which are vectors of
+ * channels. */
 static void conv_back_any(const conv_back_t *b, int q, int64_t beg, int64_t end, int64_t c, vf *dw, vf *db)
 {
     const cad_span_t *s = b->s;
@@ -95,15 +101,16 @@ static void conv_back_any(const conv_back_t *b, int q, int64_t beg, int64_t end,
     }
 }
 
-#define TAPS 4 /* taps of the published models, so few that x and dc of TAPS rows stay in registers */
+#define TAPS 4 /* number of taps in the published models; x and dc of this many rows fit in registers */
 
 typedef struct {
     vf w[TAPS], bias, dw[TAPS], db;
-    vf x[TAPS - 1], dc[TAPS - 1]; /* x and dc of the TAPS-1 rows before; 0 before the sequence's first row */
+    vf x[TAPS - 1], dc[TAPS - 1]; /* x and dc of the previous TAPS-1 rows; 0 for rows before the sequence's first row */
 } taps_t;
 
-/* Does the same as conv_back_any for n rows, which are ew floats apart in x and dx, and uw floats apart in du. whole:
- * the TAPS-1 rows before these rows exist, so dx of n rows is complete and is stored. */
+/* Runs the backward pass, as conv_back_any does, for n rows, which are ew floats apart in x and dx, and uw floats apart
+ * in du. whole: the sequence has TAPS-1 rows before these rows. The n rows of dx that begin TAPS-1 rows earlier are
+ * then complete, and are stored. */
 INLINE void taps_rows(taps_t *t, const float *x, const float *du, float *dx, int64_t ew, int64_t uw, const int n,
                       const bool whole)
 {
@@ -138,14 +145,14 @@ INLINE void taps_rows(taps_t *t, const float *x, const float *du, float *dx, int
     }
 }
 
-/* Does the same as conv_back_any, for K = TAPS. */
+/* Runs the backward pass, as conv_back_any does, for K = TAPS. */
 static void conv_back_taps(const conv_back_t *b, int q, int64_t beg, int64_t end, int64_t c, vf *dw, vf *db)
 {
     const cad_span_t *s = b->s;
     const conv_t *m = &b->m;
     int64_t ew = m->reverse ? -b->ld : b->ld, uw = m->reverse ? -b->ldu : b->ldu;
     int64_t rows = end - beg, first = m->reverse ? end - 1 : beg, r = 0;
-    /* rows of the sequence before [beg, end), in the direction of the scan */
+    /* number of rows of the sequence that come before rows [beg, end) in the direction of the convolution */
     int64_t past = m->reverse ? s->off[q + 1] - end : beg - s->off[q];
     const float *x = b->x + first * b->ld + c, *du = b->du + (first - s->beg) * b->ldu + c;
     float *dx = b->dx + first * b->ld + c;
@@ -167,9 +174,9 @@ static void conv_back_taps(const conv_back_t *b, int q, int64_t beg, int64_t end
     *db = t.db;
 }
 
-#define MOST_TAPS 64 /* upper limit of d_conv, see the configure of blocks/mamba.c */
+#define MOST_TAPS 64 /* largest d_conv (number of taps) that configure() of each layer kind accepts */
 
-/* Runs the backward pass for channels [from, to). */
+/* Runs the backward pass of the convolution for channels [from, to) and all rows of span b->s. */
 static void conv_back_channels(const conv_back_t *b, int64_t from, int64_t to)
 {
     const conv_t *m = &b->m;

@@ -1,7 +1,8 @@
-/* cpu.c - chooses an instruction set at run time. SPDX-License-Identifier: MIT */
+/* cpu.c - chooses, at run time, the fastest instruction set that the processor supports. SPDX-License-Identifier: MIT
+ */
 #include "cpu/isa.h"
 
-#ifdef CAD_ONLY_PLAIN /* set by a build for tests */
+#ifdef CAD_ONLY_PLAIN /* defined by a test build that leaves out all instruction sets but plain C */
 #undef CAD_X86
 #undef CAD_X86_BF16
 #endif

@@ -1,8 +1,9 @@
-/* head_tmpl.h - the end of the encoder: the final norm, then logits of single rows, or pooling of ranges of rows;
- * forward and backward pass.
+/* head_tmpl.h - the end of the encoder, forward and backward pass: applies the final norm (norm_f) to rows of the
+ * residual stream, then computes the logits of single rows or pools ranges of rows. D is d_model; Dp is D rounded up to
+ * CAD_PAD.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier: MIT
- */
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier:
+ * MIT */
 #ifndef CAD_HEAD_TMPL_H
 #define CAD_HEAD_TMPL_H
 
@@ -56,8 +57,8 @@ static int pool_forward(cad_lane_t *l, const cad_range_t *range, int64_t n)
 }
 
 #ifdef CAD_ISA_BACK_OPS
-/* Runs the backward pass of norm_f for row r: adds to dres, and to the gradients of norm_f's weight and bias. dh (Dp):
- * the gradient of norm_f's output. */
+/* Runs the backward pass of norm_f for row r. dh (Dp) is the gradient of norm_f's output. Adds to the gradients of the
+ * residual stream (l->dres) and of norm_f's weight and bias. */
 static void final_norm_back(cad_grad_lane_t *l, int64_t r, const float *dh)
 {
     const cad_weights_t *w = l->f.weights;
@@ -92,10 +93,10 @@ static void mean_back(cad_grad_lane_t *l, int64_t beg, int64_t end, const float 
     for (int64_t r = beg; r < end; r++) final_norm_back(l, r, dh);
 }
 
-#define POOL_CHANNELS 64 /* channels whose maximum is searched for in one loop over the rows */
+#define POOL_CHANNELS 64 /* max_back() finds the maxima of this many channels in one loop over the rows */
 
-/* Runs the backward pass for channels [from, to). The gradient of a channel's maximum is added to the first row that
- * has the maximum. */
+/* Runs the backward pass of max pooling over rows [beg, end), for channels [from, to). If several rows have a channel's
+ * maximum, the gradient is added to the first of them. */
 static void max_back(cad_grad_lane_t *l, int64_t beg, int64_t end, const float *dpooled, int64_t from, int64_t to)
 {
     float *dh = l->da, *h = l->f.a, best[POOL_CHANNELS];

@@ -1,5 +1,6 @@
-/* isa.h - declares the tables that the file of each instruction set defines with table_tmpl.h and probe_tmpl.h; cpu.c
- * chooses among them.
+/* isa.h - declares the tables of operations and the probes (loops that measure speed). The file of each instruction
+ * set, such as avx2.c, defines its own by including table_tmpl.h and probe_tmpl.h. cpu.c chooses among the instruction
+ * sets.
  *
  * SPDX-License-Identifier: MIT
  */

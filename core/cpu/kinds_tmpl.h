@@ -1,8 +1,8 @@
-/* kinds_tmpl.h - the layer kinds, compiled for one instruction set. Each kind has an include here; the included file
- * defines cpu_kind_t cpu_NAME and the operations NAME_ops and NAME_back_ops.
+/* kinds_tmpl.h - compiles all layer kinds for one instruction set. Each kind NAME has an include here. The included
+ * file defines `cpu_NAME`, of type cpu_kind_t, and the arrays of operations `NAME_ops` and `NAME_back_ops`.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS; CAD_MORE_KINDS_CPU, a file with further kinds.
- * SPDX-License-Identifier: MIT
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass; CAD_MORE_KINDS_CPU, if
+ * defined, is the name of a file with further kinds. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_KINDS_TMPL_H
 #define CAD_KINDS_TMPL_H

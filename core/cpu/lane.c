@@ -1,4 +1,5 @@
-/* lane.c - allocates the memory of lanes on the CPU, for the forward and the backward pass.
+/* lane.c - allocates and frees the memory of lanes on the CPU. A lane (cad_lane_t) computes one batch at a time and
+ * holds its activations; a grad lane holds their gradients.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,8 +10,8 @@
 CAD_KINDS(DECLARE)
 static const cad_cpu_memory_t *const MEMORY[CAD_NKINDS] = { CAD_KINDS(ENTRY) };
 
-/* Lays out the activations at base, except those that the tape holds, and returns their size in bytes, or SIZE_MAX
- * on overflow. base NULL: only computes the size. */
+/* Lays out the lane's activations from base onwards, except those that its tape holds (the activations kept for the
+ * backward pass). Returns their size in bytes, or SIZE_MAX on overflow. base NULL: only computes the size. */
 static size_t carve(cad_lane_t *l, const cad_model_t *m, char *base)
 {
     cad_bump_t b = { base, 0 };
@@ -53,7 +54,7 @@ int cad_cpu_read(cad_lane_t *l, int kind, int what, int64_t beg, int64_t n, floa
     return 0;
 }
 
-/* ---- backward ---- */
+/* ---- backward pass ---- */
 
 void *cad_cpu_take(const cad_ops_t *ops, size_t bytes)
 {

@@ -1,27 +1,29 @@
-/* mamba2_in_tmpl.h - a Mamba-2 layer's projections: norm and x|B|C|r, z = norm(base) in_proj^T + bias; out = o
- * out_proj^T + bias.
+/* mamba2_in_tmpl.h - the projections of a Mamba-2 layer, forward and backward pass: in_proj with the norm before it,
+ * z|x|B|C|r = norm(base) in_proj^T + bias, and out_proj, out = o out_proj^T + bias. x|B|C|r is one array with the
+ * columns of x, then of B, C and r. blocks/mamba2.h explains these names.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
- * SPDX-License-Identifier: MIT
- */
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier:
+ * MIT */
 #ifndef CAD_MAMBA2_IN_TMPL_H
 #define CAD_MAMBA2_IN_TMPL_H
 
 #include "mamba2_tmpl.h"
 #include "residual_tmpl.h"
 
-/* In training, products are more exact: gradients of A, D and dt_bias are a few numbers, each a sum of terms that largely
- * cancel, so errors of the activations weigh several times as much in them as in other gradients. */
+/* In training (with a tape), products are summed more exactly (FINE). Each gradient of A, D and dt_bias is a sum of
+ * many terms that largely cancel, so errors of the activations affect these gradients several times as much as the
+ * others. */
 static int store_of(const cad_lane_t *l) { return l->tape ? STORE + FINE : STORE; }
 
-/* to: the row of s.beg. */
+/* Copies the table's row of each token of span s to consecutive rows of `width` floats. `to`: where row s.beg is
+ * stored. */
 static void copy_tokens(const float *table, int64_t width, const uint8_t *tok, cad_span_t s, float *to)
 {
     for (int64_t r = s.beg; r < s.end; r++, to += width) memcpy(to, table + tok[r] * width, (size_t)width * sizeof *to);
 }
 
-/* In layer 0 x and z depend on the token only: copies them from the table of each token's x and z. The backward pass
- * does so too, since the table is more exact than the product. */
+/* Copies x and z of layer 0, which depend on the token only, from tables with a row for each token. The backward pass
+ * recomputes x and z from the tables too, since these are more exact than a float32 product. */
 static void mamba2_first_task(void *arg, int64_t task, int worker)
 {
     const mamba2_call_t *c = arg;
@@ -76,7 +78,7 @@ static int mamba2_out(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned 
 }
 
 #ifdef CAD_ISA_BACK_OPS
-/* Computes g = dout x out_proj, the gradient of o, and clears dx. */
+/* Computes g = dout x out_proj, the gradient of o, and sets dx, the gradient of x|B|C|r, to 0. */
 static void mamba2_out_back_task(void *arg, int64_t task, int worker)
 {
     const mamba2_back_t *b = arg;
@@ -96,7 +98,7 @@ static int mamba2_out_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s,
     return 0;
 }
 
-/* Computes a, the normalised rows, and da, their gradient. */
+/* Stores the normalised rows in l->f.a and their gradient in l->da. */
 static void mamba2_in_back_task(void *arg, int64_t task, int worker)
 {
     const mamba2_back_t *b = arg;

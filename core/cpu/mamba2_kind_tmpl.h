@@ -1,8 +1,8 @@
-/* mamba2_kind_tmpl.h - the layer kind Mamba-2, compiled for one instruction set: tables of its operations in the order
- * of blocks/mamba2.h, its packed weights and its gradients.
+/* mamba2_kind_tmpl.h - compiles the layer kind Mamba-2 for one instruction set: defines the tables of its operations,
+ * in the order of blocks/mamba2.h, and the functions that pack its weights and lay out its gradients.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier: MIT
- */
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier:
+ * MIT */
 #ifndef CAD_MAMBA2_KIND_TMPL_H
 #define CAD_MAMBA2_KIND_TMPL_H
 
@@ -10,7 +10,7 @@
 #include "mamba2_scan_back_tmpl.h"
 #include "mamba2_scan_tmpl.h"
 
-/* Packs a layer's weights into packed, a mamba2_t[2], one for each direction. */
+/* Packs a layer's weights. `packed` points to a mamba2_t[2], with one element for each direction. */
 static void lay_mamba2_layer(cad_bump_t *b, const cad_weights_t *w, const cad_model_t *m, int layer, void *packed)
 {
     const cad_layer_t *l = &m->layer[layer];
@@ -34,7 +34,7 @@ static cad_op_f *const mamba2_ops[CAD_MAMBA2_OPS] = {
 };
 
 #ifdef CAD_ISA_BACK_OPS
-/* Packs a layer's transposed weights into turned, a mamba2_turned_t[2], one for each direction. */
+/* Packs a layer's transposed weights. `turned` points to a mamba2_turned_t[2], with one element for each direction. */
 static void lay_mamba2_layer_turned(cad_bump_t *b, const cad_model_t *m, int layer, void *turned)
 {
     const cad_layer_t *l = &m->layer[layer];

@@ -1,4 +1,6 @@
-/* mamba2_memory.c - lays out a Mamba-2 layer's activations and their gradients in a lane. SPDX-License-Identifier: MIT */
+/* mamba2_memory.c - lays out a Mamba-2 layer's activations and their gradients in the memory of a lane.
+ * SPDX-License-Identifier: MIT
+ */
 #include "blocks/mamba2.h"
 #include "cpu/lane.h"
 
@@ -8,7 +10,8 @@ static void carve(cad_lane_t *l, const cad_model_t *m, cad_bump_t *b)
     cad_mamba2_lane_t *w = cad_mamba2_lane(l);
     int64_t most = cad_encoder_most(l, m), Ep = cad_mamba2_Ep(s), Hp = cad_mamba2_Hp(s);
     int64_t each = cad_encoder_segment(l), segments = (cad_encoder_tiles(l, l->rows) + each - 1) / each;
-    int64_t kept = segments > 1 ? each * l->tile + CAD_MAMBA2_CHUNK - 1 : l->rows; // rows of z and o
+    // rows of z and o that are held at a time
+    int64_t kept = segments > 1 ? each * l->tile + CAD_MAMBA2_CHUNK - 1 : l->rows;
     w->Ep = Ep;
     w->Cp = cad_mamba2_Cp(s);
     w->Xp = cad_mamba2_Xp(s);

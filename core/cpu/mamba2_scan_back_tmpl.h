@@ -1,18 +1,23 @@
-/* mamba2_scan_back_tmpl.h - backward pass of Mamba-2's gated norm, scan and convolution.
+/* mamba2_scan_back_tmpl.h - backward pass of Mamba-2's gated norm, scan and convolution. blocks/mamba2.h has the
+ * equations of the forward pass.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, without which this file is empty.
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, without which this file is empty.
  *
- * y of a tile is computed again from the states that were kept before each chunk. Then each head runs through the
- * chunks from the last to the first. In a chunk, with M[t,j] = L[t,j] (C[t].B[j]), v = dt x and the gradient dS of the
- * state after it:
+ * A tile of rows is processed in chunks of QROWS rows. First y is recomputed from the states that the forward pass kept
+ * before each chunk. Then each head runs through the chunks from the last to the first. For one chunk, L[t,j] is the
+ * product of the decays a of rows j+1 to t (row -1: before the chunk; row `last`: the chunk's last row), M[t,j] =
+ * L[t,j] (C[t].B[j]), v = dt x, S_in is the state before the chunk, and dS the gradient of the state after it. Then
  *     dM = dy v^T (j <= t)
  *     dv = M^T dy + L[last,.] (B dS)            dx = dt dv + D dy
  *     dC = L[.,-1] (S_in dy) + (dM L) B         dB = L[last,.] (dS v) + (dM L)^T C
  *     dS_in = L[last,-1] dS + sum over t of L[t,-1] C[t] (x) dy[t]
- * The gradient of log a[i] is the sum of all terms whose factor L contains a[i]: of dM M with j < i <= t, of C.dC (state
- * part) with t >= i, of B.dB (state part) with j < i, and of L[last,-1] S_in.dS. It is the gradient of dt[i] A.
+ * where L[last,.] and L[.,-1] multiply each row by one number, dM L is an elementwise product, and (x) is the outer
+ * product. The gradient of log a[i] = dt[i] A is the sum of all terms whose factor L contains a[i]: dM[t,j] M[t,j] for
+ * j < i <= t; C[t].dC[t] for t >= i and B[j].dB[j] for j < i, each with the first term of dC and dB only; and
+ * L[last,-1] S_in.dS.
  *
- * dB and dC are summed over a group's heads in order, whatever the number of threads. SPDX-License-Identifier: MIT
+ * dB and dC are summed over the heads of a group in a fixed order, so they do not depend on the number of threads.
+ * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_MAMBA2_SCAN_BACK_TMPL_H
 #define CAD_MAMBA2_SCAN_BACK_TMPL_H
@@ -23,8 +28,9 @@
 
 /* ---- gate and norm ---- */
 
-/* One group of one row. With g = y silu(z), rho = 1/sqrt(mean(g^2) + eps), o = w g rho and the gradient d of o:
- * dg = rho w d - g rho^3 mean(w d g). On entry y holds y; it becomes dy. */
+/* Runs the backward pass of gate and norm for one row and one group of `width` channels, from channel g onwards. With
+ * v = y silu(z), rho = 1/sqrt(mean(v^2) + eps), o = w v rho, and d the gradient of o, the gradient of v is
+ * dg = rho w d - v rho^3 mean(w d v). Replaces y by the gradient of y. */
 static void gate_group_back(const mamba2_back_t *b, int64_t row, int64_t g, int64_t width)
 {
     const mamba2_t *m = b->f.m;
@@ -68,20 +74,22 @@ static void gate_back2_task(void *arg, int64_t task, int worker)
 
 /* ---- the scan ---- */
 
-typedef struct { /* one chunk of one head */
+typedef struct { /* the backward pass of one chunk for one head */
     const mamba2_back_t *b;
     head_rows_t t;
-    int64_t h, pw; // pw: floats from one row to the next of dB
+    int64_t h, pw; // h: the head; pw: floats from one row of dB, or dC, to the next
     float mix[QROWS * QROWS], all[QROWS * QROWS], dmix[QROWS * QROWS], from[QROWS], to[QROWS];
-    float ddt[QROWS]; // gradient of dt
-    double dskip;     // gradient of D; its terms and those of A cancel, so they are summed in double precision
-    const float *dy;  // pointers to the first row, as in head_rows_t
+    float ddt[QROWS]; // (n) gradient of dt, for the n rows of the chunk
+    double dskip;     // gradient of D: a sum of terms that largely cancel, so it is summed in double precision
+    const float *dy;  // dy, dx, dB, dC: pointers to the chunk's first row in the direction of the scan
     float *dx, *dB, *dC;
-    const float *state; // (Np,Pp) before the chunk
-    float *dstate;      // (Np,Pp) on entry the gradient of the state after it, then of that before it
+    const float *state; // (Np,Pp) the state before the chunk
+    // (Np,Pp) gradient of the state after the chunk; replaced by the gradient of the state before it
+    float *dstate;
 } chunk_back_t;
 
-/* to (cols,COLS) = the transpose of from (rows,cols), both at most COLS; further columns of to become 0. */
+/* Stores the transpose of `from` (rows,cols) in `to` (cols,COLS). rows and cols are at most COLS; columns of `to` from
+ * `rows` onwards become 0. */
 static void turn(const float *from, int64_t ld, int64_t rows, int64_t cols, float *to)
 {
     memset(to, 0, (size_t)(cols * COLS) * sizeof *to);
@@ -89,7 +97,8 @@ static void turn(const float *from, int64_t ld, int64_t rows, int64_t cols, floa
         for (int64_t j = 0; j < cols; j++) to[j * COLS + i] = from[i * ld + j];
 }
 
-/* dx of columns [p, p+width), and their part of the gradients of dt and D. dv (n,COLS). */
+/* Computes dx for channels [p, p+width) of the head, and adds their terms of the gradients of dt and D. dv (n,COLS):
+ * the gradient of dt x, for the n rows of the chunk. */
 static void x_back(chunk_back_t *c, int64_t p, int64_t width, const float *dv)
 {
     const head_rows_t *t = &c->t;
@@ -107,7 +116,9 @@ static void x_back(chunk_back_t *c, int64_t p, int64_t width, const float *dv)
     }
 }
 
-/* The state's part of dB and dC, before their factors L, from columns [p, p+width). */
+/* Computes, for channels [p, p+width) of the head, the terms of dB and dC that involve the states: dS v and S_in dy,
+ * without their factors L. Stores them if p is 0, otherwise adds them to those of the channels before p. xdt (n,COLS):
+ * v = dt x. */
 static void by_state_back(chunk_back_t *c, int64_t p, int64_t width, const float *xdt)
 {
     const head_rows_t *t = &c->t;
@@ -144,8 +155,8 @@ static void by_state_back(chunk_back_t *c, int64_t p, int64_t width, const float
     }
 }
 
-/* Replaces the gradient of the state after the chunk by that of the state before it, for columns [p, p+width). dv
- * (QROWS,COLS): scratch. */
+/* Replaces the gradient of the state after the chunk by the gradient of the state before the chunk, for channels [p,
+ * p+width) of the head. dv (QROWS,COLS): scratch. */
 static void carry_back(chunk_back_t *c, int64_t p, int64_t width, float *dv)
 {
     const head_rows_t *t = &c->t;
@@ -225,7 +236,8 @@ INLINE float dot_rows(const float *a, const float *b, int64_t n)
     return vsum(sum);
 }
 
-/* Applies the factors L to the state's part of dB and dC, and sets e (n) to C.dC and f (n) to B.dB. */
+/* On entry dB and dC hold only their terms that involve the states; multiplies these by their factors L. Then sets e[i]
+ * = C[i].dC[i] and f[i] = B[i].dB[i] for the n rows of the chunk. */
 static void factors_back(const chunk_back_t *c, float *e, float *f)
 {
     const head_rows_t *t = &c->t;
@@ -241,13 +253,14 @@ static void factors_back(const chunk_back_t *c, float *e, float *f)
     }
 }
 
-/* Adds to ddt the gradient through the decays; returns the gradient of A. through: that of log a by L[last,-1] S_in. */
+/* Adds to ddt the gradient that dt receives through the decays; returns the gradient of A. e and f: the arrays that
+ * factors_back sets. through: L[last,-1] S_in.dS, a term of the gradient of every log a[i]. */
 static double decays_back(chunk_back_t *c, const float *e, const float *f, double through)
 {
     const head_rows_t *t = &c->t;
     float column[QROWS] = { 0 };
     double slope[QROWS], later = 0, before = 0, da = 0, rate = (double)c->b->f.m->a[c->h];
-    for (int64_t i = t->n - 1; i >= 0; i--) { /* column[j]: the sum over t >= i of dM M */
+    for (int64_t i = t->n - 1; i >= 0; i--) { /* column[j]: the sum over t >= i of dM[t,j] M[t,j] */
         double sum = 0;
         for (int64_t j = 0; j < QROWS; j += VW)
             vstore(column + j, vfma(vload(c->dmix + i * QROWS + j), vload(c->mix + i * QROWS + j), vload(column + j)));
@@ -264,7 +277,7 @@ static double decays_back(chunk_back_t *c, const float *e, const float *f, doubl
     return da;
 }
 
-/* Adds to dB and dC what the scores give: (dM L)^T C and (dM L) B. */
+/* Adds to dB and dC their terms that involve the scores C[t].B[j]: (dM L)^T C and (dM L) B. */
 static void scores_back(chunk_back_t *c)
 {
     const head_rows_t *t = &c->t;
@@ -342,8 +355,8 @@ static void scan_back2_task(void *arg, int64_t task, int worker)
     for (int64_t h = from; h < to; h++) head_back2(b, h);
 }
 
-/* Sums dB and dC of the rows of a task over the heads of each group. Completes dr, the gradient of dt before softplus:
- * it is 0 in the padding. */
+/* For the rows of one task: sums dB and dC over the heads of each group, and computes dr, the gradient of dt before
+ * softplus. dr is 0 for the heads of the padding. */
 static void heads_back_task(void *arg, int64_t task, int worker)
 {
     const mamba2_back_t *b = arg;
@@ -389,7 +402,7 @@ static int mamba2_scan_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s
 
 /* ---- convolution ---- */
 
-#define CONV_SHARE 64 /* channels of one task */
+#define CONV_SHARE 64 /* channels whose backward pass one task computes */
 
 static void mamba2_conv_back_task(void *arg, int64_t task, int worker)
 {

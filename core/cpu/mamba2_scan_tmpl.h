@@ -1,11 +1,13 @@
-/* mamba2_scan_tmpl.h - forward pass of Mamba-2's convolution, scan and gated norm. blocks/mamba2.h has the equations
- * of a chunk; mamba2_scan_back_tmpl.h has the backward pass.
+/* mamba2_scan_tmpl.h - forward pass of Mamba-2's convolution, scan and gated norm. blocks/mamba2.h has the equations of
+ * the scan; mamba2_scan_back_tmpl.h has the backward pass.
  *
- * Parameters: CAD_ISA_* of simd.h.
+ * Macro parameters: CAD_ISA_* of simd.h.
  *
- * For each chunk and group a task computes the scores C[t].B[j], which the group's heads share. Then each task runs
- * some heads through all chunks of the span; a head's state (Np,Pp) stays in the cache. Inside a chunk, rows are in
- * the order of the scan: row i of a matrix in memory is `step` rows after row i-1.
+ * The scan runs in chunks of QROWS rows. For each chunk and group of heads, one task computes the scores C[t].B[j],
+ * which all heads of the group share. Then each task takes some heads and runs each of them through all chunks of the
+ * span; a head's state (Np,Pp) stays in the cache. Inside a chunk, rows are numbered in the direction of the scan; in
+ * memory, each row comes directly after the previous one or, in a reversed direction, directly before it. Np is the
+ * number of states and Pp the number of channels of a head, both rounded up to CAD_PAD.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -17,7 +19,8 @@
 
 /* ---- convolution and steps ---- */
 
-/* Computes dt and decay of VW heads from h onwards for n rows. in: r of the first row. */
+/* Computes dt = softplus(r + dt_bias) and decay = exp(dt A) for n rows and VW heads, from head h onwards. in: r of all
+ * heads, at the first of these rows. */
 INLINE void step_rows(const mamba2_t *m, const float *in, int64_t h, const int n, float *dt, float *decay)
 {
     vf v[FEW];
@@ -55,13 +58,15 @@ static int mamba2_conv(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned
 
 /* ---- chunks ---- */
 
-typedef struct { /* the rows of one chunk that lie in a span */
-    int q;       /* sequence */
+typedef struct { /* the rows [beg, end) of one chunk that belong to a span */
+    int q;       /* index of the sequence */
     int64_t beg, end;
-    bool first, last; /* contains the sequence's first and last row, in the direction of the scan */
+    /* whether these rows contain the sequence's first row, and last row, in the direction of the scan */
+    bool first, last;
 } chunk_t;
 
-/* Sets *c to the chunk after *c, or before it (backwards), in memory. Returns false if there is none. */
+/* Replaces *c by the next chunk of span s in memory or, if `backwards`, by the previous one. Returns false if there is
+ * none. reverse: the scan runs from the last row to the first. */
 static bool next_chunk(const cad_span_t *s, bool backwards, bool reverse, chunk_t *c)
 {
     const int64_t *off = s->off;
@@ -83,18 +88,22 @@ static bool next_chunk(const cad_span_t *s, bool backwards, bool reverse, chunk_
     return true;
 }
 
-/* Returns the empty chunk before the first one, for next_chunk. */
+/* Returns the empty chunk from which next_chunk() begins: it comes before the span's first chunk or, if `backwards`,
+ * after the last one. */
 static chunk_t no_chunk(const cad_span_t *s, bool backwards)
 {
     int64_t at = backwards ? s->end : s->beg;
     return (chunk_t) { .q = find_seq(s, backwards ? at - 1 : at), .beg = at, .end = at };
 }
 
-typedef struct {        /* a chunk's rows in the order of the scan, as seen by one head; pointers to its first row */
-    int64_t n, row;     /* number of rows; the first row, counted from the span's first */
-    int64_t cw, ew, hw; /* floats from one row to the next of u, of y, of dt */
+/* the inputs of one head for the rows of one chunk; the pointers point to the chunk's first row in the direction of the
+ * scan */
+typedef struct {
+    int64_t n, row; /* n: number of rows; row: index of that first row, counted from the span's first row */
+    /* floats from one row to the next: cw in u, ew in y, hw in dt; negative if the scan is reversed */
+    int64_t cw, ew, hw;
     const float *x, *B, *C, *dt, *decay;
-    const float *score; // (n,QROWS)
+    const float *score; // (n,QROWS) the scores C[t].B[j]
 } head_rows_t;
 
 static head_rows_t rows_of_head(const mamba2_call_t *call, const chunk_t *c, int64_t h)
@@ -117,7 +126,7 @@ static head_rows_t rows_of_head(const mamba2_call_t *call, const chunk_t *c, int
                            .score = w->score + ((c->beg - beg) * m->G + g * n) * QROWS };
 }
 
-/* Computes the scores of one chunk and group. */
+/* Computes the scores C[t].B[j] of one chunk and one group of heads. */
 static void score_task(void *arg, int64_t task, int worker)
 {
     const mamba2_call_t *call = arg;
@@ -157,9 +166,12 @@ static void share_scores(mamba2_call_t *c)
 
 /* ---- the scan ---- */
 
-/* Computes for a chunk's rows: mix (n,QROWS), unless it is NULL, = scores times L, 0 above the diagonal; from (n), the
- * factor L[t,-1] of the state before the chunk; to (n), the factor L[last,j] of row j in the state after it. If all is
- * not NULL, stores L there (n,QROWS). */
+/* Computes the decay factors of a chunk of n rows. L[t,j] is the product of the decays of rows j+1 to t, where row -1
+ * is the row before the chunk.
+ *     from (n)        from[t] = L[t,-1], the factor of the state before the chunk in y of row t
+ *     to (QROWS)      to[j] = L[last,j], the factor of row j in the state after the chunk; 0 for j >= n
+ *     mix (n,QROWS)   mix[t,j] = L[t,j] C[t].B[j], 0 for j > t; NULL: neither mix nor `all` is computed
+ *     all (n,QROWS)   all[t,j] = L[t,j], 0 for j > t; NULL: not stored */
 static void mix_rows(const head_rows_t *t, float *mix, float *from, float *to, float *all)
 {
     float product = 1;
@@ -177,7 +189,8 @@ static void mix_rows(const head_rows_t *t, float *mix, float *from, float *to, f
     }
 }
 
-/* to (n,COLS) = factor[i * next] x row i of from, for `width` columns. */
+/* Multiplies row i of `from` by factor[i * next] and stores it in row i of `to` (n,COLS), for `width` columns. ld:
+ * floats from one row of `from` to the next. */
 INLINE void scale_rows(const float *from, int64_t ld, int64_t n, int64_t width, const float *factor, int64_t next,
                        float *to)
 {
@@ -187,15 +200,15 @@ INLINE void scale_rows(const float *from, int64_t ld, int64_t n, int64_t width, 
     }
 }
 
-/* Columns [p, p+width) of one head in one chunk. */
+/* Channels [p, p+width) of head h in one chunk; mix, from and to are the results of mix_rows(). */
 typedef struct {
     const head_rows_t *t;
     int64_t h, p, width;
     const float *mix, *from, *to;
-    float xdt[QROWS * COLS]; // dt x
+    float xdt[QROWS * COLS]; // (n,COLS) dt x
 } columns_t;
 
-/* Computes y from the state before the chunk. */
+/* Computes y of the chunk's rows, for the channels of c. state (Np,Pp): the state before the chunk. */
 static void columns_y(const mamba2_call_t *call, const columns_t *c, const float *state)
 {
     const mamba2_t *m = call->m;
@@ -232,7 +245,7 @@ static void columns_y(const mamba2_call_t *call, const columns_t *c, const float
                                .add = true });
 }
 
-/* Turns the state before the chunk into that after it. */
+/* Replaces the state before the chunk by the state after the chunk, for the channels of c. Overwrites c->xdt. */
 static void columns_state(const mamba2_call_t *call, columns_t *c, float *state)
 {
     const mamba2_t *m = call->m;
@@ -256,7 +269,7 @@ static void columns_state(const mamba2_call_t *call, columns_t *c, float *state)
                                .add = true });
 }
 
-/* Returns where the state before a chunk is kept, of head h. */
+/* Returns the address where the state of head h before chunk c is kept for the backward pass. */
 static float *kept_head(const mamba2_call_t *call, const chunk_t *c, int64_t h)
 {
     const mamba2_t *m = call->m;
@@ -320,7 +333,8 @@ static int mamba2_scan(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned
 
 /* ---- gate and norm ---- */
 
-/* n vectors of y = y silu(z); adds their squares to sum. ld: floats from one row to the next. */
+/* Replaces n vectors of y by y silu(z) and adds their squares to *sum. Prefetches the next row, which is ld floats
+ * away. */
 INLINE void gate_some(float *y, const float *z, int64_t ld, const int n, vf *sum)
 {
     vf v[GROUP];
@@ -330,10 +344,10 @@ INLINE void gate_some(float *y, const float *z, int64_t ld, const int n, vf *sum
     vsilus(n, v);
     REPEAT(i, n) v[i] = vload(y + i * VW) * v[i];
     REPEAT(i, n) vstore(y + i * VW, v[i]);
-    REPEAT(i, n) *sum = vfma(v[i], v[i], *sum); /* in the order of the backward pass */
+    REPEAT(i, n) *sum = vfma(v[i], v[i], *sum); /* the backward pass adds the squares in the same order */
 }
 
-/* y (width) = y silu(z); returns the sum of its squares. */
+/* Replaces y (width) by y silu(z) and returns the sum of the squares of the new values. */
 static float gate_channels(float *y, const float *z, int64_t ld, int64_t width)
 {
     vf sum = vset(0.0f);

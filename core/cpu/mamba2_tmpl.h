@@ -1,8 +1,12 @@
 /* mamba2_tmpl.h - packs the weights of a Mamba-2 layer, and defines the arguments that the tasks of one call of an
  * operation share. blocks/mamba2_sums.h has the layout of the gradients.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the transposed weights and the arguments of the
- * backward pass.
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the transposed weights and the arguments of
+ * the backward pass.
+ *
+ * Shapes: D is d_model, I d_inner, H the number of heads of P channels, G of groups, N of states, K of taps, V of
+ * tokens in the vocabulary. A letter with p is a padded size: Ep has the channels of all heads, Cp those of x|B|C (the
+ * arrays x, B and C side by side), Xp those of x|B|C|r. Panels are the layout of panel_tmpl.h.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -20,21 +24,21 @@
 #include "weights_tmpl.h"
 
 #define MAMBA2_TOKENS 64       /* largest vocabulary for which x and z of layer 0 are tabulated */
-#define QROWS CAD_MAMBA2_CHUNK /* rows of a chunk */
-#define COLS 64                /* columns of a block of a small product */
+#define QROWS CAD_MAMBA2_CHUNK /* rows of a chunk of the scan */
+#define COLS 64                /* columns that one small product (small_tmpl.h) computes */
 
 typedef struct { /* weights of one direction of a layer */
     int64_t D, Dp, I, H, G, P, Pp, Np, Hp, Ep, Cp, Xp;
     const float *in_x, *in_z, *in_x_bias, *in_z_bias; // panels (Xp,Dp), (Ep,Dp); (Xp), (Ep)
     conv_t conv;                                      // (K,Cp)
     const float *dt_bias;                             // (Hp)
-    const float *a, *a2, *skip;                       // (Hp) A, A log2 e, D
+    const float *a, *a2, *skip;                       // (Hp) each: A; A log2 e; the skip weight D
     const float *norm;                                // (Ep)
     const float *out, *out_bias;                      // panels (Dp,Ep), (Dp)
     const float *zero;                                // (max(Dp,Xp)) zeros, for products without a bias
     float *first_x, *first_z;                         // (V,Xp), (V,Ep) x and z of layer 0 for each token; or NULL
     bool reverse;                                     /* the scan runs from the last row to the first */
-    bool half;                                        /* panels hold pairs of bfloat16 */
+    bool half;                                        /* panels hold pairs of bfloat16 instead of float32 */
 } mamba2_t;
 
 static mamba2_t mamba2_shape(const cad_model_t *model, const cad_direction_t *d, bool half)
@@ -56,10 +60,10 @@ static mamba2_t mamba2_shape(const cad_model_t *model, const cad_direction_t *d,
                         .half = half };
 }
 
-/* Number of runs (cad_mamba2_run) of x|B|C, and of x|B|C|r. */
+/* Returns the number of runs (cad_mamba2_run: adjacent channels) in x|B|C or, if `steps`, in x|B|C|r. */
 static int64_t runs_of(const cad_mamba2_t *s, bool steps) { return s->H + 2 * s->G + steps; }
 
-/* Stores rows of in_proj, v (channels,D), as panels of x|B|C|r or (heads) of z. */
+/* Stores v (channels,D), the rows of in_proj for z (if `heads`) or for x|B|C|r, as panels. */
 static const float *lay_in(cad_bump_t *b, const mamba2_t *m, const cad_mamba2_t *s, const float *v, bool heads)
 {
     panels_t t = open_panels(b, m->half, heads ? m->Ep : m->Xp, m->Dp);
@@ -70,7 +74,7 @@ static const float *lay_in(cad_bump_t *b, const mamba2_t *m, const cad_mamba2_t 
     return t.d;
 }
 
-/* Stores v (channels of the first n runs) as (np); v NULL: zeros. */
+/* Stores v, a value for each channel of the first n runs, as an array (np) with padding. v NULL: all values are 0. */
 static const float *lay_channels(cad_bump_t *b, const cad_mamba2_t *s, const float *v, int64_t n, int64_t np)
 {
     float *d = cad_bump_floats(b, 1, np);
@@ -81,7 +85,7 @@ static const float *lay_channels(cad_bump_t *b, const cad_mamba2_t *s, const flo
     return d;
 }
 
-/* Stores the convolution's weights v (I+2GN,K) as (K,Cp). */
+/* Stores the convolution's weights v (I+2GN,K) as an array (K,Cp). */
 static const float *lay_conv(cad_bump_t *b, const mamba2_t *m, const cad_mamba2_t *s, const float *v)
 {
     float *d = cad_bump_floats(b, s->K, m->Cp);
@@ -93,7 +97,8 @@ static const float *lay_conv(cad_bump_t *b, const mamba2_t *m, const cad_mamba2_
     return d;
 }
 
-/* Stores scale times A = -exp(A_log) as (Hp), limited so that dt A stays finite. */
+/* Stores scale x A, where A = -exp(A_log), as an array (Hp). Values below -1e30 become -1e30, so that dt A stays
+ * finite. */
 static const float *lay_rates(cad_bump_t *b, const mamba2_t *m, const float *a_log, double scale)
 {
     float *d = cad_bump_floats(b, 1, m->Hp);
@@ -101,7 +106,7 @@ static const float *lay_rates(cad_bump_t *b, const mamba2_t *m, const float *a_l
     return d;
 }
 
-/* Stores out_proj v (D,I) as panels of (Dp,Ep). */
+/* Stores v (D,I), the weights of out_proj, as panels (Dp,Ep). */
 static const float *lay_out(cad_bump_t *b, const mamba2_t *m, const float *v)
 {
     panels_t t = open_panels(b, m->half, m->Dp, m->Ep);
@@ -109,8 +114,8 @@ static const float *lay_out(cad_bump_t *b, const mamba2_t *m, const float *v)
     return t.d;
 }
 
-/* Packs a direction's projections, which both directions may share. tokens: the size of the vocabulary if x and z of
- * each token are to be tabulated, else 0. */
+/* Packs the projections in_proj and out_proj of one direction; the other direction may share them. tokens: the size of
+ * the vocabulary if x and z of each token are to be tabulated, else 0. */
 static mamba2_t lay_projections(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d, bool half,
                                 int64_t tokens)
 {
@@ -129,7 +134,8 @@ static mamba2_t lay_projections(cad_bump_t *b, const cad_model_t *model, const c
     return m;
 }
 
-/* Completes m, which has the projections, by the weights that each direction has of its own. */
+/* Returns m, which holds the packed projections, with the other weights of direction d added. These are never
+ * shared. */
 static mamba2_t lay_own(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d, mamba2_t m)
 {
     const cad_mamba2_t *s = cad_mamba2(&model->cfg);
@@ -147,7 +153,7 @@ static mamba2_t lay_own(cad_bump_t *b, const cad_model_t *model, const cad_direc
     return m;
 }
 
-/* out (np) = norm(x) x W^T + bias in double precision, W in panels of (np,kp). */
+/* Computes out (np) = W norm(x) + bias in double precision. w: W as panels (np,kp). */
 static void project_exactly(const norm_t *n, const float *x, const float *w, const float *bias, int64_t np, int64_t kp,
                             float *out)
 {
@@ -166,8 +172,9 @@ static void project_exactly(const norm_t *n, const float *x, const float *w, con
     }
 }
 
-/* Tabulates x and z of each token, from embed (tokens,Dp). row (Dp): scratch. An error in a table would be the same in
- * all rows with that token, and gradients that are sums over rows would add it up: hence the double precision. */
+/* Computes the tables of x and z of layer 0, with a row for each token, from embed (tokens,Dp). row (Dp): scratch. An
+ * error in a table would be the same in all rows with that token and would add up in gradients, which are sums over
+ * rows; so float32 tables are computed in double precision. */
 static void mamba2_tabulate(const mamba2_t *m, const norm_t *norm, const float *embed, int64_t tokens, float *row)
 {
     dest_t x = { m->first_x, NULL, NULL, m->in_x_bias, m->Xp, STORE },
@@ -184,7 +191,7 @@ static void mamba2_tabulate(const mamba2_t *m, const norm_t *norm, const float *
     }
 }
 
-typedef struct { /* a call of an operation of the forward pass */
+typedef struct { /* arguments of one call of an operation of the forward pass */
     share_t share;
     cad_lane_t *l;
     cad_mamba2_lane_t *w;
@@ -192,7 +199,8 @@ typedef struct { /* a call of an operation of the forward pass */
     const norm_t *norm;
     int dir;
     unsigned how;
-    bool resume; /* OP_SCAN: reads the state before each chunk from the kept ones, and leaves the carry as it is */
+    /* the scan reads the state before each chunk from the kept states, and does not change the carried state */
+    bool resume;
     dest_t dest;
 } mamba2_call_t;
 
@@ -229,7 +237,7 @@ static mamba2_turned_t lay_mamba2_turned(cad_bump_t *b, const cad_model_t *model
     return (mamba2_turned_t) { x.d, z.d, o.d };
 }
 
-typedef struct { /* a call of an operation of the backward pass */
+typedef struct { /* arguments of one call of an operation of the backward pass */
     mamba2_call_t f;
     cad_grad_lane_t *l;
     cad_mamba2_grad_lane_t *w;

@@ -1,9 +1,8 @@
-/* mamba_conv_tmpl.h - depthwise causal convolution, SiLU and x_proj: u = silu(conv(x)),
- * xdbl = u x_proj^T.
+/* mamba_conv_tmpl.h - Mamba's operation `conv`, forward and backward pass: depthwise causal convolution, SiLU and the
+ * projection x_proj. u = silu(conv(x)), xdbl = u x_proj^T; the columns of xdbl are dt_in, B and C.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
- * SPDX-License-Identifier: MIT
- */
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier:
+ * MIT */
 #ifndef CAD_MAMBA_CONV_TMPL_H
 #define CAD_MAMBA_CONV_TMPL_H
 
@@ -39,8 +38,9 @@ static int mamba_conv(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned 
 }
 
 #ifdef CAD_ISA_BACK_OPS
-/* Computes dxdbl and adds to du, for the rows of a task. dt_proj's product comes first, because it also writes to
- * the columns after dt_in, which dB and dC then overwrite. */
+/* For the rows of a task: computes dxdbl, the gradient of xdbl, and adds x_proj's contribution to du, the gradient of
+ * u. The product with dt_proj^T, which gives the gradient of dt_in, also writes to the columns after dt_in; it
+ * therefore runs before dB and dC are copied to these columns. */
 static void project_back_task(void *arg, int64_t task, int worker)
 {
     const mamba_back_t *b = arg;

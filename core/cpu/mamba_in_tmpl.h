@@ -1,9 +1,9 @@
-/* mamba_in_tmpl.h - norm and input projection: x, z = norm(base) x in_proj^T + bias. The backward
- * pass includes the gate, silu(z), and out_proj's weights, which need y of both directions.
+/* mamba_in_tmpl.h - Mamba's operation `in`, forward and backward pass: norm and input projection, x|z = norm(base)
+ * in_proj^T + bias. The backward pass also computes the gradients of the gate silu(z) and of out_proj's weights,
+ * because both need y of both directions.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
- * SPDX-License-Identifier: MIT
- */
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier:
+ * MIT */
 #ifndef CAD_MAMBA_IN_TMPL_H
 #define CAD_MAMBA_IN_TMPL_H
 
@@ -15,7 +15,7 @@ static void copy_first(const float *first, int64_t Ep, const uint8_t *tok, int64
     for (int64_t r = 0; r < n; r++) memcpy(to + r * Ep, first + tok[r] * Ep, (size_t)Ep * sizeof *to);
 }
 
-/* In layer 0 x and z depend on the token only: copies them from the table of each token's x and z. */
+/* Copies x and z of layer 0, which depend on the token only, from tables with a row for each token. */
 static void in_first_task(void *arg, int64_t task, int worker)
 {
     const mamba_call_t *c = arg;
@@ -52,8 +52,8 @@ static int mamba_in(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned pa
 }
 
 #ifdef CAD_ISA_BACK_OPS
-/* Overwrites u with the gated y = y silu(z), and g, the gradient of the gated y, with dz. Computes the arrays l->f.a,
- * the normalised rows, and l->da, the gradient of these rows. */
+/* Overwrites the array u with the gated y, y silu(z), and the array g, which holds the gradient of the gated y, with
+ * dz, the gradient of z. Stores the normalised rows in l->f.a and their gradient in l->da. */
 static void gate_back_task(void *arg, int64_t task, int worker)
 {
     const mamba_back_t *b = arg;

@@ -1,8 +1,8 @@
-/* mamba_kind_tmpl.h - the layer kind Mamba, compiled for one instruction set: tables of its operations in the order
- * of blocks/mamba.h, its packed weights and its gradients.
+/* mamba_kind_tmpl.h - compiles the layer kind Mamba for one instruction set: defines the tables of its operations, in
+ * the order of blocks/mamba.h, and the functions that pack its weights and lay out its gradients.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier: MIT
- */
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier:
+ * MIT */
 #ifndef CAD_MAMBA_KIND_TMPL_H
 #define CAD_MAMBA_KIND_TMPL_H
 
@@ -12,7 +12,7 @@
 #include "mamba_scan_back_tmpl.h"
 #include "mamba_scan_tmpl.h"
 
-/* Packs a layer's weights into packed, a mamba_t[2], one for each direction. */
+/* Packs a layer's weights. `packed` points to a mamba_t[2], with one element for each direction. */
 static void lay_mamba_layer(cad_bump_t *b, const cad_weights_t *w, const cad_model_t *m, int layer, void *packed)
 {
     const cad_layer_t *l = &m->layer[layer];
@@ -38,7 +38,8 @@ static cad_op_f *const mamba_ops[CAD_MAMBA_OPS] = {
 };
 
 #ifdef CAD_ISA_BACK_OPS
-/* Packs a layer's transposed weights for the backward pass into turned, a mamba_turned_t[2], one for each direction. */
+/* Packs a layer's transposed weights for the backward pass. `turned` points to a mamba_turned_t[2], with one element
+ * for each direction. */
 static void lay_mamba_layer_turned(cad_bump_t *b, const cad_model_t *m, int layer, void *turned)
 {
     const cad_layer_t *l = &m->layer[layer];

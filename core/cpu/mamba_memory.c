@@ -1,4 +1,6 @@
-/* mamba_memory.c - lays out a Mamba layer's activations and their gradients in a lane. SPDX-License-Identifier: MIT */
+/* mamba_memory.c - lays out a Mamba layer's activations and their gradients in the memory of a lane.
+ * SPDX-License-Identifier: MIT
+ */
 #include "blocks/mamba.h"
 #include "cpu/mamba_memory.h"
 #include "cpu/lane.h"

@@ -1,8 +1,9 @@
-/* mamba_out_tmpl.h - the output projection of the gated y, and the gradient of the gated y. The gradient of
- * out_proj's weights needs y of both directions, so mamba_in_tmpl.h has it.
+/* mamba_out_tmpl.h - Mamba's operation `out`: the output projection of the gated y and, in the backward pass, the
+ * gradient of the gated y. mamba_in_tmpl.h computes the gradient of out_proj's weights, because it needs y of both
+ * directions.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier: MIT
- */
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier:
+ * MIT */
 #ifndef CAD_MAMBA_OUT_TMPL_H
 #define CAD_MAMBA_OUT_TMPL_H
 
@@ -26,7 +27,7 @@ static int mamba_out(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned h
 }
 
 #ifdef CAD_ISA_BACK_OPS
-/* Computes g = dout x out_proj, the gradient of the gated y, and clears dx. */
+/* Computes g = dout x out_proj, the gradient of the gated y, and sets dx, the gradient of x, to 0. */
 static void out_back_task(void *arg, int64_t task, int worker)
 {
     const mamba_back_t *b = arg;

@@ -1,11 +1,13 @@
-/* mamba_scan_back_tmpl.h - backward pass of the selective scan; mamba_scan_tmpl.h has the forward pass.
+/* mamba_scan_back_tmpl.h - backward pass of the selective scan; mamba_scan_tmpl.h has the forward pass and its
+ * equations.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, without which this file is empty.
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, without which this file is empty.
  *
- * A stretch of rows is first run forward from its kept state; this stores, for each row, the state before it and its
- * decay. Then the stretch is run backward. Both runs handle one vector of channels and two of their states at a time,
- * because that much fits the first-level cache. In all functions from load_stretch() to store_stretch(), row indexes
- * count in the direction of the scan.
+ * Rows are processed in stretches of at most CAD_STRETCH rows. The forward pass kept the state before each stretch.
+ * From that state, a stretch is first run forward again; this stores, for each row, the state before it and its decay.
+ * Then the stretch is run backward. Both runs process one vector of channels and two of their states at a time, so that
+ * these values fit in the first-level cache. From prefetch_back() to store_stretch(), row 0 is the stretch's first row
+ * in the direction of the scan. N is the number of states, Ep the padded number of channels.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,42 +17,44 @@
 #ifdef CAD_ISA_BACK_OPS
 #include "mamba_scan_tmpl.h"
 
-#define PAIR 2 /* states that are handled at a time */
-#define LOT 8  /* rows whose terms of dB or dC are summed over channels in one call of vsum_rows() */
+#define PAIR 2 /* number of states that are processed at a time */
+#define LOT 8  /* one call of vsum_rows() sums the terms of dB or dC of this many rows over channels */
 _Static_assert((LOT - 1) * PAIR <= CAD_PAD, "cad_cpu_part_size has room for a lot that begins with the last row");
 
-typedef struct {             /* values of VW channels of a row */
+typedef struct {             /* values of one row, for VW channels */
     float dt[VW], dtu[VW];   /* dtu = dt u */
     float dy[VW], slope[VW]; /* slope: derivative of softplus at dt_in x dt_proj^T + bias */
-    /* Sums over the states handled so far: */
+    /* Sums over the states that have been processed (s: the state after the row, ds: its gradient): */
     float y[VW]; /* skip u + the sum of s C */
     float q[VW]; /* the sum of ds B */
-    float p[VW]; /* the sum of (ds decay s) A, where s is the state before the row */
+    float p[VW]; /* the sum of (ds decay s') A, where s' is the state before the row */
 } back_row_t;
 
 typedef struct {
     back_row_t row[STRETCH];
-    float before[STRETCH * PAIR][2][VW]; /* the states before each row, and the row's decays */
-    float terms[LOT * PAIR * VW];        /* (LOT*PAIR,VW) terms of dB or dC: one for each row, state and channel */
+    /* for each row and state: the state before the row, and its decay in the row */
+    float before[STRETCH * PAIR][2][VW];
+    float terms[LOT * PAIR * VW]; /* (LOT*PAIR,VW) terms of dB or dC: one for each row, state and channel */
 } scratch_t;
 
-typedef struct { /* VW channels of a stretch; pointers point to the first row in the direction of the scan */
+typedef struct { /* a stretch for VW channels; the pointers point to its first row in the direction of the scan */
     stretch_t t;
-    int64_t rows, step; /* step: 1 or -1, the rows in memory from a row to the next in the direction of the scan */
-    int64_t time;       /* number of rows of the tile that precede the first row in the direction of the scan */
+    /* step: 1 or -1, the distance in memory, in rows, to the next row in the direction of the scan */
+    int64_t rows, step;
+    int64_t time; /* number of rows of the tile that come before the stretch in the direction of the scan */
     const float *g, *z;
     float *du, *dpre;
-    const float *state; // (N,VW) state before the first row
-    // (N,VW) gradient of the state after the last row; overwritten with the gradient of the state before the first row
+    const float *state; // (N,VW) state before the stretch
+    // (N,VW) gradient of the state after the stretch; replaced by the gradient of the state before it
     float *carry;
-    float *da, *dskip, *dbias; // (N,VW), (VW), (VW)
-    const float *B, *C;        // (N,tile) in the direction of the scan, laid out by gather()
-    float *dB, *dC;            // (N,tile) gradients, laid out as B and C
+    float *da, *dskip, *dbias; // (N,VW), (VW), (VW): gradients of A, the skip weight and dt_bias
+    const float *B, *C;        // (N,tile) in the layout that gather() defines
+    float *dB, *dC;            // (N,tile) gradients of B and C, in the same layout
     int64_t tile;
 } back_stretch_t;
 
-/* Prefetches the outputs of rows r to r+n-1, and the inputs of the n rows after them. Hardware does not prefetch
- * these, as rows are far apart in memory. */
+/* Prefetches the outputs of rows r to r+n-1, and the inputs of the n rows after them. The hardware does not prefetch
+ * these addresses, because rows are far apart in memory. */
 INLINE void prefetch_back(const back_stretch_t *b, int64_t r, const int n)
 {
     int64_t Ep = b->t.m->Ep * b->step, at = r * Ep;
@@ -65,7 +69,8 @@ INLINE void prefetch_back(const back_stretch_t *b, int64_t r, const int n)
     }
 }
 
-/* Loads rows r to r+n-1: dt and the derivative of its softplus, dt u, dy = g silu(z), and y = skip u. */
+/* Sets the n elements of h from rows r to r+n-1: dt, the derivative of its softplus (slope), dt u, dy = g silu(z),
+ * where g is the gradient of the gated y, and y = skip u. */
 INLINE void load_rows(const back_stretch_t *b, back_row_t *h, int64_t r, const int n)
 {
     const int64_t Ep = b->t.m->Ep * b->step, from = r * Ep;
@@ -96,8 +101,8 @@ static void load_stretch(const back_stretch_t *b, scratch_t *h)
     for (; r < b->rows; r++) load_rows(b, h->row + r, r, 1);
 }
 
-/* Runs n rows from r onwards forward: recomputes the states s and the decays, adds to y, and computes the terms of
- * dC. */
+/* Runs n rows forward, from row r onwards, for `pair` states: recomputes and stores the states and decays, adds to y,
+ * and computes the terms of dC. s: the states, on entry before these rows, on return after them. */
 INLINE void forward_some(scratch_t *h, const float *B, const float *C, int64_t r, const int n, const int pair,
                          const vf *a, vf *s)
 {
@@ -124,8 +129,8 @@ INLINE void forward_some(scratch_t *h, const float *B, const float *C, int64_t r
     REPEAT(i, n) vstore(row[i].y, y[i]);
 }
 
-/* Runs the n rows from r onwards backward and computes the terms of dB. v: on entry the gradient of the states
- * after the last of these rows, on return of those before the first. */
+/* Runs n rows backward, from row r+n-1 to row r, for `pair` states: computes the terms of dB and adds to da, the
+ * gradient of A. v: the gradient of the states, on entry of those after these rows, on return of those before them. */
 INLINE void backward_some(scratch_t *h, const float *B, const float *C, int64_t r, const int n, const int pair,
                           const vf *a, vf *v, vf *da)
 {
@@ -151,7 +156,7 @@ INLINE void backward_some(scratch_t *h, const float *B, const float *C, int64_t 
     }
 }
 
-/* Runs states [k, k+pair) of all rows of the stretch forward, then backward. */
+/* Runs all rows of the stretch forward and then backward, for states [k, k+pair). */
 INLINE void states_back(const back_stretch_t *b, scratch_t *h, int64_t k, const int pair)
 {
     const int64_t at = k * b->tile + b->time * pair;
@@ -191,7 +196,8 @@ INLINE void states_back(const back_stretch_t *b, scratch_t *h, int64_t k, const 
     }
 }
 
-/* Stores y, du and dpre, and adds the sums over rows to dskip and dbias. */
+/* Stores y, du (the gradient of u) and dpre (the gradient of dt before softplus) of the stretch, and adds to dskip and
+ * dbias, the gradients of the skip weight and of dt_bias. */
 static void store_stretch(const back_stretch_t *b, const scratch_t *h)
 {
     const vf ln2 = vset(0x1.62e43p-1f), skip = vload(b->t.m->skip + b->t.c);
@@ -242,8 +248,9 @@ static inline void copy_pair(float *to, const float *from, int64_t pair)
     if (pair == PAIR) to[1] = from[1];
 }
 
-/* Copies B and C of a tile's rows from xdbl to bc, with rows in the direction of the scan. Each pair of states
- * becomes an array (rows,PAIR); the next pair follows PAIR x tile floats later. */
+/* Copies B and C of a tile's rows from xdbl (x_proj's result) to bc, with rows in the direction of the scan. Each pair
+ * of states becomes an array (rows,PAIR), and the next pair begins PAIR x tile floats later. If N is odd, the last
+ * state is an array (rows). */
 static void gather(const mamba_back_t *b)
 {
     const cad_grad_lane_t *l = b->l;
@@ -257,8 +264,8 @@ static void gather(const mamba_back_t *b)
     }
 }
 
-/* Runs the backward pass of rows [beg, beg+n) of sequence q, all in one stretch, for channels [from, to). sums: dB and
- * dC, laid out as gather() lays out B and C. */
+/* Runs the backward pass of rows [beg, beg+n) of sequence q, which are in one stretch, for channels [from, to). sums:
+ * dB and dC, to which the terms are added, in the layout that gather() gives B and C. */
 static void scan_back_stretch(const mamba_back_t *b, int q, const piece_t *p, int64_t beg, int64_t n, int64_t from,
                               int64_t to, float *sums)
 {
@@ -292,15 +299,15 @@ static void scan_back_stretch(const mamba_back_t *b, int q, const piece_t *p, in
     scan_back_channels(t, to - from);
 }
 
-/* Runs the backward pass of all rows of a piece, stretch by stretch, beginning with the last stretch in the direction
- * of the scan. */
+/* Runs the backward pass of the rows of sequence q that are in the tile, for channels [from, to): stretch by stretch,
+ * from the last to the first in the direction of the scan. */
 static void scan_back_piece(const mamba_back_t *b, int q, int64_t from, int64_t to, float *sums)
 {
     const mamba_t *m = b->f.m;
     piece_t p = piece_of(&b->f.share.span, q, m->reverse);
     if (p.last) memset(b->w->carry + from * m->N, 0, (size_t)((to - from) * m->N) * sizeof(float));
     for (int64_t left = p.end - p.beg, n; left; left -= n) {
-        /* the last row, in the direction of the scan, that is not done */
+        /* of the rows that are not done, the last one in the direction of the scan */
         int64_t last = m->reverse ? p.end - left : p.beg + left - 1;
         if (m->reverse) n = cad_min(STRETCH - last % STRETCH, left);
         else n = cad_min(last % STRETCH + 1, left);
@@ -322,7 +329,8 @@ static void scan_back_task(void *arg, int64_t task, int worker)
     for (int i = 0; i <= last - first; i++) scan_back_piece(b, m->reverse ? first + i : last - i, from, to, sums);
 }
 
-/* Adds the sums of all groups of CAD_MAMBA_GROUP channels to those of the first group, in the order of the groups. */
+/* Each group of CAD_MAMBA_GROUP channels has its own sums of dB and dC. Adds those of all other groups to those of the
+ * first group, in the order of the groups. */
 static void add_parts(const mamba_back_t *b)
 {
     float *sum = b->w->part;
@@ -331,7 +339,8 @@ static void add_parts(const mamba_back_t *b)
         for (int64_t i = 0; i < size; i += VW) vstore(sum + i, vload(sum + i) + vload(sum + k * size + i));
 }
 
-/* Copies dB and dC of rows [beg, beg+n) of the tile to dxdbl. This is the inverse of gather(), which copies B and C. */
+/* Copies dB and dC of rows [beg, beg+n) of the tile from the layout that gather() defines to dxdbl, the gradient of
+ * x_proj's result. */
 static void scatter(const mamba_back_t *b, int64_t beg, int64_t n)
 {
     const cad_grad_lane_t *l = b->l;

@@ -1,10 +1,10 @@
-/* mamba_scan_tmpl.h - forward pass of the selective scan: s = exp(dt A) s + dt u B, y = s.C + skip u, where dt =
- * softplus(dt_in x dt_proj^T + bias). mamba_scan_back_tmpl.h has the backward pass.
+/* mamba_scan_tmpl.h - forward pass of the selective scan: s = exp(dt A) s + dt u B and y = s.C + skip u, with the state
+ * s and dt = softplus(dt_in dt_proj^T + bias). mamba_scan_back_tmpl.h has the backward pass.
  *
- * Parameters: CAD_ISA_* of simd.h.
+ * Macro parameters: CAD_ISA_* of simd.h.
  *
- * A task runs VW channels at a time through the rows of a span, in stretches of at most CAD_STRETCH rows. The N
- * states of these channels, (N,VW), stay in the first-level cache.
+ * A task runs one vector of VW channels at a time through the rows of a span, in stretches of at most CAD_STRETCH rows.
+ * Each channel has N states; the states of the vector, (N,VW), stay in the first-level cache.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,16 +15,16 @@
 
 #define STRETCH CAD_STRETCH
 
-typedef struct { /* VW channels of consecutive rows of one sequence */
+typedef struct { /* consecutive rows of one sequence, for VW channels */
     const mamba_t *m;
     int64_t c;             /* first channel */
-    const float *u, *xdbl; /* pointers to the first of the rows in memory */
+    const float *u, *xdbl; /* at the row that is first in memory */
     float *y;
     const float *z; /* NULL: y is not gated */
     int seq;
     int64_t row;  /* index of the first of these rows in the pack */
     int64_t rows; /* number of rows */
-    bool add;     /* add to y, which holds the first direction's y */
+    bool add;     /* add the result to y, which holds the first direction's y */
     float *keep;  /* memory for the states before each stretch, which the backward pass reads; or NULL */
 } stretch_t;
 
@@ -59,9 +59,9 @@ INLINE void delta(const stretch_t *t, int64_t beg, int64_t end, float *dt)
     for (; r < end; r++) delta_some(t, r, 1, dt + (r - beg) * VW);
 }
 
-/* Returns the address at which the state (N,VW) of VW channels from c onwards is kept: the state of sequence q before
- * the stretch that contains `row` (counted from the start of the pack). When states are kept, stretches end at
- * multiples of STRETCH rows of the pack. */
+/* Returns the address of a state (N,VW) that is kept for the backward pass: the state of sequence q before the stretch
+ * that contains `row`, for VW channels from c onwards. Row numbers count from the start of the pack. When states are
+ * kept, stretches end at multiples of STRETCH rows of the pack. */
 INLINE float *kept_state(const mamba_t *m, float *state, int q, int64_t row, int64_t c)
 {
     return state + ((row / STRETCH + q) * m->Ep + c) * m->N;
@@ -85,8 +85,8 @@ static stretch_t rows_of_piece(const mamba_call_t *call, int q, const piece_t *p
                          .keep = w->state[call->dir] };
 }
 
-/* Prefetches y and z of n rows from r onwards, and u of the rows that come AHEAD rows later. Hardware does not
- * prefetch these, as rows are far apart in memory. */
+/* Prefetches y and z of n rows from r onwards, and u of the rows that come AHEAD rows later. The hardware does not
+ * prefetch these addresses, because rows are far apart in memory. */
 INLINE void prefetch_rows(const stretch_t *t, int64_t r, const int n, int64_t step)
 {
     for (int i = 0; i < n; i++, r += step) {
@@ -97,8 +97,9 @@ INLINE void prefetch_rows(const stretch_t *t, int64_t r, const int n, int64_t st
     }
 }
 
-/* Scans n rows, from row `at` of a stretch that begins with row beg onwards; step: 1 or -1 rows in memory. Updates
- * the state s (N,VW). The decays of these rows do not depend on s, so they are computed together. */
+/* Scans n rows: the first is row `at` of the stretch that begins with row beg; the next is `step` (1 or -1) rows later
+ * in memory. Updates the state s (N,VW); reads dt and stores y, arrays (n,VW) of the stretch. The decays of these rows
+ * do not depend on s, so they are computed together. */
 INLINE void scan_some(const stretch_t *t, int64_t beg, int64_t at, const int n, int64_t step, const int64_t N,
                       const float *dt, float *y, float *s)
 {
@@ -123,8 +124,8 @@ INLINE void scan_some(const stretch_t *t, int64_t beg, int64_t at, const int n, 
     REPEAT(i, n) vstore(y + at * VW + i * dw, sum[i]);
 }
 
-/* Stores `from` (n,VW) as n rows of y from r onwards. If t->add, adds the first direction's y; then, if t->z is not
- * NULL, multiplies by silu(z). */
+/* Stores n rows of y, from row r onwards: `from` (n,VW), plus the first direction's y if t->add is set, and then
+ * multiplied by silu(z) if t->z is not NULL. */
 INLINE void store_rows(const stretch_t *t, int64_t r, const int n, const float *from)
 {
     int64_t Ep = t->m->Ep;
@@ -141,8 +142,9 @@ INLINE void store_rows(const stretch_t *t, int64_t r, const int n, const float *
     REPEAT(i, n) vstore(y + i * Ep, v[i]);
 }
 
-/* Returns the first row in memory of the stretch that follows i scanned rows, and sets *n to its length. A stretch ends
- * at a multiple of STRETCH rows, counted from the pack's first row if states are kept, else from the first row of t. */
+/* Finds the stretch that comes after the first i rows in the direction of the scan. Returns its first row in memory
+ * order and sets *n to its length. A stretch ends at a multiple of STRETCH rows, counted from the pack's first row if
+ * states are kept, else from the first row of t. */
 static int64_t next_stretch(const stretch_t *t, int64_t i, int64_t *n)
 {
     int64_t from = t->keep ? t->row : 0, end = t->rows - i;

@@ -1,10 +1,10 @@
-/* mamba_tmpl.h - the arguments that the tasks of one call of a Mamba operation share.
+/* mamba_tmpl.h - defines the arguments that the tasks of one call of a Mamba operation share.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the arguments of the backward pass.
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the arguments of the backward pass.
  *
- * Gradients of activations are products and loops over rows or channels, divided among threads as in the forward
- * pass. Gradients of weights are sums over the rows of a span: one thread computes each output and adds the rows in
- * order.
+ * In the backward pass, gradients of activations are products and loops over rows or channels, divided among threads as
+ * in the forward pass. Gradients of weights are sums over the rows of a span: each output is computed by one thread,
+ * which adds the rows in order.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -17,7 +17,7 @@
 #include "share_tmpl.h"
 #include "weights_tmpl.h"
 
-typedef struct { /* a call of an operation of the forward pass */
+typedef struct { /* arguments of one call of an operation of the forward pass */
     share_t share;
     cad_lane_t *l;
     cad_mamba_lane_t *w;
@@ -39,11 +39,11 @@ static mamba_call_t mamba_call(cad_lane_t *l, int layer, int dir, cad_span_t s)
                             .dir = dir };
 }
 
-/* Returns z of a row of the pack. z may be kept for fewer rows than x (cad_lane_t.zrows), as a ring buffer. */
+/* Returns the address of z for a row of the pack. z is a ring buffer of l->zrows rows; the pack may have more rows. */
 static float *z_row(const mamba_call_t *c, int64_t row) { return c->w->z + row % c->l->zrows * c->m->Ep; }
 
 #ifdef CAD_ISA_BACK_OPS
-typedef struct { /* a call of an operation of the backward pass */
+typedef struct { /* arguments of one call of an operation of the backward pass */
     mamba_call_t f;
     cad_grad_lane_t *l;
     cad_mamba_grad_lane_t *w;
@@ -60,8 +60,8 @@ static mamba_back_t mamba_back(cad_grad_lane_t *l, int layer, int dir, cad_span_
                             .t = &((const mamba_turned_t *)l->grads->turned[layer])[dir] };
 }
 
-/* Divides the channels into groups of CAD_MAMBA_GROUP, whatever the number of threads, so that sums over a group
- * do not depend on that number. */
+/* Runs fn as tasks of CAD_MAMBA_GROUP channels each. The size is independent of the number of threads; therefore sums
+ * over the channels of a task are too. */
 static void share_back(mamba_back_t *b, cad_task_f *fn)
 {
     share_channels(&b->f.share, b, fn, b->f.m->Ep, CAD_MAMBA_GROUP);

@@ -1,7 +1,10 @@
-/* mamba_weights_tmpl.h - packs the weights of one direction of a Mamba layer for the forward pass and, transposed,
- * for the backward pass. blocks/mamba_sums.h has the layout of the gradients.
+/* mamba_weights_tmpl.h - packs the weights of one direction of a Mamba layer for the forward pass and, transposed, for
+ * the backward pass. blocks/mamba_sums.h has the layout of the gradients.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the transposed weights.
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the transposed weights.
+ *
+ * Shapes: D is d_model, E d_inner, N d_state, K d_conv, R dt_rank, V the number of tokens in the vocabulary. Dp, Ep and
+ * Sp are D, E and R+2N rounded up to CAD_PAD. Panels are the layout of panel_tmpl.h.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -29,7 +32,7 @@ typedef struct { /* weights of one direction of a layer */
     const float *zero;                                // (max(Dp,Ep,Sp)) zeros, for products without a bias
     float *first_x, *first_z;                         // (V,Ep) x and z of layer 0 for each token; or NULL
     bool reverse;                                     /* the scan runs from the last row to the first */
-    bool half;                                        /* panels hold pairs of bfloat16 */
+    bool half;                                        /* panels hold pairs of bfloat16 instead of float32 */
 } mamba_t;
 
 static const float *lay_decay(cad_bump_t *b, const mamba_t *m, const float *a_log)
@@ -38,7 +41,7 @@ static const float *lay_decay(cad_bump_t *b, const mamba_t *m, const float *a_lo
     for (int64_t e = 0; d && e < m->E; e++)
         for (int64_t n = 0; n < m->N; n++) {
             double a = -exp((double)a_log[e * m->N + n]) * 1.4426950408889634;
-            /* limited so that dt A stays finite */
+            /* values below -1e30 become -1e30, so that dt A stays finite */
             d[(e / VW * m->N + n) * VW + e % VW] = a < -1e30 ? -1e30f : (float)a;
         }
     return d;
@@ -60,8 +63,8 @@ static mamba_t mamba_shape(const cad_model_t *model, const cad_direction_t *d, b
                        .half = half };
 }
 
-/* Packs one direction's weights. like: the other direction, if it has the same projections, else NULL. tokens: the size of the vocabulary if x and z of each token are to be tabulated,
- * else 0. */
+/* Packs the weights of direction d. like: the packed weights of the other direction, if both directions have the same
+ * projections, else NULL. tokens: the size of the vocabulary if x and z of each token are to be tabulated, else 0. */
 static mamba_t lay_mamba(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d, const mamba_t *like,
                          bool half, int64_t tokens)
 {
@@ -87,7 +90,7 @@ static mamba_t lay_mamba(cad_bump_t *b, const cad_model_t *model, const cad_dire
     return m;
 }
 
-/* Tabulates x and z of each token, from embed (tokens,Dp). row (Dp): scratch. */
+/* Computes the tables of x and z of layer 0, with a row for each token, from embed (tokens,Dp). row (Dp): scratch. */
 static void mamba_tabulate(const mamba_t *m, const norm_t *norm, const float *embed, int64_t tokens, float *row)
 {
     dest_t x = { m->first_x, NULL, NULL, m->in_x_bias, m->Ep, STORE },

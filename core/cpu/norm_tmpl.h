@@ -1,7 +1,8 @@
-/* norm_tmpl.h - layer norm and RMS norm of one row, forward and backward pass.
+/* norm_tmpl.h - layer norm and RMS norm of one row, forward and backward pass. A row has D values, padded with zeros to
+ * Dp.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier: MIT
- */
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier:
+ * MIT */
 #ifndef CAD_NORM_TMPL_H
 #define CAD_NORM_TMPL_H
 
@@ -17,7 +18,7 @@ typedef struct {
     bool rms;
 } norm_t;
 
-/* Returns a copy of n with this weight (D) and bias (D); NULL becomes zeros. */
+/* Returns a copy of n with copies of weight (D) and bias (D), padded to (Dp). NULL becomes zeros. */
 static norm_t lay_norm(cad_bump_t *b, norm_t n, const float *weight, const float *bias)
 {
     n.weight = lay_vector(b, weight, n.D, n.Dp);
@@ -44,8 +45,8 @@ static void norm_row(const norm_t *n, const float *x, float *out)
 }
 
 #ifdef CAD_ISA_BACK_OPS
-/* Adds to dx (Dp) the gradient of x. dy (Dp): the gradient of norm(x). Sets xhat (Dp) to the normalised x before
- * weight and bias. */
+/* Adds the gradient of x to dx (Dp). dy (Dp): the gradient of norm(x). Sets xhat (Dp) to the normalised x before weight
+ * and bias. */
 static void norm_row_back(const norm_t *n, const float *x, const float *dy, float *dx, float *xhat)
 {
     vf acc = vset(0.0f), mean = vset(0.0f), proj = vset(0.0f), shift = vset(0.0f), scale;
@@ -75,7 +76,7 @@ static void norm_row_back(const norm_t *n, const float *x, const float *dy, floa
     }
 }
 
-/* Multiplies the array `from` (n) by `times` and adds it to the array `to` (n). */
+/* Adds `times` x `from` (n) to `to` (n). */
 static void add_row(float *to, const float *from, float times, int64_t n)
 {
     for (int64_t i = 0; i < n; i += VW) vstore(to + i, vfma(vload(from + i), vset(times), vload(to + i)));

@@ -1,12 +1,13 @@
 /* panel_tmpl.h - stores weights in the order in which kernels read them, padded with zeros.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds lay_turned.
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the functions that transpose.
  *
- * Each function allocates an array from the bump allocator, fills it and returns it. If the allocator only counts (base
- * NULL), it returns NULL. The allocator's memory must be all 0 on entry.
+ * Each function lay_NAME allocates an array from the bump allocator, fills it and returns it, or returns NULL if the
+ * allocator only counts (its base is NULL). The allocator's memory must be all 0 on entry.
  *
- * A panel holds PW outputs of a product (the last panel may be narrower): weights (n,k) become [np/PW][kp][PW], so
- * that each step of k reads PW weights that are adjacent in memory.
+ * A panel holds the weights of PW outputs of a matrix product (the last panel may have fewer). Weights (n,k), for n
+ * outputs of k terms, are padded to (np,kp) and stored as [np/PW][kp][PW], so that each term reads PW weights that are
+ * adjacent in memory.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -17,7 +18,7 @@
 #include "product_tmpl.h"
 #include "simd.h"
 
-/* Stores the vector v (n), padded to (np); v NULL: all zeros. */
+/* Stores v (n) as an array (np) with padding. v NULL: all values are 0. */
 static const float *lay_vector(cad_bump_t *b, const float *v, int64_t n, int64_t np)
 {
     float *d = cad_bump_floats(b, 1, np);
@@ -25,7 +26,7 @@ static const float *lay_vector(cad_bump_t *b, const float *v, int64_t n, int64_t
     return d;
 }
 
-/* Stores v (rows,cols), padded to (rows,colsp). */
+/* Stores v (rows,cols) as an array (rows,colsp) with padding. */
 static const float *lay_rows(cad_bump_t *b, const float *v, int64_t rows, int64_t cols, int64_t colsp)
 {
     float *d = cad_bump_floats(b, rows, colsp);
@@ -33,7 +34,7 @@ static const float *lay_rows(cad_bump_t *b, const float *v, int64_t rows, int64_
     return d;
 }
 
-/* Stores v (n,k) transposed, as (k,np). */
+/* Stores the transpose of v (n,k) as an array (k,np) with padding. */
 static const float *lay_transposed(cad_bump_t *b, const float *v, int64_t n, int64_t k, int64_t np)
 {
     float *d = cad_bump_floats(b, k, np);
@@ -42,10 +43,10 @@ static const float *lay_transposed(cad_bump_t *b, const float *v, int64_t n, int
     return d;
 }
 
-typedef struct { /* panels of (np,kp) that are being filled; d NULL: the allocator only counts */
+typedef struct { /* panels (np,kp) that are being filled; d is NULL if the allocator only counts */
     float *d;
     int64_t np, kp;
-    bool half; /* pairs of bfloat16: each 32-bit word holds columns 2j (in its low 16 bits) and 2j+1; kp is even */
+    bool half; /* values are bfloat16: each 32-bit word holds columns 2j (in its low 16 bits) and 2j+1; kp is even */
 } panels_t;
 
 static panels_t open_panels(cad_bump_t *b, bool half, int64_t np, int64_t kp)
@@ -68,7 +69,7 @@ static void set_panels(const panels_t *t, const float *v, int64_t ld, int64_t n,
     }
 }
 
-/* Stores v (n,k) as panels of (np,kp). */
+/* Stores v (n,k) as panels (np,kp). */
 static const float *lay_panels(cad_bump_t *b, bool half, const float *v, int64_t n, int64_t k, int64_t np, int64_t kp)
 {
     panels_t t = open_panels(b, half, np, kp);
@@ -88,7 +89,7 @@ static void set_turned(const panels_t *t, const float *v, int64_t ld, int64_t n,
         }
 }
 
-/* Stores the transpose of v (k,n) as panels of (np,kp). */
+/* Stores the transpose of v (k,n) as float32 panels (np,kp). ld: floats from one row of v to the next. */
 static const float *lay_turned(cad_bump_t *b, const float *v, int64_t ld, int64_t n, int64_t k, int64_t np, int64_t kp)
 {
     panels_t t = open_panels(b, false, np, kp);

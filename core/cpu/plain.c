@@ -1,4 +1,4 @@
-/* plain.c - the CPU backend for any processor. SPDX-License-Identifier: MIT */
+/* plain.c - compiles the CPU backend in plain C, for any processor. SPDX-License-Identifier: MIT */
 #define CAD_ISA_NAME "cpu plain"
 #define CAD_ISA_OPS cad_cpu_plain
 #define CAD_ISA_HALF_OPS cad_cpu_plain_half

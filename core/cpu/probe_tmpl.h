@@ -1,10 +1,10 @@
-/* probe_tmpl.h - loops that time an instruction set's arithmetic and matrix product; see cad_probe_t in
- * measure/probe.h.
+/* probe_tmpl.h - functions that run an instruction set's arithmetic and matrix product in loops, so that
+ * measure/peaks.c can time them. measure/probe.h describes each function.
  *
- * Parameters, defined by the including file:
+ * Macro parameters, defined by the including file:
  *   CAD_ISA_AVX512, CAD_ISA_AVX2, CAD_ISA_BF16   see simd.h
  *   CAD_ISA_NAME     the instruction set's name, as in its tables of operations
- *   CAD_ISA_PROBE    name of the cad_probe_t that is defined
+ *   CAD_ISA_PROBE    name of the cad_probe_t that this file defines
  * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_PROBE_TMPL_H
@@ -15,8 +15,8 @@
 #include "product_tmpl.h"
 #include "simd.h"
 
-#define CHAINS 12 /* independent sums, as many as fit in the registers */
-#define LOOP 512  /* values in an array that fits in the first-level cache */
+#define CHAINS 12 /* number of independent sums, as many as fit in the registers */
+#define LOOP 512  /* number of values in an array; it fits in the first-level cache */
 #define ROWS 8
 
 static float probe_flop(int64_t n, float seed)
@@ -45,7 +45,8 @@ static float probe_half(int64_t n, float seed)
 #define probe_half NULL
 #endif
 
-/* Scans rows of 16 states and VW channels, four rows at a time, with all data in the first-level cache. */
+/* Computes n updates of a scan's states, with 16 states and VW channels, four rows at a time. All data stay in the
+ * first-level cache. */
 static float probe_updates(int64_t n, float seed)
 {
     float a[16 * VW], h[16 * VW], dt[ROWS * VW], BC[32];

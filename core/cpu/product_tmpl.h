@@ -1,9 +1,10 @@
 /* product_tmpl.h - matrix products, and gradients of weights, which are sums over rows.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the gradients.
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the gradients.
  *
- * Vectors run over outputs. Every output is one sum over k in ascending order, whatever the size of the micro-kernel
- * that computes it, so that no result depends on tiling, batching or threads. SPDX-License-Identifier: MIT
+ * A vector holds VW adjacent outputs (columns) of one row. Each output is one sum over k in ascending order, whatever
+ * the size of the micro-kernel that computes it, so no result depends on tiling, batching or threads.
+ * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_PRODUCT_TMPL_H
 #define CAD_PRODUCT_TMPL_H
@@ -11,18 +12,19 @@
 #include "base/team.h"
 #include "simd.h"
 
-/* Rows (MR) x vectors (NV) that one micro-kernel computes: as many sums as fit in the registers. */
+/* A micro-kernel computes MR rows x NV vectors of the result: as many sums as fit in the registers. */
 #define MR 6
 #if defined(CAD_ISA_AVX512)
 #define NV 4
 #else
 #define NV 2
 #endif
-#define PW (NV * VW) /* outputs in a panel of weights, see panel_tmpl.h */
-/* rows of a tile: a multiple of MR and GROUP, few enough that a tile's activations fit the cache */
+#define PW (NV * VW) /* number of outputs whose weights are in one panel, see panel_tmpl.h */
+/* rows of a tile: a multiple of MR and of GROUP (simd.h), few enough that a tile's activations fit in the cache */
 #define TILE 120
 #define CHUNK 64 /* terms of a product that are summed before they are added to the total */
-/* the same for sums that must be more exact; plain C also rounds each product, so its sums are shorter */
+/* TERMS is used instead of CHUNK for sums that must be more exact. It is smaller in plain C, which has no FMA and so
+ * rounds each product too. */
 #if defined(CAD_ISA_AVX512) || defined(CAD_ISA_AVX2)
 #define TERMS 16
 #else
@@ -30,19 +32,19 @@
 #endif
 #define ROOM 65536 /* bfloat16 values of A that product_half can hold */
 
-/* ---- C (rows,n) = A (rows,k) x W (n,k)^T + bias, where W is in panels ----
+/* ---- C (rows,n) = A (rows,k) x W (n,k)^T + bias, where W is stored in panels (panel_tmpl.h) ----
  *
- * The terms are float32 values or, if `half`, pairs of bfloat16 values, whose products are summed in float32. A pair is
- * a 32-bit word, so the same code serves both; k counts words. */
+ * The terms are products of float32 values or, if `half`, of pairs of bfloat16 values, which are summed in float32. A
+ * pair is a 32-bit word, so the same code serves both; k then counts words. */
 
-typedef struct {        /* where the result v of a product is written, and what is added to it */
+typedef struct {        /* where a product's result v is written, and what is added to it */
     float *c;           // (rows,ldc)
     const float *base;  // (rows,ldc), for ADD, PLUS and TIMES; may be c
     const float *other; // (rows,ldc), for PLUS and TIMES
     const float *bias;  // (n)
     int64_t ldc;
-    /* STORE: c = v. ADD: c = base + v. PLUS: c = base + (other + v). TIMES: c = base + other * v. FINE may be added to
-     * any of these values: TERMS instead of CHUNK terms are then summed at a time, which is slower and more exact */
+    /* STORE: c = v. ADD: c = base + v. PLUS: c = base + (other + v). TIMES: c = base + other * v. If FINE is added to
+     * one of these values, the product sums TERMS terms at a time instead of CHUNK, which is slower and more exact */
     enum { STORE, ADD, PLUS, TIMES, FINE } how;
 } dest_t;
 
@@ -57,8 +59,8 @@ INLINE void finish(const dest_t *d, int64_t at, vf v)
     vstore(d->c + at, v);
 }
 
-/* Computes acc (mr,nv) = mr rows of A x nv vectors of W, over n terms. lda: floats from one row of A to the next; next:
- * floats from one term of a row to the next. */
+/* Computes acc (mr,nv): the products of mr rows of A with nv vectors of W, summed over n terms. lda: floats from one
+ * row of A to the next; next: floats from one term of a row to the next. b: for each term, its nv vectors of W. */
 INLINE void micro_sum(const bool half, const int mr, const int nv, const float *a, int64_t lda, int64_t next,
                       const float *b, int64_t n, vf acc[MR][NV])
 {
@@ -74,12 +76,13 @@ INLINE void micro_sum(const bool half, const int mr, const int nv, const float *
     }
 }
 
-/* A block of C. CHUNK terms are summed at a time and then added to `sum`, so that rounding errors grow with the
- * square roots of CHUNK and of k/CHUNK, and not with that of k. */
+/* The rows and columns of C that one call of panel() computes. CHUNK terms are summed at a time, and each such sum is
+ * added to `sum`: rounding errors then grow with the square roots of CHUNK and of k/CHUNK instead of the square root of
+ * k. */
 typedef struct {
     const dest_t *d;
-    int64_t row, col; /* the block's first row and column in C */
-    float *sum;       // (rows,nv,VW) sums of the terms so far
+    int64_t row, col; /* the first of these rows and columns in C */
+    float *sum;       // (rows,nv,VW) sums of the terms that have been added
 } partial_t;
 
 INLINE void micro(const bool half, const int mr, const int nv, const bool first, const bool last, const float *a,
@@ -118,8 +121,8 @@ INLINE void chunk(const bool half, const int nv, const bool first, const bool la
     if (r < rows) micro_edge(half, (int)(rows - r), nv, first, last, a + r * lda, lda, b, n, &t);
 }
 
-/* Computes nv vectors of C for up to TILE rows. CHUNK terms of W stay in the first-level cache for all of these
- * rows. */
+/* Computes nv vectors of C for up to TILE rows. The weights of CHUNK terms stay in the first-level cache while all of
+ * these rows use them. */
 INLINE void panel(const bool half, const int nv, const float *a, int64_t lda, int64_t rows, const float *b, int64_t k,
                   const dest_t *d, int64_t row, int64_t col)
 {
@@ -135,7 +138,7 @@ INLINE void panel(const bool half, const int nv, const float *a, int64_t lda, in
     chunk(half, nv, false, true, a + p, lda, rows, b + step, k - p, t);
 }
 
-/* Computes up to TILE rows of C. row: the index in C of the first of them. */
+/* Computes up to TILE rows of C. row: index in C of the first of these rows. */
 INLINE void product_tile(const bool half, const float *a, int64_t lda, int64_t rows, const float *w, int64_t n,
                          int64_t k, const dest_t *d, int64_t row)
 {
@@ -150,18 +153,19 @@ INLINE void product_tile(const bool half, const float *a, int64_t lda, int64_t r
     }
 }
 
-/* Computes C = A x W^T + bias in float32. Rows of A are lda floats apart; the first becomes row `row` of C. n is a
- * multiple of VW. */
+/* Computes C = A x W^T + bias in float32. w: W (n,k) in panels; n is a multiple of VW. Rows of A are lda floats apart;
+ * row 0 of A gives row `row` of C. */
 static void product(const float *a, int64_t lda, int64_t rows, const float *w, int64_t n, int64_t k, const dest_t *d,
                     int64_t row)
 {
     int64_t parts = (rows + TILE - 1) / TILE, most = parts ? cad_round_up((rows + parts - 1) / parts, MR) : TILE;
-    for (int64_t r = 0; r < rows; r += most) /* parts of equal size, since each reads all weights */
+    /* divide the rows equally: each call reads all weights, so a last call with few rows would waste time */
+    for (int64_t r = 0; r < rows; r += most)
         product_tile(false, a + r * lda, lda, cad_min(most, rows - r), w, n, k, d, row + r);
 }
 
-/* Computes nv vectors of one row of C, for rows of A that are longer than ROOM. The row of A is rounded to bfloat16
- * again for each panel. */
+/* Computes nv vectors of one row of C, where k exceeds ROOM. The row of A is rounded to bfloat16 again for each
+ * panel. */
 INLINE void panel_long(const int nv, const float *a, const float *b, int64_t k, const dest_t *d, int64_t row,
                        int64_t col)
 {
@@ -190,7 +194,8 @@ static void product_long(const float *a, int64_t lda, int64_t rows, const float 
     }
 }
 
-/* Computes C = A x W^T + bias with A rounded to bfloat16. w holds pairs of bfloat16; k counts values, not pairs. */
+/* Computes C = A x W^T + bias with A rounded to bfloat16. w: W in panels that hold pairs of bfloat16. k counts values,
+ * not pairs. */
 static void product_half(const float *a, int64_t lda, int64_t rows, const float *w, int64_t n, int64_t k,
                          const dest_t *d, int64_t row)
 {
@@ -208,7 +213,8 @@ static void product_half(const float *a, int64_t lda, int64_t rows, const float 
     }
 }
 
-/* Computes C = A x W^T + bias in the precision of the panels w. */
+/* Computes C = A x W^T + bias. half: the panels w hold pairs of bfloat16, and A is rounded to bfloat16; else
+ * float32. */
 static void project(const bool half, const float *a, int64_t lda, int64_t rows, const float *w, int64_t n, int64_t k,
                     const dest_t *d, int64_t row)
 {
@@ -219,7 +225,7 @@ static void project(const bool half, const float *a, int64_t lda, int64_t rows, 
 #ifdef CAD_ISA_BACK_OPS
 /* ---- gradients of weights: C (n,k) += A (rows,n)^T x B (rows,k) ---- */
 
-#define STRIP 64        /* rows of one partial sum */
+#define STRIP 64        /* number of rows that are summed before the sum is added to C */
 #define SHARE (16 * MR) /* columns of A that one task computes */
 
 typedef struct {
@@ -247,7 +253,8 @@ INLINE void outer_edge(int mr, const int nv, const float *a, int64_t lda, const 
     }
 }
 
-/* Adds to C the products of columns [from, to) of A with nv vectors of B, from column `col` onwards. */
+/* Adds A^T x B to rows [from, to) of C, for nv vectors of columns from `col` onwards. These rows of C are columns of
+ * A. */
 INLINE void outer_panel(const outer_t *o, const int nv, int64_t col, int64_t from, int64_t to)
 {
     float b[STRIP * PW];
@@ -277,8 +284,8 @@ static void outer_task(void *arg, int64_t task, int worker)
     }
 }
 
-/* Adds A^T x B to C. One thread computes each output and adds the rows in order. k is a multiple of VW. lda, ldb, ldc:
- * floats from one row to the next. */
+/* Adds A (rows,n)^T x B (rows,k) to C (n,k). Each output is computed by one thread, which adds the rows in order. k is
+ * a multiple of VW. lda, ldb, ldc: floats from one row to the next. */
 static void outer(cad_team_t *team, int64_t rows, const float *a, int64_t lda, int64_t n, const float *b, int64_t ldb,
                   int64_t k, float *c, int64_t ldc)
 {
@@ -286,7 +293,7 @@ static void outer(cad_team_t *team, int64_t rows, const float *a, int64_t lda, i
     cad_team_run(team, (k + PW - 1) / PW * o.groups, outer_task, &o);
 }
 
-/* Adds to `c` (k) the sum of the rows of `a` (rows,k), which are lda floats apart. */
+/* Adds the sum of the rows of `a` (rows,k), which are lda floats apart, to `c` (k). */
 static void add_columns(const float *a, int64_t lda, int64_t rows, int64_t k, float *c)
 {
     for (int64_t i = 0; i < k; i += VW) {

@@ -1,6 +1,7 @@
-/* residual_tmpl.h - operations on the gradient of the residual stream, which all layer kinds share.
+/* residual_tmpl.h - operations of the backward pass that all layer kinds share; they use the gradient of the residual
+ * stream, dres.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, without which this file is empty.
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, without which this file is empty.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -16,9 +17,9 @@ static int residual_start(cad_grad_lane_t *l, int64_t n)
     return 0;
 }
 
-/* Runs the backward pass of a layer's norm for the rows of s: reads da and adds to dres. Row 0 of the arrays a and da
- * is row beg of the pack. Overwrites the array a with the terms of the norm weight's gradient: da times the normalised
- * residual. */
+/* Runs the backward pass of a layer's norm for the rows of s: reads l->da, the gradient of the normalised rows, and
+ * adds to l->dres. Row 0 of l->da and l->f.a is row beg of the pack. Overwrites l->f.a with the terms of the gradient
+ * of the norm's weight: da times the normalised residual. */
 static void norm_rows_back(const cad_grad_lane_t *l, const norm_t *norm, cad_span_t s, int64_t beg)
 {
     int64_t Dp = l->f.Dp;

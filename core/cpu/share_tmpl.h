@@ -1,6 +1,7 @@
-/* share_tmpl.h - divides packed rows or channels among the threads of a team, and finds the sequences of a span.
+/* share_tmpl.h - divides rows or channels among the threads of a team, and finds the sequences of a span (a range of
+ * rows of packed sequences).
  *
- * Parameters: CAD_ISA_* of simd.h. SPDX-License-Identifier: MIT
+ * Macro parameters: CAD_ISA_* of simd.h. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_SHARE_TMPL_H
 #define CAD_SHARE_TMPL_H
@@ -11,11 +12,11 @@
 typedef struct {
     cad_team_t *team; /* NULL: the calling thread only */
     cad_span_t span;
-    int64_t size; /* rows, or channels, of one task; set by share_rows() and share_channels() */
+    int64_t size; /* number of rows, or channels, of one task; set by share_rows() or share_channels() */
 } share_t;
 
-/* Calls fn(arg) for consecutive groups of the span's rows. With a team, a group has at most TILE rows; without a team,
- * all rows are one group. */
+/* Divides the span's rows into tasks and calls fn(arg, task, worker) for each. With a team, a task has at most TILE
+ * rows; without a team, one task has all rows. */
 static void share_rows(share_t *s, void *arg, cad_task_f *fn)
 {
     int64_t rows = s->span.end - s->span.beg, threads = cad_team_threads(s->team);
@@ -23,7 +24,7 @@ static void share_rows(share_t *s, void *arg, cad_task_f *fn)
     cad_team_run(s->team, (rows + s->size - 1) / s->size, fn, arg);
 }
 
-/* Calls fn(arg) for consecutive groups of `size` channels. */
+/* Divides the channels into tasks of `size` channels and calls fn(arg, task, worker) for each. */
 static void share_channels(share_t *s, void *arg, cad_task_f *fn, int64_t channels, int64_t size)
 {
     s->size = size;
@@ -51,7 +52,7 @@ static int find_seq(const cad_span_t *s, int64_t r)
     return lo;
 }
 
-/* Returns the destination of the result of a layer's operation `out`. */
+/* Says where a layer's operation `out` stores its result. how: a cad_out_t. */
 static dest_t out_dest(const cad_lane_t *l, const float *bias, unsigned how)
 {
     return (dest_t) { how == CAD_OUT_KEEP ? l->h : l->res,
@@ -65,13 +66,13 @@ static dest_t out_dest(const cad_lane_t *l, const float *bias, unsigned how)
                                             : TIMES };
 }
 
-typedef struct { /* the rows of one sequence that lie in a span */
+typedef struct { /* the rows [beg, end) of one sequence that belong to a span */
     int64_t beg, end;
-    /* whether the first and the last row of the sequence, in the direction of the scan, are among these rows */
+    /* whether these rows contain the sequence's first row, and its last row, in the direction of the scan */
     bool first, last;
 } piece_t;
 
-/* Returns the rows of sequence q that lie in span s. reverse: the scan runs from the last row to the first. */
+/* Returns the rows of sequence q that belong to span s. reverse: the scan runs from the last row to the first. */
 static piece_t piece_of(const cad_span_t *s, int q, bool reverse)
 {
     int64_t beg = cad_max(s->beg, s->off[q]), end = cad_min(s->end, s->off[q + 1]);

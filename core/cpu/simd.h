@@ -1,27 +1,27 @@
 /* simd.h - vector arithmetic with the same names for every instruction set.
  *
- * Parameters, defined by the including file:
- *   CAD_ISA_AVX512   vectors of 16
- *   CAD_ISA_AVX2     vectors of 8, with FMA
- *   neither          "plain C": vectors of 4, in the vector extension of gcc and clang
- *   CAD_ISA_BF16     with CAD_ISA_AVX512: dot products of bfloat16 pairs
+ * Macro parameters, defined by the including file:
+ *   CAD_ISA_AVX512   vectors of 16 floats
+ *   CAD_ISA_AVX2     vectors of 8 floats, with FMA
+ *   neither          "plain C": vectors of 4 floats, in the vector extension of gcc and clang
+ *   CAD_ISA_BF16     with CAD_ISA_AVX512: instructions for dot products of bfloat16 pairs
  *
- * A vf holds VW floats. In every instruction set:
- *   vload, vstore    VW floats at any alignment
+ * A value of type vf is a vector of VW floats. In every instruction set:
+ *   vload, vstore    load and store VW floats at any alignment
  *   vset(a)          VW copies of a
- *   vfma(a,b,c)      a*b + c, vfms: a*b - c, vfnma: c - a*b; rounded once, in plain C twice
+ *   vfma(a,b,c)      a*b + c; vfms(a,b,c): a*b - c; vfnma(a,b,c): c - a*b; rounded once, in plain C twice
  *   vmin, vmax       the smaller, the larger value; the second argument if either is NaN
  *   vround(a)        the nearest integer, ties to even; plain C: only for |a| < 2^22
- *   vscale(p,n)      p * 2^n, n whole; exact for n in [-126, 127], and with AVX-512 for any n,
+ *   vscale(p,n)      p * 2^n for an integer n; exact for n in [-126, 127], and with AVX-512 for any n,
  *                    rounded where the result is subnormal
- *   vsplit(x,&n)     for x <= 0: n = vround(x), returns x - n in [-1/2, 1/2], exact; without AVX-512,
- *                    x below -126 counts as -126
- *   vdiv(a,b)        a / b; AVX-512: within 1 ulp or so, for 1 <= b < 2^126
- *   vdot2(a,b,c)     c + a0*b0 + a1*b1 of bfloat16 pairs, a0 in the low 16 bits of a word, summed in
- *                    float32; with CAD_ISA_BF16 subnormals count as 0
+ *   vsplit(x,&n)     for x <= 0: sets n to vround(x) and returns x - n, which is exact and in [-1/2, 1/2];
+ *                    without AVX-512, x below -126 counts as -126
+ *   vdiv(a,b)        a / b; AVX-512: within about 1 ulp, for 1 <= b < 2^126
+ *   vdot2(a,b,c)     c + a0*b0 + a1*b1, where each 32-bit word of a holds the bfloat16 numbers a0 (low 16
+ *                    bits) and a1; summed in float32; with CAD_ISA_BF16 subnormals count as 0
  *   vhalves(p,a)     stores VW bfloat16 numbers, rounded to nearest, ties to even; NaN is supported only
  *                    with CAD_ISA_BF16
- * Errors stated below are the largest relative errors found over the range, with any instruction set.
+ * Errors stated below are the largest relative errors found in the stated range with any instruction set.
  * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_SIMD_H
@@ -31,7 +31,7 @@
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
-#ifdef __clang__ /* unrolls loops completely, so that small arrays become registers */
+#ifdef __clang__ /* UNROLL unrolls the next loop completely, so that small arrays become registers */
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
@@ -78,7 +78,7 @@ INLINE vf vsplit(vf x, vf *n)
     *n = x - f;
     return f;
 }
-INLINE vf vdiv(vf a, vf b) /* an estimate and two Newton steps, which take a quarter of a division's time */
+INLINE vf vdiv(vf a, vf b) /* uses an estimate and two Newton steps, which take a quarter of a division's time */
 {
     vf r = _mm512_rcp14_ps(b), q;
     r = vfma(r, vfnma(b, r, vset(1.0f)), r);
@@ -159,7 +159,7 @@ INLINE void vhalves(uint16_t *p, vf a)
 {
     for (int i = 0; i < VW; i++) p[i] = half_of(a[i]);
 }
-INLINE vf vsplit(vf x, vf *n) /* vscale cannot give less than 2^-126, so an x below -126 counts as -126 */
+INLINE vf vsplit(vf x, vf *n) /* vscale cannot return less than 2^-126, so an x below -126 counts as -126 */
 {
     x = vmax(x, vset(-126.0f));
     *n = vround(x);
@@ -168,17 +168,17 @@ INLINE vf vsplit(vf x, vf *n) /* vscale cannot give less than 2^-126, so an x be
 INLINE vf vdiv(vf a, vf b) { return a / b; }
 #endif
 
-/* Each of the following functions takes n <= GROUP vectors and performs each step for all of them before the next
- * step. One vector alone would be a chain of dependent operations, longer than a processor can look ahead. */
+/* Each of the following functions takes n <= GROUP vectors and performs each step for all of them before the next step.
+ * A single vector would be a chain of dependent operations, which is longer than a processor can look ahead. */
 #if defined(CAD_ISA_AVX512)
 #define GROUP 8
 #else
 #define GROUP 4
 #endif
-#define FEW 4 /* vectors in a smaller group: for remainders, and where GROUP vectors would not fit in the registers */
+#define FEW 4 /* size of a smaller group: for remainders, and where GROUP vectors would not fit in the registers */
 
-/* Computes p = 2^f for f in [-1/2, 1/2], by the minimax polynomial of degree 5 whose constant term is fixed at 1, so
- * that 2^0 = 1 exactly and a state without decay is unchanged. Error 9e-8 before rounding, 1.7e-7 after it. */
+/* Computes p = 2^f for f in [-1/2, 1/2] by the minimax polynomial of degree 5 whose constant term is fixed at 1. So 2^0
+ * is exactly 1, and a state without decay stays unchanged. Error 9e-8 before rounding, 1.7e-7 after it. */
 INLINE void vpowers(const int n, const vf *f, vf *p)
 {
     REPEAT(i, n) p[i] = vfma(f[i], vset(0x1.5bba14p-10f), vset(0x1.3cea88p-7f));
@@ -198,9 +198,9 @@ INLINE void vdecays(const int n, vf *x)
     REPEAT(i, n) x[i] = vscale(p[i], x[i]);
 }
 
-/* Replaces x by e^(sign x), where x is limited to [-87.3, 87.3] and sign is 1 or -1. log2(e) is split into log2e +
- * rest, so that with FMA x log2(e) is not rounded. Error 1.9e-7; in plain C 2.8e-6 where |x| is near 87, and 2e-7 near
- * 0. */
+/* Replaces x by e^(sign x), where sign is 1 or -1 and x is first limited to [-87.3, 87.3]. log2(e) is split into log2e
+ * + rest, so that with FMA the product x log2(e) loses no digits. Error 1.9e-7; in plain C 2.8e-6 where |x| is near 87,
+ * and 2e-7 near 0. */
 INLINE void vexps(const int n, const float sign, vf *x)
 {
     const vf log2e = vset(sign * 0x1.715476p0f), rest = vset(sign * 0x1.4ae0cp-26f), bound = vset(87.3f);
@@ -213,15 +213,15 @@ INLINE void vexps(const int n, const float sign, vf *x)
     REPEAT(i, n) x[i] = vscale(x[i], k[i]);
 }
 
-/* Replaces x by 1 / (1 + e^-x), for any x. Error 2.3e-7 for |x| <= 87.3 (plain C: as vexps). For x < -87.3 the result
- * stays at e^-87.3. */
+/* Replaces x by 1 / (1 + e^-x), for any x. Error 2.3e-7 for |x| <= 87.3 (plain C: the error of vexps). For x < -87.3
+ * the result stays at e^-87.3. */
 INLINE void vsigmoids(const int n, vf *x)
 {
     vexps(n, -1.0f, x);
     REPEAT(i, n) x[i] = vdiv(vset(1.0f), vset(1.0f) + x[i]);
 }
 
-/* Replaces x by x / (1 + e^-x), for any x. Error 2.3e-7 for x >= -87.3 (plain C: as vexps). */
+/* Replaces x by x / (1 + e^-x), for any x. Error 2.3e-7 for x >= -87.3 (plain C: the error of vexps). */
 INLINE void vsilus(const int n, vf *x)
 {
     vf e[GROUP];
@@ -230,9 +230,9 @@ INLINE void vsilus(const int n, vf *x)
     REPEAT(i, n) x[i] = vdiv(x[i], vset(1.0f) + e[i]);
 }
 
-/* Replaces x by log(1 + e^x) = max(x,0) + log1p(y), where y = e^-|x|. With s = y/(2+y), log1p(y) = 2 atanh(s) = 2 s (1
- * + s^2/3 + ...), computed by a polynomial in s^2 that is fitted on [0, 1/9]. Error 3.4e-7 for x >= -87.3 (plain C: as
- * vexps), so also where the result is small. For x < -87.3 the result stays at e^-87.3. */
+/* Replaces x by log(1 + e^x) = max(x,0) + log1p(y), where y = e^-|x|. With s = y/(2+y), log1p(y) = 2 atanh(s) =
+ * 2 s (1 + s^2/3 + ...), computed by a polynomial in s^2 that is fitted on [0, 1/9]. Error 3.4e-7 for x >= -87.3, also
+ * where the result is small (plain C: the error of vexps). For x < -87.3 the result stays at e^-87.3. */
 INLINE void vsoftpluses(const int n, vf *x)
 {
     const vf zero = vset(0.0f);
@@ -248,7 +248,7 @@ INLINE void vsoftpluses(const int n, vf *x)
     REPEAT(i, n) x[i] = vfma(s[i] + s[i], p[i], vmax(x[i], zero));
 }
 
-/* Do the same as vsilus and vsigmoids, for a single vector. */
+/* vsilu and vsigmoid do the same as vsilus and vsigmoids, for a single vector. */
 INLINE vf vsilu(vf x)
 {
     vsilus(1, &x);
@@ -271,7 +271,8 @@ INLINE float vsum(vf a)
     return t[0];
 }
 
-/* vsums(a) returns one vector from VW vectors: value i is the sum of the values of a[i], in a fixed order. */
+/* vsums(a) takes an array of VW vectors and returns one vector: its value i is the sum of the values of a[i], in a
+ * fixed order. */
 #if defined(CAD_ISA_AVX512)
 INLINE vf vsum4(vf a, vf b, vf c, vf d) /* returns four partial sums of each of `a`, `b`, `c` and `d` */
 {
@@ -298,7 +299,7 @@ INLINE vf vsums(const vf *a)
 INLINE vf vsums(const vf *a) { return (vf) { vsum(a[0]), vsum(a[1]), vsum(a[2]), vsum(a[3]) }; }
 #endif
 
-/* Adds to out[i] the sum of the VW values of row i of the array `a` (n,VW), for each of the n rows. */
+/* For each of the n rows of `a` (n,VW): adds the sum of row i to out[i]. */
 INLINE void vsum_rows(const float *a, const int64_t n, float *out)
 {
     int64_t i = 0;

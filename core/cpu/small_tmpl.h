@@ -1,7 +1,9 @@
-/* small_tmpl.h - products of small matrices that stay in the first-level cache, in any row-major layout.
+/* small_tmpl.h - products of small matrices, which stay in the first-level cache. A may have any strides, B and C any
+ * row length.
  *
- * Parameters: CAD_ISA_* of simd.h. As in product_tmpl.h every output is one sum over k in ascending order, CHUNK or
- * (fine) TERMS terms at a time, whatever the number of rows. SPDX-License-Identifier: MIT
+ * Macro parameters: CAD_ISA_* of simd.h. As in product_tmpl.h, each output is one sum over k in ascending order,
+ * whatever the number of rows. CHUNK terms are summed at a time or, if `fine`, TERMS, which is slower and more exact.
+ * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_SMALL_TMPL_H
 #define CAD_SMALL_TMPL_H
@@ -15,7 +17,7 @@ typedef struct {    /* C (rows,n) = A (rows,k) x B (k,n); C += A x B if `add` is
     int64_t ldb;
     float *c;                // C[i,j] is c[i * ldc + j]
     int64_t ldc, rows, k, n; /* n: a multiple of VW */
-    /* which elements A[i,p] are 0. FULL: none. LOWER: those with p > i. UPPER: those with p < i */
+    /* which elements A[i,p] are 0. SMALL_FULL: none; SMALL_LOWER: those with p > i; SMALL_UPPER: those with p < i */
     enum { SMALL_FULL, SMALL_LOWER, SMALL_UPPER } zeros;
     bool add, fine;
 } small_t;

@@ -1,14 +1,14 @@
-/* table_tmpl.h - the CPU backend's tables of operations (engine/backend.h, engine/backward.h) for one instruction
- * set.
+/* table_tmpl.h - defines the CPU backend's tables of operations for one instruction set; engine/backend.h and
+ * engine/backward.h declare their types.
  *
- * Parameters, defined by the including file:
+ * Macro parameters, defined by the including file:
  *   CAD_ISA_AVX512, CAD_ISA_AVX2, CAD_ISA_BF16   see simd.h
  *   CAD_ISA_NAME       the tables' name, such as "cpu avx512"
- *   CAD_ISA_OPS        name of the table of float32 operations; undefined: none
- *   CAD_ISA_HALF_OPS   name of the table whose products with weights are of bfloat16
- *   CAD_ISA_BACK_OPS   name of the table of the backward pass; undefined: none
+ *   CAD_ISA_OPS        name of the table of float32 operations; undefined: this table is not defined
+ *   CAD_ISA_HALF_OPS   name of the table whose products with weights use bfloat16
+ *   CAD_ISA_BACK_OPS   name of the table of the backward pass; undefined: this table is not defined
  *
- * All kernels use vectors over channels: a vector holds one value of each of VW channels.
+ * In all kernels, a vector holds one value of each of VW adjacent channels.
  * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_TABLE_TMPL_H

@@ -1,7 +1,7 @@
-/* weights_tmpl.h - opens, renews and closes the weights and gradients of a whole model, whose layers may be of any
- * kind.
+/* weights_tmpl.h - packs the weights of a whole model, whose layers may be of any kind, and allocates its gradients. D
+ * is d_model, V the number of rows of the embedding table; Dp is D rounded up to CAD_PAD.
  *
- * Parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the gradients. SPDX-License-Identifier: MIT
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the gradients. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_WEIGHTS_TMPL_H
 #define CAD_WEIGHTS_TMPL_H
@@ -16,7 +16,8 @@ typedef struct {   /* how one layer kind packs its weights and lays out its grad
     size_t turned; /* bytes of the struct that describes one layer's transposed weights */
     /* Packs a layer's weights. */
     void (*lay)(cad_bump_t *b, const cad_weights_t *w, const cad_model_t *m, int layer, void *packed);
-    /* Computes data that depend on packed weights. Called after all weights are packed; may be NULL. */
+    /* Computes the layer's data that depend on packed weights. Called after the weights of all layers are packed; may
+     * be NULL. */
     void (*derive)(const cad_weights_t *w, int layer, void *packed);
     /* Packs a layer's transposed weights for the backward pass; NULL in a table without a backward pass. */
     void (*lay_turned)(cad_bump_t *b, const cad_model_t *m, int layer, void *turned);
@@ -28,18 +29,18 @@ static const cpu_kind_t *kind_of(const cad_model_t *m, int layer) { return cpu_k
 
 struct cad_weights_t {
     int64_t D, V, Dp;
-    bool half;            /* panels hold pairs of bfloat16 */
+    bool half;            /* matrices are packed as pairs of bfloat16 instead of float32 */
     const float *embed;   // (V,Dp)
-    const float *head[2]; // (V,Dp) of each strand
+    const float *head[2]; // (V,Dp) the head's table for each strand
     norm_t *norm;         // (layers)
     norm_t norm_f;
     int64_t layers;
     void **layer;    // (layers) each layer's packed weights: a struct whose type depends on the layer's kind
-    void *mem, *own; /* memory of the packed weights and of `row`; own: to be freed */
+    void *mem, *own; /* mem: aligned memory of the packed weights and of `row`; own: its address for free() */
     float *row;      // (Dp) scratch
 };
 
-/* Packs the head's table for one strand. Strand 1 uses the table with row v replaced by the row of v's complement. */
+/* Packs the head's table for one strand. In the table of strand 1, row v is the row of token v's complement. */
 static const float *lay_head(cad_bump_t *b, const cad_weights_t *w, const cad_model_t *m, int strand)
 {
     float *d = cad_bump_floats(b, w->V, w->Dp);
@@ -166,7 +167,7 @@ static void grads_renew(cad_grads_t *g, const cad_model_t *m)
     lay_model_turned(&b, g, m);
 }
 
-/* Opens the transposed weights, or shares those of `like` if it is not NULL; returns false when out of memory. */
+/* Packs the transposed weights, or shares those of `like` if `like` is not NULL. Returns false when out of memory. */
 static bool open_turned(cad_grads_t *g, const cad_model_t *m, const cad_grads_t *like)
 {
     cad_bump_t b = { NULL, 0 };
