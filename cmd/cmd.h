@@ -95,14 +95,7 @@ bool options_part_done(const options_t *o, const char *path, const provenance_t 
 /* Returns the number of tokens to compute in one batch. */
 int64_t options_batch(const options_t *o);
 
-/* The values of -r, -R, -t and -L, in the order given. how: letter of the option; text: its value. */
-typedef struct limits_t {
-    struct {
-        int how;
-        const char *text;
-    } limit[64];
-    int n;
-} limits_t;
+/* Adds a value of -r, -R, -t or -L. */
 int limits_take(limits_t *l, const char *cmd, int how, const char *text);
 /* Sets *r to the regions given by the options whose letters are in `hows`, or to NULL if none was given. */
 int limits_open(const limits_t *l, const char *hows, regions_t **r, const names_t *names, cad_error_t *err);

@@ -36,10 +36,10 @@ typedef struct {
     const char *model[MODELS]; /* values of -m */
     int nmodel;
     settings_t set;
-    const char *output, *split, *markov_split;
-    limits_t limits;
+    run_options_t run;
+    const char *split, *markov_split;
     int64_t sample, seed, markov; /* markov: order of the largest Markov model; -1: no Markov models */
-    bool dry_run, baseline;       /* baseline: true if the user gave --markov */
+    bool baseline;                /* true if the user gave --markov */
 } args_t;
 
 typedef struct { /* the table, written when all models are evaluated */
@@ -58,19 +58,16 @@ typedef struct { /* the evaluation of one model */
 
 /* ---- options ---- */
 
-enum { O_SPLIT = 1, O_SAMPLE, O_SEED, O_MARKOV, O_MARKOV_SPLIT, O_DRY };
+enum { O_SPLIT = 1, O_SAMPLE, O_SEED, O_MARKOV, O_MARKOV_SPLIT };
 static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPTIONS_PROGRESS,
                                        OPTIONS_WINDOWS,
-                                       { "targets-file", required_argument, NULL, 'L' },
-                                       { "region", required_argument, NULL, 'r' },
-                                       { "output", required_argument, NULL, 'o' },
+                                       OPTIONS_RUN,
                                        { "split", required_argument, NULL, O_SPLIT },
                                        { "sample", required_argument, NULL, O_SAMPLE },
                                        { "seed", required_argument, NULL, O_SEED },
                                        { "markov", required_argument, NULL, O_MARKOV },
                                        { "markov-split", required_argument, NULL, O_MARKOV_SPLIT },
-                                       { "dry-run", no_argument, NULL, O_DRY },
                                        { 0 } };
 
 static int take_markov(args_t *a, const char *arg)
@@ -90,18 +87,15 @@ static int take_option(void *args, int c, const char *arg)
         if (a->nmodel == MODELS) return cmd_fail("eval", "-m: more than %d models", MODELS);
         a->model[a->nmodel++] = arg;
         return options_take(&a->o, c, arg);
-    case 'o': a->output = arg; return 0;
-    case 'r':
-    case 'L': return limits_take(&a->limits, "eval", c, arg);
     case O_SPLIT: a->split = arg; return 0;
     case O_SAMPLE: return option_int("eval", "--sample", arg, 1, INT64_MAX, &a->sample);
     case O_SEED: return option_int("eval", "--seed", arg, 0, INT64_MAX, &a->seed);
     case O_MARKOV: return take_markov(a, arg);
     case O_MARKOV_SPLIT: a->markov_split = arg; return 0;
-    case O_DRY: a->dry_run = true; return 0;
     default: break;
     }
-    rc = windows_take(&a->set, "eval", c, arg);
+    rc = run_take(&a->run, &a->set, "eval", c, arg);
+    if (rc > 0) rc = windows_take(&a->set, "eval", c, arg);
     return rc > 0 ? options_take(&a->o, c, arg) : rc;
 }
 
@@ -109,7 +103,7 @@ static void set_defaults(args_t *a)
 {
     memset(a, 0, sizeof *a);
     options_init(&a->o, "eval");
-    a->output = "-";
+    a->run.output = "-";
     settings_init(&a->set);
     a->seed = 1;
     a->markov = CAD_MARKOV_ORDERS - 1;
@@ -138,12 +132,12 @@ static int open_output(const args_t *a, results_t *table, cad_error_t *err)
     for (int i = 0; i < cad_max(a->nmodel, 1); i++) {
         options_t o = a->o;
         o.model = a->model[i];
-        options_inputs(&o, a->set.reference, NULL, &a->limits, &files);
+        options_inputs(&o, a->set.reference, NULL, &a->run.limits, &files);
     }
-    rc = ledger_output(&files, a->output, err);
-    if (rc == 0) rc = output_suffix(a->output, formats, formats, err);
+    rc = ledger_output(&files, a->run.output, err);
+    if (rc == 0) rc = output_suffix(a->run.output, formats, formats, err);
     ledger_free(&files);
-    return rc || a->dry_run ? rc : output_open(&table->out, a->output, output_is_gz(a->output), err);
+    return rc || a->run.dry_run ? rc : output_open(&table->out, a->run.output, output_is_gz(a->run.output), err);
 }
 
 /* Finds the split that the Markov models (the baseline) are fitted to. If the split is missing, omits the Markov
@@ -163,10 +157,10 @@ static int open_intervals(evaluation_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;
     run_t *r = &t->run;
-    int rc = run_open_regions(r, &a->limits, "r", "", false, err);
-    for (int i = 0; i < a->limits.n && rc == 0; i++)
-        if (a->limits.limit[i].how == 'L')
-            rc = splits_add(&t->splits, a->limits.limit[i].text, &r->ref, &r->notes, err);
+    int rc = run_open_regions(r, &a->run.limits, "r", "", false, err);
+    for (int i = 0; i < a->run.limits.n && rc == 0; i++)
+        if (a->run.limits.limit[i].how == 'L')
+            rc = splits_add(&t->splits, a->run.limits.limit[i].text, &r->ref, &r->notes, err);
     splits_finish(&t->splits);
     t->eval->split = -1;
     if (rc == 0 && a->split) t->eval->split = rc = splits_find(&t->splits, "--split", a->split, err);
@@ -182,8 +176,8 @@ static int set_provenance(evaluation_t *t, cad_error_t *err)
     text_puts(s, "eval");
     run_describe(&t->run);
     if (a->split) text_printf(s, " split=%s", a->split);
-    for (int i = 0; i < a->limits.n; i++)
-        if (a->limits.limit[i].how == 'r') text_printf(s, " region=%s", a->limits.limit[i].text);
+    for (int i = 0; i < a->run.limits.n; i++)
+        if (a->run.limits.limit[i].how == 'r') text_printf(s, " region=%s", a->run.limits.limit[i].text);
     if (a->sample) text_printf(s, " sample=%lld seed=%lld", (long long)a->sample, (long long)a->seed);
     if (t->eval->markov)
         text_printf(s, " markov=%lld markov-split=%s", (long long)a->markov, t->splits.name[t->eval->fitted]);
@@ -195,7 +189,7 @@ static int open_engine(evaluation_t *t, cad_error_t *err)
     const args_t *a = t->a;
     run_t *r = &t->run;
     int64_t window = a->set.window ? a->set.window : cad_model_number(r->model, CAD_MAX_LEN);
-    int rc = run_open_engine(r, window, &(shard_t) { 0 }, a->dry_run, err);
+    int rc = run_open_engine(r, window, &(shard_t) { 0 }, a->run.dry_run, err);
     t->eval->splits = &t->splits;
     t->eval->sample = a->sample;
     t->eval->seed = (uint64_t)a->seed;
@@ -207,7 +201,7 @@ static int evaluate(evaluation_t *t, cad_error_t *err)
     const args_t *a = t->a;
     run_t *r = &t->run;
     int rc = eval_plan(&r->stream, err);
-    if (rc == 0 && t->eval->markov && !a->dry_run)
+    if (rc == 0 && t->eval->markov && !a->run.dry_run)
         rc = eval_fit(&t->markov, (int)a->markov, &r->ref, t->splits.span[t->eval->fitted], a->o.threads, err);
     if (rc == 0) rc = run_stream(r, err);
     if (rc == 0 && r->stream.pipe.work.tokens == 0)
@@ -250,7 +244,7 @@ static void report_dry_run(const evaluation_t *t, const char *name)
 static void keep_results(evaluation_t *t, const char *name, results_t *table)
 {
     const args_t *a = t->a;
-    bool plain = a->set.no_version || output_is_csv(a->output);
+    bool plain = a->set.no_version || output_is_csv(a->run.output);
     progress_clear(&t->run.progress);
     if (a->o.json) {
         json_t *json = a->set.no_version ? json_object() : provenance_object(&t->run.provenance);
@@ -271,11 +265,11 @@ static int one_model(args_t *a, const char *name, results_t *table)
     int rc;
     r->o = &a->o;
     r->set = &a->set;
-    r->output = a->output;
+    r->output = a->run.output;
     r->notes = (notes_t) { .cmd = "eval", .quiet = a->o.quiet };
     rc = run(&t, &err);
     rc = run_report(r, rc, &err);
-    if (rc == 0 && a->dry_run) report_dry_run(&t, name);
+    if (rc == 0 && a->run.dry_run) report_dry_run(&t, name);
     else if (rc == 0) keep_results(&t, name, table);
     close_run(&t);
     return rc;
@@ -284,11 +278,11 @@ static int one_model(args_t *a, const char *name, results_t *table)
 /* Writes the rows of all models; as JSON an object, or an array of objects if there are several models. */
 static int write_table(const args_t *a, results_t *table)
 {
-    bool csv = output_is_csv(a->output), plain = a->set.no_version || csv;
+    bool csv = output_is_csv(a->run.output), plain = a->set.no_version || csv;
     text_t lines = { 0 };
     cad_error_t err;
     int rc = 0;
-    if (a->dry_run) return 0;
+    if (a->run.dry_run) return 0;
     if (a->o.json) provenance_layout(a->nmodel > 1 ? table->json : json_array_get(table->json, 0), &table->head);
     else text_puts(&table->head, EVAL_COLUMNS + plain);
     if (table->rows.s.l) text_put(&table->head, table->rows.s.s, table->rows.s.l);

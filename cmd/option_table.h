@@ -13,6 +13,8 @@
 #include <stdint.h>
 
 #include "caduceus.h"
+#include "io/records.h"
+#include "io/shard.h"
 #include "io/text.h"
 #include "progress.h"
 #include "stream/settings.h"
@@ -38,6 +40,12 @@ enum { /* codes of shared options without a letter */
        OPT_MASK,
        OPT_FLANK,
        OPT_SOFT,
+       OPT_SCORE,
+       OPT_NTOKEN,
+       OPT_ALIAS,
+       OPT_SHARD,
+       OPT_INDEX,
+       OPT_DRY,
        OPT_PRECISION,
        OPT_ADAPTER,
        OPT_NOVERSION,
@@ -99,11 +107,45 @@ int options_take(options_t *o, int c, const char *arg);
 /* ---- -T: a reference ---- */
 #define OPTIONS_REFERENCE OPT_VALUE("reference", 'T'), OPT_VALUE("fasta-ref", 'T')
 
-/* ---- bases in masked windows: annotate, track, eval ---- */
+/* ---- bases in masked windows: annotate, embed, track, eval ---- */
 #define OPTIONS_WINDOWS                                                                                             \
     OPTIONS_REFERENCE, OPT_VALUE("mask", OPT_MASK), OPT_VALUE("window", OPT_WINDOW), OPT_VALUE("flank", OPT_FLANK), \
         OPT_FLAG("skip-soft-masked", OPT_SOFT), OPT_FLAG("no-version", OPT_NOVERSION), OPT_FLAG("json", OPT_JSON)
 int windows_take(settings_t *set, const char *cmd, int c, const char *arg);
+
+/* ---- which part of the input is computed, and where results go: annotate, embed, track, eval ---- */
+#define OPTIONS_RUN \
+    OPT_VALUE("output", 'o'), OPT_VALUE("region", 'r'), OPT_VALUE("targets-file", 'L'), OPT_FLAG("dry-run", OPT_DRY)
+/* and, not in eval: */
+#define OPTIONS_SCORING                                                                                      \
+    OPT_VALUE("output-fmt", 'O'), OPT_VALUE("regions-file", 'R'), OPT_VALUE("chr-alias", OPT_ALIAS),         \
+        OPT_VALUE("score", OPT_SCORE), OPT_FLAG("n-token", OPT_NTOKEN), OPT_MAYBE("write-index", OPT_INDEX), \
+        OPT_VALUE("shard", OPT_SHARD)
+#define ALIAS_USAGE                                                                     \
+    "      --chr-alias FILE   other names of the reference's contigs: one contig per\n" \
+    "                         line, names separated by tabs\n"
+#define N_TOKEN_USAGE "      --n-token          encode N as the token N, not as PAD\n"
+#define SHARD_USAGE "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
+#define DRY_RUN_JSON_USAGE "      --json             print these numbers as JSON\n"
+/* The values of -r, -R, -t and -L, in the order given. how: letter of the option; text: its value. */
+typedef struct limits_t {
+    struct {
+        int how;
+        const char *text;
+    } limit[64];
+    int n;
+} limits_t;
+typedef struct run_options_t {
+    const char *output, *aliases; /* output "-": standard output; aliases NULL: not given */
+    const char *format;           /* text of -O; NULL: not given */
+    limits_t limits;
+    shard_t shard;
+    index_t index;    /* INDEX_NONE: not given */
+    bool index_usual; /* --write-index does not say which kind */
+    bool dry_run;
+} run_options_t;
+/* Stores an option of either group; those that change scores go into set. */
+int run_take(run_options_t *r, settings_t *set, const char *cmd, int c, const char *arg);
 
 /* ---- a new model: pretrain, bench ---- */
 #define OPTIONS_NEW_MODEL                                                                                  \

@@ -144,6 +144,25 @@ int windows_take(settings_t *set, const char *cmd, int c, const char *arg)
     }
 }
 
+int run_take(run_options_t *r, settings_t *set, const char *cmd, int c, const char *arg)
+{
+    switch (c) {
+    case 'o': r->output = arg; return 0;
+    case 'O': r->format = arg; return 0;
+    case 'r':
+    case 'R':
+    case 't':
+    case 'L': return -limits_take(&r->limits, cmd, c, arg);
+    case OPT_ALIAS: r->aliases = arg; return 0;
+    case OPT_SCORE: set->score = arg; return 0;
+    case OPT_NTOKEN: set->n_token = true; return 0;
+    case OPT_INDEX: r->index_usual = !arg; return -option_index(cmd, arg, &r->index);
+    case OPT_SHARD: return -option_shard(cmd, arg, &r->shard);
+    case OPT_DRY: r->dry_run = true; return 0;
+    default: return 1;
+    }
+}
+
 int new_model_take(new_model_t *n, const char *cmd, int c, const char *arg)
 {
     switch (c) {

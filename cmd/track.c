@@ -8,54 +8,48 @@
 #include "io/tabix.h"
 #include "run.h"
 
-static const char USAGE[] = "Usage: caduceus track [options] -T ref.fa -o OUT\n\n"
-                            "Scores every base of whole contigs, or of regions, as bigWig or bedGraph tracks.\n\n"
-                            "Options:\n"
-                            "  -T, --reference FASTA  the reference, plain or bgzip; also --fasta-ref\n"
-                            "      --chr-alias FILE   other names of the reference's contigs: one contig per\n"
-                            "                         line, names separated by tabs\n"
-                            "  -r, --region REGION    CONTIG[:BEG-END], counted from 1 [all contigs]\n"
-                            "  -R, --regions-file FILE|REGION  the regions of a BED\n"
-                            "  -L, --targets-file BED the regions of a BED\n"
-                            "  -o, --output OUT       a .bw, .bedGraph or .bedGraph.gz file; with several tracks,\n"
-                            "                         the prefix of their names; - is bedGraph on standard\n"
-                            "                         output [-]\n"
-                            "      --hub DIR          write a UCSC track hub and IGV sessions instead of -o, with\n"
-                            "                         the scores pll, logo and logo_ref unless --score is given\n"
-                            "      --genome NAME      genome of the hub, such as hg38\n"
-                            "      --email ADDRESS    contact address of the hub\n"
-                            "  -O, --output-fmt FMT   bw, bedGraph or bedGraph.gz [by the suffix of OUT, else bw]\n"
-                            "      --write-index[=tbi|csi]  kind of the index of a .bedGraph.gz [tbi; csi if a\n"
-                            "                         contig is too long for it]\n"
-                            "      --score LIST       \f\n"
-                            "      --mask HOW         each, stride:K or none [stride:8]\n"
-                            "      --window W         bases in a window, flanks included [the model's length, at\n"
-                            "                         most 16384]\n"
-                            "      --flank F          context on each side [min(1024, W/4)]\n"
-                            "      --skip-soft-masked use lower-case bases as context, do not score them\n"
-                            "      --decimals N       digits after the point, 0 to 6 [3]\n"
-                            "      --n-token          encode N as the token N, not as PAD\n"
-                            "      --no-version       no lines on version and model in a bedGraph\n"
-                            "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
-                            "      --dry-run          count windows and tokens, estimate time\n"
-                            "      --json             print these numbers as JSON\n" PROGRESS_USAGE OPTIONS_USAGE
-                            "\nExamples:\n"
-                            "  caduceus track -T hg38.fa -r chr20:1-2000000 --score pll -o pll.bw\n"
-                            "  caduceus track -T hg38.fa -L regions.bed --score logo,entropy -o hg38\n";
+static const char USAGE[] =
+    "Usage: caduceus track [options] -T ref.fa -o OUT\n\n"
+    "Scores every base of whole contigs, or of regions, as bigWig or bedGraph tracks.\n\n"
+    "Options:\n"
+    "  -T, --reference FASTA  the reference, plain or bgzip; also --fasta-ref\n" ALIAS_USAGE
+    "  -r, --region REGION    CONTIG[:BEG-END], counted from 1 [all contigs]\n"
+    "  -R, --regions-file FILE|REGION  the regions of a BED\n"
+    "  -L, --targets-file BED the regions of a BED\n"
+    "  -o, --output OUT       a .bw, .bedGraph or .bedGraph.gz file; with several tracks,\n"
+    "                         the prefix of their names; - is bedGraph on standard\n"
+    "                         output [-]\n"
+    "      --hub DIR          write a UCSC track hub and IGV sessions instead of -o, with\n"
+    "                         the scores pll, logo and logo_ref unless --score is given\n"
+    "      --genome NAME      genome of the hub, such as hg38\n"
+    "      --email ADDRESS    contact address of the hub\n"
+    "  -O, --output-fmt FMT   bw, bedGraph or bedGraph.gz [by the suffix of OUT, else bw]\n"
+    "      --write-index[=tbi|csi]  kind of the index of a .bedGraph.gz [tbi; csi if a\n"
+    "                         contig is too long for it]\n"
+    "      --score LIST       \f\n"
+    "      --mask HOW         each, stride:K or none [stride:8]\n"
+    "      --window W         bases in a window, flanks included [the model's length, at\n"
+    "                         most 16384]\n"
+    "      --flank F          context on each side [min(1024, W/4)]\n"
+    "      --skip-soft-masked use lower-case bases as context, do not score them\n"
+    "      --decimals N       digits after the point, 0 to 6 [3]\n" N_TOKEN_USAGE
+    "      --no-version       no lines on version and model in a bedGraph\n" SHARD_USAGE
+    "      --dry-run          count windows and tokens, estimate time\n" DRY_RUN_JSON_USAGE PROGRESS_USAGE OPTIONS_USAGE
+    "\nExamples:\n"
+    "  caduceus track -T hg38.fa -r chr20:1-2000000 --score pll -o pll.bw\n"
+    "  caduceus track -T hg38.fa -L regions.bed --score logo,entropy -o hg38\n";
 
 typedef enum { FORMAT_BY_NAME, FORMAT_BIGWIG, FORMAT_GRAPH, FORMAT_GRAPH_GZ } track_format_t;
 
 typedef struct {
     options_t o;
     settings_t set;
-    const char *aliases, *output, *hub, *genome, *email;
-    limits_t limits;
-    shard_t shard;
-    track_format_t format;
-    index_t index; /* INDEX_NONE: a compressed bedGraph has a .tbi, or a .csi if a contig is too long for it */
+    run_options_t run; /* its index: a compressed bedGraph always has one, by default a .tbi, or a .csi if a contig is
+                          too long for that */
+    const char *hub, *genome, *email;
+    track_format_t format; /* of -O */
     int64_t decimals;
-    bool dry_run, indexed; /* indexed: --write-index was given */
-    char *named;           /* the output, if made from a name with {shard} */
+    char *named; /* the output, if made from a name with {shard} */
 } args_t;
 
 typedef struct {
@@ -68,22 +62,13 @@ typedef struct {
 
 /* ---- options ---- */
 
-enum { O_SCORE = 1, O_DECIMALS, O_NTOKEN, O_DRY, O_ALIAS, O_SHARD, O_HUB, O_GENOME, O_EMAIL, O_INDEX };
+enum { O_DECIMALS = 1, O_HUB, O_GENOME, O_EMAIL };
 static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPTIONS_PROGRESS,
                                        OPTIONS_WINDOWS,
-                                       { "chr-alias", required_argument, NULL, O_ALIAS },
-                                       { "region", required_argument, NULL, 'r' },
-                                       { "regions-file", required_argument, NULL, 'R' },
-                                       { "targets-file", required_argument, NULL, 'L' },
-                                       { "output", required_argument, NULL, 'o' },
-                                       { "output-fmt", required_argument, NULL, 'O' },
-                                       { "score", required_argument, NULL, O_SCORE },
+                                       OPTIONS_RUN,
+                                       OPTIONS_SCORING,
                                        { "decimals", required_argument, NULL, O_DECIMALS },
-                                       { "n-token", no_argument, NULL, O_NTOKEN },
-                                       { "dry-run", no_argument, NULL, O_DRY },
-                                       { "shard", required_argument, NULL, O_SHARD },
-                                       { "write-index", optional_argument, NULL, O_INDEX },
                                        { "hub", required_argument, NULL, O_HUB },
                                        { "genome", required_argument, NULL, O_GENOME },
                                        { "email", required_argument, NULL, O_EMAIL },
@@ -98,36 +83,21 @@ static int parse_format(args_t *a, const char *s)
     return a->format ? 0 : cmd_fail("track", "-O %s: expected bw, bedGraph or bedGraph.gz", s);
 }
 
-static int take_index(args_t *a, const char *arg)
-{
-    a->indexed = true;
-    if (arg && option_index("track", arg, &a->index)) return 1;
-    return a->index == INDEX_BAI ? cmd_fail("track", "--write-index=bai: expected tbi or csi") : 0;
-}
-
 static int take_option(void *args, int c, const char *arg)
 {
     args_t *a = args;
     int rc;
     switch (c) {
-    case 'o': a->output = arg; return 0;
     case 'O': return parse_format(a, arg);
-    case 'r':
-    case 'R':
-    case 'L': return limits_take(&a->limits, "track", c, arg);
-    case O_SCORE: a->set.score = arg; return 0;
     case O_DECIMALS: return option_int("track", "--decimals", arg, 0, 6, &a->decimals);
-    case O_NTOKEN: a->set.n_token = true; return 0;
-    case O_DRY: a->dry_run = true; return 0;
-    case O_ALIAS: a->aliases = arg; return 0;
     case O_HUB: a->hub = arg; return 0;
-    case O_INDEX: return take_index(a, arg);
     case O_GENOME: a->genome = arg; return 0;
     case O_EMAIL: a->email = arg; return 0;
-    case O_SHARD: return option_shard("track", arg, &a->shard);
     default: break;
     }
-    rc = windows_take(&a->set, "track", c, arg);
+    rc = run_take(&a->run, &a->set, "track", c, arg);
+    if (rc == 0 && a->run.index == INDEX_BAI) return cmd_fail("track", "--write-index=bai: expected tbi or csi");
+    if (rc > 0) rc = windows_take(&a->set, "track", c, arg);
     return rc > 0 ? options_take(&a->o, c, arg) : rc;
 }
 
@@ -137,7 +107,7 @@ static int check_hub(const args_t *a)
     if (!*a->genome || strpbrk(a->genome, "/ \t\n\"\\&<>") || *a->genome == '.')
         return cmd_fail("track", "--genome %s: expected a name such as hg38", a->genome);
     if (strpbrk(a->email, "\n\t ")) return cmd_fail("track", "--email %s: expected an address", a->email);
-    if (strcmp(a->output, "-") || a->format || a->shard.of)
+    if (strcmp(a->run.output, "-") || a->format || a->run.shard.of)
         return cmd_fail("track", "--hub names its files itself; -o, -O and --shard do not fit");
     return 0;
 }
@@ -155,17 +125,17 @@ static int parse_args(args_t *a, int argc, char **argv)
     int rc;
     memset(a, 0, sizeof *a);
     options_init(&a->o, "track");
-    a->output = "-";
+    a->run.output = "-";
     settings_init(&a->set);
     a->decimals = 3;
     rc = options_parse(&CMD_TRACK, argc, argv, take_option, a);
     if (rc == 0) rc = options_operands(&CMD_TRACK, argc, argv, NULL);
     if (rc) return rc;
-    if (option_named("track", &a->shard, &a->output, &a->named)) return 1;
-    if (a->shard.of && (a->dry_run || !strcmp(a->output, "-")))
+    if (option_named("track", &a->run.shard, &a->run.output, &a->named)) return 1;
+    if (a->run.shard.of && (a->run.dry_run || !strcmp(a->run.output, "-")))
         return cmd_fail("track", "--shard needs an output file, and no --dry-run");
-    if (a->o.json && !a->dry_run) return cmd_fail("track", "--json goes with --dry-run");
-    if (a->shard.of && limits_stream(&a->limits))
+    if (a->o.json && !a->run.dry_run) return cmd_fail("track", "--json goes with --dry-run");
+    if (a->run.shard.of && limits_stream(&a->run.limits))
         return cmd_fail("track", "--shard reads its input twice: -L - does not fit");
     if (!a->set.score && a->hub) a->set.score = "pll,logo,logo_ref";
     if (a->hub && check_hub(a)) return 1;
@@ -178,7 +148,7 @@ static int parse_args(args_t *a, int argc, char **argv)
 
 static track_format_t format_of(const args_t *a)
 {
-    const char *p = a->output;
+    const char *p = a->run.output;
     if (a->format) return a->format;
     if (!strcmp(p, "-") || ends_in(p, ".bedGraph") || ends_in(p, ".bg") || ends_in(p, ".bdg")) return FORMAT_GRAPH;
     if (ends_in(p, ".bedGraph.gz") || ends_in(p, ".bg.gz") || ends_in(p, ".bdg.gz")) return FORMAT_GRAPH_GZ;
@@ -202,9 +172,9 @@ static int name_track(const tracking_t *t, track_t *x, track_format_t format, ca
 
     static const char *const suffix[] = { "", ".bw", ".bedGraph", ".bedGraph.gz" };
     text_t s = { 0 };
-    size_t n = strlen(t->a->output);
-    if (t->tracks->n > 1 && ends_in(t->a->output, suffix[format])) n -= strlen(suffix[format]);
-    text_put(&s, t->a->output, n);
+    size_t n = strlen(t->a->run.output);
+    if (t->tracks->n > 1 && ends_in(t->a->run.output, suffix[format])) n -= strlen(suffix[format]);
+    text_put(&s, t->a->run.output, n);
     if (t->tracks->n > 1) text_printf(&s, ".%s%s", x->name, suffix[format]);
     x->path = s.s.s;
     x->is_bigwig = format == FORMAT_BIGWIG;
@@ -216,16 +186,16 @@ static int open_track(const tracking_t *t, track_t *x, track_format_t format, ca
     int64_t longest = 0;
     int rc = output_open(&x->out, x->path, format == FORMAT_GRAPH_GZ, err);
     for (int i = 0; i < t->run.ref.ncontig; i++) longest = cad_max(longest, t->run.ref.contig[i].length);
-    x->csi = longest >= TBI_MOST || t->a->index == INDEX_CSI;
-    if (rc == 0 && t->a->index == INDEX_TBI && longest >= TBI_MOST)
+    x->csi = longest >= TBI_MOST || (t->a->run.index == INDEX_CSI && !t->a->run.index_usual);
+    if (rc == 0 && t->a->run.index == INDEX_TBI && longest >= TBI_MOST)
         rc = cad_fail(err, CAD_EARG, "--write-index=tbi: a contig is too long for it; use csi");
     if (rc == 0 && x->is_bigwig && output_is_terminal(x->out))
         rc = cad_fail(err, CAD_EARG, "binary data would go to a terminal; name a file with -o");
-    if (rc == 0 && t->a->shard.of && !output_is_file(x->out))
+    if (rc == 0 && t->a->run.shard.of && !output_is_file(x->out))
         rc = cad_fail(err, CAD_EARG, "%s: --shard writes to files only", x->path);
     if (rc || !output_is_file(x->out)) return rc;
     if (format == FORMAT_GRAPH_GZ) rc = output_beside(&x->index, x->path, x->csi ? ".csi" : ".tbi", err);
-    return rc == 0 && (x->is_bigwig || t->a->shard.of) ? output_beside(&x->json, x->path, ".json", err) : rc;
+    return rc == 0 && (x->is_bigwig || t->a->run.shard.of) ? output_beside(&x->json, x->path, ".json", err) : rc;
 }
 
 static int open_hub(tracking_t *t, cad_error_t *err)
@@ -236,7 +206,7 @@ static int open_hub(tracking_t *t, cad_error_t *err)
                        .ref = &t->run.ref,
                        .track = t->tracks->track,
                        .n = t->tracks->n };
-    return t->a->dry_run ? 0 : hub_open(&t->hub, err);
+    return t->a->run.dry_run ? 0 : hub_open(&t->hub, err);
 }
 
 static int open_outputs(tracking_t *t, cad_error_t *err)
@@ -246,11 +216,11 @@ static int open_outputs(tracking_t *t, cad_error_t *err)
     ledger_t files = { 0 };
     int rc;
     t->format = format;
-    if (a->indexed && format != FORMAT_GRAPH_GZ)
+    if (a->run.index && format != FORMAT_GRAPH_GZ)
         return cad_fail(err, CAD_EARG, "--write-index: only a .bedGraph.gz has an index");
-    options_inputs(&a->o, a->set.reference, a->aliases, &a->limits, &files);
+    options_inputs(&a->o, a->set.reference, a->run.aliases, &a->run.limits, &files);
     rc = a->hub ? open_hub(t, err)
-         : t->tracks->n > 1 && !strcmp(a->output, "-")
+         : t->tracks->n > 1 && !strcmp(a->run.output, "-")
              ? cad_fail(err, CAD_EARG, "several tracks need -o PREFIX, the prefix of their names")
              : 0;
     for (int k = 0; k < t->tracks->n && rc == 0; k++) {
@@ -259,8 +229,8 @@ static int open_outputs(tracking_t *t, cad_error_t *err)
     }
     ledger_free(&files);
     if (rc == 0 && !a->format && !a->hub && t->tracks->n == 1)
-        rc = output_suffix(a->output, "bw bigWig bedGraph bg bdg", "bedGraph bg bdg", err);
-    for (int k = 0; k < t->tracks->n && rc == 0 && !a->dry_run; k++)
+        rc = output_suffix(a->run.output, "bw bigWig bedGraph bg bdg", "bedGraph bg bdg", err);
+    for (int k = 0; k < t->tracks->n && rc == 0 && !a->run.dry_run; k++)
         rc = open_track(t, &t->tracks->track[k], format, err);
     return rc;
 }
@@ -274,19 +244,19 @@ static int open_engine(tracking_t *t, cad_error_t *err)
     int64_t window = a->set.window ? a->set.window : cad_min(cad_model_number(r->model, CAD_MAX_LEN), TRACK_WINDOW);
     int rc;
     t->tracks->decimals = (int)a->decimals;
-    rc = run_open_engine(r, window, &a->shard, a->dry_run, err);
+    rc = run_open_engine(r, window, &a->run.shard, a->run.dry_run, err);
     if (rc) return rc;
     pipeline_digest(&r->stream.pipe, &t->format, sizeof t->format);
     text_puts(&r->options, "track");
     run_describe(r);
-    return run_provenance(r, &a->shard, err);
+    return run_provenance(r, &a->run.shard, err);
 }
 
 /* Refuses to replace parts of this run that are not those of this shard. */
 static int check_parts(const tracking_t *t, cad_error_t *err)
 {
     const tracks_t *all = t->tracks;
-    int rc = part_neighbours(all->track[0].path, &t->run.provenance, &t->a->shard, err);
+    int rc = part_neighbours(all->track[0].path, &t->run.provenance, &t->a->run.shard, err);
     for (int k = 0; k < all->n && rc == 0; k++) rc = part_free(all->track[k].path, &t->run.provenance, err);
     return rc;
 }
@@ -305,7 +275,8 @@ static bool tracks_done(const tracking_t *t)
         provenance_add(&p, "track", t->tracks->track[k].name);
         if (!options_part_done(&mute, t->tracks->track[k].path, &p)) return false;
     }
-    if (!t->a->o.quiet) cmd_say("track", "%s: all tracks exist already and are complete; nothing to do", t->a->output);
+    if (!t->a->o.quiet)
+        cmd_say("track", "%s: all tracks exist already and are complete; nothing to do", t->a->run.output);
     return true;
 }
 
@@ -317,9 +288,9 @@ static int open_files(tracking_t *t, cad_error_t *err)
     if (rc) return rc;
     t->tracks = r->stream.state;
     rc = tracks_list(t->tracks, &a->set.scores, a->set.mask, err);
-    if (rc == 0) rc = run_open_reference(r, a->set.reference, a->aliases, err);
+    if (rc == 0) rc = run_open_reference(r, a->set.reference, a->run.aliases, err);
     if (rc == 0) rc = open_outputs(t, err);
-    return rc ? rc : run_open_regions(r, &a->limits, "rRL", "", false, err);
+    return rc ? rc : run_open_regions(r, &a->run.limits, "rRL", "", false, err);
 }
 
 static int run(tracking_t *t, cad_error_t *err)
@@ -329,12 +300,12 @@ static int run(tracking_t *t, cad_error_t *err)
     int rc = open_files(t, err);
     if (rc == 0) rc = run_open_model(r, err);
     if (rc == 0) rc = open_engine(t, err);
-    if (rc == 0 && a->shard.of) rc = check_parts(t, err);
-    if (rc || (a->shard.of && tracks_done(t))) return rc;
+    if (rc == 0 && a->run.shard.of) rc = check_parts(t, err);
+    if (rc || (a->run.shard.of && tracks_done(t))) return rc;
     rc = run_stream(r, err);
-    if (rc == 0 && r->stream.pipe.work.tokens == 0 && !a->shard.of)
+    if (rc == 0 && r->stream.pipe.work.tokens == 0 && !a->run.shard.of)
         note(&r->notes, NOTE_NOTHING, 1, "%s: nothing to do: no base of the regions is A, C, G or T", r->ref.path);
-    if (rc || a->dry_run) return rc;
+    if (rc || a->run.dry_run) return rc;
     rc = tracks_close(&r->stream, err);
     if (rc || !a->hub) return rc;
     t->hub.only = r->only;
@@ -360,16 +331,16 @@ static int run_once(args_t *a, work_t *count)
     int rc;
     r->o = &a->o;
     r->set = &a->set;
-    r->output = a->hub ? NULL : a->output;
+    r->output = a->hub ? NULL : a->run.output;
     r->notes = (notes_t) { .cmd = "track", .quiet = a->o.quiet || count };
     rc = run(&t, &err);
     rc = run_report(r, rc, &err);
-    if (rc == 0 && a->dry_run && !count) {
+    if (rc == 0 && a->run.dry_run && !count) {
         report_t report = { .json = a->o.json };
         report_work(&report, &r->stream.pipe.work, r->ctx, r->model, a->o.threads, "bases", t.tracks->bases);
         report_end(&report);
     }
-    if (rc == 0 && a->hub && !a->dry_run && !a->o.quiet) say_hub(a);
+    if (rc == 0 && a->hub && !a->run.dry_run && !a->o.quiet) say_hub(a);
     if (count) *count = r->stream.pipe.work;
     pipeline_close(&r->stream.pipe);
     run_end(r);
@@ -382,11 +353,11 @@ static int count_work(args_t *a)
     args_t all = *a;
     work_t work;
     int rc;
-    all.dry_run = all.o.counting = true;
-    all.shard = (shard_t) { 0 };
+    all.run.dry_run = all.o.counting = true;
+    all.run.shard = (shard_t) { 0 };
     rc = run_once(&all, &work);
-    a->shard.total = work.tokens;
-    a->shard.digest = limits_digest(&a->limits, work.digest);
+    a->run.shard.total = work.tokens;
+    a->run.shard.digest = limits_digest(&a->run.limits, work.digest);
     return rc;
 }
 
@@ -394,7 +365,7 @@ static int run_track(int argc, char **argv)
 {
     args_t a;
     int rc = parse_args(&a, argc, argv);
-    if (rc == 0 && a.shard.of) rc = count_work(&a);
+    if (rc == 0 && a.run.shard.of) rc = count_work(&a);
     if (rc == 0) rc = run_once(&a, NULL);
     else if (rc == 2) rc = 0;
     free(a.named);

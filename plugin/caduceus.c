@@ -7,6 +7,7 @@
 #include <htslib/hts.h>
 
 #include "cmd.h"
+#include "stream/source.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -26,30 +27,38 @@ void version(const char **bcftools, const char **htslib)
     *htslib = hts_version();
 }
 
+static const char USAGE_HEAD[] = "\n"
+                                 "About: Score variants with a Caduceus DNA language model (INFO/CADUCEUS_*).\n"
+                                 "Usage: bcftools +caduceus [General options] IN -- -T ref.fa [Plugin options]\n"
+                                 "General options:\n"
+                                 "  -o, --output FILE         write to FILE [standard output]\n"
+                                 "  -O, --output-type TYPE    u/b/v/z[0-9] [by the suffix of FILE, else v]\n"
+                                 "  -r, --regions REGION      only records that overlap REGION; needs an index\n"
+                                 "  -R, --regions-file BED    as -r, with the regions of a .bed or .bed.gz file\n"
+                                 "  -t, --targets REGION      only records whose POS lies in REGION; needs no index\n"
+                                 "  -T, --targets-file BED    as -t, with the regions of a .bed or .bed.gz file\n"
+                                 "  -W, --write-index[=FMT]   also write an index of the output, csi or tbi [csi]\n"
+                                 "      --threads N           number of compute threads\n"
+                                 "      --no-version          add no lines on version and model to the header\n"
+                                 "Plugin options: those of `caduceus annotate` for variants, among them\n"
+                                 "  -T, -f, --fasta-ref FILE  the reference\n"
+                                 "  -m, --model PATH          the checkpoint\n";
+static const char USAGE_TAIL[] = "      --check-ref e|w       if REF differs from the FASTA, e stops, w leaves the\n"
+                                 "                            record without scores [e]\n"
+                                 "Example:\n"
+                                 "  bcftools +caduceus in.vcf.gz -Ob -o out.bcf -- -T ref.fa -m model\n"
+                                 "\n";
+
+/* Its text is the same at every call. It stays in one buffer, since bcftools does not free it. */
 const char *usage(void)
 {
-    return "\n"
-           "About: Score variants with a Caduceus DNA language model (INFO/CADUCEUS_*).\n"
-           "Usage: bcftools +caduceus [General options] IN -- -T ref.fa [Plugin options]\n"
-           "General options:\n"
-           "  -o, --output FILE         write to FILE [standard output]\n"
-           "  -O, --output-type TYPE    u/b/v/z[0-9] [by the suffix of FILE, else v]\n"
-           "  -r, --regions REGION      only records that overlap REGION; needs an index\n"
-           "  -R, --regions-file BED    as -r, with the regions of a .bed or .bed.gz file\n"
-           "  -t, --targets REGION      only records whose POS lies in REGION; needs no index\n"
-           "  -T, --targets-file BED    as -t, with the regions of a .bed or .bed.gz file\n"
-           "  -W, --write-index[=FMT]   also write an index of the output, csi or tbi [csi]\n"
-           "      --threads N           number of compute threads\n"
-           "      --no-version          add no lines on version and model to the header\n"
-           "Plugin options: those of `caduceus annotate` for variants, among them\n"
-           "  -T, -f, --fasta-ref FILE  the reference\n"
-           "  -m, --model PATH          the checkpoint\n"
-           "      --score LIST          of llr, dpll, n, dist, cos [llr,dpll]\n"
-           "      --check-ref e|w       if REF differs from the FASTA, e stops, w leaves the\n"
-           "                            record without scores [e]\n"
-           "Example:\n"
-           "  bcftools +caduceus in.vcf.gz -Ob -o out.bcf -- -T ref.fa -m model\n"
-           "\n";
+    static char buf[sizeof USAGE_HEAD + sizeof USAGE_TAIL + 256];
+    text_t scores = { 0 };
+    scores_known(OF_VARIANTS, ", ", &scores);
+    snprintf(buf, sizeof buf, "%s      --score LIST          of %s [%s]\n%s", USAGE_HEAD, scores.s.s ? scores.s.s : "",
+             SOURCE_VARIANTS.scores, USAGE_TAIL);
+    text_free(&scores);
+    return buf;
 }
 
 typedef struct {

@@ -198,6 +198,11 @@ for h in -h --help; do
     like "$h: usage on stdout" '^Usage: bcftools \+caduceus' out
     is "$h: nothing else is printed" "$(cat err)" ""
 done
+# The scores that annotate lists for variants, before any line break of its usage: "of llr, dpll, n [llr,dpll]".
+"$caduceus" annotate --help | tr -s ' \n' ' ' | sed 's/.*variants: \(of [^]]*]\).*/\1/' >want
+bcftools +caduceus -h 2>&1 | sed -n 's/.*--score LIST *//p' >got
+like "the usage of annotate lists scores of variants" '^of .*\[.+\]$' want
+is "-h lists the same scores" "$(cat got)" "$(cat want)"
 bcftools +caduceus -- --help >out 2>err; is "--help after --: status 0" "$?" 0
 like "--help after --: annotate's own" 'check-ref' out
 

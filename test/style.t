@@ -21,6 +21,11 @@ for program in test/check/*.py test/interop/*.py; do
     is "$program says what it is for" "$(sed -n '1s/^"""\([a-z_-]*\.py\).*/\1/p' "$program")" "$(basename "$program")"
 done
 
+# An option that two of these commands have comes from a group in option_table.h.
+twice=$(grep -ohE '(\{ |OPT_[A-Z]+\()"[A-Za-z-]+", [a-z]*' cmd/annotate/*.c cmd/embed.c cmd/track.c cmd/eval.c |
+    sort | uniq -d)
+is "annotate, embed, track and eval declare no option twice" "$twice" ""
+
 name="C is formatted"
 version=$(clang-format --version 2>/dev/null | sed -n 's/.*version \([0-9]*\)\..*/\1/p')
 if [ -z "$version" ]; then skip "$name" "no clang-format"

@@ -7,68 +7,64 @@
 #include "io/shard.h"
 #include "io/tabix.h"
 
-static const char USAGE[] = "Usage: caduceus annotate [options] IN\n\n"
-                            "Scores the records of IN and writes all of them, with the scores added as columns\n"
-                            "(BED, FASTA, FASTQ), tags (SAM, BAM, CRAM) or INFO fields (VCF, BCF). IN may be\n"
-                            "compressed; - is standard input.\n\n"
-                            "Input and output:\n"
-                            "  -T, --reference FASTA  reference of regions, variants and CRAM; also --fasta-ref\n"
-                            "      --chr-alias FILE   other names of the reference's contigs: one contig per\n"
-                            "                         line, names separated by tabs\n"
-                            "      --in-format FMT    \f\n"
-                            "  -o, --output FILE      output; its suffix chooses the format [-, as the input]\n"
-                            "  -O, --output-fmt FMT   sam, bam or cram[,OPTIONS]; variants: u, b, v or z, also\n"
-                            "                         with a level, such as z9\n"
-                            "      --output-fmt-option KEY=VALUE  an option of htslib, for reads and variants\n"
-                            "      --write-index[=csi|bai|tbi]  also index the output [csi; BED: tbi]\n"
-                            "  -r, --region REGION    only records that overlap CONTIG[:BEG[-END]], counted from\n"
-                            "                         1; reads and variants need an index; CONTIG:BEG extends to\n"
-                            "                         the contig's end, but for variants is only the base BEG\n"
-                            "  -R, --regions-file FILE|REGION  as -r, with the regions of a BED\n"
-                            "  -t, --targets FILE|REGION  as -r, but uses no index and tests the POS of variants\n"
-                            "  -L, --targets-file BED as -t, with the regions of a BED\n"
-                            "      --no-PG            add no @PG line\n"
-                            "      --no-version       no lines on version and model in VCF and text; names of\n"
-                            "                         columns without #, for pandas and R\n"
-                            "Scores:\n"
-                            "      --score LIST       \f\n"
-                            "      --mask HOW         each, stride:K or none [stride:8]\n"
-                            "      --window W         bases in a window, flanks included [the model's length]\n"
-                            "      --flank F          context on each side [min(1024, W/4); variants:\n"
-                            "                         min(1024, (W-1)/2)]\n"
-                            "      --skip-soft-masked use lower-case bases as context, do not score them\n"
-                            "      --embed FILE       embeddings: a .npy matrix, or - for a column or tag\n"
-                            "      --pool HOW         mean, max, center or none [mean]\n"
-                            "      --n-token          encode N as the token N, not as PAD\n"
-                            "      --sep              end every window with the SEP token\n"
-                            "Regions:\n"
-                            "      --clip             clip regions at contig ends instead of stopping\n"
-                            "      --split            score the blocks of BED12 rows\n"
-                            "      --grid             cut cores as track does: a score is the mean of the track\n"
-                            "Reads:\n"
-                            "  -f, --require-flags N  score only reads with all of these flags\n"
-                            "  -F, --exclude-flags N  score no reads with any of these flags\n"
-                            "  -q, --min-MQ N         score only reads of at least this MAPQ\n"
-                            "      --include EXPR     score only reads for which this htslib expression is true\n"
-                            "      --context HOW      seq: the read's own bases; ref: the aligned reference [seq]\n"
-                            "      --clip-soft        leave soft-clipped bases out\n"
-                            "      --min-BQ Q         treat bases of quality below Q as N [0]\n"
-                            "      --tag-map LIST     other names for tags, such as yp=xp,yn=xn\n"
-                            "      --color            add the tag YC, by which IGV colours reads: blue is likely\n"
-                            "Variants:\n"
-                            "      --check-ref e|w    if REF differs from the FASTA, e stops, w writes the\n"
-                            "                         record without scores [e]\n"
-                            "      --anchor A         bases before the variant in a window of --window bases\n"
-                            "      --pool-window P    bases pooled on each side for dist and cos [768]\n"
-                            "      --info-prefix P    prefix of INFO names [CADUCEUS]\n"
-                            "Other:\n"
-                            "      --shard I/N|slurm  only this share of the work; caduceus merge joins the parts\n"
-                            "      --dry-run          count windows and tokens, estimate time and size\n"
-                            "      --json             print these numbers as JSON\n" PROGRESS_USAGE OPTIONS_USAGE
-                            "\nExamples:\n"
-                            "  caduceus annotate -T hg38.fa regions.bed -o scored.bed\n"
-                            "  caduceus annotate in.bam -r chr20:1-2000000 -o tagged.bam --write-index\n"
-                            "  caduceus annotate -T hg38.fa in.vcf.gz -o scored.vcf.gz --write-index=tbi\n";
+static const char USAGE[] =
+    "Usage: caduceus annotate [options] IN\n\n"
+    "Scores the records of IN and writes all of them, with the scores added as columns\n"
+    "(BED, FASTA, FASTQ), tags (SAM, BAM, CRAM) or INFO fields (VCF, BCF). IN may be\n"
+    "compressed; - is standard input.\n\n"
+    "Input and output:\n"
+    "  -T, --reference FASTA  reference of regions, variants and CRAM; also --fasta-ref\n" ALIAS_USAGE
+    "      --in-format FMT    \f\n"
+    "  -o, --output FILE      output; its suffix chooses the format [-, as the input]\n"
+    "  -O, --output-fmt FMT   sam, bam or cram[,OPTIONS]; variants: u, b, v or z, also\n"
+    "                         with a level, such as z9\n"
+    "      --output-fmt-option KEY=VALUE  an option of htslib, for reads and variants\n"
+    "      --write-index[=csi|bai|tbi]  also index the output [csi; BED: tbi]\n"
+    "  -r, --region REGION    only records that overlap CONTIG[:BEG[-END]], counted from\n"
+    "                         1; reads and variants need an index; CONTIG:BEG extends to\n"
+    "                         the contig's end, but for variants is only the base BEG\n"
+    "  -R, --regions-file FILE|REGION  as -r, with the regions of a BED\n"
+    "  -t, --targets FILE|REGION  as -r, but uses no index and tests the POS of variants\n"
+    "  -L, --targets-file BED as -t, with the regions of a BED\n"
+    "      --no-PG            add no @PG line\n"
+    "      --no-version       no lines on version and model in VCF and text; names of\n"
+    "                         columns without #, for pandas and R\n"
+    "Scores:\n"
+    "      --score LIST       \f\n"
+    "      --mask HOW         each, stride:K or none [stride:8]\n"
+    "      --window W         bases in a window, flanks included [the model's length]\n"
+    "      --flank F          context on each side [min(1024, W/4); variants:\n"
+    "                         min(1024, (W-1)/2)]\n"
+    "      --skip-soft-masked use lower-case bases as context, do not score them\n"
+    "      --embed FILE       embeddings: a .npy matrix, or - for a column or tag\n"
+    "      --pool HOW         mean, max, center or none [mean]\n" N_TOKEN_USAGE
+    "      --sep              end every window with the SEP token\n"
+    "Regions:\n"
+    "      --clip             clip regions at contig ends instead of stopping\n"
+    "      --split            score the blocks of BED12 rows\n"
+    "      --grid             cut cores as track does: a score is the mean of the track\n"
+    "Reads:\n"
+    "  -f, --require-flags N  score only reads with all of these flags\n"
+    "  -F, --exclude-flags N  score no reads with any of these flags\n"
+    "  -q, --min-MQ N         score only reads of at least this MAPQ\n"
+    "      --include EXPR     score only reads for which this htslib expression is true\n"
+    "      --context HOW      seq: the read's own bases; ref: the aligned reference [seq]\n"
+    "      --clip-soft        leave soft-clipped bases out\n"
+    "      --min-BQ Q         treat bases of quality below Q as N [0]\n"
+    "      --tag-map LIST     other names for tags, such as yp=xp,yn=xn\n"
+    "      --color            add the tag YC, by which IGV colours reads: blue is likely\n"
+    "Variants:\n"
+    "      --check-ref e|w    if REF differs from the FASTA, e stops, w writes the\n"
+    "                         record without scores [e]\n"
+    "      --anchor A         bases before the variant in a window of --window bases\n"
+    "      --pool-window P    bases pooled on each side for dist and cos [768]\n"
+    "      --info-prefix P    prefix of INFO names [CADUCEUS]\n"
+    "Other:\n" SHARD_USAGE
+    "      --dry-run          count windows and tokens, estimate time and size\n" DRY_RUN_JSON_USAGE PROGRESS_USAGE
+        OPTIONS_USAGE "\nExamples:\n"
+    "  caduceus annotate -T hg38.fa regions.bed -o scored.bed\n"
+    "  caduceus annotate in.bam -r chr20:1-2000000 -o tagged.bam --write-index\n"
+    "  caduceus annotate -T hg38.fa in.vcf.gz -o scored.vcf.gz --write-index=tbi\n";
 
 typedef struct {
     annotate_args_t *a;
@@ -90,7 +86,7 @@ static int name_files(const annotate_args_t *a, const char *const out[], int n, 
     ledger_t files = { 0 };
     int rc = 0;
     ledger_inputs(&files, a->in, in);
-    options_inputs(&a->o, a->set.reference, a->aliases, &a->limits, &files);
+    options_inputs(&a->o, a->set.reference, a->run.aliases, &a->run.limits, &files);
     for (int k = 0; k < n && rc == 0; k++) rc = ledger_output(&files, out[k], err);
     ledger_free(&files);
     return rc;
@@ -98,8 +94,9 @@ static int name_files(const annotate_args_t *a, const char *const out[], int n, 
 
 static int refuse_shard(const annotate_args_t *a, const output_t *out, cad_error_t *err)
 {
-    return a->shard.of && !output_is_file(out) ? cad_fail(err, CAD_EARG, "%s: --shard writes to files only", a->output)
-                                               : 0;
+    return a->run.shard.of && !output_is_file(out)
+               ? cad_fail(err, CAD_EARG, "%s: --shard writes to files only", a->run.output)
+               : 0;
 }
 
 /* Creates the outputs of rows of text. matrix: path of the matrix, or NULL; json: path of the .json file beside it. */
@@ -107,41 +104,42 @@ static int create_table(annotate_t *t, const char *matrix, const char *json, cad
 {
     const annotate_args_t *a = t->a;
     output_t **out = embed_several(&a->set) ? &t->table.npz.out : &t->table.npy.out;
-    int rc = output_open(&t->table.out, a->output, t->table.compressed, err);
+    int rc = output_open(&t->table.out, a->run.output, t->table.compressed, err);
     if (rc == 0 && matrix) rc = output_open(out, matrix, false, err);
     if (rc == 0 && matrix && output_is_file(*out)) rc = output_open(&t->table.json, json, false, err);
     if (rc == 0) rc = refuse_shard(a, t->table.out, err);
-    return rc == 0 && a->shard.of ? output_beside(&t->table.part, a->output, ".json", err) : rc;
+    return rc == 0 && a->run.shard.of ? output_beside(&t->table.part, a->run.output, ".json", err) : rc;
 }
 
 /* Chooses the index of a BED, and sets *path to its path. */
 static int plan_index(annotate_t *t, char **path, cad_error_t *err)
 {
     annotate_args_t *a = t->a;
-    if (!a->index) return 0;
-    if (a->index == INDEX_BAI) return cad_fail(err, CAD_EARG, "--write-index=bai: the index of a BED is a tbi or csi");
-    if (!t->table.compressed || !strcmp(a->output, "-"))
+    if (!a->run.index) return 0;
+    if (a->run.index == INDEX_BAI)
+        return cad_fail(err, CAD_EARG, "--write-index=bai: the index of a BED is a tbi or csi");
+    if (!t->table.compressed || !strcmp(a->run.output, "-"))
         return cad_fail(err, CAD_EARG,
                         "--write-index: of text, only a file compressed with bgzip has an index; name it with -o, as "
                         "out.bed.gz");
     if (a->set.no_version || t->table.csv)
         return cad_fail(err, CAD_EARG, "--write-index needs the # of the header; it does not fit --no-version or CSV");
-    t->table.csi = a->index == INDEX_CSI && !a->index_usual;
+    t->table.csi = a->run.index == INDEX_CSI && !a->run.index_usual;
     a->set.indexed = t->table.csi ? INT64_MAX : TBI_MOST;
-    *path = suffixed(a->output, t->table.csi ? ".csi" : ".tbi");
+    *path = suffixed(a->run.output, t->table.csi ? ".csi" : ".tbi");
     return *path ? 0 : cad_out_of_memory(err);
 }
 
 static int open_index(annotate_t *t, const char *path, cad_error_t *err)
 {
     if (!output_is_file(t->table.out))
-        return cad_fail(err, CAD_EARG, "%s: not a regular file, so no index can lie beside it", t->a->output);
+        return cad_fail(err, CAD_EARG, "%s: not a regular file, so no index can lie beside it", t->a->run.output);
     return output_open(&t->table.index, path, false, err);
 }
 
 static int check_suffixes(const annotate_args_t *a, const char *matrix, cad_error_t *err)
 {
-    int rc = a->set.matrix ? 0 : output_suffix(a->output, "bed tsv tab txt csv", "bed tsv tab txt csv", err);
+    int rc = a->set.matrix ? 0 : output_suffix(a->run.output, "bed tsv tab txt csv", "bed tsv tab txt csv", err);
     return rc || !matrix ? rc
                          : output_suffix(matrix, a->set.matrix ? "npy npz tsv csv" : "npy npz",
                                          a->set.matrix ? "tsv csv" : "", err);
@@ -153,13 +151,13 @@ static int open_table(annotate_t *t, cad_error_t *err)
     const char *matrix = embed_file(&a->set);
     char *json = matrix ? suffixed(matrix, ".json") : NULL, *index = NULL;
     int rc;
-    t->table.compressed = output_is_gz(a->output);
-    t->table.csv = output_is_csv(a->output);
+    t->table.compressed = output_is_gz(a->run.output);
+    t->table.csv = output_is_csv(a->run.output);
     rc = matrix && !json ? cad_out_of_memory(err) : plan_index(t, &index, err);
-    if (rc == 0) rc = name_files(a, (const char *[]) { a->output, matrix, json, index }, 4, err);
+    if (rc == 0) rc = name_files(a, (const char *[]) { a->run.output, matrix, json, index }, 4, err);
     if (rc == 0) rc = check_suffixes(a, matrix, err);
-    if (rc == 0 && !a->dry_run) rc = create_table(t, matrix, json, err);
-    if (rc == 0 && !a->dry_run && index) rc = open_index(t, index, err);
+    if (rc == 0 && !a->run.dry_run) rc = create_table(t, matrix, json, err);
+    if (rc == 0 && !a->run.dry_run && index) rc = open_index(t, index, err);
     free(json);
     free(index);
     return rc;
@@ -176,7 +174,7 @@ static int choose_format(annotate_t *t, cad_error_t *err)
         if (hts_opt_add((hts_opt **)&f->hts.specific, a->format_option[i]))
             return cad_fail(err, CAD_EARG, "--output-fmt-option %s: not an option that htslib knows",
                             a->format_option[i]);
-    return format_choose(f, reads, a->format, a->output, in, err);
+    return format_choose(f, reads, a->run.format, a->run.output, in, err);
 }
 
 static int open_records(annotate_t *t, cad_error_t *err)
@@ -184,16 +182,16 @@ static int open_records(annotate_t *t, cad_error_t *err)
     const annotate_args_t *a = t->a;
     records_out_t *r = &t->records;
     int rc;
-    r->path = a->output;
-    r->index = a->index;
+    r->path = a->run.output;
+    r->index = a->run.index;
     rc = choose_format(t, err);
     if (rc == 0) rc = records_plan(r, err);
-    if (rc == 0) rc = name_files(a, (const char *[]) { a->output, r->index_path }, 2, err);
-    if (rc == 0) rc = format_suffix(&r->format, a->format, a->output, err);
-    if (rc || a->dry_run) return rc;
+    if (rc == 0) rc = name_files(a, (const char *[]) { a->run.output, r->index_path }, 2, err);
+    if (rc == 0) rc = format_suffix(&r->format, a->run.format, a->run.output, err);
+    if (rc || a->run.dry_run) return rc;
     rc = records_create(r, err);
     if (rc == 0) rc = refuse_shard(a, r->out, err);
-    return rc == 0 && a->shard.of ? output_beside(&r->part, a->output, ".json", err) : rc;
+    return rc == 0 && a->run.shard.of ? output_beside(&r->part, a->run.output, ".json", err) : rc;
 }
 
 /* True if the output is rows of text, and not SAM or VCF records. */
@@ -207,8 +205,8 @@ static bool writes_table(const annotate_t *t)
 /* Refuses to read both the input and -L from standard input. */
 static int check_stdin(const annotate_args_t *a, cad_error_t *err)
 {
-    for (int i = 0; i < a->limits.n; i++)
-        if (a->limits.limit[i].how == 'L' && !strcmp(a->limits.limit[i].text, "-") && !strcmp(a->in, "-"))
+    for (int i = 0; i < a->run.limits.n; i++)
+        if (a->run.limits.limit[i].how == 'L' && !strcmp(a->run.limits.limit[i].text, "-") && !strcmp(a->in, "-"))
             return cad_fail(err, CAD_EARG, "the input and -L are both standard input");
     return 0;
 }
@@ -223,7 +221,7 @@ static int open_source(annotate_t *t, cad_error_t *err)
     source = source_of(&t->in);
     rc = annotate_fits(a, source, t->in.path, err);
     if (rc == 0) rc = run_begin(&t->run, source, &t->in, err);
-    if (rc == 0 && a->aliases && !a->set.reference) rc = cad_fail(err, CAD_EARG, "--chr-alias needs -T");
+    if (rc == 0 && a->run.aliases && !a->set.reference) rc = cad_fail(err, CAD_EARG, "--chr-alias needs -T");
     if (rc == 0) rc = check_stdin(a, err);
     if (rc == 0 && source->writes != WRITES_TEXT) rc = records_pool(&t->pool, a->o.threads, err);
     s->pool = &t->pool;
@@ -238,8 +236,8 @@ static int open_files(annotate_t *t, cad_error_t *err)
     const annotate_args_t *a = t->a;
     int rc = open_source(t, err);
     if (rc == 0) rc = writes_table(t) ? open_table(t, err) : open_records(t, err);
-    if (rc == 0) rc = run_open_reference(&t->run, a->set.reference, a->aliases, err);
-    if (rc == 0) rc = run_open_regions(&t->run, &a->limits, "rR", "tL", true, err);
+    if (rc == 0) rc = run_open_reference(&t->run, a->set.reference, a->run.aliases, err);
+    if (rc == 0) rc = run_open_regions(&t->run, &a->run.limits, "rR", "tL", true, err);
     return rc;
 }
 
@@ -261,7 +259,7 @@ static int set_provenance(annotate_t *t, cad_error_t *err)
     if (!a->set.matrix) scores_names(&a->set.scores, &r->options);
     run_describe(r);
     if (writes_table(t) && (a->set.no_version || t->table.csv)) text_puts(&r->options, TABLE_PLAIN);
-    rc = run_provenance(r, &a->shard, err);
+    rc = run_provenance(r, &a->run.shard, err);
     if (rc) return rc;
     put_description(t);
     r->stream.command = t->command->s.s;
@@ -275,7 +273,7 @@ static int open_engine(annotate_t *t, cad_error_t *err)
     run_t *r = &t->run;
     int64_t longest = cad_model_number(r->model, CAD_MAX_LEN);
     int64_t window = a->set.window ? a->set.window : a->set.grid ? cad_min(longest, TRACK_WINDOW) : longest;
-    int rc = run_open_engine(r, window, &a->shard, a->dry_run, err);
+    int rc = run_open_engine(r, window, &a->run.shard, a->run.dry_run, err);
     if (rc == 0) rc = set_provenance(t, err);
     return rc == 0 && writes_table(t) ? table_begin(&t->table, r->stream.matrix_width, err) : rc;
 }
@@ -286,9 +284,9 @@ static int check_parts(const annotate_t *t, cad_error_t *err)
     const annotate_args_t *a = t->a;
     const provenance_t *p = &t->run.provenance;
     const char *matrix = embed_file(&a->set);
-    int rc = a->shard.of ? part_neighbours(a->output, p, &a->shard, err) : 0;
-    if (rc == 0 && a->shard.of) rc = part_free(a->output, p, err);
-    return rc == 0 && a->shard.of && matrix ? part_free(matrix, p, err) : rc;
+    int rc = a->run.shard.of ? part_neighbours(a->run.output, p, &a->run.shard, err) : 0;
+    if (rc == 0 && a->run.shard.of) rc = part_free(a->run.output, p, err);
+    return rc == 0 && a->run.shard.of && matrix ? part_free(matrix, p, err) : rc;
 }
 
 /* Returns true if an earlier run has written this shard completely: its output, and its matrix if it has one. */
@@ -296,7 +294,8 @@ static bool part_is_done(annotate_t *t)
 {
     const annotate_args_t *a = t->a;
     const char *matrix = embed_file(&a->set);
-    return a->shard.of && (!matrix || part_whole(matrix)) && options_part_done(&a->o, a->output, &t->run.provenance);
+    return a->run.shard.of && (!matrix || part_whole(matrix)) &&
+           options_part_done(&a->o, a->run.output, &t->run.provenance);
 }
 
 static int run_once(annotate_t *t, cad_error_t *err)
@@ -307,7 +306,7 @@ static int run_once(annotate_t *t, cad_error_t *err)
     if (rc == 0) rc = check_parts(t, err);
     if (rc || part_is_done(t)) return rc;
     rc = run_stream(&t->run, err);
-    if (rc || t->a->dry_run) return rc;
+    if (rc || t->a->run.dry_run) return rc;
     rc = records_close(&t->records, &t->run.provenance, err);
     return rc ? rc : table_close(&t->table, err);
 }
@@ -344,11 +343,11 @@ int annotate_run(annotate_args_t *a, const text_t *command, work_t *count)
     int rc;
     t.run.o = &a->o;
     t.run.set = &a->set;
-    t.run.output = a->output;
+    t.run.output = a->run.output;
     t.run.notes = (notes_t) { .cmd = a->o.cmd, .quiet = a->o.quiet || count };
     rc = run_once(&t, &err);
     rc = run_report(&t.run, rc, &err);
-    if (rc == 0 && a->dry_run && !count) report_dry_run(&t);
+    if (rc == 0 && a->run.dry_run && !count) report_dry_run(&t);
     if (count) *count = t.run.stream.pipe.work;
     close_all(&t);
     return rc;
@@ -369,12 +368,12 @@ static void keep_command(text_t *t, int argc, char **argv)
 /* Adds to digest d the options that shards of one run must have in common. */
 static uint64_t options_digest(const annotate_args_t *a, uint64_t d)
 {
-    d = limits_digest(&a->limits, d);
-    d = text_digest(a->format ? a->format : "", d);
+    d = limits_digest(&a->run.limits, d);
+    d = text_digest(a->run.format ? a->run.format : "", d);
     d = text_digest(a->set.variants.prefix, d);
     for (int i = 0; SCORE[i].name; i++)
         if (SCORE[i].tag) d = text_digest(a->set.reads.tag[i], d);
-    return (d * 31 + (uint64_t)a->index) * 31 + a->set.reads.colour;
+    return (d * 31 + (uint64_t)a->run.index) * 31 + a->set.reads.colour;
 }
 
 /* Counts the work of all shards in a dry run, since an item's place in the whole work decides which shard has it. */
@@ -383,17 +382,17 @@ static int count_work(annotate_args_t *a, const text_t *command)
     annotate_args_t all = *a;
     work_t work;
     int rc;
-    all.dry_run = all.o.counting = true;
-    all.shard = (shard_t) { 0 };
+    all.run.dry_run = all.o.counting = true;
+    all.run.shard = (shard_t) { 0 };
     rc = annotate_run(&all, command, &work);
-    a->shard.total = work.tokens;
-    a->shard.digest = options_digest(a, work.digest);
+    a->run.shard.total = work.tokens;
+    a->run.shard.digest = options_digest(a, work.digest);
     return rc;
 }
 
 int annotate_all(annotate_args_t *a, const text_t *command)
 {
-    int rc = a->shard.of ? count_work(a, command) : 0;
+    int rc = a->run.shard.of ? count_work(a, command) : 0;
     return rc ? rc : annotate_run(a, command, NULL);
 }
 

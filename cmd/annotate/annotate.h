@@ -10,14 +10,10 @@
 typedef struct {
     options_t o;
     settings_t set;
-    const char *in, *in_format, *aliases, *output, *format;
+    run_options_t run;
+    const char *in, *in_format;
     const char *format_option[16];
     int nformat_option;
-    limits_t limits; /* values of -r, -R, -t and -L */
-    shard_t shard;
-    index_t index;
-    bool index_usual; /* --write-index does not say which: for a BED, TBI */
-    bool dry_run;
     char *named[2];     /* output and embedding, if made from names with {shard}; freed by annotate_end */
     bool used[OPT_END]; /* used[c] is true if the option with code c was given */
 } annotate_args_t;

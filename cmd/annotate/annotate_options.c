@@ -12,17 +12,12 @@
 
 enum {
     O_FORMAT = 1,
-    O_SCORE,
     O_CLIP,
     O_SPLIT,
     O_EMBED,
     O_POOL,
-    O_NTOKEN,
     O_SEP,
-    O_DRY,
-    O_ALIAS,
     O_FMTOPT,
-    O_INDEX,
     O_NOPG,
     O_INCLUDE,
     O_CONTEXT,
@@ -33,7 +28,6 @@ enum {
     O_ANCHOR,
     O_POOLWIN,
     O_PREFIX,
-    O_SHARD,
     O_DIFFERENCE,
     O_COLOR,
     O_GRID
@@ -41,27 +35,19 @@ enum {
 const struct option ANNOTATE_LONG[] = { OPTIONS_LONG,
                                         OPTIONS_PROGRESS,
                                         OPTIONS_WINDOWS,
-                                        { "output", required_argument, NULL, 'o' },
-                                        { "output-fmt", required_argument, NULL, 'O' },
-                                        { "region", required_argument, NULL, 'r' },
-                                        { "regions-file", required_argument, NULL, 'R' },
+                                        OPTIONS_RUN,
+                                        OPTIONS_SCORING,
                                         { "targets", required_argument, NULL, 't' },
-                                        { "targets-file", required_argument, NULL, 'L' },
                                         { "require-flags", required_argument, NULL, 'f' },
                                         { "exclude-flags", required_argument, NULL, 'F' },
                                         { "min-MQ", required_argument, NULL, 'q' },
                                         { "in-format", required_argument, NULL, O_FORMAT },
-                                        { "score", required_argument, NULL, O_SCORE },
                                         { "clip", no_argument, NULL, O_CLIP },
                                         { "split", no_argument, NULL, O_SPLIT },
                                         { "embed", required_argument, NULL, O_EMBED },
                                         { "pool", required_argument, NULL, O_POOL },
-                                        { "n-token", no_argument, NULL, O_NTOKEN },
                                         { "sep", no_argument, NULL, O_SEP },
-                                        { "dry-run", no_argument, NULL, O_DRY },
-                                        { "chr-alias", required_argument, NULL, O_ALIAS },
                                         { "output-fmt-option", required_argument, NULL, O_FMTOPT },
-                                        { "write-index", optional_argument, NULL, O_INDEX },
                                         { "no-PG", no_argument, NULL, O_NOPG },
                                         { "include", required_argument, NULL, O_INCLUDE },
                                         { "context", required_argument, NULL, O_CONTEXT },
@@ -72,7 +58,6 @@ const struct option ANNOTATE_LONG[] = { OPTIONS_LONG,
                                         { "anchor", required_argument, NULL, O_ANCHOR },
                                         { "pool-window", required_argument, NULL, O_POOLWIN },
                                         { "info-prefix", required_argument, NULL, O_PREFIX },
-                                        { "shard", required_argument, NULL, O_SHARD },
                                         { "difference", no_argument, NULL, O_DIFFERENCE },
                                         { "color", no_argument, NULL, O_COLOR },
                                         { "grid", no_argument, NULL, O_GRID },
@@ -83,9 +68,9 @@ static const struct {
     int code;
     bool embed; /* accepted by caduceus embed */
 } LIMITED[] = {
-    { 'T', true },         { O_ALIAS, true },       { 'O', false },      { O_FMTOPT, false },    { O_INDEX, false },
+    { 'T', true },         { OPT_ALIAS, true },     { 'O', false },      { O_FMTOPT, false },    { OPT_INDEX, false },
     { O_NOPG, false },     { OPT_NOVERSION, true }, { O_CLIP, true },    { O_GRID, false },      { O_SPLIT, true },
-    { O_SCORE, false },    { OPT_MASK, false },     { OPT_SOFT, false }, { O_EMBED, false },     { O_POOL, true },
+    { OPT_SCORE, false },  { OPT_MASK, false },     { OPT_SOFT, false }, { O_EMBED, false },     { O_POOL, true },
     { 'f', false },        { 'F', false },          { 'q', false },      { O_INCLUDE, false },   { O_CONTEXT, false },
     { O_CLIPSOFT, false }, { O_MINBQ, false },      { O_TAGMAP, false }, { O_COLOR, false },     { O_CHECKREF, true },
     { O_ANCHOR, true },    { O_POOLWIN, true },     { O_PREFIX, false }, { O_DIFFERENCE, true },
@@ -179,30 +164,19 @@ static int take_option(void *args, int c, const char *arg)
     int rc;
     a->used[c] = true;
     switch (c) {
-    case 'o': a->output = arg; return 0;
-    case 'O': a->format = arg; return 0;
-    case 'r':
-    case 'R':
-    case 't':
-    case 'L': return limits_take(&a->limits, cmd, c, arg);
     case 'f': return parse_flags("-f", arg, &a->set.reads.require);
     case 'F': return parse_flags("-F", arg, &a->set.reads.exclude);
     case 'q': return parse_int("-q", arg, 255, &a->set.reads.min_mapq);
     case O_FORMAT: a->in_format = arg; return 0;
-    case O_SCORE: a->set.score = arg; return 0;
     case O_CLIP: a->set.clip = true; return 0;
     case O_SPLIT: a->set.split = true; return 0;
     case O_EMBED: a->set.embed = arg; return 0;
     case O_POOL: return parse_pool(a, arg);
-    case O_NTOKEN: a->set.n_token = true; return 0;
     case O_SEP: a->set.sep = true; return 0;
-    case O_DRY: a->dry_run = true; return 0;
-    case O_ALIAS: a->aliases = arg; return 0;
     case O_FMTOPT:
         if (a->nformat_option == 16) return cmd_fail(cmd, "--output-fmt-option: more than 16 times");
         a->format_option[a->nformat_option++] = arg;
         return 0;
-    case O_INDEX: a->index_usual = !arg; return option_index(cmd, arg, &a->index);
     case O_NOPG: a->set.reads.no_pg = true; return 0;
     case O_INCLUDE: a->set.reads.include = arg; return 0;
     case O_CONTEXT: return parse_choice("--context", arg, "seq", "ref", &a->set.reads.context_ref);
@@ -213,13 +187,13 @@ static int take_option(void *args, int c, const char *arg)
     case O_CHECKREF: return parse_choice("--check-ref", arg, "e", "w", &a->set.variants.keep_mismatch);
     case O_ANCHOR: return option_int(cmd, "--anchor", arg, 0, 1 << 30, &a->set.anchor);
     case O_POOLWIN: return option_int(cmd, "--pool-window", arg, 0, 1 << 29, &a->set.variants.pool_window);
-    case O_SHARD: return option_shard(cmd, arg, &a->shard);
     case O_PREFIX: a->set.variants.prefix = arg; return 0;
     case O_GRID: a->set.grid = true; return 0;
     case O_DIFFERENCE: a->set.variants.difference = true; return 0;
     default: break;
     }
-    rc = windows_take(&a->set, cmd, c, arg);
+    rc = run_take(&a->run, &a->set, cmd, c, arg);
+    if (rc > 0) rc = windows_take(&a->set, cmd, c, arg);
     return rc > 0 ? options_take(&a->o, c, arg) : rc;
 }
 
@@ -269,7 +243,7 @@ int annotate_parse(annotate_args_t *a, const command_t *cmd, int argc, char **ar
     memset(a, 0, sizeof *a);
     options_init(&a->o, cmd->name);
     settings_init(&a->set);
-    a->output = "-";
+    a->run.output = "-";
     rc = options_parse(cmd, argc, argv, take_option, a);
     if (rc == 0) rc = options_operands(cmd, argc, argv, "one input");
     if (rc == 0) a->in = argv[optind];
@@ -279,21 +253,21 @@ int annotate_parse(annotate_args_t *a, const command_t *cmd, int argc, char **ar
 int annotate_settle(annotate_args_t *a)
 {
     const char *cmd = a->o.cmd;
-    if (option_named(cmd, &a->shard, &a->output, &a->named[0])) return 1;
-    if (a->set.embed && option_named(cmd, &a->shard, &a->set.embed, &a->named[1])) return 1;
+    if (option_named(cmd, &a->run.shard, &a->run.output, &a->named[0])) return 1;
+    if (a->set.embed && option_named(cmd, &a->run.shard, &a->set.embed, &a->named[1])) return 1;
     if (a->set.pooling && !a->set.embed) return cmd_fail(cmd, "--pool needs --embed");
     if (a->set.embed && !a->set.pooling) a->set.pooling = POOL_MEAN;
-    if (a->shard.of && (a->dry_run || !strcmp(a->output, "-")))
+    if (a->run.shard.of && (a->run.dry_run || !strcmp(a->run.output, "-")))
         return cmd_fail(cmd, "--shard needs an output file, and no --dry-run");
-    if (a->shard.of && (!is_regular(a->in) || limits_stream(&a->limits)))
+    if (a->run.shard.of && (!is_regular(a->in) || limits_stream(&a->run.limits)))
         return cmd_fail(cmd, "--shard reads its input twice: it must be a file");
-    if (embed_several(&a->set) && (a->set.pooling != POOL_ROWS || a->shard.of))
+    if (embed_several(&a->set) && (a->set.pooling != POOL_ROWS || a->run.shard.of))
         return cmd_fail(cmd,
                         "%s: a .npz holds an array for the bases of each region; it needs --pool none, and no --shard",
                         a->set.embed);
-    if (a->o.json && !a->dry_run) return cmd_fail(cmd, "--json goes with --dry-run");
+    if (a->o.json && !a->run.dry_run) return cmd_fail(cmd, "--json goes with --dry-run");
     if (a->set.wide && a->set.pooling == POOL_ROWS)
-        return cmd_fail(cmd, "%s: --pool none needs OUT.npy or OUT.npz", a->output);
+        return cmd_fail(cmd, "%s: --pool none needs OUT.npy or OUT.npz", a->run.output);
     if (embed_column(&a->set) && a->set.pooling == POOL_ROWS)
         return cmd_fail(cmd, "--pool none needs a file: --embed FILE.npy");
     return 0;
@@ -347,8 +321,8 @@ int annotate_matrix(annotate_args_t *a, const char *names)
 {
     a->set.matrix = true;
     a->set.wide = !names;
-    a->set.embed = names ? a->output : "-";
-    if (names) a->output = names;
+    a->set.embed = names ? a->run.output : "-";
+    if (names) a->run.output = names;
     a->set.score = "none";
     return annotate_settle(a);
 }
