@@ -14,7 +14,8 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const alias_t *)a)->name, ((const alias_t *)b)->name);
 }
 
-/* Adds an alias. Takes ownership of name. If name is NULL, because its allocation failed, returns an error. */
+/* Adds the alias `name` of contig c. Takes ownership of name. If name is NULL, because its allocation failed, returns
+ * an error. */
 static int add(fasta_t *f, char *name, const contig_t *c, cad_error_t *err)
 {
     alias_t *more = name ? realloc(f->alias, (size_t)(f->nalias + 1) * sizeof *more) : NULL;
@@ -27,7 +28,8 @@ static int add(fasta_t *f, char *name, const contig_t *c, cad_error_t *err)
     return 0;
 }
 
-/* Returns the next name of a line and sets *n to its length; NULL at the end of the line. */
+/* Returns the next name in the line at *at, sets *n to its length and moves *at past it; NULL at the end of the
+ * line. */
 static const char *next_name(const char **at, size_t *n)
 {
     const char *s = *at + strspn(*at, "\t\r");
@@ -57,8 +59,8 @@ static int take_line(fasta_t *f, const char *line, cad_error_t *err)
     return rc;
 }
 
-/* Sorts the aliases, and drops names that are given to several contigs. UCSC's older files have such
- * names, in a column with the names of data sources. */
+/* Sorts the aliases, and drops each name that the file gives to several contigs. UCSC's older files have a column with
+ * the names of data sources, which are not names of contigs. */
 static void drop_ambiguous(fasta_t *f)
 {
     int n = 0;

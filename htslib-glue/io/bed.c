@@ -6,8 +6,8 @@
 
 #include "io/bed.h"
 
-/* True if the line is the word, or begins with the word and a space. In "track<TAB>12" the word is the name of a
- * contig, so the result is false. */
+/* True if the line is the word (track or browser), or begins with the word and a space. In "track<TAB>12" a tab
+ * follows, so the word is the name of a contig, and the result is false. */
 static bool is_keyword(const char *s, size_t n, const char *word)
 {
     size_t k = strlen(word);
@@ -30,8 +30,9 @@ typedef struct {
     size_t n;
 } field_t;
 
-/* Finds the next column, from *at onwards. Columns are separated by tabs and, before the first tab, also by spaces:
- * the name of a contig cannot hold spaces, but the name in column 4 can. */
+/* Finds the next column of the line s, from byte *at onwards, and moves *at past the column. Columns are separated by
+ * tabs and, before the first tab, also by spaces: the name of a contig cannot hold spaces, but the name in column 4
+ * can. */
 static bool next_field(const char *s, size_t n, size_t *at, field_t *f)
 {
     size_t i = *at;
@@ -42,7 +43,7 @@ static bool next_field(const char *s, size_t n, size_t *at, field_t *f)
     f->s = s + i;
     while (i < n && s[i] != '\t' && (s[i] != ' ' || !blanks)) i++;
     f->n = (size_t)(s + i - f->s);
-    if (blanks) /* spaces directly before a tab are part of that separator */
+    if (blanks) /* spaces directly before a tab belong to the separator */
         while (i < n && s[i] == ' ' && i + 1 < n && (s[i + 1] == ' ' || s[i + 1] == '\t')) i++;
     *at = i + 1;
     return true;
@@ -145,7 +146,8 @@ static bool is_words(const field_t *f)
     return f[1].n && f[2].n && isalpha((unsigned char)*f[1].s) && isalpha((unsigned char)*f[2].s);
 }
 
-/* Returns the end of the message for a start or an end that is not a whole number: the likely remedy, or "". */
+/* For a row whose start or end is not a whole number: returns a text with the likely remedy, to end the error message
+ * with, or "". */
 static const char *advice(const field_t *f, int ncol)
 {
     int64_t n;

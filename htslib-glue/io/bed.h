@@ -16,7 +16,8 @@ typedef struct bed_row_t {
     int ncol;
     const char *name; /* column 4, a pointer into the line; NULL if there is none */
     int name_len;
-    interval_t *block; /* (nblock) malloc'd, ascending and not overlapping; NULL if bed_parse had split false */
+    /* (nblock) malloc'd, ascending and not overlapping; NULL if bed_parse was called with split false */
+    interval_t *block;
     int nblock;
 } bed_row_t;
 /* Parses a data line into *row, to be freed with bed_free. Returns 0, CAD_EFORMAT or CAD_ENOMEM; after an error
@@ -30,7 +31,7 @@ line_kind_t bed_line_kind(const char *line, size_t len);
 /* Returns the number of columns. Columns are separated by tabs and, before the first tab, also by spaces. */
 int bed_columns(const char *line, size_t len);
 /* Finds the next column of s (n bytes). Sets *column, a pointer into s, and *len. Returns false at the end of the line.
- * *at is the place in s; it must be 0 before the first call. */
+ * *at is the number of bytes of s already read; set it to 0 before the first call. */
 bool bed_column(const char *s, size_t n, size_t *at, const char **column, size_t *len);
 /* Appends a line of column names, "#chrom\tstart...", for ncol columns. */
 void bed_header(text_t *t, int ncol);

@@ -1,14 +1,13 @@
-/* bigwig.c - writes bigWig (Kent et al., Bioinformatics 2010, and its supplement).
+/* bigwig.c - writes bigWig files (the format: Kent et al., Bioinformatics 2010, and its supplement).
  *
  * libBigWig 0.4.7 is not used: it exchanges the minimum and the maximum in zoom levels, keeps zoom levels in memory,
- * and does not report that the disk is full. This writer gets values in ascending order and writes them at once. It
- * stores zoom levels, compressed, in unnamed temporary files until the end. Memory use is 32 bytes for each block of
- * the file.
+ * and does not report that the disk is full. This writer gets the values in ascending order of position and writes each
+ * full block at once. It keeps zoom levels, compressed, in unnamed temporary files until the end. Memory use is 32
+ * bytes for each block of the file.
  *
- * Layout: header, zoom headers, summary, contig tree, data, index of the data, then the records and index of each
- * zoom level, then the magic number again. Numbers have the host's byte order; readers detect it from the magic number.
- * SPDX-License-Identifier: MIT
- */
+ * The file consists of: header, zoom headers, summary, contig tree, data, index of the data, then the records and the
+ * index of each zoom level, then the magic number again. Numbers have the host's byte order; readers detect it from the
+ * magic number. SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <math.h>
 #include <unistd.h>
@@ -21,19 +20,19 @@
 #define TREE_MAGIC 0x78CA8C91u
 #define INDEX_MAGIC 0x2468ACE0u
 #define FANOUT 256  /* maximum number of children of a node, in the contig tree and in the indexes */
-#define ITEMS 4096  /* values in a data block */
+#define ITEMS 4096  /* maximum number of values in a data block */
 #define DENSE 64    /* a block of this many consecutive positions is written as fixedStep */
-#define RECORDS 512 /* records in a zoom block */
+#define RECORDS 512 /* maximum number of records in a block of a zoom level */
 #define ZOOMS 10    /* maximum number of zoom levels */
 #define FIRST 16    /* bases in a record of the first zoom level */
-#define FACTOR 4    /* records of a zoom level that make one record of the next */
-#define SECTION 24  /* bytes of a block before its values */
+#define FACTOR 4    /* number of records of a zoom level that one record of the next level summarises */
+#define SECTION 24  /* size in bytes of the header of a data block */
 #define BLOCK BIGWIG_BLOCK
 
-/* The range of a block: it begins at base beg of contig `contig` and ends before base `end` of contig `last`. */
+/* The bases that a block covers: from base beg of contig `contig` to just before base `end` of contig `last`. */
 typedef struct {
     uint32_t contig, beg, last, end;
-    uint64_t at, size; /* at: offset of the block in the file; size: its bytes */
+    uint64_t at, size; /* at: offset of the block in the file; size: size of the block in bytes */
 } bound_t;
 typedef struct {
     bound_t *b;
@@ -45,13 +44,13 @@ typedef struct {
 } record_t;
 
 typedef struct {
-    uint32_t width;     /* bases in a record */
+    uint32_t width;     /* number of bases that a record summarises */
     record_t open;      /* the record that is being filled; there is none if open.valid is 0 */
     double sum, square; /* sums over the values in the open record */
     record_t block[RECORDS];
     int n;
     uint64_t records, bytes;
-    bounds_t bounds; /* ranges of the level's blocks; offsets count from the first byte of the level */
+    bounds_t bounds; /* what each block of this zoom level covers; offsets count from the first byte of the level */
     FILE *spool;
 } zoom_t;
 
@@ -62,10 +61,10 @@ struct bigwig_t {
     uint64_t at;               /* bytes written to the file so far */
     uint64_t data;             /* offset of the data in the file */
     uint64_t count;            /* number of blocks in the data */
-    uint32_t start[ITEMS], on; /* positions of the values of the next block, which are all on contig `on` */
+    uint32_t start[ITEMS], on; /* start: positions of the values of the data block being filled; on: their contig */
     float value[ITEMS];
-    int n;   /* number of values */
-    int run; /* length of the run of consecutive positions with which the block ends */
+    int n;   /* number of values in the data block being filled */
+    int run; /* how many of the last values are at consecutive positions */
     bounds_t bounds;
     uint64_t covered;
     double min, max, sum, square;
@@ -107,7 +106,7 @@ static int pack(bigwig_t *w, const void *p, size_t n, size_t *size, cad_error_t 
 
 typedef struct {
     uint64_t n, width;
-} level_t; /* n: number of nodes of a level; width: maximum number of entries under a node */
+} level_t; /* n: number of nodes in a level of the tree; width: maximum number of entries below one node */
 
 /* Computes the levels of a tree over n entries; level[0] is the root's. Returns the number of levels. */
 static int levels_of(uint64_t n, level_t *level)
@@ -145,7 +144,7 @@ static void children(const level_t *level, int l, int k, uint64_t n, uint64_t i,
     *end = *first + FANOUT < below ? *first + FANOUT : below;
 }
 
-/* Returns the range that the entries under node i of level l cover. */
+/* Returns the bases that the entries below node i of level l cover. */
 static bound_t under(const bounds_t *b, const level_t *level, int l, uint64_t i)
 {
     uint64_t first = i * level[l].width, last = first + level[l].width < b->n ? first + level[l].width : b->n;
@@ -163,7 +162,8 @@ static int put_bound(bigwig_t *w, const bound_t *b, uint64_t at, const uint64_t 
     return rc || !size ? rc : put(w, size, 8, err);
 }
 
-/* Writes level l of an index. next: file offset of the level below; base: value to add to the offsets of blocks. */
+/* Writes level l of an index of k levels. next: file offset of level l + 1; base: number to add to the offsets of
+ * blocks. */
 static int put_index_level(bigwig_t *w, const bounds_t *b, const level_t *level, int l, int k, uint64_t next,
                            uint64_t base, cad_error_t *err)
 {
@@ -191,7 +191,7 @@ static int put_index(bigwig_t *w, const bounds_t *b, uint32_t per_block, uint64_
     uint32_t head[12] = { INDEX_MAGIC, FANOUT, 0, 0, all.contig, all.beg, all.last, all.end, 0, 0, per_block, 0 };
     uint64_t n = b->n, end = w->at, next;
     memcpy(head + 2, &n, 8);
-    memcpy(head + 8, &end, 8); /* the end of the indexed data */
+    memcpy(head + 8, &end, 8); /* file offset at which the indexed data end */
     rc = put(w, head, sizeof head, err);
     next = w->at;
     for (int l = 0; l < k && rc == 0; l++) {
@@ -208,7 +208,8 @@ static int by_name(const void *a, const void *b)
     return strcmp((*(const contig_t *const *)a)->name, (*(const contig_t *const *)b)->name);
 }
 
-/* Writes an entry of the contig tree. key: number of bytes to which names are padded. */
+/* Writes an entry of the contig tree: in a leaf, the contig's id and length; in another node, the file offset `child`
+ * of a node below. key: number of bytes to which names are padded. */
 static int put_contig(bigwig_t *w, const contig_t *c, uint32_t key, bool leaf, uint64_t child, cad_error_t *err)
 {
     char name[256] = { 0 };
@@ -281,7 +282,8 @@ static int flush_zoom(bigwig_t *w, zoom_t *z, cad_error_t *err)
 
 static int zoom_add(bigwig_t *w, int level, const record_t *r, double sum, double square, cad_error_t *err);
 
-/* Adds the open record, which is complete, to the level's block and to the next level. Then no record is open. */
+/* Adds the open record of the zoom level, which is complete, to the level's block and to the next zoom level.
+ * Afterwards the level has no open record. */
 static int close_record(bigwig_t *w, int level, cad_error_t *err)
 {
     zoom_t *z = &w->zoom[level];
@@ -346,7 +348,7 @@ static int put_block(bigwig_t *w, int n, cad_error_t *err)
     size_t size = 0;
     int rc;
     memcpy(w->raw, head, sizeof head);
-    w->raw[20] = dense ? 3 : 2; /* type of the block: 3 is fixedStep, 2 is variableStep */
+    w->raw[20] = dense ? 3 : 2; /* encoding of the block: 3 means fixedStep, 2 means variableStep */
     w->raw[21] = 0;
     memcpy(w->raw + 22, &count, 2);
     for (int i = 0; i < n; i++) {
@@ -475,7 +477,7 @@ int bigwig_finish(bigwig_t *w, cad_error_t *err)
     uint64_t index, zoom[ZOOMS][2];
     uint32_t magic = MAGIC;
     int rc = w->n ? flush_data(w, 0, err) : 0;
-    /* from the first level to the last, because closing a record adds it to the next level */
+    /* goes from the first level to the last, because closing a record changes the next level */
     for (int i = 0; i < w->nzoom && rc == 0; i++) {
         rc = close_record(w, i, err);
         if (rc == 0) rc = flush_zoom(w, &w->zoom[i], err);

@@ -1,4 +1,6 @@
-/* bigwig_reader.c - reads a bigWig that bigwig.c wrote, to merge shards. SPDX-License-Identifier: MIT */
+/* bigwig_reader.c - reads a bigWig that bigwig.c wrote, so that merge can join the outputs of shards.
+ * SPDX-License-Identifier: MIT
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -19,8 +21,8 @@ static int get(const bigread_t *r, uint64_t at, void *p, size_t n, cad_error_t *
     return cad_pread(r->fd, p, n, (int64_t)at, r->path, err);
 }
 
-/* Reads the head of a tree's node. Limits the depth and the number of nodes, so that a cycle in a damaged tree is an
- * error. */
+/* Reads the head of the tree node at file offset `at`, and its number of entries into *n. Fails if the depth or the
+ * number of nodes read exceeds a limit, so that a damaged tree with a cycle is an error, not an endless loop. */
 static int get_node(bigread_t *r, uint64_t at, int depth, unsigned char head[4], uint16_t *n, cad_error_t *err)
 {
     enum { LEVELS = 8 };

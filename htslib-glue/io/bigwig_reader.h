@@ -11,7 +11,7 @@ typedef struct bigread_t {
     contig_t *contig; /* (ncontig) with only name and length set */
     int ncontig;
     uint64_t index;        /* offset of the index of the data */
-    uint64_t blocks, seen; /* blocks: number of data blocks that the file states; seen: number read */
+    uint64_t blocks, seen; /* blocks: number of data blocks according to the file; seen: number of data blocks read */
     uint64_t nodes;        /* number of tree nodes that may still be visited */
     unsigned char raw[BIGWIG_BLOCK], packed[BIGWIG_BLOCK + BIGWIG_BLOCK / 8 + 64];
 } bigread_t;

@@ -1,4 +1,5 @@
-/* crai_check.c - checks a .crai. It is a text file with one line of six numbers for each slice.
+/* crai_check.c - checks a .crai, the index of a CRAM: a text file with one line of six numbers for each slice. A CRAM
+ * consists of containers, and a container consists of slices.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,11 +10,11 @@
 #define REMEDY "renew it with `samtools index`"
 
 typedef struct slice_t {
-    int64_t contig;    /* index of the contig; -1: reads without a position */
+    int64_t contig;    /* index of the contig; -1: the slice holds reads without a position */
     int64_t start;     /* first base of the slice, counted from 1 */
-    int64_t span;      /* length in bases */
-    int64_t container; /* the container's offset in the file */
-    int64_t offset;    /* the slice's offset from the end of the container's header */
+    int64_t span;      /* length of the slice in bases */
+    int64_t container; /* offset of the slice's container in the file */
+    int64_t offset;    /* offset of the slice from the end of its container's header */
     int64_t size;      /* size of the slice in bytes */
 } slice_t;
 
@@ -21,9 +22,9 @@ typedef struct crai_t {
     const index_file_t *x;
     input_t in;
     slice_t last;
-    bool *seen;     // (1 + contigs) seen[contig + 1]: a line of this contig was read
+    bool *seen;     // (1 + contigs) seen[contig + 1]: true once a line of this contig was read
     int major;      /* major version of the CRAM */
-    int64_t bytes;  /* size of the container that `last` is in */
+    int64_t bytes;  /* size in bytes of the container of the slice `last` */
     int64_t contig; /* the contig of that container; -2: it holds several contigs */
 } crai_t;
 
@@ -58,7 +59,8 @@ static const unsigned char *itf8(const unsigned char *p, const unsigned char *en
     return p + 1 + more;
 }
 
-/* Moves *p past a number of up to `most` bytes: itf8 has up to 5, ltf8 up to 9. False if it is cut short. */
+/* Moves *p past an encoded number of up to `most` bytes: ITF8 has up to 5, LTF8 up to 9. Returns false if the number is
+ * cut short. */
 static bool skip_number(const unsigned char **p, const unsigned char *end, int most)
 {
     int n = 1;
@@ -68,10 +70,10 @@ static bool skip_number(const unsigned char **p, const unsigned char *end, int m
     return *p <= end;
 }
 
-/* Returns where the container at `at` ends, and sets *reads to its number of reads; -1 if its header is malformed or
- * longer than the buffer. The header has a
- * size, the contig, start, span and number of reads, their counter, their bases, the number of blocks, the offsets of
- * slices, and in CRAM 3 a checksum. */
+/* Returns the file offset at which the container at offset `at` ends, and sets *reads to its number of reads. Returns
+ * -1 if the container's header is malformed or longer than the buffer. The fields of the header are: size, contig,
+ * start, span, number of reads, record counter, number of bases, number of blocks, offsets of the slices, and in CRAM 3
+ * a checksum. */
 static int64_t container_end(const crai_t *c, int64_t at, int32_t *reads)
 {
     unsigned char head[4096];
@@ -87,8 +89,9 @@ static int64_t container_end(const crai_t *c, int64_t at, int32_t *reads)
     return at + (p - head) + (c->major > 2 ? 4 : 0) + (head[0] | head[1] << 8 | head[2] << 16 | (int64_t)head[3] << 24);
 }
 
-/* Checks that no container with reads follows the last one that is listed, or the header if none is. End markers are
- * containers without reads; a file may have several. */
+/* Checks that no container with reads follows the last container that the index lists. none: the index lists no
+ * container, so no container with reads may follow the CRAM's header. End markers are containers without reads; a file
+ * may have several of them. */
 static int check_last(const crai_t *c, bool none, cad_error_t *err)
 {
     int32_t reads = 0;
@@ -107,7 +110,7 @@ static bool read_container(crai_t *c, int64_t at)
 {
     unsigned char head[9];
     int32_t contig;
-    if (c->major > 3) return at < c->x->size; /* CRAM 4 has another layout */
+    if (c->major > 3) return at < c->x->size; /* the containers of CRAM 4 have another layout, which is not checked */
     if (at < 26 || cad_pread(c->x->fd, head, sizeof head, at, "", NULL)) return false;
     c->bytes = head[0] | head[1] << 8 | head[2] << 16 | (int64_t)head[3] << 24;
     if (!itf8(head + 4, head + sizeof head, &contig)) return false;
@@ -115,8 +118,8 @@ static bool read_container(crai_t *c, int64_t at)
     return contig >= -2 && contig < c->x->ncontig && c->bytes < c->x->size - at;
 }
 
-/* Checks that the lines of a contig follow each other and are sorted by start, because htslib keeps one run of lines
- * for each contig and searches that run by start. */
+/* Checks that the lines of each contig are consecutive and sorted by start, because htslib stores one range of lines
+ * for each contig and searches in it by start. */
 static int check_order(const crai_t *c, const slice_t *s, bool first, cad_error_t *err)
 {
     if (s->contig >= c->x->ncontig) return bad(c, "a contig that the header lacks: the index of another file?", err);
@@ -127,8 +130,8 @@ static int check_order(const crai_t *c, const slice_t *s, bool first, cad_error_
                                     : 0;
 }
 
-/* Checks that the lines are in the order of the file, and name a slice once for each contig. So there are no more of
- * them than the CRAM can have, however small the compressed index is. */
+/* Checks that the lines list the slices in the order of the CRAM file, and each slice at most once per contig. This
+ * bounds the number of lines by the size of the CRAM, even if a small compressed index expands to very many lines. */
 static int check_place(const crai_t *c, const slice_t *s, cad_error_t *err)
 {
     const slice_t *last = &c->last;
@@ -137,7 +140,8 @@ static int check_place(const crai_t *c, const slice_t *s, cad_error_t *err)
     return after || beside ? 0 : bad(c, "a slice that stands before the last one in the CRAM, or the same", err);
 }
 
-/* Checks that the last slice listed for a container ends at the end of the container, since slices fill a container. */
+/* Checks that the last slice that the index lists for a container ends where the container ends, since slices fill
+ * their container. */
 static int check_full(const crai_t *c, cad_error_t *err)
 {
     return c->major > 3 || c->last.offset + c->last.size == c->bytes
@@ -188,8 +192,8 @@ int crai_check(const index_file_t *x, cad_error_t *err)
     c.seen = calloc((size_t)x->ncontig + 1, sizeof *c.seen);
     if (!c.seen) return cad_out_of_memory(err);
     rc = input_open(&c.in, x->path, "bed", err);
-    if (rc && c.in.fp && c.in.eof && c.in.bytes == 0) rc = 0; /* of a CRAM without reads */
-    c.in.most = 400;                                          /* six numbers */
+    if (rc && c.in.fp && c.in.eof && c.in.bytes == 0) rc = 0; /* an empty .crai is that of a CRAM without reads */
+    c.in.most = 400;                                          /* bytes of a line: enough for six numbers */
     if (rc == 0) rc = check_lines(&c, err);
     input_close(&c.in);
     free(c.seen);

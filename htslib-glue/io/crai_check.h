@@ -1,4 +1,4 @@
-/* crai_check.h - parses a .crai before htslib loads it.
+/* crai_check.h - checks a .crai, the index of a CRAM, before htslib loads it.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -7,8 +7,8 @@
 
 #include "io/index_check.h"
 
-/* Called by index_check, which has opened x->fd. Returns CAD_EFORMAT if a line is malformed, is out of order, or does
- * not point to a slice of the CRAM. */
+/* Checks the .crai at x->path against the CRAM, which index_check has opened as x->fd. Returns 0, or a negative CAD_E*:
+ * CAD_EFORMAT if a line is malformed, is out of order, or does not point to a slice of the CRAM. */
 int crai_check(const index_file_t *x, cad_error_t *err);
 
 #endif

@@ -1,4 +1,5 @@
-/* cram_check.c - finds what CRAM cannot hold of a record: refuses it, or notes what is altered.
+/* cram_check.c - finds what CRAM cannot store of an alignment record: refuses the record, or prints a note of what CRAM
+ * changes.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -29,8 +30,8 @@ static int contig_md5(const fasta_t *f, const contig_t *c, char hex[33], cad_err
     return rc;
 }
 
-/* Refuses a reference whose contig differs, by its M5, from the contig to which the reads were aligned. With it, htslib
- * would write a CRAM that only this wrong reference can decode. */
+/* Refuses the reference if the MD5 of its contig differs from the M5 tag in the header, so that the reads were aligned
+ * to another sequence. With such a reference, htslib would write a CRAM that only this wrong reference can decode. */
 static int check_reference(cram_check_t *r, int tid, cad_error_t *err)
 {
     const char *name = sam_hdr_tid2name(r->header, tid);
@@ -70,7 +71,7 @@ static const char *altered(const bam1_t *b)
     return NULL;
 }
 
-/* Returns a text that names the part of the CIGAR that CRAM cannot hold; NULL if CRAM can hold the whole CIGAR. */
+/* Returns a text that says what CRAM cannot store of the record's CIGAR; NULL if CRAM can store the whole CIGAR. */
 static const char *unfit(const bam1_t *b)
 {
     const uint32_t *cigar = bam_get_cigar(b);

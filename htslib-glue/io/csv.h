@@ -7,10 +7,10 @@
 
 #include "io/foundation.h"
 
-typedef struct cells_t { /* the columns of a line; zeroed: none */
+typedef struct cells_t { /* the columns of a line; zeroed: no columns */
     int n;
     /* Private: */
-    kstring_t text; /* the columns, each followed by NUL */
+    kstring_t text; /* texts of the columns, each followed by NUL */
     size_t *at;     // (n) start of each column in text
     int room;
 } cells_t;
@@ -20,12 +20,12 @@ const char *cells_get(const cells_t *c, int k);
 void cells_clear(cells_t *c);
 /* Appends a column. Returns 0 or CAD_ENOMEM, without an error text. */
 int cells_add(cells_t *c, const char *s, size_t n);
-/* Splits a line of n bytes, without its \n. A column may be quoted; "" in it stands for a quote. Returns 0, CAD_ENOMEM,
- * or CAD_EFORMAT if a quoted column does not end at a separator; without an error text. */
+/* Splits a line of n bytes, which has no \n at its end. A column may be quoted; "" within quotes stands for one quote.
+ * Returns 0, CAD_ENOMEM, or CAD_EFORMAT if a quoted column does not end at a separator. Sets no error text. */
 int cells_split(cells_t *c, const char *s, size_t n, char separator);
-/* Returns the separator of a line: a tab if it has one, else a comma. */
+/* Returns the separator of a line: a tab if the line has a tab, else a comma. */
 char cells_separator(const char *s, size_t n);
-/* Returns the first column that has one of the two names, ignoring case; -1: none. */
+/* Returns the index of the first column whose text is a or b, ignoring case; -1: there is none. */
 int cells_find(const cells_t *c, const char *a, const char *b);
 void cells_free(cells_t *c);
 

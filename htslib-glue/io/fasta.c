@@ -1,10 +1,9 @@
 /* fasta.c - reads an indexed FASTA, after checking that the index belongs to it.
  *
  * htslib trusts the indexes .fai and .gzi: with an outdated or hostile index, htslib returns wrong bases or crashes.
- * Therefore both are parsed and compared with the FASTA before htslib loads them. Every header line must end
- * where the contig's bases begin, lines must have the lengths that the index gives, and after the last contig of the
- * index no other contig may follow. SPDX-License-Identifier: MIT
- */
+ * Therefore both indexes are parsed and compared with the FASTA before htslib loads them. Every header line must end
+ * where the index says that the contig's bases begin, lines must have the lengths that the index gives, and no contig
+ * may follow the last contig of the index. SPDX-License-Identifier: MIT */
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,8 +22,8 @@
 
 #define REMEDY "remake it with `samtools faidx`"
 #define GAP (1 << 20)   /* maximum number of bytes between two contigs: header lines and blanks */
-#define CACHE (4 << 20) /* bytes of decompressed blocks that htslib caches */
-#define SAMPLES 8       /* lines of each contig whose ends are checked */
+#define CACHE (4 << 20) /* size in bytes of htslib's cache of decompressed blocks */
+#define SAMPLES 8       /* number of lines of each contig whose ends are checked */
 
 /* ---- parsing .fai ---- */
 
@@ -37,7 +36,7 @@ static int by_offset(const void *a, const void *b)
 {
     const contig_t *x = *(const contig_t *const *)a, *y = *(const contig_t *const *)b;
     if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
-    return x < y ? -1 : x > y; /* equal offsets (contigs without bases): the order of the index */
+    return x < y ? -1 : x > y; /* contigs without bases have equal offsets: keeps their order in the index */
 }
 
 /* Returns a malloc'd array of pointers to the contigs, sorted; NULL when out of memory. */
@@ -60,7 +59,7 @@ static bool parse_line(char *line, contig_t *c)
     c->name = strdup(field[0]);
     return cad_parse_int(field[1], 0, INT64_MAX / 4, &c->length) &&
            cad_parse_int(field[2], 0, INT64_MAX / 4, &c->offset) &&
-           cad_parse_int(field[3], 0, UINT32_MAX, &c->bases) && /* the largest value in htslib's .fai */
+           cad_parse_int(field[3], 0, UINT32_MAX, &c->bases) && /* the largest value that htslib accepts in a .fai */
            cad_parse_int(field[4], 0, UINT32_MAX, &c->width) &&
            (c->length == 0 ||
             (c->bases > 0 && c->width >= c->bases && c->length / c->bases < INT64_MAX / 4 / c->width));
@@ -156,7 +155,8 @@ static int64_t place(const contig_t *c, int64_t i) { return c->offset + i / c->b
 
 static int64_t end_of(const contig_t *c) { return c->length ? place(c, c->length - 1) + 1 : c->offset; }
 
-/* Sets *name to the name in a header line and writes a NUL after the name. Returns the next line, or NULL. */
+/* Sets *name to the contig's name in the header line, and writes a NUL after the name. Returns the start of the next
+ * line, or NULL. */
 static char *take_name(char *line, char **name)
 {
     char *nl = strchr(line, '\n');
@@ -165,7 +165,8 @@ static char *take_name(char *line, char **name)
     return nl ? nl + 1 : NULL;
 }
 
-/* Refuses the FASTA if a contig without bases, which the index does not list, has the name of another contig. */
+/* Refuses the FASTA if `name`, the name of a contig without bases that the index does not list, is also the name of a
+ * contig in the index. */
 static int check_empty(const fasta_t *f, const char *name, cad_error_t *err)
 {
     if (!fasta_find(f, name)) return 0;
@@ -277,7 +278,7 @@ static int build_temporary(fasta_t *f, notes_t *notes, cad_error_t *err)
         f->tmp_gzi = suffixed(base, "/gzi");
         if (!f->tmp_dir) rmdir(base);
     }
-    if (f->tmp_dir && f->tmp_fai && f->tmp_gzi) { /* registered in the order of removal */
+    if (f->tmp_dir && f->tmp_fai && f->tmp_gzi) { /* registered in the order in which they must be removed */
         f->ticket[0] = temporary_add(f->tmp_fai);
         f->ticket[1] = temporary_add(f->tmp_gzi);
         f->ticket[2] = temporary_add(f->tmp_dir);
@@ -309,7 +310,8 @@ static void build_abort(build_t *b)
     }
 }
 
-/* Opens both files under temporary names. If files cannot be created at these paths, returns false and leaves none. */
+/* Opens both index files under temporary names. If one cannot be created at its path, returns false and leaves no
+ * file. */
 static bool build_begin(build_t *b, const char *const path[2])
 {
     bool good = true;
@@ -325,7 +327,7 @@ static bool build_begin(build_t *b, const char *const path[2])
     return good;
 }
 
-/* Builds both indexes and renames them only when complete, since another process may open them at any time. */
+/* Builds both indexes, and renames them when both are complete, since another process may open them at any time. */
 static int build_finish(build_t *b, const char *fasta, cad_error_t *err)
 {
     int rc = build_at(fasta, b->file[1].tmp, b->file[0].tmp, err);
@@ -375,7 +377,8 @@ static void compare_age(const fasta_t *f, const char *fai, notes_t *notes)
         note(notes, NOTE_INDEX, 1, "%s is older than the FASTA; its contents agree", fai);
 }
 
-/* Removes an index that was just built but does not agree with the FASTA, and reports that the FASTA is malformed. */
+/* Removes the index that this run has built, because it does not agree with the FASTA, and reports that the FASTA is
+ * malformed. */
 static int disown(const fasta_t *f, const char *fai, const char *gzi, int rc, cad_error_t *err)
 {
     unlink(fai);
@@ -457,7 +460,7 @@ void fasta_close(fasta_t *f)
     memset(f, 0, sizeof *f);
 }
 
-/* Reads whole lines, so that the place of every line end can be compared with the index. */
+/* Reads whole lines of the FASTA, so that the place of every line end can be compared with the index. */
 int fasta_fetch(const fasta_t *f, const contig_t *c, int64_t beg, int64_t end, char *seq, cad_error_t *err)
 {
     int64_t from = beg < end ? place(c, beg) : 0, n = beg < end ? place(c, end - 1) + 1 - from : 0, k = 0;

@@ -1,4 +1,4 @@
-/* foundation.h - includes the parts of core/base that the layers above io may use: errors, memory, files, threads,
+/* foundation.h - includes the headers of core/base that the layers above io may use: errors, memory, files, threads,
  * random numbers.
  *
  * SPDX-License-Identifier: MIT

@@ -1,4 +1,5 @@
-/* gzi_check.c - checks a .gzi: a count, then pairs of (compressed, uncompressed) offsets of blocks.
+/* gzi_check.c - checks a .gzi, the index of a bgzip-compressed FASTA. It holds a count, then two offsets for each
+ * block: in the compressed file, and in the uncompressed data.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -31,7 +32,7 @@ uint64_t little64(const unsigned char *b)
     return u;
 }
 
-/* Reads n entries into b[1] to b[n]. b[0] is the block at offset 0, which has no entry. */
+/* Reads n entries into b[1] to b[n]. b[0] stands for the block at offset 0, which has no entry in a .gzi. */
 static bool read_entries(int gzi, gzi_block_t *b, uint64_t n)
 {
     unsigned char pair[16];

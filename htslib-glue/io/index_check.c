@@ -1,6 +1,6 @@
-/* index_check.c - finds and checks an index: .bai, .csi or .tbi. Such an index holds a count of contigs and, for
- * each contig, bins with their chunks (pairs of virtual offsets). .bai and .tbi also hold an offset for every 16384
- * bases. crai_check.c checks .crai, and gzi_check.c checks .gzi.
+/* index_check.c - finds and checks the index of a data file (BAM, VCF ...): .bai, .csi or .tbi. Such an index holds a
+ * count of contigs and, for each contig, bins with their chunks (pairs of virtual offsets). .bai and .tbi also hold an
+ * offset for every 16384 bases. crai_check.c checks .crai, and gzi_check.c checks .gzi.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -18,15 +18,16 @@
 #include "io/local.h"
 #include "io/output.h"
 
-#define DEEPEST 8          /* maximum number of levels below the first; one query visits up to 8^8 bins */
-#define LINEAR_MOST 0x8001 /* maximum number of offsets: for 2^29 bases one per 2^14, and one more */
+#define DEEPEST 8 /* maximum number of levels of bins below the first; with 8 levels one query visits up to 8^8 bins */
+#define LINEAR_MOST 0x8001 /* maximum number of linear offsets of a contig: one per 2^14 of 2^29 bases, and one more */
 
-/* An index may be a few compressed bytes that grow without end. In a sound one a chunk has a record of the data or more,
- * and a bin a chunk; a name is found in the data too. So these grow with the data, from what an index may have that
- * covers a large genome with few records. */
-#define ENTRIES_MOST (1 << 20)          /* bins and chunks, and one for each byte of the data */
-#define NAMES_MOST (1 << 24)            /* bytes of names, and 16 for each byte of the data */
-#define OFFSETS_MOST ((int64_t)1 << 24) /* linear offsets of all contigs: 16,384 bases each */
+/* A hostile index of a few compressed bytes can expand without limit. In a valid index, each chunk holds at least one
+ * record of the data, each bin has at least one chunk, and each name also occurs in the data. So the limits below grow
+ * with the size of the data. Their constants allow for an index that covers a large genome with few records. */
+#define ENTRIES_MOST (1 << 20) /* maximum number of bins and chunks, plus one for each byte of the data */
+#define NAMES_MOST (1 << 24)   /* maximum number of bytes of names, plus 16 for each byte of the data */
+/* maximum number of linear offsets of all contigs; each stands for 16,384 bases */
+#define OFFSETS_MOST ((int64_t)1 << 24)
 
 /* ---- finding the index ---- */
 
@@ -115,12 +116,12 @@ typedef struct reader_t {
     BGZF *fp;
     const index_file_t *x; /* the index, and the data it belongs to */
     uint64_t chunks;       /* number of chunks read so far */
-    int64_t entries;       /* number of bins and chunks */
-    int64_t offsets;       /* number of linear offsets */
-    bool csi;              /* true for .csi, where bins have an offset and contigs have no linear index */
+    int64_t entries;       /* number of bins and chunks read so far */
+    int64_t offsets;       /* number of linear offsets read so far */
+    bool csi;              /* true for .csi, in which each bin has an offset and contigs have no linear offsets */
     uint32_t shift, depth; /* bins of the last level span 2^shift bases; depth: number of levels above it */
     uint32_t bins;         /* number of bins in all levels */
-    kstring_t aux;         /* settings and names of a .tbi, or the auxiliary data of a .csi, which has them there */
+    kstring_t aux;         /* the settings and names of a .tbi; in a .csi, its auxiliary data, which hold the same */
 } reader_t;
 
 static const char CUT[] = "it ends too early", ASTRAY[] = "an offset where no block begins",
@@ -152,7 +153,8 @@ static bool is_place(const index_file_t *x, uint64_t offset)
     return bgzf_block_at(x->fd, offset >> 16, &size, &data) && (offset & 0xffff) <= data;
 }
 
-/* True if chunk k is to be compared with the data: the first 16 chunks, then 8 between k = 2^i and 2^(i+1). */
+/* True if chunk k is to be compared with the data: this is true of the first 16 chunks, then of 8 chunks for k from 2^i
+ * to 2^(i+1). */
 static bool sampled(uint64_t k)
 {
     uint64_t step = 1;
@@ -173,7 +175,8 @@ static const char *check_chunks(reader_t *r, uint32_t n)
     return NULL;
 }
 
-/* Skips the pseudo-bin, whose number follows those of all bins. It stores an interval and two counts as two chunks. */
+/* Skips the pseudo-bin, whose number is higher than that of every real bin. The pseudo-bin stores an interval of the
+ * file and two counts of reads in place of two chunks. */
 static const char *check_counts(reader_t *r, uint32_t n)
 {
     char skipped[32];
@@ -223,7 +226,7 @@ static const char *check_contigs(reader_t *r, uint32_t ncontig)
     return bad;
 }
 
-/* Checks that only the count of reads without a position, or nothing, follows the contigs. */
+/* Checks that nothing follows the contigs except, optionally, the number of reads without a position. */
 static const char *check_end(reader_t *r)
 {
     char rest[9];
@@ -232,7 +235,8 @@ static const char *check_end(reader_t *r)
     return r->fp->is_compressed && r->fp->no_eof_block ? "its end marker is missing" : NULL;
 }
 
-/* Appends n bytes of the file to r->aux, in small steps, so that a false n does not allocate more than the file has. */
+/* Appends n bytes of the index to r->aux. Reads in small steps, so that a false n does not allocate more memory than
+ * the index has bytes. */
 static const char *take_aux(reader_t *r, uint32_t n)
 {
     char buf[4096];
@@ -246,7 +250,7 @@ static const char *take_aux(reader_t *r, uint32_t n)
     return NULL;
 }
 
-/* ---- the parts before the contigs ---- */
+/* ---- the head of an index, before the contigs ---- */
 
 static const char *set_bins(reader_t *r, uint32_t shift, uint32_t depth)
 {

@@ -1,8 +1,6 @@
 /* input.c - detects the kind of an input, and reads lines of plain, gzip or BGZF text. To add an input format, add a
- * row to FORMAT. Then add a case to `detect` if htslib recognises the format, else a test of its first bytes to
- * detect_text.
- * SPDX-License-Identifier: MIT
- */
+ * row to FORMAT. Then add a case to `detect` if htslib recognises the format, else a test for the format's first bytes
+ * to detect_text. SPDX-License-Identifier: MIT */
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,8 +14,8 @@
 
 #define BUFFER (1 << 16)
 
-/* Sets the kind that htslib detects from the first bytes. For text, sets the kind to BED, which detect_text may
- * change later. */
+/* Sets in->kind to the format that htslib detects from the first bytes. For text, sets it to BED; detect_text may
+ * change this later. */
 static int detect(input_t *in, hFILE *h, cad_error_t *err)
 {
     htsFormat fmt;
@@ -30,7 +28,8 @@ static int detect(input_t *in, hFILE *h, cad_error_t *err)
     case cram: in->kind = INPUT_READS; return 0;
     case vcf:
     case bcf: in->kind = INPUT_VARIANTS; return 0;
-    /* htslib takes a line of six numbers for a .crai, but a BED may have such lines too, so the file's name decides */
+    /* htslib detects a .crai by a line of six numbers, but a BED may also have such lines, so the file's name
+     * decides */
     case crai:
         if (!ends_in(in->path, ".crai")) return 0;
         /* fall through */
@@ -54,7 +53,7 @@ static bool names_sequences(const input_t *in)
     return found;
 }
 
-/* Sets the kind of a text: FASTA if the text begins with >, FASTQ if it begins with @, a table if its first line names
+/* Sets in->kind for a text: FASTA if the text begins with >, FASTQ if it begins with @, a table if its first line names
  * columns, else BED. */
 static void detect_text(input_t *in)
 {
@@ -121,7 +120,7 @@ static int fill(input_t *in, cad_error_t *err)
     return 0;
 }
 
-/* First bytes of inputs that are refused because they are not text. */
+/* First bytes of binary formats, which are refused where text is expected. */
 static const struct {
     const char *magic;
     size_t n;

@@ -9,7 +9,8 @@
 #include "io/ledger.h"
 #include "io/output.h"
 
-typedef enum { READ, MADE, WRITTEN } use_t; /* MADE: an input that the command may create */
+/* READ: an input; MADE: an input that the command creates if it is absent, such as an index; WRITTEN: an output */
+typedef enum { READ, MADE, WRITTEN } use_t;
 
 typedef struct ledger_file_t {
     char *path;

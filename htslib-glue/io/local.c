@@ -12,7 +12,7 @@ static bool has_scheme(const char *path) { return path[strcspn(path, ":/")] == '
 
 char *local_path(const char *path)
 {
-    /* "-" is not changed: htslib reads it as standard input, as the caller may want */
+    /* does not change "-", which htslib opens as standard input */
     return has_scheme(path) ? suffixed("./", path) : strdup(path);
 }
 

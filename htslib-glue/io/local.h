@@ -1,4 +1,5 @@
-/* local.h - keeps htslib from reading the name of a local file as a URL: data:, mem:, file:, s3: and other schemes.
+/* local.h - keeps htslib from reading the name of a local file as a URL, as it does if the name begins with data:,
+ * mem:, file:, s3: or another scheme.
  *
  * SPDX-License-Identifier: MIT
  */

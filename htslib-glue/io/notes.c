@@ -1,4 +1,4 @@
-/* notes.c - counts warnings that do not stop a run.
+/* notes.c - prints and counts warnings (notes), which do not stop a run.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,4 +1,5 @@
-/* notes.h - counts warnings that do not stop a run.
+/* notes.h - prints and counts warnings (notes), which do not stop a run. The first note of each kind is printed in
+ * full; a summary at the end gives the counts.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -7,7 +8,7 @@
 
 #include "base/base.h"
 
-/* Kinds of notes. notes.c has the text of each kind for the summary. */
+/* Kinds of notes. notes.c has the words for each kind in the summary. */
 typedef enum {
     NOTE_EMPTY,
     NOTE_CLIPPED,

@@ -15,7 +15,7 @@ int npy_begin(npy_t *n, int64_t width, cad_error_t *err)
 int npy_write(npy_t *n, const float *row, int64_t rows, cad_error_t *err)
 {
     n->rows += rows;
-    for (int64_t i = 0; i < rows * n->width; i++) { /* the file is little-endian on every host */
+    for (int64_t i = 0; i < rows * n->width; i++) { /* the file is little-endian, whatever the host's byte order */
         unsigned char b[4];
         uint32_t u;
         int rc;

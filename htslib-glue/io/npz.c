@@ -1,6 +1,5 @@
-/* npz.c - writes several float32 matrices as one .npz: a ZIP of uncompressed .npy files with 64-bit sizes. The file
- * is written in one pass, so sizes follow the data. SPDX-License-Identifier: MIT
- */
+/* npz.c - writes several float32 matrices as one .npz: a ZIP of uncompressed .npy files with 64-bit sizes. The file is
+ * written from start to end without seeking, so each entry's sizes follow its data. SPDX-License-Identifier: MIT */
 #include <zlib.h>
 
 #include "io/npz.h"
@@ -47,7 +46,8 @@ int npz_array(npz_t *z, int64_t row, int64_t rows, int64_t width, cad_error_t *e
     z->crc = 0;
     z->size = 0;
     z->left = rows * width;
-    p = le(p, 0x04034b50, 4); /* local header: version 4.5; flags: sizes follow the data; method: stored */
+    /* local header; then version 4.5, the flag that sizes follow the data, and the method: uncompressed */
+    p = le(p, 0x04034b50, 4);
     p = le(p, 45, 2);
     p = le(p, 8, 2);
     p = le(p, 0, 2);
@@ -97,7 +97,7 @@ int npz_rows(npz_t *z, const float *v, int64_t n, cad_error_t *err)
     return put(z, b, (size_t)(p - b), err);
 }
 
-/* Writes one entry of the directory, with sizes and offset in a 64-bit extra field. */
+/* Writes entry i of the ZIP directory, with its sizes and its offset as 64-bit numbers in the extra field. */
 static int put_entry(npz_t *z, size_t i, cad_error_t *err)
 {
     char name[40];
@@ -150,11 +150,12 @@ int npz_finish(npz_t *z, cad_error_t *err)
     p = le(p, z->n, 8);
     p = le(p, end - directory, 8);
     p = le(p, directory, 8);
-    p = le(p, 0x07064b50, 4); /* the locator of that record */
+    p = le(p, 0x07064b50, 4); /* the locator of the 64-bit end-of-directory record */
     p = le(p, 0, 4);
     p = le(p, end, 8);
     p = le(p, 1, 4);
-    p = le(p, 0x06054b50, 4); /* the 32-bit end-of-directory record; its maximum values refer to the 64-bit record */
+    /* the 32-bit end-of-directory record, in which fields of all one bits send readers to the 64-bit record */
+    p = le(p, 0x06054b50, 4);
     p = le(p, 0, 4);
     p = le(p, 0xffff, 2);
     p = le(p, 0xffff, 2);

@@ -15,19 +15,19 @@
 
 struct output_t {
     char *name; /* name as given by the user, for messages */
-    /* the file, under a temporary name. file.path is NULL for a direct output, which is a pipe, a device or a
-     * descriptor that the user gave */
+    /* the file, under its temporary name. file.path is NULL for a direct output, which is a pipe, a device or a
+     * descriptor that the user named */
     cad_file_t file;
     int ticket; /* ticket of temporary_add for the temporary file; -1: none */
-    /* for a direct output: descriptor of the pipe or device, or a duplicate of the descriptor that the user gave; while
-     * spooling: descriptor of the spool; else -1 */
+    /* for a direct output: descriptor of the pipe or device, or a duplicate of the descriptor that the user named;
+     * while spooling: descriptor of the temporary file that collects the bytes; else -1 */
     int fd;
-    int direct; /* while spooling: the descriptor that the bytes are copied to in the end; else -1 */
+    int direct; /* while spooling: the descriptor to which output_sync copies the bytes; else -1 */
     hFILE *h;
     int stream_fd; /* the descriptor that h owns */
-    BGZF *bgzf;    /* compressed stream on h, or NULL */
+    BGZF *bgzf;    /* BGZF stream that writes through h, or NULL */
     htsFile *hts;  /* htslib file that writes through h, or NULL */
-    int64_t bytes; /* size of the file, set by output_sync */
+    int64_t bytes; /* size of the file; output_sync sets it */
     bool failed, synced;
 };
 
@@ -44,7 +44,7 @@ bool output_is_csv(const char *path)
     return ends_in(path, ".csv") || ends_in(path, ".csv.gz") || ends_in(path, ".csv.bgz");
 }
 
-/* Returns whether the list has the word (n bytes), in any case. */
+/* True if the list of words contains the word (n bytes), ignoring case. */
 static bool has_word(const char *list, const char *word, size_t n)
 {
     for (size_t k; *list; list += k + (list[k] == ' ')) {
@@ -89,7 +89,7 @@ bool output_is_terminal(const output_t *o) { return isatty(descriptor(o)); }
 const char *output_name(const output_t *o) { return o->name; }
 const char *output_temporary(const output_t *o) { return o->file.tmp; }
 
-/* Opens the temporary file and registers it for removal. Signals are blocked in between. */
+/* Opens the temporary file and registers it for removal. Signals are blocked until both are done. */
 static int open_file(output_t *o, const char *path, cad_error_t *err)
 {
     int rc;
@@ -100,7 +100,8 @@ static int open_file(output_t *o, const char *path, cad_error_t *err)
     return rc;
 }
 
-/* Returns the descriptor that path names ("-", /dev/stdout, /dev/stderr, /dev/fd/N or /proc/self/fd/N), or -1. */
+/* Returns the descriptor that the path itself names ("-", /dev/stdout, /dev/stderr, /dev/fd/N or /proc/self/fd/N), or
+ * -1. */
 static int given_descriptor(const char *path)
 {
     int64_t n = -1;
@@ -188,7 +189,8 @@ int output_failed(output_t *o, cad_error_t *err)
 int output_hts(output_t *o, const char *mode, htsFile **fp, cad_error_t *err)
 {
     errno = 0;
-    o->hts = *fp = hts_hopen(o->h, "caduceus", mode); /* CRAM stores this name, so it is the same for all outputs */
+    /* CRAM stores this name in the file, so a constant is used instead of the path */
+    o->hts = *fp = hts_hopen(o->h, "caduceus", mode);
     return *fp ? 0 : cad_fail(err, CAD_ENOMEM, "%s: out of memory", o->name);
 }
 
@@ -220,7 +222,7 @@ int output_spool(output_t *o, cad_error_t *err)
     if (output_is_file(o)) return 0;
     fd = output_scratch(o->name, err);
     if (fd < 0) return CAD_EIO;
-    if (o->h) hclose_abruptly(o->h); /* closes without flushing, since nothing has been written yet */
+    if (o->h) hclose_abruptly(o->h); /* closes h without flushing, since nothing has been written yet */
     o->h = NULL;
     o->direct = o->fd;
     o->fd = fd;
@@ -252,7 +254,7 @@ static int copy_spool(output_t *o, cad_error_t *err)
 
 static int close_stream(output_t *o)
 {
-    /* flushes before closing, because closing loses the errno of the compressing threads */
+    /* flushes first, because hts_close loses the errno of the compressing threads */
     int at = o->hts && o->hts->is_bgzf && hts_flush(o->hts) ? herrno(o->h) : 0;
     int rc = o->hts ? hts_close(o->hts) : o->bgzf ? bgzf_close(o->bgzf) : o->h ? hclose(o->h) : 0;
     o->hts = NULL;
@@ -265,7 +267,7 @@ static int close_stream(output_t *o)
 static int sync_file(output_t *o, cad_error_t *err)
 {
     struct stat sb;
-    /* sets the modification time to now: outputs are synced in order, so an index is not older than its file */
+    /* sets the modification time to now; an index is synced after its data file, so it is not older */
     (void)!futimens(o->file.fd, NULL);
     if (fstat(o->file.fd, &sb)) return write_error(o, err);
     o->bytes = (int64_t)sb.st_size;

@@ -1,7 +1,8 @@
-/* parts.c - checks the parts, which are the output files of shards.
+/* parts.c - writes and checks the parts of a run, which are the output files of its shards.
  *
- * Beside each part PART is PART.json. It holds the part's provenance, shard number, size in bytes and SHA-256.
- * PART.json is renamed last, so a part is complete if PART.json exists and has the size and SHA-256 of the part.
+ * Each part PART has a file PART.json beside it, which holds the part's provenance, shard number, size in bytes and
+ * SHA-256. PART.json is renamed last, so a part is complete if PART.json exists and has the size and SHA-256 of the
+ * part.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -20,7 +21,7 @@ static int no_shard(const char *json, cad_error_t *err)
     return cad_fail(err, CAD_EFORMAT, "%s: names no shard; only what --shard wrote can be merged", json);
 }
 
-/* Reads PATH.json of any file; returns NULL if it is no JSON object or cannot be read. */
+/* Reads PATH.json of any file PATH. Returns NULL if PATH.json cannot be read or is not a JSON object. */
 static json_t *json_beside(const char *path)
 {
     char *beside = suffixed(path, ".json"), *text = NULL;
@@ -32,8 +33,8 @@ static json_t *json_beside(const char *path)
     return json;
 }
 
-/* Removes a key from the object. Copies the key's value to the buffer `value`, or "" if the value is no text or too
- * long. Returns the buffer. */
+/* Removes a key from the object. Copies the key's value to the buffer `value`, or "" if the value is not a string or is
+ * too long. Returns the buffer. */
 static const char *take_key(json_t *json, const char *key, char *value, size_t size)
 {
     const char *s = json_string_value(json_object_get(json, key));
@@ -42,7 +43,7 @@ static const char *take_key(json_t *json, const char *key, char *value, size_t s
     return value;
 }
 
-/* Computes the SHA-256 of all bytes of an open file, and sets *n to their number. errno is set on failure. */
+/* Computes the SHA-256 of all bytes of an open file, and sets *n to the number of bytes. errno is set on failure. */
 static int sum_bytes(int fd, char hex[65], int64_t *n)
 {
     unsigned char buf[1 << 16], digest[SHA256_DIGEST_SIZE];
@@ -104,7 +105,8 @@ static int read_part(const char *path, json_t **json, cad_error_t *err)
 
 /* ---- other parts of the run ---- */
 
-/* True if the provenance of a part is that of the run p, whose last keys are "work" and "shard", but for the shard. */
+/* True if the provenance `part` has every key and value of the provenance p, except "shard": both are then parts of one
+ * run. */
 static bool same_run(const json_t *part, const provenance_t *p)
 {
     for (int i = 0; i < p->n; i++) {
@@ -114,7 +116,7 @@ static bool same_run(const json_t *part, const provenance_t *p)
     return true;
 }
 
-/* Returns the shard "I/N" that p names, or "". */
+/* Returns the value "I/N" of the key "shard" in p, or "". */
 static const char *own_shard(const provenance_t *p)
 {
     for (int i = 0; i < p->n; i++)
@@ -137,8 +139,8 @@ int part_free(const char *path, const provenance_t *p, cad_error_t *err)
                     path, theirs, mine);
 }
 
-/* Returns CAD_EARG if the file `name` in the folder is the .json of a part of the run p that has another number of
- * shards. */
+/* Returns CAD_EARG if the file `name` in the folder is the .json of a part of the same run as p, but one that was split
+ * into another number of shards. */
 static int check_neighbour(const char *dir, const char *name, const provenance_t *p, const shard_t *s, cad_error_t *err)
 {
     char *path = ends_in(name, ".json") ? cad_path_join(dir, name) : NULL, text[48] = "";
@@ -213,8 +215,8 @@ bool part_done(const char *path, const text_t *json)
 /* ---- merging ---- */
 
 typedef struct {
-    int64_t index; /* which shard the part is */
-    int part;      /* its place among the arguments */
+    int64_t index; /* number of the part's shard, from 1 */
+    int part;      /* index of the part among the paths given */
 } place_t;
 
 static int by_index(const void *a, const void *b)
@@ -223,8 +225,8 @@ static int by_index(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Finds which shard path[i] is; `mine` is its provenance. *run, *of: the provenance of the run and its number of shards,
- * which are set from the first part; the others must agree with it. */
+/* Sets *at to the shard number of path[i], whose provenance is `mine`. The first part sets *run, the provenance of the
+ * whole run, and *of, its number of shards. Fails if a later part does not agree with them. */
 static int place_part(const char *const path[], int i, place_t *at, json_t *mine, json_t **run, int64_t *of,
                       cad_error_t *err)
 {
@@ -245,7 +247,7 @@ static int place_part(const char *const path[], int i, place_t *at, json_t *mine
     return 0;
 }
 
-/* Appends the numbers from a to b, as "3" or "3-5". */
+/* Appends the range of shard numbers from a to b, as "3" or "3-5". */
 static void put_missing(text_t *t, int64_t a, int64_t b)
 {
     if (a > b) return;
@@ -253,7 +255,7 @@ static void put_missing(text_t *t, int64_t a, int64_t b)
     if (a < b) text_printf(t, "-%lld", (long long)b);
 }
 
-/* Checks that the n sorted places are 1 to `of`, each once. */
+/* Checks that the shard numbers of the n parts, which are sorted, are 1 to `of`, each once. */
 static int check_places(const char *const path[], const place_t *at, int n, int64_t of, cad_error_t *err)
 {
     text_t t = { 0 };
@@ -268,7 +270,7 @@ static int check_places(const char *const path[], const place_t *at, int n, int6
     return CAD_EFORMAT;
 }
 
-/* Reads all parts and fills at, which is sorted afterwards. */
+/* Reads PART.json of all n parts. Sets at[0] to at[n-1], sorted by shard number. */
 static int place_parts(const char *const path[], int n, place_t *at, json_t **json, int64_t *of, cad_error_t *err)
 {
     int rc = 0;

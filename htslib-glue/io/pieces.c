@@ -1,7 +1,7 @@
-/* pieces.c - cuts a line into pieces, and checks whether htslib would write each piece unchanged.
+/* pieces.c - cuts a line of VCF or SAM text into pieces, and checks whether htslib would write each piece unchanged.
  *
- * htslib reads text into narrower types: float32, integers of 8 to 32 bits, four bits per base. A line is therefore
- * compared with the line that htslib would write.
+ * htslib stores the fields of a line in narrow types: float32, integers of 8 to 32 bits, four bits per base. A line is
+ * therefore compared with the line that htslib would write.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -41,7 +41,7 @@ kept_t piece_kept(piece_t read, piece_t written)
     bool beyond;
     if (piece_equal(read, written) || (!read.n && piece_equal(written, (piece_t) { ".", 1 }))) return KEPT;
     if (!piece_number(read, &a)) return CHANGED;
-    beyond = errno == ERANGE; /* beyond float64, and so beyond float32 */
+    beyond = errno == ERANGE; /* the number does not fit in float64, and so not in float32 */
     if (!piece_number(written, &b) || beyond) return CHANGED;
     if (a == b || (isnan(a) && isnan(b))) return KEPT;
     return isfinite(a) && isfinite(b) && fabs(a - b) <= 5.1e-6 * fabs(a) ? ROUNDED : CHANGED;

@@ -1,4 +1,4 @@
-/* pieces.h - cuts a line into pieces, and checks whether htslib would write each piece unchanged.
+/* pieces.h - cuts a line of VCF or SAM text into pieces, and checks whether htslib would write each piece unchanged.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -14,10 +14,10 @@ typedef struct piece_t {
 /* Removes the first item and its separator from *rest; returns the item. */
 piece_t piece_split(piece_t *rest, char separator);
 bool piece_equal(piece_t a, piece_t b);
-/* Returns the length of the piece, at most 40, for "%.*s" in a message. */
+/* Returns how many bytes of the piece to print with "%.*s" in a message: its length, but at most 40. */
 int piece_shown(piece_t p);
-/* True if the piece is only a decimal number, without blanks. Sets errno to ERANGE if float64 cannot hold the
- * number. */
+/* True if the whole piece is a decimal number without blanks; sets *value. Sets errno to ERANGE if float64 cannot hold
+ * the number. */
 bool piece_number(piece_t p, double *value);
 
 typedef enum {
@@ -25,7 +25,7 @@ typedef enum {
     ROUNDED, /* the number, rounded to six digits */
     CHANGED  /* any other difference */
 } kept_t;
-/* Compares a value as it was read with the same value as htslib would write it. */
+/* Compares the text of a value in the input with the text that htslib would write for the same value. */
 kept_t piece_kept(piece_t read, piece_t written);
 
 #endif

@@ -1,5 +1,5 @@
-/* provenance.c - writes the provenance of results; its keys have the same order in every format.
- * SPDX-License-Identifier: MIT */
+/* provenance.c - writes the provenance of results (model, options, versions); its keys have the same order in every
+ * format. SPDX-License-Identifier: MIT */
 #include <math.h>
 
 #include "io/provenance.h"

@@ -27,8 +27,9 @@ int records_pool(htsThreadPool *pool, int threads, cad_error_t *err)
     return pool->pool ? 0 : cad_fail(err, CAD_ENOMEM, "cannot start %d threads", threads);
 }
 
-/* Gives the pool to fp if the file is BGZF and not SAM. With threads, htslib would not notice that the end marker of a
- * CRAM is missing, would choose the codecs of a CRAM by chance, and would lose the line numbers of a SAM. */
+/* Lets the threads of the pool serve fp, if the file is BGZF and not SAM. With threads, htslib would not notice that
+ * the end marker of a CRAM is missing, would choose the codecs of a CRAM by chance, and would lose the line numbers of
+ * a SAM. */
 static int use_pool(htsFile *fp, htsThreadPool *pool)
 {
     bool blocks = fp->is_bgzf && fp->format.format != sam;
@@ -63,7 +64,7 @@ int records_open(htsFile **fp, input_t *in, const char *reference, cad_error_t *
     if (!*fp)
         return cad_fail(err, CAD_EFORMAT, "%s: cannot be read: %s", in->path,
                         errno ? strerror(errno) : "damaged, or of another format");
-    in->h = NULL; /* *fp owns the handle now */
+    in->h = NULL; /* the htslib file *fp owns the handle now */
     return (*fp)->format.format == cram && reference ? set_reference(*fp, reference, in->path, err) : 0;
 }
 
@@ -101,7 +102,7 @@ double records_share(const htsFile *fp, const input_t *in)
 int records_end(htsFile *fp, const char *path, cad_error_t *err)
 {
     bool cut = false;
-    if (fp->format.format == cram) /* CRAM 2.0 had no end marker */
+    if (fp->format.format == cram) /* CRAM 2.0 has no end marker */
         cut = cram_eof(fp->fp.cram) == 2 && !(cram_major_vers(fp->fp.cram) == 2 && cram_minor_vers(fp->fp.cram) == 0);
     else if (fp->is_bgzf) cut = fp->fp.bgzf->is_compressed && fp->fp.bgzf->no_eof_block;
     return cut ? cut_short(path, err) : 0;
@@ -119,7 +120,7 @@ void records_forget_remote(sam_hdr_t *h, bool unless_m5)
     free(s.s);
 }
 
-/* Returns field k (from 0) of a line in which htslib's parser may have replaced tabs by NUL. */
+/* Returns field k (from 0) of a line in which htslib's parser may already have replaced tabs by NUL. */
 static const char *field(const char *line, int k)
 {
     while (k-- > 0) line += strcspn(line, "\t") + 1;
@@ -130,7 +131,8 @@ static const char *field(const char *line, int k)
 static int named_contig(sam_hdr_t *h, const char *s)
 {
     size_t n = strcspn(s, "\t");
-    char *name = n == 1 && *s == '*' ? NULL : strndup(s, n); /* if the copy fails, the contig counts as unknown */
+    /* if this copy cannot be allocated, the contig counts as unknown */
+    char *name = n == 1 && *s == '*' ? NULL : strndup(s, n);
     int tid = n == 1 && *s == '*' ? -1 : name ? sam_hdr_name2tid(h, name) : -2;
     if (name && tid < 0) tid = -2;
     free(name);
@@ -179,8 +181,8 @@ static const struct {
     { ".vcf.gz", false, vcf, true }, { ".vcf.bgz", false, vcf, true }, { ".bcf", false, bcf, true },
 };
 
-/* Sets the format by the suffix of path. Returns 1, or 0 if the suffix names no format, or CAD_EARG if the suffix names
- * a format of variants for reads, or a format of reads for variants. */
+/* Sets the format by the suffix of path. Returns 1, or 0 if the suffix names no format. Returns CAD_EARG if the suffix
+ * names a format of variants but the output is reads, or the reverse. */
 static int by_suffix(format_t *f, bool reads, const char *path, cad_error_t *err)
 {
     for (size_t i = 0; i < sizeof SUFFIX / sizeof *SUFFIX; i++) {
@@ -195,7 +197,8 @@ static int by_suffix(format_t *f, bool reads, const char *path, cad_error_t *err
     return 0;
 }
 
-/* Sets the format by "u", "b", "v" or "z". A digit after b or z is the compression level. */
+/* Sets the format of variants by a value of -O as in bcftools: "u", "b", "v" or "z". A digit after b or z is the
+ * compression level. */
 static bool by_letter(format_t *f, const char *s)
 {
     int level = s[0] ? s[1] : 0;
@@ -278,7 +281,8 @@ static const char *index_suffix(const records_out_t *o, int *shift)
 int records_plan(records_out_t *o, cad_error_t *err)
 {
     const char *suffix = o->index ? index_suffix(o, &o->shift) : "";
-    for (const hts_opt *p = o->format.hts.specific; p; p = p->next) /* a second thread pool would crash htslib */
+    /* refuses the user's own number of threads, because a second thread pool would crash htslib */
+    for (const hts_opt *p = o->format.hts.specific; p; p = p->next)
         if (p->opt == HTS_OPT_NTHREADS || p->opt == HTS_OPT_THREAD_POOL)
             return cad_fail(err, CAD_EARG, "-O, --output-fmt-option: threads are set with -@");
     if (!o->index) return 0;
@@ -350,7 +354,7 @@ static int configure(records_out_t *o, const char *reference, htsThreadPool *poo
     int rc;
     o->fp->format.format = o->format.hts.format;
     if (o->format.hts.format == cram && !o->embed)
-        /* without this, htslib embeds a reference derived from the reads if it finds no reference */
+        /* otherwise htslib, if it finds no reference, would embed one that it derives from the reads */
         hts_set_opt(o->fp, CRAM_OPT_EMBED_REF, 0);
     if (o->format.hts.format == cram && reference && (rc = set_reference(o->fp, reference, o->path, err))) return rc;
     if (o->format.hts.specific && hts_opt_apply(o->fp, o->format.hts.specific))
@@ -365,11 +369,12 @@ int records_begin(records_out_t *o, sam_hdr_t *reads, bcf_hdr_t *variants, const
     if (rc == 0) rc = configure(o, reference, pool, err);
     if (rc) return rc;
     if (reads && needs_reference(o))
-        records_forget_remote(reads, true); /* htslib would download from UR to compute M5, and sets UR itself */
+        /* because htslib would download the reference from UR to compute M5; htslib writes a UR of its own */
+        records_forget_remote(reads, true);
     errno = 0;
     bad = reads ? sam_hdr_write(o->fp, reads) : bcf_hdr_write(o->fp, variants);
     if (bad) return put_failed(o, err);
-    if (o->format.hts.format == cram) /* the header is written, so tags may be removed */
+    if (o->format.hts.format == cram) /* the header is already written, so removing tags does not change the output */
         records_forget_remote(cram_fd_get_header(o->fp->fp.cram), false);
     if (!o->index) return 0;
     bad = reads ? sam_idx_init(o->fp, reads, o->shift, output_temporary(o->index_out))
@@ -377,8 +382,8 @@ int records_begin(records_out_t *o, sam_hdr_t *reads, bcf_hdr_t *variants, const
     return bad ? cad_fail(err, CAD_ENOMEM, "%s: no index can be made for this output", o->path) : 0;
 }
 
-/* Checks the order that an index needs: contigs as in the header, unaligned reads last. pos is 0-based; name is for the
- * message. */
+/* Returns CAD_EFORMAT if an index is to be written and the record is out of order: contigs must be in the order of the
+ * header, positions must ascend, and unaligned reads must be last. pos is 0-based; name is for the message. */
 static int in_order(records_out_t *o, int contig, int64_t pos, const char *name, cad_error_t *err)
 {
     uint32_t at = (uint32_t)contig; /* -1 becomes the largest number, so unaligned reads come last */
@@ -405,7 +410,8 @@ int records_put_read(records_out_t *o, const sam_hdr_t *h, const bam1_t *b, cad_
     return sam_write1(o->fp, h, b) < 0 ? put_failed(o, err) : 0;
 }
 
-/* Returns p with room for n elements, new ones zeroed; clears *ok when out of memory. m: its room now. */
+/* Enlarges the array p to n elements of `size` bytes, if it has fewer; new elements are zero. *m: the number of
+ * elements that the array has room for. Returns the array; sets *ok to false when out of memory. */
 static void *expand(void *p, int *m, size_t n, size_t size, bool *ok)
 {
     char *more;
@@ -420,10 +426,12 @@ static void *expand(void *p, int *m, size_t n, size_t size, bool *ok)
 int records_unpack(bcf1_t *rec, int which, cad_error_t *err)
 {
     bcf_dec_t *d = &rec->d;
-    size_t n = rec->shared.l + rec->n_allele + 2; /* texts end with NUL; a FILTER takes a byte or more */
+    /* enough: each text ends with NUL, and each FILTER takes at least one byte */
+    size_t n = rec->shared.l + rec->n_allele + 2;
     bool room = true;
     d->id = expand(d->id, &d->m_id, n, 1, &room);
-    if (!(rec->unpacked & BCF_UN_STR)) d->als = expand(d->als, &d->m_als, n, 1, &room); /* d->allele points into it */
+    /* not once unpacked, since d->allele points into d->als */
+    if (!(rec->unpacked & BCF_UN_STR)) d->als = expand(d->als, &d->m_als, n, 1, &room);
     d->allele = expand(d->allele, &d->m_allele, rec->n_allele, sizeof *d->allele, &room);
     d->flt = expand(d->flt, &d->m_flt, n, sizeof *d->flt, &room);
     d->info = expand(d->info, &d->m_info, rec->n_info, sizeof *d->info, &room);
@@ -434,7 +442,8 @@ int records_unpack(bcf1_t *rec, int which, cad_error_t *err)
 static size_t name_length(const bcf_hdr_t *h, int id) { return strlen(bcf_hdr_int2id(h, BCF_DT_ID, id)) + 2; }
 
 /* Allocates the text of a VCF line in advance, because htslib writes only a part of the line and reports no error if
- * memory is short. Upper limit of the length: names, separators, and six letters for each byte of the fields in BCF. */
+ * memory is short. The upper limit of the line's length is the sum of all names, separators, and six letters for each
+ * byte of the fields in BCF. */
 static int reserve_line(htsFile *fp, const bcf_hdr_t *h, bcf1_t *rec, cad_error_t *err)
 {
     size_t n = 256 + strlen(bcf_seqname_safe(h, rec)) + 6 * (rec->shared.l + rec->indiv.l);
@@ -445,17 +454,19 @@ static int reserve_line(htsFile *fp, const bcf_hdr_t *h, bcf1_t *rec, cad_error_
     for (int i = 0; i < rec->n_fmt; i++) n += name_length(h, rec->d.fmt[i].id);
     for (int i = 0; i < rec->n_info; i++) {
         const bcf_info_t *f = &rec->d.info[i];
-        n += name_length(h, f->key) + (f->vptr ? 6 * (size_t)f->vptr_len : 0); /* rec->shared lacks new values */
+        /* rec->shared does not contain values that were added */
+        n += name_length(h, f->key) + (f->vptr ? 6 * (size_t)f->vptr_len : 0);
     }
     return ks_resize(&fp->line, n) < 0 ? cad_out_of_memory(err) : 0;
 }
 
-/* Returns the bytes of BCF that htslib is to make of what samples share. It changes records in INFO only. */
+/* Returns the correct size in bytes of the record's shared block in BCF, which holds everything but FORMAT. Assumes
+ * that only INFO was changed since the record was read. */
 static size_t packed_size(const bcf1_t *rec)
 {
     size_t n = 0;
     if (!rec->d.shared_dirty) return rec->shared.l;
-    for (int k = 0; k < 3; k++) n += (size_t)rec->unpack_size[k]; /* ID, alleles, FILTER */
+    for (int k = 0; k < 3; k++) n += (size_t)rec->unpack_size[k]; /* sizes of ID, alleles and FILTER */
     for (int i = 0; i < rec->n_info; i++)
         if (rec->d.info[i].vptr) n += rec->d.info[i].vptr_off + rec->d.info[i].vptr_len;
     return n;
@@ -469,7 +480,7 @@ int records_put_variant(records_out_t *o, bcf_hdr_t *h, bcf1_t *rec, const char 
     if (rc) return rc;
     errno = 0;
     if (bcf_write(o->fp, h, rec) < 0) return output_failed(o->out, err);
-    /* htslib does not notice where memory is short while it packs a record of BCF, and writes a part of it */
+    /* if memory is short while htslib packs a BCF record, it writes an incomplete record and reports no error */
     return o->format.hts.format == bcf && rec->shared.l != size ? cad_out_of_memory(err) : 0;
 }
 
@@ -494,7 +505,7 @@ int records_close(records_out_t *o, const provenance_t *p, cad_error_t *err)
     if (!o->out) return 0;
     if (o->index && (reads ? sam_idx_save(o->fp) : bcf_idx_save(o->fp))) rc = output_failed(o->out, err);
     bgzipped = o->fp && o->fp->format.compression == bgzf && output_is_file(o->out);
-    o->fp = NULL; /* the output closes it, in output_sync or output_close */
+    o->fp = NULL; /* the output owns this htslib file, and closes it in output_sync or output_close */
     if (rc == 0 && (rc = output_sync(o->out, err)) && lacks_reference(o)) rc = say_reference(o, err);
     if (rc == 0 && bgzipped) rc = check_blocks(o, err);
     if (rc == 0 && o->part) rc = part_write(p, o->part, o->out, err);

@@ -28,7 +28,8 @@ void regions_free(regions_t *r)
     free(r);
 }
 
-/* Adds a region. Takes ownership of contig. If contig is NULL, because its allocation failed, returns an error. */
+/* Adds the region [beg, end) of the contig. Takes ownership of the name `contig`. If contig is NULL, because its
+ * allocation failed, returns an error. */
 static int add(regions_t *r, char *contig, int64_t beg, int64_t end, cad_error_t *err)
 {
     if (contig && r->n == r->room) {
@@ -75,8 +76,8 @@ static bool number(const char *s, size_t n, int64_t *out)
     return k && buf[0] != '+' && cad_parse_int(buf, 1, INT64_MAX - 1, out);
 }
 
-/* Reads "beg", "beg-", "beg-end" or "-end", which are 1-based and inclusive, as a 0-based half-open interval.
- * point: "beg" means only that base, not all bases from there on. */
+/* Reads "beg", "beg-", "beg-end" or "-end", which are 1-based and inclusive, as a 0-based half-open interval. point:
+ * "beg" alone means only that base, not all bases from beg on. */
 static bool range(const char *s, bool point, int64_t *beg, int64_t *end)
 {
     const char *dash = strchr(s, '-');
@@ -109,8 +110,8 @@ typedef struct {
     bool good;  /* the range is valid */
 } place_t;
 
-/* Splits "name:range". Names may hold colons, so a text that is the name of a known contig is not split. A name may be
- * enclosed in braces. */
+/* Splits "name:range" at its last colon. Names may contain colons, so a text that is the name of a known contig is not
+ * split. A name may be enclosed in braces. */
 static place_t split(const char *text, const names_t *names)
 {
     const char *close = *text == '{' ? strchr(text, '}') : NULL, *colon = strrchr(text, ':'), *name = text;
@@ -157,11 +158,11 @@ static int add_one(regions_t *r, const char *text, const names_t *names, cad_err
     int rc = names ? check_place(&p, text, names, err) : 0;
     if (rc == 0 && p.good) rc = add(r, p.name ? own_name(names, p.name) : NULL, p.beg, p.end, err);
     free(p.name);
-    /* while the contigs are unknown, the text "a:1" may also be the name of a contig, so a second region is added */
+    /* while the contigs are unknown, "a:1" may also be a whole contig of that name, so this contig is added as well */
     return rc || names || p.whole ? rc : add(r, strdup(text), 0, INT64_MAX, err);
 }
 
-/* ---- a list of regions: a comma separates regions or thousands, or is part of a name ---- */
+/* ---- lists of regions. A comma separates two regions, separates thousands, or belongs to a contig's name ---- */
 
 /* Returns the next comma that is not within braces, or the end of the text. */
 static const char *piece_end(const char *s)
@@ -193,7 +194,8 @@ static bool fits(const char *s, size_t n, const names_t *names)
     return good;
 }
 
-/* Returns the end of the first region of a list: the longest part of the text that is a region on a known contig. */
+/* Returns the end of the first region of a list. The region ends at a comma, chosen so that it is the longest text that
+ * is a region on a known contig. */
 static const char *region_end(const char *s, const names_t *names)
 {
     const char *end[16], *p = piece_end(s);
@@ -244,7 +246,7 @@ int regions_add_bed(regions_t *r, const char *path, const names_t *names, cad_er
     input_t in;
     kstring_t line = { 0, 0, NULL };
     bool any = false;
-    cad_error_t none = { "" }; /* the error of the first row whose contig is unknown */
+    cad_error_t none = { "" }; /* the error text of the first row whose contig is unknown */
     int rc = input_open(&in, path, "bed", err);
     while (rc == 0 && (rc = input_line(&in, &line, err)) > 0) {
         bed_row_t row;
@@ -330,7 +332,7 @@ int regions_within(const regions_t *r, const contig_t *c, int k, interval_t *spa
     return 1;
 }
 
-/* Returns the number of bases of the contig's regions before base `end`. r NULL: the whole contig is the only
+/* Returns how many bases before base `end` of the contig are in regions. If r is NULL, the whole contig is one
  * region. */
 static int64_t bases_before(const regions_t *r, const char *contig, int64_t end)
 {

@@ -16,12 +16,12 @@ typedef struct names_t { /* the contigs that regions may name; all members are b
     bool some;           /* true: at least one row of a BED must name a known contig; false: every row must */
     bool point;          /* chr:beg means only that base, as in bcftools, not all bases from there on */
 } names_t;
-/* Makes an empty set. After adding all regions, call regions_finish; only then look up regions. */
+/* Makes an empty set of regions. After adding all regions, call regions_finish; only then look up regions. */
 int regions_new(regions_t **r, cad_error_t *err);
-/* Adds regions separated by commas: "chr", "chr:beg" or "chr:beg-end", 1-based and inclusive. Contig names may hold
- * colons and commas: the longest possible name that exists is taken. A name may be enclosed in braces, as in
- * {chr:1}:5-9. names: NULL if the contigs are not known yet. An alias of a FASTA's contig is replaced by the FASTA's
- * own name. */
+/* Adds regions separated by commas: "chr", "chr:beg" or "chr:beg-end", 1-based and inclusive. Contig names may contain
+ * colons and commas: if a text can be read in several ways, the longest name of an existing contig is taken. A name may
+ * be enclosed in braces, as in {chr:1}:5-9. names: NULL if the contigs are not known yet. An alias of a FASTA's contig
+ * is replaced by the FASTA's own name. */
 int regions_add_text(regions_t *r, const char *text, const names_t *names, cad_error_t *err);
 /* Parses one region of a FASTA, in the syntax of regions_add_text. If the text has no end, span->end is INT64_MAX. */
 int region_parse(const char *text, const fasta_t *ref, const contig_t **c, interval_t *span, cad_error_t *err);

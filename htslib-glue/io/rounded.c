@@ -1,17 +1,19 @@
-/* rounded.c - counts the numbers of binary records that SAM and VCF cannot hold: htslib writes six digits.
+/* rounded.c - counts the numbers in BAM and BCF records that are rounded when htslib writes them as text, with six
+ * digits.
  *
  * SPDX-License-Identifier: MIT
  */
-#define HTS_ALLOW_UNALIGNED 0 /* unaligned words are read byte by byte, as C asks */
+/* makes htslib's macros read unaligned words byte by byte, since C forbids unaligned access */
+#define HTS_ALLOW_UNALIGNED 0
 #include <htslib/hts_endian.h>
 #include <math.h>
 
 #include "io/records.h"
 #include "io/rounded.h"
 
-#define TEXT 64 /* kputd asks for 50 bytes, so a text of this size is not reallocated */
+#define TEXT 64 /* htslib's kputd needs 50 bytes, so it does not reallocate a text of this size */
 
-/* Writes to text what htslib writes for x. */
+/* Writes x to `text` in the same way as htslib. */
 static void as_text(double x, char text[TEXT])
 {
     kstring_t s = { 0, TEXT, text };
@@ -28,7 +30,8 @@ static bool is_rounded(double x, bool single)
 
 /* ---- tags ---- */
 
-/* Returns the bytes of a tag's value at s, its letter of type included; 0 if it does not end before `end`. */
+/* Returns the size in bytes of a tag's value at s, including its type letter; 0 if the value does not end before
+ * `end`. */
 static size_t value_size(const uint8_t *s, const uint8_t *end)
 {
     static const char letter[] = "AcCsSiIfd";
@@ -37,7 +40,8 @@ static size_t value_size(const uint8_t *s, const uint8_t *end)
     const char *at = *s ? strchr(letter, *s) : NULL;
     if (at) n = 1 + bytes[at - letter];
     else if (*s == 'Z' || *s == 'H') n = 1 + strnlen((const char *)s + 1, room - 1) + 1;
-    else if (*s == 'B' && room >= 6 && s[1] && (at = strchr(letter, s[1]))) /* a type, a count of 4 bytes, values */
+    /* an array: type letter, count of 4 bytes, values */
+    else if (*s == 'B' && room >= 6 && s[1] && (at = strchr(letter, s[1])))
         n = 6 + (size_t)le_to_u32(s + 2) * bytes[at - letter];
     return n <= room ? n : 0;
 }
@@ -66,7 +70,7 @@ void rounded_read(notes_t *notes, const char *path, const bam1_t *b)
 
 /* ---- fields of a variant ---- */
 
-typedef struct place_t { /* of the record, for the message */
+typedef struct place_t { /* the record, for messages */
     notes_t *notes;
     const char *path;
     const bcf_hdr_t *h;
@@ -82,7 +86,8 @@ static void variant_value(const place_t *p, const char *column, const char *key,
          (long long)p->rec->pos + 1, column, key, (double)x, text);
 }
 
-/* n values of BCF's type Float; missing values and ends of lists are NaNs there. */
+/* Notes the values that are rounded among n values v of BCF's type Float. Missing values and ends of lists are NaN,
+ * which is never rounded. */
 static void variant_values(const place_t *p, const char *column, int key, const uint8_t *v, size_t n)
 {
     for (size_t i = 0; i < n; i++)

@@ -21,7 +21,7 @@ typedef struct names_of_t {
 
 typedef struct check_t {
     const char *path;
-    bool text; /* true for SAM, where a header line is a line of the file */
+    bool text; /* true for SAM, in which the number of a header line is its line number in the file */
     notes_t *notes;
     int64_t line;
     names_of_t contig, group, program;
@@ -92,7 +92,7 @@ typedef struct tags_t { /* values of the tags of one line that are needed: SN or
     int names; /* number of SN or ID tags in the line */
 } tags_t;
 
-/* Splits a line into tags and stores the two that are needed: `key` (SN or ID), and LN. */
+/* Splits a header line into tags, and stores the values of two tags: `key` (SN or ID), and LN. */
 static int take_tags(const check_t *c, const char *s, const char *end, const char *key, tags_t *t, cad_error_t *err)
 {
     memset(t, 0, sizeof *t);
@@ -144,7 +144,7 @@ static int check_line(check_t *c, const char *s, const char *end, cad_error_t *e
     if (end > s && end[-1] == '\r') end--;
     if (c->text && memchr(s, '\r', (size_t)(end - s)))
         return bad(c, c->line, "carriage returns in place of line ends; convert it: tr '\\r' '\\n'", NULL, 0, err);
-    if (s == end || *s != '@') /* htslib replaces a NUL byte by a line end */
+    if (s == end || *s != '@') /* the text may end early, since htslib replaces a NUL byte by a line end */
         return bad(c, cad_max(c->line - 1, 1), "a NUL byte in it", NULL, 0, err);
     if (end - s < 3 || *s != '@' || !isalpha((unsigned char)s[1]) || !isalpha((unsigned char)s[2]))
         return bad(c, c->line, "not a header line:", end > s ? s : " ", end > s ? (size_t)(end - s) : 1, err);
@@ -161,7 +161,8 @@ static int check_lines(check_t *c, const char *s, size_t n, cad_error_t *err)
 {
     const char *end = s + n, *nul = n ? memchr(s, 0, n) : NULL;
     int rc = 0;
-    for (const char *p = nul; p && p < end; p++) { /* NULs may pad the header of a BAM */
+    /* after the first NUL only NULs may follow; they pad the header of a BAM */
+    for (const char *p = nul; p && p < end; p++) {
         if (!*p) continue;
         for (p = s; p < nul; p++) c->line += *p == '\n';
         return bad(c, c->line + 1, "a NUL byte in it", NULL, 0, err);
@@ -178,7 +179,7 @@ static int check_lines(check_t *c, const char *s, size_t n, cad_error_t *err)
 
 /* ---- the whole header ---- */
 
-/* Checks that the @SQ lines of a BAM name the same contigs as the binary list, in the same order. */
+/* Checks that the @SQ lines of a BAM name the same contigs as the BAM's binary list of contigs, in the same order. */
 static int check_contigs(const check_t *c, const sam_hdr_t *h, cad_error_t *err)
 {
     bool same = c->contig.n == sam_hdr_nref(h);
@@ -191,7 +192,7 @@ static int check_contigs(const check_t *c, const sam_hdr_t *h, cad_error_t *err)
                            "%s: its @SQ lines and its list of contigs differ; samtools reheader can mend it", c->path);
 }
 
-/* Adds the contigs of the binary list, since a BAM may have no @SQ lines for them. */
+/* Adds the contigs of a BAM's binary list, since a BAM may have no @SQ lines. */
 static int add_list(check_t *c, const sam_hdr_t *h, cad_error_t *err)
 {
     int rc = 0;
@@ -249,8 +250,8 @@ static bool is_known(const char *line)
     return any;
 }
 
-/* Reports a header that cannot be read. htslib stops at a SAM header line of unknown type, which fp->line then
- * holds. */
+/* Reports a header that cannot be read. htslib stops at a SAM header line of unknown type, and leaves that line in
+ * fp->line. */
 static int unreadable(const check_t *c, const htsFile *fp, cad_error_t *err)
 {
     if (c->text && fp->line.l && fp->line.s[0] == '@' && !is_known(fp->line.s))
@@ -287,11 +288,12 @@ static const char *predecessor(const char *s, const char *end, size_t *n)
     return NULL;
 }
 
-/* Returns the index, in file order, of the last program of that name, which is also htslib's choice; -1: none. */
+/* Returns the index, in file order, of the last program with this ID (htslib also chooses the last one); -1: there is
+ * none. */
 static int64_t find(const names_of_t *a, const char *s, size_t n)
 {
     int64_t lo = 0, hi = a->n;
-    while (lo < hi) { /* finds the first greater name */
+    while (lo < hi) { /* binary search for the first name that is greater */
         int64_t mid = (lo + hi) / 2;
         if (compare(s, n, &a->v[mid]) >= 0) lo = mid + 1;
         else hi = mid;
@@ -299,7 +301,7 @@ static int64_t find(const names_of_t *a, const char *s, size_t n)
     return lo && !compare(s, n, &a->v[lo - 1]) ? a->v[lo - 1].order : -1;
 }
 
-/* Appends the ID of each @PG line to c->program, and its PP, or "" without PP, to `to`. */
+/* For each @PG line, appends the ID to c->program, and the value of PP, or "" if the line has no PP, to `to`. */
 static int list_programs(check_t *c, const char *s, const char *end, names_of_t *to, cad_error_t *err)
 {
     int rc = 0;
@@ -319,7 +321,7 @@ static int list_programs(check_t *c, const char *s, const char *end, names_of_t 
 }
 
 /* Follows PP from each of the n programs. Returns the index of a program in a cycle, or -1 if there is no cycle.
- * before[i]: index of the program that the PP of program i names, or -1; met: n zeros, overwritten. */
+ * before[i]: index of the program that the PP of program i names, or -1; met: scratch array of n zeros. */
 static int64_t circle(const int64_t *before, int64_t *met, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {

@@ -13,8 +13,8 @@
 /* Reads the header. Returns CAD_EFORMAT, with a text that names the line, if there is a line that htslib would drop or
  * fail to parse later. */
 int sam_header_read(sam_hdr_t **h, htsFile *fp, const char *path, notes_t *notes, cad_error_t *err);
-/* Returns CAD_EFORMAT if the PP tags of the @PG lines form a cycle. With a cycle, htslib finds no last program after
- * which to add one, and crashes. */
+/* Returns CAD_EFORMAT if the PP tags of the @PG lines form a cycle. With a cycle, htslib crashes when it adds a @PG
+ * line, because no program is the last one. */
 int sam_header_chains(sam_hdr_t *h, const htsFile *fp, const char *path, cad_error_t *err);
 
 #endif

@@ -92,7 +92,7 @@ static int split_row(const input_t *in, seq_t *s, cad_error_t *err)
     return rc ? bad(in, "a quoted column does not end where it should", err) : 0;
 }
 
-/* Reads the names of the columns from the line in scratch. */
+/* Reads the names of a table's columns from its first line, which is in s->scratch. */
 static int read_columns(const input_t *in, seq_t *s, cad_error_t *err)
 {
     int rc;

@@ -1,7 +1,8 @@
-/* shard.c - parses --shard, and names the parts of shards. SPDX-License-Identifier: MIT */
+/* shard.c - parses --shard, and names the parts, which are the output files of shards. SPDX-License-Identifier: MIT */
 #include "io/shard.h"
 
-/* Refuses an array that cannot be the whole run's: one task alone, or tasks with gaps between them. */
+/* Refuses a Slurm job array whose tasks cannot be all shards of a run: an array of one task, or task numbers with
+ * gaps. */
 static int check_array(const shard_t *s, cad_error_t *err)
 {
     const char *text = getenv("SLURM_ARRAY_TASK_COUNT");

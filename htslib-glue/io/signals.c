@@ -18,7 +18,7 @@
 static char temporary[TEMPORARIES][4096];
 static volatile sig_atomic_t in_use[TEMPORARIES];
 
-/* Takes slot i for the path; false if it is in use or the path is too long. */
+/* Stores the path in slot i of `temporary`. Returns false if the slot is in use or the path is too long. */
 static bool take_slot(int i, const char *path)
 {
     if (in_use[i] || strlen(path) >= sizeof temporary[i]) return false;
@@ -70,8 +70,8 @@ void glue_out_of_memory(void)
     _exit(1);
 }
 
-/* Called at exit. A temporary file that is still registered means that htslib has ended the process, as it does after
- * some failed allocations. Then reports that memory is out. */
+/* Called at exit. If a temporary file is still registered, htslib has ended the process, as it does after some failed
+ * allocations; reports that memory ran out. */
 static void on_exit_early(void)
 {
     bool any = false;
@@ -80,8 +80,9 @@ static void on_exit_early(void)
     if (any) say_last("out of memory in htslib");
 }
 
-static const char *volatile soft;   /* printed at the first signal while a run may end by itself; else NULL */
-static volatile sig_atomic_t asked; /* the signal that asks the run to end; 0: none */
+/* text to print at the first signal while a run ends itself after a signal (signals_soften); else NULL */
+static const char *volatile soft;
+static volatile sig_atomic_t asked; /* number of the signal that asked the run to end; 0: none */
 
 static void on_signal(int sig)
 {
@@ -92,7 +93,9 @@ static void on_signal(int sig)
     }
     signal(sig, SIG_DFL); /* a second signal ends the process at once */
     remove_temporaries();
-    raise(sig); /* raises the same signal, delivered when the handler returns, so that the exit status is right */
+    /* raises the same signal again, which ends the process when the handler returns, so that the exit status names the
+     * signal */
+    raise(sig);
 }
 
 void signals_soften(const char *text) { soft = text; }
@@ -125,7 +128,8 @@ static void mask_fatal(int how, bool pipe)
     pthread_sigmask(how, &set, NULL);
 }
 
-/* number of calls of signals_hold and signals_keep without signals_release yet; used only by the writing thread */
+/* number of calls of signals_hold and signals_keep that signals_release has not yet ended; only the writing thread uses
+ * it */
 static int held;
 
 void signals_hold(void)
@@ -151,9 +155,10 @@ void glue_init(void)
     for (size_t i = 0; i < sizeof FATAL / sizeof *FATAL; i++) {
         sigaction(FATAL[i], NULL, &old);
         if (old.sa_handler != SIG_IGN || FATAL[i] == SIGPIPE)
-            sigaction(FATAL[i], &sa, NULL); /* a signal that is ignored (nohup) stays ignored */
+            /* installs no handler for a signal that the parent set to be ignored, as nohup does */
+            sigaction(FATAL[i], &sa, NULL);
     }
-    signal(SIGXFSZ, SIG_IGN); /* exceeding a file size limit becomes a write error */
+    signal(SIGXFSZ, SIG_IGN); /* so that exceeding the limit of a file's size is a write error */
     (void)atexit(on_exit_early);
     if (!getenv("REF_PATH") || !*getenv("REF_PATH"))
         setenv("REF_PATH", ":", 1); /* htslib downloads no references unless the user sets REF_PATH */

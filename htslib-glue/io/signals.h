@@ -23,8 +23,8 @@ void glue_out_of_memory(void) __attribute__((noreturn));
 /* Registers a file or an empty folder for removal when a signal ends the process. Files are removed in the
  * order of their tickets. Returns a ticket, or -1 when the table is full. */
 int temporary_add(const char *path);
-/* Registers a folder that this process made, in the same way; it is removed if it is empty, after all files, and after
- * folders that are registered later. */
+/* Registers, in the same way, a folder that this process made. The folder is removed if it is empty, after all
+ * registered files and after folders that are registered later. */
 int temporary_folder(const char *path);
 void temporary_forget(int ticket); /* -1 is allowed */
 
@@ -32,13 +32,13 @@ void temporary_forget(int ticket); /* -1 is allowed */
 void signals_hold(void);
 /* With a text, the first SIGINT or SIGTERM from now on does not end the process: it prints the text, and
  * signals_asked() becomes true, so that a run can save its state and call signals_stop(). A second signal ends the
- * process at once. NULL: as before the call. text is borrowed. */
+ * process at once. NULL: signals end the process at once again. text is borrowed. */
 void signals_soften(const char *text);
 bool signals_asked(void);
 /* Ends the process by the signal that asked it to. */
 void signals_stop(void);
-/* Does the same as signals_hold, but does not delay SIGPIPE, which a write needs. Threads that are started before
- * signals_release inherit the signal mask, so this thread gets the other fatal signals. */
+/* Does the same as signals_hold, but does not delay SIGPIPE, which must end a write to a closed pipe. Threads that are
+ * started before signals_release inherit the signal mask, so fatal signals go to the calling thread. */
 void signals_keep(void);
 void signals_release(void);
 

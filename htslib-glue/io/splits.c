@@ -13,7 +13,7 @@ static int find(const splits_t *s, const char *name, int n)
     return -1;
 }
 
-/* Adds a split; returns its index, or a negative CAD_E*. */
+/* Adds a split, which is a set of intervals with one name. Returns its index, or a negative CAD_E*. */
 static int add_split(splits_t *s, const char *name, int n, cad_error_t *err)
 {
     char **names = realloc(s->name, (size_t)(s->n + 1) * sizeof *names);

@@ -1,4 +1,4 @@
-/* tabix.c - the index of a compressed BED or bedGraph. SPDX-License-Identifier: MIT */
+/* tabix.c - writes the tabix index of a compressed BED or bedGraph. SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <htslib/tbx.h>
 

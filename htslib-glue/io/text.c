@@ -24,7 +24,7 @@ void text_number(text_t *t, double v)
 {
     char buf[40];
     if (isnan(v)) text_put(t, ".", 1);
-    else text_put(t, buf, (size_t)snprintf(buf, sizeof buf, "%.6g", v == 0 ? 0.0 : v)); /* -0 becomes 0 */
+    else text_put(t, buf, (size_t)snprintf(buf, sizeof buf, "%.6g", v == 0 ? 0.0 : v)); /* writes -0 as 0 */
 }
 
 static void put_field(text_t *t, const char *s, size_t n)

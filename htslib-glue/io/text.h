@@ -18,8 +18,7 @@ void text_puts(text_t *t, const char *s);
 void text_printf(text_t *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Appends v formatted by %.6g, or "." if v is NaN. */
 void text_number(text_t *t, double v);
-/* Appends lines of columns between tabs as CSV: with commas, and quotes where needed. \r at the end of a line is left
- * out. */
+/* Appends tab-separated lines as CSV: with commas, and quotes where needed. Drops a \r at the end of a line. */
 void text_csv(text_t *t, const text_t *lines);
 void text_clear(text_t *t);
 void text_free(text_t *t);

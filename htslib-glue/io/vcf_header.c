@@ -1,5 +1,5 @@
 /* vcf_header.c - reads the header of VCF and BCF and passes it to htslib as text. bcf_hdr_read would load an unchecked
- * index beside a VCF, and would not name the lines that it drops or rewrites.
+ * index beside a VCF, and would not say which header lines it drops or rewrites.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,7 +13,7 @@
 typedef struct text_lines_t {
     const char *path;
     bool version; /* the first line is ##fileformat */
-    bool binary;  /* BCF: lines have no number in the file */
+    bool binary;  /* true for BCF, in which header lines have no line number in the file */
     kstring_t text;
     int64_t *line; // (n) number of each header line in the file; blank lines are not header lines
     int64_t n, room;
@@ -38,7 +38,7 @@ static int bad_line(const text_lines_t *t, int64_t number, const char *what, cad
     return cad_fail(err, CAD_EFORMAT, "%s:%lld: %s", t->path, (long long)number, what);
 }
 
-/* Reads lines up to the one that begins with #CHROM. */
+/* Reads the header lines of a VCF, up to and including the line that begins with #CHROM. */
 static int read_text(text_lines_t *t, htsFile *fp, kstring_t *s, cad_error_t *err)
 {
     int got, rc;
@@ -100,7 +100,7 @@ static int read_binary(text_lines_t *t, htsFile *fp, kstring_t *all, cad_error_t
 
 typedef struct kept_t {
     kstring_t text;
-    char **line; // (n) pointers into text, sorted
+    char **line; // (n) start of each line in `text`, sorted
     size_t n;
 } kept_t;
 
@@ -132,7 +132,7 @@ static void cut_index(char *s)
     if (last && !strcmp(last + 5 + strspn(last + 5, "0123456789"), ">")) strcpy(last, ">");
 }
 
-/* Returns the kept line that has the same key and ID as s, or NULL. */
+/* Returns the line kept by htslib that has the same key and ID as the line s, or NULL. */
 static const char *namesake(const kept_t *k, const char *s)
 {
     const char *id = strstr(s, "=<ID=");
@@ -240,7 +240,7 @@ static int parse(text_lines_t *t, bcf_hdr_t **h, notes_t *notes, cad_error_t *er
     return compare(t, *h, notes, err);
 }
 
-/* False if htslib lost the first line, ##fileformat: it does not report that memory was short for it. */
+/* False if htslib lost the first line, ##fileformat, as it does without an error if memory is short. */
 static bool has_version(const text_lines_t *t, const bcf_hdr_t *h)
 {
     return !t->version || (h->nhrec && !strcmp(h->hrec[0]->key, "fileformat"));

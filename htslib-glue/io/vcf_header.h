@@ -1,4 +1,4 @@
-/* vcf_header.h - reads the header of VCF and BCF, and notes each line that htslib does not keep.
+/* vcf_header.h - reads the header of VCF and BCF, and prints a note for each header line that htslib does not keep.
  *
  * SPDX-License-Identifier: MIT
  */
