@@ -1,19 +1,18 @@
 /* corpus.c - reads windows of a reference in random order, for training.
  *
- * Intervals are tiled by windows of equal length. The last window of an interval is shifted left so that it ends with
- * the interval. An interval shorter than a window is one window. An epoch is one pass over the corpus; it visits every
- * window once, in an order that differs between epochs. Each epoch after the first also shifts the tiling left by its
- * own offset. Window i of a run depends only on the seed and i. SPDX-License-Identifier: MIT
- */
+ * The intervals of the corpus are tiled by windows of equal length. The last window of an interval is shifted left so
+ * that it ends with the interval. An interval shorter than a window is one window. An epoch is one pass over the
+ * corpus; it visits every window once, in an order that differs between epochs. Each epoch after the first also shifts
+ * the tiling left by its own offset. Window i of a run depends only on the seed and i. SPDX-License-Identifier: MIT */
 #include "learn/corpus.h"
 #include "io/foundation.h"
 
-#define PIECE (1 << 20) /* number of bases that are read at a time for the digest */
+#define PIECE (1 << 20) /* number of bases read at a time while the digest is computed */
 
 struct corpus_stretch_t {
     const contig_t *contig;
     interval_t span;
-    int64_t first; /* index of the first window of the stretch among all windows of the tiling */
+    int64_t first; /* index of the first window of this stretch (one interval) among the windows of all stretches */
 };
 
 static int64_t tiles_of(const corpus_t *c, interval_t s) { return (s.end - s.beg + c->len - 1) / c->len; }
@@ -108,8 +107,8 @@ int corpus_any(const corpus_t *c, bool lower, bool *any, cad_error_t *err)
     return rc;
 }
 
-/* Returns the image of i under a permutation of [0, n) that depends on seed and epoch: a Feistel network on the next
- * power of four, applied until the result is below n. */
+/* Returns the image of i under a permutation of [0, n) that depends on seed and epoch. The permutation is a Feistel
+ * network on the numbers below the next power of four; it is applied again until the result is below n. */
 static uint64_t permuted(uint64_t i, uint64_t n, uint64_t seed, uint64_t epoch)
 {
     unsigned half = 1;
@@ -139,7 +138,7 @@ static const struct corpus_stretch_t *stretch_of(const corpus_t *c, int64_t wind
     return &c->stretch[lo];
 }
 
-/* Returns the span of window k of the stretch in an epoch. */
+/* Returns the interval of the contig that window k of the stretch covers in this epoch. */
 static interval_t window_span(const corpus_t *c, const struct corpus_stretch_t *s, int64_t k, uint64_t epoch)
 {
     int64_t shift = epoch ? (int64_t)cad_below(cad_random(c->seed, epoch, (uint64_t)s->first, 99), (uint64_t)c->len)

@@ -7,7 +7,7 @@
 typedef struct corpus_t {
     const fasta_t *ref;
     struct corpus_stretch_t *stretch;
-    int64_t n, room;        /* n: number of stretches (intervals); room: number allocated */
+    int64_t n, room;        /* n: number of stretches (intervals); room: number for which memory is allocated */
     int64_t windows, bases; /* number of windows and of bases in an epoch */
     int64_t len;            /* maximum number of bases in a window */
     uint64_t seed;

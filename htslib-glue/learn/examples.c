@@ -92,7 +92,7 @@ int examples_read(examples_t *e, labelled_t *l, cad_error_t *err)
     return rc;
 }
 
-/* Overwrites the letters of the sequences with tokens. */
+/* Replaces the letters of each sequence by tokens, in the same memory. */
 void examples_encode(examples_t *e, const cad_model_t *model, notes_t *notes)
 {
     char part[4096];
@@ -130,7 +130,7 @@ typedef struct {
 static int keep_name(names_list_t *l, const char *s, size_t n, cad_error_t *err)
 {
     if (l->n && strlen(l->name[l->n - 1]) == n && !memcmp(l->name[l->n - 1], s, n))
-        return 0; /* a shortcut: the row before had the same label */
+        return 0; /* returns early: the previous row had the same label */
     if (l->n == l->room) {
         int64_t room = l->room ? 2 * l->room : 64;
         char **more = realloc(l->name, (size_t)room * sizeof *more);
@@ -170,7 +170,8 @@ static bool printable(const char *s, size_t n)
     return true;
 }
 
-/* Adds the names in a row's label to l: the name of one class or, if `set` is true, names separated by semicolons. */
+/* Adds the names in a row's label to the list l. The label is the name of one class or, if `set` is true, a set of
+ * names separated by semicolons. */
 static int row_names(const examples_t *e, const example_t *x, bool set, names_list_t *l, cad_error_t *err)
 {
     const char *s = x->label;
@@ -219,7 +220,7 @@ static int column_names(const examples_t *e, cad_head_t *h, cad_error_t *err)
 
 /* ---- values ---- */
 
-/* Sets e->cell to a row's labels. */
+/* Sets e->cell (nlabel) to the texts of the row's label columns. */
 static void split_labels(const examples_t *e, const example_t *x)
 {
     const char *s = x->label;
@@ -235,7 +236,7 @@ static int read_value(const examples_t *e, const example_t *x, int64_t k, double
     return bad_label(e, x, s, "is not a number; names are for --task classify", err);
 }
 
-/* Adds the values of all rows to sum (K) or, if there is a mean, the squares of their differences from it. */
+/* Adds the values of all rows to sum (K). If `mean` (K) is not NULL, adds the squares of (value - mean) instead. */
 static int add_values(const examples_t *e, int64_t K, const double *mean, double *sum, cad_error_t *err)
 {
     for (int64_t i = 0; i < e->n; i++) {
@@ -250,8 +251,8 @@ static int add_values(const examples_t *e, int64_t K, const double *mean, double
     return 0;
 }
 
-/* Sets the mean and the standard deviation of each value. A new head learns standardised values, since it has no
- * bias. */
+/* Sets the head's mean and scale to the mean and the standard deviation of each value. A new head is trained on
+ * standardised values, since it has no bias. */
 static int learn_scale(const examples_t *e, cad_head_t *h, cad_error_t *err)
 {
     int rc = add_values(e, h->n, NULL, h->mean, err);
@@ -311,8 +312,8 @@ static int set_names(const examples_t *e, const example_t *x, const cad_head_t *
     return 0;
 }
 
-/* Sets column (K) to the label column for each output of the head: if several columns have names, the one of the same
- * name; otherwise the column of the same number. */
+/* Sets column (K) to the index of the label column of each output of the head. If there are several label columns with
+ * names, output k has the column with the name of the output; otherwise it has column k. */
 static int find_columns(const examples_t *e, const cad_head_t *h, int64_t *column, cad_error_t *err)
 {
     named_t *v = cad_alloc((size_t)h->n, sizeof *v);
@@ -332,7 +333,7 @@ static int find_columns(const examples_t *e, const cad_head_t *h, int64_t *colum
     return rc;
 }
 
-/* Sets out (K) to the targets of a row. */
+/* Sets out (K) to the training targets of a row. */
 static int set_columns(const examples_t *e, const example_t *x, const cad_head_t *h, const int64_t *column, float *out,
                        cad_error_t *err)
 {
@@ -386,7 +387,8 @@ int examples_targets(examples_t *e, const cad_head_t *h, cad_error_t *err)
 
 enum { FOR_ORDER, FOR_STRAND, FOR_SPLIT };
 
-/* Fills order with a random permutation (Fisher-Yates). */
+/* Fills order (n) with a random permutation of 0 to n-1 (Fisher-Yates). what: one of FOR_*; which: the epoch or class.
+ * Each (seed, what, which) has its own permutation. */
 static void shuffle(int64_t *order, int64_t n, uint64_t seed, uint64_t what, uint64_t which)
 {
     for (int64_t i = 0; i < n; i++) order[i] = i;
@@ -407,8 +409,8 @@ bool examples_turned(int64_t row, uint64_t seed, int64_t epoch)
     return cad_random(seed, FOR_STRAND, (uint64_t)epoch, (uint64_t)row) & 1;
 }
 
-/* Chooses a fraction of the rows of class `group` (-1: of all rows). Chooses at least one row and leaves at least one;
- * if there is only one row, it is not chosen. */
+/* Sets chosen[i] for a random fraction of the rows of class `group` (-1: of all rows). Chooses at least one row and
+ * leaves at least one row; a single row is not chosen. */
 static void choose(const examples_t *e, int64_t K, int64_t group, double fraction, uint64_t seed, int64_t *member,
                    int64_t *order, bool *chosen)
 {

@@ -1,4 +1,4 @@
-/* examples.h - keeps labelled sequences in memory. SPDX-License-Identifier: MIT */
+/* examples.h - keeps labelled sequences in memory, to train or test a classifier. SPDX-License-Identifier: MIT */
 #ifndef CAD_EXAMPLES_H
 #define CAD_EXAMPLES_H
 
@@ -8,7 +8,7 @@
 typedef struct example_t {
     uint8_t *tokens; // (len)
     int64_t len, line;
-    char *label; /* the labels in the form of labelled_t.label; malloc'd */
+    char *label; /* text of each label column, each followed by NUL; malloc'd */
 } example_t;
 typedef struct examples_t {
     const char *path;
@@ -21,8 +21,8 @@ typedef struct examples_t {
     const char **cell; // (nlabel) labels of the row that is being read
     char digest[65];   /* SHA-256 of sequences and labels */
 } examples_t;
-/* Reads all rows of an open input. Returns CAD_EFORMAT if there is no row, or if no row has an A, C, G or T. Sequences
- * are letters until examples_encode. */
+/* Reads all rows of an open input into e. Returns CAD_EFORMAT if there is no row, or if no row has an A, C, G or T.
+ * Sequences are letters until examples_encode. */
 int examples_read(examples_t *e, labelled_t *l, cad_error_t *err);
 /* Functions for reading row by row: examples_begin starts without rows, examples_add adds the row that l has just read,
  * examples_clear removes all rows. */
@@ -31,7 +31,8 @@ int examples_add(examples_t *e, const labelled_t *l, cad_error_t *err);
 void examples_clear(examples_t *e);
 /* Encodes all sequences as tokens, and notes letters other than A, C, G, T and N. */
 void examples_encode(examples_t *e, const cad_model_t *model, notes_t *notes);
-/* Fills the head from the rows: the names of the labels, or the mean and standard deviation of each value. */
+/* Fills in the head from the rows: the names of its classes or labels, or the mean and standard deviation of each
+ * value. */
 int examples_learn(const examples_t *e, cad_head_t *head, cad_error_t *err);
 /* Sets e->target (n,K): 0 or 1 for classes and labels, (value - mean) / scale for values. */
 int examples_targets(examples_t *e, const cad_head_t *head, cad_error_t *err);
@@ -41,7 +42,7 @@ int examples_split(examples_t *all, examples_t *part, const cad_head_t *head, do
                    cad_error_t *err);
 /* Sets order (n) to the order of the rows in an epoch. */
 void examples_shuffle(int64_t *order, int64_t n, uint64_t seed, int64_t epoch);
-/* Returns true for a random half of the rows in each epoch, those to reverse-complement. */
+/* Returns true if this row is to be reverse-complemented in this epoch: a random half of the rows in each epoch. */
 bool examples_turned(int64_t row, uint64_t seed, int64_t epoch);
 /* Computes the logits (n,K) of all rows, with both strands combined, in batches of up to batch_tokens tokens. */
 int examples_logits(const examples_t *e, cad_context_t *ctx, int64_t K, int64_t batch_tokens, float *logits,

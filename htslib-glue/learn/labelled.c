@@ -21,7 +21,7 @@ static const char *cell(const labelled_t *l, int k) { return cells_get(&l->cells
 
 /* ---- columns of a line ---- */
 
-/* Reports the result of a function of cells.h. */
+/* Sets the error text for the result rc of a function of csv.h, and returns rc. */
 static int cells_done(const labelled_t *l, int rc, cad_error_t *err)
 {
     if (rc == CAD_ENOMEM) return out_of_memory(l, err);
@@ -71,7 +71,8 @@ static bool grow_labels(labelled_t *l)
     return names != NULL;
 }
 
-/* Adds a label column. Takes ownership of its name, which is malloc'd, or NULL when out of memory. */
+/* Adds a label column. Takes ownership of its name, which is malloc'd. If name is NULL, because its allocation failed,
+ * returns CAD_ENOMEM. */
 static int add_label(labelled_t *l, int column, char *name, cad_error_t *err)
 {
     if (!name || (l->nlabel == l->label_room && !grow_labels(l))) {
@@ -83,7 +84,7 @@ static int add_label(labelled_t *l, int column, char *name, cad_error_t *err)
     return 0;
 }
 
-/* Refuses two label columns of one name. */
+/* Returns CAD_EARG if two label columns have the same name. */
 static int check_labels(const labelled_t *l, cad_error_t *err)
 {
     named_t *v = cad_alloc((size_t)l->nlabel + 1, sizeof *v);
@@ -241,12 +242,13 @@ int labelled_open(labelled_t *l, cad_error_t *err)
     int rc;
     if (f && strcmp(f, "bed") && strcmp(f, "fasta") && strcmp(f, "fastq") && strcmp(f, "csv") && strcmp(f, "tsv"))
         return cad_fail(err, CAD_EARG, "--in-format %.40s: expected csv, tsv, fasta, fastq or bed", f);
-    /* the format "bed" makes input_open read lines of text, as a table needs */
+    /* a CSV or TSV is opened with the format "bed", which makes input_open read plain lines of text */
     rc = input_open(&l->in, l->path, f && strchr("ct", *f) ? "bed" : f, err);
     if (rc) return rc;
     if (l->in.kind >= INPUT_READS)
         return cad_fail(err, CAD_EFORMAT, "%s: reads or variants; expected a table, FASTA, FASTQ or BED", l->in.path);
-    if (l->in.kind == INPUT_TABLE) l->in.kind = INPUT_BED; /* both are lines of text; l->table tells them apart */
+    /* both are read as lines of text; l->table is true for a table */
+    if (l->in.kind == INPUT_TABLE) l->in.kind = INPUT_BED;
     return l->in.kind == INPUT_BED ? open_text(l, err) : open_seqs(l, err);
 }
 
@@ -274,7 +276,8 @@ static int too_long(const labelled_t *l, int64_t n, cad_error_t *err)
         l->in.path, (long long)l->in.line, (long long)n, (long long)l->window);
 }
 
-/* Returns the start of the middle part of [0, n) that has the length of the window; 0 if n is not longer. */
+/* Returns the start of the interval of l->window bases in the middle of [0, n); 0 if n is not greater than
+ * l->window. */
 static int64_t crop(const labelled_t *l, int64_t n) { return n > l->window ? (n - l->window) / 2 : 0; }
 
 static int crop_bases(labelled_t *l, cad_error_t *err)
@@ -334,7 +337,7 @@ static int bed_row(labelled_t *l, cad_error_t *err)
     return rc ? rc : take_labels(l, err);
 }
 
-/* Finds label=X among the words of a record's description. */
+/* Sets the row's label to X if the description of the FASTA or FASTQ record has a word label=X. */
 static int described_label(labelled_t *l, cad_error_t *err)
 {
     const char *s = l->seq.comment.s;
@@ -366,7 +369,7 @@ static int next_seq(labelled_t *l, cad_error_t *err)
     return rc ? rc : 1;
 }
 
-/* Reads the next line. Skips blank lines of a table, but not of a BED. */
+/* Reads the next line into l->raw. Skips blank lines of a table, but not of a BED. */
 static int next_line(labelled_t *l, cad_error_t *err)
 {
     int rc = 1;

@@ -14,24 +14,26 @@
 typedef struct labelled_t {
     /* Set by the caller: */
     const char *path, *format; /* format: bed, fasta, fastq, csv or tsv; NULL: detected */
-    /* names or numbers of the columns; several label columns are separated by commas; NULL: the default columns */
+    /* names or numbers of the columns with the sequence and with labels; several label columns are separated by commas;
+     * NULL: the default columns */
     const char *sequence, *labels;
-    const fasta_t *ref; /* reference of a BED, or NULL */
+    const fasta_t *ref; /* reference from which the sequences of a BED are taken, or NULL */
     bool need_labels;
-    int64_t window; /* length of the longest sequence, in bases */
+    int64_t window; /* maximum length of a sequence, in bases */
     bool crop;      /* true: use the middle of longer sequences; false: refuse them */
     /* The row that was read last: */
-    bool data;         /* false: a line of a BED that is not a row; only text and cr are set */
+    /* true: a row of data; false: another line of a BED (comment, blank), for which only text and cr are set */
+    bool data;
     int64_t row, line; /* number of the row, and of its line in the file, from 1 */
     kstring_t text;    /* BED: the line, without \r */
     bool cr;
-    kstring_t name, bases; /* name: of the FASTA or FASTQ record, or from the column "name" or "id" */
+    kstring_t name, bases; /* name: name of the FASTA or FASTQ record, or text of the column "name" or "id" */
     kstring_t label;       /* text of each label column, each followed by NUL; empty: the row has no labels */
     int nlabel;            /* number of label columns; 0: the input has none */
     /* About the whole input: */
     input_t in;
-    bool table;        /* the input is a CSV or TSV */
-    bool named;        /* rows have names */
+    bool table;        /* true if the input is a CSV or TSV */
+    bool named;        /* true if the rows have names */
     int ncol;          /* BED: number of columns of the first row */
     kstring_t leading; /* BED: all lines before the first row, each with its \n */
     char **label_name; // (nlabel) names of the label columns
@@ -39,7 +41,7 @@ typedef struct labelled_t {
     kstring_t raw;
     cells_t cells; /* columns of the line */
     int sequence_column, name_column, *label_column, label_room;
-    named_t *header; // (cells.n) columns of a table's header by name, while it is read
+    named_t *header; // (cells.n) columns of a table's header, sorted by name; used only while the header is read
     char separator;
     bool held; /* true if the next call returns the line in raw */
     seq_t seq;
@@ -48,7 +50,7 @@ typedef struct labelled_t {
 int labelled_open(labelled_t *l, cad_error_t *err);
 /* Reads the next row. Returns 1, 0 at the end, or a negative CAD_E*. */
 int labelled_next(labelled_t *l, cad_error_t *err);
-/* Returns the line before the first row of a BED that names the columns, and sets *n to the length of the line. Returns
+/* Returns the header of a BED, a line before the first row that names the columns, and sets *n to its length. Returns
  * "" if there is no such line. */
 const char *labelled_header(const labelled_t *l, size_t *n);
 void labelled_close(labelled_t *l);

@@ -1,6 +1,5 @@
-/* metrics.c - measures how well predictions agree with labels. All functions are pure. An undefined metric is NaN,
- * and is printed as ".". SPDX-License-Identifier: MIT
- */
+/* metrics.c - measures how well predictions agree with labels. No function changes or reads any state but its
+ * arguments. An undefined metric is NaN, and is printed as ".". SPDX-License-Identifier: MIT */
 #include <math.h>
 
 #include "learn/metrics.h"
@@ -10,8 +9,8 @@ const char *const METRIC_NAME[METRICS] = { "loss", "accuracy", "mcc", "f1", "aur
 /* ---- metrics from a confusion matrix (K,K): a row for each true class, a column for each predicted class ---- */
 
 typedef struct {
-    double all;   /* number of data rows: sum of the matrix */
-    double right; /* number of correct rows: sum of the diagonal */
+    double all;   /* number of samples: sum of the matrix */
+    double right; /* number of samples predicted correctly: sum of the diagonal */
 } totals_t;
 
 static totals_t totals(const int64_t *m, int64_t K)
@@ -198,7 +197,7 @@ typedef struct {
     const float *target; // (n,K)
     double *p;           // (n,K) predictions
     double *x, *y;       // (n) predicted and true values of one output
-    uint8_t *yes;        // (n) 1 if the label that is being measured is a true label of the row, else 0
+    uint8_t *yes;        // (n) for the output being measured: 1 if the row has this label or class, else 0
     int64_t n, K;
 } tally_t;
 
@@ -209,7 +208,7 @@ static int64_t true_class(const tally_t *t, int64_t i)
     return k;
 }
 
-/* Fills m->confusion: one matrix (K,K) for classes, or K matrices (2,2) for labels. */
+/* Fills m->confusion with counts of rows: one matrix (K,K) for classes, or K matrices (2,2) for labels. */
 static void count_calls(const tally_t *t, metrics_t *m)
 {
     for (int64_t i = 0; i < t->n; i++) {
@@ -221,7 +220,7 @@ static void count_calls(const tally_t *t, metrics_t *m)
     }
 }
 
-/* Returns the fraction of rows that have every label predicted correctly. */
+/* Returns the fraction of rows for which all K labels are predicted correctly. */
 static double exact(const tally_t *t)
 {
     int64_t right = 0;
@@ -233,7 +232,7 @@ static double exact(const tally_t *t)
     return t->n ? (double)right / (double)t->n : NAN;
 }
 
-/* Computes a metric for output k, without the other outputs. */
+/* Computes the metric `what` for output k alone. */
 static int one_of(const tally_t *t, metric_t what, int64_t k, double *v)
 {
     for (int64_t i = 0; i < t->n; i++) {
@@ -248,8 +247,9 @@ static int one_of(const tally_t *t, metric_t what, int64_t k, double *v)
     return 0;
 }
 
-/* Computes the mean of a metric over those outputs from `first` to K-1 for which it is defined. With classes, each
- * class is compared with all other classes (Hand and Till 2001, Mach. Learn. 45:171, discuss this and another way). */
+/* Computes the mean of a metric over the outputs from `first` to K-1, leaving out those for which the metric is
+ * undefined. For classes, the metric of an output compares this class with all other classes (one against rest; Hand
+ * and Till 2001, Mach. Learn. 45:171, discuss this and another way). */
 static int mean_over(const tally_t *t, metric_t what, int64_t first, double *out)
 {
     double sum = 0, v;
@@ -261,7 +261,7 @@ static int mean_over(const tally_t *t, metric_t what, int64_t first, double *out
     return rc;
 }
 
-/* Sets MCC and F1 to their means over the labels. */
+/* Sets MCC and F1 of a head with several labels: the means over the labels. */
 static void label_means(metrics_t *m)
 {
     double sum[2] = { 0, 0 };

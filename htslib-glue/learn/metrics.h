@@ -5,12 +5,13 @@
 #include "io/provenance.h"
 #include "learn/predictions.h"
 
-/* Metrics from a confusion matrix (K,K), whose rows are true classes; NaN where undefined. */
+/* Return a metric of a confusion matrix (K,K), whose rows are true classes and whose columns are predicted classes; NaN
+ * if the metric is undefined. */
 double metric_accuracy(const int64_t *m, int64_t K);
 double metric_mcc(const int64_t *m, int64_t K);
 double metric_f1(const int64_t *m, int64_t K); /* F1 of class 1 if K = 2, otherwise the mean over the classes */
-/* Metrics from n values. The metric is NaN if it is undefined or if a value is NaN. The functions that return int
- * return 0 or CAD_ENOMEM. */
+/* Compute a metric of n values. The metric is NaN if it is undefined or if a value is NaN. The functions that return
+ * int store it in *out and return 0 or CAD_ENOMEM. */
 int metric_auroc(const double *score, const uint8_t *positive, int64_t n, double *out);
 double metric_pearson(const double *x, const double *y, int64_t n);
 int metric_spearman(const double *x, const double *y, int64_t n, double *out);
@@ -26,7 +27,7 @@ typedef enum {
     METRICS
 } metric_t;
 extern const char *const METRIC_NAME[METRICS];
-/* Returns true if the metric is defined for the kind of this head. */
+/* Returns true if the metric is defined for the head's task (classes, labels or values). */
 bool metric_fits(const cad_head_t *head, metric_t m);
 typedef struct metrics_t {
     int64_t n, K;
@@ -38,7 +39,7 @@ int metrics_of(metrics_t *m, const cad_head_t *head, const float *logits, const 
                cad_error_t *err);
 /* Appends a line "metric<TAB>value" for each metric, and the confusion matrix. */
 void metrics_put(const metrics_t *m, const cad_head_t *head, text_t *t);
-/* Sets the same as members of a JSON object; undefined metrics are null. */
+/* Adds the same metrics and the confusion matrix to a JSON object; undefined metrics are null. */
 void metrics_json(const metrics_t *m, const cad_head_t *head, json_t *to);
 void metrics_free(metrics_t *m);
 

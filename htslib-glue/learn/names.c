@@ -1,4 +1,5 @@
-/* names.c - finds columns by name, however many there are. SPDX-License-Identifier: MIT */
+/* names.c - finds columns by name in a sorted list, so that many columns are also found fast. SPDX-License-Identifier:
+ * MIT */
 #include "learn/names.h"
 
 static int by_name(const void *a, const void *b)

@@ -1,4 +1,5 @@
-/* allele_windows.c - makes windows from the alleles of a record, and stores the windows' results by allele.
+/* allele_windows.c - makes windows from the ALT alleles of a VCF record, and stores the results of each window with its
+ * allele.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -6,7 +7,8 @@
 
 #include "stream/variants.h"
 
-/* Writes "file:line" to buf, or only the file if records are read through an index. Returns buf. */
+/* Writes the place of the last record to buf: "file:line", or only the file if records are read through an index.
+ * Returns buf. */
 const char *variant_place(const variants_t *v, char buf[4200])
 {
     if (v->line) snprintf(buf, 4200, "%s:%lld", v->s->in->path, (long long)v->line);
@@ -14,7 +16,7 @@ const char *variant_place(const variants_t *v, char buf[4200])
     return buf;
 }
 
-/* ---- records are reused: a list keeps those that are not in use ---- */
+/* ---- records are reused: a list holds the records that are not in use ---- */
 
 variant_t *variant_new(variants_t *v)
 {
@@ -72,13 +74,13 @@ static double compared_sum(const variants_t *v, const allele_t *a, int h, const 
     for (int64_t t = j->scored.beg; t < j->scored.end; t++) {
         bool halved = a->ends_halved && h == a->shorter && (t == j->scored.beg || t == j->scored.end - 1);
         int b = v->s->cutter.bases.of[j->tokens[t]];
-        if (b == NO_BASE) continue; /* cannot happen, since allele_set has checked these bases */
+        if (b == NO_BASE) continue; /* never true, since allele_set has checked these bases */
         sum += (halved ? 0.5 : 1) * (double)j->logp[4 * (t - j->scored.beg) + b];
     }
     return sum;
 }
 
-/* Stores the results of a window, whose id is 2 x allele + haplotype. */
+/* Stores the results of a window. The window's id is 2 x allele + haplotype (0: REF, 1: ALT). */
 int variants_take(void *arg, item_t *it, const job_t *j, cad_error_t *err)
 {
     stream_t *s = arg;
@@ -98,8 +100,8 @@ static bool needs(const variants_t *v, unsigned what) { return scores_need(&v->s
 
 static bool pools(const variants_t *v) { return v->s->set->matrix || needs(v, NEEDS_POOLED); }
 
-/* Puts one haplotype into the pipeline as a window. scored: interval of the bases whose log p is needed; may be
- * empty. */
+/* Puts one haplotype (REF or ALT with its flanks) into the pipeline as a window. scored: interval of the bases whose
+ * log p is needed; may be empty. */
 static int put_window(variants_t *v, result_t *r, int64_t id, const contig_t *c, int64_t mask, interval_t scored,
                       cad_error_t *err)
 {
@@ -123,7 +125,8 @@ static void leave_site(variants_t *v)
     v->site = NULL;
 }
 
-/* Sets r->site to the site of the last SNV if that has the same position, else to a new site. */
+/* Sets r->site, the results at the SNV's position, which SNVs at one position share: to the last SNV's site if it is at
+ * the same position, else to a new site. */
 static int join_site(variants_t *v, result_t *r, const contig_t *c, bool *is_new, cad_error_t *err)
 {
     site_t *s = v->site;
@@ -181,8 +184,8 @@ static int put_allele(variants_t *v, variant_t *d, int alt, const contig_t *c, c
 
 /* ---- records ---- */
 
-/* True for an ALT that does not stand for an allele. It gets no note. A record with only such ALTs is written
- * unchanged. */
+/* True for an ALT that is not an allele, such as "." or <*>. Such an ALT gets no note. A record with only such ALTs is
+ * written unchanged. */
 static bool is_placeholder(const char *alt)
 {
     return !strcmp(alt, ".") || !strcmp(alt, "<*>") || !strcmp(alt, "<NON_REF>");
@@ -251,7 +254,7 @@ static int check_ref(variants_t *v, const bcf1_t *rec, const contig_t *c, cad_er
     return 0;
 }
 
-/* Sets the note of all alleles that have no note yet. */
+/* Sets the note (the reason why an allele is not scored) of all alleles that have no note yet. */
 static void note_all(variant_t *d, const char *note)
 {
     for (int i = 0; i < d->nalt; i++)
@@ -289,8 +292,8 @@ static int put_alleles(variants_t *v, variant_t *d, int sequences, cad_error_t *
     return rc;
 }
 
-/* Puts the record and its alleles' windows into the pipeline. Records at the same position share sites, so they are
- * kept in the same shard. */
+/* Puts the record and its alleles' windows into the pipeline. Records at the same position share the results at that
+ * position, so they stay in the same shard. */
 int variant_put(variants_t *v, variant_t *d, cad_error_t *err)
 {
     bool together;

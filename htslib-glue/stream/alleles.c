@@ -1,11 +1,13 @@
-/* alleles.c - finds the kind of an ALT allele, its two haplotypes, and the bases of them that are compared.
+/* alleles.c - finds the kind of an ALT allele, its two haplotypes (the sequences with REF and with ALT), and the bases
+ * at which the two are compared.
  *
- * REF and ALT are trimmed: first a common suffix, then a common prefix is removed. The rest of each is its segment. If
- * both segments are one base, the allele is an SNV and is compared at its site. A pure insertion or deletion is
- * extended over the range in which it can be moved without changing the resulting sequence, as in SPDI. So all ways to
- * write the same insertion or deletion give the same segments. The REF and ALT haplotypes have the same flanks. In each
- * haplotype, the segment and s bases on each side of it are compared; in the shorter haplotype, half of the difference
- * in length is added to s.
+ * REF and ALT are trimmed: first a common suffix, then a common prefix is removed. The bases that remain of each are
+ * called its segment. If both segments are one base, the allele is an SNV and is compared at this base, its site. A
+ * pure insertion or deletion is extended over all positions to which it can be moved without changing the resulting
+ * sequence, as in SPDI. So all ways to write the same insertion or deletion give the same segments. The REF and ALT
+ * haplotypes have the same flanks. In each haplotype, the compared bases are the segment and s bases on each side of
+ * it. In the shorter haplotype, half of the difference in length is added to s, so that both have the same number of
+ * compared bases.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -14,9 +16,9 @@
 #include "stream/alleles.h"
 
 #define SIDE 128    /* the s above: number of compared bases on each side of a segment */
-#define AHEAD 65536 /* bases that a view reads at a time */
+#define AHEAD 65536 /* number of reference bases that a view (a buffer of the reference) reads at a time */
 
-/* ---- a view of the reference ---- */
+/* ---- a view: a buffer of reference bases ---- */
 
 int view_get(view_t *v, const contig_t *c, int64_t beg, int64_t end, const char **seq, cad_error_t *err)
 {
@@ -81,8 +83,8 @@ static int trim(allele_t *a, const char *ref, const char *alt, int64_t pos, cad_
 }
 
 /* Sets *steps to the number of bases, at most `most`, by which `unit` (n inserted or deleted bases) can be moved
- * without changing the resulting sequence. dir -1: to the left, with `at` the first base of the unit; dir 1: to the
- * right, with `at` the base after it. */
+ * without changing the resulting sequence. dir -1: to the left, `at` is then the first base of the unit. dir 1: to the
+ * right; `at` is then the base after the unit. */
 static int slide(view_t *v, const contig_t *c, int64_t at, const char *unit, int64_t n, int dir, int64_t most,
                  int64_t *steps, cad_error_t *err)
 {
@@ -97,7 +99,8 @@ static int slide(view_t *v, const contig_t *c, int64_t at, const char *unit, int
     return 0;
 }
 
-/* Adds the n reference bases from p on to the ALT segment: in front of it if `before` is true, else at its end. */
+/* Adds the n reference bases from position p on to the ALT segment: at its start if `before` is true, else at its
+ * end. */
 static int widen_alt(allele_t *a, view_t *v, const contig_t *c, int64_t p, int64_t n, bool before, cad_error_t *err)
 {
     const char *seq;
@@ -120,7 +123,8 @@ static int extend(allele_t *a, view_t *v, const contig_t *c, int64_t most, cad_e
     char *unit;
     int rc = a->alt.l ? 0 : view_get(v, c, a->ref.beg, a->ref.end, &seq, err);
     if (rc || n > most) return rc;
-    unit = strndup(a->alt.l ? a->alt.s : seq, (size_t)n); /* a copy, since slide() changes the buffer of the view */
+    /* copies the bases, since slide() changes the view's buffer */
+    unit = strndup(a->alt.l ? a->alt.s : seq, (size_t)n);
     if (!unit) return cad_out_of_memory(err);
     rc = slide(v, c, a->ref.beg, unit, n, -1, most, &left, err);
     if (rc == 0) rc = slide(v, c, a->ref.end, unit, n, 1, most, &right, err);
@@ -134,7 +138,8 @@ static int extend(allele_t *a, view_t *v, const contig_t *c, int64_t most, cad_e
 
 /* ---- flanks, and the bases compared ---- */
 
-/* Sets the lengths of the flanks. If the end of the contig shortens one flank, lengthens the other by as many bases. */
+/* Sets the lengths of the two flanks. If the contig ends within one flank, that flank is shortened, and the other is
+ * lengthened by as many bases. */
 static void place_flanks(allele_t *a, int64_t left, int64_t right, int64_t length)
 {
     int64_t before = a->ref.beg, after = length - a->ref.end, l = cad_min(left, before), r = cad_min(right, after);
@@ -143,7 +148,8 @@ static void place_flanks(allele_t *a, int64_t left, int64_t right, int64_t lengt
     if (a->left + a->right < left + right) a->note = "EDGE";
 }
 
-/* Sets the compared intervals of both haplotypes; returns false if the contig is too short for them. */
+/* Sets the compared intervals of both haplotypes, with `side` bases on each side of the segment. Returns false if the
+ * contig is too short for them. */
 static bool set_compared(allele_t *a, int64_t side)
 {
     int64_t len[2] = { a->ref.end - a->ref.beg, (int64_t)a->alt.l }, l = cad_min(side, a->left),
@@ -167,7 +173,7 @@ static bool set_compared(allele_t *a, int64_t side)
     return more_l <= a->left - l && more_r <= a->right - r;
 }
 
-/* Sets the note N_REF if a compared reference base is not A, C, G or T. */
+/* Sets the allele's note to N_REF if a compared reference base is not A, C, G or T. */
 static int check_bases(allele_t *a, view_t *v, const contig_t *c, cad_error_t *err)
 {
     int64_t beg = a->ref.beg - a->left + cad_min(a->compared[0].beg, a->compared[1].beg);
@@ -203,7 +209,8 @@ static int unscored(allele_t *a, const char *note)
     return 0;
 }
 
-/* True if the record's trimmed REF has a letter other than A, C, G and T. check_bases() checks the FASTA later. */
+/* True if the trimmed REF of the record has a letter other than A, C, G and T. (check_bases() later checks the FASTA's
+ * bases.) */
 static bool odd_ref(const allele_t *a, const char *ref, int64_t pos)
 {
     for (int64_t i = a->ref.beg; i < a->ref.end; i++)

@@ -6,7 +6,8 @@
 
 bool table_filler(int ncol, int64_t added) { return added && ncol + added == 12; }
 
-/* Returns how many columns are added to a row that may be taken for a BED. */
+/* Returns how many columns are added to each row, for the check that the row is not mistaken for BED12; 0 for a wide
+ * table. */
 static int64_t added(const table_t *t) { return t->wide ? 0 : t->scores.n + t->column; }
 
 static bool needs_filler(const table_t *t, int ncol) { return table_filler(ncol, added(t)); }
@@ -65,13 +66,13 @@ void table_columns(const provenance_t *p, bool plain, int ncol, const char *give
 {
     bool cr = n && given[n - 1] == '\r', extend = table_extends(ncol, given, n);
     size_t skip;
-    if (n && !extend) { /* the line is a comment, not a header */
+    if (n && !extend) { /* the given line is a comment, not a header: writes it unchanged */
         text_put(s, given, n);
         text_put(s, "\n", 1);
     }
     if (!plain) provenance_header(p, s);
     if (!ncol) ncol = extend ? bed_columns(given, n - cr) : 3;
-    skip = 1 + (extend && plain ? strspn(given + 1, " ") : 0); /* the given line begins with '#' */
+    skip = 1 + (extend && plain ? strspn(given + 1, " ") : 0); /* skips the '#' with which the given line begins */
     if (!plain) text_puts(s, "#");
     if (extend) put_columns(given + skip, n - cr - skip, s);
     else bed_header(s, ncol);
@@ -99,7 +100,7 @@ int table_header(table_t *t, int ncol, const char *given, size_t n, cad_error_t 
 
 static void put_embedding(table_t *t, const region_t *r)
 {
-    int64_t n = r->npooled ? t->npy.width : 1; /* nothing was pooled: writes a single "." */
+    int64_t n = r->npooled ? t->npy.width : 1; /* if no embedding was computed, writes a single "." */
     if (t->wide) {
         table_numbers(t->row, t->npy.width, &t->text);
         return;
@@ -148,7 +149,7 @@ int table_rows(void *arg, const region_t *r, const float *rows, int64_t n, cad_e
     table_t *t = arg;
     int rc;
     if (!t->npz.out) return npy_write(&t->npy, rows, n, err);
-    /* the first rows of a region begin its array */
+    /* the region's array begins with its first rows */
     rc = t->npz.left ? 0 : npz_array(&t->npz, r->row, r->nbase, t->npy.width, err);
     return rc ? rc : npz_rows(&t->npz, rows, n * t->npy.width, err);
 }
@@ -158,7 +159,7 @@ int table_rows(void *arg, const region_t *r, const float *rows, int64_t n, cad_e
 int table_begin(table_t *t, int64_t width, cad_error_t *err)
 {
     t->npy.width = width;
-    if (!t->column && !t->wide && !t->npy.out) return 0; /* no buffer is needed if all rows go to an .npz */
+    if (!t->column && !t->wide && !t->npy.out) return 0; /* needs no buffer if all embeddings go to an .npz */
     t->row = cad_alloc((size_t)width, sizeof *t->row);
     if (!t->row) return cad_out_of_memory(err);
     return t->npy.out ? npy_begin(&t->npy, width, err) : 0;

@@ -1,6 +1,5 @@
-/* evals.c - sums the loss and accuracy of the model, and of Markov models at the same bases, in the order of the
- * windows. SPDX-License-Identifier: MIT
- */
+/* evals.c - sums the loss and accuracy of the language model, and of Markov models at the same bases. Sums are formed
+ * in the order of the windows, so that they do not depend on threads. SPDX-License-Identifier: MIT */
 #include <math.h>
 
 #include "stream/evals.h"
@@ -16,7 +15,7 @@ static int fit_span(cad_markov_t *m, cad_team_t *team, const fasta_t *ref, const
     int rc = seq ? 0 : cad_out_of_memory(err);
     for (int64_t at = span.beg; at < span.end && rc == 0; at += PIECE) {
         int64_t beg = cad_max(at - m->order, span.beg), n = cad_min(at + PIECE, span.end) - beg;
-        uint8_t *base = (uint8_t *)seq; /* the bases overwrite the letters in memory */
+        uint8_t *base = (uint8_t *)seq; /* the codes of the bases overwrite the letters, in the same memory */
         rc = fasta_fetch(ref, contig, beg, beg + n, seq, err);
         if (rc) break;
         bases_of_letters(seq, n, base);
@@ -68,8 +67,8 @@ static void add_model(eval_sums_t *s, const float logp[4], int x)
     s->right += guessed(v, x);
 }
 
-/* Adds the predictions of the Markov models for base t. Markov models see all bases of the window; none is masked for
- * them. */
+/* Adds the loss and accuracy of the Markov models at base t of the window. No base of the window is masked for the
+ * Markov models. */
 static void add_markov(const cad_markov_t *m, eval_group_t *g, const uint8_t *base, int64_t n, int64_t t)
 {
     double before[CAD_MARKOV_ORDERS][4], after[CAD_MARKOV_ORDERS][4], both[4];
@@ -105,7 +104,7 @@ int eval_take(void *arg, item_t *it, const job_t *j, cad_error_t *err)
 
 static const char *const VALUE[] = { "loss", "bits", "accuracy", "perplexity" };
 
-/* Where rows go: a text or, if that is NULL, a JSON array. */
+/* The destination of the rows: a text or, if `text` is NULL, a JSON array. */
 typedef struct {
     text_t *text;
     json_t *json;
@@ -146,7 +145,7 @@ static void put_group(const eval_t *e, const eval_group_t *g, const char *model,
         snprintf(name, sizeof name, "markov-%d", k);
         put_row(t, g, name, &g->sums[EVAL_BEFORE + k]);
     }
-    /* order 0 does not depend on the other bases, so it has no two-sided form */
+    /* starts at order 1, because a prediction of order 0 uses no neighbouring bases, on either side */
     for (int k = 1; e->markov && k <= e->markov->order; k++) {
         snprintf(name, sizeof name, "markov-%d-two-sided", k);
         put_row(t, g, name, &g->sums[EVAL_BOTH + k]);

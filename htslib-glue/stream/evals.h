@@ -1,4 +1,4 @@
-/* evals.h - measures how well a model predicts bases.
+/* evals.h - measures how well a language model predicts bases of a reference, for caduceus eval.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -30,9 +30,10 @@ typedef struct eval_stretch_t {
 } eval_stretch_t;
 typedef struct eval_t { /* the state of SOURCE_SPLITS */
     /* Set by the caller: */
-    const splits_t *splits;     /* the splits of -L; if splits->path is NULL, whole contigs are evaluated */
+    /* the splits (named sets of intervals) of -L; if splits->path is NULL, whole contigs are evaluated */
+    const splits_t *splits;
     const cad_markov_t *markov; /* Markov models, the baseline; NULL: none */
-    int split;                  /* the only split to evaluate, or -1 */
+    int split;                  /* index of the only split to evaluate; -1: all splits */
     int fitted;                 /* index of the split that the Markov models are fitted to */
     int64_t sample;             /* number of windows to draw; 0: all windows */
     uint64_t seed;
@@ -42,27 +43,29 @@ typedef struct eval_t { /* the state of SOURCE_SPLITS */
     int64_t windows;     /* number of windows in all stretches (contiguous intervals to evaluate) */
     int64_t chosen;      /* number of windows to compute */
     int64_t put;         /* number of chosen windows that were put into the pipeline */
-    int64_t bases;       /* bases of the cores that were put into the pipeline */
-    eval_group_t *group; /* (ngroup) one for each split, or for each contig if splits have no names */
+    int64_t bases;       /* number of bases put into the pipeline to be evaluated */
+    eval_group_t *group; /* (ngroup) results of each split, or of each contig if the splits have no names */
     int ngroup;
 } eval_t;
 
 /* ---- source_splits.c ---- */
-/* Finds the stretches to evaluate; returns an error if there are none. Call this after source_t.plan. */
+/* Finds the stretches (contiguous intervals) to evaluate. Returns an error if there are none. Call this after
+ * source_t.plan. */
 int eval_plan(stream_t *s, cad_error_t *err);
 
 /* ---- evals.c ---- */
 /* Fits Markov models of orders 0 to `order` to the bases of the regions `on`. */
 int eval_fit(cad_markov_t *m, int order, const fasta_t *ref, const regions_t *on, int threads, cad_error_t *err);
 typedef struct eval_item_t {
-    region_t region; /* must be the first member, as in all pipeline items; the core of one window */
+    region_t region; /* the bases that one window evaluates; must be the first member, as in all pipeline items */
     int group;
 } eval_item_t;
 /* Used as source_t.take. */
 int eval_take(void *stream, item_t *it, const job_t *j, cad_error_t *err);
 #define EVAL_COLUMNS "#group\tpredictor\tbases\tloss\tbits\taccuracy\tperplexity\n"
-/* Appends the results: a row for each group and predictor, then for all groups together if there are several. mask: the
- * masking with which the results were computed; model: the name of the model's rows, NULL: model, model_unmasked. */
+/* Appends the results: a row for each group (split or contig) and predictor, then rows for all groups together if there
+ * are several. mask: the masking with which the results were computed. model: name of the language model in its rows;
+ * NULL: "model", or "model_unmasked" without masking. */
 void eval_rows(const eval_t *e, int64_t mask, const char *model, text_t *t);
 /* Returns the rows as a JSON array of objects, whose keys are the columns; undefined numbers are null. */
 json_t *eval_json(const eval_t *e, int64_t mask, const char *model);

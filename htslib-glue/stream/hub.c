@@ -26,7 +26,8 @@ static bool needs_alias(const hub_t *h)
     return false;
 }
 
-/* Sets *c and *span to the first region of the tracks, from 0: a whole contig if no regions are given. */
+/* Sets *c and *span (0-based) to the first region of the tracks. If no regions are given, this is the whole first
+ * contig. */
 static void first_region(const hub_t *h, const contig_t **c, interval_t *span)
 {
     *c = h->ref->contig;
@@ -48,7 +49,7 @@ static void put_locus(const hub_t *h, text_t *t)
     text_printf(t, "%s:%lld-%lld", c->name, (long long)span.beg + 1, (long long)span.end);
 }
 
-/* Appends the same as text of JSON, XML or HTML. */
+/* Appends the same text, quoted for JSON if `json` is true, else for XML and HTML. */
 static void put_quoted(const hub_t *h, bool json, text_t *t)
 {
     text_t locus = { 0 };
@@ -135,7 +136,8 @@ static void put_description(const hub_t *h, text_t *t)
                 cad_version());
 }
 
-/* Writes the page that shows GENOME/igv.json in igv.js. The page expects igv.min.js in its own folder. */
+/* Writes the HTML page that shows the session GENOME/igv.json with igv.js. The page loads igv.min.js from its own
+ * folder. */
 static void put_page(const hub_t *h, text_t *t)
 {
     text_printf(
@@ -156,8 +158,8 @@ static void put_page(const hub_t *h, text_t *t)
         h->genome, h->genome);
 }
 
-/* Writes the session for IGV. IGV's dynseq tracks draw each base as a letter, as high as the value there. IGV cannot
- * stack the four tracks of the logo. */
+/* Writes the session for igv.js. A track of type dynseq draws each base as a letter, as high as the value at that base.
+ * igv.js cannot stack the four tracks of a sequence logo. */
 static void put_igv(const hub_t *h, text_t *t)
 {
     text_printf(t, "{\n  \"genome\": \"%s\",\n  \"locus\": \"", h->genome);
@@ -286,7 +288,7 @@ void hub_free(hub_t *h)
     for (int i = 0; i < HUB_FILES; i++) output_abort(h->out[i]);
     for (int i = 0; i < 2; i++)
         if (h->made[i]) temporary_forget(h->ticket[i]);
-    if (folder) rmdir(folder); /* fails if the folder is not empty */
+    if (folder) rmdir(folder); /* removes the folder only if it is empty */
     if (h->made[0]) rmdir(h->dir);
     free(folder);
 }

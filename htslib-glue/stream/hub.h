@@ -18,8 +18,9 @@ typedef struct hub_t {
     int n;
     /* Private: */
     output_t *out[HUB_FILES];
-    bool made[2];  /* true if this process created the folder dir (0), dir/genome (1) */
-    int ticket[2]; /* of these folders, for their removal if a signal ends the process; else -1 */
+    bool made[2]; /* true if this process created the folder dir (0), dir/genome (1) */
+    /* tickets of temporary_folder for these two folders, which are removed if a signal ends the process; else -1 */
+    int ticket[2];
 } hub_t;
 /* Returns dir/name or, if of_genome, dir/genome/name, malloc'd; NULL when out of memory. */
 char *hub_path(const hub_t *h, bool of_genome, const char *name);

@@ -1,20 +1,19 @@
-/* pipeline.c - computes the windows of items in batches, and passes complete items to the sink, in the order of their
- * input.
+/* pipeline.c - computes windows in batches, and passes each complete item (a region, read, variant ... of the input,
+ * which has one or more windows) to the sink, in the order of the input.
  *
  * One thread, the worker, computes batches. Everything else runs on the calling thread, within the functions of
  * pipeline.h, so that sources and sinks need no locks. While the worker computes a batch, the calling thread delivers
  * the results of the previous batch, then reads and encodes the next batch.
  *
- * No result depends on timing. A batch ends at a number of tokens, or at a number of bytes of items that wait for it.
- * Its results are delivered, in the order of the windows, when the next batch is full. So the output, errors and
- * the order of all callbacks are the same in each run.
+ * No result depends on timing. A batch is full when it has a fixed number of tokens, or when the items that wait for it
+ * have a fixed number of bytes. Its results are delivered, in the order of the windows, when the next batch is full. So
+ * the output, errors and the order of all callbacks are the same in each run.
  *
  * Memory is bounded by the batches and by HELD bytes of items for each of them.
  *
  * A shard consists of consecutive items: shard i of n has the items whose first token lies between (i-1)/n and i/n of
- * the whole work. Items of other shards are also cut into windows, so that their work is counted, and then dropped.
- * SPDX-License-Identifier: MIT
- */
+ * the whole work. Items of other shards are also cut into windows, so that their work is counted; these windows are
+ * then dropped. SPDX-License-Identifier: MIT */
 #include "stream/pipeline.h"
 
 #define FLOATS (16 << 20) /* maximum number of floats in a batch for embeddings that are not pooled */
@@ -44,7 +43,7 @@ static cad_window_t window(const job_t *j, interval_t core)
                             .embedding = j->embedding };
 }
 
-/* Computes all windows of the batch that have this mask, in one call. */
+/* Scores, in one call of the library, all windows of the batch that use this masking. */
 static int compute_scores(const jobs_t *b, cad_window_t *w, int64_t mask, cad_error_t *err)
 {
     int n = 0;
@@ -228,7 +227,8 @@ static int room_for_job(jobs_t *b, cad_error_t *err)
     return 0;
 }
 
-/* Adds data to the digest, but only in a pipeline that counts the work (neither ctx nor compute is set). */
+/* Adds data to the digest of the run's work, but only in a dry run, which counts the work (neither ctx nor compute is
+ * set). */
 void pipeline_digest(pipeline_t *p, const void *data, size_t n)
 {
     if (counts_only(p)) p->work.digest = cad_hash_word(cad_hash(p->work.digest, data, n), n);

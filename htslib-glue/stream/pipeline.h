@@ -1,4 +1,5 @@
-/* pipeline.h - takes items and their windows, and delivers the results in order.
+/* pipeline.h - takes items (regions, reads, variants ... of the input) and their windows, computes the windows, and
+ * delivers the results in the order of the input.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -14,31 +15,33 @@
  * the next batch is filled. */
 #define PIPELINE_BATCHES 2
 
-typedef struct item_t { /* must be the first member of the struct that a source puts into the pipeline */
+/* one region, read, variant ... of the input. A source puts a larger struct into the pipeline, whose first member must
+ * be an item_t */
+typedef struct item_t {
     struct item_t *next;
-    int64_t bytes;  /* approximate memory of the item while it waits */
+    int64_t bytes;  /* approximate size in bytes of the item while it waits */
     int64_t unsent; /* number of windows that have been added but not sent to the worker */
     int64_t open;   /* number of windows that have been added and whose results have not been delivered */
-    bool whole;     /* all windows have been added */
+    bool whole;     /* true once all windows have been added */
     bool elsewhere; /* the item belongs to another shard */
 } item_t;
-typedef struct job_t { /* one window of an item; positions in the intervals count from the window's first token */
+typedef struct job_t { /* one window of an item. Positions in its intervals count from the window's first token */
     item_t *item;
     int64_t id;             /* number of the window, chosen by the source */
     uint8_t *tokens, *skip; // (len) each, malloc'd; skip: as in cad_window_t, or NULL
     int64_t len;
-    int64_t mask;      /* the pipeline's mask, or CAD_MASK_EACH */
+    int64_t mask;      /* how bases are masked: the pipeline's setting, or CAD_MASK_EACH */
     interval_t scored; /* interval to score; empty: no scores */
-    /* for regions: the part of the core that lies within the region; only these bases count in the region's results */
+    /* for regions: those scored bases that lie within the region; only these count in the region's results */
     interval_t kept;
-    interval_t pooled; /* interval with an embedding; empty: none */
+    interval_t pooled; /* interval of the bases whose embeddings are computed; empty: none */
     float *logp;       // (S,4), with S the length of the interval `scored`
     float *embedding;  // (D), or for CAD_POOL_NONE (P,D), with P the length of the interval `pooled`
 } job_t;
 void job_free(job_t *j);
 typedef struct work_t {
     int64_t windows, passes, tokens;
-    int64_t done;    /* tokens whose results have been delivered */
+    int64_t done;    /* number of tokens whose results have been delivered */
     uint64_t digest; /* digest of all items and their windows' tokens, items of other shards included */
 } work_t;
 typedef struct jobs_t { /* a batch: windows that are computed together */
@@ -49,11 +52,11 @@ typedef struct jobs_t { /* a batch: windows that are computed together */
     int64_t floats; /* number of floats in the embeddings that are not pooled */
     task_t task;
 } jobs_t;
-typedef struct pipeline_t { /* must not move in memory after the first item */
+typedef struct pipeline_t { /* the state of a pipeline; must not be moved in memory after the first item is put in */
     /* Set by the caller: */
     shard_t shard;
     const cad_model_t *model;
-    cad_context_t *ctx; /* used only by the pipeline until pipeline_close; NULL: see compute */
+    cad_context_t *ctx; /* no other code may use it until pipeline_close; NULL: see `compute` */
     int64_t mask;
     enum cad_pool_t pool;
     int64_t batch_tokens;
@@ -64,13 +67,15 @@ typedef struct pipeline_t { /* must not move in memory after the first item */
     /* number of batches, 1 to PIPELINE_BATCHES; 0 means PIPELINE_BATCHES. With 1, reading and computing do not
      * overlap */
     int batches;
-    void (*tick)(void *arg); /* called after each item and a few times a second while a batch is computed; or NULL */
+    /* shows progress: called after each item, and a few times a second while a batch is computed; or NULL */
+    void (*tick)(void *arg);
     void *tick_arg;
     /* Called on the calling thread, inside the functions below: */
     int (*take)(void *arg, item_t *it, const job_t *j, cad_error_t *err); /* called with the results of each window */
     /* called when all results of an item have been delivered */
     int (*sink)(void *arg, item_t *it, cad_error_t *err);
-    void (*drop)(void *arg, item_t *it); /* frees an item that is no longer needed */
+    /* frees an item after the sink, after an error, or if it belongs to another shard */
+    void (*drop)(void *arg, item_t *it);
     void *arg;
     /* Private: */
     item_t *head, *tail;
@@ -78,10 +83,10 @@ typedef struct pipeline_t { /* must not move in memory after the first item */
     /* a ring buffer: the batches that were sent and not yet collected, then the batch being filled */
     jobs_t batch[PIPELINE_BATCHES];
     int first;        /* index of the oldest batch that was sent */
-    int sent;         /* number of batches sent */
+    int sent;         /* number of batches sent to the worker and not yet collected */
     worker_t *worker; /* NULL before the first batch */
-    bool elsewhere;   /* the item put in last belongs to another shard */
-    bool failed;      /* an error was returned; nothing more is delivered */
+    bool elsewhere;   /* true if the item that was put in last belongs to another shard */
+    bool failed;      /* true after an error was returned; nothing more is delivered */
     int64_t held;     /* bytes of the items from `unsent` onwards */
     int64_t waiting;  /* bytes of all items in the pipeline */
     work_t work;
@@ -93,8 +98,8 @@ void pipeline_put_with(pipeline_t *p, item_t *it, bool together);
 /* Adds a window to the item that was put in last; takes ownership of tokens and skip. pipeline_job, pipeline_done and
  * pipeline_end may deliver the results of earlier windows, and return an error of an earlier window. */
 int pipeline_job(pipeline_t *p, job_t job, cad_error_t *err);
-/* Adds data of an item that its windows do not contain to the digest by which shards of different inputs are
- * recognised. */
+/* Adds to the run's digest data of an item that are not in its windows. Shards of different inputs have different
+ * digests, so merge refuses to join them. */
 void pipeline_digest(pipeline_t *p, const void *data, size_t n);
 /* Marks the item that was put in last as complete. Call this after all its windows have been added. */
 int pipeline_done(pipeline_t *p, cad_error_t *err);

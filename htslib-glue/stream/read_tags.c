@@ -36,7 +36,7 @@ static int put_array(bam1_t *b, const char *tag, const float *v, int64_t n, cad_
     return bam_aux_update_array(b, tag, 'f', (uint32_t)n, (void *)(uintptr_t)v) ? cad_out_of_memory(err) : 0;
 }
 
-/* Sets out (length of SEQ) to log p of each base of SEQ, or to 1 for a base without a score, since log p is never 1. */
+/* Sets out (length of SEQ) to log p of each base of SEQ. A base without a score gets 1, which no log p can be. */
 static void spread_bases(const reads_t *r, const read_t *d, float *out)
 {
     const uint32_t *cigar = bam_get_cigar(d->bam);
@@ -47,7 +47,7 @@ static void spread_bases(const reads_t *r, const read_t *d, float *out)
         if (!isnan(g->bases[i])) out[q + i] = g->bases[i];
     for (uint32_t c = 0; r->s->set->reads.context_ref && c < d->bam->core.n_cigar; c++) {
         int op = bam_cigar_op(cigar[c]),
-            /* bit 0: the operation consumes bases of SEQ; bit 1: it consumes bases of the region */
+            /* bit 0: the CIGAR operation consumes bases of SEQ; bit 1: the operation consumes bases of the region */
             type = op == BAM_CREF_SKIP ? 0 : bam_cigar_type(op);
         for (uint32_t i = 0, n = bam_cigar_oplen(cigar[c]); i < n && type; i++, q += type & 1, k += type >> 1)
             if (type == 3 && !isnan(g->bases[k])) out[q] = g->bases[k];
@@ -72,7 +72,7 @@ static int put_embedding(reads_t *r, read_t *d, const char *tag, cad_error_t *er
     return put_array(d->bam, tag, r->row, r->s->cutter.width, err);
 }
 
-/* Adds the tag of a score to the record. Adds none if the score has no value. */
+/* Adds the tag of a score to the record. If the score has no value, adds no tag. */
 static int put_tag(reads_t *r, read_t *d, const score_t *score, cad_error_t *err)
 {
     const score_sums_t *sums = &d->region.sums;
@@ -99,7 +99,7 @@ static int put_colour(bam1_t *b, const score_sums_t *sums, cad_error_t *err)
     return bam_aux_update_str(b, "YC", (int)strlen(text) + 1, text) ? cad_out_of_memory(err) : 0;
 }
 
-/* Sets the colour of a read that was chosen; one without a score has none. */
+/* Sets the colour tag of a read that was selected for scoring. A read without a score gets no colour. */
 static int colour_read(bam1_t *b, const score_sums_t *sums, cad_error_t *err)
 {
     uint8_t *old;

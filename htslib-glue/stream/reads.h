@@ -12,7 +12,7 @@
 typedef struct read_t {
     region_t region; /* must be the first member, as in all pipeline items */
     bam1_t *bam;
-    bool picked; /* the read is to be scored */
+    bool picked; /* true if the read is to be scored */
     int clip;    /* number of bases of SEQ before the first base of the region's sequence */
     struct read_t *spare;
 } read_t;
@@ -26,10 +26,10 @@ typedef struct reads_t { /* the state of SOURCE_READS */
     hts_idx_t *index;
     hts_itr_t *walk;
     read_t *spare;
-    cram_check_t cram; /* open if CRAM is written */
-    bool rounding;     /* a binary input is written as text */
+    cram_check_t cram; /* check of records before they are written as CRAM; open only if CRAM is written */
+    bool rounding;     /* true if a BAM or CRAM input is written as SAM, which rounds numbers */
     float *row;        // (D)
-    kstring_t written; /* the line that htslib would write for a line of SAM */
+    kstring_t written; /* the line that htslib would write for the current record of a SAM input */
     char missing[700]; /* message about the first contig that the reference lacks */
     int64_t seen;      /* number of records read */
     int last_tid;      /* contig and position of the last record read */

@@ -1,4 +1,4 @@
-/* region_source.c - functions that the sources of regions share.
+/* region_source.c - functions that the sources of regions (BED rows, lists of regions, sequence records) share.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -113,7 +113,7 @@ region_t *regions_row(const kstring_t *line, int64_t row, int ncol, const contig
     return g;
 }
 
-/* Estimates the size of the output: 8 characters for a score, and 10 for each number of an embedding. */
+/* Estimates the size of the output, with 8 characters for a score and 10 for each number of an embedding. */
 void regions_estimate(const stream_t *s, estimate_t *e)
 {
     const table_t *t = s->table;

@@ -6,7 +6,8 @@
 
 #include "stream/source.h"
 
-/* Functions for members of source_t. REGION_MEMBERS sets the members that are the same in all sources of regions. */
+/* Functions for the members of source_t with the same names. REGION_MEMBERS sets the members that are the same in all
+ * sources of regions. */
 int regions_check(settings_t *set, const input_t *in, cad_error_t *err);
 int regions_plan(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err);
 void regions_describe(const stream_t *s, text_t *t);
@@ -20,7 +21,8 @@ double regions_share(const stream_t *s);
     .embeds = true, .plan = regions_plan, .describe = regions_describe, .take = regions_take, .sink = regions_sink, \
     .drop = regions_drop, .estimate = regions_estimate, .share = regions_share
 
-/* Puts a line that is not a region into the pipeline. The line is written unchanged. */
+/* Puts a line that is not a region, such as a comment, into the pipeline, so that it is written unchanged and in its
+ * place. */
 int regions_pass(stream_t *s, const kstring_t *line, cad_error_t *err);
 /* Checks that the interval ends within its contig. An interval that ends beyond it is an error; with --clip, it only
  * gets a note. */
@@ -29,10 +31,12 @@ int regions_place(const stream_t *s, const contig_t *c, interval_t span, cad_err
  * intervals. */
 region_t *regions_row(const kstring_t *line, int64_t row, int ncol, const contig_t *c, int nspan);
 
-/* Sets s->tiling, s->cutter and *longest. Does not use s->table, so it also serves reads and evaluation. */
+/* Sets s->tiling and s->cutter for windows of `window` bases, and *longest to the length of the longest window. Does
+ * not use s->table, so the sources of reads and of evaluation also call it. */
 int regions_plan_cutter(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err);
 
-/* Reports that the row ends beyond its contig; returns the error code. */
+/* Reports that the interval `span` of an input row ends beyond its contig. Returns the error code. remedy: end of the
+ * message. */
 int row_beyond(const input_t *in, interval_t span, const contig_t *c, const char *remedy, cad_error_t *err);
 
 #endif

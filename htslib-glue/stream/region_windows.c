@@ -88,8 +88,8 @@ static int get_letters(const cutter_t *c, const region_t *r, interval_t at, char
     return 0;
 }
 
-/* Makes the window of a core. kept: interval of the core that belongs to the region; pool: interval of `kept` whose
- * embeddings are pooled. */
+/* Makes the window of a core, the bases that this window scores. kept: interval of the core that belongs to the region;
+ * pool: interval of `kept` whose embeddings are pooled. */
 static int make_job(const cutter_t *c, const region_t *r, interval_t core, interval_t window, interval_t kept,
                     interval_t pool, job_t *j, cad_error_t *err)
 {
@@ -105,8 +105,8 @@ static int make_job(const cutter_t *c, const region_t *r, interval_t core, inter
     return rc;
 }
 
-/* Returns the part of a core that is the middle base of the region, or its two middle bases. done: number of bases of
- * the region before this core. */
+/* Returns the interval of the core that holds the middle base of the region, or its two middle bases; empty if they are
+ * in another core. done: number of bases of the region before this core. */
 static interval_t center_of(const region_t *r, interval_t core, int64_t done)
 {
     int64_t lo = (r->nbase - 1) / 2 - done, hi = r->nbase / 2 - done + 1;

@@ -9,7 +9,7 @@ enum { QNAME, FLAG, RNAME, POS, MAPQ, CIGAR, RNEXT, PNEXT, TLEN, SEQ, QUAL, FIEL
 static const char *const FIELD[] = { "QNAME", "FLAG",  "RNAME", "POS", "MAPQ", "CIGAR",
                                      "RNEXT", "PNEXT", "TLEN",  "SEQ", "QUAL" };
 
-typedef struct line_t { /* a record as text */
+typedef struct line_t { /* a SAM record as text, cut into fields */
     piece_t field[FIELDS], tags;
 } line_t;
 
@@ -26,7 +26,8 @@ static void cut(line_t *l, const char *s)
     l->tags = rest;
 }
 
-/* Returns "file:line", or only the file if it is compressed, since htslib then counts no lines. */
+/* Returns the place of the last record: "file:line", or only the file if it is compressed, since htslib does not count
+ * the lines of a compressed file. */
 static const char *place(const reads_t *r, char buf[4200])
 {
     if (r->fp->is_bgzf) snprintf(buf, 4200, "%.4100s", r->s->in->path);
@@ -52,7 +53,7 @@ static bool same_flag(piece_t read, const bam1_t *b)
     return read.n && end == read.s + read.n && flag == b->core.flag;
 }
 
-/* True if RNEXT is kept. htslib writes "=" for a RNEXT that is the same as RNAME. */
+/* True if htslib writes the same RNEXT. An "=" counts as the same as the RNAME that it stands for. */
 static bool same_mate(const line_t *read, piece_t written)
 {
     piece_t mate = read->field[RNEXT], own = read->field[RNAME];
@@ -74,7 +75,7 @@ static bool same_letters(reads_t *r, const bam1_t *b, piece_t read, piece_t writ
     return true;
 }
 
-/* Compares the eleven mandatory fields. packed: the CIGAR was in the tag CG. */
+/* Compares the eleven mandatory fields. packed: true if the CIGAR was stored in the tag CG, as very long ones are. */
 static int compare_fields(reads_t *r, const bam1_t *b, const line_t *read, const line_t *written, bool packed,
                           cad_error_t *err)
 {
@@ -90,15 +91,15 @@ static int compare_fields(reads_t *r, const bam1_t *b, const line_t *read, const
     return 0;
 }
 
-/* True if both pieces are numbers. If so, htslib's type cannot hold the number that was read. */
+/* True if both pieces are numbers. If they differ, htslib's type cannot hold the number that was read. */
 static bool numbers(piece_t read, piece_t written)
 {
     double x, y;
     return piece_number(read, &x) && piece_number(written, &y);
 }
 
-/* Compares one value as read with the same value as htslib would write it. A real number that is rounded, or that
- * float32 cannot hold, gets a note. Any other change is an error. */
+/* Compares the text of one value in the input with the text that htslib would write for this value. A real number that
+ * is rounded, or that float32 cannot hold, gets a note. Any other change is an error. */
 static int compare_value(reads_t *r, const bam1_t *b, piece_t tag, bool real, piece_t read, piece_t written,
                          cad_error_t *err)
 {
@@ -112,8 +113,8 @@ static int compare_value(reads_t *r, const bam1_t *b, piece_t tag, bool real, pi
     return 0;
 }
 
-/* Compares an array as read with the same array as htslib would write it. Both begin with the letter of the
- * type, as in "f,0.5,1". */
+/* Compares the text of an array in the input with the text that htslib would write for this array. Both begin with the
+ * letter of the type, as in "f,0.5,1". */
 static int compare_array(reads_t *r, const bam1_t *b, piece_t tag, bool real, piece_t read, piece_t written,
                          cad_error_t *err)
 {

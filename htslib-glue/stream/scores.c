@@ -6,7 +6,7 @@
 #include "stream/scores.h"
 #include "stream/windows.h"
 
-/* ---- regions and reads: means over bases, NaN (0/0) without bases; perplexity is at most the largest float ---- */
+/* ---- scores of regions and reads: means over n bases, which are NaN (0/0) if n is 0 ---- */
 
 static double mean_pll(const score_sums_t *s) { return s->pll / (double)s->n; }
 static double mean_entropy(const score_sums_t *s) { return s->entropy / (double)s->n; }
@@ -52,7 +52,7 @@ static double cosine(const effect_t *e)
 /* ---- tracks ---- */
 
 static double pll_at(const float logp[4], int ref, int b) { return (void)b, (double)logp[ref]; }
-/* at most the largest float, since a track stores floats */
+/* limits the perplexity to the largest float, since a track stores floats */
 static double perplexity_at(const float logp[4], int ref, int b) { return fmin(exp(-pll_at(logp, ref, b)), FLT_MAX); }
 static double entropy_at(const float logp[4], int ref, int b) { return (void)ref, (void)b, cad_entropy(logp); }
 static double information_at(const float logp[4], int ref, int b) { return 2 - entropy_at(logp, ref, b); }
@@ -104,7 +104,8 @@ const score_t SCORE[] = {
       .text = "Caduceus: Euclidean distance of the pooled embeddings of the ALT and REF haplotype" },
     { .name = "cos", .unit = "1", .of = OF_VARIANTS, .needs = NEEDS_POOLED, .info = "COS", .effect = cosine,
       .text = "Caduceus: 1 - cosine similarity of the pooled embeddings of the ALT and REF haplotype" },
-    { .name = "note", .unit = "", .type = SCORE_TEXT, .info = "NOTE", /* written for every variant */
+    /* written for every variant, whatever --score names */
+    { .name = "note", .unit = "", .type = SCORE_TEXT, .info = "NOTE",
       .text = "Caduceus: why an allele has no score, or what is special about it" },
     { .name = "logo", .unit = "bits", .of = OF_TRACKS, .needs = NEEDS_BASES, .masked = true,
       .tracks = 4, .at = logo_at,

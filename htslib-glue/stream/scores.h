@@ -6,15 +6,15 @@
 
 #include "io/text.h"
 
-/* Kinds of inputs for which --score may name a score. Sequence records count as regions. */
+/* Bits that say for which kinds of input --score may name a score. Sequence records count as regions. */
 enum { OF_REGIONS = 1, OF_READS = 2, OF_VARIANTS = 4, OF_TRACKS = 8 };
-/* Results of the model from which a score is computed. */
+/* Bits that say which results of the model a score is computed from. */
 enum {
     NEEDS_BASES = 1, /* log p of every base, masked according to --mask */
     NEEDS_SITE = 2,  /* log p at the site of an SNV, from one forward pass with the site masked */
-    /* log p of the compared bases of two haplotypes, masked according to --mask */
+    /* log p at those bases at which the REF and the ALT haplotype are compared, masked according to --mask */
     NEEDS_HAPLOTYPES = 4,
-    NEEDS_POOLED = 8 /* mean embeddings of two haplotypes, without masking */
+    NEEDS_POOLED = 8 /* mean embeddings of the REF and the ALT haplotype, without masking */
 };
 typedef enum { SCORE_REAL, SCORE_INTEGER, SCORE_TEXT, SCORE_ARRAY } score_type_t;
 typedef enum { ARRAY_NONE, ARRAY_EMBEDDING, ARRAY_BASES } score_array_t;
@@ -24,12 +24,13 @@ typedef struct score_sums_t { /* sums over the n scored bases of a region or rea
     double pll, entropy; /* pll: sum of log p of each base, in nats; entropy: in bits */
 } score_sums_t;
 
-typedef struct effect_t {   /* results of one ALT allele */
-    const float *site;      // (4) log p of A, C, G, T at an SNV's site; NULL for other alleles
-    int ref, alt;           /* REF and ALT base of an SNV, 0 to 3; else NO_BASE */
-    double sum[2];          /* sum of log p of the compared bases of the REF, ALT haplotype */
-    int64_t n;              /* number of compared bases */
-    const float *pooled[2]; // (width) embedding of the REF, ALT haplotype; NULL if there is no base to pool
+typedef struct effect_t { /* results of one ALT allele */
+    const float *site;    // (4) log p of A, C, G, T at an SNV's site; NULL for other alleles
+    int ref, alt;         /* REF and ALT base of an SNV, 0 to 3; else NO_BASE */
+    double sum[2];        /* sum of log p over the compared bases of the REF (0), ALT (1) haplotype */
+    int64_t n;            /* number of compared bases */
+    // (width) mean embedding of the REF (0), ALT (1) haplotype; NULL if there is no base to pool
+    const float *pooled[2];
     int64_t width;
 } effect_t;
 
@@ -38,9 +39,9 @@ typedef struct score_t {
     const char *name, *unit;
     unsigned of, needs;
     score_type_t type;
-    bool masked; /* computed from masked bases; without masking it has another name (score_suffix) */
-    /* Returns the value for a region, written to the column `name`, or for a read, written to the tag. NULL for arrays,
-     * which only reads have. */
+    bool masked; /* true: the score is meant for masked bases; without masking, score_suffix changes its name */
+    /* Returns the score of a region, which is written to the column `name`, or of a read, which is written to the tag.
+     * NULL for a score that is an array, which only reads have. */
     double (*value)(const score_sums_t *s);
     const char *tag; /* default name of the tag, which --tag-map can change; NULL: no tag */
     score_array_t array;
@@ -50,10 +51,10 @@ typedef struct score_t {
     double (*effect)(const effect_t *e);
     /* Number of tracks, and base of the first track; the base of track i is base + i (0 to 3: A, C, G, T). */
     int tracks, base;
-    const char *about;                                 /* what a track shows, for people */
+    const char *about;                                 /* description of a track, for users */
     double (*at)(const float logp[4], int ref, int b); /* ref: base of the reference; b: base of the track */
     const char *colour[SCORE_TRACKS], *low, *high;     /* colours and range of values in a browser */
-    bool letters;                                      /* a browser draws each base as a letter, as high as the value */
+    bool letters; /* true: a browser draws each base as a letter, as high as the value */
 } score_t;
 
 enum { SCORES_MOST = 32 };
@@ -77,9 +78,10 @@ bool scores_array(const score_list_t *l, score_array_t array);
 void scores_names(const score_list_t *l, text_t *t);
 /* Appends all names that --score accepts for an input, such as "pll, n, entropy, ic". */
 void scores_known(unsigned of, const char *separator, text_t *t);
-/* Returns "_unmasked" for a score of masked bases if mask is CAD_MASK_NONE, else "". */
+/* Returns the end of a score's name: "_unmasked" if the score is meant for masked bases but mask is CAD_MASK_NONE, else
+ * "". */
 const char *score_suffix(const score_t *s, int64_t mask);
-/* Appends the value of a score of a region; "." for NaN. */
+/* Appends the value of the score s for a region with these sums; "." for NaN. */
 void score_put(const score_t *s, const score_sums_t *sums, text_t *t);
 
 #endif

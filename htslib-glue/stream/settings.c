@@ -1,4 +1,4 @@
-/* settings.c - sets defaults, and derives values from the settings.
+/* settings.c - sets the defaults of settings, and answers questions that depend on several of them.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,4 +1,4 @@
-/* settings.h - the settings of a source, taken from the command line.
+/* settings.h - settings from the command line that say how an input is scored and written.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -16,14 +16,14 @@ typedef struct reads_options_t {
     bool context_ref, clip_soft, no_pg, colour;
     int min_bq; /* bases whose quality is below min_bq are encoded as N */
     bool min_bq_given;
-    char tag[SCORES_MOST][3]; /* tag of the score in the same row of SCORE; "": none */
-    bool mapped[SCORES_MOST]; /* true if the user named the tag with --tag-map */
+    char tag[SCORES_MOST][3]; /* tag[i]: name of the tag for score SCORE[i]; "": none */
+    bool mapped[SCORES_MOST]; /* mapped[i]: true if the user named tag[i] with --tag-map */
 } reads_options_t;
 void reads_options_init(reads_options_t *o);
 
 typedef struct variants_options_t {
     const char *prefix;  /* prefix of INFO names and header lines */
-    bool keep_mismatch;  /* --check-ref w */
+    bool keep_mismatch;  /* true with --check-ref w: only warn if REF differs from the FASTA */
     int64_t pool_window; /* bases on each side of the variant that are pooled for embeddings */
     bool difference;     /* write ALT - REF instead of both embeddings */
 } variants_options_t;
@@ -32,11 +32,14 @@ void variants_options_init(variants_options_t *o);
 typedef struct settings_t {
     const char *reference, *embed, *score; /* NULL: not given */
     int64_t mask, window, flank, anchor;   /* window 0, flank and anchor -1: not given */
-    int64_t indexed; /* rows must be sorted for an index, which holds positions up to this one; 0: no index of rows */
+    /* largest position that the index of the rows can hold, which also means that rows must be sorted; 0: no index */
+    int64_t indexed;
     bool clip, split, grid, skip_soft, sep, n_token;
-    bool no_version; /* no lines of provenance; tables begin with the plain names of their columns */
-    bool matrix;     /* caduceus embed: writes a matrix and the names of its rows, no scores */
-    bool wide;       /* and this as one table, with a column for each number, instead of a matrix */
+    bool no_version; /* true: write no provenance; the first line of a table is the column names without '#' */
+    bool matrix;     /* true for caduceus embed: writes a matrix of embeddings and the names of its rows, no scores */
+    /* true for caduceus embed with a text output: writes one table, with a column for each number, instead of a
+     * matrix */
+    bool wide;
     pooling_t pooling;
     score_list_t scores; /* set by source_check */
     reads_options_t reads;

@@ -19,22 +19,22 @@ typedef struct estimate_t { /* size of a run's output, before compression */
     int64_t bytes, matrix_rows;
 } estimate_t;
 
-/* form of the output; reads and variants are written through htslib */
+/* What a source writes: rows of text, or records of reads or variants, which htslib writes */
 typedef enum { WRITES_TEXT, WRITES_READS, WRITES_VARIANTS } writes_t;
 typedef struct source_t {
     const char *holds;  /* what the input holds, for messages, such as "regions" */
     const char *counts; /* name of the things that stream_t.rows counts, for progress and reports, such as "rows" */
     /* long options of annotate that this source accepts and that some source refuses, such as " clip grid " */
     const char *options;
-    const char *headless; /* advice if the model has no language-model head; or NULL */
-    unsigned needs;       /* the NEEDS_* of scores that need the language-model head */
-    unsigned of;          /* one of OF_*, the scores that --score can name; 0: none */
+    const char *headless; /* advice at the end of the error that the model has no language-model head; or NULL */
+    unsigned needs;       /* bits NEEDS_*: the results of the model that need its language-model head */
+    unsigned of;          /* one of OF_*: the kind of scores that --score can name for this source; 0: none */
     const char *scores;   /* default of --score, such as "pll,n" */
     writes_t writes;
     bool embeds;   /* true if caduceus embed accepts this input */
     bool any_name; /* -r, -R, -t and -L may have any contig name, since the input has no list of names */
     size_t size;   /* size of stream_t.state in bytes */
-    /* True if the input is of this kind. NULL: the source reads only the reference. */
+    /* Returns true if the source reads inputs of this kind. NULL: the source reads only the reference. */
     bool (*fits)(const input_t *in);
     /* Checks the settings against each other; may add to set->scores. NULL: nothing to check. */
     int (*check)(settings_t *set, const input_t *in, cad_error_t *err);
@@ -55,10 +55,10 @@ typedef struct source_t {
     int (*take)(void *stream, item_t *it, const job_t *j, cad_error_t *err);
     int (*sink)(void *stream, item_t *it, cad_error_t *err);
     void (*drop)(void *stream, item_t *it);
-    /* Estimates the size of a run's output, after a dry run. Set only in sources that have `fits`. */
+    /* Estimates the size of a run's output, after a dry run. NULL in sources without `fits`. */
     void (*estimate)(const stream_t *s, estimate_t *e);
-    /* Returns the fraction of the input, counted in items or bases, that has been read; 0: not known. NULL: never
-     * known. */
+    /* Returns the fraction of the input that has been read, by the number of items or bases; 0 if it is not known.
+     * NULL: it is never known. */
     double (*share)(const stream_t *s);
     /* Frees the contents of the state; or NULL. Also called after a failure, or if open was not called. */
     void (*close)(stream_t *s);
@@ -71,12 +71,12 @@ extern const source_t SOURCE_BED, SOURCE_REGIONS, SOURCE_SEQUENCES, SOURCE_READS
     SOURCE_SPLITS;
 /* Returns the first source that fits the input. */
 const source_t *source_of(const input_t *in);
-/* Sets set->scores, then calls the source's own check. */
+/* Sets set->scores from set->score, then calls source->check. */
 int source_check(const source_t *source, settings_t *set, const input_t *in, cad_error_t *err);
 
-struct stream_t { /* one run of a source; pointers are borrowed unless stated otherwise */
+struct stream_t { /* the state of one run of a source; pointers are borrowed unless stated otherwise */
     const source_t *source;
-    void *state; /* source->size bytes; owned */
+    void *state; /* the source's own state, source->size bytes; owned by the stream */
     const settings_t *set;
     input_t *in;
     const htsFormat *format; /* format of an input of records; set by open */
@@ -85,7 +85,7 @@ struct stream_t { /* one run of a source; pointers are borrowed unless stated ot
     const regions_t *only;    /* the regions of -r, -R; NULL: everything */
     const regions_t *targets; /* the regions of -t, -L; NULL: everything */
     notes_t *notes;
-    htsThreadPool *pool;    /* htslib's threads, for records */
+    htsThreadPool *pool;    /* htslib's threads, which compress and decompress records */
     table_t *table;         /* output of rows of text; or NULL */
     records_out_t *records; /* output of records; or NULL */
     const provenance_t *provenance;
@@ -93,13 +93,13 @@ struct stream_t { /* one run of a source; pointers are borrowed unless stated ot
     /* Set by plan: */
     tiling_t tiling;
     cutter_t cutter;
-    int64_t matrix_width; /* columns of the matrix of embeddings */
+    int64_t matrix_width; /* number of columns of the matrix of embeddings */
     /* Private: */
     pipeline_t pipe;
-    int64_t rows; /* number of regions, reads, variants ... delivered; source->counts names them */
+    int64_t rows; /* number of items (regions, reads, variants ...) delivered */
 };
 int stream_begin(stream_t *s, const source_t *source, cad_error_t *err);
-/* Sets the cutter's encoding, bases and width from the settings and the model. */
+/* Sets the members encoding, bases and width of s->cutter from the settings and the model. */
 void stream_encode(stream_t *s, const cad_model_t *model);
 /* Connects the pipeline with the source's callbacks. */
 void stream_connect(stream_t *s);

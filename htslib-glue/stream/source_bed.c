@@ -9,10 +9,10 @@ typedef struct bed_t {
     int64_t nrow;   /* number of rows read */
     kstring_t line; /* the line just read */
     kstring_t held; /* a line that may be the header, kept until the first row */
-    /* number of columns of the first row; once the header is written, of every row of this shard */
+    /* number of columns of the first row; once the header is written, every row must have as many */
     int ncol;
     bool headed;
-    bool *seen;           // (contigs) with --write-index: contigs of rows so far
+    bool *seen;           // (contigs) with --write-index: whether a row on this contig was already read
     const contig_t *last; /* with --write-index: contig and start of the last row */
     int64_t beg;
 } bed_t;
@@ -32,7 +32,7 @@ static int write_header(stream_t *s, int ncol, cad_error_t *err)
 {
     bed_t *b = s->state;
     int rc = 0;
-    /* the number of columns shows that the line is a comment, not the header */
+    /* a line with another number of columns than the rows is a comment, not the header */
     if (b->held.l && !table_extends(ncol, b->held.s, b->held.l)) {
         rc = regions_pass(s, &b->held, err);
         b->held.l = 0;
@@ -49,8 +49,8 @@ bool row_header(const char *s, size_t n)
     return memchr(s, '\t', n) || !strncasecmp(s, "#chrom", 6);
 }
 
-/* Handles a line that is not a row. Holds back the last comment before the first row that may name columns, because it
- * may be the header. */
+/* Handles a line that is not a row. Keeps the last comment that may name columns until the first row is read, because
+ * that comment may be the header. */
 static int other_line(stream_t *s, line_kind_t kind, cad_error_t *err)
 {
     bed_t *b = s->state;
@@ -61,7 +61,7 @@ static int other_line(stream_t *s, line_kind_t kind, cad_error_t *err)
              s->in->path, (long long)s->in->line);
         return 0;
     }
-    if (s->set->indexed && (kind == LINE_BLANK || b->headed)) /* htslib reads through an index as far as such a line */
+    if (s->set->indexed && (kind == LINE_BLANK || b->headed)) /* a query through the index would stop at such a line */
         return cad_fail(err, CAD_EFORMAT,
                         "%s:%lld: a comment or blank line among the rows, which no index allows; "
                         "remove it",
@@ -95,7 +95,8 @@ static region_t *new_row(stream_t *s, const bed_row_t *row, const contig_t *c)
     return g;
 }
 
-/* Checks what an index needs of a row: columns between tabs, contigs in one piece, starts in order. */
+/* With --write-index, checks the row: its columns are separated by tabs, all rows of a contig are consecutive, and
+ * their starts ascend. */
 static int check_order(stream_t *s, const bed_row_t *row, const contig_t *c, cad_error_t *err)
 {
     bed_t *b = s->state;

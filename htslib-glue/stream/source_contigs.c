@@ -1,9 +1,8 @@
 /* source_contigs.c - the source of tracks: whole contigs of the reference, or regions of them.
  *
- * Cores begin at multiples of C, the length of a core, in reference coordinates. A core is always computed
- * completely, so the value of a base depends only on the reference, the model and the settings, not on the regions.
- * SPDX-License-Identifier: MIT
- */
+ * The core of a window is the bases that the window scores, without its flanks. Cores have C bases and begin at
+ * multiples of C in reference coordinates. A core is always computed completely, so the value of a base depends only on
+ * the reference, the model and the settings, not on the regions. SPDX-License-Identifier: MIT */
 #include "stream/tracks.h"
 
 static int check(settings_t *set, const input_t *in, cad_error_t *err)
@@ -61,7 +60,7 @@ static int put_core(stream_t *s, int contig, int64_t k, cad_error_t *err)
     return rc ? rc : pipeline_done(&s->pipe, err);
 }
 
-/* Puts the cores that overlap the spans of a contig into the pipeline, each core once. */
+/* Puts into the pipeline each core that overlaps a region to score (a span) of the contig, each core once. */
 static int put_contig(stream_t *s, int contig, cad_error_t *err)
 {
     const contig_t *c = &s->ref->contig[contig];

@@ -12,7 +12,7 @@
 #include "stream/reads.h"
 #include "stream/region_source.h"
 
-/* ---- records are reused: a list keeps those that are not in use ---- */
+/* ---- records are reused: a list holds the records that are not in use ---- */
 
 static read_t *read_new(reads_t *r)
 {
@@ -55,7 +55,7 @@ static int pick(const reads_t *r, const bam1_t *b, cad_error_t *err)
                : rc;
 }
 
-/* Returns the number of soft-clipped bases at one end of the read. Skips a hard clip at the very end. */
+/* Returns the number of soft-clipped bases at one end of the read. A hard clip beyond the soft clip is skipped. */
 static int64_t soft_clip(const bam1_t *b, bool tail)
 {
     const uint32_t *cigar = bam_get_cigar(b);
@@ -68,8 +68,8 @@ static int64_t soft_clip(const bam1_t *b, bool tail)
     return bases;
 }
 
-/* Sets the region's sequence to SEQ as letters, without soft-clipped bases if --clip-soft is given, and with N for
- * bases of low quality. */
+/* Sets the sequence to be scored to the letters of SEQ, without soft-clipped bases if --clip-soft is given, and with N
+ * for bases of low quality. */
 static int own_sequence(const reads_t *r, read_t *d, cad_error_t *err)
 {
     const bam1_t *b = d->bam;
@@ -91,7 +91,8 @@ static int own_sequence(const reads_t *r, read_t *d, cad_error_t *err)
     return 0;
 }
 
-/* Sets the region to the reference bases to which the read is aligned. N operations in the CIGAR separate spans. */
+/* Sets the region to the reference bases to which the read is aligned. An operation N (skipped reference) in the CIGAR
+ * ends one interval and begins another. */
 static int reference_spans(read_t *d, cad_error_t *err)
 {
     const bam1_t *b = d->bam;
@@ -119,7 +120,8 @@ static int reference_spans(read_t *d, cad_error_t *err)
 static int place_on_reference(reads_t *r, read_t *d, cad_error_t *err)
 {
     const bam1_t *b = d->bam;
-    bool aligned = b->core.tid >= 0 && b->core.pos >= 0 && !(b->core.flag & BAM_FUNMAP); /* POS 0 means unaligned */
+    /* a read with POS 0 counts as unaligned */
+    bool aligned = b->core.tid >= 0 && b->core.pos >= 0 && !(b->core.flag & BAM_FUNMAP);
     const char *name = aligned ? sam_hdr_tid2name(r->header, b->core.tid) : NULL;
     region_t *g = &d->region;
     char hint[700];
@@ -322,9 +324,9 @@ static int open_index(reads_t *r, cad_error_t *err)
     return rc ? rc : load_index(r, err);
 }
 
-/* Joins span *k of -r and the following spans, as long as gaps are below NEAR, into one run, and moves *k past them.
- * Reads in the gaps are read too, and then filtered out. With one run per span, a CRAM slice would be decoded again for
- * each span. */
+/* Sets *run to one interval that covers region *k of -r and the following regions, as long as the gaps between them are
+ * below NEAR, and moves *k past these regions. Reads in the gaps are read too, and then filtered out. If each region
+ * were read by itself, a CRAM slice would be decoded again for each region. */
 static bool next_run(const regions_t *only, const char *name, int *k, interval_t *run)
 {
     enum { NEAR = 1 << 16 }; /* about the number of reference bases that a CRAM slice covers */
@@ -334,7 +336,8 @@ static bool next_run(const regions_t *only, const char *name, int *k, interval_t
     return true;
 }
 
-/* Reads the spans of a contig one run at a time. Given several intervals, htslib 1.16 loses records of a CRAM. */
+/* Reads the regions of a contig, one interval of next_run at a time, because htslib 1.16 loses records of a CRAM if it
+ * is given several intervals. */
 static int read_contig(reads_t *r, int tid, const char *name, cad_error_t *err)
 {
     interval_t span, before = { 0, INT64_MIN };

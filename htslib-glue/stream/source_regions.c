@@ -50,7 +50,7 @@ static int data_line(stream_t *s, cad_error_t *err)
 {
     kstring_t *line = &((list_t *)s->state)->line;
     char *end = line->s + line->l;
-    bool cr = end[-1] == '\r'; /* \r is kept at the end of the row */
+    bool cr = end[-1] == '\r'; /* a \r at the end of the line is also written at the end of the output row */
     const contig_t *c;
     interval_t span;
     int rc;

@@ -6,8 +6,8 @@
 
 /* ---- the bases to evaluate ---- */
 
-/* Returns the index of the group of this name. Rows of a group follow each other, so that is the last group or a new
- * group. */
+/* Returns the index of the group with this name (a split or a contig, whose results are summed). The intervals of a
+ * group are consecutive, so it is the last group, or else a new group is added. */
 static int group_of(eval_t *e, const char *name, cad_error_t *err)
 {
     eval_group_t *more;
@@ -46,7 +46,7 @@ static void warn_fitted(const stream_t *s, int split, const contig_t *c, interva
          (long long)span.beg + 1, (long long)span.end, e->splits->name[split], e->splits->name[e->fitted]);
 }
 
-/* Adds the parts of a span that lie in the regions of -r. */
+/* Adds those intervals of a span that lie within the regions of -r. */
 static int plan_span(stream_t *s, int split, const contig_t *c, interval_t span, cad_error_t *err)
 {
     eval_t *e = s->state;
@@ -93,8 +93,8 @@ int eval_plan(stream_t *s, cad_error_t *err)
 
 /* ---- running ---- */
 
-/* Returns true if window i is chosen, given that e->put of the windows before it were chosen. All sets of e->chosen
- * windows have the same probability. */
+/* Returns true if window i belongs to the random sample. e->put windows before window i were chosen. Each set of
+ * e->chosen windows has the same probability. */
 static bool choose(const eval_t *e, int64_t i)
 {
     uint64_t left = (uint64_t)(e->windows - i), bits = cad_mix(e->seed + ((uint64_t)i + 1) * CAD_GOLDEN);

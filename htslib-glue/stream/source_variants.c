@@ -49,7 +49,7 @@ static bool wanted(const variants_t *v, const bcf1_t *rec)
                                              cad_max(rec->pos, 0) + 1);
 }
 
-/* Notes an END before POS. htslib then gives the record the length of REF. */
+/* Prints a note if INFO/END is before POS; htslib then takes the length of REF as the record's length. */
 static void check_end(const variants_t *v, bcf1_t *rec)
 {
     int64_t *end = NULL;
@@ -275,7 +275,8 @@ static void estimate(const stream_t *s, estimate_t *e)
 
 static const char *contig_name(const void *header, int i) { return bcf_hdr_id2name((const bcf_hdr_t *)header, i); }
 
-/* A header whose IDX keys leave numbers out has contigs without a name and without val. */
+/* Returns the length of contig i in bases, 0 if it is not known. If the IDX numbers in the header have gaps, the
+ * missing numbers are contigs with a NULL name and a NULL `val`. */
 static int64_t contig_length(const void *header, int i)
 {
     const bcf_idinfo_t *contig = ((const bcf_hdr_t *)header)->id[BCF_DT_CTG][i].val;

@@ -1,4 +1,4 @@
-/* tiles.c - cuts regions into cores and windows.
+/* tiles.c - cuts regions into cores (the bases that a window scores) and windows (a core with its flanks).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -17,10 +17,10 @@ int tiling_set(tiling_t *t, int64_t window, int64_t flank, cad_error_t *err)
     return 0;
 }
 
-/* Cuts a region of n bases into cores. A region longer than C, the length of a core, has a middle core of C bases, or
- * one less if only one of C and n is odd. On both sides are cores of C bases, and at each end is a shorter core. So
- * the reverse complement is cut at the same places. Sets *middle to the length of the middle core and *side to the
- * bases on each side of it. */
+/* Cuts a region of n bases into cores. Let C be the length of a core. If n > C, the region has a middle core of C
+ * bases, or of C - 1 bases if only one of C and n is odd. On each side of the middle core are cores of C bases, the
+ * outermost of which may be shorter. So the reverse complement of the region is cut at the same places. Sets *middle to
+ * the length of the middle core, and *side to the number of bases on each side of the middle core. */
 static void cut(const tiling_t *t, int64_t n, int64_t *side, int64_t *middle)
 {
     *middle = n <= t->core ? n : t->core - ((t->core ^ n) & 1);

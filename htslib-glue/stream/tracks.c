@@ -36,7 +36,7 @@ int tracks_list(tracks_t *t, const score_list_t *scores, int64_t mask, cad_error
 
 /* ---- values ---- */
 
-/* Returns the value of a track at one base, rounded to the decimals that are written. Adding 0.0 turns -0 into 0. */
+/* Returns the value of a track at one base, rounded to the decimals that are written. Adds 0.0 so that -0 becomes 0. */
 static float value_at(const track_t *x, const float logp[4], int ref, double scale)
 {
     return (float)((rint(x->score->at(logp, ref, x->base) * scale) + 0.0) / scale);
@@ -94,7 +94,8 @@ static int write_bases(stream_t *s, const core_t *c, interval_t at, cad_error_t 
     int64_t n = c->core.end - c->core.beg;
     int rc = 0;
     s->rows += at.end - at.beg;
-    if (!c->value) return 0; /* no value was computed: the core is all N, or this is a dry run */
+    /* no value was computed, because all bases of the core are N or because this is a dry run */
+    if (!c->value) return 0;
     for (int k = 0; k < t->n; k++)
         for (int64_t p = at.beg; p < at.end && rc == 0; p++) {
             float v = c->value[k * n + p - c->core.beg];
@@ -170,7 +171,7 @@ int tracks_close(stream_t *s, cad_error_t *err)
     int rc = 0;
     for (int k = 0; k < t->n && rc == 0; k++)
         if (t->track[k].out) rc = finish_track(s, &t->track[k], err);
-    signals_hold(); /* so that a signal cannot stop the process between two renames */
+    signals_hold(); /* so that a fatal signal cannot end the process between two renames */
     for (int k = 0; k < t->n && rc == 0; k++) {
         output_t **out[] = { &t->track[k].out, &t->track[k].index, &t->track[k].json };
         rc = outputs_close(out, 3, err);

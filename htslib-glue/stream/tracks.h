@@ -9,7 +9,7 @@
 typedef struct track_t {
     /* Set by tracks_list: */
     const score_t *score;
-    int base; /* 0 to 3, the argument b of score->at */
+    int base; /* 0 to 3, base of the track; the argument b of score->at */
     char name[24];
     /* Set by the caller: */
     char *path;      /* malloc'd */
@@ -50,7 +50,7 @@ typedef struct core_t {
 } core_t;
 /* Writes the first bytes of every file. */
 int tracks_begin(stream_t *s, cad_error_t *err);
-/* Used as members of source_t. */
+/* Used as the members `take` and `sink` of source_t. */
 int tracks_take(void *stream, item_t *it, const job_t *j, cad_error_t *err);
 int tracks_sink(void *stream, item_t *it, cad_error_t *err);
 void tracks_drop(void *stream, item_t *it);

@@ -1,7 +1,8 @@
 /* variant_info.c - adds results of alleles to records as INFO fields and writes the records, or writes the results as
  * rows of a matrix. SPDX-License-Identifier: MIT
  */
-#define HTS_ALLOW_UNALIGNED 0 /* unaligned words are read byte by byte, as C asks */
+/* makes htslib's macros read unaligned words byte by byte, since C forbids unaligned access */
+#define HTS_ALLOW_UNALIGNED 0
 #include <htslib/hts_endian.h>
 #include <math.h>
 
@@ -47,7 +48,7 @@ static int declare(variants_t *v, const score_t *score, const char *name, cad_er
     if (bcf_hdr_printf(v->header, "##INFO=<ID=%s,Number=A,Type=%s,Description=\"%s\">", name, TYPE[score->type].name,
                        score->text))
         return cad_out_of_memory(err);
-    /* needed, since adding a line may move htslib's tables */
+    /* sync is needed, since adding a header line may move htslib's tables */
     return bcf_hdr_sync(v->header) < 0 ? cad_out_of_memory(err) : 0;
 }
 
@@ -58,7 +59,7 @@ static int add_provenance(variants_t *v, cad_error_t *err)
         char key[96];
         if (provenance_of_part(p->key[i])) continue;
         snprintf(key, sizeof key, "%s_%s", v->s->set->variants.prefix, p->key[i]);
-        bcf_hdr_remove(v->header, BCF_HL_GEN, key); /* an earlier run may have left the key */
+        bcf_hdr_remove(v->header, BCF_HL_GEN, key); /* removes the key that an earlier run may have written */
         if (bcf_hdr_printf(v->header, "##%s=%s", key, p->value[i])) return cad_out_of_memory(err);
     }
     return 0;
@@ -112,7 +113,8 @@ static int too_large(const variants_t *v, const variant_t *d, const char *what, 
                     bcf_seqname_safe(v->header, d->rec), (long long)d->rec->pos + 1, what);
 }
 
-/* True if the whole field was stored. If memory is short, htslib stores only a part and reports no error. */
+/* True if the record now holds the whole INFO field. If memory is short, htslib stores an incomplete field and reports
+ * no error. */
 static bool holds(const variants_t *v, variant_t *d, const char *name, const void *data, size_t n)
 {
     const bcf_info_t *f = bcf_get_info(v->header, d->rec, name);
@@ -173,7 +175,8 @@ static int put_notes(variants_t *v, variant_t *d, const char *name, cad_error_t 
     return !any || holds(v, d, name, v->text.s.s, v->text.s.l) ? 0 : cad_out_of_memory(err);
 }
 
-/* Refuses a record that has the field twice, since htslib would replace only the first. */
+/* Returns CAD_EFORMAT for a record that has the INFO field twice, since htslib would replace only the first of the
+ * two. */
 static int check_once(const variants_t *v, const bcf1_t *rec, const char *name, cad_error_t *err)
 {
     int id = bcf_hdr_id2int(v->header, BCF_DT_ID, name), n = 0;
@@ -200,8 +203,9 @@ static int put_info(variants_t *v, variant_t *d, cad_error_t *err)
 
 /* ---- matrix ---- */
 
-/* Sets the row of the matrix, or adds it to the text: the embeddings of REF and ALT one after the other, or with --difference ALT - REF. The
- * row is all NaN if the allele has no embedding. */
+/* Sets the table's `row`: the embeddings of REF and ALT one after the other or, with --difference, ALT - REF. If the
+ * allele has no embedding, the row is all NaN. If the table is wide (one text column per number), also appends the row
+ * to v->text. */
 static int make_row(variants_t *v, const variant_t *d, const result_t *r, cad_error_t *err)
 {
     const float *x = r->site ? r->site->embedding : r->embedding[0], *y = r->embedding[1];

@@ -16,11 +16,11 @@ typedef struct site_t { /* results at the position of an SNV, shared by all SNVs
     float *embedding; // (D) embedding of the reference haplotype, or NULL
 } site_t;
 
-typedef struct result_t { /* results of one ALT */
+typedef struct result_t { /* results of one ALT allele */
     allele_t allele;
-    site_t *site;        /* site of an SNV; else NULL */
+    site_t *site;        /* results at the position of an SNV; NULL for other alleles */
     double sum[2];       /* sum of log p over the compared bases of the REF (0), ALT (1) haplotype */
-    float *embedding[2]; // (D), or NULL
+    float *embedding[2]; // (D) embedding of the REF (0), ALT (1) haplotype, or NULL
     bool scored;
 } result_t;
 
@@ -41,23 +41,25 @@ typedef struct variants_t { /* the state of SOURCE_VARIANTS */
     hts_idx_t *index;
     hts_itr_t *walk;
     variant_t *spare;
-    site_t *site; /* site of the last SNV, which the next record may share */
+    /* results at the position of the last SNV, which the next record shares if it is at the same position */
+    site_t *site;
     int last_rid; /* contig and position of the last record */
     int64_t last_pos;
     flanks_t flanks;
     view_t view;
     kstring_t text_line, haplotype;
-    kstring_t given, written; /* a line of VCF, and the line that htslib would write for it */
+    kstring_t given, written; /* given: a line of a VCF input; written: the line that htslib would write for it */
     text_t text;
     void *values;
     char name[SCORES_MOST][64]; /* INFO names of set->scores, in the same order */
     char missing[700];          /* message about the first contig that the reference lacks */
-    bool rounding;              /* a binary input is written as text */
-    int64_t line;               /* line of the last record; 0: not known */
+    bool rounding;              /* true if a BCF input is written as VCF, which rounds numbers */
+    int64_t line;               /* line number of the last record; 0: not known */
     int64_t read, alleles, scored, bytes;
 } variants_t;
 
-/* Writes "file:line" to buf, or only the file if records are read through an index. Returns buf. */
+/* Writes the place of the last record to buf: "file:line", or only the file if records are read through an index.
+ * Returns buf. */
 const char *variant_place(const variants_t *v, char buf[4200]);
 
 /* ---- vcf_lines.c ---- */
@@ -66,13 +68,14 @@ const char *variant_place(const variants_t *v, char buf[4200]);
 int vcf_line_parse(variants_t *v, bcf1_t *rec, cad_error_t *err);
 
 /* ---- allele_windows.c ---- */
-/* Returns a spare record, or a new one; NULL when out of memory. */
+/* Returns a record from the list of spare records, or else a new record; NULL when out of memory. */
 variant_t *variant_new(variants_t *v);
 /* Returns the record to the list of spare records. */
 void variant_drop(variants_t *v, variant_t *d);
 /* Puts the record and its alleles' windows into the pipeline, which then owns the record. */
 int variant_put(variants_t *v, variant_t *d, cad_error_t *err);
-/* Subtracts one from the number of the site's users, and frees the site if none is left. NULL is allowed. */
+/* Subtracts one from the number of results that use the site, and frees the site if no result uses it any more. NULL is
+ * allowed. */
 void site_leave(site_t *s);
 /* Used as source_t.take. */
 int variants_take(void *stream, item_t *it, const job_t *j, cad_error_t *err);

@@ -32,7 +32,8 @@ static const char *piece(variants_t *v, piece_t p)
     return v->text.s.s ? v->text.s.s : "";
 }
 
-/* Refuses a line in which vcf_parse would read a value as 0, invent a value or drop one. */
+/* Returns CAD_EFORMAT for a line in which htslib's vcf_parse would read a value as 0, invent a value or drop a
+ * value. */
 static int check_line(variants_t *v, cad_error_t *err)
 {
     piece_t c[COLUMNS];
@@ -105,7 +106,7 @@ static int compare_info(variants_t *v, piece_t read, piece_t written, cad_error_
     if (piece_kept(read, written) == KEPT) return 0;
     while (read.n) {
         piece_t a = piece_split(&read, ';'), b, key;
-        if (!a.n) continue; /* ";;" */
+        if (!a.n) continue; /* skips the empty item between two semicolons */
         b = piece_split(&written, ';');
         key = piece_split(&a, '=');
         if (!piece_equal(key, piece_split(&b, '='))) return otherwise(v, "INFO", key, b, err);
@@ -114,7 +115,7 @@ static int compare_info(variants_t *v, piece_t read, piece_t written, cad_error_
     return 0;
 }
 
-/* Returns CAD_EFORMAT if FORMAT has the key twice, since htslib then confuses the two; else 0. */
+/* Returns CAD_EFORMAT if FORMAT has the key twice, since htslib then confuses the values of the two; else 0. */
 static int named_twice(const variants_t *v, piece_t format, piece_t key, cad_error_t *err)
 {
     char buf[4200];

@@ -1,4 +1,4 @@
-/* windows.c - the only file that converts letters to tokens, and tokens to bases. SPDX-License-Identifier: MIT */
+/* windows.c - converts letters to tokens, and tokens to bases. No other file does this. SPDX-License-Identifier: MIT */
 #include "stream/windows.h"
 
 interval_t window_relative(interval_t x, interval_t window)
@@ -11,8 +11,8 @@ static int64_t encode(const encoding_t *e, const char *seq, interval_t at, uint8
     return cad_encode(e->model, seq + at.beg, at.end - at.beg, e->flags, tokens + at.beg);
 }
 
-/* Encodes the core and its two flanks separately, because the note about unknown letters counts only the core. The
- * bases of a flank are counted in the core of another window. */
+/* Encodes the core (the bases that this window scores) and its two flanks separately, because the note about unknown
+ * letters counts only the core's letters. The letters of a flank are counted in the core of another window. */
 static void encode_tokens(const encoding_t *e, const letters_t *l, job_t *j)
 {
     interval_t core = window_relative(l->core, l->window);

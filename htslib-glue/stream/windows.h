@@ -1,4 +1,4 @@
-/* windows.h - encodes letters as the tokens of a window, and finds the bases of tokens.
+/* windows.h - encodes letters as the tokens of a window, and finds the base that a token stands for.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -10,9 +10,9 @@
 
 typedef struct encoding_t { /* how the windows of a run are encoded */
     const cad_model_t *model;
-    unsigned flags; /* flags of cad_encode */
-    bool sep;       /* every window ends with the token SEP */
-    bool skip_soft; /* lower-case bases are shown to the model, but not scored */
+    unsigned flags; /* the flags argument of cad_encode */
+    bool sep;       /* true: every window ends with the token SEP */
+    bool skip_soft; /* true: lower-case bases are shown to the model, but not scored */
     notes_t *notes; /* collects notes about letters other than A, C, G, T and N */
 } encoding_t;
 /* the letters of a window; positions in the intervals count from the first base of the contig or record */

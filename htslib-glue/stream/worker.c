@@ -12,7 +12,7 @@ struct worker_t {
     pthread_mutex_t lock; /* protects the members below, and the member `done` of each task */
     pthread_cond_t given, done;
     task_t *first; /* queue of the tasks that have not been started */
-    task_t **end;  /* pointer to which the next task is linked */
+    task_t **end;  /* address of the pointer at the end of the queue, to which the next task is linked */
     bool stop;
 };
 

@@ -9,7 +9,7 @@
 #include "caduceus.h"
 
 typedef struct task_t {
-    int (*fn)(void *arg, cad_error_t *err); /* returns 0 or CAD_E* */
+    int (*fn)(void *arg, cad_error_t *err); /* the function to run; returns 0 or a negative CAD_E* */
     void *arg;
     struct task_t *next;
     bool done;
