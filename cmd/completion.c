@@ -62,8 +62,8 @@ static const struct {
     const char *command, *option; /* command NULL: every other */
     const char *words;            /* begins with "words" or "list" */
 } VALUES[] = { { NULL, "device", "words auto cpu cuda" },
-               { "bench", "precision", "list fp32 bf16" },
-               { NULL, "precision", "words fp32 bf16" },
+               { "bench", "precision", "list fp32 bf16x3 bf16" },
+               { NULL, "precision", "words fp32 bf16x3 bf16" },
                { NULL, "mask", "words each stride:8 none" },
                { "finetune", "pool", "words mean max" },
                { NULL, "pool", "words mean max center none" },

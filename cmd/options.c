@@ -106,8 +106,8 @@ int options_take(options_t *o, int c, const char *arg)
         return 0;
     case OPT_PRECISION:
         o->precision = arg;
-        if (!strcmp(arg, "fp32") || !strcmp(arg, "bf16")) return 0;
-        cmd_fail(o->cmd, "--precision %s: expected fp32 or bf16", arg);
+        if (cad_precision_known(arg)) return 0;
+        cmd_fail(o->cmd, "--precision %s: expected fp32, bf16x3 or bf16", arg);
         return -1;
     case OPT_QUIET: o->quiet = true; return 0;
     case OPT_JSON: o->json = true; return 0;

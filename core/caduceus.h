@@ -301,8 +301,10 @@ typedef struct cad_options_t {
     /* "cpu", "cuda", "cuda:I" (device I, counted from 0), or "auto": CUDA if its module, a driver and a device are
      * found, else the CPU. Default NULL, which means auto. */
     const char *device;
-    /* "fp32", or "bf16": inputs of matrix products are bfloat16, all else is float32. Default NULL: fp32 on the
-     * CPU, bf16 on CUDA. */
+    /* How exact the layers' projections are: "fp32"; "bf16x3": inputs are rounded to the sum of two bfloat16 numbers
+     * (errors of logits up to 2e-5, relative to their Frobenius norm), or to float32 where that is as fast; "bf16":
+     * inputs are rounded to bfloat16 and exponentials of the scan to 1.3e-4 (errors up to 1e-2). All else is float32.
+     * Default NULL: fp32 on the CPU, bf16 on CUDA. */
     const char *precision;
     int threads;     /* number of CPU threads that compute, 1 to 4096; default 1 */
     int64_t max_len; /* length of the longest sequence, in tokens; default CAD_MAX_LEN */
@@ -326,13 +328,13 @@ CAD_API int cad_context_open_last(cad_context_t **ctx, cad_model_t *model, const
 CAD_API void cad_context_close(cad_context_t *ctx);
 
 /* cad_context_device returns the device and instruction set in use, e.g. "cpu avx512". cad_context_precision returns
- * "fp32" or "bf16". The texts are owned by the context. */
+ * "fp32", "bf16x3" or "bf16". The texts are owned by the context. */
 CAD_API const char *cad_context_device(const cad_context_t *ctx);
 CAD_API const char *cad_context_precision(const cad_context_t *ctx);
 
 /* Returns the reasons for a slow run: why "auto" fell back to the CPU (not given if no module or driver is installed,
- * unless $CADUCEUS_CUDA_MODULE names a module), and that the CPU has no bfloat16 instructions, so that bf16 is slower
- * than fp32. "" if there is no reason. The text is owned by the context. */
+ * unless $CADUCEUS_CUDA_MODULE names a module), and that the CPU has no matrix tiles (AMX), so that bf16x3 is computed as
+ * fp32. "" if there is no reason. The text is owned by the context. */
 CAD_API const char *cad_context_note(const cad_context_t *ctx);
 
 /* Returns the bytes of working memory that cad_context_open reserved. A call touches only the part that it needs. */
@@ -346,6 +348,9 @@ CAD_API int64_t cad_context_done(const cad_context_t *ctx);
 /* Returns 1 if cad_options_t accepts this device name, whether or not this machine has the device; else 0. NULL,
  * which means auto, gives 1. */
 CAD_API int cad_device_known(const char *device);
+
+/* Returns 1 if cad_options_t accepts this precision, else 0. precision: not NULL. */
+CAD_API int cad_precision_known(const char *precision);
 
 /* ---- computing ----------------------------------------------------------
  *

@@ -19,7 +19,7 @@ static const char USAGE[] = "Usage: caduceus bench [options]\n\n"
                             "      --batch-tokens N   instead of --batch: the windows that fit into N tokens,\n"
                             "                         at least one\n"
                             "  -@, --threads LIST     compute threads, 0 means 1 [CPUs this process may use]\n"
-                            "      --precision LIST   fp32, bf16 or fp32,bf16 [CPU: fp32, CUDA: bf16]\n"
+                            "      --precision LIST   of fp32, bf16x3 and bf16 [CPU: fp32, CUDA: bf16]\n"
                             "  -d, --device DEV       auto, cpu, cuda or cuda:I [auto]\n"
                             "Measuring:\n"
                             "      --rounds N         rounds; each round measures all combinations [3]\n"
@@ -75,16 +75,16 @@ static int take_list(const char *name, const char *arg, int64_t lo, int64_t hi, 
 
 static int take_precision(args_t *a, const char *arg)
 {
-    static const char *const known[] = { "fp32", "bf16" };
+    static const char *const known[] = { "fp32", "bf16x3", "bf16" };
     const char *at = arg;
     a->nprecision = 0;
     while (at) {
         char piece[32];
         int k = 0;
         next_piece(&at, piece);
-        while (k < 2 && strcmp(piece, known[k])) k++;
-        if (k == 2 || a->nprecision == 2)
-            return cmd_fail("bench", "--precision %s: expected fp32, bf16, or both separated by a comma", arg);
+        while (k < 3 && strcmp(piece, known[k])) k++;
+        if (k == 3 || a->nprecision == 3)
+            return cmd_fail("bench", "--precision %s: expected fp32, bf16x3, bf16, or several with commas", arg);
         a->precision[a->nprecision++] = known[k];
     }
     return 0;

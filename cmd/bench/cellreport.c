@@ -175,10 +175,8 @@ static void print_rates(const bench_t *b)
         char threads[32];
         snprintf(threads, sizeof threads, "%d", r->threads);
         printf("%7s %9s %12.4g %12.4g %12.4g %12.4g\n", b->a->peaks_given ? "-" : threads,
-               b->a->peaks_given ? "-"
-               : r->half         ? "bf16"
-                                 : "fp32",
-               r->rate.flop * 1e-9, r->rate.updates * 1e-9, r->rate.exps * 1e-9, r->rate.bytes * 1e-9);
+               b->a->peaks_given ? "-" : r->precision, r->rate.flop * 1e-9, r->rate.updates * 1e-9, r->rate.exps * 1e-9,
+               r->rate.bytes * 1e-9);
     }
 }
 
@@ -210,7 +208,7 @@ static json_t *rates_json(const bench_t *b, const rates_t *r)
                           r->rate.exps, "bytes", r->rate.bytes);
     if (b->a->peaks_given) return o;
     json_object_set_new(o, "threads", json_integer(r->threads));
-    json_object_set_new(o, "precision", json_string(r->half ? "bf16" : "fp32"));
+    json_object_set_new(o, "precision", json_string(r->precision));
     return o;
 }
 

@@ -210,11 +210,11 @@ static int measure_error(bench_t *b, cell_t *c, cad_error_t *err)
  * rates for the cell. */
 static int find_rates(bench_t *b, cell_t *c)
 {
-    bool half = !strcmp(c->precision, "bf16"), given = b->a->peaks_given;
+    bool given = b->a->peaks_given;
     if (b->a->brief || (!given && strncmp(c->device, "cpu", 3))) return -1;
     for (int i = 0; i < b->nrates; i++)
-        if (given || (b->rates[i].threads == c->threads && b->rates[i].half == half)) return i;
-    b->rates[b->nrates] = (rates_t) { .threads = c->threads, .half = half, .rate = b->a->peaks };
+        if (given || (b->rates[i].threads == c->threads && !strcmp(b->rates[i].precision, c->precision))) return i;
+    b->rates[b->nrates] = (rates_t) { .threads = c->threads, .precision = c->precision, .rate = b->a->peaks };
     return b->nrates++;
 }
 
@@ -227,7 +227,7 @@ static int measure_rates(bench_t *b, cad_error_t *err)
             b->cell[i].peaks = at < 0 ? NULL : &b->rates[at];
         }
     for (int i = 0; i < b->nrates && rc == 0 && !b->a->peaks_given; i++)
-        rc = cad_peaks_measure(&b->rates[i].rate, b->rates[i].threads, b->rates[i].half, err);
+        rc = cad_peaks_measure(&b->rates[i].rate, b->rates[i].threads, b->rates[i].precision, err);
     return rc;
 }
 

@@ -32,7 +32,7 @@ typedef struct {      /* a model and its double-precision results, from which er
 
 typedef struct {
     int threads;
-    bool half;
+    const char *precision;
     cad_peaks_t rate;
 } rates_t;
 

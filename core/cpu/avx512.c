@@ -2,7 +2,6 @@
 #define CAD_ISA_AVX512
 #define CAD_ISA_NAME "cpu avx512"
 #define CAD_ISA_OPS cad_cpu_avx512
-#define CAD_ISA_HALF_OPS cad_cpu_avx512_half
 #define CAD_ISA_BACK_OPS cad_cpu_avx512_back
 #define CAD_ISA_PROBE cad_cpu_avx512_probe
 #include "table_tmpl.h"

@@ -5,8 +5,9 @@
  */
 #define CAD_ISA_AVX512
 #define CAD_ISA_BF16
+#define CAD_ISA_PAIRS
 #define CAD_ISA_NAME "cpu avx512bf16"
-#define CAD_ISA_HALF_OPS cad_cpu_avx512bf16_half
+#define CAD_ISA_OPS cad_cpu_avx512bf16
 #define CAD_ISA_PROBE cad_cpu_avx512bf16_probe
 #include "table_tmpl.h"
 #include "probe_tmpl.h"

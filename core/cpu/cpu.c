@@ -5,6 +5,12 @@
 #ifdef CAD_ONLY_PLAIN /* defined by a test build that leaves out all instruction sets but plain C */
 #undef CAD_X86
 #undef CAD_X86_BF16
+#undef CAD_X86_AMX
+#endif
+#ifdef CAD_X86_AMX
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 static bool always(void) { return true; }
@@ -22,47 +28,88 @@ static bool has_avx512(void)
 #endif
 #ifdef CAD_X86_BF16
 static bool has_bf16(void) { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }
+
+/* Intel's processors multiply a vector of pairs in the time of four vectors of float32, AMD's in that of one. */
+static bool is_intel(void) { return __builtin_cpu_is("intel"); }
+#endif
+#ifdef CAD_X86_AMX
+#define REQUEST_PERMISSION 0x1023 /* ARCH_REQ_XCOMP_PERM: permission for all threads to use a part of their state */
+#define TILE_DATA 18
+
+static bool has_amx(void)
+{
+    unsigned a, b, c, d;
+    bool tiles = __get_cpuid_count(7, 0, &a, &b, &c, &d) && d >> 24 & 1 && d >> 22 & 1;
+    return tiles && has_bf16() && syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+}
 #endif
 
 typedef struct {
     const char *name;
     bool (*supported)(void); /* true if this processor supports the instruction set; NULL if it is not compiled in */
-    const cad_ops_t *full, *half;
+    bool (*slow)(void);      /* true if the next instruction set is faster on this processor; NULL: never */
+    const cad_ops_t *ops[CAD_NPRECISIONS];
     const cad_back_ops_t *back;
     const cad_probe_t *probe;
 } isa_t;
 
-/* All instruction sets, from the fastest to the slowest. */
+#define ALL(tables)                                                                                   \
+    {                                                                                                 \
+        &(tables)[CAD_PRECISION_FP32], &(tables)[CAD_PRECISION_BF16X3], &(tables)[CAD_PRECISION_BF16] \
+    }
+#define HALF(tables, half)                                                                          \
+    {                                                                                               \
+        &(tables)[CAD_PRECISION_FP32], &(tables)[CAD_PRECISION_BF16X3], &(half)[CAD_PRECISION_BF16] \
+    }
+
+/* All instruction sets, from the fastest to the slowest; those after plain C are used only if they are named. */
 static const isa_t ISA[] = {
+#ifdef CAD_X86_AMX
+    { "amx", has_amx, NULL, ALL(cad_cpu_amx), &cad_cpu_amx_back, &cad_cpu_amx_probe },
+#else
+    { .name = "amx" },
+#endif
 #ifdef CAD_X86_BF16
-    { "avx512bf16", has_bf16, &cad_cpu_avx512, &cad_cpu_avx512bf16_half, &cad_cpu_avx512_back,
+    { "avx512bf16", has_bf16, is_intel, HALF(cad_cpu_avx512, cad_cpu_avx512bf16), &cad_cpu_avx512_back,
       &cad_cpu_avx512bf16_probe },
 #else
     { .name = "avx512bf16" },
 #endif
 #ifdef CAD_X86
-    { "avx512", has_avx512, &cad_cpu_avx512, &cad_cpu_avx512_half, &cad_cpu_avx512_back, &cad_cpu_avx512_probe },
-    { "avx2", has_avx2, &cad_cpu_avx2, &cad_cpu_avx2_half, &cad_cpu_avx2_back, &cad_cpu_avx2_probe },
+    { "avx512", has_avx512, NULL, ALL(cad_cpu_avx512), &cad_cpu_avx512_back, &cad_cpu_avx512_probe },
+    { "avx2", has_avx2, NULL, ALL(cad_cpu_avx2), &cad_cpu_avx2_back, &cad_cpu_avx2_probe },
 #else
     { .name = "avx512" },
     { .name = "avx2" },
 #endif
-    { "plain", always, &cad_cpu_plain, &cad_cpu_plain_half, &cad_cpu_plain_back, &cad_cpu_plain_probe },
+    { "plain", always, NULL, ALL(cad_cpu_plain), &cad_cpu_plain_back, &cad_cpu_plain_probe },
+#ifndef CAD_ONLY_PLAIN
+    { "amx-plain", always, NULL, ALL(cad_cpu_amx_plain), &cad_cpu_amx_plain_back, &cad_cpu_amx_plain_probe },
+    { "avx512bf16-plain", always, NULL, HALF(cad_cpu_plain, cad_cpu_avx512bf16_plain), &cad_cpu_plain_back,
+      &cad_cpu_avx512bf16_plain_probe },
+#endif
 };
 #define NISA (sizeof ISA / sizeof *ISA)
 
-int cad_cpu_ops(const cad_ops_t **ops, bool half, cad_error_t *err)
+/* Returns true if instruction set i can be used and is not slower than the next; named: the user asks for it. */
+static bool is_usable(size_t i, bool named)
+{
+    return ISA[i].supported && ISA[i].supported() && (named || !ISA[i].slow || !ISA[i].slow());
+}
+
+int cad_cpu_ops(const cad_ops_t **ops, int precision, cad_error_t *err)
 {
     const char *most = getenv("CADUCEUS_ISA");
     bool allowed = !most || !*most;
     for (size_t i = 0; i < NISA; i++) {
-        allowed = allowed || !strcmp(most, ISA[i].name);
-        if (allowed && ISA[i].supported && ISA[i].supported()) {
-            *ops = half ? ISA[i].half : ISA[i].full;
+        bool named = most && !strcmp(most, ISA[i].name);
+        allowed = allowed || named;
+        if (allowed && is_usable(i, named)) {
+            *ops = ISA[i].ops[precision];
             return 0;
         }
     }
-    return cad_fail(err, CAD_EARG, "CADUCEUS_ISA=%.20s: expected avx512bf16, avx512, avx2 or plain", most);
+    return cad_fail(err, CAD_EARG, "CADUCEUS_ISA=%.20s: expected amx, avx512bf16, avx512, avx2 or plain", most);
 }
 
 const cad_back_ops_t *cad_cpu_back_ops(const cad_ops_t *ops)
@@ -72,10 +119,10 @@ const cad_back_ops_t *cad_cpu_back_ops(const cad_ops_t *ops)
     return NULL;
 }
 
-int cad_cpu_probe(const cad_probe_t **probe, bool half, cad_error_t *err)
+int cad_cpu_probe(const cad_probe_t **probe, int precision, cad_error_t *err)
 {
     const cad_ops_t *ops;
-    int rc = cad_cpu_ops(&ops, half, err);
+    int rc = cad_cpu_ops(&ops, precision, err);
     if (rc) return rc;
     for (size_t i = 0; i < NISA; i++)
         if (ISA[i].probe && !strcmp(ISA[i].probe->name, ops->name)) {

@@ -45,9 +45,9 @@ static void mamba2_in_task(void *arg, int64_t task, int worker)
            z = { c->w->z, NULL, NULL, m->in_z_bias, m->Ep, store_of(c->l) };
     (void)worker;
     for (int64_t r = s.beg; r < s.end; r++) norm_row(c->norm, c->l->base + r * m->Dp, a + (r - s.beg) * m->Dp);
-    if (c->how & CAD_IN_X) project(m->half, a, m->Dp, s.end - s.beg, m->in_x, m->Xp, m->Dp, &x, s.beg);
+    if (c->how & CAD_IN_X) project(m->numbers, a, m->Dp, s.end - s.beg, m->in_x, m->Xp, m->Dp, &x, s.beg);
     if (c->how & CAD_IN_Z)
-        project(m->half, a + (gate.beg - s.beg) * m->Dp, m->Dp, gate.end - gate.beg, m->in_z, m->Ep, m->Dp, &z,
+        project(m->numbers, a + (gate.beg - s.beg) * m->Dp, m->Dp, gate.end - gate.beg, m->in_z, m->Ep, m->Dp, &z,
                 gate.beg - c->w->first);
 }
 
@@ -64,7 +64,7 @@ static void mamba2_out_task(void *arg, int64_t task, int worker)
     const mamba2_t *m = c->m;
     cad_span_t s = rows_of_task(&c->share, task);
     (void)worker;
-    project(m->half, c->w->o + (s.beg - c->w->first) * m->Ep, m->Ep, s.end - s.beg, m->out, m->Dp, m->Ep, &c->dest,
+    project(m->numbers, c->w->o + (s.beg - c->w->first) * m->Ep, m->Ep, s.end - s.beg, m->out, m->Dp, m->Ep, &c->dest,
             s.beg);
 }
 

@@ -17,7 +17,7 @@ static void lay_mamba2_layer(cad_bump_t *b, const cad_weights_t *w, const cad_mo
     int64_t tokens = !layer && w->V <= MAMBA2_TOKENS ? w->V : 0;
     mamba2_t *to = packed, own = { 0 };
     for (int k = 0; k < l->ndir; k++) {
-        if (!k || !cad_layer_shares(l, CAD_MAMBA2_IN)) own = lay_projections(b, m, &l->dir[k], w->half, tokens);
+        if (!k || !cad_layer_shares(l, CAD_MAMBA2_IN)) own = lay_projections(b, m, &l->dir[k], w->numbers, tokens);
         to[k] = lay_own(b, m, &l->dir[k], own);
     }
 }

@@ -38,10 +38,10 @@ typedef struct { /* weights of one direction of a layer */
     const float *zero;                                // (max(Dp,Xp)) zeros, for products without a bias
     float *first_x, *first_z;                         // (V,Xp), (V,Ep) x and z of layer 0 for each token; or NULL
     bool reverse;                                     /* the scan runs from the last row to the first */
-    bool half;                                        /* panels hold pairs of bfloat16 instead of float32 */
+    numbers_t numbers;                                /* of the panels */
 } mamba2_t;
 
-static mamba2_t mamba2_shape(const cad_model_t *model, const cad_direction_t *d, bool half)
+static mamba2_t mamba2_shape(const cad_model_t *model, const cad_direction_t *d, numbers_t f)
 {
     const cad_mamba2_t *s = cad_mamba2(&model->cfg);
     return (mamba2_t) { .D = model->cfg.d_model,
@@ -57,7 +57,7 @@ static mamba2_t mamba2_shape(const cad_model_t *model, const cad_direction_t *d,
                         .Cp = cad_mamba2_Cp(s),
                         .Xp = cad_mamba2_Xp(s),
                         .reverse = d->reverse,
-                        .half = half };
+                        .numbers = f };
 }
 
 /* Returns the number of runs (cad_mamba2_run: adjacent channels) in x|B|C or, if `steps`, in x|B|C|r. */
@@ -66,7 +66,7 @@ static int64_t runs_of(const cad_mamba2_t *s, bool steps) { return s->H + 2 * s-
 /* Stores v (channels,D), the rows of in_proj for z (if `heads`) or for x|B|C|r, as panels. */
 static const float *lay_in(cad_bump_t *b, const mamba2_t *m, const cad_mamba2_t *s, const float *v, bool heads)
 {
-    panels_t t = open_panels(b, m->half, heads ? m->Ep : m->Xp, m->Dp);
+    panels_t t = open_panels(b, m->numbers, heads ? m->Ep : m->Xp, m->Dp);
     for (int64_t k = 0; k < (heads ? s->H : runs_of(s, true)); k++) {
         cad_mamba2_run_t r = cad_mamba2_run(s, k);
         set_panels(&t, v + r.from * m->D, m->D, r.n, m->D, r.to, 0);
@@ -109,18 +109,18 @@ static const float *lay_rates(cad_bump_t *b, const mamba2_t *m, const float *a_l
 /* Stores v (D,I), the weights of out_proj, as panels (Dp,Ep). */
 static const float *lay_out(cad_bump_t *b, const mamba2_t *m, const float *v)
 {
-    panels_t t = open_panels(b, m->half, m->Dp, m->Ep);
+    panels_t t = open_panels(b, m->numbers, m->Dp, m->Ep);
     for (int64_t h = 0; h < m->H; h++) set_panels(&t, v + h * m->P, m->I, m->D, m->P, 0, h * m->Pp);
     return t.d;
 }
 
 /* Packs the projections in_proj and out_proj of one direction; the other direction may share them. tokens: the size of
  * the vocabulary if x and z of each token are to be tabulated, else 0. */
-static mamba2_t lay_projections(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d, bool half,
+static mamba2_t lay_projections(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d, numbers_t f,
                                 int64_t tokens)
 {
     const cad_mamba2_t *s = cad_mamba2(&model->cfg);
-    mamba2_t m = mamba2_shape(model, d, half);
+    mamba2_t m = mamba2_shape(model, d, f);
     const float *in = cad_param(d, CAD_MAMBA2_IN), *bias = cad_param(d, CAD_MAMBA2_IN_BIAS);
     m.in_x = lay_in(b, &m, s, in + m.I * m.D, false);
     m.in_z = lay_in(b, &m, s, in, true);
@@ -180,14 +180,14 @@ static void mamba2_tabulate(const mamba2_t *m, const norm_t *norm, const float *
     dest_t x = { m->first_x, NULL, NULL, m->in_x_bias, m->Xp, STORE },
            z = { m->first_z, NULL, NULL, m->in_z_bias, m->Ep, STORE };
     for (int64_t v = 0; v < tokens; v++) {
-        if (!m->half) {
+        if (m->numbers == FLOATS) {
             project_exactly(norm, embed + v * m->Dp, m->in_x, m->in_x_bias, m->Xp, m->Dp, m->first_x + v * m->Xp);
             project_exactly(norm, embed + v * m->Dp, m->in_z, m->in_z_bias, m->Ep, m->Dp, m->first_z + v * m->Ep);
             continue;
         }
         norm_row(norm, embed + v * m->Dp, row);
-        project(m->half, row, m->Dp, 1, m->in_x, m->Xp, m->Dp, &x, v);
-        project(m->half, row, m->Dp, 1, m->in_z, m->Ep, m->Dp, &z, v);
+        project(m->numbers, row, m->Dp, 1, m->in_x, m->Xp, m->Dp, &x, v);
+        project(m->numbers, row, m->Dp, 1, m->in_z, m->Ep, m->Dp, &z, v);
     }
 }
 
@@ -224,7 +224,7 @@ typedef struct {                /* transposed weights of one direction of a laye
 static mamba2_turned_t lay_mamba2_turned(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d)
 {
     const cad_mamba2_t *s = cad_mamba2(&model->cfg);
-    mamba2_t m = mamba2_shape(model, d, false);
+    mamba2_t m = mamba2_shape(model, d, FLOATS);
     const float *in = cad_param(d, CAD_MAMBA2_IN), *out = cad_param(d, CAD_MAMBA2_OUT);
     panels_t x = open_panels(b, false, m.Dp, m.Xp), z = open_panels(b, false, m.Dp, m.Ep),
              o = open_panels(b, false, m.Ep, m.Dp);

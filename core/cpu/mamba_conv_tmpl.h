@@ -26,7 +26,7 @@ static void conv_task(void *arg, int64_t task, int worker)
     dest_t d = { call->w->xdbl + first * m->Sp, NULL, NULL, m->zero, m->Sp, STORE };
     (void)worker;
     conv_rows(&conv, &s, call->w->x, m->Ep, u, m->Ep);
-    project(m->half, u, m->Ep, s.end - s.beg, m->x, m->Sp, m->Ep, &d, 0);
+    project(m->numbers, u, m->Ep, s.end - s.beg, m->x, m->Sp, m->Ep, &d, 0);
 }
 
 static int mamba_conv(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)

@@ -37,9 +37,9 @@ static void in_task(void *arg, int64_t task, int worker)
            z = { c->w->z, NULL, NULL, m->in_z_bias, m->Ep, STORE };
     (void)worker;
     for (int64_t r = s.beg; r < s.end; r++) norm_row(c->norm, c->l->base + r * m->Dp, a + (r - s.beg) * m->Dp);
-    if (c->parts & CAD_IN_X) project(m->half, a, m->Dp, s.end - s.beg, m->in_x, m->Ep, m->Dp, &x, s.beg);
+    if (c->parts & CAD_IN_X) project(m->numbers, a, m->Dp, s.end - s.beg, m->in_x, m->Ep, m->Dp, &x, s.beg);
     if (c->parts & CAD_IN_Z)
-        project(m->half, a + (gate.beg - s.beg) * m->Dp, m->Dp, gate.end - gate.beg, m->in_z, m->Ep, m->Dp, &z,
+        project(m->numbers, a + (gate.beg - s.beg) * m->Dp, m->Dp, gate.end - gate.beg, m->in_z, m->Ep, m->Dp, &z,
                 gate.beg % c->l->zrows);
 }
 

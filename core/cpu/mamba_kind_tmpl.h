@@ -20,7 +20,7 @@ static void lay_mamba_layer(cad_bump_t *b, const cad_weights_t *w, const cad_mod
     mamba_t *to = packed;
     for (int k = 0; k < l->ndir; k++) {
         const mamba_t *like = k && cad_layer_shares(l, CAD_MAMBA_IN) ? to : NULL;
-        to[k] = lay_mamba(b, m, &l->dir[k], like, w->half, tokens);
+        to[k] = lay_mamba(b, m, &l->dir[k], like, w->numbers, tokens);
     }
 }
 

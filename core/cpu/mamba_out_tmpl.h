@@ -15,7 +15,7 @@ static void out_task(void *arg, int64_t task, int worker)
     const mamba_t *m = c->m;
     cad_span_t s = rows_of_task(&c->share, task);
     (void)worker;
-    project(m->half, c->w->y + s.beg * m->Ep, m->Ep, s.end - s.beg, m->out, m->Dp, m->Ep, &c->dest, s.beg);
+    project(m->numbers, c->w->y + s.beg * m->Ep, m->Ep, s.end - s.beg, m->out, m->Dp, m->Ep, &c->dest, s.beg);
 }
 
 static int mamba_out(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)

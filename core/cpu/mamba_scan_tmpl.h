@@ -101,7 +101,7 @@ INLINE void prefetch_rows(const stretch_t *t, int64_t r, const int n, int64_t st
  * in memory. Updates the state s (N,VW); reads dt and stores y, arrays (n,VW) of the stretch. The decays of these rows
  * do not depend on s, so they are computed together. */
 INLINE void scan_some(const stretch_t *t, int64_t beg, int64_t at, const int n, int64_t step, const int64_t N,
-                      const float *dt, float *y, float *s)
+                      const bool rough, const float *dt, float *y, float *s)
 {
     const mamba_t *m = t->m;
     const float *a = m->a + t->c * N, *u = t->u + (beg + at) * m->Ep, *B = t->xdbl + (beg + at) * m->Sp + m->R;
@@ -114,7 +114,8 @@ INLINE void scan_some(const stretch_t *t, int64_t beg, int64_t at, const int n, 
     for (int64_t k = 0; k < N; k++, B++) {
         vf x[GROUP], h = vload(s + k * VW), v = vload(a + k * VW);
         REPEAT(i, n) x[i] = d[i] * v;
-        vdecays(n, x);
+        if (rough) vdecays_rough(n, x);
+        else vdecays(n, x);
         REPEAT(i, n) {
             h = vfma(x[i], h, du[i] * vset(B[i * bw]));
             sum[i] = vfma(h, vset(B[i * bw + N]), sum[i]);
@@ -158,7 +159,7 @@ static int64_t next_stretch(const stretch_t *t, int64_t i, int64_t *n)
 
 /* Scans all rows of t. s (N,VW): on entry the state before the first row in the direction of the scan, on return
  * the state after the last one. */
-INLINE void scan_rows(const stretch_t *t, const int64_t N, float *s)
+INLINE void scan_rows(const stretch_t *t, const int64_t N, const bool rough, float *s)
 {
     float dt[STRETCH * VW], y[STRETCH * VW];
     int64_t step = t->m->reverse ? -1 : 1;
@@ -168,17 +169,18 @@ INLINE void scan_rows(const stretch_t *t, const int64_t N, float *s)
         if (t->keep) memcpy(kept_state(t->m, t->keep, t->seq, t->row + beg, t->c), s, (size_t)(N * VW) * sizeof *s);
         for (r = 0; r + FEW <= n; r += FEW) {
             prefetch_rows(t, beg + at + r * step, FEW, step);
-            scan_some(t, beg, at + r * step, FEW, step, N, dt, y, s);
+            scan_some(t, beg, at + r * step, FEW, step, N, rough, dt, y, s);
         }
-        for (; r < n; r++) scan_some(t, beg, at + r * step, 1, step, N, dt, y, s);
+        for (; r < n; r++) scan_some(t, beg, at + r * step, 1, step, N, rough, dt, y, s);
         for (r = 0; r + GROUP <= n; r += GROUP) store_rows(t, beg + r, GROUP, y + r * VW);
         for (; r + FEW <= n; r += FEW) store_rows(t, beg + r, FEW, y + r * VW);
         for (; r < n; r++) store_rows(t, beg + r, 1, y + r * VW);
     }
 }
 
-static void scan_16(const stretch_t *t, float *s) { scan_rows(t, 16, s); }
-static void scan_any(const stretch_t *t, float *s) { scan_rows(t, t->m->N, s); }
+static void scan_16(const stretch_t *t, float *s) { scan_rows(t, 16, false, s); }
+static void scan_16_rough(const stretch_t *t, float *s) { scan_rows(t, 16, true, s); }
+static void scan_any(const stretch_t *t, float *s) { scan_rows(t, t->m->N, false, s); }
 
 static void scan_piece(const mamba_call_t *call, int q, int64_t c)
 {
@@ -187,7 +189,8 @@ static void scan_piece(const mamba_call_t *call, int q, int64_t c)
     float *carry = call->w->carry + c * m->N;
     stretch_t t = rows_of_piece(call, q, &p, c);
     if (p.first) memset(carry, 0, (size_t)m->N * VW * sizeof *carry);
-    if (m->N == 16) scan_16(&t, carry);
+    if (m->N == 16 && is_rough(m->numbers)) scan_16_rough(&t, carry);
+    else if (m->N == 16) scan_16(&t, carry);
     else scan_any(&t, carry);
 }
 

@@ -32,7 +32,7 @@ typedef struct { /* weights of one direction of a layer */
     const float *zero;                                // (max(Dp,Ep,Sp)) zeros, for products without a bias
     float *first_x, *first_z;                         // (V,Ep) x and z of layer 0 for each token; or NULL
     bool reverse;                                     /* the scan runs from the last row to the first */
-    bool half;                                        /* panels hold pairs of bfloat16 instead of float32 */
+    numbers_t numbers;                                /* of the panels */
 } mamba_t;
 
 static const float *lay_decay(cad_bump_t *b, const mamba_t *m, const float *a_log)
@@ -47,7 +47,7 @@ static const float *lay_decay(cad_bump_t *b, const mamba_t *m, const float *a_lo
     return d;
 }
 
-static mamba_t mamba_shape(const cad_model_t *model, const cad_direction_t *d, bool half)
+static mamba_t mamba_shape(const cad_model_t *model, const cad_direction_t *d, numbers_t f)
 {
     const cad_config_t *c = &model->cfg;
     const cad_mamba_t *s = cad_mamba(c);
@@ -60,29 +60,29 @@ static mamba_t mamba_shape(const cad_model_t *model, const cad_direction_t *d, b
                        .Ep = cad_mamba_Ep(c),
                        .Sp = cad_mamba_Sp(c),
                        .reverse = d->reverse,
-                       .half = half };
+                       .numbers = f };
 }
 
 /* Packs the weights of direction d. like: the packed weights of the other direction, if both directions have the same
  * projections, else NULL. tokens: the size of the vocabulary if x and z of each token are to be tabulated, else 0. */
 static mamba_t lay_mamba(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d, const mamba_t *like,
-                         bool half, int64_t tokens)
+                         numbers_t f, int64_t tokens)
 {
-    mamba_t m = mamba_shape(model, d, half);
+    mamba_t m = mamba_shape(model, d, f);
     const float *in = cad_param(d, CAD_MAMBA_IN), *in_bias = cad_param(d, CAD_MAMBA_IN_BIAS);
     int64_t D = m.D, E = m.E;
-    m.in_x = like ? like->in_x : lay_panels(b, half, in, E, D, m.Ep, m.Dp);
-    m.in_z = like ? like->in_z : lay_panels(b, half, in + E * D, E, D, m.Ep, m.Dp);
+    m.in_x = like ? like->in_x : lay_panels(b, f, in, E, D, m.Ep, m.Dp);
+    m.in_z = like ? like->in_z : lay_panels(b, f, in + E * D, E, D, m.Ep, m.Dp);
     m.in_x_bias = lay_vector(b, in_bias, E, m.Ep);
     m.in_z_bias = lay_vector(b, in_bias ? in_bias + E : NULL, E, m.Ep);
     m.conv = lay_transposed(b, cad_param(d, CAD_MAMBA_CONV), E, m.K, m.Ep);
     m.conv_bias = lay_vector(b, cad_param(d, CAD_MAMBA_CONV_BIAS), E, m.Ep);
-    m.x = lay_panels(b, half, cad_param(d, CAD_MAMBA_X), m.R + 2 * m.N, E, m.Sp, m.Ep);
+    m.x = lay_panels(b, f, cad_param(d, CAD_MAMBA_X), m.R + 2 * m.N, E, m.Sp, m.Ep);
     m.dt = lay_transposed(b, cad_param(d, CAD_MAMBA_DT), E, m.R, m.Ep);
     m.dt_bias = lay_vector(b, cad_param(d, CAD_MAMBA_DT_BIAS), E, m.Ep);
     m.a = lay_decay(b, &m, cad_param(d, CAD_MAMBA_A_LOG));
     m.skip = lay_vector(b, cad_param(d, CAD_MAMBA_SKIP), E, m.Ep);
-    m.out = like ? like->out : lay_panels(b, half, cad_param(d, CAD_MAMBA_OUT), D, E, m.Dp, m.Ep);
+    m.out = like ? like->out : lay_panels(b, f, cad_param(d, CAD_MAMBA_OUT), D, E, m.Dp, m.Ep);
     m.out_bias = lay_vector(b, cad_param(d, CAD_MAMBA_OUT_BIAS), D, m.Dp);
     m.zero = lay_vector(b, NULL, 0, cad_max(cad_max(m.Dp, m.Ep), m.Sp));
     m.first_x = tokens ? cad_bump_floats(b, tokens, m.Ep) : NULL;
@@ -97,8 +97,8 @@ static void mamba_tabulate(const mamba_t *m, const norm_t *norm, const float *em
            z = { m->first_z, NULL, NULL, m->in_z_bias, m->Ep, STORE };
     for (int64_t v = 0; v < tokens; v++) {
         norm_row(norm, embed + v * m->Dp, row);
-        project(m->half, row, m->Dp, 1, m->in_x, m->Ep, m->Dp, &x, v);
-        project(m->half, row, m->Dp, 1, m->in_z, m->Ep, m->Dp, &z, v);
+        project(m->numbers, row, m->Dp, 1, m->in_x, m->Ep, m->Dp, &x, v);
+        project(m->numbers, row, m->Dp, 1, m->in_z, m->Ep, m->Dp, &z, v);
     }
 }
 
@@ -110,7 +110,7 @@ typedef struct {                  /* transposed weights of one direction of a la
 
 static mamba_turned_t lay_mamba_turned(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d)
 {
-    mamba_t m = mamba_shape(model, d, false);
+    mamba_t m = mamba_shape(model, d, FLOATS);
     mamba_turned_t t;
     int64_t D = m.D, E = m.E;
     t.in_xt = lay_turned(b, cad_param(d, CAD_MAMBA_IN), D, D, E, m.Dp, m.Ep);

@@ -15,6 +15,7 @@
 #define CAD_PANEL_TMPL_H
 
 #include "base/base.h"
+#include "numbers.h"
 #include "product_tmpl.h"
 #include "simd.h"
 
@@ -43,15 +44,37 @@ static const float *lay_transposed(cad_bump_t *b, const float *v, int64_t n, int
     return d;
 }
 
-typedef struct { /* panels (np,kp) that are being filled; d is NULL if the allocator only counts */
-    float *d;
+typedef struct { /* panels of (np,kp) that are being filled; d NULL: the allocator only counts */
+    float *d;    // [part][panel][word][column of the panel]
     int64_t np, kp;
-    bool half; /* values are bfloat16: each 32-bit word holds columns 2j (in its low 16 bits) and 2j+1; kp is even */
+    numbers_t f;
+    int64_t words; /* words of one part of a row */
+    int64_t width; /* columns of a panel; of the last one: what is left */
 } panels_t;
 
-static panels_t open_panels(cad_bump_t *b, bool half, int64_t np, int64_t kp)
+static panels_t open_panels(cad_bump_t *b, numbers_t f, int64_t np, int64_t kp)
 {
-    return (panels_t) { cad_bump_floats(b, np, half ? kp / 2 : kp), np, kp, half };
+    int64_t words = words_of(f, kp);
+    return (
+        panels_t) { cad_bump_floats(b, np, parts_of(f) * words), np, kp, f, words, is_tiles(f) ? TILE_COLUMNS : PW };
+}
+
+/* Returns part `part` of v as bfloat16: part 0 is v rounded, part 1 the rest rounded, and so on. */
+static uint32_t part_of(float v, int part)
+{
+    for (int p = 0; p < part; p++) v -= half_value(half_of(v));
+    return half_of(v);
+}
+
+/* Stores one part of a row v (k) as words that are `width` apart. */
+static void set_row(numbers_t f, const float *v, int64_t k, int part, float *d, int64_t width)
+{
+    for (int64_t j = 0; f == FLOATS && j < k; j++) d[j * width] = v[j];
+    for (int64_t j = 0; f == ROUNDED && j < k; j++) d[j * width] = half_value(half_of(v[j]));
+    for (int64_t j = 0; f >= PAIRS && j < k; j += 2) {
+        uint32_t pair = part_of(v[j], part) | (j + 1 < k ? part_of(v[j + 1], part) << 16 : 0);
+        memcpy(d + j / 2 * width, &pair, sizeof pair);
+    }
 }
 
 /* Stores v (n,k) in the panels, from row `row` and column `col` (even) onwards. ld: floats from one row of v to the
@@ -59,20 +82,16 @@ static panels_t open_panels(cad_bump_t *b, bool half, int64_t np, int64_t kp)
 static void set_panels(const panels_t *t, const float *v, int64_t ld, int64_t n, int64_t k, int64_t row, int64_t col)
 {
     for (int64_t i = row; t->d && i < row + n; i++, v += ld) {
-        int64_t p = i / PW * PW, width = cad_min(PW, t->np - p);
-        float *d = t->d + p * (t->half ? t->kp / 2 : t->kp) + i - p;
-        for (int64_t j = 0; !t->half && j < k; j++) d[(col + j) * width] = v[j];
-        for (int64_t j = 0; t->half && j < k; j += 2) {
-            uint32_t pair = half_of(v[j]) | (j + 1 < k ? (uint32_t)half_of(v[j + 1]) << 16 : 0);
-            memcpy(d + (col + j) / 2 * width, &pair, sizeof pair);
-        }
+        int64_t p = i / t->width * t->width, width = cad_min(t->width, t->np - p);
+        float *d = t->d + p * t->words + i - p + (t->f >= PAIRS ? col / 2 : col) * width;
+        for (int part = 0; part < parts_of(t->f); part++, d += t->np * t->words) set_row(t->f, v, k, part, d, width);
     }
 }
 
-/* Stores v (n,k) as panels (np,kp). */
-static const float *lay_panels(cad_bump_t *b, bool half, const float *v, int64_t n, int64_t k, int64_t np, int64_t kp)
+/* Stores v (n,k) as panels of (np,kp). */
+static const float *lay_panels(cad_bump_t *b, numbers_t f, const float *v, int64_t n, int64_t k, int64_t np, int64_t kp)
 {
-    panels_t t = open_panels(b, half, np, kp);
+    panels_t t = open_panels(b, f, np, kp);
     set_panels(&t, v, k, n, k, 0, 0);
     return t.d;
 }
@@ -92,7 +111,7 @@ static void set_turned(const panels_t *t, const float *v, int64_t ld, int64_t n,
 /* Stores the transpose of v (k,n) as float32 panels (np,kp). ld: floats from one row of v to the next. */
 static const float *lay_turned(cad_bump_t *b, const float *v, int64_t ld, int64_t n, int64_t k, int64_t np, int64_t kp)
 {
-    panels_t t = open_panels(b, false, np, kp);
+    panels_t t = open_panels(b, FLOATS, np, kp);
     set_turned(&t, v, ld, n, k, 0, 0);
     return t.d;
 }

@@ -1,6 +1,7 @@
 /* product_tmpl.h - matrix products, and gradients of weights, which are sums over rows.
  *
- * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the gradients.
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_PAIRS, if defined, allows products of pairs of bfloat16;
+ * CAD_ISA_BACK_OPS, if defined, adds the gradients.
  *
  * A vector holds VW adjacent outputs (columns) of one row. Each output is one sum over k in ascending order, whatever
  * the size of the micro-kernel that computes it, so no result depends on tiling, batching or threads.
@@ -20,8 +21,13 @@
 #define NV 2
 #endif
 #define PW (NV * VW) /* number of outputs whose weights are in one panel, see panel_tmpl.h */
-/* rows of a tile: a multiple of MR and of GROUP (simd.h), few enough that a tile's activations fit in the cache */
+/* rows of a tile: a multiple of MR and of GROUP (simd.h), few enough that a tile's activations fit in the cache; with
+ * matrix tiles also of their 32 rows */
+#if defined(CAD_ISA_TILES)
+#define TILE 96
+#else
 #define TILE 120
+#endif
 #define CHUNK 64 /* terms of a product that are summed before they are added to the total */
 /* TERMS is used instead of CHUNK for sums that must be more exact. It is smaller in plain C, which has no FMA and so
  * rounds each product too. */
@@ -30,11 +36,10 @@
 #else
 #define TERMS 4
 #endif
-#define ROOM 65536 /* bfloat16 values of A that product_half can hold */
 
 /* ---- C (rows,n) = A (rows,k) x W (n,k)^T + bias, where W is stored in panels (panel_tmpl.h) ----
  *
- * The terms are products of float32 values or, if `half`, of pairs of bfloat16 values, which are summed in float32. A
+ * The terms are products of float32 values or, if `pairs`, of pairs of bfloat16 values, which are summed in float32. A
  * pair is a 32-bit word, so the same code serves both; k then counts words. */
 
 typedef struct {        /* where a product's result v is written, and what is added to it */
@@ -59,9 +64,15 @@ INLINE void finish(const dest_t *d, int64_t at, vf v)
     vstore(d->c + at, v);
 }
 
+#if defined(CAD_ISA_PAIRS)
+#define TERM(pairs, a, b, sum) ((pairs) ? vdot2(a, b, sum) : vfma(a, b, sum))
+#else
+#define TERM(pairs, a, b, sum) ((void)(pairs), vfma(a, b, sum))
+#endif
+
 /* Computes acc (mr,nv): the products of mr rows of A with nv vectors of W, summed over n terms. lda: floats from one
  * row of A to the next; next: floats from one term of a row to the next. b: for each term, its nv vectors of W. */
-INLINE void micro_sum(const bool half, const int mr, const int nv, const float *a, int64_t lda, int64_t next,
+INLINE void micro_sum(const bool pairs, const int mr, const int nv, const float *a, int64_t lda, int64_t next,
                       const float *b, int64_t n, vf acc[MR][NV])
 {
     REPEAT(i, mr)
@@ -71,7 +82,7 @@ INLINE void micro_sum(const bool half, const int mr, const int nv, const float *
         REPEAT(j, nv) v[j] = vload(b + (p * nv + j) * VW);
         REPEAT(i, mr) {
             vf s = vset(a[i * lda + p * next]);
-            REPEAT(j, nv) acc[i][j] = half ? vdot2(s, v[j], acc[i][j]) : vfma(s, v[j], acc[i][j]);
+            REPEAT(j, nv) acc[i][j] = TERM(pairs, s, v[j], acc[i][j]);
         }
     }
 }
@@ -85,12 +96,12 @@ typedef struct {
     float *sum;       // (rows,nv,VW) sums of the terms that have been added
 } partial_t;
 
-INLINE void micro(const bool half, const int mr, const int nv, const bool first, const bool last, const float *a,
+INLINE void micro(const bool pairs, const int mr, const int nv, const bool first, const bool last, const float *a,
                   int64_t lda, const float *b, int64_t n, const partial_t *t)
 {
     vf acc[MR][NV];
     const dest_t *d = t->d;
-    micro_sum(half, mr, nv, a, lda, 1, b, n, acc);
+    micro_sum(pairs, mr, nv, a, lda, 1, b, n, acc);
     REPEAT(i, mr)
         REPEAT(j, nv) {
             float *sum = t->sum + (i * nv + j) * VW;
@@ -103,8 +114,8 @@ INLINE void micro(const bool half, const int mr, const int nv, const bool first,
 }
 
 #define EDGE(i) \
-    case i: micro(half, i, nv, first, last, a, lda, b, n, t); break;
-INLINE void micro_edge(const bool half, int mr, const int nv, const bool first, const bool last, const float *a,
+    case i: micro(pairs, i, nv, first, last, a, lda, b, n, t); break;
+INLINE void micro_edge(const bool pairs, int mr, const int nv, const bool first, const bool last, const float *a,
                        int64_t lda, const float *b, int64_t n, const partial_t *t)
 {
     switch (mr) {
@@ -112,43 +123,43 @@ INLINE void micro_edge(const bool half, int mr, const int nv, const bool first, 
     }
 }
 
-INLINE void chunk(const bool half, const int nv, const bool first, const bool last, const float *a, int64_t lda,
+INLINE void chunk(const bool pairs, const int nv, const bool first, const bool last, const float *a, int64_t lda,
                   int64_t rows, const float *b, int64_t n, partial_t t)
 {
     int64_t r = 0;
     for (; r + MR <= rows; r += MR, t.row += MR, t.sum += MR * nv * VW)
-        micro(half, MR, nv, first, last, a + r * lda, lda, b, n, &t);
-    if (r < rows) micro_edge(half, (int)(rows - r), nv, first, last, a + r * lda, lda, b, n, &t);
+        micro(pairs, MR, nv, first, last, a + r * lda, lda, b, n, &t);
+    if (r < rows) micro_edge(pairs, (int)(rows - r), nv, first, last, a + r * lda, lda, b, n, &t);
 }
 
 /* Computes nv vectors of C for up to TILE rows. The weights of CHUNK terms stay in the first-level cache while all of
  * these rows use them. */
-INLINE void panel(const bool half, const int nv, const float *a, int64_t lda, int64_t rows, const float *b, int64_t k,
+INLINE void panel(const bool pairs, const int nv, const float *a, int64_t lda, int64_t rows, const float *b, int64_t k,
                   const dest_t *d, int64_t row, int64_t col)
 {
     float sum[TILE * PW] __attribute__((aligned(64)));
     partial_t t = { d, row, col, sum };
     int64_t terms = d->how >= FINE ? TERMS : CHUNK, p = terms, step = terms * nv * VW;
     if (k <= terms) {
-        chunk(half, nv, true, true, a, lda, rows, b, k, t);
+        chunk(pairs, nv, true, true, a, lda, rows, b, k, t);
         return;
     }
-    chunk(half, nv, true, false, a, lda, rows, b, terms, t);
-    for (; p + terms < k; p += terms) chunk(half, nv, false, false, a + p, lda, rows, b += step, terms, t);
-    chunk(half, nv, false, true, a + p, lda, rows, b + step, k - p, t);
+    chunk(pairs, nv, true, false, a, lda, rows, b, terms, t);
+    for (; p + terms < k; p += terms) chunk(pairs, nv, false, false, a + p, lda, rows, b += step, terms, t);
+    chunk(pairs, nv, false, true, a + p, lda, rows, b + step, k - p, t);
 }
 
 /* Computes up to TILE rows of C. row: index in C of the first of these rows. */
-INLINE void product_tile(const bool half, const float *a, int64_t lda, int64_t rows, const float *w, int64_t n,
+INLINE void product_tile(const bool pairs, const float *a, int64_t lda, int64_t rows, const float *w, int64_t n,
                          int64_t k, const dest_t *d, int64_t row)
 {
     int64_t col = 0;
-    for (; col + PW <= n; col += PW) panel(half, NV, a, lda, rows, w + col * k, k, d, row, col);
+    for (; col + PW <= n; col += PW) panel(pairs, NV, a, lda, rows, w + col * k, k, d, row, col);
     switch ((n - col) / VW) {
-    case 1: panel(half, 1, a, lda, rows, w + col * k, k, d, row, col); break;
+    case 1: panel(pairs, 1, a, lda, rows, w + col * k, k, d, row, col); break;
 #if NV > 2
-    case 2: panel(half, 2, a, lda, rows, w + col * k, k, d, row, col); break;
-    case 3: panel(half, 3, a, lda, rows, w + col * k, k, d, row, col); break;
+    case 2: panel(pairs, 2, a, lda, rows, w + col * k, k, d, row, col); break;
+    case 3: panel(pairs, 3, a, lda, rows, w + col * k, k, d, row, col); break;
 #endif
     }
 }
@@ -162,64 +173,6 @@ static void product(const float *a, int64_t lda, int64_t rows, const float *w, i
     /* divide the rows equally: each call reads all weights, so a last call with few rows would waste time */
     for (int64_t r = 0; r < rows; r += most)
         product_tile(false, a + r * lda, lda, cad_min(most, rows - r), w, n, k, d, row + r);
-}
-
-/* Computes nv vectors of one row of C, where k exceeds ROOM. The row of A is rounded to bfloat16 again for each
- * panel. */
-INLINE void panel_long(const int nv, const float *a, const float *b, int64_t k, const dest_t *d, int64_t row,
-                       int64_t col)
-{
-    uint16_t pairs[2 * CHUNK] __attribute__((aligned(64)));
-    float sum[PW] __attribute__((aligned(64))) = { 0 };
-    partial_t t = { d, row, col, sum };
-    for (int64_t p = 0, n; p < k; p += n, b += n / 2 * nv * VW) {
-        n = cad_min(2 * CHUNK, k - p);
-        for (int64_t i = 0; i < n; i += VW) vhalves(pairs + i, vload(a + p + i));
-        micro(true, 1, nv, p == 0, p + n == k, (const float *)pairs, 0, b, n / 2, &t);
-    }
-}
-
-static void product_long(const float *a, int64_t lda, int64_t rows, const float *w, int64_t n, int64_t k,
-                         const dest_t *d, int64_t row)
-{
-    for (int64_t r = 0, col; r < rows; r++) {
-        for (col = 0; col + PW <= n; col += PW) panel_long(NV, a + r * lda, w + col * k / 2, k, d, row + r, col);
-        switch ((n - col) / VW) {
-        case 1: panel_long(1, a + r * lda, w + col * k / 2, k, d, row + r, col); break;
-#if NV > 2
-        case 2: panel_long(2, a + r * lda, w + col * k / 2, k, d, row + r, col); break;
-        case 3: panel_long(3, a + r * lda, w + col * k / 2, k, d, row + r, col); break;
-#endif
-        }
-    }
-}
-
-/* Computes C = A x W^T + bias with A rounded to bfloat16. w: W in panels that hold pairs of bfloat16. k counts values,
- * not pairs. */
-static void product_half(const float *a, int64_t lda, int64_t rows, const float *w, int64_t n, int64_t k,
-                         const dest_t *d, int64_t row)
-{
-    uint16_t pairs[ROOM] __attribute__((aligned(64)));
-    int64_t most = ROOM / k < MR ? ROOM / k : cad_min(TILE, ROOM / k / MR * MR);
-    if (k > ROOM) {
-        product_long(a, lda, rows, w, n, k, d, row);
-        return;
-    }
-    for (int64_t r = 0, m; r < rows; r += m) {
-        m = cad_min(most, rows - r);
-        for (int64_t i = 0; i < m; i++)
-            for (int64_t p = 0; p < k; p += VW) vhalves(pairs + i * k + p, vload(a + (r + i) * lda + p));
-        product_tile(true, (const float *)pairs, k / 2, m, w, n, k / 2, d, row + r);
-    }
-}
-
-/* Computes C = A x W^T + bias. half: the panels w hold pairs of bfloat16, and A is rounded to bfloat16; else
- * float32. */
-static void project(const bool half, const float *a, int64_t lda, int64_t rows, const float *w, int64_t n, int64_t k,
-                    const dest_t *d, int64_t row)
-{
-    if (half) product_half(a, lda, rows, w, n, k, d, row);
-    else product(a, lda, rows, w, n, k, d, row);
 }
 
 #ifdef CAD_ISA_BACK_OPS

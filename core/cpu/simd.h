@@ -4,7 +4,7 @@
  *   CAD_ISA_AVX512   vectors of 16 floats
  *   CAD_ISA_AVX2     vectors of 8 floats, with FMA
  *   neither          "plain C": vectors of 4 floats, in the vector extension of gcc and clang
- *   CAD_ISA_BF16     with CAD_ISA_AVX512: instructions for dot products of bfloat16 pairs
+ *   CAD_ISA_BF16     with CAD_ISA_AVX512: instructions for bfloat16 (AVX512_BF16)
  *
  * A value of type vf is a vector of VW floats. In every instruction set:
  *   vload, vstore    load and store VW floats at any alignment
@@ -17,10 +17,11 @@
  *   vsplit(x,&n)     for x <= 0: sets n to vround(x) and returns x - n, which is exact and in [-1/2, 1/2];
  *                    without AVX-512, x below -126 counts as -126
  *   vdiv(a,b)        a / b; AVX-512: within about 1 ulp, for 1 <= b < 2^126
+ *   vrounded(a)      a rounded to the nearest bfloat16, ties to even; NaN is supported only with CAD_ISA_BF16
+ * With CAD_ISA_BF16 and in plain C:
+ *   vhalves(p,a)     stores vrounded(a) as VW bfloat16 numbers
  *   vdot2(a,b,c)     c + a0*b0 + a1*b1, where each 32-bit word of a holds the bfloat16 numbers a0 (low 16
  *                    bits) and a1; summed in float32; with CAD_ISA_BF16 subnormals count as 0
- *   vhalves(p,a)     stores VW bfloat16 numbers, rounded to nearest, ties to even; NaN is supported only
- *                    with CAD_ISA_BF16
  * Errors stated below are the largest relative errors found in the stated range with any instruction set.
  * SPDX-License-Identifier: MIT
  */
@@ -59,17 +60,16 @@ INLINE void vhalves(uint16_t *p, vf a)
     __m256bh h = _mm512_cvtneps_pbh(a);
     memcpy(p, &h, sizeof h);
 }
-#else
-INLINE vf vlow(vf a) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a), 16)); }
-INLINE vf vhigh(vf a)
+INLINE vf vrounded(vf a)
 {
-    return _mm512_castsi512_ps(_mm512_and_epi32(_mm512_castps_si512(a), _mm512_set1_epi32(-65536)));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(a)), 16));
 }
-INLINE void vhalves(uint16_t *p, vf a)
+#else
+INLINE vf vrounded(vf a)
 {
     __m512i i = _mm512_castps_si512(a), odd = _mm512_and_epi32(_mm512_srli_epi32(i, 16), _mm512_set1_epi32(1));
-    i = _mm512_srli_epi32(_mm512_add_epi32(i, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff))), 16);
-    _mm256_storeu_si256((void *)p, _mm512_cvtepi32_epi16(i));
+    i = _mm512_add_epi32(i, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+    return _mm512_castsi512_ps(_mm512_and_epi32(i, _mm512_set1_epi32(-65536)));
 }
 #endif
 INLINE vf vsplit(vf x, vf *n)
@@ -98,10 +98,11 @@ INLINE vf vfms(vf a, vf b, vf c) { return _mm256_fmsub_ps(a, b, c); }
 INLINE vf vfnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }
 INLINE vf vmax(vf a, vf b) { return _mm256_max_ps(a, b); }
 INLINE vf vmin(vf a, vf b) { return _mm256_min_ps(a, b); }
-INLINE vf vlow(vf a) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a), 16)); }
-INLINE vf vhigh(vf a)
+INLINE vf vrounded(vf a)
 {
-    return _mm256_castsi256_ps(_mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32(-65536)));
+    __m256i i = _mm256_castps_si256(a), odd = _mm256_and_si256(_mm256_srli_epi32(i, 16), _mm256_set1_epi32(1));
+    i = _mm256_add_epi32(i, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+    return _mm256_castsi256_ps(_mm256_and_si256(i, _mm256_set1_epi32(-65536)));
 }
 INLINE vf vround(vf a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 INLINE vf vscale(vf p, vf n)
@@ -114,6 +115,7 @@ INLINE vf vscale(vf p, vf n)
 #define VW 4
 typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));
+typedef uint32_t vu __attribute__((vector_size(16)));
 INLINE vf vload(const float *p)
 {
     vf a;
@@ -127,6 +129,13 @@ INLINE vf vfms(vf a, vf b, vf c) { return a * b - c; }
 INLINE vf vfnma(vf a, vf b, vf c) { return c - a * b; }
 INLINE vf vlow(vf a) { return (vf)((vi)a << 16); }
 INLINE vf vhigh(vf a) { return (vf)((vi)a & -65536); }
+INLINE vf vrounded(vf a) { return vhigh((vf)((vu)a + 0x7fff + ((vu)a >> 16 & 1))); }
+INLINE void vhalves(uint16_t *p, vf a)
+{
+    vu i = (vu)vrounded(a) >> 16;
+    for (int j = 0; j < 4; j++) p[j] = (uint16_t)i[j];
+}
+INLINE vf vdot2(vf a, vf b, vf c) { return vlow(a) * vlow(b) + (vhigh(a) * vhigh(b) + c); }
 INLINE vf vpick(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
 INLINE vf vmax(vf a, vf b) { return vpick(a > b, a, b); }
 INLINE vf vmin(vf a, vf b) { return vpick(a < b, a, b); }
@@ -150,15 +159,16 @@ INLINE uint16_t half_of(float a)
     return (uint16_t)((i + 0x7fff + (i >> 16 & 1)) >> 16);
 }
 
-#if !defined(CAD_ISA_BF16)
-INLINE vf vdot2(vf a, vf b, vf c) { return vfma(vlow(a), vlow(b), vfma(vhigh(a), vhigh(b), c)); }
-#endif
+/* Returns the value of a bfloat16. */
+INLINE float half_value(uint16_t h)
+{
+    uint32_t i = (uint32_t)h << 16;
+    float f;
+    memcpy(&f, &i, sizeof f);
+    return f;
+}
 
 #if !defined(CAD_ISA_AVX512)
-INLINE void vhalves(uint16_t *p, vf a)
-{
-    for (int i = 0; i < VW; i++) p[i] = half_of(a[i]);
-}
 INLINE vf vsplit(vf x, vf *n) /* vscale cannot return less than 2^-126, so an x below -126 counts as -126 */
 {
     x = vmax(x, vset(-126.0f));
@@ -195,6 +205,18 @@ INLINE void vdecays(const int n, vf *x)
     vf f[GROUP], p[GROUP];
     REPEAT(i, n) f[i] = vsplit(x[i], &x[i]);
     vpowers(n, f, p);
+    REPEAT(i, n) x[i] = vscale(p[i], x[i]);
+}
+
+/* As vdecays, with 2^f by a polynomial of degree 3, for precision bf16: error 1.3e-4, and near 0 only that of the terms
+ * that are missing, so that slow decays are not biased. */
+INLINE void vdecays_rough(const int n, vf *x)
+{
+    vf f[GROUP], p[GROUP];
+    REPEAT(i, n) f[i] = vsplit(x[i], &x[i]);
+    REPEAT(i, n) p[i] = vfma(f[i], vset(0x1.c695c8p-5f), vset(0x1.efdcaap-3f));
+    REPEAT(i, n) p[i] = vfma(f[i], p[i], vset(0x1.62e43p-1f));
+    REPEAT(i, n) p[i] = vfma(f[i], p[i], vset(1.0f));
     REPEAT(i, n) x[i] = vscale(p[i], x[i]);
 }
 

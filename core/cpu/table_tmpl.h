@@ -3,9 +3,9 @@
  *
  * Macro parameters, defined by the including file:
  *   CAD_ISA_AVX512, CAD_ISA_AVX2, CAD_ISA_BF16   see simd.h
+ *   CAD_ISA_PAIRS, CAD_ISA_TILES, CAD_ISA_AMX    see project_tmpl.h and tile_tmpl.h
  *   CAD_ISA_NAME       the tables' name, such as "cpu avx512"
- *   CAD_ISA_OPS        name of the table of float32 operations; undefined: this table is not defined
- *   CAD_ISA_HALF_OPS   name of the table whose products with weights use bfloat16
+ *   CAD_ISA_OPS        name of the tables of operations, one for each precision
  *   CAD_ISA_BACK_OPS   name of the table of the backward pass; undefined: this table is not defined
  *
  * In all kernels, a vector holds one value of each of VW adjacent channels.
@@ -24,18 +24,19 @@
 
 #define OPS_OF(name) [CAD_KIND_##name] = name##_ops,
 #define BACK_OPS_OF(name) [CAD_KIND_##name] = name##_back_ops,
-#define TABLE(kind_of_numbers)                                                                                    \
-    {                                                                                                             \
-        .name = CAD_ISA_NAME, .precision = kind_of_numbers, .tile = TILE, .wide = 4, .pack = 2048, .least = 2048, \
-        .split = 16384, .late = true, .weights_open = weights_open, .weights_renew = weights_renew,               \
-        .weights_close = weights_close, .lane_open = cad_cpu_lane_open, .lane_close = cad_cpu_lane_close,         \
-        .read = cad_cpu_read, .embed = embed_forward, .kind = { CAD_KINDS(OPS_OF) }, .head = head_forward,        \
-        .pool = pool_forward,                                                                                     \
+#define TABLE(numbers)                                                                                     \
+    {                                                                                                      \
+        .name = CAD_ISA_NAME, .precision = numbers, .tile = TILE, .wide = 4, .pack = 2048, .least = 2048,  \
+        .split = 16384, .late = true, .weights_open = weights_open, .weights_renew = weights_renew,        \
+        .weights_close = weights_close, .lane_open = cad_cpu_lane_open, .lane_close = cad_cpu_lane_close,  \
+        .read = cad_cpu_read, .embed = embed_forward, .kind = { CAD_KINDS(OPS_OF) }, .head = head_forward, \
+        .pool = pool_forward,                                                                              \
     }
-#ifdef CAD_ISA_OPS
-const cad_ops_t CAD_ISA_OPS = TABLE("fp32");
-#endif
-const cad_ops_t CAD_ISA_HALF_OPS = TABLE("bf16");
+const cad_ops_t CAD_ISA_OPS[CAD_NPRECISIONS] = {
+    [CAD_PRECISION_FP32] = TABLE("fp32"),
+    [CAD_PRECISION_BF16X3] = TABLE("bf16x3"),
+    [CAD_PRECISION_BF16] = TABLE("bf16"),
+};
 #undef TABLE
 
 #ifdef CAD_ISA_BACK_OPS

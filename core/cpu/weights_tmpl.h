@@ -10,6 +10,7 @@
 #include "engine/gradients.h"
 #include "norm_tmpl.h"
 #include "panel_tmpl.h"
+#include "project_tmpl.h"
 
 typedef struct {   /* how one layer kind packs its weights and lays out its gradients */
     size_t packed; /* bytes of the struct that describes one layer's packed weights */
@@ -29,7 +30,7 @@ static const cpu_kind_t *kind_of(const cad_model_t *m, int layer) { return cpu_k
 
 struct cad_weights_t {
     int64_t D, V, Dp;
-    bool half;            /* matrices are packed as pairs of bfloat16 instead of float32 */
+    numbers_t numbers;    /* of the panels */
     const float *embed;   // (V,Dp)
     const float *head[2]; // (V,Dp) the head's table for each strand
     norm_t *norm;         // (layers)
@@ -117,7 +118,7 @@ static int weights_open(cad_weights_t **out, const cad_ops_t *ops, const cad_mod
     w->V = m->vocab.rows;
     w->Dp = cad_round_up(w->D, CAD_PAD);
     w->layers = m->cfg.n_layer;
-    w->half = !strcmp(ops->precision, "bf16");
+    w->numbers = numbers_of(cad_precision_number(ops->precision));
     w->norm = calloc(layers, sizeof *w->norm);
     if (w->norm && open_layers(&w->layer, m, false)) {
         lay_model(&b, w, m);

@@ -23,6 +23,9 @@ typedef struct cad_weights_t cad_weights_t; /* a backend's packed weights */
 typedef struct cad_ops_t cad_ops_t;
 typedef struct cad_back_ops_t cad_back_ops_t; /* see backward.h */
 
+/* How exact a projection's product is: float32; numbers of two bfloat16 parts; bfloat16. Sums are float32. */
+enum { CAD_PRECISION_FP32, CAD_PRECISION_BF16X3, CAD_PRECISION_BF16, CAD_NPRECISIONS };
+
 #define CAD_STRETCH 64 /* a tape keeps the scan state before every CAD_STRETCH-th row */
 
 struct cad_kept_t {
@@ -153,7 +156,7 @@ typedef int cad_op_f(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned h
 
 struct cad_ops_t {
     char name[64];     /* for example "cpu avx512" */
-    char precision[8]; /* "fp32" or "bf16" */
+    char precision[8]; /* "fp32", "bf16x3" or "bf16" */
     int device;        /* index of the device */
     int64_t tile;      /* rows per call of an operation by a lane with one thread */
     int64_t wide;      /* tiles per call of an operation by a team; 0: operations do not use a team */
@@ -187,10 +190,14 @@ struct cad_ops_t {
     const cad_back_ops_t *back; /* operations of the backward pass; NULL: use cad_cpu_back_ops */
 };
 
+/* ---- device.c ---- */
+/* Returns CAD_PRECISION_FP32, CAD_PRECISION_BF16X3 or CAD_PRECISION_BF16 for "fp32", "bf16x3" or "bf16", and -1 for any other text. */
+int cad_precision_number(const char *precision);
+
 /* ---- cpu/cpu.c ---- */
-/* Finds the fastest table that this processor supports; half: inputs of matrix products are bfloat16, otherwise
- * float32. $CADUCEUS_ISA=avx512bf16|avx512|avx2|plain limits the choice. */
-int cad_cpu_ops(const cad_ops_t **ops, bool half, cad_error_t *err);
+/* Finds the fastest table of a precision (CAD_PRECISION_FP32 ...) that this processor supports. $CADUCEUS_ISA, the name of an
+ * instruction set, limits the choice to that one and slower ones. */
+int cad_cpu_ops(const cad_ops_t **ops, int precision, cad_error_t *err);
 
 /* ---- encoder.c ---- */
 /* Runs the encoder on nseq packed sequences. Afterwards res holds the last residual of the rows in want (nseq), or

@@ -8,6 +8,10 @@
 #define MODULE "caduceus-cuda.so"
 #define DRIVER "libcuda.so.1"
 
+static const char *const PRECISION[CAD_NPRECISIONS] = {
+    [CAD_PRECISION_FP32] = "fp32", [CAD_PRECISION_BF16X3] = "bf16x3", [CAD_PRECISION_BF16] = "bf16"
+};
+
 /* ---- finding the module ---- */
 
 /* Writes the path of the module to path, or "" if there is none. The module is looked for in the folder of the file
@@ -77,14 +81,16 @@ static int find_entry(cad_module_f **entry, bool *there, cad_error_t *err)
 
 /* ---- choosing a device ---- */
 
-static int open_module(cad_ops_t *ops, int index, bool half, bool *there, cad_error_t *err)
+/* Opens the CUDA backend. It has no products of two bfloat16 parts: under bf16x3 it computes in float32. */
+static int open_module(cad_ops_t *ops, int index, int precision, bool *there, cad_error_t *err)
 {
     static const cad_host_t host = CAD_HOST_INIT;
     cad_module_f *entry = NULL;
     int rc = find_entry(&entry, there, err);
     if (rc) return rc;
     memset(ops, 0, sizeof *ops);
-    rc = entry(&host, index, half, ops, err);
+    rc = entry(&host, index, precision == CAD_PRECISION_BF16, ops, err);
+    if (rc == 0) snprintf(ops->precision, sizeof ops->precision, "%s", PRECISION[precision]);
     return rc == CAD_EARG
                ? cad_fail(err, CAD_EDEVICE,
                           "the CUDA module is another version's; install the one that belongs to caduceus %s",
@@ -92,14 +98,14 @@ static int open_module(cad_ops_t *ops, int index, bool half, bool *there, cad_er
                : rc;
 }
 
-static int open_cpu(cad_ops_t *ops, bool half, char *note, size_t size, cad_error_t *err)
+static int open_cpu(cad_ops_t *ops, int precision, char *note, size_t size, cad_error_t *err)
 {
     const cad_ops_t *cpu;
     size_t used = strlen(note);
-    int rc = cad_cpu_ops(&cpu, half, err);
+    int rc = cad_cpu_ops(&cpu, precision, err);
     if (rc) return rc;
-    if (half && !strstr(cpu->name, "bf16"))
-        snprintf(note + used, size - used, "%sit has no bfloat16 instructions, so bf16 is slower than fp32",
+    if (precision == CAD_PRECISION_BF16X3 && !strstr(cpu->name, "amx"))
+        snprintf(note + used, size - used, "%sit has no matrix tiles (AMX), so bf16x3 is computed as fp32",
                  used ? "; " : "");
     *ops = *cpu;
     return 0;
@@ -115,23 +121,31 @@ int cad_device_number(const char *device)
     return (int)i;
 }
 
+int cad_precision_number(const char *precision)
+{
+    for (int i = 0; i < CAD_NPRECISIONS; i++)
+        if (!strcmp(precision, PRECISION[i])) return i;
+    return -1;
+}
+
+int cad_precision_known(const char *precision) { return cad_precision_number(precision) >= 0; }
 int cad_device_known(const char *device) { return cad_device_number(device) != CAD_ON_UNKNOWN; }
 
 int cad_device_open(cad_ops_t *ops, const char *device, const char *precision, char *note, size_t size,
                     cad_error_t *err)
 {
-    int number = cad_device_number(device), rc;
-    bool there = false, half = precision && !strcmp(precision, "bf16");
+    int number = cad_device_number(device), asked = precision ? cad_precision_number(precision) : CAD_PRECISION_FP32,
+        rc;
+    bool there = false;
     cad_error_t why;
     *note = 0;
-    if (precision && strcmp(precision, "fp32") && strcmp(precision, "bf16"))
-        return cad_fail(err, CAD_EARG, "precision %.40s: expected fp32 or bf16", precision);
+    if (asked < 0) return cad_fail(err, CAD_EARG, "precision %.40s: expected fp32, bf16x3 or bf16", precision);
     if (number == CAD_ON_UNKNOWN)
         return cad_fail(err, CAD_EARG, "device %.40s: expected auto, cpu, cuda or cuda:I", device);
-    if (number == CAD_ON_CPU) return open_cpu(ops, half, note, size, err);
-    rc = open_module(ops, number == CAD_ON_AUTO ? 0 : number, !precision || half, &there, &why);
+    if (number == CAD_ON_CPU) return open_cpu(ops, asked, note, size, err);
+    rc = open_module(ops, number == CAD_ON_AUTO ? 0 : number, precision ? asked : CAD_PRECISION_BF16, &there, &why);
     if (rc == 0) return 0;
     if (number != CAD_ON_AUTO) return cad_fail(err, rc, "device %s: %s", device, why.text);
     if (there) snprintf(note, size, "%s", why.text);
-    return open_cpu(ops, half, note, size, err);
+    return open_cpu(ops, asked, note, size, err);
 }

@@ -42,9 +42,8 @@ typedef struct cad_peaks_t {
 /* Returns the least number of seconds that the cost can take at these rates. */
 double cad_floor(const cad_cost_t *cost, const cad_peaks_t *peaks);
 /* Measures the rates of one thread while `threads` threads compute, with the kernels' vector width. Runs briefly; a
- * rate in *peaks is raised if the measured rate is higher. half: measures bfloat16 products, if the machine has an
- * instruction for them. */
-int cad_peaks_measure(cad_peaks_t *peaks, int threads, bool half, cad_error_t *err);
+ * rate in *peaks is raised if the measured rate is higher. precision: of the products, as in cad_options_t. */
+int cad_peaks_measure(cad_peaks_t *peaks, int threads, const char *precision, cad_error_t *err);
 
 /* ---- reference.c: the published forward pass in double precision, in plain loops ---- */
 /* Computes the same as cad_forward, in double precision; rounds to float32 only the result of each strand. */

@@ -146,18 +146,18 @@ static void close_workers(worker_t *worker, int threads)
     free(worker);
 }
 
-int cad_peaks_measure(cad_peaks_t *p, int threads, bool half, cad_error_t *err)
+int cad_peaks_measure(cad_peaks_t *p, int threads, const char *precision, cad_error_t *err)
 {
     const cad_probe_t *probe;
     cad_team_t *team = NULL;
     worker_t *worker = NULL;
-    int rc = cad_cpu_probe(&probe, half, err);
+    int number = cad_precision_number(precision), rc = cad_cpu_probe(&probe, number, err);
     if (rc == 0 && threads > 1) rc = cad_team_open(&team, threads, err);
     if (rc == 0) rc = open_workers(&worker, team, err);
     if (rc == 0) {
-        work_f *flop = half && probe->half ? probe->half : probe->flop;
+        work_f *flop = probe->flop[number], *updates = probe->updates[number];
         measure(team, worker, flop, amount(flop), &p->flop);
-        measure(team, worker, probe->updates, amount(probe->updates), &p->updates);
+        measure(team, worker, updates, amount(updates), &p->updates);
         measure(team, worker, probe->exps, amount(probe->exps), &p->exps);
         measure(team, worker, NULL, 2 * (int64_t)worker->block, &p->bytes); /* 2: a copy reads and writes each byte */
     }

@@ -15,7 +15,7 @@ typedef struct { /* weights of one direction of a layer */
     int64_t D, E, Dp, Ep;
     const float *in_x, *in_z, *out; // panels (Ep,Dp), (Dp,Ep)
     const float *zero;              // (max(Dp,Ep)) zeros, for products without a bias
-    bool half;
+    numbers_t numbers;
 } gated_t;
 
 static void lay_gated(cad_bump_t *b, const cad_weights_t *w, const cad_model_t *m, int layer, void *packed)
@@ -25,10 +25,10 @@ static void lay_gated(cad_bump_t *b, const cad_weights_t *w, const cad_model_t *
     for (int k = 0; k < l->ndir; k++) {
         gated_t *g = (gated_t *)packed + k;
         const float *in = cad_param(&l->dir[k], CAD_GATED_IN);
-        *g = (gated_t) { .D = D, .E = E, .Dp = w->Dp, .Ep = cad_gated_Ep(&m->cfg), .half = w->half };
-        g->in_x = lay_panels(b, w->half, in, E, D, g->Ep, g->Dp);
-        g->in_z = lay_panels(b, w->half, in + E * D, E, D, g->Ep, g->Dp);
-        g->out = lay_panels(b, w->half, cad_param(&l->dir[k], CAD_GATED_OUT), D, E, g->Dp, g->Ep);
+        *g = (gated_t) { .D = D, .E = E, .Dp = w->Dp, .Ep = cad_gated_Ep(&m->cfg), .numbers = w->numbers };
+        g->in_x = lay_panels(b, w->numbers, in, E, D, g->Ep, g->Dp);
+        g->in_z = lay_panels(b, w->numbers, in + E * D, E, D, g->Ep, g->Dp);
+        g->out = lay_panels(b, w->numbers, cad_param(&l->dir[k], CAD_GATED_OUT), D, E, g->Dp, g->Ep);
         g->zero = lay_vector(b, NULL, 0, cad_max(g->Dp, g->Ep));
     }
 }
@@ -54,8 +54,8 @@ static int gated_in(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned ho
            z = { gated_z(l, s.beg), NULL, NULL, g->zero, g->Ep, STORE };
     for (int64_t r = 0; r < rows; r++)
         norm_row(&l->weights->norm[layer], l->base + (s.beg + r) * g->Dp, l->a + r * g->Dp);
-    if (how & CAD_IN_X) project(g->half, l->a, g->Dp, rows, g->in_x, g->Ep, g->Dp, &x, s.beg);
-    if (how & CAD_IN_Z) project(g->half, l->a, g->Dp, rows, g->in_z, g->Ep, g->Dp, &z, 0);
+    if (how & CAD_IN_X) project(g->numbers, l->a, g->Dp, rows, g->in_x, g->Ep, g->Dp, &x, s.beg);
+    if (how & CAD_IN_Z) project(g->numbers, l->a, g->Dp, rows, g->in_z, g->Ep, g->Dp, &z, 0);
     return 0;
 }
 
@@ -82,7 +82,7 @@ static int gated_out(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned h
     const gated_t *g = gated_of(l, layer, dir);
     dest_t d = { how == CAD_OUT_KEEP ? l->h : l->res, l->base, l->h, g->zero, g->Dp, STORE };
     memcpy(&d.how, &way[how], sizeof d.how);
-    project(g->half, cad_gated_lane(l)->y + s.beg * g->Ep, g->Ep, s.end - s.beg, g->out, g->Dp, g->Ep, &d, s.beg);
+    project(g->numbers, cad_gated_lane(l)->y + s.beg * g->Ep, g->Ep, s.end - s.beg, g->out, g->Dp, g->Ep, &d, s.beg);
     return 0;
 }
 
