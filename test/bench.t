@@ -112,7 +112,7 @@ error "a device that does not exist is an error" 'nothing was measured: device c
     "$caduceus" bench -d cuda -m "$model" --brief
 
 # ---- options ----
-error "an unknown precision" '--precision fp16: expected fp32, bf16' bench -m "$model" --precision fp16
+error "an unknown precision" '--precision fp16: expected fp32, bf16x3, bf16' bench -m "$model" --precision fp16
 error "a precision twice" '--precision fp32,bf16,fp32: expected' bench -m "$model" --precision fp32,bf16,fp32
 error "an empty value in a list" '--window : expected a whole number' bench -m "$model" --window 10,,20
 error "a window of 0" '--window 0: expected' bench -m "$model" --window 0

@@ -195,8 +195,14 @@ run --quiet -d cpu --precision bf16 -@ 1 in.bed >half.bed; run --quiet -d cpu --
 same "--precision bf16: the same bytes with three threads" half.bed half3.bed
 like "and the header says so" '^##caduceus_precision=bf16' half.bed
 differ "but the values differ from fp32" half.bed cpu.bed
-CADUCEUS_ISA=avx2 "$caduceus" annotate -d cpu -m "$data/ps" -T ref.fa --precision bf16 in.bed 2>note >/dev/null
-like "without bfloat16 instructions there is a note" 'note: computing on the CPU: .*no bfloat16 instructions' note
+CADUCEUS_ISA=avx2 "$caduceus" annotate -d cpu -m "$data/ps" -T ref.fa --precision bf16x3 in.bed 2>note >two.bed
+like "without matrix tiles, a note says that bf16x3 is fp32" 'note: computing on the CPU: .*no matrix tiles' note
+like "and the header says what was asked for" '^##caduceus_precision=bf16x3' two.bed
+for isa in amx-plain avx512bf16-plain; do
+    CADUCEUS_ISA=$isa run --quiet -d cpu --precision bf16x3 -@ 1 in.bed >one.bed
+    CADUCEUS_ISA=$isa run --quiet -d cpu --precision bf16x3 -@ 3 in.bed >three.bed
+    same "$isa: the same bytes with three threads" one.bed three.bed
+done
 error "--precision fp16 is an error" '--precision fp16' run --precision fp16 in.bed
 
 # ---- usage ----

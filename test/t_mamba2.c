@@ -100,7 +100,7 @@ static void check_direction(cad_lane_t *l, const cad_model_t *m, const int64_t *
 {
     const cad_mamba2_t *s = cad_mamba2(&m->cfg);
     int64_t I = s->I, C = I + 2 * s->G * s->N, R = I + C + s->H, rows = off[nseq];
-    double much = strcmp(l->ops->precision, "bf16") ? 1 : 1e4, in, z, u, y, o, out = 0;
+    double much = (double[]) { 1, 20, 1e4 }[cad_precision_number(l->ops->precision)], in, z, u, y, o, out = 0;
     cad_op_f *const *op = l->ops->kind[CAD_KIND_mamba2];
     cad_span_t all = { off, NULL, nseq, 0, rows };
     cad_mamba2_reference_t f;
@@ -237,13 +237,16 @@ static void check_segments(const cad_ops_t *ops)
     cad_model_close(m);
 }
 
-static void check_cpu(bool half)
+/* Tests the instruction sets from the `first` to the `last` of the list. */
+static void check_cpu(int precision, int first, int last)
 {
-    static const char *const isa[] = { "plain", "avx2", "avx512", "avx512bf16" };
-    for (size_t i = 0; i < sizeof isa / sizeof *isa - !half; i++) {
+    static const char *const isa[] = {
+        "avx2", "avx512", "plain", "amx", "amx-plain", "avx512bf16", "avx512bf16-plain"
+    };
+    for (int i = first; i <= last; i++) {
         const cad_ops_t *ops = NULL;
         setenv("CADUCEUS_ISA", isa[i], 1);
-        if (cad_cpu_ops(&ops, half, NULL) || strcmp(strchr(ops->name, ' ') + 1, isa[i]))
+        if (cad_cpu_ops(&ops, precision, NULL) || strcmp(strchr(ops->name, ' ') + 1, isa[i]))
             tap_skip(isa[i], "this processor lacks it");
         else {
             for (int k = 0; k < MODELS; k++) {
@@ -335,8 +338,9 @@ static void check_initial(void)
 int main(int argc, char **argv)
 {
     if (argc < 2 || strcmp(argv[1], "cuda")) {
-        check_cpu(false);
-        check_cpu(true);
+        check_cpu(CAD_PRECISION_FP32, 0, 4);
+        check_cpu(CAD_PRECISION_BF16X3, 3, 4); /* the others compute bf16x3 as fp32 */
+        check_cpu(CAD_PRECISION_BF16, 0, 6);
     }
     check_cuda("fp32");
     check_cuda("bf16");

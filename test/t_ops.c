@@ -163,8 +163,12 @@ static void poison(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int 
     free(table);
 }
 
-/* Returns the factor by which rounding to bfloat16 raises the allowed error. */
-static double slack(const cad_ops_t *ops) { return strcmp(ops->precision, "bf16") ? 1 : 1e4; }
+/* Returns the factor by which a precision raises the allowed error. */
+static double slack(const cad_ops_t *ops)
+{
+    static const double factor[CAD_NPRECISIONS] = { 1, 20, 1e4 };
+    return factor[cad_precision_number(ops->precision)];
+}
 
 /* ---- one comparison ---- */
 
@@ -492,13 +496,16 @@ static void check_backend(const cad_ops_t *ops)
     check_long(ops);
 }
 
-static void check_cpu(bool half)
+/* Tests the instruction sets from the `first` to the `last` of the list. */
+static void check_cpu(int precision, int first, int last)
 {
-    static const char *const isa[] = { "plain", "avx2", "avx512", "avx512bf16" };
-    for (size_t i = 0; i < sizeof isa / sizeof *isa - !half; i++) {
+    static const char *const isa[] = {
+        "avx2", "avx512", "plain", "amx", "amx-plain", "avx512bf16", "avx512bf16-plain"
+    };
+    for (int i = first; i <= last; i++) {
         const cad_ops_t *ops = NULL;
         setenv("CADUCEUS_ISA", isa[i], 1);
-        if (cad_cpu_ops(&ops, half, NULL) || strcmp(strchr(ops->name, ' ') + 1, isa[i]))
+        if (cad_cpu_ops(&ops, precision, NULL) || strcmp(strchr(ops->name, ' ') + 1, isa[i]))
             tap_skip(isa[i], "this processor lacks it");
         else check_backend(ops);
     }
@@ -537,8 +544,9 @@ static void check_cuda(const char *precision)
 int main(int argc, char **argv)
 {
     if (argc < 2 || strcmp(argv[1], "cuda")) {
-        check_cpu(false);
-        check_cpu(true);
+        check_cpu(CAD_PRECISION_FP32, 0, 4);
+        check_cpu(CAD_PRECISION_BF16X3, 3, 4); /* the others compute bf16x3 as fp32 */
+        check_cpu(CAD_PRECISION_BF16, 0, 6);
     }
     check_cuda("fp32");
     check_cuda("bf16");

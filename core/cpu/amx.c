@@ -5,7 +5,6 @@
 #define CAD_ISA_AMX
 #define CAD_ISA_NAME "cpu amx"
 #define CAD_ISA_OPS cad_cpu_amx
-#define CAD_ISA_BACK_OPS cad_cpu_amx_back
 #define CAD_ISA_PROBE cad_cpu_amx_probe
 #include "table_tmpl.h"
 #include "probe_tmpl.h"

@@ -3,7 +3,6 @@
 #define CAD_ISA_TILES
 #define CAD_ISA_NAME "cpu amx-plain"
 #define CAD_ISA_OPS cad_cpu_amx_plain
-#define CAD_ISA_BACK_OPS cad_cpu_amx_plain_back
 #define CAD_ISA_PROBE cad_cpu_amx_plain_probe
 #include "table_tmpl.h"
 #include "probe_tmpl.h"

@@ -50,6 +50,7 @@ typedef struct {
     bool (*slow)(void);      /* true if the next instruction set is faster on this processor; NULL: never */
     const cad_ops_t *ops[CAD_NPRECISIONS];
     const cad_back_ops_t *back;
+    const cad_ops_t *train; /* the forward operations that go with `back` */
     const cad_probe_t *probe;
 } isa_t;
 
@@ -65,28 +66,28 @@ typedef struct {
 /* All instruction sets, from the fastest to the slowest; those after plain C are used only if they are named. */
 static const isa_t ISA[] = {
 #ifdef CAD_X86_AMX
-    { "amx", has_amx, NULL, ALL(cad_cpu_amx), &cad_cpu_amx_back, &cad_cpu_amx_probe },
+    { "amx", has_amx, NULL, ALL(cad_cpu_amx), &cad_cpu_avx512_back, cad_cpu_avx512, &cad_cpu_amx_probe },
 #else
     { .name = "amx" },
 #endif
 #ifdef CAD_X86_BF16
-    { "avx512bf16", has_bf16, is_intel, HALF(cad_cpu_avx512, cad_cpu_avx512bf16), &cad_cpu_avx512_back,
+    { "avx512bf16", has_bf16, is_intel, HALF(cad_cpu_avx512, cad_cpu_avx512bf16), &cad_cpu_avx512_back, cad_cpu_avx512,
       &cad_cpu_avx512bf16_probe },
 #else
     { .name = "avx512bf16" },
 #endif
 #ifdef CAD_X86
-    { "avx512", has_avx512, NULL, ALL(cad_cpu_avx512), &cad_cpu_avx512_back, &cad_cpu_avx512_probe },
-    { "avx2", has_avx2, NULL, ALL(cad_cpu_avx2), &cad_cpu_avx2_back, &cad_cpu_avx2_probe },
+    { "avx512", has_avx512, NULL, ALL(cad_cpu_avx512), &cad_cpu_avx512_back, cad_cpu_avx512, &cad_cpu_avx512_probe },
+    { "avx2", has_avx2, NULL, ALL(cad_cpu_avx2), &cad_cpu_avx2_back, cad_cpu_avx2, &cad_cpu_avx2_probe },
 #else
     { .name = "avx512" },
     { .name = "avx2" },
 #endif
-    { "plain", always, NULL, ALL(cad_cpu_plain), &cad_cpu_plain_back, &cad_cpu_plain_probe },
+    { "plain", always, NULL, ALL(cad_cpu_plain), &cad_cpu_plain_back, cad_cpu_plain, &cad_cpu_plain_probe },
 #ifndef CAD_ONLY_PLAIN
-    { "amx-plain", always, NULL, ALL(cad_cpu_amx_plain), &cad_cpu_amx_plain_back, &cad_cpu_amx_plain_probe },
+    { "amx-plain", always, NULL, ALL(cad_cpu_amx_plain), &cad_cpu_plain_back, cad_cpu_plain, &cad_cpu_amx_plain_probe },
     { "avx512bf16-plain", always, NULL, HALF(cad_cpu_plain, cad_cpu_avx512bf16_plain), &cad_cpu_plain_back,
-      &cad_cpu_avx512bf16_plain_probe },
+      cad_cpu_plain, &cad_cpu_avx512bf16_plain_probe },
 #endif
 };
 #define NISA (sizeof ISA / sizeof *ISA)
@@ -112,10 +113,14 @@ int cad_cpu_ops(const cad_ops_t **ops, int precision, cad_error_t *err)
     return cad_fail(err, CAD_EARG, "CADUCEUS_ISA=%.20s: expected amx, avx512bf16, avx512, avx2 or plain", most);
 }
 
-const cad_back_ops_t *cad_cpu_back_ops(const cad_ops_t *ops)
+const cad_back_ops_t *cad_cpu_back_ops(cad_ops_t *ops)
 {
-    for (size_t i = 0; i < NISA; i++)
-        if (ISA[i].back && !strcmp(ISA[i].back->name, ops->name)) return ISA[i].back;
+    for (size_t i = 0; i < NISA; i++) {
+        const isa_t *isa = &ISA[i];
+        if (!isa->back || strcmp(isa->ops[CAD_PRECISION_FP32]->name, ops->name)) continue;
+        *ops = *isa->train;
+        return isa->back;
+    }
     return NULL;
 }
 

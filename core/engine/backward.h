@@ -72,8 +72,9 @@ struct cad_back_ops_t {
 };
 
 /* ---- cpu/cpu.c ---- */
-/* Returns the backward operations for the same instruction set as ops. */
-const cad_back_ops_t *cad_cpu_back_ops(const cad_ops_t *ops);
+/* Returns the CPU's backward operations for the tables ops, and replaces ops by the tables that train with them: float32
+ * by FMA, where matrix tiles were chosen, since gradients that nearly cancel need the more exact products. */
+const cad_back_ops_t *cad_cpu_back_ops(cad_ops_t *ops);
 
 /* ---- train/backward.c ---- */
 /* Runs the backward pass of the forward pass that l's tape recorded, and adds all gradients to l->grads. On entry,

@@ -219,7 +219,7 @@ static int open_backend(cad_trainer_t *t, cad_error_t *err)
     if (!t->table.back && strcmp(t->table.precision, "fp32"))
         return cad_fail(err, CAD_EARG, "precision %s: the CPU trains in fp32", t->table.precision);
     t->ops = &t->table;
-    t->back = t->ops->back ? t->ops->back : cad_cpu_back_ops(t->ops);
+    t->back = t->ops->back ? t->ops->back : cad_cpu_back_ops(&t->table);
     rc = t->ops->weights_open(&t->weights, t->ops, t->model, err);
     if (rc == 0) rc = t->back->open(&t->grads[0], t->ops, t->model, NULL, err);
     if (rc == 0 && t->strands == 2 && t->back->lanes > 1)
