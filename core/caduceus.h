@@ -8,7 +8,8 @@
  * Conventions
  *   - A function that can fail returns 0 or a negative CAD_E* code and, if `err`
  *     is not NULL, writes one line of text into it. Objects are returned through
- *     the first argument, which is set to NULL on failure.
+ *     the first argument, which is set to NULL on failure. A function without `err`
+ *     says all by its code: its comment gives each code one cause.
  *   - The library never prints, exits or installs signal handlers.
  *   - Any number of threads and contexts may use one model at the same time. A call
  *     that changes the model (a trainer's update, or any that takes a non-const model)
@@ -372,8 +373,8 @@ CAD_API int cad_classify(cad_context_t *ctx, const uint8_t *tokens, const uint8_
                          float *logits, cad_error_t *err);
 
 /* A window: its core is scored; the flanks around the core are read by the model too. cad_score ignores embedding;
- * cad_embed ignores skip and logp; cad_classify_all ignores skip, logp and embedding; cad_passes ignores len, logp
- * and embedding. */
+ * cad_embed ignores skip and logp; cad_classify_all ignores skip, logp and embedding; cad_passes ignores logp and
+ * embedding. */
 typedef struct cad_window_t {
     const uint8_t *tokens;      /* (len) */
     int64_t len;                /* tokens in the window, flanks included */
@@ -407,8 +408,8 @@ CAD_API int cad_embed(cad_context_t *ctx, cad_window_t *windows, int n, enum cad
 CAD_API int cad_classify_all(cad_context_t *ctx, const cad_window_t *windows, int n, float *logits, cad_error_t *err);
 
 /* Returns the number of forward passes (of both strands) that cad_score runs for this window. The cost of a window
- * is that number times len. Nothing is checked: the core must lie within tokens, and a mask below CAD_MASK_EACH
- * counts as CAD_MASK_NONE. */
+ * is that number times len. Returns CAD_EARG if cad_score would refuse the window (the core does not lie within it, or
+ * the vocabulary does not have one of its tokens) or the mask (below CAD_MASK_EACH). */
 CAD_API int64_t cad_passes(const cad_model_t *model, const cad_window_t *window, int64_t mask);
 
 /* Returns the entropy -sum p log2 p, in bits, of one row of logp. */
@@ -512,8 +513,8 @@ CAD_API double cad_schedule(enum cad_cosine_t form, int64_t step, int64_t steps,
 
 /* Copies to out a tensor's gradient, added up since the last update, in the published layout. name: the tensor's
  * published name, without the prefix "caduceus.". out must have room for all values of the tensor, whose shape is that
- * in the file that cad_model_save writes. Returns CAD_EARG if there is no such tensor, CAD_EDEVICE if a device failed,
- * without an error text. The gradient of two tied tensors is found under the name of the first. */
+ * in the file that cad_model_save writes. Returns CAD_EARG if there is no such tensor, CAD_EDEVICE if a device failed;
+ * then nothing is written to out. The gradient of two tied tensors is found under the name of the first. */
 CAD_API int cad_trainer_gradient(cad_trainer_t *trainer, const char *name, float *out);
 
 /* cad_trainer_save writes parameters, moments and the number of updates to one file, completely or not at all. note:

@@ -644,8 +644,24 @@ static void check_cuda(const char *how, double much)
         check_case(&MAMBA2[k], name, much > 1 ? 2 * much : 1);
 }
 
+static void test_unknown_tensor(void)
+{
+    cad_model_t *m = model_of(&CASES[0]);
+    cad_trainer_t *t = NULL;
+    cad_recipe_t r;
+    float out = 7;
+    cad_recipe_init(&r);
+    r.device = "cpu";
+    cad_trainer_open(&t, m, &r, NULL);
+    tap_ok(t && cad_trainer_gradient(t, "no.such.weight", &out) == CAD_EARG && out == 7,
+           "an unknown tensor has no gradient, and nothing is written");
+    cad_trainer_close(t);
+    cad_model_close(m);
+}
+
 int main(int argc, char **argv)
 {
+    test_unknown_tensor();
     if (argc < 2 || strcmp(argv[1], "cuda")) {
         check_cpu("plain");
         check_cpu("avx2");

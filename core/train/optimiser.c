@@ -103,16 +103,14 @@ int cad_trainer_update(cad_trainer_t *t, double lr, double *norm, cad_error_t *e
 
 int cad_trainer_gradient(cad_trainer_t *t, const char *name, float *out)
 {
-    int rc = collect(t, NULL);
-    if (rc) return rc;
-    for (int i = 0; i < t->model->ntensor; i++) {
-        const cad_tensor_t *x = &t->model->tensor[i];
-        if (strcmp(name, x->name)) continue;
-        memcpy(out, t->grad + x->offset, (size_t)x->count * sizeof *out);
-        cad_tensor_flip(x, out);
-        return 0;
-    }
-    return CAD_EARG;
+    const cad_tensor_t *x = t->model->tensor, *end = x + t->model->ntensor;
+    int rc;
+    while (x < end && strcmp(name, x->name)) x++;
+    if (x == end) return CAD_EARG;
+    if ((rc = collect(t, NULL))) return rc;
+    memcpy(out, t->grad + x->offset, (size_t)x->count * sizeof *out);
+    cad_tensor_flip(x, out);
+    return 0;
 }
 
 /* ---- checkpoints: parameters and moments in their layout in memory ---- */
