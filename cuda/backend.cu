@@ -78,6 +78,7 @@ static cad_op_f *const mamba2_ops[2][CAD_MAMBA2_OPS] = { MAMBA2_OPS(fp32), MAMBA
 static cad_back_f *const mamba2_back_ops[2][CAD_MAMBA2_BACK_OPS] = { MAMBA2_BACK, MAMBA2_BACK };
 
 #define KIND_OF(name) &cuda_##name,
+#define SIZES_OF(name) CAD_KIND_SIZES(name),
 #define OPS_OF(name) name##_ops[half],
 #define BACK_OF_FP32(name) name##_back_ops[0],
 #define BACK_OF_BF16(name) name##_back_ops[1],
@@ -151,9 +152,11 @@ extern "C"
 
 int cad_module(const cad_host_t *host, int index, bool half, cad_ops_t *ops, cad_error_t *err)
 {
+    static const cad_kind_sizes_t kinds[CAD_NKINDS] = { CAD_KINDS(SIZES_OF) };
     cad_host_t own = CAD_HOST_INIT;
     int rc;
-    if (host->abi != own.abi || memcmp(host, &own, sizeof own))
+    memcpy(own.kind, kinds, sizeof kinds);
+    if (host->abi != own.abi || host->kinds != own.kinds || memcmp(host, &own, sizeof own))
         return CAD_EARG; /* a host of another version may lay out cad_error_t differently, so err is not written */
     rc = find_device(ops, index, err);
     if (rc == 0) fill_ops(ops, half);

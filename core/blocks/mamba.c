@@ -44,7 +44,7 @@ static void configure(cad_shape_t *shape, const cad_config_t *c, cad_reader_t *r
     read_rank(s, c, r);
     read_dt(s, r);
 }
-CAD_KIND_FITS(cad_mamba_t, cad_mamba_lane_t, cad_mamba_grad_lane_t, CAD_MAMBA_OPS, CAD_MAMBA_OUT_BIAS + 1);
+CAD_KIND_FITS(mamba, CAD_MAMBA_OPS, CAD_MAMBA_OUT_BIAS + 1);
 
 static json_t *write_shape(const cad_config_t *c)
 {
@@ -291,6 +291,7 @@ static void reference(cad_reference_t *r, const cad_model_t *m, int layer, int d
 extern const cad_block_t cad_block_mamba;
 const cad_block_t cad_block_mamba = {
     .name = "mamba",
+    .sizes = CAD_KIND_SIZES(mamba),
     .layer = "Mamba1",
     .configure = configure,
     .write = write_shape,

@@ -57,7 +57,7 @@ static void configure(cad_shape_t *shape, const cad_config_t *c, cad_reader_t *r
     s->H = s->I / s->P;
     if (s->I % s->P == 0 && s->H % s->G) cad_read_bad(r, "ngroups", "does not divide the number of heads");
 }
-CAD_KIND_FITS(cad_mamba2_t, cad_mamba2_lane_t, cad_mamba2_grad_lane_t, CAD_MAMBA2_OPS, CAD_MAMBA2_OUT_BIAS + 1);
+CAD_KIND_FITS(mamba2, CAD_MAMBA2_OPS, CAD_MAMBA2_OUT_BIAS + 1);
 
 static json_t *write_shape(const cad_config_t *c)
 {
@@ -331,6 +331,7 @@ static void reference(cad_reference_t *r, const cad_model_t *m, int layer, int d
 extern const cad_block_t cad_block_mamba2;
 const cad_block_t cad_block_mamba2 = {
     .name = "mamba2",
+    .sizes = CAD_KIND_SIZES(mamba2),
     .layer = "Mamba2",
     .title = "Mamba-2",
     .length = 8192,

@@ -77,13 +77,20 @@ static int find_entry(cad_module_f **entry, bool *there, cad_error_t *err)
 
 /* ---- choosing a device ---- */
 
+void cad_host_init(cad_host_t *host)
+{
+    *host = (cad_host_t)CAD_HOST_INIT;
+    for (int k = 0; k < CAD_NKINDS; k++) host->kind[k] = cad_blocks[k]->sizes;
+}
+
 static int open_module(cad_ops_t *ops, int index, bool half, bool *there, cad_error_t *err)
 {
-    static const cad_host_t host = CAD_HOST_INIT;
+    cad_host_t host;
     cad_module_f *entry = NULL;
     int rc = find_entry(&entry, there, err);
     if (rc) return rc;
     memset(ops, 0, sizeof *ops);
+    cad_host_init(&host);
     rc = entry(&host, index, half, ops, err);
     return rc == CAD_EARG
                ? cad_fail(err, CAD_EDEVICE,

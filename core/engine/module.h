@@ -10,13 +10,15 @@
 #include "engine/backward.h"
 
 /* raise this number if a shared struct changes but keeps its size, or if cad_host_t changes */
-#define CAD_MODULE_ABI 10
+#define CAD_MODULE_ABI 11
 #define CAD_MODULE_SYMBOL "cad_module"
 
 typedef struct cad_host_t { /* number of layer kinds, and the sizes of the structs that host and module share */
     uint32_t abi, kinds, ops, lane, model, config, layer, direction, error, back, back_lane, tape, tensor, span, pick,
         range, rows;
+    cad_kind_sizes_t kind[CAD_NKINDS];
 } cad_host_t;
+/* The values of the library or of the module that is compiled with this macro, but for `kind`. */
 #define CAD_HOST_INIT                                                                                       \
     {                                                                                                       \
         .abi = CAD_MODULE_ABI, .kinds = CAD_NKINDS, .ops = sizeof(cad_ops_t), .lane = sizeof(cad_lane_t),   \
@@ -32,6 +34,8 @@ typedef struct cad_host_t { /* number of layer kinds, and the sizes of the struc
 typedef int cad_module_f(const cad_host_t *host, int index, bool half, cad_ops_t *ops, cad_error_t *err);
 
 /* ---- device.c ---- */
+/* Sets *host to the values of this library. */
+void cad_host_init(cad_host_t *host);
 enum { CAD_ON_AUTO = -3, CAD_ON_CPU, CAD_ON_UNKNOWN };
 /* Parses a device name (NULL means auto). Returns the index of a CUDA device, or one of the negative values above. */
 int cad_device_number(const char *device);

@@ -57,11 +57,22 @@ typedef struct cad_part_t { /* describes one tensor of a direction */
     bool decays;            /* subject to AdamW's weight decay */
 } cad_part_t;
 
+/* The sizes of the structs that the library and a backend's module share for a kind. engine/module.h compares them. */
+typedef struct cad_kind_sizes_t {
+    uint32_t shape, lane, grad_lane;
+} cad_kind_sizes_t;
+#define CAD_KIND_SIZES(name)                                                                  \
+    {                                                                                         \
+        sizeof(cad_##name##_t), sizeof(cad_##name##_lane_t), sizeof(cad_##name##_grad_lane_t) \
+    }
+
 typedef struct cad_block_t {
     const char *name;  /* the kind's name in config.json's "layer_kinds" */
     const char *layer; /* the kind's name in ssm_cfg.layer; NULL: no published code has this kind */
     const char *title; /* the kind's name in CAD_TEXT_KIND; NULL: none */
     int64_t length;    /* the default window in tokens; 0: the default of Mamba */
+
+    cad_kind_sizes_t sizes;
 
     /* ---- configuration and tensors ---- */
     /* If config.json names no kind of layers: returns whether the model's layers are of this kind, judged by the
@@ -129,13 +140,14 @@ typedef struct cad_block_t {
     void (*reference)(cad_reference_t *r, const cad_model_t *m, int layer, int dir, const int64_t *off, int nseq);
 } cad_block_t;
 
-/* Checks at compile time that a kind fits into the sizes above. shape: the type of its shape; lane, grad_lane: the
- * types of its structs in a lane and a grad lane; ops: the number of its operations; roles: one more than its last
- * role. */
-#define CAD_KIND_FITS(shape, lane, grad_lane, ops, roles)                                        \
-    _Static_assert(sizeof(shape) <= sizeof(cad_shape_t) && sizeof(lane) <= sizeof(cad_work_t) && \
-                       sizeof(grad_lane) <= sizeof(cad_work_t) && (int)(ops) <= CAD_KIND_OPS &&  \
-                       (int)(roles)-CAD_T_KIND <= CAD_PARTS,                                     \
+/* Checks at compile time that a kind fits into the sizes above. The kind's shape is a cad_NAME_t, its structs in a lane
+ * and a grad lane are cad_NAME_lane_t and cad_NAME_grad_lane_t. ops: the number of its operations; roles: one more than
+ * its last role. */
+#define CAD_KIND_FITS(name, ops, roles)                                                                        \
+    _Static_assert(sizeof(cad_##name##_t) <= sizeof(cad_shape_t) &&                                            \
+                       sizeof(cad_##name##_lane_t) <= sizeof(cad_work_t) &&                                    \
+                       sizeof(cad_##name##_grad_lane_t) <= sizeof(cad_work_t) && (int)(ops) <= CAD_KIND_OPS && \
+                       (int)(roles)-CAD_T_KIND <= CAD_PARTS,                                                   \
                    "this kind needs more room than model/block.h has")
 
 /* Indexed by kind; defined in core/blocks/blocks.c. */
