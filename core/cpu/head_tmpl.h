@@ -2,8 +2,8 @@
  * residual stream, then computes the logits of single rows or pools ranges of rows. D is d_model; Dp is D rounded up to
  * CAD_PAD.
  *
- * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier:
- * MIT */
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
+ * SPDX-License-Identifier: MIT */
 #ifndef CAD_HEAD_TMPL_H
 #define CAD_HEAD_TMPL_H
 

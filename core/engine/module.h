@@ -1,8 +1,7 @@
-/* module.h - the interface between the library and a backend that is loaded at run time.
+/* module.h - the interface between the library (the host) and a module: a backend that is loaded at run time.
  *
  * A module is built with these headers, imports no symbol of the library and exports one function, CAD_MODULE_SYMBOL.
- * That function refuses a host whose structs differ from the module's.
- * SPDX-License-Identifier: MIT
+ * That function refuses a host whose structs differ from the module's. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_MODULE_H
 #define CAD_MODULE_H
@@ -29,8 +28,8 @@ typedef struct cad_host_t { /* number of layer kinds, and the sizes of the struc
         .rows = sizeof(cad_rows_t)                                                                          \
     }
 
-/* Fills the table for device `index`; half: inputs of matrix products are bfloat16, otherwise float32. If the host
- * is of another version, returns CAD_EARG and leaves err unwritten. */
+/* Fills the table of operations for device `index`. half: inputs of matrix products are bfloat16, otherwise float32. If
+ * host and module are of different versions, returns CAD_EARG and does not write to err. */
 typedef int cad_module_f(const cad_host_t *host, int index, bool half, cad_ops_t *ops, cad_error_t *err);
 
 /* ---- device.c ---- */
@@ -39,8 +38,8 @@ void cad_host_init(cad_host_t *host);
 enum { CAD_ON_AUTO = -3, CAD_ON_CPU, CAD_ON_UNKNOWN };
 /* Parses a device name (NULL means auto). Returns the index of a CUDA device, or one of the negative values above. */
 int cad_device_number(const char *device);
-/* Fills the table of operations of a device; device and precision are as in cad_options_t. Writes
- * the text of cad_context_note to note. */
+/* Fills the table of operations of a device. device and precision are as in cad_options_t. Writes to note the text that
+ * cad_context_note will return. */
 int cad_device_open(cad_ops_t *ops, const char *device, const char *precision, char *note, size_t size,
                     cad_error_t *err);
 

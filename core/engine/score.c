@@ -1,4 +1,4 @@
-/* score.c - the public functions of a context: forward, classify, score, embed.
+/* score.c - the public functions that compute with a context: forward, classify, score, embed.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 
@@ -21,8 +21,9 @@ static int no_logits(cad_error_t *err)
     return cad_fail(err, CAD_EARG, "the model is a classifier; it has no language-model head");
 }
 
-/* Allocates memory unless *rc is already an error; on failure sets *rc and returns NULL. Uses malloc and not
- * cad_alloc, since a batch needs thousands of small blocks, and the C library rarely reuses freed aligned blocks. */
+/* Allocates memory, except if *rc is already an error. On failure sets *rc and returns NULL. Uses malloc and not
+ * cad_alloc, since a batch needs thousands of small allocations, and the C library rarely reuses freed aligned
+ * memory. */
 static void *need(size_t count, size_t size, int *rc, cad_error_t *err)
 {
     size_t bytes;
@@ -84,8 +85,8 @@ int cad_forward_conjoined(cad_context_t *ctx, const uint8_t *tok, int64_t len, f
     return forward(ctx, tok, len, 2, NULL, logits, err);
 }
 
-/* Computes logits (labels) = score.weight x the pooled row + score.bias. The pooled row is the mean of both strands'
- * pooled rows. */
+/* Computes logits (labels) = score.weight x pooled + score.bias, where `pooled` is the mean of both strands' pooled
+ * rows. */
 static void head_one(const cad_context_t *ctx, const cad_pass_t *p, float *logits)
 {
     int64_t D = ctx->model->cfg.d_model;
@@ -97,7 +98,7 @@ static void head_one(const cad_context_t *ctx, const cad_pass_t *p, float *logit
     }
 }
 
-/* Runs n masking passes whose beg and end are set by the caller; writes logits (n,labels). */
+/* Runs the classifier on n masking passes, whose beg and end are set by the caller; writes logits (n,labels). */
 static int classify(cad_context_t *ctx, cad_pass_t *pass, int n, float *logits, cad_error_t *err)
 {
     const cad_model_t *m = ctx->model;
@@ -135,10 +136,10 @@ static bool scored(const cad_model_t *m, const cad_window_t *w, int64_t t)
     return !(w->skip && w->skip[t]) && cad_token_base(m, w->tokens[t]) >= 0;
 }
 
-/* Plans the masking passes of a window. Lists the scored positions, grouped by masking pass, in pos, and the
- * masking passes in pass; either may be NULL. Sets npos to the number of positions and returns the number of
- * masking passes. With mask K, positions that differ by a multiple of K share a masking pass, whatever the genomic
- * coordinate of tokens[0]. */
+/* Plans the masking passes of a window. Lists the scored positions in pos, grouped by masking pass, and the masking
+ * passes in pass; either array may be NULL. Sets *npos to the number of positions and returns the number of masking
+ * passes. With mask K, positions whose distance is a multiple of K share a masking pass; their genomic coordinates do
+ * not matter. */
 static int64_t plan(const cad_model_t *m, const cad_window_t *w, int64_t mask, int64_t *pos, cad_pass_t *pass,
                     int64_t *npos)
 {
@@ -273,8 +274,8 @@ double cad_entropy(const float logp[4])
 
 /* ---- embeddings ---- */
 
-/* Sets out (D) to the maximum, for each channel, over the n rows of the array `a` (n,D). The rows must already be the
- * means of both strands, since the result is the maximum of these means. */
+/* Sets out (D) to the maximum of each channel over the n rows of the array `a` (n,D). The rows must already be the
+ * means of both strands, since the maximum is taken after the mean. */
 static void max_rows(const float *a, int64_t n, int64_t D, float *out)
 {
     memcpy(out, a, (size_t)D * sizeof *out);

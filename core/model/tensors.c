@@ -1,9 +1,9 @@
-/* tensors.c - the table of a model's tensors: published names, shapes, ties and the fused-norm fold.
+/* tensors.c - makes the table of a model's tensors: published names, shapes, ties and the fused-norm fold.
  *
- * The fold: with fused_add_norm and rcps, the published code exchanges its two channel halves in every layer. A strand
- * encoder computes the same function if, in every layer i of n with (n-1-i) odd, the D axis is reversed and the two
- * directions are exchanged. The table stores this as data: flip_axis, and the direction to which a stored tensor
- * belongs. The fold is its own inverse, so reading and writing use the same code.
+ * The fold: with fused_add_norm and rcps, the published code exchanges the two halves of its channels in every layer.
+ * Our strand encoder computes the same function if, in every layer i of n with (n-1-i) odd, the D axis (d_model) is
+ * reversed and the two directions are exchanged. The table stores this as data: flip_axis, and the direction to which a
+ * stored tensor belongs. The fold is its own inverse, so reading and writing use the same code.
  * SPDX-License-Identifier: MIT
  */
 #include <stdarg.h>

@@ -8,7 +8,7 @@
 
 #define SLICE 16384 /* parameters that one task updates */
 
-/* ---- the optimiser: Loshchilov and Hutter, "Decoupled weight decay regularization", 2019 ---- */
+/* ---- AdamW: Loshchilov and Hutter, "Decoupled weight decay regularization", 2019 ---- */
 
 typedef struct {
     cad_trainer_t *t;
@@ -113,7 +113,7 @@ int cad_trainer_gradient(cad_trainer_t *t, const char *name, float *out)
     return 0;
 }
 
-/* ---- checkpoints: parameters and moments in their layout in memory ---- */
+/* ---- training checkpoints: parameters and moments, laid out in the file as in memory ---- */
 
 static cad_array_t flat(const char *name, const float *data, int64_t n)
 {
@@ -133,7 +133,8 @@ static void sum_array(struct sha256_ctx *sum, const float *x, int64_t n)
     }
 }
 
-/* Computes the SHA-256 of all that a checkpoint holds: its texts, each with a NUL, and its numbers, little-endian. */
+/* Computes the SHA-256 of all that a training checkpoint holds: its texts, each with a NUL, then its numbers,
+ * little-endian. */
 static void sum_state(const cad_trainer_t *t, const char *step, const char *note, char hex[65])
 {
     const char *const text[] = { step, t->model->details, note };
