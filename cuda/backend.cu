@@ -1,12 +1,14 @@
-/* backend.cu - the CUDA backend: its tables of operations (core/engine/backend.h and backward.h) for one device, and
- * the one symbol that the module exports.
+/* backend.cu - defines the CUDA backend: the tables of operations (core/engine/backend.h and backward.h) for one
+ * device, and the one function that the module exports.
  *
  * A lane is a stream with its own memory on the device. A batch is copied to the device as tokens and sequence offsets;
  * only its results (logits, pooled rows) are copied back. The operations `head`, `pool`, `read` and, in training,
  * `collect` wait until their results are on the host. All others return once their kernels are queued. An error in a
- * kernel is reported by an operation that waits, or by a later launch. Each operation has a file with its forward and
- * backward kernels and their launches. Files named _tmpl are compiled for T = float and for T = bf16_t; they list their
- * parameters. nvcc compiles this file, and shim.c includes it for the CPU. SPDX-License-Identifier: MIT
+ * kernel is reported by an operation that waits, or by a later launch.
+ *
+ * Each operation has a file with its forward and backward kernels and the code that launches them. Files named _tmpl
+ * are compiled for T = float and for T = bf16_t; each lists its macro parameters. nvcc compiles this file, and shim.c
+ * includes it for the CPU. SPDX-License-Identifier: MIT
  */
 #include "weights.h"
 #include "embed.h"
@@ -157,7 +159,7 @@ int cad_module(const cad_host_t *host, int index, bool half, cad_ops_t *ops, cad
     int rc;
     memcpy(own.kind, kinds, sizeof kinds);
     if (host->abi != own.abi || host->kinds != own.kinds || memcmp(host, &own, sizeof own))
-        return CAD_EARG; /* a host of another version may lay out cad_error_t differently, so err is not written */
+        return CAD_EARG; /* in a host of another version cad_error_t may have another layout, so err is not written */
     rc = find_device(ops, index, err);
     if (rc == 0) fill_ops(ops, half);
     return rc;

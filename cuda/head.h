@@ -1,5 +1,7 @@
-/* head.h - logits and pooled rows, and their gradients. Both end a batch: their results are copied to the host.
- * SPDX-License-Identifier: MIT */
+/* head.h - computes logits and pooled rows, and their gradients. Each of the operations `head` and `pool` ends a batch:
+ * it copies its results to the host. D is d_model, Dp is D rounded up to CAD_PAD, V the number of rows of the embedding
+ * table. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_CUDA_HEAD_H
 #define CAD_CUDA_HEAD_H
 
@@ -12,7 +14,7 @@
 typedef struct {
     const float *res;     // (rows,Dp)
     const float *head[2]; // (V,Dp) for each strand
-    const int64_t *pick;  // (n)
+    const int64_t *pick;  // (n) 2 x row + strand of each row
     float *out;           // (n,V)
     norm_t norm;
     int64_t Dp, V;
@@ -67,7 +69,7 @@ static int op_head(cad_lane_t *l, const cad_pick_t *pick, int64_t n)
 
 typedef struct {
     const float *x, *table, *dlogits; // (rows,Dp), (V,Dp), (n,V)
-    float *h, *dh;                    // (n,Dp) norm_f of the rows, and the gradient of norm_f's output
+    float *h, *dh;                    // (n,Dp) each: output of the final norm (norm_f) of the rows; its gradient
     const int64_t *row;               // (n) indexes of the rows of x
     norm_t norm;
     int64_t n, Dp, V;
@@ -115,7 +117,7 @@ static int back_head(cad_grad_lane_t *l, int strand, const int64_t *row, int64_t
     return rc ? rc : norm_gradients(l, l->f.res, l->dres, q->row, n, norm, q->s.norm_f, q->s.norm_f_bias);
 }
 
-/* ---- pool: normalises the rows, then sums (or takes the maximum of) each slab, then combines a range's slabs ---- */
+/* ---- pool: normalises rows, sums each slab of rows (or takes its maximum), then combines a range's slabs ---- */
 
 typedef struct {
     const float *res; // (rows,Dp)
@@ -145,8 +147,8 @@ static int final_rows(cad_lane_t *l, float *out, int64_t beg, int64_t end)
 }
 
 typedef struct {
-    const float *rows; // (rows,D) normalised rows; the first one is row `beg` of the batch
-    double *sum;       // (slabs,D)
+    const float *rows; // (rows,D) normalised rows; row 0 is row `beg` of the batch
+    double *sum;       // (slabs,D) sum or maximum of each slab
     const slab_t *slab;
     int64_t beg, D;
 } slab_args_t;
@@ -166,14 +168,14 @@ KERNEL(slabs, slab_args_t)
 }
 
 typedef struct {
-    const double *sum; // (n,D)
+    const double *sum; // (n,D) sum or maximum of each slab
     const slab_t *slab;
     float *out; // (ranges,D)
     int64_t n, D;
 } join_args_t;
 
-/* Combines the slabs of each range, which are neighbours in the list: the threads of a range's first slab combine all
- * its slabs. */
+/* Combines the slabs of each range. The slabs of a range follow each other in the list; the threads of the first of
+ * them combine all. */
 KERNEL(join, join_args_t)
 {
     int64_t d = (int64_t)blockIdx.y * THREADS + threadIdx.x, i = blockIdx.x, beg = arg.slab[i].beg, end;
@@ -205,7 +207,8 @@ static int64_t list_slabs(slab_t *to, const cad_range_t *range, int64_t n)
     return k;
 }
 
-/* Pools n ranges, whose slabs together fit into the lane's list. g->normed begins with row `first` of the batch. */
+/* Pools n ranges, whose slabs together fit into the lane's list of slabs. Row 0 of g->normed is row `first` of the
+ * batch. */
 static int reduce(cad_lane_t *l, const cad_range_t *range, int64_t n, int64_t first)
 {
     int64_t D = l->weights->D;
@@ -225,7 +228,7 @@ static int reduce(cad_lane_t *l, const cad_range_t *range, int64_t n, int64_t fi
     return rc;
 }
 
-/* Returns how many of the n ranges, from the first onwards, reduce() can pool in one call. */
+/* Returns how many of the n ranges, counted from the first, reduce() can pool in one call. */
 static int64_t fitting(const cad_lane_t *l, const cad_range_t *range, int64_t n)
 {
     int64_t most = most_slabs(l->rows), used = 0, i = 0;
@@ -267,11 +270,11 @@ KERNEL(mean_back, mean_back_args_t)
 
 typedef struct {
     float *dh;               // (n,Dp) output: gradient of the normalised rows; all 0 on entry
-    const float *h, *pooled; // (n,D) normalised rows, (D) gradient of their maximum
+    const float *h, *pooled; // h: (n,D) normalised rows; pooled: (D) gradient of their maximum
     int64_t n, D, Dp;
 } max_back_args_t;
 
-/* In each channel, the first row that has the maximum gets the gradient of the maximum. */
+/* In each channel, stores the gradient of the maximum at the first row that has the maximum. */
 KERNEL(max_back, max_back_args_t)
 {
     int64_t d = (int64_t)blockIdx.x * THREADS + threadIdx.x, at = 0;
@@ -281,8 +284,8 @@ KERNEL(max_back, max_back_args_t)
     arg.dh[at * arg.Dp + d] = arg.pooled[d];
 }
 
-/* Sets da (n,Dp) to the gradient of n normalised rows that were pooled by their mean. dlogits holds the gradient of the
- * mean. */
+/* Sets l->da (n,Dp) to the gradient of n normalised rows that were pooled by their mean. l->grads->dlogits holds the
+ * gradient of the mean. */
 static int mean_gradients(cad_grad_lane_t *l, int64_t n)
 {
     cad_grads_t *q = l->grads;
@@ -293,8 +296,8 @@ static int mean_gradients(cad_grad_lane_t *l, int64_t n)
     return launched(&l->f, "pool, backwards");
 }
 
-/* Sets da to the gradient of the normalised rows [beg, end), which were pooled by their maximum. dlogits holds the
- * gradient of the maximum. */
+/* Sets l->da to the gradient of the normalised rows [beg, end), which were pooled by their maximum. l->grads->dlogits
+ * holds the gradient of the maximum. */
 static int max_gradients(cad_grad_lane_t *l, int64_t beg, int64_t end)
 {
     cad_grads_t *q = l->grads;

@@ -1,20 +1,21 @@
-/* lane.h - a lane's memory, for the forward and the backward pass, and copies to and from the
- * device. SPDX-License-Identifier: MIT */
+/* lane.h - allocates a lane's memory for the forward and the backward pass, and copies data to and from the device.
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_CUDA_LANE_H
 #define CAD_CUDA_LANE_H
 
 #include "graph.h"
 #include "kind.h"
 
-/* Returns the maximum number of slots, that is of pieces of long sequences: a sequence longer than WHOLE = 2 CHUNK rows
- * has at most 3 pieces for every 2 CHUNK rows. */
+/* Returns the maximum number of slots in a batch of `rows` rows. A slot holds the state of one piece of a long
+ * sequence. A sequence longer than WHOLE = 2 CHUNK rows has at most 3 pieces for every 2 CHUNK rows. */
 static int64_t most_slots(int64_t rows) { return rows / CHUNK * 3 / 2 + 2; }
 static int64_t most_slabs(int64_t rows) { return rows / SLAB + 4096; }
 
 /* ---- memory ---- */
 
-/* Lays out the activations of every kind, and the rows that are pooled after the last layer, at the same address.
- * They can share this memory because layers run one after the other. */
+/* Lays out the activations of each layer kind, and the rows that are pooled after the last layer, all at the same
+ * address. They can share this memory because layers run one after the other. */
 static void carve_kinds(cad_lane_t *l, const cad_model_t *m, cad_bump_t *b, int64_t padded, int64_t slots)
 {
     gpu_t *g = gpu_of(l);
@@ -30,7 +31,7 @@ static void carve_kinds(cad_lane_t *l, const cad_model_t *m, cad_bump_t *b, int6
     b->used = most;
 }
 
-/* Lays out a lane's device memory at base and returns its size; with base NULL it only computes the size. */
+/* Lays out a lane's device memory from base onwards and returns its size. base NULL: only computes the size. */
 static size_t carve_device(cad_lane_t *l, const cad_model_t *m, char *base)
 {
     const cad_weights_t *w = l->weights;
@@ -55,7 +56,7 @@ static size_t carve_device(cad_lane_t *l, const cad_model_t *m, char *base)
     return b.used;
 }
 
-/* Lays out a lane's pinned memory at base and returns its size; with base NULL it only computes the size. */
+/* Lays out a lane's pinned host memory from base onwards and returns its size. base NULL: only computes the size. */
 static size_t carve_stage(gpu_t *g, int64_t rows, char *base)
 {
     int64_t slabs = most_slabs(rows);
@@ -84,7 +85,7 @@ static int lane_memory(cad_lane_t *l, const cad_model_t *m, gpu_t *g)
                                                              : cudaErrorMemoryAllocation;
     if (e == cudaSuccess) e = cudaMallocHost((void **)&g->stage, staged);
     if (e == cudaSuccess) e = cudaStreamCreateWithFlags(&g->stream, cudaStreamNonBlocking);
-    /* fills with NaN, so that a read of an unwritten value shows */
+    /* fill the memory with NaN, so that a read of an unwritten value is noticed */
     if (e == cudaSuccess) e = cudaMemsetAsync(g->arena, 0xff, l->bytes, g->stream);
     if (e != cudaSuccess) {
         cudaGetLastError(); /* clears CUDA's last error, so that later calls do not report it */
@@ -137,7 +138,7 @@ static int arrive(cad_lane_t *l)
     return check(l, cudaStreamSynchronize(gpu_of(l)->stream), "waiting for the device");
 }
 
-/* Returns CAD_ENOMEM if `stale` is true: the last new weights could not be copied to the device. */
+/* Returns CAD_ENOMEM if `stale` is true, which means that the last new weights could not be copied to the device. */
 static int renewed(cad_lane_t *l, bool stale)
 {
     if (stale) snprintf(l->text, sizeof l->text, "out of memory for new weights");
@@ -161,8 +162,8 @@ static void list_pieces(gpu_t *g, const int64_t *off, int nseq)
     }
 }
 
-/* Copies a new batch to the device. Overwriting the pinned memory is safe, since arrive() has waited for the last
- * batch's copies. */
+/* Copies a new batch to the device, by way of pinned memory. This memory can be overwritten, since arrive() has waited
+ * until the copies of the last batch are complete. */
 static int send_batch(cad_lane_t *l, const uint8_t *tok, const cad_span_t *s)
 {
     gpu_t *g = gpu_of(l);
@@ -213,8 +214,8 @@ static int op_read(cad_lane_t *l, int kind, int what, int64_t beg, int64_t n, fl
 
 /* ---- memory of the backward pass; a trainer on the device has one lane ---- */
 
-/* Lays out the grad lane's memory at base and returns its size. l->f.rows is a multiple of PRODUCT_ROWS, so the
- * operands of all matrix products are aligned. */
+/* Lays out the grad lane's memory from base onwards and returns its size. l->f.rows is a multiple of PRODUCT_ROWS, so
+ * the operands of all matrix products are aligned. */
 static size_t back_carve(cad_grad_lane_t *l, const cad_model_t *m, char *base)
 {
     cad_grads_t *q = l->grads;
@@ -247,7 +248,7 @@ static void *back_take(const cad_ops_t *ops, size_t bytes)
     void *p = NULL;
     cudaError_t e = cudaSetDevice(ops->device);
     if (e == cudaSuccess) e = bytes < SIZE_MAX / 2 ? cudaMalloc(&p, bytes) : cudaErrorMemoryAllocation;
-    /* fills with NaN, so that a read of an unwritten value shows */
+    /* fill the memory with NaN, so that a read of an unwritten value is noticed */
     if (e == cudaSuccess) e = cudaMemset(p, 0xff, bytes);
     if (e == cudaSuccess) e = cudaDeviceSynchronize();
     if (e == cudaSuccess) return p;
@@ -262,7 +263,7 @@ static void back_give(const cad_ops_t *ops, void *memory)
     cudaFree(memory);
 }
 
-/* Clears dres of n rows. */
+/* Sets n rows of dres to 0. */
 static int back_start(cad_grad_lane_t *l, int64_t n)
 {
     size_t bytes = (size_t)(n * l->grads->s.Dp) * sizeof(float);

@@ -1,5 +1,6 @@
-/* mamba_carry.h - scans of long sequences: the carry between their pieces. mamba_scan_tmpl.h and
- * mamba_scan_back_tmpl.h have the scan itself. SPDX-License-Identifier: MIT */
+/* mamba_carry.h - carries the scan state from piece to piece of a long sequence, which mamba_scan_tmpl.h cuts into
+ * pieces. Ep is the padded number of channels; a slot holds the state of one piece. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_CUDA_MAMBA_CARRY_H
 #define CAD_CUDA_MAMBA_CARRY_H
 
@@ -13,17 +14,17 @@ typedef struct {
 } piece_rows_t;     /* the rows of a piece whose output is needed */
 
 typedef struct {
-    float *state;         // (slots,STATES,Ep)
-    const float *total;   // (slots,Ep) sum of dt
-    const float *a;       // (STATES,Ep)
+    float *state;         // (slots,STATES,Ep) state of each piece
+    const float *total;   // (slots,Ep) sum of dt over each piece
+    const float *a;       // (STATES,Ep) -exp(A_log) log2 e
     const int64_t *off;   // (nseq+1)
-    const int32_t *first; // (nseq)
+    const int32_t *first; // (nseq) the slot of each sequence's first piece, or -1
     int64_t Ep;
-    /* backward pass: state holds the gradient of the state, and the carry runs from the last piece to the first */
+    /* backward pass: `state` holds gradients of states, and the carry runs from the last piece to the first */
     bool back;
 } carry_args_t;
 
-/* On entry, state holds the state after each piece, computed as if the state before the piece were zero. The kernel
+/* On entry, arg.state holds the state after each piece, computed as if the state before the piece were 0. The kernel
  * replaces it by the true state before the piece. A thread computes one channel and one state; blockIdx.y counts groups
  * of THREADS channels within each state. */
 KERNEL(carry, carry_args_t)
@@ -48,7 +49,7 @@ KERNEL(carry, carry_args_t)
     }
 }
 
-/* Runs `carry` for STATES states. The array `a` (STATES,Ep) holds -exp(A_log) log2 e of these states. */
+/* Runs the kernel `carry` for STATES states. a (STATES,Ep): -exp(A_log) log2 e of these states. */
 static void carry_pieces(cad_lane_t *l, const float *a, int nseq, bool back)
 {
     gpu_t *g = gpu_of(l);
