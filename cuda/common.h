@@ -15,22 +15,14 @@
 #include "engine/module.h"
 #include "kinds.h"
 
-/* scan states of a channel that one launch holds in registers; a model with more states takes several launches */
-#define STATES 16
-#define STEP 32           /* number of rows of dt_in, B and C that are in shared memory at a time */
-#define AHEAD 4           /* number of rows that the scan prefetches; divides STEP */
 #define PREFETCH 8        /* number of values that one thread reads into registers before it adds the first */
-#define CHUNK 1024        /* number of rows of a piece; long sequences are cut into pieces */
-#define WHOLE 2048        /* longest sequence that is scanned in one piece: 2 x CHUNK */
+#define PIECE_ROWS 1024   /* number of rows of a piece; long sequences are cut into pieces */
+#define WHOLE_ROWS 2048   /* longest sequence that is one piece: 2 x PIECE_ROWS */
 #define PRODUCT_ROWS 8192 /* rows of each matrix product: constant, so that a row's sums are the same in any batch */
 #define PART_ROWS 512     /* rows of a partial sum of a weight's gradient; divides PRODUCT_ROWS */
 #define SLAB 256          /* number of rows that one thread sums, in pooling and in gradients */
 #define PICKS 32768       /* maximum number of rows whose logits are copied at once */
 #define TRAIN_ROWS (PACK > 2 * PRODUCT_ROWS ? PACK : 2 * PRODUCT_ROWS) /* rows of a pack in training */
-
-/* Length of a row's dt_in in shared memory: R rounded up to a multiple of 4, so that B and C, which follow it, can
- * be read four floats at a time. */
-#define PADDED(r) (((r) + 3) / 4 * 4)
 
 /* ---- weights (weights.h) ---- */
 
@@ -72,6 +64,7 @@ struct cad_grads_t {
 
 /* ---- lanes (lane.h) ---- */
 
+/* A piece of a sequence. A kind whose scan runs the pieces of a long sequence in parallel reads the batch's pieces. */
 typedef struct {
     int32_t seq, k; /* the k-th piece, counted in the direction of the scan, of sequence seq */
     /* index of the piece in the arrays `state` and `total` (mamba_types.h); -1 if its sequence is a single piece */

@@ -8,8 +8,8 @@
 #include "kind.h"
 
 /* Returns the maximum number of slots in a batch of `rows` rows. A slot holds the state of one piece of a long
- * sequence. A sequence longer than WHOLE = 2 CHUNK rows has at most 3 pieces for every 2 CHUNK rows. */
-static int64_t most_slots(int64_t rows) { return rows / CHUNK * 3 / 2 + 2; }
+ * sequence. A sequence longer than WHOLE_ROWS (2 PIECE_ROWS) has at most 3 pieces for every 2 PIECE_ROWS rows. */
+static int64_t most_slots(int64_t rows) { return rows / PIECE_ROWS * 3 / 2 + 2; }
 static int64_t most_slabs(int64_t rows) { return rows / SLAB + 4096; }
 
 /* ---- memory ---- */
@@ -151,13 +151,13 @@ static void list_pieces(gpu_t *g, const int64_t *off, int nseq)
 {
     g->pieces = g->slots = 0;
     for (int q = 0; q < nseq; q++) {
-        int64_t len = off[q + 1] - off[q], n = len > WHOLE ? ceil_div(len, CHUNK) : len > 0;
-        g->first_stage[q] = len > WHOLE ? (int32_t)g->slots : -1;
+        int64_t len = off[q + 1] - off[q], n = len > WHOLE_ROWS ? ceil_div(len, PIECE_ROWS) : len > 0;
+        g->first_stage[q] = len > WHOLE_ROWS ? (int32_t)g->slots : -1;
         for (int64_t k = 0; k < n; k++) {
             piece_t *t = &g->piece_stage[g->pieces++];
             t->seq = q;
             t->k = (int32_t)k;
-            t->slot = len > WHOLE ? (int32_t)g->slots++ : -1;
+            t->slot = len > WHOLE_ROWS ? (int32_t)g->slots++ : -1;
         }
     }
 }

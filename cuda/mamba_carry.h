@@ -8,6 +8,38 @@
 #include "simd.h"
 #include "sums.h"
 
+/* ---- the states of a thread ---- */
+
+DEVICE void load_states(const float *p, float *to)
+{
+    UNROLL
+    for (int n = 0; n < STATES; n += 4) load4(p + n, to + n);
+}
+
+/* Adds the arrays v (2k) of two threads of a warp whose indexes differ by k. The thread with the lower index stores the
+ * first k sums in its v, the other thread the last k sums. */
+DEVICE void exchange(float *v, int in_warp, const int k)
+{
+    bool up = (in_warp & k) != 0;
+    REPEAT(i, k) {
+        float away = up ? v[i] : v[i + k], stay = up ? v[i + k] : v[i];
+        v[i] = stay + shuffle_xor(away, k);
+    }
+}
+
+/* Each thread of a warp has STATES values v. Returns the sum over the warp of the values with index in_warp % STATES,
+ * added in a fixed order. Overwrites v. */
+DEVICE float sum_states(float *v, int in_warp)
+{
+    exchange(v, in_warp, 8);
+    exchange(v, in_warp, 4);
+    exchange(v, in_warp, 2);
+    exchange(v, in_warp, 1);
+    return v[0] + shuffle_xor(v[0], STATES);
+}
+
+/* ---- the carry ---- */
+
 typedef struct {
     int64_t beg, n; /* the rows [beg, beg + n) in memory */
     bool all;       /* true if these are all rows of the piece */
@@ -31,7 +63,7 @@ KERNEL(carry, carry_args_t)
 {
     int64_t seq = blockIdx.x, groups = (arg.Ep + THREADS - 1) / THREADS, n = blockIdx.y / groups,
             c = blockIdx.y % groups * THREADS + threadIdx.x;
-    int64_t len = arg.off[seq + 1] - arg.off[seq], pieces = (len + CHUNK - 1) / CHUNK, slot = arg.first[seq];
+    int64_t len = arg.off[seq + 1] - arg.off[seq], pieces = (len + PIECE_ROWS - 1) / PIECE_ROWS, slot = arg.first[seq];
     float s = 0, a, end[PREFETCH], total[PREFETCH];
     if (slot < 0 || c >= arg.Ep) return;
     a = arg.a[n * arg.Ep + c];

@@ -5,8 +5,8 @@
  * Macro parameters: T; NAME(x): x with T's suffix; get(v): T to float; put(v): float to T.
  *
  * A thread block computes THREADS channels of one piece. A piece is a whole sequence or, if the sequence is longer than
- * WHOLE rows, CHUNK of its rows, counted in the direction of the scan. dt_in, B and C of STEP rows are copied to shared
- * memory (staged); u, z and y are prefetched AHEAD rows ahead.
+ * WHOLE_ROWS, PIECE_ROWS of its rows, counted in the direction of the scan. dt_in, B and C of STEP rows are copied to
+ * shared memory (staged); u, z and y are prefetched AHEAD rows ahead.
  *
  * A long sequence takes three kernels. `ends` scans each piece from state 0 and stores its last state and its sum of
  * dt. From these, `carry` (mamba_carry.h) computes the true state at the beginning of each piece, since a state decays
@@ -36,7 +36,8 @@ typedef struct {
 /* Returns the rows of a piece that must be computed: those up to the last wanted row, in the direction of the scan. */
 DEVICE piece_rows_t NAME(rows_of)(const NAME(scan_args_t) * arg, const piece_t *t)
 {
-    int64_t lo = arg->off[t->seq], hi = arg->off[t->seq + 1], size = hi - lo > WHOLE ? CHUNK : hi - lo, beg, end, full;
+    int64_t lo = arg->off[t->seq], hi = arg->off[t->seq + 1], size = hi - lo > WHOLE_ROWS ? PIECE_ROWS : hi - lo, beg,
+            end, full;
     piece_rows_t p;
     if (arg->reverse) {
         end = hi - t->k * size;
@@ -169,7 +170,7 @@ DEVICE void NAME(close_channel)(const NAME(scan_args_t) * arg, const NAME(channe
  * of AHEAD. */
 DEVICE float *NAME(kept)(const NAME(scan_args_t) * arg, const piece_t *t, int64_t i, int64_t c)
 {
-    int64_t slot = arg->off[t->seq] / AHEAD + t->seq + (t->k * (int64_t)CHUNK + i) / AHEAD;
+    int64_t slot = arg->off[t->seq] / AHEAD + t->seq + (t->k * (int64_t)PIECE_ROWS + i) / AHEAD;
     return arg->keep + (slot * arg->Np + arg->from) * arg->Ep + c;
 }
 

@@ -8,6 +8,14 @@
 #include "blocks/mamba_sums.h"
 #include "product_types.h"
 
+/* scan states of a channel that one launch holds in registers; a model with more states takes several launches */
+#define STATES 16
+#define STEP 32 /* number of rows of dt_in, B and C that are in shared memory at a time */
+#define AHEAD 4 /* number of rows that the scan prefetches; divides STEP */
+/* Length of a row's dt_in in shared memory: R rounded up to a multiple of 4, so that B and C, which follow it, can
+ * be read four floats at a time. */
+#define PADDED(r) (((r) + 3) / 4 * 4)
+
 enum { IN_PROJ, X_PROJ, OUT_PROJ, PRODUCTS }; /* matrix products of the forward pass */
 /* matrix products of the backward pass: they compute g, the columns of dt_in in dxdbl, du, and da */
 enum { OUT_BACK, DT_BACK, X_BACK, IN_BACK, BACKS };

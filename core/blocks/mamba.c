@@ -44,6 +44,7 @@ static void configure(cad_shape_t *shape, const cad_config_t *c, cad_reader_t *r
     read_rank(s, c, r);
     read_dt(s, r);
 }
+_Static_assert(CAD_TRAIN_STEP % CAD_STRETCH == 0, "tiles of training begin at a stretch");
 CAD_KIND_FITS(mamba, CAD_MAMBA_OPS, CAD_MAMBA_OUT_BIAS + 1);
 
 static json_t *write_shape(const cad_config_t *c)

@@ -80,6 +80,8 @@ enum {
     CAD_MAMBA_BACK_OPS
 };
 
+#define CAD_STRETCH 64 /* a tape keeps the scan state before every CAD_STRETCH-th row */
+
 typedef struct cad_mamba_lane_t { /* a lane's activations, in the backend's memory; on a GPU only `state` is used */
     float *x, *y;                 // (rows,Ep)
     float *z;                     // (zrows,Ep) row r of the pack is row r % zrows

@@ -28,8 +28,6 @@ typedef struct cad_weights_t cad_weights_t; /* a backend's packed weights */
 typedef struct cad_ops_t cad_ops_t;
 typedef struct cad_back_ops_t cad_back_ops_t; /* see backward.h */
 
-#define CAD_STRETCH 64 /* a tape keeps the scan state before every CAD_STRETCH-th row */
-
 struct cad_kept_t {
     float *part[3];
 }; /* activations of one layer that a tape keeps; the layer's kind defines what each array holds */

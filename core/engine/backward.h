@@ -13,6 +13,10 @@
 
 #include "engine/backend.h"
 
+/* In training, tiles are multiples of this many rows, and a pack has at most one sequence, and one more, for each such
+ * number of rows. So a kind can keep a state before every CAD_TRAIN_STEP-th row of each sequence in limited memory. */
+#define CAD_TRAIN_STEP 64
+
 typedef struct cad_grads_t cad_grads_t; /* a backend's gradients, and weights packed for the backward pass */
 
 struct cad_grad_lane_t {

@@ -138,14 +138,13 @@ int cad_adapter_join(cad_archive_t *weights, cad_archive_t *from, cad_error_t *e
  * other direction. */
 static bool shared_name(const char *name, char twin[128])
 {
-    const char *at = strstr(name, ".mamba_fwd."), *to = "rev";
-    if (!at) {
-        at = strstr(name, ".mamba_rev.");
-        to = "fwd";
+    for (int k = 0; k < 2; k++) {
+        const char *own = cad_direction_name[k], *at = strstr(name, own), *leaf = at ? at + strlen(own) : NULL;
+        if (!at || (strncmp(leaf, ".in_proj.", 9) && strncmp(leaf, ".out_proj.", 10))) continue;
+        snprintf(twin, 128, "%.*s%s%s", (int)(at - name), name, cad_direction_name[1 - k], leaf);
+        return true;
     }
-    if (!at || (strncmp(at + 11, "in_proj.", 8) && strncmp(at + 11, "out_proj.", 9))) return false;
-    snprintf(twin, 128, "%.*s.mamba_%s%s", (int)(at - name), name, to, at + 10);
-    return true;
+    return false;
 }
 
 static int same_values(const cad_archive_t *w, const cad_stored_t *x, const cad_stored_t *y, bool *same,

@@ -48,7 +48,7 @@ typedef struct cad_reference_t cad_reference_t;
 
 typedef struct cad_part_t { /* describes one tensor of a direction */
     int role;               /* CAD_T_KIND + i, i < CAD_PARTS; unique within the kind */
-    const char *leaf;       /* name after the prefix "mixer.mamba_fwd." */
+    const char *leaf;       /* name after the prefix "mixer.mamba_fwd." (cad_direction_name) */
     int64_t shape[3];       /* unused axes are 0 */
     bool there;             /* present in this configuration */
     bool projects;          /* a projection: shared by both directions where projections are tied */

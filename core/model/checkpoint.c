@@ -214,11 +214,10 @@ void cad_model_refresh(cad_model_t *m)
  * archive. */
 static int axes_of(const void *arg, const char *leaf)
 {
-    static const char *const mixer[] = { "mixer.submodule.mamba_fwd", "mixer.mamba_fwd", "mixer.submodule.mamba_rev",
-                                         "mixer.mamba_rev" };
     for (int i = 0; i < 4; i++) {
         char name[112];
-        snprintf(name, sizeof name, "backbone.layers.0.%s.%s", mixer[i], leaf);
+        snprintf(name, sizeof name, "backbone.layers.0.mixer%s.%s.%s", i % 2 ? "" : ".submodule",
+                 cad_direction_name[i / 2], leaf);
         const cad_stored_t *t = cad_archive_find(arg, name);
         if (t) return t->ndim;
     }

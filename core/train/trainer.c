@@ -101,7 +101,7 @@ static int open_lane(cad_trainer_t *t, int i, cad_error_t *err)
 static int open_lanes(cad_trainer_t *t, cad_error_t *err)
 {
     int64_t rows = cad_round_up(cad_max(t->recipe.max_tokens, t->pack), t->back->round);
-    int64_t tile = cad_min(t->back->tile, cad_round_up(rows, CAD_STRETCH));
+    int64_t tile = cad_min(t->back->tile, cad_round_up(rows, CAD_TRAIN_STEP));
     /* z is recomputed for each direction, so only two tiles of z are kept: the current one, and the next one, which is
      * computed ahead */
     bool thrifty = t->ops->late && (t->recipe.recompute || rows > t->back->rows);
@@ -109,7 +109,7 @@ static int open_lanes(cad_trainer_t *t, cad_error_t *err)
     int rc;
     memset(t->lane, 0, sizeof t->lane);
     t->bytes = 0;
-    t->most = (int)cad_min(rows / CAD_STRETCH + 1, 1 << 20);
+    t->most = (int)cad_min(rows / CAD_TRAIN_STEP + 1, 1 << 20);
     for (int i = 0; i < t->lanes; i++)
         t->lane[i] = (cad_grad_lane_t) { .f = { .ops = t->ops,
                                                 .weights = t->weights,
