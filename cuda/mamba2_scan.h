@@ -1,6 +1,6 @@
-/* mamba2_scan.h - Mamba-2's convolution and scan. blocks/mamba2.h has the equations of a chunk and the letters of the
- * shapes, mamba2_tile.h the matrix products, mamba2_scan_back.h the backward pass. All data here are float32, also
- * under bf16.
+/* mamba2_scan.h - Mamba-2's convolution and scan. blocks/mamba2.h has the equations of a chunk, mamba2_tile.h the
+ * matrix products, mamba2_scan_back.h the backward pass. All data here are float32, also under bf16. A head's state is
+ * an array (Np,Pp) of its states and channels, both padded; Hp is the padded number of heads.
  *
  * The scan takes four kernels; in all but carry2, thread blocks compute chunks independently of each other:
  *     scores    the scores C[t].B[j] of each chunk and group; the heads of the group share them

@@ -6,7 +6,8 @@
  * Where a matrix is stored in the other layout, it is transposed while it is copied to shared memory. Elements of A, B
  * and C beyond the ends of the matrices count as 0.
  *
- * SPDX-License-Identifier: MIT
+ * Shapes: H is the number of heads of P channels, N of states, G of groups; Hp, Pp and Np are padded; Ep = H Pp; Cp is
+ * the width of x, B and C side by side. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_CUDA_MAMBA2_TILE_H
 #define CAD_CUDA_MAMBA2_TILE_H
@@ -143,8 +144,8 @@ typedef struct {
     const float *dt, *decay, *from, *to;
     float *score;           // (rows,G,CHUNK) scores C[t].B[j]
     float *state;           // (rows/CHUNK,H,Np,Pp) states before chunks
-    float *y;               // (rows,Ep)
-    const float *skip;      // (Hp)
+    float *y;               // (rows,Ep) output of the scan
+    const float *skip;      // (Hp) the skip weight D
     const int64_t *off;     // (nseq+1)
     const cad_rows_t *want; // (nseq) the rows of each sequence whose y is needed; NULL: all rows
     mamba2_size_t z;

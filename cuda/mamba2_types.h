@@ -1,5 +1,7 @@
 /* mamba2_types.h - declares the data of a Mamba-2 layer on the device: the types mamba2_weights_t, mamba2_grads_t and
- * mamba2_lane_t. blocks/mamba2.h explains the letters of the shapes. SPDX-License-Identifier: MIT
+ * mamba2_lane_t. Shapes: H is the number of heads of P channels, N of states, G of groups, K of taps; Dp (d_model), Hp,
+ * Pp and Np are padded; Ep = H Pp; Cp and Xp are the widths of x|B|C (x, B and C side by side) and of x|B|C|r.
+ * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_CUDA_MAMBA2_TYPES_H
 #define CAD_CUDA_MAMBA2_TYPES_H

@@ -1,5 +1,7 @@
 /* mamba2_sums.h - the gradients of a Mamba-2 layer's weights in the kernels' layout, and their conversion to the
- * parameters' layout; see engine/gradients.h. mamba2.h explains the letters of the shapes. SPDX-License-Identifier: MIT
+ * parameters' layout; see engine/gradients.h. Shapes: I is d_inner, H the number of heads of P channels, N of states, G
+ * of groups, K of taps, D d_model; Dp, Hp, Pp and Np are padded; Ep = H Pp; Cp and Xp are the widths of x|B|C (x, B and
+ * C side by side) and of x|B|C|r. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_MAMBA2_SUMS_H
 #define CAD_MAMBA2_SUMS_H
@@ -8,7 +10,7 @@
 #include "engine/gradients.h"
 
 typedef struct cad_mamba2_dir_sums_t {
-    float *in_x, *in_z, *in_x_bias, *in_z_bias; // (Xp,Dp), (Ep,Dp), (Xp), (Ep)
+    float *in_x, *in_z, *in_x_bias, *in_z_bias; // (Xp,Dp), (Ep,Dp), (Xp), (Ep): of in_proj and its bias
     float *conv, *conv_bias;                    // (K,Cp), (Cp)
     float *dt_bias, *a, *skip;                  // (Hp) each; a: the gradient of A, not of A_log
     float *norm;                                // (Ep)

@@ -26,7 +26,7 @@
 
 typedef struct cad_weights_t cad_weights_t; /* a backend's packed weights */
 typedef struct cad_ops_t cad_ops_t;
-typedef struct cad_back_ops_t cad_back_ops_t; /* see backward.h */
+typedef struct cad_back_ops_t cad_back_ops_t; /* a backend's operations of the backward pass; backward.h defines them */
 
 struct cad_kept_t {
     float *part[3];

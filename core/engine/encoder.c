@@ -90,9 +90,9 @@ static int64_t cut_end(cad_span_t all, int64_t row)
 }
 
 /* Runs a merged layer in which each direction applies the gate itself, segment by segment, so that z and the first
- * direction's result are kept for one segment only. The second direction runs from the last row to the first; its scan
- * state at the boundary of each two segments is therefore computed beforehand, together with x of all rows. Slot k + 1
- * of the states is the one with which the second direction enters segment k. */
+ * direction's result are kept for one segment only. The second direction runs from the last row to the first; so its
+ * scan state at each boundary between two segments is computed beforehand, together with x of all rows. Slot k + 1
+ * holds the state with which the second direction enters segment k. */
 static int run_segments(cad_lane_t *l, const cad_model_t *m, int layer, cad_span_t all, unsigned known)
 {
     const cad_block_t *block = cad_layer_block(m, layer);

@@ -22,7 +22,7 @@ typedef struct cad_sums_t {
     void **layer;                       // (layers) each layer's struct, whose type depends on the layer's kind
     float **norm, **norm_bias;          // (layers) pointers to arrays (Dp)
     float *norm_f, *norm_f_bias;        // (Dp)
-    float *embed, *head[2];             // (V,Dp)
+    float *embed, *head[2];             // (V,Dp) each: of the embedding table, and of the head's table on each strand
     size_t bytes;                       /* bytes of all gradients */
 } cad_sums_t;
 

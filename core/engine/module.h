@@ -17,7 +17,8 @@ typedef struct cad_host_t { /* number of layer kinds, and the sizes of the struc
         range, rows;
     cad_kind_sizes_t kind[CAD_NKINDS];
 } cad_host_t;
-/* The values of the library or of the module that is compiled with this macro, but for `kind`. */
+/* Initial values of a cad_host_t, except its member `kind`, for the code (library or module) that is compiled with this
+ * macro. */
 #define CAD_HOST_INIT                                                                                       \
     {                                                                                                       \
         .abi = CAD_MODULE_ABI, .kinds = CAD_NKINDS, .ops = sizeof(cad_ops_t), .lane = sizeof(cad_lane_t),   \
@@ -33,7 +34,7 @@ typedef struct cad_host_t { /* number of layer kinds, and the sizes of the struc
 typedef int cad_module_f(const cad_host_t *host, int index, bool half, cad_ops_t *ops, cad_error_t *err);
 
 /* ---- device.c ---- */
-/* Sets *host to the values of this library. */
+/* Sets all members of *host to the values of this library. */
 void cad_host_init(cad_host_t *host);
 enum { CAD_ON_AUTO = -3, CAD_ON_CPU, CAD_ON_UNKNOWN };
 /* Parses a device name (NULL means auto). Returns the index of a CUDA device, or one of the negative values above. */

@@ -56,7 +56,8 @@ typedef struct cad_part_t { /* describes one tensor of a direction */
     bool decays;            /* subject to AdamW's weight decay */
 } cad_part_t;
 
-/* The sizes of the structs that the library and a backend's module share for a kind. engine/module.h compares them. */
+/* The sizes of the structs of a layer kind that the library and a backend's module share; engine/module.h compares the
+ * two sides' sizes. */
 typedef struct cad_kind_sizes_t {
     uint32_t shape, lane, grad_lane;
 } cad_kind_sizes_t;
