@@ -17,7 +17,7 @@
 
 #define PREFETCH 8        /* number of values that one thread reads into registers before it adds the first */
 #define PIECE_ROWS 1024   /* number of rows of a piece; long sequences are cut into pieces */
-#define WHOLE_ROWS 2048   /* longest sequence that is one piece: 2 x PIECE_ROWS */
+#define WHOLE_ROWS 2048   /* number of rows of the longest sequence that is a single piece: 2 x PIECE_ROWS */
 #define PRODUCT_ROWS 8192 /* rows of each matrix product: constant, so that a row's sums are the same in any batch */
 #define PART_ROWS 512     /* rows of a partial sum of a weight's gradient; divides PRODUCT_ROWS */
 #define SLAB 256          /* number of rows that one thread sums, in pooling and in gradients */
@@ -64,7 +64,8 @@ struct cad_grads_t {
 
 /* ---- lanes (lane.h) ---- */
 
-/* A piece of a sequence. A kind whose scan runs the pieces of a long sequence in parallel reads the batch's pieces. */
+/* A piece of a sequence. The scan of a layer kind may run the pieces of a long sequence in parallel; it then reads the
+ * list of the batch's pieces. */
 typedef struct {
     int32_t seq, k; /* the k-th piece, counted in the direction of the scan, of sequence seq */
     /* index of the piece in the arrays `state` and `total` (mamba_types.h); -1 if its sequence is a single piece */

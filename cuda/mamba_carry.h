@@ -1,5 +1,6 @@
-/* mamba_carry.h - carries the scan state from piece to piece of a long sequence, which mamba_scan_tmpl.h cuts into
- * pieces. Ep is the padded number of channels; a slot holds the state of one piece. SPDX-License-Identifier: MIT
+/* mamba_carry.h - sums the states of a warp's threads, and carries the scan state from piece to piece of a long
+ * sequence, which mamba_scan_tmpl.h cuts into pieces. Ep is the padded number of channels; a slot holds the state of
+ * one piece. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_CUDA_MAMBA_CARRY_H
 #define CAD_CUDA_MAMBA_CARRY_H

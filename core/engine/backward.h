@@ -13,8 +13,9 @@
 
 #include "engine/backend.h"
 
-/* In training, tiles are multiples of this many rows, and a pack has at most one sequence, and one more, for each such
- * number of rows. So a kind can keep a state before every CAD_TRAIN_STEP-th row of each sequence in limited memory. */
+/* In training, the number of rows of a tile is a multiple of CAD_TRAIN_STEP, and a pack of n rows has at most n /
+ * CAD_TRAIN_STEP + 1 sequences. So a layer kind can keep a state before every CAD_TRAIN_STEP-th row of each sequence in
+ * limited memory. */
 #define CAD_TRAIN_STEP 64
 
 typedef struct cad_grads_t cad_grads_t; /* a backend's gradients, and weights packed for the backward pass */

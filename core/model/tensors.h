@@ -31,8 +31,8 @@ static inline bool cad_tensor_of_head(const cad_tensor_t *t)
 {
     return t->role == CAD_T_SCORE || t->role == CAD_T_SCORE_BIAS;
 }
-/* The two directions of a layer in published names: "backbone.layers.0.mixer.mamba_fwd.in_proj.weight". The published
- * code calls them so whatever the kind of the layer. */
+/* The two directions of a layer in published names, such as "backbone.layers.0.mixer.mamba_fwd.in_proj.weight". The
+ * published code uses the same two names for every kind of layer. */
 extern const char *const cad_direction_name[2];
 /* Lists all tensors of a checkpoint with this configuration, in published order. Two tied tensors are one entry with an
  * alias. rows: rows of the embedding table; labels: rows of score.weight, 0 for a language model. *list is malloc'd. */
