@@ -58,7 +58,7 @@ struct cad_grads_t {
     /* Scratch memory of the only grad lane: */
     float *a;       // (rows,Dp) normalised rows
     float *parts;   /* partial sums of one gradient at a time */
-    float *dlogits; // (rows,V) gradient of the logits; or (D) gradient of a pooled row
+    float *dlogits; // (rows,V) gradient of the logits; or (nseq,D) gradient of the pooled rows
     int64_t *row;   // (rows) indexes of the rows whose logits have a gradient
 };
 

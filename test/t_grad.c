@@ -9,6 +9,7 @@
 #include "blocks/mamba.h"
 #include "blocks/mamba2.h"
 #include "tap.h"
+#include "train/trainer.h"
 
 /* ---- the network in double precision, one strand at a time ---- */
 
@@ -659,9 +660,47 @@ static void test_unknown_tensor(void)
     cad_model_close(m);
 }
 
+static const cad_back_ops_t *counted; /* the operations that count_pool() calls */
+static int pool_calls;
+
+static int count_pool(cad_grad_lane_t *l, const int64_t *off, int nseq, enum cad_pool_t how, const float *dpooled)
+{
+    pool_calls++;
+    return counted->pool(l, off, nseq, how, dpooled);
+}
+
+/* Pooling's backward pass is one operation for each pack and strand, so that a trainer on a GPU does not wait for each
+ * example. */
+static void test_pools_once(void)
+{
+    static const uint8_t tok[9] = { 0, 1, 2, 3, 0, 1, 2, 3, 0 };
+    static const float target[3] = { 0, 1, 0 };
+    static const case_t classes = { .config = "{" SMALL ", \"rcps\": true}", .labels = 3 };
+    cad_example_t ex[4];
+    cad_model_t *m = model_of(&classes);
+    cad_trainer_t *t = NULL;
+    cad_back_ops_t ops;
+    cad_recipe_t r;
+    double loss = 0;
+    for (int i = 0; i < 4; i++) ex[i] = (cad_example_t) { .tokens = tok, .len = 9 - i, .target = target };
+    cad_recipe_init(&r);
+    r.device = "cpu";
+    r.threads = 1;
+    if (!tap_ok(cad_trainer_open(&t, m, &r, NULL) == 0, "a trainer of a classifier opens")) return;
+    ops = *(counted = t->back);
+    ops.pool = count_pool;
+    t->back = &ops;
+    tap_ok(cad_trainer_add(t, CAD_LOSS_CLASSES, ex, 4, 1, &loss, NULL) == 0 && pool_calls == 2,
+           "four examples take one backward pooling for each strand");
+    t->back = counted;
+    cad_trainer_close(t);
+    cad_model_close(m);
+}
+
 int main(int argc, char **argv)
 {
     test_unknown_tensor();
+    test_pools_once();
     if (argc < 2 || strcmp(argv[1], "cuda")) {
         check_cpu("plain");
         check_cpu("avx2");

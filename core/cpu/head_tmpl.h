@@ -116,12 +116,15 @@ static void max_back(cad_grad_lane_t *l, int64_t beg, int64_t end, const float *
     }
 }
 
-static int pool_back(cad_grad_lane_t *l, int64_t beg, int64_t end, enum cad_pool_t how, const float *dpooled)
+static int pool_back(cad_grad_lane_t *l, const int64_t *off, int nseq, enum cad_pool_t how, const float *dpooled)
 {
     int64_t D = l->grads->s.D;
-    if (how == CAD_POOL_MEAN) mean_back(l, beg, end, dpooled);
-    else
-        for (int64_t d = 0; d < D; d += POOL_CHANNELS) max_back(l, beg, end, dpooled, d, cad_min(d + POOL_CHANNELS, D));
+    for (int i = 0; i < nseq; i++, dpooled += D) {
+        if (how == CAD_POOL_MEAN) mean_back(l, off[i], off[i + 1], dpooled);
+        else
+            for (int64_t d = 0; d < D; d += POOL_CHANNELS)
+                max_back(l, off[i], off[i + 1], dpooled, d, cad_min(d + POOL_CHANNELS, D));
+    }
     return 0;
 }
 #endif

@@ -75,9 +75,10 @@ struct cad_back_ops_t {
     /* Runs the backward pass of the head and of the final norm. dlogits (n,V) is the gradient of the logits of the rows
      * base[row[i]]; adds the gradient of these rows to dres. The n rows are distinct. */
     int (*head)(cad_grad_lane_t *l, int strand, const int64_t *row, int64_t n, const float *dlogits);
-    /* Runs the backward pass of pooling and of the final norm. dpooled (D) is the gradient of the mean (or maximum)
-     * over rows [beg, end) of the final norm's output; adds the gradient of these rows to dres. */
-    int (*pool)(cad_grad_lane_t *l, int64_t beg, int64_t end, enum cad_pool_t how, const float *dpooled);
+    /* Runs the backward pass of pooling and of the final norm, for all sequences of the pack. dpooled (nseq,D) is the
+     * gradient of the mean (or maximum) over each sequence's rows of the final norm's output; adds the gradient of
+     * these rows to dres. off (nseq+1) are the offsets of the last forward pass. */
+    int (*pool)(cad_grad_lane_t *l, const int64_t *off, int nseq, enum cad_pool_t how, const float *dpooled);
 };
 
 /* ---- cpu/cpu.c ---- */

@@ -224,11 +224,9 @@ static int label_losses(cad_trainer_t *t, enum cad_loss_t loss, const pack_t *p,
 
 static int labels_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
 {
-    int64_t D = t->model->cfg.d_model;
     int rc = t->back->start(l, t->off[p->n]);
     (void)s;
-    for (int i = 0; i < p->n && rc == 0; i++)
-        rc = t->back->pool(l, t->off[i], t->off[i + 1], t->recipe.pool, t->pooled[0] + i * D);
+    if (rc == 0) rc = t->back->pool(l, t->off, p->n, t->recipe.pool, t->pooled[0]);
     return rc ? rc : cad_encoder_backward(l, t->model, t->off, p->n);
 }
 
