@@ -51,7 +51,7 @@ static bool parse(char *line, slice_t *s)
 static int check_last(const crai_t *c, bool none, cad_error_t *err)
 {
     const cram_file_t f = { c->x->data, c->x->fd, c->x->size, c->major };
-    cram_container_t next;
+    cram_container_t next = { .reads = 0 };
     if (c->major > 3 || !cram_container_read(&f, none ? CRAM_CONTAINERS : c->last.container, &next)) return 0;
     while (next.end < f.size && cram_container_read(&f, next.end, &next))
         if (next.reads)

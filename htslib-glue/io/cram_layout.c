@@ -107,7 +107,7 @@ static int check_container(const cram_file_t *f, const cram_container_t *c, cad_
 int cram_check_headers(const char *path, cad_error_t *err)
 {
     cram_file_t f = { .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC) };
-    cram_container_t c;
+    cram_container_t c = { .reads = 0 };
     unsigned char head[5] = { 0 };
     struct stat st;
     int rc = 0;
