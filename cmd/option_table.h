@@ -179,7 +179,7 @@ typedef struct training_t {
 int training_take(training_t *t, const char *cmd, int c, const char *arg);
 /* Returns true if training sequences are to be reverse-complemented at random. This is the value of --rc-aug; if
  * --rc-aug was not given, it is true for Caduceus-Ph and false for Caduceus-PS. */
-bool training_turns(const training_t *t, const cad_model_t *model);
+bool training_reverses(const training_t *t, const cad_model_t *model);
 
 /* ---- labelled sequences: finetune, predict ---- */
 #define OPTIONS_LABELS                                                                                           \

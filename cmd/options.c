@@ -191,7 +191,7 @@ int training_take(training_t *t, const char *cmd, int c, const char *arg)
     }
 }
 
-bool training_turns(const training_t *t, const cad_model_t *model)
+bool training_reverses(const training_t *t, const cad_model_t *model)
 {
     return t->rc_aug < 0 ? !cad_model_number(model, CAD_RCPS) : t->rc_aug;
 }

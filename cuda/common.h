@@ -95,7 +95,7 @@ typedef struct {
     int64_t ld;    /* values from the start of one row to the start of the next */
     int64_t row;   /* index of the first row */
     bool half;
-} part_t; /* describes an array of activations, for the operation `read` */
+} view_t; /* describes an array of activations, for the operation `read` */
 
 typedef struct { /* the backend's own data of a lane (cad_lane_t.own): one stream, one allocation on the device */
     cudaStream_t stream;

@@ -17,7 +17,7 @@ typedef struct {
     /* Lays out the kind's activations in a lane. padded: the number of rows, rounded up to a multiple of PRODUCT_ROWS;
      * slots: the number of pieces of long sequences. */
     void (*carve)(cad_lane_t *l, cad_bump_t *b, int64_t padded, int64_t slots);
-    part_t (*part)(const cad_lane_t *l, int what);
+    view_t (*view)(const cad_lane_t *l, int what);
     /* The functions named NAME_back do for the backward pass what the functions NAME above do for the forward pass.
      * fast: matrix products may use TF32. */
     bool (*open_back)(cad_grads_t *q, const cad_model_t *m, bool fast);

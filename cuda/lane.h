@@ -186,16 +186,16 @@ static int send_batch(cad_lane_t *l, const uint8_t *tok, const cad_span_t *s)
 
 /* ---- reading a lane's activations, for tests ---- */
 
-static part_t part_of(const cad_lane_t *l, int kind, int what)
+static view_t view_of(const cad_lane_t *l, int kind, int what)
 {
-    part_t rows = { .at = l->res, .width = l->weights->Dp, .ld = l->weights->Dp, .row = 0, .half = false };
+    view_t rows = { .at = l->res, .width = l->weights->Dp, .ld = l->weights->Dp, .row = 0, .half = false };
     if (what == CAD_AT_H) rows.at = l->h;
-    return what < CAD_AT_KIND ? rows : kind_at(kind)->part(l, what);
+    return what < CAD_AT_KIND ? rows : kind_at(kind)->view(l, what);
 }
 
 static int op_read(cad_lane_t *l, int kind, int what, int64_t beg, int64_t n, float *out)
 {
-    part_t p = part_of(l, kind, what);
+    view_t p = view_of(l, kind, what);
     size_t size = p.half ? sizeof(bf16_t) : sizeof(float), bytes = (size_t)(n * p.ld) * size;
     char *copy = (char *)malloc(bytes);
     int rc = copy ? graph_end(l) : CAD_ENOMEM;

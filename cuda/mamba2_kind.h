@@ -210,11 +210,11 @@ static void mamba2_carve(cad_lane_t *l, cad_bump_t *b, int64_t padded, int64_t s
     g->state = bump_states(b, z, l->rows);
 }
 
-static part_t mamba2_part(const cad_lane_t *l, int what)
+static view_t mamba2_view(const cad_lane_t *l, int what)
 {
     const mamba2_size_t *z = &l->weights->mamba2.size;
     const mamba2_lane_t *g = &gpu_of(l)->mamba2;
-    part_t x = { .at = g->x, .width = z->Xp, .ld = z->Xp, .row = 0, .half = false },
+    view_t x = { .at = g->x, .width = z->Xp, .ld = z->Xp, .row = 0, .half = false },
            gate = { .at = g->z, .width = z->Ep, .ld = z->Ep, .row = 0, .half = false },
            u = { .at = g->u, .width = z->Cp, .ld = z->Cp, .row = g->span_beg, .half = false },
            y = { .at = g->y, .width = z->Ep, .ld = z->Ep, .row = g->span_beg, .half = false },
@@ -326,7 +326,7 @@ static const kind_t cuda_mamba2 = {
     .place = mamba2_place,
     .open_products = mamba2_open_products,
     .carve = mamba2_carve,
-    .part = mamba2_part,
+    .view = mamba2_view,
     .open_back = mamba2_open_back,
     .close_back = mamba2_close_back,
     .place_back = mamba2_place_back,

@@ -122,26 +122,26 @@ static void mamba_carve(cad_lane_t *l, cad_bump_t *b, int64_t padded, int64_t sl
     g->total = (float *)cad_bump(b, slots, z->Ep, sizeof(float));
 }
 
-static part_t mamba_part(const cad_lane_t *l, int what)
+static view_t mamba_view(const cad_lane_t *l, int what)
 {
     const cad_weights_t *w = l->weights;
     const mamba_lane_t *g = &gpu_of(l)->mamba;
     int64_t Ep = w->mamba.Ep, Sp = w->mamba.Sp;
-    part_t wide = { .at = g->xz, .width = Ep, .ld = 2 * Ep, .row = 0, .half = w->half };
-    part_t part = { .at = g->u, .width = Ep, .ld = Ep, .row = g->span_beg, .half = w->half };
+    view_t wide = { .at = g->xz, .width = Ep, .ld = 2 * Ep, .row = 0, .half = w->half };
+    view_t narrow = { .at = g->u, .width = Ep, .ld = Ep, .row = g->span_beg, .half = w->half };
     switch (what) {
     case CAD_AT_X: return wide;
     case CAD_AT_Z: wide.at = (const char *)g->xz + (size_t)Ep * (w->half ? sizeof(bf16_t) : sizeof(float)); return wide;
-    case CAD_AT_U: return part;
+    case CAD_AT_U: return narrow;
     case CAD_AT_XDBL:
-        part.at = g->xdbl;
-        part.width = part.ld = Sp;
-        part.half = false;
-        return part;
+        narrow.at = g->xdbl;
+        narrow.width = narrow.ld = Sp;
+        narrow.half = false;
+        return narrow;
     default:
-        part.at = g->y;
-        part.row = 0;
-        return part;
+        narrow.at = g->y;
+        narrow.row = 0;
+        return narrow;
     }
 }
 
@@ -256,7 +256,7 @@ static const kind_t cuda_mamba = {
     .place = mamba_place,
     .open_products = mamba_open_products,
     .carve = mamba_carve,
-    .part = mamba_part,
+    .view = mamba_view,
     .open_back = mamba_open_back,
     .close_back = mamba_close_back,
     .place_back = mamba_place_back,

@@ -216,15 +216,15 @@ static void test_tokens(const cad_model_t *m)
 static void test_refused_passes(const cad_model_t *m, cad_window_t w)
 {
     uint8_t tok[60];
-    cad_window_t before = w, after = w, turned = w, alien = w, empty = { 0 };
+    cad_window_t before = w, after = w, swapped = w, alien = w, empty = { 0 };
     before.core_beg = -1;
     after.core_end = w.len + 1;
-    turned.core_beg = w.core_end + 1;
+    swapped.core_beg = w.core_end + 1;
     memcpy(tok, w.tokens, sizeof tok);
     tok[59] = 255;
     alien.tokens = tok;
     tap_ok(cad_passes(m, &before, 8) == CAD_EARG && cad_passes(m, &after, 8) == CAD_EARG &&
-               cad_passes(m, &turned, 8) == CAD_EARG,
+               cad_passes(m, &swapped, 8) == CAD_EARG,
            "a core outside its window has no passes");
     tap_ok(cad_passes(m, &alien, 8) == CAD_EARG, "nor has a token outside the vocabulary");
     tap_ok(cad_passes(m, &w, CAD_MASK_EACH - 1) == CAD_EARG, "nor has an unknown mask");

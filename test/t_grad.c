@@ -191,8 +191,8 @@ static void encode(const net_t *net, const uint8_t *tok, int64_t L, double *out)
     for (int k = 0; k < 2; k++) h[k] = calloc((size_t)(L * D), sizeof *h[k]);
     for (int64_t r = 0; r < L; r++)
         for (int64_t d = 0; d < D; d++)
-            res[r * D + d] = cad_model_turned(net->m) ? table[net->m->vocab.comp[tok[r]] * D + D - 1 - d]
-                                                      : table[tok[r] * D + d];
+            res[r * D + d] = cad_model_input_reversed(net->m) ? table[net->m->vocab.comp[tok[r]] * D + D - 1 - d]
+                                                              : table[tok[r] * D + d];
     for (int i = 0; i < c->n_layer; i++) {
         for (int64_t r = 0; r < L; r++)
             norm(net, res + r * D, tensor(net, CAD_T_NORM, i, 0),
@@ -269,14 +269,14 @@ static double total_loss(const net_t *net, const cad_example_t *ex, int n, enum 
     for (int i = 0; i < n; i++) {
         size_t size = (size_t)(ex[i].len * net->m->cfg.d_model);
         double *strand[2] = { calloc(size, sizeof(double)), calloc(size, sizeof(double)) };
-        uint8_t *turned = malloc((size_t)ex[i].len);
-        cad_reverse_complement(net->m, ex[i].tokens, ex[i].len, turned);
+        uint8_t *reversed = malloc((size_t)ex[i].len);
+        cad_reverse_complement(net->m, ex[i].tokens, ex[i].len, reversed);
         encode(net, ex[i].tokens, ex[i].len, strand[0]);
-        if (net->m->cfg.rcps) encode(net, turned, ex[i].len, strand[1]);
+        if (net->m->cfg.rcps) encode(net, reversed, ex[i].len, strand[1]);
         loss += how == CAD_LOSS_TOKENS ? token_loss(net, &ex[i], strand) : label_loss(net, &ex[i], strand, how, pool);
         free(strand[0]);
         free(strand[1]);
-        free(turned);
+        free(reversed);
     }
     return loss;
 }

@@ -38,7 +38,7 @@ typedef struct {
     bool turns;          /* true if training rows are reverse-complemented at random */
     int64_t *order;      // (n) indexes of the training rows, in this epoch's order
     cad_example_t *part; // (n) examples for one call of cad_trainer_add
-    uint8_t *turned;     // (part_tokens) reverse complements of examples in `part`
+    uint8_t *reversed;   // (part_tokens) reverse complements of examples in `part`
     int64_t part_tokens, step, steps;
     double best;
     int64_t best_epoch;

@@ -306,8 +306,8 @@ static int describe(run_t *r, cad_error_t *err)
                 (long long)a->steps);
     text_printf(t, "lr=%.9g lr_end=%.9g warmup=%.9g weight_decay=%.9g clip=%.9g ", a->t.lr, a->lr_end, a->t.warmup,
                 a->t.decay, a->clip);
-    text_printf(t, "soft_mask_weight=%.9g rc_aug=%s seed=%lld", a->soft, training_turns(&a->t, r->model) ? "yes" : "no",
-                (long long)a->t.seed);
+    text_printf(t, "soft_mask_weight=%.9g rc_aug=%s seed=%lld", a->soft,
+                training_reverses(&a->t, r->model) ? "yes" : "no", (long long)a->t.seed);
     return t->failed ? cad_out_of_memory(err) : 0;
 }
 

@@ -68,8 +68,8 @@ static int make_room(tuning_t *r, cad_error_t *err)
     r->part_tokens = cad_max(cad_min(PART, r->train.tokens), r->train.longest);
     r->order = cad_alloc((size_t)r->train.n, sizeof *r->order);
     r->part = cad_alloc((size_t)cad_min(a->batch, r->train.n), sizeof *r->part);
-    r->turned = cad_alloc((size_t)r->part_tokens, 1);
-    return r->order && r->part && r->turned ? 0 : cad_out_of_memory(err);
+    r->reversed = cad_alloc((size_t)r->part_tokens, 1);
+    return r->order && r->part && r->reversed ? 0 : cad_out_of_memory(err);
 }
 
 /* ---- the tables metrics.tsv and log.tsv ---- */
@@ -246,8 +246,8 @@ static int fill_part(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch)
         if (tokens + x->len > r->part_tokens) break;
         r->part[i] = (cad_example_t) { .tokens = x->tokens, .len = x->len, .target = r->train.target + row[i] * K };
         if (r->turns && examples_turned(row[i], (uint64_t)r->a->t.seed, epoch)) {
-            cad_reverse_complement(r->model, x->tokens, x->len, r->turned + tokens);
-            r->part[i].tokens = r->turned + tokens;
+            cad_reverse_complement(r->model, x->tokens, x->len, r->reversed + tokens);
+            r->part[i].tokens = r->reversed + tokens;
         }
         tokens += x->len;
     }
@@ -410,7 +410,7 @@ int tuning_run(tuning_t *r, cad_error_t *err)
 {
     int rc = make_classifier(r, err);
     if (rc) return rc;
-    r->turns = training_turns(&r->a->t, r->model);
+    r->turns = training_reverses(&r->a->t, r->model);
     examples_encode(&r->train, r->model, &r->notes);
     examples_encode(&r->valid, r->model, &r->notes);
     examples_encode(&r->test, r->model, &r->notes);
@@ -435,7 +435,7 @@ void tuning_close(tuning_t *r)
     if (r->a->l.reference) fasta_close(&r->ref);
     free(r->order);
     free(r->part);
-    free(r->turned);
+    free(r->reversed);
     text_free(&r->table);
     text_free(&r->updates);
     output_abort(r->log);

@@ -155,8 +155,8 @@ static void begin(cad_lane_t *l, cad_grad_lane_t *back)
 static void enter(cad_lane_t *l, const cad_kept_t *kept)
 {
     cad_mamba_lane_t *w = cad_mamba_lane(l);
-    w->x = kept->part[CAD_MAMBA_KEPT_X];
-    for (int k = 0; k < 2; k++) w->state[k] = kept->part[CAD_MAMBA_KEPT_STATE + k];
+    w->x = kept->array[CAD_MAMBA_KEPT_X];
+    for (int k = 0; k < 2; k++) w->state[k] = kept->array[CAD_MAMBA_KEPT_STATE + k];
 }
 
 /* ---- backward pass ---- */
@@ -188,9 +188,9 @@ static int back_in(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
 static void keep(const cad_config_t *c, int ndir, int64_t rows, int64_t most, cad_bump_t *b, cad_kept_t *kept)
 {
     int64_t Ep = cad_mamba_Ep(c), slots = rows / CAD_STRETCH + most;
-    kept->part[CAD_MAMBA_KEPT_X] = (float *)cad_bump(b, rows, Ep, sizeof(float));
+    kept->array[CAD_MAMBA_KEPT_X] = (float *)cad_bump(b, rows, Ep, sizeof(float));
     for (int k = 0; k < ndir; k++)
-        kept->part[CAD_MAMBA_KEPT_STATE + k] = (float *)cad_bump(b, slots, Ep * cad_mamba(c)->N, sizeof(float));
+        kept->array[CAD_MAMBA_KEPT_STATE + k] = (float *)cad_bump(b, slots, Ep * cad_mamba(c)->N, sizeof(float));
 }
 
 /* ---- measuring ---- */

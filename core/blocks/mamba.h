@@ -115,7 +115,7 @@ static inline cad_mamba_grad_lane_t *cad_mamba_grad_lane(const cad_grad_lane_t *
     return (cad_mamba_grad_lane_t *)(void *)&l->work[CAD_KIND_mamba];
 }
 
-/* indexes of cad_kept_t.part: x; the scan states of direction 0; CAD_MAMBA_KEPT_STATE + 1 is the index of those of
+/* indexes of cad_kept_t.array: x; the scan states of direction 0; CAD_MAMBA_KEPT_STATE + 1 is the index of those of
  * direction 1 */
 enum { CAD_MAMBA_KEPT_X, CAD_MAMBA_KEPT_STATE };
 

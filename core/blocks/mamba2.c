@@ -176,15 +176,15 @@ static void begin(cad_lane_t *l, cad_grad_lane_t *back)
     for (int k = 0; k < 2; k++) cad_mamba2_lane(l)->state[k] = back ? cad_mamba2_grad_lane(back)->kept[k] : NULL;
 }
 
-/* indexes of cad_kept_t.part: x|B|C|r; the scan states of direction 0; KEPT_STATE + 1 is the index of those of
+/* indexes of cad_kept_t.array: x|B|C|r; the scan states of direction 0; KEPT_STATE + 1 is the index of those of
  * direction 1 */
 enum { KEPT_X, KEPT_STATE };
 
 static void enter(cad_lane_t *l, const cad_kept_t *kept)
 {
     cad_mamba2_lane_t *w = cad_mamba2_lane(l);
-    w->x = kept->part[KEPT_X];
-    for (int k = 0; k < 2; k++) w->state[k] = kept->part[KEPT_STATE + k];
+    w->x = kept->array[KEPT_X];
+    for (int k = 0; k < 2; k++) w->state[k] = kept->array[KEPT_STATE + k];
 }
 
 /* ---- backward pass ---- */
@@ -217,9 +217,9 @@ static void keep(const cad_config_t *c, int ndir, int64_t rows, int64_t most, ca
 {
     const cad_mamba2_t *s = cad_mamba2(c);
     int64_t slots = rows / CAD_MAMBA2_CHUNK + most;
-    kept->part[KEPT_X] = cad_bump_floats(b, rows, cad_mamba2_Xp(s));
+    kept->array[KEPT_X] = cad_bump_floats(b, rows, cad_mamba2_Xp(s));
     for (int k = 0; k < ndir; k++)
-        kept->part[KEPT_STATE + k] = cad_bump_floats(b, slots, cad_mamba2_Ep(s) * cad_mamba2_Np(s));
+        kept->array[KEPT_STATE + k] = cad_bump_floats(b, slots, cad_mamba2_Ep(s) * cad_mamba2_Np(s));
 }
 
 /* ---- measuring ---- */

@@ -29,7 +29,7 @@ typedef struct cad_ops_t cad_ops_t;
 typedef struct cad_back_ops_t cad_back_ops_t; /* a backend's operations of the backward pass; backward.h defines them */
 
 struct cad_kept_t {
-    float *part[3];
+    float *array[3];
 }; /* activations of one layer that a tape keeps; the layer's kind defines what each array holds */
 
 typedef struct cad_tape_t { /* activations kept from the forward to the backward pass, in the backend's memory */

@@ -90,12 +90,12 @@ static inline void cad_add_transposed(float *to, const float *from, int64_t rows
  * complemented (tensors.c explains why); the gradient is reversed and complemented likewise. */
 static inline void cad_add_embedding(float *to, const cad_sums_t *s, const cad_model_t *m)
 {
-    bool turned = cad_model_turned(m);
+    bool reversed = cad_model_input_reversed(m);
     for (int64_t v = 0; v < s->V; v++)
         for (int64_t d = 0, w = m->vocab.comp[v]; d < s->D; d++) {
             to[v * s->D + d] += s->head[0][v * s->Dp + d];
             to[w * s->D + d] += s->head[1][v * s->Dp + d];
-            if (turned) to[w * s->D + s->D - 1 - d] += s->embed[v * s->Dp + d];
+            if (reversed) to[w * s->D + s->D - 1 - d] += s->embed[v * s->Dp + d];
             else to[v * s->D + d] += s->embed[v * s->Dp + d];
         }
 }

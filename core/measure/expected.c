@@ -177,18 +177,18 @@ static int equivariance(const cad_expected_t *e, cad_context_t *ctx, int64_t b, 
     const uint8_t *tok = e->tok + b * L;
     uint8_t *other = cad_alloc((size_t)L, 1);
     float *x = cad_alloc((size_t)n, sizeof *x), *y = cad_alloc((size_t)n, sizeof *y),
-          *turned = cad_alloc((size_t)n, sizeof *turned);
-    int rc = other && x && y && turned ? 0 : cad_out_of_memory(err);
+          *reversed = cad_alloc((size_t)n, sizeof *reversed);
+    int rc = other && x && y && reversed ? 0 : cad_out_of_memory(err);
     if (rc == 0) cad_reverse_complement(e->m, tok, L, other);
     if (rc == 0) rc = both_strands(e, ctx, tok, other, x, err);
     if (rc == 0) rc = both_strands(e, ctx, other, tok, y, err);
     for (int64_t i = 0; rc == 0 && i < n; i++)
-        turned[i] = labels ? y[i] : y[(L - 1 - i / V) * V + e->m->vocab.comp[i % V]];
-    if (rc == 0) *error = fmax(*error, cad_relative_error(turned, x, n));
+        reversed[i] = labels ? y[i] : y[(L - 1 - i / V) * V + e->m->vocab.comp[i % V]];
+    if (rc == 0) *error = fmax(*error, cad_relative_error(reversed, x, n));
     free(other);
     free(x);
     free(y);
-    free(turned);
+    free(reversed);
     return rc;
 }
 

@@ -202,10 +202,10 @@ static void wire(cad_model_t *m)
 void cad_model_refresh(cad_model_t *m)
 {
     int64_t D = m->cfg.d_model;
-    bool turned = cad_model_turned(m);
+    bool reversed = cad_model_input_reversed(m);
     for (int v = 0; v < m->vocab.rows; v++)
         for (int64_t d = 0; d < D; d++)
-            m->embed_in[v * D + d] = turned ? m->embed[m->vocab.comp[v] * D + D - 1 - d] : m->embed[v * D + d];
+            m->embed_in[v * D + d] = reversed ? m->embed[m->vocab.comp[v] * D + D - 1 - d] : m->embed[v * D + d];
 }
 
 /* ---- the kind of layers, if config.json does not name it ---- */

@@ -88,7 +88,7 @@ static inline const cad_block_t *cad_layer_block(const cad_model_t *m, int layer
 }
 /* True if the fold of fused-norm models (tensors.c) reverses and complements the input table, which it does if the
  * number of layers is odd. */
-static inline bool cad_model_turned(const cad_model_t *m)
+static inline bool cad_model_input_reversed(const cad_model_t *m)
 {
     return m->cfg.rcps && m->cfg.fused_add_norm && m->cfg.n_layer % 2 == 1;
 }

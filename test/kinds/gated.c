@@ -70,7 +70,7 @@ static void begin(cad_lane_t *l, cad_grad_lane_t *back)
     (void)back;
 }
 
-static void enter(cad_lane_t *l, const cad_kept_t *kept) { cad_gated_lane(l)->x = kept->part[0]; }
+static void enter(cad_lane_t *l, const cad_kept_t *kept) { cad_gated_lane(l)->x = kept->array[0]; }
 
 /* ---- backward pass ---- */
 
@@ -98,7 +98,7 @@ static void keep(const cad_config_t *c, int ndir, int64_t rows, int64_t most, ca
 {
     (void)ndir;
     (void)most;
-    kept->part[0] = (float *)cad_bump(b, rows, cad_gated_Ep(c), sizeof(float));
+    kept->array[0] = (float *)cad_bump(b, rows, cad_gated_Ep(c), sizeof(float));
 }
 
 /* ---- measuring ---- */
