@@ -41,8 +41,9 @@ static bool skip_number(const unsigned char **p, const unsigned char *end, int m
  * offsets of the slices, and in CRAM 3 a checksum. */
 bool cram_container_read(const cram_file_t *f, int64_t at, cram_container_t *c)
 {
-    const unsigned char *p = c->head + 4, *end = c->head + cad_min((int64_t)sizeof c->head, f->size - at);
-    bool sound = end > p && cad_pread(f->fd, c->head, (size_t)(end - c->head), at, "", NULL) == 0;
+    int64_t n = cad_min((int64_t)sizeof c->head, cad_max(f->size - at, 0));
+    const unsigned char *p = c->head + 4, *end = c->head + n;
+    bool sound = end > p && cad_pread(f->fd, c->head, (size_t)n, at, "", NULL) == 0;
     for (int i = 0; i < 3; i++) sound = sound && skip_number(&p, end, 5);
     sound = sound && (p = cram_itf8(p, end, &c->reads)) != NULL;
     sound = sound && skip_number(&p, end, f->major > 2 ? 9 : 5) && skip_number(&p, end, 9) && skip_number(&p, end, 5);
@@ -76,13 +77,13 @@ static int add_bytes(const cram_file_t *f, int64_t at, int64_t n, uLong *sum, ca
 static int check_block(const cram_file_t *f, int64_t at, int64_t stop, cad_error_t *err)
 {
     unsigned char head[32], said[4];
-    const unsigned char *p = head + 2, *end = head + cad_min((int64_t)sizeof head, stop - at);
+    const unsigned char *p = head + 2, *end = head + cad_min((int64_t)sizeof head, cad_max(stop - at, 0));
     int32_t n = 0;
     uLong sum;
     int rc;
-    if (at < 0 || end <= p || cad_pread(f->fd, head, (size_t)(end - head), at, "", NULL) || head[0] != 0) return 0;
+    if (end <= p || cad_pread(f->fd, head, (size_t)(end - head), at, "", NULL) || head[0] != 0) return 0;
     if (!skip_number(&p, end, 5) || !(p = cram_itf8(p, end, &n)) || !skip_number(&p, end, 5)) return 0;
-    if (n < 0 || n + 4 > stop - at - (p - head)) return 0;
+    if (n < 0 || (int64_t)n + 4 > stop - at - (p - head)) return 0;
     sum = crc32(0, head, (uInt)(p - head));
     rc = add_bytes(f, at + (p - head), n, &sum, err);
     if (rc == 0) rc = cad_pread(f->fd, said, sizeof said, at + (p - head) + n, f->path, err);
