@@ -1,9 +1,9 @@
 /* completion.c - caduceus completion: prints what a shell needs to complete command lines of caduceus.
  *
- * The script's function _caduceus_reply tells what may stand after a command and the word before, as a line: "words
- * WORD...", "list WORD..." (with commas), "files", "any" (nothing can be proposed). Its rows are written from the
- * tables of options and the usage texts. bash and zsh have a function each that calls it. SPDX-License-Identifier: MIT
- */
+ * The script's function _caduceus_reply gets a command and the word before the cursor. It prints, as one line, what the
+ * next word may be: "words WORD..." (one of these), "list WORD..." (some of these, separated by commas), "files", or
+ * "any" (nothing can be proposed). The cases of this function are written from the tables of options and the usage
+ * texts. bash and zsh each have their own function that calls it. SPDX-License-Identifier: MIT */
 #include "cmd.h"
 #include "learn/metrics.h"
 #include "stream/scores.h"
@@ -59,8 +59,8 @@ static const char ZSH[] =
 /* ---- values ---- */
 
 static const struct {
-    const char *command, *option; /* command NULL: every other */
-    const char *words;            /* begins with "words" or "list" */
+    const char *command, *option; /* command NULL: all commands not named in an earlier row */
+    const char *words;            /* what _caduceus_reply prints: begins with "words" or "list" */
 } VALUES[] = { { NULL, "device", "words auto cpu cuda" },
                { "bench", "precision", "list fp32 bf16x3 bf16" },
                { NULL, "precision", "words fp32 bf16x3 bf16" },
@@ -88,7 +88,8 @@ static void put_scores(bool tracks, text_t *t)
     if (!tracks) text_puts(t, " none");
 }
 
-/* Lists the formats of --in-format: the first text of the usage, up to its bracket. */
+/* Appends the formats that --in-format accepts, taken from the first of the command's usage texts, up to the bracket in
+ * it. */
 static void put_formats(const command_t *c, text_t *t)
 {
     text_t texts[USAGE_TEXTS] = { 0 };
@@ -102,7 +103,8 @@ static void put_formats(const command_t *c, text_t *t)
     for (int i = 0; i < USAGE_TEXTS; i++) text_free(&texts[i]);
 }
 
-/* Returns where the usage has the option's name, after which its value is named; NULL if the option is not listed. */
+/* Returns a pointer to just after the option's name in the usage text, where the name of its value follows; NULL if the
+ * usage does not list the option. */
 static const char *in_usage(const command_t *c, const struct option *o)
 {
     size_t n = strlen(o->name);
@@ -115,7 +117,7 @@ static const char *in_usage(const command_t *c, const struct option *o)
     return NULL;
 }
 
-/* True if the usage names the value as a file or a folder. */
+/* True if the option's value, as named in the usage, is a file or a folder. */
 static bool takes_file(const command_t *c, const struct option *o)
 {
     static const char *const name[] = { "FILE", "FASTA", "BED", "DIR", "PATH", "OUT" };
@@ -142,11 +144,11 @@ static void put_value(const command_t *c, const struct option *o, text_t *t)
     } else text_puts(t, takes_file(c, o) ? "files" : "any");
 }
 
-/* ---- rows ---- */
+/* ---- cases of the function _caduceus_reply ---- */
 
 static bool has_letter(const struct option *o) { return o->val > ' ' && o->val < 127; }
 
-/* Returns the option of which o is another name: the first with the same code. */
+/* Returns the first option with the same code as o. The others are further names of that option. */
 static const struct option *first_name(const command_t *c, const struct option *o)
 {
     const struct option *first = c->longs;
@@ -154,7 +156,7 @@ static const struct option *first_name(const command_t *c, const struct option *
     return first;
 }
 
-/* Writes a row for each option whose value stands in the next word. */
+/* Writes a case for each option whose value is the next word. */
 static void put_values(const command_t *c, text_t *t)
 {
     for (const struct option *o = c->longs; o->name; o++) {
@@ -167,7 +169,7 @@ static void put_values(const command_t *c, text_t *t)
     }
 }
 
-/* Writes a row for each option whose value, if there is one, follows an equals sign. */
+/* Writes a case for each option whose value is optional and follows an equals sign. */
 static void put_optional(const command_t *c, text_t *t)
 {
     for (const struct option *o = c->longs; o->name; o++) {
@@ -235,7 +237,7 @@ static const struct option LONGS[] = { OPT_FLAG("help", OPT_HELP), { 0 } };
 static int refuse_option(void *args, int c, const char *arg)
 {
     (void)args, (void)c, (void)arg;
-    return 1; /* not called: --help is the only option */
+    return 1; /* never called: --help is the only option */
 }
 
 static int run_completion(int argc, char **argv)

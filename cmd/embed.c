@@ -1,5 +1,5 @@
 /* embed.c - caduceus embed: writes a matrix of embeddings for machine learning, and a file of the names of its rows.
- * The command runs the code of annotate with other defaults.
+ * The command runs the code of caduceus annotate with other defaults.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -60,7 +60,7 @@ static bool is_table(const char *path)
 static int run_embed(int argc, char **argv)
 {
     annotate_args_t a;
-    text_t command = { 0 }; /* empty, since the output has no @PG line */
+    text_t command = { 0 }; /* the command line for @PG; empty, since the output has no @PG line */
     char *names;
     int rc = annotate_parse(&a, &CMD_EMBED, argc, argv);
     if (rc) return rc == 2 ? 0 : 1;

@@ -29,7 +29,7 @@ static const char USAGE[] =
     "  caduceus eval -T hg38.fa -L corpus.bed --split valid\n"
     "  caduceus eval -T hg38.fa --sample 50 --markov none\n";
 
-enum { MODELS = 16 }; /* maximum number of -m */
+enum { MODELS = 16 }; /* maximum number of models, given by several -m */
 
 typedef struct {
     options_t o;
@@ -42,16 +42,16 @@ typedef struct {
     bool baseline;                /* true if the user gave --markov */
 } args_t;
 
-typedef struct { /* the table, written when all models are evaluated */
+typedef struct { /* the output, which is written when all models are evaluated */
     output_t *out;
     text_t head, rows;
-    json_t *json; /* an array: an object for each model */
+    json_t *json; /* an array with an object for each model */
 } results_t;
 
 typedef struct { /* the evaluation of one model */
     args_t *a;
     run_t run;
-    eval_t *eval; /* state of the source; owned by the source */
+    eval_t *eval; /* state of the source of evaluation windows, which owns it */
     splits_t splits;
     cad_markov_t markov;
 } evaluation_t;
@@ -140,8 +140,8 @@ static int open_output(const args_t *a, results_t *table, cad_error_t *err)
     return rc || a->run.dry_run ? rc : output_open(&table->out, a->run.output, output_is_gz(a->run.output), err);
 }
 
-/* Finds the split that the Markov models (the baseline) are fitted to. If the split is missing, omits the Markov
- * models with a warning; returns an error if the user gave --markov or --markov-split. */
+/* Finds the split (named set of intervals) that the Markov models, the baseline, are fitted to. If the split is
+ * missing, omits the Markov models with a warning; returns an error if the user gave --markov or --markov-split. */
 static int find_baseline(evaluation_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;
@@ -240,7 +240,8 @@ static void report_dry_run(const evaluation_t *t, const char *name)
     report_end(&report);
 }
 
-/* Adds the results of one model to the table. name: its predictor's name; NULL: the only model. */
+/* Adds the results of one model to the table. name: the model's name in the column predictor; NULL: there is only one
+ * model. */
 static void keep_results(evaluation_t *t, const char *name, results_t *table)
 {
     const args_t *a = t->a;
@@ -256,7 +257,8 @@ static void keep_results(evaluation_t *t, const char *name, results_t *table)
     eval_rows(t->eval, a->set.mask, name, &table->rows);
 }
 
-/* Evaluates one model, and adds its rows to the table. name: its predictor's name; NULL: the only model. */
+/* Evaluates one model, and adds its rows to the table. name: the model's name in the column predictor; NULL: there is
+ * only one model. */
 static int one_model(args_t *a, const char *name, results_t *table)
 {
     evaluation_t t = { .a = a };
@@ -275,7 +277,7 @@ static int one_model(args_t *a, const char *name, results_t *table)
     return rc;
 }
 
-/* Writes the rows of all models; as JSON an object, or an array of objects if there are several models. */
+/* Writes the rows of all models. With --json writes an object, or an array of objects if there are several models. */
 static int write_table(const args_t *a, results_t *table)
 {
     bool csv = output_is_csv(a->run.output), plain = a->set.no_version || csv;
@@ -297,7 +299,8 @@ static int write_table(const args_t *a, results_t *table)
     return rc ? cmd_fail("eval", "%s", err.text) : 0;
 }
 
-/* Evaluates the models one after another. Markov models are the same for all, so they come with the first. */
+/* Evaluates the models one after another. The Markov models do not depend on the model, so they are evaluated only with
+ * the first one. */
 static int all_models(const args_t *a, results_t *table)
 {
     int rc = 0;

@@ -40,7 +40,7 @@ const command_t CADUCEUS = { "help",
                              NO_LONGS,
                              COMMANDS };
 
-/* Prints the usage of caduceus, of a command or of an action, as the words after "help" say. */
+/* Prints the usage of the command or action that the words after "help" name; without words, of caduceus. */
 static int run_help(int argc, char **argv)
 {
     const command_t *c = &CADUCEUS;

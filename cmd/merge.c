@@ -1,7 +1,6 @@
-/* merge.c - caduceus merge: joins the parts of a run, which are the files that --shard wrote, into one file. Values
- * and records are written by the same code as in a run without shards, so the result has the same bytes.
- * SPDX-License-Identifier: MIT
- */
+/* merge.c - caduceus merge: joins the parts of a run, which are the files that --shard wrote, into one file. Values and
+ * records are written by the same code as in a run without shards, so the result is byte-identical to the output of
+ * that run. SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -34,12 +33,12 @@ static const char USAGE[] = "Usage: caduceus merge [options] -o OUT PART...\n\n"
 typedef struct {
     const char *output, *reference;
     index_t index;
-    bool index_usual; /* neither kind is asked for */
+    bool index_usual; /* true: --write-index does not say which type of index */
     int64_t threads;
     char **part;
     int n, *order; /* part[order[k]] is shard k + 1 */
-    json_t *json;  /* the provenance that all parts share, without the keys that describe a shard */
-    bool plain;    /* each part begins with the names of its columns, without '#' */
+    json_t *json;  /* the provenance of the whole run: that of the parts, without the keys that describe a shard */
+    bool plain;    /* true if each part begins with the names of its columns, without '#' (--no-version) */
 } args_t;
 
 static const char *part_at(const args_t *a, int k) { return a->part[a->order[k]]; }
@@ -78,7 +77,7 @@ static int parse_args(args_t *a, int argc, char **argv)
     return 0;
 }
 
-/* ---- text: BED rows, bedGraph runs ---- */
+/* ---- text: rows of tables, and bedGraph lines ---- */
 
 typedef struct {
     text_t run;
@@ -105,7 +104,8 @@ static int put_run(graph_t *g, output_t *out, cad_error_t *err)
     return text_write(out, &g->run, err);
 }
 
-/* Adds a line of a bedGraph. Joins runs of equal values, which the end of a shard may have cut. */
+/* Adds a line of a bedGraph. Joins it to the previous line if both have the same value and touch, because a shard may
+ * end within an interval of equal values. */
 static int graph_line(graph_t *g, const input_t *in, const kstring_t *l, output_t *out, cad_error_t *err)
 {
     char value[32];
@@ -229,10 +229,10 @@ typedef struct {
     notes_t notes;
     fasta_t ref;       /* open if CRAM is written with -T */
     cram_check_t cram; /* open if CRAM is written */
-    bool rounding;     /* binary parts are written as text */
+    bool rounding;     /* true if binary parts are written as SAM or VCF, which rounds numbers */
 } records_t;
 
-/* Prepares the search for what CRAM alters, if it is written. */
+/* If CRAM is written, opens the check of records for what CRAM cannot store. */
 static int begin_cram(const args_t *a, records_t *t, cad_error_t *err)
 {
     int rc = 0;
@@ -260,8 +260,8 @@ static int begin_records(const args_t *a, records_t *t, const htsFormat *in, cad
     return rc ? rc : records_begin(&t->out, t->reads, t->variants, a->reference, &t->pool, err);
 }
 
-/* Checks that h, the header of a part, has the contigs of the output's header in the same order, because records
- * refer to contigs by number. Returns CAD_EFORMAT if it has other contigs. */
+/* Checks that h, the header of a part, has the contigs of the output's header in the same order, because records refer
+ * to contigs by number. Returns CAD_EFORMAT if the contigs differ. */
 static int same_contigs(const records_t *t, const sam_hdr_t *h, const char *path, cad_error_t *err)
 {
     int n = sam_hdr_nref(t->reads);
@@ -358,11 +358,11 @@ static int merge_records(const args_t *a, cad_error_t *err)
     return rc;
 }
 
-/* ---- kinds of parts ---- */
+/* ---- formats of parts ---- */
 
 typedef enum { PARTS_TEXT, PARTS_GRAPH, PARTS_MATRIX, PARTS_BIGWIG, PARTS_READS, PARTS_VARIANTS } parts_t;
 
-/* Finds the kind of a part from its first bytes; a bedGraph counts as text here. */
+/* Finds the format of a part from its first bytes. A bedGraph gives PARTS_TEXT here. */
 static int kind_of(const char *path, parts_t *kind, cad_error_t *err)
 {
     unsigned char magic[6] = { 0 };
@@ -394,8 +394,8 @@ static int same_kind(const args_t *a, parts_t *kind, cad_error_t *err)
     return rc;
 }
 
-/* Writes the .json file that a run without shards writes beside a bigWig or a matrix: the provenance that all parts
- * share, without the key "work", which describes a shard. */
+/* Writes the .json file that a run without shards writes beside a bigWig or a matrix: the provenance of the parts,
+ * without the key "work", which a run without shards does not have. */
 static int write_json(const args_t *a, output_t *json, cad_error_t *err)
 {
     text_t t = { 0 };
@@ -407,8 +407,8 @@ static int write_json(const args_t *a, output_t *json, cad_error_t *err)
     return rc;
 }
 
-/* Indexes text with a .csi if that is asked for or if the first part has one, which may be because a contig is too long
- * for .tbi; else with a .tbi. */
+/* Indexes a text output. Writes a .csi if the user asked for one or if the first part has one (a contig may be too long
+ * for .tbi); otherwise writes a .tbi. */
 static int index_text(const args_t *a, output_t *out, output_t **index, cad_error_t *err)
 {
     char *theirs = suffixed(part_at(a, 0), ".csi");

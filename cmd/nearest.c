@@ -6,7 +6,8 @@
 
 nearest_t nearest_begin(const char *word, size_t n) { return (nearest_t) { .word = word, .n = n, .distance = n }; }
 
-/* Returns the number of letters to insert, delete, replace or swap with their neighbour that make b of a. */
+/* Returns the edit distance of a and b: the least number of insertions, deletions, replacements and swaps of
+ * neighbouring letters that turn a into b. */
 static size_t edit_distance(const char *a, size_t na, const char *b, size_t nb)
 {
     size_t row[3][LONGEST + 1], *before = row[0], *last = row[1], *now = row[2];
@@ -33,7 +34,7 @@ void nearest_try(nearest_t *x, const char *candidate)
     size_t n = strlen(candidate), distance;
     if (x->n == 0 || x->n > LONGEST || n > LONGEST) return;
     distance = edit_distance(x->word, x->n, candidate, n);
-    /* a word and the same word with something added are near: --output-file, --output */
+    /* if the word is a candidate with "-" and more added, as --output-file and --output, the distance is 1 */
     if (n >= 4 && n < x->n && x->word[n] == '-' && !memcmp(x->word, candidate, n)) distance = 1;
     if (3 * distance > (x->n > 3 ? x->n : 3) || (x->best && distance >= x->distance)) return;
     x->best = candidate;

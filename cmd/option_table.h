@@ -1,10 +1,9 @@
 /* option_table.h - the option table: the options that several commands share, in groups.
  *
  * A group has entries for getopt_long (OPTIONS_*), lines of the usage text (*_USAGE), a struct of values, and a
- * function *_take that stores one option and returns 0 if it did, 1 if the option is not in this group, or -1 after
- * reporting an error. A command lists its groups, then its own options, whose codes are letters or numbers below
- * OPT_FIRST. SPDX-License-Identifier: MIT
- */
+ * function *_take, which stores the value of one option. *_take returns 0 on success, 1 if the option is not in this
+ * group, or -1 after reporting an error. A command lists its groups, then its own options, whose codes are letters or
+ * numbers below OPT_FIRST. SPDX-License-Identifier: MIT */
 #ifndef CAD_OPTION_TABLE_H
 #define CAD_OPTION_TABLE_H
 
@@ -20,7 +19,7 @@
 #include "stream/settings.h"
 
 #define OPT_FIRST 900
-enum { /* codes of shared options without a letter */
+enum { /* codes of the shared options that have no letter */
        OPT_CONFIG = OPT_FIRST,
        OPT_D_MODEL,
        OPT_N_LAYER,
@@ -99,7 +98,7 @@ typedef struct options_t {
     bool json;     /* print numbers as JSON; only some commands have --json */
     bool counting; /* this run only counts work and prints no warnings, since the run that follows prints them */
     progress_how_t progress;
-    int verbosity; /* default 3; above 3, htslib prints messages too */
+    int verbosity; /* default 3; above 3, htslib also prints its messages */
 } options_t;
 void options_init(options_t *o, const char *cmd);
 int options_take(options_t *o, int c, const char *arg);
@@ -113,10 +112,10 @@ int options_take(options_t *o, int c, const char *arg);
         OPT_FLAG("skip-soft-masked", OPT_SOFT), OPT_FLAG("no-version", OPT_NOVERSION), OPT_FLAG("json", OPT_JSON)
 int windows_take(settings_t *set, const char *cmd, int c, const char *arg);
 
-/* ---- which part of the input is computed, and where results go: annotate, embed, track, eval ---- */
+/* ---- choice of the input to compute, and of the output: annotate, embed, track, eval ---- */
 #define OPTIONS_RUN \
     OPT_VALUE("output", 'o'), OPT_VALUE("region", 'r'), OPT_VALUE("targets-file", 'L'), OPT_FLAG("dry-run", OPT_DRY)
-/* and, not in eval: */
+/* More options of this group, which eval does not have: */
 #define OPTIONS_SCORING                                                                                      \
     OPT_VALUE("output-fmt", 'O'), OPT_VALUE("regions-file", 'R'), OPT_VALUE("chr-alias", OPT_ALIAS),         \
         OPT_VALUE("score", OPT_SCORE), OPT_FLAG("n-token", OPT_NTOKEN), OPT_MAYBE("write-index", OPT_INDEX), \
@@ -137,14 +136,14 @@ typedef struct limits_t {
 } limits_t;
 typedef struct run_options_t {
     const char *output, *aliases; /* output "-": standard output; aliases NULL: not given */
-    const char *format;           /* text of -O; NULL: not given */
+    const char *format;           /* value of -O; NULL: not given */
     limits_t limits;
     shard_t shard;
     index_t index;    /* INDEX_NONE: not given */
-    bool index_usual; /* --write-index does not say which kind */
+    bool index_usual; /* true: --write-index was given without a type */
     bool dry_run;
 } run_options_t;
-/* Stores an option of either group; those that change scores go into set. */
+/* Stores an option of OPTIONS_RUN or OPTIONS_SCORING: in *set if it changes scores, else in *r. */
 int run_take(run_options_t *r, settings_t *set, const char *cmd, int c, const char *arg);
 
 /* ---- a new model: pretrain, bench ---- */
@@ -162,7 +161,7 @@ typedef struct new_model_t {
 } new_model_t;
 int new_model_take(new_model_t *n, const char *cmd, int c, const char *arg);
 bool new_model_given(const new_model_t *n);
-/* Creates the model, with initial values drawn by the seed. Error texts name the path of config. */
+/* Creates the model, with initial values drawn at random with this seed. Error texts name the path of config. */
 int new_model_open(const new_model_t *n, cad_model_t **model, int64_t max_len, uint64_t seed, cad_error_t *err);
 
 /* ---- training: pretrain, finetune ---- */
@@ -171,16 +170,16 @@ int new_model_open(const new_model_t *n, cad_model_t **model, int64_t max_len, u
         OPT_VALUE("seed", OPT_SEED), OPT_VALUE("valid-fraction", OPT_FRACTION), OPT_VALUE("rc-aug", OPT_RC_AUG), \
         OPT_FLAG("recompute", OPT_RECOMPUTE)
 typedef struct training_t {
-    double least_lr; /* lower limit of --lr */
+    double least_lr; /* lowest value that --lr may have */
     double lr, warmup, decay, fraction;
     int64_t seed;
-    int rc_aug; /* 1 yes, 0 no, -1 not given */
+    int rc_aug; /* value of --rc-aug: 1 yes, 0 no, -1 not given */
     bool recompute;
 } training_t;
 int training_take(training_t *t, const char *cmd, int c, const char *arg);
-/* Returns true if training sequences are to be reverse-complemented at random: the value of --rc-aug, or true only for
- * Ph if --rc-aug was not given. */
-bool training_turns(const training_t *t, const cad_model_t *model);
+/* Returns true if training sequences are to be reverse-complemented at random. This is the value of --rc-aug; if
+ * --rc-aug was not given, it is true for Caduceus-Ph and false for Caduceus-PS. */
+bool training_reverses(const training_t *t, const cad_model_t *model);
 
 /* ---- labelled sequences: finetune, predict ---- */
 #define OPTIONS_LABELS                                                                                           \
@@ -198,41 +197,46 @@ bool training_turns(const training_t *t, const cad_model_t *model);
     "      --no-version       no lines on version and model; column names without #\n"
 typedef struct label_options_t {
     const char *reference, *format, *labels, *sequence; /* NULL: not given */
-    int64_t window;                                     /* longest sequence in bases; 0: as long as the model allows */
+    int64_t window; /* maximum length of a sequence in bases; 0: as long as the model allows */
     bool crop, no_version;
 } label_options_t;
 int labels_take(label_options_t *o, const char *cmd, int c, const char *arg);
 
 /* ---- parsing ---- */
 #define USAGE_TEXTS 2
-/* A command: what `caduceus help`, --help, the parser and the shells' completion know of it. */
+/* Everything that `caduceus help`, --help, the parser of options and shell completion need to know about a command or
+ * an action of a command. */
 typedef struct command_t {
-    const char *name, *summary;               /* an action is named with its command, as "model pull" */
-    int (*run)(int argc, char **argv);        /* returns the exit status; NULL: caduceus itself */
-    const char *usage;                        /* each \f stands for the next of `texts`, or for the list of actions */
+    const char *name, *summary;        /* the name of an action includes its command, as "model pull" */
+    int (*run)(int argc, char **argv); /* runs the command and returns the exit status; NULL: this is caduceus itself */
+    const char *usage; /* usage text; each \f is replaced by the next of `texts`, or by the list of actions */
     void (*texts)(text_t texts[USAGE_TEXTS]); /* NULL: usage has no \f */
-    const char *shorts;                       /* as getopt has them, without -h */
+    const char *shorts;                       /* option letters in the syntax of getopt, without h */
     const struct option *longs;
-    const struct command_t *const *actions; /* printed for \f; ends with NULL; NULL: the command has no actions */
+    /* list of actions, which replaces \f; ends with NULL; NULL: the command has no actions */
+    const struct command_t *const *actions;
 } command_t;
 /* Returns the last word of the command's name. */
 const char *command_word(const command_t *cmd);
-/* Returns the command's action of this name, or NULL after reporting an error, which suggests the nearest. */
+/* Returns the command's action of this name, or NULL after reporting an error that suggests the action with the most
+ * similar name. */
 const command_t *command_find(const command_t *cmd, const char *word);
 /* Stores one option of a command. Returns 0, or another value after reporting an error. */
 typedef int option_f(void *args, int c, const char *arg);
 /* Calls take for each option. Prints the usage if -h or --help is given. Returns 0 to continue, 1 after reporting an
- * error, among them that there is no argument at all, 2 after printing help. Then optind is the index of the first
- * operand. */
+ * error (it is an error if there are no arguments at all), or 2 after printing help. If it returns 0, optind is the
+ * index of the first operand. */
 int options_parse(const command_t *cmd, int argc, char **argv, option_f *take, void *args);
-/* Checks the number of operands: one, which error messages call `what` ("one input"), or none if what is NULL. Returns
- * 0, or 1 after reporting an error, which says what operands look like that are too many. */
+/* Checks the number of operands. If `what` is not NULL, there must be exactly one operand, and error messages call it
+ * `what`, such as "one input". If `what` is NULL, there must be none. Returns 0, or 1 after reporting an error; the
+ * error suggests the option that an extra operand may belong to. */
 int options_operands(const command_t *cmd, int argc, char **argv, const char *what);
 /* Reports that there are no arguments; returns 1. */
 int options_bare(const command_t *cmd);
 /* Prints the usage; returns 2, or 1 after reporting an error. */
 int options_help(const command_t *cmd);
-/* Reports the option that getopt refused by returning c, with shorts that begin with a colon; returns 1. */
+/* Reports the option for which getopt returned c, '?' or ':'. For this, getopt must have been called with a string of
+ * letters that begins with a colon. Returns 1. */
 int option_unknown(const char *cmd, const struct option *longs, int c, char **argv);
 
 /* ---- values of options: each function returns 0, or 1 after reporting an error ---- */

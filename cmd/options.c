@@ -14,7 +14,8 @@
 
 /* ---- the number of threads ---- */
 
-/* Returns the number of CPUs that a cgroup's quota allows, rounded up; MANY if there is no quota. */
+/* Returns the number of CPUs that the quota of the cgroup `group` allows, rounded up; MANY if the cgroup has no
+ * quota. */
 static int64_t group_cpus(const char *group)
 {
     long long quota, period;
@@ -62,7 +63,7 @@ void options_init(options_t *o, const char *cmd)
     o->threads = default_threads();
     o->verbosity = 3;
     glue_command(cmd);
-    opterr = 0; /* getopt prints nothing; option_unknown() reports errors */
+    opterr = 0; /* so that getopt prints nothing; option_unknown() reports errors */
 }
 
 /* ---- values ---- */
@@ -190,7 +191,7 @@ int training_take(training_t *t, const char *cmd, int c, const char *arg)
     }
 }
 
-bool training_turns(const training_t *t, const cad_model_t *model)
+bool training_reverses(const training_t *t, const cad_model_t *model)
 {
     return t->rc_aug < 0 ? !cad_model_number(model, CAD_RCPS) : t->rc_aug;
 }
@@ -233,7 +234,7 @@ static const char *bundled(char *buf, size_t size)
     return found;
 }
 
-/* Returns the text of -m or, if that is not given, of $CADUCEUS_MODEL; NULL if there is none. */
+/* Returns the value of -m or, if -m is not given, of $CADUCEUS_MODEL; NULL if neither is set. */
 static const char *named_model(const options_t *o)
 {
     const char *name = o->model ? o->model : getenv("CADUCEUS_MODEL");
@@ -306,7 +307,7 @@ int options_open_model(const options_t *o, cad_model_t **model)
     return 0;
 }
 
-/* Writes the options that were given to t, as a JSON object with the keys of config.json. */
+/* Appends to t a JSON object, with the keys of config.json, of those options of a new model that were given. */
 static void put_changes(const new_model_t *n, text_t *t)
 {
     const char *sep = "{";

@@ -158,7 +158,8 @@ static bool is_model(const char *s)
     return cad_hub_named(s) || ends_in(s, ".safetensors") || (stat(s, &sb) == 0 && S_ISDIR(sb.st_mode));
 }
 
-/* Returns how an operand looks: the letter of the option that takes such a value, and its kind; 0 if like nothing. */
+/* Guesses what an operand is, by its form and suffix. Returns the letter of the option that takes such a value, and
+ * sets *kind to words for it, such as "a BED"; returns 0 if it cannot guess. */
 static int looks_like(const char *s, const char **kind)
 {
     static const char *const fasta[] = { ".fa", ".fasta", ".fna", ".fa.gz", ".fasta.gz", ".fna.gz", NULL };
@@ -176,8 +177,9 @@ static int looks_like(const char *s, const char **kind)
     return is_named(s, bed) ? 'L' : 0;
 }
 
-/* Writes to t which of the operands is too many and which option takes it, if that can be told. The first kind in
- * `order` that any of them has counts, since in `ref.fa in.bed` the FASTA is the one that lacks its -T. */
+/* Appends to t a guess which of n operands was meant as the value of an option, and of which one; appends nothing if
+ * there is no guess. Letters are tried in a fixed order. So for the operands `ref.fa in.bed`, the suggestion is -T
+ * ref.fa, not -L in.bed. */
 static void suggest(const command_t *cmd, char *const *operand, int n, text_t *t)
 {
     const char *kind;

@@ -7,11 +7,11 @@
 
 #include "cmd.h"
 
-#define SECOND 1  /* seconds between two states of the line on a terminal */
-#define MINUTE 60 /* seconds between two lines of a log */
+#define SECOND 1  /* seconds between two updates of the progress line on a terminal */
+#define MINUTE 60 /* seconds between two progress lines in a log */
 #define ERASE "\r\033[K"
 
-/* ---- numbers and times as people read them ---- */
+/* ---- numbers and times in short, readable form ---- */
 
 char *number_text(int64_t n, char buf[32])
 {
@@ -52,17 +52,17 @@ double seconds_since(struct timespec t)
     return (double)(now.tv_sec - t.tv_sec) + 1e-9 * (double)(now.tv_nsec - t.tv_nsec);
 }
 
-/* ---- the line ---- */
+/* ---- the progress line ---- */
 
-/* Adds ", " and the part to the line, if there is room for it in width - 1 columns. */
+/* Adds ", " and the text `part` to the progress line in buf, if both fit in width - 1 columns. */
 static void add_part(char *buf, size_t size, int width, const char *part)
 {
     size_t at = strlen(buf), room = cad_min(size, (size_t)(width > 1 ? width : 1));
-    bool first = at && buf[at - 1] == ' '; /* the line so far is "CMD: " */
+    bool first = at && buf[at - 1] == ' '; /* the line is only "CMD: " until now, so no ", " is needed */
     if (*part && at + (first ? 0 : 2) + strlen(part) < room) sprintf(buf + at, "%s%s", first ? "" : ", ", part);
 }
 
-/* Returns the seconds that are left, or -1 if that is not known. */
+/* Returns the estimated number of seconds until the run ends, or -1 if it is not known. */
 static double seconds_left(const progress_t *p, const progress_state_t *now, double elapsed)
 {
     double done = now->share - p->before;
@@ -182,7 +182,7 @@ static double seconds_per_token(cad_context_t *ctx, const cad_model_t *model, in
         tok[i] = (uint8_t)cad_model_number(model, (enum cad_number_t)(CAD_TOKEN_A + i * 7 % 11 % 4));
     w.tokens = tok;
     w.embedding = emb;
-    /* all windows overwrite the same result, since only the time counts */
+    /* all windows write to the same result array, since only the time is used */
     for (int i = 0; all && i < copies; i++) all[i] = w;
     for (int i = 0; all && tok && emb && i < 3; i++) {
         struct timespec begun;

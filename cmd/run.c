@@ -113,7 +113,8 @@ int run_provenance(run_t *r, const shard_t *shard, cad_error_t *err)
 
 /* ---- running ---- */
 
-/* Returns the tokens of the whole run: exact for a shard, otherwise an estimate from what has been read so far. */
+/* Returns the number of tokens that the run will compute. For a shard it is exact; otherwise it is estimated from the
+ * fraction of the input that has been read. 0: not known. */
 static double tokens_in_all(const stream_t *s)
 {
     double read = s->source->share ? s->source->share(s) : 0;
@@ -131,7 +132,7 @@ static void look(const void *run, progress_state_t *now)
     if (all > 0) now->share = fmin((double)now->tokens / all, 1);
 }
 
-/* Notes that nothing was read or selected, if so. A shard may be empty. */
+/* Prints a note if no record was read or selected. Prints none for a shard, which may be empty. */
 static void note_nothing(run_t *r)
 {
     const stream_t *s = &r->stream;

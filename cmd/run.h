@@ -12,14 +12,14 @@ typedef struct run_t {
     /* Set by the command: */
     const options_t *o;
     settings_t *set;
-    const char *output; /* path, as progress_open takes it */
+    const char *output; /* path of the output, for progress_open */
     notes_t notes;
     /* Set by the functions below: */
     fasta_t ref;
     regions_t *only, *targets;
     cad_model_t *model;
     cad_context_t *ctx;
-    text_t options; /* options that change results, as the provenance has them */
+    text_t options; /* the options that affect results, as text in the form that is written to the provenance */
     provenance_t provenance;
     char work[64], shard[48]; /* texts that the provenance refers to */
     stream_t stream;
@@ -29,24 +29,25 @@ typedef struct run_t {
 void settings_init(settings_t *set);
 /* Checks the settings and begins to stream from this source. */
 int run_begin(run_t *r, const source_t *source, input_t *in, cad_error_t *err);
-/* Opens the reference, and builds its index if that is missing. path NULL: no reference; aliases NULL: none. */
+/* Opens the reference at path (NULL: none) and reads the file `aliases` of other contig names (NULL: none). Builds the
+ * reference's index if it is missing. */
 int run_open_reference(run_t *r, const char *path, const char *aliases, cad_error_t *err);
 /* Opens the regions given by the options whose letters are in `only` and in `targets`. some: the regions may lie
  * on contigs that the input lacks, as in a panel. */
 int run_open_regions(run_t *r, const limits_t *l, const char *only, const char *targets, bool some, cad_error_t *err);
-/* Opens the model. If the error has no text, it has been reported. */
+/* Opens the model. If it fails and err has no text, the error has already been reported. */
 int run_open_model(run_t *r, cad_error_t *err);
 /* Plans the windows, opens the context and sets up the pipeline. counting: the run only counts its work. */
 int run_open_engine(run_t *r, int64_t window, const shard_t *shard, bool counting, cad_error_t *err);
-/* Adds the options that change results to r->options, after those that the command has added. */
+/* Appends the shared options that affect results to r->options, after those that the command has added. */
 void run_describe(run_t *r);
 /* Sets the provenance from r->options, which must not change afterwards. */
 int run_provenance(run_t *r, const shard_t *shard, cad_error_t *err);
-/* Shows progress, reads, computes and writes. */
+/* Reads all input, computes and writes the results; shows progress. */
 int run_stream(run_t *r, cad_error_t *err);
-/* Reports the error if rc is not 0, else the notes. Returns the exit status. */
+/* If rc is not 0, reports the error; otherwise prints the summary of the notes. Returns the exit status. */
 int run_report(run_t *r, int rc, const cad_error_t *err);
-/* Frees everything. Close the pipeline and the outputs before. */
+/* Frees everything in r. Call this after closing the pipeline and the outputs. */
 void run_end(run_t *r);
 
 #endif

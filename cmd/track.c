@@ -47,7 +47,7 @@ typedef struct {
     run_options_t run; /* its index: a compressed bedGraph always has one, by default a .tbi, or a .csi if a contig is
                           too long for that */
     const char *hub, *genome, *email;
-    track_format_t format; /* of -O */
+    track_format_t format; /* format that -O names */
     int64_t decimals;
     char *named; /* the output, if made from a name with {shard} */
 } args_t;
@@ -55,7 +55,7 @@ typedef struct {
 typedef struct {
     args_t *a;
     run_t run;
-    tracks_t *tracks; /* state of the source; owned by the source */
+    tracks_t *tracks; /* state of the source of tracks, which owns it */
     hub_t hub;
     track_format_t format;
 } tracking_t;
@@ -252,7 +252,7 @@ static int open_engine(tracking_t *t, cad_error_t *err)
     return run_provenance(r, &a->run.shard, err);
 }
 
-/* Refuses to replace parts of this run that are not those of this shard. */
+/* Returns an error if an output file is the complete part of another shard of this run, which must not be replaced. */
 static int check_parts(const tracking_t *t, cad_error_t *err)
 {
     const tracks_t *all = t->tracks;
@@ -312,7 +312,7 @@ static int run(tracking_t *t, cad_error_t *err)
     return hub_close(&t->hub, err);
 }
 
-/* Says how to look at the hub. */
+/* Prints how to view the hub in a browser. */
 static void say_hub(const args_t *a)
 {
     fprintf(

@@ -1,12 +1,14 @@
-/* backend.cu - the CUDA backend: its tables of operations (core/engine/backend.h and backward.h) for one device, and
- * the one symbol that the module exports.
+/* backend.cu - defines the CUDA backend: the tables of operations (core/engine/backend.h and backward.h) for one
+ * device, and the one function that the module exports.
  *
  * A lane is a stream with its own memory on the device. A batch is copied to the device as tokens and sequence offsets;
  * only its results (logits, pooled rows) are copied back. The operations `head`, `pool`, `read` and, in training,
  * `collect` wait until their results are on the host. All others return once their kernels are queued. An error in a
- * kernel is reported by an operation that waits, or by a later launch. Each operation has a file with its forward and
- * backward kernels and their launches. Files named _tmpl are compiled for T = float and for T = bf16_t; they list their
- * parameters. nvcc compiles this file, and shim.c includes it for the CPU. SPDX-License-Identifier: MIT
+ * kernel is reported by an operation that waits, or by a later launch.
+ *
+ * Each operation has a file with its forward and backward kernels and the code that launches them. Files named _tmpl
+ * are compiled for T = float and for T = bf16_t; each lists its macro parameters. nvcc compiles this file, and shim.c
+ * includes it for the CPU. SPDX-License-Identifier: MIT
  */
 #include "weights.h"
 #include "embed.h"
@@ -78,6 +80,7 @@ static cad_op_f *const mamba2_ops[2][CAD_MAMBA2_OPS] = { MAMBA2_OPS(fp32), MAMBA
 static cad_back_f *const mamba2_back_ops[2][CAD_MAMBA2_BACK_OPS] = { MAMBA2_BACK, MAMBA2_BACK };
 
 #define KIND_OF(name) &cuda_##name,
+#define SIZES_OF(name) CAD_KIND_SIZES(name),
 #define OPS_OF(name) name##_ops[half],
 #define BACK_OF_FP32(name) name##_back_ops[0],
 #define BACK_OF_BF16(name) name##_back_ops[1],
@@ -151,10 +154,12 @@ extern "C"
 
 int cad_module(const cad_host_t *host, int index, bool half, cad_ops_t *ops, cad_error_t *err)
 {
+    static const cad_kind_sizes_t kinds[CAD_NKINDS] = { CAD_KINDS(SIZES_OF) };
     cad_host_t own = CAD_HOST_INIT;
     int rc;
-    if (host->abi != own.abi || memcmp(host, &own, sizeof own))
-        return CAD_EARG; /* a host of another version may lay out cad_error_t differently, so err is not written */
+    memcpy(own.kind, kinds, sizeof kinds);
+    if (host->abi != own.abi || host->kinds != own.kinds || memcmp(host, &own, sizeof own))
+        return CAD_EARG; /* in a host of another version cad_error_t may have another layout, so err is not written */
     rc = find_device(ops, index, err);
     if (rc == 0) fill_ops(ops, half);
     return rc;

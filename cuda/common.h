@@ -1,7 +1,8 @@
-/* common.h - sizes, structs and errors of the CUDA backend.
+/* common.h - sizes, structs and error functions of the CUDA backend.
  *
- * T stands for the type that matrix products read: float32, or bfloat16 under
- * --precision bf16. The residual stream, the scan state, dt, B and C are always float32.
+ * T stands for the type that matrix products read: float32, or bfloat16 under --precision bf16. The residual stream,
+ * the scan state, dt, B and C are always float32. In shapes, D is d_model, V the number of rows of the embedding table,
+ * and Dp is D rounded up to CAD_PAD.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -14,38 +15,31 @@
 #include "engine/module.h"
 #include "kinds.h"
 
-/* scan states of a channel that one launch holds in registers; a model with more states takes several launches */
-#define STATES 16
-#define STEP 32           /* rows of dt_in, B and C that are in shared memory at a time */
-#define AHEAD 4           /* rows that the scan prefetches; divides STEP */
-#define PREFETCH 8        /* values that one thread reads into registers before it adds the first */
-#define CHUNK 1024        /* rows of each piece that a long sequence is cut into */
-#define WHOLE 2048        /* longest sequence that is scanned in one piece: 2 x CHUNK */
-#define PRODUCT_ROWS 8192 /* rows of every matrix product: a constant, so that a row's sums are the same in any batch */
+#define PREFETCH 8        /* number of values that one thread reads into registers before it adds the first */
+#define PIECE_ROWS 1024   /* number of rows of a piece; long sequences are cut into pieces */
+#define WHOLE_ROWS 2048   /* number of rows of the longest sequence that is a single piece: 2 x PIECE_ROWS */
+#define PRODUCT_ROWS 8192 /* rows of each matrix product: constant, so that a row's sums are the same in any batch */
 #define PART_ROWS 512     /* rows of a partial sum of a weight's gradient; divides PRODUCT_ROWS */
-#define SLAB 256          /* rows that one thread sums, in pooling and in gradients */
+#define SLAB 256          /* number of rows that one thread sums, in pooling and in gradients */
 #define PICKS 32768       /* maximum number of rows whose logits are copied at once */
 #define TRAIN_ROWS (PACK > 2 * PRODUCT_ROWS ? PACK : 2 * PRODUCT_ROWS) /* rows of a pack in training */
-
-/* Length of a row's dt_in in shared memory: R rounded up to a multiple of 4, so that B and C, which follow it, can
- * be read four floats at a time. */
-#define PADDED(r) (((r) + 3) / 4 * 4)
 
 /* ---- weights (weights.h) ---- */
 
 struct cad_weights_t {
     int device;
     bool half, rms;
-    bool apart; /* the two directions of a layer have projections of their own */
+    bool apart; /* some layer has two directions, each with its own projections */
     int64_t D, Dp, V;
     float eps;
-    const float **norm, **norm_bias;                     // (layers) pointers to (Dp)
-    const float *norm_f, *norm_f_bias, *embed, *head[2]; // norms: (Dp) each; embed, head: (V,Dp) each
-    CAD_KINDS(WEIGHTS_MEMBER)                            /* one struct for each layer kind, named as the kind */
-    void *mem;                                           /* device memory of all weights */
+    const float **norm, **norm_bias;                     // (layers) pointers to arrays (Dp)
+    const float *norm_f, *norm_f_bias, *embed, *head[2]; // norm_f, norm_f_bias: (Dp) each; embed, head: (V,Dp) each
+    /* for each layer kind, a struct of its weights that is named as the kind */
+    CAD_KINDS(WEIGHTS_MEMBER)
+    void *mem; /* device memory of all weights */
     size_t bytes;
-    char *stage; /* (bytes) host memory, allocated by the first renewal; may be NULL */
-    bool stale;  /* the last renewal of the weights failed */
+    char *stage; /* (bytes) host memory to assemble weights in, allocated by the first renewal; may be NULL */
+    bool stale;  /* the last copy of new weights to the device failed */
     cublasLtHandle_t blas;
 };
 
@@ -53,54 +47,57 @@ struct cad_grads_t {
     int device;
     cad_sums_t s;  /* the address of each gradient in `sums` */
     float *sums;   /* all gradients, on the device */
-    float *mirror; /* all gradients, in pinned memory */
+    float *mirror; /* copy of all gradients on the host, in pinned memory */
     CAD_KINDS(GRADS_MEMBER)
     const cad_kind_sums_t *kind_sums[CAD_NKINDS];
     const cad_model_t *model;
     void *mem; /* device memory of the weights that the backward pass reads */
     size_t bytes;
-    char *stage; /* (bytes) host memory, or NULL */
-    bool stale;  /* the last renewal of the weights failed */
+    char *stage; /* (bytes) host memory to assemble these weights in, or NULL */
+    bool stale;  /* the last copy of new weights to the device failed */
     /* Scratch memory of the only grad lane: */
     float *a;       // (rows,Dp) normalised rows
     float *parts;   /* partial sums of one gradient at a time */
-    float *dlogits; // (rows,V) gradient of the logits; or (D) gradient of a pooled row
+    float *dlogits; // (rows,V) gradient of the logits; or (nseq,D) gradient of the pooled rows
     int64_t *row;   // (rows) indexes of the rows whose logits have a gradient
 };
 
 /* ---- lanes (lane.h) ---- */
 
+/* A piece of a sequence. The scan of a layer kind may run the pieces of a long sequence in parallel; it then reads the
+ * list of the batch's pieces. */
 typedef struct {
     int32_t seq, k; /* the k-th piece, counted in the direction of the scan, of sequence seq */
-    int32_t slot;   /* index of the piece in the arrays `state` and `total`; -1 if its sequence is a single piece */
+    /* index of the piece in the arrays `state` and `total` (mamba_types.h); -1 if its sequence is a single piece */
+    int32_t slot;
 } piece_t;
 
 typedef struct {
     int64_t beg, end;
-    int32_t range; /* index of the pooled range that these rows belong to */
-    int32_t max;   /* 1 if that range is pooled by its maximum, 0 by its mean */
-} slab_t;          /* rows [beg, end), at most SLAB, of a pooled range */
+    int32_t range; /* index of the range that these rows belong to */
+    int32_t max;   /* 1 if the range is pooled by its maximum, 0 if by its mean */
+} slab_t;          /* a slab: at most SLAB rows [beg, end) of a range that is pooled */
 
 #define GRAPH_SEQS 64 /* maximum number of sequences in a recorded batch */
 #define GRAPH_KEY (1 + 3 * GRAPH_SEQS)
 
 typedef enum { EAGER, CAPTURING, REPLAYING } graph_mode_t;
-typedef struct { /* the recorded batch of a lane; see graph.h */
+typedef struct { /* state of the CUDA graph of a lane; see graph.h */
     graph_mode_t mode;
     bool asked;
-    cudaGraphExec_t exec; /* the recorded batch that has this key, or NULL */
+    cudaGraphExec_t exec; /* the recorded graph of batches with this key, or NULL */
     int64_t key[GRAPH_KEY];
 } graph_t;
 
 typedef struct {
     const void *at;
-    int64_t width; /* values of a row that `read` returns */
+    int64_t width; /* number of values of a row that `read` returns */
     int64_t ld;    /* values from the start of one row to the start of the next */
     int64_t row;   /* index of the first row */
     bool half;
-} part_t; /* an array of activations, for the operation `read` */
+} view_t; /* describes an array of activations, for the operation `read` */
 
-typedef struct { /* the backend's part of a lane (cad_lane_t.own): one stream, one allocation on the device */
+typedef struct { /* the backend's own data of a lane (cad_lane_t.own): one stream, one allocation on the device */
     cudaStream_t stream;
     char *arena; /* all device memory of the lane */
     char *stage; /* all pinned host memory of the lane */
@@ -108,19 +105,20 @@ typedef struct { /* the backend's part of a lane (cad_lane_t.own): one stream, o
     CAD_KINDS(LANE_MEMBER)
     // (rows,D) float32 rows that are pooled after the last layer; shares memory with the layers' activations
     float *normed;
-    double *slab_sum; // (slabs,D)
+    double *slab_sum; // (slabs,D) for each slab, the sums or maxima of its rows
     float *out;       // (out_floats) results, before they are copied to the host
     int64_t out_floats;
-    /* The batch. Each array is on the device; the array NAME_stage, in pinned memory, is its copy on the host. */
+    /* The following describe the current batch. Each array is on the device; the array NAME_stage, in pinned memory, is
+     * its copy on the host. */
     uint8_t *tok, *tok_stage;      // (rows)
     int64_t *off, *off_stage;      // (rows+1)
     piece_t *piece, *piece_stage;  // (pieces)
-    int32_t *first, *first_stage;  // (rows) for each sequence the slot of its first piece, or -1
+    int32_t *first, *first_stage;  // (rows) for each sequence, the slot of its first piece, or -1
     cad_rows_t *want, *want_stage; // (rows)
     int64_t *pick, *pick_stage;    // (PICKS) 2 x row + strand of each row whose logits are wanted
     slab_t *slab, *slab_stage;     // (slabs)
     float *out_stage;              // (out_floats)
-    int64_t pieces, slots;         /* how many pieces and slots this batch has */
+    int64_t pieces, slots;         /* number of pieces and of slots of this batch */
     graph_t graph;
 } gpu_t;
 

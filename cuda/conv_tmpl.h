@@ -1,19 +1,20 @@
-/* conv_tmpl.h - the causal, depthwise convolution of packed sequences, followed by SiLU: u = silu(conv(x)); a thread
- * computes one channel. Compiled once for each T, the type of x and u.
+/* conv_tmpl.h - the causal, depthwise convolution of packed sequences, followed by SiLU: u = silu(conv(x)). A thread
+ * computes one channel. Compiled once for each T, the type of x and u. K is the number of taps, `width` the number of
+ * channels.
  *
- * Parameters: T; NAME(x): x with T's suffix; get(v): T to float; put(v): float to T. Gradients are float32.
+ * Macro parameters: T; NAME(x): x with T's suffix; get(v): T to float; put(v): float to T. Gradients are float32.
  * SPDX-License-Identifier: MIT
  */
 #include "graph.h"
 #include "sums.h"
 
-#define RUN 16 /* rows that one thread convolves */
-#define TAPS 4 /* taps whose gradients are summed in one loop over the rows */
+#define RUN 16 /* number of rows that one thread convolves */
+#define TAPS 4 /* number of taps whose gradients are summed in one loop over the rows */
 
-/* ---- forward ---- */
+/* ---- forward pass ---- */
 
 typedef struct {
-    const T *x;            // (rows,width), a row every ld values
+    const T *x;            // (rows,width), where rows are ld values apart
     T *u;                  // (rows,width)
     const float *w, *bias; // (K,width), (width)
     const int64_t *off;
@@ -55,7 +56,7 @@ KERNEL(NAME(conv), NAME(conv_args_t))
     }
 }
 
-/* Computes u of the rows [beg, end) of arg. */
+/* Computes u for the rows [args->beg, args->end). */
 static int NAME(conv_rows)(cad_lane_t *l, const NAME(conv_args_t) * args)
 {
     const NAME(conv_args_t) arg = *args;
@@ -64,14 +65,14 @@ static int NAME(conv_rows)(cad_lane_t *l, const NAME(conv_args_t) * args)
     return launched(l, "conv");
 }
 
-/* ---- backward ---- */
+/* ---- backward pass ---- */
 
 typedef struct {
     NAME(conv_args_t) f; /* arguments of the forward pass */
     float *du, *u;       // (rows,width)
 } NAME(silu_back_args_t);
 
-/* Replaces du by dc, the gradient of SiLU's input, and recomputes u. */
+/* Replaces du by dc, the gradient of the convolution's result before SiLU, and recomputes u. */
 KERNEL(NAME(silu_back), NAME(silu_back_args_t))
 {
     const NAME(conv_args_t) *f = &arg.f;
@@ -90,7 +91,7 @@ KERNEL(NAME(silu_back), NAME(silu_back_args_t))
     }
 }
 
-/* Overwrites du with dc and writes u, for all rows of f. */
+/* Overwrites du with dc, the gradient of the convolution's result before SiLU, and writes u, for all rows of f. */
 static int NAME(silu_gradients)(cad_grad_lane_t *l, const NAME(conv_args_t) * f, float *du, float *u)
 {
     NAME(silu_back_args_t) arg = { .f = *f, .du = du, .u = u };
@@ -100,9 +101,10 @@ static int NAME(silu_gradients)(cad_grad_lane_t *l, const NAME(conv_args_t) * f,
 }
 
 typedef struct {
-    const T *x;      // (rows,width), a row every ld values
+    const T *x;      // (rows,width), where rows are ld values apart
     const float *dc; // (rows,width)
-    float *dx; // (rows,width), a row every ld values: gradient of x, to which the convolution's contribution is added
+    // (rows,width), where rows are ld values apart: gradient of x, to which the convolution's contribution is added
+    float *dx;
     const float *w; // (K,width)
     float *part;    // (slabs,K+1,width) partial sums of the gradients: K rows for the taps, one for the bias
     const int64_t *off;
@@ -111,7 +113,8 @@ typedef struct {
     bool reverse;
 } NAME(conv_back_args_t);
 
-/* Adds to dx. Row r of x was read by the convolution at row r and at the K-1 rows after it in time. */
+/* Adds the convolution's contribution to dx. Row r of x was read by the convolution at row r and at the K-1 rows after
+ * row r in the direction of the scan. */
 KERNEL(NAME(conv_back), NAME(conv_back_args_t))
 {
     int64_t c = (int64_t)blockIdx.y * THREADS + threadIdx.x, r = (int64_t)blockIdx.x * RUN,
@@ -164,7 +167,8 @@ KERNEL(NAME(conv_sums), NAME(conv_back_args_t))
     to[arg.K * arg.width] = acc[TAPS];
 }
 
-/* Adds to dx and to the gradients w (K,width) and bias (width) of the convolution's weights, from dc. */
+/* Adds to dx, and to w (K,width) and bias (width), the gradients of the convolution's weights. dc: see
+ * silu_gradients. */
 static int NAME(conv_gradients)(cad_grad_lane_t *l, const NAME(conv_args_t) * f, const float *dc, float *dx, float *w,
                                 float *bias)
 {

@@ -13,7 +13,7 @@ typedef struct {
     const float *table; // (V,Dp)
     const uint8_t *tok; // (rows)
     int64_t n, Dp;
-} embed_args_t; /* n = rows x Dp */
+} embed_args_t; /* arguments; n = rows x Dp threads, one for each value */
 
 KERNEL(embed, embed_args_t)
 {
@@ -28,7 +28,7 @@ static int op_embed(cad_lane_t *l, const uint8_t *tok, cad_span_t s)
     gpu_t *g = gpu_of(l);
     embed_args_t arg = { .res = l->res, .table = w->embed, .tok = g->tok, .n = s.end * w->Dp, .Dp = w->Dp };
     int rc;
-    if (g->graph.mode != EAGER) graph_drop(g); /* if a graph is still in use, the last batch failed */
+    if (g->graph.mode != EAGER) graph_drop(g); /* if the last batch has not ended its graph, that batch failed */
     rc = send_batch(l, tok, &s);
     if (rc == 0) rc = graph_begin(l, &s);
     if (rc || replaying(l)) return rc;
@@ -36,8 +36,8 @@ static int op_embed(cad_lane_t *l, const uint8_t *tok, cad_span_t s)
     return launched(l, "embed");
 }
 
-/* Adds to the gradient of the embedding table. tok is not read: this pack's forward pass has copied the tokens to
- * the device. */
+/* Adds the gradient of each row to the gradient of the embedding table. tok is not read: the forward pass of this pack
+ * has already copied the tokens to the device. */
 static int back_embed(cad_grad_lane_t *l, const uint8_t *tok, cad_span_t s)
 {
     const cad_sums_t *z = &l->grads->s;

@@ -1,11 +1,12 @@
-/* graph.h - CUDA graphs: the launches of batches of the same shape are recorded once and then queued together, because
- * below some 8,192 rows a launch takes the host longer than the kernel takes the device. CADUCEUS_CUDA_GRAPHS=1 enables
- * them.
+/* graph.h - CUDA graphs: the kernel launches of batches of the same shape are recorded once and then queued together,
+ * because below some 8,192 rows a launch takes the host longer than the kernel takes the device. CADUCEUS_CUDA_GRAPHS=1
+ * enables graphs.
  *
  * From `embed` to `head`, `pool` or `read`, the launches of a forward pass depend only on the batch's offsets and
- * wanted rows (encoder.c), so these form the key. The second of two consecutive batches with the same key is recorded;
- * later batches with that key are replayed: their operations do nothing, and the operation that waits queues the graph.
- * SPDX-License-Identifier: MIT */
+ * wanted rows (encoder.c); these two form the batch's key. The second of two consecutive batches with the same key is
+ * recorded. Later batches with that key are replayed: their operations do nothing, and the operation that waits queues
+ * the graph. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_CUDA_GRAPH_H
 #define CAD_CUDA_GRAPH_H
 
@@ -61,7 +62,8 @@ static int graph_begin(cad_lane_t *l, const cad_span_t *s)
     return rc;
 }
 
-/* Called by `read`, which may split a batch. Drops the recorded graph, since it may not be a whole batch. */
+/* Called by `read`. Drops the recorded graph, since `read` may be called in the middle of a batch, and the graph would
+ * then have only a part of the batch's launches. */
 static void graph_forget(gpu_t *g)
 {
     graph_drop(g);

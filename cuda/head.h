@@ -1,5 +1,7 @@
-/* head.h - logits and pooled rows, and their gradients. Both end a batch: their results are copied to the host.
- * SPDX-License-Identifier: MIT */
+/* head.h - computes logits and pooled rows, and their gradients. Each of the operations `head` and `pool` ends a batch:
+ * it copies its results to the host. D is d_model, Dp is D rounded up to CAD_PAD, V the number of rows of the embedding
+ * table. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_CUDA_HEAD_H
 #define CAD_CUDA_HEAD_H
 
@@ -12,7 +14,7 @@
 typedef struct {
     const float *res;     // (rows,Dp)
     const float *head[2]; // (V,Dp) for each strand
-    const int64_t *pick;  // (n)
+    const int64_t *pick;  // (n) 2 x row + strand of each row
     float *out;           // (n,V)
     norm_t norm;
     int64_t Dp, V;
@@ -67,7 +69,7 @@ static int op_head(cad_lane_t *l, const cad_pick_t *pick, int64_t n)
 
 typedef struct {
     const float *x, *table, *dlogits; // (rows,Dp), (V,Dp), (n,V)
-    float *h, *dh;                    // (n,Dp) norm_f of the rows, and the gradient of norm_f's output
+    float *h, *dh;                    // (n,Dp) each: output of the final norm (norm_f) of the rows; its gradient
     const int64_t *row;               // (n) indexes of the rows of x
     norm_t norm;
     int64_t n, Dp, V;
@@ -115,7 +117,7 @@ static int back_head(cad_grad_lane_t *l, int strand, const int64_t *row, int64_t
     return rc ? rc : norm_gradients(l, l->f.res, l->dres, q->row, n, norm, q->s.norm_f, q->s.norm_f_bias);
 }
 
-/* ---- pool: normalises the rows, then sums (or takes the maximum of) each slab, then combines a range's slabs ---- */
+/* ---- pool: normalises rows, sums each slab of rows (or takes its maximum), then combines a range's slabs ---- */
 
 typedef struct {
     const float *res; // (rows,Dp)
@@ -145,8 +147,8 @@ static int final_rows(cad_lane_t *l, float *out, int64_t beg, int64_t end)
 }
 
 typedef struct {
-    const float *rows; // (rows,D) normalised rows; the first one is row `beg` of the batch
-    double *sum;       // (slabs,D)
+    const float *rows; // (rows,D) normalised rows; row 0 is row `beg` of the batch
+    double *sum;       // (slabs,D) sum or maximum of each slab
     const slab_t *slab;
     int64_t beg, D;
 } slab_args_t;
@@ -166,14 +168,14 @@ KERNEL(slabs, slab_args_t)
 }
 
 typedef struct {
-    const double *sum; // (n,D)
+    const double *sum; // (n,D) sum or maximum of each slab
     const slab_t *slab;
     float *out; // (ranges,D)
     int64_t n, D;
 } join_args_t;
 
-/* Combines the slabs of each range, which are neighbours in the list: the threads of a range's first slab combine all
- * its slabs. */
+/* Combines the slabs of each range. The slabs of a range follow each other in the list; the threads of the first of
+ * them combine all. */
 KERNEL(join, join_args_t)
 {
     int64_t d = (int64_t)blockIdx.y * THREADS + threadIdx.x, i = blockIdx.x, beg = arg.slab[i].beg, end;
@@ -205,7 +207,8 @@ static int64_t list_slabs(slab_t *to, const cad_range_t *range, int64_t n)
     return k;
 }
 
-/* Pools n ranges, whose slabs together fit into the lane's list. g->normed begins with row `first` of the batch. */
+/* Pools n ranges, whose slabs together fit into the lane's list of slabs. Row 0 of g->normed is row `first` of the
+ * batch. */
 static int reduce(cad_lane_t *l, const cad_range_t *range, int64_t n, int64_t first)
 {
     int64_t D = l->weights->D;
@@ -225,7 +228,7 @@ static int reduce(cad_lane_t *l, const cad_range_t *range, int64_t n, int64_t fi
     return rc;
 }
 
-/* Returns how many of the n ranges, from the first onwards, reduce() can pool in one call. */
+/* Returns how many of the n ranges, counted from the first, reduce() can pool in one call. */
 static int64_t fitting(const cad_lane_t *l, const cad_range_t *range, int64_t n)
 {
     int64_t most = most_slabs(l->rows), used = 0, i = 0;
@@ -252,70 +255,80 @@ static int op_pool(cad_lane_t *l, const cad_range_t *range, int64_t n)
     return rc ? rc : arrive(l);
 }
 
+/* ---- pool, backwards: both kernels write da, the gradient of the normalised rows of all sequences ---- */
+
 typedef struct {
-    float *dh;           // (n,Dp) output: gradient of the normalised rows
-    const float *pooled; // (D) gradient of the mean of the rows
-    int64_t n, D, Dp;
-    float share; /* 1 / n, the weight of a row in the mean */
+    float *dh;           // (rows,Dp)
+    const float *pooled; // (nseq,D) gradient of the mean over each sequence's rows
+    const int64_t *off;  // (nseq+1)
+    int64_t rows, D, Dp;
+    int nseq;
 } mean_back_args_t;
 
+/* Each warp computes one row. */
 KERNEL(mean_back, mean_back_args_t)
 {
-    int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x, d = i % arg.Dp;
-    if (i < arg.n * arg.Dp) arg.dh[i] = d < arg.D ? arg.pooled[d] * arg.share : 0;
+    int64_t r = (int64_t)blockIdx.x * NORM_ROWS + threadIdx.x / WARP;
+    int in_warp = (int)threadIdx.x % WARP, seq;
+    float weight;
+    if (r >= arg.rows) return;
+    seq = find_seq(arg.off, arg.nseq, r);
+    weight = 1.0f / (float)(arg.off[seq + 1] - arg.off[seq]);
+    for (int64_t d = in_warp; d < arg.Dp; d += WARP)
+        arg.dh[r * arg.Dp + d] = d < arg.D ? arg.pooled[seq * arg.D + d] * weight : 0;
 }
 
 typedef struct {
-    float *dh;               // (n,Dp) output: gradient of the normalised rows; all 0 on entry
-    const float *h, *pooled; // (n,D) normalised rows, (D) gradient of their maximum
-    int64_t n, D, Dp;
+    float *dh;               // (rows,Dp) all 0 on entry
+    const float *h, *pooled; // (rows,D) normalised rows; (nseq,D) gradient of each sequence's maximum
+    const int64_t *off;      // (nseq+1)
+    int64_t D, Dp;
 } max_back_args_t;
 
-/* In each channel, the first row that has the maximum gets the gradient of the maximum. */
+/* In each channel, the first row of a sequence that has the maximum gets the gradient of the maximum. */
 KERNEL(max_back, max_back_args_t)
 {
-    int64_t d = (int64_t)blockIdx.x * THREADS + threadIdx.x, at = 0;
+    int64_t d = (int64_t)blockIdx.y * THREADS + threadIdx.x, seq = blockIdx.x, at = arg.off[seq];
     if (d >= arg.D) return;
-    for (int64_t r = 1; r < arg.n; r++)
+    for (int64_t r = at + 1; r < arg.off[seq + 1]; r++)
         if (arg.h[r * arg.D + d] > arg.h[at * arg.D + d]) at = r;
-    arg.dh[at * arg.Dp + d] = arg.pooled[d];
+    arg.dh[at * arg.Dp + d] = arg.pooled[seq * arg.D + d];
 }
 
-/* Sets da (n,Dp) to the gradient of n normalised rows that were pooled by their mean. dlogits holds the gradient of the
- * mean. */
-static int mean_gradients(cad_grad_lane_t *l, int64_t n)
+/* l->grads->dlogits (nseq,D) is the gradient of the means. */
+static int mean_gradients(cad_grad_lane_t *l, int64_t rows, int nseq)
 {
     cad_grads_t *q = l->grads;
+    gpu_t *g = gpu_of(&l->f);
     mean_back_args_t arg = {
-        .dh = l->da, .pooled = q->dlogits, .n = n, .D = q->s.D, .Dp = q->s.Dp, .share = 1.0f / (float)n
+        .dh = l->da, .pooled = q->dlogits, .off = g->off, .rows = rows, .D = q->s.D, .Dp = q->s.Dp, .nseq = nseq
     };
-    LAUNCH(mean_back, ceil_div(n * q->s.Dp, THREADS), 1, THREADS, 0, gpu_of(&l->f)->stream, arg);
+    LAUNCH(mean_back, ceil_div(rows, NORM_ROWS), 1, THREADS, 0, g->stream, arg);
     return launched(&l->f, "pool, backwards");
 }
 
-/* Sets da to the gradient of the normalised rows [beg, end), which were pooled by their maximum. dlogits holds the
- * gradient of the maximum. */
-static int max_gradients(cad_grad_lane_t *l, int64_t beg, int64_t end)
+/* l->grads->dlogits (nseq,D) is the gradient of the maxima. Overwrites l->grads->a. */
+static int max_gradients(cad_grad_lane_t *l, int64_t rows, int nseq)
 {
     cad_grads_t *q = l->grads;
-    int64_t D = q->s.D, Dp = q->s.Dp, n = end - beg;
-    cudaStream_t stream = gpu_of(&l->f)->stream;
-    max_back_args_t arg = { .dh = l->da, .h = q->a, .pooled = q->dlogits, .n = n, .D = D, .Dp = Dp };
-    int rc = check(&l->f, cudaMemsetAsync(l->da, 0, (size_t)(n * Dp) * sizeof(float), stream), "clearing");
-    if (rc == 0) rc = final_rows(&l->f, q->a, beg, end);
+    gpu_t *g = gpu_of(&l->f);
+    max_back_args_t arg = { .dh = l->da, .h = q->a, .pooled = q->dlogits, .off = g->off, .D = q->s.D, .Dp = q->s.Dp };
+    int rc = check(&l->f, cudaMemsetAsync(l->da, 0, (size_t)(rows * q->s.Dp) * sizeof(float), g->stream), "clearing");
+    if (rc == 0) rc = final_rows(&l->f, q->a, 0, rows);
     if (rc) return rc;
-    LAUNCH(max_back, ceil_div(D, THREADS), 1, THREADS, 0, stream, arg);
+    LAUNCH(max_back, nseq, ceil_div(arg.D, THREADS), THREADS, 0, g->stream, arg);
     return launched(&l->f, "pool, backwards");
 }
 
-static int back_pool(cad_grad_lane_t *l, int64_t beg, int64_t end, enum cad_pool_t how, const float *dpooled)
+/* The device has the offsets since the forward pass: send_batch(). */
+static int back_pool(cad_grad_lane_t *l, const int64_t *off, int nseq, enum cad_pool_t how, const float *dpooled)
 {
     cad_grads_t *q = l->grads;
-    int64_t at = beg * q->s.Dp;
-    int rc = to_device(&l->f, q->dlogits, dpooled, (size_t)q->s.D * sizeof *dpooled);
-    if (rc == 0) rc = how == CAD_POOL_MEAN ? mean_gradients(l, end - beg) : max_gradients(l, beg, end);
+    int64_t rows = off[nseq];
+    int rc = to_device(&l->f, q->dlogits, dpooled, (size_t)(nseq * q->s.D) * sizeof *dpooled);
+    if (rc == 0) rc = how == CAD_POOL_MEAN ? mean_gradients(l, rows, nseq) : max_gradients(l, rows, nseq);
     return rc ? rc
-              : norm_gradients(l, l->f.res + at, l->dres + at, NULL, end - beg, norm_of_head(l->f.weights), q->s.norm_f,
+              : norm_gradients(l, l->f.res, l->dres, NULL, rows, norm_of_head(l->f.weights), q->s.norm_f,
                                q->s.norm_f_bias);
 }
 

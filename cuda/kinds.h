@@ -1,5 +1,6 @@
-/* kinds.h - lists the kinds of layers on the device. For each kind, this file includes its types, and backend.cu
- * includes its operations and its kind_t, which is named cuda_NAME. SPDX-License-Identifier: MIT */
+/* kinds.h - lists the layer kinds on the device: for each kind NAME, includes the types of its data here. backend.cu
+ * includes its operations, which define the kind_t cuda_NAME. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_CUDA_KINDS_H
 #define CAD_CUDA_KINDS_H
 

@@ -1,20 +1,21 @@
-/* lane.h - a lane's memory, for the forward and the backward pass, and copies to and from the
- * device. SPDX-License-Identifier: MIT */
+/* lane.h - allocates a lane's memory for the forward and the backward pass, and copies data to and from the device.
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_CUDA_LANE_H
 #define CAD_CUDA_LANE_H
 
 #include "graph.h"
 #include "kind.h"
 
-/* Returns the maximum number of slots, that is of pieces of long sequences: a sequence longer than WHOLE = 2 CHUNK rows
- * has at most 3 pieces for every 2 CHUNK rows. */
-static int64_t most_slots(int64_t rows) { return rows / CHUNK * 3 / 2 + 2; }
+/* Returns the maximum number of slots in a batch of `rows` rows. A slot holds the state of one piece of a long
+ * sequence. A sequence longer than WHOLE_ROWS (2 PIECE_ROWS) has at most 3 pieces for every 2 PIECE_ROWS rows. */
+static int64_t most_slots(int64_t rows) { return rows / PIECE_ROWS * 3 / 2 + 2; }
 static int64_t most_slabs(int64_t rows) { return rows / SLAB + 4096; }
 
 /* ---- memory ---- */
 
-/* Lays out the activations of every kind, and the rows that are pooled after the last layer, at the same address.
- * They can share this memory because layers run one after the other. */
+/* Lays out the activations of each layer kind, and the rows that are pooled after the last layer, all at the same
+ * address. They can share this memory because layers run one after the other. */
 static void carve_kinds(cad_lane_t *l, const cad_model_t *m, cad_bump_t *b, int64_t padded, int64_t slots)
 {
     gpu_t *g = gpu_of(l);
@@ -30,7 +31,7 @@ static void carve_kinds(cad_lane_t *l, const cad_model_t *m, cad_bump_t *b, int6
     b->used = most;
 }
 
-/* Lays out a lane's device memory at base and returns its size; with base NULL it only computes the size. */
+/* Lays out a lane's device memory from base onwards and returns its size. base NULL: only computes the size. */
 static size_t carve_device(cad_lane_t *l, const cad_model_t *m, char *base)
 {
     const cad_weights_t *w = l->weights;
@@ -55,7 +56,7 @@ static size_t carve_device(cad_lane_t *l, const cad_model_t *m, char *base)
     return b.used;
 }
 
-/* Lays out a lane's pinned memory at base and returns its size; with base NULL it only computes the size. */
+/* Lays out a lane's pinned host memory from base onwards and returns its size. base NULL: only computes the size. */
 static size_t carve_stage(gpu_t *g, int64_t rows, char *base)
 {
     int64_t slabs = most_slabs(rows);
@@ -84,7 +85,7 @@ static int lane_memory(cad_lane_t *l, const cad_model_t *m, gpu_t *g)
                                                              : cudaErrorMemoryAllocation;
     if (e == cudaSuccess) e = cudaMallocHost((void **)&g->stage, staged);
     if (e == cudaSuccess) e = cudaStreamCreateWithFlags(&g->stream, cudaStreamNonBlocking);
-    /* fills with NaN, so that a read of an unwritten value shows */
+    /* fill the memory with NaN, so that a read of an unwritten value is noticed */
     if (e == cudaSuccess) e = cudaMemsetAsync(g->arena, 0xff, l->bytes, g->stream);
     if (e != cudaSuccess) {
         cudaGetLastError(); /* clears CUDA's last error, so that later calls do not report it */
@@ -137,7 +138,7 @@ static int arrive(cad_lane_t *l)
     return check(l, cudaStreamSynchronize(gpu_of(l)->stream), "waiting for the device");
 }
 
-/* Returns CAD_ENOMEM if `stale` is true: the last new weights could not be copied to the device. */
+/* Returns CAD_ENOMEM if `stale` is true, which means that the last new weights could not be copied to the device. */
 static int renewed(cad_lane_t *l, bool stale)
 {
     if (stale) snprintf(l->text, sizeof l->text, "out of memory for new weights");
@@ -150,19 +151,19 @@ static void list_pieces(gpu_t *g, const int64_t *off, int nseq)
 {
     g->pieces = g->slots = 0;
     for (int q = 0; q < nseq; q++) {
-        int64_t len = off[q + 1] - off[q], n = len > WHOLE ? ceil_div(len, CHUNK) : len > 0;
-        g->first_stage[q] = len > WHOLE ? (int32_t)g->slots : -1;
+        int64_t len = off[q + 1] - off[q], n = len > WHOLE_ROWS ? ceil_div(len, PIECE_ROWS) : len > 0;
+        g->first_stage[q] = len > WHOLE_ROWS ? (int32_t)g->slots : -1;
         for (int64_t k = 0; k < n; k++) {
             piece_t *t = &g->piece_stage[g->pieces++];
             t->seq = q;
             t->k = (int32_t)k;
-            t->slot = len > WHOLE ? (int32_t)g->slots++ : -1;
+            t->slot = len > WHOLE_ROWS ? (int32_t)g->slots++ : -1;
         }
     }
 }
 
-/* Copies a new batch to the device. Overwriting the pinned memory is safe, since arrive() has waited for the last
- * batch's copies. */
+/* Copies a new batch to the device, by way of pinned memory. This memory can be overwritten, since arrive() has waited
+ * until the copies of the last batch are complete. */
 static int send_batch(cad_lane_t *l, const uint8_t *tok, const cad_span_t *s)
 {
     gpu_t *g = gpu_of(l);
@@ -185,16 +186,16 @@ static int send_batch(cad_lane_t *l, const uint8_t *tok, const cad_span_t *s)
 
 /* ---- reading a lane's activations, for tests ---- */
 
-static part_t part_of(const cad_lane_t *l, int kind, int what)
+static view_t view_of(const cad_lane_t *l, int kind, int what)
 {
-    part_t rows = { .at = l->res, .width = l->weights->Dp, .ld = l->weights->Dp, .row = 0, .half = false };
+    view_t rows = { .at = l->res, .width = l->weights->Dp, .ld = l->weights->Dp, .row = 0, .half = false };
     if (what == CAD_AT_H) rows.at = l->h;
-    return what < CAD_AT_KIND ? rows : kind_at(kind)->part(l, what);
+    return what < CAD_AT_KIND ? rows : kind_at(kind)->view(l, what);
 }
 
 static int op_read(cad_lane_t *l, int kind, int what, int64_t beg, int64_t n, float *out)
 {
-    part_t p = part_of(l, kind, what);
+    view_t p = view_of(l, kind, what);
     size_t size = p.half ? sizeof(bf16_t) : sizeof(float), bytes = (size_t)(n * p.ld) * size;
     char *copy = (char *)malloc(bytes);
     int rc = copy ? graph_end(l) : CAD_ENOMEM;
@@ -213,8 +214,8 @@ static int op_read(cad_lane_t *l, int kind, int what, int64_t beg, int64_t n, fl
 
 /* ---- memory of the backward pass; a trainer on the device has one lane ---- */
 
-/* Lays out the grad lane's memory at base and returns its size. l->f.rows is a multiple of PRODUCT_ROWS, so the
- * operands of all matrix products are aligned. */
+/* Lays out the grad lane's memory from base onwards and returns its size. l->f.rows is a multiple of PRODUCT_ROWS, so
+ * the operands of all matrix products are aligned. */
 static size_t back_carve(cad_grad_lane_t *l, const cad_model_t *m, char *base)
 {
     cad_grads_t *q = l->grads;
@@ -247,7 +248,7 @@ static void *back_take(const cad_ops_t *ops, size_t bytes)
     void *p = NULL;
     cudaError_t e = cudaSetDevice(ops->device);
     if (e == cudaSuccess) e = bytes < SIZE_MAX / 2 ? cudaMalloc(&p, bytes) : cudaErrorMemoryAllocation;
-    /* fills with NaN, so that a read of an unwritten value shows */
+    /* fill the memory with NaN, so that a read of an unwritten value is noticed */
     if (e == cudaSuccess) e = cudaMemset(p, 0xff, bytes);
     if (e == cudaSuccess) e = cudaDeviceSynchronize();
     if (e == cudaSuccess) return p;
@@ -262,7 +263,7 @@ static void back_give(const cad_ops_t *ops, void *memory)
     cudaFree(memory);
 }
 
-/* Clears dres of n rows. */
+/* Sets n rows of dres to 0. */
 static int back_start(cad_grad_lane_t *l, int64_t n)
 {
     size_t bytes = (size_t)(n * l->grads->s.Dp) * sizeof(float);

@@ -1,16 +1,18 @@
-/* mamba2_first.h - x|B|C|r and z of layer 0, which depend on the token only: looked up in tables, in place of products.
- * An error in a table is the same in all rows with that token, and the gradients of A, D and dt_bias, which are sums over
- * rows, add it up; hence tables are computed on the host, in double precision, also under bf16. SPDX-License-Identifier: MIT */
+/* mamba2_first.h - copies x|B|C|r (x, B, C and r side by side) and z of layer 0 from tables. In layer 0 they depend on
+ * the token only, so no product is needed. An error in a table would be the same in all rows with that token, and would
+ * add up in the gradients of A, D and dt_bias, which are sums over rows; so the tables are computed on the host, in
+ * double precision, also under bf16. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_CUDA_MAMBA2_FIRST_H
 #define CAD_CUDA_MAMBA2_FIRST_H
 
 #include "embed.h"
 #include "kind.h"
 
-#define MAMBA2_TOKENS 64 /* largest vocabulary for which there are tables */
+#define MAMBA2_TOKENS 64 /* size of the largest vocabulary for which there are tables */
 
 typedef struct {                    /* a token's embedding and its norm */
-    const float *x, *weight, *bias; // (D), bias may be NULL
+    const float *x, *weight, *bias; // (D) each; bias may be NULL
     int64_t D;
     double mean, scale;
 } token_t;
@@ -30,7 +32,7 @@ static token_t token_of(const cad_weights_t *w, const cad_model_t *m, int64_t v)
     return t;
 }
 
-/* Returns the product of a row of in_proj (D) with the normalised token. */
+/* Returns the dot product of a row of in_proj (D) and the normalised token. */
 static double project_token(const token_t *t, const float *in)
 {
     double sum = 0;
@@ -41,7 +43,7 @@ static double project_token(const token_t *t, const float *in)
     return sum;
 }
 
-/* Places x|B|C|r (V,Xp) or, with `heads`, z (V,Ep) of each token. */
+/* Computes and places the table of x|B|C|r (V,Xp) or, if `heads`, of z (V,Ep), with a row for each of the V tokens. */
 static const float *place_first(store_t *s, const cad_weights_t *w, const cad_model_t *m, const cad_direction_t *d,
                                 bool heads)
 {
@@ -63,7 +65,7 @@ static const float *place_first(store_t *s, const cad_weights_t *w, const cad_mo
     return (const float *)on_device(s, at);
 }
 
-/* Copies the row of each token of s from a table (V,width). */
+/* Copies, for each row of s, the row of its token from a table (V,width) to the array `to`. */
 static int look_up(cad_lane_t *l, const float *table, int64_t width, float *to, cad_span_t s)
 {
     gpu_t *g = gpu_of(l);
@@ -74,7 +76,7 @@ static int look_up(cad_lane_t *l, const float *table, int64_t width, float *to, 
     return launched(l, "in");
 }
 
-/* Looks up x of the rows of s and z of those of `gate`, as parts (CAD_IN_*) say. */
+/* Copies from the tables x|B|C|r for the rows of s and z for the rows of `gate`. parts: which of the two (CAD_IN_*). */
 static int mamba2_first(cad_lane_t *l, const mamba2_dir_t *p, cad_span_t s, cad_span_t gate, unsigned parts)
 {
     const mamba2_size_t *n = &l->weights->mamba2.size;

@@ -1,7 +1,8 @@
-/* mamba2_in_tmpl.h - the operations of a Mamba-2 layer that write T, the inputs of its projections: norm and in_proj; the
- * gated norm. All other activations are float32. Compiled once for each T, after mamba_in_tmpl.h.
+/* mamba2_in_tmpl.h - the operations of a Mamba-2 layer that write values of type T, the inputs of its projections: the
+ * norm before in_proj, and the gated norm before out_proj. All other activations are float32. Compiled once for each T,
+ * after mamba_in_tmpl.h. Ep is the padded number of channels of z, y and o.
  *
- * Parameters: T; NAME(x): x with T's suffix; get(v): T to float; put(v): float to T. SPDX-License-Identifier: MIT
+ * Macro parameters: T; NAME(x): x with T's suffix; get(v): T to float; put(v): float to T. SPDX-License-Identifier: MIT
  */
 #include "mamba2_scan_back.h"
 
@@ -31,12 +32,12 @@ typedef struct {
     float *y;          // (rows,Ep)
     const float *z;    // (rows,Ep)
     const float *norm; // (Ep)
-    T *o;              // (rows,Ep) written; or added to
+    T *o;              // (rows,Ep) output, which is stored or, for the second direction, added
     int64_t beg, end, Ep, G, I;
     bool add;
 } NAME(gate2_args_t);
 
-/* o = norm(y silu(z)): each warp computes one group of one row. */
+/* Computes o = norm(y silu(z)). Each warp computes one group of channels of one row. */
 KERNEL(NAME(gate2), NAME(gate2_args_t))
 {
     int64_t unit = (int64_t)blockIdx.x * NORM_ROWS + threadIdx.x / WARP, row = arg.beg + unit / arg.G,

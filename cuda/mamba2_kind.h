@@ -1,5 +1,7 @@
-/* mamba2_kind.h - a Mamba-2 layer's memory on the device: weights, activations and gradients. Its operations are in
- * mamba2_in_tmpl.h, mamba2_scan.h and mamba2_scan_back.h. SPDX-License-Identifier: MIT */
+/* mamba2_kind.h - lays out a Mamba-2 layer's data on the device: weights, activations and gradients. Its operations are
+ * in mamba2_in_tmpl.h, mamba2_scan.h and mamba2_scan_back.h. Shapes use the letters of blocks/mamba2.h, such as Np and
+ * Pp: the states and the channels of a head, with padding. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_CUDA_MAMBA2_KIND_H
 #define CAD_CUDA_MAMBA2_KIND_H
 
@@ -25,13 +27,14 @@ static mamba2_size_t mamba2_size(const cad_model_t *m)
     return z;
 }
 
-/* Number of tiles of a head's state (Np,Pp). */
+/* Returns the number of tiles into which a head's state (Np,Pp) is divided. */
 static int64_t state_tiles(const mamba2_size_t *z)
 {
     return ceil_div(z->Np, MAMBA2_TILE) * ceil_div(z->Pp, MAMBA2_TILE);
 }
 
-/* A launch has a row of thread blocks for each tile of each head, at most 65535. */
+/* Refuses a model with too many heads or states: a launch has a row of thread blocks for each tile of each head, and at
+ * most 65535 rows. */
 static int mamba2_refuse(const cad_model_t *m, bool back, cad_error_t *err)
 {
     mamba2_size_t z = mamba2_size(m);
@@ -43,10 +46,10 @@ static int mamba2_refuse(const cad_model_t *m, bool back, cad_error_t *err)
 
 /* ---- weights ---- */
 
-/* Number of runs (cad_mamba2_run) of x|B|C, and of x|B|C|r. */
+/* Returns the number of runs (cad_mamba2_run: adjacent channels) in x|B|C or, if `steps`, in x|B|C|r. */
 static int64_t runs_of(const cad_mamba2_t *s, bool steps) { return s->H + 2 * s->G + steps; }
 
-/* Places rows of in_proj, v (channels,D), in the order of x|B|C|r or (heads) of z. */
+/* Places v (channels,D), the rows of in_proj for z (if `heads`) or for x|B|C|r. */
 static const void *place_in(store_t *s, bool half, const cad_mamba2_t *z, const float *v, bool heads, int64_t D,
                             int64_t Dp)
 {
@@ -59,7 +62,8 @@ static const void *place_in(store_t *s, bool half, const cad_mamba2_t *z, const 
     return on_device(s, at);
 }
 
-/* Places out_proj v (D,I) as (Dp,Ep): D H heads, each padded to Pp values. */
+/* Places v (D,I), the weights of out_proj, as an array (Dp,Ep), in which the P channels of each head are padded to
+ * Pp. */
 static const void *place_out(store_t *s, bool half, const cad_mamba2_t *z, const float *v, int64_t D, int64_t Dp)
 {
     size_t at = reserve(s, Dp, cad_mamba2_Ep(z), half ? sizeof(bf16_t) : sizeof(float));
@@ -68,7 +72,8 @@ static const void *place_out(store_t *s, bool half, const cad_mamba2_t *z, const
     return on_device(s, at);
 }
 
-/* Places v (channels of the first n runs, width) as (width,np). v NULL: zeros. */
+/* Places v, `width` values for each channel of the first n runs, as an array (width,np) with padding. v NULL: all
+ * values are 0. */
 static const float *place_channels(store_t *s, const cad_mamba2_t *z, const float *v, int64_t n, int64_t width,
                                    int64_t np)
 {
@@ -82,7 +87,8 @@ static const float *place_channels(store_t *s, const cad_mamba2_t *z, const floa
     return (const float *)on_device(s, at);
 }
 
-/* Places scale times A = -exp(A_log) as (Hp), limited so that dt A stays finite. */
+/* Places scale x A, where A = -exp(A_log), as an array (Hp). Values below -1e30 become -1e30, so that dt A stays
+ * finite. */
 static const float *place_rates(store_t *s, const float *a_log, int64_t H, int64_t Hp, double scale)
 {
     size_t at = reserve(s, 1, Hp, sizeof(float));
@@ -106,7 +112,7 @@ static void place_projections(store_t *s, const cad_weights_t *w, const cad_mode
     p->out_bias = out_bias ? place_vector(s, out_bias, w->D, w->Dp) : NULL;
 }
 
-/* Places the weights of one direction. first: the direction whose projections this one shares, or NULL. */
+/* Places the weights of one direction. first: the direction whose projections this direction shares, or NULL. */
 static mamba2_dir_t place_mamba2(store_t *s, const cad_weights_t *w, const cad_model_t *m, const cad_direction_t *d,
                                  const mamba2_dir_t *first)
 {
@@ -128,7 +134,8 @@ static mamba2_dir_t place_mamba2(store_t *s, const cad_weights_t *w, const cad_m
     return p;
 }
 
-/* Places the tables of layer 0 in p. first: the direction whose tables these are too, or NULL. */
+/* Places the tables of layer 0 (mamba2_first.h) in p. first: the direction whose tables this direction shares, or
+ * NULL. */
 static void place_tables(store_t *s, const cad_weights_t *w, const cad_model_t *m, const cad_direction_t *d,
                          const mamba2_dir_t *first, mamba2_dir_t *p)
 {
@@ -149,7 +156,7 @@ static void mamba2_place(store_t *s, cad_weights_t *w, const cad_model_t *m, int
     }
 }
 
-/* Sets sizes and allocates host memory; returns false if out of memory. */
+/* Sets the sizes in w and allocates host memory; returns false if out of memory. */
 static bool mamba2_open(cad_weights_t *w, const cad_model_t *m)
 {
     mamba2_weights_t *b = &w->mamba2;
@@ -174,14 +181,15 @@ static int mamba2_open_products(cad_weights_t *w, cad_error_t *err)
 
 /* ---- activations of a lane ---- */
 
-/* Reserves room for the states of `rows` rows, (rows/CHUNK,H,Np,Pp): a sequence of n rows has (n-1)/CHUNK of them. */
+/* Reserves memory for the states of a batch of `rows` rows: (rows/CHUNK,H,Np,Pp). A sequence of n rows has (n-1)/CHUNK
+ * states. */
 static float *bump_states(cad_bump_t *b, const mamba2_size_t *z, int64_t rows)
 {
     return cad_bump_floats(b, rows / CAD_MAMBA2_CHUNK, z->Np * z->Ep);
 }
 
-/* padded: the number of rows, rounded up to a multiple of PRODUCT_ROWS. Arrays with this many rows come first, so
- * that all operands of cublasLt stay aligned. */
+/* Lays out a lane's activations. padded: the number of rows, rounded up to a multiple of PRODUCT_ROWS. Arrays with this
+ * many rows come first, so that all operands of cublasLt stay aligned. */
 static void mamba2_carve(cad_lane_t *l, cad_bump_t *b, int64_t padded, int64_t slots)
 {
     const cad_weights_t *w = l->weights;
@@ -202,11 +210,11 @@ static void mamba2_carve(cad_lane_t *l, cad_bump_t *b, int64_t padded, int64_t s
     g->state = bump_states(b, z, l->rows);
 }
 
-static part_t mamba2_part(const cad_lane_t *l, int what)
+static view_t mamba2_view(const cad_lane_t *l, int what)
 {
     const mamba2_size_t *z = &l->weights->mamba2.size;
     const mamba2_lane_t *g = &gpu_of(l)->mamba2;
-    part_t x = { .at = g->x, .width = z->Xp, .ld = z->Xp, .row = 0, .half = false },
+    view_t x = { .at = g->x, .width = z->Xp, .ld = z->Xp, .row = 0, .half = false },
            gate = { .at = g->z, .width = z->Ep, .ld = z->Ep, .row = 0, .half = false },
            u = { .at = g->u, .width = z->Cp, .ld = z->Cp, .row = g->span_beg, .half = false },
            y = { .at = g->y, .width = z->Ep, .ld = z->Ep, .row = g->span_beg, .half = false },
@@ -222,7 +230,7 @@ static part_t mamba2_part(const cad_lane_t *l, int what)
 
 /* ---- backward pass ---- */
 
-/* Returns where the gradients of one direction's weights lie. */
+/* Returns the addresses of the gradients of one direction's weights. */
 static const cad_mamba2_dir_sums_t *mamba2_sums(const cad_grads_t *q, int layer, int dir)
 {
     return &((const cad_mamba2_sums_t *)q->s.layer[layer])->dir[dir];
@@ -277,7 +285,8 @@ static int mamba2_open_products_back(cad_grads_t *q, cublasLtHandle_t blas, cad_
     return rc ? rc : outers_open(blas, q->mamba2.outer, MAMBA2_SUMS, 64, err);
 }
 
-/* Returns the maximum number of values in the partial sums of one gradient. pieces: at least the number of sequences. */
+/* Returns the maximum number of values of all partial sums of one gradient. pieces: at least the number of
+ * sequences. */
 static int64_t mamba2_most_parts(const cad_grads_t *q, int64_t rows, int64_t pieces)
 {
     const mamba2_size_t *z = &q->mamba2.size;
@@ -298,7 +307,7 @@ static void mamba2_carve_back(cad_grad_lane_t *l, const cad_model_t *m, cad_bump
     w->dz = cad_bump_floats(b, rows, z->Ep);
     w->dx = cad_bump_floats(b, rows, z->Xp);
     w->du = cad_bump_floats(b, rows, z->Cp);
-    w->term = w->du; /* summed before du is written */
+    w->term = w->du; /* may share memory with du, since it is summed before du is written */
     w->dr = cad_bump_floats(b, rows, z->Hp);
     w->part = cad_bump_floats(b, z->H * rows, 2 * z->Np);
     q->o = cad_bump_floats(b, rows, z->Ep);
@@ -317,7 +326,7 @@ static const kind_t cuda_mamba2 = {
     .place = mamba2_place,
     .open_products = mamba2_open_products,
     .carve = mamba2_carve,
-    .part = mamba2_part,
+    .view = mamba2_view,
     .open_back = mamba2_open_back,
     .close_back = mamba2_close_back,
     .place_back = mamba2_place_back,

@@ -1,12 +1,13 @@
 /* mamba2_scan.h - Mamba-2's convolution and scan. blocks/mamba2.h has the equations of a chunk, mamba2_tile.h the
- * products, mamba2_scan_back.h the backward pass. Everything here is float32, also under bf16.
+ * matrix products, mamba2_scan_back.h the backward pass. All data here are float32, also under bf16. A head's state is
+ * an array (Np,Pp) of its states and channels, both padded; Hp is the padded number of heads.
  *
- * The scan takes four kernels, whose thread blocks compute chunks independently of each other:
- *     scores    C[t].B[j] of each chunk and group, which the heads of the group share
- *     ends      the state at the end of each chunk and head, as if that before the chunk were 0
- *     carry2    the state before each chunk, from the ends of those before it: a thread for each element
- *     outputs   y of each chunk and head, from the state before it and the chunk's rows
- * The decays L[t,j] are products of a, row after row, which thread j computes for column j.
+ * The scan takes four kernels; in all but carry2, thread blocks compute chunks independently of each other:
+ *     scores    the scores C[t].B[j] of each chunk and group; the heads of the group share them
+ *     ends      for each chunk and head, the state after the chunk, computed as if the state before it were 0
+ *     carry2    the state before each chunk, from the results of `ends` for earlier chunks: a thread for each element
+ *     outputs   y of each chunk and head, from the state before the chunk and the rows of the chunk
+ * The decays L[t,j] = a[j+1] ... a[t] are computed row after row; thread j computes column j.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -20,12 +21,12 @@
 
 typedef struct {
     scan2_t f;
-    const float *x;            // (rows,Xp), of which r is read
+    const float *x;            // (rows,Xp) x|B|C|r, of which only the columns of r are read
     const float *dt_bias, *a2; // (Hp)
     float *dt, *decay, *from, *to;
 } steps_args_t;
 
-/* dt, a and the products of a, for one head and chunk. */
+/* Computes dt, a = exp(dt A) and the products of a (from, to), for one head and one chunk. */
 KERNEL(steps, steps_args_t)
 {
     int64_t h = (int64_t)blockIdx.y * WARP + threadIdx.x, Hp = arg.f.z.Hp;
@@ -138,7 +139,7 @@ KERNEL(scores, scan2_t)
     store_tile(&c, rows_of(&t, arg.score, arg.z.G * TILE, g * TILE, t.n, NULL));
 }
 
-/* Returns the scores of row i of a chunk with all rows of the chunk, for the group of head h. */
+/* Returns the address of the scores of row i of a chunk with all rows of the chunk, for the group of head h. */
 DEVICE const float *scores_of(const scan2_t *arg, const chunk_t *t, int64_t h, int i)
 {
     return arg->score + ((t->first + i * t->step) * arg->z.G + h / (arg->z.H / arg->z.G)) * TILE;
@@ -148,7 +149,8 @@ DEVICE const float *scores_of(const scan2_t *arg, const chunk_t *t, int64_t h, i
 
 #define ENDS_BYTES ((2 * TILE_FLOATS + 2 * TILE) * sizeof(float))
 
-/* sum over t of L[last,t] B[t] (x) dt[t] x[t]: the state after the chunk, if that before it is 0 */
+/* Computes the state after a chunk, as if the state before it were 0: the sum over t of L[last,t] B[t] (x) dt[t] x[t],
+ * where (x) is the outer product. */
 KERNEL(ends, scan2_t)
 {
     SHARED(float, a);           // B
@@ -174,15 +176,17 @@ KERNEL(ends, scan2_t)
 }
 
 typedef struct {
-    float *state;      // (rows/CHUNK,H,Np,Pp)
-    const float *from; // (rows,Hp)
+    float *state;      // (rows/CHUNK,H,Np,Pp) states, or their gradients
+    const float *from; // (rows,Hp) products of a in a chunk, up to each row
     const int64_t *off;
-    int64_t groups, size, Hp, H; /* groups: of THREADS elements; size: elements of one head's state */
+    /* size: number of elements of one head's state; groups: number of groups of THREADS elements of a state */
+    int64_t groups, size, Hp, H;
     bool reverse;
-    bool back; /* backward pass: the gradients of the states, from the last chunk to the first */
+    bool back; /* backward pass: carries the gradients of the states, from the last chunk to the first */
 } carry2_args_t;
 
-/* Returns the product of a over the k-th chunk in the order of the scan, which is not a sequence's last. */
+/* Returns the product of a over all rows of the k-th chunk in the direction of the scan, which is not the last chunk of
+ * its sequence. */
 DEVICE float decay_of_chunk(const carry2_args_t *arg, int64_t beg, int64_t end, int64_t k, int64_t h)
 {
     int64_t last = arg->reverse ? (end - beg - 1) / TILE - k : k;
@@ -191,8 +195,9 @@ DEVICE float decay_of_chunk(const carry2_args_t *arg, int64_t beg, int64_t end, 
     return arg->from[last * arg->Hp + h];
 }
 
-/* On entry, state k holds the end of chunk k as if the state before it were 0; it becomes the state before chunk k+1.
- * Backwards: state k holds the gradient of the state before chunk k+1 as if that of the state after it were 0. */
+/* On entry, state k is the state after chunk k, computed as if the state before chunk k were 0; it is replaced by the
+ * state before chunk k+1. Backwards: on entry, state k is the gradient of the state before chunk k+1, computed as if
+ * the gradient of the state after that chunk were 0; it is replaced by the gradient of the state after chunk k. */
 KERNEL(carry2, carry2_args_t)
 {
     int64_t q = blockIdx.x / arg.groups, e = blockIdx.x % arg.groups * THREADS + threadIdx.x, h = e / arg.size,
@@ -240,7 +245,8 @@ static void carry_states(cad_lane_t *l, const scan2_t *f, const cad_span_t *s, f
 
 #define OUTPUTS_BYTES ((2 * TILE_FLOATS + 3 * TILE) * sizeof(float))
 
-/* a = M^T, where M[t][j] = L[t,j] C[t].B[j], 0 for j > t. decay: in shared memory. */
+/* Writes M^T to the shared array a, where M[t][j] = L[t,j] C[t].B[j], and 0 for j > t. decay: a = exp(dt A) of each row
+ * of the chunk, in shared memory. */
 DEVICE void mix_columns(const scan2_t *arg, const chunk_t *t, int64_t h, const float *decay, float *a)
 {
     int j = (int)threadIdx.x;
@@ -252,7 +258,8 @@ DEVICE void mix_columns(const scan2_t *arg, const chunk_t *t, int64_t h, const f
     }
 }
 
-/* y[t] = L[t,-1] C[t] S + sum over j <= t of M[t][j] dt[j] x[j] + D x[t], for TILE columns of a head */
+/* Computes y[t] = L[t,-1] C[t] S + sum over j <= t of M[t][j] dt[j] x[j] + D x[t] for the rows of a chunk and TILE
+ * columns of a head. S: the state before the chunk. */
 KERNEL(outputs, scan2_t)
 {
     SHARED(float, a);           // C^T, then M^T
@@ -289,7 +296,7 @@ KERNEL(outputs, scan2_t)
 
 static int64_t tiles_of(int64_t n) { return ceil_div(n, TILE); }
 
-/* Computes y, from the kept states if `resume`, else from states that are computed here. */
+/* Computes y. The states before the chunks are the kept ones if `resume` is true; else they are computed here. */
 static int scan2_rows(cad_lane_t *l, const scan2_t *f, const cad_span_t *s, bool resume)
 {
     const scan2_t arg = *f;

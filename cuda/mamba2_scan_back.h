@@ -1,16 +1,20 @@
-/* mamba2_scan_back.h - backward pass of Mamba-2's scan and convolution. Everything here is float32.
+/* mamba2_scan_back.h - backward pass of Mamba-2's scan and convolution. All data here are float32. blocks/mamba2.h has
+ * the equations of the forward pass and the letters of the shapes.
  *
- * y of a layer is computed again from the kept states (mamba2_scan.h); the gated norm's backward pass (mamba2_in_tmpl.h)
- * replaces it by its gradient dy. Then, with M[t,j] = L[t,j] (C[t].B[j]), v = dt x, the state S before a chunk and the
- * gradient dS of the state after it:
- *     ends_back   L[t,-1] C[t] (x) dy[t], summed over a chunk: the gradient of S, if dS were 0
- *     carry2      dS of each chunk, from the ends of those after it
+ * y of a layer is recomputed from the kept states (mamba2_scan.h); the backward pass of the gated norm
+ * (mamba2_in_tmpl.h) replaces y by its gradient dy. For one chunk, L[t,j] is the product of the decays a of rows j+1 to
+ * t (row -1: before the chunk; row `last`: its last row), M[t,j] = L[t,j] (C[t].B[j]), v = dt x, S is the state before
+ * the chunk, and dS the gradient of the state after it. The kernels compute:
+ *     ends_back   the sum over t of L[t,-1] C[t] (x) dy[t]: the gradient of S, as if dS were 0
+ *     carry2      dS of each chunk, from the results of ends_back for later chunks
  *     chunk_back  dM = dy v^T (j <= t)
  *                 dv = M^T dy + L[last,.] (B dS)             dx = dt dv + D dy
  *                 dC = L[.,-1] (S dy) + (dM L) B             dB = L[last,.] (dS v) + (dM L)^T C
  *     heads_back  dB and dC, summed over the heads of a group in order; and the gradient of r
- * The gradient of log a[i] is the sum of all terms whose factor L contains a[i]: of dM M with j < i <= t, of C.dC (state
- * part) with t >= i, of B.dB (state part) with j < i, and of L[last,-1] S.dS. It is the gradient of dt[i] A.
+ * where (x) is the outer product, L[last,.] and L[.,-1] multiply each row by one number, and dM L is an elementwise
+ * product. The gradient of log a[i] = dt[i] A is the sum of all terms whose factor L contains a[i]: dM[t,j] M[t,j] for
+ * j < i <= t; C[t].dC[t] for t >= i and B[j].dB[j] for j < i, each with the first term of dC and dB only; and
+ * L[last,-1] S.dS.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -20,12 +24,12 @@
 #include "mamba2_scan.h"
 
 typedef struct {
-    scan2_t f;      /* arguments of the forward pass, whose y is dy */
+    scan2_t f;      /* arguments of the forward pass; f.y holds dy */
     const float *a; // (Hp) A
-    float *du;      // (rows,Cp)
+    float *du;      // (rows,Cp) gradient of u, that is of x|B|C
     float *dr;      // (rows,Hp) gradient of dt
-    float *part;    // (H,rows,2Np) dB and dC of each head
-    float *dstate;  // (rows/CHUNK,H,Np,Pp)
+    float *part;    // (H,rows,2Np) terms of dB and dC from each head
+    float *dstate;  // (rows/CHUNK,H,Np,Pp) gradients of the states
     float *sums;    // (chunks,2,Hp) gradients of A and of D, summed over a chunk
     int64_t rows;
 } scan2_back_t;
@@ -58,14 +62,16 @@ KERNEL(ends_back, scan2_back_t)
 /* ---- a chunk of a head ---- */
 
 typedef struct {
-    double row[TILE], column[TILE]; /* sums of dM M, with j < t, over a row t and over a column j */
-    double slope[TILE];             /* gradient of log a */
+    /* row[t], column[j]: sums of dM[t,j] M[t,j], with j < t, over row t and over column j */
+    double row[TILE], column[TILE];
+    double slope[TILE]; /* gradient of log a of each row */
     float a[TILE_FLOATS], b[TILE_FLOATS];
-    float low[TILE * (TILE + 1) / 2]; /* L[t,j] at t (t+1)/2 + j */
+    float low[TILE * (TILE + 1) / 2]; /* L[t,j] for j <= t, stored at t (t+1)/2 + j */
     float dt[TILE], decay[TILE], from[TILE], to[TILE];
-    float ddt[TILE], dskip[TILE];  /* terms of the gradients of dt and D from each row */
-    float by_C[TILE], by_B[TILE];  /* C.dC and B.dB, state part */
-    float through[THREADS / WARP]; /* S.dS, summed over a warp */
+    float ddt[TILE], dskip[TILE]; /* terms of the gradients of dt and D from each row */
+    /* C[t].dC[t] and B[t].dB[t] of each row t, with the terms of dC and dB that involve the states only */
+    float by_C[TILE], by_B[TILE];
+    float through[THREADS / WARP]; /* S.dS, one partial sum for each warp */
 } chunk_back_t;
 
 DEVICE float low_at(const chunk_back_t *m, int t, int j) { return j <= t ? m->low[t * (t + 1) / 2 + j] : 0; }
@@ -89,7 +95,7 @@ DEVICE void open_chunk_back(const scan2_back_t *arg, const chunk_t *t, int64_t h
 
 DEVICE int terms_of(int64_t left) { return left < TILE ? (int)left : TILE; }
 
-/* w = dM L, and the sums of dM M over rows and columns. */
+/* Computes the tile w = dM L (elementwise), and the sums of dM M over rows and over columns in m. */
 DEVICE void scores_back(const scan2_back_t *arg, const chunk_t *t, int64_t h, chunk_back_t *m, tile_t *w)
 {
     int k = (int)threadIdx.x % TILE;
@@ -118,7 +124,7 @@ DEVICE void scores_back(const scan2_back_t *arg, const chunk_t *t, int64_t h, ch
     else m->row[k] = sum;
 }
 
-/* a = M */
+/* Writes M to the shared array a. */
 DEVICE void stage_mix(const scan2_back_t *arg, const chunk_t *t, int64_t h, chunk_back_t *m)
 {
     int j = (int)threadIdx.x % TILE;
@@ -126,7 +132,7 @@ DEVICE void stage_mix(const scan2_back_t *arg, const chunk_t *t, int64_t h, chun
         m->a[i * LINE + j] = i < t->n && j <= i ? low_at(m, i, j) * scores_of(&arg->f, t, h, i)[j] : 0;
 }
 
-/* dx of the columns [p, p+TILE) of a head, and their part of the gradients of dt and D. */
+/* Computes dx for channels [p, p+TILE) of a head, and adds their terms of the gradients of dt and D. */
 DEVICE void x_back(const scan2_back_t *arg, const chunk_t *t, int64_t h, int64_t p, chunk_back_t *m)
 {
     const scan2_t *f = &arg->f;
@@ -164,7 +170,7 @@ DEVICE void x_back(const scan2_back_t *arg, const chunk_t *t, int64_t h, int64_t
     store_tile(&dv, du);
 }
 
-/* sum[i] += the sum over n of from[i][n] d[i][n] */
+/* Adds to sum[i] the sum over n of from[i][n] d[i][n]. */
 DEVICE void dot_rows(const tile_t *d, const matrix_t from, float *sum)
 {
     REPEAT(r, DOWN) {
@@ -176,13 +182,13 @@ DEVICE void dot_rows(const tile_t *d, const matrix_t from, float *sum)
     }
 }
 
-/* The columns [at, at+TILE) of dB|dC of a head. */
+/* Returns columns [at, at+TILE) of a head's array dB|dC (dB and dC side by side). */
 DEVICE matrix_t part_rows(const scan2_back_t *arg, const chunk_t *t, int64_t h, int64_t at, int64_t cols)
 {
     return rows_of(t, arg->part + h * arg->rows * 2 * arg->f.z.Np, 2 * arg->f.z.Np, at, cols, NULL);
 }
 
-/* dC of the states [n, n+TILE). w: dM L. */
+/* Computes dC for states [n, n+TILE) of a head. w: dM L (elementwise). */
 DEVICE void c_back(const scan2_back_t *arg, const chunk_t *t, int64_t h, int64_t n, chunk_back_t *m, const tile_t *w)
 {
     const scan2_t *f = &arg->f;
@@ -207,7 +213,7 @@ DEVICE void c_back(const scan2_back_t *arg, const chunk_t *t, int64_t h, int64_t
     store_tile(&d, dC);
 }
 
-/* dB of the states [n, n+TILE). w: dM L. */
+/* Computes dB for states [n, n+TILE) of a head. w: dM L (elementwise). */
 DEVICE void b_back(const scan2_back_t *arg, const chunk_t *t, int64_t h, int64_t n, chunk_back_t *m, const tile_t *w)
 {
     const scan2_t *f = &arg->f;
@@ -232,7 +238,7 @@ DEVICE void b_back(const scan2_back_t *arg, const chunk_t *t, int64_t h, int64_t
     store_tile(&d, dB);
 }
 
-/* The sums over each warp of S.dS; 0 where one of them is. */
+/* Stores each warp's sum of S.dS in m->through; 0 in the first and the last chunk of a sequence, where S or dS is 0. */
 DEVICE void states_back(const scan2_back_t *arg, const chunk_t *t, int64_t h, chunk_back_t *m)
 {
     const mamba2_size_t *z = &arg->f.z;
@@ -244,7 +250,8 @@ DEVICE void states_back(const scan2_back_t *arg, const chunk_t *t, int64_t h, ch
     if (threadIdx.x % WARP == 0) m->through[threadIdx.x / WARP] = sum;
 }
 
-/* One thread: the gradients of log a, of A and of D. Their terms cancel, so they are summed in double precision. */
+/* Computes the gradients of log a, of A and of D in one thread. Their terms largely cancel, so they are summed in
+ * double precision. */
 DEVICE void slopes_back(const scan2_back_t *arg, const chunk_t *t, int64_t h, chunk_back_t *m)
 {
     float *to = arg->sums + (int64_t)blockIdx.x * 2 * arg->f.z.Hp + h;
@@ -255,7 +262,7 @@ DEVICE void slopes_back(const scan2_back_t *arg, const chunk_t *t, int64_t h, ch
         later += (double)m->by_C[i];
         m->slope[i] = later + through;
     }
-    for (int i = 0; i < t->n; i++) { /* across: the sum of dM M with j < i <= t */
+    for (int i = 0; i < t->n; i++) { /* across: the sum of dM[t,j] M[t,j] with j < i <= t */
         m->slope[i] += across + before;
         across += m->column[i] - m->row[i];
         before += (double)m->by_B[i];
@@ -294,17 +301,17 @@ KERNEL_WIDE(chunk_back, scan2_back_t)
 /* ---- sums over heads, and steps ---- */
 
 typedef struct {
-    const float *part;    // (H,rows,2Np)
-    float *du;            // (rows,Cp) whose columns of B and C are written
-    const float *x;       // (rows,Xp)
+    const float *part;    // (H,rows,2Np) terms of dB and dC from each head
+    float *du;            // (rows,Cp) gradient of u; the columns of B and C are written here
+    const float *x;       // (rows,Xp) x|B|C|r
     const float *dt_bias; // (Hp)
-    float *dr;            // (rows,Hp) on entry gradient of dt, then of r; 0 in the padding
-    float *dx;            // (rows,Xp) added to
+    float *dr;            // (rows,Hp) gradient of dt, replaced by the gradient of r; 0 in the padding
+    float *dx;            // (rows,Xp) gradient of x|B|C|r, to which the kernel adds
     mamba2_size_t z;
     int64_t n, rows;
 } heads_back_args_t;
 
-/* Each thread computes one column of dB|dC, or of dr, of one row. */
+/* Sums dB and dC over heads, and computes dr. Each thread computes, for one row, one column of dB or dC, or of dr. */
 KERNEL(heads_back, heads_back_args_t)
 {
     const mamba2_size_t *z = &arg.z;
@@ -326,7 +333,7 @@ KERNEL(heads_back, heads_back_args_t)
 
 /* ---- launches ---- */
 
-/* Backward pass of the scan; f->y is dy. */
+/* Runs the backward pass of the scan. f->y holds dy, the gradient of y. */
 static int scan2_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, const scan2_t *f)
 {
     cad_grads_t *q = l->grads;
@@ -371,17 +378,18 @@ static int scan2_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, cons
 /* ---- the gated norm ---- */
 
 typedef struct {
-    float *y;              // (rows,Ep) on entry y, then its gradient
+    float *y;              // (rows,Ep) y, replaced by its gradient
     const float *z;        // (rows,Ep)
-    const float *g, *norm; // (rows,Ep) gradient of o; (Ep)
-    float *o, *dz;         // (rows,Ep) written; or added to
+    const float *g, *norm; // g: (rows,Ep) gradient of o; norm: (Ep)
+    float *o, *dz;         // (rows,Ep) each: outputs, which are stored or, for the second direction, added
     float *term;           // (rows,Ep) terms of the gradient of the norm's weight
     int64_t end, Ep, G, I;
     bool add;
 } gate2_back_args_t;
 
-/* One group of one row, by a warp. With v = y silu(z), rho = 1/sqrt(mean(v^2) + eps), o = w v rho and the gradient d of
- * o: dv = rho w d - v rho^3 mean(w d v). */
+/* Runs the backward pass of the gated norm. Each warp computes one group of channels of one row. With v = y silu(z),
+ * rho = 1/sqrt(mean(v^2) + eps), o = w v rho, and d the gradient of o, the gradient of v is
+ * dv = rho w d - v rho^3 mean(w d v). */
 KERNEL(gate2_back, gate2_back_args_t)
 {
     int64_t unit = (int64_t)blockIdx.x * NORM_ROWS + threadIdx.x / WARP, row = unit / arg.G, width = arg.Ep / arg.G,
@@ -389,7 +397,8 @@ KERNEL(gate2_back, gate2_back_args_t)
     int in_warp = (int)threadIdx.x % WARP;
     const float *norm = arg.norm + unit % arg.G * width;
     float square = 0, dot = 0, rho, pull;
-    double each = (double)(arg.I / arg.G), exact; /* an error of rho would be the same in the whole row */
+    /* computed in double precision, since an error of rho would be the same in the whole row */
+    double each = (double)(arg.I / arg.G), exact;
     if (row >= arg.end) return;
     for (int64_t i = in_warp; i < width; i += WARP) {
         float v = arg.y[at + i] * silu(arg.z[at + i]);
@@ -410,7 +419,7 @@ KERNEL(gate2_back, gate2_back_args_t)
     }
 }
 
-/* Computes y again from the kept states, then runs the backward pass of the gated norm and of the scan. */
+/* Recomputes y from the kept states, then runs the backward pass of the gated norm and of the scan. */
 static int mamba2_back_scan(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     const cad_mamba2_grad_lane_t *w = cad_mamba2_grad_lane(l);
@@ -438,7 +447,8 @@ static int mamba2_back_scan(cad_grad_lane_t *l, int layer, int dir, cad_span_t s
 
 /* ---- convolution and projections ---- */
 
-/* Backward pass of the convolution. Overwrites du with its gradient before SiLU. */
+/* Runs the backward pass of the convolution. Overwrites du with the gradient of the convolution's result before
+ * SiLU. */
 static int mamba2_back_conv(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     const cad_mamba2_dir_sums_t *sum = mamba2_sums(l->grads, layer, dir);
@@ -449,7 +459,7 @@ static int mamba2_back_conv(cad_grad_lane_t *l, int layer, int dir, cad_span_t s
     return rc ? rc : conv_gradients_fp32(l, &f, w->du, w->dx, sum->conv, sum->conv_bias);
 }
 
-/* g = dout x out_proj; dx = 0 */
+/* Computes g = dout x out_proj, the gradient of o, and sets dx to 0. */
 static int mamba2_back_out(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     const mamba2_grads_t *q = &l->grads->mamba2;
@@ -463,7 +473,7 @@ static int mamba2_back_out(cad_grad_lane_t *l, int layer, int dir, cad_span_t s,
                          s.end, 0);
 }
 
-/* Adds to the gradients of the projections' biases, if there are any. */
+/* Adds to the gradients of the projections' biases; does nothing if the model has none. */
 static int bias_gradients(cad_grad_lane_t *l, int layer, int dir, int64_t rows)
 {
     const mamba2_size_t *z = &l->grads->mamba2.size;

@@ -1,11 +1,13 @@
-/* mamba2_tile.h - Mamba-2's small matrix products, and the rows of a chunk.
+/* mamba2_tile.h - Mamba-2's small matrix products, and functions that find the rows of a chunk.
  *
- * A thread block computes one tile of TILE x TILE outputs, each thread 8 x 4 of them in registers. The operands lie in
- * shared memory, TILE terms of the sum at a time: A (terms, rows of C) and B (terms, columns of C). Each output is one
- * sum in the order of its terms, SOME at a time. Where a matrix is stored the other way round, it is turned while it is copied to
- * shared memory. An output that is not there, and a term of a row that is not there, is 0.
+ * A thread block computes one tile of TILE x TILE outputs of a product C, each thread 8 x 4 of them in registers. The
+ * operands are in shared memory, TILE terms of the sum at a time: A (terms, rows of C) and B (terms, columns of C).
+ * Each output is one sum in the order of its terms; SOME terms are summed at a time, and these sums are then added.
+ * Where a matrix is stored in the other layout, it is transposed while it is copied to shared memory. Elements of A, B
+ * and C beyond the ends of the matrices count as 0.
  *
- * SPDX-License-Identifier: MIT
+ * Shapes: H is the number of heads of P channels, N of states, G of groups; Hp, Pp and Np are padded; Ep = H Pp; Cp is
+ * the width of x, B and C side by side. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_CUDA_MAMBA2_TILE_H
 #define CAD_CUDA_MAMBA2_TILE_H
@@ -16,10 +18,10 @@
 #define TILE MAMBA2_TILE
 #define LINE (TILE + 4) /* floats between rows of a tile in shared memory: a multiple of 4, but not of 32 */
 #define TILE_FLOATS (TILE * LINE)
-#define DOWN 8   /* rows of a thread's outputs */
-#define ACROSS 4 /* columns of a thread's outputs */
+#define DOWN 8   /* number of rows of outputs that a thread computes */
+#define ACROSS 4 /* number of columns of outputs that a thread computes */
 #define TILE_COLS (TILE / ACROSS)
-#define SOME 16 /* terms that are summed by themselves, for accuracy */
+#define SOME 16 /* number of terms that are summed before the sum is added to the total, for accuracy */
 
 typedef struct {
     float v[DOWN][ACROSS]; /* outputs [first_row() + r][first_column() + c] */
@@ -34,7 +36,8 @@ DEVICE void tile_clear(tile_t *t)
         REPEAT(c, ACROSS) t->v[r][c] = 0;
 }
 
-/* C += A^T x B, terms [beg, end), of which SOME at a time are summed and then added. cols: columns of C that are there. */
+/* Adds A^T x B to C, for terms [beg, end) of the sums; SOME terms are summed at a time and then added. cols: number of
+ * columns of C that exist. */
 DEVICE void tile_terms(tile_t *t, const float *a, const float *b, int beg, int end, int cols)
 {
     int i = first_row(), j = first_column();
@@ -61,7 +64,8 @@ DEVICE void tile_add(tile_t *t, const float *a, const float *b, int terms, int c
     tile_terms(t, a, b, 0, terms, cols);
 }
 
-/* The same where term k is 0 in the rows of C before the k-th (LOWER), or after it (UPPER). */
+/* These two functions add A^T x B to C and leave out terms that are known to be 0. LOWER: term k is 0 in the rows of C
+ * before row k; UPPER: term k is 0 in the rows after row k. */
 DEVICE void tile_add_lower(tile_t *t, const float *a, const float *b, int terms, int cols)
 {
     int end = first_row() + DOWN;
@@ -79,15 +83,15 @@ DEVICE void tile_scale(tile_t *t, const float *factor)
         REPEAT(c, ACROSS) t->v[r][c] = t->v[r][c] * factor[first_row() + r];
 }
 
-/* Returns the sum of v over the threads that have the same rows of C, added in a fixed order, in each of them. */
+/* Returns, in each thread, the sum of v over the threads that compute the same rows of C, added in a fixed order. */
 DEVICE float row_sum(float v)
 {
     for (int k = TILE_COLS / 2; k; k /= 2) v = v + shuffle_xor(v, k);
     return v;
 }
 
-/* A matrix in global memory: element [r][c] at at[r * ld + c], r < rows, c < cols; all others are 0. scale: in shared
- * memory, a factor of each row, or NULL. */
+/* A matrix in global memory: element [r][c] is at[r * ld + c] for r < rows and c < cols, and 0 elsewhere. scale: an
+ * array in shared memory with a factor for each row, or NULL. */
 typedef struct {
     const float *at;
     int64_t ld;
@@ -107,7 +111,8 @@ DEVICE float element(const matrix_t *m, int r, int c)
     return m->scale ? v * m->scale[r] : v;
 }
 
-/* Copies TILE x TILE elements to shared memory, as they are or turned. */
+/* These two functions copy TILE x TILE elements of m to shared memory: stage_rows as they are, stage_turned
+ * transposed. */
 DEVICE void stage_rows(const matrix_t m, float *to)
 {
     int c = (int)threadIdx.x % TILE;
@@ -119,7 +124,7 @@ DEVICE void stage_turned(const matrix_t m, float *to)
     for (int r = (int)threadIdx.x / TILE; r < TILE; r += THREADS / TILE) to[c * LINE + r] = element(&m, r, c);
 }
 
-/* Writes C where m has elements. (The memory is written, in spite of const.) */
+/* Writes the tile C to the elements of m. (m.at is written, although it is a pointer to const.) */
 DEVICE void store_tile(const tile_t *t, const matrix_t m)
 {
     REPEAT(r, DOWN) {
@@ -134,32 +139,36 @@ DEVICE void store_tile(const tile_t *t, const matrix_t m)
 /* ---- chunks ---- */
 
 typedef struct {
-    const float *u;                      // (rows,Cp) x|B|C after the convolution
-    const float *dt, *decay, *from, *to; // (rows,Hp)
-    float *score;                        // (rows,G,CHUNK)
-    float *state;                        // (rows/CHUNK,H,Np,Pp)
-    float *y;                            // (rows,Ep)
-    const float *skip;                   // (Hp)
-    const int64_t *off;                  // (nseq+1)
-    const cad_rows_t *want;              // (nseq) the rows of each sequence whose y is needed; NULL: all rows
+    const float *u; // (rows,Cp) x, B and C side by side, after the convolution
+    // (rows,Hp) each, for each head: dt; a = exp(dt A); products of a in a chunk, up to the row and after it
+    const float *dt, *decay, *from, *to;
+    float *score;           // (rows,G,CHUNK) scores C[t].B[j]
+    float *state;           // (rows/CHUNK,H,Np,Pp) states before chunks
+    float *y;               // (rows,Ep) output of the scan
+    const float *skip;      // (Hp) the skip weight D
+    const int64_t *off;     // (nseq+1)
+    const cad_rows_t *want; // (nseq) the rows of each sequence whose y is needed; NULL: all rows
     mamba2_size_t z;
     int nseq;
     bool reverse;
 } scan2_t;
 
-/* The rows of one chunk that are needed. Row i, in the order of the scan, is first + i step in memory. */
+/* The rows of one chunk that are needed. Row i, counted in the direction of the scan, is row first + i * step in
+ * memory. */
 typedef struct {
     int n;
-    int order, last; /* index of the chunk in its sequence, in the order of the scan; that of the last one */
+    /* order: index of the chunk in its sequence, counted in the direction of the scan; last: index of the last chunk */
+    int order, last;
     int64_t first, step;
-    int64_t slot; /* index of the state before the chunk, if order > 0; slot + 1: of the state after it */
+    int64_t slot; /* index of the state before the chunk, if order > 0; slot + 1 is the index of the state after it */
 } chunk_t;
 
-/* The number of chunks of a batch, and of indexes that are no chunk: one between two sequences, at most. */
+/* Returns the number of chunk indexes of a batch: the number of its chunks, and of indexes without a chunk, at most one
+ * between two sequences. */
 static int64_t chunks_of(const cad_span_t *s) { return s->off[s->nseq] / CAD_MAMBA2_CHUNK + s->nseq; }
 
-/* Finds the i-th chunk of the batch; returns false if there is none, or none of its rows is needed. Sequence q has the
- * indexes from off[q] / CHUNK + q onwards. */
+/* Finds the chunk with index i; returns false if there is none, or if none of its rows is needed. The chunks of
+ * sequence q have the indexes from off[q] / CHUNK + q onwards. */
 DEVICE bool find_chunk(const scan2_t *arg, int64_t i, chunk_t *t)
 {
     int lo = 0, hi = arg->nseq - 1;
@@ -190,20 +199,21 @@ DEVICE bool find_chunk(const scan2_t *arg, int64_t i, chunk_t *t)
     return true;
 }
 
-/* Copies a head's values of the rows of a chunk, from (rows,Hp), to shared memory; 0 after the last row. */
+/* Copies the values of head h for the rows of a chunk from `from` (rows,Hp) to shared memory, and 0 for rows after the
+ * last. */
 DEVICE void stage_vector(const scan2_t *arg, const chunk_t *t, const float *from, int64_t h, float *to)
 {
     for (int i = (int)threadIdx.x; i < TILE; i += THREADS)
         to[i] = i < t->n ? from[(t->first + i * t->step) * arg->z.Hp + h] : 0;
 }
 
-/* The columns [c, c+cols) of a chunk's rows of from (rows,ld). */
+/* Returns the matrix of columns [c, c+cols) of `from` (rows,ld), for the rows of a chunk. */
 DEVICE matrix_t rows_of(const chunk_t *t, const float *from, int64_t ld, int64_t c, int64_t cols, const float *scale)
 {
     return matrix(from + t->first * ld + c, t->step * ld, t->n, (int)(cols < TILE ? cols : TILE), scale);
 }
 
-/* The part of a head's state (Np,Pp) that begins at [n][p]. */
+/* Returns the tile of head h's state (Np,Pp) that begins at state n and channel p. */
 DEVICE matrix_t state_of(const scan2_t *arg, const float *from, int64_t slot, int64_t h, int64_t n, int64_t p)
 {
     const mamba2_size_t *z = &arg->z;
@@ -211,7 +221,7 @@ DEVICE matrix_t state_of(const scan2_t *arg, const float *from, int64_t slot, in
     return matrix(from + ((slot * z->H + h) * z->Np + n) * z->Pp + p, z->Pp, (int)rows, (int)cols, NULL);
 }
 
-/* Columns of u where head h has its x, and where its group has B and C. */
+/* These functions return the columns of u at which x of head h, and B and C of its group, begin. */
 DEVICE int64_t x_of(const scan2_t *arg, int64_t h) { return h * arg->z.Pp; }
 DEVICE int64_t b_of(const scan2_t *arg, int64_t h) { return arg->z.Ep + h / (arg->z.H / arg->z.G) * arg->z.Np; }
 DEVICE int64_t c_of(const scan2_t *arg, int64_t h) { return b_of(arg, h) + arg->z.G * arg->z.Np; }

@@ -1,5 +1,7 @@
-/* mamba_carry.h - scans of long sequences: the carry between their pieces. mamba_scan_tmpl.h and
- * mamba_scan_back_tmpl.h have the scan itself. SPDX-License-Identifier: MIT */
+/* mamba_carry.h - sums the states of a warp's threads, and carries the scan state from piece to piece of a long
+ * sequence, which mamba_scan_tmpl.h cuts into pieces. Ep is the padded number of channels; a slot holds the state of
+ * one piece. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_CUDA_MAMBA_CARRY_H
 #define CAD_CUDA_MAMBA_CARRY_H
 
@@ -7,30 +9,62 @@
 #include "simd.h"
 #include "sums.h"
 
+/* ---- the states of a thread ---- */
+
+DEVICE void load_states(const float *p, float *to)
+{
+    UNROLL
+    for (int n = 0; n < STATES; n += 4) load4(p + n, to + n);
+}
+
+/* Adds the arrays v (2k) of two threads of a warp whose indexes differ by k. The thread with the lower index stores the
+ * first k sums in its v, the other thread the last k sums. */
+DEVICE void exchange(float *v, int in_warp, const int k)
+{
+    bool up = (in_warp & k) != 0;
+    REPEAT(i, k) {
+        float away = up ? v[i] : v[i + k], stay = up ? v[i + k] : v[i];
+        v[i] = stay + shuffle_xor(away, k);
+    }
+}
+
+/* Each thread of a warp has STATES values v. Returns the sum over the warp of the values with index in_warp % STATES,
+ * added in a fixed order. Overwrites v. */
+DEVICE float sum_states(float *v, int in_warp)
+{
+    exchange(v, in_warp, 8);
+    exchange(v, in_warp, 4);
+    exchange(v, in_warp, 2);
+    exchange(v, in_warp, 1);
+    return v[0] + shuffle_xor(v[0], STATES);
+}
+
+/* ---- the carry ---- */
+
 typedef struct {
     int64_t beg, n; /* the rows [beg, beg + n) in memory */
     bool all;       /* true if these are all rows of the piece */
 } piece_rows_t;     /* the rows of a piece whose output is needed */
 
 typedef struct {
-    float *state;         // (slots,STATES,Ep)
-    const float *total;   // (slots,Ep) sum of dt
-    const float *a;       // (STATES,Ep)
+    float *state;         // (slots,STATES,Ep) state of each piece
+    const float *total;   // (slots,Ep) sum of dt over each piece
+    const float *a;       // (STATES,Ep) -exp(A_log) log2 e
     const int64_t *off;   // (nseq+1)
-    const int32_t *first; // (nseq)
+    const int32_t *first; // (nseq) the slot of each sequence's first piece, or -1
     int64_t Ep;
-    /* backward pass: state holds the gradient of the state, and the carry runs from the last piece to the first */
+    /* backward pass: `state` holds gradients of states, and the carry runs from the last piece to the first */
     bool back;
 } carry_args_t;
 
-/* On entry, state holds the state after each piece, computed as if the state before the piece were zero. The kernel
+/* On entry, arg.state holds the state after each piece, computed as if the state before the piece were 0. The kernel
  * replaces it by the true state before the piece. A thread computes one channel and one state; blockIdx.y counts groups
  * of THREADS channels within each state. */
 KERNEL(carry, carry_args_t)
 {
     int64_t seq = blockIdx.x, groups = (arg.Ep + THREADS - 1) / THREADS, n = blockIdx.y / groups,
             c = blockIdx.y % groups * THREADS + threadIdx.x;
-    int64_t len = arg.off[seq + 1] - arg.off[seq], pieces = (len + CHUNK - 1) / CHUNK, slot = arg.first[seq];
+    int64_t len = arg.off[seq + 1] - arg.off[seq], pieces = (len + PIECE_ROWS - 1) / PIECE_ROWS, slot = arg.first[seq];
     float s = 0, a, end[PREFETCH], total[PREFETCH];
     if (slot < 0 || c >= arg.Ep) return;
     a = arg.a[n * arg.Ep + c];
@@ -48,7 +82,7 @@ KERNEL(carry, carry_args_t)
     }
 }
 
-/* Runs `carry` for STATES states. The array `a` (STATES,Ep) holds -exp(A_log) log2 e of these states. */
+/* Runs the kernel `carry` for STATES states. a (STATES,Ep): -exp(A_log) log2 e of these states. */
 static void carry_pieces(cad_lane_t *l, const float *a, int nseq, bool back)
 {
     gpu_t *g = gpu_of(l);

@@ -1,13 +1,14 @@
-/* mamba_conv_tmpl.h - Mamba's causal convolution, SiLU and x_proj. The backward pass also has dt_proj's gradients, which
- * are needed between those of the scan and of x_proj. Compiled once for each T, after conv_tmpl.h.
+/* mamba_conv_tmpl.h - Mamba's causal convolution, SiLU and x_proj. The backward pass also computes the gradients of
+ * dt_proj, since those of x_proj depend on them. Compiled once for each T, after conv_tmpl.h. Sp is the number of
+ * columns of x_proj's output (dt_in, B and C), with padding.
  *
- * Parameters: T; NAME(x): x with T's suffix; get(v): T to float; put(v): float to T. Gradients are float32.
+ * Macro parameters: T; NAME(x): x with T's suffix; get(v): T to float; put(v): float to T. Gradients are float32.
  * SPDX-License-Identifier: MIT
  */
 #include "graph.h"
 #include "sums.h"
 
-/* ---- forward ---- */
+/* ---- forward pass ---- */
 
 static NAME(conv_args_t) NAME(conv_args)(const cad_lane_t *l, const mamba_dir_t *p, cad_span_t s)
 {
@@ -43,15 +44,16 @@ static int NAME(op_conv)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsign
     return rc ? rc : multiply(l, &w->product[X_PROJ], g->mamba.u, p->x, g->mamba.xdbl, g->mamba.xdbl, s.beg, s.end, 0);
 }
 
-/* ---- backward: dt_proj and x_proj ---- */
+/* ---- backward pass: dt_proj and x_proj ---- */
 
 typedef struct {
-    const float *part; // (groups,rows,2Np) dB and dC, summed over the channels of each thread block (group)
-    float *to;         // (n,Sp) dxdbl; the kernel writes the columns of dB, dC and padding
+    const float *part; // (groups,rows,2Np) dB and dC, summed over the channels of each thread block (a group)
+    // (n,Sp) dxdbl, the gradient of x_proj's output; the kernel writes the columns of dB, dC and the padding
+    float *to;
     int64_t n, rows, groups, Sp, N, Np, R;
 } NAME(project_args_t);
 
-/* Sums dB and dC of n rows over all groups of channels. The padding after them becomes 0. */
+/* Sums dB and dC of n rows over all groups of channels, and sets the padding after them to 0. */
 KERNEL(NAME(project), NAME(project_args_t))
 {
     int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x, width = arg.Sp - arg.R, r = i / width, c = i % width;
@@ -62,7 +64,7 @@ KERNEL(NAME(project), NAME(project_args_t))
     arg.to[r * arg.Sp + arg.R + c] = acc;
 }
 
-/* Computes dxdbl (the gradient of x_proj's output) and adds x_proj's contribution to du. */
+/* Computes dxdbl, the gradient of x_proj's output, and adds x_proj's contribution to du, the gradient of u. */
 static int NAME(project_back)(cad_grad_lane_t *l, const mamba_dir_t *p, const mamba_back_t *back, cad_span_t s)
 {
     const mamba_grads_t *q = &l->grads->mamba;
@@ -87,10 +89,10 @@ static int NAME(project_back)(cad_grad_lane_t *l, const mamba_dir_t *p, const ma
                          s.end, 1);
 }
 
-/* ---- backward: the convolution ---- */
+/* ---- backward pass: the convolution ---- */
 
-/* Runs the backward pass of dt_proj and x_proj, then of the convolution. Overwrites du with dc, and dpre, after its
- * last use, with u. */
+/* Runs the backward pass of dt_proj and x_proj, then of the convolution. Overwrites du with dc, the gradient of the
+ * convolution's result before SiLU, and dpre, which is then no longer needed, with u. */
 static int NAME(back_conv)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     const mamba_weights_t *w = &l->f.weights->mamba;

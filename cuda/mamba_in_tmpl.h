@@ -1,20 +1,20 @@
-/* mamba_in_tmpl.h - the input of a Mamba layer: norm, then in_proj, which gives x and z. The backward pass also has
- * the gradients of the gate and of out_proj's weights, which need z and y. Compiled once for each T, after
- * norm_tmpl.h.
+/* mamba_in_tmpl.h - the input of a Mamba layer: the norm, then in_proj, which gives x and z. The backward pass also
+ * computes the gradients of the gate and of out_proj's weights, because these need z and y. Compiled once for each T,
+ * after norm_tmpl.h. Ep is the padded number of channels.
  *
- * Parameters: T; NAME(x): x with T's suffix; get(v): T to float; put(v): float to T. The backward pass always
- * normalises in float32, so norm_tmpl.h must be compiled for float32 before. SPDX-License-Identifier: MIT
+ * Macro parameters: T; NAME(x): x with T's suffix; get(v): T to float; put(v): float to T. The backward pass always
+ * normalises in float32, so norm_tmpl.h must be compiled for float32 before this file. SPDX-License-Identifier: MIT
  */
 #include "graph.h"
 #include "norm.h"
 
-/* ---- forward ---- */
+/* ---- forward pass ---- */
 
 typedef struct {
     T *to;
     const float *bias;
     int64_t n, width;
-} NAME(broadcast_args_t); /* n = rows x width */
+} NAME(broadcast_args_t); /* arguments; n = rows x width threads, one for each value */
 
 /* Writes bias to every row of the array `to`; the matrix product is then added to these rows. */
 KERNEL(NAME(broadcast), NAME(broadcast_args_t))
@@ -45,17 +45,18 @@ static int NAME(op_in)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned
     return rc ? rc : multiply(l, &w->mamba.product[IN_PROJ], g->a, p->in, xz, xz, s.beg, s.end, p->in_bias ? 1 : 0);
 }
 
-/* ---- backward ---- */
+/* ---- backward pass ---- */
 
 typedef struct {
     const T *y; // (rows,Ep)
-    const T *z; // (rows,2Ep), beginning at the column of z
+    const T *z; // (rows,2Ep) x and z; the pointer is to the first column of z
     float *yz;  // (rows,Ep) gated y
-    float *g;   // (rows,2Ep), beginning at the column of dz
+    float *g;   // (rows,2Ep) dx and g; the pointer is to the first column of g
     int64_t n, Ep;
-} NAME(gate_back_args_t); /* n = rows x Ep */
+} NAME(gate_back_args_t); /* arguments; n = rows x Ep threads, one for each value */
 
-/* Computes yz = y silu(z). On entry g holds the gradient of yz; it is overwritten with dz. */
+/* Computes yz = y silu(z), the gated y. On entry g holds the gradient of yz; overwrites g with dz, the gradient of
+ * z. */
 KERNEL(NAME(gate_back), NAME(gate_back_args_t))
 {
     int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x, at = i / arg.Ep * 2 * arg.Ep + i % arg.Ep;
@@ -68,8 +69,8 @@ KERNEL(NAME(gate_back), NAME(gate_back_args_t))
     arg.g[at] = arg.g[at] * y * on * fma32(z, 1.0f - on, 1.0f);
 }
 
-/* Computes the gradients of in_proj, out_proj and the norm. yz (rows,Ep) is the gated y. back_of(l)->dx (rows,2Ep) has
- * the columns of dx, then those of dz. */
+/* Computes the gradients of in_proj, out_proj and the norm. yz (rows,Ep): the gated y. back_of(l)->dx (rows,2Ep) holds
+ * dx, then dz, side by side. */
 static int NAME(in_gradients)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, const float *yz)
 {
     cad_grads_t *q = l->grads;

@@ -1,6 +1,7 @@
-/* mamba_kind.h - a Mamba layer's memory on the device: weights, activations and gradients. Its operations
- * are in mamba_in_tmpl.h, mamba_conv_tmpl.h, mamba_scan_tmpl.h, mamba_scan_back_tmpl.h and mamba_out.h.
- * SPDX-License-Identifier: MIT */
+/* mamba_kind.h - lays out a Mamba layer's data on the device: weights, activations and gradients. Its operations are in
+ * mamba_in_tmpl.h, mamba_conv_tmpl.h, mamba_scan_tmpl.h, mamba_scan_back_tmpl.h and mamba_out.h. Shapes: E is d_inner,
+ * N d_state; Ep and Np are E and N with padding. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_CUDA_MAMBA_KIND_H
 #define CAD_CUDA_MAMBA_KIND_H
 
@@ -10,13 +11,14 @@
 
 /* ---- weights ---- */
 
-/* Places the biases of x and z, (2,E) padded to (2,Ep); returns NULL if the model has none. */
+/* Places the biases of x and z, (2,E), as an array (2,Ep) with padding; returns NULL if the model has none. */
 static const float *place_in_bias(store_t *s, const cad_weights_t *w, const float *v, int64_t E)
 {
     return v ? place(s, v, 2, E, 2, w->mamba.Ep, false) : NULL;
 }
 
-/* Places -exp(A_log) log2 e as (Np,Ep), from a_log (E,N). The padding is 0: such a state does not decay. */
+/* Places -exp(A_log) log2 e, computed from a_log (E,N), as an array (Np,Ep). The padding is 0: a padding state does not
+ * decay. */
 static const float *place_decay(store_t *s, const mamba_weights_t *w, const float *a_log, int64_t E)
 {
     size_t at = reserve(s, w->Np, w->Ep, sizeof(float));
@@ -24,14 +26,15 @@ static const float *place_decay(store_t *s, const mamba_weights_t *w, const floa
     for (int64_t e = 0; d && e < E; e++)
         for (int64_t n = 0; n < w->N; n++) {
             double a = -exp((double)a_log[e * w->N + n]) * 1.4426950408889634;
-            d[n * w->Ep + e] = a < -1e30 ? -1e30f : (float)a; /* limited so that dt A stays finite */
+            /* values below -1e30 become -1e30, so that dt A stays finite */
+            d[n * w->Ep + e] = a < -1e30 ? -1e30f : (float)a;
         }
     return (const float *)on_device(s, at);
 }
 
 static bool mamba_tied(const cad_layer_t *l) { return tied(l, CAD_MAMBA_IN, CAD_MAMBA_OUT); }
 
-/* Places the weights of one direction. first: the direction whose projections this one shares, or NULL. */
+/* Places the weights of one direction. first: the direction whose projections this direction shares, or NULL. */
 static mamba_dir_t place_direction(store_t *s, const cad_weights_t *w, const cad_model_t *m, const cad_direction_t *d,
                                    const mamba_dir_t *first)
 {
@@ -60,8 +63,8 @@ static void mamba_place(store_t *s, cad_weights_t *w, const cad_model_t *m, int 
     for (int k = 0; k < l->ndir; k++) dir[k] = place_direction(s, w, m, &l->dir[k], k && mamba_tied(l) ? dir : NULL);
 }
 
-/* Refuses a model whose kernels would need more than 48 KB of shared memory. Shared memory holds dt_in, B and C of STEP
- * rows and, in training, two buffers of dB and dC of AHEAD rows for each warp. */
+/* Refuses a model for which a kernel would need more than 48 KB of shared memory. Shared memory holds dt_in, B and C of
+ * STEP rows and, in training, two buffers with dB and dC of AHEAD rows for each warp. */
 static int mamba_refuse(const cad_model_t *m, bool back, cad_error_t *err)
 {
     int64_t R = cad_mamba(&m->cfg)->R, floats = STEP * (PADDED(R) + 2 * STATES);
@@ -71,7 +74,7 @@ static int mamba_refuse(const cad_model_t *m, bool back, cad_error_t *err)
                 back ? " in training" : "");
 }
 
-/* Sets sizes and allocates host memory; returns false if out of memory. */
+/* Sets the sizes in w and allocates host memory; returns false if out of memory. */
 static bool mamba_open(cad_weights_t *w, const cad_model_t *m)
 {
     mamba_weights_t *b = &w->mamba;
@@ -119,26 +122,26 @@ static void mamba_carve(cad_lane_t *l, cad_bump_t *b, int64_t padded, int64_t sl
     g->total = (float *)cad_bump(b, slots, z->Ep, sizeof(float));
 }
 
-static part_t mamba_part(const cad_lane_t *l, int what)
+static view_t mamba_view(const cad_lane_t *l, int what)
 {
     const cad_weights_t *w = l->weights;
     const mamba_lane_t *g = &gpu_of(l)->mamba;
     int64_t Ep = w->mamba.Ep, Sp = w->mamba.Sp;
-    part_t wide = { .at = g->xz, .width = Ep, .ld = 2 * Ep, .row = 0, .half = w->half };
-    part_t part = { .at = g->u, .width = Ep, .ld = Ep, .row = g->span_beg, .half = w->half };
+    view_t wide = { .at = g->xz, .width = Ep, .ld = 2 * Ep, .row = 0, .half = w->half };
+    view_t narrow = { .at = g->u, .width = Ep, .ld = Ep, .row = g->span_beg, .half = w->half };
     switch (what) {
     case CAD_AT_X: return wide;
     case CAD_AT_Z: wide.at = (const char *)g->xz + (size_t)Ep * (w->half ? sizeof(bf16_t) : sizeof(float)); return wide;
-    case CAD_AT_U: return part;
+    case CAD_AT_U: return narrow;
     case CAD_AT_XDBL:
-        part.at = g->xdbl;
-        part.width = part.ld = Sp;
-        part.half = false;
-        return part;
+        narrow.at = g->xdbl;
+        narrow.width = narrow.ld = Sp;
+        narrow.half = false;
+        return narrow;
     default:
-        part.at = g->y;
-        part.row = 0;
-        return part;
+        narrow.at = g->y;
+        narrow.row = 0;
+        return narrow;
     }
 }
 
@@ -201,15 +204,16 @@ static void mamba_close_back(cad_grads_t *q)
     free(b->dir);
 }
 
-/* The products are opened for 64-byte alignment, because operands of the backward pass may start inside a matrix. */
+/* Opens the products of the backward pass for addresses that are multiples of 64 bytes only, because their operands may
+ * begin inside a matrix. */
 static int mamba_open_products_back(cad_grads_t *q, cublasLtHandle_t blas, cad_error_t *err)
 {
     int rc = products_open(blas, q->mamba.product, BACKS, 64, err);
     return rc ? rc : outers_open(blas, q->mamba.outer, SUMS, 64, err);
 }
 
-/* Returns the maximum number of values in the partial sums of one gradient. pieces: the maximum number of pieces
- * of sequences. */
+/* Returns the maximum number of values of all partial sums of one gradient. pieces: the maximum number of pieces into
+ * which the sequences are cut. */
 static int64_t mamba_most_parts(const cad_grads_t *q, int64_t rows, int64_t pieces)
 {
     const cad_mamba_sums_t *z = &q->mamba.size;
@@ -218,7 +222,7 @@ static int64_t mamba_most_parts(const cad_grads_t *q, int64_t rows, int64_t piec
     return n;
 }
 
-/* Returns the Mamba part of a grad lane: gradients of activations. */
+/* Returns the struct of Mamba in a grad lane, which has the gradients of activations. */
 static cad_mamba_grad_lane_t *back_of(const cad_grad_lane_t *l) { return cad_mamba_grad_lane(l); }
 
 static void mamba_carve_back(cad_grad_lane_t *l, const cad_model_t *m, cad_bump_t *b)
@@ -252,7 +256,7 @@ static const kind_t cuda_mamba = {
     .place = mamba_place,
     .open_products = mamba_open_products,
     .carve = mamba_carve,
-    .part = mamba_part,
+    .view = mamba_view,
     .open_back = mamba_open_back,
     .close_back = mamba_close_back,
     .place_back = mamba_place_back,

@@ -1,5 +1,6 @@
-/* mamba_out.h - Mamba's output: out_proj, added to the residual stream. The gradients of out_proj's weights are
- * computed in mamba_in_tmpl.h, where the gated y is known. SPDX-License-Identifier: MIT */
+/* mamba_out.h - Mamba's operation `out`: out_proj, whose result is added to the residual stream. mamba_in_tmpl.h
+ * computes the gradients of out_proj's weights, because it has the gated y. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_CUDA_MAMBA_OUT_H
 #define CAD_CUDA_MAMBA_OUT_H
 
@@ -14,7 +15,7 @@ static int op_out(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
     return replaying(l) ? 0 : out_rows(l, &t, s, how);
 }
 
-/* Computes g = dout x out_proj and clears dx. */
+/* Computes g = dout x out_proj, the gradient of the gated y, and sets dx, the gradient of x, to 0. */
 static int back_out(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     const mamba_grads_t *q = &l->grads->mamba;

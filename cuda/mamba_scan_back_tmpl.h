@@ -1,39 +1,43 @@
-/* mamba_scan_back_tmpl.h - backward pass of the selective scan: a thread computes one channel, as in
- * mamba_scan_tmpl.h. Compiled once for each T, after mamba_scan_tmpl.h.
+/* mamba_scan_back_tmpl.h - backward pass of the selective scan: a thread computes one channel, as in mamba_scan_tmpl.h,
+ * which has the forward pass. Compiled once for each T, after mamba_scan_tmpl.h. Ep is the padded number of channels,
+ * Np of states.
  *
- * Parameters: T; NAME(x): x with T's suffix; get(v): T to float; put(v): float to T.
+ * Macro parameters: T; NAME(x): x with T's suffix; get(v): T to float; put(v): float to T.
  *
- * The pieces are those of the forward pass; each is processed from its last row in time to its first, AHEAD rows at a
- * time. The states of these rows are recomputed, in registers, from the state that `keep` stored before them; then
- * the gradients are computed from the last of the rows to the first. dB and dC are sums over channels: within a warp
- * by exchanges between threads (sum_states), within a thread block in shared memory, over thread blocks in `project`.
+ * The pieces of sequences are those of the forward pass. A piece is processed AHEAD rows at a time, from its last row
+ * in the direction of the scan to its first. The states of these rows are recomputed, in registers, from the state
+ * before them that the kernel `keep` stored; then the gradients are computed from the last of the rows to the first. dB
+ * and dC are sums over channels: within a warp by exchanges between threads (sum_states), within a thread block in
+ * shared memory, over thread blocks by the kernel `project`.
  *
- * In a long sequence, the gradient of the state at the end of a piece comes from the pieces after it in time.
- * `ends_back` computes the contribution of each piece, and `carry` (mamba_carry.h) combines them, as in the forward
- * pass.
+ * In a long sequence, the gradient of the state after a piece comes from the pieces after it. `ends_back` computes the
+ * contribution of each piece, and `carry` (mamba_carry.h) combines these contributions, as in the forward pass.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "mamba_carry.h"
 
-#define RED_WARP (AHEAD * 2 * STATES)   /* floats: dB and dC of AHEAD rows, summed over a warp */
-#define RED (THREADS / WARP * RED_WARP) /* floats: RED_WARP for each warp of a thread block */
+#define RED_WARP (AHEAD * 2 * STATES)   /* number of floats of dB and dC of AHEAD rows, summed over a warp */
+#define RED (THREADS / WARP * RED_WARP) /* number of floats: RED_WARP for each warp of a thread block */
 
 typedef struct {
-    NAME(scan_args_t) f; /* arguments of the forward pass; keep is read, y is written */
-    const float *g;      // (rows,2Ep) gradient of the gated y; the pointer is to its first column
-    float *du, *dpre;    // (rows,Ep) written by the launch for the first STATES states, added to by later launches
-    float *part;         // (groups,rows,2Np) dB and dC, summed over the channels of each thread block (group)
-    float *sums;         // (pieces,STATES+1,Ep) gradients of A (STATES rows) and of the skip, summed over a piece
+    NAME(scan_args_t) f; /* arguments of the forward pass; f.keep is read, f.y is written */
+    const float *g;      // (rows,2Ep) dx and g, the gradient of the gated y; the pointer is to the first column of g
+    // (rows,Ep) gradients of u and of dt before softplus; the launch for the first STATES states stores them, later
+    // ones add
+    float *du, *dpre;
+    float *part; // (groups,rows,2Np) dB and dC, summed over the channels of each thread block (group)
+    float *sums; // (pieces,STATES+1,Ep) gradients of A (STATES rows) and of the skip, summed over a piece
     int64_t rows;
 } NAME(scan_back_args_t);
 
 typedef struct {
     float u[AHEAD], z[AHEAD], y[AHEAD], g[AHEAD];
-    float s[STATES]; /* the state before the first of these rows */
+    float s[STATES]; /* the state before the first of the rows */
 } NAME(fetched_back_t);
 
-/* Loads the inputs of AHEAD rows of the piece, from the i-th in time onwards; does nothing if i < 0. */
+/* Loads the inputs of AHEAD rows of the piece, from the i-th row in the direction of the scan onwards; does nothing if
+ * i < 0. */
 DEVICE void NAME(fetch_back)(const NAME(scan_back_args_t) * arg, const piece_rows_t *p, const piece_t *t, int64_t i,
                              int64_t c, NAME(fetched_back_t) * f)
 {
@@ -50,7 +54,8 @@ DEVICE void NAME(fetch_back)(const NAME(scan_back_args_t) * arg, const piece_row
     REPEAT(n, STATES) f->s[n] = s[n * arg->f.Ep];
 }
 
-/* One channel's gradients: ds of the state; da of A and dskip of the skip, summed over the rows so far. */
+/* Gradients of one channel. ds: of the state; da, dskip: of A and of the skip weight, summed over the rows that have
+ * been processed. */
 typedef struct {
     float ds[STATES], da[STATES], dskip;
 } NAME(channel_grad_t);
@@ -60,8 +65,8 @@ typedef struct {
     float s[AHEAD + 1][STATES]; /* s[k]: the state before the k-th row; s[k+1]: after it */
 } NAME(recomputed_t);
 
-/* Recomputes n rows of the piece from the i-th onwards: writes their y, and fills h with the values that the backward
- * pass of these rows reads. mine: false in a thread that has no channel. */
+/* Recomputes n rows of the piece from the i-th onwards: stores their y, and stores in h the values that the backward
+ * pass of these rows needs. mine: false in a thread that has no channel. */
 DEVICE void NAME(recompute)(const NAME(scan_back_args_t) * arg, const piece_rows_t *p, const NAME(channel_t) * ch,
                             const NAME(fetched_back_t) * f, const float *rows, int64_t i, int n, int64_t c,
                             const bool small, const bool mine, NAME(recomputed_t) * h)
@@ -87,8 +92,8 @@ DEVICE void NAME(recompute)(const NAME(scan_back_args_t) * arg, const piece_rows
     }
 }
 
-/* Runs the backward pass of one row of one channel. before, after: the states before and after the row. B and C are
- * overwritten with this channel's terms of dB and dC. at: index of the row's values in du and dpre. */
+/* Runs the backward pass of one row of one channel. before, after: the states before and after the row. Overwrites B
+ * and C with this channel's terms of dB and dC. at: index of the row's values in du and dpre. */
 DEVICE void NAME(row_back)(const NAME(scan_back_args_t) * arg, const NAME(channel_t) * ch, NAME(channel_grad_t) * g,
                            float u, float pre, float dt, float dy, const float *before, const float *after, float *B,
                            float *C, int64_t at, const bool mine)
@@ -112,8 +117,8 @@ DEVICE void NAME(row_back)(const NAME(scan_back_args_t) * arg, const NAME(channe
     arg->dpre[at] = arg->f.from ? arg->dpre[at] + ddt : ddt;
 }
 
-/* Runs the backward pass of the n recomputed rows, from the last to the first. red (AHEAD,2 STATES): dB and dC, summed
- * over this warp. */
+/* Runs the backward pass of the n recomputed rows, from the last to the first. red (AHEAD,2 STATES): output, dB and dC
+ * summed over this warp. */
 DEVICE void NAME(rows_back)(const NAME(scan_back_args_t) * arg, const piece_rows_t *p, const NAME(channel_t) * ch,
                             NAME(channel_grad_t) * g, const NAME(fetched_back_t) * f, const NAME(recomputed_t) * h,
                             const float *rows, float *red, int64_t i, int n, int64_t c, const bool small,
@@ -138,7 +143,7 @@ DEVICE void NAME(rows_back)(const NAME(scan_back_args_t) * arg, const piece_rows
     }
 }
 
-/* Writes dB and dC of n rows, summed over the warps of this thread block that have channels, in the order of the
+/* Stores dB and dC of n rows, summed over those warps of this thread block that have channels, in the order of the
  * warps. */
 DEVICE void NAME(join_warps)(const NAME(scan_back_args_t) * arg, const piece_rows_t *p, const float *red, int64_t i,
                              int n, int warps)
@@ -212,8 +217,8 @@ DEVICE void NAME(scan_back_piece)(const NAME(scan_back_args_t) * arg, const bool
     if (mine) NAME(close_grad)(arg, &g, c);
 }
 
-/* For a piece of a long sequence, computes the sum of dt, and the gradient of the state before the piece, as if
- * the gradient of the state after it were 0. */
+/* For a piece of a long sequence: computes the sum of dt over the piece, and the gradient of the state before the
+ * piece, as if the gradient of the state after the piece were 0. */
 DEVICE void NAME(ends_back_piece)(const NAME(scan_back_args_t) * arg, const bool small)
 {
     SHARED(float, rows); // (STEP,width) dt_in, B and C
@@ -247,7 +252,7 @@ KERNEL_WIDE(NAME(scan_back_large), NAME(scan_back_args_t)) { NAME(scan_back_piec
 KERNEL(NAME(ends_back_small), NAME(scan_back_args_t)) { NAME(ends_back_piece)(&arg, true); }
 KERNEL(NAME(ends_back_large), NAME(scan_back_args_t)) { NAME(ends_back_piece)(&arg, false); }
 
-/* Runs the backward pass of the STATES states that args describes. */
+/* Runs the backward pass for the STATES states that args->f describes. */
 static int NAME(scan_back_states)(cad_grad_lane_t *l, const NAME(scan_back_args_t) * args, int nseq)
 {
     gpu_t *g = gpu_of(&l->f);

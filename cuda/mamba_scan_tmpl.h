@@ -1,41 +1,43 @@
-/* mamba_scan_tmpl.h - Mamba's selective scan: a thread computes one channel, with STATES states in registers.
- * Compiled once for each T.
+/* mamba_scan_tmpl.h - Mamba's selective scan, s = exp(dt A) s + dt u B and y = s.C + skip u: a thread computes one
+ * channel, with STATES states in registers. Compiled once for each T. Ep is the padded number of channels, Np of
+ * states; Sp is the padded width of xdbl (dt_in, B and C).
  *
- * Parameters: T; NAME(x): x with T's suffix; get(v): T to float; put(v): float to T.
+ * Macro parameters: T; NAME(x): x with T's suffix; get(v): T to float; put(v): float to T.
  *
- * A thread block computes THREADS channels of one piece. A piece is a whole sequence or, if the sequence is longer
- * than WHOLE rows, CHUNK of its rows, counted in the direction of the scan. dt_in, B and C of STEP rows are staged in
- * shared memory; u, z and y are prefetched AHEAD rows ahead.
+ * A thread block computes THREADS channels of one piece. A piece is a whole sequence or, if the sequence is longer than
+ * WHOLE_ROWS, PIECE_ROWS of its rows, counted in the direction of the scan. dt_in, B and C of STEP rows are copied to
+ * shared memory (staged); u, z and y are prefetched AHEAD rows ahead.
  *
- * A long sequence takes three kernels. `ends` scans each piece from state zero and stores its last state and its sum
- * of dt. `carry` (mamba_carry.h) computes from them the true state at the beginning of each piece, since a state
- * decays by exp2(a * sum of dt) over a piece. `scan` then runs all pieces from these states.
+ * A long sequence takes three kernels. `ends` scans each piece from state 0 and stores its last state and its sum of
+ * dt. From these, `carry` (mamba_carry.h) computes the true state at the beginning of each piece, since a state decays
+ * by exp2(a * sum of dt) over a piece. `scan` then runs all pieces from these states.
  *
- * A row's result depends on its own sequence alone. The kernel `keep` does the same as `scan` and also stores the
- * state before every AHEAD-th row, for the backward pass (mamba_scan_back_tmpl.h).
+ * The result of a row depends only on the row's own sequence. The kernel `keep` does the same as `scan` and also stores
+ * the state before every AHEAD-th row, for the backward pass (mamba_scan_back_tmpl.h).
  *
  * SPDX-License-Identifier: MIT
  */
 #include "mamba_carry.h"
 
 typedef struct {
-    const T *u, *z;                       // (rows,Ep); (rows,2Ep), beginning at the column of z
-    const float *xdbl;                    // (rows,Sp)
+    const T *u, *z;                       // u: (rows,Ep); z: columns of z in the array (rows,2Ep) of x and z
+    const float *xdbl;                    // (rows,Sp) dt_in, B and C
     T *y;                                 // (rows,Ep)
-    const float *dt, *dt_bias, *a, *skip; // (Rp,Ep); (Ep); (STATES,Ep), the states `from` to from+STATES-1; (Ep)
+    const float *dt, *dt_bias, *a, *skip; // (Rp,Ep); (Ep); (STATES,Ep), for states `from` to from+STATES-1; (Ep)
     const int64_t *off;
     const cad_rows_t *want; // (nseq) the rows of each sequence whose output is needed; NULL: all rows
     const piece_t *piece;
-    float *state, *total; // (slots,STATES,Ep), (slots,Ep)
-    float *keep;          // (kept,Np,Ep), or NULL
+    float *state, *total; // (slots,STATES,Ep) state, (slots,Ep) sum of dt of each piece of a long sequence
+    float *keep;          // (kept,Np,Ep) states kept for the backward pass, or NULL
     int64_t Ep, Sp, N, Np, R, from;
     bool reverse, add, gate, skips;
 } NAME(scan_args_t);
 
-/* Returns the rows of a piece that must be computed: those up to the last wanted row in the direction of the scan. */
+/* Returns the rows of a piece that must be computed: those up to the last wanted row, in the direction of the scan. */
 DEVICE piece_rows_t NAME(rows_of)(const NAME(scan_args_t) * arg, const piece_t *t)
 {
-    int64_t lo = arg->off[t->seq], hi = arg->off[t->seq + 1], size = hi - lo > WHOLE ? CHUNK : hi - lo, beg, end, full;
+    int64_t lo = arg->off[t->seq], hi = arg->off[t->seq + 1], size = hi - lo > WHOLE_ROWS ? PIECE_ROWS : hi - lo, beg,
+            end, full;
     piece_rows_t p;
     if (arg->reverse) {
         end = hi - t->k * size;
@@ -90,13 +92,13 @@ DEVICE void NAME(fetch)(const NAME(scan_args_t) * arg, const piece_rows_t *p, in
     }
 }
 
-/* One channel's weights, its state, and its sum of dt so far. */
+/* Weights and state of one channel, and its sum of dt over the rows that have been scanned. */
 typedef struct {
     float a[STATES], s[STATES], dt[STATES], dt_bias, skip, total;
 } NAME(channel_t);
 
-/* Returns dt before softplus: dt_in x dt_proj^T + bias. row: dt_in of one row. small: R is at most STATES, and
- * dt_proj is in registers. */
+/* Returns dt before softplus: dt_in x dt_proj^T + bias, for one row and channel c. row: dt_in of the row. small: R is
+ * at most STATES, and dt_proj is in registers. */
 DEVICE float NAME(delta)(const NAME(scan_args_t) * arg, const NAME(channel_t) * ch, const float *row, int64_t c,
                          const bool small)
 {
@@ -110,8 +112,8 @@ DEVICE float NAME(delta)(const NAME(scan_args_t) * arg, const NAME(channel_t) * 
     return acc;
 }
 
-/* Advances the state s by one row: s = exp2(dt a) s + dt u B. Returns the dot product of s and C, or 0 in the
- * kernel `ends`. bc: B, then C. */
+/* Advances the state s by one row: s = exp2(dt a) s + dt u B. Returns s.C or, in the kernel `ends`, 0. bc: B, then
+ * C. */
 DEVICE float NAME(advance)(NAME(channel_t) * ch, const float *bc, float dt, float u, const bool ends)
 {
     float x = dt * u, part[4] = { 0, 0, 0, 0 }, B[STATES], C[STATES];
@@ -124,7 +126,7 @@ DEVICE float NAME(advance)(NAME(channel_t) * ch, const float *bc, float dt, floa
     return (part[0] + part[1]) + (part[2] + part[3]);
 }
 
-/* Advances the state by min(n, AHEAD) rows, from the i-th onwards, and writes their y. */
+/* Advances the state by min(n, AHEAD) rows, from the i-th row of the piece onwards, and stores their y. */
 DEVICE void NAME(advance_rows)(const NAME(scan_args_t) * arg, const piece_rows_t *p, NAME(channel_t) * ch,
                                const NAME(fetched_t) * f, const float *rows, int64_t i, int n, int64_t c,
                                const bool small, const bool ends)
@@ -168,7 +170,7 @@ DEVICE void NAME(close_channel)(const NAME(scan_args_t) * arg, const NAME(channe
  * of AHEAD. */
 DEVICE float *NAME(kept)(const NAME(scan_args_t) * arg, const piece_t *t, int64_t i, int64_t c)
 {
-    int64_t slot = arg->off[t->seq] / AHEAD + t->seq + (t->k * (int64_t)CHUNK + i) / AHEAD;
+    int64_t slot = arg->off[t->seq] / AHEAD + t->seq + (t->k * (int64_t)PIECE_ROWS + i) / AHEAD;
     return arg->keep + (slot * arg->Np + arg->from) * arg->Ep + c;
 }
 
@@ -215,7 +217,7 @@ KERNEL(NAME(ends_large), NAME(scan_args_t)) { NAME(scan_piece)(&arg, false, true
 KERNEL(NAME(keep_small), NAME(scan_args_t)) { NAME(scan_piece)(&arg, true, false, true); }
 KERNEL(NAME(keep_large), NAME(scan_args_t)) { NAME(scan_piece)(&arg, false, false, true); }
 
-/* Returns the arguments of one launch, for STATES states from the n-th onwards. keep: where to store the states
+/* Returns the arguments of a launch that computes STATES states, from the n-th onwards. keep: where to store the states
  * before every AHEAD-th row, or NULL. */
 static NAME(scan_args_t)
     NAME(scan_args)(const cad_lane_t *l, const mamba_dir_t *p, cad_span_t s, int64_t n, float *keep)
@@ -269,8 +271,8 @@ static int NAME(scan_states)(cad_lane_t *l, const NAME(scan_args_t) * args, int 
     return launched(l, "scan");
 }
 
-/* A model with more than STATES states takes several launches; each adds its contribution to y, and the last one
- * gates. */
+/* Scans the rows of s. A model with more than STATES states takes several launches; each adds its contribution to y,
+ * and the last one also multiplies by the gate. */
 static int NAME(op_scan)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     const mamba_weights_t *w = &l->weights->mamba;

@@ -1,13 +1,23 @@
-/* mamba_types.h - data of a Mamba layer on the device: the types mamba_weights_t, mamba_grads_t and
- * mamba_lane_t. kinds.h needs three such types of each kind of layer. SPDX-License-Identifier: MIT */
+/* mamba_types.h - declares the data of a Mamba layer on the device: the types mamba_weights_t, mamba_grads_t and
+ * mamba_lane_t; kinds.h needs such a type of each layer kind for weights, gradients and lanes. Shapes: E is d_inner, N
+ * d_state, K d_conv, R dt_rank; Dp, Ep, Np and Sp are d_model, E, N and R+2N with padding. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_CUDA_MAMBA_TYPES_H
 #define CAD_CUDA_MAMBA_TYPES_H
 
 #include "blocks/mamba_sums.h"
 #include "product_types.h"
 
-enum { IN_PROJ, X_PROJ, OUT_PROJ, PRODUCTS }; /* products of the forward pass */
-/* products of the backward pass; they compute g, dt_in's columns of dxdbl, du and da */
+/* scan states of a channel that one launch holds in registers; a model with more states takes several launches */
+#define STATES 16
+#define STEP 32 /* number of rows of dt_in, B and C that are in shared memory at a time */
+#define AHEAD 4 /* number of rows that the scan prefetches; divides STEP */
+/* Length of a row's dt_in in shared memory: R rounded up to a multiple of 4, so that B and C, which follow it, can
+ * be read four floats at a time. */
+#define PADDED(r) (((r) + 3) / 4 * 4)
+
+enum { IN_PROJ, X_PROJ, OUT_PROJ, PRODUCTS }; /* matrix products of the forward pass */
+/* matrix products of the backward pass: they compute g, the columns of dt_in in dxdbl, du, and da */
 enum { OUT_BACK, DT_BACK, X_BACK, IN_BACK, BACKS };
 enum { OUT_SUM, IN_SUM, X_SUM, DT_SUM, SUMS }; /* gradients of weights, computed as products */
 
@@ -30,10 +40,10 @@ typedef struct {
 
 typedef struct {          /* activations of a lane, on the device */
     void *xz, *u, *y;     // of type T: (rows,2Ep) the columns of x, then those of z; (rows,Ep); (rows,Ep)
-    float *xdbl;          // (rows,Sp)
+    float *xdbl;          // (rows,Sp) dt_in, B and C
     float *o;             // (rows,Dp) the second direction's output; or NULL
-    float *state, *total; // (slots,STATES,Ep), (slots,Ep) state and sum of dt of the pieces of long sequences
-    int64_t span_beg;     /* first row of the last span that conv computed */
+    float *state, *total; // (slots,STATES,Ep) state, (slots,Ep) sum of dt of each piece of a long sequence
+    int64_t span_beg;     /* first row of the span that the operation `conv` ran on last */
 } mamba_lane_t;
 
 typedef struct {
@@ -41,7 +51,7 @@ typedef struct {
 } mamba_back_t; // float32 weights that the backward pass reads: (2Ep,Dp), (Sp,Ep), (Dp,Ep)
 
 typedef struct {
-    cad_mamba_sums_t size; /* used for its sizes only; its pointers are not set */
+    cad_mamba_sums_t size; /* only its sizes are used; its pointers are not set */
     mamba_back_t *dir;     // (layers,2)
     product_t product[BACKS];
     outer_t outer[SUMS];

@@ -1,12 +1,13 @@
-/* norm.h - RMSNorm and LayerNorm, and their gradients: one warp for each row. norm_tmpl.h has the kernel that writes
- * T. SPDX-License-Identifier: MIT
+/* norm.h - functions for RMSNorm and LayerNorm, and the kernel of their gradients: one warp computes one row.
+ * norm_tmpl.h has the kernel that writes normalised rows. Dp is d_model rounded up to CAD_PAD.
+ * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_CUDA_NORM_H
 #define CAD_CUDA_NORM_H
 
 #include "sums.h"
 
-#define NORM_ROWS (THREADS / WARP) /* rows that a thread block normalises */
+#define NORM_ROWS (THREADS / WARP) /* number of rows that a thread block normalises */
 
 typedef struct {
     const float *weight, *bias; // (Dp), 0 in the padding
@@ -48,7 +49,7 @@ DEVICE float normed(const norm_t *t, moments_t m, const float *x, int64_t d)
     return fma32((x[d] - m.mean) * m.scale, t->weight[d], t->bias[d]);
 }
 
-/* ---- backward ---- */
+/* ---- backward pass ---- */
 
 typedef struct {
     const float *x;  // (rows,Dp)
@@ -56,7 +57,7 @@ typedef struct {
     float *dx;       // (rows,Dp) gradient of x, to which the kernel adds
     // (n,Dp) dy times the normalised x before the weight is applied: the terms of the weight's gradient
     float *prod;
-    const int64_t *row; // (n) index of each row in x and dx; NULL: rows 0 to n-1
+    const int64_t *row; // (n) index of each of the n rows in x and dx; NULL: rows 0 to n-1
     norm_t norm;
     int64_t n, Dp;
 } norm_back_args_t;
@@ -88,9 +89,9 @@ KERNEL(norm_back, norm_back_args_t)
     }
 }
 
-/* Runs the backward pass of a norm over n rows of x: the rows row[i], or rows 0 to n-1 if row is NULL. l->da (n,Dp) is
- * the gradient of the normalised rows. Adds to dx and to the gradients of the norm's weight and bias. Overwrites
- * l->grads->a. */
+/* Runs the backward pass of a norm for n rows of x: rows row[0] to row[n-1], or rows 0 to n-1 if row is NULL. l->da
+ * (n,Dp) holds the gradient of the normalised rows. Adds to dx and to the gradients of the norm's weight and bias.
+ * Overwrites l->grads->a. */
 static int norm_gradients(cad_grad_lane_t *l, const float *x, float *dx, const int64_t *row, int64_t n, norm_t norm,
                           float *weight, float *bias)
 {

@@ -1,6 +1,6 @@
-/* norm_tmpl.h - normalises rows and writes them as T, for matrix products. Compiled once for each T.
+/* norm_tmpl.h - normalises rows and stores them as T, the input type of matrix products. Compiled once for each T.
  *
- * Parameters: T; NAME(x): x with T's suffix; put(v): float to T. SPDX-License-Identifier: MIT
+ * Macro parameters: T; NAME(x): x with T's suffix; put(v): float to T. SPDX-License-Identifier: MIT
  */
 #include "norm.h"
 

@@ -1,17 +1,19 @@
-/* out.h - the output of a layer: out_proj, added to the residual stream. SPDX-License-Identifier: MIT */
+/* out.h - the output of a layer: out_proj, whose result is added to the residual stream. Dp and Ep are d_model and the
+ * number of inner channels, with padding. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_CUDA_OUT_H
 #define CAD_CUDA_OUT_H
 
 #include "graph.h"
 #include "product.h"
 
-/* ---- forward ---- */
+/* ---- forward pass ---- */
 
 typedef struct {
     float *to;
-    const float *base, *bias; // (rows,Dp) or NULL; (Dp)
+    const float *base, *bias; // base: (rows,Dp), or NULL; bias: (Dp)
     int64_t n, width;
-} broadcast_out_args_t; /* n = rows x width */
+} broadcast_out_args_t; /* arguments; n = rows x width threads, one for each value */
 
 /* Writes bias, or base + bias, to each row of the array `to`; the matrix product is then added to these rows. */
 KERNEL(broadcast_out, broadcast_out_args_t)
@@ -25,7 +27,7 @@ typedef struct {
     const float *base, *h, *o;
     int64_t n;
     bool times;
-} combine_args_t; /* each pointer: (rows,Dp), beginning at the first row of the span; n = rows x Dp */
+} combine_args_t; /* arguments; each pointer: (rows,Dp), from the span's first row onwards; n = rows x Dp threads */
 
 /* Computes res = base + (h + o) or, if `times`, res = base + h * o. h and o are the outputs of the first and second
  * direction. */
@@ -40,10 +42,10 @@ typedef struct { /* out_proj of one direction of a layer */
     const void *w;     // (Dp,Ep) of type T
     const float *bias; // (Dp), or NULL
     const void *y;     // (rows,Ep) of type T
-    float *o;          // (rows,Dp) memory for the output, if the layer's directions are not merged
+    float *o;          // (rows,Dp) memory for this direction's output, if the layer's directions are not merged
 } out_t;
 
-/* Sets the array `to` (rows,Dp) to y x out_proj^T + bias, plus base if base is not NULL. */
+/* Sets the array `to` (rows,Dp) to y x out_proj^T + bias, or to base + y x out_proj^T + bias if base is not NULL. */
 static int project_out(cad_lane_t *l, const out_t *t, cad_span_t s, float *to, const float *base)
 {
     int64_t Dp = l->weights->Dp, at = s.beg * Dp;
@@ -78,14 +80,14 @@ static int out_rows(cad_lane_t *l, const out_t *t, cad_span_t s, unsigned how)
     return launched(l, "out");
 }
 
-/* ---- backward ---- */
+/* ---- backward pass ---- */
 
 typedef struct {
     float *keep[2];
     const float *dres;
     int64_t n;
     bool times;
-} divide_args_t; /* each pointer: (rows,Dp); n = rows x Dp */
+} divide_args_t; /* arguments; each pointer: (rows,Dp); n = rows x Dp threads */
 
 /* Computes keep[k], the gradient of the output of direction k (0 or 1). If the layer adds the two outputs (`times` is
  * false), both gradients are dres. If it multiplies them, keep[k] holds the other direction's output on entry, and the

@@ -1,11 +1,12 @@
-/* portable.h - macros and functions with which both nvcc and the shim (a C compiler) can compile the backend.
+/* portable.h - macros and functions that make the backend compile both with nvcc and with a C compiler (the shim, for
+ * tests).
  *
- * The backend is written in the common subset of C and CUDA C++. A kernel takes one struct of arguments, which it
- * calls arg:
+ * The backend is written in the common subset of C and CUDA C++. A kernel takes one struct of arguments, whose name in
+ * the kernel is arg:
  *     KERNEL(name, args_t) { ... arg.x[threadIdx.x] ... }
  *     LAUNCH(name, blocks_x, blocks_y, threads, shared_bytes, stream, args);
- * nvcc makes kernels and launches of these; shim.h runs them on the CPU, with each thread of a thread block a fiber.
- * SPDX-License-Identifier: MIT
+ * With nvcc these macros make CUDA kernels and launches; with shim.h they run on the CPU, where each thread of a thread
+ * block is a fiber. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_PORTABLE_H
 #define CAD_PORTABLE_H
@@ -21,13 +22,13 @@
 #include <cublasLt.h>
 #include <cuda_runtime.h>
 
-#define PACK 131072 /* rows of a pack of short sequences */
+#define PACK 131072 /* maximum number of rows of a pack of short sequences */
 #define DEVICE static __device__ __forceinline__
 #define ANYWHERE static __host__ __device__ __forceinline__
 #define KERNEL(name, args) static __global__ void __launch_bounds__(THREADS, 4) name(const __grid_constant__ args arg)
 #define KERNEL_WIDE(name, args)                          \
     static __global__ void __launch_bounds__(THREADS, 2) \
-        name(const __grid_constant__ args arg) /* up to twice as many registers for each thread */
+        name(const __grid_constant__ args arg) /* allows up to twice as many registers for each thread */
 #define LAUNCH(name, bx, by, threads, shared, stream, args) \
     name<<<dim3((unsigned)(bx), (unsigned)(by)), threads, shared, stream>>>(args)
 #define SHARED(type, name)                               \
@@ -47,14 +48,14 @@ DEVICE void load4(const float *p, float *to)
 }
 DEVICE float shuffle_xor(float v, int k) { return __shfl_xor_sync(0xffffffffu, v, k); }
 DEVICE float fma32(float a, float b, float c) { return fmaf(a, b, c); }
-/* 2^x, within two units in the last place; exact for x = 0. */
+/* Returns 2^x, within two units in the last place; exact for x = 0. */
 DEVICE float exp2_fast(float x)
 {
     float y;
     asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
     return y;
 }
-/* a / b, for b in [1, 2^126]. */
+/* Returns a / b, for b in [1, 2^126]. */
 DEVICE float divide_fast(float a, float b) { return __fdividef(a, b); }
 
 #else
@@ -71,7 +72,7 @@ DEVICE float exp2_fast(float x) { return exp2f(x); }
 DEVICE float divide_fast(float a, float b) { return a / b; }
 #endif
 
-/* bfloat16: the upper 16 bits of a float32. */
+/* A bfloat16 number: the upper 16 bits of a float32. */
 typedef struct {
     uint16_t bits;
 } bf16_t;
@@ -88,7 +89,7 @@ ANYWHERE float from_bf16(bf16_t v)
     return b.f;
 }
 
-/* Rounds to the nearest, ties to even; NaN stays NaN. */
+/* Rounds v to the nearest bfloat16, ties to even; NaN stays NaN. */
 ANYWHERE bf16_t to_bf16(float v)
 {
     bf16_t h;

@@ -1,10 +1,10 @@
-/* product.h - matrix products: by cublasLt, or by plain loops in the shim.
+/* product.h - computes matrix products: by cublasLt or, in the shim, by plain loops.
  *
- * cublasLt computes PRODUCT_ROWS rows at a time. Each shape of a product has one algorithm, chosen when the weights
- * are opened. It does not split sums (reduction scheme none), and in float32 it does not use TF32, except in the
+ * cublasLt computes PRODUCT_ROWS rows at a time. Each shape of a product has one algorithm, chosen when the weights are
+ * opened. The algorithm does not split sums (reduction scheme none), and in float32 it does not use TF32, except in the
  * backward pass under bf16. The last call of a batch also computes rows after the batch's end, which are never read.
- * A weight's gradient is a sum over rows: one call computes PRODUCT_ROWS / PART_ROWS partial sums of PART_ROWS rows
- * each, and `fold` (sums.h) adds them in order.
+ * The gradient of a weight is a sum over rows: one call computes PRODUCT_ROWS / PART_ROWS partial sums, each over
+ * PART_ROWS rows, and `fold` (sums.h) adds them in order.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -52,7 +52,8 @@ static int blas_check(cad_error_t *err, cublasStatus_t s, const char *what)
 /* Returns CUDA's name for the type: bfloat16 if half, else float32. */
 static cudaDataType_t type_of(bool half) { return half ? CUDA_R_16BF : CUDA_R_32F; }
 
-/* Opens the description of a product. first, second: whether cublasLt's first and second operand are transposed. */
+/* Opens the description of a product for cublasLt. first, second: whether the first, the second operand is
+ * transposed. */
 static int operation_open(cublasLtMatmulDesc_t *op, bool fast, bool first, bool second, cad_error_t *err)
 {
     cublasOperation_t transposed = CUBLAS_OP_T;
@@ -70,8 +71,8 @@ static int operation_open(cublasLtMatmulDesc_t *op, bool fast, bool first, bool 
     return rc;
 }
 
-/* Describes the matrices of a product. cublasLt is column-major, so it computes the transpose: C^T (n,rows) = W^T (n,k)
- * x A^T (k,rows). */
+/* Describes the matrices of a product for cublasLt, which is column-major and therefore computes the transpose: C^T
+ * (n,rows) = W^T (n,k) x A^T (k,rows). */
 static int product_layouts(product_t *p, cad_error_t *err)
 {
     uint64_t n = (uint64_t)p->n, k = (uint64_t)p->k;
@@ -89,7 +90,7 @@ static int product_layouts(product_t *p, cad_error_t *err)
     return rc;
 }
 
-/* Describes a batch of PRODUCT_ROWS / PART_ROWS matrices (rows,cols), `step` values apart. */
+/* Describes, for a batched product, PRODUCT_ROWS / PART_ROWS matrices (rows,cols) that are `step` values apart. */
 static int layout_batch(cublasLtMatrixLayout_t *m, int64_t rows, int64_t cols, int64_t ld, int64_t step,
                         cad_error_t *err)
 {
@@ -105,8 +106,8 @@ static int layout_batch(cublasLtMatrixLayout_t *m, int64_t rows, int64_t cols, i
     return rc;
 }
 
-/* Describes the matrices of partial sums. cublasLt is column-major, so it computes the transpose: C^T (k,n) = B^T
- * (k,rows) x A (rows,n). */
+/* Describes the matrices of partial sums for cublasLt, which is column-major and therefore computes the transpose: C^T
+ * (k,n) = B^T (k,rows) x A (rows,n). */
 static int outer_layouts(outer_t *o, cad_error_t *err)
 {
     int rc = operation_open(&o->op, o->fast, false, true, err);
@@ -122,7 +123,7 @@ static int prefer(cublasLtMatmulPreference_t like, cublasLtMatmulPreferenceAttri
     return blas_check(err, cublasLtMatmulPreferenceSetAttribute(like, what, value, size), "preference");
 }
 
-/* Finds an algorithm for a product. aligned: the address of every matrix is a multiple of this many bytes. */
+/* Finds an algorithm for a product. aligned: the addresses of all matrices are multiples of this many bytes. */
 static int find_algorithm(cublasLtHandle_t blas, cublasLtMatmulDesc_t op, cublasLtMatrixLayout_t a,
                           cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, uint32_t aligned,
                           cublasLtMatmulAlgo_t *algo, cad_error_t *err)
@@ -203,7 +204,7 @@ static int blas_report(cad_lane_t *l, cublasStatus_t s)
     return CAD_EDEVICE;
 }
 
-/* Computes d = `a` x w + beta c for rows [beg, end), rounded outwards to multiples of PRODUCT_ROWS. */
+/* Computes d = `a` x w + beta c for rows [beg, end), extended at both ends to multiples of PRODUCT_ROWS. */
 static int multiply(cad_lane_t *l, const product_t *p, const void *a, const void *w, const void *c, void *d,
                     int64_t beg, int64_t end, float beta)
 {
@@ -218,8 +219,8 @@ static int multiply(cad_lane_t *l, const product_t *p, const void *a, const void
     return rc;
 }
 
-/* Computes the partial sums (PRODUCT_ROWS/PART_ROWS,n,k) of PRODUCT_ROWS rows from row r onwards. n: the number of
- * all rows, which only the shim uses. */
+/* Computes partial sums of a weight's gradient, an array (PRODUCT_ROWS/PART_ROWS,n,k), from PRODUCT_ROWS rows, row r
+ * onwards. n: the number of all rows; only the shim uses this argument. */
 static int outer_rows(cad_lane_t *l, const outer_t *o, const float *a, const float *b, int64_t r, int64_t n,
                       float *parts)
 {
@@ -229,9 +230,9 @@ static int outer_rows(cad_lane_t *l, const outer_t *o, const float *a, const flo
                                          &zero, parts, o->c, parts, o->c, &o->algo, NULL, 0, gpu_of(l)->stream));
 }
 
-#else /* in the shim */
+#else /* the shim */
 
-/* Plain loops need no handle and no algorithm. */
+/* Does nothing: plain loops need no handle and no algorithm. */
 static int blas_open(cublasLtHandle_t *blas, cad_error_t *err)
 {
     (void)blas;
@@ -292,8 +293,8 @@ static void table_to_floats(const product_t *p, const void *w, float *to)
             to[i * p->k + j] = number(w, p->transposed ? j * p->n + i : i * p->k + j, p->half);
 }
 
-/* Returns the dot product of a and b, summed in double precision: the shim stands for no particular algorithm of
- * cublasLt's, so the errors that tests see are those of the other kernels. n is a multiple of 16. */
+/* Returns the dot product of `a` and `b`, summed in double precision. The shim imitates no particular algorithm of
+ * cublasLt, so the errors that tests see come from the other kernels. n is a multiple of 16. */
 static float dot(const float *a, const float *b, int64_t n)
 {
     double part[16] = { 0 }, sum = 0;

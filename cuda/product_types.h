@@ -1,4 +1,4 @@
-/* product_types.h - structs that describe matrix products; product.h runs them.
+/* product_types.h - declares the structs that describe matrix products; product.h computes the products.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -7,14 +7,14 @@
 
 #include "portable.h"
 
-/* C (rows,n) = A (rows,k) x W^T, where W is (n,k); or A x W if `transposed`, where W is (k,n). Each shape has one
- * algorithm. */
+/* A product C (rows,n) = A (rows,k) x W^T with W (n,k) or, if `transposed`, A (rows,k) x W with W (k,n). Each shape has
+ * one algorithm. */
 typedef struct {
     int64_t n, k, ldc;
     bool transposed; /* W is (k,n) */
     bool half;       /* A and W are bfloat16 */
     bool half_out;   /* C is bfloat16 */
-    bool fast;       /* float32 may be rounded to TF32 */
+    bool fast;       /* float32 operands may be rounded to TF32 */
 #ifdef __CUDACC__
     cublasLtMatmulDesc_t op;
     cublasLtMatrixLayout_t w, a, c;
@@ -22,7 +22,7 @@ typedef struct {
 #endif
 } product_t;
 
-/* C (n,k) = A (PART_ROWS,n)^T x B (PART_ROWS,k), in float32: a partial sum of a weight's gradient. */
+/* A product C (n,k) = A (PART_ROWS,n)^T x B (PART_ROWS,k) in float32: a partial sum of a weight's gradient. */
 typedef struct {
     int64_t n, k, lda, ldb;
     bool fast;

@@ -1,5 +1,6 @@
-/* shim.c - the CUDA backend, compiled for the CPU. See shim.h.
- * SPDX-License-Identifier: MIT */
+/* shim.c - emulates the part of CUDA that shim.h declares, and compiles the CUDA backend for the CPU.
+ * SPDX-License-Identifier: MIT
+ */
 #include <setjmp.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ typedef struct {
     struct shim_t *shim;
     shim_index_t thread;
     state_t state;
-    bool started, odd; /* odd: the fiber has done an odd number of shuffles */
+    bool started, odd; /* started: the fiber has run; odd: it has done an odd number of shuffles */
     ucontext_t start;
     jmp_buf at;
     char *stack;
@@ -46,10 +47,10 @@ struct shim_t { /* a stream: one thread block runs at a time */
     shim_kernel_f *kernel;
     const void *args;
     int threads;
-    unsigned rounds;       /* how many times round_of() has run; determines the order of the threads in its next call */
+    unsigned rounds;       /* number of calls of round_of(); it determines the order of the threads in the next call */
     float slot[2][FIBERS]; /* two buffers for the values of shuffles, used alternately */
     jmp_buf scheduler;
-    char *shared; /* allocated for each launch, so that memory checkers see an overrun */
+    char *shared; /* shared memory, allocated for each launch, so that memory checkers notice accesses beyond its end */
     struct shim_graph_t *recording;
 };
 
@@ -103,7 +104,7 @@ cudaError_t cudaSetDevice(int device)
     return __atomic_load_n(&card.fault, __ATOMIC_RELAXED);
 }
 
-#define SIZE_BYTES 64 /* bytes before each allocation that hold its size */
+#define SIZE_BYTES 64 /* number of bytes before each allocation, in which its size is stored */
 
 cudaError_t cudaMalloc(void **p, size_t n)
 {
@@ -198,7 +199,7 @@ cudaError_t cudaGetLastError(void) { return __atomic_load_n(&card.fault, __ATOMI
 
 /* ---- fibers ---- */
 
-/* Suspends this fiber and returns to the scheduler, which resumes it later. */
+/* Suspends this fiber in state `why` and returns to the scheduler, which resumes the fiber later. */
 static void rest(fiber_t *f, state_t why)
 {
     f->state = why;
@@ -239,7 +240,7 @@ static void resume(struct shim_t *s, fiber_t *f)
     _longjmp(f->at, 1);
 }
 
-/* Resumes every fiber that is ready, once, in an order that changes from call to call. */
+/* Resumes each fiber that is ready, once. The order of the fibers changes from call to call. */
 static void round_of(struct shim_t *s)
 {
     unsigned n = (unsigned)s->threads, step = (2 * (s->rounds * 7 % 61) + 1) % n;
@@ -248,7 +249,8 @@ static void round_of(struct shim_t *s)
     s->rounds++;
 }
 
-/* Returns how many fibers of [beg, end) are in state `why`, or -1 if one is in a state other than `why` and DONE. */
+/* Returns the number of fibers in [beg, end) that are in state `why`, or -1 if a fiber is in a state other than `why`
+ * and DONE. */
 static int waiting(const struct shim_t *s, int beg, int end, state_t why)
 {
     int n = 0;

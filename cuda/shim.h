@@ -1,11 +1,11 @@
-/* shim.h - the part of CUDA that the backend uses, implemented on the CPU, for tests without a GPU.
+/* shim.h - declares the part of CUDA that the backend uses, implemented on the CPU, for tests without a GPU.
  *
- * The threads of a thread block are fibers, run in an order that changes after each barrier and shuffle, so that a
- * missing barrier gives wrong results. Device memory is host memory. Tests of failures set these environment
+ * The threads of a thread block are fibers. The order in which they run changes after each barrier and shuffle, so that
+ * a missing barrier gives wrong results. Device memory is host memory. Tests of failures set these environment
  * variables:
  *     CADUCEUS_SHIM_DEVICES   number of devices [1]
  *     CADUCEUS_SHIM_MEMORY    bytes of device memory [no limit]
- *     CADUCEUS_SHIM_FAULT     number of the launch that fails; later ones fail too [none]
+ *     CADUCEUS_SHIM_FAULT     number of the first launch that fails; all later ones fail too [none]
  *     CADUCEUS_SHIM_GRAPH     number of the graph launch that fails [none]
  * SPDX-License-Identifier: MIT
  */
@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PACK 4096 /* rows of a pack of short sequences */
+#define PACK 4096 /* maximum number of rows of a pack of short sequences */
 
 typedef enum {
     cudaSuccess = 0,
@@ -30,7 +30,7 @@ enum { cudaStreamNonBlocking = 1 };
 typedef struct shim_t *cudaStream_t; /* a stream, with the fibers of its launches */
 enum { cudaStreamCaptureModeThreadLocal = 1 };
 typedef struct shim_blas_t *cublasLtHandle_t; /* always NULL: products are plain loops */
-/* both types point to the same object; once it is instantiated, cudaGraphDestroy does not free it */
+/* both types point to the same object; after cudaGraphInstantiate, cudaGraphDestroy does not free it */
 typedef struct shim_graph_t *cudaGraph_t, *cudaGraphExec_t;
 struct cudaDeviceProp {
     char name[256];
@@ -86,8 +86,8 @@ void shim_launch(shim_kernel_f *kernel, const void *args, size_t size, int64_t b
     static void name##_body(const args arg);                           \
     static void name(const void *p) { name##_body(*(const args *)p); } \
     static void name##_body(const args arg)
-/* Calls a library function: at once or, while the stream is recorded, when the graph is launched. size: bytes of
- * args, which are copied into the graph. */
+/* Calls the function `library`: at once or, while the stream is being recorded, later when the graph is launched. args:
+ * its argument, of `size` bytes, which are copied into the graph. */
 int shim_call(int (*library)(const void *args), const void *args, size_t size, cudaStream_t stream);
 #define LAUNCH(name, bx, by, threads, shared, stream, args) \
     shim_launch(name, &(args), sizeof(args), bx, by, threads, shared, stream)

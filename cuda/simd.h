@@ -23,39 +23,11 @@ DEVICE float softplus(float x)
     return fma32(s + s, p, x > 0 ? x : 0);
 }
 
-DEVICE void load_states(const float *p, float *to)
-{
-    UNROLL
-    for (int n = 0; n < STATES; n += 4) load4(p + n, to + n);
-}
-
-/* Returns the sum of v over a warp, added in a fixed order, in every thread. */
+/* Returns, in each thread, the sum of v over the threads of the warp, added in a fixed order. */
 DEVICE float warp_sum(float v)
 {
     for (int k = WARP / 2; k; k /= 2) v = v + shuffle_xor(v, k);
     return v;
-}
-
-/* Adds the arrays v (2k) of two threads of a warp whose indexes differ by k. The lower thread keeps the first k sums in
- * v, the upper thread the last k. */
-DEVICE void exchange(float *v, int in_warp, const int k)
-{
-    bool up = (in_warp & k) != 0;
-    REPEAT(i, k) {
-        float away = up ? v[i] : v[i + k], stay = up ? v[i + k] : v[i];
-        v[i] = stay + shuffle_xor(away, k);
-    }
-}
-
-/* Each thread of a warp holds STATES values v. Returns the sum over the warp of the value with index in_warp %
- * STATES, added in a fixed order. Overwrites v. */
-DEVICE float sum_states(float *v, int in_warp)
-{
-    exchange(v, in_warp, 8);
-    exchange(v, in_warp, 4);
-    exchange(v, in_warp, 2);
-    exchange(v, in_warp, 1);
-    return v[0] + shuffle_xor(v[0], STATES);
 }
 
 /* Returns the index of the sequence that contains row r. */

@@ -1,4 +1,4 @@
-/* store.h - packs weights: assembles them on the host and copies them to the device in one call.
+/* store.h - packs weights: assembles all arrays on the host, then copies them to the device in one call.
  * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_CUDA_STORE_H
@@ -6,14 +6,14 @@
 
 #include "common.h"
 
-/* Host memory and device memory with the same layout. With host.base NULL the functions only add up sizes. A
- * function that places an array fills the host's copy and returns the array's address on the device. */
+/* A store: host memory and device memory with the same layout. A function place_NAME fills an array on the host and
+ * returns the address of its copy on the device. If host.base is NULL, the functions only add up sizes. */
 typedef struct {
     cad_bump_t host;
     char *device;
 } store_t;
 
-/* Reserves room for (rows,cols) values at a multiple of 256 bytes, as cublasLt prefers, and returns its offset.
+/* Reserves memory for an array (rows,cols) at a multiple of 256 bytes, as cublasLt prefers, and returns its offset.
  * After an overflow host.used stays above SIZE_MAX / 2, as in cad_bump. */
 static size_t reserve(store_t *s, int64_t rows, int64_t cols, size_t size)
 {
@@ -28,7 +28,8 @@ static bool overflowed(const store_t *s) { return s->host.used > SIZE_MAX / 2; }
 static void *on_host(const store_t *s, size_t at) { return s->host.base ? s->host.base + at : NULL; }
 static const void *on_device(const store_t *s, size_t at) { return s->device ? s->device + at : NULL; }
 
-/* Places v (rows,cols), or (cols,rows) if transposed, padded with zeros to (rows_p,cols_p). v NULL: all zeros. */
+/* Places v (rows,cols), or the transpose of v (cols,rows) if `transposed`, as an array (rows_p,cols_p) with zeros as
+ * padding. v NULL: all values are 0. */
 static const float *place(store_t *s, const float *v, int64_t rows, int64_t cols, int64_t rows_p, int64_t cols_p,
                           bool transposed)
 {
@@ -44,7 +45,8 @@ static const float *place_vector(store_t *s, const float *v, int64_t n, int64_t 
     return place(s, v, 1, n, 1, np, false);
 }
 
-/* Writes v (rows,cols) to a product's W at d, from row `to` of W onwards; as bfloat16 if half. */
+/* Writes v (rows,cols) to the weights W of a product, which begin at d, from row `to` of W onwards. half: as
+ * bfloat16. */
 static void fill_table(char *d, bool half, const float *v, int64_t rows, int64_t cols, int64_t cols_p, int64_t to)
 {
     for (int64_t r = 0; r < rows; r++, v += cols) {
@@ -55,8 +57,8 @@ static void fill_table(char *d, bool half, const float *v, int64_t rows, int64_t
     }
 }
 
-/* Places v (parts,rows,cols), padded to (parts,rows_p,cols_p), as bfloat16 if half, else as float32. parts: number
- * of matrices, such as x and z of in_proj. */
+/* Places v (parts,rows,cols) as an array (parts,rows_p,cols_p) with padding, of bfloat16 if `half`, else of float32.
+ * parts: number of matrices, such as 2 for x and z of in_proj. */
 static const void *place_table(store_t *s, bool half, const float *v, int parts, int64_t rows, int64_t cols,
                                int64_t rows_p, int64_t cols_p)
 {
@@ -66,7 +68,7 @@ static const void *place_table(store_t *s, bool half, const float *v, int parts,
     return on_device(s, at);
 }
 
-/* Returns zeroed pinned memory, or NULL if there is none; callers then use ordinary memory. */
+/* Returns zeroed pinned memory, or NULL if there is none; the callers then use ordinary memory. */
 static char *stage_open(size_t bytes)
 {
     void *p;
@@ -75,15 +77,15 @@ static char *stage_open(size_t bytes)
     return NULL;
 }
 
-/* Begins a copy of `bytes` bytes to the device. They are assembled in `stage` or, if it is NULL, in memory
- * allocated here; host.base is NULL when that fails. */
+/* Begins a store of `bytes` bytes that will be copied to the device. The host memory is `stage` or, if stage is NULL,
+ * allocated here; host.base is NULL if the allocation fails. */
 static store_t store_begin(char *stage, void *device, size_t bytes)
 {
     store_t s = { .host = { .base = stage ? stage : (char *)calloc(1, bytes), .used = 0 }, .device = (char *)device };
     return s;
 }
 
-/* Copies to the device, waits for the copy, and frees what store_begin allocated. */
+/* Copies the store to the device, waits for the copy, and frees what store_begin allocated. */
 static cudaError_t store_end(store_t *s, const char *stage, size_t bytes)
 {
     cudaError_t e = cudaErrorMemoryAllocation;

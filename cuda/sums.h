@@ -1,7 +1,8 @@
-/* sums.h - gradients of weights, which are sums over rows.
+/* sums.h - computes gradients of weights, which are sums over rows.
  *
- * A kernel computes partial sums of SLAB rows, of PART_ROWS rows or of one piece of a sequence, each in the order of
- * its rows; `fold` adds them in order. Nothing is added atomically. SPDX-License-Identifier: MIT
+ * A kernel computes partial sums, each over SLAB rows, over PART_ROWS rows or over one piece of a sequence, in the
+ * order of the rows; `fold` then adds the partial sums in order. Nothing is added atomically.
+ * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_CUDA_SUMS_H
 #define CAD_CUDA_SUMS_H
@@ -29,8 +30,8 @@ KERNEL(fold, fold_args_t)
     arg.to[i] += acc;
 }
 
-/* Adds partial sums to the array `to`, as `fold` does. The partial sums are in l->grads->parts, from index `at`
- * onwards. */
+/* Adds `parts` partial sums of `count` values, `stride` values apart, to the array `to`, with the kernel `fold`. The
+ * partial sums are in l->grads->parts, from index `at` onwards. */
 static int fold_parts(cad_grad_lane_t *l, float *to, int64_t at, int64_t count, int64_t stride, int64_t parts)
 {
     fold_args_t arg = { .to = to, .part = l->grads->parts + at, .count = count, .stride = stride, .parts = parts };
@@ -40,8 +41,8 @@ static int fold_parts(cad_grad_lane_t *l, float *to, int64_t at, int64_t count, 
 
 /* ---- C (n,k) = A (rows,n)^T x B (rows,k) where n is small ---- */
 
-/* A is the array `a`. If tok (rows) is given instead, A[r][i] is 1 if tok[r] == i, else 0. If `a` and tok are NULL, A
- * (rows,1) is all 1. */
+/* A is the array `a`, if it is not NULL. Otherwise A is given by tok (rows): A[r][i] is 1 if tok[r] == i, else 0. If
+ * tok is NULL too, A (rows,1) is all 1. */
 typedef struct {
     const float *a;
     const uint8_t *tok;
@@ -84,8 +85,8 @@ static int columns(cad_grad_lane_t *l, const float *b, int64_t k, int64_t rows, 
 
 /* ---- C (n,k) = A (rows,n)^T x B (rows,k) by matrix products ---- */
 
-/* Zeroes the rows of the matrix `a` after its last row, up to a multiple of PART_ROWS, because outer_rows() reads whole
- * partial sums. The memory may be written, although the pointer is const. */
+/* Sets to 0 the rows of the matrix `a` after its last row, up to a multiple of PART_ROWS, because outer_rows() reads
+ * PART_ROWS rows for each partial sum. The memory may be written, although the pointer is const. */
 static int clear_tail(cad_grad_lane_t *l, const float *a, int64_t width, int64_t rows)
 {
     int64_t more = cad_round_up(rows, PART_ROWS) - rows;
@@ -96,7 +97,7 @@ static int clear_tail(cad_grad_lane_t *l, const float *a, int64_t width, int64_t
         "clearing");
 }
 
-/* Adds A^T x B to the array `to` (n,k). */
+/* Adds A^T x B to the array `to` (n,k), with A = `a` (rows,n) and B = `b` (rows,k). */
 static int outer(cad_grad_lane_t *l, const outer_t *o, const float *a, const float *b, int64_t rows, float *to)
 {
     int64_t size = o->n * o->k;

@@ -1,4 +1,5 @@
-/* weights.h - a model's weights on the device, and their gradients.
+/* weights.h - holds a model's weights on the device, and their gradients. D is d_model, V the number of rows of the
+ * embedding table; Dp is D rounded up to CAD_PAD.
  *
  * Weights that the backward pass reads are float32, also under bf16. Gradients are copied to the host once for each
  * update, in the layout of core/engine/gradients.h. SPDX-License-Identifier: MIT
@@ -12,8 +13,7 @@
 
 /* ---- weights ---- */
 
-/* Places the output table of the head, (V,Dp). Strand 1 uses the table with row v replaced by the row of v's
- * complement. */
+/* Places the head's table (V,Dp) for one strand. In the table of strand 1, row v is the row of token v's complement. */
 static const float *place_head(store_t *s, const cad_weights_t *w, const cad_model_t *m, int strand)
 {
     size_t at = reserve(s, w->V, w->Dp, sizeof(float));
@@ -44,7 +44,7 @@ static cudaError_t upload_weights(cad_weights_t *w, const cad_model_t *m)
     return store_end(&s, w->stage, w->bytes);
 }
 
-/* Copies new weights to the device. A failure is reported by the next batch. */
+/* Copies the model's new weights to the device. A failure is reported by the next batch. */
 static void weights_renew(cad_weights_t *w, const cad_model_t *m)
 {
     cudaSetDevice(w->device);
@@ -65,7 +65,7 @@ static void weights_close(cad_weights_t *w)
     free(w);
 }
 
-/* Sets sizes and allocates host memory; returns false when out of memory. */
+/* Sets the sizes in w and allocates host memory; returns false when out of memory. */
 static bool weights_prepare(cad_weights_t *w, const cad_ops_t *ops, const cad_model_t *m)
 {
     size_t layers = (size_t)m->cfg.n_layer;
@@ -139,7 +139,8 @@ static cudaError_t upload_back_weights(cad_grads_t *q, const cad_model_t *m)
     return store_end(&s, q->stage, q->bytes);
 }
 
-/* Copies the new weights of the backward pass to the device. A failure is reported by the next backward pass. */
+/* Copies the new weights that the backward pass reads to the device. A failure is reported by the next backward
+ * pass. */
 static void grads_renew(cad_grads_t *q, const cad_model_t *m)
 {
     cudaSetDevice(q->device);
@@ -192,7 +193,7 @@ static int grads_to_device(cad_grads_t *q, const cad_model_t *m, cad_error_t *er
                 cudaGetErrorString(e));
 }
 
-/* Sets sizes and allocates host memory; returns false when out of memory. */
+/* Sets the sizes in q and allocates host memory; returns false when out of memory. */
 static bool grads_prepare(cad_grads_t *q, const cad_ops_t *ops, const cad_model_t *m)
 {
     q->device = ops->device;
@@ -203,7 +204,7 @@ static bool grads_prepare(cad_grads_t *q, const cad_ops_t *ops, const cad_model_
     return true;
 }
 
-/* `like` is not used: there is only one grad lane, so no weights to share. */
+/* `like` is not used: there is only one grad lane, so there are no weights to share. */
 static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t *m, const cad_grads_t *like,
                       cad_error_t *err)
 {

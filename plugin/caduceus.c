@@ -1,8 +1,8 @@
-/* caduceus.c - bcftools +caduceus: `caduceus annotate` for variants, as a plugin of bcftools.
+/* caduceus.c - the plugin bcftools +caduceus: runs `caduceus annotate` on variants.
  *
- * bcftools finds the functions about, version, usage and run by name, and passes its whole command line to run.
- * Options before -- are those of bcftools and are translated; options after -- are those of annotate. The plugin uses
- * the htslib that bcftools is linked with, and nothing else of bcftools. SPDX-License-Identifier: MIT
+ * bcftools finds the functions about, version, usage and run by their names, and passes its whole command line to run.
+ * The options before -- are those of bcftools, and are translated; the options after -- are those of annotate. The
+ * plugin uses the htslib that bcftools is linked with, and nothing else of bcftools. SPDX-License-Identifier: MIT
  */
 #include <htslib/hts.h>
 
@@ -11,7 +11,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* bcftools compares the version that the plugin returns with its own. */
+/* bcftools compares the version that the plugin returns with its own; so the plugin returns the version of bcftools. */
 extern const char *bcftools_version(void) __attribute__((weak));
 
 EXPORT const char *about(void);
@@ -95,13 +95,14 @@ static bool says_format(const char *path)
            (ends_in(path, ".bcf") || ends_in(path, ".vcf") || ends_in(path, ".vcf.gz") || ends_in(path, ".vcf.bgz"));
 }
 
-/* bcftools reads a region file with one of these names as BED (0-based), any other file as 1-based. */
+/* True if bcftools reads a region file of this name as BED (0-based); it reads any other file as 1-based. */
 static bool is_bed(const char *path)
 {
     return ends_in(path, ".bed") || ends_in(path, ".bed.gz") || ends_in(path, ".bed.bgz");
 }
 
-/* Translates one option. Returns 0 to continue, 1 after reporting an error, 2 if help is requested. */
+/* Translates one option of bcftools. Returns 0 to continue, 1 after it has reported an error, 2 if help is
+ * requested. */
 static int take(line_t *l, int c, char **argv)
 {
     switch (c) {
@@ -124,7 +125,7 @@ static int take(line_t *l, int c, char **argv)
         add(l, c == 'R' ? "-R" : "-L", optarg);
         return 0;
     case 'W':
-        if (optarg && *optarg == '=') optarg++; /* getopt leaves the = of -W=tbi in the argument */
+        if (optarg && *optarg == '=') optarg++; /* with -W=tbi, getopt leaves the = in optarg */
         if (optarg && strcmp(optarg, "csi") && strcmp(optarg, "tbi"))
             return cmd_fail("annotate", "-W %s: expected csi or tbi", optarg);
         add(l, optarg && *optarg == 't' ? "--write-index=tbi" : "--write-index", NULL);
@@ -140,7 +141,7 @@ static int take(line_t *l, int c, char **argv)
     }
 }
 
-/* Translates the options before --. Returns the same values as take(). */
+/* Translates the options before --. Returns 0, 1 or 2, as take() does. */
 static int general(line_t *l, int argc, char **argv)
 {
     int c, rc;
@@ -154,7 +155,8 @@ static int general(line_t *l, int argc, char **argv)
     return 0;
 }
 
-/* Adds the options after --. There -f names the reference, as in bcftools norm; it is replaced by -T. */
+/* Adds the options after --. Among these, -f names the reference, as in bcftools norm; replaces -f by -T, its name in
+ * annotate. */
 static void own(line_t *l, int argc, char **argv)
 {
     for (int i = 0; i < argc; i++) {

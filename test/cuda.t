@@ -38,6 +38,15 @@ else
     skip "modules of other versions are refused" "no compiler"
 fi
 
+# The shim of t_kinds has one more kind of layer.
+kinds=$builddir/.libs/kinds-shim.so
+if [ -e "$kinds" ]; then
+    on "$kinds" error "a module with other kinds of layers is an error" \
+        "device cuda: the CUDA module is another version's; install the one" run -d cuda in.bed
+else
+    skip "a module with other kinds of layers is an error" "not built"
+fi
+
 # ---- the module for GPUs ----
 if [ -e "$real" ]; then
     if nvidia-smi >/dev/null 2>&1; then

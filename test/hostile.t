@@ -5,7 +5,8 @@
 # bigWig; a FASTA line of more than 2^31 letters.
 # Headers: @PG lines that form a circle of one, two or three, in both orders, with repeated IDs, beside a valid chain;
 # lines without tab, tag, ID, SN or LN, or with two of them; repeated @SQ and @RG; NULs in, between and after lines; VCF
-# lines that htslib drops, changes or defines itself; no #CHROM line; the same in BCF.
+# lines that htslib drops, changes or defines itself; no #CHROM line; the same in BCF; small files whose headers are of
+# 270 MB: the text of a BAM, the name of a contig, a line of SAM and of VCF, the length of a BCF's header.
 # Names: each URL scheme of htslib as input, reference, -L, -R, --chr-alias and output; dashes, blanks, ##idx##, quotes;
 # contigs with commas, colons and braces.
 # Advice: a VCF without its first line or with BED columns, headers of tables, row names, numbers with exponents,
@@ -213,10 +214,25 @@ if have bcftools; then
     printf '\0' | dd of=h.raw bs=1 seek=30 conv=notrunc 2>/dev/null; bgzip -c h.raw >n.bcf
     error "a NUL in a BCF's header" 'n.bcf: a NUL byte in its header' bed n.bcf
     { printf 'BCF\2\2'; le32 4294967295; echo '##fileformat=VCFv4.2'; } | bgzip -c >n.bcf
+    error "a BCF header of 4 GB" 'n.bcf: its header is larger than 256 MB' bed n.bcf
+    { printf 'BCF\2\2'; le32 4294967; echo '##fileformat=VCFv4.2'; } | bgzip -c >n.bcf
     error "a BCF header without end" 'n.bcf: its header is cut short' bed n.bcf
     { printf 'BCF\2\1'; le32 5; echo '####'; } | bgzip -c >n.bcf
     error "BCF 2.1" 'n.bcf: BCF of another version than 2.2' bed n.bcf
 else skip "headers of BCF" "no bcftools"; fi
+# Headers that are small when compressed. bomb FILE: writes standard input and 270 MB of the letter A to FILE.
+if have bgzip; then
+    head -c 270000000 /dev/zero | tr '\0' A | bgzip -c >letters.gz
+    bomb() { { bgzip -c; cat letters.gz; } >"$1"; }
+    { printf 'BAM\1'; le32 270000000; } | bomb n.bam
+    error "a BAM whose header has a text of 270 MB" 'n.bam: its header is larger than 256 MB' reads n.bam
+    { printf 'BAM\1'; le32 0 1 269000000; } | bomb n.bam
+    error "a BAM with a name of 269 MB" 'n.bam: its header is larger than 256 MB' reads n.bam
+    printf '@CO\t' | bomb n.sam.gz; error "a line of 270 MB in SAM" 'n.sam.gz: its header is larger' reads n.sam.gz
+    printf '##fileformat=VCFv4.2\n##a=' | bomb n.vcf.gz
+    error "a line of 270 MB in VCF" 'n.vcf.gz: its header is larger than 256 MB' bed n.vcf.gz
+    rm letters.gz n.bam n.sam.gz n.vcf.gz
+else skip "headers of 270 MB" "no bgzip"; fi
 
 # ---- names are names ----
 for name in mem:x data:x data:,x file:x s3:x gs:x http:x https:x ftp:x preload:x crypt4gh:x htsget:x '##idx##' \

@@ -560,13 +560,11 @@ head -c $((csize - 38)) many.cram >cut.cram; broken "CRAM without its EOF contai
 zcat many.cram.crai | sort -t "$tab" -k 4,4n | cut -f 4 | sort -nu >containers
 head -c "$(sed -n 4p containers)" many.cram >cut.cram; broken "CRAM cut between containers" 'cut short' cut.cram
 head -c $((csize / 2)) many.cram >cut.cram; broken "CRAM cut in a container" 'cut short' cut.cram
-# Uncompressed headers have no checksum in htslib, so an inverted bit that changes no record may pass.
-body many.cram >wanted
-for at in $((csize / 4)) $((csize / 3)) $((csize * 2 / 3)) $((csize - 45)); do
+# htslib does not compare the checksums of uncompressed headers, such as the one 60 bytes after the start of a
+# container; found by fuzzing. If the CRAM comes from a pipe, they are not compared.
+for at in $((csize / 4)) $((csize / 3)) $((csize * 2 / 3)) $((csize - 45)) $(($(sed -n 2p containers) + 60)); do
     cp many.cram bent.cram; flip bent.cram $at
-    if quick -T ref.fa bent.cram -o got.bam 2>.err; then
-        body got.bam | unmade >got; same "CRAM with bit 0 of byte $at flipped, which does not matter" wanted got
-    else broken "CRAM with bit 0 of byte $at flipped" 'cut short|damaged' bent.cram; fi
+    refuses "CRAM with bit 0 of byte $at flipped" 'cut short|damaged' -T ref.fa bent.cram
 done
 head -c $(($(wc -c <in.sam.gz) - 28)) in.sam.gz >cut.sam.gz
 broken ".sam.gz without its EOF block" 'cut short' cut.sam.gz

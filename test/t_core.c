@@ -212,6 +212,25 @@ static void test_tokens(const cad_model_t *m)
     tap_ok(rc[0] == 4 && rc[1] == 8 && rc[7] == 10 && !memcmp(tok, back, 8), "the reverse complement undoes itself");
 }
 
+/* w: a good window; each case changes one member of it. */
+static void test_refused_passes(const cad_model_t *m, cad_window_t w)
+{
+    uint8_t tok[60];
+    cad_window_t before = w, after = w, swapped = w, alien = w, empty = { 0 };
+    before.core_beg = -1;
+    after.core_end = w.len + 1;
+    swapped.core_beg = w.core_end + 1;
+    memcpy(tok, w.tokens, sizeof tok);
+    tok[59] = 255;
+    alien.tokens = tok;
+    tap_ok(cad_passes(m, &before, 8) == CAD_EARG && cad_passes(m, &after, 8) == CAD_EARG &&
+               cad_passes(m, &swapped, 8) == CAD_EARG,
+           "a core outside its window has no passes");
+    tap_ok(cad_passes(m, &alien, 8) == CAD_EARG, "nor has a token outside the vocabulary");
+    tap_ok(cad_passes(m, &w, CAD_MASK_EACH - 1) == CAD_EARG, "nor has an unknown mask");
+    tap_ok(cad_passes(m, &empty, 8) == 0, "an empty window has none, without an error");
+}
+
 static void test_scores(cad_context_t *ctx, const cad_model_t *m)
 {
     static const float even[4] = { -1.3862944f, -1.3862944f, -1.3862944f, -1.3862944f };
@@ -227,6 +246,7 @@ static void test_scores(cad_context_t *ctx, const cad_model_t *m)
     tap_ok(fabs(cad_entropy(even) - 2) < 1e-6, "even odds have two bits");
     tap_ok(cad_passes(m, &w, CAD_MASK_EACH) == 48 && cad_passes(m, &w, CAD_MASK_NONE) == 1 && cad_passes(m, &w, 8) == 8,
            "passes are counted");
+    test_refused_passes(m, w);
     tap_ok(cad_score(ctx, &w, 1, 8, &err) == 0, "a window is scored");
     for (int i = 0; i < 50; i++) {
         double sum = 0;

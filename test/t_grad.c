@@ -9,6 +9,7 @@
 #include "blocks/mamba.h"
 #include "blocks/mamba2.h"
 #include "tap.h"
+#include "train/trainer.h"
 
 /* ---- the network in double precision, one strand at a time ---- */
 
@@ -190,8 +191,8 @@ static void encode(const net_t *net, const uint8_t *tok, int64_t L, double *out)
     for (int k = 0; k < 2; k++) h[k] = calloc((size_t)(L * D), sizeof *h[k]);
     for (int64_t r = 0; r < L; r++)
         for (int64_t d = 0; d < D; d++)
-            res[r * D + d] = cad_model_turned(net->m) ? table[net->m->vocab.comp[tok[r]] * D + D - 1 - d]
-                                                      : table[tok[r] * D + d];
+            res[r * D + d] = cad_model_input_reversed(net->m) ? table[net->m->vocab.comp[tok[r]] * D + D - 1 - d]
+                                                              : table[tok[r] * D + d];
     for (int i = 0; i < c->n_layer; i++) {
         for (int64_t r = 0; r < L; r++)
             norm(net, res + r * D, tensor(net, CAD_T_NORM, i, 0),
@@ -268,14 +269,14 @@ static double total_loss(const net_t *net, const cad_example_t *ex, int n, enum 
     for (int i = 0; i < n; i++) {
         size_t size = (size_t)(ex[i].len * net->m->cfg.d_model);
         double *strand[2] = { calloc(size, sizeof(double)), calloc(size, sizeof(double)) };
-        uint8_t *turned = malloc((size_t)ex[i].len);
-        cad_reverse_complement(net->m, ex[i].tokens, ex[i].len, turned);
+        uint8_t *reversed = malloc((size_t)ex[i].len);
+        cad_reverse_complement(net->m, ex[i].tokens, ex[i].len, reversed);
         encode(net, ex[i].tokens, ex[i].len, strand[0]);
-        if (net->m->cfg.rcps) encode(net, turned, ex[i].len, strand[1]);
+        if (net->m->cfg.rcps) encode(net, reversed, ex[i].len, strand[1]);
         loss += how == CAD_LOSS_TOKENS ? token_loss(net, &ex[i], strand) : label_loss(net, &ex[i], strand, how, pool);
         free(strand[0]);
         free(strand[1]);
-        free(turned);
+        free(reversed);
     }
     return loss;
 }
@@ -644,8 +645,62 @@ static void check_cuda(const char *how, double much)
         check_case(&MAMBA2[k], name, much > 1 ? 2 * much : 1);
 }
 
+static void test_unknown_tensor(void)
+{
+    cad_model_t *m = model_of(&CASES[0]);
+    cad_trainer_t *t = NULL;
+    cad_recipe_t r;
+    float out = 7;
+    cad_recipe_init(&r);
+    r.device = "cpu";
+    cad_trainer_open(&t, m, &r, NULL);
+    tap_ok(t && cad_trainer_gradient(t, "no.such.weight", &out) == CAD_EARG && out == 7,
+           "an unknown tensor has no gradient, and nothing is written");
+    cad_trainer_close(t);
+    cad_model_close(m);
+}
+
+static const cad_back_ops_t *counted; /* the operations that count_pool() calls */
+static int pool_calls;
+
+static int count_pool(cad_grad_lane_t *l, const int64_t *off, int nseq, enum cad_pool_t how, const float *dpooled)
+{
+    pool_calls++;
+    return counted->pool(l, off, nseq, how, dpooled);
+}
+
+/* Pooling's backward pass is one operation for each pack and strand, so that a trainer on a GPU does not wait for each
+ * example. */
+static void test_pools_once(void)
+{
+    static const uint8_t tok[9] = { 0, 1, 2, 3, 0, 1, 2, 3, 0 };
+    static const float target[3] = { 0, 1, 0 };
+    static const case_t classes = { .config = "{" SMALL ", \"rcps\": true}", .labels = 3 };
+    cad_example_t ex[4];
+    cad_model_t *m = model_of(&classes);
+    cad_trainer_t *t = NULL;
+    cad_back_ops_t ops;
+    cad_recipe_t r;
+    double loss = 0;
+    for (int i = 0; i < 4; i++) ex[i] = (cad_example_t) { .tokens = tok, .len = 9 - i, .target = target };
+    cad_recipe_init(&r);
+    r.device = "cpu";
+    r.threads = 1;
+    if (!tap_ok(cad_trainer_open(&t, m, &r, NULL) == 0, "a trainer of a classifier opens")) return;
+    ops = *(counted = t->back);
+    ops.pool = count_pool;
+    t->back = &ops;
+    tap_ok(cad_trainer_add(t, CAD_LOSS_CLASSES, ex, 4, 1, &loss, NULL) == 0 && pool_calls == 2,
+           "four examples take one backward pooling for each strand");
+    t->back = counted;
+    cad_trainer_close(t);
+    cad_model_close(m);
+}
+
 int main(int argc, char **argv)
 {
+    test_unknown_tensor();
+    test_pools_once();
     if (argc < 2 || strcmp(argv[1], "cuda")) {
         check_cpu("plain");
         check_cpu("avx2");

@@ -514,17 +514,29 @@ static void check_cpu(int precision, int first, int last)
 /* Tests that the module $CADUCEUS_CUDA_MODULE refuses a host program whose structs have other sizes. */
 static void check_refusal(void)
 {
-    cad_host_t older = CAD_HOST_INIT, other = CAD_HOST_INIT;
+    cad_host_t own, older, other;
     void *handle = dlopen(getenv("CADUCEUS_CUDA_MODULE"), RTLD_NOW | RTLD_LOCAL),
          *at = handle ? dlsym(handle, CAD_MODULE_SYMBOL) : NULL;
     cad_module_f *entry;
     cad_ops_t ops;
     cad_error_t err;
     memcpy(&entry, &at, sizeof at);
+    cad_host_init(&own);
+    older = other = own;
     older.abi--;
     other.lane += 8;
+    tap_ok(at && entry(&own, 0, false, &ops, &err) == 0, "the module takes this host");
     tap_ok(at && entry(&older, 0, false, &ops, &err) == CAD_EARG && entry(&other, 0, false, &ops, &err) == CAD_EARG,
            "it refuses a host of another version");
+    for (int k = 0; k < CAD_NKINDS; k++) {
+        cad_host_t shape = own, lane = own, grad = own;
+        shape.kind[k].shape += 8;
+        lane.kind[k].lane += 8;
+        grad.kind[k].grad_lane += 8;
+        tap_ok(at && entry(&shape, 0, false, &ops, &err) == CAD_EARG &&
+                   entry(&lane, 0, false, &ops, &err) == CAD_EARG && entry(&grad, 0, false, &ops, &err) == CAD_EARG,
+               "and one whose structs of %s have other sizes", cad_blocks[k]->name);
+    }
     if (handle) dlclose(handle);
 }
 

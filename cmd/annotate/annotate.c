@@ -1,5 +1,6 @@
-/* annotate.c - caduceus annotate: writes any genomic file again, in the same format, with scores added. A run
- * chooses the source by the input's format, opens the outputs, and lets the source read the input.
+/* annotate.c - caduceus annotate: writes any genomic file again, in the same format, with scores added. A run chooses
+ * the source (the functions that read this kind of input, see stream/source.h) by the input's format, opens the
+ * outputs, and lets the source read the input.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -79,7 +80,8 @@ typedef struct {
 
 /* ---- outputs ---- */
 
-/* Checks that none of the n outputs is an input, an index of an input, or another output. Skips NULL entries. */
+/* Checks that none of the n outputs is an input or an index of an input, and that no two are the same file. Skips NULL
+ * entries. */
 static int name_files(const annotate_args_t *a, const char *const out[], int n, cad_error_t *err)
 {
     static const char *const in[] = { "", ".bai", ".csi", ".tbi", ".crai", NULL };
@@ -278,7 +280,7 @@ static int open_engine(annotate_t *t, cad_error_t *err)
     return rc == 0 && writes_table(t) ? table_begin(&t->table, r->stream.matrix_width, err) : rc;
 }
 
-/* Refuses to replace parts of this run that are not those of this shard. */
+/* Returns an error if an output file is the complete part of another shard of this run, which must not be replaced. */
 static int check_parts(const annotate_t *t, cad_error_t *err)
 {
     const annotate_args_t *a = t->a;
@@ -319,7 +321,7 @@ static void report_dry_run(annotate_t *t)
     estimate_t e = { 0 };
     s->source->estimate(s, &e);
     report_work(&r, &s->pipe.work, t->run.ctx, t->run.model, a->o.threads, s->source->counts, s->rows);
-    report_count(&r, "output_bytes", e.bytes); /* before compression */
+    report_count(&r, "output_bytes", e.bytes); /* size before compression */
     if (embed_file(&a->set)) report_count(&r, "embedding_bytes", e.matrix_rows * t->table.npy.width * 4 + NPY_HEADER);
     report_end(&r);
 }
@@ -365,7 +367,7 @@ static void keep_command(text_t *t, int argc, char **argv)
         if (t->s.s[i] == '\t' || t->s.s[i] == '\n') t->s.s[i] = ' ';
 }
 
-/* Adds to digest d the options that shards of one run must have in common. */
+/* Returns the digest d updated with the options that all shards of one run must have in common. */
 static uint64_t options_digest(const annotate_args_t *a, uint64_t d)
 {
     d = limits_digest(&a->run.limits, d);
@@ -376,7 +378,8 @@ static uint64_t options_digest(const annotate_args_t *a, uint64_t d)
     return (d * 31 + (uint64_t)a->run.index) * 31 + a->set.reads.colour;
 }
 
-/* Counts the work of all shards in a dry run, since an item's place in the whole work decides which shard has it. */
+/* Counts the tokens of all shards in a dry run. The count is needed to decide which shard computes an item (a row, read
+ * or variant): it depends on how many tokens come before the item in the whole run. */
 static int count_work(annotate_args_t *a, const text_t *command)
 {
     annotate_args_t all = *a;

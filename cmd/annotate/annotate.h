@@ -21,7 +21,7 @@ typedef struct {
 /* ---- annotate_options.c ---- */
 /* Fills a from the command line. Returns 0 to continue, 1 after reporting an error, 2 after printing help. */
 int annotate_parse(annotate_args_t *a, const command_t *cmd, int argc, char **argv);
-/* The options and the texts of the usage that annotate and embed have. */
+/* The options, and texts of the usage, that annotate and embed share. */
 #define ANNOTATE_SHORT OPTIONS_SHORT "T:o:O:r:R:t:L:f:F:q:"
 extern const struct option ANNOTATE_LONG[];
 void annotate_texts(text_t texts[USAGE_TEXTS]);
@@ -29,12 +29,14 @@ void embed_texts(text_t texts[USAGE_TEXTS]);
 /* Checks the options against each other. Returns 0, or 1 after reporting an error. */
 int annotate_settle(annotate_args_t *a);
 void annotate_end(annotate_args_t *a);
-/* Adapts parsed options for caduceus embed: the output becomes the matrix, and `names` is the path of the file
- * with the names of its rows; names NULL: the output is one table with names and embeddings. Returns 0, or 1 after reporting an error. */
+/* Adapts parsed options for caduceus embed: the output becomes the matrix, and `names` is the path of the file with the
+ * names of its rows; names NULL: the output is one text table with names and embeddings, not a matrix. Returns 0, or 1
+ * after reporting an error. */
 int annotate_matrix(annotate_args_t *a, const char *names);
-/* Runs the command, sharded or not. Returns 0, or 1 after reporting an error. */
+/* Runs the command, for one shard or for the whole input. Returns 0, or 1 after reporting an error. */
 int annotate_all(annotate_args_t *a, const text_t *command);
-/* Refuses options that the input's source does not accept. path: path of the input, for messages. */
+/* Returns CAD_EARG if an option was given that `source`, which reads this kind of input, does not accept. path: path of
+ * the input, for messages. */
 int annotate_fits(const annotate_args_t *a, const source_t *source, const char *path, cad_error_t *err);
 
 /* ---- annotate.c: one run ---- */

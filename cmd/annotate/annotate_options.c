@@ -1,5 +1,5 @@
-/* annotate_options.c - parses the options of annotate and embed, and checks them against each other and against the
- * input's source.
+/* annotate_options.c - parses the options of annotate and embed, and checks that they fit together and fit the kind of
+ * input.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -63,10 +63,11 @@ const struct option ANNOTATE_LONG[] = { OPTIONS_LONG,
                                         { "grid", no_argument, NULL, O_GRID },
                                         { 0 } };
 
-/* Options that some sources or caduceus embed refuse. source_t.options lists those that a source accepts. */
+/* Options that do not apply to every kind of input, or not to caduceus embed. source_t.options lists those that apply
+ * to a kind of input. */
 static const struct {
     int code;
-    bool embed; /* accepted by caduceus embed */
+    bool embed; /* true if caduceus embed accepts the option */
 } LIMITED[] = {
     { 'T', true },         { OPT_ALIAS, true },     { 'O', false },      { O_FMTOPT, false },    { OPT_INDEX, false },
     { O_NOPG, false },     { OPT_NOVERSION, true }, { O_CLIP, true },    { O_GRID, false },      { O_SPLIT, true },
@@ -83,7 +84,7 @@ static int parse_pool(annotate_args_t *a, const char *s)
             a->set.pooling = p;
             return 0;
         }
-    return cmd_fail("annotate", "--pool %s: expected mean, max, center or none", s);
+    return cmd_fail(a->o.cmd, "--pool %s: expected mean, max, center or none", s);
 }
 
 static int parse_flags(const char *option, const char *s, int *flags)
@@ -91,7 +92,7 @@ static int parse_flags(const char *option, const char *s, int *flags)
     bool hex = !strncmp(s, "0x", 2) && s[2] && strlen(s) <= 6 && !s[2 + strspn(s + 2, "0123456789abcdefABCDEF")];
     bool name = (*s >= 'A' && *s <= 'Z') || (*s >= 'a' && *s <= 'z');
     int64_t f;
-    /* bam_str2flag would read 1x as 1, so it is called only for hexadecimal numbers and names */
+    /* htslib's bam_str2flag would read 1x as 1, so it is called only for hexadecimal numbers and names */
     if (!cad_parse_int(s, 0, 0xffff, &f)) f = hex || name ? bam_str2flag(s) : -1;
     if (f < 0)
         return cmd_fail("annotate", "%s %s: expected flags as a number or names; samtools flags lists them", option, s);
@@ -121,7 +122,7 @@ static bool may_be_tag(const char *s)
     return islower((unsigned char)s[0]) || islower((unsigned char)s[1]) || s[0] >= 'X';
 }
 
-/* Returns the index of the row of SCORE whose tag is a prefix of s, or -1 if there is none. */
+/* Returns the index in SCORE of the score whose default tag is the beginning of s, or -1 if there is none. */
 static int tag_row(const char *s)
 {
     for (int i = 0; SCORE[i].name; i++)
@@ -160,7 +161,7 @@ static int parse_tags(annotate_args_t *a, const char *s)
 static int take_option(void *args, int c, const char *arg)
 {
     annotate_args_t *a = args;
-    const char *cmd = "annotate";
+    const char *cmd = a->o.cmd;
     int rc;
     a->used[c] = true;
     switch (c) {
@@ -200,11 +201,11 @@ static int take_option(void *args, int c, const char *arg)
 static bool is_regular(const char *path)
 {
     struct stat sb;
-    /* a missing file counts as regular, since opening it will report the error */
+    /* a missing file counts as a regular file; opening it will report the error */
     return strcmp(path, "-") && (stat(path, &sb) || S_ISREG(sb.st_mode));
 }
 
-/* Lists for each kind of input the scores that --score accepts, with the default in brackets. */
+/* Prints, for each kind of input, the scores that --score accepts, with the default in brackets. */
 static void list_scores(text_t *t)
 {
     unsigned before = 0;
@@ -279,7 +280,7 @@ void annotate_end(annotate_args_t *a)
     free(a->named[1]);
 }
 
-/* ---- options against the source ---- */
+/* ---- options that do not apply to the kind of input ---- */
 
 static const char *long_name(int code)
 {

@@ -146,7 +146,8 @@ static int check(args_t *a)
     if (!a->batches.n) a->batches = (list_t) { { 1 }, 1 };
     if (!a->threads.n) a->threads = (list_t) { { a->o.threads }, 1 };
     for (int i = 0; i < a->threads.n; i++) a->threads.at[i] = cad_max(a->threads.at[i], 1);
-    if (!a->nprecision) a->nprecision = 1; /* one entry, which is NULL: the default of the device */
+    /* the list then has one entry, NULL, which means the default precision of the device */
+    if (!a->nprecision) a->nprecision = 1;
     if (!a->nmodel) a->nmodel = 1;
     return 0;
 }
@@ -165,7 +166,7 @@ static int parse_args(args_t *a, int argc, char **argv)
     return rc ? rc : check(a);
 }
 
-/* ---- models and cells ---- */
+/* ---- models and cells (combinations of model, device, precision, window, batch and threads) ---- */
 
 /* Opens or creates the models. Returns 0, or 1 after reporting an error. */
 static int open_models(bench_t *b)

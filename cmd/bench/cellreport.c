@@ -10,8 +10,8 @@
 typedef struct {
     /* Times are nanoseconds per token, layer and strand, of one thread or of a GPU; NaN if unknown. */
     double median, least, most; /* tokens per second */
-    double tls;                 /* measured time of all operations */
-    double floor;               /* least possible time of all operations */
+    double tls;                 /* sum of the measured times of all operations */
+    double floor;               /* sum of the least possible times of all operations, from the peak rates */
     double op[CAD_NOP], op_floor[CAD_NOP];
     double traffic; /* least possible time of memory transfers */
 } result_t;
@@ -121,7 +121,8 @@ static void print_cells(const bench_t *b)
     for (int i = 0; i < b->ncell; i++) print_cell(b, &b->cell[i]);
 }
 
-/* True if computing an embedding, as bench does, calls operation op: every one but the head. */
+/* True if operation op is called when an embedding is computed, which is what bench measures: all operations but the
+ * head. */
 static bool embeds(const cad_model_t *m, int op) { return strcmp(cad_op_name(m, op), "head") != 0; }
 
 static void print_operation_names(const cad_model_t *m)
@@ -133,7 +134,7 @@ static void print_operation_names(const cad_model_t *m)
     printf(" %9s\n", "memory");
 }
 
-/* True if two models have the same operations, so that one heading serves both. */
+/* True if two models have the same operations, so that their tables need only one heading. */
 static bool same_operations(const cad_model_t *a, const cad_model_t *b)
 {
     bool same = cad_op_count(a) == cad_op_count(b);

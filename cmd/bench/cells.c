@@ -1,5 +1,5 @@
-/* cells.c - measures the cells of bench, one after another, in several rounds.
- * SPDX-License-Identifier: MIT */
+/* cells.c - measures the cells of bench one after another, in several rounds. A cell is a combination of model, device,
+ * precision, window, batch and threads. SPDX-License-Identifier: MIT */
 #include <fcntl.h>
 #include <math.h>
 #include <unistd.h>
@@ -83,7 +83,7 @@ static int open_setting(bench_t *b, const cell_t *c, setting_t *s, cad_error_t *
     if (!s->tokens || !s->embedding || !s->w)
         return cad_fail(err, CAD_ENOMEM, "out of memory for %lld windows", (long long)c->batch);
     cad_random_bases(c->model->m, SEED, c->window, s->tokens);
-    /* all windows have the same tokens and overwrite the same result, since only the time counts */
+    /* all windows have the same tokens and write to the same result array, since only the time is used */
     for (int64_t i = 0; i < c->batch; i++)
         s->w[i] = (cad_window_t) {
             .tokens = s->tokens, .len = c->window, .core_end = c->window, .embedding = s->embedding
@@ -154,7 +154,7 @@ static int measure_cell(bench_t *b, cell_t *c, int64_t round, cad_error_t *err)
     return rc;
 }
 
-/* ---- errors: one for each model, device and precision ---- */
+/* ---- numerical errors: one for each model, device and precision ---- */
 
 static int open_reference(subject_t *s, int64_t len, cad_error_t *err)
 {
@@ -183,7 +183,8 @@ static int compare(bench_t *b, cell_t *c, float *hidden, float *logits, cad_erro
     return rc;
 }
 
-/* Copies the error of an earlier cell with the same model and precision, or measures it. */
+/* Sets the cell's numerical error (the difference from double precision): copies it from an earlier cell with the same
+ * model and precision, or else measures it. */
 static int measure_error(bench_t *b, cell_t *c, cad_error_t *err)
 {
     int64_t len = b->a->error_window;
@@ -205,9 +206,9 @@ static int measure_error(bench_t *b, cell_t *c, cad_error_t *err)
 
 /* ---- rounds ---- */
 
-/* Returns the index in b->rates of the peak rates for a cell: the rates that the user gave, or else the rates for the
- * cell's number of threads and precision. Adds an entry if these have not been measured yet. Returns -1 if there are no
- * rates for the cell. */
+/* Returns the index in b->rates of the peak rates for a cell: the rates that the user gave, or else the rates measured
+ * for the cell's number of threads and precision. Measures them and adds an entry if there is none yet. Returns -1 if
+ * the cell has no peak rates. */
 static int find_rates(bench_t *b, cell_t *c)
 {
     bool given = b->a->peaks_given;

@@ -5,7 +5,7 @@
 #include "measure/measure.h"
 #include "cmd.h"
 
-#define MOST 64 /* maximum number of values in a list */
+#define MOST 64 /* maximum number of values in a comma-separated list of an option */
 
 typedef struct list_t {
     int64_t at[MOST];
@@ -15,7 +15,7 @@ typedef struct list_t {
 typedef struct {
     options_t o;
     new_model_t fresh; /* options of a random model, used if no model is named */
-    const char *model[MOST], *precision[2];
+    const char *model[MOST], *precision[3];
     int nmodel, nprecision;
     list_t windows, batches, threads;
     int64_t batch_tokens, rounds, error_window;
@@ -23,7 +23,7 @@ typedef struct {
     bool json, brief, peaks_given;
 } args_t;
 
-typedef struct {      /* a model and its double-precision results, from which errors are measured */
+typedef struct {      /* a model and its double-precision results, with which results are compared to measure errors */
     const char *name; /* path as given by the user */
     cad_model_t *m;
     uint8_t *tokens;        // (error_window)
@@ -48,7 +48,7 @@ typedef struct {
     double metered;                    /* work that `spent` covers, in token-layer-strands (tls, see measure.h) */
     int64_t reserved;                  /* bytes of memory that the context reserved */
     int64_t touched;                   /* bytes of memory that became resident; -1: not known */
-    double hidden_error, logits_error; /* NaN: not measured */
+    double hidden_error, logits_error; /* largest differences from the double-precision results; NaN: not measured */
     const rates_t *peaks;              /* NULL: not known */
 } cell_t;
 
@@ -66,11 +66,11 @@ typedef struct {
 } bench_t;
 
 /* ---- cells.c ---- */
-/* Measures all cells, round by round. A cell that cannot be computed keeps the reason in `refused`; only a failure
- * that concerns all cells is returned as an error. */
+/* Measures all cells, round by round. If one cell cannot be computed, stores the reason in its `refused` and continues.
+ * Returns an error only for a failure that concerns all cells. */
 int cells_measure(bench_t *b, cad_error_t *err);
 
-/* ---- cellreport.c: both print to standard output ---- */
+/* ---- cellreport.c: these functions print the results to standard output ---- */
 void cells_table(const bench_t *b);
 int cells_json(const bench_t *b, cad_error_t *err);
 

@@ -6,8 +6,8 @@
 
 typedef struct account_t {
     char *endpoint;      /* $HF_ENDPOINT, without a slash at its end */
-    char *token;         /* $HF_TOKEN, else the text of the token file; NULL: none */
-    const char *trusted; /* file of trusted certificates that a variable names, or NULL; borrowed */
+    char *token;         /* $HF_TOKEN or, if not set, the text of the token file; NULL: there is none */
+    const char *trusted; /* file of trusted certificates that an environment variable names, or NULL; borrowed */
     int64_t patience;    /* a connection is closed after this many seconds without a byte */
 } account_t;
 /* Fills *a from the environment. Call account_free also after a failure. */

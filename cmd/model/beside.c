@@ -13,7 +13,7 @@ static bool ends(const char *name, const char *with)
     return n >= k && !strcmp(name + n - k, with);
 }
 
-/* True for files to copy: not weights, not configurations, not hidden. */
+/* True for a file that is to be copied: it is not weights, not a configuration and not hidden. */
 static bool other(const struct dirent *e)
 {
     static const char *const own[] = { "config.json", "tokenizer_config.json", "model_config.json",

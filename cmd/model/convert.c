@@ -1,4 +1,5 @@
-/* convert.c - caduceus model convert: writes a checkpoint with the published names. SPDX-License-Identifier: MIT */
+/* convert.c - caduceus model convert: writes a checkpoint with the names of tensors that the published checkpoints
+ * have. SPDX-License-Identifier: MIT */
 #include <sys/stat.h>
 #include <unistd.h>
 

@@ -17,7 +17,7 @@
 #include "fetch.h"
 
 #define REDIRECTS 10
-#define LONGEST_WAIT 60 /* seconds between two tries */
+#define LONGEST_WAIT 60 /* maximum number of seconds between two tries */
 
 /* ---- libcurl ---- */
 
@@ -46,13 +46,13 @@ static int load_curl(curl_t *c, cad_error_t *err)
 
 /* ---- a request ---- */
 
-typedef struct { /* the server's last answer */
+typedef struct { /* the last answer of the server */
     char code[64], message[256], type[64];
-    char body[1024]; /* the first bytes of an error's body */
+    char body[1024]; /* first bytes of the body, if the answer is an error */
     size_t nbody;
     int64_t wait;  /* seconds of Retry-After, or 0 */
     int64_t begin; /* position of the first byte, from Content-Range; -1: not given */
-    bool begun;    /* the first byte of the body has arrived */
+    bool begun;    /* true once the first byte of the body has arrived */
 } answer_t;
 
 struct fetch_t {
@@ -66,7 +66,7 @@ struct fetch_t {
     struct timespec heard;
     sink_t *sink;
     answer_t answer;
-    int rc; /* error of the sink, or 0 */
+    int rc; /* error that the sink (the receiver of the file's bytes) returned, or 0 */
     cad_error_t *err;
 };
 
@@ -126,8 +126,8 @@ static int fail(fetch_t *f, const char *fmt, ...)
     return cad_fail(f->err, CAD_EIO, "%s@%s: %s", f->name->model, f->name->revision, text);
 }
 
-/* Called at the first byte of a file. Checks that a partial answer begins at the byte that the sink needs next. Rewinds
- * the sink if the server sends the whole file instead. */
+/* Called at the first byte of a file. If the server sends only the requested rest of the file, checks that it begins at
+ * the byte that the sink needs next. If the server sends the whole file instead, rewinds the sink. */
 static int begin_file(fetch_t *f, long status)
 {
     f->answer.begun = true;
@@ -160,7 +160,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
     return f->rc ? CURL_WRITEFUNC_ERROR : n;
 }
 
-/* Called regularly by libcurl. Returns 1, which ends the connection, after account.patience seconds without a byte. */
+/* Called regularly by libcurl. If no byte has arrived for account.patience seconds, returns 1, which ends the
+ * connection; else 0. */
 static int on_time(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
     const fetch_t *f = arg;
@@ -170,7 +171,7 @@ static int on_time(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off
 
 /* ---- URLs ---- */
 
-/* Writes a part of a URL to `to`; "" if the URL has no such part. */
+/* Writes a component of a URL, such as its host, to `to`; "" if the URL has no such component. */
 static void part_of(fetch_t *f, const char *url, CURLUPart part, char *to, size_t size)
 {
     CURLU *u = f->c.url();
@@ -371,7 +372,7 @@ static void pause_before(int tries, int64_t wait)
     nanosleep(&t, NULL);
 }
 
-/* Reports an error of libcurl. Returns 1 if another try is worthwhile, else CAD_EIO. */
+/* Reports the error `code` of libcurl. Returns 1 if another try is worthwhile, else CAD_EIO. */
 static int after_curl(fetch_t *f, CURLcode code)
 {
     long proxy = 0;
@@ -381,7 +382,7 @@ static int after_curl(fetch_t *f, CURLcode code)
     return passing_code(f, code) ? 1 : CAD_EIO;
 }
 
-/* Reports an answer that is an error. Returns 1 if another try is worthwhile, else CAD_EIO. */
+/* Reports that the server answered with an HTTP error status. Returns 1 if another try is worthwhile, else CAD_EIO. */
 static int after_status(fetch_t *f, long status)
 {
     fail_status(f, status);
@@ -395,7 +396,7 @@ static int attempt(fetch_t *f, const char *path)
     long status;
     int rc = follow(f, path, &code);
     if (rc) return rc;
-    if (f->rc) return f->rc; /* the sink's error */
+    if (f->rc) return f->rc; /* the sink failed, for example because the disk is full */
     if (code != CURLE_OK) return after_curl(f, code);
     f->reached = true;
     status = status_of(f);

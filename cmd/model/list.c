@@ -16,11 +16,11 @@ static const char USAGE[] = "Usage: caduceus model list [options]\n\n"
 typedef struct {
     const char *cmd;
     bool json;
-    json_t *all; /* the array to print, or NULL */
+    json_t *all; /* the array that --json prints; NULL without --json */
 } args_t;
 
-/* Fills *summary. Sets why to the reason why the snapshot cannot be run, without the path of its folder, or to "" if
- * the snapshot can be run. */
+/* Fills *summary from the snapshot's folder. Sets `why` to the reason why the snapshot cannot be run (without the
+ * folder's path), or to "" if it can be run. */
 static void judge(const cad_snapshot_t *s, cad_summary_t *summary, char *why, size_t size)
 {
     cad_error_t err = { "" };

@@ -1,7 +1,9 @@
-/* listing.c - reads the hub's answer about a revision, and chooses files to fetch. The answer has this form:
+/* listing.c - reads the hub's answer about a revision of a model, and chooses the files to fetch. The answer has this
+ * form:
  *
  * {"sha": COMMIT, "siblings": [{"rfilename": NAME, "size": N, "blobId": SHA-1, "lfs": {"sha256": ..., "size": N}}]}
- * SPDX-License-Identifier: MIT */
+ * SPDX-License-Identifier: MIT
+ */
 #include <ctype.h>
 #include <jansson.h>
 #include <string.h>
@@ -21,7 +23,8 @@ static const char *const SMALL[] = { "config.json",
                                      "adapter_config.json",
                                      NULL };
 
-/* Weight files in order of preference. The first that the hub lists is fetched, an index together with its shards. */
+/* Weight files in order of preference. The first of these that the hub lists is fetched. If it is an index of several
+ * weight files (shards), these are fetched too. */
 static const struct {
     const char *file, *shards, *suffix;
 } WEIGHTS[] = {
@@ -65,7 +68,7 @@ static bool has(const json_t *files, const char *name)
     return false;
 }
 
-/* Returns the index into WEIGHTS of the first file that is listed; -1 if none is. */
+/* Returns the index in WEIGHTS of the first weight file that `files` lists; -1 if it lists none. */
 static int weights_of(const json_t *files)
 {
     for (int w = 0; w < NWEIGHTS; w++)
@@ -118,7 +121,8 @@ static int add(listing_t *l, const json_t *file, const cad_hub_name_t *name, cad
     return 0;
 }
 
-/* Checks all names, also those of files that are not wanted: a server that sends a bad name cannot be trusted. */
+/* Checks the names of all files in the list, also of files that are not fetched: a server that sends a malformed name
+ * cannot be trusted. */
 static int check_names(const json_t *files, const cad_hub_name_t *name, cad_error_t *err)
 {
     size_t i;
@@ -151,7 +155,7 @@ static int choose(listing_t *l, const json_t *files, const cad_hub_name_t *name,
     return 0;
 }
 
-/* Returns the first character that is not white space. */
+/* Returns the first character of the text that is not white space. */
 static char first(const char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++)

@@ -26,7 +26,7 @@ static int run_model(int argc, char **argv)
     const command_t *action;
     if (argc < 2) return options_bare(&CMD_MODEL);
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) return options_help(&CMD_MODEL) == 1;
-    optind = 2; /* after the action */
+    optind = 2; /* index of the first argument after the action's name */
     action = command_find(&CMD_MODEL, argv[1]);
     return action ? action->run(argc, argv) : 1;
 }

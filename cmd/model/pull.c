@@ -28,7 +28,7 @@ typedef struct {
 /* ---- the list of files ---- */
 
 typedef struct {
-    sink_t sink; /* must be the first member */
+    sink_t sink; /* must be the first member, since its functions cast it to this struct */
     text_t text;
 } list_sink_t;
 
@@ -39,7 +39,7 @@ static int take_list(sink_t *sink, const void *data, size_t n, cad_error_t *err)
     list_sink_t *s = (list_sink_t *)sink;
     if (s->text.s.l + n > LONGEST_LIST) return cad_fail(err, CAD_EFORMAT, "the server's list of files does not end");
     text_put(&s->text, data, n);
-    sink->at = 0; /* a list is always read from its beginning */
+    sink->at = 0; /* if the request is repeated, the list is read again from its beginning */
     return s->text.failed ? cad_out_of_memory(err) : 0;
 }
 
@@ -67,7 +67,7 @@ static int get_listing(fetch_t *fetch, const cad_hub_name_t *name, listing_t *l,
 
 /* ---- fetching ---- */
 
-/* Returns the number of bytes that the cache lacks. */
+/* Returns the number of bytes of the listed files that the cache does not have yet. */
 static int64_t missing(const cad_hub_name_t *name, const listing_t *l)
 {
     int64_t bytes = 0;
@@ -93,7 +93,8 @@ static int print_plan(const args_t *a, const cad_hub_name_t *name, const listing
     return cmd_finish(a->cmd);
 }
 
-/* Prints the folder; says what was fetched and whether the model can be run. */
+/* Prints the snapshot's folder on stdout, then a message that says what was fetched and whether the model can be
+ * run. */
 static int report(const args_t *a, const cad_hub_name_t *name, const listing_t *l, const bar_t *bar)
 {
     cad_summary_t summary;
@@ -179,7 +180,7 @@ static int name_model(const args_t *a, const char *text, cad_hub_name_t *name)
     return rc ? cmd_fail(a->cmd, "%s", err.text) : 0;
 }
 
-/* True if $HF_HUB_OFFLINE is set, as huggingface_hub reads it. */
+/* True if $HF_HUB_OFFLINE has one of the values that huggingface_hub accepts as true. */
 static bool offline(void)
 {
     static const char *const yes[] = { "1", "on", "yes", "true" };

@@ -1,8 +1,10 @@
 /* store.c - puts a model's files into the cache of the hub, as huggingface_hub does.
  *
- * A blob is written as HASH.incomplete, under a lock, and renamed to HASH after its hash has been checked. The links of
- * the snapshot and then the revision are written last, so that a revision never points to a snapshot that lacks files.
- * SPDX-License-Identifier: MIT */
+ * The content of each file is a blob, named after its hash. While a blob is fetched, it has the name HASH.incomplete,
+ * and a lock is held. It is renamed to HASH after its hash has been checked. The links from the snapshot to the blobs,
+ * and then the file of the revision, are written last, so that a revision never points to a snapshot that lacks files.
+ * SPDX-License-Identifier: MIT
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <nettle/sha1.h>
@@ -34,7 +36,7 @@ static int make_folders(const char *path, cad_error_t *err)
     return rc;
 }
 
-/* ---- what the cache has ---- */
+/* ---- which files the cache has ---- */
 
 static int64_t size_of(const char *path)
 {
@@ -63,7 +65,7 @@ int64_t store_has(const char *model, const remote_t *file)
     int64_t has = 0;
     if (blob_paths(model, file->hash, &blob, &part, NULL) == 0) {
         has = is_whole(blob, file) ? STORE_WHOLE : size_of(part);
-        if (has > file->size) has = 0; /* too long to belong to this file */
+        if (has > file->size) has = 0; /* longer than the whole file, so it is not a beginning of this file */
     }
     free(blob);
     free(part);
@@ -94,7 +96,8 @@ static bool still_there(int fd, const char *path)
 }
 
 /* Opens and locks the file at path; waits while another process has the lock. On a file system without locks, sets *fd
- * to -1 and returns 0; then only the hash shows whether another process has written to the blob. */
+ * to -1 and returns 0. In that case two processes may write the same blob, and only the check of the hash detects
+ * it. */
 static int lock_file(const char *path, int *fd, const bar_t *bar, cad_error_t *err)
 {
     for (;;) {
@@ -126,12 +129,12 @@ static int lock_blob(const char *model, const char *hash, int *fd, const bar_t *
 /* ---- a blob ---- */
 
 typedef struct {
-    sink_t sink; /* must be the first member */
+    sink_t sink; /* must be the first member, since its functions cast it to this struct */
     int fd;
     const char *path; /* path of HASH.incomplete */
     const remote_t *file;
     bar_t *bar;
-    bool git; /* the hash is git's SHA-1 */
+    bool git; /* true: the hash is git's SHA-1; false: SHA-256 */
     struct sha256_ctx sha256;
     struct sha1_ctx sha1;
 } blob_t;
@@ -207,7 +210,8 @@ void store_escape(text_t *to, const char *s)
     }
 }
 
-/* Fetches what is missing and compares the hash. Returns 0, 1 if the hash is wrong, or a negative code. */
+/* Fetches the missing bytes of the blob, and compares the hash of all bytes with the expected hash. Returns 0, 1 if the
+ * hash is wrong, or a negative code. */
 static int blob_complete(blob_t *b, fetch_t *fetch, const char *path, char hex[65], cad_error_t *err)
 {
     int rc = b->sink.at == b->sink.size ? 0 : fetch_get(fetch, path, &b->sink, err);
@@ -290,7 +294,8 @@ int store_blob(fetch_t *fetch, const char *model, const char *commit, const remo
 
 /* ---- the snapshot ---- */
 
-/* Makes the link at path, or replaces it. Keeps a complete file at path, which systems without links have instead. */
+/* Makes or replaces the link at path, which points to the file's blob. If a complete regular file is at path, keeps it:
+ * systems without links have such files instead. */
 static int link_blob(const char *path, const remote_t *file, cad_error_t *err)
 {
     char target[128], there[128];

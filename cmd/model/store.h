@@ -19,7 +19,7 @@ int store_blob(fetch_t *fetch, const char *model, const char *commit, const remo
 int store_snapshot(const cad_hub_name_t *name, const listing_t *l, cad_error_t *err);
 /* Appends s to a URL as one component; escapes the bytes that a component must not hold. */
 void store_escape(text_t *to, const char *s);
-/* Checks that the cache's disk has room for this many bytes. */
+/* Checks that the disk with the cache has room for this many bytes. */
 int store_room(int64_t bytes, cad_error_t *err);
 
 #endif

@@ -1,4 +1,5 @@
-/* verify.c - caduceus model verify: compares a model's results with expected tensors. SPDX-License-Identifier: MIT */
+/* verify.c - caduceus model verify: compares a model's results with expected tensors, which another implementation has
+ * computed. SPDX-License-Identifier: MIT */
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,14 +24,15 @@ static const char USAGE[] = "Usage: caduceus model verify [options] [EXPECTED.sa
 
 typedef struct {
     const options_t *o;
-    double tolerance; /* negative: the default of each kind of quantity */
+    /* largest error allowed; negative: the default for each kind of quantity (logits, gradients ...) */
+    double tolerance;
     bool recompute;
     cad_model_t *m;
     const char *precision; /* precision of the context or trainer */
     bool failed;
 } verify_t;
 
-/* Returns the default tolerance for a kind of quantity in a precision. */
+/* Returns the default tolerance for a kind of quantity (logits, gradients ...) at the precision in use. */
 static double usual_tolerance(const verify_t *v, cad_verdict_t kind)
 {
     static const double usual[][3] = { [CAD_VERDICT_FORWARD] = { 2e-6, 2e-5, 1e-2 },
@@ -141,7 +143,7 @@ static int take_option(void *args, int c, const char *arg)
     }
 }
 
-/* True if the operand is a model: a folder, an hf: name or a weight file of PyTorch. */
+/* True if the operand names a model, not expected tensors: a folder, an hf: name or a weight file of PyTorch. */
 static bool is_model(const char *s)
 {
     const char *dot = strrchr(s, '.');
@@ -149,7 +151,7 @@ static bool is_model(const char *s)
     return cad_hub_named(s) || torch || is_folder(s);
 }
 
-/* Verifies each model with the expected file beside it. Continues after a failure. */
+/* Verifies each of n models with the file of expected tensors beside it. Continues after a failure. */
 static int verify_each(const args_t *a, char **model, int n)
 {
     int good = 0;

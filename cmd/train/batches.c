@@ -8,7 +8,8 @@
 
 /* ---- data ---- */
 
-/* Moves the last part of every interval, a fraction of its length, from on[0] (training) to on[1] (validation). */
+/* Moves the last bases of every interval, a fixed fraction of its length, from on[0] (training) to on[1]
+ * (validation). */
 static int hold_out(run_t *r, cad_error_t *err)
 {
     regions_t *all = r->on[0], *kept = NULL;
@@ -30,7 +31,7 @@ static int hold_out(run_t *r, cad_error_t *err)
     return rc;
 }
 
-/* Returns split k and removes it from the list; the caller frees it. */
+/* Removes the intervals of split k (a named set of intervals) from s and returns them; the caller frees them. */
 static regions_t *take_split(splits_t *s, int k)
 {
     regions_t *r = s->span[k];
@@ -122,26 +123,26 @@ void pretrain_batch_close(batch_t *b)
     free(b->ex);
 }
 
-/* Multiplies the weights of soft-masked (lower-case) bases by --soft-mask-weight. turned: w is in the order of the
- * reverse complement. */
-static void weigh_soft(const run_t *r, const char *seq, int64_t len, bool turned, float *w)
+/* Multiplies the weights of soft-masked (lower-case) bases by --soft-mask-weight. reversed: w has the order of the
+ * reverse-complemented sequence. */
+static void weigh_soft(const run_t *r, const char *seq, int64_t len, bool reversed, float *w)
 {
     for (int64_t i = 0; i < len; i++)
-        if (seq[i] >= 'a' && seq[i] <= 'z') w[turned ? len - 1 - i : i] *= (float)r->a->soft;
+        if (seq[i] >= 'a' && seq[i] <= 'z') w[reversed ? len - 1 - i : i] *= (float)r->a->soft;
 }
 
-/* Makes window i of a corpus the k-th example of the batch. turned: the example is the window's reverse complement. */
-static int batch_put(run_t *r, batch_t *b, int64_t k, const corpus_t *c, int64_t i, bool turned, cad_error_t *err)
+/* Makes window i of a corpus the k-th example of the batch. reversed: true to use the window's reverse complement. */
+static int batch_put(run_t *r, batch_t *b, int64_t k, const corpus_t *c, int64_t i, bool reversed, cad_error_t *err)
 {
     uint8_t *tokens = b->tokens + k * b->len, *masked = b->masked + k * b->len;
     float *w = b->w + k * b->len;
     int64_t len;
     int rc = corpus_window(c, i, b->seq, &len, err);
     if (rc) return rc;
-    cad_encode(r->model, b->seq, len, 0, turned ? masked : tokens);
-    if (turned) cad_reverse_complement(r->model, masked, len, tokens);
+    cad_encode(r->model, b->seq, len, 0, reversed ? masked : tokens);
+    if (reversed) cad_reverse_complement(r->model, masked, len, tokens);
     cad_mask(r->model, c->seed, (uint64_t)i, tokens, len, masked, w);
-    if (r->a->soft != 1) weigh_soft(r, b->seq, len, turned, w);
+    if (r->a->soft != 1) weigh_soft(r, b->seq, len, reversed, w);
     for (int64_t p = 0; p < len; p++) b->weight += (double)w[p];
     b->ex[k] = (cad_example_t) { .tokens = masked, .len = len, .labels = tokens, .weight = w };
     return 0;
@@ -150,7 +151,7 @@ static int batch_put(run_t *r, batch_t *b, int64_t k, const corpus_t *c, int64_t
 int pretrain_fill_step(run_t *r, int64_t step, cad_error_t *err)
 {
     batch_t *b = &r->batch;
-    bool turn = training_turns(&r->a->t, r->model);
+    bool turn = training_reverses(&r->a->t, r->model);
     int rc = 0;
     b->weight = 0;
     for (int64_t k = 0; k < b->n && rc == 0; k++) {

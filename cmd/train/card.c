@@ -6,8 +6,8 @@
 
 static void put_key(text_t *t, const char *key, const char *value) { text_printf(t, "%s: %s\n", key, value); }
 
-/* Writes the front matter. base: the value of -m. Only a name of the hub is written, since a local path means
- * nothing on the hub. */
+/* Writes the front matter. base: the value of -m, which is written as the base model only if it is a name on the hub; a
+ * local path has no meaning there. */
 static void put_front(text_t *t, const char *task, const char *base)
 {
     cad_hub_name_t name;
@@ -48,7 +48,7 @@ void card_pretrained(text_t *t, const cad_model_t *model, const char *base, cons
     put_python(t, "AutoModelForMaskedLM");
 }
 
-/* Returns the hub's name for a metric, or NULL if it has none. */
+/* Returns the name that the hub uses for a metric, or NULL if the hub has no name for it. */
 static const char *hub_metric(metric_t m)
 {
     static const char *const name[METRICS] = {

@@ -8,7 +8,7 @@
  * description for users. */
 /* base: the value of -m, or NULL; status: status text of the checkpoint; recipe: the settings, as "key=value ...". */
 void card_pretrained(text_t *t, const cad_model_t *model, const char *base, const char *status, const char *recipe);
-/* m: the metrics of the kept epoch on the validation rows; NaN if not available. */
+/* m: the metrics, on the validation rows, of the epoch whose model is saved; NaN if not available. */
 void card_finetuned(text_t *t, const tuning_t *r, const metrics_t *m);
 /* Returns the card to write into folder dir: the text of t, or NULL if dir has a README.md that caduceus did not
  * write. */

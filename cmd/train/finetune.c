@@ -1,6 +1,5 @@
-/* finetune.c - caduceus finetune: trains a classifier on labelled sequences. This file has its options, inputs and
- * outputs; tuning.c trains. SPDX-License-Identifier: MIT
- */
+/* finetune.c - caduceus finetune: trains a classifier on labelled sequences. This file has the options, inputs and
+ * outputs of the command; tuning.c trains. SPDX-License-Identifier: MIT */
 #include <unistd.h>
 
 #include "io/signals.h"
@@ -81,7 +80,8 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPT_FLAG("dry-run", O_DRY),
                                        { 0 } };
 
-const char *const TASK_NAME[] = { "classify", "multilabel", "regress" }; /* indexed by enum cad_head_kind_t */
+/* names of tasks; the index is an enum cad_head_kind_t */
+const char *const TASK_NAME[] = { "classify", "multilabel", "regress" };
 
 /* Returns the index of s in a list of names, or -1 after reporting an error. */
 static int choice(const char *option, const char *s, const char *const name[], int n)
@@ -154,7 +154,7 @@ static int streams(const finetune_args_t *a)
     return n;
 }
 
-/* Checks that the options fit together, and sets those that depend on others. */
+/* Checks that the options fit together, and sets the defaults that depend on other options. */
 static int settle(finetune_args_t *a)
 {
     static const metric_t usual[] = { METRIC_MCC, METRIC_AUROC, METRIC_PEARSON };
@@ -269,7 +269,7 @@ static int read_inputs(tuning_t *r, cad_error_t *err)
     return rc;
 }
 
-/* Learns the classifier labels from the training rows, and splits off rows for validation. */
+/* Sets the head's labels from the training rows, and moves some of these rows to the validation rows. */
 static int settle_labels(tuning_t *r, cad_error_t *err)
 {
     const finetune_args_t *a = r->a;
@@ -287,7 +287,7 @@ static int open_model(tuning_t *r, cad_error_t *err)
     const finetune_args_t *a = r->a;
     int rc;
     if (options_open_model(&a->o, &r->model)) {
-        err->text[0] = 0; /* already reported */
+        err->text[0] = 0; /* this error has already been reported */
         return CAD_EIO;
     }
     memcpy(r->source, cad_model_text(r->model, CAD_TEXT_SHA256), sizeof r->source);
@@ -297,7 +297,7 @@ static int open_model(tuning_t *r, cad_error_t *err)
     return rc;
 }
 
-/* Notes sequences that are far longer than the windows that the initial model was trained on. */
+/* Prints a note if sequences are far longer than the windows on which the initial model was trained. */
 static void note_long(tuning_t *r)
 {
     int64_t length = cad_model_number(r->model, CAD_MAX_LEN);

@@ -27,18 +27,18 @@ typedef struct {
     cad_model_t *model; /* the initial model, later replaced by the classifier */
     cad_head_t head;
     examples_t train, valid, test;
-    output_t *log;    /* or NULL */
-    bool made;        /* this process created the folder */
-    int ticket;       /* for the removal of that folder if a signal ends the process while it is empty; or -1 */
-    int claim;        /* descriptor of the lock on the folder, or -1 */
-    char status[200]; /* status text of the resulting model */
-    char source[65];  /* SHA-256 of the initial model */
+    output_t *log; /* log.tsv; NULL: not open */
+    bool made;     /* true if this process created the folder */
+    int ticket;    /* ticket of temporary_folder for that folder, which a signal then removes if it is empty; or -1 */
+    int claim;     /* descriptor of the lock on the folder, or -1 */
+    char status[200]; /* status text to store in the resulting checkpoint */
+    char source[65];  /* SHA-256 of the initial model's weights */
     /* Set by tuning.c: */
     cad_trainer_t *trainer;
     bool turns;          /* true if training rows are reverse-complemented at random */
-    int64_t *order;      // (n) indexes of the training rows, in the order of the epoch
+    int64_t *order;      // (n) indexes of the training rows, in this epoch's order
     cad_example_t *part; // (n) examples for one call of cad_trainer_add
-    uint8_t *turned;     // (part_tokens) reverse complements of examples in `part`
+    uint8_t *reversed;   // (part_tokens) reverse complements of examples in `part`
     int64_t part_tokens, step, steps;
     double best;
     int64_t best_epoch;
@@ -46,14 +46,14 @@ typedef struct {
     text_t updates; /* text of the log */
     progress_t progress;
     int64_t tokens; /* tokens computed in training */
-    int64_t seen;   /* rows trained on so far */
+    int64_t seen;   /* number of rows used for training until now */
 } tuning_t;
 
-extern const char *const TASK_NAME[]; /* indexed by enum cad_head_kind_t */
+extern const char *const TASK_NAME[]; /* names of tasks; the index is an enum cad_head_kind_t */
 
 /* ---- tuning.c ---- */
-/* Trains, saves the model of the best epoch in the folder and prints its metrics. Before the call, the inputs must
- * have been read, their labels learnt, and r->model must be the initial model. */
+/* Trains, saves the model of the best epoch in the folder and prints its metrics. Before the call, the inputs must have
+ * been read, r->head must have been filled from the training rows, and r->model must be the initial model. */
 int tuning_run(tuning_t *r, cad_error_t *err);
 /* Frees everything in r, including the inputs. */
 void tuning_close(tuning_t *r);

@@ -1,4 +1,5 @@
-/* given.c - DIR/options.txt: the options that a training was begun with, for --resume. SPDX-License-Identifier: MIT */
+/* given.c - writes and reads DIR/options.txt, the options with which a training was started, so that --resume can
+ * repeat them. SPDX-License-Identifier: MIT */
 #include <unistd.h>
 
 #include "io/foundation.h"
@@ -13,14 +14,16 @@ void given_add(text_t *given, const struct option *longs, int c, const char *val
     if (value && *value != '/' && access(value, F_OK) == 0 && getcwd(folder, sizeof folder))
         text_printf(given, "%s/", folder);
     text_printf(given, "%s\n", value ? value : "");
-    if (value && strchr(value, '\n')) given->failed = true; /* such a name cannot be stored */
+    /* a value with a line end cannot be stored in options.txt */
+    if (value && strchr(value, '\n')) given->failed = true;
 }
 
 int given_write(const char *dir, const text_t *given, cad_error_t *err)
 {
     char *path = given->failed ? NULL : cad_path_join(dir, "options.txt");
     output_t *out = NULL;
-    int rc = path ? output_open(&out, path, false, err) : 0; /* without the file, --resume needs the options again */
+    /* if options.txt cannot be written, writes none; the user must then repeat the options with --resume */
+    int rc = path ? output_open(&out, path, false, err) : 0;
     if (rc == 0 && path) rc = text_write(out, given, err);
     if (rc == 0 && path) rc = output_close(out, err);
     else if (path) output_abort(out);
@@ -28,7 +31,7 @@ int given_write(const char *dir, const text_t *given, cad_error_t *err)
     return rc;
 }
 
-/* Splits text at its line ends into words, at most n of them; returns their number. */
+/* Splits text at its line ends and sets word (n) to the lines, at most n. Returns the number of lines. */
 static int split_lines(char *text, char **word, int n)
 {
     int count = 0;

@@ -1,15 +1,17 @@
-/* given.h - DIR/options.txt: the options that a training was begun with, for --resume. SPDX-License-Identifier: MIT */
+/* given.h - writes and reads DIR/options.txt, the options with which a training was started, so that --resume can
+ * repeat them. SPDX-License-Identifier: MIT */
 #ifndef CAD_GIVEN_H
 #define CAD_GIVEN_H
 
 #include "cmd.h"
 
-/* Appends "--name=value", one a line, for the option of code c. A path of a file that is there becomes absolute. */
+/* Appends the line "--name=value" for the option with code c. If the value is the path of an existing file, makes it
+ * absolute. */
 void given_add(text_t *given, const struct option *longs, int c, const char *value);
-/* Writes the file into folder dir. */
+/* Writes options.txt into folder dir. */
 int given_write(const char *dir, const text_t *given, cad_error_t *err);
-/* Reads the file, and sets *argv to the words argv[0], the file's lines, then the rest of argv, and *argc to their
- * number. The words are in *text; the caller frees both *text and *argv. */
+/* Reads options.txt and inserts its lines into the command line after argv[0]: sets *argv to a new array of words and
+ * *argc to its length. The words of the file are in *text. The caller frees *text and *argv. */
 int given_read(const char *dir, char **text, int *argc, char ***argv, cad_error_t *err);
 
 #endif

@@ -8,8 +8,8 @@
 #include "io/fasta.h"
 #include "learn/labelled.h"
 
-/* Opens the input at path. ref: the open reference, used if the options name a reference; window: length of the
- * longest sequence, in bases. */
+/* Opens the input at path. ref: the open reference, which is used if the options name a reference; window: maximum
+ * length of a sequence, in bases. */
 int labels_open(labelled_t *l, const label_options_t *o, const char *path, const fasta_t *ref, int64_t window,
                 bool need_labels, cad_error_t *err);
 

@@ -1,9 +1,9 @@
-/* plan.c - what --dry-run of pretrain and finetune prints. SPDX-License-Identifier: MIT */
+/* plan.c - measures and prints what --dry-run of pretrain and finetune shows. SPDX-License-Identifier: MIT */
 #include <math.h>
 
 #include "train/plan.h"
 
-#define MEASURED 16384 /* tokens */
+#define MEASURED 16384 /* maximum number of tokens in the measured batch */
 
 int plan_measure(cad_trainer_t *t, enum cad_loss_t loss, const cad_example_t *ex, int64_t n, double *seconds,
                  cad_error_t *err)

@@ -31,7 +31,7 @@ typedef struct {
 } args_t;
 
 typedef struct {
-    kstring_t text;  /* text before the result: the input line, the record's name, or its number */
+    kstring_t text;  /* text that is written before the result: the input line, the record's name, or its number */
     int64_t example; /* index of the example in the batch; -1: the row has no sequence, -2: the line is not a row */
     bool cr;         /* the input line ended in CR LF */
 } line_t;
@@ -48,10 +48,11 @@ typedef struct {
     examples_t batch;
     line_t *line; // (ROWS)
     int64_t nline;
-    float *logits, *target; // (rows,K) of all rows if --metrics is given, otherwise of the batch; K: number of outputs
+    // (rows,K) for K outputs; the rows are all rows if --metrics is given, otherwise those of the batch
+    float *logits, *target;
     int64_t rows, room;
     bool headed;
-    bool csv, plain; /* write CSV; write neither provenance nor the '#' of the header */
+    bool csv, plain; /* csv: write CSV; plain: write neither provenance nor the '#' of the header */
     text_t text, options;
     provenance_t provenance;
     progress_t progress;
@@ -124,7 +125,7 @@ static int open_model(run_t *r, cad_error_t *err)
     if (!options_model(&r->a->o))
         return cad_fail(err, CAD_EARG, "name a checkpoint of caduceus finetune with -m or $CADUCEUS_MODEL");
     if (options_open_model(&r->a->o, &r->model)) {
-        err->text[0] = 0; /* already reported */
+        err->text[0] = 0; /* this error has already been reported */
         return CAD_EIO;
     }
     if (!cad_model_number(r->model, CAD_LABELS))
@@ -159,7 +160,8 @@ static int make_room(run_t *r, cad_error_t *err)
 
 /* ---- writing ---- */
 
-/* True if a line of n bytes is omitted from the output; the first such line is noted. */
+/* True if the line s (n bytes) is left out of the output: a track or browser line, if the output is compressed. Prints
+ * a note about the first such line. */
 static bool dropped(run_t *r, const char *s, size_t n)
 {
     if (bed_line_kind(s, n) != LINE_BROWSER || !output_is_gz(r->a->output)) return false;
@@ -167,7 +169,7 @@ static bool dropped(run_t *r, const char *s, size_t n)
     return true;
 }
 
-/* Copies the lines that precede the first row, except the header. */
+/* Writes the input lines before the first row, except the header, to the output. */
 static void put_leading(run_t *r, const char *header)
 {
     const char *s = r->in.leading.s, *end = s ? s + r->in.leading.l : NULL, *stop;
@@ -199,7 +201,7 @@ static void put_header(run_t *r)
 static void put_line(run_t *r, const line_t *x, const float *logits, double *p)
 {
     text_t *t = &r->text;
-    if (r->csv && x->example == -2) return; /* a comment */
+    if (r->csv && x->example == -2) return; /* a comment, which CSV cannot hold */
     text_put(t, x->text.s, x->text.l);
     if (x->example >= 0) {
         prediction_of(&r->head, logits + x->example * r->head.n, p);
@@ -263,7 +265,7 @@ static int flush(run_t *r, cad_error_t *err)
     return rc;
 }
 
-/* Copies to s the text before the result: the input line (BED), or the row's name or number. */
+/* Sets s to the text that is written before a row's result: the input line (BED), or the row's name or number. */
 static int put_text(const run_t *r, kstring_t *s, cad_error_t *err)
 {
     const labelled_t *l = &r->in;
@@ -274,7 +276,8 @@ static int put_text(const run_t *r, kstring_t *s, cad_error_t *err)
     return rc < 0 ? cad_out_of_memory(err) : 0;
 }
 
-/* Notes a sequence that is far longer than those the classifier was trained on, which its mean then dilutes. */
+/* Prints a note about a sequence that is far longer than those on which the classifier was trained. The classifier
+ * averages over all bases, so a short signal has less weight in a longer sequence. */
 static void note_long(run_t *r)
 {
     const labelled_t *l = &r->in;

@@ -170,7 +170,7 @@ static int parse_words(args_t *a, int argc, char **argv)
     return rc ? rc : options_operands(&CMD_PRETRAIN, argc, argv, NULL);
 }
 
-/* Parses the line again, after the options of DIR/options.txt. */
+/* Parses the command line again, with the options of DIR/options.txt inserted before the user's own. */
 static int recall(args_t *a, int argc, char **argv)
 {
     char *text = NULL, **word = argv;
@@ -181,7 +181,7 @@ static int recall(args_t *a, int argc, char **argv)
         free(text);
         return cmd_fail("pretrain", "%s", err.text);
     }
-    optind = 0; /* getopt begins anew */
+    optind = 0; /* makes getopt start again from the first argument */
     rc = parse_words(a, argc, word);
     free(word);
     a->recalled = text;
@@ -244,7 +244,7 @@ static int open_model(run_t *r, cad_error_t *err)
     int rc = a->o.model ? options_open_model(&a->o, &r->model)
                         : new_model_open(&a->fresh, &r->model, a->seq_len, (uint64_t)a->t.seed, err);
     const char *name = a->o.model ? a->o.model : a->fresh.config ? a->fresh.config : "the model";
-    if (rc && a->o.model) err->text[0] = 0; /* already reported */
+    if (rc && a->o.model) err->text[0] = 0; /* this error has already been reported */
     if (rc) return rc;
     if (cad_model_number(r->model, CAD_LABELS))
         return cad_fail(err, CAD_EARG, "%s: a classifier, which has no language-model head to train", name);
@@ -267,8 +267,8 @@ static int open_trainer(run_t *r, cad_error_t *err)
     return options_open_trainer(&a->o, r->model, &recipe, &r->trainer, err);
 }
 
-/* Appends to the recipe what identifies the initial weights: a checkpoint's SHA-256, or a digest of the
- * configuration. */
+/* Appends to the recipe a key that identifies the initial weights: the SHA-256 of the checkpoint, or a digest of the
+ * configuration of a new model. */
 static int describe_model(run_t *r, cad_error_t *err)
 {
     char *config = NULL;
@@ -280,7 +280,8 @@ static int describe_model(run_t *r, cad_error_t *err)
     return 0;
 }
 
-/* Checks that some base has a weight; otherwise no step would learn anything. */
+/* Checks that at least one base of the training intervals counts in the loss; otherwise training would have no
+ * effect. */
 static int check_data(const run_t *r, cad_error_t *err)
 {
     bool any;
@@ -290,7 +291,7 @@ static int check_data(const run_t *r, cad_error_t *err)
                     r->a->soft > 0 ? "A, C, G or T" : "an upper-case A, C, G or T, and --soft-mask-weight is 0");
 }
 
-/* Writes the recipe: everything that the result depends on, as "key=value key=value". */
+/* Writes the recipe to r->recipe: everything on which the trained model depends, as "key=value key=value". */
 static int describe(run_t *r, cad_error_t *err)
 {
     const args_t *a = r->a;
@@ -305,8 +306,8 @@ static int describe(run_t *r, cad_error_t *err)
                 (long long)a->steps);
     text_printf(t, "lr=%.9g lr_end=%.9g warmup=%.9g weight_decay=%.9g clip=%.9g ", a->t.lr, a->lr_end, a->t.warmup,
                 a->t.decay, a->clip);
-    text_printf(t, "soft_mask_weight=%.9g rc_aug=%s seed=%lld", a->soft, training_turns(&a->t, r->model) ? "yes" : "no",
-                (long long)a->t.seed);
+    text_printf(t, "soft_mask_weight=%.9g rc_aug=%s seed=%lld", a->soft,
+                training_reverses(&a->t, r->model) ? "yes" : "no", (long long)a->t.seed);
     return t->failed ? cad_out_of_memory(err) : 0;
 }
 
@@ -357,8 +358,8 @@ static int save_training(const run_t *r, cad_error_t *err)
     return rc;
 }
 
-/* Saves the training checkpoint for --resume and then the model; if the run is over, saves only the model. Signals are
- * delayed until all is saved. */
+/* Saves the training state for --resume and then the model. If `over` is true (after the last step), saves only the
+ * model. Signals are delayed until everything is saved. */
 static int save(const run_t *r, bool over, cad_error_t *err)
 {
     int rc = 0;
@@ -383,7 +384,7 @@ static void look(const void *run, progress_state_t *now)
     if (!isnan(r->loss)) snprintf(now->more, sizeof now->more, "loss %.4f", r->loss);
 }
 
-/* Called while a step is computed. A validation computes tokens too, which do not count. */
+/* Called while a step is computed: shows progress. Tokens computed for a validation are not counted. */
 static void watch(void *run, int64_t tokens)
 {
     run_t *r = run;
@@ -445,7 +446,7 @@ static int one_step(run_t *r, cad_error_t *err)
 
 /* ---- resuming ---- */
 
-/* Appends to t the key=value pairs of a that b lacks. */
+/* Appends to t the key=value pairs that are in the text a but not in the text b. */
 static void differences(const char *a, const char *b, text_t *t)
 {
     size_t n;
@@ -492,18 +493,18 @@ static int go_on(run_t *r, cad_error_t *err)
     return rc;
 }
 
-/* Saves the state of a run that a signal asks to end. */
+/* If a signal has asked the run to end, saves its state so that --resume can continue it. */
 static int stop(run_t *r, cad_error_t *err)
 {
     int64_t step = cad_trainer_steps(r->trainer);
-    if (step == r->first || step % r->a->save_every == 0) return 0; /* saved already */
+    if (step == r->first || step % r->a->save_every == 0) return 0; /* the state was already saved after this step */
     return save(r, false, err);
 }
 
 static int steps(run_t *r, cad_error_t *err)
 {
     int rc;
-    /* an earlier process may have ended between its last step and saving the model */
+    /* all steps are done; an earlier process may have ended after its last step but before it saved the model */
     if (r->first == r->a->steps) return save(r, true, err);
     rc = trainlog_open(&r->log, r->a->dir, "#step\ttokens\tloss\tlr\tgradient_norm\tvalid_loss\ttokens_per_s\n",
                        r->first, err);
@@ -517,7 +518,7 @@ static int steps(run_t *r, cad_error_t *err)
     return rc;
 }
 
-/* Prints what a training would read and do. */
+/* Does the work of --dry-run: prints what the training would read and compute. */
 static int plan(run_t *r, cad_error_t *err)
 {
     const args_t *a = r->a;

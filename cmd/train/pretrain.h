@@ -15,16 +15,16 @@ typedef struct {
     int64_t seq_len, batch, accumulate, steps, valid_every, valid_tokens, save_every;
     double soft, lr_end, clip;
     bool resume, dry_run;
-    text_t given;   /* the options, as DIR/options.txt has them */
-    char *recalled; /* text of that file, which holds values of options; or NULL */
+    text_t given;   /* the options in the form in which DIR/options.txt stores them */
+    char *recalled; /* text of DIR/options.txt, to which values of options point; or NULL */
 } args_t;
 
 typedef struct { /* the windows of one step, or of a validation */
     int64_t n, len;
-    double weight;            /* sum of w over all positions */
+    double weight;            /* sum of `w` over all positions of the batch */
     char *seq;                // (len+1) letters of one window
     uint8_t *tokens, *masked; // (n,len) true tokens, and tokens that the model sees
-    float *w;                 // (n,len) weights in the loss
+    float *w;                 // (n,len) weight of each position in the loss
     cad_example_t *ex;        // (n)
 } batch_t;
 
@@ -38,14 +38,14 @@ typedef struct {
     cad_model_t *model;
     cad_trainer_t *trainer;
     batch_t batch, check;
-    text_t recipe; /* everything that must be the same for --resume, as text */
+    text_t recipe; /* everything that a run must have in common with the run that it resumes, as text */
     cad_file_t log;
     struct timespec begun;
     progress_t progress;
     int64_t tokens; /* tokens of the current step that have been computed so far */
     double loss;    /* loss of the last step; NaN before the first step */
     int64_t first;  /* the first step of this process */
-    bool made;      /* this process created the folder */
+    bool made;      /* true if this process created the folder */
     int claim;      /* descriptor of the lock on the folder, or -1 */
 } run_t;
 

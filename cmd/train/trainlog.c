@@ -7,7 +7,7 @@
 
 #include "train/trainlog.h"
 
-/* Copies the lines of the old log, if there is one, up to the given step. */
+/* Copies the lines of the existing log, if there is one, up to and including the line of `step`. */
 static int copy_lines(output_t *out, const char *path, int64_t step, cad_error_t *err)
 {
     FILE *old = fopen(path, "re");
@@ -25,7 +25,7 @@ static int copy_lines(output_t *out, const char *path, int64_t step, cad_error_t
     return rc;
 }
 
-/* Rewrites the log; on failure the old log stays. */
+/* Rewrites the log with its header and the lines up to `step`. After a failure, the old log is unchanged. */
 static int rewrite(const char *path, const char *header, int64_t step, cad_error_t *err)
 {
     output_t *out;

@@ -14,7 +14,7 @@
 
 /* ---- the model ---- */
 
-/* Creates a model of the same configuration with new initial values. */
+/* Creates a model with the configuration of r->model and new random weights. */
 static int make_fresh(const tuning_t *r, cad_model_t **fresh, cad_error_t *err)
 {
     char *config;
@@ -25,7 +25,8 @@ static int make_fresh(const tuning_t *r, cad_model_t **fresh, cad_error_t *err)
     return rc;
 }
 
-/* Raises the model's length to --window if that is longer, because the length is the default --window of predict. */
+/* If --window is longer than the model's maximum length, sets that length to --window, because it is the default
+ * --window of caduceus predict. */
 static int extend_window(tuning_t *r, cad_error_t *err)
 {
     int64_t len = cad_model_number(r->model, CAD_MAX_LEN);
@@ -67,11 +68,11 @@ static int make_room(tuning_t *r, cad_error_t *err)
     r->part_tokens = cad_max(cad_min(PART, r->train.tokens), r->train.longest);
     r->order = cad_alloc((size_t)r->train.n, sizeof *r->order);
     r->part = cad_alloc((size_t)cad_min(a->batch, r->train.n), sizeof *r->part);
-    r->turned = cad_alloc((size_t)r->part_tokens, 1);
-    return r->order && r->part && r->turned ? 0 : cad_out_of_memory(err);
+    r->reversed = cad_alloc((size_t)r->part_tokens, 1);
+    return r->order && r->part && r->reversed ? 0 : cad_out_of_memory(err);
 }
 
-/* ---- the tables ---- */
+/* ---- the tables metrics.tsv and log.tsv ---- */
 
 /* Writes a file. On failure, leaves no partial file. */
 static int write_file(const char *path, const text_t *t, cad_error_t *err)
@@ -111,7 +112,7 @@ static void put_options(const tuning_t *r, text_t *t)
     if (a->scratch) text_puts(t, " from-scratch");
 }
 
-/* Writes the first lines of both tables. */
+/* Begins metrics.tsv and log.tsv: writes their provenance and column names. */
 static void begin_tables(tuning_t *r)
 {
     provenance_t p = { 0 };
@@ -132,7 +133,8 @@ static void begin_tables(tuning_t *r)
 
 /* ---- measuring ---- */
 
-/* Opens a context on the trainer's device. Prints no note about the device, since the trainer has printed it. */
+/* Opens a context on the trainer's device. Prints no note about the device, since opening the trainer has already
+ * printed it. */
 static int open_context(const tuning_t *r, const cad_model_t *model, int64_t longest, cad_context_t **ctx,
                         cad_error_t *err)
 {
@@ -156,7 +158,8 @@ static int measure(tuning_t *r, const examples_t *e, const cad_model_t *model, m
 static bool better(const tuning_t *r, const metrics_t *m)
 {
     double v = m->value[r->a->metric];
-    /* the first epoch is kept, and without validation rows every epoch replaces the one before */
+    /* the model of the first epoch is saved; without validation rows, the model of each epoch replaces the previous
+     * one */
     if (!r->best_epoch || r->valid.n == 0) return true;
     if (isnan(v) || isnan(r->best)) return isnan(r->best) && !isnan(v);
     return r->a->metric == METRIC_LOSS ? v < r->best : v > r->best;
@@ -203,7 +206,7 @@ static int save_kept(tuning_t *r, const metrics_t *m, cad_error_t *err)
     return rc;
 }
 
-/* Measures the model after an epoch and saves it if it is the best so far. */
+/* Measures the model on the validation rows after an epoch, and saves the model if it is the best until now. */
 static int end_epoch(tuning_t *r, int64_t epoch, double loss, cad_error_t *err)
 {
     metrics_t m = { .n = 0 };
@@ -233,7 +236,8 @@ static enum cad_loss_t loss_of(const tuning_t *r)
                                              : CAD_LOSS_SQUARED;
 }
 
-/* Makes examples of the first rows of a batch, up to part_tokens tokens in all; returns their number. */
+/* Sets r->part to training examples of the first of n rows, up to part_tokens tokens in all. Returns the number of
+ * examples. */
 static int fill_part(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch)
 {
     int64_t tokens = 0, K = r->head.n, i = 0;
@@ -242,8 +246,8 @@ static int fill_part(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch)
         if (tokens + x->len > r->part_tokens) break;
         r->part[i] = (cad_example_t) { .tokens = x->tokens, .len = x->len, .target = r->train.target + row[i] * K };
         if (r->turns && examples_turned(row[i], (uint64_t)r->a->t.seed, epoch)) {
-            cad_reverse_complement(r->model, x->tokens, x->len, r->turned + tokens);
-            r->part[i].tokens = r->turned + tokens;
+            cad_reverse_complement(r->model, x->tokens, x->len, r->reversed + tokens);
+            r->part[i].tokens = r->reversed + tokens;
         }
         tokens += x->len;
     }
@@ -264,7 +268,7 @@ static void put_update(tuning_t *r, int64_t epoch, double lr, double loss, doubl
     text_puts(t, "\n");
 }
 
-/* Returns the learning rate of the next update; at the end it is a tenth of the peak. */
+/* Returns the learning rate of the next update. It decays to a tenth of the peak at the last update. */
 static double rate(const tuning_t *r)
 {
     const training_t *t = &r->a->t;
@@ -331,7 +335,8 @@ static int train(tuning_t *r, cad_error_t *err)
     return rc;
 }
 
-/* Prints what a training would read and do. A token of validation takes a third of the time of one of training. */
+/* Does the work of --dry-run: prints what the training would read and compute. Estimates that a token of validation
+ * takes a third of the time of a token of training. */
 static int plan(tuning_t *r, cad_error_t *err)
 {
     int64_t n = cad_min(r->a->batch, r->train.n);
@@ -405,7 +410,7 @@ int tuning_run(tuning_t *r, cad_error_t *err)
 {
     int rc = make_classifier(r, err);
     if (rc) return rc;
-    r->turns = training_turns(&r->a->t, r->model);
+    r->turns = training_reverses(&r->a->t, r->model);
     examples_encode(&r->train, r->model, &r->notes);
     examples_encode(&r->valid, r->model, &r->notes);
     examples_encode(&r->test, r->model, &r->notes);
@@ -430,7 +435,7 @@ void tuning_close(tuning_t *r)
     if (r->a->l.reference) fasta_close(&r->ref);
     free(r->order);
     free(r->part);
-    free(r->turned);
+    free(r->reversed);
     text_free(&r->table);
     text_free(&r->updates);
     output_abort(r->log);

@@ -1,4 +1,4 @@
-/* error.c - error codes with a text. SPDX-License-Identifier: MIT */
+/* error.c - reports errors: a code, and a text of one line. SPDX-License-Identifier: MIT */
 #include <stdarg.h>
 #include <stdio.h>
 

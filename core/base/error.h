@@ -1,4 +1,4 @@
-/* error.h - error codes with a text. SPDX-License-Identifier: MIT */
+/* error.h - reports errors: a code, and a text of one line. SPDX-License-Identifier: MIT */
 #ifndef CAD_ERROR_H
 #define CAD_ERROR_H
 

@@ -143,7 +143,7 @@ static int cannot(const char *path, cad_error_t *err)
     return cad_fail(err, CAD_EIO, "%s: cannot write there: %s", path, strerror(errno));
 }
 
-#define TEMPORARY ".caduceus-%ld-%d.tmp" /* process id, number of the attempt */
+#define TEMPORARY ".caduceus-%ld-%d.tmp" /* takes the process id and the number of the attempt */
 
 /* Sets f->tmp to the first free temporary name. If f->fd is an open file without a name, gives it that name; if f->fd
  * is -1, creates a file of that name. Returns 0, or -1 with errno. */
@@ -239,7 +239,7 @@ int cad_file_sync(cad_file_t *f, cad_error_t *err)
 {
     struct stat sb;
     int fd = f->fd;
-    /* gives the file the mode of the file that it will replace */
+    /* give the file the mode of the file that it will replace */
     if (stat(f->path, &sb) == 0) (void)!fchmod(fd, sb.st_mode & 07777);
     if (fsync(fd)) return write_error(f, err);
     if (!f->named && take_name(f)) return write_error(f, err);

@@ -20,7 +20,7 @@ void *cad_alloc(size_t count, size_t size)
     if (bytes > SIZE_MAX - (unit - 1)) return NULL;
     bytes = (bytes + unit - 1) / unit * unit;
     p = aligned_alloc(unit, bytes);
-#ifdef MADV_HUGEPAGE /* asks for large pages: a kernel that reads a column touches another small page in each row */
+#ifdef MADV_HUGEPAGE /* large pages are faster: a kernel that reads a column touches another small page in each row */
     if (p && unit == HUGE) madvise(p, bytes, MADV_HUGEPAGE);
 #endif
     return p;

@@ -1,5 +1,5 @@
-/* memory.h - aligned memory, and arenas laid out in it. This header is valid C and CUDA C++.
- * SPDX-License-Identifier: MIT
+/* memory.h - allocates aligned memory, and lays out arrays in it with a bump allocator. This header is valid C and CUDA
+ * C++. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_MEMORY_H
 #define CAD_MEMORY_H
@@ -11,24 +11,25 @@
  * overflows or memory is out. */
 void *cad_alloc(size_t count, size_t size);
 
-/* Allocates bytes that are 0, aligned as by cad_alloc; a large block is not touched yet. Release *own with free(). */
+/* Allocates `bytes` bytes that are 0, aligned as by cad_alloc; a large allocation uses no physical memory until it is
+ * written. Release *own with free(), not the returned address. */
 void *cad_alloc_zero(size_t bytes, void **own);
 
-/* Gives the pages that lie in [p, p+bytes) back to the system; what was in them is lost. */
+/* Gives the whole pages inside [p, p+bytes) back to the system; their contents are lost. */
 void cad_discard(void *p, size_t bytes);
 
-/* An arena (bump allocator) that divides one block of memory into arrays, each aligned to 64 bytes. Run the same calls
- * twice: with base NULL they only count, and `used` is then the number of bytes to allocate; with base set they return
- * the arrays. Every size is checked: a size that is negative or overflows sets `used` to SIZE_MAX for good, so it is
- * enough to test `used` once, after the last call. */
+/* A bump allocator (arena): divides one allocation into arrays, each aligned to 64 bytes. Make the same calls twice.
+ * With base NULL they only count, and `used` is then the number of bytes to allocate; with base set they return the
+ * arrays. A size that is negative or overflows sets `used` to SIZE_MAX for good, so it is enough to test `used` once,
+ * after the last call. */
 typedef struct {
     char *base;
     size_t used; /* bytes; SIZE_MAX after an overflow */
 } cad_bump_t;
 
 /* Reserves count x width elements of `size` bytes and returns their offset in bytes from base, or SIZE_MAX on overflow.
- * The next array will be aligned to `align` bytes, a power of two. Use this function to lay out two copies of one
- * arena, such as host and device memory. */
+ * The next array will be aligned to `align` bytes, a power of two. Offsets serve to lay out two allocations alike, such
+ * as host and device memory. */
 static inline size_t cad_bump_offset(cad_bump_t *b, int64_t count, int64_t width, size_t size, size_t align)
 {
     size_t n, at = b->used;
@@ -41,8 +42,8 @@ static inline size_t cad_bump_offset(cad_bump_t *b, int64_t count, int64_t width
     return at;
 }
 
-/* Reserves count x width elements of `size` bytes, aligned to 64 bytes, and returns their address. Returns NULL while
- * counting, and on overflow. */
+/* Reserves count x width elements of `size` bytes, aligned to 64 bytes. Returns their address, or NULL while counting
+ * (base NULL) and on overflow. */
 static inline void *cad_bump(cad_bump_t *b, int64_t count, int64_t width, size_t size)
 {
     size_t at = cad_bump_offset(b, count, width, size, 64);

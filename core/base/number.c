@@ -1,4 +1,4 @@
-/* number.c - parses integers, and reverses the order of rows.
+/* number.c - parses integers, and reverses the order of an array's rows.
  *
  * SPDX-License-Identifier: MIT
  */

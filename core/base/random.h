@@ -1,6 +1,6 @@
-/* random.h - random numbers as pure functions of a seed and of a place: three integers (a,b,c) that say what a random
- * number is for. So random numbers do not depend on the order of work, on threads or on a restart. The generator is
- * splitmix64 with the place mixed into its state.
+/* random.h - random numbers as pure functions of a seed and a place. A place is three integers (a,b,c) that say what
+ * the number is for, such as step, window and position. So random numbers do not depend on the order of work, on
+ * threads or on a restart. The generator is splitmix64; the place is mixed into its state.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -21,7 +21,7 @@ static inline uint64_t cad_mix(uint64_t z)
     return z ^ z >> 31;
 }
 
-/* Returns 64 random bits for the place (a,b,c), for example step, window and position. */
+/* Returns 64 random bits for the place (a,b,c). */
 static inline uint64_t cad_random(uint64_t seed, uint64_t a, uint64_t b, uint64_t c)
 {
     uint64_t s = cad_mix(seed + CAD_GOLDEN);

@@ -1,4 +1,4 @@
-/* team.h - a pool of threads. Only one thread at a time may use a pool.
+/* team.h - a team is a pool of threads that run tasks. Only one thread at a time may use a team.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -8,7 +8,8 @@
 #include "base/base.h"
 
 typedef struct cad_team_t cad_team_t;
-/* Starts `threads` - 1 threads; the thread that calls cad_team_run also computes. Returns 0 or CAD_ENOMEM. */
+/* Opens a team of `threads` threads: starts all but one of them, since the thread that calls cad_team_run also
+ * computes. Returns 0 or CAD_ENOMEM. */
 int cad_team_open(cad_team_t **team, int threads, cad_error_t *err);
 void cad_team_close(cad_team_t *team);        /* NULL is allowed */
 int cad_team_threads(const cad_team_t *team); /* the number of threads; 1 if team is NULL */

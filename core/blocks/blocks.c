@@ -1,5 +1,5 @@
-/* blocks.c - the table of the layer kinds that model/block.h lists. To add a kind, add its name to CAD_KINDS in
- * model/block.h, a file in this folder, and its operations in each backend. SPDX-License-Identifier: MIT
+/* blocks.c - the table of all layer kinds. To add a kind, add its name to CAD_KINDS in model/block.h, a file in this
+ * folder, and its operations in each backend. SPDX-License-Identifier: MIT
  */
 #include "model/block.h"
 

@@ -1,4 +1,4 @@
-/* mamba.c - Mamba-1 as a layer kind; mamba.h has the equations. SPDX-License-Identifier: MIT */
+/* mamba.c - defines the layer kind Mamba-1; mamba.h has the equations. SPDX-License-Identifier: MIT */
 #include <jansson.h>
 #include <math.h>
 
@@ -44,7 +44,8 @@ static void configure(cad_shape_t *shape, const cad_config_t *c, cad_reader_t *r
     read_rank(s, c, r);
     read_dt(s, r);
 }
-CAD_KIND_FITS(cad_mamba_t, cad_mamba_lane_t, cad_mamba_grad_lane_t, CAD_MAMBA_OPS, CAD_MAMBA_OUT_BIAS + 1);
+_Static_assert(CAD_TRAIN_STEP % CAD_STRETCH == 0, "tiles of training begin at a stretch");
+CAD_KIND_FITS(mamba, CAD_MAMBA_OPS, CAD_MAMBA_OUT_BIAS + 1);
 
 static json_t *write_shape(const cad_config_t *c)
 {
@@ -99,7 +100,8 @@ static int parts(const cad_config_t *c, cad_part_t part[CAD_PARTS])
 
 static double uniform(uint64_t bits, double bound) { return (2 * cad_unit(bits) - 1) * bound; }
 
-/* Returns softplus^-1(dt) for a dt that is log-uniform in [dt_min, dt_max] and at least dt_init_floor. */
+/* Returns softplus^-1(dt), where dt is drawn log-uniformly from [dt_min, dt_max] and then raised to at least
+ * dt_init_floor. */
 static double step_bias(const cad_mamba_t *s, uint64_t bits)
 {
     double lo = log(s->dt_min), hi = log(s->dt_max);
@@ -130,8 +132,8 @@ static bool biased(const cad_config_t *c) { return cad_mamba(c)->bias; }
 
 /* ---- forward pass ---- */
 
-/* Runs one tile. If this sweep does not run `out` (the first sweep of a merged layer), the next sweep reuses x, so
- * this sweep projects x of all rows that either direction needs. */
+/* Runs one tile. In the first sweep of a merged layer (which does not run `out`), projects x for all rows that either
+ * direction needs, because the second sweep reuses x. */
 static int step(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep_t *w)
 {
     cad_span_t in = cad_span_need(s, !(w->in & CAD_IN_X) ? 0 : w->out ? w->reach : CAD_PAST | CAD_FUTURE);
@@ -153,8 +155,8 @@ static void begin(cad_lane_t *l, cad_grad_lane_t *back)
 static void enter(cad_lane_t *l, const cad_kept_t *kept)
 {
     cad_mamba_lane_t *w = cad_mamba_lane(l);
-    w->x = kept->part[CAD_MAMBA_KEPT_X];
-    for (int k = 0; k < 2; k++) w->state[k] = kept->part[CAD_MAMBA_KEPT_STATE + k];
+    w->x = kept->array[CAD_MAMBA_KEPT_X];
+    for (int k = 0; k < 2; k++) w->state[k] = kept->array[CAD_MAMBA_KEPT_STATE + k];
 }
 
 /* ---- backward pass ---- */
@@ -169,7 +171,8 @@ static int back_out(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
     return back(l, CAD_MAMBA_BACK_OUT, layer, dir, s, 0);
 }
 
-/* Recomputes u, dt_in, B and C of the tile, then runs the backward pass of the scan and of the convolution. */
+/* Recomputes u (the convolution's output), dt_in, B and C of the tile, then runs the backward pass of the scan and of
+ * the convolution. */
 static int back_step(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, bool add)
 {
     int rc = op(&l->f, CAD_MAMBA_OP_CONV, layer, dir, s, 0);
@@ -185,9 +188,9 @@ static int back_in(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
 static void keep(const cad_config_t *c, int ndir, int64_t rows, int64_t most, cad_bump_t *b, cad_kept_t *kept)
 {
     int64_t Ep = cad_mamba_Ep(c), slots = rows / CAD_STRETCH + most;
-    kept->part[CAD_MAMBA_KEPT_X] = (float *)cad_bump(b, rows, Ep, sizeof(float));
+    kept->array[CAD_MAMBA_KEPT_X] = (float *)cad_bump(b, rows, Ep, sizeof(float));
     for (int k = 0; k < ndir; k++)
-        kept->part[CAD_MAMBA_KEPT_STATE + k] = (float *)cad_bump(b, slots, Ep * cad_mamba(c)->N, sizeof(float));
+        kept->array[CAD_MAMBA_KEPT_STATE + k] = (float *)cad_bump(b, slots, Ep * cad_mamba(c)->N, sizeof(float));
 }
 
 /* ---- measuring ---- */
@@ -206,8 +209,8 @@ static void costs(const cad_config_t *c, int ndir, bool merged, cad_cost_t *cost
     cost[CAD_MAMBA_OP_OUT].flop = units * 2 * E * D;
 }
 
-/* Returns the bytes per token that must be moved: the residual is read twice and written once; x and y are written once
- * and, in a merged layer, read once by the second direction. */
+/* Returns the bytes per token that must be moved between memory and cache: the residual is read twice and written once;
+ * x and y are written once and, in a merged layer, read once by the second direction. */
 static double traffic(const cad_config_t *c, int ndir, bool merged)
 {
     double D = (double)c->d_model, E = (double)cad_mamba(c)->E;
@@ -231,7 +234,8 @@ void cad_mamba_reference(cad_mamba_reference_t *f, const cad_config_t *c, double
     f->state = f->xdbl + rows * (s->R + 2 * s->N);
 }
 
-/* Computes u of one row. row: its index in memory; i: its index in the sequence, in the direction of the scan. */
+/* Computes u, the convolution's output, for one row. row: the row's index in memory; i: its index in the sequence, in
+ * the direction of the scan. */
 static void convolve(const cad_mamba_reference_t *f, const cad_mamba_t *s, const cad_direction_t *d, int64_t row,
                      int64_t i)
 {
@@ -291,6 +295,7 @@ static void reference(cad_reference_t *r, const cad_model_t *m, int layer, int d
 extern const cad_block_t cad_block_mamba;
 const cad_block_t cad_block_mamba = {
     .name = "mamba",
+    .sizes = CAD_KIND_SIZES(mamba),
     .layer = "Mamba1",
     .configure = configure,
     .write = write_shape,

@@ -1,5 +1,5 @@
 /* mamba.h - Mamba-1 (Gu and Dao 2023), a layer kind: its shape, tensors, operations and memory, shared by
- * blocks/mamba.c and the backends.
+ * blocks/mamba.c and the backends. The forward pass of one direction, from a normalised row h to its output:
  *
  *     x, z    = in_proj h
  *     u       = silu(conv(x))                    causal, depthwise, K taps
@@ -9,8 +9,8 @@
  *     y[e]    = sum_n C[n] s[e,n] + D[e] u
  *     out     = out_proj (y silu(z))
  *
- * e = 0..E-1 is a channel, n = 0..N-1 a state. E: d_inner, N: d_state, K: d_conv, R: dt_rank, S = R + 2N. Ep and Sp:
- * E and S rounded up to CAD_PAD. SPDX-License-Identifier: MIT
+ * e = 0..E-1 is a channel, n = 0..N-1 a state. E is d_inner, N d_state, K d_conv, R dt_rank, S = R + 2N. In shapes, D
+ * is d_model; Ep and Sp are E and S rounded up to CAD_PAD. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_MAMBA_H
 #define CAD_MAMBA_H
@@ -47,10 +47,10 @@ enum {                            /* roles of a direction's tensors */
        CAD_MAMBA_OUT_BIAS         // (D)
 };
 
-/* Operations of the forward pass, in the order of a backend's table. Brackets show the argument `how` of each; [0]: not
- * used. */
+/* Operations of the forward pass, in the order of a backend's table. Square brackets name the flags that an operation's
+ * argument `how` takes; [0]: none. */
 enum {
-    /* x, z = norm(base) x in_proj^T + bias; if the span lists wanted rows, z is computed for these rows only
+    /* x, z = norm(base) x in_proj^T + bias. If the span lists wanted rows, z is computed for these rows only
      * [CAD_IN_*] */
     CAD_MAMBA_OP_IN,
     /* u = silu(conv(x)), xdbl = u x_proj^T. Row 0 of u and xdbl is the first row of the span [0] */
@@ -61,32 +61,36 @@ enum {
 };
 enum {
     CAD_SCAN_ADD = 1, /* add to y, which holds the first direction's y */
-    CAD_SCAN_GATE = 2 /* then multiply y by silu(z) */
+    CAD_SCAN_GATE = 2 /* multiply y by silu(z), after the addition */
 };
 
 /* Operations of the backward pass, in the order of a backend's table. */
 enum {
-    /* computes g = dout x out_proj and sets dx to 0. Run it before CAD_MAMBA_BACK_CONV of a neighbouring tile, which
-     * adds to dx */
+    /* computes g = dout x out_proj, the gradient of the gated y, and sets dx to 0. Run it before CAD_MAMBA_BACK_CONV of
+     * a neighbouring tile, which adds to dx */
     CAD_MAMBA_BACK_OUT,
-    /* computes y, du, dpre, dB and dC from g and the states. Run it after CAD_MAMBA_OP_CONV [CAD_SCAN_ADD] */
+    /* computes y again, and du, dpre, dB and dC, from g and the kept states. Run it after CAD_MAMBA_OP_CONV
+     * [CAD_SCAN_ADD] */
     CAD_MAMBA_BACK_SCAN,
-    CAD_MAMBA_BACK_CONV, /* adds to dx, from du, dpre, dB and dC, through dt_proj, x_proj and the convolution */
-    /* computes the gated y, dz, and the gradients of out_proj, in_proj and the norm; adds to dres. Run it after the
-     * other operations of both directions */
+    /* adds to dx, from du, dpre, dB and dC: the backward pass of dt_proj, x_proj and the convolution */
+    CAD_MAMBA_BACK_CONV,
+    /* computes the gated y, dz and the gradients of out_proj, in_proj and the norm; adds to dres, the gradient of the
+     * residual. Run it after the other operations of both directions */
     CAD_MAMBA_BACK_IN,
     CAD_MAMBA_BACK_OPS
 };
 
-typedef struct cad_mamba_lane_t { /* a lane's activations, in the backend's memory; the GPU uses only `state` */
+#define CAD_STRETCH 64 /* a tape keeps the scan state before every CAD_STRETCH-th row */
+
+typedef struct cad_mamba_lane_t { /* a lane's activations, in the backend's memory; on a GPU only `state` is used */
     float *x, *y;                 // (rows,Ep)
     float *z;                     // (zrows,Ep) row r of the pack is row r % zrows
     float *u;                     // (tile,Ep) output of the convolution and SiLU
     float *xdbl;                  // (tile,Sp) dt_in, B, C
-    float *carry;                 // (N,Ep) scan state
+    float *carry;                 // (N,Ep) scan state, carried from tile to tile
     int64_t Ep, Sp;
-    // for each direction, the scan states that are kept for the backward pass, or NULL; CPU:
-    // (rows/CAD_STRETCH+sequences,Ep,N)
+    // for each direction, the scan states that are kept for the backward pass; or NULL. On the CPU: (slots,Ep,N), where
+    // slots is rows / CAD_STRETCH + sequences
     float *state[2];
 } cad_mamba_lane_t;
 static inline cad_mamba_lane_t *cad_mamba_lane(const cad_lane_t *l)
@@ -95,30 +99,31 @@ static inline cad_mamba_lane_t *cad_mamba_lane(const cad_lane_t *l)
 }
 
 typedef struct cad_mamba_grad_lane_t {
-    float *g;       // (rows,Ep) gradient of the gated y, overwritten with the gradient of z
-    float *dx;      // (rows,Ep) gradient of x. CUDA: dx and g are one array (rows,2Ep), with the columns of dx first
+    float *g; // (rows,Ep) gradient of the gated y, overwritten with the gradient of z
+    // (rows,Ep) gradient of x. CUDA: dx and g are one array (rows,2Ep), in which the columns of dx come first
+    float *dx;
     float *du;      // (tile,Ep) gradient of u
     float *dpre;    // (tile,Ep) gradient of dt before softplus
     float *dxdbl;   // (tile,Sp) gradients of dt_in, B, C
     float *bc;      // CPU only: (2N,tile) B and C; gather() in cpu/mamba_scan_back_tmpl.h defines the layout
     float *part;    // partial sums of dB and dC, one for each group of channels; on the CPU each is laid out as bc
     float *carry;   // (N,Ep) gradient of the scan state
-    float *kept[2]; /* memory for each direction's scan states in the backward pass, if the tape keeps none */
+    float *kept[2]; /* memory for each direction's scan states, if the tape keeps none */
 } cad_mamba_grad_lane_t;
 static inline cad_mamba_grad_lane_t *cad_mamba_grad_lane(const cad_grad_lane_t *l)
 {
     return (cad_mamba_grad_lane_t *)(void *)&l->work[CAD_KIND_mamba];
 }
 
-/* indexes of cad_kept_t.part: x, then the scan states of direction 0; CAD_MAMBA_KEPT_STATE + 1 has those of direction
- * 1 */
+/* indexes of cad_kept_t.array: x; the scan states of direction 0; CAD_MAMBA_KEPT_STATE + 1 is the index of those of
+ * direction 1 */
 enum { CAD_MAMBA_KEPT_X, CAD_MAMBA_KEPT_STATE };
 
-/* Arrays that tests read from a lane, with the operation `read`. CAD_AT_XDBL has rows of Sp values, the others of
- * Ep. */
+/* Numbers of the arrays that tests read from a lane with the operation `read`. CAD_AT_XDBL has rows of Sp values, the
+ * others of Ep. */
 enum { CAD_AT_X = CAD_AT_KIND, CAD_AT_Z, CAD_AT_U, CAD_AT_XDBL, CAD_AT_Y };
 
-/* Scratch memory of the double-precision reference, taken from r->room. */
+/* Scratch memory of the double-precision forward pass, taken from cad_reference_t.room. */
 typedef struct cad_mamba_reference_t {
     double *x, *z, *u, *y; // (rows,E); y is gated
     double *xdbl;          // (rows,R+2N)

@@ -1,4 +1,4 @@
-/* mamba2.c - Mamba-2 as a layer kind; mamba2.h has the equations. SPDX-License-Identifier: MIT */
+/* mamba2.c - defines the layer kind Mamba-2; mamba2.h has the equations. SPDX-License-Identifier: MIT */
 #include <jansson.h>
 #include <math.h>
 
@@ -18,7 +18,8 @@ static bool recognise(int (*axes)(const void *arg, const char *leaf), const void
            !axes(arg, "dt_proj.weight");
 }
 
-/* Refuses the switches of mamba_ssm's class that change its function, where they are not at their defaults. */
+/* Refuses a configuration in which an option of mamba_ssm's class Mamba2 that changes its function has another value
+ * than the default. */
 static void refuse_switches(cad_reader_t *r)
 {
     const char *activation = cad_read_word(r, "activation");
@@ -57,7 +58,7 @@ static void configure(cad_shape_t *shape, const cad_config_t *c, cad_reader_t *r
     s->H = s->I / s->P;
     if (s->I % s->P == 0 && s->H % s->G) cad_read_bad(r, "ngroups", "does not divide the number of heads");
 }
-CAD_KIND_FITS(cad_mamba2_t, cad_mamba2_lane_t, cad_mamba2_grad_lane_t, CAD_MAMBA2_OPS, CAD_MAMBA2_OUT_BIAS + 1);
+CAD_KIND_FITS(mamba2, CAD_MAMBA2_OPS, CAD_MAMBA2_OUT_BIAS + 1);
 
 static json_t *write_shape(const cad_config_t *c)
 {
@@ -109,7 +110,8 @@ static int parts(const cad_config_t *c, cad_part_t part[CAD_PARTS])
     return sizeof all / sizeof *all;
 }
 
-/* Returns softplus^-1(dt) for a dt that is log-uniform in [dt_min, dt_max] and at least dt_init_floor. */
+/* Returns softplus^-1(dt), where dt is drawn log-uniformly from [dt_min, dt_max] and then raised to at least
+ * dt_init_floor. */
 static double step_bias(const cad_mamba2_t *s, uint64_t bits)
 {
     double lo = log(s->dt_min), hi = log(s->dt_max);
@@ -141,7 +143,8 @@ static bool biased(const cad_config_t *c) { return cad_mamba2(c)->bias; }
 
 /* ---- forward pass ---- */
 
-/* Runs a tile of a sweep that only computes x of all rows, and the states at the ends of segments. */
+/* Runs one tile of a sweep that runs ahead of the others in a layer of several segments: computes only x of all rows,
+ * and the scan state at the end of the segment. */
 static int step_ahead(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep_t *w)
 {
     cad_span_t in = cad_span_need(s, CAD_PAST | CAD_FUTURE), run = cad_span_need(s, w->reach);
@@ -152,7 +155,7 @@ static int step_ahead(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad
     return rc ? rc : op(l, CAD_MAMBA2_OP_SCAN, layer, dir, run, how);
 }
 
-/* Runs one tile. The first sweep of a merged layer projects x of all rows that either direction needs, and z. */
+/* Runs one tile. In the first sweep of a merged layer, projects x for all rows that either direction needs, and z. */
 static int step(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep_t *w)
 {
     cad_span_t in = cad_span_need(s, !(w->in & CAD_IN_X) ? 0 : w->out ? w->reach : CAD_PAST | CAD_FUTURE);
@@ -173,14 +176,15 @@ static void begin(cad_lane_t *l, cad_grad_lane_t *back)
     for (int k = 0; k < 2; k++) cad_mamba2_lane(l)->state[k] = back ? cad_mamba2_grad_lane(back)->kept[k] : NULL;
 }
 
-/* indexes of cad_kept_t.part: x|B|C|r; states of direction 0; STATE + 1: of direction 1 */
+/* indexes of cad_kept_t.array: x|B|C|r; the scan states of direction 0; KEPT_STATE + 1 is the index of those of
+ * direction 1 */
 enum { KEPT_X, KEPT_STATE };
 
 static void enter(cad_lane_t *l, const cad_kept_t *kept)
 {
     cad_mamba2_lane_t *w = cad_mamba2_lane(l);
-    w->x = kept->part[KEPT_X];
-    for (int k = 0; k < 2; k++) w->state[k] = kept->part[KEPT_STATE + k];
+    w->x = kept->array[KEPT_X];
+    for (int k = 0; k < 2; k++) w->state[k] = kept->array[KEPT_STATE + k];
 }
 
 /* ---- backward pass ---- */
@@ -195,7 +199,8 @@ static int back_out(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
     return back(l, CAD_MAMBA2_BACK_OUT, layer, dir, s, 0);
 }
 
-/* Recomputes u and dt of the tile, then runs the backward pass of the norm, the scan and the convolution. */
+/* Recomputes u (the convolution's output) and dt of the tile, then runs the backward pass of the norm, the scan and the
+ * convolution. */
 static int back_step(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, bool add)
 {
     int rc = op(&l->f, CAD_MAMBA2_OP_CONV, layer, dir, s, 0);
@@ -212,9 +217,9 @@ static void keep(const cad_config_t *c, int ndir, int64_t rows, int64_t most, ca
 {
     const cad_mamba2_t *s = cad_mamba2(c);
     int64_t slots = rows / CAD_MAMBA2_CHUNK + most;
-    kept->part[KEPT_X] = cad_bump_floats(b, rows, cad_mamba2_Xp(s));
+    kept->array[KEPT_X] = cad_bump_floats(b, rows, cad_mamba2_Xp(s));
     for (int k = 0; k < ndir; k++)
-        kept->part[KEPT_STATE + k] = cad_bump_floats(b, slots, cad_mamba2_Ep(s) * cad_mamba2_Np(s));
+        kept->array[KEPT_STATE + k] = cad_bump_floats(b, slots, cad_mamba2_Ep(s) * cad_mamba2_Np(s));
 }
 
 /* ---- measuring ---- */
@@ -232,8 +237,8 @@ static void costs(const cad_config_t *c, int ndir, bool merged, cad_cost_t *cost
     cost[CAD_MAMBA2_OP_OUT].flop = units * 2 * I * D;
 }
 
-/* Bytes per token that must be moved: the residual is read twice and written once; x|B|C|r, z and o are written once
- * and, in a merged layer, read once by the second direction. */
+/* Returns the bytes per token that must be moved between memory and cache: the residual is read twice and written once;
+ * x|B|C|r, z and o are written once and, in a merged layer, read once by the second direction. */
 static double traffic(const cad_config_t *c, int ndir, bool merged)
 {
     const cad_mamba2_t *s = cad_mamba2(c);
@@ -258,7 +263,8 @@ void cad_mamba2_reference(cad_mamba2_reference_t *f, const cad_config_t *c, doub
     f->state = f->o + rows * s->I;
 }
 
-/* Computes u of one row. row: its index in memory; i: its index in the sequence, in the direction of the scan. */
+/* Computes u, the convolution's output, for one row. row: the row's index in memory; i: its index in the sequence, in
+ * the direction of the scan. */
 static void convolve(const cad_mamba2_reference_t *f, const cad_mamba2_t *s, const cad_direction_t *d, int64_t row,
                      int64_t i)
 {
@@ -331,6 +337,7 @@ static void reference(cad_reference_t *r, const cad_model_t *m, int layer, int d
 extern const cad_block_t cad_block_mamba2;
 const cad_block_t cad_block_mamba2 = {
     .name = "mamba2",
+    .sizes = CAD_KIND_SIZES(mamba2),
     .layer = "Mamba2",
     .title = "Mamba-2",
     .length = 8192,

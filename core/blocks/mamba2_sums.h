@@ -1,5 +1,8 @@
-/* mamba2_sums.h - gradients of a Mamba-2 layer's weights in the kernels' layout; see
- * engine/gradients.h. SPDX-License-Identifier: MIT */
+/* mamba2_sums.h - the gradients of a Mamba-2 layer's weights in the kernels' layout, and their conversion to the
+ * parameters' layout; see engine/gradients.h. Shapes: I is d_inner, H the number of heads of P channels, N of states, G
+ * of groups, K of taps, D d_model; Dp, Hp, Pp and Np are padded; Ep = H Pp; Cp and Xp are the widths of x|B|C (x, B and
+ * C side by side) and of x|B|C|r. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_MAMBA2_SUMS_H
 #define CAD_MAMBA2_SUMS_H
 
@@ -7,9 +10,9 @@
 #include "engine/gradients.h"
 
 typedef struct cad_mamba2_dir_sums_t {
-    float *in_x, *in_z, *in_x_bias, *in_z_bias; // (Xp,Dp), (Ep,Dp), (Xp), (Ep)
+    float *in_x, *in_z, *in_x_bias, *in_z_bias; // (Xp,Dp), (Ep,Dp), (Xp), (Ep): of in_proj and its bias
     float *conv, *conv_bias;                    // (K,Cp), (Cp)
-    float *dt_bias, *a, *skip;                  // (Hp) each; a: the gradient of A
+    float *dt_bias, *a, *skip;                  // (Hp) each; a: the gradient of A, not of A_log
     float *norm;                                // (Ep)
     float *out, *out_bias;                      // (Dp,Ep), (Dp)
 } cad_mamba2_dir_sums_t;
@@ -39,7 +42,8 @@ static inline void cad_mamba2_sums_place(cad_bump_t *b, const cad_model_t *m, in
     }
 }
 
-/* to (channels,width) += rows of from (channels padded,ld), for the channels of x|B|C, or with r. */
+/* Adds the rows of `from` (padded channels,ld) to the rows of `to` (channels,width), for the channels of x|B|C or, if
+ * `steps`, of x|B|C|r. */
 static inline void cad_mamba2_add_channels(float *to, const cad_mamba2_t *s, bool steps, const float *from,
                                            int64_t width, int64_t ld)
 {
@@ -49,7 +53,7 @@ static inline void cad_mamba2_add_channels(float *to, const cad_mamba2_t *s, boo
     }
 }
 
-/* to (rows of z, width) += rows of from (Ep,ld). */
+/* Adds the rows of `from` (Ep,ld) to the rows of `to` (I,width), for the channels of z. */
 static inline void cad_mamba2_add_heads(float *to, const cad_mamba2_t *s, const float *from, int64_t width, int64_t ld)
 {
     for (int64_t h = 0; h < s->H; h++)
@@ -64,7 +68,7 @@ static inline void cad_mamba2_add_conv(float *to, const cad_mamba2_t *s, const f
     }
 }
 
-/* to (D,I) += from (D,Ep). */
+/* Adds `from` (D,Ep) to `to` (D,I), without the padding. */
 static inline void cad_mamba2_add_out(float *to, const cad_mamba2_t *s, const float *from, int64_t D)
 {
     for (int64_t d = 0; d < D; d++)
@@ -90,7 +94,7 @@ static inline void cad_mamba2_sums_add(const cad_model_t *m, const cad_tensor_t 
     case CAD_MAMBA2_CONV: cad_mamba2_add_conv(to, s, t->conv); break;
     case CAD_MAMBA2_CONV_BIAS: cad_mamba2_add_channels(to, s, false, t->conv_bias, 1, 1); break;
     case CAD_MAMBA2_DT_BIAS: cad_add_rows(to, t->dt_bias, 1, s->H, s->H); break;
-    case CAD_MAMBA2_A_LOG: /* A = -exp(A_log), so its gradient is A times that of A */
+    case CAD_MAMBA2_A_LOG: /* A = -exp(A_log), so the gradient of A_log is A times the gradient of A */
         for (int64_t h = 0; h < s->H; h++)
             to[h] -= (float)(exp((double)m->param[tensor->offset + h]) * (double)t->a[h]);
         break;

@@ -1,5 +1,7 @@
-/* mamba_sums.h - gradients of a Mamba layer's weights in the kernels' layout; see
- * engine/gradients.h. SPDX-License-Identifier: MIT */
+/* mamba_sums.h - the gradients of a Mamba layer's weights in the kernels' layout, and their conversion to the
+ * parameters' layout; see engine/gradients.h. Shapes: D is d_model, E d_inner, N d_state, K d_conv, R dt_rank; Dp, Ep,
+ * Np, Rp and Sp are D, E, N, R and R+2N with padding. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_MAMBA_SUMS_H
 #define CAD_MAMBA_SUMS_H
 
@@ -12,7 +14,7 @@ typedef struct cad_mamba_dir_sums_t {
     float *conv, *conv_bias; // (K,Ep), (Ep)
     float *x;                // (Sp,Ep)
     float *dt, *dt_bias;     // (Rp,Ep), (Ep)
-    // (Ep/width,Np,width) gradient of A: groups of `width` adjacent channels
+    // (Ep/width,Np,width) gradient of A, stored in groups of `width` adjacent channels
     float *a;
     float *skip;           // (Ep)
     float *out, *out_bias; // (Dp,Ep), (Dp)
@@ -65,8 +67,8 @@ static inline void cad_mamba_sums_place(cad_bump_t *b, const cad_model_t *m, int
     for (int k = 0; k < m->layer[layer].ndir; k++) cad_mamba_dir_place(b, s, &s->dir[k]);
 }
 
-/* Adds the gradient of A_log to the array `to` (E,N). Since A = -exp(A_log), that gradient is A times the gradient of
- * A. */
+/* Adds the gradient of A_log to the array `to` (E,N). Since A = -exp(A_log), the gradient of A_log is A times the
+ * gradient of A (`from`). */
 static inline void cad_mamba_add_decay(float *to, const cad_mamba_sums_t *s, const float *from, const float *a_log)
 {
     for (int64_t e = 0; e < s->E; e++)

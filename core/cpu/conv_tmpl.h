@@ -2,8 +2,8 @@
  * padding), followed by SiLU: u = silu(conv(x)). K is the number of taps; `width` is the number of channels, a multiple
  * of VW.
  *
- * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier:
- * MIT */
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
+ * SPDX-License-Identifier: MIT */
 #ifndef CAD_CONV_TMPL_H
 #define CAD_CONV_TMPL_H
 

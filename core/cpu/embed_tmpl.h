@@ -1,8 +1,8 @@
 /* embed_tmpl.h - the embedding. The forward pass copies the row of each token from the embedding table; the backward
  * pass adds the gradient of each row to the gradient of the table.
  *
- * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier:
- * MIT */
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
+ * SPDX-License-Identifier: MIT */
 #ifndef CAD_EMBED_TMPL_H
 #define CAD_EMBED_TMPL_H
 

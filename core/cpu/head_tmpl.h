@@ -2,8 +2,8 @@
  * residual stream, then computes the logits of single rows or pools ranges of rows. D is d_model; Dp is D rounded up to
  * CAD_PAD.
  *
- * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier:
- * MIT */
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
+ * SPDX-License-Identifier: MIT */
 #ifndef CAD_HEAD_TMPL_H
 #define CAD_HEAD_TMPL_H
 
@@ -116,12 +116,15 @@ static void max_back(cad_grad_lane_t *l, int64_t beg, int64_t end, const float *
     }
 }
 
-static int pool_back(cad_grad_lane_t *l, int64_t beg, int64_t end, enum cad_pool_t how, const float *dpooled)
+static int pool_back(cad_grad_lane_t *l, const int64_t *off, int nseq, enum cad_pool_t how, const float *dpooled)
 {
     int64_t D = l->grads->s.D;
-    if (how == CAD_POOL_MEAN) mean_back(l, beg, end, dpooled);
-    else
-        for (int64_t d = 0; d < D; d += POOL_CHANNELS) max_back(l, beg, end, dpooled, d, cad_min(d + POOL_CHANNELS, D));
+    for (int i = 0; i < nseq; i++, dpooled += D) {
+        if (how == CAD_POOL_MEAN) mean_back(l, off[i], off[i + 1], dpooled);
+        else
+            for (int64_t d = 0; d < D; d += POOL_CHANNELS)
+                max_back(l, off[i], off[i + 1], dpooled, d, cad_min(d + POOL_CHANNELS, D));
+    }
     return 0;
 }
 #endif

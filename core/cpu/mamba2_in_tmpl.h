@@ -2,8 +2,8 @@
  * z|x|B|C|r = norm(base) in_proj^T + bias, and out_proj, out = o out_proj^T + bias. x|B|C|r is one array with the
  * columns of x, then of B, C and r. blocks/mamba2.h explains these names.
  *
- * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier:
- * MIT */
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
+ * SPDX-License-Identifier: MIT */
 #ifndef CAD_MAMBA2_IN_TMPL_H
 #define CAD_MAMBA2_IN_TMPL_H
 

@@ -16,8 +16,8 @@
  * j < i <= t; C[t].dC[t] for t >= i and B[j].dB[j] for j < i, each with the first term of dC and dB only; and
  * L[last,-1] S_in.dS.
  *
- * dB and dC are summed over the heads of a group in a fixed order, so they do not depend on the number of threads.
- * SPDX-License-Identifier: MIT
+ * dB and dC are summed over the heads of a group in a fixed order, so they do not depend on the number of threads. A
+ * state is an array (Np,Pp) of the states and channels of a head, both padded. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_MAMBA2_SCAN_BACK_TMPL_H
 #define CAD_MAMBA2_SCAN_BACK_TMPL_H

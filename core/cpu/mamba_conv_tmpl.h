@@ -1,8 +1,8 @@
 /* mamba_conv_tmpl.h - Mamba's operation `conv`, forward and backward pass: depthwise causal convolution, SiLU and the
  * projection x_proj. u = silu(conv(x)), xdbl = u x_proj^T; the columns of xdbl are dt_in, B and C.
  *
- * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier:
- * MIT */
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
+ * SPDX-License-Identifier: MIT */
 #ifndef CAD_MAMBA_CONV_TMPL_H
 #define CAD_MAMBA_CONV_TMPL_H
 

@@ -2,8 +2,8 @@
  * in_proj^T + bias. The backward pass also computes the gradients of the gate silu(z) and of out_proj's weights,
  * because both need y of both directions.
  *
- * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier:
- * MIT */
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
+ * SPDX-License-Identifier: MIT */
 #ifndef CAD_MAMBA_IN_TMPL_H
 #define CAD_MAMBA_IN_TMPL_H
 

@@ -1,8 +1,8 @@
 /* mamba_kind_tmpl.h - compiles the layer kind Mamba for one instruction set: defines the tables of its operations, in
  * the order of blocks/mamba.h, and the functions that pack its weights and lay out its gradients.
  *
- * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier:
- * MIT */
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
+ * SPDX-License-Identifier: MIT */
 #ifndef CAD_MAMBA_KIND_TMPL_H
 #define CAD_MAMBA_KIND_TMPL_H
 

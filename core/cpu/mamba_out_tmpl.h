@@ -2,8 +2,8 @@
  * gradient of the gated y. mamba_in_tmpl.h computes the gradient of out_proj's weights, because it needs y of both
  * directions.
  *
- * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier:
- * MIT */
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
+ * SPDX-License-Identifier: MIT */
 #ifndef CAD_MAMBA_OUT_TMPL_H
 #define CAD_MAMBA_OUT_TMPL_H
 

@@ -1,8 +1,8 @@
 /* norm_tmpl.h - layer norm and RMS norm of one row, forward and backward pass. A row has D values, padded with zeros to
  * Dp.
  *
- * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass. SPDX-License-Identifier:
- * MIT */
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_BACK_OPS, if defined, adds the backward pass.
+ * SPDX-License-Identifier: MIT */
 #ifndef CAD_NORM_TMPL_H
 #define CAD_NORM_TMPL_H
 

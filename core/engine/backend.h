@@ -1,16 +1,21 @@
-/* backend.h - the table of operations that a backend provides, and the lane they work on.
+/* backend.h - defines the table of operations that a backend provides, and the lane that they work on.
  *
  * A batch is a pack of sequences: sequence i is rows [off[i], off[i+1]), with no padding between sequences. encoder.c
  * loops over tiles of rows. Mamba's convolution reads rows of x outside the tile, so x is kept for all rows; Mamba's
  * scan carries the state from tile to tile and clears it at the first row of a sequence in the direction of the scan.
+ *
  * In the last layer a span lists the wanted rows, and in each tile only the rows on which wanted rows depend are
- * computed. A span then need not begin at a multiple of `tile`, and x, z, y and h of the rows that are not computed
- * keep the values of an earlier layer. A backend whose tile is the whole batch (CAD_WHOLE) carries no state between
- * tiles and reads from `want` which rows each sequence needs. All functions of cad_ops_t are mandatory. Operations
- * return 0 or a CAD_E* code; they may write the reason of an error to the lane's text.
+ * computed. A span then need not begin at a multiple of `tile`; in the rows that are not computed, x, z, y and h keep
+ * the values of an earlier layer. A backend whose tile is the whole batch (CAD_WHOLE) carries no state between tiles
+ * and reads from `want` which rows each sequence needs.
+ *
+ * All functions of cad_ops_t are mandatory. Operations return 0 or a CAD_E* code; they may write the reason of an error
+ * to the lane's text.
  *
  * To add a backend, fill cad_ops_t and, for training, cad_back_ops_t (backward.h), and let device.c choose it by the
  * name of the device. module.h describes how a backend is loaded at run time.
+ *
+ * In shapes, D is d_model, V the number of rows of the embedding table; Dp is D rounded up to CAD_PAD.
  * SPDX-License-Identifier: MIT
  */
 #ifndef CAD_BACKEND_H
@@ -21,20 +26,18 @@
 
 typedef struct cad_weights_t cad_weights_t; /* a backend's packed weights */
 typedef struct cad_ops_t cad_ops_t;
-typedef struct cad_back_ops_t cad_back_ops_t; /* see backward.h */
+typedef struct cad_back_ops_t cad_back_ops_t; /* a backend's operations of the backward pass; backward.h defines them */
 
-/* How exact a projection's product is: float32; numbers of two bfloat16 parts; bfloat16. Sums are float32. */
+/* Precisions of a layer's projections: inputs are float32, sums of two bfloat16 parts, or bfloat16. Sums are float32. */
 enum { CAD_PRECISION_FP32, CAD_PRECISION_BF16X3, CAD_PRECISION_BF16, CAD_NPRECISIONS };
 
-#define CAD_STRETCH 64 /* a tape keeps the scan state before every CAD_STRETCH-th row */
-
 struct cad_kept_t {
-    float *part[3];
-}; /* activations of one layer on a tape; the layer's kind defines what each array holds */
+    float *array[3];
+}; /* activations of one layer that a tape keeps; the layer's kind defines what each array holds */
 
 typedef struct cad_tape_t { /* activations kept from the forward to the backward pass, in the backend's memory */
-    // (layers+1) pointers to (rows,Dp): the input of each layer, then the input of the head. [0] and [layers] are the
-    // same memory
+    // (layers+1) pointers to arrays (rows,Dp): the input of each layer, then the input of the head. [0] and [layers]
+    // point to the same memory
     float **res;
     cad_kept_t *kept; // (layers), or NULL: the backward pass recomputes each layer's activations
 } cad_tape_t;
@@ -44,23 +47,24 @@ struct cad_lane_t { /* a stream of execution and its activations */
     const cad_weights_t *weights;
     cad_team_t *team; /* threads used inside operations; NULL: the calling thread only */
     int64_t rows;     /* capacity in rows */
-    /* rows per tile; one call of an operation computes one tile. If the layer's kind has a chunk (cad_block_t), a tile
-     * may have up to chunk - 1 rows more */
+    /* rows per tile; one call of an operation computes one tile. If a layer kind sets `chunk` (cad_block_t), a tile may
+     * have up to chunk - 1 rows more */
     int64_t tile;
-    /* rows for which z is kept, set before lane_open. 0: all rows. Otherwise a multiple of `tile`: one tile, or
-     * two in a backward pass */
+    /* number of rows for which z is kept; set before lane_open is called. 0: all rows. Otherwise a multiple of `tile`:
+     * one tile or, in a backward pass, two */
     int64_t zrows;
-    uint8_t *tok;   // (rows) tokens, in the host's memory
-    void *own;      /* the backend's own memory */
-    size_t bytes;   /* size of the memory `own` */
-    int64_t *done;  /* rows x layers computed so far, summed over lanes and read by other threads; or NULL */
+    uint8_t *tok; // (rows) tokens, in the host's memory
+    void *own;    /* the backend's own memory */
+    size_t bytes; /* size of the memory `own` */
+    /* address of a counter of rows x layers computed, shared by all lanes and read by other threads; or NULL */
+    int64_t *done;
     char text[256]; /* reason for an operation's failure, or "" */
-    /* The following pointers are addresses in the backend's memory: */
+    /* The following pointers are addresses in the backend's memory, for a GPU in device memory: */
     float *res;                  // (rows,Dp) residual stream
     float *base;                 // (rows,Dp) the layer's input, to which `out` adds; equal to res if there is no tape
     float *h;                    // (rows,Dp) the first direction's output; NULL if all layers are merged
     const cad_tape_t *tape;      /* NULL in inference */
-    cad_work_t work[CAD_NKINDS]; /* activations of each layer kind; blocks/NAME.h has their type */
+    cad_work_t work[CAD_NKINDS]; /* for each layer kind, a struct of its activations; blocks/NAME.h declares its type */
     /* Used by the CPU backend only, in the memory `own`: */
     int64_t Dp;
     float *a;    // (tile,Dp) normalised rows
@@ -74,14 +78,14 @@ typedef struct cad_rows_t {
 
 struct cad_span_t {         /* rows [beg, end) of a packed batch */
     const int64_t *off;     // (nseq+1)
-    const cad_rows_t *want; // (nseq) rows of each sequence whose result is read; NULL: all
+    const cad_rows_t *want; // (nseq) the wanted rows of each sequence, whose results are read; NULL: all rows
     int nseq;
     int64_t beg, end;
 };
 
 /* Shrinks a span to the rows that its wanted rows depend on: the wanted rows and, within their sequences, the rows
- * before them (reach CAD_PAST) and after them (CAD_FUTURE). The result is a single range; it may include rows
- * between wanted sequences that are not needed, whose values are never read. */
+ * before them if `reach` has CAD_PAST, and the rows after them if it has CAD_FUTURE. The result is one range of rows;
+ * it may include rows between wanted sequences that are not needed. The values of such rows are never read. */
 enum { CAD_PAST = 1, CAD_FUTURE = 2 };
 static inline cad_span_t cad_span_need(cad_span_t s, unsigned reach)
 {
@@ -107,27 +111,31 @@ typedef enum {
     CAD_OUT_TIMES /* res = base + h * o */
 } cad_out_t;
 
-/* Flags of a kind's `in` operation (its argument `how`): the outputs that a sweep computes. */
+/* Flags of a layer kind's operation `in` (its argument `how`): which outputs it computes. */
 enum {
-    CAD_IN_X = 1, /* x, which the layer mixes along the sequence */
+    CAD_IN_X = 1, /* x, the input of the convolution and the scan */
     CAD_IN_Z = 2, /* z, the gate */
-    /* set in layer 0, whose input depends only on the token: x and z may be taken from a table with a row for each
+    /* set in layer 0, whose input depends only on the token: x and z may be copied from a table with a row for each
      * token */
     CAD_IN_TOKENS = 4
 };
 
 struct cad_sweep_t { /* one direction of a layer over all rows, tile by tile */
     unsigned in;     /* CAD_IN_* */
-    unsigned reach;  /* CAD_PAST or CAD_FUTURE: on which side of the wanted rows this direction needs rows */
+    unsigned reach;  /* CAD_PAST or CAD_FUTURE: on which side of the wanted rows this direction also needs rows */
     bool out;        /* run out_proj */
     bool add;        /* add the first direction's y before out_proj */
     bool gate;       /* multiply y by silu(z), after `add` */
     cad_out_t how;   /* where out_proj's result goes */
-    /* where the layer runs in segments (encoder.c): */
-    bool alone;           /* each tile is a segment of its own */
-    int64_t first, until; /* the segment's first row; the end of the sequence that this row cuts, or the row itself */
-    unsigned slot;        /* memory of the scan state */
-    bool ahead, starts;   /* only x and the scan state are computed; the segment's first tile in the scan's direction */
+    /* The following are for a layer that runs in segments (encoder.c): */
+    bool alone; /* each tile is a segment of its own */
+    /* first: the segment's first row. until: the end of the sequence that has rows on both sides of `first`; if there
+     * is none, `first` itself */
+    int64_t first, until;
+    unsigned slot; /* slot of the memory in which the scan state is carried */
+    /* ahead: only x and the scan state are computed. starts: this is the segment's first tile in the direction of the
+     * scan */
+    bool ahead, starts;
 };
 
 typedef struct cad_pick_t { /* a row whose logits are read */
@@ -138,18 +146,18 @@ typedef struct cad_pick_t { /* a row whose logits are read */
     float *to; // (V) in the host's memory
 } cad_pick_t;
 
-typedef struct cad_range_t { /* rows [beg, end) to be pooled */
+typedef struct cad_range_t { /* rows [beg, end), which are pooled */
     int64_t beg, end;
     enum cad_pool_t how;
-    float *to; // (D) for MEAN and MAX, (end-beg,D) for NONE; in the host's memory
+    float *to; // result, in the host's memory: (D) for MEAN and MAX, (end-beg,D) for NONE
 } cad_range_t;
 
-/* Arrays of width Dp that tests read from a lane, with the operation `read`. Each layer kind numbers its own arrays
- * from CAD_AT_KIND onwards. */
+/* Numbers of the arrays that tests read from a lane with the operation `read`: the residual and h, both of width Dp,
+ * and from CAD_AT_KIND onwards the arrays that each layer kind numbers. */
 enum { CAD_AT_RES, CAD_AT_H, CAD_AT_KIND };
 
-/* An operation of a layer kind, on the rows of a span. how: flags of the operation, or a cad_out_t for the operation
- * `out`. */
+/* An operation of a layer kind, on the rows of a span, for direction dir of a layer. how: flags of the operation, or a
+ * cad_out_t for the operation `out`. */
 typedef int cad_op_f(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how);
 
 #define CAD_WHOLE ((int64_t)1 << 40) /* a tile or split larger than any batch */
@@ -158,12 +166,12 @@ struct cad_ops_t {
     char name[64];     /* for example "cpu avx512" */
     char precision[8]; /* "fp32", "bf16x3" or "bf16" */
     int device;        /* index of the device */
-    int64_t tile;      /* rows per call of an operation by a lane with one thread */
-    int64_t wide;      /* tiles per call of an operation by a team; 0: operations do not use a team */
+    int64_t tile;      /* rows per call of an operation, if one thread runs the lane */
+    int64_t wide;      /* tiles per call of an operation, if a team runs the lane; 0: operations do not use a team */
     int64_t pack;      /* capacity of a pack in rows */
     int64_t least;     /* if memory is short, the pack's capacity is halved, but not below this */
     int64_t split;     /* sequences longer than this are run by the whole team */
-    int lanes;         /* number of lanes; 0: one per thread */
+    int lanes;         /* number of lanes; 0: one lane for each thread */
     bool late;         /* z is computed where it is used, for one tile or segment, and not kept for all rows */
 
     /* Packs the model's weights into the backend's layout. A context calls it once. */
@@ -175,51 +183,52 @@ struct cad_ops_t {
      * also on failure. lane_close accepts a lane that failed to open or was never opened. */
     int (*lane_open)(cad_lane_t *l, const cad_model_t *model);
     void (*lane_close)(cad_lane_t *l);
-    /* Reads rows [beg, beg+n) of an array as float32. In an array that holds a single tile, row 0 is the first row
-     * of the last span. */
+    /* Copies rows [beg, beg+n) of the array `what` (CAD_AT_*) of a layer kind to out, as float32. In an array that
+     * holds a single tile, row 0 is the first row of the last span. */
     int (*read)(cad_lane_t *l, int kind, int what, int64_t beg, int64_t n, float *out);
 
-    /* Sets res[r] to the input embedding of tok[r]. s.want: the rows that are wanted from the last layer. */
+    /* Sets row r of res to the embedding of token tok[r], for the rows of s. s.want: the rows that are wanted from the
+     * last layer. */
     int (*embed)(cad_lane_t *l, const uint8_t *tok, cad_span_t s);
     cad_op_f *const *kind[CAD_NKINDS]; /* operations of each layer kind, in the order of blocks/NAME.h */
-    /* Computes the logits of norm_f(res) at n rows of the pack. */
+    /* Computes logits at n rows of the pack: applies the final norm to res, then the head. */
     int (*head)(cad_lane_t *l, const cad_pick_t *pick, int64_t n);
-    /* Pools norm_f(res) over n ranges of rows. */
+    /* Applies the final norm to res and pools the result over n ranges of rows. */
     int (*pool)(cad_lane_t *l, const cad_range_t *range, int64_t n);
 
-    const cad_back_ops_t *back; /* operations of the backward pass; NULL: use cad_cpu_back_ops */
+    const cad_back_ops_t *back; /* operations of the backward pass; NULL: those that cad_cpu_back_ops returns */
 };
 
 /* ---- device.c ---- */
-/* Returns CAD_PRECISION_FP32, CAD_PRECISION_BF16X3 or CAD_PRECISION_BF16 for "fp32", "bf16x3" or "bf16", and -1 for any other text. */
+/* Returns the CAD_PRECISION_* that "fp32", "bf16x3" or "bf16" names, and -1 for any other text. */
 int cad_precision_number(const char *precision);
 
 /* ---- cpu/cpu.c ---- */
-/* Finds the fastest table of a precision (CAD_PRECISION_FP32 ...) that this processor supports. $CADUCEUS_ISA, the name of an
- * instruction set, limits the choice to that one and slower ones. */
+/* Finds the fastest table of operations for this precision (CAD_PRECISION_*) that this processor supports. The variable
+ * $CADUCEUS_ISA names an instruction set and limits the choice to that one and slower ones. */
 int cad_cpu_ops(const cad_ops_t **ops, int precision, cad_error_t *err);
 
 /* ---- encoder.c ---- */
-/* Runs the encoder on nseq packed sequences. Afterwards res holds the last residual of the rows in want (nseq), or
- * of all rows if want is NULL. With a tape, want must be NULL. */
+/* Runs the encoder on nseq packed sequences. Afterwards res holds the last residual for the rows that `want` (nseq)
+ * lists, or for all rows if want is NULL. With a tape, want must be NULL. */
 int cad_encoder_forward(cad_lane_t *l, const cad_model_t *model, const int64_t *off, int nseq, const cad_rows_t *want);
-/* Recomputes activations of one direction of a layer for the backward pass: x, z or both (parts: CAD_IN_*), the
- * scan states that are kept, and, if `out`, h. */
+/* Recomputes activations of one direction of a layer for the backward pass: x, z or both (parts: flags CAD_IN_*), the
+ * scan states that are kept and, if `out`, the direction's output h. */
 int cad_encoder_replay(cad_lane_t *l, const cad_model_t *model, int layer, int dir, cad_span_t all, unsigned parts,
                        bool out);
-/* cad_encoder_tiles returns the number of tiles of a layer. cad_encoder_tile returns the rows of tile k. Tile k begins
- * at row k * l->tile, rounded down to a multiple of the kind's chunk, counted from the first row of the sequence that
- * contains that row. A tile may be empty. */
+/* cad_encoder_tiles returns the number of tiles of a layer; cad_encoder_tile, below, returns the rows of tile k as a
+ * span. Tile k begins at row k * l->tile, rounded down to a multiple of the kind's chunk, counted from the first row of
+ * the sequence that contains that row. A tile may be empty. */
 int64_t cad_encoder_tiles(const cad_lane_t *l, int64_t rows);
-/* Returns the number of tiles in a segment of a layer whose directions apply the gate each by itself. */
+/* Returns the number of tiles in a segment of a layer in which each direction applies the gate itself (gates_each). */
 int64_t cad_encoder_segment(const cad_lane_t *l);
 cad_span_t cad_encoder_tile(const cad_lane_t *l, const cad_block_t *block, cad_span_t all, int64_t k);
-/* Returns the largest number of rows that a tile of this model has. */
+/* Returns the largest number of rows that a tile of this model can have. */
 int64_t cad_encoder_most(const cad_lane_t *l, const cad_model_t *model);
 /* Prepares a lane with a tape for a forward or backward pass. back: in a backward pass, the grad lane, which has memory
- * for scan states that the tape does not keep; in a forward pass NULL. */
+ * for the scan states that the tape does not keep; in a forward pass, NULL. */
 void cad_encoder_begin(cad_lane_t *l, const cad_model_t *model, cad_grad_lane_t *back);
-/* Points the lane's arrays to one layer of its tape. */
+/* Points the lane's arrays to the memory of one layer of its tape. */
 void cad_encoder_enter(cad_lane_t *l, const cad_model_t *model, int layer);
 
 #endif

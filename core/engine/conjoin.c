@@ -1,8 +1,9 @@
-/* conjoin.c - combines the two strands. The forward passes of PS and Ph differ only here.
+/* conjoin.c - combines the results of the two strands. The forward passes of PS and Ph differ only here.
  *
- * The array `a` holds the rows of strand 0. The array `c` holds those of strand 1, in the order of strand 0: row t of
- * `c` encodes position L-1-t of the reverse complement (L: length of the sequence). The logits in `c` were computed
- * with the complemented table, so column v is the logit of token v on strand 0. SPDX-License-Identifier: MIT
+ * The array `a` holds the rows of strand 0; the array `c` holds the rows of strand 1, in the order of strand 0. So row
+ * t of `c` encodes position L-1-t of the reverse complement (L: length of the sequence). The logits in `c` were
+ * computed with the rows of the head's table exchanged for those of the complements, so column v is the logit of token
+ * v on strand 0. SPDX-License-Identifier: MIT
  */
 #include "engine/engine.h"
 

@@ -1,9 +1,9 @@
 /* context.c - opens a context's lanes and runs masking passes (cad_pass_t) on them.
  *
- * A masking pass has one or two sequences, one per strand. Consecutive sequences form packs, up to the number of rows
- * that the backend prefers; a lane computes one pack at a time. If there are at least as many packs as lanes, each lane
- * runs whole packs. Otherwise, and for long windows, the whole team of threads works on one pack, inside the
- * operations, if the backend supports it. Results do not depend on this choice.
+ * A masking pass is one copy of a window and has one or two sequences, one for each strand. Consecutive sequences form
+ * packs of up to the number of rows that the backend prefers; a lane computes one pack at a time. If there are at least
+ * as many packs as lanes, each lane runs whole packs. Otherwise, and for long windows, the whole team of threads works
+ * on one pack, inside the operations, if the backend supports that. Results do not depend on this choice.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -19,9 +19,9 @@ typedef struct {
 typedef struct {
     cad_context_t *ctx;
     const cad_pass_t *pass; // (npass)
-    const int64_t *seq;     // (nseq) 2 * index of the masking pass + strand
+    const int64_t *seq;     // (nseq) each sequence as a number: 2 * index of its masking pass + strand
     const pack_t *pack;     // (npack)
-    // (nseq+npack) offsets: n+1 for each pack of n sequences; the offsets of pack i begin at off[pack[i].first + i]
+    // (nseq+npack) for each pack of n sequences, n+1 row offsets; those of pack i begin at off[pack[i].first + i]
     int64_t *off;
     cad_rows_t *want;   // (nseq) wanted rows of each sequence, counted from the start of its pack
     cad_pick_t *pick;   // rows whose logits are read, pack after pack
@@ -67,8 +67,8 @@ static void close_lanes(cad_context_t *ctx)
     ctx->bytes = 0;
 }
 
-/* Opens the lanes. Each has room for one pack and for the longest window. If the team runs windows longer than
- * ops->split, only the team's lane has room for them. */
+/* Opens the lanes. Each has room for one pack and for the longest window. If the whole team runs windows longer than
+ * ops->split, only the team's lane has room for these. */
 static int open_lanes(cad_context_t *ctx, cad_error_t *err)
 {
     bool wide = ctx->lanes > 1 && ctx->ops->wide > 0;
@@ -108,7 +108,7 @@ void cad_options_init_sized(cad_options_t *o, size_t size)
     o->threads = 1;
 }
 
-/* Sets *o to the defaults, overrides them by the given options and checks the result. */
+/* Sets *o to the defaults, overrides them with the given options and checks the result. */
 static int take_options(cad_options_t *o, const cad_options_t *given, const cad_model_t *model, cad_error_t *err)
 {
     cad_options_init(o);
@@ -214,7 +214,7 @@ static void fill_tokens(const cad_model_t *m, const cad_pass_t *p, int strand, u
         tok[strand ? p->len - 1 - p->pos[i] : p->pos[i]] = (uint8_t)m->vocab.mask;
 }
 
-/* Returns the rows whose results are read, as one range, counted from the start of the strand. */
+/* Returns the smallest range that contains all rows whose results are read, counted from the start of the strand. */
 static cad_rows_t rows_read(const cad_pass_t *p, int strand)
 {
     int64_t beg = p->len, end = 0;
@@ -231,8 +231,8 @@ static cad_rows_t rows_read(const cad_pass_t *p, int strand)
 
 static int64_t picks_of(const cad_pass_t *p, int strand) { return p->logits[strand] ? p->npos : 0; }
 
-/* Lists the rows of one strand of the masking pass whose logits are wanted, and returns their number. base: the
- * row of the pack at which this sequence begins. */
+/* Lists in pick the rows of one strand of a masking pass whose logits are wanted, and returns their number. base: the
+ * row of the pack at which this strand's sequence begins. */
 static int64_t list_picks(const cad_pass_t *p, int strand, int64_t base, int64_t V, cad_pick_t *pick)
 {
     int64_t n = picks_of(p, strand);
@@ -250,7 +250,7 @@ static int64_t list_range(const cad_pass_t *p, int strand, int64_t base, cad_ran
     return 1;
 }
 
-/* Computes a pack's wanted logits and pooled rows, and writes them to the buffers of its masking passes. */
+/* Computes the wanted logits and pooled rows of a pack, and writes them to the buffers of its masking passes. */
 static int take_results(const run_t *r, const pack_t *pack, const int64_t *off, cad_lane_t *l)
 {
     const cad_model_t *m = r->ctx->model;

@@ -1,5 +1,4 @@
-/* device.c - chooses a device and loads the module for it.
- * SPDX-License-Identifier: MIT */
+/* device.c - chooses a device by name, and loads the CUDA module if it is needed. SPDX-License-Identifier: MIT */
 #include <dlfcn.h>
 #include <unistd.h>
 
@@ -14,12 +13,12 @@ static const char *const PRECISION[CAD_NPRECISIONS] = {
 
 /* ---- finding the module ---- */
 
-/* Writes the path of the module to path, or "" if there is none. The module is looked for in the folder of the file
- * that contains this code, in the build tree of that file, under the prefix that the file is installed in, and in
+/* Writes the path of the CUDA module to path, or "" if none is found. Searches the folder of the file (command or
+ * library) that contains this code, the build tree around that folder, the installation prefix around that folder, and
  * PKGLIBDIR. Folders further up are not searched, since they may belong to other users. */
 static void find_module(char *path, size_t size)
 {
-    /* in: how the path of the folder that contains this code ends; path: the module's path from that folder */
+    /* in: the end of the path of the folder that contains this code; path: the module's path relative to that folder */
     static const struct {
         const char *in, *path;
     } places[] = { { "", "/" MODULE },
@@ -48,8 +47,8 @@ static void find_module(char *path, size_t size)
     if (access(path, R_OK)) *path = 0;
 }
 
-/* Loads a library and returns the address of a symbol, or NULL. A library that was loaded is never unloaded, since
- * unloading GPU drivers may fail. */
+/* Loads a shared library and returns the address of a symbol, or NULL. The library stays loaded, since unloading a GPU
+ * driver may fail. */
 static void *load(const char *path, const char *symbol, cad_error_t *err)
 {
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE), *at = handle ? dlsym(handle, symbol) : NULL;
@@ -59,8 +58,8 @@ static void *load(const char *path, const char *symbol, cad_error_t *err)
     return at;
 }
 
-/* Finds the module's entry. Loads the module only if there is an NVIDIA driver, since the module's libraries are
- * large. *there: whether the module was found. */
+/* Finds the CUDA module's entry function. Loads the module only if there is an NVIDIA driver, since the libraries that
+ * it needs are large. *there: whether the module and a driver were found. */
 static int find_entry(cad_module_f **entry, bool *there, cad_error_t *err)
 {
     const char *named = getenv("CADUCEUS_CUDA_MODULE");
@@ -81,14 +80,21 @@ static int find_entry(cad_module_f **entry, bool *there, cad_error_t *err)
 
 /* ---- choosing a device ---- */
 
+void cad_host_init(cad_host_t *host)
+{
+    *host = (cad_host_t)CAD_HOST_INIT;
+    for (int k = 0; k < CAD_NKINDS; k++) host->kind[k] = cad_blocks[k]->sizes;
+}
+
 /* Opens the CUDA backend. It has no products of two bfloat16 parts: under bf16x3 it computes in float32. */
 static int open_module(cad_ops_t *ops, int index, int precision, bool *there, cad_error_t *err)
 {
-    static const cad_host_t host = CAD_HOST_INIT;
+    cad_host_t host;
     cad_module_f *entry = NULL;
     int rc = find_entry(&entry, there, err);
     if (rc) return rc;
     memset(ops, 0, sizeof *ops);
+    cad_host_init(&host);
     rc = entry(&host, index, precision == CAD_PRECISION_BF16, ops, err);
     if (rc == 0) snprintf(ops->precision, sizeof ops->precision, "%s", PRECISION[precision]);
     return rc == CAD_EARG

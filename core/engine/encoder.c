@@ -1,22 +1,23 @@
-/* encoder.c - the strand encoder: embedding, then a loop over layers of any kind.
+/* encoder.c - encodes the sequences of one strand: the embedding, then a loop over layers of any kind.
  *
  * The encoder works with any backend (through backend.h) and any kind of layer (through model/block.h). A sweep runs
  * one direction of a layer over the packed rows, tile by tile.
  *
  * A merged layer has tied projections, added directions and no projection biases:
  *     res += ((y_fwd + y_rev) * silu(z)) out_proj^T
- * Hence in_proj and out_proj are computed once. z is computed together with x or, if ops->late is set, in the second
- * sweep, which then needs memory for one tile of z only. If the kind sets gates_each, each direction applies the gate
- * itself: z is computed in the first sweep, and the second sweep adds the gated results; the layer runs in segments, so
- * that z is kept for one segment only. In all other layers each direction computes its own in_proj and out_proj.
+ * Hence in_proj and out_proj are computed once. The gate z is computed together with x or, if ops->late is set, in the
+ * second sweep, which then needs memory for one tile of z only. If the layer's kind sets gates_each, each direction
+ * applies the gate itself: z is computed in the first sweep, and the second sweep adds the gated results. Such a layer
+ * runs in segments of about 1,024 rows, so that z is kept for one segment only. In a layer that is not merged, each
+ * direction computes its own in_proj and out_proj.
  *
- * In the last layer only the wanted rows are computed, often a single row of a window: each direction stops at the
- * wanted row that it reaches last, and z and `out` are computed for wanted rows only. SPDX-License-Identifier: MIT
+ * In the last layer only the wanted rows are computed, often a single row of a window: each direction stops at the last
+ * wanted row on its way, and z and `out` are computed for wanted rows only. SPDX-License-Identifier: MIT
  */
 #include "engine/backend.h"
 
 #define BOTH (CAD_IN_X | CAD_IN_Z)
-#define SEGMENT 1024 /* rows of a segment, about */
+#define SEGMENT 1024 /* approximate number of rows of a segment */
 
 int64_t cad_encoder_tiles(const cad_lane_t *l, int64_t rows) { return (rows + l->tile - 1) / l->tile; }
 
@@ -50,7 +51,8 @@ int64_t cad_encoder_most(const cad_lane_t *l, const cad_model_t *m)
     return l->tile + chunk - 1;
 }
 
-/* Runs one direction of a layer over tiles [from, to). */
+/* Runs one direction of a layer over tiles [from, to). w: settings of the sweep; this function sets w.reach, w.starts
+ * and, if w.alone is set, w.first. */
 static int sweep_tiles(cad_lane_t *l, const cad_model_t *m, int layer, int dir, cad_span_t all, int64_t from,
                        int64_t to, cad_sweep_t w)
 {
@@ -78,7 +80,8 @@ int64_t cad_encoder_segment(const cad_lane_t *l)
     return l->ops->late && !l->tape ? cad_max(SEGMENT / l->tile, 1) : cad_max(cad_encoder_tiles(l, l->rows), 1);
 }
 
-/* Returns the end of the sequence that row cuts, or the row itself if a sequence begins there. */
+/* If a sequence has rows both before and from `row` onwards, returns its end; if a sequence begins at `row`, returns
+ * `row`. */
 static int64_t cut_end(cad_span_t all, int64_t row)
 {
     int q = 0;
@@ -86,9 +89,10 @@ static int64_t cut_end(cad_span_t all, int64_t row)
     return all.off[q] == row ? row : all.off[q + 1];
 }
 
-/* Runs a merged layer whose directions apply the gate each by itself, segment by segment, so that z and the first
- * direction's result are kept for one segment only. The second direction comes from the last row: its state at the end
- * of each segment is computed first, together with x of all rows. Slot k + 1 holds the state at the end of segment k. */
+/* Runs a merged layer in which each direction applies the gate itself, segment by segment, so that z and the first
+ * direction's result are kept for one segment only. The second direction runs from the last row to the first; so its
+ * scan state at each boundary between two segments is computed beforehand, together with x of all rows. Slot k + 1
+ * holds the state with which the second direction enters segment k. */
 static int run_segments(cad_lane_t *l, const cad_model_t *m, int layer, cad_span_t all, unsigned known)
 {
     const cad_block_t *block = cad_layer_block(m, layer);

@@ -1,30 +1,33 @@
-/* engine.h - contexts, and the masking passes that score.c gives to context.c to run. SPDX-License-Identifier: MIT */
+/* engine.h - defines contexts, and the masking passes that score.c prepares and context.c runs.
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_ENGINE_H
 #define CAD_ENGINE_H
 
 #include "engine/backend.h"
 
-/* A masking pass: one copy of a window, with some tokens masked or none, to be run on one or both strands.
- * Positions count from the start of strand 0 (0-based); results of strand 1 are returned in the order of strand 0. */
+/* A masking pass: one copy of a window, in which some tokens are masked, or none, and which runs on one or both
+ * strands. Positions count from 0 at the start of strand 0; results of strand 1 are returned in the order of strand
+ * 0. */
 typedef struct cad_pass_t {
     const uint8_t *tok;    // (len)
     const uint8_t *tok_rc; // (len) tokens of strand 1; NULL: the reverse complement of tok
     int64_t len;
     int strands;
     bool masked;        /* replace the tokens at pos by MASK */
-    const int64_t *pos; // (npos) rows whose logits are wanted
+    const int64_t *pos; // (npos) positions whose logits are wanted
     int64_t npos;
-    int64_t beg, end; /* rows [beg, end) to pool, if pooled[0] is set */
+    int64_t beg, end; /* rows [beg, end) are pooled, if pooled[0] is set */
     enum cad_pool_t pool;
-    float *logits[2]; // (npos,V) of each strand, or NULL
-    float *pooled[2]; // pooled rows of each strand: (D), or (end-beg,D) for CAD_POOL_NONE; or NULL
+    float *logits[2]; // (npos,V) result for each strand, or NULL
+    float *pooled[2]; // result for each strand: (D), or (end-beg,D) for CAD_POOL_NONE; or NULL
 } cad_pass_t;
 
 struct cad_context_t {
     const cad_model_t *model;
     float *score;         // (labels,D) copy of the classifier's score.weight, made when the context is opened; or NULL
-    float *score_bias;    // (labels) copy of score.bias, in the memory of `score`; zeros if the model has no bias
-    enum cad_pool_t pool; /* how the classifier pools, copied when the context is opened */
+    float *score_bias;    // (labels) copy of score.bias, in the allocation of `score`; zeros if the model has no bias
+    enum cad_pool_t pool; /* how the classifier pools positions; copied when the context is opened */
     cad_ops_t table;
     const cad_ops_t *ops; /* &table once the table is filled */
     char note[512];
@@ -32,23 +35,25 @@ struct cad_context_t {
     cad_team_t *team;
     int lanes;
     int64_t max_len, pack; /* pack: capacity of a pack in rows */
-    cad_lane_t *lane;      // (lanes) each is run by one thread
-    cad_lane_t wide;       /* run by the whole team, for long windows and for fewer packs than lanes */
+    cad_lane_t *lane;      // (lanes) lanes that are run by one thread each
+    /* the lane that the whole team runs, for long windows and if there are fewer packs than lanes */
+    cad_lane_t wide;
     size_t bytes;
-    int64_t done; /* rows x layers computed so far on all lanes; accessed atomically */
+    int64_t done; /* number of rows x layers that all lanes have computed; accessed atomically */
 };
 
 int cad_run(cad_context_t *ctx, const cad_pass_t *pass, int64_t npass, cad_error_t *err);
 
-/* ---- conjoin.c: combines two strand encodings into one result ---- */
-/* Returns the number of strands that the published forward pass of this model encodes: 2 (PS) or 1 (Ph). */
+/* ---- conjoin.c: combines the results of two strands into one ---- */
+/* Returns the number of strands that this model's published forward pass runs: 2 (PS) or 1 (Ph). */
 int cad_conjoin_strands(const cad_model_t *m);
-/* Sets out (n,V) to `a` + `c` (PS), or to their mean (Ph). out may be the same array as `a`. */
+/* Combines the logits of strand 0, `a`, and of strand 1, `c`: sets out (n,V) to their sum (PS) or their mean (Ph). out
+ * may be the same array as `a`. */
 void cad_conjoin_logits(const cad_model_t *m, int64_t n, const float *a, const float *c, float *out);
-/* Sets out (n) to (`a` + `c`) / 2. n: number of floats. */
+/* Sets out (n) to the mean of the arrays `a` and `c`. n: number of floats. */
 void cad_conjoin_embedding(int64_t n, const float *a, const float *c, float *out);
-/* Sets out to the last hidden state of n rows of the published model. PS: (n,2D), in each row the D values of `a`, then
- * those of `c` in reverse order. Ph: (n,D), a copy of `a`. */
+/* Sets out to the last hidden state of n rows, as the published model has it. PS: (n,2D); each row is the D values of
+ * `a`, then the D values of `c` in reverse order. Ph: (n,D), a copy of `a`. */
 void cad_conjoin_hidden(const cad_model_t *m, int64_t n, const float *a, const float *c, float *out);
 
 #endif

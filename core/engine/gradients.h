@@ -1,6 +1,6 @@
-/* gradients.h - gradients of a model's weights in the kernels' layout, and their conversion to the
- * parameters' layout. Backends include this file: it is valid C and CUDA C++ and calls no function
- * of libcaduceus. SPDX-License-Identifier: MIT
+/* gradients.h - the gradients of a model's weights in the kernels' layout, and their conversion to the parameters'
+ * layout. Backends include this file: it is valid C and CUDA C++ and calls no function of libcaduceus. In shapes, D is
+ * d_model, V the number of rows of the embedding table; Dp is D rounded up to CAD_PAD. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_GRADIENTS_H
 #define CAD_GRADIENTS_H
@@ -10,7 +10,7 @@
 #include "model/model.h"
 
 typedef struct cad_kind_sums_t { /* how a backend lays out the gradients of one layer kind */
-    size_t bytes;                /* size of the kind's struct, which describes the gradients of one layer */
+    size_t bytes;                /* size of the kind's struct that describes the gradients of one layer */
     void (*place)(cad_bump_t *b, const cad_model_t *m, int layer, void *sums);
     /* Adds the gradient of tensor t of direction dir to the array `to`, which has the parameters' layout. */
     void (*add)(const cad_model_t *m, const cad_tensor_t *t, const void *sums, int dir, float *to);
@@ -19,10 +19,10 @@ typedef struct cad_kind_sums_t { /* how a backend lays out the gradients of one 
 typedef struct cad_sums_t {
     int64_t D, V, Dp;
     const cad_kind_sums_t *const *kind; // (CAD_NKINDS)
-    void **layer;                       // (layers) the struct of each layer, whose type depends on the layer's kind
-    float **norm, **norm_bias;          // (layers) pointers to (Dp)
+    void **layer;                       // (layers) each layer's struct, whose type depends on the layer's kind
+    float **norm, **norm_bias;          // (layers) pointers to arrays (Dp)
     float *norm_f, *norm_f_bias;        // (Dp)
-    float *embed, *head[2];             // (V,Dp)
+    float *embed, *head[2];             // (V,Dp) each: of the embedding table, and of the head's table on each strand
     size_t bytes;                       /* bytes of all gradients */
 } cad_sums_t;
 
@@ -78,7 +78,7 @@ static inline void cad_add_rows(float *to, const float *from, int64_t rows, int6
         for (int64_t c = 0; c < cols; c++) to[r * cols + c] += from[r * ld + c];
 }
 
-/* Adds the transpose of the array `from` (cols,ld) to the array `to` (rows,cols). */
+/* Adds the transpose of `from` (cols,ld), without the padding, to `to` (rows,cols). */
 static inline void cad_add_transposed(float *to, const float *from, int64_t rows, int64_t cols, int64_t ld)
 {
     for (int64_t r = 0; r < rows; r++)
@@ -87,15 +87,15 @@ static inline void cad_add_transposed(float *to, const float *from, int64_t rows
 
 /* Adds the gradients of the embedding table and of the head's table, which are one tensor, to the array `to` (V,D). In
  * a fused-norm model with an odd number of layers, the input reads the table with channels reversed and tokens
- * complemented (see the fold, tensors.c). */
+ * complemented (tensors.c explains why); the gradient is reversed and complemented likewise. */
 static inline void cad_add_embedding(float *to, const cad_sums_t *s, const cad_model_t *m)
 {
-    bool turned = cad_model_turned(m);
+    bool reversed = cad_model_input_reversed(m);
     for (int64_t v = 0; v < s->V; v++)
         for (int64_t d = 0, w = m->vocab.comp[v]; d < s->D; d++) {
             to[v * s->D + d] += s->head[0][v * s->Dp + d];
             to[w * s->D + d] += s->head[1][v * s->Dp + d];
-            if (turned) to[w * s->D + s->D - 1 - d] += s->embed[v * s->Dp + d];
+            if (reversed) to[w * s->D + s->D - 1 - d] += s->embed[v * s->Dp + d];
             else to[v * s->D + d] += s->embed[v * s->Dp + d];
         }
 }
@@ -109,7 +109,7 @@ static inline void cad_add_tensor(float *to, const cad_sums_t *s, const cad_mode
     case CAD_T_NORM_F_BIAS: cad_add_rows(to, s->norm_f_bias, 1, s->D, s->Dp); return;
     case CAD_T_NORM: cad_add_rows(to, s->norm[t->layer], 1, s->D, s->Dp); return;
     case CAD_T_NORM_BIAS: cad_add_rows(to, s->norm_bias[t->layer], 1, s->D, s->Dp); return;
-    /* the trainer adds the gradients of the head, since no backend computes the classifier */
+    /* the trainer adds the gradients of the classifier's head, since no backend computes this head */
     case CAD_T_SCORE:
     case CAD_T_SCORE_BIAS: return;
     default: break;

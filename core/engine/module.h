@@ -1,8 +1,7 @@
-/* module.h - the interface between the library and a backend that is loaded at run time.
+/* module.h - the interface between the library (the host) and a module: a backend that is loaded at run time.
  *
  * A module is built with these headers, imports no symbol of the library and exports one function, CAD_MODULE_SYMBOL.
- * That function refuses a host whose structs differ from the module's.
- * SPDX-License-Identifier: MIT
+ * That function refuses a host whose structs differ from the module's. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_MODULE_H
 #define CAD_MODULE_H
@@ -10,13 +9,16 @@
 #include "engine/backward.h"
 
 /* raise this number if a shared struct changes but keeps its size, or if cad_host_t changes */
-#define CAD_MODULE_ABI 10
+#define CAD_MODULE_ABI 12
 #define CAD_MODULE_SYMBOL "cad_module"
 
 typedef struct cad_host_t { /* number of layer kinds, and the sizes of the structs that host and module share */
     uint32_t abi, kinds, ops, lane, model, config, layer, direction, error, back, back_lane, tape, tensor, span, pick,
         range, rows;
+    cad_kind_sizes_t kind[CAD_NKINDS];
 } cad_host_t;
+/* Initial values of a cad_host_t, except its member `kind`, for the code (library or module) that is compiled with this
+ * macro. */
 #define CAD_HOST_INIT                                                                                       \
     {                                                                                                       \
         .abi = CAD_MODULE_ABI, .kinds = CAD_NKINDS, .ops = sizeof(cad_ops_t), .lane = sizeof(cad_lane_t),   \
@@ -27,16 +29,18 @@ typedef struct cad_host_t { /* number of layer kinds, and the sizes of the struc
         .rows = sizeof(cad_rows_t)                                                                          \
     }
 
-/* Fills the table for device `index`; half: inputs of matrix products are bfloat16, otherwise float32. If the host
- * is of another version, returns CAD_EARG and leaves err unwritten. */
+/* Fills the table of operations for device `index`. half: inputs of matrix products are bfloat16, otherwise float32. If
+ * host and module are of different versions, returns CAD_EARG and does not write to err. */
 typedef int cad_module_f(const cad_host_t *host, int index, bool half, cad_ops_t *ops, cad_error_t *err);
 
 /* ---- device.c ---- */
+/* Sets all members of *host to the values of this library. */
+void cad_host_init(cad_host_t *host);
 enum { CAD_ON_AUTO = -3, CAD_ON_CPU, CAD_ON_UNKNOWN };
 /* Parses a device name (NULL means auto). Returns the index of a CUDA device, or one of the negative values above. */
 int cad_device_number(const char *device);
-/* Fills the table of operations of a device; device and precision are as in cad_options_t. Writes
- * the text of cad_context_note to note. */
+/* Fills the table of operations of a device. device and precision are as in cad_options_t. Writes to note the text that
+ * cad_context_note will return. */
 int cad_device_open(cad_ops_t *ops, const char *device, const char *precision, char *note, size_t size,
                     cad_error_t *err);
 

@@ -1,4 +1,4 @@
-/* score.c - the public functions of a context: forward, classify, score, embed.
+/* score.c - the public functions that compute with a context: forward, classify, score, embed.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 
@@ -6,13 +6,13 @@
 
 /* ---- whole sequences ---- */
 
-static int check_tokens(const cad_context_t *ctx, const uint8_t *tok, int64_t n, cad_error_t *err)
+static int check_tokens(const cad_model_t *m, const uint8_t *tok, int64_t n, cad_error_t *err)
 {
     if (n < 1) return cad_fail(err, CAD_EARG, "an empty sequence");
     for (int64_t i = 0; i < n; i++)
-        if (tok[i] >= ctx->model->vocab.rows)
+        if (tok[i] >= m->vocab.rows)
             return cad_fail(err, CAD_EARG, "token %d at %lld: the vocabulary has %d", tok[i], (long long)i,
-                            ctx->model->vocab.rows);
+                            m->vocab.rows);
     return 0;
 }
 
@@ -21,8 +21,9 @@ static int no_logits(cad_error_t *err)
     return cad_fail(err, CAD_EARG, "the model is a classifier; it has no language-model head");
 }
 
-/* Allocates memory unless *rc is already an error; on failure sets *rc and returns NULL. Uses malloc and not
- * cad_alloc, since a batch needs thousands of small blocks, and the C library rarely reuses freed aligned blocks. */
+/* Allocates memory, except if *rc is already an error. On failure sets *rc and returns NULL. Uses malloc and not
+ * cad_alloc, since a batch needs thousands of small allocations, and the C library rarely reuses freed aligned
+ * memory. */
 static void *need(size_t count, size_t size, int *rc, cad_error_t *err)
 {
     size_t bytes;
@@ -53,7 +54,7 @@ static int forward(cad_context_t *ctx, const uint8_t *tok, int64_t len, int stra
     cad_pass_t p = {
         .tok = tok, .len = len, .strands = strands, .npos = logits ? len : 0, .end = len, .pool = CAD_POOL_NONE
     };
-    int rc = logits && m->labels ? no_logits(err) : check_tokens(ctx, tok, len, err);
+    int rc = logits && m->labels ? no_logits(err) : check_tokens(m, tok, len, err);
     p.pos = pos = need((size_t)len, sizeof *pos, &rc, err);
     for (int s = 0; s < p.strands; s++) {
         if (logits) p.logits[s] = need((size_t)(len * V), sizeof(float), &rc, err);
@@ -84,8 +85,8 @@ int cad_forward_conjoined(cad_context_t *ctx, const uint8_t *tok, int64_t len, f
     return forward(ctx, tok, len, 2, NULL, logits, err);
 }
 
-/* Computes logits (labels) = score.weight x the pooled row + score.bias. The pooled row is the mean of both strands'
- * pooled rows. */
+/* Computes logits (labels) = score.weight x pooled + score.bias, where `pooled` is the mean of both strands' pooled
+ * rows. */
 static void head_one(const cad_context_t *ctx, const cad_pass_t *p, float *logits)
 {
     int64_t D = ctx->model->cfg.d_model;
@@ -97,7 +98,7 @@ static void head_one(const cad_context_t *ctx, const cad_pass_t *p, float *logit
     }
 }
 
-/* Runs n masking passes whose beg and end are set by the caller; writes logits (n,labels). */
+/* Runs the classifier on n masking passes, whose beg and end are set by the caller; writes logits (n,labels). */
 static int classify(cad_context_t *ctx, cad_pass_t *pass, int n, float *logits, cad_error_t *err)
 {
     const cad_model_t *m = ctx->model;
@@ -123,8 +124,8 @@ int cad_classify(cad_context_t *ctx, const uint8_t *tok, const uint8_t *tok_rc, 
     cad_pass_t p = {
         .tok = tok, .tok_rc = tok_rc, .len = len, .strands = tok_rc ? 2 : cad_conjoin_strands(ctx->model), .end = len
     };
-    int rc = check_tokens(ctx, tok, len, err);
-    if (rc == 0 && tok_rc) rc = check_tokens(ctx, tok_rc, len, err);
+    int rc = check_tokens(ctx->model, tok, len, err);
+    if (rc == 0 && tok_rc) rc = check_tokens(ctx->model, tok_rc, len, err);
     return rc ? rc : classify(ctx, &p, 1, logits, err);
 }
 
@@ -135,10 +136,10 @@ static bool scored(const cad_model_t *m, const cad_window_t *w, int64_t t)
     return !(w->skip && w->skip[t]) && cad_token_base(m, w->tokens[t]) >= 0;
 }
 
-/* Plans the masking passes of a window. Lists the scored positions, grouped by masking pass, in pos, and the
- * masking passes in pass; either may be NULL. Sets npos to the number of positions and returns the number of
- * masking passes. With mask K, positions that differ by a multiple of K share a masking pass, whatever the genomic
- * coordinate of tokens[0]. */
+/* Plans the masking passes of a window. Lists the scored positions in pos, grouped by masking pass, and the masking
+ * passes in pass; either array may be NULL. Sets *npos to the number of positions and returns the number of masking
+ * passes. With mask K, positions whose distance is a multiple of K share a masking pass; their genomic coordinates do
+ * not matter. */
 static int64_t plan(const cad_model_t *m, const cad_window_t *w, int64_t mask, int64_t *pos, cad_pass_t *pass,
                     int64_t *npos)
 {
@@ -161,12 +162,6 @@ static int64_t plan(const cad_model_t *m, const cad_window_t *w, int64_t mask, i
     return npass;
 }
 
-int64_t cad_passes(const cad_model_t *m, const cad_window_t *w, int64_t mask)
-{
-    int64_t npos;
-    return plan(m, w, mask, NULL, NULL, &npos);
-}
-
 /* Sets out to the log softmax over the logits of A, C, G and T; returns false if a value of out is not finite. */
 static bool log_softmax(const cad_model_t *m, const float *logits, float out[4])
 {
@@ -181,12 +176,25 @@ static bool log_softmax(const cad_model_t *m, const float *logits, float out[4])
     return finite;
 }
 
-static int check_window(const cad_context_t *ctx, const cad_window_t *w, cad_error_t *err)
+static int check_window(const cad_model_t *m, const cad_window_t *w, cad_error_t *err)
 {
     if (w->core_beg < 0 || w->core_beg > w->core_end || w->core_end > w->len)
         return cad_fail(err, CAD_EARG, "a core of [%lld,%lld) in a window of %lld", (long long)w->core_beg,
                         (long long)w->core_end, (long long)w->len);
-    return w->len ? check_tokens(ctx, w->tokens, w->len, err) : 0;
+    return w->len ? check_tokens(m, w->tokens, w->len, err) : 0;
+}
+
+static int check_mask(int64_t mask, cad_error_t *err)
+{
+    return mask < CAD_MASK_EACH ? cad_fail(err, CAD_EARG, "mask %lld", (long long)mask) : 0;
+}
+
+int64_t cad_passes(const cad_model_t *m, const cad_window_t *w, int64_t mask)
+{
+    int64_t npos;
+    int rc = check_mask(mask, NULL);
+    if (rc == 0) rc = check_window(m, w, NULL);
+    return rc ? rc : plan(m, w, mask, NULL, NULL, &npos);
 }
 
 typedef struct {
@@ -197,7 +205,7 @@ static int count_work(cad_context_t *ctx, const cad_window_t *w, int n, int64_t 
 {
     for (int i = 0; i < n; i++) {
         int64_t npos;
-        int rc = check_window(ctx, &w[i], err);
+        int rc = check_window(ctx->model, &w[i], err);
         if (rc) return rc;
         total->npass += plan(ctx->model, &w[i], mask, NULL, NULL, &npos);
         total->npos += npos;
@@ -215,7 +223,7 @@ int cad_score(cad_context_t *ctx, cad_window_t *w, int n, int64_t mask, cad_erro
     int rc;
     if (m->labels) return no_logits(err);
     if (n < 0) return cad_fail(err, CAD_EARG, "%d windows", n);
-    if (mask < CAD_MASK_EACH) return cad_fail(err, CAD_EARG, "mask %lld", (long long)mask);
+    if ((rc = check_mask(mask, err))) return rc;
     if (mask != CAD_MASK_NONE && m->vocab.mask < 0)
         return cad_fail(err, CAD_EARG, "the vocabulary has no [MASK] token; score without masking (mask none)");
     if ((rc = count_work(ctx, w, n, mask, &total, err))) return rc;
@@ -241,7 +249,7 @@ int cad_score(cad_context_t *ctx, cad_window_t *w, int n, int64_t mask, cad_erro
         for (int64_t t = 0; t < 4 * (w[i].core_end - w[i].core_beg); t++) w[i].logp[t] = NAN;
     k = 0;
     for (int i = 0; i < n && rc == 0; i++) {
-        int64_t np = cad_passes(m, &w[i], mask);
+        int64_t npos, np = plan(m, &w[i], mask, NULL, NULL, &npos);
         for (int64_t q = k; q < k + np; q++) {
             const cad_pass_t *p = &pass[q];
             cad_conjoin_logits(m, p->npos, p->logits[0], p->logits[1], p->logits[0]);
@@ -266,8 +274,8 @@ double cad_entropy(const float logp[4])
 
 /* ---- embeddings ---- */
 
-/* Sets out (D) to the maximum, for each channel, over the n rows of the array `a` (n,D). The rows must already be the
- * means of both strands, since the result is the maximum of these means. */
+/* Sets out (D) to the maximum of each channel over the n rows of the array `a` (n,D). The rows must already be the
+ * means of both strands, since the maximum is taken after the mean. */
 static void max_rows(const float *a, int64_t n, int64_t D, float *out)
 {
     memcpy(out, a, (size_t)D * sizeof *out);
@@ -289,7 +297,7 @@ int cad_classify_all(cad_context_t *ctx, const cad_window_t *w, int n, float *lo
     int rc = n < 0 ? cad_fail(err, CAD_EARG, "%d windows", n) : 0;
     cad_pass_t *pass = need((size_t)n, sizeof *pass, &rc, err);
     for (int i = 0; i < n && rc == 0; i++) {
-        rc = check_window(ctx, &w[i], err);
+        rc = check_window(ctx->model, &w[i], err);
         if (rc == 0 && w[i].core_beg == w[i].core_end) rc = cad_fail(err, CAD_EARG, "a class of no bases");
         pass[i] = (cad_pass_t) {
             .tok = w[i].tokens, .len = w[i].len, .strands = 2, .beg = w[i].core_beg, .end = w[i].core_end
@@ -311,7 +319,7 @@ int cad_embed(cad_context_t *ctx, cad_window_t *w, int n, enum cad_pool_t pool, 
     memset(pass, 0, (size_t)n * sizeof *pass);
     for (int i = 0; i < n && rc == 0; i++) {
         int64_t len = w[i].core_end - w[i].core_beg, values = pool == CAD_POOL_MEAN ? D : len * D;
-        rc = check_window(ctx, &w[i], err);
+        rc = check_window(ctx->model, &w[i], err);
         if (rc == 0 && len < 1) rc = cad_fail(err, CAD_EARG, "an embedding of no bases");
         pass[i] = (cad_pass_t) { .tok = w[i].tokens,
                                  .len = w[i].len,

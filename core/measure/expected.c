@@ -14,7 +14,7 @@ struct cad_expected_t {
     const char *path; /* owned by the caller; NULL: random sequences, no tensors */
     cad_archive_t st;
     int64_t B, L;
-    uint8_t *tok, *tok_rc, *labels; // (B,L); tok_rc and labels are NULL if not given
+    uint8_t *tok, *tok_rc, *labels; // (B,L): B sequences of L tokens; tok_rc and labels are NULL if not given
     float loss;
     cad_verdict_f *report;
     void *arg;
@@ -161,33 +161,34 @@ static int compare(const cad_expected_t *e, cad_context_t *ctx, const char *name
     return rc;
 }
 
-/* Computes a sequence's class logits, or its conjoined logits (L,V). rc: the reverse complement, for a classifier. */
+/* Computes a classifier's logits, or a language model's conjoined logits (L,V), from both strands. tok: tokens of the
+ * sequence; rc: tokens of its reverse complement, which only a classifier reads. */
 static int both_strands(const cad_expected_t *e, cad_context_t *ctx, const uint8_t *tok, const uint8_t *rc, float *out,
                         cad_error_t *err)
 {
     return e->m->labels ? cad_classify(ctx, tok, rc, e->L, out, err) : cad_forward_conjoined(ctx, tok, e->L, out, err);
 }
 
-/* Compares the results of sequence b with those of its reverse complement, mapped back; raises *error
- * to their relative error if that is larger. */
+/* Compares the results of sequence b with the results of its reverse complement, reversed and complemented back. Raises
+ * *error to their relative error if this is larger. */
 static int equivariance(const cad_expected_t *e, cad_context_t *ctx, int64_t b, double *error, cad_error_t *err)
 {
     int64_t L = e->L, V = e->m->vocab.rows, labels = e->m->labels, n = labels ? labels : L * V;
     const uint8_t *tok = e->tok + b * L;
     uint8_t *other = cad_alloc((size_t)L, 1);
     float *x = cad_alloc((size_t)n, sizeof *x), *y = cad_alloc((size_t)n, sizeof *y),
-          *turned = cad_alloc((size_t)n, sizeof *turned);
-    int rc = other && x && y && turned ? 0 : cad_out_of_memory(err);
+          *reversed = cad_alloc((size_t)n, sizeof *reversed);
+    int rc = other && x && y && reversed ? 0 : cad_out_of_memory(err);
     if (rc == 0) cad_reverse_complement(e->m, tok, L, other);
     if (rc == 0) rc = both_strands(e, ctx, tok, other, x, err);
     if (rc == 0) rc = both_strands(e, ctx, other, tok, y, err);
     for (int64_t i = 0; rc == 0 && i < n; i++)
-        turned[i] = labels ? y[i] : y[(L - 1 - i / V) * V + e->m->vocab.comp[i % V]];
-    if (rc == 0) *error = fmax(*error, cad_relative_error(turned, x, n));
+        reversed[i] = labels ? y[i] : y[(L - 1 - i / V) * V + e->m->vocab.comp[i % V]];
+    if (rc == 0) *error = fmax(*error, cad_relative_error(reversed, x, n));
     free(other);
     free(x);
     free(y);
-    free(turned);
+    free(reversed);
     return rc;
 }
 

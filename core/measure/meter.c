@@ -1,15 +1,16 @@
 /* meter.c - times each operation of a context.
  *
- * Each lane gets its own table of operations. Each entry calls the backend's operation and measures its time. So lanes
- * that run at the same time share no data. SPDX-License-Identifier: MIT
- */
+ * The table of operations of each lane is replaced by one whose entries call the backend's operations and measure their
+ * time. Each lane has a table of its own, so lanes that run at the same time share no data.
+ * SPDX-License-Identifier: MIT */
 #include <pthread.h>
 #include <time.h>
 
 #include "measure/measure.h"
 #include "engine/engine.h"
 
-typedef struct { /* the timing table of one lane; table is the first member, since the lane's ops points to it */
+/* the timing table of one lane; `table` is the first member, because l->ops of the lane points to it */
+typedef struct {
     cad_ops_t table;
     const cad_ops_t *real;
     cad_meter_t *meter;
@@ -20,7 +21,7 @@ struct cad_meter_t {
     cad_context_t *ctx;
     pthread_mutex_t turn; /* locked during an operation, so that a GPU runs one lane at a time */
     bool device;
-    int lanes; /* number of lanes: the context's lanes and, as the last one, the team's lane */
+    int lanes; /* number of lanes: those of the context, then the one that the whole team runs */
     clock_table_t clock[];
 };
 
@@ -78,7 +79,7 @@ static int end(cad_lane_t *l, int op, double start, int rc)
 {
     clock_table_t *c = clock_of(l);
     float none;
-    /* waits until the GPU has completed the operation */
+    /* reading no rows waits until the GPU has completed the operation */
     if (rc == 0) rc = c->real->read(l, 0, CAD_AT_RES, 0, 0, &none);
     c->spent[op] += now() - start;
     if (c->meter->device) pthread_mutex_unlock(&c->meter->turn);

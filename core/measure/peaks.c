@@ -1,5 +1,6 @@
-/* peaks.c - costs of a model's operations, and peak rates of this machine.
- * SPDX-License-Identifier: MIT */
+/* peaks.c - computes the costs of a model's operations, and measures the peak rates of this machine.
+ * SPDX-License-Identifier: MIT
+ */
 #include <math.h>
 #include <time.h>
 
@@ -43,7 +44,7 @@ double cad_floor(const cad_cost_t *cost, const cad_peaks_t *p)
 
 /* ---- peaks ---- */
 
-#define SHORT 4e-3 /* CPU seconds of a run */
+#define SHORT 4e-3 /* approximate CPU seconds of one measurement */
 #define RUNS 3
 #define MB ((size_t)1 << 20)
 
@@ -51,16 +52,16 @@ typedef float work_f(int64_t n, float seed);
 typedef struct { /* data of one thread */
     double rate;
     float kept;      /* a result of the work, stored so that the compiler cannot remove the work */
-    char *from, *to; // (block) source and destination of a copy
-    size_t block;    /* larger than a thread's share of the cache on most processors */
+    char *from, *to; // (block) source and destination of a copy of `block` bytes
+    size_t block;    /* bytes; larger than the cache per thread of most processors */
 } worker_t;
 typedef struct {
     worker_t *worker;
     work_f *work;
     int64_t n;
-} job_t; /* n operations of work; if work is NULL, memory is copied */
+} job_t; /* runs n operations of `work`; if work is NULL, copies memory, and n counts the bytes */
 
-/* Returns the CPU seconds of this thread; time used by other processes does not count. */
+/* Returns the CPU seconds that this thread has used; time used by other processes does not count. */
 static double now(void)
 {
     struct timespec t;
@@ -82,8 +83,8 @@ static void work_task(void *arg, int64_t task, int thread)
     w->rate = (double)j->n / (now() - start);
 }
 
-/* Measures a few runs, and raises *rate to the rate of the fastest run (the mean over its threads) if that is
- * higher. */
+/* Measures the work RUNS times. If the rate of the fastest run (the mean over its threads) is higher than *rate, raises
+ * *rate to it. */
 static void measure(cad_team_t *team, worker_t *worker, work_f *work, int64_t n, double *rate)
 {
     int threads = cad_team_threads(team);
@@ -111,7 +112,7 @@ static int64_t amount(work_f *work)
     return n;
 }
 
-/* Writes the memory of one thread from that thread, so that NUMA systems place the memory near the thread. */
+/* Writes to the memory of one thread from that thread, so that NUMA systems place the memory near the thread. */
 static void touch_task(void *arg, int64_t task, int thread)
 {
     worker_t *w = (worker_t *)arg + task;

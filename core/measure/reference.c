@@ -1,5 +1,5 @@
-/* reference.c - the published forward pass in double precision, in plain loops, for comparison with kernels. It uses
- * no tiles, no merged layers and no backend; each direction computes its own projections.
+/* reference.c - computes the published forward pass in double precision and in plain loops, for comparison with
+ * kernels. Uses no tiles, no merged layers and no backend; each direction computes its own projections.
  * SPDX-License-Identifier: MIT
  */
 #include <math.h>
@@ -8,7 +8,7 @@
 #include "measure/reference.h"
 #include "engine/engine.h"
 
-#define PARTS 4 /* independent partial sums of a dot product */
+#define PARTS 4 /* number of independent partial sums of a dot product */
 
 static int64_t room_for(const cad_model_t *m, int64_t rows)
 {
@@ -111,8 +111,8 @@ static void strand_forward(cad_reference_t *r, const cad_model_t *m, const uint8
     }
 }
 
-/* Runs the strands and combines them. other (len): scratch for the second strand's tokens. room (len,D): scratch. part:
- * scratch for hidden and logits of strand 0, then of strand 1. */
+/* Runs the strands and combines their results. other (len): scratch for the second strand's tokens. room (len,D):
+ * scratch. part: scratch for hidden and logits of strand 0, then for those of strand 1. */
 static void forward(cad_reference_t *r, const cad_model_t *m, const uint8_t *tok, int64_t len, uint8_t *other,
                     double *room, float *const part[4], float *hidden, float *logits)
 {

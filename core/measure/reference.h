@@ -1,5 +1,6 @@
-/* reference.h - the forward pass of a layer in double precision, for comparison with kernels, and the
- * functions that each kind's reference uses. SPDX-License-Identifier: MIT */
+/* reference.h - computes the forward pass of a layer in double precision, for comparison with kernels; declares the
+ * functions that the layer kinds use for it. D is d_model. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_REFERENCE_H
 #define CAD_REFERENCE_H
 
@@ -7,9 +8,9 @@
 
 #include "model/model.h"
 
-struct cad_reference_t { /* arrays of packed rows, without padding */
+struct cad_reference_t { /* arrays for the rows of packed sequences, without padding */
     int64_t rows;
-    double *res;  // (rows,D) residual
+    double *res;  // (rows,D) residual stream
     double *a;    // (rows,D) normalised rows
     double *h;    // (rows,D) one direction's output
     double *room; // scratch for the layer's kind

@@ -1,10 +1,9 @@
-/* adapter.c - LoRA adapters in peft's layout.
+/* adapter.c - reads LoRA adapters in peft's layout.
  *
- * An adapter's tensors become part of the model's archive: X.weight is read as W + scale * B A if the adapter has
- * X.lora_A.weight = A (r, in) and X.lora_B.weight = B (out, r), with scale = alpha / r or, under use_rslora, alpha /
- * sqrt(r) (Hu et al. 2021; Kalajdzievski 2023). A whole tensor, which peft stores for modules_to_save, replaces the
- * model's tensor.
- * SPDX-License-Identifier: MIT
+ * An adapter's tensors are added to the model's archive. If the adapter has X.lora_A.weight = A (r, in) and
+ * X.lora_B.weight = B (out, r), then X.weight is read as W + scale * B A, where W is the model's weight and scale =
+ * alpha / r or, with use_rslora, alpha / sqrt(r) (Hu et al. 2021; Kalajdzievski 2023). A whole tensor, which peft
+ * stores for modules_to_save, replaces the model's tensor. SPDX-License-Identifier: MIT
  */
 #include <math.h>
 
@@ -83,7 +82,7 @@ int cad_adapter_weights(const cad_adapter_t *a, cad_archive_t *weights, cad_erro
     return rc;
 }
 
-/* Removes the first `infix` in a name. */
+/* Removes the first occurrence of `infix` from a name. */
 static void remove_infix(char *name, const char *infix)
 {
     char *at = strstr(name, infix);
@@ -91,7 +90,7 @@ static void remove_infix(char *name, const char *infix)
     if (at) memmove(at, at + n, strlen(at + n) + 1);
 }
 
-/* Removes the parts that peft inserts into tensor names: its own modules, and the adapter's name "default". */
+/* Removes from tensor names the parts that peft inserts: its own modules, and the adapter's name "default". */
 static void plain_names(cad_archive_t *weights)
 {
     for (int i = 0; i < weights->ntensor; i++) {
@@ -135,18 +134,17 @@ int cad_adapter_join(cad_archive_t *weights, cad_archive_t *from, cad_error_t *e
 
 /* ---- the model's tensors with the adapter ---- */
 
-/* True if the name belongs to a projection that tied directions share. twin: the name of that projection in the other
- * direction. */
+/* True if the name belongs to a projection that tied directions share. Sets twin to the name of that projection in the
+ * other direction. */
 static bool shared_name(const char *name, char twin[128])
 {
-    const char *at = strstr(name, ".mamba_fwd."), *to = "rev";
-    if (!at) {
-        at = strstr(name, ".mamba_rev.");
-        to = "fwd";
+    for (int k = 0; k < 2; k++) {
+        const char *own = cad_direction_name[k], *at = strstr(name, own), *leaf = at ? at + strlen(own) : NULL;
+        if (!at || (strncmp(leaf, ".in_proj.", 9) && strncmp(leaf, ".out_proj.", 10))) continue;
+        snprintf(twin, 128, "%.*s%s%s", (int)(at - name), name, cad_direction_name[1 - k], leaf);
+        return true;
     }
-    if (!at || (strncmp(at + 11, "in_proj.", 8) && strncmp(at + 11, "out_proj.", 9))) return false;
-    snprintf(twin, 128, "%.*s.mamba_%s%s", (int)(at - name), name, to, at + 10);
-    return true;
+    return false;
 }
 
 static int same_values(const cad_archive_t *w, const cad_stored_t *x, const cad_stored_t *y, bool *same,
@@ -242,7 +240,7 @@ static int add_pair(const cad_adapter_t *c, const cad_archive_t *w, const cad_te
 int cad_adapter_add(const cad_adapter_t *c, cad_archive_t *w, const cad_tensor_t *t, float *value, cad_error_t *err)
 {
     cad_stored_t *a = find_half(w, t->name, 'A'), *b = find_half(w, t->name, 'B');
-    /* the change of a tied pair may be stored under either name or under both, so both are marked as used */
+    /* the change of a tied pair may be stored under one of its names or under both, so both are marked as used */
     if (t->alias[0]) {
         cad_stored_t *a2 = find_half(w, t->alias, 'A'), *b2 = find_half(w, t->alias, 'B');
         a = a ? a : a2;

@@ -293,7 +293,7 @@ static float one_f32(const unsigned char *b, cad_dtype_t type)
 
 typedef struct {
     cad_dtype_t dtype;
-    int64_t size; /* bytes per number */
+    int64_t size; /* bytes of one number in the file */
     void *out;
 } sink_t;
 

@@ -1,17 +1,16 @@
-/* block.h - defines a kind of layer as a value, cad_block_t.
+/* block.h - defines the type of a layer kind, cad_block_t.
  *
- * A kind's cad_block_t holds its tensors, its shape as read from config.json, the order of its
- * operations in the forward and the backward pass, the activations it keeps for training, its
- * costs, and its forward pass in double precision. Each kind has a file in core/blocks/
- * (mamba.c is the first) and files with its operations in each backend. CAD_KINDS lists them.
- * SPDX-License-Identifier: MIT
+ * The cad_block_t of a kind, such as Mamba-2, has its tensors, its shape as read from config.json, the order of its
+ * operations in the forward and the backward pass, the activations it keeps for training, its costs, and its forward
+ * pass in double precision. Each kind has a file in core/blocks/ (mamba.c is the first) and files with its operations
+ * in each backend. CAD_KINDS lists all kinds. SPDX-License-Identifier: MIT
  */
 #ifndef CAD_BLOCK_H
 #define CAD_BLOCK_H
 
 #include "base/base.h"
 
-/* All kinds of layers. Test programs add their own through CAD_MORE_KINDS. */
+/* The names of all layer kinds. Test programs add their own through CAD_MORE_KINDS. */
 #ifndef CAD_MORE_KINDS
 #define CAD_MORE_KINDS(kind)
 #endif
@@ -25,7 +24,7 @@ enum { CAD_KINDS(CAD_KIND_INDEX) CAD_NKINDS };
 #define CAD_KIND_OPS 8      /* maximum number of operations of a kind */
 #define CAD_SHAPE_BYTES 128 /* size of the largest shape struct of a kind */
 
-#define CAD_WORK_BYTES 128 /* size of the largest struct that a kind keeps in a lane */
+#define CAD_WORK_BYTES 128 /* size of the largest struct of activations that a kind keeps in a lane */
 
 typedef union cad_work_t {
     void *align;
@@ -49,7 +48,7 @@ typedef struct cad_reference_t cad_reference_t;
 
 typedef struct cad_part_t { /* describes one tensor of a direction */
     int role;               /* CAD_T_KIND + i, i < CAD_PARTS; unique within the kind */
-    const char *leaf;       /* name after the prefix "mixer.mamba_fwd." */
+    const char *leaf;       /* name after the prefix "mixer.mamba_fwd." (cad_direction_name) */
     int64_t shape[3];       /* unused axes are 0 */
     bool there;             /* present in this configuration */
     bool projects;          /* a projection: shared by both directions where projections are tied */
@@ -57,88 +56,102 @@ typedef struct cad_part_t { /* describes one tensor of a direction */
     bool decays;            /* subject to AdamW's weight decay */
 } cad_part_t;
 
+/* The sizes of the structs of a layer kind that the library and a backend's module share; engine/module.h compares the
+ * two sides' sizes. */
+typedef struct cad_kind_sizes_t {
+    uint32_t shape, lane, grad_lane;
+} cad_kind_sizes_t;
+#define CAD_KIND_SIZES(name)                                                                  \
+    {                                                                                         \
+        sizeof(cad_##name##_t), sizeof(cad_##name##_lane_t), sizeof(cad_##name##_grad_lane_t) \
+    }
+
 typedef struct cad_block_t {
-    const char *name;  /* the kind's name in config.json's "layer_kinds" */
-    const char *layer; /* the kind's name in ssm_cfg.layer; NULL: no published code has this kind */
-    const char *title; /* the kind's name in CAD_TEXT_KIND; NULL: none */
-    int64_t length;    /* the default window in tokens; 0: the default of Mamba */
+    const char *name; /* the kind's name in config.json's "layer_kinds" */
+    /* the kind's name in ssm_cfg.layer of config.json; NULL: published code does not have this kind */
+    const char *layer;
+    const char *title; /* the kind's name in the text CAD_TEXT_KIND; NULL: the text does not name it */
+    int64_t length;    /* the default length of a window in tokens; 0: that of Mamba */
+
+    cad_kind_sizes_t sizes;
 
     /* ---- configuration and tensors ---- */
-    /* If config.json names no kind of layers: returns whether the model's layers are of this kind, judged by the
-     * tensors of layer 0. axes returns the number of axes of a tensor, such as "A_log", or 0 if the tensor is missing.
-     * NULL: this kind cannot be recognised by its tensors. */
+    /* For a config.json that names no kind of layers: returns whether the model's layers are of this kind, as the
+     * tensors of layer 0 show. axes(arg, leaf) returns the number of axes of the tensor with that leaf name, such as
+     * "A_log", or 0 if the tensor is missing. NULL: this kind cannot be recognised by its tensors. */
     bool (*recognise)(int (*axes)(const void *arg, const char *leaf), const void *arg);
-    /* Reads this kind's shape from the reader's object; cfg->d_model is set. The kind of layer 0 reads
-     * config.json's ssm_cfg, every other kind an object NAME_cfg of its own. */
+    /* Reads this kind's shape from the JSON object in r: config.json's ssm_cfg for the kind of layer 0, and an object
+     * NAME_cfg for every other kind. cfg->d_model is already set. */
     void (*configure)(cad_shape_t *shape, const cad_config_t *cfg, cad_reader_t *r);
-    /* Returns the shape's values as a JSON object; NULL when out of memory. */
+    /* Returns this kind's shape in cfg as a JSON object; NULL when out of memory. */
     struct json_t *(*write)(const cad_config_t *cfg);
-    /* Returns the number `what`, as cad_model_number does (CAD_D_INNER, ...); -1 if this kind lacks it. */
+    /* Returns the number `what` (CAD_D_INNER, ...), as cad_model_number does; -1 if this kind lacks it. */
     int64_t (*number)(const cad_config_t *cfg, enum cad_number_t what);
-    /* Writes this kind's part of CAD_TEXT_DETAILS: " key=value" for each number. */
+    /* Writes what the text CAD_TEXT_DETAILS says of this kind: " key=value" for each number. */
     void (*describe)(const cad_config_t *cfg, char *text, size_t size);
     /* Fills part with the tensors of one direction, in published order; returns their number. */
     int (*parts)(const cad_config_t *cfg, cad_part_t part[CAD_PARTS]);
     /* Returns initial value i of a tensor, in its published layout, from 64 random bits. */
     double (*initial)(const cad_config_t *cfg, int role, int64_t i, uint64_t bits);
-    /* True if the projections have biases. Tied directions are then not merged (cad_layer_t), since each adds the
-     * bias. */
+    /* True if the projections have biases. Tied directions are then not merged (see cad_layer_t), since each of them
+     * adds the bias. */
     bool (*biased)(const cad_config_t *cfg);
 
     /* ---- forward pass: engine/encoder.c ---- */
     /* A tile ends at a multiple of this many rows, counted from the first row of the sequence, or at the end of the
      * sequence; 0: a tile may end at any row. */
     int64_t chunk;
-    /* Each direction applies the gate z itself, before the directions are added. z is then computed with x, once,
-     * and kept for all rows. */
+    /* True if each direction applies the gate z itself, before the directions are added. z is then computed once,
+     * together with x, and kept for all rows of a segment (engine/encoder.c). */
     bool gates_each;
     int nop;
-    const char *op[CAD_KIND_OPS]; /* names of the nop operations, in the order of a backend's table */
-    /* Runs one tile of a sweep in one direction. */
+    const char *op[CAD_KIND_OPS]; /* names of the kind's `nop` operations, in the order of a backend's table */
+    /* Runs the operations of one tile of a sweep, for one direction. */
     int (*step)(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep_t *w);
-    /* Called at the start of a pass with a tape. Sets the memory in which the scan stores states that the tape does not
-     * hold: the memory of `back` in a backward pass, none in a forward pass (back NULL). */
+    /* Called at the start of a forward or backward pass with a tape. Says where the scan stores states that the tape
+     * does not hold: in a backward pass, in the memory of `back`; in a forward pass, in which back is NULL, nowhere. */
     void (*begin)(cad_lane_t *l, cad_grad_lane_t *back);
-    /* Points the lane's arrays to the activations that the tape keeps for a layer. */
+    /* Points the lane's arrays to the activations that the tape keeps for one layer. */
     void (*enter)(cad_lane_t *l, const cad_kept_t *kept);
 
     /* ---- backward pass: train/backward.c ---- */
-    /* Recomputes the gate z of a tile. */
+    /* Recomputes the gate z for the rows of a tile. */
     int (*gate)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s);
-    /* Computes the gradient of y from the gradient of the unit's output (backward.c defines a unit); called once for
-     * all directions of the unit. */
+    /* Computes the gradient of y from the gradient of the output of a unit (train/backward.c: the directions that share
+     * one `out`). Called once for all directions of the unit. */
     int (*back_out)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s);
     /* Computes the gradient of x from the gradient of y, for one direction. add: the array y already holds y of the
-     * other direction, to which y of this direction is added. */
+     * other direction, and y of this direction is added to it. */
     int (*back_step)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, bool add);
-    /* Computes the gradients of the projections, the norm and the residual; called once for all directions of the
+    /* Computes the gradients of the projections, the norm and the residual. Called once for all directions of the
      * unit. */
     int (*back_in)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s);
-    /* Lays out, for one layer, the activations that a tape keeps. rows: number of rows; most: maximum number of
-     * sequences. */
+    /* Lays out, for one layer, the activations that a tape keeps, and stores their addresses in kept. rows: number of
+     * rows; most: maximum number of sequences. */
     void (*keep)(const cad_config_t *cfg, int ndir, int64_t rows, int64_t most, cad_bump_t *b, cad_kept_t *kept);
 
     /* ---- measuring ---- */
-    /* `costs` fills cost[nop] with what each operation costs for one tls (token in one layer of one strand); `traffic`
+    /* `costs` fills cost[nop] with the cost of each operation for one tls (token in one layer of one strand); `traffic`
      * returns the bytes of memory traffic of a tls. See measure.h. */
     void (*costs)(const cad_config_t *cfg, int ndir, bool merged, cad_cost_t *cost);
     double (*traffic)(const cad_config_t *cfg, int ndir, bool merged);
-    /* `reference_room` returns the number of doubles of scratch that `reference` needs for `rows` rows. `reference`
-     * runs one direction over nseq packed sequences: from r->a (normalised rows) to r->h. */
+    /* `reference_room` returns the number of doubles of scratch memory that `reference` needs for `rows` rows.
+     * `reference` runs one direction over nseq packed sequences: it reads the normalised rows r->a and writes r->h. */
     int64_t (*reference_room)(const cad_config_t *cfg, int64_t rows);
     void (*reference)(cad_reference_t *r, const cad_model_t *m, int layer, int dir, const int64_t *off, int nseq);
 } cad_block_t;
 
-/* Checks at compile time that a kind fits into the sizes above. shape: the type of its shape; lane, grad_lane: the
- * types of its structs in a lane and a grad lane; ops: the number of its operations; roles: one more than its last
- * role. */
-#define CAD_KIND_FITS(shape, lane, grad_lane, ops, roles)                                        \
-    _Static_assert(sizeof(shape) <= sizeof(cad_shape_t) && sizeof(lane) <= sizeof(cad_work_t) && \
-                       sizeof(grad_lane) <= sizeof(cad_work_t) && (int)(ops) <= CAD_KIND_OPS &&  \
-                       (int)(roles)-CAD_T_KIND <= CAD_PARTS,                                     \
+/* Checks at compile time that a kind fits into the sizes above. The kind's shape is a cad_NAME_t; its structs in a lane
+ * and a grad lane are cad_NAME_lane_t and cad_NAME_grad_lane_t. ops: the number of its operations; roles: one more than
+ * the largest role of its tensors. */
+#define CAD_KIND_FITS(name, ops, roles)                                                                        \
+    _Static_assert(sizeof(cad_##name##_t) <= sizeof(cad_shape_t) &&                                            \
+                       sizeof(cad_##name##_lane_t) <= sizeof(cad_work_t) &&                                    \
+                       sizeof(cad_##name##_grad_lane_t) <= sizeof(cad_work_t) && (int)(ops) <= CAD_KIND_OPS && \
+                       (int)(roles)-CAD_T_KIND <= CAD_PARTS,                                                   \
                    "this kind needs more room than model/block.h has")
 
-/* Indexed by kind; defined in core/blocks/blocks.c. */
+/* The table of all layer kinds, indexed by kind; defined in core/blocks/blocks.c. */
 extern const cad_block_t *const cad_blocks[CAD_NKINDS];
 
 #endif

@@ -11,8 +11,8 @@ static bool starts(const char *s, const char *with) { return !strncmp(s, with, s
 /* Removes n bytes from the beginning of s. */
 static void drop(char *s, size_t n) { memmove(s, s + n, strlen(s + n) + 1); }
 
-/* Drops the prefixes that wrappers put before the names of tensors, in any order: DistributedDataParallel,
- * torch.compile, Lightning, Caduceus' own classes, peft. The first two may also wrap a part of the model. */
+/* Removes from tensor names the prefixes that wrappers add, in any order: DistributedDataParallel, torch.compile,
+ * Lightning, Caduceus' own classes, peft. The first two may also wrap a submodule of the model. */
 static void strip_name(char *s)
 {
     static const char *const prefix[] = { "module.", "_orig_mod.", "model.", "caduceus.", "base_model.model." };
@@ -67,8 +67,8 @@ static int check_shape(const cad_stored_t *s, const cad_tensor_t *t, const char 
                     cad_shape_text(t->shape, t->ndim, want, sizeof want));
 }
 
-/* Finds the stored tensors of t and marks them as used. s[0]: the tensor under t's name or, if there is none, under t's
- * alias. s[1]: the tensor under the alias if both are stored, else NULL. */
+/* Finds the stored tensors that belong to t and marks them as used. s[0]: the tensor with t's name or, if there is
+ * none, with t's alias. s[1]: if both are stored, the tensor with the alias; else NULL. */
 static int match(cad_archive_t *st, const cad_tensor_t *t, const char *path, cad_stored_t *s[2], cad_error_t *err)
 {
     char want[64];
@@ -106,7 +106,8 @@ static int check_complement(const cad_model_t *m, cad_archive_t *st, cad_stored_
     return 0;
 }
 
-/* Refuses stored tensors that are not marked as used. Those of an adapter are marked when values are loaded. */
+/* Refuses stored tensors that are not marked as used. Those of an adapter are not checked here, since they are marked
+ * later, when values are loaded. */
 static int check_leftovers(const cad_model_t *m, cad_archive_t *st, cad_error_t *err)
 {
     for (int i = 0; i < st->ntensor; i++) {
@@ -161,7 +162,8 @@ static int load_tensor(cad_model_t *m, cad_checkpoint_t *c, const cad_tensor_t *
     return rc;
 }
 
-/* Returns the address of the pointer to set for tensor t: a member of the model, of a layer or of a direction. */
+/* Returns the address of the pointer through which the model reads tensor t: a member of the model, of a layer or of a
+ * direction. */
 static const float **place_of(cad_model_t *m, const cad_tensor_t *t)
 {
     cad_layer_t *l = t->layer < 0 ? NULL : &m->layer[t->layer];
@@ -177,7 +179,7 @@ static const float **place_of(cad_model_t *m, const cad_tensor_t *t)
     }
 }
 
-/* Points the model and its layers at the parameters. */
+/* Sets all such pointers of the model and its layers to the tensors' parameters. */
 static void wire(cad_model_t *m)
 {
     const cad_config_t *c = &m->cfg;
@@ -200,22 +202,22 @@ static void wire(cad_model_t *m)
 void cad_model_refresh(cad_model_t *m)
 {
     int64_t D = m->cfg.d_model;
-    bool turned = cad_model_turned(m);
+    bool reversed = cad_model_input_reversed(m);
     for (int v = 0; v < m->vocab.rows; v++)
         for (int64_t d = 0; d < D; d++)
-            m->embed_in[v * D + d] = turned ? m->embed[m->vocab.comp[v] * D + D - 1 - d] : m->embed[v * D + d];
+            m->embed_in[v * D + d] = reversed ? m->embed[m->vocab.comp[v] * D + D - 1 - d] : m->embed[v * D + d];
 }
 
 /* ---- the kind of layers, if config.json does not name it ---- */
 
-/* Returns the number of axes of a tensor of layer 0's mixer, or 0 if it is missing. arg: the archive. */
+/* Returns the number of axes of the tensor with this leaf name in layer 0's mixer, or 0 if it is missing. arg: the
+ * archive. */
 static int axes_of(const void *arg, const char *leaf)
 {
-    static const char *const mixer[] = { "mixer.submodule.mamba_fwd", "mixer.mamba_fwd", "mixer.submodule.mamba_rev",
-                                         "mixer.mamba_rev" };
     for (int i = 0; i < 4; i++) {
         char name[112];
-        snprintf(name, sizeof name, "backbone.layers.0.%s.%s", mixer[i], leaf);
+        snprintf(name, sizeof name, "backbone.layers.0.mixer%s.%s.%s", i % 2 ? "" : ".submodule",
+                 cad_direction_name[i / 2], leaf);
         const cad_stored_t *t = cad_archive_find(arg, name);
         if (t) return t->ndim;
     }
@@ -238,7 +240,7 @@ static int recognise(cad_model_t *m, const cad_archive_t *st, const char *config
 
 /* ---- opening ---- */
 
-/* Finds the number of rows of the embedding table (*rows) and of labels of the head (m->labels). */
+/* Finds the number of rows of the embedding table (*rows) and of outputs of the classifier's head (m->labels). */
 static int find_sizes(cad_model_t *m, cad_archive_t *st, const char *path, int64_t *rows, cad_error_t *err)
 {
     static const char *const name[] = { "backbone.embeddings.word_embeddings.embedding.weight",
@@ -286,7 +288,7 @@ static void note_dtypes(cad_model_t *m, const cad_archive_t *st)
     }
 }
 
-/* Returns the kind of layer 0, whose shape and biases the model's details describe. */
+/* Returns the kind of layer 0; the model's details (CAD_TEXT_DETAILS) give the shape of this kind. */
 static const cad_block_t *first_kind(const cad_config_t *c) { return cad_blocks[c->kind[0]]; }
 
 static void describe(cad_model_t *m)
@@ -351,7 +353,8 @@ static int open_folder(cad_model_t *m, const char *given, char **path, char **co
     return rc;
 }
 
-/* Joins the adapter's weights to the model's. Directions that the adapter changes differently are no longer tied. */
+/* Adds the adapter's weights to the model's. If the adapter changes two tied directions differently, they are no longer
+ * tied. */
 static int open_adapter(cad_model_t *m, cad_checkpoint_t *c, cad_error_t *err)
 {
     cad_archive_t added = { 0 };

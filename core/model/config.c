@@ -4,7 +4,8 @@
 #include "model/config.h"
 
 struct cad_reader_t {
-    json_t *root, *ssm; /* ssm: the object with the shape of the kind being read, or NULL */
+    /* ssm: the object (ssm_cfg or NAME_cfg) with the shape of the kind that is being read, or NULL */
+    json_t *root, *ssm;
     const char *path;
     cad_error_t *err;
     int rc;
@@ -256,7 +257,7 @@ static void read_epsilon(cad_config_t *c, reader_t *r)
     if (c->norm_epsilon <= 0) bad(r, "norm_epsilon", "is not above 0");
 }
 
-/* True if config.json has the word in a key, in model_type or in its first architecture. */
+/* True if the word occurs in a key of config.json, in model_type or in the first of the architectures. */
 static bool mentions(const json_t *root, const char *word)
 {
     const char *type = json_string_value(json_object_get(root, "model_type")),

@@ -12,37 +12,38 @@ struct cad_config_t {
     double norm_epsilon;
     bool rms_norm, fused_add_norm;
     bool bidirectional, multiply, tied, rcps, classifier;
-    int64_t num_labels;   /* from config.json; 0 if not given */
+    int64_t num_labels;   /* num_labels of config.json; 0 if absent */
     enum cad_pool_t pool; /* how a classifier's head pools */
     bool score_bias;      /* the head has a bias */
-    int64_t max_len;      /* from tokenizer_config.json, in bases */
-    int16_t comp[256];    /* complement_map by token id; -1: not given */
+    int64_t max_len;      /* model_max_length of tokenizer_config.json, in bases */
+    int16_t comp[256];    /* complement of each token id, from complement_map; -1: not given */
     bool has_comp;
-    double init_range; /* values of initializer_cfg */
+    double init_range; /* this and the next two: values of initializer_cfg */
     bool init_rescale;
     int64_t init_residuals;
     bool named;                    /* config.json names the kinds of layers */
     uint8_t kind[CAD_LAYERS];      /* the kind of each layer: an index into cad_blocks */
     cad_shape_t shape[CAD_NKINDS]; /* shape of each kind in use; blocks/NAME.h defines its type */
 };
-/* Keys that caduceus adds to config.json: CAD_POOLING is the pooling of a classifier's head, CAD_POOLING_ONCE is the
- * name of that key in files of version 0.2. The name was changed because transformers took the old key for an argument
- * of the model. */
+/* Keys that caduceus adds to config.json. CAD_POOLING: how a classifier's head pools rows. CAD_POOLING_ONCE: the name
+ * of that key in files of version 0.2; it was changed because transformers took the old key for an argument of the
+ * model. */
 #define CAD_POOLING "caduceus_pooling"
 #define CAD_LONGEST_KEY "caduceus_longest" /* length of the longest sequence that a classifier was trained on */
 #define CAD_POOLING_ONCE "pooling_strategy"
 
 /* Reads the configuration from root, the parsed config.json; path is for messages. Sets max_len to its default. */
 int cad_config_read(cad_config_t *cfg, json_t *root, const char *path, cad_error_t *err);
-/* Does the same. kind: the kind of all layers if config.json names none. */
+/* Does the same as cad_config_read. kind: the kind of all layers if config.json names none. */
 int cad_config_read_as(cad_config_t *cfg, json_t *root, const char *path, int kind, cad_error_t *err);
-/* Returns model_max_length of a tokenizer_config.json (NULL: there is no such file). If the key is absent or not a
- * whole number from 1 to 2^20, returns the default, which depends on the kind of layers. */
+/* Returns model_max_length of a tokenizer_config.json, or a default, which depends on the kind of layers, if the key is
+ * absent or not an integer from 1 to 2^20. tokenizer: the parsed file; NULL: there is no such file. */
 int64_t cad_config_max_len(const cad_config_t *cfg, const json_t *tokenizer);
-/* Returns the key of config.json that holds a kind's shape: "ssm_cfg" for the kind of layer 0; for another kind
- * "NAME_cfg", for which `key` is the buffer. */
+/* Returns the key of config.json under which a kind's shape is stored: "ssm_cfg" for the kind of layer 0; "NAME_cfg"
+ * for another kind, written to the buffer `key`. */
 const char *cad_config_shape_key(const cad_config_t *cfg, int kind, char key[64]);
-/* True if the fold (tensors.c) applies to this layer: every second layer of a fused-norm checkpoint with rcps. */
+/* True if the fold of fused-norm models (tensors.c) applies to this layer: in a fused-norm model with rcps, to every
+ * second layer. */
 bool cad_config_folded(const cad_config_t *cfg, int64_t layer);
 /* True if some layer is of this kind. */
 static inline bool cad_config_uses(const cad_config_t *cfg, int kind)
@@ -50,13 +51,13 @@ static inline bool cad_config_uses(const cad_config_t *cfg, int kind)
     return memchr(cfg->kind, kind, (size_t)cfg->n_layer) != NULL;
 }
 
-/* ---- for a kind's configure: return a value of ssm_cfg or NAME_cfg; def if the key is absent or null ---- */
+/* ---- for a layer kind's configure(): return a value of ssm_cfg or NAME_cfg; def if the key is absent or null ---- */
 int64_t cad_read_int(cad_reader_t *r, const char *key, int64_t def, int64_t lo, int64_t hi);
 double cad_read_real(cad_reader_t *r, const char *key, double def, double lo, double hi);
 bool cad_read_bool(cad_reader_t *r, const char *key, bool def);
 /* Returns a string, or NULL if the key is absent, null or not a string. */
 const char *cad_read_word(cad_reader_t *r, const char *key);
-/* Reads a list of two numbers, the first not above the second; if the key is absent, leaves range as it is. */
+/* Reads a list of two numbers, of which the first is not greater; if the key is absent, leaves range as it is. */
 void cad_read_range(cad_reader_t *r, const char *key, double range[2], double lo, double hi);
 bool cad_read_has(cad_reader_t *r, const char *key); /* true if the key is present and not null */
 /* Reports an error in a key: `FILE: "KEY" WHY`. Only the first error is kept. */

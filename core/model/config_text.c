@@ -1,12 +1,11 @@
 /* config_text.c - writes config.json and tokenizer_config.json.
  *
- * A model keeps the files that it was opened with. A key is written anew only if its value in the model has changed;
- * all other keys, known or not, stay as they were.
- * SPDX-License-Identifier: MIT
+ * A model keeps the two files that it was opened with. A key is written anew only if its value in the model has
+ * changed; all other keys, known or not, stay as they were. SPDX-License-Identifier: MIT
  */
 #include "model/labels.h"
 
-/* The repository whose Python classes load these files. */
+/* The repository on the hub whose Python classes load the files. */
 #define HUB "kuleshov-group/caduceus-ps_seqlen-131k_d_model-256_n_layer-16--"
 
 /* Returns complement_map, the complement of each token id: {"0": 0, ...}. */
@@ -49,7 +48,8 @@ static bool put_kinds(const cad_config_t *c, json_t *o)
 {
     json_t *list;
     bool good = true;
-    if (one_kind(c) && cad_blocks[c->kind[0]]->layer) return true; /* ssm_cfg.layer or the tensors show the kind */
+    /* ssm_cfg.layer or the tensors show the kind, so nothing needs to be written */
+    if (one_kind(c) && cad_blocks[c->kind[0]]->layer) return true;
     list = json_array();
     for (int64_t i = 0; i < c->n_layer && good; i++)
         good = json_array_append_new(list, json_string(cad_blocks[c->kind[i]]->name)) == 0;
@@ -65,7 +65,7 @@ static bool put_kinds(const cad_config_t *c, json_t *o)
  * memory. */
 static json_t *known_keys(const cad_config_t *c, const uint8_t *comp, int64_t rows, int64_t labels)
 {
-    json_int_t multiple = rows % c->vocab_multiple ? 1 : c->vocab_multiple; /* rows must not be padded further */
+    json_int_t multiple = rows % c->vocab_multiple ? 1 : c->vocab_multiple; /* 1, so that readers add no further rows */
     json_t *o = json_pack(
         "{s:[s], s:s, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:s, s:b, s:b, s:b, s:f, s:o, s:{s:f, s:b, "
         "s:I}, s:o}",
@@ -88,8 +88,8 @@ static json_t *known_keys(const cad_config_t *c, const uint8_t *comp, int64_t ro
     return NULL;
 }
 
-/* kept: the config.json that the model was opened with, or NULL. Returns a new object with the keys that caduceus knows
- * and the values that they have in `kept`. */
+/* Returns a new object with the keys that caduceus knows and the values that they have in `kept`, the config.json that
+ * the model was opened with (or NULL). */
 static json_t *kept_keys(const cad_model_t *m, json_t *kept)
 {
     cad_config_t was;
@@ -100,13 +100,13 @@ static json_t *kept_keys(const cad_model_t *m, json_t *kept)
     for (int i = 0; i < 256; i++) comp[i] = was.comp[i] < 0 ? m->vocab.comp[i] : (uint8_t)was.comp[i];
     keys = known_keys(&was, comp, cad_min(cad_round_up(was.vocab_size, was.vocab_multiple), 256),
                       was.classifier ? cad_max(was.num_labels, 1) : 0);
-    /* defaults of ssm_cfg differ between kinds, so a shape that is not Mamba's is written in full */
+    /* the defaults of ssm_cfg differ between kinds, so the shape of any kind but Mamba is written in full */
     if (!published_kinds(&was)) json_object_del(keys, "ssm_cfg");
     return keys;
 }
 
-/* Sets a key of o. In the objects ssm_cfg and initializer_cfg it sets only the members that `value` has; other members
- * stay unchanged. */
+/* Sets a key of o to value. Of the objects ssm_cfg and initializer_cfg, sets only the members that `value` has; their
+ * other members stay unchanged. */
 static bool set_key(json_t *o, const char *key, json_t *value)
 {
     json_t *there = json_object_get(o, key);
@@ -115,8 +115,8 @@ static bool set_key(json_t *o, const char *key, json_t *value)
     return json_object_set(o, key, value) == 0;
 }
 
-/* Updates o, the config.json as it was read: sets the keys that o lacks, or whose values in `now` differ from those in
- * `was`. */
+/* Updates o, the config.json as it was read: sets the keys that o lacks, and those whose values in `now` differ from
+ * their values in `was`. */
 static bool update(json_t *o, json_t *was, json_t *now)
 {
     const char *key;
@@ -154,8 +154,8 @@ static bool set_head(json_t *o, const cad_model_t *m)
            (json_object_get(o, "num_labels") || json_object_set_new(o, "num_labels", json_integer(m->labels)) == 0);
 }
 
-/* True if the folder has the Python file of the class "FILE.CLASS". A class on the hub, "ORG/NAME--FILE.CLASS", needs
- * no file, so it gives true. folder NULL: there are no files. */
+/* True if the folder has the Python file of `class`, which is "FILE.CLASS". Also true for a class on the hub,
+ * "ORG/NAME--FILE.CLASS", which needs no file. folder NULL: there are no files. */
 static bool has_class(const char *class, const char *folder)
 {
     char file[256];
@@ -197,7 +197,8 @@ static json_t *model_classes(void)
                      HUB "modeling_caduceus.CaduceusForSequenceClassification");
 }
 
-/* Sets the type of the weights: "torch_dtype", or "dtype" as newer files call it, or both if o has both. */
+/* Sets the key for the type of the weights: "torch_dtype", or "dtype", its name in newer files, or both if o has
+ * both. */
 static bool set_dtype(json_t *o, cad_dtype_t dtype)
 {
     const char *name = dtype == CAD_F16 ? "float16" : dtype == CAD_BF16 ? "bfloat16" : "float32";
@@ -232,8 +233,8 @@ char *cad_config_text(const cad_model_t *m, cad_dtype_t dtype, bool with_files, 
     return cad_json_text(o, CAD_JSON_PRETTY, size);
 }
 
-/* Sets the keys that o lacks to their values for the published tokenizer. folder: the folder of Python files, or
- * NULL. */
+/* Gives the keys that o lacks the values that they have for the published tokenizer. folder: the folder of Python
+ * files, or NULL. */
 static bool describe_tokenizer(json_t *o, const char *folder)
 {
     json_t *keys = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:[s,s,s,s,s]}", "tokenizer_class",

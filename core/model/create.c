@@ -1,7 +1,7 @@
 /* create.c - creates models, with the paper's initial values.
  *
- * An initial value depends only on the seed, its tensor's published name and its index in the
- * published layout. SPDX-License-Identifier: MIT
+ * An initial value depends only on the seed, on the published name of its tensor and on its index in the published
+ * layout. SPDX-License-Identifier: MIT
  */
 #include <math.h>
 
@@ -68,8 +68,8 @@ static int build(cad_model_t *m, const char *config, int64_t max_len, uint64_t s
     return rc;
 }
 
-/* Makes m a classifier with the encoder of `from`, whose tensors come first, at the same offsets as in `from`. The head
- * gets initial values. */
+/* Makes m a classifier with a copy of the encoder of `from`. The encoder's tensors come first, at the same offsets as
+ * in `from`; the head gets initial values. */
 static int extend(cad_model_t *m, const cad_model_t *from, int64_t labels, uint64_t seed, cad_error_t *err)
 {
     int rc = check_labels(labels, err);

@@ -1,8 +1,8 @@
-/* hubcache.c - finds the local cache of the Hugging Face hub, and lists the models in it. The cache is laid out so:
+/* hubcache.c - finds the local cache of the Hugging Face hub, and lists the models in it. Layout of the cache:
  *
  *   CACHE/models--ORG--NAME/refs/REV           text: the commit of a branch, tag or short hash
- *                          /snapshots/COMMIT/  a folder of links to blobs, under the files' names
- *                          /blobs/HASH         a file's bytes, named by SHA-256 or git's hash
+ *                          /snapshots/COMMIT/  a folder of links to blobs; each link has the name of a file of the model
+ *                          /blobs/HASH         the content of one file, named by its SHA-256 or its git hash
  *   CACHE/.locks/models--ORG--NAME/HASH.lock   locked by the process that downloads that blob
  *
  * The rules are those of huggingface_hub, so that each program finds the files that the other has downloaded.
@@ -74,7 +74,7 @@ static bool put_variable(path_t *p, const char *s, size_t n)
     return value != NULL;
 }
 
-/* Appends a value with ~, ~USER, $NAME and ${NAME} expanded; a reference to an unknown name stays as it is. */
+/* Appends the value s with ~, ~USER, $NAME and ${NAME} expanded; a reference to an unknown name stays as it is. */
 static void put_expanded(path_t *p, const char *s)
 {
     size_t user = s[0] == '~' ? strcspn(s + 1, "/") : 0;
@@ -177,7 +177,7 @@ static bool good_model(const char *s)
     return isalnum((unsigned char)s[0]) && isalnum((unsigned char)slash[1]);
 }
 
-/* Returns what follows the hub's address in a URL, such as ORG/NAME/tree/REV; NULL if text is no such URL. */
+/* Returns the part of a URL after the hub's address, such as ORG/NAME/tree/REV; NULL if text is no URL of the hub. */
 static const char *after_address(const char *text)
 {
     static const char *const scheme[] = { "https://", "http://" }, *const host[] = { "huggingface.co/", "hf.co/" };
@@ -196,7 +196,8 @@ static const char *after_address(const char *text)
 
 int cad_hub_named(const char *text) { return !strncmp(text, "hf:", 3) || after_address(text); }
 
-/* Returns where the revision of a URL begins, in the part after the name such as /tree/REV; NULL if it names none. */
+/* Returns where the revision begins in the part of a URL that comes after the name, such as /tree/REV; NULL if that
+ * part names no revision. */
 static const char *revision_in_url(const char *s)
 {
     static const char *const before[] = { "@", "/tree/", "/blob/", "/resolve/" };
@@ -208,7 +209,7 @@ static const char *revision_in_url(const char *s)
 int cad_hub_parse(cad_hub_name_t *name, const char *text, cad_error_t *err)
 {
     const char *url = after_address(text), *s = url ? url : strncmp(text, "hf:", 3) ? text : text + 3, *revision;
-    bool other; /* the address of something else than a model */
+    bool other; /* the text is the address of something other than a model */
     size_t n = strcspn(s, url ? "/@?#" : "@"), length;
     if (url && s[n] == '/') n += 1 + strcspn(s + n + 1, "/@?#");
     revision = url ? revision_in_url(s + n) : s[n] ? s + n + 1 : NULL;
@@ -225,7 +226,7 @@ int cad_hub_parse(cad_hub_name_t *name, const char *text, cad_error_t *err)
 
 /* ---- a snapshot ---- */
 
-/* Reads the commit that a file of refs/ names; "" if there is none. */
+/* Reads a commit from a file in refs/ into commit; "" if the file has none. */
 static void read_ref(const char *path, char commit[256])
 {
     FILE *f = fopen(path, "rbe");
@@ -286,7 +287,7 @@ static int add_entry(entries_t *l, const char *name, cad_error_t *err)
     return 0;
 }
 
-/* Lists the names in a folder for which `take` is true, sorted. A folder that does not exist counts as empty. */
+/* Lists, sorted, the names in folder dir for which `take` is true. A folder that does not exist counts as empty. */
 static int list_folder(entries_t *l, const char *dir, bool (*take)(const char *), cad_error_t *err)
 {
     DIR *d = opendir(dir);
@@ -301,8 +302,8 @@ static int list_folder(entries_t *l, const char *dir, bool (*take)(const char *)
     return rc;
 }
 
-/* Lists the visible names in a folder within a model. A folder that cannot be read counts as empty, so that the other
- * models are still listed. */
+/* Lists the visible names in a folder inside a model's folder. A folder that cannot be read counts as empty, so that
+ * the other models are still listed. */
 static int list_within(entries_t *l, const char *dir, cad_error_t *err)
 {
     int rc = list_folder(l, dir, visible, err);
@@ -331,7 +332,7 @@ static int add_ref(refs_t *r, const char *path, const char *revision, cad_error_
 
 static int list_refs(refs_t *r, const char *dir, const char *prefix, int depth, cad_error_t *err);
 
-/* Adds one ref: the entry `name` of folder dir, if it is a file. If it is a folder, adds all refs below it. */
+/* Adds the entry `name` of folder dir as a ref, if it is a file. If it is a folder, adds all refs below it. */
 static int list_ref(refs_t *r, const char *dir, const char *prefix, const char *name, int depth, cad_error_t *err)
 {
     char *path = cad_path_join(dir, name), revision[512];
@@ -414,7 +415,7 @@ static int visit_one(const char *model, const char *commit, const refs_t *refs, 
     return rc;
 }
 
-/* Visits each snapshot of a model. A model without snapshots is visited once, with an empty commit. */
+/* Calls visit for each snapshot of a model. For a model without snapshots, calls visit once, with an empty commit. */
 static int visit_model(const char *model, cad_hub_visit_f *visit, void *arg, cad_error_t *err)
 {
     entries_t l = { 0 };

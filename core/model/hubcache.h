@@ -1,4 +1,5 @@
-/* hubcache.h - the local cache of the Hugging Face hub; see also caduceus.h. SPDX-License-Identifier: MIT */
+/* hubcache.h - finds models in the local cache of the Hugging Face hub; see also caduceus.h.
+ * SPDX-License-Identifier: MIT */
 #ifndef CAD_HUBCACHE_H
 #define CAD_HUBCACHE_H
 

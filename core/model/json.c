@@ -4,12 +4,12 @@
 #include "base/file.h"
 #include "model/json.h"
 
-#define DIGITS 18          /* every integer with this many digits fits json_int_t */
+#define DIGITS 18          /* every integer with this many digits fits into json_int_t */
 #define MARK '\1'          /* first byte of a marked string, which stands for a number that jansson cannot hold */
-#define QUOTED "\"\\u0001" /* how a marked string begins in JSON text */
+#define QUOTED "\"\\u0001" /* the beginning of a marked string in JSON text */
 
 typedef struct {
-    const char *s; /* text and its size */
+    const char *s; /* a text and its size */
     size_t n;
 } span_t;
 
@@ -34,7 +34,7 @@ static bool is_word(span_t t, size_t n)
            (n == 3 && !memcmp(t.s, "NaN", 3));
 }
 
-/* Returns the size of the string, number or word that t begins with; at least 1. */
+/* Returns the size of the string, number or word at the beginning of t; at least 1. */
 static size_t token(span_t t)
 {
     size_t n = 1;

@@ -1,7 +1,7 @@
-/* labels.c - reads and writes the meaning of a classifier's outputs in config.json: the keys of
- * transformers (id2label, label2id, num_labels, problem_type), and target_mean and target_scale
- * for a head that predicts values.
- * SPDX-License-Identifier: MIT */
+/* labels.c - reads from config.json, and writes to it, the meaning of a classifier's outputs: the keys of transformers
+ * (id2label, label2id, num_labels, problem_type) and, for a head that predicts values, target_mean and target_scale.
+ * SPDX-License-Identifier: MIT
+ */
 #include "model/labels.h"
 
 static const char *const PROBLEM[] = { "single_label_classification", "multi_label_classification", "regression" };
@@ -47,7 +47,8 @@ static int bad(const char *key, const char *what, cad_error_t *err)
 static int read_kind(cad_head_t *h, json_t *root, int64_t labels, cad_error_t *err)
 {
     const char *s = json_string_value(json_object_get(root, "problem_type"));
-    h->kind = labels == 1 ? CAD_HEAD_VALUES : CAD_HEAD_CLASSES; /* default of transformers */
+    /* the default of transformers if problem_type is absent */
+    h->kind = labels == 1 ? CAD_HEAD_VALUES : CAD_HEAD_CLASSES;
     for (int i = 0; s && i < 3; i++)
         if (!strcmp(s, PROBLEM[i])) {
             h->kind = (enum cad_head_kind_t)i;
@@ -58,7 +59,7 @@ static int read_kind(cad_head_t *h, json_t *root, int64_t labels, cad_error_t *e
              : 0;
 }
 
-/* False if s has control characters (tab, newline), which would break output tables. */
+/* Returns false if s has a control character (tab, newline), which would break output tables. */
 static bool printable(const char *s)
 {
     for (; *s; s++)
@@ -92,7 +93,7 @@ static int read_numbers(json_t *root, const char *key, double *out, int64_t n, d
     return 0;
 }
 
-/* True if the caller was compiled with a struct that has the last member. */
+/* True if the caller was compiled with a cad_head_t that has the member `longest`. */
 static bool has_longest(const cad_head_t *h) { return h->size >= sizeof *h; }
 
 static int read_longest(json_t *root, int64_t *longest, cad_error_t *err)
@@ -199,7 +200,7 @@ static bool one_bias(const cad_model_t *m)
     return true;
 }
 
-/* Removes the head's bias from the model's table of tensors, in which it is the last entry. */
+/* Removes the head's bias, which is the last entry, from the model's table of tensors. */
 static void drop_bias(cad_model_t *m)
 {
     m->ntensor--;

@@ -1,13 +1,14 @@
-/* labels.h - the classifier keys of config.json. The parsed head (cad_head_t) is in caduceus.h.
- * SPDX-License-Identifier: MIT */
+/* labels.h - reads the classifier's keys of config.json. caduceus.h has the parsed form, cad_head_t.
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_LABELS_H
 #define CAD_LABELS_H
 
 #include "model/model.h"
 
-/* Copies the classifier's keys from model->config to model->head, under their present names. */
+/* Copies the classifier's keys from model->config to model->head; keys with an older name get their present name. */
 int cad_head_load(cad_model_t *model, cad_error_t *err);
-/* Removes the classifier's keys from a config.json. */
+/* Removes the classifier's keys from a parsed config.json. */
 void cad_head_drop_keys(json_t *config);
 
 #endif

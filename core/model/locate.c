@@ -1,4 +1,4 @@
-/* locate.c - finds a checkpoint's files. SPDX-License-Identifier: MIT */
+/* locate.c - finds the files of a checkpoint, and the model that an adapter names. SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -68,8 +68,8 @@ static char *folder_of(const char *path)
     return dir;
 }
 
-/* Sets *path, malloc'd, to the path that `given` means: the snapshot's folder if it is hf:ORG/NAME[@REV], else `given`
- * itself. */
+/* Sets *path, malloc'd, to the path that `given` stands for: the folder of a snapshot in the hub's cache if `given` is
+ * hf:ORG/NAME[@REV], else `given` itself. */
 static int path_of(const char *given, char **path, cad_error_t *err)
 {
     if (cad_hub_named(given)) return cad_hub_find(given, path, err);
@@ -77,7 +77,7 @@ static int path_of(const char *given, char **path, cad_error_t *err)
     return *path ? 0 : cad_out_of_memory(err);
 }
 
-/* True for ORG/NAME, as the hub names models. Such a text may be a path too. */
+/* True if s has the form ORG/NAME, in which the hub names models. Such a text may also be a path. */
 static bool hub_name(const char *s)
 {
     const char *slash = strchr(s, '/');
@@ -126,7 +126,8 @@ int cad_locate_adapter(const char *given, const char *adapter, char **base, cad_
     return *base ? 0 : cad_out_of_memory(err);
 }
 
-/* Reports that there is nothing at path. Where even its folder is missing, it may have been meant as a hub's name. */
+/* Reports that there is nothing at path. If the folder of path is missing too, the message adds that path may have been
+ * meant as the name of a model on the hub. */
 static int no_path(const char *path, cad_error_t *err)
 {
     const char *why = strerror(errno);

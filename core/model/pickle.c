@@ -1,7 +1,7 @@
 /* pickle.c - reads the values of a Python pickle and executes nothing. torch.c uses it for PyTorch's files.
  *
- * Every value and every item comes from an instruction of one byte or more. So arrays with as many entries as the
- * pickle has bytes can hold them all, whatever sizes the pickle states. No function here recurses.
+ * Every value and every item is made by an instruction of at least one byte. So arrays with as many entries as the
+ * pickle has bytes are large enough, whatever sizes the pickle states. No function here recurses.
  * SPDX-License-Identifier: MIT
  */
 #include "model/pickle.h"
@@ -10,10 +10,10 @@ typedef struct {
     cad_pickle_t *p;
     const char *path;
     cad_error_t *err;
-    size_t at, op;   /* offsets of the next byte, and of the current instruction */
-    uint32_t *stack; // (depth) values
-    uint32_t *mark;  // (nmark) depths of the stack
-    uint32_t *memo;  // (size) values by number, 0 if none
+    size_t at, op;   /* at: offset of the next byte; op: offset of the current instruction */
+    uint32_t *stack; // (depth) the stack: indexes of values
+    uint32_t *mark;  // (nmark) the marks: each is a depth of the stack
+    uint32_t *memo;  // (size) the memo: values by number, 0 if none
     uint32_t depth, nmark, nmemo;
     int rc;
 } machine_t;
@@ -28,7 +28,7 @@ static int bad(machine_t *m, const char *what)
 
 /* ---- bytes of an instruction ---- */
 
-/* Returns n bytes of the pickle, or NULL after an error. */
+/* Returns the address of the next n bytes of the pickle and moves past them; NULL after an error. */
 static const unsigned char *bytes(machine_t *m, uint64_t n)
 {
     const unsigned char *b = m->p->text + m->at;
@@ -79,7 +79,7 @@ static uint32_t top(machine_t *m)
 }
 
 /* Moves the values above the last mark of the stack to the end of the array `item`, and removes the mark. Returns the
- * index of the first of them in `item`; 0 after an error. *n: their number. */
+ * index of the first moved value in `item`, or 0 after an error. Sets *n to the number of moved values. */
 static uint32_t pop_marked(machine_t *m, uint32_t *n)
 {
     uint32_t first = m->p->nitem, from = floor_of(m);
@@ -96,8 +96,8 @@ static uint32_t pop_marked(machine_t *m, uint32_t *n)
     return first;
 }
 
-/* Moves the top n values of the stack to the end of the array `item`, and returns the index of the first of them; 0
- * after an error. */
+/* Moves the top n values of the stack to the end of the array `item`. Returns the index of the first moved value in
+ * `item`, or 0 after an error. */
 static uint32_t pop_few(machine_t *m, uint32_t n)
 {
     uint32_t first = m->p->nitem;
@@ -120,7 +120,7 @@ static void push_text(machine_t *m, uint64_t n)
     push(m, v);
 }
 
-/* Returns a text value that reaches to the end of the line; 0 after an error. */
+/* Reads a text that ends at the end of the line, and returns its value; 0 after an error. */
 static uint32_t line(machine_t *m)
 {
     const unsigned char *b = m->p->text + m->at, *end = memchr(b, '\n', m->p->size - m->at);
@@ -206,7 +206,7 @@ static void get(machine_t *m, uint64_t i)
     else push(m, m->memo[i]);
 }
 
-/* ---- functions, and calls of functions, which are only noted ---- */
+/* ---- functions, and calls of functions: they are only noted, not executed ---- */
 
 static void push_call(machine_t *m)
 {
@@ -234,7 +234,7 @@ static void global_of_lines(machine_t *m)
     push_global(m, module, name);
 }
 
-/* ---- instructions, by kind: each function runs op and returns true if op is of its kind ---- */
+/* ---- instructions, by type: each function executes op and returns true if op is of its type ---- */
 
 static bool scalar(machine_t *m, int op)
 {
@@ -311,7 +311,7 @@ static bool object(machine_t *m, int op)
     switch (op) {
     case 'c': global_of_lines(m); return true;
     case 0x93: global_of_stack(m); return true;
-    case 0x92: pop(m); /* drops the keywords of __new__ */ /* fall through */
+    case 0x92: pop(m); /* drops the keyword arguments of __new__ */ /* fall through */
     case 'R':
     case 0x81: push_call(m); return true;
     case 'b': pop(m); return true; /* drops the attributes of an object */
@@ -336,7 +336,7 @@ static bool bookkeeping(machine_t *m, int op)
     case 0x94: put(m, m->nmemo); return true;
     case 'h': get(m, number(m, 1)); return true;
     case 'j': get(m, number(m, 4)); return true;
-    case 0x95: number(m, 8); return true; /* a frame, which only helps readers of streams */
+    case 0x95: number(m, 8); return true; /* a frame: an instruction that only helps readers of streams */
     case 0x80:
         if (number(m, 1) > 5) bad(m, "the protocol is newer than 5");
         return true;
@@ -351,7 +351,7 @@ static int unknown(machine_t *m, int op)
     return bad(m, what);
 }
 
-/* Runs the instructions up to the one that ends the pickle. */
+/* Executes the instructions up to the one that ends the pickle. */
 static int run(machine_t *m)
 {
     while (m->rc == 0) {

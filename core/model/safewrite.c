@@ -1,6 +1,5 @@
-/* safewrite.c - writes weight files; safetensors.c describes the format.
- * SPDX-License-Identifier: MIT
- */
+/* safewrite.c - writes weight files in the safetensors format, which safetensors.c describes.
+ * SPDX-License-Identifier: MIT */
 #include <math.h>
 
 #include "model/archive.h"

@@ -1,8 +1,8 @@
 /* save.c - saves a model as a checkpoint folder, in the published format.
  *
- * All files are synced to disk, unnamed or under temporary names, before the first is renamed, so a full disk leaves
- * the old checkpoint intact. A crash leaves the old checkpoint, the new one or, if their configurations differ, none;
- * never a mixture of both. SPDX-License-Identifier: MIT
+ * All files are synced to disk, without a name or under temporary names, before the first is renamed; so a full disk
+ * leaves the old checkpoint intact. A crash leaves the old checkpoint, the new one or, if their configurations differ,
+ * none, but never a mixture of both. SPDX-License-Identifier: MIT
  */
 #include <math.h>
 #include <unistd.h>
@@ -17,8 +17,8 @@ typedef struct {
     const cad_save_t *how;
     cad_dtype_t dtype;
     cad_file_t file[NFILES];
-    float *value;       // (total) parameters in published layout (fold undone)
-    char (*name)[128];  // (2 ntensor)
+    float *value;       // (total) parameters in the published layout, with the fold undone
+    char (*name)[128];  // (2 ntensor) names of the arrays
     cad_array_t *array; // (2 ntensor + 2)
     int narray;
     int64_t comp[256]; // (V)
@@ -33,7 +33,7 @@ static int begin(save_t *s, int which, const char *name, cad_error_t *err)
     return rc;
 }
 
-/* Writes text to file `which`; frees text. */
+/* Writes text to the file with index `which` (WEIGHTS, CONFIG, ...) and frees text. */
 static int put_text(save_t *s, int which, const char *name, char *text, size_t size, cad_error_t *err)
 {
     int rc = text ? begin(s, which, name, err) : cad_fail(err, CAD_ENOMEM, "%s/%s: out of memory", s->dir, name);
@@ -87,7 +87,8 @@ static int put_configs(save_t *s, cad_error_t *err)
     return rc ? rc : cad_file_write(&s->file[CARD], s->how->card, strlen(s->how->card), err);
 }
 
-/* Orders tensors as the safetensors library does: wider types first, so that all are aligned, then by name. */
+/* Compares two tensors for sorting. The order is that of the safetensors library: wider types first, so that all
+ * numbers are aligned, then by name. */
 static int by_width(const void *a, const void *b)
 {
     const cad_array_t *x = a, *y = b;
@@ -97,7 +98,7 @@ static int by_width(const void *a, const void *b)
 
 static int check_values(const save_t *s, const cad_tensor_t *t, const float *a, cad_error_t *err)
 {
-    /* the least number that rounds to infinity */
+    /* the smallest number that is rounded to infinity */
     float limit = s->dtype == CAD_F16 ? 65520 : s->dtype == CAD_BF16 ? 0x1.ffp127f : INFINITY;
     for (int64_t k = 0; k < t->count; k++) {
         if (!isfinite(a[k]))
@@ -110,8 +111,8 @@ static int check_values(const save_t *s, const cad_tensor_t *t, const float *a, 
     return 0;
 }
 
-/* Lists a tensor under each of its names, since transformers 4.51 and later need both names of a tied pair. Lists a
- * single name if `bare` is set, and for the embedding of a classifier. */
+/* Adds a tensor to the list of arrays under each of its names, since transformers 4.51 and later need both names of a
+ * tied pair. Adds a single name if `bare` is set, and for the embedding of a classifier. */
 static int list_tensor(save_t *s, const cad_tensor_t *t, cad_error_t *err)
 {
     float *a = s->value + t->offset;
@@ -148,10 +149,10 @@ static int put_weights(save_t *s, cad_error_t *err)
     return cad_safetensors_put(&s->file[WEIGHTS], s->array, s->narray, &meta, 1, err);
 }
 
-/* Renames the files, the weights last. Before that, deletes old weights that belong to another configuration, since
- * they would be read with the new config.json. If a file cannot be renamed, the others still are, because the new files
- * are complete. Only a failure of config.json ends the renaming: the new weights would be read with another
- * configuration, or with none. */
+/* Gives all files their final names, the weights last. Before that, deletes old weights that belong to another
+ * configuration, since they would be read with the new config.json. If a file cannot be renamed, the others still are,
+ * because the new files are complete. If config.json cannot be renamed, stops: the new weights would be read with
+ * another configuration, or with none. */
 static int publish(save_t *s, cad_error_t *err)
 {
     int rc = 0;
@@ -162,7 +163,7 @@ static int publish(save_t *s, cad_error_t *err)
     for (int i = NFILES - 1; i >= 0; i--) {
         int failed = s->file[i].path ? cad_file_publish(&s->file[i], rc ? NULL : err) : 0;
         if (rc == 0) rc = failed;
-        if (failed && i == CONFIG) break; /* the weights, which come next, are not renamed */
+        if (failed && i == CONFIG) break; /* the weights would be next, and are not renamed */
     }
     return rc;
 }

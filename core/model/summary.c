@@ -1,4 +1,5 @@
-/* summary.c - describes a checkpoint by its config.json and the headers of its weights. SPDX-License-Identifier: MIT */
+/* summary.c - describes a checkpoint from its config.json and the headers of its weights. SPDX-License-Identifier: MIT
+ */
 #include "model/model.h"
 
 static void fill(cad_summary_t *s, const cad_model_t *m)

@@ -1,15 +1,17 @@
-/* tensors.c - the table of a model's tensors: published names, shapes, ties and the fused-norm fold.
+/* tensors.c - makes the table of a model's tensors: published names, shapes, ties and the fused-norm fold.
  *
- * The fold: with fused_add_norm and rcps, the published code exchanges its two channel halves in every layer. A strand
- * encoder computes the same function if, in every layer i of n with (n-1-i) odd, the D axis is reversed and the two
- * directions are exchanged. The table stores this as data: flip_axis, and the direction to which a stored tensor
- * belongs. The fold is its own inverse, so reading and writing use the same code.
+ * The fold: with fused_add_norm and rcps, the published code exchanges the two halves of its channels in every layer.
+ * Our strand encoder computes the same function if, in every layer i of n with (n-1-i) odd, the D axis (d_model) is
+ * reversed and the two directions are exchanged. The table stores this as data: flip_axis, and the direction to which a
+ * stored tensor belongs. The fold is its own inverse, so reading and writing use the same code.
  * SPDX-License-Identifier: MIT
  */
 #include <stdarg.h>
 
 #include "model/model.h"
 #include "model/tensors.h"
+
+const char *const cad_direction_name[2] = { "mamba_fwd", "mamba_rev" };
 
 typedef struct {
     const cad_config_t *cfg;
@@ -47,7 +49,6 @@ static void put(char name[112], const char *fmt, ...)
 
 static void add_direction(table_t *t, int layer, int stored)
 {
-    static const char *const which[] = { "fwd", "rev" };
     const cad_config_t *c = t->cfg;
     const char *wrap = c->rcps ? ".submodule" : "";
     bool fold = cad_config_folded(c, layer), shared = c->tied && c->bidirectional;
@@ -62,8 +63,8 @@ static void add_direction(table_t *t, int layer, int stored)
         x = add(t, p->role, layer, both ? 0 : dir, p->shape[0], p->shape[1], p->shape[2]);
         x->shared = both;
         x->decays = p->decays;
-        put(x->name, "backbone.layers.%d.mixer%s.mamba_%s.%s", layer, wrap, which[stored], p->leaf);
-        if (both) put(x->alias, "backbone.layers.%d.mixer%s.mamba_rev.%s", layer, wrap, p->leaf);
+        put(x->name, "backbone.layers.%d.mixer%s.%s.%s", layer, wrap, cad_direction_name[stored], p->leaf);
+        if (both) put(x->alias, "backbone.layers.%d.mixer%s.%s.%s", layer, wrap, cad_direction_name[1], p->leaf);
         if (fold) x->flip_axis = p->flip;
     }
 }

@@ -1,10 +1,10 @@
-/* tensors.h - the table of a model's tensors. SPDX-License-Identifier: MIT */
+/* tensors.h - defines the table of a model's tensors. SPDX-License-Identifier: MIT */
 #ifndef CAD_TENSORS_H
 #define CAD_TENSORS_H
 
 #include "model/config.h"
 
-enum { /* role of a tensor: in the model, in a layer, or CAD_T_KIND + i in a layer's kind */
+enum { /* roles of tensors: of the whole model, of a layer and, from CAD_T_KIND onwards, of a layer's kind */
        CAD_T_EMBED,
        CAD_T_NORM_F,
        CAD_T_NORM_F_BIAS,
@@ -15,27 +15,31 @@ enum { /* role of a tensor: in the model, in a layer, or CAD_T_KIND + i in a lay
        CAD_T_KIND
 };
 typedef struct cad_tensor_t {
-    char name[112], alias[112]; /* published names without prefix; alias "" if none */
+    char name[112], alias[112]; /* published names without prefix; alias: the second name of a tied tensor, or "" */
     int role;
-    int layer;   /* -1 if in no layer */
-    int dir;     /* 0 forward, 1 reverse in time, after the fold */
+    int layer;   /* index of the layer; -1 if the tensor belongs to no layer */
+    int dir;     /* direction after the fold: 0 from the first row to the last, 1 from the last to the first */
     bool shared; /* used by both directions */
     bool decays; /* subject to AdamW's weight decay */
     int ndim;
     int64_t shape[3], count;
-    int64_t offset; /* in floats, into the parameters */
+    int64_t offset; /* offset in the parameters, in floats */
     int flip_axis;  /* axis along which the fold reverses the stored values, or -1 */
 } cad_tensor_t;
-/* True for the weight and bias of a classifier's head, which no backend computes. */
+/* True for the weight and the bias of a classifier's head, which no backend computes. */
 static inline bool cad_tensor_of_head(const cad_tensor_t *t)
 {
     return t->role == CAD_T_SCORE || t->role == CAD_T_SCORE_BIAS;
 }
-/* Lists all tensors of a checkpoint with this configuration, in published order. A tied pair is
- * one entry with an alias. labels: number of rows of score, 0 for none. *list is malloc'd. */
+/* The two directions of a layer in published names, such as "backbone.layers.0.mixer.mamba_fwd.in_proj.weight". The
+ * published code uses the same two names for every kind of layer. */
+extern const char *const cad_direction_name[2];
+/* Lists all tensors of a checkpoint with this configuration, in published order. Two tied tensors are one entry with an
+ * alias. rows: rows of the embedding table; labels: rows of score.weight, 0 for a language model. *list is malloc'd. */
 int cad_tensors_list(const cad_config_t *cfg, int64_t rows, int64_t labels, cad_tensor_t **list, int *n, int64_t *total,
                      cad_error_t *err);
-/* Reverses the values `a` along t's flip_axis: converts them from published to computed layout, or back. */
+/* Reverses the values `a` of tensor t along its flip_axis: converts them from the published layout to that of the
+ * parameters, or back. */
 void cad_tensor_flip(const cad_tensor_t *t, float *a);
 /* Writes t's name or, if `alias` is true, its alias, with the prefix that published files use. */
 void cad_tensor_published(const cad_tensor_t *t, bool alias, char name[128]);

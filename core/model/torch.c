@@ -1,8 +1,8 @@
-/* torch.c - reads weight files as PyTorch writes them since 1.6: pytorch_model.bin, .pt, .pth, Lightning's .ckpt.
+/* torch.c - reads weight files that PyTorch 1.6 or later wrote: pytorch_model.bin, .pt, .pth, Lightning's .ckpt.
  *
- * Format: a zip archive with all members in one folder. data.pkl is a pickle; the storages that hold the values of its
- * tensors are the members data/0, data/1, ... A tensor is an offset, a shape and strides in a storage, which several
- * tensors may share. Nothing of the pickle is executed (pickle.h).
+ * Format: a zip archive with all members in one folder. The member data.pkl is a pickle that describes the tensors.
+ * Their values are in storages: the members data/0, data/1, ... A tensor has an offset, a shape and strides in a
+ * storage, which several tensors may share. No code in the pickle is executed (pickle.h).
  *
  * Memory at any time is below twice the file's size plus 100 MB, not counting the tensors that are read.
  * SPDX-License-Identifier: MIT
@@ -13,11 +13,11 @@
 
 #define MAX_TENSORS 65536
 #define MAX_NAME 255
-#define MAX_EXPANSION 16 /* unpacked bytes for each byte of the file */
+#define MAX_EXPANSION 16 /* maximum number of unpacked bytes for each byte of the file */
 
 typedef struct { /* state of an open file */
     cad_zip_t zip;
-    char folder[256]; /* the folder of all members, with a slash at its end */
+    char folder[256]; /* the folder in the archive that has all members, with a slash at its end */
 } torch_t;
 
 /* ---- what kind of zip archive it is ---- */
@@ -28,7 +28,8 @@ static bool ends(const char *s, const char *with)
     return n >= k && !strcmp(s + n - k, with);
 }
 
-/* True if a member's name is FOLDER/rest. If rest ends with a slash: true if the name begins with FOLDER/rest. */
+/* True if a member's name is FOLDER/rest, for any FOLDER. If rest ends with a slash: true if the name begins with
+ * FOLDER/rest. */
 static bool inside(const char *name, const char *rest)
 {
     const char *slash = strchr(name, '/');
@@ -43,7 +44,7 @@ static bool any(const cad_zip_t *z, bool (*fits)(const char *name, const char *w
     return false;
 }
 
-/* Describes an archive without data.pkl. */
+/* Returns a description, for messages, of an archive without data.pkl. */
 static const char *other_archive(const cad_zip_t *z)
 {
     if (any(z, ends, ".npy")) return "a NumPy archive (.npz)";
@@ -51,7 +52,7 @@ static const char *other_archive(const cad_zip_t *z)
     return "a zip archive that PyTorch did not write";
 }
 
-/* Finds the folder of data.pkl. */
+/* Finds the folder of data.pkl in the archive. */
 static int find_folder(torch_t *s, const char *path, cad_error_t *err)
 {
     int64_t found = -1;
@@ -74,8 +75,8 @@ static int find_folder(torch_t *s, const char *path, cad_error_t *err)
     return 0;
 }
 
-/* Returns the index of the member that is named `kind` ("data/" or "") followed by the n letters of `name`, in the
- * folder of all members; -1 if there is none. */
+/* Returns the index of the member whose name, within the folder of all members, is `kind` ("data/" or "") followed by
+ * the n letters of `name`; -1 if there is none. */
 static int64_t find_member(const torch_t *s, const char *kind, const char *name, size_t n)
 {
     char full[sizeof s->folder + 64];
@@ -134,8 +135,8 @@ typedef struct {
     torch_t *s;
     int file;
     const cad_pickle_t *p;
-    const char *name; /* name of the tensor being listed */
-    int64_t work;     /* bytes that reading all tensors will unpack */
+    const char *name; /* name of the current tensor */
+    int64_t work;     /* number of bytes that must be unpacked to read all tensors */
     cad_error_t *err;
 } listing_t;
 
@@ -151,8 +152,8 @@ static bool whole(const cad_pickle_t *p, uint32_t v, int64_t *out)
     return true;
 }
 
-/* Finds a tensor's storage, the type of its numbers, their count and the bytes of each. The persistent id of a storage
- * is ("storage", class, key, device, count). */
+/* Finds a tensor's storage, the type of its numbers, their count and the bytes of each. stored: the persistent id of
+ * the storage, a tuple ("storage", class, key, device, count). */
 static int find_storage(const listing_t *l, uint32_t stored, cad_stored_t *t, int64_t *count, int64_t *each)
 {
     static const char *const CLASS[][2] = { { "torch.FloatStorage", "F32" },     { "torch.HalfStorage", "F16" },
@@ -200,15 +201,16 @@ static int find_shape(const listing_t *l, uint32_t shape, uint32_t stride, int64
             return refuse(l, "a dimension is zero, a dimension or stride is malformed, or a product overflows");
         if (__builtin_mul_overflow(t->shape[i] - 1, t->stride[i], &reach) || __builtin_add_overflow(last, reach, &last))
             return refuse(l, "its strides overflow");
-        if (t->shape[i] == 1) t->stride[i] = 0; /* PyTorch may store any number there */
+        if (t->shape[i] == 1) t->stride[i] = 0; /* PyTorch may store any stride for an axis of length 1 */
     }
     if (last >= count) return refuse(l, "lies past the end of its storage");
     if (__builtin_mul_overflow(t->count, each, &t->bytes)) return refuse(l, "its size overflows");
-    t->begin = first * each; /* at most the size of the storage */
+    t->begin = first * each; /* cannot overflow: it is at most the size of the storage */
     return 0;
 }
 
-/* Adds `bytes` to l->work, the bytes that reading all tensors will unpack. Refuses a file that expands too much. */
+/* Adds `bytes` to l->work, the number of bytes that must be unpacked to read all tensors. Refuses a file that expands
+ * too much. */
 static int add_work(listing_t *l, int64_t bytes)
 {
     const cad_archive_file_t *f = &l->a->file[l->file];
@@ -218,7 +220,7 @@ static int add_work(listing_t *l, int64_t bytes)
     return 0;
 }
 
-/* If v is a call of this function, returns the arguments of the call, else 0. */
+/* If v is a call of the function with this name, returns the arguments of the call, else 0. */
 static uint32_t call_of(const cad_pickle_t *p, uint32_t v, const char *function)
 {
     const cad_py_t *o = &p->value[v];
@@ -235,7 +237,8 @@ static uint32_t tensor_of(const cad_pickle_t *p, uint32_t v)
     return call_of(p, parameter ? cad_py_item(p, parameter, 0) : v, REBUILD);
 }
 
-/* Returns the tuple of a shape or of strides, which may be the argument of a call of torch.Size. */
+/* Returns the tuple of a shape or of strides; v is the tuple itself or a call of torch.Size with the tuple as
+ * argument. */
 static uint32_t shape_of(const cad_pickle_t *p, uint32_t v)
 {
     uint32_t args = call_of(p, v, "torch.Size");
@@ -261,8 +264,8 @@ static int list_tensor(listing_t *l, uint32_t args)
     return l->s->zip.member[t->member].deflated ? add_work(l, l->s->zip.member[t->member].size) : 0;
 }
 
-/* Lists the tensor of one entry of the state dict. Plain values beside the tensors are left out: if the model needs a
- * tensor of that name, it is reported as missing. */
+/* Lists the tensor of one entry (key, value) of the state dict. An entry that is not a tensor is left out; if the model
+ * needs a tensor of that name, it is reported as missing. */
 static int list_entry(listing_t *l, uint32_t key, uint32_t value)
 {
     const cad_py_t *k = &l->p->value[key];
@@ -291,7 +294,7 @@ static bool holds_tensors(const cad_pickle_t *p, uint32_t dict)
     return false;
 }
 
-/* Finds the state dict: under a name that trainers use, or the value of the whole pickle. */
+/* Finds the state dict: it is the value of a key that trainers use, or the value of the whole pickle. */
 static int find_state(const cad_pickle_t *p, const char *path, uint32_t *dict, cad_error_t *err)
 {
     static const char *const NAME[] = { "state_dict", "model_state_dict", "model" };
@@ -392,8 +395,8 @@ static bool contiguous(const cad_stored_t *t)
     return true;
 }
 
-/* Passes on the numbers of a strided tensor, in C order. b: the bytes of the storage from the tensor's first number to
- * its last. */
+/* Passes the numbers of a strided tensor to r, in C order. b: the bytes of the storage from the tensor's first number
+ * to its last. */
 static void gather(const cad_stored_t *t, const unsigned char *b, relay_t *r)
 {
     unsigned char buf[1 << 12];
@@ -414,7 +417,7 @@ static void gather(const cad_stored_t *t, const unsigned char *b, relay_t *r)
     }
 }
 
-/* Reads the part of the storage from the first number of the tensor to its last, and passes on the tensor's numbers. */
+/* Reads the bytes of the storage from the tensor's first number to its last, and passes the tensor's numbers to r. */
 static int read_strided(const cad_archive_t *a, const cad_stored_t *t, relay_t *r, cad_error_t *err)
 {
     const cad_archive_file_t *f = &a->file[t->file];

@@ -1,4 +1,4 @@
-/* vocabulary.c - vocabularies: encoding and complement. SPDX-License-Identifier: MIT */
+/* vocabulary.c - reads vocabularies: the token ids of letters and their complements. SPDX-License-Identifier: MIT */
 #include <ctype.h>
 #include <jansson.h>
 #include <unistd.h>
@@ -14,7 +14,7 @@ static const struct {
     { "[SEP]", 1 }, { "[MASK]", 3 }, { "[PAD]", 4 }, { "[UNK]", 6 }, { "A", 7 },
     { "C", 8 },     { "G", 9 },      { "T", 10 },    { "N", 11 },
 };
-/* Vocabulary of PlantCaduceus: no N, no SEP; every other letter is UNK. */
+/* Vocabulary of PlantCaduceus: it has no N and no SEP; every other letter is UNK. */
 static const struct {
     const char *token;
     int id;
@@ -120,7 +120,7 @@ static void vocab_builtin(cad_vocab_t *v, bool plant)
     snprintf(v->source, sizeof v->source, "%s", plant ? "plant" : "table");
 }
 
-/* Drops tokens of a built-in vocabulary for which the model has no row. */
+/* Removes those tokens of a built-in vocabulary for which the model has no row. */
 static void drop_missing(cad_vocab_t *v)
 {
     int *id[] = { &v->mask, &v->pad, &v->sep, &v->unk, &v->n };
@@ -201,7 +201,7 @@ int cad_vocab_copy(cad_vocab_t *v, const cad_vocab_t *from, cad_error_t *err)
     return 0;
 }
 
-/* Fails if dir has a tokenizer file that would be read instead of this vocabulary's. */
+/* Fails if dir has a tokenizer file that would be read instead of the one with this vocabulary. */
 static int refuse_others(const cad_vocab_t *v, const char *dir, cad_error_t *err)
 {
     int rc = 0;

@@ -1,4 +1,4 @@
-/* vocabulary.h - tokens, their letters and complements. SPDX-License-Identifier: MIT */
+/* vocabulary.h - defines a vocabulary: the token ids of letters, and their complements. SPDX-License-Identifier: MIT */
 #ifndef CAD_VOCABULARY_H
 #define CAD_VOCABULARY_H
 
@@ -6,12 +6,13 @@
 #include "model/config.h"
 
 typedef struct cad_vocab_t {
-    int rows;                            /* V */
+    int rows;                            /* V, the rows of the embedding table; the vocabulary may have fewer tokens */
     int base[4], mask, pad, sep, unk, n; /* token ids; -1: none */
     uint8_t comp[256];
-    uint8_t letter[256], letter_n[256]; /* ASCII to id; letter maps N to PAD, letter_n maps it to N */
+    /* token id of each ASCII letter; `letter` maps N to PAD, `letter_n` maps N to the token N */
+    uint8_t letter[256], letter_n[256];
     char source[64];
-    char *text; /* content of the file that source names, or NULL */
+    char *text; /* content of the tokenizer file that `source` names, or NULL */
     size_t size;
 } cad_vocab_t;
 /* Reads the tokenizer file in dir; if there is none or dir is NULL, uses a built-in vocabulary. The model frees

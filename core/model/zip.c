@@ -8,8 +8,9 @@
 #include <zip.h>
 
 #define BUFFER (1 << 16)
-#define MAX_MEMBERS 65536      /* libzip needs some 300 bytes for each */
-#define TAIL (65535 + 22 + 20) /* size of the end record with the longest comment, and of zip64's locator before it */
+#define MAX_MEMBERS 65536 /* libzip needs some 300 bytes of memory for each member */
+/* the largest size of the end record, with the longest comment, and of the zip64 locator before it */
+#define TAIL (65535 + 22 + 20)
 
 /* ---- opening ---- */
 
@@ -20,8 +21,8 @@ static uint64_t little(const unsigned char *b, int n)
     return u;
 }
 
-/* Refuses a file of too many members before libzip allocates memory for as many as the file claims. Looks at every
- * place where libzip could find their number. */
+/* Refuses a file that claims to have too many members, before libzip allocates memory for them. Checks every place from
+ * which libzip could read their number. */
 static int check_count(int fd, const char *path, cad_error_t *err)
 {
     off_t size = lseek(fd, 0, SEEK_END);
@@ -122,7 +123,7 @@ typedef struct {
     cad_error_t *err;
 } reading_t;
 
-/* Reads n bytes, at most BUFFER, to the buffer. */
+/* Reads the next n bytes of the member, at most BUFFER, into the buffer. */
 static int fill(reading_t *r, int64_t n)
 {
     int64_t have = 0;
@@ -138,8 +139,8 @@ static int fill(reading_t *r, int64_t n)
     return 0;
 }
 
-/* Moves on to byte `to` of the member: seeks if the member is not compressed and was checked before, else reads up to
- * there. */
+/* Moves forward to byte `to` of the member: seeks if the member is not compressed and was checked before, else reads
+ * and drops the bytes before `to`. */
 static int skip(reading_t *r, int64_t to)
 {
     int rc = 0;
@@ -148,7 +149,7 @@ static int skip(reading_t *r, int64_t to)
     return rc;
 }
 
-/* Reads to the end of the member, where libzip compares the checksum. */
+/* Reads to the end of the member; there libzip compares the checksum. */
 static int check(reading_t *r)
 {
     int rc = skip(r, r->m->size);

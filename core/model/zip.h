@@ -7,15 +7,15 @@
 typedef struct {
     const char *name; /* owned by the archive */
     uint64_t index;
-    int64_t size, packed; /* bytes unpacked, and bytes as stored in the file */
+    int64_t size, packed; /* size: bytes after unpacking; packed: bytes in the file */
     bool deflated;
-    bool checked; /* the member was read to its end once, and its checksum was right */
+    bool checked; /* the member has been read to its end, and its checksum was right */
 } cad_member_t;
 
 typedef struct cad_zip_t {
     void *handle; /* zip_t */
     const char *path;
-    cad_member_t *member; // (n) sorted by name, no name twice
+    cad_member_t *member; // (n) sorted by name; no name occurs twice
     int64_t n;
 } cad_zip_t;
 
@@ -28,8 +28,8 @@ int64_t cad_zip_find(const cad_zip_t *z, const char *name);
 
 /* A function that receives the next n bytes of a member. */
 typedef void cad_bytes_f(void *arg, const unsigned char *b, size_t n);
-/* Passes bytes [begin, begin + n) of a member to `take`, in parts; each part but the last is a multiple of 8 bytes. The
- * first call for a member also reads the rest of the member and verifies its checksum. */
+/* Passes bytes [begin, begin + n) of a member to `take`, in several calls; the size of each but the last is a multiple
+ * of 8. The first call of cad_zip_read for a member also reads the rest of the member and verifies its checksum. */
 int cad_zip_read(cad_zip_t *z, int64_t member, int64_t begin, int64_t n, cad_bytes_f *take, void *arg,
                  cad_error_t *err);
 

@@ -1,13 +1,13 @@
-/* backward.c - the backward pass of the strand encoder, for any backend and kind of layer.
+/* backward.c - the backward pass of the strand encoder, for any backend and any kind of layer.
  *
- * A unit is the part of a layer that one call of `out` completes: both directions of a merged layer, or one direction
- * of a layer that is not merged. Layers run from last to first. In each layer, activations that the tape does not hold
- * are recomputed. Then each direction runs from its last row to its first, tile by tile, so that a tile stays in the
- * cache:
- *     back_out (and the gate)   in the first direction's sweep
- *     back_step                 in each sweep
- *     back_in                   in the last direction's sweep
- * In a layer of two units, each unit starts from the gradient of the layer's output. SPDX-License-Identifier: MIT
+ * A unit is the part of a layer that one call of the operation `out` completes: both directions of a merged layer, or
+ * one direction of a layer that is not merged. Layers are processed from last to first. In each layer, activations that
+ * the tape does not hold are recomputed. Then each direction of a unit runs from its last row to its first, tile by
+ * tile, so that a tile stays in the cache. The layer kind's functions are called as follows:
+ *     back_out (and gate)   in the sweep of the unit's first direction
+ *     back_step             in each sweep
+ *     back_in               in the sweep of the unit's last direction
+ * If a layer has two units, each begins with the gradient of its direction's output. SPDX-License-Identifier: MIT
  */
 #include "engine/backward.h"
 
@@ -21,8 +21,8 @@ typedef struct {
 
 static cad_span_t tile(const pass_t *p, int64_t k) { return cad_encoder_tile(&p->l->f, p->block, p->all, k); }
 
-/* Starts the backward pass of a tile: recomputes z, unless a replay has just done so, and computes the gradient of
- * the gated y. */
+/* Starts the backward pass of a tile: recomputes z, except if a replay of the layer has just recomputed z, and runs
+ * back_out. */
 static int enter(const pass_t *p, int dir, cad_span_t s)
 {
     int rc = 0;
@@ -31,9 +31,9 @@ static int enter(const pass_t *p, int dir, cad_span_t s)
     return rc ? rc : p->block->back_out(p->l, p->layer, dir, s);
 }
 
-/* Runs direction dir+k, the k-th of a unit with ndir directions. The sweep of the first direction runs enter() one tile
- * ahead, since the convolution's gradient reaches into the next tile. The sweep of the last direction also runs
- * back_in(). */
+/* Runs the backward pass of direction dir+k, the k-th of a unit with ndir directions. In the sweep of the first
+ * direction, enter() runs one tile ahead, since the convolution's gradient reaches into the next tile. The sweep of the
+ * last direction also runs back_in(). */
 static int sweep(const pass_t *p, int dir, int k, int ndir)
 {
     cad_grad_lane_t *l = p->l;
@@ -52,7 +52,7 @@ static int sweep(const pass_t *p, int dir, int k, int ndir)
     return rc;
 }
 
-/* Runs the backward pass of one unit, directions dir to dir+ndir-1. l->dout is set by the caller. */
+/* Runs the backward pass of one unit, which has directions dir to dir+ndir-1. The caller has set l->dout. */
 static int unit(const pass_t *p, int dir, int ndir)
 {
     unsigned in = p->l->f.ops->late ? CAD_IN_X : CAD_IN_X | CAD_IN_Z;
@@ -63,8 +63,8 @@ static int unit(const pass_t *p, int dir, int ndir)
     return rc;
 }
 
-/* Sets keep[k] to the gradient of direction k's output h_k, from the gradient of h_0 + h_1 or h_0 x h_1. For the
- * product, first recomputes each h_k into keep[1-k]. */
+/* Sets keep[k] to the gradient of direction k's output h_k, computed from the gradient of the layer's output, h_0 + h_1
+ * or h_0 x h_1. For the product, first recomputes each h_k and stores it in keep[1-k]. */
 static int divide(const pass_t *p)
 {
     cad_grad_lane_t *l = p->l;

@@ -1,11 +1,11 @@
-/* loss.c - losses and their gradients.
+/* loss.c - computes losses and their gradients.
  *
  * Examples are packed as in inference. Both strands of a pack have the same offsets, and each has its own tape. For
- * each pack, the forward pass runs on both strands; the loss gives the gradient of the conjoined result; the backward
- * pass then runs on both strands, starting from this gradient. With enough threads both strands run at the same time,
- * each on its own lane; otherwise they run one after the other on one lane, with the whole team of threads inside the
- * operations. On the CPU each strand has its own gradients in both cases, so the sums and their order depend only on
- * the examples and on the capacity of a pack. SPDX-License-Identifier: MIT
+ * each pack, the forward pass runs on both strands; the loss gives the gradient of the combined result of both strands;
+ * and the backward pass runs on both strands, starting from this gradient. With enough threads both strands run at the
+ * same time, each on its own lane; otherwise they run one after the other on one lane, and the whole team of threads
+ * works inside the operations. On the CPU each strand has its own gradients in both cases, so the sums and their order
+ * depend only on the examples and on the capacity of a pack. SPDX-License-Identifier: MIT
  */
 #include <math.h>
 
@@ -16,11 +16,11 @@ typedef struct {
     const cad_example_t *ex;
     int n;
     int64_t scored;
-} pack_t; /* n examples from ex onwards; scored: number of positions with a weight */
+} pack_t; /* the pack of examples ex[0] to ex[n-1]; scored: number of positions with a weight above 0 */
 
 /* ---- packs ---- */
 
-/* Fills the tokens of both strands, and the offsets. */
+/* Writes the tokens of both strands and the offsets of the pack's sequences. */
 static void fill(cad_trainer_t *t, const pack_t *p)
 {
     t->off[0] = 0;
@@ -58,7 +58,7 @@ static void strand_task(void *arg, int64_t s, int worker)
     a->rc[s] = a->fn(a->t, strand_lane(a->t, (int)s), (int)s, a->p);
 }
 
-/* Calls fn for each strand: at the same time if each has its own lane, else one after the other. */
+/* Calls fn for both strands: at the same time if each strand has its own lane, otherwise one after the other. */
 static int each_strand(cad_trainer_t *t, strand_f *fn, const pack_t *p)
 {
     strands_t a = { .t = t, .fn = fn, .p = p };
@@ -76,8 +76,8 @@ static int forward(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
 
 /* ---- losses ---- */
 
-/* Returns weight x cross-entropy of one row of n logits, and replaces the logits by scale times the gradient of
- * that loss. target: n probabilities; NULL: the true class is label. */
+/* Returns weight x the cross-entropy of one row of n logits, and replaces the logits by scale times the gradient of
+ * that loss. target: n probabilities; NULL: the true class is `label`. */
 static double cross_entropy(float *logit, int64_t n, const float *target, int64_t label, double weight, double scale)
 {
     double max = -INFINITY, sum = 0, loss = 0;
@@ -92,7 +92,7 @@ static double cross_entropy(float *logit, int64_t n, const float *target, int64_
     return weight * loss;
 }
 
-/* Lists the rows of the scored positions on each strand, in t->row; returns their number. */
+/* Lists in t->row the rows of the scored positions on each strand; returns the number of positions. */
 static int64_t scored_rows(cad_trainer_t *t, const pack_t *p)
 {
     int64_t n = 0;
@@ -105,7 +105,7 @@ static int64_t scored_rows(cad_trainer_t *t, const pack_t *p)
     return n;
 }
 
-/* Writes to t->dlogits the conjoined logits (n,V) of the scored positions [at, at+n). */
+/* Writes to t->dlogits the logits (n,V) of the scored positions [at, at+n), combined from both strands. */
 static int conjoined_logits(cad_trainer_t *t, int64_t at, int64_t n)
 {
     int64_t V = t->model->vocab.rows;
@@ -160,7 +160,7 @@ static double label_loss(float *out, int64_t n, const float *target, enum cad_lo
     return sum;
 }
 
-/* Computes the mean (D) of both strands' pooled rows of example i, and the classifier's outputs out (labels). */
+/* Computes, for example i, the mean (D) of both strands' pooled rows, and the classifier's outputs out (labels). */
 static void classify(const cad_trainer_t *t, int i, float *mean, float *out)
 {
     int64_t D = t->model->cfg.d_model;
@@ -175,7 +175,7 @@ static void classify(const cad_trainer_t *t, int i, float *mean, float *out)
     }
 }
 
-/* Returns the address of the gradient of a tensor of the head; NULL if the model lacks the tensor. */
+/* Returns the address of the gradient of a tensor of the classifier's head; NULL if the model lacks the tensor. */
 static float *head_grad(const cad_trainer_t *t, const float *tensor)
 {
     return tensor ? t->grad + (tensor - t->model->param) : NULL;
@@ -192,8 +192,8 @@ static int pool_strand(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t
     return t->ops->pool(&l->f, t->range[s], p->n);
 }
 
-/* Adds the losses of a pack to *sum and the gradient of the head (score.weight and score.bias) to the trainer's
- * gradient. Replaces t->pooled[0] by the gradient of each strand's pooled rows, which is the same for both strands. */
+/* Adds the losses of a pack to *sum, and the gradient of the head (score.weight and score.bias) to the trainer's
+ * gradient. Overwrites t->pooled[0] with the gradient of the pooled rows, which is the same for both strands. */
 static int label_losses(cad_trainer_t *t, enum cad_loss_t loss, const pack_t *p, double scale, double *sum)
 {
     int64_t D = t->model->cfg.d_model, labels = t->model->labels;
@@ -224,11 +224,9 @@ static int label_losses(cad_trainer_t *t, enum cad_loss_t loss, const pack_t *p,
 
 static int labels_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
 {
-    int64_t D = t->model->cfg.d_model;
     int rc = t->back->start(l, t->off[p->n]);
     (void)s;
-    for (int i = 0; i < p->n && rc == 0; i++)
-        rc = t->back->pool(l, t->off[i], t->off[i + 1], t->recipe.pool, t->pooled[0] + i * D);
+    if (rc == 0) rc = t->back->pool(l, t->off, p->n, t->recipe.pool, t->pooled[0]);
     return rc ? rc : cad_encoder_backward(l, t->model, t->off, p->n);
 }
 

@@ -3,13 +3,13 @@
 #include "model/vocabulary.h"
 #include "base/random.h"
 
-/* Devlin et al., "BERT", 2019, as in the paper's code: of the 15 % of positions that are chosen, 80 %
+/* As in BERT (Devlin et al. 2019) and the Caduceus paper's code, 15 % of the positions are chosen; of these, 80 %
  * become MASK, 10 % a random token, and 10 % stay as they are. */
 #define CHOSEN 0.15
 #define MASKED 0.8
 #define REPLACED 0.9
 
-/* Returns the number of tokens that are in use; higher ids only pad the vocabulary. */
+/* Returns the number of token ids that are in use; higher ids only pad the vocabulary. */
 static uint64_t tokens_of(const cad_vocab_t *v)
 {
     int most = 0, id[] = { v->base[0], v->base[1], v->base[2], v->base[3], v->mask, v->pad, v->sep, v->unk, v->n };

@@ -8,7 +8,7 @@
 
 #define SLICE 16384 /* parameters that one task updates */
 
-/* ---- the optimiser: Loshchilov and Hutter, "Decoupled weight decay regularization", 2019 ---- */
+/* ---- AdamW: Loshchilov and Hutter, "Decoupled weight decay regularization", 2019 ---- */
 
 typedef struct {
     cad_trainer_t *t;
@@ -103,19 +103,17 @@ int cad_trainer_update(cad_trainer_t *t, double lr, double *norm, cad_error_t *e
 
 int cad_trainer_gradient(cad_trainer_t *t, const char *name, float *out)
 {
-    int rc = collect(t, NULL);
-    if (rc) return rc;
-    for (int i = 0; i < t->model->ntensor; i++) {
-        const cad_tensor_t *x = &t->model->tensor[i];
-        if (strcmp(name, x->name)) continue;
-        memcpy(out, t->grad + x->offset, (size_t)x->count * sizeof *out);
-        cad_tensor_flip(x, out);
-        return 0;
-    }
-    return CAD_EARG;
+    const cad_tensor_t *x = t->model->tensor, *end = x + t->model->ntensor;
+    int rc;
+    while (x < end && strcmp(name, x->name)) x++;
+    if (x == end) return CAD_EARG;
+    if ((rc = collect(t, NULL))) return rc;
+    memcpy(out, t->grad + x->offset, (size_t)x->count * sizeof *out);
+    cad_tensor_flip(x, out);
+    return 0;
 }
 
-/* ---- checkpoints: parameters and moments in their layout in memory ---- */
+/* ---- training checkpoints: parameters and moments, laid out in the file as in memory ---- */
 
 static cad_array_t flat(const char *name, const float *data, int64_t n)
 {
@@ -135,7 +133,8 @@ static void sum_array(struct sha256_ctx *sum, const float *x, int64_t n)
     }
 }
 
-/* Computes the SHA-256 of all that a checkpoint holds: its texts, each with a NUL, and its numbers, little-endian. */
+/* Computes the SHA-256 of all that a training checkpoint holds: its texts, each with a NUL, then its numbers,
+ * little-endian. */
 static void sum_state(const cad_trainer_t *t, const char *step, const char *note, char hex[65])
 {
     const char *const text[] = { step, t->model->details, note };

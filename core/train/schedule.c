@@ -1,4 +1,4 @@
-/* schedule.c - computes learning rates.
+/* schedule.c - computes the learning rate of an update.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,5 +1,4 @@
-/* trainer.c - opens and closes a trainer with its backend, teams, lanes and tapes.
- * SPDX-License-Identifier: MIT
+/* trainer.c - opens and closes a trainer: its backend, teams of threads, lanes and tapes. SPDX-License-Identifier: MIT
  */
 #include "engine/engine.h"
 #include "train/trainer.h"
@@ -36,7 +35,7 @@ static int take_recipe(cad_recipe_t *r, const cad_recipe_t *given, const cad_mod
     return 0;
 }
 
-/* Lays out a strand's tape. The tape's pointers to arrays are stored in t->slot and t->kept. */
+/* Lays out the tape of one strand. The tape's arrays of pointers are stored in t->slot and t->kept. */
 static void lay_tape(cad_trainer_t *t, int strand, cad_bump_t *b)
 {
     const cad_model_t *m = t->model;
@@ -87,7 +86,7 @@ static void give(cad_trainer_t *t, char **arena)
     *arena = NULL;
 }
 
-/* Opens lane i. The lane has no memory of its own for arrays that the tapes hold (residual, x). */
+/* Opens lane i. The lane has no memory of its own for the arrays that the tapes hold, such as the residual. */
 static int open_lane(cad_trainer_t *t, int i, cad_error_t *err)
 {
     cad_grad_lane_t *l = &t->lane[i];
@@ -102,14 +101,15 @@ static int open_lane(cad_trainer_t *t, int i, cad_error_t *err)
 static int open_lanes(cad_trainer_t *t, cad_error_t *err)
 {
     int64_t rows = cad_round_up(cad_max(t->recipe.max_tokens, t->pack), t->back->round);
-    int64_t tile = cad_min(t->back->tile, cad_round_up(rows, CAD_STRETCH));
-    /* z is recomputed for each direction, so two tiles of it are kept: the one in use and the next, computed ahead */
+    int64_t tile = cad_min(t->back->tile, cad_round_up(rows, CAD_TRAIN_STEP));
+    /* z is recomputed for each direction, so only two tiles of z are kept: the current one, and the next one, which is
+     * computed ahead */
     bool thrifty = t->ops->late && (t->recipe.recompute || rows > t->back->rows);
     int64_t zrows = thrifty && rows > 2 * tile ? 2 * tile : rows;
     int rc;
     memset(t->lane, 0, sizeof t->lane);
     t->bytes = 0;
-    t->most = (int)cad_min(rows / CAD_STRETCH + 1, 1 << 20);
+    t->most = (int)cad_min(rows / CAD_TRAIN_STEP + 1, 1 << 20);
     for (int i = 0; i < t->lanes; i++)
         t->lane[i] = (cad_grad_lane_t) { .f = { .ops = t->ops,
                                                 .weights = t->weights,
@@ -148,10 +148,10 @@ static void join_lanes(cad_trainer_t *t)
     t->lanes = 1;
 }
 
-/* Opens the teams of threads: for two lanes, each with half of the threads, or for a single lane if there are too
- * few threads, or if layers are recomputed to save memory and sequences are longer than a pack. A second lane of one
- * pack takes little memory; a single lane would share each operation on a tile, some 0.1 ms of work, between threads
- * that may be asleep. */
+/* Opens the teams of threads. There are two lanes, each with half of the threads. There is a single lane if there are
+ * too few threads, or if layers are recomputed to save memory and sequences are longer than a pack. With short
+ * sequences, a second lane takes little memory, whereas a single lane would divide each operation on a tile, some 0.1
+ * ms of work, among threads that may be asleep. */
 static int open_teams(cad_trainer_t *t, cad_error_t *err)
 {
     int threads = t->recipe.threads, rc = threads > 1 ? cad_team_open(&t->team, threads, err) : 0;
@@ -165,7 +165,7 @@ static int open_teams(cad_trainer_t *t, cad_error_t *err)
     return rc;
 }
 
-/* Opens the lanes; if memory is short, retries with a single lane, then with smaller packs. */
+/* Opens the lanes. If memory is short, retries with a single lane, then with smaller packs. */
 static int fit_lanes(cad_trainer_t *t, cad_error_t *err)
 {
     int rc;

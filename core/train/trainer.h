@@ -1,11 +1,13 @@
-/* trainer.h - the struct that trainer.c, loss.c and optimiser.c share. SPDX-License-Identifier: MIT */
+/* trainer.h - defines the trainer, the struct that trainer.c, loss.c and optimiser.c share. D is d_model, V the number
+ * of rows of the embedding table. SPDX-License-Identifier: MIT
+ */
 #ifndef CAD_TRAINER_H
 #define CAD_TRAINER_H
 
 #include "engine/module.h"
 #include "engine/backward.h"
 
-#define CAD_LOGITS 2048 /* scored positions whose logits are computed in one call */
+#define CAD_LOGITS 2048 /* maximum number of scored positions whose logits are computed in one call */
 
 struct cad_trainer_t {
     cad_model_t *model;
@@ -13,11 +15,12 @@ struct cad_trainer_t {
     cad_ops_t table;
     const cad_ops_t *ops; /* &table once the table is filled */
     const cad_back_ops_t *back;
-    char note[512];      /* reason why "auto" uses the CPU, or "" */
-    cad_team_t *team;    /* all threads */
-    cad_team_t *half[2]; /* the threads of each of two lanes, half of all; NULL: the lane has one thread */
+    char note[512];   /* reason why "auto" uses the CPU, or "" */
+    cad_team_t *team; /* all threads */
+    /* if there are two lanes, the team of each, with half of the threads; NULL: this lane has one thread */
+    cad_team_t *half[2];
     cad_weights_t *weights;
-    cad_grads_t *grads[2]; /* gradients of each strand; if [1] is NULL, both strands add to [0] */
+    cad_grads_t *grads[2]; /* gradients of each strand; if grads[1] is NULL, both strands add to grads[0] */
     cad_grad_lane_t lane[2];
     int lanes; /* 1, or 2 if both strands run at the same time */
     cad_tape_t tape[2];
@@ -26,23 +29,23 @@ struct cad_trainer_t {
     int64_t pack;          /* rows of a pack; a longer example is a pack by itself */
     int64_t *off;          // (most+1)
     int most;              /* maximum number of sequences in a pack */
-    float **slot;          // (strands,layers+1) pointers to residuals, which the tapes use
-    cad_kept_t *kept;      // (strands,layers) the tapes' kept activations
+    float **slot;          // (strands,layers+1) pointers to residuals (cad_tape_t.res)
+    cad_kept_t *kept;      // (strands,layers) activations that the tapes keep (cad_tape_t.kept)
     char *arena[2];        /* memory of each grad lane's arrays, from the backend */
     char *tapes;           /* memory of the tapes, from the backend */
-    int64_t *row[2];       // (rows) rows of the scored positions, for each strand
+    int64_t *row[2];       // (rows) row numbers of the scored positions, for each strand
     float *dlogits;        // (rows,V) logits of the scored positions, overwritten with their gradients
     float *other;          // (CAD_LOGITS,V) the second strand's logits
-    float *pooled[2];      // (most,D) pooled rows of each strand; [0] is overwritten with their gradient
+    float *pooled[2];      // (most,D) pooled rows of each strand; pooled[0] is overwritten with their gradient
     cad_range_t *range[2]; // (most) rows to be pooled
-    float *grad, *m, *v;   // (total) gradient and moments, laid out as the parameters
+    float *grad, *m, *v;   // (total) gradient and AdamW's moments, in the parameters' layout
     int64_t step;
     size_t bytes;
-    void (*watch)(void *arg, int64_t tokens); /* called after each pack; or NULL */
+    void (*watch)(void *arg, int64_t tokens); /* callback of cad_trainer_watch, called after each pack; or NULL */
     void *watch_arg;
 };
 
-/* Writes to err the reason for rc, the code of a failed operation; returns rc. */
+/* Writes to err why an operation failed with the code rc; returns rc. */
 int cad_trainer_report(const cad_trainer_t *t, int rc, cad_error_t *err);
 
 #endif

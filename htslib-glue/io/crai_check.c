@@ -5,6 +5,7 @@
  */
 #include "base/file.h"
 #include "io/crai_check.h"
+#include "io/cram_layout.h"
 #include "io/input.h"
 
 #define REMEDY "renew it with `samtools index`"
@@ -44,64 +45,18 @@ static bool parse(char *line, slice_t *s)
     return !strtok_r(NULL, "\t\r", &save) && s->start + s->span <= INT32_MAX;
 }
 
-/* Reads a number in the ITF8 encoding of CRAM 2 and 3: k leading one bits in the first byte mean that k bytes follow.
- * Returns a pointer to the byte after the number, or NULL if the number is cut short. */
-static const unsigned char *itf8(const unsigned char *p, const unsigned char *end, int32_t *v)
-{
-    int more = 0;
-    uint32_t u;
-    if (p >= end) return NULL;
-    while (more < 4 && (*p << more & 0x80)) more++;
-    if (end - p <= more) return NULL;
-    u = *p & (more < 4 ? 0x7fU >> more : 15);
-    for (int i = 1; i <= more; i++) u = i < 4 ? u << 8 | p[i] : u << 4 | (p[i] & 15);
-    *v = (int32_t)u;
-    return p + 1 + more;
-}
-
-/* Moves *p past an encoded number of up to `most` bytes: ITF8 has up to 5, LTF8 up to 9. Returns false if the number is
- * cut short. */
-static bool skip_number(const unsigned char **p, const unsigned char *end, int most)
-{
-    int n = 1;
-    if (*p >= end) return false;
-    while (n < most && (**p << (n - 1) & 0x80)) n++;
-    *p += n;
-    return *p <= end;
-}
-
-/* Returns the file offset at which the container at offset `at` ends, and sets *reads to its number of reads. Returns
- * -1 if the container's header is malformed or longer than the buffer. The fields of the header are: size, contig,
- * start, span, number of reads, record counter, number of bases, number of blocks, offsets of the slices, and in CRAM 3
- * a checksum. */
-static int64_t container_end(const crai_t *c, int64_t at, int32_t *reads)
-{
-    unsigned char head[4096];
-    const unsigned char *p = head + 4, *end = head + cad_min((int64_t)sizeof head, c->x->size - at);
-    int32_t slices = 0;
-    bool sound = end - p > 0 && cad_pread(c->x->fd, head, (size_t)(end - head), at, "", NULL) == 0;
-    for (int i = 0; i < 3; i++) sound = sound && skip_number(&p, end, 5);
-    sound = sound && (p = itf8(p, end, reads)) != NULL;
-    sound = sound && skip_number(&p, end, c->major > 2 ? 9 : 5) && skip_number(&p, end, 9) && skip_number(&p, end, 5);
-    sound = sound && (p = itf8(p, end, &slices)) != NULL;
-    for (int32_t i = 0; sound && i < slices; i++) sound = skip_number(&p, end, 5);
-    if (!sound) return -1;
-    return at + (p - head) + (c->major > 2 ? 4 : 0) + (head[0] | head[1] << 8 | head[2] << 16 | (int64_t)head[3] << 24);
-}
-
 /* Checks that no container with reads follows the last container that the index lists. none: the index lists no
  * container, so no container with reads may follow the CRAM's header. End markers are containers without reads; a file
  * may have several of them. */
 static int check_last(const crai_t *c, bool none, cad_error_t *err)
 {
-    int32_t reads = 0;
-    int64_t at = c->major > 3 ? -1 : container_end(c, none ? 26 : c->last.container, &reads);
-    while (at >= 0 && at < c->x->size) {
-        at = container_end(c, at, &reads);
-        if (at >= 0 && reads)
+    const cram_file_t f = { c->x->data, c->x->fd, c->x->size, c->major };
+    cram_container_t next = { .reads = 0 };
+    if (c->major > 3 || !cram_container_read(&f, none ? CRAM_CONTAINERS : c->last.container, &next)) return 0;
+    while (next.end < f.size && cram_container_read(&f, next.end, &next))
+        if (next.reads)
             return bad(
                 c, "containers of the CRAM follow the last one listed; the index is cut short, or another file's", err);
-    }
     return 0;
 }
 
@@ -111,9 +66,9 @@ static bool read_container(crai_t *c, int64_t at)
     unsigned char head[9];
     int32_t contig;
     if (c->major > 3) return at < c->x->size; /* the containers of CRAM 4 have another layout, which is not checked */
-    if (at < 26 || cad_pread(c->x->fd, head, sizeof head, at, "", NULL)) return false;
+    if (at < CRAM_CONTAINERS || cad_pread(c->x->fd, head, sizeof head, at, "", NULL)) return false;
     c->bytes = head[0] | head[1] << 8 | head[2] << 16 | (int64_t)head[3] << 24;
-    if (!itf8(head + 4, head + sizeof head, &contig)) return false;
+    if (!cram_itf8(head + 4, head + sizeof head, &contig)) return false;
     c->contig = contig;
     return contig >= -2 && contig < c->x->ncontig && c->bytes < c->x->size - at;
 }

@@ -9,6 +9,7 @@
 #include <htslib/vcf.h>
 #include <unistd.h>
 
+#include "io/cram_layout.h"
 #include "io/local.h"
 #include "io/shard.h"
 #include "io/index_check.h"
@@ -58,6 +59,7 @@ static int set_reference(htsFile *fp, const char *reference, const char *path, c
 
 int records_open(htsFile **fp, input_t *in, const char *reference, cad_error_t *err)
 {
+    int rc;
     if (!in->h) return cad_fail(err, CAD_EFORMAT, "%s: holds no reads or variants, or memory is short", in->path);
     errno = 0;
     *fp = hts_hopen(in->h, in->path, "r");
@@ -65,7 +67,9 @@ int records_open(htsFile **fp, input_t *in, const char *reference, cad_error_t *
         return cad_fail(err, CAD_EFORMAT, "%s: cannot be read: %s", in->path,
                         errno ? strerror(errno) : "damaged, or of another format");
     in->h = NULL; /* the htslib file *fp owns the handle now */
-    return (*fp)->format.format == cram && reference ? set_reference(*fp, reference, in->path, err) : 0;
+    if ((*fp)->format.format != cram) return 0;
+    if (in->size && (rc = cram_check_headers(in->path, err))) return rc;
+    return reference ? set_reference(*fp, reference, in->path, err) : 0;
 }
 
 /* Must not be called before the header is read, nor for a file in which htslib will seek. If damaged data has ended

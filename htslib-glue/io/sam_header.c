@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <errno.h>
 
+#include "io/header_size.h"
 #include "io/sam_header.h"
 
 typedef struct named_t { /* value of SN or ID in a header line: a pointer into the text */
@@ -264,7 +265,9 @@ static int unreadable(const check_t *c, const htsFile *fp, cad_error_t *err)
 int sam_header_read(sam_hdr_t **h, htsFile *fp, const char *path, notes_t *notes, cad_error_t *err)
 {
     check_t c = { .path = path, .text = fp->format.format == sam, .notes = notes };
-    int rc;
+    int rc = header_bounded(fp, path, err);
+    *h = NULL;
+    if (rc) return rc;
     errno = 0;
     *h = sam_hdr_read(fp);
     rc = *h ? check_header(&c, *h, err) : unreadable(&c, fp, err);

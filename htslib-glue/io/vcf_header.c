@@ -6,6 +6,7 @@
 #include <htslib/bgzf.h>
 #include <htslib/tbx.h>
 
+#include "io/header_size.h"
 #include "io/index_check.h"
 #include "io/local.h"
 #include "io/vcf_header.h"
@@ -29,6 +30,7 @@ static int add_line(text_lines_t *t, const kstring_t *s, int64_t number, cad_err
         t->line = more;
         t->room = room;
     }
+    if ((int64_t)(t->text.l + s->l) > HEADER_MOST) return header_too_large(t->path, err);
     t->line[t->n++] = number;
     return kputsn(s->s, s->l, &t->text) < 0 || kputc('\n', &t->text) < 0 ? cad_out_of_memory(err) : 0;
 }
@@ -72,6 +74,7 @@ static int read_bytes(text_lines_t *t, BGZF *fp, kstring_t *all, cad_error_t *er
         return cad_fail(err, CAD_EFORMAT, "%s: BCF of another version than 2.2; convert it with bcftools view",
                         t->path);
     left = head[5] | (size_t)head[6] << 8 | (size_t)head[7] << 16 | (size_t)head[8] << 24;
+    if ((int64_t)left > HEADER_MOST) return header_too_large(t->path, err);
     while (left) {
         size_t some = left < sizeof buf ? left : sizeof buf;
         if (bgzf_read(fp, buf, some) != (ssize_t)some)
@@ -250,8 +253,9 @@ int vcf_header_read(bcf_hdr_t **h, htsFile *fp, const char *path, notes_t *notes
 {
     text_lines_t t = { .path = path, .binary = fp->format.format == bcf };
     kstring_t scratch = { 0, 0, NULL };
-    int rc = t.binary ? read_binary(&t, fp, &scratch, err) : read_text(&t, fp, &scratch, err);
+    int rc = header_bounded(fp, path, err);
     *h = NULL;
+    if (rc == 0) rc = t.binary ? read_binary(&t, fp, &scratch, err) : read_text(&t, fp, &scratch, err);
     if (rc == 0) rc = parse(&t, h, notes, err);
     if (rc == 0 && !has_version(&t, *h)) rc = cad_out_of_memory(err);
     if (rc == 0 && !t.binary && fp->format.compression == bgzf && strcmp(path, "standard input"))

@@ -15,7 +15,7 @@ static void configure(cad_shape_t *shape, const cad_config_t *c, cad_reader_t *r
     ((cad_gated_t *)(void *)shape)->E = cad_read_int(r, "expand", 1, 1, 64) * c->d_model;
 }
 
-CAD_KIND_FITS(cad_gated_t, cad_gated_lane_t, cad_gated_grad_lane_t, CAD_GATED_OPS, CAD_GATED_OUT + 1);
+CAD_KIND_FITS(gated, CAD_GATED_OPS, CAD_GATED_OUT + 1);
 
 static json_t *write_shape(const cad_config_t *c)
 {
@@ -70,7 +70,7 @@ static void begin(cad_lane_t *l, cad_grad_lane_t *back)
     (void)back;
 }
 
-static void enter(cad_lane_t *l, const cad_kept_t *kept) { cad_gated_lane(l)->x = kept->part[0]; }
+static void enter(cad_lane_t *l, const cad_kept_t *kept) { cad_gated_lane(l)->x = kept->array[0]; }
 
 /* ---- backward pass ---- */
 
@@ -98,7 +98,7 @@ static void keep(const cad_config_t *c, int ndir, int64_t rows, int64_t most, ca
 {
     (void)ndir;
     (void)most;
-    kept->part[0] = (float *)cad_bump(b, rows, cad_gated_Ep(c), sizeof(float));
+    kept->array[0] = (float *)cad_bump(b, rows, cad_gated_Ep(c), sizeof(float));
 }
 
 /* ---- measuring ---- */
@@ -132,6 +132,7 @@ static void reference(cad_reference_t *r, const cad_model_t *m, int layer, int d
 extern const cad_block_t cad_block_gated;
 const cad_block_t cad_block_gated = {
     .name = "gated",
+    .sizes = CAD_KIND_SIZES(gated),
     .configure = configure,
     .write = write_shape,
     .number = number,

@@ -205,9 +205,9 @@ static void gated_carve(cad_lane_t *l, cad_bump_t *b, int64_t padded, int64_t sl
     g->y = cad_bump(b, padded, l->weights->gated.Ep, t);
 }
 
-static part_t gated_part(const cad_lane_t *l, int what)
+static view_t gated_view(const cad_lane_t *l, int what)
 {
-    part_t p = { .at = gpu_of(l)->gated.y,
+    view_t p = { .at = gpu_of(l)->gated.y,
                  .width = l->weights->gated.Ep,
                  .ld = l->weights->gated.Ep,
                  .row = 0,
@@ -286,7 +286,7 @@ static const kind_t cuda_gated = {
     .place = gated_place,
     .open_products = gated_open_products,
     .carve = gated_carve,
-    .part = gated_part,
+    .view = gated_view,
     .open_back = gated_open_back,
     .close_back = gated_close_back,
     .place_back = gated_place_back,
