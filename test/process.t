@@ -243,7 +243,7 @@ error "a misspelt option" '--regoin: no such option; did you mean --region' run 
 error "an option with a word too many" 'did you mean --output\?' run --output-file x in.bed
 error "an unknown short option" '-Z: no such option; see --help' run -Z in.bed
 error "an unknown short option among others" '-Z: no such option' run -Zq 3 in.bed
-error "an ambiguous option" '--s: ambiguous; it may be any of .*--score, --split' run --s pll in.bed
+error "an ambiguous option" '--s: ambiguous; it may be any of .*--score, .*--split' run --s pll in.bed
 error "a value that is not wanted" '--clip takes no value' run --clip=3 in.bed
 error "a value that is missing" '-T: its value is missing' "$caduceus" annotate in.bed -T
 error "a long option's value that is missing" '--window: its value is missing' run in.bed --window
