@@ -85,7 +85,8 @@ static int take_precision(args_t *a, const char *arg)
         while (k < 3 && strcmp(piece, known[k])) k++;
         for (int i = 0; i < a->nprecision; i++) k = k < 3 && a->precision[i] == known[k] ? 3 : k;
         if (k == 3)
-            return cmd_fail("bench", "--precision %s: expected fp32, bf16x3, bf16, or several of them with commas", arg);
+            return cmd_fail("bench", "--precision %s: expected fp32, bf16x3, bf16, or several of them with commas",
+                            arg);
         a->precision[a->nprecision++] = known[k];
     }
     return 0;
