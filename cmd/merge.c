@@ -232,7 +232,8 @@ typedef struct {
     bool rounding;     /* true if binary parts are written as SAM or VCF, which rounds numbers */
 } records_t;
 
-/* If CRAM is written, opens the check of records for what CRAM cannot store. */
+/* If the output is CRAM, opens the reference (if -T is given) and the check that finds what CRAM cannot store of a
+ * record. */
 static int begin_cram(const args_t *a, records_t *t, cad_error_t *err)
 {
     int rc = 0;

@@ -177,9 +177,9 @@ static int looks_like(const char *s, const char **kind)
     return is_named(s, bed) ? 'L' : 0;
 }
 
-/* Appends to t a guess which of n operands was meant as the value of an option, and of which one; appends nothing if
- * there is no guess. Letters are tried in a fixed order. So for the operands `ref.fa in.bed`, the suggestion is -T
- * ref.fa, not -L in.bed. */
+/* Guesses which of n operands was meant as the value of an option, and of which option. Appends this guess to t, or
+ * nothing if no operand fits. Options are tried in a fixed order, so for the operands `ref.fa in.bed` the suggestion is
+ * -T ref.fa, not -L in.bed. */
 static void suggest(const command_t *cmd, char *const *operand, int n, text_t *t)
 {
     const char *kind;

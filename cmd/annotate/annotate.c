@@ -113,7 +113,8 @@ static int create_table(annotate_t *t, const char *matrix, const char *json, cad
     return rc == 0 && a->run.shard.of ? output_beside(&t->table.part, a->run.output, ".json", err) : rc;
 }
 
-/* Chooses the index of a BED, and sets *path to its path. */
+/* For --write-index with text output: checks that this output can have an index, chooses .tbi or .csi, and sets *path to
+ * the index's path. Without --write-index, leaves *path as it is. */
 static int plan_index(annotate_t *t, char **path, cad_error_t *err)
 {
     annotate_args_t *a = t->a;

@@ -392,7 +392,8 @@ static void watch(void *run, int64_t tokens)
     progress_tick(&r->progress);
 }
 
-/* Prints a line for each validation. */
+/* Prints one line about the step just made. It is called after every valid_every steps and after the last one; o->valid
+ * is NaN if there is nothing to validate on. */
 static void tell(const run_t *r, const outcome_t *o, double speed)
 {
     char loss[48] = "", tokens[32];

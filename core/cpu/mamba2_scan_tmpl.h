@@ -65,8 +65,8 @@ typedef struct { /* the rows [beg, end) of one chunk that belong to a span */
     bool first, last;
 } chunk_t;
 
-/* Replaces *c by the next chunk of span s in memory or, if `backwards`, by the previous one. Returns false if there is
- * none. reverse: the scan runs from the last row to the first. */
+/* Replaces *c by the chunk of span s that follows it in memory or, if `backwards`, by the one before it. Returns false if
+ * there is none. reverse: true if the scan runs from the last row to the first; decides only c->first and c->last. */
 static bool next_chunk(const cad_span_t *s, bool backwards, bool reverse, chunk_t *c)
 {
     const int64_t *off = s->off;

@@ -15,7 +15,7 @@
 
 #define STRETCH CAD_STRETCH
 
-typedef struct { /* consecutive rows of one sequence, for VW channels */
+typedef struct { /* consecutive rows of one sequence, run in one or more stretches, for VW channels */
     const mamba_t *m;
     int64_t c;             /* first channel */
     const float *u, *xdbl; /* at the row that is first in memory */

@@ -133,8 +133,8 @@ struct cad_sweep_t { /* one direction of a layer over all rows, tile by tile */
      * is none, `first` itself */
     int64_t first, until;
     unsigned slot; /* slot of the memory in which the scan state is carried */
-    /* ahead: only x and the scan state are computed. starts: this is the segment's first tile in the direction of the
-     * scan */
+    /* ahead: only x and the scan state are computed. starts: set for each tile; true for the segment's first tile with
+     * rows, in the direction of the scan */
     bool ahead, starts;
 };
 

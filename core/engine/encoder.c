@@ -5,11 +5,12 @@
  *
  * A merged layer has tied projections, added directions and no projection biases:
  *     res += ((y_fwd + y_rev) * silu(z)) out_proj^T
- * Hence in_proj and out_proj are computed once. The gate z is computed together with x or, if ops->late is set, in the
- * second sweep, which then needs memory for one tile of z only. If the layer's kind sets gates_each, each direction
- * applies the gate itself: z is computed in the first sweep, and the second sweep adds the gated results. Such a layer
- * runs in segments of about 1,024 rows, so that z is kept for one segment only. In a layer that is not merged, each
- * direction computes its own in_proj and out_proj.
+ * So in_proj and out_proj are computed once: the first sweep computes x and y_fwd; the second sweep adds y_rev, applies
+ * the gate z and runs out_proj. Only the second sweep needs z. If ops->late is set, it computes z itself, so that memory
+ * for one tile of z is enough; otherwise the first sweep computes z together with x. If the layer's kind sets
+ * gates_each, each sweep gates its own y, so both need z: the first computes it, and the second adds its gated y. With
+ * ops->late and without a tape, such a layer runs in segments of about 1,024 rows, so that z is kept for one segment
+ * only. In a layer that is not merged, each direction computes its own in_proj and out_proj.
  *
  * In the last layer only the wanted rows are computed, often a single row of a window: each direction stops at the last
  * wanted row on its way, and z and `out` are computed for wanted rows only. SPDX-License-Identifier: MIT

@@ -85,8 +85,8 @@ int cad_forward_conjoined(cad_context_t *ctx, const uint8_t *tok, int64_t len, f
     return forward(ctx, tok, len, 2, NULL, logits, err);
 }
 
-/* Computes logits (labels) = score.weight x pooled + score.bias, where `pooled` is the mean of both strands' pooled
- * rows. */
+/* Computes logits (labels) = score.weight x pooled + score.bias, where `pooled` is the pooled row of the only strand, or
+ * the mean of both strands' pooled rows. */
 static void head_one(const cad_context_t *ctx, const cad_pass_t *p, float *logits)
 {
     int64_t D = ctx->model->cfg.d_model;

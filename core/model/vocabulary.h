@@ -19,7 +19,8 @@ typedef struct cad_vocab_t {
  * v->text. */
 int cad_vocab_read(cad_vocab_t *v, const cad_config_t *cfg, const char *dir, int64_t rows, cad_error_t *err);
 int cad_vocab_copy(cad_vocab_t *v, const cad_vocab_t *from, cad_error_t *err);
-/* If the vocabulary was read from a tokenizer file, writes that file to dir. */
+/* If the vocabulary was read from a tokenizer file, opens *f as that file in dir and writes its text; the caller
+ * publishes or aborts *f. Fails if dir has a tokenizer file that would be read instead. */
 int cad_vocab_write(const cad_vocab_t *v, const char *dir, cad_file_t *f, cad_error_t *err);
 
 #endif

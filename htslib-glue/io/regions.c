@@ -194,8 +194,9 @@ static bool fits(const char *s, size_t n, const names_t *names)
     return good;
 }
 
-/* Returns the end of the first region of a list. The region ends at a comma, chosen so that it is the longest text that
- * is a region on a known contig. */
+/* Returns the end of the first region of a list: a comma, or the end of the list. Of the first 16 of these, takes the
+ * last before which the text is a region on a known contig; if there is none, or names is NULL, takes that of
+ * plain_end(). */
 static const char *region_end(const char *s, const names_t *names)
 {
     const char *end[16], *p = piece_end(s);

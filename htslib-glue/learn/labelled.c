@@ -197,7 +197,8 @@ static bool is_bed(const labelled_t *l)
     return found == 2;
 }
 
-/* Reads up to the first line of data, and keeps that line for the first call of labelled_next. */
+/* Reads up to the first line of data (in a table: the column names) and keeps that line in l->raw for the next reader.
+ * Appends the lines before it to l->leading. */
 static int read_leading(labelled_t *l, cad_error_t *err)
 {
     int rc;

@@ -26,10 +26,11 @@ typedef struct source_t {
     const char *counts; /* name of the things that stream_t.rows counts, for progress and reports, such as "rows" */
     /* long options of annotate that this source accepts and that some source refuses, such as " clip grid " */
     const char *options;
-    const char *headless; /* advice at the end of the error that the model has no language-model head; or NULL */
-    unsigned needs;       /* bits NEEDS_*: the results of the model that need its language-model head */
-    unsigned of;          /* one of OF_*: the kind of scores that --score can name for this source; 0: none */
-    const char *scores;   /* default of --score, such as "pll,n" */
+    /* text that is appended to the error message for a model without a language-model head; NULL: none */
+    const char *headless;
+    unsigned needs;     /* bits NEEDS_*: the results of the model that need its language-model head */
+    unsigned of;        /* one of OF_*: the kind of scores that --score can name for this source; 0: none */
+    const char *scores; /* default of --score, such as "pll,n" */
     writes_t writes;
     bool embeds;   /* true if caduceus embed accepts this input */
     bool any_name; /* -r, -R, -t and -L may have any contig name, since the input has no list of names */

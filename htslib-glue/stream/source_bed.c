@@ -168,7 +168,7 @@ static int read_input(stream_t *s, cad_error_t *err)
     return rc;
 }
 
-/* Writes the header if the file has no rows. */
+/* Writes the header if no row has been written; the first row writes it otherwise. */
 static int finish(stream_t *s, cad_error_t *err)
 {
     const bed_t *b = s->state;
