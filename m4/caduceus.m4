@@ -24,6 +24,18 @@ AC_DEFUN([CAD_ISA], [
   AC_SUBST([$1_CFLAGS], ["$2"])
 ])
 
+# CAD_NEON: sets cad_have_NEON. Every 64-bit ARM processor has NEON, so no flags are needed.
+AC_DEFUN([CAD_NEON], [
+  AC_MSG_CHECKING([for NEON])
+  AC_COMPILE_IFELSE([AC_LANG_PROGRAM([[#ifndef __aarch64__
+#error not a 64-bit ARM processor
+#endif
+#include <arm_neon.h>]],
+      [[return (int)vgetq_lane_f32(vfmaq_f32(vdupq_n_f32(1), vdupq_n_f32(1), vdupq_n_f32(1)), 0);]])],
+    [cad_have_NEON=yes; cad_isas="$cad_isas neon"], [cad_have_NEON=no])
+  AC_MSG_RESULT([$cad_have_NEON])
+])
+
 # CAD_HTSLIB_DIR(DIR): an installed prefix or a build tree.
 AC_DEFUN([CAD_HTSLIB_DIR], [
   AS_IF([test -f "$1/include/htslib/hts.h"],

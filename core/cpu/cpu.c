@@ -6,6 +6,7 @@
 #undef CAD_X86
 #undef CAD_X86_BF16
 #undef CAD_X86_AMX
+#undef CAD_ARM
 #endif
 #ifdef CAD_X86_AMX
 #include <cpuid.h>
@@ -83,6 +84,11 @@ static const isa_t ISA[] = {
     { .name = "avx512" },
     { .name = "avx2" },
 #endif
+#ifdef CAD_ARM
+    { "neon", always, NULL, ALL(cad_cpu_neon), &cad_cpu_neon_back, cad_cpu_neon, &cad_cpu_neon_probe },
+#else
+    { .name = "neon" },
+#endif
     { "plain", always, NULL, ALL(cad_cpu_plain), &cad_cpu_plain_back, cad_cpu_plain, &cad_cpu_plain_probe },
 #ifndef CAD_ONLY_PLAIN
     { "amx-plain", always, NULL, ALL(cad_cpu_amx_plain), &cad_cpu_plain_back, cad_cpu_plain, &cad_cpu_amx_plain_probe },
@@ -110,7 +116,7 @@ int cad_cpu_ops(const cad_ops_t **ops, int precision, cad_error_t *err)
             return 0;
         }
     }
-    return cad_fail(err, CAD_EARG, "CADUCEUS_ISA=%.20s: expected amx, avx512bf16, avx512, avx2 or plain", most);
+    return cad_fail(err, CAD_EARG, "CADUCEUS_ISA=%.20s: expected amx, avx512bf16, avx512, avx2, neon or plain", most);
 }
 
 const cad_back_ops_t *cad_cpu_back_ops(cad_ops_t *ops)

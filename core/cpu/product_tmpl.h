@@ -15,7 +15,7 @@
 
 /* A micro-kernel computes MR rows x NV vectors of the result: as many sums as fit in the registers. */
 #define MR 6
-#if defined(CAD_ISA_AVX512)
+#if defined(CAD_ISA_AVX512) || defined(CAD_ISA_NEON)
 #define NV 4
 #else
 #define NV 2
@@ -31,7 +31,7 @@
 #define CHUNK 64 /* terms of a product that are summed before they are added to the total */
 /* TERMS is used instead of CHUNK for sums that must be more exact. It is smaller in plain C, which has no FMA and so
  * rounds each product too. */
-#if defined(CAD_ISA_AVX512) || defined(CAD_ISA_AVX2)
+#if defined(CAD_ISA_AVX512) || defined(CAD_ISA_AVX2) || defined(CAD_ISA_NEON)
 #define TERMS 16
 #else
 #define TERMS 4

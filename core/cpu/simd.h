@@ -3,14 +3,15 @@
  * Macro parameters, defined by the including file:
  *   CAD_ISA_AVX512   vectors of 16 floats
  *   CAD_ISA_AVX2     vectors of 8 floats, with FMA
- *   neither          "plain C": vectors of 4 floats, in the vector extension of gcc and clang
+ *   CAD_ISA_NEON     vectors of 4 floats, with FMA (64-bit ARM)
+ *   none of them     "plain C": vectors of 4 floats, in the vector extension of gcc and clang
  *   CAD_ISA_BF16     with CAD_ISA_AVX512: instructions for bfloat16 (AVX512_BF16)
  *
  * A value of type vf is a vector of VW floats. In every instruction set:
  *   vload, vstore    load and store VW floats at any alignment
  *   vset(a)          VW copies of a
  *   vfma(a,b,c)      a*b + c; vfms(a,b,c): a*b - c; vfnma(a,b,c): c - a*b; rounded once, in plain C twice
- *   vmin, vmax       the smaller, the larger value; the second argument if either is NaN
+ *   vmin, vmax       the smaller, the larger value; the second argument if the first is NaN
  *   vround(a)        the nearest integer, ties to even; plain C: only for |a| < 2^22
  *   vscale(p,n)      p * 2^n for an integer n; exact for n in [-126, 127], and with AVX-512 for any n,
  *                    rounded where the result is subnormal
@@ -111,6 +112,31 @@ INLINE vf vscale(vf p, vf n)
     return _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(e, 23)));
 }
 
+#elif defined(CAD_ISA_NEON)
+#include <arm_neon.h>
+#define VW 4
+typedef float32x4_t vf;
+INLINE vf vload(const float *p) { return vld1q_f32(p); }
+INLINE void vstore(float *p, vf a) { vst1q_f32(p, a); }
+INLINE vf vset(float a) { return vdupq_n_f32(a); }
+INLINE vf vfma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
+INLINE vf vfms(vf a, vf b, vf c) { return vfmaq_f32(vnegq_f32(c), a, b); }
+INLINE vf vfnma(vf a, vf b, vf c) { return vfmsq_f32(c, a, b); }
+INLINE vf vmax(vf a, vf b) { return vmaxnmq_f32(a, b); }
+INLINE vf vmin(vf a, vf b) { return vminnmq_f32(a, b); }
+INLINE vf vround(vf a) { return vrndnq_f32(a); }
+INLINE vf vrounded(vf a)
+{
+    uint32x4_t i = vreinterpretq_u32_f32(a), odd = vandq_u32(vshrq_n_u32(i, 16), vdupq_n_u32(1));
+    i = vaddq_u32(i, vaddq_u32(odd, vdupq_n_u32(0x7fff)));
+    return vreinterpretq_f32_u32(vandq_u32(i, vdupq_n_u32(0xffff0000)));
+}
+INLINE vf vscale(vf p, vf n)
+{
+    int32x4_t e = vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127));
+    return vmulq_f32(p, vreinterpretq_f32_s32(vshlq_n_s32(e, 23)));
+}
+
 #else /* plain C: vectors of four, in the vector extension of gcc and clang */
 #define VW 4
 typedef float vf __attribute__((vector_size(16)));
@@ -180,7 +206,7 @@ INLINE vf vdiv(vf a, vf b) { return a / b; }
 
 /* Each of the following functions takes n <= GROUP vectors and performs each step for all of them before the next step.
  * A single vector would be a chain of dependent operations, which is longer than a processor can look ahead. */
-#if defined(CAD_ISA_AVX512)
+#if defined(CAD_ISA_AVX512) || defined(CAD_ISA_NEON) /* 32 registers */
 #define GROUP 8
 #else
 #define GROUP 4
@@ -317,6 +343,8 @@ INLINE vf vsums(const vf *a)
     vf q = _mm256_hadd_ps(_mm256_hadd_ps(a[4], a[5]), _mm256_hadd_ps(a[6], a[7]));
     return _mm256_permute2f128_ps(p, q, 0x20) + _mm256_permute2f128_ps(p, q, 0x31);
 }
+#elif defined(CAD_ISA_NEON)
+INLINE vf vsums(const vf *a) { return vpaddq_f32(vpaddq_f32(a[0], a[1]), vpaddq_f32(a[2], a[3])); }
 #else
 INLINE vf vsums(const vf *a) { return (vf) { vsum(a[0]), vsum(a[1]), vsum(a[2]), vsum(a[3]) }; }
 #endif
