@@ -1,7 +1,8 @@
 /* t_mamba2.c - compares a Mamba-2 layer's operations, for every backend and in ragged shapes, with plain loops in double
  * precision. Also tests that results have the same bits for any tiling, team of threads and batch, with and without rows
  * that are not wanted; and the configuration: its switches, refusals and initial values. The CUDA backend is the module
- * that $CADUCEUS_CUDA_MODULE names, by default the shim on the CPU; `t_mamba2 cuda` tests only this backend.
+ * that $CADUCEUS_CUDA_MODULE names, by default the shim on the CPU. `t_mamba2 NAME` tests only the instruction set NAME
+ * or, if NAME is cuda, this backend.
  * SPDX-License-Identifier: MIT
  */
 #include <math.h>
@@ -240,11 +241,11 @@ static void check_segments(const cad_ops_t *ops)
 /* Tests the instruction sets from the `first` to the `last` of the list. */
 static void check_cpu(int precision, int first, int last)
 {
-    static const char *const isa[] = {
-        "avx2", "avx512", "plain", "amx", "amx-plain", "avx512bf16", "avx512bf16-plain"
-    };
+    static const char *const isa[] = { "avx2", "avx512",    "neon",       "plain",
+                                       "amx",  "amx-plain", "avx512bf16", "avx512bf16-plain" };
     for (int i = first; i <= last; i++) {
         const cad_ops_t *ops = NULL;
+        if (!tap_wants(isa[i])) continue;
         setenv("CADUCEUS_ISA", isa[i], 1);
         if (cad_cpu_ops(&ops, precision, NULL) || strcmp(strchr(ops->name, ' ') + 1, isa[i]))
             tap_skip(isa[i], "this processor lacks it");
@@ -337,11 +338,11 @@ static void check_initial(void)
 
 int main(int argc, char **argv)
 {
-    if (argc < 2 || strcmp(argv[1], "cuda")) {
-        check_cpu(CAD_PRECISION_FP32, 0, 4);
-        check_cpu(CAD_PRECISION_BF16X3, 3, 4); /* the others compute bf16x3 as fp32 */
-        check_cpu(CAD_PRECISION_BF16, 0, 6);
-    }
+    tap_arguments(argc, argv);
+    check_cpu(CAD_PRECISION_FP32, 0, 5);
+    check_cpu(CAD_PRECISION_BF16X3, 4, 5); /* the others compute bf16x3 as fp32 */
+    check_cpu(CAD_PRECISION_BF16, 0, 7);
+    if (!tap_wants("cuda")) return tap_finish();
     check_cuda("fp32");
     check_cuda("bf16");
     check_refusals();

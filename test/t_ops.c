@@ -1,6 +1,7 @@
 /* t_ops.c - compares every operation of every backend, in ragged shapes, with plain loops in double precision. Also
  * tests that results have the same bits for any tiling and team of threads. The CUDA backend is the module that
- * $CADUCEUS_CUDA_MODULE names, by default the shim on the CPU; `t_ops cuda` tests only this backend.
+ * $CADUCEUS_CUDA_MODULE names, by default the shim on the CPU. `t_ops NAME` tests only the instruction set NAME or, if
+ * NAME is cuda, this backend.
  * SPDX-License-Identifier: MIT
  */
 #include <dlfcn.h>
@@ -409,7 +410,7 @@ static void check_wanted(const cad_ops_t *ops, const shape_t *s, kind_t kind)
 {
     static const int64_t off[] = { 0, 3, 90, 200, 333 };
     int64_t tile[] = { ops->tile, 17, 333 };
-    int same = 0, few = 0, trials = 0, tiles = ops->tile == CAD_WHOLE ? 1 : 3;
+    int same = 0, few = 0, trials = 0, tiles = ops->tile == CAD_WHOLE ? 1 : 3, draws = tap_few ? 3 : 10;
     cad_ops_t counting = *ops;
     cad_model_t m;
     cad_weights_t *w;
@@ -427,7 +428,7 @@ static void check_wanted(const cad_ops_t *ops, const shape_t *s, kind_t kind)
     for (int i = 0; i < tiles; i++) {
         open_lane(&part, ops, w, &m, i == 1 ? team : NULL, 333, tile[i]);
         memcpy(part.tok, all.tok, 333);
-        for (int k = 0; k < 10; k++, trials++) {
+        for (int k = 0; k < draws; k++, trials++) {
             cad_rows_t want[4];
             draw_wanted(off, 4, want);
             poison(&part, &m, off, 4);
@@ -499,11 +500,11 @@ static void check_backend(const cad_ops_t *ops)
 /* Tests the instruction sets from the `first` to the `last` of the list. */
 static void check_cpu(int precision, int first, int last)
 {
-    static const char *const isa[] = {
-        "avx2", "avx512", "plain", "amx", "amx-plain", "avx512bf16", "avx512bf16-plain"
-    };
+    static const char *const isa[] = { "avx2", "avx512",    "neon",       "plain",
+                                       "amx",  "amx-plain", "avx512bf16", "avx512bf16-plain" };
     for (int i = first; i <= last; i++) {
         const cad_ops_t *ops = NULL;
+        if (!tap_wants(isa[i])) continue;
         setenv("CADUCEUS_ISA", isa[i], 1);
         if (cad_cpu_ops(&ops, precision, NULL) || strcmp(strchr(ops->name, ' ') + 1, isa[i]))
             tap_skip(isa[i], "this processor lacks it");
@@ -555,11 +556,11 @@ static void check_cuda(const char *precision)
 
 int main(int argc, char **argv)
 {
-    if (argc < 2 || strcmp(argv[1], "cuda")) {
-        check_cpu(CAD_PRECISION_FP32, 0, 4);
-        check_cpu(CAD_PRECISION_BF16X3, 3, 4); /* the others compute bf16x3 as fp32 */
-        check_cpu(CAD_PRECISION_BF16, 0, 6);
-    }
+    tap_arguments(argc, argv);
+    check_cpu(CAD_PRECISION_FP32, 0, 5);
+    check_cpu(CAD_PRECISION_BF16X3, 4, 5); /* the others compute bf16x3 as fp32 */
+    check_cpu(CAD_PRECISION_BF16, 0, 7);
+    if (!tap_wants("cuda")) return tap_finish();
     check_cuda("fp32");
     check_cuda("bf16");
     check_refusal();

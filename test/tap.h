@@ -9,8 +9,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 static int tap_tests, tap_failed;
+static const char *tap_only; /* run only the tests of this name; NULL: all */
+static bool tap_few;         /* run about a third of the tests that take long, for an emulator */
+
+/* Reads a test's arguments: [NAME [few]]. */
+__attribute__((unused)) static void tap_arguments(int argc, char **argv)
+{
+    tap_only = argc > 1 ? argv[1] : NULL;
+    tap_few = argc > 2 && !strcmp(argv[2], "few");
+}
+
+__attribute__((unused)) static bool tap_wants(const char *name) { return !tap_only || !strcmp(tap_only, name); }
 
 __attribute__((format(printf, 2, 3), unused)) static bool tap_ok(bool good, const char *fmt, ...)
 {

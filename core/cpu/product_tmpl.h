@@ -30,8 +30,8 @@
 #endif
 #define CHUNK 64 /* terms of a product that are summed before they are added to the total */
 /* TERMS is used instead of CHUNK for sums that must be more exact. It is smaller in plain C, which has no FMA and so
- * rounds each product too. */
-#if defined(CAD_ISA_AVX512) || defined(CAD_ISA_AVX2) || defined(CAD_ISA_NEON)
+ * rounds each product too, and with NEON, whose short vectors make the sums over rows and channels longer. */
+#if defined(CAD_ISA_AVX512) || defined(CAD_ISA_AVX2)
 #define TERMS 16
 #else
 #define TERMS 4
