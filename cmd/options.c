@@ -46,12 +46,21 @@ static int64_t cgroup_cpus(void)
     return n;
 }
 
+/* Returns the number of CPUs on which this process may run; MANY if the system has no such limit. */
+static int64_t affinity_cpus(void)
+{
+#ifdef HAVE_SCHED_GETAFFINITY
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+#endif
+    return MANY;
+}
+
 static int default_threads(void)
 {
     const char *slurm = getenv("SLURM_CPUS_PER_TASK");
     int64_t n = cad_max(1, cad_min(sysconf(_SC_NPROCESSORS_ONLN), cgroup_cpus())), s;
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) n = cad_min(n, CPU_COUNT(&set));
+    n = cad_min(n, affinity_cpus());
     if (slurm && cad_parse_int(slurm, 1, 4096, &s)) n = cad_min(n, s);
     return (int)cad_min(cad_max(n, 1), 4096);
 }

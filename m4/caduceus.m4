@@ -10,6 +10,16 @@ AC_DEFUN([CAD_ADD_FLAG], [
   CFLAGS=$cad_saved
 ])
 
+# CAD_ADD_LDFLAG(VARIABLE, FLAG): append the flag if the linker knows it.
+AC_DEFUN([CAD_ADD_LDFLAG], [
+  AC_MSG_CHECKING([whether the linker knows $2])
+  cad_saved=$LDFLAGS
+  LDFLAGS="$LDFLAGS $2"
+  AC_LINK_IFELSE([AC_LANG_PROGRAM()],
+    [AC_MSG_RESULT([yes]); $1="$$1 $2"], [AC_MSG_RESULT([no])])
+  LDFLAGS=$cad_saved
+])
+
 # CAD_ISA(NAME, FLAGS): sets cad_have_NAME and substitutes NAME_CFLAGS.
 AC_DEFUN([CAD_ISA], [
   AC_MSG_CHECKING([for $1 with $2])

@@ -49,13 +49,13 @@ done
 # ---- a command ----
 contig chr1 3000 5 >g.fa
 regions chr1 3000 20 >in.bed
-annotate() { arm annotate --quiet -m "$data/ps" -T g.fa in.bed "$@"; }
+annotate() { arm annotate --quiet -m "$data/ps" -T g.fa --window 96 --flank 32 in.bed "$@"; }
 ok "annotate writes a file" annotate -o neon.bed
 like "on NEON" '^##caduceus_device=cpu neon$' neon.bed
 CADUCEUS_ISA=neon annotate -@ 1 >one; same "which is the same with one thread" neon.bed one
 CADUCEUS_ISA=avx512 annotate >below; same "and if the highest instruction set is another processor's" neon.bed below
 CADUCEUS_ISA=plain annotate >plain.bed; like "plain C" '^##caduceus_device=cpu plain$' plain.bed
-CADUCEUS_ISA=plain "$caduceus" annotate --quiet -d cpu -m "$data/ps" -T g.fa in.bed >here
+CADUCEUS_ISA=plain "$caduceus" annotate --quiet -d cpu -m "$data/ps" -T g.fa --window 96 --flank 32 in.bed >here
 rows here >want; rows neon.bed >neon; rows plain.bed >plain
 for isa in $isas; do ok "$isa gives the scores of this machine" close_to want $isa 2e-5; done
 finish

@@ -32,7 +32,11 @@ typedef struct {
 
 static int load_curl(curl_t *c, cad_error_t *err)
 {
+#ifdef __APPLE__
+    static const char *const so[] = { "libcurl.4.dylib" };
+#else
     static const char *const so[] = { "libcurl.so.4", "libcurl-gnutls.so.4" };
+#endif
     void *library = NULL;
     bool ok;
     for (size_t i = 0; i < sizeof so / sizeof *so && !library; i++) library = dlopen(so[i], RTLD_NOW | RTLD_LOCAL);

@@ -8,6 +8,9 @@
 #undef CAD_X86_AMX
 #undef CAD_ARM
 #endif
+#ifndef __linux__ /* has_amx asks Linux for permission */
+#undef CAD_X86_AMX
+#endif
 #ifdef CAD_X86_AMX
 #include <cpuid.h>
 #include <sys/syscall.h>

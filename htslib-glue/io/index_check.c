@@ -4,13 +4,13 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <htslib/bgzf.h>
+#include <htslib/hts_endian.h>
 #include <htslib/kstring.h>
 
 #include "base/file.h"
@@ -261,14 +261,14 @@ static const char *set_bins(reader_t *r, uint32_t shift, uint32_t depth)
     return NULL;
 }
 
+/* Returns the length of the names, which r->aux holds at byte 24. */
+static uint32_t names_of(const reader_t *r) { return le_to_u32((const uint8_t *)r->aux.s + 24); }
+
 /* Reads the head of a .tbi: the count of contigs, six settings, the length of the names, and the names. */
 static const char *tbi_head(reader_t *r, uint32_t *ncontig)
 {
-    uint32_t n;
     const char *bad = take32(r, ncontig) ? take_aux(r, 28) : CUT;
-    if (bad) return bad;
-    memcpy(&n, r->aux.s + 24, sizeof n);
-    return take_aux(r, le32toh(n));
+    return bad ? bad : take_aux(r, names_of(r));
 }
 
 static const char *csi_head(reader_t *r, uint32_t *ncontig)
@@ -286,10 +286,10 @@ static const char *check_names(const reader_t *r, uint32_t ncontig)
     static const unsigned char vcf[] = { 2, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, '#', 0, 0, 0 };
     uint32_t names = 0, n;
     if (r->aux.l < 28 || memcmp(r->aux.s, vcf, sizeof vcf)) return "it is not made for VCF";
-    memcpy(&n, r->aux.s + 24, sizeof n);
-    if (le32toh(n) > r->aux.l - 28) return CUT;
-    for (size_t i = 28; i < 28 + (size_t)le32toh(n); i++) names += r->aux.s[i] == 0;
-    return names == ncontig && (n == 0 || r->aux.s[27 + le32toh(n)] == 0) ? NULL : "its list of names is wrong";
+    n = names_of(r);
+    if (n > r->aux.l - 28) return CUT;
+    for (size_t i = 28; i < 28 + (size_t)n; i++) names += r->aux.s[i] == 0;
+    return names == ncontig && (n == 0 || r->aux.s[27 + n] == 0) ? NULL : "its list of names is wrong";
 }
 
 static bool is_type(const index_file_t *x, const char *magic)

@@ -7,6 +7,12 @@
 #include "io/foundation.h"
 #include "stream/worker.h"
 
+#ifdef HAVE_PTHREAD_CONDATTR_SETCLOCK
+#define CLOCK CLOCK_MONOTONIC
+#else /* macOS: a condition variable waits by the time of day */
+#define CLOCK CLOCK_REALTIME
+#endif
+
 struct worker_t {
     pthread_t thread;
     pthread_mutex_t lock; /* protects the members below, and the member `done` of each task */
@@ -72,7 +78,9 @@ int worker_open(worker_t **out, cad_error_t *err)
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->given, NULL);
     pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+#ifdef HAVE_PTHREAD_CONDATTR_SETCLOCK
+    pthread_condattr_setclock(&clock, CLOCK);
+#endif
     pthread_cond_init(&w->done, &clock);
     pthread_condattr_destroy(&clock);
     if (start(w) == 0) return 0;
@@ -96,7 +104,7 @@ void worker_give(worker_t *w, task_t *task)
 static void wait_a_little(worker_t *w)
 {
     struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
+    clock_gettime(CLOCK, &until);
     until.tv_nsec += 333333333;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
