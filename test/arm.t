@@ -47,8 +47,8 @@ for model in "$data"/*/ "$shared"/golden/*/; do
 done
 
 # ---- a command ----
-contig chr1 3000 5 >g.fa
-regions chr1 3000 20 >in.bed
+contig chr1 600 5 >g.fa
+regions chr1 600 4 >in.bed
 annotate() { arm annotate --quiet -m "$data/ps" -T g.fa --window 96 --flank 32 in.bed "$@"; }
 ok "annotate writes a file" annotate -o neon.bed
 like "on NEON" '^##caduceus_device=cpu neon$' neon.bed

@@ -410,7 +410,7 @@ static void check_wanted(const cad_ops_t *ops, const shape_t *s, kind_t kind)
 {
     static const int64_t off[] = { 0, 3, 90, 200, 333 };
     int64_t tile[] = { ops->tile, 17, 333 };
-    int same = 0, few = 0, trials = 0, tiles = ops->tile == CAD_WHOLE ? 1 : 3, draws = tap_few ? 3 : 10;
+    int same = 0, few = 0, trials = 0, tiles = ops->tile == CAD_WHOLE ? 1 : 3, draws = tap_few ? 1 : 10;
     cad_ops_t counting = *ops;
     cad_model_t m;
     cad_weights_t *w;

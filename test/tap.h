@@ -13,7 +13,7 @@
 
 static int tap_tests, tap_failed;
 static const char *tap_only; /* run only the tests of this name; NULL: all */
-static bool tap_few;         /* run about a third of the tests that take long, for an emulator */
+static bool tap_few;         /* run fewer of the tests that take long, for an emulator */
 
 /* Reads a test's arguments: [NAME [few]]. */
 __attribute__((unused)) static void tap_arguments(int argc, char **argv)
