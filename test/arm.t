@@ -1,7 +1,7 @@
 #!/bin/sh
 # arm.t - runs the kernels for 64-bit ARM, NEON and plain C, under qemu: every operation, gradients, checkpoints with
-# known results, and a command. Skipped if the cross compiler, qemu or the libraries are missing. `make arm` runs it, with
-# a copy of the sources in build-arm.
+# known results, and a command. Skipped if the cross compiler, qemu or the libraries are missing. `make arm` runs it,
+# with a copy of the sources in build-arm.
 . "${srcdir:-.}/test/lib.sh"
 
 built=$builddir/build-arm
@@ -17,7 +17,8 @@ for program in t_ops t_mamba2 t_grad; do
     for isa in $isas; do echo "$program $isa"; done
 done >list
 # shellcheck disable=SC2016
-xargs -P "$(nproc)" -L 1 sh -c '"$0/run" "$0/tree/test/$1" "$2" few >"$1.$2" 2>&1; echo $? >"$1.$2.status"' "$built" <list
+xargs -P "$(nproc)" -L 1 sh -c \
+    '"$0/run" "$0/tree/test/$1" "$2" few >"$1.$2" 2>&1; echo $? >"$1.$2.status"' "$built" <list
 passed() { [ "$(cat "$1.status")" = 0 ] && ! grep -qE '^not ok|# SKIP' "$1" && grep -q '^1\.\.' "$1"; }
 while read -r program isa; do
     ok "$program, $isa: $(grep -c '^ok' "$program.$isa") tests" passed "$program.$isa"

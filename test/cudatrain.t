@@ -86,7 +86,6 @@ like "the table names the device" '^##caduceus_device=cuda host shim' card-mean/
 export CADUCEUS_SHIM_DEVICES=0
 on error "no device is an error" 'device cuda: no CUDA-capable device' train -d cuda -o none
 unset CADUCEUS_SHIM_DEVICES
-error "bf16 on the CPU is an error" 'precision bf16: the CPU' train -d cpu --precision bf16 -o none
 export CADUCEUS_SHIM_MEMORY=40000000 # too small for packs of the usual size
 rm -rf less; on train -d cuda --precision fp32 -o less
 same "with less memory, smaller packs" less/model.safetensors card/model.safetensors

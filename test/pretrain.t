@@ -49,6 +49,19 @@ for o in "-@ 1" "-@ 2" "-@ 5" "-@ 3 --recompute"; do # several packs, each of se
     [ "$o" != "-@ 1" ] || mv got packs
     [ "$o" = "-@ 1" ] || same "$o: longer windows" packs/training.safetensors got/training.safetensors
 done
+# ---- bf16: parameters, moments and sums stay float32 ----
+half() { train -L g.bed -d cpu --precision bf16 --seq-len 900 --batch-tokens 9000 --steps 4 "$@"; }
+train -L g.bed -d cpu --seq-len 900 --batch-tokens 9000 --steps 4 -o single
+ok "--precision bf16" half -o half
+column 3 single/log.tsv >exact; column 3 half/log.tsv >near
+ok "its losses agree within its precision" close_to exact near 2e-2
+differ "and differ from those of fp32" single/model.safetensors half/model.safetensors
+rm -rf got; half -@ 3 --recompute -o got
+same "the same bytes with three threads and --recompute" half/training.safetensors got/training.safetensors
+for isa in avx512 avx2 plain avx512bf16-plain; do
+    rm -rf got; CADUCEUS_ISA=$isa half -o got
+    column 3 got/log.tsv >near; ok "losses agree on $isa, or what is below it" close_to exact near 2e-2
+done
 grep train g.bed | cut -f 1-3 >plain.bed; rm -rf got; train -L plain.bed -o got
 same "all intervals of a BED without names are used for training" want/model.safetensors got/model.safetensors
 for s in train valid; do awk -v s=$s '$4 == s' g.bed >$s.bed; done

@@ -403,6 +403,14 @@ static double mismatch(const case_t *c, cad_model_t *m, const cad_example_t *ex,
     return fabs((f[1] - f[0]) / (2 * h) - want) / size;
 }
 
+/* Returns true for the weights of Mamba-2 of which each head has one: the terms of their gradients nearly cancel, so that
+ * rounding to bfloat16 weighs more. */
+static bool cancels(const char *name)
+{
+    const char *leaf = strrchr(name, '.') + 1;
+    return !strcmp(leaf, "dt_bias") || !strcmp(leaf, "A_log") || !strcmp(leaf, "D");
+}
+
 /* much: the allowed error divided by the error that is allowed for float32 */
 static void check_case(const case_t *c, const char *isa, double much)
 {
@@ -424,7 +432,7 @@ static void check_case(const case_t *c, const char *isa, double much)
     tap_ok(fabs(loss - want) < 2e-6 * much * fabs(want), "%s, %s: the loss, %.2g", isa, c->name,
            fabs(loss - want) / fabs(want));
     for (int i = 0; i < m->ntensor; i++) {
-        double e = mismatch(c, m, ex, n, &m->tensor[i], grad);
+        double e = mismatch(c, m, ex, n, &m->tensor[i], grad) / (much > 1 && cancels(m->tensor[i].name) ? 10 : 1);
         if (!(e <= worst)) name = m->tensor[i].name;
         if (!(e <= worst)) worst = e;
     }
@@ -611,21 +619,32 @@ static const case_t PIECES[] = {
       { 21, 40, 2 } },
 };
 
-static void check_cpu(const char *isa)
+/* Compares the n cases of a table, or every third of them. much: the error that is allowed, as a multiple of float32's.
+ */
+static void check_cases(const case_t *c, size_t n, bool third, const char *name, double much)
 {
-    size_t step = tap_few ? 3 : 1;
+    for (size_t k = 0; k < n; k += third ? 3 : 1) check_case(&c[k], name, much);
+}
+#define CHECK(cases, third, name, much) check_cases(cases, sizeof(cases) / sizeof *(cases), third, name, much)
+
+static void check_cpu(const char *isa, const char *how, double much)
+{
     cad_model_t *m = model_of(&CASES[0]);
     cad_context_t *ctx = NULL;
     cad_options_t o;
+    char name[40], device_name[40];
     cad_options_init(&o);
     o.device = "cpu";
+    o.precision = precision = how;
     setenv("CADUCEUS_ISA", isa, 1);
-    if (cad_context_open(&ctx, m, &o, NULL) || !strstr(cad_context_device(ctx), isa))
-        tap_skip(isa, "this processor lacks it");
+    snprintf(name, sizeof name, "%s %s", isa, how);
+    snprintf(device_name, sizeof device_name, "cpu %s", isa);
+    if (cad_context_open(&ctx, m, &o, NULL) || strcmp(cad_context_device(ctx), device_name))
+        tap_skip(name, "this processor lacks it");
     else {
-        for (size_t k = 0; k < sizeof CASES / sizeof *CASES; k += step) check_case(&CASES[k], isa, 1);
-        for (size_t k = 0; k < sizeof TILES / sizeof *TILES; k += step) check_case(&TILES[k], isa, 1);
-        for (size_t k = 0; k < sizeof MAMBA2 / sizeof *MAMBA2; k += step) check_case(&MAMBA2[k], isa, 1);
+        CHECK(CASES, tap_few || much > 1, name, much);
+        CHECK(TILES, tap_few || much > 1, name, much);
+        CHECK(MAMBA2, tap_few || much > 1, name, much);
     }
     cad_context_close(ctx);
     cad_model_close(m);
@@ -640,11 +659,9 @@ static void check_cuda(const char *how, double much)
     snprintf(name, sizeof name, "cuda %s", how);
     device = "cuda";
     precision = how;
-    for (size_t k = 0; k<sizeof CASES / sizeof *CASES; k += much> 1 ? 3 : 1) check_case(&CASES[k], name, much);
-    for (size_t k = 0; k < sizeof PIECES / sizeof *PIECES; k++) check_case(&PIECES[k], name, much);
-    /* rounding to bfloat16 weighs more in the gradients of A, D and dt_bias, whose terms cancel */
-    for (size_t k = 0; k<sizeof MAMBA2 / sizeof *MAMBA2; k += much> 1 ? 3 : 1)
-        check_case(&MAMBA2[k], name, much > 1 ? 2 * much : 1);
+    CHECK(CASES, much > 1, name, much);
+    CHECK(PIECES, false, name, much);
+    CHECK(MAMBA2, much > 1, name, much);
 }
 
 static void test_unknown_tensor(void)
@@ -701,14 +718,17 @@ static void test_pools_once(void)
 
 int main(int argc, char **argv)
 {
-    static const char *const isa[] = { "plain", "avx2", "avx512", "neon" };
+    static const char *const isa[] = { "plain", "avx2", "avx512", "neon", "avx512bf16", "avx512bf16-plain" };
     test_unknown_tensor();
     test_pools_once();
     tap_arguments(argc, argv);
-    for (size_t i = 0; i < sizeof isa / sizeof *isa; i++)
-        if (tap_wants(isa[i])) check_cpu(isa[i]);
+    for (size_t i = 0; i < sizeof isa / sizeof *isa; i++) {
+        if (!tap_wants(isa[i])) continue;
+        if (i < 4) check_cpu(isa[i], "fp32", 1);
+        check_cpu(isa[i], "bf16", 2e3); /* the code is that of fp32 but for the products: every third case is enough */
+    }
     if (!tap_wants("cuda")) return tap_finish();
     check_cuda("fp32", 1);
-    check_cuda("bf16", 2e3); /* bf16 runs the same code with another type, so every third case is enough */
+    check_cuda("bf16", 2e3);
     return tap_finish();
 }

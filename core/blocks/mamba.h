@@ -108,6 +108,7 @@ typedef struct cad_mamba_grad_lane_t {
     float *bc;      // CPU only: (2N,tile) B and C; gather() in cpu/mamba_scan_back_tmpl.h defines the layout
     float *part;    // partial sums of dB and dC, one for each group of channels; on the CPU each is laid out as bc
     float *carry;   // (N,Ep) gradient of the scan state
+    float *words;   // CPU only: (tile,2 max(Dp,Ep,Sp)) room for rounded rows (cpu/outer_tmpl.h)
     float *kept[2]; /* memory for each direction's scan states, if the tape keeps none */
 } cad_mamba_grad_lane_t;
 static inline cad_mamba_grad_lane_t *cad_mamba_grad_lane(const cad_grad_lane_t *l)

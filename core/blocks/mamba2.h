@@ -147,6 +147,7 @@ typedef struct cad_mamba2_grad_lane_t {
     float *term;    // (tile,Ep) terms of the gradient of the norm's weight
     float *part;    // (H,tile,2Np) terms of dB and dC from each head
     float *carry;   // (H,Np,Pp) gradient of the scan state
+    float *words;   // CPU only: (tile,2 max(Dp,Xp)) room for rounded rows (cpu/outer_tmpl.h)
     float *kept[2]; /* memory for each direction's scan states, if the tape keeps none */
 } cad_mamba2_grad_lane_t;
 static inline cad_mamba2_grad_lane_t *cad_mamba2_grad_lane(const cad_grad_lane_t *l)

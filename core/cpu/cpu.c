@@ -49,54 +49,63 @@ static bool has_amx(void)
 #endif
 
 typedef struct {
+    const cad_ops_t *ops;
+    const cad_back_ops_t *back;
+} pair_t;
+
+typedef struct {
     const char *name;
     bool (*supported)(void); /* true if this processor supports the instruction set; NULL if it is not compiled in */
     bool (*slow)(void);      /* true if the next instruction set is faster on this processor; NULL: never */
     const cad_ops_t *ops[CAD_NPRECISIONS];
-    const cad_back_ops_t *back;
-    const cad_ops_t *train; /* the forward operations that go with `back` */
+    pair_t train[CAD_NPRECISIONS]; /* the operations of the forward and backward pass that train */
     const cad_probe_t *probe;
 } isa_t;
 
-#define ALL(tables)                                                                                   \
-    {                                                                                                 \
-        &(tables)[CAD_PRECISION_FP32], &(tables)[CAD_PRECISION_BF16X3], &(tables)[CAD_PRECISION_BF16] \
+/* The tables of instruction set `set`; those of bf16 are of instruction set `narrow`. */
+#define OPS(set, narrow)                                                          \
+    {                                                                             \
+        &cad_cpu_##set[CAD_PRECISION_FP32], &cad_cpu_##set[CAD_PRECISION_BF16X3], \
+            &cad_cpu_##narrow[CAD_PRECISION_BF16]                                 \
     }
-#define HALF(tables, half)                                                                          \
-    {                                                                                               \
-        &(tables)[CAD_PRECISION_FP32], &(tables)[CAD_PRECISION_BF16X3], &(half)[CAD_PRECISION_BF16] \
+#define TRAIN(set, narrow)                                                   \
+    {                                                                        \
+        { &cad_cpu_##set[CAD_PRECISION_FP32], &cad_cpu_##set##_back },       \
+            { &cad_cpu_##set[CAD_PRECISION_BF16X3], &cad_cpu_##set##_back }, \
+        {                                                                    \
+            &cad_cpu_##narrow[CAD_PRECISION_BF16], &cad_cpu_##narrow##_back  \
+        }                                                                    \
     }
 
 /* All instruction sets, from the fastest to the slowest; those after plain C are used only if they are named. */
 static const isa_t ISA[] = {
 #ifdef CAD_X86_AMX
-    { "amx", has_amx, NULL, ALL(cad_cpu_amx), &cad_cpu_avx512_back, cad_cpu_avx512, &cad_cpu_amx_probe },
+    { "amx", has_amx, NULL, OPS(amx, amx), TRAIN(avx512, avx512), &cad_cpu_amx_probe },
 #else
     { .name = "amx" },
 #endif
 #ifdef CAD_X86_BF16
-    { "avx512bf16", has_bf16, is_intel, HALF(cad_cpu_avx512, cad_cpu_avx512bf16), &cad_cpu_avx512_back, cad_cpu_avx512,
-      &cad_cpu_avx512bf16_probe },
+    { "avx512bf16", has_bf16, is_intel, OPS(avx512, avx512bf16), TRAIN(avx512, avx512bf16), &cad_cpu_avx512bf16_probe },
 #else
     { .name = "avx512bf16" },
 #endif
 #ifdef CAD_X86
-    { "avx512", has_avx512, NULL, ALL(cad_cpu_avx512), &cad_cpu_avx512_back, cad_cpu_avx512, &cad_cpu_avx512_probe },
-    { "avx2", has_avx2, NULL, ALL(cad_cpu_avx2), &cad_cpu_avx2_back, cad_cpu_avx2, &cad_cpu_avx2_probe },
+    { "avx512", has_avx512, NULL, OPS(avx512, avx512), TRAIN(avx512, avx512), &cad_cpu_avx512_probe },
+    { "avx2", has_avx2, NULL, OPS(avx2, avx2), TRAIN(avx2, avx2), &cad_cpu_avx2_probe },
 #else
     { .name = "avx512" },
     { .name = "avx2" },
 #endif
 #ifdef CAD_ARM
-    { "neon", always, NULL, ALL(cad_cpu_neon), &cad_cpu_neon_back, cad_cpu_neon, &cad_cpu_neon_probe },
+    { "neon", always, NULL, OPS(neon, neon), TRAIN(neon, neon), &cad_cpu_neon_probe },
 #else
     { .name = "neon" },
 #endif
-    { "plain", always, NULL, ALL(cad_cpu_plain), &cad_cpu_plain_back, cad_cpu_plain, &cad_cpu_plain_probe },
+    { "plain", always, NULL, OPS(plain, plain), TRAIN(plain, plain), &cad_cpu_plain_probe },
 #ifndef CAD_ONLY_PLAIN
-    { "amx-plain", always, NULL, ALL(cad_cpu_amx_plain), &cad_cpu_plain_back, cad_cpu_plain, &cad_cpu_amx_plain_probe },
-    { "avx512bf16-plain", always, NULL, HALF(cad_cpu_plain, cad_cpu_avx512bf16_plain), &cad_cpu_plain_back,
-      cad_cpu_plain, &cad_cpu_avx512bf16_plain_probe },
+    { "amx-plain", always, NULL, OPS(amx_plain, amx_plain), TRAIN(plain, plain), &cad_cpu_amx_plain_probe },
+    { "avx512bf16-plain", always, NULL, OPS(plain, avx512bf16_plain), TRAIN(plain, avx512bf16_plain),
+      &cad_cpu_avx512bf16_plain_probe },
 #endif
 };
 #define NISA (sizeof ISA / sizeof *ISA)
@@ -124,11 +133,12 @@ int cad_cpu_ops(const cad_ops_t **ops, int precision, cad_error_t *err)
 
 const cad_back_ops_t *cad_cpu_back_ops(cad_ops_t *ops)
 {
+    int precision = cad_precision_number(ops->precision);
     for (size_t i = 0; i < NISA; i++) {
         const isa_t *isa = &ISA[i];
-        if (!isa->back || strcmp(isa->ops[CAD_PRECISION_FP32]->name, ops->name)) continue;
-        *ops = *isa->train;
-        return isa->back;
+        if (!isa->supported || strcmp(isa->ops[precision]->name, ops->name)) continue;
+        *ops = *isa->train[precision].ops;
+        return isa->train[precision].back;
     }
     return NULL;
 }

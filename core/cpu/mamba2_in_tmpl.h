@@ -87,7 +87,7 @@ static void mamba2_out_back_task(void *arg, int64_t task, int worker)
     int64_t rows = s.end - s.beg;
     dest_t g = { b->w->g, NULL, NULL, m->zero, m->Ep, STORE + FINE };
     (void)worker;
-    product(b->l->dout + s.beg * m->Dp, m->Dp, rows, b->t->outt, m->Ep, m->Dp, &g, s.beg);
+    project(m->numbers, b->l->dout + s.beg * m->Dp, m->Dp, rows, b->t->outt, m->Ep, m->Dp, &g, s.beg);
     memset(b->w->dx + s.beg * m->Xp, 0, (size_t)(rows * m->Xp) * sizeof(float));
 }
 
@@ -111,8 +111,8 @@ static void mamba2_in_back_task(void *arg, int64_t task, int worker)
     (void)worker;
     for (int64_t r = 0; r < rows; r++)
         norm_row(b->f.norm, l->f.base + (s.beg + r) * m->Dp, l->f.a + (first + r) * m->Dp);
-    product(b->w->dx + s.beg * m->Xp, m->Xp, rows, b->t->in_xt, m->Dp, m->Xp, &x, 0);
-    product(b->w->dz + s.beg * m->Ep, m->Ep, rows, b->t->in_zt, m->Dp, m->Ep, &z, 0);
+    project(m->numbers, b->w->dx + s.beg * m->Xp, m->Xp, rows, b->t->in_xt, m->Dp, m->Xp, &x, 0);
+    project(m->numbers, b->w->dz + s.beg * m->Ep, m->Ep, rows, b->t->in_zt, m->Dp, m->Ep, &z, 0);
 }
 
 static void mamba2_norm_back_task(void *arg, int64_t task, int worker)
@@ -126,13 +126,13 @@ static int mamba2_in_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, 
 {
     mamba2_back_t b = mamba2_back(l, layer, dir, s, how);
     const mamba2_t *m = b.f.m;
-    cad_team_t *team = l->f.team;
+    outer_how_t sum = mamba2_outer(&b);
     int64_t rows = s.end - s.beg;
     const float *dx = b.w->dx + s.beg * m->Xp, *dz = b.w->dz + s.beg * m->Ep, *dout = l->dout + s.beg * m->Dp;
     share_rows(&b.f.share, &b, mamba2_in_back_task);
-    outer(team, rows, dout, m->Dp, m->D, b.f.w->o + s.beg * m->Ep, m->Ep, m->Ep, b.sum->out, m->Ep);
-    outer(team, rows, dx, m->Xp, m->Xp, l->f.a, m->Dp, m->Dp, b.sum->in_x, m->Dp);
-    outer(team, rows, dz, m->Ep, m->Ep, l->f.a, m->Dp, m->Dp, b.sum->in_z, m->Dp);
+    outer(&sum, rows, dout, m->Dp, m->D, b.f.w->o + s.beg * m->Ep, m->Ep, b.sum->out);
+    outer(&sum, rows, dx, m->Xp, m->Xp, l->f.a, m->Dp, b.sum->in_x);
+    outer(&sum, rows, dz, m->Ep, m->Ep, l->f.a, m->Dp, b.sum->in_z);
     add_columns(dout, m->Dp, rows, m->Dp, b.sum->out_bias);
     add_columns(dx, m->Xp, rows, m->Xp, b.sum->in_x_bias);
     add_columns(dz, m->Ep, rows, m->Ep, b.sum->in_z_bias);

@@ -35,12 +35,12 @@ static cad_op_f *const mamba2_ops[CAD_MAMBA2_OPS] = {
 
 #ifdef CAD_ISA_BACK_OPS
 /* Packs a layer's transposed weights. `turned` points to a mamba2_turned_t[2], with one element for each direction. */
-static void lay_mamba2_layer_turned(cad_bump_t *b, const cad_model_t *m, int layer, void *turned)
+static void lay_mamba2_layer_turned(cad_bump_t *b, const cad_model_t *m, numbers_t f, int layer, void *turned)
 {
     const cad_layer_t *l = &m->layer[layer];
     mamba2_turned_t *to = turned;
     for (int k = 0; k < l->ndir; k++)
-        to[k] = k && cad_layer_shares(l, CAD_MAMBA2_IN) ? to[0] : lay_mamba2_turned(b, m, &l->dir[k]);
+        to[k] = k && cad_layer_shares(l, CAD_MAMBA2_IN) ? to[0] : lay_mamba2_turned(b, m, &l->dir[k], f);
 }
 
 static cad_back_f *const mamba2_back_ops[CAD_MAMBA2_BACK_OPS] = {

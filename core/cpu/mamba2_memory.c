@@ -40,6 +40,7 @@ static void carve_back(cad_grad_lane_t *l, const cad_model_t *m, cad_bump_t *b)
     w->term = cad_bump_floats(b, most, Ep);
     w->part = cad_bump_floats(b, s->H * most, 2 * Np);
     w->carry = cad_bump_floats(b, Np, Ep);
+    w->words = cad_bump_floats(b, most, 2 * cad_max(cad_mamba2_Xp(s), cad_round_up(m->cfg.d_model, CAD_PAD)));
     for (int k = 0; k < 2; k++) w->kept[k] = l->f.tape->kept ? NULL : cad_bump_floats(b, slots, Ep * Np);
 }
 

@@ -22,6 +22,9 @@
 #include "panel_tmpl.h"
 #include "share_tmpl.h"
 #include "weights_tmpl.h"
+#ifdef CAD_ISA_BACK_OPS
+#include "outer_tmpl.h"
+#endif
 
 #define MAMBA2_TOKENS 64       /* largest vocabulary for which x and z of layer 0 are tabulated */
 #define QROWS CAD_MAMBA2_CHUNK /* rows of a chunk of the scan */
@@ -221,13 +224,12 @@ typedef struct {                /* transposed weights of one direction of a laye
     const float *outt;          // panels (Ep,Dp)
 } mamba2_turned_t;
 
-static mamba2_turned_t lay_mamba2_turned(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d)
+static mamba2_turned_t lay_mamba2_turned(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d, numbers_t f)
 {
     const cad_mamba2_t *s = cad_mamba2(&model->cfg);
-    mamba2_t m = mamba2_shape(model, d, FLOATS);
+    mamba2_t m = mamba2_shape(model, d, f);
     const float *in = cad_param(d, CAD_MAMBA2_IN), *out = cad_param(d, CAD_MAMBA2_OUT);
-    panels_t x = open_panels(b, false, m.Dp, m.Xp), z = open_panels(b, false, m.Dp, m.Ep),
-             o = open_panels(b, false, m.Ep, m.Dp);
+    panels_t x = open_panels(b, f, m.Dp, m.Xp), z = open_panels(b, f, m.Dp, m.Ep), o = open_panels(b, f, m.Ep, m.Dp);
     for (int64_t k = 0; k < runs_of(s, true); k++) {
         cad_mamba2_run_t r = cad_mamba2_run(s, k);
         set_turned(&x, in + (m.I + r.from) * m.D, m.D, m.D, r.n, 0, r.to);
@@ -252,6 +254,12 @@ static mamba2_back_t mamba2_back(cad_grad_lane_t *l, int layer, int dir, cad_spa
                              .w = cad_mamba2_grad_lane(l),
                              .sum = &((cad_mamba2_sums_t *)l->grads->s.layer[layer])->dir[dir],
                              .t = &((const mamba2_turned_t *)l->grads->turned[layer])[dir] };
+}
+
+/* Returns how gradients of weights are summed. */
+static outer_how_t mamba2_outer(const mamba2_back_t *b)
+{
+    return (outer_how_t) { b->l->f.team, b->l->grads->numbers, b->w->words };
 }
 #endif
 

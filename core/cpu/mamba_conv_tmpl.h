@@ -50,10 +50,10 @@ static void project_back_task(void *arg, int64_t task, int worker)
     float *dxdbl = b->w->dxdbl + first * m->Sp, *du = b->w->du + first * m->Ep;
     dest_t dt = { dxdbl, NULL, NULL, m->zero, m->Sp, STORE }, u = { du, du, NULL, m->zero, m->Ep, ADD };
     (void)worker;
-    product(b->w->dpre + first * m->Ep, m->Ep, rows, b->t->dtt, cad_round_up(m->R, CAD_PAD), m->Ep, &dt, 0);
+    project(m->numbers, b->w->dpre + first * m->Ep, m->Ep, rows, b->t->dtt, cad_round_up(m->R, CAD_PAD), m->Ep, &dt, 0);
     scatter(b, first, rows);
     for (int64_t r = 0; r < rows; r++) memset(dxdbl + r * m->Sp + known, 0, (size_t)(m->Sp - known) * sizeof(float));
-    product(dxdbl, m->Sp, rows, b->t->xt, m->Ep, m->Sp, &u, 0);
+    project(m->numbers, dxdbl, m->Sp, rows, b->t->xt, m->Ep, m->Sp, &u, 0);
 }
 
 static void conv_back_task(void *arg, int64_t task, int worker)
@@ -78,11 +78,12 @@ static int mamba_conv_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s,
 {
     mamba_back_t b = mamba_back(l, layer, dir, s);
     const mamba_t *m = b.f.m;
+    outer_how_t sum = mamba_outer(&b);
     int64_t rows = s.end - s.beg;
     (void)how;
     share_rows(&b.f.share, &b, project_back_task);
-    outer(l->f.team, rows, b.w->dxdbl, m->Sp, m->R + 2 * m->N, b.f.w->u, m->Ep, m->Ep, b.sum->x, m->Ep);
-    outer(l->f.team, rows, b.f.w->xdbl, m->Sp, m->R, b.w->dpre, m->Ep, m->Ep, b.sum->dt, m->Ep);
+    outer(&sum, rows, b.w->dxdbl, m->Sp, m->R + 2 * m->N, b.f.w->u, m->Ep, b.sum->x);
+    outer(&sum, rows, b.f.w->xdbl, m->Sp, m->R, b.w->dpre, m->Ep, b.sum->dt);
     share_back(&b, conv_back_task);
     return 0;
 }

@@ -73,8 +73,8 @@ static void gate_back_task(void *arg, int64_t task, int worker)
     }
     for (int64_t r = 0; r < rows; r++)
         norm_row(b->f.norm, l->f.base + (s.beg + r) * m->Dp, l->f.a + (first + r) * m->Dp);
-    product(b->w->dx + s.beg * m->Ep, m->Ep, rows, b->t->in_xt, m->Dp, m->Ep, &x, 0);
-    product(gs, m->Ep, rows, b->t->in_zt, m->Dp, m->Ep, &z, 0);
+    project(m->numbers, b->w->dx + s.beg * m->Ep, m->Ep, rows, b->t->in_xt, m->Dp, m->Ep, &x, 0);
+    project(m->numbers, gs, m->Ep, rows, b->t->in_zt, m->Dp, m->Ep, &z, 0);
 }
 
 static void norm_back_task(void *arg, int64_t task, int worker)
@@ -88,14 +88,14 @@ static int mamba_in_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, u
 {
     mamba_back_t b = mamba_back(l, layer, dir, s);
     const mamba_t *m = b.f.m;
-    cad_team_t *team = l->f.team;
+    outer_how_t sum = mamba_outer(&b);
     int64_t rows = s.end - s.beg;
     const float *dx = b.w->dx + s.beg * m->Ep, *dz = b.w->g + s.beg * m->Ep, *dout = l->dout + s.beg * m->Dp;
     (void)how;
     share_rows(&b.f.share, &b, gate_back_task);
-    outer(team, rows, dout, m->Dp, m->D, b.f.w->u, m->Ep, m->Ep, b.sum->out, m->Ep);
-    outer(team, rows, dx, m->Ep, m->E, l->f.a, m->Dp, m->Dp, b.sum->in_x, m->Dp);
-    outer(team, rows, dz, m->Ep, m->E, l->f.a, m->Dp, m->Dp, b.sum->in_z, m->Dp);
+    outer(&sum, rows, dout, m->Dp, m->D, b.f.w->u, m->Ep, b.sum->out);
+    outer(&sum, rows, dx, m->Ep, m->E, l->f.a, m->Dp, b.sum->in_x);
+    outer(&sum, rows, dz, m->Ep, m->E, l->f.a, m->Dp, b.sum->in_z);
     add_columns(dout, m->Dp, rows, m->Dp, b.sum->out_bias);
     add_columns(dx, m->Ep, rows, m->Ep, b.sum->in_x_bias);
     add_columns(dz, m->Ep, rows, m->Ep, b.sum->in_z_bias);

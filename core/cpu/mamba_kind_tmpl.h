@@ -40,10 +40,10 @@ static cad_op_f *const mamba_ops[CAD_MAMBA_OPS] = {
 #ifdef CAD_ISA_BACK_OPS
 /* Packs a layer's transposed weights for the backward pass. `turned` points to a mamba_turned_t[2], with one element
  * for each direction. */
-static void lay_mamba_layer_turned(cad_bump_t *b, const cad_model_t *m, int layer, void *turned)
+static void lay_mamba_layer_turned(cad_bump_t *b, const cad_model_t *m, numbers_t f, int layer, void *turned)
 {
     const cad_layer_t *l = &m->layer[layer];
-    for (int k = 0; k < l->ndir; k++) ((mamba_turned_t *)turned)[k] = lay_mamba_turned(b, m, &l->dir[k]);
+    for (int k = 0; k < l->ndir; k++) ((mamba_turned_t *)turned)[k] = lay_mamba_turned(b, m, &l->dir[k], f);
 }
 
 static void place_mamba_sums(cad_bump_t *b, const cad_model_t *m, int layer, void *sums)

@@ -23,6 +23,7 @@ static void carve_back(cad_grad_lane_t *l, const cad_model_t *m, cad_bump_t *b)
 {
     cad_mamba_grad_lane_t *w = cad_mamba_grad_lane(l);
     int64_t Ep = cad_mamba_Ep(&m->cfg), N = cad_mamba(&m->cfg)->N, rows = l->f.rows, tile = l->f.tile;
+    int64_t widest = cad_max(cad_max(Ep, cad_round_up(m->cfg.d_model, CAD_PAD)), cad_mamba_Sp(&m->cfg));
     w->g = cad_bump(b, rows, Ep, sizeof(float));
     w->dx = cad_bump(b, rows, Ep, sizeof(float));
     w->du = cad_bump(b, tile, Ep, sizeof(float));
@@ -31,6 +32,7 @@ static void carve_back(cad_grad_lane_t *l, const cad_model_t *m, cad_bump_t *b)
     w->bc = cad_bump(b, 2 * N, tile, sizeof(float));
     w->part = cad_bump(b, (Ep + CAD_MAMBA_GROUP - 1) / CAD_MAMBA_GROUP, cad_cpu_part_size(tile, N), sizeof(float));
     w->carry = cad_bump(b, N, Ep, sizeof(float));
+    w->words = cad_bump(b, tile, 2 * widest, sizeof(float));
     for (int k = 0; k < 2; k++)
         w->kept[k] = l->f.tape->kept ? NULL : cad_bump(b, rows / CAD_STRETCH + l->most, Ep * N, sizeof(float));
 }

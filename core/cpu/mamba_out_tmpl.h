@@ -37,7 +37,7 @@ static void out_back_task(void *arg, int64_t task, int worker)
     int64_t rows = s.end - s.beg;
     dest_t g = { b->w->g, NULL, NULL, m->zero, m->Ep, STORE };
     (void)worker;
-    product(l->dout + s.beg * m->Dp, m->Dp, rows, b->t->outt, m->Ep, m->Dp, &g, s.beg);
+    project(m->numbers, l->dout + s.beg * m->Dp, m->Dp, rows, b->t->outt, m->Ep, m->Dp, &g, s.beg);
     memset(b->w->dx + s.beg * m->Ep, 0, (size_t)(rows * m->Ep) * sizeof(float));
 }
 

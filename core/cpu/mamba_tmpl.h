@@ -16,6 +16,9 @@
 #include "mamba_weights_tmpl.h"
 #include "share_tmpl.h"
 #include "weights_tmpl.h"
+#ifdef CAD_ISA_BACK_OPS
+#include "outer_tmpl.h"
+#endif
 
 typedef struct { /* arguments of one call of an operation of the forward pass */
     share_t share;
@@ -58,6 +61,12 @@ static mamba_back_t mamba_back(cad_grad_lane_t *l, int layer, int dir, cad_span_
                             .w = cad_mamba_grad_lane(l),
                             .sum = &((cad_mamba_sums_t *)l->grads->s.layer[layer])->dir[dir],
                             .t = &((const mamba_turned_t *)l->grads->turned[layer])[dir] };
+}
+
+/* Returns how gradients of weights are summed. */
+static outer_how_t mamba_outer(const mamba_back_t *b)
+{
+    return (outer_how_t) { b->l->f.team, b->l->grads->numbers, b->w->words };
 }
 
 /* Runs fn as tasks of CAD_MAMBA_GROUP channels each. The size is independent of the number of threads; therefore sums

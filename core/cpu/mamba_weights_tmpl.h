@@ -108,16 +108,16 @@ typedef struct {                  /* transposed weights of one direction of a la
     const float *xt, *dtt, *outt; // panels (Ep,Sp), (Rp,Ep), (Ep,Dp), where Rp is R rounded up to CAD_PAD
 } mamba_turned_t;
 
-static mamba_turned_t lay_mamba_turned(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d)
+static mamba_turned_t lay_mamba_turned(cad_bump_t *b, const cad_model_t *model, const cad_direction_t *d, numbers_t f)
 {
-    mamba_t m = mamba_shape(model, d, FLOATS);
+    mamba_t m = mamba_shape(model, d, f);
     mamba_turned_t t;
     int64_t D = m.D, E = m.E;
-    t.in_xt = lay_turned(b, cad_param(d, CAD_MAMBA_IN), D, D, E, m.Dp, m.Ep);
-    t.in_zt = lay_turned(b, cad_param(d, CAD_MAMBA_IN) + E * D, D, D, E, m.Dp, m.Ep);
-    t.xt = lay_turned(b, cad_param(d, CAD_MAMBA_X), E, E, m.R + 2 * m.N, m.Ep, m.Sp);
-    t.dtt = lay_turned(b, cad_param(d, CAD_MAMBA_DT), m.R, m.R, E, cad_round_up(m.R, CAD_PAD), m.Ep);
-    t.outt = lay_turned(b, cad_param(d, CAD_MAMBA_OUT), E, E, D, m.Ep, m.Dp);
+    t.in_xt = lay_turned(b, f, cad_param(d, CAD_MAMBA_IN), D, D, E, m.Dp, m.Ep);
+    t.in_zt = lay_turned(b, f, cad_param(d, CAD_MAMBA_IN) + E * D, D, D, E, m.Dp, m.Ep);
+    t.xt = lay_turned(b, f, cad_param(d, CAD_MAMBA_X), E, E, m.R + 2 * m.N, m.Ep, m.Sp);
+    t.dtt = lay_turned(b, f, cad_param(d, CAD_MAMBA_DT), m.R, m.R, E, cad_round_up(m.R, CAD_PAD), m.Ep);
+    t.outt = lay_turned(b, f, cad_param(d, CAD_MAMBA_OUT), E, E, D, m.Ep, m.Dp);
     return t;
 }
 #endif

@@ -97,21 +97,39 @@ static const float *lay_panels(cad_bump_t *b, numbers_t f, const float *v, int64
 }
 
 #ifdef CAD_ISA_BACK_OPS
-/* Stores the transpose of v (k,n) in panels of float32, from row `row` and column `col` onwards. ld: floats from one
- * row of v to the next. */
-static void set_turned(const panels_t *t, const float *v, int64_t ld, int64_t n, int64_t k, int64_t row, int64_t col)
+/* Stores one value in a word of numbers f, which are not tiles. col: column of the value, which of PAIRS is in the low
+ * or in the high half of the word. */
+static void set_value(numbers_t f, float v, int64_t col, float *word)
 {
-    for (int64_t j = 0; t->d && j < k; j++)
-        for (int64_t i = 0; i < n; i++) {
-            int64_t p = (row + i) / PW * PW, width = cad_min(PW, t->np - p);
-            t->d[p * t->kp + (col + j) * width + row + i - p] = v[j * ld + i];
-        }
+    int shift = col % 2 ? 16 : 0;
+    uint32_t pair;
+    if (f != PAIRS) {
+        *word = f == FLOATS ? v : half_value(half_of(v));
+        return;
+    }
+    memcpy(&pair, word, sizeof pair);
+    pair = (pair & ~(0xffffu << shift)) | (uint32_t)half_of(v) << shift;
+    memcpy(word, &pair, sizeof pair);
 }
 
-/* Stores the transpose of v (k,n) as float32 panels (np,kp). ld: floats from one row of v to the next. */
-static const float *lay_turned(cad_bump_t *b, const float *v, int64_t ld, int64_t n, int64_t k, int64_t np, int64_t kp)
+/* Stores the transpose of v (k,n) in panels, from row `row` and column `col` onwards. ld: floats from one row of v to
+ * the next. */
+static void set_turned(const panels_t *t, const float *v, int64_t ld, int64_t n, int64_t k, int64_t row, int64_t col)
 {
-    panels_t t = open_panels(b, FLOATS, np, kp);
+    for (int64_t j = col; t->d && j < col + k; j++, v += ld) {
+        int64_t word = t->f == PAIRS ? j / 2 : j;
+        for (int64_t i = 0; i < n; i++) {
+            int64_t p = (row + i) / PW * PW, width = cad_min(PW, t->np - p);
+            set_value(t->f, v[i], j, t->d + p * t->words + word * width + row + i - p);
+        }
+    }
+}
+
+/* Stores the transpose of v (k,n) as panels (np,kp) of numbers f. ld: floats from one row of v to the next. */
+static const float *lay_turned(cad_bump_t *b, numbers_t f, const float *v, int64_t ld, int64_t n, int64_t k, int64_t np,
+                               int64_t kp)
+{
+    panels_t t = open_panels(b, f, np, kp);
     set_turned(&t, v, ld, n, k, 0, 0);
     return t.d;
 }

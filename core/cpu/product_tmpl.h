@@ -1,7 +1,6 @@
-/* product_tmpl.h - matrix products, and gradients of weights, which are sums over rows.
+/* product_tmpl.h - matrix products.
  *
- * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_PAIRS, if defined, allows products of pairs of bfloat16;
- * CAD_ISA_BACK_OPS, if defined, adds the gradients.
+ * Macro parameters: CAD_ISA_* of simd.h; CAD_ISA_PAIRS, if defined, allows products of pairs of bfloat16.
  *
  * A vector holds VW adjacent outputs (columns) of one row. Each output is one sum over k in ascending order, whatever
  * the size of the micro-kernel that computes it, so no result depends on tiling, batching or threads.
@@ -174,87 +173,5 @@ static void product(const float *a, int64_t lda, int64_t rows, const float *w, i
     for (int64_t r = 0; r < rows; r += most)
         product_tile(false, a + r * lda, lda, cad_min(most, rows - r), w, n, k, d, row + r);
 }
-
-#ifdef CAD_ISA_BACK_OPS
-/* ---- gradients of weights: C (n,k) += A (rows,n)^T x B (rows,k) ---- */
-
-#define STRIP 64        /* number of rows that are summed before the sum is added to C */
-#define SHARE (16 * MR) /* columns of A that one task computes */
-
-typedef struct {
-    const float *a, *b;
-    float *c;
-    int64_t lda, ldb, ldc, n, k, rows, groups;
-} outer_t;
-
-INLINE void outer_micro(const int mr, const int nv, const float *a, int64_t lda, const float *b, int64_t rows, float *c,
-                        int64_t ldc)
-{
-    vf acc[MR][NV];
-    micro_sum(false, mr, nv, a, 1, lda, b, rows, acc);
-    for (int i = 0; i < mr; i++)
-        for (int j = 0; j < nv; j++) vstore(c + i * ldc + j * VW, vload(c + i * ldc + j * VW) + acc[i][j]);
-}
-
-#define OUTER_EDGE(i) \
-    case i: outer_micro(i, nv, a, lda, b, rows, c, ldc); break;
-INLINE void outer_edge(int mr, const int nv, const float *a, int64_t lda, const float *b, int64_t rows, float *c,
-                       int64_t ldc)
-{
-    switch (mr) {
-        OUTER_EDGE(1) OUTER_EDGE(2) OUTER_EDGE(3) OUTER_EDGE(4) OUTER_EDGE(5)
-    }
-}
-
-/* Adds A^T x B to rows [from, to) of C, for nv vectors of columns from `col` onwards. These rows of C are columns of
- * A. */
-INLINE void outer_panel(const outer_t *o, const int nv, int64_t col, int64_t from, int64_t to)
-{
-    float b[STRIP * PW];
-    for (int64_t r = 0; r < o->rows; r += STRIP) {
-        int64_t rows = cad_min(STRIP, o->rows - r), i = from;
-        for (int64_t k = 0; k < rows; k++)
-            for (int j = 0; j < nv; j++) vstore(b + (k * nv + j) * VW, vload(o->b + (r + k) * o->ldb + col + j * VW));
-        for (; i + MR <= to; i += MR)
-            outer_micro(MR, nv, o->a + r * o->lda + i, o->lda, b, rows, o->c + i * o->ldc + col, o->ldc);
-        if (i < to)
-            outer_edge((int)(to - i), nv, o->a + r * o->lda + i, o->lda, b, rows, o->c + i * o->ldc + col, o->ldc);
-    }
-}
-
-static void outer_task(void *arg, int64_t task, int worker)
-{
-    const outer_t *o = arg;
-    int64_t col = task / o->groups * PW, from = task % o->groups * SHARE, to = cad_min(from + SHARE, o->n);
-    (void)worker;
-    switch (cad_min(NV, (o->k - col) / VW)) {
-    case 1: outer_panel(o, 1, col, from, to); break;
-#if NV > 2
-    case 2: outer_panel(o, 2, col, from, to); break;
-    case 3: outer_panel(o, 3, col, from, to); break;
-#endif
-    case NV: outer_panel(o, NV, col, from, to); break;
-    }
-}
-
-/* Adds A (rows,n)^T x B (rows,k) to C (n,k). Each output is computed by one thread, which adds the rows in order. k is
- * a multiple of VW. lda, ldb, ldc: floats from one row to the next. */
-static void outer(cad_team_t *team, int64_t rows, const float *a, int64_t lda, int64_t n, const float *b, int64_t ldb,
-                  int64_t k, float *c, int64_t ldc)
-{
-    outer_t o = { a, b, c, lda, ldb, ldc, n, k, rows, (n + SHARE - 1) / SHARE };
-    cad_team_run(team, (k + PW - 1) / PW * o.groups, outer_task, &o);
-}
-
-/* Adds the sum of the rows of `a` (rows,k), which are lda floats apart, to `c` (k). */
-static void add_columns(const float *a, int64_t lda, int64_t rows, int64_t k, float *c)
-{
-    for (int64_t i = 0; i < k; i += VW) {
-        vf acc = vset(0.0f);
-        for (int64_t r = 0; r < rows; r++) acc = acc + vload(a + r * lda + i);
-        vstore(c + i, vload(c + i) + acc);
-    }
-}
-#endif
 
 #endif

@@ -21,6 +21,7 @@
  *   vrounded(a)      a rounded to the nearest bfloat16, ties to even; NaN is supported only with CAD_ISA_BF16
  * With CAD_ISA_BF16 and in plain C:
  *   vhalves(p,a)     stores vrounded(a) as VW bfloat16 numbers
+ *   vpair(a,b)       32-bit words: the bits of vrounded(a) in the low 16 bits, those of vrounded(b) in the high 16
  *   vdot2(a,b,c)     c + a0*b0 + a1*b1, where each 32-bit word of a holds the bfloat16 numbers a0 (low 16
  *                    bits) and a1; summed in float32; with CAD_ISA_BF16 subnormals count as 0
  * Errors stated below are the largest relative errors found in the stated range with any instruction set.
@@ -64,6 +65,11 @@ INLINE void vhalves(uint16_t *p, vf a)
 INLINE vf vrounded(vf a)
 {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(a)), 16));
+}
+INLINE vf vpair(vf a, vf b)
+{
+    __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(a));
+    return _mm512_castsi512_ps(_mm512_or_epi32(low, _mm512_castps_si512(vrounded(b))));
 }
 #else
 INLINE vf vrounded(vf a)
@@ -161,6 +167,7 @@ INLINE void vhalves(uint16_t *p, vf a)
     vu i = (vu)vrounded(a) >> 16;
     for (int j = 0; j < 4; j++) p[j] = (uint16_t)i[j];
 }
+INLINE vf vpair(vf a, vf b) { return (vf)((vu)vrounded(a) >> 16 | (vu)vrounded(b)); }
 INLINE vf vdot2(vf a, vf b, vf c) { return vlow(a) * vlow(b) + (vhigh(a) * vhigh(b) + c); }
 INLINE vf vpick(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
 INLINE vf vmax(vf a, vf b) { return vpick(a > b, a, b); }

@@ -20,8 +20,9 @@ typedef struct {   /* how one layer kind packs its weights and lays out its grad
     /* Computes the layer's data that depend on packed weights. Called after the weights of all layers are packed; may
      * be NULL. */
     void (*derive)(const cad_weights_t *w, int layer, void *packed);
-    /* Packs a layer's transposed weights for the backward pass; NULL in a table without a backward pass. */
-    void (*lay_turned)(cad_bump_t *b, const cad_model_t *m, int layer, void *turned);
+    /* Packs a layer's transposed weights for the backward pass, as numbers f; NULL in a table without a backward pass.
+     */
+    void (*lay_turned)(cad_bump_t *b, const cad_model_t *m, numbers_t f, int layer, void *turned);
     const cad_kind_sums_t *sums; /* layout of the gradients; NULL in a table without a backward pass */
 } cpu_kind_t;
 static const cpu_kind_t *const cpu_kind[CAD_NKINDS]; /* defined in kinds_tmpl.h */
@@ -138,15 +139,16 @@ struct cad_grads_t {
     cad_sums_t s;
     const cad_kind_sums_t *kind[CAD_NKINDS];
     const cad_model_t *model;
-    void **turned; // (layers) each layer's transposed weights: a struct whose type depends on the layer's kind
-    float *sums;   /* all gradients */
-    float *mem;    /* all transposed weights */
-    bool lent;     /* turned and mem belong to another cad_grads_t, which frees them */
+    numbers_t numbers; /* of the transposed weights, and of the products that give gradients of weights */
+    void **turned;     // (layers) each layer's transposed weights: a struct whose type depends on the layer's kind
+    float *sums;       /* all gradients */
+    float *mem;        /* all transposed weights */
+    bool lent;         /* turned and mem belong to another cad_grads_t, which frees them */
 };
 
 static void lay_model_turned(cad_bump_t *b, cad_grads_t *g, const cad_model_t *m)
 {
-    for (int i = 0; i < m->cfg.n_layer; i++) kind_of(m, i)->lay_turned(b, m, i, g->turned[i]);
+    for (int i = 0; i < m->cfg.n_layer; i++) kind_of(m, i)->lay_turned(b, m, g->numbers, i, g->turned[i]);
 }
 
 static void grads_close(cad_grads_t *g)
@@ -191,10 +193,10 @@ static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t
                       cad_error_t *err)
 {
     cad_grads_t *g = calloc(1, sizeof *g);
-    (void)ops;
     *out = NULL;
     if (!g) return cad_out_of_memory(err);
     g->model = m;
+    g->numbers = numbers_of(cad_precision_number(ops->precision));
     for (int k = 0; k < CAD_NKINDS; k++) g->kind[k] = cpu_kind[k]->sums;
     if (cad_sums_open(&g->s, m, g->kind) && open_turned(g, m, like)) g->sums = cad_alloc(g->s.bytes, 1);
     if (!g->sums) {

@@ -83,7 +83,8 @@ struct cad_back_ops_t {
 
 /* ---- cpu/cpu.c ---- */
 /* Returns the CPU's backward operations for the tables ops, and replaces ops by the tables that train with them: float32
- * by FMA, where matrix tiles were chosen, since gradients that nearly cancel need the more exact products. */
+ * by FMA, where matrix tiles were chosen, since gradients that nearly cancel need the more exact products. In bf16 the
+ * inputs of products are rounded in both passes; sums, the scan and the weights that the optimiser updates are float32. */
 const cad_back_ops_t *cad_cpu_back_ops(cad_ops_t *ops);
 
 /* ---- train/backward.c ---- */

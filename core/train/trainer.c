@@ -216,8 +216,6 @@ static int open_backend(cad_trainer_t *t, cad_error_t *err)
 {
     int rc = cad_device_open(&t->table, t->recipe.device, t->recipe.precision, t->note, sizeof t->note, err);
     if (rc) return rc;
-    if (!t->table.back && strcmp(t->table.precision, "fp32"))
-        return cad_fail(err, CAD_EARG, "precision %s: the CPU trains in fp32", t->table.precision);
     t->ops = &t->table;
     t->back = t->ops->back ? t->ops->back : cad_cpu_back_ops(&t->table);
     rc = t->ops->weights_open(&t->weights, t->ops, t->model, err);

@@ -35,9 +35,10 @@ static inline cad_gated_lane_t *cad_gated_lane(const cad_lane_t *l)
 }
 
 typedef struct cad_gated_grad_lane_t {
-    float *g;  // (rows,Ep) gradient of the gated y
-    float *dx; // (rows,Ep) gradient of x. CUDA: dx and g are one array (rows,2Ep), with the columns of dx first
-    float *yz; // (tile,Ep) gated y
+    float *g;     // (rows,Ep) gradient of the gated y
+    float *dx;    // (rows,Ep) gradient of x. CUDA: dx and g are one array (rows,2Ep), with the columns of dx first
+    float *yz;    // (tile,Ep) gated y
+    float *words; // CPU only: (tile,2 max(Dp,Ep)) room for rounded rows (cpu/outer_tmpl.h)
 } cad_gated_grad_lane_t;
 static inline cad_gated_grad_lane_t *cad_gated_grad_lane(const cad_grad_lane_t *l)
 {

@@ -10,6 +10,9 @@
 #include "kinds/gated_sums.h"
 #include "norm_tmpl.h"
 #include "weights_tmpl.h"
+#ifdef CAD_ISA_BACK_OPS
+#include "outer_tmpl.h"
+#endif
 
 typedef struct { /* weights of one direction of a layer */
     int64_t D, E, Dp, Ep;
@@ -95,15 +98,15 @@ typedef struct {
     const float *in_xt, *in_zt, *outt; // panels (Dp,Ep), (Ep,Dp)
 } gated_turned_t;
 
-static void lay_gated_turned(cad_bump_t *b, const cad_model_t *m, int layer, void *turned)
+static void lay_gated_turned(cad_bump_t *b, const cad_model_t *m, numbers_t f, int layer, void *turned)
 {
     int64_t D = m->cfg.d_model, E = cad_gated_E(&m->cfg), Dp = cad_round_up(D, CAD_PAD), Ep = cad_gated_Ep(&m->cfg);
     for (int k = 0; k < m->layer[layer].ndir; k++) {
         gated_turned_t *t = (gated_turned_t *)turned + k;
         const cad_direction_t *d = &m->layer[layer].dir[k];
-        t->in_xt = lay_turned(b, cad_param(d, CAD_GATED_IN), D, D, E, Dp, Ep);
-        t->in_zt = lay_turned(b, cad_param(d, CAD_GATED_IN) + E * D, D, D, E, Dp, Ep);
-        t->outt = lay_turned(b, cad_param(d, CAD_GATED_OUT), E, E, D, Ep, Dp);
+        t->in_xt = lay_turned(b, f, cad_param(d, CAD_GATED_IN), D, D, E, Dp, Ep);
+        t->in_zt = lay_turned(b, f, cad_param(d, CAD_GATED_IN) + E * D, D, D, E, Dp, Ep);
+        t->outt = lay_turned(b, f, cad_param(d, CAD_GATED_OUT), E, E, D, Ep, Dp);
     }
 }
 
@@ -119,7 +122,8 @@ static int gated_out_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, 
     cad_gated_grad_lane_t *w = cad_gated_grad_lane(l);
     dest_t d = { w->g, NULL, NULL, g->zero, g->Ep, STORE };
     (void)how;
-    product(l->dout + s.beg * g->Dp, g->Dp, s.end - s.beg, gated_turned(l, layer, dir)->outt, g->Ep, g->Dp, &d, s.beg);
+    project(g->numbers, l->dout + s.beg * g->Dp, g->Dp, s.end - s.beg, gated_turned(l, layer, dir)->outt, g->Ep, g->Dp,
+            &d, s.beg);
     memset(w->dx + s.beg * g->Ep, 0, (size_t)((s.end - s.beg) * g->Ep) * sizeof(float));
     return 0;
 }
@@ -157,17 +161,18 @@ static int gated_in_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, u
     const gated_turned_t *t = gated_turned(l, layer, dir);
     const norm_t *norm = &l->f.weights->norm[layer];
     cad_gated_sums_t *sum = l->grads->s.layer[layer];
+    outer_how_t how_to = { NULL, l->grads->numbers, cad_gated_grad_lane(l)->words };
     int64_t rows = s.end - s.beg, Dp = g->Dp, Ep = g->Ep;
     const float *dx = cad_gated_grad_lane(l)->dx + s.beg * Ep, *dz = cad_gated_grad_lane(l)->g + s.beg * Ep;
     dest_t x = { l->da, NULL, NULL, g->zero, Dp, STORE }, z = { l->da, l->da, NULL, g->zero, Dp, ADD };
     (void)how;
     gated_gate_back(l, s, Ep);
     for (int64_t r = 0; r < rows; r++) norm_row(norm, l->f.base + (s.beg + r) * Dp, l->f.a + r * Dp);
-    product(dx, Ep, rows, t->in_xt, Dp, Ep, &x, 0);
-    product(dz, Ep, rows, t->in_zt, Dp, Ep, &z, 0);
-    outer(NULL, rows, l->dout + s.beg * Dp, Dp, g->D, cad_gated_grad_lane(l)->yz, Ep, Ep, sum->dir[dir].out, Ep);
-    outer(NULL, rows, dx, Ep, g->E, l->f.a, Dp, Dp, sum->dir[dir].in_x, Dp);
-    outer(NULL, rows, dz, Ep, g->E, l->f.a, Dp, Dp, sum->dir[dir].in_z, Dp);
+    project(g->numbers, dx, Ep, rows, t->in_xt, Dp, Ep, &x, 0);
+    project(g->numbers, dz, Ep, rows, t->in_zt, Dp, Ep, &z, 0);
+    outer(&how_to, rows, l->dout + s.beg * Dp, Dp, g->D, cad_gated_grad_lane(l)->yz, Ep, sum->dir[dir].out);
+    outer(&how_to, rows, dx, Ep, g->E, l->f.a, Dp, sum->dir[dir].in_x);
+    outer(&how_to, rows, dz, Ep, g->E, l->f.a, Dp, sum->dir[dir].in_z);
     for (int64_t r = 0; r < rows; r++) {
         const float *da = l->da + r * Dp;
         float *xhat = l->f.a + r * Dp;

@@ -19,6 +19,7 @@ static void carve_back(cad_grad_lane_t *l, const cad_model_t *m, cad_bump_t *b)
     w->g = cad_bump_floats(b, l->f.rows, Ep);
     w->dx = cad_bump_floats(b, l->f.rows, Ep);
     w->yz = cad_bump_floats(b, l->f.tile, Ep);
+    w->words = cad_bump_floats(b, l->f.tile, 2 * cad_max(Ep, cad_round_up(m->cfg.d_model, CAD_PAD)));
 }
 
 static const float *array(const cad_lane_t *l, int what, int64_t *width, int64_t *rows)
