@@ -22,6 +22,7 @@ static const char USAGE[] =
     "  -t, --targets FILE|REGION  as -r, but uses no index and tests the POS of variants\n"
     "  -L, --targets-file BED as -t, with the regions of a BED\n"
     "      --pool HOW         mean, max or center; none writes a row for each base [mean]\n"
+    "      --layer K          layer of the embeddings: 1 is the first, -1 the last [-1]\n"
     "      --window W         bases in a window, flanks included [the model's length]\n"
     "      --flank F          context on each side [min(1024, W/4); variants:\n"
     "                         min(1024, (W-1)/2)]\n"

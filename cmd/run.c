@@ -67,6 +67,11 @@ static int check_model(const run_t *r, cad_error_t *err)
         return cad_fail(err, CAD_EARG, "--sep: the model's vocabulary has no [SEP]");
     if (set->n_token && cad_model_number(r->model, CAD_TOKEN_N) < 0)
         return cad_fail(err, CAD_EARG, "--n-token: the model's vocabulary has no N");
+    if (set->layer && !settings_embed(set))
+        return cad_fail(err, CAD_EARG, "--layer chooses the layer of embeddings; nothing here needs them");
+    if (llabs(set->layer) > cad_model_number(r->model, CAD_N_LAYER))
+        return cad_fail(err, CAD_EARG, "--layer %d: the model has %lld layers", set->layer,
+                        (long long)cad_model_number(r->model, CAD_N_LAYER));
     if (!cad_model_number(r->model, CAD_LABELS) || !scores_need(&set->scores, source->needs)) return 0;
     return cad_fail(err, CAD_EARG, "the model is a classifier without a language-model head%s%s",
                     source->headless ? "; " : "", source->headless ? source->headless : "");
@@ -80,7 +85,7 @@ int run_open_engine(run_t *r, int64_t window, const shard_t *shard, bool countin
     stream_encode(s, r->model);
     rc = s->source->plan(s, window, &longest, err);
     if (rc == 0) rc = check_model(r, err);
-    if (rc == 0) rc = options_open_last(r->o, r->model, longest + r->set->sep, &r->ctx, err);
+    if (rc == 0) rc = options_open_last(r->o, r->model, longest + r->set->sep, r->set->layer, &r->ctx, err);
     stream_connect(s);
     s->pipe.shard = *shard;
     s->pipe.ctx = counting ? NULL : r->ctx;
@@ -96,11 +101,13 @@ void run_describe(run_t *r)
 {
     const settings_t *set = r->set;
     text_t *t = &r->options;
+    int64_t layers = cad_model_number(r->model, CAD_N_LAYER), layer = set->layer + (set->layer < 0 ? layers + 1 : 0);
     if (!set->matrix) option_mask_text(set->mask, t);
     r->stream.source->describe(&r->stream, t);
     if (set->skip_soft) text_puts(t, " skip-soft-masked");
     if (set->n_token) text_puts(t, " n-token");
     if (set->sep) text_puts(t, " sep");
+    if (layer && layer < layers) text_printf(t, " layer=%lld", (long long)layer);
 }
 
 int run_provenance(run_t *r, const shard_t *shard, cad_error_t *err)

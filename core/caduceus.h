@@ -315,6 +315,10 @@ typedef struct cad_options_t {
     const char *precision;
     int threads;     /* number of CPU threads that compute, 1 to 4096; default 1 */
     int64_t max_len; /* length of the longest sequence, in tokens; default CAD_MAX_LEN */
+    /* The layer after which cad_embed and cad_forward read hidden states: 1 to CAD_N_LAYER, or -1 (the last) to
+     * -CAD_N_LAYER, counted from the end. A hidden state is the residual stream after that layer, normalised by the
+     * model's final norm. Default 0: the last layer, as published. Logits and classes always come from the last. */
+    int layer;
 } cad_options_t;
 #define cad_options_init(options) cad_options_init_sized((options), sizeof(cad_options_t))
 CAD_API void cad_options_init_sized(cad_options_t *options, size_t size);
@@ -367,7 +371,7 @@ CAD_API int cad_precision_known(const char *precision);
  * After an error the output arrays are unchanged, except when cad_score returns CAD_EFORMAT. */
 
 /* Computes the published forward pass of one sequence of L = len tokens. hidden: (L, CAD_HIDDEN_WIDTH), or NULL;
- * logits: (L,V), or NULL; not both may be NULL. The logits of a Ph model are those of the given strand alone. A
+ * logits: (L,V), or NULL; not both may be NULL. hidden is read after the context's layer (cad_options_t). The logits of a Ph model are those of the given strand alone. A
  * classifier has no such logits: for a classifier, returns CAD_EARG if logits is not NULL. */
 CAD_API int cad_forward(cad_context_t *ctx, const uint8_t *tokens, int64_t len, float *hidden, float *logits,
                         cad_error_t *err);
@@ -410,7 +414,7 @@ typedef struct cad_window_t {
 CAD_API int cad_score(cad_context_t *ctx, cad_window_t *windows, int n, int64_t mask, cad_error_t *err);
 
 /* Computes embeddings of n windows' cores; nothing is masked. The embedding at position t is (a_t + c_{L-1-t})/2, where
- * `a` and `c` are the last hidden states of the two strands, each in its own order. The shape of `embedding` is (D) for
+ * `a` and `c` are the hidden states of the two strands after the context's layer, each in its own order. The shape of `embedding` is (D) for
  * CAD_POOL_MEAN and CAD_POOL_MAX, and (core length, D) for CAD_POOL_NONE. Returns CAD_EARG for an empty core. */
 CAD_API int cad_embed(cad_context_t *ctx, cad_window_t *windows, int n, enum cad_pool_t pool, cad_error_t *err);
 

@@ -34,6 +34,7 @@ struct cad_weights_t {
     float eps;
     const float **norm, **norm_bias;                     // (layers) pointers to arrays (Dp)
     const float *norm_f, *norm_f_bias, *embed, *head[2]; // norm_f, norm_f_bias: (Dp) each; embed, head: (V,Dp) each
+    const float *mirrored, *mirrored_bias;               // (Dp) each: norm_f, norm_f_bias in reverse order
     /* for each layer kind, a struct of its weights that is named as the kind */
     CAD_KINDS(WEIGHTS_MEMBER)
     void *mem; /* device memory of all weights */
@@ -79,7 +80,7 @@ typedef struct {
 } slab_t;          /* a slab: at most SLAB rows [beg, end) of a range that is pooled */
 
 #define GRAPH_SEQS 64 /* maximum number of sequences in a recorded batch */
-#define GRAPH_KEY (1 + 3 * GRAPH_SEQS)
+#define GRAPH_KEY (2 + 3 * GRAPH_SEQS)
 
 typedef enum { EAGER, CAPTURING, REPLAYING } graph_mode_t;
 typedef struct { /* state of the CUDA graph of a lane; see graph.h */

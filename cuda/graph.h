@@ -2,8 +2,8 @@
  * because below some 8,192 rows a launch takes the host longer than the kernel takes the device. CADUCEUS_CUDA_GRAPHS=1
  * enables graphs.
  *
- * From `embed` to `head`, `pool` or `read`, the launches of a forward pass depend only on the batch's offsets and
- * wanted rows (encoder.c); these two form the batch's key. The second of two consecutive batches with the same key is
+ * From `embed` to `head`, `pool` or `read`, the launches of a forward pass depend only on the batch's offsets, its
+ * wanted rows and the number of layers (encoder.c); these form the batch's key. The second of two consecutive batches with the same key is
  * recorded. Later batches with that key are replayed: their operations do nothing, and the operation that waits queues
  * the graph. SPDX-License-Identifier: MIT
  */
@@ -14,9 +14,10 @@
 
 static bool replaying(const cad_lane_t *l) { return gpu_of(l)->graph.mode == REPLAYING; }
 
-static void graph_key(const cad_span_t *s, int64_t *key)
+static void graph_key(const cad_lane_t *l, const cad_span_t *s, int64_t *key)
 {
     memset(key, 0, GRAPH_KEY * sizeof *key);
+    *key++ = l->layers;
     *key++ = s->want ? s->nseq : -s->nseq;
     for (int q = 0; q < s->nseq; q++) {
         *key++ = s->off[q + 1];
@@ -47,7 +48,7 @@ static int graph_begin(cad_lane_t *l, const cad_span_t *s)
     int64_t key[GRAPH_KEY];
     int rc;
     if (!t->asked || l->tape || s->nseq > GRAPH_SEQS) return 0;
-    graph_key(s, key);
+    graph_key(l, s, key);
     if (memcmp(key, t->key, sizeof key)) {
         graph_drop(gpu_of(l));
         memcpy(t->key, key, sizeof key);

@@ -141,7 +141,7 @@ KERNEL(final_norm, final_args_t)
 static int final_rows(cad_lane_t *l, float *out, int64_t beg, int64_t end)
 {
     const cad_weights_t *w = l->weights;
-    final_args_t arg = { .res = l->res, .out = out, .norm = norm_of_head(w), .beg = beg, .end = end, .Dp = w->Dp };
+    final_args_t arg = { .res = l->res, .out = out, .norm = norm_of_rows(l), .beg = beg, .end = end, .Dp = w->Dp };
     LAUNCH(final_norm, ceil_div(end - beg, NORM_ROWS), 1, THREADS, 0, gpu_of(l)->stream, arg);
     return launched(l, "pool");
 }

@@ -29,6 +29,13 @@ static norm_t norm_of_layer(const cad_weights_t *w, int layer)
 
 static norm_t norm_of_head(const cad_weights_t *w) { return norm_of(w, w->norm_f, w->norm_f_bias); }
 
+/* Returns the final norm for the rows of the lane's residual stream (cad_lane_t.mirrored). */
+static norm_t norm_of_rows(const cad_lane_t *l)
+{
+    const cad_weights_t *w = l->weights;
+    return l->mirrored ? norm_of(w, w->mirrored, w->mirrored_bias) : norm_of_head(w);
+}
+
 typedef struct {
     float mean, scale;
 } moments_t;

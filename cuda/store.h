@@ -45,6 +45,15 @@ static const float *place_vector(store_t *s, const float *v, int64_t n, int64_t 
     return place(s, v, 1, n, 1, np, false);
 }
 
+/* Does the same as place_vector, with the n values in reverse order. */
+static const float *place_mirrored(store_t *s, const float *v, int64_t n, int64_t np)
+{
+    size_t at = reserve(s, 1, np, sizeof(float));
+    float *d = (float *)on_host(s, at);
+    for (int64_t i = 0; d && v && i < n; i++) d[i] = v[n - 1 - i];
+    return (const float *)on_device(s, at);
+}
+
 /* Writes v (rows,cols) to the weights W of a product, which begin at d, from row `to` of W onwards. half: as
  * bfloat16. */
 static void fill_table(char *d, bool half, const float *v, int64_t rows, int64_t cols, int64_t cols_p, int64_t to)

@@ -30,6 +30,8 @@ static void place_weights(store_t *s, cad_weights_t *w, const cad_model_t *m)
     w->head[1] = place_head(s, w, m, 1);
     w->norm_f = place_vector(s, m->norm_f, w->D, w->Dp);
     w->norm_f_bias = place_vector(s, m->norm_f_bias, w->D, w->Dp);
+    w->mirrored = place_mirrored(s, m->norm_f, w->D, w->Dp);
+    w->mirrored_bias = place_mirrored(s, m->norm_f_bias, w->D, w->Dp);
     for (int i = 0; i < m->cfg.n_layer; i++) {
         w->norm[i] = place_vector(s, m->layer[i].norm, w->D, w->Dp);
         w->norm_bias[i] = place_vector(s, m->layer[i].norm_bias, w->D, w->Dp);

@@ -112,11 +112,13 @@ gpu -@ 7 in.bed >many.bed
 same "-@ 7 gives the same bytes" many.bed gpu.bed
 while read -r line; do echo "$line" >row.bed; gpu row.bed | rows -; done <in.bed >alone.rows
 same "rows alone give the same bytes" alone.rows gpu.rows
-for pool in mean max; do
-    shimmed run --quiet -d cuda --precision fp32 --score none --embed - --pool $pool in.bed | rows - | cut -f 4 |
+for how in "mean" "max" "mean --layer 1" "max --layer 1"; do
+    # shellcheck disable=SC2086
+    shimmed run --quiet -d cuda --precision fp32 --score none --embed - --pool $how in.bed | rows - | cut -f 4 |
         tr ',' '\t' >gpu.embed
-    run -d cpu --quiet --score none --embed - --pool $pool in.bed | rows - | cut -f 4 | tr ',' '\t' >cpu.embed
-    ok "$pool embeddings agree" close_to gpu.embed cpu.embed 1e-5
+    # shellcheck disable=SC2086
+    run -d cpu --quiet --score none --embed - --pool $how in.bed | rows - | cut -f 4 | tr ',' '\t' >cpu.embed
+    ok "$how embeddings agree" close_to gpu.embed cpu.embed 1e-5
 done
 
 # A CUDA graph is recorded once for batches of one shape: five packs of 12 windows on two lanes.
@@ -124,6 +126,9 @@ awk 'BEGIN { for (i = 0; i < 60; i++) print "one\t" 40 * i + 100 "\t" 40 * i + 3
 gpu even.bed >eager.bed
 CADUCEUS_CUDA_GRAPHS=1 gpu even.bed >graph.bed
 same "recorded batches give the same bytes" graph.bed eager.bed
+gpu --embed - --layer 1 even.bed >eager.bed
+CADUCEUS_CUDA_GRAPHS=1 gpu --embed - --layer 1 even.bed >graph.bed
+same "and with scores and embeddings of an inner layer" graph.bed eager.bed
 gpu --mask each few.bed | rows - >eager.rows; CADUCEUS_CUDA_GRAPHS=1 gpu --mask each few.bed | rows - >graph.rows
 same "and with masks" graph.rows eager.rows
 CADUCEUS_CUDA_GRAPHS=1 gpu in.bed >graph.bed

@@ -53,6 +53,37 @@ matrix "its length is dist, its angle cos" distances v.npy dist cos
 embed -T ref.fa --pool-window 3 in.vcf -o narrow.npy; differ "--pool-window matters" narrow.npy v.npy
 embed -T ref.fa -t one:150-250 in.vcf -o t.npy; is "-t" "$(rows t.tsv | lines)" 3
 
+# ---- layers ----
+# layer MODEL K COUNTED: the embeddings after layer K are those of the reference; COUNTED names the same layer from the
+# end.
+layer() {
+    if [ -n "$py" ]; then
+        "$py" "$reference" annotate -m "$data/$1" -T ref.fa --window 96 --layer "$2" --embed want.npy in.bed >/dev/null
+        "$caduceus" embed --quiet -m "$data/$1" --window 96 -T ref.fa --layer "$2" in.bed -o layer.npy
+        matrix "$1, layer $2: the published model's" close layer.npy want.npy 1e-5
+    else skip "$1, layer $2" "no numpy"; fi
+    "$caduceus" embed --quiet -m "$data/$1" --window 96 -T ref.fa --layer "$2" in.bed -o layer.npy
+    "$caduceus" embed --quiet -m "$data/$1" --window 96 -T ref.fa --layer "$3" in.bed -o end.npy
+    same "$1: layer $3 is layer $2" layer.npy end.npy
+    same "$1: also in the provenance" layer.npy.json end.npy.json
+}
+layer ps 1 -2
+layer ps-odd-depth 1 -3
+layer ps-odd-depth 2 -2
+layer ps-unfused 1 -2
+layer ps-layernorm 1 -2
+layer ph 1 -2
+like "the provenance names the layer" ' layer=1"' layer.npy.json
+embed -T ref.fa in.bed -o m.npy
+embed -T ref.fa --layer 2 in.bed -o layer.npy; same "the last layer is the default" m.npy.json layer.npy.json
+for n in 3 -3; do error "--layer $n" 'layer.*2 layers' embed -T ref.fa --layer $n in.bed -o kept.npy; done
+for n in 0 x 1x '' 99999999999; do
+    error "--layer '$n'" 'layer.*expected' embed -T ref.fa --layer "$n" in.bed -o kept.npy
+done
+error "--layer without embeddings" 'layer.*nothing here' annotate -T ref.fa --layer 1 in.bed
+annotate -T ref.fa --layer 1 --score none --embed layer.npy in.bed >/dev/null
+embed -T ref.fa --layer 1 in.bed -o want.npy; same "annotate --layer" layer.npy want.npy
+
 # ---- shards ----
 for in in in.bed in.vcf; do
     rm -f p.*; embed -T ref.fa $in -o whole.npy

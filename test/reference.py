@@ -233,9 +233,9 @@ def bimamba(m, h, i):
     rev = mamba(m, h[:, ::-1], m.under(at + "rev."))[:, ::-1]
     return out * rev if m.cfg["bidirectional_strategy"] == "ew_multiply" else out + rev
 
-def hidden_ph(m, ids):
+def hidden_ph(m, ids, layers):
     h, res = m.table[ids], 0
-    for i in range(m.cfg["n_layer"]):
+    for i in range(layers):
         res = res + h
         h = bimamba(m, norm(m, res, m.under(f"backbone.layers.{i}.norm.")), i)
     return norm(m, res + h, m.under("backbone.norm_f."))
@@ -249,12 +249,12 @@ def on_halves(f, first, second):
     out = f(np.concatenate([first, flip(second)]))
     return out[:len(first)], flip(out[len(first):])
 
-def hidden_ps(m, ids):
+def hidden_ps(m, ids, layers):
     """Hidden states (B,L,2D): the half of the sequence, then that of its reverse complement, flipped in length and
     channels."""
     h = m.table[ids], flip(m.table[revcomp(m, ids)])
     res = (0, 0)
-    for i in range(m.cfg["n_layer"]):
+    for i in range(layers):
         w = m.under(f"backbone.layers.{i}.norm.")
         if m.cfg["fused_add_norm"]:
             # The published fused block exchanges the halves: the norm of the second half goes to the first place, and
@@ -269,17 +269,17 @@ def hidden_ps(m, ids):
 def revcomp(m, ids):
     return m.comp[ids[:, ::-1]]
 
-def hidden(m, ids):
-    """last_hidden_state of the published model."""
-    return hidden_ps(m, ids) if m.cfg["rcps"] else hidden_ph(m, ids)
+def hidden(m, ids, layers=None):
+    """last_hidden_state of the published model, or of its first layers, followed by its final norm."""
+    return (hidden_ps if m.cfg["rcps"] else hidden_ph)(m, ids, layers or m.cfg["n_layer"])
 
-def strands(m, ids, ids_rc=None):
+def strands(m, ids, ids_rc=None, layers=None):
     """Hidden states of the strand and of its reverse complement, each (B,L,D) in its own order. For PS both are halves
     of one run."""
     if m.cfg["rcps"]:
-        a, c = np.split(hidden(m, ids), 2, axis=-1)
+        a, c = np.split(hidden(m, ids, layers), 2, axis=-1)
         return a, flip(c)
-    both = hidden(m, np.concatenate([ids, revcomp(m, ids) if ids_rc is None else ids_rc]))
+    both = hidden(m, np.concatenate([ids, revcomp(m, ids) if ids_rc is None else ids_rc]), layers)
     return both[:len(ids)], both[len(ids):]
 
 def head(m, h):
@@ -391,9 +391,9 @@ def base_log_probs(m, ids, sets, masked):
     x = x - x.max(-1, keepdims=True)
     return x - np.log(np.exp(x).sum(-1, keepdims=True))
 
-def embedding(m, ids):
-    """Embeddings (L,D) of ids (L,), the mean over both strands."""
-    a, c = strands(m, ids[None])
+def embedding(m, ids, layer):
+    """Embeddings (L,D) of ids (L,) after a layer, the mean over both strands."""
+    a, c = strands(m, ids[None], layers=layer)
     return ((a + c[:, ::-1]) / 2)[0]
 
 def region(m, seq, start, end, opt):
@@ -411,7 +411,7 @@ def region(m, seq, start, end, opt):
         lps.append(base_log_probs(m, ids, sets, opt.mask != "none"))
         bases += [base[s] for s in sets]
         if opt.embed:  # computed without masking
-            embeddings.append(embedding(m, ids)[lo - origin:hi - origin])
+            embeddings.append(embedding(m, ids, opt.layer)[lo - origin:hi - origin])
     return np.concatenate(lps), np.concatenate(bases), np.concatenate(embeddings) if embeddings else None
 
 def pooled(e, how):
@@ -649,8 +649,8 @@ def span_log_probs(m, haplotype, lo, hi, mask):
     return lp
 
 @functools.lru_cache(4)
-def haplotype_embedding(m, haplotype):
-    return embedding(m, encode(m, haplotype)[0])
+def haplotype_embedding(m, haplotype, layer):
+    return embedding(m, encode(m, haplotype)[0], layer)
 
 def llr(m, v, haplotypes):
     lp = span_log_probs(m, haplotypes[0], v.a, v.a + 1, "each")[0]
@@ -665,13 +665,13 @@ def dpll(m, v, haplotypes, mask):
         total.append(lp.sum() - (lp[0] + lp[-1]) / 2 * half)
     return total[1] - total[0]
 
-def distances(m, v, haplotypes, radius):
+def distances(m, v, haplotypes, radius, layer):
     """Returns {dist, cos}, or {} if there is no base to pool."""
     w = min(radius, v.a, v.b)
     ends = [len(h) - v.b + w for h in haplotypes]
     if min(ends) == v.a - w:
         return {}
-    x, y = (haplotype_embedding(m, h)[v.a - w:end].mean(0) for h, end in zip(haplotypes, ends))
+    x, y = (haplotype_embedding(m, h, layer)[v.a - w:end].mean(0) for h, end in zip(haplotypes, ends))
     return {"dist": np.linalg.norm(x - y), "cos": 1 - x @ y / np.linalg.norm(x) / np.linalg.norm(y)}
 
 def allele_scores(m, seq, v, opt):
@@ -682,7 +682,7 @@ def allele_scores(m, seq, v, opt):
     if v.kind == "OTHER" and "dpll" in opt.score:
         out["dpll"] = dpll(m, v, haplotypes, opt.mask)
     if {"dist", "cos"} & opt.score:
-        out |= distances(m, v, haplotypes, opt.pool_window)
+        out |= distances(m, v, haplotypes, opt.pool_window, opt.layer)
     return {name: "%.9g" % (x + 0.0) for name, x in out.items() if name in opt.score}
 
 def flanks(opt):
@@ -953,6 +953,7 @@ def main():
     c.add_argument("--skip-soft-masked", action="store_true")
     c.add_argument("--pool", default="mean", choices=["mean", "max", "center"])
     c.add_argument("--embed", metavar="OUT.npy")
+    c.add_argument("--layer", type=int, help="layer of embeddings, from 1")
     c.add_argument("bed")
     c = command(evaluate)
     c.add_argument("-m", "--model", required=True)
@@ -973,6 +974,7 @@ def main():
     either.add_argument("--anchor", type=int)
     c.add_argument("--mask", default="stride:8", help="each, stride:K or none; an SNV's site is always masked")
     c.add_argument("--pool-window", type=int, default=768)
+    c.add_argument("--layer", type=int, help="layer of embeddings, from 1")
     c.add_argument("--check-ref", default="e", choices="ew")
     c.add_argument("--score", default="llr,dpll,n", type=lambda s: set(s.split(",")),
                    help="of llr dpll n dist cos, or none: kind, beg, end, altseg, a, b, note, n instead")

@@ -466,6 +466,69 @@ static void test_last_context(void)
     cad_model_close(m);
 }
 
+/* ---- hidden states of inner layers ---- */
+
+/* Opens a context that reads hidden states after a layer, and computes hidden states (L,W) and logits (L,V). */
+static int read_layer(const cad_model_t *m, int layer, const uint8_t *tok, int64_t len, float *hidden, float *logits,
+                      cad_error_t *err)
+{
+    cad_options_t o;
+    cad_context_t *ctx;
+    int rc;
+    cad_options_init(&o);
+    o.layer = layer;
+    o.device = "cpu";
+    rc = cad_context_open(&ctx, m, &o, err);
+    if (rc == 0) rc = cad_forward(ctx, tok, len, hidden, logits, err);
+    if (rc == 0 && logits && cad_context_done(ctx) % len)
+        rc = cad_fail(err, CAD_EARG, "%lld tokens", (long long)cad_context_done(ctx));
+    cad_context_close(ctx);
+    return rc;
+}
+
+/* Makes a causal PS model with fused norms. */
+static cad_model_t *causal(int layers, int64_t len)
+{
+    char config[200];
+    cad_model_t *m;
+    snprintf(config, sizeof config,
+             "{\"d_model\": 16, \"n_layer\": %d, \"vocab_size\": 12, \"pad_vocab_size_multiple\": 16,"
+             " \"rcps\": true, \"bidirectional\": false}",
+             layers);
+    cad_model_create(&m, config, len, 1, NULL);
+    return m;
+}
+
+/* After the first layer of a causal model, the first half of a hidden state depends on earlier tokens only, and the
+ * second half on later ones. The layer is folded if the model has two layers, and not folded if it has three. */
+static void test_layers(void)
+{
+    enum { L = 30, D = 16, V = 16 };
+    static float last[L * 2 * D], inner[L * 2 * D], changed[L * 2 * D], logits[L * V], again[L * V];
+    uint8_t tok[L];
+    cad_error_t err = { "" };
+    for (int i = 0; i < L; i++) tok[i] = (uint8_t)(7 + i * i % 4);
+    for (int n = 2; n <= 3; n++) {
+        cad_model_t *m = causal(n, L);
+        tap_ok(read_layer(m, 0, tok, L, last, logits, &err) == 0 &&
+                   read_layer(m, -1, tok, L, inner, again, &err) == 0 && !memcmp(last, inner, sizeof last) &&
+                   read_layer(m, n, tok, L, inner, NULL, &err) == 0 && !memcmp(last, inner, sizeof last),
+               "%d layers: the last by all its numbers %s", n, err.text);
+        tap_ok(read_layer(m, -n, tok, L, inner, again, &err) == 0 && !memcmp(logits, again, sizeof logits) &&
+                   memcmp(last, inner, sizeof last),
+               "the first: other hidden states, the same logits %s", err.text);
+        tok[L - 1] ^= 1;
+        read_layer(m, 1, tok, L, changed, NULL, &err);
+        tok[L - 1] ^= 1;
+        tap_ok(!memcmp(inner, changed, D * sizeof *inner) && memcmp(inner + D, changed + D, D * sizeof *inner),
+               "the first half sees the tokens before, the second half those after");
+        for (int k = -1; k <= 1; k += 2)
+            tap_ok(read_layer(m, k * (n + 1), tok, L, last, NULL, &err) == CAD_EARG && strstr(err.text, "layers 1 to "),
+                   "%s", err.text);
+        cad_model_close(m);
+    }
+}
+
 /* ---- learning rates ---- */
 
 static void test_schedule(void)
@@ -555,7 +618,7 @@ static int count_same(cad_context_t *ctx, cad_pass_t *pass, answer_t *r)
         int n = 1 + trial % PASSES, first = (int)tap_draw(PASSES + 1 - n);
         bool good = true;
         for (int k = first; k < first + n; k++) ask_some(&pass[k], &r[k]);
-        good = cad_run(ctx, pass + first, n, NULL) == 0;
+        good = cad_run(ctx, pass + first, n, (int)m->cfg.n_layer, NULL) == 0;
         for (int k = first; k < first + n; k++) good &= same_rows(&pass[k], &r[k], m->cfg.d_model, m->vocab.rows);
         same += good;
     }
@@ -580,7 +643,7 @@ static void test_wanted(const char *srcdir, const char *name)
         cad_context_t *ctx;
         o.threads = i ? 3 : 1;
         cad_context_open(&ctx, m, &o, NULL);
-        if (i == 0) cad_run(ctx, pass, PASSES, NULL);
+        if (i == 0) cad_run(ctx, pass, PASSES, (int)m->cfg.n_layer, NULL);
         same += count_same(ctx, pass, r);
         cad_context_close(ctx);
     }
@@ -673,6 +736,7 @@ int main(void)
     test_classify(srcdir, "cls-ph");
     test_head_kept(srcdir);
     test_last_context();
+    test_layers();
     test_schedule();
     snprintf(path, sizeof path, "%s/test/data/ps", srcdir ? srcdir : ".");
     if (!tap_ok(cad_model_open(&m, path, &err) == 0 && cad_context_open(&ctx, m, &o, &err) == 0,

@@ -78,6 +78,7 @@ if [ "$py" ]; then
     compare "ps, each, no flank" 2e-5 12 12 ps --window 64 --mask each --flank 0
     compare "ps, default flank" 1e-4 13 10 ps --window 129 --mask stride:5
     compare "ps, dist over few bases" 2e-5 18 12 ps --window 100 --flank 25 --pool-window 3
+    compare "ps-odd-depth, dist in the first layer" 2e-5 20 12 ps-odd-depth --window 100 --layer 1
     compare "ph, stride:3" 2e-5 14 16 ph --window 64 --mask stride:3 --flank 17
     compare "ph, each" 2e-5 19 6 ph --window 64 --mask each --flank 9
     compare "ps-odd-depth, none" 1e-4 15 20 ps-odd-depth --window 101 --mask none

@@ -38,7 +38,9 @@ static const char USAGE[] =
     "                         min(1024, (W-1)/2)]\n"
     "      --skip-soft-masked use lower-case bases as context, do not score them\n"
     "      --embed FILE       embeddings: a .npy matrix, or - for a column or tag\n"
-    "      --pool HOW         mean, max, center or none [mean]\n" N_TOKEN_USAGE
+    "      --pool HOW         mean, max, center or none [mean]\n"
+    "      --layer K          layer of embeddings, dist and cos: 1 is the first, -1 the\n"
+    "                         last [-1]\n" N_TOKEN_USAGE
     "      --sep              end every window with the SEP token\n"
     "Regions:\n"
     "      --clip             clip regions at contig ends instead of stopping\n"

@@ -30,7 +30,8 @@ enum {
     O_PREFIX,
     O_DIFFERENCE,
     O_COLOR,
-    O_GRID
+    O_GRID,
+    O_LAYER
 };
 const struct option ANNOTATE_LONG[] = { OPTIONS_LONG,
                                         OPTIONS_PROGRESS,
@@ -61,6 +62,7 @@ const struct option ANNOTATE_LONG[] = { OPTIONS_LONG,
                                         { "difference", no_argument, NULL, O_DIFFERENCE },
                                         { "color", no_argument, NULL, O_COLOR },
                                         { "grid", no_argument, NULL, O_GRID },
+                                        { "layer", required_argument, NULL, O_LAYER },
                                         { 0 } };
 
 /* Options that do not apply to every kind of input, or not to caduceus embed. source_t.options lists those that apply
@@ -85,6 +87,15 @@ static int parse_pool(annotate_args_t *a, const char *s)
             return 0;
         }
     return cmd_fail(a->o.cmd, "--pool %s: expected mean, max, center or none", s);
+}
+
+static int parse_layer(annotate_args_t *a, const char *s)
+{
+    int64_t n;
+    if (!cad_parse_int(s, -1024, 1024, &n) || n == 0)
+        return cmd_fail(a->o.cmd, "--layer %s: expected 1, 2, ... or, counted from the last layer, -1, -2, ...", s);
+    a->set.layer = (int)n;
+    return 0;
 }
 
 static int parse_flags(const char *option, const char *s, int *flags)
@@ -189,6 +200,7 @@ static int take_option(void *args, int c, const char *arg)
     case O_ANCHOR: return option_int(cmd, "--anchor", arg, 0, 1 << 30, &a->set.anchor);
     case O_POOLWIN: return option_int(cmd, "--pool-window", arg, 0, 1 << 29, &a->set.variants.pool_window);
     case O_PREFIX: a->set.variants.prefix = arg; return 0;
+    case O_LAYER: return parse_layer(a, arg);
     case O_GRID: a->set.grid = true; return 0;
     case O_DIFFERENCE: a->set.variants.difference = true; return 0;
     default: break;

@@ -13,7 +13,8 @@
 /* Sets h (Dp) to norm_f of row r of the residual stream. */
 static void final_norm(const cad_lane_t *l, int64_t r, float *h)
 {
-    norm_row(&l->weights->norm_f, l->res + r * l->weights->Dp, h);
+    const cad_weights_t *w = l->weights;
+    norm_row(l->mirrored ? &w->norm_mirrored : &w->norm_f, l->res + r * w->Dp, h);
 }
 
 static int head_forward(cad_lane_t *l, const cad_pick_t *pick, int64_t n)

@@ -31,11 +31,11 @@ static const cpu_kind_t *kind_of(const cad_model_t *m, int layer) { return cpu_k
 
 struct cad_weights_t {
     int64_t D, V, Dp;
-    numbers_t numbers;    /* of the panels */
-    const float *embed;   // (V,Dp)
-    const float *head[2]; // (V,Dp) the head's table for each strand
-    norm_t *norm;         // (layers)
-    norm_t norm_f;
+    numbers_t numbers;            /* of the panels */
+    const float *embed;           // (V,Dp)
+    const float *head[2];         // (V,Dp) the head's table for each strand
+    norm_t *norm;                 // (layers)
+    norm_t norm_f, norm_mirrored; /* norm_mirrored: norm_f with its channels in reverse order */
     int64_t layers;
     void **layer;    // (layers) each layer's packed weights: a struct whose type depends on the layer's kind
     void *mem, *own; /* mem: aligned memory of the packed weights and of `row`; own: its address for free() */
@@ -67,6 +67,13 @@ static void lay_layer(cad_bump_t *b, cad_weights_t *w, const cad_model_t *m, int
     if (b->base && m->spent) cad_model_discard(m, layer);
 }
 
+static const float *lay_mirrored(cad_bump_t *b, const float *v, int64_t n, int64_t np)
+{
+    float *d = cad_bump_floats(b, 1, np);
+    for (int64_t i = 0; d && v && i < n; i++) d[i] = v[n - 1 - i];
+    return d;
+}
+
 static void lay_model(cad_bump_t *b, cad_weights_t *w, const cad_model_t *m)
 {
     norm_t shape = norm_shape(b, w, m);
@@ -74,6 +81,9 @@ static void lay_model(cad_bump_t *b, cad_weights_t *w, const cad_model_t *m)
     w->head[0] = lay_head(b, w, m, 0);
     w->head[1] = lay_head(b, w, m, 1);
     w->norm_f = lay_norm(b, shape, m->norm_f, m->norm_f_bias);
+    w->norm_mirrored = w->norm_f;
+    w->norm_mirrored.weight = lay_mirrored(b, m->norm_f, w->D, w->Dp);
+    w->norm_mirrored.bias = lay_mirrored(b, m->norm_f_bias, w->D, w->Dp);
     w->row = cad_bump_floats(b, 1, w->Dp);
     for (int i = 0; i < m->cfg.n_layer; i++) lay_layer(b, w, m, i, shape);
 }

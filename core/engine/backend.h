@@ -58,6 +58,10 @@ struct cad_lane_t { /* a stream of execution and its activations */
     size_t bytes; /* size of the memory `own` */
     /* address of a counter of rows x layers computed, shared by all lanes and read by other threads; or NULL */
     int64_t *done;
+    int layers; /* number of layers that cad_encoder_forward runs; 0: all */
+    /* The residual stream has its channels in reverse order, as it has after every second layer of a folded model
+     * (tensors.c). Set by cad_encoder_forward; `pool` then applies the final norm with its channels reversed too. */
+    bool mirrored;
     char text[256]; /* reason for an operation's failure, or "" */
     /* The following pointers are addresses in the backend's memory, for a GPU in device memory: */
     float *res;                  // (rows,Dp) residual stream
@@ -209,7 +213,7 @@ int cad_precision_number(const char *precision);
 int cad_cpu_ops(const cad_ops_t **ops, int precision, cad_error_t *err);
 
 /* ---- encoder.c ---- */
-/* Runs the encoder on nseq packed sequences. Afterwards res holds the last residual for the rows that `want` (nseq)
+/* Runs l->layers layers of the encoder on nseq packed sequences. Afterwards res holds the last residual for the rows that `want` (nseq)
  * lists, or for all rows if want is NULL. With a tape, want must be NULL. */
 int cad_encoder_forward(cad_lane_t *l, const cad_model_t *model, const int64_t *off, int nseq, const cad_rows_t *want);
 /* Recomputes activations of one direction of a layer for the backward pass: x, z or both (parts: flags CAD_IN_*), the

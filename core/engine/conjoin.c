@@ -20,6 +20,16 @@ void cad_conjoin_embedding(int64_t n, const float *a, const float *c, float *out
     for (int64_t i = 0; i < n; i++) out[i] = (a[i] + c[i]) * 0.5f;
 }
 
+void cad_conjoin_mirror(int64_t n, int64_t D, float *rows)
+{
+    for (int64_t t = 0; t < n; t++, rows += D)
+        for (int64_t d = 0; d < D / 2; d++) {
+            float x = rows[d];
+            rows[d] = rows[D - 1 - d];
+            rows[D - 1 - d] = x;
+        }
+}
+
 void cad_conjoin_hidden(const cad_model_t *m, int64_t n, const float *a, const float *c, float *out)
 {
     int64_t D = m->cfg.d_model;

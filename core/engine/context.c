@@ -23,6 +23,7 @@ typedef struct {
     const pack_t *pack;     // (npack)
     // (nseq+npack) for each pack of n sequences, n+1 row offsets; those of pack i begin at off[pack[i].first + i]
     int64_t *off;
+    int layers;         /* number of layers to run */
     cad_rows_t *want;   // (nseq) wanted rows of each sequence, counted from the start of its pack
     cad_pick_t *pick;   // rows whose logits are read, pack after pack
     cad_range_t *range; // (nseq) rows to be pooled; those of a pack begin at index `first`
@@ -116,6 +117,11 @@ static int take_options(cad_options_t *o, const cad_options_t *given, const cad_
     if (o->max_len == 0) o->max_len = model->cfg.max_len;
     if (o->threads < 1 || o->threads > 4096)
         return cad_fail(err, CAD_EARG, "%d threads: expected 1 to 4096", o->threads);
+    if (o->layer < 0) o->layer += (int)model->cfg.n_layer + 1;
+    else if (o->layer == 0) o->layer = (int)model->cfg.n_layer;
+    if (o->layer < 1 || o->layer > model->cfg.n_layer)
+        return cad_fail(err, CAD_EARG, "layer %d: the model has layers 1 to %lld, or -%lld to -1 from the end",
+                        given->layer, (long long)model->cfg.n_layer, (long long)model->cfg.n_layer);
     if (o->max_len < 1 || o->max_len > CAD_LONGEST)
         return cad_fail(err, CAD_EARG, "a window of %lld tokens: expected 1 to %lld", (long long)o->max_len,
                         (long long)CAD_LONGEST);
@@ -149,6 +155,7 @@ static int open_context(cad_context_t **out, const cad_model_t *model, const cad
     if (!ctx) return cad_out_of_memory(err);
     ctx->model = model;
     ctx->max_len = o.max_len;
+    ctx->layers = o.layer;
     rc = copy_head(ctx, err);
     if (rc == 0) rc = cad_device_open(&ctx->table, o.device, o.precision, ctx->note, sizeof ctx->note, err);
     if (rc == 0) ctx->ops = &ctx->table;
@@ -291,6 +298,7 @@ static int run_pack(const run_t *r, int64_t k, cad_lane_t *l)
         want[i] = (cad_rows_t) { off[i] + rows.beg, off[i] + rows.end };
         off[i + 1] = off[i] + p->len;
     }
+    l->layers = r->layers;
     rc = cad_encoder_forward(l, m, off, (int)pack->n, want);
     return rc ? rc : take_results(r, pack, off, l);
 }
@@ -347,7 +355,7 @@ static int report(const cad_context_t *ctx, int rc, cad_error_t *err)
     return cad_fail(err, rc, "%s: %s", ctx->ops->name, *text ? text : cad_strerror(rc));
 }
 
-int cad_run(cad_context_t *ctx, const cad_pass_t *pass, int64_t npass, cad_error_t *err)
+int cad_run(cad_context_t *ctx, const cad_pass_t *pass, int64_t npass, int layers, cad_error_t *err)
 {
     int64_t nseq = 0, npick = 0, npack, *seq = malloc((size_t)npass * 2 * sizeof *seq);
     pack_t *pack = malloc((size_t)npass * 2 * sizeof *pack);
@@ -372,7 +380,7 @@ int cad_run(cad_context_t *ctx, const cad_pass_t *pass, int64_t npass, cad_error
     if (rc == 0 && nseq) {
         npack = make_packs(ctx, pass, seq, nseq, pack);
         clear_texts(ctx);
-        rc = run_packs(&(run_t) { ctx, pass, seq, pack, off, want, pick, range, rcs }, npack);
+        rc = run_packs(&(run_t) { ctx, pass, seq, pack, off, layers, want, pick, range, rcs }, npack);
         if (rc) report(ctx, rc, err);
     }
     free(seq);

@@ -169,17 +169,21 @@ int cad_encoder_replay(cad_lane_t *l, const cad_model_t *m, int layer, int dir, 
 int cad_encoder_forward(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq, const cad_rows_t *want)
 {
     cad_span_t all = { off, want, nseq, 0, off[nseq] };
+    int64_t layers = l->layers ? l->layers : m->cfg.n_layer;
     int rc;
+    l->mirrored = cad_config_folded(&m->cfg, layers - 1);
     if (l->tape) {
         l->res = l->tape->res[0];
         cad_encoder_begin(l, m, NULL);
     }
     rc = l->ops->embed(l, l->tok, all);
-    for (int i = 0; i < m->cfg.n_layer && rc == 0; i++) {
-        all.want = i == m->cfg.n_layer - 1 ? want : NULL;
+    for (int i = 0; i < layers && rc == 0; i++) {
+        all.want = i == layers - 1 ? want : NULL;
         if (l->tape) cad_encoder_enter(l, m, i);
         rc = layer_forward(l, m, i, all);
         if (l->done) __atomic_fetch_add(l->done, all.end, __ATOMIC_RELAXED);
     }
+    /* layers that are left out count as computed, so that each forward pass counts alike */
+    if (l->done) __atomic_fetch_add(l->done, all.end * (m->cfg.n_layer - layers), __ATOMIC_RELAXED);
     return rc;
 }

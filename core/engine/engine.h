@@ -34,6 +34,7 @@ struct cad_context_t {
     cad_weights_t *weights;
     cad_team_t *team;
     int lanes;
+    int layers;            /* number of layers after which hidden states and embeddings are read */
     int64_t max_len, pack; /* pack: capacity of a pack in rows */
     cad_lane_t *lane;      // (lanes) lanes that are run by one thread each
     /* the lane that the whole team runs, for long windows and if there are fewer packs than lanes */
@@ -42,7 +43,8 @@ struct cad_context_t {
     int64_t done; /* number of rows x layers that all lanes have computed; accessed atomically */
 };
 
-int cad_run(cad_context_t *ctx, const cad_pass_t *pass, int64_t npass, cad_error_t *err);
+/* Runs masking passes. layers: the number of layers to run; the logits need all of them. */
+int cad_run(cad_context_t *ctx, const cad_pass_t *pass, int64_t npass, int layers, cad_error_t *err);
 
 /* ---- conjoin.c: combines the results of two strands into one ---- */
 /* Returns the number of strands that this model's published forward pass runs: 2 (PS) or 1 (Ph). */
@@ -52,6 +54,8 @@ int cad_conjoin_strands(const cad_model_t *m);
 void cad_conjoin_logits(const cad_model_t *m, int64_t n, const float *a, const float *c, float *out);
 /* Sets out (n) to the mean of the arrays `a` and `c`. n: number of floats. */
 void cad_conjoin_embedding(int64_t n, const float *a, const float *c, float *out);
+/* Reverses the order of the channels of n rows (n,D). */
+void cad_conjoin_mirror(int64_t n, int64_t D, float *rows);
 /* Sets out to the last hidden state of n rows, as the published model has it. PS: (n,2D); each row is the D values of
  * `a`, then the D values of `c` in reverse order. Ph: (n,D), a copy of `a`. */
 void cad_conjoin_hidden(const cad_model_t *m, int64_t n, const float *a, const float *c, float *out);

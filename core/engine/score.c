@@ -46,6 +46,32 @@ static int check_finite(const float *x, int64_t n, const char *what, cad_error_t
     return finite ? 0 : overflow(what, err);
 }
 
+static int all_layers(const cad_context_t *ctx) { return (int)ctx->model->cfg.n_layer; }
+
+/* Runs one masking pass for logits and hidden states; two runs if the hidden states are those of an inner layer. */
+static int run_forward(cad_context_t *ctx, const cad_pass_t *p, cad_error_t *err)
+{
+    cad_pass_t head = *p, inner = *p;
+    bool both = p->logits[0] && p->pooled[0] && ctx->layers < all_layers(ctx);
+    int rc;
+    if (!both) return cad_run(ctx, p, 1, p->logits[0] ? all_layers(ctx) : ctx->layers, err);
+    head.pooled[0] = head.pooled[1] = inner.logits[0] = inner.logits[1] = NULL;
+    rc = cad_run(ctx, &head, 1, all_layers(ctx), err);
+    return rc ? rc : cad_run(ctx, &inner, 1, ctx->layers, err);
+}
+
+/* True if the hidden states that are read have their channels in reverse order (cad_lane_t.mirrored). */
+static bool mirrored(const cad_context_t *ctx) { return cad_config_folded(&ctx->model->cfg, ctx->layers - 1); }
+
+/* Sets hidden to the hidden states of len rows, as the published model has them. In a folded layer the published model
+ * has the halves exchanged, too. */
+static void conjoin_hidden(const cad_context_t *ctx, int64_t len, const cad_pass_t *p, float *hidden)
+{
+    bool fold = mirrored(ctx);
+    for (int s = 0; s < 2 && fold; s++) cad_conjoin_mirror(len, ctx->model->cfg.d_model, p->pooled[s]);
+    cad_conjoin_hidden(ctx->model, len, p->pooled[fold], p->pooled[!fold], hidden);
+}
+
 static int forward(cad_context_t *ctx, const uint8_t *tok, int64_t len, int strands, float *hidden, float *logits,
                    cad_error_t *err)
 {
@@ -61,10 +87,10 @@ static int forward(cad_context_t *ctx, const uint8_t *tok, int64_t len, int stra
         if (hidden) p.pooled[s] = need((size_t)(len * D), sizeof(float), &rc, err);
     }
     for (int64_t i = 0; rc == 0 && i < len; i++) pos[i] = i;
-    if (rc == 0) rc = cad_run(ctx, &p, 1, err);
+    if (rc == 0) rc = run_forward(ctx, &p, err);
     if (rc == 0 && logits && strands == 2) cad_conjoin_logits(m, len, p.logits[0], p.logits[1], logits);
     else if (rc == 0 && logits) memcpy(logits, p.logits[0], (size_t)(len * V) * sizeof *logits);
-    if (rc == 0 && hidden) cad_conjoin_hidden(m, len, p.pooled[0], p.pooled[1], hidden);
+    if (rc == 0 && hidden) conjoin_hidden(ctx, len, &p, hidden);
     if (rc == 0) rc = check_finite(logits, len * V, "a logit", err);
     if (rc == 0) rc = check_finite(hidden, len * cad_model_number(m, CAD_HIDDEN_WIDTH), "a hidden state", err);
     for (int s = 0; s < 2; s++) {
@@ -108,7 +134,7 @@ static int classify(cad_context_t *ctx, cad_pass_t *pass, int n, float *logits, 
         for (int s = 0; s < pass[i].strands; s++)
             pass[i].pooled[s] = need((size_t)m->cfg.d_model, sizeof(float), &rc, err);
     }
-    if (rc == 0) rc = cad_run(ctx, pass, n, err);
+    if (rc == 0) rc = cad_run(ctx, pass, n, all_layers(ctx), err);
     for (int i = 0; i < n; i++) {
         if (rc == 0) head_one(ctx, &pass[i], logits + i * m->labels);
         if (rc == 0) rc = check_finite(logits + i * m->labels, m->labels, "a classifier's output", err);
@@ -244,7 +270,7 @@ int cad_score(cad_context_t *ctx, cad_window_t *w, int n, int64_t mask, cad_erro
         at += npos;
         k += np;
     }
-    if (rc == 0) rc = cad_run(ctx, pass, total.npass, err);
+    if (rc == 0) rc = cad_run(ctx, pass, total.npass, all_layers(ctx), err);
     for (int i = 0; i < n && rc == 0; i++)
         for (int64_t t = 0; t < 4 * (w[i].core_end - w[i].core_beg); t++) w[i].logp[t] = NAN;
     k = 0;
@@ -287,6 +313,7 @@ static int embed_one(cad_context_t *ctx, cad_window_t *w, const cad_pass_t *p, e
 {
     int64_t D = ctx->model->cfg.d_model, n = w->core_end - w->core_beg, values = pool == CAD_POOL_NONE ? n * D : D;
     cad_conjoin_embedding(pool == CAD_POOL_MEAN ? D : n * D, p->pooled[0], p->pooled[1], p->pooled[0]);
+    if (mirrored(ctx)) cad_conjoin_mirror(pool == CAD_POOL_MEAN ? 1 : n, D, p->pooled[0]);
     if (pool == CAD_POOL_MAX) max_rows(p->pooled[0], n, D, w->embedding);
     else memcpy(w->embedding, p->pooled[0], (size_t)values * sizeof(float));
     return check_finite(w->embedding, values, "an embedding", err);
@@ -329,7 +356,7 @@ int cad_embed(cad_context_t *ctx, cad_window_t *w, int n, enum cad_pool_t pool, 
                                  .pool = pool == CAD_POOL_MAX ? CAD_POOL_NONE : pool };
         for (int s = 0; s < 2; s++) pass[i].pooled[s] = need((size_t)values, sizeof(float), &rc, err);
     }
-    if (rc == 0) rc = cad_run(ctx, pass, n, err);
+    if (rc == 0) rc = cad_run(ctx, pass, n, ctx->layers, err);
     for (int i = 0; i < n; i++) {
         if (rc == 0) rc = embed_one(ctx, &w[i], &pass[i], pool, err);
         free(pass[i].pooled[0]);

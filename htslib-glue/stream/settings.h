@@ -41,10 +41,13 @@ typedef struct settings_t {
      * matrix */
     bool wide;
     pooling_t pooling;
+    int layer;           /* the layer of embeddings, as in cad_options_t; 0: the last */
     score_list_t scores; /* set by source_check */
     reads_options_t reads;
     variants_options_t variants;
 } settings_t;
+/* True if embeddings are computed. */
+bool settings_embed(const settings_t *s);
 /* True if embeddings are written as a column or a tag. */
 bool embed_column(const settings_t *s);
 /* Returns the path of the file of embeddings, or NULL if there is none. */

@@ -25,6 +25,13 @@ def mean_of_rows(rows, mean):
     assert abs(a[250:340].mean(0) - b[3]).max() < 1e-6
 
 
+def close(got, want, tolerance):
+    a, b = n.load(got), n.load(want)
+    assert a.shape == b.shape and (n.isnan(a) == n.isnan(b)).all(), (a.shape, b.shape)
+    e = n.nanmax(abs(a - b))
+    assert e < float(tolerance), e
+
+
 def last_is_nan(path):
     """Checks that there are three rows and only the last one is NaN."""
     a = n.load(path)
