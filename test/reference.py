@@ -7,8 +7,8 @@ published, with the two halves of the channels exchanged in every block, not by 
 
   reference.py verify DIR...                        compare with DIR/expected.safetensors; exit 1 above 2e-6
   reference.py annotate -m DIR -T FASTA [...] BED   print chrom, start, end and the scores, one line per region
-  reference.py variants DIR FASTA VCF [...]         print chrom, pos, ref, alt, llr, dpll, n, dist, cos, note. With
-                                                    --score none no scores are computed; DIR may then be -
+  reference.py variants DIR FASTA VCF [...]         print chrom, pos, ref, alt, llr, dpll, n, dist, cos, jsd, infl
+                                                    and note. With --score none no scores are computed; DIR may be -
   reference.py evaluate -m DIR -T FASTA [...] BED   print group, predictor, bases, loss, bits, accuracy, perplexity
   reference.py random OUTDIR --seed S [--set k=v]   write a random checkpoint with its expected tensors
   reference.py sample OUTDIR --n 24 --seed S        write many, which together have every switch; --set k=v fixes some
@@ -521,7 +521,7 @@ def evaluate(opt):
 
 # ---- variants ----------------------------------------------------------------------------------------------
 
-VARIANT_SCORES = "llr", "dpll", "n", "dist", "cos"
+VARIANT_SCORES = "llr", "dpll", "n", "dist", "cos", "jsd", "infl"
 UNTOUCHED = {".", "<NON_REF>", "<*>"}  # a record with only these ALTs has no alternative sequence
 NOT_ACGT = re.compile(rb"[^ACGT]")
 
@@ -674,6 +674,26 @@ def distances(m, v, haplotypes, radius, layer):
     x, y = (haplotype_embedding(m, h, layer)[v.a - w:end].mean(0) for h, end in zip(haplotypes, ends))
     return {"dist": np.linalg.norm(x - y), "cos": 1 - x @ y / np.linalg.norm(x) / np.linalg.norm(y)}
 
+def log_odds(lp):
+    """log(p/(1-p)) of each base (n,4); 1-p is the sum of the other three, so that it does not vanish."""
+    return np.stack([lp[:, b] - np.logaddexp.reduce(np.delete(lp, b, 1), axis=1) for b in range(4)], 1)
+
+def around(m, v, haplotypes, radius):
+    """Returns {jsd, infl}, means over the A, C, G and T of the `radius` bases on each side, or {} if there are none."""
+    left, right = min(radius, v.a), min(radius, v.b)
+    lps = []
+    for h in haplotypes:
+        at = [*range(v.a - left, v.a), *range(len(h) - v.b, len(h) - v.b + right)]
+        at = np.array([i for i in at if h[i:i + 1] in b"ACGT"], int)
+        lps.append(base_log_probs(m, encode(m, h)[0], [at], False) if len(at) else np.empty((0, 4)))
+    if not len(lps[0]):
+        return {}
+    x, y = (np.exp(lp) for lp in lps)
+    mid = (x + y) / 2
+    jsd = ((x * np.log2(x / mid)).sum(-1) + (y * np.log2(y / mid)).sum(-1)) / 2
+    change = abs(log_odds(lps[0]) - log_odds(lps[1])).max(-1)
+    return {"jsd": jsd.mean(), "infl": change.mean()}
+
 def allele_scores(m, seq, v, opt):
     """Returns {name: value} of a scored allele, with the requested scores only."""
     out, haplotypes = {"n": v.n}, v.haplotypes(seq)
@@ -683,6 +703,8 @@ def allele_scores(m, seq, v, opt):
         out["dpll"] = dpll(m, v, haplotypes, opt.mask)
     if {"dist", "cos"} & opt.score:
         out |= distances(m, v, haplotypes, opt.pool_window, opt.layer)
+    if {"jsd", "infl"} & opt.score:
+        out |= around(m, v, haplotypes, opt.pool_window)
     return {name: "%.9g" % (x + 0.0) for name, x in out.items() if name in opt.score}
 
 def flanks(opt):
@@ -977,7 +999,7 @@ def main():
     c.add_argument("--layer", type=int, help="layer of embeddings, from 1")
     c.add_argument("--check-ref", default="e", choices="ew")
     c.add_argument("--score", default="llr,dpll,n", type=lambda s: set(s.split(",")),
-                   help="of llr dpll n dist cos, or none: kind, beg, end, altseg, a, b, note, n instead")
+                   help="of llr dpll n dist cos jsd infl, or none: kind, beg, end, altseg, a, b, note, n instead")
     either = c.add_mutually_exclusive_group()
     either.add_argument("--limit", type=int, help="the first so many records")
     either.add_argument("--pick", type=lambda s: set(map(int, s.split(","))), help="records by number, from 0")

@@ -8,8 +8,9 @@ for tool in bcftools samtools bgzip; do
 done
 py=$(python)
 model=$data/ps
-fields=INFO/CADUCEUS_LLR,INFO/CADUCEUS_DPLL,INFO/CADUCEUS_N,INFO/CADUCEUS_DIST,INFO/CADUCEUS_COS,INFO/CADUCEUS_NOTE
-all=llr,dpll,n,dist,cos
+fields=$(printf ,INFO/CADUCEUS_%s LLR DPLL N DIST COS JSD INFL NOTE)
+fields=${fields#,}
+all=llr,dpll,n,dist,cos,jsd,infl
 ann() { "$caduceus" annotate --quiet --window 64 -m "$model" -T ref.fa "$@"; }
 loud() { "$caduceus" annotate --window 64 -m "$model" -T ref.fa "$@"; }
 # bare FILE: prints the records as bcftools reads them, without the fields that annotate adds.
@@ -25,15 +26,16 @@ unscored() {
 }
 # query FORMAT FILE: prints one line for each record.
 query() { bcftools query -f "$1\n" "$2"; }
-# values FILE [SUFFIX]: prints a line for each allele: chrom, pos, ID, ref, alt, llr, dpll, n, dist, cos, note.
+# values FILE [SUFFIX]: prints a line for each allele: chrom, pos, ID, ref, alt, llr, dpll, n, dist, cos, jsd, infl,
+# note.
 values() {
-    ours=$(printf '\t%%INFO/CADUCEUS_%s' LLR "DPLL$2" N DIST COS NOTE)
+    ours=$(printf '\t%%INFO/CADUCEUS_%s' LLR "DPLL$2" N DIST COS JSD INFL NOTE)
     query "%CHROM\t%POS\t%ID\t%REF\t%ALT$ours" "$1" |
         awk -F '\t' '{
-            n = split($5, alt, ","); for (k = 6; k <= 11; k++) m[k] = split($k, x, ",")
+            n = split($5, alt, ","); for (k = 6; k <= 13; k++) m[k] = split($k, x, ",")
             for (i = 1; i <= n; i++) {
                 s = $1 "\t" $2 "\t" $3 "\t" $4 "\t" alt[i]
-                for (k = 6; k <= 11; k++) {
+                for (k = 6; k <= 13; k++) {
                     split($k, x, ",")
                     s = s "\t" (m[k] == n ? x[i] : m[k] == 1 && $k == "." ? "." : "bad:" $k) }
                 print s } }'
@@ -55,9 +57,13 @@ compare() {
     "$caduceus" annotate --quiet -m "$m" -T c.fa c.vcf --score $all "$@" -o got.vcf 2>got.err || diag got.err
     values got.vcf $suffix | cut -f 1,2,4- >got.tsv
     for f in got want; do cut -f 1-5,7- $f.tsv >$f.most; cut -f 6 $f.tsv >$f.dpll; done
-    ok "$name: llr, n, dist, cos, note" close_to got.most want.most 1e-5
+    ok "$name: llr, n, dist, cos, jsd, infl, note" close_to got.most want.most 1e-5
     ok "$name: dpll" close_to got.dpll want.dpll "$tolerance"
-    [ "$(cut -f 9 want.tsv | grep -vc '^\.$')" -gt 0 ] && [ "$(grep -vc '^\.$' want.dpll)" -gt 3 ] ||
+    for f in got want; do # values of jsd are small, so their logarithms are compared
+        cut -f 10 $f.tsv | awk '{ print $1 == "." ? "." : log($1 + 1e-10) }' >$f.jsd
+    done
+    ok "$name: jsd" close_to got.jsd want.jsd 1e-3
+    [ "$(cut -f 11 want.tsv | grep -vc '^\.$')" -gt 0 ] && [ "$(grep -vc '^\.$' want.dpll)" -gt 3 ] ||
         { fail "$name: compared too little"; diag want.err; }
 }
 # geometry NAME KIND SEED RECORDS OPTION...: annotate and the reference agree in n and note of many alleles. No forward

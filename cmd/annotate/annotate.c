@@ -60,7 +60,7 @@ static const char USAGE[] =
     "      --check-ref e|w    if REF differs from the FASTA, e stops, w writes the\n"
     "                         record without scores [e]\n"
     "      --anchor A         bases before the variant in a window of --window bases\n"
-    "      --pool-window P    bases pooled on each side for dist and cos [768]\n"
+    "      --pool-window P    bases on each side for dist, cos, jsd and infl [768]\n"
     "      --info-prefix P    prefix of INFO names [CADUCEUS]\n"
     "Other:\n" SHARD_USAGE
     "      --dry-run          count windows and tokens, estimate time and size\n" DRY_RUN_JSON_USAGE PROGRESS_USAGE

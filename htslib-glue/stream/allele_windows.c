@@ -36,6 +36,7 @@ void site_leave(site_t *s)
 {
     if (!s || --s->users) return;
     free(s->embedding);
+    free(s->around);
     free(s);
 }
 
@@ -47,6 +48,7 @@ void variant_drop(variants_t *v, variant_t *d)
         site_leave(r->site);
         free(r->embedding[0]);
         free(r->embedding[1]);
+        free(r->around);
         memset(r, 0, sizeof *r);
         r->allele.alt = room;
     }
@@ -80,14 +82,48 @@ static double compared_sum(const variants_t *v, const allele_t *a, int h, const 
     return sum;
 }
 
-/* Stores the results of a window. The window's id is 2 x allele + haplotype (0: REF, 1: ALT). */
+/* Returns the number of bases before an allele whose predictions are compared (jsd, infl). */
+static int64_t bases_before(const variants_t *v, const allele_t *a)
+{
+    return cad_min(v->s->set->variants.pool_window, a->left);
+}
+
+static int64_t bases_after(const variants_t *v, const allele_t *a)
+{
+    return cad_min(v->s->set->variants.pool_window, a->right);
+}
+
+/* The windows of allele i and haplotype h (0: REF, 1: ALT) have the ids 4i+h and, if it is read around the allele,
+ * 4i+2+h. */
+enum { ID_HAPLOTYPE = 1, ID_AROUND = 2, IDS = 4 };
+
+/* Keeps log p of the bases around REF, or compares them with those around ALT. REF's window comes first. */
+static int take_around(const variants_t *v, result_t *r, int h, const job_t *j, cad_error_t *err)
+{
+    int64_t before = bases_before(v, &r->allele), after = bases_after(v, &r->allele);
+    float **kept = r->site ? &r->site->around : &r->around;
+    const float *left = j->logp, *right = j->logp + 4 * (j->scored.end - j->scored.beg - after);
+    if (h == 1 && *kept) {
+        influence_add(&r->influence, *kept, left, before);
+        influence_add(&r->influence, *kept + 4 * before, right, after);
+    }
+    if (h == 1) return 0;
+    *kept = malloc((size_t)(before + after) * 4 * sizeof **kept);
+    if (!*kept) return cad_out_of_memory(err);
+    memcpy(*kept, left, (size_t)before * 4 * sizeof **kept);
+    memcpy(*kept + 4 * before, right, (size_t)after * 4 * sizeof **kept);
+    return 0;
+}
+
+/* Stores the results of a window. */
 int variants_take(void *arg, item_t *it, const job_t *j, cad_error_t *err)
 {
     stream_t *s = arg;
     const variants_t *v = s->state;
-    result_t *r = &((variant_t *)it)->alt[j->id / 2];
-    int h = (int)(j->id % 2), rc = 0;
+    result_t *r = &((variant_t *)it)->alt[j->id / IDS];
+    int h = (int)(j->id & ID_HAPLOTYPE), rc = 0;
     bool at_site = r->allele.kind == ALLELE_SNV && h == 0;
+    if (j->id & ID_AROUND) return take_around(v, r, h, j, err);
     if (j->embedding) rc = keep_embedding(v, j, at_site ? &r->site->embedding : &r->embedding[h], err);
     if (j->logp && at_site) memcpy(r->site->logp, j->logp, sizeof r->site->logp);
     else if (j->logp) r->sum[h] = compared_sum(v, &r->allele, h, j);
@@ -101,12 +137,12 @@ static bool needs(const variants_t *v, unsigned what) { return scores_need(&v->s
 static bool pools(const variants_t *v) { return v->s->set->matrix || needs(v, NEEDS_POOLED); }
 
 /* Puts one haplotype (REF or ALT with its flanks) into the pipeline as a window. scored: interval of the bases whose
- * log p is needed; may be empty. */
+ * log p is needed; may be empty. A window that is read around the allele ignores it. */
 static int put_window(variants_t *v, result_t *r, int64_t id, const contig_t *c, int64_t mask, interval_t scored,
                       cad_error_t *err)
 {
     const allele_t *a = &r->allele;
-    int h = (int)(id % 2), rc = allele_haplotype(a, h, c, &v->view, &v->haplotype, err);
+    int h = (int)(id & ID_HAPLOTYPE), rc = allele_haplotype(a, h, c, &v->view, &v->haplotype, err);
     int64_t n = (int64_t)v->haplotype.l, w = cad_min(v->s->set->variants.pool_window, cad_min(a->left, a->right));
     letters_t letters = { .seq = v->haplotype.s, .window = { 0, n }, .core = { 0, n } };
     job_t j = { .id = id, .mask = mask, .scored = scored };
@@ -115,8 +151,19 @@ static int put_window(variants_t *v, result_t *r, int64_t id, const contig_t *c,
         job_free(&j);
         return rc;
     }
-    if (pools(v)) j.pooled = (interval_t) { a->left - w, n - a->right + w };
+    if (id & ID_AROUND) j.scored = (interval_t) { a->left - bases_before(v, a), n - a->right + bases_after(v, a) };
+    else if (pools(v)) j.pooled = (interval_t) { a->left - w, n - a->right + w };
     return pipeline_job(&v->s->pipe, j, err);
+}
+
+/* Puts the windows of one haplotype of allele `alt` into the pipeline. */
+static int put_haplotype(variants_t *v, result_t *r, int alt, int h, const contig_t *c, int64_t mask, interval_t scored,
+                         cad_error_t *err)
+{
+    int64_t id = IDS * (int64_t)alt + h;
+    int rc = scored.beg < scored.end || pools(v) ? put_window(v, r, id, c, mask, scored, err) : 0;
+    if (rc || !needs(v, NEEDS_AROUND) || bases_before(v, &r->allele) + bases_after(v, &r->allele) == 0) return rc;
+    return put_window(v, r, id | ID_AROUND, c, CAD_MASK_NONE, (interval_t) { 0, 0 }, err);
 }
 
 static void leave_site(variants_t *v)
@@ -150,8 +197,8 @@ static int put_snv(variants_t *v, variant_t *d, int alt, const contig_t *c, cad_
     bool is_new;
     int rc = join_site(v, r, c, &is_new, err);
     if (rc == 0 && is_new)
-        rc = put_window(v, r, 2 * alt, c, CAD_MASK_EACH, needs(v, NEEDS_SITE) ? r->allele.compared[0] : none, err);
-    if (rc == 0 && pools(v)) rc = put_window(v, r, 2 * alt + 1, c, CAD_MASK_EACH, none, err);
+        rc = put_haplotype(v, r, alt, 0, c, CAD_MASK_EACH, needs(v, NEEDS_SITE) ? r->allele.compared[0] : none, err);
+    if (rc == 0) rc = put_haplotype(v, r, alt, 1, c, CAD_MASK_EACH, none, err);
     return rc;
 }
 
@@ -161,8 +208,8 @@ static int put_other(variants_t *v, variant_t *d, int alt, const contig_t *c, ca
     interval_t none = { 0, 0 };
     int rc = 0;
     for (int h = 0; h < 2 && rc == 0; h++)
-        rc = put_window(v, r, 2 * alt + h, c, v->s->set->mask,
-                        needs(v, NEEDS_HAPLOTYPES) ? r->allele.compared[h] : none, err);
+        rc = put_haplotype(v, r, alt, h, c, v->s->set->mask, needs(v, NEEDS_HAPLOTYPES) ? r->allele.compared[h] : none,
+                           err);
     return rc;
 }
 
@@ -303,6 +350,8 @@ int variant_put(variants_t *v, variant_t *d, cad_error_t *err)
         return rc;
     }
     d->item.bytes = (int64_t)(sizeof *d + d->rec->shared.m + d->rec->indiv.m);
+    if (needs(v, NEEDS_AROUND))
+        d->item.bytes += d->nalt * 32 * cad_min(v->flanks.left, v->s->set->variants.pool_window);
     together = v->read++ && v->last_rid == d->rec->rid && v->last_pos == d->rec->pos;
     v->last_rid = d->rec->rid;
     v->last_pos = d->rec->pos;

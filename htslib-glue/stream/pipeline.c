@@ -66,6 +66,7 @@ static int compute_jobs(const jobs_t *b, cad_error_t *err)
     cad_window_t *w = malloc((size_t)b->n * sizeof *w);
     int rc = w ? compute_scores(b, w, mask, err) : cad_out_of_memory(err);
     if (rc == 0 && mask != CAD_MASK_EACH) rc = compute_scores(b, w, CAD_MASK_EACH, err);
+    if (rc == 0 && mask != CAD_MASK_NONE) rc = compute_scores(b, w, CAD_MASK_NONE, err);
     if (rc == 0) rc = compute_embeddings(b, w, err);
     free(w);
     return rc;

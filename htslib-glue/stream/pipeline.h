@@ -30,7 +30,7 @@ typedef struct job_t { /* one window of an item. Positions in its intervals coun
     int64_t id;             /* number of the window, chosen by the source */
     uint8_t *tokens, *skip; // (len) each, malloc'd; skip: as in cad_window_t, or NULL
     int64_t len;
-    int64_t mask;      /* how bases are masked: the pipeline's setting, or CAD_MASK_EACH */
+    int64_t mask;      /* how bases are masked: the pipeline's setting, CAD_MASK_EACH or CAD_MASK_NONE */
     interval_t scored; /* interval to score; empty: no scores */
     /* for regions: those scored bases that lie within the region; only these count in the region's results */
     interval_t kept;

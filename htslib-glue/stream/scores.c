@@ -49,6 +49,10 @@ static double cosine(const effect_t *e)
     return 1 - xy / (sqrt(xx) * sqrt(yy));
 }
 
+static double mean_divergence(const effect_t *e) { return e->around.jsd / (double)e->around.n; }
+
+static double mean_influence(const effect_t *e) { return e->around.change / (double)e->around.n; }
+
 /* ---- tracks ---- */
 
 static double pll_at(const float logp[4], int ref, int b) { return (void)b, (double)logp[ref]; }
@@ -104,6 +108,12 @@ const score_t SCORE[] = {
       .text = "Caduceus: Euclidean distance of the pooled embeddings of the ALT and REF haplotype" },
     { .name = "cos", .unit = "1", .of = OF_VARIANTS, .needs = NEEDS_POOLED, .info = "COS", .effect = cosine,
       .text = "Caduceus: 1 - cosine similarity of the pooled embeddings of the ALT and REF haplotype" },
+    { .name = "jsd", .unit = "bits", .of = OF_VARIANTS, .needs = NEEDS_AROUND, .info = "JSD", .effect = mean_divergence,
+      .text = "Caduceus: mean Jensen-Shannon divergence between the predictions at the bases around the allele given REF "
+              "and given ALT, bits" },
+    { .name = "infl", .unit = "nats", .of = OF_VARIANTS, .needs = NEEDS_AROUND, .info = "INFL", .effect = mean_influence,
+      .text = "Caduceus: mean over the bases around the allele of the largest change of a base's log-odds between REF and "
+              "ALT, natural log" },
     /* written for every variant, whatever --score names */
     { .name = "note", .unit = "", .type = SCORE_TEXT, .info = "NOTE",
       .text = "Caduceus: why an allele has no score, or what is special about it" },

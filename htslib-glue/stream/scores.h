@@ -5,6 +5,7 @@
 #define CAD_SCORES_H
 
 #include "io/text.h"
+#include "stream/influence.h"
 
 /* Bits that say for which kinds of input --score may name a score. Sequence records count as regions. */
 enum { OF_REGIONS = 1, OF_READS = 2, OF_VARIANTS = 4, OF_TRACKS = 8 };
@@ -14,7 +15,8 @@ enum {
     NEEDS_SITE = 2,  /* log p at the site of an SNV, from one forward pass with the site masked */
     /* log p at those bases at which the REF and the ALT haplotype are compared, masked according to --mask */
     NEEDS_HAPLOTYPES = 4,
-    NEEDS_POOLED = 8 /* mean embeddings of the REF and the ALT haplotype, without masking */
+    NEEDS_POOLED = 8, /* mean embeddings of the REF and the ALT haplotype, without masking */
+    NEEDS_AROUND = 16 /* log p at the bases around the allele, given REF and given ALT, without masking */
 };
 typedef enum { SCORE_REAL, SCORE_INTEGER, SCORE_TEXT, SCORE_ARRAY } score_type_t;
 typedef enum { ARRAY_NONE, ARRAY_EMBEDDING, ARRAY_BASES } score_array_t;
@@ -32,6 +34,7 @@ typedef struct effect_t { /* results of one ALT allele */
     // (width) mean embedding of the REF (0), ALT (1) haplotype; NULL if there is no base to pool
     const float *pooled[2];
     int64_t width;
+    influence_t around; /* sums over the bases around the allele; n is 0 if there are none */
 } effect_t;
 
 enum { SCORE_TRACKS = 4 }; /* maximum number of tracks of one score */

@@ -261,7 +261,7 @@ static void describe(const stream_t *s, text_t *t)
     const flanks_t *f = &((const variants_t *)s->state)->flanks;
     if (set->matrix) text_puts(t, set->variants.difference ? "=alt-ref" : "=ref,alt");
     text_printf(t, " window=%lld left=%lld right=%lld", (long long)f->window, (long long)f->left, (long long)f->right);
-    if (set->matrix || scores_need(&set->scores, NEEDS_POOLED))
+    if (set->matrix || scores_need(&set->scores, NEEDS_POOLED | NEEDS_AROUND))
         text_printf(t, " pool-window=%lld", (long long)set->variants.pool_window);
     if (set->pooling) text_printf(t, " pool=%s", pooling_name(set->pooling));
 }
@@ -296,7 +296,7 @@ const source_t SOURCE_VARIANTS = {
     .options = " reference chr-alias output-fmt output-fmt-option write-index no-version score mask embed check-ref "
                "anchor pool-window info-prefix difference ",
     .headless = "use --score dist,cos",
-    .needs = NEEDS_SITE | NEEDS_HAPLOTYPES,
+    .needs = NEEDS_SITE | NEEDS_HAPLOTYPES | NEEDS_AROUND,
     .of = OF_VARIANTS,
     .scores = "llr,dpll",
     .writes = WRITES_VARIANTS,

@@ -14,6 +14,7 @@ typedef struct site_t { /* results at the position of an SNV, shared by all SNVs
     int64_t pos;
     float logp[4];
     float *embedding; // (D) embedding of the reference haplotype, or NULL
+    float *around;    // as in result_t
 } site_t;
 
 typedef struct result_t { /* results of one ALT allele */
@@ -21,6 +22,8 @@ typedef struct result_t { /* results of one ALT allele */
     site_t *site;        /* results at the position of an SNV; NULL for other alleles */
     double sum[2];       /* sum of log p over the compared bases of the REF (0), ALT (1) haplotype */
     float *embedding[2]; // (D) embedding of the REF (0), ALT (1) haplotype, or NULL
+    float *around;       // (bases,4) log p at the bases before and those after REF (jsd, infl), or NULL
+    influence_t influence;
     bool scored;
 } result_t;
 
