@@ -61,6 +61,9 @@ static const char USAGE[] =
     "                         record without scores [e]\n"
     "      --anchor A         bases before the variant in a window of --window bases\n"
     "      --pool-window P    bases on each side for dist, cos, jsd and infl [768]\n"
+    "      --calibration FILE a table of caduceus calibrate: adds CADUCEUS_CLLR (llr less\n"
+    "                         its mean at neutral sites), _Z and _PCTL, a percentile\n"
+    "      --force-calibration  only warn if the table is of another model or window\n"
     "      --info-prefix P    prefix of INFO names [CADUCEUS]\n"
     "Other:\n" SHARD_USAGE
     "      --dry-run          count windows and tokens, estimate time and size\n" DRY_RUN_JSON_USAGE PROGRESS_USAGE
@@ -91,6 +94,7 @@ static int name_files(const annotate_args_t *a, const char *const out[], int n, 
     int rc = 0;
     ledger_inputs(&files, a->in, in);
     options_inputs(&a->o, a->set.reference, a->run.aliases, &a->run.limits, &files);
+    ledger_input(&files, a->set.variants.calibration);
     for (int k = 0; k < n && rc == 0; k++) rc = ledger_output(&files, out[k], err);
     ledger_free(&files);
     return rc;

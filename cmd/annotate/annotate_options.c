@@ -31,7 +31,9 @@ enum {
     O_DIFFERENCE,
     O_COLOR,
     O_GRID,
-    O_LAYER
+    O_LAYER,
+    O_CALIBRATION,
+    O_FORCE
 };
 const struct option ANNOTATE_LONG[] = { OPTIONS_LONG,
                                         OPTIONS_PROGRESS,
@@ -62,6 +64,8 @@ const struct option ANNOTATE_LONG[] = { OPTIONS_LONG,
                                         { "difference", no_argument, NULL, O_DIFFERENCE },
                                         { "color", no_argument, NULL, O_COLOR },
                                         { "grid", no_argument, NULL, O_GRID },
+                                        { "calibration", required_argument, NULL, O_CALIBRATION },
+                                        { "force-calibration", no_argument, NULL, O_FORCE },
                                         { "layer", required_argument, NULL, O_LAYER },
                                         { 0 } };
 
@@ -71,12 +75,14 @@ static const struct {
     int code;
     bool embed; /* true if caduceus embed accepts the option */
 } LIMITED[] = {
-    { 'T', true },         { OPT_ALIAS, true },     { 'O', false },      { O_FMTOPT, false },    { OPT_INDEX, false },
-    { O_NOPG, false },     { OPT_NOVERSION, true }, { O_CLIP, true },    { O_GRID, false },      { O_SPLIT, true },
-    { OPT_SCORE, false },  { OPT_MASK, false },     { OPT_SOFT, false }, { O_EMBED, false },     { O_POOL, true },
-    { 'f', false },        { 'F', false },          { 'q', false },      { O_INCLUDE, false },   { O_CONTEXT, false },
-    { O_CLIPSOFT, false }, { O_MINBQ, false },      { O_TAGMAP, false }, { O_COLOR, false },     { O_CHECKREF, true },
-    { O_ANCHOR, true },    { O_POOLWIN, true },     { O_PREFIX, false }, { O_DIFFERENCE, true },
+    { 'T', true },          { OPT_ALIAS, true },      { 'O', false },          { O_FMTOPT, false },
+    { OPT_INDEX, false },   { O_NOPG, false },        { OPT_NOVERSION, true }, { O_CLIP, true },
+    { O_GRID, false },      { O_SPLIT, true },        { OPT_SCORE, false },    { OPT_MASK, false },
+    { OPT_SOFT, false },    { O_EMBED, false },       { O_POOL, true },        { 'f', false },
+    { 'F', false },         { 'q', false },           { O_INCLUDE, false },    { O_CONTEXT, false },
+    { O_CLIPSOFT, false },  { O_MINBQ, false },       { O_TAGMAP, false },     { O_COLOR, false },
+    { O_CHECKREF, true },   { O_ANCHOR, true },       { O_POOLWIN, true },     { O_PREFIX, false },
+    { O_DIFFERENCE, true }, { O_CALIBRATION, false }, { O_FORCE, false },
 };
 
 static int parse_pool(annotate_args_t *a, const char *s)
@@ -200,6 +206,8 @@ static int take_option(void *args, int c, const char *arg)
     case O_ANCHOR: return option_int(cmd, "--anchor", arg, 0, 1 << 30, &a->set.anchor);
     case O_POOLWIN: return option_int(cmd, "--pool-window", arg, 0, 1 << 29, &a->set.variants.pool_window);
     case O_PREFIX: a->set.variants.prefix = arg; return 0;
+    case O_CALIBRATION: a->set.variants.calibration = arg; return 0;
+    case O_FORCE: a->set.variants.force_calibration = true; return 0;
     case O_LAYER: return parse_layer(a, arg);
     case O_GRID: a->set.grid = true; return 0;
     case O_DIFFERENCE: a->set.variants.difference = true; return 0;

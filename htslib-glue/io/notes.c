@@ -44,7 +44,8 @@ void notes_summary(const notes_t *n)
                                                   "remark(s) on the header",
                                                   "record(s) whose END lies before POS",
                                                   "input(s) with nothing to do",
-                                                  "sequence(s) far longer than those of training" };
+                                                  "sequence(s) far longer than those of training",
+                                                  "remark(s) on the calibration" };
     const char *sep = "";
     int64_t any = 0;
     for (int i = 0; i < NOTE_KINDS; i++) any += n->count[i];

@@ -30,6 +30,7 @@ typedef enum {
     NOTE_END,
     NOTE_NOTHING,
     NOTE_LONG,
+    NOTE_CALIBRATION,
     NOTE_KINDS
 } note_kind_t;
 typedef struct notes_t {

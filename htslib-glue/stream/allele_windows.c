@@ -190,12 +190,26 @@ static int join_site(variants_t *v, result_t *r, const contig_t *c, bool *is_new
     return 0;
 }
 
+/* Sets r->cell from the five bases of the reference around the SNV. */
+static int find_cell(variants_t *v, result_t *r, const contig_t *c, cad_error_t *err)
+{
+    const char *five;
+    int64_t pos = r->allele.ref.beg;
+    int rc;
+    r->cell = -1;
+    if (!v->calibration || pos < 2 || pos + 3 > c->length) return 0;
+    rc = view_get(&v->view, c, pos - 2, pos + 3, &five, err);
+    if (rc == 0) r->cell = calibration_cell(five, base_of_letter(r->allele.alt.s[0]));
+    return rc;
+}
+
 static int put_snv(variants_t *v, variant_t *d, int alt, const contig_t *c, cad_error_t *err)
 {
     result_t *r = &d->alt[alt];
     interval_t none = { 0, 0 };
     bool is_new;
     int rc = join_site(v, r, c, &is_new, err);
+    if (rc == 0) rc = find_cell(v, r, c, err);
     if (rc == 0 && is_new)
         rc = put_haplotype(v, r, alt, 0, c, CAD_MASK_EACH, needs(v, NEEDS_SITE) ? r->allele.compared[0] : none, err);
     if (rc == 0) rc = put_haplotype(v, r, alt, 1, c, CAD_MASK_EACH, none, err);

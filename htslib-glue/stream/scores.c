@@ -22,6 +22,17 @@ static double llr(const effect_t *e)
     return snv ? (double)e->site[e->alt] - (double)e->site[e->ref] : (double)NAN;
 }
 
+/* Returns one of the values that the calibration gives for an SNV's llr; NaN if there is none. */
+static double calibrated(const effect_t *e, double (*value)(const calibration_t *c, int cell, double llr))
+{
+    double x = llr(e);
+    return e->calibration && !isnan(x) ? value(e->calibration, e->cell, x) : (double)NAN;
+}
+
+static double centred_llr(const effect_t *e) { return calibrated(e, calibration_centred); }
+static double standard_llr(const effect_t *e) { return calibrated(e, calibration_score); }
+static double percentile_llr(const effect_t *e) { return calibrated(e, calibration_percentile); }
+
 static double dpll(const effect_t *e) { return e->site ? (double)NAN : e->sum[1] - e->sum[0]; }
 
 static double compared_bases(const effect_t *e) { return (double)e->n; }
@@ -114,6 +125,13 @@ const score_t SCORE[] = {
     { .name = "infl", .unit = "nats", .of = OF_VARIANTS, .needs = NEEDS_AROUND, .info = "INFL", .effect = mean_influence,
       .text = "Caduceus: mean over the bases around the allele of the largest change of a base's log-odds between REF and "
               "ALT, natural log" },
+    /* --calibration adds these three */
+    { .name = "cllr", .unit = "nats", .needs = NEEDS_SITE, .info = "CLLR", .effect = centred_llr,
+      .text = "Caduceus: LLR less the mean LLR of neutral sites with the same five bases and change, natural log" },
+    { .name = "z", .unit = "1", .needs = NEEDS_SITE, .info = "Z", .effect = standard_llr,
+      .text = "Caduceus: CLLR divided by the standard deviation of LLR at these neutral sites" },
+    { .name = "pctl", .unit = "%", .needs = NEEDS_SITE, .info = "PCTL", .effect = percentile_llr,
+      .text = "Caduceus: percentile of CLLR among all neutral sites of the calibration, 0 to 100; low is unusual" },
     /* written for every variant, whatever --score names */
     { .name = "note", .unit = "", .type = SCORE_TEXT, .info = "NOTE",
       .text = "Caduceus: why an allele has no score, or what is special about it" },

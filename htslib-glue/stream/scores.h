@@ -5,6 +5,7 @@
 #define CAD_SCORES_H
 
 #include "io/text.h"
+#include "stream/calibration.h"
 #include "stream/influence.h"
 
 /* Bits that say for which kinds of input --score may name a score. Sequence records count as regions. */
@@ -34,7 +35,9 @@ typedef struct effect_t { /* results of one ALT allele */
     // (width) mean embedding of the REF (0), ALT (1) haplotype; NULL if there is no base to pool
     const float *pooled[2];
     int64_t width;
-    influence_t around; /* sums over the bases around the allele; n is 0 if there are none */
+    influence_t around;               /* sums over the bases around the allele; n is 0 if there are none */
+    const calibration_t *calibration; /* NULL: none was given */
+    int cell;                         /* the SNV's cell of the calibration, or -1 */
 } effect_t;
 
 enum { SCORE_TRACKS = 4 }; /* maximum number of tracks of one score */

@@ -22,10 +22,12 @@ typedef struct reads_options_t {
 void reads_options_init(reads_options_t *o);
 
 typedef struct variants_options_t {
-    const char *prefix;  /* prefix of INFO names and header lines */
-    bool keep_mismatch;  /* true with --check-ref w: only warn if REF differs from the FASTA */
-    int64_t pool_window; /* bases on each side of the variant that are pooled for embeddings */
-    bool difference;     /* write ALT - REF instead of both embeddings */
+    const char *prefix;      /* prefix of INFO names and header lines */
+    bool keep_mismatch;      /* true with --check-ref w: only warn if REF differs from the FASTA */
+    int64_t pool_window;     /* bases on each side of the variant that are pooled for embeddings */
+    bool difference;         /* write ALT - REF instead of both embeddings */
+    const char *calibration; /* path of the table of caduceus calibrate, or NULL */
+    bool force_calibration;  /* only warn if the table was made with another model or window */
 } variants_options_t;
 void variants_options_init(variants_options_t *o);
 

@@ -212,12 +212,14 @@ static void close_variants(stream_t *s)
     free(v->written.s);
     free(v->haplotype.s);
     free(v->values);
+    free(v->calibration);
 }
 
 /* ---- settings, and the estimated size of the output ---- */
 
 static int check(settings_t *set, const input_t *in, cad_error_t *err)
 {
+    static const char *const calibrated[] = { "cllr", "z", "pctl" };
     const char *prefix = set->variants.prefix;
     if (!set->reference) return cad_fail(err, CAD_EARG, "%s: variants need their reference: give -T FASTA", in->path);
     if (set->variants.difference && !set->matrix)
@@ -226,6 +228,9 @@ static int check(settings_t *set, const input_t *in, cad_error_t *err)
         return cad_fail(err, CAD_EARG, "--embed %s: does not fit variants; caduceus embed writes their embeddings",
                         set->embed);
     if (!set->scores.n && !set->matrix) return cad_fail(err, CAD_EARG, "--score none leaves nothing to do");
+    if (set->variants.force_calibration && !set->variants.calibration)
+        return cad_fail(err, CAD_EARG, "--force-calibration needs --calibration");
+    for (int i = 0; i < 3 && set->variants.calibration; i++) scores_add(&set->scores, calibrated[i]);
     scores_add(&set->scores, "note");
     scores_sort(&set->scores);
     if (!*prefix || (*prefix >= '0' && *prefix <= '9') ||
@@ -240,11 +245,40 @@ static int check(settings_t *set, const input_t *in, cad_error_t *err)
     return 0;
 }
 
+/* Reports that the calibration was made in another way: as an error, or as a warning with --force-calibration. */
+static int misfit(stream_t *s, const char *what, const char *made, const char *here, cad_error_t *err)
+{
+    const char *path = s->set->variants.calibration;
+    if (!s->set->variants.force_calibration)
+        return cad_fail(
+            err, CAD_EARG,
+            "%s: made with another %s (%.80s; here %.80s); make one for this run with caduceus calibrate, or "
+            "give --force-calibration",
+            path, what, made, here);
+    note(s->notes, NOTE_CALIBRATION, 1, "%s: made with another %s (%.80s; here %.80s)", path, what, made, here);
+    return 0;
+}
+
+static int open_calibration(stream_t *s, cad_error_t *err)
+{
+    variants_t *v = s->state;
+    const char *path = s->set->variants.calibration, *model = cad_model_text(s->cutter.encoding.model, CAD_TEXT_SHA256);
+    char window[96];
+    int rc = path ? calibration_read(&v->calibration, path, err) : 0;
+    if (rc || !path) return rc;
+    calibration_window(v->flanks.left, v->flanks.right, s->set->n_token, s->set->sep, window);
+    if (strcmp(v->calibration->model, model)) rc = misfit(s, "model", v->calibration->model, model, err);
+    if (rc == 0 && strcmp(v->calibration->window, window))
+        rc = misfit(s, "window", v->calibration->window, window, err);
+    return rc;
+}
+
 static int plan(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err)
 {
     const settings_t *set = s->set;
     variants_t *v = s->state;
     bool difference = set->variants.difference;
+    int rc;
     s->table->provenance = s->provenance;
     s->table->wide = set->wide;
     s->table->plain = set->no_version || s->table->csv;
@@ -252,7 +286,8 @@ static int plan(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err)
         difference ? "ALT alleles in input order; each row is the ALT embedding minus the REF embedding"
                    : "ALT alleles in input order; each row is the REF embedding followed by the ALT embedding";
     s->matrix_width = s->cutter.width * (difference ? 1 : 2);
-    return flanks_set(&v->flanks, window, set->flank, set->anchor, longest, err);
+    rc = flanks_set(&v->flanks, window, set->flank, set->anchor, longest, err);
+    return rc ? rc : open_calibration(s, err);
 }
 
 static void describe(const stream_t *s, text_t *t)
@@ -263,6 +298,8 @@ static void describe(const stream_t *s, text_t *t)
     text_printf(t, " window=%lld left=%lld right=%lld", (long long)f->window, (long long)f->left, (long long)f->right);
     if (set->matrix || scores_need(&set->scores, NEEDS_POOLED | NEEDS_AROUND))
         text_printf(t, " pool-window=%lld", (long long)set->variants.pool_window);
+    if (set->variants.calibration)
+        text_printf(t, " calibration=%016llx", (unsigned long long)((const variants_t *)s->state)->calibration->digest);
     if (set->pooling) text_printf(t, " pool=%s", pooling_name(set->pooling));
 }
 
@@ -294,7 +331,7 @@ const source_t SOURCE_VARIANTS = {
     .holds = "variants",
     .counts = "variants",
     .options = " reference chr-alias output-fmt output-fmt-option write-index no-version score mask embed check-ref "
-               "anchor pool-window info-prefix difference ",
+               "anchor pool-window info-prefix difference calibration force-calibration ",
     .headless = "use --score dist,cos",
     .needs = NEEDS_SITE | NEEDS_HAPLOTYPES | NEEDS_AROUND,
     .of = OF_VARIANTS,

@@ -86,7 +86,9 @@ static effect_t effect_of(const variants_t *v, const variant_t *d, int alt)
                    .n = a->n,
                    .pooled = { r->site ? r->site->embedding : r->embedding[0], r->embedding[1] },
                    .width = v->s->cutter.width,
-                   .around = r->influence };
+                   .around = r->influence,
+                   .calibration = v->calibration,
+                   .cell = r->cell };
     if (a->kind != ALLELE_SNV) return e;
     e.site = r->site->logp;
     e.ref = base_of_letter(d->rec->d.allele[0][a->ref.beg - d->rec->pos]);

@@ -24,6 +24,7 @@ typedef struct result_t { /* results of one ALT allele */
     float *embedding[2]; // (D) embedding of the REF (0), ALT (1) haplotype, or NULL
     float *around;       // (bases,4) log p at the bases before and those after REF (jsd, infl), or NULL
     influence_t influence;
+    int cell; /* the SNV's cell of the calibration, or -1 */
     bool scored;
 } result_t;
 
@@ -49,6 +50,7 @@ typedef struct variants_t { /* the state of SOURCE_VARIANTS */
     int last_rid; /* contig and position of the last record */
     int64_t last_pos;
     flanks_t flanks;
+    calibration_t *calibration; /* NULL: none was given */
     view_t view;
     kstring_t text_line, haplotype;
     kstring_t given, written; /* given: a line of a VCF input; written: the line that htslib would write for it */
