@@ -112,7 +112,7 @@ class Classifier(ClassifierMixin, _OfSequences):  # type: ignore[misc]
 
     Args:
         model: a path or name that Model takes.
-        folder: where fit writes the checkpoint, which must not exist; None: a temporary folder, removed with the
+        folder: where fit writes the checkpoint, replacing an older one; None: a temporary folder, removed with the
             estimator (so give a folder to keep or pickle it).
         options: options of the command, such as ("--epochs", "3", "--freeze").
         device: as in Model.
