@@ -22,7 +22,8 @@ cp -r "$srcdir/python/src" "$srcdir/python/setup.py" "$srcdir/python/caduceus_bu
     "$srcdir/python/README.md" .
 export PKG_CONFIG_PATH="$builddir"
 ok "$name" env CFLAGS=-O0 "$python" setup.py -q build_py --build-lib site build_ext --build-lib site
-[ -d site/caduceus/bundled ] || cp -r "$srcdir/models/human-small" site/caduceus/bundled
+mkdir -p site/caduceus/share/caduceus/models
+cp -r "$srcdir/models/human-small" site/caduceus/share/caduceus/models
 export PYTHONPATH="$PWD/site" CADUCEUS="$caduceus" CADUCEUS_SHARED="$shared" MPLCONFIGDIR="$PWD"
 for file in "$srcdir"/python/tests/test_*.py; do
     case $file in

@@ -107,7 +107,7 @@ def _locate(model: str | os.PathLike[str] | None) -> str:
     path = os.fspath(model) if model is not None else os.environ.get("CADUCEUS_MODEL") or None
     if path is not None and path != "bundled":
         return path
-    bundled = Path(__file__).parent / "bundled"
+    bundled = Path(__file__).parent / "share" / "caduceus" / "models" / "human-small"
     if not bundled.is_dir():
         raise ArgumentError("this installation has no bundled model: name a checkpoint, or set CADUCEUS_MODEL")
     if path is None:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import IO, NamedTuple
 
 from ._caduceus import lib
@@ -38,8 +39,9 @@ class Variant(NamedTuple):
 
 
 def command() -> str:
-    """Returns the path of the command caduceus."""
-    path = shutil.which("caduceus")
+    """Returns the path of the command caduceus: the one that a wheel carries, else the one in PATH."""
+    carried = Path(__file__).parent / "bin" / "caduceus"
+    path = str(carried) if carried.exists() else shutil.which("caduceus")
     if path is None:
         raise FileNotFoundError("this needs the command caduceus, which is not in PATH: install it")
     return path
