@@ -44,6 +44,7 @@ carried: dict[str, Any] = {
     "entry_points": {"console_scripts": ["caduceus = caduceus_command:main"]},
 }
 setup(
+    license="MIT",
     version=pkg_config("--modversion").replace("-dev", ".dev0"),
     cffi_modules=["caduceus_build.py:ffi"],
     cmdclass={"build_py": build_with_files},

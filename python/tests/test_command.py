@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import BUNDLED, DATA, EXAMPLES, Command, random_sequence, write_fasta
 
 import caduceus
+from conftest import BUNDLED, DATA, EXAMPLES, Command, random_sequence, write_fasta
 
 SMALL = [DATA / "ps", DATA / "ph", DATA / "plant"]
 named = pytest.mark.parametrize("path", [BUNDLED, *SMALL], ids=lambda p: p.name)
@@ -157,6 +157,7 @@ def test_variants_fail(example_fasta: Path, tmp_path: Path, caduceus_path: str, 
         first = next(iter(model.variants(example_fasta, EXAMPLES / "example.vcf")))  # the rest is not read
         assert first.id == "snv"
         monkeypatch.setenv("PATH", "")
+        monkeypatch.setattr("caduceus.variants._CARRIED", tmp_path / "nothing")
         with pytest.raises(FileNotFoundError, match="install"):
             model.variants(example_fasta, EXAMPLES / "example.vcf")
 

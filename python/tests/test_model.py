@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import BUNDLED, DATA, random_sequence
 
 import caduceus
 from caduceus import windows
+from conftest import BUNDLED, DATA, random_sequence
 
 
 @pytest.fixture(scope="module")

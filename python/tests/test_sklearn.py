@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import BUNDLED, DATA, Command, random_sequence
 
 import caduceus
+from conftest import BUNDLED, DATA, Command, random_sequence
 
 pytest.importorskip("sklearn")
 from sklearn.base import clone

@@ -38,10 +38,12 @@ class Variant(NamedTuple):
     """why the allele has no score, or what is special about it"""
 
 
+_CARRIED = Path(__file__).parent / "bin" / "caduceus"
+
+
 def command() -> str:
     """Returns the path of the command caduceus: the one that a wheel carries, else the one in PATH."""
-    carried = Path(__file__).parent / "bin" / "caduceus"
-    path = str(carried) if carried.exists() else shutil.which("caduceus")
+    path = str(_CARRIED) if _CARRIED.exists() else shutil.which("caduceus")
     if path is None:
         raise FileNotFoundError("this needs the command caduceus, which is not in PATH: install it")
     return path
