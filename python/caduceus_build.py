@@ -52,7 +52,13 @@ void cad_head_init_sized(cad_head_t *head, size_t size);
 int cad_head_read(cad_head_t *head, const cad_model_t *model, cad_error_t *err);
 void cad_head_free(cad_head_t *head);
 
-typedef struct cad_options_t { const char *device, *precision; int threads; int64_t max_len; ...; } cad_options_t;
+typedef struct cad_options_t {
+    const char *device, *precision;
+    int threads;
+    int64_t max_len;
+    int layer;
+    ...;
+} cad_options_t;
 void cad_options_init_sized(cad_options_t *options, size_t size);
 int cad_context_open(cad_context_t **ctx, const cad_model_t *model, const cad_options_t *options, cad_error_t *err);
 void cad_context_close(cad_context_t *ctx);

@@ -10,7 +10,6 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 from setuptools import setup
 from setuptools.command.build_py import build_py
@@ -39,15 +38,11 @@ class build_with_files(build_py):
             shutil.copy(command, package / "bin" / "caduceus")
 
 
-carried: dict[str, Any] = {
-    "py_modules": ["caduceus_command"],
-    "entry_points": {"console_scripts": ["caduceus = caduceus_command:main"]},
-}
 setup(
     license="MIT",
     version=pkg_config("--modversion").replace("-dev", ".dev0"),
     cffi_modules=["caduceus_build.py:ffi"],
     cmdclass={"build_py": build_with_files},
     options={"bdist_wheel": {"py_limited_api": "cp39"}},
-    **(carried if command else {}),
+    py_modules=["caduceus_command"] if command else [],
 )

@@ -45,6 +45,30 @@ def test_embed(
 
 
 @named
+@pytest.mark.parametrize("layer", [1, -1, -2])
+def test_layer(path: Path, layer: int, sequences: list[str], command: Command, tmp_path: Path):
+    sequences = sequences[:7]
+    fasta = write_fasta(tmp_path / "in.fa", sequences)
+    with caduceus.Model(path) as model:
+        if -layer > model.n_layer:
+            with pytest.raises(caduceus.ArgumentError, match="layer"):
+                model.embed(sequences, layer=layer)
+            return
+        for pool in ("mean", "none"):
+            out = tmp_path / f"{pool}.npy"
+            command("embed", "-m", path, "--layer", str(layer), "--pool", pool, fasta, "-o", out)
+            got = model.embed(sequences, pool, layer=layer)
+            joined = np.concatenate(got) if pool == "none" else got
+            assert joined.tobytes() == np.load(out).tobytes()
+        assert model.hidden("ACGT", -1).tobytes() == model.hidden("ACGT").tobytes()
+        assert model.hidden("ACGT", 1).tobytes() == model.hidden("ACGT", -model.n_layer).tobytes()
+        if model.n_layer > 1:
+            assert model.hidden("ACGT", 1).tobytes() != model.hidden("ACGT").tobytes()
+        with pytest.raises(caduceus.ArgumentError, match="layer 0"):
+            model.hidden("ACGT", 0)
+
+
+@named
 @pytest.mark.parametrize("mask", ["each", "stride:3", "none"])
 @pytest.mark.parametrize("cut", [None, (64, 16)], ids=str)
 def test_score(

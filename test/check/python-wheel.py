@@ -1,5 +1,5 @@
-"""python-wheel.py MODEL: uses an installed wheel, then checks that libcaduceus and the libraries that it needs come from
-the wheel. (Python's own modules may load liblzma, libbz2 and libcrypto of the system.)"""
+"""python-wheel.py MODEL: uses an installed wheel, then checks that libcaduceus and the libraries that it needs come
+from the wheel. (Python's own modules may load liblzma, libbz2 and libcrypto of the system.)"""
 
 import os
 import sys

@@ -96,6 +96,13 @@ def _mask(how: str) -> int:
     raise ArgumentError(f"mask {how!r}: expected each, none or stride:K, K from 1 to 1048576")
 
 
+def _layer(layer: int | None) -> int:
+    """Returns the number that stands for a layer in the C interface."""
+    if layer == 0:
+        raise ArgumentError("layer 0: expected 1, 2, ... or, counted from the last layer, -1, -2, ...")
+    return 0 if layer is None else layer
+
+
 def _default_threads() -> int:
     n = len(os.sched_getaffinity(0))
     slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
@@ -166,7 +173,7 @@ class Model:
         self.threads = _default_threads() if threads is None else threads
         self._max_len = max_len
         self._lock = threading.Lock()
-        self._context: Any = None
+        self._contexts: dict[int, Any] = {}  # by layer, 0 for the last
         self._model: Any = self._open_model()
         self.max_len = max_len or self._number(lib.CAD_MAX_LEN)
         with self._lock:
@@ -185,37 +192,42 @@ class Model:
         check(lib.cad_model_open_adapted(handle, os.fsencode(self._path), adapter, err), err)
         return ffi.gc(handle[0], lib.cad_model_close)
 
-    def _open(self) -> Any:
-        """Returns the context; opens it if this process has none yet. The caller holds the lock."""
+    def _open(self, layer: int = 0) -> Any:
+        """Returns the context of a layer; opens it if this process has none yet. The caller holds the lock.
+
+        Of the inner layers only the one that was used last has a context.
+        """
         if self._model is None:
             raise ValueError("the model is closed")
-        if self._context is None:
+        if layer not in self._contexts:
             options, handle, err = ffi.new("cad_options_t *"), ffi.new("cad_context_t **"), new_error()
             lib.cad_options_init_sized(options, ffi.sizeof("cad_options_t"))
             names = [ffi.NULL if name is None else ffi.new("char[]", name.encode()) for name in self._wanted]
             options.device, options.precision = names
             options.threads = self.threads
             options.max_len = self.max_len
+            options.layer = layer
             check(lib.cad_context_open(handle, self._model, options, err), err)
-            self._context = ffi.gc(handle[0], functools.partial(_close_context, self._model))
-        return self._context
+            for other in [k for k in self._contexts if k and layer]:
+                ffi.release(self._contexts.pop(other))
+            self._contexts[layer] = ffi.gc(handle[0], functools.partial(_close_context, self._model))
+        return self._contexts[layer]
 
     def _forget_context(self) -> None:
         """In the child of a fork: drops the context, whose threads exist only in the parent."""
         self._lock = threading.Lock()
-        if self._context is None:
-            return
-        ffi.gc(self._context, None)
-        self._context = None
+        for ctx in self._contexts.values():
+            ffi.gc(ctx, None)
+        self._contexts = {}
         if self.device.startswith("cuda"):
             self._wanted = ("forked", None)
 
     def close(self) -> None:
         """Frees the model and its context; a later call that computes is a ValueError."""
         with self._lock:
-            if self._context is not None:
-                ffi.release(self._context)
-            self._context = self._model = None
+            for ctx in self._contexts.values():
+                ffi.release(ctx)
+            self._contexts, self._model = {}, None
 
     def __enter__(self) -> Model:
         return self
@@ -354,13 +366,13 @@ class Model:
 
     # ---- calling the library ----
 
-    def _call(self, function: Any, *arguments: Any) -> None:
-        """Calls a function of a context, without the GIL; one thread at a time."""
+    def _call(self, function: Any, *arguments: Any, layer: int = 0) -> None:
+        """Calls a function of a layer's context, without the GIL; one thread at a time."""
         err = new_error()
         with self._lock:
             if self._wanted[0] == "forked":
                 raise DeviceError("the model was opened on CUDA before a fork: open it in the child process")
-            check(function(self._open(), *arguments, err), err)
+            check(function(self._open(layer), *arguments, err), err)
 
     @property
     def _budget(self) -> int:
@@ -455,22 +467,25 @@ class Model:
         return results[0] if one else results
 
     @overload
-    def hidden(self, seq: Sequence) -> Floats: ...  # type: ignore[overload-overlap]
+    def hidden(self, seq: Sequence, layer: int | None = None) -> Floats: ...  # type: ignore[overload-overlap]
     @overload
-    def hidden(self, seq: Sequences) -> list[Floats]: ...
+    def hidden(self, seq: Sequences, layer: int | None = None) -> list[Floats]: ...
 
-    def hidden(self, seq: Sequence | Sequences) -> Floats | list[Floats]:
+    def hidden(self, seq: Sequence | Sequences, layer: int | None = None) -> Floats | list[Floats]:
         """Returns the published last hidden state: (L, 2D) for PS, (L, D) for Ph, which reads the given strand alone.
 
         Args:
             seq: a sequence or several, of 1 to max_len letters each.
+            layer: the layer after which the state is read, and normalised by the model's final norm: 1 to n_layer, or
+                -1 (the last) to -n_layer. None: the last. The first use of another layer opens a context.
         """
+        of = _layer(layer)
         one, all_tokens = self._several(seq)
         results = []
         for tokens in all_tokens:
             out = np.empty((len(tokens), self._number(lib.CAD_HIDDEN_WIDTH)), np.float32)
             at = _address(tokens, "uint8_t *")
-            self._call(lib.cad_forward, at, len(tokens), _address(out, "float *"), ffi.NULL)
+            self._call(lib.cad_forward, at, len(tokens), _address(out, "float *"), ffi.NULL, layer=of)
             results.append(out)
         return results[0] if one else results
 
@@ -478,15 +493,33 @@ class Model:
 
     @overload
     def embed(  # type: ignore[overload-overlap]
-        self, seq: Sequence, pool: Pool | Literal["none"] = ..., *, window: int | None = ..., flank: int | None = ...
+        self,
+        seq: Sequence,
+        pool: Pool | Literal["none"] = ...,
+        *,
+        layer: int | None = ...,
+        window: int | None = ...,
+        flank: int | None = ...,
     ) -> Floats: ...
     @overload
     def embed(
-        self, seq: Sequences, pool: Pool = ..., *, window: int | None = ..., flank: int | None = ...
+        self,
+        seq: Sequences,
+        pool: Pool = ...,
+        *,
+        layer: int | None = ...,
+        window: int | None = ...,
+        flank: int | None = ...,
     ) -> Floats: ...
     @overload
     def embed(
-        self, seq: Sequences, pool: Literal["none"], *, window: int | None = ..., flank: int | None = ...
+        self,
+        seq: Sequences,
+        pool: Literal["none"],
+        *,
+        layer: int | None = ...,
+        window: int | None = ...,
+        flank: int | None = ...,
     ) -> list[Floats]: ...
 
     def embed(
@@ -494,6 +527,7 @@ class Model:
         seq: Sequence | Sequences,
         pool: Pool | Literal["none"] = "mean",
         *,
+        layer: int | None = None,
         window: int | None = None,
         flank: int | None = None,
     ) -> Floats | list[Floats]:
@@ -503,6 +537,7 @@ class Model:
             seq: a sequence or several, of any length. The embedding of an empty sequence is NaN.
             pool: "mean" or "max" over the positions, or "center", the middle one (the mean of the two middle ones):
                 (D,) for a sequence, (n, D) for n of them. "none": (L, D), or a list of them.
+            layer: the layer whose states are embedded, as in `hidden`; None: the last.
             window: bases that the model reads at once; a longer sequence is cut. Default: max_len.
             flank: bases of context on each side of a cut. Default: min(1024, window / 4).
         """
@@ -511,24 +546,25 @@ class Model:
         one, all_tokens = self._several(seq)
         t = self._tiling(window, flank)
         if pool == "none":
-            rows = self._embed_rows(all_tokens, t)
+            rows = self._embed_rows(all_tokens, t, _layer(layer))
             return rows[0] if one else rows
-        out = self._embed_pooled(all_tokens, t, pool)
+        out = self._embed_pooled(all_tokens, t, pool, _layer(layer))
         return out[0] if one else out
 
-    def _embed_windows(self, windows: list[_Window], pool: str) -> None:
+    def _embed_windows(self, windows: list[_Window], pool: str, layer: int) -> None:
         for batch in self._batches(windows):
-            self._call(lib.cad_embed, self._fill(batch, "embedding"), len(batch), _POOL[pool])
+            self._call(lib.cad_embed, self._fill(batch, "embedding"), len(batch), _POOL[pool], layer=layer)
 
-    def _embed_rows(self, all_tokens: list[Tokens], t: Tiling) -> list[Floats]:
+    def _embed_rows(self, all_tokens: list[Tokens], t: Tiling, layer: int) -> list[Floats]:
         results = [np.empty((len(tokens), self.d_model), np.float32) for tokens in all_tokens]
         self._embed_windows(
             [_cut(tokens, tile, out) for tokens, out in zip(all_tokens, results) for tile in tiles(t, len(tokens))],
             "none",
+            layer,
         )
         return results
 
-    def _embed_pooled(self, all_tokens: list[Tokens], t: Tiling, pool: str) -> Floats:
+    def _embed_pooled(self, all_tokens: list[Tokens], t: Tiling, pool: str, layer: int) -> Floats:
         out = np.full((len(all_tokens), self.d_model), np.nan, np.float32)
         windows: list[_Window] = []
         joins: list[tuple[int, list[_Window]]] = []  # sequences that take several windows
@@ -538,7 +574,7 @@ class Model:
                 cut = [w._replace(out=np.empty(self.d_model, np.float32)) for w in cut]
                 joins.append((i, cut))
             windows += cut
-        self._embed_windows(windows, pool)
+        self._embed_windows(windows, pool, layer)
         for i, cut in joins:
             out[i] = _join(cut, pool)
         return out

@@ -61,6 +61,7 @@ class Embedder(TransformerMixin, _OfSequences):  # type: ignore[misc]
     Args:
         model: what Model takes, or a Model that is open.
         pool: "mean", "max" or "center".
+        layer: the layer whose states are embedded, as in Model.hidden; None: the last.
         window: bases that the model reads at once; None: the model's length.
         flank: bases of context on each side of a cut.
         device: as in Model; like the next two it has no effect on a Model that is open.
@@ -76,6 +77,7 @@ class Embedder(TransformerMixin, _OfSequences):  # type: ignore[misc]
         model: str | os.PathLike[str] | Model | None = None,
         *,
         pool: Pool = "mean",
+        layer: int | None = None,
         window: int | None = None,
         flank: int | None = None,
         device: str | None = None,
@@ -84,6 +86,7 @@ class Embedder(TransformerMixin, _OfSequences):  # type: ignore[misc]
     ) -> None:
         self.model = model
         self.pool = pool
+        self.layer = layer
         self.window = window
         self.flank = flank
         self.device = device
@@ -99,7 +102,8 @@ class Embedder(TransformerMixin, _OfSequences):  # type: ignore[misc]
     def transform(self, X: Iterable[Any]) -> Floats:
         """Returns the embeddings (n, D) of n sequences."""
         check_is_fitted(self)
-        return self.model_.embed(_sequences(X), self.pool, window=self.window, flank=self.flank)
+        seqs = _sequences(X)
+        return self.model_.embed(seqs, self.pool, layer=self.layer, window=self.window, flank=self.flank)
 
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[Any]:
         """Returns the names caduceus0, caduceus1 and so on of the D columns."""
