@@ -171,12 +171,14 @@ struct cad_ops_t {
     char precision[8]; /* "fp32", "bf16x3" or "bf16" */
     int device;        /* index of the device */
     int64_t tile;      /* rows per call of an operation, if one thread runs the lane */
-    int64_t wide;      /* tiles per call of an operation, if a team runs the lane; 0: operations do not use a team */
-    int64_t pack;      /* capacity of a pack in rows */
-    int64_t least;     /* if memory is short, the pack's capacity is halved, but not below this */
-    int64_t split;     /* sequences longer than this are run by the whole team */
-    int lanes;         /* number of lanes; 0: one lane for each thread */
-    bool late;         /* z is computed where it is used, for one tile or segment, and not kept for all rows */
+    /* if a team runs the lane, a tile has this many times `tile` rows, or as many times as the team has threads; 0:
+     * operations do not use a team */
+    int64_t wide;
+    int64_t pack;  /* capacity of a pack in rows */
+    int64_t least; /* if memory is short, the pack's capacity is halved, but not below this */
+    int64_t split; /* sequences longer than this are run by the whole team */
+    int lanes;     /* number of lanes; 0: one lane for each thread */
+    bool late;     /* z is computed where it is used, for one tile or segment, and not kept for all rows */
 
     /* Packs the model's weights into the backend's layout. A context calls it once. */
     int (*weights_open)(cad_weights_t **w, const cad_ops_t *ops, const cad_model_t *model, cad_error_t *err);

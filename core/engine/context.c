@@ -32,6 +32,16 @@ typedef struct {
 
 /* ---- opening ---- */
 
+/* Returns the rows of a tile for a lane of `rows` rows. With a team, each thread has a whole tile of the backend's size in
+ * each operation, so that threads rarely wait for each other; the tiles of the lane are of about the same size. */
+static int64_t tile_rows(const cad_ops_t *ops, const cad_team_t *team, int64_t rows)
+{
+    int64_t most = team ? ops->tile * cad_max(ops->wide, cad_team_threads(team)) : ops->tile, tiles;
+    if (rows <= most || !team) return cad_min(most, rows);
+    tiles = (rows + most - 1) / most;
+    return (rows + tiles - 1) / tiles;
+}
+
 static int open_lane(cad_context_t *ctx, cad_lane_t *l, cad_team_t *team, int64_t rows, cad_error_t *err)
 {
     int rc;
@@ -40,7 +50,7 @@ static int open_lane(cad_context_t *ctx, cad_lane_t *l, cad_team_t *team, int64_
     l->team = team;
     l->done = &ctx->done;
     l->rows = rows;
-    l->tile = cad_min(ctx->ops->tile * (team ? ctx->ops->wide : 1), rows);
+    l->tile = tile_rows(ctx->ops, team, rows);
     l->zrows = ctx->ops->late ? l->tile : 0;
     l->tok = cad_alloc((size_t)rows, 1);
     rc = l->tok ? ctx->ops->lane_open(l, ctx->model) : CAD_ENOMEM;
