@@ -2,6 +2,7 @@
  * that are fitted to the training split. SPDX-License-Identifier: MIT
  */
 #include "stream/evals.h"
+#include "eval_compare.h"
 #include "run.h"
 
 static const char USAGE[] =
@@ -23,11 +24,15 @@ static const char USAGE[] =
     "      --seed S           seed of that draw [1]\n"
     "      --markov K         Markov models of orders 0 to K, at most 12, or none [12]\n"
     "      --markov-split NAME  the split that Markov models are fitted to [train]\n"
+    "      --masks LIST       compare ways to mask, such as each,stride:8,none, with each\n"
+    "      --flanks LIST      compare flanks, such as 128,512,1024, with the longest, in a\n"
+    "                         window of --window; both on --sample windows, or 20\n"
     "      --no-version       no lines on version and model; column names without #\n"
     "      --json             write the table, or what --dry-run counts, as JSON\n"
     "      --dry-run          count windows and tokens, estimate time\n" PROGRESS_USAGE OPTIONS_USAGE "\nExamples:\n"
     "  caduceus eval -T hg38.fa -L corpus.bed --split valid\n"
-    "  caduceus eval -T hg38.fa --sample 50 --markov none\n";
+    "  caduceus eval -T hg38.fa --sample 50 --markov none\n"
+    "  caduceus eval -T hg38.fa -r chr20 --masks each,stride:8,stride:16,none\n";
 
 enum { MODELS = 16 }; /* maximum number of models, given by several -m */
 
@@ -40,6 +45,10 @@ typedef struct {
     const char *split, *markov_split;
     int64_t sample, seed, markov; /* markov: order of the largest Markov model; -1: no Markov models */
     bool baseline;                /* true if the user gave --markov */
+    /* settings to compare, of --masks or --flanks: each a value of set.mask or of set.flank */
+    int64_t compared[16];
+    int ncompared;
+    bool flanks; /* the settings are flanks */
 } args_t;
 
 typedef struct { /* the output, which is written when all models are evaluated */
@@ -54,11 +63,13 @@ typedef struct { /* the evaluation of one model */
     eval_t *eval; /* state of the source of evaluation windows, which owns it */
     splits_t splits;
     cad_markov_t markov;
+    bool keep;      /* keep all predictions, to compare them */
+    double seconds; /* time of the computation */
 } evaluation_t;
 
 /* ---- options ---- */
 
-enum { O_SPLIT = 1, O_SAMPLE, O_SEED, O_MARKOV, O_MARKOV_SPLIT };
+enum { O_SPLIT = 1, O_SAMPLE, O_SEED, O_MARKOV, O_MARKOV_SPLIT, O_MASKS, O_FLANKS };
 static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPTIONS_PROGRESS,
                                        OPTIONS_WINDOWS,
@@ -68,6 +79,8 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        { "seed", required_argument, NULL, O_SEED },
                                        { "markov", required_argument, NULL, O_MARKOV },
                                        { "markov-split", required_argument, NULL, O_MARKOV_SPLIT },
+                                       { "masks", required_argument, NULL, O_MASKS },
+                                       { "flanks", required_argument, NULL, O_FLANKS },
                                        { 0 } };
 
 static int take_markov(args_t *a, const char *arg)
@@ -78,11 +91,34 @@ static int take_markov(args_t *a, const char *arg)
     return cmd_fail("eval", "--markov %s: expected none, or a whole number from 0 to %d", arg, CAD_MARKOV_ORDERS - 1);
 }
 
+/* Parses a list of settings to compare: of masks, or of flanks. */
+static int take_compared(args_t *a, const char *arg, bool flanks)
+{
+    settings_t one = a->set;
+    char word[32];
+    const char *s = arg;
+    if (a->ncompared) return cmd_fail("eval", "--masks and --flanks: give one of them, once");
+    a->flanks = flanks;
+    for (bool more = true; more;) {
+        size_t n = strcspn(s, ",");
+        if (a->ncompared == 16 || n >= sizeof word)
+            return cmd_fail("eval", "--%s %.60s: expected at most 16 items", flanks ? "flanks" : "masks", arg);
+        snprintf(word, sizeof word, "%.*s", (int)n, s);
+        if (windows_take(&one, "eval", flanks ? OPT_FLANK : OPT_MASK, word)) return 1;
+        a->compared[a->ncompared++] = flanks ? one.flank : one.mask;
+        more = s[n] == ',';
+        s += n + more;
+    }
+    return 0;
+}
+
 static int take_option(void *args, int c, const char *arg)
 {
     args_t *a = args;
     int rc;
     switch (c) {
+    case O_MASKS: return take_compared(a, arg, false);
+    case O_FLANKS: return take_compared(a, arg, true);
     case 'm':
         if (a->nmodel == MODELS) return cmd_fail("eval", "-m: more than %d models", MODELS);
         a->model[a->nmodel++] = arg;
@@ -118,6 +154,10 @@ static int parse_args(args_t *a, int argc, char **argv)
     if (rc == 0) rc = options_operands(&CMD_EVAL, argc, argv, NULL);
     if (rc) return rc;
     if (!a->set.reference) return cmd_fail("eval", "give the reference with -T FASTA");
+    if (a->ncompared && (a->nmodel > 1 || a->baseline || a->markov_split || (a->o.json && !a->run.dry_run)))
+        return cmd_fail("eval",
+                        "--masks and --flanks compare one model with itself; they do not fit --markov and --json");
+    if (a->ncompared && !a->sample) a->sample = 20;
     if (a->markov_split && a->markov < 0) return cmd_fail("eval", "--markov-split does not fit --markov none");
     return 0;
 }
@@ -191,6 +231,7 @@ static int open_engine(evaluation_t *t, cad_error_t *err)
     int64_t window = a->set.window ? a->set.window : cad_model_number(r->model, CAD_MAX_LEN);
     int rc = run_open_engine(r, window, &(shard_t) { 0 }, a->run.dry_run, err);
     t->eval->splits = &t->splits;
+    t->eval->keep = t->keep && !a->run.dry_run;
     t->eval->sample = a->sample;
     t->eval->seed = (uint64_t)a->seed;
     return rc ? rc : set_provenance(t, err);
@@ -200,10 +241,13 @@ static int evaluate(evaluation_t *t, cad_error_t *err)
 {
     const args_t *a = t->a;
     run_t *r = &t->run;
+    struct timespec begun;
     int rc = eval_plan(&r->stream, err);
     if (rc == 0 && t->eval->markov && !a->run.dry_run)
         rc = eval_fit(&t->markov, (int)a->markov, &r->ref, t->splits.span[t->eval->fitted], a->o.threads, err);
+    clock_gettime(CLOCK_MONOTONIC, &begun);
     if (rc == 0) rc = run_stream(r, err);
+    t->seconds = seconds_since(begun);
     if (rc == 0 && r->stream.pipe.work.tokens == 0)
         note(&r->notes, NOTE_NOTHING, 1, "%s: nothing to do: no base of the intervals is A, C, G or T", r->ref.path);
     return rc;
@@ -286,6 +330,7 @@ static int write_table(const args_t *a, results_t *table)
     int rc = 0;
     if (a->run.dry_run) return 0;
     if (a->o.json) provenance_layout(a->nmodel > 1 ? table->json : json_array_get(table->json, 0), &table->head);
+    else if (a->ncompared) text_puts(&table->head, &"#setting\t" COMPARE_COLUMNS[plain]);
     else text_puts(&table->head, EVAL_COLUMNS + plain);
     if (table->rows.s.l) text_put(&table->head, table->rows.s.s, table->rows.s.l);
     table->head.failed |= table->rows.failed;
@@ -313,6 +358,106 @@ static int all_models(const args_t *a, results_t *table)
     return rc ? rc : write_table(a, table);
 }
 
+/* ---- comparing masks or flanks ---- */
+
+/* Returns the index of the setting with which the others are compared: the mask `each`, or the longest flank. Returns
+ * -1 if there is none. */
+static int exact_setting(const args_t *a)
+{
+    int best = a->flanks ? 0 : -1;
+    for (int i = 0; i < a->ncompared; i++)
+        if (a->flanks ? a->compared[i] > a->compared[best] : a->compared[i] == CAD_MASK_EACH) best = i;
+    return best;
+}
+
+static void setting_name(const args_t *a, int i, text_t *t)
+{
+    text_clear(t);
+    if (a->flanks) text_printf(t, "flank=%lld", (long long)a->compared[i]);
+    else {
+        option_mask_text(a->compared[i], t);
+        memmove(t->s.s, t->s.s + 1, t->s.l--);
+    }
+}
+
+/* Chooses setting i. With flanks, all windows evaluate the same bases: those between the longest flanks of --window. */
+static int choose_setting(args_t *one, const args_t *a, int i, int64_t window)
+{
+    int64_t longest = a->flanks ? a->compared[exact_setting(a)] : 0;
+    one->markov = -1;
+    if (!a->flanks) one->set.mask = a->compared[i];
+    if (!a->flanks) return 0;
+    if (2 * longest >= window)
+        return cmd_fail("eval", "--flanks: %lld on both sides leaves nothing of --window %lld", (long long)longest,
+                        (long long)window);
+    one->set.flank = a->compared[i];
+    one->set.window = window - 2 * longest + 2 * a->compared[i];
+    return 0;
+}
+
+/* Computes the predictions of one setting. */
+static int read_setting(args_t *one, const char *name, reading_t *r, text_t *head)
+{
+    evaluation_t t = { .a = one, .keep = true };
+    cad_error_t err = { "" };
+    int rc;
+    t.run.o = &one->o;
+    t.run.set = &one->set;
+    t.run.output = one->run.output;
+    t.run.notes = (notes_t) { .cmd = "eval", .quiet = one->o.quiet };
+    rc = run(&t, &err);
+    rc = run_report(&t.run, rc, &err);
+    if (rc == 0 && one->run.dry_run) report_dry_run(&t, name);
+    if (rc == 0) {
+        *r = (reading_t) { t.eval->logp, t.eval->base, t.eval->kept, t.run.stream.pipe.work, t.seconds };
+        t.eval->logp = NULL;
+        t.eval->base = NULL;
+        if (head && !one->set.no_version && !output_is_csv(one->run.output)) provenance_header(&t.run.provenance, head);
+    }
+    close_run(&t);
+    return rc;
+}
+
+/* Returns --window or, if it is not given, the model's length. */
+static int64_t window_of(const args_t *a)
+{
+    cad_model_t *model = NULL;
+    int64_t window = a->set.window;
+    if (!window && a->flanks && !options_open_model(&a->o, &model)) window = cad_model_number(model, CAD_MAX_LEN);
+    cad_model_close(model);
+    return window;
+}
+
+static int compare_all(const args_t *a, results_t *table)
+{
+    int exact = exact_setting(a), rc = 0;
+    int64_t window = window_of(a);
+    reading_t best = { 0 };
+    text_t name = { 0 };
+    cad_error_t err = { "" };
+    if (exact < 0) return cmd_fail("eval", "--masks: each must be in the list; the others are compared with it");
+    if (a->flanks && !window) return 1;
+    for (int k = -1; k < a->ncompared && rc == 0; k++) {
+        int i = k < 0 ? exact : k;
+        args_t one = *a;
+        reading_t r = { 0 };
+        if (k == exact && a->run.dry_run) continue;
+        setting_name(a, i, &name);
+        rc = choose_setting(&one, a, i, window);
+        if (rc == 0 && k != exact) rc = read_setting(&one, name.s.s, k < 0 ? &best : &r, k < 0 ? &table->head : NULL);
+        if (k == -1 || rc || a->run.dry_run) {
+            reading_free(&r);
+            continue;
+        }
+        if (compare_row(name.s.s, k == exact ? &best : &r, &best, &table->rows, &err))
+            rc = cmd_fail("eval", "%s", err.text);
+        reading_free(&r);
+    }
+    reading_free(&best);
+    text_free(&name);
+    return rc ? rc : write_table(a, table);
+}
+
 static int run_eval(int argc, char **argv)
 {
     args_t a;
@@ -322,7 +467,7 @@ static int run_eval(int argc, char **argv)
     if (rc) return rc == 2 ? 0 : 1;
     if (a.o.json) table.json = json_array();
     if (open_output(&a, &table, &err)) rc = cmd_fail("eval", "%s", err.text);
-    if (rc == 0) rc = all_models(&a, &table);
+    if (rc == 0) rc = a.ncompared ? compare_all(&a, &table) : all_models(&a, &table);
     output_abort(table.out);
     text_free(&table.head);
     text_free(&table.rows);

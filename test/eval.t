@@ -175,4 +175,28 @@ error "a missing folder" 'no/x.tsv' eval_ -L in.bed -o no/x.tsv
 is "the old table is unchanged" "$(cat kept.tsv)" old
 is "no temporary file is left" "$(find . -name '.caduceus-*')" ""
 "$caduceus" eval -m "$data/ps" >/dev/null 2>&1; is "a missing -T fails" $? 1
+
+# ---- masks and flanks compared ----
+contig one 120 77 >small.fa
+compared() { "$caduceus" eval --quiet -m "$data/ps" -T small.fa "$@"; }
+compared --window 120 --flank 0 --masks stride:3,each,none >masks.tsv
+is "a row for each mask, in the order given" "$(rows masks.tsv | cut -f 1,2,3 | tr '\t\n' ', ')" \
+    "mask=stride:3,120,3 mask=each,120,120 mask=none,120,1 "
+check "masks: RMS and rank correlation" compare.py "$data/ps" small.fa masks.tsv mask=each mask=stride:3 mask=none
+compared --window 120 --flanks 10,40 >flanks.tsv
+is "flanks: the same bases in windows of other lengths" "$(rows flanks.tsv | cut -f 1-4 | tr '\t\n' ', ')" \
+    "flank=10,120,24,1280 flank=40,120,24,2240 "
+# The contig is one window; its bases 41 to 80 are read with flanks of 40 and of 10.
+compared --window 120 -r one:41-80 --flanks 40,10 >flanks.tsv
+check "flanks: RMS and rank correlation" compare.py "$data/ps" small.fa flanks.tsv flank=40 flank=10
+compared --window 120 --flank 0 --masks each,none --no-version -o plain.csv
+is "a plain CSV" "$(sed -n '1s/,.*//p' plain.csv)" setting
+tokens=$(compared --window 120 --flank 0 --masks each,none --dry-run | grep -c "^tokens")
+is "--dry-run counts each setting" "$tokens" 2
+error "without each" 'each must be in the list' compared --masks stride:8,none
+error "flanks that leave nothing" 'leaves nothing of --window 120' compared --window 120 --flanks 10,60
+error "both" 'give one of them' compared --masks each --flanks 9
+error "not a mask" 'expected each' compared --masks each,some
+error "two models" 'one model' compared --masks each -m "$data/ps" -m "$data/ph"
+error "--json" 'json' compared --masks each --json
 finish

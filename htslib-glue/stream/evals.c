@@ -81,23 +81,41 @@ static void add_markov(const cad_markov_t *m, eval_group_t *g, const uint8_t *ba
     }
 }
 
+static int keep_base(eval_t *e, const float logp[4], uint8_t base, cad_error_t *err)
+{
+    if (e->kept == e->kept_room) {
+        int64_t room = e->kept_room ? 2 * e->kept_room : 1024;
+        float *rows = realloc(e->logp, (size_t)room * 4 * sizeof *rows);
+        uint8_t *bases = rows ? realloc(e->base, (size_t)room) : NULL;
+        if (rows) e->logp = rows;
+        if (!bases) return cad_out_of_memory(err);
+        e->base = bases;
+        e->kept_room = room;
+    }
+    memcpy(e->logp + 4 * e->kept, logp, 4 * sizeof *logp);
+    e->base[e->kept++] = base;
+    return 0;
+}
+
 int eval_take(void *arg, item_t *it, const job_t *j, cad_error_t *err)
 {
     const stream_t *s = arg;
-    const eval_t *e = s->state;
+    eval_t *e = s->state;
     eval_group_t *g = &e->group[((eval_item_t *)it)->group];
     uint8_t *base = malloc((size_t)j->len);
+    int rc = 0;
     if (!base) return cad_out_of_memory(err);
     for (int64_t i = 0; i < j->len; i++) base[i] = s->cutter.bases.of[j->tokens[i]];
-    for (int64_t t = j->kept.beg; t < j->kept.end; t++) {
+    for (int64_t t = j->kept.beg; t < j->kept.end && rc == 0; t++) {
         const float *logp = j->logp + 4 * (t - j->scored.beg);
         if (isnan(logp[0]) || base[t] == NO_BASE) continue;
+        if (e->keep) rc = keep_base(e, logp, base[t], err);
         g->bases++;
         add_model(&g->sums[EVAL_MODEL], logp, base[t]);
         if (e->markov) add_markov(e->markov, g, base, j->len, t);
     }
     free(base);
-    return 0;
+    return rc;
 }
 
 /* ---- the table ---- */

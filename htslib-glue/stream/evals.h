@@ -37,6 +37,11 @@ typedef struct eval_t { /* the state of SOURCE_SPLITS */
     int fitted;                 /* index of the split that the Markov models are fitted to */
     int64_t sample;             /* number of windows to draw; 0: all windows */
     uint64_t seed;
+    bool keep; /* keep the predictions at all bases, below */
+    /* Results, if `keep` is set; the caller may take the arrays and set them to NULL: */
+    float *logp;   // (kept,4) log p of A, C, G, T
+    uint8_t *base; // (kept) the true bases
+    int64_t kept, kept_room;
     /* Private: */
     eval_stretch_t *stretch; // (nstretch)
     int64_t nstretch, room;

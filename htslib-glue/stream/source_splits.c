@@ -164,6 +164,8 @@ static double share(const stream_t *s)
 static void close_eval(stream_t *s)
 {
     eval_t *e = s->state;
+    free(e->logp);
+    free(e->base);
     free(e->stretch);
     free(e->group);
 }
