@@ -59,7 +59,7 @@ sed -n 's/^ \(cad_[a-z0-9_]*\)@Base .*/\1/p' $symbols >"$dir/listed"
 grep '^cad_' test/symbols >"$dir/exported"
 same "its symbols are those of test/symbols" "$dir/exported" "$dir/listed"
 for package in $(sed -n 's/^Package: //p' $control); do
-    ok "$package has files" test -s "debian/$package.install"
+    ok "$package has files" test -s "debian/$package.install" -o -s "debian/$package.links"
 done
 for file in bash-completion/completions/caduceus zsh/site-functions/_caduceus man/man1/caduceus; do
     ok "the package caduceus has $file" grep -qF "usr/share/$file" debian/caduceus.install
