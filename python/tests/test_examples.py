@@ -45,12 +45,12 @@ def test_script(name: str, examples: Path, tmp_path: Path):
 
 
 def test_notebook_text(examples: Path):
-    """Runs the code of the notebook as one script."""
+    """Runs the code of the notebook as one script, with a tiny model."""
     pytest.importorskip("sklearn")
     cells = json.loads((examples / "caduceus.ipynb").read_text())["cells"]
     code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
     assert len(code) >= 7
-    (examples / "notebook.py").write_text("\n\n".join(code))
+    (examples / "notebook.py").write_text("\n\n".join(code).replace('"bundled"', repr(str(DATA / "ps"))))
     run(examples, "notebook.py")
 
 
