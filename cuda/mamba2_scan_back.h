@@ -447,16 +447,14 @@ static int mamba2_back_scan(cad_grad_lane_t *l, int layer, int dir, cad_span_t s
 
 /* ---- convolution and projections ---- */
 
-/* Runs the backward pass of the convolution. Overwrites du with the gradient of the convolution's result before
- * SiLU. */
+/* Runs the backward pass of the convolution, which may overwrite du. */
 static int mamba2_back_conv(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     const cad_mamba2_dir_sums_t *sum = mamba2_sums(l->grads, layer, dir);
     const cad_mamba2_grad_lane_t *w = cad_mamba2_grad_lane(l);
     conv_args_t_fp32 f = conv2_of(&l->f, layer, dir, s);
-    int rc = silu_gradients_fp32(l, &f, w->du, f.u);
     (void)how;
-    return rc ? rc : conv_gradients_fp32(l, &f, w->du, w->dx, sum->conv, sum->conv_bias);
+    return conv_gradients_fp32(l, &f, w->du, f.u, w->dx, true, sum->conv, sum->conv_bias);
 }
 
 /* Computes g = dout x out_proj, the gradient of o, and sets dx to 0. */

@@ -91,8 +91,8 @@ static int NAME(project_back)(cad_grad_lane_t *l, const mamba_dir_t *p, const ma
 
 /* ---- backward pass: the convolution ---- */
 
-/* Runs the backward pass of dt_proj and x_proj, then of the convolution. Overwrites du with dc, the gradient of the
- * convolution's result before SiLU, and dpre, which is then no longer needed, with u. */
+/* Runs the backward pass of dt_proj and x_proj, then of the convolution, which may overwrite du. Overwrites dpre, which
+ * is then no longer needed, with u. */
 static int NAME(back_conv)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     const mamba_weights_t *w = &l->f.weights->mamba;
@@ -102,10 +102,10 @@ static int NAME(back_conv)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s,
     gpu_t *g = gpu_of(&l->f);
     NAME(conv_args_t) arg = NAME(conv_args)(&l->f, p, s);
     int rc = NAME(project_back)(l, p, &q->dir[2 * layer + dir], s);
-    (void)how;
     if (rc == 0) rc = columns(l, back_of(l)->dpre, w->Ep, s.end, t->dt_bias);
     if (rc == 0) rc = outer(l, &q->outer[DT_SUM], g->mamba.xdbl, back_of(l)->dpre, s.end, t->dt);
-    if (rc == 0) rc = NAME(silu_gradients)(l, &arg, back_of(l)->du, back_of(l)->dpre);
-    if (rc == 0) rc = outer(l, &q->outer[X_SUM], back_of(l)->dxdbl, back_of(l)->dpre, s.end, t->x);
-    return rc ? rc : NAME(conv_gradients)(l, &arg, back_of(l)->du, back_of(l)->dx, t->conv, t->conv_bias);
+    if (rc == 0)
+        rc = NAME(conv_gradients)(l, &arg, back_of(l)->du, back_of(l)->dpre, back_of(l)->dx, how & CAD_SCAN_ADD,
+                                  t->conv, t->conv_bias);
+    return rc ? rc : outer(l, &q->outer[X_SUM], back_of(l)->dxdbl, back_of(l)->dpre, s.end, t->x);
 }

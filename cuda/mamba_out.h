@@ -15,17 +15,13 @@ static int op_out(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
     return replaying(l) ? 0 : out_rows(l, &t, s, how);
 }
 
-/* Computes g = dout x out_proj, the gradient of the gated y, and sets dx, the gradient of x, to 0. */
+/* Computes g = dout x out_proj, the gradient of the gated y. */
 static int back_out(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     const mamba_grads_t *q = &l->grads->mamba;
-    size_t width = (size_t)q->size.Ep * sizeof(float);
-    int rc = check(&l->f, cudaMemset2DAsync(back_of(l)->dx, 2 * width, 0, width, (size_t)s.end, gpu_of(&l->f)->stream),
-                   "clearing");
     (void)how;
-    return rc ? rc
-              : multiply(&l->f, &q->product[OUT_BACK], l->dout, q->dir[2 * layer + dir].out, back_of(l)->g,
-                         back_of(l)->g, 0, s.end, 0);
+    return multiply(&l->f, &q->product[OUT_BACK], l->dout, q->dir[2 * layer + dir].out, back_of(l)->g, back_of(l)->g, 0,
+                    s.end, 0);
 }
 
 #endif

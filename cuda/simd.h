@@ -1,4 +1,4 @@
-/* simd.h - functions that kernels call: exponentials, sums over a warp, search. SPDX-License-Identifier: MIT */
+/* simd.h - functions that kernels call: exponentials, sums over a warp, search, rows of a sequence. SPDX-License-Identifier: MIT */
 #ifndef CAD_CUDA_SIMD_H
 #define CAD_CUDA_SIMD_H
 
@@ -40,6 +40,27 @@ DEVICE int find_seq(const int64_t *off, int nseq, int64_t r)
         else hi = mid - 1;
     }
     return lo;
+}
+
+typedef struct {
+    int64_t row;       /* the first row in the direction of the scan */
+    int step, n;       /* step: from a row to the next, 1 or -1; n: number of rows */
+    int before, after; /* number of rows of the sequence before and after these, at most INT_MAX / 2 */
+} stretch_t;           /* rows of one sequence, in the direction of the scan */
+
+DEVICE int at_most_int(int64_t n) { return n < 1 << 30 ? (int)n : 1 << 30; }
+
+/* Returns those of the rows [beg, end) that belong to the sequence off[0] to off[1]; there may be none. */
+DEVICE stretch_t stretch_of(const int64_t *off, int64_t beg, int64_t end, bool reverse)
+{
+    int64_t lo = off[0] > beg ? off[0] : beg, hi = off[1] < end ? off[1] : end;
+    stretch_t s;
+    s.step = reverse ? -1 : 1;
+    s.n = hi > lo ? (int)(hi - lo) : 0;
+    s.row = reverse ? hi - 1 : lo;
+    s.before = at_most_int(reverse ? off[1] - hi : lo - off[0]);
+    s.after = at_most_int(reverse ? lo - off[0] : off[1] - hi);
+    return s;
 }
 
 #endif

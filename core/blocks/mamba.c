@@ -177,7 +177,7 @@ static int back_step(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, bool 
 {
     int rc = op(&l->f, CAD_MAMBA_OP_CONV, layer, dir, s, 0);
     if (rc == 0) rc = back(l, CAD_MAMBA_BACK_SCAN, layer, dir, s, add ? CAD_SCAN_ADD : 0);
-    return rc ? rc : back(l, CAD_MAMBA_BACK_CONV, layer, dir, s, 0);
+    return rc ? rc : back(l, CAD_MAMBA_BACK_CONV, layer, dir, s, add ? CAD_SCAN_ADD : 0);
 }
 
 static int back_in(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)

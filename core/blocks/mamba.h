@@ -66,13 +66,14 @@ enum {
 
 /* Operations of the backward pass, in the order of a backend's table. */
 enum {
-    /* computes g = dout x out_proj, the gradient of the gated y, and sets dx to 0. Run it before CAD_MAMBA_BACK_CONV of
-     * a neighbouring tile, which adds to dx */
+    /* computes g = dout x out_proj, the gradient of the gated y. A backend with tiles sets dx to 0. Run it before
+     * CAD_MAMBA_BACK_CONV of a neighbouring tile, which adds to dx */
     CAD_MAMBA_BACK_OUT,
     /* computes y again, and du, dpre, dB and dC, from g and the kept states. Run it after CAD_MAMBA_OP_CONV
      * [CAD_SCAN_ADD] */
     CAD_MAMBA_BACK_SCAN,
-    /* adds to dx, from du, dpre, dB and dC: the backward pass of dt_proj, x_proj and the convolution */
+    /* adds to dx, from du, dpre, dB and dC: the backward pass of dt_proj, x_proj and the convolution. A backend without
+     * tiles sets dx if it is not [CAD_SCAN_ADD] */
     CAD_MAMBA_BACK_CONV,
     /* computes the gated y, dz and the gradients of out_proj, in_proj and the norm; adds to dres, the gradient of the
      * residual. Run it after the other operations of both directions */
