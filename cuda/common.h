@@ -138,6 +138,12 @@ static int check(cad_lane_t *l, cudaError_t e, const char *what)
     return code_of(e);
 }
 
+/* Frees pinned memory. p may be NULL, for which cudaFreeHost returns an error that a later launch would report. */
+static void free_host(void *p)
+{
+    if (p) cudaFreeHost(p);
+}
+
 static int launched(cad_lane_t *l, const char *what) { return check(l, cudaGetLastError(), what); }
 
 __attribute__((format(printf, 3, 4))) static int fail(cad_error_t *err, int code, const char *fmt, ...)

@@ -114,7 +114,7 @@ static void lane_close(cad_lane_t *l)
     graph_drop(g);
     if (g->stream) cudaStreamDestroy(g->stream);
     cudaFree(g->arena);
-    cudaFreeHost(g->stage);
+    free_host(g->stage);
     free(g);
 }
 

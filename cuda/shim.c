@@ -12,12 +12,23 @@
 #define FIBERS 256
 #define STACK ((size_t)1 << 16)
 #define SHARED_BYTES 49152 /* default limit of a thread block's shared memory */
+#define GUARD_BYTES 64     /* after shared memory; they keep the value GUARD */
+#define GUARD 0xa5
+#define COPIES 64 /* maximum number of copies to shared memory that a thread has begun and not waited for */
 
 typedef enum { READY, AT_BARRIER, IN_WARP, DONE } state_t;
 
 typedef struct {
+    void *to;
+    const void *from;
+    int group;
+} copy_t;
+
+typedef struct {
     struct shim_t *shim;
     shim_index_t thread;
+    copy_t copy[COPIES]; /* those that are not made yet, in order */
+    int copies, group;   /* group: number of groups that this thread has closed */
     state_t state;
     bool started, odd; /* started: the fiber has run; odd: it has done an odd number of shuffles */
     ucontext_t start;
@@ -47,10 +58,12 @@ struct shim_t { /* a stream: one thread block runs at a time */
     shim_kernel_f *kernel;
     const void *args;
     int threads;
-    unsigned rounds;       /* number of calls of round_of(); it determines the order of the threads in the next call */
+    unsigned rounds; /* number of calls of round_of(); it determines the order of the threads in the next call */
+    unsigned seed;
     float slot[2][FIBERS]; /* two buffers for the values of shuffles, used alternately */
     jmp_buf scheduler;
-    char *shared; /* shared memory, allocated for each launch, so that memory checkers notice accesses beyond its end */
+    char *shared; /* shared memory and GUARD_BYTES, allocated for each launch */
+    size_t shared_bytes;
     struct shim_graph_t *recording;
 };
 
@@ -79,6 +92,9 @@ const char *cudaGetErrorString(cudaError_t e)
     case cudaErrorNoDevice: return "no CUDA-capable device is detected";
     case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
     case cudaErrorIllegalAddress: return "an illegal memory access was encountered";
+    case cudaErrorMisalignedAddress: return "misaligned address";
+    case cudaErrorInvalidValue: return "invalid argument";
+    case cudaErrorInvalidConfiguration: return "invalid configuration argument";
     default: return "threads of a block wait at different barriers";
     }
 }
@@ -136,8 +152,9 @@ cudaError_t cudaMallocHost(void **p, size_t n)
 
 cudaError_t cudaFreeHost(void *p)
 {
+    if (!p) fault(cudaErrorInvalidValue);
     free(p);
-    return cudaSuccess;
+    return cudaGetLastError();
 }
 
 cudaError_t cudaMemcpy(void *to, const void *from, size_t n, int kind)
@@ -177,7 +194,9 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
 {
     (void)flags;
     *stream = calloc(1, sizeof **stream);
-    return *stream ? cudaSuccess : cudaErrorMemoryAllocation;
+    if (!*stream) return cudaErrorMemoryAllocation;
+    (*stream)->seed = (unsigned)setting("CADUCEUS_SHIM_SEED", 0);
+    return cudaSuccess;
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t s)
@@ -240,12 +259,21 @@ static void resume(struct shim_t *s, fiber_t *f)
     _longjmp(f->at, 1);
 }
 
-/* Resumes each fiber that is ready, once. The order of the fibers changes from call to call. */
+static unsigned mix(unsigned v)
+{
+    v = (v ^ v >> 16) * 0x7feb352du;
+    v = (v ^ v >> 15) * 0x846ca68bu;
+    return v ^ v >> 16;
+}
+
+/* Resumes each fiber that is ready, once. The order of the fibers changes from call to call. With a seed, about half of
+ * the warps wait in each call. */
 static void round_of(struct shim_t *s)
 {
-    unsigned n = (unsigned)s->threads, step = (2 * (s->rounds * 7 % 61) + 1) % n;
-    for (unsigned i = 0, at = s->rounds % n; i < n; i++, at = at + step < n ? at + step : at + step - n)
-        if (s->fiber[at].state == READY) resume(s, &s->fiber[at]);
+    unsigned n = (unsigned)s->threads, turn = s->seed ? mix(s->rounds + s->seed * 0x9e3779b9u) : s->rounds,
+             step = (2 * (turn % 8192 * 7 % 61) + 1) % n;
+    for (unsigned i = 0, at = turn % n; i < n; i++, at = at + step < n ? at + step : at + step - n)
+        if (s->fiber[at].state == READY && (!s->seed || turn >> (8 + at / 32 % 8) & 1)) resume(s, &s->fiber[at]);
     s->rounds++;
 }
 
@@ -269,11 +297,19 @@ static bool release(struct shim_t *s, int beg, int end, state_t why)
     return true;
 }
 
+static bool some_ready(const struct shim_t *s)
+{
+    for (int i = 0; i < s->threads; i++)
+        if (s->fiber[i].state == READY) return true;
+    return false;
+}
+
 static bool run_block(struct shim_t *s)
 {
     for (int i = 0; i < s->threads; i++) {
         s->fiber[i].state = READY;
         s->fiber[i].odd = false;
+        s->fiber[i].copies = s->fiber[i].group = 0;
     }
     for (;;) {
         bool freed = false;
@@ -281,8 +317,16 @@ static bool run_block(struct shim_t *s)
         if (waiting(s, 0, s->threads, DONE) > 0) return true;
         for (int w = 0; w < s->threads; w += 32)
             freed |= release(s, w, w + 32 < s->threads ? w + 32 : s->threads, IN_WARP);
-        if (!freed && !release(s, 0, s->threads, AT_BARRIER)) return false;
+        if (!freed && !some_ready(s) && !release(s, 0, s->threads, AT_BARRIER)) return false;
     }
+}
+
+/* Returns false if a thread block has written past the end of its shared memory. */
+static bool guarded(const struct shim_t *s)
+{
+    for (int i = 0; i < GUARD_BYTES; i++)
+        if ((unsigned char)s->shared[s->shared_bytes + i] != GUARD) return false;
+    return true;
 }
 
 const shim_index_t *shim_thread(void) { return &running->now->thread; }
@@ -300,6 +344,37 @@ float shim_shuffle_xor(float v, int k)
     f->odd = !f->odd; /* the next shuffle uses the other buffer, as some fibers may not have read this one yet */
     rest(f, IN_WARP);
     return slot[other];
+}
+
+void shim_aligned(const void *p, size_t size)
+{
+    if ((uintptr_t)p % size) fault(cudaErrorMisalignedAddress);
+}
+
+void shim_copy16(void *to, const void *from)
+{
+    fiber_t *f = running->now;
+    shim_aligned(to, 16);
+    shim_aligned(from, 16);
+    if (f->copies == COPIES) {
+        fault(cudaErrorInvalidValue);
+        return;
+    }
+    f->copy[f->copies++] = (copy_t) { .to = to, .from = from, .group = f->group };
+}
+
+void shim_copies_close(void) { running->now->group++; }
+
+void shim_copies_wait(int groups)
+{
+    fiber_t *f = running->now;
+    int n = 0;
+    while (n < f->copies && f->copy[n].group < f->group - groups) {
+        memcpy(f->copy[n].to, f->copy[n].from, 16);
+        n++;
+    }
+    f->copies -= n;
+    memmove(f->copy, f->copy + n, (size_t)f->copies * sizeof *f->copy);
 }
 
 /* ---- graphs ---- */
@@ -362,27 +437,54 @@ int shim_call(int (*library)(const void *args), const void *args, size_t size, c
     return 0;
 }
 
-static void launch(shim_kernel_f *kernel, const void *args, int64_t bx, int64_t by, int threads, size_t shared,
-                   cudaStream_t s)
+/* Returns the error with which a card refuses a launch. */
+static cudaError_t refused_launch(int64_t bx, int64_t by, int threads, size_t shared)
 {
-    bool ready = shared <= SHARED_BYTES && threads <= FIBERS && bx < (int64_t)1 << 31 && by < 65536;
-    if (__atomic_add_fetch(&card.launches, 1, __ATOMIC_RELAXED) == setting("CADUCEUS_SHIM_FAULT", -1))
-        fault(cudaErrorIllegalAddress);
-    if (cudaGetLastError()) return;
-    s->shared = malloc(shared + 1);
-    for (int i = 0; i < threads && ready; i++) ready = fiber_new(s, i);
-    if (!ready || !s->shared) fault(cudaErrorMemoryAllocation);
-    s->kernel = kernel;
-    s->args = args;
-    s->threads = threads;
-    running = s;
+    if (bx < 1 || by < 1 || bx >= (int64_t)1 << 31 || by >= 65536 || threads < 1 || threads > FIBERS)
+        return cudaErrorInvalidConfiguration;
+    return shared > SHARED_BYTES ? cudaErrorInvalidValue : cudaSuccess;
+}
+
+/* Allocates the fibers, and shared memory filled with NaN. */
+static bool open_launch(struct shim_t *s, int threads, size_t shared)
+{
+    for (int i = 0; i < threads; i++)
+        if (!fiber_new(s, i)) return false;
+    s->shared = malloc(shared + GUARD_BYTES);
+    if (!s->shared) return false;
+    s->shared_bytes = shared;
+    memset(s->shared, 0xff, shared);
+    memset(s->shared + shared, GUARD, GUARD_BYTES);
+    return true;
+}
+
+static void run_blocks(struct shim_t *s, int64_t bx, int64_t by)
+{
     for (int64_t y = 0; y < by && !cudaGetLastError(); y++)
         for (int64_t x = 0; x < bx && !cudaGetLastError(); x++) {
             s->block.x = (unsigned)x;
             s->block.y = (unsigned)y;
             if (!run_block(s)) fault(cudaErrorCooperativeLaunchTooLarge);
+            if (!guarded(s)) fault(cudaErrorIllegalAddress);
         }
+}
+
+static void launch(shim_kernel_f *kernel, const void *args, int64_t bx, int64_t by, int threads, size_t shared,
+                   cudaStream_t s)
+{
+    cudaError_t e = refused_launch(bx, by, threads, shared);
+    if (__atomic_add_fetch(&card.launches, 1, __ATOMIC_RELAXED) == setting("CADUCEUS_SHIM_FAULT", -1))
+        e = cudaErrorIllegalAddress;
+    if (e) fault(e);
+    if (cudaGetLastError()) return;
+    s->kernel = kernel;
+    s->args = args;
+    s->threads = threads;
+    running = s;
+    if (open_launch(s, threads, shared)) run_blocks(s, bx, by);
+    else fault(cudaErrorMemoryAllocation);
     free(s->shared);
+    s->shared = NULL;
 }
 
 void shim_launch(shim_kernel_f *kernel, const void *args, size_t size, int64_t bx, int64_t by, int threads,

@@ -1,8 +1,11 @@
 /* shim.h - declares the part of CUDA that the backend uses, implemented on the CPU, for tests without a GPU.
  *
  * The threads of a thread block are fibers. The order in which they run changes after each barrier and shuffle, so that
- * a missing barrier gives wrong results. Device memory is host memory. Tests of failures set these environment
- * variables:
+ * a missing barrier gives wrong results. Device memory is host memory. An asynchronous copy to shared memory is made
+ * when the thread waits for it. As on a card, launches are refused that have no blocks or too much shared memory, and
+ * vector loads from misaligned addresses and writes past the end of shared memory are faults. Tests set these
+ * environment variables:
+ *     CADUCEUS_SHIM_SEED      another order of the threads for each number; above 0, warps also wait at random [0]
  *     CADUCEUS_SHIM_DEVICES   number of devices [1]
  *     CADUCEUS_SHIM_MEMORY    bytes of device memory [no limit]
  *     CADUCEUS_SHIM_FAULT     number of the first launch that fails; all later ones fail too [none]
@@ -19,9 +22,12 @@
 
 typedef enum {
     cudaSuccess = 0,
+    cudaErrorInvalidValue = 1,
     cudaErrorMemoryAllocation = 2,
+    cudaErrorInvalidConfiguration = 9,
     cudaErrorNoDevice = 100,
     cudaErrorIllegalAddress = 700,
+    cudaErrorMisalignedAddress = 716,
     cudaErrorCooperativeLaunchTooLarge = 720,
     cudaErrorStreamCaptureUnsupported = 900
 } cudaError_t;
@@ -71,6 +77,10 @@ const shim_index_t *shim_block(void);
 void *shim_shared(void);
 void shim_barrier(void);
 float shim_shuffle_xor(float v, int k);
+void shim_aligned(const void *p, size_t size); /* a fault if p is not a multiple of `size` */
+void shim_copy16(void *to, const void *from);  /* copies 16 bytes to shared memory: asynchronously, see portable.h */
+void shim_copies_close(void);
+void shim_copies_wait(int groups);
 #define threadIdx (*shim_thread())
 #define blockIdx (*shim_block())
 #define __syncthreads() shim_barrier()

@@ -61,7 +61,7 @@ static void weights_close(cad_weights_t *w)
     for (int k = 0; k < CAD_NKINDS; k++) kind_at(k)->close(w);
     blas_close(w->blas);
     cudaFree(w->mem);
-    cudaFreeHost(w->stage);
+    free_host(w->stage);
     free(w->norm);
     free(w->norm_bias);
     free(w);
@@ -155,9 +155,9 @@ static void grads_close(cad_grads_t *q)
     cudaSetDevice(q->device);
     for (int k = 0; k < CAD_NKINDS; k++) kind_at(k)->close_back(q);
     cudaFree(q->mem);
-    cudaFreeHost(q->stage);
+    free_host(q->stage);
     cudaFree(q->sums);
-    cudaFreeHost(q->mirror);
+    free_host(q->mirror);
     cad_sums_close(&q->s, q->model);
     free(q);
 }
