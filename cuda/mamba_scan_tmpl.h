@@ -217,6 +217,125 @@ KERNEL(NAME(ends_large), NAME(scan_args_t)) { NAME(scan_piece)(&arg, false, true
 KERNEL(NAME(keep_small), NAME(scan_args_t)) { NAME(scan_piece)(&arg, true, false, true); }
 KERNEL(NAME(keep_large), NAME(scan_args_t)) { NAME(scan_piece)(&arg, false, false, true); }
 
+/* ---- the same in laps, for models with STATES states and R a multiple of 4 up to STATES ----
+ *
+ * While one lap of rows is scanned, the next is copied to shared memory, in the order of the scan: u, z and y of the
+ * thread block's channels, and rows of xdbl. All addresses within a lap are then constant offsets. */
+
+#define LAP_WIDTH (3 * STATES)
+#define LAP ((int)(32 / sizeof(T)))   /* rows of a lap: each thread copies 32 bytes of each of u, z and y */
+#define PART (16 / (int)sizeof(T))    /* channels that one copy takes */
+#define PARTS_OF_ROW (THREADS / PART) /* copies in a row of u, z or y */
+
+typedef struct {
+    T u[LAP][THREADS], z[LAP][THREADS], y[LAP][THREADS];
+    float xdbl[LAP][LAP_WIDTH]; // dt_in, with padding that is 0, then B and C
+} NAME(lap_t);
+
+typedef struct {
+    int64_t at;        // index in u and y of row 0 of the next lap, in the first channel that this thread copies
+    const float *xdbl; // row 0 of the next lap
+    int n;             /* number of rows from there on */
+} NAME(source_t);
+
+/* Begins to copy the next lap, and moves the source to the one after it. part: the first channel of the thread block
+ * that this thread copies; c: the same channel in the array. */
+DEVICE void NAME(copy_lap)(const NAME(scan_args_t) * arg, NAME(source_t) * s, NAME(lap_t) * to, int part, int c,
+                           const bool ends)
+{
+    int ld = arg->reverse ? -(int)arg->Ep : (int)arg->Ep, wide = arg->reverse ? -(int)arg->Sp : (int)arg->Sp,
+        R = (int)arg->R;
+    REPEAT(m, LAP / PART) {
+        int k = (int)threadIdx.x / PARTS_OF_ROW + m * PART;
+        int64_t at = s->at + k * ld;
+        if (k >= s->n || c >= (int)arg->Ep) continue;
+        copy16(&to->u[k][part], arg->u + at);
+        if (arg->gate && !ends) copy16(&to->z[k][part], arg->z + 2 * at - c);
+        if (arg->add && !ends) copy16(&to->y[k][part], arg->y + at);
+    }
+    REPEAT(m, (LAP * LAP_WIDTH / 4 + THREADS - 1) / THREADS) {
+        int v = (int)threadIdx.x + m * THREADS, k = v / (LAP_WIDTH / 4), from = v % (LAP_WIDTH / 4) * 4;
+        bool there = from >= STATES || from < R;
+        if (k < LAP && k < s->n && there)
+            copy16(&to->xdbl[k][from], s->xdbl + k * wide + (from < STATES ? from : from + R - STATES));
+    }
+    s->n -= LAP;
+    s->at += LAP * ld;
+    s->xdbl += LAP * wide;
+}
+
+/* Advances the state by `count` rows of a lap, from the k-th onwards, and stores their y. y: the first of these rows in
+ * this thread's channel; ld: values from a row to the next. */
+DEVICE void NAME(advance_lap)(const NAME(scan_args_t) * arg, NAME(channel_t) * ch, const NAME(lap_t) * lap, int k,
+                              const int count, T *y, int ld, const bool ends)
+{
+    REPEAT(m, count) {
+        const float *row = lap->xdbl[k + m];
+        float u = get(lap->u[k + m][threadIdx.x]), dt = softplus(NAME(delta)(arg, ch, row, 0, true)),
+              v = NAME(advance)(ch, row + STATES, dt, u, ends);
+        ch->total += dt;
+        if (ends) continue;
+        v = fma32(ch->skip, u, v);
+        if (arg->add) v = get(lap->y[k + m][threadIdx.x]) + v;
+        if (arg->gate) v = v * silu(get(lap->z[k + m][threadIdx.x]));
+        y[m * ld] = put(v);
+    }
+}
+
+/* Scans n rows of a piece, the i-th and later ones, that are in `lap`. */
+DEVICE void NAME(scan_lap)(const NAME(scan_args_t) * arg, const piece_t *t, NAME(channel_t) * ch,
+                           const NAME(lap_t) * lap, int i, int n, T *y, int64_t c, const bool ends, const bool keeps)
+{
+    int ld = arg->reverse ? -(int)arg->Ep : (int)arg->Ep, k = 0;
+    ROLLED
+    for (; k + AHEAD <= n; k += AHEAD, y += AHEAD * ld) {
+        if (keeps) NAME(keep_states)(arg, t, i + k, c, ch->s);
+        NAME(advance_lap)(arg, ch, lap, k, AHEAD, y, ld, ends);
+    }
+    if (keeps && k < n) NAME(keep_states)(arg, t, i + k, c, ch->s);
+    ROLLED
+    for (; k < n; k++, y += ld) NAME(advance_lap)(arg, ch, lap, k, 1, y, ld, ends);
+}
+
+/* Sets the padding of dt_in to 0 in both laps. */
+DEVICE void NAME(clear_padding)(NAME(lap_t) * lap, int R)
+{
+    for (int v = (int)threadIdx.x; v < 2 * LAP * STATES && R < STATES; v += THREADS)
+        if (v % STATES >= R) lap[v / (LAP * STATES)].xdbl[v / STATES % LAP][v % STATES] = 0;
+}
+
+/* Scans all rows of a piece. One barrier a lap: it shows that the copies of all threads have arrived, and that no thread
+ * still reads the lap before, which the next copies overwrite. */
+DEVICE void NAME(piece_laps)(const NAME(scan_args_t) * arg, const bool ends, const bool keeps)
+{
+    SHARED(NAME(lap_t), lap); // two
+    piece_t t = arg->piece[blockIdx.x];
+    int64_t own = (int64_t)blockIdx.y * THREADS + threadIdx.x, c = own < arg->Ep ? own : 0;
+    piece_rows_t p = NAME(rows_of)(arg, &t);
+    int64_t first = NAME(row_at)(arg, &p, 0);
+    int n = (int)p.n, odd = 0, part = (int)threadIdx.x % PARTS_OF_ROW * PART, from = (int)blockIdx.y * THREADS + part;
+    NAME(source_t) source = { first * arg->Ep + from, arg->xdbl + first * arg->Sp, n };
+    NAME(channel_t) ch;
+    if (ends && (t.slot < 0 || !p.all)) return;
+    NAME(clear_padding)(lap, (int)arg->R);
+    NAME(copy_lap)(arg, &source, lap, part, from, ends);
+    NAME(open_channel)(arg, &ch, c, t.slot, true, ends);
+    for (int i = 0; i < n; i += LAP, odd = !odd) {
+        T *y = arg->y + source.at - (arg->reverse ? -LAP : LAP) * (int)arg->Ep + ((int)threadIdx.x - part);
+        copies_wait();
+        __syncthreads();
+        NAME(copy_lap)(arg, &source, lap + !odd, part, from, ends);
+        if (own < arg->Ep) NAME(scan_lap)(arg, &t, &ch, lap + odd, i, n - i < LAP ? n - i : LAP, y, c, ends, keeps);
+    }
+    if (ends && own < arg->Ep) NAME(close_channel)(arg, &ch, c, t.slot);
+}
+
+KERNEL(NAME(scan_laps), NAME(scan_args_t)) { NAME(piece_laps)(&arg, false, false); }
+KERNEL(NAME(ends_laps), NAME(scan_args_t)) { NAME(piece_laps)(&arg, true, false); }
+KERNEL(NAME(keep_laps), NAME(scan_args_t)) { NAME(piece_laps)(&arg, false, true); }
+
+/* ---- operations ---- */
+
 /* Returns the arguments of a launch that computes STATES states, from the n-th onwards. keep: where to store the states
  * before every AHEAD-th row, or NULL. */
 static NAME(scan_args_t)
@@ -252,7 +371,22 @@ static NAME(scan_args_t)
     return arg;
 }
 
-static int NAME(scan_states)(cad_lane_t *l, const NAME(scan_args_t) * args, int nseq)
+/* Launches the kernels for models that can be scanned in laps. */
+static void NAME(launch_laps)(cad_lane_t *l, const NAME(scan_args_t) * args, int nseq)
+{
+    gpu_t *g = gpu_of(l);
+    const NAME(scan_args_t) arg = *args;
+    int64_t groups = ceil_div(arg.Ep, THREADS);
+    size_t shared = 2 * sizeof(NAME(lap_t));
+    if (g->slots) {
+        LAUNCH(NAME(ends_laps), g->pieces, groups, THREADS, shared, g->stream, arg);
+        carry_pieces(l, arg.a, nseq, false);
+    }
+    if (arg.keep) LAUNCH(NAME(keep_laps), g->pieces, groups, THREADS, shared, g->stream, arg);
+    else LAUNCH(NAME(scan_laps), g->pieces, groups, THREADS, shared, g->stream, arg);
+}
+
+static void NAME(launch_scan)(cad_lane_t *l, const NAME(scan_args_t) * args, int nseq)
 {
     gpu_t *g = gpu_of(l);
     const NAME(scan_args_t) arg = *args;
@@ -268,6 +402,12 @@ static int NAME(scan_states)(cad_lane_t *l, const NAME(scan_args_t) * args, int 
     else if (arg.keep) LAUNCH(NAME(keep_large), g->pieces, groups, THREADS, shared, g->stream, arg);
     else if (small) LAUNCH(NAME(scan_small), g->pieces, groups, THREADS, shared, g->stream, arg);
     else LAUNCH(NAME(scan_large), g->pieces, groups, THREADS, shared, g->stream, arg);
+}
+
+static int NAME(scan_states)(cad_lane_t *l, const NAME(scan_args_t) * arg, int nseq)
+{
+    if (arg->N == STATES && arg->R % 4 == 0 && arg->R <= STATES) NAME(launch_laps)(l, arg, nseq);
+    else NAME(launch_scan)(l, arg, nseq);
     return launched(l, "scan");
 }
 
@@ -286,3 +426,8 @@ static int NAME(op_scan)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsign
     }
     return rc;
 }
+
+#undef LAP
+#undef LAP_WIDTH
+#undef PART
+#undef PARTS_OF_ROW

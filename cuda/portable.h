@@ -35,6 +35,7 @@
     extern __shared__ __align__(16) char shared_bytes[]; \
     type *name = (type *)shared_bytes
 #define UNROLL _Pragma("unroll")
+#define ROLLED _Pragma("unroll 1")
 #define REPEAT(i, n) UNROLL for (int i = 0; i < n; i++)
 
 /* Copies four floats from p, an address that is a multiple of 16. */
@@ -57,16 +58,14 @@ DEVICE float exp2_fast(float x)
 }
 /* Returns a / b, for b in [1, 2^126]. */
 DEVICE float divide_fast(float a, float b) { return __fdividef(a, b); }
-/* Begins to copy 16 bytes to shared memory; both addresses are multiples of 16. The copies that a thread begins form
- * groups: copies_close ends a group, and copies_wait waits until at most `groups` groups of this thread are unfinished.
- * Other threads see the bytes after a barrier that follows the wait. */
+/* Begins to copy 16 bytes to shared memory; both addresses are multiples of 16. copies_wait waits for all copies that
+ * this thread has begun; other threads see the bytes after a barrier that follows. */
 DEVICE void copy16(void *to, const void *from)
 {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from)
                  : "memory");
 }
-DEVICE void copies_close(void) { asm volatile("cp.async.commit_group;" ::: "memory"); }
-DEVICE void copies_wait(const int groups) { asm volatile("cp.async.wait_group %0;" ::"n"(groups) : "memory"); }
+DEVICE void copies_wait(void) { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
 #else
 #include "shim.h"
@@ -74,6 +73,7 @@ DEVICE void copies_wait(const int groups) { asm volatile("cp.async.wait_group %0
 #define DEVICE static inline __attribute__((always_inline, unused))
 #define ANYWHERE DEVICE
 #define UNROLL
+#define ROLLED
 #define REPEAT(i, n) for (int i = 0; i < n; i++)
 DEVICE void load4(const float *p, float *to)
 {
@@ -81,8 +81,7 @@ DEVICE void load4(const float *p, float *to)
     memcpy(to, p, 4 * sizeof *p);
 }
 DEVICE void copy16(void *to, const void *from) { shim_copy16(to, from); }
-DEVICE void copies_close(void) { shim_copies_close(); }
-DEVICE void copies_wait(const int groups) { shim_copies_wait(groups); }
+DEVICE void copies_wait(void) { shim_copies_wait(); }
 DEVICE float shuffle_xor(float v, int k) { return shim_shuffle_xor(v, k); }
 DEVICE float fma32(float a, float b, float c) { return a * b + c; }
 DEVICE float exp2_fast(float x) { return exp2f(x); }

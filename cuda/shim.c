@@ -21,14 +21,13 @@ typedef enum { READY, AT_BARRIER, IN_WARP, DONE } state_t;
 typedef struct {
     void *to;
     const void *from;
-    int group;
 } copy_t;
 
 typedef struct {
     struct shim_t *shim;
     shim_index_t thread;
-    copy_t copy[COPIES]; /* those that are not made yet, in order */
-    int copies, group;   /* group: number of groups that this thread has closed */
+    copy_t copy[COPIES]; /* those that are not made yet */
+    int copies;
     state_t state;
     bool started, odd; /* started: the fiber has run; odd: it has done an odd number of shuffles */
     ucontext_t start;
@@ -309,7 +308,7 @@ static bool run_block(struct shim_t *s)
     for (int i = 0; i < s->threads; i++) {
         s->fiber[i].state = READY;
         s->fiber[i].odd = false;
-        s->fiber[i].copies = s->fiber[i].group = 0;
+        s->fiber[i].copies = 0;
     }
     for (;;) {
         bool freed = false;
@@ -360,21 +359,14 @@ void shim_copy16(void *to, const void *from)
         fault(cudaErrorInvalidValue);
         return;
     }
-    f->copy[f->copies++] = (copy_t) { .to = to, .from = from, .group = f->group };
+    f->copy[f->copies++] = (copy_t) { .to = to, .from = from };
 }
 
-void shim_copies_close(void) { running->now->group++; }
-
-void shim_copies_wait(int groups)
+void shim_copies_wait(void)
 {
     fiber_t *f = running->now;
-    int n = 0;
-    while (n < f->copies && f->copy[n].group < f->group - groups) {
-        memcpy(f->copy[n].to, f->copy[n].from, 16);
-        n++;
-    }
-    f->copies -= n;
-    memmove(f->copy, f->copy + n, (size_t)f->copies * sizeof *f->copy);
+    for (int i = 0; i < f->copies; i++) memcpy(f->copy[i].to, f->copy[i].from, 16);
+    f->copies = 0;
 }
 
 /* ---- graphs ---- */

@@ -79,8 +79,7 @@ void shim_barrier(void);
 float shim_shuffle_xor(float v, int k);
 void shim_aligned(const void *p, size_t size); /* a fault if p is not a multiple of `size` */
 void shim_copy16(void *to, const void *from);  /* copies 16 bytes to shared memory: asynchronously, see portable.h */
-void shim_copies_close(void);
-void shim_copies_wait(int groups);
+void shim_copies_wait(void);
 #define threadIdx (*shim_thread())
 #define blockIdx (*shim_block())
 #define __syncthreads() shim_barrier()

@@ -15,7 +15,7 @@ DEVICE float sigmoid(float x) { return divide_fast(1.0f, 1.0f + exp2_fast((x > -
  * polynomial in q = s^2 that is fitted on [0, 1/9]. Relative error 2e-7, also for very negative x. */
 DEVICE float softplus(float x)
 {
-    float y = exp2_fast((x > 0 ? -x : x) * LOG2E), s = divide_fast(y, 2.0f + y), q = s * s, p;
+    float y = exp2_fast(fabsf(x) * -LOG2E), s = divide_fast(y, 2.0f + y), q = s * s, p;
     p = fma32(q, 0.14005994f, 0.14000902f);
     p = fma32(q, p, 0.20010764f);
     p = fma32(q, p, 0.33333208f);
