@@ -7,8 +7,8 @@ and reciprocals a row, which hold their unit for 8 clocks. The instructions arou
 other loops too, so `around` is an estimate; a loop with the same instruction that runs the last rows of a lap counts
 nowhere. Slots are issue slots of a warp: one instruction each.
 
-The first line of the table says which nvcc counted. Under another nvcc only local memory (spills) is compared: no kernel
-may use any. print: prints the counts of this build as a table, with estimates for an H200, and compares nothing."""
+The first line of the table says which nvcc counted. Under another nvcc only local memory (spills) is compared: no
+kernel may use any. print: prints the counts of this build as a table, with estimates for an H200, and compares nothing."""
 
 import re
 import struct
@@ -19,7 +19,7 @@ MUFU = {2: "EX2", 4: "RCP", 5: "RSQ"}  # by bits 74 to 77
 REGISTERS, FRAME = 0x2F, 0x11  # attributes in .nv.info
 NANOSECONDS = 32 / (132 * 4 * 1.98)  # of a slot a row and channel: 2 x 512 channels, 132 SMs x 4 warps/clock, 1.98 GHz
 SHARE = 0.85  # of issue slots that are used, as assumed in estimates
-OTHERS = 2.8  # ns of products and norm, from their operations and bytes
+OTHERS = 2.8  # ns of products and norm, from their operations and bytes; the last term of a printed estimate
 BYTES = {"conv_bf16": 4, "roll_back_bf16": 14, "roll_back_fp32": 16}  # to and from memory a row and channel
 TOLERANCE = {"registers": 1.07, "row": 1.03, "around": 1.25, "special": 1.0}
 # The kernels of a forward pass that an estimate adds up.
@@ -146,7 +146,7 @@ def estimate(ns):
     """Prints the estimates of a forward pass in bf16 of 16 layers and two strands."""
     for name, kernels in WINDOWS.items():
         total = OTHERS + sum(ns[k] for k in kernels)
-        print(f"# {name}: {total:.1f} ns, {1e3 / (32 * total):.2f} M tokens/s: {' + '.join(kernels)} + {OTHERS} of others")
+        print(f"# {name}: {total:.1f} ns, {1e3 / (32 * total):.2f} M tokens/s: {' + '.join(kernels)} + {OTHERS}")
 
 
 def main():
