@@ -121,6 +121,14 @@ for how in "mean" "max" "mean --layer 1" "max --layer 1"; do
     ok "$how embeddings agree" close_to gpu.embed cpu.embed 1e-5
 done
 
+for seed in 1 2; do
+    export CADUCEUS_SHIM_SEED=$seed
+    gpu few.bed >seed.bed
+    unset CADUCEUS_SHIM_SEED
+    gpu few.bed >usual.bed
+    same "another order of the threads ($seed) gives the same bytes" seed.bed usual.bed
+done
+
 # A CUDA graph is recorded once for batches of one shape: five packs of 12 windows on two lanes.
 awk 'BEGIN { for (i = 0; i < 60; i++) print "one\t" 40 * i + 100 "\t" 40 * i + 300 }' >even.bed
 gpu even.bed >eager.bed

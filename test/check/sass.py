@@ -8,7 +8,7 @@ other loops too, so `around` is an estimate; a loop with the same instruction th
 nowhere. Slots are issue slots of a warp: one instruction each.
 
 The first line of the table says which nvcc counted. Under another nvcc only local memory (spills) is compared: no
-kernel may use any. print: prints the counts of this build as a table, with estimates for an H200, and compares nothing."""
+kernel may use any. print: prints the counts of this build as a table, with estimates for an H200; compares nothing."""
 
 import re
 import struct
