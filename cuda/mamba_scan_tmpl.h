@@ -282,17 +282,24 @@ DEVICE void NAME(advance_lap)(const NAME(scan_args_t) * arg, NAME(channel_t) * c
     }
 }
 
-/* Scans n rows of a piece, the i-th and later ones, that are in `lap`. */
-DEVICE void NAME(scan_lap)(const NAME(scan_args_t) * arg, const piece_t *t, NAME(channel_t) * ch,
-                           const NAME(lap_t) * lap, int i, int n, T *y, int64_t c, const bool ends, const bool keeps)
+/* Stores the state at *keep, and moves *keep to the place of the next. */
+DEVICE void NAME(keep_next)(const NAME(scan_args_t) * arg, float **keep, const float *s)
+{
+    REPEAT(n, STATES) (*keep)[n * arg->Ep] = s[n];
+    *keep += arg->Np * arg->Ep;
+}
+
+/* Scans n rows of a piece, which are in `lap`. y: the first row; keep: see keep_next. */
+DEVICE void NAME(scan_lap)(const NAME(scan_args_t) * arg, NAME(channel_t) * ch, const NAME(lap_t) * lap, int n, T *y,
+                           float **keep, const bool ends, const bool keeps)
 {
     int ld = arg->reverse ? -(int)arg->Ep : (int)arg->Ep, k = 0;
     ROLLED
     for (; k + AHEAD <= n; k += AHEAD, y += AHEAD * ld) {
-        if (keeps) NAME(keep_states)(arg, t, i + k, c, ch->s);
+        if (keeps) NAME(keep_next)(arg, keep, ch->s);
         NAME(advance_lap)(arg, ch, lap, k, AHEAD, y, ld, ends);
     }
-    if (keeps && k < n) NAME(keep_states)(arg, t, i + k, c, ch->s);
+    if (keeps && k < n) NAME(keep_next)(arg, keep, ch->s);
     ROLLED
     for (; k < n; k++, y += ld) NAME(advance_lap)(arg, ch, lap, k, 1, y, ld, ends);
 }
@@ -315,6 +322,7 @@ DEVICE void NAME(piece_laps)(const NAME(scan_args_t) * arg, const bool ends, con
     int64_t first = NAME(row_at)(arg, &p, 0);
     int n = (int)p.n, odd = 0, part = (int)threadIdx.x % PARTS_OF_ROW * PART, from = (int)blockIdx.y * THREADS + part;
     NAME(source_t) source = { first * arg->Ep + from, arg->xdbl + first * arg->Sp, n };
+    float *keep = keeps ? NAME(kept)(arg, &t, 0, c) : NULL;
     NAME(channel_t) ch;
     if (ends && (t.slot < 0 || !p.all)) return;
     NAME(clear_padding)(lap, (int)arg->R);
@@ -325,7 +333,7 @@ DEVICE void NAME(piece_laps)(const NAME(scan_args_t) * arg, const bool ends, con
         copies_wait();
         __syncthreads();
         NAME(copy_lap)(arg, &source, lap + !odd, part, from, ends);
-        if (own < arg->Ep) NAME(scan_lap)(arg, &t, &ch, lap + odd, i, n - i < LAP ? n - i : LAP, y, c, ends, keeps);
+        if (own < arg->Ep) NAME(scan_lap)(arg, &ch, lap + odd, n - i < LAP ? n - i : LAP, y, &keep, ends, keeps);
     }
     if (ends && own < arg->Ep) NAME(close_channel)(arg, &ch, c, t.slot);
 }

@@ -40,14 +40,25 @@ typedef struct {
     float mean, scale;
 } moments_t;
 
+/* Returns the sum over a row of x - mean or, if `squares`, of its square. x is read four floats at a time. */
+DEVICE float moment(const float *x, int D, float mean, int in_warp, const bool squares)
+{
+    float sum = 0, v[4];
+    for (int d = 4 * in_warp; d < D; d += 4 * WARP) {
+        load4(x + d, v);
+        REPEAT(k, 4) {
+            float away = d + k < D ? v[k] - mean : 0;
+            sum = squares ? fma32(away, away, sum) : sum + away;
+        }
+    }
+    return warp_sum(sum);
+}
+
 DEVICE moments_t moments(const norm_t *t, const float *x, int in_warp)
 {
     moments_t m;
-    float sum = 0, var = 0;
-    for (int64_t d = in_warp; d < t->D && !t->rms; d += WARP) sum += x[d];
-    m.mean = t->rms ? 0 : warp_sum(sum) / (float)t->D;
-    for (int64_t d = in_warp; d < t->D; d += WARP) var = fma32(x[d] - m.mean, x[d] - m.mean, var);
-    m.scale = 1.0f / sqrtf(warp_sum(var) / (float)t->D + t->eps);
+    m.mean = t->rms ? 0 : moment(x, (int)t->D, 0, in_warp, false) / (float)t->D;
+    m.scale = 1.0f / sqrtf(moment(x, (int)t->D, m.mean, in_warp, true) / (float)t->D + t->eps);
     return m;
 }
 

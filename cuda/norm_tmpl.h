@@ -11,6 +11,10 @@ typedef struct {
     int64_t beg, end, Dp;
 } NAME(norm_args_t);
 
+typedef struct __attribute__((aligned(4 * sizeof(T)))) {
+    T v[4];
+} NAME(four_t);
+
 KERNEL(NAME(norm), NAME(norm_args_t))
 {
     int64_t r = arg.beg + (int64_t)blockIdx.x * NORM_ROWS + threadIdx.x / WARP;
@@ -19,8 +23,15 @@ KERNEL(NAME(norm), NAME(norm_args_t))
     moments_t m;
     if (r >= arg.end) return;
     m = moments(&arg.norm, x, in_warp);
-    for (int64_t d = in_warp; d < arg.Dp; d += WARP)
-        arg.a[r * arg.Dp + d] = put(normed(&arg.norm, m, x, d)); /* 0 in the padding, where weight and bias are 0 */
+    for (int d = 4 * in_warp; d < (int)arg.Dp; d += 4 * WARP) {
+        NAME(four_t) to;
+        float v[4], w[4], b[4];
+        load4(x + d, v);
+        load4(arg.norm.weight + d, w);
+        load4(arg.norm.bias + d, b);
+        REPEAT(k, 4) to.v[k] = put(fma32((v[k] - m.mean) * m.scale, w[k], b[k])); /* 0 in the padding, as w and b */
+        *(NAME(four_t) *)(arg.a + r * arg.Dp + d) = to;
+    }
 }
 
 /* Normalises rows [beg, end) of x and stores them in the array `a`. */
