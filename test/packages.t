@@ -14,6 +14,27 @@ is "version: conda" "$(sed -n 's/^{% set version = "\(.*\)" %}/\1/p' $conda)" "$
 is "version: Homebrew" "$(sed -n 's/^  version "\(.*\)"/\1/p' $homebrew)" "$version"
 like "Homebrew builds the tarball of this version" "/caduceus-$version\.tar\.gz" $homebrew
 
+# ---- contrib/release, in a clone of its own ----
+clone=$dir/clone
+# refuses NAME REGEX: passes if `contrib/release --check` fails with a line that matches REGEX.
+refuses() {
+    if "$clone/contrib/release" --check >"$dir/said" 2>&1; then fail "$1"; else like "$1" "$2" "$dir/said"; fi
+}
+in_clone() { git -C "$clone" -c user.name=t -c user.email=t@example.org "$@"; }
+set_version() { sed -i "s/^AC_INIT(.*/AC_INIT([caduceus], [$1])/" "$clone/configure.ac"; }
+if command -v git >/dev/null; then
+    mkdir -p "$clone/contrib" && cp contrib/release "$clone/contrib" && cp configure.ac NEWS "$clone"
+    chmod -R u+w "$clone"; in_clone init -q .
+    set_version 0.9.0-dev; refuses "release refuses a development version" 'release: configure.ac: version 0.9.0-dev is'
+    set_version 0.9.0; refuses "release needs NEWS of the version" '^release: NEWS: the first line is'
+    sed -i '1s/.*/caduceus 0.9.0, 2026-12-24/' "$clone/NEWS"
+    refuses "release needs a clean clone" '^release: files have changed; commit them'
+    in_clone add . && in_clone commit -qm ready
+    ok "release finds nothing to say then" "$clone/contrib/release" --check
+    in_clone tag v0.9.0
+    refuses "release makes a tag once" '^release: the tag v0.9.0 exists'
+else skip "release" "no git"; fi
+
 # ---- dependencies ----
 # listed VARIABLE...: prints the packages that quickstart has in these variables.
 listed() { for v; do sed -n "s/^$v=\"\(\$$v \)*\(.*\)\"/\2/p" quickstart | tr ' ' '\n'; done | sort -u; }

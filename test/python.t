@@ -31,4 +31,15 @@ for file in "$srcdir"/python/tests/test_*.py; do
     if [ -n "$missing" ]; then skip "$name" "missing: $missing"
     else ok "$name" "$python" -m pytest -q -p no:cacheprovider --rootdir "$PWD" "$file"; fi
 done
+
+# ---- doc/python.md, as a reader would type it ----
+missing=$(needs sklearn)
+if [ -n "$missing" ]; then skip "the code of doc/python.md runs" "missing: $missing"
+else
+    awk '/^```/ { on = /python/; next } on' "$srcdir/doc/python.md" >first.py
+    cp -r "$srcdir/examples" examples; chmod -R u+w examples
+    ok "the code of doc/python.md runs" "$python" first.py
+    like "and finds the repeats" '^accuracy (0\.[89]|1)' .out
+    like "also a new one" "^\\['repeat'\\]$" .out
+fi
 finish
