@@ -222,3 +222,8 @@ close_to() {
             s = b < 0 ? -b : b; if (s < 1) s = 1
             return a != "." && b != "." && a != "" && b != "" && d <= tol * s }' "$1" "$2"
 }
+
+# can_read FOLDER: succeeds unless the folder's weights are a PyTorch file and the program was built without libzip.
+can_read() {
+    [ -e "$1/model.safetensors" ] || ! "$caduceus" model info -m "$1" 2>&1 | grep -q 'built without libzip'
+}
