@@ -126,7 +126,7 @@ static int mamba2_in_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, 
 {
     mamba2_back_t b = mamba2_back(l, layer, dir, s, how);
     const mamba2_t *m = b.f.m;
-    outer_how_t sum = mamba2_outer(&b);
+    outer_how_t sum = outer_how(l, b.w->words);
     int64_t rows = s.end - s.beg;
     const float *dx = b.w->dx + s.beg * m->Xp, *dz = b.w->dz + s.beg * m->Ep, *dout = l->dout + s.beg * m->Dp;
     share_rows(&b.f.share, &b, mamba2_in_back_task);

@@ -256,11 +256,6 @@ static mamba2_back_t mamba2_back(cad_grad_lane_t *l, int layer, int dir, cad_spa
                              .t = &((const mamba2_turned_t *)l->grads->turned[layer])[dir] };
 }
 
-/* Returns how gradients of weights are summed. */
-static outer_how_t mamba2_outer(const mamba2_back_t *b)
-{
-    return (outer_how_t) { b->l->f.team, b->l->grads->numbers, b->w->words };
-}
 #endif
 
 #endif

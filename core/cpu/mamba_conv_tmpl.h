@@ -78,7 +78,7 @@ static int mamba_conv_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s,
 {
     mamba_back_t b = mamba_back(l, layer, dir, s);
     const mamba_t *m = b.f.m;
-    outer_how_t sum = mamba_outer(&b);
+    outer_how_t sum = outer_how(l, b.w->words);
     int64_t rows = s.end - s.beg;
     (void)how;
     share_rows(&b.f.share, &b, project_back_task);

@@ -88,7 +88,7 @@ static int mamba_in_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, u
 {
     mamba_back_t b = mamba_back(l, layer, dir, s);
     const mamba_t *m = b.f.m;
-    outer_how_t sum = mamba_outer(&b);
+    outer_how_t sum = outer_how(l, b.w->words);
     int64_t rows = s.end - s.beg;
     const float *dx = b.w->dx + s.beg * m->Ep, *dz = b.w->g + s.beg * m->Ep, *dout = l->dout + s.beg * m->Dp;
     (void)how;

@@ -63,12 +63,6 @@ static mamba_back_t mamba_back(cad_grad_lane_t *l, int layer, int dir, cad_span_
                             .t = &((const mamba_turned_t *)l->grads->turned[layer])[dir] };
 }
 
-/* Returns how gradients of weights are summed. */
-static outer_how_t mamba_outer(const mamba_back_t *b)
-{
-    return (outer_how_t) { b->l->f.team, b->l->grads->numbers, b->w->words };
-}
-
 /* Runs fn as tasks of CAD_MAMBA_GROUP channels each. The size is independent of the number of threads; therefore sums
  * over the channels of a task are too. */
 static void share_back(mamba_back_t *b, cad_task_f *fn)

@@ -11,6 +11,7 @@
 #define CAD_OUTER_TMPL_H
 
 #include "narrow_tmpl.h"
+#include "weights_tmpl.h"
 
 #define STRIP (64 / PER_WORD) /* number of rows of words that are summed before the sum is added to C */
 #define SHARE (16 * MR)       /* columns of A that one task sums */
@@ -21,6 +22,11 @@ typedef struct { /* how sums over rows are computed */
     numbers_t f;
     float *words; // room for the words of A and B: (rows,n+k), with n and k rounded up to VW; unused by FLOATS
 } outer_how_t;
+
+static outer_how_t outer_how(const cad_grad_lane_t *l, float *words)
+{
+    return (outer_how_t) { l->f.team, l->grads->numbers, words };
+}
 
 typedef struct {
     const float *a, *b; // (rows,lda), (rows,k)

@@ -161,7 +161,7 @@ static int gated_in_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, u
     const gated_turned_t *t = gated_turned(l, layer, dir);
     const norm_t *norm = &l->f.weights->norm[layer];
     cad_gated_sums_t *sum = l->grads->s.layer[layer];
-    outer_how_t how_to = { NULL, l->grads->numbers, cad_gated_grad_lane(l)->words };
+    outer_how_t how_to = outer_how(l, cad_gated_grad_lane(l)->words);
     int64_t rows = s.end - s.beg, Dp = g->Dp, Ep = g->Ep;
     const float *dx = cad_gated_grad_lane(l)->dx + s.beg * Ep, *dz = cad_gated_grad_lane(l)->g + s.beg * Ep;
     dest_t x = { l->da, NULL, NULL, g->zero, Dp, STORE }, z = { l->da, l->da, NULL, g->zero, Dp, ADD };
