@@ -68,20 +68,6 @@ static int keep_embedding(const variants_t *v, const job_t *j, float **out, cad_
     return 0;
 }
 
-/* Returns the sum of log p over the compared bases of haplotype h. If the lengths of the two haplotypes differ by an
- * odd number, the first and the last compared base of the shorter haplotype count half. */
-static double compared_sum(const variants_t *v, const allele_t *a, int h, const job_t *j)
-{
-    double sum = 0;
-    for (int64_t t = j->scored.beg; t < j->scored.end; t++) {
-        bool halved = a->ends_halved && h == a->shorter && (t == j->scored.beg || t == j->scored.end - 1);
-        int b = v->s->cutter.bases.of[j->tokens[t]];
-        if (b == NO_BASE) continue; /* never true, since allele_set has checked these bases */
-        sum += (halved ? 0.5 : 1) * (double)j->logp[4 * (t - j->scored.beg) + b];
-    }
-    return sum;
-}
-
 /* Returns the number of bases before an allele whose predictions are compared (jsd, infl). */
 static int64_t bases_before(const variants_t *v, const allele_t *a)
 {
@@ -126,7 +112,7 @@ int variants_take(void *arg, item_t *it, const job_t *j, cad_error_t *err)
     if (j->id & ID_AROUND) return take_around(v, r, h, j, err);
     if (j->embedding) rc = keep_embedding(v, j, at_site ? &r->site->embedding : &r->embedding[h], err);
     if (j->logp && at_site) memcpy(r->site->logp, j->logp, sizeof r->site->logp);
-    else if (j->logp) r->sum[h] = compared_sum(v, &r->allele, h, j);
+    else if (j->logp) r->sum[h] = window_sum(&s->cutter.bases, j, r->allele.ends_halved && h == r->allele.shorter);
     return rc;
 }
 

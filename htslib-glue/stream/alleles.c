@@ -31,7 +31,7 @@ int view_get(view_t *v, const contig_t *c, int64_t beg, int64_t end, const char 
         v->contig = NULL;
         rc = fasta_fetch(v->ref, c, at.beg, at.end, v->seq, err);
         if (rc) return rc;
-        for (int64_t i = 0; i < at.end - at.beg; i++) v->seq[i] = (char)toupper((unsigned char)v->seq[i]);
+        for (int64_t i = 0; i < at.end - at.beg && !v->as_is; i++) v->seq[i] = (char)toupper((unsigned char)v->seq[i]);
         v->at = at;
         v->contig = c;
     }

@@ -9,13 +9,16 @@
 #include "io/bed.h"
 #include "io/fasta.h"
 
-typedef struct view_t { /* a buffer of upper-case reference bases around the interval that was read last */
+typedef struct view_t { /* a buffer of reference bases around the interval that was read last */
+    /* Set by the caller: */
     const fasta_t *ref;
+    bool as_is; /* true: letters as in the FASTA; false: in upper case */
+    /* Private: */
     const contig_t *contig;
     interval_t at;
     char *seq;
 } view_t;
-/* Sets *seq to bases [beg, end) of the contig, in upper case; valid until the next call. */
+/* Sets *seq to bases [beg, end) of the contig; valid until the next call. */
 int view_get(view_t *v, const contig_t *c, int64_t beg, int64_t end, const char **seq, cad_error_t *err);
 void view_free(view_t *v);
 bool is_base(char b);     /* true for A, C, G and T */

@@ -52,11 +52,23 @@ static int compute_scores(const jobs_t *b, cad_window_t *w, int64_t mask, cad_er
     return n ? cad_score(b->pipe->ctx, w, n, mask, err) : 0;
 }
 
+/* Computes the classifier's outputs for n windows. */
+static int classify(const pipeline_t *p, const cad_window_t *w, int n, cad_error_t *err)
+{
+    size_t K = (size_t)p->outputs;
+    float *all = cad_alloc((size_t)n * K, sizeof *all);
+    int rc = all ? cad_classify_all(p->ctx, w, n, all, err) : cad_out_of_memory(err);
+    for (int i = 0; i < n && rc == 0; i++) memcpy(w[i].embedding, all + (size_t)i * K, K * sizeof *all);
+    free(all);
+    return rc;
+}
+
 static int compute_embeddings(const jobs_t *b, cad_window_t *w, cad_error_t *err)
 {
     int n = 0;
     for (int i = 0; i < b->n; i++)
         if (pooled(&b->job[i])) w[n++] = window(&b->job[i], b->job[i].pooled);
+    if (n && b->pipe->outputs) return classify(b->pipe, w, n, err);
     return n ? cad_embed(b->pipe->ctx, w, n, b->pipe->pool, err) : 0;
 }
 
@@ -206,11 +218,11 @@ static float *results(int64_t n, int64_t width)
 
 static int room_for_results(pipeline_t *p, job_t *j, cad_error_t *err)
 {
-    int64_t n = j->scored.end - j->scored.beg, D = cad_model_number(p->model, CAD_D_MODEL),
-            rows = j->pooled.end - j->pooled.beg;
+    int64_t n = j->scored.end - j->scored.beg, rows = j->pooled.end - j->pooled.beg,
+            width = p->outputs ? p->outputs : cad_model_number(p->model, CAD_D_MODEL);
     if (counts_only(p)) return 0;
     if (scored(j)) j->logp = results(n, 4);
-    if (pooled(j)) j->embedding = results(p->pool == CAD_POOL_NONE ? rows : 1, D);
+    if (pooled(j)) j->embedding = results(p->pool == CAD_POOL_NONE && !p->outputs ? rows : 1, width);
     return (scored(j) && !j->logp) || (pooled(j) && !j->embedding)
                ? cad_fail(err, CAD_ENOMEM, "out of memory for a core of %lld bases", (long long)n)
                : 0;

@@ -36,7 +36,9 @@ typedef struct job_t { /* one window of an item. Positions in its intervals coun
     interval_t kept;
     interval_t pooled; /* interval of the bases whose embeddings are computed; empty: none */
     float *logp;       // (S,4), with S the length of the interval `scored`
-    float *embedding;  // (D), or for CAD_POOL_NONE (P,D), with P the length of the interval `pooled`
+    /* (D), or for CAD_POOL_NONE (P,D), with P the length of the interval `pooled`; if the pipeline has outputs,
+     * (outputs): those of the classifier for the interval */
+    float *embedding;
 } job_t;
 void job_free(job_t *j);
 typedef struct work_t {
@@ -59,6 +61,7 @@ typedef struct pipeline_t { /* the state of a pipeline; must not be moved in mem
     cad_context_t *ctx; /* no other code may use it until pipeline_close; NULL: see `compute` */
     int64_t mask;
     enum cad_pool_t pool;
+    int64_t outputs; /* 0: embeddings are computed; else a classifier's outputs, of which this is the number */
     int64_t batch_tokens;
     /* Computes the results of n windows, on the worker's thread. NULL: ctx computes them; if ctx is NULL too, the
      * pipeline only counts the work (--dry-run). */

@@ -38,6 +38,18 @@ int window_encode(const encoding_t *e, const letters_t *l, job_t *j, cad_error_t
     return 0;
 }
 
+double window_sum(const bases_t *bases, const job_t *j, bool ends_halved)
+{
+    double sum = 0;
+    for (int64_t t = j->scored.beg; t < j->scored.end; t++) {
+        bool halved = ends_halved && (t == j->scored.beg || t == j->scored.end - 1);
+        int b = bases->of[j->tokens[t]];
+        if (b == NO_BASE) continue; /* never true for alleles, since allele_set has checked these bases */
+        sum += (halved ? 0.5 : 1) * (double)j->logp[4 * (t - j->scored.beg) + b];
+    }
+    return sum;
+}
+
 void bases_init(bases_t *b, const cad_model_t *model)
 {
     memset(b->of, NO_BASE, sizeof b->of);

@@ -33,6 +33,9 @@ typedef struct bases_t { /* of[token] is 0 to 3 for A, C, G, T, else NO_BASE */
     uint8_t of[256];
 } bases_t;
 void bases_init(bases_t *b, const cad_model_t *model);
+/* Returns the sum of log p over the scored bases of a window. ends_halved: the first and the last scored base count
+ * half. */
+double window_sum(const bases_t *b, const job_t *j, bool ends_halved);
 /* Returns 0 to 3 for A, C, G, T in either case, else NO_BASE. */
 int base_of_letter(char letter);
 /* Sets base (n) to the bases of the letters seq (n). Both may be the same memory. */
