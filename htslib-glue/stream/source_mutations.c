@@ -270,6 +270,7 @@ static int read_regions(stream_t *s, cad_error_t *err)
     interval_t span;
     int rc = mutations_begin(s, err);
     m->view.ref = m->letters.ref = s->ref;
+    m->letters.as_is = true;
     s->pipe.mask = m->deletions ? m->deletion_mask : s->set->mask;
     s->pipe.outputs = m->head.n;
     for (int i = 0; i < s->ref->ncontig && rc == 0; i++)
