@@ -79,6 +79,7 @@ END
 else skip "annotate: BAM" "no samtools"; fi
 ok "track" model track --window 128 -T g.fa -L some.bed -o some.bw
 ok "embed" model embed --window 128 -T g.fa -o some.npy some.bed
+steady "mutate" model mutate --window 128 -T g.fa -r one:300-330 --deletions
 steady "eval" model eval --window 128 -T g.fa -L g.bed
 ok "bench" "$caduceus" bench -d cpu -@ 1 --rounds 1 -m model --window 96
 like "bench has a line for the gate" 'gate' .out
@@ -88,6 +89,7 @@ like "bench has a line for the gate" 'gate' .out
 ok "finetune" model finetune labels.csv --epochs 1 --batch 4 -o tuned
 ok "predict" "$caduceus" predict --quiet -m tuned labels.csv
 is "predict prints a row for each sequence" "$(rows .out | awk -F '\t' '$NF + 0 == $NF' | lines)" 8
+ok "mutate, with the classifier" "$caduceus" mutate --quiet -m tuned -T g.fa -r one:300-330
 ok "the classifier's layers are described" "$caduceus" model info tuned
 like "as Mamba-2" '^model	Caduceus-PS, Mamba-2$' .out
 
