@@ -64,6 +64,10 @@ static const char USAGE[] =
     "      --calibration FILE a table of caduceus calibrate: adds CADUCEUS_CLLR (llr less\n"
     "                         its mean at neutral sites), _Z and _PCTL, a percentile\n"
     "      --force-calibration  only warn if the table is of another model or window\n"
+    "      --sample LIST      also score alleles in these samples' haplotypes, which adds\n"
+    "                         FORMAT CLLR and CDPLL; sorted input\n"
+    "      --samples-file FILE  the same for the samples that FILE lists, one a line\n"
+    "      --all-samples      the same for all samples\n"
     "      --info-prefix P    prefix of INFO names [CADUCEUS]\n"
     "Other:\n" SHARD_USAGE
     "      --dry-run          count windows and tokens, estimate time and size\n" DRY_RUN_JSON_USAGE PROGRESS_USAGE
@@ -95,6 +99,7 @@ static int name_files(const annotate_args_t *a, const char *const out[], int n, 
     ledger_inputs(&files, a->in, in);
     options_inputs(&a->o, a->set.reference, a->run.aliases, &a->run.limits, &files);
     ledger_input(&files, a->set.variants.calibration);
+    ledger_input(&files, a->set.variants.samples_file);
     for (int k = 0; k < n && rc == 0; k++) rc = ledger_output(&files, out[k], err);
     ledger_free(&files);
     return rc;

@@ -33,7 +33,10 @@ enum {
     O_GRID,
     O_LAYER,
     O_CALIBRATION,
-    O_FORCE
+    O_FORCE,
+    O_SAMPLE,
+    O_SAMPLES,
+    O_ALL
 };
 const struct option ANNOTATE_LONG[] = { OPTIONS_LONG,
                                         OPTIONS_PROGRESS,
@@ -66,6 +69,9 @@ const struct option ANNOTATE_LONG[] = { OPTIONS_LONG,
                                         { "grid", no_argument, NULL, O_GRID },
                                         { "calibration", required_argument, NULL, O_CALIBRATION },
                                         { "force-calibration", no_argument, NULL, O_FORCE },
+                                        { "sample", required_argument, NULL, O_SAMPLE },
+                                        { "samples-file", required_argument, NULL, O_SAMPLES },
+                                        { "all-samples", no_argument, NULL, O_ALL },
                                         { "layer", required_argument, NULL, O_LAYER },
                                         { 0 } };
 
@@ -82,7 +88,8 @@ static const struct {
     { 'F', false },         { 'q', false },           { O_INCLUDE, false },    { O_CONTEXT, false },
     { O_CLIPSOFT, false },  { O_MINBQ, false },       { O_TAGMAP, false },     { O_COLOR, false },
     { O_CHECKREF, true },   { O_ANCHOR, true },       { O_POOLWIN, true },     { O_PREFIX, false },
-    { O_DIFFERENCE, true }, { O_CALIBRATION, false }, { O_FORCE, false },
+    { O_DIFFERENCE, true }, { O_CALIBRATION, false }, { O_FORCE, false },      { O_SAMPLE, false },
+    { O_SAMPLES, false },   { O_ALL, false },
 };
 
 static int parse_pool(annotate_args_t *a, const char *s)
@@ -208,6 +215,13 @@ static int take_option(void *args, int c, const char *arg)
     case O_PREFIX: a->set.variants.prefix = arg; return 0;
     case O_CALIBRATION: a->set.variants.calibration = arg; return 0;
     case O_FORCE: a->set.variants.force_calibration = true; return 0;
+    case O_SAMPLE:
+        if (a->set.variants.nsample == SAMPLE_LISTS)
+            return cmd_fail(cmd, "--sample: more than %d times; give --samples-file", SAMPLE_LISTS);
+        a->set.variants.sample[a->set.variants.nsample++] = arg;
+        return 0;
+    case O_SAMPLES: a->set.variants.samples_file = arg; return 0;
+    case O_ALL: a->set.variants.all_samples = true; return 0;
     case O_LAYER: return parse_layer(a, arg);
     case O_GRID: a->set.grid = true; return 0;
     case O_DIFFERENCE: a->set.variants.difference = true; return 0;

@@ -45,7 +45,8 @@ void notes_summary(const notes_t *n)
                                                   "record(s) whose END lies before POS",
                                                   "input(s) with nothing to do",
                                                   "sequence(s) far longer than those of training",
-                                                  "remark(s) on the calibration" };
+                                                  "remark(s) on the calibration",
+                                                  "unphased genotype(s) left as REF beside alleles" };
     const char *sep = "";
     int64_t any = 0;
     for (int i = 0; i < NOTE_KINDS; i++) any += n->count[i];

@@ -31,6 +31,7 @@ typedef enum {
     NOTE_NOTHING,
     NOTE_LONG,
     NOTE_CALIBRATION,
+    NOTE_UNPHASED,
     NOTE_KINDS
 } note_kind_t;
 typedef struct notes_t {

@@ -5,7 +5,7 @@
  */
 #include <ctype.h>
 
-#include "stream/variants.h"
+#include "stream/haplotypes.h"
 
 /* Writes the place of the last record to buf: "file:line", or only the file if records are read through an index.
  * Returns buf. */
@@ -52,6 +52,9 @@ void variant_drop(variants_t *v, variant_t *d)
         memset(r, 0, sizeof *r);
         r->allele.alt = room;
     }
+    free(d->contexts.of);
+    free(d->contexts.context);
+    d->contexts = (contexts_t) { 0 };
     d->nalt = 0;
     d->spare = v->spare;
     v->spare = d;
@@ -106,9 +109,11 @@ int variants_take(void *arg, item_t *it, const job_t *j, cad_error_t *err)
 {
     stream_t *s = arg;
     const variants_t *v = s->state;
-    result_t *r = &((variant_t *)it)->alt[j->id / IDS];
+    variant_t *d = (variant_t *)it;
+    result_t *r = &d->alt[j->id < ID_CONTEXTS ? j->id / IDS : 0];
     int h = (int)(j->id & ID_HAPLOTYPE), rc = 0;
     bool at_site = r->allele.kind == ALLELE_SNV && h == 0;
+    if (j->id >= ID_CONTEXTS) return haplotypes_take(v, d, j), 0;
     if (j->id & ID_AROUND) return take_around(v, r, h, j, err);
     if (j->embedding) rc = keep_embedding(v, j, at_site ? &r->site->embedding : &r->embedding[h], err);
     if (j->logp && at_site) memcpy(r->site->logp, j->logp, sizeof r->site->logp);
@@ -231,20 +236,13 @@ static int put_allele(variants_t *v, variant_t *d, int alt, const contig_t *c, c
 
 /* ---- records ---- */
 
-/* True for an ALT that is not an allele, such as "." or <*>. Such an ALT gets no note. A record with only such ALTs is
- * written unchanged. */
-static bool is_placeholder(const char *alt)
-{
-    return !strcmp(alt, ".") || !strcmp(alt, "<*>") || !strcmp(alt, "<NON_REF>");
-}
-
 static int list_alleles(variant_t *d, int *sequences, cad_error_t *err)
 {
     bcf1_t *rec = d->rec;
     bool touched = false;
     *sequences = 0;
     if (records_unpack(rec, BCF_UN_STR, err)) return CAD_ENOMEM;
-    for (int i = 1; i < rec->n_allele; i++) touched |= !is_placeholder(rec->d.allele[i]);
+    for (int i = 1; i < rec->n_allele; i++) touched |= !allele_placeholder(rec->d.allele[i]);
     if (!touched) return 0;
     if (rec->n_allele - 1 > d->room) {
         result_t *more = realloc(d->alt, (size_t)(rec->n_allele - 1) * sizeof *more);
@@ -301,6 +299,15 @@ static int check_ref(variants_t *v, const bcf1_t *rec, const contig_t *c, cad_er
     return 0;
 }
 
+int variant_check(variants_t *v, const bcf1_t *rec, const contig_t *c, cad_error_t *err)
+{
+    bool sequence = false;
+    int rc;
+    for (int i = 1; i < rec->n_allele; i++) sequence |= allele_note(rec->d.allele[i]) == NULL;
+    rc = check_place(v, rec, c, sequence, err);
+    return rc || !c || !sequence ? rc : check_ref(v, rec, c, err);
+}
+
 /* Sets the note (the reason why an allele is not scored) of all alleles that have no note yet. */
 static void note_all(variant_t *d, const char *note)
 {
@@ -313,8 +320,8 @@ static int put_alleles(variants_t *v, variant_t *d, int sequences, cad_error_t *
     const char *name = bcf_seqname_safe(v->header, d->rec);
     const contig_t *c = fasta_find(v->s->ref, name);
     char hint[700], buf[4200];
-    int rc = check_place(v, d->rec, c, sequences > 0, err), differs;
-    if (rc || !sequences) return rc;
+    int differs = variant_check(v, d->rec, c, err), rc = 0;
+    if (differs < 0 || !sequences) return differs;
     if (!c) {
         if (!v->missing[0])
             snprintf(v->missing, sizeof v->missing, "contig \"%.100s\" is not in %.200s%.300s", name, v->s->ref->path,
@@ -325,8 +332,6 @@ static int put_alleles(variants_t *v, variant_t *d, int sequences, cad_error_t *
         note_all(d, "NO_CONTIG");
         return 0;
     }
-    differs = check_ref(v, d->rec, c, err);
-    if (differs < 0) return differs;
     if (differs) {
         note(v->s->notes, NOTE_REF_MISMATCH, sequences,
              "%s: REF %.60s differs from %s at %s:%lld; written without scores", variant_place(v, buf),
@@ -336,7 +341,7 @@ static int put_alleles(variants_t *v, variant_t *d, int sequences, cad_error_t *
     }
     for (int i = 0; i < d->nalt && rc == 0; i++)
         if (!d->alt[i].allele.note) rc = put_allele(v, d, i, c, err);
-    return rc;
+    return rc == 0 && v->haplotypes ? haplotypes_put(v, d, c, err) : rc;
 }
 
 /* Puts the record and its alleles' windows into the pipeline. Records at the same position share the results at that

@@ -65,9 +65,14 @@ const char *allele_note(const char *alt)
     return NULL;
 }
 
+bool allele_placeholder(const char *alt)
+{
+    return !strcmp(alt, ".") || !strcmp(alt, "<*>") || !strcmp(alt, "<NON_REF>");
+}
+
 /* ---- the segment ---- */
 
-static int trim(allele_t *a, const char *ref, const char *alt, int64_t pos, cad_error_t *err)
+int allele_trim(const char *ref, const char *alt, int64_t pos, interval_t *at, kstring_t *bases, cad_error_t *err)
 {
     int64_t nr = (int64_t)strlen(ref), na = (int64_t)strlen(alt), k = 0;
     while (nr && na && equal(ref[nr - 1], alt[na - 1])) {
@@ -75,10 +80,10 @@ static int trim(allele_t *a, const char *ref, const char *alt, int64_t pos, cad_
         na--;
     }
     while (k < nr && k < na && equal(ref[k], alt[k])) k++;
-    a->ref = (interval_t) { pos + k, pos + nr };
-    a->alt.l = 0;
-    if (kputsn(alt + k, (size_t)(na - k), &a->alt) < 0) return cad_out_of_memory(err);
-    for (size_t i = 0; i < a->alt.l; i++) a->alt.s[i] = (char)toupper((unsigned char)a->alt.s[i]);
+    *at = (interval_t) { pos + k, pos + nr };
+    bases->l = 0;
+    if (kputsn(alt + k, (size_t)(na - k), bases) < 0) return cad_out_of_memory(err);
+    for (size_t i = 0; i < bases->l; i++) bases->s[i] = (char)toupper((unsigned char)bases->s[i]);
     return 0;
 }
 
@@ -202,6 +207,11 @@ int flanks_set(flanks_t *f, int64_t window, int64_t flank, int64_t anchor, int64
     return 0;
 }
 
+int64_t flanks_reach(const flanks_t *f)
+{
+    return cad_max(cad_max(f->left, f->right), SIDE + (f->longest + 1) / 2) + f->longest;
+}
+
 static int unscored(allele_t *a, const char *note)
 {
     a->note = note;
@@ -222,7 +232,7 @@ int allele_set(allele_t *a, const char *ref, const char *alt, int64_t pos, const
                const flanks_t *f, cad_error_t *err)
 {
     int64_t side = cad_min(SIDE, cad_min(f->left, f->right)), n, m, need, s;
-    int rc = trim(a, ref, alt, pos, err);
+    int rc = allele_trim(ref, alt, pos, &a->ref, &a->alt, err);
     if (rc) return rc;
     n = a->ref.end - a->ref.beg;
     a->note = NULL;

@@ -84,10 +84,12 @@ static double logo_ref_at(const float logp[4], int ref, int b) { return (void)b,
 /* clang-format off */
 const score_t SCORE[] = {
     { .name = "llr", .unit = "nats", .of = OF_VARIANTS, .needs = NEEDS_SITE, .info = "LLR", .effect = llr,
-      .text = "Caduceus: log p(ALT) - log p(REF) at the masked site of an SNV, natural log; negative is less likely" },
+      .text = "Caduceus: log p(ALT) - log p(REF) at the masked site of an SNV, natural log; negative is less likely",
+      .format = "CLLR", .in_haplotype = "Caduceus: LLR in the sample's own haplotype, for each haplotype with an ALT" },
     { .name = "dpll", .unit = "nats", .of = OF_VARIANTS, .needs = NEEDS_HAPLOTYPES, .masked = true, .info = "DPLL",
       .effect = dpll, .text = "Caduceus: difference of the log-likelihoods of the ALT and REF haplotype, natural log; "
-                              "negative is less likely" },
+                              "negative is less likely",
+      .format = "CDPLL", .in_haplotype = "Caduceus: DPLL in the sample's own haplotype, for each haplotype with an ALT" },
     { .name = "pll", .unit = "nats", .of = OF_REGIONS | OF_READS | OF_TRACKS, .needs = NEEDS_BASES, .masked = true,
       .value = mean_pll, .tag = "yp",
       .tracks = 1, .at = pll_at,

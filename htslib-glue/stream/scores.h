@@ -55,6 +55,8 @@ typedef struct score_t {
      * Number=A. NaN is written as a missing value. */
     const char *info, *text;
     double (*effect)(const effect_t *e);
+    /* name and description of the FORMAT field for an allele in the haplotypes of samples, Number=.; NULL: none */
+    const char *format, *in_haplotype;
     /* Number of tracks, and base of the first track; the base of track i is base + i (0 to 3: A, C, G, T). */
     int tracks, base;
     const char *about;                                 /* description of a track, for users */

@@ -18,6 +18,8 @@ void variants_options_init(variants_options_t *o)
     o->pool_window = 768;
 }
 
+bool variants_samples(const variants_options_t *o) { return o->nsample || o->samples_file || o->all_samples; }
+
 bool settings_embed(const settings_t *s) { return s->matrix || s->embed || scores_need(&s->scores, NEEDS_POOLED); }
 bool embed_column(const settings_t *s) { return s->embed && !strcmp(s->embed, "-"); }
 const char *embed_file(const settings_t *s) { return embed_column(s) ? NULL : s->embed; }

@@ -21,6 +21,7 @@ typedef struct reads_options_t {
 } reads_options_t;
 void reads_options_init(reads_options_t *o);
 
+enum { SAMPLE_LISTS = 64 }; /* how often --sample may be given */
 typedef struct variants_options_t {
     const char *prefix;      /* prefix of INFO names and header lines */
     bool keep_mismatch;      /* true with --check-ref w: only warn if REF differs from the FASTA */
@@ -28,8 +29,15 @@ typedef struct variants_options_t {
     bool difference;         /* write ALT - REF instead of both embeddings */
     const char *calibration; /* path of the table of caduceus calibrate, or NULL */
     bool force_calibration;  /* only warn if the table was made with another model or window */
+    /* samples in whose haplotypes alleles are scored: lists of names, a file of names (or NULL), or all */
+    const char *sample[SAMPLE_LISTS];
+    int nsample;
+    const char *samples_file;
+    bool all_samples;
 } variants_options_t;
 void variants_options_init(variants_options_t *o);
+/* True if alleles are also scored in the haplotypes of samples. */
+bool variants_samples(const variants_options_t *o);
 
 typedef struct settings_t {
     const char *reference, *embed, *score; /* NULL: not given */

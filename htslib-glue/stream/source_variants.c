@@ -6,7 +6,7 @@
 
 #include "io/local.h"
 #include "io/vcf_header.h"
-#include "stream/variants.h"
+#include "stream/haplotypes.h"
 
 /* ---- reading ---- */
 
@@ -62,24 +62,41 @@ static void check_end(const variants_t *v, bcf1_t *rec)
     free(end);
 }
 
-/* Puts records into the pipeline. Skips records that begin before `from`, since the previous span included them. */
-static int read_some(variants_t *v, int (*next)(variants_t *, bcf1_t *, cad_error_t *), int64_t from, cad_error_t *err)
+/* Puts a record into the pipeline if it is chosen, or into the queue of those that make up haplotypes. */
+static int put(variants_t *v, variant_t *d, bool chosen, cad_error_t *err)
 {
-    for (;;) {
+    if (chosen) check_end(v, d->rec);
+    if (v->haplotypes) return haplotypes_add(v, d, chosen, err);
+    if (chosen) return variant_put(v, d, err);
+    variant_drop(v, d);
+    return 0;
+}
+
+/* True if the record overlaps the span. For haplotypes, records around the span are read too. */
+static bool in_span(const variants_t *v, const bcf1_t *rec, interval_t span)
+{
+    return !v->haplotypes || (rec->pos < span.end && rec->pos + cad_max(1, rec->rlen) > span.beg);
+}
+
+/* Puts records into the pipeline: those that overlap the span, and do not begin before `from`, since the previous span
+ * included those. Haplotypes are also made of the records around them. */
+static int read_some(variants_t *v, int (*next)(variants_t *, bcf1_t *, cad_error_t *), interval_t span, int64_t from,
+                     cad_error_t *err)
+{
+    int rc = 0;
+    for (bool more = true; more && rc == 0;) {
         variant_t *d = variant_new(v);
-        int rc;
         if (!d) return cad_out_of_memory(err);
         rc = next(v, d->rec, err);
-        if (rc > 0 && d->rec->pos >= from && wanted(v, d->rec)) {
-            check_end(v, d->rec);
-            rc = variant_put(v, d, err);
-        } else {
-            variant_drop(v, d);
-            if (rc <= 0) return rc;
-            rc = 0;
+        more = rc > 0;
+        if (!more) variant_drop(v, d);
+        else {
+            bool after = d->rec->pos >= span.end;
+            rc = put(v, d, in_span(v, d->rec, span) && d->rec->pos >= from && wanted(v, d->rec), err);
+            more = !after || !haplotypes_idle(v->haplotypes);
         }
-        if (rc) return rc;
     }
+    return rc == 0 && v->haplotypes ? haplotypes_flush(v, err) : rc;
 }
 
 static int load_index(variants_t *v, cad_error_t *err)
@@ -115,15 +132,17 @@ static int open_index(variants_t *v, cad_error_t *err)
 static int read_span(variants_t *v, int contig, const char *name, interval_t span, int64_t from, cad_error_t *err)
 {
     int tid = v->tabix ? tbx_name2id(v->tabix, name) : contig, rc;
+    interval_t all = v->haplotypes ? haplotypes_span(v->haplotypes, span) : span;
     if (tid < 0) return 0; /* the contig has no records */
     rc = index_clip(&v->indexed, name, span.beg, &span.end, err);
+    if (rc == 0) rc = index_clip(&v->indexed, name, all.beg, &all.end, err);
     if (rc) return rc;
     hts_itr_destroy(v->walk);
-    v->walk = v->tabix ? tbx_itr_queryi(v->tabix, tid, span.beg, span.end)
-                       : bcf_itr_queryi(v->index, tid, span.beg, span.end);
+    v->walk = v->tabix ? tbx_itr_queryi(v->tabix, tid, all.beg, all.end)
+                       : bcf_itr_queryi(v->index, tid, all.beg, all.end);
     if (!v->walk) return 0;
     rc = index_fits(&v->indexed, v->walk, err);
-    return rc ? rc : read_some(v, next_in_span, from, err);
+    return rc ? rc : read_some(v, next_in_span, span, from, err);
 }
 
 static int read_spans(variants_t *v, cad_error_t *err)
@@ -173,7 +192,7 @@ static int read_input(stream_t *s, cad_error_t *err)
     if (rc) return rc;
     if (s->only) return read_spans(v, err);
     rc = records_threads(v->fp, s->pool, err);
-    if (rc == 0) rc = read_some(v, next_streamed, INT64_MIN, err);
+    if (rc == 0) rc = read_some(v, next_streamed, (interval_t) { INT64_MIN, INT64_MAX }, INT64_MIN, err);
     return rc ? rc : records_end(v->fp, s->in->path, err);
 }
 
@@ -191,6 +210,7 @@ static void close_variants(stream_t *s)
 {
     variants_t *v = s->state;
     site_leave(v->site);
+    haplotypes_close(v);
     while (v->spare) {
         variant_t *d = v->spare;
         v->spare = d->spare;
@@ -230,6 +250,10 @@ static int check(settings_t *set, const input_t *in, cad_error_t *err)
     if (!set->scores.n && !set->matrix) return cad_fail(err, CAD_EARG, "--score none leaves nothing to do");
     if (set->variants.force_calibration && !set->variants.calibration)
         return cad_fail(err, CAD_EARG, "--force-calibration needs --calibration");
+    if (variants_samples(&set->variants) && !scores_need(&set->scores, NEEDS_SITE | NEEDS_HAPLOTYPES))
+        return cad_fail(err, CAD_EARG, "--sample, --samples-file and --all-samples need --score llr or dpll");
+    if (set->variants.all_samples && (set->variants.nsample || set->variants.samples_file))
+        return cad_fail(err, CAD_EARG, "--all-samples does not fit --sample and --samples-file");
     for (int i = 0; i < 3 && set->variants.calibration; i++) scores_add(&set->scores, calibrated[i]);
     scores_add(&set->scores, "note");
     scores_sort(&set->scores);
@@ -287,6 +311,7 @@ static int plan(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err)
                    : "ALT alleles in input order; each row is the REF embedding followed by the ALT embedding";
     s->matrix_width = s->cutter.width * (difference ? 1 : 2);
     rc = flanks_set(&v->flanks, window, set->flank, set->anchor, longest, err);
+    if (rc == 0) rc = haplotypes_open(v, err);
     return rc ? rc : open_calibration(s, err);
 }
 
@@ -300,13 +325,17 @@ static void describe(const stream_t *s, text_t *t)
         text_printf(t, " pool-window=%lld", (long long)set->variants.pool_window);
     if (set->variants.calibration)
         text_printf(t, " calibration=%016llx", (unsigned long long)((const variants_t *)s->state)->calibration->digest);
+    if (((const variants_t *)s->state)->haplotypes) {
+        const samples_t *samples = &((const variants_t *)s->state)->haplotypes->samples;
+        text_printf(t, " samples=%d:%016llx", samples->n, (unsigned long long)samples->digest);
+    }
     if (set->pooling) text_printf(t, " pool=%s", pooling_name(set->pooling));
 }
 
 static void estimate(const stream_t *s, estimate_t *e)
 {
     const variants_t *v = s->state;
-    e->bytes = s->table->bytes + (s->set->matrix ? 0 : v->bytes + v->alleles * 16);
+    e->bytes = s->table->bytes + (s->set->matrix ? 0 : v->bytes + v->alleles * 16 + v->values_bytes);
     e->matrix_rows = v->alleles;
 }
 
@@ -330,8 +359,9 @@ static double share(const stream_t *s)
 const source_t SOURCE_VARIANTS = {
     .holds = "variants",
     .counts = "variants",
-    .options = " reference chr-alias output-fmt output-fmt-option write-index no-version score mask embed check-ref "
-               "anchor pool-window info-prefix difference calibration force-calibration ",
+    .options =
+        " reference chr-alias output-fmt output-fmt-option write-index no-version score mask embed check-ref "
+        "anchor pool-window info-prefix difference calibration force-calibration sample samples-file all-samples ",
     .headless = "use --score dist,cos",
     .needs = NEEDS_SITE | NEEDS_HAPLOTYPES | NEEDS_AROUND,
     .of = OF_VARIANTS,

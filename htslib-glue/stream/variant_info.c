@@ -7,7 +7,7 @@
 #include <math.h>
 
 #include "io/rounded.h"
-#include "stream/variants.h"
+#include "stream/haplotypes.h"
 
 /* ---- the header ---- */
 
@@ -70,6 +70,7 @@ int variants_header(variants_t *v, cad_error_t *err)
     const stream_t *s = v->s;
     int rc = name_fields(v, err);
     for (int i = 0; i < s->set->scores.n && rc == 0; i++) rc = declare(v, s->set->scores.row[i], v->name[i], err);
+    if (rc == 0 && v->haplotypes) rc = formats_declare(v, err);
     if (rc == 0) rc = add_provenance(v, err);
     if (rc == 0 && bcf_hdr_sync(v->header) < 0) rc = cad_out_of_memory(err);
     v->rounding = s->records->fp && v->fp->format.format == bcf && s->records->format.hts.format == vcf;
@@ -96,8 +97,7 @@ static effect_t effect_of(const variants_t *v, const variant_t *d, int alt)
     return e;
 }
 
-/* Returns the value of an allele's score; NaN if the score does not apply to the allele. */
-static double value_of(const variants_t *v, const variant_t *d, int alt, const score_t *score)
+double variants_value(const variants_t *v, const variant_t *d, int alt, const score_t *score)
 {
     effect_t e;
     if (!d->alt[alt].scored) return NAN;
@@ -110,7 +110,7 @@ static int update_failed(const variants_t *v, const char *name, cad_error_t *err
     return cad_fail(err, CAD_ENOMEM, "%s: INFO/%s cannot be set", v->s->in->path, name);
 }
 
-static int too_large(const variants_t *v, const variant_t *d, const char *what, cad_error_t *err)
+int variants_overflow(const variants_t *v, const variant_t *d, const char *what, cad_error_t *err)
 {
     return cad_fail(err, CAD_EFORMAT, "%s:%lld: the model overflows: %s is not finite; are its weights damaged?",
                     bcf_seqname_safe(v->header, d->rec), (long long)d->rec->pos + 1, what);
@@ -150,9 +150,9 @@ static int put_numbers(variants_t *v, variant_t *d, const score_t *score, const 
     int32_t *n = (int32_t *)v->values;
     int rc;
     for (int i = 0; i < d->nalt; i++) {
-        double value = value_of(v, d, i, score);
+        double value = variants_value(v, d, i, score);
         any |= !isnan(value);
-        if (isinf((float)value)) return too_large(v, d, name, err);
+        if (isinf((float)value)) return variants_overflow(v, d, name, err);
         if (integer) n[i] = isnan(value) ? bcf_int32_missing : (int32_t)value;
         else if (isnan(value)) bcf_float_set_missing(x[i]);
         else x[i] = value == 0 ? 0 : (float)value; /* writes 0 for -0 */
@@ -170,8 +170,10 @@ static int put_notes(variants_t *v, variant_t *d, const char *name, cad_error_t 
     text_clear(&v->text);
     for (int i = 0; i < d->nalt; i++) {
         const char *note = d->alt[i].allele.note;
-        any |= note != NULL;
-        text_printf(&v->text, "%s%s", i ? "," : "", note ? note : ".");
+        unsigned near = d->alt[i].near;
+        any |= note || near;
+        text_printf(&v->text, "%s%s", i ? "," : "", note ? note : near ? "" : ".");
+        haplotypes_note(near, note != NULL, &v->text);
     }
     if (v->text.failed) return cad_out_of_memory(err);
     if (bcf_update_info_string(v->header, d->rec, name, any ? v->text.s.s : NULL)) return update_failed(v, name, err);
@@ -201,7 +203,7 @@ static int put_info(variants_t *v, variant_t *d, cad_error_t *err)
     for (int i = 0; i < scores->n && rc == 0; i++)
         rc = scores->row[i]->type == SCORE_TEXT ? put_notes(v, d, v->name[i], err)
                                                 : put_numbers(v, d, scores->row[i], v->name[i], err);
-    return rc;
+    return rc == 0 && v->haplotypes ? formats_put(v, d, err) : rc;
 }
 
 /* ---- matrix ---- */
@@ -219,7 +221,7 @@ static int make_row(variants_t *v, const variant_t *d, const result_t *r, cad_er
         row[i] = none ? NAN : difference ? y[i] - x[i] : i < D ? x[i] : y[i - D];
         finite &= none || isfinite(row[i]);
     }
-    if (!finite) return too_large(v, d, "a difference", err);
+    if (!finite) return variants_overflow(v, d, "a difference", err);
     if (v->s->table->wide) table_numbers(row, width, &v->text);
     return 0;
 }
@@ -269,6 +271,7 @@ int variants_sink(void *arg, item_t *it, cad_error_t *err)
     rc = s->set->matrix ? put_rows(v, d, err) : d->nalt && s->records->fp ? put_info(v, d, err) : 0;
     s->rows++;
     v->alleles += d->nalt;
+    if (d->contexts.of) v->values_bytes += (int64_t)v->haplotypes->samples.n * 8;
     v->bytes += (int64_t)(d->rec->shared.l + d->rec->indiv.l + 32);
     if (rc || !s->records->fp) return rc;
     snprintf(name, sizeof name, "%.200s:%lld", bcf_seqname_safe(v->header, d->rec), (long long)d->rec->pos + 1);
