@@ -72,7 +72,7 @@ bool allele_placeholder(const char *alt)
 
 /* ---- the segment ---- */
 
-int allele_trim(const char *ref, const char *alt, int64_t pos, interval_t *at, kstring_t *bases, cad_error_t *err)
+static int trim(allele_t *a, const char *ref, const char *alt, int64_t pos, cad_error_t *err)
 {
     int64_t nr = (int64_t)strlen(ref), na = (int64_t)strlen(alt), k = 0;
     while (nr && na && equal(ref[nr - 1], alt[na - 1])) {
@@ -80,10 +80,10 @@ int allele_trim(const char *ref, const char *alt, int64_t pos, interval_t *at, k
         na--;
     }
     while (k < nr && k < na && equal(ref[k], alt[k])) k++;
-    *at = (interval_t) { pos + k, pos + nr };
-    bases->l = 0;
-    if (kputsn(alt + k, (size_t)(na - k), bases) < 0) return cad_out_of_memory(err);
-    for (size_t i = 0; i < bases->l; i++) bases->s[i] = (char)toupper((unsigned char)bases->s[i]);
+    a->ref = (interval_t) { pos + k, pos + nr };
+    a->alt.l = 0;
+    if (kputsn(alt + k, (size_t)(na - k), &a->alt) < 0) return cad_out_of_memory(err);
+    for (size_t i = 0; i < a->alt.l; i++) a->alt.s[i] = (char)toupper((unsigned char)a->alt.s[i]);
     return 0;
 }
 
@@ -232,7 +232,7 @@ int allele_set(allele_t *a, const char *ref, const char *alt, int64_t pos, const
                const flanks_t *f, cad_error_t *err)
 {
     int64_t side = cad_min(SIDE, cad_min(f->left, f->right)), n, m, need, s;
-    int rc = allele_trim(ref, alt, pos, &a->ref, &a->alt, err);
+    int rc = trim(a, ref, alt, pos, err);
     if (rc) return rc;
     n = a->ref.end - a->ref.beg;
     a->note = NULL;

@@ -7,6 +7,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <ctype.h>
+
 #include "stream/haplotypes.h"
 
 #define LONGEST 1024  /* longest allele, in bases, that is scored in a haplotype */
@@ -73,12 +75,23 @@ void haplotypes_close(variants_t *v)
 
 /* ---- a record ---- */
 
+/* Sets the segment of a sequence allele: REF and ALT as they are, without the base before an insertion or deletion. As
+ * in bcftools consensus, this is what overlaps other alleles. */
+static int take_bases(segment_t *s, const char *ref, const char *alt, int64_t pos, cad_error_t *err)
+{
+    size_t nr = strlen(ref), na = strlen(alt), k = nr != na && toupper((unsigned char)*ref) == toupper((unsigned char)*alt);
+    s->ref = (interval_t) { pos + (int64_t)k, pos + (int64_t)nr };
+    if (kputsn(alt + k, na - k, &s->alt) < 0) return cad_out_of_memory(err);
+    for (size_t i = 0; i < s->alt.l; i++) s->alt.s[i] = (char)toupper((unsigned char)s->alt.s[i]);
+    return 0;
+}
+
 static int set_segment(segment_t *s, const bcf1_t *rec, int alt, bool usable, cad_error_t *err)
 {
     const char *ref = rec->d.allele[0], *bases = rec->d.allele[alt + 1];
     if (!strcmp(bases, "*") || allele_placeholder(bases)) s->kind = SEGMENT_SILENT;
     else if (!usable || allele_note(bases)) s->kind = SEGMENT_SKIPPED;
-    else return allele_trim(ref, bases, rec->pos, &s->ref, &s->alt, err);
+    else return take_bases(s, ref, bases, rec->pos, err);
     s->ref = (interval_t) { rec->pos, rec->pos + 1 };
     return 0;
 }

@@ -1,12 +1,16 @@
 #!/usr/bin/python3
 """Tests the scores of alleles in the haplotypes of samples against the same haplotypes built by bcftools consensus.
 
-  consensus.py random SEED RECORDS OUT.fa OUT.vcf
+  consensus.py random SEED RECORDS OUT.fa OUT.vcf [APART]
       writes contigs and sorted records with genotypes: SNVs and indels, close together, some of them overlapping; phased
-      calls, phase sets that change, homozygous, haploid, half missing and unphased calls
+      calls, phase sets that change, homozygous, haploid, half missing and unphased calls; APART: the least distance of two records
   consensus.py build REF.fa IN.vcf SAMPLE OUT.fa OUT.vcf [FIRST LAST]
       writes, for each allele that a haplotype of the sample carries in the records FIRST to LAST (from 0), a contig that
       is this haplotype with REF, and a record with the allele; the ID of a record is CHROM:NUMBER:HAPLOTYPE
+  consensus.py reverse REF.fa IN.vcf OUT.fa OUT.vcf
+      writes the reverse complement of both; the ID of a record is its number in IN.vcf
+  consensus.py strands SCORED.vcf SCORED_REVERSE.vcf
+      compares the values of both
   consensus.py compare OUT.vcf SCORED.vcf SAMPLE SCORED_OUT.vcf
       compares FORMAT CLLR and CDPLL of SCORED.vcf with INFO LLR and DPLL of SCORED_OUT.vcf, as they are printed
 """
@@ -72,9 +76,9 @@ def random_call(rng, alleles, state):
         return f"{a}/{a}:."
     return f"{a}|{b}:{state['set']}"
 
-def command_random(seed, records, fasta, vcf):
+def command_random(seed, records, fasta, vcf, apart=1):
     rng = random.Random(int(seed))
-    contigs = {"one": "".join(rng.choices("ACGT", k=12 * int(records) + 40)),
+    contigs = {"one": "".join(rng.choices("ACGT", k=(11 + int(apart)) * int(records) + 40)),
                "M": "".join(rng.choices("ACGT", k=6 * int(records) + 40))}
     write_fasta(fasta, contigs)
     with open(vcf, "w") as out:
@@ -90,7 +94,7 @@ def command_random(seed, records, fasta, vcf):
                 calls = [random_call(rng, len(alts), s) if name != "M" else f"{rng.randint(0, len(alts))}:."
                          for s in states]
                 print(name, at + 1, ".", ref, ",".join(alts), ".", ".", ".", "GT:PS", *calls, sep="\t", file=out)
-                at += rng.randint(1, 22)
+                at += rng.randint(int(apart), int(apart) + 21)
 
 # ---- haplotypes ----
 
@@ -106,10 +110,6 @@ def is_het(alleles):
 
 def has_alt(alleles):
     return any(a not in ".0" for a in alleles)
-
-def distance(row, other):
-    beg, end = int(row[1]), int(row[1]) + len(row[3])
-    return max(beg - int(other[1]) - len(other[3]), int(other[1]) - end, 0)
 
 def set_of(rows, i, column):
     """Returns the phase set of the call of row i; None: none, and "any": no phased call decides it."""
@@ -164,7 +164,7 @@ def lift(chain, at):
     t, q = int(chain[0].split()[5]), int(chain[0].split()[10])
     for line in chain[1:]:
         block = list(map(int, line.split()))
-        if at <= t + block[0]:
+        if t <= at < t + block[0]:
             return q + at - t
         t, q = t + block[0] + (block[1] if len(block) > 1 else 0), q + block[0] + (block[2] if len(block) > 1 else 0)
     return None
@@ -201,10 +201,11 @@ def command_build(fasta, vcf, sample, out_fasta, out_vcf, first="0", last=None):
             text, chain, said = consensus(os.path.join(folder, rows[i][0] + ".fa"), header, carried, folder)
             if f"The site {rows[i][0]}:{rows[i][1]} overlaps" in said:
                 continue
-            seq = "".join(text.split("\n")[1:])
+            seq = "".join(text.split("\n")[1:]).upper()
             beg, end, alt = trim(rows[i][3], rows[i][4].split(",")[int(a) - 1])
             ref = rows[i][3][beg:end]
-            at = lift(chain, int(rows[i][1]) - 1 + beg)
+            at = lift(chain, int(rows[i][1]) - 1)
+            at = at if at is None else at + beg
             if at is None or seq[at:at + len(alt)] != alt:
                 print(f"{rows[i][0]}:{rows[i][1]} is not found in its haplotype", file=sys.stderr)
                 continue
@@ -242,6 +243,43 @@ def command_compare(built, scored, sample, scored_built):
             print(f"{record[2]} {row[1]} {row[3]}>{row[4]} {row[column]}: {got}, in its FASTA {want}")
     print(f"{compared} values, {other} of them differ from the reference's; {wrong} wrong")
     return 1 if wrong or compared < 10 or other < compared / 4 else 0
+
+# ---- the other strand ----
+
+def rc(seq):
+    return seq[::-1].translate(str.maketrans("ACGT", "TGCA"))
+
+def command_reverse(fasta, vcf, out_fasta, out_vcf):
+    contigs = read_fasta(fasta)
+    header, rows = read_vcf(vcf)
+    write_fasta(out_fasta, {name: rc(seq) for name, seq in contigs.items()})
+    with open(out_vcf, "w") as out:
+        print(*header, sep="\n", file=out)
+        for name, seq in contigs.items():
+            for i in reversed([i for i, r in enumerate(rows) if r[0] == name]):
+                pos, ref, alts = int(rows[i][1]) - 1, rows[i][3], rows[i][4].split(",")
+                end = pos + len(ref)
+                if any(len(a) != len(ref) for a in alts): # the base before becomes that behind
+                    pos, end, ref = pos + 1, end + 1, ref[1:] + seq[end]
+                    alts = [a[1:] + ref[-1] for a in alts]
+                print(name, len(seq) - end + 1, i, rc(ref), ",".join(map(rc, alts)), *rows[i][5:], sep="\t", file=out)
+
+def command_strands(scored, reverse):
+    rows = read_vcf(scored)[1]
+    wrong = n = 0
+    for other in read_vcf(reverse)[1]:
+        row = rows[int(other[2])]
+        for column in range(9, len(row)):
+            a, b = fields(row, column), fields(other, column)
+            for key in "CLLR", "CDPLL":
+                x, y = a.get(key, ".").split(","), b.get(key, ".").split(",")
+                n += len([v for v in x if v != "."])
+                if len(x) != len(y) or any((v == ".") != (w == ".") or
+                                           (v != "." and abs(float(v) - float(w)) > 2e-4) for v, w in zip(x, y)):
+                    wrong += 1
+                    print(row[0], row[1], key, ",".join(x), "and", ",".join(y))
+    print(f"{n} values, {wrong} wrong")
+    return 1 if wrong or n < 20 else 0
 
 if __name__ == "__main__":
     sys.exit(globals()["command_" + sys.argv[1]](*sys.argv[2:]))
