@@ -89,7 +89,7 @@ head_of() {
 }
 # snv CONTIG POS CALL...: an SNV with calls of samples.
 snv() { local c=$1 p=$2; shift 2; row "$c $p . $(base $c $p) $(other $c $p) . . . GT:PS $*"; }
-# values FILE: ID-free view: position, note and the values of each sample, numbered in order of occurrence per record.
+# shape FILE: prints position, note and the values of each sample; in each record, equal values have equal numbers.
 shape() {
     rows "$1" | awk -F '\t' '{
         note = "."; n = split($8, f, ";"); for (i = 1; i <= n; i++) if (f[i] ~ /NOTE=/) note = substr(f[i], 15)
@@ -111,9 +111,9 @@ shape() {
     snv M 100 '1:.' '1:.' '0:.' '.:.' '1:.' '0:.' '1:.'
     snv M 110 '1:.' '0:.' '1:.' '1:.' '.:.' '0/1:.' './.:.'; } >in.vcf
 ann in.vcf --all-samples >out.vcf; shape out.vcf >got
-# 300: S1 carries both changes; in S2 they are on different haplotypes; in S3 the neighbour is not phased; in S4 it is of
-# another phase set; S5 is homozygous, so the neighbour is on its second haplotype; in S6 the neighbour is homozygous; S7
-# is homozygous between two phase sets, and takes the first, since both are equally far.
+# 300: S1 carries both changes; in S2 they are on different haplotypes; in S3 the neighbour is not phased; in S4 it is
+# of another phase set; S5 is homozygous, so the neighbour is on its second haplotype; in S6 the neighbour is homozygous;
+# S7 is homozygous between two phase sets, and takes the first, since both are equally far.
 cat >want <<'END'
 290 UNPHASED . . . . . . .,1
 300 UNPHASED .,1 .,2 .,2 .,2 2,1 .,1 2,3
@@ -173,7 +173,6 @@ ann two.vcf --all-samples | rows - | cut -f 10-11 >want
 ann thousand.vcf --all-samples | rows - | cut -f 1008-1009 >got; same "and have their values" got want
 
 # ---- faults ----
-bad() { error "$@"; }
 tests_of() { ann in.vcf "$@" -o x.vcf; }
 error "a sample that is missing" 'in.vcf: no sample "T"; bcftools query -l lists' tests_of --sample T
 error "a sample twice" 'sample "S" is named twice' tests_of --sample S,S

@@ -455,7 +455,11 @@ static int reserve_line(htsFile *fp, const bcf_hdr_t *h, bcf1_t *rec, cad_error_
     if (records_unpack(rec, BCF_UN_ALL, err)) return CAD_ENOMEM;
     n += 2 * (size_t)rec->n_fmt * (rec->n_sample + 1);
     for (int i = 0; i < rec->d.n_flt; i++) n += name_length(h, rec->d.flt[i]);
-    for (int i = 0; i < rec->n_fmt; i++) n += name_length(h, rec->d.fmt[i].id);
+    for (int i = 0; i < rec->n_fmt; i++) {
+        const bcf_fmt_t *f = &rec->d.fmt[i];
+        /* rec->indiv does not contain values that were added */
+        n += name_length(h, f->id) + (f->p ? 6 * (size_t)f->p_len : 0);
+    }
     for (int i = 0; i < rec->n_info; i++) {
         const bcf_info_t *f = &rec->d.info[i];
         /* rec->shared does not contain values that were added */
@@ -476,16 +480,27 @@ static size_t packed_size(const bcf1_t *rec)
     return n;
 }
 
+/* Returns the correct size in bytes of the record's block of FORMAT in BCF. */
+static size_t packed_formats(const bcf1_t *rec)
+{
+    size_t n = 0;
+    if (!rec->d.indiv_dirty) return rec->indiv.l;
+    for (int i = 0; i < rec->n_fmt; i++)
+        if (rec->d.fmt[i].p) n += rec->d.fmt[i].p_off + rec->d.fmt[i].p_len;
+    return n;
+}
+
 int records_put_variant(records_out_t *o, bcf_hdr_t *h, bcf1_t *rec, const char *name, cad_error_t *err)
 {
     int rc = in_order(o, rec->rid, rec->pos, name, err);
-    size_t size = packed_size(rec);
+    size_t size = packed_size(rec), formats = packed_formats(rec);
     if (rc == 0) rc = reserve_line(o->fp, h, rec, err);
     if (rc) return rc;
     errno = 0;
     if (bcf_write(o->fp, h, rec) < 0) return output_failed(o->out, err);
     /* if memory is short while htslib packs a BCF record, it writes an incomplete record and reports no error */
-    return o->format.hts.format == bcf && rec->shared.l != size ? cad_out_of_memory(err) : 0;
+    return o->format.hts.format == bcf && (rec->shared.l != size || rec->indiv.l != formats) ? cad_out_of_memory(err)
+                                                                                             : 0;
 }
 
 /* Checks that a finished file consists of BGZF blocks. If htslib's threads cannot compress a block because memory is

@@ -79,7 +79,8 @@ void haplotypes_close(variants_t *v)
  * in bcftools consensus, this is what overlaps other alleles. */
 static int take_bases(segment_t *s, const char *ref, const char *alt, int64_t pos, cad_error_t *err)
 {
-    size_t nr = strlen(ref), na = strlen(alt), k = nr != na && toupper((unsigned char)*ref) == toupper((unsigned char)*alt);
+    size_t nr = strlen(ref), na = strlen(alt),
+           k = nr != na && toupper((unsigned char)*ref) == toupper((unsigned char)*alt);
     s->ref = (interval_t) { pos + (int64_t)k, pos + (int64_t)nr };
     if (kputsn(alt + k, na - k, &s->alt) < 0) return cad_out_of_memory(err);
     for (size_t i = 0; i < s->alt.l; i++) s->alt.s[i] = (char)toupper((unsigned char)s->alt.s[i]);

@@ -1,18 +1,18 @@
-#!/usr/bin/python3
-"""Tests the scores of alleles in the haplotypes of samples against the same haplotypes built by bcftools consensus.
+"""consensus.py COMMAND ...: compares scores in haplotypes of samples with the haplotypes of bcftools consensus.
 
-  consensus.py random SEED RECORDS OUT.fa OUT.vcf [APART]
-      writes contigs and sorted records with genotypes: SNVs and indels, close together, some of them overlapping; phased
-      calls, phase sets that change, homozygous, haploid, half missing and unphased calls; APART: the least distance of two records
-  consensus.py build REF.fa IN.vcf SAMPLE OUT.fa OUT.vcf [FIRST LAST]
-      writes, for each allele that a haplotype of the sample carries in the records FIRST to LAST (from 0), a contig that
-      is this haplotype with REF, and a record with the allele; the ID of a record is CHROM:NUMBER:HAPLOTYPE
-  consensus.py reverse REF.fa IN.vcf OUT.fa OUT.vcf
-      writes the reverse complement of both; the ID of a record is its number in IN.vcf
-  consensus.py strands SCORED.vcf SCORED_REVERSE.vcf
-      compares the values of both
-  consensus.py compare OUT.vcf SCORED.vcf SAMPLE SCORED_OUT.vcf
+  random SEED RECORDS OUT.fa OUT.vcf [APART]
+      writes contigs and sorted records with genotypes: SNVs and indels, close together, some of them overlapping;
+      phased calls, phase sets that change, homozygous, haploid, half missing and unphased calls; APART: the least
+      distance of two records
+  build REF.fa IN.vcf SAMPLE OUT.fa OUT.vcf [FIRST LAST]
+      writes, for each allele that a haplotype of the sample carries in the records FIRST to LAST (from 0), a contig
+      that is this haplotype with REF, and a record with the allele; its ID is CHROM:NUMBER:HAPLOTYPE
+  compare OUT.vcf SCORED.vcf SAMPLE SCORED_OUT.vcf
       compares FORMAT CLLR and CDPLL of SCORED.vcf with INFO LLR and DPLL of SCORED_OUT.vcf, as they are printed
+  reverse REF.fa IN.vcf OUT.fa OUT.vcf
+      writes the reverse complement of both; the ID of a record is its number in IN.vcf
+  strands SCORED.vcf SCORED_REVERSE.vcf
+      compares the values of both
 """
 import os
 import random
