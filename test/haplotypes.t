@@ -111,8 +111,8 @@ shape() {
     snv M 100 '1:.' '1:.' '0:.' '.:.' '1:.' '0:.' '1:.'
     snv M 110 '1:.' '0:.' '1:.' '1:.' '.:.' '0/1:.' './.:.'; } >in.vcf
 ann in.vcf --all-samples >out.vcf; shape out.vcf >got
-# 300: S1 carries both changes; in S2 they are on different haplotypes; in S3 the neighbour is not phased; in S4 it is
-# of another phase set; S5 is homozygous, so the neighbour is on its second haplotype; in S6 the neighbour is homozygous;
+# 300: S1 carries both changes; in S2 they are on different haplotypes; in S3 the neighbour is not phased; in S4 it
+# is of another phase set; S5 is homozygous, so the neighbour is on its second haplotype; in S6 it is homozygous;
 # S7 is homozygous between two phase sets, and takes the first, since both are equally far.
 cat >want <<'END'
 290 UNPHASED . . . . . . .,1
