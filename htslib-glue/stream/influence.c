@@ -16,8 +16,7 @@ static double divergence(const float p[4], const float q[4])
     return sum / 2 * 1.4426950408889634;
 }
 
-/* Returns log(p/(1-p)) of base b; 1-p is the sum of the other bases' p. */
-static double log_odds(const float p[4], int b)
+double log_odds(const float p[4], int b)
 {
     double top = -INFINITY, sum = 0;
     for (int c = 0; c < 4; c++)
