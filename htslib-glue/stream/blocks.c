@@ -8,7 +8,7 @@
 
 #include "stream/dependence.h"
 
-enum { NEAREST = 4, CLASSES = 32, FEW = 64 };
+enum { NEAREST = 4, CLASSES = 32, FEW = 16 };
 #define STRONG 6.0
 #define MAD_TO_SD 1.4826 /* of normal values, the median of absolute deviations times this is the standard deviation */
 
