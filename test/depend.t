@@ -77,7 +77,8 @@ error "no region" 'give a region with -r' depend -T ref.fa -o x.npy
 error "map and blocks on standard output" 'both standard output' depend -T ref.fa -r two -o - --block
 error "a region longer than the window" 'one:1-132 has 132 bases, but a window has 100' \
     depend -T ref.fa -r one --window 100 -o x.npy
-error "or its flanks" '30 bases and its flanks, but a window has 40' depend -T ref.fa -r two --window 40 --flank 9 -o x.npy
+error "or its flanks" '30 bases and its flanks, but a window has 40' \
+    depend -T ref.fa -r two --window 40 --flank 9 -o x.npy
 error "a classifier" 'without a language-model head' \
     "$caduceus" depend --quiet -m "$data/cls-ps" -T ref.fa -r two -o x.npy
 error "an output of another kind" 'x.vcf: vcf cannot be written' depend -T ref.fa -r two -o x.vcf

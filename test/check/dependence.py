@@ -1,5 +1,5 @@
-"""dependence.py TSV MODEL FASTA CONTIG FROM TO FLANK: compares the map of caduceus depend with the float64 model. FROM and
-TO count from 0; the window has FLANK more bases on each side."""
+"""dependence.py TSV MODEL FASTA CONTIG FROM TO FLANK: compares the map of caduceus depend with the float64 model. FROM
+and TO count from 0; the window has FLANK more bases on each side."""
 
 import os, sys
 
