@@ -450,6 +450,15 @@ typedef struct cad_recipe_t {
     double clip;                                /* largest norm of the gradient, default 1.0; 0: no clipping */
     /* device and precision, as in cad_options_t. Gradients, moments and parameters are always float32. */
     const char *device, *precision;
+    /* LoRA (Hu et al. 2021): if lora is above 0, trains low-rank changes of projections, W + alpha/lora B A with A
+     * (lora,in) and B (out,lora), and the head, and keeps all other weights. lora: the rank, up to 256; default 0.
+     * lora_alpha: default 0, which means lora. lora_targets: names of projections, separated by commas; default NULL,
+     * which means those of in_proj, x_proj and out_proj that the model has. lora_seed determines the initial values of A;
+     * those of B are 0. */
+    int64_t lora;
+    double lora_alpha;
+    const char *lora_targets;
+    uint64_t lora_seed;
 } cad_recipe_t;
 #define cad_recipe_init(recipe) cad_recipe_init_sized((recipe), sizeof(cad_recipe_t))
 CAD_API void cad_recipe_init_sized(cad_recipe_t *recipe, size_t size);
@@ -516,6 +525,14 @@ CAD_API void cad_trainer_watch(cad_trainer_t *trainer, void (*watch)(void *arg, 
  * gradient must not be used. */
 CAD_API int cad_trainer_update(cad_trainer_t *trainer, double lr, double *norm, cad_error_t *err);
 
+/* Writes the adapters that a trainer with LoRA has trained to folder dir, in the layout of the Python package peft:
+ * adapter_config.json and adapter_model.safetensors, which also has the head; and config.json and
+ * tokenizer_config.json, which say what the head's outputs mean. base: the base model that adapter_config.json names, as
+ * the absolute path of its folder or as ORG/NAME[@REV] on the hub. Of how, only status and card are used. Open the
+ * folder with cad_model_open_adapted. Returns CAD_EARG if the trainer trains no adapters. */
+CAD_API int cad_trainer_adapter(const cad_trainer_t *trainer, const char *dir, const char *base, const cad_save_t *how,
+                                cad_error_t *err);
+
 enum cad_cosine_t {
     CAD_COSINE_AFTER, /* the cosine begins where the warm-up ends; used for pretraining */
     /* the cosine spans all updates, and the warm-up replaces its beginning, as in the library timm; used for
@@ -530,7 +547,8 @@ CAD_API double cad_schedule(enum cad_cosine_t form, int64_t step, int64_t steps,
                             double last);
 
 /* Copies to out the gradient of a tensor that was added since the last update, in the published layout. name: the
- * tensor's published name without the prefix "caduceus."; of two tied tensors, the name of the first. out must have
+ * tensor's published name without the prefix "caduceus."; of two tied tensors, the name of the first. With LoRA only
+ * the adapters' tensors have gradients: name is then as backbone.[...].in_proj.lora_A.weight. out must have
  * room for all values of the tensor, whose shape is the one in the file that cad_model_save writes. Returns CAD_EARG if
  * there is no such tensor, CAD_EDEVICE if a device failed; then nothing is written to out. */
 CAD_API int cad_trainer_gradient(cad_trainer_t *trainer, const char *name, float *out);

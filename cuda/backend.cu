@@ -93,13 +93,13 @@ static const kind_t *kind_at(int kind)
 
 /* ---- tables ---- */
 
-#define BACK_OPS(of_type)                                                                                          \
-    {                                                                                                              \
-        .name = "cuda", .rows = TRAIN_ROWS, .least = PRODUCT_ROWS, .round = PRODUCT_ROWS, .tile = CAD_WHOLE,       \
-        .keeps = false, .lanes = 1, .take = back_take, .give = back_give, .carve = back_carve, .open = grads_open, \
-        .close = grads_close, .renew = grads_renew, .collect = grads_collect, .start = back_start,                 \
-        .divide = back_divide, .embed = back_embed, .kind = { CAD_KINDS(of_type) }, .head = back_head,             \
-        .pool = back_pool                                                                                          \
+#define BACK_OPS(of_type)                                                                                           \
+    {                                                                                                               \
+        .name = "cuda", .rows = TRAIN_ROWS, .least = PRODUCT_ROWS, .round = PRODUCT_ROWS, .tile = CAD_WHOLE,        \
+        .keeps = false, .lanes = 1, .take = back_take, .give = back_give, .carve = back_carve, .open = grads_open,  \
+        .close = grads_close, .renew = grads_renew, .collect = grads_collect, .collect_layer = grads_collect_layer, \
+        .start = back_start, .divide = back_divide, .embed = back_embed, .kind = { CAD_KINDS(of_type) },            \
+        .head = back_head, .pool = back_pool                                                                        \
     }
 
 static const cad_back_ops_t back_fp32 = BACK_OPS(BACK_OF_FP32), back_bf16 = BACK_OPS(BACK_OF_BF16);

@@ -196,19 +196,19 @@ static int grads_to_device(cad_grads_t *q, const cad_model_t *m, cad_error_t *er
 }
 
 /* Sets the sizes in q and allocates host memory; returns false when out of memory. */
-static bool grads_prepare(cad_grads_t *q, const cad_ops_t *ops, const cad_model_t *m)
+static bool grads_prepare(cad_grads_t *q, const cad_ops_t *ops, const cad_model_t *m, bool by_layer)
 {
     q->device = ops->device;
     q->model = m;
     for (int k = 0; k < CAD_NKINDS; k++) q->kind_sums[k] = kind_at(k)->sums;
-    if (!cad_sums_open(&q->s, m, q->kind_sums)) return false;
+    if (!cad_sums_open(&q->s, m, q->kind_sums, by_layer)) return false;
     EACH_KIND(k, m) if (!kind_at(k)->open_back(q, m, !strcmp(ops->precision, "bf16"))) return false;
     return true;
 }
 
 /* `like` is not used: there is only one grad lane, so there are no weights to share. */
 static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t *m, const cad_grads_t *like,
-                      cad_error_t *err)
+                      bool by_layer, cad_error_t *err)
 {
     cad_grads_t *q;
     int rc = refused(m, true, err);
@@ -217,7 +217,7 @@ static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t
     if (rc) return rc;
     q = (cad_grads_t *)calloc(1, sizeof *q);
     if (!q) return fail(err, CAD_ENOMEM, "out of memory");
-    rc = grads_prepare(q, ops, m) ? grads_to_device(q, m, err) : fail(err, CAD_ENOMEM, "out of memory");
+    rc = grads_prepare(q, ops, m, by_layer) ? grads_to_device(q, m, err) : fail(err, CAD_ENOMEM, "out of memory");
     if (rc) grads_close(q);
     else *out = q;
     return rc;
@@ -235,6 +235,22 @@ static int grads_collect(cad_grad_lane_t *l, const cad_model_t *m, float *flat)
     cad_sums_add(&q->s, m, flat);
     cad_sums_place(&q->s, m, q->sums);
     return check(&l->f, cudaMemsetAsync(q->sums, 0, bytes, gpu_of(&l->f)->stream), "clearing");
+}
+
+static int grads_collect_layer(cad_grad_lane_t *l, const cad_model_t *m, int layer, float *to)
+{
+    cad_grads_t *q = l->grads;
+    size_t from = layer < 0 ? q->s.layers : 0, bytes = layer < 0 ? q->s.bytes - q->s.layers : q->s.layers;
+    int rc = check(&l->f, cudaSetDevice(q->device), "choosing the device");
+    if (rc == 0 && layer >= 0) rc = to_host(&l->f, q->mirror, q->sums, bytes);
+    if (rc == 0 && layer >= 0) rc = arrive(&l->f);
+    if (rc) return rc;
+    if (layer >= 0) {
+        cad_sums_place(&q->s, m, q->mirror);
+        cad_sums_add_layer(&q->s, m, layer, to);
+        cad_sums_place(&q->s, m, q->sums);
+    }
+    return check(&l->f, cudaMemsetAsync((char *)q->sums + from, 0, bytes, gpu_of(&l->f)->stream), "clearing");
 }
 
 #endif

@@ -55,6 +55,7 @@ const cad_back_ops_t CAD_ISA_BACK_OPS = {
     .close = grads_close,
     .renew = grads_renew,
     .collect = grads_collect,
+    .collect_layer = grads_collect_layer,
     .start = residual_start,
     .divide = residual_divide,
     .embed = embed_back,

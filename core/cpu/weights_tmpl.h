@@ -200,7 +200,7 @@ static bool open_turned(cad_grads_t *g, const cad_model_t *m, const cad_grads_t 
 }
 
 static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t *m, const cad_grads_t *like,
-                      cad_error_t *err)
+                      bool by_layer, cad_error_t *err)
 {
     cad_grads_t *g = calloc(1, sizeof *g);
     *out = NULL;
@@ -208,7 +208,7 @@ static int grads_open(cad_grads_t **out, const cad_ops_t *ops, const cad_model_t
     g->model = m;
     g->numbers = numbers_of(cad_precision_number(ops->precision));
     for (int k = 0; k < CAD_NKINDS; k++) g->kind[k] = cpu_kind[k]->sums;
-    if (cad_sums_open(&g->s, m, g->kind) && open_turned(g, m, like)) g->sums = cad_alloc(g->s.bytes, 1);
+    if (cad_sums_open(&g->s, m, g->kind, by_layer) && open_turned(g, m, like)) g->sums = cad_alloc(g->s.bytes, 1);
     if (!g->sums) {
         grads_close(g);
         return cad_fail(err, CAD_ENOMEM, "out of memory for the gradients of %lld parameters", (long long)m->nparam);
@@ -223,6 +223,17 @@ static int grads_collect(cad_grad_lane_t *l, const cad_model_t *m, float *flat)
 {
     cad_sums_add(&l->grads->s, m, flat);
     grads_clear(l->grads);
+    return 0;
+}
+
+static int grads_collect_layer(cad_grad_lane_t *l, const cad_model_t *m, int layer, float *to)
+{
+    const cad_sums_t *s = &l->grads->s;
+    char *sums = (char *)l->grads->sums;
+    if (layer >= 0) {
+        cad_sums_add_layer(s, m, layer, to);
+        memset(sums, 0, s->layers);
+    } else memset(sums + s->layers, 0, s->bytes - s->layers);
     return 0;
 }
 #endif

@@ -55,14 +55,19 @@ struct cad_back_ops_t {
     size_t (*carve)(cad_grad_lane_t *l, const cad_model_t *model, char *base);
 
     /* Opens gradients, which are all 0, and packs the weights for the backward pass. If `like` is not NULL, *g uses the
-     * weights of `like` instead: close *g before `like`, and call renew on `like` only. */
-    int (*open)(cad_grads_t **g, const cad_ops_t *ops, const cad_model_t *model, const cad_grads_t *like,
+     * weights of `like` instead: close *g before `like`, and call renew on `like` only. by_layer: all layers' gradients
+     * use the same memory, so each layer is collected by collect_layer before the next one's backward pass. */
+    int (*open)(cad_grads_t **g, const cad_ops_t *ops, const cad_model_t *model, const cad_grads_t *like, bool by_layer,
                 cad_error_t *err);
     void (*close)(cad_grads_t *g);
     /* packs the weights for the backward pass again, after the parameters have changed */
     void (*renew)(cad_grads_t *g, const cad_model_t *model);
     /* Adds all gradients to the array `flat`, which has the parameters' layout, and sets them to 0. */
     int (*collect)(cad_grad_lane_t *l, const cad_model_t *model, float *flat);
+    /* Only after open(by_layer). Adds the gradients of one layer to the array `to`, which has the parameters' layout from
+     * the layer's first tensor on, and sets them to 0. layer -1: only sets to 0 the gradients of tensors that belong to
+     * no layer. */
+    int (*collect_layer)(cad_grad_lane_t *l, const cad_model_t *model, int layer, float *to);
 
     /* Sets n rows of dres to 0. */
     int (*start)(cad_grad_lane_t *l, int64_t n);
@@ -88,8 +93,11 @@ struct cad_back_ops_t {
 const cad_back_ops_t *cad_cpu_back_ops(cad_ops_t *ops);
 
 /* ---- train/backward.c ---- */
+/* Called after the backward pass of each layer; a value other than 0 ends the backward pass. */
+typedef int cad_layer_done_f(void *arg, cad_grad_lane_t *l, int layer);
 /* Runs the backward pass that belongs to the forward pass recorded on l's tape, and adds all gradients to l->grads. On
- * entry, dres is the gradient of the last residual. */
-int cad_encoder_backward(cad_grad_lane_t *l, const cad_model_t *model, const int64_t *off, int nseq);
+ * entry, dres is the gradient of the last residual. done: see above, or NULL. */
+int cad_encoder_backward(cad_grad_lane_t *l, const cad_model_t *model, const int64_t *off, int nseq,
+                         cad_layer_done_f *done, void *arg);
 
 #endif

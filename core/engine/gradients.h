@@ -23,7 +23,10 @@ typedef struct cad_sums_t {
     float **norm, **norm_bias;          // (layers) pointers to arrays (Dp)
     float *norm_f, *norm_f_bias;        // (Dp)
     float *embed, *head[2];             // (V,Dp) each: of the embedding table, and of the head's table on each strand
-    size_t bytes;                       /* bytes of all gradients */
+    /* all layers use the same memory: the gradients of a layer are collected before the next layer's backward pass */
+    bool by_layer;
+    size_t layers; /* bytes of the gradients of the layers, which come first */
+    size_t bytes;  /* bytes of all gradients */
 } cad_sums_t;
 
 /* Lays out all gradients from base onwards and sets s->bytes. base NULL: only computes s->bytes, which is SIZE_MAX
@@ -31,11 +34,15 @@ typedef struct cad_sums_t {
 static inline void cad_sums_place(cad_sums_t *s, const cad_model_t *m, void *base)
 {
     cad_bump_t b = { (char *)base, 0 };
+    s->layers = 0;
     for (int i = 0; i < m->cfg.n_layer; i++) {
+        if (s->by_layer) b.used = 0;
         s->kind[m->layer[i].kind]->place(&b, m, i, s->layer[i]);
         s->norm[i] = cad_bump_floats(&b, 1, s->Dp);
         s->norm_bias[i] = cad_bump_floats(&b, 1, s->Dp);
+        if (b.used > s->layers) s->layers = b.used;
     }
+    b.used = s->layers;
     s->norm_f = cad_bump_floats(&b, 1, s->Dp);
     s->norm_f_bias = cad_bump_floats(&b, 1, s->Dp);
     s->embed = cad_bump_floats(&b, s->V, s->Dp);
@@ -45,13 +52,15 @@ static inline void cad_sums_place(cad_sums_t *s, const cad_model_t *m, void *bas
 }
 
 /* Computes sizes and offsets; returns false if out of memory. Call cad_sums_close in both cases. */
-static inline bool cad_sums_open(cad_sums_t *s, const cad_model_t *m, const cad_kind_sums_t *const *kinds)
+static inline bool cad_sums_open(cad_sums_t *s, const cad_model_t *m, const cad_kind_sums_t *const *kinds,
+                                 bool by_layer)
 {
     size_t layers = (size_t)m->cfg.n_layer;
     s->D = m->cfg.d_model;
     s->V = m->vocab.rows;
     s->Dp = cad_round_up(s->D, CAD_PAD);
     s->kind = kinds;
+    s->by_layer = by_layer;
     s->layer = (void **)calloc(layers, sizeof *s->layer);
     s->norm = (float **)calloc(layers, sizeof *s->norm);
     s->norm_bias = (float **)calloc(layers, sizeof *s->norm_bias);
@@ -117,6 +126,19 @@ static inline void cad_add_tensor(float *to, const cad_sums_t *s, const cad_mode
     kind = s->kind[m->layer[t->layer].kind];
     kind->add(m, t, s->layer[t->layer], t->dir, to);
     if (t->shared) kind->add(m, t, s->layer[t->layer], 1, to);
+}
+
+/* Adds the gradients of one layer to the array `to`, which has the parameters' layout from the layer's first tensor on.
+ */
+static inline void cad_sums_add_layer(const cad_sums_t *s, const cad_model_t *m, int layer, float *to)
+{
+    int64_t first = -1;
+    for (int i = 0; i < m->ntensor; i++) {
+        const cad_tensor_t *t = &m->tensor[i];
+        if (t->layer != layer) continue;
+        if (first < 0) first = t->offset;
+        cad_add_tensor(to + (t->offset - first), s, m, t);
+    }
 }
 
 /* Adds all gradients to flat, which has the parameters' layout. */

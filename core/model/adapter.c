@@ -10,6 +10,8 @@
 #include "model/adapter.h"
 #include "model/json.h"
 
+#define COLUMNS 64 /* columns of a weight that are changed together */
+
 /* ---- adapter_config.json ---- */
 
 static bool given(const json_t *v)
@@ -38,7 +40,8 @@ static int check_plain(const json_t *root, const char *path, cad_error_t *err)
 static int read_config(cad_adapter_t *a, const json_t *root, const char *path, cad_error_t *err)
 {
     const json_t *alpha = json_object_get(root, "lora_alpha");
-    const char *base = json_string_value(json_object_get(root, "base_model_name_or_path"));
+    const char *base = json_string_value(json_object_get(root, "base_model_name_or_path")),
+               *revision = json_string_value(json_object_get(root, "revision"));
     int rc = check_plain(root, path, err);
     if (rc) return rc;
     a->alpha = json_number_value(alpha);
@@ -46,7 +49,8 @@ static int read_config(cad_adapter_t *a, const json_t *root, const char *path, c
         return cad_fail(err, CAD_EFORMAT, "%s: \"lora_alpha\" is missing or not a number", path);
     a->rslora = json_is_true(json_object_get(root, "use_rslora"));
     a->base = base && *base ? strdup(base) : NULL;
-    return base && *base && !a->base ? cad_out_of_memory(err) : 0;
+    a->revision = revision && *revision ? strdup(revision) : NULL;
+    return (base && *base && !a->base) || (revision && *revision && !a->revision) ? cad_out_of_memory(err) : 0;
 }
 
 int cad_adapter_open(cad_adapter_t *a, const char *dir, cad_error_t *err)
@@ -67,6 +71,7 @@ void cad_adapter_close(cad_adapter_t *a)
 {
     free(a->dir);
     free(a->base);
+    free(a->revision);
     memset(a, 0, sizeof *a);
 }
 
@@ -192,14 +197,15 @@ int cad_adapter_untie(cad_archive_t *w, cad_error_t *err)
     return 0;
 }
 
-/* Adds scale * `b` `a` to `value` (out, in), where `b` is (out, r) and `a` is (r, in). */
-static void add_product(float *value, const float *b, const float *a, int64_t out, int64_t r, int64_t in, double scale)
+void cad_adapter_change(float *value, const float *b, const float *a, int64_t out, int64_t r, int64_t in, double scale)
 {
     for (int64_t i = 0; i < out; i++)
-        for (int64_t j = 0; j < in; j++) {
-            double sum = 0;
-            for (int64_t k = 0; k < r; k++) sum += (double)b[i * r + k] * (double)a[k * in + j];
-            value[i * in + j] += (float)(scale * sum);
+        for (int64_t from = 0; from < in; from += COLUMNS) {
+            int64_t n = cad_min(COLUMNS, in - from);
+            double sum[COLUMNS] = { 0 };
+            for (int64_t k = 0; k < r; k++)
+                for (int64_t j = 0; j < n; j++) sum[j] += (double)b[i * r + k] * (double)a[k * in + from + j];
+            for (int64_t j = 0; j < n; j++) value[i * in + from + j] += (float)(scale * sum[j]);
         }
 }
 
@@ -231,7 +237,7 @@ static int add_pair(const cad_adapter_t *c, const cad_archive_t *w, const cad_te
     fb = cad_alloc((size_t)b->count, sizeof *fb);
     rc = fa && fb ? cad_archive_f32(w, a, fa, err) : cad_out_of_memory(err);
     if (rc == 0) rc = cad_archive_f32(w, b, fb, err);
-    if (rc == 0) add_product(value, fb, fa, out, r, in, scale);
+    if (rc == 0) cad_adapter_change(value, fb, fa, out, r, in, scale);
     free(fa);
     free(fb);
     return rc;

@@ -9,6 +9,7 @@
 typedef struct cad_adapter_t { /* values of adapter_config.json; all members zero: no adapter */
     char *dir;                 /* the adapter's folder, or NULL */
     char *base;                /* base_model_name_or_path, or NULL */
+    char *revision;            /* of a base model on the hub, or NULL */
     double alpha;              /* lora_alpha */
     bool rslora;               /* the scale is alpha / sqrt(r), not alpha / r */
 } cad_adapter_t;
@@ -31,5 +32,7 @@ int cad_adapter_untie(cad_archive_t *weights, cad_error_t *err);
  * in). */
 int cad_adapter_add(const cad_adapter_t *a, cad_archive_t *weights, const cad_tensor_t *t, float *value,
                     cad_error_t *err);
+/* Adds scale * `b` `a` to `value` (out,in), where `b` is (out,r) and `a` is (r,in). Each sum is rounded once. */
+void cad_adapter_change(float *value, const float *b, const float *a, int64_t out, int64_t r, int64_t in, double scale);
 
 #endif

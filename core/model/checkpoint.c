@@ -338,16 +338,18 @@ static void set_status(cad_model_t *m, const char *text)
 }
 
 /* Finds the checkpoint's files and reads those that are not weights. *path: the path of the weights; *config: the path
- * of the configuration; both malloc'd. */
-static int open_folder(cad_model_t *m, const char *given, char **path, char **config, cad_error_t *err)
+ * of the configuration; both malloc'd. adapter: the adapter's folder, or NULL. */
+static int open_folder(cad_model_t *m, const char *given, const char *adapter, char **path, char **config,
+                       cad_error_t *err)
 {
     char *tokenizer = NULL;
     int rc = cad_locate(given, &m->folder, path, err);
     if (rc) return rc;
     tokenizer = cad_path_join(m->folder, "tokenizer_config.json");
     rc = cad_locate_config(&m->config, config, m->folder, err);
-    if (rc == 0) rc = cad_config_read(&m->cfg, m->config, *config, err);
     if (rc == 0) rc = tokenizer ? cad_json_load(&m->tokenizer, tokenizer, true, err) : cad_out_of_memory(err);
+    if (rc == 0 && adapter) rc = cad_head_of_adapter(m->config, &m->tokenizer, adapter, err);
+    if (rc == 0) rc = cad_config_read(&m->cfg, m->config, *config, err);
     if (rc == 0) m->cfg.max_len = cad_config_max_len(&m->cfg, m->tokenizer);
     free(tokenizer);
     return rc;
@@ -393,7 +395,7 @@ int cad_model_scan(cad_model_t *m, const char *given, const char *adapter, cad_c
     char *path = NULL, *config = NULL, *base = NULL;
     int rc = cad_locate_adapter(given, adapter, &base, &c->adapter, err);
     if (rc == 0 && c->adapter.dir && !(m->adapter = strdup(c->adapter.dir))) rc = cad_out_of_memory(err);
-    if (rc == 0) rc = open_folder(m, base, &path, &config, err);
+    if (rc == 0) rc = open_folder(m, base, c->adapter.dir, &path, &config, err);
     if (rc == 0) rc = scan_weights(m, c, path, config, err);
     if (rc == 0 && m->labels) rc = cad_head_load(m, err);
     free(path);

@@ -179,6 +179,52 @@ void cad_head_drop_keys(json_t *config)
         if (json_object_get(config, KEY[i])) json_object_del(config, KEY[i]);
 }
 
+static bool names_classifier(const json_t *config)
+{
+    const json_t *list = json_object_get(config, "architectures");
+    bool named = false;
+    for (size_t i = 0; i < json_array_size(list) && !named; i++) {
+        const char *s = json_string_value(json_array_get(list, i));
+        named = s && strstr(s, "SequenceClassification");
+    }
+    return named;
+}
+
+/* Reads the JSON file dir/name, which may be absent: *root is then NULL. */
+static int read_optional(json_t **root, const char *dir, const char *name, cad_error_t *err)
+{
+    char *path = cad_path_join(dir, name);
+    int rc = path ? cad_json_load(root, path, true, err) : cad_out_of_memory(err);
+    free(path);
+    return rc;
+}
+
+static bool take_keys(json_t *config, const json_t *from)
+{
+    bool good = json_object_set(config, "architectures", json_object_get(from, "architectures")) == 0;
+    cad_head_drop_keys(config);
+    for (int i = 0; i < NKEY; i++) {
+        json_t *v = json_object_get(from, KEY[i]);
+        if (v) good = json_object_set(config, KEY[i], v) == 0 && good;
+    }
+    return good;
+}
+
+int cad_head_of_adapter(json_t *config, json_t **tokenizer, const char *dir, cad_error_t *err)
+{
+    json_t *own = NULL, *words = NULL, *length;
+    int rc = read_optional(&own, dir, "config.json", err);
+    if (rc == 0 && names_classifier(own)) {
+        rc = take_keys(config, own) ? read_optional(&words, dir, "tokenizer_config.json", err) : cad_out_of_memory(err);
+        length = json_object_get(words, "model_max_length");
+        if (rc == 0 && length && !*tokenizer) *tokenizer = json_object();
+        if (rc == 0 && length && json_object_set(*tokenizer, "model_max_length", length)) rc = cad_out_of_memory(err);
+    }
+    json_decref(own);
+    json_decref(words);
+    return rc;
+}
+
 int cad_head_load(cad_model_t *m, cad_error_t *err)
 {
     bool good;

@@ -98,10 +98,11 @@ static int base_of(const cad_adapter_t *a, char **base, cad_error_t *err)
                         "%s/adapter_config.json: its base model %.200s is not there; give the model with -m and this "
                         "by --adapter",
                         a->dir, a->base);
-    size = strlen(a->base) + 4;
+    size = strlen(a->base) + (a->revision ? strlen(a->revision) : 0) + 5;
     *base = malloc(size);
     if (!*base) return cad_out_of_memory(err);
-    snprintf(*base, size, "%s%s", there ? "" : "hf:", a->base);
+    snprintf(*base, size, "%s%s%s%s", there ? "" : "hf:", a->base, !there && a->revision ? "@" : "",
+             !there && a->revision ? a->revision : "");
     return 0;
 }
 

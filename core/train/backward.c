@@ -106,7 +106,8 @@ static int embed_again(cad_grad_lane_t *l, cad_span_t all)
     return rc;
 }
 
-int cad_encoder_backward(cad_grad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq)
+int cad_encoder_backward(cad_grad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq, cad_layer_done_f *done,
+                         void *arg)
 {
     pass_t p = { .l = l, .m = m, .all = { off, NULL, nseq, 0, off[nseq] } };
     cad_encoder_begin(&l->f, m, l);
@@ -116,6 +117,7 @@ int cad_encoder_backward(cad_grad_lane_t *l, const cad_model_t *m, const int64_t
         cad_encoder_enter(&l->f, m, p.layer);
         if (p.layer == 0) rc = embed_again(l, p.all);
         if (rc == 0) rc = layer_backward(&p);
+        if (rc == 0 && done) rc = done(arg, l, p.layer);
         if (rc) return rc;
     }
     return l->ops->embed(l, l->f.tok, p.all);

@@ -134,11 +134,28 @@ static int token_loss(cad_trainer_t *t, const pack_t *p, double scale, double *s
     return rc;
 }
 
+typedef struct {
+    cad_trainer_t *t;
+    int strand;
+} layer_arg_t;
+
+static int layer_done(void *arg, cad_grad_lane_t *l, int layer)
+{
+    const layer_arg_t *a = arg;
+    return cad_lora_layer(a->t, l, a->strand, layer);
+}
+
+static int encoder_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
+{
+    layer_arg_t arg = { t, s };
+    return cad_encoder_backward(l, t->model, t->off, p->n, t->lora ? layer_done : NULL, &arg);
+}
+
 static int tokens_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
 {
     int rc = t->back->start(l, t->off[p->n]);
     if (rc == 0) rc = t->back->head(l, s, t->row[s], p->scored, t->dlogits);
-    return rc ? rc : cad_encoder_backward(l, t->model, t->off, p->n);
+    return rc ? rc : encoder_back(t, l, s, p);
 }
 
 /* Returns the loss of one example's n outputs, and replaces the outputs by scale times the gradient of that loss. */
@@ -178,7 +195,8 @@ static void classify(const cad_trainer_t *t, int i, float *mean, float *out)
 /* Returns the address of the gradient of a tensor of the classifier's head; NULL if the model lacks the tensor. */
 static float *head_grad(const cad_trainer_t *t, const float *tensor)
 {
-    return tensor ? t->grad + (tensor - t->model->param) : NULL;
+    int64_t shift = t->lora ? t->lora->size - t->lora->head : 0; /* from the model's parameters to the trained ones */
+    return tensor ? t->grad + (tensor - t->model->param) + shift : NULL;
 }
 
 /* Pools all examples of a pack in one operation, so that the host waits for a GPU only once. */
@@ -225,9 +243,8 @@ static int label_losses(cad_trainer_t *t, enum cad_loss_t loss, const pack_t *p,
 static int labels_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
 {
     int rc = t->back->start(l, t->off[p->n]);
-    (void)s;
     if (rc == 0) rc = t->back->pool(l, t->off, p->n, t->recipe.pool, t->pooled[0]);
-    return rc ? rc : cad_encoder_backward(l, t->model, t->off, p->n);
+    return rc ? rc : encoder_back(t, l, s, p);
 }
 
 /* Runs the forward pass of one pack, adds its loss to *sum and, if scale is not 0, runs its backward pass. */

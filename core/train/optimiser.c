@@ -12,7 +12,7 @@
 
 typedef struct {
     cad_trainer_t *t;
-    const cad_tensor_t *tensor;
+    const cad_trained_t *range;
     double lr, clip, fix1, fix2, keep;
 } adam_t;
 
@@ -21,8 +21,8 @@ static void adam_task(void *arg, int64_t task, int worker)
     const adam_t *a = arg;
     cad_trainer_t *t = a->t;
     const cad_recipe_t *r = &t->recipe;
-    int64_t beg = a->tensor->offset + task * SLICE, end = cad_min(beg + SLICE, a->tensor->offset + a->tensor->count);
-    float *p = t->model->param;
+    int64_t beg = a->range->at + task * SLICE, end = cad_min(beg + SLICE, a->range->at + a->range->count);
+    float *p = t->param;
     (void)worker;
     for (int64_t i = beg; i < end; i++) {
         double g = (double)t->grad[i] * a->clip;
@@ -47,7 +47,8 @@ static int collect(cad_trainer_t *t, cad_error_t *err)
     int rc = 0;
     cad_grad_lane_t *l = &t->lane[0];
     l->f.text[0] = 0;
-    for (int s = 0; s < 2 && t->grads[s] && rc == 0; s++) {
+    if (t->lora) rc = cad_lora_collect(t);
+    for (int s = 0; s < 2 && t->grads[s] && !t->lora && rc == 0; s++) {
         l->grads = t->grads[s];
         rc = t->back->collect(l, t->model, t->grad);
     }
@@ -64,6 +65,7 @@ static double norm_of(const float *a, int64_t n)
 /* Packs the changed parameters for the backend's forward and backward pass. */
 static void renew(cad_trainer_t *t)
 {
+    if (t->lora) cad_lora_merge(t);
     cad_model_refresh(t->model);
     t->ops->weights_renew(t->weights, t->model);
     t->back->renew(t->grads[0], t->model);
@@ -76,10 +78,10 @@ int cad_trainer_update(cad_trainer_t *t, double lr, double *norm, cad_error_t *e
     adam_t a = { .t = t, .lr = lr };
     int rc = collect(t, err);
     if (rc) return rc;
-    size = norm_of(t->grad, t->model->total);
+    size = norm_of(t->grad, t->total);
     if (norm) *norm = size;
     if (!isfinite(size)) {
-        memset(t->grad, 0, (size_t)t->model->total * sizeof *t->grad);
+        memset(t->grad, 0, (size_t)t->total * sizeof *t->grad);
         return cad_fail(err, CAD_EARG, "step %lld: the gradient is not finite; a smaller learning rate may help",
                         (long long)t->step + 1);
     }
@@ -87,17 +89,28 @@ int cad_trainer_update(cad_trainer_t *t, double lr, double *norm, cad_error_t *e
     a.clip = r->clip > 0 && size > r->clip ? r->clip / size : 1;
     a.fix1 = 1 - pow(r->beta1, (double)t->step);
     a.fix2 = 1 - pow(r->beta2, (double)t->step);
-    for (int i = 0; i < t->model->ntensor; i++) {
-        a.tensor = &t->model->tensor[i];
-        a.keep = t->model->tensor[i].decays ? 1 - lr * r->weight_decay : 1;
-        if (r->freeze && !cad_tensor_of_head(a.tensor)) continue;
-        cad_team_run(t->team, (a.tensor->count + SLICE - 1) / SLICE, adam_task, &a);
+    for (int i = 0; i < t->ntrained; i++) {
+        a.range = &t->trained[i];
+        a.keep = a.range->decays ? 1 - lr * r->weight_decay : 1;
+        cad_team_run(t->team, (a.range->count + SLICE - 1) / SLICE, adam_task, &a);
     }
-    memset(t->grad, 0, (size_t)t->model->total * sizeof *t->grad);
-    if (!all_finite(t->model->param, t->model->total) || !all_finite(t->v, t->model->total))
+    memset(t->grad, 0, (size_t)t->total * sizeof *t->grad);
+    if (!all_finite(t->param, t->total) || !all_finite(t->v, t->total))
         return cad_fail(err, CAD_EFORMAT, "step %lld: a weight is not finite any more; lower the learning rate",
                         (long long)t->step);
     if (!r->freeze) renew(t); /* with freeze only the head changes, and the backend has no copy of it */
+    return 0;
+}
+
+static int adapter_gradient(cad_trainer_t *t, const char *name, float *out)
+{
+    char half;
+    const cad_delta_t *d = cad_lora_find(t->lora, name, &half);
+    int rc = d ? collect(t, NULL) : CAD_EARG;
+    if (rc) return rc;
+    memcpy(out, t->grad + (half == 'A' ? d->a : d->b),
+           (size_t)(t->lora->r * (half == 'A' ? d->in : d->out)) * sizeof *out);
+    cad_lora_flip(t->lora, d, half, out);
     return 0;
 }
 
@@ -105,6 +118,7 @@ int cad_trainer_gradient(cad_trainer_t *t, const char *name, float *out)
 {
     const cad_tensor_t *x = t->model->tensor, *end = x + t->model->ntensor;
     int rc;
+    if (t->lora) return adapter_gradient(t, name, out);
     while (x < end && strcmp(name, x->name)) x++;
     if (x == end) return CAD_EARG;
     if ((rc = collect(t, NULL))) return rc;
@@ -133,18 +147,21 @@ static void sum_array(struct sha256_ctx *sum, const float *x, int64_t n)
     }
 }
 
+/* Says which model and, with lora, which adapters a training checkpoint is of. */
+static const char *details(const cad_trainer_t *t) { return t->lora ? t->lora->details : t->model->details; }
+
 /* Computes the SHA-256 of all that a training checkpoint holds: its texts, each with a NUL, then its numbers,
  * little-endian. */
 static void sum_state(const cad_trainer_t *t, const char *step, const char *note, char hex[65])
 {
-    const char *const text[] = { step, t->model->details, note };
+    const char *const text[] = { step, details(t), note };
     unsigned char digest[SHA256_DIGEST_SIZE];
     struct sha256_ctx sum;
     sha256_init(&sum);
     for (int i = 0; i < 3; i++) sha256_update(&sum, strlen(text[i]) + 1, (const uint8_t *)text[i]);
-    sum_array(&sum, t->model->param, t->model->total);
-    sum_array(&sum, t->m, t->model->total);
-    sum_array(&sum, t->v, t->model->total);
+    sum_array(&sum, t->param, t->total);
+    sum_array(&sum, t->m, t->total);
+    sum_array(&sum, t->v, t->total);
     sha256_digest(&sum, sizeof digest, digest);
     for (int i = 0; i < SHA256_DIGEST_SIZE; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 }
@@ -152,11 +169,11 @@ static void sum_state(const cad_trainer_t *t, const char *step, const char *note
 int cad_trainer_save(const cad_trainer_t *t, const char *path, const char *note, cad_error_t *err)
 {
     char step[32], sha256[65];
-    int64_t n = t->model->total;
-    const cad_array_t array[] = { flat("parameters", t->model->param, n), flat("exp_avg", t->m, n),
+    int64_t n = t->total;
+    const cad_array_t array[] = { flat("parameters", t->param, n), flat("exp_avg", t->m, n),
                                   flat("exp_avg_sq", t->v, n) };
     const cad_meta_t meta[] = { { .key = "step", .value = step },
-                                { .key = "model", .value = t->model->details },
+                                { .key = "model", .value = details(t) },
                                 { .key = "note", .value = note },
                                 { .key = "sha256", .value = sha256 } };
     snprintf(step, sizeof step, "%lld", (long long)t->step);
@@ -193,7 +210,7 @@ static int check_sum(const cad_trainer_t *t, const char *want, const char *step,
 int cad_trainer_load(cad_trainer_t *t, const char *path, char **note, cad_error_t *err)
 {
     cad_archive_t st = { 0 };
-    int64_t n = t->model->total, step = 0;
+    int64_t n = t->total, step = 0;
     const char *text, *model, *saved, *sum;
     int rc = cad_archive_open(&st, path, err);
     *note = NULL;
@@ -203,9 +220,9 @@ int cad_trainer_load(cad_trainer_t *t, const char *path, char **note, cad_error_
     model = rc ? NULL : cad_archive_meta(&st, "model");
     if (rc == 0 && (!text || !cad_parse_int(text, 0, INT64_MAX, &step)))
         rc = cad_fail(err, CAD_EFORMAT, "%s: not a training checkpoint", path);
-    if (rc == 0 && (!model || strcmp(model, t->model->details)))
+    if (rc == 0 && (!model || strcmp(model, details(t))))
         rc = cad_fail(err, CAD_EFORMAT, "%s: is of another model: %s", path, model ? model : "");
-    if (rc == 0) rc = read_array(&st, "parameters", t->model->param, n, path, err);
+    if (rc == 0) rc = read_array(&st, "parameters", t->param, n, path, err);
     if (rc == 0) rc = read_array(&st, "exp_avg", t->m, n, path, err);
     if (rc == 0) rc = read_array(&st, "exp_avg_sq", t->v, n, path, err);
     if (rc == 0) rc = check_sum(t, sum, text, saved ? saved : "", path, err);

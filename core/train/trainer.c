@@ -32,6 +32,9 @@ static int take_recipe(cad_recipe_t *r, const cad_recipe_t *given, const cad_mod
                         "AdamW's settings: expected 0 <= beta < 1, epsilon > 0, decay and clip of at least 0");
     if (r->pool != CAD_POOL_MEAN && r->pool != CAD_POOL_MAX)
         return cad_fail(err, CAD_EARG, "pooling: expected the mean or the maximum");
+    if (r->lora < 0 || r->lora > 256 || !(r->lora_alpha >= 0 && r->lora_alpha < 1e9))
+        return cad_fail(err, CAD_EARG, "LoRA: expected a rank of 1 to 256 and an alpha above 0");
+    if (r->lora && r->freeze) return cad_fail(err, CAD_EARG, "LoRA: adapters cannot be trained if only the head is");
     return 0;
 }
 
@@ -108,7 +111,7 @@ static int open_lanes(cad_trainer_t *t, cad_error_t *err)
     int64_t zrows = thrifty && rows > 2 * tile ? 2 * tile : rows;
     int rc;
     memset(t->lane, 0, sizeof t->lane);
-    t->bytes = 0;
+    t->bytes = t->extra;
     t->most = (int)cad_min(rows / CAD_TRAIN_STEP + 1, 1 << 20);
     for (int i = 0; i < t->lanes; i++)
         t->lane[i] = (cad_grad_lane_t) { .f = { .ops = t->ops,
@@ -194,7 +197,7 @@ static void *get(cad_trainer_t *t, size_t count, size_t size, int *rc, cad_error
 static int open_buffers(cad_trainer_t *t, cad_error_t *err)
 {
     const cad_model_t *m = t->model;
-    size_t rows = (size_t)t->lane[0].f.rows, total = (size_t)m->total, most = (size_t)t->most;
+    size_t rows = (size_t)t->lane[0].f.rows, total = (size_t)t->total, most = (size_t)t->most;
     int rc = 0;
     for (int s = 0; s < 2; s++) {
         t->tok[s] = get(t, rows, 1, &rc, err);
@@ -211,6 +214,21 @@ static int open_buffers(cad_trainer_t *t, cad_error_t *err)
     return rc;
 }
 
+/* Makes the model's own parameters the trained ones or, with freeze, those of its head. */
+static int open_own(cad_trainer_t *t, cad_error_t *err)
+{
+    const cad_model_t *m = t->model;
+    t->param = t->model->param;
+    t->total = m->total;
+    t->trained = calloc((size_t)m->ntensor, sizeof *t->trained);
+    if (!t->trained) return cad_out_of_memory(err);
+    for (int i = 0; i < m->ntensor; i++)
+        if (!t->recipe.freeze || cad_tensor_of_head(&m->tensor[i]))
+            t->trained[t->ntrained++] = (cad_trained_t) { m->tensor[i].offset, m->tensor[i].count,
+                                                          m->tensor[i].decays };
+    return 0;
+}
+
 /* Opens the backend's operations of the forward and backward pass, its weights and its gradients. */
 static int open_backend(cad_trainer_t *t, cad_error_t *err)
 {
@@ -219,9 +237,9 @@ static int open_backend(cad_trainer_t *t, cad_error_t *err)
     t->ops = &t->table;
     t->back = t->ops->back ? t->ops->back : cad_cpu_back_ops(&t->table);
     rc = t->ops->weights_open(&t->weights, t->ops, t->model, err);
-    if (rc == 0) rc = t->back->open(&t->grads[0], t->ops, t->model, NULL, err);
+    if (rc == 0) rc = t->back->open(&t->grads[0], t->ops, t->model, NULL, t->lora, err);
     if (rc == 0 && t->strands == 2 && t->back->lanes > 1)
-        rc = t->back->open(&t->grads[1], t->ops, t->model, t->grads[0], err);
+        rc = t->back->open(&t->grads[1], t->ops, t->model, t->grads[0], t->lora, err);
     return rc;
 }
 
@@ -235,6 +253,7 @@ int cad_trainer_open(cad_trainer_t **out, cad_model_t *model, const cad_recipe_t
     t->strands = cad_conjoin_strands(model);
     rc = cad_model_whole(model, err);
     if (rc == 0) rc = take_recipe(&t->recipe, recipe, model, err);
+    if (rc == 0) rc = t->recipe.lora ? cad_lora_open(t, err) : open_own(t, err);
     if (rc == 0) rc = open_backend(t, err);
     if (rc == 0) rc = open_teams(t, err);
     if (rc == 0) rc = fit_lanes(t, err);
@@ -266,6 +285,8 @@ void cad_trainer_close(cad_trainer_t *t)
     free(t->grad);
     free(t->m);
     free(t->v);
+    free(t->trained);
+    cad_lora_close(t);
     free(t);
 }
 

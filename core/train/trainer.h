@@ -6,8 +6,14 @@
 
 #include "engine/module.h"
 #include "engine/backward.h"
+#include "train/lora.h"
 
 #define CAD_LOGITS 2048 /* maximum number of scored positions whose logits are computed in one call */
+
+typedef struct cad_trained_t { /* a range of the trained parameters, such as a tensor */
+    int64_t at, count;
+    bool decays; /* subject to AdamW's weight decay */
+} cad_trained_t;
 
 struct cad_trainer_t {
     cad_model_t *model;
@@ -38,7 +44,13 @@ struct cad_trainer_t {
     float *other;          // (CAD_LOGITS,V) the second strand's logits
     float *pooled[2];      // (most,D) pooled rows of each strand; pooled[0] is overwritten with their gradient
     cad_range_t *range[2]; // (most) rows to be pooled
-    float *grad, *m, *v;   // (total) gradient and AdamW's moments, in the parameters' layout
+    cad_lora_t *lora;      /* NULL: the model's own parameters are trained */
+    float *param;          // (total) the trained parameters: the model's or, with lora, A, B and the head
+    int64_t total;
+    float *grad, *m, *v;    // (total) gradient and AdamW's moments, in the layout of param
+    cad_trained_t *trained; // (ntrained) ranges that AdamW updates
+    int ntrained;
+    size_t extra; /* bytes that were reserved before the lanes */
     int64_t step;
     size_t bytes;
     void (*watch)(void *arg, int64_t tokens); /* callback of cad_trainer_watch, called after each pack; or NULL */
