@@ -59,6 +59,9 @@ int report_json(const json_t *json, cad_error_t *err);
 /* Returns the model that -m or $CADUCEUS_MODEL names. Returns NULL if neither names a model, or if the named model is
  * the bundled one. */
 const char *options_model(const options_t *o);
+/* Returns what adapter_config.json names as the base model, malloc'd: the absolute path of the model, or its name on the
+ * hub, ORG/NAME[@REV]. NULL when out of memory. */
+char *options_base(const options_t *o);
 /* Opens a context with these options for windows of up to max_len tokens. */
 int options_open_context(const options_t *o, const cad_model_t *model, int64_t max_len, cad_context_t **ctx,
                          cad_error_t *err);

@@ -256,6 +256,21 @@ const char *options_model(const options_t *o)
     return name && strcmp(name, "bundled") ? name : NULL;
 }
 
+char *options_base(const options_t *o)
+{
+    const char *name = options_model(o);
+    cad_hub_name_t hub;
+    cad_error_t err;
+    char buf[4352], *text;
+    size_t size = sizeof hub.model + sizeof hub.revision + 1;
+    if (!name || !cad_hub_named(name)) return realpath(name ? name : bundled(buf, sizeof buf), NULL);
+    text = cad_hub_parse(&hub, name, &err) ? NULL : malloc(size);
+    if (text)
+        snprintf(text, size, "%s%s%s", hub.model, strcmp(hub.revision, "main") ? "@" : "",
+                 strcmp(hub.revision, "main") ? hub.revision : "");
+    return text;
+}
+
 static void put_note(const options_t *o, const char *note)
 {
     if (!o->quiet && !o->counting && *note) cmd_say(o->cmd, "note: computing on the CPU: %s", note);

@@ -35,6 +35,9 @@ static const char USAGE[] =
     "      --pool HOW         mean or max over the positions [mean]\n"
     "      --rc-aug yes|no    reverse-complement half of the rows [Ph: yes, PS: no]\n"
     "      --freeze           train only the head\n"
+    "      --lora R[:ALPHA]   train the head and adapters of rank R, and write these alone\n"
+    "                         (peft's layout); their scale is ALPHA/R [ALPHA: R]\n"
+    "      --lora-targets L   the projections that get adapters [in_proj,x_proj,out_proj]\n"
     "      --from-scratch     use the model's configuration with new random weights\n"
     "      --recompute        use less memory and more time\n"
     "Other:\n"
@@ -57,6 +60,8 @@ enum {
     O_PATIENCE,
     O_POOL,
     O_FREEZE,
+    O_LORA,
+    O_TARGETS,
     O_SCRATCH,
     O_DRY
 };
@@ -76,6 +81,8 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPT_VALUE("patience", O_PATIENCE),
                                        OPT_VALUE("pool", O_POOL),
                                        OPT_FLAG("freeze", O_FREEZE),
+                                       OPT_VALUE("lora", O_LORA),
+                                       OPT_VALUE("lora-targets", O_TARGETS),
                                        OPT_FLAG("from-scratch", O_SCRATCH),
                                        OPT_FLAG("dry-run", O_DRY),
                                        { 0 } };
@@ -112,6 +119,17 @@ static int take_choice(finetune_args_t *a, int c, const char *arg)
     return 0;
 }
 
+/* Reads R[:ALPHA]. */
+static int take_lora(finetune_args_t *a, const char *arg)
+{
+    const char *colon = strchr(arg, ':');
+    char *rank = colon ? strndup(arg, (size_t)(colon - arg)) : strdup(arg);
+    int rc = rank ? option_int("finetune", "--lora", rank, 1, 256, &a->lora) : 1;
+    free(rank);
+    if (rc == 0 && colon) rc = option_real("finetune", "--lora R:ALPHA", colon + 1, 1e-6, 1e6, &a->alpha);
+    return rc;
+}
+
 /* Stores an option that only finetune has. Returns 0 on success, 1 if c is another option, -1 after reporting an
  * error. */
 static int take_own(finetune_args_t *a, int c, const char *arg)
@@ -128,6 +146,8 @@ static int take_own(finetune_args_t *a, int c, const char *arg)
     case O_PATIENCE: return -option_int(cmd, "--patience", arg, 0, 1 << 20, &a->patience);
     case O_FREEZE: a->freeze = true; return 0;
     case O_SCRATCH: a->scratch = true; return 0;
+    case O_LORA: return -take_lora(a, arg);
+    case O_TARGETS: a->targets = arg; return 0;
     case O_DRY: a->dry_run = true; return 0;
     case O_TASK:
     case O_METRIC:
@@ -164,6 +184,9 @@ static int settle(finetune_args_t *a)
     if (a->metric == METRICS) a->metric = usual[a->task];
     if (!metric_fits(&head, a->metric))
         return cmd_fail("finetune", "--metric %s does not fit --task %s", METRIC_NAME[a->metric], TASK_NAME[a->task]);
+    if (a->targets && !a->lora) return cmd_fail("finetune", "--lora-targets needs --lora");
+    if (a->lora && (a->freeze || a->scratch))
+        return cmd_fail("finetune", "--lora does not go with --%s", a->freeze ? "freeze" : "from-scratch");
     if (a->patience && !a->valid && a->t.fraction == 0)
         return cmd_fail("finetune", "--patience needs --valid or --valid-fraction");
     return 0;
@@ -191,7 +214,13 @@ static int parse_args(finetune_args_t *a, int argc, char **argv)
 
 /* ---- outputs ---- */
 
-static const char *const PARTS[] = { "config.json", "model.safetensors", "tokenizer_config.json", "metrics.tsv" };
+#define NPARTS 5
+static const char *const PARTS[NPARTS] = { "config.json", "tokenizer_config.json", "metrics.tsv", "model.safetensors" },
+                         *const ADAPTER_PARTS[NPARTS] = { "config.json", "tokenizer_config.json", "metrics.tsv",
+                                                          "adapter_model.safetensors", "adapter_config.json" };
+
+/* Returns the name of output file i, 0 to NPARTS-1, or NULL. */
+static const char *part(const finetune_args_t *a, int i) { return (a->lora ? ADAPTER_PARTS : PARTS)[i]; }
 
 static int name_files(const finetune_args_t *a, cad_error_t *err)
 {
@@ -202,8 +231,8 @@ static int name_files(const finetune_args_t *a, cad_error_t *err)
     ledger_input(&files, a->valid);
     ledger_input(&files, a->test);
     options_input_model(&a->o, &files);
-    for (int i = 0; i < 4 && rc == 0; i++) {
-        char *path = cad_path_join(a->output, PARTS[i]);
+    for (int i = 0; i < NPARTS && part(a, i) && rc == 0; i++) {
+        char *path = cad_path_join(a->output, part(a, i));
         rc = path ? ledger_output(&files, path, err) : cad_out_of_memory(err);
         free(path);
     }
@@ -234,8 +263,12 @@ static int open_folder(tuning_t *r, cad_error_t *err)
     signals_release();
     if (rc == 0) rc = cad_folder_claim(dir, &r->claim, err);
     if (rc == 0) cad_folder_sweep(dir);
-    for (int i = 0; i < 4 && rc == 0; i++) {
-        char *path = cad_path_join(dir, PARTS[i]);
+    if (rc == 0 && r->a->lora && cad_path_present(dir, "model.safetensors"))
+        rc = cad_fail(err, CAD_EARG,
+                      "%s: holds a whole model, which would be read instead of the adapter; choose another folder",
+                      dir);
+    for (int i = 0; i < NPARTS && part(r->a, i) && rc == 0; i++) {
+        char *path = cad_path_join(dir, part(r->a, i));
         rc = path ? try_file(path, err) : cad_out_of_memory(err);
         free(path);
     }
@@ -290,8 +323,12 @@ static int open_model(tuning_t *r, cad_error_t *err)
         err->text[0] = 0; /* this error has already been reported */
         return CAD_EIO;
     }
+    if (a->lora && *cad_model_text(r->model, CAD_TEXT_ADAPTER))
+        return cad_fail(
+            err, CAD_EARG,
+            "the model has an adapter already; merge it with caduceus model convert --merge, and train on that");
     memcpy(r->source, cad_model_text(r->model, CAD_TEXT_SHA256), sizeof r->source);
-    rc = a->dry_run ? 0 : cad_model_save_check(r->model, a->output, err);
+    rc = a->dry_run || a->lora ? 0 : cad_model_save_check(r->model, a->output, err);
     snprintf(r->status, sizeof r->status, "fine-tuned by caduceus %s from %s%.12s", cad_version(),
              a->scratch ? "scratch, as " : "", r->source);
     return rc;

@@ -17,6 +17,9 @@ typedef struct {
     bool freeze, scratch, dry_run;
     int64_t epochs, batch, patience;
     double beta2;
+    int64_t lora; /* rank of the adapters; 0: none */
+    double alpha;
+    const char *targets;
 } finetune_args_t;
 
 typedef struct {

@@ -58,6 +58,10 @@ static int open_trainer(tuning_t *r, cad_error_t *err)
     recipe.pool = a->pool;
     recipe.weight_decay = a->t.decay;
     recipe.beta2 = a->beta2;
+    recipe.lora = a->lora;
+    recipe.lora_alpha = a->alpha;
+    recipe.lora_targets = a->targets;
+    recipe.lora_seed = (uint64_t)a->t.seed;
     return options_open_trainer(&a->o, r->model, &recipe, &r->trainer, err);
 }
 
@@ -109,6 +113,8 @@ static void put_options(const tuning_t *r, text_t *t)
         (long long)a->epochs, (long long)a->batch, a->t.lr, a->t.warmup, a->t.decay, a->beta2, (long long)a->t.seed,
         METRIC_NAME[a->metric], (long long)a->patience, pool[a->pool], r->turns ? "yes" : "no");
     if (a->freeze) text_puts(t, " freeze");
+    if (a->lora) text_printf(t, " lora=%lld:%g", (long long)a->lora, a->alpha > 0 ? a->alpha : (double)a->lora);
+    if (a->targets) text_printf(t, " lora-targets=%s", a->targets);
     if (a->scratch) text_puts(t, " from-scratch");
 }
 
@@ -192,6 +198,18 @@ static void say_epoch(const tuning_t *r, int64_t epoch, double loss, const metri
     text_free(&t);
 }
 
+/* Writes the adapters and the head. Signals wait until all files are written. */
+static int save_adapter(const tuning_t *r, const cad_save_t *how, cad_error_t *err)
+{
+    char *base = options_base(&r->a->o);
+    int rc = base ? 0 : cad_fail(err, CAD_ENOMEM, "out of memory for the name of the base model");
+    signals_hold();
+    if (rc == 0) rc = cad_trainer_adapter(r->trainer, r->a->output, base, how, err);
+    signals_release();
+    free(base);
+    return rc;
+}
+
 static int save_kept(tuning_t *r, const metrics_t *m, cad_error_t *err)
 {
     text_t card = { 0 };
@@ -201,7 +219,9 @@ static int save_kept(tuning_t *r, const metrics_t *m, cad_error_t *err)
     how.status = r->status;
     card_finetuned(&card, r, m);
     how.card = card_for(&card, r->a->output);
-    rc = card.failed ? cad_out_of_memory(err) : options_save_model(r->model, r->a->output, &how, err);
+    rc = card.failed  ? cad_out_of_memory(err)
+         : r->a->lora ? save_adapter(r, &how, err)
+                      : options_save_model(r->model, r->a->output, &how, err);
     text_free(&card);
     return rc;
 }
