@@ -482,6 +482,9 @@ CAD_API const char *cad_trainer_note(const cad_trainer_t *trainer);
 CAD_API size_t cad_trainer_bytes(const cad_trainer_t *trainer);
 CAD_API int64_t cad_trainer_steps(const cad_trainer_t *trainer);
 
+/* Returns the number of values that the trainer changes: CAD_PARAMETERS, or fewer with LoRA or freeze. */
+CAD_API int64_t cad_trainer_trained(const cad_trainer_t *trainer);
+
 enum cad_loss_t {
     CAD_LOSS_TOKENS,  /* cross-entropy over all V tokens, at positions whose weight is above 0 */
     CAD_LOSS_CLASSES, /* softmax cross-entropy; target: K probabilities (K = CAD_LABELS) */

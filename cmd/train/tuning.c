@@ -374,6 +374,7 @@ static int plan(tuning_t *r, cad_error_t *err)
     plan_line("epochs", r->a->epochs);
     plan_line("updates", r->steps);
     plan_line("tokens", r->train.tokens * r->a->epochs);
+    if (r->a->lora) plan_line("trained", cad_trainer_trained(r->trainer));
     plan_end(r->model, r->trainer, seconds * tokens * (double)r->a->epochs);
     return 0;
 }

@@ -299,3 +299,10 @@ const char *cad_trainer_precision(const cad_trainer_t *t) { return t->ops->preci
 const char *cad_trainer_note(const cad_trainer_t *t) { return t->note; }
 
 int64_t cad_trainer_steps(const cad_trainer_t *t) { return t->step; }
+
+int64_t cad_trainer_trained(const cad_trainer_t *t)
+{
+    int64_t n = 0;
+    for (int i = 0; i < t->ntrained; i++) n += t->trained[i].count;
+    return n;
+}
