@@ -17,7 +17,7 @@ predict() { "$caduceus" predict --quiet --no-version train.csv "$@"; }
 ok "finetune --lora" lora -o one; cp .out one.out
 is "its accuracy" "$(awk '$1 == "accuracy" { print ($2 > 0.9 ? "well" : $2) }' one.out)" well
 is "it writes an adapter and no model" "$(ls one | joined)" \
-    "README.md adapter_config.json adapter_model.safetensors config.json metrics.tsv tokenizer_config.json"
+    "README.md adapter_config.json adapter_model.safetensors config.json metrics.tsv tokenizer_config.json "
 like "metrics.tsv says so" ' lora=3:4' one/metrics.tsv
 lora -@ 3 -o three >three.out
 for file in adapter_model.safetensors adapter_config.json config.json metrics.tsv; do
@@ -66,8 +66,10 @@ is "a regression" "$(head -n 1 v.tsv)" "row${tab}label"
 # ---- errors ----
 error "a rank of 0" '--lora 0: expected .* 1 to 256' finetune -m "$data/ps" --lora 0 train.csv -o x
 error "an alpha that is no number" '--lora R:ALPHA x: ' finetune -m "$data/ps" --lora 4:x train.csv -o x
-error "an unknown projection" 'LoRA of k_proj: the model has no projection of that name' lora --lora-targets k_proj -o x
-error "targets without --lora" '--lora-targets needs --lora' finetune -m "$data/ps" --lora-targets in_proj train.csv -o x
+error "an unknown projection" \
+    'LoRA of k_proj: the model has no projection of that name' lora --lora-targets k_proj -o x
+error "targets without --lora" '--lora-targets needs --lora' \
+    finetune -m "$data/ps" --lora-targets in_proj train.csv -o x
 error "--freeze" '--lora does not go with --freeze' lora --freeze -o x
 error "--from-scratch" '--lora does not go with --from-scratch' lora --from-scratch -o x
 error "on an adapter" 'has an adapter already; merge it with' finetune -m one --lora 2 train.csv -o x
