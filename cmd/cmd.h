@@ -67,8 +67,8 @@ int options_open_context(const options_t *o, const cad_model_t *model, int64_t m
                          cad_error_t *err);
 /* Does the same with cad_context_open_last: the caller will not use the model's weights again, so the library may free
  * them. */
-int options_open_last(const options_t *o, cad_model_t *model, int64_t max_len, int layer, cad_context_t **ctx,
-                      cad_error_t *err);
+int options_open_last(const options_t *o, cad_model_t *model, int64_t max_len, int layer, bool vocab_softmax,
+                      cad_context_t **ctx, cad_error_t *err);
 /* Opens a trainer with this recipe and with the device, precision and threads that the options give. */
 int options_open_trainer(const options_t *o, cad_model_t *model, cad_recipe_t *recipe, cad_trainer_t **trainer,
                          cad_error_t *err);

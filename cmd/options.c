@@ -296,12 +296,13 @@ int options_open_context(const options_t *o, const cad_model_t *model, int64_t m
     return rc;
 }
 
-int options_open_last(const options_t *o, cad_model_t *model, int64_t max_len, int layer, cad_context_t **ctx,
-                      cad_error_t *err)
+int options_open_last(const options_t *o, cad_model_t *model, int64_t max_len, int layer, bool vocab_softmax,
+                      cad_context_t **ctx, cad_error_t *err)
 {
     cad_options_t c = context_options(o, max_len);
     int rc;
     c.layer = layer;
+    c.vocab_softmax = vocab_softmax;
     rc = cad_context_open_last(ctx, model, &c, err);
     if (rc == 0) put_note(o, cad_context_note(*ctx));
     return rc;

@@ -85,7 +85,9 @@ int run_open_engine(run_t *r, int64_t window, const shard_t *shard, bool countin
     stream_encode(s, r->model);
     rc = s->source->plan(s, window, &longest, err);
     if (rc == 0) rc = check_model(r, err);
-    if (rc == 0) rc = options_open_last(r->o, r->model, longest + r->set->sep, r->set->layer, &r->ctx, err);
+    if (rc == 0)
+        rc = options_open_last(r->o, r->model, longest + r->set->sep, r->set->layer, r->set->variants.vocab_softmax,
+                               &r->ctx, err);
     stream_connect(s);
     s->pipe.shard = *shard;
     s->pipe.ctx = counting ? NULL : r->ctx;

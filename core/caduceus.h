@@ -319,6 +319,9 @@ typedef struct cad_options_t {
      * -CAD_N_LAYER, counted from the end. A hidden state is the residual stream after that layer, normalised by the
      * model's final norm. Default 0: the last layer, as published. Logits and classes always come from the last. */
     int layer;
+    /* 1: cad_score divides by the sum over the whole vocabulary, so that the probabilities of A, C, G and T do not add
+     * up to 1; 0 (default): by the sum over these four. */
+    int vocab_softmax;
 } cad_options_t;
 #define cad_options_init(options) cad_options_init_sized((options), sizeof(cad_options_t))
 CAD_API void cad_options_init_sized(cad_options_t *options, size_t size);
@@ -405,7 +408,7 @@ typedef struct cad_window_t {
                            /* a number K > 0: K forward passes, each of which masks every K-th base */
 
 /* Computes natural log-probabilities of A, C, G, T at the scored positions of n windows' cores: log softmax, over the
- * four bases, of the logits that cad_forward_conjoined gives. A position is scored if its token is A, C, G or T and
+ * four bases (but see vocab_softmax of cad_options_t), of the logits that cad_forward_conjoined gives. A position is scored if its token is A, C, G or T and
  * `skip` does not exclude it; the rows of logp of other positions become NaN. Each scored position is masked in one
  * forward pass, or in none (see CAD_MASK_*). An empty core and an empty window are allowed, and a window without scored
  * positions may be longer than max_len. Also returns CAD_EARG for a classifier, for a mask below CAD_MASK_EACH, and for

@@ -9,6 +9,7 @@ published, with the two halves of the channels exchanged in every block, not by 
   reference.py annotate -m DIR -T FASTA [...] BED   print chrom, start, end and the scores, one line per region
   reference.py variants DIR FASTA VCF [...]         print chrom, pos, ref, alt, llr, dpll, n, dist, cos, jsd, infl
                                                     and note. With --score none no scores are computed; DIR may be -
+  reference.py structural DIR FASTA VCF [...]       print chrom, pos, alt, sv and the number of bases compared
   reference.py evaluate -m DIR -T FASTA [...] BED   print group, predictor, bases, loss, bits, accuracy, perplexity
   reference.py random OUTDIR --seed S [--set k=v]   write a random checkpoint with its expected tensors
   reference.py sample OUTDIR --n 24 --seed S        write many, which together have every switch; --set k=v fixes some
@@ -376,8 +377,8 @@ def mask_sets(mask, at, origin):
     residue = (at + origin) % int(mask.removeprefix("stride:"))
     return [at[residue == r] for r in np.unique(residue)]
 
-def base_log_probs(m, ids, sets, masked):
-    """log softmax over ACGT (n,4) at the positions of all sets, with one pass per set."""
+def base_log_probs(m, ids, sets, masked, vocab=False):
+    """log softmax over ACGT, or over the whole vocabulary, (n,4) at the positions of all sets; one pass per set."""
     rows = max(1, PASS_CHUNK // (2 * len(ids) * m.ssm["expand"] * m.cfg["d_model"]))
     out = [np.empty((0, 4))]
     for at in range(0, len(sets), rows):
@@ -385,11 +386,12 @@ def base_log_probs(m, ids, sets, masked):
         batch = np.repeat(ids[None], len(group), 0)
         for row, s in zip(batch, group if masked else ()):
             row[s] = m.vocab["MASK"]
-        logits = conjoined_logits(m, batch)[..., m.acgt]  # (rows,L,4)
-        out += [x[s] for x, s in zip(logits, group)]
-    x = np.concatenate(out)
-    x = x - x.max(-1, keepdims=True)
-    return x - np.log(np.exp(x).sum(-1, keepdims=True))
+        logits = conjoined_logits(m, batch)  # (rows,L,V)
+        over = logits if vocab else logits[..., m.acgt]
+        x = logits[..., m.acgt] - np.log(np.exp(over - over.max(-1, keepdims=True)).sum(-1, keepdims=True)) \
+            - over.max(-1, keepdims=True)
+        out += [y[s] for y, s in zip(x, group)]
+    return np.concatenate(out)
 
 def embedding(m, ids, layer):
     """Embeddings (L,D) of ids (L,) after a layer, the mean over both strands."""
@@ -739,6 +741,96 @@ def variants(opt):
             print(chrom, pos, ref, alt, *("." if c in (None, "") else c for c in cells), sep="\t", flush=True)
     return 0
 
+# ---- structural variants ------------------------------------------------------------------------------------
+
+RC = bytes.maketrans(b"ACGT", b"TGCA")
+
+def alternative(seq, pos, ref, alt, info, limit):
+    """Returns the ALT contigs, junctions in them and pairs of REF and ALT places to compare: (contigs, [(contig,
+    place)], [(REF breakpoint, REF place, junction, ALT place)]); places step outwards with i. None: not scored."""
+    L, kind = len(seq), re.match("<([A-Z]+)(:TANDEM|:ME.*)?>$", alt)
+    if not kind and not re.fullmatch("[A-Za-z]+", alt):
+        return None
+    if not kind or kind[1] == "INS":
+        if kind:
+            b = e = pos
+            inside = info.get("SVINSSEQ"), info.get("SVINSSEQ")
+            if not inside[0]:
+                inside = info.get("LEFT_SVINSSEQ"), info.get("RIGHT_SVINSSEQ")
+            if not all(inside):
+                return None
+            left, right = (s.encode() for s in inside)
+            if "SVINSSEQ" in info:
+                contigs = [seq[:b] + left + seq[e:]]
+                junctions = [(0, b), (0, b + len(left))]
+            else:
+                contigs = [seq[:b] + left, right + seq[e:]]
+                junctions = [(0, b), (1, len(right))]
+        else:
+            prefix, x, y = trim(ref.encode(), alt.encode())
+            b, e = pos - 1 + prefix, pos - 1 + prefix + len(x)
+            if NOT_ACGT.search(x + y):
+                return None
+            if not x or not y:
+                l, r = slide(seq, b, e, x or y, 10 ** 9)
+                y = seq[b - l:b] + y + seq[e:e + r]
+                b, e = b - l, e + r
+            if max(e - b, len(y)) <= limit:
+                return None
+            contigs, junctions = [seq[:b] + y + seq[e:]], [(0, b), (0, b + len(y))]
+        pairs = [(b, lambda i: b - 1 - i, 0, lambda i: b - 1 - i, b),
+                 (e, lambda i: e + i, 1, lambda i: junctions[1][1] + i, L - e)]
+        return contigs, junctions, pairs
+    b, length = pos, abs(int(info.get("SVLEN", "0").split(",")[0]))
+    e = int(info["END"]) if "END" in info else b + length
+    n = e - b
+    before = b, lambda i: b - 1 - i, 0, lambda i: b - 1 - i, b
+    if kind[1] == "DEL":
+        return [seq[:b] + seq[e:]], [(0, b)], [before, (e, lambda i: e + i, 0, lambda i: b + i, L - e)]
+    if kind[1] == "DUP":
+        return [seq[:e] + seq[b:]], [(0, e)], [(e, lambda i: e - 1 - i, 0, lambda i: e - 1 - i, n),
+                                              (b, lambda i: b + i, 0, lambda i: e + i, n)]
+    if kind[1] == "INV":
+        contig = seq[:b] + seq[b:e][::-1].translate(RC) + seq[e:]
+        return [contig], [(0, b), (0, e)], [before, (e, lambda i: e - 1 - i, 0, lambda i: b + i, n),
+                                           (b, lambda i: b + i, 1, lambda i: e - 1 - i, n),
+                                           (e, lambda i: e + i, 1, lambda i: e + i, L - e)]
+    return None
+
+def own_log_prob(m, contig, centre, place, opt, known):
+    """log p of the base at a place, read in the window around the centre; None if it is not a base of the window."""
+    left, right = opt.flanks
+    beg, end = max(0, centre - left), min(len(contig), centre + right)
+    if not beg <= place < end or contig[place:place + 1] not in [b"A", b"C", b"G", b"T"]:
+        return None
+    key = contig[beg:end]
+    if key not in known:
+        known[key] = base_log_probs(m, encode(m, key)[0], [np.arange(len(key))], False, opt.vocab_softmax)
+    return known[key][place - beg][b"ACGT".index(contig[place])]
+
+def structural(opt):
+    m = Model(opt.model)
+    fasta = {name: seq.upper() for name, seq in read_fasta(opt.fasta).items()}
+    opt.flanks = flanks(opt)
+    for row in read_bytes(opt.vcf).decode().split("\n"):
+        if not row or row.startswith("#"):
+            continue
+        chrom, pos, _, ref, alts, _, _, info = row.split("\t")[:8]
+        info = dict(x.split("=") for x in info.split(";") if "=" in x)
+        for alt in alts.split(","):
+            seq, known, sums = fasta[chrom], {}, []
+            found = alternative(seq, int(pos), ref, alt, info, max(1024, opt.window // 4))
+            for at, place, junction, other, n in found[2] if found else ():
+                contig, centre = found[1][min(junction, len(found[1]) - 1)]
+                for i in range(min(n, opt.sv_flank)):
+                    x = own_log_prob(m, seq, at, place(i), opt, known)
+                    y = own_log_prob(m, found[0][contig], centre, other(i), opt, known)
+                    if x is not None and y is not None:
+                        sums.append(y - x)
+            cells = ("%.9g" % np.mean(sums), len(sums)) if sums else (".", ".")
+            print(chrom, pos, alt if len(alt) < 40 else "long", *cells, sep="\t", flush=True)
+    return 0
+
 # ---- random checkpoints ------------------------------------------------------------------------------------
 
 SETTINGS = {  # the defaults of random, and for sample the values each setting takes
@@ -1003,6 +1095,15 @@ def main():
     either = c.add_mutually_exclusive_group()
     either.add_argument("--limit", type=int, help="the first so many records")
     either.add_argument("--pick", type=lambda s: set(map(int, s.split(","))), help="records by number, from 0")
+    c = command(structural)
+    c.add_argument("model")
+    c.add_argument("fasta")
+    c.add_argument("vcf")
+    c.add_argument("--window", type=int, required=True)
+    c.add_argument("--flank", type=int)
+    c.add_argument("--anchor", type=int)
+    c.add_argument("--sv-flank", type=int, default=5)
+    c.add_argument("--vocab-softmax", action="store_true")
     c = command(random)
     c.add_argument("outdir")
     c.add_argument("--seed", type=int, required=True)

@@ -61,6 +61,8 @@ static const char USAGE[] =
     "                         record without scores [e]\n"
     "      --anchor A         bases before the variant in a window of --window bases\n"
     "      --pool-window P    bases on each side for dist, cos, jsd and infl [768]\n"
+    "      --sv-flank K       bases on each side of a breakpoint for sv [5]\n"
+    "      --vocab-softmax    sv: probabilities over the whole vocabulary, as PlantCAD\n"
     "      --calibration FILE a table of caduceus calibrate: adds CADUCEUS_CLLR (llr less\n"
     "                         its mean at neutral sites), _Z and _PCTL, a percentile\n"
     "      --force-calibration  only warn if the table is of another model or window\n"

@@ -34,6 +34,8 @@ enum {
     O_LAYER,
     O_CALIBRATION,
     O_FORCE,
+    O_SVFLANK,
+    O_VOCAB,
     O_SAMPLE,
     O_SAMPLES,
     O_ALL
@@ -69,6 +71,8 @@ const struct option ANNOTATE_LONG[] = { OPTIONS_LONG,
                                         { "grid", no_argument, NULL, O_GRID },
                                         { "calibration", required_argument, NULL, O_CALIBRATION },
                                         { "force-calibration", no_argument, NULL, O_FORCE },
+                                        { "sv-flank", required_argument, NULL, O_SVFLANK },
+                                        { "vocab-softmax", no_argument, NULL, O_VOCAB },
                                         { "sample", required_argument, NULL, O_SAMPLE },
                                         { "samples-file", required_argument, NULL, O_SAMPLES },
                                         { "all-samples", no_argument, NULL, O_ALL },
@@ -89,7 +93,7 @@ static const struct {
     { O_CLIPSOFT, false },  { O_MINBQ, false },       { O_TAGMAP, false },     { O_COLOR, false },
     { O_CHECKREF, true },   { O_ANCHOR, true },       { O_POOLWIN, true },     { O_PREFIX, false },
     { O_DIFFERENCE, true }, { O_CALIBRATION, false }, { O_FORCE, false },      { O_SAMPLE, false },
-    { O_SAMPLES, false },   { O_ALL, false },
+    { O_SAMPLES, false },   { O_ALL, false },         { O_SVFLANK, false },    { O_VOCAB, false },
 };
 
 static int parse_pool(annotate_args_t *a, const char *s)
@@ -215,6 +219,8 @@ static int take_option(void *args, int c, const char *arg)
     case O_PREFIX: a->set.variants.prefix = arg; return 0;
     case O_CALIBRATION: a->set.variants.calibration = arg; return 0;
     case O_FORCE: a->set.variants.force_calibration = true; return 0;
+    case O_SVFLANK: return option_int(cmd, "--sv-flank", arg, 1, 1024, &a->set.variants.sv_flank);
+    case O_VOCAB: a->set.variants.vocab_softmax = true; return 0;
     case O_SAMPLE:
         if (a->set.variants.nsample == SAMPLE_LISTS)
             return cmd_fail(cmd, "--sample: more than %d times; give --samples-file", SAMPLE_LISTS);

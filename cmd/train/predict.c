@@ -149,7 +149,7 @@ static int open_input(run_t *r, cad_error_t *err)
     if (a->l.reference && !is_bed(r))
         return cad_fail(err, CAD_EARG, "%s: holds its own sequences; -T does not fit", r->in.in.path);
     text_printf(&r->options, "predict window=%lld%s", (long long)window, a->l.crop ? " crop" : "");
-    return options_open_last(&a->o, r->model, window, 0, &r->ctx, err);
+    return options_open_last(&a->o, r->model, window, 0, false, &r->ctx, err);
 }
 
 static int make_room(run_t *r, cad_error_t *err)

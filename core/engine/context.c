@@ -166,6 +166,7 @@ static int open_context(cad_context_t **out, const cad_model_t *model, const cad
     ctx->model = model;
     ctx->max_len = o.max_len;
     ctx->layers = o.layer;
+    ctx->vocab_softmax = o.vocab_softmax != 0;
     rc = copy_head(ctx, err);
     if (rc == 0) rc = cad_device_open(&ctx->table, o.device, o.precision, ctx->note, sizeof ctx->note, err);
     if (rc == 0) ctx->ops = &ctx->table;

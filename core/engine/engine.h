@@ -34,6 +34,7 @@ struct cad_context_t {
     cad_weights_t *weights;
     cad_team_t *team;
     int lanes;
+    bool vocab_softmax;    /* as in cad_options_t */
     int layers;            /* number of layers after which hidden states and embeddings are read */
     int64_t max_len, pack; /* pack: capacity of a pack in rows */
     cad_lane_t *lane;      // (lanes) lanes that are run by one thread each

@@ -188,13 +188,16 @@ static int64_t plan(const cad_model_t *m, const cad_window_t *w, int64_t mask, i
     return npass;
 }
 
-/* Sets out to the log softmax over the logits of A, C, G and T; returns false if a value of out is not finite. */
-static bool log_softmax(const cad_model_t *m, const float *logits, float out[4])
+/* Sets out to the log softmax of A, C, G and T over their logits, or over all logits; returns false if a value of out
+ * is not finite. */
+static bool log_softmax(const cad_context_t *ctx, const float *logits, float out[4])
 {
+    const cad_model_t *m = ctx->model;
+    int64_t n = ctx->vocab_softmax ? m->vocab.rows : 4;
     double top = -INFINITY, sum = 0;
     bool finite = true;
-    for (int b = 0; b < 4; b++) top = fmax(top, (double)logits[m->vocab.base[b]]);
-    for (int b = 0; b < 4; b++) sum += exp((double)logits[m->vocab.base[b]] - top);
+    for (int64_t i = 0; i < n; i++) top = fmax(top, (double)logits[ctx->vocab_softmax ? i : m->vocab.base[i]]);
+    for (int64_t i = 0; i < n; i++) sum += exp((double)logits[ctx->vocab_softmax ? i : m->vocab.base[i]] - top);
     for (int b = 0; b < 4; b++) {
         out[b] = (float)((double)logits[m->vocab.base[b]] - top - log(sum));
         finite &= isfinite(out[b]) != 0;
@@ -280,7 +283,7 @@ int cad_score(cad_context_t *ctx, cad_window_t *w, int n, int64_t mask, cad_erro
             const cad_pass_t *p = &pass[q];
             cad_conjoin_logits(m, p->npos, p->logits[0], p->logits[1], p->logits[0]);
             for (int64_t t = 0; t < p->npos; t++)
-                if (!log_softmax(m, p->logits[0] + t * V, w[i].logp + 4 * (p->pos[t] - w[i].core_beg)))
+                if (!log_softmax(ctx, p->logits[0] + t * V, w[i].logp + 4 * (p->pos[t] - w[i].core_beg)))
                     rc = overflow("a logit", err);
         }
         k += np;

@@ -5,6 +5,7 @@
  */
 #include <ctype.h>
 
+#include "stream/breakpoints.h"
 #include "stream/haplotypes.h"
 
 /* Writes the place of the last record to buf: "file:line", or only the file if records are read through an index.
@@ -49,6 +50,7 @@ void variant_drop(variants_t *v, variant_t *d)
         free(r->embedding[0]);
         free(r->embedding[1]);
         free(r->around);
+        breaks_free(r->breaks);
         memset(r, 0, sizeof *r);
         r->allele.alt = room;
     }
@@ -113,6 +115,7 @@ int variants_take(void *arg, item_t *it, const job_t *j, cad_error_t *err)
     result_t *r = &d->alt[j->id < ID_CONTEXTS ? j->id / IDS : 0];
     int h = (int)(j->id & ID_HAPLOTYPE), rc = 0;
     bool at_site = r->allele.kind == ALLELE_SNV && h == 0;
+    if (j->id >= ID_BREAKS) return breaks_take(v, &d->alt[(j->id - ID_BREAKS) / 4], j), 0;
     if (j->id >= ID_CONTEXTS) return haplotypes_take(v, d, j), 0;
     if (j->id & ID_AROUND) return take_around(v, r, h, j, err);
     if (j->embedding) rc = keep_embedding(v, j, at_site ? &r->site->embedding : &r->embedding[h], err);
@@ -227,7 +230,7 @@ static int put_allele(variants_t *v, variant_t *d, int alt, const contig_t *c, c
     if (rc) return rc;
     r->scored = r->allele.kind != ALLELE_NONE;
     v->scored += r->scored;
-    if (!r->scored)
+    if (!r->scored && !(needs(v, NEEDS_BREAKS) && !strcmp(r->allele.note, "LONG")))
         note(v->s->notes, NOTE_UNSCORABLE, 1, "%s: %s:%lld %.40s>%.40s is not scored (%s)", variant_place(v, buf),
              c->name, (long long)d->rec->pos + 1, d->rec->d.allele[0], d->rec->d.allele[alt + 1], r->allele.note);
     if (r->allele.kind == ALLELE_SNV) return put_snv(v, d, alt, c, err);
@@ -236,11 +239,22 @@ static int put_allele(variants_t *v, variant_t *d, int alt, const contig_t *c, c
 
 /* ---- records ---- */
 
-static int list_alleles(variant_t *d, int *sequences, cad_error_t *err)
+/* True for an ALT that can be scored: a sequence, or what sv scores if it is asked for. */
+static bool is_scorable(const variants_t *v, const char *alt)
+{
+    return !allele_note(alt) || (needs(v, NEEDS_BREAKS) && breaks_symbolic(alt));
+}
+
+static const char *note_of(const variants_t *v, const char *alt)
+{
+    return needs(v, NEEDS_BREAKS) && breaks_breakend(alt) ? "BND" : allele_note(alt);
+}
+
+static int list_alleles(const variants_t *v, variant_t *d, int *scorable, cad_error_t *err)
 {
     bcf1_t *rec = d->rec;
     bool touched = false;
-    *sequences = 0;
+    *scorable = 0;
     if (records_unpack(rec, BCF_UN_STR, err)) return CAD_ENOMEM;
     for (int i = 1; i < rec->n_allele; i++) touched |= !allele_placeholder(rec->d.allele[i]);
     if (!touched) return 0;
@@ -253,8 +267,8 @@ static int list_alleles(variant_t *d, int *sequences, cad_error_t *err)
     }
     d->nalt = rec->n_allele - 1;
     for (int i = 0; i < d->nalt; i++) {
-        d->alt[i].allele.note = allele_note(rec->d.allele[i + 1]);
-        *sequences += d->alt[i].allele.note == NULL;
+        d->alt[i].allele.note = note_of(v, rec->d.allele[i + 1]);
+        *scorable += is_scorable(v, rec->d.allele[i + 1]);
     }
     return 0;
 }
@@ -301,11 +315,16 @@ static int check_ref(variants_t *v, const bcf1_t *rec, const contig_t *c, cad_er
 
 int variant_check(variants_t *v, const bcf1_t *rec, const contig_t *c, cad_error_t *err)
 {
-    bool sequence = false;
+    bool sequence = false, scorable = false;
     int rc;
-    for (int i = 1; i < rec->n_allele; i++) sequence |= allele_note(rec->d.allele[i]) == NULL;
-    rc = check_place(v, rec, c, sequence, err);
-    return rc || !c || !sequence ? rc : check_ref(v, rec, c, err);
+    for (int i = 1; i < rec->n_allele; i++) {
+        sequence |= allele_note(rec->d.allele[i]) == NULL;
+        scorable |= is_scorable(v, rec->d.allele[i]);
+    }
+    /* symbolic alleles may lie before the first base and after the last one */
+    scorable &= sequence || (rec->pos >= 0 && (!c || rec->pos < c->length));
+    rc = check_place(v, rec, c, sequence || scorable, err);
+    return rc || !c || !scorable ? rc : check_ref(v, rec, c, err);
 }
 
 /* Sets the note (the reason why an allele is not scored) of all alleles that have no note yet. */
@@ -315,32 +334,43 @@ static void note_all(variant_t *d, const char *note)
         if (!d->alt[i].allele.note) d->alt[i].allele.note = note;
 }
 
-static int put_alleles(variants_t *v, variant_t *d, int sequences, cad_error_t *err)
+/* Puts the windows at breakpoints of an allele that is symbolic or too long for the other scores. */
+static int put_breaks(variants_t *v, variant_t *d, int alt, const contig_t *c, cad_error_t *err)
+{
+    const result_t *r = &d->alt[alt];
+    const char *text = d->rec->d.allele[alt + 1];
+    bool is_long = r->allele.note && !strcmp(r->allele.note, "LONG");
+    return needs(v, NEEDS_BREAKS) && (is_long || breaks_symbolic(text)) ? breaks_put(v, d, alt, c, err) : 0;
+}
+
+static int put_alleles(variants_t *v, variant_t *d, int scorable, cad_error_t *err)
 {
     const char *name = bcf_seqname_safe(v->header, d->rec);
     const contig_t *c = fasta_find(v->s->ref, name);
     char hint[700], buf[4200];
     int differs = variant_check(v, d->rec, c, err), rc = 0;
-    if (differs < 0 || !sequences) return differs;
+    if (differs < 0 || !scorable) return differs;
     if (!c) {
         if (!v->missing[0])
             snprintf(v->missing, sizeof v->missing, "contig \"%.100s\" is not in %.200s%.300s", name, v->s->ref->path,
                      fasta_hint(v->s->ref, name, hint, sizeof hint));
-        note(v->s->notes, NOTE_NO_CONTIG, sequences,
+        note(v->s->notes, NOTE_NO_CONTIG, scorable,
              "%s: contig \"%.100s\" is not in %s%s; its records are written without scores", variant_place(v, buf),
              name, v->s->ref->path, fasta_hint(v->s->ref, name, hint, sizeof hint));
         note_all(d, "NO_CONTIG");
         return 0;
     }
     if (differs) {
-        note(v->s->notes, NOTE_REF_MISMATCH, sequences,
+        note(v->s->notes, NOTE_REF_MISMATCH, scorable,
              "%s: REF %.60s differs from %s at %s:%lld; written without scores", variant_place(v, buf),
              d->rec->d.allele[0], v->s->ref->path, name, (long long)d->rec->pos + 1);
         note_all(d, "REF_MISMATCH");
         return 0;
     }
-    for (int i = 0; i < d->nalt && rc == 0; i++)
+    for (int i = 0; i < d->nalt && rc == 0; i++) {
         if (!d->alt[i].allele.note) rc = put_allele(v, d, i, c, err);
+        if (rc == 0) rc = put_breaks(v, d, i, c, err);
+    }
     return rc == 0 && v->haplotypes ? haplotypes_put(v, d, c, err) : rc;
 }
 
@@ -349,7 +379,7 @@ static int put_alleles(variants_t *v, variant_t *d, int sequences, cad_error_t *
 int variant_put(variants_t *v, variant_t *d, cad_error_t *err)
 {
     bool together;
-    int sequences, rc = list_alleles(d, &sequences, err);
+    int scorable, rc = list_alleles(v, d, &scorable, err);
     if (rc) {
         variant_drop(v, d);
         return rc;
@@ -367,6 +397,6 @@ int variant_put(variants_t *v, variant_t *d, cad_error_t *err)
     pipeline_digest(&v->s->pipe, d->rec->shared.s, d->rec->shared.l);
     pipeline_digest(&v->s->pipe, d->rec->indiv.s, d->rec->indiv.l);
     pipeline_put_with(&v->s->pipe, &d->item, together);
-    rc = put_alleles(v, d, sequences, err);
+    rc = put_alleles(v, d, scorable, err);
     return rc ? rc : pipeline_done(&v->s->pipe, err);
 }

@@ -228,6 +228,14 @@ static bool odd_ref(const allele_t *a, const char *ref, int64_t pos)
     return false;
 }
 
+int allele_extent(allele_t *a, const char *ref, const char *alt, int64_t pos, const contig_t *c, view_t *v,
+                  cad_error_t *err)
+{
+    int rc = trim(a, ref, alt, pos, err);
+    int64_t n = a->ref.end - a->ref.beg, m = (int64_t)a->alt.l;
+    return rc || (n && m) ? rc : extend(a, v, c, cad_max(n, m), err);
+}
+
 int allele_set(allele_t *a, const char *ref, const char *alt, int64_t pos, const contig_t *c, view_t *v,
                const flanks_t *f, cad_error_t *err)
 {

@@ -47,6 +47,9 @@ const char *allele_note(const char *alt);
 /* True for an ALT that is not an allele, such as "." or <*>. Such an ALT gets no note. A record with only such ALTs is
  * written unchanged. */
 bool allele_placeholder(const char *alt);
+/* Sets only the segments, of an allele of any length. */
+int allele_extent(allele_t *a, const char *ref, const char *alt, int64_t pos, const contig_t *c, view_t *v,
+                  cad_error_t *err);
 /* Returns how many bases on each side of a segment allele_set can use, if the contig does not end there. */
 int64_t flanks_reach(const flanks_t *f);
 /* Fills *a from ref (a record's REF, already compared with the reference), its position pos (0-based) and alt, an ALT

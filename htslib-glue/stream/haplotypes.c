@@ -334,7 +334,8 @@ static int put_alt(place_t *p, cad_error_t *err)
 /* True if --score asks for the score of this allele. */
 static bool asked(const variants_t *v, const result_t *r)
 {
-    return r->scored && scores_need(&v->s->set->scores, r->allele.kind == ALLELE_SNV ? NEEDS_SITE : NEEDS_HAPLOTYPES);
+    return r->scored && r->allele.kind != ALLELE_NONE &&
+           scores_need(&v->s->set->scores, r->allele.kind == ALLELE_SNV ? NEEDS_SITE : NEEDS_HAPLOTYPES);
 }
 
 /* Allocates the numbers of the haplotypes' contexts; no haplotype has one yet. */

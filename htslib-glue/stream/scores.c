@@ -37,6 +37,8 @@ static double dpll(const effect_t *e) { return e->site ? (double)NAN : e->sum[1]
 
 static double compared_bases(const effect_t *e) { return (double)e->n; }
 
+static double mean_at_breaks(const effect_t *e) { return e->breaks_sum / (double)e->breaks_n; }
+
 static double distance(const effect_t *e)
 {
     const float *x = e->pooled[0], *y = e->pooled[1];
@@ -127,6 +129,9 @@ const score_t SCORE[] = {
     { .name = "infl", .unit = "nats", .of = OF_VARIANTS, .needs = NEEDS_AROUND, .info = "INFL", .effect = mean_influence,
       .text = "Caduceus: mean over the bases around the allele of the largest change of a base's log-odds between REF and "
               "ALT, natural log" },
+    { .name = "sv", .unit = "nats", .of = OF_VARIANTS, .needs = NEEDS_BREAKS, .info = "SV", .effect = mean_at_breaks,
+      .text = "Caduceus: mean over the bases beside the breakpoints of a structural variant or long allele of log p given "
+              "ALT - log p given REF, natural log; negative is less likely" },
     /* --calibration adds these three */
     { .name = "cllr", .unit = "nats", .needs = NEEDS_SITE, .info = "CLLR", .effect = centred_llr,
       .text = "Caduceus: LLR less the mean LLR of neutral sites with the same five bases and change, natural log" },

@@ -16,8 +16,9 @@ enum {
     NEEDS_SITE = 2,  /* log p at the site of an SNV, from one forward pass with the site masked */
     /* log p at those bases at which the REF and the ALT haplotype are compared, masked according to --mask */
     NEEDS_HAPLOTYPES = 4,
-    NEEDS_POOLED = 8, /* mean embeddings of the REF and the ALT haplotype, without masking */
-    NEEDS_AROUND = 16 /* log p at the bases around the allele, given REF and given ALT, without masking */
+    NEEDS_POOLED = 8,  /* mean embeddings of the REF and the ALT haplotype, without masking */
+    NEEDS_BREAKS = 32, /* log p at the bases beside the breakpoints of structural variants, without masking */
+    NEEDS_AROUND = 16  /* log p at the bases around the allele, given REF and given ALT, without masking */
 };
 typedef enum { SCORE_REAL, SCORE_INTEGER, SCORE_TEXT, SCORE_ARRAY } score_type_t;
 typedef enum { ARRAY_NONE, ARRAY_EMBEDDING, ARRAY_BASES } score_array_t;
@@ -35,7 +36,9 @@ typedef struct effect_t { /* results of one ALT allele */
     // (width) mean embedding of the REF (0), ALT (1) haplotype; NULL if there is no base to pool
     const float *pooled[2];
     int64_t width;
-    influence_t around;               /* sums over the bases around the allele; n is 0 if there are none */
+    double breaks_sum;  /* sums over the bases beside breakpoints: log p given ALT less log p given REF, ... */
+    int64_t breaks_n;   /* ... and their number; 0: the allele has none */
+    influence_t around; /* sums over the bases around the allele; n is 0 if there are none */
     const calibration_t *calibration; /* NULL: none was given */
     int cell;                         /* the SNV's cell of the calibration, or -1 */
 } effect_t;

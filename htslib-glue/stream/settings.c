@@ -16,6 +16,7 @@ void variants_options_init(variants_options_t *o)
     memset(o, 0, sizeof *o);
     o->prefix = "CADUCEUS";
     o->pool_window = 768;
+    o->sv_flank = 5;
 }
 
 bool variants_samples(const variants_options_t *o) { return o->nsample || o->samples_file || o->all_samples; }

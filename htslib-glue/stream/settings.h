@@ -26,6 +26,8 @@ typedef struct variants_options_t {
     const char *prefix;      /* prefix of INFO names and header lines */
     bool keep_mismatch;      /* true with --check-ref w: only warn if REF differs from the FASTA */
     int64_t pool_window;     /* bases on each side of the variant that are pooled for embeddings */
+    int64_t sv_flank;        /* bases on each side of a breakpoint that sv compares */
+    bool vocab_softmax;      /* probabilities over the whole vocabulary, not A, C, G and T alone */
     bool difference;         /* write ALT - REF instead of both embeddings */
     const char *calibration; /* path of the table of caduceus calibrate, or NULL */
     bool force_calibration;  /* only warn if the table was made with another model or window */

@@ -250,6 +250,9 @@ static int check(settings_t *set, const input_t *in, cad_error_t *err)
     if (!set->scores.n && !set->matrix) return cad_fail(err, CAD_EARG, "--score none leaves nothing to do");
     if (set->variants.force_calibration && !set->variants.calibration)
         return cad_fail(err, CAD_EARG, "--force-calibration needs --calibration");
+    if (set->variants.vocab_softmax && (!scores_need(&set->scores, NEEDS_BREAKS) ||
+                                        scores_need(&set->scores, NEEDS_SITE | NEEDS_HAPLOTYPES | NEEDS_AROUND)))
+        return cad_fail(err, CAD_EARG, "--vocab-softmax is for --score sv alone, or with n, dist and cos");
     if (variants_samples(&set->variants) && !scores_need(&set->scores, NEEDS_SITE | NEEDS_HAPLOTYPES))
         return cad_fail(err, CAD_EARG, "--sample, --samples-file and --all-samples need --score llr or dpll");
     if (set->variants.all_samples && (set->variants.nsample || set->variants.samples_file))
@@ -323,6 +326,8 @@ static void describe(const stream_t *s, text_t *t)
     text_printf(t, " window=%lld left=%lld right=%lld", (long long)f->window, (long long)f->left, (long long)f->right);
     if (set->matrix || scores_need(&set->scores, NEEDS_POOLED | NEEDS_AROUND))
         text_printf(t, " pool-window=%lld", (long long)set->variants.pool_window);
+    if (scores_need(&set->scores, NEEDS_BREAKS)) text_printf(t, " sv-flank=%lld", (long long)set->variants.sv_flank);
+    if (set->variants.vocab_softmax) text_puts(t, " vocab-softmax");
     if (set->variants.calibration)
         text_printf(t, " calibration=%016llx", (unsigned long long)((const variants_t *)s->state)->calibration->digest);
     if (((const variants_t *)s->state)->haplotypes) {
@@ -361,9 +366,9 @@ const source_t SOURCE_VARIANTS = {
     .counts = "variants",
     .options =
         " reference chr-alias output-fmt output-fmt-option write-index no-version score mask embed check-ref "
-        "anchor pool-window info-prefix difference calibration force-calibration sample samples-file all-samples ",
+        "anchor pool-window sv-flank vocab-softmax info-prefix difference calibration force-calibration sample samples-file all-samples ",
     .headless = "use --score dist,cos",
-    .needs = NEEDS_SITE | NEEDS_HAPLOTYPES | NEEDS_AROUND,
+    .needs = NEEDS_SITE | NEEDS_HAPLOTYPES | NEEDS_AROUND | NEEDS_BREAKS,
     .of = OF_VARIANTS,
     .scores = "llr,dpll",
     .writes = WRITES_VARIANTS,

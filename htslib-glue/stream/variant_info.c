@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "io/rounded.h"
+#include "stream/breakpoints.h"
 #include "stream/haplotypes.h"
 
 /* ---- the header ---- */
@@ -88,8 +89,14 @@ static effect_t effect_of(const variants_t *v, const variant_t *d, int alt)
                    .pooled = { r->site ? r->site->embedding : r->embedding[0], r->embedding[1] },
                    .width = v->s->cutter.width,
                    .around = r->influence,
+                   .breaks_sum = r->breaks ? r->breaks->sum : 0,
+                   .breaks_n = r->breaks ? r->breaks->n : 0,
                    .calibration = v->calibration,
                    .cell = r->cell };
+    if (r->breaks) {
+        e.sum[0] = e.sum[1] = NAN;
+        e.n = r->breaks->n;
+    }
     if (a->kind != ALLELE_SNV) return e;
     e.site = r->site->logp;
     e.ref = base_of_letter(d->rec->d.allele[0][a->ref.beg - d->rec->pos]);

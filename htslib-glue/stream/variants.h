@@ -24,8 +24,9 @@ typedef struct result_t { /* results of one ALT allele */
     float *embedding[2]; // (D) embedding of the REF (0), ALT (1) haplotype, or NULL
     float *around;       // (bases,4) log p at the bases before and those after REF (jsd, infl), or NULL
     influence_t influence;
-    int cell;      /* the SNV's cell of the calibration, or -1 */
-    unsigned near; /* NEAR_*: notes about the haplotypes of the samples that carry the allele */
+    int cell;                /* the SNV's cell of the calibration, or -1 */
+    struct breaks_t *breaks; /* results at the breakpoints of a structural variant or long allele (sv), or NULL */
+    unsigned near;           /* NEAR_*: notes about the haplotypes of the samples that carry the allele */
     bool scored;
 } result_t;
 
