@@ -25,7 +25,8 @@ if [ "$py" ]; then
     "$py" "$reference" random mamba2 --seed 3 --set layer=Mamba2 d_model=32 L=64 >/dev/null
     against "$data/ps"; is "alleles have values" "$(grep -c '	-\{0,1\}[0-9][0-9.e-]*	[0-9]*$' got)" 20
     against "$data/ps" --vocab-softmax; against "$data/ps" --anchor 20
-    against "$data/ph" --sv-flank 12; against "$data/plant"; against "$PWD/mamba2"; against "$PWD/mamba2" --vocab-softmax
+    against "$data/ph" --sv-flank 12; against "$data/plant"
+    against "$PWD/mamba2"; against "$PWD/mamba2" --vocab-softmax
     ann in.vcf --score sv,n -o whole.vcf; ann in.vcf --score sv,n -@ 5 | cmp -s - whole.vcf; is "threads" $? 0
     for i in 1 2 3; do ann in.vcf --score sv,n --shard $i/3 -o p$i.vcf; done
     "$caduceus" merge -o merged.vcf p1.vcf p2.vcf p3.vcf; same "shards" merged.vcf whole.vcf
@@ -62,7 +63,8 @@ snv="$(base one 300) $(base one 300 | tr ACGT CGTA)"
 {   cat head.vcf
     row "one 300 . $(base one 300) <DEL>,<DUP>,<CNV>,<INS>,* . . SVLEN=20,30,5,6,." "one 300 . $snv . . ." \
         "one 301 . $(base one 301) <DEL>,<DEL> . . END=320;SVCLAIM=D,J" "one 302 . $(base one 302) <DEL> . . ." \
-        "one 303 . $(base one 303) $(base one 303)[one:500[ . . ." "one 304 . $(base one 304) <DUP:DISPERSED> . . END=330" \
+        "one 303 . $(base one 303) $(base one 303)[one:500[ . . ." \
+        "one 304 . $(base one 304) <DUP:DISPERSED> . . END=330" \
         "one 0 . N <DEL> . . END=20" "one 901 . N <DEL> . . ."; } >in.vcf
 ann in.vcf --score llr,dpll,n,sv,dist,jsd -o out.vcf
 bcftools query -f '%POS %CADUCEUS_SV %CADUCEUS_LLR %CADUCEUS_DPLL %CADUCEUS_N %CADUCEUS_NOTE\n' out.vcf |
