@@ -1,5 +1,7 @@
 /* depend.c - caduceus depend: maps which bases of a region the predictions of its other bases depend on.
  * SPDX-License-Identifier: MIT */
+#include "caption.h"
+#include "draw/pictures.h"
 #include "stream/dependence.h"
 #include "run.h"
 
@@ -16,8 +18,8 @@ static const char USAGE[] =
     "  -L, --targets-file BED the only region of a BED\n"
     "  -o, --output OUT       the suffix chooses the format: .npy, a matrix (changed base x\n"
     "                         other base); .tsv or .tsv.gz, a table with a row for each\n"
-    "                         changed base. May be given up to 4 times; - is a .tsv on\n"
-    "                         standard output\n"
+    "                         changed base; .png, .svg or .pdf, a picture. May be given up\n"
+    "                         to 4 times; - is a .tsv on standard output\n"
     "      --block[=N]        print the N strongest blocks of the map as BEDPE, which IGV\n"
     "                         shows as arcs [20]\n"
     "      --window W         longest region, flanks included [the model's length, at most\n"
@@ -115,8 +117,11 @@ static int parse_args(args_t *a, int argc, char **argv)
 
 static int open_file(const args_t *a, dependence_file_t *f, ledger_t *files, cad_error_t *err)
 {
-    int rc = output_suffix(f->path, "npy tsv tab txt", "tsv tab txt", err);
-    f->format = ends_in(f->path, ".npy") ? DEPENDENCE_MATRIX : DEPENDENCE_TEXT;
+    int rc = output_suffix(f->path, "npy tsv tab txt " PICTURE_SUFFIXES, "tsv tab txt", err);
+    f->format = canvas_fits(f->path)       ? DEPENDENCE_PICTURE
+                : ends_in(f->path, ".npy") ? DEPENDENCE_MATRIX
+                                           : DEPENDENCE_TEXT;
+    if (rc == 0 && f->format == DEPENDENCE_PICTURE) rc = canvas_possible(f->path, err);
     if (rc == 0) rc = ledger_output(files, f->path, err);
     if (rc || a->run.dry_run) return rc;
     rc = output_open(&f->out, f->path, f->format == DEPENDENCE_TEXT && output_is_gz(f->path), err);
@@ -137,7 +142,9 @@ static int open_outputs(depend_t *t, cad_error_t *err)
         f->path = a->output[k];
         rc = open_file(a, f, &files, err);
     }
-    t->d->keep = a->blocks && !a->run.dry_run;
+    t->d->keep = a->blocks > 0;
+    for (int k = 0; k < t->d->nfile; k++) t->d->keep |= t->d->file[k].format == DEPENDENCE_PICTURE;
+    t->d->keep &= !a->run.dry_run;
     ledger_free(&files);
     return rc;
 }
@@ -187,6 +194,19 @@ static int print_blocks(const depend_t *t, cad_error_t *err)
     return rc;
 }
 
+/* ---- pictures ---- */
+
+static int draw_all(depend_t *t, cad_error_t *err)
+{
+    const dependence_t *d = t->d;
+    dependence_picture_t p = { .letter = d->letter, .e = d->e };
+    int rc = 0;
+    p.caption = run_caption(&t->run, "Dependence in", d->contig->name, d->at);
+    for (int k = 0; k < d->nfile && rc == 0; k++)
+        if (d->file[k].format == DEPENDENCE_PICTURE) rc = draw_dependence(&p, d->file[k].out, d->file[k].path, err);
+    return rc;
+}
+
 /* ---- the run ---- */
 
 static int open_engine(depend_t *t, cad_error_t *err)
@@ -218,7 +238,8 @@ static int run(depend_t *t, cad_error_t *err)
     if (rc || a->run.dry_run) return rc;
     if (r->stream.pipe.work.tokens == 0)
         note(&r->notes, NOTE_NOTHING, 1, "%s: nothing to do: no base of the region is A, C, G or T", r->ref.path);
-    rc = dependence_close(&r->stream, err);
+    rc = draw_all(t, err);
+    if (rc == 0) rc = dependence_close(&r->stream, err);
     return rc == 0 && a->blocks ? print_blocks(t, err) : rc;
 }
 

@@ -1,5 +1,7 @@
 /* mutate.c - caduceus mutate: changes every base of regions and writes how the model's prediction changes.
  * SPDX-License-Identifier: MIT */
+#include "caption.h"
+#include "draw/pictures.h"
 #include "io/shard.h"
 #include "stream/mutations.h"
 #include "run.h"
@@ -17,8 +19,9 @@ static const char USAGE[] =
     "  -L, --targets-file BED the regions of a BED\n"
     "  -o, --output OUT       the suffix chooses the format: .tsv or .tsv.gz, a row for each\n"
     "                         base; .vcf or .vcf.gz, a record for each change; .npy,\n"
-    "                         a matrix (bases x A, C, G, T). May be given up to 4 times;\n"
-    "                         - is a .tsv on standard output [-]\n"
+    "                         a matrix (bases x A, C, G, T); .png, .svg or .pdf, a picture\n"
+    "                         of one region. May be given up to 4 times; - is a .tsv on\n"
+    "                         standard output [-]\n"
     "      --write-index[=csi|tbi]  also index a .vcf.gz [csi]\n"
     "      --mask HOW         each: a pass and a window for each base, as annotate scores\n"
     "                         an SNV; stride:K: K passes for each window, faster [each]\n"
@@ -97,6 +100,8 @@ static int check_shard(args_t *a)
         if (option_named("mutate", &a->run.shard, &a->output[k], &a->named[k])) return 1;
         if (a->run.shard.of && !strcmp(a->output[k], "-"))
             return cmd_fail("mutate", "--shard needs output files, and no --dry-run");
+        if (a->run.shard.of && canvas_fits(a->output[k]))
+            return cmd_fail("mutate", "%s: a picture shows a whole region; --shard does not fit", a->output[k]);
     }
     if (!a->run.shard.of) return 0;
     if (a->run.dry_run) return cmd_fail("mutate", "--shard needs output files, and no --dry-run");
@@ -142,6 +147,7 @@ static int parse_args(args_t *a, int argc, char **argv)
 static mutation_format_t format_of(const char *path)
 {
     if (ends_in(path, ".npy")) return MUTATIONS_MATRIX;
+    if (canvas_fits(path)) return MUTATIONS_PICTURE;
     return ends_in(path, ".vcf") || ends_in(path, ".vcf.gz") || ends_in(path, ".vcf.bgz") ? MUTATIONS_VARIANTS
                                                                                           : MUTATIONS_TEXT;
 }
@@ -150,8 +156,9 @@ static mutation_format_t format_of(const char *path)
 static int plan_file(const args_t *a, mutation_file_t *f, ledger_t *files, cad_error_t *err)
 {
     records_out_t *r = &f->records;
-    int rc = output_suffix(f->path, "tsv tab txt bed vcf npy", "tsv tab txt bed vcf", err);
+    int rc = output_suffix(f->path, "tsv tab txt bed vcf npy " PICTURE_SUFFIXES, "tsv tab txt bed vcf", err);
     f->format = format_of(f->path);
+    if (rc == 0 && f->format == MUTATIONS_PICTURE) rc = canvas_possible(f->path, err);
     if (rc == 0) rc = ledger_output(files, f->path, err);
     if (rc || f->format != MUTATIONS_VARIANTS) return rc;
     r->path = f->path;
@@ -163,17 +170,16 @@ static int plan_file(const args_t *a, mutation_file_t *f, ledger_t *files, cad_e
 
 static int open_file(const args_t *a, mutation_file_t *f, cad_error_t *err)
 {
-    bool variants = f->format == MUTATIONS_VARIANTS;
+    bool variants = f->format == MUTATIONS_VARIANTS, text = f->format == MUTATIONS_TEXT;
     output_t **json = variants ? &f->records.part : &f->json;
     int rc = variants ? records_create(&f->records, err)
-                      : output_open(&f->out, f->path, f->format == MUTATIONS_TEXT && output_is_gz(f->path), err);
+                      : output_open(&f->out, f->path, text && output_is_gz(f->path), err);
     bool is_file = rc == 0 && output_is_file(variants ? f->records.out : f->out);
     if (rc) return rc;
-    if (f->format == MUTATIONS_MATRIX && output_is_terminal(f->out))
+    if (!variants && !text && output_is_terminal(f->out))
         return cad_fail(err, CAD_EARG, "binary data would go to a terminal; name a file with -o");
     if (a->run.shard.of && !is_file) return cad_fail(err, CAD_EARG, "%s: --shard writes to files only", f->path);
-    return is_file && (a->run.shard.of || f->format == MUTATIONS_MATRIX) ? output_beside(json, f->path, ".json", err)
-                                                                         : 0;
+    return is_file && (a->run.shard.of || (!variants && !text)) ? output_beside(json, f->path, ".json", err) : 0;
 }
 
 static int open_outputs(mutate_t *t, cad_error_t *err)
@@ -188,6 +194,7 @@ static int open_outputs(mutate_t *t, cad_error_t *err)
         f->path = a->output[k];
         rc = plan_file(a, f, &files, err);
         variants |= f->format == MUTATIONS_VARIANTS;
+        t->m->keep |= f->format == MUTATIONS_PICTURE && !a->run.dry_run;
     }
     ledger_free(&files);
     if (rc == 0 && a->run.index && !variants)
@@ -237,6 +244,32 @@ static int read_head(mutate_t *t, cad_error_t *err)
     if (a->deletions) return cad_fail(err, CAD_EARG, "--deletions: the model is a classifier without dpll");
     rc = cad_head_read(&m->head, t->run.model, err);
     return rc ? rc : choose_output(a, m, err);
+}
+
+/* ---- pictures ---- */
+
+static int draw(mutate_t *t, const mutation_file_t *f, cad_error_t *err)
+{
+    const mutations_t *m = t->m;
+    bool class = m->head.n > 0, values = m->head.kind == CAD_HEAD_VALUES;
+    char unit[200] = "llr (nats)";
+    mutations_picture_t p = { .letter = m->letter, .value = m->value, .unit = unit };
+    if (class)
+        snprintf(unit, sizeof unit, "change of %s %.150s", values ? "the value" : "the logit of",
+                 m->head.name[m->shown]);
+    p.low = class ? "lower" : "less likely";
+    p.high = class ? "higher" : "more likely";
+    p.caption = run_caption(&t->run, class ? "Changes of" : "Mutations of", t->run.ref.contig[m->contig].name,
+                            m->region);
+    return draw_mutations(&p, f->out, f->path, err);
+}
+
+static int draw_all(mutate_t *t, cad_error_t *err)
+{
+    int rc = 0;
+    for (int k = 0; k < t->m->nfile && rc == 0; k++)
+        if (t->m->file[k].format == MUTATIONS_PICTURE) rc = draw(t, &t->m->file[k], err);
+    return rc;
 }
 
 /* ---- the run ---- */
@@ -304,7 +337,9 @@ static int run(mutate_t *t, cad_error_t *err)
     rc = run_stream(r, err);
     if (rc == 0 && r->stream.pipe.work.tokens == 0 && !a->run.shard.of)
         note(&r->notes, NOTE_NOTHING, 1, "%s: nothing to do: no base of the regions is A, C, G or T", r->ref.path);
-    return rc || a->run.dry_run ? rc : mutations_close(&r->stream, err);
+    if (rc || a->run.dry_run) return rc;
+    rc = draw_all(t, err);
+    return rc ? rc : mutations_close(&r->stream, err);
 }
 
 /* Runs once. If count is not NULL, this is a dry run that only counts its work. */

@@ -22,6 +22,7 @@ typedef struct run_t {
     text_t options; /* the options that affect results, as text in the form that is written to the provenance */
     provenance_t provenance;
     char work[64], shard[48]; /* texts that the provenance refers to */
+    char named[128];          /* text that a caption refers to */
     stream_t stream;
     progress_t progress;
 } run_t;

@@ -7,12 +7,13 @@
 #include "stream/alleles.h"
 #include "stream/source.h"
 
-typedef enum { DEPENDENCE_TEXT, DEPENDENCE_MATRIX } dependence_format_t;
+/* DEPENDENCE_PICTURE: the command draws the map that is kept */
+typedef enum { DEPENDENCE_TEXT, DEPENDENCE_MATRIX, DEPENDENCE_PICTURE } dependence_format_t;
 typedef struct dependence_file_t { /* one output */
     const char *path;              /* borrowed */
     dependence_format_t format;
     output_t *out;  /* NULL in a dry run */
-    output_t *json; /* provenance beside a matrix, or NULL */
+    output_t *json; /* provenance beside a matrix or picture, or NULL */
     npy_t npy;
 } dependence_file_t;
 

@@ -93,7 +93,7 @@ int mutations_begin(stream_t *s, cad_error_t *err)
         else if (f->format == MUTATIONS_MATRIX) {
             f->npy.out = f->out;
             rc = npy_begin(&f->npy, 4, err);
-        } else {
+        } else if (f->format == MUTATIONS_VARIANTS) {
             if (!m->header) rc = make_header(s, err);
             if (rc == 0) rc = records_begin(&f->records, NULL, m->header, NULL, s->pool, err);
         }
@@ -195,16 +195,26 @@ static void remember_deletion(stream_t *s, const stretch_t *x)
         if (!stretch_continues(s, x, i)) m->dpll = x->dpll[i];
 }
 
+/* Keeps the results of a stretch, for a picture. */
+static void keep_results(mutations_t *m, const stretch_t *x)
+{
+    int64_t n = x->at.end - x->at.beg, at = x->at.beg - m->region.beg;
+    memcpy(m->value + 4 * at, x->value, 4 * (size_t)n * sizeof *x->value);
+    for (int64_t i = 0; i < n; i++) m->letter[at + i] = (char)toupper((unsigned char)x->letter[i + 1]);
+    m->shown = x->output;
+}
+
 int mutations_write(stream_t *s, const stretch_t *x, cad_error_t *err)
 {
     mutations_t *m = s->state;
     int rc = 0;
     for (int k = 0; k < m->nfile && rc == 0; k++) {
         mutation_file_t *f = &m->file[k];
-        rc = f->format == MUTATIONS_TEXT     ? write_text(s, f, x, err)
-             : f->format == MUTATIONS_MATRIX ? npy_write(&f->npy, x->value, x->at.end - x->at.beg, err)
-                                             : write_variants(s, f, x, err);
+        if (f->format == MUTATIONS_TEXT) rc = write_text(s, f, x, err);
+        if (f->format == MUTATIONS_VARIANTS) rc = write_variants(s, f, x, err);
+        if (f->format == MUTATIONS_MATRIX) rc = npy_write(&f->npy, x->value, x->at.end - x->at.beg, err);
     }
+    if (m->keep) keep_results(m, x);
     remember_deletion(s, x);
     return rc;
 }
@@ -238,6 +248,8 @@ void mutations_free(mutations_t *m)
         records_free(&m->file[k].records);
     }
     m->nfile = 0;
+    free(m->letter);
+    free(m->value);
     text_free(&m->text);
     if (m->header) bcf_hdr_destroy(m->header);
     if (m->record) bcf_destroy(m->record);

@@ -19,11 +19,12 @@ typedef struct stretch_t { /* consecutive bases of a region, and the results of 
     double whole;   /* this output for the region without changes */
 } stretch_t;
 
-typedef enum { MUTATIONS_TEXT, MUTATIONS_VARIANTS, MUTATIONS_MATRIX } mutation_format_t;
+/* MUTATIONS_PICTURE: the command draws the results that are kept */
+typedef enum { MUTATIONS_TEXT, MUTATIONS_VARIANTS, MUTATIONS_MATRIX, MUTATIONS_PICTURE } mutation_format_t;
 typedef struct mutation_file_t { /* one output */
     const char *path;            /* borrowed */
     mutation_format_t format;
-    output_t *out;  /* text and matrix; NULL in a dry run */
+    output_t *out;  /* all but variants; NULL in a dry run */
     output_t *json; /* provenance beside the output, or NULL */
     npy_t npy;
     records_out_t records; /* variants */
@@ -38,12 +39,18 @@ typedef struct mutations_t { /* the state of SOURCE_MUTATIONS */
     int64_t output;        /* output of the classifier; -1: the predicted class of each region */
     mutation_file_t file[MUTATION_FILES];
     int nfile;
+    bool keep; /* keep the results; there must be one region */
+    /* Results, if they are kept: */
+    int contig;
+    interval_t region; /* also without `keep`: the region that is read */
+    char *letter;      // (n) bases, in upper case
+    float *value;      // (n,4) as in stretch_t
+    int64_t shown;     /* output of the classifier */
     /* Private: */
     flanks_t flanks;
     view_t view, letters; /* the reference in upper case, and as it is */
     allele_t allele;
     kstring_t haplotype;
-    interval_t region;
     int put_contig; /* contig and end of the last bases that were put into the pipeline */
     int64_t put_end;
     double dpll; /* of the last deletion that was written */

@@ -281,19 +281,31 @@ static int read_regions(stream_t *s, cad_error_t *err)
 
 /* ---- settings ---- */
 
-/* Sets *longest to the length of the longest region. */
-static int longest_region(const stream_t *s, int64_t *longest, cad_error_t *err)
+/* Sets *longest to the length of the longest region and m->region to the last; makes room to keep the results. */
+static int look_at_regions(const stream_t *s, int64_t *longest, cad_error_t *err)
 {
+    mutations_t *m = s->state;
     notes_t mute = { .quiet = true };
     interval_t span;
+    int64_t n, count = 0;
     int rc = 0;
     *longest = 1;
     for (int i = 0; i < s->ref->ncontig && rc == 0; i++)
         for (int k = 0; rc == 0 && (rc = regions_within(s->only, &s->ref->contig[i], k, &span, &mute, err)) > 0; k++) {
             *longest = cad_max(*longest, span.end - span.beg);
+            m->region = span;
+            m->contig = i;
+            count++;
             rc = 0;
         }
-    return rc;
+    if (rc || !m->keep) return rc;
+    n = m->region.end - m->region.beg;
+    if (count != 1)
+        return cad_fail(err, CAD_EARG, "%s: %lld regions; a picture shows one: choose it with -r", s->ref->path,
+                        (long long)count);
+    m->letter = calloc((size_t)n + 1, 1);
+    m->value = cad_alloc(4 * (size_t)n, sizeof *m->value);
+    return m->letter && m->value ? 0 : cad_out_of_memory(err);
 }
 
 static int plan(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err)
@@ -301,7 +313,7 @@ static int plan(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err)
     mutations_t *m = s->state;
     int64_t most, region, site;
     int rc = flanks_set(&m->flanks, window, s->set->flank, -1, &most, err);
-    if (rc == 0) rc = longest_region(s, &region, err);
+    if (rc == 0) rc = look_at_regions(s, &region, err);
     if (rc == 0 && !masks_each(s)) rc = tiling_set(&s->tiling, window, s->set->flank, err);
     if (rc) return rc;
     if (classifies(m) && region > window)
