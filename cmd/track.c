@@ -7,6 +7,7 @@
 #include "io/shard.h"
 #include "io/tabix.h"
 #include "run.h"
+#include "track_picture.h"
 
 static const char USAGE[] =
     "Usage: caduceus track [options] -T ref.fa -o OUT\n\n"
@@ -19,6 +20,8 @@ static const char USAGE[] =
     "  -o, --output OUT       a .bw, .bedGraph or .bedGraph.gz file; with several tracks,\n"
     "                         the prefix of their names; - is bedGraph on standard\n"
     "                         output [-]\n"
+    "      --png FILE         draw one region, for a quick look, as .png, .svg or .pdf; no\n"
+    "                         tracks are written unless -o is given\n"
     "      --hub DIR          write a UCSC track hub and IGV sessions instead of -o, with\n"
     "                         the scores pll, logo and logo_ref unless --score is given\n"
     "      --genome NAME      genome of the hub, such as hg38\n"
@@ -37,7 +40,8 @@ static const char USAGE[] =
     "      --dry-run          count windows and tokens, estimate time\n" DRY_RUN_JSON_USAGE PROGRESS_USAGE OPTIONS_USAGE
     "\nExamples:\n"
     "  caduceus track -T hg38.fa -r chr20:1-2000000 --score pll -o pll.bw\n"
-    "  caduceus track -T hg38.fa -L regions.bed --score logo,entropy -o hg38\n";
+    "  caduceus track -T hg38.fa -L regions.bed --score logo,entropy -o hg38\n"
+    "  caduceus track -T hg38.fa -r chr20:1000001-1000100 --score pll,logo --png look.png\n";
 
 typedef enum { FORMAT_BY_NAME, FORMAT_BIGWIG, FORMAT_GRAPH, FORMAT_GRAPH_GZ } track_format_t;
 
@@ -46,7 +50,8 @@ typedef struct {
     settings_t set;
     run_options_t run; /* its index: a compressed bedGraph always has one, by default a .tbi, or a .csi if a contig is
                           too long for that */
-    const char *hub, *genome, *email;
+    const char *hub, *genome, *email, *png;
+    bool only_picture;     /* --png is given, but not -o */
     track_format_t format; /* format that -O names */
     int64_t decimals;
     char *named; /* the output, if made from a name with {shard} */
@@ -56,13 +61,14 @@ typedef struct {
     args_t *a;
     run_t run;
     tracks_t *tracks; /* state of the source of tracks, which owns it */
+    track_picture_t picture;
     hub_t hub;
     track_format_t format;
 } tracking_t;
 
 /* ---- options ---- */
 
-enum { O_DECIMALS = 1, O_HUB, O_GENOME, O_EMAIL };
+enum { O_DECIMALS = 1, O_HUB, O_GENOME, O_EMAIL, O_PNG };
 static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPTIONS_PROGRESS,
                                        OPTIONS_WINDOWS,
@@ -72,6 +78,7 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        { "hub", required_argument, NULL, O_HUB },
                                        { "genome", required_argument, NULL, O_GENOME },
                                        { "email", required_argument, NULL, O_EMAIL },
+                                       { "png", required_argument, NULL, O_PNG },
                                        { 0 } };
 
 static int parse_format(args_t *a, const char *s)
@@ -93,6 +100,7 @@ static int take_option(void *args, int c, const char *arg)
     case O_HUB: a->hub = arg; return 0;
     case O_GENOME: a->genome = arg; return 0;
     case O_EMAIL: a->email = arg; return 0;
+    case O_PNG: a->png = arg; return 0;
     default: break;
     }
     rc = run_take(&a->run, &a->set, "track", c, arg);
@@ -125,12 +133,16 @@ static int parse_args(args_t *a, int argc, char **argv)
     int rc;
     memset(a, 0, sizeof *a);
     options_init(&a->o, "track");
-    a->run.output = "-";
     settings_init(&a->set);
     a->decimals = 3;
     rc = options_parse(&CMD_TRACK, argc, argv, take_option, a);
     if (rc == 0) rc = options_operands(&CMD_TRACK, argc, argv, NULL);
     if (rc) return rc;
+    a->only_picture = a->png && !a->run.output;
+    if (!a->run.output) a->run.output = "-";
+    if (a->png && (a->hub || a->run.shard.of)) return cmd_fail("track", "--png: --hub and --shard do not fit");
+    if (a->only_picture && (a->format || a->run.index))
+        return cmd_fail("track", "--png alone writes no tracks; name them with -o");
     if (option_named("track", &a->run.shard, &a->run.output, &a->named)) return 1;
     if (a->run.shard.of && (a->run.dry_run || !strcmp(a->run.output, "-")))
         return cmd_fail("track", "--shard needs an output file, and no --dry-run");
@@ -220,17 +232,19 @@ static int open_outputs(tracking_t *t, cad_error_t *err)
         return cad_fail(err, CAD_EARG, "--write-index: only a .bedGraph.gz has an index");
     options_inputs(&a->o, a->set.reference, a->run.aliases, &a->run.limits, &files);
     rc = a->hub ? open_hub(t, err)
-         : t->tracks->n > 1 && !strcmp(a->run.output, "-")
+         : t->tracks->n > 1 && !strcmp(a->run.output, "-") && !a->only_picture
              ? cad_fail(err, CAD_EARG, "several tracks need -o PREFIX, the prefix of their names")
              : 0;
-    for (int k = 0; k < t->tracks->n && rc == 0; k++) {
+    t->picture.path = a->png;
+    if (rc == 0) rc = track_picture_open(&t->picture, &files, a->run.dry_run, err);
+    for (int k = 0; k < t->tracks->n && rc == 0 && !a->only_picture; k++) {
         rc = name_track(t, &t->tracks->track[k], format, err);
         if (rc == 0) rc = ledger_output(&files, t->tracks->track[k].path, err);
     }
     ledger_free(&files);
-    if (rc == 0 && !a->format && !a->hub && t->tracks->n == 1)
+    if (rc == 0 && !a->format && !a->hub && t->tracks->n == 1 && !a->only_picture)
         rc = output_suffix(a->run.output, "bw bigWig bedGraph bg bdg", "bedGraph bg bdg", err);
-    for (int k = 0; k < t->tracks->n && rc == 0 && !a->run.dry_run; k++)
+    for (int k = 0; k < t->tracks->n && rc == 0 && !a->run.dry_run && !a->only_picture; k++)
         rc = open_track(t, &t->tracks->track[k], format, err);
     return rc;
 }
@@ -290,7 +304,8 @@ static int open_files(tracking_t *t, cad_error_t *err)
     rc = tracks_list(t->tracks, &a->set.scores, a->set.mask, err);
     if (rc == 0) rc = run_open_reference(r, a->set.reference, a->run.aliases, err);
     if (rc == 0) rc = open_outputs(t, err);
-    return rc ? rc : run_open_regions(r, &a->run.limits, "rRL", "", false, err);
+    if (rc == 0) rc = run_open_regions(r, &a->run.limits, "rRL", "", false, err);
+    return rc ? rc : track_picture_begin(&t->picture, r, err);
 }
 
 static int run(tracking_t *t, cad_error_t *err)
@@ -306,7 +321,8 @@ static int run(tracking_t *t, cad_error_t *err)
     if (rc == 0 && r->stream.pipe.work.tokens == 0 && !a->run.shard.of)
         note(&r->notes, NOTE_NOTHING, 1, "%s: nothing to do: no base of the regions is A, C, G or T", r->ref.path);
     if (rc || a->run.dry_run) return rc;
-    rc = tracks_close(&r->stream, err);
+    rc = track_picture_close(&t->picture, r, err);
+    if (rc == 0) rc = tracks_close(&r->stream, err);
     if (rc || !a->hub) return rc;
     t->hub.only = r->only;
     return hub_close(&t->hub, err);
@@ -331,7 +347,7 @@ static int run_once(args_t *a, work_t *count)
     int rc;
     r->o = &a->o;
     r->set = &a->set;
-    r->output = a->hub ? NULL : a->run.output;
+    r->output = a->hub || a->only_picture ? NULL : a->run.output;
     r->notes = (notes_t) { .cmd = "track", .quiet = a->o.quiet || count };
     rc = run(&t, &err);
     rc = run_report(r, rc, &err);
@@ -344,6 +360,7 @@ static int run_once(args_t *a, work_t *count)
     if (count) *count = r->stream.pipe.work;
     pipeline_close(&r->stream.pipe);
     run_end(r);
+    track_picture_free(&t.picture);
     hub_free(&t.hub);
     return rc;
 }

@@ -45,11 +45,11 @@ colour_t viridis_colour(double x)
 
 double round_up(double x)
 {
-    static const double steps[] = { 1, 2, 2.5, 5, 10 };
+    static const double steps[] = { 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10 };
     double ten;
     if (!(x > 0) || isinf(x)) return 1;
     ten = pow(10, floor(log10(x)));
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 10; i++)
         if (steps[i] * ten >= x * (1 - 1e-9)) return steps[i] * ten;
     return 10 * ten;
 }
@@ -92,7 +92,7 @@ double quantile_of(const float *v, int64_t n, double q, bool *failed)
 void figure_title(canvas_t *c, const caption_t *t)
 {
     char text[512], beg[32], end[32];
-    snprintf(text, sizeof text, "%s  %.200s:%s-%s", t->what, t->contig, with_commas(t->at.beg + 1, beg),
+    snprintf(text, sizeof text, "%s %.200s:%s-%s", t->what, t->contig, with_commas(t->at.beg + 1, beg),
              with_commas(t->at.end, end));
     canvas_bold(c, 20, 26, 16, ALIGN_LEFT, INK, text);
     snprintf(text, sizeof text, "%.200s; %.200s", t->model, t->details);

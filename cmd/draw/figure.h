@@ -23,7 +23,8 @@ colour_t base_colour(int base);
 colour_t diverging_colour(double x);
 /* Returns a colour of viridis, from dark blue (0) to yellow (1); values beyond are clipped. */
 colour_t viridis_colour(double x);
-/* Returns the least of 1, 2, 2.5, 5 x 10^k that is at least x; 1 if x is not above 0. */
+/* Returns the least round number, such as 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8 x 10^k, that is at least x; 1 if x is not
+ * above 0. */
 double round_up(double x);
 /* Writes a number with commas between groups of three digits to buf; returns buf. */
 char *with_commas(int64_t n, char buf[32]);
@@ -32,7 +33,7 @@ double quantile_of(const float *v, int64_t n, double q, bool *failed);
 
 /* Draws the title into the top 52 pixels. */
 void figure_title(canvas_t *c, const caption_t *t);
-/* Draws an axis of bases [at.beg, at.end) from x to x + w at y, with its numbers below, or above if `above` is true. */
+/* Draws an axis of bases [at.beg, at.end) from x to x + w at y, with its numbers below. */
 void figure_axis(canvas_t *c, interval_t at, double x, double y, double w);
 /* Draws an axis downwards from y to y + h at x, with its numbers to the left. */
 void figure_axis_down(canvas_t *c, interval_t at, double x, double y, double h);

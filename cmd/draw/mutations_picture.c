@@ -42,7 +42,6 @@ static void draw_means(const plot_t *t, int64_t beg, int64_t end, double y, doub
         h = fmax(h, -LOGO * 0.25);
         if (width < 5 && h > 0) canvas_rect(t->c, x, zero - h, width, h, colour);
         else if (width < 5) canvas_rect(t->c, x, zero, width, -h, colour);
-        else if (h > 0) canvas_letter(t->c, t->p->letter[i], x + 0.5, zero - h, width - 1, h, colour);
         else canvas_letter(t->c, t->p->letter[i], x + 0.5, zero - h, width - 1, h, colour);
     }
     snprintf(text, sizeof text, "%.3g", t->most);
@@ -106,7 +105,6 @@ int draw_mutations(const mutations_picture_t *p, output_t *out, const char *path
         draw_line(&t, k * t.across, cad_min(t.n, (k + 1) * t.across), TOP + (double)k * tall);
     snprintf(text, sizeof text, "%s; blue: %s, red: %s; dot: the base itself", p->unit, p->low, p->high);
     figure_legend(t.c, LEFT, y + 4, 220, -t.limit, t.limit, diverging_colour, -1, 1, text);
-    snprintf(text, sizeof text, "letters: mean of the three changes, sign turned");
-    canvas_text(t.c, LEFT + 236, y + 31, 12, ALIGN_LEFT, INK, text);
+    canvas_text(t.c, LEFT + 236, y + 31, 12, ALIGN_LEFT, INK, "height of letters: minus the mean of the three changes");
     return canvas_close(t.c, err);
 }

@@ -23,4 +23,21 @@ typedef struct dependence_picture_t {
 } dependence_picture_t;
 int draw_dependence(const dependence_picture_t *p, output_t *out, const char *path, cad_error_t *err);
 
+/* ---- tracks_picture.c ---- */
+typedef struct panel_t { /* one score */
+    const char *name, *unit;
+    double low, high;   /* range of values; values beyond are clipped */
+    int tracks;         /* 1; or 4, one for each base, drawn as letters on top of each other */
+    bool letters;       /* true: the bases of the region are drawn, as high as the value */
+    colour_t colour[4]; /* of each track */
+    const float *value; // (tracks,n) NaN: none
+} panel_t;
+typedef struct tracks_picture_t {
+    caption_t caption;
+    const char *letter; // (n)
+    const panel_t *panel;
+    int panels;
+} tracks_picture_t;
+int draw_tracks(const tracks_picture_t *p, output_t *out, const char *path, cad_error_t *err);
+
 #endif

@@ -100,6 +100,8 @@ static int write_bases(stream_t *s, const core_t *c, interval_t at, cad_error_t 
         for (int64_t p = at.beg; p < at.end && rc == 0; p++) {
             float v = c->value[k * n + p - c->core.beg];
             if (isnan(v)) continue;
+            if (t->see) t->see(t->see_arg, k, p, v);
+            if (!t->track[k].out) continue;
             rc = t->track[k].bigwig ? bigwig_add(t->track[k].bigwig, c->contig, p, v, err)
                                     : graph_add(s, &t->track[k], c->contig, p, v, err);
         }

@@ -15,7 +15,7 @@ typedef struct track_t {
     char *path;      /* malloc'd */
     bool is_bigwig;  /* true: bigWig; false: bedGraph */
     bool csi;        /* true: the index is CSI; false: TBI */
-    output_t *out;   /* NULL: a dry run */
+    output_t *out;   /* NULL: a dry run, or the values are only seen */
     output_t *index; /* index of a compressed bedGraph, or NULL */
     output_t *json;  /* provenance beside the track, or NULL */
     /* Private: */
@@ -30,6 +30,9 @@ typedef struct tracks_t { /* the state of SOURCE_CONTIGS */
     int decimals;         /* set by the caller */
     track_t *track;       // (n) set by tracks_list
     int n;                /* set by tracks_list */
+    /* Called with each value that is written, if set by the caller: number of the track, position, value. */
+    void (*see)(void *arg, int track, int64_t pos, float v);
+    void *see_arg;
     /* Private: */
     int at_contig, at_span;
     text_t text;
