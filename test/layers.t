@@ -41,6 +41,7 @@ if $cc -MM -MG -x c core/caduceus.h >/dev/null 2>&1; then
     room htslib-glue/stream "$stream" "stream knows the library by caduceus.h"
     room htslib-glue/learn "$learn" "learn too"
     room cmd "$learn|cmd/|$measure" "commands too, and measure.h"
+    room cmd/draw "$io|cmd/draw/" "drawing knows no models"
     room plugin "$learn|cmd/" "the plugin knows the commands"
     is "only bench and model use measure/" \
         "$(depends $(find cmd -name '*.c') | awk '$2 ~ /measure/ { print $1 }' | grep -v '^cmd/bench/' | tr '\n' ' ')" \

@@ -43,6 +43,7 @@ needed() { sed -n '/^Build-Depends/,/^$/s/^ //p' $control | grep "$@" | sed 's/[
 # names MODULE: prints the names of a module of pkg-config in Debian, conda and Homebrew.
 names() {
     case $1 in
+        cairo) echo libcairo2-dev cairo cairo ;;
         htslib) echo libhts-dev htslib htslib ;;
         jansson) echo libjansson-dev jansson jansson ;;
         libcurl) echo libcurl4-gnutls-dev libcurl curl ;;

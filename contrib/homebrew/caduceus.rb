@@ -9,6 +9,7 @@ class Caduceus < Formula
   license "MIT"
 
   depends_on "pkgconf" => :build
+  depends_on "cairo"
   depends_on "htslib"
   depends_on "jansson"
   depends_on "libzip"
@@ -19,7 +20,7 @@ class Caduceus < Formula
   uses_from_macos "zlib"
 
   def install
-    system "./configure", *std_configure_args, "--with-libzip", "--with-libcurl=yes", "--with-cuda=no"
+    system "./configure", *std_configure_args, "--with-libzip", "--with-cairo", "--with-libcurl=yes", "--with-cuda=no"
     system "make"
     system "make", "install"
   end

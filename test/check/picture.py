@@ -1,6 +1,6 @@
-"""picture.py size PNG: prints width and height. picture.py mutations PNG NPY: compares the colours of the cells with the
-values. picture.py dependence PNG NPY: the same for a map. picture.py xml SVG: reads an SVG. Needs no module but zlib,
-since few machines have more to read a PNG with."""
+"""picture.py size PNG: prints width and height. picture.py mutations PNG NPY: compares the colours of the cells with
+the values. picture.py dependence PNG NPY: the same for a map. picture.py xml SVG: reads an SVG. Needs no module but
+zlib, since few machines have more to read a PNG with."""
 
 import struct
 import sys
