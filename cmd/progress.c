@@ -170,11 +170,14 @@ void progress_end(progress_t *p, bool done)
     fprintf(stderr, " in %s\n", duration_text(seconds_since(p->start), time));
 }
 
-/* Returns the seconds per token of a forward pass on both strands, measured on windows of n tokens. */
-static double seconds_per_token(cad_context_t *ctx, const cad_model_t *model, int64_t n, int threads)
+/* Returns the seconds per token of a forward pass on both strands, measured on windows of n tokens. embeds: of a pass
+ * for embeddings, which ends after the context's layer; else of one that predicts a base, through all layers. */
+static double seconds_per_token(cad_context_t *ctx, const cad_model_t *model, int64_t n, int threads, bool embeds)
 {
     int copies = (int)cad_max(cad_min(16384 / n, 256), threads);
-    cad_window_t w = { .len = n, .core_end = n }, *all = malloc((size_t)copies * sizeof *all);
+    cad_window_t w = { .len = n, .core_beg = embeds ? 0 : n / 2, .core_end = embeds ? n : n / 2 + 1 },
+                 *all = malloc((size_t)copies * sizeof *all);
+    float logp[4];
     uint8_t *tok = malloc((size_t)n);
     float *emb = malloc((size_t)cad_model_number(model, CAD_D_MODEL) * sizeof *emb);
     double best = 1e9;
@@ -182,12 +185,14 @@ static double seconds_per_token(cad_context_t *ctx, const cad_model_t *model, in
         tok[i] = (uint8_t)cad_model_number(model, (enum cad_number_t)(CAD_TOKEN_A + i * 7 % 11 % 4));
     w.tokens = tok;
     w.embedding = emb;
+    w.logp = logp;
     /* all windows write to the same result array, since only the time is used */
     for (int i = 0; all && i < copies; i++) all[i] = w;
     for (int i = 0; all && tok && emb && i < 3; i++) {
         struct timespec begun;
         clock_gettime(CLOCK_MONOTONIC, &begun);
-        cad_embed(ctx, all, copies, CAD_POOL_MEAN, NULL);
+        if (embeds) cad_embed(ctx, all, copies, CAD_POOL_MEAN, NULL);
+        else cad_score(ctx, all, copies, CAD_MASK_NONE, NULL);
         best = fmin(best, seconds_since(begun));
     }
     free(all);
@@ -196,15 +201,25 @@ static double seconds_per_token(cad_context_t *ctx, const cad_model_t *model, in
     return best / (double)(n * copies);
 }
 
+/* Estimates the time of the work. Passes that predict bases are measured apart only if there are passes for embeddings
+ * too, since only these may end before the last layer. */
+static double estimate_seconds(const work_t *w, cad_context_t *ctx, const cad_model_t *model, int threads)
+{
+    int64_t typical = cad_min(cad_max(w->passes ? w->tokens / w->passes : 1, 1), 8192), rest = w->tokens - w->embedded;
+    bool mixed = w->embedded && rest;
+    double each = seconds_per_token(ctx, model, typical, threads, true);
+    return each * (double)(mixed ? w->embedded : w->tokens) +
+           (mixed ? seconds_per_token(ctx, model, typical, threads, false) * (double)rest : 0);
+}
+
 void report_work(report_t *r, const work_t *w, cad_context_t *ctx, const cad_model_t *model, int threads,
                  const char *what, int64_t rows)
 {
-    int64_t typical = cad_min(cad_max(w->passes ? w->tokens / w->passes : 1, 1), 8192);
     char seconds[32];
     report_count(r, what, rows);
     report_count(r, "windows", w->windows);
     report_count(r, "passes", w->passes);
     report_count(r, "tokens", w->tokens);
-    snprintf(seconds, sizeof seconds, "%.3g", seconds_per_token(ctx, model, typical, threads) * (double)w->tokens);
+    snprintf(seconds, sizeof seconds, "%.3g", estimate_seconds(w, ctx, model, threads));
     report_value(r, "seconds", seconds);
 }

@@ -425,6 +425,18 @@ static void test_counting(const cad_model_t *m)
         tap_ok(digest && s->pipe.work.digest == digest, "their digest does not depend on batches");
         end(s);
     }
+    begin(s, m, 1, 10);
+    s->pipe.compute = NULL;
+    pipeline_put(&s->pipe, calloc(1, sizeof(thing_t)));
+    for (int i = 0; i < 3; i++) { /* one window for embeddings, one that is scored too */
+        job_t j = { .len = 5, .pooled = { 0, i < 2 ? 5 : 0 }, .scored = { 0, i }, .tokens = malloc(5) };
+        memset(j.tokens, s->base, 5);
+        pipeline_job(&s->pipe, j, &err);
+    }
+    pipeline_done(&s->pipe, &err);
+    pipeline_end(&s->pipe, 0, &err);
+    tap_ok(s->pipe.work.tokens == 20 && s->pipe.work.embedded == 10, "passes for embeddings are counted apart");
+    end(s);
 }
 
 int main(void)

@@ -274,6 +274,7 @@ static void add_job(pipeline_t *p, jobs_t *b, job_t job, int64_t passes)
     b->job[b->n++] = job;
     b->tokens += passes * job.len;
     if (pooled(&job) && p->pool != CAD_POOL_MEAN) b->floats += 2 * job.len * cad_model_number(p->model, CAD_D_MODEL);
+    if (pooled(&job)) p->work.embedded += job.len;
     p->work.windows++;
     p->work.passes += passes;
     p->work.tokens += passes * job.len;

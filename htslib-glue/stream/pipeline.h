@@ -43,8 +43,9 @@ typedef struct job_t { /* one window of an item. Positions in its intervals coun
 void job_free(job_t *j);
 typedef struct work_t {
     int64_t windows, passes, tokens;
-    int64_t done;    /* number of tokens whose results have been delivered */
-    uint64_t digest; /* digest of all items and their windows' tokens, items of other shards included */
+    int64_t embedded; /* those of the tokens whose pass gives embeddings, which --layer may shorten */
+    int64_t done;     /* number of tokens whose results have been delivered */
+    uint64_t digest;  /* digest of all items and their windows' tokens, items of other shards included */
 } work_t;
 typedef struct jobs_t { /* a batch: windows that are computed together */
     const struct pipeline_t *pipe;
