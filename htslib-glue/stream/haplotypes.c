@@ -363,6 +363,8 @@ int haplotypes_put(variants_t *v, variant_t *d, const contig_t *c, cad_error_t *
         rc = put_alt(&p, err);
         r->near = p.near;
     }
+    pipeline_grow(&v->s->pipe, (int64_t)calls->samples * calls->ploidy * (int64_t)sizeof *d->contexts.of +
+                                   d->contexts.room * (int64_t)sizeof *d->contexts.context);
     return rc;
 }
 

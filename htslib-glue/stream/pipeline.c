@@ -195,6 +195,13 @@ void pipeline_put_with(pipeline_t *p, item_t *it, bool together)
 
 void pipeline_put(pipeline_t *p, item_t *it) { pipeline_put_with(p, it, false); }
 
+void pipeline_grow(pipeline_t *p, int64_t bytes)
+{
+    p->tail->bytes += bytes; /* the last item is not complete, so it is among those that are held */
+    p->held += bytes;
+    p->waiting += bytes;
+}
+
 int pipeline_done(pipeline_t *p, cad_error_t *err)
 {
     int rc;

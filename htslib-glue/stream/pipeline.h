@@ -102,6 +102,8 @@ void pipeline_put_with(pipeline_t *p, item_t *it, bool together);
 /* Adds a window to the item that was put in last; takes ownership of tokens and skip. pipeline_job, pipeline_done and
  * pipeline_end may deliver the results of earlier windows, and return an error of an earlier window. */
 int pipeline_job(pipeline_t *p, job_t job, cad_error_t *err);
+/* Adds to the size of the item that was put in last, which has grown since. */
+void pipeline_grow(pipeline_t *p, int64_t bytes);
 /* Adds to the run's digest data of an item that are not in its windows. Shards of different inputs have different
  * digests, so merge refuses to join them. */
 void pipeline_digest(pipeline_t *p, const void *data, size_t n);
