@@ -38,6 +38,14 @@ if [ "$py" ]; then
     ok "have the same values" close_to rc forward 5e-6
     like "declared" '^##INFO=<ID=CADUCEUS_SV,Number=A,Type=Float,Description="Caduceus: mean over the bases' whole.vcf
     like "the provenance has the width" 'options=score=n,sv .* sv-flank=5' whole.vcf
+    shim=$builddir/.libs/caduceus-cuda-shim.so
+    for m in "$data/ps" "$PWD/mamba2"; do
+        if [ -e "$shim" ]; then
+            ann -m "$m" in.vcf --score sv,n -o cpu.vcf; values cpu.vcf >cpu
+            CADUCEUS_CUDA_MODULE=$shim ann -m "$m" -d cuda --precision fp32 in.vcf --score sv,n -o cuda.vcf
+            values cuda.vcf >cuda; ok "the CUDA kernels agree, $(basename "$m")" close_to cuda cpu 5e-6
+        else skip "the CUDA kernels" "no shim"; fi
+    done
     if [ -e "$builddir/plugin/caduceus.so" ]; then
         BCFTOOLS_PLUGINS=$builddir/plugin bcftools +caduceus in.vcf -- -T ref.fa -m "$model" --window 64 --quiet \
             --score sv,n 2>err | rows - >got; rows whole.vcf >want; same "the plugin writes the same" got want
