@@ -130,7 +130,8 @@ like "unphased genotypes: the first is shown" \
 like "and all are counted" 'in all: 7 unphased genotype\(s\) left as REF beside alleles$' err
 sed 's/=PS,Number=1,Type=Integer/=PS,Number=1,Type=String/' in.vcf >text.vcf
 ann text.vcf --all-samples | shape - >got; same "PS may be a text" got want
-sed 's/:[.456]\t/\t/g; s/:[.456]$//; s/GT:PS/GT/; /^M\t200/d' in.vcf >none.vcf; ann none.vcf --all-samples | shape - >got
+sed 's/:[.456]\t/\t/g; s/:[.456]$//; s/GT:PS/GT/; /^M\t200/d' in.vcf >none.vcf
+ann none.vcf --all-samples | shape - >got
 cat >want <<'END'
 290 . . . . . . . .,1
 300 UNPHASED .,1 .,2 .,2 .,1 2,1 .,1 1,3
