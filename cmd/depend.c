@@ -239,8 +239,8 @@ static int run(depend_t *t, cad_error_t *err)
     if (r->stream.pipe.work.tokens == 0)
         note(&r->notes, NOTE_NOTHING, 1, "%s: nothing to do: no base of the region is A, C, G or T", r->ref.path);
     rc = draw_all(t, err);
-    if (rc == 0) rc = dependence_close(&r->stream, err);
-    return rc == 0 && a->blocks ? print_blocks(t, err) : rc;
+    if (rc == 0 && a->blocks) rc = print_blocks(t, err);
+    return rc ? rc : dependence_close(&r->stream, err);
 }
 
 static int run_depend(int argc, char **argv)

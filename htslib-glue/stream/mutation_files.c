@@ -28,58 +28,85 @@ static int begin_text(stream_t *s, mutation_file_t *f, cad_error_t *err)
     return rc;
 }
 
-static bool declare(bcf_hdr_t *h, const char *line) { return bcf_hdr_append(h, line) == 0; }
+#define INFO_LLR                                                                                                      \
+    "##INFO=<ID=CADUCEUS_LLR,Number=A,Type=Float,Description=\"Caduceus: log p(ALT) - log p(REF) at the masked site " \
+    "of an SNV, natural log; negative is less likely\">\n"
+#define INFO_DPLL                                                                                                    \
+    "##INFO=<ID=CADUCEUS_DPLL,Number=A,Type=Float,Description=\"Caduceus: difference of the log-likelihoods of the " \
+    "ALT and REF haplotype, natural log; negative is less likely\">\n"
+#define INFO_DELTA                                                                                                     \
+    "##INFO=<ID=CADUCEUS_DELTA,Number=A,Type=Float,Description=\"Caduceus: the classifier's %s for ALT less that for " \
+    "REF\">\n"
+#define INFO_OUTPUT                                                                                               \
+    "##INFO=<ID=CADUCEUS_OUTPUT,Number=1,Type=Integer,Description=\"Caduceus: the output of the classifier that " \
+    "CADUCEUS_DELTA is of, counted from 0\">\n"
 
-static bool declare_info(const mutations_t *m, bcf_hdr_t *h)
+/* Appends the lines of a VCF's header that follow those on the format and on PASS. */
+static void put_header(const stream_t *s, text_t *t)
+{
+    const mutations_t *m = s->state;
+    const provenance_t *p = s->provenance;
+    if (classifies(m)) {
+        text_printf(t, INFO_DELTA, m->head.kind == CAD_HEAD_VALUES ? "value" : "logit");
+        text_puts(t, INFO_OUTPUT);
+    } else {
+        text_puts(t, INFO_LLR);
+        if (m->deletions) text_puts(t, INFO_DPLL);
+    }
+    for (int i = 0; i < s->ref->ncontig; i++)
+        text_printf(t, "##contig=<ID=%s,length=%lld>\n", s->ref->contig[i].name, (long long)s->ref->contig[i].length);
+    for (int i = 0; i < p->n && !s->set->no_version; i++)
+        if (!provenance_of_part(p->key[i])) text_printf(t, "##CADUCEUS_%s=%s\n", p->key[i], p->value[i]);
+}
+
+/* Adds the lines of the text to the header, one by one; returns false when out of memory. */
+static bool add_lines(bcf_hdr_t *h, const char *text)
 {
     bool done = true;
-    text_t t = { 0 };
-    if (!classifies(m)) {
-        done = declare(h,
-                       "##INFO=<ID=CADUCEUS_LLR,Number=A,Type=Float,Description=\"Caduceus: log p(ALT) - log p(REF) at "
-                       "the masked site of an SNV, natural log; negative is less likely\">");
-        return done && (!m->deletions ||
-                        declare(h, "##INFO=<ID=CADUCEUS_DPLL,Number=A,Type=Float,Description=\"Caduceus: difference of "
-                                   "the log-likelihoods of the ALT and REF haplotype, natural log; negative is less "
-                                   "likely\">"));
+    for (const char *end; done && (end = strchr(text, '\n')); text = end + 1) {
+        char *line = strndup(text, (size_t)(end - text));
+        done = line && bcf_hdr_append(h, line) == 0;
+        free(line);
     }
-    text_printf(
-        &t,
-        "##INFO=<ID=CADUCEUS_DELTA,Number=A,Type=Float,Description=\"Caduceus: the classifier's %s for ALT less "
-        "that for REF\">",
-        m->head.kind == CAD_HEAD_VALUES ? "value" : "logit");
-    done = !t.failed && declare(h, t.s.s) &&
-           declare(h, "##INFO=<ID=CADUCEUS_OUTPUT,Number=1,Type=Integer,Description=\"Caduceus: the output of the "
-                      "classifier that CADUCEUS_DELTA is of, counted from 0\">");
-    text_free(&t);
-    return done;
+    return done && bcf_hdr_sync(h) == 0;
+}
+
+/* Checks that the header has all lines, since htslib may leave some out, without an error, if memory is short. */
+static int check_header(const stream_t *s, const bcf_hdr_t *h, const char *lines, cad_error_t *err)
+{
+    kstring_t text = { 0, 0, NULL };
+    bool whole = bcf_hdr_format(h, 0, &text) == 0 && text.s && !strncmp(text.s, "##fileformat=", 13) &&
+                 strstr(text.s, "ID=PASS,") && strstr(text.s, lines);
+    free(text.s);
+    if (!whole) return cad_out_of_memory(err);
+    for (int i = 0; i < s->ref->ncontig; i++)
+        if (bcf_hdr_name2id(h, s->ref->contig[i].name) != i) return cad_out_of_memory(err);
+    return 0;
+}
+
+static int check_names(const fasta_t *ref, cad_error_t *err)
+{
+    for (int i = 0; i < ref->ncontig; i++)
+        if (strpbrk(ref->contig[i].name, "<>,\"'`\\()[]{}") || strchr("*=", *ref->contig[i].name))
+            return cad_fail(err, CAD_EARG, "%s: VCF cannot hold a contig of the name %.100s; write a .tsv", ref->path,
+                            ref->contig[i].name);
+    return 0;
 }
 
 /* Makes the header, in which records name contigs by their number in the reference. */
 static int make_header(stream_t *s, cad_error_t *err)
 {
     mutations_t *m = s->state;
-    text_t t = { 0 };
-    bool done = (m->header = bcf_hdr_init("w")) && (m->record = bcf_init()) && declare_info(m, m->header);
-    for (int i = 0; i < s->ref->ncontig && done; i++) {
-        text_clear(&t);
-        text_printf(&t, "##contig=<ID=%s,length=%lld>", s->ref->contig[i].name, (long long)s->ref->contig[i].length);
-        done = !t.failed;
-        if (done && (!declare(m->header, t.s.s) || bcf_hdr_name2id(m->header, s->ref->contig[i].name) != i)) {
-            text_free(&t);
-            return cad_fail(err, CAD_EARG, "%s: VCF cannot hold a contig of the name \"%.100s\"; write a .tsv",
-                            s->ref->path, s->ref->contig[i].name);
-        }
-    }
-    for (int i = 0; i < s->provenance->n && done && !s->set->no_version; i++) {
-        if (provenance_of_part(s->provenance->key[i])) continue;
-        text_clear(&t);
-        text_printf(&t, "##CADUCEUS_%s=%s", s->provenance->key[i], s->provenance->value[i]);
-        done = !t.failed && declare(m->header, t.s.s);
-    }
-    done = done && bcf_hdr_sync(m->header) == 0;
-    text_free(&t);
-    return done ? 0 : cad_out_of_memory(err);
+    text_t lines = { 0 };
+    int rc = check_names(s->ref, err);
+    put_header(s, &lines);
+    m->header = bcf_hdr_init("w");
+    m->record = bcf_init();
+    if (rc == 0 && (lines.failed || !m->header || !m->record || !add_lines(m->header, lines.s.s)))
+        rc = cad_out_of_memory(err);
+    if (rc == 0) rc = check_header(s, m->header, lines.s.s, err);
+    text_free(&lines);
+    return rc;
 }
 
 int mutations_begin(stream_t *s, cad_error_t *err)
@@ -134,27 +161,43 @@ static char letter_of(char c)
     return base == NO_BASE ? 'N' : "ACGT"[base];
 }
 
-static int not_stored(const mutation_file_t *f, cad_error_t *err)
+/* True if the record has the field with this value. If memory is short, htslib stores an incomplete field and reports
+ * no error. */
+static bool holds(const mutations_t *m, const char *field, const void *value, size_t n)
 {
-    return cad_fail(err, CAD_ENOMEM, "%s: a record cannot be made; out of memory?", f->path);
+    const bcf_info_t *f = bcf_get_info(m->header, m->record, field);
+    return f && f->vptr && f->vptr_len == n && !memcmp(f->vptr, value, n);
 }
 
-/* Writes the record of one change. alleles: REF and ALT, with a comma. */
-static int put_record(stream_t *s, mutation_file_t *f, const stretch_t *x, int64_t pos, const char *alleles,
-                      const char *field, double value, cad_error_t *err)
+/* Sets ID and alleles. */
+static bool set_alleles(const mutations_t *m, const char *ref, const char *alt)
+{
+    const char *alleles[] = { ref, alt };
+    bcf1_t *r = m->record;
+    return bcf_update_id(m->header, r, ".") == 0 && r->d.id && !strcmp(r->d.id, ".") &&
+           bcf_update_alleles(m->header, r, alleles, 2) == 0 && r->n_allele == 2 && !strcmp(r->d.allele[0], ref) &&
+           !strcmp(r->d.allele[1], alt);
+}
+
+static bool set_values(const mutations_t *m, const char *field, float value, int64_t output)
+{
+    int32_t number = (int32_t)output;
+    char small = (char)output; /* htslib stores small numbers in a byte */
+    if (bcf_update_info_float(m->header, m->record, field, &value, 1) || !holds(m, field, &value, sizeof value))
+        return false;
+    return !classifies(m) || (bcf_update_info_int32(m->header, m->record, "CADUCEUS_OUTPUT", &number, 1) == 0 &&
+                              (output > 100 || holds(m, "CADUCEUS_OUTPUT", &small, 1)));
+}
+
+/* Writes the record of one change. */
+static int put_record(stream_t *s, mutation_file_t *f, const stretch_t *x, int64_t pos, const char *ref,
+                      const char *alt, const char *field, double value, cad_error_t *err)
 {
     mutations_t *m = s->state;
-    float v = (float)value;
-    int32_t output = (int32_t)x->output;
-    bool done;
     bcf_clear(m->record);
     m->record->rid = x->contig;
     m->record->pos = pos;
-    done = bcf_update_id(m->header, m->record, ".") == 0 &&
-           bcf_update_alleles_str(m->header, m->record, alleles) == 0 &&
-           bcf_update_info_float(m->header, m->record, field, &v, 1) == 0 &&
-           (!classifies(m) || bcf_update_info_int32(m->header, m->record, "CADUCEUS_OUTPUT", &output, 1) == 0);
-    if (!done) return not_stored(f, err);
+    if (!set_alleles(m, ref, alt) || !set_values(m, field, (float)value, x->output)) return cad_out_of_memory(err);
     return records_put_variant(&f->records, m->header, m->record, s->ref->contig[x->contig].name, err);
 }
 
@@ -162,11 +205,10 @@ static int put_record(stream_t *s, mutation_file_t *f, const stretch_t *x, int64
 static int put_deletion(stream_t *s, mutation_file_t *f, const stretch_t *x, int64_t i, cad_error_t *err)
 {
     const char *l = x->letter + i;
-    char alleles[8], ref = letter_of(l[1]);
+    char other = letter_of(l[0] ? l[0] : l[2]), base = letter_of(l[1]), alt[] = { other, 0 },
+         ref[] = { l[0] ? other : base, l[0] ? base : other, 0 };
     if (isnan(x->dpll[i]) || stretch_continues(s, x, i)) return 0;
-    if (l[0]) snprintf(alleles, sizeof alleles, "%c%c,%c", letter_of(l[0]), ref, letter_of(l[0]));
-    else snprintf(alleles, sizeof alleles, "%c%c,%c", ref, letter_of(l[2]), letter_of(l[2]));
-    return put_record(s, f, x, x->at.beg + i - (l[0] != 0), alleles, "CADUCEUS_DPLL", x->dpll[i], err);
+    return put_record(s, f, x, x->at.beg + i - (l[0] != 0), ref, alt, "CADUCEUS_DPLL", x->dpll[i], err);
 }
 
 static int write_variants(stream_t *s, mutation_file_t *f, const stretch_t *x, cad_error_t *err)
@@ -174,13 +216,14 @@ static int write_variants(stream_t *s, mutation_file_t *f, const stretch_t *x, c
     const mutations_t *m = s->state;
     int rc = 0;
     for (int64_t i = 0; i < x->at.end - x->at.beg && rc == 0; i++) {
-        char ref = letter_of(x->letter[i + 1]);
+        char ref[] = { letter_of(x->letter[i + 1]), 0 };
         if (x->dpll) rc = put_deletion(s, f, x, i, err);
         for (int b = 0; b < 4 && rc == 0; b++) {
-            char alleles[4] = { ref, ',', "ACGT"[b], 0 };
+            char alt[] = { "ACGT"[b], 0 };
             double v = (double)x->value[4 * i + b];
-            if (alleles[2] == ref || isnan(v)) continue;
-            rc = put_record(s, f, x, x->at.beg + i, alleles, classifies(m) ? "CADUCEUS_DELTA" : "CADUCEUS_LLR", v, err);
+            if (*alt == *ref || isnan(v)) continue;
+            rc = put_record(s, f, x, x->at.beg + i, ref, alt, classifies(m) ? "CADUCEUS_DELTA" : "CADUCEUS_LLR", v,
+                            err);
         }
     }
     return rc;
@@ -229,15 +272,16 @@ static int finish_file(stream_t *s, mutation_file_t *f, cad_error_t *err)
 int mutations_close(stream_t *s, cad_error_t *err)
 {
     mutations_t *m = s->state;
-    int rc = 0;
-    for (int k = 0; k < m->nfile && rc == 0; k++) rc = finish_file(s, &m->file[k], err);
+    output_t **all[2 * MUTATION_FILES];
+    int rc = 0, n = 0;
     for (int k = 0; k < m->nfile && rc == 0; k++) {
         mutation_file_t *f = &m->file[k];
-        output_t **all[] = { &f->out, &f->json };
-        rc = f->format == MUTATIONS_VARIANTS ? records_close(&f->records, s->provenance, err)
-                                             : outputs_close(all, 2, err);
+        rc = finish_file(s, f, err);
+        all[n++] = &f->out;
+        all[n++] = &f->json;
     }
-    return rc;
+    for (int k = 0; k < m->nfile && rc == 0; k++) rc = records_close(&m->file[k].records, s->provenance, err);
+    return rc ? rc : outputs_close(all, n, err);
 }
 
 void mutations_free(mutations_t *m)

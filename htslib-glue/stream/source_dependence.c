@@ -126,13 +126,14 @@ static int finish_file(const stream_t *s, dependence_file_t *f, cad_error_t *err
 int dependence_close(stream_t *s, cad_error_t *err)
 {
     dependence_t *d = s->state;
-    int rc = 0;
-    for (int k = 0; k < d->nfile && rc == 0; k++) rc = finish_file(s, &d->file[k], err);
+    output_t **all[2 * DEPENDENCE_FILES];
+    int rc = 0, n = 0;
     for (int k = 0; k < d->nfile && rc == 0; k++) {
-        output_t **all[] = { &d->file[k].out, &d->file[k].json };
-        rc = outputs_close(all, 2, err);
+        rc = finish_file(s, &d->file[k], err);
+        all[n++] = &d->file[k].out;
+        all[n++] = &d->file[k].json;
     }
-    return rc;
+    return rc ? rc : outputs_close(all, n, err);
 }
 
 /* ---- windows ---- */
