@@ -34,25 +34,18 @@ static void see(void *picture, int track, int64_t pos, float v)
 /* Sets p->contig and p->at to the only region. */
 static int find_region(track_picture_t *p, const run_t *r, cad_error_t *err)
 {
-    notes_t mute = { .quiet = true };
-    interval_t span;
-    int64_t regions = 0;
-    int rc = 0;
-    for (int i = 0; i < r->ref.ncontig && rc == 0; i++)
-        for (int k = 0; rc == 0 && (rc = regions_within(r->only, &r->ref.contig[i], k, &span, &mute, err)) > 0; k++) {
-            p->contig = &r->ref.contig[i];
-            p->at = span;
-            regions++;
-            rc = 0;
-        }
+    found_t found;
+    int rc = regions_find(r->only, &r->ref, NULL, &found, err);
     if (rc) return rc;
-    if (regions != 1)
+    if (found.count != 1)
         return cad_fail(err, CAD_EARG, "--png: %lld regions; a picture shows one: choose it with -r",
-                        (long long)regions);
-    return p->at.end - p->at.beg > MOST
-               ? cad_fail(err, CAD_EARG, "--png: the region has %lld bases; a picture shows up to %d",
-                          (long long)(p->at.end - p->at.beg), MOST)
-               : 0;
+                        (long long)found.count);
+    if (found.longest > MOST)
+        return cad_fail(err, CAD_EARG, "--png: the region has %lld bases; a picture shows up to %d",
+                        (long long)found.longest, MOST);
+    p->contig = &r->ref.contig[found.contig];
+    p->at = found.at;
+    return 0;
 }
 
 int track_picture_begin(track_picture_t *p, run_t *r, cad_error_t *err)

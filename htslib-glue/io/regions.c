@@ -333,6 +333,19 @@ int regions_within(const regions_t *r, const contig_t *c, int k, interval_t *spa
     return 1;
 }
 
+int regions_find(const regions_t *r, const fasta_t *ref, notes_t *notes, found_t *found, cad_error_t *err)
+{
+    notes_t mute = { .quiet = true };
+    interval_t span;
+    *found = (found_t) { 0 };
+    for (int i = 0; i < ref->ncontig; i++)
+        for (int k = 0, rc; (rc = regions_within(r, &ref->contig[i], k, &span, notes ? notes : &mute, err)) != 0; k++) {
+            if (rc < 0) return rc;
+            *found = (found_t) { found->count + 1, cad_max(found->longest, span.end - span.beg), i, span };
+        }
+    return 0;
+}
+
 /* Returns how many bases before base `end` of the contig are in regions. If r is NULL, the whole contig is one
  * region. */
 static int64_t bases_before(const regions_t *r, const char *contig, int64_t end)

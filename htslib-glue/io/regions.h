@@ -35,6 +35,13 @@ bool regions_overlap(const regions_t *r, const char *contig, int64_t beg, int64_
  * contig is the only region. Returns 1, 0 if there are no more, or CAD_EARG if the region begins past the end of
  * the contig. */
 int regions_within(const regions_t *r, const contig_t *c, int k, interval_t *span, notes_t *notes, cad_error_t *err);
+typedef struct found_t { /* the regions of a reference */
+    int64_t count, longest;
+    int contig; /* contig and interval of the last region */
+    interval_t at;
+} found_t;
+/* Counts the regions that regions_within finds on all contigs of the reference. notes: NULL for no warnings. */
+int regions_find(const regions_t *r, const fasta_t *ref, notes_t *notes, found_t *found, cad_error_t *err);
 typedef struct contigs_t { /* the contigs of a header or a reference, in the order in which a run reads them */
     const void *dict;      /* borrowed */
     int n;

@@ -236,19 +236,15 @@ static int check(settings_t *set, const input_t *in, cad_error_t *err)
 static int find_region(stream_t *s, cad_error_t *err)
 {
     dependence_t *d = s->state;
-    int64_t regions = 0;
-    interval_t span;
-    int rc = 0;
-    for (int i = 0; i < s->ref->ncontig && rc == 0; i++)
-        for (int k = 0; rc == 0 && (rc = regions_within(s->only, &s->ref->contig[i], k, &span, s->notes, err)) > 0;
-             k++, regions++) {
-            d->contig = &s->ref->contig[i];
-            d->at = span;
-            rc = 0;
-        }
-    if (rc || regions == 1) return rc;
-    return cad_fail(err, CAD_EARG, "%s: %lld regions; a map is of one: choose it with -r", s->ref->path,
-                    (long long)regions);
+    found_t found;
+    int rc = regions_find(s->only, s->ref, s->notes, &found, err);
+    if (rc == 0 && found.count != 1)
+        rc = cad_fail(err, CAD_EARG, "%s: %lld regions; a map is of one: choose it with -r", s->ref->path,
+                      (long long)found.count);
+    if (rc) return rc;
+    d->contig = &s->ref->contig[found.contig];
+    d->at = found.at;
+    return 0;
 }
 
 static int plan(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err)

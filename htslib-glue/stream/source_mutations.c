@@ -285,24 +285,17 @@ static int read_regions(stream_t *s, cad_error_t *err)
 static int look_at_regions(const stream_t *s, int64_t *longest, cad_error_t *err)
 {
     mutations_t *m = s->state;
-    notes_t mute = { .quiet = true };
-    interval_t span;
-    int64_t n, count = 0;
-    int rc = 0;
-    *longest = 1;
-    for (int i = 0; i < s->ref->ncontig && rc == 0; i++)
-        for (int k = 0; rc == 0 && (rc = regions_within(s->only, &s->ref->contig[i], k, &span, &mute, err)) > 0; k++) {
-            *longest = cad_max(*longest, span.end - span.beg);
-            m->region = span;
-            m->contig = i;
-            count++;
-            rc = 0;
-        }
+    found_t found;
+    int64_t n;
+    int rc = regions_find(s->only, s->ref, NULL, &found, err);
+    *longest = cad_max(found.longest, 1);
+    m->region = found.at;
+    m->contig = found.contig;
     if (rc || !m->keep) return rc;
     n = m->region.end - m->region.beg;
-    if (count != 1)
+    if (found.count != 1)
         return cad_fail(err, CAD_EARG, "%s: %lld regions; a picture shows one: choose it with -r", s->ref->path,
-                        (long long)count);
+                        (long long)found.count);
     m->letter = calloc((size_t)n + 1, 1);
     m->value = cad_alloc(4 * (size_t)n, sizeof *m->value);
     return m->letter && m->value ? 0 : cad_out_of_memory(err);
