@@ -195,7 +195,7 @@ static int put_deletions(stream_t *s, const stretch_t *x, const contig_t *c, cad
 static int put_changes(stream_t *s, const stretch_t *x, cad_error_t *err)
 {
     interval_t all = { 0, x->at.end - x->at.beg };
-    char *seq = strdup(x->letter + 1);
+    char *seq = strndup(x->letter + 1, (size_t)all.end);
     int rc = seq ? put_letters(s, seq, all, (job_t) { .pooled = all }, err) : cad_out_of_memory(err);
     for (int64_t i = 0; i < all.end && rc == 0; i++)
         for (int b = 0; b < 4 && stretch_scored(s, x, i) && rc == 0; b++) {
