@@ -89,6 +89,7 @@ like "bench has a line for the gate" 'gate' .out
 ok "finetune" model finetune labels.csv --epochs 1 --batch 4 -o tuned
 ok "predict" "$caduceus" predict --quiet -m tuned labels.csv
 is "predict prints a row for each sequence" "$(rows .out | awk -F '\t' '$NF + 0 == $NF' | lines)" 8
+ok "depend" model depend --window 128 -T g.fa -r one:300-330 -o dependence.npy
 ok "mutate, with the classifier" "$caduceus" mutate --quiet -m tuned -T g.fa -r one:300-330
 ok "the classifier's layers are described" "$caduceus" model info tuned
 like "as Mamba-2" '^model	Caduceus-PS, Mamba-2$' .out
