@@ -103,7 +103,8 @@ enum cad_number_t {
     CAD_TOKEN_PAD,
     CAD_TOKEN_SEP,
     CAD_TOKEN_UNK,
-    CAD_TOKEN_N
+    CAD_TOKEN_N,
+    CAD_BIN /* bases that the outputs of a classifier stand for (cad_head_t.bin) */
 };
 /* Returns one property of the model; -1 if the property is unknown or the model lacks it. */
 CAD_API int64_t cad_model_number(const cad_model_t *model, enum cad_number_t what);
@@ -260,7 +261,8 @@ enum cad_pool_t { CAD_POOL_NONE, CAD_POOL_MEAN, CAD_POOL_MAX };
 enum cad_head_kind_t {
     CAD_HEAD_CLASSES, /* the example is in one of K classes: softmax over the logits */
     CAD_HEAD_LABELS,  /* the example has any of K labels: logistic function of each logit */
-    CAD_HEAD_VALUES   /* K numbers are predicted: value = logit x scale + mean */
+    CAD_HEAD_VALUES,  /* K numbers are predicted: value = logit x scale + mean */
+    CAD_HEAD_COUNTS   /* K rates are predicted, as of counts: value = exp(logit) x scale */
 };
 
 /* The meaning of a classifier's K outputs, as config.json stores it (problem_type, caduceus_pooling, id2label,
@@ -272,8 +274,9 @@ typedef struct cad_head_t {
     enum cad_pool_t pool;      /* how the rows of all positions are pooled: CAD_POOL_MEAN (default) or CAD_POOL_MAX */
     int64_t n;                 /* K, the number of outputs */
     char **name;               // (K) UTF-8, without control characters
-    double *mean, *scale;      // (K) each; NULL unless kind is CAD_HEAD_VALUES
+    double *mean, *scale;      // (K) each; NULL unless kind is CAD_HEAD_VALUES or CAD_HEAD_COUNTS
     int64_t longest;           /* length of the longest sequence that the head was trained on; 0: not known */
+    int64_t bin; /* bases that K outputs stand for: 1 each base, b bins of b bases; default 0, the whole sequence */
 } cad_head_t;
 #define cad_head_init(head) cad_head_init_sized((head), sizeof(cad_head_t))
 CAD_API void cad_head_init_sized(cad_head_t *head, size_t size);
@@ -426,6 +429,12 @@ CAD_API int cad_embed(cad_context_t *ctx, cad_window_t *windows, int n, enum cad
  * language model. */
 CAD_API int cad_classify_all(cad_context_t *ctx, const cad_window_t *windows, int n, float *logits, cad_error_t *err);
 
+/* Computes the logits of a head that has outputs for each base or bin (cad_head_t.bin is b, not 0). Writes to each
+ * window's `embedding` the logits (ceil(core length / b), CAD_LABELS); the first bin begins with the core, and the last
+ * one may be shorter. Both strands are computed, for Ph too, and the mean of the bin's rows is used. Returns CAD_EARG for
+ * an empty core and for other heads; those refuse the other two functions. */
+CAD_API int cad_classify_bins(cad_context_t *ctx, const cad_window_t *windows, int n, cad_error_t *err);
+
 /* Returns the number of forward passes, each of both strands, that cad_score runs for this window. The cost of a window
  * is this number times len. Returns CAD_EARG if cad_score would refuse the window (its core does not lie within it, or a
  * token is not in the vocabulary) or the mask (below CAD_MASK_EACH). */
@@ -462,6 +471,7 @@ typedef struct cad_recipe_t {
     double lora_alpha;
     const char *lora_targets;
     uint64_t lora_seed;
+    int64_t bin; /* bases that a classifier's outputs stand for, as in cad_head_t; default 0 */
 } cad_recipe_t;
 #define cad_recipe_init(recipe) cad_recipe_init_sized((recipe), sizeof(cad_recipe_t))
 CAD_API void cad_recipe_init_sized(cad_recipe_t *recipe, size_t size);
@@ -492,7 +502,8 @@ enum cad_loss_t {
     CAD_LOSS_TOKENS,  /* cross-entropy over all V tokens, at positions whose weight is above 0 */
     CAD_LOSS_CLASSES, /* softmax cross-entropy; target: K probabilities (K = CAD_LABELS) */
     CAD_LOSS_BINARY,  /* logistic loss, summed over labels; target: K numbers in [0, 1] */
-    CAD_LOSS_SQUARED  /* squared error, summed over labels; target: K numbers */
+    CAD_LOSS_SQUARED, /* squared error, summed over labels; target: K numbers */
+    CAD_LOSS_POISSON  /* exp(x) - y x, summed over labels, for logits x; target y: K numbers of at least 0 */
 };
 
 typedef struct cad_example_t {
@@ -501,6 +512,8 @@ typedef struct cad_example_t {
     const uint8_t *labels; /* CAD_LOSS_TOKENS: (len) the true tokens; other losses: NULL */
     const float *weight;   /* CAD_LOSS_TOKENS: (len) weight of each position's loss; other losses: NULL */
     const float *target;   /* CAD_LOSS_TOKENS: NULL; other losses: (CAD_LABELS) the target */
+    /* With cad_recipe_t.bin = b, a sequence has ceil(len / b) bins, and these are: labels (bins), for CAD_LOSS_CLASSES, the
+     * true classes, if target is NULL; weight (bins), or NULL, which means 1; target (bins, CAD_LABELS). */
 } cad_example_t;
 
 /* Masks a window of len tokens as pretraining does. The seed and `window` (any number that identifies the window)

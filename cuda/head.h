@@ -320,13 +320,37 @@ static int max_gradients(cad_grad_lane_t *l, int64_t rows, int nseq)
     return launched(&l->f, "pool, backwards");
 }
 
+typedef struct {
+    float *dh;         // (rows,Dp)
+    const float *rows; // (rows,D)
+    int64_t n, D, Dp;
+} rows_back_args_t;
+
+KERNEL(rows_back, rows_back_args_t)
+{
+    int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x, r = i / arg.Dp, d = i % arg.Dp;
+    if (r < arg.n) arg.dh[i] = d < arg.D ? arg.rows[r * arg.D + d] : 0;
+}
+
+/* l->grads->dlogits (rows,D) is the gradient of each row. */
+static int row_gradients(cad_grad_lane_t *l, int64_t rows)
+{
+    cad_grads_t *q = l->grads;
+    rows_back_args_t arg = { .dh = l->da, .rows = q->dlogits, .n = rows, .D = q->s.D, .Dp = q->s.Dp };
+    LAUNCH(rows_back, ceil_div(rows * arg.Dp, THREADS), 1, THREADS, 0, gpu_of(&l->f)->stream, arg);
+    return launched(&l->f, "pool, backwards");
+}
+
 /* The device has the offsets since the forward pass: send_batch(). */
 static int back_pool(cad_grad_lane_t *l, const int64_t *off, int nseq, enum cad_pool_t how, const float *dpooled)
 {
     cad_grads_t *q = l->grads;
-    int64_t rows = off[nseq];
-    int rc = to_device(&l->f, q->dlogits, dpooled, (size_t)(nseq * q->s.D) * sizeof *dpooled);
-    if (rc == 0) rc = how == CAD_POOL_MEAN ? mean_gradients(l, rows, nseq) : max_gradients(l, rows, nseq);
+    int64_t rows = off[nseq], n = how == CAD_POOL_NONE ? rows : nseq;
+    int rc = to_device(&l->f, q->dlogits, dpooled, (size_t)(n * q->s.D) * sizeof *dpooled);
+    if (rc == 0)
+        rc = how == CAD_POOL_NONE   ? row_gradients(l, rows)
+             : how == CAD_POOL_MEAN ? mean_gradients(l, rows, nseq)
+                                    : max_gradients(l, rows, nseq);
     return rc ? rc
               : norm_gradients(l, l->f.res, l->dres, NULL, rows, norm_of_head(l->f.weights), q->s.norm_f,
                                q->s.norm_f_bias);

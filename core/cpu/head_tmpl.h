@@ -94,6 +94,17 @@ static void mean_back(cad_grad_lane_t *l, int64_t beg, int64_t end, const float 
     for (int64_t r = beg; r < end; r++) final_norm_back(l, r, dh);
 }
 
+/* dh (n,D): the gradient of norm_f's output in each row. */
+static void rows_back(cad_grad_lane_t *l, int64_t n, const float *dh)
+{
+    int64_t D = l->grads->s.D;
+    memset(l->da, 0, (size_t)l->grads->s.Dp * sizeof *dh);
+    for (int64_t r = 0; r < n; r++) {
+        memcpy(l->da, dh + r * D, (size_t)D * sizeof *dh);
+        final_norm_back(l, r, l->da);
+    }
+}
+
 #define POOL_CHANNELS 64 /* max_back() finds the maxima of this many channels in one loop over the rows */
 
 /* Runs the backward pass of max pooling over rows [beg, end), for channels [from, to). If several rows have a channel's
@@ -120,6 +131,10 @@ static void max_back(cad_grad_lane_t *l, int64_t beg, int64_t end, const float *
 static int pool_back(cad_grad_lane_t *l, const int64_t *off, int nseq, enum cad_pool_t how, const float *dpooled)
 {
     int64_t D = l->grads->s.D;
+    if (how == CAD_POOL_NONE) {
+        rows_back(l, off[nseq], dpooled);
+        return 0;
+    }
     for (int i = 0; i < nseq; i++, dpooled += D) {
         if (how == CAD_POOL_MEAN) mean_back(l, off[i], off[i + 1], dpooled);
         else

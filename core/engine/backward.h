@@ -82,7 +82,7 @@ struct cad_back_ops_t {
     int (*head)(cad_grad_lane_t *l, int strand, const int64_t *row, int64_t n, const float *dlogits);
     /* Runs the backward pass of pooling and of the final norm, for all sequences of the pack. dpooled (nseq,D) is the
      * gradient of the mean (or maximum) over each sequence's rows of the final norm's output; adds the gradient of
-     * these rows to dres. off (nseq+1) are the offsets of the last forward pass. */
+     * these rows to dres. how CAD_POOL_NONE: dpooled (rows,D) is the gradient of each row. off (nseq+1) are the offsets of the last forward pass. */
     int (*pool)(cad_grad_lane_t *l, const int64_t *off, int nseq, enum cad_pool_t how, const float *dpooled);
 };
 

@@ -145,6 +145,7 @@ static int copy_head(cad_context_t *ctx, cad_error_t *err)
     const cad_model_t *m = ctx->model;
     size_t n = (size_t)(m->labels * m->cfg.d_model);
     ctx->pool = m->cfg.pool;
+    ctx->bin = m->score ? m->cfg.bin : 0;
     if (!m->score) return 0;
     ctx->score = calloc(n + (size_t)m->labels, sizeof *ctx->score);
     if (!ctx->score) return cad_fail(err, CAD_ENOMEM, "out of memory for %lld labels", (long long)m->labels);

@@ -28,6 +28,7 @@ struct cad_context_t {
     float *score;         // (labels,D) copy of the classifier's score.weight, made when the context is opened; or NULL
     float *score_bias;    // (labels) copy of score.bias, in the allocation of `score`; zeros if the model has no bias
     enum cad_pool_t pool; /* how the classifier pools positions; copied when the context is opened */
+    int64_t bin;          /* bases for which the classifier has outputs; 0: whole sequences */
     cad_ops_t table;
     const cad_ops_t *ops; /* &table once the table is filled */
     char note[512];

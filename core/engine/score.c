@@ -129,6 +129,8 @@ static int classify(cad_context_t *ctx, cad_pass_t *pass, int n, float *logits, 
 {
     const cad_model_t *m = ctx->model;
     int rc = m->labels ? 0 : cad_fail(err, CAD_EARG, "the model has no classifier head");
+    if (ctx->bin)
+        rc = cad_fail(err, CAD_EARG, "the head has outputs for each base or bin, and none for whole sequences");
     for (int i = 0; i < n && rc == 0; i++) {
         pass[i].pool = ctx->pool;
         for (int s = 0; s < pass[i].strands; s++)

@@ -247,6 +247,7 @@ static void read_pooling(cad_config_t *c, reader_t *r)
     json_t *v = json_object_get(r->root, key);
     const char *s = json_string_value(v);
     c->pool = s && !strcmp(s, "max") ? CAD_POOL_MAX : CAD_POOL_MEAN;
+    c->bin = get_int(r, r->root, CAD_BIN_KEY, 0, 0, 65536);
     if (v && !json_is_null(v) && (!s || (strcmp(s, "mean") && strcmp(s, "max"))))
         bad(r, key, "is neither \"mean\" nor \"max\"");
 }

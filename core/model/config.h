@@ -14,6 +14,7 @@ struct cad_config_t {
     bool bidirectional, multiply, tied, rcps, classifier;
     int64_t num_labels;   /* num_labels of config.json; 0 if absent */
     enum cad_pool_t pool; /* how a classifier's head pools */
+    int64_t bin;          /* bases for which the head has outputs; 0: the whole sequence */
     bool score_bias;      /* the head has a bias */
     int64_t max_len;      /* model_max_length of tokenizer_config.json, in bases */
     int16_t comp[256];    /* complement of each token id, from complement_map; -1: not given */
@@ -30,6 +31,8 @@ struct cad_config_t {
  * model. */
 #define CAD_POOLING "caduceus_pooling"
 #define CAD_LONGEST_KEY "caduceus_longest" /* length of the longest sequence that a classifier was trained on */
+#define CAD_BIN_KEY "caduceus_bin"         /* bases for which the head has outputs */
+#define CAD_LINK_KEY "caduceus_link"       /* "log": values are scale x exp(logit) */
 #define CAD_POOLING_ONCE "pooling_strategy"
 
 /* Reads the configuration from root, the parsed config.json; path is for messages. Sets max_len to its default. */

@@ -4,7 +4,8 @@
  */
 #include "model/labels.h"
 
-static const char *const PROBLEM[] = { "single_label_classification", "multi_label_classification", "regression" };
+static const char *const PROBLEM[] = { "single_label_classification", "multi_label_classification", "regression",
+                                       "regression" };
 
 void cad_head_init_sized(cad_head_t *h, size_t size)
 {
@@ -26,7 +27,7 @@ void cad_head_free(cad_head_t *h)
 
 int cad_head_room(cad_head_t *h, int64_t n, cad_error_t *err)
 {
-    bool values = h->kind == CAD_HEAD_VALUES;
+    bool values = h->kind == CAD_HEAD_VALUES || h->kind == CAD_HEAD_COUNTS;
     if (n < 1) return cad_fail(err, CAD_EARG, "%lld labels: expected 1 or more", (long long)n);
     h->n = n;
     h->name = calloc((size_t)n, sizeof *h->name);
@@ -52,6 +53,7 @@ static int read_kind(cad_head_t *h, json_t *root, int64_t labels, cad_error_t *e
     for (int i = 0; s && i < 3; i++)
         if (!strcmp(s, PROBLEM[i])) {
             h->kind = (enum cad_head_kind_t)i;
+            if (i == CAD_HEAD_VALUES && json_object_get(root, CAD_LINK_KEY)) h->kind = CAD_HEAD_COUNTS;
             return 0;
         }
     return s ? bad("problem_type", "is none of single_label_classification, multi_label_classification and regression",
@@ -93,8 +95,9 @@ static int read_numbers(json_t *root, const char *key, double *out, int64_t n, d
     return 0;
 }
 
-/* True if the caller was compiled with a cad_head_t that has the member `longest`. */
-static bool has_longest(const cad_head_t *h) { return h->size >= sizeof *h; }
+/* True if the caller was compiled with a cad_head_t that has the member `longest`, or `bin`. */
+static bool has_longest(const cad_head_t *h) { return h->size >= offsetof(cad_head_t, bin); }
+static bool has_bin(const cad_head_t *h) { return h->size >= sizeof *h; }
 
 static int read_longest(json_t *root, int64_t *longest, cad_error_t *err)
 {
@@ -112,6 +115,7 @@ int cad_head_read(cad_head_t *h, const cad_model_t *m, cad_error_t *err)
     cad_head_init_sized(h, h->size);
     if (!m->labels) return cad_fail(err, CAD_EARG, "the model has no classifier head");
     h->pool = m->cfg.pool;
+    if (has_bin(h)) h->bin = m->cfg.bin;
     rc = read_kind(h, root, m->labels, err);
     if (rc == 0) rc = cad_head_room(h, m->labels, err);
     for (int64_t k = 0; k < h->n && rc == 0; k++) rc = read_name(h, json_object_get(root, "id2label"), k, err);
@@ -163,14 +167,18 @@ int cad_head_write(const cad_head_t *h, cad_model_t *m, cad_error_t *err)
     if (h->mean) json_object_set_new(root, "target_mean", numbers(h->mean, h->n));
     if (h->scale) json_object_set_new(root, "target_scale", numbers(h->scale, h->n));
     if (has_longest(h) && h->longest) json_object_set_new(root, CAD_LONGEST_KEY, json_integer(h->longest));
+    if (h->kind == CAD_HEAD_COUNTS) json_object_set_new(root, CAD_LINK_KEY, json_string("log"));
+    if (has_bin(h) && h->bin) json_object_set_new(root, CAD_BIN_KEY, json_integer(h->bin));
+    m->cfg.bin = has_bin(h) ? h->bin : 0;
     m->cfg.pool = h->pool;
     json_decref(m->head);
     m->head = root;
     return 0;
 }
 
-static const char *const KEY[] = { "num_labels",     "id2label",    "label2id",     "problem_type", CAD_POOLING,
-                                   CAD_POOLING_ONCE, "target_mean", "target_scale", CAD_LONGEST_KEY };
+static const char *const KEY[] = { "num_labels",    "id2label",       "label2id",    "problem_type",
+                                   CAD_POOLING,     CAD_POOLING_ONCE, "target_mean", "target_scale",
+                                   CAD_LONGEST_KEY, CAD_BIN_KEY,      CAD_LINK_KEY };
 enum { NKEY = sizeof KEY / sizeof *KEY };
 
 void cad_head_drop_keys(json_t *config)

@@ -158,23 +158,26 @@ static int tokens_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t
     return rc ? rc : encoder_back(t, l, s, p);
 }
 
-/* Returns the loss of one example's n outputs, and replaces the outputs by scale times the gradient of that loss. */
-static double label_loss(float *out, int64_t n, const float *target, enum cad_loss_t loss, double scale)
+double cad_label_loss(float *out, int64_t n, const float *target, int64_t label, enum cad_loss_t loss, double weight,
+                      double scale)
 {
     double sum = 0;
-    if (loss == CAD_LOSS_CLASSES) return cross_entropy(out, n, target, 0, 1, scale);
+    if (loss == CAD_LOSS_CLASSES) return cross_entropy(out, n, target, label, weight, scale);
     for (int64_t i = 0; i < n; i++) {
         double x = (double)out[i], y = (double)target[i], d;
         if (loss == CAD_LOSS_SQUARED) {
             d = 2 * (x - y);
             sum += (x - y) * (x - y);
+        } else if (loss == CAD_LOSS_POISSON) {
+            d = exp(x) - y;
+            sum += exp(x) - x * y;
         } else {
             d = 1 / (1 + exp(-x)) - y;
             sum += fmax(x, 0) - x * y + log1p(exp(-fabs(x)));
         }
-        out[i] = (float)(scale * d);
+        out[i] = (float)(scale * weight * d);
     }
-    return sum;
+    return weight * sum;
 }
 
 /* Computes, for example i, the mean (D) of both strands' pooled rows, and the classifier's outputs out (labels). */
@@ -192,8 +195,7 @@ static void classify(const cad_trainer_t *t, int i, float *mean, float *out)
     }
 }
 
-/* Returns the address of the gradient of a tensor of the classifier's head; NULL if the model lacks the tensor. */
-static float *head_grad(const cad_trainer_t *t, const float *tensor)
+float *cad_head_grad(const cad_trainer_t *t, const float *tensor)
 {
     int64_t shift = t->lora ? t->lora->size - t->lora->head : 0; /* from the model's parameters to the trained ones */
     return tensor ? t->grad + (tensor - t->model->param) + shift : NULL;
@@ -203,6 +205,10 @@ static float *head_grad(const cad_trainer_t *t, const float *tensor)
 static int pool_strand(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
 {
     int64_t D = t->model->cfg.d_model;
+    if (t->recipe.bin) {
+        t->range[s][0] = (cad_range_t) { .end = t->off[p->n], .how = CAD_POOL_NONE, .to = t->pooled[s] };
+        return t->ops->pool(&l->f, t->range[s], 1);
+    }
     for (int i = 0; i < p->n; i++)
         t->range[s][i] = (cad_range_t) {
             .beg = t->off[i], .end = t->off[i + 1], .how = t->recipe.pool, .to = t->pooled[s] + i * D
@@ -215,8 +221,9 @@ static int pool_strand(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t
 static int label_losses(cad_trainer_t *t, enum cad_loss_t loss, const pack_t *p, double scale, double *sum)
 {
     int64_t D = t->model->cfg.d_model, labels = t->model->labels;
+    if (t->recipe.bin) return cad_bin_losses(t, loss, p->ex, p->n, scale, sum);
     float *out = cad_alloc((size_t)labels, sizeof *out), *mean = cad_alloc((size_t)D, sizeof *mean),
-          *grad = head_grad(t, t->model->score), *bias = head_grad(t, t->model->score_bias);
+          *grad = cad_head_grad(t, t->model->score), *bias = cad_head_grad(t, t->model->score_bias);
     if (!out || !mean) {
         free(out);
         free(mean);
@@ -225,7 +232,7 @@ static int label_losses(cad_trainer_t *t, enum cad_loss_t loss, const pack_t *p,
     for (int i = 0; i < p->n; i++) {
         float *d = t->pooled[0] + i * D;
         classify(t, i, mean, out);
-        *sum += label_loss(out, labels, p->ex[i].target, loss, scale);
+        *sum += cad_label_loss(out, labels, p->ex[i].target, 0, loss, 1, scale);
         memset(d, 0, (size_t)D * sizeof *d);
         for (int64_t c = 0; c < labels; c++) {
             if (bias) bias[c] += out[c];

@@ -32,6 +32,7 @@ static int take_recipe(cad_recipe_t *r, const cad_recipe_t *given, const cad_mod
                         "AdamW's settings: expected 0 <= beta < 1, epsilon > 0, decay and clip of at least 0");
     if (r->pool != CAD_POOL_MEAN && r->pool != CAD_POOL_MAX)
         return cad_fail(err, CAD_EARG, "pooling: expected the mean or the maximum");
+    if (r->bin < 0 || r->bin > 65536) return cad_fail(err, CAD_EARG, "bins: expected 1 to 65536 bases");
     if (r->lora < 0 || r->lora > 256 || !(r->lora_alpha >= 0 && r->lora_alpha < 1e9))
         return cad_fail(err, CAD_EARG, "LoRA: expected a rank of 1 to 256 and an alpha above 0");
     if (r->lora && r->freeze) return cad_fail(err, CAD_EARG, "LoRA: adapters cannot be trained if only the head is");
@@ -197,12 +198,13 @@ static void *get(cad_trainer_t *t, size_t count, size_t size, int *rc, cad_error
 static int open_buffers(cad_trainer_t *t, cad_error_t *err)
 {
     const cad_model_t *m = t->model;
-    size_t rows = (size_t)t->lane[0].f.rows, total = (size_t)t->total, most = (size_t)t->most;
+    size_t rows = (size_t)t->lane[0].f.rows, total = (size_t)t->total, most = (size_t)t->most,
+           pooled = t->recipe.bin ? rows : most;
     int rc = 0;
     for (int s = 0; s < 2; s++) {
         t->tok[s] = get(t, rows, 1, &rc, err);
         t->row[s] = get(t, rows, sizeof(int64_t), &rc, err);
-        t->pooled[s] = get(t, most * (size_t)m->cfg.d_model, sizeof(float), &rc, err);
+        t->pooled[s] = get(t, pooled * (size_t)m->cfg.d_model, sizeof(float), &rc, err);
         t->range[s] = get(t, most, sizeof(cad_range_t), &rc, err);
     }
     t->off = get(t, most + 1, sizeof(int64_t), &rc, err);

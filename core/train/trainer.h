@@ -32,17 +32,19 @@ struct cad_trainer_t {
     cad_tape_t tape[2];
     uint8_t *tok[2]; // (rows)
     int strands;
-    int64_t pack;          /* rows of a pack; a longer example is a pack by itself */
-    int64_t *off;          // (most+1)
-    int most;              /* maximum number of sequences in a pack */
-    float **slot;          // (strands,layers+1) pointers to residuals (cad_tape_t.res)
-    cad_kept_t *kept;      // (strands,layers) activations that the tapes keep (cad_tape_t.kept)
-    char *arena[2];        /* memory of each grad lane's arrays, from the backend */
-    char *tapes;           /* memory of the tapes, from the backend */
-    int64_t *row[2];       // (rows) row numbers of the scored positions, for each strand
-    float *dlogits;        // (rows,V) logits of the scored positions, overwritten with their gradients
-    float *other;          // (CAD_LOGITS,V) the second strand's logits
-    float *pooled[2];      // (most,D) pooled rows of each strand; pooled[0] is overwritten with their gradient
+    int64_t pack;     /* rows of a pack; a longer example is a pack by itself */
+    int64_t *off;     // (most+1)
+    int most;         /* maximum number of sequences in a pack */
+    float **slot;     // (strands,layers+1) pointers to residuals (cad_tape_t.res)
+    cad_kept_t *kept; // (strands,layers) activations that the tapes keep (cad_tape_t.kept)
+    char *arena[2];   /* memory of each grad lane's arrays, from the backend */
+    char *tapes;      /* memory of the tapes, from the backend */
+    int64_t *row[2];  // (rows) row numbers of the scored positions, for each strand
+    float *dlogits;   // (rows,V) logits of the scored positions, overwritten with their gradients
+    float *other;     // (CAD_LOGITS,V) the second strand's logits
+    // (most,D) pooled rows of each strand; pooled[0] is overwritten with their gradient. With bins: (rows,D), all rows,
+    // overwritten with their gradients
+    float *pooled[2];
     cad_range_t *range[2]; // (most) rows to be pooled
     cad_lora_t *lora;      /* NULL: the model's own parameters are trained */
     float *param;          // (total) the trained parameters: the model's or, with lora, A, B and the head
@@ -56,6 +58,19 @@ struct cad_trainer_t {
     void (*watch)(void *arg, int64_t tokens); /* callback of cad_trainer_watch, called after each pack; or NULL */
     void *watch_arg;
 };
+
+/* ---- loss.c ---- */
+/* Returns weight x the loss of n outputs, and replaces the outputs by scale x the gradient of that. target (n), or NULL
+ * for CAD_LOSS_CLASSES: the true class is `label`. */
+double cad_label_loss(float *out, int64_t n, const float *target, int64_t label, enum cad_loss_t loss, double weight,
+                      double scale);
+/* Returns the address of the gradient of a tensor of the classifier's head; NULL if the model lacks the tensor. */
+float *cad_head_grad(const cad_trainer_t *t, const float *tensor);
+
+/* ---- bins.c ---- */
+/* Adds the losses of n examples, which begin at the rows t->off, to *sum, and the gradient of the head to the trainer's.
+ * Replaces the rows t->pooled of both strands by their gradients. */
+int cad_bin_losses(cad_trainer_t *t, enum cad_loss_t loss, const cad_example_t *ex, int n, double scale, double *sum);
 
 /* Writes to err why an operation failed with the code rc; returns rc. */
 int cad_trainer_report(const cad_trainer_t *t, int rc, cad_error_t *err);
