@@ -12,6 +12,14 @@
 #include "tap.h"
 #include "train/trainer.h"
 
+typedef struct {
+    const char *name, *config;
+    int64_t labels;
+    enum cad_loss_t how;
+    enum cad_pool_t pool;
+    int64_t len[8], bin; /* bin: bases that an output stands for; 0: the whole sequence */
+} case_t;
+
 /* ---- the network in double precision, one strand at a time ---- */
 
 typedef struct {
@@ -237,12 +245,50 @@ static double token_loss(const net_t *net, const cad_example_t *e, double *const
     return loss;
 }
 
+/* Returns the loss of outputs (labels) with one target. */
+static double output_loss(const net_t *net, const double *out, const float *target, enum cad_loss_t how)
+{
+    int64_t labels = net->m->labels;
+    double loss = 0;
+    for (int64_t c = 0; c < labels; c++) {
+        double y = (double)target[c];
+        if (how == CAD_LOSS_CLASSES) loss += y * cross_entropy(out, labels, c);
+        if (how == CAD_LOSS_BINARY) loss += log1p(exp(out[c])) - y * out[c];
+        if (how == CAD_LOSS_SQUARED) loss += (out[c] - y) * (out[c] - y);
+        if (how == CAD_LOSS_POISSON) loss += exp(out[c]) - y * out[c];
+    }
+    return loss;
+}
+
+static double bin_loss(const net_t *net, const cad_example_t *e, double *const strand[2], enum cad_loss_t how,
+                       int64_t bin)
+{
+    int64_t D = net->m->cfg.d_model, labels = net->m->labels;
+    const double *score = tensor(net, CAD_T_SCORE, -1, 0);
+    double loss = 0;
+    for (int64_t u = 0; u * bin < e->len; u++) {
+        int64_t beg = u * bin, end = cad_min(beg + bin, e->len);
+        double out[8] = { 0 }, n = (double)((end - beg) * (net->m->cfg.rcps ? 2 : 1));
+        for (int64_t c = 0; c < labels; c++) {
+            for (int64_t t = beg; t < end; t++) {
+                out[c] += dot(score + c * D, strand[0] + t * D, D) / n;
+                if (net->m->cfg.rcps) out[c] += dot(score + c * D, strand[1] + (e->len - 1 - t) * D, D) / n;
+            }
+            if (net->m->score_bias) out[c] += tensor(net, CAD_T_SCORE_BIAS, -1, 0)[c];
+        }
+        if (e->weight[u] <= 0) continue;
+        loss += (double)e->weight[u] * (e->target ? output_loss(net, out, e->target + u * labels, how)
+                                                  : cross_entropy(out, labels, e->labels[u]));
+    }
+    return loss;
+}
+
 static double label_loss(const net_t *net, const cad_example_t *e, double *const strand[2], enum cad_loss_t how,
                          enum cad_pool_t pool)
 {
     int64_t D = net->m->cfg.d_model, labels = net->m->labels;
     const double *score = tensor(net, CAD_T_SCORE, -1, 0);
-    double out[8] = { 0 }, loss = 0;
+    double out[8] = { 0 };
     int strands = net->m->cfg.rcps ? 2 : 1;
     for (int s = 0; s < strands; s++)
         for (int64_t d = 0; d < D; d++) {
@@ -255,17 +301,12 @@ static double label_loss(const net_t *net, const cad_example_t *e, double *const
                 out[c] += score[c * D + d] * (pool == CAD_POOL_MAX ? top : mean) / strands;
         }
     for (int64_t c = 0; c < labels && net->m->score_bias; c++) out[c] += tensor(net, CAD_T_SCORE_BIAS, -1, 0)[c];
-    for (int64_t c = 0; c < labels; c++) {
-        double y = (double)e->target[c];
-        if (how == CAD_LOSS_CLASSES) loss += y * cross_entropy(out, labels, c);
-        if (how == CAD_LOSS_BINARY) loss += log1p(exp(out[c])) - y * out[c];
-        if (how == CAD_LOSS_SQUARED) loss += (out[c] - y) * (out[c] - y);
-    }
-    return loss;
+    return output_loss(net, out, e->target, how);
 }
 
-static double total_loss(const net_t *net, const cad_example_t *ex, int n, enum cad_loss_t how, enum cad_pool_t pool)
+static double total_loss(const net_t *net, const cad_example_t *ex, int n, const case_t *c)
 {
+    enum cad_loss_t how = c->how;
     double loss = 0;
     for (int i = 0; i < n; i++) {
         size_t size = (size_t)(ex[i].len * net->m->cfg.d_model);
@@ -274,7 +315,9 @@ static double total_loss(const net_t *net, const cad_example_t *ex, int n, enum 
         cad_reverse_complement(net->m, ex[i].tokens, ex[i].len, reversed);
         encode(net, ex[i].tokens, ex[i].len, strand[0]);
         if (net->m->cfg.rcps) encode(net, reversed, ex[i].len, strand[1]);
-        loss += how == CAD_LOSS_TOKENS ? token_loss(net, &ex[i], strand) : label_loss(net, &ex[i], strand, how, pool);
+        loss += how == CAD_LOSS_TOKENS ? token_loss(net, &ex[i], strand)
+                : c->bin               ? bin_loss(net, &ex[i], strand, how, c->bin)
+                                       : label_loss(net, &ex[i], strand, how, c->pool);
         free(strand[0]);
         free(strand[1]);
         free(reversed);
@@ -283,14 +326,6 @@ static double total_loss(const net_t *net, const cad_example_t *ex, int n, enum 
 }
 
 /* ---- a model and examples ---- */
-
-typedef struct {
-    const char *name, *config;
-    int64_t labels;
-    enum cad_loss_t how;
-    enum cad_pool_t pool;
-    int64_t len[8];
-} case_t;
 
 static double real(uint64_t a, uint64_t b) { return 2 * cad_unit(cad_random(7, a, b, 0)) - 1; }
 
@@ -325,15 +360,21 @@ static int examples_of(const case_t *c, const cad_model_t *m, cad_example_t *ex)
     for (; n < 8 && c->len[n]; n++) {
         size_t L = (size_t)c->len[n];
         uint8_t *tok = malloc(L), *label = malloc(L);
-        float *weight = malloc(L * sizeof *weight), *target = malloc(8 * sizeof *target);
+        float *weight = malloc(L * sizeof *weight), *target = malloc(8 * L * sizeof *target);
         for (size_t i = 0; i < L; i++) {
             tok[i] = (uint8_t)cad_below(cad_random(1, (uint64_t)n, i, 1), (uint64_t)m->vocab.rows);
             label[i] = (uint8_t)cad_below(cad_random(1, (uint64_t)n, i, 2), (uint64_t)m->vocab.rows);
             weight[i] = i % 3 == 1 || L == 1 ? (float)(1 + i % 2) : 0;
         }
-        for (int k = 0; k < 8; k++)
-            target[k] = c->how == CAD_LOSS_SQUARED ? (float)real(99, (uint64_t)(n + k))
-                                                   : k == n % (int)cad_max(1, c->labels);
+        for (size_t i = 0; i < L && c->bin; i++) label[i] = (uint8_t)(label[i] % c->labels);
+        for (size_t k = 0; k < 8 * L; k++)
+            target[k] = c->how == CAD_LOSS_SQUARED   ? (float)real(99, (uint64_t)n + k)
+                        : c->how == CAD_LOSS_POISSON ? (float)((size_t)n + k % 3)
+                                                     : k == (size_t)n % (size_t)cad_max(1, c->labels);
+        if (c->bin == 1) { /* classes by number */
+            free(target);
+            target = NULL;
+        }
         ex[n] = (cad_example_t) { tok, c->len[n], label, weight, target };
     }
     return n;
@@ -363,6 +404,7 @@ static double gradients(const case_t *c, cad_model_t *m, const cad_example_t *ex
     r.threads = threads;
     r.recompute = recompute;
     r.pool = c->pool;
+    r.bin = c->bin;
     r.max_tokens = 4096;
     for (int i = 0; i < n; i++) r.max_tokens = cad_max(r.max_tokens, ex[i].len);
     r.device = device;
@@ -396,7 +438,7 @@ static double mismatch(const case_t *c, cad_model_t *m, const cad_example_t *ex,
         net_t net = { m, p };
         for (int64_t k = 0; k < m->total; k++) p[k] = (double)m->param[k];
         for (int64_t k = 0; k < t->count; k++) p[t->offset + k] += (side ? h : -h) * v[k];
-        f[side] = total_loss(&net, ex, n, c->how, c->pool);
+        f[side] = total_loss(&net, ex, n, c);
     }
     free(p);
     free(v);
@@ -427,7 +469,7 @@ static void check_case(const case_t *c, const char *isa, double much)
     again = cad_alloc((size_t)m->total, sizeof *again);
     p = malloc((size_t)m->total * sizeof *p);
     for (int64_t k = 0; k < m->total; k++) p[k] = (double)m->param[k];
-    want = total_loss(&(net_t) { m, p }, ex, n, c->how, c->pool);
+    want = total_loss(&(net_t) { m, p }, ex, n, c);
     loss = gradients(c, m, ex, n, 1, 0, grad);
     tap_ok(fabs(loss - want) < 2e-6 * much * fabs(want), "%s, %s: the loss, %.2g", isa, c->name,
            fabs(loss - want) / fabs(want));
@@ -453,66 +495,102 @@ static void check_case(const case_t *c, const char *isa, double much)
 #define HEAD "\"architectures\": [\"CaduceusForSequenceClassification\"], \"num_labels\": 3, \"score_bias\": true"
 #define SMALL "\"d_model\": 6, \"n_layer\": 2, \"vocab_size\": 12"
 static const case_t CASES[] = {
-    { "PS, fused, even depth", "{" SMALL ", \"rcps\": true}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 1, 2, 63, 5, 70 } },
+    { "PS, fused, even depth",
+      "{" SMALL ", \"rcps\": true}",
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 1, 2, 63, 5, 70 },
+      0 },
     { "PS, fused, odd depth",
       "{\"d_model\": 5, \"n_layer\": 3, \"vocab_size\": 12, \"rcps\": true}",
       0,
       CAD_LOSS_TOKENS,
       CAD_POOL_MEAN,
-      { 20, 3 } },
+      { 20, 3 },
+      0 },
     { "Ph, beyond a tile",
       "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12}",
       0,
       CAD_LOSS_TOKENS,
       CAD_POOL_MEAN,
-      { 30, 460, 449, 9 } },
+      { 30, 460, 449, 9 },
+      0 },
     { "PS, unfused, odd SSM",
       "{" SMALL
       ", \"rcps\": true, \"fused_add_norm\": false, \"ssm_cfg\": {\"d_state\": 17, \"d_conv\": 3, \"expand\": 3, \"dt_rank\": 5}}",
       0,
       CAD_LOSS_TOKENS,
       CAD_POOL_MEAN,
-      { 66, 4 } },
+      { 66, 4 },
+      0 },
     { "PS, projection biases",
       "{" SMALL ", \"rcps\": true, \"ssm_cfg\": {\"bias\": true, \"d_state\": 3, \"d_conv\": 2}}",
       0,
       CAD_LOSS_TOKENS,
       CAD_POOL_MEAN,
-      { 17, 65 } },
+      { 17, 65 },
+      0 },
     { "PS, LayerNorm, no conv bias",
       "{" SMALL ", \"rcps\": true, \"rms_norm\": false, \"ssm_cfg\": {\"conv_bias\": false}}",
       0,
       CAD_LOSS_TOKENS,
       CAD_POOL_MEAN,
-      { 33 } },
-    { "Ph, untied", "{" SMALL ", \"bidirectional_weight_tie\": false}", 0, CAD_LOSS_TOKENS, CAD_POOL_MEAN, { 40, 40 } },
+      { 33 },
+      0 },
+    { "Ph, untied",
+      "{" SMALL ", \"bidirectional_weight_tie\": false}",
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 40, 40 },
+      0 },
     { "PS, products of directions",
       "{" SMALL ", \"rcps\": true, \"bidirectional_strategy\": \"ew_multiply\"}",
       0,
       CAD_LOSS_TOKENS,
       CAD_POOL_MEAN,
-      { 290, 7 } },
+      { 290, 7 },
+      0 },
     { "PS, one direction",
       "{" SMALL ", \"rcps\": true, \"bidirectional\": false}",
       0,
       CAD_LOSS_TOKENS,
       CAD_POOL_MEAN,
-      { 40, 7 } },
+      { 40, 7 },
+      0 },
     { "more channels than a block",
       "{\"d_model\": 40, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true}",
       0,
       CAD_LOSS_TOKENS,
       CAD_POOL_MEAN,
-      { 25 } },
-    { "PS, classes", "{" SMALL ", \"rcps\": true}", 3, CAD_LOSS_CLASSES, CAD_POOL_MEAN, { 9, 31, 1 } },
-    { "Ph, labels, maximum", "{" SMALL "}", 4, CAD_LOSS_BINARY, CAD_POOL_MAX, { 9, 31 } },
-    { "PS, regression", "{" SMALL ", \"rcps\": true}", 2, CAD_LOSS_SQUARED, CAD_POOL_MEAN, { 9, 31 } },
+      { 25 },
+      0 },
+    { "PS, classes", "{" SMALL ", \"rcps\": true}", 3, CAD_LOSS_CLASSES, CAD_POOL_MEAN, { 9, 31, 1 }, 0 },
+    { "Ph, labels, maximum", "{" SMALL "}", 4, CAD_LOSS_BINARY, CAD_POOL_MAX, { 9, 31 }, 0 },
+    { "PS, regression", "{" SMALL ", \"rcps\": true}", 2, CAD_LOSS_SQUARED, CAD_POOL_MEAN, { 9, 31 }, 0 },
+    { "PS, a class for each base",
+      "{" SMALL ", \"rcps\": true, " HEAD "}",
+      3,
+      CAD_LOSS_CLASSES,
+      CAD_POOL_MEAN,
+      { 9, 131, 1 },
+      1 },
+    { "Ph, counts in bins of 8", "{" SMALL "}", 2, CAD_LOSS_POISSON, CAD_POOL_MEAN, { 9, 64, 131 }, 8 },
+    { "PS, values in bins of 5",
+      "{\"d_model\": 5, \"n_layer\": 3, \"vocab_size\": 12, \"rcps\": true}",
+      2,
+      CAD_LOSS_SQUARED,
+      CAD_POOL_MEAN,
+      { 31, 64 },
+      5 },
     { "PS, a head with a bias",
       "{" SMALL ", \"rcps\": true, " HEAD "}",
       3,
       CAD_LOSS_CLASSES,
       CAD_POOL_MEAN,
-      { 9, 31 } },
+      { 9, 31 },
+      0 },
 };
 
 /* Cases that the CPU computes in several parts: tiles of 128 rows, packs of 4096 rows, pairs of states. */
@@ -522,19 +600,22 @@ static const case_t TILES[] = {
       0,
       CAD_LOSS_TOKENS,
       CAD_POOL_MEAN,
-      { 126, 1, 2, 3, 4, 120, 7, 130 } },
+      { 126, 1, 2, 3, 4, 120, 7, 130 },
+      0 },
     { "PS, across it, one state",
       "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true, \"ssm_cfg\": {\"d_state\": 1}}",
       0,
       CAD_LOSS_TOKENS,
       CAD_POOL_MEAN,
-      { 127, 2, 125, 3, 255, 1, 128, 9 } },
+      { 127, 2, 125, 3, 255, 1, 128, 9 },
+      0 },
     { "PS, longer than a pack",
       "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true, \"ssm_cfg\": {\"d_state\": 2}}",
       0,
       CAD_LOSS_TOKENS,
       CAD_POOL_MEAN,
-      { 4300 } },
+      { 4300 },
+      0 },
 };
 
 #define TWO(rest) "\"ssm_cfg\": {\"layer\": \"Mamba2\", " rest "}}"
@@ -546,28 +627,32 @@ static const case_t MAMBA2[] = {
       0,
       CAD_LOSS_TOKENS,
       CAD_POOL_MEAN,
-      { 1, 2, 63, 5, 70, 64, 129 } },
+      { 1, 2, 63, 5, 70, 64, 129 },
+      0 },
     { "Mamba-2 PS, fused, odd depth, groups",
       "{\"d_model\": 5, \"n_layer\": 3, \"vocab_size\": 12, \"rcps\": true, " TWO(
           "\"expand\": 4, \"headdim\": 5, \"ngroups\": 2, \"d_state\": 3, \"d_conv\": 3"),
       0,
       CAD_LOSS_TOKENS,
       CAD_POOL_MEAN,
-      { 20, 3, 80 } },
+      { 20, 3, 80 },
+      0 },
     { "Mamba-2 Ph, large heads and states",
       "{\"d_model\": 20, \"n_layer\": 1, \"vocab_size\": 12, " TWO(
           "\"expand\": 16, \"headdim\": 80, \"ngroups\": 2, \"d_state\": 70"),
       0,
       CAD_LOSS_TOKENS,
       CAD_POOL_MEAN,
-      { 9, 66 } },
+      { 9, 66 },
+      0 },
     { "Mamba-2 PS, biases, LayerNorm, unfused",
       "{" SMALL ", \"rcps\": true, \"rms_norm\": false, \"fused_add_norm\": false, " TWO(
           "\"bias\": true, \"conv_bias\": false, \"headdim\": 3, \"d_state\": 4"),
       0,
       CAD_LOSS_TOKENS,
       CAD_POOL_MEAN,
-      { 33, 65 } },
+      { 33, 65 },
+      0 },
     { "Mamba-2 PS, untied, products of directions",
       "{" SMALL
       ", \"rcps\": true, \"bidirectional_strategy\": \"ew_multiply\", \"bidirectional_weight_tie\": false, " TWO(
@@ -575,25 +660,29 @@ static const case_t MAMBA2[] = {
       0,
       CAD_LOSS_TOKENS,
       CAD_POOL_MEAN,
-      { 190, 7 } },
+      { 190, 7 },
+      0 },
     { "Mamba-2 PS, one direction",
       "{" SMALL ", \"rcps\": true, \"bidirectional\": false, " TWO("\"headdim\": 6, \"d_state\": 4"),
       0,
       CAD_LOSS_TOKENS,
       CAD_POOL_MEAN,
-      { 140, 7 } },
+      { 140, 7 },
+      0 },
     { "Mamba-2 PS, classes",
       "{" SMALL ", \"rcps\": true, " TWO("\"headdim\": 4, \"d_state\": 5"),
       3,
       CAD_LOSS_CLASSES,
       CAD_POOL_MEAN,
-      { 9, 131, 1 } },
+      { 9, 131, 1 },
+      0 },
     { "Mamba-2 PS, longer than a pack",
       "{\"d_model\": 4, \"n_layer\": 1, \"vocab_size\": 12, \"rcps\": true, " TWO("\"headdim\": 8, \"d_state\": 2"),
       0,
       CAD_LOSS_TOKENS,
       CAD_POOL_MEAN,
-      { 4300 } },
+      { 4300 },
+      0 },
 };
 
 /* Cases that a GPU computes in several parts: pieces of long sequences, thread blocks of channels, groups of states
@@ -604,19 +693,22 @@ static const case_t PIECES[] = {
       0,
       CAD_LOSS_TOKENS,
       CAD_POOL_MEAN,
-      { 30, 2300, 9 } },
+      { 30, 2300, 9 },
+      0 },
     { "long, in turns of states",
       "{\"d_model\": 3, \"n_layer\": 1, \"vocab_size\": 12, \"ssm_cfg\": {\"d_state\": 20, \"d_conv\": 6}}",
       0,
       CAD_LOSS_TOKENS,
       CAD_POOL_MEAN,
-      { 2100 } },
+      { 2100 },
+      0 },
     { "blocks of channels, a large dt_rank",
       "{\"d_model\": 80, \"n_layer\": 1, \"vocab_size\": 12, \"ssm_cfg\": {\"dt_rank\": 21}}",
       0,
       CAD_LOSS_TOKENS,
       CAD_POOL_MEAN,
-      { 21, 40, 2 } },
+      { 21, 40, 2 },
+      0 },
 };
 
 /* Compares the n cases of a table, or every third of them. much: the error that is allowed, as a multiple of float32's.

@@ -16,8 +16,8 @@ static int take_contigs(const tuning_t *r, const char *option, const char *list,
         size_t n = strcspn(s, ",");
         const contig_t *c = fasta_own(&r->ref, s, n);
         if (!c)
-            return cad_fail(err, CAD_EARG, "%s %.*s: no such contig in %s; --task bases holds out whole contigs", option,
-                            (int)cad_min((int64_t)n, 200), s, r->ref.path);
+            return cad_fail(err, CAD_EARG, "%s %.*s: no such contig in %s; --task bases holds out whole contigs",
+                            option, (int)cad_min((int64_t)n, 200), s, r->ref.path);
         if (part[c - r->ref.contig] != TRAIN)
             return cad_fail(err, CAD_EARG, "%s %s: the contig is named twice", option, c->name);
         part[c - r->ref.contig] = (uint8_t)which;
@@ -96,7 +96,8 @@ static int weigh(tuning_t *r, cad_error_t *err)
         char *end;
         double w = strtod(s, &end);
         if (end == s || !(w > 0 && w < 1e6) || *end != (k + 1 < K ? ',' : 0))
-            return cad_fail(err, CAD_EARG, "--class-weights %s: expected balanced, or %lld numbers above 0 for %s ... %s",
+            return cad_fail(err, CAD_EARG,
+                            "--class-weights %s: expected balanced, or %lld numbers above 0 for %s ... %s",
                             r->a->class_weights, (long long)K, r->head.name[0], r->head.name[K - 1]);
         r->class_weight[k] = (float)w;
         s = end + 1;
@@ -117,7 +118,8 @@ int bases_read(tuning_t *r, cad_error_t *err)
     if (rc == 0) rc = annotation_examples(&labels, part, TRAIN, a->l.window, &r->train, err);
     if (rc == 0) rc = annotation_examples(&labels, part, VALID, a->l.window, &r->valid, err);
     if (rc == 0) rc = annotation_examples(&labels, part, TEST, a->l.window, &r->test, err);
-    if (rc == 0 && r->train.n == 0) rc = cad_fail(err, CAD_EARG, "%s: no base of the training contigs has a class", a->train);
+    if (rc == 0 && r->train.n == 0)
+        rc = cad_fail(err, CAD_EARG, "%s: no base of the training contigs has a class", a->train);
     if (rc == 0) rc = learn_head(r, &labels, err);
     if (rc == 0) rc = weigh(r, err);
     r->head.longest = r->train.longest;
@@ -161,8 +163,7 @@ int bases_measure(tuning_t *r, const examples_t *e, cad_context_t *ctx, metrics_
     float *logits = NULL, *target = NULL;
     int rc = annotation_logits(e, ctx, K, options_batch(&r->a->o), &logits, &target, &n, err);
     if (rc == 0) rc = metrics_of(m, &r->head, logits, target, n, err);
-    for (int64_t k = 0; k < K && rc == 0; k++)
-        rc = annotation_metrics(&r->by_class[k], logits, target, n, K, k, err);
+    for (int64_t k = 0; k < K && rc == 0; k++) rc = annotation_metrics(&r->by_class[k], logits, target, n, K, k, err);
     free(logits);
     free(target);
     return rc;
@@ -181,6 +182,24 @@ void bases_put(const tuning_t *r, text_t *t)
         }
         text_puts(t, "\n");
     }
+}
+
+void bases_json(const tuning_t *r, json_t *to)
+{
+    json_t *list = json_array();
+    for (int64_t k = 0; k < r->head.n; k++) {
+        const class_metrics_t *m = &r->by_class[k];
+        json_t *o = json_object();
+        json_object_set_new(o, "class", string_json(r->head.name[k]));
+        json_object_set_new(o, "bases", json_integer(m->bases));
+        json_object_set_new(o, "precision", number_json(m->precision));
+        json_object_set_new(o, "recall", number_json(m->recall));
+        json_object_set_new(o, "f1", number_json(m->f1));
+        json_object_set_new(o, "auroc", number_json(m->auroc));
+        json_object_set_new(o, "auprc", number_json(m->auprc));
+        json_array_append_new(list, o);
+    }
+    json_object_set_new(to, "by_class", list);
 }
 
 void bases_close(tuning_t *r)

@@ -4,6 +4,8 @@
 
 #include "train/finetune.h"
 
+#define BASES_WINDOW 4096 /* the default --window, at most */
+
 /* Reads the labels and cuts the reference into the examples r->train, r->valid and r->test, by contig. Sets r->head. */
 int bases_read(tuning_t *r, cad_error_t *err);
 /* Sets example i of r->part, whose tokens begin at `at` in the part: its classes and weights. turned: it is
@@ -14,6 +16,7 @@ double bases_weight(const tuning_t *r, const int64_t *row, int64_t n);
 int bases_measure(tuning_t *r, const examples_t *e, cad_context_t *ctx, metrics_t *m, cad_error_t *err);
 /* Appends a line for each class: bases, precision, recall, F1, AUROC and AUPRC. */
 void bases_put(const tuning_t *r, text_t *t);
+void bases_json(const tuning_t *r, json_t *to);
 void bases_close(tuning_t *r);
 
 #endif

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "io/signals.h"
-#include "train/finetune.h"
+#include "train/bases.h"
 
 static const char USAGE[] =
     "Usage: caduceus finetune [options] TRAIN -o DIR\n\n"
@@ -20,7 +20,13 @@ static const char USAGE[] =
     "      --log FILE         a TSV with a row for each update\n"
     "      --json             print the metrics as JSON\n"
     "Training:\n"
-    "      --task TASK        classify, multilabel or regress [classify]\n"
+    "      --task TASK        classify, multilabel, regress; or bases: a class for each base,\n"
+    "                         from the intervals of a BED [classify]\n"
+    "      --split-by contig  bases: --valid and --test are names of contigs of -T,\n"
+    "                         separated by commas [contig]\n"
+    "      --ignore-unlabelled  bases: do not train on bases in no interval [they are of\n"
+    "                         the class background]\n"
+    "      --class-weights W  bases: balanced, or a weight for each class [1 for all]\n"
     "      --epochs N         passes over TRAIN [10]\n"
     "      --batch N          sequences in an update [128]\n"
     "      --lr X             highest learning rate [1e-3]\n"
@@ -62,6 +68,9 @@ enum {
     O_FREEZE,
     O_LORA,
     O_TARGETS,
+    O_SPLIT,
+    O_IGNORE,
+    O_WEIGHTS,
     O_SCRATCH,
     O_DRY
 };
@@ -83,12 +92,16 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPT_FLAG("freeze", O_FREEZE),
                                        OPT_VALUE("lora", O_LORA),
                                        OPT_VALUE("lora-targets", O_TARGETS),
+                                       OPT_VALUE("split-by", O_SPLIT),
+                                       OPT_FLAG("ignore-unlabelled", O_IGNORE),
+                                       OPT_VALUE("class-weights", O_WEIGHTS),
                                        OPT_FLAG("from-scratch", O_SCRATCH),
                                        OPT_FLAG("dry-run", O_DRY),
                                        { 0 } };
 
 /* names of tasks; the index is an enum cad_head_kind_t */
-const char *const TASK_NAME[] = { "classify", "multilabel", "regress" };
+const char *const TASK_NAME[] = { "classify", "multilabel", "regress", "bases" };
+#define TASK_BASES 3
 
 /* Returns the index of s in a list of names, or -1 after reporting an error. */
 static int choice(const char *option, const char *s, const char *const name[], int n)
@@ -109,11 +122,12 @@ static int choice(const char *option, const char *s, const char *const name[], i
 static int take_choice(finetune_args_t *a, int c, const char *arg)
 {
     static const char *const pool[] = { "mean", "max" };
-    int k = c == O_TASK     ? choice("--task", arg, TASK_NAME, 3)
+    int k = c == O_TASK     ? choice("--task", arg, TASK_NAME, 4)
             : c == O_METRIC ? choice("--metric", arg, METRIC_NAME, METRICS)
                             : choice("--pool", arg, pool, 2);
     if (k < 0) return 1;
-    if (c == O_TASK) a->task = (enum cad_head_kind_t)k;
+    if (c == O_TASK) a->bases = k == TASK_BASES;
+    if (c == O_TASK) a->task = a->bases ? CAD_HEAD_CLASSES : (enum cad_head_kind_t)k;
     else if (c == O_METRIC) a->metric = (metric_t)k;
     else a->pool = k ? CAD_POOL_MAX : CAD_POOL_MEAN;
     return 0;
@@ -148,6 +162,11 @@ static int take_own(finetune_args_t *a, int c, const char *arg)
     case O_SCRATCH: a->scratch = true; return 0;
     case O_LORA: return -take_lora(a, arg);
     case O_TARGETS: a->targets = arg; return 0;
+    case O_IGNORE: a->ignore = true; return 0;
+    case O_WEIGHTS: a->class_weights = arg; return 0;
+    case O_SPLIT:
+        a->split = true;
+        return strcmp(arg, "contig") ? -cmd_fail("finetune", "--split-by %s: expected contig", arg) : 0;
     case O_DRY: a->dry_run = true; return 0;
     case O_TASK:
     case O_METRIC:
@@ -174,11 +193,24 @@ static int streams(const finetune_args_t *a)
     return n;
 }
 
+static int settle_bases(const finetune_args_t *a)
+{
+    if (!a->bases && (a->ignore || a->class_weights || a->split))
+        return cmd_fail("finetune", "--split-by, --ignore-unlabelled and --class-weights go with --task bases");
+    if (!a->bases) return 0;
+    if (!a->l.reference) return cmd_fail("finetune", "--task bases: give the reference with -T");
+    if (a->l.crop || a->l.labels || a->l.sequence || a->l.format)
+        return cmd_fail("finetune",
+                        "--crop, --label-column, --sequence-column and --in-format do not go with --task bases");
+    return 0;
+}
+
 /* Checks that the options fit together, and sets the defaults that depend on other options. */
 static int settle(finetune_args_t *a)
 {
     static const metric_t usual[] = { METRIC_MCC, METRIC_AUROC, METRIC_PEARSON };
     cad_head_t head = { .kind = a->task };
+    if (settle_bases(a)) return 1;
     if (streams(a) > 1) return cmd_fail("finetune", "several inputs are standard input");
     if (!a->output && !a->dry_run) return cmd_fail("finetune", "name the folder to write with -o");
     if (a->metric == METRICS) a->metric = usual[a->task];
@@ -228,8 +260,8 @@ static int name_files(const finetune_args_t *a, cad_error_t *err)
     int rc = 0;
     ledger_reference(&files, a->l.reference);
     ledger_input(&files, a->train);
-    ledger_input(&files, a->valid);
-    ledger_input(&files, a->test);
+    ledger_input(&files, a->bases ? NULL : a->valid);
+    ledger_input(&files, a->bases ? NULL : a->test);
     options_input_model(&a->o, &files);
     for (int i = 0; i < NPARTS && part(a, i) && rc == 0; i++) {
         char *path = cad_path_join(a->output, part(a, i));
@@ -349,10 +381,14 @@ static int run(tuning_t *r, finetune_args_t *a, cad_error_t *err)
     int rc = a->dry_run ? 0 : open_folder(r, err);
     if (rc == 0) rc = open_model(r, err);
     if (rc) return rc;
-    if (!a->l.window) a->l.window = cad_model_number(r->model, CAD_MAX_LEN);
-    rc = read_inputs(r, err);
-    if (rc == 0) rc = settle_labels(r, err);
-    if (rc == 0) note_long(r);
+    if (!a->l.window)
+        a->l.window = cad_min(cad_model_number(r->model, CAD_MAX_LEN), a->bases ? BASES_WINDOW : INT64_MAX);
+    if (a->bases) rc = bases_read(r, err);
+    else {
+        rc = read_inputs(r, err);
+        if (rc == 0) rc = settle_labels(r, err);
+        if (rc == 0) note_long(r);
+    }
     return rc ? rc : tuning_run(r, err);
 }
 

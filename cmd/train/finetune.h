@@ -2,7 +2,7 @@
 #ifndef CAD_FINETUNE_H
 #define CAD_FINETUNE_H
 
-#include "learn/examples.h"
+#include "learn/annotation.h"
 #include "learn/metrics.h"
 #include "train/label_options.h"
 
@@ -20,6 +20,10 @@ typedef struct {
     int64_t lora; /* rank of the adapters; 0: none */
     double alpha;
     const char *targets;
+    bool bases;  /* --task bases: a class for each base */
+    bool split;  /* --split-by was given */
+    bool ignore; /* bases without a label are not trained on */
+    const char *class_weights;
 } finetune_args_t;
 
 typedef struct {
@@ -43,6 +47,10 @@ typedef struct {
     cad_example_t *part; // (n) examples for one call of cad_trainer_add
     uint8_t *reversed;   // (part_tokens) reverse complements of examples in `part`
     int64_t part_tokens, step, steps;
+    float class_weight[256]; // (K) --task bases: weight of each class, set by bases.c
+    uint8_t *part_class;     // (part_tokens) classes and weights of the bases of `part`
+    float *part_weight;
+    class_metrics_t by_class[256]; // (K) of the rows that were measured last
     double best;
     int64_t best_epoch;
     text_t table;   /* text of metrics.tsv */

@@ -5,6 +5,7 @@
 #include "learn/metrics.h"
 #include "stream/columns.h"
 #include "train/label_options.h"
+#include "train/predict_bases.h"
 
 #define ROWS 65536 /* maximum number of lines in a batch */
 
@@ -14,9 +15,12 @@ static const char USAGE[] =
     "FASTA or FASTQ, or of a BED over a reference. Writes the probability of each class\n"
     "or label and the predicted class or labels, or the values of a regression: as\n"
     "columns added to a BED, as a TSV for other inputs. IN may be compressed; - is\n"
-    "standard input.\n\n"
+    "standard input. A checkpoint of finetune --task bases predicts each base of a FASTA,\n"
+    "or of the regions of a BED over -T.\n\n"
     "Options:\n"
-    "  -o, --output FILE      output; .csv is CSV; compressed if it ends in .gz [-]\n" LABELS_USAGE
+    "  -o, --output FILE      output; .csv is CSV; compressed if it ends in .gz; for bases,\n"
+    "                         .bed has runs of a class, .bedGraph and .bw a file for each\n"
+    "                         class [-]\n" LABELS_USAGE
     "      --metrics FILE     compare predictions with the labels in IN, as finetune does\n"
     "      --json             write the metrics as JSON\n"
     "  -m, --model PATH       checkpoint of caduceus finetune [$CADUCEUS_MODEL]\n" PROGRESS_USAGE OPTIONS_USAGE_RUN
@@ -359,10 +363,40 @@ static int close_outputs(run_t *r, cad_error_t *err)
     return rc ? rc : outputs_close(out, 2, err);
 }
 
+/* True if only a model of bases writes outputs of this name. */
+static bool of_bases(const char *path)
+{
+    static const char *const suffix[] = { ".bw", ".bigWig", ".bedGraph", ".bg", ".bedGraph.gz", ".bg.gz" };
+    bool yes = false;
+    for (size_t i = 0; i < sizeof suffix / sizeof *suffix; i++) yes = yes || ends_in(path, suffix[i]);
+    return yes;
+}
+
+static int run_bases(run_t *r, cad_error_t *err)
+{
+    const args_t *a = r->a;
+    predict_bases_t p = { &a->o, &a->l, a->in, a->output, r->model, &r->head, &r->notes, &r->progress };
+    output_abort(r->out);
+    r->out = NULL;
+    if (a->metrics)
+        return cad_fail(err, CAD_EARG,
+                        "--metrics: the model has a class for each base; finetune measures those of contigs");
+    if (a->l.crop || a->l.format || a->l.sequence)
+        return cad_fail(err, CAD_EARG,
+                        "the model has a class for each base; --crop, --in-format and --sequence-column "
+                        "are for sequences");
+    if (r->head.bin > 1)
+        return cad_fail(err, CAD_EARG, "the model predicts bins of bases; the library alone computes them");
+    return predict_bases(&p, err);
+}
+
 static int run(run_t *r, cad_error_t *err)
 {
-    int rc = open_outputs(r, err);
+    bool later = of_bases(r->a->output);
+    int rc = later ? 0 : open_outputs(r, err);
     if (rc == 0) rc = open_model(r, err);
+    if (rc == 0 && r->head.bin) return run_bases(r, err);
+    if (rc == 0 && later) rc = open_outputs(r, err);
     if (rc == 0) rc = open_input(r, err);
     if (rc == 0) rc = make_room(r, err);
     if (rc == 0) rc = read_rows(r, err);

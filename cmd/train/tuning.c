@@ -5,6 +5,7 @@
  */
 #include <math.h>
 
+#include "train/bases.h"
 #include "train/card.h"
 #include "train/finetune.h"
 #include "train/plan.h"
@@ -58,6 +59,7 @@ static int open_trainer(tuning_t *r, cad_error_t *err)
     recipe.pool = a->pool;
     recipe.weight_decay = a->t.decay;
     recipe.beta2 = a->beta2;
+    recipe.bin = r->head.bin;
     recipe.lora = a->lora;
     recipe.lora_alpha = a->alpha;
     recipe.lora_targets = a->targets;
@@ -73,7 +75,11 @@ static int make_room(tuning_t *r, cad_error_t *err)
     r->order = cad_alloc((size_t)r->train.n, sizeof *r->order);
     r->part = cad_alloc((size_t)cad_min(a->batch, r->train.n), sizeof *r->part);
     r->reversed = cad_alloc((size_t)r->part_tokens, 1);
-    return r->order && r->part && r->reversed ? 0 : cad_out_of_memory(err);
+    if (!r->order || !r->part || !r->reversed) return cad_out_of_memory(err);
+    if (!a->bases) return 0;
+    r->part_class = cad_alloc((size_t)r->part_tokens, 1);
+    r->part_weight = cad_alloc((size_t)r->part_tokens, sizeof *r->part_weight);
+    return r->part_class && r->part_weight ? 0 : cad_out_of_memory(err);
 }
 
 /* ---- the tables metrics.tsv and log.tsv ---- */
@@ -104,14 +110,19 @@ static void put_options(const tuning_t *r, text_t *t)
 {
     static const char *const pool[] = { "none", "mean", "max" };
     const finetune_args_t *a = r->a;
-    text_printf(t, "task=%s window=%lld%s", TASK_NAME[a->task], (long long)a->l.window, a->l.crop ? " crop" : "");
-    if (a->valid) text_puts(t, " valid");
+    text_printf(t, "task=%s window=%lld%s", a->bases ? "bases" : TASK_NAME[a->task], (long long)a->l.window,
+                a->l.crop ? " crop" : "");
+    if (a->bases && a->valid) text_printf(t, " valid=%s", a->valid);
+    else if (a->valid) text_puts(t, " valid");
     else text_printf(t, " valid-fraction=%g", a->t.fraction);
     text_printf(
         t,
         " epochs=%lld batch=%lld lr=%g warmup=%g weight-decay=%g beta2=%g seed=%lld metric=%s patience=%lld pool=%s rc-aug=%s",
         (long long)a->epochs, (long long)a->batch, a->t.lr, a->t.warmup, a->t.decay, a->beta2, (long long)a->t.seed,
         METRIC_NAME[a->metric], (long long)a->patience, pool[a->pool], r->turns ? "yes" : "no");
+    if (a->bases && a->test) text_printf(t, " test=%s", a->test);
+    if (a->ignore) text_puts(t, " ignore-unlabelled");
+    if (a->class_weights) text_printf(t, " class-weights=%s", a->class_weights);
     if (a->freeze) text_puts(t, " freeze");
     if (a->lora) text_printf(t, " lora=%lld:%g", (long long)a->lora, a->alpha > 0 ? a->alpha : (double)a->lora);
     if (a->targets) text_printf(t, " lora-targets=%s", a->targets);
@@ -128,7 +139,7 @@ static void begin_tables(tuning_t *r)
     options_provenance_of(&p, r->source, r->a->l.reference ? r->ref.checksum : NULL, &options,
                           cad_trainer_precision(r->trainer), cad_trainer_device(r->trainer));
     provenance_add(&p, "train_sha256", r->train.digest);
-    if (r->a->valid) provenance_add(&p, "valid_sha256", r->valid.digest);
+    if (r->a->valid && !r->a->bases) provenance_add(&p, "valid_sha256", r->valid.digest);
     provenance_table(&p, plain, "#epoch\tupdates\ttrain_loss", &r->table);
     provenance_table(&p, plain, "#update\tepoch\tlr\tloss\tgradient_norm\n", &r->updates);
     text_free(&options);
@@ -152,10 +163,13 @@ static int open_context(const tuning_t *r, const cad_model_t *model, int64_t lon
 static int measure(tuning_t *r, const examples_t *e, const cad_model_t *model, metrics_t *m, cad_error_t *err)
 {
     cad_context_t *ctx = NULL;
-    float *logits = cad_alloc((size_t)e->n * (size_t)r->head.n, sizeof *logits);
+    float *logits = cad_alloc(e->n && r->a->bases ? 1 : (size_t)e->n * (size_t)r->head.n, sizeof *logits);
     int rc = logits ? open_context(r, model, e->longest, &ctx, err) : cad_out_of_memory(err);
-    if (rc == 0) rc = examples_logits(e, ctx, r->head.n, options_batch(&r->a->o), logits, err);
-    if (rc == 0) rc = metrics_of(m, &r->head, logits, e->target, e->n, err);
+    if (rc == 0 && r->a->bases) rc = bases_measure(r, e, ctx, m, err);
+    else if (rc == 0) {
+        rc = examples_logits(e, ctx, r->head.n, options_batch(&r->a->o), logits, err);
+        if (rc == 0) rc = metrics_of(m, &r->head, logits, e->target, e->n, err);
+    }
     cad_context_close(ctx);
     free(logits);
     return rc;
@@ -264,8 +278,11 @@ static int fill_part(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch)
     for (; i < n; i++) {
         const example_t *x = &r->train.row[row[i]];
         if (tokens + x->len > r->part_tokens) break;
-        r->part[i] = (cad_example_t) { .tokens = x->tokens, .len = x->len, .target = r->train.target + row[i] * K };
-        if (r->turns && examples_turned(row[i], (uint64_t)r->a->t.seed, epoch)) {
+        bool turned = r->turns && examples_turned(row[i], (uint64_t)r->a->t.seed, epoch);
+        r->part[i] = (cad_example_t) { .tokens = x->tokens, .len = x->len };
+        if (x->class) bases_part(r, i, x, tokens, turned);
+        else r->part[i].target = r->train.target + row[i] * K;
+        if (turned) {
             cad_reverse_complement(r->model, x->tokens, x->len, r->reversed + tokens);
             r->part[i].tokens = r->reversed + tokens;
         }
@@ -298,18 +315,18 @@ static double rate(const tuning_t *r)
 /* Makes one update with n rows; adds their losses to *total. */
 static int update(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch, double *total, cad_error_t *err)
 {
-    double sum = 0, norm = 0, lr = rate(r);
+    double sum = 0, norm = 0, lr = rate(r), weight = r->a->bases ? bases_weight(r, row, n) : (double)n;
     int rc = 0;
     for (int64_t i = 0, k; i < n && rc == 0; i += k) {
         k = fill_part(r, row + i, n - i, epoch);
-        rc = cad_trainer_add(r->trainer, loss_of(r), r->part, (int)k, 1 / (double)n, &sum, err);
+        rc = cad_trainer_add(r->trainer, loss_of(r), r->part, (int)k, 1 / weight, &sum, err);
     }
     r->step++;
     if (rc == 0 && !isfinite(sum))
         rc = cad_fail(err, CAD_EARG, "update %lld: the loss is no longer finite; lower --lr", (long long)r->step);
     if (rc == 0) rc = cad_trainer_update(r->trainer, lr, &norm, err);
-    put_update(r, epoch, lr, sum / (double)n, norm);
-    *total += sum;
+    put_update(r, epoch, lr, sum / weight, norm);
+    *total += sum / weight * (double)n;
     return rc;
 }
 
@@ -388,6 +405,7 @@ static int print_metrics(const tuning_t *r, const metrics_t *m, cad_error_t *err
     text_t t = { 0 };
     text_printf(&t, "#rows\t%s\n#epoch\t%lld\n", rows_measured(r), (long long)r->best_epoch);
     metrics_put(m, &r->head, &t);
+    if (r->a->bases) bases_put(r, &t);
     if (!t.failed) fputs(t.s.s, stdout);
     text_free(&t);
     return t.failed ? cad_out_of_memory(err) : 0;
@@ -400,6 +418,7 @@ static int print_json(const tuning_t *r, const metrics_t *m, cad_error_t *err)
     json_object_set_new(json, "rows", json_string(rows_measured(r)));
     json_object_set_new(json, "epoch", json_integer(r->best_epoch));
     metrics_json(m, &r->head, json);
+    if (r->a->bases) bases_json(r, json);
     rc = report_json(json, err);
     json_decref(json);
     return rc;
@@ -459,5 +478,6 @@ void tuning_close(tuning_t *r)
     free(r->reversed);
     text_free(&r->table);
     text_free(&r->updates);
+    bases_close(r);
     output_abort(r->log);
 }

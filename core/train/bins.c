@@ -76,7 +76,10 @@ static double example_loss(const bins_t *b, enum cad_loss_t loss, double scale)
             outputs(b);
             sum += cad_label_loss(b->out, labels, x->target ? x->target + u * labels : NULL,
                                   x->labels ? x->labels[u] : 0, loss, weight, scale);
-        } else memset(b->out, 0, (size_t)labels * sizeof *b->out);
+        } else {
+            memset(b->out, 0, (size_t)labels * sizeof *b->out);
+            memset(b->mean, 0, (size_t)b->t->model->cfg.d_model * sizeof *b->mean);
+        }
         spread(b, beg, end);
     }
     return sum;

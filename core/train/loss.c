@@ -249,8 +249,10 @@ static int label_losses(cad_trainer_t *t, enum cad_loss_t loss, const pack_t *p,
 
 static int labels_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
 {
+    bool bins = t->recipe.bin > 0;
     int rc = t->back->start(l, t->off[p->n]);
-    if (rc == 0) rc = t->back->pool(l, t->off, p->n, t->recipe.pool, t->pooled[0]);
+    if (rc == 0)
+        rc = t->back->pool(l, t->off, p->n, bins ? CAD_POOL_NONE : t->recipe.pool, t->pooled[bins ? s : 0]);
     return rc ? rc : encoder_back(t, l, s, p);
 }
 

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <nettle/sha2.h>
 
+#include "io/bed.h"
 #include "io/input.h"
 #include "learn/annotation.h"
 #include "learn/metrics.h"
@@ -47,8 +48,8 @@ static int paint(annotation_t *a, const input_t *in, const bed_row_t *row, int k
     for (int64_t p = row->span.beg; p < row->span.end; p++) {
         if (to[p] && to[p] != k + 1)
             return cad_fail(err, CAD_EFORMAT,
-                            "%s:%lld: base %lld of %s is %s here and %s in an earlier row; a base has one class", in->path,
-                            line, (long long)p + 1, c->name, a->name[k], a->name[to[p] - 1]);
+                            "%s:%lld: base %lld of %s is %s here and %s in an earlier row; a base has one class",
+                            in->path, line, (long long)p + 1, c->name, a->name[k], a->name[to[p] - 1]);
         to[p] = (uint8_t)(k + 1);
     }
     if (row->span.beg == row->span.end) note(notes, NOTE_EMPTY, 1, "%s:%lld: an empty region", in->path, line);
@@ -136,7 +137,8 @@ static int finish(annotation_t *a, const uint8_t map[256], cad_error_t *err)
     return rc;
 }
 
-int annotation_read(annotation_t *a, const char *path, const fasta_t *ref, bool ignore, notes_t *notes, cad_error_t *err)
+int annotation_read(annotation_t *a, const char *path, const fasta_t *ref, bool ignore, notes_t *notes,
+                    cad_error_t *err)
 {
     uint8_t map[256] = { 0 };
     int rc;
@@ -234,8 +236,9 @@ static int some_logits(const examples_t *e, cad_context_t *ctx, int64_t K, int64
     out = malloc((size_t)(bases * K) * sizeof *out);
     for (int64_t k = i; k < j && w && out; k++) {
         const example_t *x = &e->row[k];
-        w[k - i] =
-            (cad_window_t) { .tokens = x->tokens, .len = x->len, .core_end = x->len, .embedding = out + from * K };
+        w[k - i] = (cad_window_t) {
+            .tokens = x->tokens, .len = x->len, .core_end = x->len, .embedding = out + from * K
+        };
         from += x->len;
     }
     rc = w && out ? cad_classify_bins(ctx, w, (int)(j - i), err) : cad_out_of_memory(err);
@@ -311,7 +314,8 @@ int annotation_metrics(class_metrics_t *m, const float *logits, const float *tar
     *m = (class_metrics_t) { 0 };
     for (int64_t i = 0; i < n && rc == 0; i++) {
         bool is = target[i * K + k] > 0, best = true;
-        for (int64_t j = 0; j < K; j++) best = best && (j < k ? logits[i * K + j] < logits[i * K + k] : logits[i * K + j] <= logits[i * K + k]);
+        for (int64_t j = 0; j < K; j++)
+            best = best && (j < k ? logits[i * K + j] < logits[i * K + k] : logits[i * K + j] <= logits[i * K + k]);
         p[i] = probability(logits + i * K, K, k);
         positive[i] = is;
         r[i] = (ranked_t) { p[i], is };

@@ -5,12 +5,12 @@
 #include "io/fasta.h"
 #include "learn/examples.h"
 
-#define ANNOTATION_NONE 255        /* class of a base that is neither trained on nor measured */
+#define ANNOTATION_NONE 255     /* class of a base that is neither trained on nor measured */
 #define BACKGROUND "background" /* name of the class of bases that no interval covers */
 
 typedef struct annotation_t {
     const fasta_t *ref;
-    char **name;     // (n) background first, if it is a class; then sorted by bytes
+    char **name; // (n) background first, if it is a class; then sorted by bytes
     int n;
     uint8_t **class; // (ref->ncontig) class of each base of a contig
     char digest[65]; /* SHA-256 of the names and classes */
@@ -18,7 +18,8 @@ typedef struct annotation_t {
 /* Reads a BED whose fourth column is a class. ignore: bases that no interval covers are ANNOTATION_NONE; otherwise they
  * are of the class BACKGROUND. Bases other than A, C, G and T are ANNOTATION_NONE. It is an error if a base has two
  * classes. Close `a` also after a failure. */
-int annotation_read(annotation_t *a, const char *path, const fasta_t *ref, bool ignore, notes_t *notes, cad_error_t *err);
+int annotation_read(annotation_t *a, const char *path, const fasta_t *ref, bool ignore, notes_t *notes,
+                    cad_error_t *err);
 void annotation_close(annotation_t *a);
 /* Makes an example of each window of up to `window` bases of the contigs i with part[i] == which, but of none in which
  * no base has a class. */

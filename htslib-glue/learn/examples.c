@@ -67,6 +67,7 @@ void examples_clear(examples_t *e)
     for (int64_t i = 0; i < e->n; i++) {
         free(e->row[i].tokens);
         free(e->row[i].label);
+        free(e->row[i].class);
     }
     e->n = e->tokens = 0;
 }

@@ -8,7 +8,8 @@
 typedef struct example_t {
     uint8_t *tokens; // (len)
     int64_t len, line;
-    char *label; /* text of each label column, each followed by NUL; malloc'd */
+    char *label;    /* text of each label column, each followed by NUL; malloc'd */
+    uint8_t *class; // (len) class of each base (annotation.h); NULL: the example has one label
 } example_t;
 typedef struct examples_t {
     const char *path;
