@@ -1,4 +1,4 @@
-/* bins.c - computes the outputs of a head for each base, or for each bin of bases. SPDX-License-Identifier: MIT */
+/* binned.c - computes the outputs of a head for each base, or for each bin of bases. SPDX-License-Identifier: MIT */
 #include <math.h>
 
 #include "engine/engine.h"
