@@ -328,6 +328,8 @@ for i in 1 2 3 4 5 6 7 8; do row "chr20 $((200 * i)) $((200 * i + 60)) $((i % 2)
 {   echo sequence,label
     for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo "$(bases 40 $((1000 * i))),$((i % 2))"; done; } >try/train.csv
 cp try/train.csv try/test.csv
+for name in chr1 chr4 chr5; do echo ">$name"; bases 300 ${name#chr}; done >try/genome.fa
+for name in chr1 chr4 chr5; do row "$name 40 60 donor"; row "$name 200 230 acceptor"; done >try/sites.bed
 cp try/probes.fa try/more.fa
 cp try/regions.bed try/peaks.bed
 cp corpus.bed try
