@@ -261,7 +261,7 @@ static int open_engine(run_t *r, cad_error_t *err)
     int64_t most = cad_model_number(r->a->model, CAD_MAX_LEN),
             window = r->a->l->window ? r->a->l->window : cad_min(most, cad_max(h->longest, 1024));
     int rc = tiling_set(&r->tiling, window, -1, err);
-    if (rc == 0) rc = options_open_last(r->a->o, r->a->model, window, 0, &r->ctx, err);
+    if (rc == 0) rc = options_open_last(r->a->o, r->a->model, window, 0, false, &r->ctx, err);
     r->p = cad_alloc((size_t)h->n, sizeof *r->p);
     if (rc == 0 && !r->p) rc = cad_out_of_memory(err);
     if (rc) return rc;
