@@ -79,6 +79,8 @@ same "the reverse complement gives the same bases the same values" f b
 is "N and IUPAC letters have no value" "$(awk '{ n += $3 - $2 } END { print n }' n.island.bedGraph)" 7
 "$caduceus" predict --quiet -m head four.fa -o v.bed
 like "provenance of a prediction" '^##caduceus_options=predict bases window=512 flank=128$' v.bed
+"$caduceus" predict --progress log -m head g.fa -o l.bed 2>log
+is "the last line of progress counts the bases once" "$(grep -c 'predict: .*2,120 bases' log)" 1
 ok "predict: bigWig" predict -m head g.fa -o p.bw
 ok "it exists" test -s p.island.bw
 if [ "$py" ] && "$py" "$checks/bigwig.py" usable 2>/dev/null; then

@@ -326,6 +326,7 @@ int predict_bases(const predict_bases_t *a, cad_error_t *err)
     for (; r.contig < r.ref.ncontig && rc == 0; r.contig++) rc = predict_contig(&r, err);
     if (rc == 0) rc = close_sheets(&r, err);
     progress_end(a->progress, rc == 0);
+    *a->progress = (progress_t) { 0 }; /* it refers to r, which ends here */
     free_all(&r);
     return rc;
 }
