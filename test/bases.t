@@ -107,6 +107,7 @@ error "without a reference" '--task bases: give the reference with -T' \
     "$caduceus" finetune -m "$data/ps" --task bases labels.bed -o x
 error "--split-by" '--split-by row: expected contig' bases labels.bed --split-by row -o x
 error "other tasks" 'go with --task bases' "$caduceus" finetune -m "$data/ps" --ignore-unlabelled labels.bed -o x
+error "--pool" '--pool does not go with' bases labels.bed --pool max -o x
 error "--metrics" 'finetune measures those of contigs' predict -m head g.fa --metrics m -o x.bed
 error "an output of another kind" 'written as .bed, .bedGraph or .bw' predict -m head g.fa -o x.csv
 error "a region past the end" 'a region ends at 401, past the end of two' \

@@ -30,6 +30,8 @@ lora --seed 2 -o seed >/dev/null
 differ "another seed, another adapter" one/adapter_model.safetensors seed/adapter_model.safetensors
 lora --dry-run >plan; like "a dry run counts what is trained" "^trained${tab}[0-9]+$" plan
 
+like "the card says how Python reads it" 'model convert --merge' one/README.md
+
 # ---- the adapter is used ----
 ok "predict with the adapter's folder" predict -m one -o one.tsv
 ok "predict with the model and the adapter" predict -m "$data/ps" --adapter one -o two.tsv

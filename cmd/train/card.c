@@ -89,7 +89,8 @@ static void put_outputs(text_t *t, const cad_head_t *h)
 
 void card_finetuned(text_t *t, const tuning_t *r, const metrics_t *m)
 {
-    put_front(t, "text-classification", r->a->scratch ? NULL : options_model(&r->a->o));
+    put_front(t, r->head.bin ? "token-classification" : "text-classification",
+              r->a->scratch ? NULL : options_model(&r->a->o));
     text_puts(t, "metrics:\n");
     for (metric_t i = 0; i < METRICS; i++)
         if (metric_fits(&r->head, i) && hub_metric(i)) text_printf(t, "- %s\n", hub_metric(i));
@@ -97,9 +98,21 @@ void card_finetuned(text_t *t, const tuning_t *r, const metrics_t *m)
     put_model(t, r->model, r->status);
     if (r->valid.n) put_metrics(t, r, m);
     put_outputs(t, &r->head);
+    if (r->head.bin) {
+        text_puts(t,
+                  "The head has outputs for each base: `score.weight` times the mean of both strands' hidden states at "
+                  "it. Use it with `caduceus predict -m DIR genome.fa`; the published Python class for sequences does "
+                  "not apply it to bases.\n");
+        return;
+    }
     if (r->head.pool == CAD_POOL_MAX)
         text_puts(t, "The head pools by the maximum: give `pooling_strategy=\"max\"` to `from_pretrained`.\n\n");
-    text_puts(t, "Use it with `caduceus predict -m DIR`, or in Python:\n\n");
+    if (r->a->lora)
+        text_puts(t,
+                  "These are adapters (LoRA) of the base model that adapter_config.json names. Use them with `caduceus "
+                  "predict -m DIR`; for Python, merge them first: `caduceus model convert --merge -m DIR -o MERGED`, "
+                  "and there:\n\n");
+    else text_puts(t, "Use it with `caduceus predict -m DIR`, or in Python:\n\n");
     put_python(t, "AutoModelForSequenceClassification");
 }
 

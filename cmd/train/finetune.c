@@ -199,6 +199,7 @@ static int settle_bases(const finetune_args_t *a)
         return cmd_fail("finetune", "--split-by, --ignore-unlabelled and --class-weights go with --task bases");
     if (!a->bases) return 0;
     if (!a->l.reference) return cmd_fail("finetune", "--task bases: give the reference with -T");
+    if (a->pool != CAD_POOL_MEAN) return cmd_fail("finetune", "--pool does not go with --task bases");
     if (a->l.crop || a->l.labels || a->l.sequence || a->l.format)
         return cmd_fail("finetune",
                         "--crop, --label-column, --sequence-column and --in-format do not go with --task bases");
