@@ -197,7 +197,7 @@ def command_build(fasta, vcf, sample, out_fasta, out_vcf, first="0", last=None):
             chosen = set_of(rows, i, column)
             calls = [own_call(rows, i, j, column, k, chosen) for j in range(len(rows))]
             carried = [r[:5] + [".", ".", ".", "GT", c] for r, c in zip(rows, calls)
-                       if c != "0" and r[0] == rows[i][0]]
+                       if c not in ".0" and r[0] == rows[i][0] and r[4].split(",")[int(c) - 1].isalpha()]
             text, chain, said = consensus(os.path.join(folder, rows[i][0] + ".fa"), header, carried, folder)
             if f"The site {rows[i][0]}:{rows[i][1]} overlaps" in said:
                 continue
