@@ -26,6 +26,7 @@
 #include "conv_tmpl.h"
 #include "mamba_conv_tmpl.h"
 #include "mamba_scan_tmpl.h"
+#include "mamba_time_tmpl.h"
 #include "mamba_scan_back_tmpl.h"
 #include "mamba2_in_tmpl.h"
 #ifdef CAD_MORE_KINDS_CUDA
@@ -45,6 +46,7 @@
 #include "conv_tmpl.h"
 #include "mamba_conv_tmpl.h"
 #include "mamba_scan_tmpl.h"
+#include "mamba_time_tmpl.h"
 #include "mamba_scan_back_tmpl.h"
 #include "mamba2_in_tmpl.h"
 #ifdef CAD_MORE_KINDS_CUDA

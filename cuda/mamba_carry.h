@@ -11,11 +11,13 @@
 
 /* ---- the states of a thread ---- */
 
-DEVICE void load_states(const float *p, float *to)
+DEVICE void load_floats(const float *p, float *to, const int n)
 {
     UNROLL
-    for (int n = 0; n < STATES; n += 4) load4(p + n, to + n);
+    for (int i = 0; i < n; i += 4) load4(p + i, to + i);
 }
+
+DEVICE void load_states(const float *p, float *to) { load_floats(p, to, STATES); }
 
 /* Adds the arrays v (2k) of two threads of a warp whose indexes differ by k. The thread with the lower index stores the
  * first k sums in its v, the other thread the last k sums. */

@@ -10,13 +10,14 @@
 
 /* ---- forward pass ---- */
 
-static NAME(conv_args_t) NAME(conv_args)(const cad_lane_t *l, const mamba_dir_t *p, cad_span_t s)
+static NAME(conv_args_t) NAME(conv_args)(const cad_lane_t *l, int layer, int dir, cad_span_t s)
 {
     const mamba_weights_t *w = &l->weights->mamba;
+    const mamba_dir_t *p = &w->dir[2 * layer + dir];
     const gpu_t *g = gpu_of(l);
     NAME(conv_args_t)
     arg = { .x = (const T *)g->mamba.xz,
-            .u = (T *)g->mamba.u,
+            .u = (T *)g->mamba.u[dir],
             .w = p->conv,
             .bias = p->conv_bias,
             .off = g->off,
@@ -35,13 +36,16 @@ static int NAME(op_conv)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsign
     const mamba_weights_t *w = &l->weights->mamba;
     const mamba_dir_t *p = &w->dir[2 * layer + dir];
     gpu_t *g = gpu_of(l);
-    NAME(conv_args_t) arg = NAME(conv_args)(l, p, s);
+    NAME(conv_args_t) arg = NAME(conv_args)(l, layer, dir, s);
     int rc;
     (void)how;
     g->mamba.span_beg = s.beg;
+    g->mamba.conv = dir;
     if (replaying(l)) return 0;
     rc = NAME(conv_rows)(l, &arg);
-    return rc ? rc : multiply(l, &w->product[X_PROJ], g->mamba.u, p->x, g->mamba.xdbl, g->mamba.xdbl, s.beg, s.end, 0);
+    return rc ? rc
+              : multiply(l, &w->product[X_PROJ], g->mamba.u[dir], p->x, g->mamba.xdbl[dir], g->mamba.xdbl[dir], s.beg,
+                         s.end, 0);
 }
 
 /* ---- backward pass: dt_proj and x_proj ---- */
@@ -100,10 +104,10 @@ static int NAME(back_conv)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s,
     const mamba_grads_t *q = &l->grads->mamba;
     const cad_mamba_dir_sums_t *t = mamba_sums(l->grads, layer, dir);
     gpu_t *g = gpu_of(&l->f);
-    NAME(conv_args_t) arg = NAME(conv_args)(&l->f, p, s);
+    NAME(conv_args_t) arg = NAME(conv_args)(&l->f, layer, dir, s);
     int rc = NAME(project_back)(l, p, &q->dir[2 * layer + dir], s);
     if (rc == 0) rc = columns(l, back_of(l)->dpre, w->Ep, s.end, t->dt_bias);
-    if (rc == 0) rc = outer(l, &q->outer[DT_SUM], g->mamba.xdbl, back_of(l)->dpre, s.end, t->dt);
+    if (rc == 0) rc = outer(l, &q->outer[DT_SUM], g->mamba.xdbl[dir], back_of(l)->dpre, s.end, t->dt);
     if (rc == 0)
         rc = NAME(conv_gradients)(l, &arg, back_of(l)->du, back_of(l)->dpre, back_of(l)->dx, how & CAD_SCAN_ADD,
                                   t->conv, t->conv_bias);

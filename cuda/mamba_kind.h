@@ -74,6 +74,17 @@ static int mamba_refuse(const cad_model_t *m, bool back, cad_error_t *err)
                 back ? " in training" : "");
 }
 
+/* True for models whose scan takes the kernels for STATES states and a short dt_in. */
+static bool scanned_in_laps(const mamba_weights_t *w) { return w->N == STATES && w->R % 4 == 0 && w->R <= STATES; }
+
+/* Returns the bytes of shared memory that a thread block can have. */
+static int shared_memory(int device)
+{
+    int bytes = 0;
+    cudaError_t e = cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+    return e == cudaSuccess ? bytes : 0;
+}
+
 /* Sets the sizes in w and allocates host memory; returns false if out of memory. */
 static bool mamba_open(cad_weights_t *w, const cad_model_t *m)
 {
@@ -85,6 +96,7 @@ static bool mamba_open(cad_weights_t *w, const cad_model_t *m)
     b->Ep = cad_mamba_Ep(&m->cfg);
     b->Sp = cad_mamba_Sp(&m->cfg);
     b->Np = cad_round_up(b->N, STATES);
+    b->timed = !w->apart && scanned_in_laps(b) && shared_memory(w->device) >= TIME_SHARED;
     set_product(&b->product[IN_PROJ], 2 * b->Ep, w->Dp, w->half, w->half);
     set_product(&b->product[X_PROJ], b->Sp, b->Ep, w->half, false);
     set_product(&b->product[OUT_PROJ], w->Dp, b->Ep, w->half, false);
@@ -115,9 +127,12 @@ static void mamba_carve(cad_lane_t *l, cad_bump_t *b, int64_t padded, int64_t sl
     size_t t = w->half ? sizeof(bf16_t) : sizeof(float);
     g->o = w->apart ? (float *)cad_bump(b, padded, w->Dp, sizeof(float)) : NULL;
     g->xz = cad_bump(b, padded, 2 * z->Ep, t);
-    g->u = cad_bump(b, padded, z->Ep, t);
     g->y = cad_bump(b, padded, z->Ep, t);
-    g->xdbl = (float *)cad_bump(b, padded, z->Sp, sizeof(float));
+    for (int k = 0; k < 2; k++) {
+        bool own = k == 0 || (z->timed && l->rows > WHOLE_ROWS); /* else the directions share one array */
+        g->u[k] = own ? cad_bump(b, padded, z->Ep, t) : g->u[0];
+        g->xdbl[k] = own ? (float *)cad_bump(b, padded, z->Sp, sizeof(float)) : g->xdbl[0];
+    }
     g->state = (float *)cad_bump(b, slots, STATES * z->Ep, sizeof(float));
     g->total = (float *)cad_bump(b, slots, z->Ep, sizeof(float));
 }
@@ -128,13 +143,13 @@ static view_t mamba_view(const cad_lane_t *l, int what)
     const mamba_lane_t *g = &gpu_of(l)->mamba;
     int64_t Ep = w->mamba.Ep, Sp = w->mamba.Sp;
     view_t wide = { .at = g->xz, .width = Ep, .ld = 2 * Ep, .row = 0, .half = w->half };
-    view_t narrow = { .at = g->u, .width = Ep, .ld = Ep, .row = g->span_beg, .half = w->half };
+    view_t narrow = { .at = g->u[g->conv], .width = Ep, .ld = Ep, .row = g->span_beg, .half = w->half };
     switch (what) {
     case CAD_AT_X: return wide;
     case CAD_AT_Z: wide.at = (const char *)g->xz + (size_t)Ep * (w->half ? sizeof(bf16_t) : sizeof(float)); return wide;
     case CAD_AT_U: return narrow;
     case CAD_AT_XDBL:
-        narrow.at = g->xdbl;
+        narrow.at = g->xdbl[g->conv];
         narrow.width = narrow.ld = Sp;
         narrow.half = false;
         return narrow;

@@ -275,13 +275,12 @@ static int NAME(back_scan)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s,
 {
     cad_grads_t *q = l->grads;
     const mamba_weights_t *w = &l->f.weights->mamba;
-    const mamba_dir_t *p = &w->dir[2 * layer + dir];
     const cad_mamba_dir_sums_t *t = mamba_sums(q, layer, dir);
     int64_t pieces = gpu_of(&l->f)->pieces, stride = (STATES + 1) * w->Ep;
     int rc = 0;
     for (int64_t n = 0; n < w->N && rc == 0; n += STATES) {
         NAME(scan_back_args_t)
-        arg = { .f = NAME(scan_args)(&l->f, p, s, n, cad_mamba_lane(&l->f)->state[dir]),
+        arg = { .f = NAME(scan_args)(&l->f, layer, dir, s, n, cad_mamba_lane(&l->f)->state[dir]),
                 .g = back_of(l)->g,
                 .du = back_of(l)->du,
                 .dpre = back_of(l)->dpre,

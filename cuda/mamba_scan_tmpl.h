@@ -12,6 +12,8 @@
  * dt. From these, `carry` (mamba_carry.h) computes the true state at the beginning of each piece, since a state decays
  * by exp2(a * sum of dt) over a piece. `scan` then runs all pieces from these states.
  *
+ * In inference the sequences longer than WHOLE_ROWS are usually scanned by mamba_time_tmpl.h instead.
+ *
  * The result of a row depends only on the row's own sequence. The kernel `keep` does the same as `scan` and also stores
  * the state before every AHEAD-th row, for the backward pass (mamba_scan_back_tmpl.h).
  *
@@ -31,6 +33,7 @@ typedef struct {
     float *keep;          // (kept,Np,Ep) states kept for the backward pass, or NULL
     int64_t Ep, Sp, N, Np, R, from;
     bool reverse, add, gate, skips;
+    bool whole; /* only the sequences that are a single piece */
 } NAME(scan_args_t);
 
 /* Returns the rows of a piece that must be computed: those up to the last wanted row, in the direction of the scan. */
@@ -191,7 +194,7 @@ DEVICE void NAME(scan_piece)(const NAME(scan_args_t) * arg, const bool small, co
     piece_rows_t p = NAME(rows_of)(arg, &t);
     NAME(channel_t) ch;
     NAME(fetched_t) now, next;
-    if (ends && (t.slot < 0 || !p.all)) return;
+    if (ends ? t.slot < 0 || !p.all : arg->whole && t.slot >= 0) return;
     if (p.n == 0) return;
     NAME(open_channel)(arg, &ch, c, t.slot, small, ends);
     NAME(fetch)(arg, &p, 0, c, &next);
@@ -324,7 +327,7 @@ DEVICE void NAME(piece_laps)(const NAME(scan_args_t) * arg, const bool ends, con
     NAME(source_t) source = { first * arg->Ep + from, arg->xdbl + first * arg->Sp, n };
     float *keep = keeps ? NAME(kept)(arg, &t, 0, c) : NULL;
     NAME(channel_t) ch;
-    if (ends && (t.slot < 0 || !p.all)) return;
+    if (ends ? t.slot < 0 || !p.all : arg->whole && t.slot >= 0) return;
     NAME(clear_padding)(lap, (int)arg->R);
     NAME(copy_lap)(arg, &source, lap, part, from, ends);
     NAME(open_channel)(arg, &ch, c, t.slot, true, ends);
@@ -346,15 +349,15 @@ KERNEL(NAME(keep_laps), NAME(scan_args_t)) { NAME(piece_laps)(&arg, false, true)
 
 /* Returns the arguments of a launch that computes STATES states, from the n-th onwards. keep: where to store the states
  * before every AHEAD-th row, or NULL. */
-static NAME(scan_args_t)
-    NAME(scan_args)(const cad_lane_t *l, const mamba_dir_t *p, cad_span_t s, int64_t n, float *keep)
+static NAME(scan_args_t) NAME(scan_args)(const cad_lane_t *l, int layer, int dir, cad_span_t s, int64_t n, float *keep)
 {
     const mamba_weights_t *w = &l->weights->mamba;
+    const mamba_dir_t *p = &w->dir[2 * layer + dir];
     const gpu_t *g = gpu_of(l);
     NAME(scan_args_t)
-    arg = { .u = (const T *)g->mamba.u,
+    arg = { .u = (const T *)g->mamba.u[dir],
             .z = (const T *)g->mamba.xz + w->Ep,
-            .xdbl = g->mamba.xdbl,
+            .xdbl = g->mamba.xdbl[dir],
             .y = (T *)g->mamba.y,
             .dt = p->dt,
             .dt_bias = p->dt_bias,
@@ -386,7 +389,7 @@ static void NAME(launch_laps)(cad_lane_t *l, const NAME(scan_args_t) * args, int
     const NAME(scan_args_t) arg = *args;
     int64_t groups = ceil_div(arg.Ep, THREADS);
     size_t shared = 2 * sizeof(NAME(lap_t));
-    if (g->slots) {
+    if (g->slots && !arg.whole) {
         LAUNCH(NAME(ends_laps), g->pieces, groups, THREADS, shared, g->stream, arg);
         carry_pieces(l, arg.a, nseq, false);
     }
@@ -414,20 +417,20 @@ static void NAME(launch_scan)(cad_lane_t *l, const NAME(scan_args_t) * args, int
 
 static int NAME(scan_states)(cad_lane_t *l, const NAME(scan_args_t) * arg, int nseq)
 {
-    if (arg->N == STATES && arg->R % 4 == 0 && arg->R <= STATES) NAME(launch_laps)(l, arg, nseq);
+    if (scanned_in_laps(&l->weights->mamba)) NAME(launch_laps)(l, arg, nseq);
     else NAME(launch_scan)(l, arg, nseq);
     return launched(l, "scan");
 }
 
 /* Scans the rows of s. A model with more than STATES states takes several launches; each adds its contribution to y,
- * and the last one also multiplies by the gate. */
-static int NAME(op_scan)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
+ * and the last one also multiplies by the gate. whole: leaves out the long sequences. */
+static int NAME(scan_pieces)(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how, bool whole)
 {
     const mamba_weights_t *w = &l->weights->mamba;
     int rc = 0;
-    if (replaying(l)) return 0;
     for (int64_t n = 0; n < w->N && rc == 0; n += STATES) {
-        NAME(scan_args_t) arg = NAME(scan_args)(l, &w->dir[2 * layer + dir], s, n, cad_mamba_lane(l)->state[dir]);
+        NAME(scan_args_t) arg = NAME(scan_args)(l, layer, dir, s, n, cad_mamba_lane(l)->state[dir]);
+        arg.whole = whole;
         arg.add = how & CAD_SCAN_ADD || n > 0;
         arg.gate = how & CAD_SCAN_GATE && n + STATES >= w->N;
         rc = NAME(scan_states)(l, &arg, s.nseq);

@@ -10,8 +10,10 @@
 
 /* scan states of a channel that one launch holds in registers; a model with more states takes several launches */
 #define STATES 16
-#define STEP 32 /* number of rows of dt_in, B and C that are in shared memory at a time */
-#define AHEAD 4 /* number of rows that the scan prefetches; divides STEP */
+#define STEP 32            /* number of rows of dt_in, B and C that are in shared memory at a time */
+#define GROUP 16           /* channels that a thread block of the scan in parallel time has (mamba_time_tmpl.h) */
+#define TIME_SHARED 227328 /* bytes of shared memory that it needs */
+#define AHEAD 4            /* number of rows that the scan prefetches; divides STEP */
 /* Length of a row's dt_in in shared memory: R rounded up to a multiple of 4, so that B and C, which follow it, can
  * be read four floats at a time. */
 #define PADDED(r) (((r) + 3) / 4 * 4)
@@ -34,16 +36,20 @@ typedef struct {                     /* weights of one direction of a layer, on 
 
 typedef struct {
     int64_t N, K, R, Ep, Sp, Np;
+    bool timed;       /* long sequences are scanned by mamba_time_tmpl.h */
     mamba_dir_t *dir; // (layers,2)
     product_t product[PRODUCTS];
 } mamba_weights_t;
 
-typedef struct {          /* activations of a lane, on the device */
-    void *xz, *u, *y;     // of type T: (rows,2Ep) the columns of x, then those of z; (rows,Ep); (rows,Ep)
-    float *xdbl;          // (rows,Sp) dt_in, B and C
-    float *o;             // (rows,Dp) the second direction's output; or NULL
+typedef struct { /* activations of a lane, on the device */
+    void *xz, *u[2],
+        *y;         // of type T: (rows,2Ep) the columns of x, then those of z; (rows,Ep) of each direction; (rows,Ep)
+    float *xdbl[2]; // (rows,Sp) dt_in, B and C of each direction
+    float *o;       // (rows,Dp) the second direction's output; or NULL
     float *state, *total; // (slots,STATES,Ep) state, (slots,Ep) sum of dt of each piece of a long sequence
-    int64_t span_beg;     /* first row of the span that the operation `conv` ran on last */
+    bool waits;           /* the first direction of the long sequences will be scanned with the second */
+    int conv;             /* the direction that the operation `conv` ran for last */
+    int64_t span_beg;     /* first row of the span that it ran on */
 } mamba_lane_t;
 
 typedef struct {

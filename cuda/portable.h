@@ -11,12 +11,14 @@
 #ifndef CAD_PORTABLE_H
 #define CAD_PORTABLE_H
 
+#include <assert.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
 
-#define THREADS 128 /* threads of a thread block: four warps */
+#define THREADS 128       /* threads of a thread block: four warps */
+#define ALONE_THREADS 256 /* threads of a thread block that takes most of a multiprocessor's shared memory */
 
 #ifdef __CUDACC__
 #include <cublasLt.h>
@@ -29,6 +31,9 @@
 #define KERNEL_WIDE(name, args)                          \
     static __global__ void __launch_bounds__(THREADS, 2) \
         name(const __grid_constant__ args arg) /* allows up to twice as many registers for each thread */
+#define KERNEL_ALONE(name, args)                               \
+    static __global__ void __launch_bounds__(ALONE_THREADS, 1) \
+        name(const __grid_constant__ args arg) /* one thread block of ALONE_THREADS a multiprocessor */
 #define LAUNCH(name, bx, by, threads, shared, stream, args) \
     name<<<dim3((unsigned)(bx), (unsigned)(by)), threads, shared, stream>>>(args)
 #define SHARED(type, name)                               \
@@ -47,7 +52,11 @@ DEVICE void load4(const float *p, float *to)
     to[2] = v.z;
     to[3] = v.w;
 }
+/* Copies 16 bytes; both addresses are multiples of 16. */
+DEVICE void store16(void *to, const void *from) { *(float4 *)to = *(const float4 *)from; }
 DEVICE float shuffle_xor(float v, int k) { return __shfl_xor_sync(0xffffffffu, v, k); }
+/* Returns v of the thread k before this one, or this thread's own if that is in another group of `width` threads. */
+DEVICE float shuffle_up(float v, int k, int width) { return __shfl_up_sync(0xffffffffu, v, k, width); }
 DEVICE float fma32(float a, float b, float c) { return fmaf(a, b, c); }
 /* Returns 2^x, within two units in the last place; exact for x = 0. */
 DEVICE float exp2_fast(float x)
@@ -65,6 +74,11 @@ DEVICE void copy16(void *to, const void *from)
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from)
                  : "memory");
 }
+DEVICE void copy4(void *to, const void *from) // the same for 4 bytes
+{
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from)
+                 : "memory");
+}
 DEVICE void copies_wait(void) { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
 #else
@@ -80,9 +94,17 @@ DEVICE void load4(const float *p, float *to)
     shim_aligned(p, 4 * sizeof *p);
     memcpy(to, p, 4 * sizeof *p);
 }
-DEVICE void copy16(void *to, const void *from) { shim_copy16(to, from); }
+DEVICE void store16(void *to, const void *from)
+{
+    shim_aligned(to, 16);
+    shim_aligned(from, 16);
+    memcpy(to, from, 16);
+}
+DEVICE void copy16(void *to, const void *from) { shim_copy(to, from, 16); }
+DEVICE void copy4(void *to, const void *from) { shim_copy(to, from, 4); }
 DEVICE void copies_wait(void) { shim_copies_wait(); }
 DEVICE float shuffle_xor(float v, int k) { return shim_shuffle_xor(v, k); }
+DEVICE float shuffle_up(float v, int k, int width) { return shim_shuffle_up(v, k, width); }
 DEVICE float fma32(float a, float b, float c) { return a * b + c; }
 DEVICE float exp2_fast(float x) { return exp2f(x); }
 DEVICE float divide_fast(float a, float b) { return a / b; }

@@ -11,7 +11,7 @@
 
 #define FIBERS 256
 #define STACK ((size_t)1 << 16)
-#define SHARED_BYTES 49152 /* default limit of a thread block's shared memory */
+#define SHARED_BYTES 49152 /* limit of a thread block's shared memory, unless its kernel asks for more */
 #define GUARD_BYTES 64     /* after shared memory; they keep the value GUARD */
 #define GUARD 0xa5
 #define COPIES 64 /* maximum number of copies to shared memory that a thread has begun and not waited for */
@@ -21,6 +21,7 @@ typedef enum { READY, AT_BARRIER, IN_WARP, DONE } state_t;
 typedef struct {
     void *to;
     const void *from;
+    size_t size;
 } copy_t;
 
 typedef struct {
@@ -73,6 +74,14 @@ static struct {
     cudaError_t fault;
 } card;
 
+#define KERNELS 16 /* maximum number of kernels that ask for more shared memory than SHARED_BYTES */
+
+/* Kernels that have asked for more shared memory, and for how much; unused places have NULL. */
+static struct {
+    const void *kernel;
+    int64_t bytes;
+} large[KERNELS];
+
 static void fault(cudaError_t e) { __atomic_store_n(&card.fault, e, __ATOMIC_RELAXED); }
 
 static int64_t setting(const char *name, int64_t otherwise)
@@ -111,6 +120,37 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
     strcpy(p->name, "host shim");
     p->major = 9;
     return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetAttribute(int *value, int what, int device)
+{
+    (void)what;
+    (void)device;
+    *value = (int)setting("CADUCEUS_SHIM_SHARED", 232448);
+    return cudaSuccess;
+}
+
+cudaError_t cudaFuncSetAttribute(const void *kernel, int what, int value)
+{
+    (void)what;
+    if (value > setting("CADUCEUS_SHIM_SHARED", 232448)) return cudaErrorInvalidValue;
+    for (int i = 0; i < KERNELS; i++) {
+        const void *none = NULL;
+        bool mine = __atomic_compare_exchange_n(&large[i].kernel, &none, kernel, false, __ATOMIC_RELAXED,
+                                                __ATOMIC_RELAXED);
+        if (!mine && none != kernel) continue;
+        __atomic_store_n(&large[i].bytes, value, __ATOMIC_RELAXED);
+        return cudaSuccess;
+    }
+    return cudaErrorMemoryAllocation;
+}
+
+static int64_t shared_limit(const void *kernel)
+{
+    for (int i = 0; i < KERNELS; i++)
+        if (__atomic_load_n(&large[i].kernel, __ATOMIC_RELAXED) == kernel)
+            return __atomic_load_n(&large[i].bytes, __ATOMIC_RELAXED);
+    return SHARED_BYTES;
 }
 
 cudaError_t cudaSetDevice(int device)
@@ -333,11 +373,11 @@ const shim_index_t *shim_block(void) { return &running->block; }
 void *shim_shared(void) { return running->shared; }
 void shim_barrier(void) { rest(running->now, AT_BARRIER); }
 
-float shim_shuffle_xor(float v, int k)
+/* Returns v of the thread with index `other`, which is in the same warp. */
+static float shuffle(float v, unsigned other)
 {
     struct shim_t *s = running;
     fiber_t *f = s->now;
-    unsigned other = (f->thread.x & ~31u) | ((f->thread.x ^ (unsigned)k) & 31u);
     float *slot = s->slot[f->odd];
     slot[f->thread.x] = v;
     f->odd = !f->odd; /* the next shuffle uses the other buffer, as some fibers may not have read this one yet */
@@ -345,27 +385,35 @@ float shim_shuffle_xor(float v, int k)
     return slot[other];
 }
 
+float shim_shuffle_xor(float v, int k) { return shuffle(v, running->now->thread.x ^ ((unsigned)k & 31u)); }
+
+float shim_shuffle_up(float v, int k, int width)
+{
+    unsigned own = running->now->thread.x, place = own % (unsigned)width;
+    return shuffle(v, place >= (unsigned)k ? own - (unsigned)k : own);
+}
+
 void shim_aligned(const void *p, size_t size)
 {
     if ((uintptr_t)p % size) fault(cudaErrorMisalignedAddress);
 }
 
-void shim_copy16(void *to, const void *from)
+void shim_copy(void *to, const void *from, size_t size)
 {
     fiber_t *f = running->now;
-    shim_aligned(to, 16);
-    shim_aligned(from, 16);
+    shim_aligned(to, size);
+    shim_aligned(from, size);
     if (f->copies == COPIES) {
         fault(cudaErrorInvalidValue);
         return;
     }
-    f->copy[f->copies++] = (copy_t) { .to = to, .from = from };
+    f->copy[f->copies++] = (copy_t) { .to = to, .from = from, .size = size };
 }
 
 void shim_copies_wait(void)
 {
     fiber_t *f = running->now;
-    for (int i = 0; i < f->copies; i++) memcpy(f->copy[i].to, f->copy[i].from, 16);
+    for (int i = 0; i < f->copies; i++) memcpy(f->copy[i].to, f->copy[i].from, f->copy[i].size);
     f->copies = 0;
 }
 
@@ -430,11 +478,11 @@ int shim_call(int (*library)(const void *args), const void *args, size_t size, c
 }
 
 /* Returns the error with which a card refuses a launch. */
-static cudaError_t refused_launch(int64_t bx, int64_t by, int threads, size_t shared)
+static cudaError_t refused_launch(shim_kernel_f *kernel, int64_t bx, int64_t by, int threads, size_t shared)
 {
     if (bx < 1 || by < 1 || bx >= (int64_t)1 << 31 || by >= 65536 || threads < 1 || threads > FIBERS)
         return cudaErrorInvalidConfiguration;
-    return shared > SHARED_BYTES ? cudaErrorInvalidValue : cudaSuccess;
+    return (int64_t)shared > shared_limit((const void *)kernel) ? cudaErrorInvalidValue : cudaSuccess;
 }
 
 /* Allocates the fibers, and shared memory filled with NaN. */
@@ -464,7 +512,7 @@ static void run_blocks(struct shim_t *s, int64_t bx, int64_t by)
 static void launch(shim_kernel_f *kernel, const void *args, int64_t bx, int64_t by, int threads, size_t shared,
                    cudaStream_t s)
 {
-    cudaError_t e = refused_launch(bx, by, threads, shared);
+    cudaError_t e = refused_launch(kernel, bx, by, threads, shared);
     if (__atomic_add_fetch(&card.launches, 1, __ATOMIC_RELAXED) == setting("CADUCEUS_SHIM_FAULT", -1))
         e = cudaErrorIllegalAddress;
     if (e) fault(e);

@@ -8,6 +8,7 @@
  *     CADUCEUS_SHIM_SEED      another order of the threads for each number; above 0, warps also wait at random [0]
  *     CADUCEUS_SHIM_DEVICES   number of devices [1]
  *     CADUCEUS_SHIM_MEMORY    bytes of device memory [no limit]
+ *     CADUCEUS_SHIM_SHARED    bytes of shared memory that a thread block can have, if it asks for it [232448, as an H200]
  *     CADUCEUS_SHIM_FAULT     number of the first launch that fails; all later ones fail too [none]
  *     CADUCEUS_SHIM_GRAPH     number of the graph launch that fails [none]
  * SPDX-License-Identifier: MIT
@@ -46,6 +47,10 @@ struct cudaDeviceProp {
 const char *cudaGetErrorString(cudaError_t e);
 cudaError_t cudaGetDeviceCount(int *n);
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device);
+enum { cudaDevAttrMaxSharedMemoryPerBlockOptin = 97 };
+cudaError_t cudaDeviceGetAttribute(int *value, int what, int device);
+enum { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+cudaError_t cudaFuncSetAttribute(const void *kernel, int what, int value);
 cudaError_t cudaSetDevice(int device);
 cudaError_t cudaMalloc(void **p, size_t n);
 cudaError_t cudaFree(void *p);
@@ -77,8 +82,10 @@ const shim_index_t *shim_block(void);
 void *shim_shared(void);
 void shim_barrier(void);
 float shim_shuffle_xor(float v, int k);
+float shim_shuffle_up(float v, int k, int width);
 void shim_aligned(const void *p, size_t size); /* a fault if p is not a multiple of `size` */
-void shim_copy16(void *to, const void *from);  /* copies 16 bytes to shared memory: asynchronously, see portable.h */
+/* copies 4 or 16 bytes to shared memory: asynchronously, see portable.h */
+void shim_copy(void *to, const void *from, size_t size);
 void shim_copies_wait(void);
 #define threadIdx (*shim_thread())
 #define blockIdx (*shim_block())
@@ -91,6 +98,7 @@ void shim_launch(shim_kernel_f *kernel, const void *args, size_t size, int64_t b
                  size_t shared, cudaStream_t stream);
 #define KERNEL(name, args) SHIM_KERNEL(name, args)
 #define KERNEL_WIDE(name, args) SHIM_KERNEL(name, args)
+#define KERNEL_ALONE(name, args) SHIM_KERNEL(name, args)
 #define SHIM_KERNEL(name, args)                                        \
     static void name##_body(const args arg);                           \
     static void name(const void *p) { name##_body(*(const args *)p); } \

@@ -446,31 +446,75 @@ static void check_wanted(const cad_ops_t *ops, const shape_t *s, kind_t kind)
     drop(&m);
 }
 
-/* Tests a sequence that the GPU cuts into pieces: alone, in a batch, and with few wanted rows. */
-static void check_long(const cad_ops_t *ops)
+/* Runs the operations of one direction up to the scan. how: CAD_SCAN_* */
+static void scan_direction(cad_lane_t *l, const int64_t *off, int nseq, int dir, unsigned how)
 {
-    static const shape_t small = { 16, 32, 16, 4, 1, 16, true, false };
+    cad_op_f *const *op = l->ops->kind[CAD_KIND_mamba];
+    int64_t rows = off[nseq], ntile = (rows + l->tile - 1) / l->tile;
+    for (int64_t i = 0; i < ntile; i++) {
+        int64_t k = dir ? ntile - 1 - i : i;
+        cad_span_t s = { off, NULL, nseq, k * l->tile, cad_min((k + 1) * l->tile, rows) };
+        op[CAD_MAMBA_OP_IN](l, 0, dir, s, CAD_IN_X | CAD_IN_Z);
+        op[CAD_MAMBA_OP_CONV](l, 0, dir, s, 0);
+        op[CAD_MAMBA_OP_SCAN](l, 0, dir, s, how);
+    }
+}
+
+/* Tests the sum of both directions, of which a GPU scans long sequences in one launch. */
+static void check_both(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq)
+{
+    int64_t rows = off[nseq], D = m->cfg.d_model, E = cad_mamba(&m->cfg)->E;
+    double *sum = doubles(rows * E), error;
+    cad_reference_t p;
+    cad_mamba_reference_t f;
+    cad_reference_open(&p, m, rows, NULL);
+    for (int64_t i = 0; i < rows * D; i++) p.res[i] = (double)m->embed[l->tok[i / D] * D + i % D];
+    l->ops->embed(l, l->tok, (cad_span_t) { off, NULL, nseq, 0, rows });
+    for (int dir = 0; dir < 2; dir++) {
+        scan_direction(l, off, nseq, dir, dir ? CAD_SCAN_ADD | CAD_SCAN_GATE : CAD_SCAN_MORE);
+        cad_reference_direction(&p, m, 0, dir, off, nseq);
+        cad_mamba_reference(&f, &m->cfg, p.room, p.rows);
+        for (int64_t i = 0; i < rows * E; i++) sum[i] += f.y[i];
+    }
+    error = error_of(l, m, CAD_AT_Y, 0, rows, sum, E);
+    tap_ok(error < 4e-6 * slack(l->ops), "%s %s, R=%d: both directions of a long sequence: %.2g", l->ops->name,
+           l->ops->precision, (int)cad_mamba(&m->cfg)->R, error);
+    cad_reference_close(&p);
+    free(sum);
+}
+
+/* Tests sequences that the GPU cuts into pieces, or scans in parallel time if R is 12: both directions, alone, in a
+ * batch, and with few wanted rows. */
+static void check_long(const cad_ops_t *ops, int R)
+{
+    const shape_t small = { 16, 32, 16, 4, R, 16, true, false };
     static const int64_t off[] = { 0, 70, 4000, 4060 }, alone[] = { 0, 3930 };
-    static const cad_rows_t want[] = { { 0, 0 }, { 1500, 1600 }, { 4010, 4020 } };
+    static const cad_rows_t some[][3] = { { { 0, 0 }, { 1500, 1600 }, { 4010, 4020 } },
+                                          { { 3, 5 }, { 3000, 3001 }, { 4010, 4010 } } };
     cad_model_t m;
     cad_weights_t *w;
     cad_lane_t a, b;
     check_shape(ops, &small, 1000, off, 3);
     fake(&m, &small);
     make_kind(&m, MERGED);
+    memcpy((void *)cad_param(&m.layer->dir[1], CAD_MAMBA_IN), cad_param(&m.layer->dir[0], CAD_MAMBA_IN),
+           sizeof(float) * 2 * 32 * 16);
     ops->weights_open(&w, ops, &m, NULL);
     open_lane(&a, ops, w, &m, NULL, 4060, ops->tile);
     open_lane(&b, ops, w, &m, NULL, 4060, 500);
     for (int i = 0; i < 4060; i++) a.tok[i] = b.tok[i] = (uint8_t)((i * i + 3 * i) % 16);
+    check_both(&a, &m, off, 3);
     cad_encoder_forward(&a, &m, off, 3, NULL);
-    poison(&b, &m, off, 3);
-    cad_encoder_forward(&b, &m, off, 3, want);
-    tap_ok(same_wanted(&a, &b, &m, 3, want), "%s %s: wanted rows of a long sequence are the same bits", ops->name,
-           ops->precision);
+    for (int k = 0; k < 2; k++) {
+        poison(&b, &m, off, 3);
+        cad_encoder_forward(&b, &m, off, 3, some[k]);
+        tap_ok(same_wanted(&a, &b, &m, 3, some[k]), "%s %s, R=%d: wanted rows of a long sequence are the same bits",
+               ops->name, ops->precision, R);
+    }
     memcpy(b.tok, a.tok + 70, 3930);
     cad_encoder_forward(&b, &m, alone, 1, NULL);
-    tap_ok(same_rows(&a, &b, &m, 70, 0, 3930), "%s %s: a long sequence alone gives the same bits", ops->name,
-           ops->precision);
+    tap_ok(same_rows(&a, &b, &m, 70, 0, 3930), "%s %s, R=%d: a long sequence alone gives the same bits", ops->name,
+           ops->precision, R);
     close_lane(&a);
     close_lane(&b);
     ops->weights_close(w);
@@ -494,7 +538,8 @@ static void check_backend(const cad_ops_t *ops)
         check_wanted(ops, &shape[1], (kind_t)k);
         check_wanted(ops, &shape[2], (kind_t)k);
     }
-    check_long(ops);
+    check_long(ops, 1);
+    check_long(ops, 12);
 }
 
 /* Tests the instruction sets from the `first` to the `last` of the list. */

@@ -138,7 +138,7 @@ static int step(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep
 {
     cad_span_t in = cad_span_need(s, !(w->in & CAD_IN_X) ? 0 : w->out ? w->reach : CAD_PAST | CAD_FUTURE);
     cad_span_t run = cad_span_need(s, w->reach), out = cad_span_need(s, 0);
-    unsigned scan = (w->add ? CAD_SCAN_ADD : 0u) | (w->gate ? CAD_SCAN_GATE : 0u);
+    unsigned scan = (w->add ? CAD_SCAN_ADD : 0u) | (w->gate ? CAD_SCAN_GATE : 0u) | (w->out ? 0u : CAD_SCAN_MORE);
     int rc = 0;
     if (w->in & (CAD_IN_X | CAD_IN_Z)) rc = op(l, CAD_MAMBA_OP_IN, layer, dir, in, w->in);
     if (rc == 0) rc = op(l, CAD_MAMBA_OP_CONV, layer, dir, run, 0);

@@ -60,8 +60,9 @@ enum {
     CAD_MAMBA_OPS
 };
 enum {
-    CAD_SCAN_ADD = 1, /* add to y, which holds the first direction's y */
-    CAD_SCAN_GATE = 2 /* multiply y by silu(z), after the addition */
+    CAD_SCAN_ADD = 1,  /* add to y, which holds the first direction's y */
+    CAD_SCAN_GATE = 2, /* multiply y by silu(z), after the addition */
+    CAD_SCAN_MORE = 4  /* the other direction will follow and add its y; a backend may scan both then */
 };
 
 /* Operations of the backward pass, in the order of a backend's table. */

@@ -25,8 +25,10 @@ TOLERANCE = {"registers": 1.07, "row": 1.03, "around": 1.25, "special": 1.0}
 # The kernels of a forward pass that an estimate adds up.
 WINDOWS = {
     "windows of up to 2,048": ["conv_bf16", "scan_laps_bf16"],
-    "131,072 tokens": ["conv_bf16", "ends_laps_bf16", "scan_laps_bf16"],
+    "131,072 tokens": ["conv_bf16", "scan_time_bf16"],
 }
+# One window of 131,072 tokens gives 2 directions x 2 strands x 32 groups of channels = 128 thread blocks, for 132 SMs.
+IDLE = {"scan_time_bf16": 132 / 128, "scan_time_fp32": 132 / 128}
 
 
 def sections(path):
@@ -132,7 +134,7 @@ def show(nvcc, kernels, local, rows):
     print("#kernel\tmarker\teach\tlap\tregisters\trow\taround\tspecial")
     for name, marker, each, lap, registers, *slots in rows:
         print(f"{name}\t{marker}\t{each}\t{lap}\t{registers}\t" + "\t".join(f"{v:.1f}" for v in slots))
-    ns = {r[0]: max(r[5] + r[6], 8 * r[7]) * NANOSECONDS / SHARE for r in rows}
+    ns = {r[0]: max(r[5] + r[6], 8 * r[7]) * NANOSECONDS / SHARE * IDLE.get(r[0], 1) for r in rows}
     for name in set(ns) & set(BYTES):
         ns[name] = max(ns[name], BYTES[name] * 1024 / 4300)
     print(f"# {kernels} kernels; local memory: {' '.join(local) or 'none'}")
