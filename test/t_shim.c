@@ -69,6 +69,12 @@ static void launches(void)
     tap_ok(fills(1, 65536, THREADS, 512, 128) == cudaErrorInvalidConfiguration, "a grid that is too large in y");
     tap_ok(fills(1, 1, 0, 512, 128) == cudaErrorInvalidConfiguration, "a block without threads");
     tap_ok(fills(1, 1, THREADS, 49153, 128) == cudaErrorInvalidValue, "more than 48 KB of shared memory");
+    tap_ok(cudaFuncSetAttribute((const void *)fill, cudaFuncAttributeMaxDynamicSharedMemorySize, 232449) ==
+               cudaErrorInvalidValue,
+           "a kernel that asks for more than 227 KB is refused");
+    cudaFuncSetAttribute((const void *)fill, cudaFuncAttributeMaxDynamicSharedMemorySize, 100000);
+    tap_ok(fills(1, 1, THREADS, 100000, 128) == cudaSuccess, "one that has asked for 100,000 bytes has them");
+    tap_ok(fills(1, 1, THREADS, 100001, 128) == cudaErrorInvalidValue, "and no more");
     tap_ok(fills(1, 1, THREADS, 512, 129) == cudaErrorIllegalAddress, "a write past shared memory");
     tap_ok(cudaFreeHost(NULL) == cudaErrorInvalidValue && outcome(), "cudaFreeHost(NULL)");
 }
