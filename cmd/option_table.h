@@ -80,7 +80,7 @@ enum { /* codes of the shared options that have no letter */
 #define OPTIONS_USAGE_RUN                                                                \
     "      --adapter DIR      LoRA adapter (peft) to add: folder or hf:ORG/NAME[@REV]\n" \
     "  -@, --threads N        compute threads, 0 means 1 [CPUs this process may use]\n"  \
-    "  -d, --device DEV       auto, cpu, cuda or cuda:I [auto]\n"                        \
+    "  -d, --device DEV       auto, cpu, cuda, cuda:I, cuda:I,J or cuda:all [auto]\n"    \
     "      --precision P      fp32, bf16x3 or bf16 [CPU: fp32, CUDA: bf16]\n"            \
     "      --quiet            no progress, notes or warnings\n"                          \
     "      --verbosity N      above 3, also print messages of htslib [3]\n"              \

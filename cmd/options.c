@@ -108,7 +108,7 @@ int options_take(options_t *o, int c, const char *arg)
     case 'd':
         o->device = arg;
         if (cad_device_known(arg)) return 0;
-        cmd_fail(o->cmd, "-d %s: expected auto, cpu, cuda or cuda:I", arg);
+        cmd_fail(o->cmd, "-d %s: expected auto, cpu, cuda, cuda:I, cuda:I,J or cuda:all", arg);
         return -1;
     case '@':
         if (option_int(o->cmd, "-@", arg, 0, 4096, &n)) return -1;

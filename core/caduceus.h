@@ -308,7 +308,8 @@ CAD_API void cad_head_free(cad_head_t *head);
 /* Settings of a context: call cad_options_init, then change members. */
 typedef struct cad_options_t {
     size_t size; /* size of this struct when the caller was compiled; set by cad_options_init */
-    /* "cpu", "cuda", "cuda:I" (CUDA device I, counted from 0), or "auto": the first CUDA device if there is one and its
+    /* "cpu", "cuda", "cuda:I" (CUDA device I, counted from 0), "cuda:I,J,..." or "cuda:all" (several devices of one
+     * type; the results are the same bytes; not for training), or "auto": the first CUDA device if there is one and its
      * module and driver are found, else the CPU. Default NULL, which means auto. */
     const char *device;
     /* How exact the layers' projections are: "fp32"; "bf16x3": inputs are rounded to the sum of two bfloat16 numbers

@@ -145,6 +145,7 @@ static int find_device(cad_ops_t *ops, int index, cad_error_t *err)
                     prop.minor);
     snprintf(ops->name, sizeof ops->name, "cuda %.50s", prop.name);
     ops->device = index;
+    ops->devices = n;
     return 0;
 }
 

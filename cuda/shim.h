@@ -7,6 +7,7 @@
  * environment variables:
  *     CADUCEUS_SHIM_SEED      another order of the threads for each number; above 0, warps also wait at random [0]
  *     CADUCEUS_SHIM_DEVICES   number of devices [1]
+ *     CADUCEUS_SHIM_MIXED     1: devices after the first are of another type [0]
  *     CADUCEUS_SHIM_MEMORY    bytes of device memory [no limit]
  *     CADUCEUS_SHIM_SHARED    bytes of shared memory that a thread block can have, if it asks for it [232448, as an H200]
  *     CADUCEUS_SHIM_FAULT     number of the first launch that fails; all later ones fail too [none]

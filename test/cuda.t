@@ -177,6 +177,20 @@ model=$data/ps
 
 # ---- errors ----
 shimmed error "a missing device index is an error" 'device cuda:1: there is 1 CUDA device' run -d cuda:1 in.bed
+export CADUCEUS_SHIM_DEVICES=3
+for d in cuda:0,2 cuda:all; do
+    shimmed run --quiet --score pll,entropy,n -d $d --precision fp32 in.bed >several.bed
+    same "$d gives the same bytes as one device" several.bed gpu.bed
+done
+shimmed error "a device of a list that is missing is an error" 'device cuda:1,3: there are 3 CUDA devices' \
+    run -d cuda:1,3 in.bed
+error "a device that is named twice is an error" 'cuda:1,1: expected' run -d cuda:1,1 in.bed
+error "so is a list that ends with a comma" 'cuda:1,: expected' run -d cuda:1, in.bed
+CADUCEUS_SHIM_MIXED=1 shimmed error "devices of two types are an error" 'devices 0 .* and 1 .*different results' \
+    run -d cuda:all in.bed
+shimmed error "training takes one device" 'device cuda:0,1: training computes on one device' \
+    "$caduceus" pretrain -T ref.fa -o new --d-model 16 --n-layer 1 --seq-len 64 --steps 1 --valid-fraction 0.2 \
+    -d cuda:0,1
 export CADUCEUS_SHIM_DEVICES=0
 shimmed error "no device is an error" 'device cuda: no CUDA-capable device' run -d cuda in.bed
 shimmed run --score pll,entropy,n in.bed >auto.bed 2>note

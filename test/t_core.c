@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "engine/engine.h"
+#include "engine/module.h"
 #include "base/base.h"
 #include "base/team.h"
 #include "io/bed.h"
@@ -419,10 +420,10 @@ static void test_reasons(const cad_model_t *m)
     o.threads = 2;
     o.max_len = 20;
     cad_context_open(&ctx, m, &o, NULL);
-    ctx->table.pool = fail_aloud;
+    ctx->card->ops.pool = fail_aloud;
     tap_ok(cad_forward(ctx, tok, 20, hidden, NULL, &err) == CAD_EDEVICE && strstr(err.text, " ranges"),
            "a lane's reason is reported");
-    ctx->table.pool = fail_silently;
+    ctx->card->ops.pool = fail_silently;
     for (int i = 0; i < ctx->lanes; i++) strcpy(ctx->lane[i].text, "stale");
     tap_ok(cad_forward(ctx, tok, 20, hidden, NULL, &err) == CAD_EDEVICE && strstr(err.text, ": device error"),
            "an earlier run's reason is not");

@@ -170,6 +170,7 @@ struct cad_ops_t {
     char name[64];     /* for example "cpu avx512" */
     char precision[8]; /* "fp32", "bf16x3" or "bf16" */
     int device;        /* index of the device */
+    int devices;       /* number of devices that this backend has */
     int64_t tile;      /* rows per call of an operation, if one thread runs the lane */
     /* if a team runs the lane, a tile has this many times `tile` rows, or as many times as the team has threads; 0:
      * operations do not use a team */

@@ -44,16 +44,17 @@ static int64_t tile_rows(const cad_ops_t *ops, const cad_team_t *team, int64_t r
 
 static int open_lane(cad_context_t *ctx, cad_lane_t *l, cad_team_t *team, int64_t rows, cad_error_t *err)
 {
+    const cad_card_t *card = &ctx->card[l == &ctx->wide ? 0 : (l - ctx->lane) % ctx->cards];
     int rc;
-    l->ops = ctx->ops;
-    l->weights = ctx->weights;
+    l->ops = &card->ops;
+    l->weights = card->weights;
     l->team = team;
     l->done = &ctx->done;
     l->rows = rows;
     l->tile = tile_rows(ctx->ops, team, rows);
     l->zrows = ctx->ops->late ? l->tile : 0;
     l->tok = cad_alloc((size_t)rows, 1);
-    rc = l->tok ? ctx->ops->lane_open(l, ctx->model) : CAD_ENOMEM;
+    rc = l->tok ? l->ops->lane_open(l, ctx->model) : CAD_ENOMEM;
     ctx->bytes += l->bytes;
     if (rc == CAD_ENOMEM)
         return cad_fail(
@@ -91,23 +92,28 @@ static int open_lanes(cad_context_t *ctx, cad_error_t *err)
     return wide ? open_lane(ctx, &ctx->wide, ctx->team, rows, err) : 0;
 }
 
-/* Opens the lanes; if memory is short, retries with smaller packs, then with a single lane. */
-static int fit_lanes(cad_context_t *ctx, cad_error_t *err)
+/* Sets the number of lanes, each of which is run by one thread. */
+static int set_lanes(cad_context_t *ctx, int lanes, cad_error_t *err)
+{
+    cad_team_close(ctx->team);
+    ctx->team = NULL;
+    ctx->lanes = lanes;
+    return lanes > 1 ? cad_team_open(&ctx->team, lanes, err) : 0;
+}
+
+/* Opens the lanes; if memory is short, retries with smaller packs, then with a single lane for each card. */
+static int fit_lanes(cad_context_t *ctx, int lanes, cad_error_t *err)
 {
     const cad_ops_t *ops = ctx->ops;
-    int rc;
-    ctx->lane = calloc((size_t)ctx->lanes, sizeof *ctx->lane);
+    int rc = set_lanes(ctx, lanes, err);
+    ctx->lane = calloc((size_t)lanes, sizeof *ctx->lane);
     if (!ctx->lane) return cad_out_of_memory(err);
-    for (ctx->pack = ops->pack; (rc = open_lanes(ctx, err)) == CAD_ENOMEM;) {
+    for (ctx->pack = ops->pack; rc == 0 && (rc = open_lanes(ctx, err)) == CAD_ENOMEM;) {
         bool smaller = ctx->pack > ops->least && ctx->pack > ctx->max_len;
-        if (!smaller && (ops->lanes == 0 || ctx->lanes == 1)) break;
+        if (!smaller && (ops->lanes == 0 || ctx->lanes == ctx->cards)) break;
         close_lanes(ctx);
         if (smaller) ctx->pack = cad_max(ctx->pack / 2, ops->least);
-        else {
-            cad_team_close(ctx->team);
-            ctx->team = NULL;
-            ctx->lanes = 1;
-        }
+        rc = smaller ? 0 : set_lanes(ctx, ctx->cards, err);
     }
     return rc;
 }
@@ -169,12 +175,11 @@ static int open_context(cad_context_t **out, const cad_model_t *model, const cad
     ctx->layers = o.layer;
     ctx->vocab_softmax = o.vocab_softmax != 0;
     rc = copy_head(ctx, err);
-    if (rc == 0) rc = cad_device_open(&ctx->table, o.device, o.precision, ctx->note, sizeof ctx->note, err);
-    if (rc == 0) ctx->ops = &ctx->table;
-    if (rc == 0) rc = ctx->ops->weights_open(&ctx->weights, ctx->ops, model, err);
-    if (rc == 0) ctx->lanes = ctx->ops->lanes ? ctx->ops->lanes : o.threads;
-    if (rc == 0 && ctx->lanes > 1) rc = cad_team_open(&ctx->team, ctx->lanes, err);
-    if (rc == 0) rc = fit_lanes(ctx, err);
+    if (rc == 0) rc = cad_cards_open(&ctx->card, &ctx->cards, o.device, o.precision, ctx->note, sizeof ctx->note, err);
+    if (rc == 0) ctx->ops = &ctx->card->ops;
+    for (int i = 0; i < ctx->cards && rc == 0; i++)
+        rc = ctx->ops->weights_open(&ctx->card[i].weights, &ctx->card[i].ops, model, err);
+    if (rc == 0) rc = fit_lanes(ctx, ctx->ops->lanes ? ctx->ops->lanes * ctx->cards : o.threads, err);
     if (rc) cad_context_close(ctx);
     else *out = ctx;
     return rc;
@@ -205,7 +210,8 @@ void cad_context_close(cad_context_t *ctx)
     close_lanes(ctx);
     free(ctx->lane);
     free(ctx->score);
-    if (ctx->ops) ctx->ops->weights_close(ctx->weights);
+    for (int i = 0; ctx->ops && i < ctx->cards; i++) ctx->ops->weights_close(ctx->card[i].weights);
+    free(ctx->card);
     free(ctx);
 }
 

@@ -117,14 +117,37 @@ static int open_cpu(cad_ops_t *ops, int precision, char *note, size_t size, cad_
     return 0;
 }
 
-int cad_device_number(const char *device)
+enum { ON_AUTO = -4, ON_CPU, ON_ALL, ON_UNKNOWN };
+
+/* Parses "I,J,...": numbers of devices. Returns how many there are, or ON_UNKNOWN if the text is something else or
+ * names a device twice. */
+static int parse_list(const char *text, int index[CAD_CARDS])
 {
-    int64_t i = 0;
-    if (!device || !strcmp(device, "auto")) return CAD_ON_AUTO;
-    if (!strcmp(device, "cpu")) return CAD_ON_CPU;
-    if (strncmp(device, "cuda", 4)) return CAD_ON_UNKNOWN;
-    if (device[4] && (device[4] != ':' || !cad_parse_int(device + 5, 0, 1023, &i))) return CAD_ON_UNKNOWN;
-    return (int)i;
+    char number[8];
+    for (int n = 0; n < CAD_CARDS;) {
+        size_t size = strcspn(text, ",");
+        int64_t i;
+        snprintf(number, sizeof number, "%.*s", (int)size, text);
+        if (size >= sizeof number || !cad_parse_int(number, 0, 1023, &i)) return ON_UNKNOWN;
+        for (int k = 0; k < n; k++)
+            if (index[k] == i) return ON_UNKNOWN;
+        index[n++] = (int)i;
+        if (!text[size]) return n;
+        text += size + 1;
+    }
+    return ON_UNKNOWN;
+}
+
+/* Parses a device name; NULL means auto. Returns the number of CUDA devices that it lists in index, or one of the
+ * negative values above. */
+static int parse_device(const char *device, int index[CAD_CARDS])
+{
+    index[0] = 0;
+    if (!device || !strcmp(device, "auto")) return ON_AUTO;
+    if (!strcmp(device, "cpu")) return ON_CPU;
+    if (!strcmp(device, "cuda")) return 1;
+    if (!strcmp(device, "cuda:all")) return ON_ALL;
+    return strncmp(device, "cuda:", 5) ? ON_UNKNOWN : parse_list(device + 5, index);
 }
 
 int cad_precision_number(const char *precision)
@@ -135,23 +158,68 @@ int cad_precision_number(const char *precision)
 }
 
 int cad_precision_known(const char *precision) { return cad_precision_number(precision) >= 0; }
-int cad_device_known(const char *device) { return cad_device_number(device) != CAD_ON_UNKNOWN; }
 
-int cad_device_open(cad_ops_t *ops, const char *device, const char *precision, char *note, size_t size,
+int cad_device_known(const char *device)
+{
+    int index[CAD_CARDS];
+    return parse_device(device, index) != ON_UNKNOWN;
+}
+
+/* Opens one device. number: ON_AUTO, ON_CPU, or the number of a CUDA device; name: for messages */
+static int open_one(cad_ops_t *ops, int number, const char *name, const char *precision, char *note, size_t size,
                     cad_error_t *err)
 {
-    int number = cad_device_number(device), asked = precision ? cad_precision_number(precision) : CAD_PRECISION_FP32,
-        rc;
+    int asked = precision ? cad_precision_number(precision) : CAD_PRECISION_FP32, rc;
     bool there = false;
     cad_error_t why;
     *note = 0;
     if (asked < 0) return cad_fail(err, CAD_EARG, "precision %.40s: expected fp32, bf16x3 or bf16", precision);
-    if (number == CAD_ON_UNKNOWN)
-        return cad_fail(err, CAD_EARG, "device %.40s: expected auto, cpu, cuda or cuda:I", device);
-    if (number == CAD_ON_CPU) return open_cpu(ops, asked, note, size, err);
-    rc = open_module(ops, number == CAD_ON_AUTO ? 0 : number, precision ? asked : CAD_PRECISION_BF16, &there, &why);
+    if (number == ON_CPU) return open_cpu(ops, asked, note, size, err);
+    rc = open_module(ops, number == ON_AUTO ? 0 : number, precision ? asked : CAD_PRECISION_BF16, &there, &why);
     if (rc == 0) return 0;
-    if (number != CAD_ON_AUTO) return cad_fail(err, rc, "device %s: %s", device, why.text);
+    if (number != ON_AUTO) return cad_fail(err, rc, "device %s: %s", name, why.text);
     if (there) snprintf(note, size, "%s", why.text);
     return open_cpu(ops, asked, note, size, err);
+}
+
+static int unknown_device(const char *device, cad_error_t *err)
+{
+    return cad_fail(err, CAD_EARG, "device %.40s: expected auto, cpu, cuda, cuda:I, cuda:I,J or cuda:all", device);
+}
+
+int cad_device_open(cad_ops_t *ops, const char *device, const char *precision, char *note, size_t size,
+                    cad_error_t *err)
+{
+    int index[CAD_CARDS], n = parse_device(device, index);
+    if (n == ON_UNKNOWN) return unknown_device(device, err);
+    if (n > 1 || n == ON_ALL) return cad_fail(err, CAD_EARG, "device %.40s: training computes on one device", device);
+    return open_one(ops, n == 1 ? index[0] : n, device, precision, note, size, err);
+}
+
+/* Fails if two devices are of different types, since a result would depend on which of them computes it. */
+static int same_type(const cad_card_t *a, const cad_card_t *b, cad_error_t *err)
+{
+    return strcmp(a->ops.name, b->ops.name)
+               ? cad_fail(err, CAD_EDEVICE,
+                          "devices %d (%s) and %d (%s) give different results; name devices of one type", a->ops.device,
+                          a->ops.name, b->ops.device, b->ops.name)
+               : 0;
+}
+
+int cad_cards_open(cad_card_t **card, int *n, const char *device, const char *precision, char *note, size_t size,
+                   cad_error_t *err)
+{
+    int index[CAD_CARDS], listed = parse_device(device, index), rc;
+    *n = 0;
+    if (listed == ON_UNKNOWN) return unknown_device(device, err);
+    *card = calloc(CAD_CARDS, sizeof **card);
+    if (!*card) return cad_out_of_memory(err);
+    rc = open_one(&(*card)->ops, listed == ON_AUTO || listed == ON_CPU ? listed : index[0], device, precision, note,
+                  size, err);
+    if (rc == 0) *n = listed == ON_ALL ? (int)cad_min((*card)->ops.devices, CAD_CARDS) : listed > 1 ? listed : 1;
+    for (int i = 1; i < *n && rc == 0; i++) {
+        rc = open_one(&(*card)[i].ops, listed == ON_ALL ? i : index[i], device, precision, note, size, err);
+        if (rc == 0) rc = same_type(*card, &(*card)[i], err);
+    }
+    return rc;
 }

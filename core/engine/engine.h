@@ -23,16 +23,18 @@ typedef struct cad_pass_t {
     float *pooled[2]; // result for each strand: (D), or (end-beg,D) for CAD_POOL_NONE; or NULL
 } cad_pass_t;
 
+struct cad_card_t; /* see module.h */
+
 struct cad_context_t {
     const cad_model_t *model;
     float *score;         // (labels,D) copy of the classifier's score.weight, made when the context is opened; or NULL
     float *score_bias;    // (labels) copy of score.bias, in the allocation of `score`; zeros if the model has no bias
     enum cad_pool_t pool; /* how the classifier pools positions; copied when the context is opened */
     int64_t bin;          /* bases for which the classifier has outputs; 0: whole sequences */
-    cad_ops_t table;
-    const cad_ops_t *ops; /* &table once the table is filled */
+    struct cad_card_t *card; // (cards) devices of one type; lane i computes on card i % cards
+    int cards;
+    const cad_ops_t *ops; /* the first card's table once that is filled */
     char note[512];
-    cad_weights_t *weights;
     cad_team_t *team;
     int lanes;
     bool vocab_softmax;    /* as in cad_options_t */

@@ -34,14 +34,21 @@ typedef struct cad_host_t { /* number of layer kinds, and the sizes of the struc
 typedef int cad_module_f(const cad_host_t *host, int index, bool half, cad_ops_t *ops, cad_error_t *err);
 
 /* ---- device.c ---- */
+#define CAD_CARDS 64        /* maximum number of devices of a context */
+typedef struct cad_card_t { /* a device, with its own copy of the weights */
+    cad_ops_t ops;
+    cad_weights_t *weights;
+} cad_card_t;
+
 /* Sets all members of *host to the values of this library. */
 void cad_host_init(cad_host_t *host);
-enum { CAD_ON_AUTO = -3, CAD_ON_CPU, CAD_ON_UNKNOWN };
-/* Parses a device name (NULL means auto). Returns the index of a CUDA device, or one of the negative values above. */
-int cad_device_number(const char *device);
-/* Fills the table of operations of a device. device and precision are as in cad_options_t. Writes to note the text that
- * cad_context_note will return. */
+/* Fills the table of operations of one device. device and precision are as in cad_options_t; several devices are
+ * CAD_EARG. Writes to note the text that cad_context_note will return. */
 int cad_device_open(cad_ops_t *ops, const char *device, const char *precision, char *note, size_t size,
                     cad_error_t *err);
+/* Fills the tables of one or several devices, all of the same type. The caller frees *card, also after an error; n: their
+ * number. */
+int cad_cards_open(cad_card_t **card, int *n, const char *device, const char *precision, char *note, size_t size,
+                   cad_error_t *err);
 
 #endif

@@ -147,7 +147,7 @@ class Model:
         model: a folder, a .safetensors file beside its config.json, "hf:ORG/NAME[@REV]" in the hub's local cache, or
             "bundled". None: $CADUCEUS_MODEL, else the bundled model with a warning.
         adapter: a folder of a LoRA adapter of peft, or "hf:ORG/NAME[@REV]".
-        device: "cpu", "cuda", "cuda:I" or "auto".
+        device: "cpu", "cuda", "cuda:I", "cuda:I,J", "cuda:all" or "auto".
         precision: "fp32", "bf16x3" or "bf16"; None: fp32 on the CPU, bf16 on CUDA.
         threads: number of CPU threads that compute; None: as many as this process may use. Results do not depend on it.
         max_len: length of the longest window in bases; None: the model's. Memory grows with it only as it is used.
