@@ -29,7 +29,9 @@
 struct cad_weights_t {
     int device;
     bool half, rms;
-    bool apart; /* some layer has two directions, each with its own projections */
+    form_t form;    /* of the weights of products */
+    int64_t widest; /* largest number of columns of an input of a product */
+    bool apart;     /* some layer has two directions, each with its own projections */
     int64_t D, Dp, V;
     float eps;
     const float **norm, **norm_bias;                     // (layers) pointers to arrays (Dp)
@@ -100,9 +102,10 @@ typedef struct {
 
 typedef struct { /* the backend's own data of a lane (cad_lane_t.own): one stream, one allocation on the device */
     cudaStream_t stream;
-    char *arena; /* all device memory of the lane */
-    char *stage; /* all pinned host memory of the lane */
-    void *a;     // (rows,Dp) of type T: normalised rows
+    char *arena;   /* all device memory of the lane */
+    char *stage;   /* all pinned host memory of the lane */
+    void *a;       // (rows,Dp) of type T: normalised rows
+    bf16_t *parts; // (PRODUCT_ROWS,3 widest) inputs of a product under bf16x3, see form_t; else NULL
     CAD_KINDS(LANE_MEMBER)
     // (rows,D) float32 rows that are pooled after the last layer; shares memory with the layers' activations
     float *normed;

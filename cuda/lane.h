@@ -42,6 +42,7 @@ static size_t carve_device(cad_lane_t *l, const cad_model_t *m, char *base)
     l->res = l->base = l->tape ? NULL : (float *)cad_bump(&b, padded, w->Dp, sizeof(float));
     l->h = w->apart ? (float *)cad_bump(&b, padded, w->Dp, sizeof(float)) : NULL;
     g->a = cad_bump(&b, padded, w->Dp, w->half ? sizeof(bf16_t) : sizeof(float));
+    g->parts = w->form == AS_BF16X3 ? (bf16_t *)cad_bump(&b, PRODUCT_ROWS, 3 * w->widest, sizeof(bf16_t)) : NULL;
     carve_kinds(l, m, &b, padded, slots);
     g->slab_sum = (double *)cad_bump(&b, slabs, w->D, sizeof(double));
     g->out_floats = cad_max(PICKS * w->V, slabs * w->D);

@@ -50,25 +50,25 @@ static int mamba2_refuse(const cad_model_t *m, bool back, cad_error_t *err)
 static int64_t runs_of(const cad_mamba2_t *s, bool steps) { return s->H + 2 * s->G + steps; }
 
 /* Places v (channels,D), the rows of in_proj for z (if `heads`) or for x|B|C|r. */
-static const void *place_in(store_t *s, bool half, const cad_mamba2_t *z, const float *v, bool heads, int64_t D,
+static const void *place_in(store_t *s, form_t form, const cad_mamba2_t *z, const float *v, bool heads, int64_t D,
                             int64_t Dp)
 {
-    size_t at = reserve(s, heads ? cad_mamba2_Ep(z) : cad_mamba2_Xp(z), Dp, half ? sizeof(bf16_t) : sizeof(float));
+    size_t at = reserve(s, heads ? cad_mamba2_Ep(z) : cad_mamba2_Xp(z), Dp, bytes_of(form));
     char *d = (char *)on_host(s, at);
     for (int64_t k = 0; d && k < (heads ? z->H : runs_of(z, true)); k++) {
         cad_mamba2_run_t r = cad_mamba2_run(z, k);
-        fill_table(d, half, v + r.from * D, r.n, D, Dp, r.to);
+        fill_table(d, form, v + r.from * D, r.n, D, Dp, r.to);
     }
     return on_device(s, at);
 }
 
 /* Places v (D,I), the weights of out_proj, as an array (Dp,Ep), in which the P channels of each head are padded to
  * Pp. */
-static const void *place_out(store_t *s, bool half, const cad_mamba2_t *z, const float *v, int64_t D, int64_t Dp)
+static const void *place_out(store_t *s, form_t form, const cad_mamba2_t *z, const float *v, int64_t D, int64_t Dp)
 {
-    size_t at = reserve(s, Dp, cad_mamba2_Ep(z), half ? sizeof(bf16_t) : sizeof(float));
+    size_t at = reserve(s, Dp, cad_mamba2_Ep(z), bytes_of(form));
     char *d = (char *)on_host(s, at);
-    if (d) fill_table(d, half, v, D * z->H, z->P, cad_mamba2_Pp(z), 0);
+    if (d) fill_table(d, form, v, D * z->H, z->P, cad_mamba2_Pp(z), 0);
     return on_device(s, at);
 }
 
@@ -104,9 +104,9 @@ static void place_projections(store_t *s, const cad_weights_t *w, const cad_mode
     const cad_mamba2_t *z = cad_mamba2(&m->cfg);
     const float *in = cad_param(d, CAD_MAMBA2_IN), *bias = cad_param(d, CAD_MAMBA2_IN_BIAS),
                 *out_bias = cad_param(d, CAD_MAMBA2_OUT_BIAS);
-    p->in_x = place_in(s, w->half, z, in + z->I * w->D, false, w->D, w->Dp);
-    p->in_z = place_in(s, w->half, z, in, true, w->D, w->Dp);
-    p->out = place_out(s, w->half, z, cad_param(d, CAD_MAMBA2_OUT), w->D, w->Dp);
+    p->in_x = place_in(s, w->form, z, in + z->I * w->D, false, w->D, w->Dp);
+    p->in_z = place_in(s, w->form, z, in, true, w->D, w->Dp);
+    p->out = place_out(s, w->form, z, cad_param(d, CAD_MAMBA2_OUT), w->D, w->Dp);
     p->in_x_bias = bias ? place_channels(s, z, bias + z->I, runs_of(z, true), 1, cad_mamba2_Xp(z)) : NULL;
     p->in_z_bias = bias ? place_channels(s, z, bias, z->H, 1, cad_mamba2_Ep(z)) : NULL;
     p->out_bias = out_bias ? place_vector(s, out_bias, w->D, w->Dp) : NULL;
@@ -161,9 +161,9 @@ static bool mamba2_open(cad_weights_t *w, const cad_model_t *m)
 {
     mamba2_weights_t *b = &w->mamba2;
     b->size = mamba2_size(m);
-    set_product(&b->product[MAMBA2_IN_X], b->size.Xp, w->Dp, w->half, false);
-    set_product(&b->product[MAMBA2_IN_Z], b->size.Ep, w->Dp, w->half, false);
-    set_product(&b->product[MAMBA2_OUT_Y], w->Dp, b->size.Ep, w->half, false);
+    set_product(w, &b->product[MAMBA2_IN_X], b->size.Xp, w->Dp, false);
+    set_product(w, &b->product[MAMBA2_IN_Z], b->size.Ep, w->Dp, false);
+    set_product(w, &b->product[MAMBA2_OUT_Y], w->Dp, b->size.Ep, false);
     b->dir = (mamba2_dir_t *)calloc((size_t)m->cfg.n_layer * 2, sizeof *b->dir);
     return b->dir != NULL;
 }
@@ -249,9 +249,9 @@ static void mamba2_place_back(store_t *s, cad_grads_t *q, const cad_model_t *m, 
             dir[1] = dir[0];
             continue;
         }
-        dir[k].in_x = (const float *)place_in(s, false, z, in + z->I * D, false, D, Dp);
-        dir[k].in_z = (const float *)place_in(s, false, z, in, true, D, Dp);
-        dir[k].out = (const float *)place_out(s, false, z, out, D, Dp);
+        dir[k].in_x = (const float *)place_in(s, AS_FP32, z, in + z->I * D, false, D, Dp);
+        dir[k].in_z = (const float *)place_in(s, AS_FP32, z, in, true, D, Dp);
+        dir[k].out = (const float *)place_out(s, AS_FP32, z, out, D, Dp);
     }
 }
 

@@ -41,9 +41,9 @@ static mamba_dir_t place_direction(store_t *s, const cad_weights_t *w, const cad
     const mamba_weights_t *b = &w->mamba;
     int64_t D = w->D, E = cad_mamba(&m->cfg)->E, S = b->R + 2 * b->N;
     mamba_dir_t p;
-    p.in = first ? first->in : place_table(s, w->half, cad_param(d, CAD_MAMBA_IN), 2, E, D, b->Ep, w->Dp);
-    p.x = place_table(s, w->half, cad_param(d, CAD_MAMBA_X), 1, S, E, b->Sp, b->Ep);
-    p.out = first ? first->out : place_table(s, w->half, cad_param(d, CAD_MAMBA_OUT), 1, D, E, w->Dp, b->Ep);
+    p.in = first ? first->in : place_table(s, w->form, cad_param(d, CAD_MAMBA_IN), 2, E, D, b->Ep, w->Dp);
+    p.x = place_table(s, w->form, cad_param(d, CAD_MAMBA_X), 1, S, E, b->Sp, b->Ep);
+    p.out = first ? first->out : place_table(s, w->form, cad_param(d, CAD_MAMBA_OUT), 1, D, E, w->Dp, b->Ep);
     p.in_bias = place_in_bias(s, w, cad_param(d, CAD_MAMBA_IN_BIAS), E);
     p.out_bias = cad_param(d, CAD_MAMBA_OUT_BIAS) ? place_vector(s, cad_param(d, CAD_MAMBA_OUT_BIAS), D, w->Dp) : NULL;
     p.conv = place(s, cad_param(d, CAD_MAMBA_CONV), b->K, E, b->K, b->Ep, true);
@@ -97,9 +97,9 @@ static bool mamba_open(cad_weights_t *w, const cad_model_t *m)
     b->Sp = cad_mamba_Sp(&m->cfg);
     b->Np = cad_round_up(b->N, STATES);
     b->timed = !w->apart && scanned_in_laps(b) && shared_memory(w->device) >= TIME_SHARED;
-    set_product(&b->product[IN_PROJ], 2 * b->Ep, w->Dp, w->half, w->half);
-    set_product(&b->product[X_PROJ], b->Sp, b->Ep, w->half, false);
-    set_product(&b->product[OUT_PROJ], w->Dp, b->Ep, w->half, false);
+    set_product(w, &b->product[IN_PROJ], 2 * b->Ep, w->Dp, w->half);
+    set_product(w, &b->product[X_PROJ], b->Sp, b->Ep, false);
+    set_product(w, &b->product[OUT_PROJ], w->Dp, b->Ep, false);
     b->dir = (mamba_dir_t *)calloc((size_t)m->cfg.n_layer * 2, sizeof *b->dir);
     return b->dir != NULL;
 }
@@ -176,15 +176,15 @@ static void mamba_place_back(store_t *s, cad_grads_t *q, const cad_model_t *m, i
     mamba_back_t *dir = &q->mamba.dir[2 * layer];
     for (int k = 0; k < l->ndir; k++) {
         const cad_direction_t *d = &l->dir[k];
-        dir[k].x = (const float *)place_table(s, false, cad_param(d, CAD_MAMBA_X), 1, z->R + 2 * z->N, z->E, z->Sp,
+        dir[k].x = (const float *)place_table(s, AS_FP32, cad_param(d, CAD_MAMBA_X), 1, z->R + 2 * z->N, z->E, z->Sp,
                                               z->Ep);
         if (k && mamba_tied(l)) {
             dir[k].in = dir[0].in;
             dir[k].out = dir[0].out;
             continue;
         }
-        dir[k].in = (const float *)place_table(s, false, cad_param(d, CAD_MAMBA_IN), 2, z->E, z->D, z->Ep, z->Dp);
-        dir[k].out = (const float *)place_table(s, false, cad_param(d, CAD_MAMBA_OUT), 1, z->D, z->E, z->Dp, z->Ep);
+        dir[k].in = (const float *)place_table(s, AS_FP32, cad_param(d, CAD_MAMBA_IN), 2, z->E, z->D, z->Ep, z->Dp);
+        dir[k].out = (const float *)place_table(s, AS_FP32, cad_param(d, CAD_MAMBA_OUT), 1, z->D, z->E, z->Dp, z->Ep);
     }
 }
 

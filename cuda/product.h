@@ -13,18 +13,22 @@
 
 #include "common.h"
 
-static void set_product(product_t *p, int64_t n, int64_t k, bool half, bool half_out)
+/* Sets up a product of the forward pass. half_out: its result is bfloat16. */
+static void set_product(cad_weights_t *w, product_t *p, int64_t n, int64_t k, bool half_out)
 {
     p->n = p->ldc = n;
     p->k = k;
-    p->half = half;
+    p->half = w->form == AS_BF16;
+    p->split = w->form == AS_BF16X3;
     p->half_out = half_out;
+    w->widest = cad_max(w->widest, k);
 }
 
 /* Sets up a float32 product of the backward pass. ldc: floats from one row of C to the next. */
 static void set_back_product(product_t *p, int64_t n, int64_t k, int64_t ldc, bool transposed, bool fast)
 {
-    set_product(p, n, k, false, false);
+    p->n = n;
+    p->k = k;
     p->ldc = ldc;
     p->transposed = transposed;
     p->fast = fast;
@@ -38,9 +42,12 @@ static void set_outer(outer_t *o, int64_t n, int64_t k, int64_t lda, bool fast)
     o->fast = fast;
 }
 
-#ifdef __CUDACC__
-
 static size_t width_of(bool half) { return half ? sizeof(bf16_t) : sizeof(float); }
+
+/* Returns the number of columns of the operands of a product. */
+static int64_t inner_of(const product_t *p) { return p->split ? 3 * p->k : p->k; }
+
+#ifdef __CUDACC__
 
 static int blas_check(cad_error_t *err, cublasStatus_t s, const char *what)
 {
@@ -75,15 +82,16 @@ static int operation_open(cublasLtMatmulDesc_t *op, bool fast, bool first, bool 
  * (n,rows) = W^T (n,k) x A^T (k,rows). */
 static int product_layouts(product_t *p, cad_error_t *err)
 {
-    uint64_t n = (uint64_t)p->n, k = (uint64_t)p->k;
+    uint64_t n = (uint64_t)p->n, k = (uint64_t)inner_of(p);
+    bool half = p->half || p->split;
     int rc = operation_open(&p->op, p->fast, !p->transposed, false, err);
     if (rc == 0)
         rc = blas_check(err,
-                        cublasLtMatrixLayoutCreate(&p->w, type_of(p->half), p->transposed ? n : k,
-                                                   p->transposed ? k : n, p->transposed ? p->n : p->k),
+                        cublasLtMatrixLayoutCreate(&p->w, type_of(half), p->transposed ? n : k, p->transposed ? k : n,
+                                                   (int64_t)(p->transposed ? n : k)),
                         "layout");
     if (rc == 0)
-        rc = blas_check(err, cublasLtMatrixLayoutCreate(&p->a, type_of(p->half), k, PRODUCT_ROWS, p->k), "layout");
+        rc = blas_check(err, cublasLtMatrixLayoutCreate(&p->a, type_of(half), k, PRODUCT_ROWS, (int64_t)k), "layout");
     if (rc == 0)
         rc = blas_check(err, cublasLtMatrixLayoutCreate(&p->c, type_of(p->half_out), n, PRODUCT_ROWS, p->ldc),
                         "layout");
@@ -204,19 +212,15 @@ static int blas_report(cad_lane_t *l, cublasStatus_t s)
     return CAD_EDEVICE;
 }
 
-/* Computes d = `a` x w + beta c for rows [beg, end), extended at both ends to multiples of PRODUCT_ROWS. */
-static int multiply(cad_lane_t *l, const product_t *p, const void *a, const void *w, const void *c, void *d,
-                    int64_t beg, int64_t end, float beta)
+/* Computes d = `a` x w + beta c for PRODUCT_ROWS rows. beg, end: those that are needed; only the shim uses them. */
+static int multiply_block(cad_lane_t *l, const product_t *p, const void *a, const void *w, const void *c, void *d,
+                          int64_t beg, int64_t end, float beta)
 {
     float one = 1;
-    int rc = 0;
-    for (int64_t r = beg / PRODUCT_ROWS * PRODUCT_ROWS; r < end && rc == 0; r += PRODUCT_ROWS) {
-        size_t in = (size_t)(r * p->k) * width_of(p->half), out = (size_t)(r * p->ldc) * width_of(p->half_out);
-        rc = blas_report(l, cublasLtMatmul(l->weights->blas, p->op, &one, w, p->w, (const char *)a + in, p->a, &beta,
-                                           (const char *)c + out, p->c, (char *)d + out, p->c, &p->algo, NULL, 0,
-                                           gpu_of(l)->stream));
-    }
-    return rc;
+    (void)beg;
+    (void)end;
+    return blas_report(l, cublasLtMatmul(l->weights->blas, p->op, &one, w, p->w, a, p->a, &beta, c, p->c, d, p->c,
+                                         &p->algo, NULL, 0, gpu_of(l)->stream));
 }
 
 /* Computes partial sums of a weight's gradient, an array (PRODUCT_ROWS/PART_ROWS,n,k), from PRODUCT_ROWS rows, row r
@@ -285,12 +289,12 @@ static void to_floats(const void *a, int64_t from, int64_t n, bool half, float *
     for (int64_t i = 0; i < n; i++) to[i] = number(a, from + i, half);
 }
 
-/* Converts W to float32 (n,k), whether it is stored as (n,k) or as (k,n). */
-static void table_to_floats(const product_t *p, const void *w, float *to)
+/* Converts W to float32 (n,k), whether it is stored as (n,k) or as (k,n). k: of the operands */
+static void table_to_floats(const product_t *p, const void *w, int64_t k, float *to)
 {
     for (int64_t i = 0; i < p->n; i++)
-        for (int64_t j = 0; j < p->k; j++)
-            to[i * p->k + j] = number(w, p->transposed ? j * p->n + i : i * p->k + j, p->half);
+        for (int64_t j = 0; j < k; j++)
+            to[i * k + j] = number(w, p->transposed ? j * p->n + i : i * k + j, p->half || p->split);
 }
 
 /* Returns the dot product of `a` and `b`, summed in double precision. The shim imitates no particular algorithm of
@@ -317,15 +321,15 @@ static int multiply_rows(const void *args)
 {
     const multiply_args_t *arg = (const multiply_args_t *)args;
     const product_t *p = arg->p;
-    float *row = (float *)malloc((size_t)((p->n + 1) * p->k) * sizeof *row), *table = row + p->k;
+    int64_t k = inner_of(p);
+    float *row = (float *)malloc((size_t)((p->n + 1) * k) * sizeof *row), *table = row + k;
     if (!row) return CAD_ENOMEM;
-    table_to_floats(p, arg->w, table);
+    table_to_floats(p, arg->w, k, table);
     for (int64_t r = arg->beg; r < arg->end; r++) {
-        to_floats(arg->a, r * p->k, p->k, p->half, row);
+        to_floats(arg->a, r * k, k, p->half || p->split, row);
         for (int64_t i = 0; i < p->n; i++) {
             int64_t at = r * p->ldc + i;
-            float v = dot(row, table + i * p->k, p->k) +
-                      (arg->beta == 0 ? 0 : arg->beta * number(arg->c, at, p->half_out));
+            float v = dot(row, table + i * k, k) + (arg->beta == 0 ? 0 : arg->beta * number(arg->c, at, p->half_out));
             if (p->half_out) ((bf16_t *)arg->d)[at] = to_bf16(v);
             else ((float *)arg->d)[at] = v;
         }
@@ -334,8 +338,8 @@ static int multiply_rows(const void *args)
     return 0;
 }
 
-static int multiply(cad_lane_t *l, const product_t *p, const void *a, const void *w, const void *c, void *d,
-                    int64_t beg, int64_t end, float beta)
+static int multiply_block(cad_lane_t *l, const product_t *p, const void *a, const void *w, const void *c, void *d,
+                          int64_t beg, int64_t end, float beta)
 {
     multiply_args_t arg = { .p = p, .a = a, .w = w, .c = c, .d = d, .beg = beg, .end = end, .beta = beta };
     return shim_call(multiply_rows, &arg, sizeof arg, gpu_of(l)->stream);
@@ -355,5 +359,51 @@ static int outer_rows(cad_lane_t *l, const outer_t *o, const float *a, const flo
 }
 
 #endif /* __CUDACC__ */
+
+typedef struct {
+    const float *from; // (n)
+    bf16_t *to;        // (3n) (high, low, high) of each number
+    int64_t n;         /* a multiple of 4 */
+} split_args_t;
+
+/* Splits n numbers into two bfloat16 parts. A thread has four of them. */
+KERNEL(split, split_args_t)
+{
+    int64_t i = ((int64_t)blockIdx.x * THREADS + threadIdx.x) * 4;
+    float v[4];
+    if (i >= arg.n) return;
+    load4(arg.from + i, v);
+    REPEAT(k, 4) {
+        bf16_t high = to_bf16(v[k]), *to = arg.to + 3 * (i + k);
+        to[0] = to[2] = high;
+        to[1] = to_bf16(v[k] - from_bf16(high));
+    }
+}
+
+/* Splits n numbers into the lane's `parts`. */
+static int split_rows(cad_lane_t *l, const float *a, int64_t n)
+{
+    split_args_t arg = { .from = a, .to = gpu_of(l)->parts, .n = n };
+    LAUNCH(split, ceil_div(n, 4 * (int64_t)THREADS), 1, THREADS, 0, gpu_of(l)->stream, arg);
+    return launched(l, "bf16x3");
+}
+
+/* Computes d = `a` x w + beta c for rows [beg, end), extended at both ends to multiples of PRODUCT_ROWS. */
+static int multiply(cad_lane_t *l, const product_t *p, const void *a, const void *w, const void *c, void *d,
+                    int64_t beg, int64_t end, float beta)
+{
+    int rc = 0;
+    for (int64_t r = beg / PRODUCT_ROWS * PRODUCT_ROWS; r < end && rc == 0; r += PRODUCT_ROWS) {
+        size_t in = (size_t)(r * p->k) * width_of(p->half), out = (size_t)(r * p->ldc) * width_of(p->half_out);
+        int64_t first = cad_max(beg - r, 0), n = cad_min(end - r, PRODUCT_ROWS);
+        const void *from = (const char *)a + in;
+        if (p->split) {
+            rc = split_rows(l, (const float *)from, n * p->k);
+            from = gpu_of(l)->parts;
+        }
+        if (rc == 0) rc = multiply_block(l, p, from, w, (const char *)c + out, (char *)d + out, first, n, beta);
+    }
+    return rc;
+}
 
 #endif

@@ -54,26 +54,38 @@ static const float *place_mirrored(store_t *s, const float *v, int64_t n, int64_
     return (const float *)on_device(s, at);
 }
 
-/* Writes v (rows,cols) to the weights W of a product, which begin at d, from row `to` of W onwards. half: as
- * bfloat16. */
-static void fill_table(char *d, bool half, const float *v, int64_t rows, int64_t cols, int64_t cols_p, int64_t to)
+static size_t bytes_of(form_t form) { return form == AS_FP32 ? 4 : form == AS_BF16 ? 2 : 6; }
+
+/* Writes v to the i-th number of the weights W of a product, which begin at d: AS_BF16 or AS_BF16X3. */
+static void put_weight(bf16_t *d, form_t form, int64_t i, float v)
 {
-    for (int64_t r = 0; r < rows; r++, v += cols) {
-        int64_t at = (to + r) * cols_p;
-        if (!half) memcpy((float *)d + at, v, (size_t)cols * sizeof *v);
-        else
-            for (int64_t c = 0; c < cols; c++) ((bf16_t *)d)[at + c] = to_bf16(v[c]);
+    bf16_t high = to_bf16(v);
+    if (form == AS_BF16) d[i] = high;
+    else {
+        d[3 * i] = d[3 * i + 1] = high;
+        d[3 * i + 2] = to_bf16(v - from_bf16(high));
     }
 }
 
-/* Places v (parts,rows,cols) as an array (parts,rows_p,cols_p) with padding, of bfloat16 if `half`, else of float32.
- * parts: number of matrices, such as 2 for x and z of in_proj. */
-static const void *place_table(store_t *s, bool half, const float *v, int parts, int64_t rows, int64_t cols,
+/* Writes v (rows,cols) to the weights W (...,cols_p) of a product, from row `to` of W onwards. */
+static void fill_table(char *d, form_t form, const float *v, int64_t rows, int64_t cols, int64_t cols_p, int64_t to)
+{
+    for (int64_t r = 0; r < rows; r++, v += cols) {
+        int64_t at = (to + r) * cols_p;
+        if (form == AS_FP32) memcpy((float *)d + at, v, (size_t)cols * sizeof *v);
+        else
+            for (int64_t c = 0; c < cols; c++) put_weight((bf16_t *)d, form, at + c, v[c]);
+    }
+}
+
+/* Places v (parts,rows,cols) as an array (parts,rows_p,cols_p) with padding. parts: number of matrices, such as 2 for x
+ * and z of in_proj. */
+static const void *place_table(store_t *s, form_t form, const float *v, int parts, int64_t rows, int64_t cols,
                                int64_t rows_p, int64_t cols_p)
 {
-    size_t at = reserve(s, parts * rows_p, cols_p, half ? sizeof(bf16_t) : sizeof(float));
+    size_t at = reserve(s, parts * rows_p, cols_p, bytes_of(form));
     char *d = (char *)on_host(s, at);
-    for (int i = 0; d && i < parts; i++) fill_table(d, half, v + i * rows * cols, rows, cols, cols_p, i * rows_p);
+    for (int i = 0; d && i < parts; i++) fill_table(d, form, v + i * rows * cols, rows, cols, cols_p, i * rows_p);
     return on_device(s, at);
 }
 

@@ -73,6 +73,7 @@ static bool weights_prepare(cad_weights_t *w, const cad_ops_t *ops, const cad_mo
     size_t layers = (size_t)m->cfg.n_layer;
     w->device = ops->device;
     w->half = !strcmp(ops->precision, "bf16");
+    w->form = w->half ? AS_BF16 : strcmp(ops->precision, "bf16x3") ? AS_FP32 : AS_BF16X3;
     w->D = m->cfg.d_model;
     w->Dp = cad_round_up(m->cfg.d_model, CAD_PAD);
     w->V = m->vocab.rows;

@@ -73,14 +73,14 @@ if [ -n "$no_shim" ]; then
     exit
 fi
 for kind in "$data"/*/; do
-    for p in fp32 bf16; do
+    for p in fp32 bf16x3 bf16; do
         shimmed ok "$(basename "$kind") verifies in $p" "$caduceus" model verify -d cuda --precision $p -m "$kind"
     done
 done
 if [ -d "$shared/golden" ]; then
     for kind in "$shared"/golden/*d16* "$shared"/golden/*d24* "$shared"/golden/*d32* \
         "$shared"/golden/pc2-*; do
-        for p in fp32 bf16; do
+        for p in fp32 bf16x3 bf16; do
             shimmed ok "golden $(basename "$kind") verifies in $p" \
                 "$caduceus" model verify -d cuda --precision $p -m "$kind"
         done

@@ -607,6 +607,7 @@ int main(int argc, char **argv)
     check_cpu(CAD_PRECISION_BF16, 0, 7);
     if (!tap_wants("cuda")) return tap_finish();
     check_cuda("fp32");
+    check_cuda("bf16x3");
     check_cuda("bf16");
     check_refusal();
     return tap_finish();

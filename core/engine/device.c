@@ -86,7 +86,7 @@ void cad_host_init(cad_host_t *host)
     for (int k = 0; k < CAD_NKINDS; k++) host->kind[k] = cad_blocks[k]->sizes;
 }
 
-/* Opens the CUDA backend. It has no products of two bfloat16 parts: under bf16x3 it computes in float32. */
+/* Opens the CUDA backend. It reads from ops->precision whether the products have two bfloat16 parts (bf16x3). */
 static int open_module(cad_ops_t *ops, int index, int precision, bool *there, cad_error_t *err)
 {
     cad_host_t host;

@@ -166,8 +166,8 @@ static bool gated_open(cad_weights_t *w, const cad_model_t *m)
 {
     gated_weights_t *b = &w->gated;
     b->Ep = cad_gated_Ep(&m->cfg);
-    set_product(&b->in, 2 * b->Ep, w->Dp, w->half, w->half);
-    set_product(&b->out, w->Dp, b->Ep, w->half, false);
+    set_product(w, &b->in, 2 * b->Ep, w->Dp, w->half);
+    set_product(w, &b->out, w->Dp, b->Ep, false);
     *(void **)&b->dir = calloc((size_t)m->cfg.n_layer * 2, sizeof *b->dir);
     return b->dir != NULL;
 }
@@ -184,8 +184,8 @@ static void gated_place(store_t *s, cad_weights_t *w, const cad_model_t *m, int 
     int64_t D = w->D, E = cad_gated_E(&m->cfg), Ep = w->gated.Ep;
     for (int k = 0; k < m->layer[layer].ndir; k++) {
         const cad_direction_t *d = &m->layer[layer].dir[k];
-        w->gated.dir[2 * layer + k].in = place_table(s, w->half, cad_param(d, CAD_GATED_IN), 2, E, D, Ep, w->Dp);
-        w->gated.dir[2 * layer + k].out = place_table(s, w->half, cad_param(d, CAD_GATED_OUT), 1, D, E, w->Dp, Ep);
+        w->gated.dir[2 * layer + k].in = place_table(s, w->form, cad_param(d, CAD_GATED_IN), 2, E, D, Ep, w->Dp);
+        w->gated.dir[2 * layer + k].out = place_table(s, w->form, cad_param(d, CAD_GATED_OUT), 1, D, E, w->Dp, Ep);
     }
 }
 
@@ -244,9 +244,9 @@ static void gated_place_back(store_t *s, cad_grads_t *q, const cad_model_t *m, i
     gated_grads_t *z = &q->gated;
     for (int k = 0; k < m->layer[layer].ndir; k++) {
         const cad_direction_t *d = &m->layer[layer].dir[k];
-        z->dir[2 * layer + k].in = (const float *)place_table(s, false, cad_param(d, CAD_GATED_IN), 2, z->E, q->s.D,
+        z->dir[2 * layer + k].in = (const float *)place_table(s, AS_FP32, cad_param(d, CAD_GATED_IN), 2, z->E, q->s.D,
                                                               z->Ep, z->Dp);
-        z->dir[2 * layer + k].out = (const float *)place_table(s, false, cad_param(d, CAD_GATED_OUT), 1, q->s.D, z->E,
+        z->dir[2 * layer + k].out = (const float *)place_table(s, AS_FP32, cad_param(d, CAD_GATED_OUT), 1, q->s.D, z->E,
                                                                z->Dp, z->Ep);
     }
 }
