@@ -102,10 +102,11 @@ typedef struct {
 
 typedef struct { /* the backend's own data of a lane (cad_lane_t.own): one stream, one allocation on the device */
     cudaStream_t stream;
-    char *arena;   /* all device memory of the lane */
-    char *stage;   /* all pinned host memory of the lane */
-    void *a;       // (rows,Dp) of type T: normalised rows
-    bf16_t *parts; // (PRODUCT_ROWS,3 widest) inputs of a product under bf16x3, see form_t; else NULL
+    cudaEvent_t filled[2]; // recorded when a half of out_stage has been filled
+    char *arena;           /* all device memory of the lane */
+    char *stage;           /* all pinned host memory of the lane */
+    void *a;               // (rows,Dp) of type T: normalised rows
+    bf16_t *parts;         // (PRODUCT_ROWS,3 widest) inputs of a product under bf16x3, see form_t; else NULL
     CAD_KINDS(LANE_MEMBER)
     // (rows,D) float32 rows that are pooled after the last layer; shares memory with the layers' activations
     float *normed;

@@ -12,13 +12,14 @@ typedef struct {
     float *res;         // (rows,Dp)
     const float *table; // (V,Dp)
     const uint8_t *tok; // (rows)
-    int64_t n, Dp;
-} embed_args_t; /* arguments; n = rows x Dp threads, one for each value */
+    int64_t Dp;
+} embed_args_t;
 
+/* blockIdx.x is a row, blockIdx.y a group of THREADS values. */
 KERNEL(embed, embed_args_t)
 {
-    int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
-    if (i < arg.n) arg.res[i] = arg.table[arg.tok[i / arg.Dp] * arg.Dp + i % arg.Dp];
+    int64_t r = blockIdx.x, c = (int64_t)blockIdx.y * THREADS + threadIdx.x;
+    if (c < arg.Dp) arg.res[r * arg.Dp + c] = arg.table[arg.tok[r] * arg.Dp + c];
 }
 
 /* Begins a batch: copies the tokens to the device and looks up the embedding of each row. */
@@ -26,13 +27,13 @@ static int op_embed(cad_lane_t *l, const uint8_t *tok, cad_span_t s)
 {
     const cad_weights_t *w = l->weights;
     gpu_t *g = gpu_of(l);
-    embed_args_t arg = { .res = l->res, .table = w->embed, .tok = g->tok, .n = s.end * w->Dp, .Dp = w->Dp };
+    embed_args_t arg = { .res = l->res, .table = w->embed, .tok = g->tok, .Dp = w->Dp };
     int rc;
     if (g->graph.mode != EAGER) graph_drop(g); /* if the last batch has not ended its graph, that batch failed */
     rc = send_batch(l, tok, &s);
     if (rc == 0) rc = graph_begin(l, &s);
     if (rc || replaying(l)) return rc;
-    LAUNCH(embed, ceil_div(arg.n, THREADS), 1, THREADS, 0, g->stream, arg);
+    LAUNCH(embed, s.end, ceil_div(w->Dp, THREADS), THREADS, 0, g->stream, arg);
     return launched(l, "embed");
 }
 

@@ -236,6 +236,26 @@ static int64_t fitting(const cad_lane_t *l, const cad_range_t *range, int64_t n)
     return i;
 }
 
+/* Copies n floats to ordinary memory, by way of two buffers in pinned memory: one is filled by the device while the
+ * other is copied on. */
+static int rows_to_host(cad_lane_t *l, const float *from, float *to, int64_t n)
+{
+    gpu_t *g = gpu_of(l);
+    int64_t size = cad_min(g->out_floats / 2, CHUNK), chunks = ceil_div(n, size);
+    int rc = 0;
+    for (int64_t i = 0; i <= chunks && rc == 0; i++) {
+        float *next = g->out_stage + i % 2 * size, *last = g->out_stage + (i + 1) % 2 * size;
+        if (i < chunks) {
+            rc = to_host(l, next, from + i * size, (size_t)cad_min(size, n - i * size) * sizeof(float));
+            if (rc == 0) rc = check(l, cudaEventRecord(g->filled[i % 2], g->stream), "copying from the device");
+        }
+        if (i == 0 || rc) continue;
+        rc = check(l, cudaEventSynchronize(g->filled[(i + 1) % 2]), "waiting for the device");
+        if (rc == 0) memcpy(to + (i - 1) * size, last, (size_t)cad_min(size, n - (i - 1) * size) * sizeof(float));
+    }
+    return rc;
+}
+
 static int op_pool(cad_lane_t *l, const cad_range_t *range, int64_t n)
 {
     int64_t D = l->weights->D, beg = l->rows, end = 0;
@@ -249,8 +269,7 @@ static int op_pool(cad_lane_t *l, const cad_range_t *range, int64_t n)
     rc = final_rows(l, rows, beg, end);
     for (int64_t i = 0; i < n && rc == 0; i++)
         if (range[i].how == CAD_POOL_NONE)
-            rc = to_host(l, range[i].to, rows + (range[i].beg - beg) * D,
-                         (size_t)((range[i].end - range[i].beg) * D) * sizeof(float));
+            rc = rows_to_host(l, rows + (range[i].beg - beg) * D, range[i].to, (range[i].end - range[i].beg) * D);
     for (int64_t i = 0, k; i < n && rc == 0; i += k) rc = reduce(l, range + i, k = fitting(l, range + i, n - i), beg);
     return rc ? rc : arrive(l);
 }

@@ -86,6 +86,7 @@ static int lane_memory(cad_lane_t *l, const cad_model_t *m, gpu_t *g)
                                                              : cudaErrorMemoryAllocation;
     if (e == cudaSuccess) e = cudaMallocHost((void **)&g->stage, staged);
     if (e == cudaSuccess) e = cudaStreamCreateWithFlags(&g->stream, cudaStreamNonBlocking);
+    for (int k = 0; k < 2 && e == cudaSuccess; k++) e = cudaEventCreateWithFlags(&g->filled[k], cudaEventDisableTiming);
     /* fill the memory with NaN, so that a read of an unwritten value is noticed */
     if (e == cudaSuccess) e = cudaMemsetAsync(g->arena, 0xff, l->bytes, g->stream);
     if (e != cudaSuccess) {
@@ -113,6 +114,8 @@ static void lane_close(cad_lane_t *l)
     if (!g) return;
     cudaSetDevice(l->weights->device);
     graph_drop(g);
+    for (int k = 0; k < 2; k++)
+        if (g->filled[k]) cudaEventDestroy(g->filled[k]);
     if (g->stream) cudaStreamDestroy(g->stream);
     cudaFree(g->arena);
     free_host(g->stage);

@@ -69,10 +69,8 @@ static const float *place_first(store_t *s, const cad_weights_t *w, const cad_mo
 static int look_up(cad_lane_t *l, const float *table, int64_t width, float *to, cad_span_t s)
 {
     gpu_t *g = gpu_of(l);
-    embed_args_t arg = {
-        .res = to + s.beg * width, .table = table, .tok = g->tok + s.beg, .n = (s.end - s.beg) * width, .Dp = width
-    };
-    LAUNCH(embed, ceil_div(arg.n, THREADS), 1, THREADS, 0, g->stream, arg);
+    embed_args_t arg = { .res = to + s.beg * width, .table = table, .tok = g->tok + s.beg, .Dp = width };
+    LAUNCH(embed, s.end - s.beg, ceil_div(width, THREADS), THREADS, 0, g->stream, arg);
     return launched(l, "in");
 }
 

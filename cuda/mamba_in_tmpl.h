@@ -13,21 +13,22 @@
 typedef struct {
     T *to;
     const float *bias;
-    int64_t n, width;
-} NAME(broadcast_args_t); /* arguments; n = rows x width threads, one for each value */
+    int64_t width;
+} NAME(broadcast_args_t);
 
-/* Writes bias to every row of the array `to`; the matrix product is then added to these rows. */
+/* Writes bias to every row of the array `to`; the matrix product is then added to these rows. blockIdx.x is a row,
+ * blockIdx.y a group of THREADS values. */
 KERNEL(NAME(broadcast), NAME(broadcast_args_t))
 {
-    int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
-    if (i < arg.n) arg.to[i] = put(arg.bias[i % arg.width]);
+    int64_t c = (int64_t)blockIdx.y * THREADS + threadIdx.x;
+    if (c < arg.width) arg.to[blockIdx.x * arg.width + c] = put(arg.bias[c]);
 }
 
 static int NAME(broadcast_bias)(cad_lane_t *l, const float *bias, int64_t width, T *xz, cad_span_t s)
 {
     NAME(broadcast_args_t)
-    arg = { .to = xz + s.beg * width, .bias = bias, .n = (s.end - s.beg) * width, .width = width };
-    LAUNCH(NAME(broadcast), ceil_div(arg.n, THREADS), 1, THREADS, 0, gpu_of(l)->stream, arg);
+    arg = { .to = xz + s.beg * width, .bias = bias, .width = width };
+    LAUNCH(NAME(broadcast), s.end - s.beg, ceil_div(width, THREADS), THREADS, 0, gpu_of(l)->stream, arg);
     return launched(l, "norm");
 }
 
@@ -52,16 +53,16 @@ typedef struct {
     const T *z; // (rows,2Ep) x and z; the pointer is to the first column of z
     float *yz;  // (rows,Ep) gated y
     float *g;   // (rows,2Ep) dx and g; the pointer is to the first column of g
-    int64_t n, Ep;
-} NAME(gate_back_args_t); /* arguments; n = rows x Ep threads, one for each value */
+    int64_t Ep;
+} NAME(gate_back_args_t);
 
 /* Computes yz = y silu(z), the gated y. On entry g holds the gradient of yz; overwrites g with dz, the gradient of
- * z. */
+ * z. blockIdx.x is a row, blockIdx.y a group of THREADS channels. */
 KERNEL(NAME(gate_back), NAME(gate_back_args_t))
 {
-    int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x, at = i / arg.Ep * 2 * arg.Ep + i % arg.Ep;
+    int64_t r = blockIdx.x, c = (int64_t)blockIdx.y * THREADS + threadIdx.x, i = r * arg.Ep + c, at = i + r * arg.Ep;
     float z, y, on;
-    if (i >= arg.n) return;
+    if (c >= arg.Ep) return;
     z = get(arg.z[at]);
     y = get(arg.y[i]);
     on = sigmoid(z);
@@ -96,15 +97,12 @@ static int NAME(back_in)(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, u
     int64_t Ep = l->f.weights->mamba.Ep;
     gpu_t *g = gpu_of(&l->f);
     NAME(gate_back_args_t)
-    arg = { .y = (const T *)g->mamba.y,
-            .z = (const T *)g->mamba.xz + Ep,
-            .yz = back_of(l)->du,
-            .g = back_of(l)->g,
-            .n = s.end * Ep,
-            .Ep = Ep };
+    arg = {
+        .y = (const T *)g->mamba.y, .z = (const T *)g->mamba.xz + Ep, .yz = back_of(l)->du, .g = back_of(l)->g, .Ep = Ep
+    };
     int rc;
     (void)how;
-    LAUNCH(NAME(gate_back), ceil_div(arg.n, THREADS), 1, THREADS, 0, g->stream, arg);
+    LAUNCH(NAME(gate_back), s.end, ceil_div(Ep, THREADS), THREADS, 0, g->stream, arg);
     rc = launched(&l->f, "gate, backwards");
     return rc ? rc : NAME(in_gradients)(l, layer, dir, s, back_of(l)->du);
 }

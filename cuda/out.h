@@ -12,14 +12,15 @@
 typedef struct {
     float *to;
     const float *base, *bias; // base: (rows,Dp), or NULL; bias: (Dp)
-    int64_t n, width;
-} broadcast_out_args_t; /* arguments; n = rows x width threads, one for each value */
+    int64_t width;
+} broadcast_out_args_t;
 
-/* Writes bias, or base + bias, to each row of the array `to`; the matrix product is then added to these rows. */
+/* Writes bias, or base + bias, to each row of the array `to`; the matrix product is then added to these rows. blockIdx.x is a
+ * row, blockIdx.y a group of THREADS values. */
 KERNEL(broadcast_out, broadcast_out_args_t)
 {
-    int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
-    if (i < arg.n) arg.to[i] = arg.base ? arg.base[i] + arg.bias[i % arg.width] : arg.bias[i % arg.width];
+    int64_t c = (int64_t)blockIdx.y * THREADS + threadIdx.x, i = blockIdx.x * arg.width + c;
+    if (c < arg.width) arg.to[i] = arg.base ? arg.base[i] + arg.bias[c] : arg.bias[c];
 }
 
 typedef struct {
@@ -49,12 +50,10 @@ typedef struct { /* out_proj of one direction of a layer */
 static int project_out(cad_lane_t *l, const out_t *t, cad_span_t s, float *to, const float *base)
 {
     int64_t Dp = l->weights->Dp, at = s.beg * Dp;
-    broadcast_out_args_t arg = {
-        .to = to + at, .base = base ? base + at : NULL, .bias = t->bias, .n = (s.end - s.beg) * Dp, .width = Dp
-    };
+    broadcast_out_args_t arg = { .to = to + at, .base = base ? base + at : NULL, .bias = t->bias, .width = Dp };
     int rc = 0;
     if (t->bias) {
-        LAUNCH(broadcast_out, ceil_div(arg.n, THREADS), 1, THREADS, 0, gpu_of(l)->stream, arg);
+        LAUNCH(broadcast_out, s.end - s.beg, ceil_div(Dp, THREADS), THREADS, 0, gpu_of(l)->stream, arg);
         rc = launched(l, "out");
     }
     return rc ? rc

@@ -24,7 +24,8 @@
 #include <cublasLt.h>
 #include <cuda_runtime.h>
 
-#define PACK 131072 /* maximum number of rows of a pack of short sequences */
+#define PACK 131072  /* maximum number of rows of a pack of short sequences */
+#define CHUNK 262144 /* maximum number of floats of a copy to pinned memory that overlaps with another */
 #define DEVICE static __device__ __forceinline__
 #define ANYWHERE static __host__ __device__ __forceinline__
 #define KERNEL(name, args) static __global__ void __launch_bounds__(THREADS, 4) name(const __grid_constant__ args arg)

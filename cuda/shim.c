@@ -46,6 +46,18 @@ typedef struct node_t { /* a recorded launch, or a recorded call of a library */
     char args[];
 } node_t;
 
+typedef struct arrival_t { /* bytes on their way to the host */
+    struct arrival_t *next;
+    void *to;
+    size_t n;
+    char bytes[];
+} arrival_t;
+
+struct shim_event_t {
+    struct shim_t *stream;
+    arrival_t *last; /* the last copy before the event, or NULL */
+};
+
 struct shim_graph_t {
     node_t *first, **last;
     bool used;
@@ -65,6 +77,7 @@ struct shim_t { /* a stream: one thread block runs at a time */
     char *shared; /* shared memory and GUARD_BYTES, allocated for each launch */
     size_t shared_bytes;
     struct shim_graph_t *recording;
+    arrival_t *first, **end; /* a queue */
 };
 
 static __thread struct shim_t *running;
@@ -202,10 +215,61 @@ cudaError_t cudaMemcpy(void *to, const void *from, size_t n, int kind)
     return cudaGetLastError();
 }
 
+/* Makes the copies to the host up to `last`, or all if `last` is NULL. */
+static void deliver(struct shim_t *s, const arrival_t *last)
+{
+    while (s->first) {
+        arrival_t *a = s->first;
+        bool done = a == last;
+        memcpy(a->to, a->bytes, a->n);
+        s->first = a->next;
+        free(a);
+        if (done) break;
+    }
+    if (!s->first) s->end = &s->first;
+}
+
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, int kind, cudaStream_t stream)
 {
+    arrival_t *a;
     if (stream->recording) fault(cudaErrorStreamCaptureUnsupported); /* the backend records no copies */
-    return cudaMemcpy(to, from, n, kind);
+    if (kind != cudaMemcpyDeviceToHost) return cudaMemcpy(to, from, n, kind);
+    a = malloc(sizeof *a + n);
+    if (!a) return cudaErrorMemoryAllocation;
+    *a = (arrival_t) { .to = to, .n = n };
+    if (n) memcpy(a->bytes, from, n);
+    *stream->end = a;
+    stream->end = &a->next;
+    return cudaGetLastError();
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
+{
+    (void)flags;
+    *event = calloc(1, sizeof **event);
+    return *event ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event)
+{
+    free(event);
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
+{
+    event->stream = stream;
+    event->last = stream->first;
+    while (event->last && event->last->next) event->last = event->last->next;
+    return cudaGetLastError();
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event)
+{
+    const arrival_t *a = event->stream->first;
+    while (a && a != event->last) a = a->next;
+    if (a) deliver(event->stream, a);
+    return cudaGetLastError();
 }
 
 cudaError_t cudaMemset(void *p, int byte, size_t n)
@@ -233,6 +297,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
     (void)flags;
     *stream = calloc(1, sizeof **stream);
     if (!*stream) return cudaErrorMemoryAllocation;
+    (*stream)->end = &(*stream)->first;
     (*stream)->seed = (unsigned)setting("CADUCEUS_SHIM_SEED", 0);
     return cudaSuccess;
 }
@@ -240,6 +305,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
 cudaError_t cudaStreamDestroy(cudaStream_t s)
 {
     for (int i = 0; i < FIBERS; i++) free(s->fiber[i].stack);
+    deliver(s, NULL);
     free(s);
     return cudaSuccess;
 }
@@ -249,6 +315,7 @@ cudaError_t cudaDeviceSynchronize(void) { return cudaGetLastError(); }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
     if (stream->recording) fault(cudaErrorStreamCaptureUnsupported);
+    deliver(stream, NULL);
     return cudaGetLastError();
 }
 

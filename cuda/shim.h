@@ -2,7 +2,7 @@
  *
  * The threads of a thread block are fibers. The order in which they run changes after each barrier and shuffle, so that
  * a missing barrier gives wrong results. Device memory is host memory. An asynchronous copy to shared memory is made
- * when the thread waits for it. As on a card, launches are refused that have no blocks or too much shared memory, and
+ * when the thread waits for it, and one to the host when the host waits for the stream or for an event after it. As on a card, launches are refused that have no blocks or too much shared memory, and
  * vector loads from misaligned addresses and writes past the end of shared memory are faults. Tests set these
  * environment variables:
  *     CADUCEUS_SHIM_SEED      another order of the threads for each number; above 0, warps also wait at random [0]
@@ -20,7 +20,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PACK 4096 /* maximum number of rows of a pack of short sequences */
+/* see portable.h */
+#define PACK 4096
+#define CHUNK 4096
 
 typedef enum {
     cudaSuccess = 0,
@@ -36,6 +38,8 @@ typedef enum {
 enum { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
 enum { cudaStreamNonBlocking = 1 };
 typedef struct shim_t *cudaStream_t; /* a stream, with the fibers of its launches */
+typedef struct shim_event_t *cudaEvent_t;
+enum { cudaEventDisableTiming = 2 };
 enum { cudaStreamCaptureModeThreadLocal = 1 };
 typedef struct shim_blas_t *cublasLtHandle_t; /* always NULL: products are plain loops */
 /* both types point to the same object; after cudaGraphInstantiate, cudaGraphDestroy does not free it */
@@ -70,6 +74,10 @@ cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec, cudaGraph_t gra
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaDeviceSynchronize(void);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaGetLastError(void);

@@ -108,6 +108,25 @@ static void orders(float *data)
                "seed %u: a missing barrier is seen, and no other", seed);
 }
 
+/* Tests that copies to the host arrive when the host waits, those before an event also when it waits for that. */
+static void arrivals(void)
+{
+    float from[2] = { 1, 2 }, to[2] = { 0, 0 };
+    cudaEvent_t event;
+    cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
+    cudaMemcpyAsync(&to[0], &from[0], sizeof(float), cudaMemcpyDeviceToHost, stream);
+    cudaEventRecord(event, stream);
+    cudaMemcpyAsync(&to[1], &from[1], sizeof(float), cudaMemcpyDeviceToHost, stream);
+    from[0] = from[1] = 3;
+    tap_ok(to[0] == 0 && to[1] == 0, "copies to the host have not arrived");
+    cudaEventSynchronize(event);
+    tap_ok(to[0] == 1 && to[1] == 0, "one arrives with the event after it");
+    cudaEventSynchronize(event);
+    cudaStreamSynchronize(stream);
+    tap_ok(to[0] == 1 && to[1] == 2, "all arrive with the stream");
+    cudaEventDestroy(event);
+}
+
 static void copies(float *data)
 {
     args_t arg = { data, 64 };
@@ -137,6 +156,7 @@ int main(void)
     loads(data);
     orders(data);
     copies(data);
+    arrivals();
     cudaFree(data);
     cudaStreamDestroy(stream);
     return tap_finish();
