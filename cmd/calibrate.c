@@ -180,14 +180,6 @@ static int run_once(calibrate_t *t, cad_error_t *err)
     return rc || a->run.dry_run ? rc : write_table(t, err);
 }
 
-static void report_dry_run(const calibrate_t *t)
-{
-    const run_t *r = &t->run;
-    report_t report = { .json = t->a->o.json };
-    report_work(&report, &r->stream.pipe.work, r->ctx, r->model, t->a->o.threads, "sites", r->stream.rows);
-    report_end(&report);
-}
-
 static int run_calibrate(int argc, char **argv)
 {
     args_t a;
@@ -201,7 +193,7 @@ static int run_calibrate(int argc, char **argv)
     t.run.notes = (notes_t) { .cmd = "calibrate", .quiet = a.o.quiet };
     rc = run_once(&t, &err);
     rc = run_report(&t.run, rc, &err);
-    if (rc == 0 && a.run.dry_run) report_dry_run(&t);
+    if (rc == 0 && a.run.dry_run) run_report_work(&t.run, "sites", t.run.stream.rows);
     pipeline_close(&t.run.stream.pipe);
     output_abort(t.out);
     run_end(&t.run);

@@ -257,11 +257,7 @@ static int run_depend(int argc, char **argv)
     r->notes = (notes_t) { .cmd = "depend", .quiet = a.o.quiet };
     rc = run(&t, &err);
     rc = run_report(r, rc, &err);
-    if (rc == 0 && a.run.dry_run) {
-        report_t report = { .json = a.o.json };
-        report_work(&report, &r->stream.pipe.work, r->ctx, r->model, a.o.threads, "bases", r->stream.rows);
-        report_end(&report);
-    }
+    if (rc == 0 && a.run.dry_run) run_report_work(r, "bases", r->stream.rows);
     pipeline_close(&r->stream.pipe);
     run_end(r);
     return rc || cmd_finish("depend") ? 1 : 0;

@@ -276,12 +276,8 @@ static void close_run(evaluation_t *t)
 
 static void report_dry_run(const evaluation_t *t, const char *name)
 {
-    const args_t *a = t->a;
-    const run_t *r = &t->run;
-    report_t report = { .json = a->o.json };
-    if (name && !a->o.json) printf("#model\t%s\n", name);
-    report_work(&report, &r->stream.pipe.work, r->ctx, r->model, a->o.threads, "bases", t->eval->bases);
-    report_end(&report);
+    if (name && !t->a->o.json) printf("#model\t%s\n", name);
+    run_report_work(&t->run, "bases", t->eval->bases);
 }
 
 /* Adds the results of one model to the table. name: the model's name in the column predictor; NULL: there is only one

@@ -356,11 +356,7 @@ static int run_once(args_t *a, work_t *count)
     r->notes = (notes_t) { .cmd = "mutate", .quiet = a->o.quiet || count };
     rc = run(&t, &err);
     rc = run_report(r, rc, &err);
-    if (rc == 0 && a->run.dry_run && !count) {
-        report_t report = { .json = a->o.json };
-        report_work(&report, &r->stream.pipe.work, r->ctx, r->model, a->o.threads, "bases", r->stream.rows);
-        report_end(&report);
-    }
+    if (rc == 0 && a->run.dry_run && !count) run_report_work(r, "bases", r->stream.rows);
     if (count) *count = r->stream.pipe.work;
     pipeline_close(&r->stream.pipe);
     run_end(r);

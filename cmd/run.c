@@ -171,6 +171,13 @@ int run_report(run_t *r, int rc, const cad_error_t *err)
     return rc != 0;
 }
 
+void run_report_work(const run_t *r, const char *what, int64_t rows)
+{
+    report_t report = { .json = r->o->json };
+    report_work(&report, &r->stream.pipe.work, r->ctx, r->model, r->o->threads, what, rows);
+    report_end(&report);
+}
+
 void run_end(run_t *r)
 {
     stream_end(&r->stream);

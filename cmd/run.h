@@ -48,6 +48,8 @@ int run_provenance(run_t *r, const shard_t *shard, cad_error_t *err);
 int run_stream(run_t *r, cad_error_t *err);
 /* If rc is not 0, reports the error; otherwise prints the summary of the notes. Returns the exit status. */
 int run_report(run_t *r, int rc, const cad_error_t *err);
+/* Prints the work that a dry run has counted. rows: the number of rows, each of which is a `what` */
+void run_report_work(const run_t *r, const char *what, int64_t rows);
 /* Frees everything in r. Call this after closing the pipeline and the outputs. */
 void run_end(run_t *r);
 

@@ -351,11 +351,7 @@ static int run_once(args_t *a, work_t *count)
     r->notes = (notes_t) { .cmd = "track", .quiet = a->o.quiet || count };
     rc = run(&t, &err);
     rc = run_report(r, rc, &err);
-    if (rc == 0 && a->run.dry_run && !count) {
-        report_t report = { .json = a->o.json };
-        report_work(&report, &r->stream.pipe.work, r->ctx, r->model, a->o.threads, "bases", t.tracks->bases);
-        report_end(&report);
-    }
+    if (rc == 0 && a->run.dry_run && !count) run_report_work(r, "bases", t.tracks->bases);
     if (rc == 0 && a->hub && !a->run.dry_run && !a->o.quiet) say_hub(a);
     if (count) *count = r->stream.pipe.work;
     pipeline_close(&r->stream.pipe);

@@ -7,7 +7,7 @@ if ! command -v musl-gcc >/dev/null; then skip "C compiles against musl" "no mus
 
 # musl-gcc does not look in /usr/include; the headers of the other libraries do not depend on the C library.
 mkdir "$dir/include"
-for header in jansson.h jansson_config.h nettle zip.h zipconf.h zlib.h zconf.h htslib curl; do
+for header in jansson.h jansson_config.h nettle zip.h zipconf.h zlib.h zconf.h htslib curl cairo; do
     found=$(find /usr/include "/usr/include/$(cc -dumpmachine 2>/dev/null)" -maxdepth 1 -name $header 2>/dev/null)
     for h in $found; do ln -sf "$h" "$dir/include/$header"; done
 done
@@ -18,7 +18,8 @@ case $(musl-gcc -dumpmachine) in x86_64*) other=neon ;; *) other='avx2|avx512|av
 compiled() {
     # shellcheck disable=SC2046,SC2086
     musl-gcc -std=c11 -fsyntax-only -Wall -Wextra -Wshadow -Wstrict-prototypes $isa -include "$builddir/config.h" \
-        -I core -I htslib-glue -I cmd -isystem "$dir/include" -DPKGLIBDIR='""' -DPKGMODELDIR='""' -DCAD_CURL \
+        -I core -I htslib-glue -I cmd -isystem "$dir/include" -isystem "$dir/include/cairo" \
+        -DPKGLIBDIR='""' -DPKGMODELDIR='""' -DCAD_CURL \
         $(find "$1" -name '*.c' | grep -vE "/cpu/($other)\.c") 2>&1 | grep -E '(error|warning):' | head -n 5
 }
 for folder in core htslib-glue cmd plugin; do
