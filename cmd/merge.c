@@ -191,9 +191,11 @@ static int merge_matrices(const args_t *a, output_t *out, cad_error_t *err)
 
 /* ---- bigWig ---- */
 
-static int add_value(void *w, int contig, int64_t pos, float v, cad_error_t *err)
+static int add_value(void *w, int contig, int64_t beg, int64_t end, float v, cad_error_t *err)
 {
-    return bigwig_add(w, contig, pos, v, err);
+    int rc = 0;
+    for (int64_t p = beg; p < end && rc == 0; p++) rc = bigwig_add(w, contig, p, v, err);
+    return rc;
 }
 
 static int merge_bigwigs(const args_t *a, output_t *out, cad_error_t *err)
@@ -207,6 +209,7 @@ static int merge_bigwigs(const args_t *a, output_t *out, cad_error_t *err)
         if (rc == 0 && r->ncontig != first->ncontig)
             rc = cad_fail(err, CAD_EFORMAT, "%s: other contigs than %s", r->path, first->path);
         if (rc == 0) rc = bigread_all(r, add_value, w, err);
+        if (rc == 0) rc = bigread_complete(r, err);
         bigread_close(r);
     }
     if (rc == 0) rc = bigwig_finish(w, err);

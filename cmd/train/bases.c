@@ -16,8 +16,8 @@ static int take_contigs(const tuning_t *r, const char *option, const char *list,
         size_t n = strcspn(s, ",");
         const contig_t *c = fasta_own(&r->ref, s, n);
         if (!c)
-            return cad_fail(err, CAD_EARG, "%s %.*s: no such contig in %s; --task bases holds out whole contigs",
-                            option, (int)cad_min((int64_t)n, 200), s, r->ref.path);
+            return cad_fail(err, CAD_EARG, "%s %.*s: no such contig in %s; --task %s holds out whole contigs", option,
+                            (int)cad_min((int64_t)n, 200), s, r->ref.path, r->a->tracks ? "tracks" : "bases");
         if (part[c - r->ref.contig] != TRAIN)
             return cad_fail(err, CAD_EARG, "%s %s: the contig is named twice", option, c->name);
         part[c - r->ref.contig] = (uint8_t)which;
@@ -54,12 +54,15 @@ static int draw_contigs(const tuning_t *r, uint8_t *part, cad_error_t *err)
     return 0;
 }
 
-static int split_contigs(const tuning_t *r, uint8_t *part, cad_error_t *err)
+int bases_split(const tuning_t *r, uint8_t **part, cad_error_t *err)
 {
     const finetune_args_t *a = r->a;
-    int rc = a->valid ? take_contigs(r, "--valid", a->valid, VALID, part, err) : 0;
-    if (rc == 0 && a->test) rc = take_contigs(r, "--test", a->test, TEST, part, err);
-    return rc == 0 && !a->valid && a->t.fraction > 0 ? draw_contigs(r, part, err) : rc;
+    int rc = 0;
+    *part = calloc((size_t)r->ref.ncontig + 1, 1);
+    if (!*part) return cad_out_of_memory(err);
+    if (a->valid) rc = take_contigs(r, "--valid", a->valid, VALID, *part, err);
+    if (rc == 0 && a->test) rc = take_contigs(r, "--test", a->test, TEST, *part, err);
+    return rc == 0 && !a->valid && a->t.fraction > 0 ? draw_contigs(r, *part, err) : rc;
 }
 
 /* ---- classes ---- */
@@ -112,8 +115,7 @@ int bases_read(tuning_t *r, cad_error_t *err)
     uint8_t *part = NULL;
     int rc = fasta_open(&r->ref, a->l.reference, &r->notes, err);
     if (rc) return rc;
-    part = calloc((size_t)r->ref.ncontig + 1, 1);
-    rc = part ? split_contigs(r, part, err) : cad_out_of_memory(err);
+    rc = bases_split(r, &part, err);
     if (rc == 0) rc = annotation_read(&labels, a->train, &r->ref, a->ignore, &r->notes, err);
     if (rc == 0) rc = annotation_examples(&labels, part, TRAIN, a->l.window, &r->train, err);
     if (rc == 0) rc = annotation_examples(&labels, part, VALID, a->l.window, &r->valid, err);
@@ -161,7 +163,7 @@ int bases_measure(tuning_t *r, const examples_t *e, cad_context_t *ctx, metrics_
 {
     int64_t K = r->head.n, n = 0;
     float *logits = NULL, *target = NULL;
-    int rc = annotation_logits(e, ctx, K, options_batch(&r->a->o), &logits, &target, &n, err);
+    int rc = annotation_logits(e, ctx, 1, K, options_batch(&r->a->o), &logits, &target, &n, err);
     if (rc == 0) rc = metrics_of(m, &r->head, logits, target, n, err);
     for (int64_t k = 0; k < K && rc == 0; k++) rc = annotation_metrics(&r->by_class[k], logits, target, n, K, k, err);
     free(logits);

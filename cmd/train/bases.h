@@ -6,6 +6,8 @@
 
 #define BASES_WINDOW 4096 /* the default --window, at most */
 
+/* Gives each contig of r->ref its part, 0 training, 1 validation, 2 test, in *part (malloc'd). */
+int bases_split(const tuning_t *r, uint8_t **part, cad_error_t *err);
 /* Reads the labels and cuts the reference into the examples r->train, r->valid and r->test, by contig. Sets r->head. */
 int bases_read(tuning_t *r, cad_error_t *err);
 /* Sets example i of r->part, whose tokens begin at `at` in the part: its classes and weights. turned: it is

@@ -73,9 +73,12 @@ static void put_metrics(text_t *t, const tuning_t *r, const metrics_t *m)
 
 static void put_outputs(text_t *t, const cad_head_t *h)
 {
-    static const char *const how[] = { [CAD_HEAD_CLASSES] = "one of these classes (softmax)",
-                                       [CAD_HEAD_LABELS] = "any of these labels (a logistic function of each)",
-                                       [CAD_HEAD_VALUES] = "these values" };
+    static const char *const how[] = {
+        [CAD_HEAD_CLASSES] = "one of these classes (softmax)",
+        [CAD_HEAD_LABELS] = "any of these labels (a logistic function of each)",
+        [CAD_HEAD_VALUES] = "these values",
+        [CAD_HEAD_COUNTS] = "these values (target_scale times the exponential of each)"
+    };
     text_printf(t, "Outputs, %s:", how[h->kind]);
     for (int64_t k = 0; k < h->n && k < 50; k++) text_printf(t, "%s `%s`", k ? "," : "", h->name[k]);
     text_puts(t, h->n > 50 ? " ...\n\n" : "\n\n");
@@ -99,10 +102,11 @@ void card_finetuned(text_t *t, const tuning_t *r, const metrics_t *m)
     if (r->valid.n) put_metrics(t, r, m);
     put_outputs(t, &r->head);
     if (r->head.bin) {
-        text_puts(t,
-                  "The head has outputs for each base: `score.weight` times the mean of both strands' hidden states at "
-                  "it. Use it with `caduceus predict -m DIR genome.fa`; the published Python class for sequences does "
-                  "not apply it to bases.\n");
+        text_puts(
+            t,
+            "The head has outputs for each base or bin (`caduceus_bin` bases): `score.weight` times the mean of both "
+            "strands' hidden states there. Use it with `caduceus predict -m DIR genome.fa`; the published Python class for sequences does "
+            "not apply it to bases.\n");
         return;
     }
     if (r->head.pool == CAD_POOL_MAX)

@@ -4,9 +4,11 @@
 
 #include "io/signals.h"
 #include "train/bases.h"
+#include "train/bin_task.h"
 
 static const char USAGE[] =
-    "Usage: caduceus finetune [options] TRAIN -o DIR\n\n"
+    "Usage: caduceus finetune [options] TRAIN -o DIR\n"
+    "       caduceus finetune --task tracks -T FASTA [options] [NAME=]FILE.bw ... -o DIR\n\n"
     "Trains a classifier, from a checkpoint, on labelled sequences: a CSV or TSV with a\n"
     "header (sequence,label), a FASTA with label=X in the descriptions, or a BED with\n"
     "labels in column 4, over a reference. Writes the best epoch as a checkpoint for\n"
@@ -20,9 +22,13 @@ static const char USAGE[] =
     "      --log FILE         a TSV with a row for each update\n"
     "      --json             print the metrics as JSON\n"
     "Training:\n"
-    "      --task TASK        classify, multilabel, regress; or bases: a class for each base,\n"
-    "                         from the intervals of a BED [classify]\n"
-    "      --split-by contig  bases: --valid and --test are names of contigs of -T,\n"
+    "      --task TASK        classify, multilabel, regress; bases: a class for each base, from\n"
+    "                         the intervals of a BED; or tracks: values for each bin of\n"
+    "                         bases, an output for each bigWig [classify]\n"
+    "      --bin B            tracks: bases of a bin [128]\n"
+    "      --loss LOSS        tracks: poisson, or squared [poisson]\n"
+    "      --missing HOW      tracks: bases without a value are zero, or ignore them [zero]\n"
+    "      --split-by contig  bases, tracks: --valid and --test are names of contigs of -T,\n"
     "                         separated by commas [contig]\n"
     "      --ignore-unlabelled  bases: do not train on bases in no interval [they are of\n"
     "                         the class background]\n"
@@ -71,6 +77,9 @@ enum {
     O_SPLIT,
     O_IGNORE,
     O_WEIGHTS,
+    O_BIN,
+    O_LOSS,
+    O_MISSING,
     O_SCRATCH,
     O_DRY
 };
@@ -95,13 +104,21 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPT_VALUE("split-by", O_SPLIT),
                                        OPT_FLAG("ignore-unlabelled", O_IGNORE),
                                        OPT_VALUE("class-weights", O_WEIGHTS),
+                                       OPT_VALUE("bin", O_BIN),
+                                       OPT_VALUE("loss", O_LOSS),
+                                       OPT_VALUE("missing", O_MISSING),
                                        OPT_FLAG("from-scratch", O_SCRATCH),
                                        OPT_FLAG("dry-run", O_DRY),
                                        { 0 } };
 
-/* names of tasks; the index is an enum cad_head_kind_t */
-const char *const TASK_NAME[] = { "classify", "multilabel", "regress", "bases" };
-#define TASK_BASES 3
+/* names of tasks; the index of the first three is an enum cad_head_kind_t */
+static const char *const TASK_NAME[] = { "classify", "multilabel", "regress", "bases", "tracks" };
+enum { TASK_BASES = 3, TASK_TRACKS, TASKS };
+
+const char *task_name(const finetune_args_t *a)
+{
+    return TASK_NAME[a->tracks ? TASK_TRACKS : a->bases ? TASK_BASES : (int)a->task];
+}
 
 /* Returns the index of s in a list of names, or -1 after reporting an error. */
 static int choice(const char *option, const char *s, const char *const name[], int n)
@@ -121,14 +138,22 @@ static int choice(const char *option, const char *s, const char *const name[], i
 
 static int take_choice(finetune_args_t *a, int c, const char *arg)
 {
-    static const char *const pool[] = { "mean", "max" };
-    int k = c == O_TASK     ? choice("--task", arg, TASK_NAME, 4)
-            : c == O_METRIC ? choice("--metric", arg, METRIC_NAME, METRICS)
-                            : choice("--pool", arg, pool, 2);
+    static const char *const pool[] = { "mean", "max" }, *const loss[] = { "poisson", "squared" },
+                             *const missing[] = { "zero", "ignore" };
+    int k = c == O_TASK      ? choice("--task", arg, TASK_NAME, TASKS)
+            : c == O_LOSS    ? choice("--loss", arg, loss, 2)
+            : c == O_MISSING ? choice("--missing", arg, missing, 2)
+            : c == O_METRIC  ? choice("--metric", arg, METRIC_NAME, METRICS)
+                             : choice("--pool", arg, pool, 2);
     if (k < 0) return 1;
-    if (c == O_TASK) a->bases = k == TASK_BASES;
-    if (c == O_TASK) a->task = a->bases ? CAD_HEAD_CLASSES : (enum cad_head_kind_t)k;
-    else if (c == O_METRIC) a->metric = (metric_t)k;
+    a->has_loss |= c == O_LOSS || c == O_MISSING;
+    if (c == O_LOSS) a->poisson = k == 0;
+    else if (c == O_MISSING) a->missing = k == 1;
+    else if (c == O_TASK) {
+        a->bases = k == TASK_BASES;
+        a->tracks = k == TASK_TRACKS;
+        a->task = k < TASK_BASES ? (enum cad_head_kind_t)k : CAD_HEAD_CLASSES;
+    } else if (c == O_METRIC) a->metric = (metric_t)k;
     else a->pool = k ? CAD_POOL_MAX : CAD_POOL_MEAN;
     return 0;
 }
@@ -168,6 +193,9 @@ static int take_own(finetune_args_t *a, int c, const char *arg)
         a->split = true;
         return strcmp(arg, "contig") ? -cmd_fail("finetune", "--split-by %s: expected contig", arg) : 0;
     case O_DRY: a->dry_run = true; return 0;
+    case O_BIN: a->has_loss = true; return -option_int(cmd, "--bin", arg, 1, 65536, &a->bin);
+    case O_LOSS:
+    case O_MISSING:
     case O_TASK:
     case O_METRIC:
     case O_POOL: return -take_choice(a, c, arg);
@@ -195,28 +223,35 @@ static int streams(const finetune_args_t *a)
 
 static int settle_bases(const finetune_args_t *a)
 {
-    if (!a->bases && (a->ignore || a->class_weights || a->split))
+    if (!a->bases && (a->ignore || a->class_weights || (a->split && !a->tracks)))
         return cmd_fail("finetune", "--split-by, --ignore-unlabelled and --class-weights go with --task bases");
-    if (!a->bases) return 0;
-    if (!a->l.reference) return cmd_fail("finetune", "--task bases: give the reference with -T");
-    if (a->pool != CAD_POOL_MEAN) return cmd_fail("finetune", "--pool does not go with --task bases");
+    if (!a->tracks && a->has_loss) return cmd_fail("finetune", "--bin, --loss and --missing go with --task tracks");
+    if (!a->bases && !a->tracks) return 0;
+    if (!a->l.reference) return cmd_fail("finetune", "--task %s: give the reference with -T", task_name(a));
+    if (a->pool != CAD_POOL_MEAN) return cmd_fail("finetune", "--pool does not go with --task %s", task_name(a));
     if (a->l.crop || a->l.labels || a->l.sequence || a->l.format)
         return cmd_fail("finetune",
-                        "--crop, --label-column, --sequence-column and --in-format do not go with --task bases");
+                        "--crop, --label-column, --sequence-column and --in-format do not go with --task %s",
+                        task_name(a));
+    if (a->tracks && a->l.window % a->bin)
+        return cmd_fail("finetune", "--window %lld: expected a multiple of --bin %lld", (long long)a->l.window,
+                        (long long)a->bin);
     return 0;
 }
 
 /* Checks that the options fit together, and sets the defaults that depend on other options. */
 static int settle(finetune_args_t *a)
 {
-    static const metric_t usual[] = { METRIC_MCC, METRIC_AUROC, METRIC_PEARSON };
-    cad_head_t head = { .kind = a->task };
+    static const metric_t usual[] = { METRIC_MCC, METRIC_AUROC, METRIC_PEARSON, METRIC_PEARSON };
+    cad_head_t head;
+    if (a->tracks) a->task = a->poisson ? CAD_HEAD_COUNTS : CAD_HEAD_VALUES;
+    head = (cad_head_t) { .kind = a->task };
     if (settle_bases(a)) return 1;
     if (streams(a) > 1) return cmd_fail("finetune", "several inputs are standard input");
     if (!a->output && !a->dry_run) return cmd_fail("finetune", "name the folder to write with -o");
     if (a->metric == METRICS) a->metric = usual[a->task];
     if (!metric_fits(&head, a->metric))
-        return cmd_fail("finetune", "--metric %s does not fit --task %s", METRIC_NAME[a->metric], TASK_NAME[a->task]);
+        return cmd_fail("finetune", "--metric %s does not fit --task %s", METRIC_NAME[a->metric], task_name(a));
     if (a->targets && !a->lora) return cmd_fail("finetune", "--lora-targets needs --lora");
     if (a->lora && (a->freeze || a->scratch))
         return cmd_fail("finetune", "--lora does not go with --%s", a->freeze ? "freeze" : "from-scratch");
@@ -235,13 +270,20 @@ static int parse_args(finetune_args_t *a, int argc, char **argv)
         .batch = 128,
         .beta2 = 0.999,
         .metric = METRICS,
+        .bin = 128,
+        .poisson = true,
         .pool = CAD_POOL_MEAN
     };
     options_init(&a->o, "finetune");
     rc = options_parse(&CMD_FINETUNE, argc, argv, take_option, a);
-    if (rc == 0) rc = options_operands(&CMD_FINETUNE, argc, argv, "one file of labelled sequences");
+    a->nlabel = argc - optind;
+    if (rc == 0 && a->tracks && a->nlabel > BINVALUES_MOST)
+        return cmd_fail("finetune", "%lld bigWigs: at most %d", (long long)a->nlabel, BINVALUES_MOST);
+    if (rc == 0 && !(a->tracks && a->nlabel > 1))
+        rc = options_operands(&CMD_FINETUNE, argc, argv, a->tracks ? "bigWigs" : "one file of labelled sequences");
     if (rc) return rc;
     a->train = argv[optind];
+    a->label = argv + optind;
     return settle(a);
 }
 
@@ -260,9 +302,9 @@ static int name_files(const finetune_args_t *a, cad_error_t *err)
     ledger_t files = { 0 };
     int rc = 0;
     ledger_reference(&files, a->l.reference);
-    ledger_input(&files, a->train);
-    ledger_input(&files, a->bases ? NULL : a->valid);
-    ledger_input(&files, a->bases ? NULL : a->test);
+    for (int64_t k = 0; k < a->nlabel; k++) ledger_input(&files, a->tracks ? bins_file(a->label[k]) : a->label[k]);
+    ledger_input(&files, a->bases || a->tracks ? NULL : a->valid);
+    ledger_input(&files, a->bases || a->tracks ? NULL : a->test);
     options_input_model(&a->o, &files);
     for (int i = 0; i < NPARTS && part(a, i) && rc == 0; i++) {
         char *path = cad_path_join(a->output, part(a, i));
@@ -377,14 +419,26 @@ static void note_long(tuning_t *r)
                  r->train.path, (long long)r->train.row[i].line, (long long)r->train.row[i].len, (long long)length);
 }
 
+static int default_window(const tuning_t *r, finetune_args_t *a, cad_error_t *err)
+{
+    int64_t length = cad_model_number(r->model, CAD_MAX_LEN);
+    a->l.window = a->bases || a->tracks ? cad_min(length, BASES_WINDOW) : length;
+    if (!a->tracks) return 0;
+    a->l.window -= a->l.window % a->bin;
+    if (a->l.window) return 0;
+    return cad_fail(err, CAD_EARG, "--bin %lld: longer than the model's window of %lld bases; give --window",
+                    (long long)a->bin, (long long)cad_min(length, BASES_WINDOW));
+}
+
 static int run(tuning_t *r, finetune_args_t *a, cad_error_t *err)
 {
     int rc = a->dry_run ? 0 : open_folder(r, err);
     if (rc == 0) rc = open_model(r, err);
     if (rc) return rc;
-    if (!a->l.window)
-        a->l.window = cad_min(cad_model_number(r->model, CAD_MAX_LEN), a->bases ? BASES_WINDOW : INT64_MAX);
+    if (!a->l.window) rc = default_window(r, a, err);
+    if (rc) return rc;
     if (a->bases) rc = bases_read(r, err);
+    else if (a->tracks) rc = bins_read(r, err);
     else {
         rc = read_inputs(r, err);
         if (rc == 0) rc = settle_labels(r, err);

@@ -3,6 +3,7 @@
 #define CAD_FINETUNE_H
 
 #include "learn/annotation.h"
+#include "learn/binvalues.h"
 #include "learn/metrics.h"
 #include "train/label_options.h"
 
@@ -24,6 +25,12 @@ typedef struct {
     bool split;  /* --split-by was given */
     bool ignore; /* bases without a label are not trained on */
     const char *class_weights;
+    bool tracks;   /* --task tracks: values for each bin of `bin` bases, from the bigWigs `label` (nlabel) */
+    bool poisson;  /* Poisson loss; otherwise squared */
+    bool missing;  /* bases without a value are ignored; otherwise their value is 0 */
+    bool has_loss; /* --loss, --missing or --bin was given */
+    int64_t bin, nlabel;
+    char **label;
 } finetune_args_t;
 
 typedef struct {
@@ -50,7 +57,9 @@ typedef struct {
     float class_weight[256]; // (K) --task bases: weight of each class, set by bases.c
     uint8_t *part_class;     // (part_tokens) classes and weights of the bases of `part`
     float *part_weight;
-    class_metrics_t by_class[256]; // (K) of the rows that were measured last
+    class_metrics_t by_class[256];           // (K) of the rows that were measured last
+    bin_metrics_t by_output[BINVALUES_MOST]; // (K) --task tracks: of the rows that were measured last
+    float *part_target;                      // (bins of part_tokens,K) values of reversed examples of `part`
     double best;
     int64_t best_epoch;
     text_t table;   /* text of metrics.tsv */
@@ -60,7 +69,7 @@ typedef struct {
     int64_t seen;   /* number of rows used for training until now */
 } tuning_t;
 
-extern const char *const TASK_NAME[]; /* names of tasks; the index is an enum cad_head_kind_t */
+const char *task_name(const finetune_args_t *a);
 
 /* ---- tuning.c ---- */
 /* Trains, saves the model of the best epoch in the folder and prints its metrics. Before the call, the inputs must have

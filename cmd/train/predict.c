@@ -380,13 +380,11 @@ static int run_bases(run_t *r, cad_error_t *err)
     r->out = NULL;
     if (a->metrics)
         return cad_fail(err, CAD_EARG,
-                        "--metrics: the model has a class for each base; finetune measures those of contigs");
+                        "--metrics: the model has outputs for each base or bin; finetune measures those of contigs");
     if (a->l.crop || a->l.format || a->l.sequence)
         return cad_fail(err, CAD_EARG,
-                        "the model has a class for each base; --crop, --in-format and --sequence-column "
+                        "the model has outputs for each base or bin; --crop, --in-format and --sequence-column "
                         "are for sequences");
-    if (r->head.bin > 1)
-        return cad_fail(err, CAD_EARG, "the model predicts bins of bases; the library alone computes them");
     return predict_bases(&p, err);
 }
 

@@ -1,4 +1,4 @@
-/* predict_bases.c - predicts a class of each base of contigs or regions. Windows are cut as in caduceus track: their
+/* predict_bases.c - predicts a class of each base, or values of bins, of contigs or regions. Windows are cut as in caduceus track: their
  * cores begin at multiples of the core's length in the contig, so a base's result does not depend on the regions.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
@@ -17,7 +17,7 @@ typedef struct { /* one output: of all classes (BED), or of one class */
     output_t *out;
     bigwig_t *bigwig;
     interval_t run; /* the run of bases that is not written yet */
-    int64_t value;  /* its class, or its probability in thousandths */
+    double value;   /* its class, probability (three decimals) or value */
     double sum;     /* BED: sum of the probabilities of its bases */
 } sheet_t;
 
@@ -43,16 +43,24 @@ typedef struct {
 
 /* ---- outputs ---- */
 
+/* True if the outputs are values, not classes. */
+static bool is_values(const run_t *r) { return prediction_is_number(r->a->head); }
+
 /* True if class k is that of bases in no labelled interval. */
-static bool is_background(const run_t *r, int64_t k) { return k == 0 && !strcmp(r->a->head->name[0], BACKGROUND); }
+static bool is_background(const run_t *r, int64_t k)
+{
+    return !is_values(r) && k == 0 && !strcmp(r->a->head->name[0], BACKGROUND);
+}
 
 static int form_of(run_t *r, cad_error_t *err)
 {
     const char *p = r->a->output;
-    bool gz = output_is_gz(p);
+    bool gz = output_is_gz(p), bed = !is_values(r) && (!strcmp(p, "-") || ends_in(p, gz ? ".bed.gz" : ".bed"));
     if (ends_in(p, ".bw") || ends_in(p, ".bigWig")) r->form = AS_BIGWIG;
     else if (ends_in(p, gz ? ".bedGraph.gz" : ".bedGraph") || ends_in(p, gz ? ".bg.gz" : ".bg")) r->form = AS_GRAPH;
-    else if (!strcmp(p, "-") || ends_in(p, gz ? ".bed.gz" : ".bed")) r->form = AS_BED;
+    else if (bed) r->form = AS_BED;
+    else if (is_values(r))
+        return cad_fail(err, CAD_EARG, "%s: values of bins are written as .bw or .bedGraph; use -o", p);
     else return cad_fail(err, CAD_EARG, "%s: classes of bases are written as .bed, .bedGraph or .bw", p);
     return 0;
 }
@@ -110,26 +118,36 @@ static int put_run(run_t *r, sheet_t *s, cad_error_t *err)
     if (s->run.beg == s->run.end) return 0;
     text_clear(&r->text);
     text_printf(&r->text, "%s\t%lld\t%lld\t", contig, (long long)s->run.beg, (long long)s->run.end);
-    if (r->form == AS_BED) text_printf(&r->text, "%s\t%d\n", r->a->head->name[s->value], (int)rint(1000 * s->sum / n));
-    else text_printf(&r->text, "%.3f\n", (double)s->value / 1000);
+    if (r->form == AS_BED)
+        text_printf(&r->text, "%s\t%d\n", r->a->head->name[(int)s->value], (int)rint(1000 * s->sum / n));
+    else text_printf(&r->text, is_values(r) ? "%.6g\n" : "%.3f\n", s->value);
     s->run.beg = s->run.end;
-    if (r->form == AS_BED && is_background(r, s->value)) return 0;
+    if (r->form == AS_BED && is_background(r, (int64_t)s->value)) return 0;
     return text_write(s->out, &r->text, err);
+}
+
+static double value_of(const run_t *r, const sheet_t *s)
+{
+    if (r->form == AS_BED) return (double)prediction_class(r->p, r->a->head->n);
+    return is_values(r) ? r->p[s->class] : rint(1000 * r->p[s->class]) / 1000;
 }
 
 static int put_base(run_t *r, sheet_t *s, int64_t pos, cad_error_t *err)
 {
-    int64_t value = r->form == AS_BED ? prediction_class(r->p, r->a->head->n) : (int64_t)rint(1000 * r->p[s->class]);
+    double value = value_of(r, s);
     int rc = 0;
-    if (r->form == AS_BIGWIG) return bigwig_add(s->bigwig, r->contig, pos, (float)((double)value / 1000), err);
-    if (s->run.end != pos || s->value != value) {
+    if (!isfinite((float)value))
+        return cad_fail(err, CAD_EFORMAT, "%s:%lld: the model overflows: %s is not finite",
+                        r->ref.contig[r->contig].name, (long long)pos + 1, r->a->head->name[s->class]);
+    if (r->form == AS_BIGWIG) return bigwig_add(s->bigwig, r->contig, pos, (float)value, err);
+    if (s->run.end != pos || fabs(s->value - value) > 0) {
         rc = put_run(r, s, err);
         s->run.beg = pos;
         s->value = value;
         s->sum = 0;
     }
     s->run.end = pos + 1;
-    if (r->form == AS_BED) s->sum += r->p[value];
+    if (r->form == AS_BED) s->sum += r->p[(int)value];
     return rc;
 }
 
@@ -145,7 +163,7 @@ static int put_window(run_t *r, int i, cad_error_t *err)
         for (int64_t p = cad_max(span.beg, r->core[i].beg); p < cad_min(span.end, r->core[i].end) && rc == 0; p++) {
             int64_t at = p - r->core[i].beg;
             if (cad_token_base(r->a->model, w->tokens[w->core_beg + at]) < 0) continue;
-            prediction_of(r->a->head, w->embedding + at * r->a->head->n, r->p);
+            prediction_of(r->a->head, w->embedding + at / r->a->head->bin * r->a->head->n, r->p);
             for (int s = 0; s < r->n && rc == 0; s++) rc = put_base(r, &r->sheet[s], p, err);
         }
     return rc;
@@ -187,7 +205,8 @@ static int add_core(run_t *r, interval_t core, cad_error_t *err)
     int64_t n = window.end - window.beg, K = r->a->head->n, odd = 0;
     char *seq = malloc((size_t)n + 1);
     uint8_t *tokens = malloc((size_t)n);
-    float *out = cad_alloc((size_t)(core.end - core.beg), (size_t)K * sizeof *out);
+    float *out = cad_alloc((size_t)((core.end - core.beg + r->a->head->bin - 1) / r->a->head->bin),
+                           (size_t)K * sizeof *out);
     int rc = r->count == r->room ? more_room(r, err) : 0;
     if (rc == 0 && (!seq || !tokens || !out)) rc = cad_out_of_memory(err);
     if (rc == 0) rc = fasta_fetch(&r->ref, c, window.beg, window.end, seq, err);
@@ -261,11 +280,16 @@ static int open_engine(run_t *r, cad_error_t *err)
     int64_t most = cad_model_number(r->a->model, CAD_MAX_LEN),
             window = r->a->l->window ? r->a->l->window : cad_min(most, cad_max(h->longest, 1024));
     int rc = tiling_set(&r->tiling, window, -1, err);
+    r->tiling.core -= r->tiling.core % h->bin;
+    if (rc == 0 && r->tiling.core == 0)
+        rc = cad_fail(err, CAD_EARG, "--window %lld: too short for a bin of %lld bases and flanks of %lld",
+                      (long long)window, (long long)h->bin, (long long)r->tiling.flank);
     if (rc == 0) rc = options_open_last(r->a->o, r->a->model, window, 0, false, &r->ctx, err);
     r->p = cad_alloc((size_t)h->n, sizeof *r->p);
     if (rc == 0 && !r->p) rc = cad_out_of_memory(err);
     if (rc) return rc;
-    text_printf(&r->options, "predict bases window=%lld flank=%lld", (long long)window, (long long)r->tiling.flank);
+    text_printf(&r->options, "predict %s window=%lld flank=%lld", is_values(r) ? "tracks" : "bases", (long long)window,
+                (long long)r->tiling.flank);
     options_provenance(&r->provenance, r->a->model, r->ctx, r->ref.checksum, &r->options);
     return 0;
 }

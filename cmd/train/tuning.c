@@ -9,6 +9,7 @@
 #include "train/card.h"
 #include "train/finetune.h"
 #include "train/plan.h"
+#include "train/bin_task.h"
 
 /* maximum number of tokens given to one call of cad_trainer_add, except for a single longer row */
 #define PART (1 << 20)
@@ -76,6 +77,7 @@ static int make_room(tuning_t *r, cad_error_t *err)
     r->part = cad_alloc((size_t)cad_min(a->batch, r->train.n), sizeof *r->part);
     r->reversed = cad_alloc((size_t)r->part_tokens, 1);
     if (!r->order || !r->part || !r->reversed) return cad_out_of_memory(err);
+    if (a->tracks) return bins_room(r, err);
     if (!a->bases) return 0;
     r->part_class = cad_alloc((size_t)r->part_tokens, 1);
     r->part_weight = cad_alloc((size_t)r->part_tokens, sizeof *r->part_weight);
@@ -110,9 +112,9 @@ static void put_options(const tuning_t *r, text_t *t)
 {
     static const char *const pool[] = { "none", "mean", "max" };
     const finetune_args_t *a = r->a;
-    text_printf(t, "task=%s window=%lld%s", a->bases ? "bases" : TASK_NAME[a->task], (long long)a->l.window,
-                a->l.crop ? " crop" : "");
-    if (a->bases && a->valid) text_printf(t, " valid=%s", a->valid);
+    text_printf(t, "task=%s window=%lld%s", task_name(a), (long long)a->l.window, a->l.crop ? " crop" : "");
+    if (a->tracks) bins_options(a, t);
+    if (r->head.bin && a->valid) text_printf(t, " valid=%s", a->valid);
     else if (a->valid) text_puts(t, " valid");
     else text_printf(t, " valid-fraction=%g", a->t.fraction);
     text_printf(
@@ -120,7 +122,7 @@ static void put_options(const tuning_t *r, text_t *t)
         " epochs=%lld batch=%lld lr=%g warmup=%g weight-decay=%g beta2=%g seed=%lld metric=%s patience=%lld pool=%s rc-aug=%s",
         (long long)a->epochs, (long long)a->batch, a->t.lr, a->t.warmup, a->t.decay, a->beta2, (long long)a->t.seed,
         METRIC_NAME[a->metric], (long long)a->patience, pool[a->pool], r->turns ? "yes" : "no");
-    if (a->bases && a->test) text_printf(t, " test=%s", a->test);
+    if (r->head.bin && a->test) text_printf(t, " test=%s", a->test);
     if (a->ignore) text_puts(t, " ignore-unlabelled");
     if (a->class_weights) text_printf(t, " class-weights=%s", a->class_weights);
     if (a->freeze) text_puts(t, " freeze");
@@ -139,7 +141,7 @@ static void begin_tables(tuning_t *r)
     options_provenance_of(&p, r->source, r->a->l.reference ? r->ref.checksum : NULL, &options,
                           cad_trainer_precision(r->trainer), cad_trainer_device(r->trainer));
     provenance_add(&p, "train_sha256", r->train.digest);
-    if (r->a->valid && !r->a->bases) provenance_add(&p, "valid_sha256", r->valid.digest);
+    if (r->a->valid && !r->head.bin) provenance_add(&p, "valid_sha256", r->valid.digest);
     provenance_table(&p, plain, "#epoch\tupdates\ttrain_loss", &r->table);
     provenance_table(&p, plain, "#update\tepoch\tlr\tloss\tgradient_norm\n", &r->updates);
     text_free(&options);
@@ -163,9 +165,10 @@ static int open_context(const tuning_t *r, const cad_model_t *model, int64_t lon
 static int measure(tuning_t *r, const examples_t *e, const cad_model_t *model, metrics_t *m, cad_error_t *err)
 {
     cad_context_t *ctx = NULL;
-    float *logits = cad_alloc(e->n && r->a->bases ? 1 : (size_t)e->n * (size_t)r->head.n, sizeof *logits);
+    float *logits = cad_alloc(e->n && r->head.bin ? 1 : (size_t)e->n * (size_t)r->head.n, sizeof *logits);
     int rc = logits ? open_context(r, model, e->longest, &ctx, err) : cad_out_of_memory(err);
     if (rc == 0 && r->a->bases) rc = bases_measure(r, e, ctx, m, err);
+    else if (rc == 0 && r->a->tracks) rc = bins_measure(r, e, ctx, m, err);
     else if (rc == 0) {
         rc = examples_logits(e, ctx, r->head.n, options_batch(&r->a->o), logits, err);
         if (rc == 0) rc = metrics_of(m, &r->head, logits, e->target, e->n, err);
@@ -267,6 +270,7 @@ static enum cad_loss_t loss_of(const tuning_t *r)
 {
     return r->head.kind == CAD_HEAD_CLASSES  ? CAD_LOSS_CLASSES
            : r->head.kind == CAD_HEAD_LABELS ? CAD_LOSS_BINARY
+           : r->head.kind == CAD_HEAD_COUNTS ? CAD_LOSS_POISSON
                                              : CAD_LOSS_SQUARED;
 }
 
@@ -279,8 +283,10 @@ static int fill_part(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch)
         const example_t *x = &r->train.row[row[i]];
         if (tokens + x->len > r->part_tokens) break;
         bool turned = r->turns && examples_turned(row[i], (uint64_t)r->a->t.seed, epoch);
+        if (r->a->tracks) turned = turned && bins_turn(r, x);
         r->part[i] = (cad_example_t) { .tokens = x->tokens, .len = x->len };
         if (x->class) bases_part(r, i, x, tokens, turned);
+        else if (x->weight) bins_part(r, i, x, tokens, turned);
         else r->part[i].target = r->train.target + row[i] * K;
         if (turned) {
             cad_reverse_complement(r->model, x->tokens, x->len, r->reversed + tokens);
@@ -312,10 +318,17 @@ static double rate(const tuning_t *r)
     return cad_schedule(CAD_COSINE_OVER, r->step, r->steps, t->warmup, t->lr, t->lr / 10);
 }
 
+/* Returns what the loss of n training rows is divided by. */
+static double weight_of(const tuning_t *r, const int64_t *row, int64_t n)
+{
+    if (r->a->tracks) return bins_weight(r, row, n);
+    return r->a->bases ? bases_weight(r, row, n) : (double)n;
+}
+
 /* Makes one update with n rows; adds their losses to *total. */
 static int update(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch, double *total, cad_error_t *err)
 {
-    double sum = 0, norm = 0, lr = rate(r), weight = r->a->bases ? bases_weight(r, row, n) : (double)n;
+    double sum = 0, norm = 0, lr = rate(r), weight = weight_of(r, row, n);
     int rc = 0;
     for (int64_t i = 0, k; i < n && rc == 0; i += k) {
         k = fill_part(r, row + i, n - i, epoch);
@@ -406,6 +419,7 @@ static int print_metrics(const tuning_t *r, const metrics_t *m, cad_error_t *err
     text_printf(&t, "#rows\t%s\n#epoch\t%lld\n", rows_measured(r), (long long)r->best_epoch);
     metrics_put(m, &r->head, &t);
     if (r->a->bases) bases_put(r, &t);
+    if (r->a->tracks) bins_put(r, &t);
     if (!t.failed) fputs(t.s.s, stdout);
     text_free(&t);
     return t.failed ? cad_out_of_memory(err) : 0;
@@ -419,6 +433,7 @@ static int print_json(const tuning_t *r, const metrics_t *m, cad_error_t *err)
     json_object_set_new(json, "epoch", json_integer(r->best_epoch));
     metrics_json(m, &r->head, json);
     if (r->a->bases) bases_json(r, json);
+    if (r->a->tracks) bins_json(r, json);
     rc = report_json(json, err);
     json_decref(json);
     return rc;
@@ -479,5 +494,6 @@ void tuning_close(tuning_t *r)
     text_free(&r->table);
     text_free(&r->updates);
     bases_close(r);
+    bins_close(r);
     output_abort(r->log);
 }

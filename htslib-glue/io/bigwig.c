@@ -19,15 +19,15 @@
 #define MAGIC 0x888FFC26u
 #define TREE_MAGIC 0x78CA8C91u
 #define INDEX_MAGIC 0x2468ACE0u
-#define FANOUT 256  /* maximum number of children of a node, in the contig tree and in the indexes */
-#define ITEMS 4096  /* maximum number of values in a data block */
-#define DENSE 64    /* a block of this many consecutive positions is written as fixedStep */
-#define RECORDS 512 /* maximum number of records in a block of a zoom level */
-#define ZOOMS 10    /* maximum number of zoom levels */
-#define FIRST 16    /* bases in a record of the first zoom level */
-#define FACTOR 4    /* number of records of a zoom level that one record of the next level summarises */
-#define SECTION 24  /* size in bytes of the header of a data block */
-#define BLOCK BIGWIG_BLOCK
+#define FANOUT 256            /* maximum number of children of a node, in the contig tree and in the indexes */
+#define ITEMS 4096            /* maximum number of values in a data block */
+#define DENSE 64              /* a block of this many consecutive positions is written as fixedStep */
+#define RECORDS 512           /* maximum number of records in a block of a zoom level */
+#define ZOOMS 10              /* maximum number of zoom levels */
+#define FIRST 16              /* bases in a record of the first zoom level */
+#define FACTOR 4              /* number of records of a zoom level that one record of the next level summarises */
+#define SECTION 24            /* size in bytes of the header of a data block */
+#define BLOCK (24 + 8 * 4096) /* largest size of an uncompressed data block, in bytes */
 
 /* The bases that a block covers: from base beg of contig `contig` to just before base `end` of contig `last`. */
 typedef struct {

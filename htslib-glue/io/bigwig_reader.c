@@ -1,8 +1,9 @@
-/* bigwig_reader.c - reads a bigWig that bigwig.c wrote, so that merge can join the outputs of shards.
+/* bigwig_reader.c - reads a bigWig, with blocks of any of the three forms, compressed or not.
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -10,10 +11,12 @@
 #include "io/bigwig_reader.h"
 
 #define MAGIC 0x888FFC26u
+#define BLOCK (24 + 12 * 65535)        /* largest possible size of a block, in bytes */
+#define PACKED(n) ((n) + (n) / 8 + 64) /* largest size of n bytes after compression */
 
 static int damaged(const bigread_t *r, cad_error_t *err)
 {
-    return cad_fail(err, CAD_EFORMAT, "%s: not a bigWig of caduceus track, or damaged", r->path);
+    return cad_fail(err, CAD_EFORMAT, "%s: not a bigWig, or damaged", r->path);
 }
 
 static int get(const bigread_t *r, uint64_t at, void *p, size_t n, cad_error_t *err)
@@ -85,30 +88,56 @@ static int read_contigs(bigread_t *r, uint64_t tree, cad_error_t *err)
 
 /* ---- values ---- */
 
+/* Reads the block at file offset `at` into r->raw; sets *n to its length. */
+static int get_block(bigread_t *r, uint64_t at, uint64_t size, size_t *n, cad_error_t *err)
+{
+    uLongf raw = r->room;
+    int rc = ++r->seen > r->most || size > PACKED(r->room) ? damaged(r, err) : get(r, at, r->packed, size, err);
+    if (rc) return rc;
+    if (!r->zipped) {
+        if (size > r->room) return damaged(r, err);
+        memcpy(r->raw, r->packed, size);
+        raw = size;
+    } else if (uncompress(r->raw, &raw, r->packed, size) != Z_OK) return damaged(r, err);
+    *n = raw;
+    return raw < 24 ? damaged(r, err) : 0;
+}
+
+/* Calls each() for value i of a block, and checks that intervals ascend, which also ends a cycle in a damaged index.
+ * head: the block's contig, begin, end, step and span. form: 1 begin, end, value; 2 begin, value; 3 value. */
+static int take_value(bigread_t *r, const uint32_t head[5], int form, uint32_t i, bigread_f *each, void *arg,
+                      cad_error_t *err)
+{
+    const unsigned char *p = r->raw + 24 + (size_t)(form == 1 ? 12 : form == 2 ? 8 : 4) * i;
+    uint32_t word[2] = { 0 };
+    int64_t beg = (int64_t)head[1] + (int64_t)i * head[3], end;
+    float v;
+    memcpy(word, p, form == 1 ? 8 : form == 2 ? 4 : 0);
+    memcpy(&v, p + (form == 1 ? 8 : form == 2 ? 4 : 0), 4);
+    if (form < 3) beg = word[0];
+    end = form == 1 ? (int64_t)word[1] : beg + head[4];
+    if ((int64_t)head[0] < r->last || ((int64_t)head[0] == r->last && beg < r->end) || beg >= end ||
+        end > r->contig[head[0]].length)
+        return damaged(r, err);
+    r->last = head[0];
+    r->end = end;
+    return each(arg, (int)head[0], beg, end, v, err);
+}
+
 static int take_block(bigread_t *r, uint64_t at, uint64_t size, bigread_f *each, void *arg, cad_error_t *err)
 {
-    uint32_t place[5];
-    uint16_t n;
-    uLongf raw = sizeof r->raw;
-    int rc = ++r->seen > r->blocks || size > sizeof r->packed ? damaged(r, err) : get(r, at, r->packed, size, err);
+    static const size_t width[] = { 0, 12, 8, 4 }; /* bytes of a value, for each form */
+    uint32_t head[5];
+    uint16_t count;
+    size_t n = 0;
+    int rc = get_block(r, at, size, &n, err), form;
     if (rc) return rc;
-    if (uncompress(r->raw, &raw, r->packed, size) != Z_OK || raw < 24) return damaged(r, err);
-    memcpy(place, r->raw, sizeof place);
-    memcpy(&n, r->raw + 22, 2);
-    if (place[0] >= (uint32_t)r->ncontig || (r->raw[20] != 2 && r->raw[20] != 3) ||
-        raw != 24 + (uLongf)n * (r->raw[20] == 3 ? 4 : 8))
+    memcpy(head, r->raw, sizeof head);
+    memcpy(&count, r->raw + 22, 2);
+    form = r->raw[20];
+    if (head[0] >= (uint32_t)r->ncontig || form < 1 || form > 3 || n != 24 + count * width[form])
         return damaged(r, err);
-    for (int i = 0; i < n && rc == 0; i++) {
-        const unsigned char *p = r->raw + 24 + (r->raw[20] == 3 ? 4 : 8) * i;
-        uint32_t pos = place[1] + (uint32_t)i;
-        float v;
-        if (r->raw[20] == 2) {
-            memcpy(&pos, p, 4);
-            p += 4;
-        }
-        memcpy(&v, p, 4);
-        rc = each(arg, (int)place[0], pos, v, err);
-    }
+    for (uint32_t i = 0; i < count && rc == 0; i++) rc = take_value(r, head, form, i, each, arg, err);
     return rc;
 }
 
@@ -131,39 +160,62 @@ static int walk_index(bigread_t *r, uint64_t at, int depth, bigread_f *each, voi
 
 /* ---- the file ---- */
 
-int bigread_open(bigread_t *r, const char *path, cad_error_t *err)
+/* Allocates room for a block. size: the size of the largest one, or 0, which means that blocks are not compressed. */
+static int make_room(bigread_t *r, uint32_t size, cad_error_t *err)
+{
+    r->zipped = size > 0;
+    r->room = cad_min(size ? size : BLOCK, BLOCK);
+    r->raw = malloc(r->room);
+    r->packed = malloc(PACKED(r->room));
+    return r->raw && r->packed ? 0 : cad_out_of_memory(err);
+}
+
+static int read_head(bigread_t *r, cad_error_t *err)
 {
     unsigned char head[64];
-    uint32_t magic;
+    uint32_t magic, block;
     uint64_t tree, data;
-    int rc;
-    memset(r, 0, sizeof *r);
-    r->path = path;
-    r->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (r->fd < 0) return cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
-    rc = get(r, 0, head, sizeof head, err);
+    int rc = get(r, 0, head, sizeof head, err);
     if (rc) return rc;
     memcpy(&magic, head, 4);
     memcpy(&tree, head + 8, 8);
     memcpy(&data, head + 16, 8);
     memcpy(&r->index, head + 24, 8);
-    rc = magic == MAGIC ? get(r, data, &r->blocks, 8, err) : damaged(r, err);
+    memcpy(&block, head + 52, 4);
+    if (magic != MAGIC) return damaged(r, err);
+    rc = get(r, data, &r->blocks, 8, err);
+    if (rc == 0) rc = make_room(r, block, err);
     return rc ? rc : read_contigs(r, tree, err);
+}
+
+int bigread_open(bigread_t *r, const char *path, cad_error_t *err)
+{
+    struct stat st;
+    memset(r, 0, sizeof *r);
+    r->path = path;
+    r->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (r->fd < 0 || fstat(r->fd, &st)) return cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode) || st.st_size < 64) return damaged(r, err);
+    r->most = (uint64_t)st.st_size / 16; /* a block has an entry of 32 bytes and some data */
+    return read_head(r, err);
 }
 
 int bigread_all(bigread_t *r, bigread_f *each, void *arg, cad_error_t *err)
 {
-    int rc;
     r->seen = 0;
-    r->nodes = most_nodes(r->blocks);
-    rc = walk_index(r, r->index + 48, 0, each, arg, err);
-    return rc == 0 && r->seen != r->blocks ? damaged(r, err) : rc;
+    r->nodes = most_nodes(r->most);
+    r->last = -1;
+    return r->blocks ? walk_index(r, r->index + 48, 0, each, arg, err) : 0;
 }
+
+int bigread_complete(const bigread_t *r, cad_error_t *err) { return r->seen == r->blocks ? 0 : damaged(r, err); }
 
 void bigread_close(bigread_t *r)
 {
     if (r->fd > 0) close(r->fd);
     for (int i = 0; i < r->ncontig; i++) free(r->contig[i].name);
     free(r->contig);
+    free(r->raw);
+    free(r->packed);
     memset(r, 0, sizeof *r);
 }

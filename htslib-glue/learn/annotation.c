@@ -184,20 +184,27 @@ static bool any_class(const uint8_t *class, int64_t n)
     return false;
 }
 
-static int add_window(const annotation_t *a, int contig, int64_t beg, int64_t end, examples_t *e, cad_error_t *err)
+int examples_window(examples_t *e, const fasta_t *ref, int contig, int64_t beg, int64_t end, cad_error_t *err)
 {
-    const contig_t *c = &a->ref->contig[contig];
-    size_t n = (size_t)(end - beg);
     example_t *x = add_row(e);
     if (!x) return cad_out_of_memory(err);
-    x->tokens = malloc(n + 1);
-    x->class = malloc(n);
-    if (!x->tokens || !x->class) return cad_out_of_memory(err);
-    x->len = (int64_t)n;
-    memcpy(x->class, a->class[contig] + beg, n);
+    x->len = end - beg;
+    x->tokens = malloc((size_t)x->len + 1);
+    if (!x->tokens) return cad_out_of_memory(err);
     e->tokens += x->len;
     e->longest = cad_max(e->longest, x->len);
-    return fasta_fetch(a->ref, c, beg, end, (char *)x->tokens, err);
+    return fasta_fetch(ref, &ref->contig[contig], beg, end, (char *)x->tokens, err);
+}
+
+static int add_window(const annotation_t *a, int contig, int64_t beg, int64_t end, examples_t *e, cad_error_t *err)
+{
+    int rc = examples_window(e, a->ref, contig, beg, end, err);
+    example_t *x = &e->row[e->n - 1];
+    if (rc) return rc;
+    x->class = malloc((size_t)x->len);
+    if (!x->class) return cad_out_of_memory(err);
+    memcpy(x->class, a->class[contig] + beg, (size_t)x->len);
+    return 0;
 }
 
 int annotation_examples(const annotation_t *a, const uint8_t *part, int which, int64_t window, examples_t *e,
@@ -216,58 +223,75 @@ int annotation_examples(const annotation_t *a, const uint8_t *part, int which, i
 
 /* ---- measuring ---- */
 
-static int64_t with_class(const examples_t *e)
+/* Returns the number of outputs of an example, each of `bin` bases. */
+static int64_t units(const example_t *x, int64_t bin) { return (x->len + bin - 1) / bin; }
+
+/* True if unit u, a base or bin, is measured. */
+static bool measured(const example_t *x, int64_t u)
+{
+    return x->class ? x->class[u] != ANNOTATION_NONE : x->weight[u] > 0;
+}
+
+static int64_t count_measured(const examples_t *e, int64_t bin)
 {
     int64_t n = 0;
     for (int64_t i = 0; i < e->n; i++)
-        for (int64_t p = 0; p < e->row[i].len; p++) n += e->row[i].class[p] != ANNOTATION_NONE;
+        for (int64_t u = 0; u < units(&e->row[i], bin); u++) n += measured(&e->row[i], u);
     return n;
 }
 
-/* Computes windows [i, j) and appends the bases with a class to logits and target, from base *at on. */
-static int some_logits(const examples_t *e, cad_context_t *ctx, int64_t K, int64_t i, int64_t j, float *logits,
-                       float *target, int64_t *at, cad_error_t *err)
+/* Copies the logits of an example's measured units, and their targets, to row *at of logits and target and on. */
+static void keep_measured(const example_t *x, int64_t bin, int64_t K, const float *out, float *logits, float *target,
+                          int64_t *at)
 {
-    int64_t bases = 0, from = 0;
+    for (int64_t u = 0; u < units(x, bin); u++) {
+        float *y = target + *at * K;
+        if (!measured(x, u)) continue;
+        memcpy(logits + *at * K, out + u * K, (size_t)K * sizeof *logits);
+        for (int64_t k = 0; k < K; k++) y[k] = x->class ? (float)(x->class[u] == k) : x->target[u * K + k];
+        ++*at;
+    }
+}
+
+/* Computes windows [i, j) and appends the measured bases or bins to logits and target, from row *at on. */
+static int some_logits(const examples_t *e, cad_context_t *ctx, int64_t bin, int64_t K, int64_t i, int64_t j,
+                       float *logits, float *target, int64_t *at, cad_error_t *err)
+{
+    int64_t all = 0, from = 0;
     float *out;
     cad_window_t *w = calloc((size_t)(j - i), sizeof *w);
     int rc;
-    for (int64_t k = i; k < j; k++) bases += e->row[k].len;
-    out = malloc((size_t)(bases * K) * sizeof *out);
+    for (int64_t k = i; k < j; k++) all += units(&e->row[k], bin);
+    out = malloc((size_t)(all * K) * sizeof *out);
     for (int64_t k = i; k < j && w && out; k++) {
         const example_t *x = &e->row[k];
         w[k - i] = (cad_window_t) {
             .tokens = x->tokens, .len = x->len, .core_end = x->len, .embedding = out + from * K
         };
-        from += x->len;
+        from += units(x, bin);
     }
     rc = w && out ? cad_classify_bins(ctx, w, (int)(j - i), err) : cad_out_of_memory(err);
     for (int64_t k = i; k < j && rc == 0; k++)
-        for (int64_t p = 0; p < e->row[k].len; p++) {
-            uint8_t class = e->row[k].class[p];
-            if (class == ANNOTATION_NONE) continue;
-            memcpy(logits + *at * K, w[k - i].embedding + p * K, (size_t)K * sizeof *logits);
-            memset(target + *at * K, 0, (size_t)K * sizeof *target);
-            target[(*at)++ * K + class] = 1;
-        }
+        keep_measured(&e->row[k], bin, K, w[k - i].embedding, logits, target, at);
     free(w);
     free(out);
     return rc;
 }
 
-int annotation_logits(const examples_t *e, cad_context_t *ctx, int64_t K, int64_t batch_tokens, float **logits,
-                      float **target, int64_t *n, cad_error_t *err)
+int annotation_logits(const examples_t *e, cad_context_t *ctx, int64_t bin, int64_t K, int64_t batch_tokens,
+                      float **logits, float **target, int64_t *n, cad_error_t *err)
 {
-    int64_t all = with_class(e), at = 0;
+    int64_t all = count_measured(e, bin), at = 0;
     int rc = 0;
     *n = all;
     *logits = cad_alloc((size_t)all, (size_t)K * sizeof **logits);
     *target = cad_alloc((size_t)all, (size_t)K * sizeof **target);
-    if (!*logits || !*target) return cad_fail(err, CAD_ENOMEM, "out of memory to measure %lld bases", (long long)all);
+    if (!*logits || !*target)
+        return cad_fail(err, CAD_ENOMEM, "out of memory to measure %lld bases or bins", (long long)all);
     for (int64_t i = 0, j; i < e->n && rc == 0; i = j) {
         int64_t tokens = 0;
         for (j = i; j < e->n && (j == i || tokens + e->row[j].len <= batch_tokens); j++) tokens += e->row[j].len;
-        rc = some_logits(e, ctx, K, i, j, *logits, *target, &at, err);
+        rc = some_logits(e, ctx, bin, K, i, j, *logits, *target, &at, err);
     }
     return rc;
 }

@@ -25,10 +25,12 @@ void annotation_close(annotation_t *a);
  * no base has a class. */
 int annotation_examples(const annotation_t *a, const uint8_t *part, int which, int64_t window, examples_t *e,
                         cad_error_t *err);
-/* Computes logits (n,K) of all bases with a class, in the order of the windows, and their targets (n,K), 0 or 1; both
- * are malloc'd. */
-int annotation_logits(const examples_t *e, cad_context_t *ctx, int64_t K, int64_t batch_tokens, float **logits,
-                      float **target, int64_t *n, cad_error_t *err);
+/* Appends an example of the bases [beg, end) of a contig to e, without labels. */
+int examples_window(examples_t *e, const fasta_t *ref, int contig, int64_t beg, int64_t end, cad_error_t *err);
+/* Computes logits (n,K) of all bases with a class, or of all bins of `bin` bases whose weight is above 0, in the order
+ * of the windows, and their targets (n,K): 0 or 1 for classes. Both are malloc'd. */
+int annotation_logits(const examples_t *e, cad_context_t *ctx, int64_t bin, int64_t K, int64_t batch_tokens,
+                      float **logits, float **target, int64_t *n, cad_error_t *err);
 
 typedef struct class_metrics_t { /* how well one class is told from all others; NaN: undefined */
     int64_t bases;

@@ -68,6 +68,8 @@ void examples_clear(examples_t *e)
         free(e->row[i].tokens);
         free(e->row[i].label);
         free(e->row[i].class);
+        free(e->row[i].target);
+        free(e->row[i].weight);
     }
     e->n = e->tokens = 0;
 }

@@ -10,6 +10,8 @@ typedef struct example_t {
     int64_t len, line;
     char *label;    /* text of each label column, each followed by NUL; malloc'd */
     uint8_t *class; // (len) class of each base (annotation.h); NULL: the example has one label
+    float *target;  // (bins,K) values of bins (binvalues.h), else NULL
+    float *weight;  // (bins) 1, or 0 for a bin that is neither trained on nor measured
 } example_t;
 typedef struct examples_t {
     const char *path;

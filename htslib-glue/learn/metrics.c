@@ -189,7 +189,7 @@ int metric_spearman(const double *x, const double *y, int64_t n, double *out)
 
 bool metric_fits(const cad_head_t *head, metric_t m)
 {
-    return m == METRIC_LOSS || (head->kind == CAD_HEAD_VALUES) == (m >= METRIC_PEARSON);
+    return m == METRIC_LOSS || prediction_is_number(head) == (m >= METRIC_PEARSON);
 }
 
 typedef struct {
@@ -277,7 +277,7 @@ static void label_means(metrics_t *m)
 static int fill(metrics_t *m, const tally_t *t)
 {
     int rc;
-    if (t->head->kind == CAD_HEAD_VALUES) {
+    if (prediction_is_number(t->head)) {
         rc = mean_over(t, METRIC_PEARSON, 0, &m->value[METRIC_PEARSON]);
         return rc ? rc : mean_over(t, METRIC_SPEARMAN, 0, &m->value[METRIC_SPEARMAN]);
     }

@@ -3,6 +3,8 @@
 
 #include "learn/predictions.h"
 
+bool prediction_is_number(const cad_head_t *h) { return h->kind == CAD_HEAD_VALUES || h->kind == CAD_HEAD_COUNTS; }
+
 static double top_of(const float *logits, int64_t K)
 {
     double top = (double)logits[0];
@@ -24,6 +26,7 @@ void prediction_of(const cad_head_t *h, const float *logits, double *out)
         double z = (double)logits[k];
         if (h->kind == CAD_HEAD_CLASSES) out[k] = exp(z - top) / sum;
         else if (h->kind == CAD_HEAD_LABELS) out[k] = z < 0 ? exp(z) / (1 + exp(z)) : 1 / (1 + exp(-z));
+        else if (h->kind == CAD_HEAD_COUNTS) out[k] = exp(z) * h->scale[k];
         else out[k] = z * h->scale[k] + h->mean[k];
     }
 }
@@ -35,6 +38,7 @@ double prediction_loss(const cad_head_t *h, const float *logits, const float *ta
         double z = (double)logits[k], y = (double)target[k];
         if (h->kind == CAD_HEAD_CLASSES) loss += y * (norm - z);
         else if (h->kind == CAD_HEAD_LABELS) loss += fmax(z, 0) - z * y + log1p(exp(-fabs(z)));
+        else if (h->kind == CAD_HEAD_COUNTS) loss += exp(z) - y * z;
         else loss += (z - y) * (z - y);
     }
     return loss;
@@ -50,12 +54,12 @@ int64_t prediction_class(const double *p, int64_t K)
 
 /* ---- columns ---- */
 
-int64_t prediction_columns(const cad_head_t *h) { return h->n + (h->kind != CAD_HEAD_VALUES); }
+int64_t prediction_columns(const cad_head_t *h) { return h->n + !prediction_is_number(h); }
 
 void prediction_names(const cad_head_t *h, text_t *t)
 {
-    for (int64_t k = 0; k < h->n; k++) text_printf(t, "\t%s%s", h->kind == CAD_HEAD_VALUES ? "" : "p_", h->name[k]);
-    if (h->kind != CAD_HEAD_VALUES) text_puts(t, "\tpredicted");
+    for (int64_t k = 0; k < h->n; k++) text_printf(t, "\t%s%s", prediction_is_number(h) ? "" : "p_", h->name[k]);
+    if (!prediction_is_number(h)) text_puts(t, "\tpredicted");
 }
 
 static void put_set(const cad_head_t *h, const double *p, text_t *t)
@@ -75,7 +79,7 @@ void prediction_put(const cad_head_t *h, const double *p, text_t *t)
         text_puts(t, "\t");
         text_number(t, p[k]);
     }
-    if (h->kind == CAD_HEAD_VALUES) return;
+    if (prediction_is_number(h)) return;
     text_puts(t, "\t");
     if (h->kind == CAD_HEAD_CLASSES) text_puts(t, h->name[prediction_class(p, h->n)]);
     else put_set(h, p, t);

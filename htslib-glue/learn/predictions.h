@@ -8,10 +8,12 @@
 #include "caduceus.h"
 
 /* Computes out (K) from logits (K). For classes: probabilities by softmax. For labels: probabilities by the logistic
- * function. For values: the values on their original scale. */
+ * function. For values and counts: the values on their original scale. */
 void prediction_of(const cad_head_t *head, const float *logits, double *out);
 /* Returns the loss of one row that training minimises. target: (K). */
 double prediction_loss(const cad_head_t *head, const float *logits, const float *target);
+/* True if the head predicts values or counts. */
+bool prediction_is_number(const cad_head_t *head);
 /* Returns the index of the largest of K numbers; the lowest index if several are equal. */
 int64_t prediction_class(const double *p, int64_t K);
 /* Appends the names of the columns that prediction_put writes. */
