@@ -24,7 +24,9 @@ printf 'one\t1208\ntwo\t400\nthree\t410\nfour\t9\n' >g.len
 wig() { "$py" "$checks/make-bigwig.py" "${len:-g.len}" "$@"; }
 shred() { awk '{ for (i = $2; i < $3; i++) print $1 "\t" i "\t" i + 1 "\t" $4 }' "$1"; }
 shred gc.txt >gc.bases
-wig 1 gc.txt gc.bw; wig 1 at.txt at.bw; wig 0 gc.txt plain.bw; wig 2 gc.bases variable.bw; wig 3 gc.bases fixed.bw
+awk 'NR % 3' gc.txt >some.txt
+wig 1 gc.txt gc.bw; wig 1 at.txt at.bw; wig 1 some.txt some.bw
+wig 0 gc.txt plain.bw; wig 2 gc.bases variable.bw; wig 3 gc.bases fixed.bw
 tune() { "$caduceus" finetune --quiet -@ 1 -m "$data/ps" --task tracks -T g.fa --epochs 6 --batch 2 --lr 0.03 "$@"; }
 split="--valid two --test three --bin 16 --window 160"
 predict() { "$caduceus" predict --quiet --no-version "$@"; }
@@ -44,14 +46,21 @@ for form in plain variable fixed; do
     tune "gc=$form.bw" AT=at.bw $split -o "$form" >/dev/null
     same "a bigWig of the form $form" head/model.safetensors "$form/model.safetensors"
 done
-tune gc.bw AT=at.bw $split --missing ignore -o ignored >ignored.out
-is "bins without a value are ignored" \
-    "$(awk '$1 == "n" { print ($2 > 5 && $2 < 24 ? "some" : $2) }' ignored.out)" some
+tune gc.bw AT=at.bw $split --missing ignore -o both >both.out
+is "a bin without a value in one bigWig is left out" \
+    "$(awk '$1 == "n" { print ($2 > 5 && $2 < 24 ? "some" : $2) }' both.out)" some
+tune gc=some.bw $split --missing ignore -o ignored >ignored.out
+tune gc.bw AT=at.bw $split --rc-aug yes -o turned >turned.out
+is "the other strand has the bins in reverse order" "$(awk '$1 == "gc" || $1 == "AT"' head.out turned.out |
+    sort | awk '$1 == last { d = $2 - v; if (d < 0) d = -d; print (d < 0.001 ? "near" : d) } { last = $1; v = $2 }' |
+    joined)" "near near "
 tune gc.bw AT=at.bw $split --loss squared -o squared >squared.out
 is "squared loss" "$(awk '$1 == "gc" { print ($3 > 0.8 ? "well" : $0) }' squared.out)" well
 ok "adapters" tune gc.bw $split --lora 2 -o adapter
 tune gc.bw --bin 16 --window 160 --valid-fraction 0.2 --json -o drawn >drawn.json
 like "JSON has the outputs" '"by_output": \[' drawn.json
+ok "the default bin" tune gc.bw --valid two -o usual
+like "has 128 bases" '"caduceus_bin": 128' usual/config.json
 tune gc.bw AT=at.bw $split --dry-run >plan
 is "a dry run counts windows" "$(grep -E '^(sequences|labels|longest)' plan | tr '\t\n' ': ')" \
     "sequences:9 labels:2 longest:160 "
@@ -65,7 +74,6 @@ is "values change at bins only" \
 predict -m head g.fa -@ 3 -o q.bedGraph; same "three threads" p.gc.bedGraph q.gc.bedGraph
 ok "predict: bigWig" predict -m head g.fa -o p.bw
 ok "it is read again" tune p=p.gc.bw $split -o again
-predict -m squared g.fa -o s.bedGraph; predict -m ignored g.fa -o i.bedGraph
 # windows of training and of prediction are cut differently: predict as training does, one window each
 windows() {
     awk '/^>/ { name = substr($1, 2); next } name == "three" {
@@ -73,10 +81,9 @@ windows() {
 }
 windows >w.fa
 for m in head squared ignored; do
-    predict -m $m --window 1024 w.fa -o $m.bedGraph
-    for output in gc AT; do
-        sed 's/^w\([0-9]*\)\t\([0-9]*\)\t\([0-9]*\)/\1 \2 \3/' $m.$output.bedGraph |
-            awk '{ print "three\t" $1 + $2 "\t" $1 + $3 "\t" $4 }' >$m.$output
+    predict -m $m w.fa -o $m.bedGraph
+    for output in "$m".*.bedGraph; do
+        awk '{ at = substr($1, 2); print "three\t" at + $2 "\t" at + $3 "\t" $4 }' "$output" >"${output%.bedGraph}"
     done
 done
 scale=$("$py" "$checks/read-json.py" head/config.json | awk '$1 ~ /^target_scale.0$/ { print $2 }')
@@ -84,7 +91,7 @@ check "loss and correlations of gc, from numpy" \
     binned.py metrics head.out g.len 16 zero three gc gc.txt head.gc "$scale"
 check "correlations of AT, missing values 0" binned.py metrics head.out g.len 16 zero three AT at.txt head.AT
 check "squared loss, correlations" binned.py metrics squared.out g.len 16 zero three gc gc.txt squared.gc
-check "missing values ignored" binned.py metrics ignored.out g.len 16 ignore three gc gc.txt ignored.gc
+check "missing values ignored" binned.py metrics ignored.out g.len 16 ignore three gc some.txt ignored.gc
 printf 'three\t100\t200\none\t500\t501\n' >some.bed
 predict -m head -T g.fa some.bed -o r.bedGraph
 shred p.gc.bedGraph | awk '($1 == "three" && $2 >= 100 && $2 < 200) || ($1 == "one" && $2 == 500)' >want

@@ -2,7 +2,7 @@
 
 binned.py metrics OUT FAI BIN MISSING CONTIG NAME LABELS PREDICTED: the table that finetune printed in OUT has, for output
 NAME, the Pearson and Spearman correlations of the bins of CONTIG in the bedGraphs LABELS and PREDICTED. MISSING is zero
-or ignore. With a further argument SCALE, its loss is the mean of x - y log x for predictions x and labels y, both divided
+or ignore, where the table counts the bins with a value. With a further argument SCALE, its loss is the mean of x - y log x for predictions x and labels y, both divided
 by SCALE."""
 
 import sys
@@ -33,6 +33,8 @@ def metrics(out, fai, size, missing, contig, name, labels, predicted, scale=None
     x = bins(predicted, contig, length, int(size), "ignore")
     kept = ~np.isnan(y)
     x, y = x[kept], y[kept]
+    if missing == "ignore":
+        assert f"\nn\t{len(y)}\n" in open(out).read(), len(y)
     row = next(f for f in (line.rstrip("\n").split("\t") for line in open(out)) if f[0] == name and len(f) == 4)
     got = [float(v) for v in row[1:]]
     assert abs(got[1] - np.corrcoef(x, y)[0, 1]) < 2e-3, (got, np.corrcoef(x, y))
