@@ -4,8 +4,8 @@
 py=$(python)
 [ "$py" ] || { echo "1..0 # SKIP no python3 with numpy"; exit 0; }
 
-# Contigs of GC-rich and AT-rich blocks of 16 or 32 bases. made NAME LENGTH SEED: prints a contig; writes to gc.txt 6 where
-# it is rich in GC and 1 elsewhere, and to at.txt 4 where it is rich in AT (no value elsewhere).
+# Contigs of GC-rich and AT-rich blocks of 16 or 32 bases. made NAME LENGTH SEED: prints a contig; writes to gc.txt 6
+# where it is rich in GC and 1 elsewhere, and to at.txt 4 where it is rich in AT (no value elsewhere).
 made() {
     awk -v name="$1" -v n="$2" -v s="$3" 'function next_() { s = (s * 16807) % 2147483647; return int(s / 65536) }
         BEGIN {
@@ -105,9 +105,9 @@ echo short >short.bw; error "a short file" 'short.bw: not a bigWig, or damaged' 
 : >none; wig 1 none empty.bw; error "an empty bigWig" 'empty.bw: holds no values' tune empty.bw $split -o x
 head -c 300 gc.bw >cut.bw; error "a bigWig cut short" 'cut.bw: ' tune cut.bw $split -o x
 printf 'one\t1208\nchr7\t400\n' >other.len
-len=other.len wig 1 none other.bw
+len=other.len; wig 1 none other.bw; len=
 error "a contig that the reference lacks" 'other.bw: contig "chr7" is not in g.fa' tune other.bw $split -o x
-printf 'one\t1200\n' >long.len; len=long.len wig 1 none long.bw
+printf 'one\t1200\n' >long.len; len=long.len; wig 1 none long.bw; len=
 error "a contig of another length" 'long.bw: contig one has 1200 bases, in g.fa 1208' tune long.bw $split -o x
 bad() { { printf 'one\t0\t10\t1\none\t10\t20\t%s\n' "$1"; } >bad.txt; wig 1 bad.txt bad.bw; tune bad.bw $split -o x; }
 error "not a number" 'bad.bw: one:11: the value is not a number' bad nan

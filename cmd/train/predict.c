@@ -15,12 +15,12 @@ static const char USAGE[] =
     "FASTA or FASTQ, or of a BED over a reference. Writes the probability of each class\n"
     "or label and the predicted class or labels, or the values of a regression: as\n"
     "columns added to a BED, as a TSV for other inputs. IN may be compressed; - is\n"
-    "standard input. A checkpoint of finetune --task bases predicts each base of a FASTA,\n"
-    "or of the regions of a BED over -T.\n\n"
+    "standard input. A checkpoint of finetune --task bases or tracks predicts each base, or\n"
+    "values of bins, of a FASTA, or of the regions of a BED over -T.\n\n"
     "Options:\n"
     "  -o, --output FILE      output; .csv is CSV; compressed if it ends in .gz; for bases,\n"
-    "                         .bed has runs of a class, .bedGraph and .bw a file for each\n"
-    "                         class [-]\n" LABELS_USAGE
+    "                         .bed has runs of a class; .bedGraph and .bw are a file for\n"
+    "                         each class or track [-]\n" LABELS_USAGE
     "      --metrics FILE     compare predictions with the labels in IN, as finetune does\n"
     "      --json             write the metrics as JSON\n"
     "  -m, --model PATH       checkpoint of caduceus finetune [$CADUCEUS_MODEL]\n" PROGRESS_USAGE OPTIONS_USAGE_RUN

@@ -1,5 +1,6 @@
-/* predict_bases.c - predicts a class of each base, or values of bins, of contigs or regions. Windows are cut as in caduceus track: their
- * cores begin at multiples of the core's length in the contig, so a base's result does not depend on the regions.
+/* predict_bases.c - predicts a class of each base, or values of bins, of contigs or regions. Windows are cut as in
+ * caduceus track: their cores begin at multiples of the core's length in the contig, so a base's result does not depend
+ * on the regions.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 

@@ -1,9 +1,9 @@
 """binned.py: checks finetune --task tracks against numpy.
 
-binned.py metrics OUT FAI BIN MISSING CONTIG NAME LABELS PREDICTED: the table that finetune printed in OUT has, for output
-NAME, the Pearson and Spearman correlations of the bins of CONTIG in the bedGraphs LABELS and PREDICTED. MISSING is zero
-or ignore, where the table counts the bins with a value. With a further argument SCALE, its loss is the mean of x - y log x for predictions x and labels y, both divided
-by SCALE."""
+binned.py metrics OUT FAI BIN MISSING CONTIG NAME LABELS PREDICTED: the table that finetune printed in OUT has, for
+output NAME, the Pearson and Spearman correlations of the bins of CONTIG in the bedGraphs LABELS and PREDICTED. MISSING
+is zero, or ignore, where the table counts the bins with a value. With a further argument SCALE, its loss is the mean of
+x - y log x for predictions x and labels y, both divided by SCALE."""
 
 import sys
 import numpy as np

@@ -1,7 +1,7 @@
 """make-bigwig.py FAI FORM VALUES OUT: writes a bigWig of the intervals (contig, begin, end, value; sorted) in VALUES.
 
-FORM: 1 (bedGraph blocks), 2 (variable step), 3 (fixed step), or 0 (bedGraph blocks that are not compressed). Intervals of
-form 2 and 3 have one span, and those of form 3 follow each other. FAI holds lines "contig length"."""
+FORM: 1 (bedGraph blocks), 2 (variable step), 3 (fixed step), or 0 (bedGraph blocks that are not compressed). All
+intervals of form 2 or 3 have one length. FAI holds lines "contig length"."""
 
 import struct, sys, zlib
 
@@ -28,7 +28,8 @@ def runs():
         yield last, block
 
 
-tree = struct.pack("<IIIIQQ", 0x78CA8C91, len(contigs), key, 8, len(contigs), 0) + struct.pack("<BBH", 1, 0, len(contigs))
+tree = struct.pack("<IIIIQQ", 0x78CA8C91, len(contigs), key, 8, len(contigs), 0)
+tree += struct.pack("<BBH", 1, 0, len(contigs))
 for i, (c, n) in enumerate(contigs):
     tree += c.ljust(key, b"\0") + struct.pack("<II", i, n)
 data = 64 + len(tree)
