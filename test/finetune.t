@@ -238,7 +238,8 @@ error "a metric that does not fit the task" '--metric pearson does not fit --tas
 error "--patience without validation" '--patience needs' finetune train.csv --valid-fraction 0 --patience 1 -o bad
 error "no output" 'name the folder' finetune train.csv
 error "bad numbers" '--lr 1x: expected a number from' finetune train.csv --lr 1x -o bad
-error "bad task" '--task guess: expected classify, multilabel, regress or bases' finetune train.csv --task guess -o bad
+error "bad task" '--task guess: expected classify, multilabel, regress, bases or tracks' \
+    finetune train.csv --task guess -o bad
 is "no folder is left" "$(ls -d bad 2>/dev/null)" ""
 cp -r one keep
 error "an error does not change the folder" 'is none of the model' finetune train.csv --test unseen.csv -o keep

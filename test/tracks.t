@@ -73,6 +73,14 @@ is "values change at bins only" \
     "$(awk '$2 % 16 || ($3 % 16 && $3 != 1208 && $3 != 410 && $3 != 9)' p.gc.bedGraph | lines)" 0
 predict -m head g.fa -@ 3 -o q.bedGraph; same "three threads" p.gc.bedGraph q.gc.bedGraph
 ok "predict: bigWig" predict -m head g.fa -o p.bw
+if "$py" "$checks/bigwig.py" usable 2>/dev/null; then
+    check "its values are those of the bedGraph" bigwig.py near p.gc.bw p.gc.bedGraph
+    check "pyBigWig writes a bigWig" bigwig.py made other.bw g.len gc.txt
+    tune gc=other.bw AT=at.bw $split -o other >/dev/null
+    same "which is read alike" head/model.safetensors other/model.safetensors
+    : >none; "$py" "$checks/bigwig.py" made none.bw g.len none
+    error "an empty one of pyBigWig" 'none.bw: holds no values' tune none.bw $split -o x
+else skip "values, and bigWigs of pyBigWig" "no python3 with pyBigWig"; fi
 ok "it is read again" tune p=p.gc.bw $split -o again
 # windows of training and of prediction are cut differently: predict as training does, one window each
 windows() {

@@ -205,7 +205,7 @@ int bigread_all(bigread_t *r, bigread_f *each, void *arg, cad_error_t *err)
     r->seen = 0;
     r->nodes = most_nodes(r->most);
     r->last = -1;
-    return r->blocks ? walk_index(r, r->index + 48, 0, each, arg, err) : 0;
+    return r->index ? walk_index(r, r->index + 48, 0, each, arg, err) : 0;
 }
 
 int bigread_complete(const bigread_t *r, cad_error_t *err) { return r->seen == r->blocks ? 0 : damaged(r, err); }

@@ -199,8 +199,9 @@ int examples_window(examples_t *e, const fasta_t *ref, int contig, int64_t beg, 
 static int add_window(const annotation_t *a, int contig, int64_t beg, int64_t end, examples_t *e, cad_error_t *err)
 {
     int rc = examples_window(e, a->ref, contig, beg, end, err);
-    example_t *x = &e->row[e->n - 1];
+    example_t *x;
     if (rc) return rc;
+    x = &e->row[e->n - 1];
     x->class = malloc((size_t)x->len);
     if (!x->class) return cad_out_of_memory(err);
     memcpy(x->class, a->class[contig] + beg, (size_t)x->len);

@@ -186,8 +186,9 @@ static int add_window(const binvalues_t *b, int i, int64_t beg, int64_t end, exa
 {
     int64_t from = beg / b->bin, n = (end - beg + b->bin - 1) / b->bin, K = b->K;
     int rc = examples_window(e, b->ref, i, beg, end, err);
-    example_t *x = &e->row[e->n - 1];
+    example_t *x;
     if (rc) return rc;
+    x = &e->row[e->n - 1];
     x->target = cad_alloc((size_t)n, (size_t)K * sizeof *x->target);
     x->weight = cad_alloc((size_t)n, sizeof *x->weight);
     if (!x->target || !x->weight) return cad_out_of_memory(err);
