@@ -39,7 +39,7 @@ extern const source_t SOURCE_DEPENDENCE;
 /* Completes every file, syncs and renames it. */
 int dependence_close(stream_t *s, cad_error_t *err);
 
-/* ---- blocks.c ---- */
+/* ---- dependence_blocks.c ---- */
 typedef struct block_t { /* neighbouring pairs of bases that depend on each other; intervals count from the matrix */
     interval_t first, second;
     int64_t pairs; /* number of pairs in the block */

@@ -10,8 +10,8 @@
 #include "stream/genotypes.h"
 #include "stream/variants.h"
 
-/* What an ALT allele does to a haplotype that carries it. SEGMENT_SILENT: nothing, as * and <*>. SEGMENT_SKIPPED:
- * something that cannot be applied, as <DEL>. */
+/* The effect of an ALT allele on the sequence of a haplotype that carries it. SEGMENT_SILENT: none, as for * and <*>.
+ * SEGMENT_SKIPPED: one that cannot be applied, as for <DEL>. */
 typedef enum { SEGMENT_APPLIES, SEGMENT_SILENT, SEGMENT_SKIPPED } segment_kind_t;
 typedef struct segment_t { /* an ALT allele, trimmed */
     segment_kind_t kind;

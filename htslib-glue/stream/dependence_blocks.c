@@ -1,4 +1,4 @@
-/* blocks.c - finds blocks of bases that depend on each other in a dependency map.
+/* dependence_blocks.c - finds blocks of bases that depend on each other in a dependency map.
  *
  * A pair of bases has the larger of its two values. Pairs are compared with others that are as far apart, since
  * dependence falls with distance: a class holds the distances from 2^k to 2^(k+1) - 1. A pair is strong if it lies
