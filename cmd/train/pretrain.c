@@ -10,6 +10,7 @@
 #include "train/given.h"
 #include "train/plan.h"
 #include "train/pretrain.h"
+#include "train/resume.h"
 #include "train/trainlog.h"
 
 static const char USAGE[] =
@@ -447,41 +448,13 @@ static int one_step(run_t *r, cad_error_t *err)
 
 /* ---- resuming ---- */
 
-/* Appends to t the key=value pairs that are in the text a but not in the text b. */
-static void differences(const char *a, const char *b, text_t *t)
-{
-    size_t n;
-    for (const char *s = a; *s; s += n + (s[n] == ' ')) {
-        const char *at = b;
-        n = strcspn(s, " ");
-        while (*at && (strncmp(at, s, n) || (at[n] && at[n] != ' ')))
-            at += strcspn(at, " ") + (at[strcspn(at, " ")] == ' ');
-        if (!*at && n) text_printf(t, " %.*s", (int)n, s);
-    }
-}
-
-static int compare_recipes(const char *note, const char *recipe, const char *path, cad_error_t *err)
-{
-    text_t t = { 0 };
-    int rc = 0;
-    if (!strcmp(note, recipe)) return 0;
-    text_puts(&t, "begun with");
-    differences(note, recipe, &t);
-    text_puts(&t, ", not");
-    differences(recipe, note, &t);
-    rc = cad_fail(err, CAD_EARG, "%s: %s; go on with the same data and settings, or give another folder", path,
-                  t.failed ? "other data or settings" : t.s.s);
-    text_free(&t);
-    return rc;
-}
-
 static int go_on(run_t *r, cad_error_t *err)
 {
     char *path = cad_path_join(r->a->dir, "training.safetensors"), *note = NULL;
     int rc = path ? 0 : cad_out_of_memory(err);
     if (rc == 0 && access(path, F_OK) == 0) {
         rc = cad_trainer_load(r->trainer, path, &note, err);
-        if (rc == 0) rc = compare_recipes(note, r->recipe.s.s, path, err);
+        if (rc == 0) rc = resume_compare(note, r->recipe.s.s, path, err);
     }
     r->first = cad_trainer_steps(r->trainer);
     if (rc == 0 && r->a->resume && !r->a->o.quiet) {
