@@ -133,6 +133,7 @@ static int parse_args(args_t *a, int argc, char **argv)
     options_init(&a->o, "mutate");
     settings_init(&a->set);
     a->set.mask = MASK_BY_DEFAULT;
+    a->set.masked = true;
     rc = options_parse(&CMD_MUTATE, argc, argv, take_option, a);
     if (rc == 0 && optind < argc) a->in = argv[optind];
     if (rc == 0) rc = options_operands(&CMD_MUTATE, argc, argv, a->in ? "one FASTA" : NULL);
@@ -161,6 +162,8 @@ static int plan_file(const args_t *a, mutation_file_t *f, ledger_t *files, cad_e
     if (rc == 0 && f->format == MUTATIONS_PICTURE) rc = canvas_possible(f->path, err);
     if (rc == 0) rc = ledger_output(files, f->path, err);
     if (rc || f->format != MUTATIONS_VARIANTS) return rc;
+    if (a->run.index && ends_in(f->path, ".vcf"))
+        return cad_fail(err, CAD_EARG, "%s: --write-index: only a .vcf.gz has an index", f->path);
     r->path = f->path;
     r->index = a->run.index;
     rc = format_choose(&r->format, false, NULL, f->path, &(htsFormat) { .format = vcf }, err);
@@ -239,6 +242,10 @@ static int read_head(mutate_t *t, cad_error_t *err)
     cad_head_init(&m->head);
     if (!cad_model_number(t->run.model, CAD_LABELS))
         return a->class ? cad_fail(err, CAD_EARG, "--class: the model is a language model without a classifier") : 0;
+    if (cad_model_number(t->run.model, CAD_BIN))
+        return cad_fail(err, CAD_EARG,
+                        "the model has outputs for each base or bin; mutate takes language models, and "
+                        "classifiers or regressors of whole sequences");
     if (t->run.set->mask != MASK_BY_DEFAULT)
         return cad_fail(err, CAD_EARG, "--mask: the model is a classifier, for which nothing is masked");
     if (a->deletions) return cad_fail(err, CAD_EARG, "--deletions: the model is a classifier without dpll");

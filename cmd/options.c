@@ -132,12 +132,13 @@ int options_take(options_t *o, int c, const char *arg)
 }
 
 /* Parses --mask: "each", "stride:K" or "none". */
-static int take_mask(const char *cmd, const char *arg, int64_t *mask)
+static int take_mask(settings_t *set, const char *cmd, const char *arg)
 {
-    if (!strcmp(arg, "each")) *mask = CAD_MASK_EACH;
-    else if (!strcmp(arg, "none")) *mask = CAD_MASK_NONE;
-    else if (strncmp(arg, "stride:", 7) || !cad_parse_int(arg + 7, 1, 1 << 20, mask))
-        return cmd_fail(cmd, "--mask %s: expected each, stride:K (K from 1) or none", arg);
+    if (!strcmp(arg, "each")) set->mask = CAD_MASK_EACH;
+    else if (!strcmp(arg, "none")) set->mask = CAD_MASK_NONE;
+    else if (strncmp(arg, "stride:", 7) || !cad_parse_int(arg + 7, 1, 1 << 20, &set->mask))
+        return cmd_fail(cmd, "--mask %s: expected each%s", arg,
+                        set->masked ? " or stride:K (K from 1)" : ", stride:K (K from 1) or none");
     return 0;
 }
 
@@ -145,7 +146,7 @@ int windows_take(settings_t *set, const char *cmd, int c, const char *arg)
 {
     switch (c) {
     case 'T': set->reference = arg; return 0;
-    case OPT_MASK: return -take_mask(cmd, arg, &set->mask);
+    case OPT_MASK: return -take_mask(set, cmd, arg);
     case OPT_WINDOW: return -option_int(cmd, "--window", arg, 1, 1 << 30, &set->window);
     case OPT_FLANK: return -option_int(cmd, "--flank", arg, 0, 1 << 29, &set->flank);
     case OPT_SOFT: set->skip_soft = true; return 0;

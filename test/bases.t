@@ -109,6 +109,7 @@ error "--split-by" '--split-by row: expected contig' bases labels.bed --split-by
 error "other tasks" 'go with --task bases' "$caduceus" finetune -m "$data/ps" --ignore-unlabelled labels.bed -o x
 error "--pool" '--pool does not go with' bases labels.bed --pool max -o x
 error "--metrics" 'finetune measures those of contigs' predict -m head g.fa --metrics m -o x.bed
+error "mutate" 'mutate takes language models' "$caduceus" mutate -m head four.fa
 error "an output of another kind" 'written as .bed, .bedGraph or .bw' predict -m head g.fa -o x.csv
 error "a region past the end" 'a region ends at 401, past the end of two' \
     sh -c 'echo "two 0 401" | tr " " "\t" >past.bed; exec "$0" predict -m head -T g.fa past.bed -o x.bed' "$caduceus"

@@ -134,18 +134,21 @@ error "no region" 'give regions with -r or -L' mutate -T ref.fa -o x.tsv
 error "a FASTA twice" 'ref.fa: give the FASTA either alone' mutate -T ref.fa ref.fa -o x.tsv
 error "standard input" 'standard input has no index' mutate - -o x.tsv
 error "--mask none" 'visible says nothing' mutate ref.fa --mask none
+error "another --mask: only what mutate takes" '--mask all: expected each or stride:K \(K from 1\)$' \
+    mutate ref.fa --mask all
 error "a contig that is not there" 'three' mutate -T ref.fa -r three:1-5
 error "a BED row past the end" 'past the end|has 5 bases|ends' mutate -T ref.fa -r two:7-9
 error "--class of a language model" 'without a classifier' mutate ref.fa --class 1
 error "an unknown class" "no such output; the model's outputs are LABEL_0, LABEL_1" class ref.fa --class 9
 error "--mask of a classifier" 'nothing is masked' class ref.fa --mask each
 error "--deletions of a classifier" 'without dpll' class ref.fa --deletions
-error "a region longer than the classifier's window" 'has 144 bases.*up to 100' class ref.fa --window 100
+error "a region longer than the classifier's window" 'has 144 bases.*up to 100; .*--window' class ref.fa --window 100
 cp ref.fa own.txt
 error "the output is the input" 'is also an input' mutate own.txt -o own.txt
 error "the same output twice" 'x.tsv' mutate ref.fa -o x.tsv -o x.tsv
 error "five outputs" 'at most 4' mutate ref.fa -o 1.tsv -o 2.tsv -o 3.tsv -o 4.tsv -o 5.tsv
 error "an index of a table" 'only a .vcf.gz has an index' mutate ref.fa -o x.tsv --write-index
+error "an index of a plain VCF" 'x.vcf: .*only a .vcf.gz has an index' mutate ref.fa -o x.vcf --write-index
 error "--shard on standard output" 'needs output files' mutate ref.fa --shard 1/2
 is "no output is left by an error" "$(ls x.* 2>/dev/null)" ""
 finish

@@ -47,6 +47,7 @@ typedef struct settings_t {
     /* largest position that the index of the rows can hold, which also means that rows must be sorted; 0: no index */
     int64_t indexed;
     bool clip, split, grid, skip_soft, sep, n_token;
+    bool masked;     /* the command does not take --mask none */
     bool no_version; /* true: write no provenance; the first line of a table is the column names without '#' */
     bool matrix;     /* true for caduceus embed: writes a matrix of embeddings and the names of its rows, no scores */
     /* true for caduceus embed with a text output: writes one table, with a column for each number, instead of a

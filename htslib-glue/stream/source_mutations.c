@@ -311,7 +311,8 @@ static int plan(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err)
     if (rc) return rc;
     if (classifies(m) && region > window)
         return cad_fail(err, CAD_EARG,
-                        "a region has %lld bases; the classifier reads a region at once, and takes up to %lld",
+                        "a region has %lld bases; the classifier reads a region at once, and takes up to %lld; "
+                        "shorten it, or widen --window",
                         (long long)region, (long long)window);
     /* a deletion has at most 1024 bases, a run of equal ones; see alleles.c */
     m->flanks.longest = 1024;
