@@ -533,8 +533,28 @@ CAD_API int64_t cad_mask(const cad_model_t *model, uint64_t seed, uint64_t windo
 CAD_API int cad_trainer_add(cad_trainer_t *trainer, enum cad_loss_t loss, const cad_example_t *examples, int n,
                             double scale, double *sum, cad_error_t *err);
 
+/* Other processes (ranks) that train the same model, one trainer in each. The functions return 0, or a code with a text in
+ * err; every rank calls them in an order that matches the others'. send and receive move bytes between two ranks; what
+ * one rank sends to another arrives in order. broadcast sets data on every rank to that of rank 0. */
+typedef struct cad_peers_t {
+    size_t size;     /* sizeof(cad_peers_t) where the caller was compiled */
+    int rank, ranks; /* number of this process, from 0, and number of processes */
+    int (*send)(void *arg, int to, const void *data, size_t bytes, cad_error_t *err);
+    int (*receive)(void *arg, int from, void *data, size_t bytes, cad_error_t *err);
+    int (*broadcast)(void *arg, void *data, size_t bytes, cad_error_t *err);
+    void *arg; /* first argument of these functions */
+} cad_peers_t;
+
+/* Joins a trainer with those of the other ranks; *peers is copied. Parameters, moments and the number of updates become
+ * those of rank 0. From then on every rank calls cad_trainer_add with the same examples, of which it computes a share, and
+ * cad_trainer_update: losses, gradients and weights are, to the bit, those of a single process. Between these two calls
+ * cad_trainer_gradient is right on rank 0 alone. Returns CAD_EARG if a rank's model or packs differ from rank 0's, or
+ * what a function of peers returns; the trainer must then be closed. */
+CAD_API int cad_trainer_join(cad_trainer_t *trainer, const cad_peers_t *peers, cad_error_t *err);
+
 /* Sets a callback that can show progress. Each time cad_trainer_add has computed some of its examples, it calls
- * watch(arg, tokens) on its caller's thread; tokens is the number of tokens in those examples. watch NULL removes the
+ * watch(arg, tokens) on its caller's thread; tokens is the number of tokens in those examples. With
+ * other ranks, only this rank's share counts. watch NULL removes the
  * callback. */
 CAD_API void cad_trainer_watch(cad_trainer_t *trainer, void (*watch)(void *arg, int64_t tokens), void *arg);
 

@@ -256,7 +256,7 @@ int cad_lora_layer(cad_trainer_t *t, cad_grad_lane_t *lane, int s, int layer)
     if ((rc = t->back->collect_layer(lane, t->model, layer, full))) return rc;
     for (int i = 0; i < l->n; i++) {
         const cad_delta_t *d = &l->delta[i];
-        project_t p = { l, d, t->param, full + d->t->offset - first->offset, s ? l->other : t->grad };
+        project_t p = { l, d, t->param, full + d->t->offset - first->offset, s ? l->other : t->leaf };
         if (d->t->layer != layer) continue;
         cad_team_run(lane->f.team, (d->out + ROWS - 1) / ROWS, project_b, &p);
         cad_team_run(lane->f.team, (d->in + COLUMNS - 1) / COLUMNS, project_a, &p);
@@ -272,7 +272,7 @@ int cad_lora_collect(cad_trainer_t *t)
         t->lane[0].grads = t->grads[s];
         rc = t->back->collect_layer(&t->lane[0], t->model, -1, NULL);
     }
-    for (int64_t i = 0; l->other && i < l->size; i++) t->grad[i] += l->other[i];
+    for (int64_t i = 0; l->other && i < l->size; i++) t->leaf[i] += l->other[i];
     if (l->other) memset(l->other, 0, (size_t)l->size * sizeof *l->other);
     return rc;
 }

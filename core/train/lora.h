@@ -34,7 +34,7 @@ int cad_lora_open(cad_trainer_t *t, cad_error_t *err);
 void cad_lora_close(cad_trainer_t *t);
 /* After the backward pass of a layer on lane l: adds the gradients of A and B of strand s, and forgets the layer's. */
 int cad_lora_layer(cad_trainer_t *t, cad_grad_lane_t *l, int s, int layer);
-/* Adds the second strand's gradients to t->grad. */
+/* Adds the second strand's gradients to t->leaf. */
 int cad_lora_collect(cad_trainer_t *t);
 /* Sets the model's parameters to those that A, B and the head in t->param give. */
 void cad_lora_merge(cad_trainer_t *t);

@@ -12,16 +12,10 @@
 #include "engine/engine.h"
 #include "train/trainer.h"
 
-typedef struct {
-    const cad_example_t *ex;
-    int n;
-    int64_t scored;
-} pack_t; /* the pack of examples ex[0] to ex[n-1]; scored: number of positions with a weight above 0 */
-
 /* ---- packs ---- */
 
 /* Writes the tokens of both strands and the offsets of the pack's sequences. */
-static void fill(cad_trainer_t *t, const pack_t *p)
+static void fill(cad_trainer_t *t, const cad_pack_t *p)
 {
     t->off[0] = 0;
     for (int i = 0; i < p->n; i++) {
@@ -43,11 +37,11 @@ static cad_grad_lane_t *strand_lane(cad_trainer_t *t, int s)
     return l;
 }
 
-typedef int strand_f(cad_trainer_t *t, cad_grad_lane_t *l, int strand, const pack_t *p);
+typedef int strand_f(cad_trainer_t *t, cad_grad_lane_t *l, int strand, const cad_pack_t *p);
 typedef struct {
     cad_trainer_t *t;
     strand_f *fn;
-    const pack_t *p;
+    const cad_pack_t *p;
     int rc[2];
 } strands_t;
 
@@ -59,7 +53,7 @@ static void strand_task(void *arg, int64_t s, int worker)
 }
 
 /* Calls fn for both strands: at the same time if each strand has its own lane, otherwise one after the other. */
-static int each_strand(cad_trainer_t *t, strand_f *fn, const pack_t *p)
+static int each_strand(cad_trainer_t *t, strand_f *fn, const cad_pack_t *p)
 {
     strands_t a = { .t = t, .fn = fn, .p = p };
     if (t->lanes == 2) cad_team_run(t->team, 2, strand_task, &a);
@@ -68,7 +62,7 @@ static int each_strand(cad_trainer_t *t, strand_f *fn, const pack_t *p)
     return a.rc[0] ? a.rc[0] : a.rc[1];
 }
 
-static int forward(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
+static int forward(cad_trainer_t *t, cad_grad_lane_t *l, int s, const cad_pack_t *p)
 {
     (void)s;
     return cad_encoder_forward(&l->f, t->model, t->off, p->n, NULL);
@@ -93,7 +87,7 @@ static double cross_entropy(float *logit, int64_t n, const float *target, int64_
 }
 
 /* Lists in t->row the rows of the scored positions on each strand; returns the number of positions. */
-static int64_t scored_rows(cad_trainer_t *t, const pack_t *p)
+static int64_t scored_rows(cad_trainer_t *t, const cad_pack_t *p)
 {
     int64_t n = 0;
     for (int i = 0; i < p->n; i++)
@@ -121,7 +115,7 @@ static int conjoined_logits(cad_trainer_t *t, int64_t at, int64_t n)
     return rc;
 }
 
-static int token_loss(cad_trainer_t *t, const pack_t *p, double scale, double *sum)
+static int token_loss(cad_trainer_t *t, const cad_pack_t *p, double scale, double *sum)
 {
     int64_t V = t->model->vocab.rows, n = p->scored, at = 0;
     int rc = 0;
@@ -145,13 +139,13 @@ static int layer_done(void *arg, cad_grad_lane_t *l, int layer)
     return cad_lora_layer(a->t, l, a->strand, layer);
 }
 
-static int encoder_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
+static int encoder_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const cad_pack_t *p)
 {
     layer_arg_t arg = { t, s };
     return cad_encoder_backward(l, t->model, t->off, p->n, t->lora ? layer_done : NULL, &arg);
 }
 
-static int tokens_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
+static int tokens_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const cad_pack_t *p)
 {
     int rc = t->back->start(l, t->off[p->n]);
     if (rc == 0) rc = t->back->head(l, s, t->row[s], p->scored, t->dlogits);
@@ -198,11 +192,11 @@ static void classify(const cad_trainer_t *t, int i, float *mean, float *out)
 float *cad_head_grad(const cad_trainer_t *t, const float *tensor)
 {
     int64_t shift = t->lora ? t->lora->size - t->lora->head : 0; /* from the model's parameters to the trained ones */
-    return tensor ? t->grad + (tensor - t->model->param) + shift : NULL;
+    return tensor ? t->leaf + (tensor - t->model->param) + shift : NULL;
 }
 
 /* Pools all examples of a pack in one operation, so that the host waits for a GPU only once. */
-static int pool_strand(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
+static int pool_strand(cad_trainer_t *t, cad_grad_lane_t *l, int s, const cad_pack_t *p)
 {
     int64_t D = t->model->cfg.d_model;
     if (t->recipe.bin) {
@@ -216,9 +210,9 @@ static int pool_strand(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t
     return t->ops->pool(&l->f, t->range[s], p->n);
 }
 
-/* Adds the losses of a pack to *sum, and the gradient of the head (score.weight and score.bias) to the trainer's
- * gradient. Overwrites t->pooled[0] with the gradient of the pooled rows, which is the same for both strands. */
-static int label_losses(cad_trainer_t *t, enum cad_loss_t loss, const pack_t *p, double scale, double *sum)
+/* Adds the losses of a pack to *sum, and the gradient of the head (score.weight and score.bias) to
+ * t->leaf. Overwrites t->pooled[0] with the gradient of the pooled rows, which is the same for both strands. */
+static int label_losses(cad_trainer_t *t, enum cad_loss_t loss, const cad_pack_t *p, double scale, double *sum)
 {
     int64_t D = t->model->cfg.d_model, labels = t->model->labels;
     if (t->recipe.bin) return cad_bin_losses(t, loss, p->ex, p->n, scale, sum);
@@ -247,7 +241,7 @@ static int label_losses(cad_trainer_t *t, enum cad_loss_t loss, const pack_t *p,
     return 0;
 }
 
-static int labels_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t *p)
+static int labels_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const cad_pack_t *p)
 {
     bool bins = t->recipe.bin > 0;
     int rc = t->back->start(l, t->off[p->n]);
@@ -255,8 +249,7 @@ static int labels_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const pack_t
     return rc ? rc : encoder_back(t, l, s, p);
 }
 
-/* Runs the forward pass of one pack, adds its loss to *sum and, if scale is not 0, runs its backward pass. */
-static int compute_pack(cad_trainer_t *t, enum cad_loss_t loss, pack_t *p, double scale, double *sum)
+int cad_pack_loss(cad_trainer_t *t, enum cad_loss_t loss, cad_pack_t *p, double scale, double *sum)
 {
     bool tokens = loss == CAD_LOSS_TOKENS;
     int rc;
@@ -268,60 +261,4 @@ static int compute_pack(cad_trainer_t *t, enum cad_loss_t loss, pack_t *p, doubl
     if (rc == 0) rc = tokens ? token_loss(t, p, scale, sum) : label_losses(t, loss, p, scale, sum);
     if (rc || scale == 0 || t->recipe.freeze) return rc;
     return each_strand(t, tokens ? tokens_back : labels_back, p);
-}
-
-/* Runs compute_pack and then calls the trainer's watch callback. */
-static int run_pack(cad_trainer_t *t, enum cad_loss_t loss, pack_t *p, double scale, double *sum)
-{
-    int rc = compute_pack(t, loss, p, scale, sum);
-    if (rc == 0 && t->watch) t->watch(t->watch_arg, t->off[p->n]);
-    return rc;
-}
-
-static int check_example(const cad_trainer_t *t, enum cad_loss_t loss, const cad_example_t *e, cad_error_t *err)
-{
-    int V = t->model->vocab.rows;
-    if (e->len < 1) return cad_fail(err, CAD_EARG, "an empty sequence");
-    if (e->len > t->recipe.max_tokens)
-        return cad_fail(err, CAD_EARG, "a sequence of %lld tokens for a trainer of %lld", (long long)e->len,
-                        (long long)t->recipe.max_tokens);
-    for (int64_t i = 0; i < e->len; i++)
-        if (e->tokens[i] >= V || (loss == CAD_LOSS_TOKENS && e->weight[i] > 0 && e->labels[i] >= V))
-            return cad_fail(err, CAD_EARG, "a token at %lld is not in the vocabulary of %d", (long long)i, V);
-    return 0;
-}
-
-int cad_trainer_add(cad_trainer_t *t, enum cad_loss_t loss, const cad_example_t *ex, int n, double scale, double *sum,
-                    cad_error_t *err)
-{
-    pack_t p = { .ex = ex };
-    int64_t rows = 0;
-    int rc = 0;
-    if (loss == CAD_LOSS_TOKENS && t->model->labels)
-        return cad_fail(err, CAD_EARG, "the model is a classifier; it has no language-model head");
-    if (loss != CAD_LOSS_TOKENS && !t->model->labels)
-        return cad_fail(err, CAD_EARG, "the model is a language model; it has no score.weight");
-    for (int i = 0; i < n && rc == 0; i++) rc = check_example(t, loss, &ex[i], err);
-    if (rc) return rc;
-    for (int i = 0; i < t->lanes; i++) t->lane[i].f.text[0] = 0;
-    for (int i = 0; i < n && rc == 0; i++) {
-        if (p.n && (rows + ex[i].len > t->pack || p.n == t->most)) {
-            rc = run_pack(t, loss, &p, scale, sum);
-            p = (pack_t) { .ex = ex + i };
-            rows = 0;
-        }
-        p.n++;
-        rows += ex[i].len;
-    }
-    if (rc == 0 && p.n) rc = run_pack(t, loss, &p, scale, sum);
-    if (rc) return cad_trainer_report(t, rc, err);
-    return scale == 0 && !isfinite(*sum) /* with a gradient, cad_trainer_update reports this */
-               ? cad_fail(err, CAD_EFORMAT, "the model overflows: a loss is not finite; are its weights damaged?")
-               : 0;
-}
-
-void cad_trainer_watch(cad_trainer_t *t, void (*watch)(void *arg, int64_t tokens), void *arg)
-{
-    t->watch = watch;
-    t->watch_arg = arg;
 }

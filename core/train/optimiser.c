@@ -41,16 +41,15 @@ static bool all_finite(const float *x, int64_t n)
     return finite;
 }
 
-/* Adds the backend's gradients to t->grad. */
-static int collect(cad_trainer_t *t, cad_error_t *err)
+int cad_trainer_collect(cad_trainer_t *t, cad_error_t *err)
 {
     int rc = 0;
     cad_grad_lane_t *l = &t->lane[0];
     l->f.text[0] = 0;
     if (t->lora) rc = cad_lora_collect(t);
-    for (int s = 0; s < 2 && t->grads[s] && !t->lora && rc == 0; s++) {
+    for (int s = 0; s < 2 && t->grads[s] && !t->lora && !t->recipe.freeze && rc == 0; s++) {
         l->grads = t->grads[s];
-        rc = t->back->collect(l, t->model, t->grad);
+        rc = t->back->collect(l, t->model, t->leaf);
     }
     return rc ? cad_trainer_report(t, rc, err) : 0;
 }
@@ -62,8 +61,7 @@ static double norm_of(const float *a, int64_t n)
     return sqrt(sum);
 }
 
-/* Packs the changed parameters for the backend's forward and backward pass. */
-static void renew(cad_trainer_t *t)
+void cad_trainer_renew(cad_trainer_t *t)
 {
     if (t->lora) cad_lora_merge(t);
     cad_model_refresh(t->model);
@@ -76,7 +74,7 @@ int cad_trainer_update(cad_trainer_t *t, double lr, double *norm, cad_error_t *e
     const cad_recipe_t *r = &t->recipe;
     double size;
     adam_t a = { .t = t, .lr = lr };
-    int rc = collect(t, err);
+    int rc = cad_peers_share(&t->peers, t->grad, (size_t)t->total * sizeof *t->grad, err);
     if (rc) return rc;
     size = norm_of(t->grad, t->total);
     if (norm) *norm = size;
@@ -98,7 +96,7 @@ int cad_trainer_update(cad_trainer_t *t, double lr, double *norm, cad_error_t *e
     if (!all_finite(t->param, t->total) || !all_finite(t->v, t->total))
         return cad_fail(err, CAD_EFORMAT, "step %lld: a weight is not finite any more; lower the learning rate",
                         (long long)t->step);
-    if (!r->freeze) renew(t); /* with freeze only the head changes, and the backend has no copy of it */
+    if (!r->freeze) cad_trainer_renew(t); /* with freeze only the head changes, and the backend has no copy of it */
     return 0;
 }
 
@@ -106,8 +104,7 @@ static int adapter_gradient(cad_trainer_t *t, const char *name, float *out)
 {
     char half;
     const cad_delta_t *d = cad_lora_find(t->lora, name, &half);
-    int rc = d ? collect(t, NULL) : CAD_EARG;
-    if (rc) return rc;
+    if (!d) return CAD_EARG;
     memcpy(out, t->grad + (half == 'A' ? d->a : d->b),
            (size_t)(t->lora->r * (half == 'A' ? d->in : d->out)) * sizeof *out);
     cad_lora_flip(t->lora, d, half, out);
@@ -117,11 +114,9 @@ static int adapter_gradient(cad_trainer_t *t, const char *name, float *out)
 int cad_trainer_gradient(cad_trainer_t *t, const char *name, float *out)
 {
     const cad_tensor_t *x = t->model->tensor, *end = x + t->model->ntensor;
-    int rc;
     if (t->lora) return adapter_gradient(t, name, out);
     while (x < end && strcmp(name, x->name)) x++;
     if (x == end) return CAD_EARG;
-    if ((rc = collect(t, NULL))) return rc;
     memcpy(out, t->grad + x->offset, (size_t)x->count * sizeof *out);
     cad_tensor_flip(x, out);
     return 0;
@@ -230,6 +225,6 @@ int cad_trainer_load(cad_trainer_t *t, const char *path, char **note, cad_error_
     cad_archive_close(&st);
     if (rc) return rc;
     t->step = step;
-    renew(t);
+    cad_trainer_renew(t);
     return 0;
 }

@@ -9,6 +9,8 @@
 #include "train/lora.h"
 
 #define CAD_LOGITS 2048 /* maximum number of scored positions whose logits are computed in one call */
+#define CAD_LEAVES 128  /* maximum number of leaves of the tree that sums gradients, a power of two (packs.c) */
+#define CAD_SPARES 32   /* at least as many as a process needs arrays for that sum */
 
 typedef struct cad_trained_t { /* a range of the trained parameters, such as a tensor */
     int64_t at, count;
@@ -49,7 +51,12 @@ struct cad_trainer_t {
     cad_lora_t *lora;      /* NULL: the model's own parameters are trained */
     float *param;          // (total) the trained parameters: the model's or, with lora, A, B and the head
     int64_t total;
-    float *grad, *m, *v;    // (total) gradient and AdamW's moments, in the layout of param
+    // (total) gradient since the last update, and AdamW's moments, in the layout of param
+    float *grad, *m, *v;
+    float *leaf;              // (total) gradient of the packs of one leaf
+    float *spare[CAD_SPARES]; // (total) arrays that sums may use
+    int nspare;
+    cad_peers_t peers;      /* ranks 1 or 0: no other process */
     cad_trained_t *trained; // (ntrained) ranges that AdamW updates
     int ntrained;
     size_t extra; /* bytes that were reserved before the lanes */
@@ -59,7 +66,16 @@ struct cad_trainer_t {
     void *watch_arg;
 };
 
+typedef struct { /* the examples ex[0] to ex[n-1], which are computed together */
+    const cad_example_t *ex;
+    int n;
+    int64_t scored; /* set by cad_pack_loss: number of positions with a weight above 0 */
+} cad_pack_t;
+
 /* ---- loss.c ---- */
+/* Runs the forward pass of one pack, adds its loss to *sum and, if scale is not 0, adds the gradient of scale x that loss
+ * to the backend's gradients and t->leaf. */
+int cad_pack_loss(cad_trainer_t *t, enum cad_loss_t loss, cad_pack_t *p, double scale, double *sum);
 /* Returns weight x the loss of n outputs, and replaces the outputs by scale x the gradient of that. target (n), or NULL
  * for CAD_LOSS_CLASSES: the true class is `label`. */
 double cad_label_loss(float *out, int64_t n, const float *target, int64_t label, enum cad_loss_t loss, double weight,
@@ -71,6 +87,16 @@ float *cad_head_grad(const cad_trainer_t *t, const float *tensor);
 /* Adds the losses of n examples, which begin at the rows t->off, to *sum, and the gradient of the head to the trainer's.
  * Replaces the rows t->pooled of both strands by their gradients. */
 int cad_bin_losses(cad_trainer_t *t, enum cad_loss_t loss, const cad_example_t *ex, int n, double scale, double *sum);
+
+/* ---- optimiser.c ---- */
+/* Moves the backend's gradients to t->leaf. */
+int cad_trainer_collect(cad_trainer_t *t, cad_error_t *err);
+/* Packs the changed parameters for the backend's forward and backward pass. */
+void cad_trainer_renew(cad_trainer_t *t);
+
+/* ---- peers.c ---- */
+/* Sets `bytes` bytes at data, on every rank, to those of rank 0. */
+int cad_peers_share(const cad_peers_t *p, void *data, size_t bytes, cad_error_t *err);
 
 /* Writes to err why an operation failed with the code rc; returns rc. */
 int cad_trainer_report(const cad_trainer_t *t, int rc, cad_error_t *err);
