@@ -47,6 +47,7 @@ like "has the classes" '"by_class": \[' out.json
 { cat labels.bed; awk '$1 != "four" && $3 < 390 { print $1 "\t" $3 "\t" $3 + 3 "\tedge" }' labels.bed; } >some.bed
 bases some.bed $split --ignore-unlabelled -o ignored >ignored.out
 is "bases in no interval are left out" "$(sed -n '/^#class/,$p' ignored.out | cut -f 1 | joined)" "#class edge island "
+resumes "a training that is killed and resumed" bases labels.bed $split --epochs 2 --batch 4 --rc-aug yes
 bases labels.bed $split --dry-run >plan
 is "a dry run counts windows" "$(grep -E '^(sequences|labels|longest)' plan | tr '\t\n' ': ')" \
     "sequences:9 labels:2 longest:150 "

@@ -294,6 +294,59 @@ if [ -z "$why" ]; then
     ok "the next run removes the rest" finetune three.csv --epochs 1 -o crash
     is "no temporary file is left" "$(ls -A crash | grep tmp)" ""
 else skip "a full disk" "$why"; fi
+# ---- resuming ----
+slow() { "$caduceus" finetune --quiet -@ 1 -m "$data/ps" --epochs 3 --batch 40 --lr 0.02 "$@"; }
+resumes "a training that is killed and resumed: the same files" slow train.csv --test test.csv
+resumes "values, the head alone" slow train.csv --task regress --freeze
+resumes "sets of labels; without provenance" slow sets.csv --task multilabel --no-version
+resumes "stopped by --patience" slow train.csv --epochs 30 --lr 0.3 --patience 2 --metric loss
+like "which has not taken all epochs" '^[3-9]	' part/metrics.tsv
+is "that is enough" "$(tail -n 1 part/metrics.tsv | cut -f 1 | awk '{ print ($1 < 30) }')" 1
+slow train.csv --log whole.log -o whole >/dev/null
+if [ -z "$why" ]; then
+    interrupted RENAME=8 slow train.csv --log part.log --save-every 2 -o half >/dev/null 2>&1
+    rm .caduceus-*; ls half >before
+    error "without --resume nothing is overwritten" 'half/training.safetensors: .* begun; .*--resume' \
+        slow train.csv -o half
+    differs() {
+        local name=$1 regex=$2; shift 2
+        error "$name" "half/training.safetensors: $regex" "$@" --resume -o half
+    }
+    logged() { slow train.csv --log part.log "$@"; }
+    differs "another rate" 'begun with lr=0.02, not lr=0.5;' logged --lr 0.5
+    differs "another batch and number of epochs" 'begun with epochs=3 batch=40, not epochs=4 batch=20;' \
+        logged --batch 20 --epochs 4
+    differs "another seed" 'begun with seed=1, not seed=2;' logged --seed 2
+    differs "only the head" 'begun without freeze;' logged --freeze
+    differs "without the log" 'begun with log;' slow train.csv
+    differs "other rows" 'begun with data=[0-9a-f]*, not data=' slow test.csv --log part.log
+    differs "other rows to validate on" 'begun with valid-fraction=0.1, not valid=[0-9a-f]* valid;' \
+        logged --valid test.csv
+    differs "another model" 'is of another model' slow train.csv --log part.log -m "$data/ph"
+    error "adapters" 'half: holds a whole model' logged --resume -o half --lora 2
+    ls half >after; same "the folder is as it was" before after
+    rm -rf bad; cp -r half bad
+    flip bad/training.safetensors $(($(grep -a -b -o best_epoch bad/training.safetensors | cut -d : -f 1) + 11))
+    error "a damaged state" 'bad/training.safetensors: damaged' logged --resume -o bad
+    ok "going on, without a word about options" "$caduceus" finetune --resume -o half
+    like "it says where" '^caduceus finetune: half/training.safetensors: going on after update [1-9]' .err
+    for file in model.safetensors metrics.tsv; do same "the same $file" whole/$file half/$file; done
+    same "the log has all updates" whole.log part.log
+    is "the state is gone" "$(ls -A half | joined)" "$(ls -A whole | joined)"
+else skip "other settings" "$why"; fi
+cksum whole/* whole.log >before
+ok "--resume of a complete training" "$caduceus" finetune -@ 1 -m "$data/ps" --epochs 3 --batch 40 --lr 0.02 train.csv \
+    --log whole.log --resume -o whole
+like "says so" '^caduceus finetune: whole: the training is complete$' .err
+like "and prints its metrics" '^accuracy	' .out
+cksum whole/* whole.log >after; same "and changes nothing" before after
+ok "with other settings, a new training" slow train.csv --epochs 1 --resume -o whole
+is "is made" "$(rows whole/metrics.tsv | lines)" 1
+error "--resume without options" 'nowhere/options.txt: not there; give the options' \
+    "$caduceus" finetune --resume -o nowhere
+"$caduceus" pretrain --quiet -@ 1 -T ref.fa -o pre --d-model 16 --n-layer 1 --seq-len 64 --batch-tokens 64 --steps 1
+error "a state of pretrain" 'pre/training.safetensors: is of another model' slow train.csv --resume -o pre
+
 # begun FOLDER: starts a long run in the background, sets $pid, and waits until the run has saved its first epoch.
 begun() {
     "$caduceus" finetune --quiet -@ 1 -m "$data/ps" --epochs 100000 --batch 16 --metric loss train.csv -o "$1" \
@@ -333,8 +386,9 @@ pid=$!
 i=0; while [ $i -lt 200 ] && [ ! -e told/metrics.tsv ]; do i=$((i + 1)); sleep .05; done
 kill -INT $pid; wait $pid; is "control-C" $? 130
 like "tells which epoch is kept" 'finetune: stopped at update [0-9]+ of [0-9]+; told holds the model of epoch ' told.err
-is "only the checkpoint of the best epoch is left" \
-    "$(ls -A ended | joined)" "README.md config.json metrics.tsv model.safetensors tokenizer_config.json "
+like "and how to go on" 'holds the model of epoch [0-9]+; go on with --resume -o told$' told.err
+is "the checkpoint of the best epoch is left, and what --resume needs" "$(ls -A ended | joined)" \
+    "README.md config.json metrics.tsv model.safetensors options.txt tokenizer_config.json training.safetensors "
 mkfifo gate
 "$caduceus" finetune --quiet -m "$data/ps" gate -o unborn >/dev/null & pid=$!
 i=0; while [ $i -lt 200 ] && [ ! -e unborn ]; do i=$((i + 1)); sleep .05; done

@@ -7,6 +7,7 @@
  * FULLFS_COUNT=FILE  writes the number of calls of each kind to FILE when the process exits
  * FULLFS_NAMED=1     open with O_TMPFILE fails, as on some network file systems
  * FULLFS_RENAME=n    the process is killed instead of renaming its n-th file
+ * FULLFS_TERM=n      the process gets SIGTERM while it renames its n-th file
  * FULLFS_SHRINK=n    after n bytes in all, pread reports the end of the file
  * SPDX-License-Identifier: MIT
  */
@@ -146,8 +147,10 @@ EXPORT int fsync(int fd)
 
 EXPORT int rename(const char *from, const char *to)
 {
-    const char *last = getenv("FULLFS_RENAME");
-    if (last && atomic_fetch_add(&renamed, 1) + 1 >= atoll(last)) raise(SIGKILL);
+    const char *last = getenv("FULLFS_RENAME"), *term = getenv("FULLFS_TERM");
+    long long n = atomic_fetch_add(&renamed, 1) + 1;
+    if (last && n >= atoll(last)) raise(SIGKILL);
+    if (term && n == atoll(term)) raise(SIGTERM);
     if (fails(RENAME)) return -1;
     return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
 }

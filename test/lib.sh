@@ -112,6 +112,29 @@ no_preload() {
 # that many bytes), FSYNC=1, CLOSE=1 or SHRINK=BYTES; see fullfs.c.
 failing_disk() { (export LD_PRELOAD="$full" "FULLFS_$1"; shift; "$@"); }
 
+# interrupted FAULT COMMAND...: runs a command that ends at a rename. FAULT is RENAME=N (kill -9) or TERM=N (SIGTERM).
+interrupted() { (export FULLFS_NAMED=1; failing_disk "$@"); }
+
+# resumes NAME COMMAND...: trains with -o whole; then with -o part, killed or ended by SIGTERM again and again while it
+# saves files, and resumed. Passes if both folders are the same in the end, and print the same.
+resumes() {
+    local name=$1 fault status wrong= times=0; shift
+    [ -z "$(no_preload "$full")" ] || { skip "$name" "$(no_preload "$full")"; return; }
+    rm -rf whole part
+    "$@" --save-every 1 -o whole >whole.out 2>.err || diag .err
+    for fault in RENAME=4 TERM=3 RENAME=3 TERM=8 RENAME=6 TERM=4; do
+        interrupted $fault "$@" --save-every 1 --resume -o part >part.out 2>.err; status=$?
+        [ -e part/training.safetensors ] || break
+        case $fault:$status in RENAME*:137|TERM*:143) times=$((times + 1)) ;; *) wrong="$wrong $fault:$status" ;; esac
+    done 2>/dev/null
+    if [ -e part/training.safetensors ]; then
+        (cd / && "$caduceus" finetune --quiet --resume -o "$dir/part") >part.out 2>.err || diag .err
+    fi
+    if diff -r whole part >.out && cmp whole.out part.out >>.out && [ "$wrong" = "" ] && [ $times -ge 3 ]; then
+        pass "$name"
+    else fail "$name"; echo "# ended $times times;$wrong"; diag .out .err; fi
+}
+
 # old FILE...: creates the folder out with files of these names.
 # intact NAME: passes if the folder out still has exactly these files with the same content.
 old() {

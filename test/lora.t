@@ -28,6 +28,7 @@ lora --recompute -o again >again.out
 same "nor do layers run again" one/adapter_model.safetensors again/adapter_model.safetensors
 lora --seed 2 -o seed >/dev/null
 differ "another seed, another adapter" one/adapter_model.safetensors seed/adapter_model.safetensors
+resumes "a training that is killed and resumed" lora --epochs 3 --batch 40
 lora --dry-run >plan; like "a dry run counts what is trained" "^trained${tab}[0-9]+$" plan
 
 like "the card says how Python reads it" 'model convert --merge' one/README.md

@@ -61,6 +61,7 @@ tune gc.bw --bin 16 --window 160 --valid-fraction 0.2 --json -o drawn >drawn.jso
 like "JSON has the outputs" '"by_output": \[' drawn.json
 ok "the default bin" tune gc.bw --valid two -o usual
 like "has 128 bases" '"caduceus_bin": 128' usual/config.json
+resumes "a training that is killed and resumed" tune gc.bw AT=at.bw $split --epochs 3 --batch 4 --rc-aug yes
 tune gc.bw AT=at.bw $split --dry-run >plan
 is "a dry run counts windows" "$(grep -E '^(sequences|labels|longest)' plan | tr '\t\n' ': ')" \
     "sequences:9 labels:2 longest:160 "

@@ -1,10 +1,11 @@
-/* finetune.c - caduceus finetune: trains a classifier on labelled sequences. This file has the options, inputs and
- * outputs of the command; tuning.c trains. SPDX-License-Identifier: MIT */
+/* finetune.c - caduceus finetune: trains a classifier on labelled sequences. This file has the options of the command;
+ * tuning_files.c has its inputs and outputs, and tuning.c trains. SPDX-License-Identifier: MIT */
 #include <unistd.h>
 
 #include "io/signals.h"
 #include "train/bases.h"
 #include "train/bin_task.h"
+#include "train/given.h"
 
 static const char USAGE[] =
     "Usage: caduceus finetune [options] TRAIN -o DIR\n"
@@ -53,6 +54,10 @@ static const char USAGE[] =
     "      --from-scratch     use the model's configuration with new random weights\n"
     "      --recompute        use less memory and more time\n"
     "Other:\n"
+    "      --save-every K     also save the training state after each K updates [at the end\n"
+    "                         of each epoch]\n"
+    "      --resume           continue from DIR/training.safetensors, if it exists; -o DIR is\n"
+    "                         enough, all else is in DIR/options.txt\n"
     "      --dry-run          count sequences and updates, estimate memory and time\n" PROGRESS_USAGE OPTIONS_USAGE
     "\nExamples:\n"
     "  caduceus finetune train.csv --test test.csv -o classifier\n"
@@ -81,6 +86,8 @@ enum {
     O_LOSS,
     O_MISSING,
     O_SCRATCH,
+    O_SAVE,
+    O_RESUME,
     O_DRY
 };
 static const struct option LONGS[] = { OPTIONS_LONG,
@@ -108,6 +115,8 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPT_VALUE("loss", O_LOSS),
                                        OPT_VALUE("missing", O_MISSING),
                                        OPT_FLAG("from-scratch", O_SCRATCH),
+                                       OPT_VALUE("save-every", O_SAVE),
+                                       OPT_FLAG("resume", O_RESUME),
                                        OPT_FLAG("dry-run", O_DRY),
                                        { 0 } };
 
@@ -193,6 +202,8 @@ static int take_own(finetune_args_t *a, int c, const char *arg)
         a->split = true;
         return strcmp(arg, "contig") ? -cmd_fail("finetune", "--split-by %s: expected contig", arg) : 0;
     case O_DRY: a->dry_run = true; return 0;
+    case O_RESUME: a->resume = true; return 0;
+    case O_SAVE: return -option_int(cmd, "--save-every", arg, 1, (int64_t)1 << 40, &a->save_every);
     case O_BIN: a->has_loss = true; return -option_int(cmd, "--bin", arg, 1, 65536, &a->bin);
     case O_LOSS:
     case O_MISSING:
@@ -203,10 +214,28 @@ static int take_own(finetune_args_t *a, int c, const char *arg)
     }
 }
 
+/* Stores an option for options.txt. Those of which other options decide whether they name files come later. */
+static void store(finetune_args_t *a, int c, const char *arg)
+{
+    given_kind_t kind = c == 'T' || c == 'm' || c == OPT_ADAPTER ? GIVEN_INPUT : c == O_LOG ? GIVEN_OUTPUT : GIVEN_WORD;
+    if (c == 'o' || c == O_RESUME || c == O_DRY || c == OPT_QUIET || c == O_VALID || c == O_TEST) return;
+    given_add(&a->given, LONGS, c, arg, kind);
+}
+
+static void store_files(finetune_args_t *a)
+{
+    given_kind_t kind = a->bases || a->tracks ? GIVEN_WORD : GIVEN_INPUT;
+    if (a->valid) given_add(&a->given, LONGS, O_VALID, a->valid, kind);
+    if (a->test) given_add(&a->given, LONGS, O_TEST, a->test, kind);
+    for (int64_t k = 0; k < a->nlabel; k++)
+        given_operand(&a->given, a->label[k], a->tracks ? bins_file(a->label[k]) : a->label[k]);
+}
+
 static int take_option(void *args, int c, const char *arg)
 {
     finetune_args_t *a = args;
     int rc = take_own(a, c, arg);
+    store(a, c, arg);
     if (rc == 1) rc = labels_take(&a->l, "finetune", c, arg);
     if (rc == 1) rc = training_take(&a->t, "finetune", c, arg);
     return rc == 1 ? options_take(&a->o, c, arg) : rc;
@@ -260,8 +289,7 @@ static int settle(finetune_args_t *a)
     return 0;
 }
 
-/* Returns 0 to continue, 1 after an error, 2 after printing help. */
-static int parse_args(finetune_args_t *a, int argc, char **argv)
+static int parse_words(finetune_args_t *a, int argc, char **argv)
 {
     int rc;
     *a = (finetune_args_t) {
@@ -277,175 +305,53 @@ static int parse_args(finetune_args_t *a, int argc, char **argv)
     options_init(&a->o, "finetune");
     rc = options_parse(&CMD_FINETUNE, argc, argv, take_option, a);
     a->nlabel = argc - optind;
-    if (rc == 0 && a->tracks && a->nlabel > BINVALUES_MOST)
-        return cmd_fail("finetune", "%lld bigWigs: at most %d", (long long)a->nlabel, BINVALUES_MOST);
-    if (rc == 0 && !(a->tracks && a->nlabel > 1))
-        rc = options_operands(&CMD_FINETUNE, argc, argv, a->tracks ? "bigWigs" : "one file of labelled sequences");
-    if (rc) return rc;
-    a->train = argv[optind];
     a->label = argv + optind;
+    return rc;
+}
+
+/* Parses the command line again, with the options of DIR/options.txt inserted before the user's own. */
+static int recall(finetune_args_t *a, int argc, char **argv)
+{
+    char *text = NULL, **word = argv;
+    cad_error_t err;
+    int rc = given_read(a->output, &text, &argc, &word, &err);
+    text_free(&a->given);
+    if (rc) {
+        free(text);
+        return cmd_fail("finetune", "%s", err.text);
+    }
+    optind = 0; /* makes getopt start again from the first argument */
+    rc = parse_words(a, argc, word);
+    a->recalled = text;
+    a->words = word;
+    return rc;
+}
+
+static int check_operands(const finetune_args_t *a, int argc, char **argv)
+{
+    if (a->tracks && a->nlabel > BINVALUES_MOST)
+        return cmd_fail("finetune", "%lld bigWigs: at most %d", (long long)a->nlabel, BINVALUES_MOST);
+    if (a->tracks && a->nlabel > 1) return 0;
+    return options_operands(&CMD_FINETUNE, argc, argv, a->tracks ? "bigWigs" : "one file of labelled sequences");
+}
+
+/* Returns 0 to continue, 1 after an error, 2 after printing help. */
+static int parse_args(finetune_args_t *a, int argc, char **argv)
+{
+    int rc = parse_words(a, argc, argv);
+    if (rc == 0 && a->resume && a->output && a->nlabel == 0) {
+        rc = recall(a, argc, argv);
+        argv = a->label - optind;
+        argc = optind + (int)a->nlabel;
+    }
+    if (rc == 0) rc = check_operands(a, argc, argv);
+    if (rc) return rc;
+    a->train = a->label[0];
+    store_files(a);
     return settle(a);
 }
 
-/* ---- outputs ---- */
-
-#define NPARTS 5
-static const char *const PARTS[NPARTS] = { "config.json", "tokenizer_config.json", "metrics.tsv", "model.safetensors" },
-                         *const ADAPTER_PARTS[NPARTS] = { "config.json", "tokenizer_config.json", "metrics.tsv",
-                                                          "adapter_model.safetensors", "adapter_config.json" };
-
-/* Returns the name of output file i, 0 to NPARTS-1, or NULL. */
-static const char *part(const finetune_args_t *a, int i) { return (a->lora ? ADAPTER_PARTS : PARTS)[i]; }
-
-static int name_files(const finetune_args_t *a, cad_error_t *err)
-{
-    ledger_t files = { 0 };
-    int rc = 0;
-    ledger_reference(&files, a->l.reference);
-    for (int64_t k = 0; k < a->nlabel; k++) ledger_input(&files, a->tracks ? bins_file(a->label[k]) : a->label[k]);
-    ledger_input(&files, a->bases || a->tracks ? NULL : a->valid);
-    ledger_input(&files, a->bases || a->tracks ? NULL : a->test);
-    options_input_model(&a->o, &files);
-    for (int i = 0; i < NPARTS && part(a, i) && rc == 0; i++) {
-        char *path = cad_path_join(a->output, part(a, i));
-        rc = path ? ledger_output(&files, path, err) : cad_out_of_memory(err);
-        free(path);
-    }
-    if (rc == 0) rc = ledger_output(&files, a->log, err);
-    if (rc == 0 && a->log) rc = output_suffix(a->log, "tsv tab txt", "tsv tab txt", err);
-    ledger_free(&files);
-    return rc;
-}
-
-/* Checks that a file can be created at path, and leaves no file there. */
-static int try_file(const char *path, cad_error_t *err)
-{
-    output_t *out;
-    int rc = output_open(&out, path, false, err);
-    if (rc == 0) output_abort(out);
-    return rc;
-}
-
-/* Opens the output folder and checks that its files can be written, before anything is read. */
-static int open_folder(tuning_t *r, cad_error_t *err)
-{
-    const char *dir = r->a->output;
-    int rc = name_files(r->a, err);
-    if (rc) return rc;
-    signals_hold();
-    rc = cad_folder_make(dir, &r->made, err);
-    if (r->made) r->ticket = temporary_folder(dir);
-    signals_release();
-    if (rc == 0) rc = cad_folder_claim(dir, &r->claim, err);
-    if (rc == 0) cad_folder_sweep(dir);
-    if (rc == 0 && r->a->lora && cad_path_present(dir, "model.safetensors"))
-        rc = cad_fail(err, CAD_EARG,
-                      "%s: holds a whole model, which would be read instead of the adapter; choose another folder",
-                      dir);
-    for (int i = 0; i < NPARTS && part(r->a, i) && rc == 0; i++) {
-        char *path = cad_path_join(dir, part(r->a, i));
-        rc = path ? try_file(path, err) : cad_out_of_memory(err);
-        free(path);
-    }
-    return rc == 0 && r->a->log ? output_open(&r->log, r->a->log, output_is_gz(r->a->log), err) : rc;
-}
-
-/* ---- inputs ---- */
-
-static int read_one(tuning_t *r, examples_t *e, const char *path, bool *bed, cad_error_t *err)
-{
-    const finetune_args_t *a = r->a;
-    labelled_t l;
-    int rc = labels_open(&l, &a->l, path, &r->ref, a->l.window, true, err);
-    *bed |= rc == 0 && l.in.kind == INPUT_BED && !l.table;
-    if (rc == 0) rc = examples_read(e, &l, err);
-    e->path = strcmp(path, "-") ? path : "standard input";
-    labelled_close(&l);
-    return rc;
-}
-
-static int read_inputs(tuning_t *r, cad_error_t *err)
-{
-    const finetune_args_t *a = r->a;
-    bool bed = false;
-    int rc = a->l.reference ? fasta_open(&r->ref, a->l.reference, &r->notes, err) : 0;
-    if (rc == 0) rc = read_one(r, &r->train, a->train, &bed, err);
-    if (rc == 0 && a->valid) rc = read_one(r, &r->valid, a->valid, &bed, err);
-    if (rc == 0 && a->test) rc = read_one(r, &r->test, a->test, &bed, err);
-    if (rc == 0 && a->l.reference && !bed)
-        rc = cad_fail(err, CAD_EARG, "-T: no input is a BED, and only a BED needs a reference");
-    return rc;
-}
-
-/* Sets the head's labels from the training rows, and moves some of these rows to the validation rows. */
-static int settle_labels(tuning_t *r, cad_error_t *err)
-{
-    const finetune_args_t *a = r->a;
-    int rc = examples_learn(&r->train, &r->head, err);
-    if (rc == 0) rc = examples_targets(&r->train, &r->head, err);
-    if (rc == 0 && a->valid) rc = examples_targets(&r->valid, &r->head, err);
-    else if (rc == 0 && a->t.fraction > 0)
-        rc = examples_split(&r->train, &r->valid, &r->head, a->t.fraction, (uint64_t)a->t.seed, err);
-    r->head.longest = r->train.longest;
-    return rc == 0 && a->test ? examples_targets(&r->test, &r->head, err) : rc;
-}
-
-static int open_model(tuning_t *r, cad_error_t *err)
-{
-    const finetune_args_t *a = r->a;
-    int rc;
-    if (options_open_model(&a->o, &r->model)) {
-        err->text[0] = 0; /* this error has already been reported */
-        return CAD_EIO;
-    }
-    if (a->lora && *cad_model_text(r->model, CAD_TEXT_ADAPTER))
-        return cad_fail(
-            err, CAD_EARG,
-            "the model has an adapter already; merge it with caduceus model convert --merge, and train on that");
-    memcpy(r->source, cad_model_text(r->model, CAD_TEXT_SHA256), sizeof r->source);
-    rc = a->dry_run || a->lora ? 0 : cad_model_save_check(r->model, a->output, err);
-    snprintf(r->status, sizeof r->status, "fine-tuned by caduceus %s from %s%.12s", cad_version(),
-             a->scratch ? "scratch, as " : "", r->source);
-    return rc;
-}
-
-/* Prints a note if sequences are far longer than the windows on which the initial model was trained. */
-static void note_long(tuning_t *r)
-{
-    int64_t length = cad_model_number(r->model, CAD_MAX_LEN);
-    for (int64_t i = 0; i < r->train.n; i++)
-        if (r->train.row[i].len / 2 >= length)
-            note(&r->notes, NOTE_LONG, 1, "%s:%lld: %lld bases, and the model's length is %lld; consider --crop",
-                 r->train.path, (long long)r->train.row[i].line, (long long)r->train.row[i].len, (long long)length);
-}
-
-static int default_window(const tuning_t *r, finetune_args_t *a, cad_error_t *err)
-{
-    int64_t length = cad_model_number(r->model, CAD_MAX_LEN);
-    a->l.window = a->bases || a->tracks ? cad_min(length, BASES_WINDOW) : length;
-    if (!a->tracks) return 0;
-    a->l.window -= a->l.window % a->bin;
-    if (a->l.window) return 0;
-    return cad_fail(err, CAD_EARG, "--bin %lld: longer than the model's window of %lld bases; give --window",
-                    (long long)a->bin, (long long)cad_min(length, BASES_WINDOW));
-}
-
-static int run(tuning_t *r, finetune_args_t *a, cad_error_t *err)
-{
-    int rc = a->dry_run ? 0 : open_folder(r, err);
-    if (rc == 0) rc = open_model(r, err);
-    if (rc) return rc;
-    if (!a->l.window) rc = default_window(r, a, err);
-    if (rc) return rc;
-    if (a->bases) rc = bases_read(r, err);
-    else if (a->tracks) rc = bins_read(r, err);
-    else {
-        rc = read_inputs(r, err);
-        if (rc == 0) rc = settle_labels(r, err);
-        if (rc == 0) note_long(r);
-    }
-    return rc ? rc : tuning_run(r, err);
-}
+/* ---- the whole run ---- */
 
 /* Ends the process if a signal asked for it. */
 static void end_by_signal(const tuning_t *r)
@@ -453,13 +359,21 @@ static void end_by_signal(const tuning_t *r)
     const char *dir = r->a->output;
     if (!signals_asked()) return;
     if (!r->a->o.quiet && r->best_epoch)
-        cmd_say("finetune", "stopped at update %lld of %lld; %s holds the model of epoch %lld", (long long)r->step,
-                (long long)r->steps, dir, (long long)r->best_epoch);
+        cmd_say("finetune",
+                "stopped at update %lld of %lld; %s holds the model of epoch %lld; go on with --resume -o %s",
+                (long long)r->step, (long long)r->steps, dir, (long long)r->best_epoch, dir);
     else if (!r->a->o.quiet)
-        cmd_say("finetune", "stopped at update %lld of %lld, within the first epoch; nothing is kept",
-                (long long)r->step, (long long)r->steps);
+        cmd_say("finetune", "stopped at update %lld of %lld, within the first epoch; go on with --resume -o %s",
+                (long long)r->step, (long long)r->steps, dir);
     if (r->made) (void)!rmdir(dir); /* fails, as intended, if the folder is not empty */
     signals_stop();
+}
+
+static void free_args(finetune_args_t *a)
+{
+    text_free(&a->given);
+    free(a->recalled);
+    free(a->words);
 }
 
 static int run_finetune(int argc, char **argv)
@@ -468,12 +382,15 @@ static int run_finetune(int argc, char **argv)
     tuning_t r = { .a = &a, .claim = -1, .ticket = -1 };
     cad_error_t err = { "" };
     int rc = parse_args(&a, argc, argv);
+    if (rc) free_args(&a);
     if (rc) return rc == 2 ? 0 : 1;
     r.notes = (notes_t) { .cmd = "finetune", .quiet = a.o.quiet };
     cad_head_init(&r.head);
     r.head.kind = a.task;
     r.head.pool = a.pool;
-    rc = run(&r, &a, &err);
+    rc = a.dry_run ? 0 : tuning_folder(&r, &err);
+    if (rc == 0) rc = tuning_inputs(&r, &a, &err);
+    if (rc == 0) rc = tuning_run(&r, &err);
     progress_end(&r.progress, rc == 0 && !signals_asked() && !a.dry_run);
     if (rc == 0) end_by_signal(&r);
     if (rc && err.text[0]) cmd_fail("finetune", "%s", err.text);
@@ -482,6 +399,7 @@ static int run_finetune(int argc, char **argv)
     if (r.claim >= 0) close(r.claim);
     if (rc == 0) notes_summary(&r.notes);
     tuning_close(&r);
+    free_args(&a);
     return rc || cmd_finish("finetune") ? 1 : 0;
 }
 

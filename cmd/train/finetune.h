@@ -1,4 +1,4 @@
-/* finetune.h - declarations shared by finetune.c and tuning.c. SPDX-License-Identifier: MIT */
+/* finetune.h - declarations shared by the files of finetune. SPDX-License-Identifier: MIT */
 #ifndef CAD_FINETUNE_H
 #define CAD_FINETUNE_H
 
@@ -31,10 +31,15 @@ typedef struct {
     bool has_loss; /* --loss, --missing or --bin was given */
     int64_t bin, nlabel;
     char **label;
+    bool resume;
+    int64_t save_every; /* updates between training states; 0: one at the end of each epoch */
+    text_t given;       /* options and operands in the form in which DIR/options.txt stores them */
+    char *recalled;     /* text of DIR/options.txt, to which values of options point; or NULL */
+    char **words;       /* its words, to which `label` points */
 } finetune_args_t;
 
 typedef struct {
-    /* Set by finetune.c: */
+    /* Set by finetune.c and tuning_files.c: */
     const finetune_args_t *a;
     notes_t notes;
     fasta_t ref;
@@ -54,6 +59,10 @@ typedef struct {
     cad_example_t *part; // (n) examples for one call of cad_trainer_add
     uint8_t *reversed;   // (part_tokens) reverse complements of examples in `part`
     int64_t part_tokens, step, steps;
+    int64_t epoch;           /* number of complete epochs */
+    double total;            /* sum of the losses of the rows of the current epoch */
+    bool saved;              /* the training state in the folder is that of this step */
+    bool begun;              /* options.txt is written */
     float class_weight[256]; // (K) --task bases: weight of each class, set by bases.c
     uint8_t *part_class;     // (part_tokens) classes and weights of the bases of `part`
     float *part_weight;
@@ -62,8 +71,9 @@ typedef struct {
     float *part_target;                      // (bins of part_tokens,K) values of reversed examples of `part`
     double best;
     int64_t best_epoch;
-    text_t table;   /* text of metrics.tsv */
-    text_t updates; /* text of the log */
+    text_t table;   /* text of metrics.tsv; its header has table_head bytes */
+    text_t updates; /* text of the log; its header has updates_head bytes */
+    size_t table_head, updates_head;
     progress_t progress;
     int64_t tokens; /* tokens computed in training */
     int64_t seen;   /* number of rows used for training until now */
@@ -71,11 +81,41 @@ typedef struct {
 
 const char *task_name(const finetune_args_t *a);
 
+/* ---- tuning_files.c ---- */
+/* Opens the output folder and checks that its files can be written, before anything is read. */
+int tuning_folder(tuning_t *r, cad_error_t *err);
+/* Opens the initial model, reads the labelled sequences and sets the head. Sets a->l.window if it is not given. */
+int tuning_inputs(tuning_t *r, finetune_args_t *a, cad_error_t *err);
+
 /* ---- tuning.c ---- */
 /* Trains, saves the model of the best epoch in the folder and prints its metrics. Before the call, the inputs must have
  * been read, r->head must have been filled from the training rows, and r->model must be the initial model. */
 int tuning_run(tuning_t *r, cad_error_t *err);
 /* Frees everything in r, including the inputs. */
 void tuning_close(tuning_t *r);
+
+/* ---- tuning_tables.c: the tables metrics.tsv and log.tsv ---- */
+/* Appends the options on which the result depends: "key=value key=value". */
+void tuning_options(const tuning_t *r, text_t *t);
+/* Begins both tables: writes their provenance and column names. */
+void tables_begin(tuning_t *r);
+/* Appends the row of an epoch to metrics.tsv and writes the file. kept: the epoch's model is saved. */
+int tables_epoch(tuning_t *r, double loss, const metrics_t *m, bool kept, cad_error_t *err);
+/* Appends the row of an update to the log. */
+void tables_update(tuning_t *r, double lr, double loss, double norm);
+/* Writes and closes the log, if there is one. */
+int tables_close(tuning_t *r, cad_error_t *err);
+
+/* ---- tuning_state.c: what --resume continues ---- */
+/* Fails if the folder holds an unfinished training and --resume is not given. */
+int state_refuse(const finetune_args_t *a, cad_error_t *err);
+/* Saves the training state. Signals wait until it is complete. */
+int state_save(tuning_t *r, cad_error_t *err);
+/* Continues from the state in the folder, if there is one, or notices that the folder holds this training, complete. */
+int state_load(tuning_t *r, cad_error_t *err);
+/* True if --epochs or --patience ends the training after the complete epochs. */
+bool state_over(const tuning_t *r);
+/* Removes the state of a training that is complete. */
+int state_remove(const tuning_t *r, cad_error_t *err);
 
 #endif

@@ -5,17 +5,29 @@
 #include "io/foundation.h"
 #include "train/given.h"
 
-void given_add(text_t *given, const struct option *longs, int c, const char *value)
+/* Appends a value and a line end. A value with a line end cannot be stored in options.txt. */
+static void put_value(text_t *given, const char *value, given_kind_t kind)
 {
     char folder[4096];
+    bool relative = *value && *value != '/' && strcmp(value, "-") &&
+                    (kind == GIVEN_OUTPUT || (kind == GIVEN_INPUT && access(value, F_OK) == 0));
+    if (relative && getcwd(folder, sizeof folder)) text_printf(given, "%s/", folder);
+    text_printf(given, "%s\n", value);
+    if (strchr(value, '\n')) given->failed = true;
+}
+
+void given_add(text_t *given, const struct option *longs, int c, const char *value, given_kind_t kind)
+{
     while (longs->val != c) longs++;
-    text_printf(given, "--%s", longs->name);
-    if (value) text_puts(given, "=");
-    if (value && *value != '/' && access(value, F_OK) == 0 && getcwd(folder, sizeof folder))
-        text_printf(given, "%s/", folder);
-    text_printf(given, "%s\n", value ? value : "");
-    /* a value with a line end cannot be stored in options.txt */
-    if (value && strchr(value, '\n')) given->failed = true;
+    text_printf(given, "--%s%s", longs->name, value ? "=" : "");
+    put_value(given, value ? value : "", kind);
+}
+
+void given_operand(text_t *given, const char *operand, const char *file)
+{
+    text_put(given, operand, (size_t)(file - operand));
+    put_value(given, file, GIVEN_INPUT);
+    if (!strcmp(file, "-")) given->failed = true;
 }
 
 int given_write(const char *dir, const text_t *given, cad_error_t *err)
@@ -51,7 +63,7 @@ int given_read(const char *dir, char **text, int *argc, char ***argv, cad_error_
     size_t size = 0;
     int rc = path ? cad_read_text(text, &size, path, true, err) : cad_out_of_memory(err), n = 1, lines = 0;
     if (rc == 0 && !*text)
-        rc = cad_fail(err, CAD_EARG, "%s: not there; give the options of the training, and the genome with -T", path);
+        rc = cad_fail(err, CAD_EARG, "%s: not there; give the options and inputs of the training", path);
     for (size_t i = 0; rc == 0 && i < size; i++) lines += (*text)[i] == '\n';
     if (rc == 0) word = cad_alloc((size_t)(*argc + lines + 2), sizeof *word);
     if (rc == 0 && !word) rc = cad_out_of_memory(err);

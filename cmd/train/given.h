@@ -5,9 +5,14 @@
 
 #include "cmd.h"
 
-/* Appends the line "--name=value" for the option with code c. If the value is the path of an existing file, makes it
- * absolute. */
-void given_add(text_t *given, const struct option *longs, int c, const char *value);
+/* the value of an option: a word; an input, made absolute if there is a file of that name (-m may name a model of the
+ * hub); or an output, made absolute */
+typedef enum { GIVEN_WORD, GIVEN_INPUT, GIVEN_OUTPUT } given_kind_t;
+
+/* Appends the line "--name=value" for the option with code c. */
+void given_add(text_t *given, const struct option *longs, int c, const char *value, given_kind_t kind);
+/* Appends an operand. The path of a file begins at `file` in it; "-", standard input, cannot be repeated. */
+void given_operand(text_t *given, const char *operand, const char *file);
 /* Writes options.txt into folder dir. */
 int given_write(const char *dir, const text_t *given, cad_error_t *err);
 /* Reads options.txt and inserts its lines into the command line after argv[0]: sets *argv to a new array of words and

@@ -123,11 +123,17 @@ static int take_own(args_t *a, int c, const char *arg)
     }
 }
 
+/* Tells options.txt which values are files. */
+static given_kind_t is_file(int c)
+{
+    return c == 'T' || c == 'L' || c == 'm' || c == OPT_CONFIG || c == OPT_ADAPTER ? GIVEN_INPUT : GIVEN_WORD;
+}
+
 static int take_option(void *args, int c, const char *arg)
 {
     args_t *a = args;
     int rc = take_own(a, c, arg);
-    if (c != 'o' && c != O_RESUME && c != O_DRY && c != OPT_QUIET) given_add(&a->given, LONGS, c, arg);
+    if (c != 'o' && c != O_RESUME && c != O_DRY && c != OPT_QUIET) given_add(&a->given, LONGS, c, arg, is_file(c));
     if (rc == 1) rc = new_model_take(&a->fresh, "pretrain", c, arg);
     if (rc == 1) rc = training_take(&a->t, "pretrain", c, arg);
     return rc == 1 ? options_take(&a->o, c, arg) : rc;

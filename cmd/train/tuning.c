@@ -84,72 +84,6 @@ static int make_room(tuning_t *r, cad_error_t *err)
     return r->part_class && r->part_weight ? 0 : cad_out_of_memory(err);
 }
 
-/* ---- the tables metrics.tsv and log.tsv ---- */
-
-/* Writes a file. On failure, leaves no partial file. */
-static int write_file(const char *path, const text_t *t, cad_error_t *err)
-{
-    output_t *out;
-    int rc = output_open(&out, path, output_is_gz(path), err);
-    if (rc) return rc;
-    rc = text_write(out, t, err);
-    if (rc == 0) return output_close(out, err);
-    output_abort(out);
-    return rc;
-}
-
-static int write_table(tuning_t *r, cad_error_t *err)
-{
-    char *path = cad_path_join(r->a->output, "metrics.tsv");
-    int rc = path ? write_file(path, &r->table, err) : cad_out_of_memory(err);
-    free(path);
-    if (rc == 0 && r->log) rc = text_write(r->log, &r->updates, err);
-    text_clear(&r->updates);
-    return rc;
-}
-
-static void put_options(const tuning_t *r, text_t *t)
-{
-    static const char *const pool[] = { "none", "mean", "max" };
-    const finetune_args_t *a = r->a;
-    text_printf(t, "task=%s window=%lld%s", task_name(a), (long long)a->l.window, a->l.crop ? " crop" : "");
-    if (a->tracks) bins_options(a, t);
-    if (r->head.bin && a->valid) text_printf(t, " valid=%s", a->valid);
-    else if (a->valid) text_puts(t, " valid");
-    else text_printf(t, " valid-fraction=%g", a->t.fraction);
-    text_printf(
-        t,
-        " epochs=%lld batch=%lld lr=%g warmup=%g weight-decay=%g beta2=%g seed=%lld metric=%s patience=%lld pool=%s rc-aug=%s",
-        (long long)a->epochs, (long long)a->batch, a->t.lr, a->t.warmup, a->t.decay, a->beta2, (long long)a->t.seed,
-        METRIC_NAME[a->metric], (long long)a->patience, pool[a->pool], r->turns ? "yes" : "no");
-    if (r->head.bin && a->test) text_printf(t, " test=%s", a->test);
-    if (a->ignore) text_puts(t, " ignore-unlabelled");
-    if (a->class_weights) text_printf(t, " class-weights=%s", a->class_weights);
-    if (a->freeze) text_puts(t, " freeze");
-    if (a->lora) text_printf(t, " lora=%lld:%g", (long long)a->lora, a->alpha > 0 ? a->alpha : (double)a->lora);
-    if (a->targets) text_printf(t, " lora-targets=%s", a->targets);
-    if (a->scratch) text_puts(t, " from-scratch");
-}
-
-/* Begins metrics.tsv and log.tsv: writes their provenance and column names. */
-static void begin_tables(tuning_t *r)
-{
-    provenance_t p = { 0 };
-    text_t options = { 0 };
-    bool plain = r->a->l.no_version;
-    put_options(r, &options);
-    options_provenance_of(&p, r->source, r->a->l.reference ? r->ref.checksum : NULL, &options,
-                          cad_trainer_precision(r->trainer), cad_trainer_device(r->trainer));
-    provenance_add(&p, "train_sha256", r->train.digest);
-    if (r->a->valid && !r->head.bin) provenance_add(&p, "valid_sha256", r->valid.digest);
-    provenance_table(&p, plain, "#epoch\tupdates\ttrain_loss", &r->table);
-    provenance_table(&p, plain, "#update\tepoch\tlr\tloss\tgradient_norm\n", &r->updates);
-    text_free(&options);
-    for (metric_t i = 0; i < METRICS; i++)
-        if (metric_fits(&r->head, i)) text_printf(&r->table, "\tvalid_%s", METRIC_NAME[i]);
-    text_puts(&r->table, "\tkept\n");
-}
-
 /* ---- measuring ---- */
 
 /* Opens a context on the trainer's device. Prints no note about the device, since opening the trainer has already
@@ -186,19 +120,6 @@ static bool better(const tuning_t *r, const metrics_t *m)
     if (!r->best_epoch || r->valid.n == 0) return true;
     if (isnan(v) || isnan(r->best)) return isnan(r->best) && !isnan(v);
     return r->a->metric == METRIC_LOSS ? v < r->best : v > r->best;
-}
-
-static void put_epoch(tuning_t *r, int64_t epoch, double loss, const metrics_t *m, bool kept)
-{
-    text_t *t = &r->table;
-    text_printf(t, "%lld\t%lld\t", (long long)epoch, (long long)r->step);
-    text_number(t, loss);
-    for (metric_t i = 0; i < METRICS; i++) {
-        if (!metric_fits(&r->head, i)) continue;
-        text_puts(t, "\t");
-        text_number(t, m->value[i]);
-    }
-    text_printf(t, "\t%d\n", kept);
 }
 
 static void say_epoch(const tuning_t *r, int64_t epoch, double loss, const metrics_t *m, bool kept)
@@ -258,10 +179,12 @@ static int end_epoch(tuning_t *r, int64_t epoch, double loss, cad_error_t *err)
         r->best_epoch = epoch;
         rc = save_kept(r, &m, err);
     }
-    put_epoch(r, epoch, loss, &m, kept);
+    r->epoch = epoch;
+    r->total = 0;
+    if (rc == 0) rc = tables_epoch(r, loss, &m, kept, err);
     say_epoch(r, epoch, loss, &m, kept);
     metrics_free(&m);
-    return rc ? rc : write_table(r, err);
+    return rc ? rc : state_save(r, err);
 }
 
 /* ---- training ---- */
@@ -298,19 +221,6 @@ static int fill_part(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch)
     return (int)i;
 }
 
-static void put_update(tuning_t *r, int64_t epoch, double lr, double loss, double norm)
-{
-    text_t *t = &r->updates;
-    if (!r->log) return;
-    text_printf(t, "%lld\t%lld\t", (long long)r->step, (long long)epoch);
-    text_number(t, lr);
-    text_puts(t, "\t");
-    text_number(t, loss);
-    text_puts(t, "\t");
-    text_number(t, norm);
-    text_puts(t, "\n");
-}
-
 /* Returns the learning rate of the next update. It decays to a tenth of the peak at the last update. */
 static double rate(const tuning_t *r)
 {
@@ -325,8 +235,8 @@ static double weight_of(const tuning_t *r, const int64_t *row, int64_t n)
     return r->a->bases ? bases_weight(r, row, n) : (double)n;
 }
 
-/* Makes one update with n rows; adds their losses to *total. */
-static int update(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch, double *total, cad_error_t *err)
+/* Makes one update with n rows; adds their losses to r->total. */
+static int update(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch, cad_error_t *err)
 {
     double sum = 0, norm = 0, lr = rate(r), weight = weight_of(r, row, n);
     int rc = 0;
@@ -335,23 +245,27 @@ static int update(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch, dou
         rc = cad_trainer_add(r->trainer, loss_of(r), r->part, (int)k, 1 / weight, &sum, err);
     }
     r->step++;
+    r->saved = false;
     if (rc == 0 && !isfinite(sum))
         rc = cad_fail(err, CAD_EARG, "update %lld: the loss is no longer finite; lower --lr", (long long)r->step);
     if (rc == 0) rc = cad_trainer_update(r->trainer, lr, &norm, err);
-    put_update(r, epoch, lr, sum / weight, norm);
-    *total += sum / weight * (double)n;
+    tables_update(r, lr, sum / weight, norm);
+    r->total += sum / weight * (double)n;
     return rc;
 }
 
-static int train_epoch(tuning_t *r, int64_t epoch, cad_error_t *err)
+/* Trains on the rest of the current epoch: a resumed training may begin within it. */
+static int train_epoch(tuning_t *r, cad_error_t *err)
 {
-    double total = 0;
+    int64_t epoch = r->epoch + 1, n = r->train.n, batch = r->a->batch, each = r->a->save_every;
     int rc = 0;
-    examples_shuffle(r->order, r->train.n, (uint64_t)r->a->t.seed, epoch);
-    for (int64_t i = 0; i < r->train.n && rc == 0 && !signals_asked(); i += r->a->batch) {
-        rc = update(r, r->order + i, cad_min(r->a->batch, r->train.n - i), epoch, &total, err);
+    examples_shuffle(r->order, n, (uint64_t)r->a->t.seed, epoch);
+    for (int64_t i = (r->step - r->epoch * ((n + batch - 1) / batch)) * batch; i < n && rc == 0 && !signals_asked();
+         i += batch) {
+        rc = update(r, r->order + i, cad_min(batch, n - i), epoch, err);
+        if (rc == 0 && each && r->step % each == 0 && i + batch < n) rc = state_save(r, err);
     }
-    return rc || signals_asked() ? rc : end_epoch(r, epoch, total / (double)r->train.n, err);
+    return rc || signals_asked() ? rc : end_epoch(r, epoch, r->total / (double)n, err);
 }
 
 static void look(const void *tuning, progress_state_t *now)
@@ -377,10 +291,8 @@ static int train(tuning_t *r, cad_error_t *err)
     progress_begin(&r->progress, "sequences", look, r);
     cad_trainer_watch(r->trainer, watch, r);
     signals_soften(a->o.quiet ? "" : "stopping after this update; a second signal stops at once");
-    for (int64_t epoch = 1; epoch <= a->epochs && rc == 0 && !signals_asked(); epoch++) {
-        rc = train_epoch(r, epoch, err);
-        if (a->patience && epoch - r->best_epoch >= a->patience) break;
-    }
+    while (rc == 0 && !state_over(r) && !signals_asked()) rc = train_epoch(r, err);
+    if (rc == 0 && signals_asked() && !r->saved) rc = state_save(r, err);
     signals_soften(NULL);
     return rc;
 }
@@ -454,13 +366,6 @@ static int report(tuning_t *r, cad_error_t *err)
     return rc;
 }
 
-static int close_log(tuning_t *r, cad_error_t *err)
-{
-    output_t *log = r->log;
-    r->log = NULL;
-    return output_close(log, err);
-}
-
 int tuning_run(tuning_t *r, cad_error_t *err)
 {
     int rc = make_classifier(r, err);
@@ -472,11 +377,14 @@ int tuning_run(tuning_t *r, cad_error_t *err)
     rc = make_room(r, err);
     if (rc == 0) rc = open_trainer(r, err);
     if (rc == 0 && r->a->dry_run) return plan(r, err);
-    if (rc == 0) begin_tables(r);
+    r->saved = true; /* there is nothing to save before the first update */
+    if (rc == 0) tables_begin(r);
+    if (rc == 0 && r->a->resume) rc = state_load(r, err);
     if (rc == 0) rc = train(r, err);
     if (rc == 0 && signals_asked()) return 0;
-    if (rc == 0 && r->log) rc = close_log(r, err);
-    return rc ? rc : report(r, err);
+    if (rc == 0) rc = tables_close(r, err);
+    if (rc == 0) rc = report(r, err);
+    return rc ? rc : state_remove(r, err);
 }
 
 void tuning_close(tuning_t *r)
