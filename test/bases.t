@@ -16,6 +16,7 @@ made() {
             print ">" name "\n" q }'
 }
 : >labels.bed
+printf 'one\t0\t40\ta\none\t50\t90\tb\n' >labels2.bed
 { made one 1200 5; made two 400 7; made three 400 9; made four 120 3; } >g.fa
 bases() { "$caduceus" finetune --quiet -@ 1 -m "$data/ps" --task bases -T g.fa --epochs 4 --batch 2 --lr 0.03 "$@"; }
 split="--valid two --test three --window 150"
@@ -68,6 +69,25 @@ awk -F '\t' -v OFS='\t' '{ for (i = $2; i < $3; i++) print $1, i, $4 }' p.island
     awk '($1 == "three" && $2 >= 100 && $2 < 200) || ($1 == "one" && ($2 == 500 || ($2 >= 10 && $2 < 300)))' >want
 awk -F '\t' -v OFS='\t' '{ for (i = $2; i < $3; i++) print $1, i, $4 }' r.island.bedGraph >got
 same "regions get the values of the whole" got want
+for n in 1 3 7; do
+    shares $n bedGraph predict -m head g.fa; same "$n shards: bedGraph" p.island.bedGraph merged.island.bedGraph
+done
+"$caduceus" predict --quiet -m head g.fa -o named.bed
+shares 3 bed "$caduceus" predict --quiet -m head g.fa; same "shards: BED, whole contigs" named.bed merged.bed
+is "all of them have rows" "$(for i in 1 2 3; do rows part.$i-of-3.bed | lines; done | grep -vc '^0$')" 3
+is "scores are at most 1000, in the next contig too" "$(rows named.bed | awk '$5 > 1000' | lines)" 0
+shares 2 bed predict -m head -T g.fa some.regions.bed; predict -m head -T g.fa some.regions.bed -o r.bed
+same "shards of regions, without provenance" r.bed merged.bed
+cksum part.* >before; ok "a shard again" "$caduceus" predict --no-version -m head -T g.fa some.regions.bed \
+    --shard 1/2 -o part.1-of-2.bed
+like "is not computed" 'part.1-of-2.bed exists already and is complete; nothing to do' .err
+cksum part.* >after; same "and not changed" before after
+error "other regions" 'made otherwise|of shard|is shard' sh -c '
+    "$0" predict --quiet --no-version -m head g.fa --shard 2/2 -o part.2-of-2.bed
+    exec "$0" merge -o x.bed part.1-of-2.bed part.2-of-2.bed' "$caduceus"
+error "a shard on standard output" 'shard needs an output file' predict -m head g.fa --shard 1/2
+"$caduceus" finetune --quiet -m "$data/ps" -T g.fa --epochs 1 --window 60 --crop --valid-fraction 0 labels2.bed -o row
+error "a shard of rows" 'split the input instead' predict -m row -T g.fa labels.bed --shard 1/2 -o x.bed
 predict -m adapter g.fa -o a.bed; is "an adapter's head predicts bases" "$(cut -f 4 a.bed | sort -u)" island
 # the other strand: a contig within one core
 sed -n '/^>four/,$p' g.fa >four.fa

@@ -82,6 +82,14 @@ if "$py" "$checks/bigwig.py" usable 2>/dev/null; then
     : >none; "$py" "$checks/bigwig.py" made none.bw g.len none
     error "an empty one of pyBigWig" 'none.bw: holds no values' tune none.bw $split -o x
 else skip "values, and bigWigs of pyBigWig" "no python3 with pyBigWig"; fi
+for n in 1 3 7; do
+    shares $n bedGraph predict -m head g.fa
+    for k in gc AT; do same "$n shards: bedGraph of $k" p.$k.bedGraph merged.$k.bedGraph; done
+done
+shares 3 bw predict -m head g.fa
+for k in gc AT; do same "shards: bigWig of $k" p.$k.bw merged.$k.bw; done
+error "parts of two tracks" 'made otherwise|differ' "$caduceus" merge -o x.bw part.1-of-3.gc.bw part.2-of-3.AT.bw \
+    part.3-of-3.gc.bw
 ok "it is read again" tune p=p.gc.bw $split -o again
 # windows of training and of prediction are cut differently: predict as training does, one window each
 windows() {

@@ -23,6 +23,8 @@ static const char USAGE[] =
     "                         each class or track [-]\n" LABELS_USAGE
     "      --metrics FILE     compare predictions with the labels in IN, as finetune does\n"
     "      --json             write the metrics as JSON\n"
+    "      --shard I/N|slurm  bases, tracks: only this share of the work; caduceus merge joins\n"
+    "                         the parts\n"
     "  -m, --model PATH       checkpoint of caduceus finetune [$CADUCEUS_MODEL]\n" PROGRESS_USAGE OPTIONS_USAGE_RUN
     "\nExamples:\n"
     "  caduceus predict -m classifier more.fa -o classes.tsv\n"
@@ -32,6 +34,8 @@ typedef struct {
     options_t o;
     label_options_t l;
     const char *in, *output, *metrics;
+    shard_t shard;
+    char *named; /* the output, if made from a name with {shard} */
 } args_t;
 
 typedef struct {
@@ -65,15 +69,20 @@ typedef struct {
 /* ---- options ---- */
 
 enum { O_METRICS = 1 };
-static const struct option LONGS[] = {
-    OPTIONS_LONG, OPTIONS_PROGRESS, OPTIONS_LABELS, OPT_VALUE("output", 'o'), OPT_VALUE("metrics", O_METRICS), { 0 }
-};
+static const struct option LONGS[] = { OPTIONS_LONG,
+                                       OPTIONS_PROGRESS,
+                                       OPTIONS_LABELS,
+                                       OPT_VALUE("output", 'o'),
+                                       OPT_VALUE("metrics", O_METRICS),
+                                       OPT_VALUE("shard", OPT_SHARD),
+                                       { 0 } };
 
 static int take_option(void *args, int c, const char *arg)
 {
     args_t *a = args;
     int rc = labels_take(&a->l, "predict", c, arg);
     if (rc < 1) return rc;
+    if (c == OPT_SHARD) return option_shard("predict", arg, &a->shard);
     if (c != 'o' && c != O_METRICS) return options_take(&a->o, c, arg);
     *(c == 'o' ? &a->output : &a->metrics) = arg;
     return 0;
@@ -89,6 +98,8 @@ static int parse_args(args_t *a, int argc, char **argv)
     if (rc == 0) rc = options_operands(&CMD_PREDICT, argc, argv, "one input");
     if (rc) return rc;
     a->in = argv[optind];
+    if (option_named("predict", &a->shard, &a->output, &a->named)) return 1;
+    if (a->shard.of && !strcmp(a->output, "-")) return cmd_fail("predict", "--shard needs an output file");
     if (a->metrics && !strcmp(a->metrics, "-") && !strcmp(a->output, "-"))
         return cmd_fail("predict", "--metrics and the output are both standard output");
     if (a->o.json && !a->metrics) return cmd_fail("predict", "--json goes with --metrics");
@@ -375,7 +386,7 @@ static bool of_bases(const char *path)
 static int run_bases(run_t *r, cad_error_t *err)
 {
     const args_t *a = r->a;
-    predict_bases_t p = { &a->o, &a->l, a->in, a->output, r->model, &r->head, &r->notes, &r->progress };
+    predict_bases_t p = { &a->o, &a->l, a->in, a->output, r->model, &r->head, &r->notes, &r->progress, a->shard };
     output_abort(r->out);
     r->out = NULL;
     if (a->metrics)
@@ -394,6 +405,8 @@ static int run(run_t *r, cad_error_t *err)
     int rc = later ? 0 : open_outputs(r, err);
     if (rc == 0) rc = open_model(r, err);
     if (rc == 0 && r->head.bin) return run_bases(r, err);
+    if (rc == 0 && r->a->shard.of)
+        rc = cad_fail(err, CAD_EARG, "--shard: the model predicts whole sequences, one a row; split the input instead");
     if (rc == 0 && later) rc = open_outputs(r, err);
     if (rc == 0) rc = open_input(r, err);
     if (rc == 0) rc = make_room(r, err);
@@ -425,6 +438,7 @@ static int run_predict(int argc, char **argv)
     run_t r;
     cad_error_t err = { "" };
     int rc = parse_args(&a, argc, argv);
+    if (rc) free(a.named);
     if (rc) return rc == 2 ? 0 : 1;
     memset(&r, 0, sizeof r);
     r.a = &a;
@@ -434,6 +448,7 @@ static int run_predict(int argc, char **argv)
     if (rc && err.text[0]) cmd_fail("predict", "%s", err.text);
     if (rc == 0) notes_summary(&r.notes);
     close_all(&r);
+    free(a.named);
     return rc || cmd_finish("predict") ? 1 : 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include "io/bigwig.h"
 #include "io/regions.h"
+#include "io/signals.h"
 #include "stream/tiles.h"
 #include "train/bases.h"
 #include "train/predict_bases.h"
@@ -15,10 +16,11 @@ typedef enum { AS_BED, AS_GRAPH, AS_BIGWIG } form_t;
 typedef struct { /* one output: of all classes (BED), or of one class */
     int64_t class;
     char *path;
-    output_t *out;
+    output_t *out, *json; /* json: of a shard */
     bigwig_t *bigwig;
     interval_t run; /* the run of bases that is not written yet */
-    double value;   /* its class, probability (three decimals) or value */
+    double value;   /* its class, probability (three decimals) or value (six digits) */
+    double raw;     /* the value before it was rounded */
     double sum;     /* BED: sum of the probabilities of its bases */
 } sheet_t;
 
@@ -34,6 +36,10 @@ typedef struct {
     int n, contig;
     provenance_t provenance;
     text_t options, text;
+    shard_t shard;
+    bool counting;     /* only counts the tokens of all windows */
+    int64_t at, begin; /* tokens of the windows before the next one, and before the contig */
+    char work[64], share[48];
     /* A batch of windows: */
     cad_window_t *window; // (room)
     interval_t *core;     // (room) in the contig
@@ -97,6 +103,9 @@ static int list_sheets(run_t *r, cad_error_t *err)
         r->n++;
         rc = s->path ? ledger_output(&files, s->path, err) : cad_out_of_memory(err);
         if (rc == 0) rc = output_open(&s->out, s->path, output_is_gz(s->path), err);
+        if (rc == 0 && r->shard.of && !output_is_file(s->out))
+            rc = cad_fail(err, CAD_EARG, "%s: --shard writes to files only", s->path);
+        if (rc == 0 && r->shard.of) rc = output_beside(&s->json, s->path, ".json", err);
     }
     ledger_free(&files);
     return rc;
@@ -127,10 +136,18 @@ static int put_run(run_t *r, sheet_t *s, cad_error_t *err)
     return text_write(s->out, &r->text, err);
 }
 
+/* Returns the value as it is written: a BED's class, a probability with three decimals, a bedGraph's value with six
+ * digits. Runs of equal values then do not depend on where shards end. */
 static double value_of(const run_t *r, const sheet_t *s)
 {
+    double raw = r->p[s->class];
+    char text[32];
     if (r->form == AS_BED) return (double)prediction_class(r->p, r->a->head->n);
-    return is_values(r) ? r->p[s->class] : rint(1000 * r->p[s->class]) / 1000;
+    if (!is_values(r)) return rint(1000 * raw) / 1000;
+    if (r->form == AS_BIGWIG) return raw;
+    if (fabs(s->raw - raw) <= 0) return s->value;
+    snprintf(text, sizeof text, "%.6g", raw);
+    return strtod(text, NULL);
 }
 
 static int put_base(run_t *r, sheet_t *s, int64_t pos, cad_error_t *err)
@@ -147,12 +164,17 @@ static int put_base(run_t *r, sheet_t *s, int64_t pos, cad_error_t *err)
         s->value = value;
         s->sum = 0;
     }
+    s->raw = r->p[s->class];
     s->run.end = pos + 1;
     if (r->form == AS_BED) s->sum += r->p[(int)value];
     return rc;
 }
 
 /* ---- windows ---- */
+
+/* True if the next window belongs to this shard. The score of a run in a BED needs all of its bases, so shards of a BED
+ * are whole contigs. */
+static bool is_ours(const run_t *r) { return shard_has(&r->shard, r->form == AS_BED ? r->begin : r->at); }
 
 static int put_window(run_t *r, int i, cad_error_t *err)
 {
@@ -199,10 +221,9 @@ static int more_room(run_t *r, cad_error_t *err)
     return 0;
 }
 
-static int add_core(run_t *r, interval_t core, cad_error_t *err)
+static int read_window(run_t *r, interval_t core, interval_t window, cad_error_t *err)
 {
     const contig_t *c = &r->ref.contig[r->contig];
-    interval_t window = { cad_max(0, core.beg - r->tiling.flank), cad_min(c->length, core.end + r->tiling.flank) };
     int64_t n = window.end - window.beg, K = r->a->head->n, odd = 0;
     char *seq = malloc((size_t)n + 1);
     uint8_t *tokens = malloc((size_t)n);
@@ -229,12 +250,22 @@ static int add_core(run_t *r, interval_t core, cad_error_t *err)
     return rc;
 }
 
+static int add_core(run_t *r, interval_t core, cad_error_t *err)
+{
+    int64_t length = r->ref.contig[r->contig].length;
+    interval_t window = { cad_max(0, core.beg - r->tiling.flank), cad_min(length, core.end + r->tiling.flank) };
+    bool ours = !r->counting && is_ours(r);
+    r->at += window.end - window.beg;
+    return ours ? read_window(r, core, window, err) : 0;
+}
+
 static int predict_contig(run_t *r, cad_error_t *err)
 {
     const contig_t *c = &r->ref.contig[r->contig];
     int64_t C = r->tiling.core, next = 0;
     interval_t span;
     int rc = 0;
+    r->begin = r->at;
     for (int i = 0; rc == 0 && regions_get(r->only, c->name, i, &span); i++)
         for (int64_t k = cad_max(next, span.beg / C); k * C < cad_min(span.end, c->length) && rc == 0; k++) {
             rc = add_core(r, (interval_t) { k * C, cad_min((k + 1) * C, c->length) }, err);
@@ -243,11 +274,14 @@ static int predict_contig(run_t *r, cad_error_t *err)
         }
     if (rc == 0) rc = flush(r, err);
     for (int s = 0; s < r->n && rc == 0 && r->form != AS_BIGWIG; s++) rc = put_run(r, &r->sheet[s], err);
-    for (int s = 0; s < r->n; s++) r->sheet[s].run = (interval_t) { 0, 0 };
+    for (int s = 0; s < r->n; s++) {
+        r->sheet[s].run = (interval_t) { 0, 0 };
+        r->sheet[s].sum = 0;
+    }
     return rc;
 }
 
-/* ---- the whole run ---- */
+/* ---- opening ---- */
 
 /* Opens the reference and the regions: those of the BED `in` on -T or, without -T, all contigs of the FASTA `in`. */
 static int open_regions(run_t *r, cad_error_t *err)
@@ -300,8 +334,65 @@ static void look(const void *run, progress_state_t *now)
     const run_t *r = run;
     now->items = r->done;
     now->tokens = cad_context_done(r->ctx);
-    if (r->all) now->share = fmin(1, (double)r->done / (double)r->all);
+    if (r->all) now->share = fmin(1, (double)r->done * fmax(1, (double)r->shard.of) / (double)r->all);
 }
+
+/* ---- shards ---- */
+
+/* Sets the tokens of all windows, and a digest of the regions and the form of the output. */
+static int count_work(run_t *r, cad_error_t *err)
+{
+    uint64_t d = cad_hash_word(CAD_HASH, r->form);
+    interval_t s;
+    int rc = 0;
+    if (!r->shard.of) return 0;
+    r->counting = true;
+    for (r->contig = 0; r->contig < r->ref.ncontig && rc == 0; r->contig++) {
+        for (int k = 0; regions_get(r->only, r->ref.contig[r->contig].name, k, &s); k++)
+            d = cad_hash_word(cad_hash_word(cad_hash_word(d, (uint64_t)r->contig), (uint64_t)s.beg), (uint64_t)s.end);
+        rc = predict_contig(r, err);
+    }
+    r->shard.total = r->at;
+    r->shard.digest = d;
+    r->counting = false;
+    r->contig = 0;
+    r->at = 0;
+    shard_provenance(&r->provenance, &r->shard, r->work, r->share);
+    return rc;
+}
+
+/* Returns the provenance of a part: merge joins runs of equal values if it has the key "track". */
+static provenance_t part_of(const run_t *r, const sheet_t *s)
+{
+    provenance_t p = r->provenance;
+    if (r->form != AS_BED) provenance_add(&p, "track", r->a->head->name[s->class]);
+    return p;
+}
+
+/* Checks that no output is the complete part of another shard. Sets *done if an earlier run has written all of them. */
+static int check_parts(const run_t *r, bool *done, cad_error_t *err)
+{
+    int rc = r->shard.of ? part_neighbours(r->sheet[0].path, &r->provenance, &r->shard, err) : 0;
+    *done = r->shard.of > 0;
+    for (int i = 0; i < r->n && rc == 0 && r->shard.of; i++) {
+        provenance_t p = part_of(r, &r->sheet[i]);
+        rc = part_free(r->sheet[i].path, &p, err);
+        if (rc == 0 && *done) *done = options_part_done(r->a->o, r->sheet[i].path, &p);
+    }
+    return rc;
+}
+
+static int close_part(run_t *r, sheet_t *s, cad_error_t *err)
+{
+    provenance_t p = part_of(r, s);
+    output_t **out[] = { &s->out, &s->json };
+    int rc = output_sync(s->out, err);
+    if (rc == 0) rc = part_write(&p, s->json, s->out, err);
+    if (rc == 0) rc = output_sync(s->json, err);
+    return rc ? rc : outputs_close(out, 2, err);
+}
+
+/* ---- the whole run ---- */
 
 static int close_sheets(run_t *r, cad_error_t *err)
 {
@@ -311,7 +402,10 @@ static int close_sheets(run_t *r, cad_error_t *err)
         out[i] = &r->sheet[i].out;
         if (r->form == AS_BIGWIG) rc = bigwig_finish(r->sheet[i].bigwig, err);
     }
-    if (rc == 0) rc = outputs_close(out, r->n, err);
+    if (rc == 0 && !r->shard.of) rc = outputs_close(out, r->n, err);
+    signals_hold(); /* so that a fatal signal cannot end the process between two renames */
+    for (int i = 0; i < r->n && rc == 0 && r->shard.of; i++) rc = close_part(r, &r->sheet[i], err);
+    signals_release();
     free(out);
     return rc;
 }
@@ -320,6 +414,7 @@ static void free_all(run_t *r)
 {
     for (int i = 0; i < r->n; i++) {
         output_abort(r->sheet[i].out);
+        output_abort(r->sheet[i].json);
         bigwig_free(r->sheet[i].bigwig);
         free(r->sheet[i].path);
     }
@@ -338,20 +433,31 @@ static void free_all(run_t *r)
     if (r->opened) fasta_close(&r->ref);
 }
 
+static int predict_all(run_t *r, cad_error_t *err)
+{
+    const predict_bases_t *a = r->a;
+    int rc = 0;
+    for (int i = 0; i < r->n && rc == 0; i++) rc = begin_sheet(r, &r->sheet[i], err);
+    progress_open(a->progress, "predict", a->o->progress, a->o->quiet, a->output);
+    if (rc == 0) progress_begin(a->progress, "bases", look, r);
+    for (; r->contig < r->ref.ncontig && rc == 0; r->contig++) rc = predict_contig(r, err);
+    if (rc == 0) rc = close_sheets(r, err);
+    progress_end(a->progress, rc == 0);
+    *a->progress = (progress_t) { 0 }; /* it refers to r */
+    return rc;
+}
+
 int predict_bases(const predict_bases_t *a, cad_error_t *err)
 {
-    run_t r = { .a = a };
+    run_t r = { .a = a, .shard = a->shard };
+    bool done = false;
     int rc = form_of(&r, err);
     if (rc == 0) rc = open_regions(&r, err);
     if (rc == 0) rc = list_sheets(&r, err);
     if (rc == 0) rc = open_engine(&r, err);
-    for (int i = 0; i < r.n && rc == 0; i++) rc = begin_sheet(&r, &r.sheet[i], err);
-    progress_open(a->progress, "predict", a->o->progress, a->o->quiet, a->output);
-    if (rc == 0) progress_begin(a->progress, "bases", look, &r);
-    for (; r.contig < r.ref.ncontig && rc == 0; r.contig++) rc = predict_contig(&r, err);
-    if (rc == 0) rc = close_sheets(&r, err);
-    progress_end(a->progress, rc == 0);
-    *a->progress = (progress_t) { 0 }; /* it refers to r, which ends here */
+    if (rc == 0) rc = count_work(&r, err);
+    if (rc == 0) rc = check_parts(&r, &done, err);
+    if (rc == 0 && !done) rc = predict_all(&r, err);
     free_all(&r);
     return rc;
 }

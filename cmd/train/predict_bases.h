@@ -3,6 +3,7 @@
 #define CAD_PREDICT_BASES_H
 
 #include "learn/predictions.h"
+#include "io/shard.h"
 #include "train/label_options.h"
 
 typedef struct {
@@ -13,6 +14,7 @@ typedef struct {
     const cad_head_t *head;
     notes_t *notes;
     progress_t *progress;
+    shard_t shard;
 } predict_bases_t;
 /* Predicts each base of the contigs or regions, and writes the output by its suffix: a BED of runs of bases with one
  * class, or a bedGraph or bigWig for each class. */

@@ -67,6 +67,12 @@ char *shard_path(const shard_t *s, const char *path)
     return NULL;
 }
 
+bool shard_has(const shard_t *s, int64_t w)
+{
+    int64_t k = s->total ? (int64_t)((unsigned __int128)w * (uint64_t)s->of / (uint64_t)s->total) : 0;
+    return s->of == 0 || cad_min(k, s->of - 1) == s->index - 1;
+}
+
 void shard_provenance(provenance_t *p, const shard_t *s, char work[64], char text[48])
 {
     if (!s->of) return;

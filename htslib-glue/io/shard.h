@@ -21,6 +21,9 @@ bool shard_ratio(shard_t *s, const char *text);
 /* Returns the path, malloc'd, with every "{shard}" replaced by "I-of-N", where I has as many digits as N, so that names
  * sort in order; NULL when out of memory. */
 char *shard_path(const shard_t *s, const char *path);
+/* True if an item that begins after w tokens of the whole work belongs to this shard. Items after the last token belong
+ * to the last shard. */
+bool shard_has(const shard_t *s, int64_t w);
 /* If the run is sharded, adds the keys "work" and "shard" to p, which borrows both buffers. Call this after all other
  * keys are added. */
 void shard_provenance(provenance_t *p, const shard_t *s, char work[64], char text[48]);

@@ -170,20 +170,12 @@ static int send_batch(pipeline_t *p, cad_error_t *err)
 
 /* ---- putting ---- */
 
-/* True if an item that begins after w tokens of the whole work belongs to this shard. Items after the last token belong
- * to the last shard. */
-static bool in_shard(const shard_t *s, int64_t w)
-{
-    int64_t k = s->total ? (int64_t)((unsigned __int128)w * (uint64_t)s->of / (uint64_t)s->total) : 0;
-    return s->of == 0 || cad_min(k, s->of - 1) == s->index - 1;
-}
-
 void pipeline_put_with(pipeline_t *p, item_t *it, bool together)
 {
     it->next = NULL;
     it->open = it->unsent = 0;
     it->whole = false;
-    it->elsewhere = together ? p->elsewhere : !in_shard(&p->shard, p->work.tokens);
+    it->elsewhere = together ? p->elsewhere : !shard_has(&p->shard, p->work.tokens);
     p->elsewhere = it->elsewhere;
     if (p->tail) p->tail->next = it;
     else p->head = it;
