@@ -135,13 +135,13 @@ resumes() {
     else fail "$name"; echo "# ended $times times;$wrong"; diag .out .err; fi
 }
 
-# shares N SUFFIX COMMAND...: runs a command with -o part.SUFFIX for each of N shards, and merges each kind of part into
-# merged.KIND. KIND is part's name without the number of the shard.
+# shares N SUFFIX COMMAND...: runs a command with -o part.SUFFIX for each of N shards, 1 to 9, and merges each kind of
+# part into merged.KIND. KIND is the part's name without the number of the shard.
 shares() {
     local n=$1 suffix=$2 i kind; shift 2
     rm -f part.* merged.*
     for i in $(seq "$n"); do "$@" --shard "$i/$n" -o "part.{shard}.$suffix" 2>.err || diag .err; done
-    for kind in $(ls part.1-of-*"$suffix" part.0*1-of-*."$suffix" 2>/dev/null | sed 's/^part[.][0-9]*-of-[0-9]*[.]//'); do
+    for kind in $(ls part.1-of-*"$suffix" | sed 's/^part[.]1-of-[0-9]*[.]//'); do
         "$caduceus" merge -o "merged.$kind" part.*-of-"$n.$kind" 2>.err || diag .err
     done
 }
