@@ -46,6 +46,11 @@ for form in plain variable fixed; do
     tune "gc=$form.bw" AT=at.bw $split -o "$form" >/dev/null
     same "a bigWig of the form $form" head/model.safetensors "$form/model.safetensors"
 done
+cp gc.txt gc.bedGraph; { echo "track type=bedGraph"; sort -k 1,1r -k 2,2n at.txt; } | gzip >AT.bdg.gz
+tune gc.bedGraph AT.bdg.gz $split -o graphs >/dev/null
+for file in model.safetensors metrics.tsv config.json; do
+    same "bedGraphs, plain and compressed, give the same $file" head/$file graphs/$file
+done
 tune gc.bw AT=at.bw $split --missing ignore -o both >both.out
 is "a bin without a value in one bigWig is left out" \
     "$(awk '$1 == "n" { print ($2 > 5 && $2 < 24 ? "some" : $2) }' both.out)" some
@@ -130,6 +135,22 @@ bad() { { printf 'one\t0\t10\t1\none\t10\t20\t%s\n' "$1"; } >bad.txt; wig 1 bad.
 error "not a number" 'bad.bw: one:11: the value is not a number' bad nan
 error "infinite" 'bad.bw: one:11: the value is infinite' bad inf
 error "negative" 'bad.bw: one:11: the value -0.5 is negative; use --loss squared' bad -0.5
+# row_error NAME REGEX ROW: a bedGraph with this row at its end is refused.
+row_error() {
+    { cat gc.txt; row "$3"; } >x.bg; error "$1" "$2" tune x.bg $split -o x; rm x.bg
+}
+n=$(lines <gc.txt)
+row_error "bedGraph: overlapping rows" "x.bg:$((n + 1)): begins before the end of an earlier row" "one 1200 1208 1"
+row_error "an end past the contig" "x.bg:$((n + 1)): end 10 is past the end of four" "four 9 10 1"
+row_error "an unknown contig" "x.bg:$((n + 1)): contig \"chr7\" is not in g.fa" "chr7 0 1 1"
+row_error "no value" "x.bg:$((n + 1)): the fourth column is not a number" "four 9 9"
+row_error "no number" "x.bg:$((n + 1)): the fourth column is not a number" "four 9 9 1x"
+for bad in nan inf; do
+    { row "one 0 3 $bad"; cat at.txt; } >x.bg
+    error "a value $bad" 'x.bg: one:1: the value is (not a number|infinite)' tune x.bg $split -o x
+done
+echo "track x" >x.bg; error "a bedGraph without rows" 'x.bg: holds no values' tune x.bg $split -o x; rm x.bg
+error "no bedGraph" 'gone.bedGraph.gz: No such file' tune gone.bedGraph.gz $split -o x
 ok "negative values under squared loss" tune bad.bw $split --loss squared -o negative
 printf 'one\t0\t1200\t2\n' >flat.txt; wig 1 flat.txt flat.bw
 error "one value everywhere" 'output flat: all bins of the training contigs have the value 2' \

@@ -1,4 +1,4 @@
-/* bin_task.c - finetune --task tracks: reads values of bins from bigWigs, divides contigs into those for training,
+/* bin_task.c - finetune --task tracks: reads values of bins, divides contigs into those for training,
  * validation and test, and measures each output. SPDX-License-Identifier: MIT */
 #include "learn/binvalues.h"
 #include "train/bases.h"
@@ -11,14 +11,16 @@
 static const char *file_of(const char *label, char **name)
 {
     const char *equals = strchr(label, '='), *slash = strrchr(label, '/'), *base = slash ? slash + 1 : label;
-    static const char *const suffix[] = { ".bw", ".bigWig", ".bigwig" };
-    size_t n = strlen(base);
+    static const char *const suffix[] = { ".bw", ".bigWig", ".bigwig", ".bedGraph", ".bg", ".bdg" };
+    size_t n = strlen(base) - (output_is_gz(base) ? 3 : 0), whole = n;
     if (equals && (!slash || equals < strchr(label, '/'))) {
         *name = strndup(label, (size_t)(equals - label));
         return equals + 1;
     }
-    for (int i = 0; i < 3; i++)
-        if (ends_in(base, suffix[i])) n = strlen(base) - strlen(suffix[i]);
+    for (int i = 0; i < 6; i++) {
+        size_t k = strlen(suffix[i]);
+        if (whole >= k && !strncmp(base + whole - k, suffix[i], k)) n = whole - k;
+    }
     *name = strndup(base, n);
     return label;
 }

@@ -25,7 +25,7 @@ static const char USAGE[] =
     "Training:\n"
     "      --task TASK        classify, multilabel, regress; bases: a class for each base, from\n"
     "                         the intervals of a BED; or tracks: values for each bin of\n"
-    "                         bases, an output for each bigWig [classify]\n"
+    "                         bases, an output for each file [classify]\n"
     "      --bin B            tracks: bases of a bin [128]\n"
     "      --loss LOSS        tracks: poisson, or squared [poisson]\n"
     "      --missing HOW      tracks: bases without a value are zero, or ignore them [zero]\n"
@@ -330,9 +330,10 @@ static int recall(finetune_args_t *a, int argc, char **argv)
 static int check_operands(const finetune_args_t *a, int argc, char **argv)
 {
     if (a->tracks && a->nlabel > BINVALUES_MOST)
-        return cmd_fail("finetune", "%lld bigWigs: at most %d", (long long)a->nlabel, BINVALUES_MOST);
+        return cmd_fail("finetune", "%lld files: at most %d", (long long)a->nlabel, BINVALUES_MOST);
     if (a->tracks && a->nlabel > 1) return 0;
-    return options_operands(&CMD_FINETUNE, argc, argv, a->tracks ? "bigWigs" : "one file of labelled sequences");
+    return options_operands(&CMD_FINETUNE, argc, argv,
+                            a->tracks ? "bigWigs or bedGraphs" : "one file of labelled sequences");
 }
 
 /* Returns 0 to continue, 1 after an error, 2 after printing help. */

@@ -1,8 +1,9 @@
-/* binvalues.c - reads values of bins from bigWigs, cuts the reference into windows to train on, and measures each
+/* binvalues.c - reads values of bins from bigWigs and bedGraphs, cuts the reference into windows to train on, and measures each
  * output. SPDX-License-Identifier: MIT */
 #include <math.h>
 #include <nettle/sha2.h>
 
+#include "io/bedgraph.h"
 #include "io/bigwig_reader.h"
 #include "learn/binvalues.h"
 #include "learn/metrics.h"
@@ -11,6 +12,7 @@
 
 typedef struct {
     const binvalues_t *b;
+    const char *path;
     bigread_t in;
     int *contig;     // (in.ncontig) index in the reference
     double **sum;    // (ref->ncontig) (bins) sum of the values
@@ -59,17 +61,16 @@ static int match_contigs(reader_t *r, cad_error_t *err)
     return 0;
 }
 
-/* Adds an interval's value to the bins that it overlaps. */
-static int take(void *arg, int contig, int64_t beg, int64_t end, float v, cad_error_t *err)
+/* Adds an interval's value to the bins that it overlaps. i: index of the contig in the reference. */
+static int take(void *arg, int i, int64_t beg, int64_t end, float v, cad_error_t *err)
 {
     reader_t *r = arg;
     const binvalues_t *b = r->b;
-    int i = r->contig[contig];
     if (!isfinite(v))
-        return cad_fail(err, CAD_EFORMAT, "%s: %s:%lld: the value is %s; leave such bases out of the bigWig",
-                        r->in.path, b->ref->contig[i].name, (long long)beg + 1, isnan(v) ? "not a number" : "infinite");
+        return cad_fail(err, CAD_EFORMAT, "%s: %s:%lld: the value is %s; leave such bases out of the file", r->path,
+                        b->ref->contig[i].name, (long long)beg + 1, isnan(v) ? "not a number" : "infinite");
     if (v < 0 && b->counts)
-        return cad_fail(err, CAD_EFORMAT, "%s: %s:%lld: the value %g is negative; use --loss squared", r->in.path,
+        return cad_fail(err, CAD_EFORMAT, "%s: %s:%lld: the value %g is negative; use --loss squared", r->path,
                         b->ref->contig[i].name, (long long)beg + 1, (double)v);
     for (int64_t p = beg, stop; p < end; p = stop) {
         int64_t u = p / b->bin;
@@ -79,6 +80,20 @@ static int take(void *arg, int contig, int64_t beg, int64_t end, float v, cad_er
     }
     r->any = true;
     return 0;
+}
+
+/* The same for a contig of the bigWig. */
+static int take_bigwig(void *arg, int contig, int64_t beg, int64_t end, float v, cad_error_t *err)
+{
+    const reader_t *r = arg;
+    return take(arg, r->contig[contig], beg, end, v, err);
+}
+
+static int read_bigwig(reader_t *r, cad_error_t *err)
+{
+    int rc = bigread_open(&r->in, r->path, err);
+    if (rc == 0) rc = match_contigs(r, err);
+    return rc ? rc : bigread_all(&r->in, take_bigwig, r, err);
 }
 
 static int open_sums(reader_t *r, cad_error_t *err)
@@ -109,11 +124,9 @@ static void set_values(const reader_t *r, int64_t k)
 
 int binvalues_read(binvalues_t *b, int64_t k, const char *path, cad_error_t *err)
 {
-    reader_t r = { .b = b };
-    int rc = bigread_open(&r.in, path, err);
-    if (rc == 0) rc = match_contigs(&r, err);
-    if (rc == 0) rc = open_sums(&r, err);
-    if (rc == 0) rc = bigread_all(&r.in, take, &r, err);
+    reader_t r = { .b = b, .path = path };
+    int rc = open_sums(&r, err);
+    if (rc == 0) rc = bedgraph_named(path) ? bedgraph_all(path, b->ref, take, &r, err) : read_bigwig(&r, err);
     if (rc == 0 && !r.any) rc = cad_fail(err, CAD_EFORMAT, "%s: holds no values", path);
     if (rc == 0) set_values(&r, k);
     for (int i = 0; i < b->ref->ncontig; i++) {
@@ -241,7 +254,7 @@ int binvalues_learn(const examples_t *e, int64_t bin, cad_head_t *h, cad_error_t
         for (int64_t k = 0; k < h->n; k++) h->scale[k] = n > 0 ? sqrt(sum[k] / n) : 0;
     }
     free(sum);
-    if (n == 0) return cad_fail(err, CAD_EARG, "no bin of the training contigs has a value in all bigWigs");
+    if (n == 0) return cad_fail(err, CAD_EARG, "no bin of the training contigs has a value in all files");
     for (int64_t k = 0; k < h->n; k++)
         if (!(h->scale[k] > 0))
             return cad_fail(err, CAD_EARG, "output %s: all bins of the training contigs have the value %g", h->name[k],

@@ -1,4 +1,4 @@
-/* binvalues.h - K values for each bin of a reference, read from K bigWigs. SPDX-License-Identifier: MIT */
+/* binvalues.h - K values for each bin of a reference, read from K bigWigs or bedGraphs. SPDX-License-Identifier: MIT */
 #ifndef CAD_BINVALUES_H
 #define CAD_BINVALUES_H
 
@@ -17,10 +17,10 @@ typedef struct binvalues_t {
 } binvalues_t;
 /* Allocates room for K values of each bin of b->ref. Set the first five members before. Close b also after a failure. */
 int binvalues_room(binvalues_t *b, cad_error_t *err);
-/* Reads output k from a bigWig. It is an error if the bigWig has no values, a contig that the reference lacks or of
- * another length, or a value that is not finite. */
+/* Reads output k from a bigWig or, by its name, a bedGraph. It is an error if the file has no values, a contig that the
+ * reference lacks or of another length, or a value that is not finite. */
 int binvalues_read(binvalues_t *b, int64_t k, const char *path, cad_error_t *err);
-/* Call it after the last bigWig: removes the values of bins without any A, C, G or T, and sets the digest. name (K). */
+/* Call it after the last file: removes the values of bins without any A, C, G or T, and sets the digest. name (K). */
 int binvalues_finish(binvalues_t *b, char *const *name, cad_error_t *err);
 void binvalues_close(binvalues_t *b);
 /* Makes an example of each window of up to `window` bases, a multiple of the bin, of the contigs i with
