@@ -60,4 +60,17 @@ if [ "$py" ]; then
 else
     skip "independent bases" "no numpy"
 fi
+# ---- bench/mpra: measured effects and llr ----
+mpra() { CADUCEUS=$caduceus "$py" "$srcdir/bench/mpra" -m "$data/ps" "$@"; }
+if [ "$py" ]; then
+    "$py" "$checks/mpra.py" make; rm -f e.fa.fai
+    ok "bench/mpra" mpra elements.tsv; cp .out table
+    "$caduceus" annotate --quiet -m "$data/ps" -T e.fa e.vcf --score llr -o scored.vcf
+    check "its correlations and intervals, from numpy" mpra.py check table scored.vcf
+    gzip -k elements.tsv; prints "a compressed table" table mpra elements.tsv.gz
+    mpra --barcodes 1 elements.tsv >all; is "--barcodes 1: more SNVs" "$(paste table all | sed 1d |
+        awk -F '\t' '{ print ($10 > $3) }' | joined)" "1 1 "
+    sed '2s/\t[ACGT]\t/\tN\t/' elements.tsv >two.tsv
+    mpra two.tsv >.out 2>.err; like "two bases at a position" '^mpra: two.tsv: .* has two bases at [0-9]+$' .err
+else skip "bench/mpra" "no numpy"; fi
 finish
