@@ -28,6 +28,7 @@ CALLS = ("write", "fsync", "close", "rename")
 PARTS = ("alloc", *CALLS, "disk", "kill", "int", "term", "space", "tmp")
 MOMENTS = ("kill", "int", "term")
 # Files that differ between runs, or that a stopped run may leave.
+BEGUN = ("out/run/log.tsv", "out/run/training.safetensors")  # of a training that --resume continues
 VOLATILE = ("log.tsv", "metrics.tsv", "training.safetensors", ".lock", ".incomplete")
 GZIPPED = (".gz", ".bam", ".bcf", ".csi")
 SECONDS = 120
@@ -92,7 +93,7 @@ def jobs(quiet, data):
         Job("merge-bigwig", "merge", "p1.bw", "p2.bw", "-o", "out/whole.bw"),
         Job("pretrain", *pretrain, resume=("--resume",)),
         Job("finetune", "finetune", "--quiet", "-m", f"{data}/ps", "--epochs", "2", "--batch", "8", *small, "train.csv",
-            "-o", "out/run"),
+            "--save-every", "1", "-o", "out/run", resume=("--resume",)),
         Job("predict", "predict", "--quiet", "-@", "1", "-m", f"{data}/cls-ps", "train.csv", "-o", "out/p.tsv"),
         Job("convert", "model", "convert", "-m", f"{data}/ps", "-o", "out/run"),
         Job("pull", "model", "pull", "--quiet", "--retries", "0", "lab/dna"),
@@ -223,7 +224,7 @@ class Torture:
         status, said = self.run(job, kill=kill, **how)
         wrong = self.wrong(job, want, status, said, kill and kill[0])
         if not wrong and status != 0:
-            again, said = self.run(job, again=os.path.exists("out/run/log.tsv"))
+            again, said = self.run(job, again=any(map(os.path.exists, BEGUN)))
             have = contents(False)
             if again != 0:
                 wrong = f"cannot be run again: {said[-300:]}"
