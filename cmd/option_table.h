@@ -31,6 +31,8 @@ enum { /* codes of the shared options that have no letter */
        OPT_FRACTION,
        OPT_RC_AUG,
        OPT_RECOMPUTE,
+       OPT_RANK_TIMEOUT,
+       OPT_MIXED,
        OPT_FORMAT,
        OPT_LABELS,
        OPT_SEQUENCE,
@@ -180,6 +182,19 @@ int training_take(training_t *t, const char *cmd, int c, const char *arg);
 /* Returns true if training sequences are to be reverse-complemented at random. This is the value of --rc-aug; if
  * --rc-aug was not given, it is true for Caduceus-Ph and false for Caduceus-PS. */
 bool training_reverses(const training_t *t, const cad_model_t *model);
+
+/* ---- training by several processes: pretrain, finetune ---- */
+#define OPTIONS_RANKS OPT_VALUE("rank-timeout", OPT_RANK_TIMEOUT), OPT_FLAG("mixed", OPT_MIXED)
+#define RANKS_USAGE                                                                               \
+    "Several processes (mpirun or srun; the same bytes for any number of them):\n"                \
+    "      --rank-timeout S   seconds to wait for another process, beyond three times what its\n" \
+    "                         own work takes [300]\n"                                             \
+    "      --mixed            allow different instruction sets; bytes are then not the same\n"
+typedef struct ranks_options_t {
+    int64_t timeout; /* seconds */
+    bool mixed;
+} ranks_options_t;
+int ranks_take(ranks_options_t *o, const char *cmd, int c, const char *arg);
 
 /* ---- labelled sequences: finetune, predict ---- */
 #define OPTIONS_LABELS                                                                                           \

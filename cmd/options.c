@@ -201,6 +201,15 @@ int training_take(training_t *t, const char *cmd, int c, const char *arg)
     }
 }
 
+int ranks_take(ranks_options_t *o, const char *cmd, int c, const char *arg)
+{
+    switch (c) {
+    case OPT_RANK_TIMEOUT: return -option_int(cmd, "--rank-timeout", arg, 1, 1 << 24, &o->timeout);
+    case OPT_MIXED: o->mixed = true; return 0;
+    default: return 1;
+    }
+}
+
 bool training_reverses(const training_t *t, const cad_model_t *model)
 {
     return t->rc_aug < 0 ? !cad_model_number(model, CAD_RCPS) : t->rc_aug;

@@ -90,3 +90,30 @@ int g(void) { cublasLtHandle_t h; f<<<1, 1>>>(0); return cublasLtCreate(&h); }"]
   AC_SUBST([NVCCFLAGS])
   AC_SUBST([CUDA_LIBS])
 ])
+
+# CAD_MPI(auto|yes|no): sets MPICC_OPENMPI and MPICC_MPICH, the compilers for which the MPI module is built, or "";
+# cad_mpi: their names, or no.
+AC_DEFUN([CAD_MPI], [
+  MPICC_OPENMPI=
+  MPICC_MPICH=
+  cad_mpi=
+  AS_ECHO(["#include <mpi.h>
+#ifdef OPEN_MPI
+cad_is_openmpi
+#elif defined MPICH_VERSION
+cad_is_mpich
+#endif"]) >conftest.c
+  AS_IF([test "x$1" != xno], [
+    for cad_cc in mpicc.openmpi mpicc.mpich mpicc; do
+      cad_kind=`$cad_cc -E conftest.c 2>/dev/null | sed -n 's/^cad_is_//p'`
+      AS_CASE([$cad_kind],
+        [openmpi], [test -n "$MPICC_OPENMPI" || { MPICC_OPENMPI=$cad_cc; cad_mpi="$cad_mpi openmpi"; }],
+        [mpich], [test -n "$MPICC_MPICH" || { MPICC_MPICH=$cad_cc; cad_mpi="$cad_mpi mpich"; }])
+    done])
+  rm -f conftest.c
+  AS_IF([test -z "$cad_mpi"], [
+    cad_mpi=no
+    AS_IF([test "x$1" = xyes], [AC_MSG_ERROR([--with-mpi: neither OpenMPI nor MPICH has an mpicc that works (libopenmpi-dev, libmpich-dev)])])])
+  AC_SUBST([MPICC_OPENMPI])
+  AC_SUBST([MPICC_MPICH])
+])

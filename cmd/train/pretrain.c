@@ -48,9 +48,10 @@ static const char USAGE[] =
     "                         enough, other options are those in DIR/options.txt\n"
     "      --dry-run          count windows, steps and tokens, estimate memory and time\n"
     "      --recompute        use a third of the memory and a third more time\n" PROGRESS_USAGE OPTIONS_USAGE_RUN
-    "\nExamples:\n"
+        RANKS_USAGE "\nExamples:\n"
     "  caduceus pretrain -T genome.fa --valid-fraction 0.05 -o new --resume\n"
-    "  caduceus pretrain -T genome.fa -L corpus.bed -m model -o longer --lr 0.001\n";
+    "  caduceus pretrain -T genome.fa -L corpus.bed -m model -o longer --lr 0.001\n"
+    "  mpirun -n 4 caduceus pretrain -T genome.fa -o new --resume\n";
 
 /* ---- options ---- */
 
@@ -77,6 +78,7 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPTIONS_REFERENCE,
                                        OPTIONS_NEW_MODEL,
                                        OPTIONS_TRAINING,
+                                       OPTIONS_RANKS,
                                        OPT_VALUE("targets-file", 'L'),
                                        OPT_VALUE("output", 'o'),
                                        OPT_VALUE("train", O_TRAIN),
@@ -133,9 +135,11 @@ static int take_option(void *args, int c, const char *arg)
 {
     args_t *a = args;
     int rc = take_own(a, c, arg);
-    if (c != 'o' && c != O_RESUME && c != O_DRY && c != OPT_QUIET) given_add(&a->given, LONGS, c, arg, is_file(c));
+    if (c != 'o' && c != O_RESUME && c != O_DRY && c != OPT_QUIET && c != OPT_RANK_TIMEOUT)
+        given_add(&a->given, LONGS, c, arg, is_file(c));
     if (rc == 1) rc = new_model_take(&a->fresh, "pretrain", c, arg);
     if (rc == 1) rc = training_take(&a->t, "pretrain", c, arg);
+    if (rc == 1) rc = ranks_take(&a->among, "pretrain", c, arg);
     return rc == 1 ? options_take(&a->o, c, arg) : rc;
 }
 
@@ -162,6 +166,7 @@ static int parse_words(args_t *a, int argc, char **argv)
     int rc;
     *a = (args_t) { .t = { .lr = 8e-3, .warmup = 0.1, .decay = 0.1, .seed = 1, .rc_aug = -1 },
                     .fresh = { .rcps = -1 },
+                    .among = { .timeout = 300 },
                     .seq_len = 1024,
                     .batch = 1 << 20,
                     .accumulate = 1,
@@ -221,7 +226,11 @@ static int open_folder(run_t *r, cad_error_t *err)
     };
     ledger_t files = { 0 };
     bool begun = false;
-    int rc = cad_folder_make(r->a->dir, &r->made, err);
+    int rc;
+    signals_hold();
+    rc = cad_folder_make(r->a->dir, &r->made, err);
+    if (r->made) r->ticket = temporary_folder(r->a->dir);
+    signals_release();
     name_inputs(r->a, &files);
     if (rc == 0) rc = cad_folder_claim(r->a->dir, &r->claim, err);
     for (size_t i = 0; i < sizeof ours / sizeof *ours + sizeof others / sizeof *others && rc == 0; i++) {
@@ -370,6 +379,7 @@ static int save_training(const run_t *r, cad_error_t *err)
 static int save(const run_t *r, bool over, cad_error_t *err)
 {
     int rc = 0;
+    if (!ranks_first(&r->ranks)) return 0;
     signals_hold();
     if (!over) rc = save_training(r, err);
     if (rc == 0) rc = save_model(r, err);
@@ -391,11 +401,12 @@ static void look(const void *run, progress_state_t *now)
     if (!isnan(r->loss)) snprintf(now->more, sizeof now->more, "loss %.4f", r->loss);
 }
 
-/* Called while a step is computed: shows progress. Tokens computed for a validation are not counted. */
+/* Called while a step is computed: shows progress, as if the other ranks had computed as much. Tokens computed for a
+ * validation are not counted. */
 static void watch(void *run, int64_t tokens)
 {
     run_t *r = run;
-    r->tokens = cad_min(r->tokens + tokens, r->batch.n * r->a->seq_len);
+    r->tokens = cad_min(r->tokens + tokens * r->ranks.ranks, r->batch.n * r->a->seq_len);
     progress_tick(&r->progress);
 }
 
@@ -421,6 +432,7 @@ static int log_step(run_t *r, const outcome_t *o, bool check, cad_error_t *err)
     double speed = (double)((step - r->first) * each) / fmax(seconds_since(r->begun), 1e-9);
     text_t t = { 0 };
     int rc;
+    if (!ranks_first(&r->ranks)) return 0;
     text_printf(&t, "%lld\t%lld\t", (long long)step, (long long)(step * each));
     text_number(&t, o->loss);
     text_printf(&t, "\t%.6g\t%.4g\t", o->rate, o->norm);
@@ -458,10 +470,12 @@ static int go_on(run_t *r, cad_error_t *err)
 {
     char *path = cad_path_join(r->a->dir, "training.safetensors"), *note = NULL;
     int rc = path ? 0 : cad_out_of_memory(err);
-    if (rc == 0 && access(path, F_OK) == 0) {
+    if (rc == 0 && ranks_first(&r->ranks) && access(path, F_OK) == 0) {
         rc = cad_trainer_load(r->trainer, path, &note, err);
         if (rc == 0) rc = resume_compare(note, r->recipe.s.s, path, err);
     }
+    if (rc == 0) rc = ranks_agree(&r->ranks, r->recipe.s.s, err);
+    if (rc == 0) rc = ranks_join(&r->ranks, r->trainer, r->a->among.mixed, err);
     r->first = cad_trainer_steps(r->trainer);
     if (rc == 0 && r->a->resume && !r->a->o.quiet) {
         if (r->first == r->a->steps) cmd_say("pretrain", "%s: all %lld steps are done", path, (long long)r->first);
@@ -481,19 +495,31 @@ static int stop(run_t *r, cad_error_t *err)
     return save(r, false, err);
 }
 
+/* Opens what only rank 0 has: the log and the progress line. */
+static int begin_log(run_t *r, cad_error_t *err)
+{
+    if (!ranks_first(&r->ranks)) return 0;
+    progress_begin(&r->progress, "steps", look, r);
+    return trainlog_open(&r->log, r->a->dir, "#step\ttokens\tloss\tlr\tgradient_norm\tvalid_loss\ttokens_per_s\n",
+                         r->first, err);
+}
+
 static int steps(run_t *r, cad_error_t *err)
 {
     int rc;
     /* all steps are done; an earlier process may have ended after its last step but before it saved the model */
     if (r->first == r->a->steps) return save(r, true, err);
-    rc = trainlog_open(&r->log, r->a->dir, "#step\ttokens\tloss\tlr\tgradient_norm\tvalid_loss\ttokens_per_s\n",
-                       r->first, err);
+    rc = begin_log(r, err);
     clock_gettime(CLOCK_MONOTONIC, &r->begun);
-    progress_begin(&r->progress, "steps", look, r);
     cad_trainer_watch(r->trainer, watch, r);
     signals_soften(r->a->o.quiet ? "" : "stopping after this step; a second signal stops at once");
-    while (rc == 0 && cad_trainer_steps(r->trainer) < r->a->steps && !signals_asked()) rc = one_step(r, err);
-    if (rc == 0 && cad_trainer_steps(r->trainer) < r->a->steps) rc = stop(r, err);
+    while (rc == 0 && cad_trainer_steps(r->trainer) < r->a->steps && !r->stopped) {
+        rc = one_step(r, err);
+        r->stopped = signals_asked();
+        if (rc == 0) rc = ranks_any(&r->ranks, &r->stopped, err);
+    }
+    r->stopped &= cad_trainer_steps(r->trainer) < r->a->steps;
+    if (rc == 0 && r->stopped) rc = stop(r, err);
     signals_soften(NULL);
     return rc;
 }
@@ -525,7 +551,7 @@ static int train(run_t *r, cad_error_t *err)
 {
     const args_t *a = r->a;
     int64_t windows = a->dry_run ? cad_min(windows_of_step(a), 1 + 16384 / a->seq_len) : windows_of_step(a);
-    int rc = a->dry_run ? 0 : open_folder(r, err);
+    int rc = a->dry_run || !ranks_first(&r->ranks) ? 0 : open_folder(r, err);
     if (rc == 0) rc = pretrain_data(r, err);
     if (rc == 0) rc = open_trainer(r, err);
     if (rc == 0) rc = pretrain_batch(&r->batch, windows, a->seq_len, err);
@@ -533,7 +559,7 @@ static int train(run_t *r, cad_error_t *err)
     if (rc == 0 && r->on[1]) rc = pretrain_fill_check(r, err);
     if (rc == 0) rc = describe(r, err);
     if (rc == 0) rc = go_on(r, err);
-    if (rc == 0 && !a->recalled) rc = given_write(a->dir, &a->given, err);
+    if (rc == 0 && !a->recalled && ranks_first(&r->ranks)) rc = given_write(a->dir, &a->given, err);
     return rc ? rc : steps(r, err);
 }
 
@@ -556,35 +582,48 @@ static void close_run(run_t *r)
 static void end_by_signal(const run_t *r)
 {
     int64_t step = cad_trainer_steps(r->trainer);
-    if (!signals_asked() || step == r->a->steps) return;
+    if (!r->stopped) return;
     if (!r->a->o.quiet)
         cmd_say("pretrain", "stopped at step %lld of %lld; go on with --resume -o %s", (long long)step,
                 (long long)r->a->steps, r->a->dir);
-    signals_stop();
+    if (signals_asked()) signals_stop();
+}
+
+/* Runs this rank. Ranks other than the first are quiet. */
+static int run(run_t *r, args_t *a, cad_error_t *err)
+{
+    int rc = ranks_open(&r->ranks, "pretrain", a->among.timeout, err);
+    if (rc) return rc;
+    a->o.quiet |= !ranks_first(&r->ranks);
+    a->o.device = ranks_device(&r->ranks, a->o.device);
+    r->notes = (notes_t) { .cmd = "pretrain", .quiet = a->o.quiet };
+    progress_open(&r->progress, "pretrain", a->o.progress, a->o.quiet, NULL);
+    progress_phase(&r->progress, "reading the genome");
+    if (a->dry_run && !ranks_first(&r->ranks)) return 0;
+    return train(r, err);
 }
 
 static int run_pretrain(int argc, char **argv)
 {
     args_t a;
-    run_t r = { .a = &a, .claim = -1 };
+    run_t r = { .a = &a, .claim = -1, .ticket = -1 };
     cad_error_t err, later;
     int rc = parse_args(&a, argc, argv);
     if (rc) text_free(&a.given);
     if (rc) return rc == 2 ? 0 : 1;
-    r.notes = (notes_t) { .cmd = "pretrain", .quiet = a.o.quiet };
     r.loss = NAN;
-    progress_open(&r.progress, "pretrain", a.o.progress, a.o.quiet, NULL);
-    progress_phase(&r.progress, "reading the genome");
-    rc = train(&r, &err);
+    rc = run(&r, &a, &err);
     if (trainlog_close(&r.log, &later) && rc == 0) {
         rc = CAD_EIO;
         err = later;
     }
-    progress_end(&r.progress, rc == 0 && !signals_asked() && !a.dry_run);
+    progress_end(&r.progress, rc == 0 && !r.stopped && !a.dry_run);
+    if (rc && r.made) rmdir(a.dir); /* fails, as intended, if the folder is not empty */
+    temporary_forget(r.ticket);
+    ranks_close(&r.ranks, rc, &err);
     if (rc == 0 && !a.dry_run) end_by_signal(&r);
     if (rc && err.text[0]) cmd_fail("pretrain", "%s", err.text);
     if (rc == 0) notes_summary(&r.notes);
-    if (rc && r.made) rmdir(a.dir); /* fails, as intended, if the folder is not empty */
     if (r.claim >= 0) close(r.claim);
     close_run(&r);
     text_free(&a.given);

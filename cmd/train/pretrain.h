@@ -4,12 +4,14 @@
 
 #include "io/splits.h"
 #include "learn/corpus.h"
+#include "train/ranks.h"
 #include "cmd.h"
 
 typedef struct {
     options_t o;
     new_model_t fresh;
     training_t t;
+    ranks_options_t among;
     limits_t limits; /* the BED files of -L */
     const char *reference, *train, *valid, *dir;
     int64_t seq_len, batch, accumulate, steps, valid_every, valid_tokens, save_every;
@@ -37,6 +39,7 @@ typedef struct {
     corpus_t corpus[2];
     cad_model_t *model;
     cad_trainer_t *trainer;
+    ranks_t ranks;
     batch_t batch, check;
     text_t recipe; /* everything that a run must have in common with the run that it resumes, as text */
     cad_file_t log;
@@ -45,7 +48,9 @@ typedef struct {
     int64_t tokens; /* tokens of the current step that have been computed so far */
     double loss;    /* loss of the last step; NaN before the first step */
     int64_t first;  /* the first step of this process */
+    bool stopped;   /* true if a signal to a rank has ended the run before the last step */
     bool made;      /* true if this process created the folder */
+    int ticket;     /* ticket of temporary_folder for that folder, which a signal then removes if it is empty; or -1 */
     int claim;      /* descriptor of the lock on the folder, or -1 */
 } run_t;
 

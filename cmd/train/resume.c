@@ -2,8 +2,7 @@
 #include "io/foundation.h"
 #include "train/resume.h"
 
-/* Appends to t the words that are in the text a but not in the text b. */
-static void differences(const char *a, const char *b, text_t *t)
+void resume_differences(const char *a, const char *b, text_t *t)
 {
     size_t n;
     for (const char *s = a; *s; s += n + (s[n] == ' ')) {
@@ -20,8 +19,8 @@ int resume_compare(const char *begun, const char *now, const char *path, cad_err
     text_t had = { 0 }, has = { 0 };
     int rc;
     if (!strcmp(begun, now)) return 0;
-    differences(begun, now, &had);
-    differences(now, begun, &has);
+    resume_differences(begun, now, &had);
+    resume_differences(now, begun, &has);
     if (had.failed || has.failed) rc = cad_out_of_memory(err);
     else
         rc = cad_fail(err, CAD_EARG,

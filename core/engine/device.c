@@ -1,7 +1,5 @@
 /* device.c - chooses a device by name, and loads the CUDA module if it is needed. SPDX-License-Identifier: MIT */
-#include <dlfcn.h>
-#include <unistd.h>
-
+#include "base/loader.h"
 #include "engine/module.h"
 
 #define MODULE "caduceus-cuda.so"
@@ -13,51 +11,6 @@ static const char *const PRECISION[CAD_NPRECISIONS] = {
 
 /* ---- finding the module ---- */
 
-/* Writes the path of the CUDA module to path, or "" if none is found. Searches the folder of the file (command or
- * library) that contains this code, the build tree around that folder, the installation prefix around that folder, and
- * PKGLIBDIR. Folders further up are not searched, since they may belong to other users. */
-static void find_module(char *path, size_t size)
-{
-    /* in: the end of the path of the folder that contains this code; path: the module's path relative to that folder */
-    static const struct {
-        const char *in, *path;
-    } places[] = { { "", "/" MODULE },
-                   { "/.libs", "/../" MODULE },
-                   { "/plugin", "/../" MODULE },
-                   { "/plugin/.libs", "/../../" MODULE },
-                   { "", "/../lib/caduceus/" MODULE },
-                   { "", "/caduceus/" MODULE },
-                   { "", "/../../lib/caduceus/" MODULE } };
-    Dl_info self;
-    char *file = dladdr((const void *)places, &self)
-                     ? realpath(strchr(self.dli_fname, '/') ? self.dli_fname : "/proc/self/exe", NULL)
-                     : NULL;
-    char *slash = file ? strrchr(file, '/') : NULL;
-    snprintf(path, size, "%s/%s", PKGLIBDIR, MODULE);
-    for (size_t i = 0; slash && i < sizeof places / sizeof *places; i++) {
-        char at[4096];
-        size_t n = strlen(places[i].in);
-        if ((size_t)(slash - file) < n || strncmp(slash - n, places[i].in, n)) continue;
-        snprintf(at, sizeof at, "%.*s%s", (int)(slash - file), file, places[i].path);
-        if (access(at, R_OK)) continue;
-        snprintf(path, size, "%s", at);
-        break;
-    }
-    free(file);
-    if (access(path, R_OK)) *path = 0;
-}
-
-/* Loads a shared library and returns the address of a symbol, or NULL. The library stays loaded, since unloading a GPU
- * driver may fail. */
-static void *load(const char *path, const char *symbol, cad_error_t *err)
-{
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE), *at = handle ? dlsym(handle, symbol) : NULL;
-    const char *text = at ? NULL : dlerror();
-    if (!at) cad_fail(err, CAD_EDEVICE, "%s", text ? text : path);
-    if (handle) dlclose(handle);
-    return at;
-}
-
 /* Finds the CUDA module's entry function. Loads the module only if there is an NVIDIA driver, since the libraries that
  * it needs are large. *there: whether the module and a driver were found. */
 static int find_entry(cad_module_f **entry, bool *there, cad_error_t *err)
@@ -66,13 +19,13 @@ static int find_entry(cad_module_f **entry, bool *there, cad_error_t *err)
     char path[4096];
     void *at;
     if (named) snprintf(path, sizeof path, "%s", named);
-    else find_module(path, sizeof path);
+    else cad_module_find(MODULE, path, sizeof path);
     *there = named && *named;
     if (!*path) return cad_fail(err, CAD_EDEVICE, "no CUDA module (%s) is installed", MODULE);
-    if (!named && !load(DRIVER, "cuInit", err))
+    if (!named && !cad_module_load(DRIVER, "cuInit", false, err))
         return cad_fail(err, CAD_EDEVICE, "no NVIDIA driver (%s) is installed", DRIVER);
     *there = true;
-    at = load(path, CAD_MODULE_SYMBOL, err);
+    at = cad_module_load(path, CAD_MODULE_SYMBOL, false, err);
     if (!at) return CAD_EDEVICE;
     memcpy(entry, &at, sizeof at);
     return 0;

@@ -1,5 +1,5 @@
-/* foundation.h - includes the headers of core/base that the layers above io may use: errors, memory, files, threads,
- * random numbers.
+/* foundation.h - includes the headers of core/base that the layers above io may use: errors, memory, files, modules,
+ * threads, random numbers.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "base/file.h"
+#include "base/loader.h"
 #include "base/random.h"
 #include "base/team.h"
 

@@ -1,0 +1,234 @@
+/* ranks.c - joins the processes (ranks) that a launcher has started: finds the launcher, loads the MPI module for it, and
+ * moves what the trainers and pretrain exchange. SPDX-License-Identifier: MIT
+ */
+#include "train/ranks.h"
+#include "train/resume.h"
+
+/* ---- the launcher ---- */
+
+typedef struct {
+    const char *size; /* variable that holds the number of processes */
+    const char *rank; /* variable that each process has; NULL: size is enough */
+    const char *mpi;  /* the MPI whose processes it starts; NULL: none */
+} launcher_t;
+
+/* The first line whose variables are set holds. Of srun, PMIx serves OpenMPI, and PMI2 serves MPICH. */
+static const launcher_t LAUNCHER[] = { { "OMPI_COMM_WORLD_SIZE", NULL, "openmpi" },
+                                       { "PMI_SIZE", NULL, "mpich" },
+                                       { "SLURM_STEP_NUM_TASKS", "PMIX_RANK", "openmpi" },
+                                       { "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", NULL } };
+
+/* Returns the launcher that has started this process as one of several, or NULL. */
+static const launcher_t *find_launcher(int64_t *size)
+{
+    for (size_t i = 0; i < sizeof LAUNCHER / sizeof *LAUNCHER; i++) {
+        const launcher_t *l = &LAUNCHER[i];
+        const char *text = getenv(l->size);
+        if (!text || (l->rank && !getenv(l->rank))) continue;
+        return cad_parse_int(text, 2, INT32_MAX, size) ? l : NULL;
+    }
+    return NULL;
+}
+
+static int open_module(ranks_t *r, const launcher_t *l, cad_error_t *err)
+{
+    const char *named = getenv("CADUCEUS_MPI_MODULE");
+    char file[40], path[4096], why[256] = "";
+    cad_mpi_open_f *open;
+    void *at;
+    snprintf(file, sizeof file, "caduceus-%s.so", l->mpi);
+    if (named) snprintf(path, sizeof path, "%s", named);
+    else cad_module_find(file, path, sizeof path);
+    if (!*path)
+        return cad_fail(err, CAD_EDEVICE,
+                        "started by a launcher of %s (%s is set), but the MPI module %s is not installed", l->mpi,
+                        l->size, file);
+    at = cad_module_load(path, CAD_MPI_SYMBOL, true, err);
+    if (!at) return CAD_EDEVICE;
+    memcpy(&open, &at, sizeof at);
+    if (open(CAD_MPI_ABI, &r->mpi, why, sizeof why)) return cad_fail(err, CAD_EDEVICE, "%s: %s", path, why);
+    r->open = true;
+    r->rank = r->mpi.rank;
+    r->ranks = r->mpi.ranks;
+    return 0;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+int ranks_open(ranks_t *r, const char *cmd, int64_t patience, cad_error_t *err)
+{
+    int64_t size = 1;
+    const launcher_t *l = find_launcher(&size);
+    int rc;
+    *r = (ranks_t) { .cmd = cmd, .ranks = 1, .patience = (double)patience, .since = now() };
+    if (!l) return 0;
+    if (!l->mpi)
+        return cad_fail(
+            err, CAD_EARG,
+            "srun has started %lld processes that do not know each other: add --mpi=pmix or --mpi=pmi2 to srun, "
+            "or use -n 1",
+            (long long)size);
+    rc = open_module(r, l, err);
+    if (rc == 0 && r->ranks != size)
+        rc = cad_fail(err, CAD_EDEVICE,
+                      "the launcher has started %lld processes, and MPI finds %d: the module is not %s's",
+                      (long long)size, r->ranks, l->mpi);
+    return rc;
+}
+
+bool ranks_first(const ranks_t *r) { return r->rank == 0; }
+
+/* ---- messages ---- */
+
+/* Returns how many seconds to wait for another rank. */
+static double wait_for(ranks_t *r)
+{
+    double computed = now() - r->since;
+    if (computed > r->longest) r->longest = computed;
+    return r->patience + 3 * r->longest;
+}
+
+/* Ends a message to or from rank `other`. */
+static int ended(ranks_t *r, int rc, int other, double seconds, const char *why, cad_error_t *err)
+{
+    r->since = now();
+    if (rc == 0) return 0;
+    if (rc < 0) return cad_fail(err, CAD_EIO, "rank %d cannot be reached: %s", other, why);
+    return cad_fail(err, CAD_EIO, "rank %d has not answered for %.0f s; does its machine run? (--rank-timeout)", other,
+                    seconds);
+}
+
+static int send_bytes(void *arg, int to, const void *data, size_t bytes, cad_error_t *err)
+{
+    ranks_t *r = arg;
+    char why[256] = "";
+    double seconds = wait_for(r);
+    return ended(r, r->mpi.send(to, data, bytes, seconds, why, sizeof why), to, seconds, why, err);
+}
+
+static int receive_bytes(void *arg, int from, void *data, size_t bytes, cad_error_t *err)
+{
+    ranks_t *r = arg;
+    char why[256] = "";
+    double seconds = wait_for(r);
+    return ended(r, r->mpi.receive(from, data, bytes, seconds, why, sizeof why), from, seconds, why, err);
+}
+
+static int broadcast_bytes(void *arg, void *data, size_t bytes, cad_error_t *err)
+{
+    ranks_t *r = arg;
+    char why[256] = "";
+    double seconds = wait_for(r);
+    return ended(r, r->mpi.broadcast(data, bytes, seconds, why, sizeof why), 0, seconds, why, err);
+}
+
+int ranks_any(ranks_t *r, bool *flag, cad_error_t *err)
+{
+    bool other;
+    int rc = 0;
+    if (r->ranks == 1) return 0;
+    if (r->rank) rc = send_bytes(r, 0, flag, sizeof *flag, err);
+    for (int i = 1; i < r->ranks && r->rank == 0 && rc == 0; i++) {
+        rc = receive_bytes(r, i, &other, sizeof other, err);
+        *flag |= other;
+    }
+    return rc ? rc : broadcast_bytes(r, flag, sizeof *flag, err);
+}
+
+/* ---- agreement ---- */
+
+static int compare(const ranks_t *r, const char *mine, const char *first, cad_error_t *err)
+{
+    text_t has = { 0 }, had = { 0 };
+    int rc = 0;
+    if (r->rank == 0 || !strcmp(mine, first)) return 0;
+    resume_differences(mine, first, &has);
+    resume_differences(first, mine, &had);
+    if (has.failed || had.failed) rc = cad_out_of_memory(err);
+    else
+        rc = cad_fail(err, CAD_EARG, "differs from rank 0: it has%s, and rank 0 has%s",
+                      has.s.l ? has.s.s : " nothing more", had.s.l ? had.s.s : " nothing more");
+    text_free(&has);
+    text_free(&had);
+    return rc;
+}
+
+int ranks_agree(ranks_t *r, const char *text, cad_error_t *err)
+{
+    int64_t n = (int64_t)strlen(text) + 1;
+    char *first;
+    int rc;
+    if (r->ranks == 1) return 0;
+    rc = broadcast_bytes(r, &n, sizeof n, err);
+    if (rc) return rc;
+    first = malloc((size_t)n);
+    if (!first) return cad_out_of_memory(err);
+    if (r->rank == 0) memcpy(first, text, (size_t)n);
+    rc = broadcast_bytes(r, first, (size_t)n, err);
+    if (rc == 0) rc = compare(r, text, first, err);
+    free(first);
+    return rc;
+}
+
+/* Appends the device, in which dashes replace blanks, and the precision. */
+static void put_device(text_t *t, const cad_trainer_t *trainer)
+{
+    text_puts(t, " device=");
+    for (const char *s = cad_trainer_device(trainer); *s; s++) text_printf(t, "%c", *s == ' ' ? '-' : *s);
+    text_printf(t, " precision=%s", cad_trainer_precision(trainer));
+}
+
+int ranks_join(ranks_t *r, cad_trainer_t *trainer, bool mixed, cad_error_t *err)
+{
+    cad_peers_t peers = { .size = sizeof peers,
+                          .rank = r->rank,
+                          .ranks = r->ranks,
+                          .send = send_bytes,
+                          .receive = receive_bytes,
+                          .broadcast = broadcast_bytes,
+                          .arg = r };
+    text_t t = { 0 };
+    int rc = 0;
+    if (r->ranks == 1) return 0;
+    text_printf(&t, "version=%s", cad_version());
+    if (!mixed) put_device(&t, trainer);
+    if (t.failed) rc = cad_out_of_memory(err);
+    if (rc == 0) rc = ranks_agree(r, t.s.s, err);
+    text_free(&t);
+    return rc ? rc : cad_trainer_join(trainer, &peers, err);
+}
+
+const char *ranks_device(ranks_t *r, const char *device)
+{
+    static const char *const local[] = { "OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID" };
+    if (r->ranks == 1 || !device || strcmp(device, "cuda")) return device;
+    for (size_t i = 0; i < sizeof local / sizeof *local; i++) {
+        int64_t k;
+        if (!getenv(local[i]) || !cad_parse_int(getenv(local[i]), 0, 4096, &k)) continue;
+        snprintf(r->device, sizeof r->device, "cuda:%lld", (long long)k);
+        return r->device;
+    }
+    return device;
+}
+
+/* ---- the end ---- */
+
+void ranks_close(ranks_t *r, int rc, cad_error_t *err)
+{
+    /* an error that all ranks meet is reported by rank 0, which then ends the others */
+    const struct timespec first = { 1, 0 };
+    if (!r->open) return;
+    if (rc == 0) r->mpi.close();
+    r->open = false;
+    if (rc == 0) return;
+    if (r->rank) nanosleep(&first, NULL);
+    if (err->text[0] && r->rank) cmd_fail(r->cmd, "rank %d of %d on %s: %s", r->rank, r->ranks, r->mpi.node, err->text);
+    else if (err->text[0]) cmd_fail(r->cmd, "%s", err->text);
+    err->text[0] = 0;
+    r->mpi.abort();
+}
