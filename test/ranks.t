@@ -13,6 +13,9 @@ many="$tiny --batch-tokens 28672 --steps 3 --valid-every 2 --save-every 1" # sev
 two='{"d_model": 16, "n_layer": 2, "vocab_size": 12, "rcps": true,
       "ssm_cfg": {"layer": "Mamba2", "headdim": 8, "d_state": 8}}'
 echo "$two" >mamba2.json
+awk 'BEGIN { print "sequence,label"; for (i = 0; i < 1500; i++) {
+    s = ""; for (k = 0; k < 30; k++) s = s substr("ACGT", (i * 7 + k * k * (i % 5 + 1)) % 4 + 1, 1)
+    print s "," i % 3 } }' >train.csv
 logged() { rows "$1/log.tsv" | cut -f 1-6; }
 alone() { "$caduceus" "$@"; }
 
@@ -94,9 +97,20 @@ for mpi in openmpi mpich; do
     mixed="$many -o part --mixed"
     ok "--mixed allows it" $mpirun -n 1 "$caduceus" $mixed : -n 1 env CADUCEUS_ISA=plain "$caduceus" $mixed
     rm -rf part
+    # finetune
+    tune="finetune -m $data/ps train.csv --epochs 2 --batch 600 --quiet -@ 1 --no-version"
+    rm -rf long got; "$caduceus" $tune -o long --log long.tsv >long.out; ranks 3 $tune -o got --log got.tsv >got.out 2>err
+    same "finetune: three ranks" long/model.safetensors got/model.safetensors
+    same "its metrics" long/metrics.tsv got/metrics.tsv
+    same "its log" long.tsv got.tsv
+    same "and what it prints" long.out got.out
+    refused "standard input" 'finetune: only one of several' ranks 2 finetune -m "$data/ps" - -o part <train.csv
     rm -rf got
-    ok "three kills of a random rank, and a run that ends" env RANKS_SECONDS=1 "$py" "$checks/ranks-kill.py" 3 1 \
-        $mpirun -n 3 "$caduceus" $many -o got --resume
-    same "which writes the same bytes" one/training.safetensors got/training.safetensors
+    kills() { RANKS_SECONDS=1 "$py" "$checks/ranks-kill.py" "$@" --resume; }
+    ok "a kill of a rank of finetune" kills 1 2 $mpirun -n 2 "$caduceus" $tune -o got --save-every 1
+    same "after which a run writes the same bytes" long/model.safetensors got/model.safetensors
+    rm -rf got
+    ok "three kills of a random rank of pretrain" kills 3 1 $mpirun -n 3 "$caduceus" $many -o got
+    same "after which a run writes the same bytes" one/training.safetensors got/training.safetensors
 done
 finish

@@ -59,7 +59,7 @@ static const char USAGE[] =
     "      --resume           continue from DIR/training.safetensors, if it exists; -o DIR is\n"
     "                         enough, all else is in DIR/options.txt\n"
     "      --dry-run          count sequences and updates, estimate memory and time\n" PROGRESS_USAGE OPTIONS_USAGE
-    "\nExamples:\n"
+        RANKS_USAGE "\nExamples:\n"
     "  caduceus finetune train.csv --test test.csv -o classifier\n"
     "  caduceus finetune -T hg38.fa classes.bed --epochs 3 -o regions\n";
 
@@ -94,6 +94,7 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPTIONS_PROGRESS,
                                        OPTIONS_LABELS,
                                        OPTIONS_TRAINING,
+                                       OPTIONS_RANKS,
                                        OPT_VALUE("output", 'o'),
                                        OPT_VALUE("valid", O_VALID),
                                        OPT_VALUE("test", O_TEST),
@@ -218,7 +219,9 @@ static int take_own(finetune_args_t *a, int c, const char *arg)
 static void store(finetune_args_t *a, int c, const char *arg)
 {
     given_kind_t kind = c == 'T' || c == 'm' || c == OPT_ADAPTER ? GIVEN_INPUT : c == O_LOG ? GIVEN_OUTPUT : GIVEN_WORD;
-    if (c == 'o' || c == O_RESUME || c == O_DRY || c == OPT_QUIET || c == O_VALID || c == O_TEST) return;
+    if (c == 'o' || c == O_RESUME || c == O_DRY || c == OPT_QUIET || c == OPT_RANK_TIMEOUT || c == O_VALID ||
+        c == O_TEST)
+        return;
     given_add(&a->given, LONGS, c, arg, kind);
 }
 
@@ -238,6 +241,7 @@ static int take_option(void *args, int c, const char *arg)
     store(a, c, arg);
     if (rc == 1) rc = labels_take(&a->l, "finetune", c, arg);
     if (rc == 1) rc = training_take(&a->t, "finetune", c, arg);
+    if (rc == 1) rc = ranks_take(&a->among, "finetune", c, arg);
     return rc == 1 ? options_take(&a->o, c, arg) : rc;
 }
 
@@ -294,6 +298,7 @@ static int parse_words(finetune_args_t *a, int argc, char **argv)
     int rc;
     *a = (finetune_args_t) {
         .t = { .least_lr = 1e-9, .lr = 1e-3, .warmup = 0.01, .decay = 0.1, .fraction = 0.1, .seed = 1, .rc_aug = -1 },
+        .among = { .timeout = 300 },
         .epochs = 10,
         .batch = 128,
         .beta2 = 0.999,
@@ -358,7 +363,7 @@ static int parse_args(finetune_args_t *a, int argc, char **argv)
 static void end_by_signal(const tuning_t *r)
 {
     const char *dir = r->a->output;
-    if (!signals_asked()) return;
+    if (!r->stopped) return;
     if (!r->a->o.quiet && r->best_epoch)
         cmd_say("finetune",
                 "stopped at update %lld of %lld; %s holds the model of epoch %lld; go on with --resume -o %s",
@@ -367,7 +372,7 @@ static void end_by_signal(const tuning_t *r)
         cmd_say("finetune", "stopped at update %lld of %lld, within the first epoch; go on with --resume -o %s",
                 (long long)r->step, (long long)r->steps, dir);
     if (r->made) (void)!rmdir(dir); /* fails, as intended, if the folder is not empty */
-    signals_stop();
+    if (signals_asked()) signals_stop();
 }
 
 static void free_args(finetune_args_t *a)
@@ -375,6 +380,22 @@ static void free_args(finetune_args_t *a)
     text_free(&a->given);
     free(a->recalled);
     free(a->words);
+}
+
+/* Runs this rank. Ranks other than the first are quiet, and leave the folder alone. */
+static int run(tuning_t *r, finetune_args_t *a, cad_error_t *err)
+{
+    int rc = ranks_open(&r->ranks, "finetune", a->among.timeout, err);
+    if (rc) return rc;
+    a->o.quiet |= !ranks_first(&r->ranks);
+    a->o.device = ranks_device(&r->ranks, a->o.device);
+    r->notes = (notes_t) { .cmd = "finetune", .quiet = a->o.quiet };
+    if (r->ranks.ranks > 1 && streams(a))
+        return cad_fail(err, CAD_EARG, "only one of several processes could read standard input; give a file");
+    if (a->dry_run && !ranks_first(&r->ranks)) return 0;
+    rc = a->dry_run || !ranks_first(&r->ranks) ? 0 : tuning_folder(r, err);
+    if (rc == 0) rc = tuning_inputs(r, a, err);
+    return rc ? rc : tuning_run(r, err);
 }
 
 static int run_finetune(int argc, char **argv)
@@ -385,18 +406,16 @@ static int run_finetune(int argc, char **argv)
     int rc = parse_args(&a, argc, argv);
     if (rc) free_args(&a);
     if (rc) return rc == 2 ? 0 : 1;
-    r.notes = (notes_t) { .cmd = "finetune", .quiet = a.o.quiet };
     cad_head_init(&r.head);
     r.head.kind = a.task;
     r.head.pool = a.pool;
-    rc = a.dry_run ? 0 : tuning_folder(&r, &err);
-    if (rc == 0) rc = tuning_inputs(&r, &a, &err);
-    if (rc == 0) rc = tuning_run(&r, &err);
-    progress_end(&r.progress, rc == 0 && !signals_asked() && !a.dry_run);
-    if (rc == 0) end_by_signal(&r);
-    if (rc && err.text[0]) cmd_fail("finetune", "%s", err.text);
+    rc = run(&r, &a, &err);
+    progress_end(&r.progress, rc == 0 && !r.stopped && !a.dry_run);
     temporary_forget(r.ticket);
     if (rc && r.made) (void)!rmdir(a.output); /* fails, as intended, if the folder is not empty */
+    ranks_close(&r.ranks, rc, &err);
+    if (rc == 0) end_by_signal(&r);
+    if (rc && err.text[0]) cmd_fail("finetune", "%s", err.text);
     if (r.claim >= 0) close(r.claim);
     if (rc == 0) notes_summary(&r.notes);
     tuning_close(&r);

@@ -6,11 +6,13 @@
 #include "learn/binvalues.h"
 #include "learn/metrics.h"
 #include "train/label_options.h"
+#include "train/ranks.h"
 
 typedef struct {
     options_t o;
     label_options_t l;
     training_t t;
+    ranks_options_t among;
     const char *train, *valid, *test, *output, *log;
     enum cad_head_kind_t task;
     enum cad_pool_t pool;
@@ -41,6 +43,7 @@ typedef struct {
 typedef struct {
     /* Set by finetune.c and tuning_files.c: */
     const finetune_args_t *a;
+    ranks_t ranks;
     notes_t notes;
     fasta_t ref;
     cad_model_t *model; /* the initial model, later replaced by the classifier */
@@ -63,6 +66,7 @@ typedef struct {
     double total;            /* sum of the losses of the rows of the current epoch */
     bool saved;              /* the training state in the folder is that of this step */
     bool begun;              /* options.txt is written */
+    bool stopped;            /* true if a signal to a rank has ended the run before the last update */
     float class_weight[256]; // (K) --task bases: weight of each class, set by bases.c
     uint8_t *part_class;     // (part_tokens) classes and weights of the bases of `part`
     float *part_weight;
@@ -113,6 +117,8 @@ int state_refuse(const finetune_args_t *a, cad_error_t *err);
 int state_save(tuning_t *r, cad_error_t *err);
 /* Continues from the state in the folder, if there is one, or notices that the folder holds this training, complete. */
 int state_load(tuning_t *r, cad_error_t *err);
+/* Joins the trainers of all ranks, which continue from where rank 0 is. */
+int state_join(tuning_t *r, cad_error_t *err);
 /* True if --epochs or --patience ends the training after the complete epochs. */
 bool state_over(const tuning_t *r);
 /* Removes the state of a training that is complete. */

@@ -127,6 +127,11 @@ static int broadcast_bytes(void *arg, void *data, size_t bytes, cad_error_t *err
     return ended(r, r->mpi.broadcast(data, bytes, seconds, why, sizeof why), 0, seconds, why, err);
 }
 
+int ranks_share(ranks_t *r, void *data, size_t bytes, cad_error_t *err)
+{
+    return r->ranks > 1 ? broadcast_bytes(r, data, bytes, err) : 0;
+}
+
 int ranks_any(ranks_t *r, bool *flag, cad_error_t *err)
 {
     bool other;

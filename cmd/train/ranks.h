@@ -26,6 +26,8 @@ bool ranks_first(const ranks_t *r);
 int ranks_agree(ranks_t *r, const char *text, cad_error_t *err);
 /* Joins the trainers. mixed: their instruction sets may differ. */
 int ranks_join(ranks_t *r, cad_trainer_t *trainer, bool mixed, cad_error_t *err);
+/* Sets `bytes` bytes at data, on every rank, to those of rank 0. */
+int ranks_share(ranks_t *r, void *data, size_t bytes, cad_error_t *err);
 /* Sets *flag, on every rank, to true if it is true on one of them. */
 int ranks_any(ranks_t *r, bool *flag, cad_error_t *err);
 /* Returns the device of this rank: "cuda" becomes "cuda:K", K being the rank's number on its machine. */

@@ -177,7 +177,7 @@ static int end_epoch(tuning_t *r, int64_t epoch, double loss, cad_error_t *err)
     if (kept) {
         r->best = m.value[r->a->metric];
         r->best_epoch = epoch;
-        rc = save_kept(r, &m, err);
+        rc = ranks_first(&r->ranks) ? save_kept(r, &m, err) : 0;
     }
     r->epoch = epoch;
     r->total = 0;
@@ -260,12 +260,14 @@ static int train_epoch(tuning_t *r, cad_error_t *err)
     int64_t epoch = r->epoch + 1, n = r->train.n, batch = r->a->batch, each = r->a->save_every;
     int rc = 0;
     examples_shuffle(r->order, n, (uint64_t)r->a->t.seed, epoch);
-    for (int64_t i = (r->step - r->epoch * ((n + batch - 1) / batch)) * batch; i < n && rc == 0 && !signals_asked();
+    for (int64_t i = (r->step - r->epoch * ((n + batch - 1) / batch)) * batch; i < n && rc == 0 && !r->stopped;
          i += batch) {
         rc = update(r, r->order + i, cad_min(batch, n - i), epoch, err);
+        r->stopped = signals_asked();
+        if (rc == 0) rc = ranks_any(&r->ranks, &r->stopped, err);
         if (rc == 0 && each && r->step % each == 0 && i + batch < n) rc = state_save(r, err);
     }
-    return rc || signals_asked() ? rc : end_epoch(r, epoch, r->total / (double)n, err);
+    return rc || r->stopped ? rc : end_epoch(r, epoch, r->total / (double)n, err);
 }
 
 static void look(const void *tuning, progress_state_t *now)
@@ -279,7 +281,7 @@ static void look(const void *tuning, progress_state_t *now)
 static void watch(void *tuning, int64_t tokens)
 {
     tuning_t *r = tuning;
-    r->tokens += tokens;
+    r->tokens += tokens * r->ranks.ranks;
     progress_tick(&r->progress);
 }
 
@@ -291,8 +293,8 @@ static int train(tuning_t *r, cad_error_t *err)
     progress_begin(&r->progress, "sequences", look, r);
     cad_trainer_watch(r->trainer, watch, r);
     signals_soften(a->o.quiet ? "" : "stopping after this update; a second signal stops at once");
-    while (rc == 0 && !state_over(r) && !signals_asked()) rc = train_epoch(r, err);
-    if (rc == 0 && signals_asked() && !r->saved) rc = state_save(r, err);
+    while (rc == 0 && !state_over(r) && !r->stopped) rc = train_epoch(r, err);
+    if (rc == 0 && r->stopped && !r->saved) rc = state_save(r, err);
     signals_soften(NULL);
     return rc;
 }
@@ -379,11 +381,12 @@ int tuning_run(tuning_t *r, cad_error_t *err)
     if (rc == 0 && r->a->dry_run) return plan(r, err);
     r->saved = true; /* there is nothing to save before the first update */
     if (rc == 0) tables_begin(r);
-    if (rc == 0 && r->a->resume) rc = state_load(r, err);
+    if (rc == 0 && r->a->resume && ranks_first(&r->ranks)) rc = state_load(r, err);
+    if (rc == 0) rc = state_join(r, err);
     if (rc == 0) rc = train(r, err);
-    if (rc == 0 && signals_asked()) return 0;
+    if (rc == 0 && r->stopped) return 0;
     if (rc == 0) rc = tables_close(r, err);
-    if (rc == 0) rc = report(r, err);
+    if (rc == 0 && ranks_first(&r->ranks)) rc = report(r, err);
     return rc ? rc : state_remove(r, err);
 }
 

@@ -123,7 +123,7 @@ static int open_model(tuning_t *r, cad_error_t *err)
             err, CAD_EARG,
             "the model has an adapter already; merge it with caduceus model convert --merge, and train on that");
     memcpy(r->source, cad_model_text(r->model, CAD_TEXT_SHA256), sizeof r->source);
-    rc = a->dry_run || a->lora ? 0 : cad_model_save_check(r->model, a->output, err);
+    rc = a->dry_run || a->lora || !ranks_first(&r->ranks) ? 0 : cad_model_save_check(r->model, a->output, err);
     snprintf(r->status, sizeof r->status, "fine-tuned by caduceus %s from %s%.12s", cad_version(),
              a->scratch ? "scratch, as " : "", r->source);
     return rc;

@@ -39,8 +39,11 @@ static void put_note(const tuning_t *r, text_t *t)
 int state_save(tuning_t *r, cad_error_t *err)
 {
     text_t note = { 0 };
-    char *path = cad_path_join(r->a->output, STATE);
+    char *path;
     int rc;
+    r->saved = true;
+    if (!ranks_first(&r->ranks)) return 0;
+    path = cad_path_join(r->a->output, STATE);
     put_note(r, &note);
     rc = note.failed || !path ? cad_out_of_memory(err) : 0;
     signals_hold();
@@ -65,8 +68,8 @@ static int remove_file(const char *dir, const char *name, cad_error_t *err)
 
 int state_remove(const tuning_t *r, cad_error_t *err)
 {
-    int rc = remove_file(r->a->output, STATE, err);
-    return rc ? rc : remove_file(r->a->output, "options.txt", err);
+    int rc = ranks_first(&r->ranks) ? remove_file(r->a->output, STATE, err) : 0;
+    return rc || !ranks_first(&r->ranks) ? rc : remove_file(r->a->output, "options.txt", err);
 }
 
 /* ---- resuming ---- */
@@ -170,4 +173,27 @@ int state_load(tuning_t *r, cad_error_t *err)
     free(note);
     free(path);
     return rc;
+}
+
+int state_join(tuning_t *r, cad_error_t *err)
+{
+    struct {
+        int64_t epoch, best_epoch, step, seen;
+        double total, best;
+    } at = { r->epoch, r->best_epoch, r->step, r->seen, r->total, r->best };
+    text_t recipe = { 0 };
+    int rc;
+    put_recipe(r, &recipe);
+    rc = recipe.failed ? cad_out_of_memory(err) : ranks_agree(&r->ranks, recipe.s.s, err);
+    text_free(&recipe);
+    if (rc == 0) rc = ranks_join(&r->ranks, r->trainer, r->a->among.mixed, err);
+    if (rc == 0) rc = ranks_share(&r->ranks, &at, sizeof at, err);
+    if (rc) return rc;
+    r->epoch = at.epoch;
+    r->best_epoch = at.best_epoch;
+    r->step = at.step;
+    r->seen = at.seen;
+    r->total = at.total;
+    r->best = at.best;
+    return 0;
 }

@@ -71,7 +71,7 @@ int tables_epoch(tuning_t *r, double loss, const metrics_t *m, bool kept, cad_er
         text_number(t, m->value[i]);
     }
     text_printf(t, "\t%d\n", kept);
-    rc = path ? write_file(path, t, err) : cad_out_of_memory(err);
+    rc = !path ? cad_out_of_memory(err) : ranks_first(&r->ranks) ? write_file(path, t, err) : 0;
     free(path);
     return rc;
 }
