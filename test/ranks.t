@@ -99,7 +99,8 @@ for mpi in openmpi mpich; do
     rm -rf part
     # finetune
     tune="finetune -m $data/ps train.csv --epochs 2 --batch 600 --quiet -@ 1 --no-version"
-    rm -rf long got; "$caduceus" $tune -o long --log long.tsv >long.out; ranks 3 $tune -o got --log got.tsv >got.out 2>err
+    rm -rf long got; "$caduceus" $tune -o long --log long.tsv >long.out
+    ranks 3 $tune -o got --log got.tsv >got.out 2>err
     same "finetune: three ranks" long/model.safetensors got/model.safetensors
     same "its metrics" long/metrics.tsv got/metrics.tsv
     same "its log" long.tsv got.tsv
