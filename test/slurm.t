@@ -1,0 +1,114 @@
+#!/bin/sh
+# slurm.t - job arrays; failed, killed, preempted and requeued jobs: under a real Slurm of one node. Faults 45 and 46 of
+# doc/faults.md.
+. "${srcdir:-.}/test/lib.sh"
+. "$srcdir/test/slurm-lib.sh"
+why=$(no_slurm)
+[ -n "$why" ] || slurm_start
+if [ -n "$why" ]; then skip "Slurm" "$why"; finish; exit; fi
+
+contig chrZ 150000 1 >ref.fa
+awk 'BEGIN { for (i = 0; i < 60; i++) print "chrZ\t" i * 80 "\t" i * 80 + 200 "\trow" i }' >in.bed
+mkdir a b
+scored="-m $data/ps -T ref.fa --window 96"
+recipe="-T ref.fa --d-model 16 --n-layer 2 --seq-len 64 --batch-tokens 4096 --steps 80 --save-every 100 --quiet"
+
+# job NAME: writes standard input, the body of a job script, to NAME.sh.
+job() { { echo '#!/bin/sh'; cat; } >"$1.sh"; }
+submit() { sbatch --parsable --open-mode=append "$@"; }
+
+# ---- the jobs, most of which begin together ----
+# Tasks 4 and 9 of the array read a file that is not there.
+job track <<END
+ref=ref.fa
+case \$SLURM_ARRAY_TASK_ID in 4|9) ref=late.fa ;; esac
+exec "$caduceus" track --quiet $scored -r chrZ:1-6000 -T \$ref --shard \$SLURM_ARRAY_TASK_ID/13 -o 'a/part.{shard}.bw'
+END
+# Tasks 5 and 11 of the array compute for minutes, until they are requeued.
+job rows <<END
+[ -n "\$SLURM_RESTART_COUNT" ] || case \$SLURM_ARRAY_TASK_ID in 5|11) slow="--window 131072 --mask each" ;; esac
+echo \$\$ >pid.\$SLURM_ARRAY_TASK_ID
+exec "$caduceus" annotate --quiet $scored \$slow in.bed --shard slurm -o 'b/part.{shard}.bed'
+END
+# Two such jobs run one after the other, and each pauses after three steps. A requeued job does not.
+job train <<END
+steps() { grep -vcs '^#' trained/log.tsv; }
+pause() { until [ "\$(steps)" -ge "\$1" ]; do sleep 0.02; done; kill -STOP \$\$; }
+echo \$\$ >pid.train
+[ -n "\$SLURM_RESTART_COUNT" ] || pause \$((\$(steps) + 3)) 2>/dev/null &
+exec "$caduceus" pretrain $recipe -o trained --resume
+END
+tracks=$(submit --array=1-13 -o track.%a.log track.sh)
+rows=$(submit --array=1-13 --requeue -o rows.%a.log rows.sh)
+gaps=$(submit --array=4,9 -o gaps.%a.log rows.sh)
+first=$(submit --dependency=singleton --signal=B:TERM@60 -o train.log train.sh)
+second=$(submit --dependency=singleton --requeue -o train.log train.sh)
+"$caduceus" track --quiet $scored -r chrZ:1-6000 -o whole.bw
+"$caduceus" annotate --quiet $scored in.bed -o whole.bed
+"$caduceus" pretrain $recipe -o want
+
+# ---- two of thirteen tasks fail ----
+until_ ended "$tracks"
+is "two tasks of an array fail" "$(state "$tracks")" "COMPLETED FAILED "
+is "each with one line" "$(cat track.*.log | wc -l)$(grep -l late.fa track.*.log | joined)" "2track.4.log track.9.log "
+is "the others have written their parts" "$(ls -A a | grep -vc json)" 11
+error "merge names the missing parts" '11 of 13 parts are given; missing: 4, 9$' \
+    "$caduceus" merge -o merged.bw a/part.*.bw
+cp ref.fa late.fa
+tracks=$(submit --array=4,9 -o track.%a.log track.sh)
+
+# ---- two of thirteen tasks are killed, and requeued ----
+# writes TASK: succeeds if the task has a file of the folder b open.
+writes() { [ -s "pid.$1" ] && ls -l "/proc/$(cat "pid.$1")/fd" | grep -q "$dir/b/"; }
+until_ writes 5; until_ writes 11
+scancel --signal=KILL "${rows}_5"
+scancel --signal=TERM --batch "${rows}_11"
+until_ ended "$rows"
+is "a task killed by SIGKILL" "$(state "${rows}_5")" "CANCELLED "
+is "a task killed by SIGTERM" "$(state "${rows}_11")" "FAILED "
+is "neither leaves a part, or another file" "$(ls -A b | grep -v json | joined)" \
+    "$(seq -f 'part.%02g-of-13.bed' 13 | grep -v '05-of\|11-of' | joined)"
+error "merge names their parts" '11 of 13 parts are given; missing: 5, 11$' "$caduceus" merge -o merged.bed b/part.*.bed
+scontrol requeue "${rows}_5,${rows}_11"
+at_once "${rows}_5"; at_once "${rows}_11"
+until_ ended "$gaps"
+is "--shard slurm refuses a piece of an array" "$(cat gaps.4.log)" "caduceus annotate: --shard slurm: the array has 2 \
+tasks, with gaps between them; for one of 8 shares write --shard \$SLURM_ARRAY_TASK_ID/8"
+
+# ---- training ends at a signal, and another job goes on ----
+# paused: succeeds if the training has stopped itself.
+paused() { grep -q '^State:.*T' "/proc/$(cat pid.train)/status"; }
+# told: succeeds if SIGTERM (bit 14) waits for the stopped training.
+told() { grep -q '^ShdPnd:.*[4-7c-f]...$' "/proc/$(cat pid.train)/status"; }
+# saved: succeeds if the checkpoint has the last step of the log, which is not the last of the run.
+saved() { "$caduceus" model info trained | grep -q "^status.* $(rows trained/log.tsv | lines) of 80 steps"; }
+until_ paused
+scancel --signal=TERM --batch "$first"; until_ told; kill -CONT "$(cat pid.train)"
+until_ ended "$first"
+is "training ends at a signal" "$(state "$first")" "FAILED "
+ok "after it has saved a checkpoint" saved
+had=$(rows trained/log.tsv | lines)
+
+# ---- the arrays are whole ----
+until_ ended "$tracks"; until_ ended "$rows"
+is "tasks that are submitted again complete" "$(state "$tracks")" "COMPLETED "
+is "so do requeued ones" "$(state "$rows")" "COMPLETED "
+ok "all parts of the track merge" "$caduceus" merge -o merged.bw a/part.*.bw
+same "into the bytes of one run" whole.bw merged.bw; same "and its .json" whole.bw.json merged.bw.json
+ok "all parts of the rows merge" "$caduceus" merge -o merged.bed b/part.*.bed
+same "into the bytes of one run" whole.bed merged.bed
+
+# ---- training is preempted by another job, and requeued ----
+until_ paused
+urgent=$(submit -p high --exclusive -o urgent.log --wrap true)
+until_ requeued "$second"
+ok "a preempted training saves a checkpoint" saved
+ok "and has gone on from the one before" test "$(rows trained/log.tsv | lines)" -ge $((had + 3))
+at_once "$second"; until_ ended "$second"
+is "it ends after it was requeued" "$(state "$second")" "COMPLETED "
+for f in model training; do
+    same "with the $f of a run that was not interrupted" want/$f.safetensors trained/$f.safetensors
+done
+for f in want trained; do rows $f/log.tsv | cut -f 1-6 >$f.log; done
+same "and its log" want.log trained.log
+finish
