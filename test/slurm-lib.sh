@@ -50,20 +50,22 @@ SchedulerType=sched/builtin
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,sched_min_interval=1
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-NodeName=$host NodeAddr=127.0.0.1 CPUs=64
+NodeName=$host NodeAddr=127.0.0.1 CPUs=64 RealMemory=64000
 PartitionName=low Nodes=$host Default=YES PriorityTier=1
 PartitionName=high Nodes=$host PriorityTier=2 PreemptMode=OFF
 END
 }
 
-# slurm_daemons: starts the three daemons, and waits until the node is idle.
+# slurm_daemons: starts the three daemons, and waits until the node is idle. Fails after 15 seconds, or if the controller
+# does not answer.
 slurm_daemons() {
-    local i=0
+    local i=0 nodes
     munged --force --socket="$slurm/munge.socket" --key-file="$slurm/key" --log-file="$slurm/munged.log" \
         --pid-file="$slurm/munged.pid" --seed-file="$slurm/munged.seed" && slurmctld -c && slurmd || return
-    until sinfo -h -o %T 2>/dev/null | grep -q idle; do
+    until [ "$nodes" = idle ]; do
         i=$((i + 1)); [ $i -lt 150 ] || return
         sleep 0.1
+        nodes=$(timeout 10 sinfo -h -o %T -p low) || return
     done
 }
 
@@ -115,5 +117,6 @@ state() { scontrol -o show job "$1" | sed -n 's/.* JobState=\([A-Z_]*\) .*/\1/p'
 ended() { ! state "$1" | grep -Eq 'PENDING|RUNNING|COMPLETING|CONFIGURING|SUSPENDED'; }
 # requeued JOB: succeeds if the job waits to begin again.
 requeued() { scontrol -o show job "$1" | grep 'JobState=PENDING' | grep -q ' Restarts=[1-9]'; }
-# at_once JOB: lets a requeued job begin now; Slurm waits two minutes.
-at_once() { until_ scontrol update "JobId=$1" StartTime=now; }
+# soon JOB: lets a requeued job begin in two seconds instead of two minutes. A node refuses a job that begins again in
+# the second in which it was killed.
+soon() { until_ scontrol update "JobId=$1" StartTime=now+2; }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# slurm.t - job arrays; failed, killed, preempted and requeued jobs: under a real Slurm of one node. Faults 45 and 46 of
-# doc/faults.md.
+# slurm.t - job arrays; failed, killed, preempted and requeued jobs; the Snakemake workflow: under a real Slurm of one
+# node. Faults 45 and 46 of doc/faults.md.
 . "${srcdir:-.}/test/lib.sh"
 . "$srcdir/test/slurm-lib.sh"
 why=$(no_slurm)
@@ -11,7 +11,7 @@ contig chrZ 150000 1 >ref.fa
 awk 'BEGIN { for (i = 0; i < 60; i++) print "chrZ\t" i * 80 "\t" i * 80 + 200 "\trow" i }' >in.bed
 mkdir a b
 scored="-m $data/ps -T ref.fa --window 96"
-recipe="-T ref.fa --d-model 16 --n-layer 2 --seq-len 64 --batch-tokens 4096 --steps 80 --save-every 100 --quiet"
+recipe="-T ref.fa --d-model 16 --n-layer 2 --seq-len 64 --batch-tokens 4096 --steps 40 --save-every 100 --quiet"
 
 # job NAME: writes standard input, the body of a job script, to NAME.sh.
 job() { { echo '#!/bin/sh'; cat; } >"$1.sh"; }
@@ -26,7 +26,7 @@ exec "$caduceus" track --quiet $scored -r chrZ:1-6000 -T \$ref --shard \$SLURM_A
 END
 # Tasks 5 and 11 of the array compute for minutes, until they are requeued.
 job rows <<END
-[ -n "\$SLURM_RESTART_COUNT" ] || case \$SLURM_ARRAY_TASK_ID in 5|11) slow="--window 131072 --mask each" ;; esac
+[ -n "\$SLURM_RESTART_COUNT" ] || case \$SLURM_ARRAY_TASK_ID in 5|11) slow="--mask each --window 131072 --flank 60000" ;; esac
 echo \$\$ >pid.\$SLURM_ARRAY_TASK_ID
 exec "$caduceus" annotate --quiet $scored \$slow in.bed --shard slurm -o 'b/part.{shard}.bed'
 END
@@ -43,6 +43,20 @@ rows=$(submit --array=1-13 --requeue -o rows.%a.log rows.sh)
 gaps=$(submit --array=4,9 -o gaps.%a.log rows.sh)
 first=$(submit --dependency=singleton --signal=B:TERM@60 -o train.log train.sh)
 second=$(submit --dependency=singleton --requeue -o train.log train.sh)
+# The Snakemake workflow runs beside the tests. Its first job is killed and cannot tell Snakemake.
+flow=$srcdir/contrib/snakemake
+cat >once <<END
+#!/bin/sh
+! mkdir called 2>/dev/null || { scancel --signal=KILL \$SLURM_JOB_ID; sleep 60; }
+exec "$caduceus" "\$@"
+END
+chmod +x once
+if snakemake --version >/dev/null 2>&1; then
+    CI=true HOME=$dir snakemake --profile "$flow/slurm" -s "$flow/Snakefile" --nolock --config reference=ref.fa \
+        model="$data/ps" out=flow.bw shards=2 options="--window 96 -r chrZ:1-6000" threads=1 caduceus="$dir/once" \
+        >flow.log 2>&1 &
+    snake=$!
+fi
 "$caduceus" track --quiet $scored -r chrZ:1-6000 -o whole.bw
 "$caduceus" annotate --quiet $scored in.bed -o whole.bed
 "$caduceus" pretrain $recipe -o want
@@ -70,7 +84,7 @@ is "neither leaves a part, or another file" "$(ls -A b | grep -v json | joined)"
     "$(seq -f 'part.%02g-of-13.bed' 13 | grep -v '05-of\|11-of' | joined)"
 error "merge names their parts" '11 of 13 parts are given; missing: 5, 11$' "$caduceus" merge -o merged.bed b/part.*.bed
 scontrol requeue "${rows}_5,${rows}_11"
-at_once "${rows}_5"; at_once "${rows}_11"
+soon "${rows}_5"; soon "${rows}_11"
 until_ ended "$gaps"
 is "--shard slurm refuses a piece of an array" "$(cat gaps.4.log)" "caduceus annotate: --shard slurm: the array has 2 \
 tasks, with gaps between them; for one of 8 shares write --shard \$SLURM_ARRAY_TASK_ID/8"
@@ -81,7 +95,7 @@ paused() { grep -q '^State:.*T' "/proc/$(cat pid.train)/status"; }
 # told: succeeds if SIGTERM (bit 14) waits for the stopped training.
 told() { grep -q '^ShdPnd:.*[4-7c-f]...$' "/proc/$(cat pid.train)/status"; }
 # saved: succeeds if the checkpoint has the last step of the log, which is not the last of the run.
-saved() { "$caduceus" model info trained | grep -q "^status.* $(rows trained/log.tsv | lines) of 80 steps"; }
+saved() { "$caduceus" model info trained | grep -q "^status.* $(rows trained/log.tsv | lines) of 40 steps"; }
 until_ paused
 scancel --signal=TERM --batch "$first"; until_ told; kill -CONT "$(cat pid.train)"
 until_ ended "$first"
@@ -98,13 +112,20 @@ same "into the bytes of one run" whole.bw merged.bw; same "and its .json" whole.
 ok "all parts of the rows merge" "$caduceus" merge -o merged.bed b/part.*.bed
 same "into the bytes of one run" whole.bed merged.bed
 
+# ---- the Snakemake workflow ----
+if [ -n "$snake" ]; then
+    ok "the Snakemake workflow submits its jobs" wait "$snake"
+    is "and again the one that was killed" "$(grep -c 'Trying to restart job' flow.log)" 1
+    same "and gives the bytes of one run" whole.bw flow.bw
+else skip "the Snakemake workflow" "no snakemake that runs"; fi
+
 # ---- training is preempted by another job, and requeued ----
 until_ paused
 urgent=$(submit -p high --exclusive -o urgent.log --wrap true)
 until_ requeued "$second"
 ok "a preempted training saves a checkpoint" saved
 ok "and has gone on from the one before" test "$(rows trained/log.tsv | lines)" -ge $((had + 3))
-at_once "$second"; until_ ended "$second"
+soon "$second"; until_ ended "$second"
 is "it ends after it was requeued" "$(state "$second")" "COMPLETED "
 for f in model training; do
     same "with the $f of a run that was not interrupted" want/$f.safetensors trained/$f.safetensors
