@@ -22,7 +22,8 @@ submit() { sbatch --parsable --open-mode=append "$@"; }
 job track <<END
 ref=ref.fa
 case \$SLURM_ARRAY_TASK_ID in 4|9) ref=late.fa ;; esac
-exec "$caduceus" track --quiet $scored -r chrZ:1-6000 -T \$ref --shard \$SLURM_ARRAY_TASK_ID/13 -o 'a/part.{shard}.bw'
+share=\$SLURM_ARRAY_TASK_ID/13
+exec "$caduceus" track --quiet $scored -r chrZ:1-6000 -T \$ref --shard \$share -o 'a/part.{shard}.bw'
 END
 # Tasks 5 and 11 of the array compute for minutes, until they are requeued.
 job rows <<END
