@@ -56,8 +56,8 @@ PartitionName=high Nodes=$host PriorityTier=2 PreemptMode=OFF
 END
 }
 
-# slurm_daemons: starts the three daemons, and waits until the node is idle. Fails after 15 seconds, or if the controller
-# does not answer.
+# slurm_daemons: starts the three daemons, and waits until the node is idle. Fails after 15 seconds, or if the
+# controller does not answer.
 slurm_daemons() {
     local i=0 nodes
     munged --force --socket="$slurm/munge.socket" --key-file="$slurm/key" --log-file="$slurm/munged.log" \
