@@ -18,16 +18,17 @@ job() { { echo '#!/bin/sh'; cat; } >"$1.sh"; }
 submit() { sbatch --parsable --open-mode=append "$@"; }
 
 # ---- the jobs, most of which begin together ----
+stretch="-r chrZ:1-6000"
 # Tasks 4 and 9 of the array read a file that is not there.
 job track <<END
 ref=ref.fa
 case \$SLURM_ARRAY_TASK_ID in 4|9) ref=late.fa ;; esac
-share=\$SLURM_ARRAY_TASK_ID/13
-exec "$caduceus" track --quiet $scored -r chrZ:1-6000 -T \$ref --shard \$share -o 'a/part.{shard}.bw'
+exec "$caduceus" track --quiet $scored $stretch -T \$ref -o 'a/part.{shard}.bw' \\
+    --shard \$SLURM_ARRAY_TASK_ID/13
 END
 # Tasks 5 and 11 of the array compute for minutes, until they are requeued.
 job rows <<END
-[ -n "\$SLURM_RESTART_COUNT" ] || case \$SLURM_ARRAY_TASK_ID in 5|11) slow="--mask each --window 131072 --flank 60000" ;; esac
+case \$SLURM_ARRAY_TASK_ID.\$SLURM_RESTART_COUNT in 5.|11.) slow="--mask each --window 131072 --flank 60000" ;; esac
 echo \$\$ >pid.\$SLURM_ARRAY_TASK_ID
 exec "$caduceus" annotate --quiet $scored \$slow in.bed --shard slurm -o 'b/part.{shard}.bed'
 END
@@ -54,11 +55,11 @@ END
 chmod +x once
 if snakemake --version >/dev/null 2>&1; then
     CI=true HOME=$dir snakemake --profile "$flow/slurm" -s "$flow/Snakefile" --nolock --config reference=ref.fa \
-        model="$data/ps" out=flow.bw shards=2 options="--window 96 -r chrZ:1-6000" threads=1 caduceus="$dir/once" \
+        model="$data/ps" out=flow.bw shards=2 options="--window 96 $stretch" threads=1 caduceus="$dir/once" \
         >flow.log 2>&1 &
     snake=$!
 fi
-"$caduceus" track --quiet $scored -r chrZ:1-6000 -o whole.bw
+"$caduceus" track --quiet $scored $stretch -o whole.bw
 "$caduceus" annotate --quiet $scored in.bed -o whole.bed
 "$caduceus" pretrain $recipe -o want
 
