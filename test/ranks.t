@@ -114,4 +114,36 @@ for mpi in openmpi mpich; do
     ok "three kills of a random rank of pretrain" kills 3 1 $mpirun -n 3 "$caduceus" $many -o got
     same "after which a run writes the same bytes" one/training.safetensors got/training.safetensors
 done
+
+# ---- two machines, which are network namespaces, and a link that is cut ----
+one=cad$$a; two=cad$$b
+net() { # NAMESPACE ADDRESS
+    ip -n "$1" addr add "$2/24" dev wire && ip -n "$1" link set lo up && ip -n "$1" link set wire up
+}
+machines() {
+    ip netns add $one && ip netns add $two && ip link add wire netns $one type veth peer name wire netns $two &&
+        net $one 10.77.0.1 && net $two 10.77.0.2
+}
+# living: prints how many ranks of the training in the folder "far" run.
+living() { pgrep -fc "^$caduceus pretrain .* -o far"; }
+why=
+[ -e "$builddir/caduceus-openmpi.so" ] || why="the module for OpenMPI is not built"
+command -v mpirun.openmpi >/dev/null || why="there is no mpirun.openmpi"
+command -v ip >/dev/null && command -v pgrep >/dev/null || why="there is no ip or no pgrep"
+trap 'ip netns del $one 2>/dev/null; ip netns del $two 2>/dev/null; rm -rf "$dir"' EXIT
+[ -n "$why" ] || machines 2>err || why="no network namespaces: $(head -n 1 err)"
+if [ -n "$why" ]; then skip "a link that is cut" "$why"
+else
+    printf '#!/bin/sh\nshift; exec ip netns exec %s sh -c "$*"\n' $two >agent; chmod +x agent
+    ip netns exec $one mpirun.openmpi --mca plm_rsh_agent "$dir/agent" --mca btl tcp,self \
+        --mca btl_tcp_if_include 10.77.0.0/24 --mca oob_tcp_if_include 10.77.0.0/24 --host 10.77.0.1:1,10.77.0.2:1 \
+        -n 2 "$caduceus" $many --steps 100000 --save-every 1000 --rank-timeout 2 -o far >.out 2>err &
+    wait_for far/log.tsv
+    is "two ranks on two machines" "$(living)" 2
+    ip -n $one link set wire down
+    for _ in $(seq 300); do [ "$(living)" != 0 ] || break; sleep 0.1; done
+    is "both end when their link is cut" "$(living)" 0
+    like "and say why" '^caduceus pretrain: .*rank [01] .*(has not answered for|cannot be reached)' err
+    kill -9 $! 2>/dev/null; pkill -9 -f "orted .*$dir/agent" # mpirun itself may wait for the other machine
+fi
 finish
