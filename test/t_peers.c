@@ -137,8 +137,9 @@ typedef struct {
     int threads;
     mesh_t *mesh; /* NULL: one process */
 
-    int fails;  /* this rank ends before its first step; -1: none does */
-    bool other; /* the last rank's model has one layer more */
+    const char *device; /* NULL: cpu */
+    int fails;          /* this rank ends before its first step; -1: none does */
+    bool other;         /* the last rank's model has one layer more */
 } plan_t;
 
 static enum cad_loss_t loss_of(const plan_t *p) { return p->c->labels ? CAD_LOSS_CLASSES : CAD_LOSS_TOKENS; }
@@ -187,6 +188,7 @@ static void train(const plan_t *p, outcome_t *o)
     recipe.threads = p->threads;
     recipe.max_tokens = LEN;
     recipe.lora = p->c->lora;
+    recipe.device = p->device ? p->device : "cpu";
     *o = (outcome_t) { .rc = cad_trainer_open(&t, m, &recipe, &err) };
     if (o->rc == 0) t->pack = PACK;
     if (o->rc == 0 && p->mesh) o->rc = join(t, p, &err);
@@ -279,6 +281,24 @@ static void test_packs(const case_t *c)
     cad_model_close(m);
 }
 
+/* Two ranks, each with a device of its own, under the CUDA shim. */
+static void test_cards(outcome_t *one, outcome_t *many)
+{
+    const char *builddir = getenv("builddir");
+    plan_t p = { .c = &CASES[0], .n = 5, .threads = 1, .device = "cuda", .fails = -1 };
+    char path[4096];
+    snprintf(path, sizeof path, "%s/.libs/caduceus-cuda-shim.so", builddir ? builddir : ".");
+    if (access(path, R_OK)) {
+        tap_skip("two ranks, each with a device", "the CUDA shim is not built");
+        return;
+    }
+    setenv("CADUCEUS_CUDA_MODULE", path, 1);
+    fill_examples(0);
+    train(&p, one);
+    train_ranks(&p, 2, many);
+    tap_ok(same(one, &many[0]) && same(one, &many[1]), "two ranks train on a device each, under the CUDA shim");
+}
+
 static void test_faults(outcome_t *many)
 {
     plan_t p = { .c = &CASES[0], .n = 40, .threads = 1, .fails = 2 };
@@ -305,6 +325,7 @@ int main(void)
         for (int k = i ? 3 : 0; k < (i ? 4 : 5); k++) test_case(&CASES[i], n[k], one, many);
     }
     test_faults(many);
+    test_cards(one, many);
     free(one);
     return tap_finish();
 }

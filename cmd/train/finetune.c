@@ -413,6 +413,7 @@ static int run_finetune(int argc, char **argv)
     progress_end(&r.progress, rc == 0 && !r.stopped && !a.dry_run);
     temporary_forget(r.ticket);
     if (rc && r.made) (void)!rmdir(a.output); /* fails, as intended, if the folder is not empty */
+    if (rc == 0 && !a.o.quiet && !a.dry_run) ranks_tell(&r.ranks);
     ranks_close(&r.ranks, rc, &err);
     if (rc == 0) end_by_signal(&r);
     if (rc && err.text[0]) cmd_fail("finetune", "%s", err.text);

@@ -620,6 +620,7 @@ static int run_pretrain(int argc, char **argv)
     progress_end(&r.progress, rc == 0 && !r.stopped && !a.dry_run);
     if (rc && r.made) rmdir(a.dir); /* fails, as intended, if the folder is not empty */
     temporary_forget(r.ticket);
+    if (rc == 0 && !a.o.quiet && !a.dry_run) ranks_tell(&r.ranks);
     ranks_close(&r.ranks, rc, &err);
     if (rc == 0 && !a.dry_run) end_by_signal(&r);
     if (rc && err.text[0]) cmd_fail("pretrain", "%s", err.text);

@@ -1,6 +1,8 @@
 /* ranks.c - joins the processes (ranks) that a launcher has started: finds the launcher, loads the MPI module for it, and
  * moves what the trainers and pretrain exchange. SPDX-License-Identifier: MIT
  */
+#include <math.h>
+
 #include "train/ranks.h"
 #include "train/resume.h"
 
@@ -85,18 +87,21 @@ bool ranks_first(const ranks_t *r) { return r->rank == 0; }
 
 /* ---- messages ---- */
 
-/* Returns how many seconds to wait for another rank. */
+/* Begins a message. Returns how many seconds to wait for another rank. */
 static double wait_for(ranks_t *r)
 {
-    double computed = now() - r->since;
+    double t = now(), computed = t - r->since;
     if (computed > r->longest) r->longest = computed;
+    r->since = t;
     return r->patience + 3 * r->longest;
 }
 
 /* Ends a message to or from rank `other`. */
 static int ended(ranks_t *r, int rc, int other, double seconds, const char *why, cad_error_t *err)
 {
-    r->since = now();
+    double t = now();
+    r->inside += t - r->since;
+    r->since = t;
     if (rc == 0) return 0;
     if (rc < 0) return cad_fail(err, CAD_EIO, "rank %d cannot be reached: %s", other, why);
     return cad_fail(err, CAD_EIO, "rank %d has not answered for %.0f s; does its machine run? (--rank-timeout)", other,
@@ -205,23 +210,43 @@ int ranks_join(ranks_t *r, cad_trainer_t *trainer, bool mixed, cad_error_t *err)
     if (t.failed) rc = cad_out_of_memory(err);
     if (rc == 0) rc = ranks_agree(r, t.s.s, err);
     text_free(&t);
-    return rc ? rc : cad_trainer_join(trainer, &peers, err);
+    if (rc == 0) rc = cad_trainer_join(trainer, &peers, err);
+    r->begun = now();
+    r->inside = 0;
+    return rc;
+}
+
+/* Returns the number of devices that CUDA_VISIBLE_DEVICES lists; 0: it is not set, and all are visible. */
+static int64_t visible_cards(void)
+{
+    const char *list = getenv("CUDA_VISIBLE_DEVICES");
+    int64_t n = list && *list;
+    for (; list && *list; list++) n += *list == ',';
+    return n;
 }
 
 const char *ranks_device(ranks_t *r, const char *device)
 {
     static const char *const local[] = { "OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID" };
+    int64_t k, cards = visible_cards();
     if (r->ranks == 1 || !device || strcmp(device, "cuda")) return device;
     for (size_t i = 0; i < sizeof local / sizeof *local; i++) {
-        int64_t k;
         if (!getenv(local[i]) || !cad_parse_int(getenv(local[i]), 0, 4096, &k)) continue;
-        snprintf(r->device, sizeof r->device, "cuda:%lld", (long long)k);
+        snprintf(r->device, sizeof r->device, "cuda:%lld", (long long)(cards ? k % cards : k));
         return r->device;
     }
     return device;
 }
 
 /* ---- the end ---- */
+
+void ranks_tell(const ranks_t *r)
+{
+    double all = now() - r->begun;
+    if (r->ranks == 1) return;
+    cmd_say(r->cmd, "%d processes: %.2f %% of %.1f s waiting for others and in messages", r->ranks,
+            100 * r->inside / fmax(all, 1e-9), all);
+}
 
 void ranks_close(ranks_t *r, int rc, cad_error_t *err)
 {

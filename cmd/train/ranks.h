@@ -9,12 +9,13 @@
 
 typedef struct ranks_t {
     const char *cmd;
-    int rank, ranks; /* 0 and 1 without a launcher */
-    double patience; /* seconds to wait for another rank, beyond three times `longest` */
-    double longest;  /* the longest time, in seconds, that this rank has computed between two messages */
-    double since;    /* when the last message ended */
-    bool open;       /* true if mpi is open */
-    char device[24]; /* text of ranks_device */
+    int rank, ranks;      /* 0 and 1 without a launcher */
+    double patience;      /* seconds to wait for another rank, beyond three times `longest` */
+    double longest;       /* the longest time, in seconds, that this rank has computed between two messages */
+    double since;         /* when the last message ended */
+    double begun, inside; /* when training began, and the seconds in messages since then */
+    bool open;            /* true if mpi is open */
+    char device[24];      /* text of ranks_device */
     cad_mpi_t mpi;
 } ranks_t;
 
@@ -30,8 +31,11 @@ int ranks_join(ranks_t *r, cad_trainer_t *trainer, bool mixed, cad_error_t *err)
 int ranks_share(ranks_t *r, void *data, size_t bytes, cad_error_t *err);
 /* Sets *flag, on every rank, to true if it is true on one of them. */
 int ranks_any(ranks_t *r, bool *flag, cad_error_t *err);
-/* Returns the device of this rank: "cuda" becomes "cuda:K", K being the rank's number on its machine. */
+/* Returns the device of this rank: "cuda" becomes "cuda:K", K being the rank's number on its machine (of
+ * those that CUDA_VISIBLE_DEVICES lists, if it is set). */
 const char *ranks_device(ranks_t *r, const char *device);
+/* Prints how much of the time this rank has spent in messages, which includes waiting for other ranks. */
+void ranks_tell(const ranks_t *r);
 /* Ends. After an error (rc not 0) prints err, which is cleared, and ends all ranks. */
 void ranks_close(ranks_t *r, int rc, cad_error_t *err);
 
