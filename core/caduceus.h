@@ -546,10 +546,10 @@ typedef struct cad_peers_t {
 } cad_peers_t;
 
 /* Joins a trainer with those of the other ranks; *peers is copied. Parameters, moments and the number of updates become
- * those of rank 0. From then on every rank calls cad_trainer_add with the same examples, of which it computes a share, and
- * cad_trainer_update: losses, gradients and weights are, to the bit, those of a single process. Between these two calls
- * cad_trainer_gradient is right on rank 0 alone. Returns CAD_EARG if a rank's model or packs differ from rank 0's, or
- * what a function of peers returns; the trainer must then be closed. */
+ * those of rank 0. From then on every rank calls cad_trainer_add with the same examples, of which it computes a share,
+ * cad_trainer_update and cad_trainer_save: losses and weights are, to the bit, those of a single process. Each rank keeps
+ * the moments and the gradient of a share of the parameters, so cad_trainer_gradient returns CAD_EARG. Returns CAD_EARG if
+ * a rank's model or packs differ from rank 0's, or what a function of peers returns; the trainer must then be closed. */
 CAD_API int cad_trainer_join(cad_trainer_t *trainer, const cad_peers_t *peers, cad_error_t *err);
 
 /* Sets a callback that can show progress. Each time cad_trainer_add has computed some of its examples, it calls
@@ -594,7 +594,7 @@ CAD_API double cad_schedule(enum cad_cosine_t form, int64_t step, int64_t steps,
 CAD_API int cad_trainer_gradient(cad_trainer_t *trainer, const char *name, float *out);
 
 /* cad_trainer_save writes parameters, moments, the number of updates and `note` (any text, or NULL) to one file,
- * completely or not at all. cad_trainer_load reads them and sets *note to that text, to be freed with free(). Neither
+ * completely or not at all. With other ranks, rank 0 writes. cad_trainer_load reads them and sets *note to that text, to be freed with free(). Neither
  * function changes the gradient. If cad_trainer_load fails, the trainer and the model may hold some of the file's
  * values: close both. */
 CAD_API int cad_trainer_save(const cad_trainer_t *trainer, const char *path, const char *note, cad_error_t *err);

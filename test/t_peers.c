@@ -18,7 +18,7 @@ typedef struct {
     int64_t labels, lora;
 } case_t;
 
-#define HEAD "{\"d_model\": 12, \"vocab_size\": 12, \"n_layer\": 2"
+#define HEAD "{\"d_model\": 20, \"vocab_size\": 12, \"n_layer\": 2"
 #define TWO ", \"ssm_cfg\": {\"layer\": \"Mamba2\", \"headdim\": 4, \"d_state\": 5}"
 static const case_t CASES[] = { { "PS", HEAD ", \"rcps\": true}", 0, 0 },
                                 { "Ph, a classifier", HEAD "}", 3, 0 },
@@ -36,7 +36,7 @@ typedef struct { /* what a process has after STEPS steps */
     double loss[STEPS], norm[STEPS], valid;
     int64_t step;
     int rc;
-    float param[1 << 14];
+    float param[1 << 16];
 } outcome_t;
 
 static uint8_t tok[MOST][LEN], seen[MOST][LEN];
@@ -191,6 +191,9 @@ static void train(const plan_t *p, outcome_t *o)
     recipe.device = p->device ? p->device : "cpu";
     *o = (outcome_t) { .rc = cad_trainer_open(&t, m, &recipe, &err) };
     if (o->rc == 0) t->pack = PACK;
+    if (o->rc == 0 && t->total > (int64_t)(sizeof o->param / sizeof *o->param)) o->rc = CAD_EARG;
+    if (o->rc == 0 && !p->mesh && p->n == MOST)
+        printf("# %s: %lld parameters in blocks of %d\n", p->c->name, (long long)t->total, CAD_BLOCK);
     if (o->rc == 0 && p->mesh) o->rc = join(t, p, &err);
     if (o->rc == 0) o->rc = steps(t, p, o, &err);
     if (o->rc && p->fails < 0 && !p->other) printf("# %s\n", err.text);

@@ -368,7 +368,8 @@ static int save_model(const run_t *r, cad_error_t *err)
 static int save_training(const run_t *r, cad_error_t *err)
 {
     char *path = cad_path_join(r->a->dir, "training.safetensors");
-    int rc = path ? trainlog_sync(&r->log, err) : cad_out_of_memory(err);
+    int rc = path ? 0 : cad_out_of_memory(err);
+    if (rc == 0 && ranks_first(&r->ranks)) rc = trainlog_sync(&r->log, err);
     if (rc == 0) rc = cad_trainer_save(r->trainer, path, r->recipe.s.s, err);
     free(path);
     return rc;
@@ -379,10 +380,9 @@ static int save_training(const run_t *r, cad_error_t *err)
 static int save(const run_t *r, bool over, cad_error_t *err)
 {
     int rc = 0;
-    if (!ranks_first(&r->ranks)) return 0;
     signals_hold();
     if (!over) rc = save_training(r, err);
-    if (rc == 0) rc = save_model(r, err);
+    if (rc == 0 && ranks_first(&r->ranks)) rc = save_model(r, err);
     signals_release();
     return rc;
 }

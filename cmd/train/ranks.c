@@ -251,7 +251,7 @@ void ranks_tell(const ranks_t *r)
 void ranks_close(ranks_t *r, int rc, cad_error_t *err)
 {
     /* an error that all ranks meet is reported by rank 0, which then ends the others */
-    const struct timespec first = { 1, 0 };
+    const struct timespec first = { 1, 0 }, passed_on = { 0, 300000000 };
     if (!r->open) return;
     if (rc == 0) r->mpi.close();
     r->open = false;
@@ -260,5 +260,6 @@ void ranks_close(ranks_t *r, int rc, cad_error_t *err)
     if (err->text[0] && r->rank) cmd_fail(r->cmd, "rank %d of %d on %s: %s", r->rank, r->ranks, r->mpi.node, err->text);
     else if (err->text[0]) cmd_fail(r->cmd, "%s", err->text);
     err->text[0] = 0;
+    nanosleep(&passed_on, NULL); /* a launcher that is told to abort may not pass on what it has not read */
     r->mpi.abort();
 }

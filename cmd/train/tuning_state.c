@@ -42,7 +42,7 @@ int state_save(tuning_t *r, cad_error_t *err)
     char *path;
     int rc;
     r->saved = true;
-    if (!ranks_first(&r->ranks)) return 0;
+    if (!ranks_first(&r->ranks)) return cad_trainer_save(r->trainer, NULL, NULL, err);
     path = cad_path_join(r->a->output, STATE);
     put_note(r, &note);
     rc = note.failed || !path ? cad_out_of_memory(err) : 0;

@@ -4,21 +4,20 @@
  * Some consecutive packs make a leaf; there are at most CAD_LEAVES leaves. Within a leaf the backend adds pack after
  * pack. The leaves are added as a binary tree: the sum of the leaves [a,b) is the sum of [a,m) plus the sum of [m,b),
  * where m - a is the largest power of two below b - a. So the sum depends on the examples and on the capacity of a pack
- * alone. Of n leaves, rank r of R computes leaf a if a R/n, rounded down, is r. First it adds up the largest nodes of the
- * tree that lie within its leaves; then ranks meet at the other nodes. There the rank that has the node's first leaf
- * receives the right half from the rank that has the right half's first leaf. Rank 0 ends with the sum of all. All
- * ranks come to their nodes in the order of one walk through the tree, so none waits for another in a circle.
- * SPDX-License-Identifier: MIT
+ * alone. Of n leaves, rank r of R computes leaf a if a R/n, rounded down, is r. It adds up the largest nodes of the tree
+ * that lie within its leaves: one node if R is a power of two. Then each rank receives its slice of the others' nodes, and
+ * adds the rest of the tree for that slice. SPDX-License-Identifier: MIT
  */
 #include <math.h>
 
 #include "train/trainer.h"
 
-#define MOST_NODES 16 /* maximum number of largest nodes of a rank: 2 log2(CAD_LEAVES) */
-#define SLICE 16384   /* values that one task adds */
+#define SLICE 16384 /* values that one task adds */
 
-typedef struct { /* the sum over some leaves; grad (total), or NULL if no gradient is wanted */
-    float *grad;
+typedef struct { /* the sum over the leaves [beg,end) */
+    int64_t beg, end;
+    int rank;    /* the rank that computes it */
+    float *grad; // (total), or of another rank's node (owned); NULL: no gradient is wanted
     double loss;
 } node_t;
 
@@ -29,10 +28,10 @@ typedef struct {
     const cad_example_t *ex;
     int *first; // (packs+1) first example of each pack
     int64_t packs, leaves;
-    int64_t each;     /* packs of a leaf */
-    int64_t beg, end; /* this rank's leaves */
-    node_t node[MOST_NODES];
-    int n, next; /* number of nodes, and the first one that has not been taken */
+    int64_t each;            /* packs of a leaf */
+    node_t node[CAD_LEAVES]; /* the largest nodes that lie within one rank's leaves, in the order of their leaves */
+    int n, next;             /* number of nodes, and the first one that fold has not taken */
+    float *inbox;            // (owned) times the number of other ranks' nodes
     cad_error_t *err;
 } sum_t;
 
@@ -69,19 +68,10 @@ static void add_task(void *arg, int64_t task, int worker)
     for (int64_t i = task * SLICE; i < end; i++) a->to[i] += a->from[i];
 }
 
-static void add_array(const cad_trainer_t *t, float *to, const float *from)
+static void add_array(const cad_trainer_t *t, float *to, const float *from, int64_t n)
 {
-    add_t a = { to, from, t->total };
+    add_t a = { to, from, n };
     cad_team_run(t->team, (a.n + SLICE - 1) / SLICE, add_task, &a);
-}
-
-/* Adds node b to node a, and gives b's array back. */
-static void add_node(cad_trainer_t *t, node_t *a, node_t *b)
-{
-    a->loss += b->loss;
-    if (b->grad) add_array(t, a->grad, b->grad);
-    give_array(t, b->grad);
-    b->grad = NULL;
 }
 
 /* ---- the leaves of this rank ---- */
@@ -102,7 +92,6 @@ static int leaf(const sum_t *s, int64_t a, node_t *out)
     int64_t end = cad_min((a + 1) * s->each, s->packs);
     float *next;
     int rc = 0;
-    *out = (node_t) { 0 };
     for (int64_t k = a * s->each; k < end && rc == 0; k++) rc = run_pack(s, k, &out->loss);
     if (rc || s->scale == 0) return rc;
     next = take_array(t);
@@ -129,64 +118,109 @@ static int add_leaves(const sum_t *s, int64_t a, int64_t b, node_t *out)
     if (b - a == 1) return leaf(s, a, out);
     rc = add_leaves(s, a, middle(a, b), out);
     if (rc == 0) rc = add_leaves(s, middle(a, b), b, &right);
-    if (rc == 0) add_node(s->t, out, &right);
+    if (rc == 0 && right.grad) add_array(s->t, out->grad, right.grad, s->t->total);
+    out->loss += right.loss;
     give_array(s->t, right.grad);
     return rc;
 }
 
-/* Lists in s->node the largest nodes of the tree over [a,b) that lie within this rank's leaves. */
-static int add_own(sum_t *s, int64_t a, int64_t b)
-{
-    int rc;
-    if (b <= s->beg || s->end <= a) return 0;
-    if (s->beg <= a && b <= s->end) return add_leaves(s, a, b, &s->node[s->n++]);
-    rc = add_own(s, a, middle(a, b));
-    return rc ? rc : add_own(s, middle(a, b), b);
-}
-
-/* ---- nodes at which ranks meet ---- */
+/* ---- nodes of all ranks ---- */
 
 /* Returns the rank that computes leaf a. */
-static int rank_of(const sum_t *s, int64_t a) { return (int)(a * s->t->peers.ranks / s->leaves); }
+static int rank_of(const sum_t *s, int64_t a) { return (int)(a * cad_max(s->t->peers.ranks, 1) / s->leaves); }
 
-static int send_node(const sum_t *s, int to, node_t *x)
+/* Lists in s->node the largest nodes of [a,b) that lie within one rank's leaves. */
+static void list(sum_t *s, int64_t a, int64_t b)
 {
-    const cad_peers_t *p = &s->t->peers;
-    int rc = p->send(p->arg, to, &x->loss, sizeof x->loss, s->err);
-    if (rc == 0 && x->grad) rc = p->send(p->arg, to, x->grad, (size_t)s->t->total * sizeof(float), s->err);
-    give_array(s->t, x->grad);
-    *x = (node_t) { 0 };
-    return rc;
-}
-
-static int receive_node(const sum_t *s, int from, node_t *x)
-{
-    const cad_peers_t *p = &s->t->peers;
-    int rc = p->receive(p->arg, from, &x->loss, sizeof x->loss, s->err);
-    if (rc || s->scale == 0) return rc;
-    x->grad = take_array(s->t);
-    if (!x->grad) return cad_out_of_memory(s->err);
-    return p->receive(p->arg, from, x->grad, (size_t)s->t->total * sizeof(float), s->err);
-}
-
-/* Sets *out to the sum of the leaves [a,b) on the rank that has leaf a. */
-static int meet(sum_t *s, int64_t a, int64_t b, node_t *out)
-{
-    int me = s->t->peers.rank, to = rank_of(s, a), from, rc;
-    node_t right = { 0 };
-    if (b <= s->beg || s->end <= a) return 0;
-    if (s->beg <= a && b <= s->end) {
-        *out = s->node[s->next++];
-        return 0;
+    int rank = rank_of(s, a);
+    if (rank == rank_of(s, b - 1)) {
+        s->node[s->n++] = (node_t) { .beg = a, .end = b, .rank = rank };
+        return;
     }
-    from = rank_of(s, middle(a, b));
-    rc = meet(s, a, middle(a, b), out);
-    if (rc == 0) rc = meet(s, middle(a, b), b, &right);
-    if (rc == 0 && from == me && to != me) rc = send_node(s, to, &right);
-    if (rc == 0 && to == me && from != me) rc = receive_node(s, from, &right);
-    if (rc == 0 && to == me) add_node(s->t, out, &right);
-    give_array(s->t, right.grad);
+    list(s, a, middle(a, b));
+    list(s, middle(a, b), b);
+}
+
+/* Computes this rank's nodes. */
+static int compute(sum_t *s)
+{
+    int rc = 0;
+    for (int i = 0; i < s->n && rc == 0; i++) {
+        node_t *x = &s->node[i];
+        if (x->rank == s->t->peers.rank) rc = add_leaves(s, x->beg, x->end, x);
+    }
     return rc;
+}
+
+/* Sends this rank's nodes to another rank: their losses, and that rank's slice of their gradients. */
+static int send_nodes(const sum_t *s, int to)
+{
+    const cad_peers_t *p = &s->t->peers;
+    int64_t at = cad_slice_begin(s->t, to), n = cad_slice_begin(s->t, to + 1) - at;
+    int rc = 0;
+    for (int i = 0; i < s->n && rc == 0; i++) {
+        const node_t *x = &s->node[i];
+        if (x->rank != p->rank) continue;
+        rc = p->send(p->arg, to, &x->loss, sizeof x->loss, s->err);
+        if (rc == 0 && x->grad && n) rc = p->send(p->arg, to, x->grad + at, (size_t)n * sizeof(float), s->err);
+    }
+    return rc;
+}
+
+static int receive_nodes(sum_t *s, int from)
+{
+    const cad_peers_t *p = &s->t->peers;
+    int64_t n = s->t->owned;
+    int rc = 0, foreign = 0;
+    for (int i = 0; i < s->n && rc == 0; i++) {
+        node_t *x = &s->node[i];
+        foreign += x->rank != p->rank;
+        if (x->rank != from) continue;
+        rc = p->receive(p->arg, from, &x->loss, sizeof x->loss, s->err);
+        if (rc || s->scale == 0) continue;
+        x->grad = s->inbox + (foreign - 1) * n;
+        if (n) rc = p->receive(p->arg, from, x->grad, (size_t)n * sizeof(float), s->err);
+    }
+    return rc;
+}
+
+static int trade(void *arg, int other, cad_error_t *err)
+{
+    sum_t *s = arg;
+    bool first = s->t->peers.rank < other;
+    int rc = first ? send_nodes(s, other) : receive_nodes(s, other);
+    (void)err; /* s->err is the same */
+    if (rc) return rc;
+    return first ? receive_nodes(s, other) : send_nodes(s, other);
+}
+
+/* Gets this rank's slice of the other ranks' nodes. */
+static int trade_all(sum_t *s)
+{
+    int64_t foreign = 0;
+    for (int i = 0; i < s->n; i++) foreign += s->node[i].rank != s->t->peers.rank;
+    if (s->scale != 0 && foreign) {
+        s->inbox = cad_alloc((size_t)foreign, (size_t)cad_max(s->t->owned, 1) * sizeof(float));
+        if (!s->inbox) return cad_out_of_memory(s->err);
+    }
+    return cad_peers_each(&s->t->peers, trade, s, s->err);
+}
+
+/* Sets *slice to this rank's slice of the gradient of the leaves [a,b); returns their loss. */
+static double fold(sum_t *s, int64_t a, int64_t b, float **slice)
+{
+    node_t *x = &s->node[s->next];
+    double loss;
+    float *right;
+    if (x->beg == a && x->end == b) {
+        *slice = x->grad && x->rank == s->t->peers.rank ? x->grad + s->t->own : x->grad;
+        s->next++;
+        return x->loss;
+    }
+    loss = fold(s, a, middle(a, b), slice);
+    loss += fold(s, middle(a, b), b, &right);
+    if (right) add_array(s->t, *slice, right, s->t->owned);
+    return loss;
 }
 
 /* ---- packs ---- */
@@ -196,7 +230,6 @@ static int cut(sum_t *s, int n)
 {
     const cad_trainer_t *t = s->t;
     int64_t rows = 0;
-    int ranks = cad_max(t->peers.ranks, 1);
     s->first = cad_alloc((size_t)n + 1, sizeof *s->first);
     if (!s->first) return cad_out_of_memory(s->err);
     s->first[0] = 0;
@@ -210,8 +243,7 @@ static int cut(sum_t *s, int n)
     if (n) s->first[++s->packs] = n;
     for (s->each = 1; s->packs > s->each * CAD_LEAVES; s->each *= 2) continue;
     s->leaves = (s->packs + s->each - 1) / s->each;
-    s->beg = (t->peers.rank * s->leaves + ranks - 1) / ranks;
-    s->end = ((t->peers.rank + 1) * s->leaves + ranks - 1) / ranks;
+    list(s, 0, s->leaves);
     return 0;
 }
 
@@ -240,30 +272,31 @@ static int check_examples(const cad_trainer_t *t, enum cad_loss_t loss, const ca
     return rc;
 }
 
-/* Sets *all to the sum over all leaves: its loss on every rank, its gradient on rank 0. */
-static int add_all(sum_t *s, node_t *all)
+/* Adds the sum over all leaves: its loss to *sum, and this rank's slice of its gradient to t->grad. */
+static int add_all(sum_t *s, double *sum)
 {
-    const cad_peers_t *p = &s->t->peers;
-    int rc = add_own(s, 0, s->leaves);
-    if (rc == 0) rc = meet(s, 0, s->leaves, all);
-    for (; s->next < s->n; s->next++) give_array(s->t, s->node[s->next].grad); /* after an error */
-    return rc ? rc : cad_peers_share(p, &all->loss, sizeof all->loss, s->err);
+    cad_trainer_t *t = s->t;
+    float *slice = NULL;
+    int rc = compute(s);
+    if (rc == 0) rc = trade_all(s);
+    if (rc == 0) *sum += fold(s, 0, s->leaves, &slice);
+    if (rc == 0 && slice) add_array(t, t->grad, slice, t->owned);
+    for (int i = 0; i < s->n; i++)
+        if (s->node[i].rank == t->peers.rank) give_array(t, s->node[i].grad);
+    return rc;
 }
 
 int cad_trainer_add(cad_trainer_t *t, enum cad_loss_t loss, const cad_example_t *ex, int n, double scale, double *sum,
                     cad_error_t *err)
 {
     sum_t s = { .t = t, .loss = loss, .scale = scale, .ex = ex, .err = err };
-    node_t all = { 0 };
     int rc = check_examples(t, loss, ex, n, err);
     if (rc || n < 1) return rc;
     for (int i = 0; i < t->lanes; i++) t->lane[i].f.text[0] = 0;
     rc = cut(&s, n);
-    if (rc == 0) rc = add_all(&s, &all);
-    if (rc == 0) *sum += all.loss;
-    if (rc == 0 && all.grad) add_array(t, t->grad, all.grad);
-    give_array(t, all.grad);
+    if (rc == 0) rc = add_all(&s, sum);
     free(s.first);
+    free(s.inbox);
     if (rc) return rc;
     return scale == 0 && !isfinite(*sum) /* with a gradient, cad_trainer_update reports this */
                ? cad_fail(err, CAD_EFORMAT, "the model overflows: a loss is not finite; are its weights damaged?")

@@ -211,6 +211,8 @@ static int open_buffers(cad_trainer_t *t, cad_error_t *err)
     t->dlogits = get(t, rows, (size_t)m->vocab.rows * sizeof(float), &rc, err);
     t->other = get(t, CAD_LOGITS, (size_t)m->vocab.rows * sizeof(float), &rc, err);
     t->grad = get(t, total, sizeof(float), &rc, err);
+    t->owned = t->total;
+    t->norms = get(t, (total + CAD_BLOCK - 1) / CAD_BLOCK, sizeof(double), &rc, err);
     t->leaf = get(t, total, sizeof(float), &rc, err);
     t->m = get(t, total, sizeof(float), &rc, err);
     t->v = get(t, total, sizeof(float), &rc, err);
@@ -287,6 +289,7 @@ void cad_trainer_close(cad_trainer_t *t)
     free(t->other);
     for (int i = 0; i < t->nspare; i++) free(t->spare[i]);
     free(t->leaf);
+    free(t->norms);
     free(t->grad);
     free(t->m);
     free(t->v);

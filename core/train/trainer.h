@@ -10,6 +10,7 @@
 
 #define CAD_LOGITS 2048 /* maximum number of scored positions whose logits are computed in one call */
 #define CAD_LEAVES 128  /* maximum number of leaves of the tree that sums gradients, a power of two (packs.c) */
+#define CAD_BLOCK 4096  /* values of param that one task updates; ranks share these blocks */
 #define CAD_SPARES 32   /* at least as many as a process needs arrays for that sum */
 
 typedef struct cad_trained_t { /* a range of the trained parameters, such as a tensor */
@@ -51,8 +52,11 @@ struct cad_trainer_t {
     cad_lora_t *lora;      /* NULL: the model's own parameters are trained */
     float *param;          // (total) the trained parameters: the model's or, with lora, A, B and the head
     int64_t total;
-    // (total) gradient since the last update, and AdamW's moments, in the layout of param
+    // (owned) gradient since the last update, and AdamW's moments, of the values own to own+owned-1 of param: of all, or,
+    // with other ranks, of this rank's slice
     float *grad, *m, *v;
+    int64_t own, owned;
+    double *norms;            // (blocks) sums of the squares of the gradient, for each CAD_BLOCK values
     float *leaf;              // (total) gradient of the packs of one leaf
     float *spare[CAD_SPARES]; // (total) arrays that sums may use
     int nspare;
@@ -95,8 +99,16 @@ int cad_trainer_collect(cad_trainer_t *t, cad_error_t *err);
 void cad_trainer_renew(cad_trainer_t *t);
 
 /* ---- peers.c ---- */
-/* Sets `bytes` bytes at data, on every rank, to those of rank 0. */
-int cad_peers_share(const cad_peers_t *p, void *data, size_t bytes, cad_error_t *err);
+/* Calls meet for each other rank. All ranks do so in an order in which pairs meet; in a pair the lower rank sends first. */
+typedef int cad_meet_f(void *arg, int other, cad_error_t *err);
+int cad_peers_each(const cad_peers_t *p, cad_meet_f *meet, void *arg, cad_error_t *err);
+/* Completes an array of n elements of `size` bytes on all ranks. Its blocks, of `block` elements, are shared among the ranks
+ * in order, and each rank has computed its own. */
+int cad_peers_gather(const cad_peers_t *p, void *data, int64_t n, int64_t block, size_t size, cad_error_t *err);
+/* Returns the first value of param that belongs to a rank; of rank `ranks`, their number. */
+int64_t cad_slice_begin(const cad_trainer_t *t, int rank);
+/* Sets all (total), on rank 0, to the slices (owned) of all ranks; on other ranks it is not used. */
+int cad_peers_collect(const cad_trainer_t *t, const float *slice, float *all, cad_error_t *err);
 
 /* Writes to err why an operation failed with the code rc; returns rc. */
 int cad_trainer_report(const cad_trainer_t *t, int rc, cad_error_t *err);
