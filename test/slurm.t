@@ -134,4 +134,17 @@ for f in model training; do
 done
 for f in want trained; do rows $f/log.tsv | cut -f 1-6 >$f.log; done
 same "and its log" want.log trained.log
+
+# ---- srun starts two processes that train one model ----
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+few="pretrain $recipe --batch-tokens 16384 --steps 2" # four packs a step
+"$caduceus" $few -o few
+for way in pmix/openmpi pmi2/mpich; do
+    if ! srun --mpi=list 2>&1 | grep -qw ${way%/*} || [ ! -e "$builddir/caduceus-${way#*/}.so" ]; then
+        skip "srun --mpi=${way%/*}" "Slurm or the MPI module lacks it"; continue; fi
+    ok "srun --mpi=${way%/*}" srun -n 2 --overcommit --mpi=${way%/*} "$caduceus" $few -o ${way%/*}
+    same "writes the bytes of one process" few/training.safetensors ${way%/*}/training.safetensors
+done
+srun -n 2 --overcommit --mpi=none "$caduceus" $few -o none 2>err
+like "without --mpi, it says what is missing" '^caduceus pretrain: srun has started 2 processes .*--mpi=' err
 finish
