@@ -1,5 +1,13 @@
-// main.nf - computes per-base tracks of a whole genome in shards.
+// main.nf - computes a per-base track of a whole genome in shards. Untested: no Nextflow was at hand. The commands of
+// both processes are tested (test/contrib.t), and the syntax was checked with Groovy's parser.
 //   nextflow run contrib/nextflow/main.nf --reference hg38.fa --model model/ --out hg38.pll.bw --shards 16
+// On Slurm: write process.executor = 'slurm' into nextflow.config.
+//
+// --reference  FASTA, plain or bgzip
+// --model      checkpoint folder [the bundled small model]
+// --out        the track, .bw, .bedGraph or .bedGraph.gz [track.bw]
+// --shards     number of shards [16]
+// --options    more options of `caduceus track`
 nextflow.enable.dsl = 2
 
 params.reference = null
@@ -11,40 +19,46 @@ params.options = ''
 process SHARE {
     cpus 4
     memory '8 GB'
+    time '12h'
     errorStrategy 'retry'
     maxRetries 2
 
     input:
-    tuple val(i), path(reference), path(index), path(model)
+    tuple val(i), val(n), val(name), val(options), path(reference), path(index), path(model)
 
     output:
-    tuple path("${i}.${file(params.out).name}"), path("${i}.${file(params.out).name}.json")
+    path "${i}.${name}*"
 
     script:
+    def chosen = model ? "-m ${model}" : ''
     """
-    caduceus track --quiet -m ${model} ${params.options} -@ ${task.cpus} -T ${reference} \\
-        --shard ${i}/${params.shards} -o ${i}.${file(params.out).name}
+    caduceus track --quiet ${chosen} ${options} -@ ${task.cpus} -T ${reference} --shard ${i}/${n} -o ${i}.${name}
     """
 }
 
 process MERGE {
-    publishDir { file(params.out).parent ?: '.' }, mode: 'copy'
+    publishDir "${file(params.out).parent}", mode: 'copy'
 
     input:
+    val name
     path parts
 
     output:
-    path "${file(params.out).name}*"
+    path "${name}*"
 
     script:
     """
-    caduceus merge -o ${file(params.out).name} \$(ls *.${file(params.out).name} | sort -n)
+    caduceus merge -o ${name} *.${name}
     """
 }
 
 workflow {
-    reference = file(params.reference, checkIfExists: true)
-    index = file("${params.reference}.{fai,gzi}")
-    shares = Channel.of(1..params.shards).map { i -> tuple(i, reference, index, file(params.model)) }
-    SHARE(shares) | flatten | collect | MERGE
+    def reference = file(params.reference, checkIfExists: true)
+    def index = file("${params.reference}.{fai,gzi}")
+    def model = params.model ? file(params.model, checkIfExists: true) : []
+    def name = file(params.out).name
+    def n = params.shards.toString().toInteger()
+    def shares = channel.of(1..n).map { i -> tuple(i, n, name, params.options, reference, index, model) }
+    SHARE(shares)
+    MERGE(name, SHARE.out.flatten().collect())
 }
