@@ -177,6 +177,11 @@ error "standard input" 'standard input' M -o out.bed -
 error "a missing folder" 'No such file' M -o gone/out.bed p1.bed p2.bed p3.bed
 M -o - p1.bed p2.bed p3.bed >std 2>err; A in.bed -o want; same "standard output" want std
 is "nothing is written" "$(ls out.bed* 2>/dev/null)" ""
+A in.bed --shard 1/2 -o isa1.bed
+(export CADUCEUS_ISA=plain; A in.bed --shard 2/2 -o isa2.bed)
+error "parts of two instruction sets" 'isa2.bed: was made otherwise than isa1.bed: its device is "cpu plain", not' \
+    M -o out.bed isa1.bed isa2.bed
+rm isa[12].bed*
 # damage NAME SUFFIX BYTES COMMAND...: merge refuses a shard that lacks its last BYTES bytes.
 damage() {
     local name=$1 suffix=$2 cut=$3; shift 3

@@ -225,6 +225,21 @@ static int by_index(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Fails because two parts are of different runs, and names the first entry of their provenances that differs. */
+static int made_otherwise(const char *path, json_t *mine, const char *first, json_t *run, cad_error_t *err)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(run, key, value)
+    {
+        const char *have = json_string_value(json_object_get(mine, key)), *want = json_string_value(value);
+        if (have && want && strcmp(have, want))
+            return cad_fail(err, CAD_EFORMAT, "%s: was made otherwise than %s: its %s is \"%s\", not \"%s\"", path,
+                            first, key, have, want);
+    }
+    return cad_fail(err, CAD_EFORMAT, "%s: was made otherwise than %s: compare their .json", path, first);
+}
+
 /* Sets *at to the shard number of path[i], whose provenance is `mine`. The first part sets *run, the provenance of the
  * whole run, and *of, its number of shards. Fails if a later part does not agree with them. */
 static int place_part(const char *const path[], int i, place_t *at, json_t *mine, json_t **run, int64_t *of,
@@ -238,8 +253,7 @@ static int place_part(const char *const path[], int i, place_t *at, json_t *mine
         *run = json_incref(mine);
         *of = s.of;
     }
-    if (!json_equal(*run, mine))
-        return cad_fail(err, CAD_EFORMAT, "%s: was made otherwise than %s: compare their .json", path[i], path[0]);
+    if (!json_equal(*run, mine)) return made_otherwise(path[i], mine, path[0], *run, err);
     if (s.of != *of)
         return cad_fail(err, CAD_EFORMAT, "%s: is shard %lld of %lld, but %s is one of %lld", path[i],
                         (long long)s.index, (long long)s.of, path[0], (long long)*of);
