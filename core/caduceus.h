@@ -266,7 +266,7 @@ enum cad_head_kind_t {
 };
 
 /* The meaning of a classifier's K outputs, as config.json stores it (problem_type, caduceus_pooling, id2label,
- * target_mean, target_scale, caduceus_longest). The arrays are allocated by the library and owned by the head. The
+ * target_mean, target_scale, caduceus_longest, caduceus_pad). The arrays are allocated by the library and owned by the head. The
  * caller may free a name and replace it by another malloc'd text. */
 typedef struct cad_head_t {
     size_t size;               /* size of this struct when the caller was compiled; set by cad_head_init */
@@ -277,6 +277,7 @@ typedef struct cad_head_t {
     double *mean, *scale;      // (K) each; NULL unless kind is CAD_HEAD_VALUES or CAD_HEAD_COUNTS
     int64_t longest;           /* length of the longest sequence that the head was trained on; 0: not known */
     int64_t bin; /* bases that K outputs stand for: 1 each base, b bins of b bases; default 0, the whole sequence */
+    int64_t pad; /* sequences were padded on the left or cut on the right to this length; default 0, neither */
 } cad_head_t;
 #define cad_head_init(head) cad_head_init_sized((head), sizeof(cad_head_t))
 CAD_API void cad_head_init_sized(cad_head_t *head, size_t size);

@@ -11,9 +11,10 @@ static const char USAGE[] =
     "Usage: caduceus finetune [options] TRAIN -o DIR\n"
     "       caduceus finetune --task tracks -T FASTA [options] [NAME=]FILE.bw ... -o DIR\n\n"
     "Trains a classifier, from a checkpoint, on labelled sequences: a CSV or TSV with a\n"
-    "header (sequence,label), a FASTA with label=X in the descriptions, or a BED with\n"
-    "labels in column 4, over a reference. Writes the best epoch as a checkpoint for\n"
-    "caduceus predict, and prints its metrics.\n\n"
+    "header (sequence,label), a FASTA with label=X in the descriptions, a BED with\n"
+    "labels in column 4, over a reference, or a folder with a table or folder for each\n"
+    "class. Writes the best epoch as a checkpoint for caduceus predict, and prints its\n"
+    "metrics.\n\n"
     "Input and output:\n"
     "  -o, --output DIR       the folder to write: the checkpoint, and metrics.tsv with a\n"
     "                         row for each epoch\n" LABELS_USAGE
@@ -47,6 +48,9 @@ static const char USAGE[] =
     "      --patience N       stop after N epochs without a better one; 0: never [0]\n"
     "      --pool HOW         mean or max over the positions [mean]\n"
     "      --rc-aug yes|no    reverse-complement half of the rows [Ph: yes, PS: no]\n"
+    "      --pad W            cut sequences on the right, or pad them on the left, to W bases\n"
+    "      --as-published     MCC and F1 as means over batches, and the schedule over all\n"
+    "                         rows of TRAIN and --test, as the paper's code has it\n"
     "      --freeze           train only the head\n"
     "      --lora R[:ALPHA]   train the head and adapters of rank R, and write these alone\n"
     "                         (peft's layout); their scale is ALPHA/R [ALPHA: R]\n"
@@ -76,6 +80,8 @@ enum {
     O_METRIC,
     O_PATIENCE,
     O_POOL,
+    O_PAD,
+    O_PUBLISHED,
     O_FREEZE,
     O_LORA,
     O_TARGETS,
@@ -106,6 +112,8 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPT_VALUE("metric", O_METRIC),
                                        OPT_VALUE("patience", O_PATIENCE),
                                        OPT_VALUE("pool", O_POOL),
+                                       OPT_VALUE("pad", O_PAD),
+                                       OPT_FLAG("as-published", O_PUBLISHED),
                                        OPT_FLAG("freeze", O_FREEZE),
                                        OPT_VALUE("lora", O_LORA),
                                        OPT_VALUE("lora-targets", O_TARGETS),
@@ -193,6 +201,8 @@ static int take_own(finetune_args_t *a, int c, const char *arg)
     case O_BATCH: return -option_int(cmd, "--batch", arg, 1, 1 << 20, &a->batch);
     case O_BETA2: return -option_real(cmd, "--beta2", arg, 0, 0.999999, &a->beta2);
     case O_PATIENCE: return -option_int(cmd, "--patience", arg, 0, 1 << 20, &a->patience);
+    case O_PAD: return -option_int(cmd, "--pad", arg, 1, 1 << 20, &a->l.pad);
+    case O_PUBLISHED: a->published = true; return 0;
     case O_FREEZE: a->freeze = true; return 0;
     case O_SCRATCH: a->scratch = true; return 0;
     case O_LORA: return -take_lora(a, arg);
@@ -272,6 +282,17 @@ static int settle_bases(const finetune_args_t *a)
     return 0;
 }
 
+static int settle_published(finetune_args_t *a)
+{
+    if (a->published && (a->bases || a->tracks || a->task != CAD_HEAD_CLASSES))
+        return cmd_fail("finetune", "--as-published goes with --task classify");
+    if (!a->l.pad) return 0;
+    if (a->bases || a->tracks) return cmd_fail("finetune", "--pad does not go with --task %s", task_name(a));
+    if (a->l.crop || a->l.window) return cmd_fail("finetune", "--pad takes the place of --window and --crop");
+    a->l.window = a->l.pad;
+    return 0;
+}
+
 /* Checks that the options fit together, and sets the defaults that depend on other options. */
 static int settle(finetune_args_t *a)
 {
@@ -279,7 +300,7 @@ static int settle(finetune_args_t *a)
     cad_head_t head;
     if (a->tracks) a->task = a->poisson ? CAD_HEAD_COUNTS : CAD_HEAD_VALUES;
     head = (cad_head_t) { .kind = a->task };
-    if (settle_bases(a)) return 1;
+    if (settle_bases(a) || settle_published(a)) return 1;
     if (streams(a) > 1) return cmd_fail("finetune", "several inputs are standard input");
     if (!a->output && !a->dry_run) return cmd_fail("finetune", "name the folder to write with -o");
     if (a->metric == METRICS) a->metric = usual[a->task];

@@ -17,7 +17,7 @@ typedef struct {
     enum cad_head_kind_t task;
     enum cad_pool_t pool;
     metric_t metric;
-    bool freeze, scratch, dry_run;
+    bool freeze, scratch, dry_run, published;
     int64_t epochs, batch, patience;
     double beta2;
     int64_t lora; /* rank of the adapters; 0: none */
@@ -62,6 +62,7 @@ typedef struct {
     cad_example_t *part; // (n) examples for one call of cad_trainer_add
     uint8_t *reversed;   // (part_tokens) reverse complements of examples in `part`
     int64_t part_tokens, step, steps;
+    int64_t decay;           /* --as-published: updates over which the rate falls */
     int64_t epoch;           /* number of complete epochs */
     double total;            /* sum of the losses of the rows of the current epoch */
     bool saved;              /* the training state in the folder is that of this step */
@@ -97,6 +98,9 @@ int tuning_inputs(tuning_t *r, finetune_args_t *a, cad_error_t *err);
 int tuning_run(tuning_t *r, cad_error_t *err);
 /* Frees everything in r, including the inputs. */
 void tuning_close(tuning_t *r);
+/* Returns the number of rows that --as-published counts an epoch to have: of TRAIN, validation rows included, and of
+ * --test. */
+int64_t published_rows(const tuning_t *r);
 
 /* ---- tuning_tables.c: the tables metrics.tsv and log.tsv ---- */
 /* Appends the options on which the result depends: "key=value key=value". */

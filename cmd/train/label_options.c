@@ -13,6 +13,7 @@ int labels_open(labelled_t *l, const label_options_t *o, const char *path, const
                         .ref = o->reference ? ref : NULL,
                         .window = window,
                         .crop = o->crop,
+                        .pad = o->pad,
                         .need_labels = need_labels };
     return labelled_open(l, err);
 }

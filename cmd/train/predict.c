@@ -156,12 +156,14 @@ static int open_input(run_t *r, cad_error_t *err)
 {
     const args_t *a = r->a;
     int64_t window = a->l.window ? a->l.window : cad_model_number(r->model, CAD_MAX_LEN);
+    label_options_t how = a->l;
     int rc = a->l.reference ? fasta_open(&r->ref, a->l.reference, &r->notes, err) : 0;
-    if (rc == 0) rc = labels_open(&r->in, &a->l, a->in, &r->ref, window, a->metrics != NULL, err);
+    how.pad = r->head.pad;
+    if (rc == 0) rc = labels_open(&r->in, &how, a->in, &r->ref, window, a->metrics != NULL, err);
     if (rc) return rc;
     if (!is_bed(r)) rc = output_suffix(a->output, "tsv tab txt csv", "tsv tab txt csv", err);
     if (rc) return rc;
-    if (a->l.reference && !is_bed(r))
+    if (a->l.reference && !is_bed(r) && !r->in.placed && !r->in.file)
         return cad_fail(err, CAD_EARG, "%s: holds its own sequences; -T does not fit", r->in.in.path);
     text_printf(&r->options, "predict window=%lld%s", (long long)window, a->l.crop ? " crop" : "");
     return options_open_last(&a->o, r->model, window, 0, false, &r->ctx, err);
@@ -247,7 +249,7 @@ static int compute(run_t *r, cad_error_t *err)
     int rc = room_for_logits(r, err);
     if (rc) return rc;
     examples_encode(e, r->model, &r->notes);
-    rc = examples_logits(e, r->ctx, r->head.n, options_batch(&r->a->o), r->logits + r->rows * K, err);
+    rc = examples_logits(e, r->ctx, r->model, r->head.n, options_batch(&r->a->o), r->logits + r->rows * K, err);
     if (rc || !r->metrics) return rc;
     rc = examples_targets(e, &r->head, err);
     if (rc == 0) memcpy(r->target + r->rows * K, e->target, (size_t)(e->n * K) * sizeof *e->target);

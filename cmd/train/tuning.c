@@ -68,10 +68,13 @@ static int open_trainer(tuning_t *r, cad_error_t *err)
     return options_open_trainer(&a->o, r->model, &recipe, &r->trainer, err);
 }
 
+int64_t published_rows(const tuning_t *r) { return r->train.n + (r->a->valid ? 0 : r->valid.n) + r->test.n; }
+
 static int make_room(tuning_t *r, cad_error_t *err)
 {
     const finetune_args_t *a = r->a;
     r->steps = a->epochs * ((r->train.n + a->batch - 1) / a->batch);
+    r->decay = a->epochs * ((published_rows(r) + a->batch - 1) / a->batch);
     r->part_tokens = cad_max(cad_min(PART, r->train.tokens), r->train.longest);
     r->order = cad_alloc((size_t)r->train.n, sizeof *r->order);
     r->part = cad_alloc((size_t)cad_min(a->batch, r->train.n), sizeof *r->part);
@@ -104,8 +107,9 @@ static int measure(tuning_t *r, const examples_t *e, const cad_model_t *model, m
     if (rc == 0 && r->a->bases) rc = bases_measure(r, e, ctx, m, err);
     else if (rc == 0 && r->a->tracks) rc = bins_measure(r, e, ctx, m, err);
     else if (rc == 0) {
-        rc = examples_logits(e, ctx, r->head.n, options_batch(&r->a->o), logits, err);
+        rc = examples_logits(e, ctx, model, r->head.n, options_batch(&r->a->o), logits, err);
         if (rc == 0) rc = metrics_of(m, &r->head, logits, e->target, e->n, err);
+        if (rc == 0 && r->a->published) rc = metrics_by_batch(m, &r->head, logits, e->target, r->a->batch, err);
     }
     cad_context_close(ctx);
     free(logits);
@@ -212,7 +216,7 @@ static int fill_part(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch)
         else if (x->weight) bins_part(r, i, x, tokens, turned);
         else r->part[i].target = r->train.target + row[i] * K;
         if (turned) {
-            cad_reverse_complement(r->model, x->tokens, x->len, r->reversed + tokens);
+            examples_reverse(x, r->model, r->reversed + tokens);
             r->part[i].tokens = r->reversed + tokens;
         }
         tokens += x->len;
@@ -225,7 +229,7 @@ static int fill_part(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch)
 static double rate(const tuning_t *r)
 {
     const training_t *t = &r->a->t;
-    return cad_schedule(CAD_COSINE_OVER, r->step, r->steps, t->warmup, t->lr, t->lr / 10);
+    return cad_schedule(CAD_COSINE_OVER, r->step, r->a->published ? r->decay : r->steps, t->warmup, t->lr, t->lr / 10);
 }
 
 /* Returns what the loss of n training rows is divided by. */

@@ -77,7 +77,7 @@ static int read_one(tuning_t *r, examples_t *e, const char *path, bool *bed, cad
     const finetune_args_t *a = r->a;
     labelled_t l;
     int rc = labels_open(&l, &a->l, path, &r->ref, a->l.window, true, err);
-    *bed |= rc == 0 && l.in.kind == INPUT_BED && !l.table;
+    *bed |= rc == 0 && ((l.in.kind == INPUT_BED && !l.table) || l.placed || l.file);
     if (rc == 0) rc = examples_read(e, &l, err);
     e->path = strcmp(path, "-") ? path : "standard input";
     labelled_close(&l);
@@ -107,6 +107,7 @@ static int settle_labels(tuning_t *r, cad_error_t *err)
     else if (rc == 0 && a->t.fraction > 0)
         rc = examples_split(&r->train, &r->valid, &r->head, a->t.fraction, (uint64_t)a->t.seed, err);
     r->head.longest = r->train.longest;
+    r->head.pad = a->l.pad;
     return rc == 0 && a->test ? examples_targets(&r->test, &r->head, err) : rc;
 }
 

@@ -36,6 +36,8 @@ void tuning_options(const tuning_t *r, text_t *t)
     if (a->lora) text_printf(t, " lora=%lld:%.9g", (long long)a->lora, a->alpha > 0 ? a->alpha : (double)a->lora);
     if (a->targets) text_printf(t, " lora-targets=%s", a->targets);
     if (a->scratch) text_puts(t, " from-scratch");
+    if (a->l.pad) text_printf(t, " pad=%lld", (long long)a->l.pad);
+    if (a->published) text_printf(t, " as-published=%lld", (long long)published_rows(r));
 }
 
 void tables_begin(tuning_t *r)

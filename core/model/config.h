@@ -32,6 +32,7 @@ struct cad_config_t {
 #define CAD_POOLING "caduceus_pooling"
 #define CAD_LONGEST_KEY "caduceus_longest" /* length of the longest sequence that a classifier was trained on */
 #define CAD_BIN_KEY "caduceus_bin"         /* bases for which the head has outputs */
+#define CAD_PAD_KEY "caduceus_pad"         /* length to which sequences are padded or cut */
 #define CAD_LINK_KEY "caduceus_link"       /* "log": values are scale x exp(logit) */
 #define CAD_POOLING_ONCE "pooling_strategy"
 

@@ -95,16 +95,17 @@ static int read_numbers(json_t *root, const char *key, double *out, int64_t n, d
     return 0;
 }
 
-/* True if the caller was compiled with a cad_head_t that has the member `longest`, or `bin`. */
+/* True if the caller was compiled with a cad_head_t that has the member `longest`, `bin` or `pad`. */
 static bool has_longest(const cad_head_t *h) { return h->size >= offsetof(cad_head_t, bin); }
-static bool has_bin(const cad_head_t *h) { return h->size >= sizeof *h; }
+static bool has_bin(const cad_head_t *h) { return h->size >= offsetof(cad_head_t, pad); }
+static bool has_pad(const cad_head_t *h) { return h->size >= sizeof *h; }
 
-static int read_longest(json_t *root, int64_t *longest, cad_error_t *err)
+static int read_length(json_t *root, const char *key, int64_t *length, cad_error_t *err)
 {
-    json_t *v = json_object_get(root, CAD_LONGEST_KEY);
+    json_t *v = json_object_get(root, key);
     if (!v) return 0;
-    if (!json_is_integer(v) || json_integer_value(v) < 0) return bad(CAD_LONGEST_KEY, "is not a whole number", err);
-    *longest = json_integer_value(v);
+    if (!json_is_integer(v) || json_integer_value(v) < 0) return bad(key, "is not a whole number", err);
+    *length = json_integer_value(v);
     return 0;
 }
 
@@ -121,7 +122,8 @@ int cad_head_read(cad_head_t *h, const cad_model_t *m, cad_error_t *err)
     for (int64_t k = 0; k < h->n && rc == 0; k++) rc = read_name(h, json_object_get(root, "id2label"), k, err);
     if (rc == 0 && h->mean) rc = read_numbers(root, "target_mean", h->mean, h->n, 0, err);
     if (rc == 0 && h->scale) rc = read_numbers(root, "target_scale", h->scale, h->n, 1, err);
-    if (rc == 0 && has_longest(h)) rc = read_longest(root, &h->longest, err);
+    if (rc == 0 && has_longest(h)) rc = read_length(root, CAD_LONGEST_KEY, &h->longest, err);
+    if (rc == 0 && has_pad(h)) rc = read_length(root, CAD_PAD_KEY, &h->pad, err);
     if (rc) cad_head_free(h);
     return rc;
 }
@@ -167,6 +169,7 @@ int cad_head_write(const cad_head_t *h, cad_model_t *m, cad_error_t *err)
     if (h->mean) json_object_set_new(root, "target_mean", numbers(h->mean, h->n));
     if (h->scale) json_object_set_new(root, "target_scale", numbers(h->scale, h->n));
     if (has_longest(h) && h->longest) json_object_set_new(root, CAD_LONGEST_KEY, json_integer(h->longest));
+    if (has_pad(h) && h->pad) json_object_set_new(root, CAD_PAD_KEY, json_integer(h->pad));
     if (h->kind == CAD_HEAD_COUNTS) json_object_set_new(root, CAD_LINK_KEY, json_string("log"));
     if (has_bin(h) && h->bin) json_object_set_new(root, CAD_BIN_KEY, json_integer(h->bin));
     m->cfg.bin = has_bin(h) ? h->bin : 0;
@@ -178,7 +181,7 @@ int cad_head_write(const cad_head_t *h, cad_model_t *m, cad_error_t *err)
 
 static const char *const KEY[] = { "num_labels",    "id2label",       "label2id",    "problem_type",
                                    CAD_POOLING,     CAD_POOLING_ONCE, "target_mean", "target_scale",
-                                   CAD_LONGEST_KEY, CAD_BIN_KEY,      CAD_LINK_KEY };
+                                   CAD_LONGEST_KEY, CAD_PAD_KEY,      CAD_BIN_KEY,   CAD_LINK_KEY };
 enum { NKEY = sizeof KEY / sizeof *KEY };
 
 void cad_head_drop_keys(json_t *config)

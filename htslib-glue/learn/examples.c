@@ -29,9 +29,11 @@ int examples_add(examples_t *e, const labelled_t *l, cad_error_t *err)
         e->room = room;
     }
     x = &e->row[e->n];
-    *x = (example_t) {
-        .len = (int64_t)l->bases.l, .line = l->line, .tokens = malloc(l->bases.l), .label = malloc(l->label.l + 1)
-    };
+    *x = (example_t) { .len = (int64_t)l->bases.l,
+                       .line = l->line,
+                       .padded = l->padded,
+                       .tokens = malloc(l->bases.l),
+                       .label = malloc(l->label.l + 1) };
     e->n++;
     if (!x->tokens || !x->label) return cad_out_of_memory(err);
     memcpy(x->tokens, l->bases.s, l->bases.l);
@@ -480,11 +482,41 @@ int examples_split(examples_t *all, examples_t *part, const cad_head_t *h, doubl
 
 /* ---- logits ---- */
 
-int examples_logits(const examples_t *e, cad_context_t *ctx, int64_t K, int64_t batch_tokens, float *logits,
-                    cad_error_t *err)
+void examples_reverse(const example_t *x, const cad_model_t *model, uint8_t *out)
 {
-    cad_window_t *w = calloc((size_t)cad_max(e->n, 1), sizeof *w);
-    int rc = w ? 0 : cad_out_of_memory(err);
+    memcpy(out, x->tokens, (size_t)x->padded);
+    cad_reverse_complement(model, x->tokens + x->padded, x->len - x->padded, out + x->padded);
+}
+
+/* Computes logits of rows that are padded on the left, for Ph: on both strands the padding comes first. */
+static int padded_logits(const examples_t *e, cad_context_t *ctx, const cad_model_t *model, int64_t K, float *logits,
+                         cad_error_t *err)
+{
+    uint8_t *second = cad_alloc((size_t)cad_max(e->longest, 1), 1);
+    int rc = second ? 0 : cad_out_of_memory(err);
+    for (int64_t i = 0; i < e->n && rc == 0; i++) {
+        examples_reverse(&e->row[i], model, second);
+        rc = cad_classify(ctx, e->row[i].tokens, second, e->row[i].len, logits + i * K, err);
+    }
+    free(second);
+    return rc;
+}
+
+static bool any_padded(const examples_t *e)
+{
+    for (int64_t i = 0; i < e->n; i++)
+        if (e->row[i].padded) return true;
+    return false;
+}
+
+int examples_logits(const examples_t *e, cad_context_t *ctx, const cad_model_t *model, int64_t K, int64_t batch_tokens,
+                    float *logits, cad_error_t *err)
+{
+    cad_window_t *w;
+    int rc;
+    if (!cad_model_number(model, CAD_RCPS) && any_padded(e)) return padded_logits(e, ctx, model, K, logits, err);
+    w = calloc((size_t)cad_max(e->n, 1), sizeof *w);
+    rc = w ? 0 : cad_out_of_memory(err);
     for (int64_t i = 0, j; i < e->n && rc == 0; i = j) {
         int64_t tokens = 0;
         for (j = i; j < e->n && (j == i || tokens + e->row[j].len <= batch_tokens); j++) {

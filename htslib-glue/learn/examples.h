@@ -8,6 +8,7 @@
 typedef struct example_t {
     uint8_t *tokens; // (len)
     int64_t len, line;
+    int64_t padded; /* the sequence begins with so many letters that are padding */
     char *label;    /* text of each label column, each followed by NUL; malloc'd */
     uint8_t *class; // (len) class of each base (annotation.h); NULL: the example has one label
     float *target;  // (bins,K) values of bins (binvalues.h), else NULL
@@ -47,9 +48,11 @@ int examples_split(examples_t *all, examples_t *part, const cad_head_t *head, do
 void examples_shuffle(int64_t *order, int64_t n, uint64_t seed, int64_t epoch);
 /* Returns true if this row is to be reverse-complemented in this epoch: a random half of the rows in each epoch. */
 bool examples_turned(int64_t row, uint64_t seed, int64_t epoch);
+/* Sets out (len) to the reverse complement of the row's tokens; padding stays at the begin. */
+void examples_reverse(const example_t *x, const cad_model_t *model, uint8_t *out);
 /* Computes the logits (n,K) of all rows, with both strands combined, in batches of up to batch_tokens tokens. */
-int examples_logits(const examples_t *e, cad_context_t *ctx, int64_t K, int64_t batch_tokens, float *logits,
-                    cad_error_t *err);
+int examples_logits(const examples_t *e, cad_context_t *ctx, const cad_model_t *model, int64_t K, int64_t batch_tokens,
+                    float *logits, cad_error_t *err);
 void examples_free(examples_t *e);
 
 #endif

@@ -1,7 +1,8 @@
-/* labelled.c - reads sequences with labels: CSV or TSV with a header, FASTA or FASTQ with label=X in the description,
- * BED over a reference with a column of labels. SPDX-License-Identifier: MIT
+/* labelled.c - reads sequences with labels: CSV or TSV with a header, FASTA or FASTQ with label=X in the description or
+ * NAME|X as name, BED over a reference with a column of labels, folders with a file for each class. SPDX-License-Identifier: MIT
  */
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "stream/region_source.h"
 #include "stream/source_bed.h"
@@ -119,14 +120,28 @@ static int named_label(labelled_t *l, const char *spec, cad_error_t *err)
     return k < 0 ? no_column(l, spec, "--label-column", err) : add_label(l, k, strdup(cell(l, k)), err);
 }
 
+/* Sets l->place if the header names the columns of intervals. */
+static void find_places(labelled_t *l)
+{
+    l->place[0] = cells_find(&l->cells, "region", "chrom");
+    l->place[1] = cells_find(&l->cells, "start", "begin");
+    l->place[2] = cells_find(&l->cells, "end", "stop");
+    l->place[3] = cells_find(&l->cells, "strand", "strand");
+    l->placed = !l->sequence && l->sequence_column < 0 && l->place[0] >= 0 && l->place[1] >= 0 && l->place[2] >= 0;
+}
+
 static int find_columns(labelled_t *l, cad_error_t *err)
 {
     int label;
     l->sequence_column = l->sequence ? find_column(l, l->sequence) : cells_find(&l->cells, "sequence", "seq");
-    if (l->sequence_column < 0) return no_column(l, l->sequence ? l->sequence : "sequence", "--sequence-column", err);
+    find_places(l);
+    if (l->sequence_column < 0 && !l->placed)
+        return no_column(l, l->sequence ? l->sequence : "sequence", "--sequence-column", err);
+    if (l->placed && !l->ref)
+        return cad_fail(err, CAD_EARG, "%s: the sequences of intervals need a reference: -T FASTA", l->in.path);
     l->name_column = cells_find(&l->cells, "name", "id");
     l->named = l->name_column >= 0;
-    if (!l->need_labels) return 0;
+    if (l->file || !l->need_labels) return 0;
     if (l->labels) return for_each(l, l->labels, named_label, err);
     label = cells_find(&l->cells, "label", "labels");
     return label < 0 ? no_column(l, "label", "--label-column", err) : add_label(l, label, strdup("label"), err);
@@ -237,14 +252,14 @@ static int open_seqs(labelled_t *l, cad_error_t *err)
     return l->need_labels ? add_label(l, 0, strdup("label"), err) : 0;
 }
 
-int labelled_open(labelled_t *l, cad_error_t *err)
+static int open_file(labelled_t *l, const char *path, cad_error_t *err)
 {
     const char *f = l->format;
     int rc;
     if (f && strcmp(f, "bed") && strcmp(f, "fasta") && strcmp(f, "fastq") && strcmp(f, "csv") && strcmp(f, "tsv"))
         return cad_fail(err, CAD_EARG, "--in-format %.40s: expected csv, tsv, fasta, fastq or bed", f);
     /* a CSV or TSV is opened with the format "bed", which makes input_open read plain lines of text */
-    rc = input_open(&l->in, l->path, f && strchr("ct", *f) ? "bed" : f, err);
+    rc = input_open(&l->in, path, f && strchr("ct", *f) ? "bed" : f, err);
     if (rc) return rc;
     if (l->in.kind >= INPUT_READS)
         return cad_fail(err, CAD_EFORMAT, "%s: reads or variants; expected a table, FASTA, FASTQ or BED", l->in.path);
@@ -253,10 +268,53 @@ int labelled_open(labelled_t *l, cad_error_t *err)
     return l->in.kind == INPUT_BED ? open_text(l, err) : open_seqs(l, err);
 }
 
+/* Opens the table of a class, or nothing if the file is one sequence. */
+static int open_class(labelled_t *l, cad_error_t *err)
+{
+    const class_file_t *f = &l->file[l->at];
+    int rc;
+    input_close(&l->in);
+    l->ncol = 0;
+    l->held = false;
+    l->table = true;
+    l->in = (input_t) { .path = f->path, .kind = INPUT_BED };
+    if (f->text) return 0;
+    rc = open_file(l, f->path, err);
+    if (rc == 0 && !l->table)
+        rc = cad_fail(err, CAD_EFORMAT, "%s: expected a table with a line of column names", f->path);
+    return rc;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat sb;
+    return stat(path, &sb) == 0 && S_ISDIR(sb.st_mode);
+}
+
+int labelled_open(labelled_t *l, cad_error_t *err)
+{
+    int rc;
+    if (!is_folder(l->path)) return open_file(l, l->path, err);
+    l->in.path = l->path;
+    if (l->labels || l->format)
+        return cad_fail(err, CAD_EARG, "%s: a folder of classes; --label-column and --in-format do not fit", l->path);
+    rc = class_files(l->path, &l->file, &l->files, err);
+    if (rc == 0 && l->need_labels) rc = add_label(l, 0, strdup("label"), err);
+    return rc ? rc : open_class(l, err);
+}
+
 /* ---- rows ---- */
+
+static int take_class(labelled_t *l, cad_error_t *err)
+{
+    l->label.l = 0;
+    if (!l->need_labels) return 0;
+    return kputs(l->file[l->at].class, &l->label) < 0 || kputc(0, &l->label) < 0 ? out_of_memory(l, err) : 0;
+}
 
 static int take_labels(labelled_t *l, cad_error_t *err)
 {
+    if (l->file) return take_class(l, err);
     l->label.l = 0;
     for (int i = 0; i < l->nlabel; i++) {
         int k = l->label_column[i];
@@ -281,15 +339,75 @@ static int too_long(const labelled_t *l, int64_t n, cad_error_t *err)
  * l->window. */
 static int64_t crop(const labelled_t *l, int64_t n) { return n > l->window ? (n - l->window) / 2 : 0; }
 
+/* Cuts the bases on the right, or puts N before them. */
+static int pad_bases(labelled_t *l, cad_error_t *err)
+{
+    size_t n = l->bases.l, want = (size_t)l->pad, pad = want - (size_t)cad_min((int64_t)n, l->pad);
+    if (n == 0) return 0;
+    if (ks_resize(&l->bases, want + 1) < 0) return out_of_memory(l, err);
+    memmove(l->bases.s + pad, l->bases.s, want - pad);
+    memset(l->bases.s, 'N', pad);
+    l->bases.s[want] = 0;
+    l->bases.l = want;
+    l->padded = (int64_t)pad;
+    return 0;
+}
+
 static int crop_bases(labelled_t *l, cad_error_t *err)
 {
     int64_t n = (int64_t)l->bases.l, beg = crop(l, n);
+    if (l->pad) return pad_bases(l, err);
     if (n <= l->window) return 0;
     if (!l->crop) return too_long(l, n, err);
     memmove(l->bases.s, l->bases.s + beg, (size_t)l->window);
     l->bases.l = (size_t)l->window;
     l->bases.s[l->bases.l] = 0;
     return 0;
+}
+
+/* Finds the contig of an interval. A reference that lacks chr1 may have it as 1, as Ensembl's have. */
+static const contig_t *find_contig(const labelled_t *l, const char *name)
+{
+    const contig_t *c = fasta_find(l->ref, name);
+    return c || strncmp(name, "chr", 3) ? c : fasta_find(l->ref, name + 3);
+}
+
+static void reverse_letters(char *s, size_t n)
+{
+    static const char from[] = "ACGTacgtRYKMBVDHrykmbvdh", to[] = "TGCAtgcaYRMKVBHDyrmkvbhd";
+    for (size_t i = 0, j = n; i < j--; i++) {
+        char c = s[i];
+        s[i] = s[j];
+        s[j] = c;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const char *at = s[i] ? strchr(from, s[i]) : NULL;
+        if (at) s[i] = to[at - from];
+    }
+}
+
+/* Reads the bases of a row of a table of intervals from the reference. */
+static int fetch_place(labelled_t *l, cad_error_t *err)
+{
+    const char *name = cell(l, l->place[0]), *strand = l->place[3] < 0 ? "+" : cell(l, l->place[3]);
+    const contig_t *c = find_contig(l, name);
+    int64_t beg, end;
+    char hint[200];
+    int rc;
+    if (!cad_parse_int(cell(l, l->place[1]), 0, INT64_MAX, &beg) ||
+        !cad_parse_int(cell(l, l->place[2]), beg, INT64_MAX, &end))
+        return bad(l, "start and end are not those of an interval, from 0", err);
+    if (*strand && !strchr("+-.", *strand)) return bad(l, "the strand is none of +, - and .", err);
+    if (!c)
+        return cad_fail(err, CAD_EFORMAT, "%s:%lld: the reference %s has no contig \"%.60s\"%s", l->in.path,
+                        (long long)l->in.line, l->ref->path, name, fasta_hint(l->ref, name, hint, sizeof hint));
+    if (end > c->length) return row_beyond(&l->in, (interval_t) { beg, end }, c, "use the reference of the table", err);
+    if (ks_resize(&l->bases, (size_t)(end - beg) + 1) < 0) return out_of_memory(l, err);
+    l->bases.l = (size_t)(end - beg);
+    l->bases.s[l->bases.l] = 0;
+    rc = end > beg ? fasta_fetch(l->ref, c, beg, end, l->bases.s, err) : 0;
+    if (rc == 0 && *strand == '-') reverse_letters(l->bases.s, l->bases.l);
+    return rc;
 }
 
 static int table_row(labelled_t *l, cad_error_t *err)
@@ -300,9 +418,11 @@ static int table_row(labelled_t *l, cad_error_t *err)
     if (l->cells.n != l->ncol)
         return cad_fail(err, CAD_EFORMAT, "%s:%lld: %d columns, and the header has %d", l->in.path,
                         (long long)l->in.line, l->cells.n, l->ncol);
-    s = cell(l, l->sequence_column);
     l->name.l = 0;
     if (l->named && kputs(cell(l, l->name_column), &l->name) < 0) return out_of_memory(l, err);
+    if (l->placed) rc = fetch_place(l, err);
+    if (l->placed) return rc ? rc : take_labels(l, err);
+    s = cell(l, l->sequence_column);
     rc = bases_append(&l->in, s, strlen(s), &l->bases, err);
     return rc ? rc : take_labels(l, err);
 }
@@ -311,12 +431,12 @@ static int table_row(labelled_t *l, cad_error_t *err)
 static int fetch(labelled_t *l, const bed_row_t *row, cad_error_t *err)
 {
     const contig_t *c;
-    int64_t n = row->span.end - row->span.beg, beg = row->span.beg + crop(l, n);
+    int64_t n = row->span.end - row->span.beg, beg = row->span.beg + (l->pad ? 0 : crop(l, n));
     int rc = row_contig(&l->in, row, l->ref, &c, err);
     if (rc) return rc;
     if (row->span.end > c->length) return row_beyond(&l->in, row->span, c, "correct it", err);
-    if (n > l->window && !l->crop) return too_long(l, n, err);
-    n = cad_min(n, l->window);
+    if (!l->pad && n > l->window && !l->crop) return too_long(l, n, err);
+    n = cad_min(n, l->pad ? l->pad : l->window);
     if (ks_resize(&l->bases, (size_t)n + 1) < 0) return out_of_memory(l, err);
     l->bases.l = (size_t)n;
     l->bases.s[n] = 0;
@@ -333,15 +453,17 @@ static int bed_row(labelled_t *l, cad_error_t *err)
         rc = cad_fail(err, CAD_EFORMAT, "%s:%lld: %d columns, but the rows before it have %d", l->in.path,
                       (long long)l->in.line, row.ncol, l->ncol);
     if (rc == 0) rc = fetch(l, &row, err);
+    if (rc == 0 && l->pad) rc = pad_bases(l, err);
     if (rc == 0) rc = split_bed(l, l->text.s, l->text.l, err);
     bed_free(&row);
     return rc ? rc : take_labels(l, err);
 }
 
-/* Sets the row's label to X if the description of the FASTA or FASTQ record has a word label=X. */
+/* Sets the row's label to X if the description of the FASTA or FASTQ record has a word label=X, or else if the name ends
+ * in |X. */
 static int described_label(labelled_t *l, cad_error_t *err)
 {
-    const char *s = l->seq.comment.s;
+    const char *s = l->seq.comment.s, *bar = strrchr(l->seq.name.s, '|');
     l->label.l = 0;
     if (!l->nlabel) return 0;
     for (; *s; s += strcspn(s, " \t")) {
@@ -350,8 +472,10 @@ static int described_label(labelled_t *l, cad_error_t *err)
         return kputsn(s + 6, strcspn(s + 6, " \t"), &l->label) < 0 || kputc(0, &l->label) < 0 ? out_of_memory(l, err)
                                                                                               : 0;
     }
-    return cad_fail(err, CAD_EFORMAT, "%s:%lld: record %.60s has no label; write label=X after its name", l->in.path,
-                    (long long)l->line, l->seq.name.s);
+    if (bar && bar[1]) return kputs(bar + 1, &l->label) < 0 || kputc(0, &l->label) < 0 ? out_of_memory(l, err) : 0;
+    return cad_fail(err, CAD_EFORMAT,
+                    "%s:%lld: record %.60s has no label; write label=X after its name, or NAME|X as its name",
+                    l->in.path, (long long)l->line, l->seq.name.s);
 }
 
 static int next_seq(labelled_t *l, cad_error_t *err)
@@ -391,11 +515,41 @@ static int next_line(labelled_t *l, cad_error_t *err)
     return rc ? rc : 1;
 }
 
-int labelled_next(labelled_t *l, cad_error_t *err)
+/* Reads a file that is one sequence. */
+static int text_row(labelled_t *l, cad_error_t *err)
+{
+    char *text = NULL;
+    size_t n = 0;
+    int rc = cad_read_text(&text, &n, l->in.path, false, err);
+    l->data = true;
+    l->row++;
+    l->line = l->in.line = 1;
+    while (n && strchr("\n\r\t ", text[n - 1])) n--;
+    if (rc == 0) rc = bases_append(&l->in, text, n, &l->bases, err);
+    if (rc == 0) rc = crop_bases(l, err);
+    if (rc == 0) rc = take_labels(l, err);
+    free(text);
+    return rc ? rc : 1;
+}
+
+static int next_row(labelled_t *l, cad_error_t *err)
 {
     l->bases.l = 0;
+    l->padded = 0;
     if (kputsn("", 0, &l->bases) < 0) return out_of_memory(l, err);
+    if (l->file && l->file[l->at].text) return l->in.line ? 0 : text_row(l, err);
     return l->in.kind == INPUT_BED ? next_line(l, err) : next_seq(l, err);
+}
+
+int labelled_next(labelled_t *l, cad_error_t *err)
+{
+    int rc = next_row(l, err);
+    while (rc == 0 && l->at + 1 < l->files) {
+        l->at++;
+        rc = open_class(l, err);
+        if (rc == 0) rc = next_row(l, err);
+    }
+    return rc;
 }
 
 void labelled_close(labelled_t *l)
@@ -409,6 +563,7 @@ void labelled_close(labelled_t *l)
     free(l->label.s);
     free(l->leading.s);
     free(l->raw.s);
+    class_files_free(l->file, l->files);
     cells_free(&l->cells);
     seq_free(&l->seq);
     input_close(&l->in);

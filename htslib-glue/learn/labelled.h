@@ -1,4 +1,5 @@
-/* labelled.h - reads sequences with or without labels for a classifier.
+/* labelled.h - reads sequences with or without labels for a classifier, from a file or from a folder with a file or
+ * folder for each class.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -21,6 +22,8 @@ typedef struct labelled_t {
     bool need_labels;
     int64_t window; /* maximum length of a sequence, in bases */
     bool crop;      /* true: use the middle of longer sequences; false: refuse them */
+    /* cut sequences on the right, or pad them with N on the left, to this length; 0: neither, and `window` holds */
+    int64_t pad;
     /* The row that was read last: */
     /* true: a row of data; false: another line of a BED (comment, blank), for which only text and cr are set */
     bool data;
@@ -28,6 +31,7 @@ typedef struct labelled_t {
     kstring_t text;    /* BED: the line, without \r */
     bool cr;
     kstring_t name, bases; /* name: name of the FASTA or FASTQ record, or text of the column "name" or "id" */
+    int64_t padded;        /* letters N that were put before the sequence */
     kstring_t label;       /* text of each label column, each followed by NUL; empty: the row has no labels */
     int nlabel;            /* number of label columns; 0: the input has none */
     /* About the whole input: */
@@ -41,6 +45,10 @@ typedef struct labelled_t {
     kstring_t raw;
     cells_t cells; /* columns of the line */
     int sequence_column, name_column, *label_column, label_room;
+    int place[4];              /* table of intervals: columns of contig, start, end and strand (-1: none) */
+    bool placed;               /* true for a table of intervals */
+    struct class_file_t *file; // (files) a folder with the files of each class; NULL: one file
+    int files, at;             /* at: the file that is being read */
     named_t *header; // (cells.n) columns of a table's header, sorted by name; used only while the header is read
     char separator;
     bool held; /* true if the next call returns the line in raw */
@@ -54,5 +62,14 @@ int labelled_next(labelled_t *l, cad_error_t *err);
  * "" if there is no such line. */
 const char *labelled_header(const labelled_t *l, size_t *n);
 void labelled_close(labelled_t *l);
+
+/* ---- class_files.c ---- */
+typedef struct class_file_t {
+    char *path, *class; /* class: the label of all rows in the file */
+    bool text;          /* the file is one sequence, without a header or a name; otherwise it is a table */
+} class_file_t;
+/* Lists the files of a folder that has a table or a folder of texts for each class, sorted by class and name. */
+int class_files(const char *dir, class_file_t **file, int *n, cad_error_t *err);
+void class_files_free(class_file_t *file, int n);
 
 #endif

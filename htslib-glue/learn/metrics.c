@@ -324,6 +324,24 @@ int metrics_of(metrics_t *m, const cad_head_t *head, const float *logits, const 
     return rc ? cad_fail(err, rc, "out of memory for the metrics of %lld rows", (long long)n) : 0;
 }
 
+int metrics_by_batch(metrics_t *m, const cad_head_t *head, const float *logits, const float *target, int64_t batch,
+                     cad_error_t *err)
+{
+    static const metric_t what[] = { METRIC_MCC, METRIC_F1 };
+    double sum[2] = { 0, 0 };
+    int rc = 0;
+    for (int64_t i = 0; i < m->n && rc == 0; i += batch) {
+        metrics_t part;
+        rc = metrics_of(&part, head, logits + i * m->K, target + i * m->K, cad_min(batch, m->n - i), err);
+        if (rc) break;
+        for (int j = 0; j < 2; j++)
+            if (!isnan(part.value[what[j]])) sum[j] += part.value[what[j]] * (double)part.n;
+        metrics_free(&part);
+    }
+    for (int j = 0; j < 2; j++) m->value[what[j]] = m->n ? sum[j] / (double)m->n : NAN;
+    return rc;
+}
+
 /* ---- printing ---- */
 
 static void put_matrix(const int64_t *m, int64_t K, char *const *name, const char *corner, text_t *t)

@@ -37,6 +37,10 @@ typedef struct metrics_t {
 /* Computes all metrics of n rows from logits (n,K) and target (n,K). Free m with metrics_free. */
 int metrics_of(metrics_t *m, const cad_head_t *head, const float *logits, const float *target, int64_t n,
                cad_error_t *err);
+/* Replaces MCC and F1 of the head's classes by their means over batches of the rows, weighted by rows, as the published
+ * code computes them. A batch in which a metric is undefined counts as 0. */
+int metrics_by_batch(metrics_t *m, const cad_head_t *head, const float *logits, const float *target, int64_t batch,
+                     cad_error_t *err);
 /* Appends a line "metric<TAB>value" for each metric, and the confusion matrix. */
 void metrics_put(const metrics_t *m, const cad_head_t *head, text_t *t);
 /* Adds the same metrics and the confusion matrix to a JSON object; undefined metrics are null. */
