@@ -28,7 +28,7 @@
 /* Each command has a file or a folder of its own, which defines one of the values below. main.c lists them. */
 extern const command_t CADUCEUS; /* the list of commands */
 extern const command_t CMD_ANNOTATE, CMD_BENCH, CMD_CALIBRATE, CMD_COMPLETION, CMD_DEPEND, CMD_EMBED, CMD_EVAL,
-    CMD_FINETUNE, CMD_MERGE, CMD_MODEL, CMD_MUTATE, CMD_PREDICT, CMD_PRETRAIN, CMD_TRACK;
+    CMD_FINETUNE, CMD_MERGE, CMD_MODEL, CMD_MUTATE, CMD_PREDICT, CMD_PRETRAIN, CMD_PROTOCOL, CMD_TRACK;
 
 /* ---- report.c ---- */
 /* Sets up signals, standard descriptors and allocation. Every process calls this function first. */

@@ -60,13 +60,14 @@ static const char ZSH[] =
 
 static const struct {
     const char *command, *option; /* command NULL: all commands not named in an earlier row */
-    const char *words;            /* what _caduceus_reply prints: begins with "words" or "list" */
+    const char *words;            /* what _caduceus_reply prints: "words" or "list" and these, or "any" */
 } VALUES[] = { { NULL, "device", "words auto cpu cuda" },
                { "bench", "precision", "list fp32 bf16x3 bf16" },
                { NULL, "precision", "words fp32 bf16x3 bf16" },
                { NULL, "mask", "words each stride:8 none" },
                { "finetune", "pool", "words mean max" },
                { NULL, "pool", "words mean max center none" },
+               { "protocol", "task", "any" },
                { NULL, "task", "words classify multilabel regress bases tracks" },
                { NULL, "loss", "words poisson squared" },
                { NULL, "missing", "words zero ignore" },

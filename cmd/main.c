@@ -23,10 +23,10 @@ static const command_t HELP = {
 static const command_t VERSIONS = {
     "version", "versions of caduceus and htslib", run_version, "Usage: caduceus version\n", NULL, "", NO_LONGS, NULL
 };
-static const command_t *const COMMANDS[] = { &CMD_ANNOTATE,  &CMD_TRACK,  &CMD_EMBED,  &CMD_PRETRAIN,   &CMD_FINETUNE,
-                                             &CMD_CALIBRATE, &CMD_MUTATE, &CMD_DEPEND, &CMD_PREDICT,    &CMD_EVAL,
-                                             &CMD_MODEL,     &CMD_BENCH,  &CMD_MERGE,  &CMD_COMPLETION, &HELP,
-                                             &VERSIONS,      NULL };
+static const command_t *const COMMANDS[] = { &CMD_ANNOTATE,  &CMD_TRACK,  &CMD_EMBED,  &CMD_PRETRAIN, &CMD_FINETUNE,
+                                             &CMD_CALIBRATE, &CMD_MUTATE, &CMD_DEPEND, &CMD_PREDICT,  &CMD_PROTOCOL,
+                                             &CMD_EVAL,      &CMD_MODEL,  &CMD_BENCH,  &CMD_MERGE,    &CMD_COMPLETION,
+                                             &HELP,          &VERSIONS,   NULL };
 const command_t CADUCEUS = { "help",
                              "Caduceus DNA language models on genomes",
                              NULL,

@@ -86,7 +86,7 @@ done
 # Every option of every usage is proposed, and nothing else.
 export SCRIPT="$dir/script.bash"
 if command -v bash >/dev/null 2>&1; then
-    for command in annotate track embed pretrain finetune predict eval bench merge completion 'model info' \
+    for command in annotate track embed pretrain finetune predict protocol eval bench merge completion 'model info' \
         'model verify' 'model pull' 'model list' 'model convert'; do
         bash bash.sh caduceus $command - | grep -e -- | tr -d = | sort -u >proposed
         "$caduceus" $command --help | sed -n '/^Example/q; /^ /p' |

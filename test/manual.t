@@ -59,7 +59,7 @@ covers() {
 # ---- options ----
 
 for action in info verify convert pull list; do usage model $action; done | sort -u >model.usage
-commands="annotate track embed eval mutate depend merge pretrain finetune predict bench"
+commands="annotate track embed eval mutate depend merge pretrain finetune predict protocol bench"
 for command in $commands; do usage $command >$command.usage; done
 for command in $commands model; do
     paged "$doc/caduceus-$command.1" >$command.page
@@ -125,7 +125,7 @@ documented() {
     done
 }
 
-for command in annotate track embed mutate depend merge pretrain finetune predict bench "model verify"; do
+for command in annotate track embed mutate depend merge pretrain finetune predict protocol bench "model verify"; do
     "$caduceus" $command --help | defaults >defaults
     if [ ! -s defaults ]; then fail "the defaults of $command can be read from its usage"; continue; fi
     documented "$command" "$doc/caduceus-${command%% *}.1" <defaults

@@ -78,4 +78,87 @@ check "MCC and F1 are means over batches" protocol.py batches published.json cal
 tune --as-published --log log.tsv --test train.csv train.csv -o again >/dev/null
 like "the schedule counts all rows" 'as-published=48' again/metrics.tsv
 is "so it ends before the rate has fallen" "$(rows log.tsv | awk -F '\t' 'END { print ($3 > 0.01) }')" 1
+
+# ---- the benchmarks ----
+protocol() { "$caduceus" protocol --quiet -@ 1 -m "$data/ps" --epochs 1 --seeds 2 --lr 1e-3,2e-2 --batch 8 "$@"; }
+# parts FOLDER: writes sequences and labels of a made-up task: train.csv, dev.csv and test.csv.
+parts() {
+    mkdir -p "$1"
+    for part in train:30:3 dev:12:4 test:17:8; do
+        set -- "$1" $(echo $part | tr : ' ')
+        { echo sequence,label; rich $3 50 $4 | tr ' ' ,; } >"$1/$2.csv"
+    done
+}
+# texts FOLDER: the same as folders of texts. fasta FOLDER: the same as FASTA.
+texts() {
+    for part in train test; do
+        mkdir -p "$1/$part/low" "$1/$part/high"
+        sed 1d "$1/$part.csv" | awk -F, -v to="$1/$part" '
+            { f = sprintf("%s/%s/%d.txt", to, $2 ? "high" : "low", NR); printf "%s", $1 >f; close(f) }'
+        rm "$1/$part.csv"
+    done
+}
+fasta() {
+    for part in train test; do
+        sed 1d "$1/$part.csv" | awk -F, '{ print ">" NR "|" $2 "\n" $1 }' >"$1/$part.fna"
+    done
+}
+parts gb/human_nontata_promoters; texts gb/human_nontata_promoters
+mkdir -p gb/human_enhancers_cohn/train; cp places/?.csv* gb/human_enhancers_cohn/train
+cp -r gb/human_enhancers_cohn/train gb/human_enhancers_cohn/test
+for task in H3 promoter_tata splice_sites_all; do parts nt/$task; fasta nt/$task; rm nt/$task/*.csv; done
+parts GUE/EMP/H4; gzip GUE/EMP/H4/*.csv; parts GUE/prom/prom_core_tata
+ok "genomic-benchmarks" protocol genomic-benchmarks gb -T ref.fa -o gbs
+ok "nucleotide-transformer" protocol nucleotide-transformer nt -o nts; cp .out printed.md
+ok "gue" protocol gue GUE -o gues
+is "each task with each setting and seed has a row" "$(rows gbs/runs.tsv | lines),$(rows nts/runs.tsv | lines)" 8,12
+rows nts/table.tsv | cut -f 1,2 | tr '\t\n' ': ' >metrics
+is "and its metric" "$(cat metrics)" "H3:mcc promoter_tata:f1 splice_sites_all:accuracy "
+for name in gbs nts gues; do check "the tables of $name add up" protocol.py tables $name; done
+same "the table is printed" nts/table.md printed.md
+is "models are not kept" "$(find nts/runs -mindepth 1 -type d)" ""
+like "a row has its provenance" '^##caduceus_options=.* pad=500' nts/runs/H3.lr0.02.batch8.seed2.tsv
+# by_hand: the run of one row as a command of its own.
+by_hand() {
+    "$caduceus" finetune --quiet -@ 1 -m "$data/ps" --epochs 1 --lr 2e-2 --batch 8 --seed 2 --pad 300 --metric f1 \
+        --test nt/promoter_tata/test.fna nt/promoter_tata/train.fna -o hand | sed -n "s/^f1$tab//p"
+}
+rows nts/runs.tsv | awk '$1 == "promoter_tata" && $2 == 0.02 && $4 == 2 { print $8 }' >row
+is "a run is finetune's" "$(by_hand)" "$(cat row)"
+only() { protocol nucleotide-transformer nt --task H3 --seeds 1 --batch 8,16 "$@"; }
+ok "--task, --seeds, --batch, --keep" only -o kept --keep
+is "--keep" "$(ls -d kept/runs/*/model.safetensors | lines)" 4
+cp kept/table.md before.md; rm kept/runs/H3.lr0.02.batch16.seed1.tsv
+only -o kept --dry-run >todo; is "--dry-run lists what is left" "$(grep -c done todo),$(grep -c 'to do' todo)" 3,1
+touch -d 2020-01-01 kept/runs/*.tsv
+ok "goes on" only -o kept; same "with the same table" before.md kept/table.md
+is "and trains only what is left" "$(find kept/runs -maxdepth 1 -name '*.tsv' -newermt 2021-01-01)" \
+    kept/runs/H3.lr0.02.batch16.seed1.tsv
+only -o shares --shard 2/3 >first; only -o shares --shard 1/3 >second
+is "a shard prints no table while others are missing" "$(cat first second)" ""
+ok "the last shard" only -o shares --shard 3/3; same "writes the same table" before.md shares/table.md
+same "and the same rows" kept/runs.tsv shares/runs.tsv
+error "other settings" 'H3.*tsv: has other settings .*epochs=1.*epochs=2.*choose another -o' only -o kept --epochs 2
+error "--as-published is another setting" 'now .*as-published' only -o kept --as-published
+ok "--as-published" protocol gue GUE --task EMP/H4 --seeds 1 --as-published -o quirks
+like "its rows say so" 'as-published=47' quirks/runs/EMP_H4.lr0.02.batch8.seed1.tsv
+if [ -z "$(no_preload "$full")" ]; then
+    interrupted TERM=4 "$caduceus" protocol --quiet -@ 1 -m "$data/ps" nucleotide-transformer nt --task H3 --seeds 1 \
+        --epochs 3 --lr 1e-3,2e-2 --batch 8 -o stopped >/dev/null 2>.err; status=$?
+    is "SIGTERM ends it" $status 143
+    "$caduceus" protocol --quiet -@ 1 -m "$data/ps" nucleotide-transformer nt --task H3 --seeds 1 --epochs 3 \
+        --lr 1e-3,2e-2 --batch 8 -o stopped >stopped.md; only --epochs 3 --batch 8 -o whole >whole.md
+    same "and it goes on within the run" whole.md stopped.md
+    same "with the same rows" whole/runs.tsv stopped/runs.tsv
+fi
+error "an unknown protocol" 'expected genomic-benchmarks, nucleotide' protocol imagenet nt -o bad
+error "an unknown task" '--task H9: no task of nucleotide-tr' protocol nucleotide-transformer nt --task H9 -o bad
+error "a task without data" 'nt/H4: not there' protocol nucleotide-transformer nt --task H4 -o bad
+error "no data" 'places: has no folder of a task of gue, such as EMP/H3' protocol gue places -o bad
+error "no reference" 'need a reference' protocol genomic-benchmarks gb --task human_enhancers_cohn -o bad
+error "no output" 'name the folder' protocol gue GUE
+error "no data given" 'expected a name and the data' protocol gue -o bad
+error "a bad list" '--lr: expected a number|--lr x' protocol gue GUE --lr 1e-3,x -o bad
+echo x >kept/runs/H3.lr0.001.batch8.seed1.tsv
+error "a damaged row" 'batch8.seed1.tsv: not a row of caduceus protocol; remove it' only -o kept
 finish

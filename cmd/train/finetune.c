@@ -406,7 +406,9 @@ static void free_args(finetune_args_t *a)
 /* Runs this rank. Ranks other than the first are quiet, and leave the folder alone. */
 static int run(tuning_t *r, finetune_args_t *a, cad_error_t *err)
 {
-    int rc = ranks_open(&r->ranks, "finetune", a->among.timeout, err);
+    int rc = 0;
+    if (r->tuned) r->ranks = (ranks_t) { .cmd = "finetune", .ranks = 1 };
+    else rc = ranks_open(&r->ranks, "finetune", a->among.timeout, err);
     if (rc) return rc;
     a->o.quiet |= !ranks_first(&r->ranks);
     a->o.device = ranks_device(&r->ranks, a->o.device);
@@ -419,10 +421,10 @@ static int run(tuning_t *r, finetune_args_t *a, cad_error_t *err)
     return rc ? rc : tuning_run(r, err);
 }
 
-static int run_finetune(int argc, char **argv)
+int finetune_call(int argc, char **argv, tuned_t *out)
 {
     finetune_args_t a;
-    tuning_t r = { .a = &a, .claim = -1, .ticket = -1 };
+    tuning_t r = { .a = &a, .claim = -1, .ticket = -1, .tuned = out };
     cad_error_t err = { "" };
     int rc = parse_args(&a, argc, argv);
     if (rc) free_args(&a);
@@ -444,6 +446,8 @@ static int run_finetune(int argc, char **argv)
     free_args(&a);
     return rc || cmd_finish("finetune") ? 1 : 0;
 }
+
+static int run_finetune(int argc, char **argv) { return finetune_call(argc, argv, NULL); }
 
 const command_t CMD_FINETUNE = { "finetune",   "train a classifier of sequences or regions on your labels",
                                  run_finetune, USAGE,

@@ -40,9 +40,22 @@ typedef struct {
     char **words;       /* its words, to which `label` points */
 } finetune_args_t;
 
+/* Results of a training, for a command that trains many models. */
+typedef struct tuned_t {
+    int64_t epoch;               /* the best epoch */
+    double valid, test[METRICS]; /* --metric on the validation rows; all metrics on the test rows */
+    int64_t tested;              /* number of test rows */
+    text_t provenance;           /* its lines of provenance; the caller frees it */
+} tuned_t;
+/* Does what the command finetune does with these words, with --test FILE among them; instead of printing metrics, stores
+ * the results in *out. Does not join the processes of a launcher. Returns the exit status; if a signal has stopped the
+ * training, its state is saved, and the process ends here. */
+int finetune_call(int argc, char **argv, tuned_t *out);
+
 typedef struct {
     /* Set by finetune.c and tuning_files.c: */
     const finetune_args_t *a;
+    tuned_t *tuned; /* where to store the results, or NULL: they are printed */
     ranks_t ranks;
     notes_t notes;
     fasta_t ref;

@@ -357,6 +357,23 @@ static int print_json(const tuning_t *r, const metrics_t *m, cad_error_t *err)
     return rc;
 }
 
+/* Stores the results of the saved checkpoint for the caller of finetune_call. */
+static int hand_over(tuning_t *r, const cad_model_t *best, const metrics_t *m, cad_error_t *err)
+{
+    tuned_t *out = r->tuned;
+    metrics_t valid = { .n = 0 };
+    int rc = measure(r, &r->valid, best, &valid, err);
+    if (rc) return rc;
+    out->epoch = r->best_epoch;
+    out->valid = valid.value[r->a->metric];
+    out->tested = m->n;
+    memcpy(out->test, m->value, sizeof out->test);
+    for (const char *s = r->table.s.s, *end; s && !strncmp(s, "##", 2) && (end = strchr(s, '\n')); s = end + 1)
+        text_put(&out->provenance, s, (size_t)(end + 1 - s));
+    metrics_free(&valid);
+    return 0;
+}
+
 /* Prints the metrics of the saved checkpoint on the test rows or, if there are none, on the validation rows. */
 static int report(tuning_t *r, cad_error_t *err)
 {
@@ -366,7 +383,8 @@ static int report(tuning_t *r, cad_error_t *err)
     int rc = e->n ? cad_model_open(&best, r->a->output, err) : 0;
     if (rc || !e->n) return rc;
     rc = measure(r, e, best, &m, err);
-    if (rc == 0) rc = r->a->o.json ? print_json(r, &m, err) : print_metrics(r, &m, err);
+    if (rc == 0 && r->tuned) rc = hand_over(r, best, &m, err);
+    else if (rc == 0) rc = r->a->o.json ? print_json(r, &m, err) : print_metrics(r, &m, err);
     metrics_free(&m);
     cad_model_close(best);
     return rc;

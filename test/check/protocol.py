@@ -1,5 +1,6 @@
 """protocol.py batches JSON TSV CSV N: checks the MCC and F1 of finetune --as-published against the predictions of its
-model on the labelled rows of CSV, in batches of N. SPDX-License-Identifier: MIT"""
+model on the labelled rows of CSV, in batches of N. protocol.py tables DIR: checks table.tsv and table.md of caduceus
+protocol against runs.tsv. SPDX-License-Identifier: MIT"""
 
 import csv
 import json
@@ -50,6 +51,39 @@ def batches(printed, predicted, labels, size):
         for p in parts:
             close("sklearn mcc", mcc(truth[p], called[p]), matthews_corrcoef(truth[p], called[p]))
             close("sklearn f1", f1(truth[p], called[p]), f1_score(truth[p], called[p], zero_division=0))
+
+
+def number(text):
+    return float("nan") if text == "." else float(text)
+
+
+def tables(folder):
+    rows = table(f"{folder}/runs.tsv")
+    for row in rows:
+        close("the metric of a row", number(row["test"]), number(row[row["metric"]]), 0)
+    for line in table(f"{folder}/table.tsv"):
+        settings = {}
+        for row in rows:
+            if row["task"] == line["task"]:
+                settings.setdefault((row["lr"], row["batch"]), []).append(row)
+        best = max(settings, key=lambda k: np.mean([number(r["valid"]) for r in settings[k]]))
+        test = np.array([number(r["test"]) for r in settings[best]])
+        if best != (line["lr"], line["batch"]):
+            sys.exit(f"{line['task']}: chose {line['lr']} x {line['batch']}, not {best}")
+        close("valid", number(line["valid"]), np.mean([number(r["valid"]) for r in settings[best]]))
+        close("mean", number(line["mean"]), test.mean())
+        close("spread", number(line["spread"]), (test.max() - test.min()) / 2)
+        close("least", number(line["least"]), test.min())
+        close("most", number(line["most"]), test.max())
+        if len(test) > 1:
+            close("deviation", number(line["deviation"]), test.std(ddof=1))
+        with open(f"{folder}/table.md") as f:
+            shown = [s for s in f if s.startswith(f"| {line['task']} |")]
+        if len(shown) != 1:
+            sys.exit(f"table.md has {len(shown)} lines for {line['task']}")
+        mean, spread = shown[0].split("|")[3].split("±")
+        close("mean in table.md", float(mean), test.mean(), 5.1e-4)
+        close("spread in table.md", float(spread), (test.max() - test.min()) / 2, 5.1e-4)
 
 
 def have_sklearn():

@@ -1,0 +1,143 @@
+/* protocol.c - caduceus protocol: repeats published experiments. This file has the options. SPDX-License-Identifier:
+ * MIT */
+#include "protocol/protocol.h"
+
+static const char USAGE[] =
+    "Usage: caduceus protocol NAME [options] DATA -o DIR\n\n"
+    "Repeats a published experiment from the data in its authors' layout. NAME is\n"
+    "genomic-benchmarks, nucleotide-transformer or gue; DATA is the folder with a folder\n"
+    "for each task. Trains every task with every setting and seed, and writes tables.\n"
+    "Runs that are finished are kept, so the same command goes on after a stop.\n\n"
+    "Options:\n"
+    "  -o, --output DIR       the folder to write: table.tsv, table.md, runs.tsv, and runs/\n"
+    "                         with a row for each run\n"
+    "  -T, --reference FASTA  reference of tables of intervals; also --fasta-ref\n"
+    "      --task LIST        only these tasks [all that DATA has]\n"
+    "      --epochs N         passes over the training rows [the paper's]\n"
+    "      --seeds N          seeds 1 to N [the paper's]\n"
+    "      --lr LIST          learning rates to choose from [the paper's]\n"
+    "      --batch LIST       batches to choose from [the paper's]\n"
+    "      --as-published     with two quirks of the published numbers; see caduceus-finetune(1)\n"
+    "      --from-scratch     use the model's configuration with new random weights\n"
+    "      --keep             keep the model of each run\n" SHARD_USAGE
+    "      --dry-run          list the runs, and which are done\n" OPTIONS_USAGE "\nExamples:\n"
+    "  caduceus protocol nucleotide-transformer tasks/ -o results\n"
+    "  caduceus protocol gue GUE/ --task EMP/H3,EMP/H4 --seeds 1 --lr 1e-3 --batch 128 -o short\n";
+
+/* ---- options ---- */
+
+enum { O_TASK = 1, O_EPOCHS, O_SEEDS, O_BATCH, O_PUBLISHED, O_SCRATCH, O_KEEP };
+static const struct option LONGS[] = { OPTIONS_LONG,
+                                       OPTIONS_REFERENCE,
+                                       OPT_VALUE("output", 'o'),
+                                       OPT_VALUE("task", O_TASK),
+                                       OPT_VALUE("epochs", O_EPOCHS),
+                                       OPT_VALUE("seeds", O_SEEDS),
+                                       OPT_VALUE("lr", OPT_LR),
+                                       OPT_VALUE("batch", O_BATCH),
+                                       OPT_FLAG("as-published", O_PUBLISHED),
+                                       OPT_FLAG("from-scratch", O_SCRATCH),
+                                       OPT_FLAG("keep", O_KEEP),
+                                       OPT_VALUE("shard", OPT_SHARD),
+                                       OPT_FLAG("dry-run", OPT_DRY),
+                                       { 0 } };
+
+/* Calls take for each of at most CHOICES numbers that commas separate; then the list ends with 0. */
+static int take_list(protocol_args_t *a, const char *option, const char *list,
+                     int (*take)(protocol_args_t *a, int i, const char *number))
+{
+    int i = 0;
+    for (const char *s = list; s; s = strchr(s, ',') ? strchr(s, ',') + 1 : NULL, i++) {
+        char number[40];
+        snprintf(number, sizeof number, "%.*s", (int)strcspn(s, ","), s);
+        if (i == CHOICES) return cmd_fail("protocol", "%s %s: at most %d values", option, list, CHOICES);
+        if (take(a, i, number)) return 1;
+    }
+    return 0;
+}
+
+static int take_lr(protocol_args_t *a, int i, const char *number)
+{
+    if (i + 1 < CHOICES) a->lr[i + 1] = 0;
+    return option_real("protocol", "--lr", number, 1e-9, 10, &a->lr[i]);
+}
+
+static int take_batch(protocol_args_t *a, int i, const char *number)
+{
+    if (i + 1 < CHOICES) a->batch[i + 1] = 0;
+    return option_int("protocol", "--batch", number, 1, 1 << 20, &a->batch[i]);
+}
+
+static int take_option(void *args, int c, const char *arg)
+{
+    protocol_args_t *a = args;
+    switch (c) {
+    case 'o': a->output = arg; return 0;
+    case 'T': a->reference = arg; return 0;
+    case O_TASK: a->tasks = arg; return 0;
+    case O_EPOCHS: return option_int("protocol", "--epochs", arg, 1, 1 << 20, &a->epochs);
+    case O_SEEDS: return option_int("protocol", "--seeds", arg, 1, 1000, &a->seeds);
+    case OPT_LR: return take_list(a, "--lr", arg, take_lr);
+    case O_BATCH: return take_list(a, "--batch", arg, take_batch);
+    case O_PUBLISHED: a->published = true; return 0;
+    case O_SCRATCH: a->scratch = true; return 0;
+    case O_KEEP: a->keep = true; return 0;
+    case OPT_SHARD: return option_shard("protocol", arg, &a->shard);
+    case OPT_DRY: a->dry_run = true; return 0;
+    default: return options_take(&a->o, c, arg);
+    }
+}
+
+/* Takes NAME and DATA. */
+static int take_operands(protocol_args_t *a, int argc, char **argv)
+{
+    int n = argc - optind;
+    if (n != 2)
+        return cmd_fail("protocol", "expected a name and the data's folder, %d argument%s given; see --help", n,
+                        n == 1 ? "" : "s");
+    a->name = argv[optind];
+    a->data = argv[optind + 1];
+    return 0;
+}
+
+static const benchmark_t *find_benchmark(const char *name)
+{
+    for (int i = 0; i < BENCHMARKS; i++)
+        if (!strcmp(name, BENCHMARK[i].name)) return &BENCHMARK[i];
+    return NULL;
+}
+
+/* Sets what the user has not given to what the paper has. */
+static void settle(protocol_args_t *a, const benchmark_t *b)
+{
+    if (!a->epochs) a->epochs = b->epochs;
+    if (!a->seeds) a->seeds = b->seeds;
+    if (a->lr[0] == 0) memcpy(a->lr, b->lr, sizeof a->lr);
+    if (!a->batch[0]) memcpy(a->batch, b->batch, sizeof a->batch);
+}
+
+/* ---- the whole run ---- */
+
+static int run_protocol(int argc, char **argv)
+{
+    protocol_args_t a = { .epochs = 0 };
+    const benchmark_t *b;
+    cad_error_t err = { "" };
+    int rc;
+    options_init(&a.o, "protocol");
+    rc = options_parse(&CMD_PROTOCOL, argc, argv, take_option, &a);
+    if (rc == 0) rc = take_operands(&a, argc, argv);
+    if (rc) return rc == 2 ? 0 : 1;
+    b = find_benchmark(a.name);
+    if (!b) return cmd_fail("protocol", "%s: expected genomic-benchmarks, nucleotide-transformer or gue", a.name);
+    if (!a.output) return cmd_fail("protocol", "name the folder to write with -o");
+    settle(&a, b);
+    rc = protocol_benchmark(&a, b, &err);
+    if (rc && err.text[0]) cmd_fail("protocol", "%s", err.text);
+    return rc || cmd_finish("protocol") ? 1 : 0;
+}
+
+const command_t CMD_PROTOCOL = { "protocol",   "repeat a published experiment: train every task and fold",
+                                 run_protocol, USAGE,
+                                 NULL,         OPTIONS_SHORT "T:o:",
+                                 LONGS,        NULL };

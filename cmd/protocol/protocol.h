@@ -1,0 +1,87 @@
+/* protocol.h - declarations shared by the files of caduceus protocol. SPDX-License-Identifier: MIT */
+#ifndef CAD_PROTOCOL_H
+#define CAD_PROTOCOL_H
+
+#include "cmd.h"
+#include "learn/labelled.h"
+#include "learn/metrics.h"
+
+typedef struct bench_task_t {
+    const char *name; /* path of its folder within the data */
+    int64_t length;   /* bases to which sequences are cut or padded */
+    metric_t metric;
+} bench_task_t;
+
+#define CHOICES 8 /* maximum number of learning rates, and of batches */
+/* What the paper prescribes for all tasks of a benchmark. */
+typedef struct benchmark_t {
+    const char *name;
+    const bench_task_t *task; // (tasks)
+    int tasks;
+    const char
+        *suffix[8]; /* DATA/TASK/train and test have one of these suffixes: files, or folders (""); ends with NULL */
+    bool dev;       /* DATA/TASK/dev chooses the epoch; otherwise a tenth of train does */
+    int64_t epochs, seeds;
+    double lr[CHOICES]; /* each with each batch; ends with 0 */
+    int64_t batch[CHOICES];
+} benchmark_t;
+extern const benchmark_t BENCHMARK[];
+extern const int BENCHMARKS;
+
+typedef struct protocol_args_t {
+    options_t o;
+    const char *name, *data, *output, *reference;
+    shard_t shard;
+    /* benchmarks: 0 or NULL is what the paper has */
+    const char *tasks;
+    int64_t epochs, seeds;
+    double lr[CHOICES];
+    int64_t batch[CHOICES];
+    bool published, keep, scratch, dry_run;
+    /* variants: */
+    const char *label, *by;
+    int64_t resamples, seed;
+} protocol_args_t;
+
+/* One training: a task with one setting and one seed. */
+typedef struct fold_t {
+    const bench_task_t *task;
+    double lr;
+    int64_t batch, seed;
+    char *id;    /* name of its files in DIR/runs */
+    bool done;   /* its row is in DIR/runs */
+    bool chosen; /* its task was asked for, and has data */
+    int64_t epoch, tested;
+    double valid, test[METRICS];
+} fold_t;
+typedef struct folds_t {
+    const protocol_args_t *a;
+    const benchmark_t *b;
+    fold_t *fold; // (n) ordered by task, learning rate, batch, seed
+    int64_t n;
+    int64_t each;  /* folds of a setting: the seeds */
+    char *runs;    /* the folder DIR/runs */
+    text_t recipe; /* what must be equal in all rows of the folder */
+    text_t table;  /* DIR/runs.tsv, while it is written */
+} folds_t;
+
+/* ---- folds.c ---- */
+/* Trains what is left of a benchmark, or of this shard of it, and writes the tables. */
+int protocol_benchmark(const protocol_args_t *a, const benchmark_t *b, cad_error_t *err);
+
+/* ---- rows.c: DIR/runs/ID.tsv, a file for each fold ---- */
+/* Reads the row of a fold, if it is there, and sets done. Returns CAD_EARG if it is of another recipe. */
+int fold_read(const folds_t *s, fold_t *f, cad_error_t *err);
+/* Writes the row of a fold. provenance: lines that begin with ##. */
+int fold_write(const folds_t *s, const fold_t *f, const text_t *provenance, cad_error_t *err);
+
+/* ---- result_tables.c: DIR/runs.tsv, table.tsv, table.md ---- */
+int folds_tables(folds_t *s, cad_error_t *err);
+
+/* ---- files.c ---- */
+/* Writes a text to DIR/NAME. */
+int protocol_file(const char *dir, const char *name, const text_t *t, cad_error_t *err);
+/* Removes the files in a folder, and the folder. */
+int protocol_remove(const char *dir, cad_error_t *err);
+
+#endif
