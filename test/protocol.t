@@ -161,4 +161,49 @@ error "no data given" 'expected a name and the data' protocol gue -o bad
 error "a bad list" '--lr: expected a number|--lr x' protocol gue GUE --lr 1e-3,x -o bad
 echo x >kept/runs/H3.lr0.001.batch8.seed1.tsv
 error "a damaged row" 'batch8.seed1.tsv: not a row of caduceus protocol; remove it' only -o kept
+
+# ---- labelled variants ----
+{   printf '##fileformat=VCFv4.2\n##contig=<ID=1,length=960>\n'
+    echo '##INFO=<ID=ACMG,Number=0,Type=Flag,Description="x">'
+    for key in PATH Y; do echo "##INFO=<ID=$key,Number=A,Type=Integer,Description=\"x\">"; done
+    printf '#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n'; } >head.vcf
+# made N: prints N records with scores, some of them equal, and labels that agree with them more often than not.
+made() {
+    awk -v OFS='\t' -v n="$1" 'function next_() { s = (s * 16807) % 2147483647; return int(s / 65536) }
+        BEGIN { s = 7; for (i = 1; i <= n; i++) {
+            llr = next_() % 60 / 10 - 4; y = next_() % 8 > llr + 4; c = next_() % 3
+            mc = c ? c == 1 ? "syn" : "mis" : "a,b"
+            print 1, i, ".", "A", "C", ".", ".", "PATH=" y ";" (y ? "ACMG;" : "") "MC=" mc \
+                (i % 11 ? ";CADUCEUS_LLR=" llr : "") ";CLNSIG=" (y ? "Pathogenic" : "Benign") } }'
+}
+{ cat head.vcf; made 150; row '1 200 . A C,G . . PATH=1,0;MC=syn;CADUCEUS_LLR=-3,1' '1 201 . A C . . MC=syn'; } |
+    gzip >made.vcf.gz
+variants() { "$caduceus" protocol variants --quiet "$@"; }
+ok "variants" variants made.vcf.gz --label PATH --by MC --resamples 200 --seed 5 -o areas; cp .out printed.md
+check "areas and their intervals" protocol.py areas made.vcf.gz areas/table.tsv 200 5
+same "the table is printed" printed.md areas/table.md
+is "all, and each value" "$(rows areas/table.tsv | cut -f 1 | joined)" "all a,b mis syn "
+for label in CLNSIG=Pathogenic ACMG; do
+    variants made.vcf.gz --label $label -o other >/dev/null; rows other/table.tsv | cut -f 3 >got
+    is "--label $label" "$(cat got)" "$(made 150 | grep LLR | grep -c PATH=1)"
+done
+"$caduceus" protocol variants --label PATH made.vcf.gz -o other >/dev/null 2>err
+like "what is left out is counted" 'left out: 1 alleles without a label, 13 without a score' err
+{ cat head.vcf; for i in 100 300 500 700; do
+    base=$(tr -d '\n' <letters | cut -c $i)
+    row "1 $i . $base $(echo $base | tr ACGT CGTA),$(echo $base | tr ACGT GTAC) . . Y=$((i % 200 > 0)),1"; done; } >in.vcf
+ok "variants that are to be scored" variants -m "$data/ps" -T ref.fa in.vcf --label Y -o scores
+"$caduceus" annotate --quiet -m "$data/ps" -T ref.fa in.vcf -o want.vcf.gz
+agree "are scored by annotate" 'gzip -dc want.vcf.gz | grep -v "^##"' 'gzip -dc scores/scored.vcf.gz | grep -v "^##"'
+variants want.vcf.gz --label Y -o again >/dev/null; same "or were" scores/table.tsv again/table.tsv
+error "variants without a score" 'in.vcf: no allele with a label and a score .*8 without a score' \
+    variants in.vcf --label Y -o bad
+error "a label that is neither 0 nor 1" ':[0-9]*: the label is neither 0 nor 1' \
+    variants made.vcf.gz --label MC -o bad
+error "labels that do not fit ALT" ':10: Y has 3 values, and the record has 2 ALT' \
+    eval 'sed "10s/Y=.*/Y=1,0,1/" in.vcf >three.vcf; variants three.vcf --label Y -o bad'
+error "not a VCF" 'train.csv:1: not a VCF' variants train.csv --label Y -o bad
+error "no label" 'name the INFO key' variants in.vcf -o bad
+error "options of benchmarks" 'trains nothing' variants in.vcf --label Y --seeds 2 -o bad
+error "--by of a benchmark" '--label and --by go with variants' protocol gue GUE --by MC -o bad
 finish

@@ -7,38 +7,6 @@
 #include "protocol/protocol.h"
 #include "train/finetune.h"
 
-/* ---- words of a command line ---- */
-
-#define WORDS 48
-typedef struct {
-    char *word[WORDS + 1]; /* (n) malloc'd; then NULL */
-    int n;
-    bool failed;
-} words_t;
-
-static void add(words_t *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void add(words_t *w, const char *fmt, ...)
-{
-    va_list args;
-    char *word = NULL;
-    va_start(args, fmt);
-    if (w->n == WORDS || vasprintf(&word, fmt, args) < 0) w->failed = true;
-    else w->word[w->n++] = word;
-    va_end(args);
-}
-
-static void add_pair(words_t *w, const char *option, const char *value)
-{
-    if (!value) return;
-    add(w, "%s", option);
-    add(w, "%s", value);
-}
-
-static void words_free(words_t *w)
-{
-    for (int i = 0; i < w->n; i++) free(w->word[i]);
-}
-
 /* ---- data ---- */
 
 /* Returns DATA/TASK/NAME with one of the benchmark's suffixes, malloc'd; NULL if there is none. */
@@ -81,31 +49,26 @@ static bool has_tables(const char *dir)
 static void words_of(const folds_t *s, const fold_t *f, const char *dir, words_t *w)
 {
     const protocol_args_t *a = s->a;
-    const options_t *o = &a->o;
     char *train = find_part(s, f->task, "train"), *test = find_part(s, f->task, "test"),
          *dev = s->b->dev ? find_part(s, f->task, "dev") : NULL;
     w->failed |= !train || !test || (s->b->dev && !dev);
-    add(w, "finetune");
-    add(w, "--quiet");
-    add(w, "--resume");
-    add_pair(w, "-m", o->model);
-    add_pair(w, "--adapter", o->adapter);
-    add_pair(w, "-d", o->device);
-    add_pair(w, "--precision", o->precision);
-    add(w, "--threads=%d", o->threads);
-    add(w, "--pad=%lld", (long long)f->task->length);
-    add(w, "--metric=%s", METRIC_NAME[f->task->metric]);
-    add(w, "--epochs=%lld", (long long)a->epochs);
-    add(w, "--lr=%.9g", f->lr);
-    add(w, "--batch=%lld", (long long)f->batch);
-    add(w, "--seed=%lld", (long long)f->seed);
-    if (a->published) add(w, "--as-published");
-    if (a->scratch) add(w, "--from-scratch");
-    if (a->reference && train && has_tables(train)) add_pair(w, "-T", a->reference);
-    add_pair(w, "--valid", dev);
-    add_pair(w, "--test", test);
-    add_pair(w, "-o", dir);
-    add_pair(w, "--", train);
+    words_add(w, "finetune");
+    words_add(w, "--quiet");
+    words_add(w, "--resume");
+    words_model(w, &a->o);
+    words_add(w, "--pad=%lld", (long long)f->task->length);
+    words_add(w, "--metric=%s", METRIC_NAME[f->task->metric]);
+    words_add(w, "--epochs=%lld", (long long)a->epochs);
+    words_add(w, "--lr=%.9g", f->lr);
+    words_add(w, "--batch=%lld", (long long)f->batch);
+    words_add(w, "--seed=%lld", (long long)f->seed);
+    if (a->published) words_add(w, "--as-published");
+    if (a->scratch) words_add(w, "--from-scratch");
+    if (a->reference && train && has_tables(train)) words_pair(w, "-T", a->reference);
+    words_pair(w, "--valid", dev);
+    words_pair(w, "--test", test);
+    words_pair(w, "-o", dir);
+    words_pair(w, "--", train);
     free(train);
     free(test);
     free(dev);

@@ -3,15 +3,18 @@
 #include "protocol/protocol.h"
 
 static const char USAGE[] =
-    "Usage: caduceus protocol NAME [options] DATA -o DIR\n\n"
-    "Repeats a published experiment from the data in its authors' layout. NAME is\n"
+    "Usage: caduceus protocol BENCHMARK [options] DATA -o DIR\n"
+    "       caduceus protocol variants --label KEY [options] VCF -o DIR\n\n"
+    "Repeats a published experiment from the data in its authors' layout. BENCHMARK is\n"
     "genomic-benchmarks, nucleotide-transformer or gue; DATA is the folder with a folder\n"
     "for each task. Trains every task with every setting and seed, and writes tables.\n"
-    "Runs that are finished are kept, so the same command goes on after a stop.\n\n"
+    "Runs that are finished are kept, so the same command goes on after a stop.\n"
+    "variants measures how well llr tells labelled variants apart, without training.\n\n"
     "Options:\n"
     "  -o, --output DIR       the folder to write: table.tsv, table.md, runs.tsv, and runs/\n"
     "                         with a row for each run\n"
-    "  -T, --reference FASTA  reference of tables of intervals; also --fasta-ref\n"
+    "  -T, --reference FASTA  reference of tables of intervals, or of variants, which are then\n"
+    "                         scored; also --fasta-ref\n" OPTIONS_USAGE "Benchmarks:\n"
     "      --task LIST        only these tasks [all that DATA has]\n"
     "      --epochs N         passes over the training rows [the paper's]\n"
     "      --seeds N          seeds 1 to N [the paper's]\n"
@@ -19,14 +22,23 @@ static const char USAGE[] =
     "      --batch LIST       batches to choose from [the paper's]\n"
     "      --as-published     with two quirks of the published numbers; see caduceus-finetune(1)\n"
     "      --from-scratch     use the model's configuration with new random weights\n"
-    "      --keep             keep the model of each run\n" SHARD_USAGE
-    "      --dry-run          list the runs, and which are done\n" OPTIONS_USAGE "\nExamples:\n"
+    "      --keep             keep the model of each run\n"
+    "      --shard I/N|slurm  only every N-th run, from the I-th on, in the same DIR\n"
+    "      --dry-run          list the runs, and which are done\n"
+    "Variants:\n"
+    "      --label KEY[=VALUE]  the INFO key of labels: 0 and 1, a flag, or the VALUE of\n"
+    "                         positive variants\n"
+    "      --by KEY           also measure the variants of each value of this INFO key\n"
+    "      --resamples N      resamples for the intervals of 95 % [1000]\n"
+    "      --seed S           seed of the resamples [1]\n"
+    "\nExamples:\n"
     "  caduceus protocol nucleotide-transformer tasks/ -o results\n"
+    "  caduceus protocol variants clinvar.vcf.gz -T hg38.fa --label CLNSIG=Pathogenic -o clinvar\n"
     "  caduceus protocol gue GUE/ --task EMP/H3,EMP/H4 --seeds 1 --lr 1e-3 --batch 128 -o short\n";
 
 /* ---- options ---- */
 
-enum { O_TASK = 1, O_EPOCHS, O_SEEDS, O_BATCH, O_PUBLISHED, O_SCRATCH, O_KEEP };
+enum { O_TASK = 1, O_EPOCHS, O_SEEDS, O_BATCH, O_PUBLISHED, O_SCRATCH, O_KEEP, O_LABEL, O_BY, O_RESAMPLES };
 static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPTIONS_REFERENCE,
                                        OPT_VALUE("output", 'o'),
@@ -38,6 +50,10 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPT_FLAG("as-published", O_PUBLISHED),
                                        OPT_FLAG("from-scratch", O_SCRATCH),
                                        OPT_FLAG("keep", O_KEEP),
+                                       OPT_VALUE("label", O_LABEL),
+                                       OPT_VALUE("by", O_BY),
+                                       OPT_VALUE("resamples", O_RESAMPLES),
+                                       OPT_VALUE("seed", OPT_SEED),
                                        OPT_VALUE("shard", OPT_SHARD),
                                        OPT_FLAG("dry-run", OPT_DRY),
                                        { 0 } };
@@ -82,6 +98,10 @@ static int take_option(void *args, int c, const char *arg)
     case O_PUBLISHED: a->published = true; return 0;
     case O_SCRATCH: a->scratch = true; return 0;
     case O_KEEP: a->keep = true; return 0;
+    case O_LABEL: a->label = arg; return 0;
+    case O_BY: a->by = arg; return 0;
+    case O_RESAMPLES: return option_int("protocol", "--resamples", arg, 0, 1 << 24, &a->resamples);
+    case OPT_SEED: return option_int("protocol", "--seed", arg, 0, INT64_MAX, &a->seed);
     case OPT_SHARD: return option_shard("protocol", arg, &a->shard);
     case OPT_DRY: a->dry_run = true; return 0;
     default: return options_take(&a->o, c, arg);
@@ -93,7 +113,7 @@ static int take_operands(protocol_args_t *a, int argc, char **argv)
 {
     int n = argc - optind;
     if (n != 2)
-        return cmd_fail("protocol", "expected a name and the data's folder, %d argument%s given; see --help", n,
+        return cmd_fail("protocol", "expected a name and the data, %d argument%s given; see --help", n,
                         n == 1 ? "" : "s");
     a->name = argv[optind];
     a->data = argv[optind + 1];
@@ -116,11 +136,23 @@ static void settle(protocol_args_t *a, const benchmark_t *b)
     if (!a->batch[0]) memcpy(a->batch, b->batch, sizeof a->batch);
 }
 
+/* Checks that options fit variants. */
+static int settle_variants(const protocol_args_t *a)
+{
+    if (a->tasks || a->epochs || a->seeds || a->lr[0] > 0 || a->batch[0] || a->published || a->keep || a->scratch ||
+        a->shard.of || a->dry_run)
+        return cmd_fail("protocol", "variants: trains nothing, so options of benchmarks do not fit");
+    if (!a->label || !*a->label || *a->label == '=')
+        return cmd_fail("protocol", "variants: name the INFO key of the labels with --label");
+    return 0;
+}
+
 /* ---- the whole run ---- */
 
 static int run_protocol(int argc, char **argv)
 {
-    protocol_args_t a = { .epochs = 0 };
+    protocol_args_t a = { .resamples = 1000, .seed = 1 };
+    bool variants;
     const benchmark_t *b;
     cad_error_t err = { "" };
     int rc;
@@ -129,10 +161,14 @@ static int run_protocol(int argc, char **argv)
     if (rc == 0) rc = take_operands(&a, argc, argv);
     if (rc) return rc == 2 ? 0 : 1;
     b = find_benchmark(a.name);
-    if (!b) return cmd_fail("protocol", "%s: expected genomic-benchmarks, nucleotide-transformer or gue", a.name);
+    variants = !strcmp(a.name, "variants");
+    if (!b && !variants)
+        return cmd_fail("protocol", "%s: expected genomic-benchmarks, nucleotide-transformer, gue or variants", a.name);
     if (!a.output) return cmd_fail("protocol", "name the folder to write with -o");
-    settle(&a, b);
-    rc = protocol_benchmark(&a, b, &err);
+    if (b && (a.label || a.by)) return cmd_fail("protocol", "--label and --by go with variants");
+    if (variants && settle_variants(&a)) return 1;
+    if (b) settle(&a, b);
+    rc = b ? protocol_benchmark(&a, b, &err) : protocol_variants(&a, &err);
     if (rc && err.text[0]) cmd_fail("protocol", "%s", err.text);
     return rc || cmd_finish("protocol") ? 1 : 0;
 }

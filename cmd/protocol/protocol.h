@@ -78,6 +78,24 @@ int fold_write(const folds_t *s, const fold_t *f, const text_t *provenance, cad_
 /* ---- result_tables.c: DIR/runs.tsv, table.tsv, table.md ---- */
 int folds_tables(folds_t *s, cad_error_t *err);
 
+/* ---- variants.c ---- */
+/* Scores the VCF a->data, if there is a reference, and measures its labels. */
+int protocol_variants(const protocol_args_t *a, cad_error_t *err);
+
+/* ---- words.c ---- */
+#define WORDS 48
+typedef struct words_t {
+    char *word[WORDS + 1]; /* (n) malloc'd; then NULL */
+    int n;
+    bool failed; /* words are missing: there are too many, or memory is short */
+} words_t;
+void words_add(words_t *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Adds an option and its value; nothing if value is NULL. */
+void words_pair(words_t *w, const char *option, const char *value);
+/* Adds the options that say which model runs, and how. */
+void words_model(words_t *w, const options_t *o);
+void words_free(words_t *w);
+
 /* ---- files.c ---- */
 /* Writes a text to DIR/NAME. */
 int protocol_file(const char *dir, const char *name, const text_t *t, cad_error_t *err);

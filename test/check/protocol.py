@@ -1,8 +1,10 @@
 """protocol.py batches JSON TSV CSV N: checks the MCC and F1 of finetune --as-published against the predictions of its
 model on the labelled rows of CSV, in batches of N. protocol.py tables DIR: checks table.tsv and table.md of caduceus
-protocol against runs.tsv. SPDX-License-Identifier: MIT"""
+protocol against runs.tsv. protocol.py areas VCF TSV N SEED: checks the areas of caduceus protocol variants, and their
+intervals over N resamples. SPDX-License-Identifier: MIT"""
 
 import csv
+import gzip
 import json
 import sys
 
@@ -84,6 +86,93 @@ def tables(folder):
         mean, spread = shown[0].split("|")[3].split("±")
         close("mean in table.md", float(mean), test.mean(), 5.1e-4)
         close("spread in table.md", float(spread), (test.max() - test.min()) / 2, 5.1e-4)
+
+
+M64 = (1 << 64) - 1
+GOLDEN = 0x9E3779B97F4A7C15
+
+
+def mix(z):
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & M64
+    z = (z ^ z >> 27) * 0x94D049BB133111EB & M64
+    return z ^ z >> 31
+
+
+def random(seed, a, b, c):
+    s = mix(seed + GOLDEN & M64)
+    for x in (a, b, c):
+        s = mix(s + (x + 1) * GOLDEN & M64)
+    return s
+
+
+def hashed(name):
+    h = 0xCBF29CE484222325
+    for byte in name.encode():
+        h = (h ^ byte) * 0x100000001B3 & M64
+    return h
+
+
+def auroc(y, s):
+    yes, no = s[y], s[~y]
+    return np.mean((yes[:, None] > no) + 0.5 * (yes[:, None] == no))
+
+
+def average_precision(y, s):
+    total = 0.0
+    for t in np.unique(s[y]):
+        total += np.sum(y & (s == t)) * np.mean(y[s >= t])
+    return total / np.sum(y)
+
+
+def read_alleles(path):
+    alleles = []
+    with gzip.open(path, "rt") as f:
+        for line in f:
+            column = line.rstrip("\n").split("\t")
+            if line.startswith("#"):
+                continue
+            info = dict((x + "=").split("=")[:2] for x in column[7].split(";"))
+            for i in range(len(column[4].split(","))):
+                if "PATH" in info and "CADUCEUS_LLR" in info:
+                    label, score = info["PATH"].split(","), info["CADUCEUS_LLR"].split(",")
+                    alleles.append((info["MC"], int(label[i]), -float(score[i])))
+    return alleles
+
+
+def areas(vcf, tsv, resamples, seed):
+    alleles = read_alleles(vcf)
+    for line in table(tsv):
+        name = line["MC"]
+        mine = [x for x in alleles if name in ("all", x[0])]
+        y = np.array([x[1] for x in mine], bool)
+        s = np.array([x[2] for x in mine])
+        order = np.lexsort((~y, -s))
+        y, s = y[order], s[order]
+        if len(y) != int(line["n"]) or y.sum() != int(line["positive"]):
+            sys.exit(f"{name}: {len(y)} alleles, {y.sum()} positive")
+        close("auroc", number(line["auroc"]), auroc(y, s))
+        close("auprc", number(line["auprc"]), average_precision(y, s))
+        if have_sklearn():
+            from sklearn.metrics import average_precision_score, roc_auc_score
+
+            close("sklearn auroc", number(line["auroc"]), roc_auc_score(y, s))
+            close("sklearn auprc", number(line["auprc"]), average_precision_score(y, s))
+        intervals(line, name, y, s, int(resamples), int(seed))
+
+
+def intervals(line, name, y, s, resamples, seed):
+    place = random(seed, hashed(name), 0, 0)
+    n, roc, prc = len(y), [], []
+    for k in range(resamples):
+        at = np.array([(random(place, k, i, 0) >> 32) * n >> 32 for i in range(n)])
+        if y[at].all() or not y[at].any():
+            continue
+        roc.append(auroc(y[at], s[at]))
+        prc.append(average_precision(y[at], s[at]))
+    for key, values in (("auroc", roc), ("auprc", prc)):
+        low, high = np.percentile(values, [2.5, 97.5])
+        close(f"{name} {key}_low", number(line[f"{key}_low"]), low)
+        close(f"{name} {key}_high", number(line[f"{key}_high"]), high)
 
 
 def have_sklearn():
