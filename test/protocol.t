@@ -191,7 +191,8 @@ done
 like "what is left out is counted" 'left out: 1 alleles without a label, 13 without a score' err
 { cat head.vcf; for i in 100 300 500 700; do
     base=$(tr -d '\n' <letters | cut -c $i)
-    row "1 $i . $base $(echo $base | tr ACGT CGTA),$(echo $base | tr ACGT GTAC) . . Y=$((i % 200 > 0)),1"; done; } >in.vcf
+    row "1 $i . $base $(echo $base | tr ACGT CGTA),$(echo $base | tr ACGT GTAC) . . Y=$((i % 400 > 200)),0"
+done; } >in.vcf
 ok "variants that are to be scored" variants -m "$data/ps" -T ref.fa in.vcf --label Y -o scores
 "$caduceus" annotate --quiet -m "$data/ps" -T ref.fa in.vcf -o want.vcf.gz
 agree "are scored by annotate" 'gzip -dc want.vcf.gz | grep -v "^##"' 'gzip -dc scores/scored.vcf.gz | grep -v "^##"'
