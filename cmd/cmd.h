@@ -74,6 +74,8 @@ int options_open_trainer(const options_t *o, cad_model_t *model, cad_recipe_t *r
                          cad_error_t *err);
 /* Opens the model that options_model() names, or else the bundled model. Returns 0, or 1 after reporting an error. */
 int options_open_model(const options_t *o, cad_model_t **model);
+/* Does the same, and leaves the report to the caller. Returns 0 or a code. */
+int options_load_model(const options_t *o, cad_model_t **model, cad_error_t *err);
 
 /* Saves the model into folder dir. Signals are delayed until all its files are written. */
 int options_save_model(const cad_model_t *model, const char *dir, const cad_save_t *how, cad_error_t *err);

@@ -330,19 +330,28 @@ int options_open_trainer(const options_t *o, cad_model_t *model, cad_recipe_t *r
     return rc;
 }
 
-int options_open_model(const options_t *o, cad_model_t **model)
+int options_load_model(const options_t *o, cad_model_t **model, cad_error_t *err)
 {
     const char *path = options_model(o), *from = path && !o->model ? "$CADUCEUS_MODEL: " : "";
     char buf[4352];
-    cad_error_t err;
+    cad_error_t why;
+    int rc;
     bool demo = !path;
     if (demo) path = bundled(buf, sizeof buf);
     if (demo && access(path, R_OK))
-        return cmd_fail(o->cmd, "give a checkpoint with -m or $CADUCEUS_MODEL; the bundled model is not at %s", path);
-    if (cad_model_open_adapted(model, path, o->adapter, &err)) return cmd_fail(o->cmd, "%s%s", from, err.text);
+        return cad_fail(err, CAD_EARG, "give a checkpoint with -m or $CADUCEUS_MODEL; the bundled model is not at %s",
+                        path);
+    rc = cad_model_open_adapted(model, path, o->adapter, &why);
+    if (rc) return cad_fail(err, rc, "%s%s", from, why.text);
     if (!named_model(o) && !o->quiet && !o->counting)
         cmd_warn(o->cmd, "no -m given: using the bundled small model, not for publication (-m bundled: no warning)");
     return 0;
+}
+
+int options_open_model(const options_t *o, cad_model_t **model)
+{
+    cad_error_t err;
+    return options_load_model(o, model, &err) ? cmd_fail(o->cmd, "%s", err.text) : 0;
 }
 
 /* Appends to t a JSON object, with the keys of config.json, of those options of a new model that were given. */

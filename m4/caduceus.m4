@@ -103,7 +103,7 @@ cad_is_openmpi
 #elif defined MPICH_VERSION
 cad_is_mpich
 #endif"]) >conftest.c
-  AS_IF([test "x$1" != xno], [
+  AS_IF([test "x$1" != xno && test "x$cross_compiling" != xyes], [
     for cad_cc in mpicc.openmpi mpicc.mpich mpicc; do
       cad_kind=`$cad_cc -E conftest.c 2>/dev/null | sed -n 's/^cad_is_//p'`
       AS_CASE([$cad_kind],

@@ -39,13 +39,13 @@ static double now(void)
 }
 
 /* Waits for a request, which an MPI function that returned rc has made. */
-static int await(int rc, MPI_Request *q, double seconds, char *text, size_t size)
+static int await(int rc, MPI_Request *q, MPI_Status *status, double seconds, char *text, size_t size)
 {
     const struct timespec pause = { 0, 50000 };
     double begun = now();
     int done = 0;
     for (int i = 0; rc == MPI_SUCCESS; i++) {
-        rc = MPI_Test(q, &done, MPI_STATUS_IGNORE);
+        rc = MPI_Test(q, &done, status);
         if (rc == MPI_SUCCESS && done) return 0;
         if (i < SPINS) continue;
         if (now() - begun > seconds) return 1;
@@ -62,9 +62,18 @@ static int send_bytes(int to, const void *data, size_t bytes, double seconds, ch
     for (size_t at = 0; at < bytes && rc == 0; at += PIECE) {
         MPI_Request q;
         int n = (int)piece(bytes, at);
-        rc = await(MPI_Isend((const char *)data + at, n, MPI_BYTE, to, 0, MPI_COMM_WORLD, &q), &q, seconds, text, size);
+        rc = await(MPI_Isend((const char *)data + at, n, MPI_BYTE, to, 0, MPI_COMM_WORLD, &q), &q, MPI_STATUS_IGNORE,
+                   seconds, text, size);
     }
     return rc;
+}
+
+/* A shorter message is no error of MPI; it comes from a rank that is elsewhere in its run. */
+static int check_length(const MPI_Status *status, int expected, char *text, size_t size)
+{
+    int n = 0;
+    if (MPI_Get_count(status, MPI_BYTE, &n) == MPI_SUCCESS && n == expected) return 0;
+    return say(text, size, "its message is shorter than expected; do all processes have the same options?");
 }
 
 static int receive_bytes(int from, void *data, size_t bytes, double seconds, char *text, size_t size)
@@ -72,8 +81,11 @@ static int receive_bytes(int from, void *data, size_t bytes, double seconds, cha
     int rc = 0;
     for (size_t at = 0; at < bytes && rc == 0; at += PIECE) {
         MPI_Request q;
+        MPI_Status status;
         int n = (int)piece(bytes, at);
-        rc = await(MPI_Irecv((char *)data + at, n, MPI_BYTE, from, 0, MPI_COMM_WORLD, &q), &q, seconds, text, size);
+        rc = await(MPI_Irecv((char *)data + at, n, MPI_BYTE, from, 0, MPI_COMM_WORLD, &q), &q, &status, seconds, text,
+                   size);
+        if (rc == 0) rc = check_length(&status, n, text, size);
     }
     return rc;
 }
@@ -84,7 +96,8 @@ static int broadcast_bytes(void *data, size_t bytes, double seconds, char *text,
     for (size_t at = 0; at < bytes && rc == 0; at += PIECE) {
         MPI_Request q;
         int n = (int)piece(bytes, at);
-        rc = await(MPI_Ibcast((char *)data + at, n, MPI_BYTE, 0, MPI_COMM_WORLD, &q), &q, seconds, text, size);
+        rc = await(MPI_Ibcast((char *)data + at, n, MPI_BYTE, 0, MPI_COMM_WORLD, &q), &q, MPI_STATUS_IGNORE, seconds,
+                   text, size);
     }
     return rc;
 }
@@ -104,9 +117,9 @@ __attribute__((visibility("default"))) cad_mpi_open_f cad_mpi_open;
 int cad_mpi_open(int abi, cad_mpi_t *m, char *text, size_t size)
 {
     char node[MPI_MAX_PROCESSOR_NAME + 1] = "";
-    int n = 0, rc;
+    int n = 0, level, rc;
     if (abi != CAD_MPI_ABI) return say(text, size, "the MPI module is another version's");
-    rc = MPI_Init(NULL, NULL);
+    rc = MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level);
     if (rc == MPI_SUCCESS) rc = MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     if (rc == MPI_SUCCESS) rc = MPI_Comm_rank(MPI_COMM_WORLD, &m->rank);
     if (rc == MPI_SUCCESS) rc = MPI_Comm_size(MPI_COMM_WORLD, &m->ranks);

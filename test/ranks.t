@@ -68,6 +68,10 @@ for mpi in openmpi mpich; do
     is "$mpi: only rank 0 talks" "$(grep -c '^caduceus pretrain: step 1 of 1' err)" 1
     refused "a rank with another genome" 'pretrain: rank 1 of 2 on [^ ]*: differs from rank 0: it has data=' \
         $mpirun -n 1 "$caduceus" $many -o part : -n 1 "$caduceus" $many -o part -T other.fa
+    refused "a rank with another --save-every" 'rank 1 of 2 on [^ ]*: differs from rank 0: it has save_every=2' \
+        $mpirun -n 1 "$caduceus" $many -o part : -n 1 "$caduceus" $many -o part --save-every 2
+    refused "a model that is not there" 'pretrain: no: No such file' \
+        ranks 3 pretrain -T g.fa -m no -o part
     refused "a genome that is not there" 'pretrain: no.fa: No such file' ranks 3 $many -T no.fa -o part
     is "$mpi: these leave at most an empty folder" "$(ls -A part 2>.err)" ""
     rm -rf part
@@ -85,6 +89,10 @@ for mpi in openmpi mpich; do
 
     for n in 4 7; do alike "$n ranks" $n; done
     alike "two threads in each of two ranks" 2 -@ 2
+    refused "a rank whose folder is another" 'it has folder=apart, and rank 0 has folder=part' \
+        $mpirun -n 1 "$caduceus" $many -o part : -n 1 "$caduceus" $many -o apart
+    refused "a process that does not train" 'OMPI_COMM_WORLD_SIZE is set, and MPI has not started within 11 s' \
+        $mpirun -n 1 "$caduceus" $many -o part --rank-timeout 1 : -n 1 sleep 100
     ok "a dry run" ranks 3 $many --dry-run
     is "prints one plan" "$(grep -c '^steps' .out)" 1
     ok "the stopped run goes on with three ranks" ranks 3 $many --steps 20 -o stopped --resume

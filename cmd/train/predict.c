@@ -137,12 +137,11 @@ static int open_outputs(run_t *r, cad_error_t *err)
 
 static int open_model(run_t *r, cad_error_t *err)
 {
+    int rc;
     if (!options_model(&r->a->o))
         return cad_fail(err, CAD_EARG, "name a checkpoint of caduceus finetune with -m or $CADUCEUS_MODEL");
-    if (options_open_model(&r->a->o, &r->model)) {
-        err->text[0] = 0; /* this error has already been reported */
-        return CAD_EIO;
-    }
+    rc = options_load_model(&r->a->o, &r->model, err);
+    if (rc) return rc;
     if (!cad_model_number(r->model, CAD_LABELS))
         return cad_fail(err, CAD_EARG,
                         "the model is a language model without a classifier; make one of it with caduceus finetune");

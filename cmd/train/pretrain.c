@@ -257,10 +257,9 @@ static int open_folder(run_t *r, cad_error_t *err)
 static int open_model(run_t *r, cad_error_t *err)
 {
     const args_t *a = r->a;
-    int rc = a->o.model ? options_open_model(&a->o, &r->model)
+    int rc = a->o.model ? options_load_model(&a->o, &r->model, err)
                         : new_model_open(&a->fresh, &r->model, a->seq_len, (uint64_t)a->t.seed, err);
     const char *name = a->o.model ? a->o.model : a->fresh.config ? a->fresh.config : "the model";
-    if (rc && a->o.model) err->text[0] = 0; /* this error has already been reported */
     if (rc) return rc;
     if (cad_model_number(r->model, CAD_LABELS))
         return cad_fail(err, CAD_EARG, "%s: a classifier, which has no language-model head to train", name);
@@ -466,6 +465,22 @@ static int one_step(run_t *r, cad_error_t *err)
 
 /* ---- resuming ---- */
 
+/* Compares with rank 0 the recipe, and what else decides which messages the ranks exchange. */
+static int agree(run_t *r, cad_error_t *err)
+{
+    text_t t = { 0 };
+    uint64_t valid = 0;
+    int rc = 0;
+    if (r->ranks.ranks == 1) return 0;
+    if (r->on[1]) rc = corpus_digest(&r->corpus[1], &valid, err);
+    text_printf(&t, "%s valid=%016llx valid_windows=%lld valid_every=%lld save_every=%lld folder=%s", r->recipe.s.s,
+                (unsigned long long)valid, (long long)r->check.n, (long long)r->a->valid_every,
+                (long long)r->a->save_every, r->a->dir);
+    if (rc == 0) rc = t.failed ? cad_out_of_memory(err) : ranks_agree(&r->ranks, t.s.s, err);
+    text_free(&t);
+    return rc;
+}
+
 static int go_on(run_t *r, cad_error_t *err)
 {
     char *path = cad_path_join(r->a->dir, "training.safetensors"), *note = NULL;
@@ -474,7 +489,7 @@ static int go_on(run_t *r, cad_error_t *err)
         rc = cad_trainer_load(r->trainer, path, &note, err);
         if (rc == 0) rc = resume_compare(note, r->recipe.s.s, path, err);
     }
-    if (rc == 0) rc = ranks_agree(&r->ranks, r->recipe.s.s, err);
+    if (rc == 0) rc = agree(r, err);
     if (rc == 0) rc = ranks_join(&r->ranks, r->trainer, r->a->among.mixed, err);
     r->first = cad_trainer_steps(r->trainer);
     if (rc == 0 && r->a->resume && !r->a->o.quiet) {

@@ -2,6 +2,9 @@
  * moves what the trainers and pretrain exchange. SPDX-License-Identifier: MIT
  */
 #include <math.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "train/ranks.h"
 #include "train/resume.h"
@@ -32,6 +35,39 @@ static const launcher_t *find_launcher(int64_t *size)
     return NULL;
 }
 
+#define START_SECONDS 10 /* time for starting MPI, beyond `patience` */
+
+typedef struct { /* what is said if MPI does not start */
+    const char *cmd, *variable;
+    double seconds;
+} start_t;
+
+/* Ends the process, in a thread of its own: MPI waits for ever for a process that has not called it. */
+static void late(union sigval start)
+{
+    const start_t *s = start.sival_ptr;
+    cmd_fail(s->cmd,
+             "%s is set, and MPI has not started within %.0f s: another process of the launcher has ended, or runs "
+             "something else (unset %s to train by one process)",
+             s->variable, s->seconds, s->variable);
+    _exit(1);
+}
+
+/* Starts MPI, or ends the process after some time. */
+static int start_mpi(ranks_t *r, cad_mpi_open_f *open, const launcher_t *l, char *why, size_t size)
+{
+    start_t start = { r->cmd, l->size, r->patience + START_SECONDS };
+    struct sigevent event = { .sigev_notify = SIGEV_THREAD,
+                              .sigev_notify_function = late,
+                              .sigev_value.sival_ptr = &start };
+    const struct itimerspec after = { .it_value.tv_sec = (time_t)start.seconds };
+    timer_t timer;
+    bool timed = timer_create(CLOCK_MONOTONIC, &event, &timer) == 0 && timer_settime(timer, 0, &after, NULL) == 0;
+    int rc = open(CAD_MPI_ABI, &r->mpi, why, size);
+    if (timed) timer_delete(timer);
+    return rc;
+}
+
 static int open_module(ranks_t *r, const launcher_t *l, cad_error_t *err)
 {
     const char *named = getenv("CADUCEUS_MPI_MODULE");
@@ -48,7 +84,7 @@ static int open_module(ranks_t *r, const launcher_t *l, cad_error_t *err)
     at = cad_module_load(path, CAD_MPI_SYMBOL, true, err);
     if (!at) return CAD_EDEVICE;
     memcpy(&open, &at, sizeof at);
-    if (open(CAD_MPI_ABI, &r->mpi, why, sizeof why)) return cad_fail(err, CAD_EDEVICE, "%s: %s", path, why);
+    if (start_mpi(r, open, l, why, sizeof why)) return cad_fail(err, CAD_EDEVICE, "%s: %s", path, why);
     r->open = true;
     r->rank = r->mpi.rank;
     r->ranks = r->mpi.ranks;
@@ -96,15 +132,17 @@ static double wait_for(ranks_t *r)
     return r->patience + 3 * r->longest;
 }
 
-/* Ends a message to or from rank `other`. */
+/* Ends a message to or from rank `other`; -1: any. */
 static int ended(ranks_t *r, int rc, int other, double seconds, const char *why, cad_error_t *err)
 {
     double t = now();
+    char who[24] = "another rank";
     r->inside += t - r->since;
     r->since = t;
     if (rc == 0) return 0;
-    if (rc < 0) return cad_fail(err, CAD_EIO, "rank %d cannot be reached: %s", other, why);
-    return cad_fail(err, CAD_EIO, "rank %d has not answered for %.0f s; does its machine run? (--rank-timeout)", other,
+    if (other >= 0) snprintf(who, sizeof who, "rank %d", other);
+    if (rc < 0) return cad_fail(err, CAD_EIO, "%s cannot be reached: %s", who, why);
+    return cad_fail(err, CAD_EIO, "%s has not answered for %.0f s; does its machine run? (--rank-timeout)", who,
                     seconds);
 }
 
@@ -129,7 +167,7 @@ static int broadcast_bytes(void *arg, void *data, size_t bytes, cad_error_t *err
     ranks_t *r = arg;
     char why[256] = "";
     double seconds = wait_for(r);
-    return ended(r, r->mpi.broadcast(data, bytes, seconds, why, sizeof why), 0, seconds, why, err);
+    return ended(r, r->mpi.broadcast(data, bytes, seconds, why, sizeof why), r->rank ? 0 : -1, seconds, why, err);
 }
 
 int ranks_share(ranks_t *r, void *data, size_t bytes, cad_error_t *err)

@@ -178,7 +178,8 @@ static int end_epoch(tuning_t *r, int64_t epoch, double loss, cad_error_t *err)
     if (r->valid.n) rc = measure(r, &r->valid, r->model, &m, err);
     if (rc) return rc;
     kept = better(r, &m);
-    if (kept) {
+    rc = ranks_share(&r->ranks, &kept, sizeof kept, err); /* with --mixed, other ranks may measure other values */
+    if (rc == 0 && kept) {
         r->best = m.value[r->a->metric];
         r->best_epoch = epoch;
         rc = ranks_first(&r->ranks) ? save_kept(r, &m, err) : 0;

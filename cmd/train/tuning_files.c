@@ -114,11 +114,8 @@ static int settle_labels(tuning_t *r, cad_error_t *err)
 static int open_model(tuning_t *r, cad_error_t *err)
 {
     const finetune_args_t *a = r->a;
-    int rc;
-    if (options_open_model(&a->o, &r->model)) {
-        err->text[0] = 0; /* this error has already been reported */
-        return CAD_EIO;
-    }
+    int rc = options_load_model(&a->o, &r->model, err);
+    if (rc) return rc;
     if (a->lora && *cad_model_text(r->model, CAD_TEXT_ADAPTER))
         return cad_fail(
             err, CAD_EARG,

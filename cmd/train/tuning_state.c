@@ -184,6 +184,7 @@ int state_join(tuning_t *r, cad_error_t *err)
     text_t recipe = { 0 };
     int rc;
     put_recipe(r, &recipe);
+    text_printf(&recipe, " save-every=%lld folder=%s", (long long)r->a->save_every, r->a->output);
     rc = recipe.failed ? cad_out_of_memory(err) : ranks_agree(&r->ranks, recipe.s.s, err);
     text_free(&recipe);
     if (rc == 0) rc = ranks_join(&r->ranks, r->trainer, r->a->among.mixed, err);
