@@ -114,7 +114,12 @@ for mpi in openmpi mpich; do
     same "its log" long.tsv got.tsv
     same "and what it prints" long.out got.out
     refused "standard input" 'finetune: only one of several' ranks 2 finetune -m "$data/ps" - -o part <train.csv
-    rm -rf got
+    rm -rf got part; mkdir part; echo x >part/training.safetensors
+    named=; [ ! -e "$builddir/.libs/libfullfs.so" ] || named="env LD_PRELOAD=$builddir/.libs/libfullfs.so FULLFS_NAMED=1"
+    refused "a damaged state" 'finetune: part/training.safetensors: not a' \
+        $mpirun -n 2 $named "$caduceus" $tune -o part --log part.tsv --resume
+    is "$mpi: no temporary file is left" "$(find . -name '.caduceus-*.tmp')" ""
+    rm -rf got part
     kills() { RANKS_SECONDS=1 "$py" "$checks/ranks-kill.py" "$@" --resume; }
     ok "a kill of a rank of finetune" kills 1 2 $mpirun -n 2 "$caduceus" $tune -o got --save-every 1
     same "after which a run writes the same bytes" long/model.safetensors got/model.safetensors

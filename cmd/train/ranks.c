@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "io/signals.h"
 #include "train/ranks.h"
 #include "train/resume.h"
 
@@ -298,6 +299,7 @@ void ranks_close(ranks_t *r, int rc, cad_error_t *err)
     if (err->text[0] && r->rank) cmd_fail(r->cmd, "rank %d of %d on %s: %s", r->rank, r->ranks, r->mpi.node, err->text);
     else if (err->text[0]) cmd_fail(r->cmd, "%s", err->text);
     err->text[0] = 0;
+    temporary_remove();
     nanosleep(&passed_on, NULL); /* a launcher that is told to abort may not pass on what it has not read */
     r->mpi.abort();
 }

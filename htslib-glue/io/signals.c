@@ -46,7 +46,7 @@ void temporary_forget(int i)
     if (i >= 0) in_use[i] = 0;
 }
 
-static void remove_temporaries(void)
+void temporary_remove(void)
 {
     for (int i = 0; i < TEMPORARIES; i++)
         if (in_use[i] && unlink(temporary[i])) rmdir(temporary[i]);
@@ -65,7 +65,7 @@ static void say_last(const char *what)
 
 void glue_out_of_memory(void)
 {
-    remove_temporaries();
+    temporary_remove();
     say_last("out of memory");
     _exit(1);
 }
@@ -76,7 +76,7 @@ static void on_exit_early(void)
 {
     bool any = false;
     for (int i = 0; i < TEMPORARIES; i++) any |= in_use[i] != 0;
-    remove_temporaries();
+    temporary_remove();
     if (any) say_last("out of memory in htslib");
 }
 
@@ -92,7 +92,7 @@ static void on_signal(int sig)
         return;
     }
     signal(sig, SIG_DFL); /* a second signal ends the process at once */
-    remove_temporaries();
+    temporary_remove();
     /* raises the same signal again, which ends the process when the handler returns, so that the exit status names the
      * signal */
     raise(sig);
@@ -104,7 +104,7 @@ bool signals_asked(void) { return asked != 0; }
 
 void signals_stop(void)
 {
-    remove_temporaries();
+    temporary_remove();
     signal(asked, SIG_DFL);
     raise(asked);
 }

@@ -27,6 +27,8 @@ int temporary_add(const char *path);
  * registered files and after folders that are registered later. */
 int temporary_folder(const char *path);
 void temporary_forget(int ticket); /* -1 is allowed */
+/* Removes all that is registered, before an end of the process at which neither handlers nor atexit run. */
+void temporary_remove(void);
 
 /* Delays fatal signals until signals_release. Calls may be nested. Only the thread that writes may call it. */
 void signals_hold(void);
