@@ -115,7 +115,8 @@ for mpi in openmpi mpich; do
     same "and what it prints" long.out got.out
     refused "standard input" 'finetune: only one of several' ranks 2 finetune -m "$data/ps" - -o part <train.csv
     rm -rf got part; mkdir part; echo x >part/training.safetensors
-    named=; [ ! -e "$builddir/.libs/libfullfs.so" ] || named="env LD_PRELOAD=$builddir/.libs/libfullfs.so FULLFS_NAMED=1"
+    full=$builddir/.libs/libfullfs.so named=
+    [ ! -e "$full" ] || named="env LD_PRELOAD=$full FULLFS_NAMED=1"
     refused "a damaged state" 'finetune: part/training.safetensors: not a' \
         $mpirun -n 2 $named "$caduceus" $tune -o part --log part.tsv --resume
     is "$mpi: no temporary file is left" "$(find . -name '.caduceus-*.tmp')" ""
