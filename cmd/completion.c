@@ -71,6 +71,7 @@ static const struct {
                { NULL, "task", "words classify multilabel regress bases tracks" },
                { NULL, "loss", "words poisson squared" },
                { NULL, "missing", "words zero ignore" },
+               { NULL, "sampler", "words shuffle balanced" },
                { NULL, "split-by", "words contig" },
                { NULL, "class-weights", "words balanced" },
                { NULL, "progress", "words auto never tty log" },

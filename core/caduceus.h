@@ -512,7 +512,7 @@ typedef struct cad_example_t {
     const uint8_t *tokens; /* (len) the model's input: masked positions hold MASK */
     int64_t len;
     const uint8_t *labels; /* CAD_LOSS_TOKENS: (len) the true tokens; other losses: NULL */
-    const float *weight;   /* CAD_LOSS_TOKENS: (len) weight of each position's loss; other losses: NULL */
+    const float *weight;   /* CAD_LOSS_TOKENS: (len) weight of each position's loss; other losses: (1), or NULL: 1 */
     const float *target;   /* CAD_LOSS_TOKENS: NULL; other losses: (CAD_LABELS) the target */
     /* With cad_recipe_t.bin = b, a sequence has ceil(len / b) bins, and these are: labels (bins), for CAD_LOSS_CLASSES, the
      * true classes, if target is NULL; weight (bins), or NULL, which means 1; target (bins, CAD_LABELS). */

@@ -136,6 +136,29 @@ is "without validation the last epoch stays" \
     "$(rows last/metrics.tsv | cut -f 4- | tr '\t\n' ' ;')" ". . . . . 1;. . . . . 1;"
 is "and no metric is computed" "$(cat last.out)" ""
 
+
+# ---- classes of unequal size ----
+awk '!$2 || n++ < 12' rows | tr ' ' , | sed '1i sequence,label' >rare.csv
+recall() { sed -n '/^#class/,/^#truth/p' "$1" | awk -F '\t' '$1 == 1 { print $3 }'; }
+finetune rare.csv --test test.csv --seed 3 --batch 32 -o rare >rare.out
+ok "--sampler balanced" finetune rare.csv --test test.csv --seed 3 --batch 32 --sampler balanced -o even
+ok "--class-weights balanced" finetune rare.csv --test test.csv --seed 3 --batch 32 --class-weights balanced -o weighed
+for name in even weighed; do
+    "$caduceus" predict --quiet -m $name test.csv -o /dev/null --metrics m
+    is "$name: more rows of the rare class are found" \
+        "$(echo "$(recall m) $(recall rare.out)" | awk '{ print ($1 > $2 ? "more" : $1 " " $2) }')" more
+done
+like "the sampler is in the provenance" 'sampler=balanced' even/metrics.tsv
+finetune -@ 3 rare.csv --test test.csv --seed 3 --batch 32 --sampler balanced -o even3 >/dev/null
+same "threads change nothing" even/model.safetensors even3/model.safetensors
+finetune train.csv --class-weights 1,1 -o same >/dev/null
+same "weights of 1 change nothing" one/model.safetensors same/model.safetensors; rm -r same
+error "weights for two classes" '--class-weights 1: expected balanced, or 2 numbers' \
+    finetune train.csv --class-weights 1 -o bad
+error "weights of values" '--class-weights goes with' finetune --task regress train.csv --class-weights 1 -o bad
+error "a sampler for values" '--sampler goes with' finetune --task regress train.csv --sampler balanced -o bad
+error "an unknown sampler" '--sampler x: expected shuffle or balanced' finetune train.csv --sampler x -o bad
+
 # ---- several classes, labels, values ----
 awk '{ print $1 "," (NR % 3 == 0 ? "10" : NR % 3 == 1 ? "9" : "x") }' rows | sed '1i sequence,label' >three.csv
 ok "three classes" finetune three.csv --epochs 1 -o three; cp .out three.out

@@ -128,10 +128,15 @@ P() { "$caduceus" predict --quiet -m one "$@"; }
 tune one --no-version --log log >text; tune two --json >json
 plain_name() { head -n 1 "$1" | cut -f 1; }
 is "metrics.tsv and the log are tables" "$(plain_name one/metrics.tsv) $(plain_name log)" "epoch update"
-metrics=$(awk -F'\t' -v OFS='\t' '/^#rows|^#epoch/ { print substr($1, 2), $2 } /^[a-z]/ { print }' text)
+metrics=$(awk -F'\t' -v OFS='\t' '/^#rows|^#epoch/ { print substr($1, 2), $2 }
+    /^[a-z]/ && NF == 2 { print }' text)
+by_class=$(awk -F'\t' -v OFS='\t' '/^#class/ { on = 1; next } /^#truth/ { on = 0 } on {
+    k = $1 == "macro" ? $1 : "per_class." $1
+    print k ".precision", $2; print k ".recall", $3; print k ".f1", $4 }' text)
 table="$metrics
 classes.0	0
 classes.1	1
+$by_class
 $(tail -n 2 text | awk -F'\t' -v OFS='\t' '{ k = "confusion." NR - 1; print k ".0", $2; print k ".1", $3 }')"
 leaves "finetune's metrics as JSON" json "$table"
 P train.csv --no-version --metrics m.tsv -o p.tsv; P train.csv --no-version --json --metrics m.json -o p2.tsv

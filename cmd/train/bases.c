@@ -82,19 +82,13 @@ static void count_classes(const examples_t *e, double count[256])
         for (int64_t p = 0; p < e->row[i].len; p++) count[e->row[i].class[p]]++;
 }
 
-/* Sets r->class_weight as --class-weights says. */
-static int weigh(tuning_t *r, cad_error_t *err)
+int bases_weigh(const tuning_t *r, const double *count, float *weight, cad_error_t *err)
 {
     const char *s = r->a->class_weights;
-    double count[256] = { 0 }, all = 0;
+    double all = 0;
     int64_t K = r->head.n, k;
-    count_classes(&r->train, count);
     for (k = 0; k < K; k++) all += count[k];
-    for (k = 0; k < K; k++) {
-        if (count[k] == 0)
-            return cad_fail(err, CAD_EARG, "class %s: no base of the training contigs is of it", r->head.name[k]);
-        r->class_weight[k] = (float)(s && !strcmp(s, "balanced") ? all / ((double)K * count[k]) : 1);
-    }
+    for (k = 0; k < K; k++) weight[k] = (float)(s && !strcmp(s, "balanced") ? all / ((double)K * count[k]) : 1);
     for (k = 0; s && strcmp(s, "balanced") && k < K; k++) {
         char *end;
         double w = strtod(s, &end);
@@ -102,10 +96,21 @@ static int weigh(tuning_t *r, cad_error_t *err)
             return cad_fail(err, CAD_EARG,
                             "--class-weights %s: expected balanced, or %lld numbers above 0 for %s ... %s",
                             r->a->class_weights, (long long)K, r->head.name[0], r->head.name[K - 1]);
-        r->class_weight[k] = (float)w;
+        weight[k] = (float)w;
         s = end + 1;
     }
     return 0;
+}
+
+/* Sets r->class_weight. */
+static int weigh(tuning_t *r, cad_error_t *err)
+{
+    double count[256] = { 0 };
+    count_classes(&r->train, count);
+    for (int64_t k = 0; k < r->head.n; k++)
+        if (count[k] == 0)
+            return cad_fail(err, CAD_EARG, "class %s: no base of the training contigs is of it", r->head.name[k]);
+    return bases_weigh(r, count, r->class_weight, err);
 }
 
 int bases_read(tuning_t *r, cad_error_t *err)

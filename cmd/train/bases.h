@@ -10,6 +10,8 @@
 int bases_split(const tuning_t *r, uint8_t **part, cad_error_t *err);
 /* Reads the labels and cuts the reference into the examples r->train, r->valid and r->test, by contig. Sets r->head. */
 int bases_read(tuning_t *r, cad_error_t *err);
+/* Sets weight (K) as --class-weights says. count (K): training bases, or rows, of each class, above 0. */
+int bases_weigh(const tuning_t *r, const double *count, float *weight, cad_error_t *err);
 /* Sets example i of r->part, whose tokens begin at `at` in the part: its classes and weights. turned: it is
  * reverse-complemented. */
 void bases_part(tuning_t *r, int64_t i, const example_t *x, int64_t at, bool turned);

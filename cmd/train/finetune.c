@@ -34,7 +34,9 @@ static const char USAGE[] =
     "                         separated by commas [contig]\n"
     "      --ignore-unlabelled  bases: do not train on bases in no interval [they are of\n"
     "                         the class background]\n"
-    "      --class-weights W  bases: balanced, or a weight for each class [1 for all]\n"
+    "      --class-weights W  bases, classify: balanced, or a weight for each class [1 for all]\n"
+    "      --sampler HOW      classify: shuffle, or balanced: draw each class as often\n"
+    "                         [shuffle]\n"
     "      --epochs N         passes over TRAIN [10]\n"
     "      --batch N          sequences in an update [128]\n"
     "      --lr X             highest learning rate [1e-3]\n"
@@ -88,6 +90,7 @@ enum {
     O_SPLIT,
     O_IGNORE,
     O_WEIGHTS,
+    O_SAMPLER,
     O_BIN,
     O_LOSS,
     O_MISSING,
@@ -120,6 +123,7 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPT_VALUE("split-by", O_SPLIT),
                                        OPT_FLAG("ignore-unlabelled", O_IGNORE),
                                        OPT_VALUE("class-weights", O_WEIGHTS),
+                                       OPT_VALUE("sampler", O_SAMPLER),
                                        OPT_VALUE("bin", O_BIN),
                                        OPT_VALUE("loss", O_LOSS),
                                        OPT_VALUE("missing", O_MISSING),
@@ -157,16 +161,18 @@ static int choice(const char *option, const char *s, const char *const name[], i
 static int take_choice(finetune_args_t *a, int c, const char *arg)
 {
     static const char *const pool[] = { "mean", "max" }, *const loss[] = { "poisson", "squared" },
-                             *const missing[] = { "zero", "ignore" };
+                             *const missing[] = { "zero", "ignore" }, *const sampler[] = { "shuffle", "balanced" };
     int k = c == O_TASK      ? choice("--task", arg, TASK_NAME, TASKS)
             : c == O_LOSS    ? choice("--loss", arg, loss, 2)
             : c == O_MISSING ? choice("--missing", arg, missing, 2)
+            : c == O_SAMPLER ? choice("--sampler", arg, sampler, 2)
             : c == O_METRIC  ? choice("--metric", arg, METRIC_NAME, METRICS)
                              : choice("--pool", arg, pool, 2);
     if (k < 0) return 1;
     a->has_loss |= c == O_LOSS || c == O_MISSING;
     if (c == O_LOSS) a->poisson = k == 0;
     else if (c == O_MISSING) a->missing = k == 1;
+    else if (c == O_SAMPLER) a->balanced = k == 1;
     else if (c == O_TASK) {
         a->bases = k == TASK_BASES;
         a->tracks = k == TASK_TRACKS;
@@ -218,6 +224,7 @@ static int take_own(finetune_args_t *a, int c, const char *arg)
     case O_BIN: a->has_loss = true; return -option_int(cmd, "--bin", arg, 1, 65536, &a->bin);
     case O_LOSS:
     case O_MISSING:
+    case O_SAMPLER:
     case O_TASK:
     case O_METRIC:
     case O_POOL: return -take_choice(a, c, arg);
@@ -266,8 +273,12 @@ static int streams(const finetune_args_t *a)
 
 static int settle_bases(const finetune_args_t *a)
 {
-    if (!a->bases && (a->ignore || a->class_weights || (a->split && !a->tracks)))
-        return cmd_fail("finetune", "--split-by, --ignore-unlabelled and --class-weights go with --task bases");
+    bool classes = !a->tracks && a->task == CAD_HEAD_CLASSES;
+    if (!a->bases && (a->ignore || (a->split && !a->tracks)))
+        return cmd_fail("finetune", "--split-by and --ignore-unlabelled go with --task bases");
+    if (!classes && a->class_weights)
+        return cmd_fail("finetune", "--class-weights goes with --task bases and classify");
+    if ((!classes || a->bases) && a->balanced) return cmd_fail("finetune", "--sampler goes with --task classify");
     if (!a->tracks && a->has_loss) return cmd_fail("finetune", "--bin, --loss and --missing go with --task tracks");
     if (!a->bases && !a->tracks) return 0;
     if (!a->l.reference) return cmd_fail("finetune", "--task %s: give the reference with -T", task_name(a));

@@ -27,6 +27,7 @@ typedef struct {
     bool split;  /* --split-by was given */
     bool ignore; /* bases without a label are not trained on */
     const char *class_weights;
+    bool balanced; /* --sampler balanced */
     bool tracks;   /* --task tracks: values for each bin of `bin` bases, from the bigWigs `label` (nlabel) */
     bool poisson;  /* Poisson loss; otherwise squared */
     bool missing;  /* bases without a value are ignored; otherwise their value is 0 */
@@ -87,6 +88,8 @@ typedef struct {
     class_metrics_t by_class[256];           // (K) of the rows that were measured last
     bin_metrics_t by_output[BINVALUES_MOST]; // (K) --task tracks: of the rows that were measured last
     float *part_target;                      // (bins of part_tokens,K) values of reversed examples of `part`
+    float *row_weight;                       // (n) --task classify: weights of the training rows; NULL: 1
+    int64_t *member, *first; // (n) training rows by class and (K+1) where each class begins; NULL: no balanced sampling
     double best;
     int64_t best_epoch;
     text_t table;   /* text of metrics.tsv; its header has table_head bytes */

@@ -8,6 +8,7 @@
 #include "train/bases.h"
 #include "train/card.h"
 #include "train/finetune.h"
+#include "train/imbalance.h"
 #include "train/plan.h"
 #include "train/bin_task.h"
 
@@ -216,6 +217,7 @@ static int fill_part(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch)
         if (x->class) bases_part(r, i, x, tokens, turned);
         else if (x->weight) bins_part(r, i, x, tokens, turned);
         else r->part[i].target = r->train.target + row[i] * K;
+        if (r->row_weight) r->part[i].weight = &r->row_weight[row[i]];
         if (turned) {
             examples_reverse(x, r->model, r->reversed + tokens);
             r->part[i].tokens = r->reversed + tokens;
@@ -237,7 +239,7 @@ static double rate(const tuning_t *r)
 static double weight_of(const tuning_t *r, const int64_t *row, int64_t n)
 {
     if (r->a->tracks) return bins_weight(r, row, n);
-    return r->a->bases ? bases_weight(r, row, n) : (double)n;
+    return r->a->bases ? bases_weight(r, row, n) : imbalance_weight(r, row, n);
 }
 
 /* Makes one update with n rows; adds their losses to r->total. */
@@ -265,6 +267,7 @@ static int train_epoch(tuning_t *r, cad_error_t *err)
     int64_t epoch = r->epoch + 1, n = r->train.n, batch = r->a->batch, each = r->a->save_every;
     int rc = 0;
     examples_shuffle(r->order, n, (uint64_t)r->a->t.seed, epoch);
+    imbalance_order(r, epoch);
     for (int64_t i = (r->step - r->epoch * ((n + batch - 1) / batch)) * batch; i < n && rc == 0 && !r->stopped;
          i += batch) {
         rc = update(r, r->order + i, cad_min(batch, n - i), epoch, err);
@@ -429,5 +432,6 @@ void tuning_close(tuning_t *r)
     text_free(&r->updates);
     bases_close(r);
     bins_close(r);
+    imbalance_close(r);
     output_abort(r->log);
 }

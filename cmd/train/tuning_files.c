@@ -6,6 +6,7 @@
 #include "io/signals.h"
 #include "train/bases.h"
 #include "train/bin_task.h"
+#include "train/imbalance.h"
 
 /* ---- outputs ---- */
 
@@ -159,6 +160,7 @@ int tuning_inputs(tuning_t *r, finetune_args_t *a, cad_error_t *err)
     else {
         rc = read_inputs(r, err);
         if (rc == 0) rc = settle_labels(r, err);
+        if (rc == 0) rc = imbalance_open(r, err);
         if (rc == 0) note_long(r);
     }
     return rc;

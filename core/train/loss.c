@@ -226,7 +226,8 @@ static int label_losses(cad_trainer_t *t, enum cad_loss_t loss, const cad_pack_t
     for (int i = 0; i < p->n; i++) {
         float *d = t->pooled[0] + i * D;
         classify(t, i, mean, out);
-        *sum += cad_label_loss(out, labels, p->ex[i].target, 0, loss, 1, scale);
+        *sum += cad_label_loss(out, labels, p->ex[i].target, 0, loss, p->ex[i].weight ? (double)*p->ex[i].weight : 1,
+                               scale);
         memset(d, 0, (size_t)D * sizeof *d);
         for (int64_t c = 0; c < labels; c++) {
             if (bias) bias[c] += out[c];

@@ -120,21 +120,11 @@ static int named_label(labelled_t *l, const char *spec, cad_error_t *err)
     return k < 0 ? no_column(l, spec, "--label-column", err) : add_label(l, k, strdup(cell(l, k)), err);
 }
 
-/* Sets l->place if the header names the columns of intervals. */
-static void find_places(labelled_t *l)
-{
-    l->place[0] = cells_find(&l->cells, "region", "chrom");
-    l->place[1] = cells_find(&l->cells, "start", "begin");
-    l->place[2] = cells_find(&l->cells, "end", "stop");
-    l->place[3] = cells_find(&l->cells, "strand", "strand");
-    l->placed = !l->sequence && l->sequence_column < 0 && l->place[0] >= 0 && l->place[1] >= 0 && l->place[2] >= 0;
-}
-
 static int find_columns(labelled_t *l, cad_error_t *err)
 {
     int label;
     l->sequence_column = l->sequence ? find_column(l, l->sequence) : cells_find(&l->cells, "sequence", "seq");
-    find_places(l);
+    places_find(l);
     if (l->sequence_column < 0 && !l->placed)
         return no_column(l, l->sequence ? l->sequence : "sequence", "--sequence-column", err);
     if (l->placed && !l->ref)
@@ -365,51 +355,6 @@ static int crop_bases(labelled_t *l, cad_error_t *err)
     return 0;
 }
 
-/* Finds the contig of an interval. A reference that lacks chr1 may have it as 1, as Ensembl's have. */
-static const contig_t *find_contig(const labelled_t *l, const char *name)
-{
-    const contig_t *c = fasta_find(l->ref, name);
-    return c || strncmp(name, "chr", 3) ? c : fasta_find(l->ref, name + 3);
-}
-
-static void reverse_letters(char *s, size_t n)
-{
-    static const char from[] = "ACGTacgtRYKMBVDHrykmbvdh", to[] = "TGCAtgcaYRMKVBHDyrmkvbhd";
-    for (size_t i = 0, j = n; i < j--; i++) {
-        char c = s[i];
-        s[i] = s[j];
-        s[j] = c;
-    }
-    for (size_t i = 0; i < n; i++) {
-        const char *at = s[i] ? strchr(from, s[i]) : NULL;
-        if (at) s[i] = to[at - from];
-    }
-}
-
-/* Reads the bases of a row of a table of intervals from the reference. */
-static int fetch_place(labelled_t *l, cad_error_t *err)
-{
-    const char *name = cell(l, l->place[0]), *strand = l->place[3] < 0 ? "+" : cell(l, l->place[3]);
-    const contig_t *c = find_contig(l, name);
-    int64_t beg, end;
-    char hint[200];
-    int rc;
-    if (!cad_parse_int(cell(l, l->place[1]), 0, INT64_MAX, &beg) ||
-        !cad_parse_int(cell(l, l->place[2]), beg, INT64_MAX, &end))
-        return bad(l, "start and end are not those of an interval, from 0", err);
-    if (*strand && !strchr("+-.", *strand)) return bad(l, "the strand is none of +, - and .", err);
-    if (!c)
-        return cad_fail(err, CAD_EFORMAT, "%s:%lld: the reference %s has no contig \"%.60s\"%s", l->in.path,
-                        (long long)l->in.line, l->ref->path, name, fasta_hint(l->ref, name, hint, sizeof hint));
-    if (end > c->length) return row_beyond(&l->in, (interval_t) { beg, end }, c, "use the reference of the table", err);
-    if (ks_resize(&l->bases, (size_t)(end - beg) + 1) < 0) return out_of_memory(l, err);
-    l->bases.l = (size_t)(end - beg);
-    l->bases.s[l->bases.l] = 0;
-    rc = end > beg ? fasta_fetch(l->ref, c, beg, end, l->bases.s, err) : 0;
-    if (rc == 0 && *strand == '-') reverse_letters(l->bases.s, l->bases.l);
-    return rc;
-}
-
 static int table_row(labelled_t *l, cad_error_t *err)
 {
     const char *s;
@@ -420,7 +365,7 @@ static int table_row(labelled_t *l, cad_error_t *err)
                         (long long)l->in.line, l->cells.n, l->ncol);
     l->name.l = 0;
     if (l->named && kputs(cell(l, l->name_column), &l->name) < 0) return out_of_memory(l, err);
-    if (l->placed) rc = fetch_place(l, err);
+    if (l->placed) rc = places_fetch(l, err);
     if (l->placed) return rc ? rc : take_labels(l, err);
     s = cell(l, l->sequence_column);
     rc = bases_append(&l->in, s, strlen(s), &l->bases, err);

@@ -63,6 +63,12 @@ int labelled_next(labelled_t *l, cad_error_t *err);
 const char *labelled_header(const labelled_t *l, size_t *n);
 void labelled_close(labelled_t *l);
 
+/* ---- interval_table.c ---- */
+/* Sets place and placed if the header, which is in l->cells, names the columns of intervals. */
+void places_find(labelled_t *l);
+/* Sets the bases of a row, which is in l->cells, to those of its interval. */
+int places_fetch(labelled_t *l, cad_error_t *err);
+
 /* ---- class_files.c ---- */
 typedef struct class_file_t {
     char *path, *class; /* class: the label of all rows in the file */

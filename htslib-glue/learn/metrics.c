@@ -88,6 +88,30 @@ double metric_f1(const int64_t *m, int64_t K)
     return n ? sum / (double)n : NAN;
 }
 
+static called_t called_macro(const int64_t *m, int64_t K)
+{
+    double sum[3] = { 0, 0, 0 };
+    int64_t n[3] = { 0, 0, 0 };
+    for (int64_t k = 0; k < K; k++) {
+        called_t c = metric_called(m, K, k);
+        add_defined(c.precision, &sum[0], &n[0]);
+        add_defined(c.recall, &sum[1], &n[1]);
+        add_defined(c.f1, &sum[2], &n[2]);
+    }
+    for (int i = 0; i < 3; i++) sum[i] = n[i] ? sum[i] / (double)n[i] : NAN;
+    return (called_t) { sum[0], sum[1], sum[2] };
+}
+
+called_t metric_called(const int64_t *m, int64_t K, int64_t k)
+{
+    double right, truth, called;
+    if (k == K) return called_macro(m, K);
+    right = (double)m[k * K + k];
+    truth = row_sum(m, K, k);
+    called = column_sum(m, K, k);
+    return (called_t) { called > 0 ? right / called : NAN, truth > 0 ? right / truth : NAN, f1_of(m, K, k) };
+}
+
 /* ---- metrics from n values ---- */
 
 typedef struct {
@@ -355,6 +379,22 @@ static void put_matrix(const int64_t *m, int64_t K, char *const *name, const cha
     text_puts(t, "\n");
 }
 
+/* Puts a line for each class, and one for their means. */
+static void put_classes(const metrics_t *m, const cad_head_t *head, text_t *t)
+{
+    text_puts(t, "#class\tprecision\trecall\tf1\n");
+    for (int64_t k = 0; k <= m->K; k++) {
+        called_t c = metric_called(m->confusion, m->K, k);
+        const double value[] = { c.precision, c.recall, c.f1 };
+        text_puts(t, k < m->K ? head->name[k] : "macro");
+        for (int i = 0; i < 3; i++) {
+            text_puts(t, "\t");
+            text_number(t, value[i]);
+        }
+        text_puts(t, "\n");
+    }
+}
+
 static void put_labels(const metrics_t *m, const cad_head_t *head, text_t *t)
 {
     text_puts(t, "#label\ttrue_negative\tfalse_positive\tfalse_negative\ttrue_positive\n");
@@ -374,6 +414,7 @@ void metrics_put(const metrics_t *m, const cad_head_t *head, text_t *t)
         text_number(t, m->value[i]);
         text_puts(t, "\n");
     }
+    if (head->kind == CAD_HEAD_CLASSES && !head->bin) put_classes(m, head, t);
     if (head->kind == CAD_HEAD_CLASSES) put_matrix(m->confusion, m->K, head->name, "truth\\predicted", t);
     if (head->kind == CAD_HEAD_LABELS) put_labels(m, head, t);
 }
@@ -401,6 +442,23 @@ static json_t *json_labels(const metrics_t *m, const cad_head_t *head)
     return labels;
 }
 
+static json_t *json_called(called_t c)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "precision", number_json(c.precision));
+    json_object_set_new(o, "recall", number_json(c.recall));
+    json_object_set_new(o, "f1", number_json(c.f1));
+    return o;
+}
+
+static void json_by_class(const metrics_t *m, json_t *to)
+{
+    json_t *list = json_array(); /* in the order of "classes" */
+    for (int64_t k = 0; k < m->K; k++) json_array_append_new(list, json_called(metric_called(m->confusion, m->K, k)));
+    json_object_set_new(to, "per_class", list);
+    json_object_set_new(to, "macro", json_called(metric_called(m->confusion, m->K, m->K)));
+}
+
 void metrics_json(const metrics_t *m, const cad_head_t *head, json_t *to)
 {
     json_object_set_new(to, "n", json_integer(m->n));
@@ -411,6 +469,7 @@ void metrics_json(const metrics_t *m, const cad_head_t *head, json_t *to)
     json_object_set_new(to, "classes", json_array());
     for (int64_t k = 0; k < m->K; k++)
         json_array_append_new(json_object_get(to, "classes"), json_string(head->name[k]));
+    if (!head->bin) json_by_class(m, to);
     json_object_set_new(to, "confusion", json_matrix(m->confusion, m->K)); /* a row for each true class */
 }
 

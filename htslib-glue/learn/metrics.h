@@ -10,6 +10,11 @@
 double metric_accuracy(const int64_t *m, int64_t K);
 double metric_mcc(const int64_t *m, int64_t K);
 double metric_f1(const int64_t *m, int64_t K); /* F1 of class 1 if K = 2, otherwise the mean over the classes */
+/* Precision, recall and F1 of class k; of k = K, the means over the classes for which each is defined ("macro"). */
+typedef struct called_t {
+    double precision, recall, f1;
+} called_t;
+called_t metric_called(const int64_t *m, int64_t K, int64_t k);
 /* Compute a metric of n values. The metric is NaN if it is undefined or if a value is NaN. The functions that return
  * int store it in *out and return 0 or CAD_ENOMEM. */
 int metric_auroc(const double *score, const uint8_t *positive, int64_t n, double *out);
@@ -41,7 +46,7 @@ int metrics_of(metrics_t *m, const cad_head_t *head, const float *logits, const 
  * code computes them. A batch in which a metric is undefined counts as 0. */
 int metrics_by_batch(metrics_t *m, const cad_head_t *head, const float *logits, const float *target, int64_t batch,
                      cad_error_t *err);
-/* Appends a line "metric<TAB>value" for each metric, and the confusion matrix. */
+/* Appends a line "metric<TAB>value" for each metric, and for classes a line for each class and the confusion matrix. */
 void metrics_put(const metrics_t *m, const cad_head_t *head, text_t *t);
 /* Adds the same metrics and the confusion matrix to a JSON object; undefined metrics are null. */
 void metrics_json(const metrics_t *m, const cad_head_t *head, json_t *to);
