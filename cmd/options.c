@@ -56,11 +56,22 @@ static int64_t affinity_cpus(void)
     return MANY;
 }
 
+/* Returns the number of processes that mpirun has started on this machine, or 1. */
+static int64_t local_processes(void)
+{
+    static const char *const name[] = { "OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS" };
+    int64_t n;
+    for (size_t i = 0; i < sizeof name / sizeof *name; i++)
+        if (getenv(name[i]) && cad_parse_int(getenv(name[i]), 1, 4096, &n)) return n;
+    return 1;
+}
+
 static int default_threads(void)
 {
     const char *slurm = getenv("SLURM_CPUS_PER_TASK");
-    int64_t n = cad_max(1, cad_min(sysconf(_SC_NPROCESSORS_ONLN), cgroup_cpus())), s;
-    n = cad_min(n, affinity_cpus());
+    int64_t online = sysconf(_SC_NPROCESSORS_ONLN), bound = affinity_cpus(), s;
+    int64_t n = cad_min(cad_max(1, cad_min(online, cgroup_cpus())), bound);
+    if (bound >= online) n /= local_processes(); /* mpirun has not bound its processes to CPUs: they share all */
     if (slurm && cad_parse_int(slurm, 1, 4096, &s)) n = cad_min(n, s);
     return (int)cad_min(cad_max(n, 1), 4096);
 }

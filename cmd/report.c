@@ -25,11 +25,13 @@ void cmd_init(void)
 
 static void say(const char *cmd, const char *kind, const char *fmt, va_list ap)
 {
+    char line[3 * 4096]; /* one write, so that lines of several processes do not mix */
+    int n = snprintf(line, sizeof line - 1, "caduceus %s: %s", cmd, kind);
+    n = (int)cad_min(n + vsnprintf(line + n, sizeof line - 1 - (size_t)n, fmt, ap), (int)sizeof line - 2);
+    line[n] = '\n';
     fflush(stdout);
     screen_erase();
-    fprintf(stderr, "caduceus %s: %s", cmd, kind);
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
+    fwrite(line, 1, (size_t)n + 1, stderr);
 }
 
 int cmd_fail(const char *cmd, const char *fmt, ...)

@@ -546,7 +546,7 @@ typedef struct cad_peers_t {
     void *arg; /* first argument of these functions */
 } cad_peers_t;
 
-/* Joins a trainer with those of the other ranks; *peers is copied. Parameters, moments and the number of updates become
+/* Joins a trainer with those of the other ranks, before the first cad_trainer_add; *peers is copied. Parameters, moments and the number of updates become
  * those of rank 0. From then on every rank calls cad_trainer_add with the same examples, of which it computes a share,
  * cad_trainer_update and cad_trainer_save: losses and weights are, to the bit, those of a single process. Each rank keeps
  * the moments and the gradient of a share of the parameters, so cad_trainer_gradient returns CAD_EARG. Returns CAD_EARG if

@@ -44,7 +44,7 @@ static int await(int rc, MPI_Request *q, MPI_Status *status, double seconds, cha
     const struct timespec pause = { 0, 50000 };
     double begun = now();
     int done = 0;
-    for (int i = 0; rc == MPI_SUCCESS; i++) {
+    for (long long i = 0; rc == MPI_SUCCESS; i++) {
         rc = MPI_Test(q, &done, status);
         if (rc == MPI_SUCCESS && done) return 0;
         if (i < SPINS) continue;

@@ -113,6 +113,8 @@ for mpi in openmpi mpich; do
     same "its metrics" long/metrics.tsv got/metrics.tsv
     same "its log" long.tsv got.tsv
     same "and what it prints" long.out got.out
+    refused "more processes than windows" 'pretrain: 3 processes, and 2 windows in a step' \
+        ranks 3 $many --batch-tokens 256 -o part
     refused "standard input" 'finetune: only one of several' ranks 2 finetune -m "$data/ps" - -o part <train.csv
     rm -rf got part; mkdir part; echo x >part/training.safetensors
     full=$builddir/.libs/libfullfs.so named=

@@ -424,6 +424,8 @@ static int run(tuning_t *r, finetune_args_t *a, cad_error_t *err)
     a->o.quiet |= !ranks_first(&r->ranks);
     a->o.device = ranks_device(&r->ranks, a->o.device);
     r->notes = (notes_t) { .cmd = "finetune", .quiet = a->o.quiet };
+    rc = ranks_enough(&r->ranks, a->batch, "sequences", err);
+    if (rc) return rc;
     if (r->ranks.ranks > 1 && streams(a))
         return cad_fail(err, CAD_EARG, "only one of several processes could read standard input; give a file");
     if (a->dry_run && !ranks_first(&r->ranks)) return 0;

@@ -611,6 +611,8 @@ static int run(run_t *r, args_t *a, cad_error_t *err)
     if (rc) return rc;
     a->o.quiet |= !ranks_first(&r->ranks);
     a->o.device = ranks_device(&r->ranks, a->o.device);
+    rc = ranks_enough(&r->ranks, windows_of_step(a), "windows", err);
+    if (rc) return rc;
     r->notes = (notes_t) { .cmd = "pretrain", .quiet = a->o.quiet };
     progress_open(&r->progress, "pretrain", a->o.progress, a->o.quiet, NULL);
     progress_phase(&r->progress, "reading the genome");

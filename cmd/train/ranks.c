@@ -224,12 +224,32 @@ int ranks_agree(ranks_t *r, const char *text, cad_error_t *err)
     return rc;
 }
 
-/* Appends the device, in which dashes replace blanks, and the precision. */
+/* Returns the rank's number among those on its machine; 0 if the launcher does not say. */
+static int64_t local_rank(void)
+{
+    static const char *const name[] = { "OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID" };
+    int64_t k;
+    for (size_t i = 0; i < sizeof name / sizeof *name; i++)
+        if (getenv(name[i]) && cad_parse_int(getenv(name[i]), 0, 4096, &k)) return k;
+    return 0;
+}
+
+/* Appends a key and a value, in which dashes replace blanks. */
+static void put_word(text_t *t, const char *key, const char *value)
+{
+    text_puts(t, key);
+    for (const char *s = value; *s; s++) text_printf(t, "%c", *s == ' ' ? '-' : *s);
+}
+
+/* Appends what decides how numbers are rounded. */
 static void put_device(text_t *t, const cad_trainer_t *trainer)
 {
-    text_puts(t, " device=");
-    for (const char *s = cad_trainer_device(trainer); *s; s++) text_printf(t, "%c", *s == ' ' ? '-' : *s);
+    put_word(t, " device=", cad_trainer_device(trainer));
     text_printf(t, " precision=%s", cad_trainer_precision(trainer));
+#ifdef _CS_GNU_LIBC_VERSION /* the rate and the corrections of AdamW are computed by the C library */
+    char libc[64] = "";
+    if (confstr(_CS_GNU_LIBC_VERSION, libc, sizeof libc) > 0) put_word(t, " libc=", libc);
+#endif
 }
 
 int ranks_join(ranks_t *r, cad_trainer_t *trainer, bool mixed, cad_error_t *err)
@@ -244,6 +264,10 @@ int ranks_join(ranks_t *r, cad_trainer_t *trainer, bool mixed, cad_error_t *err)
     text_t t = { 0 };
     int rc = 0;
     if (r->ranks == 1) return 0;
+    if (!r->named && local_rank() > 0 && strncmp(cad_trainer_device(trainer), "cpu", 3))
+        return cad_fail(err, CAD_EARG,
+                        "several processes of this machine would use one device: give -d cuda, which takes one "
+                        "for each, or -d cpu");
     text_printf(&t, "version=%s", cad_version());
     if (!mixed) put_device(&t, trainer);
     if (t.failed) rc = cad_out_of_memory(err);
@@ -255,26 +279,21 @@ int ranks_join(ranks_t *r, cad_trainer_t *trainer, bool mixed, cad_error_t *err)
     return rc;
 }
 
-/* Returns the number of devices that CUDA_VISIBLE_DEVICES lists; 0: it is not set, and all are visible. */
-static int64_t visible_cards(void)
-{
-    const char *list = getenv("CUDA_VISIBLE_DEVICES");
-    int64_t n = list && *list;
-    for (; list && *list; list++) n += *list == ',';
-    return n;
-}
-
 const char *ranks_device(ranks_t *r, const char *device)
 {
-    static const char *const local[] = { "OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID" };
-    int64_t k, cards = visible_cards();
-    if (r->ranks == 1 || !device || strcmp(device, "cuda")) return device;
-    for (size_t i = 0; i < sizeof local / sizeof *local; i++) {
-        if (!getenv(local[i]) || !cad_parse_int(getenv(local[i]), 0, 4096, &k)) continue;
-        snprintf(r->device, sizeof r->device, "cuda:%lld", (long long)(cards ? k % cards : k));
-        return r->device;
-    }
-    return device;
+    const char *cards = getenv("CUDA_VISIBLE_DEVICES");
+    bool single = cards && *cards && !strchr(cards, ','); /* the launcher has given each rank one card */
+    r->named = single || (device && strcmp(device, "auto"));
+    if (r->ranks == 1 || !device || strcmp(device, "cuda") || single) return device;
+    snprintf(r->device, sizeof r->device, "cuda:%lld", (long long)local_rank());
+    return r->device;
+}
+
+int ranks_enough(const ranks_t *r, int64_t items, const char *what, cad_error_t *err)
+{
+    if (items >= r->ranks) return 0;
+    return cad_fail(err, CAD_EARG, "%d processes, and %lld %s in a step: some would have nothing to do; start fewer",
+                    r->ranks, (long long)items, what);
 }
 
 /* ---- the end ---- */

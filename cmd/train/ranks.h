@@ -16,6 +16,7 @@ typedef struct ranks_t {
     double begun, inside; /* when training began, and the seconds in messages since then */
     bool open;            /* true if mpi is open */
     char device[24];      /* text of ranks_device */
+    bool named;           /* the device was named, or is this rank's alone */
     cad_mpi_t mpi;
 } ranks_t;
 
@@ -31,9 +32,11 @@ int ranks_join(ranks_t *r, cad_trainer_t *trainer, bool mixed, cad_error_t *err)
 int ranks_share(ranks_t *r, void *data, size_t bytes, cad_error_t *err);
 /* Sets *flag, on every rank, to true if it is true on one of them. */
 int ranks_any(ranks_t *r, bool *flag, cad_error_t *err);
-/* Returns the device of this rank: "cuda" becomes "cuda:K", K being the rank's number on its machine (of
- * those that CUDA_VISIBLE_DEVICES lists, if it is set). */
+/* Returns the device of this rank: "cuda" becomes "cuda:K", K being the rank's number on its machine, unless
+ * CUDA_VISIBLE_DEVICES lists a single device. */
 const char *ranks_device(ranks_t *r, const char *device);
+/* Fails if a step has fewer items (windows, rows) than there are ranks. */
+int ranks_enough(const ranks_t *r, int64_t items, const char *what, cad_error_t *err);
 /* Prints how much of the time this rank has spent in messages, which includes waiting for other ranks. */
 void ranks_tell(const ranks_t *r);
 /* Ends. After an error (rc not 0) prints err, which is cleared, and ends all ranks. */

@@ -126,6 +126,8 @@ int cad_trainer_join(cad_trainer_t *t, const cad_peers_t *peers, cad_error_t *er
     if (t->peers.ranks < 1 || t->peers.rank < 0 || t->peers.rank >= t->peers.ranks)
         return cad_fail(err, CAD_EARG, "rank %d of %d: expected 0 to one less than their number", t->peers.rank,
                         t->peers.ranks);
+    if (t->peers.ranks > 1 && (!t->peers.send || !t->peers.receive || !t->peers.broadcast))
+        return cad_fail(err, CAD_EARG, "peers: a function is missing");
     rc = compare(t, err);
     if (rc == 0) rc = share(&t->peers, t->param, bytes, err);
     if (rc == 0) rc = share(&t->peers, t->m, bytes, err);
