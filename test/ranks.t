@@ -82,7 +82,7 @@ for mpi in openmpi mpich; do
     wait $! && fail "$mpi: a rank is silent, and the run goes on"
     like "$mpi: a rank that is silent" '^caduceus pretrain: rank 1 has not answered for [0-9]* s' err
     rm -rf pid still stopped; pair $many --steps 20 -o stopped >.out 2>err &
-    wait_for stopped/log.tsv; kill -TERM "$(cat pid)"; wait $!
+    wait_for stopped/log.tsv; kill -TERM "$(cat pid)"; kill -TERM "$(cat pid)" 2>/dev/null; wait $!
     if [ -e stopped/training.safetensors ]; then pass "$mpi: a signal to one rank stops all, which save"
     else fail "$mpi: a signal to one rank"; diag err; fi
     [ $mpi = $first_of_all ] || continue

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "io/signals.h"
@@ -84,13 +85,27 @@ static void on_exit_early(void)
 static const char *volatile soft;
 static volatile sig_atomic_t asked; /* number of the signal that asked the run to end; 0: none */
 
+/* A scheduler may send SIGTERM twice, and a shell may pass on what its child has received too; so a second SIGTERM means
+ * something only after this many seconds. */
+#define SAME_SECONDS 10
+static volatile time_t asked_at;
+
+static time_t seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec;
+}
+
 static void on_signal(int sig)
 {
     if (soft && !asked && (sig == SIGINT || sig == SIGTERM)) {
         asked = sig;
+        asked_at = seconds();
         if (*soft) say_last(soft);
         return;
     }
+    if (soft && sig == SIGTERM && asked == SIGTERM && seconds() - asked_at < SAME_SECONDS) return;
     signal(sig, SIG_DFL); /* a second signal ends the process at once */
     temporary_remove();
     /* raises the same signal again, which ends the process when the handler returns, so that the exit status names the

@@ -34,7 +34,7 @@ void temporary_remove(void);
 void signals_hold(void);
 /* With a text, the first SIGINT or SIGTERM from now on does not end the process: it prints the text, and
  * signals_asked() becomes true, so that a run can save its state and call signals_stop(). A second signal ends the
- * process at once. NULL: signals end the process at once again. text is borrowed. */
+ * process at once, except SIGTERM within ten seconds of SIGTERM, which schedulers may send twice. NULL: signals end the process at once again. text is borrowed. */
 void signals_soften(const char *text);
 bool signals_asked(void);
 /* Ends the process by the signal that asked it to. */
