@@ -69,7 +69,7 @@ static const struct {
                { NULL, "pool", "words mean max center none" },
                { "protocol", "task", "any" },
                { NULL, "task", "words classify multilabel regress bases tracks" },
-               { NULL, "loss", "words poisson squared" },
+               { NULL, "loss", "words focal poisson squared" },
                { NULL, "missing", "words zero ignore" },
                { NULL, "sampler", "words shuffle balanced" },
                { NULL, "split-by", "words contig" },

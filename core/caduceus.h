@@ -473,7 +473,8 @@ typedef struct cad_recipe_t {
     double lora_alpha;
     const char *lora_targets;
     uint64_t lora_seed;
-    int64_t bin; /* bases that a classifier's outputs stand for, as in cad_head_t; default 0 */
+    int64_t bin;  /* bases that a classifier's outputs stand for, as in cad_head_t; default 0 */
+    double focal; /* CAD_LOSS_FOCAL: the exponent, 0 to 100; default 2 */
 } cad_recipe_t;
 #define cad_recipe_init(recipe) cad_recipe_init_sized((recipe), sizeof(cad_recipe_t))
 CAD_API void cad_recipe_init_sized(cad_recipe_t *recipe, size_t size);
@@ -505,7 +506,8 @@ enum cad_loss_t {
     CAD_LOSS_CLASSES, /* softmax cross-entropy; target: K probabilities (K = CAD_LABELS) */
     CAD_LOSS_BINARY,  /* logistic loss, summed over labels; target: K numbers in [0, 1] */
     CAD_LOSS_SQUARED, /* squared error, summed over labels; target: K numbers */
-    CAD_LOSS_POISSON  /* exp(x) - y x, summed over labels, for logits x; target y: K numbers of at least 0 */
+    CAD_LOSS_POISSON, /* exp(x) - y x, summed over labels, for logits x; target y: K numbers of at least 0 */
+    CAD_LOSS_FOCAL    /* CAD_LOSS_CLASSES, where the loss of class k has the factor (1 - p_k)^focal (Lin et al. 2017) */
 };
 
 typedef struct cad_example_t {

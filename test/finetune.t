@@ -153,6 +153,13 @@ finetune -@ 3 rare.csv --test test.csv --seed 3 --batch 32 --sampler balanced -o
 same "threads change nothing" even/model.safetensors even3/model.safetensors
 finetune train.csv --class-weights 1,1 -o same >/dev/null
 same "weights of 1 change nothing" one/model.safetensors same/model.safetensors; rm -r same
+finetune rare.csv --test test.csv --seed 3 --batch 32 --loss focal:0 -o zero >zero.out
+ok "--loss focal:0 is cross-entropy" close_to rare.out zero.out 1e-4
+ok "--loss focal" finetune rare.csv --test test.csv --seed 3 --batch 32 --loss focal -o focal
+like "its exponent is 2" 'loss=focal:2' focal/metrics.tsv
+differ "it is another loss" focal/model.safetensors zero/model.safetensors
+error "a focal loss of values" '--loss focal goes with' finetune --task regress train.csv --loss focal -o bad
+error "an exponent" '--loss focal:G x: expected a number' finetune train.csv --loss focal:x -o bad
 error "weights for two classes" '--class-weights 1: expected balanced, or 2 numbers' \
     finetune train.csv --class-weights 1 -o bad
 error "weights of values" '--class-weights goes with' finetune --task regress train.csv --class-weights 1 -o bad

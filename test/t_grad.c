@@ -253,6 +253,10 @@ static double output_loss(const net_t *net, const double *out, const float *targ
     for (int64_t c = 0; c < labels; c++) {
         double y = (double)target[c];
         if (how == CAD_LOSS_CLASSES) loss += y * cross_entropy(out, labels, c);
+        if (how == CAD_LOSS_FOCAL) {
+            double entropy = cross_entropy(out, labels, c), rest = 1 - exp(-entropy);
+            loss += y * rest * rest * entropy;
+        }
         if (how == CAD_LOSS_BINARY) loss += log1p(exp(out[c])) - y * out[c];
         if (how == CAD_LOSS_SQUARED) loss += (out[c] - y) * (out[c] - y);
         if (how == CAD_LOSS_POISSON) loss += exp(out[c]) - y * out[c];
@@ -301,7 +305,7 @@ static double label_loss(const net_t *net, const cad_example_t *e, double *const
                 out[c] += score[c * D + d] * (pool == CAD_POOL_MAX ? top : mean) / strands;
         }
     for (int64_t c = 0; c < labels && net->m->score_bias; c++) out[c] += tensor(net, CAD_T_SCORE_BIAS, -1, 0)[c];
-    return output_loss(net, out, e->target, how);
+    return (double)e->weight[0] * output_loss(net, out, e->target, how);
 }
 
 static double total_loss(const net_t *net, const cad_example_t *ex, int n, const case_t *c)
@@ -366,6 +370,7 @@ static int examples_of(const case_t *c, const cad_model_t *m, cad_example_t *ex)
             label[i] = (uint8_t)cad_below(cad_random(1, (uint64_t)n, i, 2), (uint64_t)m->vocab.rows);
             weight[i] = i % 3 == 1 || L == 1 ? (float)(1 + i % 2) : 0;
         }
+        if (c->labels && !c->bin) weight[0] = (float)(n + 1) / 2; /* of the whole sequence */
         for (size_t i = 0; i < L && c->bin; i++) label[i] = (uint8_t)(label[i] % c->labels);
         for (size_t k = 0; k < 8 * L; k++)
             target[k] = c->how == CAD_LOSS_SQUARED   ? (float)real(99, (uint64_t)n + k)
@@ -567,6 +572,7 @@ static const case_t CASES[] = {
       { 25 },
       0 },
     { "PS, classes", "{" SMALL ", \"rcps\": true}", 3, CAD_LOSS_CLASSES, CAD_POOL_MEAN, { 9, 31, 1 }, 0 },
+    { "PS, classes, focal loss", "{" SMALL ", \"rcps\": true}", 3, CAD_LOSS_FOCAL, CAD_POOL_MEAN, { 9, 31, 1 }, 0 },
     { "Ph, labels, maximum", "{" SMALL "}", 4, CAD_LOSS_BINARY, CAD_POOL_MAX, { 9, 31 }, 0 },
     { "PS, regression", "{" SMALL ", \"rcps\": true}", 2, CAD_LOSS_SQUARED, CAD_POOL_MEAN, { 9, 31 }, 0 },
     { "PS, a class for each base",

@@ -28,7 +28,8 @@ static const char USAGE[] =
     "                         the intervals of a BED; or tracks: values for each bin of\n"
     "                         bases, an output for each file [classify]\n"
     "      --bin B            tracks: bases of a bin [128]\n"
-    "      --loss LOSS        tracks: poisson, or squared [poisson]\n"
+    "      --loss LOSS        tracks: poisson, or squared [poisson]; classify: focal[:G], with\n"
+    "                         less weight for rows that are predicted well [cross-entropy; G: 2]\n"
     "      --missing HOW      tracks: bases without a value are zero, or ignore them [zero]\n"
     "      --split-by contig  bases, tracks: --valid and --test are names of contigs of -T,\n"
     "                         separated by commas [contig]\n"
@@ -158,6 +159,13 @@ static int choice(const char *option, const char *s, const char *const name[], i
     return -1;
 }
 
+/* Parses focal[:G]. */
+static int take_focal(finetune_args_t *a, const char *arg)
+{
+    a->focal = 2;
+    return arg[5] ? -option_real("finetune", "--loss focal:G", arg + 6, 0, 100, &a->focal) : 0;
+}
+
 static int take_choice(finetune_args_t *a, int c, const char *arg)
 {
     static const char *const pool[] = { "mean", "max" }, *const loss[] = { "poisson", "squared" },
@@ -223,6 +231,8 @@ static int take_own(finetune_args_t *a, int c, const char *arg)
     case O_SAVE: return -option_int(cmd, "--save-every", arg, 1, (int64_t)1 << 40, &a->save_every);
     case O_BIN: a->has_loss = true; return -option_int(cmd, "--bin", arg, 1, 65536, &a->bin);
     case O_LOSS:
+        if (!strcmp(arg, "focal") || !strncmp(arg, "focal:", 6)) return take_focal(a, arg);
+        return take_choice(a, c, arg);
     case O_MISSING:
     case O_SAMPLER:
     case O_TASK:
@@ -278,6 +288,7 @@ static int settle_bases(const finetune_args_t *a)
         return cmd_fail("finetune", "--split-by and --ignore-unlabelled go with --task bases");
     if (!classes && a->class_weights)
         return cmd_fail("finetune", "--class-weights goes with --task bases and classify");
+    if ((!classes || a->bases) && a->focal >= 0) return cmd_fail("finetune", "--loss focal goes with --task classify");
     if ((!classes || a->bases) && a->balanced) return cmd_fail("finetune", "--sampler goes with --task classify");
     if (!a->tracks && a->has_loss) return cmd_fail("finetune", "--bin, --loss and --missing go with --task tracks");
     if (!a->bases && !a->tracks) return 0;
@@ -337,6 +348,7 @@ static int parse_words(finetune_args_t *a, int argc, char **argv)
         .metric = METRICS,
         .bin = 128,
         .poisson = true,
+        .focal = -1,
         .pool = CAD_POOL_MEAN
     };
     options_init(&a->o, "finetune");

@@ -28,6 +28,7 @@ typedef struct {
     bool ignore; /* bases without a label are not trained on */
     const char *class_weights;
     bool balanced; /* --sampler balanced */
+    double focal;  /* exponent of the focal loss; below 0: cross-entropy */
     bool tracks;   /* --task tracks: values for each bin of `bin` bases, from the bigWigs `label` (nlabel) */
     bool poisson;  /* Poisson loss; otherwise squared */
     bool missing;  /* bases without a value are ignored; otherwise their value is 0 */

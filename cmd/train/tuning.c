@@ -62,6 +62,7 @@ static int open_trainer(tuning_t *r, cad_error_t *err)
     recipe.weight_decay = a->t.decay;
     recipe.beta2 = a->beta2;
     recipe.bin = r->head.bin;
+    if (a->focal >= 0) recipe.focal = a->focal;
     recipe.lora = a->lora;
     recipe.lora_alpha = a->alpha;
     recipe.lora_targets = a->targets;
@@ -197,6 +198,7 @@ static int end_epoch(tuning_t *r, int64_t epoch, double loss, cad_error_t *err)
 
 static enum cad_loss_t loss_of(const tuning_t *r)
 {
+    if (r->a->focal >= 0) return CAD_LOSS_FOCAL;
     return r->head.kind == CAD_HEAD_CLASSES  ? CAD_LOSS_CLASSES
            : r->head.kind == CAD_HEAD_LABELS ? CAD_LOSS_BINARY
            : r->head.kind == CAD_HEAD_COUNTS ? CAD_LOSS_POISSON

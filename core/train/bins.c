@@ -75,7 +75,7 @@ static double example_loss(const bins_t *b, enum cad_loss_t loss, double scale)
             mean_row(b, beg, end);
             outputs(b);
             sum += cad_label_loss(b->out, labels, x->target ? x->target + u * labels : NULL,
-                                  x->labels ? x->labels[u] : 0, loss, weight, scale);
+                                  x->labels ? x->labels[u] : 0, loss, b->t->recipe.focal, weight, scale);
         } else {
             memset(b->out, 0, (size_t)labels * sizeof *b->out);
             memset(b->mean, 0, (size_t)b->t->model->cfg.d_model * sizeof *b->mean);

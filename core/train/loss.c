@@ -86,6 +86,29 @@ static double cross_entropy(float *logit, int64_t n, const float *target, int64_
     return weight * loss;
 }
 
+/* Does the same for the focal loss, the sum over classes k of -want_k (1 - p_k)^focal log p_k. Its gradient for the logit v
+ * is want_v g_v - p_v sum_k want_k g_k with g = focal p (1 - p)^(focal - 1) log p - (1 - p)^focal. */
+static double focal_entropy(float *logit, int64_t n, const float *target, int64_t label, double focal, double weight,
+                            double scale)
+{
+    double max = -INFINITY, sum = 0, loss = 0, all = 0;
+    for (int64_t v = 0; v < n; v++) max = fmax(max, (double)logit[v]);
+    for (int64_t v = 0; v < n; v++) sum += exp((double)logit[v] - max);
+    sum = max + log(sum);
+    for (int pass = 0; pass < 2; pass++) /* the second pass needs the sum of the first */
+        for (int64_t v = 0; v < n; v++) {
+            double want = target ? (double)target[v] : v == label, logp = (double)logit[v] - sum, p = exp(logp);
+            double rest = -expm1(logp), g = -pow(rest, focal); /* rest: 1 - p */
+            if (rest > 0) g += focal * p * pow(rest, focal - 1) * logp;
+            if (pass) logit[v] = (float)(scale * weight * (want * g - p * all));
+            else if (want > 0) {
+                all += want * g;
+                loss -= want * pow(rest, focal) * logp;
+            }
+        }
+    return weight * loss;
+}
+
 /* Lists in t->row the rows of the scored positions on each strand; returns the number of positions. */
 static int64_t scored_rows(cad_trainer_t *t, const cad_pack_t *p)
 {
@@ -152,11 +175,12 @@ static int tokens_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const cad_pa
     return rc ? rc : encoder_back(t, l, s, p);
 }
 
-double cad_label_loss(float *out, int64_t n, const float *target, int64_t label, enum cad_loss_t loss, double weight,
-                      double scale)
+double cad_label_loss(float *out, int64_t n, const float *target, int64_t label, enum cad_loss_t loss, double focal,
+                      double weight, double scale)
 {
     double sum = 0;
     if (loss == CAD_LOSS_CLASSES) return cross_entropy(out, n, target, label, weight, scale);
+    if (loss == CAD_LOSS_FOCAL) return focal_entropy(out, n, target, label, focal, weight, scale);
     for (int64_t i = 0; i < n; i++) {
         double x = (double)out[i], y = (double)target[i], d;
         if (loss == CAD_LOSS_SQUARED) {
@@ -226,8 +250,8 @@ static int label_losses(cad_trainer_t *t, enum cad_loss_t loss, const cad_pack_t
     for (int i = 0; i < p->n; i++) {
         float *d = t->pooled[0] + i * D;
         classify(t, i, mean, out);
-        *sum += cad_label_loss(out, labels, p->ex[i].target, 0, loss, p->ex[i].weight ? (double)*p->ex[i].weight : 1,
-                               scale);
+        *sum += cad_label_loss(out, labels, p->ex[i].target, 0, loss, t->recipe.focal,
+                               p->ex[i].weight ? (double)*p->ex[i].weight : 1, scale);
         memset(d, 0, (size_t)D * sizeof *d);
         for (int64_t c = 0; c < labels; c++) {
             if (bias) bias[c] += out[c];

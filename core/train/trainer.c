@@ -14,6 +14,7 @@ void cad_recipe_init_sized(cad_recipe_t *r, size_t size)
     r->epsilon = 1e-8;
     r->weight_decay = 0.1;
     r->clip = 1.0;
+    if (size >= sizeof *r) r->focal = 2;
 }
 
 static int take_recipe(cad_recipe_t *r, const cad_recipe_t *given, const cad_model_t *m, cad_error_t *err)
@@ -33,6 +34,8 @@ static int take_recipe(cad_recipe_t *r, const cad_recipe_t *given, const cad_mod
     if (r->pool != CAD_POOL_MEAN && r->pool != CAD_POOL_MAX)
         return cad_fail(err, CAD_EARG, "pooling: expected the mean or the maximum");
     if (r->bin < 0 || r->bin > 65536) return cad_fail(err, CAD_EARG, "bins: expected 1 to 65536 bases");
+    if (!(r->focal >= 0 && r->focal <= 100))
+        return cad_fail(err, CAD_EARG, "focal loss: expected an exponent of 0 to 100");
     if (r->lora < 0 || r->lora > 256 || !(r->lora_alpha >= 0 && r->lora_alpha < 1e9))
         return cad_fail(err, CAD_EARG, "LoRA: expected a rank of 1 to 256 and an alpha above 0");
     if (r->lora && r->freeze) return cad_fail(err, CAD_EARG, "LoRA: adapters cannot be trained if only the head is");

@@ -81,9 +81,9 @@ typedef struct { /* the examples ex[0] to ex[n-1], which are computed together *
  * to the backend's gradients and t->leaf. */
 int cad_pack_loss(cad_trainer_t *t, enum cad_loss_t loss, cad_pack_t *p, double scale, double *sum);
 /* Returns weight x the loss of n outputs, and replaces the outputs by scale x the gradient of that. target (n), or NULL
- * for CAD_LOSS_CLASSES: the true class is `label`. */
-double cad_label_loss(float *out, int64_t n, const float *target, int64_t label, enum cad_loss_t loss, double weight,
-                      double scale);
+ * for CAD_LOSS_CLASSES and CAD_LOSS_FOCAL, whose exponent is `focal`: the true class is `label`. */
+double cad_label_loss(float *out, int64_t n, const float *target, int64_t label, enum cad_loss_t loss, double focal,
+                      double weight, double scale);
 /* Returns the address of the gradient of a tensor of the classifier's head; NULL if the model lacks the tensor. */
 float *cad_head_grad(const cad_trainer_t *t, const float *tensor);
 
