@@ -13,7 +13,7 @@ typedef struct bench_task_t {
 } bench_task_t;
 
 #define CHOICES 8 /* maximum number of learning rates, and of batches */
-/* What the paper prescribes for all tasks of a benchmark. */
+/* The settings that the paper prescribes for all tasks of a benchmark. */
 typedef struct benchmark_t {
     const char *name;
     const bench_task_t *task; // (tasks)

@@ -19,7 +19,7 @@ typedef struct estimate_t { /* size of a run's output, before compression */
     int64_t bytes, matrix_rows;
 } estimate_t;
 
-/* What a source writes: rows of text, or records of reads or variants, which htslib writes */
+/* The output of a source: rows of text, or records of reads or variants, which htslib writes */
 typedef enum { WRITES_TEXT, WRITES_READS, WRITES_VARIANTS } writes_t;
 typedef struct source_t {
     const char *holds;  /* what the input holds, for messages, such as "regions" */
