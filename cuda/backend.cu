@@ -89,7 +89,7 @@ static cad_back_f *const mamba2_back_ops[2][CAD_MAMBA2_BACK_OPS] = { MAMBA2_BACK
 
 static const kind_t *kind_at(int kind)
 {
-    static const kind_t *const all[CAD_NKINDS] = { CAD_KINDS(KIND_OF) };
+    static const kind_t *const all[CAD_GPU_NKINDS] = { CAD_GPU_KINDS(KIND_OF) };
     return all[kind];
 }
 
@@ -100,7 +100,7 @@ static const kind_t *kind_at(int kind)
         .name = "cuda", .rows = TRAIN_ROWS, .least = PRODUCT_ROWS, .round = PRODUCT_ROWS, .tile = CAD_WHOLE,        \
         .keeps = false, .lanes = 1, .take = back_take, .give = back_give, .carve = back_carve, .open = grads_open,  \
         .close = grads_close, .renew = grads_renew, .collect = grads_collect, .collect_layer = grads_collect_layer, \
-        .start = back_start, .divide = back_divide, .embed = back_embed, .kind = { CAD_KINDS(of_type) },            \
+        .start = back_start, .divide = back_divide, .embed = back_embed, .kind = { CAD_GPU_KINDS(of_type) },        \
         .head = back_head, .pool = back_pool                                                                        \
     }
 
@@ -108,7 +108,7 @@ static const cad_back_ops_t back_fp32 = BACK_OPS(BACK_OF_FP32), back_bf16 = BACK
 
 static void fill_ops(cad_ops_t *ops, bool half)
 {
-    cad_op_f *const *const by_kind[CAD_NKINDS] = { CAD_KINDS(OPS_OF) };
+    cad_op_f *const *const by_kind[CAD_NKINDS] = { CAD_GPU_KINDS(OPS_OF) };
     memcpy(ops->kind, by_kind, sizeof by_kind);
     snprintf(ops->precision, sizeof ops->precision, "%s", half ? "bf16" : "fp32");
     ops->tile = ops->split = CAD_WHOLE;
@@ -157,7 +157,7 @@ extern "C"
 
 int cad_module(const cad_host_t *host, int index, bool half, cad_ops_t *ops, cad_error_t *err)
 {
-    static const cad_kind_sizes_t kinds[CAD_NKINDS] = { CAD_KINDS(SIZES_OF) };
+    static const cad_kind_sizes_t kinds[CAD_NKINDS] = { CAD_GPU_KINDS(SIZES_OF) };
     cad_host_t own = CAD_HOST_INIT;
     int rc;
     memcpy(own.kind, kinds, sizeof kinds);

@@ -38,7 +38,7 @@ struct cad_weights_t {
     const float *norm_f, *norm_f_bias, *embed, *head[2]; // norm_f, norm_f_bias: (Dp) each; embed, head: (V,Dp) each
     const float *mirrored, *mirrored_bias;               // (Dp) each: norm_f, norm_f_bias in reverse order
     /* for each layer kind, a struct of its weights that is named as the kind */
-    CAD_KINDS(WEIGHTS_MEMBER)
+    CAD_GPU_KINDS(WEIGHTS_MEMBER)
     void *mem; /* device memory of all weights */
     size_t bytes;
     char *stage; /* (bytes) host memory to assemble weights in, allocated by the first renewal; may be NULL */
@@ -51,7 +51,7 @@ struct cad_grads_t {
     cad_sums_t s;  /* the address of each gradient in `sums` */
     float *sums;   /* all gradients, on the device */
     float *mirror; /* copy of all gradients on the host, in pinned memory */
-    CAD_KINDS(GRADS_MEMBER)
+    CAD_GPU_KINDS(GRADS_MEMBER)
     const cad_kind_sums_t *kind_sums[CAD_NKINDS];
     const cad_model_t *model;
     void *mem; /* device memory of the weights that the backward pass reads */
@@ -107,7 +107,7 @@ typedef struct { /* the backend's own data of a lane (cad_lane_t.own): one strea
     char *stage;           /* all pinned host memory of the lane */
     void *a;               // (rows,Dp) of type T: normalised rows
     bf16_t *parts;         // (PRODUCT_ROWS,3 widest) inputs of a product under bf16x3, see form_t; else NULL
-    CAD_KINDS(LANE_MEMBER)
+    CAD_GPU_KINDS(LANE_MEMBER)
     // (rows,D) float32 rows that are pooled after the last layer; shares memory with the layers' activations
     float *normed;
     double *slab_sum; // (slabs,D) for each slab, the sums or maxima of its rows

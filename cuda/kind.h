@@ -34,8 +34,8 @@ typedef struct {
 static const kind_t *kind_at(int kind); /* defined in backend.cu */
 
 /* A loop over the layer kinds k that model m uses. */
-#define EACH_KIND(k, m)                  \
-    for (int k = 0; k < CAD_NKINDS; k++) \
+#define EACH_KIND(k, m)                      \
+    for (int k = 0; k < CAD_GPU_NKINDS; k++) \
         if (cad_config_uses(&(m)->cfg, k))
 
 /* True if the second direction of a layer shares the projections of the first. in, out: the roles of in_proj and

@@ -58,7 +58,7 @@ static void weights_close(cad_weights_t *w)
 {
     if (!w) return;
     cudaSetDevice(w->device);
-    for (int k = 0; k < CAD_NKINDS; k++) kind_at(k)->close(w);
+    for (int k = 0; k < CAD_GPU_NKINDS; k++) kind_at(k)->close(w);
     blas_close(w->blas);
     cudaFree(w->mem);
     free_host(w->stage);
@@ -154,7 +154,7 @@ static void grads_close(cad_grads_t *q)
 {
     if (!q) return;
     cudaSetDevice(q->device);
-    for (int k = 0; k < CAD_NKINDS; k++) kind_at(k)->close_back(q);
+    for (int k = 0; k < CAD_GPU_NKINDS; k++) kind_at(k)->close_back(q);
     cudaFree(q->mem);
     free_host(q->stage);
     cudaFree(q->sums);
@@ -201,7 +201,7 @@ static bool grads_prepare(cad_grads_t *q, const cad_ops_t *ops, const cad_model_
 {
     q->device = ops->device;
     q->model = m;
-    for (int k = 0; k < CAD_NKINDS; k++) q->kind_sums[k] = kind_at(k)->sums;
+    for (int k = 0; k < CAD_GPU_NKINDS; k++) q->kind_sums[k] = kind_at(k)->sums;
     if (!cad_sums_open(&q->s, m, q->kind_sums, by_layer)) return false;
     EACH_KIND(k, m) if (!kind_at(k)->open_back(q, m, !strcmp(ops->precision, "bf16"))) return false;
     return true;

@@ -280,8 +280,8 @@ static void check_cuda(const char *precision)
     cad_error_t err = { "" };
     snprintf(path, sizeof path, "%s/.libs/caduceus-cuda-shim.so", builddir ? builddir : ".");
     if (!named || !*named) setenv("CADUCEUS_CUDA_MODULE", path, 1);
-    if (!tap_ok(cad_device_open(&ops, "cuda", precision, note, sizeof note, &err) == 0, "the CUDA backend opens: %s",
-                err.text))
+    if (!tap_ok(cad_device_open(&ops, NULL, "cuda", precision, note, sizeof note, &err) == 0,
+                "the CUDA backend opens: %s", err.text))
         return;
     for (int k = 0; k < MODELS; k++) {
         check_model(&ops, k);

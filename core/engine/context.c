@@ -175,7 +175,9 @@ static int open_context(cad_context_t **out, const cad_model_t *model, const cad
     ctx->layers = o.layer;
     ctx->vocab_softmax = o.vocab_softmax != 0;
     rc = copy_head(ctx, err);
-    if (rc == 0) rc = cad_cards_open(&ctx->card, &ctx->cards, o.device, o.precision, ctx->note, sizeof ctx->note, err);
+    if (rc == 0)
+        rc = cad_cards_open(&ctx->card, &ctx->cards, ctx->model, o.device, o.precision, ctx->note, sizeof ctx->note,
+                            err);
     if (rc == 0) ctx->ops = &ctx->card->ops;
     for (int i = 0; i < ctx->cards && rc == 0; i++)
         rc = ctx->ops->weights_open(&ctx->card[i].weights, &ctx->card[i].ops, model, err);

@@ -36,7 +36,7 @@ static int find_entry(cad_module_f **entry, bool *there, cad_error_t *err)
 void cad_host_init(cad_host_t *host)
 {
     *host = (cad_host_t)CAD_HOST_INIT;
-    for (int k = 0; k < CAD_NKINDS; k++) host->kind[k] = cad_blocks[k]->sizes;
+    for (int k = 0; k < CAD_GPU_NKINDS; k++) host->kind[k] = cad_blocks[k]->sizes;
 }
 
 /* Opens the CUDA backend. It reads from ops->precision whether the products have two bfloat16 parts (bf16x3). */
@@ -118,15 +118,27 @@ int cad_device_known(const char *device)
     return parse_device(device, index) != ON_UNKNOWN;
 }
 
+/* Returns the name of a kind of layers in m that only the CPU has, or NULL. */
+static const char *cpu_kind(const cad_model_t *m)
+{
+    for (int k = CAD_GPU_NKINDS; m && k < CAD_NKINDS; k++)
+        if (cad_config_uses(&m->cfg, k)) return cad_blocks[k]->name;
+    return NULL;
+}
+
 /* Opens one device. number: ON_AUTO, ON_CPU, or the number of a CUDA device; name: for messages */
-static int open_one(cad_ops_t *ops, int number, const char *name, const char *precision, char *note, size_t size,
-                    cad_error_t *err)
+static int open_one(cad_ops_t *ops, const cad_model_t *m, int number, const char *name, const char *precision,
+                    char *note, size_t size, cad_error_t *err)
 {
     int asked = precision ? cad_precision_number(precision) : CAD_PRECISION_FP32, rc;
     bool there = false;
     cad_error_t why;
     *note = 0;
     if (asked < 0) return cad_fail(err, CAD_EARG, "precision %.40s: expected fp32, bf16x3 or bf16", precision);
+    if (number == ON_AUTO && cpu_kind(m)) number = ON_CPU;
+    if (number != ON_CPU && cpu_kind(m))
+        return cad_fail(err, CAD_EDEVICE, "device %s: layers of the kind %s run on the CPU only; use cpu", name,
+                        cpu_kind(m));
     if (number == ON_CPU) return open_cpu(ops, asked, note, size, err);
     rc = open_module(ops, number == ON_AUTO ? 0 : number, precision ? asked : CAD_PRECISION_BF16, &there, &why);
     if (rc == 0) return 0;
@@ -140,13 +152,13 @@ static int unknown_device(const char *device, cad_error_t *err)
     return cad_fail(err, CAD_EARG, "device %.40s: expected auto, cpu, cuda, cuda:I, cuda:I,J or cuda:all", device);
 }
 
-int cad_device_open(cad_ops_t *ops, const char *device, const char *precision, char *note, size_t size,
-                    cad_error_t *err)
+int cad_device_open(cad_ops_t *ops, const cad_model_t *m, const char *device, const char *precision, char *note,
+                    size_t size, cad_error_t *err)
 {
     int index[CAD_CARDS], n = parse_device(device, index);
     if (n == ON_UNKNOWN) return unknown_device(device, err);
     if (n > 1 || n == ON_ALL) return cad_fail(err, CAD_EARG, "device %.40s: training computes on one device", device);
-    return open_one(ops, n == 1 ? index[0] : n, device, precision, note, size, err);
+    return open_one(ops, m, n == 1 ? index[0] : n, device, precision, note, size, err);
 }
 
 /* Fails if two devices are of different types, since a result would depend on which of them computes it. */
@@ -159,19 +171,19 @@ static int same_type(const cad_card_t *a, const cad_card_t *b, cad_error_t *err)
                : 0;
 }
 
-int cad_cards_open(cad_card_t **card, int *n, const char *device, const char *precision, char *note, size_t size,
-                   cad_error_t *err)
+int cad_cards_open(cad_card_t **card, int *n, const cad_model_t *m, const char *device, const char *precision,
+                   char *note, size_t size, cad_error_t *err)
 {
     int index[CAD_CARDS], listed = parse_device(device, index), rc;
     *n = 0;
     if (listed == ON_UNKNOWN) return unknown_device(device, err);
     *card = calloc(CAD_CARDS, sizeof **card);
     if (!*card) return cad_out_of_memory(err);
-    rc = open_one(&(*card)->ops, listed == ON_AUTO || listed == ON_CPU ? listed : index[0], device, precision, note,
+    rc = open_one(&(*card)->ops, m, listed == ON_AUTO || listed == ON_CPU ? listed : index[0], device, precision, note,
                   size, err);
     if (rc == 0) *n = listed == ON_ALL ? (int)cad_min((*card)->ops.devices, CAD_CARDS) : listed > 1 ? listed : 1;
     for (int i = 1; i < *n && rc == 0; i++) {
-        rc = open_one(&(*card)[i].ops, listed == ON_ALL ? i : index[i], device, precision, note, size, err);
+        rc = open_one(&(*card)[i].ops, m, listed == ON_ALL ? i : index[i], device, precision, note, size, err);
         if (rc == 0) rc = same_type(*card, &(*card)[i], err);
     }
     return rc;

@@ -10,7 +10,8 @@
  * for one tile of z is enough; otherwise the first sweep computes z together with x. If the layer's kind sets
  * gates_each, each sweep gates its own y, so both need z: the first computes it, and the second adds its gated y. With
  * ops->late and without a tape, such a layer runs in segments of about 1,024 rows, so that z is kept for one segment
- * only. In a layer that is not merged, each direction computes its own in_proj and out_proj.
+ * only. In a layer that is not merged, each direction computes its own in_proj and out_proj. A layer without a direction
+ * runs one sweep or, if its kind sets reads_all, two.
  *
  * In the last layer only the wanted rows are computed, often a single row of a window: each direction stops at the last
  * wanted row on its way, and z and `out` are computed for wanted rows only. SPDX-License-Identifier: MIT
@@ -133,11 +134,19 @@ static int merged_layer(cad_lane_t *l, const cad_model_t *m, int layer, cad_span
     return rc ? rc : sweep(l, m, layer, 1, all, second);
 }
 
+/* Runs a layer in which each row reads x of all rows of its sequence. */
+static int gathering_layer(cad_lane_t *l, const cad_model_t *m, int layer, cad_span_t all, unsigned known)
+{
+    int rc = sweep(l, m, layer, 0, all, (cad_sweep_t) { .in = known | CAD_IN_X });
+    return rc ? rc : sweep(l, m, layer, 0, all, (cad_sweep_t) { .out = true, .how = CAD_OUT_ADD });
+}
+
 static int layer_forward(cad_lane_t *l, const cad_model_t *m, int layer, cad_span_t all)
 {
     unsigned known = layer ? 0 : CAD_IN_TOKENS;
     cad_sweep_t whole = { .in = known | BOTH, .out = true, .gate = true, .how = CAD_OUT_ADD, .alone = !l->tape };
     int rc;
+    if (cad_layer_block(m, layer)->reads_all) return gathering_layer(l, m, layer, all, known);
     if (m->layer[layer].merged) return merged_layer(l, m, layer, all, known);
     if (m->layer[layer].ndir == 1) return sweep(l, m, layer, 0, all, whole);
     whole.how = CAD_OUT_KEEP;

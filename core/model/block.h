@@ -14,11 +14,15 @@
 #ifndef CAD_MORE_KINDS
 #define CAD_MORE_KINDS(kind)
 #endif
-#define CAD_KINDS(kind) kind(mamba) kind(mamba2) CAD_MORE_KINDS(kind)
+#define CAD_GPU_KINDS(kind) kind(mamba) kind(mamba2) CAD_MORE_KINDS(kind) /* kinds that every backend has */
+#define CAD_CPU_KINDS(kind)                                               /* kinds that only the CPU backend has */
+#define CAD_KINDS(kind) CAD_GPU_KINDS(kind) CAD_CPU_KINDS(kind)
 
 #define CAD_KIND_INDEX(name) CAD_KIND_##name,
+#define CAD_KIND_ONE(name) +1
 /* values of cad_layer_t.kind; they are the indexes of every table of kinds */
 enum { CAD_KINDS(CAD_KIND_INDEX) CAD_NKINDS };
+enum { CAD_GPU_NKINDS = 0 CAD_GPU_KINDS(CAD_KIND_ONE) }; /* kinds below this index are in CAD_GPU_KINDS */
 
 #define CAD_PARTS 16        /* maximum number of tensors of one direction of a layer */
 #define CAD_KIND_OPS 8      /* maximum number of operations of a kind */
@@ -48,7 +52,7 @@ typedef struct cad_reference_t cad_reference_t;
 
 typedef struct cad_part_t { /* describes one tensor of a direction */
     int role;               /* CAD_T_KIND + i, i < CAD_PARTS; unique within the kind */
-    const char *leaf;       /* name after the prefix "mixer.mamba_fwd." (cad_direction_name) */
+    const char *leaf;       /* name after the prefix "mixer.mamba_fwd." (cad_direction_name) or, undirected, "mixer." */
     int64_t shape[3];       /* unused axes are 0 */
     bool there;             /* present in this configuration */
     bool projects;          /* a projection: shared by both directions where projections are tied */
@@ -104,6 +108,13 @@ typedef struct cad_block_t {
     /* True if each direction applies the gate z itself, before the directions are added. z is then computed once,
      * together with x, and kept for all rows of a segment (engine/encoder.c). */
     bool gates_each;
+    /* True if the layer has no direction of time: it has one set of weights, also in a bidirectional model, and the
+     * names of its tensors lack "mamba_fwd." */
+    bool undirected;
+    /* True if the output of a row depends on x of every row of its sequence. The encoder then runs two sweeps: the
+     * first computes x of all rows, the second computes the output. In the backward pass, back_in() runs after
+     * back_step() has run on all rows. Needs `undirected`. */
+    bool reads_all;
     int nop;
     const char *op[CAD_KIND_OPS]; /* names of the kind's `nop` operations, in the order of a backend's table */
     /* Runs the operations of one tile of a sweep, for one direction. */

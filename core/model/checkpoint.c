@@ -192,8 +192,8 @@ static void wire(cad_model_t *m)
     for (int64_t i = 0; i < c->n_layer; i++) {
         cad_layer_t *l = &m->layer[i];
         l->kind = c->kind[i];
-        l->ndir = c->bidirectional ? 2 : 1;
-        l->merged = c->bidirectional && c->tied && !c->multiply && !cad_blocks[l->kind]->biased(c);
+        l->ndir = cad_config_directions(c, i);
+        l->merged = l->ndir == 2 && c->tied && !c->multiply && !cad_blocks[l->kind]->biased(c);
         l->dir[0].reverse = !c->bidirectional && cad_config_folded(c, i);
         l->dir[1].reverse = true;
     }

@@ -49,6 +49,11 @@ const char *cad_config_shape_key(const cad_config_t *cfg, int kind, char key[64]
 /* True if the fold of fused-norm models (tensors.c) applies to this layer: in a fused-norm model with rcps, to every
  * second layer. */
 bool cad_config_folded(const cad_config_t *cfg, int64_t layer);
+/* Returns the number of directions of a layer: 1 or 2. */
+static inline int cad_config_directions(const cad_config_t *cfg, int64_t layer)
+{
+    return cfg->bidirectional && !cad_blocks[cfg->kind[layer]]->undirected ? 2 : 1;
+}
 /* True if some layer is of this kind. */
 static inline bool cad_config_uses(const cad_config_t *cfg, int kind)
 {

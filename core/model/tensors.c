@@ -51,10 +51,11 @@ static void add_direction(table_t *t, int layer, int stored)
 {
     const cad_config_t *c = t->cfg;
     const char *wrap = c->rcps ? ".submodule" : "";
-    bool fold = cad_config_folded(c, layer), shared = c->tied && c->bidirectional;
-    int dir = fold && c->bidirectional ? 1 - stored : stored;
+    const cad_block_t *block = cad_blocks[c->kind[layer]];
+    bool two = cad_config_directions(c, layer) == 2, fold = cad_config_folded(c, layer), shared = c->tied && two;
+    int dir = fold && two ? 1 - stored : stored;
     cad_part_t part[CAD_PARTS];
-    int n = cad_blocks[c->kind[layer]]->parts(c, part);
+    int n = block->parts(c, part);
     for (int i = 0; i < n; i++) {
         const cad_part_t *p = &part[i];
         bool both = p->projects && shared;
@@ -63,7 +64,8 @@ static void add_direction(table_t *t, int layer, int stored)
         x = add(t, p->role, layer, both ? 0 : dir, p->shape[0], p->shape[1], p->shape[2]);
         x->shared = both;
         x->decays = p->decays;
-        put(x->name, "backbone.layers.%d.mixer%s.%s.%s", layer, wrap, cad_direction_name[stored], p->leaf);
+        if (block->undirected) put(x->name, "backbone.layers.%d.mixer%s.%s", layer, wrap, p->leaf);
+        else put(x->name, "backbone.layers.%d.mixer%s.%s.%s", layer, wrap, cad_direction_name[stored], p->leaf);
         if (both) put(x->alias, "backbone.layers.%d.mixer%s.%s.%s", layer, wrap, cad_direction_name[1], p->leaf);
         if (fold) x->flip_axis = p->flip;
     }
@@ -95,7 +97,7 @@ int cad_tensors_list(const cad_config_t *c, int64_t rows, int64_t labels, cad_te
     put(x->alias, "lm_head%s.weight", c->rcps ? ".lm_head" : "");
     for (int i = 0; i < c->n_layer; i++) {
         add_direction(&t, i, 0);
-        if (c->bidirectional) add_direction(&t, i, 1);
+        if (cad_config_directions(c, i) == 2) add_direction(&t, i, 1);
         add_norm(&t, CAD_T_NORM, i);
     }
     add_norm(&t, CAD_T_NORM_F, -1);

@@ -6,7 +6,7 @@
  * tile, so that a tile stays in the cache. The layer kind's functions are called as follows:
  *     back_out (and gate)   in the sweep of the unit's first direction
  *     back_step             in each sweep
- *     back_in               in the sweep of the unit's last direction
+ *     back_in               in the sweep of the unit's last direction; if the kind sets reads_all, after this sweep
  * If a layer has two units, each begins with the gradient of its direction's output. SPDX-License-Identifier: MIT
  */
 #include "engine/backward.h"
@@ -31,6 +31,11 @@ static int enter(const pass_t *p, int dir, cad_span_t s)
     return rc ? rc : p->block->back_out(p->l, p->layer, dir, s);
 }
 
+static int leave(const pass_t *p, int dir, cad_span_t s)
+{
+    return s.beg < s.end ? p->block->back_in(p->l, p->layer, dir, s) : 0;
+}
+
 /* Runs the backward pass of direction dir+k, the k-th of a unit with ndir directions. In the sweep of the first
  * direction, enter() runs one tile ahead, since the convolution's gradient reaches into the next tile. The sweep of the
  * last direction also runs back_in(). */
@@ -47,8 +52,9 @@ static int sweep(const pass_t *p, int dir, int k, int ndir)
         if (s.beg == s.end) continue;
         if (rc == 0 && regate) rc = p->block->gate(l, p->layer, dir, s);
         if (rc == 0) rc = p->block->back_step(l, p->layer, dir + k, s, k > 0);
-        if (rc == 0 && k == ndir - 1) rc = p->block->back_in(l, p->layer, dir, s);
+        if (rc == 0 && k == ndir - 1 && !p->block->reads_all) rc = p->block->back_in(l, p->layer, dir, s);
     }
+    for (int64_t i = 0; i < n && rc == 0 && p->block->reads_all; i++) rc = leave(p, dir, tile(p, i));
     return rc;
 }
 

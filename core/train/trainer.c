@@ -240,7 +240,7 @@ static int open_own(cad_trainer_t *t, cad_error_t *err)
 /* Opens the backend's operations of the forward and backward pass, its weights and its gradients. */
 static int open_backend(cad_trainer_t *t, cad_error_t *err)
 {
-    int rc = cad_device_open(&t->table, t->recipe.device, t->recipe.precision, t->note, sizeof t->note, err);
+    int rc = cad_device_open(&t->table, t->model, t->recipe.device, t->recipe.precision, t->note, sizeof t->note, err);
     if (rc) return rc;
     t->ops = &t->table;
     t->back = t->ops->back ? t->ops->back : cad_cpu_back_ops(&t->table);
