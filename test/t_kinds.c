@@ -12,20 +12,33 @@
 #include "tap.h"
 
 #define LENGTH 157 /* more than one tile of rows, and not a multiple of the tile size */
+#define LONG 637   /* ten blocks of an attention layer, the last of them short */
 
 typedef struct {
     const char *name, *kinds, *switches;
+    int len;  /* tokens of a sequence */
+    bool gpu; /* every backend has the model's kinds */
 } variant_t;
 
 #define MIXED "\"mamba\", \"gated\", \"gated\", \"mamba\""
+#define ATTENTION "\"attention\", \"gated\""
+#define HEADS "\"attention_cfg\": {\"heads\": 3, \"head_dim\": 16"
 static const variant_t VARIANT[] = {
-    { "PS", MIXED, "\"rcps\": true, \"gated_cfg\": {\"expand\": 3}" },
-    { "PS untied", MIXED, "\"rcps\": true, \"bidirectional_weight_tie\": false, \"gated_cfg\": {\"expand\": 3}" },
-    { "PS, merged and apart", MIXED, "\"rcps\": true, \"fused_add_norm\": false, \"ssm_cfg\": {\"bias\": true}" },
-    { "PS, gated first", "\"gated\", \"mamba\"", "\"rcps\": true, \"ssm_cfg\": {\"expand\": 2}" },
-    { "Ph multiplied", MIXED, "\"bidirectional_strategy\": \"ew_multiply\"" },
-    { "Ph one direction", MIXED, "\"bidirectional\": false, \"rms_norm\": false" },
-    { "Ph all gated", "\"gated\"", "\"rcps\": false" },
+    { "PS", MIXED, "\"rcps\": true, \"gated_cfg\": {\"expand\": 3}", LENGTH, true },
+    { "PS untied", MIXED, "\"rcps\": true, \"bidirectional_weight_tie\": false, \"gated_cfg\": {\"expand\": 3}", LENGTH,
+      true },
+    { "PS, merged and apart", MIXED, "\"rcps\": true, \"fused_add_norm\": false, \"ssm_cfg\": {\"bias\": true}", LENGTH,
+      true },
+    { "PS, gated first", "\"gated\", \"mamba\"", "\"rcps\": true, \"ssm_cfg\": {\"expand\": 2}", LENGTH, true },
+    { "Ph multiplied", MIXED, "\"bidirectional_strategy\": \"ew_multiply\"", LENGTH, true },
+    { "Ph one direction", MIXED, "\"bidirectional\": false, \"rms_norm\": false", LENGTH, true },
+    { "Ph all gated", "\"gated\"", "\"rcps\": false", LENGTH, true },
+    { "PS, attention", ATTENTION, "\"rcps\": true, \"ssm_cfg\": {\"heads\": 2}, \"gated_cfg\": {\"expand\": 3}", LENGTH,
+      false },
+    { "Ph, attention beside Mamba", "\"mamba\", \"attention\"",
+      "\"rms_norm\": false, " HEADS ", \"positions\": \"none\"}", LENGTH, false },
+    { "attention by blocks", "\"attention\", \"gated\"",
+      "\"ssm_cfg\": {\"heads\": 2, \"pattern\": \"blocks\", \"random\": 2}", LONG, false },
 };
 
 static cad_model_t *make(const variant_t *v)
@@ -39,12 +52,12 @@ static cad_model_t *make(const variant_t *v)
     return m;
 }
 
-static void tokens_of(uint8_t tok[LENGTH])
+static void tokens_of(uint8_t *tok, int len)
 {
-    for (int i = 0; i < LENGTH; i++) tok[i] = (uint8_t)(7 + cad_random(3, 0, 0, (uint64_t)i) % 4);
+    for (int i = 0; i < len; i++) tok[i] = (uint8_t)(7 + cad_random(3, 0, 0, (uint64_t)i) % 4);
 }
 
-static cad_context_t *context(const cad_model_t *m, const char *device, int threads)
+static cad_context_t *context(const cad_model_t *m, const char *device, int threads, int len)
 {
     cad_options_t o;
     cad_context_t *ctx;
@@ -53,28 +66,28 @@ static cad_context_t *context(const cad_model_t *m, const char *device, int thre
     o.device = device;
     o.precision = "fp32";
     o.threads = threads;
-    o.max_len = LENGTH;
+    o.max_len = len;
     if (cad_context_open(&ctx, m, &o, &err)) tap_ok(false, "a context on %s: %s", device, err.text);
     return ctx;
 }
 
 /* ---- forward ---- */
 
-static void check_forward(const cad_model_t *m, const char *device, const char *name)
+static void check_forward(const cad_model_t *m, const char *device, int len, const char *name)
 {
     int64_t V = cad_model_number(m, CAD_VOCAB), W = cad_model_number(m, CAD_HIDDEN_WIDTH);
-    float *got = cad_alloc((size_t)(LENGTH * (V + W)), sizeof *got),
-          *want = cad_alloc((size_t)(LENGTH * (V + W)), sizeof *want);
-    uint8_t tok[LENGTH];
-    cad_context_t *ctx[2] = { context(m, device, 1), context(m, device, 3) };
-    tokens_of(tok);
-    cad_reference_forward(m, tok, LENGTH, want, want + LENGTH * W, NULL);
-    cad_forward(ctx[0], tok, LENGTH, got, got + LENGTH * W, NULL);
-    tap_ok(cad_relative_error(got, want, LENGTH * W) < 2e-6 &&
-               cad_relative_error(got + LENGTH * W, want + LENGTH * W, LENGTH * V) < 2e-6,
+    float *got = cad_alloc((size_t)(len * (V + W)), sizeof *got),
+          *want = cad_alloc((size_t)(len * (V + W)), sizeof *want);
+    uint8_t tok[LONG];
+    cad_context_t *ctx[2] = { context(m, device, 1, len), context(m, device, 3, len) };
+    tokens_of(tok, len);
+    cad_reference_forward(m, tok, len, want, want + len * W, NULL);
+    cad_forward(ctx[0], tok, len, got, got + len * W, NULL);
+    tap_ok(cad_relative_error(got, want, len * W) < 2e-6 &&
+               cad_relative_error(got + len * W, want + len * W, len * V) < 2e-6,
            "%s: hidden states and logits are the reference's", name);
-    cad_forward(ctx[1], tok, LENGTH, want, want + LENGTH * W, NULL);
-    tap_ok(!memcmp(got, want, (size_t)(LENGTH * (V + W)) * sizeof *got), "%s: three threads give the same bytes", name);
+    cad_forward(ctx[1], tok, len, want, want + len * W, NULL);
+    tap_ok(!memcmp(got, want, (size_t)(len * (V + W)) * sizeof *got), "%s: three threads give the same bytes", name);
     for (int i = 0; i < 2; i++) cad_context_close(ctx[i]);
     free(got);
     free(want);
@@ -83,13 +96,13 @@ static void check_forward(const cad_model_t *m, const char *device, const char *
 /* ---- gradients ---- */
 
 /* Returns the cross-entropy summed over all positions, from the reference's logits. */
-static double reference_loss(const cad_model_t *m, const uint8_t *tok, const uint8_t *labels)
+static double reference_loss(const cad_model_t *m, const uint8_t *tok, const uint8_t *labels, int len)
 {
     int64_t V = cad_model_number(m, CAD_VOCAB);
-    float *logits = cad_alloc((size_t)(LENGTH * V), sizeof *logits);
+    float *logits = cad_alloc((size_t)(len * V), sizeof *logits);
     double loss = 0;
-    cad_reference_forward(m, tok, LENGTH, NULL, logits, NULL);
-    for (int i = 0; i < LENGTH; i++) {
+    cad_reference_forward(m, tok, len, NULL, logits, NULL);
+    for (int i = 0; i < len; i++) {
         double sum = 0;
         for (int64_t v = 0; v < V; v++) sum += exp((double)logits[i * V + v]);
         loss += log(sum) - (double)logits[i * V + labels[i]];
@@ -99,7 +112,8 @@ static double reference_loss(const cad_model_t *m, const uint8_t *tok, const uin
 }
 
 /* Returns the derivative of the loss along a vector of random signs for tensor t, by central differences. */
-static double derivative(cad_model_t *m, const cad_tensor_t *t, const uint8_t *tok, const uint8_t *labels, double step)
+static double derivative(cad_model_t *m, const cad_tensor_t *t, const uint8_t *tok, const uint8_t *labels, int len,
+                         double step)
 {
     double loss[2];
     for (int s = 0; s < 2; s++) {
@@ -108,34 +122,34 @@ static double derivative(cad_model_t *m, const cad_tensor_t *t, const uint8_t *t
             m->param[t->offset + i] += (float)(sign * (s ? -2 : 1) * step);
         }
         cad_model_refresh(m);
-        loss[s] = reference_loss(m, tok, labels);
+        loss[s] = reference_loss(m, tok, labels, len);
     }
     return (loss[0] - loss[1]) / (2 * step);
 }
 
-static void check_gradients(cad_model_t *m, const char *device, int threads, int recompute, const char *name)
+static void check_gradients(cad_model_t *m, const char *device, int len, int threads, int recompute, const char *name)
 {
-    uint8_t tok[LENGTH], labels[LENGTH];
-    float weight[LENGTH], *saved = cad_alloc((size_t)m->total, sizeof *saved),
-                          *grad = cad_alloc((size_t)m->total, sizeof *grad);
-    cad_example_t ex = { .tokens = tok, .len = LENGTH, .labels = labels, .weight = weight };
+    uint8_t tok[LONG], labels[LONG];
+    float weight[LONG], *saved = cad_alloc((size_t)m->total, sizeof *saved),
+                        *grad = cad_alloc((size_t)m->total, sizeof *grad);
+    cad_example_t ex = { .tokens = tok, .len = len, .labels = labels, .weight = weight };
     cad_trainer_t *t;
     cad_recipe_t recipe;
     cad_error_t err;
     double sum = 0, worst = 0, scale = 0;
-    tokens_of(tok);
-    for (int i = 0; i < LENGTH; i++) labels[i] = (uint8_t)(7 + cad_random(4, 0, 0, (uint64_t)i) % 4);
-    for (int i = 0; i < LENGTH; i++) weight[i] = 1;
+    tokens_of(tok, len);
+    for (int i = 0; i < len; i++) labels[i] = (uint8_t)(7 + cad_random(4, 0, 0, (uint64_t)i) % 4);
+    for (int i = 0; i < len; i++) weight[i] = 1;
     cad_recipe_init(&recipe);
     recipe.device = device;
     recipe.precision = "fp32";
-    recipe.max_tokens = LENGTH;
+    recipe.max_tokens = len;
     recipe.recompute = recompute;
     recipe.threads = threads;
     if (cad_trainer_open(&t, m, &recipe, &err) || cad_trainer_add(t, CAD_LOSS_TOKENS, &ex, 1, 1, &sum, &err))
         tap_ok(false, "%s: %s", name, err.text);
     memcpy(saved, m->param, (size_t)m->total * sizeof *saved);
-    tap_ok(fabs(sum / reference_loss(m, tok, labels) - 1) < 1e-6, "%s: the loss is the reference's", name);
+    tap_ok(fabs(sum / reference_loss(m, tok, labels, len) - 1) < 1e-6, "%s: the loss is the reference's", name);
     for (int i = 0; i < m->ntensor; i++) {
         const cad_tensor_t *x = &m->tensor[i];
         double along = 0, want;
@@ -143,7 +157,7 @@ static void check_gradients(cad_model_t *m, const char *device, int threads, int
         cad_tensor_flip(x, grad); /* converts from the published layout to the layout of the parameters */
         for (int64_t k = 0; k < x->count; k++)
             along += (cad_random(5, 0, 0, (uint64_t)k) & 1 ? 1 : -1) * (double)grad[k];
-        want = derivative(m, x, tok, labels, 7e-4 / sqrt((double)x->count));
+        want = derivative(m, x, tok, labels, len, 7e-4 / sqrt((double)x->count));
         memcpy(m->param, saved, (size_t)m->total * sizeof *saved);
         worst = fmax(worst, fabs(along - want));
         scale = fmax(scale, fabs(want));
@@ -186,10 +200,10 @@ static void check_meter(const cad_model_t *m, const char *name)
     float embedding[24];
     uint8_t tok[LENGTH];
     cad_window_t w = { .tokens = tok, .len = LENGTH, .core_end = LENGTH, .embedding = embedding };
-    cad_context_t *ctx = context(m, "cpu", 1);
+    cad_context_t *ctx = context(m, "cpu", 1, LENGTH);
     cad_meter_t *meter;
     int n = cad_op_count(m), named = 0, timed = 0;
-    tokens_of(tok);
+    tokens_of(tok, LENGTH);
     cad_meter_open(&meter, ctx, NULL);
     cad_embed(ctx, &w, 1, CAD_POOL_MEAN, NULL);
     cad_meter_read(meter, spent);
@@ -208,12 +222,15 @@ static void check_device(const char *device, const char *label)
 {
     char name[128];
     for (size_t i = 0; i < sizeof VARIANT / sizeof *VARIANT; i++) {
-        cad_model_t *m = make(&VARIANT[i]);
-        snprintf(name, sizeof name, "%s, %s", label, VARIANT[i].name);
-        check_forward(m, device, name);
-        check_gradients(m, device, 2, 0, name);
-        snprintf(name, sizeof name, "%s, %s, recomputed", label, VARIANT[i].name);
-        check_gradients(m, device, 1, 1, name);
+        const variant_t *v = &VARIANT[i];
+        cad_model_t *m;
+        if (!v->gpu && strcmp(device, "cpu")) continue;
+        m = make(v);
+        snprintf(name, sizeof name, "%s, %s", label, v->name);
+        check_forward(m, device, v->len, name);
+        check_gradients(m, device, v->len, 2, 0, name);
+        snprintf(name, sizeof name, "%s, %s, recomputed", label, v->name);
+        check_gradients(m, device, v->len, 1, 1, name);
         cad_model_close(m);
     }
 }

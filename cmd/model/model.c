@@ -1,7 +1,8 @@
 /* model.c - caduceus model ACTION: lists the actions and runs one. SPDX-License-Identifier: MIT */
 #include "actions.h"
 
-static const command_t *const ACTION[] = { &MODEL_INFO, &MODEL_VERIFY, &MODEL_PULL, &MODEL_LIST, &MODEL_CONVERT, NULL };
+static const command_t *const ACTION[] = { &MODEL_INFO,    &MODEL_VERIFY, &MODEL_PULL, &MODEL_LIST,
+                                           &MODEL_CONVERT, &MODEL_NEW,    NULL };
 
 int model_operand(options_t *o, int argc, char **argv)
 {

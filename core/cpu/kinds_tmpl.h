@@ -9,6 +9,7 @@
 
 #include "mamba_kind_tmpl.h"
 #include "mamba2_kind_tmpl.h"
+#include "attention_kind_tmpl.h"
 #ifdef CAD_MORE_KINDS_CPU
 #include CAD_MORE_KINDS_CPU
 #endif

@@ -9,7 +9,7 @@
 #include "base/base.h"
 
 /* ---- meter.c: times each operation of a context ---- */
-#define CAD_NOP 32 /* maximum number of operations of a model */
+#define CAD_NOP 128 /* maximum number of operations of a model */
 /* A model's operations are numbered from 0: first embed, then the operations of each layer kind in the model, head and
  * pool. */
 int cad_op_count(const cad_model_t *m);

@@ -15,7 +15,7 @@
 #define CAD_MORE_KINDS(kind)
 #endif
 #define CAD_GPU_KINDS(kind) kind(mamba) kind(mamba2) CAD_MORE_KINDS(kind) /* kinds that every backend has */
-#define CAD_CPU_KINDS(kind)                                               /* kinds that only the CPU backend has */
+#define CAD_CPU_KINDS(kind) kind(attention)                               /* kinds that only the CPU backend has */
 #define CAD_KINDS(kind) CAD_GPU_KINDS(kind) CAD_CPU_KINDS(kind)
 
 #define CAD_KIND_INDEX(name) CAD_KIND_##name,
@@ -112,8 +112,8 @@ typedef struct cad_block_t {
      * names of its tensors lack "mamba_fwd." */
     bool undirected;
     /* True if the output of a row depends on x of every row of its sequence. The encoder then runs two sweeps: the
-     * first computes x of all rows, the second computes the output. In the backward pass, back_in() runs after
-     * back_step() has run on all rows. Needs `undirected`. */
+     * first computes x of all rows, the second computes the output. In the backward pass, back_step() is called once
+     * for all rows, after back_out() and before back_in() of all tiles. Needs `undirected`. */
     bool reads_all;
     int nop;
     const char *op[CAD_KIND_OPS]; /* names of the kind's `nop` operations, in the order of a backend's table */

@@ -6,7 +6,8 @@
  * tile, so that a tile stays in the cache. The layer kind's functions are called as follows:
  *     back_out (and gate)   in the sweep of the unit's first direction
  *     back_step             in each sweep
- *     back_in               in the sweep of the unit's last direction; if the kind sets reads_all, after this sweep
+ *     back_in               in the sweep of the unit's last direction
+ * A kind that sets reads_all has one direction, and each of these functions runs over all rows before the next one does.
  * If a layer has two units, each begins with the gradient of its direction's output. SPDX-License-Identifier: MIT
  */
 #include "engine/backward.h"
@@ -31,11 +32,6 @@ static int enter(const pass_t *p, int dir, cad_span_t s)
     return rc ? rc : p->block->back_out(p->l, p->layer, dir, s);
 }
 
-static int leave(const pass_t *p, int dir, cad_span_t s)
-{
-    return s.beg < s.end ? p->block->back_in(p->l, p->layer, dir, s) : 0;
-}
-
 /* Runs the backward pass of direction dir+k, the k-th of a unit with ndir directions. In the sweep of the first
  * direction, enter() runs one tile ahead, since the convolution's gradient reaches into the next tile. The sweep of the
  * last direction also runs back_in(). */
@@ -52,9 +48,24 @@ static int sweep(const pass_t *p, int dir, int k, int ndir)
         if (s.beg == s.end) continue;
         if (rc == 0 && regate) rc = p->block->gate(l, p->layer, dir, s);
         if (rc == 0) rc = p->block->back_step(l, p->layer, dir + k, s, k > 0);
-        if (rc == 0 && k == ndir - 1 && !p->block->reads_all) rc = p->block->back_in(l, p->layer, dir, s);
+        if (rc == 0 && k == ndir - 1) rc = p->block->back_in(l, p->layer, dir, s);
     }
-    for (int64_t i = 0; i < n && rc == 0 && p->block->reads_all; i++) rc = leave(p, dir, tile(p, i));
+    return rc;
+}
+
+/* Runs the backward pass of a layer in which each row reads all rows of its sequence: a row's gradient of x is complete
+ * after back_step has run on all rows. */
+static int gathering_sweep(const pass_t *p)
+{
+    cad_grad_lane_t *l = p->l;
+    int64_t n = cad_encoder_tiles(&l->f, p->all.end);
+    int rc = 0;
+    for (int64_t i = 0; i < n && rc == 0; i++) rc = enter(p, 0, tile(p, i));
+    if (rc == 0) rc = p->block->back_step(l, p->layer, 0, p->all, false);
+    for (int64_t i = 0; i < n && rc == 0; i++) {
+        cad_span_t s = tile(p, i);
+        if (s.beg < s.end) rc = p->block->back_in(l, p->layer, 0, s);
+    }
     return rc;
 }
 
@@ -65,6 +76,7 @@ static int unit(const pass_t *p, int dir, int ndir)
     int rc = 0;
     for (int k = 0; k < ndir && rc == 0 && !p->l->f.tape->kept; k++)
         rc = cad_encoder_replay(&p->l->f, p->m, p->layer, dir + k, p->all, k ? 0 : in, false);
+    if (rc == 0 && p->block->reads_all) return gathering_sweep(p);
     for (int k = 0; k < ndir && rc == 0; k++) rc = sweep(p, dir, k, ndir);
     return rc;
 }
