@@ -87,7 +87,7 @@ done
 export SCRIPT="$dir/script.bash"
 if command -v bash >/dev/null 2>&1; then
     for command in annotate track embed pretrain finetune predict protocol eval bench merge completion 'model info' \
-        'model verify' 'model pull' 'model list' 'model convert'; do
+        'model verify' 'model pull' 'model list' 'model convert' 'model new'; do
         bash bash.sh caduceus $command - | grep -e -- | tr -d = | sort -u >proposed
         "$caduceus" $command --help | sed -n '/^Example/q; /^ /p' |
             grep -oE '(^|[ ,;])--[A-Za-z][A-Za-z0-9-]*' | tr -d ' ,;' | sort -u >listed

@@ -58,7 +58,7 @@ covers() {
 
 # ---- options ----
 
-for action in info verify convert pull list; do usage model $action; done | sort -u >model.usage
+for action in info verify convert pull list new; do usage model $action; done | sort -u >model.usage
 commands="annotate track embed eval mutate depend merge pretrain finetune predict protocol bench"
 for command in $commands; do usage $command >$command.usage; done
 for command in $commands model; do
@@ -282,7 +282,7 @@ known() {
         help | version | --help | --version | -h) return 0 ;;
         model)
             case $2 in
-                info | verify | convert | pull | list) command="model $2"; shift 2 ;;
+                info | verify | convert | pull | list | new) command="model $2"; shift 2 ;;
                 -*) command=model; shift ;;
                 *) return 1 ;;
             esac ;;
@@ -305,7 +305,7 @@ for page in "$doc"/*.1; do
     awk '/^\.EE/ { at = 0 } at; /^\.EX/ { at = 1 }' "$page" | plain >text
     audit "$(basename "$page") shows only options that exist"
 done
-for command in $(cat commands) 'model info' 'model verify' 'model convert' 'model pull' 'model list'; do
+for command in $(cat commands) 'model info' 'model verify' 'model convert' 'model pull' 'model list' 'model new'; do
     "$caduceus" help $command | awk '/^Examples?:/ { at = 1 } at' >text
     audit "help $command shows only options that exist"
 done

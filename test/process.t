@@ -221,7 +221,7 @@ usage "model --help" 0 out "$caduceus" model --help
 usage "model info --help" 0 out "$caduceus" model info --help
 usage "model verify --help" 0 out "$caduceus" model verify --help
 for command in annotate track embed pretrain finetune predict eval model bench merge 'model info' 'model pull' \
-    'model list' 'model verify' 'model convert'; do
+    'model list' 'model verify' 'model convert' 'model new'; do
     "$caduceus" $command --help >long 2>&1
     usage "$command -h" 0 out "$caduceus" $command -h
     same "$command -h is $command --help" long usage.out
