@@ -361,15 +361,10 @@ static int parse_words(finetune_args_t *a, int argc, char **argv)
 /* Parses the command line again, with the options of DIR/options.txt inserted before the user's own. */
 static int recall(finetune_args_t *a, int argc, char **argv)
 {
-    char *text = NULL, **word = argv;
-    cad_error_t err;
-    int rc = given_read(a->output, &text, &argc, &word, &err);
+    char *text, **word = argv;
+    int rc;
     text_free(&a->given);
-    if (rc) {
-        free(text);
-        return cmd_fail("finetune", "%s", err.text);
-    }
-    optind = 0; /* makes getopt start again from the first argument */
+    if (given_recall("finetune", a->output, &text, &argc, &word)) return 1;
     rc = parse_words(a, argc, word);
     a->recalled = text;
     a->words = word;

@@ -57,7 +57,9 @@ static int split_lines(char *text, char **word, int n)
     return count;
 }
 
-int given_read(const char *dir, char **text, int *argc, char ***argv, cad_error_t *err)
+/* Reads options.txt of folder dir into *text and inserts its lines after argv[0]. The caller frees *text, also after a
+ * failure. */
+static int read_words(const char *dir, char **text, int *argc, char ***argv, cad_error_t *err)
 {
     char *path = cad_path_join(dir, "options.txt"), **word = NULL;
     size_t size = 0;
@@ -75,5 +77,17 @@ int given_read(const char *dir, char **text, int *argc, char ***argv, cad_error_
     word[n] = NULL;
     *argc = n;
     *argv = word;
+    return 0;
+}
+
+int given_recall(const char *cmd, const char *dir, char **text, int *argc, char ***argv)
+{
+    cad_error_t err;
+    *text = NULL;
+    if (read_words(dir, text, argc, argv, &err)) {
+        free(*text);
+        return cmd_fail(cmd, "%s", err.text);
+    }
+    optind = 0; /* makes getopt start again from the first argument */
     return 0;
 }

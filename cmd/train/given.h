@@ -15,8 +15,9 @@ void given_add(text_t *given, const struct option *longs, int c, const char *val
 void given_operand(text_t *given, const char *operand, const char *file);
 /* Writes options.txt into folder dir. */
 int given_write(const char *dir, const text_t *given, cad_error_t *err);
-/* Reads options.txt and inserts its lines into the command line after argv[0]: sets *argv to a new array of words and
- * *argc to its length. The words of the file are in *text. The caller frees *text and *argv. */
-int given_read(const char *dir, char **text, int *argc, char ***argv, cad_error_t *err);
+/* Prepares to parse a command line again, with the lines of DIR/options.txt inserted after argv[0]: sets *argv to a new
+ * array of words and *argc to its length, and restarts getopt. The words of the file are in *text. Returns 0, or 1 after
+ * reporting an error; after 0 the caller frees *text and *argv. */
+int given_recall(const char *cmd, const char *dir, char **text, int *argc, char ***argv);
 
 #endif

@@ -13,200 +13,6 @@
 #include "train/resume.h"
 #include "train/trainlog.h"
 
-static const char USAGE[] =
-    "Usage: caduceus pretrain [options] -T genome.fa -o DIR\n\n"
-    "Trains a Caduceus model on a genome. Writes into folder DIR: a checkpoint in the\n"
-    "published format, log.tsv, and training.safetensors, from which --resume continues.\n\n"
-    "Data:\n"
-    "  -T, --reference FASTA  the genome, plain or bgzip; also --fasta-ref\n"
-    "  -L, --targets-file BED intervals; column 4 may name the split of each\n"
-    "      --train NAME       split to train on, if column 4 names splits [train]\n"
-    "      --valid NAME       split to validate on [valid]\n"
-    "      --valid-fraction F instead of splits, hold out the last part of each interval\n"
-    "      --soft-mask-weight W  weight of the loss at lower-case bases [1]\n"
-    "      --rc-aug yes|no    reverse-complement half of the windows [Ph: yes, PS: no]\n"
-    "Model (-m continues with a trained model; otherwise a new model is created):\n"
-    "  -m, --model PATH       checkpoint: folder, weight file, hf:ORG/NAME[@REV] or bundled\n"
-    "      --config FILE      config.json of a new model; the next options change it\n" NEW_MODEL_USAGE
-    "  -o, --output DIR       folder for all outputs\n"
-    "Recipe:\n"
-    "      --seq-len L        bases in a window [1024]\n"
-    "      --batch-tokens B   tokens of a batch, in whole windows [1048576]\n"
-    "      --accumulate A     batches in a step [1]\n"
-    "      --steps N          updates [10000]\n"
-    "      --lr X             highest learning rate [0.008]\n"
-    "      --lr-end X         final learning rate of the cosine decay [LR/80]\n"
-    "      --warmup F         fraction of the steps in which the rate rises [0.1]\n"
-    "      --weight-decay X   weight decay of AdamW [0.1]\n"
-    "      --clip X           largest norm of the gradient; 0: no limit [1]\n"
-    "      --seed S           seed of initial values, order and masks [1]\n"
-    "Running:\n"
-    "      --valid-every K    steps between validations [200]\n"
-    "      --valid-tokens N   tokens in a validation [262144]\n"
-    "      --save-every K     steps between checkpoints [200]\n"
-    "      --resume           continue from DIR/training.safetensors, if it exists; -o DIR is\n"
-    "                         enough, other options are those in DIR/options.txt\n"
-    "      --dry-run          count windows, steps and tokens, estimate memory and time\n"
-    "      --recompute        use a third of the memory and a third more time\n" PROGRESS_USAGE OPTIONS_USAGE_RUN
-        RANKS_USAGE "\nExamples:\n"
-    "  caduceus pretrain -T genome.fa --valid-fraction 0.05 -o new --resume\n"
-    "  caduceus pretrain -T genome.fa -L corpus.bed -m model -o longer --lr 0.001\n"
-    "  mpirun -n 4 caduceus pretrain -T genome.fa -o new --resume\n";
-
-/* ---- options ---- */
-
-#define MOST_TOKENS ((int64_t)1 << 31) /* maximum number of tokens in a step */
-
-enum {
-    O_TRAIN = 1,
-    O_VALID,
-    O_SOFT,
-    O_LEN,
-    O_BATCH,
-    O_ACCUMULATE,
-    O_STEPS,
-    O_LR_END,
-    O_CLIP,
-    O_VALID_EVERY,
-    O_VALID_TOKENS,
-    O_SAVE,
-    O_RESUME,
-    O_DRY
-};
-static const struct option LONGS[] = { OPTIONS_LONG,
-                                       OPTIONS_PROGRESS,
-                                       OPTIONS_REFERENCE,
-                                       OPTIONS_NEW_MODEL,
-                                       OPTIONS_TRAINING,
-                                       OPTIONS_RANKS,
-                                       OPT_VALUE("targets-file", 'L'),
-                                       OPT_VALUE("output", 'o'),
-                                       OPT_VALUE("train", O_TRAIN),
-                                       OPT_VALUE("valid", O_VALID),
-                                       OPT_VALUE("soft-mask-weight", O_SOFT),
-                                       OPT_VALUE("seq-len", O_LEN),
-                                       OPT_VALUE("batch-tokens", O_BATCH),
-                                       OPT_VALUE("accumulate", O_ACCUMULATE),
-                                       OPT_VALUE("steps", O_STEPS),
-                                       OPT_VALUE("lr-end", O_LR_END),
-                                       OPT_VALUE("clip", O_CLIP),
-                                       OPT_VALUE("valid-every", O_VALID_EVERY),
-                                       OPT_VALUE("valid-tokens", O_VALID_TOKENS),
-                                       OPT_VALUE("save-every", O_SAVE),
-                                       OPT_FLAG("resume", O_RESUME),
-                                       OPT_FLAG("dry-run", O_DRY),
-                                       { 0 } };
-
-/* Stores an option that only pretrain has. Returns 0 on success, 1 if c is another option, -1 after reporting an
- * error. */
-static int take_own(args_t *a, int c, const char *arg)
-{
-    const char *cmd = "pretrain";
-    const int64_t big = (int64_t)1 << 40;
-    switch (c) {
-    case 'T': a->reference = arg; return 0;
-    case 'L': return -limits_take(&a->limits, cmd, c, arg);
-    case 'o': a->dir = arg; return 0;
-    case O_TRAIN: a->train = arg; return 0;
-    case O_VALID: a->valid = arg; return 0;
-    case O_RESUME: a->resume = true; return 0;
-    case O_DRY: a->dry_run = true; return 0;
-    case O_SOFT: return -option_real(cmd, "--soft-mask-weight", arg, 0, 1000, &a->soft);
-    case O_LR_END: return -option_real(cmd, "--lr-end", arg, 0, 10, &a->lr_end);
-    case O_CLIP: return -option_real(cmd, "--clip", arg, 0, 1e9, &a->clip);
-    case O_LEN: return -option_int(cmd, "--seq-len", arg, 2, 1 << 20, &a->seq_len);
-    case O_BATCH: return -option_int(cmd, "--batch-tokens", arg, 1, 1 << 30, &a->batch);
-    case O_ACCUMULATE: return -option_int(cmd, "--accumulate", arg, 1, 1 << 20, &a->accumulate);
-    case O_STEPS: return -option_int(cmd, "--steps", arg, 1, (int64_t)1 << 31, &a->steps);
-    case O_VALID_EVERY: return -option_int(cmd, "--valid-every", arg, 1, big, &a->valid_every);
-    case O_VALID_TOKENS: return -option_int(cmd, "--valid-tokens", arg, 1, 1 << 30, &a->valid_tokens);
-    case O_SAVE: return -option_int(cmd, "--save-every", arg, 1, big, &a->save_every);
-    default: return 1;
-    }
-}
-
-/* Tells options.txt which values are files. */
-static given_kind_t is_file(int c)
-{
-    return c == 'T' || c == 'L' || c == 'm' || c == OPT_CONFIG || c == OPT_ADAPTER ? GIVEN_INPUT : GIVEN_WORD;
-}
-
-static int take_option(void *args, int c, const char *arg)
-{
-    args_t *a = args;
-    int rc = take_own(a, c, arg);
-    if (c != 'o' && c != O_RESUME && c != O_DRY && c != OPT_QUIET && c != OPT_RANK_TIMEOUT)
-        given_add(&a->given, LONGS, c, arg, is_file(c));
-    if (rc == 1) rc = new_model_take(&a->fresh, "pretrain", c, arg);
-    if (rc == 1) rc = training_take(&a->t, "pretrain", c, arg);
-    if (rc == 1) rc = ranks_take(&a->among, "pretrain", c, arg);
-    return rc == 1 ? options_take(&a->o, c, arg) : rc;
-}
-
-static int64_t windows_of_step(const args_t *a) { return cad_max(1, a->batch / a->seq_len) * a->accumulate; }
-
-/* Checks that the options fit together. */
-static int check(args_t *a)
-{
-    if (!a->reference) return cmd_fail("pretrain", "give the genome with -T");
-    if (!a->dir && !a->dry_run) return cmd_fail("pretrain", "name the folder for the result with -o DIR");
-    if (a->o.model && new_model_given(&a->fresh))
-        return cmd_fail("pretrain", "-m gives the model; --config, --d-model, --n-layer and --rcps make a new one");
-    if (a->t.fraction > 0 && (a->train || a->valid))
-        return cmd_fail("pretrain",
-                        "--valid-fraction holds out part of every interval; --train and --valid name splits");
-    if (windows_of_step(a) > MOST_TOKENS / a->seq_len)
-        return cmd_fail("pretrain", "a step of more than 2^31 tokens; lower --batch-tokens or --accumulate");
-    if (a->lr_end < 0) a->lr_end = a->t.lr / 80;
-    return 0;
-}
-
-static int parse_words(args_t *a, int argc, char **argv)
-{
-    int rc;
-    *a = (args_t) { .t = { .lr = 8e-3, .warmup = 0.1, .decay = 0.1, .seed = 1, .rc_aug = -1 },
-                    .fresh = { .rcps = -1 },
-                    .among = { .timeout = 300 },
-                    .seq_len = 1024,
-                    .batch = 1 << 20,
-                    .accumulate = 1,
-                    .steps = 10000,
-                    .valid_every = 200,
-                    .valid_tokens = 1 << 18,
-                    .save_every = 200,
-                    .soft = 1,
-                    .lr_end = -1,
-                    .clip = 1 };
-    options_init(&a->o, "pretrain");
-    rc = options_parse(&CMD_PRETRAIN, argc, argv, take_option, a);
-    return rc ? rc : options_operands(&CMD_PRETRAIN, argc, argv, NULL);
-}
-
-/* Parses the command line again, with the options of DIR/options.txt inserted before the user's own. */
-static int recall(args_t *a, int argc, char **argv)
-{
-    char *text = NULL, **word = argv;
-    cad_error_t err;
-    int rc = given_read(a->dir, &text, &argc, &word, &err);
-    text_free(&a->given);
-    if (rc) {
-        free(text);
-        return cmd_fail("pretrain", "%s", err.text);
-    }
-    optind = 0; /* makes getopt start again from the first argument */
-    rc = parse_words(a, argc, word);
-    free(word);
-    a->recalled = text;
-    return rc;
-}
-
-static int parse_args(args_t *a, int argc, char **argv)
-{
-    int rc = parse_words(a, argc, argv);
-    if (rc == 0 && a->resume && a->dir && !a->reference) rc = recall(a, argc, argv);
-    return rc ? rc : check(a);
-}
-
 /* ---- the folder ---- */
 
 static void name_inputs(const args_t *a, ledger_t *files)
@@ -317,7 +123,7 @@ static int describe(run_t *r, cad_error_t *err)
     if (rc == 0) rc = describe_model(r, err);
     if (rc) return rc;
     text_printf(t, "data=%016llx bases=%lld seq_len=%lld windows=%lld steps=%lld ", (unsigned long long)data,
-                (long long)r->corpus[0].bases, (long long)a->seq_len, (long long)windows_of_step(a),
+                (long long)r->corpus[0].bases, (long long)a->seq_len, (long long)pretrain_windows(a),
                 (long long)a->steps);
     text_printf(t, "lr=%.9g lr_end=%.9g warmup=%.9g weight_decay=%.9g clip=%.9g ", a->t.lr, a->lr_end, a->t.warmup,
                 a->t.decay, a->clip);
@@ -354,7 +160,7 @@ static int save_model(const run_t *r, cad_error_t *err)
     int rc;
     snprintf(status, sizeof status, "pretrained: %lld of %lld steps of %lld tokens",
              (long long)cad_trainer_steps(r->trainer), (long long)r->a->steps,
-             (long long)(windows_of_step(r->a) * r->a->seq_len));
+             (long long)(pretrain_windows(r->a) * r->a->seq_len));
     card_pretrained(&card, r->model, r->a->o.model, status, r->recipe.s.s);
     cad_save_init(&how);
     how.status = status;
@@ -543,7 +349,7 @@ static int steps(run_t *r, cad_error_t *err)
 static int plan(run_t *r, cad_error_t *err)
 {
     const args_t *a = r->a;
-    int64_t tokens = windows_of_step(a) * a->seq_len;
+    int64_t tokens = pretrain_windows(a) * a->seq_len;
     double seconds = 0;
     int rc = describe(r, err);
     if (rc == 0) rc = pretrain_fill_step(r, 0, err);
@@ -553,11 +359,11 @@ static int plan(run_t *r, cad_error_t *err)
     plan_line("bases", r->corpus[0].bases);
     plan_line("validation_bases", r->corpus[1].bases);
     plan_line("windows", r->corpus[0].windows);
-    plan_line("windows_in_a_step", windows_of_step(a));
+    plan_line("windows_in_a_step", pretrain_windows(a));
     plan_line("tokens_in_a_step", tokens);
     plan_line("steps", a->steps);
     plan_line("tokens", tokens * a->steps);
-    printf("epochs\t%.3g\n", (double)windows_of_step(a) * (double)a->steps / (double)r->corpus[0].windows);
+    printf("epochs\t%.3g\n", (double)pretrain_windows(a) * (double)a->steps / (double)r->corpus[0].windows);
     plan_end(r->model, r->trainer, seconds * (double)tokens * (double)a->steps);
     return 0;
 }
@@ -565,7 +371,7 @@ static int plan(run_t *r, cad_error_t *err)
 static int train(run_t *r, cad_error_t *err)
 {
     const args_t *a = r->a;
-    int64_t windows = a->dry_run ? cad_min(windows_of_step(a), 1 + 16384 / a->seq_len) : windows_of_step(a);
+    int64_t windows = a->dry_run ? cad_min(pretrain_windows(a), 1 + 16384 / a->seq_len) : pretrain_windows(a);
     int rc = a->dry_run || !ranks_first(&r->ranks) ? 0 : open_folder(r, err);
     if (rc == 0) rc = pretrain_data(r, err);
     if (rc == 0) rc = open_trainer(r, err);
@@ -611,7 +417,7 @@ static int run(run_t *r, args_t *a, cad_error_t *err)
     if (rc) return rc;
     a->o.quiet |= !ranks_first(&r->ranks);
     a->o.device = ranks_device(&r->ranks, a->o.device);
-    rc = ranks_enough(&r->ranks, windows_of_step(a), "windows", err);
+    rc = ranks_enough(&r->ranks, pretrain_windows(a), "windows", err);
     if (rc) return rc;
     r->notes = (notes_t) { .cmd = "pretrain", .quiet = a->o.quiet };
     progress_open(&r->progress, "pretrain", a->o.progress, a->o.quiet, NULL);
@@ -625,7 +431,7 @@ static int run_pretrain(int argc, char **argv)
     args_t a;
     run_t r = { .a = &a, .claim = -1, .ticket = -1 };
     cad_error_t err, later;
-    int rc = parse_args(&a, argc, argv);
+    int rc = pretrain_parse(&a, argc, argv);
     if (rc) text_free(&a.given);
     if (rc) return rc == 2 ? 0 : 1;
     r.loss = NAN;
@@ -649,5 +455,6 @@ static int run_pretrain(int argc, char **argv)
     return rc || cmd_finish("pretrain") ? 1 : 0;
 }
 
-const command_t CMD_PRETRAIN = { "pretrain", "train a model on a genome", run_pretrain, USAGE,
-                                 NULL,       OPTIONS_SHORT "T:L:o:",      LONGS,        NULL };
+const command_t CMD_PRETRAIN = {
+    "pretrain", "train a model on a genome", run_pretrain, PRETRAIN_USAGE, NULL, PRETRAIN_SHORT, PRETRAIN_LONG, NULL
+};

@@ -54,6 +54,16 @@ typedef struct {
     int claim;      /* descriptor of the lock on the folder, or -1 */
 } run_t;
 
+/* ---- pretrain_options.c ---- */
+#define PRETRAIN_SHORT OPTIONS_SHORT "T:L:o:"
+extern const char PRETRAIN_USAGE[];
+extern const struct option PRETRAIN_LONG[];
+/* Fills a from the command line; with --resume and no reference, also from DIR/options.txt. Returns 0 to continue, 1
+ * after reporting an error, 2 after printing help. */
+int pretrain_parse(args_t *a, int argc, char **argv);
+/* Returns the number of windows in a training step. */
+int64_t pretrain_windows(const args_t *a);
+
 /* ---- batches.c: the windows to train on ---- */
 /* Opens the reference and the corpora of both splits (training, validation). */
 int pretrain_data(run_t *r, cad_error_t *err);
