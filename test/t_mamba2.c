@@ -10,6 +10,7 @@
 #include "blocks/mamba2.h"
 #include "engine/module.h"
 #include "measure/reference.h"
+#include "lanes.h"
 #include "tap.h"
 
 /* One model has two layers, the first of which reads tables of tokens. */
@@ -38,20 +39,8 @@ static cad_model_t *open_model(const char *config)
 static void open_lane(cad_lane_t *l, const cad_ops_t *ops, const cad_weights_t *w, const cad_model_t *m,
                       cad_team_t *team, int64_t rows, int64_t tile)
 {
-    *l = (cad_lane_t) { .ops = ops,
-                        .weights = w,
-                        .team = ops->wide ? team : NULL,
-                        .rows = rows,
-                        .tile = ops->tile == CAD_WHOLE ? rows : tile };
-    l->tok = cad_alloc((size_t)rows, 1);
-    if (ops->lane_open(l, m)) tap_ok(false, "%s: a lane opens: %s", ops->name, l->text);
+    lane_begin(l, ops, w, m, team, rows, tile);
     for (int64_t i = 0; i < rows; i++) l->tok[i] = (uint8_t)((i * i + 3 * i) % m->cfg.vocab_size);
-}
-
-static void close_lane(cad_lane_t *l)
-{
-    l->ops->lane_close(l);
-    free(l->tok);
 }
 
 /* ---- against plain loops ---- */
@@ -143,26 +132,12 @@ static void check_model(const cad_ops_t *ops, int which)
         check_direction(&l, m, off, 6, dir, &p, name);
     }
     cad_reference_close(&p);
-    close_lane(&l);
+    lane_end(&l);
     ops->weights_close(w);
     cad_model_close(m);
 }
 
 /* ---- the same bits ---- */
-
-/* True if n rows of the last residual, from row `from` in a and from row `to` in b, have the same bits and no NaN. */
-static bool same_rows(cad_lane_t *a, cad_lane_t *b, const cad_model_t *m, int64_t from, int64_t to, int64_t n)
-{
-    int64_t Dp = cad_round_up(m->cfg.d_model, CAD_PAD);
-    float *x = cad_alloc((size_t)(2 * n * Dp), sizeof *x), *y = x + n * Dp;
-    bool same;
-    a->ops->read(a, CAD_KIND_mamba2, CAD_AT_RES, from, n, x);
-    b->ops->read(b, CAD_KIND_mamba2, CAD_AT_RES, to, n, y);
-    same = !memcmp(x, y, (size_t)(n * Dp) * sizeof *x);
-    for (int64_t i = 0; i < n * Dp; i++) same = same && !isnan(x[i]);
-    free(x);
-    return same;
-}
 
 static void check_bits(const cad_ops_t *ops, int which)
 {
@@ -181,18 +156,18 @@ static void check_bits(const cad_ops_t *ops, int which)
     for (int i = 0; i < (ops->tile == CAD_WHOLE ? 1 : 4); i++) {
         open_lane(&b, ops, w, m, i % 2 ? team : NULL, 433, tile[i]);
         cad_encoder_forward(&b, m, off, 4, NULL);
-        same = same && same_rows(&a, &b, m, 0, 0, 433);
+        same = same && lane_same_rows(&a, &b, m, 0, 0, 433);
         cad_encoder_forward(&b, m, off, 4, want);
-        wanted = wanted && same_rows(&a, &b, m, 85, 85, 1) && same_rows(&a, &b, m, 120, 120, 130);
+        wanted = wanted && lane_same_rows(&a, &b, m, 85, 85, 1) && lane_same_rows(&a, &b, m, 120, 120, 130);
         memmove(b.tok, b.tok + 90, 200);
         cad_encoder_forward(&b, m, alone, 1, NULL);
-        single = single && same_rows(&a, &b, m, 90, 0, 200);
-        close_lane(&b);
+        single = single && lane_same_rows(&a, &b, m, 90, 0, 200);
+        lane_end(&b);
     }
     tap_ok(same, "%s %s, model %d: the same bits for any tile and team", ops->name, ops->precision, which);
     tap_ok(single, "%s %s, model %d: a sequence alone gives the same bits", ops->name, ops->precision, which);
     tap_ok(wanted, "%s %s, model %d: wanted rows alone are the same bits", ops->name, ops->precision, which);
-    close_lane(&a);
+    lane_end(&a);
     cad_team_close(team);
     ops->weights_close(w);
     cad_model_close(m);
@@ -220,19 +195,19 @@ static void check_segments(const cad_ops_t *ops)
         open_lane(&b, ops, w, m, i ? team : NULL, 2500, tile[i]);
         less = less && (i || b.bytes < a.bytes);
         cad_encoder_forward(&b, m, off, 4, NULL);
-        same = same && same_rows(&a, &b, m, 0, 0, 2500);
+        same = same && lane_same_rows(&a, &b, m, 0, 0, 2500);
         for (int k = 0; k < 3; k++) {
             cad_encoder_forward(&b, m, off, 4, want[k]);
             for (int q = 0; q < 4; q++)
                 wanted = wanted &&
-                         same_rows(&a, &b, m, want[k][q].beg, want[k][q].beg, want[k][q].end - want[k][q].beg);
+                         lane_same_rows(&a, &b, m, want[k][q].beg, want[k][q].beg, want[k][q].end - want[k][q].beg);
         }
-        close_lane(&b);
+        lane_end(&b);
     }
     tap_ok(same, "%s %s: the same bits in segments", ops->name, ops->precision);
     tap_ok(wanted, "%s %s: wanted rows too", ops->name, ops->precision);
     tap_ok(less, "%s %s: segments take less memory", ops->name, ops->precision);
-    close_lane(&a);
+    lane_end(&a);
     cad_team_close(team);
     ops->weights_close(w);
     cad_model_close(m);

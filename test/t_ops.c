@@ -7,176 +7,19 @@
 #include <dlfcn.h>
 #include <math.h>
 
-#include "base/random.h"
 #include "blocks/mamba.h"
 #include "engine/module.h"
 #include "measure/reference.h"
+#include "lanes.h"
+#include "ops_tools.h"
 #include "tap.h"
-
-static uint64_t state;
-
-static double uniform(void) /* [-1, 1) */
-{
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (double)(int64_t)(state ^ state << 31) * 0x1p-63;
-}
-
-static float *random_floats(int64_t n, double scale)
-{
-    float *a = cad_alloc((size_t)n, sizeof *a);
-    for (int64_t i = 0; i < n; i++) a[i] = (float)(scale * uniform());
-    return a;
-}
-
-typedef struct {
-    int D, E, N, K, R, V;
-    bool rms, bias;
-} shape_t;
-
-/* Returns the bound of a tensor's random values. */
-static double spread(int role)
-{
-    return role == CAD_MAMBA_DT ? 0.3 : role == CAD_MAMBA_DT_BIAS ? 3 : role == CAD_MAMBA_A_LOG ? 2 : 1;
-}
-
-static void fake_direction(cad_direction_t *d, const cad_config_t *c, bool reverse)
-{
-    cad_part_t part[CAD_PARTS];
-    int n = cad_blocks[CAD_KIND_mamba]->parts(c, part);
-    d->reverse = reverse;
-    for (int i = 0; i < n; i++) {
-        const int64_t *z = part[i].shape;
-        if (part[i].there)
-            d->param[part[i].role - CAD_T_KIND] = random_floats(z[0] * cad_max(z[1], 1) * cad_max(z[2], 1),
-                                                                spread(part[i].role));
-    }
-}
-
-/* Makes a model of one layer with random weights, without a file. */
-static void fake(cad_model_t *m, const shape_t *s)
-{
-    cad_layer_t *l = calloc(1, sizeof *l);
-    memset(m, 0, sizeof *m);
-    m->cfg = (cad_config_t) {
-        .d_model = s->D, .n_layer = 1, .rms_norm = s->rms, .norm_epsilon = 1e-5, .bidirectional = true, .multiply = true
-    };
-    *(cad_mamba_t *)(void *)&m->cfg.shape[CAD_KIND_mamba] = (cad_mamba_t) {
-        .E = s->E, .N = s->N, .K = s->K, .R = s->R, .conv_bias = true, .bias = s->bias
-    };
-    m->vocab.rows = s->V;
-    for (int v = 0; v < s->V; v++) m->vocab.comp[v] = (uint8_t)(s->V - 1 - v);
-    m->layer = l;
-    m->embed = m->embed_in = random_floats(s->V * s->D, 1);
-    m->norm_f = random_floats(s->D, 1);
-    m->norm_f_bias = s->rms ? NULL : random_floats(s->D, 1);
-    l->ndir = 2;
-    l->norm = random_floats(s->D, 1);
-    l->norm_bias = s->rms ? NULL : random_floats(s->D, 1);
-    for (int k = 0; k < 2; k++) fake_direction(&l->dir[k], &m->cfg, k == 1);
-}
-
-static void drop(cad_model_t *m)
-{
-    for (int k = 0; k < 2; k++)
-        for (int i = 0; i < CAD_PARTS; i++) free((void *)m->layer->dir[k].param[i]);
-    free((void *)m->layer->norm);
-    free((void *)m->layer->norm_bias);
-    free((void *)m->norm_f);
-    free((void *)m->norm_f_bias);
-    free(m->embed_in);
-    free(m->layer);
-}
-
-static double *doubles(int64_t n) { return calloc((size_t)n, sizeof(double)); }
-
-static double distance(const float *got, int64_t stride, const double *want, int64_t rows, int64_t width)
-{
-    double num = 0, den = 1e-300;
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < width; c++) {
-            double w = want[r * width + c], e = (double)got[r * stride + c] - w;
-            num += e * e;
-            den += w * w;
-        }
-    return sqrt(num / den);
-}
-
-/* ---- lanes, whose memory may be on a GPU ---- */
-
-static void open_lane(cad_lane_t *l, const cad_ops_t *ops, const cad_weights_t *w, const cad_model_t *m,
-                      cad_team_t *team, int64_t rows, int64_t tile)
-{
-    *l = (cad_lane_t) { .ops = ops,
-                        .weights = w,
-                        .team = ops->wide ? team : NULL,
-                        .rows = rows,
-                        .tile = ops->tile == CAD_WHOLE ? rows : tile };
-    l->tok = cad_alloc((size_t)rows, 1);
-    if (ops->lane_open(l, m)) tap_ok(false, "%s: a lane opens: %s", ops->name, l->text);
-}
-
-static void close_lane(cad_lane_t *l)
-{
-    l->ops->lane_close(l);
-    free(l->tok);
-}
-
-static int64_t width_of(const cad_model_t *m, int what)
-{
-    if (what < CAD_AT_KIND) return cad_round_up(m->cfg.d_model, CAD_PAD);
-    return what == CAD_AT_XDBL ? cad_mamba_Sp(&m->cfg) : cad_mamba_Ep(&m->cfg);
-}
-
-/* Reads n rows of an array, including padding, from row beg onwards; malloc'd. */
-static float *fetch(cad_lane_t *l, const cad_model_t *m, int what, int64_t beg, int64_t n)
-{
-    float *a = cad_alloc((size_t)(n * width_of(m, what)), sizeof *a);
-    if (l->ops->read(l, CAD_KIND_mamba, what, beg, n, a))
-        tap_ok(false, "%s: activations are read: %s", l->ops->name, l->text);
-    return a;
-}
-
-/* Returns the relative error of rows beg to beg+n-1 of an array, compared with want (n,width). */
-static double error_of(cad_lane_t *l, const cad_model_t *m, int what, int64_t beg, int64_t n, const double *want,
-                       int64_t width)
-{
-    float *got = fetch(l, m, what, beg, n);
-    double d = distance(got, width_of(m, what), want, n, width);
-    free(got);
-    return d;
-}
-
-/* Fills all arrays of the lane with NaN, by running a model whose weights are NaN. */
-static void poison(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq)
-{
-    const cad_weights_t *w = l->weights;
-    cad_weights_t *bad;
-    cad_model_t nan = *m;
-    int64_t n = m->vocab.rows * m->cfg.d_model;
-    float *table = cad_alloc((size_t)n, sizeof *table);
-    for (int64_t i = 0; i < n; i++) table[i] = NAN;
-    nan.embed = nan.embed_in = table;
-    l->ops->weights_open(&bad, l->ops, &nan, NULL);
-    l->weights = bad;
-    cad_encoder_forward(l, &nan, off, nseq, NULL);
-    l->weights = w;
-    l->ops->weights_close(bad);
-    free(table);
-}
-
-/* Returns the factor by which a precision raises the allowed error. */
-static double slack(const cad_ops_t *ops)
-{
-    static const double factor[CAD_NPRECISIONS] = { 1, 20, 1e4 };
-    return factor[cad_precision_number(ops->precision)];
-}
 
 /* ---- one comparison ---- */
 
 static bool padding_is_zero(cad_lane_t *l, const cad_model_t *m, int what, int64_t rows, int64_t width)
 {
-    float *a = fetch(l, m, what, 0, rows);
-    int64_t stride = width_of(m, what), bad = 0;
+    float *a = ops_rows_of(l, m, what, 0, rows);
+    int64_t stride = ops_width(m, what), bad = 0;
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = width; c < stride; c++) bad += a[r * stride + c] != 0;
     free(a);
@@ -190,7 +33,7 @@ static void check_direction(cad_lane_t *l, const cad_model_t *m, const int64_t *
     int64_t E = z->E, D = m->cfg.d_model, S = z->R + 2 * z->N, rows = off[nseq], ntile = (rows + l->tile - 1) / l->tile;
     cad_op_f *const *op = l->ops->kind[CAD_KIND_mamba];
     cad_mamba_reference_t f;
-    double in = 0, conv = 0, xdbl = 0, scan, out, much = slack(l->ops);
+    double in = 0, conv = 0, xdbl = 0, scan, out, much = ops_slack(l->ops);
     cad_reference_direction(p, m, 0, dir, off, nseq);
     cad_mamba_reference(&f, &m->cfg, p->room, p->rows);
     for (int64_t i = 0; i < ntile; i++) {
@@ -198,18 +41,18 @@ static void check_direction(cad_lane_t *l, const cad_model_t *m, const int64_t *
         cad_span_t s = { off, NULL, nseq, k * l->tile, cad_min((k + 1) * l->tile, rows) };
         op[CAD_MAMBA_OP_IN](l, 0, dir, s, CAD_IN_X | CAD_IN_Z);
     }
-    in = error_of(l, m, CAD_AT_X, 0, rows, f.x, E) + error_of(l, m, CAD_AT_Z, 0, rows, f.z, E);
+    in = ops_error(l, m, CAD_AT_X, 0, rows, f.x, E) + ops_error(l, m, CAD_AT_Z, 0, rows, f.z, E);
     for (int64_t i = 0; i < ntile; i++) {
         int64_t k = dir ? ntile - 1 - i : i;
         cad_span_t s = { off, NULL, nseq, k * l->tile, cad_min((k + 1) * l->tile, rows) };
         op[CAD_MAMBA_OP_CONV](l, 0, dir, s, 0);
-        conv = fmax(conv, error_of(l, m, CAD_AT_U, 0, s.end - s.beg, f.u + s.beg * E, E));
-        xdbl = fmax(xdbl, error_of(l, m, CAD_AT_XDBL, 0, s.end - s.beg, f.xdbl + s.beg * S, S));
+        conv = fmax(conv, ops_error(l, m, CAD_AT_U, 0, s.end - s.beg, f.u + s.beg * E, E));
+        xdbl = fmax(xdbl, ops_error(l, m, CAD_AT_XDBL, 0, s.end - s.beg, f.xdbl + s.beg * S, S));
         op[CAD_MAMBA_OP_SCAN](l, 0, dir, s, CAD_SCAN_GATE);
         op[CAD_MAMBA_OP_OUT](l, 0, dir, s, CAD_OUT_KEEP);
     }
-    scan = error_of(l, m, CAD_AT_Y, 0, rows, f.y, E);
-    out = error_of(l, m, CAD_AT_H, 0, rows, p->h, D);
+    scan = ops_error(l, m, CAD_AT_Y, 0, rows, f.y, E);
+    out = ops_error(l, m, CAD_AT_H, 0, rows, p->h, D);
     tap_ok(in < 1e-6 * much, "%s in: %.2g", name, in);
     tap_ok(conv < 1e-6 * much && xdbl < 2e-6 * much, "%s conv: %.2g, x_proj: %.2g", name, conv, xdbl);
     tap_ok(scan < 4e-6 * much, "%s scan: %.2g", name, scan);
@@ -221,12 +64,12 @@ static void check_direction(cad_lane_t *l, const cad_model_t *m, const int64_t *
 static void check_head(cad_lane_t *l, const cad_model_t *m, const cad_reference_t *p, int64_t rows, const char *name)
 {
     int64_t D = m->cfg.d_model, V = m->vocab.rows, row[3] = { rows - 1, 0, rows / 2 };
-    float *logits = random_floats(3 * V, 1), *pool = random_floats((rows + 2) * D, 1);
+    float *logits = ops_floats(3 * V, 1), *pool = ops_floats((rows + 2) * D, 1);
     cad_pick_t pick[3];
     cad_range_t range[] = { { 0, rows, CAD_POOL_MEAN, pool },
                             { 0, rows, CAD_POOL_NONE, pool + D },
                             { 0, rows, CAD_POOL_MAX, pool + (rows + 1) * D } };
-    double *want = doubles(3 * V), *norm = doubles(rows * D), *mean = doubles(D), *top = doubles(D);
+    double *want = ops_doubles(3 * V), *norm = ops_doubles(rows * D), *mean = ops_doubles(D), *top = ops_doubles(D);
     for (int64_t r = 0; r < rows; r++) {
         cad_reference_norm(m, p->res + r * D, m->norm_f, m->norm_f_bias, norm + r * D);
         for (int64_t d = 0; d < D; d++) {
@@ -240,12 +83,12 @@ static void check_head(cad_lane_t *l, const cad_model_t *m, const cad_reference_
                 want[i * V + v] = cad_reference_dot(m->embed + (s ? m->vocab.comp[v] : v) * D, norm + row[i] * D, D);
         for (int i = 0; i < 3; i++) pick[i] = (cad_pick_t) { row[i], s, logits + i * V };
         l->ops->head(l, pick, 3);
-        tap_ok(distance(logits, V, want, 3, V) < 1e-6, "%s head of strand %d", name, s);
+        tap_ok(ops_distance(logits, V, want, 3, V) < 1e-6, "%s head of strand %d", name, s);
     }
     l->ops->pool(l, range, 3);
-    tap_ok(distance(range[1].to, D, norm, rows, D) < 1e-6, "%s pool none", name);
-    tap_ok(distance(range[0].to, D, mean, 1, D) < 1e-5, "%s pool mean", name);
-    tap_ok(distance(range[2].to, D, top, 1, D) < 1e-6, "%s pool max", name);
+    tap_ok(ops_distance(range[1].to, D, norm, rows, D) < 1e-6, "%s pool none", name);
+    tap_ok(ops_distance(range[0].to, D, mean, 1, D) < 1e-5, "%s pool mean", name);
+    tap_ok(ops_distance(range[2].to, D, top, 1, D) < 1e-6, "%s pool max", name);
     free(logits);
     free(pool);
     free(want);
@@ -254,7 +97,7 @@ static void check_head(cad_lane_t *l, const cad_model_t *m, const cad_reference_
     free(top);
 }
 
-static void check_shape(const cad_ops_t *ops, const shape_t *s, int64_t tile, const int64_t *off, int nseq)
+static void check_shape(const cad_ops_t *ops, const ops_shape_t *s, int64_t tile, const int64_t *off, int nseq)
 {
     int64_t rows = off[nseq], D = s->D;
     char name[128];
@@ -262,9 +105,9 @@ static void check_shape(const cad_ops_t *ops, const shape_t *s, int64_t tile, co
     cad_weights_t *w;
     cad_lane_t l;
     cad_reference_t p;
-    fake(&m, s);
+    ops_model(&m, s);
     ops->weights_open(&w, ops, &m, NULL);
-    open_lane(&l, ops, w, &m, NULL, rows, tile);
+    lane_begin(&l, ops, w, &m, NULL, rows, tile);
     cad_reference_open(&p, &m, rows, NULL);
     for (int64_t r = 0; r < rows; r++) {
         l.tok[r] = (uint8_t)(r * 7 % s->V);
@@ -273,55 +116,43 @@ static void check_shape(const cad_ops_t *ops, const shape_t *s, int64_t tile, co
     ops->embed(&l, l.tok, (cad_span_t) { off, NULL, nseq, 0, rows });
     snprintf(name, sizeof name, "%s %s D=%d E=%d N=%d K=%d R=%d tile=%lld", ops->name, ops->precision, s->D, s->E, s->N,
              s->K, s->R, (long long)tile);
-    tap_ok(error_of(&l, &m, CAD_AT_RES, 0, rows, p.res, D) == 0, "%s embed", name);
+    tap_ok(ops_error(&l, &m, CAD_AT_RES, 0, rows, p.res, D) == 0, "%s embed", name);
     check_head(&l, &m, &p, rows, name);
     check_direction(&l, &m, off, nseq, 0, &p, name);
     check_direction(&l, &m, off, nseq, 1, &p, name);
     cad_reference_close(&p);
-    close_lane(&l);
+    lane_end(&l);
     ops->weights_close(w);
-    drop(&m);
-}
-
-/* Returns true if n rows of the residual have the same bits in lane a (from row `from`) and in lane b (from row `to`),
- * and no NaN. */
-static bool same_rows(cad_lane_t *a, cad_lane_t *b, const cad_model_t *m, int64_t from, int64_t to, int64_t n)
-{
-    float *x = fetch(a, m, CAD_AT_RES, from, n), *y = fetch(b, m, CAD_AT_RES, to, n);
-    int64_t Dp = width_of(m, CAD_AT_RES);
-    bool same = !memcmp(x, y, (size_t)(n * Dp) * sizeof *x);
-    for (int64_t i = 0; i < n; i++) same = same && !isnan(x[i * Dp]);
-    free(x);
-    free(y);
-    return same;
+    ops_model_free(&m);
 }
 
 /* Tests that the results of the whole encoder have the same bits for any tile size, any team of threads and any other
  * sequences in the batch. */
-static void check_invariance(const cad_ops_t *ops, const shape_t *s)
+static void check_invariance(const cad_ops_t *ops, const ops_shape_t *s)
 {
     static const int64_t off[] = { 0, 3, 90, 200, 333 }, alone[] = { 0, 110 };
     cad_model_t m;
     cad_weights_t *w;
     cad_lane_t a, b;
     cad_team_t *team;
-    fake(&m, s);
+    ops_model(&m, s);
     ops->weights_open(&w, ops, &m, NULL);
     cad_team_open(&team, 3, NULL);
-    open_lane(&a, ops, w, &m, NULL, 333, ops->tile);
-    open_lane(&b, ops, w, &m, team, 333, 17);
+    lane_begin(&a, ops, w, &m, NULL, 333, ops->tile);
+    lane_begin(&b, ops, w, &m, team, 333, 17);
     for (int i = 0; i < 333; i++) a.tok[i] = b.tok[i] = (uint8_t)((i * i + 3 * i) % s->V);
     cad_encoder_forward(&a, &m, off, 4, NULL);
     cad_encoder_forward(&b, &m, off, 4, NULL);
-    tap_ok(same_rows(&a, &b, &m, 0, 0, 333), "%s: tiles of 17 rows on three threads give the same bits", ops->name);
+    tap_ok(lane_same_rows(&a, &b, &m, 0, 0, 333), "%s: tiles of 17 rows on three threads give the same bits",
+           ops->name);
     memmove(b.tok, a.tok + 90, 110);
     cad_encoder_forward(&b, &m, alone, 1, NULL);
-    tap_ok(same_rows(&a, &b, &m, 90, 0, 110), "%s: a sequence alone gives the same bits as in a batch", ops->name);
-    close_lane(&a);
-    close_lane(&b);
+    tap_ok(lane_same_rows(&a, &b, &m, 90, 0, 110), "%s: a sequence alone gives the same bits as in a batch", ops->name);
+    lane_end(&a);
+    lane_end(&b);
     cad_team_close(team);
     ops->weights_close(w);
-    drop(&m);
+    ops_model_free(&m);
 }
 
 /* ---- rows that are not wanted ---- */
@@ -354,7 +185,10 @@ static void make_kind(cad_model_t *m, kind_t kind)
     m->layer->dir[0].reverse = kind == BACKWARD;
 }
 
-static int64_t within(int64_t beg, int64_t end) { return beg + (int64_t)((uniform() + 1) / 2 * (double)(end - beg)); }
+static int64_t within(int64_t beg, int64_t end)
+{
+    return beg + (int64_t)((ops_uniform() + 1) / 2 * (double)(end - beg));
+}
 
 /* Draws which rows of each sequence are wanted: one row, all rows, or a range, which may be empty. */
 static void draw_wanted(const int64_t *off, int nseq, cad_rows_t *want)
@@ -372,7 +206,7 @@ static bool same_wanted(cad_lane_t *all, cad_lane_t *part, const cad_model_t *m,
     bool same = true;
     for (int q = 0; q < nseq && same; q++)
         if (want[q].beg < want[q].end)
-            same = same_rows(all, part, m, want[q].beg, want[q].beg, want[q].end - want[q].beg);
+            same = lane_same_rows(all, part, m, want[q].beg, want[q].beg, want[q].end - want[q].beg);
     return same;
 }
 
@@ -380,7 +214,7 @@ static bool same_wanted(cad_lane_t *all, cad_lane_t *part, const cad_model_t *m,
  * not. */
 static bool gated(cad_lane_t *l, const cad_model_t *m, int64_t r)
 {
-    float *z = fetch(l, m, CAD_AT_Z, r, 1);
+    float *z = ops_rows_of(l, m, CAD_AT_Z, r, 1);
     bool there = !isnan(z[0]);
     free(z);
     return there;
@@ -393,7 +227,7 @@ static bool one_row(cad_lane_t *l, const cad_model_t *m, const cad_ops_t *counti
     bool merged = m->layer->merged, back = m->layer->dir[0].reverse;
     int64_t past = back ? 0 : 61, future = back || m->layer->ndir == 2 ? 50 : 0;
     const cad_ops_t *ops = l->ops;
-    poison(l, m, off, 4);
+    ops_poison(l, m, off, 4);
     memset(rows_of, 0, sizeof rows_of);
     l->ops = counting;
     cad_encoder_forward(l, m, off, 4, want);
@@ -406,7 +240,7 @@ static bool one_row(cad_lane_t *l, const cad_model_t *m, const cad_ops_t *counti
 
 /* Tests that the bits of a wanted row do not depend on which other rows are wanted, that every row that is read was
  * computed, and that only needed rows are computed. */
-static void check_wanted(const cad_ops_t *ops, const shape_t *s, kind_t kind)
+static void check_wanted(const cad_ops_t *ops, const ops_shape_t *s, kind_t kind)
 {
     static const int64_t off[] = { 0, 3, 90, 200, 333 };
     int64_t tile[] = { ops->tile, 17, 333 };
@@ -416,34 +250,34 @@ static void check_wanted(const cad_ops_t *ops, const shape_t *s, kind_t kind)
     cad_weights_t *w;
     cad_lane_t all, part;
     cad_team_t *team;
-    fake(&m, s);
+    ops_model(&m, s);
     make_kind(&m, kind);
     counted = ops->kind[CAD_KIND_mamba];
     counting.kind[CAD_KIND_mamba] = COUNTING;
     ops->weights_open(&w, ops, &m, NULL);
     cad_team_open(&team, 3, NULL);
-    open_lane(&all, ops, w, &m, NULL, 333, ops->tile);
+    lane_begin(&all, ops, w, &m, NULL, 333, ops->tile);
     for (int i = 0; i < 333; i++) all.tok[i] = (uint8_t)((i * i + 3 * i) % s->V);
     cad_encoder_forward(&all, &m, off, 4, NULL);
     for (int i = 0; i < tiles; i++) {
-        open_lane(&part, ops, w, &m, i == 1 ? team : NULL, 333, tile[i]);
+        lane_begin(&part, ops, w, &m, i == 1 ? team : NULL, 333, tile[i]);
         memcpy(part.tok, all.tok, 333);
         for (int k = 0; k < draws; k++, trials++) {
             cad_rows_t want[4];
             draw_wanted(off, 4, want);
-            poison(&part, &m, off, 4);
+            ops_poison(&part, &m, off, 4);
             cad_encoder_forward(&part, &m, off, 4, want);
             same += same_wanted(&all, &part, &m, 4, want);
         }
         few += one_row(&part, &m, &counting, off);
-        close_lane(&part);
+        lane_end(&part);
     }
     tap_ok(same == trials, "%s, block %d, D=%d: wanted rows alone are the same bits", ops->name, (int)kind, s->D);
     tap_ok(few == tiles, "%s, block %d, D=%d: and nothing else is computed", ops->name, (int)kind, s->D);
-    close_lane(&all);
+    lane_end(&all);
     cad_team_close(team);
     ops->weights_close(w);
-    drop(&m);
+    ops_model_free(&m);
 }
 
 /* Runs the operations of one direction up to the scan. how: CAD_SCAN_* */
@@ -464,7 +298,7 @@ static void scan_direction(cad_lane_t *l, const int64_t *off, int nseq, int dir,
 static void check_both(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq)
 {
     int64_t rows = off[nseq], D = m->cfg.d_model, E = cad_mamba(&m->cfg)->E;
-    double *sum = doubles(rows * E), error;
+    double *sum = ops_doubles(rows * E), error;
     cad_reference_t p;
     cad_mamba_reference_t f;
     cad_reference_open(&p, m, rows, NULL);
@@ -476,8 +310,8 @@ static void check_both(cad_lane_t *l, const cad_model_t *m, const int64_t *off, 
         cad_mamba_reference(&f, &m->cfg, p.room, p.rows);
         for (int64_t i = 0; i < rows * E; i++) sum[i] += f.y[i];
     }
-    error = error_of(l, m, CAD_AT_Y, 0, rows, sum, E);
-    tap_ok(error < 4e-6 * slack(l->ops), "%s %s, R=%d: both directions of a long sequence: %.2g", l->ops->name,
+    error = ops_error(l, m, CAD_AT_Y, 0, rows, sum, E);
+    tap_ok(error < 4e-6 * ops_slack(l->ops), "%s %s, R=%d: both directions of a long sequence: %.2g", l->ops->name,
            l->ops->precision, (int)cad_mamba(&m->cfg)->R, error);
     cad_reference_close(&p);
     free(sum);
@@ -487,7 +321,7 @@ static void check_both(cad_lane_t *l, const cad_model_t *m, const int64_t *off, 
  * batch, and with few wanted rows. */
 static void check_long(const cad_ops_t *ops, int R)
 {
-    const shape_t small = { 16, 32, 16, 4, R, 16, true, false };
+    const ops_shape_t small = { 16, 32, 16, 4, R, 16, true, false };
     static const int64_t off[] = { 0, 70, 4000, 4060 }, alone[] = { 0, 3930 };
     static const cad_rows_t some[][3] = { { { 0, 0 }, { 1500, 1600 }, { 4010, 4020 } },
                                           { { 3, 5 }, { 3000, 3001 }, { 4010, 4010 } } };
@@ -495,42 +329,42 @@ static void check_long(const cad_ops_t *ops, int R)
     cad_weights_t *w;
     cad_lane_t a, b;
     check_shape(ops, &small, 1000, off, 3);
-    fake(&m, &small);
+    ops_model(&m, &small);
     make_kind(&m, MERGED);
     memcpy((void *)cad_param(&m.layer->dir[1], CAD_MAMBA_IN), cad_param(&m.layer->dir[0], CAD_MAMBA_IN),
            sizeof(float) * 2 * 32 * 16);
     ops->weights_open(&w, ops, &m, NULL);
-    open_lane(&a, ops, w, &m, NULL, 4060, ops->tile);
-    open_lane(&b, ops, w, &m, NULL, 4060, 500);
+    lane_begin(&a, ops, w, &m, NULL, 4060, ops->tile);
+    lane_begin(&b, ops, w, &m, NULL, 4060, 500);
     for (int i = 0; i < 4060; i++) a.tok[i] = b.tok[i] = (uint8_t)((i * i + 3 * i) % 16);
     check_both(&a, &m, off, 3);
     cad_encoder_forward(&a, &m, off, 3, NULL);
     for (int k = 0; k < 2; k++) {
-        poison(&b, &m, off, 3);
+        ops_poison(&b, &m, off, 3);
         cad_encoder_forward(&b, &m, off, 3, some[k]);
         tap_ok(same_wanted(&a, &b, &m, 3, some[k]), "%s %s, R=%d: wanted rows of a long sequence are the same bits",
                ops->name, ops->precision, R);
     }
     memcpy(b.tok, a.tok + 70, 3930);
     cad_encoder_forward(&b, &m, alone, 1, NULL);
-    tap_ok(same_rows(&a, &b, &m, 70, 0, 3930), "%s %s, R=%d: a long sequence alone gives the same bits", ops->name,
+    tap_ok(lane_same_rows(&a, &b, &m, 70, 0, 3930), "%s %s, R=%d: a long sequence alone gives the same bits", ops->name,
            ops->precision, R);
-    close_lane(&a);
-    close_lane(&b);
+    lane_end(&a);
+    lane_end(&b);
     ops->weights_close(w);
-    drop(&m);
+    ops_model_free(&m);
 }
 
 static void check_backend(const cad_ops_t *ops)
 {
-    static const shape_t shape[] = {
+    static const ops_shape_t shape[] = {
         { 16, 32, 16, 4, 1, 16, true, false },    { 118, 236, 16, 4, 8, 16, true, false },
         { 10, 30, 5, 3, 3, 8, true, true },       { 24, 48, 16, 4, 2, 16, false, true },
         { 1, 1, 1, 1, 1, 5, true, false },        { 33, 66, 17, 7, 20, 16, false, false },
         { 256, 512, 16, 4, 16, 16, true, false },
     };
     static const int64_t off[] = { 0, 1, 4, 5, 41, 43, 150, 171 };
-    state = 42;
+    ops_seed(42);
     for (size_t k = 0; k < sizeof shape / sizeof *shape; k++) check_shape(ops, &shape[k], k % 2 ? 171 : 23, off, 7);
     check_invariance(ops, &shape[1]);
     check_invariance(ops, &shape[2]);
