@@ -2,9 +2,9 @@
  *
  * The threads of a thread block are fibers. The order in which they run changes after each barrier and shuffle, so that
  * a missing barrier gives wrong results. Device memory is host memory. An asynchronous copy to shared memory is made
- * when the thread waits for it, and one to the host when the host waits for the stream or for an event after it. As on a card, launches are refused that have no blocks or too much shared memory, and
- * vector loads from misaligned addresses and writes past the end of shared memory are faults. Tests set these
- * environment variables:
+ * when the thread waits for it; one to the host is made when the host waits for the stream or for an event after the
+ * copy. As on a GPU, launches that have no blocks or use too much shared memory are refused, and vector loads from
+ * misaligned addresses and writes past the end of shared memory are faults. Tests set these environment variables:
  *     CADUCEUS_SHIM_SEED      another order of the threads for each number; above 0, warps also wait at random [0]
  *     CADUCEUS_SHIM_DEVICES   number of devices [1]
  *     CADUCEUS_SHIM_MIXED     1: devices after the first are of another type [0]
