@@ -117,10 +117,7 @@ static int open_engine(calibrate_t *t, cad_error_t *err)
     run_t *r = &t->run;
     int64_t window = a->set.window ? a->set.window : cad_model_number(r->model, CAD_MAX_LEN);
     int rc = run_open_engine(r, window, &(shard_t) { 0 }, a->run.dry_run, err);
-    if (rc) return rc;
-    text_puts(&r->options, "calibrate");
-    run_describe(r);
-    return run_provenance(r, &(shard_t) { 0 }, err);
+    return rc ? rc : run_settle(r, &(shard_t) { 0 }, false, err);
 }
 
 /* Warns if cells have few sites. */

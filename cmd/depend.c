@@ -215,11 +215,7 @@ static int open_engine(depend_t *t, cad_error_t *err)
     run_t *r = &t->run;
     int64_t window = a->set.window ? a->set.window : cad_min(cad_model_number(r->model, CAD_MAX_LEN), TRACK_WINDOW);
     int rc = run_open_engine(r, window, &a->run.shard, a->run.dry_run, err);
-    if (rc) return rc;
-    text_puts(&r->options, "depend");
-    run_describe(r);
-    if (a->set.no_version) text_puts(&r->options, TABLE_PLAIN);
-    return run_provenance(r, &a->run.shard, err);
+    return rc ? rc : run_settle(r, &a->run.shard, a->set.no_version, err);
 }
 
 static int run(depend_t *t, cad_error_t *err)

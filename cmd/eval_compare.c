@@ -52,10 +52,7 @@ int compare_row(const char *name, const reading_t *r, const reading_t *exact, te
     if (rc) return cad_out_of_memory(err);
     text_printf(t, "%s\t%lld\t%lld\t%lld\t%.3g", name, (long long)r->bases, (long long)r->work.passes,
                 (long long)r->work.tokens, r->seconds);
-    for (int i = 0; i < 4; i++) {
-        text_puts(t, "\t");
-        text_number(t, d[i]);
-    }
+    text_columns(t, d, 4);
     text_puts(t, "\n");
     return 0;
 }

@@ -298,11 +298,7 @@ static int open_engine(mutate_t *t, cad_error_t *err)
     int64_t longest = cad_model_number(r->model, CAD_MAX_LEN);
     int64_t window = a->set.window ? a->set.window : t->m->head.n ? longest : cad_min(longest, TRACK_WINDOW);
     int rc = run_open_engine(r, window, &a->run.shard, a->run.dry_run, err);
-    if (rc) return rc;
-    text_puts(&r->options, "mutate");
-    run_describe(r);
-    if (a->set.no_version) text_puts(&r->options, TABLE_PLAIN);
-    return run_provenance(r, &a->run.shard, err);
+    return rc ? rc : run_settle(r, &a->run.shard, a->set.no_version, err);
 }
 
 /* Returns an error if an output file is the complete part of another shard of this run, which must not be replaced. */

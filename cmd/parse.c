@@ -3,9 +3,9 @@
  * SPDX-License-Identifier: MIT
  */
 #include <ctype.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "io/foundation.h"
 #include "cmd.h"
 #include "nearest.h"
 
@@ -152,11 +152,7 @@ static bool is_region(const char *s)
     return colon && colon > s && isdigit((unsigned char)colon[1]) && !colon[1 + strspn(colon + 1, "0123456789,-")];
 }
 
-static bool is_model(const char *s)
-{
-    struct stat sb;
-    return cad_hub_named(s) || ends_in(s, ".safetensors") || (stat(s, &sb) == 0 && S_ISDIR(sb.st_mode));
-}
+static bool is_model(const char *s) { return cad_hub_named(s) || ends_in(s, ".safetensors") || cad_path_is_folder(s); }
 
 /* Guesses what an operand is, by its form and suffix. Returns the letter of the option that takes such a value, and
  * sets *kind to words for it, such as "a BED"; returns 0 if it cannot guess. */

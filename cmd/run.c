@@ -120,6 +120,14 @@ int run_provenance(run_t *r, const shard_t *shard, cad_error_t *err)
     return r->options.failed ? cad_out_of_memory(err) : 0;
 }
 
+int run_settle(run_t *r, const shard_t *shard, bool plain, cad_error_t *err)
+{
+    text_puts(&r->options, r->o->cmd);
+    run_describe(r);
+    if (plain) text_puts(&r->options, TABLE_PLAIN);
+    return run_provenance(r, shard, err);
+}
+
 /* ---- running ---- */
 
 /* Returns the number of tokens that the run will compute. For a shard it is exact; otherwise it is estimated from the

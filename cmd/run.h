@@ -44,6 +44,9 @@ int run_open_engine(run_t *r, int64_t window, const shard_t *shard, bool countin
 void run_describe(run_t *r);
 /* Sets the provenance from r->options, which must not change afterwards. */
 int run_provenance(run_t *r, const shard_t *shard, cad_error_t *err);
+/* Calls run_describe and run_provenance for a command that adds no options of its own to r->options: the text begins with
+ * the name of the command. plain: the output is a table without provenance, which the text then says. */
+int run_settle(run_t *r, const shard_t *shard, bool plain, cad_error_t *err);
 /* Reads all input, computes and writes the results; shows progress. */
 int run_stream(run_t *r, cad_error_t *err);
 /* If rc is not 0, reports the error; otherwise prints the summary of the notes. Returns the exit status. */

@@ -261,9 +261,7 @@ static int open_engine(tracking_t *t, cad_error_t *err)
     rc = run_open_engine(r, window, &a->run.shard, a->run.dry_run, err);
     if (rc) return rc;
     pipeline_digest(&r->stream.pipe, &t->format, sizeof t->format);
-    text_puts(&r->options, "track");
-    run_describe(r);
-    return run_provenance(r, &a->run.shard, err);
+    return run_settle(r, &a->run.shard, false, err);
 }
 
 /* Returns an error if an output file is the complete part of another shard of this run, which must not be replaced. */

@@ -131,8 +131,8 @@ static double mismatch(const case_t *c, cad_model_t *m, const cad_example_t *ex,
     return fabs((f[1] - f[0]) / (2 * h) - want) / size;
 }
 
-/* Returns true for the weights of Mamba-2 of which each head has one: the terms of their gradients nearly cancel, so that
- * rounding to bfloat16 weighs more. */
+/* Returns true for the tensors of Mamba-2 that have one value for each head. Their gradients are sums whose terms nearly
+ * cancel, so that rounding to bfloat16 causes a larger relative error. */
 static bool cancels(const char *name)
 {
     const char *leaf = strrchr(name, '.') + 1;

@@ -294,7 +294,7 @@ static void scan_direction(cad_lane_t *l, const int64_t *off, int nseq, int dir,
     }
 }
 
-/* Tests the sum of both directions, of which a GPU scans long sequences in one launch. */
+/* Tests the sum of both directions of long sequences, which a GPU scans in one launch. */
 static void check_both(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq)
 {
     int64_t rows = off[nseq], D = m->cfg.d_model, E = cad_mamba(&m->cfg)->E;
@@ -317,8 +317,8 @@ static void check_both(cad_lane_t *l, const cad_model_t *m, const int64_t *off, 
     free(sum);
 }
 
-/* Tests sequences that the GPU cuts into pieces, or scans in parallel time if R is 12: both directions, alone, in a
- * batch, and with few wanted rows. */
+/* Tests long sequences, which a GPU cuts into pieces or, if R is 12, scans in parallel over time: both directions, alone
+ * and in a batch, and with few wanted rows. */
 static void check_long(const cad_ops_t *ops, int R)
 {
     const ops_shape_t small = { 16, 32, 16, 4, R, 16, true, false };

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <unistd.h>
 
+#include "io/foundation.h"
 #include "bench/cells.h"
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -12,13 +13,6 @@
 #define LEAST 0.1 /* minimum duration of a measurement, in seconds */
 #define WARM 2048 /* maximum number of tokens in a window of the warm-up */
 #define SEED 7    /* seed of the random sequences */
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* ---- memory of this process, as the kernel reports it ---- */
 
@@ -111,11 +105,11 @@ static int warm_up(const cell_t *c, setting_t *s, cad_error_t *err)
 static int measure_speed(cell_t *c, setting_t *s, int64_t round, cad_error_t *err)
 {
     int64_t calls = 0;
-    double start = now(), spent = 0;
+    double start = cad_seconds(), spent = 0;
     int rc = 0;
     for (; rc == 0 && spent < LEAST; calls++) {
         rc = compute(c, s, err);
-        spent = now() - start;
+        spent = cad_seconds() - start;
     }
     c->rate[round] = (double)(calls * c->batch * c->window) / spent;
     return rc;

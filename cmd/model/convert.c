@@ -1,8 +1,8 @@
 /* convert.c - caduceus model convert: writes a checkpoint with the names of tensors that the published checkpoints
  * have. SPDX-License-Identifier: MIT */
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "io/foundation.h"
 #include "actions.h"
 #include "beside.h"
 
@@ -30,8 +30,7 @@ typedef struct {
 static bool folder_given(const options_t *o)
 {
     const char *model = options_model(o);
-    struct stat sb;
-    return model && (cad_hub_named(model) || (stat(model, &sb) == 0 && S_ISDIR(sb.st_mode)));
+    return model && (cad_hub_named(model) || cad_path_is_folder(model));
 }
 
 static int check_outputs(const args_t *a, ledger_t *files, cad_error_t *err)

@@ -1,8 +1,8 @@
 /* verify.c - caduceus model verify: compares a model's results with expected tensors, which another implementation has
  * computed. SPDX-License-Identifier: MIT */
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "io/foundation.h"
 #include "measure/measure.h"
 #include "actions.h"
 
@@ -77,12 +77,6 @@ static int verify_forward(verify_t *v, const cad_expected_t *e, cad_error_t *err
     return rc;
 }
 
-static bool is_folder(const char *path)
-{
-    struct stat sb;
-    return stat(path, &sb) == 0 && S_ISDIR(sb.st_mode);
-}
-
 /* Returns the path of expected.safetensors beside the weights of the adapter or model, malloc'd; NULL if there is
  * none. */
 static char *default_expected(const options_t *o)
@@ -90,7 +84,7 @@ static char *default_expected(const options_t *o)
     const char *model = o->adapter ? o->adapter : options_model(o), *slash = model ? strrchr(model, '/') : NULL;
     char *dir, *path;
     if (!model || cad_hub_named(model)) return NULL;
-    if (is_folder(model)) dir = strdup(model);
+    if (cad_path_is_folder(model)) dir = strdup(model);
     else dir = slash ? strndup(model, (size_t)(slash - model) + (slash == model)) : strdup(".");
     path = dir ? cad_path_join(dir, "expected.safetensors") : NULL;
     free(dir);
@@ -148,7 +142,7 @@ static bool is_model(const char *s)
 {
     const char *dot = strrchr(s, '.');
     bool torch = dot && (!strcmp(dot, ".bin") || !strcmp(dot, ".ckpt") || !strcmp(dot, ".pt") || !strcmp(dot, ".pth"));
-    return cad_hub_named(s) || torch || is_folder(s);
+    return cad_hub_named(s) || torch || cad_path_is_folder(s);
 }
 
 /* Verifies each of n models with the file of expected tensors beside it. Continues after a failure. */

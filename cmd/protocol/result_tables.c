@@ -52,10 +52,7 @@ static void put_task(const setting_t *s, int64_t each, int64_t done, int64_t n, 
     if (done == n) text_printf(t, "%g\t%lld", s->first->lr, (long long)s->first->batch);
     else text_puts(t, ".\t.");
     text_printf(t, "\t%lld", (long long)each);
-    for (size_t i = 0; i < sizeof value / sizeof *value; i++) {
-        text_puts(t, "\t");
-        text_number(t, value[i]);
-    }
+    text_columns(t, value, sizeof value / sizeof *value);
     text_printf(t, "\t%lld/%lld\n", (long long)done, (long long)n);
 }
 

@@ -82,10 +82,7 @@ int fold_write(const folds_t *s, const fold_t *f, const text_t *provenance, cad_
     text_puts(&t, "\t");
     text_number(&t, f->test[f->task->metric]);
     text_printf(&t, "\t%lld", (long long)f->tested);
-    for (int i = 0; i <= METRIC_AUROC; i++) {
-        text_puts(&t, "\t");
-        text_number(&t, f->test[i]);
-    }
+    text_columns(&t, f->test, METRIC_AUROC + 1);
     text_puts(&t, "\n");
     rc = name ? protocol_file(s->runs, name, &t, err) : cad_out_of_memory(err);
     free(name);

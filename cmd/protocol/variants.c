@@ -32,10 +32,7 @@ static int score(const protocol_args_t *a, const char *scored, cad_error_t *err)
 static void put_area(double value, double low, double high, text_t *tsv, text_t *md)
 {
     const double number[] = { value, low, high };
-    for (int i = 0; i < 3; i++) {
-        text_puts(tsv, "\t");
-        text_number(tsv, number[i]);
-    }
+    text_columns(tsv, number, 3);
     if (isnan(value)) text_puts(md, " not defined |");
     else text_printf(md, " %.3f (%.3f–%.3f) |", value, low, high);
 }

@@ -183,10 +183,7 @@ void bases_put(const tuning_t *r, text_t *t)
         const class_metrics_t *m = &r->by_class[k];
         const double value[] = { m->precision, m->recall, m->f1, m->auroc, m->auprc };
         text_printf(t, "%s\t%lld", r->head.name[k], (long long)m->bases);
-        for (int i = 0; i < 5; i++) {
-            text_puts(t, "\t");
-            text_number(t, value[i]);
-        }
+        text_columns(t, value, 5);
         text_puts(t, "\n");
     }
 }

@@ -134,10 +134,7 @@ void bins_put(const tuning_t *r, text_t *t)
         const bin_metrics_t *m = &r->by_output[k];
         const double value[] = { m->loss, m->pearson, m->spearman };
         text_puts(t, r->head.name[k]);
-        for (int i = 0; i < 3; i++) {
-            text_puts(t, "\t");
-            text_number(t, value[i]);
-        }
+        text_columns(t, value, 3);
         text_puts(t, "\n");
     }
 }

@@ -33,12 +33,8 @@ void given_operand(text_t *given, const char *operand, const char *file)
 int given_write(const char *dir, const text_t *given, cad_error_t *err)
 {
     char *path = given->failed ? NULL : cad_path_join(dir, "options.txt");
-    output_t *out = NULL;
     /* if options.txt cannot be written, writes none; the user must then repeat the options with --resume */
-    int rc = path ? output_open(&out, path, false, err) : 0;
-    if (rc == 0 && path) rc = text_write(out, given, err);
-    if (rc == 0 && path) rc = output_close(out, err);
-    else if (path) output_abort(out);
+    int rc = path ? text_save(given, path, err) : 0;
     free(path);
     return rc;
 }

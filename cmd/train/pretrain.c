@@ -271,7 +271,7 @@ static int one_step(run_t *r, cad_error_t *err)
 
 /* ---- resuming ---- */
 
-/* Compares with rank 0 the recipe, and what else decides which messages the ranks exchange. */
+/* Checks that this rank has the recipe of rank 0 and the same options that determine which messages ranks exchange. */
 static int agree(run_t *r, cad_error_t *err)
 {
     text_t t = { 0 };

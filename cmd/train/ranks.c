@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "io/foundation.h"
 #include "io/signals.h"
 #include "train/ranks.h"
 #include "train/resume.h"
@@ -92,19 +93,12 @@ static int open_module(ranks_t *r, const launcher_t *l, cad_error_t *err)
     return 0;
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 int ranks_open(ranks_t *r, const char *cmd, int64_t patience, cad_error_t *err)
 {
     int64_t size = 1;
     const launcher_t *l = find_launcher(&size);
     int rc;
-    *r = (ranks_t) { .cmd = cmd, .ranks = 1, .patience = (double)patience, .since = now() };
+    *r = (ranks_t) { .cmd = cmd, .ranks = 1, .patience = (double)patience, .since = cad_seconds() };
     if (!l) return 0;
     if (!l->mpi)
         return cad_fail(
@@ -127,7 +121,7 @@ bool ranks_first(const ranks_t *r) { return r->rank == 0; }
 /* Begins a message. Returns how many seconds to wait for another rank. */
 static double wait_for(ranks_t *r)
 {
-    double t = now(), computed = t - r->since;
+    double t = cad_seconds(), computed = t - r->since;
     if (computed > r->longest) r->longest = computed;
     r->since = t;
     return r->patience + 3 * r->longest;
@@ -136,7 +130,7 @@ static double wait_for(ranks_t *r)
 /* Ends a message to or from rank `other`; -1: any. */
 static int ended(ranks_t *r, int rc, int other, double seconds, const char *why, cad_error_t *err)
 {
-    double t = now();
+    double t = cad_seconds();
     char who[24] = "another rank";
     r->inside += t - r->since;
     r->since = t;
@@ -274,7 +268,7 @@ int ranks_join(ranks_t *r, cad_trainer_t *trainer, bool mixed, cad_error_t *err)
     if (rc == 0) rc = ranks_agree(r, t.s.s, err);
     text_free(&t);
     if (rc == 0) rc = cad_trainer_join(trainer, &peers, err);
-    r->begun = now();
+    r->begun = cad_seconds();
     r->inside = 0;
     return rc;
 }
@@ -300,7 +294,7 @@ int ranks_enough(const ranks_t *r, int64_t items, const char *what, cad_error_t 
 
 void ranks_tell(const ranks_t *r)
 {
-    double all = now() - r->begun;
+    double all = cad_seconds() - r->begun;
     if (r->ranks == 1) return;
     cmd_say(r->cmd, "%d processes: %.2f %% of %.1f s waiting for others and in messages", r->ranks,
             100 * r->inside / fmax(all, 1e-9), all);

@@ -1,6 +1,5 @@
-/* tuning_state.c - saves the state of an unfinished finetune as DIR/training.safetensors, and continues it. The state's
- * note has the recipe, where the training is, and the rows of its tables. SPDX-License-Identifier: MIT */
-#include <errno.h>
+/* tuning_state.c - saves the state of an unfinished finetune as DIR/training.safetensors, and continues it. The state
+ * contains a note with the recipe, the position in the training, and the rows of the tables. SPDX-License-Identifier: MIT */
 #include <unistd.h>
 
 #include "io/foundation.h"
@@ -57,19 +56,10 @@ int state_save(tuning_t *r, cad_error_t *err)
     return rc;
 }
 
-static int remove_file(const char *dir, const char *name, cad_error_t *err)
-{
-    char *path = cad_path_join(dir, name);
-    int rc = path ? 0 : cad_out_of_memory(err);
-    if (rc == 0 && unlink(path) && errno != ENOENT) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
-    free(path);
-    return rc;
-}
-
 int state_remove(const tuning_t *r, cad_error_t *err)
 {
-    int rc = ranks_first(&r->ranks) ? remove_file(r->a->output, STATE, err) : 0;
-    return rc || !ranks_first(&r->ranks) ? rc : remove_file(r->a->output, "options.txt", err);
+    int rc = ranks_first(&r->ranks) ? cad_path_remove(r->a->output, STATE, err) : 0;
+    return rc || !ranks_first(&r->ranks) ? rc : cad_path_remove(r->a->output, "options.txt", err);
 }
 
 /* ---- resuming ---- */
@@ -82,7 +72,7 @@ int state_refuse(const finetune_args_t *a, cad_error_t *err)
                     STATE);
 }
 
-/* Takes the rows of metrics.tsv: how many epochs are complete, and which was kept last. */
+/* Reads from the rows of metrics.tsv how many epochs are complete, and of which epoch the model was kept last. */
 static void take_rows(tuning_t *r, const char *rows)
 {
     for (const char *s = rows, *end; (end = strchr(s, '\n')); s = end + 1) {
@@ -91,7 +81,8 @@ static void take_rows(tuning_t *r, const char *rows)
     }
 }
 
-/* Splits a note at its line ends: the recipe, where the training is, the rows of metrics.tsv, those of the log. */
+/* Splits a note into its four parts: the recipe, the position in the training, the rows of metrics.tsv, and the rows of
+ * the log. Returns 0, or 1 if it does not have these parts. */
 static int split_note(char *note, char *part[4])
 {
     char *end;
@@ -135,7 +126,8 @@ bool state_over(const tuning_t *r)
     return r->epoch >= a->epochs || (a->patience && r->epoch - r->best_epoch >= a->patience);
 }
 
-/* Looks whether the folder holds this training, complete: its metrics.tsv then has the same provenance and all rows. */
+/* Checks whether this training was completed in the folder before: its metrics.tsv then has the same provenance and all
+ * rows. If so, sets the position in the training to its end. */
 static int find_complete(tuning_t *r, cad_error_t *err)
 {
     const finetune_args_t *a = r->a;

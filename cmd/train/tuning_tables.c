@@ -3,18 +3,6 @@
 #include "io/foundation.h"
 #include "train/bin_task.h"
 
-/* Writes a file. On failure, leaves no partial file. */
-static int write_file(const char *path, const text_t *t, cad_error_t *err)
-{
-    output_t *out;
-    int rc = output_open(&out, path, output_is_gz(path), err);
-    if (rc) return rc;
-    rc = text_write(out, t, err);
-    if (rc == 0) return output_close(out, err);
-    output_abort(out);
-    return rc;
-}
-
 void tuning_options(const tuning_t *r, text_t *t)
 {
     static const char *const pool[] = { "none", "mean", "max" };
@@ -75,7 +63,7 @@ int tables_epoch(tuning_t *r, double loss, const metrics_t *m, bool kept, cad_er
         text_number(t, m->value[i]);
     }
     text_printf(t, "\t%d\n", kept);
-    rc = !path ? cad_out_of_memory(err) : ranks_first(&r->ranks) ? write_file(path, t, err) : 0;
+    rc = !path ? cad_out_of_memory(err) : ranks_first(&r->ranks) ? text_save(t, path, err) : 0;
     free(path);
     return rc;
 }
@@ -84,12 +72,8 @@ void tables_update(tuning_t *r, double lr, double loss, double norm)
 {
     text_t *t = &r->updates;
     if (!r->log) return;
-    text_printf(t, "%lld\t%lld\t", (long long)r->step, (long long)r->epoch + 1);
-    text_number(t, lr);
-    text_puts(t, "\t");
-    text_number(t, loss);
-    text_puts(t, "\t");
-    text_number(t, norm);
+    text_printf(t, "%lld\t%lld", (long long)r->step, (long long)r->epoch + 1);
+    text_columns(t, (const double[]) { lr, loss, norm }, 3);
     text_puts(t, "\n");
 }
 

@@ -92,6 +92,12 @@ bool cad_path_present(const char *dir, const char *name)
     return (size_t)snprintf(path, sizeof path, "%s/%s", dir, name) < sizeof path && access(path, F_OK) == 0;
 }
 
+bool cad_path_is_folder(const char *path)
+{
+    struct stat sb;
+    return stat(path, &sb) == 0 && S_ISDIR(sb.st_mode);
+}
+
 bool cad_path_inside(const char *path)
 {
     for (const char *s = path;; s++) {
@@ -267,6 +273,15 @@ void cad_file_abort(cad_file_t *f)
     free(f->path);
     memset(f, 0, sizeof *f);
     errno = why;
+}
+
+int cad_path_remove(const char *dir, const char *name, cad_error_t *err)
+{
+    char *path = cad_path_join(dir, name);
+    int rc = path ? 0 : cad_out_of_memory(err);
+    if (rc == 0 && unlink(path) && errno != ENOENT) rc = cad_fail(err, CAD_EIO, "%s: %s", path, strerror(errno));
+    free(path);
+    return rc;
 }
 
 /* ---- folders ---- */

@@ -18,6 +18,8 @@ int cad_read_text(char **text, size_t *size, const char *path, bool optional, ca
 char *cad_path_join(const char *dir, const char *name);
 /* True if there is a file or folder "dir/name". */
 bool cad_path_present(const char *dir, const char *name);
+/* True if path is a folder, or a symbolic link to one. */
+bool cad_path_is_folder(const char *path);
 /* True if path is relative and cannot lead out of its folder: no component is empty, "." or "..", and none contains a
  * control character. */
 bool cad_path_inside(const char *path);
@@ -51,6 +53,9 @@ int cad_file_sync(cad_file_t *f, cad_error_t *err);
 int cad_file_publish(cad_file_t *f, cad_error_t *err);
 /* Removes the file if it has not been published, and frees f. A zeroed f is allowed. */
 void cad_file_abort(cad_file_t *f);
+
+/* Removes file "dir/name". It is no error if the file is absent. */
+int cad_path_remove(const char *dir, const char *name, cad_error_t *err);
 
 /* ---- folders ---- */
 /* Syncs the folder that contains path; returns 0, or -1 with errno. */

@@ -16,6 +16,14 @@ static inline int64_t cad_max(int64_t a, int64_t b) { return a > b ? a : b; }
  * *out unchanged. */
 bool cad_parse_int(const char *s, int64_t lo, int64_t hi, int64_t *out);
 
+/* Returns the number whose n bytes, the lowest first, are b. */
+static inline uint64_t cad_little(const unsigned char *b, int n)
+{
+    uint64_t u = 0;
+    for (int i = n - 1; i >= 0; i--) u = u << 8 | b[i];
+    return u;
+}
+
 /* The hash function FNV-1a. A hash begins as CAD_HASH; cad_hash adds n bytes to a hash, cad_hash_word adds one word. */
 #define CAD_HASH 0xcbf29ce484222325u
 static inline uint64_t cad_hash_word(uint64_t hash, uint64_t word) { return (hash ^ word) * 0x100000001b3u; }

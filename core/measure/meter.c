@@ -4,8 +4,8 @@
  * time. Each lane has a table of its own, so lanes that run at the same time share no data.
  * SPDX-License-Identifier: MIT */
 #include <pthread.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "measure/measure.h"
 #include "engine/engine.h"
 
@@ -58,20 +58,13 @@ const char *cad_op_name(const cad_model_t *m, int op)
 
 /* ---- clocks ---- */
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static clock_table_t *clock_of(const cad_lane_t *l) { return (clock_table_t *)(void *)l->ops; }
 
 static const cad_ops_t *begin(const cad_lane_t *l, double *start)
 {
     clock_table_t *c = clock_of(l);
     if (c->meter->device) pthread_mutex_lock(&c->meter->turn);
-    *start = now();
+    *start = cad_seconds();
     return c->real;
 }
 
@@ -81,7 +74,7 @@ static int end(cad_lane_t *l, int op, double start, int rc)
     float none;
     /* reading no rows waits until the GPU has completed the operation */
     if (rc == 0) rc = c->real->read(l, 0, CAD_AT_RES, 0, 0, &none);
-    c->spent[op] += now() - start;
+    c->spent[op] += cad_seconds() - start;
     if (c->meter->device) pthread_mutex_unlock(&c->meter->turn);
     return rc;
 }

@@ -269,23 +269,16 @@ static float half_f32(uint16_t h)
     return bits_f32(sign | 0x3f800000) * (float)man * 0x1p-24f;
 }
 
-static uint64_t little(const unsigned char *b, int n)
-{
-    uint64_t u = 0;
-    for (int i = n - 1; i >= 0; i--) u = u << 8 | b[i];
-    return u;
-}
-
 static float one_f32(const unsigned char *b, cad_dtype_t type)
 {
     uint64_t u;
     double d;
     switch (type) {
-    case CAD_F32: return bits_f32((uint32_t)little(b, 4));
-    case CAD_F16: return half_f32((uint16_t)little(b, 2));
-    case CAD_BF16: return bits_f32((uint32_t)little(b, 2) << 16);
+    case CAD_F32: return bits_f32((uint32_t)cad_little(b, 4));
+    case CAD_F16: return half_f32((uint16_t)cad_little(b, 2));
+    case CAD_BF16: return bits_f32((uint32_t)cad_little(b, 2) << 16);
     default:
-        u = little(b, 8);
+        u = cad_little(b, 8);
         memcpy(&d, &u, 8);
         return (float)d;
     }
@@ -307,7 +300,7 @@ static void put_f32(void *arg, int64_t i, int64_t n, const unsigned char *b)
 static void put_i64(void *arg, int64_t i, int64_t n, const unsigned char *b)
 {
     int64_t *out = (int64_t *)((const sink_t *)arg)->out + i;
-    for (int64_t k = 0; k < n; k++) out[k] = (int64_t)little(b + 8 * k, 8);
+    for (int64_t k = 0; k < n; k++) out[k] = (int64_t)cad_little(b + 8 * k, 8);
 }
 
 static int stream(const cad_archive_t *a, const cad_stored_t *t, cad_numbers_f *put, void *out, cad_error_t *err)

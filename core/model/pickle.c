@@ -43,9 +43,7 @@ static const unsigned char *bytes(machine_t *m, uint64_t n)
 static uint64_t number(machine_t *m, int n)
 {
     const unsigned char *b = bytes(m, (uint64_t)n);
-    uint64_t u = 0;
-    for (int i = n - 1; b && i >= 0; i--) u = u << 8 | b[i];
-    return u;
+    return b ? cad_little(b, n) : 0;
 }
 
 /* ---- values and the stack ---- */

@@ -134,13 +134,13 @@ static int open_file(cad_archive_t *a, int file, cad_error_t *err)
     const char *path = a->file[file].path;
     int64_t size = a->file[file].size;
     unsigned char head[9] = { 0 };
-    uint64_t n = 0;
+    uint64_t n;
     char *text;
     json_t *root;
     json_error_t je;
     int fd = a->file[file].fd, rc = cad_pread(fd, head, (size_t)cad_min(size, 9), 0, path, err);
     if (rc) return rc;
-    for (int i = 7; i >= 0; i--) n = n << 8 | head[i];
+    n = cad_little(head, 8);
     if (size < 10 || n < 2 || n > MAX_HEADER || n > (uint64_t)size - 8)
         return cad_fail(err, CAD_EFORMAT,
                         "%s: not a safetensors file, or cut short (header of %llu bytes in a file of %lld)", path,

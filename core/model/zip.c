@@ -14,13 +14,6 @@
 
 /* ---- opening ---- */
 
-static uint64_t little(const unsigned char *b, int n)
-{
-    uint64_t u = 0;
-    for (int i = n - 1; i >= 0; i--) u = u << 8 | b[i];
-    return u;
-}
-
 /* Refuses a file that claims to have too many members, before libzip allocates memory for them. Checks every place from
  * which libzip could read their number. */
 static int check_count(int fd, const char *path, cad_error_t *err)
@@ -30,10 +23,10 @@ static int check_count(int fd, const char *path, cad_error_t *err)
     unsigned char *b = cad_alloc(n + 1, 1), end[56];
     int rc = b ? cad_pread(fd, b, n, size - (int64_t)n, path, err) : cad_out_of_memory(err);
     for (size_t i = 0; rc == 0 && i + 20 <= n; i++) {
-        uint64_t at = little(b + i + 8, 8);
+        uint64_t at = cad_little(b + i + 8, 8);
         if (memcmp(b + i, "PK\6\7", 4) || size < 56 || at > (uint64_t)size - 56) continue;
         rc = cad_pread(fd, end, sizeof end, (int64_t)at, path, err);
-        if (rc == 0 && (little(end + 24, 8) > MAX_MEMBERS || little(end + 32, 8) > MAX_MEMBERS))
+        if (rc == 0 && (cad_little(end + 24, 8) > MAX_MEMBERS || cad_little(end + 32, 8) > MAX_MEMBERS))
             rc = cad_fail(err, CAD_EFORMAT, "%s: a zip archive of more than %d members; not the weights of a model",
                           path, MAX_MEMBERS);
     }

@@ -1,7 +1,7 @@
 /* bedgraph.c - reads a bedGraph: rows of contig, start, end and value. SPDX-License-Identifier: MIT */
 #include "io/bed.h"
 #include "io/bedgraph.h"
-#include "io/input.h"
+#include "io/row_place.h"
 
 bool bedgraph_named(const char *path)
 {
@@ -22,26 +22,21 @@ static int value_of(const input_t *in, const bed_row_t *row, float *v, cad_error
                     in->path, (long long)in->line);
 }
 
-/* Sets *contig to the row's contig, and checks the interval. last (ref->ncontig): end of the rows until now. */
+/* Sets *contig to the row's contig, and checks the interval. last (ref->ncontig): the end of the last
+ * row of each contig. */
 static int check_row(const input_t *in, const fasta_t *ref, const bed_row_t *row, int64_t *last, int *contig,
                      cad_error_t *err)
 {
-    const contig_t *c = fasta_find(ref, row->contig);
-    long long line = (long long)in->line;
-    char hint[700];
-    if (!c)
-        return cad_fail(err, CAD_EFORMAT, "%s:%lld: contig \"%s\" is not in %s%s", in->path, line, row->contig,
-                        ref->path, fasta_hint(ref, row->contig, hint, sizeof hint));
-    if (row->span.end > c->length)
-        return cad_fail(err, CAD_EFORMAT, "%s:%lld: end %lld is past the end of %s (%lld bases); correct it", in->path,
-                        line, (long long)row->span.end, c->name, (long long)c->length);
+    const contig_t *c;
+    int rc = row_place(in, row, ref, &c, err);
+    if (rc) return rc;
     *contig = (int)(c - ref->contig);
     if (row->span.beg < last[*contig])
         return cad_fail(
             err, CAD_EFORMAT,
             "%s:%lld: begins before the end of an earlier row of %s; sort the rows (sort -k1,1 -k2,2n), and "
             "give a base one value",
-            in->path, line, c->name);
+            in->path, (long long)in->line, c->name);
     last[*contig] = row->span.end;
     return 0;
 }

@@ -67,7 +67,7 @@ static bool read_container(crai_t *c, int64_t at)
     int32_t contig;
     if (c->major > 3) return at < c->x->size; /* the containers of CRAM 4 have another layout, which is not checked */
     if (at < CRAM_CONTAINERS || cad_pread(c->x->fd, head, sizeof head, at, "", NULL)) return false;
-    c->bytes = head[0] | head[1] << 8 | head[2] << 16 | (int64_t)head[3] << 24;
+    c->bytes = (int64_t)cad_little(head, 4);
     if (!cram_itf8(head + 4, head + sizeof head, &contig)) return false;
     c->contig = contig;
     return contig >= -2 && contig < c->x->ncontig && c->bytes < c->x->size - at;

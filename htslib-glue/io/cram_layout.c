@@ -10,8 +10,6 @@
 #include "base/file.h"
 #include "io/cram_layout.h"
 
-static uint32_t little32(const unsigned char *b) { return b[0] | b[1] << 8 | b[2] << 16 | (uint32_t)b[3] << 24; }
-
 const unsigned char *cram_itf8(const unsigned char *p, const unsigned char *end, int32_t *v)
 {
     int more = 0;
@@ -52,7 +50,7 @@ bool cram_container_read(const cram_file_t *f, int64_t at, cram_container_t *c)
     for (int32_t i = 0; sound && i < c->slices; i++) sound = skip_number(&p, end, 5);
     if (!sound) return false;
     c->blocks = at + (p - c->head) + (f->major > 2 ? 4 : 0);
-    c->end = c->blocks + little32(c->head);
+    c->end = c->blocks + (int64_t)cad_little(c->head, 4);
     return true;
 }
 
@@ -87,7 +85,7 @@ static int check_block(const cram_file_t *f, int64_t at, int64_t stop, cad_error
     sum = crc32(0, head, (uInt)(p - head));
     rc = add_bytes(f, at + (p - head), n, &sum, err);
     if (rc == 0) rc = cad_pread(f->fd, said, sizeof said, at + (p - head) + n, f->path, err);
-    if (rc || little32(said) == sum) return rc;
+    if (rc || cad_little(said, 4) == sum) return rc;
     return cad_fail(err, CAD_EFORMAT, "%s: damaged: the header at byte %lld has another checksum; restore the file",
                     f->path, (long long)at);
 }

@@ -18,18 +18,11 @@ bool bgzf_block_at(int fd, uint64_t at, uint64_t *size, uint64_t *data)
 {
     unsigned char h[18], n[4];
     if (cad_pread(fd, h, sizeof h, (int64_t)at, "", NULL)) return false;
-    *size = (uint64_t)(h[16] | h[17] << 8) + 1;
+    *size = cad_little(h + 16, 2) + 1;
     if (h[0] != 0x1f || h[1] != 0x8b || h[12] != 'B' || h[13] != 'C' || *size <= sizeof h + sizeof n) return false;
     if (cad_pread(fd, n, sizeof n, (int64_t)(at + *size - sizeof n), "", NULL)) return false;
-    *data = (uint64_t)(n[0] | n[1] << 8 | n[2] << 16) + ((uint64_t)n[3] << 24);
+    *data = cad_little(n, sizeof n);
     return true;
-}
-
-uint64_t little64(const unsigned char *b)
-{
-    uint64_t u = 0;
-    for (int i = 7; i >= 0; i--) u = u << 8 | b[i];
-    return u;
 }
 
 /* Reads n entries into b[1] to b[n]. b[0] stands for the block at offset 0, which has no entry in a .gzi. */
@@ -38,7 +31,7 @@ static bool read_entries(int gzi, gzi_block_t *b, uint64_t n)
     unsigned char pair[16];
     for (uint64_t i = 0; i < n; i++) {
         if (cad_pread(gzi, pair, sizeof pair, (int64_t)(8 + 16 * i), "", NULL)) return false;
-        b[i + 1] = (gzi_block_t) { little64(pair), little64(pair + 8) };
+        b[i + 1] = (gzi_block_t) { cad_little(pair, 8), cad_little(pair + 8, 8) };
     }
     return true;
 }
@@ -66,7 +59,7 @@ int gzi_read(gzi_t *g, const char *path, const char *fasta, cad_error_t *err)
     } else if (sb.st_size < 8 || cad_pread(fd, count, sizeof count, 0, path, NULL)) {
         rc = cad_fail(err, CAD_EFORMAT, "%s: malformed; " REMEDY, path);
     } else {
-        n = little64(count);
+        n = cad_little(count, 8);
         if (n > (uint64_t)sb.st_size / 16 || n * 16 + 8 != (uint64_t)sb.st_size)
             rc = cad_fail(err, CAD_EFORMAT, "%s: malformed; " REMEDY, path);
         else if (!(g->block = calloc(n + 1, sizeof *g->block))) rc = cad_out_of_memory(err);

@@ -5,6 +5,7 @@
 #include <htslib/bgzf.h>
 #include <sys/stat.h>
 
+#include "base/number.h"
 #include "io/header_size.h"
 #include "io/local.h"
 
@@ -60,7 +61,7 @@ static bool read_length(scan_t *t, int64_t *n)
 {
     const unsigned char *b = (const unsigned char *)t->buf;
     if (!skip(t, 4)) return false;
-    *n = b[0] | b[1] << 8 | b[2] << 16 | (int64_t)b[3] << 24;
+    *n = (int64_t)cad_little(b, 4);
     return true;
 }
 

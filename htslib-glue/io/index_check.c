@@ -133,7 +133,7 @@ static bool take32(reader_t *r, uint32_t *v)
 {
     unsigned char b[4];
     if (!take(r, b, sizeof b)) return false;
-    *v = b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+    *v = (uint32_t)cad_little(b, sizeof b);
     return true;
 }
 
@@ -142,7 +142,7 @@ static const char *take_offset(reader_t *r, uint64_t *v)
 {
     unsigned char b[8];
     if (!take(r, b, sizeof b)) return CUT;
-    *v = little64(b);
+    *v = cad_little(b, sizeof b);
     return *v >> 16 > (uint64_t)r->x->size ? "an offset beyond the end of the data" : NULL;
 }
 

@@ -49,6 +49,5 @@ bool index_is_older(const char *index, const char *data);
  * false if no block begins there. A block is a gzip member; its extra field holds its size minus one, and its last
  * four bytes hold the size of its data. */
 bool bgzf_block_at(int fd, uint64_t at, uint64_t *size, uint64_t *data);
-uint64_t little64(const unsigned char *b);
 
 #endif

@@ -1,6 +1,6 @@
 /* splits.c - reads intervals of a reference, grouped by the names in column 4 of a BED.
  * SPDX-License-Identifier: MIT */
-#include "io/input.h"
+#include "io/row_place.h"
 #include "io/splits.h"
 
 #define MOST 1000 /* maximum number of names; a BED with more probably holds something else in column 4 */
@@ -50,20 +50,13 @@ static int number_of(splits_t *s, const input_t *in, const bed_row_t *row, cad_e
 static int add_row(splits_t *s, const input_t *in, const bed_row_t *row, const fasta_t *ref, notes_t *notes,
                    cad_error_t *err)
 {
-    const contig_t *c = fasta_find(ref, row->contig);
-    long long line = (long long)in->line;
-    char hint[700];
-    int k;
-    if (!c)
-        return cad_fail(err, CAD_EFORMAT, "%s:%lld: contig \"%s\" is not in %s%s", in->path, line, row->contig,
-                        ref->path, fasta_hint(ref, row->contig, hint, sizeof hint));
-    if (row->span.end > c->length)
-        return cad_fail(err, CAD_EFORMAT, "%s:%lld: end %lld is past the end of %s (%lld bases); correct it", in->path,
-                        line, (long long)row->span.end, c->name, (long long)c->length);
+    const contig_t *c;
+    int k, rc = row_place(in, row, ref, &c, err);
+    if (rc) return rc;
     k = number_of(s, in, row, err);
     if (k < 0) return k;
     if (row->span.end > row->span.beg) return regions_add_span(s->span[k], c->name, row->span, err);
-    note(notes, NOTE_EMPTY, 1, "%s:%lld: an empty region", in->path, line);
+    note(notes, NOTE_EMPTY, 1, "%s:%lld: an empty region", in->path, (long long)in->line);
     return 0;
 }
 

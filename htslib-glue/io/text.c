@@ -27,6 +27,14 @@ void text_number(text_t *t, double v)
     else text_put(t, buf, (size_t)snprintf(buf, sizeof buf, "%.6g", v == 0 ? 0.0 : v)); /* writes -0 as 0 */
 }
 
+void text_columns(text_t *t, const double *v, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        text_put(t, "\t", 1);
+        text_number(t, v[i]);
+    }
+}
+
 static void put_field(text_t *t, const char *s, size_t n)
 {
     bool plain = true;
@@ -71,4 +79,15 @@ int text_write(output_t *out, const text_t *t, cad_error_t *err)
 {
     if (t->failed) return cad_fail(err, CAD_ENOMEM, "out of memory for a line of output");
     return t->s.l ? output_write(out, t->s.s, t->s.l, err) : 0;
+}
+
+int text_save(const text_t *t, const char *path, cad_error_t *err)
+{
+    output_t *out;
+    int rc = output_open(&out, path, output_is_gz(path), err);
+    if (rc) return rc;
+    rc = text_write(out, t, err);
+    if (rc == 0) return output_close(out, err);
+    output_abort(out);
+    return rc;
 }

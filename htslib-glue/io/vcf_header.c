@@ -6,6 +6,7 @@
 #include <htslib/bgzf.h>
 #include <htslib/tbx.h>
 
+#include "base/number.h"
 #include "io/header_size.h"
 #include "io/index_check.h"
 #include "io/local.h"
@@ -73,7 +74,7 @@ static int read_bytes(text_lines_t *t, BGZF *fp, kstring_t *all, cad_error_t *er
     if (memcmp(head, "BCF\2\2", 5))
         return cad_fail(err, CAD_EFORMAT, "%s: BCF of another version than 2.2; convert it with bcftools view",
                         t->path);
-    left = head[5] | (size_t)head[6] << 8 | (size_t)head[7] << 16 | (size_t)head[8] << 24;
+    left = (size_t)cad_little(head + 5, 4);
     if ((int64_t)left > HEADER_MOST) return header_too_large(t->path, err);
     while (left) {
         size_t some = left < sizeof buf ? left : sizeof buf;

@@ -4,7 +4,7 @@
 #include <nettle/sha2.h>
 
 #include "io/bed.h"
-#include "io/input.h"
+#include "io/row_place.h"
 #include "learn/annotation.h"
 #include "learn/metrics.h"
 
@@ -31,19 +31,14 @@ static int class_of(annotation_t *a, const input_t *in, const bed_row_t *row, ca
     return a->name[a->n] ? a->n++ : cad_out_of_memory(err);
 }
 
-/* Gives the bases of a row class k + 1; 0 still means that no interval covers a base. */
+/* Stores k + 1 for the bases of a row of class k; 0 stands for bases that no interval covers. */
 static int paint(annotation_t *a, const input_t *in, const bed_row_t *row, int k, notes_t *notes, cad_error_t *err)
 {
-    const contig_t *c = fasta_find(a->ref, row->contig);
+    const contig_t *c;
     long long line = (long long)in->line;
-    char hint[700];
     uint8_t *to;
-    if (!c)
-        return cad_fail(err, CAD_EFORMAT, "%s:%lld: contig \"%s\" is not in %s%s", in->path, line, row->contig,
-                        a->ref->path, fasta_hint(a->ref, row->contig, hint, sizeof hint));
-    if (row->span.end > c->length)
-        return cad_fail(err, CAD_EFORMAT, "%s:%lld: end %lld is past the end of %s (%lld bases); correct it", in->path,
-                        line, (long long)row->span.end, c->name, (long long)c->length);
+    int rc = row_place(in, row, a->ref, &c, err);
+    if (rc) return rc;
     to = a->class[c - a->ref->contig];
     for (int64_t p = row->span.beg; p < row->span.end; p++) {
         if (to[p] && to[p] != k + 1)

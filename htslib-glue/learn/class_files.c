@@ -3,8 +3,8 @@
  */
 #include <dirent.h>
 #include <errno.h>
-#include <sys/stat.h>
 
+#include "io/foundation.h"
 #include "learn/labelled.h"
 
 typedef struct {
@@ -38,12 +38,6 @@ static int add(list_t *l, char *path, const char *class, size_t n, bool text, ca
     return l->file[l->n++].class ? 0 : cad_out_of_memory(err);
 }
 
-static bool is_folder(const char *path)
-{
-    struct stat sb;
-    return stat(path, &sb) == 0 && S_ISDIR(sb.st_mode);
-}
-
 /* Calls fn for each entry of the folder whose name does not begin with a dot. */
 static int each_entry(list_t *l, const char *dir, const char *class,
                       int (*fn)(list_t *l, const char *dir, const char *class, const char *name, cad_error_t *err),
@@ -70,7 +64,7 @@ static int add_class(list_t *l, const char *dir, const char *none, const char *n
     char *path = cad_path_join(dir, name);
     int rc = path ? 0 : cad_out_of_memory(err);
     (void)none;
-    if (rc == 0 && is_folder(path)) rc = each_entry(l, path, name, add_text, err);
+    if (rc == 0 && cad_path_is_folder(path)) rc = each_entry(l, path, name, add_text, err);
     else
         for (size_t i = 0; i < sizeof suffix / sizeof *suffix && rc == 0; i++)
             if (ends_in(name, suffix[i]))

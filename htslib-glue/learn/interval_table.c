@@ -1,7 +1,7 @@
 /* interval_table.c - reads the bases of the rows of a table of intervals (labelled.h) from the reference.
  * SPDX-License-Identifier: MIT */
 #include "learn/labelled.h"
-#include "stream/region_source.h"
+#include "io/row_place.h"
 
 static int bad(const labelled_t *l, const char *what, cad_error_t *err)
 {

@@ -2,8 +2,9 @@
  * NAME|X as name, BED over a reference with a column of labels, folders with a file for each class. SPDX-License-Identifier: MIT
  */
 #include <strings.h>
-#include <sys/stat.h>
 
+#include "io/foundation.h"
+#include "io/row_place.h"
 #include "stream/region_source.h"
 #include "stream/source_bed.h"
 #include "learn/labelled.h"
@@ -275,16 +276,10 @@ static int open_class(labelled_t *l, cad_error_t *err)
     return rc;
 }
 
-static bool is_folder(const char *path)
-{
-    struct stat sb;
-    return stat(path, &sb) == 0 && S_ISDIR(sb.st_mode);
-}
-
 int labelled_open(labelled_t *l, cad_error_t *err)
 {
     int rc;
-    if (!is_folder(l->path)) return open_file(l, l->path, err);
+    if (!cad_path_is_folder(l->path)) return open_file(l, l->path, err);
     l->in.path = l->path;
     if (l->labels || l->format)
         return cad_fail(err, CAD_EARG, "%s: a folder of classes; --label-column and --in-format do not fit", l->path);
@@ -377,9 +372,8 @@ static int fetch(labelled_t *l, const bed_row_t *row, cad_error_t *err)
 {
     const contig_t *c;
     int64_t n = row->span.end - row->span.beg, beg = row->span.beg + (l->pad ? 0 : crop(l, n));
-    int rc = row_contig(&l->in, row, l->ref, &c, err);
+    int rc = row_place(&l->in, row, l->ref, &c, err);
     if (rc) return rc;
-    if (row->span.end > c->length) return row_beyond(&l->in, row->span, c, "correct it", err);
     if (!l->pad && n > l->window && !l->crop) return too_long(l, n, err);
     n = cad_min(n, l->pad ? l->pad : l->window);
     if (ks_resize(&l->bases, (size_t)n + 1) < 0) return out_of_memory(l, err);

@@ -387,10 +387,7 @@ static void put_classes(const metrics_t *m, const cad_head_t *head, text_t *t)
         called_t c = metric_called(m->confusion, m->K, k);
         const double value[] = { c.precision, c.recall, c.f1 };
         text_puts(t, k < m->K ? head->name[k] : "macro");
-        for (int i = 0; i < 3; i++) {
-            text_puts(t, "\t");
-            text_number(t, value[i]);
-        }
+        text_columns(t, value, 3);
         text_puts(t, "\n");
     }
 }

@@ -75,10 +75,7 @@ static void put_set(const cad_head_t *h, const double *p, text_t *t)
 
 void prediction_put(const cad_head_t *h, const double *p, text_t *t)
 {
-    for (int64_t k = 0; k < h->n; k++) {
-        text_puts(t, "\t");
-        text_number(t, p[k]);
-    }
+    text_columns(t, p, h->n);
     if (prediction_is_number(h)) return;
     text_puts(t, "\t");
     if (h->kind == CAD_HEAD_CLASSES) text_puts(t, h->name[prediction_class(p, h->n)]);

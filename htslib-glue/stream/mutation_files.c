@@ -138,10 +138,7 @@ static int write_text(stream_t *s, mutation_file_t *f, const stretch_t *x, cad_e
     for (int64_t i = 0; i < x->at.end - x->at.beg; i++) {
         text_printf(&m->text, "%s\t%lld\t%lld\t%c", s->ref->contig[x->contig].name, (long long)(x->at.beg + i),
                     (long long)(x->at.beg + i + 1), toupper((unsigned char)x->letter[i + 1]));
-        for (int b = 0; b < 4; b++) {
-            text_puts(&m->text, "\t");
-            text_number(&m->text, (double)x->value[4 * i + b]);
-        }
+        table_numbers(x->value + 4 * i, 4, &m->text);
         if (x->dpll) {
             if (!stretch_continues(s, x, i)) dpll = x->dpll[i];
             text_puts(&m->text, "\t");

@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "io/row_place.h"
 #include "stream/region_source.h"
 
 int regions_check(settings_t *set, const input_t *in, cad_error_t *err)
@@ -80,12 +81,6 @@ int regions_pass(stream_t *s, const kstring_t *line, cad_error_t *err)
 {
     region_t *g = region_new(line->s ? line->s : "", line->l, 0);
     return g ? region_put(&s->cutter, g, err) : cad_out_of_memory(err);
-}
-
-int row_beyond(const input_t *in, interval_t span, const contig_t *c, const char *remedy, cad_error_t *err)
-{
-    return cad_fail(err, CAD_EFORMAT, "%s:%lld: end %lld is past the end of %s (%lld bases); %s", in->path,
-                    (long long)in->line, (long long)span.end, c->name, (long long)c->length, remedy);
 }
 
 int regions_place(const stream_t *s, const contig_t *c, interval_t span, cad_error_t *err)

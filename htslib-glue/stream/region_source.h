@@ -35,8 +35,4 @@ region_t *regions_row(const kstring_t *line, int64_t row, int ncol, const contig
  * not use s->table, so the sources of reads and of evaluation also call it. */
 int regions_plan_cutter(stream_t *s, int64_t window, int64_t *longest, cad_error_t *err);
 
-/* Reports that the interval `span` of an input row ends beyond its contig. Returns the error code. remedy: end of the
- * message. */
-int row_beyond(const input_t *in, interval_t span, const contig_t *c, const char *remedy, cad_error_t *err);
-
 #endif

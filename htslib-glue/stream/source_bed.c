@@ -2,6 +2,7 @@
  * columns.c writes the rows. SPDX-License-Identifier: MIT */
 #include <strings.h>
 
+#include "io/row_place.h"
 #include "stream/region_source.h"
 #include "stream/source_bed.h"
 
@@ -74,15 +75,6 @@ static int other_line(stream_t *s, line_kind_t kind, cad_error_t *err)
 }
 
 /* ---- rows ---- */
-
-int row_contig(const input_t *in, const bed_row_t *row, const fasta_t *ref, const contig_t **c, cad_error_t *err)
-{
-    char hint[700];
-    *c = fasta_find(ref, row->contig);
-    if (*c) return 0;
-    return cad_fail(err, CAD_EFORMAT, "%s:%lld: contig \"%s\" is not in %s%s", in->path, (long long)in->line,
-                    row->contig, ref->path, fasta_hint(ref, row->contig, hint, sizeof hint));
-}
 
 static region_t *new_row(stream_t *s, const bed_row_t *row, const contig_t *c)
 {

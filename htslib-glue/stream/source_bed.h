@@ -9,8 +9,6 @@
 #include "io/input.h"
 #include "io/bed.h"
 
-/* Finds the contig of the row that was just read. */
-int row_contig(const input_t *in, const bed_row_t *row, const fasta_t *ref, const contig_t **c, cad_error_t *err);
 /* True if this comment may name columns: it has at least three columns, and either contains a tab or begins with
  * #chrom. */
 bool row_header(const char *line, size_t len);

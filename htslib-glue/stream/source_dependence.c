@@ -79,10 +79,7 @@ static int write_text(dependence_t *d, const row_t *r, dependence_file_t *f, cad
     long long at = (long long)(d->at.beg + r->i);
     text_clear(&d->text);
     text_printf(&d->text, "%s\t%lld\t%lld\t%c", d->contig->name, at, at + 1, d->letter[r->i]);
-    for (int64_t t = 0; t < bases_of(d); t++) {
-        text_puts(&d->text, "\t");
-        text_number(&d->text, (double)r->e[t]);
-    }
+    table_numbers(r->e, bases_of(d), &d->text);
     text_puts(&d->text, "\n");
     return text_write(f->out, &d->text, err);
 }
@@ -199,8 +196,7 @@ static int read_letters(stream_t *s, cad_error_t *err)
         d->letter[i] = (char)toupper((unsigned char)d->seq[d->at.beg - d->window.beg + i]);
         odd += !is_base(d->letter[i]) && d->letter[i] != 'N';
     }
-    note(s->notes, NOTE_IUPAC, odd, "%s:%lld-%lld holds letters other than A, C, G, T and N; they are read as N",
-         d->contig->name, (long long)d->at.beg + 1, (long long)d->at.end);
+    window_note_odd(s->notes, odd, d->contig->name, (int)strlen(d->contig->name), d->at);
     return rc;
 }
 

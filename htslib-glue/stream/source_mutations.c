@@ -113,8 +113,7 @@ static int copy_letters(stream_t *s, stretch_t *x, cad_error_t *err)
         char letter = (char)toupper((unsigned char)x->letter[i]);
         odd += !is_base(letter) && letter != 'N';
     }
-    note(s->notes, NOTE_IUPAC, odd, "%s:%lld-%lld holds letters other than A, C, G, T and N; they are read as N",
-         c->name, (long long)x->at.beg + 1, (long long)x->at.end);
+    window_note_odd(s->notes, odd, c->name, (int)strlen(c->name), x->at);
     return 0;
 }
 

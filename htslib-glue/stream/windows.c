@@ -11,6 +11,12 @@ static int64_t encode(const encoding_t *e, const char *seq, interval_t at, uint8
     return cad_encode(e->model, seq + at.beg, at.end - at.beg, e->flags, tokens + at.beg);
 }
 
+void window_note_odd(notes_t *notes, int64_t odd, const char *name, int name_len, interval_t at)
+{
+    note(notes, NOTE_IUPAC, odd, "%.*s:%lld-%lld holds letters other than A, C, G, T and N; they are read as N",
+         name_len, name, (long long)at.beg + 1, (long long)at.end);
+}
+
 /* Encodes the core (the bases that this window scores) and its two flanks separately, because the note about unknown
  * letters counts only the core's letters. The letters of a flank are counted in the core of another window. */
 static void encode_tokens(const encoding_t *e, const letters_t *l, job_t *j)
@@ -21,9 +27,7 @@ static void encode_tokens(const encoding_t *e, const letters_t *l, job_t *j)
     odd = encode(e, l->seq, core, j->tokens);
     encode(e, l->seq, (interval_t) { core.end, n }, j->tokens);
     if (e->sep) j->tokens[n] = (uint8_t)cad_model_number(e->model, CAD_TOKEN_SEP);
-    if (l->name)
-        note(e->notes, NOTE_IUPAC, odd, "%.*s:%lld-%lld holds letters other than A, C, G, T and N; they are read as N",
-             l->name_len, l->name, (long long)l->core.beg + 1, (long long)l->core.end);
+    if (l->name) window_note_odd(e->notes, odd, l->name, l->name_len, l->core);
 }
 
 int window_encode(const encoding_t *e, const letters_t *l, job_t *j, cad_error_t *err)

@@ -25,6 +25,9 @@ typedef struct letters_t {
 /* Encodes the letters as j->tokens, and sets j->len and j->skip. The caller frees them with job_free, also on
  * failure. */
 int window_encode(const encoding_t *e, const letters_t *l, job_t *j, cad_error_t *err);
+/* Notes that the interval `at` of a contig or record (its name: name_len bytes) holds `odd` letters other than A, C, G, T
+ * and N; if odd is 0, does nothing. */
+void window_note_odd(notes_t *notes, int64_t odd, const char *name, int name_len, interval_t at);
 /* Returns interval x with positions counted from the first base of the window. */
 interval_t window_relative(interval_t x, interval_t window);
 
