@@ -1,4 +1,4 @@
-/* run.h - one run of a source: the functions that annotate, embed, track and eval share.
+/* run.h - one run of a source: what annotate, embed, track, eval, mutate, depend and calibrate share.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -7,7 +7,7 @@
 typedef struct {
     const fold_t *first; /* first of the setting's folds */
     int64_t done;
-    double valid, mean, deviation, least, most; /* of the test metric, but `valid` */
+    double valid, mean, deviation, least, most; /* all of the metric on test rows, but `valid` on validation rows */
 } setting_t;
 
 /* Summarises the n folds of a setting. If some are missing, all numbers are NaN. */
@@ -74,7 +74,7 @@ static void put_head(const folds_t *s, text_t *tsv, text_t *md)
                 s->b->name, (long long)s->each, s->each == 1 ? "" : "s");
 }
 
-/* Returns the number of folds from f on that are of one task, of at most n. */
+/* Returns how many of the n folds from f on belong to the task of the first. */
 static int64_t of_task(const fold_t *f, int64_t n)
 {
     int64_t k = 0;

@@ -1,5 +1,5 @@
-/* rows.c - the row of a fold, in a file of its own, so that folds may be trained by several processes, and finished
- * ones are kept. SPDX-License-Identifier: MIT */
+/* rows.c - writes the row of each fold to a file of its own, so that several processes can train the folds, and folds
+ * that are done are not trained again. SPDX-License-Identifier: MIT */
 #include <math.h>
 
 #include "protocol/protocol.h"

@@ -1,4 +1,4 @@
-/* variants.c - caduceus protocol variants: how well llr tells variants that are labelled in INFO apart.
+/* variants.c - caduceus protocol variants: measures how well llr separates variants by their labels in INFO.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 

@@ -8,7 +8,7 @@ enum { TRAIN, VALID, TEST };
 
 /* ---- contigs ---- */
 
-/* Gives the contigs in a comma-separated list the part `which`. */
+/* Assigns the contigs of a comma-separated list to part `which`: validation or test. */
 static int take_contigs(const tuning_t *r, const char *option, const char *list, int which, uint8_t *part,
                         cad_error_t *err)
 {

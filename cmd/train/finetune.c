@@ -242,7 +242,8 @@ static int take_own(finetune_args_t *a, int c, const char *arg)
     }
 }
 
-/* Stores an option for options.txt. Those of which other options decide whether they name files come later. */
+/* Stores an option for options.txt. store_files adds --valid and --test later, because it depends on other options whether
+ * they name files. */
 static void store(finetune_args_t *a, int c, const char *arg)
 {
     given_kind_t kind = c == 'T' || c == 'm' || c == OPT_ADAPTER ? GIVEN_INPUT : c == O_LOG ? GIVEN_OUTPUT : GIVEN_WORD;

@@ -235,7 +235,7 @@ static void put_word(text_t *t, const char *key, const char *value)
     for (const char *s = value; *s; s++) text_printf(t, "%c", *s == ' ' ? '-' : *s);
 }
 
-/* Appends what decides how numbers are rounded. */
+/* Appends the properties of this process on which the rounding of numbers depends. */
 static void put_device(text_t *t, const cad_trainer_t *trainer)
 {
     put_word(t, " device=", cad_trainer_device(trainer));
@@ -302,7 +302,7 @@ void ranks_tell(const ranks_t *r)
 
 void ranks_close(ranks_t *r, int rc, cad_error_t *err)
 {
-    /* an error that all ranks meet is reported by rank 0, which then ends the others */
+    /* if all ranks have the same error, rank 0 reports it and ends the others, which wait meanwhile */
     const struct timespec first = { 1, 0 }, passed_on = { 0, 300000000 };
     if (!r->open) return;
     if (rc == 0) r->mpi.close();
@@ -313,6 +313,6 @@ void ranks_close(ranks_t *r, int rc, cad_error_t *err)
     else if (err->text[0]) cmd_fail(r->cmd, "%s", err->text);
     err->text[0] = 0;
     temporary_remove();
-    nanosleep(&passed_on, NULL); /* a launcher that is told to abort may not pass on what it has not read */
+    nanosleep(&passed_on, NULL); /* a launcher may lose messages that it has not read when it is told to abort */
     r->mpi.abort();
 }
