@@ -198,6 +198,34 @@ static const case_t MAMBA2[] = {
       0 },
 };
 
+#define ATTENTION(rest) "\"layer_kinds\": [\"attention\"], \"ssm_cfg\": {\"head_dim\": 16, " rest "}}"
+/* Attention: one block and several, the last of them short; the second strand; more than a tile. */
+static const case_t OTHERS[] = {
+    { "attention, Ph",
+      "{" SMALL ", " ATTENTION("\"heads\": 2"),
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 1, 2, 63, 64, 65, 150 },
+      0 },
+    { "attention, PS, odd depth, no positions",
+      "{\"d_model\": 5, \"n_layer\": 3, \"vocab_size\": 12, \"rcps\": true, " ATTENTION(
+          "\"heads\": 1, \"positions\": \"none\""),
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 20, 3, 90 },
+      0 },
+    { "attention by blocks, LayerNorm, classes",
+      "{" SMALL
+      ", \"rms_norm\": false, " ATTENTION("\"heads\": 1, \"pattern\": \"blocks\", \"random\": 1, \"seed\": 3"),
+      3,
+      CAD_LOSS_CLASSES,
+      CAD_POOL_MEAN,
+      { 500, 9, 64 },
+      0 },
+};
+
 /* Cases that a GPU computes in several parts: pieces of long sequences, thread blocks of channels, groups of states
  * and of convolution taps. */
 static const case_t PIECES[] = {

@@ -1,6 +1,7 @@
 /* grad_network.c - the network and its losses in double precision, in plain loops. SPDX-License-Identifier: MIT */
 #include <math.h>
 
+#include "blocks/attention.h"
 #include "blocks/mamba.h"
 #include "blocks/mamba2.h"
 #include "grad_network.h"
@@ -175,6 +176,61 @@ static void mamba2(const net_t *net, int layer, int dir, const double *a, int64_
     free(t.state);
 }
 
+/* Turns the pairs of channels (i, i + d/2) of x (d), at a position. */
+static void turn(double *x, int64_t d, int64_t position)
+{
+    for (int64_t i = 0; i < d / 2; i++) {
+        double angle = (double)position / pow(10000, 2.0 * (double)i / (double)d), a = x[i], b = x[i + d / 2];
+        x[i] = a * cos(angle) - b * sin(angle);
+        x[i + d / 2] = b * cos(angle) + a * sin(angle);
+    }
+}
+
+/* Returns whether row q reads row k of L rows. */
+static bool attends(const cad_attention_t *s, int layer, int64_t q, int64_t k, int64_t L)
+{
+    cad_attention_reads_t reads;
+    cad_attention_reads(s, layer, q / 64, (L + 63) / 64, &reads);
+    for (int64_t i = 0; i < reads.n; i++)
+        if (cad_attention_block(&reads, i) == k / 64) return true;
+    return false;
+}
+
+/* Computes h (L,D), the output of an attention layer for its input a (L,D). */
+static void attention(const net_t *net, int layer, int dir, const double *a, int64_t L, double *h)
+{
+    const cad_attention_t *s = cad_attention(&net->m->cfg);
+    int64_t D = net->m->cfg.d_model, d = s->d, I = s->H * d, W = 3 * I;
+    const double *in = tensor(net, CAD_ATTENTION_QKV, layer, dir), *out = tensor(net, CAD_ATTENTION_OUT, layer, dir);
+    double *x = calloc((size_t)(L * W), sizeof *x), *y = calloc((size_t)I, sizeof *y),
+           *p = calloc((size_t)L, sizeof *p);
+    for (int64_t i = 0; i < L * W; i++) x[i] = dot(in + i % W * D, a + i / W * D, D);
+    for (int64_t i = 0; i < L * 2 * s->H && s->rotary; i++)
+        turn(x + i / (2 * s->H) * W + i % (2 * s->H) * d, d, i / (2 * s->H));
+    for (int64_t r = 0; r < L; r++) {
+        for (int64_t e = 0; e < I; e += d) {
+            double sum = 0;
+            for (int64_t k = 0; k < L; k++) {
+                p[k] = attends(s, layer, r, k, L) ? exp(dot(x + r * W + e, x + k * W + I + e, d) / sqrt((double)d)) : 0;
+                sum += p[k];
+            }
+            for (int64_t i = 0; i < d; i++) {
+                y[e + i] = 0;
+                for (int64_t k = 0; k < L; k++) y[e + i] += p[k] / sum * x[k * W + 2 * I + e + i];
+            }
+        }
+        for (int64_t i = 0; i < D; i++) h[r * D + i] = dot(out + i * I, y, I);
+    }
+    free(x);
+    free(y);
+    free(p);
+}
+
+typedef void layer_f(const net_t *net, int layer, int dir, const double *a, int64_t L, double *h);
+static layer_f *const LAYER[CAD_NKINDS] = {
+    [CAD_KIND_mamba] = mamba, [CAD_KIND_mamba2] = mamba2, [CAD_KIND_attention] = attention
+};
+
 /* Computes out (L,D), the normalised last residual of one strand. */
 static void encode(const net_t *net, const uint8_t *tok, int64_t L, double *out)
 {
@@ -191,8 +247,7 @@ static void encode(const net_t *net, const uint8_t *tok, int64_t L, double *out)
         for (int64_t r = 0; r < L; r++)
             norm(net, res + r * D, tensor(net, CAD_T_NORM, i, 0),
                  c->rms_norm ? NULL : tensor(net, CAD_T_NORM_BIAS, i, 0), a + r * D);
-        for (int k = 0; k < net->m->layer[i].ndir; k++)
-            (net->m->layer[i].kind == CAD_KIND_mamba2 ? mamba2 : mamba)(net, i, k, a, L, h[k]);
+        for (int k = 0; k < net->m->layer[i].ndir; k++) LAYER[net->m->layer[i].kind](net, i, k, a, L, h[k]);
         for (int64_t j = 0; j < L * D; j++)
             res[j] += net->m->layer[i].ndir == 1 ? h[0][j] : c->multiply ? h[0][j] * h[1][j] : h[0][j] + h[1][j];
     }

@@ -204,6 +204,7 @@ static void check_cpu(const char *isa, const char *how, double much)
         CHECK(CASES, tap_few || much > 1, name, much);
         CHECK(TILES, tap_few || much > 1, name, much);
         CHECK(MAMBA2, tap_few || much > 1, name, much);
+        CHECK(OTHERS, tap_few || much > 1, name, much);
     }
     cad_context_close(ctx);
     cad_model_close(m);
