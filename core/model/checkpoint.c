@@ -288,14 +288,48 @@ static void note_dtypes(cad_model_t *m, const cad_archive_t *st)
     }
 }
 
-/* Returns the kind of layer 0; the model's details (CAD_TEXT_DETAILS) give the shape of this kind. */
+/* Returns the kind of layer 0. */
 static const cad_block_t *first_kind(const cad_config_t *c) { return cad_blocks[c->kind[0]]; }
+
+/* Writes the names of the kinds of layers that the model has, in the order of their first layers. */
+static void list_kinds(const cad_config_t *c, const char *separator, char *text, size_t size)
+{
+    size_t used = 0;
+    for (int64_t i = 0; i < c->n_layer && used < size; i++)
+        if (!memchr(c->kind, c->kind[i], (size_t)i))
+            used += (size_t)snprintf(text + used, size - used, "%s%s", i ? separator : "",
+                                     cad_blocks[c->kind[i]]->name);
+}
+
+/* True if all layers are of one kind. */
+static bool alike(const cad_config_t *c)
+{
+    for (int64_t i = 1; i < c->n_layer; i++)
+        if (c->kind[i] != c->kind[0]) return false;
+    return true;
+}
+
+/* Writes the kinds of layers, if they are several, and the shape of each. */
+static void describe_shapes(const cad_config_t *c, char *text, size_t size)
+{
+    size_t used = 0;
+    if (!alike(c)) {
+        used = (size_t)snprintf(text, size, " layers=");
+        list_kinds(c, ",", text + used, size - used);
+        used = strlen(text);
+    }
+    for (int64_t i = 0; i < c->n_layer; i++)
+        if (!memchr(c->kind, c->kind[i], (size_t)i)) {
+            cad_blocks[c->kind[i]]->describe(c, text + used, size - used);
+            used = strlen(text);
+        }
+}
 
 static void describe(cad_model_t *m)
 {
     const cad_config_t *c = &m->cfg;
-    char shape[256] = "";
-    first_kind(c)->describe(c, shape, sizeof shape);
+    char shape[320] = "";
+    describe_shapes(c, shape, sizeof shape);
     snprintf(m->details, sizeof m->details,
              "d_model=%lld n_layer=%lld%s norm=%s fused_add_norm=%s bidirectional=%s strategy=%s tied=%s "
              "projection_bias=%s",
@@ -304,11 +338,20 @@ static void describe(cad_model_t *m)
              c->tied ? "yes" : "no", first_kind(c)->biased(c) ? "yes" : "no");
 }
 
+/* Sets the text CAD_TEXT_KIND: "Caduceus-PS" or "Caduceus-Ph", and the title of a kind that has one; or, if there
+ * are layers without a direction, "layers of KIND, KIND ..., PS". */
+static void name_kind(cad_model_t *m)
+{
+    const char *strands = m->cfg.rcps ? "PS" : "Ph", *title = first_kind(&m->cfg)->title;
+    char kinds[48] = "";
+    list_kinds(&m->cfg, ", ", kinds, sizeof kinds);
+    if (cad_config_undirected(&m->cfg)) snprintf(m->kind, sizeof m->kind, "layers of %s, %s", kinds, strands);
+    else snprintf(m->kind, sizeof m->kind, "Caduceus-%s%s%s", strands, title ? ", " : "", title ? title : "");
+}
+
 int cad_model_list(cad_model_t *m, int64_t rows, cad_error_t *err)
 {
-    const char *title = first_kind(&m->cfg)->title;
-    snprintf(m->kind, sizeof m->kind, "%s%s%s", m->cfg.rcps ? "Caduceus-PS" : "Caduceus-Ph", title ? ", " : "",
-             title ? title : "");
+    name_kind(m);
     int rc = cad_tensors_list(&m->cfg, rows, m->labels, &m->tensor, &m->ntensor, &m->total, err);
     for (int i = 0; i < m->ntensor; i++) m->nparam += m->tensor[i].count;
     return rc;

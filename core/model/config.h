@@ -54,6 +54,13 @@ static inline int cad_config_directions(const cad_config_t *cfg, int64_t layer)
 {
     return cfg->bidirectional && !cad_blocks[cfg->kind[layer]]->undirected ? 2 : 1;
 }
+/* True if some layer has no direction of time. */
+static inline bool cad_config_undirected(const cad_config_t *cfg)
+{
+    for (int64_t i = 0; i < cfg->n_layer; i++)
+        if (cad_blocks[cfg->kind[i]]->undirected) return true;
+    return false;
+}
 /* True if some layer is of this kind. */
 static inline bool cad_config_uses(const cad_config_t *cfg, int kind)
 {

@@ -64,7 +64,7 @@ struct cad_model_t {
     char *folder, *adapter;     /* paths that the model was opened from; NULL: none */
     /* the weights were handed over to a context (cad_context_open_last), and param holds no values */
     bool spent;
-    char kind[32], sha256[65], dtype[64], status[256], details[512];
+    char kind[64], sha256[65], dtype[64], status[256], details[512];
 };
 /* Returns CAD_EARG if the weights were handed over to a context (cad_context_open_last). */
 int cad_model_whole(const cad_model_t *m, cad_error_t *err);
