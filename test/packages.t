@@ -40,12 +40,13 @@ else skip "release" "no git"; fi
 listed() { for v; do sed -n "s/^$v=\"\(\$$v \)*\(.*\)\"/\2/p" quickstart | tr ' ' '\n'; done | sort -u; }
 # needed GREP-OPTION...: prints the packages to build with that debian/control has in lines which grep selects.
 needed() { sed -n '/^Build-Depends/,/^$/s/^ //p' $control | grep "$@" | sed 's/[ ,(].*//' | sort -u; }
-# names MODULE: prints the names of a module of pkg-config in Debian, conda and Homebrew.
+# names MODULE: prints the names of a module of pkg-config, or of a library without one, in Debian, conda and Homebrew.
 names() {
     case $1 in
         cairo) echo libcairo2-dev cairo cairo ;;
         htslib) echo libhts-dev htslib htslib ;;
         jansson) echo libjansson-dev jansson jansson ;;
+        svm) echo libsvm-dev libsvm libsvm ;;
         libcurl) echo libcurl4-gnutls-dev libcurl curl ;;
         libzip) echo libzip-dev libzip libzip ;;
         nettle) echo nettle-dev nettle nettle ;;
@@ -54,7 +55,8 @@ names() {
 }
 listed build deb >"$dir/build"
 listed build deb tests >"$dir/all"
-grep -o 'PKG_CHECK_MODULES(\[[A-Z]*\], \[[^]]*' configure.ac | sed 's/.*\[//; s/ >=//' | sort -u >"$dir/modules"
+{ grep -o 'PKG_CHECK_MODULES(\[[A-Z]*\], \[[^]]*' configure.ac; grep -o 'AC_CHECK_LIB(\[[^]]*' configure.ac; } |
+    sed 's/.*\[//; s/ >=//' | sort -u >"$dir/modules"
 ok "configure.ac asks for libraries" test "$(lines <"$dir/modules")" -ge 6
 while read -r module least; do
     # shellcheck disable=SC2046

@@ -4,17 +4,19 @@
 
 static const char USAGE[] =
     "Usage: caduceus protocol BENCHMARK [options] DATA -o DIR\n"
-    "       caduceus protocol variants --label KEY [options] VCF -o DIR\n\n"
+    "       caduceus protocol variants --label KEY [options] VCF -o DIR\n"
+    "       caduceus protocol eqtl -T FASTA [options] VCF|TABLE -o DIR\n\n"
     "Repeats a published experiment from the data in its authors' layout. BENCHMARK is\n"
     "genomic-benchmarks, nucleotide-transformer or gue; DATA is the folder with a folder\n"
     "for each task. Trains every task with every setting and seed, and writes tables.\n"
     "Runs that are finished are kept, so the same command goes on after a stop.\n"
-    "variants measures how well llr tells labelled variants apart, without training.\n\n"
+    "variants measures how well llr tells labelled variants apart, without training.\n"
+    "eqtl predicts effects on expression from embeddings, by support vector machines.\n\n"
     "Options:\n"
     "  -o, --output DIR       the folder to write: table.tsv, table.md, runs.tsv, and runs/\n"
     "                         with a row for each run\n"
     "  -T, --reference FASTA  reference of tables of intervals, or of variants, which are then\n"
-    "                         scored; also --fasta-ref\n" OPTIONS_USAGE "Benchmarks:\n"
+    "                         scored or embedded; also --fasta-ref\n" OPTIONS_USAGE "Benchmarks:\n"
     "      --task LIST        only these tasks [all that DATA has]\n"
     "      --epochs N         passes over the training rows [the paper's]\n"
     "      --seeds N          seeds 1 to N [the paper's]\n"
@@ -31,14 +33,43 @@ static const char USAGE[] =
     "      --by KEY           also measure the variants of each value of this INFO key\n"
     "      --resamples N      resamples for the intervals of 95 % [1000]\n"
     "      --seed S           seed of the resamples [1]\n"
+    "eqtl (names of INFO keys, or of columns of a table):\n"
+    "      --label KEY[=VALUE]  labels, as above [label]\n"
+    "      --tissue KEY       name of the tissue [tissue]\n"
+    "      --distance KEY     bases to the start of transcription [distance_to_nearest_tss]\n"
+    "      --split KEY[=VALUE]  rows with this VALUE are tested on [split=test]\n"
+    "      --window W         bases in a window [131072 or, if shorter, the model's length]\n"
+    "      --rows N           training rows of an SVM [5000]\n"
+    "      --svm-c LIST       values of C to choose from [1,5,10]\n"
+    "      --seeds N          seeds 1 to N [5]\n"
+    "      --as-published     also the published AUROC: of predicted classes, C by the test rows\n"
+    "      --keep             keep the decision values of each run\n"
+    "      --shard, --dry-run as above; a shard computes only its part of the embeddings\n"
     "\nExamples:\n"
     "  caduceus protocol nucleotide-transformer tasks/ -o results\n"
     "  caduceus protocol variants clinvar.vcf.gz -T hg38.fa --label CLNSIG=Pathogenic -o clinvar\n"
+    "  caduceus protocol eqtl eqtl.csv -T hg38.fa --as-published -o eqtl\n"
     "  caduceus protocol gue GUE/ --task EMP/H3,EMP/H4 --seeds 1 --lr 1e-3 --batch 128 -o short\n";
 
 /* ---- options ---- */
 
-enum { O_TASK = 1, O_EPOCHS, O_SEEDS, O_BATCH, O_PUBLISHED, O_SCRATCH, O_KEEP, O_LABEL, O_BY, O_RESAMPLES };
+enum {
+    O_TASK = 1,
+    O_EPOCHS,
+    O_SEEDS,
+    O_BATCH,
+    O_PUBLISHED,
+    O_SCRATCH,
+    O_KEEP,
+    O_LABEL,
+    O_BY,
+    O_RESAMPLES,
+    O_TISSUE,
+    O_DISTANCE,
+    O_SPLIT,
+    O_ROWS,
+    O_COST
+};
 static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPTIONS_REFERENCE,
                                        OPT_VALUE("output", 'o'),
@@ -54,6 +85,12 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPT_VALUE("by", O_BY),
                                        OPT_VALUE("resamples", O_RESAMPLES),
                                        OPT_VALUE("seed", OPT_SEED),
+                                       OPT_VALUE("tissue", O_TISSUE),
+                                       OPT_VALUE("distance", O_DISTANCE),
+                                       OPT_VALUE("split", O_SPLIT),
+                                       OPT_VALUE("window", OPT_WINDOW),
+                                       OPT_VALUE("rows", O_ROWS),
+                                       OPT_VALUE("svm-c", O_COST),
                                        OPT_VALUE("shard", OPT_SHARD),
                                        OPT_FLAG("dry-run", OPT_DRY),
                                        { 0 } };
@@ -84,6 +121,12 @@ static int take_batch(protocol_args_t *a, int i, const char *number)
     return option_int("protocol", "--batch", number, 1, 1 << 20, &a->batch[i]);
 }
 
+static int take_cost(protocol_args_t *a, int i, const char *number)
+{
+    if (i + 1 < CHOICES) a->cost[i + 1] = 0;
+    return option_real("protocol", "--svm-c", number, 1e-9, 1e9, &a->cost[i]);
+}
+
 static int take_option(void *args, int c, const char *arg)
 {
     protocol_args_t *a = args;
@@ -92,7 +135,7 @@ static int take_option(void *args, int c, const char *arg)
     case 'T': a->reference = arg; return 0;
     case O_TASK: a->tasks = arg; return 0;
     case O_EPOCHS: return option_int("protocol", "--epochs", arg, 1, 1 << 20, &a->epochs);
-    case O_SEEDS: return option_int("protocol", "--seeds", arg, 1, 1000, &a->seeds);
+    case O_SEEDS: return option_int("protocol", "--seeds", arg, 1, SEEDS_MOST, &a->seeds);
     case OPT_LR: return take_list(a, "--lr", arg, take_lr);
     case O_BATCH: return take_list(a, "--batch", arg, take_batch);
     case O_PUBLISHED: a->published = true; return 0;
@@ -101,6 +144,12 @@ static int take_option(void *args, int c, const char *arg)
     case O_LABEL: a->label = arg; return 0;
     case O_BY: a->by = arg; return 0;
     case O_RESAMPLES: return option_int("protocol", "--resamples", arg, 0, 1 << 24, &a->resamples);
+    case O_TISSUE: a->tissue = arg; return 0;
+    case O_DISTANCE: a->distance = arg; return 0;
+    case O_SPLIT: a->split = arg; return 0;
+    case OPT_WINDOW: return option_int("protocol", "--window", arg, 1, 1 << 20, &a->window);
+    case O_ROWS: return option_int("protocol", "--rows", arg, 2, 1 << 20, &a->rows);
+    case O_COST: return take_list(a, "--svm-c", arg, take_cost);
     case OPT_SEED: return option_int("protocol", "--seed", arg, 0, INT64_MAX, &a->seed);
     case OPT_SHARD: return option_shard("protocol", arg, &a->shard);
     case OPT_DRY: a->dry_run = true; return 0;
@@ -136,14 +185,48 @@ static void settle(protocol_args_t *a, const benchmark_t *b)
     if (!a->batch[0]) memcpy(a->batch, b->batch, sizeof a->batch);
 }
 
+static bool trains(const protocol_args_t *a)
+{
+    return a->tasks || a->epochs || a->lr[0] > 0 || a->batch[0] || a->scratch;
+}
+
+static bool of_eqtl(const protocol_args_t *a)
+{
+    return a->tissue || a->distance || a->split || a->window || a->rows || a->cost[0] > 0;
+}
+
 /* Checks that options fit variants. */
 static int settle_variants(const protocol_args_t *a)
 {
-    if (a->tasks || a->epochs || a->seeds || a->lr[0] > 0 || a->batch[0] || a->published || a->keep || a->scratch ||
-        a->shard.of || a->dry_run)
-        return cmd_fail("protocol", "variants: trains nothing, so options of benchmarks do not fit");
+    if (trains(a) || of_eqtl(a) || a->seeds || a->published || a->keep || a->shard.of || a->dry_run)
+        return cmd_fail("protocol", "variants: trains nothing, so options of benchmarks and eqtl do not fit");
     if (!a->label || !*a->label || *a->label == '=')
         return cmd_fail("protocol", "variants: name the INFO key of the labels with --label");
+    return 0;
+}
+
+static int settle_benchmark(protocol_args_t *a, const benchmark_t *b)
+{
+    if (a->label || a->by) return cmd_fail("protocol", "--label and --by go with variants");
+    if (of_eqtl(a))
+        return cmd_fail("protocol", "--tissue, --distance, --split, --window, --rows and --svm-c go with eqtl");
+    settle(a, b);
+    return 0;
+}
+
+/* Checks that options fit eqtl, and sets what the user has not given. */
+static int settle_eqtl(protocol_args_t *a)
+{
+    if (trains(a) || a->by)
+        return cmd_fail("protocol", "eqtl: --task, --epochs, --lr, --batch, --from-scratch and --by do not fit");
+    if (!a->reference) return cmd_fail("protocol", "eqtl: give the reference with -T");
+    if (!a->label) a->label = "label";
+    if (!a->tissue) a->tissue = "tissue";
+    if (!a->distance) a->distance = "distance_to_nearest_tss";
+    if (!a->split) a->split = "split=test";
+    if (!a->rows) a->rows = 5000;
+    if (!a->seeds) a->seeds = 5;
+    if (a->cost[0] == 0) memcpy(a->cost, (double[CHOICES]) { 1, 5, 10 }, sizeof a->cost);
     return 0;
 }
 
@@ -152,7 +235,7 @@ static int settle_variants(const protocol_args_t *a)
 static int run_protocol(int argc, char **argv)
 {
     protocol_args_t a = { .resamples = 1000, .seed = 1 };
-    bool variants;
+    bool variants, eqtl;
     const benchmark_t *b;
     cad_error_t err = { "" };
     int rc;
@@ -162,13 +245,13 @@ static int run_protocol(int argc, char **argv)
     if (rc) return rc == 2 ? 0 : 1;
     b = find_benchmark(a.name);
     variants = !strcmp(a.name, "variants");
-    if (!b && !variants)
-        return cmd_fail("protocol", "%s: expected genomic-benchmarks, nucleotide-transformer, gue or variants", a.name);
+    eqtl = !strcmp(a.name, "eqtl");
+    if (!b && !variants && !eqtl)
+        return cmd_fail("protocol", "%s: expected genomic-benchmarks, nucleotide-transformer, gue, variants or eqtl",
+                        a.name);
     if (!a.output) return cmd_fail("protocol", "name the folder to write with -o");
-    if (b && (a.label || a.by)) return cmd_fail("protocol", "--label and --by go with variants");
-    if (variants && settle_variants(&a)) return 1;
-    if (b) settle(&a, b);
-    rc = b ? protocol_benchmark(&a, b, &err) : protocol_variants(&a, &err);
+    if (b ? settle_benchmark(&a, b) : variants ? settle_variants(&a) : settle_eqtl(&a)) return 1;
+    rc = b ? protocol_benchmark(&a, b, &err) : variants ? protocol_variants(&a, &err) : protocol_eqtl(&a, &err);
     if (rc && err.text[0]) cmd_fail("protocol", "%s", err.text);
     return rc || cmd_finish("protocol") ? 1 : 0;
 }

@@ -12,6 +12,7 @@ typedef struct bench_task_t {
     metric_t metric;
 } bench_task_t;
 
+#define SEEDS_MOST 1000
 #define CHOICES 8 /* maximum number of learning rates, and of batches */
 /* The settings that the paper prescribes for all tasks of a benchmark. */
 typedef struct benchmark_t {
@@ -38,9 +39,13 @@ typedef struct protocol_args_t {
     double lr[CHOICES];
     int64_t batch[CHOICES];
     bool published, keep, scratch, dry_run;
-    /* variants: */
+    /* variants; label and seeds also eqtl: */
     const char *label, *by;
     int64_t resamples, seed;
+    /* eqtl: 0 or NULL is the default */
+    const char *tissue, *distance, *split;
+    int64_t window, rows;
+    double cost[CHOICES]; /* the SVM's C; ends with 0 */
 } protocol_args_t;
 
 /* One training: a task with one setting and one seed. */
@@ -82,6 +87,20 @@ int folds_tables(folds_t *s, cad_error_t *err);
 /* Scores the VCF a->data, if there is a reference, and measures its labels. */
 int protocol_variants(const protocol_args_t *a, cad_error_t *err);
 
+/* ---- eqtl.c ---- */
+/* Computes what is left of the features of a->data, or of this shard's part of them; once all are there, trains and
+ * measures the SVMs and writes the tables. */
+int protocol_eqtl(const protocol_args_t *a, cad_error_t *err);
+
+/* ---- spread.c ---- */
+typedef struct spread_t {
+    double mean, half; /* half: half the range */
+    double deviation;  /* standard deviation of a sample; NaN for one value */
+    double least, most;
+} spread_t;
+/* Summarises n values; all is NaN if one of them is. */
+spread_t spread_of(const double *value, int64_t n);
+
 /* ---- words.c ---- */
 #define WORDS 48
 typedef struct words_t {
@@ -94,6 +113,8 @@ void words_add(words_t *w, const char *fmt, ...) __attribute__((format(printf, 2
 void words_pair(words_t *w, const char *option, const char *value);
 /* Adds the options that say which model runs, and how. */
 void words_model(words_t *w, const options_t *o);
+/* Runs a command with these words. Returns 0 or a code; if the command has reported its error, without a text. */
+int words_run(words_t *w, const command_t *cmd, cad_error_t *err);
 void words_free(words_t *w);
 
 /* ---- files.c ---- */

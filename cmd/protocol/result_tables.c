@@ -7,25 +7,21 @@
 typedef struct {
     const fold_t *first; /* first of the setting's folds */
     int64_t done;
-    double valid, mean, deviation, least, most; /* all of the metric on test rows, but `valid` on validation rows */
+    double valid;  /* mean on the validation rows */
+    spread_t test; /* of the metric on the test rows */
 } setting_t;
 
-/* Summarises the n folds of a setting. If some are missing, all numbers are NaN. */
+/* Summarises the n folds of a setting, at most SEEDS_MOST. If some are missing, all numbers are NaN. */
 static setting_t summarise(const fold_t *f, int64_t n)
 {
-    setting_t s = { .first = f, .valid = 0, .mean = 0, .deviation = 0, .least = INFINITY, .most = -INFINITY };
-    metric_t m = f->task->metric;
+    setting_t s = { .first = f, .valid = 0 };
+    double value[SEEDS_MOST];
     for (int64_t i = 0; i < n; i++) {
         s.done += f[i].done;
-        s.valid += f[i].valid / (double)n;
-        s.mean += f[i].test[m] / (double)n;
-        s.least = f[i].test[m] < s.least ? f[i].test[m] : s.least;
-        s.most = f[i].test[m] > s.most ? f[i].test[m] : s.most;
+        s.valid += f[i].done ? f[i].valid / (double)n : NAN;
+        value[i] = f[i].done ? f[i].test[f->task->metric] : NAN;
     }
-    for (int64_t i = 0; i < n; i++) s.deviation += (f[i].test[m] - s.mean) * (f[i].test[m] - s.mean);
-    s.deviation = n > 1 ? sqrt(s.deviation / (double)(n - 1)) : NAN;
-    if (s.done < n) s.valid = s.mean = NAN;
-    if (isnan(s.mean)) s.deviation = s.least = s.most = NAN;
+    s.test = spread_of(value, n);
     return s;
 }
 
@@ -41,13 +37,15 @@ static setting_t best_setting(const fold_t *f, int64_t n, int64_t each, int64_t 
         if (s.valid > best.valid) best = s;
     }
     if (*done == n) return best;
-    best.valid = best.mean = best.deviation = best.least = best.most = NAN;
+    best.valid = NAN;
+    best.test = (spread_t) { NAN, NAN, NAN, NAN, NAN };
     return best;
 }
 
 static void put_task(const setting_t *s, int64_t each, int64_t done, int64_t n, text_t *t)
 {
-    const double value[] = { s->valid, s->mean, (s->most - s->least) / 2, s->deviation, s->least, s->most };
+    const spread_t *x = &s->test;
+    const double value[] = { s->valid, x->mean, x->half, x->deviation, x->least, x->most };
     text_printf(t, "%s\t%s\t", s->first->task->name, METRIC_NAME[s->first->task->metric]);
     if (done == n) text_printf(t, "%g\t%lld", s->first->lr, (long long)s->first->batch);
     else text_puts(t, ".\t.");
@@ -60,9 +58,9 @@ static void put_markdown(const setting_t *s, int64_t done, int64_t n, text_t *t)
 {
     text_printf(t, "| %s | %s | ", s->first->task->name, METRIC_NAME[s->first->task->metric]);
     if (done < n) text_printf(t, "%lld of %lld runs | |\n", (long long)done, (long long)n);
-    else if (isnan(s->mean)) text_puts(t, "not defined | |\n");
+    else if (isnan(s->test.mean)) text_puts(t, "not defined | |\n");
     else
-        text_printf(t, "%.3f ± %.3f | %g × %lld |\n", s->mean, (s->most - s->least) / 2, s->first->lr,
+        text_printf(t, "%.3f ± %.3f | %g × %lld |\n", s->test.mean, s->test.half, s->first->lr,
                     (long long)s->first->batch);
 }
 

@@ -18,13 +18,7 @@ static int score(const protocol_args_t *a, const char *scored, cad_error_t *err)
     words_pair(&w, "-T", a->reference);
     words_pair(&w, "-o", scored);
     words_pair(&w, "--", a->data);
-    rc = w.failed ? cad_out_of_memory(err) : 0;
-    optind = 0; /* makes getopt start again */
-    if (rc == 0 && CMD_ANNOTATE.run(w.n, w.word)) {
-        err->text[0] = 0; /* this error has already been reported */
-        rc = CAD_EIO;
-    }
-    glue_command("protocol");
+    rc = words_run(&w, &CMD_ANNOTATE, err);
     words_free(&w);
     return rc;
 }

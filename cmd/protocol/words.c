@@ -29,6 +29,18 @@ void words_model(words_t *w, const options_t *o)
     words_add(w, "--threads=%d", o->threads);
 }
 
+int words_run(words_t *w, const command_t *cmd, cad_error_t *err)
+{
+    int rc = w->failed ? cad_out_of_memory(err) : 0;
+    optind = 0; /* makes getopt start again */
+    if (rc == 0 && cmd->run(w->n, w->word)) {
+        err->text[0] = 0; /* this error has already been reported */
+        rc = CAD_EIO;
+    }
+    glue_command("protocol");
+    return rc;
+}
+
 void words_free(words_t *w)
 {
     for (int i = 0; i < w->n; i++) free(w->word[i]);

@@ -12,6 +12,7 @@ class Caduceus < Formula
   depends_on "cairo"
   depends_on "htslib"
   depends_on "jansson"
+  depends_on "libsvm"
   depends_on "libzip"
   depends_on :linux
   depends_on "nettle"

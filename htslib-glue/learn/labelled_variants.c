@@ -3,17 +3,10 @@
 #include <math.h>
 
 #include "io/csv.h"
-#include "io/input.h"
+#include "learn/info_text.h"
 #include "learn/labelled_variants.h"
 
 enum { ALT = 4, INFO = 7 };
-
-/* A key of INFO, as the header declares it. */
-typedef struct {
-    const char *name; /* NULL: there is no such key */
-    bool flag;        /* Type=Flag */
-    bool each;        /* Number=A: a value for each allele; otherwise the whole text is that of all alleles */
-} info_key_t;
 
 typedef struct {
     labelled_variants_t *v;
@@ -31,48 +24,6 @@ static int bad(const reader_t *r, const char *what, cad_error_t *err)
     return cad_fail(err, CAD_EFORMAT, "%s:%lld: %s", r->in.path, (long long)r->in.line, what);
 }
 
-/* Returns the value of a key in INFO and sets *n to its length, up to the next semicolon; "" for a flag; NULL if INFO
- * lacks the key. */
-static const char *info_value(const char *info, const char *key, size_t *n)
-{
-    size_t k = strlen(key);
-    for (const char *s = info; *s; s += s[strcspn(s, ";")] ? strcspn(s, ";") + 1 : strlen(s)) {
-        if (strncmp(s, key, k) || (s[k] && !strchr("=;", s[k]))) continue;
-        s += k + (s[k] == '=');
-        *n = strcspn(s, ";");
-        return s;
-    }
-    return NULL;
-}
-
-static int count(const char *s, size_t n)
-{
-    int commas = 1;
-    for (size_t i = 0; i < n; i++) commas += s[i] == ',';
-    return commas;
-}
-
-/* Returns item i of a list of n bytes, and sets *len to its length; an empty one if the list is shorter. */
-static const char *item(const char *s, size_t n, int i, size_t *len)
-{
-    const char *end = s + n;
-    while (i > 0 && s < end) {
-        s += strcspn(s, ",;");
-        if (s < end) s++;
-        i--;
-    }
-    *len = i ? 0 : strcspn(s, ",;");
-    if (s + *len > end) *len = (size_t)(end - s);
-    return s;
-}
-
-/* Returns the value of a key for allele i, and sets *len to its length; NULL if INFO lacks the key. */
-static const char *value_of(const char *info, const info_key_t *key, int i, size_t *len)
-{
-    const char *s = key->name ? info_value(info, key->name, len) : NULL;
-    return s && key->each ? item(s, *len, i, len) : s;
-}
-
 /* Sets *score of allele i; returns false if it has none. */
 static bool take_score(const char *info, int i, double *score)
 {
@@ -82,7 +33,7 @@ static bool take_score(const char *info, int i, double *score)
         const char *s = info_value(info, key[k], &n);
         char *end;
         if (!s || !n) continue;
-        s = item(s, n, i, &len);
+        s = info_item(s, n, i, &len);
         *score = -strtod(s, &end);
         if (len && end == s + len && isfinite(*score)) return true;
     }
@@ -93,7 +44,7 @@ static bool take_score(const char *info, int i, double *score)
 static int take_label(const reader_t *r, const char *info, int i, bool *yes, cad_error_t *err)
 {
     size_t len = 0;
-    const char *s = value_of(info, &r->label, i, &len);
+    const char *s = info_of_allele(info, &r->label, i, &len);
     *yes = s && r->label.flag;
     if (r->label.flag) return 0;
     if (!s) return 1;
@@ -121,7 +72,7 @@ static int take_allele(reader_t *r, const char *info, int i, cad_error_t *err)
 {
     labelled_variants_t *v = r->v;
     size_t len = 0;
-    const char *group = value_of(info, &r->by, i, &len);
+    const char *group = info_of_allele(info, &r->by, i, &len);
     double score = 0;
     bool yes;
     int rc = take_label(r, info, i, &yes, err);
@@ -137,17 +88,6 @@ static int take_allele(reader_t *r, const char *info, int i, cad_error_t *err)
     return add_allele(v, score, yes, group && len ? group : ".", group && len ? len : 1, err);
 }
 
-/* Checks that a key that has a value for each allele has as many. */
-static int check_list(const reader_t *r, const char *info, const info_key_t *key, int alleles, cad_error_t *err)
-{
-    size_t n = 0;
-    const char *s = key->name ? info_value(info, key->name, &n) : NULL;
-    int items = s ? count(s, n) : alleles;
-    if (!key->each || items == alleles || (n == 1 && *s == '.')) return 0;
-    return cad_fail(err, CAD_EFORMAT, "%s:%lld: %s has %d values, and the record has %d ALT", r->in.path,
-                    (long long)r->in.line, key->name, items, alleles);
-}
-
 static int take_record(reader_t *r, cad_error_t *err)
 {
     const char *info, *alt;
@@ -156,30 +96,19 @@ static int take_record(reader_t *r, cad_error_t *err)
     if (r->cells.n <= INFO) return bad(r, "fewer than eight columns", err);
     info = cells_get(&r->cells, INFO);
     alt = cells_get(&r->cells, ALT);
-    alleles = count(alt, strlen(alt));
+    alleles = info_count(alt, strlen(alt));
     if (!strcmp(alt, ".")) return 0;
-    rc = check_list(r, info, &r->label, alleles, err);
-    if (rc == 0) rc = check_list(r, info, &r->by, alleles, err);
+    rc = info_check(&r->in, info, &r->label, alleles, err);
+    if (rc == 0) rc = info_check(&r->in, info, &r->by, alleles, err);
     for (int i = 0; i < alleles && rc == 0; i++) rc = take_allele(r, info, i, err);
     return rc;
-}
-
-/* Takes a line of the header that declares the key. */
-static void take_declaration(const char *line, info_key_t *key)
-{
-    static const char id[] = "##INFO=<ID=";
-    size_t n = key->name ? strlen(key->name) : 0;
-    const char *s = line + sizeof id - 1;
-    if (!n || strncmp(line, id, sizeof id - 1) || strncmp(s, key->name, n) || s[n] != ',') return;
-    key->flag = strstr(s, "Type=Flag") != NULL;
-    key->each = strstr(s, "Number=A,") != NULL;
 }
 
 static void take_header(reader_t *r)
 {
     r->vcf |= !strncmp(r->line.s, "##fileformat=VCF", 16);
-    take_declaration(r->line.s, &r->label);
-    take_declaration(r->line.s, &r->by);
+    info_declare(r->line.s, &r->label);
+    info_declare(r->line.s, &r->by);
 }
 
 static int by_group(const void *a, const void *b)
