@@ -214,6 +214,7 @@ typedef struct label_options_t {
     const char *reference, *format, *labels, *sequence; /* NULL: not given */
     int64_t window; /* maximum length of a sequence in bases; 0: as long as the model allows */
     int64_t pad;    /* length to which sequences are cut on the right or padded on the left; 0: neither */
+    int64_t around; /* bases of the reference on either side of a region to read too; no option */
     bool crop, no_version;
 } label_options_t;
 int labels_take(label_options_t *o, const char *cmd, int c, const char *arg);

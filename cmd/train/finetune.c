@@ -51,6 +51,8 @@ static const char USAGE[] =
     "      --patience N       stop after N epochs without a better one; 0: never [0]\n"
     "      --pool HOW         mean or max over the positions [mean]\n"
     "      --rc-aug yes|no    reverse-complement half of the rows [Ph: yes, PS: no]\n"
+    "      --augment LIST     change training rows in each epoch: rc (--rc-aug yes), shift:N,\n"
+    "                         mutate:P, mlm:P, separated by commas [none]\n"
     "      --pad W            cut sequences on the right, or pad them on the left, to W bases\n"
     "      --as-published     MCC and F1 as means over batches, and the schedule over all\n"
     "                         rows of TRAIN and --test, as the paper's code has it\n"
@@ -92,6 +94,7 @@ enum {
     O_IGNORE,
     O_WEIGHTS,
     O_SAMPLER,
+    O_AUGMENT,
     O_BIN,
     O_LOSS,
     O_MISSING,
@@ -125,6 +128,7 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPT_FLAG("ignore-unlabelled", O_IGNORE),
                                        OPT_VALUE("class-weights", O_WEIGHTS),
                                        OPT_VALUE("sampler", O_SAMPLER),
+                                       OPT_VALUE("augment", O_AUGMENT),
                                        OPT_VALUE("bin", O_BIN),
                                        OPT_VALUE("loss", O_LOSS),
                                        OPT_VALUE("missing", O_MISSING),
@@ -201,6 +205,12 @@ static int take_lora(finetune_args_t *a, const char *arg)
     return rc;
 }
 
+static int take_augment(finetune_args_t *a, const char *arg)
+{
+    cad_error_t err;
+    return augment_parse(&a->augment, arg, &err) ? cmd_fail("finetune", "%s", err.text) : 0;
+}
+
 /* Stores an option that only finetune has. Returns 0 on success, 1 if c is another option, -1 after reporting an
  * error. */
 static int take_own(finetune_args_t *a, int c, const char *arg)
@@ -222,6 +232,7 @@ static int take_own(finetune_args_t *a, int c, const char *arg)
     case O_LORA: return -take_lora(a, arg);
     case O_TARGETS: a->targets = arg; return 0;
     case O_IGNORE: a->ignore = true; return 0;
+    case O_AUGMENT: return -take_augment(a, arg);
     case O_WEIGHTS: a->class_weights = arg; return 0;
     case O_SPLIT:
         a->split = true;
@@ -316,6 +327,17 @@ static int settle_published(finetune_args_t *a)
     return 0;
 }
 
+static int settle_augment(finetune_args_t *a)
+{
+    if (a->augment.rc && a->t.rc_aug == 0) return cmd_fail("finetune", "--augment rc contradicts --rc-aug no");
+    if (a->augment.rc) a->t.rc_aug = 1;
+    if (a->augment.shift && (a->bases || a->tracks))
+        return cmd_fail("finetune", "--augment shift does not go with --task %s: the labels would not move along",
+                        task_name(a));
+    a->l.around = a->augment.shift;
+    return 0;
+}
+
 /* Checks that the options fit together, and sets the defaults that depend on other options. */
 static int settle(finetune_args_t *a)
 {
@@ -323,7 +345,7 @@ static int settle(finetune_args_t *a)
     cad_head_t head;
     if (a->tracks) a->task = a->poisson ? CAD_HEAD_COUNTS : CAD_HEAD_VALUES;
     head = (cad_head_t) { .kind = a->task };
-    if (settle_bases(a) || settle_published(a)) return 1;
+    if (settle_bases(a) || settle_published(a) || settle_augment(a)) return 1;
     if (streams(a) > 1) return cmd_fail("finetune", "several inputs are standard input");
     if (!a->output && !a->dry_run) return cmd_fail("finetune", "name the folder to write with -o");
     if (a->metric == METRICS) a->metric = usual[a->task];

@@ -3,6 +3,7 @@
 #define CAD_FINETUNE_H
 
 #include "learn/annotation.h"
+#include "learn/augment.h"
 #include "learn/binvalues.h"
 #include "learn/metrics.h"
 #include "train/label_options.h"
@@ -28,6 +29,7 @@ typedef struct {
     bool ignore; /* bases without a label are not trained on */
     const char *class_weights;
     bool balanced; /* --sampler balanced */
+    augment_t augment;
     double focal;  /* exponent of the focal loss; below 0: cross-entropy */
     bool tracks;   /* --task tracks: values for each bin of `bin` bases, from the bigWigs `label` (nlabel) */
     bool poisson;  /* Poisson loss; otherwise squared */
@@ -76,6 +78,9 @@ typedef struct {
     int64_t *order;      // (n) indexes of the training rows, in this epoch's order
     cad_example_t *part; // (n) examples for one call of cad_trainer_add
     uint8_t *reversed;   // (part_tokens) reverse complements of examples in `part`
+    cad_model_t *prior;  /* --augment mlm: the initial model */
+    augmenter_t augmenter;
+    uint8_t *changed; // (part_tokens) --augment: changed examples of `part`; NULL: they stay as they are
     int64_t part_tokens, step, steps;
     int64_t decay;           /* --as-published: updates over which the rate falls */
     int64_t epoch;           /* number of complete epochs */

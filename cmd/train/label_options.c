@@ -14,6 +14,7 @@ int labels_open(labelled_t *l, const label_options_t *o, const char *path, const
                         .window = window,
                         .crop = o->crop,
                         .pad = o->pad,
+                        .around = o->around,
                         .need_labels = need_labels };
     return labelled_open(l, err);
 }

@@ -1,10 +1,11 @@
 /* tuning.c - trains the classifier of caduceus finetune.
  *
- * Every random choice (split, order, reverse complement) is a function of seed, epoch and row, so it does not depend
+ * Every random choice (split, order, reverse complement, --augment) is a function of seed, epoch and row, so it does not depend
  * on the number of threads. SPDX-License-Identifier: MIT
  */
 #include <math.h>
 
+#include "train/augmenting.h"
 #include "train/bases.h"
 #include "train/card.h"
 #include "train/finetune.h"
@@ -46,7 +47,8 @@ static int make_classifier(tuning_t *r, cad_error_t *err)
     if (rc == 0) rc = cad_head_write(&r->head, r->model, err);
     if (rc == 0) rc = extend_window(r, err);
     cad_model_close(fresh);
-    cad_model_close(from);
+    if (r->a->augment.mlm > 0) r->prior = from;
+    else cad_model_close(from);
     return rc;
 }
 
@@ -205,29 +207,40 @@ static enum cad_loss_t loss_of(const tuning_t *r)
                                              : CAD_LOSS_SQUARED;
 }
 
-/* Sets r->part to training examples of the first of n rows, up to part_tokens tokens in all. Returns the number of
- * examples. */
-static int fill_part(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch)
+/* Makes row x, changed by --augment and perhaps turned, example i of r->part; its tokens have room from `at` on. */
+static int put_example(tuning_t *r, int64_t i, const example_t *x, int64_t at, int64_t row, int64_t epoch,
+                       cad_error_t *err)
 {
-    int64_t tokens = 0, K = r->head.n, i = 0;
-    for (; i < n; i++) {
+    bool turned = r->turns && examples_turned(row, (uint64_t)r->a->t.seed, epoch);
+    example_t y = *x;
+    int rc = r->changed ? augment_row(&r->augmenter, x, row, epoch, r->changed + at, &y, err) : 0;
+    if (r->a->tracks) turned = turned && bins_turn(r, x);
+    r->part[i] = (cad_example_t) { .tokens = y.tokens, .len = x->len };
+    if (x->class) bases_part(r, i, x, at, turned);
+    else if (x->weight) bins_part(r, i, x, at, turned);
+    else r->part[i].target = r->train.target + row * r->head.n;
+    if (r->row_weight) r->part[i].weight = &r->row_weight[row];
+    if (!turned) return rc;
+    examples_reverse(&y, r->model, r->reversed + at);
+    r->part[i].tokens = r->reversed + at;
+    return rc;
+}
+
+/* Sets r->part to training examples of the first of n rows, up to part_tokens tokens in all. Sets *count to the number
+ * of examples. */
+static int fill_part(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch, int64_t *count, cad_error_t *err)
+{
+    int64_t tokens = 0, i = 0;
+    int rc = 0;
+    for (; i < n && rc == 0; i++) {
         const example_t *x = &r->train.row[row[i]];
         if (tokens + x->len > r->part_tokens) break;
-        bool turned = r->turns && examples_turned(row[i], (uint64_t)r->a->t.seed, epoch);
-        if (r->a->tracks) turned = turned && bins_turn(r, x);
-        r->part[i] = (cad_example_t) { .tokens = x->tokens, .len = x->len };
-        if (x->class) bases_part(r, i, x, tokens, turned);
-        else if (x->weight) bins_part(r, i, x, tokens, turned);
-        else r->part[i].target = r->train.target + row[i] * K;
-        if (r->row_weight) r->part[i].weight = &r->row_weight[row[i]];
-        if (turned) {
-            examples_reverse(x, r->model, r->reversed + tokens);
-            r->part[i].tokens = r->reversed + tokens;
-        }
+        rc = put_example(r, i, x, tokens, row[i], epoch, err);
         tokens += x->len;
     }
     r->seen += i;
-    return (int)i;
+    *count = i;
+    return rc;
 }
 
 /* Returns the learning rate of the next update. It decays to a tenth of the peak at the last update. */
@@ -249,9 +262,9 @@ static int update(tuning_t *r, const int64_t *row, int64_t n, int64_t epoch, cad
 {
     double sum = 0, norm = 0, lr = rate(r), weight = weight_of(r, row, n);
     int rc = 0;
-    for (int64_t i = 0, k; i < n && rc == 0; i += k) {
-        k = fill_part(r, row + i, n - i, epoch);
-        rc = cad_trainer_add(r->trainer, loss_of(r), r->part, (int)k, 1 / weight, &sum, err);
+    for (int64_t i = 0, k = 0; i < n && rc == 0; i += k) {
+        rc = fill_part(r, row + i, n - i, epoch, &k, err);
+        if (rc == 0) rc = cad_trainer_add(r->trainer, loss_of(r), r->part, (int)k, 1 / weight, &sum, err);
     }
     r->step++;
     r->saved = false;
@@ -317,8 +330,8 @@ static int plan(tuning_t *r, cad_error_t *err)
     double seconds, tokens = (double)r->train.tokens + (double)r->valid.tokens / 3;
     int rc;
     for (int64_t i = 0; i < r->train.n; i++) r->order[i] = i;
-    n = fill_part(r, r->order, n, 1);
-    rc = plan_measure(r->trainer, loss_of(r), r->part, n, &seconds, err);
+    rc = fill_part(r, r->order, n, 1, &n, err);
+    if (rc == 0) rc = plan_measure(r->trainer, loss_of(r), r->part, n, &seconds, err);
     if (rc) return rc;
     plan_line("sequences", r->train.n);
     plan_line("validation_sequences", r->valid.n);
@@ -405,6 +418,7 @@ int tuning_run(tuning_t *r, cad_error_t *err)
     examples_encode(&r->valid, r->model, &r->notes);
     examples_encode(&r->test, r->model, &r->notes);
     rc = make_room(r, err);
+    if (rc == 0) rc = augmenting_open(r, err);
     if (rc == 0) rc = open_trainer(r, err);
     if (rc == 0 && r->a->dry_run) return plan(r, err);
     r->saved = true; /* there is nothing to save before the first update */
@@ -432,6 +446,7 @@ void tuning_close(tuning_t *r)
     free(r->reversed);
     text_free(&r->table);
     text_free(&r->updates);
+    augmenting_close(r);
     bases_close(r);
     bins_close(r);
     imbalance_close(r);

@@ -4,6 +4,7 @@
 
 #include "io/foundation.h"
 #include "io/signals.h"
+#include "train/augmenting.h"
 #include "train/bases.h"
 #include "train/bin_task.h"
 #include "train/imbalance.h"
@@ -76,8 +77,11 @@ int tuning_folder(tuning_t *r, cad_error_t *err)
 static int read_one(tuning_t *r, examples_t *e, const char *path, bool *bed, cad_error_t *err)
 {
     const finetune_args_t *a = r->a;
+    label_options_t how = a->l;
     labelled_t l;
-    int rc = labels_open(&l, &a->l, path, &r->ref, a->l.window, true, err);
+    int rc;
+    if (e != &r->train) how.around = 0;
+    rc = labels_open(&l, &how, path, &r->ref, a->l.window, true, err);
     *bed |= rc == 0 && ((l.in.kind == INPUT_BED && !l.table) || l.placed || l.file);
     if (rc == 0) rc = examples_read(e, &l, err);
     e->path = strcmp(path, "-") ? path : "standard input";
@@ -121,6 +125,8 @@ static int open_model(tuning_t *r, cad_error_t *err)
         return cad_fail(
             err, CAD_EARG,
             "the model has an adapter already; merge it with caduceus model convert --merge, and train on that");
+    rc = augmenting_check(r, err);
+    if (rc) return rc;
     memcpy(r->source, cad_model_text(r->model, CAD_TEXT_SHA256), sizeof r->source);
     rc = a->dry_run || a->lora || !ranks_first(&r->ranks) ? 0 : cad_model_save_check(r->model, a->output, err);
     snprintf(r->status, sizeof r->status, "fine-tuned by caduceus %s from %s%.12s", cad_version(),

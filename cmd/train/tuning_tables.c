@@ -21,6 +21,10 @@ void tuning_options(const tuning_t *r, text_t *t)
     if (a->ignore) text_puts(t, " ignore-unlabelled");
     if (a->class_weights) text_printf(t, " class-weights=%s", a->class_weights);
     if (a->balanced) text_puts(t, " sampler=balanced");
+    if (augment_any(&a->augment)) {
+        text_puts(t, " augment=");
+        augment_text(&a->augment, t);
+    }
     if (a->focal >= 0) text_printf(t, " loss=focal:%.9g", a->focal);
     if (a->freeze) text_puts(t, " freeze");
     if (a->lora) text_printf(t, " lora=%lld:%.9g", (long long)a->lora, a->alpha > 0 ? a->alpha : (double)a->lora);

@@ -32,10 +32,13 @@ int examples_add(examples_t *e, const labelled_t *l, cad_error_t *err)
     *x = (example_t) { .len = (int64_t)l->bases.l,
                        .line = l->line,
                        .padded = l->padded,
+                       .around = (int64_t)l->sides.l / 2,
+                       .sides = l->sides.l ? malloc(l->sides.l) : NULL,
                        .tokens = malloc(l->bases.l),
                        .label = malloc(l->label.l + 1) };
     e->n++;
-    if (!x->tokens || !x->label) return cad_out_of_memory(err);
+    if (!x->tokens || !x->label || (l->sides.l && !x->sides)) return cad_out_of_memory(err);
+    if (x->sides) memcpy(x->sides, l->sides.s, l->sides.l);
     memcpy(x->tokens, l->bases.s, l->bases.l);
     memcpy(x->label, l->label.l ? l->label.s : "", l->label.l + !l->label.l);
     e->tokens += x->len;
@@ -69,6 +72,7 @@ void examples_clear(examples_t *e)
     for (int64_t i = 0; i < e->n; i++) {
         free(e->row[i].tokens);
         free(e->row[i].label);
+        free(e->row[i].sides);
         free(e->row[i].class);
         free(e->row[i].target);
         free(e->row[i].weight);
@@ -88,6 +92,7 @@ int examples_read(examples_t *e, labelled_t *l, cad_error_t *err)
         if (rc || !l->data) continue;
         any = any || strpbrk(l->bases.s, "ACGTacgt");
         sha256_update(&sum, l->bases.l + 1, (const uint8_t *)l->bases.s);
+        if (l->sides.l) sha256_update(&sum, l->sides.l, (const uint8_t *)l->sides.s);
         sha256_update(&sum, l->label.l, (const uint8_t *)e->row[e->n - 1].label);
     }
     if (rc == 0 && e->n == 0) rc = cad_fail(err, CAD_EFORMAT, "%s: no sequences", e->path);
@@ -97,18 +102,25 @@ int examples_read(examples_t *e, labelled_t *l, cad_error_t *err)
     return rc;
 }
 
-/* Replaces the letters of each sequence by tokens, in the same memory. */
-void examples_encode(examples_t *e, const cad_model_t *model, notes_t *notes)
+/* Replaces n letters by tokens, in the same memory. Returns the number of letters other than A, C, G, T and N. */
+static int64_t encode(const cad_model_t *model, uint8_t *s, int64_t n)
 {
     char part[4096];
+    int64_t odd = 0;
+    for (int64_t at = 0, k; at < n; at += k) {
+        k = cad_min(n - at, (int64_t)sizeof part);
+        memcpy(part, s + at, (size_t)k);
+        odd += cad_encode(model, part, k, 0, s + at);
+    }
+    return odd;
+}
+
+void examples_encode(examples_t *e, const cad_model_t *model, notes_t *notes)
+{
     for (int64_t i = 0; i < e->n; i++) {
         example_t *x = &e->row[i];
-        int64_t odd = 0;
-        for (int64_t at = 0; at < x->len; at += (int64_t)sizeof part) {
-            int64_t n = cad_min(x->len - at, (int64_t)sizeof part);
-            memcpy(part, x->tokens + at, (size_t)n);
-            odd += cad_encode(model, part, n, 0, x->tokens + at);
-        }
+        int64_t odd = encode(model, x->tokens, x->len);
+        if (x->sides) encode(model, x->sides, 2 * x->around);
         note(notes, NOTE_IUPAC, odd, "%s:%lld: letters other than A, C, G, T and N; they are read as N", e->path,
              (long long)x->line);
     }

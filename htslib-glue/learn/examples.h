@@ -9,6 +9,8 @@ typedef struct example_t {
     uint8_t *tokens; // (len)
     int64_t len, line;
     int64_t padded; /* the sequence begins with so many letters that are padding */
+    int64_t around; /* tokens in each half of `sides` */
+    uint8_t *sides; // (2,around) what comes before and after the sequence in the reference; NULL: not known
     char *label;    /* text of each label column, each followed by NUL; malloc'd */
     uint8_t *class; // (len) class of each base (annotation.h); NULL: the example has one label
     float *target;  // (bins,K) values of bins (binvalues.h), else NULL

@@ -38,6 +38,22 @@ static void reverse_letters(char *s, size_t n)
     }
 }
 
+int sides_fetch(labelled_t *l, const contig_t *c, int64_t beg, int64_t end, cad_error_t *err)
+{
+    int64_t n = l->around, from = cad_max(beg - n, 0), to = cad_min(end + n, c->length);
+    int rc = 0;
+    if (!n) return 0;
+    if (ks_resize(&l->sides, (size_t)(2 * n) + 1) < 0) return cad_out_of_memory(err);
+    memset(l->sides.s, 'N', (size_t)(2 * n));
+    /* fasta_fetch appends a NUL, so the side on the right is read last, and each NUL is overwritten */
+    if (beg > from) rc = fasta_fetch(l->ref, c, from, beg, l->sides.s + n - (beg - from), err);
+    if (rc == 0 && to > end) rc = fasta_fetch(l->ref, c, end, to, l->sides.s + n, err);
+    if (n > to - end) l->sides.s[n + to - end] = 'N';
+    l->sides.l = (size_t)(2 * n);
+    l->sides.s[2 * n] = 0;
+    return rc;
+}
+
 int places_fetch(labelled_t *l, cad_error_t *err)
 {
     const char *name = cells_get(&l->cells, l->place[0]),
@@ -58,6 +74,10 @@ int places_fetch(labelled_t *l, cad_error_t *err)
     l->bases.l = (size_t)(end - beg);
     l->bases.s[l->bases.l] = 0;
     rc = end > beg ? fasta_fetch(l->ref, c, beg, end, l->bases.s, err) : 0;
-    if (rc == 0 && *strand == '-') reverse_letters(l->bases.s, l->bases.l);
+    if (rc == 0) rc = sides_fetch(l, c, beg, end, err);
+    if (rc == 0 && *strand == '-') {
+        reverse_letters(l->bases.s, l->bases.l);
+        reverse_letters(l->sides.s, l->sides.l);
+    }
     return rc;
 }

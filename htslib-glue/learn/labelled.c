@@ -335,6 +335,7 @@ static int pad_bases(labelled_t *l, cad_error_t *err)
     l->bases.s[want] = 0;
     l->bases.l = want;
     l->padded = (int64_t)pad;
+    if (pad) l->sides.l = 0;
     return 0;
 }
 
@@ -344,6 +345,7 @@ static int crop_bases(labelled_t *l, cad_error_t *err)
     if (l->pad) return pad_bases(l, err);
     if (n <= l->window) return 0;
     if (!l->crop) return too_long(l, n, err);
+    l->sides.l = 0;
     memmove(l->bases.s, l->bases.s + beg, (size_t)l->window);
     l->bases.l = (size_t)l->window;
     l->bases.s[l->bases.l] = 0;
@@ -379,7 +381,8 @@ static int fetch(labelled_t *l, const bed_row_t *row, cad_error_t *err)
     if (ks_resize(&l->bases, (size_t)n + 1) < 0) return out_of_memory(l, err);
     l->bases.l = (size_t)n;
     l->bases.s[n] = 0;
-    return n ? fasta_fetch(l->ref, c, beg, beg + n, l->bases.s, err) : 0;
+    rc = n ? fasta_fetch(l->ref, c, beg, beg + n, l->bases.s, err) : 0;
+    return rc ? rc : sides_fetch(l, c, beg, beg + n, err);
 }
 
 static int bed_row(labelled_t *l, cad_error_t *err)
@@ -473,7 +476,7 @@ static int text_row(labelled_t *l, cad_error_t *err)
 
 static int next_row(labelled_t *l, cad_error_t *err)
 {
-    l->bases.l = 0;
+    l->bases.l = l->sides.l = 0;
     l->padded = 0;
     if (kputsn("", 0, &l->bases) < 0) return out_of_memory(l, err);
     if (l->file && l->file[l->at].text) return l->in.line ? 0 : text_row(l, err);
@@ -499,6 +502,7 @@ void labelled_close(labelled_t *l)
     free(l->text.s);
     free(l->name.s);
     free(l->bases.s);
+    free(l->sides.s);
     free(l->label.s);
     free(l->leading.s);
     free(l->raw.s);

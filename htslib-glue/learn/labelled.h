@@ -24,6 +24,7 @@ typedef struct labelled_t {
     bool crop;      /* true: use the middle of longer sequences; false: refuse them */
     /* cut sequences on the right, or pad them with N on the left, to this length; 0: neither, and `window` holds */
     int64_t pad;
+    int64_t around; /* bases of the reference on either side of a region to read too */
     /* The row that was read last: */
     /* true: a row of data; false: another line of a BED (comment, blank), for which only text and cr are set */
     bool data;
@@ -32,8 +33,10 @@ typedef struct labelled_t {
     bool cr;
     kstring_t name, bases; /* name: name of the FASTA or FASTQ record, or text of the column "name" or "id" */
     int64_t padded;        /* letters N that were put before the sequence */
-    kstring_t label;       /* text of each label column, each followed by NUL; empty: the row has no labels */
-    int nlabel;            /* number of label columns; 0: the input has none */
+    /* (2 around) the bases before and after the sequence, N beyond the contig's ends; empty if they are not known */
+    kstring_t sides;
+    kstring_t label; /* text of each label column, each followed by NUL; empty: the row has no labels */
+    int nlabel;      /* number of label columns; 0: the input has none */
     /* About the whole input: */
     input_t in;
     bool table;        /* true if the input is a CSV or TSV */
@@ -68,6 +71,9 @@ void labelled_close(labelled_t *l);
 void places_find(labelled_t *l);
 /* Sets the bases of a row, which is in l->cells, to those of its interval. */
 int places_fetch(labelled_t *l, cad_error_t *err);
+
+/* Sets l->sides to the bases before beg and from end on. */
+int sides_fetch(labelled_t *l, const contig_t *c, int64_t beg, int64_t end, cad_error_t *err);
 
 /* ---- class_files.c ---- */
 typedef struct class_file_t {
