@@ -83,6 +83,9 @@ error "other settings" 'recipe.txt: the features are of other settings .*window=
     few --window 64 eqtl.tsv -o out
 sed 2,3d eqtl.tsv >fewer.tsv
 error "other variants" 'features are of other settings' few fewer.tsv -o out
+cp -r out mixed; sed -i 's/"precision": "fp32"/"precision": "bf16"/' mixed/features/00002.npy.json
+error "parts of different precision" '00002.npy.json: precision is bf16, and fp32 in .*00000.npy.json' \
+    few eqtl.tsv -o mixed
 printf x >>out/features/00000.npy; few eqtl.tsv -o out >/dev/null; ok "a part of another size is computed again" \
     cmp out/features/00000.npy validated/features/00000.npy
 dd if=/dev/zero of=out/features/00000.npy bs=1 count=20 conv=notrunc 2>/dev/null

@@ -182,11 +182,42 @@ static int read_part(const eqtl_t *e, int64_t k, cad_error_t *err)
     return rc;
 }
 
+/* Returns a value that embed has written beside a part; "" if there is none. */
+static const char *origin(const json_t *part, const char *key)
+{
+    const char *s = json_string_value(json_object_get(part, key));
+    return s ? s : "";
+}
+
+/* Compares what embed has written beside part k with that of part 0: other shards may have run elsewhere. */
+static int compare_origin(const eqtl_t *e, int64_t k, cad_error_t *err)
+{
+    static const char *const key[] = { "model_sha256", "contigs_sha256", "options", "precision" };
+    char *path[] = { part_path(e, 0, "npy.json"), part_path(e, k, "npy.json") };
+    json_t *part[] = { path[0] ? json_load_file(path[0], 0, NULL) : NULL,
+                       path[1] ? json_load_file(path[1], 0, NULL) : NULL };
+    int rc = path[0] && path[1] ? 0 : cad_out_of_memory(err);
+    for (int i = 0; i < 2 && rc == 0; i++)
+        if (!part[i]) rc = cad_fail(err, CAD_EFORMAT, "%s: not there or damaged; remove the .npy beside it", path[i]);
+    for (int i = 0; i < 4 && rc == 0; i++)
+        if (strcmp(origin(part[0], key[i]), origin(part[1], key[i])))
+            rc = cad_fail(err, CAD_EARG, "%s: %s is %.60s, and %.60s in %s; remove the .npy beside one of them",
+                          path[1], key[i], origin(part[1], key[i]), origin(part[0], key[i]), path[0]);
+    for (int i = 0; i < 2; i++) {
+        json_decref(part[i]);
+        free(path[i]);
+    }
+    return rc;
+}
+
 int features_read(eqtl_t *e, cad_error_t *err)
 {
     int rc = 0;
     e->feature = cad_alloc((size_t)e->rows.variants * (size_t)e->width, sizeof *e->feature);
     if (!e->feature) return cad_out_of_memory(err);
-    for (int64_t k = 0; k < features_parts(e) && rc == 0; k++) rc = read_part(e, k, err);
+    for (int64_t k = 0; k < features_parts(e) && rc == 0; k++) {
+        rc = compare_origin(e, k, err);
+        if (rc == 0) rc = read_part(e, k, err);
+    }
     return rc;
 }

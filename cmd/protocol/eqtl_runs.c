@@ -288,6 +288,8 @@ int eqtl_runs(eqtl_t *e, cad_error_t *err)
     cad_team_t *team = NULL;
     count_rows(e);
     if (rc == 0 && (!s.err || !s.rc)) rc = cad_out_of_memory(err);
+    if (rc == 0 && !e->a->o.quiet)
+        cmd_say("protocol", "training and measuring %lld support vector machines", (long long)e->runs);
     if (rc == 0) rc = cad_team_open(&team, threads, err);
     if (rc == 0) cad_team_run(team, e->runs, task, &s);
     for (int i = 0; i < threads && rc == 0; i++) {
