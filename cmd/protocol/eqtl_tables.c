@@ -34,20 +34,15 @@ static choice_t best_choice(const eqtl_run_t *run, int64_t runs, int64_t each)
     return best;
 }
 
-static void put_number(text_t *t, double v)
-{
-    text_puts(t, "\t");
-    text_number(t, v);
-}
-
 static void put_tsv(const eqtl_t *e, int bucket, bool published, const choice_t *c, text_t *t)
 {
     const spread_t *s = &c->value;
-    const double value[] = { c->chosen_by, s->mean, s->half, s->deviation, s->least, s->most };
+    const double cost = isnan(s->mean) ? NAN : c->cost,
+                 value[] = { c->chosen_by, s->mean, s->half, s->deviation, s->least, s->most };
     text_printf(t, "%s\t%s", BUCKET_NAME[bucket], published ? "auroc_as_published" : "auroc");
-    put_number(t, isnan(s->mean) ? NAN : c->cost);
+    text_columns(t, &cost, 1);
     text_printf(t, "\t%lld", (long long)e->a->seeds);
-    for (size_t i = 0; i < sizeof value / sizeof *value; i++) put_number(t, value[i]);
+    text_columns(t, value, sizeof value / sizeof *value);
     text_printf(t, "\t%lld\t%lld\t%lld\n", (long long)e->training[bucket], (long long)e->testing[bucket],
                 (long long)e->positive[bucket]);
 }
@@ -93,9 +88,7 @@ static void put_runs(const eqtl_t *e, text_t *t)
         text_printf(t, "%s\t%s\t%.9g\t%lld\t%lld\t%lld\t%lld\t%lld", BUCKET_NAME[r->bucket],
                     r->published ? "published" : "validated", r->cost, (long long)r->seed, (long long)r->trained,
                     (long long)r->validated, (long long)e->testing[r->bucket], (long long)r->vectors);
-        put_number(t, r->valid);
-        put_number(t, r->test);
-        put_number(t, r->hard);
+        text_columns(t, (const double[]) { r->valid, r->test, r->hard }, 3);
         text_puts(t, "\n");
     }
 }
