@@ -198,7 +198,7 @@ static const case_t MAMBA2[] = {
       0 },
 };
 
-#define ATTENTION(rest) "\"layer_kinds\": [\"attention\"], \"ssm_cfg\": {\"head_dim\": 16, " rest "}}"
+#define ATTENTION(rest) "\"layer_kinds\": [\"attention\"], \"attention_cfg\": {\"head_dim\": 16, " rest "}}"
 /* Attention: one block and several, the last of them short; the second strand; more than a tile. */
 static const case_t OTHERS[] = {
     { "attention, Ph",
@@ -223,6 +223,54 @@ static const case_t OTHERS[] = {
       CAD_LOSS_CLASSES,
       CAD_POOL_MEAN,
       { 500, 9, 64 },
+      0 },
+};
+
+#define KINDS(list, shapes) "\"layer_kinds\": [" list "], " shapes
+/* Layers without a direction, which only the CPU has. They have no sums that nearly cancel, so their gradients must be
+ * more exact: 5e-6. */
+#define SHARP 0.25
+static const case_t UNDIRECTED[] = {
+    { "MLP, PS, fused",
+      "{" SMALL ", \"rcps\": true, " KINDS("\"mlp\"", "\"mlp_cfg\": {\"expand\": 5}}"),
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 1, 2, 63, 5, 130 },
+      0 },
+    { "MLP with tanh, LayerNorm, no biases, several packs",
+      "{\"d_model\": 17, \"n_layer\": 2, \"vocab_size\": 12, \"rms_norm\": false, " KINDS(
+          "\"mlp\"", "\"mlp_cfg\": {\"d_inner\": 21, \"activation\": \"gelu_tanh\", \"bias\": false}}"),
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 4000, 300 },
+      0 },
+    { "k-mers, PS, fused, with MLPs",
+      "{\"d_model\": 7, \"n_layer\": 3, \"vocab_size\": 12, \"rcps\": true, \"rms_norm\": false, " KINDS(
+          "\"kmer\", \"mlp\", \"mlp\"", "\"kmer_cfg\": {\"k\": 3}}"),
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 1, 2, 3, 140, 70 },
+      0 },
+    { "k-mers of 5 bases and of more channels than a task has, classes",
+      "{\"d_model\": 70, \"n_layer\": 2, \"vocab_size\": 12, \"rcps\": true, " KINDS("\"mlp\", \"kmer\"",
+                                                                                     "\"kmer_cfg\": {\"k\": 5}}"),
+      3,
+      CAD_LOSS_CLASSES,
+      CAD_POOL_MEAN,
+      { 9, 131, 1 },
+      0 },
+};
+static const case_t BESIDE[] = {
+    { "k-mers and an MLP beside Mamba",
+      "{\"d_model\": 6, \"n_layer\": 4, \"vocab_size\": 12, \"rcps\": true, " KINDS(
+          "\"kmer\", \"mamba\", \"mlp\", \"mamba\"", "\"mlp_cfg\": {\"expand\": 2}}"),
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 33, 65 },
       0 },
 };
 

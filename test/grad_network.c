@@ -2,8 +2,10 @@
 #include <math.h>
 
 #include "blocks/attention.h"
+#include "blocks/kmer.h"
 #include "blocks/mamba.h"
 #include "blocks/mamba2.h"
+#include "blocks/mlp.h"
 #include "grad_network.h"
 
 /* ---- one strand at a time ---- */
@@ -226,9 +228,56 @@ static void attention(const net_t *net, int layer, int dir, const double *a, int
     free(p);
 }
 
+/* Computes h (L,D), the output of an MLP for its input a (L,D). */
+static void mlp(const net_t *net, int layer, int dir, const double *a, int64_t L, double *h)
+{
+    const cad_mlp_t *z = cad_mlp(&net->m->cfg);
+    int64_t D = net->m->cfg.d_model;
+    const double *fc1 = tensor(net, CAD_MLP_FC1, layer, dir), *fc2 = tensor(net, CAD_MLP_FC2, layer, dir);
+    const double *bias1 = z->bias ? tensor(net, CAD_MLP_FC1_BIAS, layer, dir) : NULL,
+                 *bias2 = z->bias ? tensor(net, CAD_MLP_FC2_BIAS, layer, dir) : NULL;
+    double *u = calloc((size_t)z->E, sizeof *u);
+    for (int64_t r = 0; r < L; r++) {
+        for (int64_t e = 0; e < z->E; e++) {
+            double v = dot(fc1 + e * D, a + r * D, D) + (bias1 ? bias1[e] : 0);
+            u[e] = z->tanh ? v / 2 * (1 + tanh(sqrt(2 / M_PI) * (v + 0.044715 * pow(v, 3))))
+                           : v / 2 * (1 + erf(v / sqrt(2)));
+        }
+        for (int64_t d = 0; d < D; d++) h[r * D + d] = dot(fc2 + d * z->E, u, z->E) + (bias2 ? bias2[d] : 0);
+    }
+    free(u);
+}
+
+/* Returns the row of the table for the word around token r. */
+static int64_t word_of(const cad_vocab_t *v, int64_t k, const uint8_t *tok, int64_t L, int64_t r)
+{
+    int64_t words = 1, word = 0, bases = 0;
+    for (int64_t i = r - k / 2; i <= r + k / 2; i++) {
+        words *= 4;
+        for (int b = 0; b < 4 && i >= 0 && i < L; b++)
+            if (tok[i] == v->base[b]) bases++, word = word * 4 + b;
+    }
+    for (int64_t i = cad_max(r - k / 2, 0); i <= cad_min(r + k / 2, L - 1); i++)
+        if (tok[i] == v->mask) return words;
+    return bases == k ? word : words + 1;
+}
+
+/* Computes h (L,D), the embeddings of the words of a strand. */
+static void kmers(const net_t *net, int layer, const uint8_t *tok, int64_t L, double *h)
+{
+    int64_t D = net->m->cfg.d_model;
+    for (int64_t i = 0; i < L * D; i++)
+        h[i] = tensor(net, CAD_KMER_TABLE, layer,
+                      0)[word_of(&net->m->vocab, cad_kmer_k(&net->m->cfg), tok, L, i / D) * D + i % D];
+}
+
 typedef void layer_f(const net_t *net, int layer, int dir, const double *a, int64_t L, double *h);
+/* NULL: k-mers, which read tokens */
 static layer_f *const LAYER[CAD_NKINDS] = {
-    [CAD_KIND_mamba] = mamba, [CAD_KIND_mamba2] = mamba2, [CAD_KIND_attention] = attention
+    [CAD_KIND_mamba] = mamba,
+    [CAD_KIND_mamba2] = mamba2,
+    [CAD_KIND_attention] = attention,
+    [CAD_KIND_mlp] = mlp,
 };
 
 /* Computes out (L,D), the normalised last residual of one strand. */
@@ -244,10 +293,12 @@ static void encode(const net_t *net, const uint8_t *tok, int64_t L, double *out)
             res[r * D + d] = cad_model_input_reversed(net->m) ? table[net->m->vocab.comp[tok[r]] * D + D - 1 - d]
                                                               : table[tok[r] * D + d];
     for (int i = 0; i < c->n_layer; i++) {
-        for (int64_t r = 0; r < L; r++)
-            norm(net, res + r * D, tensor(net, CAD_T_NORM, i, 0),
-                 c->rms_norm ? NULL : tensor(net, CAD_T_NORM_BIAS, i, 0), a + r * D);
-        for (int k = 0; k < net->m->layer[i].ndir; k++) LAYER[net->m->layer[i].kind](net, i, k, a, L, h[k]);
+        const double *weight = tensor(net, CAD_T_NORM, i, 0);
+        layer_f *run = LAYER[net->m->layer[i].kind];
+        for (int64_t r = 0; r < L && weight; r++)
+            norm(net, res + r * D, weight, c->rms_norm ? NULL : tensor(net, CAD_T_NORM_BIAS, i, 0), a + r * D);
+        if (!run) kmers(net, i, tok, L, h[0]);
+        for (int k = 0; k < net->m->layer[i].ndir && run; k++) run(net, i, k, a, L, h[k]);
         for (int64_t j = 0; j < L * D; j++)
             res[j] += net->m->layer[i].ndir == 1 ? h[0][j] : c->multiply ? h[0][j] * h[1][j] : h[0][j] + h[1][j];
     }

@@ -42,13 +42,16 @@ static cad_model_t *model_of(const case_t *c)
 
 static int examples_of(const case_t *c, const cad_model_t *m, cad_example_t *ex)
 {
+    bool words = cad_config_uses(&m->cfg, CAD_KIND_kmer); /* most tokens are then bases, so that most words have some */
     int n = 0;
     for (; n < 8 && c->len[n]; n++) {
         size_t L = (size_t)c->len[n];
         uint8_t *tok = malloc(L), *label = malloc(L);
         float *weight = malloc(L * sizeof *weight), *target = malloc(8 * L * sizeof *target);
         for (size_t i = 0; i < L; i++) {
-            tok[i] = (uint8_t)cad_below(cad_random(1, (uint64_t)n, i, 1), (uint64_t)m->vocab.rows);
+            uint64_t bits = cad_random(1, (uint64_t)n, i, 1);
+            tok[i] = (uint8_t)cad_below(bits, (uint64_t)m->vocab.rows);
+            if (words && bits % 8) tok[i] = (uint8_t)m->vocab.base[bits / 8 % 4];
             label[i] = (uint8_t)cad_below(cad_random(1, (uint64_t)n, i, 2), (uint64_t)m->vocab.rows);
             weight[i] = i % 3 == 1 || L == 1 ? (float)(1 + i % 2) : 0;
         }
@@ -205,6 +208,8 @@ static void check_cpu(const char *isa, const char *how, double much)
         CHECK(TILES, tap_few || much > 1, name, much);
         CHECK(MAMBA2, tap_few || much > 1, name, much);
         CHECK(OTHERS, tap_few || much > 1, name, much);
+        CHECK(UNDIRECTED, false, name, much > 1 ? much : SHARP);
+        CHECK(BESIDE, false, name, much);
     }
     cad_context_close(ctx);
     cad_model_close(m);

@@ -10,6 +10,8 @@
 #include "mamba_kind_tmpl.h"
 #include "mamba2_kind_tmpl.h"
 #include "attention_kind_tmpl.h"
+#include "mlp_kind_tmpl.h"
+#include "kmer_kind_tmpl.h"
 #ifdef CAD_MORE_KINDS_CPU
 #include CAD_MORE_KINDS_CPU
 #endif

@@ -34,7 +34,7 @@ struct cad_weights_t {
     numbers_t numbers;            /* of the panels */
     const float *embed;           // (V,Dp)
     const float *head[2];         // (V,Dp) the head's table for each strand
-    norm_t *norm;                 // (layers)
+    norm_t *norm;                 // (layers) of a layer without a norm: zeros
     norm_t norm_f, norm_mirrored; /* norm_mirrored: norm_f with its channels in reverse order */
     int64_t layers;
     void **layer;    // (layers) each layer's packed weights: a struct whose type depends on the layer's kind
@@ -62,7 +62,7 @@ static norm_t norm_shape(cad_bump_t *b, const cad_weights_t *w, const cad_model_
 
 static void lay_layer(cad_bump_t *b, cad_weights_t *w, const cad_model_t *m, int layer, norm_t shape)
 {
-    w->norm[layer] = lay_norm(b, shape, m->layer[layer].norm, m->layer[layer].norm_bias);
+    if (m->layer[layer].norm) w->norm[layer] = lay_norm(b, shape, m->layer[layer].norm, m->layer[layer].norm_bias);
     kind_of(m, layer)->lay(b, w, m, layer, w->layer[layer]);
     if (b->base && m->spent) cad_model_discard(m, layer);
 }

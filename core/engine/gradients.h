@@ -20,7 +20,7 @@ typedef struct cad_sums_t {
     int64_t D, V, Dp;
     const cad_kind_sums_t *const *kind; // (CAD_NKINDS)
     void **layer;                       // (layers) each layer's struct, whose type depends on the layer's kind
-    float **norm, **norm_bias;          // (layers) pointers to arrays (Dp)
+    float **norm, **norm_bias;          // (layers) pointers to arrays (Dp), or NULL if the layer has no norm
     float *norm_f, *norm_f_bias;        // (Dp)
     float *embed, *head[2];             // (V,Dp) each: of the embedding table, and of the head's table on each strand
     /* all layers use the same memory: the gradients of a layer are collected before the next layer's backward pass */
@@ -38,8 +38,8 @@ static inline void cad_sums_place(cad_sums_t *s, const cad_model_t *m, void *bas
     for (int i = 0; i < m->cfg.n_layer; i++) {
         if (s->by_layer) b.used = 0;
         s->kind[m->layer[i].kind]->place(&b, m, i, s->layer[i]);
-        s->norm[i] = cad_bump_floats(&b, 1, s->Dp);
-        s->norm_bias[i] = cad_bump_floats(&b, 1, s->Dp);
+        s->norm[i] = m->layer[i].norm ? cad_bump_floats(&b, 1, s->Dp) : NULL;
+        s->norm_bias[i] = m->layer[i].norm ? cad_bump_floats(&b, 1, s->Dp) : NULL;
         if (b.used > s->layers) s->layers = b.used;
     }
     b.used = s->layers;

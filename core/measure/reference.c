@@ -73,7 +73,8 @@ void cad_reference_direction(cad_reference_t *r, const cad_model_t *m, int layer
 {
     const cad_layer_t *l = &m->layer[layer];
     int64_t D = m->cfg.d_model;
-    for (int64_t i = 0; i < off[nseq]; i++) cad_reference_norm(m, r->res + i * D, l->norm, l->norm_bias, r->a + i * D);
+    for (int64_t i = 0; i < off[nseq] && l->norm; i++)
+        cad_reference_norm(m, r->res + i * D, l->norm, l->norm_bias, r->a + i * D);
     cad_layer_block(m, layer)->reference(r, m, layer, dir, off, nseq);
 }
 
@@ -100,6 +101,7 @@ static void strand_forward(cad_reference_t *r, const cad_model_t *m, const uint8
                            double *room, float *hidden, float *logits)
 {
     int64_t D = m->cfg.d_model, V = m->vocab.rows;
+    r->tok = tok;
     for (int64_t i = 0; i < len * D; i++) r->res[i] = (double)m->embed_in[tok[i / D] * D + i % D];
     for (int i = 0; i < m->cfg.n_layer; i++) layer_forward(r, m, i, len, room);
     for (int64_t t = 0; t < len; t++) {

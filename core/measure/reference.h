@@ -10,14 +10,16 @@
 
 struct cad_reference_t { /* arrays for the rows of packed sequences, without padding */
     int64_t rows;
-    double *res;  // (rows,D) residual stream
-    double *a;    // (rows,D) normalised rows
-    double *h;    // (rows,D) one direction's output
-    double *room; // scratch for the layer's kind
+    double *res;        // (rows,D) residual stream
+    double *a;          // (rows,D) normalised rows
+    double *h;          // (rows,D) one direction's output
+    double *room;       // scratch for the layer's kind
+    const uint8_t *tok; // (rows) tokens, which bare kinds read
 };
 int cad_reference_open(cad_reference_t *r, const cad_model_t *m, int64_t rows, cad_error_t *err);
 void cad_reference_close(cad_reference_t *r);
-/* Runs one direction of a layer over nseq packed sequences: reads r->res, writes r->h. Overwrites r->a and r->room. */
+/* Runs one direction of a layer over nseq packed sequences: reads r->res and r->tok, writes r->h. Overwrites r->a and
+ * r->room. */
 void cad_reference_direction(cad_reference_t *r, const cad_model_t *m, int layer, int dir, const int64_t *off,
                              int nseq);
 /* Sets out (D) to norm(x), for x (D). */

@@ -15,7 +15,7 @@
 #define CAD_MORE_KINDS(kind)
 #endif
 #define CAD_GPU_KINDS(kind) kind(mamba) kind(mamba2) CAD_MORE_KINDS(kind) /* kinds that every backend has */
-#define CAD_CPU_KINDS(kind) kind(attention)                               /* kinds that only the CPU backend has */
+#define CAD_CPU_KINDS(kind) kind(attention) kind(mlp) kind(kmer)          /* kinds that only the CPU backend has */
 #define CAD_KINDS(kind) CAD_GPU_KINDS(kind) CAD_CPU_KINDS(kind)
 
 #define CAD_KIND_INDEX(name) CAD_KIND_##name,
@@ -84,8 +84,8 @@ typedef struct cad_block_t {
      * tensors of layer 0 show. axes(arg, leaf) returns the number of axes of the tensor with that leaf name, such as
      * "A_log", or 0 if the tensor is missing. NULL: this kind cannot be recognised by its tensors. */
     bool (*recognise)(int (*axes)(const void *arg, const char *leaf), const void *arg);
-    /* Reads this kind's shape from the JSON object in r: config.json's ssm_cfg for the kind of layer 0, and an object
-     * NAME_cfg for every other kind. cfg->d_model is already set. */
+    /* Reads this kind's shape from the JSON object in r: the object of config.json that cad_config_shape_key names.
+     * cfg->d_model is already set. */
     void (*configure)(cad_shape_t *shape, const cad_config_t *cfg, cad_reader_t *r);
     /* Returns this kind's shape in cfg as a JSON object; NULL when out of memory. */
     struct json_t *(*write)(const cad_config_t *cfg);
@@ -108,9 +108,11 @@ typedef struct cad_block_t {
     /* True if each direction applies the gate z itself, before the directions are added. z is then computed once,
      * together with x, and kept for all rows of a segment (engine/encoder.c). */
     bool gates_each;
-    /* True if the layer has no direction of time: it has one set of weights, also in a bidirectional model, and the
-     * names of its tensors lack "mamba_fwd." */
+    /* True if the layer has no direction of time: it has one set of weights, also in a bidirectional model, the names
+     * of its tensors lack "mamba_fwd.", and its shape is always in NAME_cfg. */
     bool undirected;
+    /* True if the layer has no norm: it reads no channels of the residual, and cad_layer_t.norm is NULL. */
+    bool bare;
     /* True if the output of a row depends on x of every row of its sequence. The encoder then runs two sweeps: the
      * first computes x of all rows, the second computes the output. In the backward pass, back_step() is called once
      * for all rows, after back_out() and before back_in() of all tiles. Needs `undirected`. */
@@ -147,7 +149,8 @@ typedef struct cad_block_t {
     void (*costs)(const cad_config_t *cfg, int ndir, bool merged, cad_cost_t *cost);
     double (*traffic)(const cad_config_t *cfg, int ndir, bool merged);
     /* `reference_room` returns the number of doubles of scratch memory that `reference` needs for `rows` rows.
-     * `reference` runs one direction over nseq packed sequences: it reads the normalised rows r->a and writes r->h. */
+     * `reference` runs one direction over nseq packed sequences: it reads the normalised rows r->a or, if the kind is
+     * bare, the tokens r->tok, and writes r->h. */
     int64_t (*reference_room)(const cad_config_t *cfg, int64_t rows);
     void (*reference)(cad_reference_t *r, const cad_model_t *m, int layer, int dir, const int64_t *off, int nseq);
 } cad_block_t;

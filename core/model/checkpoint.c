@@ -288,8 +288,8 @@ static void note_dtypes(cad_model_t *m, const cad_archive_t *st)
     }
 }
 
-/* Returns the kind of layer 0. */
-static const cad_block_t *first_kind(const cad_config_t *c) { return cad_blocks[c->kind[0]]; }
+/* Returns the kind whose biases the model's details (CAD_TEXT_DETAILS) tell. */
+static const cad_block_t *main_kind(const cad_config_t *c) { return cad_blocks[cad_config_main(c)]; }
 
 /* Writes the names of the kinds of layers that the model has, in the order of their first layers. */
 static void list_kinds(const cad_config_t *c, const char *separator, char *text, size_t size)
@@ -335,14 +335,14 @@ static void describe(cad_model_t *m)
              "projection_bias=%s",
              (long long)c->d_model, (long long)c->n_layer, shape, c->rms_norm ? "RMS" : "Layer",
              c->fused_add_norm ? "yes" : "no", c->bidirectional ? "yes" : "no", c->multiply ? "ew_multiply" : "add",
-             c->tied ? "yes" : "no", first_kind(c)->biased(c) ? "yes" : "no");
+             c->tied ? "yes" : "no", main_kind(c)->biased(c) ? "yes" : "no");
 }
 
 /* Sets the text CAD_TEXT_KIND: "Caduceus-PS" or "Caduceus-Ph", and the title of a kind that has one; or, if there
  * are layers without a direction, "layers of KIND, KIND ..., PS". */
 static void name_kind(cad_model_t *m)
 {
-    const char *strands = m->cfg.rcps ? "PS" : "Ph", *title = first_kind(&m->cfg)->title;
+    const char *strands = m->cfg.rcps ? "PS" : "Ph", *title = main_kind(&m->cfg)->title;
     char kinds[48] = "";
     list_kinds(&m->cfg, ", ", kinds, sizeof kinds);
     if (cad_config_undirected(&m->cfg)) snprintf(m->kind, sizeof m->kind, "layers of %s, %s", kinds, strands);

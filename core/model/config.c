@@ -161,9 +161,16 @@ static void read_kinds(cad_config_t *c, reader_t *r)
     }
 }
 
+int cad_config_main(const cad_config_t *c)
+{
+    for (int64_t i = 0; i < c->n_layer; i++)
+        if (!cad_blocks[c->kind[i]]->undirected) return c->kind[i];
+    return c->kind[0];
+}
+
 const char *cad_config_shape_key(const cad_config_t *c, int kind, char key[64])
 {
-    if (kind == c->kind[0]) return "ssm_cfg";
+    if (kind == cad_config_main(c) && !cad_blocks[kind]->undirected) return "ssm_cfg";
     snprintf(key, 64, "%s_cfg", cad_blocks[kind]->name);
     return key;
 }
@@ -309,7 +316,7 @@ static void read_all(cad_config_t *c, reader_t *r)
 
 static int64_t default_length(const cad_config_t *c)
 {
-    int64_t length = cad_blocks[c->kind[0]]->length;
+    int64_t length = cad_blocks[cad_config_main(c)]->length;
     return length ? length : DEFAULT_LENGTH;
 }
 

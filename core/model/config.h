@@ -43,8 +43,10 @@ int cad_config_read_as(cad_config_t *cfg, json_t *root, const char *path, int ki
 /* Returns model_max_length of a tokenizer_config.json, or a default, which depends on the kind of layers, if the key is
  * absent or not an integer from 1 to 2^20. tokenizer: the parsed file; NULL: there is no such file. */
 int64_t cad_config_max_len(const cad_config_t *cfg, const json_t *tokenizer);
-/* Returns the key of config.json under which a kind's shape is stored: "ssm_cfg" for the kind of layer 0; "NAME_cfg"
- * for another kind, written to the buffer `key`. */
+/* Returns the kind of the first layer that has a direction of time or, if there is none, of layer 0. */
+int cad_config_main(const cad_config_t *cfg);
+/* Returns the key of config.json under which a kind's shape is stored: "ssm_cfg" for the kind of cad_config_main, if it
+ * has a direction of time; "NAME_cfg" for another kind, written to the buffer `key`. */
 const char *cad_config_shape_key(const cad_config_t *cfg, int kind, char key[64]);
 /* True if the fold of fused-norm models (tensors.c) applies to this layer: in a fused-norm model with rcps, to every
  * second layer. */

@@ -43,21 +43,22 @@ static bool one_kind(const cad_config_t *c)
 /* True if the published Python classes know all kinds of the model's layers. */
 static bool published_kinds(const cad_config_t *c) { return one_kind(c) && c->kind[0] == CAD_KIND_mamba; }
 
-/* Writes layer_kinds and the shapes of all kinds but layer 0's. False when out of memory. */
+/* Sets layer_kinds and the shape of each kind, and removes ssm_cfg if it is still null. False when out of memory. */
 static bool put_kinds(const cad_config_t *c, json_t *o)
 {
     json_t *list;
     bool good = true;
-    /* ssm_cfg.layer or the tensors show the kind, so nothing needs to be written */
-    if (one_kind(c) && cad_blocks[c->kind[0]]->layer) return true;
+    for (int k = 0; k < CAD_NKINDS && good; k++) {
+        char own[64];
+        if (cad_config_uses(c, k))
+            good = json_object_set_new(o, cad_config_shape_key(c, k, own), cad_blocks[k]->write(c)) == 0;
+    }
+    if (json_is_null(json_object_get(o, "ssm_cfg"))) json_object_del(o, "ssm_cfg"); /* all kinds have NAME_cfg */
+    /* ssm_cfg.layer or the tensors show the kind, so it need not be written */
+    if (!good || (one_kind(c) && cad_blocks[c->kind[0]]->layer)) return good;
     list = json_array();
     for (int64_t i = 0; i < c->n_layer && good; i++)
         good = json_array_append_new(list, json_string(cad_blocks[c->kind[i]]->name)) == 0;
-    for (int k = 0; k < CAD_NKINDS && good; k++) {
-        char own[64];
-        const char *key = cad_config_shape_key(c, k, own);
-        if (cad_config_uses(c, k) && k != c->kind[0]) good = json_object_set_new(o, key, cad_blocks[k]->write(c)) == 0;
-    }
     return json_object_set_new(o, "layer_kinds", list) == 0 && good;
 }
 
@@ -66,17 +67,17 @@ static bool put_kinds(const cad_config_t *c, json_t *o)
 static json_t *known_keys(const cad_config_t *c, const uint8_t *comp, int64_t rows, int64_t labels)
 {
     json_int_t multiple = rows % c->vocab_multiple ? 1 : c->vocab_multiple; /* 1, so that readers add no further rows */
-    json_t *o = json_pack(
-        "{s:[s], s:s, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:s, s:b, s:b, s:b, s:f, s:o, s:{s:f, s:b, "
-        "s:I}, s:o}",
-        "architectures", labels ? "CaduceusForSequenceClassification" : "CaduceusForMaskedLM", "model_type", "caduceus",
-        "d_model", (json_int_t)c->d_model, "n_layer", (json_int_t)c->n_layer, "vocab_size", (json_int_t)rows,
-        "pad_vocab_size_multiple", multiple, "rcps", c->rcps, "bidirectional", c->bidirectional,
-        "bidirectional_weight_tie", c->tied, "bidirectional_strategy", c->multiply ? "ew_multiply" : "add",
-        "fused_add_norm", c->fused_add_norm, "rms_norm", c->rms_norm, "residual_in_fp32", 0, "norm_epsilon",
-        c->norm_epsilon, "ssm_cfg", cad_blocks[c->kind[0]]->write(c), "initializer_cfg", "initializer_range",
-        c->init_range, "rescale_prenorm_residual", c->init_rescale, "n_residuals_per_layer",
-        (json_int_t)c->init_residuals, "complement_map", complement_json(comp, rows));
+    json_t *o = json_pack("{s:[s], s:s, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:s, s:b, s:b, s:b, s:f, s:n, s:{s:f, s:b, "
+                          "s:I}, s:o}",
+                          "architectures", labels ? "CaduceusForSequenceClassification" : "CaduceusForMaskedLM",
+                          "model_type", "caduceus", "d_model", (json_int_t)c->d_model, "n_layer",
+                          (json_int_t)c->n_layer, "vocab_size", (json_int_t)rows, "pad_vocab_size_multiple", multiple,
+                          "rcps", c->rcps, "bidirectional", c->bidirectional, "bidirectional_weight_tie", c->tied,
+                          "bidirectional_strategy", c->multiply ? "ew_multiply" : "add", "fused_add_norm",
+                          c->fused_add_norm, "rms_norm", c->rms_norm, "residual_in_fp32", 0, "norm_epsilon",
+                          c->norm_epsilon, "ssm_cfg", "initializer_cfg", "initializer_range", c->init_range,
+                          "rescale_prenorm_residual", c->init_rescale, "n_residuals_per_layer",
+                          (json_int_t)c->init_residuals, "complement_map", complement_json(comp, rows));
     bool good = o && put_kinds(c, o);
     if (good && labels) {
         good = json_object_set_new(o, "num_labels", json_integer(labels)) == 0 &&

@@ -38,7 +38,7 @@ typedef struct cad_direction_t { /* one direction of a layer */
 static inline const float *cad_param(const cad_direction_t *d, int role) { return d->param[role - CAD_T_KIND]; }
 
 typedef struct cad_layer_t {
-    const float *norm, *norm_bias; // (D), (D) or NULL
+    const float *norm, *norm_bias; // (D), (D) or NULL; norm is NULL if the kind is bare
     int kind;                      /* index into cad_blocks */
     int ndir;
     bool merged; /* both directions share the projections, and their outputs are added before one out_proj */

@@ -98,7 +98,7 @@ int cad_tensors_list(const cad_config_t *c, int64_t rows, int64_t labels, cad_te
     for (int i = 0; i < c->n_layer; i++) {
         add_direction(&t, i, 0);
         if (cad_config_directions(c, i) == 2) add_direction(&t, i, 1);
-        add_norm(&t, CAD_T_NORM, i);
+        if (!cad_blocks[c->kind[i]]->bare) add_norm(&t, CAD_T_NORM, i);
     }
     add_norm(&t, CAD_T_NORM_F, -1);
     if (labels) {
