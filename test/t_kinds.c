@@ -56,6 +56,8 @@ static const variant_t CPU_VARIANT[] = {
     { "PS beside Mamba", BESIDE, "\"rcps\": true, \"ssm_cfg\": {\"d_state\": 5}, " TANH ", " MAMBA2, LENGTH, false },
     { "PS beside Mamba, LayerNorm", BESIDE, "\"rcps\": true, \"rms_norm\": false, " MAMBA2, LENGTH, false },
     { "Ph beside Mamba, multiplied", BESIDE, "\"bidirectional_strategy\": \"ew_multiply\", " MAMBA2, LENGTH, false },
+    { "PS transformer", "\"kmer\", \"attention\", \"mlp\"", "\"rcps\": true, \"attention_cfg\": {\"heads\": 2}", LENGTH,
+      false },
     { "Ph beside Mamba, one direction", "\"mlp\", \"mamba\", \"kmer\", \"gated\"",
       "\"bidirectional\": false, \"mlp_cfg\": {\"expand\": 2}, \"gated_cfg\": {\"expand\": 2}", LENGTH, false },
 };
