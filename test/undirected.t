@@ -1,12 +1,13 @@
 #!/bin/sh
-# undirected.t - layers without a direction: MLPs and tables of k-mers. Compares a model of them, trained here, with
-# another implementation, and runs every command with it.
+# undirected.t - layers without a direction: attention, MLPs and tables of k-mers. Compares models of them with another
+# implementation, and runs the commands with them; caduceus model new.
 . "${srcdir:-.}/test/lib.sh"
 py=$(python)
 
 { contig one 1500 1; contig two 600 2; printf '>gap\n%sNNNNN%s\n' "$(bases 60 3)" "$(bases 50 4)"; } >g.fa
 row 'one 0 1200 train' 'two 0 600 valid' >g.bed
 row 'one 10 110' 'two 0 90' 'two 500 600' 'gap 0 115' >some.bed
+window=100
 tiny="--seq-len 150 --batch-tokens 600 --steps 6 --lr 0.02"
 model='"d_model": 24, "vocab_size": 12, "layer_kinds": ["kmer", "mlp", "mlp"]'
 large='"initializer_cfg": {"initializer_range": 0.4}' # initial values at which words matter
@@ -18,10 +19,10 @@ trained() {
 # compare NAME: scores and embeddings of the model NAME are those of the other implementation.
 compare() {
     [ -n "$py" ] || { skip "$1: scores and embeddings" "no python3 with numpy"; return; }
-    "$py" "$checks/undirected.py" annotate -m "$1" -T g.fa --window 100 --score pll,entropy,n --embed want.npy \
+    "$py" "$checks/undirected.py" annotate -m "$1" -T g.fa --window $window --score pll,entropy,n --embed want.npy \
         some.bed >want.tsv 2>want.err || diag want.err
-    ok "annotate $1" "$caduceus" annotate --quiet -m "$1" -T g.fa --window 100 --score pll,entropy,n --embed got.npy \
-        some.bed -o scored.tsv
+    ok "annotate $1" "$caduceus" annotate --quiet -m "$1" -T g.fa --window $window --score pll,entropy,n \
+        --embed got.npy some.bed -o scored.tsv
     rows scored.tsv >got.tsv
     is "$1: the other implementation has all rows" "$(wc -l <want.tsv)" "$(wc -l <some.bed)"
     ok "$1: the scores are those of the other implementation" close_to got.tsv want.tsv 1e-5
@@ -38,7 +39,7 @@ compare ph
 
 # ---- the checkpoint ----
 ok "model info" "$caduceus" model info ps
-like "says which model it is" '^model	Caduceus-PS$' .out
+like "says which model it is" '^model	layers of kmer, mlp, PS$' .out
 ok "model verify" "$caduceus" model verify -m ps
 like "the reverse complement gives the same bits" '^rc_equivariance	0	ok$' .out
 ok "model convert" "$caduceus" model convert -m ps -o again
@@ -62,4 +63,59 @@ like "bench names those of the MLP" 'fc1' .out
 echo "{$model, \"n_layer\": 3, \"mlp_cfg\": {\"activation\": \"relu\"}}" >config.json
 error "an unknown activation is refused" '"activation" of mlp_cfg is neither "gelu" nor "gelu_tanh"' \
     "$caduceus" pretrain --quiet -T g.fa -L g.bed --config config.json $tiny -o none
+
+# ---- attention ----
+attention='"d_model": 24, "vocab_size": 12, "layer_kinds": ["kmer", "attention", "mlp"]'
+model=$attention
+trained full '"n_layer": 6, "attention_cfg": {"heads": 2}'
+compare full
+trained none '"n_layer": 3, "rcps": true, "attention_cfg": {"heads": 3, "head_dim": 32, "positions": "none"}'
+compare none
+window=1300 # so many blocks that some are left out
+row 'one 0 1300' >some.bed
+trained blocks '"n_layer": 3, "rcps": true, "attention_cfg": {"heads": 2, "pattern": "blocks", "random": 2, "seed": 9}'
+compare blocks
+ok "threads, and layers run again" "$caduceus" pretrain --quiet -T g.fa -L g.bed --config blocks/config.json $tiny \
+    -o fourth -@ 3 --recompute
+same "train the same weights of attention" blocks/model.safetensors fourth/model.safetensors
+for pair in '"heads": 0:"heads" is 0' '"head_dim": 24:"head_dim" is not a multiple of 16' \
+    '"pattern": "x":"pattern" is neither "full" nor "blocks"' '"positions": 1:"positions" is neither'; do
+    echo "{$model, \"n_layer\": 3, \"attention_cfg\": {${pair%:*}}}" >config.json
+    error "refused: ${pair%:*}" "${pair##*:}" \
+        "$caduceus" pretrain --quiet -T g.fa -L g.bed --config config.json $tiny -o never
+done
+
+# ---- architectures with a name ----
+new() { "$caduceus" model new "$@"; }
+for name in caduceus mamba transformer bigbird; do
+    ok "model new $name" new $name --d-model 32 --n-layer 2 --length 300 -o new-$name
+    ok "model info new-$name" "$caduceus" model info new-$name
+    like "$name has windows of 300" '^window	300$' .out
+    ok "$name can be trained" "$caduceus" pretrain --quiet -T g.fa -L g.bed -m new-$name $tiny -o trained-$name
+done
+ok "model info" "$caduceus" model info new-bigbird
+like "bigbird's layers" 'n_layer=5 layers=kmer,attention,mlp k=3 heads=8 head_dim=16 pattern=blocks' .out
+ok "the same seed" new bigbird --d-model 32 --n-layer 2 --length 300 -o twin
+same "gives the same weights" new-bigbird/model.safetensors twin/model.safetensors
+ok "another seed" new bigbird --d-model 32 --n-layer 2 --length 300 --seed 2 -o twin
+differ "gives others" new-bigbird/model.safetensors twin/model.safetensors
+ok "--rcps yes" new transformer --d-model 32 --n-layer 1 --rcps yes -o both
+ok "model verify" "$caduceus" model verify -m both
+like "the reverse complement of a transformer with --rcps gives the same bits" '^rc_equivariance	0	ok$' .out
+error "another name" 'bert: expected one of caduceus, mamba, transformer, bigbird' new bert -o fresh
+error "no name" 'name one architecture' new -o fresh
+error "no folder" '-o: give the folder' new mamba
+is "a refused model leaves no folder" "$(ls -d fresh 2>/dev/null)" ""
+
+# ---- a classifier from new weights, and the commands ----
+{
+    echo sequence,label
+    for i in 1 2 3 4 5 6 7 8; do echo "$(bases 60 "$i"),a"; echo "$(bases 60 "1$i" | tr AG CT),b"; done
+} >labels.csv
+ok "finetune --from-scratch" "$caduceus" finetune --quiet -m new-bigbird --from-scratch --epochs 2 --batch 4 \
+    labels.csv -o classifier
+ok "predict" "$caduceus" predict --quiet -m classifier labels.csv -o predicted.tsv
+is "a row for each sequence" "$(rows predicted.tsv | wc -l)" "$(wc -l <labels.csv)"
+ok "track" "$caduceus" track --quiet -m trained-bigbird -T g.fa -o whole.bw
+ok "embed" "$caduceus" embed --quiet -m trained-bigbird -T g.fa some.bed -o some.npy
 finish

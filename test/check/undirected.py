@@ -1,4 +1,5 @@
-"""undirected.py ARGUMENT...: as test/reference.py, for models whose layers are MLPs and tables of k-mers.
+"""undirected.py ARGUMENT...: as test/reference.py, for models of layers without a direction: attention, MLPs
+and tables of k-mers.
 
 It shares no code with the C project. PS with fused_add_norm is computed with the two halves of the channels exchanged
 before every layer, not by folding weights. The half that is the first one after the last layer has the words of the
@@ -25,6 +26,7 @@ class Model(reference.Model):
         kinds = raw["layer_kinds"]
         self.kinds = [kinds[i % len(kinds)] for i in range(self.cfg["n_layer"])]
         self.k = raw.get("kmer_cfg", {}).get("k", 3)
+        self.attention = raw.get("attention_cfg", {})
         self.activation = raw.get("mlp_cfg", {}).get("activation", "gelu")
 
 
@@ -47,6 +49,59 @@ def gelu(m, v):
     return v / 2 * (1 + erf(v / np.sqrt(2)))
 
 
+def mixed(z):
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9 % 2 ** 64
+    z = (z ^ z >> 27) * 0x94d049bb133111eb % 2 ** 64
+    return z ^ z >> 31
+
+
+def bits(seed, *place):
+    """64 random bits: splitmix64, with the place mixed into its state."""
+    golden = 0x9e3779b97f4a7c15
+    s = mixed((seed + golden) % 2 ** 64)
+    for p in place:
+        s = mixed((s + (p + 1) * golden) % 2 ** 64)
+    return s
+
+
+def blocks_read(m, i, block, n):
+    """The blocks of 64 tokens that a block of n reads in layer i."""
+    random = m.attention.get("random", 3)
+    if m.attention.get("pattern") != "blocks" or block in (0, n - 1) or n <= random + 5:
+        return set(range(n))
+    found = {0, block - 1, block, block + 1, n - 1}
+    most, draw = len(found) + random, 0
+    while len(found) < most:
+        found.add((bits(m.attention.get("seed", 0), i, block, draw) >> 32) * n >> 32)
+        draw += 1
+    return found
+
+
+def rotated(x):
+    """x (L,d), each row turned by its position."""
+    half = x.shape[1] // 2
+    angle = np.arange(len(x))[:, None] * 10000.0 ** (-np.arange(half) / half)
+    a, b = x[:, :half], x[:, half:]
+    return np.concatenate([a * np.cos(angle) - b * np.sin(angle), b * np.cos(angle) + a * np.sin(angle)], axis=1)
+
+
+def attended(m, i, w, h):
+    """What attention adds to one sequence, from its normalised rows h (L,D)."""
+    length, heads = len(h), m.attention.get("heads", 8)
+    d = len(w["qkv_proj.weight"]) // 3 // heads
+    q, k, v = (part.reshape(length, heads, d) for part in np.split(h @ w["qkv_proj.weight"].T, 3, axis=1))
+    block = np.arange(length) // 64
+    n = block[-1] + 1
+    reads = np.array([[b in blocks_read(m, i, a, n) for b in range(n)] for a in range(n)])[block][:, block]
+    y = np.zeros((length, heads, d))
+    turn = rotated if m.attention.get("positions", "rotary") == "rotary" else np.asarray
+    for head in range(heads):
+        s = turn(q[:, head]) @ turn(k[:, head]).T / np.sqrt(d)
+        p = np.where(reads, np.exp(s - s.max(axis=1, keepdims=True)), 0)
+        y[:, head] = p @ v[:, head] / p.sum(axis=1, keepdims=True)
+    return y.reshape(length, heads * d) @ w["out_proj.weight"].T
+
+
 def layer(m, i, x, ids):
     """What layer i adds to x (B,L,D), the residual of sequences with tokens ids (B,L)."""
     w = m.under(f"backbone.layers.{i}.mixer.")
@@ -54,6 +109,8 @@ def layer(m, i, x, ids):
         assert not m.under(f"backbone.layers.{i}.norm.")
         return np.stack([w["table.weight"][words(m, one)] for one in ids])
     h = reference.norm(m, x, m.under(f"backbone.layers.{i}.norm."))
+    if m.kinds[i] == "attention":
+        return np.stack([attended(m, i, w, one) for one in h])
     u = gelu(m, h @ w["fc1.weight"].T + w.get("fc1.bias", 0))
     return u @ w["fc2.weight"].T + w.get("fc2.bias", 0)
 
@@ -77,9 +134,10 @@ def hidden_ps(m, ids, layers):
             halves, second = halves[::-1], second[::-1]
         for place in (0, 1):
             rows = flip(halves[place]) if place else halves[place]
-            added = layer(m, i, rows, rc if second[place] else ids)
-            if m.kinds[i] == "kmer" and bool(place) != second[place]:
-                added = added[:, ::-1]  # the words are in the order of their strand, `rows` in the other one
+            turned = bool(place) != second[place]  # the rows are not in the order of the strand
+            added = layer(m, i, rows[:, ::-1] if turned else rows, rc if second[place] else ids)
+            if turned:
+                added = added[:, ::-1]
             halves[place] = halves[place] + (flip(added) if place else added)
     w = m.under("backbone.norm_f.")
     return np.concatenate(reference.on_halves(lambda x: reference.norm(m, x, w), *halves), axis=-1)
