@@ -38,8 +38,13 @@ if [ -n "$missing" ]; then skip "the code of doc/python.md runs" "missing: $miss
 else
     awk '/^```/ { on = /python/; next } on' "$srcdir/doc/python.md" >first.py
     cp -r "$srcdir/examples" examples; chmod -R u+w examples
-    ok "the code of doc/python.md runs" "$python" first.py
+    ok "the code of doc/python.md runs" env PATH="$(dirname "$caduceus"):$PATH" "$python" first.py
     like "and finds the repeats" '^accuracy (0\.[89]|1)' .out
-    like "also a new one" "^\\['repeat'\\]$" .out
+    is "both classifiers find a new one" "$(grep -cx "\['repeat'\]" .out)" 2
+    sed -n '/accuracy/d; s/^print(.*  # \([^:]*\).*/\1/p' first.py | while read -r line; do
+        grep -qxF -e "$line" .out || echo "$line"
+    done >absent
+    is "and it prints what its comments say" "$(cat absent)" ""
+    like "and scores the variants" "^chrE1 4199 C G -0.6285[0-9]* None None$" .out
 fi
 finish

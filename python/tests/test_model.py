@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,51 @@ def test_empty_sequences(model: caduceus.Model):
         model.logits("")
 
 
+METHODS = ("tokenize", "embed", "score", "logits", "hidden")
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("sequences", "n", "first"),
+    [
+        ("ACGUUA", 2, "'U' at position 3 of sequence 0, both counted from 0; RNA: replace U by T"),
+        (b"acgt-n", 1, "'-' at position 4 of sequence 0, both counted from 0"),
+        (["ACGTN", "acgtn", "TTR", "MK"], 3, "'R' at position 2 of sequence 2, both counted from 0"),
+        (["A", "CG\nT "], 2, "'\\n' at position 2 of sequence 1, both counted from 0"),
+        (["AC1", b"\xff"], 2, "'1' at position 2 of sequence 0, both counted from 0"),
+    ],
+    ids=["RNA", "gap", "IUPAC", "blanks", "digit"],
+)
+def test_letters_read_as_n(method: str, sequences: object, n: int, first: str, model: caduceus.Model):
+    """One warning for each call, at the caller's line, with the number, the first letter and its place."""
+    with pytest.warns(UserWarning) as seen:
+        getattr(model, method)(sequences)
+    text = f"{n} letter{'s' * (n > 1)} other than A, C, G, T and N read as N: the first is {first}"
+    assert [str(w.message) for w in seen] == [text] and seen[0].filename == __file__
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_letters_of_dna(method: str, model: caduceus.Model):
+    """Bases and N, in either case, and tokens cause no warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        getattr(model, method)(["ACGTNacgtn", b"ACGTNacgtn", model.tokenize("ACGTN")])
+
+
+def test_letters_read_as_n_elsewhere(model: caduceus.Model):
+    """The other methods warn once too, at the caller's line, and read the letters as N."""
+    with pytest.warns(UserWarning, match="'u' at position 1 of sequence 0") as seen:
+        assert model.llr("Aug", 2, ["A", "C"]).shape == (2,)
+    assert len(seen) == 1 and seen[0].filename == __file__
+    with caduceus.Model(DATA / "cls-ps") as c:
+        for call in (c.classify, c.predict_proba, c.predict):
+            with pytest.warns(UserWarning, match="'X' at position 0 of sequence 1") as seen:
+                call(["ACGT", "X"])
+            assert len(seen) == 1 and seen[0].filename == __file__
+    with pytest.warns(UserWarning, match="1 letter "):
+        assert model.embed("ACUG").tobytes() == model.embed("ACNG").tobytes()
+
+
 def test_results_depend_on_nothing_else(model: caduceus.Model):
     seqs = [random_sequence(n, n) for n in (5, 100, 400, 64)]
     with caduceus.Model(BUNDLED, threads=1) as single:
@@ -204,6 +250,19 @@ def test_bundled():
         caduceus.Model().close()
     with caduceus.Model("bundled") as m:
         assert m.kind == "Caduceus-PS"
+
+
+def test_nearly_bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("bundle", "Bundled"):
+        with pytest.raises(caduceus.FileError, match=f"^{name}: No such file or directory; .*named 'bundled'$") as e:
+            caduceus.Model(name)
+        (tmp_path / name).mkdir()
+        with pytest.raises(caduceus.Error, match="holds neither model") as there:
+            caduceus.Model(name)
+        assert e.value.code == there.value.code < 0
+    with pytest.raises(caduceus.FileError, match=r"No such file or directory$"):
+        caduceus.Model("human")
 
 
 def test_environment_names_the_model(monkeypatch: pytest.MonkeyPatch):
@@ -322,3 +381,17 @@ def test_read_fasta(tmp_path: Path):
     (tmp_path / "c.fa").write_text("")
     with pytest.raises(caduceus.FormatError, match="no sequence"):
         list(caduceus.read_fasta(tmp_path / "c.fa"))
+    for name, data in {"random": bytes(range(128, 256)), "later": b">one\nAC\xff\n"}.items():
+        for file, packed in ((name, data), (f"{name}.gz", gzip.compress(data))):
+            (tmp_path / file).write_bytes(packed)
+            with pytest.raises(caduceus.FormatError, match=f"{file}: is not FASTA: it has bytes that are no text"):
+                list(caduceus.read_fasta(tmp_path / file))
+    packed = gzip.compress(b">one\n" + random_sequence(100_000, 1).encode())
+    (tmp_path / "d.fa.gz").write_bytes(packed[:-20])
+    with pytest.raises(caduceus.FormatError, match=r"d\.fa\.gz: is cut short or damaged"):
+        list(caduceus.read_fasta(tmp_path / "d.fa.gz"))
+    (tmp_path / "e.fa.gz").write_bytes(packed[:500] + bytes(50) + packed[550:])
+    with pytest.raises(caduceus.FormatError, match=r"e\.fa\.gz: is cut short or damaged"):
+        list(caduceus.read_fasta(tmp_path / "e.fa.gz"))
+    with pytest.raises(FileNotFoundError):
+        list(caduceus.read_fasta(tmp_path / "nothing"))

@@ -65,6 +65,8 @@ def test_classifier(command: Command, tmp_path: Path):
     assert list(c.classes_) == [3, 7] and c.score(X, Y) > 0.9
     p = c.predict_proba(X)
     assert p.shape == (32, 2) and np.allclose(p.sum(axis=1), 1)
+    with pytest.warns(UserWarning, match="'U' at position 2 of sequence 1"):
+        Classifier(BUNDLED, options=("--epochs", "1", "--freeze")).fit(["AC", "GGU", "CA", "TG"], [0, 1, 0, 1])
     loaded = Classifier.load(tmp_path / "out", threads=1)
     assert list(loaded.classes_) == ["3", "7"] and np.array_equal(loaded.predict_proba(X), p)
     assert list(loaded.predict(X)) == [str(y) for y in c.predict(X)]

@@ -17,29 +17,35 @@ class Error(Exception):
 class ArgumentError(Error, ValueError):
     """An argument is out of range or does not fit the model."""
 
+    code = lib.CAD_EARG
+
 
 class FormatError(Error, ValueError):
     """A file is malformed, or a result is not finite."""
+
+    code = lib.CAD_EFORMAT
 
 
 class FileError(Error, OSError):
     """A file could not be opened, read or written."""
 
+    code = lib.CAD_EIO
+
 
 class DeviceError(Error, RuntimeError):
     """A device or its driver is missing or failed."""
+
+    code = lib.CAD_EDEVICE
 
 
 class OutOfMemory(Error, MemoryError):
     """Memory could not be allocated."""
 
+    code = lib.CAD_ENOMEM
+
 
 _KIND: dict[int, type[Error]] = {
-    lib.CAD_EARG: ArgumentError,
-    lib.CAD_EFORMAT: FormatError,
-    lib.CAD_EIO: FileError,
-    lib.CAD_EDEVICE: DeviceError,
-    lib.CAD_ENOMEM: OutOfMemory,
+    kind.code: kind for kind in (ArgumentError, FormatError, FileError, DeviceError, OutOfMemory)
 }
 
 

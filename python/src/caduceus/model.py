@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import math
 import os
+import re
+import sys
 import threading
 import warnings
 import weakref
@@ -19,7 +22,7 @@ import numpy.typing as npt
 
 from . import variants as _variants
 from ._caduceus import ffi, lib
-from .errors import ArgumentError, DeviceError, check, new_error, text
+from .errors import ArgumentError, DeviceError, FileError, check, new_error, text
 from .windows import Tile, Tiling, tiles, tiling
 
 Tokens = npt.NDArray[np.uint8]
@@ -113,6 +116,8 @@ def _locate(model: str | os.PathLike[str] | None) -> str:
     """Returns the path of a model; None means $CADUCEUS_MODEL, else the bundled model with a warning."""
     path = os.fspath(model) if model is not None else os.environ.get("CADUCEUS_MODEL") or None
     if path is not None and path != "bundled":
+        if difflib.get_close_matches(path.lower(), ["bundled"], cutoff=0.7) and not Path(path).exists():
+            raise FileError(f"{path}: No such file or directory; the model in the package is named 'bundled'")
         return path
     bundled = Path(__file__).parent / "share" / "caduceus" / "models" / "human-small"
     if not bundled.is_dir():
@@ -122,6 +127,25 @@ def _locate(model: str | os.PathLike[str] | None) -> str:
             "no model given: using the bundled small model, not for publication ('bundled': no warning)", stacklevel=3
         )
     return str(bundled)
+
+
+def _stack_level() -> int:
+    """Returns the stacklevel with which the caller's warning points at the line that called the package."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith(f"{__package__}."):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def _warn_of_letters(n: int, index: int, seq: Sequence) -> None:
+    """Warns of n letters that are read as N; seq, the index-th sequence, has the first of them."""
+    letters = seq.decode("latin-1") if isinstance(seq, bytes) else str(seq)
+    first = re.search("[^ACGTNacgtn]", letters)
+    assert first is not None
+    what = f"{n} letter{'s' * (n > 1)} other than A, C, G, T and N read as N"
+    where = f"{first[0]!r} at position {first.start()} of sequence {index}, both counted from 0"
+    advice = "; RNA: replace U by T" if re.search("[Uu]", letters) else ""
+    warnings.warn(f"{what}: the first is {where}{advice}", stacklevel=_stack_level())
 
 
 def _close_context(model: Any, ctx: Any) -> None:
@@ -332,7 +356,8 @@ class Model:
     def tokenize(self, seq: Sequence | Sequences, n_token: bool = False) -> Tokens | list[Tokens]:
         """Returns the token ids of the letters, (L,) uint8: one token is one base, upper or lower case.
 
-        Letters other than A, C, G and T become PAD as in pretraining (UNK where the vocabulary has no N).
+        Letters other than A, C, G and T become PAD as in pretraining (UNK where the vocabulary has no N). Here and in
+        every method below, letters other than these and N, IUPAC codes too, are counted in a UserWarning.
 
         Args:
             seq: a sequence or several. An array of uint8 is returned as it is: these are tokens already.
@@ -341,11 +366,12 @@ class Model:
         one, all_tokens = self._several(seq, n_token)
         return all_tokens[0] if one else all_tokens
 
-    def _encode(self, seq: Sequence, n_token: bool = False) -> Tokens:
+    def _encode(self, seq: Sequence, n_token: bool = False) -> tuple[Tokens, int]:
+        """Returns the tokens of a sequence, and the number of its letters other than A, C, G, T and N."""
         if isinstance(seq, np.ndarray):
             if seq.dtype != np.uint8 or seq.ndim != 1:
                 raise TypeError(f"tokens are a one-dimensional array of uint8, not {seq.ndim} of {seq.dtype}")
-            return np.ascontiguousarray(seq)
+            return np.ascontiguousarray(seq), 0
         if not isinstance(seq, (str, bytes)):
             raise TypeError(f"a sequence is a str, bytes or an array of tokens, not {type(seq).__name__}")
         if self._model is None:
@@ -355,14 +381,23 @@ class Model:
         letters = seq.encode("ascii") if isinstance(seq, str) else seq
         tokens = np.empty(len(letters), np.uint8)
         flags = lib.CAD_N_AS_TOKEN if n_token else 0
-        lib.cad_encode(self._model, letters, len(letters), flags, _address(tokens, "uint8_t *"))
-        return tokens
+        return tokens, lib.cad_encode(self._model, letters, len(letters), flags, _address(tokens, "uint8_t *"))
 
     def _several(self, seq: Sequence | Sequences, n_token: bool = False) -> tuple[bool, list[Tokens]]:
-        """Returns whether seq is one sequence, and the tokens of all of them."""
-        if isinstance(seq, (str, bytes)) or (isinstance(seq, np.ndarray) and seq.dtype == np.uint8):
-            return True, [self._encode(seq, n_token)]
-        return False, [self._encode(s, n_token) for s in seq]
+        """Returns whether seq is one sequence, and the tokens of all of them. Warns once of letters read as N."""
+        one = isinstance(seq, (str, bytes)) or (isinstance(seq, np.ndarray) and seq.dtype == np.uint8)
+        given: Iterable[Any] = [seq] if one else seq
+        all_tokens: list[Tokens] = []
+        total, first = 0, None
+        for s in given:
+            tokens, odd = self._encode(s, n_token)
+            if odd:
+                first = first or (len(all_tokens), s)
+                total += odd
+            all_tokens.append(tokens)
+        if first:
+            _warn_of_letters(total, *first)
+        return one, all_tokens
 
     # ---- calling the library ----
 
@@ -535,8 +570,8 @@ class Model:
 
         Args:
             seq: a sequence or several, of any length. The embedding of an empty sequence is NaN.
-            pool: "mean" or "max" over the positions, or "center", the middle one (the mean of the two middle ones):
-                (D,) for a sequence, (n, D) for n of them. "none": (L, D), or a list of them.
+            pool: "mean" or "max" over the positions, N included, or "center", the middle one (the mean of the two
+                middle ones): (D,) for a sequence, (n, D) for n of them. "none": (L, D), or a list of them.
             layer: the layer whose states are embedded, as in `hidden`; None: the last.
             window: bases that the model reads at once; a longer sequence is cut. Default: max_len.
             flank: bases of context on each side of a cut. Default: min(1024, window / 4).
@@ -601,7 +636,7 @@ class Model:
         """Returns masked log-probabilities of each base, as `caduceus annotate` computes them: a Score for a sequence.
 
         Args:
-            seq: a sequence or several, of any length.
+            seq: a sequence or several, of any length. The pll of an empty sequence is NaN.
             mask: "each" masks one base in each forward pass, which is exact; "stride:K" every K-th base, in K passes;
                 "none" masks nothing in its only pass: the model then sees the base, and pll is no likelihood.
             window: bases that the model reads at once; a longer sequence is cut. Default: max_len.
@@ -640,8 +675,9 @@ class Model:
     def llr(self, seq: Sequence | Sequences, pos: npt.ArrayLike, alt: str | Iterable[str]) -> float | Doubles:
         """Returns log p(alt) - log p(ref) at a base that is masked; negative: alt is less likely than ref.
 
-        The window is the whole sequence: for the number that `caduceus annotate` gives an SNV, pass the 2,049 bases
-        about it. Bases other than A, C, G and T at pos give NaN.
+        The window is the whole sequence: for the number that `caduceus annotate` gives an SNV, pass it with
+        min(1024, (max_len - 1) / 2) bases on each side, 2,049 in all if max_len allows. That base alone is masked, as
+        in `score` with mask="each". Bases other than A, C, G and T at pos give NaN.
 
         Args:
             seq: a sequence of up to max_len letters, or n of them.

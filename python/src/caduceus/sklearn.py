@@ -167,6 +167,7 @@ class Classifier(ClassifierMixin, _OfSequences):  # type: ignore[misc]
         self._folder = tempfile.TemporaryDirectory(prefix="caduceus-")
         folder = str(Path(self._folder.name) / "model") if self.folder is None else os.fspath(self.folder)
         base = _open(self.model, self.device, self.precision, self.threads)
+        base.tokenize(seqs)  # for its warning of letters: the command's notes are not shown
         self._finetune(base, seqs, labels, folder)
         self.model_ = Model(folder, device=self.device, precision=self.precision, threads=self.threads)
         assert self.model_.head is not None
