@@ -55,7 +55,7 @@ typedef struct cad_error_t {
 typedef struct cad_model_t cad_model_t;
 typedef struct cad_context_t cad_context_t;
 
-/* Returns the version of the library, e.g. "0.2.0". The text is static; do not free it. */
+/* Returns the version of the library, e.g. "0.3.0". The text is static; do not free it. */
 CAD_API const char *cad_version(void);
 
 /* Returns a short description of a CAD_E* code. The text is static; do not free it. */

@@ -4,8 +4,8 @@
 # Nothing has been tried on macOS. In a tap, replace url by that of a release, and add its sha256.
 class Caduceus < Formula
   desc "Run and train Caduceus DNA language models on genomes"
-  url "file://#{File.expand_path("../../caduceus-0.2.0-dev.tar.gz", __dir__)}"
-  version "0.2.0-dev"
+  url "file://#{File.expand_path("../../caduceus-0.3.0.tar.gz", __dir__)}"
+  version "0.3.0"
   license "MIT"
 
   depends_on "pkgconf" => :build
