@@ -216,6 +216,13 @@ static const case_t OTHERS[] = {
       CAD_POOL_MEAN,
       { 20, 3, 90 },
       0 },
+    { "attention along a graph",
+      "{" SMALL ", \"rcps\": true, " ATTENTION("\"heads\": 2, \"pattern\": \"graph\""),
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 1, 2, 3, 40, 150 },
+      0 },
     { "attention by blocks, LayerNorm, classes",
       "{" SMALL
       ", \"rms_norm\": false, " ATTENTION("\"heads\": 1, \"pattern\": \"blocks\", \"random\": 1, \"seed\": 3"),

@@ -13,6 +13,7 @@
 typedef struct {
     const cad_model_t *m;
     const double *p;
+    const uint8_t *tok; /* tokens of the strand */
 } net_t;
 
 /* Returns the values of a tensor, or NULL if it is absent. For a second direction with tied weights, returns those
@@ -198,6 +199,35 @@ static bool attends(const cad_attention_t *s, int layer, int64_t q, int64_t k, i
     return false;
 }
 
+/* Sets p (L) to the exponentials of the scores of row r and one head, 0 where it does not attend. qkv (L,3I): of the
+ * sequence; at: the head's first channel. */
+static void score_rows(const net_t *net, int layer, const double *qkv, int64_t r, int64_t at, int64_t L, double *p)
+{
+    const cad_attention_t *s = cad_attention(&net->m->cfg);
+    int64_t I = s->H * s->d, W = 3 * I;
+    const double *q = qkv + r * W + at;
+    for (int64_t k = 0; k < L; k++)
+        p[k] = attends(s, layer, r, k, L) ? exp(dot(q, qkv + k * W + I + at, s->d) / sqrt((double)s->d)) : 0;
+}
+
+/* As score_rows(), along the edges of row r. */
+static void score_edges(const net_t *net, int layer, const double *qkv, int64_t r, int64_t at, int64_t L, double *p)
+{
+    const cad_attention_t *s = cad_attention(&net->m->cfg);
+    const double *e = tensor(net, CAD_ATTENTION_EDGE, layer, 0), *q;
+    int64_t I = s->H * s->d, W = 3 * I;
+    int32_t *edge = calloc((size_t)(L * CAD_EDGES), sizeof *edge);
+    uint8_t digit[256];
+    q = qkv + r * W + at;
+    cad_kmer_digits(&net->m->vocab, digit);
+    cad_attention_edges(digit, net->tok, 0, L, edge);
+    memset(p, 0, (size_t)L * sizeof *p);
+    for (int64_t t = 0, k; t < CAD_EDGES; t++)
+        if ((k = edge[r * CAD_EDGES + t]) >= 0)
+            p[k] += exp((dot(q, qkv + k * W + I + at, s->d) + dot(q, e + t * I + at, s->d)) / sqrt((double)s->d));
+    free(edge);
+}
+
 /* Computes h (L,D), the output of an attention layer for its input a (L,D). */
 static void attention(const net_t *net, int layer, int dir, const double *a, int64_t L, double *h)
 {
@@ -212,10 +242,8 @@ static void attention(const net_t *net, int layer, int dir, const double *a, int
     for (int64_t r = 0; r < L; r++) {
         for (int64_t e = 0; e < I; e += d) {
             double sum = 0;
-            for (int64_t k = 0; k < L; k++) {
-                p[k] = attends(s, layer, r, k, L) ? exp(dot(x + r * W + e, x + k * W + I + e, d) / sqrt((double)d)) : 0;
-                sum += p[k];
-            }
+            (s->pattern == CAD_ATTENTION_GRAPH ? score_edges : score_rows)(net, layer, x, r, e, L, p);
+            for (int64_t k = 0; k < L; k++) sum += p[k];
             for (int64_t i = 0; i < d; i++) {
                 y[e + i] = 0;
                 for (int64_t k = 0; k < L; k++) y[e + i] += p[k] / sum * x[k * W + 2 * I + e + i];
@@ -263,26 +291,24 @@ static int64_t word_of(const cad_vocab_t *v, int64_t k, const uint8_t *tok, int6
 }
 
 /* Computes h (L,D), the embeddings of the words of a strand. */
-static void kmers(const net_t *net, int layer, const uint8_t *tok, int64_t L, double *h)
+static void kmers(const net_t *net, int layer, int dir, const double *a, int64_t L, double *h)
 {
-    int64_t D = net->m->cfg.d_model;
-    for (int64_t i = 0; i < L * D; i++)
-        h[i] = tensor(net, CAD_KMER_TABLE, layer,
-                      0)[word_of(&net->m->vocab, cad_kmer_k(&net->m->cfg), tok, L, i / D) * D + i % D];
+    int64_t D = net->m->cfg.d_model, k = cad_kmer_k(&net->m->cfg);
+    const double *table = tensor(net, CAD_KMER_TABLE, layer, dir);
+    (void)a;
+    for (int64_t i = 0; i < L * D; i++) h[i] = table[word_of(&net->m->vocab, k, net->tok, L, i / D) * D + i % D];
 }
 
 typedef void layer_f(const net_t *net, int layer, int dir, const double *a, int64_t L, double *h);
-/* NULL: k-mers, which read tokens */
 static layer_f *const LAYER[CAD_NKINDS] = {
-    [CAD_KIND_mamba] = mamba,
-    [CAD_KIND_mamba2] = mamba2,
-    [CAD_KIND_attention] = attention,
-    [CAD_KIND_mlp] = mlp,
+    [CAD_KIND_kmer] = kmers,          [CAD_KIND_mamba] = mamba, [CAD_KIND_mamba2] = mamba2,
+    [CAD_KIND_attention] = attention, [CAD_KIND_mlp] = mlp,
 };
 
 /* Computes out (L,D), the normalised last residual of one strand. */
-static void encode(const net_t *net, const uint8_t *tok, int64_t L, double *out)
+static void encode(const cad_model_t *m, const double *p, const uint8_t *tok, int64_t L, double *out)
 {
+    const net_t strand = { m, p, tok }, *net = &strand;
     const cad_config_t *c = &net->m->cfg;
     int64_t D = c->d_model;
     const double *table = tensor(net, CAD_T_EMBED, -1, 0);
@@ -294,11 +320,9 @@ static void encode(const net_t *net, const uint8_t *tok, int64_t L, double *out)
                                                               : table[tok[r] * D + d];
     for (int i = 0; i < c->n_layer; i++) {
         const double *weight = tensor(net, CAD_T_NORM, i, 0);
-        layer_f *run = LAYER[net->m->layer[i].kind];
         for (int64_t r = 0; r < L && weight; r++)
             norm(net, res + r * D, weight, c->rms_norm ? NULL : tensor(net, CAD_T_NORM_BIAS, i, 0), a + r * D);
-        if (!run) kmers(net, i, tok, L, h[0]);
-        for (int k = 0; k < net->m->layer[i].ndir && run; k++) run(net, i, k, a, L, h[k]);
+        for (int k = 0; k < net->m->layer[i].ndir; k++) LAYER[net->m->layer[i].kind](net, i, k, a, L, h[k]);
         for (int64_t j = 0; j < L * D; j++)
             res[j] += net->m->layer[i].ndir == 1 ? h[0][j] : c->multiply ? h[0][j] * h[1][j] : h[0][j] + h[1][j];
     }
@@ -401,7 +425,7 @@ static double label_loss(const net_t *net, const cad_example_t *e, double *const
 
 double network_loss(const cad_model_t *m, const double *p, const cad_example_t *ex, int n, const case_t *c)
 {
-    const net_t net = { m, p };
+    const net_t net = { m, p, NULL };
     enum cad_loss_t how = c->how;
     double loss = 0;
     for (int i = 0; i < n; i++) {
@@ -409,8 +433,8 @@ double network_loss(const cad_model_t *m, const double *p, const cad_example_t *
         double *strand[2] = { calloc(size, sizeof(double)), calloc(size, sizeof(double)) };
         uint8_t *reversed = malloc((size_t)ex[i].len);
         cad_reverse_complement(m, ex[i].tokens, ex[i].len, reversed);
-        encode(&net, ex[i].tokens, ex[i].len, strand[0]);
-        if (m->cfg.rcps) encode(&net, reversed, ex[i].len, strand[1]);
+        encode(m, p, ex[i].tokens, ex[i].len, strand[0]);
+        if (m->cfg.rcps) encode(m, p, reversed, ex[i].len, strand[1]);
         loss += how == CAD_LOSS_TOKENS ? token_loss(&net, &ex[i], strand)
                 : c->bin               ? bin_loss(&net, &ex[i], strand, how, c->bin)
                                        : label_loss(&net, &ex[i], strand, how, c->pool);

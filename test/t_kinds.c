@@ -40,6 +40,8 @@ static const variant_t VARIANT[] = {
       LENGTH, false },
     { "Ph, attention beside Mamba", "\"mamba\", \"attention\"",
       "\"rms_norm\": false, " HEADS ", \"positions\": \"none\"}", LENGTH, false },
+    { "attention along a graph", "\"kmer\", \"attention\"", "\"attention_cfg\": {\"heads\": 2, \"pattern\": \"graph\"}",
+      LONG, false },
     { "attention by blocks", "\"attention\", \"gated\"",
       "\"attention_cfg\": {\"heads\": 2, \"pattern\": \"blocks\", \"random\": 2}", LONG, false },
 };

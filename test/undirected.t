@@ -71,6 +71,10 @@ trained full '"n_layer": 6, "attention_cfg": {"heads": 2}'
 compare full
 trained none '"n_layer": 3, "rcps": true, "attention_cfg": {"heads": 3, "head_dim": 32, "positions": "none"}'
 compare none
+trained graph '"n_layer": 6, "attention_cfg": {"heads": 2, "pattern": "graph"}'
+compare graph
+trained psgraph '"n_layer": 3, "rcps": true, "attention_cfg": {"heads": 1, "pattern": "graph"}'
+compare psgraph
 window=1300 # so many blocks that some are left out
 row 'one 0 1300' >some.bed
 trained blocks '"n_layer": 3, "rcps": true, "attention_cfg": {"heads": 2, "pattern": "blocks", "random": 2, "seed": 9}'
@@ -79,7 +83,7 @@ ok "threads, and layers run again" "$caduceus" pretrain --quiet -T g.fa -L g.bed
     -o fourth -@ 3 --recompute
 same "train the same weights of attention" blocks/model.safetensors fourth/model.safetensors
 for pair in '"heads": 0:"heads" is 0' '"head_dim": 24:"head_dim" is not a multiple of 16' \
-    '"pattern": "x":"pattern" is neither "full" nor "blocks"' '"positions": 1:"positions" is neither'; do
+    '"pattern": "x":"pattern" is neither "full", "blocks" nor "graph"' '"positions": 1:"positions" is neither'; do
     echo "{$model, \"n_layer\": 3, \"attention_cfg\": {${pair%:*}}}" >config.json
     error "refused: ${pair%:*}" "${pair##*:}" \
         "$caduceus" pretrain --quiet -T g.fa -L g.bed --config config.json $tiny -o never
@@ -87,7 +91,7 @@ done
 
 # ---- architectures with a name ----
 new() { "$caduceus" model new "$@"; }
-for name in caduceus mamba transformer bigbird; do
+for name in caduceus mamba transformer bigbird graph; do
     ok "model new $name" new $name --d-model 32 --n-layer 2 --length 300 -o new-$name
     ok "model info new-$name" "$caduceus" model info new-$name
     like "$name has windows of 300" '^window	300$' .out
@@ -102,7 +106,7 @@ differ "gives others" new-bigbird/model.safetensors twin/model.safetensors
 ok "--rcps yes" new transformer --d-model 32 --n-layer 1 --rcps yes -o both
 ok "model verify" "$caduceus" model verify -m both
 like "the reverse complement of a transformer with --rcps gives the same bits" '^rc_equivariance	0	ok$' .out
-error "another name" 'bert: expected one of caduceus, mamba, transformer, bigbird' new bert -o fresh
+error "another name" 'bert: expected one of caduceus, mamba, transformer, bigbird, graph' new bert -o fresh
 error "no name" 'name one architecture' new -o fresh
 error "no folder" '-o: give the folder' new mamba
 is "a refused model leaves no folder" "$(ls -d fresh 2>/dev/null)" ""

@@ -10,11 +10,13 @@ static const char USAGE[] = "Usage: caduceus model new [options] -o DIR ARCHITEC
                             "  caduceus     Mamba in both directions: Caduceus-PS or, with --rcps no, Caduceus-Ph\n"
                             "  mamba        Mamba in one direction\n"
                             "  transformer  3-mers, then attention to all bases and an MLP in each layer\n"
-                            "  bigbird      the same with block-sparse attention, for long sequences\n\n"
+                            "  bigbird      the same with block-sparse attention, for long sequences\n"
+                            "  graph        3-mers, then attention along the edges of a graph of 3-mers\n\n"
                             "Options:\n"
                             "  -o, --output DIR       folder to write to; created if absent\n"
                             "      --d-model D        width of the residual stream [256]\n"
-                            "      --n-layer N        layers; attention and MLP are one [caduceus: 4, others: 6]\n"
+                            "      --n-layer N        layers; attention and MLP are one [caduceus: 4,\n"
+                            "                         graph: 3, others: 6]\n"
                             "      --rcps yes|no      share the weights between strands, so that the result for the\n"
                             "                         other strand is the same, reversed [caduceus: yes, others: no]\n"
                             "      --length L         length of a sequence in bases [1024]\n"
@@ -35,6 +37,7 @@ static const architecture_t ARCHITECTURE[] = {
     { "mamba", "", "mamba", 6, false, ", \"bidirectional\": false" },
     { "transformer", "kmer", "attention mlp", 6, false, ", \"attention_cfg\": {\"pattern\": \"full\"}" },
     { "bigbird", "kmer", "attention mlp", 6, false, ", \"attention_cfg\": {\"pattern\": \"blocks\"}" },
+    { "graph", "kmer", "attention", 3, false, ", \"attention_cfg\": {\"pattern\": \"graph\", \"heads\": 4}" },
 };
 
 typedef struct {

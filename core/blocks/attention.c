@@ -11,30 +11,35 @@
 
 /* ---- configuration ---- */
 
+static const char *const PATTERN[CAD_ATTENTION_PATTERNS] = { "full", "blocks", "graph" };
+
 static void configure(cad_shape_t *shape, const cad_config_t *c, cad_reader_t *r)
 {
     cad_attention_t *s = (cad_attention_t *)(void *)shape;
     const char *pattern = cad_read_word(r, "pattern"), *positions = cad_read_word(r, "positions");
+    s->pattern = CAD_ATTENTION_FULL;
     s->H = cad_read_int(r, "heads", 8, 1, 1024);
     s->d = cad_read_int(r, "head_dim", cad_round_up((c->d_model + s->H - 1) / s->H, CAD_PAD), 1, CAD_ATTENTION_WIDEST);
     if (s->d % CAD_PAD) cad_read_bad(r, "head_dim", "is not a multiple of 16");
-    s->blocks = pattern && !strcmp(pattern, "blocks");
-    if (cad_read_has(r, "pattern") && !s->blocks && !(pattern && !strcmp(pattern, "full")))
-        cad_read_bad(r, "pattern", "is neither \"full\" nor \"blocks\"");
+    if (cad_read_has(r, "pattern")) s->pattern = CAD_ATTENTION_PATTERNS;
+    for (int i = 0; pattern && i < CAD_ATTENTION_PATTERNS; i++)
+        if (!strcmp(pattern, PATTERN[i])) s->pattern = i;
+    if (s->pattern == CAD_ATTENTION_PATTERNS)
+        cad_read_bad(r, "pattern", "is neither \"full\", \"blocks\" nor \"graph\"");
     s->random = cad_read_int(r, "random", 3, 0, CAD_ATTENTION_RANDOM);
     s->seed = cad_read_int(r, "seed", 0, 0, INT32_MAX);
-    s->rotary = !positions || !strcmp(positions, "rotary");
+    s->rotary = positions ? !strcmp(positions, "rotary") : s->pattern != CAD_ATTENTION_GRAPH;
     if (cad_read_has(r, "positions") && !(positions && (s->rotary || !strcmp(positions, "none"))))
         cad_read_bad(r, "positions", "is neither \"rotary\" nor \"none\"");
 }
-CAD_KIND_FITS(attention, CAD_ATTENTION_OPS, CAD_ATTENTION_OUT + 1);
+CAD_KIND_FITS(attention, CAD_ATTENTION_OPS, CAD_ATTENTION_EDGE + 1);
 
 static json_t *write_shape(const cad_config_t *c)
 {
     const cad_attention_t *s = cad_attention(c);
     return json_pack("{s:I, s:I, s:s, s:I, s:I, s:s}", "heads", (json_int_t)s->H, "head_dim", (json_int_t)s->d,
-                     "pattern", s->blocks ? "blocks" : "full", "random", (json_int_t)s->random, "seed",
-                     (json_int_t)s->seed, "positions", s->rotary ? "rotary" : "none");
+                     "pattern", PATTERN[s->pattern], "random", (json_int_t)s->random, "seed", (json_int_t)s->seed,
+                     "positions", s->rotary ? "rotary" : "none");
 }
 
 static int64_t number(const cad_config_t *c, enum cad_number_t what)
@@ -46,7 +51,7 @@ static void describe(const cad_config_t *c, char *text, size_t size)
 {
     const cad_attention_t *s = cad_attention(c);
     snprintf(text, size, " heads=%lld head_dim=%lld pattern=%s positions=%s", (long long)s->H, (long long)s->d,
-             s->blocks ? "blocks" : "full", s->rotary ? "rotary" : "none");
+             PATTERN[s->pattern], s->rotary ? "rotary" : "none");
 }
 
 static int parts(const cad_config_t *c, cad_part_t part[CAD_PARTS])
@@ -54,7 +59,9 @@ static int parts(const cad_config_t *c, cad_part_t part[CAD_PARTS])
     int64_t D = c->d_model, I = cad_attention_I(c);
     part[0] = (cad_part_t) { CAD_ATTENTION_QKV, "qkv_proj.weight", { 3 * I, D }, true, true, 1, true };
     part[1] = (cad_part_t) { CAD_ATTENTION_OUT, "out_proj.weight", { D, I }, true, true, 0, true };
-    return 2;
+    part[2] = (cad_part_t) { CAD_ATTENTION_EDGE, "edge.weight", { CAD_EDGES, I }, .projects = true, .flip = -1 };
+    part[2].there = cad_attention(c)->pattern == CAD_ATTENTION_GRAPH;
+    return 3;
 }
 
 static double initial(const cad_config_t *c, int role, int64_t i, uint64_t bits)
@@ -140,7 +147,8 @@ static double reads(const cad_config_t *c)
 {
     const cad_attention_t *s = cad_attention(c);
     double all = (double)c->max_len, some = CAD_ATTENTION_BLOCK * (double)(s->random + 5);
-    return s->blocks ? fmin(all, some) : all;
+    if (s->pattern == CAD_ATTENTION_GRAPH) return CAD_EDGES;
+    return s->pattern == CAD_ATTENTION_BLOCKS ? fmin(all, some) : all;
 }
 
 static void costs(const cad_config_t *c, int ndir, bool merged, cad_cost_t *cost)
@@ -200,6 +208,40 @@ static void attend(const cad_attention_t *s, int layer, const double *qkv, int64
         for (int64_t i = 0; i < d && p[k] > 0; i++) y[i] += p[k] / sum * qkv[k * 3 * I + 2 * I + head * d + i];
 }
 
+/* As attend(), along the edges of the row. edge (CAD_EDGES): rows of the sequence; e (CAD_EDGES,I): their embeddings. */
+static void attend_edges(const cad_attention_t *s, const double *qkv, const int32_t *edge, const float *e, int64_t row,
+                         int64_t head, double *y)
+{
+    int64_t I = s->H * s->d, d = s->d;
+    const double *q = qkv + row * 3 * I + head * d;
+    double p[CAD_EDGES] = { 0 }, sum = 0;
+    for (int t = 0; t < CAD_EDGES; t++) {
+        double score = 0;
+        if (edge[t] < 0) continue;
+        for (int64_t i = 0; i < d; i++)
+            score += q[i] * (qkv[edge[t] * 3 * I + I + head * d + i] + (double)e[t * I + head * d + i]);
+        sum += p[t] = exp(score / sqrt((double)d));
+    }
+    memset(y, 0, (size_t)d * sizeof *y);
+    for (int t = 0; t < CAD_EDGES; t++)
+        for (int64_t i = 0; i < d && edge[t] >= 0; i++)
+            y[i] += p[t] / sum * qkv[edge[t] * 3 * I + 2 * I + head * d + i];
+}
+
+/* As attend(), for all rows and heads of a sequence of len tokens. */
+static void attend_graph(const cad_model_t *m, int layer, const double *qkv, const uint8_t *tok, int64_t len, double *y)
+{
+    const cad_attention_t *s = cad_attention(&m->cfg);
+    int32_t *edge = cad_alloc((size_t)(len * CAD_EDGES), sizeof *edge);
+    uint8_t digit[256];
+    cad_kmer_digits(&m->vocab, digit);
+    if (edge) cad_attention_edges(digit, tok, 0, len, edge);
+    for (int64_t i = 0; edge && i < len * s->H; i++)
+        attend_edges(s, qkv, edge + i / s->H * CAD_EDGES, cad_param(&m->layer[layer].dir[0], CAD_ATTENTION_EDGE),
+                     i / s->H, i % s->H, y + i * s->d);
+    free(edge);
+}
+
 static void reference(cad_reference_t *r, const cad_model_t *m, int layer, int dir, const int64_t *off, int nseq)
 {
     const cad_direction_t *w = &m->layer[layer].dir[dir];
@@ -212,7 +254,8 @@ static void reference(cad_reference_t *r, const cad_model_t *m, int layer, int d
         int64_t len = off[q + 1] - off[q];
         for (int64_t i = 0; i < len * 2 * s->H && s->rotary; i++)
             turn(own + i / (2 * s->H) * 3 * I + i % (2 * s->H) * s->d, s->d, i / (2 * s->H));
-        for (int64_t i = 0; i < len * s->H; i++)
+        if (s->pattern == CAD_ATTENTION_GRAPH) attend_graph(m, layer, own, r->tok + off[q], len, y + off[q] * I);
+        for (int64_t i = 0; i < len * s->H && s->pattern != CAD_ATTENTION_GRAPH; i++)
             attend(s, layer, own, len, i / s->H, i % s->H, p, y + off[q] * I + i * s->d);
     }
     cad_reference_project(y, rows, cad_param(w, CAD_ATTENTION_OUT), NULL, D, I, r->h);

@@ -7,8 +7,9 @@
 #include "engine/gradients.h"
 
 typedef struct cad_attention_sums_t {
-    float *qkv; // (3I,Dp)
-    float *out; // (Dp,I)
+    float *qkv;  // (3I,Dp)
+    float *out;  // (Dp,I)
+    float *edge; // (CAD_EDGES,I)
 } cad_attention_sums_t;
 
 static inline void cad_attention_sums_place(cad_bump_t *b, const cad_model_t *m, int layer, void *sums)
@@ -18,6 +19,7 @@ static inline void cad_attention_sums_place(cad_bump_t *b, const cad_model_t *m,
     (void)layer;
     s->qkv = cad_bump_floats(b, 3 * I, Dp);
     s->out = cad_bump_floats(b, Dp, I);
+    s->edge = cad_bump_floats(b, CAD_EDGES, I);
 }
 
 static inline void cad_attention_sums_add(const cad_model_t *m, const cad_tensor_t *t, const void *sums, int dir,
@@ -27,7 +29,8 @@ static inline void cad_attention_sums_add(const cad_model_t *m, const cad_tensor
     int64_t D = m->cfg.d_model, I = cad_attention_I(&m->cfg);
     (void)dir;
     if (t->role == CAD_ATTENTION_QKV) cad_add_rows(to, s->qkv, 3 * I, D, cad_round_up(D, CAD_PAD));
-    else cad_add_rows(to, s->out, D, I, I);
+    if (t->role == CAD_ATTENTION_OUT) cad_add_rows(to, s->out, D, I, I);
+    if (t->role == CAD_ATTENTION_EDGE) cad_add_rows(to, s->edge, CAD_EDGES, I, I);
 }
 
 #endif

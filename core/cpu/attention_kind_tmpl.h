@@ -6,6 +6,7 @@
 #ifndef CAD_ATTENTION_KIND_TMPL_H
 #define CAD_ATTENTION_KIND_TMPL_H
 
+#include "attention_graph_tmpl.h"
 #include "attention_tmpl.h"
 
 /* ---- weights ---- */
@@ -37,6 +38,9 @@ static void lay_attention(cad_bump_t *b, const cad_weights_t *w, const cad_model
     a->qkv = lay_panels(b, w->numbers, cad_param(d, CAD_ATTENTION_QKV), 3 * I, D, 3 * I, Dp);
     a->out = lay_panels(b, w->numbers, cad_param(d, CAD_ATTENTION_OUT), D, I, Dp, I);
     a->zero = lay_vector(b, NULL, 0, cad_max(Dp, 3 * I));
+    a->edge = lay_rows(b, cad_param(d, CAD_ATTENTION_EDGE), a->shape.pattern == CAD_ATTENTION_GRAPH ? CAD_EDGES : 0, I,
+                       I);
+    cad_kmer_digits(&m->vocab, a->digit);
     a->speed = lay_speed(b, a->shape.d);
     a->turn = lay_turn(b, a->speed, a->shape.d);
 }
@@ -102,6 +106,7 @@ static int attention_in(cad_lane_t *l, int layer, int dir, cad_span_t s, unsigne
     attention_call_t c = attention_call(l, layer, s);
     (void)dir;
     (void)how;
+    if (c.w->edge) find_edges(&c);
     share_rows(&c.share, &c, qkv_task);
     return 0;
 }
@@ -111,7 +116,8 @@ static int attention_attend(cad_lane_t *l, int layer, int dir, cad_span_t s, uns
     attention_call_t c = attention_call(l, layer, s);
     (void)dir;
     (void)how;
-    cad_team_run(l->team, (s.end - s.beg + KEYS - 1) / KEYS * c.m->shape.H, attend_task, &c);
+    if (c.w->edge) share_rows(&c.share, &c, graph_task);
+    else cad_team_run(l->team, (s.end - s.beg + KEYS - 1) / KEYS * c.m->shape.H, attend_task, &c);
     return 0;
 }
 
@@ -193,7 +199,8 @@ static int attention_attend_back(cad_grad_lane_t *l, int layer, int dir, cad_spa
     attention_back_t b = attention_back(l, layer, s);
     (void)dir;
     (void)how;
-    cad_team_run(l->f.team, b.f.m->shape.H, attend_back_task, &b);
+    if (b.f.w->edge) find_edges(&b.f);
+    cad_team_run(l->f.team, b.f.m->shape.H, b.f.w->edge ? graph_back_task : attend_back_task, &b);
     return 0;
 }
 

@@ -10,6 +10,9 @@ static void carve(cad_lane_t *l, const cad_model_t *m, cad_bump_t *b)
     bool kept = l->tape && l->tape->kept;
     w->qkv = kept ? NULL : cad_bump_floats(b, l->rows, 3 * I);
     w->y = kept ? NULL : cad_bump_floats(b, l->rows, I);
+    w->edge = cad_attention(&m->cfg)->pattern == CAD_ATTENTION_GRAPH
+                  ? (int32_t *)cad_bump(b, l->rows, CAD_EDGES, sizeof(int32_t))
+                  : NULL;
     w->stat = kept || !l->tape ? NULL : cad_bump_floats(b, l->rows, 2 * cad_attention(&m->cfg)->H);
 }
 

@@ -28,6 +28,8 @@ typedef struct { /* packed weights of one layer */
     cad_attention_t shape;
     int64_t D, Dp, I;
     const float *qkv, *out; // panels (3I,Dp), (Dp,I)
+    const float *edge;      // (CAD_EDGES,I) embeddings of the types of edges
+    uint8_t digit[256];     // what each token is in a word
     const float *zero;      // (max(Dp,3I)) zeros, for products without a bias
     const double *speed;    // (d/2) angles by which a position turns the pairs of channels
     const double *turn;     // (KEYS,d) cosines, then sines, of these angles for positions 0 to KEYS-1

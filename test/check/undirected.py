@@ -85,11 +85,42 @@ def rotated(x):
     return np.concatenate([a * np.cos(angle) - b * np.sin(angle), b * np.cos(angle) + a * np.sin(angle)], axis=1)
 
 
-def attended(m, i, w, h):
-    """What attention adds to one sequence, from its normalised rows h (L,D)."""
+def edges(m, ids):
+    """For each row of one sequence, ids (L,), the rows at the other ends of its edges, or None, by type."""
+    k, m.k = m.k, 3
+    word = words(m, ids)
+    m.k = k
+    names = [a + b + c for a in "ACGT" for b in "ACGT" for c in "ACGT"]
+    other = [names.index(n.translate(str.maketrans("ACGT", "TGCA"))[::-1]) for n in names]
+    out = []
+    for r, w in enumerate(word):
+        before, after = range(r - 1, -1, -1), range(r + 1, len(ids))
+        own = [r, r - 1 if r else None, r + 1 if r + 1 < len(ids) else None]
+        for wanted in (w, other[w]) if w < 64 else (None, None):
+            own += [next((p for p in side if word[p] == wanted), None) for side in (before, after)]
+        out.append(own)
+    return out
+
+
+def along_edges(m, w, q, k, v, ids):
+    """y (L,I) of one sequence in the pattern "graph"; q, k, v (L,heads,d)."""
+    y = np.zeros_like(v)
+    table = w["edge.weight"].reshape(7, *q.shape[1:])
+    for r, own in enumerate(edges(m, ids)):
+        used = [(t, s) for t, s in enumerate(own) if s is not None]
+        score = np.array([(q[r] * (k[s] + table[t])).sum(axis=1) for t, s in used]) / np.sqrt(q.shape[2])
+        p = np.exp(score - score.max(axis=0))
+        y[r] = np.einsum("eh,ehd->hd", p / p.sum(axis=0), v[[s for _, s in used]])
+    return y.reshape(len(v), -1)
+
+
+def attended(m, i, w, h, ids):
+    """What attention adds to one sequence with tokens ids (L,), from its normalised rows h (L,D)."""
     length, heads = len(h), m.attention.get("heads", 8)
     d = len(w["qkv_proj.weight"]) // 3 // heads
     q, k, v = (part.reshape(length, heads, d) for part in np.split(h @ w["qkv_proj.weight"].T, 3, axis=1))
+    if m.attention.get("pattern") == "graph":
+        return along_edges(m, w, q, k, v, ids) @ w["out_proj.weight"].T
     block = np.arange(length) // 64
     n = block[-1] + 1
     reads = np.array([[b in blocks_read(m, i, a, n) for b in range(n)] for a in range(n)])[block][:, block]
@@ -110,7 +141,7 @@ def layer(m, i, x, ids):
         return np.stack([w["table.weight"][words(m, one)] for one in ids])
     h = reference.norm(m, x, m.under(f"backbone.layers.{i}.norm."))
     if m.kinds[i] == "attention":
-        return np.stack([attended(m, i, w, one) for one in h])
+        return np.stack([attended(m, i, w, one, tokens) for one, tokens in zip(h, ids)])
     u = gelu(m, h @ w["fc1.weight"].T + w.get("fc1.bias", 0))
     return u @ w["fc2.weight"].T + w.get("fc2.bias", 0)
 
