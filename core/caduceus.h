@@ -467,8 +467,8 @@ typedef struct cad_recipe_t {
     /* LoRA (Hu et al. 2021): if lora is above 0, trains low-rank changes of projections, W + alpha/lora B A with A
      * (lora,in) and B (out,lora), and the head, and keeps all other weights. lora: the rank, up to 256; default 0.
      * lora_alpha: default 0, which means lora. lora_targets: names of projections, separated by commas; default NULL,
-     * which means those of in_proj, x_proj and out_proj that the model has. lora_seed determines the initial values of A;
-     * those of B are 0. */
+     * which means those of in_proj, x_proj, out_proj, qkv_proj, fc1 and fc2 that the model has. lora_seed determines the
+     * initial values of A; those of B are 0. */
     int64_t lora;
     double lora_alpha;
     const char *lora_targets;

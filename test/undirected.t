@@ -118,6 +118,12 @@ is "a refused model leaves no folder" "$(ls -d fresh 2>/dev/null)" ""
 } >labels.csv
 ok "finetune --from-scratch" "$caduceus" finetune --quiet -m new-bigbird --from-scratch --epochs 2 --batch 4 \
     labels.csv -o classifier
+ok "finetune --lora" "$caduceus" finetune --quiet -m trained-bigbird --lora 2 --epochs 1 --batch 4 labels.csv -o lora
+like "gives adapters to attention and MLPs" '"fc1"' lora/adapter_config.json
+like "and to queries, keys and values" '"qkv_proj"' lora/adapter_config.json
+error "a table of k-mers is no projection" 'LoRA of table: the model has no projection of that name; it has qkv_proj' \
+    "$caduceus" finetune --quiet -m trained-bigbird --lora 2 --lora-targets table labels.csv -o never
+ok "predict with the adapter" "$caduceus" predict --quiet -m lora labels.csv -o adapted.tsv
 ok "predict" "$caduceus" predict --quiet -m classifier labels.csv -o predicted.tsv
 is "a row for each sequence" "$(rows predicted.tsv | wc -l)" "$(wc -l <labels.csv)"
 ok "track" "$caduceus" track --quiet -m trained-bigbird -T g.fa -o whole.bw

@@ -11,7 +11,7 @@
 #include "base/random.h"
 #include "train/trainer.h"
 
-#define USUAL "in_proj,x_proj,out_proj"
+#define USUAL "in_proj,x_proj,out_proj,qkv_proj,fc1,fc2"
 #define ROWS 16    /* rows of W that one task changes, or whose gradients of B it computes */
 #define COLUMNS 64 /* columns of A whose gradients one task computes */
 
@@ -22,7 +22,7 @@ static bool is_projection(const cad_tensor_t *t, const char *name, size_t n)
 {
     size_t size = strlen(t->name);
     const char *leaf = size > n + 8 ? t->name + size - n - 8 : "";
-    return t->layer >= 0 && t->ndim == 2 && *leaf == '.' && !strncmp(leaf + 1, name, n) &&
+    return t->layer >= 0 && t->ndim == 2 && t->decays && *leaf == '.' && !strncmp(leaf + 1, name, n) &&
            !strcmp(leaf + 1 + n, ".weight");
 }
 
@@ -44,21 +44,46 @@ static bool targeted(const cad_tensor_t *t, const char *list)
     return false;
 }
 
+/* True if the name (n letters) is in a list with ", " between names. */
+static bool listed(const char *list, const char *name, size_t n)
+{
+    for (const char *s = list; *s; s += strspn(s, ", ")) {
+        size_t size = strcspn(s, ",");
+        if (size == n && !strncmp(s, name, n)) return true;
+        s += size;
+    }
+    return false;
+}
+
+/* Writes the names of the model's projections to text, separated by commas. */
+static void list_projections(const cad_model_t *m, char *text, size_t size)
+{
+    size_t used = 0;
+    *text = 0;
+    for (int i = 0; i < m->ntensor; i++) {
+        const char *end = strrchr(m->tensor[i].name, '.'), *name = end;
+        while (name && name > m->tensor[i].name && name[-1] != '.') name--;
+        if (!name || !is_projection(&m->tensor[i], name, (size_t)(end - name))) continue;
+        if (listed(text, name, (size_t)(end - name))) continue;
+        used += (size_t)snprintf(text + used, size - used, "%s%.*s", used ? ", " : "", (int)(end - name), name);
+    }
+}
+
 /* Sets l->targets to the given list, or to those of the usual projections that the model has. */
 static int choose_targets(cad_lora_t *l, const cad_model_t *m, const char *given, cad_error_t *err)
 {
     const char *from = given ? given : USUAL;
-    char *to = l->targets = malloc(strlen(from) + 1);
+    char *to = l->targets = malloc(strlen(from) + 1), all[128];
     if (!to) return cad_out_of_memory(err);
     *to = 0;
     for (const char *s = from; *s; s += strspn(s, ",")) {
         size_t n = strcspn(s, ",");
         if (model_has(m, s, n)) to += sprintf(to, "%s%.*s", to == l->targets ? "" : ",", (int)n, s);
-        else if (given)
-            return cad_fail(err, CAD_EARG,
-                            "LoRA of %.*s: the model has no projection of that name; expected in_proj, x_proj, dt_proj "
-                            "or out_proj (Mamba-2: in_proj or out_proj)",
-                            (int)n, s);
+        else if (given) {
+            list_projections(m, all, sizeof all);
+            return cad_fail(err, CAD_EARG, "LoRA of %.*s: the model has no projection of that name; it has %s", (int)n,
+                            s, all);
+        }
         s += n;
     }
     return *l->targets ? 0 : cad_fail(err, CAD_EARG, "LoRA of no projection");
