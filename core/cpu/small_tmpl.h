@@ -69,6 +69,12 @@ static void small_wide(const small_t *t, int64_t j, int64_t from, int64_t to, bo
 {
     small_rows(NV, t, j, from, to, add);
 }
+#if NV > 2
+static void small_pair(const small_t *t, int64_t j, int64_t from, int64_t to, bool add)
+{
+    small_rows(2, t, j, from, to, add);
+}
+#endif
 static void small_narrow(const small_t *t, int64_t j, int64_t from, int64_t to, bool add)
 {
     small_rows(1, t, j, from, to, add);
@@ -81,6 +87,9 @@ static void small_product(const small_t *t)
         int64_t to = cad_min(from + terms, t->k), j = 0;
         bool add = t->add || from;
         for (; j + NV * VW <= t->n; j += NV * VW) small_wide(t, j, from, to, add);
+#if NV > 2
+        for (; j + 2 * VW <= t->n; j += 2 * VW) small_pair(t, j, from, to, add);
+#endif
         for (; j < t->n; j += VW) small_narrow(t, j, from, to, add);
     }
 }

@@ -330,7 +330,8 @@ def test_fork(model: caduceus.Model):
 
 
 INTERRUPTED = """
-import sys, caduceus
+import signal, sys, caduceus
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background of a shell it is ignored
 with caduceus.Model(sys.argv[1], threads=1) as model:
     print("ready", flush=True)
     try:
@@ -344,10 +345,13 @@ with caduceus.Model(sys.argv[1], threads=1) as model:
 def test_keyboard_interrupt(what: str):
     line = [sys.executable, "-c", INTERRUPTED, str(BUNDLED), what]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as p:
-        assert p.stdout is not None and p.stdout.readline() == "ready\n"
-        time.sleep(0.2)
-        p.send_signal(signal.SIGINT)
-        assert p.communicate(timeout=60)[0] == "interrupted 4\n"
+        try:
+            assert p.stdout is not None and p.stdout.readline() == "ready\n"
+            time.sleep(0.2)
+            p.send_signal(signal.SIGINT)
+            assert p.communicate(timeout=60)[0] == "interrupted 4\n"
+        finally:
+            p.kill()
 
 
 def test_no_leaks():
