@@ -71,12 +71,6 @@ static double initial(const cad_config_t *c, int role, int64_t i, uint64_t bits)
     return c->init_range * cad_normal(bits) / rescale;
 }
 
-static bool biased(const cad_config_t *c)
-{
-    (void)c;
-    return false;
-}
-
 /* ---- forward pass ---- */
 
 static int step(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep_t *w)
@@ -89,12 +83,6 @@ static int step(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep
     return rc ? rc : op(l, CAD_ATTENTION_OP_OUT, layer, dir, need, w->how);
 }
 
-static void begin(cad_lane_t *l, cad_grad_lane_t *back)
-{
-    (void)l;
-    (void)back;
-}
-
 static void enter(cad_lane_t *l, const cad_kept_t *kept)
 {
     cad_attention_lane_t *w = cad_attention_lane(l);
@@ -104,15 +92,6 @@ static void enter(cad_lane_t *l, const cad_kept_t *kept)
 }
 
 /* ---- backward pass ---- */
-
-static int gate(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
-{
-    (void)l;
-    (void)layer;
-    (void)dir;
-    (void)s;
-    return 0;
-}
 
 static int back_out(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
 {
@@ -272,16 +251,16 @@ const cad_block_t cad_block_attention = {
     .describe = describe,
     .parts = parts,
     .initial = initial,
-    .biased = biased,
+    .biased = never_biased,
     .chunk = CAD_ATTENTION_BLOCK,
     .undirected = true,
     .reads_all = true,
     .nop = CAD_ATTENTION_OPS,
     .op = { "qkv", "attend", "attend_out" },
     .step = step,
-    .begin = begin,
+    .begin = begin_nothing,
     .enter = enter,
-    .gate = gate,
+    .gate = gate_nothing,
     .back_out = back_out,
     .back_step = back_step,
     .back_in = back_in,

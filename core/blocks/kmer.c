@@ -50,12 +50,6 @@ static double initial(const cad_config_t *c, int role, int64_t i, uint64_t bits)
     return c->init_range * cad_normal(bits);
 }
 
-static bool biased(const cad_config_t *c)
-{
-    (void)c;
-    return false;
-}
-
 /* ---- forward pass ---- */
 
 static int step(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep_t *w)
@@ -63,48 +57,11 @@ static int step(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep
     return w->out ? op(l, CAD_KMER_OP_ADD, layer, dir, cad_span_need(s, 0), w->how) : 0;
 }
 
-static void begin(cad_lane_t *l, cad_grad_lane_t *back)
-{
-    (void)l;
-    (void)back;
-}
-
-static void enter(cad_lane_t *l, const cad_kept_t *kept)
-{
-    (void)l;
-    (void)kept;
-}
-
 /* ---- backward pass ---- */
-
-static int gate(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
-{
-    (void)l;
-    (void)layer;
-    (void)dir;
-    (void)s;
-    return 0;
-}
-
-static int back_step(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, bool add)
-{
-    (void)add;
-    return gate(l, layer, dir, s);
-}
 
 static int back_in(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
 {
     return back(l, CAD_KMER_BACK, layer, dir, s, 0);
-}
-
-static void keep(const cad_config_t *c, int ndir, int64_t rows, int64_t most, cad_bump_t *b, cad_kept_t *kept)
-{
-    (void)c;
-    (void)ndir;
-    (void)rows;
-    (void)most;
-    (void)b;
-    (void)kept;
 }
 
 /* ---- measuring ---- */
@@ -157,19 +114,19 @@ const cad_block_t cad_block_kmer = {
     .describe = describe,
     .parts = parts,
     .initial = initial,
-    .biased = biased,
+    .biased = never_biased,
     .undirected = true,
     .bare = true,
     .nop = CAD_KMER_OPS,
     .op = { "kmer" },
     .step = step,
-    .begin = begin,
-    .enter = enter,
-    .gate = gate,
-    .back_out = gate,
-    .back_step = back_step,
+    .begin = begin_nothing,
+    .enter = enter_nothing,
+    .gate = gate_nothing,
+    .back_out = gate_nothing,
+    .back_step = step_nothing,
     .back_in = back_in,
-    .keep = keep,
+    .keep = keep_nothing,
     .costs = costs,
     .traffic = traffic,
     .reference_room = reference_room,

@@ -90,48 +90,11 @@ static int step(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep
     return rc == 0 && w->out ? op(l, CAD_MLP_OP_OUT, layer, dir, need, w->how) : rc;
 }
 
-static void begin(cad_lane_t *l, cad_grad_lane_t *back)
-{
-    (void)l;
-    (void)back;
-}
-
-static void enter(cad_lane_t *l, const cad_kept_t *kept)
-{
-    (void)l;
-    (void)kept;
-}
-
 /* ---- backward pass: back_in computes everything, one tile at a time ---- */
-
-static int gate(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
-{
-    (void)l;
-    (void)layer;
-    (void)dir;
-    (void)s;
-    return 0;
-}
-
-static int back_step(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, bool add)
-{
-    (void)add;
-    return gate(l, layer, dir, s);
-}
 
 static int back_in(cad_grad_lane_t *l, int layer, int dir, cad_span_t s)
 {
     return back(l, CAD_MLP_BACK, layer, dir, s, 0);
-}
-
-static void keep(const cad_config_t *c, int ndir, int64_t rows, int64_t most, cad_bump_t *b, cad_kept_t *kept)
-{
-    (void)c;
-    (void)ndir;
-    (void)rows;
-    (void)most;
-    (void)b;
-    (void)kept;
 }
 
 /* ---- measuring ---- */
@@ -189,13 +152,13 @@ const cad_block_t cad_block_mlp = {
     .nop = CAD_MLP_OPS,
     .op = { "fc1", "fc2" },
     .step = step,
-    .begin = begin,
-    .enter = enter,
-    .gate = gate,
-    .back_out = gate,
-    .back_step = back_step,
+    .begin = begin_nothing,
+    .enter = enter_nothing,
+    .gate = gate_nothing,
+    .back_out = gate_nothing,
+    .back_step = step_nothing,
     .back_in = back_in,
-    .keep = keep,
+    .keep = keep_nothing,
     .costs = costs,
     .traffic = traffic,
     .reference_room = reference_room,

@@ -47,12 +47,6 @@ static double initial(const cad_config_t *c, int role, int64_t i, uint64_t bits)
     return (2 * cad_unit(bits) - 1) / sqrt(width);
 }
 
-static bool biased(const cad_config_t *c)
-{
-    (void)c;
-    return false;
-}
-
 /* ---- forward pass ---- */
 
 static int step(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep_t *w)
@@ -62,12 +56,6 @@ static int step(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep
     int rc = w->in & (CAD_IN_X | CAD_IN_Z) ? op(l, CAD_GATED_OP_IN, layer, dir, need, w->in) : 0;
     if (rc == 0) rc = op(l, CAD_GATED_OP_GATE, layer, dir, need, how);
     return rc == 0 && w->out ? op(l, CAD_GATED_OP_OUT, layer, dir, need, w->how) : rc;
-}
-
-static void begin(cad_lane_t *l, cad_grad_lane_t *back)
-{
-    (void)l;
-    (void)back;
 }
 
 static void enter(cad_lane_t *l, const cad_kept_t *kept) { cad_gated_lane(l)->x = kept->array[0]; }
@@ -139,11 +127,11 @@ const cad_block_t cad_block_gated = {
     .describe = describe,
     .parts = parts,
     .initial = initial,
-    .biased = biased,
+    .biased = never_biased,
     .nop = CAD_GATED_OPS,
     .op = { "project", "gate", "close" },
     .step = step,
-    .begin = begin,
+    .begin = begin_nothing,
     .enter = enter,
     .gate = gate,
     .back_out = back_out,
