@@ -208,7 +208,7 @@ static void check_cpu(const char *isa, const char *how, double much)
         CHECK(TILES, tap_few || much > 1, name, much);
         CHECK(MAMBA2, tap_few || much > 1, name, much);
         CHECK(OTHERS, tap_few || much > 1, name, much);
-        CHECK(UNDIRECTED, false, name, much > 1 ? much : SHARP);
+        CHECK(UNDIRECTED, tap_few, name, much > 1 ? much : SHARP);
         CHECK(BESIDE, false, name, much);
     }
     cad_context_close(ctx);
