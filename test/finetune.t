@@ -3,17 +3,6 @@
 . "${srcdir:-.}/test/lib.sh"
 py=$(python)
 
-# rich N LENGTH SEED: prints N rows "sequence label". The label is 1 if there are more G and C than A and T.
-rich() {
-    awk -v n="$1" -v k="$2" -v s="$3" 'function next_() { s = (s * 16807) % 2147483647; return int(s / 65536) }
-        BEGIN {
-            for (i = 0; i < n; i++) {
-                y = next_() % 2; q = ""
-                for (j = 0; j < k; j++) {
-                    x = next_() % 10
-                    q = q (x < 7 ? substr(y ? "GC" : "AT", x % 2 + 1, 1) : substr("ACGT", x % 4 + 1, 1)) }
-                print q, y } }'
-}
 rich 160 40 5 >rows
 rich 60 40 9 >more
 { echo sequence,label; tr ' ' , <rows; } >train.csv
@@ -135,7 +124,6 @@ finetune train.csv --valid-fraction 0 --epochs 2 -o last >last.out
 is "without validation the last epoch stays" \
     "$(rows last/metrics.tsv | cut -f 4- | tr '\t\n' ' ;')" ". . . . . 1;. . . . . 1;"
 is "and no metric is computed" "$(cat last.out)" ""
-
 
 # ---- classes of unequal size ----
 awk '!$2 || n++ < 12' rows | tr ' ' , | sed '1i sequence,label' >rare.csv

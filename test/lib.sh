@@ -261,3 +261,15 @@ close_to() {
 can_read() {
     [ -e "$1/model.safetensors" ] || ! "$caduceus" model info -m "$1" 2>&1 | grep -q 'built without libzip'
 }
+
+# rich N LENGTH SEED: prints N rows "sequence label". The label is 1 if there are more G and C than A and T.
+rich() {
+    awk -v n="$1" -v k="$2" -v s="$3" 'function next_() { s = (s * 16807) % 2147483647; return int(s / 65536) }
+        BEGIN {
+            for (i = 0; i < n; i++) {
+                y = next_() % 2; q = ""
+                for (j = 0; j < k; j++) {
+                    x = next_() % 10
+                    q = q (x < 7 ? substr(y ? "GC" : "AT", x % 2 + 1, 1) : substr("ACGT", x % 4 + 1, 1)) }
+                print q, y } }'
+}

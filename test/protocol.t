@@ -3,8 +3,8 @@
 . "${srcdir:-.}/test/lib.sh"
 py=$(python)
 
-# rich N LENGTH SEED: prints N rows "sequence label". The label is 1 if there are more G and C than A and T.
-rich() {
+# even N LENGTH SEED: as rich of lib.sh, with labels 0 and 1 in turns.
+even() {
     awk -v n="$1" -v k="$2" -v s="$3" 'function next_() { s = (s * 16807) % 2147483647; return int(s / 65536) }
         BEGIN {
             for (i = 0; i < n; i++) {
@@ -24,7 +24,7 @@ predict() { "$caduceus" predict --quiet "$@"; }
 model() { rm -rf tuned; tune "$@" -o tuned >.printed 2>.err || diag .err; cp tuned/model.safetensors "$model"; }
 
 # ---- layouts: classes in the order of their folders' names, 0 before 1 ----
-rich 24 40 5 >rows
+even 24 40 5 >rows
 sort -s -k 2,2 rows >sorted
 { echo sequence,label; tr ' ' , <sorted; } >train.csv
 awk '{ print ">s" NR "|" $2; print $1 }' sorted >train.fna
@@ -86,7 +86,7 @@ parts() {
     mkdir -p "$1"
     for part in train:30:3 dev:12:4 test:17:8; do
         set -- "$1" $(echo $part | tr : ' ')
-        { echo sequence,label; rich $3 50 $4 | tr ' ' ,; } >"$1/$2.csv"
+        { echo sequence,label; even $3 50 $4 | tr ' ' ,; } >"$1/$2.csv"
     done
 }
 # texts FOLDER: the same as folders of texts. fasta FOLDER: the same as FASTA.

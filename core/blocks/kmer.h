@@ -30,7 +30,7 @@ static inline int64_t cad_kmer_words(const cad_config_t *c) { return (int64_t)1 
 /* Returns the number of rows of the table. */
 static inline int64_t cad_kmer_rows(const cad_config_t *c) { return cad_kmer_words(c) + 2; }
 
-/* What a token is in a word: a base, 0 to 3, or one of these. */
+/* A token counts in a word as a base, 0 to 3, or as one of these. */
 enum { CAD_KMER_MASK = 4, CAD_KMER_OTHER };
 
 /* Sets digit[t] for each token t. */

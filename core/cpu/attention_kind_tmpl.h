@@ -219,13 +219,6 @@ static void qkv_back_task(void *arg, int64_t task, int worker)
     project(m->numbers, b->w->dqkv + s.beg * 3 * m->I, 3 * m->I, rows, b->qkvt, m->Dp, 3 * m->I, &to, 0);
 }
 
-static void attention_norm_back_task(void *arg, int64_t task, int worker)
-{
-    const attention_back_t *b = arg;
-    (void)worker;
-    norm_rows_back(b->l, b->f.norm, rows_of_task(&b->f.share, task), b->f.share.span.beg);
-}
-
 static int attention_in_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     attention_back_t b = attention_back(l, layer, s);
@@ -237,9 +230,7 @@ static int attention_in_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t 
     share_rows(&b.f.share, &b, qkv_back_task);
     outer(&sum, rows, l->dout + s.beg * m->Dp, m->Dp, m->D, b.f.w->y + s.beg * m->I, m->I, b.sum->out);
     outer(&sum, rows, b.w->dqkv + s.beg * 3 * m->I, 3 * m->I, 3 * m->I, l->f.a, m->Dp, b.sum->qkv);
-    share_rows(&b.f.share, &b, attention_norm_back_task);
-    add_columns(l->f.a, m->Dp, rows, m->Dp, l->grads->s.norm[layer]);
-    add_columns(l->da, m->Dp, rows, m->Dp, l->grads->s.norm_bias[layer]);
+    norm_back(l, layer, s);
     return 0;
 }
 

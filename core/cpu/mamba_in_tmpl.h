@@ -77,13 +77,6 @@ static void gate_back_task(void *arg, int64_t task, int worker)
     project(m->numbers, gs, m->Ep, rows, b->t->in_zt, m->Dp, m->Ep, &z, 0);
 }
 
-static void norm_back_task(void *arg, int64_t task, int worker)
-{
-    const mamba_back_t *b = arg;
-    (void)worker;
-    norm_rows_back(b->l, b->f.norm, rows_of_task(&b->f.share, task), b->f.share.span.beg);
-}
-
 static int mamba_in_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     mamba_back_t b = mamba_back(l, layer, dir, s);
@@ -99,9 +92,7 @@ static int mamba_in_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, u
     add_columns(dout, m->Dp, rows, m->Dp, b.sum->out_bias);
     add_columns(dx, m->Ep, rows, m->Ep, b.sum->in_x_bias);
     add_columns(dz, m->Ep, rows, m->Ep, b.sum->in_z_bias);
-    share_rows(&b.f.share, &b, norm_back_task);
-    add_columns(l->f.a, m->Dp, rows, m->Dp, l->grads->s.norm[layer]);
-    add_columns(l->da, m->Dp, rows, m->Dp, l->grads->s.norm_bias[layer]);
+    norm_back(l, layer, s);
     return 0;
 }
 #endif

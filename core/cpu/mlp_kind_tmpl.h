@@ -176,13 +176,6 @@ static void mlp_back_task(void *arg, int64_t task, int worker)
     project(m->numbers, g, m->Ep, rows, b->t->fc1t, m->Dp, m->Ep, &to_da, first);
 }
 
-static void mlp_norm_back_task(void *arg, int64_t task, int worker)
-{
-    const mlp_back_t *b = arg;
-    (void)worker;
-    norm_rows_back(b->l, b->f.norm, rows_of_task(&b->f.share, task), b->f.share.span.beg);
-}
-
 static int mlp_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsigned how)
 {
     mlp_back_t b = { mlp_call(&l->f, layer, s), l, l->grads->turned[layer], cad_mlp_grad_lane(l)->g };
@@ -198,9 +191,7 @@ static int mlp_back(cad_grad_lane_t *l, int layer, int dir, cad_span_t s, unsign
     outer(&way, rows, b.g, m->Ep, m->E, l->f.a, m->Dp, sum->fc1);
     add_columns(dout, m->Dp, rows, m->Dp, sum->fc2_bias);
     add_columns(b.g, m->Ep, rows, m->Ep, sum->fc1_bias);
-    share_rows(&b.f.share, &b, mlp_norm_back_task);
-    add_columns(l->f.a, m->Dp, rows, m->Dp, l->grads->s.norm[layer]);
-    add_columns(l->da, m->Dp, rows, m->Dp, l->grads->s.norm_bias[layer]);
+    norm_back(l, layer, s);
     return 0;
 }
 

@@ -9,6 +9,8 @@
 #define CAD_RESIDUAL_TMPL_H
 
 #ifdef CAD_ISA_BACK_OPS
+#include "outer_tmpl.h"
+#include "share_tmpl.h"
 #include "weights_tmpl.h"
 
 static int residual_start(cad_grad_lane_t *l, int64_t n)
@@ -17,18 +19,34 @@ static int residual_start(cad_grad_lane_t *l, int64_t n)
     return 0;
 }
 
-/* Runs the backward pass of a layer's norm for the rows of s: reads l->da, the gradient of the normalised rows, and
- * adds to l->dres. Row 0 of l->da and l->f.a is row beg of the pack. Overwrites l->f.a with the terms of the gradient
- * of the norm's weight: da times the normalised residual. */
-static void norm_rows_back(const cad_grad_lane_t *l, const norm_t *norm, cad_span_t s, int64_t beg)
+typedef struct { /* arguments of norm_back() that its tasks share */
+    share_t share;
+    const cad_grad_lane_t *l;
+    const norm_t *norm;
+} norm_back_t;
+
+static void norm_back_task(void *arg, int64_t task, int worker)
 {
-    int64_t Dp = l->f.Dp;
+    const norm_back_t *b = arg;
+    const cad_lane_t *f = &b->l->f;
+    cad_span_t s = rows_of_task(&b->share, task);
+    (void)worker;
     for (int64_t r = s.beg; r < s.end; r++) {
-        const float *da = l->da + (r - beg) * Dp;
-        float *xhat = l->f.a + (r - beg) * Dp;
-        norm_row_back(norm, l->f.base + r * Dp, da, l->dres + r * Dp, xhat);
-        for (int64_t i = 0; i < Dp; i += VW) vstore(xhat + i, vload(xhat + i) * vload(da + i));
+        const float *da = b->l->da + (r - b->share.span.beg) * f->Dp;
+        float *xhat = f->a + (r - b->share.span.beg) * f->Dp;
+        norm_row_back(b->norm, f->base + r * f->Dp, da, b->l->dres + r * f->Dp, xhat);
+        for (int64_t i = 0; i < f->Dp; i += VW) vstore(xhat + i, vload(xhat + i) * vload(da + i));
     }
+}
+
+/* Runs the backward pass of a layer's norm for the rows of s: reads l->da, the gradient of the normalised rows, adds to
+ * l->dres and to the gradients of the norm's weight and bias. Row 0 of l->da is row beg of s. Overwrites l->f.a. */
+static void norm_back(cad_grad_lane_t *l, int layer, cad_span_t s)
+{
+    norm_back_t b = { .share = { .team = l->f.team, .span = s }, .l = l, .norm = &l->f.weights->norm[layer] };
+    share_rows(&b.share, &b, norm_back_task);
+    add_columns(l->f.a, l->f.Dp, s.end - s.beg, l->f.Dp, l->grads->s.norm[layer]);
+    add_columns(l->da, l->f.Dp, s.end - s.beg, l->f.Dp, l->grads->s.norm_bias[layer]);
 }
 
 static int residual_divide(cad_grad_lane_t *l, int64_t n, bool times)

@@ -8,11 +8,9 @@ import sys
 
 import numpy as np
 
+from draws import below, hashed, random
+
 BUCKETS = ("0-30k", "30-100k", ">100k")
-M64 = (1 << 64) - 1
-GOLDEN = 0x9E3779B97F4A7C15
-
-
 def close(name, got, want, tol=2e-6):
     if not abs(got - want) <= tol:
         sys.exit(f"{name}: {got}, expected {want}")
@@ -50,30 +48,6 @@ def tables(folder):
         close("mean in table.md", float(mean), v.mean(), 5.1e-4)
         close("spread in table.md", float(spread), (v.max() - v.min()) / 2, 5.1e-4)
         close("C in table.md", float(cells[7 if published else 5]), float(best))
-
-
-def mix(z):
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & M64
-    z = (z ^ z >> 27) * 0x94D049BB133111EB & M64
-    return z ^ z >> 31
-
-
-def random(seed, a, b, c):
-    s = mix(seed + GOLDEN & M64)
-    for x in (a, b, c):
-        s = mix(s + (x + 1) * GOLDEN & M64)
-    return s
-
-
-def hashed(name):
-    h = 0xCBF29CE484222325
-    for byte in name.encode():
-        h = (h ^ byte) * 0x100000001B3 & M64
-    return h
-
-
-def below(bits, n):
-    return (bits >> 32) * n >> 32
 
 
 def read_rows(path):

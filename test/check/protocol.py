@@ -10,6 +10,8 @@ import sys
 
 import numpy as np
 
+from draws import below, hashed, random
+
 
 def confusion(truth, called):
     return np.array([[np.sum((truth == a) & (called == b)) for b in (0, 1)] for a in (0, 1)], float)
@@ -88,30 +90,6 @@ def tables(folder):
         close("spread in table.md", float(spread), (test.max() - test.min()) / 2, 5.1e-4)
 
 
-M64 = (1 << 64) - 1
-GOLDEN = 0x9E3779B97F4A7C15
-
-
-def mix(z):
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & M64
-    z = (z ^ z >> 27) * 0x94D049BB133111EB & M64
-    return z ^ z >> 31
-
-
-def random(seed, a, b, c):
-    s = mix(seed + GOLDEN & M64)
-    for x in (a, b, c):
-        s = mix(s + (x + 1) * GOLDEN & M64)
-    return s
-
-
-def hashed(name):
-    h = 0xCBF29CE484222325
-    for byte in name.encode():
-        h = (h ^ byte) * 0x100000001B3 & M64
-    return h
-
-
 def auroc(y, s):
     yes, no = s[y], s[~y]
     return np.mean((yes[:, None] > no) + 0.5 * (yes[:, None] == no))
@@ -164,7 +142,7 @@ def intervals(line, name, y, s, resamples, seed):
     place = random(seed, hashed(name), 0, 0)
     n, roc, prc = len(y), [], []
     for k in range(resamples):
-        at = np.array([(random(place, k, i, 0) >> 32) * n >> 32 for i in range(n)])
+        at = np.array([below(random(place, k, i, 0), n) for i in range(n)])
         if y[at].all() or not y[at].any():
             continue
         roc.append(auroc(y[at], s[at]))

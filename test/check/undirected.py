@@ -13,6 +13,7 @@ import sys
 import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import draws  # noqa: E402
 import reference  # noqa: E402
 
 erf = np.vectorize(math.erf)
@@ -49,21 +50,6 @@ def gelu(m, v):
     return v / 2 * (1 + erf(v / np.sqrt(2)))
 
 
-def mixed(z):
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9 % 2 ** 64
-    z = (z ^ z >> 27) * 0x94d049bb133111eb % 2 ** 64
-    return z ^ z >> 31
-
-
-def bits(seed, *place):
-    """64 random bits: splitmix64, with the place mixed into its state."""
-    golden = 0x9e3779b97f4a7c15
-    s = mixed((seed + golden) % 2 ** 64)
-    for p in place:
-        s = mixed((s + (p + 1) * golden) % 2 ** 64)
-    return s
-
-
 def blocks_read(m, i, block, n):
     """The blocks of 64 tokens that a block of n reads in layer i."""
     random = m.attention.get("random", 3)
@@ -72,7 +58,7 @@ def blocks_read(m, i, block, n):
     found = {0, block - 1, block, block + 1, n - 1}
     most, draw = len(found) + random, 0
     while len(found) < most:
-        found.add((bits(m.attention.get("seed", 0), i, block, draw) >> 32) * n >> 32)
+        found.add(draws.below(draws.random(m.attention.get("seed", 0), i, block, draw), n))
         draw += 1
     return found
 
