@@ -269,6 +269,30 @@ static const case_t UNDIRECTED[] = {
       CAD_POOL_MEAN,
       { 9, 131, 1 },
       0 },
+    { "convolutions that pool 3 rows, PS, fused, classes",
+      "{\"d_model\": 18, \"n_layer\": 3, \"vocab_size\": 12, \"rcps\": true, " KINDS(
+          "\"cnn\", \"mlp\", \"cnn\"", "\"cnn_cfg\": {\"widths\": [1, 4, 7], \"pool\": 3}}"),
+      3,
+      CAD_LOSS_CLASSES,
+      CAD_POOL_MEAN,
+      { 9, 131, 1, 28, 5 },
+      0 },
+    { "a convolution that pools, then attention, maximum, several packs",
+      "{\"d_model\": 20, \"n_layer\": 3, \"vocab_size\": 12, \"rms_norm\": false, " KINDS(
+          "\"cnn\", \"attention\", \"mlp\"", "\"cnn_cfg\": {\"widths\": [8], \"pool\": 4}, \"attention_cfg\": {\"heads\": 2}}"),
+      2,
+      CAD_LOSS_BINARY,
+      CAD_POOL_MAX,
+      { 900, 3400, 130 },
+      0 },
+    { "convolutions that pool nothing, tokens",
+      "{\"d_model\": 12, \"n_layer\": 2, \"vocab_size\": 12, \"rcps\": true, \"fused_add_norm\": false, " KINDS(
+          "\"cnn\"", "\"cnn_cfg\": {\"widths\": [5, 2], \"channels\": 32, \"pool\": 1}}"),
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 33, 2, 140, 1 },
+      0 },
 };
 static const case_t BESIDE[] = {
     { "k-mers and an MLP beside Mamba",

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "blocks/attention.h"
+#include "blocks/cnn.h"
 #include "blocks/kmer.h"
 #include "blocks/mamba.h"
 #include "blocks/mamba2.h"
@@ -299,14 +300,39 @@ static void kmers(const net_t *net, int layer, int dir, const double *a, int64_t
     for (int64_t i = 0; i < L * D; i++) h[i] = table[word_of(&net->m->vocab, k, net->tok, L, i / D) * D + i % D];
 }
 
+/* Computes h, the output of a layer that convolves and pools, for its input a (L,D); h has fewer rows. */
+static void cnn(const net_t *net, int layer, int dir, const double *a, int64_t L, double *h)
+{
+    const cad_cnn_t *s = cad_cnn(&net->m->cfg);
+    int64_t D = net->m->cfg.d_model, E = s->n * s->C;
+    const double *out = tensor(net, CAD_CNN_OUT, layer, dir), *bias = tensor(net, CAD_CNN_OUT_BIAS, layer, dir);
+    double *y = calloc((size_t)E, sizeof *y);
+    for (int64_t r = 0; r * s->P < L; r++) {
+        memset(y, 0, (size_t)E * sizeof *y);
+        for (int64_t e = 0; e < E; e++) {
+            int i = (int)(e / s->C);
+            int64_t w = s->width[i], c = e % s->C;
+            const double *weight = tensor(net, CAD_CNN_WEIGHT + 2 * i, layer, dir) + c * D * w;
+            for (int64_t t = r * s->P; t < cad_min((r + 1) * s->P, L); t++) {
+                double u = tensor(net, CAD_CNN_BIAS + 2 * i, layer, dir)[c];
+                for (int64_t from = cad_max(t - (w - 1) / 2, 0); from <= cad_min(t + w / 2, L - 1); from++)
+                    for (int64_t d = 0; d < D; d++) u += weight[d * w + from - t + (w - 1) / 2] * a[from * D + d];
+                y[e] = fmax(y[e], u);
+            }
+        }
+        for (int64_t d = 0; d < D; d++) h[r * D + d] = dot(out + d * E, y, E) + bias[d];
+    }
+    free(y);
+}
+
 typedef void layer_f(const net_t *net, int layer, int dir, const double *a, int64_t L, double *h);
 static layer_f *const LAYER[CAD_NKINDS] = {
     [CAD_KIND_kmer] = kmers,          [CAD_KIND_mamba] = mamba, [CAD_KIND_mamba2] = mamba2,
-    [CAD_KIND_attention] = attention, [CAD_KIND_mlp] = mlp,
+    [CAD_KIND_attention] = attention, [CAD_KIND_mlp] = mlp,   [CAD_KIND_cnn] = cnn,
 };
 
-/* Computes out (L,D), the normalised last residual of one strand. */
-static void encode(const cad_model_t *m, const double *p, const uint8_t *tok, int64_t L, double *out)
+/* Computes out (n,D), the normalised last residual of one strand; returns n, its rows: L, unless layers pool them. */
+static int64_t encode(const cad_model_t *m, const double *p, const uint8_t *tok, int64_t L, double *out)
 {
     const net_t strand = { m, p, tok }, *net = &strand;
     const cad_config_t *c = &net->m->cfg;
@@ -319,10 +345,15 @@ static void encode(const cad_model_t *m, const double *p, const uint8_t *tok, in
             res[r * D + d] = cad_model_input_reversed(net->m) ? table[net->m->vocab.comp[tok[r]] * D + D - 1 - d]
                                                               : table[tok[r] * D + d];
     for (int i = 0; i < c->n_layer; i++) {
+        const cad_block_t *block = cad_layer_block(net->m, i);
         const double *weight = tensor(net, CAD_T_NORM, i, 0);
         for (int64_t r = 0; r < L && weight; r++)
             norm(net, res + r * D, weight, c->rms_norm ? NULL : tensor(net, CAD_T_NORM_BIAS, i, 0), a + r * D);
         for (int k = 0; k < net->m->layer[i].ndir; k++) LAYER[net->m->layer[i].kind](net, i, k, a, L, h[k]);
+        if (block->stride) {
+            L = (L + block->stride(c) - 1) / block->stride(c);
+            memset(res, 0, (size_t)(L * D) * sizeof *res);
+        }
         for (int64_t j = 0; j < L * D; j++)
             res[j] += net->m->layer[i].ndir == 1 ? h[0][j] : c->multiply ? h[0][j] * h[1][j] : h[0][j] + h[1][j];
     }
@@ -333,6 +364,7 @@ static void encode(const cad_model_t *m, const double *p, const uint8_t *tok, in
     free(a);
     free(h[0]);
     free(h[1]);
+    return L;
 }
 
 /* ---- losses ---- */
@@ -402,8 +434,9 @@ static double bin_loss(const net_t *net, const cad_example_t *e, double *const s
     return loss;
 }
 
-static double label_loss(const net_t *net, const cad_example_t *e, double *const strand[2], enum cad_loss_t how,
-                         enum cad_pool_t pool)
+/* rows: of a strand after the last layer. */
+static double label_loss(const net_t *net, const cad_example_t *e, double *const strand[2], int64_t rows,
+                         enum cad_loss_t how, enum cad_pool_t pool)
 {
     int64_t D = net->m->cfg.d_model, labels = net->m->labels;
     const double *score = tensor(net, CAD_T_SCORE, -1, 0);
@@ -412,8 +445,8 @@ static double label_loss(const net_t *net, const cad_example_t *e, double *const
     for (int s = 0; s < strands; s++)
         for (int64_t d = 0; d < D; d++) {
             double mean = 0, top = -INFINITY;
-            for (int64_t t = 0; t < e->len; t++) {
-                mean += strand[s][t * D + d] / (double)e->len;
+            for (int64_t t = 0; t < rows; t++) {
+                mean += strand[s][t * D + d] / (double)rows;
                 top = fmax(top, strand[s][t * D + d]);
             }
             for (int64_t c = 0; c < labels; c++)
@@ -433,11 +466,11 @@ double network_loss(const cad_model_t *m, const double *p, const cad_example_t *
         double *strand[2] = { calloc(size, sizeof(double)), calloc(size, sizeof(double)) };
         uint8_t *reversed = malloc((size_t)ex[i].len);
         cad_reverse_complement(m, ex[i].tokens, ex[i].len, reversed);
-        encode(m, p, ex[i].tokens, ex[i].len, strand[0]);
+        int64_t rows = encode(m, p, ex[i].tokens, ex[i].len, strand[0]);
         if (m->cfg.rcps) encode(m, p, reversed, ex[i].len, strand[1]);
         loss += how == CAD_LOSS_TOKENS ? token_loss(&net, &ex[i], strand)
                 : c->bin               ? bin_loss(&net, &ex[i], strand, how, c->bin)
-                                       : label_loss(&net, &ex[i], strand, how, c->pool);
+                                       : label_loss(&net, &ex[i], strand, rows, how, c->pool);
         free(strand[0]);
         free(strand[1]);
         free(reversed);

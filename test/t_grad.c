@@ -116,7 +116,8 @@ static double mismatch(const case_t *c, cad_model_t *m, const cad_example_t *ex,
                        const float *grad)
 {
     const float *g = grad + t->offset;
-    double size = 0, want = 0, f[2], h = 1e-4, *p = malloc((size_t)m->total * sizeof *p),
+    /* the maximum of convolutions bends: a smaller step meets fewer bends */
+    double size = 0, want = 0, f[2], h = cad_config_uses(&m->cfg, CAD_KIND_cnn) ? 1e-7 : 1e-4, *p = malloc((size_t)m->total * sizeof *p),
            *v = malloc((size_t)t->count * sizeof *v);
     for (int64_t k = 0; k < t->count; k++) size += (double)g[k] * (double)g[k];
     size = sqrt(size) + 1e-30;

@@ -63,6 +63,9 @@ static const variant_t CPU_VARIANT[] = {
     { "Ph beside Mamba, one direction", "\"mlp\", \"mamba\", \"kmer\", \"gated\"",
       "\"bidirectional\": false, \"mlp_cfg\": {\"expand\": 2}, \"gated_cfg\": {\"expand\": 2}", LENGTH, false },
 };
+/* A step of a central difference often meets a bend of the maximum; t_grad has smaller steps. */
+static const variant_t BENT = { "PS convolutions", "\"cnn\", \"mlp\"",
+                                "\"rcps\": true, \"cnn_cfg\": {\"widths\": [3, 6, 12], \"pool\": 1}", LENGTH, false };
 
 static cad_model_t *make(const variant_t *v)
 {
@@ -422,6 +425,11 @@ static void check_bad_shapes(void)
         const char *kind, *shape, *why;
     } bad[] = {
         { "mlp", "\"expand\": 0", "\"expand\"" },
+        { "cnn", "\"widths\": [3, 0]", "\"widths\"" },
+        { "cnn", "\"widths\": []", "\"widths\"" },
+        { "cnn", "\"widths\": 3", "\"widths\"" },
+        { "cnn", "\"channels\": 24", "\"channels\"" },
+        { "cnn", "\"pool\": 65", "\"pool\"" },
         { "mlp", "\"expand\": 2, \"d_inner\": 8", "\"d_inner\"" },
         { "mlp", "\"activation\": \"relu\"", "neither \"gelu\" nor \"gelu_tanh\"" },
         { "mlp", "\"activation\": 1", "\"activation\"" },
@@ -477,6 +485,10 @@ int main(void)
         check_save(m, CPU_VARIANT[i].name);
         cad_model_close(m);
     }
+    m = make(&BENT);
+    check_forward(m, "cpu", LENGTH, BENT.name);
+    check_save(m, BENT.name);
+    cad_model_close(m);
     check_gelu(false);
     check_gelu(true);
     check_far_gelu();

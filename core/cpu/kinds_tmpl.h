@@ -12,6 +12,7 @@
 #include "attention_kind_tmpl.h"
 #include "mlp_kind_tmpl.h"
 #include "kmer_kind_tmpl.h"
+#include "cnn_kind_tmpl.h"
 #ifdef CAD_MORE_KINDS_CPU
 #include CAD_MORE_KINDS_CPU
 #endif

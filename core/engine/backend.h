@@ -63,6 +63,10 @@ struct cad_lane_t { /* a stream of execution and its activations */
      * (tensors.c). Set by cad_encoder_forward; `pool` then applies the final norm with its channels reversed too. */
     bool mirrored;
     char text[256]; /* reason for an operation's failure, or "" */
+    /* (nseq+1) offsets of the sequences in the rows that the current layer reads, and in those that it writes: the same,
+     * unless the layer pools rows */
+    const int64_t *off_in, *off_out;
+    int64_t *offsets; // (pooling layers,rows+1) the offsets after each layer that pools rows; NULL if there is none
     /* The following pointers are addresses in the backend's memory, for a GPU in device memory: */
     float *res;                  // (rows,Dp) residual stream
     float *base;                 // (rows,Dp) the layer's input, to which `out` adds; equal to res if there is no tape
@@ -195,7 +199,7 @@ struct cad_ops_t {
     int (*read)(cad_lane_t *l, int kind, int what, int64_t beg, int64_t n, float *out);
 
     /* Sets row r of res to the embedding of token tok[r], for the rows of s. s.want: the rows that are wanted from the
-     * last layer. */
+     * last layer; NULL if layers pool rows. */
     int (*embed)(cad_lane_t *l, const uint8_t *tok, cad_span_t s);
     cad_op_f *const *kind[CAD_NKINDS]; /* operations of each layer kind, in the order of blocks/NAME.h */
     /* Computes logits at n rows of the pack: applies the final norm to res, then the head. */
@@ -216,8 +220,17 @@ int cad_precision_number(const char *precision);
 int cad_cpu_ops(const cad_ops_t **ops, int precision, cad_error_t *err);
 
 /* ---- encoder.c ---- */
+/* Allocates l->offsets for a model with layers that pool rows, for l->rows rows; returns 0 or CAD_ENOMEM. The caller
+ * frees l->offsets. */
+int cad_encoder_open(cad_lane_t *l, const cad_model_t *model);
+/* Returns the offsets of the sequences after the first `layers` layers of the last forward pass, whose offsets were
+ * off. */
+const int64_t *cad_encoder_offsets(const cad_lane_t *l, const cad_model_t *model, int layers, const int64_t *off);
+/* Points l->off_in and l->off_out to the offsets of a layer. */
+void cad_encoder_rows(cad_lane_t *l, const cad_model_t *model, int layer, const int64_t *off);
 /* Runs l->layers layers of the encoder on nseq packed sequences. Afterwards res holds the last residual for the rows that `want` (nseq)
- * lists, or for all rows if want is NULL. With a tape, want must be NULL. */
+ * lists, or for all rows if want is NULL. With a tape, want must be NULL. If layers pool rows, `want` counts the rows
+ * after them. */
 int cad_encoder_forward(cad_lane_t *l, const cad_model_t *model, const int64_t *off, int nseq, const cad_rows_t *want);
 /* Recomputes activations of one direction of a layer for the backward pass: x, z or both (parts: flags CAD_IN_*), the
  * scan states that are kept and, if `out`, the direction's output h. */

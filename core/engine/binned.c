@@ -61,6 +61,8 @@ static int run_some(cad_context_t *ctx, const cad_window_t *w, int n, cad_error_
 
 static int check(const cad_context_t *ctx, const cad_window_t *w, cad_error_t *err)
 {
+    int rc = cad_rows_of_bases(ctx->model, (int)ctx->model->cfg.n_layer, err);
+    if (rc) return rc;
     if (!ctx->bin) return cad_fail(err, CAD_EARG, "the model has no head with an output for each base or bin");
     if (w->core_beg < 0 || w->core_end > w->len || w->core_beg >= w->core_end)
         return cad_fail(err, CAD_EARG, "a core of no bases, or beyond its window");

@@ -5,6 +5,9 @@
  * as many packs as lanes, each lane runs whole packs. Otherwise, and for long windows, the whole team of threads works
  * on one pack, inside the operations, if the backend supports that. Results do not depend on this choice.
  *
+ * If layers pool rows, the rows that are pooled or read are counted after these layers: those that stand for at least
+ * one of the bases in question.
+ *
  * SPDX-License-Identifier: MIT
  */
 #include "engine/engine.h"
@@ -54,7 +57,8 @@ static int open_lane(cad_context_t *ctx, cad_lane_t *l, cad_team_t *team, int64_
     l->tile = tile_rows(ctx->ops, team, rows);
     l->zrows = ctx->ops->late ? l->tile : 0;
     l->tok = cad_alloc((size_t)rows, 1);
-    rc = l->tok ? l->ops->lane_open(l, ctx->model) : CAD_ENOMEM;
+    rc = l->tok ? cad_encoder_open(l, ctx->model) : CAD_ENOMEM;
+    if (rc == 0) rc = l->ops->lane_open(l, ctx->model);
     ctx->bytes += l->bytes;
     if (rc == CAD_ENOMEM)
         return cad_fail(
@@ -69,6 +73,7 @@ static void close_lane(cad_lane_t *l)
 {
     if (l->ops) l->ops->lane_close(l);
     free(l->tok);
+    free(l->offsets);
     memset(l, 0, sizeof *l);
 }
 
@@ -241,8 +246,15 @@ static void fill_tokens(const cad_model_t *m, const cad_pass_t *p, int strand, u
         tok[strand ? p->len - 1 - p->pos[i] : p->pos[i]] = (uint8_t)m->vocab.mask;
 }
 
+/* Returns the rows of a strand that stand for the bases [beg, end) of strand 0. stride: bases of a row. */
+static cad_rows_t rows_of(const cad_pass_t *p, int strand, int64_t beg, int64_t end, int64_t stride)
+{
+    int64_t from = strand ? p->len - end : beg, to = strand ? p->len - beg : end;
+    return (cad_rows_t) { from / stride, (to + stride - 1) / stride };
+}
+
 /* Returns the smallest range that contains all rows whose results are read, counted from the start of the strand. */
-static cad_rows_t rows_read(const cad_pass_t *p, int strand)
+static cad_rows_t rows_read(const cad_pass_t *p, int strand, int64_t stride)
 {
     int64_t beg = p->len, end = 0;
     if (p->pooled[strand]) {
@@ -253,7 +265,7 @@ static cad_rows_t rows_read(const cad_pass_t *p, int strand)
         beg = cad_min(beg, p->pos[i]);
         end = cad_max(end, p->pos[i] + 1);
     }
-    return strand ? (cad_rows_t) { p->len - end, p->len - beg } : (cad_rows_t) { beg, end };
+    return rows_of(p, strand, beg, end, stride);
 }
 
 static int64_t picks_of(const cad_pass_t *p, int strand) { return p->logits[strand] ? p->npos : 0; }
@@ -269,16 +281,17 @@ static int64_t list_picks(const cad_pass_t *p, int strand, int64_t base, int64_t
     return n;
 }
 
-static int64_t list_range(const cad_pass_t *p, int strand, int64_t base, cad_range_t *range)
+static int64_t list_range(const cad_pass_t *p, int strand, int64_t base, int64_t stride, cad_range_t *range)
 {
-    int64_t beg = strand ? p->len - p->end : p->beg, end = strand ? p->len - p->beg : p->end;
+    cad_rows_t rows = rows_of(p, strand, p->beg, p->end, stride);
     if (!p->pooled[strand]) return 0;
-    *range = (cad_range_t) { base + beg, base + end, p->pool, p->pooled[strand] };
+    *range = (cad_range_t) { base + rows.beg, base + rows.end, p->pool, p->pooled[strand] };
     return 1;
 }
 
-/* Computes the wanted logits and pooled rows of a pack, and writes them to the buffers of its masking passes. */
-static int take_results(const run_t *r, const pack_t *pack, const int64_t *off, cad_lane_t *l)
+/* Computes the wanted logits and pooled rows of a pack, and writes them to the buffers of its masking passes. off: the
+ * offsets of the last layer's rows, each of which stands for `stride` bases. */
+static int take_results(const run_t *r, const pack_t *pack, const int64_t *off, int64_t stride, cad_lane_t *l)
 {
     const cad_model_t *m = r->ctx->model;
     cad_pick_t *pick = r->pick ? r->pick + pack->picks : NULL;
@@ -289,7 +302,7 @@ static int take_results(const run_t *r, const pack_t *pack, const int64_t *off, 
         int64_t seq = r->seq[pack->first + i];
         const cad_pass_t *p = &r->pass[seq / 2];
         npick += list_picks(p, (int)(seq % 2), off[i], m->vocab.rows, pick ? pick + npick : NULL);
-        nrange += list_range(p, (int)(seq % 2), off[i], range + nrange);
+        nrange += list_range(p, (int)(seq % 2), off[i], stride, range + nrange);
     }
     if (npick) rc = l->ops->head(l, pick, npick);
     if (rc == 0 && nrange) rc = l->ops->pool(l, range, nrange);
@@ -306,21 +319,22 @@ static int run_pack(const run_t *r, int64_t k, cad_lane_t *l)
 {
     const cad_model_t *m = r->ctx->model;
     const pack_t *pack = &r->pack[k];
-    int64_t *off = r->off + pack->first + k;
+    int64_t *off = r->off + pack->first + k, stride = cad_config_stride(&m->cfg, r->layers), last = 0;
     cad_rows_t *want = r->want + pack->first;
     int rc;
     off[0] = 0;
     for (int64_t i = 0; i < pack->n; i++) {
         int64_t seq = r->seq[pack->first + i];
         const cad_pass_t *p = &r->pass[seq / 2];
-        cad_rows_t rows = rows_read(p, (int)(seq % 2));
+        cad_rows_t rows = rows_read(p, (int)(seq % 2), stride);
         fill_tokens(m, p, (int)(seq % 2), l->tok + off[i]);
-        want[i] = (cad_rows_t) { off[i] + rows.beg, off[i] + rows.end };
+        want[i] = (cad_rows_t) { last + rows.beg, last + rows.end };
         off[i + 1] = off[i] + p->len;
+        last += (p->len + stride - 1) / stride;
     }
     l->layers = r->layers;
     rc = cad_encoder_forward(l, m, off, (int)pack->n, want);
-    return rc ? rc : take_results(r, pack, off, l);
+    return rc ? rc : take_results(r, pack, cad_encoder_offsets(l, m, r->layers, off), stride, l);
 }
 
 static void pack_task(void *arg, int64_t task, int worker)

@@ -13,6 +13,9 @@
  * only. In a layer that is not merged, each direction computes its own in_proj and out_proj. A layer without a direction
  * runs one sweep or, if its kind sets reads_all, two.
  *
+ * A layer that pools rows (cad_block_t.stride) has other rows behind it than before it: its first sweep runs over the
+ * rows that it reads, its second over those that it writes.
+ *
  * In the last layer only the wanted rows are computed, often a single row of a window: each direction stops at the last
  * wanted row on its way, and z and `out` are computed for wanted rows only. SPDX-License-Identifier: MIT
  */
@@ -134,10 +137,15 @@ static int merged_layer(cad_lane_t *l, const cad_model_t *m, int layer, cad_span
     return rc ? rc : sweep(l, m, layer, 1, all, second);
 }
 
-/* Runs a layer in which each row reads x of all rows of its sequence. */
+/* Runs a layer in which each row reads x of all rows of its sequence. all.want: rows of the output. */
 static int gathering_layer(cad_lane_t *l, const cad_model_t *m, int layer, cad_span_t all, unsigned known)
 {
-    int rc = sweep(l, m, layer, 0, all, (cad_sweep_t) { .in = known | CAD_IN_X });
+    cad_span_t read = all;
+    int rc;
+    if (cad_layer_block(m, layer)->stride) read.want = NULL;
+    rc = sweep(l, m, layer, 0, read, (cad_sweep_t) { .in = known | CAD_IN_X });
+    all.off = l->off_out;
+    all.end = all.off[all.nseq];
     return rc ? rc : sweep(l, m, layer, 0, all, (cad_sweep_t) { .out = true, .how = CAD_OUT_ADD });
 }
 
@@ -154,6 +162,47 @@ static int layer_forward(cad_lane_t *l, const cad_model_t *m, int layer, cad_spa
     whole.how = m->cfg.multiply ? CAD_OUT_TIMES : CAD_OUT_PLUS;
     return rc ? rc : sweep(l, m, layer, 1, all, whole);
 }
+
+/* ---- rows that change from layer to layer ---- */
+
+static bool pools(const cad_model_t *m, int layer) { return cad_layer_block(m, layer)->stride != NULL; }
+
+int cad_encoder_open(cad_lane_t *l, const cad_model_t *m)
+{
+    size_t levels = 0;
+    for (int i = 0; i < m->cfg.n_layer; i++) levels += pools(m, i);
+    l->offsets = levels ? cad_alloc(levels * (size_t)(l->rows + 1), sizeof *l->offsets) : NULL;
+    return levels && !l->offsets ? CAD_ENOMEM : 0;
+}
+
+const int64_t *cad_encoder_offsets(const cad_lane_t *l, const cad_model_t *m, int layers, const int64_t *off)
+{
+    int64_t level = 0;
+    for (int i = 0; i < layers; i++) level += pools(m, i);
+    return level ? l->offsets + (level - 1) * (l->rows + 1) : off;
+}
+
+void cad_encoder_rows(cad_lane_t *l, const cad_model_t *m, int layer, const int64_t *off)
+{
+    l->off_in = cad_encoder_offsets(l, m, layer, off);
+    l->off_out = cad_encoder_offsets(l, m, layer + 1, off);
+}
+
+/* Computes the offsets after each layer that pools rows. */
+static void count_rows(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq)
+{
+    int64_t *to = l->offsets;
+    for (int i = 0; i < m->cfg.n_layer; i++) {
+        int64_t each = pools(m, i) ? cad_layer_block(m, i)->stride(&m->cfg) : 0;
+        if (!each) continue;
+        to[0] = 0;
+        for (int q = 0; q < nseq; q++) to[q + 1] = to[q] + (off[q + 1] - off[q] + each - 1) / each;
+        off = to;
+        to += l->rows + 1;
+    }
+}
+
+/* ---- the whole encoder ---- */
 
 void cad_encoder_begin(cad_lane_t *l, const cad_model_t *m, cad_grad_lane_t *back)
 {
@@ -177,7 +226,7 @@ int cad_encoder_replay(cad_lane_t *l, const cad_model_t *m, int layer, int dir, 
 
 int cad_encoder_forward(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq, const cad_rows_t *want)
 {
-    cad_span_t all = { off, want, nseq, 0, off[nseq] };
+    cad_span_t all = { off, l->offsets ? NULL : want, nseq, 0, off[nseq] };
     int64_t layers = l->layers ? l->layers : m->cfg.n_layer;
     int rc;
     l->mirrored = cad_config_folded(&m->cfg, layers - 1);
@@ -185,14 +234,18 @@ int cad_encoder_forward(cad_lane_t *l, const cad_model_t *m, const int64_t *off,
         l->res = l->tape->res[0];
         cad_encoder_begin(l, m, NULL);
     }
+    count_rows(l, m, off, nseq);
     rc = l->ops->embed(l, l->tok, all);
     for (int i = 0; i < layers && rc == 0; i++) {
+        cad_encoder_rows(l, m, i, off);
+        all.off = l->off_in;
+        all.end = all.off[nseq];
         all.want = i == layers - 1 ? want : NULL;
         if (l->tape) cad_encoder_enter(l, m, i);
         rc = layer_forward(l, m, i, all);
-        if (l->done) __atomic_fetch_add(l->done, all.end, __ATOMIC_RELAXED);
+        if (l->done) __atomic_fetch_add(l->done, off[nseq], __ATOMIC_RELAXED);
     }
     /* layers that are left out count as computed, so that each forward pass counts alike */
-    if (l->done) __atomic_fetch_add(l->done, all.end * (m->cfg.n_layer - layers), __ATOMIC_RELAXED);
+    if (l->done) __atomic_fetch_add(l->done, off[nseq] * (m->cfg.n_layer - layers), __ATOMIC_RELAXED);
     return rc;
 }

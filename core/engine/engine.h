@@ -50,6 +50,9 @@ struct cad_context_t {
 /* Runs masking passes. layers: the number of layers to run; the logits need all of them. */
 int cad_run(cad_context_t *ctx, const cad_pass_t *pass, int64_t npass, int layers, cad_error_t *err);
 
+/* Returns CAD_EARG if some of the first `layers` layers pool rows, so that there is no row for each base. (score.c) */
+int cad_rows_of_bases(const cad_model_t *m, int layers, cad_error_t *err);
+
 /* ---- conjoin.c: combines the results of two strands into one ---- */
 /* Returns the number of strands that this model's published forward pass runs: 2 (PS) or 1 (Ph). */
 int cad_conjoin_strands(const cad_model_t *m);

@@ -16,6 +16,15 @@ static int check_tokens(const cad_model_t *m, const uint8_t *tok, int64_t n, cad
     return 0;
 }
 
+int cad_rows_of_bases(const cad_model_t *m, int layers, cad_error_t *err)
+{
+    int64_t stride = cad_config_stride(&m->cfg, layers);
+    return stride == 1 ? 0
+                       : cad_fail(err, CAD_EARG,
+                                  "the model pools %lld bases into a row, so it has results for sequences and none for bases",
+                                  (long long)stride);
+}
+
 static int no_logits(cad_error_t *err)
 {
     return cad_fail(err, CAD_EARG, "the model is a classifier; it has no language-model head");
@@ -81,6 +90,7 @@ static int forward(cad_context_t *ctx, const uint8_t *tok, int64_t len, int stra
         .tok = tok, .len = len, .strands = strands, .npos = logits ? len : 0, .end = len, .pool = CAD_POOL_NONE
     };
     int rc = logits && m->labels ? no_logits(err) : check_tokens(m, tok, len, err);
+    if (rc == 0) rc = cad_rows_of_bases(m, logits ? all_layers(ctx) : ctx->layers, err);
     p.pos = pos = need((size_t)len, sizeof *pos, &rc, err);
     for (int s = 0; s < p.strands; s++) {
         if (logits) p.logits[s] = need((size_t)(len * V), sizeof(float), &rc, err);
@@ -255,6 +265,7 @@ int cad_score(cad_context_t *ctx, cad_window_t *w, int n, int64_t mask, cad_erro
     if (m->labels) return no_logits(err);
     if (n < 0) return cad_fail(err, CAD_EARG, "%d windows", n);
     if ((rc = check_mask(mask, err))) return rc;
+    if ((rc = cad_rows_of_bases(m, all_layers(ctx), err))) return rc;
     if (mask != CAD_MASK_NONE && m->vocab.mask < 0)
         return cad_fail(err, CAD_EARG, "the vocabulary has no [MASK] token; score without masking (mask none)");
     if ((rc = count_work(ctx, w, n, mask, &total, err))) return rc;
@@ -346,6 +357,7 @@ int cad_embed(cad_context_t *ctx, cad_window_t *w, int n, enum cad_pool_t pool, 
     int rc = n < 0 || pool < CAD_POOL_NONE || pool > CAD_POOL_MAX
                  ? cad_fail(err, CAD_EARG, "%d windows pooled by %d", n, (int)pool)
                  : 0;
+    if (rc == 0 && pool != CAD_POOL_MEAN) rc = cad_rows_of_bases(ctx->model, ctx->layers, err);
     cad_pass_t *pass = need((size_t)n, sizeof *pass, &rc, err);
     if (rc) return rc;
     memset(pass, 0, (size_t)n * sizeof *pass);

@@ -18,11 +18,12 @@ void cad_costs(const cad_model_t *m, cad_cost_t cost[CAD_NOP])
     for (int i = 0; i < m->cfg.n_layer; i++) {
         const cad_block_t *b = cad_layer_block(m, i);
         cad_cost_t own[CAD_KIND_OPS] = { 0 }, *sum = cost + cad_op_first(m, m->layer[i].kind);
+        double rows = 1 / (double)cad_config_stride(&m->cfg, i); /* rows of the layer for each token */
         b->costs(&m->cfg, m->layer[i].ndir, m->layer[i].merged, own);
         for (int k = 0; k < b->nop; k++) {
-            sum[k].flop += own[k].flop;
-            sum[k].updates += own[k].updates;
-            sum[k].exps += own[k].exps;
+            sum[k].flop += own[k].flop * rows;
+            sum[k].updates += own[k].updates * rows;
+            sum[k].exps += own[k].exps * rows;
         }
     }
     for (int k = 0; k < CAD_NOP; k++)
@@ -33,7 +34,8 @@ double cad_traffic(const cad_model_t *m)
 {
     double sum = 0;
     for (int i = 0; i < m->cfg.n_layer; i++)
-        sum += cad_layer_block(m, i)->traffic(&m->cfg, m->layer[i].ndir, m->layer[i].merged);
+        sum += cad_layer_block(m, i)->traffic(&m->cfg, m->layer[i].ndir, m->layer[i].merged) /
+               (double)cad_config_stride(&m->cfg, i);
     return sum / (double)m->cfg.n_layer;
 }
 

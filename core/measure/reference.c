@@ -80,8 +80,8 @@ void cad_reference_direction(cad_reference_t *r, const cad_model_t *m, int layer
 
 /* ---- the whole model ---- */
 
-/* Runs a layer: res += the combined output of its directions. first (rows,D): scratch for the first direction's
- * output. */
+/* Runs a layer: res += the combined output of its directions or, if the kind has a stride (of 1 here), res = output.
+ * first (rows,D): scratch for the first direction's output. */
 static void layer_forward(cad_reference_t *r, const cad_model_t *m, int layer, int64_t rows, double *first)
 {
     int64_t n = rows * m->cfg.d_model, off[2] = { 0, rows };
@@ -92,6 +92,7 @@ static void layer_forward(cad_reference_t *r, const cad_model_t *m, int layer, i
         cad_reference_direction(r, m, layer, 1, off, 1);
         for (int64_t i = 0; i < n; i++) r->h[i] = m->cfg.multiply ? first[i] * r->h[i] : first[i] + r->h[i];
     }
+    if (cad_layer_block(m, layer)->stride) memset(r->res, 0, (size_t)n * sizeof *r->res);
     for (int64_t i = 0; i < n; i++) r->res[i] += r->h[i];
 }
 
@@ -133,6 +134,8 @@ int cad_reference_forward(const cad_model_t *m, const uint8_t *tok, int64_t len,
                           cad_error_t *err)
 {
     int64_t D = m->cfg.d_model, width = D + m->vocab.rows;
+    int refused = cad_rows_of_bases(m, (int)m->cfg.n_layer, err);
+    if (refused) return refused;
     double *room = cad_alloc((size_t)(len * D), sizeof *room);
     float *parts = calloc((size_t)(2 * len), (size_t)width * sizeof *parts);
     uint8_t *other = cad_alloc((size_t)len, 1);

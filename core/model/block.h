@@ -15,7 +15,7 @@
 #define CAD_MORE_KINDS(kind)
 #endif
 #define CAD_GPU_KINDS(kind) kind(mamba) kind(mamba2) CAD_MORE_KINDS(kind) /* kinds that every backend has */
-#define CAD_CPU_KINDS(kind) kind(attention) kind(mlp) kind(kmer)          /* kinds that only the CPU backend has */
+#define CAD_CPU_KINDS(kind) kind(attention) kind(mlp) kind(kmer) kind(cnn)  /* kinds that only the CPU backend has */
 #define CAD_KINDS(kind) CAD_GPU_KINDS(kind) CAD_CPU_KINDS(kind)
 
 #define CAD_KIND_INDEX(name) CAD_KIND_##name,
@@ -117,6 +117,10 @@ typedef struct cad_block_t {
      * first computes x of all rows, the second computes the output. In the backward pass, back_step() is called once
      * for all rows, after back_out() and before back_in() of all tiles. Needs `undirected`. */
     bool reads_all;
+    /* Returns S, the number of rows that one row of the output stands for: a sequence of n rows has n/S after the layer,
+     * rounded up, and the output replaces the residual. NULL: rows stay as they are. Needs `reads_all`; the second
+     * sweep, and back_out(), run over the rows of the output. */
+    int64_t (*stride)(const cad_config_t *cfg);
     int nop;
     const char *op[CAD_KIND_OPS]; /* names of the kind's `nop` operations, in the order of a backend's table */
     /* Runs the operations of one tile of a sweep, for one direction. */

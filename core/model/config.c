@@ -116,7 +116,35 @@ void cad_read_range(cad_reader_t *r, const char *key, double range[2], double lo
     bad(r, key, what);
 }
 
+int cad_read_ints(cad_reader_t *r, const char *key, int64_t *to, int most, int64_t lo, int64_t hi)
+{
+    json_t *v = json_object_get(r->ssm, key);
+    char what[96];
+    size_t n = json_array_size(v);
+    bool fits = n >= 1 && n <= (size_t)most;
+    if (!v || json_is_null(v)) return 0;
+    for (size_t i = 0; i < n && fits; i++) {
+        const json_t *one = json_array_get(v, i);
+        to[i] = json_integer_value(one);
+        fits = json_is_integer(one) && to[i] >= lo && to[i] <= hi;
+    }
+    if (fits) return (int)n;
+    snprintf(what, sizeof what, "is not a list of 1 to %d integers from %lld to %lld", most, (long long)lo,
+             (long long)hi);
+    bad(r, key, what);
+    return 0;
+}
+
 /* ---- kinds of layers ---- */
+
+int64_t cad_config_stride(const cad_config_t *c, int64_t layers)
+{
+    int64_t stride = 1;
+    for (int64_t i = 0; i < layers; i++)
+        if (cad_blocks[c->kind[i]]->stride)
+            stride = cad_min(stride * cad_blocks[c->kind[i]]->stride(c), CAD_LONGEST);
+    return stride;
+}
 
 static int kind_named(const char *name)
 {

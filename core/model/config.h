@@ -63,6 +63,8 @@ static inline bool cad_config_undirected(const cad_config_t *cfg)
         if (cad_blocks[cfg->kind[i]]->undirected) return true;
     return false;
 }
+/* Returns the number of tokens that a row stands for after the first `layers` layers: 1, unless some of them pool rows. */
+int64_t cad_config_stride(const cad_config_t *cfg, int64_t layers);
 /* True if some layer is of this kind. */
 static inline bool cad_config_uses(const cad_config_t *cfg, int kind)
 {
@@ -77,6 +79,8 @@ bool cad_read_bool(cad_reader_t *r, const char *key, bool def);
 const char *cad_read_word(cad_reader_t *r, const char *key);
 /* Reads a list of two numbers, of which the first is not greater; if the key is absent, leaves range as it is. */
 void cad_read_range(cad_reader_t *r, const char *key, double range[2], double lo, double hi);
+/* Reads a list of 1 to `most` integers; returns their number, or 0 if the key is absent. */
+int cad_read_ints(cad_reader_t *r, const char *key, int64_t *to, int most, int64_t lo, int64_t hi);
 bool cad_read_has(cad_reader_t *r, const char *key); /* true if the key is present and not null */
 /* Reports an error in a key: `FILE: "KEY" WHY`. Only the first error is kept. */
 void cad_read_bad(cad_reader_t *r, const char *key, const char *why);

@@ -117,7 +117,8 @@ void cad_tensor_flip(const cad_tensor_t *t, float *a)
 {
     if (t->flip_axis == 0) cad_reverse_rows(a, t->shape[0], t->count / t->shape[0]);
     if (t->flip_axis == 1)
-        for (int64_t r = 0; r < t->shape[0]; r++) cad_reverse_rows(a + r * t->shape[1], t->shape[1], 1);
+        for (int64_t r = 0, row = t->count / t->shape[0]; r < t->shape[0]; r++)
+            cad_reverse_rows(a + r * row, t->shape[1], row / t->shape[1]);
 }
 
 void cad_tensor_published(const cad_tensor_t *t, bool alias, char name[128])

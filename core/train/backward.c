@@ -8,6 +8,7 @@
  *     back_step             in each sweep
  *     back_in               in the sweep of the unit's last direction
  * A kind that sets reads_all has one direction, and each of these functions runs over all rows before the next one does.
+ * If it pools rows, back_out runs over the rows of the output and the others over the rows that the layer reads.
  * If a layer has two units, each begins with the gradient of its direction's output. SPDX-License-Identifier: MIT
  */
 #include "engine/backward.h"
@@ -58,9 +59,13 @@ static int sweep(const pass_t *p, int dir, int k, int ndir)
 static int gathering_sweep(const pass_t *p)
 {
     cad_grad_lane_t *l = p->l;
-    int64_t n = cad_encoder_tiles(&l->f, p->all.end);
+    pass_t out = *p;
+    int64_t n = cad_encoder_tiles(&l->f, p->all.end), nout;
     int rc = 0;
-    for (int64_t i = 0; i < n && rc == 0; i++) rc = enter(p, 0, tile(p, i));
+    out.all.off = l->f.off_out;
+    out.all.end = out.all.off[out.all.nseq];
+    nout = cad_encoder_tiles(&l->f, out.all.end);
+    for (int64_t i = 0; i < nout && rc == 0; i++) rc = enter(&out, 0, tile(&out, i));
     if (rc == 0) rc = p->block->back_step(l, p->layer, 0, p->all, false);
     for (int64_t i = 0; i < n && rc == 0; i++) {
         cad_span_t s = tile(p, i);
@@ -133,6 +138,9 @@ int cad_encoder_backward(cad_grad_lane_t *l, const cad_model_t *m, const int64_t
         int rc = 0;
         p.block = cad_layer_block(m, p.layer);
         cad_encoder_enter(&l->f, m, p.layer);
+        cad_encoder_rows(&l->f, m, p.layer, off);
+        p.all.off = l->f.off_in;
+        p.all.end = p.all.off[nseq];
         if (p.layer == 0) rc = embed_again(l, p.all);
         if (rc == 0) rc = layer_backward(&p);
         if (rc == 0 && done) rc = done(arg, l, p.layer);

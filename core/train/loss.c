@@ -219,17 +219,23 @@ float *cad_head_grad(const cad_trainer_t *t, const float *tensor)
     return tensor ? t->leaf + (tensor - t->model->param) + shift : NULL;
 }
 
+/* Returns the offsets of the pack's sequences in the rows of the last layer of lane l. */
+static const int64_t *last_rows(const cad_trainer_t *t, const cad_grad_lane_t *l)
+{
+    return cad_encoder_offsets(&l->f, t->model, (int)t->model->cfg.n_layer, t->off);
+}
+
 /* Pools all examples of a pack in one operation, so that the host waits for a GPU only once. */
 static int pool_strand(cad_trainer_t *t, cad_grad_lane_t *l, int s, const cad_pack_t *p)
 {
-    int64_t D = t->model->cfg.d_model;
+    const int64_t D = t->model->cfg.d_model, *off = last_rows(t, l);
     if (t->recipe.bin) {
         t->range[s][0] = (cad_range_t) { .end = t->off[p->n], .how = CAD_POOL_NONE, .to = t->pooled[s] };
         return t->ops->pool(&l->f, t->range[s], 1);
     }
     for (int i = 0; i < p->n; i++)
         t->range[s][i] = (cad_range_t) {
-            .beg = t->off[i], .end = t->off[i + 1], .how = t->recipe.pool, .to = t->pooled[s] + i * D
+            .beg = off[i], .end = off[i + 1], .how = t->recipe.pool, .to = t->pooled[s] + i * D
         };
     return t->ops->pool(&l->f, t->range[s], p->n);
 }
@@ -270,7 +276,7 @@ static int labels_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const cad_pa
 {
     bool bins = t->recipe.bin > 0;
     int rc = t->back->start(l, t->off[p->n]);
-    if (rc == 0) rc = t->back->pool(l, t->off, p->n, bins ? CAD_POOL_NONE : t->recipe.pool, t->pooled[bins ? s : 0]);
+    if (rc == 0) rc = t->back->pool(l, last_rows(t, l), p->n, bins ? CAD_POOL_NONE : t->recipe.pool, t->pooled[bins ? s : 0]);
     return rc ? rc : encoder_back(t, l, s, p);
 }
 

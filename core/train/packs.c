@@ -10,6 +10,7 @@
  */
 #include <math.h>
 
+#include "engine/engine.h"
 #include "train/trainer.h"
 
 #define SLICE 16384 /* values that one task adds */
@@ -268,6 +269,7 @@ static int check_examples(const cad_trainer_t *t, enum cad_loss_t loss, const ca
         return cad_fail(err, CAD_EARG, "the model is a classifier; it has no language-model head");
     if (loss != CAD_LOSS_TOKENS && !t->model->labels)
         return cad_fail(err, CAD_EARG, "the model is a language model; it has no score.weight");
+    if (loss == CAD_LOSS_TOKENS) rc = cad_rows_of_bases(t->model, (int)t->model->cfg.n_layer, err);
     for (int i = 0; i < n && rc == 0; i++) rc = check_example(t, loss, &ex[i], err);
     return rc;
 }

@@ -19,6 +19,7 @@ void cad_recipe_init_sized(cad_recipe_t *r, size_t size)
 
 static int take_recipe(cad_recipe_t *r, const cad_recipe_t *given, const cad_model_t *m, cad_error_t *err)
 {
+    int rc;
     cad_recipe_init(r);
     if (given) memcpy(r, given, given->size < sizeof *r ? given->size : sizeof *r);
     if (r->max_tokens == 0) r->max_tokens = m->cfg.max_len;
@@ -33,6 +34,7 @@ static int take_recipe(cad_recipe_t *r, const cad_recipe_t *given, const cad_mod
                         "AdamW's settings: expected 0 <= beta < 1, epsilon > 0, decay and clip of at least 0");
     if (r->pool != CAD_POOL_MEAN && r->pool != CAD_POOL_MAX)
         return cad_fail(err, CAD_EARG, "pooling: expected the mean or the maximum");
+    if (r->bin && (rc = cad_rows_of_bases(m, (int)m->cfg.n_layer, err))) return rc;
     if (r->bin < 0 || r->bin > 65536) return cad_fail(err, CAD_EARG, "bins: expected 1 to 65536 bases");
     if (!(r->focal >= 0 && r->focal <= 100))
         return cad_fail(err, CAD_EARG, "focal loss: expected an exponent of 0 to 100");
@@ -97,7 +99,8 @@ static void give(cad_trainer_t *t, char **arena)
 static int open_lane(cad_trainer_t *t, int i, cad_error_t *err)
 {
     cad_grad_lane_t *l = &t->lane[i];
-    int rc = t->ops->lane_open(&l->f, t->model);
+    int rc = cad_encoder_open(&l->f, t->model);
+    if (rc == 0) rc = t->ops->lane_open(&l->f, t->model);
     t->bytes += l->f.bytes;
     if (rc) return rc == CAD_ENOMEM ? no_memory(t, err) : cad_trainer_report(t, rc, err);
     rc = take(t, &t->arena[i], t->back->carve(l, t->model, NULL), err);
@@ -141,6 +144,8 @@ static void close_lanes(cad_trainer_t *t)
         give(t, &t->arena[i]);
         if (t->lane[i].f.ops) t->ops->lane_close(&t->lane[i].f);
         t->lane[i].f.ops = NULL;
+        free(t->lane[i].f.offsets);
+        t->lane[i].f.offsets = NULL;
     }
     give(t, &t->tapes);
 }
