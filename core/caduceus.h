@@ -104,7 +104,11 @@ enum cad_number_t {
     CAD_TOKEN_SEP,
     CAD_TOKEN_UNK,
     CAD_TOKEN_N,
-    CAD_BIN /* bases that the outputs of a classifier stand for (cad_head_t.bin) */
+    CAD_BIN, /* bases that the outputs of a classifier stand for (cad_head_t.bin) */
+    /* bases that a row of the last layer stands for: 1, unless layers pool rows. If it is more, only cad_classify,
+     * cad_classify_all, cad_embed with CAD_POOL_MEAN and the training of classifiers work, since no base has a row of its
+     * own; others return CAD_EARG */
+    CAD_STRIDE
 };
 /* Returns one property of the model; -1 if the property is unknown or the model lacks it. */
 CAD_API int64_t cad_model_number(const cad_model_t *model, enum cad_number_t what);

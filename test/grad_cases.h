@@ -279,7 +279,8 @@ static const case_t UNDIRECTED[] = {
       0 },
     { "a convolution that pools, then attention, maximum, several packs",
       "{\"d_model\": 20, \"n_layer\": 3, \"vocab_size\": 12, \"rms_norm\": false, " KINDS(
-          "\"cnn\", \"attention\", \"mlp\"", "\"cnn_cfg\": {\"widths\": [8], \"pool\": 4}, \"attention_cfg\": {\"heads\": 2}}"),
+          "\"cnn\", \"attention\", \"mlp\"",
+          "\"cnn_cfg\": {\"widths\": [8], \"pool\": 4}, \"attention_cfg\": {\"heads\": 2}}"),
       2,
       CAD_LOSS_BINARY,
       CAD_POOL_MAX,

@@ -328,7 +328,7 @@ static void cnn(const net_t *net, int layer, int dir, const double *a, int64_t L
 typedef void layer_f(const net_t *net, int layer, int dir, const double *a, int64_t L, double *h);
 static layer_f *const LAYER[CAD_NKINDS] = {
     [CAD_KIND_kmer] = kmers,          [CAD_KIND_mamba] = mamba, [CAD_KIND_mamba2] = mamba2,
-    [CAD_KIND_attention] = attention, [CAD_KIND_mlp] = mlp,   [CAD_KIND_cnn] = cnn,
+    [CAD_KIND_attention] = attention, [CAD_KIND_mlp] = mlp,     [CAD_KIND_cnn] = cnn,
 };
 
 /* Computes out (n,D), the normalised last residual of one strand; returns n, its rows: L, unless layers pool them. */

@@ -1,6 +1,6 @@
 #!/bin/sh
-# undirected.t - layers without a direction: attention, MLPs and tables of k-mers. Compares models of them with another
-# implementation, and runs the commands with them; caduceus model new.
+# undirected.t - layers without a direction: attention, MLPs, tables of k-mers, convolutions. Compares models of them
+# with another implementation, and runs the commands with them; caduceus model new.
 . "${srcdir:-.}/test/lib.sh"
 py=$(python)
 
@@ -109,6 +109,11 @@ like "the reverse complement of a transformer with --rcps gives the same bits" '
 error "another name" 'bert: expected one of caduceus, mamba, transformer, bigbird, graph' new bert -o fresh
 error "no name" 'name one architecture' new -o fresh
 error "no folder" '-o: give the folder' new mamba
+for name in cnn hybrid; do
+    ok "model new $name" new $name --d-model 32 --length 300 --rcps yes -o new-$name
+    ok "model info new-$name" "$caduceus" model info new-$name
+done
+like "hybrid's layers" 'n_layer=10 layers=cnn,attention,mlp widths=3,6,12 channels=64 pool=4' .out
 is "a refused model leaves no folder" "$(ls -d fresh 2>/dev/null)" ""
 
 # ---- a classifier from new weights, and the commands ----
@@ -126,6 +131,46 @@ error "a table of k-mers is no projection" 'LoRA of table: the model has no proj
 ok "predict with the adapter" "$caduceus" predict --quiet -m lora labels.csv -o adapted.tsv
 ok "predict" "$caduceus" predict --quiet -m classifier labels.csv -o predicted.tsv
 is "a row for each sequence" "$(rows predicted.tsv | wc -l)" "$(wc -l <labels.csv)"
+
+# ---- convolutions that pool rows ----
+# Five sequences, of which one is shorter than a row and others end within a row.
+row 'one 10 110' 'two 0 7' 'one 3 100' 'two 500 600' 'one 1 2' >whole.bed
+# means NAME: the means of sequences are those of the other implementation.
+means() {
+    [ -n "$py" ] || { skip "$1: means" "no python3 with numpy"; return; }
+    ok "embed $1" "$caduceus" embed --quiet -m "$1" -T g.fa --window 100 --flank 0 whole.bed -o got.npy
+    ok "$1: the other implementation" "$py" "$checks/undirected.py" means "$1" g.fa whole.bed want.npy
+    check "$1: the means are the same" matrices.py close got.npy want.npy 5e-6
+}
+tune() { "$caduceus" finetune --quiet --from-scratch --epochs 2 --batch 4 --lr 0.01 labels.csv "$@"; }
+for name in cnn hybrid; do
+    means new-$name
+    ok "finetune $name" tune -m new-$name -o tuned-$name
+    ok "three threads" tune -m new-$name -o again-$name -@ 3
+    same "train the same weights of $name" tuned-$name/model.safetensors again-$name/model.safetensors
+    means tuned-$name
+    ok "predict" "$caduceus" predict --quiet -m tuned-$name labels.csv -o forth.tsv
+    { head -n 1 labels.csv; tail -n +2 labels.csv | while IFS=, read -r s l; do
+        echo "$(echo "$s" | rev | tr ACGT TGCA),$l"; done; } >turned.csv
+    ok "predict reverse complements" "$caduceus" predict --quiet -m tuned-$name turned.csv -o back.tsv
+    rows forth.tsv | cut -f2- >a
+    rows back.tsv | cut -f2- >b
+    same "they have the same classes and numbers" a b
+done
+ok "bench" "$caduceus" bench -m new-hybrid -d cpu --rounds 1 --window 150
+like "bench names the operations of convolutions" 'pool_out' .out
+no_bases='the model pools 16 bases into a row, so it has results for sequences and none for bases'
+error "annotate is refused" "$no_bases" "$caduceus" annotate --quiet -m new-hybrid -T g.fa some.bed
+error "track too" "$no_bases" "$caduceus" track --quiet -m new-hybrid -T g.fa -o never.bw
+error "and the maximum of rows" "$no_bases" \
+    "$caduceus" embed --quiet -m new-hybrid -T g.fa --pool max some.bed -o never.npy
+error "and pretrain" 'new-hybrid: its layers pool rows, so that no base has logits' \
+    "$caduceus" pretrain --quiet -T g.fa -L g.bed -m new-hybrid $tiny -o never
+row 'one 0 10 gene' 'two 5 20 gene' >genes.bed
+error "and a class for each base" "$no_bases" "$caduceus" finetune --quiet -m new-hybrid --task bases -T g.fa \
+    --from-scratch genes.bed -o never
+is "nothing was written" "$(ls -d never* 2>/dev/null)" ""
+
 ok "track" "$caduceus" track --quiet -m trained-bigbird -T g.fa -o whole.bw
 ok "embed" "$caduceus" embed --quiet -m trained-bigbird -T g.fa some.bed -o some.npy
 finish

@@ -148,11 +148,12 @@ static int measure_cell(bench_t *b, cell_t *c, int64_t round, cad_error_t *err)
     return rc;
 }
 
-/* ---- numerical errors: one for each model, device and precision ---- */
+/* ---- numerical errors: one for each model, device and precision; none if layers pool rows ---- */
 
 static int open_reference(subject_t *s, int64_t len, cad_error_t *err)
 {
     bool classifier = cad_model_number(s->m, CAD_LABELS) > 0;
+    if (cad_model_number(s->m, CAD_STRIDE) > 1) return 0;
     s->tokens = malloc((size_t)len);
     s->hidden = cad_alloc((size_t)(len * cad_model_number(s->m, CAD_HIDDEN_WIDTH)), sizeof *s->hidden);
     s->logits = classifier ? NULL : cad_alloc((size_t)(len * cad_model_number(s->m, CAD_VOCAB)), sizeof *s->logits);
@@ -184,6 +185,7 @@ static int measure_error(bench_t *b, cell_t *c, cad_error_t *err)
     int64_t len = b->a->error_window;
     float *hidden, *logits;
     int rc;
+    if (!c->model->tokens) return 0;
     for (const cell_t *d = b->cell; d < c; d++)
         if (d->model == c->model && d->wanted == c->wanted && !*d->refused) {
             c->hidden_error = d->hidden_error;

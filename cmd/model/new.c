@@ -11,12 +11,17 @@ static const char USAGE[] = "Usage: caduceus model new [options] -o DIR ARCHITEC
                             "  mamba        Mamba in one direction\n"
                             "  transformer  3-mers, then attention to all bases and an MLP in each layer\n"
                             "  bigbird      the same with block-sparse attention, for long sequences\n"
-                            "  graph        3-mers, then attention along the edges of a graph of 3-mers\n\n"
+                            "  graph        3-mers, then attention along the edges of a graph of 3-mers\n"
+                            "  cnn          convolutions of width 8, each followed by the maximum of 2 bases;\n"
+                            "               like hybrid, for finetune and predict only\n"
+                            "  hybrid       convolutions of width 3, 6 and 12 and the maximum of 4 bases,\n"
+                            "               twice; then attention and an MLP in each layer\n\n"
                             "Options:\n"
                             "  -o, --output DIR       folder to write to; created if absent\n"
                             "      --d-model D        width of the residual stream [256]\n"
-                            "      --n-layer N        layers; attention and MLP are one [caduceus: 4,\n"
-                            "                         graph: 3, others: 6]\n"
+                            "      --n-layer N        layers; attention and MLP are one, and convolutions of\n"
+                            "                         hybrid do not count [caduceus, hybrid: 4, cnn, graph: 3,\n"
+                            "                         others: 6]\n"
                             "      --rcps yes|no      share the weights between strands, so that the result for the\n"
                             "                         other strand is the same, reversed [caduceus: yes, others: no]\n"
                             "      --length L         length of a sequence in bases [1024]\n"
@@ -38,6 +43,9 @@ static const architecture_t ARCHITECTURE[] = {
     { "transformer", "kmer", "attention mlp", 6, false, ", \"attention_cfg\": {\"pattern\": \"full\"}" },
     { "bigbird", "kmer", "attention mlp", 6, false, ", \"attention_cfg\": {\"pattern\": \"blocks\"}" },
     { "graph", "kmer", "attention", 3, false, ", \"attention_cfg\": {\"pattern\": \"graph\", \"heads\": 4}" },
+    { "cnn", "", "cnn", 3, false, ", \"cnn_cfg\": {\"widths\": [8], \"channels\": 16, \"pool\": 2}" },
+    { "hybrid", "cnn cnn", "attention mlp", 4, false,
+      ", \"cnn_cfg\": {\"widths\": [3, 6, 12], \"channels\": 64, \"pool\": 4}" },
 };
 
 typedef struct {

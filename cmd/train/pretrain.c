@@ -69,6 +69,9 @@ static int open_model(run_t *r, cad_error_t *err)
     if (rc) return rc;
     if (cad_model_number(r->model, CAD_LABELS))
         return cad_fail(err, CAD_EARG, "%s: a classifier, which has no language-model head to train", name);
+    if (cad_model_number(r->model, CAD_STRIDE) > 1)
+        return cad_fail(err, CAD_EARG, "%s: its layers pool rows, so that no base has logits; finetune can train it",
+                        name);
     if (cad_model_number(r->model, CAD_TOKEN_MASK) < 0)
         return cad_fail(err, CAD_EARG, "%s: its vocabulary has no [MASK] token", name);
     return cad_model_set_max_len(r->model, cad_max(cad_model_number(r->model, CAD_MAX_LEN), a->seq_len), err);

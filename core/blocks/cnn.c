@@ -36,9 +36,9 @@ static json_t *write_shape(const cad_config_t *c)
             json_decref(widths);
             return NULL;
         }
-    return widths ? json_pack("{s:o, s:I, s:I}", "widths", widths, "channels", (json_int_t)s->C, "pool",
-                              (json_int_t)s->P)
-                  : NULL;
+    return widths
+               ? json_pack("{s:o, s:I, s:I}", "widths", widths, "channels", (json_int_t)s->C, "pool", (json_int_t)s->P)
+               : NULL;
 }
 
 static int64_t number(const cad_config_t *c, enum cad_number_t what)

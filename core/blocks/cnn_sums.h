@@ -9,7 +9,7 @@
 typedef struct cad_cnn_sums_t {
     float *weight[CAD_CNN_WIDTHS]; // (w Dp,C) row j Dp + d: of W[:,d,j]
     float *bias[CAD_CNN_WIDTHS];   // (C)
-    float *out, *out_bias;          // (Dp,E), (Dp)
+    float *out, *out_bias;         // (Dp,E), (Dp)
 } cad_cnn_sums_t;
 
 static inline void cad_cnn_sums_place(cad_bump_t *b, const cad_model_t *m, int layer, void *sums)

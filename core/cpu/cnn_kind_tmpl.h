@@ -19,8 +19,8 @@ typedef struct { /* the packed weights of a layer */
     cad_cnn_t shape;
     int64_t D, Dp, E, before, after; /* before, after: rows that the widest convolution reads around its own */
     const float *weight[CAD_CNN_WIDTHS], *bias[CAD_CNN_WIDTHS]; // panels (C,w Dp); (C)
-    const float *out, *out_bias, *zero;                           // panels (Dp,E); (Dp); (max(Dp,E)) zeros
-    numbers_t numbers;                                            /* of the panels */
+    const float *out, *out_bias, *zero;                         // panels (Dp,E); (Dp); (max(Dp,E)) zeros
+    numbers_t numbers;                                          /* of the panels */
 } cnn_t;
 
 /* Stores W (C,D,w) as panels (C,w Dp), whose row c has W[c,:,0], then W[c,:,1] and so on. */
@@ -63,10 +63,10 @@ typedef struct { /* arguments of one call of an operation */
 static cnn_call_t cnn_call(cad_lane_t *l, int layer, cad_span_t s)
 {
     return (cnn_call_t) { .share = { .team = l->team, .span = s },
-                           .l = l,
-                           .w = cad_cnn_lane(l),
-                           .m = l->weights->layer[layer],
-                           .norm = &l->weights->norm[layer] };
+                          .l = l,
+                          .w = cad_cnn_lane(l),
+                          .m = l->weights->layer[layer],
+                          .norm = &l->weights->norm[layer] };
 }
 
 /* u of convolution i, or the gradient of u. */
@@ -157,7 +157,7 @@ static void cnn_pool(const cnn_call_t *c, cad_span_t s)
         while (s.off[q + 1] <= r) q++;
         for (int i = 0; i < c->m->shape.n; i++)
             cnn_maximum(cnn_rows(c, c->w->u, i), cnn_stands_for(c, q, r), c->m->shape.C,
-                         c->w->y + (r - c->share.span.beg) * c->m->E + i * c->m->shape.C);
+                        c->w->y + (r - c->share.span.beg) * c->m->E + i * c->m->shape.C);
     }
 }
 
@@ -189,7 +189,7 @@ static cad_op_f *const cnn_ops[CAD_CNN_OPS] = { [CAD_CNN_OP_IN] = cnn_in, [CAD_C
 #ifdef CAD_ISA_BACK_OPS
 typedef struct {
     const float *weight[CAD_CNN_WIDTHS]; // panels (Dp,w C)
-    const float *out;                     // panels (E,Dp)
+    const float *out;                    // panels (E,Dp)
 } cnn_turned_t;
 
 /* Stores W (C,D,w) as panels (Dp,w C), whose row d has W[:,d,w-1], then W[:,d,w-2] and so on. */
@@ -197,8 +197,7 @@ static const float *lay_taps_turned(cad_bump_t *b, numbers_t f, const float *fro
                                     int64_t Dp)
 {
     float *taps = cad_bump_floats(b, D, w * C);
-    for (int64_t i = 0; taps && i < C * D * w; i++)
-        taps[(i / w % D * w + w - 1 - i % w) * C + i / w / D] = from[i];
+    for (int64_t i = 0; taps && i < C * D * w; i++) taps[(i / w % D * w + w - 1 - i % w) * C + i / w / D] = from[i];
     return lay_panels(b, f, taps, D, w * C, Dp, w * C);
 }
 
@@ -225,10 +224,10 @@ typedef struct { /* arguments of one call of the backward pass */
 static cnn_back_t cnn_back_of(cad_grad_lane_t *l, int layer, cad_span_t s)
 {
     return (cnn_back_t) { .f = cnn_call(&l->f, layer, s),
-                           .l = l,
-                           .w = cad_cnn_grad_lane(l),
-                           .t = l->grads->turned[layer],
-                           .sum = l->grads->s.layer[layer] };
+                          .l = l,
+                          .w = cad_cnn_grad_lane(l),
+                          .t = l->grads->turned[layer],
+                          .sum = l->grads->s.layer[layer] };
 }
 
 /* Gives the gradient g (n) of the maximum y to the first of its rows of u (rows,n) that has this value; sets du. */
@@ -260,8 +259,8 @@ static void cnn_out_back_task(void *arg, int64_t task, int worker)
         while (s.off[q + 1] <= r) q++;
         for (int i = 0; i < m->shape.n; i++) {
             int64_t at = (r - first) * m->E + i * m->shape.C;
-            cnn_maximum_back(cnn_rows(&b->f, b->f.w->u, i), cnn_stands_for(&b->f, q, r), m->shape.C,
-                              b->f.w->y + at, b->w->g + at, cnn_rows(&b->f, b->w->du, i));
+            cnn_maximum_back(cnn_rows(&b->f, b->f.w->u, i), cnn_stands_for(&b->f, q, r), m->shape.C, b->f.w->y + at,
+                             b->w->g + at, cnn_rows(&b->f, b->w->du, i));
         }
     }
 }
@@ -343,8 +342,8 @@ static cad_back_f *const cnn_back_ops[CAD_CNN_BACK_OPS] = {
     [CAD_CNN_BACK_IN] = cnn_in_back,
 };
 static const cad_kind_sums_t CNN_SUMS = { .bytes = sizeof(cad_cnn_sums_t),
-                                           .place = cad_cnn_sums_place,
-                                           .add = cad_cnn_sums_add };
+                                          .place = cad_cnn_sums_place,
+                                          .add = cad_cnn_sums_add };
 #endif
 
 static const cpu_kind_t cpu_cnn = {

@@ -19,10 +19,11 @@ static int check_tokens(const cad_model_t *m, const uint8_t *tok, int64_t n, cad
 int cad_rows_of_bases(const cad_model_t *m, int layers, cad_error_t *err)
 {
     int64_t stride = cad_config_stride(&m->cfg, layers);
-    return stride == 1 ? 0
-                       : cad_fail(err, CAD_EARG,
-                                  "the model pools %lld bases into a row, so it has results for sequences and none for bases",
-                                  (long long)stride);
+    return stride == 1
+               ? 0
+               : cad_fail(err, CAD_EARG,
+                          "the model pools %lld bases into a row, so it has results for sequences and none for bases",
+                          (long long)stride);
 }
 
 static int no_logits(cad_error_t *err)

@@ -14,8 +14,8 @@
 #ifndef CAD_MORE_KINDS
 #define CAD_MORE_KINDS(kind)
 #endif
-#define CAD_GPU_KINDS(kind) kind(mamba) kind(mamba2) CAD_MORE_KINDS(kind) /* kinds that every backend has */
-#define CAD_CPU_KINDS(kind) kind(attention) kind(mlp) kind(kmer) kind(cnn)  /* kinds that only the CPU backend has */
+#define CAD_GPU_KINDS(kind) kind(mamba) kind(mamba2) CAD_MORE_KINDS(kind)  /* kinds that every backend has */
+#define CAD_CPU_KINDS(kind) kind(attention) kind(mlp) kind(kmer) kind(cnn) /* kinds that only the CPU backend has */
 #define CAD_KINDS(kind) CAD_GPU_KINDS(kind) CAD_CPU_KINDS(kind)
 
 #define CAD_KIND_INDEX(name) CAD_KIND_##name,

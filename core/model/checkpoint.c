@@ -535,6 +535,7 @@ int64_t cad_model_number(const cad_model_t *m, enum cad_number_t what)
     case CAD_TOKEN_UNK: return m->vocab.unk;
     case CAD_TOKEN_N: return m->vocab.n;
     case CAD_BIN: return m->labels ? m->cfg.bin : -1;
+    case CAD_STRIDE: return cad_config_stride(&m->cfg, m->cfg.n_layer);
     }
     return -1;
 }

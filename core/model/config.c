@@ -141,8 +141,7 @@ int64_t cad_config_stride(const cad_config_t *c, int64_t layers)
 {
     int64_t stride = 1;
     for (int64_t i = 0; i < layers; i++)
-        if (cad_blocks[c->kind[i]]->stride)
-            stride = cad_min(stride * cad_blocks[c->kind[i]]->stride(c), CAD_LONGEST);
+        if (cad_blocks[c->kind[i]]->stride) stride = cad_min(stride * cad_blocks[c->kind[i]]->stride(c), CAD_LONGEST);
     return stride;
 }
 

@@ -276,7 +276,8 @@ static int labels_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const cad_pa
 {
     bool bins = t->recipe.bin > 0;
     int rc = t->back->start(l, t->off[p->n]);
-    if (rc == 0) rc = t->back->pool(l, last_rows(t, l), p->n, bins ? CAD_POOL_NONE : t->recipe.pool, t->pooled[bins ? s : 0]);
+    if (rc == 0)
+        rc = t->back->pool(l, last_rows(t, l), p->n, bins ? CAD_POOL_NONE : t->recipe.pool, t->pooled[bins ? s : 0]);
     return rc ? rc : encoder_back(t, l, s, p);
 }
 

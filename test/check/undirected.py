@@ -1,5 +1,6 @@
-"""undirected.py ARGUMENT...: as test/reference.py, for models of layers without a direction: attention, MLPs
-and tables of k-mers.
+"""undirected.py ARGUMENT...: as test/reference.py, for models of layers without a direction: attention, MLPs,
+tables of k-mers and convolutions that pool rows. `undirected.py means DIR FASTA BED OUT.npy` writes the mean of the
+rows of each region, computed without flanks.
 
 It shares no code with the C project. PS with fused_add_norm is computed with the two halves of the channels exchanged
 before every layer, not by folding weights. The half that is the first one after the last layer has the words of the
@@ -28,6 +29,7 @@ class Model(reference.Model):
         self.kinds = [kinds[i % len(kinds)] for i in range(self.cfg["n_layer"])]
         self.k = raw.get("kmer_cfg", {}).get("k", 3)
         self.attention = raw.get("attention_cfg", {})
+        self.pool = raw.get("cnn_cfg", {}).get("pool", 2)
         self.activation = raw.get("mlp_cfg", {}).get("activation", "gelu")
 
 
@@ -119,13 +121,36 @@ def attended(m, i, w, h, ids):
     return y.reshape(length, heads * d) @ w["out_proj.weight"].T
 
 
+def convolved(m, w, h):
+    """The output of convolutions for one sequence, from its normalised rows h (L,D): ceil(L/pool) rows."""
+    length, u = len(h), []
+    for i in range(4):
+        if f"conv.{i}.weight" in w:
+            weight = w[f"conv.{i}.weight"]
+            size = weight.shape[2]
+            near = np.pad(h, [((size - 1) // 2, size // 2), (0, 0)])
+            taps = np.stack([near[j:j + length] for j in range(size)])
+            u.append(np.einsum("cdj,jtd->tc", weight, taps) + w[f"conv.{i}.bias"])
+    u = np.maximum(np.concatenate(u, axis=1), 0)
+    y = np.stack([u[at:at + m.pool].max(axis=0) for at in range(0, length, m.pool)])
+    return y @ w["out_proj.weight"].T + w["out_proj.bias"]
+
+
+def after(m, i, x, ids):
+    """The residual after layer i, from x (B,L,D) before it, of sequences with tokens ids."""
+    added = layer(m, i, x, ids)
+    return added if m.kinds[i] == "cnn" else x + added
+
+
 def layer(m, i, x, ids):
-    """What layer i adds to x (B,L,D), the residual of sequences with tokens ids (B,L)."""
+    """The output of layer i for x (B,L,D), the residual of sequences with tokens ids (B,L)."""
     w = m.under(f"backbone.layers.{i}.mixer.")
     if m.kinds[i] == "kmer":
         assert not m.under(f"backbone.layers.{i}.norm.")
         return np.stack([w["table.weight"][words(m, one)] for one in ids])
     h = reference.norm(m, x, m.under(f"backbone.layers.{i}.norm."))
+    if m.kinds[i] == "cnn":
+        return np.stack([convolved(m, w, one) for one in h])
     if m.kinds[i] == "attention":
         return np.stack([attended(m, i, w, one, tokens) for one, tokens in zip(h, ids)])
     u = gelu(m, h @ w["fc1.weight"].T + w.get("fc1.bias", 0))
@@ -135,7 +160,7 @@ def layer(m, i, x, ids):
 def hidden_ph(m, ids, layers):
     x = m.table[ids]
     for i in range(layers):
-        x = x + layer(m, i, x, ids)
+        x = after(m, i, x, ids)
     return reference.norm(m, x, m.under("backbone.norm_f."))
 
 
@@ -152,13 +177,21 @@ def hidden_ps(m, ids, layers):
         for place in (0, 1):
             rows = flip(halves[place]) if place else halves[place]
             turned = bool(place) != second[place]  # the rows are not in the order of the strand
-            added = layer(m, i, rows[:, ::-1] if turned else rows, rc if second[place] else ids)
+            rows = after(m, i, rows[:, ::-1] if turned else rows, rc if second[place] else ids)
             if turned:
-                added = added[:, ::-1]
-            halves[place] = halves[place] + (flip(added) if place else added)
+                rows = rows[:, ::-1]
+            halves[place] = flip(rows) if place else rows
     w = m.under("backbone.norm_f.")
     return np.concatenate(reference.on_halves(lambda x: reference.norm(m, x, w), *halves), axis=-1)
 
 
+def means(folder, fasta, bed, out):
+    m, contigs = Model(folder), reference.read_fasta(fasta)
+    ids = [reference.encode(m, contigs[chrom][start:end])[0] for chrom, start, end in reference.read_bed(bed)]
+    np.save(out, np.array([reference.embedding(m, one, None).mean(axis=0) for one in ids]))
+
+
 reference.Model, reference.hidden_ph, reference.hidden_ps = Model, hidden_ph, hidden_ps
+if sys.argv[1] == "means":
+    sys.exit(means(*sys.argv[2:]))
 sys.exit(reference.main())
