@@ -65,7 +65,7 @@ static const struct {
                { "bench", "precision", "list fp32 bf16x3 bf16" },
                { NULL, "precision", "words fp32 bf16x3 bf16" },
                { NULL, "mask", "words each stride:8 none" },
-               { "finetune", "pool", "words mean max" },
+               { "finetune", "pool", "words mean max attention" },
                { NULL, "pool", "words mean max center none" },
                { "protocol", "task", "any" },
                { NULL, "task", "words classify multilabel regress bases tracks" },

@@ -260,7 +260,9 @@ CAD_API int cad_model_save_check(const cad_model_t *model, const char *dir, cad_
 
 /* ---- a classifier's head ------------------------------------------------ */
 
-enum cad_pool_t { CAD_POOL_NONE, CAD_POOL_MEAN, CAD_POOL_MAX };
+/* CAD_POOL_ATTENTION, for classifiers only: the sum of p[r] h[r] over the rows h[r] (D) of each strand, where p is the
+ * softmax over rows of w . h[r]; w (D) is the tensor pool.weight of the head. */
+enum cad_pool_t { CAD_POOL_NONE, CAD_POOL_MEAN, CAD_POOL_MAX, CAD_POOL_ATTENTION };
 
 enum cad_head_kind_t {
     CAD_HEAD_CLASSES, /* the example is in one of K classes: softmax over the logits */
@@ -275,7 +277,9 @@ enum cad_head_kind_t {
 typedef struct cad_head_t {
     size_t size;               /* size of this struct when the caller was compiled; set by cad_head_init */
     enum cad_head_kind_t kind; /* default CAD_HEAD_CLASSES */
-    enum cad_pool_t pool;      /* how the rows of all positions are pooled: CAD_POOL_MEAN (default) or CAD_POOL_MAX */
+    /* how the rows of all positions are pooled: CAD_POOL_MEAN (default), CAD_POOL_MAX or, unless bin is set,
+     * CAD_POOL_ATTENTION */
+    enum cad_pool_t pool;
     int64_t n;                 /* K, the number of outputs */
     char **name;               // (K) UTF-8, without control characters
     double *mean, *scale;      // (K) each; NULL unless kind is CAD_HEAD_VALUES or CAD_HEAD_COUNTS
@@ -296,7 +300,8 @@ CAD_API int cad_head_room(cad_head_t *head, int64_t n, cad_error_t *err);
 CAD_API int cad_head_read(cad_head_t *head, const cad_model_t *model, cad_error_t *err);
 
 /* Stores the head in a classifier that has the same number of outputs. cad_model_save will write the head, and contexts
- * opened afterwards use the head's pooling. */
+ * opened afterwards use the head's pooling. Changing it to CAD_POOL_ATTENTION adds the tensor pool.weight, all 0, which
+ * gives the mean, and changing it from there removes the tensor; then no context or trainer may be open on the model. */
 CAD_API int cad_head_write(const cad_head_t *head, cad_model_t *model, cad_error_t *err);
 
 /* Removes the bias of a classifier's head if this changes no result; Python's classes have no such bias. For
@@ -427,7 +432,8 @@ CAD_API int cad_score(cad_context_t *ctx, cad_window_t *windows, int n, int64_t 
 
 /* Computes embeddings of n windows' cores; nothing is masked. The embedding at position t is (a_t + c_{L-1-t})/2, where
  * `a` and `c` are the hidden states of the two strands after the context's layer, each in its own order. The shape of `embedding` is (D) for
- * CAD_POOL_MEAN and CAD_POOL_MAX, and (core length, D) for CAD_POOL_NONE. Returns CAD_EARG for an empty core. */
+ * CAD_POOL_MEAN and CAD_POOL_MAX, and (core length, D) for CAD_POOL_NONE. Returns CAD_EARG for an empty core and for
+ * CAD_POOL_ATTENTION. */
 CAD_API int cad_embed(cad_context_t *ctx, cad_window_t *windows, int n, enum cad_pool_t pool, cad_error_t *err);
 
 /* Computes the classifier's logits (n, CAD_LABELS) of n windows. Both strands are computed, for Ph too, and the mean of
@@ -460,9 +466,9 @@ typedef struct cad_recipe_t {
     /* 1: keep only the input of each layer and recompute the other activations, which takes a third of the memory
      * and a third more time. A CUDA device always does this. Default 0. */
     int recompute;
-    int freeze;         /* 1: train only the head, score.weight and score.bias; default 0 */
+    int freeze;         /* 1: train only the head, score.weight, score.bias and pool.weight; default 0 */
     int64_t max_tokens; /* tokens of the longest sequence; default CAD_MAX_LEN */
-    /* how a classifier pools rows: CAD_POOL_MEAN (default) or CAD_POOL_MAX */
+    /* how a classifier pools rows: CAD_POOL_MEAN (default), CAD_POOL_MAX or, if its head pools so, CAD_POOL_ATTENTION */
     enum cad_pool_t pool;
     double beta1, beta2, epsilon, weight_decay; /* default 0.9, 0.95, 1e-8, 0.1 */
     double clip;                                /* largest norm of the gradient, default 1.0; 0: no clipping */

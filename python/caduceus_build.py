@@ -38,7 +38,7 @@ enum cad_text_t { CAD_TEXT_SHA256, CAD_TEXT_KIND, CAD_TEXT_FOLDER, ... };
 const char *cad_model_text(const cad_model_t *model, enum cad_text_t what);
 int64_t cad_encode(const cad_model_t *model, const char *seq, int64_t n, unsigned flags, uint8_t *tokens);
 
-enum cad_pool_t { CAD_POOL_NONE, CAD_POOL_MEAN, CAD_POOL_MAX, ... };
+enum cad_pool_t { CAD_POOL_NONE, CAD_POOL_MEAN, CAD_POOL_MAX, CAD_POOL_ATTENTION, ... };
 enum cad_head_kind_t { CAD_HEAD_CLASSES, CAD_HEAD_LABELS, CAD_HEAD_VALUES, ... };
 typedef struct cad_head_t {
     enum cad_head_kind_t kind;

@@ -109,6 +109,12 @@ void card_finetuned(text_t *t, const tuning_t *r, const metrics_t *m)
             "not apply it to bases.\n");
         return;
     }
+    if (r->head.pool == CAD_POOL_ATTENTION) {
+        text_puts(t, "The head pools by attention: the sum of the hidden states of each strand with the softmax of their "
+                     "products with `pool.weight`. Use it with `caduceus predict -m DIR`; the published Python class for "
+                     "sequences knows no such pooling.\n");
+        return;
+    }
     if (r->head.pool == CAD_POOL_MAX)
         text_puts(t, "The head pools by the maximum: give `pooling_strategy=\"max\"` to `from_pretrained`.\n\n");
     if (r->a->lora)

@@ -49,7 +49,8 @@ static const char USAGE[] =
     "                         pearson or spearman [mcc; multilabel: auroc; regress:\n"
     "                         pearson]\n"
     "      --patience N       stop after N epochs without a better one; 0: never [0]\n"
-    "      --pool HOW         mean or max over the positions [mean]\n"
+    "      --pool HOW         mean or max over the positions, or attention: the mean with\n"
+    "                         trained weights [mean]\n"
     "      --rc-aug yes|no    reverse-complement half of the rows [Ph: yes, PS: no]\n"
     "      --augment LIST     change training rows in each epoch: rc (--rc-aug yes), shift:N,\n"
     "                         mutate:P, mlm:P, separated by commas [none]\n"
@@ -173,14 +174,14 @@ static int take_focal(finetune_args_t *a, const char *arg)
 
 static int take_choice(finetune_args_t *a, int c, const char *arg)
 {
-    static const char *const pool[] = { "mean", "max" }, *const loss[] = { "poisson", "squared" },
+    static const char *const pool[] = { "mean", "max", "attention" }, *const loss[] = { "poisson", "squared" },
                              *const missing[] = { "zero", "ignore" }, *const sampler[] = { "shuffle", "balanced" };
     int k = c == O_TASK      ? choice("--task", arg, TASK_NAME, TASKS)
             : c == O_LOSS    ? choice("--loss", arg, loss, 2)
             : c == O_MISSING ? choice("--missing", arg, missing, 2)
             : c == O_SAMPLER ? choice("--sampler", arg, sampler, 2)
             : c == O_METRIC  ? choice("--metric", arg, METRIC_NAME, METRICS)
-                             : choice("--pool", arg, pool, 2);
+                             : choice("--pool", arg, pool, 3);
     if (k < 0) return 1;
     a->has_loss |= c == O_LOSS || c == O_MISSING;
     if (c == O_LOSS) a->poisson = k == 0;
@@ -191,7 +192,7 @@ static int take_choice(finetune_args_t *a, int c, const char *arg)
         a->tracks = k == TASK_TRACKS;
         a->task = k < TASK_BASES ? (enum cad_head_kind_t)k : CAD_HEAD_CLASSES;
     } else if (c == O_METRIC) a->metric = (metric_t)k;
-    else a->pool = k ? CAD_POOL_MAX : CAD_POOL_MEAN;
+    else a->pool = (enum cad_pool_t)(CAD_POOL_MEAN + k);
     return 0;
 }
 

@@ -5,7 +5,7 @@
 
 void tuning_options(const tuning_t *r, text_t *t)
 {
-    static const char *const pool[] = { "none", "mean", "max" };
+    static const char *const pool[] = { "none", "mean", "max", "attention" };
     const finetune_args_t *a = r->a;
     text_printf(t, "task=%s window=%lld%s", task_name(a), (long long)a->l.window, a->l.crop ? " crop" : "");
     if (a->tracks) bins_options(a, t);

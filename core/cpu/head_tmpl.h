@@ -33,6 +33,51 @@ static int head_forward(cad_lane_t *l, const cad_pick_t *pick, int64_t n)
     return 0;
 }
 
+/* ---- attention pooling: sums over rows, weighted by the softmax of their scores ---- */
+
+typedef struct {
+    double top, total; /* the largest score until now, and the sum of exp(score - top) */
+} softmax_t;
+
+/* Takes the score of one more row; returns exp(score - top). fade: the factor by which sums that are weighted so have to
+ * be multiplied first, since top may have risen. */
+static double softmax_take(softmax_t *s, double score, double *fade)
+{
+    *fade = 1;
+    if (score > s->top) {
+        *fade = exp(s->top - score);
+        s->top = score;
+    }
+    score = exp(score - s->top);
+    s->total = s->total * *fade + score;
+    return score;
+}
+
+/* Returns the dot product of two rows (Dp), in double precision: VW sums, which are added in order. */
+static double row_dot(const float *a, const float *b, int64_t Dp)
+{
+    double sum[VW] = { 0 };
+    for (int64_t d = 0; d < Dp; d += VW)
+        for (int i = 0; i < VW; i++) sum[i] += (double)a[d + i] * (double)b[d + i];
+    for (int i = 1; i < VW; i++) sum[0] += sum[i];
+    return sum[0];
+}
+
+static void weighted_range(cad_lane_t *l, const cad_range_t *p)
+{
+    const cad_weights_t *w = l->weights;
+    const float *h = l->row;
+    softmax_t s = { -INFINITY, 0 };
+    memset(l->sum, 0, (size_t)w->D * sizeof *l->sum);
+    for (int64_t r = p->beg; r < p->end; r++) {
+        double fade, e;
+        final_norm(l, r, l->row);
+        e = softmax_take(&s, row_dot(p->weight, h, w->Dp), &fade);
+        for (int64_t d = 0; d < w->D; d++) l->sum[d] = l->sum[d] * fade + e * (double)h[d];
+    }
+    for (int64_t d = 0; d < w->D; d++) p->to[d] = (float)(l->sum[d] / s.total);
+}
+
 static void pool_range(cad_lane_t *l, const cad_range_t *p)
 {
     const cad_weights_t *w = l->weights;
@@ -53,7 +98,7 @@ static void pool_range(cad_lane_t *l, const cad_range_t *p)
 
 static int pool_forward(cad_lane_t *l, const cad_range_t *range, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++) pool_range(l, &range[i]);
+    for (int64_t i = 0; i < n; i++) (range[i].how == CAD_POOL_ATTENTION ? weighted_range : pool_range)(l, &range[i]);
     return 0;
 }
 
@@ -128,6 +173,39 @@ static void max_back(cad_grad_lane_t *l, int64_t beg, int64_t end, const float *
     }
 }
 
+/* Runs the backward pass of attention pooling over rows [beg, end). With c[r] = dpooled . h[r] and its mean m = sum p[r]
+ * c[r], the gradient of h[r] is p[r] (dpooled + (c[r] - m) w), and that of w is the sum of p[r] (c[r] - m) h[r]. */
+static void weighted_back(cad_grad_lane_t *l, int64_t beg, int64_t end, const float *dpooled)
+{
+    int64_t D = l->grads->s.D, Dp = l->grads->s.Dp;
+    const float *w = l->pool_weight;
+    float *h = l->f.a, *dg = l->f.a + Dp, *dh = l->da; /* dg: dpooled, padded */
+    double m = 0, fade, *dw = l->f.sum;
+    softmax_t s = { -INFINITY, 0 };
+    memset(dg, 0, (size_t)Dp * sizeof *dg);
+    memcpy(dg, dpooled, (size_t)D * sizeof *dg);
+    memset(dw, 0, (size_t)D * sizeof *dw);
+    for (int64_t r = beg; r < end; r++) {
+        double e;
+        final_norm(&l->f, r, h);
+        e = softmax_take(&s, row_dot(w, h, Dp), &fade);
+        m = m * fade + e * row_dot(dg, h, Dp);
+    }
+    m /= s.total;
+    for (int64_t r = beg; r < end; r++) {
+        double p, q;
+        final_norm(&l->f, r, h);
+        p = exp(row_dot(w, h, Dp) - s.top) / s.total;
+        q = p * (row_dot(dg, h, Dp) - m);
+        for (int64_t d = 0; d < D; d++) dw[d] += q * (double)h[d];
+        memset(dh, 0, (size_t)Dp * sizeof *dh);
+        add_row(dh, dg, (float)p, Dp);
+        add_row(dh, w, (float)q, Dp);
+        final_norm_back(l, r, dh);
+    }
+    for (int64_t d = 0; d < D; d++) l->dpool_weight[d] += (float)dw[d];
+}
+
 static int pool_back(cad_grad_lane_t *l, const int64_t *off, int nseq, enum cad_pool_t how, const float *dpooled)
 {
     int64_t D = l->grads->s.D;
@@ -137,6 +215,7 @@ static int pool_back(cad_grad_lane_t *l, const int64_t *off, int nseq, enum cad_
     }
     for (int i = 0; i < nseq; i++, dpooled += D) {
         if (how == CAD_POOL_MEAN) mean_back(l, off[i], off[i + 1], dpooled);
+        else if (how == CAD_POOL_ATTENTION) weighted_back(l, off[i], off[i + 1], dpooled);
         else
             for (int64_t d = 0; d < D; d += POOL_CHANNELS)
                 max_back(l, off[i], off[i + 1], dpooled, d, cad_min(d + POOL_CHANNELS, D));

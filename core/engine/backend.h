@@ -157,7 +157,8 @@ typedef struct cad_pick_t { /* a row whose logits are read */
 typedef struct cad_range_t { /* rows [beg, end), which are pooled */
     int64_t beg, end;
     enum cad_pool_t how;
-    float *to; // result, in the host's memory: (D) for MEAN and MAX, (end-beg,D) for NONE
+    float *to; // result, in the host's memory: (end-beg,D) for NONE, (D) for all others
+    const float *weight; // (Dp) pool.weight, padded with zeros, in the host's memory; only for ATTENTION
 } cad_range_t;
 
 /* Numbers of the arrays that tests read from a lane with the operation `read`: the residual and h, both of width Dp,

@@ -32,6 +32,9 @@ struct cad_grad_lane_t {
     // (rows,Dp) gradient of each direction's output, for layers that are not merged; NULL if all layers are merged
     float *keep[2];
     float *da; // (tile,Dp) gradient of the normalised rows
+    /* CAD_POOL_ATTENTION, in the host's memory: */
+    const float *pool_weight; // (Dp) pool.weight, padded with zeros
+    float *dpool_weight;      // (D) its gradient, to which `pool` adds
     /* for each layer kind, a struct of the gradients of its activations; blocks/NAME.h declares its type */
     cad_work_t work[CAD_NKINDS];
 };
@@ -81,8 +84,8 @@ struct cad_back_ops_t {
      * base[row[i]]; adds the gradient of these rows to dres. The n rows are distinct. */
     int (*head)(cad_grad_lane_t *l, int strand, const int64_t *row, int64_t n, const float *dlogits);
     /* Runs the backward pass of pooling and of the final norm, for all sequences of the pack. dpooled (nseq,D) is the
-     * gradient of the mean (or maximum) over each sequence's rows of the final norm's output; adds the gradient of
-     * these rows to dres. how CAD_POOL_NONE: dpooled (rows,D) is the gradient of each row. off (nseq+1) are the offsets of the last forward pass. */
+     * gradient of each sequence's pooled row of the final norm's output; adds the gradient of the rows that were pooled to
+     * dres. how CAD_POOL_NONE: dpooled (rows,D) is the gradient of each row. off (nseq+1) are the offsets of the last forward pass. */
     int (*pool)(cad_grad_lane_t *l, const int64_t *off, int nseq, enum cad_pool_t how, const float *dpooled);
 };
 

@@ -154,15 +154,17 @@ static int take_options(cad_options_t *o, const cad_options_t *given, const cad_
 static int copy_head(cad_context_t *ctx, cad_error_t *err)
 {
     const cad_model_t *m = ctx->model;
-    size_t n = (size_t)(m->labels * m->cfg.d_model);
+    size_t n = (size_t)(m->labels * m->cfg.d_model), D = (size_t)m->cfg.d_model;
     ctx->pool = m->cfg.pool;
     ctx->bin = m->score ? m->cfg.bin : 0;
     if (!m->score) return 0;
-    ctx->score = calloc(n + (size_t)m->labels, sizeof *ctx->score);
+    ctx->score = calloc(n + (size_t)m->labels + (size_t)cad_round_up((int64_t)D, CAD_PAD), sizeof *ctx->score);
     if (!ctx->score) return cad_fail(err, CAD_ENOMEM, "out of memory for %lld labels", (long long)m->labels);
     memcpy(ctx->score, m->score, n * sizeof *ctx->score);
     ctx->score_bias = ctx->score + n;
+    ctx->pool_weight = ctx->score_bias + m->labels;
     if (m->score_bias) memcpy(ctx->score_bias, m->score_bias, (size_t)m->labels * sizeof *ctx->score);
+    if (m->pool_weight) memcpy(ctx->pool_weight, m->pool_weight, D * sizeof *ctx->score);
     return 0;
 }
 
@@ -285,7 +287,7 @@ static int64_t list_range(const cad_pass_t *p, int strand, int64_t base, int64_t
 {
     cad_rows_t rows = rows_of(p, strand, p->beg, p->end, stride);
     if (!p->pooled[strand]) return 0;
-    *range = (cad_range_t) { base + rows.beg, base + rows.end, p->pool, p->pooled[strand] };
+    *range = (cad_range_t) { base + rows.beg, base + rows.end, p->pool, p->pooled[strand], p->pool_weight };
     return 1;
 }
 

@@ -118,12 +118,17 @@ int cad_device_known(const char *device)
     return parse_device(device, index) != ON_UNKNOWN;
 }
 
-/* Returns the name of a kind of layers in m that only the CPU has, or NULL. */
-static const char *cpu_kind(const cad_model_t *m)
+/* Writes to text what of m only the CPU computes; returns false if there is nothing. */
+static bool cpu_part(const cad_model_t *m, char text[80])
 {
     for (int k = CAD_GPU_NKINDS; m && k < CAD_NKINDS; k++)
-        if (cad_config_uses(&m->cfg, k)) return cad_blocks[k]->name;
-    return NULL;
+        if (cad_config_uses(&m->cfg, k)) {
+            snprintf(text, 80, "layers of the kind %s run", cad_blocks[k]->name);
+            return true;
+        }
+    if (!m || !m->pool_weight) return false;
+    snprintf(text, 80, "attention pooling runs");
+    return true;
 }
 
 /* Opens one device. number: ON_AUTO, ON_CPU, or the number of a CUDA device; name: for messages */
@@ -131,14 +136,15 @@ static int open_one(cad_ops_t *ops, const cad_model_t *m, int number, const char
                     char *note, size_t size, cad_error_t *err)
 {
     int asked = precision ? cad_precision_number(precision) : CAD_PRECISION_FP32, rc;
-    bool there = false;
+    bool there = false, cpu_only;
+    char part[80];
     cad_error_t why;
     *note = 0;
     if (asked < 0) return cad_fail(err, CAD_EARG, "precision %.40s: expected fp32, bf16x3 or bf16", precision);
-    if (number == ON_AUTO && cpu_kind(m)) number = ON_CPU;
-    if (number != ON_CPU && cpu_kind(m))
-        return cad_fail(err, CAD_EDEVICE, "device %s: layers of the kind %s run on the CPU only; use cpu", name,
-                        cpu_kind(m));
+    cpu_only = cpu_part(m, part);
+    if (number == ON_AUTO && cpu_only) number = ON_CPU;
+    if (number != ON_CPU && cpu_only)
+        return cad_fail(err, CAD_EDEVICE, "device %s: %s on the CPU only; use cpu", name, part);
     if (number == ON_CPU) return open_cpu(ops, asked, note, size, err);
     rc = open_module(ops, number == ON_AUTO ? 0 : number, precision ? asked : CAD_PRECISION_BF16, &there, &why);
     if (rc == 0) return 0;

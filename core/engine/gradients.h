@@ -118,8 +118,9 @@ static inline void cad_add_tensor(float *to, const cad_sums_t *s, const cad_mode
     case CAD_T_NORM_F_BIAS: cad_add_rows(to, s->norm_f_bias, 1, s->D, s->Dp); return;
     case CAD_T_NORM: cad_add_rows(to, s->norm[t->layer], 1, s->D, s->Dp); return;
     case CAD_T_NORM_BIAS: cad_add_rows(to, s->norm_bias[t->layer], 1, s->D, s->Dp); return;
-    /* the trainer adds the gradients of the classifier's head, since no backend computes this head */
+    /* the trainer adds the gradients of the classifier's head, which no backend keeps */
     case CAD_T_SCORE:
+    case CAD_T_POOL:
     case CAD_T_SCORE_BIAS: return;
     default: break;
     }

@@ -144,6 +144,7 @@ static int classify(cad_context_t *ctx, cad_pass_t *pass, int n, float *logits, 
         rc = cad_fail(err, CAD_EARG, "the head has outputs for each base or bin, and none for whole sequences");
     for (int i = 0; i < n && rc == 0; i++) {
         pass[i].pool = ctx->pool;
+        pass[i].pool_weight = ctx->pool_weight;
         for (int s = 0; s < pass[i].strands; s++)
             pass[i].pooled[s] = need((size_t)m->cfg.d_model, sizeof(float), &rc, err);
     }

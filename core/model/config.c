@@ -275,15 +275,25 @@ static void read_labels(cad_config_t *c, reader_t *r)
     }
 }
 
+const char *const cad_pool_name[] = { NULL, "mean", "max", "attention" };
+
+int cad_pool_number(const char *name)
+{
+    for (int i = CAD_POOL_MEAN; i <= CAD_POOL_ATTENTION; i++)
+        if (!strcmp(name, cad_pool_name[i])) return i;
+    return -1;
+}
+
 static void read_pooling(cad_config_t *c, reader_t *r)
 {
     const char *key = json_object_get(r->root, CAD_POOLING) ? CAD_POOLING : CAD_POOLING_ONCE;
     json_t *v = json_object_get(r->root, key);
     const char *s = json_string_value(v);
-    c->pool = s && !strcmp(s, "max") ? CAD_POOL_MAX : CAD_POOL_MEAN;
+    int pool = s ? cad_pool_number(s) : CAD_POOL_MEAN;
+    c->pool = pool < 0 ? CAD_POOL_MEAN : (enum cad_pool_t)pool;
     c->bin = get_int(r, r->root, CAD_BIN_KEY, 0, 0, 65536);
-    if (v && !json_is_null(v) && (!s || (strcmp(s, "mean") && strcmp(s, "max"))))
-        bad(r, key, "is neither \"mean\" nor \"max\"");
+    if (v && !json_is_null(v) && (!s || pool < 0)) bad(r, key, "is neither \"mean\" nor \"max\" nor \"attention\"");
+    if (c->bin && pool == CAD_POOL_ATTENTION) bad(r, key, "is \"attention\", with which bins do not go");
 }
 
 static void read_epsilon(cad_config_t *c, reader_t *r)

@@ -35,6 +35,9 @@ struct cad_config_t {
 #define CAD_PAD_KEY "caduceus_pad"         /* length to which sequences are padded or cut */
 #define CAD_LINK_KEY "caduceus_link"       /* "log": values are scale x exp(logit) */
 #define CAD_POOLING_ONCE "pooling_strategy"
+/* The values of CAD_POOLING, by enum cad_pool_t. cad_pool_number returns -1 for a word that is none of them. */
+extern const char *const cad_pool_name[];
+int cad_pool_number(const char *name);
 
 /* Reads the configuration from root, the parsed config.json; path is for messages. Sets max_len to its default. */
 int cad_config_read(cad_config_t *cfg, json_t *root, const char *path, cad_error_t *err);

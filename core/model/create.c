@@ -16,6 +16,7 @@ static double initial(const cad_config_t *c, const cad_tensor_t *t, int64_t i, u
     case CAD_T_SCORE: return c->init_range * cad_normal(bits);
     case CAD_T_NORM:
     case CAD_T_NORM_F: return 1;
+    case CAD_T_POOL:
     case CAD_T_SCORE_BIAS:
     case CAD_T_NORM_BIAS:
     case CAD_T_NORM_F_BIAS: return 0;

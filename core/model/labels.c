@@ -156,24 +156,33 @@ static int put_names(json_t *root, const cad_head_t *h)
 int cad_head_write(const cad_head_t *h, cad_model_t *m, cad_error_t *err)
 {
     json_t *root;
+    int rc;
     if (h->n != m->labels)
         return cad_fail(err, CAD_EARG, "a head of %lld labels for a model of %lld", (long long)h->n,
                         (long long)m->labels);
+    if (h->pool < CAD_POOL_MEAN || h->pool > CAD_POOL_ATTENTION ||
+        (h->pool == CAD_POOL_ATTENTION && has_bin(h) && h->bin))
+        return cad_fail(err, CAD_EARG, "a head that pools by %d, with bins of %lld", (int)h->pool,
+                        has_bin(h) ? (long long)h->bin : 0);
     root = json_object();
     if (put_names(root, h)) {
         json_decref(root);
         return cad_fail(err, CAD_EFORMAT, "a label is not UTF-8 text, as config.json has to be");
     }
     json_object_set_new(root, "problem_type", json_string(PROBLEM[h->kind]));
-    json_object_set_new(root, CAD_POOLING, json_string(h->pool == CAD_POOL_MAX ? "max" : "mean"));
+    json_object_set_new(root, CAD_POOLING, json_string(cad_pool_name[h->pool]));
     if (h->mean) json_object_set_new(root, "target_mean", numbers(h->mean, h->n));
     if (h->scale) json_object_set_new(root, "target_scale", numbers(h->scale, h->n));
     if (has_longest(h) && h->longest) json_object_set_new(root, CAD_LONGEST_KEY, json_integer(h->longest));
     if (has_pad(h) && h->pad) json_object_set_new(root, CAD_PAD_KEY, json_integer(h->pad));
     if (h->kind == CAD_HEAD_COUNTS) json_object_set_new(root, CAD_LINK_KEY, json_string("log"));
     if (has_bin(h) && h->bin) json_object_set_new(root, CAD_BIN_KEY, json_integer(h->bin));
+    rc = cad_model_pool(m, h->pool, err);
+    if (rc) {
+        json_decref(root);
+        return rc;
+    }
     m->cfg.bin = has_bin(h) ? h->bin : 0;
-    m->cfg.pool = h->pool;
     json_decref(m->head);
     m->head = root;
     return 0;

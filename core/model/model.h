@@ -59,6 +59,7 @@ struct cad_model_t {
     float *embed_in;                   // (V,D) input embeddings, derived from embed
     const float *norm_f, *norm_f_bias; // (D), (D) or NULL
     const float *score, *score_bias;   // (labels,D), (labels); NULL if the model has no classifier, or its head no bias
+    const float *pool_weight;          // (D), followed by zeros to a multiple of CAD_PAD; NULL: no attention pooling
     json_t *config, *tokenizer; /* config.json and tokenizer_config.json as they were read, or NULL; never changed */
     json_t *head;               /* classifier keys of config.json (labels.c), or NULL */
     char *folder, *adapter;     /* paths that the model was opened from; NULL: none */
@@ -96,6 +97,9 @@ static inline bool cad_model_input_reversed(const cad_model_t *m)
  * cad_model_allocate then allocates zeroed parameters and points the layers at them. */
 int cad_model_list(cad_model_t *model, int64_t rows, cad_error_t *err);
 int cad_model_allocate(cad_model_t *model, cad_error_t *err);
+/* Sets cfg.pool of a classifier, which adds the tensor pool.weight, all 0, or removes it. After an error the model is as
+ * it was. */
+int cad_model_pool(cad_model_t *model, enum cad_pool_t pool, cad_error_t *err);
 typedef struct cad_checkpoint_t { /* an open checkpoint; all members zero: none */
     cad_archive_t weights;        /* the tensors of the model and of the adapter */
     cad_adapter_t adapter;

@@ -90,7 +90,7 @@ int cad_tensors_list(const cad_config_t *c, int64_t rows, int64_t labels, cad_te
 {
     table_t t = { c, NULL, 0, 0 };
     cad_tensor_t *x;
-    t.list = calloc((size_t)c->n_layer * (2 * CAD_PARTS + 2) + 5, sizeof *t.list);
+    t.list = calloc((size_t)c->n_layer * (2 * CAD_PARTS + 2) + 6, sizeof *t.list);
     if (!t.list) return cad_fail(err, CAD_ENOMEM, "out of memory for %lld layers", (long long)c->n_layer);
     x = add(&t, CAD_T_EMBED, -1, 0, rows, c->d_model, 0);
     put(x->name, "backbone.embeddings.word_embeddings%s.weight", c->rcps ? ".embedding" : "");
@@ -105,6 +105,11 @@ int cad_tensors_list(const cad_config_t *c, int64_t rows, int64_t labels, cad_te
         x = add(&t, CAD_T_SCORE, -1, 0, labels, c->d_model, 0);
         x->decays = true;
         put(x->name, "score.weight");
+    }
+    if (labels && c->pool == CAD_POOL_ATTENTION) {
+        x = add(&t, CAD_T_POOL, -1, 0, c->d_model, 0, 0);
+        x->decays = true;
+        put(x->name, "pool.weight");
     }
     if (labels && c->score_bias) put(add(&t, CAD_T_SCORE_BIAS, -1, 0, labels, 0, 0)->name, "score.bias");
     *list = t.list;

@@ -9,6 +9,7 @@ enum { /* roles of tensors: of the whole model, of a layer and, from CAD_T_KIND 
        CAD_T_NORM_F,
        CAD_T_NORM_F_BIAS,
        CAD_T_SCORE,
+       CAD_T_POOL,
        CAD_T_SCORE_BIAS,
        CAD_T_NORM,
        CAD_T_NORM_BIAS,
@@ -26,10 +27,10 @@ typedef struct cad_tensor_t {
     int64_t offset; /* offset in the parameters, in floats */
     int flip_axis;  /* axis along which the fold reverses the stored values, or -1 */
 } cad_tensor_t;
-/* True for the weight and the bias of a classifier's head, which no backend computes. */
+/* True for the tensors of a classifier's head, whose gradients the trainer collects. */
 static inline bool cad_tensor_of_head(const cad_tensor_t *t)
 {
-    return t->role == CAD_T_SCORE || t->role == CAD_T_SCORE_BIAS;
+    return t->role == CAD_T_SCORE || t->role == CAD_T_POOL || t->role == CAD_T_SCORE_BIAS;
 }
 /* The two directions of a layer in published names, such as "backbone.layers.0.mixer.mamba_fwd.in_proj.weight". The
  * published code uses the same two names for every kind of layer. */

@@ -17,8 +17,8 @@ typedef struct {
     const char *dir;
     cad_file_t file[NFILES];
     float *value;       // (total) copy of the trained parameters, in the published layout
-    char (*name)[160];  // (4 n + 2) names of the arrays
-    cad_array_t *array; // (4 n + 2)
+    char (*name)[160];  // (4 n + 3) names of the arrays
+    cad_array_t *array; // (4 n + 3)
     int narray;
 } save_t;
 
@@ -75,8 +75,8 @@ static int put_weights(save_t *s, const char *status, cad_error_t *err)
     free(path);
     if (rc) return rc;
     s->value = cad_alloc((size_t)t->total, sizeof *s->value);
-    s->name = calloc(4 * (size_t)l->n + 2, sizeof *s->name);
-    s->array = calloc(4 * (size_t)l->n + 2, sizeof *s->array);
+    s->name = calloc(4 * (size_t)l->n + 3, sizeof *s->name);
+    s->array = calloc(4 * (size_t)l->n + 3, sizeof *s->array);
     if (!s->value || !s->name || !s->array) return cad_out_of_memory(err);
     memcpy(s->value, t->param, (size_t)t->total * sizeof *s->value);
     for (int i = 0; i < l->n; i++) add_delta(s, &l->delta[i]);
@@ -118,7 +118,7 @@ static int put_config(save_t *s, const char *base, cad_error_t *err)
         words(l->targets), "task_type", classifier ? "SEQ_CLS" : NULL, "use_dora", 0, "use_rslora", 0);
     size_t size = 0;
     char *text;
-    if (o && classifier) json_object_set_new(o, "modules_to_save", json_pack("[s]", "score"));
+    if (o && classifier) json_object_set_new(o, "modules_to_save", words(s->t->model->pool_weight ? "score,pool" : "score"));
     text = o ? cad_json_text(o, CAD_JSON_PRETTY | JSON_SORT_KEYS, &size) : NULL;
     if (!o) return cad_fail(err, CAD_EARG, "the name of the base model is not UTF-8, as adapter_config.json has to be");
     return put(s, ADAPTER, text, size, err);

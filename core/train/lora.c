@@ -167,7 +167,7 @@ static int list_trained(cad_trainer_t *t, cad_error_t *err)
 {
     const cad_lora_t *l = t->lora;
     const cad_model_t *m = t->model;
-    cad_trained_t *x = t->trained = calloc(2 * (size_t)l->n + 2, sizeof *x);
+    cad_trained_t *x = t->trained = calloc(2 * (size_t)l->n + 3, sizeof *x);
     if (!x) return cad_out_of_memory(err);
     for (int i = 0; i < l->n; i++) {
         const cad_delta_t *d = &l->delta[i];

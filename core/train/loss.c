@@ -34,6 +34,8 @@ static cad_grad_lane_t *strand_lane(cad_trainer_t *t, int s)
     l->f.res = t->tape[s].res[t->model->cfg.n_layer];
     l->f.tok = t->tok[s];
     l->grads = t->grads[1] ? t->grads[s] : t->grads[0];
+    l->pool_weight = t->model->pool_weight;
+    l->dpool_weight = t->dpool_weight[s];
     return l;
 }
 
@@ -234,9 +236,11 @@ static int pool_strand(cad_trainer_t *t, cad_grad_lane_t *l, int s, const cad_pa
         return t->ops->pool(&l->f, t->range[s], 1);
     }
     for (int i = 0; i < p->n; i++)
-        t->range[s][i] = (cad_range_t) {
-            .beg = off[i], .end = off[i + 1], .how = t->recipe.pool, .to = t->pooled[s] + i * D
-        };
+        t->range[s][i] = (cad_range_t) { .beg = off[i],
+                                         .end = off[i + 1],
+                                         .how = t->recipe.pool,
+                                         .to = t->pooled[s] + i * D,
+                                         .weight = t->model->pool_weight };
     return t->ops->pool(&l->f, t->range[s], p->n);
 }
 
@@ -278,7 +282,18 @@ static int labels_back(cad_trainer_t *t, cad_grad_lane_t *l, int s, const cad_pa
     int rc = t->back->start(l, t->off[p->n]);
     if (rc == 0)
         rc = t->back->pool(l, last_rows(t, l), p->n, bins ? CAD_POOL_NONE : t->recipe.pool, t->pooled[bins ? s : 0]);
-    return rc ? rc : encoder_back(t, l, s, p);
+    return rc || t->recipe.freeze ? rc : encoder_back(t, l, s, p);
+}
+
+/* Moves the gradient of pool.weight, which the backend computes for each strand, to t->leaf. */
+static void move_pool_weight(cad_trainer_t *t)
+{
+    float *to = cad_head_grad(t, t->model->pool_weight);
+    int64_t D = t->model->cfg.d_model;
+    for (int s = 0; s < t->strands && to; s++) {
+        for (int64_t d = 0; d < D; d++) to[d] += t->dpool_weight[s][d];
+        memset(t->dpool_weight[s], 0, (size_t)D * sizeof *to);
+    }
 }
 
 int cad_pack_loss(cad_trainer_t *t, enum cad_loss_t loss, cad_pack_t *p, double scale, double *sum)
@@ -291,6 +306,8 @@ int cad_pack_loss(cad_trainer_t *t, enum cad_loss_t loss, cad_pack_t *p, double 
     rc = each_strand(t, forward, p);
     if (rc == 0 && !tokens) rc = each_strand(t, pool_strand, p);
     if (rc == 0) rc = tokens ? token_loss(t, p, scale, sum) : label_losses(t, loss, p, scale, sum);
-    if (rc || scale == 0 || t->recipe.freeze) return rc;
-    return each_strand(t, tokens ? tokens_back : labels_back, p);
+    if (rc || scale == 0 || (t->recipe.freeze && t->recipe.pool != CAD_POOL_ATTENTION)) return rc;
+    rc = each_strand(t, tokens ? tokens_back : labels_back, p);
+    move_pool_weight(t);
+    return rc;
 }

@@ -32,8 +32,11 @@ static int take_recipe(cad_recipe_t *r, const cad_recipe_t *given, const cad_mod
           r->clip >= 0))
         return cad_fail(err, CAD_EARG,
                         "AdamW's settings: expected 0 <= beta < 1, epsilon > 0, decay and clip of at least 0");
-    if (r->pool != CAD_POOL_MEAN && r->pool != CAD_POOL_MAX)
-        return cad_fail(err, CAD_EARG, "pooling: expected the mean or the maximum");
+    if (r->pool < CAD_POOL_MEAN || r->pool > CAD_POOL_ATTENTION)
+        return cad_fail(err, CAD_EARG, "pooling: expected the mean, the maximum or attention");
+    if (r->pool == CAD_POOL_ATTENTION && (r->bin || !m->pool_weight))
+        return cad_fail(err, CAD_EARG, "attention pooling: %s",
+                        r->bin ? "it does not go with bins" : "the model's head does not pool so (cad_head_write)");
     if (r->bin && (rc = cad_rows_of_bases(m, (int)m->cfg.n_layer, err))) return rc;
     if (r->bin < 0 || r->bin > 65536) return cad_fail(err, CAD_EARG, "bins: expected 1 to 65536 bases");
     if (!(r->focal >= 0 && r->focal <= 100))
@@ -214,6 +217,7 @@ static int open_buffers(cad_trainer_t *t, cad_error_t *err)
         t->row[s] = get(t, rows, sizeof(int64_t), &rc, err);
         t->pooled[s] = get(t, pooled * (size_t)m->cfg.d_model, sizeof(float), &rc, err);
         t->range[s] = get(t, most, sizeof(cad_range_t), &rc, err);
+        t->dpool_weight[s] = get(t, (size_t)m->cfg.d_model, sizeof(float), &rc, err);
     }
     t->off = get(t, most + 1, sizeof(int64_t), &rc, err);
     t->dlogits = get(t, rows, (size_t)m->vocab.rows * sizeof(float), &rc, err);
@@ -289,6 +293,7 @@ void cad_trainer_close(cad_trainer_t *t)
         free(t->row[s]);
         free(t->pooled[s]);
         free(t->range[s]);
+        free(t->dpool_weight[s]);
     }
     free(t->slot);
     free(t->kept);

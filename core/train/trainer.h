@@ -48,7 +48,8 @@ struct cad_trainer_t {
     // (most,D) pooled rows of each strand; pooled[0] is overwritten with their gradient. With bins: (rows,D), all rows,
     // overwritten with their gradients
     float *pooled[2];
-    cad_range_t *range[2]; // (most) rows to be pooled
+    float *dpool_weight[2]; // (D) gradient of pool.weight for a pack, of each strand
+    cad_range_t *range[2];  // (most) rows to be pooled
     cad_lora_t *lora;      /* NULL: the model's own parameters are trained */
     float *param;          // (total) the trained parameters: the model's or, with lora, A, B and the head
     int64_t total;

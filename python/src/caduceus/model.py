@@ -38,6 +38,11 @@ _POOL: dict[str, int] = {
     "center": lib.CAD_POOL_MEAN,
     "none": lib.CAD_POOL_NONE,
 }
+_HEAD_POOL: dict[int, Literal["mean", "max", "attention"]] = {
+    lib.CAD_POOL_MEAN: "mean",
+    lib.CAD_POOL_MAX: "max",
+    lib.CAD_POOL_ATTENTION: "attention",
+}
 _HEAD: dict[int, Literal["classes", "labels", "values"]] = {
     lib.CAD_HEAD_CLASSES: "classes",
     lib.CAD_HEAD_LABELS: "labels",
@@ -51,7 +56,7 @@ class Head(NamedTuple):
     kind: Literal["classes", "labels", "values"]
     """one of K classes, any of K labels, or K numbers"""
     names: tuple[str, ...]
-    pool: Literal["mean", "max"]
+    pool: Literal["mean", "max", "attention"]
     """how positions are pooled"""
     mean: tuple[float, ...]
     """values only: value k is logit k x scale[k] + mean[k]"""
@@ -341,8 +346,7 @@ class Model:
         try:
             numbers = [() if a == ffi.NULL else tuple(ffi.unpack(a, head.n)) for a in (head.mean, head.scale)]
             names = tuple(text(head.name[i]) for i in range(head.n))
-            pool: Literal["mean", "max"] = "max" if head.pool == lib.CAD_POOL_MAX else "mean"
-            return Head(_HEAD[head.kind], names, pool, numbers[0], numbers[1])
+            return Head(_HEAD[head.kind], names, _HEAD_POOL[head.pool], numbers[0], numbers[1])
         finally:
             lib.cad_head_free(head)
 
