@@ -280,10 +280,10 @@ typedef struct cad_head_t {
     /* how the rows of all positions are pooled: CAD_POOL_MEAN (default), CAD_POOL_MAX or, unless bin is set,
      * CAD_POOL_ATTENTION */
     enum cad_pool_t pool;
-    int64_t n;                 /* K, the number of outputs */
-    char **name;               // (K) UTF-8, without control characters
-    double *mean, *scale;      // (K) each; NULL unless kind is CAD_HEAD_VALUES or CAD_HEAD_COUNTS
-    int64_t longest;           /* length of the longest sequence that the head was trained on; 0: not known */
+    int64_t n;            /* K, the number of outputs */
+    char **name;          // (K) UTF-8, without control characters
+    double *mean, *scale; // (K) each; NULL unless kind is CAD_HEAD_VALUES or CAD_HEAD_COUNTS
+    int64_t longest;      /* length of the longest sequence that the head was trained on; 0: not known */
     int64_t bin; /* bases that K outputs stand for: 1 each base, b bins of b bases; default 0, the whole sequence */
     int64_t pad; /* sequences were padded on the left or cut on the right to this length; default 0, neither */
 } cad_head_t;

@@ -295,6 +295,39 @@ static const case_t UNDIRECTED[] = {
       { 33, 2, 140, 1 },
       0 },
 };
+/* Attention pooling, which only the CPU has: with one row and several, and with scores that rise and fall. */
+#define ATTENDS ", \"caduceus_pooling\": \"attention\""
+static const case_t POOLED[] = {
+    { "PS, classes, attention pooling",
+      "{" SMALL ", \"rcps\": true" ATTENDS "}",
+      3,
+      CAD_LOSS_CLASSES,
+      CAD_POOL_ATTENTION,
+      { 9, 31, 1, 200 },
+      0 },
+    { "PS, odd depth, a head with a bias, attention pooling",
+      "{\"d_model\": 5, \"n_layer\": 3, \"vocab_size\": 12, \"rcps\": true, " HEAD ATTENDS "}",
+      3,
+      CAD_LOSS_FOCAL,
+      CAD_POOL_ATTENTION,
+      { 9, 31 },
+      0 },
+    { "Ph, labels, attention pooling",
+      "{" SMALL ATTENDS "}",
+      4,
+      CAD_LOSS_BINARY,
+      CAD_POOL_ATTENTION,
+      { 9, 131, 2 },
+      0 },
+    { "Ph, regression of many channels along a graph, attention pooling",
+      "{\"d_model\": 40, \"n_layer\": 2, \"vocab_size\": 12" ATTENDS ", " KINDS(
+          "\"kmer\", \"attention\"", "\"attention_cfg\": {\"head_dim\": 16, \"heads\": 2, \"pattern\": \"graph\"}}"),
+      2,
+      CAD_LOSS_SQUARED,
+      CAD_POOL_ATTENTION,
+      { 70, 31 },
+      0 },
+};
 static const case_t BESIDE[] = {
     { "k-mers and an MLP beside Mamba",
       "{\"d_model\": 6, \"n_layer\": 4, \"vocab_size\": 12, \"rcps\": true, " KINDS(

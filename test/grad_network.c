@@ -434,6 +434,16 @@ static double bin_loss(const net_t *net, const cad_example_t *e, double *const s
     return loss;
 }
 
+/* Sets p (L) to the weights of attention pooling over the rows h (L,D): the softmax of their scores. */
+static void pool_weights(const net_t *net, const double *h, int64_t L, double *p)
+{
+    int64_t D = net->m->cfg.d_model;
+    const double *w = tensor(net, CAD_T_POOL, -1, 0);
+    double sum = 0;
+    for (int64_t t = 0; t < L; t++) sum += p[t] = exp(dot(w, h + t * D, D));
+    for (int64_t t = 0; t < L; t++) p[t] /= sum;
+}
+
 /* rows: of a strand after the last layer. */
 static double label_loss(const net_t *net, const cad_example_t *e, double *const strand[2], int64_t rows,
                          enum cad_loss_t how, enum cad_pool_t pool)
@@ -442,16 +452,21 @@ static double label_loss(const net_t *net, const cad_example_t *e, double *const
     const double *score = tensor(net, CAD_T_SCORE, -1, 0);
     double out[8] = { 0 };
     int strands = net->m->cfg.rcps ? 2 : 1;
-    for (int s = 0; s < strands; s++)
+    double *p = malloc((size_t)rows * sizeof *p);
+    for (int s = 0; s < strands; s++) {
+        for (int64_t t = 0; t < rows; t++) p[t] = 1 / (double)rows;
+        if (pool == CAD_POOL_ATTENTION) pool_weights(net, strand[s], rows, p);
         for (int64_t d = 0; d < D; d++) {
             double mean = 0, top = -INFINITY;
             for (int64_t t = 0; t < rows; t++) {
-                mean += strand[s][t * D + d] / (double)rows;
+                mean += p[t] * strand[s][t * D + d];
                 top = fmax(top, strand[s][t * D + d]);
             }
             for (int64_t c = 0; c < labels; c++)
                 out[c] += score[c * D + d] * (pool == CAD_POOL_MAX ? top : mean) / strands;
         }
+    }
+    free(p);
     for (int64_t c = 0; c < labels && net->m->score_bias; c++) out[c] += tensor(net, CAD_T_SCORE_BIAS, -1, 0)[c];
     return (double)e->weight[0] * output_loss(net, out, e->target, how);
 }

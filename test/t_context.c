@@ -169,6 +169,65 @@ static void test_head_kept(const char *srcdir)
     cad_model_close(m);
 }
 
+/* True if the model has the tensor pool.weight and no other value has changed: a new context gives `want`. */
+static bool pools(const cad_model_t *m, bool weight, const float *want)
+{
+    cad_context_t *ctx = NULL;
+    float got[3];
+    bool good = (m->pool_weight != NULL) == weight && cad_context_open(&ctx, m, NULL, NULL) == 0 &&
+                classify_one(ctx, got) && !memcmp(got, want, (size_t)m->labels * sizeof *got);
+    cad_context_close(ctx);
+    return good;
+}
+
+/* Pooling by attention adds a tensor of zeros, before a bias of the head if it has one; another pooling removes it. */
+static void test_attention_pooling(void)
+{
+    static const char *const config =
+        "{\"d_model\": 6, \"n_layer\": 2, \"vocab_size\": 12, \"rcps\": true, \"num_labels\": 3, \"score_bias\": true, "
+        "\"architectures\": [\"CaduceusForSequenceClassification\"], "
+        "\"initializer_cfg\": {\"initializer_range\": 0.5}}";
+    cad_model_t *m = NULL;
+    cad_context_t *ctx = NULL;
+    cad_head_t head;
+    float mean[3], other[3];
+    int64_t n;
+    cad_head_init(&head);
+    if (!tap_ok(cad_model_create(&m, config, 100, 3, NULL) == 0 && cad_head_read(&head, m, NULL) == 0,
+                "a head with a bias"))
+        return;
+    for (int i = 0; i < 3; i++) m->param[m->score_bias - m->param + i] = (float)(i + 1);
+    tap_ok(cad_context_open(&ctx, m, NULL, NULL) == 0 && classify_one(ctx, mean), "the mean");
+    cad_context_close(ctx);
+    n = cad_model_number(m, CAD_PARAMETERS);
+    head.pool = CAD_POOL_ATTENTION;
+    head.bin = 4;
+    tap_ok(cad_head_write(&head, m, NULL) == CAD_EARG && pools(m, false, mean),
+           "bins are refused, and nothing changes");
+    head.bin = 0;
+    tap_ok(cad_head_write(&head, m, NULL) == 0 && pools(m, true, mean) &&
+               cad_model_number(m, CAD_PARAMETERS) == n + m->cfg.d_model,
+           "attention without weights is the mean, bit for bit");
+    m->param[m->pool_weight - m->param] = 9;
+    cad_context_open(&ctx, m, NULL, NULL);
+    tap_ok(classify_one(ctx, other) && memcmp(other, mean, (size_t)m->labels * sizeof *mean) != 0,
+           "with a weight it is another");
+    m->param[m->pool_weight - m->param] = 0;
+    tap_ok(classify_one(ctx, mean) && !memcmp(other, mean, (size_t)m->labels * sizeof *mean),
+           "a context keeps the weights that it was opened with");
+    cad_context_close(ctx);
+    cad_context_open(&ctx, m, NULL, NULL);
+    classify_one(ctx, mean);
+    cad_context_close(ctx);
+    head.pool = CAD_POOL_MEAN;
+    tap_ok(cad_head_write(&head, m, NULL) == 0 && pools(m, false, mean) && cad_model_number(m, CAD_PARAMETERS) == n,
+           "and the mean again has no tensor");
+    head.pool = CAD_POOL_NONE;
+    tap_ok(cad_head_write(&head, m, NULL) == CAD_EARG, "a head that does not pool is refused");
+    cad_head_free(&head);
+    cad_model_close(m);
+}
+
 /* ---- changing a model's configuration ---- */
 
 static void test_configuration(const cad_model_t *from)
@@ -457,6 +516,7 @@ int main(void)
     test_classify(srcdir, "cls-ps");
     test_classify(srcdir, "cls-ph");
     test_head_kept(srcdir);
+    test_attention_pooling();
     test_last_context();
     test_layers();
     snprintf(path, sizeof path, "%s/test/data/ps", srcdir ? srcdir : ".");

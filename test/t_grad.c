@@ -217,6 +217,7 @@ static void check_cpu(const char *isa, const char *how, double much)
         CHECK(MAMBA2, tap_few || much > 1, name, much);
         CHECK(OTHERS, tap_few || much > 1, name, much);
         CHECK(UNDIRECTED, tap_few, name, much > 1 ? much : SHARP);
+        CHECK(POOLED, tap_few, name, much > 1 ? much : SHARP);
         CHECK(BESIDE, false, name, much);
     }
     cad_context_close(ctx);
@@ -289,11 +290,52 @@ static void test_pools_once(void)
     cad_model_close(m);
 }
 
+/* Returns whether a trainer gives this gradient, of D values, of pool.weight and 3 D of score.weight. */
+static bool head_gradients(cad_model_t *m, int freeze, int threads, const cad_example_t *ex, int n, float *out)
+{
+    cad_trainer_t *t = NULL;
+    cad_recipe_t r;
+    double loss = 0;
+    bool good;
+    cad_recipe_init(&r);
+    r.device = "cpu";
+    r.freeze = freeze;
+    r.threads = threads;
+    r.pool = CAD_POOL_ATTENTION;
+    good = cad_trainer_open(&t, m, &r, NULL) == 0 && cad_trainer_add(t, CAD_LOSS_CLASSES, ex, n, 1, &loss, NULL) == 0 &&
+           cad_trainer_gradient(t, "pool.weight", out) == 0 &&
+           cad_trainer_gradient(t, "score.weight", out + m->cfg.d_model) == 0;
+    cad_trainer_close(t);
+    return good;
+}
+
+/* If only the head is trained, its gradients are the same; and pooling by attention needs a head that has weights for it. */
+static void test_frozen(void)
+{
+    const case_t *c = &POOLED[0];
+    cad_model_t *m = model_of(c);
+    cad_example_t ex[8];
+    float whole[24], frozen[24];
+    double size = 0;
+    int n = examples_of(c, m, ex);
+    tap_ok(head_gradients(m, 0, 1, ex, n, whole) && head_gradients(m, 1, 3, ex, n, frozen) &&
+               !memcmp(whole, frozen, sizeof whole),
+           "the head's gradients are the same if the encoder is frozen");
+    for (int i = 0; i < m->cfg.d_model; i++) size += fabs((double)frozen[i]);
+    tap_ok(size > 1e-4, "and that of pool.weight is not 0");
+    cad_model_close(m);
+    m = model_of(&(case_t) { .config = "{" SMALL "}", .labels = 3 });
+    tap_ok(!head_gradients(m, 0, 1, ex, n, whole), "a head without pool.weight cannot pool by attention");
+    free_examples(ex, n);
+    cad_model_close(m);
+}
+
 int main(int argc, char **argv)
 {
     static const char *const isa[] = { "plain", "avx2", "avx512", "neon", "avx512bf16", "avx512bf16-plain" };
     test_unknown_tensor();
     test_pools_once();
+    test_frozen();
     tap_arguments(argc, argv);
     for (size_t i = 0; i < sizeof isa / sizeof *isa; i++) {
         if (!tap_wants(isa[i])) continue;

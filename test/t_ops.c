@@ -61,14 +61,36 @@ static void check_direction(cad_lane_t *l, const cad_model_t *m, const int64_t *
            "%s padding stays zero", name);
 }
 
+/* Attention pooling, which only the CPU has. norm (rows,D): the rows that are pooled. w: any, and 0, which is the mean. */
+static void check_attention(cad_lane_t *l, const cad_model_t *m, const double *norm, int64_t rows, const char *name)
+{
+    int64_t D = m->cfg.d_model, Dp = cad_round_up(D, CAD_PAD);
+    float *w = calloc((size_t)Dp, sizeof *w), *out = calloc((size_t)(2 * D), sizeof *out);
+    double *want = ops_doubles(D), total = 0;
+    cad_range_t range[] = { { 0, rows, CAD_POOL_ATTENTION, out, w }, { 0, rows, CAD_POOL_MEAN, out + D, NULL } };
+    for (int64_t d = 0; d < D; d++) w[d] = (float)(3 * sin((double)(7 * d + 1)));
+    for (int64_t r = 0; r < rows; r++) total += exp(cad_reference_dot(w, norm + r * D, D));
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t d = 0; d < D; d++) want[d] += exp(cad_reference_dot(w, norm + r * D, D)) / total * norm[r * D + d];
+    l->ops->pool(l, range, 1);
+    tap_ok(ops_distance(out, D, want, 1, D) < 1e-5, "%s pool attention: %.2g", name, ops_distance(out, D, want, 1, D));
+    memset(w, 0, (size_t)D * sizeof *w);
+    l->ops->pool(l, range, 2);
+    tap_ok(!memcmp(out, out + D, (size_t)D * sizeof *out), "%s pool attention without weights: the bytes of the mean",
+           name);
+    free(w);
+    free(out);
+    free(want);
+}
+
 static void check_head(cad_lane_t *l, const cad_model_t *m, const cad_reference_t *p, int64_t rows, const char *name)
 {
     int64_t D = m->cfg.d_model, V = m->vocab.rows, row[3] = { rows - 1, 0, rows / 2 };
     float *logits = ops_floats(3 * V, 1), *pool = ops_floats((rows + 2) * D, 1);
     cad_pick_t pick[3];
-    cad_range_t range[] = { { 0, rows, CAD_POOL_MEAN, pool },
-                            { 0, rows, CAD_POOL_NONE, pool + D },
-                            { 0, rows, CAD_POOL_MAX, pool + (rows + 1) * D } };
+    cad_range_t range[] = { { 0, rows, CAD_POOL_MEAN, pool, NULL },
+                            { 0, rows, CAD_POOL_NONE, pool + D, NULL },
+                            { 0, rows, CAD_POOL_MAX, pool + (rows + 1) * D, NULL } };
     double *want = ops_doubles(3 * V), *norm = ops_doubles(rows * D), *mean = ops_doubles(D), *top = ops_doubles(D);
     for (int64_t r = 0; r < rows; r++) {
         cad_reference_norm(m, p->res + r * D, m->norm_f, m->norm_f_bias, norm + r * D);
@@ -89,6 +111,7 @@ static void check_head(cad_lane_t *l, const cad_model_t *m, const cad_reference_
     tap_ok(ops_distance(range[1].to, D, norm, rows, D) < 1e-6, "%s pool none", name);
     tap_ok(ops_distance(range[0].to, D, mean, 1, D) < 1e-5, "%s pool mean", name);
     tap_ok(ops_distance(range[2].to, D, top, 1, D) < 1e-6, "%s pool max", name);
+    if (!l->ops->back) check_attention(l, m, norm, rows, name);
     free(logits);
     free(pool);
     free(want);

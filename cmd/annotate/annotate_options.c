@@ -104,8 +104,9 @@ static int parse_pool(annotate_args_t *a, const char *s)
             return 0;
         }
     if (!strcmp(s, "attention"))
-        return cmd_fail(a->o.cmd, "--pool attention: only a classifier has trained weights for it (finetune --pool attention); "
-                                  "expected mean, max, center or none");
+        return cmd_fail(a->o.cmd,
+                        "--pool attention: only a classifier has trained weights for it (finetune --pool attention); "
+                        "expected mean, max, center or none");
     return cmd_fail(a->o.cmd, "--pool %s: expected mean, max, center or none", s);
 }
 

@@ -31,12 +31,28 @@ static const char *head_of(const cad_model_t *m)
     return cad_model_number(m, CAD_LABELS) ? "classifier" : "masked language model";
 }
 
+/* Returns how a classifier pools rows; NULL for a language model, and for a head with outputs for each base or bin. */
+static const char *pooling_of(const cad_model_t *m)
+{
+    static const char *const name[] = {
+        [CAD_POOL_MEAN] = "mean", [CAD_POOL_MAX] = "max", [CAD_POOL_ATTENTION] = "attention"
+    };
+    cad_head_t h;
+    bool pools;
+    cad_head_init(&h);
+    pools = cad_model_number(m, CAD_LABELS) && cad_head_read(&h, m, NULL) == 0 && h.bin == 0;
+    cad_head_free(&h);
+    return pools ? name[h.pool] : NULL;
+}
+
 static void print_table(const cad_model_t *m)
 {
+    const char *pooling = pooling_of(m);
     int64_t labels = cad_model_number(m, CAD_LABELS);
     printf("model\t%s\n", cad_model_text(m, CAD_TEXT_KIND));
     printf("head\t%s\n", head_of(m));
     if (labels) info_line("labels", labels);
+    if (pooling) printf("pooling\t%s\n", pooling);
     printf("configuration\t%s\n", cad_model_text(m, CAD_TEXT_DETAILS));
     info_line("parameters", cad_model_number(m, CAD_PARAMETERS));
     info_line("window", cad_model_number(m, CAD_MAX_LEN));
@@ -99,9 +115,11 @@ static json_t *tokens_json(const cad_model_t *m)
 static int print_json(const char *cmd, const cad_model_t *m)
 {
     json_t *o = json_object();
+    const char *pooling = pooling_of(m);
     int rc;
     put_texts(o, m);
     json_object_set_new(o, "head", json_string(head_of(m)));
+    json_object_set_new(o, "pooling", pooling ? json_string(pooling) : json_null());
     put_numbers(o, m);
     json_object_set_new(o, "tokens", tokens_json(m));
     rc = json_dumpf(o, stdout, JSON_INDENT(2)) ? cmd_fail(cmd, "out of memory, or standard output cannot be written")

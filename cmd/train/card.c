@@ -110,9 +110,10 @@ void card_finetuned(text_t *t, const tuning_t *r, const metrics_t *m)
         return;
     }
     if (r->head.pool == CAD_POOL_ATTENTION) {
-        text_puts(t, "The head pools by attention: the sum of the hidden states of each strand with the softmax of their "
-                     "products with `pool.weight`. Use it with `caduceus predict -m DIR`; the published Python class for "
-                     "sequences knows no such pooling.\n");
+        text_puts(t,
+                  "The head pools by attention: the sum of the hidden states of each strand with the softmax of their "
+                  "products with `pool.weight`. Use it with `caduceus predict -m DIR`; the published Python class for "
+                  "sequences knows no such pooling.\n");
         return;
     }
     if (r->head.pool == CAD_POOL_MAX)

@@ -157,7 +157,7 @@ typedef struct cad_pick_t { /* a row whose logits are read */
 typedef struct cad_range_t { /* rows [beg, end), which are pooled */
     int64_t beg, end;
     enum cad_pool_t how;
-    float *to; // result, in the host's memory: (end-beg,D) for NONE, (D) for all others
+    float *to;           // result, in the host's memory: (end-beg,D) for NONE, (D) for all others
     const float *weight; // (Dp) pool.weight, padded with zeros, in the host's memory; only for ATTENTION
 } cad_range_t;
 

@@ -19,8 +19,8 @@ typedef struct cad_pass_t {
     int64_t npos;
     int64_t beg, end; /* rows [beg, end) are pooled, if pooled[0] is set */
     enum cad_pool_t pool;
-    float *logits[2]; // (npos,V) result for each strand, or NULL
-    float *pooled[2]; // result for each strand: (D), or (end-beg,D) for CAD_POOL_NONE; or NULL
+    float *logits[2];         // (npos,V) result for each strand, or NULL
+    float *pooled[2];         // result for each strand: (D), or (end-beg,D) for CAD_POOL_NONE; or NULL
     const float *pool_weight; // as in cad_range_t
 } cad_pass_t;
 
@@ -28,11 +28,12 @@ struct cad_card_t; /* see module.h */
 
 struct cad_context_t {
     const cad_model_t *model;
-    float *score;         // (labels,D) copy of the classifier's score.weight, made when the context is opened; or NULL
-    float *score_bias;    // (labels) copy of score.bias, in the allocation of `score`; zeros if the model has no bias
-    float *pool_weight;   // (D), padded as the model's; copy of pool.weight in the same allocation; not used by other poolings
-    enum cad_pool_t pool; /* how the classifier pools positions; copied when the context is opened */
-    int64_t bin;          /* bases for which the classifier has outputs; 0: whole sequences */
+    float *score;      // (labels,D) copy of the classifier's score.weight, made when the context is opened; or NULL
+    float *score_bias; // (labels) copy of score.bias, in the allocation of `score`; zeros if the model has no bias
+    float *
+        pool_weight; // (D), padded as the model's; copy of pool.weight in the same allocation; not used by other poolings
+    enum cad_pool_t pool;    /* how the classifier pools positions; copied when the context is opened */
+    int64_t bin;             /* bases for which the classifier has outputs; 0: whole sequences */
     struct cad_card_t *card; // (cards) devices of one type; lane i computes on card i % cards
     int cards;
     const cad_ops_t *ops; /* the first card's table once that is filled */

@@ -118,7 +118,8 @@ static int put_config(save_t *s, const char *base, cad_error_t *err)
         words(l->targets), "task_type", classifier ? "SEQ_CLS" : NULL, "use_dora", 0, "use_rslora", 0);
     size_t size = 0;
     char *text;
-    if (o && classifier) json_object_set_new(o, "modules_to_save", words(s->t->model->pool_weight ? "score,pool" : "score"));
+    if (o && classifier)
+        json_object_set_new(o, "modules_to_save", words(s->t->model->pool_weight ? "score,pool" : "score"));
     text = o ? cad_json_text(o, CAD_JSON_PRETTY | JSON_SORT_KEYS, &size) : NULL;
     if (!o) return cad_fail(err, CAD_EARG, "the name of the base model is not UTF-8, as adapter_config.json has to be");
     return put(s, ADAPTER, text, size, err);

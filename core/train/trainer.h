@@ -50,8 +50,8 @@ struct cad_trainer_t {
     float *pooled[2];
     float *dpool_weight[2]; // (D) gradient of pool.weight for a pack, of each strand
     cad_range_t *range[2];  // (most) rows to be pooled
-    cad_lora_t *lora;      /* NULL: the model's own parameters are trained */
-    float *param;          // (total) the trained parameters: the model's or, with lora, A, B and the head
+    cad_lora_t *lora;       /* NULL: the model's own parameters are trained */
+    float *param;           // (total) the trained parameters: the model's or, with lora, A, B and the head
     int64_t total;
     // (owned) gradient since the last update, and AdamW's moments, of the values own to own+owned-1 of param: of all, or,
     // with other ranks, of this rank's slice
