@@ -66,6 +66,7 @@ static const struct {
                { NULL, "precision", "words fp32 bf16x3 bf16" },
                { NULL, "mask", "words each stride:8 none" },
                { "finetune", "pool", "words mean max attention" },
+               { "protocol", "pool", "words mean max attention" },
                { NULL, "pool", "words mean max center none" },
                { "protocol", "task", "any" },
                { NULL, "task", "words classify multilabel regress bases tracks" },

@@ -71,6 +71,7 @@ for shell in bash zsh; do
     completes $shell "a value of an option's letter" "cuda " eval -d cu
     completes $shell "a value after =" "stride:8 " track --mask=s
     completes $shell "another command's values" "max mean " finetune --pool m
+    completes $shell "a pooling of classifiers alone" "attention " protocol --pool a
     completes $shell "a list" "logo logo_ref " track --score lo
     completes $shell "the next of a list" "pll,dist " annotate --score pll,di
     completes $shell "a file" "in.bed " annotate -T ref.fa in

@@ -142,6 +142,10 @@ error "other settings" 'H3.*tsv: has other settings .*epochs=1.*epochs=2.*choose
 error "--as-published is another setting" 'now .*as-published' only -o kept --as-published
 ok "--as-published" protocol gue GUE --task EMP/H4 --seeds 1 --as-published -o quirks
 like "its rows say so" 'as-published=47' quirks/runs/EMP_H4.lr0.02.batch8.seed1.tsv
+error "--pool is another setting" 'now .*pool=attention' only -o kept --pool attention
+error "an unknown pooling" '--pool sum: expected mean, max or attention' only -o bad --pool sum
+ok "--pool attention" protocol gue GUE --task EMP/H4 --seeds 1 --pool attention -o attends
+like "its rows say so, too" ' pool=attention ' attends/runs/EMP_H4.lr0.02.batch8.seed1.tsv
 if [ -z "$(no_preload "$full")" ]; then
     interrupted TERM=4 "$caduceus" protocol --quiet -@ 1 -m "$data/ps" nucleotide-transformer nt --task H3 --seeds 1 \
         --epochs 3 --lr 1e-3,2e-2 --batch 8 -o stopped >/dev/null 2>.err; status=$?

@@ -64,6 +64,7 @@ static void words_of(const folds_t *s, const fold_t *f, const char *dir, words_t
     words_add(w, "--seed=%lld", (long long)f->seed);
     if (a->published) words_add(w, "--as-published");
     if (a->scratch) words_add(w, "--from-scratch");
+    if (a->pool) words_add(w, "--pool=%s", a->pool);
     if (a->reference && train && has_tables(train)) words_pair(w, "-T", a->reference);
     words_pair(w, "--valid", dev);
     words_pair(w, "--test", test);
@@ -185,6 +186,7 @@ static int set_recipe(folds_t *s, cad_error_t *err)
                 cad_model_text(model, CAD_TEXT_SHA256), (long long)a->epochs,
                 a->o.precision ? a->o.precision : "default", a->published ? " as-published" : "",
                 a->scratch ? " from-scratch" : "", a->o.adapter ? " adapter=" : "", a->o.adapter ? a->o.adapter : "");
+    if (a->pool && strcmp(a->pool, "mean")) text_printf(&s->recipe, " pool=%s", a->pool);
     cad_model_close(model);
     return s->recipe.failed ? cad_out_of_memory(err) : 0;
 }

@@ -24,6 +24,7 @@ static const char USAGE[] =
     "      --batch LIST       batches to choose from [the paper's]\n"
     "      --as-published     with two quirks of the published numbers; see caduceus-finetune(1)\n"
     "      --from-scratch     use the model's configuration with new random weights\n"
+    "      --pool HOW         mean, max or attention over the positions [mean]\n"
     "      --keep             keep the model of each run\n"
     "      --shard I/N|slurm  only every N-th run, from the I-th on, in the same DIR\n"
     "      --dry-run          list the runs, and which are done\n"
@@ -60,6 +61,7 @@ enum {
     O_BATCH,
     O_PUBLISHED,
     O_SCRATCH,
+    O_POOL,
     O_KEEP,
     O_LABEL,
     O_BY,
@@ -80,6 +82,7 @@ static const struct option LONGS[] = { OPTIONS_LONG,
                                        OPT_VALUE("batch", O_BATCH),
                                        OPT_FLAG("as-published", O_PUBLISHED),
                                        OPT_FLAG("from-scratch", O_SCRATCH),
+                                       OPT_VALUE("pool", O_POOL),
                                        OPT_FLAG("keep", O_KEEP),
                                        OPT_VALUE("label", O_LABEL),
                                        OPT_VALUE("by", O_BY),
@@ -127,6 +130,14 @@ static int take_cost(protocol_args_t *a, int i, const char *number)
     return option_real("protocol", "--svm-c", number, 1e-9, 1e9, &a->cost[i]);
 }
 
+static int take_pool(protocol_args_t *a, const char *arg)
+{
+    a->pool = arg;
+    return !strcmp(arg, "mean") || !strcmp(arg, "max") || !strcmp(arg, "attention")
+               ? 0
+               : cmd_fail("protocol", "--pool %s: expected mean, max or attention", arg);
+}
+
 static int take_option(void *args, int c, const char *arg)
 {
     protocol_args_t *a = args;
@@ -140,6 +151,7 @@ static int take_option(void *args, int c, const char *arg)
     case O_BATCH: return take_list(a, "--batch", arg, take_batch);
     case O_PUBLISHED: a->published = true; return 0;
     case O_SCRATCH: a->scratch = true; return 0;
+    case O_POOL: return take_pool(a, arg);
     case O_KEEP: a->keep = true; return 0;
     case O_LABEL: a->label = arg; return 0;
     case O_BY: a->by = arg; return 0;
@@ -187,7 +199,7 @@ static void settle(protocol_args_t *a, const benchmark_t *b)
 
 static bool trains(const protocol_args_t *a)
 {
-    return a->tasks || a->epochs || a->lr[0] > 0 || a->batch[0] || a->scratch;
+    return a->tasks || a->epochs || a->lr[0] > 0 || a->batch[0] || a->scratch || a->pool;
 }
 
 static bool of_eqtl(const protocol_args_t *a)
@@ -218,7 +230,8 @@ static int settle_benchmark(protocol_args_t *a, const benchmark_t *b)
 static int settle_eqtl(protocol_args_t *a)
 {
     if (trains(a) || a->by)
-        return cmd_fail("protocol", "eqtl: --task, --epochs, --lr, --batch, --from-scratch and --by do not fit");
+        return cmd_fail("protocol",
+                        "eqtl: --task, --epochs, --lr, --batch, --from-scratch, --pool and --by do not fit");
     if (!a->reference) return cmd_fail("protocol", "eqtl: give the reference with -T");
     if (!a->label) a->label = "label";
     if (!a->tissue) a->tissue = "tissue";

@@ -34,7 +34,7 @@ typedef struct protocol_args_t {
     const char *name, *data, *output, *reference;
     shard_t shard;
     /* benchmarks: 0 or NULL is what the paper has */
-    const char *tasks;
+    const char *tasks, *pool;
     int64_t epochs, seeds;
     double lr[CHOICES];
     int64_t batch[CHOICES];

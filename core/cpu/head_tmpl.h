@@ -33,7 +33,10 @@ static int head_forward(cad_lane_t *l, const cad_pick_t *pick, int64_t n)
     return 0;
 }
 
-/* ---- attention pooling: sums over rows, weighted by the softmax of their scores ---- */
+/* ---- attention pooling: sums over rows, weighted by the softmax of their scores ----
+ *
+ * The rows of each strand are pooled by themselves, in the strand's own order of channels, with the same weights; so a
+ * sequence and its reverse complement exchange the two results, whose mean stays the same. */
 
 typedef struct {
     double top, total; /* the largest score until now, and the sum of exp(score - top) */
