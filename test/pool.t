@@ -59,7 +59,7 @@ pooled -m one train.csv --epochs 1 -o again >/dev/null
 is "and may be trained again" "$(rows again/metrics.tsv | lines)" 1
 pooled train.csv --from-scratch --epochs 1 -o scratch >/dev/null
 ok "--from-scratch" predict -m scratch train.csv -o scratch.tsv
-ok "an architecture with another kind of layers" "$caduceus" model new graph --d-model 16 --n-layer 1 --length 50 -o graph
+ok "another architecture" "$caduceus" model new graph --d-model 16 --n-layer 1 --length 50 -o graph
 ok "--pool attention of a graph" pooled -m graph --from-scratch --epochs 1 train.csv -o nodes
 ok "predict with it" predict -m nodes train.csv -o nodes.tsv
 
@@ -68,7 +68,8 @@ ok "--freeze" pooled train.csv --freeze --lr 0.03 -o frozen
 check "trains pool.weight and score.weight, and nothing else" pooling.py same "$data/ps/model.safetensors" \
     frozen/model.safetensors
 ok "--lora" pooled train.csv --lora 2:4 -o lora
-is "keeps pool.weight with the adapters" "$(grep -aoc '"base_model.model.pool.weight"' lora/adapter_model.safetensors)" 1
+is "keeps pool.weight with the adapters" \
+    "$(grep -aoc '"base_model.model.pool.weight"' lora/adapter_model.safetensors)" 1
 like "and names it" '"pool"' lora/adapter_config.json
 ok "predict with the adapters" predict -m lora train.csv -o lora.tsv
 ok "model convert --merge" "$caduceus" model convert --merge -m lora -o merged
@@ -80,11 +81,14 @@ same "writes the same weights" one/model.safetensors copy/model.safetensors
 # ---- errors ----
 cp -r one wrong; sed 's/"attention"/"mean"/' one/config.json >wrong/config.json
 error "a tensor that the configuration lacks" 'tensor pool.weight is not part of the model' predict -m wrong train.csv
-cp -r mean lacks; sed 's/"caduceus_pooling": "mean"/"caduceus_pooling": "attention"/' mean/config.json >lacks/config.json
+cp -r mean lacks
+# changed WORDS: writes lacks/config.json, with these in place of its pooling.
+changed() { sed "s/\"caduceus_pooling\": \"mean\"/$1/" mean/config.json >lacks/config.json; }
+changed '"caduceus_pooling": "attention"'
 error "a tensor that is missing" 'tensor pool.weight \(16\) is missing' predict -m lacks train.csv
-sed 's/"caduceus_pooling": "mean"/"caduceus_pooling": "sum"/' mean/config.json >lacks/config.json
+changed '"caduceus_pooling": "sum"'
 error "an unknown pooling" '"caduceus_pooling" is neither "mean" nor "max" nor "attention"' predict -m lacks train.csv
-sed 's/"caduceus_pooling": "mean"/"caduceus_bin": 8, "caduceus_pooling": "attention"/' mean/config.json >lacks/config.json
+changed '"caduceus_bin": 8, "caduceus_pooling": "attention"'
 error "bins" '"caduceus_pooling" is "attention", with which bins do not go' predict -m lacks train.csv
 error "a GPU is refused by name" 'device cuda: attention pooling runs on the CPU only; use cpu' \
     predict -m one -d cuda train.csv

@@ -2,7 +2,8 @@
 table "sequence,label". The rows of each strand come from test/reference.py; here they are pooled by the softmax of
 their products with pool.weight. Both strands count, for Ph too.
 
-pooling.py same BEFORE AFTER: checks that only the head differs between two weights files, and that pool.weight is not 0.
+pooling.py same BEFORE AFTER: checks that only the head differs between two weights files, and that pool.weight is
+not 0.
 SPDX-License-Identifier: MIT"""
 
 import json
