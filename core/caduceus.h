@@ -89,7 +89,7 @@ enum cad_number_t {
     CAD_VOCAB,       /* V, the rows of the embedding table */
     CAD_LABELS,      /* number of a classifier's outputs; 0 for a language model */
     /* longest sequence in tokens: model_max_length of tokenizer_config.json if that is at most 2^20, else 131072
-     * (Mamba-2: 8192) */
+     * (Mamba-2: 8192; with hyena layers max_seq_len, which it never exceeds) */
     CAD_MAX_LEN,
     CAD_PARAMETERS,    /* number of trainable values; a tied tensor counts once */
     CAD_RCPS,          /* 1: Caduceus-PS, 0: Caduceus-Ph */
@@ -108,7 +108,10 @@ enum cad_number_t {
     /* bases that a row of the last layer stands for: 1, unless layers pool rows. If it is more, only cad_classify,
      * cad_classify_all, cad_embed with CAD_POOL_MEAN and the training of classifiers work, since no base has a row of its
      * own; others return CAD_EARG */
-    CAD_STRIDE
+    CAD_STRIDE,
+    /* 1 if the logits of a position are those of the next token, as in HyenaDNA, else 0: they are those of its own token,
+     * which is masked */
+    CAD_NEXT
 };
 /* Returns one property of the model; -1 if the property is unknown or the model lacks it. */
 CAD_API int64_t cad_model_number(const cad_model_t *model, enum cad_number_t what);
@@ -534,7 +537,9 @@ typedef struct cad_example_t {
  * determine which 15 % of the positions are chosen; of these, 80 % become MASK, 10 % a random token, and 10 % stay as
  * they are. masked (len): the new tokens; may be the same array as tokens. weight (len): 1 at chosen positions, except
  * at PAD and at the token for N, and 0 elsewhere. Returns the number of positions whose weight is 1. The vocabulary
- * must have a MASK token (CAD_TOKEN_MASK is not -1); this is not checked. */
+ * must have a MASK token (CAD_TOKEN_MASK is not -1); this is not checked. If the model predicts the next token (CAD_NEXT),
+ * nothing is masked, weight is 1 at each position whose next token is neither PAD nor that for N, and labels of an example
+ * are tokens + 1. */
 CAD_API int64_t cad_mask(const cad_model_t *model, uint64_t seed, uint64_t window, const uint8_t *tokens, int64_t len,
                          uint8_t *masked, float *weight);
 

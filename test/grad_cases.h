@@ -328,6 +328,36 @@ static const case_t POOLED[] = {
       { 70, 31 },
       0 },
 };
+/* Long convolutions: sequences of few bases, of several lengths of transforms, in several packs; channels that do not fill
+ * a block; a constant frequency. */
+static const case_t HYENA[] = {
+    { "hyena and MLP, LayerNorm",
+      "{\"d_model\": 21, \"n_layer\": 3, \"vocab_size\": 12, \"rms_norm\": false, \"bidirectional\": false, " KINDS(
+          "\"hyena\", \"mlp\"",
+          "\"hyena_cfg\": {\"max_seq_len\": 4100, \"filter_order\": 20, \"activation_freq\": 3}}"),
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 1, 2, 63, 5, 130, 64, 7 },
+      0 },
+    { "hyena, several packs, no inner layers, a constant frequency",
+      "{\"d_model\": 7, \"n_layer\": 2, \"vocab_size\": 12, \"bidirectional\": false, " KINDS(
+          "\"hyena\"", "\"hyena_cfg\": {\"max_seq_len\": 4100, \"filter_order\": 9, \"num_inner_mlps\": 0, "
+                       "\"train_freq\": false, \"emb_dim\": 3}}"),
+      0,
+      CAD_LOSS_TOKENS,
+      CAD_POOL_MEAN,
+      { 700, 700, 4000, 33 },
+      0 },
+    { "hyena beside Mamba, classes",
+      "{\"d_model\": 32, \"n_layer\": 2, \"vocab_size\": 12, \"bidirectional\": false, " KINDS(
+          "\"mamba\", \"hyena\"", "\"hyena_cfg\": {\"max_seq_len\": 4100, \"activation_freq\": 2}}"),
+      3,
+      CAD_LOSS_CLASSES,
+      CAD_POOL_MEAN,
+      { 9, 131, 1 },
+      0 },
+};
 static const case_t BESIDE[] = {
     { "k-mers and an MLP beside Mamba",
       "{\"d_model\": 6, \"n_layer\": 4, \"vocab_size\": 12, \"rcps\": true, " KINDS(

@@ -3,6 +3,7 @@
 
 #include "blocks/attention.h"
 #include "blocks/cnn.h"
+#include "blocks/hyena.h"
 #include "blocks/kmer.h"
 #include "blocks/mamba.h"
 #include "blocks/mamba2.h"
@@ -277,6 +278,59 @@ static void mlp(const net_t *net, int layer, int dir, const double *a, int64_t L
     free(u);
 }
 
+/* Computes the filter at one position, k (D). */
+static void filter_at(const net_t *net, int layer, int64_t position, double *k)
+{
+    const cad_hyena_t *z = cad_hyena(&net->m->cfg);
+    const double *freq = z->train_freq ? tensor(net, CAD_HYENA_FREQ, layer, 0) : NULL,
+                 *last = tensor(net, CAD_HYENA_LAST, layer, 0);
+    double h[CAD_HYENA_WIDEST], next[CAD_HYENA_WIDEST], t = tensor(net, CAD_HYENA_T, layer, 0)[position];
+    memcpy(h, tensor(net, CAD_HYENA_Z, layer, 0) + position * z->emb, (size_t)z->emb * sizeof *h);
+    for (int i = 0; i <= z->inner; i++) {
+        const double *w = tensor(net, CAD_HYENA_WEIGHT + i, layer, 0),
+                     *bias = tensor(net, CAD_HYENA_WEIGHT_BIAS + i, layer, 0);
+        int64_t n = i ? z->O : z->emb;
+        for (int64_t o = 0; o < z->O; o++) next[o] = sin((freq ? freq[o] : z->freq) * (dot(w + o * n, h, n) + bias[o]));
+        memcpy(h, next, (size_t)z->O * sizeof *h);
+    }
+    for (int64_t d = 0; d < net->m->cfg.d_model; d++)
+        k[d] = dot(last + d * z->O, h, z->O) * (exp(-t * fabs(tensor(net, CAD_HYENA_DELTAS, layer, 0)[d])) + 0.05);
+}
+
+/* Computes h (L,D), the output of a hyena layer for its input a (L,D). */
+static void hyena(const net_t *net, int layer, int dir, const double *a, int64_t L, double *h)
+{
+    int64_t D = net->m->cfg.d_model, W = 3 * D;
+    const double *in = tensor(net, CAD_HYENA_IN, layer, dir), *in_bias = tensor(net, CAD_HYENA_IN_BIAS, layer, dir),
+                 *taps = tensor(net, CAD_HYENA_SHORT, layer, dir),
+                 *taps_bias = tensor(net, CAD_HYENA_SHORT_BIAS, layer, dir),
+                 *bias = tensor(net, CAD_HYENA_BIAS, layer, dir), *out = tensor(net, CAD_HYENA_OUT, layer, dir),
+                 *out_bias = tensor(net, CAD_HYENA_OUT_BIAS, layer, dir);
+    double *u = calloc((size_t)(L * W), sizeof *u), *x = calloc((size_t)(L * W), sizeof *x),
+           *k = calloc((size_t)(L * D), sizeof *k), *y = calloc((size_t)D, sizeof *y);
+    for (int64_t i = 0; i < L * W; i++) u[i] = dot(in + i % W * D, a + i / W * D, D) + in_bias[i % W];
+    for (int64_t i = 0; i < L * W; i++) {
+        x[i] = taps_bias[i % W] + taps[i % W * 3 + 2] * u[i];
+        if (i >= W) x[i] += taps[i % W * 3 + 1] * u[i - W];
+        if (i >= 2 * W) x[i] += taps[i % W * 3] * u[i - 2 * W];
+    }
+    for (int64_t i = 0; i < L * D; i++) /* p in the place of v */
+        x[i / D * W + 2 * D + i % D] *= x[i / D * W + D + i % D];
+    for (int64_t r = 0; r < L; r++) filter_at(net, layer, r, k + r * D);
+    for (int64_t r = 0; r < L; r++) {
+        for (int64_t d = 0; d < D; d++) {
+            y[d] = bias[d] * x[r * W + 2 * D + d];
+            for (int64_t s = 0; s <= r; s++) y[d] += k[(r - s) * D + d] * x[s * W + 2 * D + d];
+            y[d] *= x[r * W + d];
+        }
+        for (int64_t d = 0; d < D; d++) h[r * D + d] = dot(out + d * D, y, D) + out_bias[d];
+    }
+    free(u);
+    free(x);
+    free(k);
+    free(y);
+}
+
 /* Returns the row of the table for the word around token r. */
 static int64_t word_of(const cad_vocab_t *v, int64_t k, const uint8_t *tok, int64_t L, int64_t r)
 {
@@ -327,8 +381,8 @@ static void cnn(const net_t *net, int layer, int dir, const double *a, int64_t L
 
 typedef void layer_f(const net_t *net, int layer, int dir, const double *a, int64_t L, double *h);
 static layer_f *const LAYER[CAD_NKINDS] = {
-    [CAD_KIND_kmer] = kmers,          [CAD_KIND_mamba] = mamba, [CAD_KIND_mamba2] = mamba2,
-    [CAD_KIND_attention] = attention, [CAD_KIND_mlp] = mlp,     [CAD_KIND_cnn] = cnn,
+    [CAD_KIND_kmer] = kmers, [CAD_KIND_mamba] = mamba, [CAD_KIND_mamba2] = mamba2, [CAD_KIND_attention] = attention,
+    [CAD_KIND_mlp] = mlp,    [CAD_KIND_cnn] = cnn,     [CAD_KIND_hyena] = hyena,
 };
 
 /* Computes out (n,D), the normalised last residual of one strand; returns n, its rows: L, unless layers pool them. */

@@ -7,7 +7,7 @@ if ! command -v musl-gcc >/dev/null; then skip "C compiles against musl" "no mus
 
 # musl-gcc does not look in /usr/include; the headers of the other libraries do not depend on the C library.
 mkdir "$dir/include"
-for header in jansson.h jansson_config.h nettle zip.h zipconf.h zlib.h zconf.h htslib curl cairo libsvm; do
+for header in jansson.h jansson_config.h nettle fftw3.h zip.h zipconf.h zlib.h zconf.h htslib curl cairo libsvm; do
     found=$(find /usr/include "/usr/include/$(cc -dumpmachine 2>/dev/null)" -maxdepth 1 -name $header 2>/dev/null)
     for h in $found; do ln -sf "$h" "$dir/include/$header"; done
 done

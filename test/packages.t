@@ -44,6 +44,7 @@ needed() { sed -n '/^Build-Depends/,/^$/s/^ //p' $control | grep "$@" | sed 's/[
 names() {
     case $1 in
         cairo) echo libcairo2-dev cairo cairo ;;
+        fftw3f) echo libfftw3-dev fftw fftw ;;
         htslib) echo libhts-dev htslib htslib ;;
         jansson) echo libjansson-dev jansson jansson ;;
         svm) echo libsvm-dev libsvm libsvm ;;

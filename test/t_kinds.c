@@ -62,6 +62,10 @@ static const variant_t CPU_VARIANT[] = {
       false },
     { "Ph beside Mamba, one direction", "\"mlp\", \"mamba\", \"kmer\", \"gated\"",
       "\"bidirectional\": false, \"mlp_cfg\": {\"expand\": 2}, \"gated_cfg\": {\"expand\": 2}", LENGTH, false },
+    { "hyena", "\"hyena\", \"mlp\"",
+      "\"bidirectional\": false, \"rms_norm\": false, \"hyena_cfg\": {\"max_seq_len\": 1024}", LENGTH, false },
+    { "hyena beside Mamba", "\"hyena\", \"mamba\"",
+      "\"bidirectional\": false, \"hyena_cfg\": {\"max_seq_len\": 1024, \"filter_order\": 17}", LONG, false },
 };
 /* A step of a central difference often meets a bend of the maximum; t_grad has smaller steps. */
 static const variant_t BENT = { "PS convolutions", "\"cnn\", \"mlp\"",
@@ -182,6 +186,7 @@ static void check_gradients(cad_model_t *m, const char *device, int len, int thr
     for (int i = 0; i < m->ntensor; i++) {
         const cad_tensor_t *x = &m->tensor[i];
         double along = 0, want;
+        if (x->fixed) continue;
         cad_trainer_gradient(t, x->name, grad);
         cad_tensor_flip(x, grad); /* converts from the published layout to the layout of the parameters */
         for (int64_t k = 0; k < x->count; k++)

@@ -328,7 +328,7 @@ static void check_golden(const char *name, const char *dir, const char *grads)
         char full[160], key[180];
         float *want = malloc((size_t)d->t->count * sizeof *want);
         const cad_stored_t *s;
-        cad_tensor_published(d->t, false, full);
+        cad_tensor_published(&m->cfg, d->t, 0, full);
         snprintf(key, sizeof key, "grad.%s", full);
         s = cad_archive_find(&st, key);
         if (!s) snprintf(key, sizeof key, "grad.%s", d->t->name);

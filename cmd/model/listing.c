@@ -28,10 +28,9 @@ static const char *const SMALL[] = { "config.json",
 static const struct {
     const char *file, *shards, *suffix;
 } WEIGHTS[] = {
-    { "model.safetensors", NULL, NULL },
-    { "model.safetensors.index.json", "model-", ".safetensors" },
-    { "pytorch_model.bin", NULL, NULL },
-    { "pytorch_model.bin.index.json", "pytorch_model-", ".bin" },
+    { "model.safetensors", NULL, NULL }, { "model.safetensors.index.json", "model-", ".safetensors" },
+    { "pytorch_model.bin", NULL, NULL }, { "pytorch_model.bin.index.json", "pytorch_model-", ".bin" },
+    { "weights.ckpt", NULL, NULL }, /* the first release of HyenaDNA */
 };
 static const char *const ADAPTER[] = { "adapter_model.safetensors", "adapter_model.bin" };
 enum { NWEIGHTS = sizeof WEIGHTS / sizeof *WEIGHTS };

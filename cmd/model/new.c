@@ -15,13 +15,14 @@ static const char USAGE[] = "Usage: caduceus model new [options] -o DIR ARCHITEC
                             "  cnn          convolutions of width 8, each followed by the maximum of 2 bases;\n"
                             "               like hybrid, for finetune and predict only\n"
                             "  hybrid       convolutions of width 3, 6 and 12 and the maximum of 4 bases,\n"
-                            "               twice; then attention and an MLP in each layer\n\n"
+                            "               twice; then attention and an MLP in each layer\n"
+                            "  hyena        HyenaDNA: convolutions as long as the sequence; predicts the next base\n\n"
                             "Options:\n"
                             "  -o, --output DIR       folder to write to; created if absent\n"
                             "      --d-model D        width of the residual stream [256]\n"
-                            "      --n-layer N        layers; attention and MLP are one, and convolutions of\n"
+                            "      --n-layer N        layers; attention or hyena and MLP are one, and convolutions of\n"
                             "                         hybrid do not count [caduceus, hybrid: 4, cnn, graph: 3,\n"
-                            "                         others: 6]\n"
+                            "                         hyena: 2, others: 6]\n"
                             "      --rcps yes|no      share the weights between strands, so that the result for the\n"
                             "                         other strand is the same, reversed [caduceus: yes, others: no]\n"
                             "      --length L         length of a sequence in bases [1024]\n"
@@ -31,10 +32,11 @@ static const char USAGE[] = "Usage: caduceus model new [options] -o DIR ARCHITEC
                             "  caduceus model new bigbird --length 131072 -o bigbird\n";
 
 typedef struct {
-    const char *name, *first, *repeated; /* kinds of layers: once, and N times for --n-layer N */
-    int64_t n;                           /* default of --n-layer */
-    bool rcps;                           /* default of --rcps */
-    const char *keys;                    /* further keys of config.json */
+    /* kinds of layers: once, and N times for --n-layer N; NULL: those of HyenaDNA, whose config.json has other keys */
+    const char *name, *first, *repeated;
+    int64_t n;        /* default of --n-layer */
+    bool rcps;        /* default of --rcps */
+    const char *keys; /* further keys of config.json */
 } architecture_t;
 
 static const architecture_t ARCHITECTURE[] = {
@@ -46,6 +48,7 @@ static const architecture_t ARCHITECTURE[] = {
     { "cnn", "", "cnn", 3, false, ", \"cnn_cfg\": {\"widths\": [8], \"channels\": 16, \"pool\": 2}" },
     { "hybrid", "cnn cnn", "attention mlp", 4, false,
       ", \"cnn_cfg\": {\"widths\": [3, 6, 12], \"channels\": 64, \"pool\": 4}" },
+    { "hyena", NULL, NULL, 2, false, ", \"emb_dim\": 5, \"activation_freq\": 10" },
 };
 
 typedef struct {
@@ -77,16 +80,28 @@ static int64_t put_kinds(text_t *t, const char *words, int64_t before)
     return n;
 }
 
+static void put_sizes(const args_t *a, int64_t n, bool rcps, text_t *t)
+{
+    text_printf(t, ", \"n_layer\": %lld, \"d_model\": %lld, \"vocab_size\": 12%s%s}", (long long)n,
+                (long long)a->d_model, rcps ? ", \"rcps\": true" : "", a->what->keys);
+}
+
 /* Writes the text of config.json. */
 static void put_config(const args_t *a, text_t *t)
 {
-    int64_t n, times = a->n ? a->n : a->what->n;
+    int64_t n = a->n ? a->n : a->what->n, times = n;
     bool rcps = a->rcps < 0 ? a->what->rcps : a->rcps;
-    text_puts(t, "{\"layer_kinds\": [");
+    if (a->what->repeated) text_puts(t, "{\"layer_kinds\": [");
+    else {
+        /* a window may have two special tokens, as in published models */
+        text_printf(t, "{\"model_type\": \"hyenadna\", \"max_seq_len\": %lld", (long long)a->length + 2);
+        put_sizes(a, n, rcps, t);
+        return;
+    }
     n = put_kinds(t, a->what->first, 0);
     for (int64_t i = 0; i < times; i++) n += put_kinds(t, a->what->repeated, n);
-    text_printf(t, "], \"n_layer\": %lld, \"d_model\": %lld, \"vocab_size\": 12, \"rcps\": %s%s}", (long long)n,
-                (long long)a->d_model, rcps ? "true" : "false", a->what->keys);
+    text_puts(t, "]");
+    put_sizes(a, n, rcps, t);
 }
 
 static int make(const args_t *a, cad_model_t **m, cad_error_t *err)

@@ -124,11 +124,13 @@ void pretrain_batch_close(batch_t *b)
 }
 
 /* Multiplies the weights of soft-masked (lower-case) bases by --soft-mask-weight. reversed: w has the order of the
- * reverse-complemented sequence. */
-static void weigh_soft(const run_t *r, const char *seq, int64_t len, bool reversed, float *w)
+ * reverse-complemented sequence. next: row i predicts base i + 1. */
+static void weigh_soft(const run_t *r, const char *seq, int64_t len, bool reversed, bool next, float *w)
 {
-    for (int64_t i = 0; i < len; i++)
-        if (seq[i] >= 'a' && seq[i] <= 'z') w[reversed ? len - 1 - i : i] *= (float)r->a->soft;
+    for (int64_t i = 0; i < len; i++) {
+        int64_t row = (reversed ? len - 1 - i : i) - next;
+        if (seq[i] >= 'a' && seq[i] <= 'z' && row >= 0) w[row] *= (float)r->a->soft;
+    }
 }
 
 /* Makes window i of a corpus the k-th example of the batch. reversed: true to use the window's reverse complement. */
@@ -137,14 +139,15 @@ static int batch_put(run_t *r, batch_t *b, int64_t k, const corpus_t *c, int64_t
     uint8_t *tokens = b->tokens + k * b->len, *masked = b->masked + k * b->len;
     float *w = b->w + k * b->len;
     int64_t len;
+    bool next = cad_model_number(r->model, CAD_NEXT) == 1;
     int rc = corpus_window(c, i, b->seq, &len, err);
     if (rc) return rc;
     cad_encode(r->model, b->seq, len, 0, reversed ? masked : tokens);
     if (reversed) cad_reverse_complement(r->model, masked, len, tokens);
     cad_mask(r->model, c->seed, (uint64_t)i, tokens, len, masked, w);
-    if (r->a->soft != 1) weigh_soft(r, b->seq, len, reversed, w);
+    if (r->a->soft != 1) weigh_soft(r, b->seq, len, reversed, next, w);
     for (int64_t p = 0; p < len; p++) b->weight += (double)w[p];
-    b->ex[k] = (cad_example_t) { .tokens = masked, .len = len, .labels = tokens, .weight = w };
+    b->ex[k] = (cad_example_t) { .tokens = masked, .len = len, .labels = tokens + next, .weight = w };
     return 0;
 }
 

@@ -10,6 +10,7 @@ class Caduceus < Formula
 
   depends_on "pkgconf" => :build
   depends_on "cairo"
+  depends_on "fftw"
   depends_on "htslib"
   depends_on "jansson"
   depends_on "libsvm"

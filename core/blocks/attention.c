@@ -57,8 +57,9 @@ static void describe(const cad_config_t *c, char *text, size_t size)
 static int parts(const cad_config_t *c, cad_part_t part[CAD_PARTS])
 {
     int64_t D = c->d_model, I = cad_attention_I(c);
-    part[0] = (cad_part_t) { CAD_ATTENTION_QKV, "qkv_proj.weight", { 3 * I, D }, true, true, 1, true };
-    part[1] = (cad_part_t) { CAD_ATTENTION_OUT, "out_proj.weight", { D, I }, true, true, 0, true };
+    part[0] = (cad_part_t) { CAD_ATTENTION_QKV, "qkv_proj.weight", { 3 * I, D }, .flip = 1 };
+    part[1] = (cad_part_t) { CAD_ATTENTION_OUT, "out_proj.weight", { D, I }, .flip = 0 };
+    for (int i = 0; i < 2; i++) part[i].there = part[i].projects = part[i].decays = true;
     part[2] = (cad_part_t) { CAD_ATTENTION_EDGE, "edge.weight", { CAD_EDGES, I }, .projects = true, .flip = -1 };
     part[2].there = cad_attention(c)->pattern == CAD_ATTENTION_GRAPH;
     return 3;

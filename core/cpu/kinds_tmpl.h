@@ -13,6 +13,7 @@
 #include "mlp_kind_tmpl.h"
 #include "kmer_kind_tmpl.h"
 #include "cnn_kind_tmpl.h"
+#include "hyena_kind_tmpl.h"
 #ifdef CAD_MORE_KINDS_CPU
 #include CAD_MORE_KINDS_CPU
 #endif

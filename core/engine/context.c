@@ -146,7 +146,7 @@ static int take_options(cad_options_t *o, const cad_options_t *given, const cad_
     if (o->max_len < 1 || o->max_len > CAD_LONGEST)
         return cad_fail(err, CAD_EARG, "a window of %lld tokens: expected 1 to %lld", (long long)o->max_len,
                         (long long)CAD_LONGEST);
-    return 0;
+    return cad_config_fits(&model->cfg, o->max_len, err);
 }
 
 /* Copies the classifier's head, because a trainer may change the model while this context computes. The backend
@@ -255,6 +255,15 @@ static cad_rows_t rows_of(const cad_pass_t *p, int strand, int64_t beg, int64_t 
     return (cad_rows_t) { from / stride, (to + stride - 1) / stride };
 }
 
+/* If the logits of a position are those of the row before it, moves a range of rows by one. */
+static cad_rows_t before(const cad_pass_t *p, cad_rows_t r)
+{
+    if (!p->next) return r;
+    r.beg = cad_max(r.beg - 1, 0);
+    r.end = cad_max(r.end - 1, r.beg + 1);
+    return r;
+}
+
 /* Returns the smallest range that contains all rows whose results are read, counted from the start of the strand. */
 static cad_rows_t rows_read(const cad_pass_t *p, int strand, int64_t stride)
 {
@@ -267,7 +276,7 @@ static cad_rows_t rows_read(const cad_pass_t *p, int strand, int64_t stride)
         beg = cad_min(beg, p->pos[i]);
         end = cad_max(end, p->pos[i] + 1);
     }
-    return rows_of(p, strand, beg, end, stride);
+    return before(p, rows_of(p, strand, beg, end, stride));
 }
 
 static int64_t picks_of(const cad_pass_t *p, int strand) { return p->logits[strand] ? p->npos : 0; }
@@ -277,9 +286,10 @@ static int64_t picks_of(const cad_pass_t *p, int strand) { return p->logits[stra
 static int64_t list_picks(const cad_pass_t *p, int strand, int64_t base, int64_t V, cad_pick_t *pick)
 {
     int64_t n = picks_of(p, strand);
-    for (int64_t i = 0; i < n; i++)
-        pick[i] = (cad_pick_t) { base + (strand ? p->len - 1 - p->pos[i] : p->pos[i]), strand,
-                                 p->logits[strand] + i * V };
+    for (int64_t i = 0; i < n; i++) {
+        int64_t row = strand ? p->len - 1 - p->pos[i] : p->pos[i];
+        pick[i] = (cad_pick_t) { base + (p->next && row ? row - 1 : row), strand, p->logits[strand] + i * V };
+    }
     return n;
 }
 

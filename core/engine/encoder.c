@@ -137,6 +137,13 @@ static int merged_layer(cad_lane_t *l, const cad_model_t *m, int layer, cad_span
     return rc ? rc : sweep(l, m, layer, 1, all, second);
 }
 
+/* Computes what a layer needs x of whole sequences for. */
+static int gather(cad_lane_t *l, const cad_model_t *m, int layer, cad_span_t all)
+{
+    const cad_block_t *block = cad_layer_block(m, layer);
+    return block->gather ? block->gather(l, layer, all) : 0;
+}
+
 /* Runs a layer in which each row reads x of all rows of its sequence. all.want: rows of the output. */
 static int gathering_layer(cad_lane_t *l, const cad_model_t *m, int layer, cad_span_t all, unsigned known)
 {
@@ -144,6 +151,7 @@ static int gathering_layer(cad_lane_t *l, const cad_model_t *m, int layer, cad_s
     int rc;
     if (cad_layer_block(m, layer)->stride) read.want = NULL;
     rc = sweep(l, m, layer, 0, read, (cad_sweep_t) { .in = known | CAD_IN_X });
+    if (rc == 0) rc = gather(l, m, layer, read);
     all.off = l->off_out;
     all.end = all.off[all.nseq];
     return rc ? rc : sweep(l, m, layer, 0, all, (cad_sweep_t) { .out = true, .how = CAD_OUT_ADD });
@@ -221,7 +229,9 @@ void cad_encoder_enter(cad_lane_t *l, const cad_model_t *m, int layer)
 int cad_encoder_replay(cad_lane_t *l, const cad_model_t *m, int layer, int dir, cad_span_t all, unsigned parts,
                        bool out)
 {
-    return sweep(l, m, layer, dir, all, (cad_sweep_t) { .in = parts, .out = out, .gate = out, .how = CAD_OUT_KEEP });
+    cad_sweep_t w = { .in = parts, .out = out, .gate = out, .how = CAD_OUT_KEEP };
+    int rc = sweep(l, m, layer, dir, all, w);
+    return rc ? rc : gather(l, m, layer, all);
 }
 
 int cad_encoder_forward(cad_lane_t *l, const cad_model_t *m, const int64_t *off, int nseq, const cad_rows_t *want)

@@ -14,7 +14,10 @@ typedef struct cad_pass_t {
     const uint8_t *tok_rc; // (len) tokens of strand 1; NULL: the reverse complement of tok
     int64_t len;
     int strands;
-    bool masked;        /* replace the tokens at pos by MASK */
+    bool masked; /* replace the tokens at pos by MASK */
+    /* logits of a position are those of the row before it, in the order of the strand. The first position of a strand has no
+     * such row, and gets those of its own. */
+    bool next;
     const int64_t *pos; // (npos) positions whose logits are wanted
     int64_t npos;
     int64_t beg, end; /* rows [beg, end) are pooled, if pooled[0] is set */

@@ -9,7 +9,7 @@
 #include "engine/backward.h"
 
 /* raise this number if a shared struct changes but keeps its size, or if cad_host_t changes */
-#define CAD_MODULE_ABI 15
+#define CAD_MODULE_ABI 16
 #define CAD_MODULE_SYMBOL "cad_module"
 
 typedef struct cad_host_t { /* number of layer kinds, and the sizes of the structs that host and module share */

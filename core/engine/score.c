@@ -227,6 +227,22 @@ static int check_window(const cad_model_t *m, const cad_window_t *w, cad_error_t
     return w->len ? check_tokens(m, w->tokens, w->len, err) : 0;
 }
 
+/* Returns the masking that a model needs: none if it predicts each base from the bases before it. */
+static int64_t masking(const cad_model_t *m, int64_t mask) { return cad_config_next(&m->cfg) ? CAD_MASK_NONE : mask; }
+
+/* Sets the logits of the first position of each strand, before which there are no bases, to those of the other strand, or
+ * to zeros if the sequence has one base. */
+static void fill_ends(const cad_pass_t *p, int64_t V)
+{
+    size_t bytes = (size_t)V * sizeof(float);
+    for (int64_t i = 0; i < p->npos; i++) {
+        float *first = p->logits[0] + i * V, *second = p->logits[1] + i * V;
+        if (p->len == 1) memset(first, 0, bytes);
+        else if (p->pos[i] == 0) memcpy(first, second, bytes);
+        if (p->pos[i] == p->len - 1) memcpy(second, first, bytes);
+    }
+}
+
 static int check_mask(int64_t mask, cad_error_t *err)
 {
     return mask < CAD_MASK_EACH ? cad_fail(err, CAD_EARG, "mask %lld", (long long)mask) : 0;
@@ -237,7 +253,7 @@ int64_t cad_passes(const cad_model_t *m, const cad_window_t *w, int64_t mask)
     int64_t npos;
     int rc = check_mask(mask, NULL);
     if (rc == 0) rc = check_window(m, w, NULL);
-    return rc ? rc : plan(m, w, mask, NULL, NULL, &npos);
+    return rc ? rc : plan(m, w, masking(m, mask), NULL, NULL, &npos);
 }
 
 typedef struct {
@@ -268,6 +284,7 @@ int cad_score(cad_context_t *ctx, cad_window_t *w, int n, int64_t mask, cad_erro
     if (n < 0) return cad_fail(err, CAD_EARG, "%d windows", n);
     if ((rc = check_mask(mask, err))) return rc;
     if ((rc = cad_rows_of_bases(m, all_layers(ctx), err))) return rc;
+    mask = masking(m, mask);
     if (mask != CAD_MASK_NONE && m->vocab.mask < 0)
         return cad_fail(err, CAD_EARG, "the vocabulary has no [MASK] token; score without masking (mask none)");
     if ((rc = count_work(ctx, w, n, mask, &total, err))) return rc;
@@ -282,6 +299,7 @@ int cad_score(cad_context_t *ctx, cad_window_t *w, int n, int64_t mask, cad_erro
             pass[q].len = w[i].len;
             pass[q].strands = 2;
             pass[q].masked = mask != CAD_MASK_NONE;
+            pass[q].next = cad_config_next(&m->cfg);
             pass[q].logits[0] = to;
             pass[q].logits[1] = to + pass[q].npos * V;
         }
@@ -296,6 +314,7 @@ int cad_score(cad_context_t *ctx, cad_window_t *w, int n, int64_t mask, cad_erro
         int64_t npos, np = plan(m, &w[i], mask, NULL, NULL, &npos);
         for (int64_t q = k; q < k + np; q++) {
             const cad_pass_t *p = &pass[q];
+            if (p->next) fill_ends(p, V);
             cad_conjoin_logits(m, p->npos, p->logits[0], p->logits[1], p->logits[0]);
             for (int64_t t = 0; t < p->npos; t++)
                 if (!log_softmax(ctx, p->logits[0] + t * V, w[i].logp + 4 * (p->pos[t] - w[i].core_beg)))

@@ -14,8 +14,9 @@
 #ifndef CAD_MORE_KINDS
 #define CAD_MORE_KINDS(kind)
 #endif
-#define CAD_GPU_KINDS(kind) kind(mamba) kind(mamba2) CAD_MORE_KINDS(kind)  /* kinds that every backend has */
-#define CAD_CPU_KINDS(kind) kind(attention) kind(mlp) kind(kmer) kind(cnn) /* kinds that only the CPU backend has */
+#define CAD_GPU_KINDS(kind) kind(mamba) kind(mamba2) CAD_MORE_KINDS(kind) /* kinds that every backend has */
+#define CAD_CPU_KINDS(kind) \
+    kind(attention) kind(mlp) kind(kmer) kind(cnn) kind(hyena) /* kinds that only the CPU backend has */
 #define CAD_KINDS(kind) CAD_GPU_KINDS(kind) CAD_CPU_KINDS(kind)
 
 #define CAD_KIND_INDEX(name) CAD_KIND_##name,
@@ -24,7 +25,7 @@
 enum { CAD_KINDS(CAD_KIND_INDEX) CAD_NKINDS };
 enum { CAD_GPU_NKINDS = 0 CAD_GPU_KINDS(CAD_KIND_ONE) }; /* kinds below this index are in CAD_GPU_KINDS */
 
-#define CAD_PARTS 16        /* maximum number of tensors of one direction of a layer */
+#define CAD_PARTS 24        /* maximum number of tensors of one direction of a layer */
 #define CAD_KIND_OPS 8      /* maximum number of operations of a kind */
 #define CAD_SHAPE_BYTES 128 /* size of the largest shape struct of a kind */
 
@@ -58,6 +59,9 @@ typedef struct cad_part_t { /* describes one tensor of a direction */
     bool projects;          /* a projection: shared by both directions where projections are tied */
     int flip;               /* the axis of length D, which the fused-norm fold reverses, or -1 */
     bool decays;            /* subject to AdamW's weight decay */
+    bool fixed;             /* stored, but not trained: it has no gradient */
+    /* number of further names under which files may store the same tensor: the first 1 of `leaf` is 3, 5, ... */
+    int repeats;
 } cad_part_t;
 
 /* The sizes of the structs of a layer kind that the library and a backend's module share; engine/module.h compares the
@@ -91,6 +95,8 @@ typedef struct cad_block_t {
     struct json_t *(*write)(const cad_config_t *cfg);
     /* Returns the number `what` (CAD_D_INNER, ...), as cad_model_number does; -1 if this kind lacks it. */
     int64_t (*number)(const cad_config_t *cfg, enum cad_number_t what);
+    /* Returns the most tokens that a sequence may have. NULL: any number. */
+    int64_t (*longest)(const cad_config_t *cfg);
     /* Writes what the text CAD_TEXT_DETAILS says of this kind: " key=value" for each number. */
     void (*describe)(const cad_config_t *cfg, char *text, size_t size);
     /* Fills part with the tensors of one direction, in published order; returns their number. */
@@ -121,6 +127,12 @@ typedef struct cad_block_t {
      * rounded up, and the output replaces the residual. NULL: rows stay as they are. Needs `reads_all`; the second
      * sweep, and back_out(), run over the rows of the output. */
     int64_t (*stride)(const cad_config_t *cfg);
+    /* Called between these two sweeps, and after x has been computed again for the backward pass: computes what needs x
+     * of whole sequences at once. NULL: nothing. */
+    int (*gather)(cad_lane_t *l, int layer, cad_span_t all);
+    /* True if a layer without a direction reads earlier rows only. The model then predicts the next token
+     * (cad_config_next). */
+    bool causal;
     int nop;
     const char *op[CAD_KIND_OPS]; /* names of the kind's `nop` operations, in the order of a backend's table */
     /* Runs the operations of one tile of a sweep, for one direction. */

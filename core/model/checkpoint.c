@@ -12,18 +12,25 @@ static bool starts(const char *s, const char *with) { return !strncmp(s, with, s
 static void drop(char *s, size_t n) { memmove(s, s + n, strlen(s + n) + 1); }
 
 /* Removes from tensor names the prefixes that wrappers add, in any order: DistributedDataParallel, torch.compile,
- * Lightning, Caduceus' own classes, peft. The first two may also wrap a submodule of the model. */
+ * Lightning, Caduceus' and HyenaDNA's own classes, peft. The first two may also wrap a submodule of the model; in the first
+ * release of HyenaDNA, recomputed layers have a wrapper `layer`. */
 static void strip_name(char *s)
 {
-    static const char *const prefix[] = { "module.", "_orig_mod.", "model.", "caduceus.", "base_model.model." };
-    static const char *const inner[] = { ".module.", "._orig_mod." };
-    for (int k = 0; k < 5;) {
+    static const char *const prefix[] = {
+        "module.", "_orig_mod.", "model.", "caduceus.", "hyena.", "base_model.model."
+    };
+    static const struct {
+        const char *text;
+        size_t kept; /* letters at the beginning that stay */
+    } inner[] = { { ".module.", 0 }, { "._orig_mod.", 0 }, { ".mixer.layer.", 6 }, { ".mlp.layer.", 4 } };
+    for (int k = 0; k < 6;) {
         bool found = starts(s, prefix[k]);
         if (found) drop(s, strlen(prefix[k]));
         k = found ? 0 : k + 1;
     }
-    for (int k = 0; k < 2; k++)
-        for (char *at = strstr(s, inner[k]); at; at = strstr(at, inner[k])) drop(at, strlen(inner[k]) - 1);
+    for (size_t k = 0; k < sizeof inner / sizeof *inner; k++)
+        for (char *at = strstr(s, inner[k].text); at; at = strstr(at, inner[k].text))
+            drop(at + inner[k].kept, strlen(inner[k].text) - 1 - inner[k].kept);
 }
 
 static void strip_prefixes(cad_archive_t *st)
@@ -67,21 +74,19 @@ static int check_shape(const cad_stored_t *s, const cad_tensor_t *t, const char 
                     cad_shape_text(t->shape, t->ndim, want, sizeof want));
 }
 
-/* Finds the stored tensors that belong to t and marks them as used. s[0]: the tensor with t's name or, if there is
- * none, with t's alias. s[1]: if both are stored, the tensor with the alias; else NULL. */
-static int match(cad_archive_t *st, const cad_tensor_t *t, const char *path, cad_stored_t *s[2], cad_error_t *err)
+/* Finds the stored tensors that belong to t, under any of its names, and marks them as used: s, ended by NULL. */
+static int match(cad_archive_t *st, const cad_tensor_t *t, const char *path, cad_stored_t *s[CAD_NAMES + 1],
+                 cad_error_t *err)
 {
-    char want[64];
-    s[0] = cad_archive_find(st, t->name);
-    s[1] = t->alias[0] ? cad_archive_find(st, t->alias) : NULL;
-    if (!s[0]) {
-        s[0] = s[1];
-        s[1] = NULL;
-    }
-    if (!s[0])
+    char want[64], name[128];
+    int n = 0;
+    for (int k = 0; k < CAD_NAMES && cad_tensor_named(t, k, name); k++)
+        if ((s[n] = cad_archive_find(st, name))) n++;
+    s[n] = NULL;
+    if (n == 0)
         return cad_fail(err, CAD_EFORMAT, "%s: tensor %s %s is missing; do weights and config.json belong together?",
                         path, t->name, cad_shape_text(t->shape, t->ndim, want, sizeof want));
-    for (int i = 0; i < 2 && s[i]; i++) {
+    for (int i = 0; i < n; i++) {
         int rc = check_shape(s[i], t, path, err);
         if (rc) return rc;
         s[i]->used = true;
@@ -136,26 +141,31 @@ static int check_finite(const cad_tensor_t *t, const float *a, const char *path,
     return 0;
 }
 
+/* Fails if `twin`, which belongs to the same tensor as `first`, has other values than a. */
+static int check_twin(cad_archive_t *st, const cad_stored_t *first, cad_stored_t *twin, const float *a,
+                      const char *path, cad_error_t *err)
+{
+    float *b = cad_alloc((size_t)twin->count, sizeof *b);
+    int rc = b ? cad_archive_f32(st, twin, b, err) : cad_out_of_memory(err);
+    if (rc == 0 && memcmp(a, b, (size_t)twin->count * sizeof *a))
+        rc = cad_fail(err, CAD_EFORMAT, "%s: %s and %s differ, but config.json says they are tied", path, first->name,
+                      twin->name);
+    free(b);
+    return rc;
+}
+
 static int load_tensor(cad_model_t *m, cad_checkpoint_t *c, const cad_tensor_t *t, cad_error_t *err)
 {
     cad_archive_t *st = &c->weights;
     const char *path = st->file[0].path;
-    cad_stored_t *s[2];
-    float *a = m->param + t->offset, *b;
+    cad_stored_t *s[CAD_NAMES + 1];
+    float *a = m->param + t->offset;
     int rc = match(st, t, path, s, err);
     if (rc == 0) path = st->file[s[0]->file].path;
     if (rc == 0) rc = cad_archive_f32(st, s[0], a, err);
     if (rc == 0) rc = check_finite(t, a, path, err);
     if (rc) return rc;
-    if (s[1]) {
-        b = cad_alloc((size_t)t->count, sizeof *b);
-        if (!b) return cad_out_of_memory(err);
-        rc = cad_archive_f32(st, s[1], b, err);
-        if (rc == 0 && memcmp(a, b, (size_t)t->count * sizeof *a))
-            rc = cad_fail(err, CAD_EFORMAT, "%s: %s and %s differ, but config.json says they are tied", path,
-                          s[0]->name, s[1]->name);
-        free(b);
-    }
+    for (int i = 1; s[i] && rc == 0; i++) rc = check_twin(st, s[0], s[i], a, path, err);
     if (rc == 0 && c->adapter.dir) rc = cad_adapter_add(&c->adapter, st, t, a, err);
     if (rc == 0 && c->adapter.dir) rc = check_finite(t, a, c->adapter.dir, err);
     cad_tensor_flip(t, a);
@@ -340,13 +350,14 @@ static void describe(cad_model_t *m)
 }
 
 /* Sets the text CAD_TEXT_KIND: "Caduceus-PS" or "Caduceus-Ph", and the title of a kind that has one; or, if there
- * are layers without a direction, "layers of KIND, KIND ..., PS". */
+ * are layers without a direction, "layers of KIND, KIND ..., PS"; or "HyenaDNA". */
 static void name_kind(cad_model_t *m)
 {
     const char *strands = m->cfg.rcps ? "PS" : "Ph", *title = main_kind(&m->cfg)->title;
     char kinds[48] = "";
     list_kinds(&m->cfg, ", ", kinds, sizeof kinds);
-    if (cad_config_undirected(&m->cfg)) snprintf(m->kind, sizeof m->kind, "layers of %s, %s", kinds, strands);
+    if (m->cfg.hyenadna) snprintf(m->kind, sizeof m->kind, "HyenaDNA");
+    else if (cad_config_undirected(&m->cfg)) snprintf(m->kind, sizeof m->kind, "layers of %s, %s", kinds, strands);
     else snprintf(m->kind, sizeof m->kind, "Caduceus-%s%s%s", strands, title ? ", " : "", title ? title : "");
 }
 
@@ -354,7 +365,7 @@ int cad_model_list(cad_model_t *m, int64_t rows, cad_error_t *err)
 {
     name_kind(m);
     int rc = cad_tensors_list(&m->cfg, rows, m->labels, &m->tensor, &m->ntensor, &m->total, err);
-    for (int i = 0; i < m->ntensor; i++) m->nparam += m->tensor[i].count;
+    for (int i = 0; i < m->ntensor; i++) m->nparam += m->tensor[i].fixed ? 0 : m->tensor[i].count;
     return rc;
 }
 
@@ -462,7 +473,7 @@ static int scan_weights(cad_model_t *m, cad_checkpoint_t *c, const char *path, c
 {
     cad_archive_t *st = &c->weights;
     int64_t rows = 0;
-    cad_stored_t *s[2];
+    cad_stored_t *s[CAD_NAMES + 1];
     int rc;
     if ((rc = cad_archive_open(st, path, err))) return rc;
     if ((rc = normalise_names(st, path, err))) return rc;
@@ -578,6 +589,7 @@ int64_t cad_model_number(const cad_model_t *m, enum cad_number_t what)
     case CAD_TOKEN_SEP: return m->vocab.sep;
     case CAD_TOKEN_UNK: return m->vocab.unk;
     case CAD_TOKEN_N: return m->vocab.n;
+    case CAD_NEXT: return cad_config_next(&m->cfg);
     case CAD_BIN: return m->labels ? m->cfg.bin : -1;
     case CAD_STRIDE: return cad_config_stride(&m->cfg, m->cfg.n_layer);
     }

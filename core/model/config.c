@@ -202,6 +202,20 @@ const char *cad_config_shape_key(const cad_config_t *c, int kind, char key[64])
     return key;
 }
 
+/* Refuses a second direction, of layers or of strands, if some layer reads earlier rows only. */
+static void refuse_directions(const cad_config_t *c, reader_t *r)
+{
+    static const char *const why = "is true, but a layer reads earlier bases only: set it to false";
+    if (r->rc || !cad_config_next(c)) return;
+    if (c->bidirectional) bad(r, "bidirectional", why);
+    if (c->rcps) bad(r, "rcps", why);
+    for (int64_t i = 0; i < c->n_layer; i++) {
+        const cad_block_t *b = cad_blocks[c->kind[i]];
+        bool around = b->undirected && !b->causal && (b->reads_all || b->bare);
+        if (around) bad(r, "layer_kinds", "mixes layers that read earlier bases only with others that read later ones");
+    }
+}
+
 static void read_shapes(cad_config_t *c, reader_t *r)
 {
     for (int k = 0; k < CAD_NKINDS; k++) {
@@ -341,6 +355,7 @@ static void read_all(cad_config_t *c, reader_t *r)
     c->rcps = get_bool(r, r->root, "rcps", false);
     read_epsilon(c, r);
     read_kinds(c, r);
+    refuse_directions(c, r);
     read_shapes(c, r);
     read_initial(c, r);
     read_strategy(c, r);
@@ -351,8 +366,28 @@ static void read_all(cad_config_t *c, reader_t *r)
 
 #define DEFAULT_LENGTH 131072
 
+int64_t cad_config_longest(const cad_config_t *c)
+{
+    int64_t most = CAD_LONGEST;
+    for (int k = 0; k < CAD_NKINDS; k++)
+        if (cad_config_uses(c, k) && cad_blocks[k]->longest) most = cad_min(most, cad_blocks[k]->longest(c));
+    return most;
+}
+
+int cad_config_fits(const cad_config_t *c, int64_t len, cad_error_t *err)
+{
+    int64_t most = cad_config_longest(c);
+    if (len <= most) return 0;
+    return cad_fail(
+        err, CAD_EARG,
+        "a window of %lld tokens: the model's filters reach %lld (max_seq_len of config.json); use a smaller "
+        "window",
+        (long long)len, (long long)most);
+}
+
 static int64_t default_length(const cad_config_t *c)
 {
+    if (cad_config_longest(c) < CAD_LONGEST) return cad_config_longest(c);
     int64_t length = cad_blocks[cad_config_main(c)]->length;
     return length ? length : DEFAULT_LENGTH;
 }
@@ -361,16 +396,22 @@ int64_t cad_config_max_len(const cad_config_t *c, const json_t *tokenizer)
 {
     const json_t *v = json_object_get(tokenizer, "model_max_length");
     double d;
-    return cad_json_number(v, &d) && d >= 1 && d <= 1 << 20 && d == floor(d) ? (int64_t)d : default_length(c);
+    if (!cad_json_number(v, &d) || d < 1 || d > 1 << 20 || d != floor(d)) return default_length(c);
+    return cad_min((int64_t)d, cad_config_longest(c));
 }
 
 int cad_config_read_as(cad_config_t *cfg, json_t *root, const char *path, int kind, cad_error_t *err)
 {
-    reader_t r = { .root = root, .path = path, .err = err };
+    json_t *published;
+    reader_t r = { .path = path, .err = err, .rc = cad_hyenadna_read(&published, root, err) };
+    if (r.rc) return r.rc;
+    r.root = published ? published : root;
     memset(cfg, 0, sizeof *cfg);
+    cfg->hyenadna = published != NULL;
     memset(cfg->kind, kind, sizeof cfg->kind);
     read_all(cfg, &r);
-    cfg->max_len = default_length(cfg);
+    cfg->max_len = r.rc ? 0 : default_length(cfg);
+    json_decref(published);
     return r.rc;
 }
 

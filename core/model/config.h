@@ -22,7 +22,10 @@ struct cad_config_t {
     double init_range; /* this and the next two: values of initializer_cfg */
     bool init_rescale;
     int64_t init_residuals;
-    bool named;                    /* config.json names the kinds of layers */
+    bool named; /* config.json names the kinds of layers */
+    /* config.json and the names of tensors are those of HyenaDNA (hyenadna.c): the layers 2i and 2i + 1 are block i of the
+     * published model */
+    bool hyenadna;
     uint8_t kind[CAD_LAYERS];      /* the kind of each layer: an index into cad_blocks */
     cad_shape_t shape[CAD_NKINDS]; /* shape of each kind in use; blocks/NAME.h defines its type */
 };
@@ -54,6 +57,18 @@ const char *cad_config_shape_key(const cad_config_t *cfg, int kind, char key[64]
 /* True if the fold of fused-norm models (tensors.c) applies to this layer: in a fused-norm model with rcps, to every
  * second layer. */
 bool cad_config_folded(const cad_config_t *cfg, int64_t layer);
+/* True if the model predicts at each row the token of the next row, since some layer reads earlier rows only: the kind
+ * sets `causal`. Otherwise it predicts the row's own token, which is masked. */
+static inline bool cad_config_next(const cad_config_t *cfg)
+{
+    for (int64_t i = 0; i < cfg->n_layer; i++)
+        if (cad_blocks[cfg->kind[i]]->causal) return true;
+    return false;
+}
+/* Returns the most tokens that a sequence may have. */
+int64_t cad_config_longest(const cad_config_t *cfg);
+/* Fails if a window of len tokens is too long for the model. */
+int cad_config_fits(const cad_config_t *cfg, int64_t len, cad_error_t *err);
 /* Returns the number of directions of a layer: 1 or 2. */
 static inline int cad_config_directions(const cad_config_t *cfg, int64_t layer)
 {
@@ -87,5 +102,13 @@ int cad_read_ints(cad_reader_t *r, const char *key, int64_t *to, int most, int64
 bool cad_read_has(cad_reader_t *r, const char *key); /* true if the key is present and not null */
 /* Reports an error in a key: `FILE: "KEY" WHY`. Only the first error is kept. */
 void cad_read_bad(cad_reader_t *r, const char *key, const char *why);
+
+/* ---- hyenadna.c ---- */
+/* If root is the config.json of a published HyenaDNA, of transformers or of the first release, sets *own to a new object
+ * with the same configuration in the keys of this project; else to NULL. Returns 0 or CAD_ENOMEM. */
+int cad_hyenadna_read(json_t **own, const json_t *root, cad_error_t *err);
+/* Returns a new object with the keys of a published HyenaDNA for `keys`, those of this project; NULL when
+ * out of memory. Frees `keys`. */
+json_t *cad_hyenadna_write(json_t *keys, bool classifier);
 
 #endif

@@ -84,7 +84,7 @@ static json_t *known_keys(const cad_config_t *c, const uint8_t *comp, int64_t ro
                json_object_set_new(o, "id2label", labels_json(labels)) == 0;
         if (c->score_bias) good = json_object_set_new(o, "score_bias", json_true()) == 0 && good;
     }
-    if (good) return o;
+    if (good) return c->hyenadna ? cad_hyenadna_write(o, labels > 0) : o;
     json_decref(o);
     return NULL;
 }
@@ -132,16 +132,19 @@ static bool update(json_t *o, json_t *was, json_t *now)
 }
 
 /* True if the first entry of config.json's architectures names a class with the model's kind of head. */
-static bool has_architecture(const json_t *o, int64_t labels)
+static bool has_architecture(const json_t *o, const char *task)
 {
     const char *s = json_string_value(json_array_get(json_object_get(o, "architectures"), 0));
-    return s && strstr(s, labels ? "ForSequenceClassification" : "ForMaskedLM");
+    return s && strstr(s, task);
 }
 
-static bool set_architecture(json_t *o, int64_t labels)
+static bool set_architecture(json_t *o, const cad_model_t *m)
 {
-    const char *name = labels ? "CaduceusForSequenceClassification" : "CaduceusForMaskedLM";
-    return has_architecture(o, labels) || json_object_set_new(o, "architectures", json_pack("[s]", name)) == 0;
+    const char *task = m->labels ? "ForSequenceClassification" : m->cfg.hyenadna ? "ForCausalLM" : "ForMaskedLM";
+    return has_architecture(o, task) ||
+           json_object_set_new(
+               o, "architectures",
+               json_pack("[o]", json_sprintf("%s%s", m->cfg.hyenadna ? "HyenaDNA" : "Caduceus", task))) == 0;
 }
 
 /* Replaces the classifier's keys of o by those of m->head, and removes a score_bias that the model no longer has. */
@@ -224,7 +227,7 @@ char *cad_config_text(const cad_model_t *m, cad_dtype_t dtype, bool with_files, 
            *was = o ? kept_keys(m, o) : NULL;
     bool good = o && now && was && set_pad(o, m) && set_dtype(o, dtype);
     if (good && published_kinds(&m->cfg)) good = set_classes(o, model_classes(), with_files ? m->folder : NULL);
-    good = good && update(o, was, now) && set_architecture(o, m->labels) && set_head(o, m);
+    good = good && update(o, was, now) && set_architecture(o, m) && set_head(o, m);
     json_decref(now);
     json_decref(was);
     if (!good) {

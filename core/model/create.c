@@ -47,6 +47,7 @@ static int check_max_len(int64_t max_len, cad_error_t *err)
 int cad_model_set_max_len(cad_model_t *m, int64_t max_len, cad_error_t *err)
 {
     int rc = check_max_len(max_len, err);
+    if (rc == 0) rc = cad_config_fits(&m->cfg, max_len, err);
     if (rc == 0) m->cfg.max_len = max_len;
     return rc;
 }
@@ -56,9 +57,8 @@ static int build(cad_model_t *m, const char *config, int64_t max_len, uint64_t s
     int64_t rows;
     int rc = cad_json_parse(&m->config, config, strlen(config), "config.json", err);
     if (rc == 0) rc = cad_config_read(&m->cfg, m->config, "config.json", err);
-    if (rc == 0) rc = check_max_len(max_len, err);
+    if (rc == 0) rc = cad_model_set_max_len(m, max_len, err);
     if (rc) return rc;
-    m->cfg.max_len = max_len;
     rows = cad_round_up(m->cfg.vocab_size, m->cfg.vocab_multiple);
     if (rows > 256) return cad_fail(err, CAD_EFORMAT, "config.json: vocabularies above 256 tokens are not DNA");
     m->labels = m->cfg.classifier ? cad_max(m->cfg.num_labels, 1) : 0;

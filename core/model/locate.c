@@ -8,7 +8,7 @@
 
 /* Weight files by name, in the order in which they are looked for. */
 static const char *const WEIGHTS[] = { "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
-                                       "pytorch_model.bin.index.json" };
+                                       "pytorch_model.bin.index.json", "weights.ckpt" };
 enum { NWEIGHTS = sizeof WEIGHTS / sizeof *WEIGHTS };
 
 static bool config_present(const char *dir)

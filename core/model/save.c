@@ -18,8 +18,8 @@ typedef struct {
     cad_dtype_t dtype;
     cad_file_t file[NFILES];
     float *value;       // (total) parameters in the published layout, with the fold undone
-    char (*name)[128];  // (2 ntensor) names of the arrays
-    cad_array_t *array; // (2 ntensor + 2)
+    char (*name)[128];  // (CAD_NAMES ntensor) names of the arrays
+    cad_array_t *array; // (CAD_NAMES ntensor + 2)
     int narray;
     int64_t comp[256]; // (V)
     bool other;        /* the folder holds a different configuration */
@@ -116,12 +116,12 @@ static int check_values(const save_t *s, const cad_tensor_t *t, const float *a, 
 static int list_tensor(save_t *s, const cad_tensor_t *t, cad_error_t *err)
 {
     float *a = s->value + t->offset;
-    bool twin = t->alias[0] && !s->how->bare && !(t->role == CAD_T_EMBED && s->m->labels);
+    bool one = s->how->bare || (t->role == CAD_T_EMBED && s->m->labels);
     int rc = check_values(s, t, a, err);
     cad_tensor_flip(t, a);
-    for (int second = 0; second <= twin; second++) {
+    for (int k = 0; k < (one ? 1 : CAD_NAMES); k++) {
         char *name = s->name[s->narray];
-        cad_tensor_published(t, second, name);
+        if (!cad_tensor_published(&s->m->cfg, t, k, name)) break;
         s->array[s->narray++] = (cad_array_t) { name, s->dtype, t->ndim, { t->shape[0], t->shape[1], t->shape[2] }, a };
     }
     return rc;
@@ -136,8 +136,8 @@ static int put_weights(save_t *s, cad_error_t *err)
         rc = begin(s, WEIGHTS, "model.safetensors", err);
     if (rc) return rc;
     s->value = cad_alloc((size_t)m->total, sizeof *s->value);
-    s->name = calloc((size_t)n, 2 * sizeof *s->name);
-    s->array = calloc(2 * (size_t)n + 2, sizeof *s->array);
+    s->name = calloc((size_t)n, CAD_NAMES * sizeof *s->name);
+    s->array = calloc(CAD_NAMES * (size_t)n + 2, sizeof *s->array);
     if (!s->value || !s->name || !s->array) return cad_fail(err, CAD_ENOMEM, "%s: out of memory", s->dir);
     memcpy(s->value, m->param, (size_t)m->total * sizeof *s->value);
     for (int i = 0; i < n && rc == 0; i++) rc = list_tensor(s, &m->tensor[i], err);

@@ -64,7 +64,10 @@ static void add_direction(table_t *t, int layer, int stored)
         x = add(t, p->role, layer, both ? 0 : dir, p->shape[0], p->shape[1], p->shape[2]);
         x->shared = both;
         x->decays = p->decays;
-        if (block->undirected) put(x->name, "backbone.layers.%d.mixer%s.%s", layer, wrap, p->leaf);
+        x->fixed = p->fixed;
+        x->repeats = p->repeats;
+        if (c->hyenadna) put(x->name, "backbone.layers.%d.%s.%s", layer / 2, layer % 2 ? "mlp" : "mixer", p->leaf);
+        else if (block->undirected) put(x->name, "backbone.layers.%d.mixer%s.%s", layer, wrap, p->leaf);
         else put(x->name, "backbone.layers.%d.mixer%s.%s.%s", layer, wrap, cad_direction_name[stored], p->leaf);
         if (both) put(x->alias, "backbone.layers.%d.mixer%s.%s.%s", layer, wrap, cad_direction_name[1], p->leaf);
         if (fold) x->flip_axis = p->flip;
@@ -79,7 +82,8 @@ static void add_norm(table_t *t, int role, int layer)
         cad_tensor_t *x = add(t, role + bias, layer, 0, c->d_model, 0, 0);
         const char *leaf = bias ? "bias" : "weight";
         x->decays = !bias;
-        if (layer < 0) put(x->name, "backbone.norm_f%s.%s", wrap, leaf);
+        if (layer < 0) put(x->name, "backbone.%s%s.%s", c->hyenadna ? "ln_f" : "norm_f", wrap, leaf);
+        else if (c->hyenadna) put(x->name, "backbone.layers.%d.norm%d.%s", layer / 2, 1 + layer % 2, leaf);
         else put(x->name, "backbone.layers.%d.norm%s.%s", layer, wrap, leaf);
         if (layer >= 0 && cad_config_folded(c, layer)) x->flip_axis = 0;
     }
@@ -126,10 +130,28 @@ void cad_tensor_flip(const cad_tensor_t *t, float *a)
             cad_reverse_rows(a + r * row, t->shape[1], row / t->shape[1]);
 }
 
-void cad_tensor_published(const cad_tensor_t *t, bool alias, char name[128])
+bool cad_tensor_named(const cad_tensor_t *t, int k, char name[128])
 {
-    const char *own = alias ? t->alias : t->name;
-    snprintf(name, 128, "%s%s", strncmp(own, "backbone.", 9) ? "" : "caduceus.", own);
+    const char *leaf = strrchr(t->name, '.');
+    int before = (int)(leaf - t->name) - 1; /* letters before the digit */
+    if (k == 0 || (k == 1 && t->alias[0])) {
+        snprintf(name, 128, "%s", k ? t->alias : t->name);
+        return true;
+    }
+    if (k > t->repeats) return false;
+    snprintf(name, 128, "%.*s%d%s", before, t->name, 2 * k + 1, leaf);
+    return true;
+}
+
+bool cad_tensor_published(const cad_config_t *c, const cad_tensor_t *t, int k, char name[128])
+{
+    const char *prefix = c->hyenadna ? "hyena." : "caduceus.";
+    size_t n = strlen(prefix);
+    char own[128];
+    if (!cad_tensor_named(t, k, own)) return false;
+    if (strncmp(own, "backbone.", 9)) n = 0;
+    snprintf(name, 128, "%.*s%.100s", (int)n, prefix, own);
+    return true;
 }
 
 int cad_tensors_buffers(const cad_config_t *c, int64_t labels, const char *name[2])

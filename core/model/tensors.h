@@ -22,6 +22,8 @@ typedef struct cad_tensor_t {
     int dir;     /* direction after the fold: 0 from the first row to the last, 1 from the last to the first */
     bool shared; /* used by both directions */
     bool decays; /* subject to AdamW's weight decay */
+    bool fixed;  /* stored, but not trained */
+    int repeats; /* number of further names, as in cad_part_t */
     int ndim;
     int64_t shape[3], count;
     int64_t offset; /* offset in the parameters, in floats */
@@ -42,8 +44,12 @@ int cad_tensors_list(const cad_config_t *cfg, int64_t rows, int64_t labels, cad_
 /* Reverses the values `a` of tensor t along its flip_axis: converts them from the published layout to that of the
  * parameters, or back. */
 void cad_tensor_flip(const cad_tensor_t *t, float *a);
-/* Writes t's name or, if `alias` is true, its alias, with the prefix that published files use. */
-void cad_tensor_published(const cad_tensor_t *t, bool alias, char name[128]);
+/* Writes name k of t, without prefix: its own name, its alias, then its further names. Returns false if t has no more than
+ * k names. */
+#define CAD_NAMES 8 /* most names of a tensor */
+bool cad_tensor_named(const cad_tensor_t *t, int k, char name[128]);
+/* Does the same, with the prefix that published files use. */
+bool cad_tensor_published(const cad_config_t *cfg, const cad_tensor_t *t, int k, char name[128]);
 /* Fills name with the full names of the checkpoint's complement_map buffers; returns their number, 0 to 2. */
 int cad_tensors_buffers(const cad_config_t *cfg, int64_t labels, const char *name[2]);
 

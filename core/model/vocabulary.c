@@ -163,9 +163,10 @@ static int set_complement(cad_vocab_t *v, const cad_config_t *cfg, const char *p
     return 0;
 }
 
-static void set_letters(cad_vocab_t *v)
+/* keep: N is a token of its own, as in the pretraining of HyenaDNA; in that of Caduceus it was replaced by PAD. */
+static void set_letters(cad_vocab_t *v, bool keep)
 {
-    int other = v->n < 0 ? v->unk : v->pad; /* in pretraining, N was replaced by PAD */
+    int other = v->n < 0 ? v->unk : keep ? v->n : v->pad;
     if (other < 0) other = v->pad >= 0 ? v->pad : v->unk;
     memset(v->letter, other, sizeof v->letter);
     memset(v->letter_n, v->n >= 0 ? v->n : other, sizeof v->letter_n);
@@ -187,7 +188,7 @@ int cad_vocab_read(cad_vocab_t *v, const cad_config_t *cfg, const char *dir, int
     drop_missing(v);
     if ((rc = check_tokens(v, place, err))) return rc;
     rc = set_complement(v, cfg, place, err);
-    if (rc == 0) set_letters(v);
+    if (rc == 0) set_letters(v, cfg->hyenadna);
     return rc;
 }
 

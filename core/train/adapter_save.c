@@ -51,7 +51,7 @@ static void add_delta(save_t *s, const cad_delta_t *d)
         cad_lora_flip(l, d, (char)half, value);
         for (int second = 0; second <= (d->t->alias[0] != 0); second++) {
             char full[128];
-            cad_tensor_published(d->t, second, full);
+            cad_tensor_published(&s->t->model->cfg, d->t, second, full);
             snprintf(s->name[s->narray], sizeof *s->name, "base_model.model.%.*s.lora_%c.weight",
                      (int)(strlen(full) - strlen(".weight")), full, half);
             add_array(s, value, 2, half == 'A' ? l->r : d->out, half == 'A' ? d->in : l->r);

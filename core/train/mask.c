@@ -17,6 +17,20 @@ static uint64_t tokens_of(const cad_vocab_t *v)
     return (uint64_t)most + 1;
 }
 
+/* As cad_mask, for a model that predicts the next token: nothing is masked, and every row but the last predicts. */
+static int64_t predict_next(const cad_vocab_t *v, const uint8_t *tokens, int64_t len, uint8_t *masked, float *weight)
+{
+    uint8_t unknown = v->letter['N'];
+    int64_t scored = 0;
+    for (int64_t i = 0; i < len; i++) {
+        int next = i + 1 < len ? tokens[i + 1] : v->pad;
+        masked[i] = tokens[i];
+        weight[i] = i + 1 < len && next != v->pad && next != unknown ? 1.0f : 0.0f;
+        scored += weight[i] > 0;
+    }
+    return scored;
+}
+
 int64_t cad_mask(const cad_model_t *m, uint64_t seed, uint64_t window, const uint8_t *tokens, int64_t len,
                  uint8_t *masked, float *weight)
 {
@@ -24,6 +38,7 @@ int64_t cad_mask(const cad_model_t *m, uint64_t seed, uint64_t window, const uin
     uint64_t any = tokens_of(v);
     uint8_t unknown = v->letter['N']; /* token of an unknown base: PAD, or UNK in the plant vocabulary */
     int64_t scored = 0;
+    if (cad_config_next(&m->cfg)) return predict_next(v, tokens, len, masked, weight);
     for (int64_t i = 0; i < len; i++) {
         double how = cad_unit(cad_random(seed, window, (uint64_t)i, 1));
         bool chosen = cad_unit(cad_random(seed, window, (uint64_t)i, 0)) < CHOSEN;

@@ -28,6 +28,7 @@ static int take_recipe(cad_recipe_t *r, const cad_recipe_t *given, const cad_mod
     if (r->max_tokens < 1 || r->max_tokens > CAD_LONGEST)
         return cad_fail(err, CAD_EARG, "sequences of %lld tokens: expected 1 to %lld", (long long)r->max_tokens,
                         (long long)CAD_LONGEST);
+    if (cad_config_fits(&m->cfg, r->max_tokens, err)) return CAD_EARG;
     if (!(r->beta1 >= 0 && r->beta1 < 1 && r->beta2 >= 0 && r->beta2 < 1 && r->epsilon > 0 && r->weight_decay >= 0 &&
           r->clip >= 0))
         return cad_fail(err, CAD_EARG,
@@ -240,7 +241,7 @@ static int open_own(cad_trainer_t *t, cad_error_t *err)
     t->trained = calloc((size_t)m->ntensor, sizeof *t->trained);
     if (!t->trained) return cad_out_of_memory(err);
     for (int i = 0; i < m->ntensor; i++)
-        if (!t->recipe.freeze || cad_tensor_of_head(&m->tensor[i]))
+        if (!m->tensor[i].fixed && (!t->recipe.freeze || cad_tensor_of_head(&m->tensor[i])))
             t->trained[t->ntrained++] = (cad_trained_t) { m->tensor[i].offset, m->tensor[i].count,
                                                           m->tensor[i].decays };
     return 0;

@@ -35,8 +35,9 @@ static void describe(const cad_config_t *c, char *text, size_t size)
 static int parts(const cad_config_t *c, cad_part_t part[CAD_PARTS])
 {
     int64_t D = c->d_model, E = cad_gated_E(c);
-    part[0] = (cad_part_t) { CAD_GATED_IN, "in_proj.weight", { 2 * E, D }, true, true, 1, true };
-    part[1] = (cad_part_t) { CAD_GATED_OUT, "out_proj.weight", { D, E }, true, true, 0, true };
+    part[0] = (cad_part_t) { CAD_GATED_IN, "in_proj.weight", { 2 * E, D }, .flip = 1 };
+    part[1] = (cad_part_t) { CAD_GATED_OUT, "out_proj.weight", { D, E }, .flip = 0 };
+    for (int i = 0; i < 2; i++) part[i].there = part[i].projects = part[i].decays = true;
     return 2;
 }
 
