@@ -53,7 +53,7 @@ layers='"d_model": 24, "n_layer": 2, "vocab_size": 12, "layer_kinds": ["hyena", 
 tiny="--seq-len 100 --batch-tokens 800 --lr 0.01 --steps 8"
 pretrain() { "$caduceus" pretrain --quiet -T train.fa -L train.bed "$@" $tiny; }
 echo "{$layers}" >config.json
-error "both directions" '"bidirectional" is true, but a layer reads earlier bases only: set it to false' \
+error "both directions" '"bidirectional" is true, but the model predicts the next base: set it to false' \
     pretrain --config config.json -o never
 for pair in '"emb_dim": 4:"emb_dim" is not an odd number' '"filter_order": 0:"filter_order" is 0' \
     '"short_filter_order": 4:"short_filter_order" is 4' '"modulate": false:"modulate" is false'; do
@@ -68,14 +68,14 @@ ok "a list of layers" pretrain --config config.json -o listed
 like "has names of this project" 'backbone.layers.0.mixer.filter_fn.bias' listed/model.safetensors
 
 echo "{${layers%]}, \"kmer\"], \"bidirectional\": false}" | sed 's/"n_layer": 2/"n_layer": 3/' >config.json
-error "layers that read later bases" '"layer_kinds" mixes layers that read earlier bases only with others' \
+error "layers that read later bases" '"layer_kinds" has layers that read later bases, but the model predicts' \
     pretrain --config config.json -o never
 
 # ---- training ----
 ok "model new" "$caduceus" model new hyena --d-model 24 --length 128 -o new
 like "writes HyenaDNA's config.json" '"model_type": "hyenadna"' new/config.json
 like "whose filters have room for two special tokens" '"max_seq_len": 130' new/config.json
-error "--rcps yes" '"rcps" is true, but a layer reads earlier bases only' \
+error "--rcps yes" '"rcps" is true, but the model predicts the next base' \
     "$caduceus" model new hyena --rcps yes -o never
 ok "pretrain" pretrain -m new -o trained -@ 1
 ok "three threads, and layers run again" pretrain -m new -o third -@ 3 --recompute

@@ -116,6 +116,20 @@ done
 like "hybrid's layers" 'n_layer=10 layers=cnn,attention,mlp widths=3,6,12 channels=64 pool=4' .out
 is "a refused model leaves no folder" "$(ls -d fresh 2>/dev/null)" ""
 
+# ---- the next base ----
+# In a repeat of 8 bases, each base follows from those before it, and also from those behind it on the other strand.
+{ echo '>repeat'; for i in $(seq 40); do printf 'AACGTCTG'; done; echo; } >repeat.fa
+row 'repeat 100 200' >repeat.bed
+ok "Mamba learns a repeat" "$caduceus" pretrain --quiet -T repeat.fa -m new-mamba --seq-len 100 --batch-tokens 600 \
+    --steps 60 --lr 0.02 --valid-fraction 0 -o repeated
+like "its checkpoint says that it predicts the next base" '"caduceus_next": true' repeated/config.json
+score() { "$caduceus" annotate --quiet -m repeated -T repeat.fa --window 160 --score pll "$@" repeat.bed; }
+ok "annotate" score -o each.tsv --mask each
+ok "the bases are predicted: the mean of log p is above -0.2" \
+    awk '!/^#/ { if ($NF > -0.2 && $NF < 0) good++ } END { exit good != 1 }' each.tsv
+ok "--mask none" score -o none.tsv --mask none
+rows each.tsv >a; rows none.tsv >b; same "nothing is masked, whatever --mask says" a b
+
 # ---- a classifier from new weights, and the commands ----
 {
     echo sequence,label

@@ -8,7 +8,7 @@ static const char USAGE[] = "Usage: caduceus model new [options] -o DIR ARCHITEC
                             "Writes a checkpoint with random weights into folder DIR, for pretrain -m and for\n"
                             "finetune -m --from-scratch. ARCHITECTURE is one of:\n"
                             "  caduceus     Mamba in both directions: Caduceus-PS or, with --rcps no, Caduceus-Ph\n"
-                            "  mamba        Mamba in one direction\n"
+                            "  mamba        Mamba in one direction; predicts the next base\n"
                             "  transformer  3-mers, then attention to all bases and an MLP in each layer\n"
                             "  bigbird      the same with block-sparse attention, for long sequences\n"
                             "  graph        3-mers, then attention along the edges of a graph of 3-mers\n"
@@ -41,7 +41,7 @@ typedef struct {
 
 static const architecture_t ARCHITECTURE[] = {
     { "caduceus", "", "mamba", 4, true, "" },
-    { "mamba", "", "mamba", 6, false, ", \"bidirectional\": false" },
+    { "mamba", "", "mamba", 6, false, ", \"bidirectional\": false, \"caduceus_next\": true" },
     { "transformer", "kmer", "attention mlp", 6, false, ", \"attention_cfg\": {\"pattern\": \"full\"}" },
     { "bigbird", "kmer", "attention mlp", 6, false, ", \"attention_cfg\": {\"pattern\": \"blocks\"}" },
     { "graph", "kmer", "attention", 3, false, ", \"attention_cfg\": {\"pattern\": \"graph\", \"heads\": 4}" },

@@ -202,17 +202,17 @@ const char *cad_config_shape_key(const cad_config_t *c, int kind, char key[64])
     return key;
 }
 
-/* Refuses a second direction, of layers or of strands, if some layer reads earlier rows only. */
+/* Refuses a second direction, of layers or of strands, if the model predicts the next token. */
 static void refuse_directions(const cad_config_t *c, reader_t *r)
 {
-    static const char *const why = "is true, but a layer reads earlier bases only: set it to false";
+    static const char *const why = "is true, but the model predicts the next base: set it to false";
     if (r->rc || !cad_config_next(c)) return;
     if (c->bidirectional) bad(r, "bidirectional", why);
     if (c->rcps) bad(r, "rcps", why);
     for (int64_t i = 0; i < c->n_layer; i++) {
         const cad_block_t *b = cad_blocks[c->kind[i]];
         bool around = b->undirected && !b->causal && (b->reads_all || b->bare);
-        if (around) bad(r, "layer_kinds", "mixes layers that read earlier bases only with others that read later ones");
+        if (around) bad(r, "layer_kinds", "has layers that read later bases, but the model predicts the next base");
     }
 }
 
@@ -353,6 +353,7 @@ static void read_all(cad_config_t *c, reader_t *r)
     c->bidirectional = get_bool(r, r->root, "bidirectional", true);
     c->tied = get_bool(r, r->root, "bidirectional_weight_tie", true);
     c->rcps = get_bool(r, r->root, "rcps", false);
+    c->next = get_bool(r, r->root, CAD_NEXT_KEY, false);
     read_epsilon(c, r);
     read_kinds(c, r);
     refuse_directions(c, r);

@@ -22,6 +22,7 @@ struct cad_config_t {
     double init_range; /* this and the next two: values of initializer_cfg */
     bool init_rescale;
     int64_t init_residuals;
+    bool next;  /* the model predicts the next token, whatever its layers: CAD_NEXT_KEY */
     bool named; /* config.json names the kinds of layers */
     /* config.json and the names of tensors are those of HyenaDNA (hyenadna.c): the layers 2i and 2i + 1 are block i of the
      * published model */
@@ -34,6 +35,7 @@ struct cad_config_t {
  * model. */
 #define CAD_POOLING "caduceus_pooling"
 #define CAD_LONGEST_KEY "caduceus_longest" /* length of the longest sequence that a classifier was trained on */
+#define CAD_NEXT_KEY "caduceus_next"       /* true: the model predicts the next token; see cad_config_next */
 #define CAD_BIN_KEY "caduceus_bin"         /* bases for which the head has outputs */
 #define CAD_PAD_KEY "caduceus_pad"         /* length to which sequences are padded or cut */
 #define CAD_LINK_KEY "caduceus_link"       /* "log": values are scale x exp(logit) */
@@ -57,13 +59,13 @@ const char *cad_config_shape_key(const cad_config_t *cfg, int kind, char key[64]
 /* True if the fold of fused-norm models (tensors.c) applies to this layer: in a fused-norm model with rcps, to every
  * second layer. */
 bool cad_config_folded(const cad_config_t *cfg, int64_t layer);
-/* True if the model predicts at each row the token of the next row, since some layer reads earlier rows only: the kind
- * sets `causal`. Otherwise it predicts the row's own token, which is masked. */
+/* True if the model predicts at each row the token of the next row: config.json says so, or some layer reads earlier
+ * rows only, since its kind sets `causal`. Otherwise it predicts the row's own token, which is masked. */
 static inline bool cad_config_next(const cad_config_t *cfg)
 {
     for (int64_t i = 0; i < cfg->n_layer; i++)
         if (cad_blocks[cfg->kind[i]]->causal) return true;
-    return false;
+    return cfg->next;
 }
 /* Returns the most tokens that a sequence may have. */
 int64_t cad_config_longest(const cad_config_t *cfg);

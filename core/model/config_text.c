@@ -79,6 +79,7 @@ static json_t *known_keys(const cad_config_t *c, const uint8_t *comp, int64_t ro
                           "rescale_prenorm_residual", c->init_rescale, "n_residuals_per_layer",
                           (json_int_t)c->init_residuals, "complement_map", complement_json(comp, rows));
     bool good = o && put_kinds(c, o);
+    if (c->next) good = good && json_object_set_new(o, CAD_NEXT_KEY, json_true()) == 0;
     if (good && labels) {
         good = json_object_set_new(o, "num_labels", json_integer(labels)) == 0 &&
                json_object_set_new(o, "id2label", labels_json(labels)) == 0;
