@@ -113,7 +113,7 @@ openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 36
     lab/gated:main=models/ps lab/private:main=models/ps lab/both:main=models/both lab/bin:main=models/bin \
     lab/adapter:main=models/adapter lab/none:main=models/none lab/foreign:main=models/foreign 2>served.err &
 server=$!
-n=0; while [ ! -e served/ports ] && [ $n -lt 200 ]; do sleep 0.05; n=$((n + 1)); done
+n=0; while [ ! -e served/ports ] && [ $n -lt 2000 ]; do sleep 0.05; n=$((n + 1)); done
 if [ ! -e served/ports ]; then fail "the test's hub starts"; diag served.err; finish; exit; fi
 read -r port cdn <served/ports
 hub=http://127.0.0.1:$port
@@ -378,9 +378,9 @@ if command -v flock >/dev/null; then
     mkdir -p "$cache/.locks/models--lab--dna"
     rm -f release
     (flock 9; while [ ! -e release ]; do sleep 0.05; done) 9>"$cache/.locks/models--lab--dna/$blob.lock" & holder=$!
-    n=0; while flock -n "$cache/.locks/models--lab--dna/$blob.lock" true && [ $n -lt 200 ]; do n=$((n + 1)); done
+    n=0; while flock -n "$cache/.locks/models--lab--dna/$blob.lock" true && [ $n -lt 2000 ]; do n=$((n + 1)); done
     from plain lab/dna >out.1 2>err.1 & p1=$!
-    n=0; while ! grep -q waiting err.1 && [ $n -lt 400 ]; do sleep 0.05; n=$((n + 1)); done
+    n=0; while ! grep -q waiting err.1 && [ $n -lt 2000 ]; do sleep 0.05; n=$((n + 1)); done
     like "a blob that is locked is waited for" 'model.safetensors: waiting for another process that fetches it' err.1
     is "and not requested meanwhile" "$(asked model.safetensors | lines)" 0
     touch release
@@ -392,7 +392,7 @@ fresh
 natural env HF_ENDPOINT="$hub/stall" timeout 60 "$caduceus" model pull lab/dna >out.1 2>err.1 & p1=$!
 n=0
 part=$cache/models--lab--dna/blobs/$blob.incomplete
-while [ -z "$(find "$part" -size +23807c 2>/dev/null)" ] && [ $n -lt 200 ]; do sleep 0.05; n=$((n + 1)); done
+while [ -z "$(find "$part" -size +23807c 2>/dev/null)" ] && [ $n -lt 2000 ]; do sleep 0.05; n=$((n + 1)); done
 kill -INT $p1
 wait $p1; is "SIGINT ends it" $? 130
 ok "the next run" from plain lab/dna
